@@ -1,0 +1,124 @@
+// Bounded text: plain, formatted, hexadecimal and JSON pieces.
+#include "auth/base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void text_init(struct text *text, char *data, size_t cap)
+{
+    ASSERT(cap >= 1);
+    *text = (struct text){.data = data, .cap = cap};
+    data[0] = '\0';
+}
+
+void text_append(struct text *text, struct slice bytes)
+{
+    if (!bytes_copy(text->data + text->len, text->cap - text->len - 1, bytes)) {
+        text->is_cut = true;
+        return;
+    }
+    text->len += bytes.len;
+    text->data[text->len] = '\0';
+}
+
+void text_append_string(struct text *text, const char *string)
+{
+    text_append(text, slice_of_string(string));
+}
+
+void text_append_format(struct text *text, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const size_t room = text->cap - text->len;
+    const int written = vsnprintf(text->data + text->len, room, format, args);
+    va_end(args);
+    if (written < 0 || (size_t)written >= room) {
+        text->data[text->len] = '\0';
+        text->is_cut = true;
+        return;
+    }
+    text->len += (size_t)written;
+}
+
+void text_append_hex(struct text *text, struct slice bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < bytes.len; i++) {
+        const char pair[2] = {digits[bytes.data[i] >> 4], digits[bytes.data[i] & 15]};
+        text_append(text, slice_of(pair, sizeof pair));
+    }
+}
+
+// utf8_length gives the length of the well-formed UTF-8 sequence at the front of `s` (Unicode
+// 15, table 3-7), or 0 when there is none.
+static size_t utf8_length(struct slice s)
+{
+    const uint8_t lead = s.data[0];
+    if (lead < 0x80)
+        return 1;
+    size_t len = 0;
+    uint8_t low = 0x80;
+    uint8_t high = 0xBF;
+    if (lead >= 0xC2 && lead <= 0xDF) {
+        len = 2;
+    } else if (lead >= 0xE0 && lead <= 0xEF) {
+        len = 3;
+        low = lead == 0xE0 ? 0xA0 : 0x80;
+        high = lead == 0xED ? 0x9F : 0xBF;
+    } else if (lead >= 0xF0 && lead <= 0xF4) {
+        len = 4;
+        low = lead == 0xF0 ? 0x90 : 0x80;
+        high = lead == 0xF4 ? 0x8F : 0xBF;
+    }
+    if (len == 0 || s.len < len || s.data[1] < low || s.data[1] > high)
+        return 0;
+    for (size_t i = 2; i < len; i++) {
+        if (s.data[i] < 0x80 || s.data[i] > 0xBF)
+            return 0;
+    }
+    return len;
+}
+
+// append_json_character adds one character, escaped where JSON or a terminal would mind it.
+static void append_json_character(struct text *text, struct slice character)
+{
+    const uint8_t first = character.data[0];
+    if (first == '"' || first == '\\') {
+        text_append_format(text, "\\%c", first);
+    } else if (first < 0x20 || first == 0x7F) {
+        text_append_format(text, "\\u%04x", first);
+    } else if (character.len == 2 && first == 0xC2 && character.data[1] < 0xA0) {
+        text_append_format(text, "\\u%04x", character.data[1]); // C1 controls
+    } else if (slice_equal(character, SLICE_LITERAL("\xE2\x80\xA8"))) {
+        text_append_string(text, "\\u2028");
+    } else if (slice_equal(character, SLICE_LITERAL("\xE2\x80\xA9"))) {
+        text_append_string(text, "\\u2029");
+    } else {
+        text_append(text, character);
+    }
+}
+
+void text_append_json(struct text *text, struct slice bytes, size_t max_len)
+{
+    text_append_string(text, "\"");
+    size_t taken = 0;
+    while (taken < bytes.len) {
+        const struct slice rest = slice_from(bytes, taken);
+        const size_t len = utf8_length(rest);
+        const size_t step = len == 0 ? 1 : len;
+        if (taken + step > max_len)
+            break;
+        if (len == 0)
+            text_append_string(text, "\\ufffd");
+        else
+            append_json_character(text, slice_first(rest, len));
+        taken += step;
+    }
+    text_append_string(text, "\"");
+}
+
+struct slice text_slice(const struct text *text)
+{
+    return slice_of(text->data, text->len);
+}

@@ -1,0 +1,38 @@
+// text: a bounded text under construction in somebody else's memory.
+//
+// Appending never writes past the end: what does not fit is dropped as a whole and `is_cut` stays
+// set, so that a caller checks once, at the end. There is always a NUL behind the text.
+#pragma once
+
+#include "auth/base/err.h"
+#include "auth/base/slice.h"
+
+struct text {
+    char *data; // borrowed; NUL-terminated
+    size_t len; // bytes, without the NUL
+    size_t cap; // bytes, with the NUL; at least 1
+    bool is_cut;
+};
+
+// text_init starts an empty text in `data`, which has room for `cap` >= 1 bytes and is borrowed.
+void text_init(struct text *text, char *data, size_t cap);
+
+// text_append adds bytes as they are.
+void text_append(struct text *text, struct slice bytes);
+
+// text_append_string adds a NUL-terminated string.
+void text_append_string(struct text *text, const char *string);
+
+// text_append_format adds a printf-formatted piece.
+void text_append_format(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
+
+// text_append_hex adds `bytes` as lower-case hexadecimal digits.
+void text_append_hex(struct text *text, struct slice bytes);
+
+// text_append_json adds `bytes` as a JSON string with its quotes (RFC 8259): quotes, backslashes
+// and control bytes escaped, U+2028, U+2029 and DEL too; a byte that is not part of valid UTF-8
+// becomes U+FFFD. At most `max_len` bytes of the input are taken, cut between characters.
+void text_append_json(struct text *text, struct slice bytes, size_t max_len);
+
+// text_slice gives what has been written so far; valid until the memory behind it goes.
+struct slice text_slice(const struct text *text);
