@@ -1,0 +1,67 @@
+// buffer: memory for bytes in flight, borrowed from a worker's pool and given back when empty, so that
+// an idle tunnel holds none.
+//
+// One pool a worker, used by that worker's thread only. A buffer that has been used stays in the pool;
+// the pool grows only when more bytes are in flight than ever before on that worker.
+#pragma once
+
+#include "auth/base/slice.h"
+
+enum {
+    BUFFER_CAP = 72 * 1024, // bytes: four full TLS records with their overhead, and room to spare
+};
+
+struct buffer {
+    struct buffer *next; // in the pool's list; NULL while lent
+    uint32_t start;      // first unread byte
+    uint32_t end;        // one behind the last byte
+    uint8_t data[BUFFER_CAP];
+};
+
+struct buffer_pool {
+    struct buffer *spare; // owned
+    size_t spare_count;
+    size_t lent_count;
+};
+
+enum { BUFFER_POOL_KEEP = 64 }; // spare buffers kept; more are freed when given back
+
+// buffer_pool_deinit frees the spare buffers. All lent ones must be back.
+void buffer_pool_deinit(struct buffer_pool *pool);
+
+// buffer_pool_take lends an empty buffer, or gives NULL when there is no memory.
+struct buffer *buffer_pool_take(struct buffer_pool *pool);
+
+// buffer_pool_give takes `*buffer` back and clears the caller's pointer. NULL inside is allowed.
+void buffer_pool_give(struct buffer_pool *pool, struct buffer **buffer);
+
+// buffer_pool_give_if_empty gives the buffer back when everything in it has been read.
+void buffer_pool_give_if_empty(struct buffer_pool *pool, struct buffer **buffer);
+
+// buffer_len gives the number of unread bytes; 0 for NULL.
+static inline size_t buffer_len(const struct buffer *buffer)
+{
+    return buffer == NULL ? 0 : buffer->end - buffer->start;
+}
+
+// buffer_room gives how many bytes can be added behind.
+static inline size_t buffer_room(const struct buffer *buffer)
+{
+    return BUFFER_CAP - buffer->end;
+}
+
+// buffer_unread gives the unread bytes, valid until the buffer changes.
+static inline struct slice buffer_unread(const struct buffer *buffer)
+{
+    return buffer == NULL ? (struct slice){0}
+                          : slice_of(buffer->data + buffer->start, buffer->end - buffer->start);
+}
+
+// buffer_consume drops `count` unread bytes from the front.
+void buffer_consume(struct buffer *buffer, size_t count);
+
+// buffer_produce counts `count` bytes that were written behind the end.
+void buffer_produce(struct buffer *buffer, size_t count);
+
+// buffer_append copies `bytes` behind the end, all or nothing.
+bool buffer_append(struct buffer *buffer, struct slice bytes);

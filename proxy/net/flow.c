@@ -1,0 +1,138 @@
+// Reads up to four TLS records' worth, writes it, and gives the buffer back before waiting.
+#include "proxy/net/flow.h"
+
+enum {
+    FLOW_READ_MAX = 64 * 1024, // bytes a read: four full TLS records
+    FLOW_SHARE = 256 * 1024,   // bytes a step: then the others' turn
+};
+
+void flow_init(struct flow *flow, struct stream *from, struct stream *to, struct buffer_pool *pool,
+               bool keeps_records)
+{
+    *flow = (struct flow){.from = from, .to = to, .pool = pool, .keeps_records = keeps_records};
+}
+
+void flow_deinit(struct flow *flow)
+{
+    if (flow->buffer != NULL)
+        buffer_pool_give(flow->pool, &flow->buffer);
+}
+
+enum err flow_preload(struct flow *flow, struct slice bytes, bool is_preamble)
+{
+    if (bytes.len == 0)
+        return ERR_OK;
+    if (flow->buffer == NULL)
+        flow->buffer = buffer_pool_take(flow->pool);
+    if (flow->buffer == NULL)
+        return ERR_MEMORY;
+    if (!buffer_append(flow->buffer, bytes))
+        return ERR_LIMIT;
+    if (is_preamble)
+        flow->preamble_len += bytes.len;
+    return ERR_OK;
+}
+
+// next_piece gives what may be written as one unit.
+static struct slice next_piece(const struct flow *flow)
+{
+    const struct slice unread = buffer_unread(flow->buffer);
+    if (flow->preamble_len > 0)
+        return slice_first(unread, flow->preamble_len);
+    if (flow->keeps_records)
+        return slice_first(unread, record_scanner_piece(&flow->scanner, unread));
+    return unread;
+}
+
+static void note_written(struct flow *flow, struct slice written)
+{
+    if (flow->preamble_len > 0) {
+        flow->preamble_len -= written.len;
+    } else {
+        flow->passed += written.len;
+        if (flow->keeps_records)
+            record_scanner_advance(&flow->scanner, written);
+    }
+    buffer_consume(flow->buffer, written.len);
+}
+
+// push writes the buffer out. ERR_AGAIN leaves the rest in it, or in the stream.
+static enum err push(struct flow *flow)
+{
+    while (buffer_len(flow->buffer) != 0) {
+        const struct slice piece = next_piece(flow);
+        size_t len = 0;
+        const enum err error = stream_write(flow->to, piece, &len);
+        if (error == ERR_OK) {
+            note_written(flow, slice_first(piece, len));
+            continue;
+        }
+        if (error != ERR_AGAIN)
+            return error;
+        TRY(stream_flush(flow->to)); // full: when all of that goes out there is room again
+    }
+    buffer_pool_give_if_empty(flow->pool, &flow->buffer);
+    return stream_flush(flow->to);
+}
+
+// pull reads the next bytes into an empty buffer.
+static enum err pull(struct flow *flow, size_t *out_len)
+{
+    flow->buffer = buffer_pool_take(flow->pool);
+    if (flow->buffer == NULL)
+        return ERR_MEMORY;
+    const enum err error = stream_read(flow->from, flow->buffer->data, FLOW_READ_MAX, out_len);
+    if (error == ERR_OK)
+        buffer_produce(flow->buffer, *out_len);
+    buffer_pool_give_if_empty(flow->pool, &flow->buffer);
+    return error;
+}
+
+// end passes the end on.
+static enum flow_status end(struct flow *flow)
+{
+    const enum err error = stream_finish(flow->to);
+    flow->is_blocked = error == ERR_AGAIN;
+    flow->is_done = error == ERR_OK;
+    if (flow->is_done)
+        return FLOW_DONE;
+    return flow->is_blocked ? FLOW_WAITS : FLOW_TO_FAILED;
+}
+
+enum flow_status flow_step(struct flow *flow)
+{
+    size_t share = FLOW_SHARE;
+    if (flow->is_done)
+        return FLOW_DONE;
+    for (;;) {
+        const enum err pushed = push(flow);
+        flow->is_blocked = pushed == ERR_AGAIN;
+        if (flow->is_blocked)
+            return FLOW_WAITS;
+        if (pushed != ERR_OK)
+            return FLOW_TO_FAILED;
+        if (flow->has_end)
+            return end(flow);
+        if (share == 0)
+            return FLOW_MORE;
+        size_t len = 0;
+        const enum err pulled = pull(flow, &len);
+        if (pulled == ERR_AGAIN)
+            return FLOW_WAITS;
+        if (pulled == ERR_EOF)
+            flow->has_end = true;
+        else if (pulled != ERR_OK)
+            return FLOW_FROM_FAILED;
+        share -= len < share ? len : share;
+    }
+}
+
+bool flow_wants_read(const struct flow *flow)
+{
+    return !flow->is_done && !flow->is_blocked && !flow->has_end;
+}
+
+bool flow_wants_write(const struct flow *flow)
+{
+    return !flow->is_done && flow->is_blocked;
+}

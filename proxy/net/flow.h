@@ -1,0 +1,50 @@
+// flow: one direction of a tunnel: bytes from one stream to another, until the end or an error.
+//
+// A flow holds a buffer only while bytes that have been read wait to be written. It knows neither TLS
+// nor sessions, and decides nothing: its owner asks what happened.
+#pragma once
+
+#include "proxy/net/buffer.h"
+#include "proxy/net/records.h"
+#include "proxy/net/stream.h"
+
+enum flow_status {
+    FLOW_WAITS,       // for an event: see flow_wants_read and flow_wants_write
+    FLOW_MORE,        // its share of this turn is used up; call again soon
+    FLOW_DONE,        // the end has been read and passed on
+    FLOW_FROM_FAILED, // reset or TLS error where it reads
+    FLOW_TO_FAILED,   // likewise where it writes
+};
+
+struct flow {
+    struct stream *from;       // borrowed
+    struct stream *to;         // borrowed
+    struct buffer_pool *pool;  // borrowed
+    struct buffer *buffer;     // borrowed from the pool; NULL when nothing waits
+    size_t preamble_len;       // bytes at the front of the buffer that are not the stream's
+    uint64_t passed;           // bytes of the stream written so far, without the preamble
+    bool keeps_records;        // cut at the borders of inner TLS records
+    bool has_end;              // the end has been read
+    bool is_blocked;           // waits for room to write
+    bool is_done;
+    struct record_scanner scanner;
+};
+
+// flow_init prepares a flow. `keeps_records`: see record_scanner.
+void flow_init(struct flow *flow, struct stream *from, struct stream *to, struct buffer_pool *pool,
+               bool keeps_records);
+
+// flow_deinit gives the buffer back. A zeroed flow is allowed.
+void flow_deinit(struct flow *flow);
+
+// flow_preload puts bytes in front of what will be read. With `is_preamble` they are not part of the
+// stream: they get a record of their own and are not counted. Only before the first flow_step; at
+// most BUFFER_CAP bytes in all, preambles first. ERR_MEMORY, ERR_LIMIT.
+enum err flow_preload(struct flow *flow, struct slice bytes, bool is_preamble) MUST_USE;
+
+// flow_step moves what can be moved now, within a fair share.
+enum flow_status flow_step(struct flow *flow);
+
+// flow_wants_read and flow_wants_write tell what a waiting flow waits for, on `from` and on `to`.
+bool flow_wants_read(const struct flow *flow);
+bool flow_wants_write(const struct flow *flow);

@@ -1,0 +1,182 @@
+// Binding, accepting a bounded batch an event, and a pause when descriptors run out.
+#include "proxy/net/listener.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/net/sockaddr.h"
+
+enum { LISTENER_MAGIC = 0x715EA1E4, LISTEN_BACKLOG = 4096, ACCEPT_BATCH = 64 };
+static const ev_tstamp exhausted_pause_s = 0.1;
+
+struct listener {
+    uint32_t magic;
+    struct ev_loop *loop; // borrowed
+    struct listener_events events;
+    ev_io io;
+    ev_timer pause;
+};
+
+static bool set_flag(int fd, int level, int option)
+{
+    const int on = 1;
+    return setsockopt(fd, level, option, &on, sizeof on) == 0;
+}
+
+// bind_one opens one socket. The first of a group is bound alone, then opened to the others.
+static int bind_one(const struct socket_address *name, bool is_first)
+{
+    const int family = name->storage.ss_family;
+    const int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    const int dual = 0;
+    if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR) &&
+        (is_first || set_flag(fd, SOL_SOCKET, SO_REUSEPORT)) &&
+        (family != AF_INET6 ||
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &dual, sizeof dual) == 0) &&
+        bind(fd, (const struct sockaddr *)&name->storage, name->len) == 0 &&
+        listen(fd, LISTEN_BACKLOG) == 0 && set_flag(fd, SOL_SOCKET, SO_REUSEPORT))
+        return fd;
+    const int error = errno;
+    (void)close(fd);
+    errno = error;
+    return -1;
+}
+
+static enum err bind_failed(const struct ip_addr *addr, uint16_t port, int error,
+                            struct errinfo *info)
+{
+    char text[IP_TEXT_CAP];
+    (void)ip_addr_format(addr, text);
+    const char *format = addr->family == IP_V6 ? "cannot listen on [%s]:%u: %s%s"
+                                               : "cannot listen on %s:%u: %s%s";
+    const char *hint = "";
+    if (error == EADDRINUSE)
+        hint = ": another program, or another sallyport, has this address; see `ss -ltnp`";
+    else if (error == EACCES)
+        hint = ": ports below 1024 need CAP_NET_BIND_SERVICE";
+    else if (error == EADDRNOTAVAIL)
+        hint = ": this machine has no such address";
+    return errinfo_set(info, ERR_SYSTEM, format, text, port, strerror(error), hint);
+}
+
+enum err listener_bind(const struct ip_addr *addr, uint16_t port, size_t count, int *out_fds,
+                       uint16_t *out_port, struct errinfo *info)
+{
+    *out_port = port;
+    for (size_t i = 0; i < count; i++) {
+        struct socket_address name;
+        socket_address_make(addr, *out_port, &name);
+        out_fds[i] = bind_one(&name, i == 0);
+        struct ip_addr bound;
+        if (out_fds[i] >= 0 && socket_local_name(out_fds[i], &bound, out_port))
+            continue;
+        const int error = errno;
+        for (size_t opened = 0; opened <= i; opened++) {
+            if (out_fds[opened] >= 0)
+                (void)close(out_fds[opened]);
+        }
+        return bind_failed(addr, port, error, info);
+    }
+    return ERR_OK;
+}
+
+// is_passing tells the errors that concern one connection only (accept(2), "Error handling").
+static bool is_passing(int error)
+{
+    switch (error) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+    case EPERM:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void accept_one(struct listener *listener, int fd, const struct socket_address *name)
+{
+    struct ip_addr peer;
+    uint16_t port = 0;
+    if (!socket_address_read((const struct sockaddr *)&name->storage, &peer, &port)) {
+        (void)close(fd);
+        return;
+    }
+    (void)set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
+    (void)set_flag(fd, SOL_SOCKET, SO_KEEPALIVE);
+    const struct ip_addr canonical = ip_addr_canonical(&peer);
+    listener->events.on_accept(listener->events.arg, fd, &canonical, port);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)events;
+    struct listener *listener = io->data;
+    ASSERT(listener->magic == LISTENER_MAGIC);
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        struct socket_address name = {.len = sizeof name.storage};
+        const int fd = accept4(io->fd, (struct sockaddr *)&name.storage, &name.len,
+                               SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            accept_one(listener, fd, &name);
+            continue;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return;
+        if (is_passing(errno))
+            continue;
+        listener->events.on_exhausted(listener->events.arg, errno);
+        ev_io_stop(loop, io);
+        ev_timer_set(&listener->pause, exhausted_pause_s, 0.);
+        ev_timer_start(loop, &listener->pause);
+        return;
+    }
+}
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)events;
+    struct listener *listener = timer->data;
+    ASSERT(listener->magic == LISTENER_MAGIC);
+    ev_io_start(loop, &listener->io);
+}
+
+struct listener *listener_start(struct ev_loop *loop, int fd, const struct listener_events *events)
+{
+    struct listener *listener = calloc(1, sizeof *listener);
+    if (listener == NULL)
+        return NULL;
+    listener->magic = LISTENER_MAGIC;
+    listener->loop = loop;
+    listener->events = *events;
+    ev_io_init(&listener->io, on_readable, fd, EV_READ);
+    ev_timer_init(&listener->pause, on_pause_over, exhausted_pause_s, 0.);
+    listener->io.data = listener;
+    listener->pause.data = listener;
+    ev_io_start(loop, &listener->io);
+    return listener;
+}
+
+void listener_stop(struct listener *listener)
+{
+    if (listener == NULL)
+        return;
+    ev_io_stop(listener->loop, &listener->io);
+    ev_timer_stop(listener->loop, &listener->pause);
+    (void)close(listener->io.fd);
+    listener->magic = 0;
+    free(listener);
+}

@@ -1,0 +1,88 @@
+// stream: bytes to and from one peer, plain TCP or TLS; whoever uses it does not know which.
+//
+// The contract of every operation: it never blocks, never calls back, and never frees. What it could
+// not do now it does when called again after `on_ready`. A stream remembers readiness (an operation
+// that would only meet EAGAIN makes no system call), so callers may try as often as they like.
+//
+// Ends: ERR_EOF from stream_read is the peer's orderly end (TLS: close_notify; TCP: FIN), or with
+// stream_is_truncated a FIN where TLS demands close_notify. ERR_SYSTEM is a reset, ERR_INPUT a TLS
+// error. stream_finish ends our direction in an orderly way; the other direction goes on.
+#pragma once
+
+#include "auth/base/err.h"
+#include "auth/base/slice.h"
+
+struct stream;
+
+struct stream_ops {
+    enum err (*read)(struct stream *stream, void *out, size_t cap, size_t *out_len);
+    enum err (*write)(struct stream *stream, struct slice bytes, size_t *out_len);
+    enum err (*flush)(struct stream *stream);
+    enum err (*finish)(struct stream *stream);
+    void (*want)(struct stream *stream, bool read, bool write);
+    bool (*has_input)(const struct stream *stream);
+    bool (*is_truncated)(const struct stream *stream);
+    void (*close)(struct stream *stream, bool is_reset);
+};
+
+struct stream {
+    const struct stream_ops *ops;             // static memory
+    void (*on_ready)(void *owner);            // called from the loop when something may be possible
+    void *owner;                              // borrowed; argument of on_ready
+};
+
+// stream_read takes up to `cap` bytes. ERR_OK with `*out_len` > 0, ERR_AGAIN, ERR_EOF, ERR_SYSTEM,
+// ERR_INPUT, ERR_MEMORY. It fills as much of `cap` as is there now.
+static inline enum err MUST_USE stream_read(struct stream *stream, void *out, size_t cap,
+                                            size_t *out_len)
+{
+    return stream->ops->read(stream, out, cap, out_len);
+}
+
+// stream_write takes as many of `bytes` as it can: ERR_OK with `*out_len` > 0, or ERR_AGAIN with 0,
+// ERR_SYSTEM, ERR_INPUT, ERR_MEMORY. What it took may wait in the stream for company until
+// stream_flush; after ERR_AGAIN a flush that succeeds makes room. Over TLS each call begins a record.
+static inline enum err MUST_USE stream_write(struct stream *stream, struct slice bytes,
+                                             size_t *out_len)
+{
+    return stream->ops->write(stream, bytes, out_len);
+}
+
+// stream_flush pushes what stream_write has taken: ERR_OK when nothing is left, ERR_AGAIN, or an error.
+static inline enum err MUST_USE stream_flush(struct stream *stream)
+{
+    return stream->ops->flush(stream);
+}
+
+// stream_finish says that nothing more will be written: flushes, then close_notify and FIN. ERR_OK
+// when done, ERR_AGAIN to be called again, or an error. May be repeated.
+static inline enum err MUST_USE stream_finish(struct stream *stream)
+{
+    return stream->ops->finish(stream);
+}
+
+// stream_want sets what on_ready is called for: bytes to read, room to write (bytes that the
+// stream itself still has to write count as a wish to write).
+static inline void stream_want(struct stream *stream, bool read, bool write)
+{
+    stream->ops->want(stream, read, write);
+}
+
+// stream_has_input tells whether a read could yield bytes that the loop knows nothing of.
+static inline bool stream_has_input(const struct stream *stream)
+{
+    return stream->ops->has_input(stream);
+}
+
+// stream_is_truncated tells whether the ERR_EOF came without the close_notify that TLS demands.
+static inline bool stream_is_truncated(const struct stream *stream)
+{
+    return stream->ops->is_truncated(stream);
+}
+
+// stream_close ends both directions and the descriptor, at once; with `is_reset` the peer sees a
+// reset and not an orderly end. May be repeated; on_ready is not called any more.
+static inline void stream_close(struct stream *stream, bool is_reset)
+{
+    stream->ops->close(stream, is_reset);
+}

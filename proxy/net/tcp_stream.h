@@ -1,0 +1,24 @@
+// tcp_stream: a stream over a connected TCP socket.
+#pragma once
+
+#include <ev.h>
+
+#include "proxy/net/stream.h"
+
+// Embedded by its owner; the fields are private to tcp_stream.c.
+struct tcp_stream {
+    struct stream stream; // first
+    uint32_t magic;
+    struct ev_loop *loop; // borrowed
+    ev_io io;
+    bool is_open;
+    bool can_read;  // the socket has not said EAGAIN since the last event
+    bool can_write; // likewise
+    bool is_finished;
+};
+
+// tcp_stream_init takes over the connected non-blocking socket `fd`. Nothing is wanted yet.
+void tcp_stream_init(struct tcp_stream *tcp, struct ev_loop *loop, int fd);
+
+// tcp_stream_fd gives the descriptor, or -1 when closed.
+int tcp_stream_fd(const struct tcp_stream *tcp);
