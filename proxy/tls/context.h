@@ -1,0 +1,46 @@
+// tls_context: what a listener needs to speak TLS: its certificate and key, versions, and the names
+// of the CAs that it asks clients for. Immutable and shared by all workers once made.
+//
+// TLS 1.2 and 1.3 only, no renegotiation, no early data, no tickets: every connection is a full
+// handshake in which the client's chain is judged. Knows no policy: who may come in is asked of the
+// stream's verifier.
+#pragma once
+
+#include <openssl/pool.h>
+#include <openssl/stack.h>
+
+#include "auth/base/err.h"
+#include "auth/base/slice.h"
+
+struct tls_context;
+
+enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
+
+struct tls_context_options {
+    struct slice chain_pem; // leaf first, then its intermediates
+    struct slice key_pem;   // unencrypted private key
+    enum tls_version min;
+    enum tls_version max;
+    STACK_OF(CRYPTO_BUFFER) *client_ca_names; // taken over, freed also on failure; may be NULL
+};
+
+// tls_context_info is what `check` tells about the certificate that a context serves.
+struct tls_context_info {
+    char subject[256];   // RFC 4514, cut when too long
+    int64_t not_after_s; // Unix seconds, of the leaf
+    int64_t not_before_s;
+    bool has_server_auth; // usable as a server certificate by its EKU (or has none)
+    size_t san_count;     // subject alternative names of types DNS and IP: clients need one
+};
+
+// tls_context_create parses chain and key. ERR_INPUT with a sentence in `info` when one cannot be
+// read, when they do not belong together, or the key is of a kind that TLS cannot use. The sentence
+// does not name the file: the caller does.
+enum err tls_context_create(const struct tls_context_options *options, struct tls_context **out,
+                            struct errinfo *info) MUST_USE;
+
+// tls_context_destroy drops the context; streams made from it keep what they need. NULL is allowed.
+void tls_context_destroy(struct tls_context *context);
+
+// tls_context_info gives the facts about the served certificate.
+void tls_context_describe(const struct tls_context *context, struct tls_context_info *out);

@@ -1,0 +1,480 @@
+// TLS over a stream, in the server's role (RFC 8446, RFC 5246).
+//
+// BoringSSL reads and writes through a BIO of ours:
+//   1. Reading: the BIO reads as much ciphertext as the socket has, at most a buffer full, and
+//      BoringSSL takes headers and bodies out of it. When it asks for more than there is, the
+//      buffer is empty, and goes back to the pool.
+//   2. Writing: the BIO gathers records in a buffer; after each operation of ours the buffer goes
+//      out in one system call. What the socket does not take stays, and no plaintext is accepted
+//      until there is room for a whole record.
+// So a stream with nothing in flight holds no buffer.
+#include "proxy/tls/tls_stream.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+
+#include "proxy/tls/context_internal.h"
+
+enum { TLS_STREAM_MAGIC = 0x715571EA, RECORD_PLAIN_MAX = 16384, RECORD_TYPE_HANDSHAKE = 22 };
+
+struct tls_stream {
+    struct stream stream; // first
+    uint32_t magic;
+    SSL *ssl;                 // owned
+    struct stream *below;     // borrowed from the owner
+    struct buffer_pool *pool; // borrowed from the worker
+    struct buffer *in;        // borrowed from the pool; ciphertext not yet taken by BoringSSL
+    struct buffer *out;       // borrowed from the pool; ciphertext not yet taken by the socket
+    tls_verify_fn verify;
+    void *verify_arg;
+    enum err read_error;  // what ended reading below; ERR_OK while it goes on
+    enum err write_error; // likewise for writing
+    enum tls_failure failure;
+    const char *failure_detail; // static memory
+    bool has_begun;
+    bool is_shut; // close_notify is written or on its way
+    bool saw_close_notify;
+    uint16_t seal_overhead; // bytes a record can grow by
+};
+
+static struct tls_stream *tls_of(const struct stream *stream)
+{
+    struct tls_stream *tls = (struct tls_stream *)(uintptr_t)stream;
+    ASSERT(tls->magic == TLS_STREAM_MAGIC);
+    return tls;
+}
+
+// fill_input reads ciphertext into the empty `in`. The result stands in `read_error`, too.
+static enum err fill_input(struct tls_stream *tls)
+{
+    if (tls->read_error != ERR_OK)
+        return tls->read_error;
+    if (tls->in == NULL) {
+        tls->in = buffer_pool_take(tls->pool);
+        if (tls->in == NULL)
+            return tls->read_error = ERR_MEMORY;
+    }
+    size_t len = 0;
+    const enum err error = stream_read(tls->below, tls->in->data, BUFFER_CAP, &len);
+    if (error == ERR_OK) {
+        buffer_produce(tls->in, len);
+        return ERR_OK;
+    }
+    buffer_pool_give(tls->pool, &tls->in);
+    if (error != ERR_AGAIN)
+        tls->read_error = error;
+    return error;
+}
+
+static bool is_plain_http(struct slice first)
+{
+    return first.data[0] >= 'A' && first.data[0] <= 'Z';
+}
+
+// check_first_bytes looks at what a client sends first: only TLS starts with a handshake record.
+static bool check_first_bytes(struct tls_stream *tls)
+{
+    if (tls->has_begun)
+        return true;
+    tls->has_begun = true;
+    const struct slice first = buffer_unread(tls->in);
+    if (first.data[0] == RECORD_TYPE_HANDSHAKE)
+        return true;
+    tls->failure = is_plain_http(first) ? TLS_FAILURE_PLAIN_HTTP : TLS_FAILURE_PROTOCOL;
+    tls->failure_detail = is_plain_http(first) ? "plain_http" : "not_tls";
+    return false;
+}
+
+static int bio_read(BIO *bio, char *out, int len)
+{
+    struct tls_stream *tls = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (len <= 0)
+        return 0;
+    if (buffer_len(tls->in) == 0) {
+        const enum err error = fill_input(tls);
+        if (error == ERR_AGAIN)
+            BIO_set_retry_read(bio);
+        if (error != ERR_OK)
+            return error == ERR_EOF ? 0 : -1;
+        if (!check_first_bytes(tls))
+            return -1;
+    }
+    const struct slice taken = slice_first(buffer_unread(tls->in), (size_t)len);
+    (void)bytes_copy(out, (size_t)len, taken);
+    buffer_consume(tls->in, taken.len);
+    return (int)taken.len;
+}
+
+static int bio_write(BIO *bio, const char *bytes, int len)
+{
+    struct tls_stream *tls = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (len <= 0)
+        return 0;
+    if (tls->write_error != ERR_OK)
+        return -1;
+    if (tls->out == NULL) {
+        tls->out = buffer_pool_take(tls->pool);
+        if (tls->out == NULL) {
+            tls->write_error = ERR_MEMORY;
+            return -1;
+        }
+    }
+    const struct slice all = slice_of(bytes, (size_t)len);
+    const struct slice fitting = slice_first(all, buffer_room(tls->out));
+    if (fitting.len == 0) {
+        BIO_set_retry_write(bio);
+        return -1;
+    }
+    (void)buffer_append(tls->out, fitting);
+    return (int)fitting.len;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+BIO_METHOD *tls_bio_method_create(void)
+{
+    BIO_METHOD *method = BIO_meth_new(0, "sallyport stream");
+    if (method == NULL)
+        return NULL;
+    if (!BIO_meth_set_read(method, bio_read) || !BIO_meth_set_write(method, bio_write) ||
+        !BIO_meth_set_ctrl(method, bio_ctrl)) {
+        BIO_meth_free(method);
+        return NULL;
+    }
+    return method;
+}
+
+// push_output hands the gathered records to the stream below.
+static enum err push_output(struct tls_stream *tls)
+{
+    while (buffer_len(tls->out) != 0) {
+        if (tls->write_error != ERR_OK)
+            return tls->write_error;
+        size_t len = 0;
+        const enum err error = stream_write(tls->below, buffer_unread(tls->out), &len);
+        if (error == ERR_AGAIN)
+            return ERR_AGAIN;
+        if (error != ERR_OK)
+            return tls->write_error = error;
+        buffer_consume(tls->out, len);
+    }
+    buffer_pool_give_if_empty(tls->pool, &tls->out);
+    return tls->write_error;
+}
+
+// protocol_error tells the kinds of failure apart that BoringSSL reports through one return value.
+static enum err protocol_error(struct tls_stream *tls)
+{
+    ERR_clear_error();
+    if (tls->read_error != ERR_OK && tls->read_error != ERR_EOF)
+        return tls->read_error;
+    if (tls->write_error != ERR_OK)
+        return tls->write_error;
+    return ERR_INPUT;
+}
+
+static enum err read_record(struct tls_stream *tls, uint8_t *out, size_t cap, size_t *out_len)
+{
+    const int len = (int)(cap < RECORD_PLAIN_MAX ? cap : RECORD_PLAIN_MAX);
+    const int result = SSL_read(tls->ssl, out, len);
+    if (result > 0) {
+        *out_len = (size_t)result;
+        return ERR_OK;
+    }
+    switch (SSL_get_error(tls->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        return ERR_AGAIN;
+    case SSL_ERROR_WANT_WRITE: // an answer to a post-handshake message waits for room
+        return ERR_AGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        tls->saw_close_notify = true;
+        return ERR_EOF;
+    case SSL_ERROR_SYSCALL:
+        ERR_clear_error();
+        return tls->read_error != ERR_OK ? tls->read_error : ERR_SYSTEM;
+    default:
+        if (tls->read_error == ERR_EOF) { // a FIN in the middle of a record
+            ERR_clear_error();
+            return ERR_EOF;
+        }
+        return protocol_error(tls);
+    }
+}
+
+static enum err tls_read(struct stream *stream, void *out, size_t cap, size_t *out_len)
+{
+    struct tls_stream *tls = tls_of(stream);
+    uint8_t *at = out;
+    size_t total = 0;
+    enum err error = ERR_OK;
+    while (total < cap) {
+        size_t len = 0;
+        error = read_record(tls, at + total, cap - total, &len);
+        if (error != ERR_OK)
+            break;
+        total += len;
+    }
+    (void)push_output(tls); // an alert or a key update; its failure shows at the next write
+    *out_len = total;
+    return total > 0 ? ERR_OK : error;
+}
+
+// has_room_for tells whether a record of `len` bytes fits behind what is gathered already.
+static bool has_room_for(const struct tls_stream *tls, size_t len)
+{
+    return tls->out == NULL || buffer_room(tls->out) >= len + tls->seal_overhead;
+}
+
+static enum err tls_write(struct stream *stream, struct slice bytes, size_t *out_len)
+{
+    struct tls_stream *tls = tls_of(stream);
+    *out_len = 0;
+    if (tls->is_shut || tls->write_error != ERR_OK)
+        return ERR_SYSTEM;
+    while (bytes.len > *out_len) {
+        const struct slice piece = slice_first(slice_from(bytes, *out_len), RECORD_PLAIN_MAX);
+        if (!has_room_for(tls, piece.len))
+            break;
+        const int result = SSL_write(tls->ssl, piece.data, (int)piece.len);
+        if (result <= 0) {
+            const int kind = SSL_get_error(tls->ssl, result);
+            return kind == SSL_ERROR_WANT_WRITE ? ERR_AGAIN : protocol_error(tls);
+        }
+        *out_len += (size_t)result;
+    }
+    return *out_len > 0 ? ERR_OK : ERR_AGAIN;
+}
+
+static enum err tls_flush(struct stream *stream)
+{
+    return push_output(tls_of(stream));
+}
+
+static enum err tls_finish(struct stream *stream)
+{
+    struct tls_stream *tls = tls_of(stream);
+    TRY(push_output(tls));
+    if (!tls->is_shut) {
+        tls->is_shut = true;
+        if (SSL_is_init_finished(tls->ssl))
+            (void)SSL_shutdown(tls->ssl); // writes close_notify; that of the peer comes as EOF
+        ERR_clear_error();
+    }
+    TRY(push_output(tls));
+    return stream_finish(tls->below);
+}
+
+static void tls_want(struct stream *stream, bool read, bool write)
+{
+    struct tls_stream *tls = tls_of(stream);
+    stream_want(tls->below, read, write || buffer_len(tls->out) != 0);
+}
+
+static bool tls_has_input(const struct stream *stream)
+{
+    const struct tls_stream *tls = tls_of(stream);
+    return buffer_len(tls->in) != 0 || SSL_has_pending(tls->ssl);
+}
+
+static bool tls_is_truncated(const struct stream *stream)
+{
+    const struct tls_stream *tls = tls_of(stream);
+    return tls->read_error == ERR_EOF && !tls->saw_close_notify;
+}
+
+static void tls_close(struct stream *stream, bool is_reset)
+{
+    struct tls_stream *tls = tls_of(stream);
+    buffer_pool_give(tls->pool, &tls->in);
+    buffer_pool_give(tls->pool, &tls->out);
+    if (tls->read_error == ERR_OK)
+        tls->read_error = ERR_SYSTEM;
+    if (tls->write_error == ERR_OK)
+        tls->write_error = ERR_SYSTEM;
+    stream_close(tls->below, is_reset);
+}
+
+static const struct stream_ops tls_ops = {
+    .read = tls_read,
+    .write = tls_write,
+    .flush = tls_flush,
+    .finish = tls_finish,
+    .want = tls_want,
+    .has_input = tls_has_input,
+    .is_truncated = tls_is_truncated,
+    .close = tls_close,
+};
+
+static uint8_t alert_code(enum tls_alert alert)
+{
+    switch (alert) {
+    case TLS_ALERT_BAD_CERTIFICATE:
+        return SSL_AD_BAD_CERTIFICATE;
+    case TLS_ALERT_UNSUPPORTED_CERTIFICATE:
+        return SSL_AD_UNSUPPORTED_CERTIFICATE;
+    case TLS_ALERT_CERTIFICATE_REVOKED:
+        return SSL_AD_CERTIFICATE_REVOKED;
+    case TLS_ALERT_CERTIFICATE_EXPIRED:
+        return SSL_AD_CERTIFICATE_EXPIRED;
+    case TLS_ALERT_UNKNOWN_CA:
+        return SSL_AD_UNKNOWN_CA;
+    case TLS_ALERT_INTERNAL_ERROR:
+        return SSL_AD_INTERNAL_ERROR;
+    }
+    return SSL_AD_INTERNAL_ERROR;
+}
+
+enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert)
+{
+    struct tls_stream *tls = SSL_get_app_data(ssl);
+    const STACK_OF(CRYPTO_BUFFER) *chain = SSL_get0_peer_certificates(ssl);
+    enum tls_alert alert = TLS_ALERT_INTERNAL_ERROR;
+    if (chain != NULL && sk_CRYPTO_BUFFER_num(chain) > 0 &&
+        tls->verify(tls->verify_arg, chain, &alert) == ERR_OK)
+        return ssl_verify_ok;
+    tls->failure = TLS_FAILURE_REFUSED;
+    tls->failure_detail = "certificate_refused";
+    *out_alert = alert_code(alert);
+    return ssl_verify_invalid;
+}
+
+struct tls_stream *tls_stream_create(const struct tls_context *context, struct stream *below,
+                                     struct buffer_pool *pool, tls_verify_fn verify,
+                                     void *verify_arg)
+{
+    struct tls_stream *tls = calloc(1, sizeof *tls);
+    if (tls == NULL)
+        return NULL;
+    *tls = (struct tls_stream){
+        .stream = {.ops = &tls_ops},
+        .magic = TLS_STREAM_MAGIC,
+        .below = below,
+        .pool = pool,
+        .verify = verify,
+        .verify_arg = verify_arg,
+        .failure_detail = "",
+    };
+    tls->ssl = SSL_new(tls_context_ssl_ctx(context));
+    BIO *bio = BIO_new(tls_context_bio_method(context));
+    if (tls->ssl == NULL || bio == NULL) {
+        BIO_free(bio);
+        tls_stream_destroy(tls);
+        return NULL;
+    }
+    BIO_set_data(bio, tls);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(tls->ssl, bio, bio);
+    SSL_set_app_data(tls->ssl, tls);
+    SSL_set_accept_state(tls->ssl);
+    SSL_set_shed_handshake_config(tls->ssl, 1);
+    return tls;
+}
+
+void tls_stream_destroy(struct tls_stream *tls)
+{
+    if (tls == NULL)
+        return;
+    buffer_pool_give(tls->pool, &tls->in);
+    buffer_pool_give(tls->pool, &tls->out);
+    SSL_free(tls->ssl);
+    tls->magic = 0;
+    free(tls);
+}
+
+struct stream *tls_stream_stream(struct tls_stream *tls)
+{
+    return &tls->stream;
+}
+
+// note_failure turns BoringSSL's error into one of ours, unless somebody knew better before.
+static void note_failure(struct tls_stream *tls)
+{
+    const uint32_t code = ERR_peek_error();
+    const int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+    const char *text = code == 0 ? NULL : ERR_reason_error_string(code);
+    if (tls->failure == TLS_FAILURE_NONE) {
+        if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+            tls->failure = TLS_FAILURE_NO_CERTIFICATE;
+        else if (tls->read_error != ERR_OK || tls->write_error != ERR_OK ||
+                 reason >= SSL_AD_REASON_OFFSET)
+            tls->failure = TLS_FAILURE_ABORTED;
+        else
+            tls->failure = TLS_FAILURE_PROTOCOL;
+        tls->failure_detail = text == NULL ? "" : text;
+    }
+    ERR_clear_error();
+}
+
+enum err tls_stream_handshake(struct tls_stream *tls)
+{
+    for (;;) {
+        const int result = SSL_do_handshake(tls->ssl);
+        const int kind = result == 1 ? SSL_ERROR_NONE : SSL_get_error(tls->ssl, result);
+        if (kind != SSL_ERROR_NONE && kind != SSL_ERROR_WANT_READ && kind != SSL_ERROR_WANT_WRITE) {
+            note_failure(tls);
+            (void)push_output(tls); // the alert; what is left goes with stream_flush
+            return ERR_DENIED;
+        }
+        const enum err error = push_output(tls);
+        if (error != ERR_OK && error != ERR_AGAIN) {
+            note_failure(tls);
+            return ERR_DENIED;
+        }
+        if (kind == SSL_ERROR_NONE) {
+            tls->seal_overhead = (uint16_t)SSL_max_seal_overhead(tls->ssl);
+            return ERR_OK;
+        }
+        if (kind == SSL_ERROR_WANT_READ || error == ERR_AGAIN)
+            return ERR_AGAIN;
+    }
+}
+
+enum tls_failure tls_stream_failure(const struct tls_stream *tls)
+{
+    return tls->failure;
+}
+
+const char *tls_stream_failure_detail(const struct tls_stream *tls)
+{
+    return tls->failure_detail;
+}
+
+bool tls_stream_has_begun(const struct tls_stream *tls)
+{
+    return tls->has_begun;
+}
+
+const char *tls_stream_version_name(const struct tls_stream *tls)
+{
+    if (!SSL_is_init_finished(tls->ssl) && SSL_get_current_cipher(tls->ssl) == NULL)
+        return NULL;
+    switch (SSL_version(tls->ssl)) {
+    case TLS1_3_VERSION:
+        return "1.3";
+    case TLS1_2_VERSION:
+        return "1.2";
+    default:
+        return NULL;
+    }
+}
+
+const char *tls_stream_cipher_name(const struct tls_stream *tls)
+{
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(tls->ssl);
+    return cipher == NULL ? NULL : SSL_CIPHER_standard_name(cipher);
+}
+
+const char *tls_stream_server_name(const struct tls_stream *tls)
+{
+    return SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
+}

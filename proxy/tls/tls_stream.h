@@ -1,0 +1,75 @@
+// tls_stream: the server's side of a TLS connection over another stream.
+//
+// The handshake is driven by tls_stream_handshake; afterwards it is a stream like any other. Bytes
+// in flight live in buffers borrowed from the worker's pool: ciphertext is read in large pieces and
+// several records are written at once. Knows no policy: the peer's chain is judged by a callback.
+#pragma once
+
+#include <openssl/pool.h>
+#include <openssl/stack.h>
+
+#include "proxy/net/buffer.h"
+#include "proxy/net/stream.h"
+#include "proxy/tls/context.h"
+
+// tls_alert is what the peer is told when its certificate is refused (RFC 8446 6.2).
+enum tls_alert {
+    TLS_ALERT_BAD_CERTIFICATE,
+    TLS_ALERT_UNSUPPORTED_CERTIFICATE,
+    TLS_ALERT_CERTIFICATE_REVOKED,
+    TLS_ALERT_CERTIFICATE_EXPIRED,
+    TLS_ALERT_UNKNOWN_CA,
+    TLS_ALERT_INTERNAL_ERROR,
+};
+
+// tls_verify_fn judges the peer's chain (leaf first, never empty; borrowed for the call). ERR_OK lets
+// the handshake go on; anything else refuses it with `*out_alert`. Called once, from within
+// tls_stream_handshake.
+typedef enum err (*tls_verify_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
+                                  enum tls_alert *out_alert);
+
+// tls_failure tells why a handshake did not finish.
+enum tls_failure {
+    TLS_FAILURE_NONE,
+    TLS_FAILURE_REFUSED,        // by the verify callback
+    TLS_FAILURE_NO_CERTIFICATE, // the client sent none
+    TLS_FAILURE_ABORTED,        // the client closed, reset or sent an alert
+    TLS_FAILURE_PLAIN_HTTP,     // the first bytes are an HTTP request
+    TLS_FAILURE_PROTOCOL,       // anything else: no TLS, too old, no common ground, bad proofs
+};
+
+struct tls_stream;
+
+// tls_stream_create makes a server stream over `below`, which stays the caller's and must outlive it.
+// `pool` is the worker's. NULL when there is no memory. Owned by the caller.
+struct tls_stream *tls_stream_create(const struct tls_context *context, struct stream *below,
+                                     struct buffer_pool *pool, tls_verify_fn verify,
+                                     void *verify_arg) MUST_USE;
+
+// tls_stream_destroy frees it; `below` is left as it is. NULL is allowed.
+void tls_stream_destroy(struct tls_stream *tls);
+
+// tls_stream_stream gives the stream to read from and write to once the handshake is done.
+struct stream *tls_stream_stream(struct tls_stream *tls);
+
+// tls_stream_handshake goes on with the handshake: ERR_OK when done, ERR_AGAIN, or an error: then
+// tls_stream_failure says why, and an alert for the client may wait in stream_flush.
+enum err tls_stream_handshake(struct tls_stream *tls) MUST_USE;
+
+// tls_stream_failure tells why the handshake failed; valid once it has.
+enum tls_failure tls_stream_failure(const struct tls_stream *tls);
+
+// tls_stream_failure_detail gives a word or two for the log, such as `unsupported_protocol`; static memory.
+const char *tls_stream_failure_detail(const struct tls_stream *tls);
+
+// tls_stream_has_begun tells whether the client has sent any byte.
+bool tls_stream_has_begun(const struct tls_stream *tls);
+
+// tls_stream_version_name gives `1.2`, `1.3`, or NULL while nothing is agreed. Static memory.
+const char *tls_stream_version_name(const struct tls_stream *tls);
+
+// tls_stream_cipher_name gives the suite's standard (IANA) name, or NULL. Static memory.
+const char *tls_stream_cipher_name(const struct tls_stream *tls);
+
+// tls_stream_server_name gives the SNI that the client asked for, or NULL; borrowed until destroy.
+const char *tls_stream_server_name(const struct tls_stream *tls);
