@@ -1,0 +1,30 @@
+// answer: what the proxy itself says to a client in HTTP/1.1 (RFC 9112 4; Proxy-Status: RFC 9209).
+//
+// Pure. Nothing in an answer comes from the request: the reason phrase, for many clients the only
+// thing that a person gets to see, carries the rule or reason and the id that stands in the audit.
+#pragma once
+
+#include "auth/base/text.h"
+#include "auth/reason.h"
+
+struct answer {
+    uint16_t status;
+    enum reason reason;
+    const char *rule;   // the rule that decided, or NULL
+    const char *client; // name of the client entry, or NULL
+    const char *detail; // a few words in static memory, or NULL
+    const char *id;     // 16 hex digits
+    bool is_persistent; // the connection goes on
+};
+
+enum {
+    ANSWER_REASON_PHRASE_MAX = 80, // bytes
+    ANSWER_CAP = 1024,             // bytes that always suffice, with the NUL
+};
+
+// answer_format appends the whole answer. A 200 is the start of a tunnel and has neither body nor
+// Content-Length (RFC 9110 9.3.6).
+void answer_format(const struct answer *answer, struct text *out);
+
+// answer_plain_http appends what a client gets that speaks plain HTTP to a TLS port.
+void answer_plain_http(struct text *out);

@@ -1,0 +1,39 @@
+// request_head: the head of an HTTP/1.x request as values (RFC 9112 2-6), read strictly.
+//
+// Pure: bytes in, values out. What two readers could understand differently is refused: bare LF, bare
+// CR, NUL, folded fields, blanks before a colon, empty names, several Hosts, a body on CONNECT.
+#pragma once
+
+#include "auth/base/slice.h"
+
+enum {
+    HEAD_MAX_LEN = 16 * 1024,     // bytes, with the empty line
+    HEAD_MAX_LINE_LEN = 8 * 1024, // bytes of one line
+    HEAD_MAX_FIELDS = 100,
+};
+
+enum http_method { METHOD_CONNECT, METHOD_OTHER };
+
+struct request_head {
+    enum http_method method;
+    struct slice method_text; // borrowed from the input, like all slices here
+    struct slice target;
+    uint8_t minor_version; // 0 or 1 of HTTP/1.x
+    bool has_host;
+    struct slice host;    // of the one Host field, trimmed
+    bool is_persistent;   // the client means to send more requests (RFC 9112 9.3)
+    size_t len;           // bytes of the head, with the empty line
+};
+
+enum head_result {
+    HEAD_OK,
+    HEAD_MORE,      // the head is not complete yet
+    HEAD_BAD,       // malformed: 400
+    HEAD_TOO_LARGE, // over a limit: 431
+};
+
+// request_head_parse reads one head from the start of `bytes`. With HEAD_BAD, `*out_why` is a few words for
+// the answer, in static memory; `*out` is valid with HEAD_OK only, except that `method_text` and `target`
+// are set whenever the request line itself was readable, and empty otherwise.
+enum head_result request_head_parse(struct slice bytes, struct request_head *out,
+                                    const char **out_why);
