@@ -1,0 +1,328 @@
+// The writer:
+//   1. takes the whole queue at once (a stack: the newest first) and turns it round,
+//   2. writes it in batches with one system call each; what a full disk did not take is tried again,
+//      and meanwhile the log counts as failing,
+//   3. tells of lost records as soon as something can be written again,
+//   4. sleeps until somebody pushes onto the empty queue and wakes it.
+#include "proxy/audit/audit_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    DEFAULT_MAX_DECISIONS = 65536,
+    DEFAULT_MAX_REFUSALS = 1024,
+    WRITE_BATCH = 64,
+    RETRY_MS = 500,
+};
+
+struct audit_log {
+    char *path;                       // owned
+    struct audit_log_options options; // `path` unused
+    pthread_t thread;
+    int fd;      // owned; the writer's
+    int wake_fd; // owned; eventfd
+    // Shared by all threads.
+    _Atomic(struct audit_record *) pushed; // newest first
+    atomic_uint_fast32_t decisions;        // queued and not yet written
+    atomic_uint_fast32_t refusals;         // likewise
+    atomic_uint_fast64_t lost;
+    atomic_bool is_asleep;
+    atomic_bool is_failing;
+    atomic_bool must_reopen;
+    atomic_bool must_stop;
+    // The writer's own.
+    struct audit_record *waiting; // oldest first
+    struct audit_record **waiting_end;
+    size_t written_of_first; // bytes of `waiting` that are in the file already
+};
+
+static int64_t wall_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void wake(struct audit_log *log)
+{
+    const uint64_t one = 1;
+    while (write(log->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+}
+
+static int open_file(const char *path)
+{
+    return open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+}
+
+// end_torn_line adds the line break that a crash in the middle of a write has left out.
+static void end_torn_line(int fd)
+{
+    const off_t size = lseek(fd, 0, SEEK_END);
+    char last = '\n';
+    if (size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n')
+        (void)!write(fd, "\n", 1);
+}
+
+// take_pushed moves what the workers have pushed behind what waits, oldest first.
+static void take_pushed(struct audit_log *log)
+{
+    struct audit_record *newest = atomic_exchange(&log->pushed, NULL);
+    struct audit_record *oldest = NULL;
+    struct audit_record **end = newest == NULL ? log->waiting_end : &newest->next;
+    while (newest != NULL) {
+        struct audit_record *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    *log->waiting_end = oldest;
+    log->waiting_end = oldest == NULL ? log->waiting_end : end;
+}
+
+// drop_first frees the first waiting record, which is in the file as a whole.
+static void drop_first(struct audit_log *log)
+{
+    struct audit_record *first = log->waiting;
+    log->waiting = first->next;
+    if (log->waiting == NULL)
+        log->waiting_end = &log->waiting;
+    if (first->is_decision)
+        atomic_fetch_sub(&log->decisions, 1);
+    if (first->is_refusal)
+        atomic_fetch_sub(&log->refusals, 1);
+    log->written_of_first = 0;
+    free(first);
+}
+
+static void set_failing(struct audit_log *log, int error)
+{
+    const bool is_failing = error != 0;
+    if (atomic_exchange(&log->is_failing, is_failing) != is_failing &&
+        log->options.on_problem != NULL)
+        log->options.on_problem(log->path, error);
+}
+
+// note_written frees what `count` bytes have brought into the file.
+static void note_written(struct audit_log *log, size_t count)
+{
+    while (count > 0) {
+        const size_t left = log->waiting->len - log->written_of_first;
+        if (count < left) {
+            log->written_of_first += count;
+            return;
+        }
+        count -= left;
+        drop_first(log);
+    }
+}
+
+// write_batch writes some of what waits; false when the file takes nothing now.
+static bool write_batch(struct audit_log *log)
+{
+    struct iovec parts[WRITE_BATCH];
+    int count = 0;
+    for (struct audit_record *at = log->waiting; at != NULL && count < WRITE_BATCH; at = at->next) {
+        const size_t done = count == 0 ? log->written_of_first : 0;
+        parts[count++] = (struct iovec){at->data + done, at->len - done};
+    }
+    const ssize_t written = writev(log->fd, parts, count);
+    if (written < 0 && errno == EINTR)
+        return true;
+    if (written <= 0) {
+        set_failing(log, written < 0 ? errno : ENOSPC);
+        return false;
+    }
+    set_failing(log, 0);
+    note_written(log, (size_t)written);
+    return true;
+}
+
+// tell_lost queues a record about lost ones, once the others can be written again.
+static void tell_lost(struct audit_log *log)
+{
+    if (atomic_load(&log->lost) == 0 || atomic_load(&log->is_failing))
+        return;
+    struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP);
+    if (record == NULL)
+        return;
+    audit_lost_format(wall_ms(), atomic_exchange(&log->lost, 0), record);
+    *log->waiting_end = record;
+    log->waiting_end = &record->next;
+}
+
+// reopen opens the path anew. A half-written first record starts again in the new file.
+static void reopen(struct audit_log *log)
+{
+    const int fd = open_file(log->path);
+    if (fd < 0) {
+        if (log->options.on_problem != NULL)
+            log->options.on_problem(log->path, errno);
+        return;
+    }
+    (void)close(log->fd);
+    log->fd = fd;
+    log->written_of_first = 0;
+    end_torn_line(fd);
+}
+
+static void write_all(struct audit_log *log)
+{
+    take_pushed(log);
+    tell_lost(log);
+    while (log->waiting != NULL && write_batch(log)) {
+    }
+}
+
+// sleep_until_woken waits for a push; a failing log tries again by itself.
+static void sleep_until_woken(struct audit_log *log)
+{
+    atomic_store(&log->is_asleep, true);
+    const bool has_work = atomic_load(&log->pushed) != NULL || atomic_load(&log->must_stop) ||
+                          atomic_load(&log->must_reopen);
+    if (!has_work) {
+        struct pollfd woken = {.fd = log->wake_fd, .events = POLLIN};
+        const bool must_retry = log->waiting != NULL || atomic_load(&log->lost) != 0;
+        (void)poll(&woken, 1, must_retry ? RETRY_MS : -1);
+    }
+    atomic_store(&log->is_asleep, false);
+    uint64_t count = 0;
+    (void)!read(log->wake_fd, &count, sizeof count);
+}
+
+static void *run(void *arg)
+{
+    struct audit_log *log = arg;
+    while (!atomic_load(&log->must_stop)) {
+        if (atomic_exchange(&log->must_reopen, false))
+            reopen(log);
+        write_all(log);
+        sleep_until_woken(log);
+    }
+    write_all(log);
+    tell_lost(log);
+    write_all(log);
+    return NULL;
+}
+
+static enum err start(struct audit_log *log, struct errinfo *info)
+{
+    log->fd = open_file(log->path);
+    if (log->fd < 0)
+        return errinfo_set(info, ERR_SYSTEM, "cannot open the audit log %s: %s", log->path,
+                           strerror(errno));
+    end_torn_line(log->fd);
+    log->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (log->wake_fd < 0 || pthread_create(&log->thread, NULL, run, log) != 0)
+        return errinfo_set(info, ERR_SYSTEM, "cannot start the writer of the audit log %s",
+                           log->path);
+    return ERR_OK;
+}
+
+static void destroy(struct audit_log *log)
+{
+    if (log->fd >= 0)
+        (void)close(log->fd);
+    if (log->wake_fd >= 0)
+        (void)close(log->wake_fd);
+    free(log->path);
+    free(log);
+}
+
+enum err audit_log_open(const struct audit_log_options *options, struct audit_log **out,
+                        struct errinfo *info)
+{
+    *out = NULL;
+    struct audit_log *log = calloc(1, sizeof *log);
+    if (log == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory for the audit log");
+    log->options = *options;
+    log->options.path = NULL;
+    if (log->options.max_decisions == 0)
+        log->options.max_decisions = DEFAULT_MAX_DECISIONS;
+    if (log->options.max_refusals == 0)
+        log->options.max_refusals = DEFAULT_MAX_REFUSALS;
+    log->fd = -1;
+    log->wake_fd = -1;
+    log->waiting_end = &log->waiting;
+    log->path = strdup(options->path);
+    const enum err error = log->path == NULL
+                               ? errinfo_set(info, ERR_MEMORY, "no memory for the audit log")
+                               : start(log, info);
+    if (error == ERR_OK)
+        *out = log;
+    else
+        destroy(log);
+    return error;
+}
+
+uint64_t audit_log_close(struct audit_log *log)
+{
+    atomic_store(&log->must_stop, true);
+    wake(log);
+    (void)pthread_join(log->thread, NULL);
+    uint64_t unwritten = atomic_load(&log->lost);
+    while (log->waiting != NULL) {
+        drop_first(log);
+        unwritten++;
+    }
+    destroy(log);
+    return unwritten;
+}
+
+bool audit_log_is_full(const struct audit_log *log)
+{
+    return atomic_load_explicit(&log->is_failing, memory_order_relaxed) ||
+           atomic_load_explicit(&log->decisions, memory_order_relaxed) >=
+               log->options.max_decisions;
+}
+
+static void push(struct audit_log *log, struct audit_record *record)
+{
+    record->next = atomic_load_explicit(&log->pushed, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak(&log->pushed, &record->next, record)) {
+    }
+    if (atomic_exchange(&log->is_asleep, false))
+        wake(log);
+}
+
+void audit_log_submit(struct audit_log *log, struct audit_record *record)
+{
+    if (record->is_decision)
+        atomic_fetch_add(&log->decisions, 1);
+    push(log, record);
+}
+
+void audit_log_submit_refusal(struct audit_log *log, struct audit_record *record)
+{
+    if (record == NULL || atomic_fetch_add(&log->refusals, 1) >= log->options.max_refusals) {
+        if (record != NULL)
+            atomic_fetch_sub(&log->refusals, 1);
+        audit_record_destroy(record);
+        audit_log_note_lost(log, 1);
+        return;
+    }
+    record->is_refusal = true;
+    push(log, record);
+}
+
+void audit_log_note_lost(struct audit_log *log, uint64_t count)
+{
+    atomic_fetch_add(&log->lost, count);
+}
+
+void audit_log_reopen(struct audit_log *log)
+{
+    atomic_store(&log->must_reopen, true);
+    wake(log);
+}

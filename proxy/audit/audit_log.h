@@ -1,0 +1,46 @@
+// audit_log: the queue of audit records and the thread that writes them.
+//
+// Workers hand records over with one lock-free push; the writer owns them from then on. The queue is
+// bounded in decisions: while it is full, or while the last write has failed, audit_log_is_full says so
+// and whoever admits work acts on it. A `close` always finds room, for its memory was taken with its
+// decision.
+#pragma once
+
+#include "proxy/audit/record.h"
+
+struct audit_log;
+
+struct audit_log_options {
+    const char *path;           // copied
+    uint32_t max_decisions;     // decisions queued and not yet written; 0: the default of 65,536
+    uint32_t max_refusals;      // handshake_refused records likewise; 0: the default of 1,024
+    // on_problem is told, on the writer's thread, when writing starts to fail (`error` is an errno)
+    // and when it works again (`error` is 0). May be NULL.
+    void (*on_problem)(const char *path, int error);
+};
+
+// audit_log_open opens the file for appending (created with mode 0640), ends a torn last line, and starts the
+// writer's thread. ERR_SYSTEM or ERR_MEMORY with a sentence in `info`.
+enum err audit_log_open(const struct audit_log_options *options, struct audit_log **out,
+                        struct errinfo *info) MUST_USE;
+
+// audit_log_close writes all that is queued, as far as the file takes it, ends the thread and frees.
+// Returns how many records could not be written. Every other user must be gone.
+uint64_t audit_log_close(struct audit_log *log);
+
+// audit_log_is_full tells whether new work should be refused. Any thread.
+bool audit_log_is_full(const struct audit_log *log);
+
+// audit_log_submit takes the record over. Any thread, lock-free, cannot fail.
+void audit_log_submit(struct audit_log *log, struct audit_record *record);
+
+// audit_log_submit_refusal takes over a handshake_refused record, or counts it as lost where their own
+// small queue is full. NULL (no memory for it) is counted too.
+void audit_log_submit_refusal(struct audit_log *log, struct audit_record *record);
+
+// audit_log_note_lost counts records that could not be made; the writer tells in `records_lost`.
+void audit_log_note_lost(struct audit_log *log, uint64_t count);
+
+// audit_log_reopen makes the writer open the path anew before it writes on; when that fails it keeps the
+// old file. Any thread; returns at once.
+void audit_log_reopen(struct audit_log *log);

@@ -1,0 +1,96 @@
+// audit_record: one line of the audit log: JSON text with its memory, made before it is needed.
+//
+// Formatting writes into memory that was allocated earlier, so that recording cannot fail when it
+// matters. What comes from a client is escaped and capped. The shape of each event is the contract of
+// docs/AUDIT.md.
+#pragma once
+
+#include "auth/policy.h"
+
+// audit_record is a line under construction or on its way to the writer. Fields private to
+// proxy/audit, but for tests, which read `data`.
+struct audit_record {
+    struct audit_record *next; // while queued
+    uint32_t cap;              // bytes of data
+    uint32_t len;              // bytes of text in data, with the final line break
+    bool is_decision;          // counts against the bound on queued decisions
+    bool is_refusal;           // likewise on queued handshake_refused records
+    char data[];
+};
+
+enum {
+    AUDIT_CLOSE_CAP = 640,          // bytes that always suffice for a `close`
+    AUDIT_DECISION_EXTRA_CAP = 1536, // for a `decision`, beside the client's part
+    AUDIT_PRESENTED_MAX = 8192,     // bytes of a certificate's own claims
+};
+
+// audit_record_create makes room for a text of `cap` bytes; NULL when there is no memory.
+struct audit_record *audit_record_create(size_t cap) MUST_USE;
+
+// audit_record_destroy frees one that was not submitted. NULL is allowed.
+void audit_record_destroy(struct audit_record *record);
+
+// Who is at the other end: the part that all requests of a session share.
+struct audit_client {
+    struct ip_addr address;
+    uint16_t port;
+    const char *name;  // of the client entry, or NULL
+    const char *trust; // profile, or NULL
+    const struct identity *identity; // or NULL
+};
+
+// audit_client_format appends the object of `client`.
+void audit_client_format(const struct audit_client *client, struct text *out);
+
+struct audit_decision {
+    int64_t now_ms; // Unix milliseconds
+    const char *id;
+    const char *listener;
+    struct slice client_json; // as made by audit_client_format
+    const char *tls_version;
+    const char *tls_cipher;
+    struct slice method;         // empty where unreadable
+    const struct target *target; // or NULL where unreadable
+    const struct decision *decision;
+    const char *config; // id of the snapshot
+};
+
+// audit_decision_format fills a record of at least AUDIT_DECISION_EXTRA_CAP + client_json.len bytes.
+void audit_decision_format(const struct audit_decision *decision, struct audit_record *out);
+
+struct audit_close {
+    int64_t now_ms; // Unix milliseconds
+    const char *id;
+    const struct ip_addr *upstream; // NULL where nothing was dialled
+    uint16_t upstream_port;
+    uint32_t attempts;
+    uint16_t status; // 0: no answer was sent
+    uint64_t bytes_up;
+    uint64_t bytes_down;
+    int64_t resolve_ms;
+    int64_t connect_ms;
+    int64_t total_ms;
+    enum reason reason;
+};
+
+// audit_close_format fills a record of at least AUDIT_CLOSE_CAP bytes.
+void audit_close_format(const struct audit_close *close, struct audit_record *out);
+
+struct audit_refusal {
+    int64_t now_ms; // Unix milliseconds
+    const char *id;
+    const char *listener;
+    struct ip_addr address;
+    uint16_t port;
+    const char *tls_version; // or NULL
+    enum reason reason;
+    const char *detail; // a sentence or a word, or ""
+    uint32_t count;
+    const struct identity *presented; // what the certificate claims, or NULL
+};
+
+// audit_refusal_create makes a `handshake_refused` record. NULL when there is no memory.
+struct audit_record *audit_refusal_create(const struct audit_refusal *refusal) MUST_USE;
+
+// audit_lost_format fills a record of AUDIT_CLOSE_CAP bytes that says how many others were lost.
+void audit_lost_format(int64_t now_ms, uint64_t count, struct audit_record *out);
