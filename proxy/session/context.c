@@ -1,0 +1,119 @@
+// The shared watchers of a worker's sessions: clock, reaper, fair turns, counted refusals.
+#include "proxy/session/context.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "proxy/session/session.h"
+
+static const ev_tstamp refusals_tick_s = 1.;
+
+int64_t wall_clock_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void on_clock(struct ev_loop *loop, ev_check *check, int events)
+{
+    (void)loop;
+    (void)events;
+    struct session_context *context = check->data;
+    context->now_ms = monotonic_ms();
+}
+
+static void on_reap(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+    (void)loop;
+    (void)events;
+    sessions_reap(prepare->data);
+}
+
+static void on_kick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    sessions_drive_ready(timer->data);
+}
+
+// write_counted makes one record of each finished window of counted refusals.
+static void write_counted(struct session_context *context, bool is_final)
+{
+    struct refusal_slot slot;
+    while (refusals_next_due(&context->refusals, context->now_ms, is_final, &slot)) {
+        char id[17];
+        session_context_make_id(context, id);
+        const struct audit_refusal refusal = {
+            .now_ms = wall_clock_ms(),
+            .id = id,
+            .listener = slot.listener,
+            .address = slot.source,
+            .port = slot.port,
+            .reason = slot.reason,
+            .detail = "counted over a second",
+            .count = slot.counted,
+        };
+        audit_log_submit_refusal(context->audit, audit_refusal_create(&refusal));
+    }
+}
+
+static void on_refusals_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    write_counted(timer->data, false);
+}
+
+void session_context_start(struct session_context *context)
+{
+    for (size_t i = 0; i < SESSION_STATE_COUNT; i++)
+        TAILQ_INIT(&context->by_state[i]);
+    TAILQ_INIT(&context->ready);
+    context->now_ms = monotonic_ms();
+    ev_timer_init(&context->kick, on_kick, 0., 0.);
+    ev_timer_init(&context->refusals_tick, on_refusals_tick, refusals_tick_s, refusals_tick_s);
+    ev_prepare_init(&context->reap, on_reap);
+    ev_check_init(&context->clock, on_clock);
+    ev_set_priority(&context->clock, EV_MAXPRI);
+    context->kick.data = context;
+    context->refusals_tick.data = context;
+    context->reap.data = context;
+    context->clock.data = context;
+    ev_timer_start(context->loop, &context->refusals_tick);
+    ev_prepare_start(context->loop, &context->reap);
+    ev_check_start(context->loop, &context->clock);
+}
+
+void session_context_stop(struct session_context *context)
+{
+    sessions_reap(context);
+    ASSERT(context->counters.accepted == context->counters.closed);
+    write_counted(context, true);
+    ev_timer_stop(context->loop, &context->kick);
+    ev_timer_stop(context->loop, &context->refusals_tick);
+    ev_prepare_stop(context->loop, &context->reap);
+    ev_check_stop(context->loop, &context->clock);
+    buffer_pool_deinit(&context->buffers);
+}
+
+// mix is the finalizer of SplitMix64: one to one, so different counts give different ids.
+static uint64_t mix(uint64_t value)
+{
+    value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9u;
+    value = (value ^ (value >> 27)) * 0x94D049BB133111EBu;
+    return value ^ (value >> 31);
+}
+
+void session_context_make_id(struct session_context *context, char out[17])
+{
+    const uint64_t value = mix(context->id_seed + context->id_count++);
+    (void)snprintf(out, 17, "%08x%08x", (uint32_t)(value >> 32), (uint32_t)value);
+}

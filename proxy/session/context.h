@@ -1,0 +1,94 @@
+// session_context: what the sessions of one worker share: loop, buffers, resolver, audit, their lists.
+//
+// Made by the worker, used on its thread only. Sessions take no thread, signal or other session into
+// account; what must happen to all of them is a function of session.h.
+#pragma once
+
+#include <ev.h>
+#include <sys/queue.h>
+
+#include "proxy/audit/audit_log.h"
+#include "proxy/audit/refusals.h"
+#include "proxy/config/snapshot.h"
+#include "proxy/net/buffer.h"
+#include "proxy/net/resolver.h"
+
+struct session;
+TAILQ_HEAD(session_list, session);
+
+#define SESSION_STATE_TABLE(X)                                                                     \
+    X(SESSION_HANDSHAKE, "handshake") /* TLS, until the client's certificate is judged */          \
+    X(SESSION_SERVING, "serving")     /* waits for a request, or has one */                        \
+    X(SESSION_CLOSING, "closing")     /* our last words are on their way, theirs are dropped */    \
+    X(SESSION_DEAD, "dead")           /* closed; freed at the end of the loop's pass */
+
+enum session_state {
+#define X(symbol, name) symbol,
+    SESSION_STATE_TABLE(X)
+#undef X
+        SESSION_STATE_COUNT
+};
+
+#define EXCHANGE_STATE_TABLE(X)                                                                    \
+    X(EXCHANGE_READ_REQUEST, "read_request") /* the head is not complete */                        \
+    X(EXCHANGE_RESOLVE, "resolve")           /* DNS */                                             \
+    X(EXCHANGE_DIAL, "dial")                 /* connecting to the target */                        \
+    X(EXCHANGE_TUNNEL, "tunnel")             /* bytes go both ways */                              \
+    X(EXCHANGE_REFUSE, "refuse")             /* the refusal is on its way */                       \
+    X(EXCHANGE_DONE, "done")                 /* its `close` is recorded */
+
+enum exchange_state {
+#define X(symbol, name) symbol,
+    EXCHANGE_STATE_TABLE(X)
+#undef X
+        EXCHANGE_STATE_COUNT
+};
+
+// session_counters only ever rise; live = accepted - closed.
+struct session_counters {
+    uint64_t accepted;
+    uint64_t closed;
+    uint64_t silent;             // connections that ended without having sent a byte
+    uint64_t handshakes_refused; // with a record, or counted in one
+    uint64_t exchanges;
+    uint64_t tunnels;
+};
+
+struct session_context {
+    // Set by the worker before session_context_start.
+    struct ev_loop *loop;       // borrowed
+    struct resolver *resolver;  // borrowed
+    struct audit_log *audit;    // borrowed
+    uint64_t id_seed;           // random, different for each worker of each process
+
+    // Kept by the sessions; everybody else may read.
+    int64_t now_ms; // monotonic; taken once a pass of the loop
+    struct session_counters counters;
+    size_t state_counts[SESSION_STATE_COUNT];
+    size_t exchange_counts[EXCHANGE_STATE_COUNT];
+    bool is_draining;
+
+    // Private to proxy/session.
+    uint64_t id_count;
+    struct buffer_pool buffers;
+    struct refusals refusals;
+    struct session_list by_state[SESSION_STATE_COUNT];
+    struct session_list ready; // used up their share of a turn; driven again in the next pass
+    ev_timer kick;             // of length zero: drives the ready ones
+    ev_timer refusals_tick;    // writes the counted refusals
+    ev_prepare reap;           // frees the dead ones
+    ev_check clock;            // takes the time after each wait
+};
+
+// session_context_start prepares the lists and watchers. The fields above them are set.
+void session_context_start(struct session_context *context);
+
+// session_context_stop writes what is counted and frees what is left. No session may be alive.
+void session_context_stop(struct session_context *context);
+
+// session_context_make_id writes the next id: 16 lower-case hex digits and a NUL. Ids of one worker never
+// repeat, and those of others start at random places.
+void session_context_make_id(struct session_context *context, char out[17]);
+
+// wall_clock_ms gives Unix time in milliseconds, for records and certificates, not for deadlines.
+int64_t wall_clock_ms(void);

@@ -1,0 +1,53 @@
+// exchange: one request of a client: from the first byte of its head to its `close` record.
+//
+//     READ_REQUEST --host ok--> RESOLVE --some address ok--> DIAL --connected--> TUNNEL --> DONE
+//          |  \--literal ok----------------------------------^  |                           ^
+//          +--bad, denied--> REFUSE <--denied, failed, timed out+---------------------------+
+//
+// A state is a place where we wait; a decision is a function between states. Every exchange submits
+// exactly one `decision` record, before the first packet goes upstream, and one `close` record.
+#pragma once
+
+#include "proxy/session/peer.h"
+
+struct exchange;
+
+enum exchange_step {
+    EXCHANGE_STEP_AGAIN, // something changed: call again
+    EXCHANGE_STEP_WAIT,  // for an event; exchange_update_interest says which
+    EXCHANGE_STEP_MORE,  // its share of this turn is used up
+    EXCHANGE_STEP_DONE,  // see exchange_outcome
+};
+
+// exchange_outcome tells what becomes of the connection.
+enum exchange_outcome {
+    EXCHANGE_KEEP,  // the next request may come
+    EXCHANGE_CLOSE, // end it in an orderly way
+    EXCHANGE_RESET, // end it so that nobody takes it for an orderly end
+};
+
+// exchange_create begins an exchange with the bytes in the peer's inbox. `peer` is borrowed until destroy.
+// NULL when there is no memory.
+struct exchange *exchange_create(struct peer *peer) MUST_USE;
+
+// exchange_destroy frees a done exchange. NULL is allowed.
+void exchange_destroy(struct exchange *exchange);
+
+// exchange_step does what can be done now.
+enum exchange_step exchange_step(struct exchange *exchange);
+
+// exchange_update_interest sets what both streams wait for, from state and buffers alone.
+void exchange_update_interest(struct exchange *exchange);
+
+// exchange_deadline_ms gives the monotonic time at which exchange_on_deadline is due.
+int64_t exchange_deadline_ms(const struct exchange *exchange);
+
+// exchange_on_deadline acts on a wait that took too long; exchange_step goes on from there.
+void exchange_on_deadline(struct exchange *exchange);
+
+// exchange_end ends it at once with `reason`, unless it has ended: records what is missing, and closes
+// the upstream side with a reset. Idempotent; frees nothing.
+void exchange_end(struct exchange *exchange, enum reason reason);
+
+// exchange_outcome tells what becomes of the connection, once done.
+enum exchange_outcome exchange_outcome(const struct exchange *exchange);

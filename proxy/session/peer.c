@@ -1,0 +1,75 @@
+// The inbox: small at first, never larger than a request head may be, gone when empty.
+#include "proxy/session/peer.h"
+
+#include <stdlib.h>
+
+#include "proxy/http/head.h"
+#include "proxy/net/stream.h"
+
+// grow makes room for more, up to the size of a head.
+static enum err grow(struct peer *peer)
+{
+    if (peer->inbox_len < peer->inbox_cap)
+        return ERR_OK;
+    if (peer->inbox_cap >= HEAD_MAX_LEN)
+        return ERR_LIMIT;
+    const size_t cap = peer->inbox_cap == 0 ? INBOX_FIRST_CAP : peer->inbox_cap * 2;
+    uint8_t *larger = realloc(peer->inbox, cap);
+    if (larger == NULL)
+        return ERR_MEMORY;
+    peer->inbox = larger;
+    peer->inbox_cap = cap;
+    return ERR_OK;
+}
+
+enum err peer_fill_inbox(struct peer *peer)
+{
+    size_t total = 0;
+    for (;;) {
+        enum err error = peer->has_end ? ERR_EOF : grow(peer);
+        size_t len = 0;
+        if (error == ERR_OK)
+            error = stream_read(peer->stream, peer->inbox + peer->inbox_len,
+                                peer->inbox_cap - peer->inbox_len, &len);
+        if (error == ERR_EOF)
+            peer->has_end = true;
+        if (error != ERR_OK) {
+            if (peer->inbox_len == 0)
+                peer_consume(peer, 0);
+            return total > 0 ? ERR_OK : error;
+        }
+        peer->inbox_len += len;
+        total += len;
+    }
+}
+
+struct slice peer_unread(const struct peer *peer)
+{
+    return slice_of(peer->inbox, peer->inbox_len);
+}
+
+void peer_consume(struct peer *peer, size_t count)
+{
+    ASSERT(count <= peer->inbox_len);
+    peer->inbox_len -= count;
+    if (peer->inbox_len > 0) {
+        memmove(peer->inbox, peer->inbox + count, peer->inbox_len);
+        return;
+    }
+    free(peer->inbox);
+    peer->inbox = NULL;
+    peer->inbox_cap = 0;
+}
+
+bool peer_inbox_has_room(const struct peer *peer)
+{
+    return !peer->has_end && peer->inbox_len < HEAD_MAX_LEN;
+}
+
+void peer_deinit(struct peer *peer)
+{
+    free(peer->inbox);
+    free(peer->json);
+    snapshot_unref(peer->snapshot);
+    *peer = (struct peer){0};
+}

@@ -1,0 +1,44 @@
+// peer: the client at the other end of a session, as the exchanges on it see it: who it is, and the
+// stream to it. An exchange knows no session and no TLS.
+#pragma once
+
+#include "proxy/session/context.h"
+
+enum { INBOX_FIRST_CAP = 2048 };
+
+struct peer {
+    struct session_context *context;        // borrowed
+    struct snapshot *snapshot;              // ref
+    const struct listener_config *listener; // borrowed from the snapshot
+    struct stream *stream;                  // borrowed from the session
+    struct ip_addr address;                 // canonical
+    uint16_t port;
+    const struct client *client; // borrowed from the snapshot's policy; NULL: none fits
+    int64_t not_after_s;         // Unix seconds; when the certificate's right ends
+    char *json;                  // owned; the audit's `client` object
+    size_t json_len;             // bytes
+    const char *tls_version;     // static memory
+    const char *tls_cipher;      // static memory
+    uint8_t *inbox;              // owned; what has been read and belongs to no flow yet
+    size_t inbox_len;            // bytes
+    size_t inbox_cap;            // bytes
+    bool has_end;                // the client has ended its direction
+    void (*wake)(void *owner);   // drives the session on, from the loop
+    void *owner;                 // borrowed
+};
+
+// peer_fill_inbox reads what is there into the inbox. ERR_OK when at least a byte came, ERR_AGAIN,
+// ERR_LIMIT when the inbox is full, ERR_EOF, or the stream's error.
+enum err peer_fill_inbox(struct peer *peer) MUST_USE;
+
+// peer_unread gives the bytes of the inbox, valid until it changes.
+struct slice peer_unread(const struct peer *peer);
+
+// peer_consume drops bytes from the front of the inbox; an empty one gives its memory back.
+void peer_consume(struct peer *peer, size_t count);
+
+// peer_inbox_has_room tells whether reading on makes sense.
+bool peer_inbox_has_room(const struct peer *peer);
+
+// peer_deinit frees what the peer owns and lets go of the snapshot.
+void peer_deinit(struct peer *peer);

@@ -1,0 +1,30 @@
+// session: one TLS connection of one client, from accept to close; its requests are exchanges.
+//
+//     HANDSHAKE --certificate good--> SERVING --last request done--> CLOSING --> DEAD
+//         \--refused-----------------------------------------------^
+//
+// A session lives and dies on one worker. Callbacks only drive it; what it waits for is worked out
+// anew after each drive; it is freed at the end of the loop's pass, never under its caller.
+#pragma once
+
+#include "proxy/session/context.h"
+
+// session_accept takes over a connected socket. Without memory the socket is closed.
+void session_accept(struct session_context *context, struct snapshot *snapshot,
+                    const struct listener_config *listener, int fd, const struct ip_addr *peer,
+                    uint16_t peer_port);
+
+// sessions_live tells how many sessions are not dead.
+size_t sessions_live(const struct session_context *context);
+
+// sessions_begin_drain ends idle sessions in an orderly way and refuses new requests; what is under way goes on.
+void sessions_begin_drain(struct session_context *context);
+
+// sessions_end_all ends all sessions at once; their exchanges are recorded with `reason`.
+void sessions_end_all(struct session_context *context, enum reason reason);
+
+// sessions_reap frees the dead sessions. Called from the loop when nothing else of them is running.
+void sessions_reap(struct session_context *context);
+
+// sessions_drive_ready drives the sessions that have used up their share of the last turn.
+void sessions_drive_ready(struct session_context *context);

@@ -1,0 +1,290 @@
+// The loop of a worker: listeners, mailbox, drain.
+#include "proxy/worker/worker.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "proxy/log/log.h"
+#include "proxy/net/listener.h"
+#include "proxy/net/resolver.h"
+#include "proxy/session/session.h"
+
+enum { WORKER_MAGIC = 0x3E0A4E40, EXHAUSTED_LOG_EVERY_MS = 5000 };
+
+enum mail { MAIL_DRAIN = 1, MAIL_STOP = 2 };
+
+// port is one listener of this worker.
+struct port {
+    struct worker *worker;                // borrowed
+    const struct listener_config *config; // borrowed from the snapshot
+    struct listener *listener;            // owned; NULL when not accepting
+    int fd;                               // owned until the listener has it
+};
+
+struct worker {
+    uint32_t magic;
+    uint32_t index;
+    pthread_t thread;
+    struct ev_loop *loop;      // owned
+    struct snapshot *snapshot; // ref
+    struct port *ports;        // owned; one a listener
+    struct session_context context;
+    ev_io mail;              // its descriptor, an eventfd, is owned
+    atomic_uint letters;     // of enum mail; set by others, read by the loop
+    ev_timer drain;          // the end of patience
+    ev_prepare drained;      // runs while draining: leaves the loop when nothing lives
+    uint64_t cut_count;      // exchanges that were ended by us
+    int64_t exhausted_at_ms; // monotonic; when it was last logged
+    void (*on_exit)(void *arg);
+    void *arg; // borrowed
+};
+
+static void on_accept(void *arg, int fd, const struct ip_addr *peer, uint16_t peer_port)
+{
+    struct port *port = arg;
+    struct worker *worker = port->worker;
+    session_accept(&worker->context, worker->snapshot, port->config, fd, peer, peer_port);
+}
+
+static void on_exhausted(void *arg, int error)
+{
+    struct port *port = arg;
+    struct worker *worker = port->worker;
+    const int64_t now_ms = worker->context.now_ms;
+    if (worker->exhausted_at_ms != 0 && now_ms - worker->exhausted_at_ms < EXHAUSTED_LOG_EVERY_MS)
+        return;
+    worker->exhausted_at_ms = now_ms;
+    log_error("listener %s: cannot accept: %s; waiting for connections to end (raise LimitNOFILE "
+              "when this is no attack)",
+              port->config->name, strerror(error));
+}
+
+static void stop_listeners(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
+        listener_stop(worker->ports[i].listener);
+        worker->ports[i].listener = NULL;
+    }
+}
+
+static uint64_t open_exchanges(const struct worker *worker)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < EXCHANGE_DONE; i++)
+        count += worker->context.exchange_counts[i];
+    return count;
+}
+
+static void end_all(struct worker *worker, enum reason reason)
+{
+    stop_listeners(worker);
+    worker->cut_count += open_exchanges(worker);
+    sessions_end_all(&worker->context, reason);
+    ev_break(worker->loop, EVBREAK_ALL);
+}
+
+static void on_drain_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct worker *worker = timer->data;
+    ASSERT(worker->magic == WORKER_MAGIC);
+    end_all(worker, REASON_DRAINED);
+}
+
+static void on_drained(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+    (void)events;
+    struct worker *worker = prepare->data;
+    ASSERT(worker->magic == WORKER_MAGIC);
+    if (sessions_live(&worker->context) == 0)
+        ev_break(loop, EVBREAK_ALL);
+}
+
+static void begin_drain(struct worker *worker)
+{
+    if (worker->context.is_draining)
+        return;
+    stop_listeners(worker);
+    sessions_begin_drain(&worker->context);
+    ev_timer_set(&worker->drain, (ev_tstamp)worker->snapshot->timeouts.drain_ms / 1000., 0.);
+    ev_timer_start(worker->loop, &worker->drain);
+    ev_prepare_start(worker->loop, &worker->drained);
+}
+
+static void on_mail(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    struct worker *worker = io->data;
+    ASSERT(worker->magic == WORKER_MAGIC);
+    uint64_t count = 0;
+    (void)!read(io->fd, &count, sizeof count);
+    const unsigned letters = atomic_exchange(&worker->letters, 0);
+    if ((letters & MAIL_DRAIN) != 0)
+        begin_drain(worker);
+    if ((letters & MAIL_STOP) != 0)
+        end_all(worker, REASON_KILLED);
+}
+
+static void post(struct worker *worker, enum mail letter)
+{
+    (void)atomic_fetch_or(&worker->letters, (unsigned)letter);
+    const uint64_t one = 1;
+    while (write(worker->mail.fd, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+}
+
+void worker_drain(struct worker *worker)
+{
+    post(worker, MAIL_DRAIN);
+}
+
+void worker_stop(struct worker *worker)
+{
+    post(worker, MAIL_STOP);
+}
+
+static enum err create_resolver(struct worker *worker, struct errinfo *info)
+{
+    const struct resolver_config *config = &worker->snapshot->resolver;
+    struct resolver_server servers[RESOLVER_SERVERS_MAX];
+    for (size_t i = 0; i < config->server_count; i++)
+        servers[i] = (struct resolver_server){config->servers[i].address, config->servers[i].port};
+    const struct resolver_options options = {
+        .servers = servers,
+        .server_count = config->server_count,
+        .timeout_ms = config->timeout_ms,
+        .tries = config->tries,
+    };
+    return resolver_create(worker->loop, &options, &worker->context.resolver, info);
+}
+
+static void init_watchers(struct worker *worker, int mail_fd)
+{
+    ev_io_init(&worker->mail, on_mail, mail_fd, EV_READ);
+    ev_timer_init(&worker->drain, on_drain_over, 0., 0.);
+    ev_prepare_init(&worker->drained, on_drained);
+    worker->mail.data = worker;
+    worker->drain.data = worker;
+    worker->drained.data = worker;
+}
+
+// open_parts makes everything that can fail. What was made is freed by worker_destroy.
+static enum err open_parts(struct worker *worker, struct errinfo *info)
+{
+    worker->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    const int mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    init_watchers(worker, mail_fd);
+    if (worker->loop == NULL || mail_fd < 0)
+        return errinfo_set(info, ERR_SYSTEM, "worker %u: cannot make an event loop: %s",
+                           worker->index, strerror(errno));
+    if (getrandom(&worker->context.id_seed, sizeof worker->context.id_seed, 0) !=
+        sizeof worker->context.id_seed)
+        return errinfo_set(info, ERR_SYSTEM, "worker %u: no randomness", worker->index);
+    TRY(create_resolver(worker, info));
+    worker->context.loop = worker->loop;
+    session_context_start(&worker->context);
+    ev_io_start(worker->loop, &worker->mail);
+    for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
+        struct port *port = &worker->ports[i];
+        const struct listener_events events = {
+            .on_accept = on_accept, .on_exhausted = on_exhausted, .arg = port};
+        port->listener = listener_start(worker->loop, port->fd, &events);
+        if (port->listener == NULL)
+            return errinfo_set(info, ERR_MEMORY, "worker %u: no memory", worker->index);
+        port->fd = -1;
+    }
+    return ERR_OK;
+}
+
+static void close_all(const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        (void)close(fds[i]);
+}
+
+enum err worker_create(const struct worker_options *options, struct worker **out,
+                       struct errinfo *info)
+{
+    *out = NULL;
+    const size_t count = options->snapshot->listener_count;
+    struct worker *worker = calloc(1, sizeof *worker);
+    struct port *ports = calloc(count, sizeof *ports);
+    if (worker == NULL || ports == NULL) {
+        free(worker);
+        free(ports);
+        close_all(options->listener_fds, count);
+        return errinfo_set(info, ERR_MEMORY, "worker %u: no memory", options->index);
+    }
+    worker->magic = WORKER_MAGIC;
+    worker->index = options->index;
+    worker->snapshot = snapshot_ref(options->snapshot);
+    worker->context.audit = options->audit;
+    worker->on_exit = options->on_exit;
+    worker->arg = options->arg;
+    worker->ports = ports;
+    for (size_t i = 0; i < count; i++)
+        ports[i] = (struct port){.worker = worker,
+                                 .config = &worker->snapshot->listeners[i],
+                                 .fd = options->listener_fds[i]};
+    const enum err error = open_parts(worker, info);
+    if (error == ERR_OK)
+        *out = worker;
+    else
+        worker_destroy(worker);
+    return error;
+}
+
+static void *run(void *arg)
+{
+    struct worker *worker = arg;
+    ev_run(worker->loop, 0);
+    sessions_reap(&worker->context);
+    if (worker->on_exit != NULL)
+        worker->on_exit(worker->arg);
+    return NULL;
+}
+
+enum err worker_start(struct worker *worker, struct errinfo *info)
+{
+    const int error = pthread_create(&worker->thread, NULL, run, worker);
+    if (error != 0)
+        return errinfo_set(info, ERR_SYSTEM, "worker %u: cannot start its thread: %s",
+                           worker->index, strerror(error));
+    return ERR_OK;
+}
+
+uint64_t worker_join(struct worker *worker)
+{
+    (void)pthread_join(worker->thread, NULL);
+    return worker->cut_count;
+}
+
+void worker_destroy(struct worker *worker)
+{
+    if (worker == NULL)
+        return;
+    for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
+        listener_stop(worker->ports[i].listener);
+        if (worker->ports[i].fd >= 0)
+            (void)close(worker->ports[i].fd);
+    }
+    if (worker->context.loop != NULL)
+        session_context_stop(&worker->context);
+    resolver_destroy(worker->context.resolver);
+    if (worker->loop != NULL)
+        ev_loop_destroy(worker->loop);
+    if (worker->mail.fd >= 0)
+        (void)close(worker->mail.fd);
+    snapshot_unref(worker->snapshot);
+    free(worker->ports);
+    worker->magic = 0;
+    free(worker);
+}

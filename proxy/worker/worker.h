@@ -1,0 +1,40 @@
+// worker: a thread with a loop of its own, its share of the listening sockets, and its sessions.
+//
+// Sessions never move between workers and workers share nothing but the snapshot and the audit queue.
+// Everybody else talks to a worker through its mailbox.
+#pragma once
+
+#include "proxy/audit/audit_log.h"
+#include "proxy/config/snapshot.h"
+
+struct worker;
+
+struct worker_options {
+    uint32_t index;              // from 0; for messages
+    struct snapshot *snapshot;   // a reference of its own is taken
+    const int *listener_fds;     // one for each listener of the snapshot, taken over
+    struct audit_log *audit;     // borrowed; must outlive the worker
+    // on_exit is called on the worker's thread as its last act. May be NULL.
+    void (*on_exit)(void *arg);
+    void *arg; // borrowed
+};
+
+// worker_create prepares everything but the thread. On an error the descriptors are closed.
+enum err worker_create(const struct worker_options *options, struct worker **out,
+                       struct errinfo *info) MUST_USE;
+
+// worker_start starts the thread.
+enum err worker_start(struct worker *worker, struct errinfo *info) MUST_USE;
+
+// worker_drain makes the worker accept no more, refuse new requests, and exit when its last tunnel has ended
+// or the snapshot's drain time has passed. Any thread.
+void worker_drain(struct worker *worker);
+
+// worker_stop makes the worker end everything and exit now. Any thread.
+void worker_stop(struct worker *worker);
+
+// worker_join waits for the thread to exit and tells how many exchanges had to be cut.
+uint64_t worker_join(struct worker *worker);
+
+// worker_destroy frees a worker that never ran or has been joined. NULL is allowed.
+void worker_destroy(struct worker *worker);
