@@ -1,0 +1,88 @@
+// sallyport: finds the command and hands over. What a command does stands in proxy/cli.
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proxy/cli/ca.h"
+#include "proxy/cli/check.h"
+#include "proxy/cli/quickstart.h"
+#include "proxy/cli/serve.h"
+#include "proxy/cli/version.h"
+
+enum { EXIT_USAGE = 2 };
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv); // NULL: not supported yet
+};
+
+static const struct command commands[] = {
+    {"serve", serve_command},
+    {"check", check_command},
+    {"quickstart", quickstart_command},
+    {"ca", ca_command},
+    {"version", version_command},
+    {"check-cert", NULL},
+    {"explain", NULL},
+    {"connect", NULL},
+    {"doctor", NULL},
+    {"status", NULL},
+    {"top", NULL},
+    {"tail", NULL},
+    {"reload", NULL},
+    {"drain", NULL},
+    {"kill", NULL},
+    {"block", NULL},
+    {"unblock", NULL},
+    {"audit", NULL},
+};
+
+static const char usage[] =
+    "usage: sallyport COMMAND [OPTIONS]\n"
+    "\n"
+    "A forward HTTPS proxy that knows its clients by their certificates.\n"
+    "\n"
+    "  serve      -c FILE                    run the proxy\n"
+    "  check      -c FILE [--strict]         is this configuration good?\n"
+    "  quickstart DIR [--allow HOST:PORT]    a CA, certificates and a configuration to begin with\n"
+    "  ca         init | issue               make a CA and certificates\n"
+    "  version                               what this is\n"
+    "\n"
+    "`sallyport COMMAND --help` tells about each.\n";
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+static bool is_one_of(const char *word, const char *first, const char *second)
+{
+    return strcmp(word, first) == 0 || strcmp(word, second) == 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        (void)fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    if (is_one_of(argv[1], "--help", "-h") || strcmp(argv[1], "help") == 0) {
+        (void)fputs(usage, stdout);
+        return 0;
+    }
+    const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+    const struct command *command = find_command(name);
+    if (command == NULL) {
+        (void)fprintf(stderr, "sallyport: no command `%s`; `sallyport --help` lists them\n", name);
+        return EXIT_USAGE;
+    }
+    if (command->run == NULL) {
+        (void)fprintf(stderr, "sallyport: `%s` is not supported yet by this version\n", name);
+        return EXIT_USAGE;
+    }
+    return command->run(argc - 1, argv + 1);
+}

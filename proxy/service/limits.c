@@ -1,0 +1,22 @@
+// A core dump or a debugger of the same user would show private keys.
+#include "proxy/service/limits.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+uint64_t limits_apply(void)
+{
+    const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+#ifndef __SANITIZE_ADDRESS__ // its leak check attaches to the process
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return 0;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    return files.rlim_cur;
+}

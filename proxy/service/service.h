@@ -1,0 +1,10 @@
+// service: the proxy as a process: binds, starts and stops everything in order, and minds the signals.
+#pragma once
+
+#include "proxy/config/snapshot.h"
+
+// service_run serves `snapshot` (a reference of its own is taken) until a signal ends it: SIGTERM drains,
+// SIGINT ends at once, SIGUSR1 reopens the audit log, SIGHUP and SIGUSR2 are logged. Prints the ready
+// line on stdout. Returns the exit status: 0, 1 when it could not start or had to cut tunnels, 3
+// when the audit log cannot be opened. Called by main, once.
+int service_run(struct snapshot *snapshot);
