@@ -1,0 +1,462 @@
+// Identities: what a leaf says of its holder, copied out of it once.
+//
+// The SAN extension is read here, byte by byte, and not through the library's GENERAL_NAMEs: types
+// cannot be mixed up, and what could be read in two ways is marked as fitting nothing. Knows
+// nothing of chains: whether the leaf may be believed is for auth/trust.
+#include "auth/identity.h"
+
+#include <openssl/bytestring.h>
+#include <openssl/err.h>
+#include <openssl/mem.h>
+#include <openssl/nid.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "auth/hostname.h"
+#include "auth/ipaddr.h"
+
+// What identity_append_json may write. The worst case is 2 x (2 x 512) for the names, whose text is
+// escaped once already, 6 x 128 for the CN, the SANs' budget, and about 400 for all that is fixed.
+enum {
+    JSON_DN_MAX = 512,      // bytes taken of a subject's or issuer's text
+    JSON_CN_MAX = 128,      // bytes taken of a CN
+    JSON_SAN_MAX = 256,     // bytes taken of a SAN
+    JSON_SAN_BUDGET = 2560, // bytes written for all SANs together
+};
+
+enum { SAN_VALUE_MAX = 4096 }; // bytes of one SAN
+
+struct identity {
+    char *trust_name; // owned
+    struct dn subject;
+    struct dn issuer;
+    struct san *sans;   // owned
+    uint8_t *san_bytes; // owned; what the values of `sans` point into
+    size_t san_count;
+    bool has_more_sans;
+    size_t serial_len;
+    uint8_t serial[IDENTITY_SERIAL_MAX];
+    uint8_t sha256[IDENTITY_DIGEST_LEN];
+    uint8_t spki_sha256[IDENTITY_DIGEST_LEN];
+    int64_t not_before_s;
+    int64_t not_after_s;
+};
+
+static enum err read_name(X509_NAME *name, struct dn *out)
+{
+    const uint8_t *der = NULL;
+    size_t len = 0;
+    if (X509_NAME_get0_der(name, &der, &len) != 1)
+        return ERR_INPUT;
+    return dn_from_der(slice_of(der, len), out);
+}
+
+// read_serial takes the magnitude; a negative serial could pass for a positive one.
+static enum err read_serial(const X509 *leaf, struct identity *identity)
+{
+    const ASN1_INTEGER *serial = X509_get0_serialNumber(leaf);
+    if (ASN1_STRING_type(serial) != V_ASN1_INTEGER)
+        return ERR_INPUT;
+    const int len = ASN1_STRING_length(serial);
+    struct slice bytes = slice_of(ASN1_STRING_get0_data(serial), (size_t)len);
+    while (bytes.len > 0 && bytes.data[0] == 0)
+        bytes = slice_from(bytes, 1);
+    if (!bytes_copy(identity->serial, sizeof identity->serial, bytes))
+        return ERR_LIMIT;
+    identity->serial_len = bytes.len;
+    return ERR_OK;
+}
+
+static enum err read_digests(X509 *leaf, struct identity *identity)
+{
+    uint8_t *der = NULL;
+    int len = i2d_X509(leaf, &der);
+    if (len <= 0)
+        return ERR_MEMORY;
+    SHA256(der, (size_t)len, identity->sha256);
+    OPENSSL_free(der);
+    der = NULL;
+    len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
+    if (len <= 0)
+        return ERR_MEMORY;
+    SHA256(der, (size_t)len, identity->spki_sha256);
+    OPENSSL_free(der);
+    return ERR_OK;
+}
+
+static enum err read_validity(const X509 *leaf, struct identity *identity)
+{
+    if (!ASN1_TIME_to_posix(X509_get0_notBefore(leaf), &identity->not_before_s) ||
+        !ASN1_TIME_to_posix(X509_get0_notAfter(leaf), &identity->not_after_s))
+        return ERR_INPUT;
+    return ERR_OK;
+}
+
+static bool hostname_is_strict(struct slice s)
+{
+    struct hostname name;
+    return s.len > 0 && s.data[s.len - 1] != '.' && hostname_parse(s, &name) == ERR_OK;
+}
+
+// uri_is_strict wants a scheme and then visible ASCII without a star.
+static bool uri_is_strict(struct slice s)
+{
+    const size_t colon = slice_find(s, ':');
+    if (colon == 0 || colon + 1 >= s.len)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        const uint8_t byte = s.data[i];
+        const uint8_t lower = ascii_lower(byte);
+        const bool is_letter = lower >= 'a' && lower <= 'z';
+        const bool is_scheme_byte =
+            is_letter ||
+            (i > 0 && ((byte >= '0' && byte <= '9') || byte == '+' || byte == '-' || byte == '.'));
+        if (byte <= ' ' || byte > '~' || byte == '*' || (i < colon && !is_scheme_byte))
+            return false;
+    }
+    return true;
+}
+
+// email_is_strict wants a plain local part (RFC 5321 dot-string, no star), one `@`, a host name.
+static bool email_is_strict(struct slice s)
+{
+    const size_t at = slice_find(s, '@');
+    if (at == 0 || at == s.len)
+        return false;
+    for (size_t i = 0; i < at; i++) {
+        if (s.data[i] <= ' ' || s.data[i] > '~' || strchr("*\"(),:;<>[\\]", s.data[i]) != NULL)
+            return false;
+    }
+    return hostname_is_strict(slice_from(s, at + 1));
+}
+
+bool san_is_strict(enum san_kind kind, struct slice value)
+{
+    switch (kind) {
+    case SAN_DNS:
+        return hostname_is_strict(value);
+    case SAN_URI:
+        return uri_is_strict(value);
+    case SAN_EMAIL:
+        return email_is_strict(value);
+    case SAN_IP:
+        return value.len == 4 || value.len == 16;
+    }
+    return false;
+}
+
+// san_next takes one GeneralName (RFC 5280 4.2.1.6) off the front; `*out_is_kept` is false for the
+// kinds that no rule can name.
+static enum err san_next(CBS *names, struct san *out, bool *out_is_kept)
+{
+    CBS value;
+    CBS_ASN1_TAG tag = 0;
+    if (!CBS_get_any_asn1(names, &value, &tag))
+        return ERR_INPUT;
+    *out = (struct san){.value = slice_of(CBS_data(&value), CBS_len(&value))};
+    *out_is_kept = true;
+    switch (tag) {
+    case CBS_ASN1_CONTEXT_SPECIFIC | 1:
+        out->kind = SAN_EMAIL;
+        break;
+    case CBS_ASN1_CONTEXT_SPECIFIC | 2:
+        out->kind = SAN_DNS;
+        break;
+    case CBS_ASN1_CONTEXT_SPECIFIC | 6:
+        out->kind = SAN_URI;
+        break;
+    case CBS_ASN1_CONTEXT_SPECIFIC | 7:
+        out->kind = SAN_IP;
+        break;
+    case CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0: // otherName
+    case CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 3: // x400Address
+    case CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 4: // directoryName
+    case CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 5: // ediPartyName
+    case CBS_ASN1_CONTEXT_SPECIFIC | 8:                        // registeredID
+        *out_is_kept = false;
+        return ERR_OK;
+    default: // a tag is a number from outside, no enum of ours
+        return ERR_INPUT;
+    }
+    if (out->value.len > SAN_VALUE_MAX)
+        return ERR_LIMIT;
+    out->is_usable = san_is_strict(out->kind, out->value);
+    return ERR_OK;
+}
+
+static bool san_is_spiffe(const struct san *san)
+{
+    const struct slice scheme = SLICE_LITERAL("spiffe://");
+    return san->kind == SAN_URI &&
+           slice_equal_ignore_case(slice_first(san->value, scheme.len), scheme);
+}
+
+// san_sums is what one pass over all SANs finds.
+struct san_sums {
+    size_t kept_count;   // at most IDENTITY_MAX_SANS
+    size_t kept_len;     // bytes of their values
+    size_t spiffe_count; // of all, so that a second one cannot hide behind many others
+    bool has_more;
+};
+
+static enum err sum_sans(CBS names, struct san_sums *out)
+{
+    *out = (struct san_sums){0};
+    if (CBS_len(&names) == 0)
+        return ERR_INPUT; // RFC 5280 4.2.1.6: at least one
+    while (CBS_len(&names) > 0) {
+        struct san san;
+        bool is_kept = false;
+        TRY(san_next(&names, &san, &is_kept));
+        out->spiffe_count += is_kept && san_is_spiffe(&san);
+        if (!is_kept)
+            continue;
+        if (out->kept_count == IDENTITY_MAX_SANS) {
+            out->has_more = true;
+            continue;
+        }
+        out->kept_count++;
+        out->kept_len += san.value.len;
+    }
+    return ERR_OK;
+}
+
+static enum err copy_sans(CBS names, const struct san_sums *sums, struct identity *identity)
+{
+    identity->has_more_sans = sums->has_more;
+    identity->sans = calloc(sums->kept_count + 1, sizeof *identity->sans);
+    identity->san_bytes = malloc(sums->kept_len + 1);
+    if (identity->sans == NULL || identity->san_bytes == NULL)
+        return ERR_MEMORY;
+    size_t used = 0;
+    while (CBS_len(&names) > 0 && identity->san_count < sums->kept_count) {
+        struct san san;
+        bool is_kept = false;
+        TRY(san_next(&names, &san, &is_kept));
+        if (!is_kept)
+            continue;
+        uint8_t *copy = identity->san_bytes + used;
+        const bool fits = bytes_copy(copy, sums->kept_len - used, san.value);
+        ASSERT(fits);
+        used += san.value.len;
+        san.value.data = copy;
+        if (san.kind == SAN_URI && sums->spiffe_count > 1)
+            san.is_usable = false; // SPIFFE X.509-SVID 2: exactly one, anything else is nobody
+        identity->sans[identity->san_count++] = san;
+    }
+    return ERR_OK;
+}
+
+static enum err read_sans(const X509 *leaf, struct identity *identity)
+{
+    const int index = X509_get_ext_by_NID(leaf, NID_subject_alt_name, -1);
+    if (index < 0)
+        return ERR_OK;
+    if (X509_get_ext_by_NID(leaf, NID_subject_alt_name, index) >= 0)
+        return ERR_INPUT; // RFC 5280 4.2: not more than one
+    const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(X509_get_ext(leaf, index));
+    CBS cbs;
+    CBS names;
+    CBS_init(&cbs, ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
+    if (!CBS_get_asn1(&cbs, &names, CBS_ASN1_SEQUENCE) || CBS_len(&cbs) != 0)
+        return ERR_INPUT;
+    struct san_sums sums;
+    TRY(sum_sans(names, &sums));
+    return copy_sans(names, &sums, identity);
+}
+
+static enum err read_leaf(X509 *leaf, const char *trust_name, struct identity *identity)
+{
+    identity->trust_name = strdup(trust_name == NULL ? "" : trust_name);
+    if (identity->trust_name == NULL)
+        return ERR_MEMORY;
+    TRY(read_name(X509_get_subject_name(leaf), &identity->subject));
+    TRY(read_name(X509_get_issuer_name(leaf), &identity->issuer));
+    TRY(read_serial(leaf, identity));
+    TRY(read_validity(leaf, identity));
+    TRY(read_sans(leaf, identity));
+    return read_digests(leaf, identity);
+}
+
+enum err identity_create(X509 *leaf, const char *trust_name, struct identity **out)
+{
+    *out = NULL;
+    struct identity *identity = calloc(1, sizeof *identity);
+    if (identity == NULL)
+        return ERR_MEMORY;
+    const enum err error = read_leaf(leaf, trust_name, identity);
+    if (error != ERR_OK) {
+        ERR_clear_error(); // nobody may take it for an error of the TLS session
+        identity_destroy(identity);
+        return error;
+    }
+    *out = identity;
+    return ERR_OK;
+}
+
+void identity_destroy(struct identity *identity)
+{
+    if (identity == NULL)
+        return;
+    free(identity->trust_name);
+    free(identity->sans);
+    free(identity->san_bytes);
+    free(identity);
+}
+
+const char *identity_trust_name(const struct identity *identity)
+{
+    return identity->trust_name;
+}
+
+const struct dn *identity_subject(const struct identity *identity)
+{
+    return &identity->subject;
+}
+
+const struct dn *identity_issuer(const struct identity *identity)
+{
+    return &identity->issuer;
+}
+
+struct slice identity_common_name(const struct identity *identity)
+{
+    return dn_common_name(&identity->subject);
+}
+
+size_t identity_san_count(const struct identity *identity)
+{
+    return identity->san_count;
+}
+
+const struct san *identity_san(const struct identity *identity, size_t index)
+{
+    ASSERT(index < identity->san_count);
+    return &identity->sans[index];
+}
+
+bool identity_has_more_sans(const struct identity *identity)
+{
+    return identity->has_more_sans;
+}
+
+struct slice identity_serial(const struct identity *identity)
+{
+    return slice_of(identity->serial, identity->serial_len);
+}
+
+const uint8_t *identity_sha256(const struct identity *identity)
+{
+    return identity->sha256;
+}
+
+const uint8_t *identity_spki_sha256(const struct identity *identity)
+{
+    return identity->spki_sha256;
+}
+
+int64_t identity_not_before_s(const struct identity *identity)
+{
+    return identity->not_before_s;
+}
+
+int64_t identity_not_after_s(const struct identity *identity)
+{
+    return identity->not_after_s;
+}
+
+static void append_dn_json(const struct dn *dn, struct text *out)
+{
+    char buffer[DN_TEXT_CAP];
+    struct text text;
+    text_init(&text, buffer, sizeof buffer);
+    dn_format(dn, &text);
+    text_append_json(out, text_slice(&text), JSON_DN_MAX);
+}
+
+static void append_san_json(const struct san *san, struct text *out)
+{
+    if (san->kind != SAN_IP) {
+        text_append_json(out, san->value, JSON_SAN_MAX);
+        return;
+    }
+    if (!san->is_usable) {
+        text_append_string(out, "\"\"");
+        return;
+    }
+    struct ip_addr addr = {.family = san->value.len == 4 ? IP_V4 : IP_V6};
+    const bool fits = bytes_copy(addr.bytes, sizeof addr.bytes, san->value);
+    ASSERT(fits);
+    char buffer[IP_TEXT_CAP];
+    text_append_json(out, slice_of_string(ip_addr_format(&addr, buffer)), JSON_SAN_MAX);
+}
+
+// san_json_cost is the most that this SAN can take with its quotes and comma: printable ASCII
+// doubles at worst, a control byte becomes six.
+static size_t san_json_cost(const struct san *san)
+{
+    const size_t len = san->value.len < JSON_SAN_MAX ? san->value.len : JSON_SAN_MAX;
+    const size_t text_len = san->kind == SAN_IP ? IP_TEXT_CAP : len;
+    return text_len * (san->is_usable ? 2 : 6) + 3;
+}
+
+// append_sans_json adds `,"KEY":[...]` with the SANs of one kind, as far as the budget goes.
+static void append_sans_json(const struct identity *identity, enum san_kind kind, const char *key,
+                             bool is_always, size_t *budget, struct text *out)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < identity->san_count; i++) {
+        const struct san *san = &identity->sans[i];
+        if (san->kind != kind)
+            continue;
+        const size_t cost = san_json_cost(san);
+        if (cost > *budget)
+            break;
+        *budget -= cost;
+        if (count++ == 0)
+            text_append_format(out, ",\"%s\":[", key);
+        else
+            text_append_string(out, ",");
+        append_san_json(san, out);
+    }
+    if (count > 0)
+        text_append_string(out, "]");
+    else if (is_always)
+        text_append_format(out, ",\"%s\":[]", key);
+}
+
+static void append_time_json(int64_t seconds, struct text *out)
+{
+    const time_t time = (time_t)seconds;
+    struct tm tm;
+    if (gmtime_r(&time, &tm) == NULL) {
+        text_append_string(out, "null");
+        return;
+    }
+    text_append_format(out, "\"%04d-%02d-%02dT%02d:%02d:%02dZ\"", tm.tm_year + 1900, tm.tm_mon + 1,
+                       tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+void identity_append_json(const struct identity *identity, struct text *out)
+{
+    text_append_string(out, "\"subject\":");
+    append_dn_json(&identity->subject, out);
+    text_append_string(out, ",\"cn\":");
+    text_append_json(out, identity_common_name(identity), JSON_CN_MAX);
+    size_t budget = JSON_SAN_BUDGET;
+    append_sans_json(identity, SAN_URI, "san_uri", true, &budget, out);
+    append_sans_json(identity, SAN_DNS, "san_dns", false, &budget, out);
+    append_sans_json(identity, SAN_EMAIL, "san_email", false, &budget, out);
+    append_sans_json(identity, SAN_IP, "san_ip", false, &budget, out);
+    text_append_string(out, ",\"serial\":\"");
+    if (identity->serial_len == 0)
+        text_append_string(out, "00");
+    text_append_hex(out, identity_serial(identity));
+    text_append_string(out, "\",\"issuer\":");
+    append_dn_json(&identity->issuer, out);
+    text_append_string(out, ",\"sha256\":\"");
+    text_append_hex(out, slice_of(identity->sha256, IDENTITY_DIGEST_LEN));
+    text_append_string(out, "\",\"not_after\":");
+    append_time_json(identity->not_after_s, out);
+}

@@ -1,0 +1,63 @@
+// identity: who a certificate says its holder is, as plain values taken from the leaf.
+//
+// Only auth/trust makes identities from certificates that it has verified; what an unverified
+// certificate claims is read with the same code and kept apart by its callers ("presented").
+#pragma once
+
+#include <openssl/x509.h>
+
+#include "auth/base/text.h"
+#include "auth/dn.h"
+
+enum san_kind { SAN_DNS, SAN_URI, SAN_EMAIL, SAN_IP };
+
+// san is one subject alternative name. DNS and the domain of an e-mail address keep their case;
+// comparing ignores it where interface says so. SAN_IP holds 4 or 16 bytes in network order.
+struct san {
+    enum san_kind kind;
+    bool is_usable;     // false: holds a wildcard, NUL or non-IA5 byte, is malformed, or is one of
+                        // the URIs of a leaf with two spiffe:// URIs; fits nothing
+    struct slice value; // borrowed from the identity
+};
+
+// san_is_strict tells whether a value of this kind is one that a rule could name, as `is_usable` does:
+// a host name, a URI of visible ASCII, a plain address of e-mail, 4 or 16 bytes; no wildcards.
+bool san_is_strict(enum san_kind kind, struct slice value);
+
+enum {
+    IDENTITY_MAX_SANS = 64,   // more are not looked at, and `has_more_sans` is set
+    IDENTITY_SERIAL_MAX = 32, // bytes; RFC 5280 allows 20
+    IDENTITY_DIGEST_LEN = 32,
+};
+
+struct identity; // opaque: heap, immutable, owned by whoever got it from identity_create
+
+// identity_create reads `leaf`. It copies what it needs; `leaf` stays the caller's. ERR_INPUT when
+// a name or the SAN extension is malformed or stands twice, or the serial is negative; ERR_LIMIT
+// when one is beyond every reason; ERR_MEMORY.
+// `trust_name` is the profile that verified it, or NULL for one that is only presented; copied.
+enum err identity_create(X509 *leaf, const char *trust_name, struct identity **out) MUST_USE;
+
+// identity_destroy frees it. NULL is allowed.
+void identity_destroy(struct identity *identity);
+
+// The parts; everything borrowed from the identity.
+const char *identity_trust_name(const struct identity *identity); // "" when only presented
+const struct dn *identity_subject(const struct identity *identity);
+const struct dn *identity_issuer(const struct identity *identity);
+struct slice identity_common_name(const struct identity *identity); // empty unless exactly one
+size_t identity_san_count(const struct identity *identity);
+const struct san *identity_san(const struct identity *identity, size_t index);
+bool identity_has_more_sans(const struct identity *identity);
+struct slice identity_serial(const struct identity *identity);   // big-endian, no leading zeros;
+                                                                 // serial 0 is empty, data non-NULL
+const uint8_t *identity_sha256(const struct identity *identity); // of the certificate, 32 bytes
+const uint8_t *identity_spki_sha256(const struct identity *identity); // of its public key, 32 bytes
+int64_t identity_not_before_s(const struct identity *identity);       // Unix seconds
+int64_t identity_not_after_s(const struct identity *identity);        // Unix seconds, of the leaf
+
+// identity_append_json appends the members of the audit's `client` object that come from the
+// certificate, without braces: "subject", "cn", "san_uri", (and "san_dns", "san_email", "san_ip"
+// when there are any), "serial", "issuer", "sha256", "not_after" (RFC 3339). Strings are escaped
+// and capped, and SANs left out at the end of their list, so that the whole stays below 6 KiB.
+void identity_append_json(const struct identity *identity, struct text *out);

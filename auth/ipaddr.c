@@ -1,0 +1,317 @@
+// The strict text forms of addresses and prefixes, and the bit arithmetic on them. Own parsers, so
+// that no libc's taste for octal, hexadecimal or short forms can enter.
+#include "auth/ipaddr.h"
+
+#include "auth/base/text.h"
+
+enum { V4_BYTES = 4, V6_BYTES = 16, V6_GROUPS = 8 };
+
+// v4_mapped is ::ffff:0:0/96, the range of IPv4-mapped addresses (RFC 4291 2.5.5.2).
+static const struct ip_prefix v4_mapped = {
+    .addr = {.family = IP_V6, .bytes = {[10] = 0xFF, [11] = 0xFF}},
+    .length = 96,
+};
+
+// parse_decimal reads 1-3 digits without leading zeros, up to `max`.
+static bool parse_decimal(struct slice s, unsigned max, uint8_t *out)
+{
+    if (s.len < 1 || s.len > 3 || (s.len > 1 && s.data[0] == '0'))
+        return false;
+    unsigned value = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9')
+            return false;
+        value = value * 10 + (unsigned)(s.data[i] - '0');
+    }
+    if (value > max)
+        return false;
+    *out = (uint8_t)value;
+    return true;
+}
+
+// parse_v4 reads a dotted quad: exactly four decimal numbers.
+static bool parse_v4(struct slice s, uint8_t out[V4_BYTES])
+{
+    for (size_t i = 0; i < V4_BYTES; i++) {
+        const size_t end = i + 1 < V4_BYTES ? slice_find(s, '.') : s.len;
+        if (!parse_decimal(slice_first(s, end), 255, &out[i]))
+            return false;
+        if (i + 1 < V4_BYTES && end == s.len)
+            return false;
+        s = slice_from(s, end + 1);
+    }
+    return true;
+}
+
+static bool hex_value(uint8_t byte, unsigned *out)
+{
+    const uint8_t lower = ascii_lower(byte);
+    if (lower >= '0' && lower <= '9')
+        *out = lower - (unsigned)'0';
+    else if (lower >= 'a' && lower <= 'f')
+        *out = lower - (unsigned)'a' + 10;
+    else
+        return false;
+    return true;
+}
+
+// parse_group reads 1-4 hexadecimal digits.
+static bool parse_group(struct slice s, uint8_t out[2])
+{
+    if (s.len < 1 || s.len > 4)
+        return false;
+    unsigned value = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned digit = 0;
+        if (!hex_value(s.data[i], &digit))
+            return false;
+        value = value * 16 + digit;
+    }
+    out[0] = (uint8_t)(value >> 8);
+    out[1] = (uint8_t)(value & 0xFF);
+    return true;
+}
+
+// parse_groups reads colon-separated groups that fill `s`, `room` bytes of them at most; the last
+// may be a dotted quad where `quad_allowed`. An empty `s` is no groups.
+static bool parse_groups(struct slice s, bool quad_allowed, uint8_t *out, size_t room,
+                         size_t *out_len)
+{
+    *out_len = 0;
+    if (s.len == 0)
+        return true;
+    for (;;) {
+        const size_t end = slice_find(s, ':');
+        const struct slice group = slice_first(s, end);
+        if (end == s.len && quad_allowed && slice_find(group, '.') != group.len) {
+            if (room - *out_len < V4_BYTES || !parse_v4(group, out + *out_len))
+                return false;
+            *out_len += V4_BYTES;
+            return true;
+        }
+        if (room - *out_len < 2 || !parse_group(group, out + *out_len))
+            return false;
+        *out_len += 2;
+        if (end == s.len)
+            return true;
+        s = slice_from(s, end + 1);
+    }
+}
+
+// find_gap gives the index of the first `::`, or `s.len`.
+static size_t find_gap(struct slice s)
+{
+    for (size_t i = 0; i + 1 < s.len; i++) {
+        if (s.data[i] == ':' && s.data[i + 1] == ':')
+            return i;
+    }
+    return s.len;
+}
+
+// parse_v6 reads the three forms of RFC 4291 2.2. `::` stands for one or more groups of zeros; a
+// second one, or a third colon, leaves an empty group behind and so fails.
+static bool parse_v6(struct slice s, uint8_t out[V6_BYTES])
+{
+    uint8_t head[V6_BYTES] = {0};
+    uint8_t tail[V6_BYTES] = {0};
+    size_t head_len = 0;
+    size_t tail_len = 0;
+    const size_t gap = find_gap(s);
+    if (gap == s.len) {
+        if (!parse_groups(s, true, head, sizeof head, &head_len) || head_len != V6_BYTES)
+            return false;
+        return bytes_copy(out, V6_BYTES, slice_of(head, head_len));
+    }
+    if (!parse_groups(slice_first(s, gap), false, head, sizeof head - 2, &head_len) ||
+        !parse_groups(slice_from(s, gap + 2), true, tail, sizeof tail - 2 - head_len, &tail_len))
+        return false;
+    for (size_t i = 0; i < V6_BYTES; i++) {
+        if (i < head_len)
+            out[i] = head[i];
+        else
+            out[i] = i < V6_BYTES - tail_len ? 0 : tail[i - (V6_BYTES - tail_len)];
+    }
+    return true;
+}
+
+enum err ip_addr_parse(struct slice s, struct ip_addr *out)
+{
+    struct ip_addr addr = {0};
+    *out = addr;
+    if (slice_find(s, ':') != s.len) {
+        addr.family = IP_V6;
+        if (!parse_v6(s, addr.bytes))
+            return ERR_INPUT;
+    } else {
+        addr.family = IP_V4;
+        if (!parse_v4(s, addr.bytes))
+            return ERR_INPUT;
+    }
+    *out = addr;
+    return ERR_OK;
+}
+
+static unsigned group_at(const struct ip_addr *addr, size_t index)
+{
+    return (unsigned)addr->bytes[2 * index] << 8 | addr->bytes[2 * index + 1];
+}
+
+// zero_run finds the run of groups that `::` replaces: the longest of two or more, the first of
+// equals (RFC 5952 4.2).
+static void zero_run(const struct ip_addr *addr, size_t *out_start, size_t *out_count)
+{
+    *out_start = V6_GROUPS;
+    *out_count = 1;
+    size_t count = 0;
+    for (size_t i = 0; i < V6_GROUPS; i++) {
+        count = group_at(addr, i) == 0 ? count + 1 : 0;
+        if (count > *out_count) {
+            *out_count = count;
+            *out_start = i + 1 - count;
+        }
+    }
+}
+
+static void append_v4(struct text *text, const uint8_t bytes[V4_BYTES])
+{
+    text_append_format(text, "%u.%u.%u.%u", bytes[0], bytes[1], bytes[2], bytes[3]);
+}
+
+static void append_v6(struct text *text, const struct ip_addr *addr)
+{
+    if (ip_prefix_contains(&v4_mapped, addr)) { // RFC 5952 5: a well-known prefix, mixed notation
+        text_append_string(text, "::ffff:");
+        append_v4(text, addr->bytes + 12);
+        return;
+    }
+    size_t start = 0;
+    size_t count = 0;
+    zero_run(addr, &start, &count);
+    for (size_t i = 0; i < V6_GROUPS; i++) {
+        if (i == start) {
+            text_append_string(text, "::");
+            i += count - 1;
+            continue;
+        }
+        const bool after_gap = start < V6_GROUPS && i == start + count;
+        text_append_format(text, i == 0 || after_gap ? "%x" : ":%x", group_at(addr, i));
+    }
+}
+
+const char *ip_addr_format(const struct ip_addr *addr, char out[IP_TEXT_CAP])
+{
+    struct text text;
+    text_init(&text, out, IP_TEXT_CAP);
+    if (addr->family == IP_V4)
+        append_v4(&text, addr->bytes);
+    else if (addr->family == IP_V6)
+        append_v6(&text, addr);
+    return out;
+}
+
+bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b)
+{
+    return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+struct ip_addr ip_addr_canonical(const struct ip_addr *addr)
+{
+    if (!ip_prefix_contains(&v4_mapped, addr))
+        return *addr;
+    struct ip_addr out = {.family = IP_V4};
+    for (size_t i = 0; i < V4_BYTES; i++)
+        out.bytes[i] = addr->bytes[12 + i];
+    return out;
+}
+
+// clear_host_bits sets the bits behind the first `length` to zero and tells whether any was set.
+static bool clear_host_bits(struct ip_addr *addr, unsigned length)
+{
+    bool any = false;
+    for (unsigned i = 0; i < V6_BYTES; i++) {
+        const unsigned kept = length >= 8 * (i + 1) ? 8 : length > 8 * i ? length - 8 * i : 0;
+        const uint8_t host = (uint8_t)(0xFF >> kept);
+        any = any || (addr->bytes[i] & host) != 0;
+        addr->bytes[i] = (uint8_t)(addr->bytes[i] & ~host);
+    }
+    return any;
+}
+
+static unsigned family_bits(const struct ip_addr *addr)
+{
+    return addr->family == IP_V4 ? 8 * V4_BYTES : 8 * V6_BYTES;
+}
+
+// show_length bounds what a message repeats of a value from a file.
+static int show_length(struct slice s)
+{
+    return (int)(s.len < 64 ? s.len : 64);
+}
+
+// refuse_mapped says how to write the IPv4 prefix that hides in a mapped one.
+static enum err refuse_mapped(const struct ip_prefix *prefix, struct errinfo *info)
+{
+    const struct ip_prefix plain = {.addr = ip_addr_canonical(&prefix->addr),
+                                    .length = (uint8_t)(prefix->length - v4_mapped.length)};
+    char text[IP_PREFIX_TEXT_CAP];
+    return errinfo_set(info, ERR_INPUT, "an IPv4-mapped range is written in plain IPv4: write `%s`",
+                       ip_prefix_format(&plain, text));
+}
+
+enum err ip_prefix_parse(struct slice s, struct ip_prefix *out, struct errinfo *info)
+{
+    *out = (struct ip_prefix){0};
+    const size_t slash = slice_find(s, '/');
+    struct ip_prefix prefix = {0};
+    if (ip_addr_parse(slice_first(s, slash), &prefix.addr) != ERR_OK)
+        return errinfo_set(info, ERR_INPUT,
+                           "`%.*s` is not an address range: write it like 192.0.2.0/24, "
+                           "2001:db8::/32, or as one address without leading zeros",
+                           show_length(s), (const char *)s.data);
+    const unsigned bits = family_bits(&prefix.addr);
+    prefix.length = (uint8_t)bits;
+    if (slash != s.len && !parse_decimal(slice_from(s, slash + 1), bits, &prefix.length))
+        return errinfo_set(info, ERR_INPUT,
+                           "`%.*s` has no good prefix length: behind the slash comes a number from "
+                           "0 to %u",
+                           show_length(s), (const char *)s.data, bits);
+    char text[IP_PREFIX_TEXT_CAP];
+    if (clear_host_bits(&prefix.addr, prefix.length))
+        return errinfo_set(info, ERR_INPUT,
+                           "`%.*s` has bits set behind its prefix: write `%s`, or /%u for the one "
+                           "address",
+                           show_length(s), (const char *)s.data, ip_prefix_format(&prefix, text),
+                           bits);
+    if (ip_prefix_covers(&v4_mapped, &prefix))
+        return refuse_mapped(&prefix, info);
+    *out = prefix;
+    return ERR_OK;
+}
+
+const char *ip_prefix_format(const struct ip_prefix *prefix, char out[IP_PREFIX_TEXT_CAP])
+{
+    char addr[IP_TEXT_CAP];
+    struct text text;
+    text_init(&text, out, IP_PREFIX_TEXT_CAP);
+    text_append_format(&text, "%s/%u", ip_addr_format(&prefix->addr, addr), prefix->length);
+    return out;
+}
+
+bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_addr *addr)
+{
+    if (addr->family == IP_NONE || prefix->addr.family != addr->family)
+        return false;
+    const size_t whole = prefix->length / 8;
+    const unsigned rest = prefix->length % 8;
+    if (memcmp(prefix->addr.bytes, addr->bytes, whole) != 0)
+        return false;
+    if (rest == 0)
+        return true;
+    const unsigned mask = 0xFF00U >> rest;
+    return ((prefix->addr.bytes[whole] ^ addr->bytes[whole]) & mask & 0xFF) == 0;
+}
+
+bool ip_prefix_covers(const struct ip_prefix *outer, const struct ip_prefix *inner)
+{
+    return outer->length <= inner->length && ip_prefix_contains(outer, &inner->addr);
+}

@@ -1,0 +1,162 @@
+// From an identity to the client that the config calls it: every part of an entry compared with the
+// typed name of its kind, never with another (interface.md's rules; wounds of the others: SAN types
+// mixed up, several CNs, several SPIFFE ids). Sees an identity only through its accessors.
+#include "auth/policy.h"
+
+// any_san tells whether one usable SAN of `kind` fits `wanted`; an empty one fits nothing. What is
+// malformed, holds a wildcard, or is one of two SPIFFE ids is not usable: identity.c saw to that.
+static bool any_san(const struct identity *identity, enum san_kind kind, struct slice wanted,
+                    bool (*fits)(struct slice wanted, struct slice value))
+{
+    if (wanted.len == 0)
+        return false;
+    for (size_t i = 0; i < identity_san_count(identity); i++) {
+        const struct san *san = identity_san(identity, i);
+        if (san->kind == kind && san->is_usable && fits(wanted, san->value))
+            return true;
+    }
+    return false;
+}
+
+// Where the authority of a URI starts (RFC 3986 3): behind `scheme://`; `uri.len` without one.
+static size_t authority_start(struct slice uri)
+{
+    const size_t colon = slice_find(uri, ':');
+    if (colon == 0 || !slice_starts_with(slice_from(uri, colon), SLICE_LITERAL("://")))
+        return uri.len;
+    return colon + 3;
+}
+
+// is_uri_pattern tells whether a final `*` is one that stands for something: behind a `/` after a
+// non-empty authority. `spiffe://*` and `spiffe://org*` would let another organisation in.
+static bool is_uri_pattern(struct slice wanted)
+{
+    if (!slice_ends_with(wanted, SLICE_LITERAL("/*")))
+        return false;
+    const struct slice rest = slice_from(wanted, authority_start(wanted));
+    const size_t authority_len = slice_find(rest, '/');
+    return authority_len != 0 && authority_len < rest.len;
+}
+
+static bool uri_fits(struct slice wanted, struct slice value)
+{
+    if (!is_uri_pattern(wanted))
+        return slice_equal(wanted, value);
+    const struct slice prefix = slice_first(wanted, wanted.len - 1);
+    return value.len > prefix.len && slice_starts_with(value, prefix);
+}
+
+static bool dns_fits(struct slice wanted, struct slice value)
+{
+    if (!slice_starts_with(wanted, SLICE_LITERAL("*.")))
+        return slice_equal_ignore_case(wanted, value);
+    const struct slice suffix = slice_from(wanted, 1); // with its dot
+    if (suffix.len < 2 || value.len <= suffix.len)
+        return false;
+    const size_t front = value.len - suffix.len;
+    return slice_equal_ignore_case(slice_from(value, front), suffix);
+}
+
+// split_email gives the index of the `@` before the domain, or `s.len` when there is none or a side
+// is empty. A quoted local part may hold one too, so the last one counts.
+static size_t split_email(struct slice s)
+{
+    size_t at = s.len;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] == '@')
+            at = i;
+    }
+    return at == 0 || at + 1 >= s.len ? s.len : at;
+}
+
+static bool email_fits(struct slice wanted, struct slice value)
+{
+    const size_t at = split_email(wanted);
+    if (at == wanted.len || split_email(value) != at || value.len != wanted.len)
+        return false;
+    return slice_equal(slice_first(wanted, at), slice_first(value, at)) &&
+           slice_equal_ignore_case(slice_from(wanted, at), slice_from(value, at));
+}
+
+static bool ip_fits(struct slice wanted, struct slice value)
+{
+    return slice_equal(wanted, value);
+}
+
+static bool sans_fit(const struct match_entry *entry, const struct identity *identity)
+{
+    if (entry->uri != NULL && !any_san(identity, SAN_URI, slice_of_string(entry->uri), uri_fits))
+        return false;
+    if (entry->dns != NULL && !any_san(identity, SAN_DNS, slice_of_string(entry->dns), dns_fits))
+        return false;
+    if (entry->email != NULL &&
+        !any_san(identity, SAN_EMAIL, slice_of_string(entry->email), email_fits))
+        return false;
+    if (entry->ip != NULL) {
+        const struct slice bytes = slice_of(entry->ip->bytes, entry->ip->family == IP_V4 ? 4 : 16);
+        if (entry->ip->family == IP_NONE || !any_san(identity, SAN_IP, bytes, ip_fits))
+            return false;
+    }
+    return true;
+}
+
+static bool digest_fits(const uint8_t *wanted, const uint8_t *value)
+{
+    return wanted == NULL ||
+           slice_equal(slice_of(wanted, IDENTITY_DIGEST_LEN), slice_of(value, IDENTITY_DIGEST_LEN));
+}
+
+// names_fit compares what is not a SAN.
+static bool names_fit(const struct match_entry *entry, const struct identity *identity)
+{
+    if (entry->trust != NULL &&
+        !slice_equal(slice_of_string(entry->trust), slice_of_string(identity_trust_name(identity))))
+        return false;
+    if (entry->cn != NULL) {
+        // Empty also when there are several: an entry that asks for an empty CN fits nobody.
+        const struct slice cn = identity_common_name(identity);
+        if (cn.len == 0 || !slice_equal(cn, slice_of_string(entry->cn)))
+            return false;
+    }
+    if (entry->subject != NULL && !dn_equal(entry->subject, identity_subject(identity)))
+        return false;
+    if (entry->issuer != NULL && !dn_equal(entry->issuer, identity_issuer(identity)))
+        return false;
+    if (entry->serial.data != NULL && !slice_equal(entry->serial, identity_serial(identity)))
+        return false;
+    return digest_fits(entry->sha256, identity_sha256(identity)) &&
+           digest_fits(entry->spki_sha256, identity_spki_sha256(identity));
+}
+
+// asks_for_certificate tells whether any part is set that only a certificate can fit.
+static bool asks_for_certificate(const struct match_entry *entry)
+{
+    return entry->any || entry->trust != NULL || entry->uri != NULL || entry->dns != NULL ||
+           entry->email != NULL || entry->ip != NULL || entry->cn != NULL ||
+           entry->subject != NULL || entry->issuer != NULL || entry->sha256 != NULL ||
+           entry->spki_sha256 != NULL || entry->serial.data != NULL;
+}
+
+bool match_entry_fits(const struct match_entry *entry, const struct identity *identity)
+{
+    if (entry->anonymous)
+        return identity == NULL && !asks_for_certificate(entry);
+    // An empty entry must never mean "everybody", and a certificate that nobody verified nobody.
+    if (identity == NULL || !asks_for_certificate(entry) ||
+        identity_trust_name(identity)[0] == '\0')
+        return false;
+    return names_fit(entry, identity) && sans_fit(entry, identity);
+}
+
+const struct client *policy_find_client(const struct policy *policy,
+                                        const struct identity *identity)
+{
+    for (size_t i = 0; i < policy->client_count; i++) {
+        const struct client *client = &policy->clients[i];
+        for (size_t j = 0; j < client->match_count; j++) {
+            if (match_entry_fits(&client->matches[j], identity))
+                return client;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,60 @@
+// reason: why something was refused, allowed or ended. One enum with stable snake_case names: the
+// same word in audit records, answers, logs, metrics and tests. Names are never changed or reused.
+#pragma once
+
+#define REASON_TABLE(X)                                                                            \
+    X(REASON_NONE, "none")                                                                         \
+    /* a handshake was refused */                                                                  \
+    X(REASON_NO_CERTIFICATE, "no_certificate")                                                     \
+    X(REASON_EXPIRED, "expired")                                                                   \
+    X(REASON_NOT_YET_VALID, "not_yet_valid")                                                       \
+    X(REASON_UNKNOWN_CA, "unknown_ca")                                                             \
+    X(REASON_MISSING_INTERMEDIATE, "missing_intermediate")                                         \
+    X(REASON_BAD_PURPOSE, "bad_purpose")                                                           \
+    X(REASON_BAD_SIGNATURE, "bad_signature")                                                       \
+    X(REASON_BAD_CERTIFICATE, "bad_certificate")                                                   \
+    X(REASON_WEAK_KEY, "weak_key")                                                                 \
+    X(REASON_TOO_LONG_LIVED, "too_long_lived")                                                     \
+    X(REASON_CHAIN_TOO_LONG, "chain_too_long")                                                     \
+    X(REASON_NAME_CONSTRAINT, "name_constraint")                                                   \
+    X(REASON_WORK_LIMIT, "work_limit")                                                             \
+    X(REASON_CLIENT_ABORTED, "client_aborted")                                                     \
+    X(REASON_TIMEOUT, "timeout")                                                                   \
+    X(REASON_PLAIN_HTTP, "plain_http")                                                             \
+    X(REASON_PROTOCOL, "protocol")                                                                 \
+    /* a request was decided */                                                                    \
+    X(REASON_RULE, "rule")                                                                         \
+    X(REASON_NO_CLIENT, "no_client")                                                               \
+    X(REASON_SOURCE_NOT_ALLOWED, "source_not_allowed")                                             \
+    X(REASON_NO_RULE, "no_rule")                                                                   \
+    X(REASON_DENIED_BY_RULE, "denied_by_rule")                                                     \
+    X(REASON_SPECIAL_RANGE, "special_range")                                                       \
+    X(REASON_METADATA, "metadata")                                                                 \
+    X(REASON_OWN_LISTENER, "own_listener")                                                         \
+    X(REASON_BAD_REQUEST, "bad_request")                                                           \
+    X(REASON_BAD_TARGET, "bad_target")                                                             \
+    X(REASON_DNS_FAILED, "dns_failed")                                                             \
+    X(REASON_AUDIT_FULL, "audit_full")                                                             \
+    X(REASON_DRAINING, "draining")                                                                 \
+    X(REASON_NO_MEMORY, "no_memory")                                                               \
+    /* an exchange ended */                                                                        \
+    X(REASON_CLIENT_CLOSED, "client_closed")                                                       \
+    X(REASON_UPSTREAM_CLOSED, "upstream_closed")                                                   \
+    X(REASON_CLIENT_RESET, "client_reset")                                                         \
+    X(REASON_UPSTREAM_RESET, "upstream_reset")                                                     \
+    X(REASON_CLIENT_TRUNCATED, "client_truncated")                                                 \
+    X(REASON_IDLE, "idle")                                                                         \
+    X(REASON_KILLED, "killed")                                                                     \
+    X(REASON_DRAINED, "drained")                                                                   \
+    X(REASON_REFUSED, "refused")                                                                   \
+    X(REASON_CONNECT_FAILED, "connect_failed")
+
+enum reason {
+#define X(symbol, name) symbol,
+    REASON_TABLE(X)
+#undef X
+        REASON_COUNT
+};
+
+// reason_name gives the stable name of `reason`; static memory.
+const char *reason_name(enum reason reason);

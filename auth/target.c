@@ -1,0 +1,103 @@
+// Authority to target. One split, two strict parsers; whatever neither of them takes is refused.
+#include "auth/target.h"
+
+enum err port_parse(struct slice s, uint16_t *out)
+{
+    *out = 0;
+    if (s.len < 1 || s.len > 5 || s.data[0] == '0')
+        return ERR_INPUT;
+    uint32_t value = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9')
+            return ERR_INPUT;
+        value = value * 10 + (uint32_t)(s.data[i] - '0');
+    }
+    if (value > UINT16_MAX)
+        return ERR_INPUT;
+    *out = (uint16_t)value;
+    return ERR_OK;
+}
+
+// parse_bracketed reads the inside of `[...]`: an IPv6 address and nothing else (RFC 3986 3.2.2). A
+// mapped one is a second spelling of an IPv4 address and refused.
+static enum err parse_bracketed(struct slice s, struct target *out)
+{
+    TRY(ip_addr_parse(s, &out->address));
+    const struct ip_addr canonical = ip_addr_canonical(&out->address);
+    if (canonical.family != IP_V6)
+        return ERR_INPUT;
+    out->kind = TARGET_ADDRESS;
+    return ERR_OK;
+}
+
+// parse_host reads a host into a zeroed target.
+static enum err parse_host(struct slice s, struct target *out)
+{
+    if (s.len >= 2 && s.data[0] == '[' && s.data[s.len - 1] == ']')
+        return parse_bracketed(slice_of(s.data + 1, s.len - 2), out);
+    if (slice_find(s, ':') != s.len) // an IPv6 address without brackets, or a second port
+        return ERR_INPUT;
+    if (ip_addr_parse(s, &out->address) == ERR_OK) {
+        out->kind = TARGET_ADDRESS;
+        return ERR_OK;
+    }
+    out->kind = TARGET_NAME;
+    return hostname_parse(s, &out->name);
+}
+
+enum err target_parse(struct slice authority, struct target *out)
+{
+    *out = (struct target){0};
+    struct target target = {0};
+    // The port stands behind the last colon; a colon in front of it is parse_host's to refuse.
+    size_t colon = authority.len;
+    for (size_t i = 0; i < authority.len; i++) {
+        if (authority.data[i] == ':')
+            colon = i;
+    }
+    if (colon == authority.len)
+        return ERR_INPUT;
+    TRY(port_parse(slice_from(authority, colon + 1), &target.port));
+    TRY(parse_host(slice_first(authority, colon), &target));
+    *out = target;
+    return ERR_OK;
+}
+
+enum err target_host_parse(struct slice host, struct target *out)
+{
+    *out = (struct target){0};
+    struct target target = {0};
+    TRY(parse_host(host, &target));
+    *out = target;
+    return ERR_OK;
+}
+
+bool target_equal_host(const struct target *a, const struct target *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    switch (a->kind) {
+    case TARGET_NAME:
+        return slice_equal(hostname_slice(&a->name), hostname_slice(&b->name));
+    case TARGET_ADDRESS:
+        return ip_addr_equal(&a->address, &b->address);
+    }
+    return false;
+}
+
+const char *target_format_host(const struct target *target, char out[TARGET_TEXT_CAP])
+{
+    out[0] = '\0';
+    switch (target->kind) {
+    case TARGET_NAME:
+        (void)string_copy(out, TARGET_TEXT_CAP, hostname_slice(&target->name));
+        break;
+    case TARGET_ADDRESS: {
+        char text[IP_TEXT_CAP];
+        (void)string_copy(out, TARGET_TEXT_CAP,
+                          slice_of_string(ip_addr_format(&target->address, text)));
+        break;
+    }
+    }
+    return out;
+}
