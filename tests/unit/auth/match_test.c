@@ -1,0 +1,230 @@
+// Parts of a match entry that the tables (tests/data/identities.eval) cannot write down: names by
+// value, digests, serials, and leaves that are odd.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "auth/policy.h"
+#include "tests/unit/auth/identity_maker.h"
+
+static const char leaf_text[] = "cn=bot issuer=Staff-CA serial=4f01 uri=spiffe://a.example/x "
+                                "dns=bot.example trust=staff";
+
+// fits tells whether `entry` fits the leaf that `description` makes.
+static bool fits(const struct match_entry *entry, const char *description)
+{
+    struct identity *identity = identity_make(description);
+    const bool out = match_entry_fits(entry, identity);
+    identity_destroy(identity);
+    return out;
+}
+
+static struct dn name(const char *text)
+{
+    struct dn out;
+    struct errinfo info;
+    if (dn_parse(slice_of_string(text), &out, &info) != ERR_OK)
+        fail_msg("%s: %s", text, info.text);
+    return out;
+}
+
+static void subject_and_issuer_are_compared_by_value(void **state)
+{
+    (void)state;
+    const struct dn bot = name("CN=bot");
+    const struct dn other = name("CN=Staff-CA");
+    const struct dn longer = name("CN=bot,O=x");
+    assert_true(fits(&(struct match_entry){.subject = &bot}, leaf_text));
+    assert_true(fits(&(struct match_entry){.issuer = &other}, leaf_text));
+    assert_true(fits(&(struct match_entry){.subject = &bot, .issuer = &other}, leaf_text));
+    assert_false(fits(&(struct match_entry){.subject = &other}, leaf_text));
+    assert_false(fits(&(struct match_entry){.issuer = &bot}, leaf_text));
+    assert_false(fits(&(struct match_entry){.subject = &longer}, leaf_text));
+    assert_false(fits(&(struct match_entry){.subject = &bot, .issuer = &bot}, leaf_text));
+}
+
+static void digests_fit_the_certificate_and_its_key_only(void **state)
+{
+    (void)state;
+    struct identity *identity = identity_make(leaf_text);
+    uint8_t digest[IDENTITY_DIGEST_LEN];
+    const uint8_t *sha256 = identity_sha256(identity);
+    const uint8_t *spki = identity_spki_sha256(identity);
+    assert_true(match_entry_fits(&(struct match_entry){.sha256 = sha256}, identity));
+    assert_true(match_entry_fits(&(struct match_entry){.spki_sha256 = spki}, identity));
+    assert_false(match_entry_fits(&(struct match_entry){.sha256 = spki}, identity));
+    assert_false(match_entry_fits(&(struct match_entry){.spki_sha256 = sha256}, identity));
+    for (size_t i = 0; i < sizeof digest; i++) {
+        assert_true(bytes_copy(digest, sizeof digest, slice_of(sha256, IDENTITY_DIGEST_LEN)));
+        digest[i] ^= 1;
+        assert_false(match_entry_fits(&(struct match_entry){.sha256 = digest}, identity));
+    }
+    // Another certificate of the same key shares the key's digest only.
+    assert_false(fits(&(struct match_entry){.sha256 = sha256}, "cn=other trust=staff"));
+    assert_true(fits(&(struct match_entry){.spki_sha256 = spki}, "cn=other trust=staff"));
+    identity_destroy(identity);
+}
+
+static void serials_are_whole_numbers(void **state)
+{
+    (void)state;
+    static const uint8_t serial[] = {0x4F, 0x01, 0x00};
+    const struct match_entry same = {.serial = slice_of(serial, 2)};
+    const struct match_entry shorter = {.serial = slice_of(serial, 1)};
+    const struct match_entry longer = {.serial = slice_of(serial, 3)};
+    const struct match_entry zero = {.serial = slice_of(serial, 0)};
+    assert_true(fits(&same, leaf_text));
+    assert_true(fits(&same, "cn=x serial=004f01 trust=staff"));
+    assert_false(fits(&shorter, leaf_text));
+    assert_false(fits(&longer, leaf_text));
+    assert_false(fits(&zero, leaf_text));
+    assert_false(fits(&same, "cn=x serial=4f02 trust=staff"));
+}
+
+static void every_part_has_to_fit(void **state)
+{
+    (void)state;
+    const struct dn issuer = name("CN=Staff-CA");
+    const struct match_entry good = {.trust = "staff",
+                                     .uri = "spiffe://a.example/*",
+                                     .dns = "*.example",
+                                     .cn = "bot",
+                                     .issuer = &issuer};
+    assert_true(fits(&good, leaf_text));
+    struct match_entry bad = good;
+    bad.trust = "partners";
+    assert_false(fits(&bad, leaf_text));
+    bad = good;
+    bad.uri = "spiffe://b.example/*";
+    assert_false(fits(&bad, leaf_text));
+    bad = good;
+    bad.dns = "*.example.org";
+    assert_false(fits(&bad, leaf_text));
+    bad = good;
+    bad.cn = "Bot";
+    assert_false(fits(&bad, leaf_text));
+    bad = good;
+    bad.email = "bot@example";
+    assert_false(fits(&bad, leaf_text));
+    const struct ip_addr ip = {.family = IP_V4, .bytes = {1, 2, 3, 4}};
+    bad = good;
+    bad.ip = &ip;
+    assert_false(fits(&bad, leaf_text));
+    bad = good;
+    bad.anonymous = true;
+    assert_false(fits(&bad, leaf_text));
+}
+
+static void empty_values_fit_nothing(void **state)
+{
+    (void)state;
+    static const char *const leaves[] = {"trust=staff", "cn=a cn=b trust=staff", "dns= trust=staff",
+                                         "uri= trust=staff", "email= trust=staff"};
+    const struct ip_addr nothing = {0};
+    for (size_t i = 0; i < sizeof leaves / sizeof leaves[0]; i++) {
+        assert_false(fits(&(struct match_entry){0}, leaves[i]));
+        assert_false(fits(&(struct match_entry){.cn = ""}, leaves[i]));
+        assert_false(fits(&(struct match_entry){.dns = ""}, leaves[i]));
+        assert_false(fits(&(struct match_entry){.uri = ""}, leaves[i]));
+        assert_false(fits(&(struct match_entry){.email = ""}, leaves[i]));
+        assert_false(fits(&(struct match_entry){.trust = ""}, leaves[i]));
+        assert_false(fits(&(struct match_entry){.ip = &nothing}, leaves[i]));
+    }
+}
+
+static void email_needs_both_sides_of_its_last_at(void **state)
+{
+    (void)state;
+    const struct match_entry jane = {.email = "jane@a.example"};
+    assert_true(fits(&jane, "email=jane@A.Example trust=staff"));
+    assert_false(fits(&jane, "email=jane trust=staff"));
+    assert_false(fits(&jane, "email=@a.example trust=staff"));
+    assert_false(fits(&jane, "email=xjane@a.example trust=staff"));
+    assert_false(fits(&jane, "email=jane@a.example.org trust=staff"));
+    assert_false(fits(&jane, "email=jane@x@a.example trust=staff"));
+    assert_false(fits(&(struct match_entry){.email = "a.example"}, "email=a.example trust=staff"));
+    assert_false(
+        fits(&(struct match_entry){.email = "@a.example"}, "email=j@a.example trust=staff"));
+    assert_false(fits(&(struct match_entry){.email = "jane@"}, "email=jane@ trust=staff"));
+}
+
+static void a_leaf_with_more_sans_than_are_looked_at_fits_no_uri(void **state)
+{
+    (void)state;
+    char memory[4096];
+    struct text text;
+    text_init(&text, memory, sizeof memory);
+    text_append_string(&text, "trust=staff uri=spiffe://a.example/x");
+    for (size_t i = 1; i < IDENTITY_MAX_SANS; i++)
+        text_append_format(&text, " dns=h%zu.example", i);
+    const struct match_entry by_uri = {.uri = "spiffe://a.example/x"};
+    const struct match_entry by_dns = {.dns = "h1.example"};
+    assert_true(fits(&by_uri, memory));
+    assert_true(fits(&by_dns, memory));
+    text_append_string(&text, " uri=spiffe://a.example/y");
+    assert_false(text.is_cut);
+    // The second SPIFFE id stands where nobody looks any more.
+    assert_false(fits(&by_uri, memory));
+    assert_true(fits(&by_dns, memory));
+}
+
+static void bytes_beyond_ascii_make_a_san_fit_nothing(void **state)
+{
+    (void)state;
+    assert_false(fits(&(struct match_entry){.dns = "b\xC3\xBC.example"},
+                      "dns=b\xC3\xBC.example trust=staff"));
+    assert_false(fits(&(struct match_entry){.uri = "spiffe://a.example/b\xC3\xBC"},
+                      "uri=spiffe://a.example/b\xC3\xBC trust=staff"));
+    assert_false(fits(&(struct match_entry){.uri = "spiffe://a.example/*"},
+                      "uri=spiffe://a.example/b\xC3\xBC trust=staff"));
+}
+
+static void the_first_client_that_fits_is_found(void **state)
+{
+    (void)state;
+    const struct match_entry nobody[] = {{.cn = "nobody"}, {0}};
+    const struct match_entry bot[] = {{.cn = "nobody"}, {.cn = "bot"}};
+    const struct match_entry any = {.any = true};
+    const struct match_entry anonymous = {.anonymous = true};
+    const struct client clients[] = {
+        {.name = "empty"},
+        {.name = "nobody", .matches = nobody, .match_count = 2},
+        {.name = "bot", .matches = bot, .match_count = 2},
+        {.name = "any", .matches = &any, .match_count = 1},
+        {.name = "again", .matches = &any, .match_count = 1},
+        {.name = "anonymous", .matches = &anonymous, .match_count = 1},
+    };
+    const struct policy policy = {.clients = clients, .client_count = 6};
+    struct identity *identity = identity_make(leaf_text);
+    assert_ptr_equal(&clients[2], policy_find_client(&policy, identity));
+    identity_destroy(identity);
+    identity = identity_make("cn=other trust=staff");
+    assert_ptr_equal(&clients[3], policy_find_client(&policy, identity));
+    identity_destroy(identity);
+    identity = identity_make("cn=bot"); // only presented
+    assert_null(policy_find_client(&policy, identity));
+    identity_destroy(identity);
+    assert_ptr_equal(&clients[5], policy_find_client(&policy, NULL));
+    const struct policy empty = {0};
+    assert_null(policy_find_client(&empty, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(subject_and_issuer_are_compared_by_value),
+        cmocka_unit_test(digests_fit_the_certificate_and_its_key_only),
+        cmocka_unit_test(serials_are_whole_numbers),
+        cmocka_unit_test(every_part_has_to_fit),
+        cmocka_unit_test(empty_values_fit_nothing),
+        cmocka_unit_test(email_needs_both_sides_of_its_last_at),
+        cmocka_unit_test(a_leaf_with_more_sans_than_are_looked_at_fits_no_uri),
+        cmocka_unit_test(bytes_beyond_ascii_make_a_san_fit_nothing),
+        cmocka_unit_test(the_first_client_that_fits_is_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,306 @@
+// The policy tables, and what they cannot say: the reason of each address, and the edges of every
+// special range seen through a whole decision.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "auth/policy.h"
+#include "tests/unit/auth/eval.h"
+#include "tests/unit/auth/range_list.h"
+
+// Each table with the number of rows below which somebody has lost some.
+#define TABLES(X)                                                                                  \
+    X(hosts, 100)                                                                                  \
+    X(targets, 80)                                                                                 \
+    X(addresses, 70)                                                                               \
+    X(special_ranges, 85)                                                                          \
+    X(always_closed, 50)                                                                           \
+    X(embedded, 60)                                                                                \
+    X(deny, 60)                                                                                    \
+    X(order, 34)                                                                                   \
+    X(modes, 50)                                                                                   \
+    X(sources, 26)                                                                                 \
+    X(own_listener, 30)                                                                            \
+    X(identities, 70)
+
+#define X(name, least)                                                                             \
+    static void table_##name##_holds_in_every_row(void **state)                                    \
+    {                                                                                              \
+        (void)state;                                                                               \
+        const struct eval_result result = eval_run_file("tests/data/" #name ".eval");              \
+        assert_int_equal(0, result.failure_count);                                                 \
+        assert_in_range(result.row_count, least, SIZE_MAX);                                        \
+    }
+TABLES(X)
+#undef X
+
+static struct ip_addr address(const char *text)
+{
+    struct ip_addr out;
+    assert_int_equal(ERR_OK, ip_addr_parse(slice_of_string(text), &out));
+    return out;
+}
+
+static struct ip_prefix prefix(const char *text)
+{
+    struct ip_prefix out;
+    struct errinfo info;
+    assert_int_equal(ERR_OK, ip_prefix_parse(slice_of_string(text), &out, &info));
+    return out;
+}
+
+static struct target target(const char *text)
+{
+    struct target out;
+    assert_int_equal(ERR_OK, target_parse(slice_of_string(text), &out));
+    return out;
+}
+
+static const struct host_pattern any_name = {.kind = HOST_PATTERN_ANY};
+
+static void every_candidate_has_its_own_reason_and_rule(void **state)
+{
+    (void)state;
+    const struct ip_prefix bad = prefix("9.9.9.0/24");
+    const struct rule allow = {
+        .name = "all", .hosts = &any_name, .host_count = 1, .has_hosts = true};
+    const struct rule deny = {
+        .name = "bad", .has_addresses = true, .addresses = {.prefixes = &bad, .prefix_count = 1}};
+    const struct client client = {
+        .name = "c", .allow = &allow, .allow_count = 1, .deny = &deny, .deny_count = 1};
+    const struct endpoint own = {address("0.0.0.0"), 443};
+    const struct policy policy = {
+        .clients = &client, .client_count = 1, .own = &own, .own_count = 1};
+    struct candidate candidates[] = {
+        {.address = address("9.9.9.9")},   {.address = address("1.1.1.1")},
+        {.address = address("10.0.0.1")},  {.address = address("169.254.169.254")},
+        {.address = address("224.0.0.1")}, {.address = address("1.0.0.1"), .is_local = true},
+        {.address = address("8.8.8.8")},
+    };
+    static const enum reason reasons[] = {
+        REASON_DENIED_BY_RULE, REASON_RULE,         REASON_SPECIAL_RANGE, REASON_METADATA,
+        REASON_SPECIAL_RANGE,  REASON_OWN_LISTENER, REASON_RULE,
+    };
+    static const char *const rules[] = {"bad", "all", NULL, NULL, NULL, NULL, "all"};
+    const struct ip_addr source = address("192.0.2.1");
+    const struct target asked = target("a.example:443");
+    // What was in there before counts for nothing.
+    for (size_t i = 0; i < 7; i++) {
+        candidates[i].is_admitted = true;
+        candidates[i].rule = "stale";
+        candidates[i].reason = REASON_RULE;
+    }
+    struct decision decision;
+    policy_decide_addresses(&policy, &client, &source, &asked, candidates, 7, &decision);
+    for (size_t i = 0; i < 7; i++) {
+        assert_string_equal(reason_name(reasons[i]), reason_name(candidates[i].reason));
+        assert_int_equal(reasons[i] == REASON_RULE, candidates[i].is_admitted);
+        if (rules[i] == NULL)
+            assert_null(candidates[i].rule);
+        else
+            assert_string_equal(rules[i], candidates[i].rule);
+    }
+    assert_int_equal(ACTION_ALLOW, decision.action);
+    assert_string_equal("all", decision.rule);
+}
+
+static void an_address_that_is_no_address_is_never_admitted(void **state)
+{
+    (void)state;
+    const struct ip_prefix wide[] = {prefix("0.0.0.0/0"), prefix("::/0"), prefix("0.0.0.0/8")};
+    const struct rule allow = {
+        .name = "all",
+        .hosts = &any_name,
+        .host_count = 1,
+        .has_hosts = true,
+        .has_addresses = true,
+        .addresses = {.prefixes = wide, .prefix_count = 3, .has_public = true},
+    };
+    const struct client client = {
+        .name = "c", .allow = &allow, .allow_count = 1, .mode = POLICY_OPEN};
+    const struct policy policy = {.clients = &client, .client_count = 1};
+    const struct ip_addr source = address("192.0.2.1");
+    const struct target asked = target("a.example:443");
+    struct candidate candidate = {0};
+    struct decision decision;
+    policy_decide_addresses(&policy, &client, &source, &asked, &candidate, 1, &decision);
+    assert_int_equal(ACTION_DENY, decision.action);
+    assert_false(candidate.is_admitted);
+}
+
+static void a_source_that_is_no_address_is_in_no_set(void **state)
+{
+    (void)state;
+    const struct ip_prefix wide[] = {prefix("0.0.0.0/0"), prefix("::/0")};
+    const struct client client = {
+        .name = "c",
+        .mode = POLICY_OPEN,
+        .has_sources = true,
+        .sources = {.prefixes = wide, .prefix_count = 2, .has_public = true},
+    };
+    const struct policy policy = {.clients = &client, .client_count = 1};
+    const struct ip_addr nothing = {0};
+    const struct target asked = target("a.example:443");
+    struct decision decision;
+    policy_decide_target(&policy, &client, &nothing, &asked, &decision);
+    assert_int_equal(ACTION_DENY, decision.action);
+    assert_int_equal(REASON_SOURCE_NOT_ALLOWED, decision.reason);
+}
+
+static void a_written_address_is_no_name_whatever_stands_in_its_name(void **state)
+{
+    (void)state;
+    const struct rule allow = {
+        .name = "all", .hosts = &any_name, .host_count = 1, .has_hosts = true};
+    const struct client client = {.name = "c", .allow = &allow, .allow_count = 1};
+    const struct policy policy = {.clients = &client, .client_count = 1};
+    const struct ip_addr source = address("192.0.2.1");
+    struct target asked = target("a.example:443");
+    asked.kind = TARGET_ADDRESS;
+    asked.address = address("9.9.9.9");
+    struct candidate candidate = {.address = asked.address};
+    struct decision decision;
+    policy_decide_addresses(&policy, &client, &source, &asked, &candidate, 1, &decision);
+    assert_int_equal(ACTION_DENY, decision.action);
+    assert_int_equal(REASON_NO_RULE, decision.reason);
+}
+
+static void own_ports_are_those_of_wildcard_listeners(void **state)
+{
+    (void)state;
+    const struct endpoint own[] = {
+        {address("0.0.0.0"), 8443}, {address("::"), 9443}, {address("127.0.0.1"), 7443}};
+    const struct policy policy = {.own = own, .own_count = 3};
+    assert_true(policy_is_own_port(&policy, 8443));
+    assert_true(policy_is_own_port(&policy, 9443));
+    assert_false(policy_is_own_port(&policy, 7443));
+    assert_false(policy_is_own_port(&policy, 443));
+}
+
+static void a_listener_written_as_a_mapped_address_is_its_ipv4_address(void **state)
+{
+    (void)state;
+    const struct endpoint own = {address("::ffff:1.1.1.1"), 443};
+    const struct rule allow = {
+        .name = "all", .hosts = &any_name, .host_count = 1, .has_hosts = true};
+    const struct client client = {.name = "c", .allow = &allow, .allow_count = 1};
+    const struct policy policy = {.own = &own, .own_count = 1};
+    const struct ip_addr source = address("192.0.2.1");
+    const struct target asked = target("a.example:443");
+    struct candidate candidate = {.address = address("1.1.1.1")};
+    struct decision decision;
+    policy_decide_addresses(&policy, &client, &source, &asked, &candidate, 1, &decision);
+    assert_int_equal(REASON_OWN_LISTENER, decision.reason);
+}
+
+// judge gives the verdict on one address under `client`, which has one allow for every name.
+static enum reason judge(const struct client *client, const struct ip_addr *addr)
+{
+    const struct policy policy = {.clients = client, .client_count = 1};
+    const struct ip_addr source = address("192.0.2.1");
+    const struct target asked = target("a.example:443");
+    struct candidate candidate = {.address = *addr};
+    struct decision decision;
+    policy_decide_addresses(&policy, client, &source, &asked, &candidate, 1, &decision);
+    assert_int_equal(decision.action == ACTION_ALLOW, candidate.is_admitted);
+    return decision.reason;
+}
+
+static bool carries_ipv4(const struct ip_addr *addr)
+{
+    struct ip_addr embedded[IP_EMBEDDED_MAX];
+    return ip_addr_embedded(addr, embedded) != 0;
+}
+
+// check_edge judges one address under a plain allow, one that opens exactly `range`, one that is a
+// bit wider, and everything at once in the widest mode.
+static void check_edge(const struct range_list *list, const struct range_row *range,
+                       const struct ip_addr *addr)
+{
+    const struct range_row *expected = range_list_find(list, addr);
+    const struct ip_prefix everything[] = {prefix("0.0.0.0/0"), prefix("::/0")};
+    struct ip_prefix wider = range->prefix;
+    wider.length = (uint8_t)(wider.length - 1);
+    struct rule allow = {.name = "r", .hosts = &any_name, .host_count = 1, .has_hosts = true};
+    struct client client = {.name = "c", .allow = &allow, .allow_count = 1};
+    const bool is_ordinary = expected == NULL;
+    assert_int_equal(is_ordinary, judge(&client, addr) == REASON_RULE);
+
+    allow.has_addresses = true;
+    allow.addresses.prefix_count = 1;
+    allow.addresses.prefixes = &wider;
+    if (!is_ordinary && expected->prefix.length >= range->prefix.length)
+        assert_int_not_equal(REASON_RULE, judge(&client, addr));
+    allow.addresses.prefixes = &range->prefix;
+    if (!carries_ipv4(addr))
+        assert_int_equal(expected == range && range->ip_class == IP_CLASS_SPECIAL,
+                         judge(&client, addr) == REASON_RULE);
+
+    client.mode = POLICY_OPEN;
+    allow.addresses = (struct address_set){everything, 2, true};
+    assert_int_equal(is_ordinary, judge(&client, addr) == REASON_RULE);
+    allow.addresses = (struct address_set){0};
+    assert_int_equal(is_ordinary, judge(&client, addr) == REASON_NO_RULE);
+    if (!is_ordinary && expected->ip_class == IP_CLASS_METADATA)
+        assert_int_equal(REASON_METADATA, judge(&client, addr));
+}
+
+static void every_range_opens_at_its_edges_only_to_a_prefix_inside_it(void **state)
+{
+    (void)state;
+    struct range_list list;
+    range_list_load(&list, "tests/data/special_ranges.list");
+    size_t checked = 0;
+    for (size_t i = 0; i < list.count; i++) {
+        struct ip_addr edges[RANGE_EDGES];
+        const size_t count = range_edges(&list.rows[i].prefix, edges);
+        for (size_t k = 0; k < count; k++)
+            check_edge(&list, &list.rows[i], &edges[k]);
+        checked += count;
+    }
+    assert_in_range(checked, 250, SIZE_MAX);
+}
+
+static void modes_and_actions_have_their_names(void **state)
+{
+    (void)state;
+    assert_string_equal("enforce", policy_mode_name(POLICY_ENFORCE));
+    assert_string_equal("report", policy_mode_name(POLICY_REPORT));
+    assert_string_equal("open", policy_mode_name(POLICY_OPEN));
+    assert_string_equal("allow", action_name(ACTION_ALLOW));
+    assert_string_equal("deny", action_name(ACTION_DENY));
+    assert_string_equal("error", action_name(ACTION_ERROR));
+}
+
+static void destroying_no_policy_does_nothing(void **state)
+{
+    (void)state;
+    policy_destroy(NULL);
+    struct policy *policy = policy_create();
+    assert_non_null(policy);
+    assert_non_null(policy->arena);
+    policy_destroy(policy);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define X(name, least) cmocka_unit_test(table_##name##_holds_in_every_row),
+        TABLES(X)
+#undef X
+            cmocka_unit_test(every_candidate_has_its_own_reason_and_rule),
+        cmocka_unit_test(an_address_that_is_no_address_is_never_admitted),
+        cmocka_unit_test(a_source_that_is_no_address_is_in_no_set),
+        cmocka_unit_test(a_written_address_is_no_name_whatever_stands_in_its_name),
+        cmocka_unit_test(own_ports_are_those_of_wildcard_listeners),
+        cmocka_unit_test(a_listener_written_as_a_mapped_address_is_its_ipv4_address),
+        cmocka_unit_test(every_range_opens_at_its_edges_only_to_a_prefix_inside_it),
+        cmocka_unit_test(modes_and_actions_have_their_names),
+        cmocka_unit_test(destroying_no_policy_does_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
