@@ -8,6 +8,7 @@
 #include "proxy/cli/quickstart.h"
 #include "proxy/cli/serve.h"
 #include "proxy/cli/version.h"
+#include "proxy/config/spelling.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -59,6 +60,22 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+// no_such_command says so, and which one may have been meant.
+static int no_such_command(const char *name)
+{
+    enum { COUNT = sizeof commands / sizeof *commands };
+    const char *names[COUNT];
+    for (size_t i = 0; i < COUNT; i++)
+        names[i] = commands[i].name;
+    const size_t nearest = spelling_nearest(slice_of_string(name), names, COUNT);
+    if (nearest < COUNT)
+        (void)fprintf(stderr, "sallyport: no command `%s`; did you mean `%s`?\n", name,
+                      names[nearest]);
+    else
+        (void)fprintf(stderr, "sallyport: no command `%s`; `sallyport --help` lists them\n", name);
+    return EXIT_USAGE;
+}
+
 static bool is_one_of(const char *word, const char *first, const char *second)
 {
     return strcmp(word, first) == 0 || strcmp(word, second) == 0;
@@ -76,10 +93,8 @@ int main(int argc, char **argv)
     }
     const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
     const struct command *command = find_command(name);
-    if (command == NULL) {
-        (void)fprintf(stderr, "sallyport: no command `%s`; `sallyport --help` lists them\n", name);
-        return EXIT_USAGE;
-    }
+    if (command == NULL)
+        return no_such_command(name);
     if (command->run == NULL) {
         (void)fprintf(stderr, "sallyport: `%s` is not supported yet by this version\n", name);
         return EXIT_USAGE;

@@ -62,14 +62,8 @@ static enum err push(struct flow *flow)
     while (buffer_len(flow->buffer) != 0) {
         const struct slice piece = next_piece(flow);
         size_t len = 0;
-        const enum err error = stream_write(flow->to, piece, &len);
-        if (error == ERR_OK) {
-            note_written(flow, slice_first(piece, len));
-            continue;
-        }
-        if (error != ERR_AGAIN)
-            return error;
-        TRY(stream_flush(flow->to)); // full: when all of that goes out there is room again
+        TRY(stream_push(flow->to, piece, &len));
+        note_written(flow, slice_first(piece, len));
     }
     buffer_pool_give_if_empty(flow->pool, &flow->buffer);
     return stream_flush(flow->to);

@@ -54,6 +54,18 @@ static inline enum err MUST_USE stream_flush(struct stream *stream)
     return stream->ops->flush(stream);
 }
 
+// stream_push writes as stream_write does, and flushes first where that makes room. ERR_AGAIN: wait for
+// the event.
+static inline enum err MUST_USE stream_push(struct stream *stream, struct slice bytes,
+                                            size_t *out_len)
+{
+    const enum err error = stream_write(stream, bytes, out_len);
+    if (error != ERR_AGAIN)
+        return error;
+    TRY(stream_flush(stream));
+    return stream_write(stream, bytes, out_len);
+}
+
 // stream_finish says that nothing more will be written: flushes, then close_notify and FIN. ERR_OK
 // when done, ERR_AGAIN to be called again, or an error. May be repeated.
 static inline enum err MUST_USE stream_finish(struct stream *stream)

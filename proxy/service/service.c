@@ -176,15 +176,14 @@ static void on_exits(struct ev_loop *loop, ev_io *io, int events)
 
 static const int handled_signals[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGUSR2};
 
-// block_signals keeps them from the threads that will be started; the loop unblocks them here.
-static void block_signals(void)
+// mask_signals blocks or unblocks them for this thread and those that it starts afterwards.
+static void mask_signals(int how)
 {
     sigset_t set;
     (void)sigemptyset(&set);
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
         (void)sigaddset(&set, handled_signals[i]);
-    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-    (void)signal(SIGPIPE, SIG_IGN);
+    (void)pthread_sigmask(how, &set, NULL);
 }
 
 static void watch_signals(struct service *service)
@@ -194,6 +193,7 @@ static void watch_signals(struct service *service)
         service->signals[i].data = service;
         ev_signal_start(service->loop, &service->signals[i]);
     }
+    mask_signals(SIG_UNBLOCK); // what came before now is delivered here, and to no other thread
 }
 
 // say_ready prints the line that scripts wait for. One write, so that nobody reads half of it.
@@ -283,7 +283,9 @@ int service_run(struct snapshot *snapshot)
     struct service service = {.snapshot = snapshot_ref(snapshot)};
     struct errinfo info = {.text = "no memory"};
     const uint64_t descriptors = limits_apply();
-    block_signals();
+    mask_signals(SIG_BLOCK);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); // an audit log at its size limit is a failed write, not the end
     const enum err error = start(&service, &info);
     if (error != ERR_OK) {
         log_error("%s", info.text);

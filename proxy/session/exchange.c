@@ -535,13 +535,8 @@ static enum err send_answer(struct exchange *exchange)
     struct stream *stream = exchange->peer->stream;
     while (buffer_len(exchange->answer) > 0) {
         size_t len = 0;
-        const enum err error = stream_write(stream, buffer_unread(exchange->answer), &len);
-        if (error == ERR_OK)
-            buffer_consume(exchange->answer, len);
-        else if (error != ERR_AGAIN)
-            return error;
-        else
-            TRY(stream_flush(stream));
+        TRY(stream_push(stream, buffer_unread(exchange->answer), &len));
+        buffer_consume(exchange->answer, len);
     }
     return stream_flush(stream);
 }

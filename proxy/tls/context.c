@@ -174,6 +174,16 @@ static bool set_rules(struct tls_context *context, const struct tls_context_opti
                                               sizeof verify_algorithms / sizeof *verify_algorithms);
 }
 
+// is_mismatch tells BoringSSL's ways to say that key and certificate are not a pair.
+static bool is_mismatch(uint32_t code)
+{
+    const int reason = ERR_GET_REASON(code);
+    if (ERR_GET_LIB(code) == ERR_LIB_SSL)
+        return reason == SSL_R_CERTIFICATE_AND_PRIVATE_KEY_MISMATCH;
+    return ERR_GET_LIB(code) == ERR_LIB_X509 &&
+           (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH);
+}
+
 // set_certificate installs chain and key, which must belong together.
 static enum err set_certificate(struct tls_context *context, STACK_OF(CRYPTO_BUFFER) * chain,
                                 EVP_PKEY *key, struct errinfo *info)
@@ -186,15 +196,15 @@ static enum err set_certificate(struct tls_context *context, STACK_OF(CRYPTO_BUF
         return errinfo_set(info, ERR_INPUT, "its first certificate cannot be read");
     if (SSL_CTX_set_chain_and_key(context->ssl_ctx, certificates, count, key, NULL))
         return ERR_OK;
-    const int reason = ERR_GET_REASON(ERR_peek_last_error());
+    const uint32_t code = ERR_peek_last_error();
     ERR_clear_error();
-    if (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH)
+    if (is_mismatch(code))
         return errinfo_set(info, ERR_INPUT,
                            "the private key does not belong to the first certificate of the chain "
                            "(%s): the leaf has to stand first",
                            context->info.subject);
     return errinfo_set(info, ERR_INPUT, "TLS cannot use this certificate and key (%s)",
-                       ERR_reason_error_string((uint32_t)reason));
+                       ERR_reason_error_string(code));
 }
 
 enum err tls_context_create(const struct tls_context_options *options, struct tls_context **out,

@@ -1,0 +1,260 @@
+// Loads the configuration exactly as `serve` does, and tells about it instead of using it.
+#include "proxy/cli/check.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "auth/base/text.h"
+#include "proxy/config/endpoint_text.h"
+#include "proxy/config/snapshot.h"
+
+enum { CHECK_GOOD = 0, CHECK_WARNINGS = 1, CHECK_USAGE = 2, CHECK_UNLOADABLE = 3 };
+
+enum { SECONDS_A_DAY = 24 * 60 * 60, JSON_STRING_CAP = 8192 };
+
+struct check_options {
+    const char *path; // borrowed from argv
+    bool is_strict;
+    bool is_json;
+    bool wants_help;
+};
+
+static const char usage[] =
+    "usage: sallyport check -c FILE [--strict] [--json]\n"
+    "\n"
+    "Reads the configuration and every file that it names, and says what is wrong with it.\n"
+    "\n"
+    "  -c, --config FILE   the configuration\n"
+    "      --strict        warnings count as errors: exit 1 when there is one\n"
+    "      --json          one JSON object on stdout: findings and summary\n"
+    "  -h, --help          this text\n"
+    "\n"
+    "Exit: 0 good, 1 warnings with --strict, 2 usage, 3 the configuration cannot be loaded.\n";
+
+// options_parse reads the arguments and tells whether they can be used.
+static bool options_parse(int argc, char **argv, struct check_options *out)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"strict", no_argument, NULL, 's'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    *out = (struct check_options){0};
+    optind = 0; // glibc: start anew, also for a second call
+    for (;;) {
+        const int option = getopt_long(argc, argv, "c:h", options, NULL);
+        if (option == -1)
+            break;
+        if (option == 'c')
+            out->path = optarg;
+        else if (option == 's')
+            out->is_strict = true;
+        else if (option == 'j')
+            out->is_json = true;
+        else if (option == 'h')
+            out->wants_help = true;
+        else
+            return false; // getopt_long has said why
+    }
+    if (out->wants_help)
+        return true;
+    if (optind < argc) {
+        (void)fprintf(stderr, "sallyport check: unexpected argument `%s`\n", argv[optind]);
+        return false;
+    }
+    if (out->path == NULL)
+        (void)fprintf(stderr, "sallyport check: which file? -c FILE is required\n");
+    return out->path != NULL;
+}
+
+static size_t count_rules(const struct policy *policy)
+{
+    size_t count = policy->deny_count;
+    for (size_t i = 0; i < policy->client_count; i++)
+        count += policy->clients[i].allow_count + policy->clients[i].deny_count;
+    return count;
+}
+
+// whole_days gives the days from `now_s` on, rounded down.
+static int64_t whole_days(int64_t now_s, int64_t not_after_s)
+{
+    return (not_after_s - now_s) / SECONDS_A_DAY;
+}
+
+static void print_listeners(const struct snapshot *snapshot, int64_t now_s)
+{
+    for (size_t i = 0; i < snapshot->listener_count; i++) {
+        const struct listener_config *listener = &snapshot->listeners[i];
+        struct tls_context_info info;
+        char address[ENDPOINT_TEXT_CAP];
+        tls_context_describe(listener->tls, &info);
+        (void)printf("  listener %s on %s, trust %s, certificate %s (%" PRId64 " days left)\n",
+                     listener->name, endpoint_format(&listener->address, address),
+                     listener->trust_name, listener->chain_path,
+                     whole_days(now_s, info.not_after_s));
+    }
+}
+
+static void print_trusts(const struct snapshot *snapshot, int64_t now_s)
+{
+    for (size_t i = 0; i < snapshot->trust_count; i++) {
+        const struct trust *trust = snapshot->trusts[i];
+        for (size_t j = 0; j < trust_certificate_count(trust); j++) {
+            const struct trust_certificate found = trust_certificate_at(trust, j);
+            (void)printf("  trust.%s: %s %s (%" PRId64 " days left)\n", trust_name(trust),
+                         found.is_anchor ? "anchor" : "helper", found.subject,
+                         whole_days(now_s, found.not_after_s));
+        }
+        (void)printf("  no revocation by CRL: trust.%s has no crl\n", trust_name(trust));
+    }
+}
+
+static void print_summary(const struct check_options *options, const struct snapshot *snapshot,
+                          int64_t now_s)
+{
+    const struct policy *policy = snapshot->policy;
+    (void)printf("%s is good (%s)\n", options->path, snapshot->id);
+    print_listeners(snapshot, now_s);
+    print_trusts(snapshot, now_s);
+    (void)printf("  clients %zu, rules %zu%s\n", policy->client_count, count_rules(policy),
+                 policy->client_count == 0 ? ": every request will be denied" : "");
+    (void)printf("  workers %" PRIu32 "\n", snapshot->workers);
+    (void)printf("  audit %s (when it cannot be written: %s)\n", snapshot->audit_path,
+                 snapshot->audit_on_full == AUDIT_REFUSE ? "refuse" : "drop");
+}
+
+// print_json_string writes one JSON string, escaped.
+static void print_json_string(const char *string)
+{
+    char buffer[JSON_STRING_CAP];
+    struct text text;
+    text_init(&text, buffer, sizeof buffer);
+    text_append_json(&text, slice_of_string(string), sizeof buffer / 8);
+    (void)fputs(buffer, stdout);
+}
+
+static void print_json_findings(const struct diagnostics *diagnostics)
+{
+    (void)printf("\"findings\":[");
+    for (size_t i = 0; i < diagnostics->count; i++) {
+        const struct diagnostic *found = &diagnostics->items[i];
+        (void)printf("%s{\"severity\":\"%s\",\"file\":", i == 0 ? "" : ",",
+                     severity_name(found->severity));
+        print_json_string(found->file);
+        (void)printf(",\"line\":%" PRIu32 ",\"column\":%" PRIu32 ",\"message\":", found->line,
+                     found->column);
+        print_json_string(found->message);
+        (void)printf(",\"hint\":");
+        print_json_string(found->hint);
+        (void)printf("}");
+    }
+    (void)printf("],\"errors\":%zu,\"warnings\":%zu,\"not_shown\":%zu", diagnostics->error_count,
+                 diagnostics->warning_count, diagnostics->dropped_count);
+}
+
+static void print_json_listeners(const struct snapshot *snapshot, int64_t now_s)
+{
+    (void)printf("\"listeners\":[");
+    for (size_t i = 0; i < snapshot->listener_count; i++) {
+        const struct listener_config *listener = &snapshot->listeners[i];
+        struct tls_context_info info;
+        char address[ENDPOINT_TEXT_CAP];
+        tls_context_describe(listener->tls, &info);
+        (void)printf(
+            "%s{\"name\":\"%s\",\"address\":\"%s\",\"trust\":\"%s\",\"chain\":", i == 0 ? "" : ",",
+            listener->name, endpoint_format(&listener->address, address), listener->trust_name);
+        print_json_string(listener->chain_path);
+        (void)printf(",\"days_left\":%" PRId64 "}", whole_days(now_s, info.not_after_s));
+    }
+    (void)printf("]");
+}
+
+static void print_json_trusts(const struct snapshot *snapshot, int64_t now_s)
+{
+    (void)printf("\"trust\":[");
+    for (size_t i = 0; i < snapshot->trust_count; i++) {
+        const struct trust *trust = snapshot->trusts[i];
+        (void)printf("%s{\"name\":\"%s\",\"crl\":false,\"certificates\":[", i == 0 ? "" : ",",
+                     trust_name(trust));
+        for (size_t j = 0; j < trust_certificate_count(trust); j++) {
+            const struct trust_certificate found = trust_certificate_at(trust, j);
+            (void)printf("%s{\"subject\":", j == 0 ? "" : ",");
+            print_json_string(found.subject);
+            (void)printf(",\"anchor\":%s,\"days_left\":%" PRId64 "}",
+                         found.is_anchor ? "true" : "false", whole_days(now_s, found.not_after_s));
+        }
+        (void)printf("]}");
+    }
+    (void)printf("]");
+}
+
+// print_json writes the whole answer; `snapshot` is NULL when the file could not be loaded.
+static void print_json(const struct diagnostics *diagnostics, const struct snapshot *snapshot,
+                       bool is_good, int64_t now_s)
+{
+    (void)printf("{\"result\":\"%s\",", is_good ? "good" : "bad");
+    print_json_findings(diagnostics);
+    if (snapshot != NULL) {
+        (void)printf(",\"summary\":{\"config\":\"%s\",", snapshot->id);
+        print_json_listeners(snapshot, now_s);
+        (void)printf(",");
+        print_json_trusts(snapshot, now_s);
+        (void)printf(",\"clients\":%zu,\"rules\":%zu,\"workers\":%" PRIu32 ",\"audit\":",
+                     snapshot->policy->client_count, count_rules(snapshot->policy),
+                     snapshot->workers);
+        print_json_string(snapshot->audit_path);
+        (void)printf("}");
+    }
+    (void)printf("}\n");
+}
+
+// run loads the file and prints what there is to say.
+static int run(const struct check_options *options, int64_t now_s)
+{
+    struct diagnostics diagnostics;
+    struct snapshot *snapshot = NULL;
+    diagnostics_init(&diagnostics);
+    const enum err error = snapshot_load(options->path, now_s, &diagnostics, &snapshot);
+    int status = CHECK_GOOD;
+    if (error != ERR_OK)
+        status = CHECK_UNLOADABLE;
+    else if (options->is_strict && diagnostics.warning_count != 0)
+        status = CHECK_WARNINGS;
+    if (options->is_json) {
+        print_json(&diagnostics, snapshot, status == CHECK_GOOD, now_s);
+    } else {
+        // What notes say stands in the summary.
+        diagnostics_print(&diagnostics, stderr, SEVERITY_WARNING);
+        if (snapshot != NULL)
+            print_summary(options, snapshot, now_s);
+        if (status == CHECK_WARNINGS)
+            (void)fprintf(stderr, "sallyport check: %zu warnings, and --strict\n",
+                          diagnostics.warning_count);
+        if (status == CHECK_UNLOADABLE)
+            (void)fprintf(stderr, "sallyport check: %zu errors\n", diagnostics.error_count);
+    }
+    snapshot_unref(snapshot);
+    diagnostics_deinit(&diagnostics);
+    return status;
+}
+
+int check_command(int argc, char **argv)
+{
+    struct check_options options;
+    if (!options_parse(argc, argv, &options)) {
+        (void)fputs(usage, stderr);
+        return CHECK_USAGE;
+    }
+    if (options.wants_help) {
+        (void)fputs(usage, stdout);
+        return CHECK_GOOD;
+    }
+    const int status = run(&options, (int64_t)time(NULL));
+    // What was asked for must have arrived.
+    return fflush(stdout) == 0 ? status : CHECK_WARNINGS;
+}

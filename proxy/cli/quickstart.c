@@ -1,0 +1,468 @@
+// `sallyport quickstart`: what is there is checked, what is missing is made, nothing is overwritten.
+//
+//   1. A key without its certificate, or the other way round, stops it, and so does a certificate
+//      that is there without the CA that must have issued it: the file is named, and the way out.
+//   2. The CA: loaded, or made when neither of its files is there. Its key is needed only when
+//      something has to be issued.
+//   3. server and client: checked against their keys, the CA and the clock, or issued.
+//   4. sallyport.yaml: loaded as `serve` would load it, or written.
+//   5. The next steps.
+#include "proxy/cli/quickstart.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proxy/cli/options.h"
+#include "proxy/cli/starter_config.h"
+#include "proxy/config/snapshot.h"
+#include "proxy/pki/authority.h"
+#include "proxy/pki/new_file.h"
+
+enum { DEFAULT_PORT = 8443, SECONDS_A_DAY = 24 * 60 * 60 };
+enum { CA_TTL_DAYS = 3650, LEAF_TTL_DAYS = 365 };
+enum { SERVER_MAX_NAMES = 5 };
+
+static const char COMMAND[] = "quickstart";
+
+static const char USAGE[] =
+    "usage: sallyport quickstart DIR [--allow HOST:PORT[=CIDR[,CIDR]...]]... [--listen ADDRESS:PORT]\n"
+    "\n"
+    "Makes in DIR a CA, a server's and a client's certificate, and a configuration that lets\n"
+    "this client go to example.com:443. Prints how to start and how to use it. A second run\n"
+    "checks what is there and makes what is missing; it never overwrites.\n"
+    "\n"
+    "  --allow HOST:PORT       one more target: a name, *.name, or an address ([IPv6]:PORT)\n"
+    "  --allow HOST:PORT=CIDR  the same at these addresses: this is how a name may be private\n"
+    "  --listen ADDRESS:PORT   where the proxy listens (default: 127.0.0.1:8443; port 0: any)\n"
+    "  --help                  this text\n";
+
+struct quickstart {
+    const char *directory;
+    int64_t now_s;
+    struct endpoint listen;
+    bool has_listen;
+    struct starter_allow allows[STARTER_MAX_ALLOWS];
+    size_t allow_count;
+    bool wants_help;
+    struct authority *authority; // owned; once loaded
+    char *config_path;           // owned
+    size_t made_count;           // things made in this run
+};
+
+// path_of gives the path of one file in the directory, owned by the caller; NULL without memory.
+static char *path_of(const struct quickstart *quickstart, const char *name, const char *suffix)
+{
+    return path_join(quickstart->directory, name, suffix);
+}
+
+static bool has_file(const struct quickstart *quickstart, const char *name, const char *suffix)
+{
+    char *path = path_of(quickstart, name, suffix);
+    const bool is_there = path == NULL || new_file_exists(path);
+    free(path);
+    return is_there;
+}
+
+// check_pair refuses one half of a pair without the other.
+static enum err check_pair(const struct quickstart *quickstart, const char *name,
+                           struct errinfo *info)
+{
+    const bool has_cert = has_file(quickstart, name, ".crt");
+    const bool has_key = has_file(quickstart, name, ".key");
+    if (has_cert == has_key)
+        return ERR_OK;
+    return errinfo_set(info, ERR_INPUT,
+                       "%s/%s.%s is there without its %s.%s: put the missing one back, or remove "
+                       "this one, so that a new pair is made",
+                       quickstart->directory, name, has_cert ? "crt" : "key", name,
+                       has_cert ? "key" : "crt");
+}
+
+// check_presence looks at which files are there before anything is made.
+static enum err check_presence(const struct quickstart *quickstart, struct errinfo *info)
+{
+    static const char *const leaves[] = {"server", "client"};
+    const bool has_ca_cert = has_file(quickstart, "ca", ".crt");
+    const bool has_ca_key = has_file(quickstart, "ca", ".key");
+    bool must_issue = false;
+    for (size_t i = 0; i < sizeof leaves / sizeof leaves[0]; i++) {
+        TRY(check_pair(quickstart, leaves[i], info));
+        const bool has_leaf = has_file(quickstart, leaves[i], ".crt");
+        if (has_leaf && !has_ca_cert)
+            return errinfo_set(info, ERR_INPUT,
+                               "%s/%s.crt is there without the ca.crt that it belongs to: put "
+                               "ca.crt back, or remove %s.crt and %s.key",
+                               quickstart->directory, leaves[i], leaves[i], leaves[i]);
+        must_issue |= !has_leaf;
+    }
+    if (has_ca_key && !has_ca_cert)
+        return errinfo_set(info, ERR_INPUT,
+                           "%s/ca.key is there without its ca.crt: put it back, or remove ca.key, "
+                           "so that a new CA is made",
+                           quickstart->directory);
+    if (has_ca_cert && !has_ca_key && must_issue)
+        return errinfo_set(info, ERR_INPUT,
+                           "%s/ca.crt is there without its ca.key, which is needed to issue what "
+                           "is missing: put ca.key back, or start in another directory",
+                           quickstart->directory);
+    return ERR_OK;
+}
+
+static enum err open_authority(struct quickstart *quickstart, struct errinfo *info)
+{
+    static const struct authority_options options = {
+        .common_name = "Sallyport CA",
+        .trust_domain = "sallyport.internal",
+        .ttl_s = (int64_t)CA_TTL_DAYS * SECONDS_A_DAY,
+    };
+    if (!has_file(quickstart, "ca", ".crt")) {
+        TRY(authority_init(quickstart->directory, &options, quickstart->now_s, info));
+        cli_say(COMMAND, "made %s/ca.crt and ca.key", quickstart->directory);
+        quickstart->made_count++;
+    }
+    const bool with_key = has_file(quickstart, "ca", ".key");
+    TRY(authority_load(quickstart->directory, with_key, quickstart->now_s, &quickstart->authority,
+                       info));
+    if (authority_trust_domain(quickstart->authority)[0] == '\0')
+        return errinfo_set(info, ERR_INPUT,
+                           "%s/ca.crt names no trust domain (a URI spiffe://DOMAIN): it was not "
+                           "made by sallyport; start in another directory",
+                           quickstart->directory);
+    return ERR_OK;
+}
+
+// check_leaf_files looks at a certificate that is there: its key, its issuer, its time.
+static enum err check_leaf_files(const struct quickstart *quickstart, const char *cert_path,
+                                 const char *key_path, struct errinfo *info)
+{
+    struct pem cert_pem = {0};
+    struct pem key_pem = {0};
+    X509 *cert = NULL;
+    EVP_PKEY *key = NULL;
+    enum err error = new_file_read(cert_path, false, &cert_pem, info);
+    if (error == ERR_OK)
+        error = new_file_read(key_path, true, &key_pem, info);
+    if (error != ERR_OK)
+        goto out;
+    const char *wrong = NULL;
+    if (certificate_parse(pem_slice(&cert_pem), &cert) != ERR_OK)
+        wrong = "is no certificate in PEM";
+    else if (keypair_parse(pem_slice(&key_pem), &key) != ERR_OK ||
+             X509_check_private_key(cert, key) != 1)
+        wrong = "does not fit the key beside it";
+    else if (!authority_has_issued(quickstart->authority, cert))
+        wrong = "was not issued by the ca.crt beside it";
+    else if (certificate_not_after_s(cert) < quickstart->now_s)
+        wrong = "has expired";
+    if (wrong != NULL)
+        error = errinfo_set(info, ERR_INPUT,
+                            "%s %s: remove it and its .key, so that a new pair is made", cert_path,
+                            wrong);
+out:
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    pem_deinit(&cert_pem);
+    pem_deinit(&key_pem);
+    return error;
+}
+
+static enum err check_leaf(const struct quickstart *quickstart, const char *name,
+                           struct errinfo *info)
+{
+    char *cert_path = path_of(quickstart, name, ".crt");
+    char *key_path = path_of(quickstart, name, ".key");
+    enum err error = ERR_OK;
+    if (cert_path == NULL || key_path == NULL)
+        error = errinfo_set(info, ERR_MEMORY, "no memory");
+    else
+        error = check_leaf_files(quickstart, cert_path, key_path, info);
+    free(cert_path);
+    free(key_path);
+    return error;
+}
+
+// server_names is what the server's certificate is for: this machine, by its usual names.
+struct server_names {
+    struct san sans[SERVER_MAX_NAMES];
+    size_t count;
+    struct hostname host;
+};
+
+static void add_name(struct server_names *names, enum san_kind kind, struct slice value)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        if (names->sans[i].kind == kind && slice_equal(names->sans[i].value, value))
+            return;
+    }
+    ASSERT(names->count < SERVER_MAX_NAMES);
+    names->sans[names->count++] = (struct san){.kind = kind, .is_usable = true, .value = value};
+}
+
+static void collect_names(const struct quickstart *quickstart, struct server_names *out)
+{
+    *out = (struct server_names){0};
+    add_name(out, SAN_DNS, SLICE_LITERAL("localhost"));
+    char machine[HOSTNAME_MAX_LEN + 2] = {0};
+    if (gethostname(machine, sizeof machine - 1) == 0 &&
+        hostname_parse(slice_of_string(machine), &out->host) == ERR_OK)
+        add_name(out, SAN_DNS, hostname_slice(&out->host));
+    add_name(out, SAN_IP, SLICE_LITERAL("\x7f\0\0\x01"));
+    add_name(out, SAN_IP, SLICE_LITERAL("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01"));
+    const struct ip_addr *addr = &quickstart->listen.address;
+    if (!endpoint_is_any_address(&quickstart->listen))
+        add_name(out, SAN_IP, slice_of(addr->bytes, addr->family == IP_V4 ? 4 : 16));
+}
+
+// ensure_leaf checks the certificate that is there, or issues one.
+static enum err ensure_leaf(struct quickstart *quickstart, const char *name, bool is_server,
+                            struct errinfo *info)
+{
+    if (has_file(quickstart, name, ".crt"))
+        return check_leaf(quickstart, name, info);
+    struct server_names names;
+    collect_names(quickstart, &names);
+    const struct issue_options options = {
+        .name = name,
+        .is_server = is_server,
+        .sans = names.sans,
+        .san_count = is_server ? names.count : 0,
+        .ttl_s = (int64_t)LEAF_TTL_DAYS * SECONDS_A_DAY,
+        .directory = quickstart->directory,
+    };
+    struct issued issued;
+    TRY(authority_issue(quickstart->authority, &options, quickstart->now_s, &issued, info));
+    char date[CLI_DATE_CAP];
+    cli_say(COMMAND, "made %s and its key, valid until %s", issued.chain_path,
+            cli_format_date(issued.not_after_s, date));
+    issued_deinit(&issued);
+    quickstart->made_count++;
+    return ERR_OK;
+}
+
+// tell_about_arguments says that a configuration that is there was left alone, and what to write
+// into it.
+static void tell_about_arguments(const struct quickstart *quickstart)
+{
+    if (quickstart->has_listen)
+        cli_say(COMMAND, "--listen changes nothing: %s is there already; its listeners say where",
+                quickstart->config_path);
+    if (quickstart->allow_count == 0)
+        return;
+    cli_say(COMMAND, "%s was left alone; to allow more, add to the allow list of a client:",
+            quickstart->config_path);
+    for (size_t i = 0; i < quickstart->allow_count; i++) {
+        char buffer[STARTER_TEXT_CAP / STARTER_MAX_ALLOWS];
+        struct text text;
+        text_init(&text, buffer, sizeof buffer);
+        starter_allow_format(&quickstart->allows[i], &text);
+        (void)fprintf(stderr, "      %s\n", buffer);
+    }
+}
+
+// read_config loads the configuration that is there, for its validity and its address.
+static enum err read_config(struct quickstart *quickstart, struct errinfo *info)
+{
+    struct diagnostics diagnostics;
+    struct snapshot *snapshot = NULL;
+    diagnostics_init(&diagnostics);
+    const enum err error =
+        snapshot_load(quickstart->config_path, quickstart->now_s, &diagnostics, &snapshot);
+    if (error == ERR_OK) {
+        tell_about_arguments(quickstart);
+        quickstart->listen = snapshot->listeners[0].address;
+        snapshot_unref(snapshot);
+    }
+    diagnostics_deinit(&diagnostics);
+    if (error == ERR_OK)
+        return ERR_OK;
+    return errinfo_set(info, error, "%s is there and cannot be used; run: sallyport check -c %s",
+                       quickstart->config_path, quickstart->config_path);
+}
+
+static enum err ensure_config(struct quickstart *quickstart, struct errinfo *info)
+{
+    quickstart->config_path = path_of(quickstart, "sallyport", ".yaml");
+    char *buffer = malloc(STARTER_TEXT_CAP);
+    enum err error = ERR_OK;
+    if (quickstart->config_path == NULL || buffer == NULL) {
+        error = errinfo_set(info, ERR_MEMORY, "no memory");
+    } else if (new_file_exists(quickstart->config_path)) {
+        error = read_config(quickstart, info);
+    } else {
+        struct text text;
+        text_init(&text, buffer, STARTER_TEXT_CAP);
+        const struct starter_config config = {
+            .trust_domain = authority_trust_domain(quickstart->authority),
+            .listen = quickstart->listen,
+            .allows = quickstart->allows,
+            .allow_count = quickstart->allow_count,
+        };
+        starter_config_format(&config, &text);
+        ASSERT(!text.is_cut);
+        error = new_file_write(quickstart->config_path, text_slice(&text), FILE_MODE_PUBLIC, info);
+        if (error == ERR_OK)
+            cli_say(COMMAND, "made %s", quickstart->config_path);
+        quickstart->made_count++;
+    }
+    free(buffer);
+    return error;
+}
+
+// print_path writes a path for a shell, in quotes where it needs them.
+static void print_path(const struct quickstart *quickstart, const char *name)
+{
+    char *path = path_of(quickstart, name, "");
+    const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,@%";
+    const bool is_plain = path != NULL && path[0] != '-' && strspn(path, plain) == strlen(path);
+    if (path == NULL || is_plain) {
+        (void)fputs(path == NULL ? name : path, stdout);
+    } else {
+        (void)fputs(path[0] == '-' ? "'./" : "'", stdout);
+        for (const char *at = path; *at != '\0'; at++) {
+            if (*at == '\'')
+                (void)fputs("'\\''", stdout);
+            else
+                (void)fputc(*at, stdout);
+        }
+        (void)fputc('\'', stdout);
+    }
+    free(path);
+}
+
+// print_proxy writes the URL that a client on this machine uses.
+static void print_proxy(const struct endpoint *listen)
+{
+    char address[IP_TEXT_CAP] = "localhost";
+    if (!endpoint_is_any_address(listen))
+        (void)ip_addr_format(&listen->address, address);
+    const bool needs_brackets = strchr(address, ':') != NULL;
+    (void)printf("https://%s%s%s:", needs_brackets ? "[" : "", address, needs_brackets ? "]" : "");
+    if (listen->port == 0)
+        (void)printf("PORT");
+    else
+        (void)printf("%u", (unsigned)listen->port);
+}
+
+static int print_next_steps(const struct quickstart *quickstart)
+{
+    (void)printf("sallyport serve -c ");
+    print_path(quickstart, "sallyport.yaml");
+    (void)printf("\ncurl --proxy ");
+    print_proxy(&quickstart->listen);
+    (void)printf(" --proxy-cacert ");
+    print_path(quickstart, "ca.crt");
+    (void)printf(" --proxy-cert ");
+    print_path(quickstart, "client.crt");
+    (void)printf(" --proxy-key ");
+    print_path(quickstart, "client.key");
+    (void)printf(" https://example.com/\n");
+    if (quickstart->listen.port == 0)
+        cli_say(COMMAND, "PORT is in the line `ready main=ADDRESS:PORT` that serve prints");
+    return cli_finish(COMMAND);
+}
+
+static enum err run(struct quickstart *quickstart, struct errinfo *info)
+{
+    TRY(new_file_make_directory(quickstart->directory, info));
+    TRY(check_presence(quickstart, info));
+    TRY(open_authority(quickstart, info));
+    TRY(ensure_leaf(quickstart, "server", true, info));
+    TRY(ensure_leaf(quickstart, "client", false, info));
+    return ensure_config(quickstart, info);
+}
+
+static int take_allow(struct quickstart *quickstart, const char *text)
+{
+    struct errinfo info;
+    if (quickstart->allow_count == STARTER_MAX_ALLOWS)
+        return cli_fail_usage(COMMAND, "--allow: more than %d; write them into the configuration",
+                              STARTER_MAX_ALLOWS);
+    if (starter_allow_parse(slice_of_string(text), &quickstart->allows[quickstart->allow_count],
+                            &info) != ERR_OK)
+        return cli_fail_usage(COMMAND, "--allow: %s", info.text);
+    quickstart->allow_count++;
+    return CLI_OK;
+}
+
+static int take_listen(struct quickstart *quickstart, const char *text)
+{
+    struct errinfo info;
+    if (endpoint_parse(slice_of_string(text), &quickstart->listen, &info) != ERR_OK)
+        return cli_fail_usage(COMMAND, "--listen: %s", info.text);
+    quickstart->has_listen = true;
+    return CLI_OK;
+}
+
+static int parse(int argc, char **argv, struct quickstart *out)
+{
+    static const struct option options[] = {
+        {"allow", required_argument, NULL, 'a'},
+        {"listen", required_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int found = 0;
+    optind = 0; // glibc: start anew
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        int status = CLI_OK;
+        if (found == 'a')
+            status = take_allow(out, optarg);
+        else if (found == 'l')
+            status = take_listen(out, optarg);
+        else if (found == 'h')
+            out->wants_help = true;
+        else
+            status = cli_fail_option(COMMAND, found, argv);
+        if (status != CLI_OK)
+            return status;
+    }
+    if (out->wants_help)
+        return CLI_OK;
+    if (optind >= argc || argv[optind][0] == '\0')
+        return cli_fail_usage(COMMAND, "which directory? DIR is missing");
+    if (optind + 1 < argc)
+        return cli_fail_usage(COMMAND, "unexpected argument '%s'", argv[optind + 1]);
+    out->directory = argv[optind];
+    return CLI_OK;
+}
+
+static int run_and_tell(struct quickstart *quickstart)
+{
+    struct errinfo info;
+    const enum err error = run(quickstart, &info);
+    if (error != ERR_OK)
+        cli_say(COMMAND, "%s", info.text);
+    else if (quickstart->made_count == 0)
+        cli_say(COMMAND, "%s is complete and good; nothing was changed", quickstart->directory);
+    const int status = error == ERR_OK ? print_next_steps(quickstart) : CLI_FAILED;
+    authority_destroy(quickstart->authority);
+    free(quickstart->config_path);
+    return status;
+}
+
+int quickstart_command(int argc, char **argv)
+{
+    struct quickstart *quickstart = calloc(1, sizeof *quickstart);
+    if (quickstart == NULL) {
+        cli_say(COMMAND, "no memory");
+        return CLI_FAILED;
+    }
+    quickstart->now_s = (int64_t)time(NULL);
+    quickstart->listen = (struct endpoint){
+        .address = {.family = IP_V4, .bytes = {127, 0, 0, 1}},
+        .port = DEFAULT_PORT,
+    };
+    int status = parse(argc, argv, quickstart);
+    if (status == CLI_OK && quickstart->wants_help) {
+        (void)fputs(USAGE, stdout);
+        status = cli_finish(COMMAND);
+    } else if (status == CLI_OK) {
+        status = run_and_tell(quickstart);
+    }
+    free(quickstart);
+    return status;
+}

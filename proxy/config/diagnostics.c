@@ -1,0 +1,152 @@
+// The list of findings: bounded, in file order once sorted, printed like a compiler's.
+#include "proxy/config/diagnostics.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/base/slice.h"
+#include "auth/base/text.h"
+
+const char *severity_name(enum severity severity)
+{
+    switch (severity) {
+    case SEVERITY_NOTE:
+        return "note";
+    case SEVERITY_WARNING:
+        return "warning";
+    case SEVERITY_ERROR:
+        return "error";
+    }
+    return "unknown";
+}
+
+void diagnostics_init(struct diagnostics *diagnostics)
+{
+    *diagnostics = (struct diagnostics){0};
+}
+
+void diagnostics_deinit(struct diagnostics *diagnostics)
+{
+    free(diagnostics->items);
+    diagnostics_init(diagnostics);
+}
+
+bool diagnostics_is_full(const struct diagnostics *diagnostics)
+{
+    return diagnostics->count == DIAGNOSTICS_MAX;
+}
+
+// place_for gives the place for a finding of `severity`: a free one; when there is none, the last
+// kept one that matters less, so that notes never crowd out an error; else the spare one.
+static struct diagnostic *place_for(struct diagnostics *diagnostics, enum severity severity)
+{
+    if (diagnostics->items == NULL)
+        diagnostics->items = calloc(DIAGNOSTICS_MAX, sizeof diagnostics->items[0]);
+    if (diagnostics->items == NULL) {
+        diagnostics->dropped_count++;
+        return &diagnostics->spare;
+    }
+    if (diagnostics->count < DIAGNOSTICS_MAX)
+        return &diagnostics->items[diagnostics->count++];
+    diagnostics->dropped_count++;
+    for (enum severity lesser = SEVERITY_NOTE; lesser < severity; lesser++) {
+        for (size_t i = DIAGNOSTICS_MAX; i-- > 0;) {
+            if (diagnostics->items[i].severity != lesser)
+                continue;
+            for (size_t j = i; j + 1 < DIAGNOSTICS_MAX; j++)
+                diagnostics->items[j] = diagnostics->items[j + 1];
+            return &diagnostics->items[DIAGNOSTICS_MAX - 1];
+        }
+    }
+    return &diagnostics->spare;
+}
+
+struct diagnostic *diagnostics_add(struct diagnostics *diagnostics, enum severity severity,
+                                   const char *file, uint32_t line, uint32_t column,
+                                   const char *format, ...)
+{
+    if (severity == SEVERITY_ERROR)
+        diagnostics->error_count++;
+    if (severity == SEVERITY_WARNING)
+        diagnostics->warning_count++;
+    struct diagnostic *place = place_for(diagnostics, severity);
+    *place = (struct diagnostic){.severity = severity, .line = line, .column = column};
+    const struct slice name = slice_of_string(file);
+    (void)string_copy(
+        place->file, sizeof place->file,
+        slice_from(name, name.len < sizeof place->file ? 0 : name.len - (sizeof place->file - 1)));
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(place->message, sizeof place->message, format, args);
+    va_end(args);
+    return place;
+}
+
+void diagnostic_set_hint(struct diagnostic *diagnostic, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(diagnostic->hint, sizeof diagnostic->hint, format, args);
+    va_end(args);
+}
+
+static bool comes_before(const struct diagnostic *a, const struct diagnostic *b)
+{
+    if (a->line != b->line)
+        return a->line < b->line;
+    return a->column < b->column;
+}
+
+void diagnostics_sort(struct diagnostics *diagnostics)
+{
+    // Insertion keeps equals in order, and there are never many.
+    for (size_t i = 1; i < diagnostics->count; i++) {
+        const struct diagnostic moved = diagnostics->items[i];
+        size_t j = i;
+        for (; j > 0 && comes_before(&moved, &diagnostics->items[j - 1]); j--)
+            diagnostics->items[j] = diagnostics->items[j - 1];
+        diagnostics->items[j] = moved;
+    }
+}
+
+// append_plain adds text with its control bytes made visible: values from a file can hold any.
+static void append_plain(struct text *text, const char *string)
+{
+    for (; *string != '\0'; string++) {
+        const uint8_t byte = (uint8_t)*string;
+        const uint8_t shown = byte < 0x20 || byte == 0x7F ? '?' : byte;
+        text_append(text, slice_of(&shown, 1));
+    }
+}
+
+void diagnostic_format(const struct diagnostic *diagnostic, char *out, size_t cap)
+{
+    struct text text;
+    text_init(&text, out, cap);
+    append_plain(&text, diagnostic->file);
+    if (diagnostic->line != 0)
+        text_append_format(&text, ":%u:%u", diagnostic->line, diagnostic->column);
+    if (diagnostic->file[0] != '\0')
+        text_append_string(&text, ": ");
+    text_append_format(&text, "%s: ", severity_name(diagnostic->severity));
+    append_plain(&text, diagnostic->message);
+    if (diagnostic->hint[0] != '\0') {
+        text_append_string(&text, "\n    hint: ");
+        append_plain(&text, diagnostic->hint);
+    }
+}
+
+void diagnostics_print(const struct diagnostics *diagnostics, FILE *stream, enum severity least)
+{
+    char line[DIAGNOSTIC_TEXT_CAP];
+    for (size_t i = 0; i < diagnostics->count; i++) {
+        if (diagnostics->items[i].severity < least)
+            continue;
+        diagnostic_format(&diagnostics->items[i], line, sizeof line);
+        (void)fprintf(stream, "%s\n", line);
+    }
+    if (diagnostics->dropped_count != 0)
+        (void)fprintf(stream, "and %zu more findings that are not shown\n",
+                      diagnostics->dropped_count);
+}

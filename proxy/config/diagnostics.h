@@ -1,0 +1,65 @@
+// diagnostics: what is wrong or remarkable in a configuration, each with its place, for people.
+//
+// Collected while loading, so that one run of `check` shows every mistake; printed by the caller.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "auth/base/err.h"
+
+enum severity { SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_ERROR };
+
+// severity_name gives `note`, `warning` or `error`.
+const char *severity_name(enum severity severity);
+
+struct diagnostic {
+    enum severity severity;
+    char file[256];    // as the user wrote or passed it; "" when there is none
+    uint32_t line;     // from 1; 0 when the finding is about a whole file
+    uint32_t column;   // from 1; 0 likewise
+    char message[512]; // what was found and what was expected
+    char hint[256];    // what to do; "" when the message says it all
+};
+
+enum { DIAGNOSTICS_MAX = 50 }; // further ones are counted, not kept
+
+struct diagnostics {
+    struct diagnostic *items; // owned
+    size_t count;
+    size_t error_count;   // kept or not
+    size_t warning_count; // kept or not
+    size_t dropped_count;
+    struct diagnostic spare; // private: where the findings past the bound go
+};
+
+// diagnostics_init makes an empty list; diagnostics_deinit frees what it holds.
+void diagnostics_init(struct diagnostics *diagnostics);
+void diagnostics_deinit(struct diagnostics *diagnostics);
+
+// diagnostics_add adds one finding and gives it for the caller to fill the hint in; never NULL (the
+// findings past the bound share one spare place). An error past the bound takes the place of a note
+// or a warning, a warning that of a note.
+struct diagnostic *diagnostics_add(struct diagnostics *diagnostics, enum severity severity,
+                                   const char *file, uint32_t line, uint32_t column,
+                                   const char *format, ...) PRINTF_LIKE(6, 7);
+
+// diagnostics_is_full tells whether there is no free place any more, so that costly hints can be
+// saved.
+bool diagnostics_is_full(const struct diagnostics *diagnostics);
+
+// diagnostic_set_hint writes the hint of a finding that diagnostics_add gave.
+void diagnostic_set_hint(struct diagnostic *diagnostic, const char *format, ...) PRINTF_LIKE(2, 3);
+
+// diagnostics_sort puts the findings in file order; those at one place keep theirs.
+void diagnostics_sort(struct diagnostics *diagnostics);
+
+enum { DIAGNOSTIC_TEXT_CAP = 1200 }; // bytes that diagnostic_format needs at most
+
+// diagnostic_format writes `FILE:LINE:COLUMN: severity: message` and, indented on a line of its
+// own, the hint; NUL-terminated, without a final line break.
+void diagnostic_format(const struct diagnostic *diagnostic, char *out, size_t cap);
+
+// diagnostics_print writes the findings of at least this severity to `stream`, one below the other.
+void diagnostics_print(const struct diagnostics *diagnostics, FILE *stream, enum severity least);

@@ -1,0 +1,84 @@
+// Open, check the open descriptor, read to the end, wipe afterwards.
+#include "proxy/config/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// refuse_system writes what the system said; %m is glibc's strerror without a shared buffer.
+static enum err refuse_system(struct errinfo *info, const char *verb, const char *path)
+{
+    return errinfo_set(info, ERR_SYSTEM, "cannot %s %s: %m", verb, path);
+}
+
+static enum err check_status(int fd, const char *path, size_t max_len, enum file_access access,
+                             struct stat *status, struct errinfo *info)
+{
+    if (fstat(fd, status) != 0)
+        return refuse_system(info, "examine", path);
+    if (S_ISDIR(status->st_mode))
+        return errinfo_set(info, ERR_INPUT, "%s is a directory: expected a file", path);
+    if (!S_ISREG(status->st_mode))
+        return errinfo_set(info, ERR_INPUT, "%s is no regular file", path);
+    if (status->st_size < 0 || (uint64_t)status->st_size > max_len)
+        return errinfo_set(info, ERR_LIMIT, "%s is larger than %zu bytes", path, max_len);
+    if (access == FILE_SECRET && (status->st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        return errinfo_set(info, ERR_INPUT,
+                           "%s can be read by others (mode %04o): a private key is for its owner "
+                           "alone; run: chmod 600 %s",
+                           path, (unsigned)(status->st_mode & 07777), path);
+    return ERR_OK;
+}
+
+// read_all fills `out` from `fd`; one byte more than it said is room to see that it has grown.
+static enum err read_all(int fd, const char *path, size_t said_len, struct file_content *out,
+                         struct errinfo *info)
+{
+    out->cap = said_len + 1;
+    out->memory = calloc(1, out->cap);
+    if (out->memory == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory to read %s", path);
+    size_t len = 0;
+    while (len < out->cap) {
+        const ssize_t count = read(fd, out->memory + len, out->cap - len);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return refuse_system(info, "read", path);
+        if (count == 0)
+            break;
+        len += (size_t)count;
+    }
+    if (len == out->cap)
+        return errinfo_set(info, ERR_INPUT, "%s grew while it was read: try again", path);
+    out->bytes = slice_of(out->memory, len);
+    return ERR_OK;
+}
+
+enum err file_read(const char *path, size_t max_len, enum file_access access,
+                   struct file_content *out, struct errinfo *info)
+{
+    *out = (struct file_content){0};
+    struct stat status;
+    // O_NONBLOCK: a FIFO in the place of a file must not hold the start up.
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return refuse_system(info, "open", path);
+    enum err error = check_status(fd, path, max_len, access, &status, info);
+    if (error == ERR_OK)
+        error = read_all(fd, path, (size_t)status.st_size, out, info);
+    (void)close(fd);
+    if (error != ERR_OK)
+        file_content_deinit(out);
+    return error;
+}
+
+void file_content_deinit(struct file_content *content)
+{
+    if (content->memory != NULL)
+        explicit_bzero(content->memory, content->cap);
+    free(content->memory);
+    *content = (struct file_content){0};
+}

@@ -1,0 +1,28 @@
+// file: whole files, read once into memory, with the checks that a configuration needs.
+//
+// What is checked is checked on the open descriptor, so that nothing can be exchanged between the
+// check and the use. Blocking. Knows nothing of what the bytes mean.
+#pragma once
+
+#include "auth/base/err.h"
+#include "auth/base/slice.h"
+
+enum file_access {
+    FILE_PUBLIC, // whoever may read it
+    FILE_SECRET, // must be readable by its owner only
+};
+
+struct file_content {
+    struct slice bytes; // borrowed from `memory`
+    uint8_t *memory;    // owned
+    size_t cap;         // bytes of `memory`
+};
+
+// file_read reads the regular file at `path` of at most `max_len` bytes. On ERR_OK the content is
+// the caller's, to be given to file_content_deinit; else ERR_SYSTEM, ERR_INPUT, ERR_LIMIT or
+// ERR_MEMORY with a sentence in `info` that names the file and, where there is one, the way out.
+enum err file_read(const char *path, size_t max_len, enum file_access access,
+                   struct file_content *out, struct errinfo *info) MUST_USE;
+
+// file_content_deinit wipes and frees the bytes. A zeroed content is allowed.
+void file_content_deinit(struct file_content *content);

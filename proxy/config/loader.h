@@ -1,0 +1,51 @@
+// loader: what the sections share that name files: the folder that paths are relative to, the time,
+// and the snapshot that is being built.
+#pragma once
+
+#include "proxy/config/file.h"
+#include "proxy/config/reader.h"
+#include "proxy/config/snapshot.h"
+
+enum {
+    CONFIG_PATH_MAX = 4095,             // bytes
+    CERTIFICATE_FILE_MAX = 1024 * 1024, // bytes of a chain or key
+    CA_FILE_MAX = 16 * 1024 * 1024,     // bytes of a bundle of CAs
+    CERTIFICATE_WARNING_DAYS = 14,      // a certificate with so few left is a warning
+};
+
+struct loader {
+    struct reader *reader;     // borrowed
+    struct snapshot *snapshot; // borrowed; under construction
+    const char *folder;        // borrowed; of the configuration file
+    int64_t now_s;             // Unix seconds
+};
+
+// loader_path reads a path and resolves it against the folder of the configuration; arena.
+bool loader_path(struct loader *loader, const struct node *node, const char *what,
+                 const char **out);
+
+// loader_file reads the file that `node` names. On `true` the content is the caller's.
+bool loader_file(struct loader *loader, const struct node *node, const char *what, size_t max_len,
+                 enum file_access access, const char **out_path, struct file_content *out);
+
+enum { DATE_TEXT_CAP = 16 }; // bytes, with the NUL
+
+// date_format writes `2026-11-22` for Unix seconds, NUL-terminated, and returns `out`.
+const char *date_format(int64_t time_s, char out[DATE_TEXT_CAP]);
+
+// days_left gives the whole days from `now_s` to `not_after_s`; negative when it has passed.
+int64_t days_left(int64_t now_s, int64_t not_after_s);
+
+// loader_validity notes how long the certificate `what` with `subject` is valid, or warns when that
+// is not long.
+void loader_validity(struct loader *loader, const struct node *node, const char *what,
+                     const char *subject, int64_t not_after_s);
+
+// trust_profiles_read reads `trust` and everything that it names into the snapshot, and gives the
+// names of all profiles, in the order of the file, in the arena.
+void trust_profiles_read(struct loader *loader, const struct node *node,
+                         const char *const **out_names, size_t *out_count);
+
+// listeners_read reads `listeners` into the snapshot; trust profiles and their names come first.
+void listeners_read(struct loader *loader, const struct node *node, const char *const *trust_names,
+                    size_t trust_count);

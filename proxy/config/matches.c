@@ -1,0 +1,331 @@
+// One function a kind of value, a table of keys, and the rules that hold between keys.
+#include "proxy/config/matches.h"
+
+#include "proxy/config/idn.h"
+
+enum {
+    COMMON_NAME_MAX = 256, // bytes; X.520 says 64 characters
+    EMAIL_MAX = 320,       // bytes; RFC 5321 4.5.3.1
+    URI_MAX = 2048,        // bytes; SPIFFE's limit
+    HEX_MAX = 4096,        // bytes of text that is looked at
+};
+
+// hex_read reads hexadecimal digits, colons and case aside, into at most `cap` bytes, and gives
+// their number. An odd one is taken as if a 0 stood in front.
+static bool hex_read(struct slice text, uint8_t *out, size_t cap, size_t *out_digits)
+{
+    size_t digit_count = 0;
+    for (size_t i = 0; i < text.len; i++)
+        digit_count += text.data[i] != ':';
+    if (digit_count == 0 || (digit_count + 1) / 2 > cap)
+        return false;
+    size_t position = digit_count % 2; // counted in digits, from the 0 in front if there is one
+    for (size_t i = 0; i < cap; i++)
+        out[i] = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        const uint8_t byte = ascii_lower(text.data[i]);
+        uint8_t digit = 0;
+        if (byte == ':')
+            continue;
+        if (byte >= '0' && byte <= '9')
+            digit = (uint8_t)(byte - '0');
+        else if (byte >= 'a' && byte <= 'f')
+            digit = (uint8_t)(byte - 'a' + 10);
+        else
+            return false;
+        out[position / 2] = (uint8_t)(out[position / 2] | (position % 2 == 0 ? digit << 4 : digit));
+        position++;
+    }
+    *out_digits = digit_count;
+    return true;
+}
+
+static void digest_read(struct reader *reader, const struct node *node, const char *what,
+                        const uint8_t **out)
+{
+    struct slice text = {0};
+    size_t digits = 0;
+    if (node == NULL || !reader_text(reader, node, what, HEX_MAX, &text))
+        return;
+    uint8_t *digest = reader_alloc(reader, IDENTITY_DIGEST_LEN, 1);
+    if (digest == NULL)
+        return;
+    if (hex_read(text, digest, IDENTITY_DIGEST_LEN, &digits) &&
+        digits == 2 * (size_t)IDENTITY_DIGEST_LEN) {
+        *out = digest;
+        return;
+    }
+    diagnostic_set_hint(reader_error(reader, node, "%s: expected 64 hexadecimal digits", what),
+                        "colons between them may stay");
+}
+
+static void serial_read(struct reader *reader, const struct node *node, struct slice *out)
+{
+    struct slice text = {0};
+    size_t digits = 0;
+    if (node == NULL || !reader_text(reader, node, "`serial`", HEX_MAX, &text))
+        return;
+    uint8_t *serial = reader_alloc(reader, IDENTITY_SERIAL_MAX, 1);
+    if (serial == NULL)
+        return;
+    if (!hex_read(text, serial, IDENTITY_SERIAL_MAX, &digits)) {
+        (void)reader_error(reader, node, "`serial`: expected 1 to 64 hexadecimal digits");
+        return;
+    }
+    struct slice value = slice_of(serial, (digits + 1) / 2);
+    while (value.len > 0 && value.data[0] == 0)
+        value = slice_from(value, 1);
+    // A serial of zero is empty, but still set: its data is not NULL.
+    *out = slice_of(value.len == 0 ? serial : value.data, value.len);
+}
+
+// uri_authority_end gives where the path begins, or 0 when `uri` has no non-empty authority.
+static size_t uri_authority_end(struct slice uri)
+{
+    const size_t colon = slice_find(uri, ':');
+    const struct slice rest = slice_from(uri, colon + 1);
+    if (!slice_starts_with(rest, SLICE_LITERAL("//")))
+        return 0;
+    const size_t authority_len = slice_find(slice_from(rest, 2), '/');
+    return authority_len == 0 ? 0 : colon + 1 + 2 + authority_len;
+}
+
+// check_uri gives what is wrong with `uri` as a pattern, or NULL. RFC 3986: a scheme, and nothing
+// but printable ASCII; docs/CONFIG.md: `*` only as the whole last piece of a path.
+static const char *check_uri(struct slice uri)
+{
+    const size_t colon = slice_find(uri, ':');
+    if (colon == 0 || colon == uri.len)
+        return "a URI begins with a scheme, such as spiffe://";
+    for (size_t i = 0; i < uri.len; i++) {
+        if (uri.data[i] <= 0x20 || uri.data[i] >= 0x7F)
+            return "a URI holds printable ASCII only";
+    }
+    const size_t star = slice_find(uri, '*');
+    if (star == uri.len)
+        return NULL;
+    const size_t path = uri_authority_end(uri);
+    if (star + 1 != uri.len || path == 0 || star <= path || uri.data[star - 1] != '/')
+        return "`*` may stand only at the end, behind a `/` that follows a host part: "
+               "spiffe://example.org/team/*";
+    return NULL;
+}
+
+static void uri_read(struct reader *reader, const struct node *node, const char **out)
+{
+    char quoted[CONFIG_QUOTE_CAP];
+    struct slice text = {0};
+    if (node == NULL || !reader_text(reader, node, "`uri`", URI_MAX, &text))
+        return;
+    const char *problem = check_uri(text);
+    if (problem != NULL)
+        (void)reader_error(reader, node, "`uri` `%s`: %s", reader_quote(text, quoted), problem);
+    else
+        *out = reader_copy(reader, text);
+}
+
+static void dns_read(struct reader *reader, const struct node *node, const char **out)
+{
+    char quoted[CONFIG_QUOTE_CAP];
+    char ascii[IDN_CAP];
+    struct errinfo info = {0};
+    struct slice text = {0};
+    struct host_pattern pattern = {0};
+    if (node == NULL || !reader_text(reader, node, "`dns`", CONFIG_TEXT_MAX, &text))
+        return;
+    if (idn_to_ascii(text, ascii, &info) != ERR_OK) {
+        (void)reader_error(reader, node, "`dns` `%s`: %s", reader_quote(text, quoted), info.text);
+        return;
+    }
+    if (host_pattern_parse(slice_of_string(ascii), &pattern, &info) != ERR_OK) {
+        (void)reader_error(reader, node, "`dns`: %s", info.text); // which repeats the name
+        return;
+    }
+    if (pattern.kind == HOST_PATTERN_ANY) {
+        diagnostic_set_hint(reader_error(reader, node, "`dns`: `*` alone is no name"),
+                            "`any: true` fits every verified certificate");
+        return;
+    }
+    // The final dot, where there is one, goes: SANs are written without.
+    const struct slice name = slice_of_string(ascii);
+    *out = reader_copy(
+        reader, slice_ends_with(name, SLICE_LITERAL(".")) ? slice_first(name, name.len - 1) : name);
+}
+
+static void email_read(struct reader *reader, const struct node *node, const char **out)
+{
+    char quoted[CONFIG_QUOTE_CAP];
+    struct slice text = {0};
+    struct hostname domain = {0};
+    if (node == NULL || !reader_text(reader, node, "`email`", EMAIL_MAX, &text))
+        return;
+    const size_t at = slice_find(text, '@');
+    bool is_good = at > 0 && hostname_parse(slice_from(text, at + 1), &domain) == ERR_OK;
+    for (size_t i = 0; i < at && is_good; i++)
+        is_good = text.data[i] > 0x20 && text.data[i] < 0x7F && text.data[i] != '*';
+    if (is_good)
+        *out = reader_copy(reader, text);
+    else
+        (void)reader_error(reader, node, "`email` `%s`: expected NAME@DOMAIN in ASCII",
+                           reader_quote(text, quoted));
+}
+
+static void ip_read(struct reader *reader, const struct node *node, const struct ip_addr **out)
+{
+    char quoted[CONFIG_QUOTE_CAP];
+    struct slice text = {0};
+    struct ip_prefix prefix = {0};
+    struct errinfo info = {0};
+    if (node == NULL || !reader_text(reader, node, "`ip`", CONFIG_TEXT_MAX, &text))
+        return;
+    struct ip_addr *address = reader_alloc(reader, 1, sizeof *address);
+    if (address == NULL)
+        return;
+    // A prefix of full length stands for the address, and knows mapped ones.
+    const bool has_length = slice_find(text, '/') != text.len;
+    if (!has_length && ip_prefix_parse(text, &prefix, &info) == ERR_OK) {
+        *address = prefix.addr;
+        *out = address;
+        return;
+    }
+    if (has_length)
+        (void)reader_error(reader, node, "`ip` `%s`: expected one address, without a `/`",
+                           reader_quote(text, quoted));
+    else
+        (void)reader_error(reader, node, "`ip`: %s", info.text); // which repeats the address
+}
+
+static void dn_read(struct reader *reader, const struct node *node, const char *what,
+                    const struct dn **out)
+{
+    char quoted[CONFIG_QUOTE_CAP];
+    struct slice text = {0};
+    struct errinfo info = {0};
+    struct dn parsed;
+    if (node == NULL || !reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
+        return;
+    if (dn_parse(text, &parsed, &info) != ERR_OK) {
+        (void)reader_error(reader, node, "%s `%s`: %s", what, reader_quote(text, quoted),
+                           info.text);
+        return;
+    }
+    struct dn *dn = reader_alloc(reader, 1, sizeof *dn);
+    if (dn == NULL)
+        return;
+    *dn = parsed;
+    *out = dn;
+}
+
+static void common_name_read(struct reader *reader, const struct node *node, const char **out)
+{
+    struct slice text = {0};
+    if (node != NULL && reader_text(reader, node, "`cn`", COMMON_NAME_MAX, &text))
+        *out = reader_copy(reader, text);
+}
+
+// flag_read reads `any` and `anonymous`, of which only `true` means anything.
+static bool flag_read(struct reader *reader, const struct node *node, const char *what)
+{
+    bool value = false;
+    if (node == NULL || !reader_boolean(reader, node, what, &value))
+        return false;
+    if (!value)
+        diagnostic_set_hint(reader_error(reader, node, "%s: only `true` means anything", what),
+                            "leave the key out");
+    return value;
+}
+
+bool trust_reference_read(struct reader *reader, const struct node *node,
+                          const struct name_list *trusts, size_t *out)
+{
+    if (trusts->count == 0)
+        return false; // that there are no profiles has been reported
+    return reader_choice(reader, node, "trust profile", trusts->names, trusts->count, out);
+}
+
+// count_matchers counts the keys that say something about the certificate, `any` and `trust` aside.
+static size_t count_matchers(const struct node *node)
+{
+    static const char *const matchers[] = {"uri",    "dns",         "email",    "ip",
+                                           "cn",     "subject",     "issuer",   "serial",
+                                           "sha256", "spki_sha256", "anonymous"};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof matchers / sizeof matchers[0]; i++)
+        count += node_get(node, matchers[i]) != NULL;
+    return count;
+}
+
+// check_combination holds what docs/CONFIG.md says about keys together.
+static void check_combination(struct reader *reader, const struct node *node,
+                              const struct name_list *trusts)
+{
+    const bool has_any = node_get(node, "any") != NULL;
+    const bool has_trust = node_get(node, "trust") != NULL;
+    const bool has_digest =
+        node_get(node, "sha256") != NULL || node_get(node, "spki_sha256") != NULL;
+    const bool is_anonymous = node_get(node, "anonymous") != NULL;
+    const size_t other_count = count_matchers(node);
+    if (!has_any && other_count == 0) {
+        diagnostic_set_hint(
+            reader_error(reader, node, "a `match` entry says nothing about the certificate"),
+            "add a key such as `uri`, or `any: true` for every verified certificate");
+        return;
+    }
+    if (has_any && other_count != 0)
+        diagnostic_set_hint(
+            reader_error(reader, node, "`any` stands alone, or together with `trust`"),
+            "leave out `any`: the other keys say which certificates are meant");
+    if (trusts->count > 1 && !has_trust && !has_digest && !is_anonymous)
+        diagnostic_set_hint(reader_error(reader, node,
+                                         "a `match` entry has no `trust`: with several profiles "
+                                         "each entry names the one it means"),
+                            "the same name from another CA is another client: add `trust: %s`",
+                            trusts->names[0]);
+}
+
+static void match_read(struct reader *reader, const struct node *node,
+                       const struct name_list *trusts, struct match_entry *entry)
+{
+    static const struct key keys[] = {
+        {"uri", KEY_OPTIONAL},    {"dns", KEY_OPTIONAL},         {"email", KEY_OPTIONAL},
+        {"ip", KEY_OPTIONAL},     {"cn", KEY_OPTIONAL},          {"subject", KEY_OPTIONAL},
+        {"sha256", KEY_OPTIONAL}, {"spki_sha256", KEY_OPTIONAL}, {"issuer", KEY_OPTIONAL},
+        {"serial", KEY_OPTIONAL}, {"trust", KEY_OPTIONAL},       {"anonymous", KEY_OPTIONAL},
+        {"any", KEY_OPTIONAL},
+    };
+    size_t trust = 0;
+    if (!reader_map(reader, node, "a `match` entry", keys, sizeof keys / sizeof keys[0]))
+        return;
+    check_combination(reader, node, trusts);
+    if (node_get(node, "trust") != NULL &&
+        trust_reference_read(reader, node_get(node, "trust"), trusts, &trust))
+        entry->trust = reader_copy(reader, slice_of_string(trusts->names[trust]));
+    uri_read(reader, node_get(node, "uri"), &entry->uri);
+    dns_read(reader, node_get(node, "dns"), &entry->dns);
+    email_read(reader, node_get(node, "email"), &entry->email);
+    ip_read(reader, node_get(node, "ip"), &entry->ip);
+    common_name_read(reader, node_get(node, "cn"), &entry->cn);
+    dn_read(reader, node_get(node, "subject"), "`subject`", &entry->subject);
+    dn_read(reader, node_get(node, "issuer"), "`issuer`", &entry->issuer);
+    digest_read(reader, node_get(node, "sha256"), "`sha256`", &entry->sha256);
+    digest_read(reader, node_get(node, "spki_sha256"), "`spki_sha256`", &entry->spki_sha256);
+    serial_read(reader, node_get(node, "serial"), &entry->serial);
+    entry->any = flag_read(reader, node_get(node, "any"), "`any`");
+    if (flag_read(reader, node_get(node, "anonymous"), "`anonymous`"))
+        reader_not_yet(reader, node_get(node, "anonymous")->key, "`anonymous: true`");
+}
+
+void matches_read(struct reader *reader, const struct node *node, const struct name_list *trusts,
+                  const struct match_entry **out, size_t *out_count)
+{
+    *out = NULL;
+    *out_count = 0;
+    if (!reader_list(reader, node, "`match`", 1, CLIENT_MATCHES_MAX))
+        return;
+    struct match_entry *entries = reader_alloc(reader, node->child_count, sizeof *entries);
+    if (entries == NULL)
+        return;
+    for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
+        match_read(reader, entry, trusts, &entries[(*out_count)++]);
+    *out = entries;
+}

@@ -1,0 +1,373 @@
+// One function a kind of value. Every message says what was found, what was expected, what to do.
+#include "proxy/config/reader.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "auth/base/text.h"
+#include "proxy/config/spelling.h"
+#include "proxy/config/units.h"
+
+enum {
+    MAP_KEYS_MAX = 32,     // in any table of known keys
+    QUOTED_BYTES_MAX = 64, // of a value in a message
+    MESSAGE_CAP = 512,
+};
+
+static struct diagnostic *add_finding(struct reader *reader, enum severity severity,
+                                      const struct node *node, const char *format, va_list args)
+{
+    char message[MESSAGE_CAP];
+    (void)vsnprintf(message, sizeof message, format, args);
+    return diagnostics_add(reader->diagnostics, severity, reader->file,
+                           node == NULL ? 0 : node->line, node == NULL ? 0 : node->column, "%s",
+                           message);
+}
+
+struct diagnostic *reader_error(struct reader *reader, const struct node *node, const char *format,
+                                ...)
+{
+    va_list args;
+    va_start(args, format);
+    struct diagnostic *found = add_finding(reader, SEVERITY_ERROR, node, format, args);
+    va_end(args);
+    return found;
+}
+
+struct diagnostic *reader_warning(struct reader *reader, const struct node *node,
+                                  const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    struct diagnostic *found = add_finding(reader, SEVERITY_WARNING, node, format, args);
+    va_end(args);
+    return found;
+}
+
+struct diagnostic *reader_note(struct reader *reader, const struct node *node, const char *format,
+                               ...)
+{
+    va_list args;
+    va_start(args, format);
+    struct diagnostic *found = add_finding(reader, SEVERITY_NOTE, node, format, args);
+    va_end(args);
+    return found;
+}
+
+bool reader_no_memory(struct reader *reader)
+{
+    if (!reader->is_out_of_memory)
+        (void)reader_error(reader, NULL, "no memory to load the configuration");
+    reader->is_out_of_memory = true;
+    return false;
+}
+
+void reader_not_yet(struct reader *reader, const struct node *node, const char *what)
+{
+    diagnostic_set_hint(reader_error(reader, node, "%s is not supported yet by this version", what),
+                        "take it out: nothing would enforce it");
+}
+
+const char *reader_quote(struct slice text, char out[CONFIG_QUOTE_CAP])
+{
+    const bool is_cut = text.len > QUOTED_BYTES_MAX;
+    struct text quoted;
+    text_init(&quoted, out, CONFIG_QUOTE_CAP);
+    text_append(&quoted, slice_first(text, QUOTED_BYTES_MAX));
+    if (is_cut)
+        text_append_string(&quoted, "...");
+    return out;
+}
+
+void *reader_alloc(struct reader *reader, size_t count, size_t size)
+{
+    void *out = arena_alloc(reader->arena, count, size);
+    if (out == NULL)
+        (void)reader_no_memory(reader);
+    return out;
+}
+
+const char *reader_copy(struct reader *reader, struct slice text)
+{
+    const char *out = arena_copy_string(reader->arena, text);
+    if (out == NULL)
+        (void)reader_no_memory(reader);
+    return out;
+}
+
+// hint_nearest says which word was perhaps meant, and lists all of them.
+static void hint_words(struct diagnostic *found, struct slice wrong, const char *const *words,
+                       size_t count)
+{
+    char buffer[sizeof found->hint];
+    struct text hint;
+    text_init(&hint, buffer, sizeof buffer);
+    const size_t nearest = spelling_nearest(wrong, words, count);
+    if (nearest < count)
+        text_append_format(&hint, "did you mean `%s`? ", words[nearest]);
+    text_append_string(&hint, "known here: ");
+    for (size_t i = 0; i < count; i++)
+        text_append_format(&hint, "%s%s", i == 0 ? "" : ", ", words[i]);
+    diagnostic_set_hint(found, "%s", buffer);
+}
+
+static void report_unknown_key(struct reader *reader, const struct node *key, const char *what,
+                               const struct key *keys, size_t key_count)
+{
+    char quoted[CONFIG_QUOTE_CAP];
+    const char *words[MAP_KEYS_MAX];
+    for (size_t i = 0; i < key_count; i++)
+        words[i] = keys[i].name;
+    const bool is_full = diagnostics_is_full(reader->diagnostics);
+    struct diagnostic *found =
+        reader_error(reader, key, "unknown key `%s` in %s", reader_quote(key->text, quoted), what);
+    if (!is_full)
+        hint_words(found, key->text, words, key_count);
+}
+
+static const struct key *find_key(struct slice name, const struct key *keys, size_t key_count)
+{
+    for (size_t i = 0; i < key_count; i++) {
+        if (slice_equal(name, slice_of_string(keys[i].name)))
+            return &keys[i];
+    }
+    return NULL;
+}
+
+static bool expect_kind(struct reader *reader, const struct node *node, enum node_kind kind,
+                        const char *what)
+{
+    if (node == NULL)
+        return false;
+    if (node->kind == kind)
+        return true;
+    if (node->kind == NODE_SCALAR && node->text.len == 0) {
+        (void)reader_error(reader, node, "%s is empty: expected %s", what, node_kind_name(kind));
+        return false;
+    }
+    struct diagnostic *found = reader_error(reader, node, "%s is %s: expected %s", what,
+                                            node_kind_name(node->kind), node_kind_name(kind));
+    if (kind == NODE_LIST && node->kind == NODE_SCALAR)
+        diagnostic_set_hint(found, "write it in brackets: [value]");
+    if (kind == NODE_LIST && node->kind == NODE_MAP)
+        diagnostic_set_hint(found, "put `- ` in front of each entry, or brackets round it");
+    return false;
+}
+
+bool reader_map(struct reader *reader, const struct node *node, const char *what,
+                const struct key *keys, size_t key_count)
+{
+    ASSERT(key_count <= MAP_KEYS_MAX);
+    if (!expect_kind(reader, node, NODE_MAP, what))
+        return false;
+    for (const struct node *value = node->child; value != NULL; value = value->next) {
+        const struct key *known = find_key(value->key->text, keys, key_count);
+        char quoted[CONFIG_QUOTE_CAP];
+        if (known == NULL) {
+            report_unknown_key(reader, value->key, what, keys, key_count);
+        } else if (known->support == KEY_NOT_YET) {
+            struct errinfo name = {0};
+            (void)snprintf(name.text, sizeof name.text, "`%s`",
+                           reader_quote(value->key->text, quoted));
+            reader_not_yet(reader, value->key, name.text);
+        }
+    }
+    for (size_t i = 0; i < key_count; i++) {
+        if (keys[i].support == KEY_REQUIRED && node_get(node, keys[i].name) == NULL)
+            (void)reader_error(reader, node, "%s has no `%s`, which is required", what,
+                               keys[i].name);
+    }
+    return true;
+}
+
+bool reader_list(struct reader *reader, const struct node *node, const char *what, size_t min,
+                 size_t max)
+{
+    if (!expect_kind(reader, node, NODE_LIST, what))
+        return false;
+    if (node->child_count < min) {
+        struct diagnostic *found = reader_error(reader, node, "%s is empty", what);
+        diagnostic_set_hint(found, "write at least one entry, or leave the key out if it may be");
+        return false;
+    }
+    if (node->child_count > max) {
+        (void)reader_error(reader, node, "%s has %" PRIu32 " entries: at most %zu are allowed",
+                           what, node->child_count, max);
+        return false;
+    }
+    return true;
+}
+
+// is_bare_word tells whether `node` is this word, not in quotes.
+static bool is_bare_word(const struct node *node, const char *word)
+{
+    return !node->is_quoted && slice_equal(node->text, slice_of_string(word));
+}
+
+bool reader_text(struct reader *reader, const struct node *node, const char *what, size_t max_len,
+                 struct slice *out)
+{
+    static const char *const bare[] = {"true", "false", "null", "~"};
+    if (!expect_kind(reader, node, NODE_SCALAR, what))
+        return false;
+    if (node->text.len == 0) {
+        (void)reader_error(reader, node, "%s is empty", what);
+        return false;
+    }
+    for (size_t i = 0; i < sizeof bare / sizeof bare[0]; i++) {
+        if (is_bare_word(node, bare[i])) {
+            diagnostic_set_hint(
+                reader_error(reader, node, "%s is `%s`: expected a text", what, bare[i]),
+                "if the word itself is meant, put it in quotes");
+            return false;
+        }
+    }
+    if (node->text.len > max_len) {
+        (void)reader_error(reader, node, "%s is longer than %zu bytes", what, max_len);
+        return false;
+    }
+    for (size_t i = 0; i < node->text.len; i++) {
+        if (node->text.data[i] < 0x20 || node->text.data[i] == 0x7F) {
+            (void)reader_error(reader, node, "%s holds a control character", what);
+            return false;
+        }
+    }
+    *out = node->text;
+    return true;
+}
+
+static bool is_name_byte(uint8_t byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte == '.' || byte == '_' || byte == '-';
+}
+
+bool reader_check_name(struct reader *reader, const struct node *node, const char *what)
+{
+    char quoted[CONFIG_QUOTE_CAP];
+    struct slice text = {0};
+    if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
+        return false;
+    bool is_name = text.len <= CONFIG_NAME_MAX;
+    for (size_t i = 0; i < text.len && is_name; i++)
+        is_name = is_name_byte(text.data[i]);
+    if (is_name)
+        return true;
+    (void)reader_error(reader, node,
+                       "%s `%s` is no name: expected 1 to 32 of A-Z a-z 0-9 `.` `_` `-`", what,
+                       reader_quote(text, quoted));
+    return false;
+}
+
+bool reader_name(struct reader *reader, const struct node *node, const char *what, const char **out)
+{
+    if (node == NULL || !reader_check_name(reader, node, what))
+        return false;
+    *out = reader_copy(reader, node->text);
+    return *out != NULL;
+}
+
+bool reader_integer(struct reader *reader, const struct node *node, const char *what, int64_t min,
+                    int64_t max, int64_t *out)
+{
+    if (!expect_kind(reader, node, NODE_SCALAR, what))
+        return false;
+    const struct slice text = node->text;
+    int64_t value = 0;
+    bool is_number = text.len > 0 && !node->is_quoted && (text.len == 1 || text.data[0] != '0');
+    for (size_t i = 0; i < text.len && is_number; i++) {
+        is_number = text.data[i] >= '0' && text.data[i] <= '9';
+        if (value <= max) // further digits cannot make it smaller
+            value = value * 10 + (text.data[i] - '0');
+    }
+    if (is_number && value >= min && value <= max) {
+        *out = value;
+        return true;
+    }
+    char quoted[CONFIG_QUOTE_CAP];
+    (void)reader_error(reader, node, "%s is `%s`: expected a whole number from %lld to %lld%s",
+                       what, reader_quote(text, quoted), (long long)min, (long long)max,
+                       node->is_quoted ? ", without quotes" : "");
+    return false;
+}
+
+bool reader_boolean(struct reader *reader, const struct node *node, const char *what, bool *out)
+{
+    char quoted[CONFIG_QUOTE_CAP];
+    if (!expect_kind(reader, node, NODE_SCALAR, what))
+        return false;
+    *out = is_bare_word(node, "true");
+    if (*out || is_bare_word(node, "false"))
+        return true;
+    (void)reader_error(reader, node, "%s is `%s`: expected true or false", what,
+                       reader_quote(node->text, quoted));
+    return false;
+}
+
+bool reader_duration(struct reader *reader, const struct node *node, const char *what,
+                     int64_t min_ms, int64_t max_ms, int64_t *out_ms)
+{
+    struct slice text = {0};
+    struct errinfo info = {0};
+    char least[DURATION_TEXT_CAP];
+    char most[DURATION_TEXT_CAP];
+    if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
+        return false;
+    if (duration_parse(text, out_ms, &info) != ERR_OK) {
+        (void)reader_error(reader, node, "%s: %s", what, info.text);
+        return false;
+    }
+    if (*out_ms >= min_ms && *out_ms <= max_ms)
+        return true;
+    char quoted[CONFIG_QUOTE_CAP];
+    (void)reader_error(reader, node, "%s is `%s`: expected %s to %s", what,
+                       reader_quote(text, quoted), duration_format(min_ms, least),
+                       duration_format(max_ms, most));
+    return false;
+}
+
+bool reader_choice(struct reader *reader, const struct node *node, const char *what,
+                   const char *const *words, size_t count, size_t *out)
+{
+    char quoted[CONFIG_QUOTE_CAP];
+    struct slice text = {0};
+    if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (slice_equal(text, slice_of_string(words[i]))) {
+            *out = i;
+            return true;
+        }
+    }
+    hint_words(reader_error(reader, node, "%s `%s` is not known", what, reader_quote(text, quoted)),
+               text, words, count);
+    return false;
+}
+
+static int compare_places(const void *left, const void *right)
+{
+    const struct named_place *a = left;
+    const struct named_place *b = right;
+    const int order = strcmp(a->name, b->name);
+    if (order != 0)
+        return order;
+    if (a->node->line != b->node->line)
+        return a->node->line < b->node->line ? -1 : 1;
+    return a->node->column < b->node->column ? -1 : a->node->column > b->node->column;
+}
+
+void reader_unique(struct reader *reader, const char *what, struct named_place *places,
+                   size_t count)
+{
+    if (count == 0)
+        return;
+    qsort(places, count, sizeof *places, compare_places);
+    for (size_t i = 1; i < count; i++) {
+        if (strcmp(places[i - 1].name, places[i].name) != 0)
+            continue;
+        diagnostic_set_hint(
+            reader_error(reader, places[i].node, "%s `%s` is used twice", what, places[i].name),
+            "the other one is at line %" PRIu32 "; names are unique", places[i - 1].node->line);
+    }
+}

@@ -1,0 +1,184 @@
+// Reads the file, lets each section read its part, and gives out the whole or nothing.
+#include "proxy/config/snapshot.h"
+
+#include <openssl/sha.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "auth/base/text.h"
+#include "proxy/config/clients.h"
+#include "proxy/config/loader.h"
+#include "proxy/config/settings.h"
+
+_Static_assert((int)NAME_MAX_LEN == (int)CONFIG_NAME_MAX, "one length of names");
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot)
+{
+    (void)atomic_fetch_add_explicit(&snapshot->refs, 1, memory_order_relaxed);
+    return snapshot;
+}
+
+void snapshot_unref(struct snapshot *snapshot)
+{
+    if (snapshot == NULL ||
+        atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < snapshot->listener_count; i++)
+        tls_context_destroy(snapshot->listeners[i].tls);
+    for (size_t i = 0; i < snapshot->trust_count; i++)
+        trust_destroy(snapshot->trusts[i]);
+    policy_destroy(snapshot->policy);
+    arena_destroy(snapshot->arena);
+    free(snapshot);
+}
+
+enum err snapshot_set_own_endpoints(struct snapshot *snapshot, const struct endpoint *endpoints,
+                                    size_t count)
+{
+    struct endpoint *own = arena_alloc(snapshot->policy->arena, count, sizeof *own);
+    if (own == NULL)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        own[i] = endpoints[i];
+    snapshot->policy->own = own;
+    snapshot->policy->own_count = count;
+    return ERR_OK;
+}
+
+// snapshot_create makes an empty snapshot with one reference.
+static struct snapshot *snapshot_create(void)
+{
+    struct snapshot *snapshot = calloc(1, sizeof *snapshot);
+    if (snapshot == NULL)
+        return NULL;
+    atomic_init(&snapshot->refs, 1);
+    snapshot->arena = arena_create();
+    snapshot->policy = policy_create();
+    if (snapshot->arena != NULL && snapshot->policy != NULL)
+        return snapshot;
+    snapshot_unref(snapshot);
+    return NULL;
+}
+
+// check_audit_folder finds out now what would stop the proxy at its first record. The file itself
+// is opened by proxy/audit.
+static void check_audit_folder(struct reader *reader, const struct node *node, const char *path)
+{
+    struct stat status;
+    char folder[CONFIG_PATH_MAX + 1];
+    const char *slash = strrchr(path, '/');
+    const size_t len = slash == NULL ? 0 : (size_t)(slash - path);
+    if (stat(path, &status) == 0) {
+        if (S_ISDIR(status.st_mode))
+            (void)reader_error(reader, node, "%s is a directory: expected a file", path);
+        return;
+    }
+    // An empty part in front of the slash is the root folder.
+    const struct slice name = slash == NULL ? SLICE_LITERAL(".")
+                              : len == 0    ? SLICE_LITERAL("/")
+                                            : slice_of(path, len);
+    (void)string_copy(folder, sizeof folder, name);
+    if (stat(folder, &status) != 0 || !S_ISDIR(status.st_mode))
+        diagnostic_set_hint(reader_error(reader, node, "the folder of %s does not exist", path),
+                            "run: mkdir -p %s", folder);
+}
+
+static void audit_read(struct loader *loader, const struct node *node)
+{
+    static const struct key keys[] = {{"file", KEY_REQUIRED}, {"on_full", KEY_OPTIONAL}};
+    static const char *const words[] = {"refuse", "drop"};
+    static const enum audit_on_full values[] = {AUDIT_REFUSE, AUDIT_DROP};
+    struct snapshot *snapshot = loader->snapshot;
+    size_t index = 0;
+    if (!reader_map(loader->reader, node, "`audit`", keys, 2))
+        return;
+    const struct node *file = node_get(node, "file");
+    if (loader_path(loader, file, "`file`", &snapshot->audit_path))
+        check_audit_folder(loader->reader, file, snapshot->audit_path);
+    if (node_get(node, "on_full") != NULL)
+        (void)reader_choice(loader->reader, node_get(node, "on_full"), "on_full", words, 2, &index);
+    snapshot->audit_on_full = values[index];
+}
+
+// sections_read reads every section of the document; what is wrong goes to the diagnostics.
+static void sections_read(struct loader *loader, const struct node *root)
+{
+    struct reader *reader = loader->reader;
+    struct snapshot *snapshot = loader->snapshot;
+    struct name_list trusts = {0};
+    if (!settings_read(reader, root, snapshot))
+        return;
+    audit_read(loader, node_get(root, "audit"));
+    trust_profiles_read(loader, node_get(root, "trust"), &trusts.names, &trusts.count);
+    listeners_read(loader, node_get(root, "listeners"), trusts.names, trusts.count);
+    // The policy owns what it is made of.
+    reader->arena = snapshot->policy->arena;
+    clients_read(reader, node_get(root, "clients"), node_get(root, "deny"), &trusts,
+                 snapshot->policy);
+    reader->arena = snapshot->arena;
+}
+
+// set_identity keeps the path, the folder and the digest of the file.
+static bool set_identity(struct snapshot *snapshot, const char *path, struct slice bytes,
+                         const char **out_folder)
+{
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    struct text id;
+    (void)SHA256(bytes.data, bytes.len, digest);
+    text_init(&id, snapshot->id, sizeof snapshot->id);
+    text_append_hex(&id, slice_of(digest, (sizeof snapshot->id - 1) / 2));
+    const char *slash = strrchr(path, '/');
+    struct slice folder = slice_of(path, slash == NULL ? 0 : (size_t)(slash - path));
+    if (slash == path)
+        folder = SLICE_LITERAL("/");
+    if (slash == NULL)
+        folder = SLICE_LITERAL(".");
+    snapshot->path = arena_copy_string(snapshot->arena, slice_of_string(path));
+    *out_folder = arena_copy_string(snapshot->arena, folder);
+    return snapshot->path != NULL && *out_folder != NULL;
+}
+
+static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, const char *path,
+                              int64_t now_s, struct diagnostics *diagnostics)
+{
+    struct reader reader = {.diagnostics = diagnostics, .file = path, .arena = snapshot->arena};
+    struct loader loader = {.reader = &reader, .snapshot = snapshot, .now_s = now_s};
+    struct yaml_document *document = NULL;
+    TRY(yaml_document_parse(bytes, path, diagnostics, &document));
+    if (set_identity(snapshot, path, bytes, &loader.folder))
+        sections_read(&loader, yaml_document_root(document));
+    else
+        (void)reader_no_memory(&reader);
+    yaml_document_destroy(document);
+    if (reader.is_out_of_memory)
+        return ERR_MEMORY;
+    return diagnostics->error_count == 0 ? ERR_OK : ERR_INPUT;
+}
+
+enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diagnostics,
+                       struct snapshot **out)
+{
+    struct file_content content = {0};
+    struct errinfo info = {0};
+    *out = NULL;
+    enum err error = file_read(path, YAML_MAX_BYTES, FILE_PUBLIC, &content, &info);
+    if (error != ERR_OK) {
+        (void)diagnostics_add(diagnostics, SEVERITY_ERROR, path, 0, 0, "%s", info.text);
+        return error;
+    }
+    struct snapshot *snapshot = snapshot_create();
+    if (snapshot == NULL) {
+        (void)diagnostics_add(diagnostics, SEVERITY_ERROR, path, 0, 0,
+                              "no memory to load the configuration");
+        error = ERR_MEMORY;
+    } else {
+        error = snapshot_fill(snapshot, content.bytes, path, now_s, diagnostics);
+    }
+    file_content_deinit(&content);
+    diagnostics_sort(diagnostics);
+    if (error == ERR_OK)
+        *out = snapshot;
+    else
+        snapshot_unref(snapshot);
+    return error;
+}

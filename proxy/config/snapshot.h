@@ -1,0 +1,85 @@
+// snapshot: one complete, validated configuration with everything that it names loaded: policy,
+// trust profiles, TLS contexts, timeouts. Immutable after the listeners are bound, counted by
+// reference, shared by all threads.
+//
+// Made by snapshot_load from a file; nothing of a file that fails to load gets into use.
+#pragma once
+
+#include <stdatomic.h>
+
+#include "auth/policy.h"
+#include "auth/trust.h"
+#include "proxy/config/diagnostics.h"
+#include "proxy/tls/context.h"
+
+enum { NAME_MAX_LEN = 32 };
+
+// What a worker needs of one entry of `listeners`.
+struct listener_config {
+    const char *name;          // snapshot's arena
+    struct endpoint address;   // port 0: any free one
+    struct tls_context *tls;   // owned by the snapshot
+    const struct trust *trust; // borrowed from the snapshot's profiles
+    const char *chain_path;    // of the first certificate; for messages
+    const char *trust_name;    // name of the profile
+};
+
+struct timeouts {
+    int64_t handshake_ms;
+    int64_t request_ms;   // a whole request head
+    int64_t keepalive_ms; // between requests
+    int64_t resolve_ms;
+    int64_t attempt_ms;     // one connect attempt
+    int64_t connect_ms;     // all attempts
+    int64_t idle_ms;        // a tunnel without a byte either way
+    int64_t half_closed_ms; // a tunnel with one direction ended, without a byte
+    int64_t linger_ms;      // after a refusal, for its reader
+    int64_t drain_ms;       // live tunnels at SIGTERM
+};
+
+enum { RESOLVER_SERVERS_MAX = 8 };
+
+struct resolver_config {
+    struct endpoint servers[RESOLVER_SERVERS_MAX];
+    size_t server_count; // 0: the system's
+    int64_t timeout_ms;  // one try at one server
+    uint32_t tries;      // for each server
+};
+
+enum audit_on_full { AUDIT_REFUSE, AUDIT_DROP };
+
+struct snapshot {
+    atomic_size_t refs;
+    struct arena *arena; // owned; holds the strings and arrays below
+    char id[17];         // first 16 hex digits of the SHA-256 of the file: `config` in the audit
+    uint64_t generation; // given by main, rising
+    const char *path;    // of the file
+    uint32_t workers;    // 1-256; `auto` already resolved to the cores usable
+    struct listener_config *listeners;
+    size_t listener_count;
+    struct trust **trusts; // owned
+    size_t trust_count;
+    struct policy *policy; // owned
+    struct timeouts timeouts;
+    struct resolver_config resolver;
+    const char *audit_path; // resolved against the file's folder
+    enum audit_on_full audit_on_full;
+};
+
+// snapshot_load reads the file at `path` and everything that it names. ERR_OK with one reference in
+// `*out`; otherwise `diagnostics` holds at least one error with its place. Warnings and notes (days
+// left of each certificate, a missing `clients`) are in `diagnostics` either way. `now_s` is Unix
+// seconds. Blocking: for start-up and loader threads, never for workers.
+enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diagnostics,
+                       struct snapshot **out) MUST_USE;
+
+// snapshot_ref takes another reference and returns its argument. Any thread.
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+
+// snapshot_unref gives one back; the last one frees everything. NULL is allowed. Any thread.
+void snapshot_unref(struct snapshot *snapshot);
+
+// snapshot_set_own_endpoints tells the policy where the proxy listens, ports known, so that no
+// tunnel leads back into it. Called once, before any worker starts; `endpoints` are copied.
+enum err snapshot_set_own_endpoints(struct snapshot *snapshot, const struct endpoint *endpoints,
+                                    size_t count) MUST_USE;

@@ -1,0 +1,155 @@
+// The entries of `trust`: names, files of certificates, and bounds, into profiles of auth/trust.
+#include "proxy/config/loader.h"
+
+#include <inttypes.h>
+
+enum {
+    TRUST_PROFILES_MAX = 64,
+    TRUST_FILES_MAX = 64, // in one `ca` or `intermediates`
+    TRUST_MAX_DEPTH = 8,  // with leaf and anchor the ten certificates of a path
+    TRUST_NOTES_MAX = 4,  // a profile with more certificates gets one note
+};
+
+typedef enum err trust_add_function(struct trust *trust, struct slice pem, struct errinfo *info);
+
+// files_add gives every file of the list `node` to `add`.
+static void files_add(struct loader *loader, const struct node *node, const char *what, size_t min,
+                      trust_add_function *add, struct trust *trust)
+{
+    struct reader *reader = loader->reader;
+    if (!reader_list(reader, node, what, min, TRUST_FILES_MAX))
+        return;
+    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
+        struct file_content content = {0};
+        struct errinfo info = {0};
+        const char *path = NULL;
+        if (!loader_file(loader, entry, what, CA_FILE_MAX, FILE_PUBLIC, &path, &content))
+            continue;
+        if (add(trust, content.bytes, &info) != ERR_OK)
+            (void)reader_error(reader, entry, "%s: %s: %s", what, path, info.text);
+        file_content_deinit(&content);
+    }
+}
+
+// refuse_true reports a switch whose `true` this version does not do.
+static void refuse_true(struct reader *reader, const struct node *node, const char *what)
+{
+    bool value = false;
+    if (node != NULL && reader_boolean(reader, node, what, &value) && value)
+        reader_not_yet(reader, node, what);
+}
+
+static void options_read(struct reader *reader, const struct node *node,
+                         struct trust_options *options)
+{
+    int64_t depth = TRUST_DEFAULT_MAX_DEPTH;
+    int64_t lifetime_ms = 0;
+    const struct node *max_lifetime = node_get(node, "max_lifetime");
+    if (node_get(node, "max_depth") != NULL)
+        (void)reader_integer(reader, node_get(node, "max_depth"), "`max_depth`", 0, TRUST_MAX_DEPTH,
+                             &depth);
+    if (max_lifetime != NULL)
+        (void)reader_duration(reader, max_lifetime, "`max_lifetime`", 1000,
+                              INT64_C(36500) * 24 * 60 * 60 * 1000, &lifetime_ms);
+    options->max_depth = (uint32_t)depth;
+    options->max_lifetime_s = lifetime_ms / 1000;
+    if (lifetime_ms % 1000 != 0)
+        (void)reader_error(reader, max_lifetime, "`max_lifetime`: expected whole seconds");
+}
+
+// describe notes what a finished profile holds.
+static void describe(struct loader *loader, const struct node *node, const struct trust *trust)
+{
+    struct reader *reader = loader->reader;
+    const size_t count = trust_certificate_count(trust);
+    size_t anchors = 0;
+    int64_t earliest_s = INT64_MAX;
+    for (size_t i = 0; i < count; i++) {
+        const struct trust_certificate found = trust_certificate_at(trust, i);
+        const char *what = found.is_anchor ? "the anchor" : "the helper";
+        anchors += found.is_anchor;
+        if (found.not_after_s < earliest_s)
+            earliest_s = found.not_after_s;
+        if (found.warning != NULL)
+            (void)reader_warning(reader, node, "trust.%s: %s (%s): %s", trust_name(trust), what,
+                                 found.subject, found.warning);
+        if (count <= TRUST_NOTES_MAX ||
+            days_left(loader->now_s, found.not_after_s) <= CERTIFICATE_WARNING_DAYS)
+            loader_validity(loader, node, what, found.subject, found.not_after_s);
+    }
+    if (count > TRUST_NOTES_MAX)
+        (void)reader_note(reader, node,
+                          "trust.%s: %zu anchors and %zu helpers, the first of them expires in "
+                          "%" PRId64 " days",
+                          trust_name(trust), anchors, count - anchors,
+                          days_left(loader->now_s, earliest_s));
+    (void)reader_note(reader, node,
+                      "no revocation by CRL: trust.%s has no `crl`, so a revoked certificate is "
+                      "taken until it expires",
+                      trust_name(trust));
+}
+
+static void profile_read(struct loader *loader, const struct node *node, const char *name,
+                         struct trust **out)
+{
+    static const struct key keys[] = {
+        {"ca", KEY_REQUIRED},     {"intermediates", KEY_OPTIONAL}, {"system_cas", KEY_OPTIONAL},
+        {"crl", KEY_NOT_YET},     {"crl_expired", KEY_NOT_YET},    {"max_depth", KEY_OPTIONAL},
+        {"strict", KEY_OPTIONAL}, {"max_lifetime", KEY_OPTIONAL},  {"denied", KEY_NOT_YET},
+    };
+    struct reader *reader = loader->reader;
+    struct trust_options options = {.name = name};
+    struct errinfo info = {0};
+    if (!reader_map(reader, node, "a trust profile", keys, sizeof keys / sizeof keys[0]))
+        return;
+    refuse_true(reader, node_get(node, "system_cas"), "`system_cas: true`");
+    refuse_true(reader, node_get(node, "strict"), "`strict: true`");
+    options_read(reader, node, &options);
+    if (trust_create(&options, out) != ERR_OK) {
+        (void)reader_no_memory(reader);
+        return;
+    }
+    const size_t errors_before = reader->diagnostics->error_count;
+    files_add(loader, node_get(node, "ca"), "`ca`", 1, trust_add_ca, *out);
+    files_add(loader, node_get(node, "intermediates"), "`intermediates`", 0,
+              trust_add_intermediates, *out);
+    if (node_get(node, "ca") == NULL || reader->diagnostics->error_count != errors_before)
+        return; // what is missing would only be reported again
+    if (trust_finish(*out, loader->now_s, &info) != ERR_OK)
+        (void)reader_error(reader, node_get(node, "ca"), "trust.%s: %s", name, info.text);
+    else
+        describe(loader, node->key, *out);
+}
+
+void trust_profiles_read(struct loader *loader, const struct node *node,
+                         const char *const **out_names, size_t *out_count)
+{
+    struct reader *reader = loader->reader;
+    *out_names = NULL;
+    *out_count = 0;
+    if (node == NULL)
+        return;
+    if (node->kind != NODE_MAP || node->child == NULL || node->child_count > TRUST_PROFILES_MAX) {
+        diagnostic_set_hint(reader_error(reader, node,
+                                         "`trust` is no map of 1 to %d profiles by name",
+                                         TRUST_PROFILES_MAX),
+                            "write `trust: {staff: {ca: [clients-ca.crt]}}`");
+        return;
+    }
+    const char **names = reader_alloc(reader, node->child_count, sizeof *names);
+    struct trust **trusts = reader_alloc(reader, node->child_count, sizeof *trusts);
+    if (names == NULL || trusts == NULL)
+        return;
+    loader->snapshot->trusts = trusts;
+    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
+        if (!reader_check_name(reader, entry->key, "trust profile"))
+            continue;
+        names[*out_count] = reader_copy(reader, entry->key->text);
+        if (names[*out_count] == NULL)
+            return;
+        loader->snapshot->trust_count = *out_count + 1;
+        profile_read(loader, entry, names[*out_count], &trusts[*out_count]);
+        (*out_count)++;
+    }
+    *out_names = names;
+}

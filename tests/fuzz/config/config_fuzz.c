@@ -1,0 +1,93 @@
+// Any bytes as a configuration: document, settings, clients and rules, without a file opened.
+//
+// Promises checked besides memory safety: what fails has said why, and what is read without an
+// error keeps the invariants that policy code relies on.
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "proxy/config/clients.h"
+#include "proxy/config/settings.h"
+
+// Longer inputs only take longer.
+enum { INPUT_MAX = 64 * 1024 };
+
+static void check_rules(const struct rule *rules, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        ASSERT(rules[i].name != NULL);
+        ASSERT(!rules[i].has_hosts || rules[i].host_count > 0);
+        ASSERT(!rules[i].has_addresses || rules[i].addresses.prefix_count > 0 ||
+               rules[i].addresses.has_public);
+        for (size_t j = 0; j < rules[i].port_count; j++)
+            ASSERT(rules[i].ports[j].first > 0 &&
+                   rules[i].ports[j].first <= rules[i].ports[j].last);
+    }
+}
+
+static void check_policy(const struct policy *policy)
+{
+    for (size_t i = 0; i < policy->client_count; i++) {
+        const struct client *client = &policy->clients[i];
+        ASSERT(client->name != NULL && client->match_count > 0);
+        ASSERT(!client->has_sources || client->sources.prefix_count > 0 ||
+               client->sources.has_public);
+        check_rules(client->allow, client->allow_count);
+        check_rules(client->deny, client->deny_count);
+        for (size_t j = 0; j < client->allow_count; j++)
+            ASSERT(client->allow[j].has_hosts || client->allow[j].has_addresses);
+    }
+    check_rules(policy->deny, policy->deny_count);
+}
+
+static void read_root(const struct node *root, struct diagnostics *diagnostics)
+{
+    static const char *const trusts[] = {"staff", "partners"};
+    const struct name_list names = {.names = trusts, .count = root->line % 2 + 1};
+    struct snapshot snapshot = {0};
+    struct policy *policy = policy_create();
+    if (policy == NULL)
+        return;
+    struct reader reader = {
+        .diagnostics = diagnostics, .file = "fuzz.yaml", .arena = policy->arena};
+    if (settings_read(&reader, root, &snapshot))
+        clients_read(&reader, node_get(root, "clients"), node_get(root, "deny"), &names, policy);
+    ASSERT(snapshot.timeouts.handshake_ms > 0 || diagnostics->error_count > 0);
+    // Trust, listeners and audit name files, and so are missing here: only the clients are judged.
+    struct diagnostics clients_only;
+    diagnostics_init(&clients_only);
+    struct policy *second = policy_create();
+    if (second != NULL) {
+        struct reader again = {
+            .diagnostics = &clients_only, .file = "fuzz.yaml", .arena = second->arena};
+        clients_read(&again, node_get(root, "clients"), node_get(root, "deny"), &names, second);
+        if (clients_only.error_count == 0)
+            check_policy(second);
+    }
+    policy_destroy(second);
+    diagnostics_deinit(&clients_only);
+    policy_destroy(policy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct diagnostics diagnostics;
+    struct yaml_document *document = NULL;
+    char text[DIAGNOSTIC_TEXT_CAP];
+    if (size > INPUT_MAX)
+        return 0;
+    diagnostics_init(&diagnostics);
+    const enum err error =
+        yaml_document_parse(slice_of(data, size), "fuzz.yaml", &diagnostics, &document);
+    ASSERT((error == ERR_OK) == (diagnostics.error_count == 0));
+    if (error == ERR_OK)
+        read_root(yaml_document_root(document), &diagnostics);
+    diagnostics_sort(&diagnostics);
+    for (size_t i = 0; i < diagnostics.count; i++) {
+        diagnostic_format(&diagnostics.items[i], text, sizeof text);
+        ASSERT(text[0] != '\0');
+    }
+    yaml_document_destroy(document);
+    diagnostics_deinit(&diagnostics);
+    return 0;
+}

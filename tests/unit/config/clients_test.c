@@ -1,0 +1,500 @@
+// Clients, matches and rules from text to policy: what they become, and every way to be wrong.
+#include "proxy/config/clients.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/config/findings.h"
+
+static const char *const one_profile[] = {"staff"};
+static const char *const two_profiles[] = {"staff", "partners"};
+
+struct fixture {
+    struct diagnostics diagnostics;
+    struct yaml_document *document;
+    struct policy *policy;
+};
+
+// fixture_read reads the top-level keys `clients` and `deny` of `text`.
+static void fixture_read(struct fixture *fixture, const char *text, const char *const *trusts,
+                         size_t trust_count)
+{
+    *fixture = (struct fixture){0};
+    diagnostics_init(&fixture->diagnostics);
+    fixture->policy = policy_create();
+    assert_non_null(fixture->policy);
+    if (yaml_document_parse(slice_of_string(text), "t.yaml", &fixture->diagnostics,
+                            &fixture->document) != ERR_OK) {
+        assert_no_errors(&fixture->diagnostics);
+        fail();
+    }
+    struct reader reader = {
+        .diagnostics = &fixture->diagnostics, .file = "t.yaml", .arena = fixture->policy->arena};
+    const struct name_list names = {.names = trusts, .count = trust_count};
+    const struct node *root = yaml_document_root(fixture->document);
+    clients_read(&reader, node_get(root, "clients"), node_get(root, "deny"), &names,
+                 fixture->policy);
+    // The policy must not need the document any more.
+    yaml_document_destroy(fixture->document);
+    fixture->document = NULL;
+}
+
+static void fixture_deinit(struct fixture *fixture)
+{
+    policy_destroy(fixture->policy);
+    diagnostics_deinit(&fixture->diagnostics);
+}
+
+static void reads_every_key_of_a_match(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_read(
+        &fixture,
+        "clients:\n"
+        "  - name: a\n"
+        "    match:\n"
+        "      - {uri: 'spiffe://example.org/x/*', trust: partners}\n"
+        "      - {dns: '*.B\xC3\xBC"
+        "cher.example.', trust: staff}\n"
+        "      - {email: Joe@Example.ORG, trust: staff}\n"
+        "      - {ip: '2001:DB8::1', trust: staff}\n"
+        "      - {cn: 'J\xC3\xBCrgen X', trust: staff}\n"
+        "      - {subject: 'CN=a,O=b', issuer: 'CN=c', serial: '00:4F:01', trust: staff}\n"
+        "      - {sha256: '0102030405060708091011121314151617181920212223242526272829303132'}\n"
+        "      - {spki_sha256: 'FF:02:03:04:05:06:07:08:09:10:11:12:13:14:15:16:17:18:19:20"
+        ":21:22:23:24:25:26:27:28:29:30:31:32'}\n"
+        "      - {any: true, trust: staff}\n"
+        "      - {serial: 0, trust: staff}\n"
+        "      - {serial: f01, trust: staff}\n"
+        "    allow: [{hosts: [x]}]\n",
+        two_profiles, 2);
+    assert_no_errors(&fixture.diagnostics);
+    assert_int_equal(fixture.diagnostics.warning_count, 0);
+    assert_int_equal(fixture.policy->client_count, 1);
+    const struct client *client = &fixture.policy->clients[0];
+    assert_string_equal(client->name, "a");
+    assert_int_equal(client->match_count, 11);
+    const struct match_entry *entries = client->matches;
+    assert_string_equal(entries[0].uri, "spiffe://example.org/x/*");
+    assert_string_equal(entries[0].trust, "partners");
+    assert_string_equal(entries[1].dns, "*.xn--bcher-kva.example");
+    assert_null(entries[1].uri);
+    assert_string_equal(entries[2].email, "Joe@Example.ORG");
+    assert_int_equal(entries[3].ip->family, IP_V6);
+    assert_string_equal(entries[4].cn, "J\xC3\xBCrgen X");
+    assert_non_null(entries[5].subject);
+    assert_non_null(entries[5].issuer);
+    assert_false(dn_equal(entries[5].subject, entries[5].issuer));
+    assert_true(slice_equal(entries[5].serial, SLICE_LITERAL("\x4F\x01")));
+    assert_int_equal(entries[6].sha256[31], 0x32);
+    assert_null(entries[6].trust);
+    assert_int_equal(entries[7].spki_sha256[0], 0xFF);
+    assert_true(entries[8].any);
+    assert_int_equal(entries[9].serial.len, 0);
+    assert_non_null(entries[9].serial.data);
+    assert_true(slice_equal(entries[10].serial, SLICE_LITERAL("\x0F\x01")));
+    assert_null(entries[0].serial.data);
+    fixture_deinit(&fixture);
+}
+
+static void reads_rules_with_what_was_left_out(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_read(
+        &fixture,
+        "clients:\n"
+        "  - name: a\n"
+        "    match: [{any: true}]\n"
+        "    sources: [10.0.0.0/8, '::1', public]\n"
+        "    mode: report\n"
+        "    allow:\n"
+        "      - {hosts: [Example.COM., '*.b.example', '*'], ports: [443, 8000-8999], name: web}\n"
+        "      - {addresses: [203.0.113.7, public]}\n"
+        "      - {hosts: [\"m\xC3\xBCnchen.example\"], addresses: [10.1.0.0/16], ports: any}\n"
+        "      - {hosts: [x], ports: [any]}\n"
+        "    deny:\n"
+        "      - {ports: [25]}\n"
+        "      - {hosts: [admin.example], name: no-admin}\n"
+        "deny:\n"
+        "  - {addresses: [198.51.100.0/24]}\n",
+        one_profile, 1);
+    assert_no_errors(&fixture.diagnostics);
+    assert_finding(&fixture.diagnostics, SEVERITY_WARNING, 5, 11, "report");
+    assert_finding(&fixture.diagnostics, SEVERITY_WARNING, 7, 17, "every host name");
+    const struct client *client = &fixture.policy->clients[0];
+    assert_int_equal(client->mode, POLICY_REPORT);
+    assert_true(client->has_sources);
+    assert_true(client->sources.has_public);
+    assert_int_equal(client->sources.prefix_count, 2);
+    assert_int_equal(client->sources.prefixes[1].length, 128);
+    assert_int_equal(client->allow_count, 4);
+    const struct rule *allow = client->allow;
+    assert_string_equal(allow[0].name, "web");
+    assert_true(allow[0].has_hosts);
+    assert_false(allow[0].has_addresses);
+    assert_int_equal(allow[0].host_count, 3);
+    assert_string_equal(allow[0].hosts[0].name.text, "example.com");
+    assert_int_equal(allow[0].hosts[1].kind, HOST_PATTERN_SUFFIX);
+    assert_int_equal(allow[0].hosts[2].kind, HOST_PATTERN_ANY);
+    assert_int_equal(allow[0].port_count, 2);
+    assert_int_equal(allow[0].ports[1].first, 8000);
+    assert_int_equal(allow[0].ports[1].last, 8999);
+    assert_string_equal(allow[1].name, "a.allow[1]");
+    assert_false(allow[1].has_hosts);
+    assert_true(allow[1].has_addresses);
+    assert_true(allow[1].addresses.has_public);
+    assert_int_equal(allow[1].addresses.prefix_count, 1);
+    assert_int_equal(allow[1].port_count, 0);
+    assert_string_equal(allow[2].hosts[0].name.text, "xn--mnchen-3ya.example");
+    assert_int_equal(allow[2].port_count, 1);
+    assert_int_equal(allow[2].ports[0].first, 1);
+    assert_int_equal(allow[2].ports[0].last, 65535);
+    assert_int_equal(allow[3].ports[0].last, 65535);
+    assert_int_equal(client->deny_count, 2);
+    assert_string_equal(client->deny[0].name, "a.deny[0]");
+    assert_string_equal(client->deny[1].name, "no-admin");
+    assert_int_equal(fixture.policy->deny_count, 1);
+    assert_string_equal(fixture.policy->deny[0].name, "deny[0]");
+    fixture_deinit(&fixture);
+}
+
+static void warns_when_every_request_will_be_denied(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"x: 1\n", "clients: []\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct fixture fixture;
+        fixture_read(&fixture, texts[i], one_profile, 1);
+        assert_no_errors(&fixture.diagnostics);
+        assert_finding(&fixture.diagnostics, SEVERITY_WARNING, 0, 0,
+                       "every request will be denied");
+        assert_int_equal(fixture.policy->client_count, 0);
+        fixture_deinit(&fixture);
+    }
+}
+
+struct finding_case {
+    const char *text;
+    uint32_t line;
+    uint32_t column;
+    const char *part;
+};
+
+static void assert_cases(const struct finding_case *cases, size_t count, enum severity severity,
+                         const char *before, const char *after, const char *const *trusts,
+                         size_t trust_count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct fixture fixture;
+        char text[2048];
+        const int len = snprintf(text, sizeof text, "%s%s%s", before, cases[i].text, after);
+        assert_true(len > 0 && (size_t)len < sizeof text);
+        fixture_read(&fixture, text, trusts, trust_count);
+        assert_finding(&fixture.diagnostics, severity, cases[i].line, cases[i].column,
+                       cases[i].part);
+        if (severity == SEVERITY_ERROR && fixture.diagnostics.error_count != 1) {
+            diagnostics_print(&fixture.diagnostics, stderr, SEVERITY_ERROR);
+            fail_msg("one mistake is one error: %s", text);
+        }
+        fixture_deinit(&fixture);
+    }
+}
+
+// The entry begins at column 11 of line 3.
+static const char match_before[] = "clients:\n- name: a\n  match: [";
+static const char match_after[] = "]\n  allow: [{hosts: [x]}]\n";
+
+static void refuses_matches_that_mean_nothing_or_too_much(void **state)
+{
+    (void)state;
+    static const struct finding_case cases[] = {
+        {"", 3, 10, "`match` is empty"},
+        {"x", 3, 11, "expected a map"},
+        {"{}", 3, 11, "says nothing"},
+        {"{trust: staff}", 3, 11, "`any: true`"},
+        {"{any: true, trsut: staff}", 3, 23, "did you mean `trust`"},
+        {"{any: false}", 3, 17, "only `true`"},
+        {"{any: 'true'}", 3, 17, "expected true or false"},
+        {"{any: yes}", 3, 17, "expected true or false"},
+        {"{any: true, cn: x}", 3, 11, "stands alone"},
+        {"{anonymous: true}", 3, 12, "not supported yet"},
+        {"{anonymous: false}", 3, 23, "only `true`"},
+        {"{cn: }", 3, 16, "empty"},
+        {"{cn: ''}", 3, 16, "empty"},
+        {"{cn: false}", 3, 16, "expected a text"},
+        {"{cn: null}", 3, 16, "expected a text"},
+        {"{cn: ~}", 3, 16, "expected a text"},
+        {"{cn: [a]}", 3, 16, "expected a value"},
+        {"{cn: \"a\\nb\"}", 3, 16, "control character"},
+        {"{dns: '*'}", 3, 17, "any: true"},
+        {"{dns: 'a.*.b'}", 3, 17, "not a host name"},
+        {"{dns: 10.0.0.1}", 3, 17, "not a host name"},
+        {"{dns: 'a b'}", 3, 17, "not a host name"},
+        {"{email: joe}", 3, 19, "NAME@DOMAIN"},
+        {"{email: '@example.org'}", 3, 19, "NAME@DOMAIN"},
+        {"{email: 'joe@'}", 3, 19, "NAME@DOMAIN"},
+        {"{email: 'a@b@example.org'}", 3, 19, "NAME@DOMAIN"},
+        {"{email: '*@example.org'}", 3, 19, "NAME@DOMAIN"},
+        {"{ip: 10.0.0.0/8}", 3, 16, "one address"},
+        {"{ip: 010.0.0.1}", 3, 16, "without leading zeros"},
+        {"{ip: '::ffff:10.0.0.1'}", 3, 16, "plain IPv4"},
+        {"{ip: localhost}", 3, 16, "not an address"},
+        {"{subject: 'no equals'}", 3, 21, "`subject`"},
+        {"{issuer: 'CN'}", 3, 20, "`issuer`"},
+        {"{sha256: 9f}", 3, 20, "64 hexadecimal digits"},
+        {"{sha256: '010203040506070809101112131415161718192021222324252627282930313'}", 3, 20,
+         "64 hexadecimal digits"},
+        {"{sha256: '01020304050607080910111213141516171819202122232425262728293031zz'}", 3, 20,
+         "64 hexadecimal digits"},
+        {"{spki_sha256: ''}", 3, 25, "empty"},
+        {"{serial: xyz}", 3, 20, "hexadecimal"},
+        {"{serial: ':'}", 3, 20, "hexadecimal"},
+        {"{serial: '0x10'}", 3, 20, "hexadecimal"},
+        {"{cn: a, trust: stff}", 3, 26, "did you mean `staff`"},
+        {"{uri: 'spiffe://example.org/a*'}", 3, 17, "behind a `/`"},
+        {"{uri: 'spiffe://*'}", 3, 17, "behind a `/`"},
+        {"{uri: 'spiffe:///*'}", 3, 17, "behind a `/`"},
+        {"{uri: 'spiffe://example.org/*/a'}", 3, 17, "behind a `/`"},
+        {"{uri: 'spiffe://example.org/*/*'}", 3, 17, "behind a `/`"},
+        {"{uri: 'urn:a/*'}", 3, 17, "behind a `/`"},
+        {"{uri: '*'}", 3, 17, "scheme"},
+        {"{uri: 'example.org/a'}", 3, 17, "scheme"},
+        {"{uri: 'spiffe://example.org/\xC3\xA4'}", 3, 17, "ASCII"},
+        {"{uri: 'spiffe://example.org/a b'}", 3, 17, "ASCII"},
+    };
+    assert_cases(cases, sizeof cases / sizeof cases[0], SEVERITY_ERROR, match_before, match_after,
+                 one_profile, 1);
+}
+
+static void wants_a_profile_named_when_there_are_several(void **state)
+{
+    (void)state;
+    static const struct finding_case cases[] = {
+        {"{cn: a}", 3, 11, "has no `trust`"},
+        {"{any: true}", 3, 11, "has no `trust`"},
+        {"{serial: 4f01, issuer: 'CN=a'}", 3, 11, "has no `trust`"},
+        {"{cn: a, trust: other}", 3, 26, "staff, partners"},
+    };
+    assert_cases(cases, sizeof cases / sizeof cases[0], SEVERITY_ERROR, match_before, match_after,
+                 two_profiles, 2);
+}
+
+// The entry begins at column 11 of line 4.
+static const char allow_before[] = "clients:\n- name: a\n  match: [{any: true}]\n  allow: [";
+static const char rule_after[] = "]\n";
+
+static void refuses_rules_that_could_be_misread(void **state)
+{
+    (void)state;
+    static const struct finding_case cases[] = {
+        {"{}", 4, 11, "needs `hosts`, `addresses` or both"},
+        {"{ports: [443]}", 4, 11, "needs `hosts`, `addresses` or both"},
+        {"{hosts: []}", 4, 19, "`hosts` is empty"},
+        {"{hosts: a}", 4, 19, "in brackets"},
+        {"{hosts: }", 4, 19, "`hosts` is empty"},
+        {"{hosts: [10.0.0.1]}", 4, 20, "under `addresses`"},
+        {"{hosts: [10.0.0.0/8]}", 4, 20, "under `addresses`"},
+        {"{hosts: ['::1']}", 4, 20, "under `addresses`"},
+        {"{hosts: ['[::1]']}", 4, 20, "under `addresses`"},
+        {"{hosts: [\"\xEF\xBC\x91\xEF\xBC\x92\xEF\xBC\x97.0.0.1\"]}", 4, 20, "under `addresses`"},
+        {"{hosts: ['127.1']}", 4, 20, "not a host name"},
+        {"{hosts: ['0x7f000001']}", 4, 20, "not a host name"},
+        {"{hosts: ['2130706433']}", 4, 20, "not a host name"},
+        {"{hosts: ['a..b']}", 4, 20, "not a host name"},
+        {"{hosts: ['a.b..']}", 4, 20, "not a host name"},
+        {"{hosts: ['*.*.b']}", 4, 20, "not a host name"},
+        {"{hosts: ['a*.b']}", 4, 20, "not a host name"},
+        {"{hosts: ['*.']}", 4, 20, "not a host name"},
+        {"{hosts: ['example.com:443']}", 4, 20, "host"},
+        {"{hosts: ['https://example.com']}", 4, 20, "host"},
+        {"{hosts: [\"a\xE2\x80\x8B\xC3\xBC\xE3\x80\x82\xE3\x80\x82\"]}", 4, 20, "host"},
+        {"{hosts: [\"\xEF\xBC\x8A.example\"]}", 4, 20, "written in ASCII"},
+        {"{hosts: [\"\xEF\xBC\x8A\"]}", 4, 20, "written in ASCII"},
+        {"{hosts: ['@search']}", 4, 20, "not supported yet"},
+        {"{hosts: [{file: x}]}", 4, 20, "not supported yet"},
+        {"{hosts: [{name: x}]}", 4, 20, "expected a value"},
+        {"{addresses: []}", 4, 23, "`addresses` is empty"},
+        {"{addresses: ['@office']}", 4, 24, "not supported yet"},
+        {"{addresses: [{file: x}]}", 4, 24, "not supported yet"},
+        {"{addresses: [10.0.0.1/8]}", 4, 24, "write `10.0.0.0/8`"},
+        {"{addresses: [10.0.0.0/33]}", 4, 24, "prefix length"},
+        {"{addresses: [10.0.0.0/08]}", 4, 24, "prefix length"},
+        {"{addresses: [010.0.0.0/8]}", 4, 24, "address"},
+        {"{addresses: ['::ffff:10.0.0.0/104']}", 4, 24, "`10.0.0.0/8`"},
+        {"{addresses: [example.com]}", 4, 24, "address"},
+        {"{addresses: [Public]}", 4, 24, "address"},
+        {"{addresses: ['fe80::1%eth0']}", 4, 24, "address"},
+        {"{hosts: [a], ports: []}", 4, 31, "`ports` is empty"},
+        {"{hosts: [a], ports: 443}", 4, 31, "in brackets"},
+        {"{hosts: [a], ports: [0]}", 4, 32, "1 to 65535"},
+        {"{hosts: [a], ports: [65536]}", 4, 32, "1 to 65535"},
+        {"{hosts: [a], ports: [0443]}", 4, 32, "1 to 65535"},
+        {"{hosts: [a], ports: [+443]}", 4, 32, "1 to 65535"},
+        {"{hosts: [a], ports: [-443]}", 4, 32, "1 to 65535"},
+        {"{hosts: [a], ports: [443-]}", 4, 32, "1 to 65535"},
+        {"{hosts: [a], ports: [9000-8000]}", 4, 32, "1 to 65535"},
+        {"{hosts: [a], ports: [1-2-3]}", 4, 32, "1 to 65535"},
+        {"{hosts: [a], ports: ['80 - 90']}", 4, 32, "1 to 65535"},
+        {"{hosts: [a], ports: [https]}", 4, 32, "1 to 65535"},
+        {"{hosts: [a], ports: [4294967739]}", 4, 32, "1 to 65535"},
+        {"{hosts: [a], name: 'a b'}", 4, 30, "no name"},
+        {"{hosts: [a], name: 'x[0]'}", 4, 30, "no name"},
+        {"{hosts: [a], name: abcdefghijklmnopqrstuvwxyz0123456}", 4, 30, "no name"},
+        {"{hosts: [a], name: x}, {hosts: [b], name: x}", 4, 53, "used twice"},
+        {"{hosts: [a], port: [443]}", 4, 24, "did you mean `ports`"},
+    };
+    assert_cases(cases, sizeof cases / sizeof cases[0], SEVERITY_ERROR, allow_before, rule_after,
+                 one_profile, 1);
+}
+
+static void refuses_texts_that_are_too_long(void **state)
+{
+    (void)state;
+    char text[8192];
+    static const struct {
+        const char *key;
+        int len;
+        bool is_good;
+    } cases[] = {{"cn", 256, true},    {"cn", 257, false},   {"uri", 2048, true},
+                 {"uri", 2049, false}, {"dns", 4096, false}, {"dns", 4097, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fixture fixture;
+        (void)snprintf(text, sizeof text, "%s{%s: '%s%0*d'}%s", match_before, cases[i].key,
+                       cases[i].key[0] == 'u' ? "a://" : "",
+                       cases[i].len - (cases[i].key[0] == 'u' ? 4 : 0), 1, match_after);
+        fixture_read(&fixture, text, one_profile, 1);
+        assert_int_equal(fixture.diagnostics.error_count == 0, cases[i].is_good);
+        fixture_deinit(&fixture);
+    }
+}
+
+static void reports_an_unknown_key_and_what_is_then_missing(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_read(&fixture, "clients:\n- name: a\n  match: [{any: true}]\n  allow: [{host: [a]}]\n",
+                 one_profile, 1);
+    assert_finding(&fixture.diagnostics, SEVERITY_ERROR, 4, 12, "did you mean `hosts`");
+    assert_finding(&fixture.diagnostics, SEVERITY_ERROR, 4, 11, "needs `hosts`");
+    assert_int_equal(fixture.diagnostics.error_count, 2);
+    fixture_deinit(&fixture);
+}
+
+static void refuses_denies_that_name_nothing(void **state)
+{
+    (void)state;
+    static const struct finding_case cases[] = {
+        {"deny: [{}]\n", 1, 8, "needs `hosts`, `addresses` or `ports`"},
+        {"deny: [{name: x}]\n", 1, 8, "needs `hosts`, `addresses` or `ports`"},
+        {"deny: {hosts: [a]}\n", 1, 7, "expected a list"},
+        {"deny: [{hosts: ['@bad']}]\n", 1, 17, "not supported yet"},
+    };
+    assert_cases(cases, sizeof cases / sizeof cases[0], SEVERITY_ERROR, "", "", one_profile, 1);
+}
+
+static void refuses_clients_that_are_not_whole(void **state)
+{
+    (void)state;
+    static const struct finding_case cases[] = {
+        {"clients: {a: 1}\n", 1, 10, "expected a list"},
+        {"clients: x\n", 1, 10, "expected a list"},
+        {"clients:\n- x\n", 2, 3, "expected a map"},
+        {"clients:\n- {match: [{any: true}]}\n", 2, 3, "no `name`"},
+        {"clients:\n- {name: a}\n", 2, 3, "no `match`"},
+        {"clients:\n- {name: '', match: [{any: true}]}\n", 2, 10, "empty"},
+        {"clients:\n- {name: 'a b', match: [{any: true}]}\n", 2, 10, "no name"},
+        {"clients:\n- {name: \"\xC3\xA4\", match: [{any: true}]}\n", 2, 10, "no name"},
+        {"clients:\n- {name: a, match: {any: true}}\n", 2, 20, "expected a list"},
+        {"clients:\n- {name: a, match: [{any: true}], mode: Open}\n", 2, 41, "did you mean `open`"},
+        {"clients:\n- {name: a, match: [{any: true}], sources: []}\n", 2, 44, "empty"},
+        {"clients:\n- {name: a, match: [{any: true}], sources: [10.0.0.1/8]}\n", 2, 45,
+         "10.0.0.0/8"},
+        {"clients:\n- {name: a, match: [{any: true}], sources: ['@office']}\n", 2, 45,
+         "not supported yet"},
+        {"clients:\n- {name: a, match: [{any: true}], egress: {}}\n", 2, 35, "not supported yet"},
+        {"clients:\n- {name: a, match: [{any: true}], limits: {}}\n", 2, 35, "not supported yet"},
+        {"clients:\n- {name: a, match: [{any: true}], allowed: []}\n", 2, 35,
+         "did you mean `allow`"},
+        {"clients:\n- {name: a, match: [{any: true}]}\n- {name: b, match: [{any: true}]}\n"
+         "- {name: a, match: [{any: true}]}\n",
+         4, 10, "line 2"},
+        {"clients:\n- {name: a, match: [{any: true}], deny: [{hosts: [x], name: n}]}\n"
+         "deny: [{hosts: [y], name: n}]\n",
+         3, 27, "line 2"},
+    };
+    assert_cases(cases, sizeof cases / sizeof cases[0], SEVERITY_ERROR, "", "", one_profile, 1);
+}
+
+static void warns_of_rules_that_do_other_than_they_seem(void **state)
+{
+    (void)state;
+    static const struct finding_case cases[] = {
+        {"{hosts: ['*']}", 4, 19, "every host name"},
+        {"{hosts: ['*.a.example'], addresses: [10.0.0.0/8]}", 4, 19, "whoever owns that DNS"},
+        {"{hosts: ['*'], addresses: [127.0.0.1]}", 4, 19, "whoever owns that DNS"},
+        {"{addresses: [0.0.0.0/0]}", 4, 23, "wider than a special range"},
+        {"{addresses: ['::/0']}", 4, 23, "wider than a special range"},
+        {"{addresses: [10.0.0.0/7]}", 4, 23, "wider than a special range"},
+        {"{addresses: [169.254.169.254]}", 4, 23, "never reachable"},
+        {"{addresses: [255.255.255.255]}", 4, 23, "never reachable"},
+    };
+    assert_cases(cases, sizeof cases / sizeof cases[0], SEVERITY_WARNING, allow_before, rule_after,
+                 one_profile, 1);
+}
+
+static void does_not_warn_of_ordinary_rules(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_read(&fixture,
+                 "clients:\n- name: a\n  match: [{any: true}]\n  allow:\n"
+                 "  - {hosts: ['*.a.example', b], addresses: [public]}\n"
+                 "  - {hosts: [db.example], addresses: [10.2.0.0/16, 'fd00::/8']}\n"
+                 "  - {addresses: [203.0.113.7/32, 8.8.8.0/24]}\n",
+                 one_profile, 1);
+    assert_no_errors(&fixture.diagnostics);
+    assert_int_equal(fixture.diagnostics.warning_count, 0);
+    fixture_deinit(&fixture);
+}
+
+static void goes_on_after_mistakes_and_keeps_the_first_fifty(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 300 };
+    char *text = malloc(CLIENTS * 64 + 64);
+    assert_non_null(text);
+    int len = snprintf(text, 16, "clients:\n");
+    for (int i = 0; i < CLIENTS; i++)
+        len += snprintf(text + len, 64, "- {name: c%d, match: [{nope: 1, any: true}]}\n", i);
+    struct fixture fixture;
+    fixture_read(&fixture, text, one_profile, 1);
+    assert_int_equal(fixture.diagnostics.count, DIAGNOSTICS_MAX);
+    assert_int_equal(fixture.diagnostics.error_count, CLIENTS);
+    fixture_deinit(&fixture);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_every_key_of_a_match),
+        cmocka_unit_test(reads_rules_with_what_was_left_out),
+        cmocka_unit_test(warns_when_every_request_will_be_denied),
+        cmocka_unit_test(refuses_matches_that_mean_nothing_or_too_much),
+        cmocka_unit_test(wants_a_profile_named_when_there_are_several),
+        cmocka_unit_test(refuses_rules_that_could_be_misread),
+        cmocka_unit_test(refuses_texts_that_are_too_long),
+        cmocka_unit_test(reports_an_unknown_key_and_what_is_then_missing),
+        cmocka_unit_test(refuses_denies_that_name_nothing),
+        cmocka_unit_test(refuses_clients_that_are_not_whole),
+        cmocka_unit_test(warns_of_rules_that_do_other_than_they_seem),
+        cmocka_unit_test(does_not_warn_of_ordinary_rules),
+        cmocka_unit_test(goes_on_after_mistakes_and_keeps_the_first_fifty),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,665 @@
+// Whole configurations with real files: the sample, defaults, and a table of what is refused where.
+#include "proxy/config/snapshot.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <openssl/mem.h>
+#include <openssl/pool.h>
+
+#include "proxy/pki/certificate.h"
+#include "tests/unit/config/findings.h"
+#include "tests/unit/config/folder.h"
+
+enum { TEXT_CAP = 16384 };
+
+// Sections that are appended where a case does not have its own.
+static const char *const sections[][2] = {
+    {"version:", "version: 1\n"},
+    {"listeners:", "listeners:\n- name: main\n  address: '127.0.0.1:8443'\n  certificates:\n"
+                   "  - {chain: tls/server.crt, key: tls/server.key}\n  trust: staff\n"},
+    {"trust:", "trust: {staff: {ca: [tls/clients-ca.crt]}}\n"},
+    {"clients:", "clients: [{name: a, match: [{any: true}], allow: [{hosts: [x]}]}]\n"},
+    {"audit:", "audit: {file: audit.jsonl}\n"},
+};
+
+struct loaded {
+    struct diagnostics diagnostics;
+    struct snapshot *snapshot;
+    enum err error;
+};
+
+static bool has_section(const char *text, const char *key)
+{
+    const char *found = strstr(text, key);
+    while (found != NULL && found != text && found[-1] != '\n')
+        found = strstr(found + 1, key);
+    return found != NULL;
+}
+
+static void load_path(const struct folder *folder, const char *name, struct loaded *out)
+{
+    char path[512];
+    (void)snprintf(path, sizeof path, "%s/%s", folder->path, name);
+    *out = (struct loaded){0};
+    diagnostics_init(&out->diagnostics);
+    out->error = snapshot_load(path, FOLDER_NOW_S, &out->diagnostics, &out->snapshot);
+    assert_int_equal(out->error == ERR_OK, out->snapshot != NULL);
+    assert_int_equal(out->error == ERR_OK, out->diagnostics.error_count == 0);
+}
+
+// load completes `text` with good sections and loads it.
+static void load(const struct folder *folder, const char *text, struct loaded *out)
+{
+    char whole[TEXT_CAP];
+    int len = snprintf(whole, sizeof whole, "%s", text);
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
+        if (!has_section(text, sections[i][0]))
+            len += snprintf(whole + len, sizeof whole - (size_t)len, "%s", sections[i][1]);
+    }
+    assert_true(len > 0 && (size_t)len < sizeof whole);
+    folder_write(folder, "t.yaml", slice_of(whole, (size_t)len), 0644);
+    load_path(folder, "t.yaml", out);
+}
+
+static void unload(struct loaded *loaded)
+{
+    snapshot_unref(loaded->snapshot);
+    diagnostics_deinit(&loaded->diagnostics);
+}
+
+static void loads_the_sample_of_the_interface(void **state)
+{
+    const struct folder *folder = *state;
+    static char text[TEXT_CAP];
+    FILE *file = fopen("tests/data/sample.yaml", "r");
+    assert_non_null(file);
+    const size_t len = fread(text, 1, sizeof text, file);
+    assert_int_equal(fclose(file), 0);
+    folder_write(folder, "sample.yaml", slice_of(text, len), 0644);
+    struct loaded loaded;
+    load_path(folder, "sample.yaml", &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    const struct snapshot *snapshot = loaded.snapshot;
+    assert_int_equal(strlen(snapshot->id), 16);
+    assert_in_range(snapshot->workers, 1, 256);
+    assert_int_equal(snapshot->listener_count, 1);
+    const struct listener_config *listener = &snapshot->listeners[0];
+    assert_string_equal(listener->name, "main");
+    assert_string_equal(listener->trust_name, "staff");
+    assert_ptr_equal(listener->trust, snapshot->trusts[0]);
+    assert_non_null(listener->tls);
+    assert_int_equal(listener->address.port, 8443);
+    assert_int_equal(listener->address.address.bytes[0], 127);
+    assert_int_equal(snapshot->trust_count, 2);
+    assert_string_equal(trust_name(snapshot->trusts[1]), "partners");
+    assert_int_equal(snapshot->policy->client_count, 1);
+    assert_int_equal(snapshot->policy->clients[0].allow_count, 3);
+    assert_int_equal(snapshot->policy->deny_count, 1);
+    assert_int_equal(snapshot->resolver.server_count, 1);
+    assert_int_equal(snapshot->resolver.servers[0].port, 53);
+    assert_int_equal(snapshot->audit_on_full, AUDIT_REFUSE);
+    assert_finding(&loaded.diagnostics, SEVERITY_NOTE, 0, 0, "100 days left");
+    assert_finding(&loaded.diagnostics, SEVERITY_NOTE, 0, 0, "trust.staff has no `crl`");
+    assert_finding(&loaded.diagnostics, SEVERITY_WARNING, 0, 0,
+                   "`partners` is used by no listener");
+    unload(&loaded);
+}
+
+static void fills_in_the_defaults_of_the_interface(void **state)
+{
+    struct loaded loaded;
+    load(*state, "", &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    assert_int_equal(loaded.diagnostics.warning_count, 0);
+    const struct timeouts *timeouts = &loaded.snapshot->timeouts;
+    assert_int_equal(timeouts->handshake_ms, 10000);
+    assert_int_equal(timeouts->request_ms, 10000);
+    assert_int_equal(timeouts->keepalive_ms, 60000);
+    assert_int_equal(timeouts->resolve_ms, 5000);
+    assert_int_equal(timeouts->attempt_ms, 3000);
+    assert_int_equal(timeouts->connect_ms, 10000);
+    assert_int_equal(timeouts->idle_ms, 300000);
+    assert_int_equal(timeouts->half_closed_ms, 60000);
+    assert_int_equal(timeouts->linger_ms, 2000);
+    assert_int_equal(timeouts->drain_ms, 30000);
+    assert_int_equal(loaded.snapshot->resolver.server_count, 0);
+    assert_int_equal(loaded.snapshot->resolver.timeout_ms, 1500);
+    assert_int_equal(loaded.snapshot->resolver.tries, 2);
+    assert_int_equal(loaded.snapshot->audit_on_full, AUDIT_REFUSE);
+    assert_int_equal(loaded.snapshot->policy->clients[0].mode, POLICY_ENFORCE);
+    unload(&loaded);
+}
+
+static void takes_each_setting_from_its_own_key(void **state)
+{
+    struct loaded loaded;
+    load(*state,
+         "workers: 3\n"
+         "timeouts: {handshake: 1ms, request: 2ms, keepalive: 3ms, resolve: 4ms, attempt: 5ms, "
+         "connect: 6ms, idle: 7ms, half_closed: 8ms, linger: 9ms, drain: 10ms}\n"
+         "resolver: {servers: ['127.0.0.1:5353', '[::1]:53'], timeout: 2s, tries: 4}\n"
+         "audit: {file: logs/a.jsonl, on_full: drop}\n",
+         &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    const struct snapshot *snapshot = loaded.snapshot;
+    assert_int_equal(snapshot->workers, 3);
+    const int64_t *values[] = {
+        &snapshot->timeouts.handshake_ms, &snapshot->timeouts.request_ms,
+        &snapshot->timeouts.keepalive_ms, &snapshot->timeouts.resolve_ms,
+        &snapshot->timeouts.attempt_ms,   &snapshot->timeouts.connect_ms,
+        &snapshot->timeouts.idle_ms,      &snapshot->timeouts.half_closed_ms,
+        &snapshot->timeouts.linger_ms,    &snapshot->timeouts.drain_ms,
+    };
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        assert_int_equal(*values[i], i + 1);
+    assert_int_equal(snapshot->resolver.server_count, 2);
+    assert_int_equal(snapshot->resolver.servers[0].port, 5353);
+    assert_int_equal(snapshot->resolver.servers[1].address.family, IP_V6);
+    assert_int_equal(snapshot->resolver.timeout_ms, 2000);
+    assert_int_equal(snapshot->resolver.tries, 4);
+    assert_int_equal(snapshot->audit_on_full, AUDIT_DROP);
+    const char *suffix = "/logs/a.jsonl";
+    assert_string_equal(snapshot->audit_path + strlen(snapshot->audit_path) - strlen(suffix),
+                        suffix);
+    unload(&loaded);
+}
+
+static void loads_from_the_current_folder_by_a_bare_name(void **state)
+{
+    const struct folder *folder = *state;
+    char before[512];
+    assert_non_null(getcwd(before, sizeof before));
+    struct loaded loaded;
+    load(folder, "", &loaded); // writes t.yaml
+    unload(&loaded);
+    assert_int_equal(chdir(folder->path), 0);
+    diagnostics_init(&loaded.diagnostics);
+    loaded.error = snapshot_load("t.yaml", FOLDER_NOW_S, &loaded.diagnostics, &loaded.snapshot);
+    assert_int_equal(chdir(before), 0);
+    assert_no_errors(&loaded.diagnostics);
+    assert_string_equal(loaded.snapshot->audit_path, "audit.jsonl");
+    assert_string_equal(loaded.snapshot->listeners[0].chain_path, "tls/server.crt");
+    unload(&loaded);
+}
+
+static void takes_several_listeners_with_ports_of_their_own(void **state)
+{
+    struct loaded loaded;
+    load(*state,
+         "listeners:\n"
+         "- {name: a, address: '127.0.0.1:0', certificates: [{chain: tls/server.crt, key: "
+         "tls/server.key}], trust: staff, tls: {min: '1.3'}}\n"
+         "- {name: b, address: '127.0.0.1:0', certificates: [{chain: tls/server.crt, key: "
+         "tls/server.key}], trust: partners, tls: {max: 1.2}}\n"
+         "- {name: c, address: '[::]:8443', certificates: [{chain: tls/server.crt, key: "
+         "tls/server.key}], trust: partners}\n"
+         "trust: {staff: {ca: [tls/clients-ca.crt]}, partners: {ca: [tls/partners-ca.crt], "
+         "max_depth: 0, max_lifetime: 1d}}\n"
+         "clients: [{name: a, match: [{any: true, trust: staff}], allow: [{hosts: [x]}]}]\n",
+         &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    assert_int_equal(loaded.diagnostics.warning_count, 0);
+    assert_int_equal(loaded.snapshot->listener_count, 3);
+    assert_ptr_equal(loaded.snapshot->listeners[2].trust, loaded.snapshot->trusts[1]);
+    unload(&loaded);
+}
+
+struct finding_case {
+    const char *text;
+    uint32_t line;
+    uint32_t column;
+    const char *part;
+};
+
+#define LISTENER     "listeners:\n- name: a\n  address: '127.0.0.1:8443'\n  trust: staff\n"
+#define CERTIFICATES "  certificates: [{chain: tls/server.crt, key: tls/server.key}]\n"
+
+static void assert_refused(const struct folder *folder, const struct finding_case *cases,
+                           size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct loaded loaded;
+        load(folder, cases[i].text, &loaded);
+        assert_finding(&loaded.diagnostics, SEVERITY_ERROR, cases[i].line, cases[i].column,
+                       cases[i].part);
+        if (loaded.diagnostics.error_count != 1) {
+            diagnostics_print(&loaded.diagnostics, stderr, SEVERITY_ERROR);
+            fail_msg("one mistake is one error: %s", cases[i].text);
+        }
+        assert_null(loaded.snapshot);
+        unload(&loaded);
+    }
+}
+
+static void refuses_bad_settings_with_their_place(void **state)
+{
+    static const struct finding_case cases[] = {
+        {"version: 2\n", 1, 10, "expected 1"},
+        {"version: '1'\n", 1, 10, "without quotes"},
+        {"version: 01\n", 1, 10, "whole number"},
+        {"version: x\n", 1, 10, "whole number"},
+        {"version:\n", 1, 9, "whole number"},
+        {"workers: 0\n", 1, 10, "from 1 to 256"},
+        {"workers: 257\n", 1, 10, "from 1 to 256"},
+        {"workers: 99999999999999999999\n", 1, 10, "from 1 to 256"},
+        {"workers: all\n", 1, 10, "auto"},
+        {"workers: [1]\n", 1, 10, "expected a value"},
+        {"workerz: 1\n", 1, 1, "did you mean `workers`"},
+        {"sets: {}\n", 1, 1, "not supported yet"},
+        {"limits: {}\n", 1, 1, "not supported yet"},
+        {"control: {}\n", 1, 1, "not supported yet"},
+        {"admin: {}\n", 1, 1, "not supported yet"},
+        {"clients: [{name: a, match: [{any: true}], allow: [{hosts: [x]}], limits: {}}]\n", 1, 66,
+         "not supported yet"},
+        {"timeouts: []\n", 1, 11, "expected a map"},
+        {"timeouts: {idle: 5}\n", 1, 18, "no unit"},
+        {"timeouts: {idle: 5min}\n", 1, 18, "unit"},
+        {"timeouts: {idle: 0s}\n", 1, 18, "1ms to 30d"},
+        {"timeouts: {idle: 31d}\n", 1, 18, "1ms to 30d"},
+        {"timeouts: {handshake: 2h}\n", 1, 23, "1ms to 1h"},
+        {"timeouts: {idel: 5m}\n", 1, 12, "did you mean `idle`"},
+        {"resolver: {servers: []}\n", 1, 21, "empty"},
+        {"resolver: {servers: ['127.0.0.1']}\n", 1, 22, "port"},
+        {"resolver: {servers: ['127.0.0.1:0']}\n", 1, 22, "no server"},
+        {"resolver: {servers: ['0.0.0.0:53']}\n", 1, 22, "no server"},
+        {"resolver: {servers: ['224.0.0.1:53']}\n", 1, 22, "no server"},
+        {"resolver: {servers: ['::1:53']}\n", 1, 22, "DNS server"},
+        {"resolver: {servers: [dns.example:53]}\n", 1, 22, "IP address"},
+        {"resolver: {servers: ['127.0.0.1:053']}\n", 1, 22, "port"},
+        {"resolver: {servers: ['1.1.1.1:53','1.1.1.1:53','1.1.1.1:53','1.1.1.1:53','1.1.1.1:53',"
+         "'1.1.1.1:53','1.1.1.1:53','1.1.1.1:53','1.1.1.1:53']}\n",
+         1, 21, "at most 8"},
+        {"resolver: {timeout: 1}\n", 1, 21, "no unit"},
+        {"resolver: {timeout: 5ms}\n", 1, 21, "10ms to 1m"},
+        {"resolver: {tries: 0}\n", 1, 19, "from 1 to 10"},
+        {"resolver: {family: ipv6}\n", 1, 20, "not supported yet"},
+        {"resolver: {family: ipx}\n", 1, 20, "not known"},
+        {"resolver: {nat64: ['64:ff9b::/96']}\n", 1, 19, "not supported yet"},
+        {"resolver: {hosts: {}}\n", 1, 12, "not supported yet"},
+        {"audit: {}\n", 1, 8, "no `file`"},
+        {"audit: audit.jsonl\n", 1, 8, "expected a map"},
+        {"audit: {file: ''}\n", 1, 15, "empty"},
+        {"audit: {file: logs}\n", 1, 15, "directory"},
+        {"audit: {file: nowhere/a.jsonl}\n", 1, 15, "mkdir -p"},
+        {"audit: {file: a, on_full: block}\n", 1, 27, "refuse, drop"},
+    };
+    assert_refused(*state, cases, sizeof cases / sizeof cases[0]);
+}
+
+static void refuses_bad_listeners_with_their_place(void **state)
+{
+    static const struct finding_case cases[] = {
+        {"listeners: []\n", 1, 12, "empty"},
+        {"listeners: {}\n", 1, 12, "expected a list"},
+        {"listeners:\n- x\n", 2, 3, "expected a map"},
+        {"listeners:\n- address: '127.0.0.1:8443'\n  trust: staff\n" CERTIFICATES, 2, 3,
+         "no `name`"},
+        {"listeners:\n- name: a\n  trust: staff\n" CERTIFICATES, 2, 3, "no `address`"},
+        {"listeners:\n- name: a\n  address: '127.0.0.1:8443'\n" CERTIFICATES, 2, 3, "no `trust`"},
+        {LISTENER, 2, 3, "no `certificates`"},
+        {LISTENER CERTIFICATES "  trsut: x\n", 6, 3, "did you mean `trust`"},
+        {"listeners:\n- name: a b\n  address: '127.0.0.1:8443'\n  trust: staff\n" CERTIFICATES, 2,
+         9, "no name"},
+        {"listeners:\n- name: a\n  address: localhost:8443\n  trust: staff\n" CERTIFICATES, 3, 12,
+         "IP address"},
+        {"listeners:\n- name: a\n  address: ':8443'\n  trust: staff\n" CERTIFICATES, 3, 12,
+         "[::]:8443"},
+        {"listeners:\n- name: a\n  address: 8443\n  trust: staff\n" CERTIFICATES, 3, 12,
+         "the port is missing"},
+        {"listeners:\n- name: a\n  address: 127.0.0.1\n  trust: staff\n" CERTIFICATES, 3, 12,
+         "the port is missing"},
+        {"listeners:\n- name: a\n  address: '::1'\n  trust: staff\n" CERTIFICATES, 3, 12,
+         "the port is missing"},
+        {"listeners:\n- name: a\n  address: '[::1]'\n  trust: staff\n" CERTIFICATES, 3, 12, "port"},
+        {"listeners:\n- name: a\n  address: '::1:8443'\n  trust: staff\n" CERTIFICATES, 3, 12,
+         "`address`"},
+        {"listeners:\n- name: a\n  address: '[127.0.0.1]:8443'\n  trust: staff\n" CERTIFICATES, 3,
+         12, "brackets"},
+        {"listeners:\n- name: a\n  address: '[::ffff:127.0.0.1]:84'\n  trust: staff\n" CERTIFICATES,
+         3, 12, "as IPv4"},
+        {"listeners:\n- name: a\n  address: '127.0.0.1:65536'\n  trust: staff\n" CERTIFICATES, 3,
+         12, "0 to 65535"},
+        {"listeners:\n- name: a\n  address: '127.0.0.1:08443'\n  trust: staff\n" CERTIFICATES, 3,
+         12, "0 to 65535"},
+        {"listeners:\n- name: a\n  address: '127.1:8443'\n  trust: staff\n" CERTIFICATES, 3, 12,
+         "IP address"},
+        {"listeners:\n- name: a\n  address: '127.0.0.1:8443'\n  trust: stafff\n" CERTIFICATES, 4,
+         10, "did you mean `staff`"},
+        {LISTENER CERTIFICATES "  client_certificate: optional\n", 6, 23, "not supported yet"},
+        {LISTENER CERTIFICATES "  client_certificate: none\n", 6, 23, "required, optional"},
+        {LISTENER CERTIFICATES "  refuse_with: http\n", 6, 16, "not supported yet"},
+        {LISTENER CERTIFICATES "  sni: []\n", 6, 3, "not supported yet"},
+        {LISTENER CERTIFICATES "  proxy_protocol: {from: []}\n", 6, 3, "not supported yet"},
+        {LISTENER CERTIFICATES "  tls: {tickets: {}}\n", 6, 9, "not supported yet"},
+        {LISTENER CERTIFICATES "  tls: {min: '1.1'}\n", 6, 14, "1.2, 1.3"},
+        {LISTENER CERTIFICATES "  tls: {min: '1.3', max: '1.2'}\n", 6, 26, "below"},
+        {LISTENER CERTIFICATES
+         "- name: b\n  address: '127.0.0.1:8443'\n  trust: staff\n" CERTIFICATES,
+         7, 12, "used twice"},
+        {"listeners:\n- name: a\n  address: '[::]:8443'\n  trust: staff\n" CERTIFICATES
+         "- name: b\n  address: '0.0.0.0:8443'\n  trust: staff\n" CERTIFICATES,
+         7, 12, "takes IPv4 too"},
+        {LISTENER CERTIFICATES
+         "- name: a\n  address: '127.0.0.1:8444'\n  trust: staff\n" CERTIFICATES,
+         6, 9, "used twice"},
+    };
+    assert_refused(*state, cases, sizeof cases / sizeof cases[0]);
+}
+
+static void refuses_bad_certificates_of_listeners(void **state)
+{
+    static const struct finding_case cases[] = {
+        {LISTENER "  certificates: []\n", 5, 17, "empty"},
+        {LISTENER "  certificates: [{chain: tls/server.crt}]\n", 5, 18, "no `key`"},
+        {LISTENER "  certificates: [{key: tls/server.key}]\n", 5, 18, "no `chain`"},
+        {LISTENER
+         "  certificates: [{chain: tls/server.crt, key: tls/server.key}, {chain: a, key: b}]\n",
+         5, 64, "not supported yet"},
+        {LISTENER "  certificates: [{chain: tls/no.crt, key: tls/server.key}]\n", 5, 26,
+         "No such file"},
+        {LISTENER "  certificates: [{chain: tls, key: tls/server.key}]\n", 5, 26, "is a directory"},
+        {LISTENER "  certificates: [{chain: tls/fifo, key: tls/server.key}]\n", 5, 26,
+         "no regular file"},
+        {LISTENER "  certificates: [{chain: /dev/zero, key: tls/server.key}]\n", 5, 26,
+         "no regular file"},
+        {LISTENER "  certificates: [{chain: tls/large, key: tls/server.key}]\n", 5, 26,
+         "larger than 1048576"},
+        {LISTENER "  certificates: [{chain: tls/server.crt, key: tls/group.key}]\n", 5, 47,
+         "chmod 600"},
+        {LISTENER "  certificates: [{chain: tls/server.crt, key: tls/world.key}]\n", 5, 47,
+         "chmod 600"},
+        {LISTENER "  certificates: [{chain: tls/server.crt, key: tls/fifo}]\n", 5, 47,
+         "no regular file"},
+        {LISTENER "  certificates: [{chain: tls/server.crt, key: tls/other.key}]\n", 5, 18,
+         "tls/other.key"},
+        {LISTENER "  certificates: [{chain: tls/server.crt, key: tls/empty}]\n", 5, 18,
+         "tls/empty"},
+        {LISTENER "  certificates: [{chain: tls/empty, key: tls/server.key}]\n", 5, 18,
+         "tls/empty"},
+        {LISTENER "  certificates: [{chain: tls/junk, key: tls/server.key}]\n", 5, 18, "tls/junk"},
+        {LISTENER "  certificates: [{chain: tls/expired.crt, key: tls/server.key}]\n", 5, 26,
+         "has expired on 2026-11-19"},
+        {LISTENER "  certificates: [{chain: tls/future.crt, key: tls/server.key}]\n", 5, 26,
+         "not valid before 2026-11-25"},
+        {LISTENER "  certificates: [{chain: tls/client.crt, key: tls/server.key}]\n", 5, 26,
+         "serverAuth"},
+        {LISTENER "  certificates: [{chain: tls/server.crt, key: tls/server.key, ocsp: x}]\n", 5,
+         63, "unknown key"},
+    };
+    assert_refused(*state, cases, sizeof cases / sizeof cases[0]);
+}
+
+static void refuses_bad_trust_profiles(void **state)
+{
+    static const struct finding_case cases[] = {
+        {"trust: {staff: {}}\n", 1, 16, "no `ca`"},
+        {"trust: {staff: x}\n", 1, 16, "expected a map"},
+        {"trust: {staff: {ca: []}}\n", 1, 21, "empty"},
+        {"trust: {staff: {ca: tls/clients-ca.crt}}\n", 1, 21, "in brackets"},
+        {"trust: {staff: {ca: [tls/no.crt]}}\n", 1, 22, "No such file"},
+        {"trust: {staff: {ca: [tls/empty]}}\n", 1, 22, "tls/empty"},
+        {"trust: {staff: {ca: [tls/junk]}}\n", 1, 22, "tls/junk"},
+        {"trust: {staff: {ca: [tls/server.crt]}}\n", 1, 22, "not a CA"},
+        {"trust: {staff: {ca: [tls/old-ca.crt]}}\n", 1, 21, "trust.staff"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], intermediates: [tls/no.crt]}}\n", 1, 59,
+         "No such file"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], crl: []}}\n", 1, 43, "not supported yet"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], crl_expired: keep}}\n", 1, 43,
+         "not supported yet"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], denied: []}}\n", 1, 43, "not supported yet"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], system_cas: true}}\n", 1, 55,
+         "not supported yet"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], strict: true}}\n", 1, 51, "not supported yet"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], strict: 'false'}}\n", 1, 51, "true or false"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], max_depth: 9}}\n", 1, 54, "from 0 to 8"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], max_depth: -1}}\n", 1, 54, "from 0 to 8"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], max_lifetime: 90}}\n", 1, 57, "no unit"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], max_lifetime: 0d}}\n", 1, 57, "1s to"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], max_lifetime: 1500ms}}\n", 1, 57,
+         "whole seconds"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt]}, 'a b': {ca: [tls/partners-ca.crt]}}\n", 1, 44,
+         "no name"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], maxdepth: 1}}\n", 1, 43,
+         "did you mean `max_depth`"},
+    };
+    assert_refused(*state, cases, sizeof cases / sizeof cases[0]);
+}
+
+static void refuses_a_file_without_trust_only_once(void **state)
+{
+    static const struct finding_case cases[] = {
+        {"trust: {}\n", 1, 8, "1 to 64 profiles"},
+        {"trust: []\n", 1, 8, "1 to 64 profiles"},
+        {"trust:\n", 1, 7, "1 to 64 profiles"},
+    };
+    assert_refused(*state, cases, sizeof cases / sizeof cases[0]);
+}
+
+static void refuses_files_that_are_no_configuration(void **state)
+{
+    const struct folder *folder = *state;
+    static const struct finding_case cases[] = {
+        {"", 1, 1, "empty"},    {"x", 1, 1, "expected a map"}, {"[]", 1, 1, "expected a map"},
+        {"a: [", 2, 1, "YAML"}, {"\xFF\xFE", 1, 1, "UTF-8"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct loaded loaded;
+        folder_write(folder, "bad.yaml", slice_of_string(cases[i].text), 0644);
+        load_path(folder, "bad.yaml", &loaded);
+        assert_finding(&loaded.diagnostics, SEVERITY_ERROR, cases[i].line, cases[i].column,
+                       cases[i].part);
+        unload(&loaded);
+    }
+}
+
+static void names_every_required_key_that_is_missing(void **state)
+{
+    const struct folder *folder = *state;
+    struct loaded loaded;
+    folder_write(folder, "bad.yaml", SLICE_LITERAL("workers: 1\n"), 0644);
+    load_path(folder, "bad.yaml", &loaded);
+    assert_finding(&loaded.diagnostics, SEVERITY_ERROR, 1, 1, "no `version`");
+    assert_finding(&loaded.diagnostics, SEVERITY_ERROR, 1, 1, "no `listeners`");
+    assert_finding(&loaded.diagnostics, SEVERITY_ERROR, 1, 1, "no `trust`");
+    assert_finding(&loaded.diagnostics, SEVERITY_ERROR, 1, 1, "no `audit`");
+    assert_int_equal(loaded.diagnostics.error_count, 4);
+    unload(&loaded);
+}
+
+static void reports_a_file_that_cannot_be_opened(void **state)
+{
+    const struct folder *folder = *state;
+    struct loaded loaded;
+    load_path(folder, "missing.yaml", &loaded);
+    assert_finding(&loaded.diagnostics, SEVERITY_ERROR, 0, 0, "No such file");
+    unload(&loaded);
+    load_path(folder, "tls", &loaded);
+    assert_finding(&loaded.diagnostics, SEVERITY_ERROR, 0, 0, "directory");
+    unload(&loaded);
+    load_path(folder, "tls/fifo", &loaded);
+    assert_finding(&loaded.diagnostics, SEVERITY_ERROR, 0, 0, "no regular file");
+    unload(&loaded);
+}
+
+static void shows_all_mistakes_of_a_file_in_one_run_and_in_order(void **state)
+{
+    struct loaded loaded;
+    load(*state,
+         "workers: many\n"
+         "audit: {file: no/a}\n"
+         "trust: {staff: {ca: [no.crt]}}\n"
+         "listeners:\n"
+         "- {name: a, address: x, certificates: [{chain: no, key: no}], trust: nobody}\n"
+         "clients: [{name: a, match: [{}]}]\n"
+         "timeouts: {idle: 1}\n",
+         &loaded);
+    assert_int_equal(loaded.diagnostics.error_count, 9);
+    for (size_t i = 1; i < loaded.diagnostics.count; i++)
+        assert_true(loaded.diagnostics.items[i - 1].line <= loaded.diagnostics.items[i].line);
+    unload(&loaded);
+}
+
+static void warns_of_certificates_that_end_soon_or_have_no_name(void **state)
+{
+    struct loaded loaded;
+    load(*state, LISTENER "  certificates: [{chain: tls/soon.crt, key: tls/server.key}]\n",
+         &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    assert_finding(&loaded.diagnostics, SEVERITY_WARNING, 5, 26, "9 days left");
+    unload(&loaded);
+    load(*state, LISTENER "  certificates: [{chain: tls/nameless.crt, key: tls/server.key}]\n",
+         &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    assert_finding(&loaded.diagnostics, SEVERITY_WARNING, 5, 26, "subject alternative name");
+    unload(&loaded);
+    load(*state, "trust: {staff: {ca: [tls/soon-ca.crt]}}\n", &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    assert_finding(&loaded.diagnostics, SEVERITY_WARNING, 1, 9, "9 days left");
+    unload(&loaded);
+}
+
+static void warns_of_timeouts_that_cannot_be_reached(void **state)
+{
+    struct loaded loaded;
+    load(*state, "timeouts: {attempt: 20s}\n", &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    assert_finding(&loaded.diagnostics, SEVERITY_WARNING, 1, 11, "`attempt`");
+    unload(&loaded);
+}
+
+static void identifies_a_file_by_its_bytes(void **state)
+{
+    struct loaded first;
+    struct loaded second;
+    load(*state, "workers: 1\n", &first);
+    load(*state, "workers: 2\n", &second);
+    assert_no_errors(&first.diagnostics);
+    assert_string_not_equal(first.snapshot->id, second.snapshot->id);
+    unload(&second);
+    load(*state, "workers: 1\n", &second);
+    assert_string_equal(first.snapshot->id, second.snapshot->id);
+    unload(&first);
+    unload(&second);
+}
+
+static void lives_until_the_last_reference_is_given_back(void **state)
+{
+    struct loaded loaded;
+    load(*state, "", &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    struct snapshot *second = snapshot_ref(loaded.snapshot);
+    assert_ptr_equal(second, loaded.snapshot);
+    unload(&loaded);
+    assert_string_equal(second->listeners[0].name, "main");
+    snapshot_unref(second);
+    snapshot_unref(NULL);
+}
+
+static void keeps_the_endpoints_that_are_its_own(void **state)
+{
+    struct loaded loaded;
+    load(*state, "", &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    struct endpoint endpoints[2] = {loaded.snapshot->listeners[0].address,
+                                    {.address = {.family = IP_V6}, .port = 9000}};
+    assert_int_equal(snapshot_set_own_endpoints(loaded.snapshot, endpoints, 2), ERR_OK);
+    endpoints[1].port = 1; // copied
+    assert_int_equal(loaded.snapshot->policy->own_count, 2);
+    assert_int_equal(loaded.snapshot->policy->own[1].port, 9000);
+    assert_true(policy_is_own_port(loaded.snapshot->policy, 9000));
+    unload(&loaded);
+}
+
+// judge verifies tls/client.crt, issued for 101 days, against the first profile.
+static enum reason judge(const struct folder *folder, const struct snapshot *snapshot)
+{
+    char path[512];
+    static char pem[8192];
+    (void)snprintf(path, sizeof path, "%s/tls/client.crt", folder->path);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    const size_t len = fread(pem, 1, sizeof pem, file);
+    assert_int_equal(fclose(file), 0);
+    X509 *cert = NULL;
+    uint8_t *der = NULL;
+    assert_int_equal(certificate_parse(slice_of(pem, len), &cert), ERR_OK);
+    const int der_len = i2d_X509(cert, &der);
+    assert_true(der_len > 0);
+    STACK_OF(CRYPTO_BUFFER) *chain = sk_CRYPTO_BUFFER_new_null();
+    assert_true(sk_CRYPTO_BUFFER_push(chain, CRYPTO_BUFFER_new(der, (size_t)der_len, NULL)));
+    struct trust_verdict verdict;
+    const enum err error = trust_verify(snapshot->trusts[0], chain, FOLDER_NOW_S, &verdict);
+    assert_int_equal(error == ERR_OK, verdict.reason == REASON_NONE);
+    identity_destroy(verdict.identity);
+    identity_destroy(verdict.presented);
+    sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
+    OPENSSL_free(der);
+    X509_free(cert);
+    return verdict.reason;
+}
+
+static void gives_the_bounds_of_a_profile_to_its_verification(void **state)
+{
+    struct loaded loaded;
+    load(*state, "", &loaded);
+    assert_int_equal(judge(*state, loaded.snapshot), REASON_NONE);
+    unload(&loaded);
+    load(*state, "trust: {staff: {ca: [tls/clients-ca.crt], max_lifetime: 101d}}\n", &loaded);
+    assert_int_equal(judge(*state, loaded.snapshot), REASON_NONE);
+    unload(&loaded);
+    load(*state, "trust: {staff: {ca: [tls/clients-ca.crt], max_lifetime: 100d}}\n", &loaded);
+    assert_int_equal(judge(*state, loaded.snapshot), REASON_TOO_LONG_LIVED);
+    unload(&loaded);
+    load(*state, "trust: {staff: {ca: [tls/partners-ca.crt]}}\n", &loaded);
+    assert_int_equal(judge(*state, loaded.snapshot), REASON_UNKNOWN_CA);
+    unload(&loaded);
+}
+
+static int set_up(void **state)
+{
+    static struct folder folder;
+    static uint8_t large[1024 * 1024 + 1];
+    folder_create(&folder);
+    folder_write(&folder, "tls/large", slice_of(large, sizeof large), 0600);
+    *state = &folder;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    folder_remove(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loads_the_sample_of_the_interface),
+        cmocka_unit_test(fills_in_the_defaults_of_the_interface),
+        cmocka_unit_test(takes_each_setting_from_its_own_key),
+        cmocka_unit_test(loads_from_the_current_folder_by_a_bare_name),
+        cmocka_unit_test(takes_several_listeners_with_ports_of_their_own),
+        cmocka_unit_test(refuses_bad_settings_with_their_place),
+        cmocka_unit_test(refuses_bad_listeners_with_their_place),
+        cmocka_unit_test(refuses_bad_certificates_of_listeners),
+        cmocka_unit_test(refuses_bad_trust_profiles),
+        cmocka_unit_test(refuses_a_file_without_trust_only_once),
+        cmocka_unit_test(refuses_files_that_are_no_configuration),
+        cmocka_unit_test(names_every_required_key_that_is_missing),
+        cmocka_unit_test(reports_a_file_that_cannot_be_opened),
+        cmocka_unit_test(shows_all_mistakes_of_a_file_in_one_run_and_in_order),
+        cmocka_unit_test(warns_of_certificates_that_end_soon_or_have_no_name),
+        cmocka_unit_test(warns_of_timeouts_that_cannot_be_reached),
+        cmocka_unit_test(identifies_a_file_by_its_bytes),
+        cmocka_unit_test(lives_until_the_last_reference_is_given_back),
+        cmocka_unit_test(gives_the_bounds_of_a_profile_to_its_verification),
+        cmocka_unit_test(keeps_the_endpoints_that_are_its_own),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
