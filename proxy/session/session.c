@@ -136,6 +136,8 @@ static enum reason refused_reason(const struct session *session)
         return session->refusal.reason;
     case TLS_FAILURE_NO_CERTIFICATE:
         return REASON_NO_CERTIFICATE;
+    case TLS_FAILURE_KEY_USAGE:
+        return REASON_BAD_PURPOSE;
     case TLS_FAILURE_ABORTED:
         return REASON_CLIENT_ABORTED;
     case TLS_FAILURE_PLAIN_HTTP:

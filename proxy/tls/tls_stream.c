@@ -400,15 +400,6 @@ struct stream *tls_stream_stream(struct tls_stream *tls)
     return &tls->stream;
 }
 
-// is_accepted_by_verifier asks for a chain that BoringSSL has refused by itself before we were asked.
-static bool is_accepted_by_verifier(struct tls_stream *tls)
-{
-    const STACK_OF(CRYPTO_BUFFER) *chain = SSL_get0_peer_certificates(tls->ssl);
-    enum tls_alert alert = TLS_ALERT_INTERNAL_ERROR;
-    return chain == NULL || sk_CRYPTO_BUFFER_num(chain) == 0 ||
-           tls->verify(tls->verify_arg, chain, &alert) == ERR_OK;
-}
-
 // note_failure turns BoringSSL's error into one of ours, unless somebody knew better before.
 static void note_failure(struct tls_stream *tls)
 {
@@ -418,8 +409,8 @@ static void note_failure(struct tls_stream *tls)
     if (tls->failure == TLS_FAILURE_NONE) {
         if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
             tls->failure = TLS_FAILURE_NO_CERTIFICATE;
-        else if (reason == SSL_R_KEY_USAGE_BIT_INCORRECT && !is_accepted_by_verifier(tls))
-            tls->failure = TLS_FAILURE_REFUSED;
+        else if (reason == SSL_R_KEY_USAGE_BIT_INCORRECT)
+            tls->failure = TLS_FAILURE_KEY_USAGE;
         else if (tls->read_error != ERR_OK || tls->write_error != ERR_OK ||
                  reason >= SSL_AD_REASON_OFFSET)
             tls->failure = TLS_FAILURE_ABORTED;

@@ -33,6 +33,7 @@ enum tls_failure {
     TLS_FAILURE_NONE,
     TLS_FAILURE_REFUSED,        // by the verify callback
     TLS_FAILURE_NO_CERTIFICATE, // the client sent none
+    TLS_FAILURE_KEY_USAGE,      // TLS 1.3: its key usage forbids signing; BoringSSL refuses it unasked
     TLS_FAILURE_ABORTED,        // the client closed, reset or sent an alert
     TLS_FAILURE_PLAIN_HTTP,     // the first bytes are an HTTP request
     TLS_FAILURE_PROTOCOL,       // anything else: no TLS, too old, no common ground, bad proofs

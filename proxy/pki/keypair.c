@@ -1,0 +1,71 @@
+// Key pairs made, written and read with BoringSSL.
+#include "proxy/pki/keypair.h"
+
+#include <openssl/bio.h>
+#include <openssl/ec_key.h>
+#include <openssl/err.h>
+#include <openssl/mem.h>
+#include <openssl/nid.h>
+#include <openssl/pem.h>
+
+struct slice pem_slice(const struct pem *pem)
+{
+    return slice_of(pem->data, pem->len);
+}
+
+void pem_deinit(struct pem *pem)
+{
+    OPENSSL_free(pem->data); // wipes what it frees
+    *pem = (struct pem){0};
+}
+
+enum err keypair_generate(EVP_PKEY **out)
+{
+    *out = NULL;
+    EC_KEY *ec = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
+    EVP_PKEY *key = EVP_PKEY_new();
+    if (ec != NULL && key != NULL && EC_KEY_generate_key(ec) && EVP_PKEY_set1_EC_KEY(key, ec))
+        *out = key;
+    else
+        EVP_PKEY_free(key);
+    EC_KEY_free(ec);
+    return *out != NULL ? ERR_OK : ERR_MEMORY;
+}
+
+enum err keypair_format(EVP_PKEY *key, struct pem *out)
+{
+    *out = (struct pem){0};
+    BIO *bio = BIO_new(BIO_s_mem());
+    const uint8_t *data = NULL;
+    enum err error = ERR_MEMORY;
+    if (bio != NULL && PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) &&
+        BIO_mem_contents(bio, &data, &out->len)) {
+        out->data = OPENSSL_memdup(data, out->len);
+        error = out->data != NULL ? ERR_OK : ERR_MEMORY;
+    }
+    BIO_free(bio);
+    return error;
+}
+
+// refuse_passphrase answers the library's question for a passphrase, which would otherwise be asked
+// on the terminal.
+static int refuse_passphrase(char *buffer, int size, int is_writing, void *data)
+{
+    (void)buffer;
+    (void)size;
+    (void)is_writing;
+    (void)data;
+    return -1;
+}
+
+enum err keypair_parse(struct slice pem, EVP_PKEY **out)
+{
+    *out = NULL;
+    BIO *bio = BIO_new_mem_buf(pem.data, (ossl_ssize_t)pem.len);
+    if (bio == NULL)
+        return ERR_MEMORY;
+    *out = PEM_read_bio_PrivateKey(bio, NULL, refuse_passphrase, NULL);
+    BIO_free(bio);
+    ERR_clear_error();
+    return *out != NULL ? ERR_OK : ERR_INPUT;
+}

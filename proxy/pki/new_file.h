@@ -1,0 +1,29 @@
+// new_file: files written once, whole, never over another one; and read back.
+//
+// Blocking. Knows nothing of what the bytes mean.
+#pragma once
+
+#include <sys/types.h>
+
+#include "proxy/pki/keypair.h"
+
+enum { FILE_MODE_PUBLIC = 0644, FILE_MODE_SECRET = 0600 };
+
+// new_file_write makes the file at `path` with exactly `mode` and these bytes, on disk when it
+// returns. What exists is never touched, a dangling link included: ERR_DENIED. A file that cannot
+// be written whole is taken away again: ERR_SYSTEM. `info` names the file and the way out.
+enum err new_file_write(const char *path, struct slice bytes, mode_t mode,
+                        struct errinfo *info) MUST_USE;
+
+// new_file_exists tells whether there is something at `path`, a dangling link included.
+bool new_file_exists(const char *path);
+
+// new_file_make_directory makes the directory at `path` for its owner only; one that is there is
+// fine. ERR_SYSTEM.
+enum err new_file_make_directory(const char *path, struct errinfo *info) MUST_USE;
+
+// new_file_read reads the regular file at `path`, at most 1 MiB; `*out` is the caller's (wiped when
+// freed). With `is_secret` a file that others may read is refused. ERR_SYSTEM, ERR_INPUT,
+// ERR_LIMIT, ERR_MEMORY.
+enum err new_file_read(const char *path, bool is_secret, struct pem *out,
+                       struct errinfo *info) MUST_USE;

@@ -1,0 +1,114 @@
+"""Fixtures of the end-to-end tests. What they are made of is in support/."""
+
+import resource
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+pytest.register_assert_rewrite("support.proxy", "support.wire", "support.audit")
+
+# ruff: noqa: E402 - the rewriting has to be announced first
+from support import config as configs
+from support.dns import DnsServer
+from support.origin import Origin, echo
+from support.pki import Pki
+from support.proxy import BINARY, Proxy
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _environment():
+    """The program is there, and this side may hold as many descriptors as the machine allows."""
+    if not shutil.which(BINARY):
+        pytest.exit(f"no program at {BINARY}: set SALLYPORT_BIN", returncode=2)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory):
+    return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def dns():
+    server = DnsServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def origin():
+    """Makes origins: `origin()` echoes, `origin(habit)` has that habit."""
+    made = []
+
+    def make(habit=echo, **options):
+        made.append(Origin(habit, **options))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
+
+
+def _starter(pki, dns, tmp_path_factory):
+    started = []
+
+    def start(*clients, is_ready=True, folder=None, process=None, **changes):
+        """Starts a proxy with these clients; `changes` are laid over the base configuration.
+
+        `process` holds what Proxy takes beside: environment, limits, stderr.
+        """
+        config = configs.base_config(pki, dns.endpoint)
+        if clients:
+            config["clients"] = list(clients)
+        config = configs.merge(config, changes)
+        folder = folder or tmp_path_factory.mktemp("proxy")
+        proxy = Proxy(folder, config, pki, **(process or {}))
+        started.append(proxy)
+        return proxy.wait_ready() if is_ready else proxy
+
+    yield start
+    try:
+        for proxy in reversed(started):
+            proxy.stop()
+    finally:
+        for proxy in started:
+            proxy.kill()
+
+
+@pytest.fixture
+def start(pki, dns, tmp_path_factory):
+    """Starts proxies; at the end of the test each is stopped and its whole run checked."""
+    yield from _starter(pki, dns, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def start_shared(pki, dns, tmp_path_factory):
+    """As `start`, for a proxy that serves a whole table of cases."""
+    yield from _starter(pki, dns, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def local_address():
+    """Gives this network namespace an address, such as an ordinary one. Never the real machine.
+
+    It stays: connections that use it may still be ending when the test is over.
+    """
+    added = set()
+
+    def add(address):
+        if address in added:
+            return address
+        if [name for _, name in socket.if_nameindex()] != ["lo"]:
+            pytest.skip("needs a network namespace of its own that has only lo")
+        prefix = f"{address}/{128 if ':' in address else 32}"
+        options = ["nodad"] if ":" in address else []
+        command = ["ip", "address", "add", prefix, "dev", "lo", *options]
+        if subprocess.run(command, check=False, capture_output=True).returncode:
+            pytest.skip("may not add addresses to lo here")
+        added.add(address)
+        return address
+
+    return add

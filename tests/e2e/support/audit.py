@@ -1,0 +1,164 @@
+"""The proxy's audit file as a test reads it, and what must be true of any such file."""
+
+import json
+import re
+from collections import Counter
+
+from support.scale import PATIENCE, eventually
+
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+ID = r"[0-9a-f]{16}"
+
+HANDSHAKE_REASONS = set(
+    "no_certificate expired not_yet_valid unknown_ca missing_intermediate bad_purpose "
+    "bad_signature bad_certificate weak_key "
+    "too_long_lived chain_too_long name_constraint work_limit "
+    "client_aborted timeout plain_http protocol no_memory".split()
+)
+DECISION_REASONS = set(
+    "rule no_client source_not_allowed no_rule denied_by_rule special_range metadata own_listener "
+    "bad_request bad_target dns_failed audit_full draining no_memory timeout "
+    "expired".split()
+)
+CLOSE_REASONS = set(
+    "client_closed upstream_closed client_reset upstream_reset client_truncated idle killed "
+    "drained refused connect_failed timeout".split()
+)
+# Of a request that was over before anything could be decided about it.
+UNDECIDED_REASONS = set(
+    "client_closed client_reset client_truncated killed drained no_memory".split()
+)
+
+
+def look_up(record, path):
+    """record["a"]["b"] for "a.b"; None where something on the way is missing."""
+    for key in path.split("."):
+        if not isinstance(record, dict):
+            return None
+        record = record.get(key)
+    return record
+
+
+class AuditLog:
+    """Reads the file anew each time; a line counts once it has ended."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def lines(self):
+        try:
+            text = self.path.read_bytes()
+        except FileNotFoundError:
+            return []
+        return text.split(b"\n")[:-1]
+
+    def records(self, event=None, **wanted):
+        """All records of `event` in which each path (`__` for a dot) has the wanted value."""
+        paths = {path.replace("__", "."): value for path, value in wanted.items()}
+        return [
+            record
+            for record in map(json.loads, self.lines())
+            if (event is None or record["event"] == event)
+            and all(look_up(record, path) == value for path, value in paths.items())
+        ]
+
+    def wait(self, event, patience=PATIENCE, **wanted):
+        """The first such record, as soon as there is one."""
+        found = eventually(
+            lambda: self.records(event, **wanted),
+            lambda: f"a {event} record with {wanted} among {self.tail()}",
+            patience,
+        )
+        return found[0]
+
+    def wait_count(self, count, event, **wanted):
+        """Waits for exactly `count` such records."""
+        eventually(
+            lambda: len(self.records(event, **wanted)) >= count,
+            lambda: f"{count} {event} records; {len(self.records(event, **wanted))} are there",
+        )
+        found = self.records(event, **wanted)
+        assert len(found) == count, f"{len(found)} {event} records with {wanted}, not {count}"
+        return found
+
+    def tail(self):
+        return "\n".join(line.decode("utf-8", "replace") for line in self.lines()[-8:])
+
+
+def check_records(records, is_complete=True):
+    """What holds for the audit of a proxy that has ended: every decision has its one close."""
+    for record in records:
+        check_record(record)
+    given = ("decision", "handshake_refused")
+    ids = Counter(record["id"] for record in records if record["event"] in given)
+    assert not [id for id, count in ids.items() if count > 1], "an id was given twice"
+    decided = Counter(record["id"] for record in records if record["event"] == "decision")
+    closed = Counter(record["id"] for record in records if record["event"] == "close")
+    if is_complete:
+        assert decided == closed, f"without close or twice: {decided - closed}, {closed - decided}"
+    seen = set()
+    for record in records:
+        if record["event"] == "decision":
+            seen.add(record["id"])
+        elif record["event"] == "close" and is_complete:
+            assert record["id"] in seen, f"closed before it was decided: {record}"
+
+
+def check_record(record):
+    assert record["v"] == 1, record
+    assert re.fullmatch(TIME, record["ts"]), record
+    check = CHECKS[record["event"]]
+    check(record)
+
+
+def check_client_address(record):
+    client = record["client"]
+    assert client["address"] and 0 < client["port"] < 65536, record
+
+
+def check_handshake_refused(record):
+    assert re.fullmatch(ID, record["id"]), record
+    assert record["listener"], record
+    check_client_address(record)
+    assert set(record["client"]) == {"address", "port"}, "unverified claims stand under `presented`"
+    assert record["reason"] in HANDSHAKE_REASONS, record
+    assert record["count"] >= 1, record
+    assert "tls" in record, record
+
+
+def check_decision(record):
+    assert re.fullmatch(ID, record["id"]), record
+    assert record["listener"], record
+    check_client_address(record)
+    for key in "name trust subject cn san_uri serial issuer sha256 not_after".split():
+        assert key in record["client"], f"client.{key} is missing: {record}"
+    assert record["tls"]["version"] in ("1.2", "1.3"), record
+    assert record["tls"]["cipher"] and record["tls"]["resumed"] is False, record
+    assert set(record["request"]) == {"method", "host", "port"}, record
+    decision = record["decision"]
+    assert decision["action"] in ("allow", "deny", "error"), record
+    is_error = decision["action"] == "error"
+    allowed = DECISION_REASONS | UNDECIDED_REASONS if is_error else DECISION_REASONS
+    assert decision["reason"] in allowed, record
+    assert isinstance(decision["would_deny"], bool), record
+    assert "rule" in decision and "mode" in decision, record
+    assert re.fullmatch(r"[0-9a-f]+", record["config"]), record
+
+
+def check_close(record):
+    assert re.fullmatch(ID, record["id"]), record
+    assert record["status"] is None or 200 <= record["status"] < 600, record
+    assert record["bytes"]["up"] >= 0 and record["bytes"]["down"] >= 0, record
+    assert {"resolve", "connect", "total"} <= set(record["ms"]), record
+    assert record["reason"] in CLOSE_REASONS, record
+    upstream = record["upstream"]
+    assert upstream is None or {"address", "port", "attempts"} == set(upstream), record
+
+
+CHECKS = {
+    "handshake_refused": check_handshake_refused,
+    "decision": check_decision,
+    "close": check_close,
+    "records_lost": lambda record: None,
+    "admin": lambda record: None,
+}

@@ -1,0 +1,196 @@
+"""A DNS server on loopback, UDP and TCP, whose answers each test writes down.
+
+A name that nobody wrote down does not exist. Every query is kept, so that tests can count them.
+"""
+
+import ipaddress
+import socket
+import struct
+import threading
+from dataclasses import dataclass, field
+
+from support.scale import PATIENCE
+
+A, CNAME, AAAA = 1, 5, 28
+TYPE_NAMES = {A: "A", CNAME: "CNAME", AAAA: "AAAA"}
+NOERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
+
+
+@dataclass(frozen=True)
+class Query:
+    name: str
+    type: str
+    transport: str
+
+
+@dataclass
+class Reply:
+    """What one name gives. `records` are (owner, type, text); other types of it are empty."""
+
+    records: list = field(default_factory=list)
+    code: int = NOERROR
+    is_silent: bool = False
+    is_truncated: bool = False  # over UDP: nothing but the bit that asks for TCP
+    released: threading.Event = None  # the answer waits for this
+    noise: list = field(default_factory=list)  # functions from the true answer to datagrams before
+
+
+def wrong_id(answer):
+    return struct.pack("!H", struct.unpack("!H", answer[:2])[0] ^ 0xFFFF) + answer[2:]
+
+
+def empty_datagram(_answer):
+    return b""
+
+
+def half_of_it(answer):
+    return answer[: len(answer) // 2]
+
+
+def encode_name(name):
+    labels = [label.encode() for label in name.split(".") if label]
+    return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+
+
+def encode_record(owner, kind, text):
+    data = encode_name(text) if kind == CNAME else ipaddress.ip_address(text).packed
+    return encode_name(owner) + struct.pack("!HHIH", kind, 1, 60, len(data)) + data
+
+
+def decode_question(message):
+    labels, at = [], 12
+    while message[at]:
+        labels.append(message[at + 1 : at + 1 + message[at]].decode("latin-1"))
+        at += 1 + message[at]
+    (kind,) = struct.unpack("!H", message[at + 1 : at + 3])
+    return ".".join(labels).lower(), kind, message[12 : at + 5]
+
+
+def encode_answer(message, reply, kind, over_udp):
+    is_cut = reply.is_truncated and over_udp
+    records = [] if is_cut else [r for r in reply.records if r[1] in (kind, CNAME)]
+    flags = 0x8580 | reply.code | (0x0200 if is_cut else 0)
+    question = decode_question(message)[2]
+    head = message[:2] + struct.pack("!HHHHH", flags, 1, len(records), 0, 0)
+    return head + question + b"".join(encode_record(*record) for record in records)
+
+
+def bind_both():
+    """A UDP and a TCP socket on one port; what is free for the one need not be for the other."""
+    while True:
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", 0))
+        try:
+            return udp, socket.create_server(udp.getsockname())
+        except OSError:
+            udp.close()
+
+
+class DnsServer:
+    """Serves from construction until `stop`."""
+
+    def __init__(self):
+        self.queries = []
+        self._replies = {}
+        self._changed = threading.Condition()
+        self._held = []
+        self._udp, self._tcp = bind_both()
+        self.port = self._udp.getsockname()[1]
+        self._is_stopped = False
+        for loop in (self._serve_udp, self._serve_tcp):
+            threading.Thread(target=loop, daemon=True).start()
+
+    @property
+    def endpoint(self):
+        return f"127.0.0.1:{self.port}"
+
+    def reply(self, name, **options):
+        """Gives `name` a Reply with these options."""
+        self._replies[name] = Reply(**options)
+
+    def addresses(self, name, *addresses, **options):
+        """Gives `name` these addresses, IPv4 and IPv6 in any order."""
+        kinds = {4: A, 6: AAAA}
+        records = [(name, kinds[ipaddress.ip_address(a).version], a) for a in addresses]
+        self.reply(name, records=records, **options)
+
+    def hold(self, name, *addresses):
+        """As `addresses`, but the answers wait until the returned event is set."""
+        released = threading.Event()
+        self._held.append(released)
+        self.addresses(name, *addresses, released=released)
+        return released
+
+    def aliases(self, *names, address):
+        """A chain of CNAMEs from the first name to the last, which has the address."""
+        links = [(name, CNAME, target) for name, target in zip(names, names[1:])]
+        self.reply(names[0], records=links + [(names[-1], A, address)])
+
+    def asked(self, name):
+        return [query for query in self.queries if query.name == name]
+
+    def wait_asked(self, name, count=1):
+        with self._changed:
+            done = self._changed.wait_for(lambda: len(self.asked(name)) >= count, PATIENCE)
+        assert done, f"the proxy never asked for {name}; it asked {self.queries}"
+
+    def stop(self):
+        self._is_stopped = True
+        for event in self._held:
+            event.set()
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", self._udp.getsockname())
+        self._tcp.shutdown(socket.SHUT_RDWR)
+        self._tcp.close()
+
+    def _serve_udp(self):
+        while True:
+            message, peer = self._udp.recvfrom(4096)
+            if self._is_stopped:
+                self._udp.close()
+                return
+            self._handle(message, "udp", lambda data, to=peer: self._udp.sendto(data, to))
+
+    def _serve_tcp(self):
+        while True:
+            try:
+                conn, _ = self._tcp.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve_stream, args=(conn,), daemon=True).start()
+
+    def _serve_stream(self, conn):
+        with conn, conn.makefile("rb") as file:
+            while True:
+                prefix = file.read(2)
+                if len(prefix) < 2:
+                    return
+                message = file.read(struct.unpack("!H", prefix)[0])
+                self._handle(
+                    message, "tcp", lambda data: conn.sendall(struct.pack("!H", len(data)) + data)
+                )
+
+    def _handle(self, message, transport, send):
+        name, kind, _ = decode_question(message)
+        with self._changed:
+            self.queries.append(Query(name, TYPE_NAMES.get(kind, str(kind)), transport))
+            self._changed.notify_all()
+        reply = self._replies.get(name, Reply(code=NXDOMAIN))
+        if reply.is_silent:
+            return
+        answer = encode_answer(message, reply, kind, transport == "udp")
+        if reply.released:
+            waiter = threading.Thread(target=self._send_late, args=(reply, send, answer))
+            waiter.daemon = True
+            waiter.start()
+            return
+        for disturb in reply.noise:
+            send(disturb(answer))
+        send(answer)
+
+    @staticmethod
+    def _send_late(reply, send, answer):
+        reply.released.wait()
+        try:
+            send(answer)
+        except OSError:
+            pass  # the asker, or this server, is gone

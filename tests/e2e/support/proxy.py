@@ -1,0 +1,248 @@
+"""The program under test: started, watched, stopped, and checked when it has ended."""
+
+import contextlib
+import os
+import re
+import resource
+import signal
+import subprocess
+import threading
+
+from support import config as configs
+from support.audit import AuditLog, check_records
+from support.scale import PATIENCE, eventually
+from support.wire import Client, client_context, connect_head
+
+BINARY = os.environ.get("SALLYPORT_BIN", "bazel-bin/proxy/sallyport")
+
+SANITIZER = re.compile(
+    r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer"
+)
+
+
+def run(*arguments, patience=PATIENCE, **options):
+    """Runs the program to its end. Text in and out; no sanitizer may have complained."""
+    options = {"capture_output": True, "text": True, "timeout": patience, **options}
+    result = subprocess.run([BINARY, *map(str, arguments)], check=False, **options)
+    complaint = SANITIZER.search(result.stderr or "")
+    assert not complaint, result.stderr
+    assert result.returncode >= 0, f"died by signal {-result.returncode}: {result.stderr}"
+    return result
+
+
+class Lines:
+    """The lines of a stream, gathered by a thread so that the writer never blocks."""
+
+    def __init__(self, stream):
+        self._stream = stream
+        self._changed = threading.Condition()
+        self._lines = []
+        self._is_ended = False
+        self._thread = threading.Thread(target=self._gather, daemon=True)
+        self._thread.start()
+
+    def text(self):
+        return "".join(self._lines)
+
+    def wait(self, pattern, patience=PATIENCE):
+        """The first match of `pattern` in a line, or None when the stream ended without."""
+        found = None
+
+        def search():
+            nonlocal found
+            found = next(filter(None, (re.search(pattern, line) for line in self._lines)), None)
+            return found or self._is_ended
+
+        with self._changed:
+            assert self._changed.wait_for(search, patience), f"no {pattern!r} in {self.text()!r}"
+        return found
+
+    def join(self):
+        self._thread.join(PATIENCE)
+
+    def _gather(self):
+        for line in self._stream:
+            with self._changed:
+                self._lines.append(line)
+                self._changed.notify_all()
+        with self._changed:
+            self._is_ended = True
+            self._changed.notify_all()
+
+
+class Proxy:
+    """`sallyport serve` with one configuration in `folder`."""
+
+    def __init__(self, folder, config, pki, environment=None, limits=None, stderr=None):
+        self.folder = folder
+        self.pki = pki
+        self.config_path = folder / "sallyport.yaml"
+        configs.write_config(self.config_path, config)
+        self.audit = AuditLog(folder / config["audit"]["file"])
+        self.addresses = {}
+        self._clients = []
+        self._contexts = {}
+        self._is_checked = False
+        self.is_audit_whole = True  # False: a test has taken records away from the file
+        self.process = subprocess.Popen(
+            [BINARY, "serve", "-c", str(self.config_path)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr or subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env={**os.environ, **(environment or {})},
+            preexec_fn=(lambda: resource.setrlimit(*limits)) if limits else None,
+        )
+        self.stdout = Lines(self.process.stdout)
+        self.stderr = Lines(self.process.stderr or ())
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def wait_ready(self):
+        ready = self.stdout.wait(r"^ready (.*)$")
+        assert ready, f"ended before it was ready: {self.stderr.text()}"
+        for item in ready.group(1).split():
+            name, endpoint = item.split("=", 1)
+            host, port = endpoint.rsplit(":", 1)
+            self.addresses[name] = (host.strip("[]"), int(port))
+        return self
+
+    @property
+    def address(self):
+        return next(iter(self.addresses.values()))
+
+    def send_signal(self, number):
+        self.process.send_signal(number)
+
+    def wait_exit(self):
+        code = self.process.wait(PATIENCE)
+        self.stdout.join()
+        self.stderr.join()
+        return code
+
+    def stop(self, number=signal.SIGTERM, expected=0):
+        """Ends it and checks everything that must be true of a run. Does nothing a second time.
+
+        `expected` is the exit status; None: 0, or 1 for a drain that had to cut tunnels.
+        """
+        if self._is_checked:
+            return
+        self._is_checked = True
+        for client in self._clients:
+            client.close()
+        if self.process.poll() is None:
+            self.send_signal(number)
+        try:
+            code = self.wait_exit()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"did not end after {number.name}: {self.stderr.text()}") from None
+        assert not SANITIZER.search(self.stderr.text()), self.stderr.text()
+        allowed = (0, 1) if expected is None else (expected,)
+        assert code in allowed, f"exit status {code}, not {expected}: {self.stderr.text()}"
+        if self.audit.path.is_file():
+            check_records(self.audit.records(), self.is_audit_whole)
+
+    def kill(self):
+        """For a test that has failed already: leaves nothing behind."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    # -- what it holds ------------------------------------------------------------------------
+
+    def descriptors(self):
+        """How many are open. Not counted: those to DNS servers, which each worker keeps."""
+        process = f"/proc/{self.process.pid}"
+        kept = set()
+        for table in ("udp", "udp6"):
+            with open(f"{process}/net/{table}", encoding="ascii") as file:
+                kept |= {f"socket:[{line.split()[9]}]" for line in file.readlines()[1:]}
+        count = 0
+        for name in os.listdir(f"{process}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                count += os.readlink(f"{process}/fd/{name}") not in kept
+        return count
+
+    def wait_descriptors(self, count):
+        eventually(
+            lambda: self.descriptors() <= count,
+            lambda: f"{count} descriptors; it has {self.descriptors()}",
+        )
+
+    def resident(self):
+        """Bytes of memory in use."""
+        with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    # -- clients ------------------------------------------------------------------------------
+
+    def context(self, identity, **options):
+        key = (identity, tuple(sorted((name, str(value)) for name, value in options.items())))
+        if key not in self._contexts:
+            self._contexts[key] = client_context(self.pki.server_ca.path, identity, **options)
+        return self._contexts[key]
+
+    def dial(
+        self, identity="worker", listener=None, source=None, server_name="proxy.test", **options
+    ):
+        """A client connected by TCP, its handshake not begun. `identity` None: no certificate."""
+        identity = self.pki.worker if identity == "worker" else identity
+        address = self.addresses[listener] if listener else self.address
+        context = self.context(identity, has_name=bool(server_name), **options)
+        client = Client(address, context, server_name, source)
+        self._clients.append(client)
+        return client
+
+    def connect(self, identity="worker", **options):
+        """A client with its handshake done."""
+        return self.dial(identity, **options).handshake()
+
+    def ask(self, target, identity="worker", **options):
+        """The answer to one CONNECT on a connection of its own, which is then closed."""
+        client = self.connect(identity, **options)
+        answer = client.ask(target)
+        client.close()
+        return answer
+
+    def send_head(self, head, identity="worker"):
+        """The answer to exactly these bytes, and what came behind it."""
+        client = self.connect(identity)
+        client.send(head)
+        answer = client.read_answer()
+        return answer, client.read_to_end()
+
+    def tunnel(self, target, identity="worker", **options):
+        client = self.connect(identity, **options)
+        client.id = client.tunnel(target).id
+        return client
+
+    # -- records ------------------------------------------------------------------------------
+
+    def decision(self, id):
+        return self.audit.wait("decision", id=id)
+
+    def close_record(self, id):
+        return self.audit.wait("close", id=id)
+
+    def assert_refused(self, answer, status, reason, action="deny", rule=None):
+        """The answer, its decision and its close all say so."""
+        assert answer.status == status, answer
+        decision = self.decision(answer.id)["decision"]
+        assert (decision["action"], decision["reason"]) == (action, reason), decision
+        assert decision["rule"] == rule, decision
+        assert self.close_record(answer.id)["status"] == status
+
+    def assert_closed(self, id, reason, status=200):
+        close = self.close_record(id)
+        assert (close["reason"], close["status"]) == (reason, status), close
+        return close
+
+
+__all__ = ["BINARY", "Proxy", "connect_head", "run"]

@@ -1,0 +1,247 @@
+"""Real clients with the flags that the documentation gives: curl, requests, git."""
+
+import random
+import ssl
+import subprocess
+
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from support.config import client, reach
+from support.pki import SERVER_AUTH
+from support.scale import PATIENCE, count
+from support.web import PAGE, Website, clean_environment
+
+
+@pytest.fixture
+def website(pki, tmp_path):
+    site = Website(pki, repositories=str(tmp_path))
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def proxy(start, dns, website):
+    dns.addresses("origin.test", "127.0.0.1")
+    return start(
+        client(reach("origin.test", website.port)),
+        deny=[{"hosts": ["social.test"], "name": "no-social"}],
+    )
+
+
+def proxy_url(proxy):
+    host, port = proxy.address
+    return f"https://{host}:{port}"
+
+
+def curl(proxy, url, *options, identity="worker"):
+    leaf = proxy.pki.worker if identity == "worker" else identity
+    command = ["curl", "-sS", "--max-time", str(PATIENCE), "-x", proxy_url(proxy)]
+    command += ["--proxy-cacert", proxy.pki.server_ca.path, "--cacert", proxy.pki.server_ca.path]
+    if leaf:
+        command += ["--proxy-cert", leaf.chain, "--proxy-key", leaf.key]
+    return subprocess.run(
+        [*command, *options, url],
+        capture_output=True,
+        check=False,
+        env=clean_environment(proxy.folder),
+    )
+
+
+# -- curl ---------------------------------------------------------------------------------------
+
+
+def test_curl_gets_the_origins_body(proxy, website):
+    result = curl(proxy, f"https://origin.test:{website.port}/")
+    assert (result.returncode, result.stdout) == (0, PAGE), result.stderr
+    close = proxy.audit.wait("close")
+    assert close["status"] == 200
+    assert close["reason"] in ("client_closed", "upstream_closed")  # both end at the same time
+    assert close["bytes"]["down"] > len(PAGE)
+
+
+def test_curl_reuses_its_tunnel(proxy, website):
+    url = f"https://origin.test:{website.port}/"
+    result = curl(proxy, url, url, url)
+    assert result.stdout == PAGE * 3, result.stderr
+    assert len(proxy.audit.records("decision")) == 1
+
+
+def test_curl_takes_a_bundle(proxy, website, pki, tmp_path):
+    bundle = tmp_path / "me.pem"
+    with open(pki.worker.chain, "rb") as chain, open(pki.worker.key, "rb") as key:
+        bundle.write_bytes(chain.read() + key.read())
+    url = f"https://origin.test:{website.port}/"
+    result = curl(proxy, url, "--proxy-cert", str(bundle), identity=None)
+    assert result.stdout == PAGE, result.stderr
+
+
+def test_curl_shows_a_denial(proxy):
+    result = curl(proxy, "https://other.test/", "-v")
+    assert result.returncode == 56
+    assert b"CONNECT tunnel failed, response 403" in result.stderr
+    id = proxy.audit.wait("decision")["id"]
+    assert f"Denied: no_rule for workers (id {id})".encode() in result.stderr
+
+
+@pytest.mark.parametrize(
+    "kind, words, reason",
+    [
+        ("none", b"certificate required", "no_certificate"),
+        ("expired", b"certificate expired", "expired"),
+        ("other ca", b"unknown ca", "unknown_ca"),
+        ("server only", b"alert", "bad_purpose"),
+    ],
+)
+def test_curl_shows_why_its_certificate_is_refused(proxy, website, pki, kind, words, reason):
+    identity = {
+        "none": lambda: None,
+        "expired": lambda: pki.ca.leaf("late", begins=-20, ends=-1),
+        "other ca": lambda: pki.authority("Other CA").leaf("worker-1"),
+        "server only": lambda: pki.ca.leaf("server-only", usages=(SERVER_AUTH,)),
+    }[kind]()
+    for _ in range(count(10, 3)):
+        result = curl(proxy, f"https://origin.test:{website.port}/", identity=identity)
+        assert result.returncode != 0 and result.stdout == b""
+        assert words in result.stderr.lower(), result.stderr
+    assert proxy.audit.wait("handshake_refused")["reason"] == reason
+    assert website.seen == []
+
+
+def test_curl_with_cert_instead_of_proxy_cert_is_refused(proxy, website, pki):
+    """The habit that everybody has: --cert is for the origin."""
+    options = ["--cert", pki.worker.chain, "--key", pki.worker.key]
+    url = f"https://origin.test:{website.port}/"
+    result = curl(proxy, url, *options, identity=None)
+    assert b"certificate required" in result.stderr
+    proxy.audit.wait("handshake_refused", reason="no_certificate")
+
+
+def test_curl_is_told_that_a_plain_http_origin_is_not_forwarded(proxy):
+    result = curl(proxy, "http://origin.test/", "-i")
+    assert result.stdout.startswith(b"HTTP/1.1 405 ")
+
+
+def test_curl_through_an_http_proxy_url_is_told_to_use_https(proxy, website):
+    host, port = proxy.address
+    url = f"https://origin.test:{website.port}/"
+    result = curl(proxy, url, "-v", "-x", f"http://{host}:{port}")
+    assert b"response 400" in result.stderr and b"https" in result.stderr
+
+
+# -- requests -----------------------------------------------------------------------------------
+
+
+class Tunnel(HTTPAdapter):
+    """The recipe of the documentation: one context for the proxy, another for the origin."""
+
+    def __init__(self, context):
+        self.context = context
+        super().__init__()
+
+    def proxy_manager_for(self, proxy, **options):
+        return super().proxy_manager_for(proxy, proxy_ssl_context=self.context, **options)
+
+
+def session(proxy, identity):
+    context = ssl.create_default_context(cafile=proxy.pki.server_ca.path)
+    if identity:
+        context.load_cert_chain(identity.chain, identity.key)
+    made = requests.Session()
+    made.mount("https://", Tunnel(context))
+    made.trust_env = False
+    made.verify = proxy.pki.server_ca.path
+    # By name: urllib3 1.26 cannot check the certificate of a proxy that is given by address.
+    made.proxies = {"https": f"https://localhost:{proxy.address[1]}"}
+    return made
+
+
+def test_requests_gets_the_origins_body(proxy, website, pki):
+    with session(proxy, pki.worker) as requester:
+        for _ in range(3):
+            assert requester.get(f"https://origin.test:{website.port}/").content == PAGE
+    assert len(proxy.audit.records("decision")) == 1, "the tunnel is reused"
+
+
+def test_requests_shows_the_rule_and_the_id(proxy, pki):
+    with session(proxy, pki.worker) as requester:
+        with pytest.raises(requests.exceptions.ProxyError) as problem:
+            requester.get("https://social.test/")
+    id = proxy.audit.wait("decision")["id"]
+    expected = f"Tunnel connection failed: 403 Denied by rule no-social (id {id})"
+    assert expected in str(problem.value)
+
+
+def test_requests_shows_why_there_is_no_certificate(proxy):
+    with session(proxy, None) as requester, pytest.raises(requests.exceptions.SSLError) as problem:
+        requester.get("https://origin.test/")
+    assert "CERTIFICATE_REQUIRED" in str(problem.value)
+
+
+# -- git ----------------------------------------------------------------------------------------
+
+
+def git(proxy, folder, *arguments, identity="worker"):
+    leaf = proxy.pki.worker if identity == "worker" else identity
+    options = {
+        "http.proxy": proxy_url(proxy),
+        "http.proxySSLCAInfo": proxy.pki.server_ca.path,
+        "http.sslCAInfo": proxy.pki.server_ca.path,
+    }
+    if leaf:
+        options.update({"http.proxySSLCert": leaf.chain, "http.proxySSLKey": leaf.key})
+    settings = [word for item in options.items() for word in ("-c", "=".join(item))]
+    return subprocess.run(
+        ["git", *settings, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=clean_environment(folder),
+        timeout=3 * PATIENCE,
+    )
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A repository of some megabytes that do not compress."""
+    folder = tmp_path / "big.git"
+    blob = tmp_path / "blob"
+    blob.write_bytes(random.Random(7).randbytes(4 * 1024 * 1024))
+    script = """
+        git init -q --bare big.git && cd big.git
+        blob=$(git hash-object -w ../blob)
+        tree=$(printf '100644 blob %s\\tblob\\n' "$blob" | git mktree)
+        commit=$(git -c user.name=n -c user.email=e@x commit-tree "$tree" -m first)
+        git update-ref refs/heads/main "$commit" && git symbolic-ref HEAD refs/heads/main
+    """
+    subprocess.run(["sh", "-ec", script], cwd=tmp_path, env=clean_environment(tmp_path), check=True)
+    return folder
+
+
+def test_git_clones_ten_times(proxy, website, repository, tmp_path):
+    """GnuTLS in TLS stalls for ever where records of the two layers overlap."""
+    url = f"https://origin.test:{website.port}/big.git"
+    for number in range(count(10, 3)):
+        result = git(proxy, tmp_path, "clone", "-q", url, f"clone-{number}")
+        assert result.returncode == 0, result.stderr
+        blob = tmp_path / f"clone-{number}" / "blob"
+        assert blob.read_bytes() == (tmp_path / "blob").read_bytes()
+
+
+def test_git_lists_a_remote(proxy, website, repository, tmp_path):
+    result = git(proxy, tmp_path, "ls-remote", f"https://origin.test:{website.port}/big.git")
+    assert "refs/heads/main" in result.stdout, result.stderr
+
+
+def test_git_shows_a_denial(proxy, tmp_path):
+    result = git(proxy, tmp_path, "ls-remote", "https://other.test/big.git")
+    assert result.returncode != 0 and "403" in result.stderr
+
+
+def test_git_without_a_certificate_is_refused(proxy, website, tmp_path):
+    url = f"https://origin.test:{website.port}/big.git"
+    result = git(proxy, tmp_path, "ls-remote", url, identity=None)
+    assert result.returncode != 0 and "alert" in result.stderr.lower(), result.stderr
+    proxy.audit.wait("handshake_refused", reason="no_certificate")

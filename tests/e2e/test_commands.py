@@ -1,0 +1,457 @@
+"""The commands beside `serve`: what they write, what they say, and their exit statuses."""
+
+import json
+import os
+import re
+import ssl
+import stat
+import subprocess
+
+import pytest
+
+from support import config as configs
+from support.audit import AuditLog, check_records
+from support.origin import silence
+from support.pki import SERVER_AUTH
+from support.proxy import BINARY, Lines, run
+from support.scale import PATIENCE
+from support.web import PAGE, Website, clean_environment
+from support.wire import Client, client_context
+
+FILES = "sallyport.yaml ca.crt ca.key server.crt server.key client.crt client.key".split()
+
+
+def openssl(*arguments):
+    result = subprocess.run(
+        ["openssl", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    return result.returncode, result.stdout + result.stderr
+
+
+def text_of(certificate):
+    return openssl("x509", "-in", certificate, "-noout", "-text")[1]
+
+
+# -- version, help, usage -----------------------------------------------------------------------
+
+
+def test_version_is_one_line():
+    result = run("version")
+    assert result.returncode == 0
+    assert re.match(r"sallyport \d+\.\d+", result.stdout) and result.stdout.count("\n") >= 1
+
+
+COMMANDS = ["serve", "check", "quickstart", "ca", "ca init", "ca issue", "version"]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_is_on_stdout_and_succeeds(command):
+    result = run(*command.split(), "--help")
+    assert result.returncode == 0
+    assert "sallyport" in result.stdout and command in result.stdout
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "quickstart", "ca init", "ca issue"])
+def test_help_names_every_option_long(command):
+    assert re.search(r"--[a-z]|-c FILE|DIR", run(*command.split(), "--help").stdout)
+
+
+WRONG = [
+    "",
+    "surve",
+    "serve",
+    "serve -c",
+    "serve --no-such",
+    "serve -c a b",
+    "check",
+    "check --no-such",
+    "quickstart",
+    "quickstart a b",
+    "quickstart x --allow",
+    "quickstart x --allow example.com",
+    "quickstart x --allow example.com:0",
+    "quickstart x --allow example.com:443=nonsense",
+    "ca",
+    "ca frob",
+    "ca issue",
+    "ca issue a b",
+    "ca issue a --no-such",
+    "ca issue a --ttl 5",
+    "version extra",
+]
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_wrong_usage_exits_2_and_talks_on_stderr(line, tmp_path):
+    result = run(*line.split(), cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert result.stdout == "" and result.stderr.strip()
+    assert os.listdir(tmp_path) == []
+
+
+# -- quickstart ---------------------------------------------------------------------------------
+
+
+def test_quickstart_makes_everything_and_nothing_that_others_can_read(tmp_path):
+    folder = tmp_path / "demo"
+    result = run("quickstart", folder)
+    assert result.returncode == 0, result.stderr
+    assert sorted(os.listdir(folder)) == sorted(FILES)
+    for name in ("ca.key", "server.key", "client.key"):
+        assert stat.S_IMODE(os.stat(folder / name).st_mode) == 0o600
+    assert "--proxy-cert" in result.stdout + result.stderr
+    assert run("check", "-c", folder / "sallyport.yaml").returncode == 0
+
+
+def test_quickstart_keeps_keys_private_whatever_the_umask(tmp_path):
+    old = os.umask(0)
+    try:
+        run("quickstart", tmp_path / "demo")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(os.stat(tmp_path / "demo" / "ca.key").st_mode) == 0o600
+
+
+def test_quickstart_certificates_hold_before_openssl(tmp_path):
+    run("quickstart", tmp_path)
+    ca = tmp_path / "ca.crt"
+    for name, purpose in (("client", "sslclient"), ("server", "sslserver")):
+        code, said = openssl(
+            "verify", "-x509_strict", "-purpose", purpose, "-CAfile", ca, tmp_path / f"{name}.crt"
+        )
+        assert code == 0, said
+    assert openssl("verify", "-purpose", "sslserver", "-CAfile", ca, tmp_path / "client.crt")[0]
+    assert openssl("verify", "-purpose", "sslclient", "-CAfile", ca, tmp_path / "server.crt")[0]
+    client = text_of(tmp_path / "client.crt")
+    assert "URI:spiffe://" in client and "TLS Web Client Authentication" in client
+    assert "TLS Web Server" not in client and "Digital Signature" in client
+    server = text_of(tmp_path / "server.crt")
+    assert "DNS:localhost" in server and "IP Address:127.0.0.1" in server
+
+
+def test_quickstart_a_second_time_reuses_and_overwrites_nothing(tmp_path):
+    run("quickstart", tmp_path)
+    before = {name: (tmp_path / name).read_bytes() for name in FILES}
+    again = run("quickstart", tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "nothing was changed" in again.stderr
+    assert {name: (tmp_path / name).read_bytes() for name in FILES} == before
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_quickstart_never_overwrites_a_file_that_is_there(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    result = run("quickstart", tmp_path)
+    assert result.returncode != 0 and name in result.stderr
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_quickstart_allows_one_target_and_what_is_added(tmp_path):
+    run("quickstart", tmp_path, "--allow", "origin.test:8443=127.0.0.0/8")
+    text = (tmp_path / "sallyport.yaml").read_text()
+    assert "example.com" in text and "origin.test" in text and "127.0.0.0/8" in text
+
+
+def test_quickstart_then_serve_then_curl(tmp_path, pki, dns):
+    """The first five minutes of a stranger."""
+    website = Website(pki)
+    dns.addresses("origin.test", "127.0.0.1")
+    run("quickstart", tmp_path, "--allow", f"origin.test:{website.port}=127.0.0.0/8")
+    config = tmp_path / "sallyport.yaml"
+    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", config.read_text(), count=1)
+    config.write_text(text + f'\nresolver: {{servers: ["{dns.endpoint}"]}}\n')
+    process = subprocess.Popen(
+        [BINARY, "serve", "-c", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    stdout, stderr = Lines(process.stdout), Lines(process.stderr)
+    try:
+        ready = stdout.wait(r"^ready \S+=(\S+)")
+        assert ready, stderr.text()
+        allowed = f"https://origin.test:{website.port}/"
+        for target, expected in ((allowed, PAGE), ("https://other.test/", b"")):
+            result = subprocess.run(
+                ["curl", "-sS", "-x", f"https://{ready.group(1)}", "--cacert", pki.server_ca.path]
+                + ["--proxy-cacert", tmp_path / "ca.crt", "--proxy-cert", tmp_path / "client.crt"]
+                + ["--proxy-key", tmp_path / "client.key", target],
+                capture_output=True,
+                check=False,
+                env=clean_environment(tmp_path),
+            )
+            assert result.stdout == expected, result.stderr
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0, stderr.text()
+        website.stop()
+    audit = next(tmp_path.glob("*.jsonl"))
+    records = AuditLog(audit).records()
+    check_records(records)
+    actions = [r["decision"]["action"] for r in records if r["event"] == "decision"]
+    assert actions == ["allow", "deny"]
+
+
+# -- ca -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ca(tmp_path):
+    """A folder with a CA in it, and a function to run `ca` there."""
+    folder = tmp_path / "ca"
+    folder.mkdir()
+
+    def command(*arguments):
+        return run("ca", *arguments, cwd=folder)
+
+    assert command("init", "--name", "Test CA", "--trust-domain", "example.test").returncode == 0
+    command.folder = folder
+    return command
+
+
+def test_ca_init_makes_a_ca_that_signs_leaves_only(ca):
+    text = text_of(ca.folder / "ca.crt")
+    assert "CA:TRUE, pathlen:0" in text and "Test CA" in text
+    assert stat.S_IMODE(os.stat(ca.folder / "ca.key").st_mode) == 0o600
+
+
+def test_ca_init_never_overwrites(ca):
+    before = (ca.folder / "ca.crt").read_bytes(), (ca.folder / "ca.key").read_bytes()
+    again = ca("init")
+    assert again.returncode == 1 and "ca." in again.stderr
+    assert before == ((ca.folder / "ca.crt").read_bytes(), (ca.folder / "ca.key").read_bytes())
+
+
+def test_ca_issue_makes_a_client(ca):
+    assert ca("issue", "worker-7").returncode == 0
+    leaf = ca.folder / "worker-7.crt"
+    assert openssl("verify", "-purpose", "sslclient", "-CAfile", ca.folder / "ca.crt", leaf)[0] == 0
+    text = text_of(leaf)
+    assert "spiffe://example.test/worker-7" in text and "CN = worker-7" in text
+    assert "TLS Web Client Authentication" in text and "TLS Web Server" not in text
+    assert "CA:FALSE" in text or "CA:TRUE" not in text
+    assert stat.S_IMODE(os.stat(ca.folder / "worker-7.key").st_mode) == 0o600
+
+
+def test_ca_issue_makes_a_server(ca):
+    names = ["--dns", "proxy.test", "--ip", "192.0.2.7"]
+    assert ca("issue", "proxy", "--server", *names).returncode == 0
+    text = text_of(ca.folder / "proxy.crt")
+    assert "DNS:proxy.test" in text and "IP Address:192.0.2.7" in text
+    assert "TLS Web Server Authentication" in text and "TLS Web Client" not in text
+
+
+def test_ca_issue_writes_what_it_is_told(ca):
+    options = ["--uri", "spiffe://example.test/x/y", "--email", "a@example.test", "--ttl", "2d"]
+    assert ca("issue", "x", *options, "--out", ca.folder).returncode == 0
+    text = text_of(ca.folder / "x.crt")
+    assert "spiffe://example.test/x/y" in text and "email:a@example.test" in text
+    assert openssl("x509", "-in", ca.folder / "x.crt", "-noout", "-checkend", 3 * 86400)[0] == 1
+    assert openssl("x509", "-in", ca.folder / "x.crt", "-noout", "-checkend", 86400)[0] == 0
+
+
+def test_ca_issue_never_overwrites_and_serials_differ(ca):
+    assert ca("issue", "one").returncode == 0
+    before = (ca.folder / "one.crt").read_bytes()
+    again = ca("issue", "one")
+    assert again.returncode == 1 and "one." in again.stderr
+    assert (ca.folder / "one.crt").read_bytes() == before
+    assert ca("issue", "two").returncode == 0
+    serials = {serial_of(ca.folder / f"{name}.crt") for name in ("one", "two")}
+    assert len(serials) == 2
+    assert all(len(serial) > 28 for serial in serials), "128 bits"
+
+
+def serial_of(certificate):
+    said = openssl("x509", "-in", certificate, "-noout", "-serial")[1]
+    return said.strip().removeprefix("serial=")
+
+
+@pytest.mark.parametrize("name", ["../escape", "a/b", "", ".", "..", "a\nb"])
+def test_ca_issue_refuses_names_that_are_no_file_names(ca, name):
+    before = sorted(os.listdir(ca.folder.parent))
+    result = ca("issue", name)
+    assert result.returncode in (1, 2), result.stdout
+    assert sorted(os.listdir(ca.folder.parent)) == before
+
+
+def test_ca_issue_without_a_ca_fails_and_says_what_to_do(tmp_path):
+    result = run("ca", "issue", "x", cwd=tmp_path)
+    assert result.returncode in (1, 3) and "ca init" in result.stderr
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", ["renew x", "revoke x", "crl", "list", "inspect x"])
+def test_ca_commands_that_are_not_built_yet_say_so(ca, command):
+    result = ca(*command.split())
+    assert result.returncode == 2 and "not supported yet" in result.stderr
+
+
+def test_an_issued_client_is_served(ca, start, pki):
+    ca("issue", "worker-7")
+    proxy = start(trust={"staff": {"ca": [str(ca.folder / "ca.crt")]}})
+    context = client_context(pki.server_ca.path)
+    context.load_cert_chain(ca.folder / "worker-7.crt", ca.folder / "worker-7.key")
+    requester = Client(proxy.address, context).handshake()
+    answer = requester.ask("nowhere.test:443")
+    assert proxy.decision(answer.id)["client"]["san_uri"] == ["spiffe://example.test/worker-7"]
+    requester.close()
+
+
+# -- check --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def check(tmp_path, pki):
+    """Checks a working configuration with some changes; or a text as it is."""
+
+    def command(text=None, options=(), **changes):
+        path = tmp_path / "sallyport.yaml"
+        if text is None:
+            config = configs.merge(configs.base_config(pki, "127.0.0.1:53"), changes)
+            text = json.dumps(config, indent=1)
+        path.write_text(text)
+        result = run("check", "-c", path, *options)
+        command.place = re.search(re.escape(str(path)) + r":(\d+):(\d+)", result.stderr)
+        return result
+
+    return command
+
+
+def test_check_of_a_good_config_says_how_long_certificates_last(check):
+    result = check(clients=[configs.client(configs.reach("a.test", 443))])
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"\d+ days", result.stdout + result.stderr)
+
+
+def test_check_says_that_without_clients_everybody_is_denied(check):
+    result = check()
+    assert result.returncode == 0
+    assert "every request will be denied" in result.stdout + result.stderr
+
+
+BAD = {
+    "an unknown key": ({"lisetners": []}, "listeners"),
+    "a missing key": ({"clients": [{"match": [{"any": True}]}]}, "name"),
+    "a wrong unit": ({"timeouts": {"idle": "5 parsecs"}}, "10s"),
+    "a number for a duration": ({"timeouts": {"idle": 5}}, "5"),
+    "a wrong version": ({"version": 2}, "version"),
+    "too many workers": ({"workers": 100_000}, "workers"),
+    "an address in hosts": ({"clients": [configs.client({"hosts": ["10.0.0.1"]})]}, "addresses"),
+    "an allow with neither": ({"clients": [configs.client({"ports": [443]})]}, "hosts"),
+    "bits behind a prefix": (
+        {"clients": [configs.client({"addresses": ["10.0.0.1/8"]})]},
+        "10.0.0.0/8",
+    ),
+    "a mapped prefix": (
+        {"clients": [configs.client({"addresses": ["::ffff:10.0.0.0/104"]})]},
+        "IPv4",
+    ),
+    "a port 0": ({"clients": [configs.client({"hosts": ["a.test"], "ports": [0]})]}, "port"),
+    "a star in the middle": ({"clients": [configs.client({"hosts": ["a.*.test"]})]}, "*"),
+    "a client without match": ({"clients": [{"name": "x"}]}, "match"),
+    "an empty match": ({"clients": [configs.client(match=[{}])]}, "match"),
+    "any: false": ({"clients": [configs.client(match=[{"any": False}])]}, "any"),
+    "two clients of one name": ({"clients": [configs.client(), configs.client()]}, "workers"),
+    "an unknown trust": ({"clients": [configs.client(match=[{"cn": "x", "trust": "y"}])]}, "y"),
+    "a mode that is none": ({"clients": [configs.client(mode="lenient")]}, "enforce"),
+    "a CA file that is not there": ({"trust": {"staff": {"ca": ["gone.crt"]}}}, "gone.crt"),
+    "an on_full that is none": ({"audit": {"on_full": "panic"}}, "refuse"),
+    "CRLs": ({"trust": {"staff": {"crl": ["x.crl"]}}}, "not supported yet"),
+    "limits": ({"limits": {"tunnels": 5}}, "not supported yet"),
+    "a control socket": ({"control": {"socket": "x"}}, "not supported yet"),
+    "an admin port": ({"admin": {"address": "127.0.0.1:1"}}, "not supported yet"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_check_names_the_place_and_the_way_out(check, kind):
+    changes, words = BAD[kind]
+    result = check(**changes)
+    assert result.returncode == 3, result.stderr
+    assert check.place, result.stderr
+    assert words in result.stderr, result.stderr
+
+
+YAML = {
+    "no YAML": "{",
+    "nothing": "",
+    "a list": "- 1\n",
+    "a duplicate key": "version: 1\nversion: 1\n",
+    "an anchor": "version: &v 1\nworkers: *v\n",
+    "a tag": "version: !!int 1\n",
+    "two documents": "version: 1\n---\nversion: 1\n",
+    "a tab": "version:\t1\n\tlisteners: 1\n",
+    "NUL": "version: 1\0\n",
+    "deep nesting": "[" * 200_000,
+    "deep mappings": "{a: " * 100_000,
+    "no UTF-8": "version: \udcff",
+}
+
+
+@pytest.mark.parametrize("kind", YAML)
+def test_odd_yaml_is_refused_quickly_with_its_place(tmp_path, kind):
+    path = tmp_path / "odd.yaml"
+    path.write_text(YAML[kind], encoding="utf-8", errors="surrogateescape")
+    result = run("check", "-c", path, patience=10)
+    assert result.returncode == 3
+    assert re.search(re.escape(str(path)) + r":\d+:\d+: ", result.stderr), result.stderr
+
+
+def test_check_refuses_a_key_of_another_certificate(check, pki):
+    pair = {"chain": pki.server.chain, "key": pki.worker.key}
+    listener = {"name": "a", "address": "127.0.0.1:0", "certificates": [pair], "trust": "staff"}
+    result = check(listeners=[listener])
+    assert result.returncode == 3 and pki.worker.key in result.stderr
+
+
+def test_check_warns_of_an_expired_server_certificate(check, pki):
+    late = pki.server_ca.leaf("late-server", dns=("x",), usages=(SERVER_AUTH,), begins=-9, ends=-1)
+    pair = {"chain": late.chain, "key": late.key}
+    listener = {"name": "a", "address": "127.0.0.1:0", "certificates": [pair], "trust": "staff"}
+    result = check(listeners=[listener])
+    assert "expired" in result.stdout + result.stderr
+
+
+def test_check_strict_makes_warnings_count(check):
+    wide = configs.client({"hosts": ["*"], "addresses": ["10.0.0.0/8"]})
+    assert check(clients=[wide]).returncode == 0
+    assert check(clients=[wide], options=["--strict"]).returncode == 1
+
+
+def test_check_of_a_file_that_is_not_there_exits_3(tmp_path):
+    result = run("check", "-c", tmp_path / "gone.yaml")
+    assert result.returncode == 3 and "gone.yaml" in result.stderr
+
+
+def test_serve_with_a_bad_config_exits_3_before_it_listens(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("version: 1\n")
+    result = run("serve", "-c", path)
+    assert result.returncode == 3 and result.stdout == ""
+    assert re.search(re.escape(str(path)) + r":\d+:\d+: ", result.stderr)
+
+
+def test_serve_on_an_address_that_is_not_ours_exits_1(start, pki):
+    pair = {"chain": pki.server.chain, "key": pki.server.key}
+    listener = {"name": "a", "address": "192.0.2.1:0", "certificates": [pair], "trust": "staff"}
+    proxy = start(listeners=[listener], is_ready=False)
+    assert proxy.wait_exit() == 1
+    assert "192.0.2.1" in proxy.stderr.text()
+    proxy.stop(expected=1)
+
+
+def test_the_default_tls_of_python_trusts_a_quickstart(tmp_path, origin):
+    """The server certificate satisfies a client that checks everything."""
+    run("quickstart", tmp_path)
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+
+    def serve(conn):
+        with server.wrap_socket(conn, server_side=True) as tls:
+            silence(tls)
+
+    endpoint = origin(serve)
+    Client((endpoint.address, endpoint.port), context, "localhost").handshake().close()

@@ -1,0 +1,400 @@
+"""Who gets past the handshake, and how those are told who do not: by alert and by audit record."""
+
+import socket
+import ssl
+import threading
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from OpenSSL import SSL
+
+from support.config import client, reach
+from support.pki import CLIENT_AUTH, SERVER_AUTH, days, now
+from support.scale import count, eventually
+from support.wire import Ending, speak_plain
+
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls1.2", "tls1.3"])
+
+
+def only(version):
+    return {"minimum": version, "maximum": version}
+
+
+@VERSIONS
+def test_a_good_certificate_opens_a_tunnel(start, dns, origin, version):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)))
+    tunnel = proxy.tunnel(f"origin.test:{server.port}", **only(version))
+    tunnel.echo(b"hello")
+    recorded = proxy.decision(tunnel.id)["tls"]
+    assert recorded["version"] == {TLS12: "1.2", TLS13: "1.3"}[version]
+    assert recorded["cipher"] == tunnel.tls.cipher()[0] or recorded["cipher"].startswith("TLS_")
+
+
+# What is wrong with a leaf -> the reason recorded, and OpenSSL's name of the alert, where one fits.
+DEFECTS = {
+    "expired": (dict(begins=-20, ends=-1), "expired", "CERTIFICATE_EXPIRED"),
+    "not yet valid": (dict(begins=1, ends=20), "not_yet_valid", None),
+    "serverAuth only": (dict(usages=(SERVER_AUTH,)), "bad_purpose", None),
+    "a usage that is neither": (
+        dict(usages=(x509.oid.ExtendedKeyUsageOID.CODE_SIGNING,)),
+        "bad_purpose",
+        None,
+    ),
+    "a key that may not sign": (dict(signs=False), "bad_purpose", None),
+    "a spoilt signature": (dict(tampered=True), "bad_signature", None),
+    "RSA of 1024 bits": (dict(key="rsa1024"), "weak_key", None),
+    "SHA-1": (dict(digest=hashes.SHA1), "weak_key", None),
+}
+
+
+@VERSIONS
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_bad_leaf_is_refused_with_its_reason(start, pki, defect, version):
+    options, reason, alert = DEFECTS[defect]
+    leaf = pki.ca.leaf("bad-" + defect.replace(" ", "-"), **options)
+    proxy = start()
+    refusal = proxy.dial(leaf, **only(version)).refusal()
+    assert "ALERT" in refusal and (alert or "") in refusal, refusal
+    record = proxy.audit.wait("handshake_refused")
+    assert record["reason"] == reason
+    if defect == "a key that may not sign" and version == TLS13:
+        return  # BoringSSL refuses it before it keeps the certificate
+    assert record["presented"]["cn"] == "bad-" + defect.replace(" ", "-")
+    assert record["presented"]["serial"].lstrip("0") == leaf.serial.lstrip("0")
+
+
+@VERSIONS
+def test_no_certificate_is_refused(start, version):
+    proxy = start()
+    refusal = proxy.dial(None, **only(version)).refusal()
+    expected = {
+        TLS12: "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        TLS13: "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    }
+    assert refusal == expected[version]
+    record = proxy.audit.wait("handshake_refused", reason="no_certificate")
+    assert record.get("presented") is None
+
+
+@VERSIONS
+def test_a_certificate_of_another_ca_is_refused(start, pki, version):
+    proxy = start()
+    stranger = pki.authority("Other CA").leaf("worker-1")
+    assert proxy.dial(stranger, **only(version)).refusal() == "TLSV1_ALERT_UNKNOWN_CA"
+    proxy.audit.wait("handshake_refused", reason="unknown_ca")
+
+
+def test_a_self_signed_certificate_is_refused(start, pki):
+    proxy = start()
+    lonely = pki.authority("lonely")
+    leaf = lonely.leaf("lonely", sends=(lonely,))
+    assert "UNKNOWN_CA" in proxy.dial(leaf).refusal()
+    proxy.audit.wait("handshake_refused", reason="unknown_ca")
+
+
+def test_a_ca_of_the_same_name_is_another_ca(start, pki):
+    proxy = start()
+    impostor = pki.authority("Clients CA", label="impostor")
+    leaf = impostor.leaf("worker-1", sends=(impostor,))
+    assert "ALERT" in proxy.dial(leaf).refusal()
+    record = proxy.audit.wait("handshake_refused")
+    assert record["reason"] in ("unknown_ca", "bad_signature")
+
+
+def test_a_chain_through_an_intermediate_is_good_when_it_is_sent(start, pki, dns, origin):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)))
+    middle = pki.authority("Middle CA", issuer=pki.ca)
+    proxy.tunnel(f"origin.test:{server.port}", middle.leaf("below", sends=(middle,)))
+
+
+def test_a_missing_intermediate_is_refused(start, pki):
+    proxy = start()
+    leaf = pki.authority("Middle CA", issuer=pki.ca).leaf("alone")
+    assert "ALERT" in proxy.dial(leaf).refusal()
+    record = proxy.audit.wait("handshake_refused")
+    assert record["reason"] in ("missing_intermediate", "unknown_ca")
+
+
+def test_an_intermediate_of_the_config_helps(start, pki, dns, origin):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    middle = pki.authority("Middle CA", issuer=pki.ca)
+    proxy = start(
+        client(reach("origin.test", server.port)),
+        trust={"staff": {"intermediates": [middle.path]}},
+    )
+    proxy.tunnel(f"origin.test:{server.port}", middle.leaf("alone"))
+
+
+def test_an_intermediate_of_the_config_is_no_anchor(start, pki):
+    middle = pki.authority("Foreign Middle", issuer=pki.authority("Other CA"))
+    proxy = start(trust={"staff": {"intermediates": [middle.path]}})
+    assert "ALERT" in proxy.dial(middle.leaf("foreign")).refusal()
+    proxy.audit.wait("handshake_refused")
+
+
+def test_a_leaf_is_no_issuer(start, pki):
+    """A client that signs another certificate with its own key gains nothing."""
+    proxy = start()
+    holder = pki.authority("worker-9", issuer=pki.ca, is_ca=False)
+    assert "ALERT" in proxy.dial(holder.leaf("child", sends=(holder,))).refusal()
+    proxy.audit.wait("handshake_refused")
+
+
+def test_a_chain_deeper_than_max_depth_is_refused(start, pki):
+    proxy = start(trust={"staff": {"max_depth": 1}})
+    first = pki.authority("Depth 1", issuer=pki.ca)
+    second = pki.authority("Depth 2", issuer=first)
+    assert proxy.connect(first.leaf("shallow", sends=(first,)))
+    assert "ALERT" in proxy.dial(second.leaf("deep", sends=(second, first))).refusal()
+    proxy.audit.wait("handshake_refused", reason="chain_too_long")
+
+
+def test_a_leaf_outside_the_name_constraints_is_refused(start, pki):
+    constraints = x509.NameConstraints([x509.DNSName("inside.test")], None)
+    narrow = pki.authority("Narrow CA", issuer=pki.ca, constraints=constraints)
+    proxy = start()
+    assert proxy.connect(narrow.leaf("in", dns=("a.inside.test",), sends=(narrow,)))
+    outside = narrow.leaf("out", dns=("outside.test",), sends=(narrow,))
+    assert "ALERT" in proxy.dial(outside).refusal()
+    proxy.audit.wait("handshake_refused", reason="name_constraint")
+
+
+def test_a_leaf_issued_for_longer_than_allowed_is_refused(start, pki):
+    proxy = start(trust={"staff": {"max_lifetime": "10d"}})
+    assert proxy.connect(pki.ca.leaf("short", ends=9))
+    assert "ALERT" in proxy.dial(pki.ca.leaf("long", ends=11)).refusal()
+    proxy.audit.wait("handshake_refused", reason="too_long_lived")
+
+
+def test_more_certificates_than_a_chain_may_have_are_refused(start, pki):
+    proxy = start()
+    crowd = tuple(pki.authority(f"Crowd {n}") for n in range(17))
+    assert "ALERT" in proxy.dial(pki.ca.leaf("crowd", sends=crowd)).refusal()
+    proxy.audit.wait("handshake_refused", reason="work_limit")
+
+
+@pytest.mark.parametrize("key", ["p384", "p521", "ed25519", "rsa2048"])
+def test_every_key_of_the_list_is_good(start, pki, dns, origin, key):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)))
+    proxy.tunnel(f"origin.test:{server.port}", pki.ca.leaf("key-" + key, key=key))
+
+
+def test_a_leaf_without_extended_key_usage_is_good(start, pki, dns, origin):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)))
+    proxy.tunnel(f"origin.test:{server.port}", pki.ca.leaf("any-use", usages=None))
+    both = pki.ca.leaf("both", usages=(SERVER_AUTH, CLIENT_AUTH))
+    proxy.tunnel(f"origin.test:{server.port}", both)
+
+
+READABLE = {
+    "no certificate": (lambda pki: None, "TLSV13_ALERT_CERTIFICATE_REQUIRED", "no_certificate"),
+    "expired": (
+        lambda pki: pki.ca.leaf("late", begins=-20, ends=-1),
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "expired",
+    ),
+    "unknown ca": (
+        lambda pki: pki.authority("Other CA").leaf("worker-1"),
+        "TLSV1_ALERT_UNKNOWN_CA",
+        "unknown_ca",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", READABLE)
+def test_the_alert_is_readable_every_time(start, pki, kind):
+    """A TLS 1.3 client has sent its request before it is refused: closing at once would reset."""
+    make, alert, reason = READABLE[kind]
+    leaf = make(pki)
+    proxy = start()
+    total = count(150, 40)
+    refusals = []
+    for _ in range(total):
+        stranger = proxy.dial(leaf, **only(TLS13))
+        refusals.append(stranger.refusal())
+        stranger.close()
+    assert refusals == [alert] * total
+    eventually(
+        lambda: sum(r["count"] for r in proxy.audit.records("handshake_refused", reason=reason))
+        == total,
+        lambda: f"{total} refusals in {proxy.audit.tail()}",
+    )
+
+
+def test_a_storm_of_refusals_becomes_few_records(start):
+    proxy = start()
+    total = count(150, 60)
+    for _ in range(total):
+        stranger = proxy.dial(None)
+        stranger.refusal()
+        stranger.close()
+    proxy.stop()
+    records = proxy.audit.records("handshake_refused")
+    assert sum(record["count"] for record in records) == total
+    assert len(records) < total
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_old_versions_are_refused(start, pki, version):
+    proxy = start()
+    assert "ALERT" in proxy.dial(**only(version)).refusal()
+    proxy.audit.wait("handshake_refused", reason="protocol")
+
+
+def test_a_listener_may_ask_for_tls_1_3(start, pki):
+    listener = {
+        "name": "main",
+        "address": "127.0.0.1:0",
+        "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
+        "trust": "staff",
+        "tls": {"min": "1.3"},
+    }
+    proxy = start(listeners=[listener])
+    assert "ALERT" in proxy.dial(**only(TLS12)).refusal()
+    assert proxy.connect(**only(TLS13))
+
+
+def test_renegotiation_is_refused(start, pki):
+    proxy = start()
+    context = SSL.Context(SSL.TLSv1_2_METHOD)
+    context.use_certificate_chain_file(pki.worker.chain)
+    context.use_privatekey_file(pki.worker.key)
+    with socket.create_connection(proxy.address, 20) as sock:
+        sock.setblocking(True)
+        connection = SSL.Connection(context, sock)
+        connection.set_connect_state()
+        connection.do_handshake()
+        connection.renegotiate()
+        with pytest.raises(SSL.Error):
+            connection.do_handshake()
+            connection.recv(1)
+    proxy.stop()
+
+
+@VERSIONS
+def test_no_session_can_be_resumed(start, version):
+    """This version gives no tickets, so that every connection is judged anew."""
+    proxy = start()
+    first = proxy.connect(**only(version))
+    first.ask("nowhere.test:443")
+    session = first.tls.session
+    assert not (session and session.has_ticket)
+
+
+def test_alpn_http11_is_chosen_where_offered(start):
+    proxy = start()
+    assert proxy.connect(alpn=["h2", "http/1.1"]).tls.selected_alpn_protocol() == "http/1.1"
+    assert proxy.connect().tls.selected_alpn_protocol() is None
+
+
+def test_alpn_without_anything_we_speak_is_refused(start):
+    proxy = start()
+    assert "NO_APPLICATION_PROTOCOL" in proxy.dial(alpn=["h2"]).refusal()
+    proxy.audit.wait("handshake_refused", reason="protocol")
+
+
+def test_a_client_without_sni_is_served(start, pki):
+    proxy = start()
+    assert proxy.connect(server_name=None).ask("nowhere.test:443").status == 403
+
+
+PLAIN = [
+    b"CONNECT origin.test:443 HTTP/1.0\r\n\r\n",
+    b"CONNECT origin.test:443 HTTP/1.1\r\nHost: origin.test:443\r\n\r\n",
+    b"GET http://origin.test/ HTTP/1.1\r\nHost: origin.test\r\n\r\n",
+    b"POST http://origin.test/ HTTP/1.1\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000,
+]
+
+
+@pytest.mark.parametrize("data", PLAIN, ids=["connect1.0", "connect1.1", "get", "post"])
+def test_plain_http_on_the_tls_port_is_told_to_use_https(start, data):
+    proxy = start()
+    received, ending = speak_plain(proxy.address, data)
+    status_line = received.split(b"\r\n")[0]
+    assert status_line.startswith(b"HTTP/1.1 400 ") and b"https" in status_line, received
+    assert ending is Ending.FIN
+    proxy.audit.wait("handshake_refused", reason="plain_http")
+
+
+JUNK = {
+    "zeros": bytes(64),
+    "smtp in lower case": b"ehlo client.test\r\n",
+    "sslv2": bytes.fromhex("802e0100020015000000100100800200800300800400800500800600400700c0"),
+    "a record that is no hello": bytes.fromhex("1703030005") + b"hello",
+    "a hello of zeros": bytes.fromhex("1603010040") + bytes(64),
+    "an oversized record": bytes.fromhex("160301ffff") + bytes(70000),
+    "a plain alert": bytes.fromhex("15030100020100"),
+}
+
+
+@pytest.mark.parametrize("kind", JUNK)
+def test_junk_is_closed(start, kind):
+    proxy = start()
+    received, _ = speak_plain(proxy.address, JUNK[kind])
+    assert not received.startswith(b"HTTP")
+    proxy.audit.wait("handshake_refused", reason="protocol")
+
+
+def test_a_connection_without_a_byte_leaves_no_record(start):
+    proxy = start()
+    socket.create_connection(proxy.address).close()
+    proxy.ask("nowhere.test:443")  # what comes later is recorded, so that is not just late
+    proxy.stop()
+    assert not proxy.audit.records("handshake_refused")
+
+
+def test_a_hello_cut_in_two_is_waited_for(start):
+    """Hellos of browsers span two segments."""
+    proxy = start()
+    split = proxy.dial()
+    hello = split.first_flight()
+    split.sock.sendall(hello[:40])
+    split.sock.sendall(hello[40:])
+    assert split.handshake().ask("nowhere.test:443").status == 403
+
+
+def test_a_hello_byte_by_byte_is_understood(start):
+    proxy = start()
+    slow = proxy.dial()
+    for byte in slow.first_flight():
+        slow.sock.sendall(bytes([byte]))
+    assert slow.handshake().ask("nowhere.test:443").status == 403
+
+
+def test_a_certificate_that_runs_out_on_a_live_connection_is_worth_nothing_more(start, pki):
+    """The clock of the certificate is the event that is waited for here."""
+    seconds = 1 / 86400
+    leaf = pki.ca.leaf("brief", ends=3 * seconds)
+    proxy = start(client(name="brief"))
+    requester = proxy.connect(leaf)
+    assert "no_rule" in requester.ask("nowhere.test:443").reason
+    eventually(lambda: now() > leaf.certificate.not_valid_after + 2 * seconds * days(1), "its end")
+    answer = requester.ask("nowhere.test:443")
+    assert answer.status == 403 and "expired" in answer.reason
+    assert requester.read_to_end() == (b"", Ending.CLOSE_NOTIFY)
+
+
+def test_many_handshakes_at_once_all_succeed(start):
+    proxy = start()
+    total, statuses = count(200, 40), []
+
+    def one():
+        statuses.append(proxy.ask("nowhere.test:443").status)
+
+    threads = [threading.Thread(target=one) for _ in range(total)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [403] * total

@@ -1,0 +1,271 @@
+"""Who a certificate is: each key of `match`, and which client is chosen when several could be."""
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from support.config import client
+from support.pki import common_names
+
+# A target that nobody may reach: the answer then names the client, "no_rule for NAME".
+TARGET = "nowhere.test:443"
+
+
+def identified_as(proxy, leaf):
+    """The client's name in the decision; None when no client fits."""
+    answer = proxy.ask(TARGET, leaf)
+    decision = proxy.decision(answer.id)
+    name = decision["client"]["name"]
+    expected = "no_rule" if name else "no_client"
+    proxy.assert_refused(answer, 403, expected)
+    if name:
+        assert answer.reason == f"Denied: no_rule for {name} (id {answer.id})"
+    return name
+
+
+SCRAPER = "spiffe://example.test/scraper/eu-1"
+SUBJECT = x509.Name(
+    [
+        x509.NameAttribute(NameOID.COUNTRY_NAME, "DE"),
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Example, Inc."),
+        x509.NameAttribute(NameOID.COMMON_NAME, "eu-1"),
+    ]
+)
+
+# match entry -> the options of a leaf that fits, and those of leaves that do not.
+KEYS = {
+    "uri": (
+        {"uri": SCRAPER},
+        dict(uri=(SCRAPER,)),
+        [
+            dict(uri=("spiffe://example.test/scraper/EU-1",)),
+            dict(uri=(SCRAPER + "/",)),
+            dict(uri=(SCRAPER, "spiffe://example.test/other")),
+            dict(dns=("example.test",)),
+            dict(),
+        ],
+    ),
+    "uri with a final star": (
+        {"uri": "spiffe://example.test/scraper/*"},
+        dict(uri=(SCRAPER,)),
+        [
+            dict(uri=("spiffe://example.test/scraper/",)),
+            dict(uri=("spiffe://example.test/scrapers/eu-1",)),
+            dict(uri=("spiffe://example.test.evil/scraper/eu-1",)),
+        ],
+    ),
+    "dns": (
+        {"dns": "Worker-7.example.test"},
+        dict(dns=("worker-7.EXAMPLE.test",)),
+        [
+            dict(dns=("worker-8.example.test",)),
+            dict(dns=("*.example.test",)),
+            dict(uri=("worker-7.example.test",)),
+            dict(email=("worker-7.example.test",)),
+            dict(subject=common_names("worker-7.example.test")),
+        ],
+    ),
+    "dns with a star": (
+        {"dns": "*.example.test"},
+        dict(dns=("a.b.example.test",)),
+        [dict(dns=("example.test",)), dict(dns=("*.example.test",))],
+    ),
+    "email": (
+        {"email": "ann@Example.test"},
+        dict(email=("ann@example.TEST",)),
+        [dict(email=("Ann@example.test",)), dict(subject=common_names("ann@example.test"))],
+    ),
+    "ip": (
+        {"ip": "192.0.2.7"},
+        dict(ip=("192.0.2.7",)),
+        [dict(ip=("192.0.2.8",)), dict(ip=("::ffff:192.0.2.7",)), dict(dns=("192.0.2.7",))],
+    ),
+    "cn": (
+        {"cn": "eu-1"},
+        dict(subject=common_names("eu-1")),
+        [
+            dict(subject=common_names("EU-1")),
+            dict(subject=common_names("eu-1", "eu-2")),
+            dict(subject=common_names("eu-1\x00.evil")),
+            dict(subject=common_names("eu-1 ")),
+            dict(subject=x509.Name([]), dns=("eu-1",)),
+        ],
+    ),
+    "subject": (
+        {"subject": r"CN=eu-1,O=Example\, Inc.,C=DE"},
+        dict(subject=SUBJECT),
+        [
+            dict(subject=common_names("eu-1")),
+            dict(subject=x509.Name(list(SUBJECT)[::-1])),
+            dict(subject=common_names(r"eu-1,O=Example\, Inc.,C=DE")),
+        ],
+    ),
+    "issuer": ({"issuer": "CN=Clients CA"}, dict(), []),
+    "serial": (
+        {"serial": "00:4F:01", "issuer": "CN=Clients CA"},
+        dict(serial=0x4F01),
+        [dict(serial=0x4F02), dict()],
+    ),
+    "trust": ({"trust": "staff", "cn": "eu-1"}, dict(subject=common_names("eu-1")), []),
+    "all of an entry": (
+        {"cn": "eu-1", "dns": "eu-1.test"},
+        dict(subject=common_names("eu-1"), dns=("eu-1.test",)),
+        [dict(subject=common_names("eu-1")), dict(dns=("eu-1.test",))],
+    ),
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_match_key_fits_what_it_says_and_nothing_else(start, pki, key):
+    entry, fitting, others = KEYS[key]
+    label = key.replace(" ", "-")
+    proxy = start(client(name="chosen", match=[entry]))
+    assert identified_as(proxy, pki.ca.leaf(f"{label}-fits", **fitting)) == "chosen"
+    for number, options in enumerate(others):
+        leaf = pki.ca.leaf(f"{label}-{number}", **options)
+        assert identified_as(proxy, leaf) is None, options
+
+
+@pytest.mark.parametrize("key", ["sha256", "spki_sha256"])
+def test_a_digest_fits_one_certificate(start, pki, key):
+    digest = getattr(pki.worker, key).upper()
+    spelled = ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
+    proxy = start(client(name="chosen", match=[{key: spelled}]))
+    assert identified_as(proxy, pki.worker) == "chosen"
+    assert identified_as(proxy, pki.ca.leaf("worker-2")) is None
+
+
+def test_any_of_several_entries_is_enough(start, pki):
+    proxy = start(client(name="chosen", match=[{"cn": "eu-1"}, {"cn": "eu-2"}]))
+    assert identified_as(proxy, pki.ca.leaf("eu-2")) == "chosen"
+    assert identified_as(proxy, pki.ca.leaf("eu-3")) is None
+
+
+def test_the_first_client_in_the_file_is_the_client(start, pki, dns, origin):
+    """There is no second try: what a later client may do does not help."""
+    dns.addresses("origin.test", "127.0.0.1")
+    port = origin().port
+    rule = {"hosts": ["origin.test"], "addresses": ["127.0.0.0/8"], "ports": [port]}
+    proxy = start(
+        client(name="narrow", match=[{"cn": "worker-1"}]),
+        client(rule, name="wide"),
+    )
+    refused = proxy.ask(f"origin.test:{port}", pki.worker)
+    assert refused.reason == f"Denied: no_rule for narrow (id {refused.id})"
+    assert proxy.ask(f"origin.test:{port}", pki.ca.leaf("worker-2")).status == 200
+
+
+def test_without_clients_everybody_is_denied(start):
+    proxy = start()
+    proxy.assert_refused(proxy.ask(TARGET), 403, "no_client")
+    assert "every request will be denied" in proxy.stderr.text()
+
+
+def test_the_same_name_from_another_ca_is_another_client(start, pki):
+    other = pki.authority("Partners CA")
+    proxy = start(
+        client(name="staff-1", match=[{"cn": "worker-1", "trust": "staff"}]),
+        client(name="partner-1", match=[{"cn": "worker-1", "trust": "partners"}]),
+        listeners=[
+            {
+                "name": name,
+                "address": "127.0.0.1:0",
+                "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
+                "trust": name,
+            }
+            for name in ("staff", "partners")
+        ],
+        trust={"partners": {"ca": [other.path]}},
+    )
+    answer = proxy.ask(TARGET, pki.worker, listener="staff")
+    assert "for staff-1 " in answer.reason
+    assert proxy.decision(answer.id)["client"]["trust"] == "staff"
+    answer = proxy.ask(TARGET, other.leaf("worker-1"), listener="partners")
+    assert "for partner-1 " in answer.reason
+    assert proxy.decision(answer.id)["listener"] == "partners"
+    crossing = proxy.dial(other.leaf("worker-1"), listener="staff")
+    assert crossing.refusal() == "TLSV1_ALERT_UNKNOWN_CA"
+
+
+def test_sources_are_a_condition_not_a_choice(start, pki, dns, origin):
+    dns.addresses("origin.test", "127.0.0.1")
+    port = origin().port
+    rule = {"hosts": ["origin.test"], "addresses": ["127.0.0.0/8"], "ports": [port]}
+    proxy = start(
+        client(rule, name="homebound", match=[{"cn": "worker-1"}], sources=["127.0.0.2/32"]),
+        client(rule, name="wide"),
+    )
+    assert proxy.ask(f"origin.test:{port}", source="127.0.0.2").status == 200
+    answer = proxy.ask(f"origin.test:{port}", source="127.0.0.3")
+    proxy.assert_refused(answer, 403, "source_not_allowed")
+    assert proxy.decision(answer.id)["client"]["name"] == "homebound"
+
+
+def test_an_ipv4_source_on_an_ipv6_listener_is_ipv4(start, pki):
+    proxy = start(
+        client(name="homebound", sources=["127.0.0.0/8"]),
+        listeners=[
+            {
+                "name": "main",
+                "address": "[::]:0",
+                "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
+                "trust": "staff",
+            }
+        ],
+    )
+    port = proxy.address[1]
+    proxy.addresses = {"v4": ("127.0.0.1", port), "v6": ("::1", port)}
+    answer = proxy.ask(TARGET, listener="v4")
+    proxy.assert_refused(answer, 403, "no_rule")
+    assert proxy.decision(answer.id)["client"]["address"] == "127.0.0.1"
+    proxy.assert_refused(proxy.ask(TARGET, listener="v6"), 403, "source_not_allowed")
+
+
+def test_the_audit_tells_the_identity_in_full(start, pki):
+    leaf = pki.ca.leaf("eu-1", dns=("eu-1.test",), uri=(SCRAPER,), serial=0x4F01)
+    proxy = start(client(name="scrapers"))
+    recorded = proxy.decision(proxy.ask(TARGET, leaf).id)["client"]
+    assert recorded["name"] == "scrapers"
+    assert recorded["trust"] == "staff"
+    assert recorded["subject"] == "CN=eu-1"
+    assert recorded["cn"] == "eu-1"
+    assert recorded["san_uri"] == [SCRAPER]
+    assert recorded["san_dns"] == ["eu-1.test"]
+    assert recorded["serial"] == "4f01"
+    assert recorded["issuer"] == "CN=Clients CA"
+    assert recorded["sha256"] == leaf.sha256
+    assert recorded["not_after"] == leaf.certificate.not_valid_after.isoformat() + "Z"
+
+
+ODD_NAMES = {
+    "newline": 'a\r\n{"v":1}',
+    "quote and backslash": '"\\',
+    "escape": "\x1b[31mred",
+    "line separator": "a\u2028b",
+    "nul": "a\x00b",
+    "long": "x" * 64,
+    "right to left": "\u202eabc",
+}
+
+
+@pytest.mark.parametrize("kind", ODD_NAMES)
+def test_an_odd_name_stays_one_record(start, pki, kind):
+    leaf = pki.ca.leaf(f"odd-{kind.replace(' ', '-')}", subject=common_names(ODD_NAMES[kind]))
+    proxy = start(client())
+    answer = proxy.ask(TARGET, leaf)
+    assert proxy.decision(answer.id)["client"]["subject"]
+    raw = proxy.audit.path.read_bytes()
+    assert not any(byte < 0x20 and byte != 0x0A for byte in raw) and "\u2028".encode() not in raw
+
+
+@pytest.mark.parametrize(
+    "field", ["X-Forwarded-For: 10.0.0.1", "X-Client-CN: root", "Via: 1.1 x", "Forwarded: for=::1"]
+)
+def test_a_header_changes_nobodys_identity(start, field):
+    proxy = start(client(sources=["10.0.0.1/32"]))
+    head = f"CONNECT {TARGET} HTTP/1.1\r\nHost: {TARGET}\r\n{field}\r\n\r\n"
+    requester = proxy.connect()
+    requester.send(head.encode())
+    answer = requester.read_answer()
+    proxy.assert_refused(answer, 403, "source_not_allowed")
+    assert proxy.decision(answer.id)["client"]["address"] == "127.0.0.1"

@@ -1,0 +1,121 @@
+"""A thousand at once: every tunnel works, every one is recorded, none leaves anything behind."""
+
+import threading
+
+import pytest
+
+from support.config import client, reach
+from support.origin import echo_after_end, silence
+from support.scale import IS_SMALL, count
+
+THREADS = 8
+
+
+def spread(total, work):
+    """Runs work(number) for each number below `total` on some threads; raises the first failure."""
+    problems = []
+
+    def run(first):
+        try:
+            for number in range(first, total, THREADS):
+                work(number)
+        except Exception as problem:  # pylint: disable=broad-except
+            problems.append(problem)
+
+    threads = [threading.Thread(target=run, args=(first,)) for first in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if problems:
+        raise problems[0]
+
+
+def test_a_thousand_tunnels_in_parallel(start, dns, origin):
+    total = count(1000, 200)
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)))
+    proxy.ask("warm.test:443")
+    before = proxy.descriptors()
+    target = f"origin.test:{server.port}"
+
+    tunnels = [None] * total
+
+    def open_one(number):
+        tunnels[number] = proxy.tunnel(target)
+
+    spread(total, open_one)
+    server.wait_accepted(total)
+    assert server.live == total
+    spread(total, lambda number: tunnels[number].echo(f"tunnel {number}".encode() * 50))
+    spread(total, lambda number: tunnels[number].close())
+
+    server.wait_idle()
+    proxy.wait_descriptors(before)
+    decisions = proxy.audit.wait_count(total, "decision", decision__action="allow")
+    closes = proxy.audit.wait_count(total, "close", status=200)
+    assert {record["id"] for record in decisions} == {record["id"] for record in closes}
+    assert {record["reason"] for record in closes} == {"client_closed"}
+    assert not proxy.audit.records("records_lost")
+
+
+def test_a_thousand_short_tunnels_one_after_the_other(start, dns, origin):
+    total = count(1000, 200)
+    server = origin(echo_after_end)
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)))
+    proxy.ask("warm.test:443")
+    before = proxy.descriptors()
+
+    def one(number):
+        tunnel = proxy.tunnel(f"origin.test:{server.port}")
+        words = f"tunnel {number}".encode()
+        tunnel.send(words)
+        tunnel.half_close()
+        assert tunnel.read_to_end()[0] == words
+        tunnel.close()
+
+    spread(total, one)
+    proxy.wait_descriptors(before)
+    proxy.audit.wait_count(total, "close", status=200)
+
+
+def test_tunnels_cut_all_at_once_leave_nothing(start, dns, origin):
+    total = count(500, 100)
+    server = origin(silence)
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)))
+    proxy.ask("warm.test:443")
+    before = proxy.descriptors()
+    tunnels = [None] * total
+
+    def open_one(number):
+        tunnels[number] = proxy.tunnel(f"origin.test:{server.port}")
+
+    spread(total, open_one)
+    server.stop()
+    for tunnel in tunnels[: total // 2]:
+        tunnel.reset()
+    for tunnel in tunnels[total // 2 :]:
+        tunnel.close()
+    proxy.wait_descriptors(before)
+    proxy.audit.wait_count(total, "close", status=200)
+
+
+@pytest.mark.skipif(IS_SMALL, reason="sanitizers keep freed memory for a while")
+def test_memory_does_not_grow_with_the_number_of_tunnels_that_were(start, dns, origin):
+    server = origin(echo_after_end)
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)))
+
+    def one(_number):
+        tunnel = proxy.tunnel(f"origin.test:{server.port}")
+        tunnel.half_close()
+        tunnel.read_to_end()
+        tunnel.close()
+
+    spread(200, one)
+    settled = proxy.resident()
+    spread(1000, one)
+    assert proxy.resident() - settled < 4 * 1024 * 1024

@@ -1,0 +1,263 @@
+"""Life as a service: starting, saying so, signals, draining, ending."""
+
+import os
+import re
+import resource
+import signal
+import socket
+
+import pytest
+
+from support.config import client, reach
+from support.origin import silence
+from support.scale import PATIENCE, eventually
+from support.wire import Ending, connect_head
+
+DENIED = "nowhere.test:443"
+
+
+def listener(pki, name="main", address="127.0.0.1:0", **more):
+    certificates = [{"chain": pki.server.chain, "key": pki.server.key}]
+    made = {"name": name, "address": address, "certificates": certificates, "trust": "staff"}
+    return {**made, **more}
+
+
+def test_the_ready_line_names_each_listener_and_its_port(start, pki):
+    proxy = start(listeners=[listener(pki, "one"), listener(pki, "two", "[::1]:0")])
+    ready = proxy.stdout.text()
+    assert re.fullmatch(r"ready one=127\.0\.0\.1:\d+ two=\[::1\]:\d+\n", ready), ready
+    assert proxy.ask(DENIED, listener="one").status == 403
+    answer = proxy.ask(DENIED, listener="two")
+    assert proxy.decision(answer.id)["listener"] == "two"
+    assert proxy.decision(answer.id)["client"]["address"] == "::1"
+
+
+def test_stdout_carries_nothing_but_the_ready_line(start):
+    proxy = start()
+    proxy.ask(DENIED)
+    proxy.stop()
+    assert re.fullmatch(r"ready main=127\.0\.0\.1:\d+\n", proxy.stdout.text())
+
+
+@pytest.mark.parametrize("kind", ["path", "abstract"])
+def test_systemd_is_told_when_it_is_ready(start, tmp_path, kind):
+    name = str(tmp_path / "notify") if kind == "path" else f"@sallyport-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind("\0" + name[1:] if name.startswith("@") else name)
+        notify.settimeout(PATIENCE)
+        start(process={"environment": {"NOTIFY_SOCKET": name}})
+        assert "READY=1" in notify.recv(4096).decode().split("\n")
+
+
+def test_a_notify_socket_that_is_not_there_does_not_stop_it(start):
+    proxy = start(process={"environment": {"NOTIFY_SOCKET": "/nonexistent/notify"}})
+    assert proxy.ask(DENIED).status == 403
+
+
+def test_a_second_instance_on_the_same_address_fails_and_says_so(start, pki):
+    first = start()
+    endpoint = f"127.0.0.1:{first.address[1]}"
+    second = start(listeners=[listener(pki, address=endpoint)], is_ready=False)
+    assert second.wait_exit() == 1
+    assert endpoint in second.stderr.text() and "ready" not in second.stdout.text()
+    second.stop(expected=1)
+    assert first.ask(DENIED).status == 403
+
+
+def test_a_second_instance_on_a_wildcard_of_the_same_port_fails_too(start, pki):
+    first = start()
+    endpoint = f"0.0.0.0:{first.address[1]}"
+    second = start(listeners=[listener(pki, address=endpoint)], is_ready=False)
+    assert second.wait_exit() == 1
+    second.stop(expected=1)
+
+
+def test_the_same_address_is_free_again_at_once_after_the_end(start, pki):
+    first = start()
+    tunnel = first.connect()
+    endpoint = f"127.0.0.1:{first.address[1]}"
+    assert tunnel.ask(DENIED).status == 403
+    first.stop()
+    second = start(listeners=[listener(pki, address=endpoint)])
+    assert second.ask(DENIED).status == 403
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+def test_a_key_that_others_can_read_is_an_error(start, pki, tmp_path, mode):
+    key = tmp_path / "server.key"
+    with open(pki.server.key, "rb") as file:
+        key.write_bytes(file.read())
+    key.chmod(mode)
+    certificates = [{"chain": pki.server.chain, "key": str(key)}]
+    proxy = start(is_ready=False, listeners=[listener(pki, certificates=certificates)])
+    assert proxy.wait_exit() == 3
+    assert str(key) in proxy.stderr.text()
+    proxy.stop(expected=3)
+
+
+def limits_of(proxy):
+    with open(f"/proc/{proxy.process.pid}/limits", encoding="ascii") as file:
+        return {line[:25].strip(): line[25:].split() for line in file}
+
+
+def test_core_dumps_are_off(start):
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    proxy = start(process={"limits": (resource.RLIMIT_CORE, unlimited)})
+    assert limits_of(proxy)["Max core file size"][:2] == ["0", "0"]
+
+
+def test_the_soft_descriptor_limit_is_raised_to_the_hard_one(start):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    proxy = start(process={"limits": (resource.RLIMIT_NOFILE, (256, hard))})
+    assert limits_of(proxy)["Max open files"][:2] == [str(hard), str(hard)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2], ids=["SIGHUP", "SIGUSR2"])
+def test_a_signal_that_does_nothing_yet_is_logged_and_survived(start, number):
+    proxy = start()
+    proxy.send_signal(number)
+    proxy.stderr.wait(number.name)
+    assert proxy.ask(DENIED).status == 403
+
+
+def test_a_stderr_that_nobody_reads_any_more_does_not_end_it(start):
+    """As in `sallyport serve 2>&1 | head -1`."""
+    reader, writer = os.pipe()
+    proxy = start(process={"stderr": writer})
+    os.close(writer)
+    os.close(reader)
+    proxy.send_signal(signal.SIGHUP)
+    proxy.send_signal(signal.SIGPIPE)
+    assert proxy.ask(DENIED).status == 403
+
+
+def is_listening(proxy):
+    try:
+        socket.create_connection(proxy.address, 1).close()
+        return True
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def with_tunnel(start, dns, origin):
+    """A proxy with one live tunnel."""
+
+    def make(**changes):
+        server = origin()
+        dns.addresses("origin.test", "127.0.0.1")
+        proxy = start(client(reach("origin.test", server.port)), **changes)
+        tunnel = proxy.tunnel(f"origin.test:{server.port}")
+        tunnel.echo(b"before")
+        return proxy, tunnel
+
+    return make
+
+
+def test_sigterm_lets_a_live_tunnel_finish(with_tunnel):
+    proxy, tunnel = with_tunnel(timeouts={"drain": "60s"})
+    proxy.send_signal(signal.SIGTERM)
+    eventually(lambda: not is_listening(proxy), "the listener to be closed")
+    tunnel.echo(b"during the drain")
+    assert proxy.process.poll() is None
+    tunnel.close()
+    assert proxy.wait_exit() == 0
+    proxy.stop()
+    assert proxy.audit.records("close")[0]["reason"] == "client_closed"
+
+
+def test_sigterm_cuts_a_tunnel_that_does_not_finish(with_tunnel):
+    proxy, tunnel = with_tunnel(timeouts={"drain": "300ms"})
+    proxy.send_signal(signal.SIGTERM)
+    tunnel.read_to_end()
+    assert proxy.wait_exit() == 1
+    proxy.stop(expected=1)
+    assert proxy.audit.records("close")[0]["reason"] == "drained"
+
+
+def test_sigint_ends_at_once(with_tunnel):
+    proxy, tunnel = with_tunnel(timeouts={"drain": "60s"})
+    proxy.send_signal(signal.SIGINT)
+    tunnel.read_to_end()
+    assert proxy.wait_exit() == 0
+    proxy.stop()
+    assert proxy.audit.records("close")[0]["reason"] == "killed"
+
+
+def test_sigint_during_a_drain_ends_it(with_tunnel):
+    proxy, tunnel = with_tunnel(timeouts={"drain": "60s"})
+    proxy.send_signal(signal.SIGTERM)
+    eventually(lambda: not is_listening(proxy), "the drain")
+    proxy.send_signal(signal.SIGINT)
+    tunnel.read_to_end()
+    proxy.stop(expected=proxy.wait_exit())
+    assert proxy.process.returncode in (0, 1)
+
+
+def test_a_drain_does_not_wait_for_clients_that_ask_for_nothing(start):
+    proxy = start(timeouts={"drain": "60s", "keepalive": "60s", "request": "60s"})
+    idle = proxy.connect()
+    kept = proxy.connect()
+    assert kept.ask(DENIED).status == 403
+    proxy.send_signal(signal.SIGTERM)
+    assert proxy.wait_exit() == 0
+    assert idle.read_to_end() == (b"", Ending.CLOSE_NOTIFY)
+    assert kept.read_to_end() == (b"", Ending.CLOSE_NOTIFY)
+
+
+def test_a_request_under_way_when_the_drain_begins_gets_an_answer(start, dns, origin):
+    server = origin()
+    released = dns.hold("held.test", "127.0.0.1")
+    proxy = start(client(reach("held.test", server.port)), timeouts={"drain": "60s"})
+    requester = proxy.connect()
+    requester.send(connect_head(f"held.test:{server.port}"))
+    dns.wait_asked("held.test")
+    proxy.send_signal(signal.SIGTERM)
+    eventually(lambda: not is_listening(proxy), "the drain")
+    released.set()
+    answer = requester.read_answer()
+    assert answer.status in (200, 503), answer
+    requester.close()
+    assert proxy.wait_exit() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_everything_in_flight_is_closed_and_recorded_at_the_end(start, dns, origin, number):
+    server = origin(silence)
+    dns.addresses("origin.test", "127.0.0.1")
+    dns.reply("silent.test", is_silent=True)
+    rules = reach("origin.test", server.port), reach("silent.test", 443)
+    proxy = start(client(*rules), timeouts={"drain": "300ms"})
+    for _ in range(20):
+        proxy.tunnel(f"origin.test:{server.port}")
+        proxy.connect().send(connect_head("silent.test:443"))
+        proxy.connect().send(b"CONN")
+        proxy.dial()
+    dns.wait_asked("silent.test", 20)
+    proxy.send_signal(number)
+    code = proxy.wait_exit()
+    proxy.stop(expected=1 if number is signal.SIGTERM else 0)
+    assert code in (0, 1)
+    reason = "drained" if number is signal.SIGTERM else "killed"
+    assert len(proxy.audit.records("close", reason=reason)) >= 20
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_any_number_of_workers_serves(start, workers):
+    proxy = start(workers=workers)
+    assert [proxy.ask(DENIED).status for _ in range(20)] == [403] * 20
+
+
+def test_workers_share_the_load(start):
+    """Each worker has its own sockets on the same address."""
+    proxy = start(workers=2)
+    for _ in range(64):
+        assert proxy.ask(DENIED).status == 403
+    ticks = [busy(proxy, task) for task in os.listdir(f"/proc/{proxy.process.pid}/task")]
+    assert sum(1 for tick in ticks if tick) >= 2, ticks
+
+
+def busy(proxy, task):
+    with open(f"/proc/{proxy.process.pid}/task/{task}/schedstat", encoding="ascii") as file:
+        nanoseconds = int(file.read().split()[0])
+    return nanoseconds > 5_000_000
