@@ -8,7 +8,8 @@
 #include <stddef.h>
 
 #define MUST_USE __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format_index, first_arg) __attribute__((format(printf, format_index, first_arg)))
+#define PRINTF_LIKE(format_index, first_arg)                                                       \
+    __attribute__((format(printf, format_index, first_arg)))
 
 #define ERR_TABLE(X)                                                                               \
     X(ERR_OK, "ok")           /* it worked */                                                      \

@@ -11,9 +11,9 @@
 struct audit_log;
 
 struct audit_log_options {
-    const char *path;           // copied
-    uint32_t max_decisions;     // decisions queued and not yet written; 0: the default of 65,536
-    uint32_t max_refusals;      // handshake_refused records likewise; 0: the default of 1,024
+    const char *path;       // copied
+    uint32_t max_decisions; // decisions queued and not yet written; 0: the default of 65,536
+    uint32_t max_refusals;  // handshake_refused records likewise; 0: the default of 1,024
     // on_problem is told, on the writer's thread, when writing starts to fail (`error` is an errno)
     // and when it works again (`error` is 0). May be NULL.
     void (*on_problem)(const char *path, int error);

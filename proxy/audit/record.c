@@ -138,10 +138,9 @@ void audit_close_format(const struct audit_close *close, struct audit_record *ou
         text_append_format(&text, ",\"status\":%u", close->status);
     text_append_format(&text, ",\"bytes\":{\"up\":%" PRIu64 ",\"down\":%" PRIu64 "}",
                        close->bytes_up, close->bytes_down);
-    text_append_format(&text,
-                       ",\"ms\":{\"resolve\":%" PRId64 ",\"connect\":%" PRId64 ",\"total\":%" PRId64
-                       "}",
-                       close->resolve_ms, close->connect_ms, close->total_ms);
+    text_append_format(
+        &text, ",\"ms\":{\"resolve\":%" PRId64 ",\"connect\":%" PRId64 ",\"total\":%" PRId64 "}",
+        close->resolve_ms, close->connect_ms, close->total_ms);
     append_member(&text, "reason", reason_name(close->reason));
     finish(out, &text);
 }

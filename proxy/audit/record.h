@@ -19,9 +19,9 @@ struct audit_record {
 };
 
 enum {
-    AUDIT_CLOSE_CAP = 640,          // bytes that always suffice for a `close`
+    AUDIT_CLOSE_CAP = 640,           // bytes that always suffice for a `close`
     AUDIT_DECISION_EXTRA_CAP = 1536, // for a `decision`, beside the client's part
-    AUDIT_PRESENTED_MAX = 8192,     // bytes of a certificate's own claims
+    AUDIT_PRESENTED_MAX = 8192,      // bytes of a certificate's own claims
 };
 
 // audit_record_create makes room for a text of `cap` bytes; NULL when there is no memory.
@@ -34,8 +34,8 @@ void audit_record_destroy(struct audit_record *record);
 struct audit_client {
     struct ip_addr address;
     uint16_t port;
-    const char *name;  // of the client entry, or NULL
-    const char *trust; // profile, or NULL
+    const char *name;                // of the client entry, or NULL
+    const char *trust;               // profile, or NULL
     const struct identity *identity; // or NULL
 };
 

@@ -6,7 +6,8 @@ enum { WINDOW_MS = 1000, PROBES = 8 };
 
 static uint32_t hash_of(const struct ip_addr *source, enum reason reason)
 {
-    uint32_t hash = 2166136261u ^ (uint32_t)reason; // FNV-1a: an attacker gains nothing by colliding
+    uint32_t hash =
+        2166136261u ^ (uint32_t)reason; // FNV-1a: an attacker gains nothing by colliding
     for (size_t i = 0; i < sizeof source->bytes; i++)
         hash = (hash ^ source->bytes[i]) * 16777619u;
     return hash;
@@ -36,8 +37,8 @@ static struct refusal_slot *slot_for(struct refusals *refusals, const struct ip_
             spare = slot;
     }
     if (spare != NULL)
-        *spare = (struct refusal_slot){
-            .source = *source, .reason = reason, .window_start_ms = now_ms};
+        *spare =
+            (struct refusal_slot){.source = *source, .reason = reason, .window_start_ms = now_ms};
     return spare;
 }
 

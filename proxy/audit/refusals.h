@@ -18,8 +18,8 @@ struct refusal_slot {
     uint16_t port; // of the last one
     enum reason reason;
     int64_t window_start_ms;
-    uint32_t seen;    // in this window
-    uint32_t counted; // of those, without a record of their own
+    uint32_t seen;                        // in this window
+    uint32_t counted;                     // of those, without a record of their own
     char listener[REFUSALS_LISTENER_CAP]; // of the last one
 };
 

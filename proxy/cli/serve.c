@@ -44,8 +44,9 @@ static int serve(const char *path)
     print_findings(&diagnostics);
     diagnostics_deinit(&diagnostics);
     if (error != ERR_OK) {
-        (void)fprintf(stderr, "sallyport: %s cannot be loaded; `sallyport check -c %s` tells more\n",
-                      path, path);
+        (void)fprintf(stderr,
+                      "sallyport: %s cannot be loaded; `sallyport check -c %s` tells more\n", path,
+                      path);
         return SERVE_UNLOADABLE;
     }
     const int status = service_run(snapshot);

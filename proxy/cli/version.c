@@ -35,9 +35,11 @@ int version_command(int argc, char **argv)
         (void)fputs(usage, stderr);
         return 2;
     }
-    (void)printf(is_json ? "{\"version\":\"%s\",\"boringssl_api\":%d,\"libev\":\"%d.%d\",\"c_ares\":\"%s\"}\n"
-                         : "sallyport %s (BoringSSL API %d, libev %d.%d, c-ares %s)\n",
-                 program_version, BORINGSSL_API_VERSION, EV_VERSION_MAJOR, EV_VERSION_MINOR,
-                 ARES_VERSION_STR);
+    (void)printf(
+        is_json
+            ? "{\"version\":\"%s\",\"boringssl_api\":%d,\"libev\":\"%d.%d\",\"c_ares\":\"%s\"}\n"
+            : "sallyport %s (BoringSSL API %d, libev %d.%d, c-ares %s)\n",
+        program_version, BORINGSSL_API_VERSION, EV_VERSION_MAJOR, EV_VERSION_MINOR,
+        ARES_VERSION_STR);
     return 0;
 }

@@ -75,8 +75,7 @@ static void append_proxy_status(const struct answer *answer, struct text *out)
     text_append_format(out, "Proxy-Status: sallyport; error=%s; details=\"%s%s%s%s%s\"\r\n",
                        proxy_status_error(answer), reason_name(answer->reason),
                        answer->rule == NULL ? "" : "; rule ",
-                       answer->rule == NULL ? "" : answer->rule,
-                       answer->detail == NULL ? "" : "; ",
+                       answer->rule == NULL ? "" : answer->rule, answer->detail == NULL ? "" : "; ",
                        answer->detail == NULL ? "" : answer->detail);
 }
 

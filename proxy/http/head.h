@@ -20,9 +20,9 @@ struct request_head {
     struct slice target;
     uint8_t minor_version; // 0 or 1 of HTTP/1.x
     bool has_host;
-    struct slice host;    // of the one Host field, trimmed
-    bool is_persistent;   // the client means to send more requests (RFC 9112 9.3)
-    size_t len;           // bytes of the head, with the empty line
+    struct slice host;  // of the one Host field, trimmed
+    bool is_persistent; // the client means to send more requests (RFC 9112 9.3)
+    size_t len;         // bytes of the head, with the empty line
 };
 
 enum head_result {

@@ -100,8 +100,7 @@ static bool is_connected(const struct dialer *dialer)
         return false;
     if (port == local_port && ip_addr_equal(&peer, &local))
         return false; // nobody listens there, and the socket has connected to itself
-    return port == dialer->port &&
-           ip_addr_equal(&peer, &dialer->addresses[dialer->attempts - 1]);
+    return port == dialer->port && ip_addr_equal(&peer, &dialer->addresses[dialer->attempts - 1]);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *io, int events)

@@ -17,15 +17,15 @@ enum flow_status {
 };
 
 struct flow {
-    struct stream *from;       // borrowed
-    struct stream *to;         // borrowed
-    struct buffer_pool *pool;  // borrowed
-    struct buffer *buffer;     // borrowed from the pool; NULL when nothing waits
-    size_t preamble_len;       // bytes at the front of the buffer that are not the stream's
-    uint64_t passed;           // bytes of the stream written so far, without the preamble
-    bool keeps_records;        // cut at the borders of inner TLS records
-    bool has_end;              // the end has been read
-    bool is_blocked;           // waits for room to write
+    struct stream *from;      // borrowed
+    struct stream *to;        // borrowed
+    struct buffer_pool *pool; // borrowed
+    struct buffer *buffer;    // borrowed from the pool; NULL when nothing waits
+    size_t preamble_len;      // bytes at the front of the buffer that are not the stream's
+    uint64_t passed;          // bytes of the stream written so far, without the preamble
+    bool keeps_records;       // cut at the borders of inner TLS records
+    bool has_end;             // the end has been read
+    bool is_blocked;          // waits for room to write
     bool is_done;
     struct record_scanner scanner;
 };

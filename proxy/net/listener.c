@@ -53,8 +53,8 @@ static enum err bind_failed(const struct ip_addr *addr, uint16_t port, int error
 {
     char text[IP_TEXT_CAP];
     (void)ip_addr_format(addr, text);
-    const char *format = addr->family == IP_V6 ? "cannot listen on [%s]:%u: %s%s"
-                                               : "cannot listen on %s:%u: %s%s";
+    const char *format =
+        addr->family == IP_V6 ? "cannot listen on [%s]:%u: %s%s" : "cannot listen on %s:%u: %s%s";
     const char *hint = "";
     if (error == EADDRINUSE)
         hint = ": another program, or another sallyport, has this address; see `ss -ltnp`";

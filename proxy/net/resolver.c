@@ -15,10 +15,15 @@
 
 #include "proxy/net/sockaddr.h"
 
-enum { RESOLVER_MAGIC = 0x4E501BE4, EDNS_PAYLOAD = 1232, NAME_TEXT_CAP = 256, SERVERS_TEXT_CAP = 1024 };
+enum {
+    RESOLVER_MAGIC = 0x4E501BE4,
+    EDNS_PAYLOAD = 1232,
+    NAME_TEXT_CAP = 256,
+    SERVERS_TEXT_CAP = 1024
+};
 
 struct resolver_query {
-    struct resolver *resolver; // borrowed
+    struct resolver *resolver;   // borrowed
     struct resolver_query *next; // in the list of done ones
     resolver_callback callback;  // NULL when cancelled
     void *arg;                   // borrowed
@@ -36,10 +41,10 @@ struct resolver_socket {
 
 struct resolver {
     uint32_t magic;
-    struct ev_loop *loop; // borrowed
-    ares_channel channel; // owned
-    ev_timer timeout;     // c-ares' own time-outs
-    ev_timer deliver;     // of length zero
+    struct ev_loop *loop;            // borrowed
+    ares_channel channel;            // owned
+    ev_timer timeout;                // c-ares' own time-outs
+    ev_timer deliver;                // of length zero
     struct resolver_socket *sockets; // owned
     struct resolver_query *done;     // owned; the oldest first
     struct resolver_query **done_end;
@@ -297,11 +302,13 @@ enum err resolver_create(struct ev_loop *loop, const struct resolver_options *op
         .sock_state_cb_data = resolver,
     };
     const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
-                     ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_EDNSPSZ | ARES_OPT_SOCK_STATE_CB;
+                     ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_EDNSPSZ |
+                     ARES_OPT_SOCK_STATE_CB;
     const int status = ares_init_options(&resolver->channel, &ares, mask);
     if (status != ARES_SUCCESS) {
         free(resolver);
-        return errinfo_set(info, ERR_SYSTEM, "cannot start the resolver: %s", ares_strerror(status));
+        return errinfo_set(info, ERR_SYSTEM, "cannot start the resolver: %s",
+                           ares_strerror(status));
     }
     if (set_servers(resolver, options) != ERR_OK) {
         resolver_destroy(resolver);

@@ -26,9 +26,9 @@ struct stream_ops {
 };
 
 struct stream {
-    const struct stream_ops *ops;             // static memory
-    void (*on_ready)(void *owner);            // called from the loop when something may be possible
-    void *owner;                              // borrowed; argument of on_ready
+    const struct stream_ops *ops;  // static memory
+    void (*on_ready)(void *owner); // called from the loop when something may be possible
+    void *owner;                   // borrowed; argument of on_ready
 };
 
 // stream_read takes up to `cap` bytes. ERR_OK with `*out_len` > 0, ERR_AGAIN, ERR_EOF, ERR_SYSTEM,

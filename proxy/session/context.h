@@ -56,10 +56,10 @@ struct session_counters {
 
 struct session_context {
     // Set by the worker before session_context_start.
-    struct ev_loop *loop;       // borrowed
-    struct resolver *resolver;  // borrowed
-    struct audit_log *audit;    // borrowed
-    uint64_t id_seed;           // random, different for each worker of each process
+    struct ev_loop *loop;      // borrowed
+    struct resolver *resolver; // borrowed
+    struct audit_log *audit;   // borrowed
+    uint64_t id_seed;          // random, different for each worker of each process
 
     // Kept by the sessions; everybody else may read.
     int64_t now_ms; // monotonic; taken once a pass of the loop

@@ -6,27 +6,10 @@
 
 #include "proxy/http/answer.h"
 #include "proxy/http/head.h"
-#include "proxy/net/dialer.h"
-#include "proxy/net/resolver.h"
-#include "proxy/net/sockaddr.h"
+#include "proxy/session/search.h"
 #include "proxy/session/tunnel.h"
 
 enum { EXCHANGE_MAGIC = 0xE8C4A46E };
-
-// search is what an exchange needs only until it is connected.
-struct search {
-    struct resolver_query *query; // token; NULL when none is open
-    bool is_resolved;
-    enum resolve_result resolved;
-    struct dialer *dialer; // owned
-    bool is_dialled;
-    enum dial_result dialled;
-    int fd; // owned; -1: none
-    size_t candidate_count;
-    struct candidate candidates[RESOLVER_MAX_ADDRESSES];
-    size_t admitted_count;
-    struct ip_addr admitted[RESOLVER_MAX_ADDRESSES];
-};
 
 struct exchange {
     uint32_t magic;
@@ -39,9 +22,9 @@ struct exchange {
     uint16_t status;
     enum reason reason; // of the end; the first one stays
     uint32_t attempts;
-    size_t head_len; // bytes of the inbox that are this request's head
-    int64_t begun_ms; // monotonic, all three
-    int64_t since_ms; // of the state
+    size_t head_len;   // bytes of the inbox that are this request's head
+    int64_t begun_ms;  // monotonic, all three
+    int64_t since_ms;  // of the state
     int64_t search_ms; // when the dialling began
     int64_t resolve_ms;
     int64_t connect_ms;
@@ -59,8 +42,8 @@ struct exchange {
 static bool is_legal(enum exchange_state from, enum exchange_state to)
 {
     static const uint8_t legal[EXCHANGE_STATE_COUNT] = {
-        [EXCHANGE_READ_REQUEST] = 1 << EXCHANGE_RESOLVE | 1 << EXCHANGE_DIAL |
-                                  1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
+        [EXCHANGE_READ_REQUEST] =
+            1 << EXCHANGE_RESOLVE | 1 << EXCHANGE_DIAL | 1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
         [EXCHANGE_RESOLVE] = 1 << EXCHANGE_DIAL | 1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
         [EXCHANGE_DIAL] = 1 << EXCHANGE_TUNNEL | 1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
         [EXCHANGE_TUNNEL] = 1 << EXCHANGE_DONE,
@@ -80,25 +63,15 @@ static void enter(struct exchange *exchange, enum exchange_state state)
     exchange->since_ms = context->now_ms;
 }
 
-// search_end drops what is under way and frees the search.
-static void search_end(struct exchange *exchange)
+// end_search keeps what the audit wants to know and frees the search.
+static void end_search(struct exchange *exchange)
 {
-    struct search *search = exchange->search;
-    if (search == NULL)
+    if (exchange->search == NULL)
         return;
+    exchange->attempts = search_attempts(exchange->search);
+    exchange->upstream = search_last_dialled(exchange->search);
+    search_destroy(exchange->search);
     exchange->search = NULL;
-    resolver_cancel(search->query);
-    if (search->dialer != NULL)
-        exchange->attempts = dialer_attempts(search->dialer);
-    if (exchange->attempts > 0)
-        exchange->upstream = search->admitted[exchange->attempts - 1];
-    dialer_destroy(search->dialer);
-    if (search->fd >= 0) {
-        struct tcp_stream unused;
-        tcp_stream_init(&unused, exchange->peer->context->loop, search->fd);
-        stream_close(&unused.stream, true);
-    }
-    free(search);
 }
 
 static void submit_decision(struct exchange *exchange)
@@ -159,7 +132,7 @@ static void finish(struct exchange *exchange, enum exchange_outcome outcome, enu
     if (exchange->decision_record != NULL && exchange->decision.reason == REASON_NONE)
         exchange->decision = (struct decision){.action = ACTION_ERROR, .reason = exchange->reason};
     exchange->outcome = outcome;
-    search_end(exchange);
+    end_search(exchange);
     submit_decision(exchange);
     submit_close(exchange);
     tunnel_close(&exchange->tunnel, outcome == EXCHANGE_RESET);
@@ -188,7 +161,7 @@ static void refuse(struct exchange *exchange, uint16_t status, enum reason reaso
                    const char *detail)
 {
     struct peer *peer = exchange->peer;
-    search_end(exchange);
+    end_search(exchange);
     submit_decision(exchange);
     // What has arrived behind the head was meant for the tunnel: it must never be read as a request.
     if (peer_fill_inbox(peer) == ERR_OK || peer->inbox_len > exchange->head_len || peer->has_end ||
@@ -229,8 +202,7 @@ static void refuse_error(struct exchange *exchange, uint16_t status, enum reason
                          const char *detail)
 {
     const enum policy_mode mode = exchange->decision.mode;
-    exchange->decision =
-        (struct decision){.action = ACTION_ERROR, .reason = reason, .mode = mode};
+    exchange->decision = (struct decision){.action = ACTION_ERROR, .reason = reason, .mode = mode};
     refuse_decided(exchange, status, detail);
 }
 
@@ -241,31 +213,19 @@ static void refuse_dialled(struct exchange *exchange, uint16_t status, const cha
     refuse(exchange, status, exchange->reason, detail);
 }
 
-static void on_dialled(void *arg, enum dial_result result, int fd)
-{
-    struct exchange *exchange = arg;
-    ASSERT(exchange->magic == EXCHANGE_MAGIC);
-    exchange->search->is_dialled = true;
-    exchange->search->dialled = result;
-    exchange->search->fd = fd;
-    exchange->peer->wake(exchange->peer->owner);
-}
-
-// dial starts connecting to the admitted addresses. The decision is queued before the first packet.
-static void dial(struct exchange *exchange)
+// judge_addresses is the second decision: which addresses may be dialled. It is queued for the audit
+// before the first packet.
+static void judge_addresses(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
-    struct search *search = exchange->search;
-    for (size_t i = 0; i < search->candidate_count; i++) {
-        if (search->candidates[i].is_admitted)
-            search->admitted[search->admitted_count++] = search->candidates[i].address;
+    search_judge(exchange->search, peer->snapshot->policy, peer->client, &peer->address,
+                 &exchange->decision);
+    if (exchange->decision.action != ACTION_ALLOW) {
+        refuse_decided(exchange, 403, NULL);
+        return;
     }
     submit_decision(exchange);
-    const struct dialer_events events = {.on_done = on_dialled, .arg = exchange};
-    search->dialer =
-        dialer_start(peer->context->loop, search->admitted, search->admitted_count,
-                     exchange->target->port, peer->snapshot->timeouts.attempt_ms, &events);
-    if (search->dialer == NULL) {
+    if (search_dial(exchange->search, peer->snapshot->timeouts.attempt_ms) != ERR_OK) {
         finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
         return;
     }
@@ -273,62 +233,19 @@ static void dial(struct exchange *exchange)
     enter(exchange, EXCHANGE_DIAL);
 }
 
-// judge_addresses is the second decision: which of the candidates may be dialled.
-static void judge_addresses(struct exchange *exchange)
-{
-    struct peer *peer = exchange->peer;
-    struct search *search = exchange->search;
-    const struct policy *policy = peer->snapshot->policy;
-    if (policy_is_own_port(policy, exchange->target->port)) {
-        for (size_t i = 0; i < search->candidate_count; i++)
-            search->candidates[i].is_local = address_is_local(&search->candidates[i].address);
-    }
-    policy_decide_addresses(policy, peer->client, &peer->address, exchange->target,
-                            search->candidates, search->candidate_count, &exchange->decision);
-    if (exchange->decision.action == ACTION_ALLOW)
-        dial(exchange);
-    else
-        refuse_decided(exchange, 403, NULL);
-}
-
-static void on_resolved(void *arg, enum resolve_result result, const struct ip_addr *addresses,
-                        size_t count)
-{
-    struct exchange *exchange = arg;
-    ASSERT(exchange->magic == EXCHANGE_MAGIC);
-    struct search *search = exchange->search;
-    search->query = NULL;
-    search->is_resolved = true;
-    search->resolved = result;
-    search->candidate_count = count;
-    for (size_t i = 0; i < count; i++)
-        search->candidates[i] = (struct candidate){.address = addresses[i]};
-    exchange->peer->wake(exchange->peer->owner);
-}
-
 // begin_search goes for the target's addresses: one that is written, or those that DNS knows.
 static void begin_search(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
-    exchange->search = calloc(1, sizeof *exchange->search);
-    if (exchange->search == NULL) {
+    struct session_context *context = peer->context;
+    enum resolve_result result;
+    exchange->search = search_create(context->loop, exchange->target, peer->wake, peer->owner);
+    if (exchange->search == NULL || search_resolve(exchange->search, context->resolver) != ERR_OK)
         finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
-        return;
-    }
-    exchange->search->fd = -1;
-    if (exchange->target->kind == TARGET_ADDRESS) {
-        exchange->search->candidates[0].address = exchange->target->address;
-        exchange->search->candidate_count = 1;
+    else if (search_is_resolved(exchange->search, &result))
         judge_addresses(exchange);
-        return;
-    }
-    exchange->search->query = resolver_submit(
-        peer->context->resolver, hostname_slice(&exchange->target->name), on_resolved, exchange);
-    if (exchange->search->query == NULL) {
-        finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
-        return;
-    }
-    enter(exchange, EXCHANGE_RESOLVE);
+    else
+        enter(exchange, EXCHANGE_RESOLVE);
 }
 
 // is_same_host: a Host field, where there is one, names the target; a left-out port counts as equal
@@ -438,12 +355,12 @@ static bool watch_client(struct exchange *exchange)
 
 static enum exchange_step step_resolve(struct exchange *exchange)
 {
+    enum resolve_result result;
     if (!watch_client(exchange))
         return EXCHANGE_STEP_AGAIN;
-    if (!exchange->search->is_resolved)
+    if (!search_is_resolved(exchange->search, &result))
         return EXCHANGE_STEP_WAIT;
     exchange->resolve_ms = exchange->peer->context->now_ms - exchange->since_ms;
-    const enum resolve_result result = exchange->search->resolved;
     if (result == RESOLVE_OK)
         judge_addresses(exchange);
     else
@@ -462,18 +379,16 @@ static void open_tunnel(struct exchange *exchange)
     text_init(&text, data, sizeof data);
     const struct answer answer = {.status = 200, .id = exchange->id};
     answer_format(&answer, &text);
-    const int fd = exchange->search->fd;
-    exchange->search->fd = -1;
-    const enum err error =
-        tunnel_open(&exchange->tunnel, context->loop, &context->buffers, peer->stream, fd,
-                    slice_from(peer_unread(peer), exchange->head_len), text_slice(&text),
-                    context->now_ms);
+    const enum err error = tunnel_open(&exchange->tunnel, context->loop, &context->buffers,
+                                       peer->stream, search_take_fd(exchange->search),
+                                       slice_from(peer_unread(peer), exchange->head_len),
+                                       text_slice(&text), context->now_ms);
     if (error != ERR_OK) {
         finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
         return;
     }
     tunnel_on_ready(&exchange->tunnel, peer->wake, peer->owner);
-    search_end(exchange);
+    end_search(exchange);
     peer_consume(peer, peer->inbox_len);
     exchange->status = 200;
     context->counters.tunnels++;
@@ -497,17 +412,16 @@ static const char *dial_detail(enum dial_result result)
 
 static enum exchange_step step_dial(struct exchange *exchange)
 {
+    enum dial_result result;
     if (!watch_client(exchange))
         return EXCHANGE_STEP_AGAIN;
-    struct search *search = exchange->search;
-    if (!search->is_dialled)
+    if (!search_is_dialled(exchange->search, &result))
         return EXCHANGE_STEP_WAIT;
     exchange->connect_ms = exchange->peer->context->now_ms - exchange->search_ms;
-    if (search->dialled == DIAL_CONNECTED)
+    if (result == DIAL_CONNECTED)
         open_tunnel(exchange);
     else
-        refuse_dialled(exchange, search->dialled == DIAL_TIMED_OUT ? 504 : 502,
-                       dial_detail(search->dialled));
+        refuse_dialled(exchange, result == DIAL_TIMED_OUT ? 504 : 502, dial_detail(result));
     return EXCHANGE_STEP_AGAIN;
 }
 

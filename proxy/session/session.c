@@ -11,9 +11,9 @@
 
 enum {
     SESSION_MAGIC = 0x5E5510A7,
-    CLIENT_JSON_CAP = 8192,            // bytes
-    LINGER_MAX_LEN = 256 * 1024,       // bytes of a refused client that are read and dropped
-    LINGER_MAX_SESSIONS = 1024,        // of a worker; more are closed without lingering
+    CLIENT_JSON_CAP = 8192,      // bytes
+    LINGER_MAX_LEN = 256 * 1024, // bytes of a refused client that are read and dropped
+    LINGER_MAX_SESSIONS = 1024,  // of a worker; more are closed without lingering
 };
 
 struct session {
@@ -115,8 +115,8 @@ static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) * chain,
     struct session *session = arg;
     ASSERT(session->magic == SESSION_MAGIC);
     struct trust_verdict verdict;
-    const enum err error = trust_verify(session->peer.listener->trust, chain,
-                                        wall_clock_ms() / 1000, &verdict);
+    const enum err error =
+        trust_verify(session->peer.listener->trust, chain, wall_clock_ms() / 1000, &verdict);
     if (error == ERR_OK) {
         session->identity = verdict.identity;
         session->peer.not_after_s = verdict.not_after_s;
@@ -158,8 +158,8 @@ static void record_refusal(struct session *session, enum reason reason)
         return;
     }
     context->counters.handshakes_refused++;
-    if (!refusals_note(&context->refusals, &peer->address, peer->port, reason,
-                       peer->listener->name, context->now_ms))
+    if (!refusals_note(&context->refusals, &peer->address, peer->port, reason, peer->listener->name,
+                       context->now_ms))
         return;
     char id[17];
     session_context_make_id(context, id);
@@ -172,8 +172,8 @@ static void record_refusal(struct session *session, enum reason reason)
         .port = peer->port,
         .tls_version = tls_stream_version_name(session->tls),
         .reason = reason,
-        .detail = is_certificate ? session->refusal.detail
-                                 : tls_stream_failure_detail(session->tls),
+        .detail =
+            is_certificate ? session->refusal.detail : tls_stream_failure_detail(session->tls),
         .count = 1,
         .presented = session->refusal.presented,
     };
@@ -507,8 +507,8 @@ void session_accept(struct session_context *context, struct snapshot *snapshot,
         return;
     }
     session->magic = SESSION_MAGIC;
-    session->tls = tls_stream_create(listener->tls, &tcp->stream, &context->buffers, on_verify,
-                                     session);
+    session->tls =
+        tls_stream_create(listener->tls, &tcp->stream, &context->buffers, on_verify, session);
     if (session->tls == NULL) {
         stream_close(&tcp->stream, true);
         free(session);

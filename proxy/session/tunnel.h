@@ -12,8 +12,8 @@ enum tunnel_status {
     TUNNEL_WAITS,
     TUNNEL_MORE,     // its share of this turn is used up
     TUNNEL_FINISHED, // both directions ended in an orderly way
-    TUNNEL_LEFT,     // the target has finished and takes no more: what the client still sends is lost
-    TUNNEL_BROKEN,   // reset or TLS error: the other side is to see a reset, too
+    TUNNEL_LEFT,   // the target has finished and takes no more: what the client still sends is lost
+    TUNNEL_BROKEN, // reset or TLS error: the other side is to see a reset, too
 };
 
 // Embedded by the exchange; the fields are private to tunnel.c.
@@ -23,9 +23,9 @@ struct tunnel {
     struct flow up;        // client to target
     struct flow down;      // target to client
     bool is_open;
-    bool is_up_lost;     // the target takes no more bytes
-    enum reason reason;  // who ended it first; REASON_NONE while both go on
-    int64_t active_ms;   // monotonic; when a byte was last passed on
+    bool is_up_lost;    // the target takes no more bytes
+    enum reason reason; // who ended it first; REASON_NONE while both go on
+    int64_t active_ms;  // monotonic; when a byte was last passed on
 };
 
 // tunnel_open takes over the connected socket `fd` and prepares both flows: `early` bytes of the client

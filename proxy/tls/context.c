@@ -15,17 +15,18 @@
 enum { CHAIN_MAX_CERTIFICATES = 16 };
 
 struct tls_context {
-    SSL_CTX *ssl_ctx;            // owned
-    BIO_METHOD *bio_method;      // owned; outlives every stream, as snapshots do
-    CRYPTO_BUFFER_POOL *pool;    // owned; certificates seen often are kept once
+    SSL_CTX *ssl_ctx;         // owned
+    BIO_METHOD *bio_method;   // owned; outlives every stream, as snapshots do
+    CRYPTO_BUFFER_POOL *pool; // owned; certificates seen often are kept once
     struct tls_context_info info;
 };
 
 // What a client's proofs may be signed with: the same floor as auth/trust sets for chains.
 static const uint16_t verify_algorithms[] = {
-    SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ED25519,          SSL_SIGN_RSA_PSS_RSAE_SHA256,
-    SSL_SIGN_RSA_PKCS1_SHA256,       SSL_SIGN_ECDSA_SECP384R1_SHA384,
-    SSL_SIGN_RSA_PSS_RSAE_SHA384,    SSL_SIGN_RSA_PKCS1_SHA384, SSL_SIGN_ECDSA_SECP521R1_SHA512,
+    SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ED25519,
+    SSL_SIGN_RSA_PSS_RSAE_SHA256,    SSL_SIGN_RSA_PKCS1_SHA256,
+    SSL_SIGN_ECDSA_SECP384R1_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA384,
+    SSL_SIGN_RSA_PKCS1_SHA384,       SSL_SIGN_ECDSA_SECP521R1_SHA512,
     SSL_SIGN_RSA_PSS_RSAE_SHA512,    SSL_SIGN_RSA_PKCS1_SHA512,
 };
 
@@ -54,7 +55,7 @@ static int on_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_
 
 // chain_read reads the certificates of a PEM text into DER buffers; NULL when there is none, too many,
 // or one is broken.
-static STACK_OF(CRYPTO_BUFFER) *chain_read(struct slice pem, struct errinfo *info)
+static STACK_OF(CRYPTO_BUFFER) * chain_read(struct slice pem, struct errinfo *info)
 {
     STACK_OF(CRYPTO_BUFFER) *chain = sk_CRYPTO_BUFFER_new_null();
     BIO *bio = BIO_new_mem_buf(pem.data, (ossl_ssize_t)pem.len);
@@ -79,15 +80,17 @@ static STACK_OF(CRYPTO_BUFFER) *chain_read(struct slice pem, struct errinfo *inf
         OPENSSL_free(der);
     }
     const uint32_t code = ERR_peek_last_error();
-    const bool is_whole = ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
+    const bool is_whole =
+        ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
     ERR_clear_error();
     BIO_free(bio);
     if (is_good && is_whole && sk_CRYPTO_BUFFER_num(chain) > 0)
         return chain;
-    (void)errinfo_set(info, ERR_INPUT, "%s",
-                      is_good && is_whole
-                          ? "no certificate in it: expected PEM, `-----BEGIN CERTIFICATE-----`, leaf first"
-                          : "broken PEM, or more than 16 certificates");
+    (void)errinfo_set(
+        info, ERR_INPUT, "%s",
+        is_good && is_whole
+            ? "no certificate in it: expected PEM, `-----BEGIN CERTIFICATE-----`, leaf first"
+            : "broken PEM, or more than 16 certificates");
     sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
     return NULL;
 }
@@ -136,10 +139,12 @@ static bool describe_leaf(const CRYPTO_BUFFER *leaf, struct tls_context_info *ou
     BIO *bio = BIO_new(BIO_s_mem());
     const uint8_t *text = NULL;
     size_t len = 0;
-    if (bio != NULL && X509_NAME_print_ex(bio, X509_get_subject_name(x509), 0, XN_FLAG_RFC2253) >= 0 &&
+    if (bio != NULL &&
+        X509_NAME_print_ex(bio, X509_get_subject_name(x509), 0, XN_FLAG_RFC2253) >= 0 &&
         BIO_mem_contents(bio, &text, &len))
-        (void)string_copy(out->subject, sizeof out->subject,
-                          slice_of(text, len < sizeof out->subject ? len : sizeof out->subject - 1));
+        (void)string_copy(
+            out->subject, sizeof out->subject,
+            slice_of(text, len < sizeof out->subject ? len : sizeof out->subject - 1));
     BIO_free(bio);
     GENERAL_NAMES *names = X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
     for (size_t i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {

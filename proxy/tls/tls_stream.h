@@ -25,7 +25,7 @@ enum tls_alert {
 // tls_verify_fn judges the peer's chain (leaf first, never empty; borrowed for the call). ERR_OK lets
 // the handshake go on; anything else refuses it with `*out_alert`. Called once, from within
 // tls_stream_handshake.
-typedef enum err (*tls_verify_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
+typedef enum err (*tls_verify_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) * chain,
                                   enum tls_alert *out_alert);
 
 // tls_failure tells why a handshake did not finish.
@@ -33,10 +33,10 @@ enum tls_failure {
     TLS_FAILURE_NONE,
     TLS_FAILURE_REFUSED,        // by the verify callback
     TLS_FAILURE_NO_CERTIFICATE, // the client sent none
-    TLS_FAILURE_KEY_USAGE,      // TLS 1.3: its key usage forbids signing; BoringSSL refuses it unasked
-    TLS_FAILURE_ABORTED,        // the client closed, reset or sent an alert
-    TLS_FAILURE_PLAIN_HTTP,     // the first bytes are an HTTP request
-    TLS_FAILURE_PROTOCOL,       // anything else: no TLS, too old, no common ground, bad proofs
+    TLS_FAILURE_KEY_USAGE,  // TLS 1.3: its key usage forbids signing; BoringSSL refuses it unasked
+    TLS_FAILURE_ABORTED,    // the client closed, reset or sent an alert
+    TLS_FAILURE_PLAIN_HTTP, // the first bytes are an HTTP request
+    TLS_FAILURE_PROTOCOL,   // anything else: no TLS, too old, no common ground, bad proofs
 };
 
 struct tls_stream;

@@ -1,0 +1,44 @@
+// search: from a target to a connected socket: a name is resolved, every address is judged, and only
+// the admitted ones are dialled. Lives until the exchange is connected or refused.
+//
+// It asks the policy for the second decision and takes none itself. Its owner is woken from the loop
+// when DNS or the dialling is done, and asks what came of it.
+#pragma once
+
+#include "auth/policy.h"
+#include "proxy/net/dialer.h"
+#include "proxy/net/resolver.h"
+
+struct search;
+
+// search_create makes a search for `target`, which is borrowed until destroy. `wake` is called from the
+// loop with `owner` whenever something is done. NULL when there is no memory.
+struct search *search_create(struct ev_loop *loop, const struct target *target,
+                             void (*wake)(void *owner), void *owner) MUST_USE;
+
+// search_destroy drops what is under way, and resets a connection that nobody took. NULL is allowed.
+void search_destroy(struct search *search);
+
+// search_resolve asks for the addresses of a name; a written address is its own answer, at once.
+enum err search_resolve(struct search *search, struct resolver *resolver) MUST_USE;
+
+// search_is_resolved tells whether the answer is there, and which.
+bool search_is_resolved(const struct search *search, enum resolve_result *out);
+
+// search_judge decides which of the addresses may be dialled (policy_decide_addresses).
+void search_judge(struct search *search, const struct policy *policy, const struct client *client,
+                  const struct ip_addr *source, struct decision *out);
+
+// search_dial starts connecting to the admitted addresses, in order.
+enum err search_dial(struct search *search, int64_t attempt_ms) MUST_USE;
+
+// search_is_dialled tells whether the dialling is over, and how.
+bool search_is_dialled(const struct search *search, enum dial_result *out);
+
+// search_take_fd hands the connected socket over; the caller owns it.
+int search_take_fd(struct search *search);
+
+// search_attempts tells how many addresses have been dialled; search_last_dialled gives the last of
+// them, or one of family IP_NONE when there was none.
+uint32_t search_attempts(const struct search *search);
+struct ip_addr search_last_dialled(const struct search *search);
