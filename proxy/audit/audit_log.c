@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 enum {
-    DEFAULT_MAX_DECISIONS = 65536,
+    DEFAULT_MAX_DECISIONS = 16384,
     DEFAULT_MAX_REFUSALS = 1024,
     WRITE_BATCH = 64,
     RETRY_MS = 500,
@@ -97,9 +97,9 @@ static void drop_first(struct audit_log *log)
     log->waiting = first->next;
     if (log->waiting == NULL)
         log->waiting_end = &log->waiting;
-    if (first->is_decision)
+    if (first->kind == AUDIT_KIND_DECISION)
         atomic_fetch_sub(&log->decisions, 1);
-    if (first->is_refusal)
+    if (first->kind == AUDIT_KIND_REFUSAL)
         atomic_fetch_sub(&log->refusals, 1);
     log->written_of_first = 0;
     free(first);
@@ -176,9 +176,13 @@ static void reopen(struct audit_log *log)
     end_torn_line(fd);
 }
 
+// write_all writes what has been pushed. Whether to reopen is asked behind taking, so that no record
+// submitted after audit_log_reopen goes to the old file.
 static void write_all(struct audit_log *log)
 {
     take_pushed(log);
+    if (atomic_exchange(&log->must_reopen, false))
+        reopen(log);
     tell_lost(log);
     while (log->waiting != NULL && write_batch(log)) {
     }
@@ -204,8 +208,6 @@ static void *run(void *arg)
 {
     struct audit_log *log = arg;
     while (!atomic_load(&log->must_stop)) {
-        if (atomic_exchange(&log->must_reopen, false))
-            reopen(log);
         write_all(log);
         sleep_until_woken(log);
     }
@@ -287,8 +289,18 @@ bool audit_log_is_full(const struct audit_log *log)
                log->options.max_decisions;
 }
 
+static void wake_if_asleep(struct audit_log *log)
+{
+    if (atomic_exchange(&log->is_asleep, false))
+        wake(log);
+}
+
+// push queues the record, in no more memory than its text needs.
 static void push(struct audit_log *log, struct audit_record *record)
 {
+    struct audit_record *fitted = realloc(record, sizeof *record + record->len);
+    if (fitted != NULL)
+        record = fitted;
     record->next = atomic_load_explicit(&log->pushed, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(&log->pushed, &record->next, record)) {
     }
@@ -296,29 +308,50 @@ static void push(struct audit_log *log, struct audit_record *record)
         wake(log);
 }
 
+// take_room counts one more of a kind that is bounded; false, and lost, when there are `max` already.
+static bool take_room(struct audit_log *log, atomic_uint_fast32_t *queued, uint32_t max)
+{
+    if (atomic_fetch_add(queued, 1) < max)
+        return true;
+    atomic_fetch_sub(queued, 1);
+    audit_log_note_lost(log, 1);
+    return false;
+}
+
+bool audit_log_submit_decision(struct audit_log *log, struct audit_record *record)
+{
+    if (!take_room(log, &log->decisions, log->options.max_decisions)) {
+        audit_record_destroy(record);
+        return false;
+    }
+    record->kind = AUDIT_KIND_DECISION;
+    push(log, record);
+    return true;
+}
+
 void audit_log_submit(struct audit_log *log, struct audit_record *record)
 {
-    if (record->is_decision)
-        atomic_fetch_add(&log->decisions, 1);
     push(log, record);
 }
 
 void audit_log_submit_refusal(struct audit_log *log, struct audit_record *record)
 {
-    if (record == NULL || atomic_fetch_add(&log->refusals, 1) >= log->options.max_refusals) {
-        if (record != NULL)
-            atomic_fetch_sub(&log->refusals, 1);
-        audit_record_destroy(record);
+    if (record == NULL) {
         audit_log_note_lost(log, 1);
         return;
     }
-    record->is_refusal = true;
+    if (!take_room(log, &log->refusals, log->options.max_refusals)) {
+        audit_record_destroy(record);
+        return;
+    }
+    record->kind = AUDIT_KIND_REFUSAL;
     push(log, record);
 }
 
 void audit_log_note_lost(struct audit_log *log, uint64_t count)
 {
     atomic_fetch_add(&log->lost, count);
+    wake_if_asleep(log);
 }
 
 void audit_log_reopen(struct audit_log *log)

@@ -12,7 +12,7 @@ struct audit_log;
 
 struct audit_log_options {
     const char *path;       // copied
-    uint32_t max_decisions; // decisions queued and not yet written; 0: the default of 65,536
+    uint32_t max_decisions; // decisions queued and not yet written; 0: the default of 16,384
     uint32_t max_refusals;  // handshake_refused records likewise; 0: the default of 1,024
     // on_problem is told, on the writer's thread, when writing starts to fail (`error` is an errno)
     // and when it works again (`error` is 0). May be NULL.
@@ -31,7 +31,11 @@ uint64_t audit_log_close(struct audit_log *log);
 // audit_log_is_full tells whether new work should be refused. Any thread.
 bool audit_log_is_full(const struct audit_log *log);
 
-// audit_log_submit takes the record over. Any thread, lock-free, cannot fail.
+// audit_log_submit_decision takes over a `decision` record. False where the queue has no room: then
+// the record is counted as lost, and so is to be the `close` that belongs to it. Any thread, lock-free.
+bool audit_log_submit_decision(struct audit_log *log, struct audit_record *record) MUST_USE;
+
+// audit_log_submit takes over a `close`, for which there always is room. Any thread, lock-free.
 void audit_log_submit(struct audit_log *log, struct audit_record *record);
 
 // audit_log_submit_refusal takes over a handshake_refused record, or counts it as lost where their own

@@ -117,7 +117,6 @@ void audit_decision_format(const struct audit_decision *decision, struct audit_r
     append_verdict(&text, decision->decision);
     append_member(&text, "config", decision->config);
     finish(out, &text);
-    out->is_decision = true;
 }
 
 void audit_close_format(const struct audit_close *close, struct audit_record *out)

@@ -7,14 +7,15 @@
 
 #include "auth/policy.h"
 
+enum audit_kind { AUDIT_KIND_OTHER, AUDIT_KIND_DECISION, AUDIT_KIND_REFUSAL };
+
 // audit_record is a line under construction or on its way to the writer. Fields private to
 // proxy/audit, but for tests, which read `data`.
 struct audit_record {
     struct audit_record *next; // while queued
     uint32_t cap;              // bytes of data
     uint32_t len;              // bytes of text in data, with the final line break
-    bool is_decision;          // counts against the bound on queued decisions
-    bool is_refusal;           // likewise on queued handshake_refused records
+    enum audit_kind kind;      // which bound it counts against; set when it is queued
     char data[];
 };
 

@@ -21,8 +21,8 @@ void cli_say(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
 // cli_fail_usage says what is wrong and where help is, and gives CLI_USAGE.
 int cli_fail_usage(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
 
-// cli_fail_option does the same for what getopt_long returned with `opterr` 0: `:` a missing value, `?`
-// an unknown option.
+// cli_fail_option does the same for what getopt_long returned with `opterr` 0: `:` a missing value,
+// `?` an unknown option.
 int cli_fail_option(const char *command, int found, char *const *argv);
 
 // cli_finish flushes stdout and gives CLI_OK, or CLI_FAILED when the data did not get out.

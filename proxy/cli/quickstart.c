@@ -1,4 +1,5 @@
-// `sallyport quickstart`: what is there is checked, what is missing is made, nothing is overwritten.
+// `sallyport quickstart`: what is there is checked, what is missing is made, nothing is
+// overwritten.
 //
 //   1. A key without its certificate, or the other way round, stops it, and so does a certificate
 //      that is there without the CA that must have issued it: the file is named, and the way out.
@@ -28,7 +29,8 @@ enum { SERVER_MAX_NAMES = 5 };
 static const char COMMAND[] = "quickstart";
 
 static const char USAGE[] =
-    "usage: sallyport quickstart DIR [--allow HOST:PORT[=CIDR[,CIDR]...]]... [--listen ADDRESS:PORT]\n"
+    "usage: sallyport quickstart DIR [--allow HOST:PORT[=CIDR[,CIDR]...]]...\n"
+    "                                [--listen ADDRESS:PORT]\n"
     "\n"
     "Makes in DIR a CA, a server's and a client's certificate, and a configuration that lets\n"
     "this client go to example.com:443. Prints how to start and how to use it. A second run\n"

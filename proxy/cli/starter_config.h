@@ -1,4 +1,5 @@
-// starter_config: the configuration that `quickstart` writes: a YAML text for people, with comments.
+// starter_config: the configuration that `quickstart` writes: a YAML text for people, with
+// comments.
 //
 // Pure: arguments in, text out. What it writes is what the loader takes today.
 #pragma once
@@ -19,9 +20,10 @@ struct starter_allow {
     size_t prefix_count;
 };
 
-// starter_allow_parse reads `HOST:PORT`, or `HOST:PORT=CIDR[,CIDR]...`: a name, `*.name` or an address
-// (IPv6 in brackets). Ranges with a name say at which addresses it may be; with an address, which
-// range is allowed, and it must hold the address. ERR_INPUT or ERR_LIMIT with a sentence in `info`.
+// starter_allow_parse reads `HOST:PORT`, or `HOST:PORT=CIDR[,CIDR]...`: a name, `*.name` or an
+// address (IPv6 in brackets). Ranges with a name say at which addresses it may be; with an address,
+// which range is allowed, and it must hold the address. ERR_INPUT or ERR_LIMIT with a sentence in
+// `info`.
 enum err starter_allow_parse(struct slice s, struct starter_allow *out,
                              struct errinfo *info) MUST_USE;
 

@@ -17,7 +17,7 @@ static const char *status_words(uint16_t status)
     case 408:
         return "Request timeout";
     case 431:
-        return "Request header fields too large";
+        return "Request head too large";
     case 502:
         return "Bad gateway";
     case 503:

@@ -120,7 +120,8 @@ static bool read_field(struct slice name, struct slice value, struct request_hea
         out->has_host = true;
         out->host = value;
     } else if (slice_equal_ignore_case(name, SLICE_LITERAL("connection"))) {
-        if (list_has(value, SLICE_LITERAL("close")))
+        out->has_close = out->has_close || list_has(value, SLICE_LITERAL("close"));
+        if (out->has_close)
             out->is_persistent = false;
         else if (list_has(value, SLICE_LITERAL("keep-alive")))
             out->is_persistent = true;
@@ -183,6 +184,7 @@ enum head_result request_head_parse(struct slice bytes, struct request_head *out
         if (!read_field_line(line, out, out_why))
             return HEAD_BAD;
     }
+    *out_why = "head too large";
     out->len = bytes.len - rest.len;
     return out->len > HEAD_MAX_LEN ? HEAD_TOO_LARGE : HEAD_OK;
 }

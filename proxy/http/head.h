@@ -21,6 +21,7 @@ struct request_head {
     uint8_t minor_version; // 0 or 1 of HTTP/1.x
     bool has_host;
     struct slice host;  // of the one Host field, trimmed
+    bool has_close;     // Connection: close, which no further field takes back
     bool is_persistent; // the client means to send more requests (RFC 9112 9.3)
     size_t len;         // bytes of the head, with the empty line
 };
@@ -32,8 +33,9 @@ enum head_result {
     HEAD_TOO_LARGE, // over a limit: 431
 };
 
-// request_head_parse reads one head from the start of `bytes`. With HEAD_BAD, `*out_why` is a few words for
-// the answer, in static memory; `*out` is valid with HEAD_OK only, except that `method_text` and `target`
-// are set whenever the request line itself was readable, and empty otherwise.
+// request_head_parse reads one head from the start of `bytes`. With HEAD_BAD and
+// HEAD_TOO_LARGE, `*out_why` is a few words for the answer, in static memory; `*out` is valid with
+// HEAD_OK only, except that `method_text` and `target` are set whenever the request line itself was
+// readable, and empty otherwise.
 enum head_result request_head_parse(struct slice bytes, struct request_head *out,
                                     const char **out_why);

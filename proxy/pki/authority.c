@@ -107,8 +107,9 @@ static enum err write_pair(const char *key_path, EVP_PKEY *key, const char *chai
     return error;
 }
 
-// end_of gives the end of a validity that begins BACKDATE_S before `now_s`, not behind `limit_s`. The
-// whole of it is `ttl_s`, so that 90d passes a max_lifetime of 90d; a short one counts from now.
+// end_of gives the end of a validity that begins BACKDATE_S before `now_s`, not behind `limit_s`.
+// The whole of it is `ttl_s`, so that 90d passes a max_lifetime of 90d; a short one counts from
+// now.
 static int64_t end_of(int64_t now_s, int64_t ttl_s, int64_t limit_s)
 {
     const int64_t left_s = ttl_s > BACKDATED_FROM_S ? ttl_s - BACKDATE_S : ttl_s;

@@ -1,5 +1,5 @@
-// Certificates put together field by field. No text of a user ever goes through the library's little
-// languages for names and extensions.
+// Certificates put together field by field. No text of a user ever goes through the library's
+// little languages for names and extensions.
 #include "proxy/pki/certificate.h"
 
 #include <openssl/asn1.h>

@@ -1,8 +1,9 @@
-// certificate: one X.509 certificate, made from a plan and signed: a CA's, a client's or a server's.
+// certificate: one X.509 certificate, made from a plan and signed: a CA's, a client's or a
+// server's.
 //
 // What every certificate has: version 3, a random serial of 128 bits, SHA-256, critical
-// basicConstraints and key usage, key identifiers of both sides. Checks no names: that is for whoever
-// makes the plan. Knows no files.
+// basicConstraints and key usage, key identifiers of both sides. Checks no names: that is for
+// whoever makes the plan. Knows no files.
 #pragma once
 
 #include <openssl/x509.h>

@@ -124,9 +124,9 @@ static void begin_drain(struct service *service)
 {
     service->is_stopping = true;
     notify_send("STOPPING=1");
-    log_info("draining: no new connections; live tunnels have %" PRId64
-             " s (timeouts.drain); SIGINT ends them now",
-             service->snapshot->timeouts.drain_ms / 1000);
+    log_info("draining: no new connections; live tunnels have %.1f s (timeouts.drain); SIGINT ends "
+             "them now",
+             (double)service->snapshot->timeouts.drain_ms / 1000.);
     for (uint32_t w = 0; w < service->worker_count; w++)
         worker_drain(service->workers[w]);
 }

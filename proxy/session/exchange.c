@@ -18,7 +18,8 @@ struct exchange {
     struct peer *peer; // borrowed
     char id[17];
     bool has_target;
-    bool may_keep; // the client wants, and may, send another request after a refusal
+    bool is_unrecorded; // there was no room for its decision: both records are counted as lost
+    bool may_keep;      // the client wants, and may, send another request after a refusal
     uint16_t status;
     enum reason reason; // of the end; the first one stays
     uint32_t attempts;
@@ -94,7 +95,7 @@ static void submit_decision(struct exchange *exchange)
         .config = peer->snapshot->id,
     };
     audit_decision_format(&decision, record);
-    audit_log_submit(peer->context->audit, record);
+    exchange->is_unrecorded = !audit_log_submit_decision(peer->context->audit, record);
     exchange->method = (struct slice){0};
 }
 
@@ -104,6 +105,11 @@ static void submit_close(struct exchange *exchange)
     if (record == NULL)
         return;
     exchange->close_record = NULL;
+    if (exchange->is_unrecorded) { // a close never stands alone
+        audit_record_destroy(record);
+        audit_log_note_lost(exchange->peer->context->audit, 1);
+        return;
+    }
     const struct audit_close close = {
         .now_ms = wall_clock_ms(),
         .id = exchange->id,
@@ -326,7 +332,7 @@ static enum exchange_step step_read_request(struct exchange *exchange)
         refuse_error(exchange, 400, REASON_BAD_REQUEST, why);
         return EXCHANGE_STEP_AGAIN;
     case HEAD_TOO_LARGE:
-        refuse_error(exchange, 431, REASON_BAD_REQUEST, why);
+        refuse_error(exchange, 431, REASON_BAD_REQUEST, NULL);
         return EXCHANGE_STEP_AGAIN;
     case HEAD_MORE:
         break;

@@ -148,6 +148,21 @@ static enum reason refused_reason(const struct session *session)
     return REASON_PROTOCOL;
 }
 
+// refusal_detail gives a sentence where there is one, else BoringSSL's word for it.
+static const char *refusal_detail(const struct session *session, enum reason reason)
+{
+    const char *word = tls_stream_failure_detail(session->tls);
+    if (session->refusal.reason == reason)
+        return session->refusal.detail;
+    if (reason == REASON_NO_CERTIFICATE)
+        return "the client sent no certificate (with curl: --proxy-cert, not --cert)";
+    if (reason == REASON_TIMEOUT)
+        return "the handshake took longer than timeouts.handshake";
+    if (reason == REASON_CLIENT_ABORTED && word[0] == '\0')
+        return "the client ended the connection during the handshake";
+    return word;
+}
+
 // record_refusal writes, or counts, why the handshake came to nothing.
 static void record_refusal(struct session *session, enum reason reason)
 {
@@ -163,7 +178,6 @@ static void record_refusal(struct session *session, enum reason reason)
         return;
     char id[17];
     session_context_make_id(context, id);
-    const bool is_certificate = session->refusal.reason == reason;
     const struct audit_refusal refusal = {
         .now_ms = wall_clock_ms(),
         .id = id,
@@ -172,8 +186,7 @@ static void record_refusal(struct session *session, enum reason reason)
         .port = peer->port,
         .tls_version = tls_stream_version_name(session->tls),
         .reason = reason,
-        .detail =
-            is_certificate ? session->refusal.detail : tls_stream_failure_detail(session->tls),
+        .detail = refusal_detail(session, reason),
         .count = 1,
         .presented = session->refusal.presented,
     };
