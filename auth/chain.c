@@ -1,5 +1,5 @@
-// Paths from a presented leaf to an anchor: parsed, searched, judged. The search proposes paths, the
-// library verifies them: a path is good only when X509_verify_cert says so.
+// Paths from a presented leaf to an anchor: parsed, searched, judged. The search proposes paths,
+// the library verifies them: a path is good only when X509_verify_cert says so.
 #include "auth/chain.h"
 
 #include <openssl/mem.h>
@@ -14,6 +14,8 @@
 _Static_assert(TRUST_CHAIN_MAX_CERTIFICATES ==
                    sizeof((struct presented_chain *)0)->certs / sizeof(X509 *),
                "a presented chain has room for what trust.h allows");
+_Static_assert((CHAIN_MAX_PATH - 1) * STRENGTH_MAX_COST <= CHAIN_MAX_COST,
+               "the longest path can always be paid for");
 
 static enum err deny(struct chain_finding *out, enum reason reason, const char *detail)
 {
@@ -39,7 +41,7 @@ static X509 *parse_buffer(const CRYPTO_BUFFER *buffer)
     return NULL;
 }
 
-enum err chain_parse(const STACK_OF(CRYPTO_BUFFER) * buffers, struct presented_chain *out,
+enum err chain_parse(const STACK_OF(CRYPTO_BUFFER) *buffers, struct presented_chain *out,
                      struct chain_finding *out_finding)
 {
     *out = (struct presented_chain){0};
@@ -89,6 +91,7 @@ struct search {
     struct path path; // without the anchor
     size_t comparison_count;
     size_t signature_count;
+    size_t signature_cost;
     bool has_finding;
     bool is_cut;  // a path was given up for its length
     bool is_done; // accepted, out of work or out of memory
@@ -215,7 +218,7 @@ static enum err check_leaf(const struct chain_set *set, X509 *leaf, struct chain
     return ERR_OK;
 }
 
-static void note_subtrees(const STACK_OF(GENERAL_SUBTREE) * subtrees, struct chain_finding *out)
+static void note_subtrees(const STACK_OF(GENERAL_SUBTREE) *subtrees, struct chain_finding *out)
 {
     for (size_t i = 0; i < sk_GENERAL_SUBTREE_num(subtrees); i++) {
         const int type = sk_GENERAL_SUBTREE_value(subtrees, i)->base->type;
@@ -226,7 +229,7 @@ static void note_subtrees(const STACK_OF(GENERAL_SUBTREE) * subtrees, struct cha
 }
 
 // note_path writes what is to be known of a good path, the library's own.
-static enum err note_path(const STACK_OF(X509) * certs, struct chain_finding *out)
+static enum err note_path(const STACK_OF(X509) *certs, struct chain_finding *out)
 {
     const size_t count = sk_X509_num(certs);
     *out = (struct chain_finding){.reason = REASON_NONE, .detail = "", .not_after_s = INT64_MAX};
@@ -254,7 +257,7 @@ static enum err note_path(const STACK_OF(X509) * certs, struct chain_finding *ou
 // and the anchor as all that is trusted. PARTIAL_CHAIN lets an anchor be one that is not
 // self-issued; the store is empty, so that nothing else becomes trusted by it.
 static enum err verify_with(const struct search *search, const struct path *path,
-                            STACK_OF(X509) * between, STACK_OF(X509) * trusted,
+                            STACK_OF(X509) *between, STACK_OF(X509) *trusted,
                             struct chain_finding *out)
 {
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
@@ -328,7 +331,9 @@ static void try_anchor(struct search *search, X509 *anchor)
     if (path.len > 1 || X509_cmp(path.certs[0], anchor) != 0)
         path.certs[path.len++] = anchor;
     search->signature_count += path.len - 1;
-    if (search->signature_count > CHAIN_MAX_SIGNATURES) {
+    for (size_t i = 1; i < path.len; i++)
+        search->signature_cost += strength_verification_cost(path.certs[i]);
+    if (search->signature_count > CHAIN_MAX_SIGNATURES || search->signature_cost > CHAIN_MAX_COST) {
         stop_for_work(search);
         return;
     }
@@ -357,7 +362,7 @@ static bool is_issued(struct search *search, X509 *cert, X509 *issuer)
 static bool path_has(const struct path *path, const X509 *cert)
 {
     for (size_t i = 0; i < path->len; i++) {
-        if (X509_cmp(path->certs[i], cert) == 0)
+        if (path->certs[i] == cert || X509_cmp(path->certs[i], cert) == 0)
             return true;
     }
     return false;

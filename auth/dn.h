@@ -25,14 +25,14 @@ struct dn {
 // string that is not what its type says), ERR_LIMIT when larger than a dn.
 enum err dn_from_der(struct slice der, struct dn *out) MUST_USE;
 
-// dn_parse reads RFC 4514 text (`CN=a,O=b+OU=c`, escapes, `#hex` values, known short names and dotted
-// OIDs). The text is in reverse order of the certificate, as RFC 4514 says. Blanks round `,`, `+`
-// and `=` are allowed; quotes, `;` as separator (RFC 2253) and an empty text are not. ERR_INPUT or
-// ERR_LIMIT with the sentence in `info`.
+// dn_parse reads RFC 4514 text (`CN=a,O=b+OU=c`, escapes, `#hex` values, known short names and
+// dotted OIDs). The text is in reverse order of the certificate, as RFC 4514 says. Blanks round
+// `,`, `+` and `=` are allowed; quotes, `;` as separator (RFC 2253) and an empty text are not.
+// ERR_INPUT or ERR_LIMIT with the sentence in `info`.
 enum err dn_parse(struct slice text, struct dn *out, struct errinfo *info) MUST_USE;
 
-// dn_format appends the RFC 4514 text of a canonical name: UTF-8, specials and controls escaped, OIDs
-// without a short name dotted with a `#hex` value.
+// dn_format appends the RFC 4514 text of a canonical name: UTF-8, specials and controls escaped,
+// OIDs without a short name dotted with a `#hex` value.
 void dn_format(const struct dn *dn, struct text *out);
 
 // dn_equal tells whether both are the same name.

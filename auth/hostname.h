@@ -12,7 +12,7 @@
 enum { HOSTNAME_MAX_LEN = 253 };
 
 struct hostname {
-    uint8_t len;                      // bytes: 1-253
+    uint8_t len;                     // bytes: 1-253
     char text[HOSTNAME_MAX_LEN + 1]; // canonical, NUL-terminated
 };
 
@@ -37,7 +37,8 @@ struct host_pattern {
 
 // host_pattern_parse reads `name`, `*.name` or `*`. An address, a `*` elsewhere and anything that
 // is no host name is ERR_INPUT, with the reason and a way out in `info`.
-enum err host_pattern_parse(struct slice s, struct host_pattern *out, struct errinfo *info) MUST_USE;
+enum err host_pattern_parse(struct slice s, struct host_pattern *out,
+                            struct errinfo *info) MUST_USE;
 
 // host_pattern_matches compares canonical forms.
 bool host_pattern_matches(const struct host_pattern *pattern, const struct hostname *name);

@@ -20,8 +20,9 @@ struct san {
     struct slice value; // borrowed from the identity
 };
 
-// san_is_strict tells whether a value of this kind is one that a rule could name, as `is_usable` does:
-// a host name, a URI of visible ASCII, a plain address of e-mail, 4 or 16 bytes; no wildcards.
+// san_is_strict tells whether a value of this kind is one that a rule could name, as `is_usable`
+// does: a host name, a URI of visible ASCII, a plain address of e-mail, 4 or 16 bytes; no
+// wildcards.
 bool san_is_strict(enum san_kind kind, struct slice value);
 
 enum {

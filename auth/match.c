@@ -1,5 +1,5 @@
 // From an identity to the client that the config calls it: every part of an entry compared with the
-// typed name of its kind, never with another (interface.md's rules; wounds of the others: SAN types
+// typed name of its kind, never with another (the rules of docs/CONFIG.md; wounds of the others: SAN types
 // mixed up, several CNs, several SPIFFE ids). Sees an identity only through its accessors.
 #include "auth/policy.h"
 

@@ -29,7 +29,7 @@ struct address_set {
     bool has_public; // every ordinary address
 };
 
-// rule is one entry of `allow` or `deny`. Left-out parts mean what interface.md says, differently
+// rule is one entry of `allow` or `deny`. Left-out parts mean what docs/CONFIG.md says, differently
 // for allow and deny; `has_hosts` and `has_addresses` keep "left out" and "empty" apart.
 struct rule {
     const char *name; // `CLIENT.allow[0]`, `deny[1]` or its own; arena
@@ -45,12 +45,12 @@ struct rule {
 // match_entry is one entry of `match`; every part that is set must fit. With nothing set it fits
 // nobody; `trust` alone fits whoever that profile has verified.
 struct match_entry {
-    const char *trust;         // NULL: any profile
-    const char *uri;           // byte-exact; a final `*` behind a `/` stands for one or more characters
-    const char *dns;           // case ignored; `*.` stands for one or more labels
-    const char *email;         // case of the domain ignored
+    const char *trust; // NULL: any profile
+    const char *uri;   // byte-exact; a final `*` behind a `/` stands for one or more characters
+    const char *dns;   // case ignored; `*.` stands for one or more labels
+    const char *email; // case of the domain ignored
     const struct ip_addr *ip;
-    const char *cn;            // byte-exact, subject with exactly one CN only
+    const char *cn; // byte-exact, subject with exactly one CN only
     const struct dn *subject;
     const struct dn *issuer;
     const uint8_t *sha256;      // 32 bytes, of the certificate
@@ -98,9 +98,9 @@ const char *action_name(enum action action);
 struct decision {
     enum action action;
     enum reason reason;
-    const char *rule;       // the rule that decided, borrowed from the policy; NULL when none did
-    enum policy_mode mode;  // of the client; POLICY_ENFORCE without one
-    bool would_deny;        // allowed only because the mode is `report`
+    const char *rule;      // the rule that decided, borrowed from the policy; NULL when none did
+    enum policy_mode mode; // of the client; POLICY_ENFORCE without one
+    bool would_deny;       // allowed only because the mode is `report`
 };
 
 // policy_find_client gives the first client in file order that fits `identity` (NULL: a client
@@ -128,9 +128,9 @@ bool policy_is_own_port(const struct policy *policy, uint16_t port);
 // candidate is an address that the target has: written in the request, or answered by DNS.
 struct candidate {
     struct ip_addr address;
-    bool is_local;    // in: is an address of this machine (needed only where policy_is_own_port)
-    bool is_admitted; // out: may be dialled
-    const char *rule; // out: the rule that admitted or denied it; NULL when none did
+    bool is_local;      // in: is an address of this machine (needed only where policy_is_own_port)
+    bool is_admitted;   // out: may be dialled
+    const char *rule;   // out: the rule that admitted or denied it; NULL when none did
     enum reason reason; // out: REASON_RULE, or why not; REASON_NO_RULE when only the mode admits it
 };
 

@@ -32,9 +32,9 @@ struct trust {
     struct entry *entries; // owned
     size_t entry_count;
     size_t entry_capacity;
-    STACK_OF(X509) * anchors; // owned; the certificates are the entries'
-    STACK_OF(X509) * helpers; // owned; the same
-    X509_STORE *store;        // owned; empty for ever, see chain.h
+    STACK_OF(X509) *anchors; // owned; the certificates are the entries'
+    STACK_OF(X509) *helpers; // owned; the same
+    X509_STORE *store;       // owned; empty for ever, see chain.h
     bool is_finished;
 };
 
@@ -355,7 +355,7 @@ const char *trust_name(const struct trust *trust)
     return trust->name;
 }
 
-static bool has_name(const STACK_OF(CRYPTO_BUFFER) * names, struct slice der)
+static bool has_name(const STACK_OF(CRYPTO_BUFFER) *names, struct slice der)
 {
     for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(names); i++) {
         const CRYPTO_BUFFER *name = sk_CRYPTO_BUFFER_value(names, i);
@@ -365,7 +365,7 @@ static bool has_name(const STACK_OF(CRYPTO_BUFFER) * names, struct slice der)
     return false;
 }
 
-static bool push_name(STACK_OF(CRYPTO_BUFFER) * names, X509_NAME *name)
+static bool push_name(STACK_OF(CRYPTO_BUFFER) *names, X509_NAME *name)
 {
     struct slice der = {0};
     if (X509_NAME_get0_der(name, &der.data, &der.len) != 1)
@@ -379,7 +379,7 @@ static bool push_name(STACK_OF(CRYPTO_BUFFER) * names, X509_NAME *name)
     return false;
 }
 
-STACK_OF(CRYPTO_BUFFER) * trust_client_ca_names(const struct trust *trust)
+STACK_OF(CRYPTO_BUFFER) *trust_client_ca_names(const struct trust *trust)
 {
     STACK_OF(CRYPTO_BUFFER) *names = sk_CRYPTO_BUFFER_new_null();
     for (size_t i = 0; names != NULL && i < sk_X509_num(trust->anchors); i++) {
@@ -477,7 +477,7 @@ static enum err verify_chain(const struct trust *trust, const struct presented_c
     return accept(trust, chain->certs[0], &finding, out);
 }
 
-enum err trust_verify(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) * chain,
+enum err trust_verify(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *chain,
                       int64_t now_s, struct trust_verdict *out)
 {
     ASSERT(trust->is_finished);

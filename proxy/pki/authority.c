@@ -36,7 +36,7 @@ static bool is_name_byte(char byte)
 bool authority_name_is_valid(const char *name)
 {
     const size_t len = strlen(name);
-    if (len < 1 || len > AUTHORITY_NAME_MAX)
+    if (len < 1 || len > AUTHORITY_NAME_MAX || name[0] == '.')
         return false;
     for (size_t i = 0; i < len; i++) {
         if (!is_name_byte(name[i]))

@@ -69,7 +69,8 @@ enum err authority_issue(const struct authority *authority, const struct issue_o
 // issued_deinit frees the paths. A zeroed value is allowed.
 void issued_deinit(struct issued *issued);
 
-// authority_name_is_valid tells whether `name` is [A-Za-z0-9._-]{1,32}.
+// authority_name_is_valid tells whether `name` is [A-Za-z0-9._-]{1,32} without a dot in front, for it
+// becomes a file's name.
 bool authority_name_is_valid(const char *name);
 
 // authority_trust_domain_is_valid tells whether `domain` is [a-z0-9._-]{1,255} (SPIFFE ID 2.1).

@@ -109,7 +109,7 @@ static enum tls_alert alert_for(enum reason reason)
 }
 
 // on_verify judges the client's chain, from within the handshake.
-static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) * chain,
+static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
                           enum tls_alert *out_alert)
 {
     struct session *session = arg;

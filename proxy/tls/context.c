@@ -55,7 +55,7 @@ static int on_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_
 
 // chain_read reads the certificates of a PEM text into DER buffers; NULL when there is none, too many,
 // or one is broken.
-static STACK_OF(CRYPTO_BUFFER) * chain_read(struct slice pem, struct errinfo *info)
+static STACK_OF(CRYPTO_BUFFER) *chain_read(struct slice pem, struct errinfo *info)
 {
     STACK_OF(CRYPTO_BUFFER) *chain = sk_CRYPTO_BUFFER_new_null();
     BIO *bio = BIO_new_mem_buf(pem.data, (ossl_ssize_t)pem.len);
@@ -190,7 +190,7 @@ static bool is_mismatch(uint32_t code)
 }
 
 // set_certificate installs chain and key, which must belong together.
-static enum err set_certificate(struct tls_context *context, STACK_OF(CRYPTO_BUFFER) * chain,
+static enum err set_certificate(struct tls_context *context, STACK_OF(CRYPTO_BUFFER) *chain,
                                 EVP_PKEY *key, struct errinfo *info)
 {
     const size_t count = sk_CRYPTO_BUFFER_num(chain);

@@ -21,7 +21,7 @@ struct tls_context_options {
     struct slice key_pem;   // unencrypted private key
     enum tls_version min;
     enum tls_version max;
-    STACK_OF(CRYPTO_BUFFER) * client_ca_names; // taken over, freed also on failure; may be NULL
+    STACK_OF(CRYPTO_BUFFER) *client_ca_names; // taken over, freed also on failure; may be NULL
 };
 
 // tls_context_info is what `check` tells about the certificate that a context serves.

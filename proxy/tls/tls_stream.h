@@ -25,7 +25,7 @@ enum tls_alert {
 // tls_verify_fn judges the peer's chain (leaf first, never empty; borrowed for the call). ERR_OK lets
 // the handshake go on; anything else refuses it with `*out_alert`. Called once, from within
 // tls_stream_handshake.
-typedef enum err (*tls_verify_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) * chain,
+typedef enum err (*tls_verify_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
                                   enum tls_alert *out_alert);
 
 // tls_failure tells why a handshake did not finish.

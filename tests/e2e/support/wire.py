@@ -54,7 +54,7 @@ def parse_head(head):
 
 
 def check_answer(answer):
-    """What interface.md promises of every answer."""
+    """What every answer of the proxy has to be."""
     assert answer.version == "HTTP/1.1"
     assert re.fullmatch(r"[0-9a-f]{16}", answer.fields["x-request-id"]), answer
     assert re.match(r"sallyport\b", answer.fields["proxy-status"], re.I), answer
