@@ -304,8 +304,7 @@ static void push(struct audit_log *log, struct audit_record *record)
     record->next = atomic_load_explicit(&log->pushed, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(&log->pushed, &record->next, record)) {
     }
-    if (atomic_exchange(&log->is_asleep, false))
-        wake(log);
+    wake_if_asleep(log);
 }
 
 // take_room counts one more of a kind that is bounded; false, and lost, when there are `max` already.

@@ -439,7 +439,8 @@ static int run_and_tell(struct quickstart *quickstart)
     if (error != ERR_OK)
         cli_say(COMMAND, "%s", info.text);
     else if (quickstart->made_count == 0)
-        cli_say(COMMAND, "%s is complete and good: reused, nothing was changed", quickstart->directory);
+        cli_say(COMMAND, "%s is complete and good: reused, nothing was changed",
+                quickstart->directory);
     const int status = error == ERR_OK ? print_next_steps(quickstart) : CLI_FAILED;
     authority_destroy(quickstart->authority);
     free(quickstart->config_path);

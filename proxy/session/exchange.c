@@ -395,7 +395,7 @@ static void open_tunnel(struct exchange *exchange)
     }
     tunnel_on_ready(&exchange->tunnel, peer->wake, peer->owner);
     end_search(exchange);
-    peer_consume(peer, peer->inbox_len);
+    peer_empty_inbox(peer);
     exchange->status = 200;
     context->counters.tunnels++;
     enter(exchange, EXCHANGE_TUNNEL);
@@ -471,7 +471,7 @@ static enum exchange_step step_refuse(struct exchange *exchange)
         return EXCHANGE_STEP_AGAIN;
     }
     if (exchange->may_keep)
-        peer_consume(exchange->peer, exchange->head_len);
+        peer_empty_inbox(exchange->peer); // nothing stands behind the head
     finish(exchange, exchange->may_keep ? EXCHANGE_KEEP : EXCHANGE_CLOSE, REASON_REFUSED);
     return EXCHANGE_STEP_AGAIN;
 }

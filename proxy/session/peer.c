@@ -35,7 +35,7 @@ enum err peer_fill_inbox(struct peer *peer)
             peer->has_end = true;
         if (error != ERR_OK) {
             if (peer->inbox_len == 0)
-                peer_consume(peer, 0);
+                peer_empty_inbox(peer);
             return total > 0 ? ERR_OK : error;
         }
         peer->inbox_len += len;
@@ -48,16 +48,11 @@ struct slice peer_unread(const struct peer *peer)
     return slice_of(peer->inbox, peer->inbox_len);
 }
 
-void peer_consume(struct peer *peer, size_t count)
+void peer_empty_inbox(struct peer *peer)
 {
-    ASSERT(count <= peer->inbox_len);
-    peer->inbox_len -= count;
-    if (peer->inbox_len > 0) {
-        memmove(peer->inbox, peer->inbox + count, peer->inbox_len);
-        return;
-    }
     free(peer->inbox);
     peer->inbox = NULL;
+    peer->inbox_len = 0;
     peer->inbox_cap = 0;
 }
 

@@ -34,8 +34,8 @@ enum err peer_fill_inbox(struct peer *peer) MUST_USE;
 // peer_unread gives the bytes of the inbox, valid until it changes.
 struct slice peer_unread(const struct peer *peer);
 
-// peer_consume drops bytes from the front of the inbox; an empty one gives its memory back.
-void peer_consume(struct peer *peer, size_t count);
+// peer_empty_inbox drops what is in the inbox, which somebody has taken, and gives its memory back.
+void peer_empty_inbox(struct peer *peer);
 
 // peer_inbox_has_room tells whether reading on makes sense.
 bool peer_inbox_has_room(const struct peer *peer);

@@ -2,8 +2,11 @@
 #include "proxy/tls/context.h"
 
 #include <openssl/bio.h>
+#include <openssl/ec.h>
+#include <openssl/ec_key.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/nid.h>
 #include <openssl/pem.h>
 #include <openssl/pool.h>
 #include <openssl/ssl.h>
@@ -189,6 +192,16 @@ static bool is_mismatch(uint32_t code)
            (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH);
 }
 
+// is_curve_spoken tells whether TLS can sign with this key: BoringSSL takes one on any curve, and then
+// no handshake would succeed.
+static bool is_curve_spoken(const EVP_PKEY *key)
+{
+    if (EVP_PKEY_id(key) != EVP_PKEY_EC)
+        return true;
+    const int curve = EC_GROUP_get_curve_name(EC_KEY_get0_group(EVP_PKEY_get0_EC_KEY(key)));
+    return curve == NID_X9_62_prime256v1 || curve == NID_secp384r1 || curve == NID_secp521r1;
+}
+
 // set_certificate installs chain and key, which must belong together.
 static enum err set_certificate(struct tls_context *context, STACK_OF(CRYPTO_BUFFER) *chain,
                                 EVP_PKEY *key, struct errinfo *info)
@@ -199,6 +212,9 @@ static enum err set_certificate(struct tls_context *context, STACK_OF(CRYPTO_BUF
         certificates[i] = sk_CRYPTO_BUFFER_value(chain, i);
     if (!describe_leaf(certificates[0], &context->info))
         return errinfo_set(info, ERR_INPUT, "its first certificate cannot be read");
+    if (!is_curve_spoken(key))
+        return errinfo_set(info, ERR_INPUT,
+                           "TLS cannot use a key on this curve: expected P-256, P-384 or P-521");
     if (SSL_CTX_set_chain_and_key(context->ssl_ctx, certificates, count, key, NULL))
         return ERR_OK;
     const uint32_t code = ERR_peek_last_error();

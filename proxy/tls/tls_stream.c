@@ -176,6 +176,16 @@ static enum err push_output(struct tls_stream *tls)
     return tls->write_error;
 }
 
+// release_input gives the input buffer back where nothing in it waits to be read; once reading is over,
+// whatever the peer has sent behind the end goes with it.
+static void release_input(struct tls_stream *tls, bool is_over)
+{
+    if (is_over)
+        buffer_pool_give(tls->pool, &tls->in);
+    else
+        buffer_pool_give_if_empty(tls->pool, &tls->in);
+}
+
 // protocol_error tells the kinds of failure apart that BoringSSL reports through one return value.
 static enum err protocol_error(struct tls_stream *tls)
 {
@@ -228,6 +238,7 @@ static enum err tls_read(struct stream *stream, void *out, size_t cap, size_t *o
             break;
         total += len;
     }
+    release_input(tls, error != ERR_OK && error != ERR_AGAIN);
     (void)push_output(tls); // an alert or a key update; its failure shows at the next write
     *out_len = total;
     return total > 0 ? ERR_OK : error;
@@ -421,7 +432,7 @@ static void note_failure(struct tls_stream *tls)
     ERR_clear_error();
 }
 
-enum err tls_stream_handshake(struct tls_stream *tls)
+static enum err step_handshake(struct tls_stream *tls)
 {
     for (;;) {
         const int result = SSL_do_handshake(tls->ssl);
@@ -443,6 +454,13 @@ enum err tls_stream_handshake(struct tls_stream *tls)
         if (kind == SSL_ERROR_WANT_READ || error == ERR_AGAIN)
             return ERR_AGAIN;
     }
+}
+
+enum err tls_stream_handshake(struct tls_stream *tls)
+{
+    const enum err error = step_handshake(tls);
+    release_input(tls, error != ERR_OK && error != ERR_AGAIN);
+    return error;
 }
 
 enum tls_failure tls_stream_failure(const struct tls_stream *tls)
