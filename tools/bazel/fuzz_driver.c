@@ -10,7 +10,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int run_file(const char *path) {
+static int run_file(const char *path)
+{
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
         perror(path);
@@ -38,7 +39,8 @@ out:
     return failed;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     int failed = 0;
     // The empty input, always.
     LLVMFuzzerTestOneInput((const uint8_t *)"", 0);

@@ -11,14 +11,15 @@ shift
 export SALLYPORT_BIN
 export PYTHONDONTWRITEBYTECODE=1
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-# Bazel gives each test a directory of its own and removes it; also as HOME, so that nothing of the
-# user's (a .curlrc, a .gitconfig) changes what is tested.
-export TMPDIR="${TEST_TMPDIR:-${TMPDIR:-/tmp}}"
-export HOME="$TMPDIR"
+# A short path: that of a UNIX socket has 107 bytes at most, and Bazel's own TEST_TMPDIR is longer.
+# Also HOME, so that nothing of the user's (a .curlrc, a .gitconfig) changes what is tested.
+TMPDIR="$(mktemp -d /tmp/e2e.XXXXXX)"
+export TMPDIR HOME="$TMPDIR"
+trap 'rm -rf -- "$TMPDIR"' EXIT
 unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
 
 arguments=(-p no:cacheprovider --basetemp="$TMPDIR/pytest" -ra --durations=5)
 if [[ -n "${XML_OUTPUT_FILE:-}" ]]; then
     arguments+=(--junitxml="$XML_OUTPUT_FILE")
 fi
-exec /usr/bin/python3 -m pytest "${arguments[@]}" "$@"
+/usr/bin/python3 -m pytest "${arguments[@]}" "$@"

@@ -1,0 +1,167 @@
+# shellcheck shell=bash disable=SC2034
+# (SC2034: the package lists are used by the scripts that source this file)
+#
+# What the scripts in this folder share; sourced, never run.
+#
+# Owns: where the tree and the caches are, which Debian packages each script needs and how they are
+# installed, how Bazel is called, and how progress is shown. A script that sources this file must
+# have `set -euo pipefail` and gets ROOT, CACHE and the functions below.
+# Must never know: what is tested, and what the program does.
+
+ROOT="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)"
+CACHE="${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/sallyport"
+BAZEL="${BAZEL:-/usr/bin/bazel}"
+PYTHON=/usr/bin/python3
+STARTED=$SECONDS
+export ROOT CACHE BAZEL PYTHON
+
+# What quickstart needs: the compiler, Bazel, the libraries, apt's source tools, curl, Python.
+PACKAGES_QUICKSTART=(
+    bazel-bootstrap bazel-rules-java gcc g++ libev-dev libc-ares-dev libyaml-dev libidn2-dev
+    apt dpkg-dev xz-utils ca-certificates openssl python3 curl
+)
+# What the unit and end-to-end tests need beside that.
+PACKAGES_TEST=(
+    libcmocka-dev python3-pytest python3-requests python3-cryptography python3-openssl
+    git iproute2 binutils
+)
+# What the clang build, the fuzzers and the lints need beside that.
+PACKAGES_ALL=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 shellcheck)
+
+# elapsed prints the time since the script began, as minutes and seconds.
+elapsed() {
+    local seconds=$((SECONDS - STARTED))
+    printf '%d:%02d' $((seconds / 60)) $((seconds % 60))
+}
+
+# say prints one line of talk with the time; step the same as a heading.
+say() { printf '[%s] %s\n' "$(elapsed)" "$*"; }
+step() { printf '\n[%s] == %s\n' "$(elapsed)" "$*"; }
+
+# die prints why and ends the script.
+die() {
+    printf '\n%s: %s\n' "$(basename -- "$0")" "$*" >&2
+    exit 1
+}
+
+# is_debian_12 is true on the one system that the packages are listed for.
+is_debian_12() {
+    [[ -r /etc/os-release ]] || return 1
+    # shellcheck source=/dev/null
+    (. /etc/os-release && [[ "${ID:-}" == debian && "${VERSION_ID:-}" == 12 ]])
+}
+
+# missing_packages prints those of its arguments that are not installed.
+missing_packages() {
+    local package status
+    for package in "$@"; do
+        status="$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)"
+        [[ "$status" == installed ]] || printf '%s\n' "$package"
+    done
+}
+
+# install_packages installs those of its arguments that are missing, as root or by sudo.
+install_packages() {
+    local missing=() as_root=()
+    if [[ -n "${SALLYPORT_SKIP_INSTALL:-}" ]]; then
+        say "SALLYPORT_SKIP_INSTALL is set: not looking at what is installed"
+        return
+    fi
+    if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+        die "this is not a Debian system, and only Debian 12 is known to work. Needed are the
+equivalents of these packages: $*
+With all of them there, run again with SALLYPORT_SKIP_INSTALL=1."
+    fi
+    mapfile -t missing < <(missing_packages "$@")
+    if ((${#missing[@]} == 0)); then
+        say "all ${#} Debian packages that this needs are installed"
+        return
+    fi
+    if ! is_debian_12; then
+        die "this is not Debian 12, so nothing is installed for you. Missing here: ${missing[*]}
+Install what corresponds to them; if names differ, run again with SALLYPORT_SKIP_INSTALL=1."
+    fi
+    if [[ "$(id -u)" != 0 ]]; then
+        if ! command -v sudo >/dev/null; then
+            die "packages are missing, and this is neither root nor is there sudo. As root, run:
+    apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+        fi
+        as_root=(sudo)
+        # Without a terminal nobody can type a password: fail rather than hang.
+        [[ -t 0 ]] || as_root=(sudo -n)
+    fi
+    say "installing with apt: ${missing[*]}"
+    # The lists may be there and fresh; only when that does not do are they fetched.
+    if ! apt_install "${as_root[@]}"; then
+        say "fetching apt's package lists first"
+        "${as_root[@]}" env LC_ALL=C apt-get -q update ||
+            die "apt-get update failed (see above): is a Debian mirror reachable?"
+        apt_install "${as_root[@]}" ||
+            die "apt could not install: ${missing[*]}. Its own words are above."
+    fi
+    say "installed ${#missing[@]} packages"
+}
+
+# apt_install installs the caller's `missing`, with the command given in front (sudo, or nothing).
+apt_install() {
+    "$@" env LC_ALL=C DEBIAN_FRONTEND=noninteractive \
+        apt-get -q -y -o Dpkg::Use-Pty=0 -o APT::Cmd::Disable-Script-Warning=true \
+        install --no-install-recommends "${missing[@]}" |
+        sed -u -E '/^(Selecting|Preparing|\(Reading|Adding |update-alternatives|Processing|  )/d'
+}
+
+# disk_cache prints the folder for Bazel's disk cache. Bazel does not see the compilers, the system
+# headers and the libraries as inputs, so their versions are in the folder's name.
+disk_cache() {
+    local versions
+    versions="$(dpkg-query -W -f '${Package} ${Version}\n' \
+        'gcc*' 'g++*' 'clang-14' 'binutils*' 'libc6-dev' 'linux-libc-dev' 'libstdc++*-dev' \
+        'libgcc*-dev' 'libclang-rt-14-dev' libev-dev libc-ares-dev libyaml-dev libidn2-dev \
+        libcmocka-dev 2>/dev/null | sort | sha256sum | cut -c 1-12)"
+    printf '%s/bazel-disk-%s\n' "$CACHE" "$versions"
+}
+
+# prune_disk_cache keeps the disk caches below 6 GiB: Bazel 4.2.3 never removes anything from them.
+prune_disk_cache() {
+    local current folder
+    current="$(disk_cache)"
+    for folder in "$CACHE"/bazel-disk-*; do
+        [[ -d "$folder" ]] || continue
+        if [[ "$folder" != "$current" ]]; then
+            say "removing the build cache of other compiler versions: $folder"
+            rm -rf -- "$folder"
+        elif (($(du -sm -- "$folder" | cut -f 1) > 6144)); then
+            say "emptying the build cache, it has grown beyond 6 GiB: $folder"
+            rm -rf -- "$folder"
+        fi
+    done
+}
+
+# bazel_in CONFIG COMMAND ARGUMENT... runs Bazel with a configuration: opt, clang, asan, tsan, fuzz.
+# opt uses the output base that a plain `bazel` uses too; each of the others has its own, because
+# switching the configuration within one rebuilds everything.
+bazel_in() {
+    local config="$1" command="$2" startup=() options=()
+    shift 2
+    if [[ "$config" != opt ]]; then
+        startup+=("--output_base=$(output_base "$config")" --max_idle_secs=300)
+    fi
+    case "$command" in
+    build | test | info)
+        options+=("--disk_cache=$(disk_cache)")
+        [[ -t 2 ]] || options+=(--show_progress_rate_limit=10)
+        case "$config" in
+        opt) options+=(-c opt) ;;
+        # bazel-bin and its like stay those of the plain build.
+        clang) options+=(-c opt --config=clang --symlink_prefix=/) ;;
+        *) options+=("--config=$config" --symlink_prefix=/) ;;
+        esac
+        ;;
+    esac
+    (cd -- "$ROOT" && "$BAZEL" "${startup[@]}" "$command" "${options[@]}" "$@")
+}
+
+# output_base prints where the build of a configuration other than opt lives, one for each checkout.
+output_base() {
+    printf '%s/bazel-%s-%s\n' "$CACHE" "$(printf '%s' "$ROOT" | sha256sum | cut -c 1-12)" "$1"
+}

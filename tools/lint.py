@@ -1,0 +1,249 @@
+#!/usr/bin/python3
+"""The house rules that a text search can check; run by tools/check.
+
+    lint.py ROOT
+
+Owns: the tables below and nothing else: which file may include what, which functions are not
+called where, what every file looks like. Reads C without its comments and strings, so that a rule
+may be explained where it applies. Each finding is `file:line: what is wrong; what to do`, and the
+exit status is 1 if there was one. To allow an exception, change the table, with the reason.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+# What a part may include, by the longest matching folder: our own headers (prefixes), and the
+# libraries' headers (patterns). A part may always include its own folder. A part that is not listed
+# (proxy/main.c, proxy/cli) may include everything. docs/ARCHITECTURE.md has the same table in words.
+LAYERS = {
+    "auth/base": ((), ()),
+    "auth": (("auth/base/",), (r"openssl/",)),
+    "proxy/http": (("auth/",), ()),
+    "proxy/net": (("auth/base/", "auth/ipaddr.h"), (r"ev\.h", r"ares\.h")),
+    "proxy/tls": (("auth/base/", "proxy/net/stream.h", "proxy/net/buffer.h"), (r"openssl/",)),
+    "proxy/config": (("auth/", "proxy/tls/"), (r"openssl/", r"yaml\.h", r"idn2\.h")),
+    "proxy/audit": (("auth/",), (r"pthread\.h",)),
+    "proxy/session": (
+        ("auth/", "proxy/tls/", "proxy/net/", "proxy/http/", "proxy/audit/", "proxy/config/",
+         "proxy/log/"),
+        (r"openssl/", r"ev\.h")),
+    "proxy/worker": (
+        ("auth/", "proxy/session/", "proxy/net/", "proxy/audit/", "proxy/config/snapshot.h",
+         "proxy/log/"),
+        (r"ev\.h", r"pthread\.h")),
+    "proxy/admin": (("auth/base/",), (r"ev\.h",)),
+    "proxy/log": (("auth/base/",), ()),
+    "proxy/metrics": (("auth/base/",), ()),
+}
+
+# Headers that have one user each.
+ONLY_IN = {
+    "ares.h": {"proxy/net/resolver.c"},
+    "yaml.h": {"proxy/config/yaml.c"},
+    "idn2.h": {"proxy/config/idn.c"},
+}
+
+# Headers of libraries: forbidden unless LAYERS lists them. Everything else in <> is libc.
+LIBRARY = re.compile(r"(openssl/|ev\.h|ares\.h|yaml\.h|idn2\.h|pthread\.h)")
+
+# libc's headers that a pure part has no use for, and why.
+PURE = ("auth/", "proxy/http/")
+IMPURE_HEADERS = re.compile(r"(sys/(socket|stat|types|un|epoll)\.h|netinet/|arpa/|netdb\.h|fcntl\.h"
+                            r"|unistd\.h|signal\.h|pthread\.h|poll\.h)")
+
+# Functions that nobody calls, and what to use.
+FORBIDDEN = {
+    "strcpy": "copy with the helpers of auth/base, which take both lengths",
+    "stpcpy": "copy with the helpers of auth/base, which take both lengths",
+    "strcat": "append with the helpers of auth/base, which take both lengths",
+    "strncpy": "it may leave out the final NUL; use the helpers of auth/base",
+    "strncat": "append with the helpers of auth/base, which take both lengths",
+    "sprintf": "use snprintf and look at what it returns",
+    "vsprintf": "use vsnprintf and look at what it returns",
+    "gets": "it cannot be called safely",
+    "atoi": "it cannot say no; parse with the helpers of auth/base",
+    "atol": "it cannot say no; parse with the helpers of auth/base",
+    "atoll": "it cannot say no; parse with the helpers of auth/base",
+    "strtok": "it writes to its input and to a global; parse slices",
+    "alloca": "the stack is not checked; use the heap or a fixed array",
+    "rand": "use BoringSSL's RAND_bytes",
+    "random": "use BoringSSL's RAND_bytes",
+    "gethostbyname": "names are resolved by proxy/net/resolver.c only",
+    "getaddrinfo": "it blocks; names are resolved by proxy/net/resolver.c only",
+    "system": "nothing here starts a shell",
+    "popen": "nothing here starts a shell",
+}
+# memcpy only where both lengths are known to be checked: the helpers themselves.
+MEMCPY_IN = {"auth/base/slice.h"}
+
+# Calls that block: never on a worker's thread. The audit writer has a thread of its own.
+BLOCKING = ("fopen", "sleep", "usleep", "nanosleep", "fsync", "fdatasync", "pthread_cond_wait",
+            "sem_wait", "system", "wait", "waitpid")
+ON_WORKERS = re.compile(r"proxy/(session|worker|net|tls|http)/|proxy/audit/(queue|record)")
+
+# The wall clock and the environment are arguments in the pure parts.
+AMBIENT = ("time", "gettimeofday", "clock_gettime", "getenv", "fopen", "open", "read", "write",
+           "socket", "printf", "exit")
+
+TEXT_SUFFIXES = {".c", ".h", ".py", ".sh", ".bzl", ".bazel", ".md", ".yaml", ".yml", ".eval", ""}
+# A line that names a place on one machine, or a server that packages come from. The mirror is the
+# system's own configuration's business.
+MACHINE_PATH = re.compile(r"(?<![\w.$}/-])/(?:home|root|work|workspace|mnt|Users)/\w")
+PACKAGE_SERVER = re.compile(r"\bhttps?://[\w.-]*(?:debian|ubuntu|pypi|pythonhosted|npmjs|crates)\.")
+TODO = re.compile(r"\b(?:TODO|FIXME|XXX)\b(?!.{0,3}#\d+)")
+PAGE = re.compile(r"(?<![\w/.:-])((?:docs/)?[A-Za-z][\w-]*\.md)\b")
+
+findings = []
+
+
+def find(path, line, text):
+    """Notes a finding."""
+    findings.append("%s:%d: %s" % (path, line, text))
+
+
+def code_only(text):
+    """C text with comments and the insides of literals blanked, line by line as before."""
+    def blank(match):
+        found = match.group(0)
+        if found[0] in "\"'":
+            return found[0] + " " * (len(found) - 2) + found[0]
+        return re.sub(r"[^\n]", " ", found)
+    return re.sub(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', blank, text,
+                  flags=re.DOTALL)
+
+
+def calls(code, names):
+    """Yields (line, name) of each call of one of names."""
+    pattern = re.compile(r"(?<![\w.>])(%s)\s*\(" % "|".join(map(re.escape, names)))
+    for match in pattern.finditer(code):
+        yield code.count("\n", 0, match.start()) + 1, match.group(1)
+
+
+def layer_of(path):
+    """The folder of LAYERS that a path belongs to, or None."""
+    fits = [layer for layer in LAYERS if path.startswith(layer + "/")]
+    return max(fits, key=len) if fits else None
+
+
+def check_includes(root, path, text):
+    """Who includes what, and each .c its own header first."""
+    layer = layer_of(path)
+    first = None
+    for number, line in enumerate(text.split("\n"), 1):
+        match = re.match(r'\s*#\s*include\s*(["<])([^">]+)[">]', line)
+        if not match:
+            continue
+        quoted, name = match.group(1) == '"', match.group(2)
+        if first is None:
+            first = name
+            own = str(Path(path).with_suffix(".h"))
+            if path.endswith(".c") and (root / own).exists() and name != own:
+                find(path, number, 'includes "%s" first; its own "%s" goes first' % (name, own))
+        if quoted:
+            if not (root / name).exists():
+                find(path, number, 'includes "%s", which is not in this tree; name it from the '
+                                   "root" % name)
+            if layer:
+                ours, _ = LAYERS[layer]
+                own_folder = name.startswith(layer + "/") and layer_of(name) == layer
+                if not own_folder and not name.startswith(tuple(ours) or ("\0",)):
+                    find(path, number, "%s may not include %s; see LAYERS in tools/lint.py and "
+                                       "docs/ARCHITECTURE.md" % (layer, name))
+            continue
+        if name in ONLY_IN and path.startswith(("auth/", "proxy/")) and path not in ONLY_IN[name]:
+            find(path, number, "only %s may include <%s>" % (" ".join(ONLY_IN[name]), name))
+        if layer and LIBRARY.match(name) and not any(re.match(p, name) for p in LAYERS[layer][1]):
+            find(path, number, "%s may not include <%s>; see LAYERS in tools/lint.py" % (layer, name))
+        if path.startswith(PURE) and IMPURE_HEADERS.match(name):
+            find(path, number, "%s is pure code: no <%s> in it" % (path, name))
+
+
+def check_c(root, path, text):
+    """All rules for one C file."""
+    check_includes(root, path, text)
+    code = code_only(text)
+    for number, name in calls(code, FORBIDDEN):
+        find(path, number, "%s() is not used here: %s" % (name, FORBIDDEN[name]))
+    if path.startswith("tests/"):
+        return
+    if path not in MEMCPY_IN:
+        for number, name in calls(code, ("memcpy", "memmove")):
+            find(path, number, "%s() only in %s; use the helper that takes both lengths"
+                 % (name, " ".join(MEMCPY_IN)))
+    if ON_WORKERS.match(path):
+        for number, name in calls(code, BLOCKING):
+            find(path, number, "%s() blocks, and this runs on a worker" % name)
+    if path.startswith(PURE):
+        for number, name in calls(code, AMBIENT):
+            find(path, number, "%s() in pure code; make it an argument, or move it" % name)
+
+
+def check_text(path, text, pages):
+    """What every file looks like."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if "\t" in line:
+            find(path, number, "a tab; indent with spaces")
+        if line != line.rstrip():
+            find(path, number, "blanks at the end of the line; remove them")
+        # The pages and this file speak about the word.
+        if path != "tools/lint.py" and not path.endswith(".md") and TODO.search(line):
+            find(path, number, "TODO without an issue's number; write TODO(#12)")
+        if MACHINE_PATH.search(line):
+            find(path, number, "a path of one machine; derive it, or use a made-up one")
+        if PACKAGE_SERVER.search(line):
+            find(path, number, "a package server's name; derive it from the system's configuration")
+        for page in sorted({found.split("/")[-1] for found in PAGE.findall(line)} - pages):
+            find(path, number, "refers to %s, which is not in this tree" % page)
+    if text and not text.endswith("\n"):
+        find(path, text.count("\n") + 1, "no line end at the end of the file")
+
+
+def check_architecture(root, paths):
+    """docs/ARCHITECTURE.md walks through every source file."""
+    page = root / "docs/ARCHITECTURE.md"
+    if not page.exists():
+        find("docs/ARCHITECTURE.md", 1, "is missing; it walks through every file")
+        return
+    text = page.read_text(encoding="utf-8")
+    for path in paths:
+        if not path.startswith(("auth/", "proxy/")) or not path.endswith((".c", ".h")):
+            continue
+        name, stem = Path(path).name, Path(path).stem
+        if not re.search(r"(?<![\w-])%s(?![\w])|(?<![\w-])%s\.(\{[ch],[ch]\}|\[ch\])"
+                         % (re.escape(name), re.escape(stem)), text):
+            find("docs/ARCHITECTURE.md", 1, "does not name %s; say what it owns" % path)
+
+
+def main(argv):
+    """The command."""
+    if len(argv) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    root = Path(argv[1]).resolve()
+    listed = subprocess.run(
+        ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")
+    paths = sorted({path for path in listed if path and (root / path).is_file()})
+    pages = {Path(path).name for path in paths if path.endswith(".md")}
+    for path in paths:
+        if path == "LICENSE" or Path(path).suffix not in TEXT_SUFFIXES:
+            continue
+        if path.startswith("tests/") and ("/seeds/" in path or "/data/" in path):
+            continue
+        try:
+            text = (root / path).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            find(path, 1, "is not UTF-8")
+            continue
+        check_text(path, text, pages)
+        if path.endswith((".c", ".h")):
+            check_c(root, path, text)
+    check_architecture(root, paths)
+    print("\n".join(findings), end="\n" if findings else "")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
