@@ -26,7 +26,8 @@ enum {
 };
 
 struct audit_log {
-    char *path;                       // owned
+    char *path;                       // owned; the writer's once it runs
+    _Atomic(char *) next_path;        // owned; where the writer is to go on, or NULL
     struct audit_log_options options; // `path` unused
     pthread_t thread;
     int fd;      // owned; the writer's
@@ -164,6 +165,11 @@ static void tell_lost(struct audit_log *log)
 // reopen opens the path anew. A half-written first record starts again in the new file.
 static void reopen(struct audit_log *log)
 {
+    char *next_path = atomic_exchange(&log->next_path, NULL);
+    if (next_path != NULL) {
+        free(log->path);
+        log->path = next_path;
+    }
     const int fd = open_file(log->path);
     if (fd < 0) {
         if (log->options.on_problem != NULL)
@@ -238,6 +244,7 @@ static void destroy(struct audit_log *log)
     if (log->wake_fd >= 0)
         (void)close(log->wake_fd);
     free(log->path);
+    free(atomic_load(&log->next_path));
     free(log);
 }
 
@@ -351,6 +358,21 @@ void audit_log_note_lost(struct audit_log *log, uint64_t count)
 {
     atomic_fetch_add(&log->lost, count);
     wake_if_asleep(log);
+}
+
+enum err audit_log_move(struct audit_log *log, const char *path, struct errinfo *info)
+{
+    const int fd = open_file(path);
+    if (fd < 0)
+        return errinfo_set(info, ERR_SYSTEM, "cannot open the audit log %s: %s", path,
+                           strerror(errno));
+    (void)close(fd);
+    char *copy = strdup(path);
+    if (copy == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory for the audit log");
+    free(atomic_exchange(&log->next_path, copy));
+    audit_log_reopen(log);
+    return ERR_OK;
 }
 
 void audit_log_reopen(struct audit_log *log)

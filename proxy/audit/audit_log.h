@@ -45,6 +45,10 @@ void audit_log_submit_refusal(struct audit_log *log, struct audit_record *record
 // audit_log_note_lost counts records that could not be made; the writer tells in `records_lost`.
 void audit_log_note_lost(struct audit_log *log, uint64_t count);
 
+// audit_log_move makes the writer go on in the file at `path` (copied), as audit_log_reopen does. ERR_SYSTEM
+// with a sentence when that file cannot be opened: then nothing changes. Blocking; called by main.
+enum err audit_log_move(struct audit_log *log, const char *path, struct errinfo *info) MUST_USE;
+
 // audit_log_reopen makes the writer open the path anew before it writes on; when that fails it keeps the
 // old file. Any thread; returns at once.
 void audit_log_reopen(struct audit_log *log);

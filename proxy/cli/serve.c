@@ -18,7 +18,8 @@ static const char usage[] =
     "  -c, --config FILE   the configuration; see `sallyport check`\n"
     "  -h, --help          this text\n"
     "\n"
-    "Signals: SIGTERM drains and exits, SIGINT exits, SIGUSR1 reopens the audit log.\n"
+    "Signals: SIGTERM drains and exits, SIGINT exits, SIGHUP reloads the configuration,\n"
+    "SIGUSR1 reopens the audit log.\n"
     "Exit: 0 stopped, 1 failed or tunnels had to be cut, 2 usage, 3 not loadable.\n";
 
 // print_findings shows what a person has to know before the service runs.
@@ -49,9 +50,7 @@ static int serve(const char *path)
                       path);
         return SERVE_UNLOADABLE;
     }
-    const int status = service_run(snapshot);
-    snapshot_unref(snapshot);
-    return status;
+    return service_run(snapshot);
 }
 
 int serve_command(int argc, char **argv)

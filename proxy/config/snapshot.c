@@ -24,7 +24,7 @@ void snapshot_unref(struct snapshot *snapshot)
         atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < snapshot->listener_count; i++)
-        tls_context_destroy(snapshot->listeners[i].tls);
+        tls_context_unref(snapshot->listeners[i].tls);
     for (size_t i = 0; i < snapshot->trust_count; i++)
         trust_destroy(snapshot->trusts[i]);
     policy_destroy(snapshot->policy);
@@ -43,6 +43,27 @@ enum err snapshot_set_own_endpoints(struct snapshot *snapshot, const struct endp
     snapshot->policy->own = own;
     snapshot->policy->own_count = count;
     return ERR_OK;
+}
+
+static bool is_same_endpoint(const struct endpoint *a, const struct endpoint *b)
+{
+    return a->port == b->port && ip_addr_equal(&a->address, &b->address);
+}
+
+bool listener_config_is_same_place(const struct listener_config *a, const struct listener_config *b)
+{
+    return is_same_endpoint(&a->address, &b->address) &&
+           (a->address.port != 0 || strcmp(a->name, b->name) == 0);
+}
+
+const struct listener_config *snapshot_find_listener(const struct snapshot *snapshot,
+                                                     const struct listener_config *like)
+{
+    for (size_t i = 0; i < snapshot->listener_count; i++) {
+        if (strcmp(snapshot->listeners[i].name, like->name) == 0)
+            return &snapshot->listeners[i];
+    }
+    return NULL;
 }
 
 // snapshot_create makes an empty snapshot with one reference.

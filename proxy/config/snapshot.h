@@ -18,7 +18,7 @@ enum { NAME_MAX_LEN = 32 };
 struct listener_config {
     const char *name;          // snapshot's arena
     struct endpoint address;   // port 0: any free one
-    struct tls_context *tls;   // owned by the snapshot
+    struct tls_context *tls;   // ref
     const struct trust *trust; // borrowed from the snapshot's profiles
     const char *chain_path;    // of the first certificate; for messages
     const char *trust_name;    // name of the profile
@@ -78,6 +78,16 @@ struct snapshot *snapshot_ref(struct snapshot *snapshot);
 
 // snapshot_unref gives one back; the last one frees everything. NULL is allowed. Any thread.
 void snapshot_unref(struct snapshot *snapshot);
+
+// snapshot_find_listener gives the listener that has the name of `like`, which may be of another
+// snapshot; NULL when there is none any more.
+const struct listener_config *snapshot_find_listener(const struct snapshot *snapshot,
+                                                     const struct listener_config *like);
+
+// listener_config_is_same_place tells whether both, of two snapshots, want the same address, so that
+// the second one goes on with the first one's sockets. Any free port is the same by name only.
+bool listener_config_is_same_place(const struct listener_config *a,
+                                   const struct listener_config *b);
 
 // snapshot_set_own_endpoints tells the policy where the proxy listens, ports known, so that no
 // tunnel leads back into it. Called once, before any worker starts; `endpoints` are copied.

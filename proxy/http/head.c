@@ -56,17 +56,21 @@ static struct slice trim(struct slice s)
 
 enum line_result { LINE_OK, LINE_MORE, LINE_BAD, LINE_TOO_LONG };
 
-// next_line takes one line off `rest`, without its CRLF. A CR or LF anywhere else is bad.
+// next_line takes one line off `rest`, without its CRLF. A CR or LF anywhere else is bad. What it says
+// does not depend on how much has arrived behind the byte that decides.
 static enum line_result next_line(struct slice *rest, struct slice *out)
 {
     const size_t lf = slice_find(*rest, '\n');
-    if (lf > HEAD_MAX_LINE_LEN)
-        return LINE_TOO_LONG;
     const struct slice line = slice_first(*rest, lf);
-    const size_t cr = slice_find(line, '\r');
+    const struct slice start = slice_first(line, HEAD_MAX_LINE_LEN);
+    const size_t cr = slice_find(start, '\r');
+    if (cr < start.len && cr + 1 < line.len)
+        return LINE_BAD;
+    if (line.len > HEAD_MAX_LINE_LEN)
+        return LINE_TOO_LONG;
     if (lf == rest->len)
-        return cr == line.len || cr + 1 == line.len ? LINE_MORE : LINE_BAD;
-    if (cr + 1 != line.len)
+        return LINE_MORE;
+    if (cr == line.len)
         return LINE_BAD;
     *out = slice_first(line, cr);
     *rest = slice_from(*rest, lf + 1);
@@ -163,7 +167,8 @@ enum head_result request_head_parse(struct slice bytes, struct request_head *out
                                     const char **out_why)
 {
     *out = (struct request_head){0};
-    struct slice rest = bytes;
+    const struct slice whole = slice_first(bytes, HEAD_MAX_LEN); // more is not looked at
+    struct slice rest = whole;
     if (slice_starts_with(rest, SLICE_LITERAL("\r\n")))
         rest = slice_from(rest, 2); // one empty line in front is forgiven (RFC 9112 2.2)
     struct slice line = {0};
@@ -176,15 +181,14 @@ enum head_result request_head_parse(struct slice bytes, struct request_head *out
         result = next_line(&rest, &line);
         if (result != LINE_OK)
             return result_of_line(result, bytes, out_why);
-        if (line.len == 0)
-            break;
+        if (line.len == 0) {
+            out->len = whole.len - rest.len;
+            return HEAD_OK;
+        }
         *out_why = "head too large";
         if (count == HEAD_MAX_FIELDS)
             return HEAD_TOO_LARGE;
         if (!read_field_line(line, out, out_why))
             return HEAD_BAD;
     }
-    *out_why = "head too large";
-    out->len = bytes.len - rest.len;
-    return out->len > HEAD_MAX_LEN ? HEAD_TOO_LARGE : HEAD_OK;
 }

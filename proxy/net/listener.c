@@ -121,29 +121,37 @@ static void accept_one(struct listener *listener, int fd, const struct socket_ad
     listener->events.on_accept(listener->events.arg, fd, &canonical, port);
 }
 
-static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+// accept_batch accepts at most `count` connections; false when there are no more for now.
+static bool accept_batch(struct listener *listener, size_t count)
 {
-    (void)events;
-    struct listener *listener = io->data;
-    ASSERT(listener->magic == LISTENER_MAGIC);
-    for (int i = 0; i < ACCEPT_BATCH; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct socket_address name = {.len = sizeof name.storage};
-        const int fd = accept4(io->fd, (struct sockaddr *)&name.storage, &name.len,
+        const int fd = accept4(listener->io.fd, (struct sockaddr *)&name.storage, &name.len,
                                SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             accept_one(listener, fd, &name);
             continue;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK)
-            return;
+            return false;
         if (is_passing(errno))
             continue;
         listener->events.on_exhausted(listener->events.arg, errno);
-        ev_io_stop(loop, io);
+        ev_io_stop(listener->loop, &listener->io);
         ev_timer_set(&listener->pause, exhausted_pause_s, 0.);
-        ev_timer_start(loop, &listener->pause);
-        return;
+        ev_timer_start(listener->loop, &listener->pause);
+        return false;
     }
+    return true;
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    struct listener *listener = io->data;
+    ASSERT(listener->magic == LISTENER_MAGIC);
+    (void)accept_batch(listener, ACCEPT_BATCH);
 }
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
@@ -168,6 +176,16 @@ struct listener *listener_start(struct ev_loop *loop, int fd, const struct liste
     listener->pause.data = listener;
     ev_io_start(loop, &listener->io);
     return listener;
+}
+
+void listener_set_arg(struct listener *listener, void *arg)
+{
+    listener->events.arg = arg;
+}
+
+void listener_accept_waiting(struct listener *listener)
+{
+    (void)accept_batch(listener, LISTEN_BACKLOG);
 }
 
 void listener_stop(struct listener *listener)

@@ -29,6 +29,12 @@ struct listener_events {
 struct listener *listener_start(struct ev_loop *loop, int fd,
                                 const struct listener_events *events) MUST_USE;
 
+// listener_set_arg changes what the callbacks get as `arg`.
+void listener_set_arg(struct listener *listener, void *arg);
+
+// listener_accept_waiting accepts what waits in the queue now: the last thing before an address is given up.
+void listener_accept_waiting(struct listener *listener);
+
 // listener_stop stops accepting, closes the socket and frees. NULL is allowed. Not to be called from
 // within on_accept.
 void listener_stop(struct listener *listener);

@@ -46,6 +46,7 @@ struct resolver {
     ev_timer timeout;                // c-ares' own time-outs
     ev_timer deliver;                // of length zero
     struct resolver_socket *sockets; // owned
+    size_t query_count;              // open or undelivered
     struct resolver_query *done;     // owned; the oldest first
     struct resolver_query **done_end;
 };
@@ -159,6 +160,7 @@ static void on_deliver(struct ev_loop *loop, ev_timer *timer, int events)
         if (query->callback != NULL)
             query->callback(query->arg, query->result, query->addresses, query->count);
         free(query);
+        resolver->query_count--;
         query = next;
     }
 }
@@ -363,6 +365,7 @@ struct resolver_query *resolver_submit(struct resolver *resolver, struct slice n
     query->resolver = resolver;
     query->callback = callback;
     query->arg = arg;
+    resolver->query_count++;
     if (is_localhost(name)) {
         answer_localhost(query);
         return query;
@@ -377,6 +380,11 @@ struct resolver_query *resolver_submit(struct resolver *resolver, struct slice n
     ares_getaddrinfo(resolver->channel, absolute, NULL, &hints, on_answer, query);
     rearm_timeout(resolver);
     return query;
+}
+
+bool resolver_is_idle(const struct resolver *resolver)
+{
+    return resolver->query_count == 0;
 }
 
 void resolver_cancel(struct resolver_query *query)

@@ -54,6 +54,9 @@ enum err resolver_create(struct ev_loop *loop, const struct resolver_options *op
 // resolver_destroy drops all questions without calling back. NULL is allowed.
 void resolver_destroy(struct resolver *resolver);
 
+// resolver_is_idle tells whether no question is open or undelivered.
+bool resolver_is_idle(const struct resolver *resolver);
+
 // resolver_submit asks for the addresses of `name` (canonical text without final dot). NULL when there
 // is no memory.
 struct resolver_query *resolver_submit(struct resolver *resolver, struct slice name,

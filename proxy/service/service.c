@@ -1,4 +1,6 @@
 // Start order: limits, listeners, audit log, resolver library, workers, ready. Stop order: the reverse.
+// A reload builds a whole new snapshot on a thread of its own; only when all of it is good, its new
+// sockets are open and its audit log too, does each worker get it. Until then nothing has changed.
 // Signals are blocked in every thread but this one, whose loop takes them.
 #include "proxy/service/service.h"
 
@@ -15,10 +17,11 @@
 #include "proxy/audit/audit_log.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/log/log.h"
-#include "proxy/net/listener.h"
 #include "proxy/net/resolver.h"
 #include "proxy/service/limits.h"
+#include "proxy/service/loader.h"
 #include "proxy/service/notify.h"
+#include "proxy/service/sockets.h"
 #include "proxy/worker/worker.h"
 
 enum { EXIT_FAILED = 1, EXIT_CONFIG = 3, SIGNAL_COUNT = 5 };
@@ -27,17 +30,36 @@ struct service {
     struct snapshot *snapshot; // ref
     struct ev_loop *loop;      // borrowed; libev's default loop
     struct audit_log *audit;   // owned
-    int *fds;                  // owned; of listener l for worker w at [w * listener_count + l]
-    struct endpoint *bound;    // owned; where each listener listens
+    struct sockets sockets;    // of `snapshot`
     struct worker **workers;   // owned
     uint32_t worker_count;     // made and started
     uint32_t exited_count;
+    struct loader *loader;   // owned; NULL when no reload is being loaded
+    uint32_t adopting_count; // workers that have not adopted the newest snapshot yet
+    bool must_reload_again;  // asked for while one was under way
+    uint64_t generation;     // of the newest snapshot
     uint64_t cut_count;
     bool is_stopping;
     bool is_interrupted; // asked to end at once, so that cutting is no failure
     ev_signal signals[SIGNAL_COUNT];
-    ev_io exits; // its descriptor, an eventfd, is owned
+    ev_io exits;   // these three descriptors, eventfds, are owned
+    ev_io loaded;  // the loader is done
+    ev_io adopted; // a worker has adopted the newest snapshot
 };
+
+// tell adds to an eventfd; on any thread.
+static void tell(int fd)
+{
+    const uint64_t one = 1;
+    (void)!write(fd, &one, sizeof one);
+}
+
+// told takes what others have added.
+static uint32_t told(const ev_io *io)
+{
+    uint64_t count = 0;
+    return read(io->fd, &count, sizeof count) == sizeof count ? (uint32_t)count : 0;
+}
 
 static void on_problem(const char *path, int error)
 {
@@ -48,61 +70,36 @@ static void on_problem(const char *path, int error)
                   path, strerror(error));
 }
 
-// bind_listeners opens every worker's socket of every listener.
-static enum err bind_listeners(struct service *service, struct errinfo *info)
-{
-    const struct snapshot *snapshot = service->snapshot;
-    const size_t listeners = snapshot->listener_count;
-    const size_t workers = snapshot->workers;
-    int *group = calloc(workers, sizeof *group);
-    service->fds = calloc(workers * listeners, sizeof *service->fds);
-    service->bound = calloc(listeners, sizeof *service->bound);
-    if (group == NULL || service->fds == NULL || service->bound == NULL) {
-        free(group);
-        return errinfo_set(info, ERR_MEMORY, "no memory for the listeners");
-    }
-    for (size_t i = 0; i < workers * listeners; i++)
-        service->fds[i] = -1;
-    enum err error = ERR_OK;
-    for (size_t l = 0; l < listeners && error == ERR_OK; l++) {
-        const struct endpoint *wanted = &snapshot->listeners[l].address;
-        service->bound[l] = *wanted;
-        error = listener_bind(&wanted->address, wanted->port, workers, group,
-                              &service->bound[l].port, info);
-        for (size_t w = 0; w < workers && error == ERR_OK; w++)
-            service->fds[w * listeners + l] = group[w];
-    }
-    free(group);
-    return error;
-}
-
-// on_worker_exit runs on the worker's thread.
+// on_worker_exit and on_worker_adopted run on the worker's thread.
 static void on_worker_exit(void *arg)
 {
     struct service *service = arg;
-    const uint64_t one = 1;
-    (void)!write(service->exits.fd, &one, sizeof one);
+    tell(service->exits.fd);
+}
+
+static void on_worker_adopted(void *arg)
+{
+    struct service *service = arg;
+    tell(service->adopted.fd);
 }
 
 static enum err start_workers(struct service *service, struct errinfo *info)
 {
-    const size_t listeners = service->snapshot->listener_count;
     service->workers = calloc(service->snapshot->workers, sizeof(struct worker *));
     if (service->workers == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the workers");
     for (uint32_t w = 0; w < service->snapshot->workers; w++) {
-        int *fds = service->fds + w * listeners;
         const struct worker_options options = {
             .index = w,
             .snapshot = service->snapshot,
-            .listener_fds = fds,
+            .listener_fds = sockets_take(&service->sockets, w),
             .audit = service->audit,
             .on_exit = on_worker_exit,
+            .on_adopted = on_worker_adopted,
             .arg = service,
         };
         const enum err error = worker_create(&options, &service->workers[w], info);
-        for (size_t l = 0; l < listeners; l++)
-            fds[l] = -1; // the worker has them, or has closed them
+        sockets_taken(&service->sockets, w); // the worker has them, or has closed them
         TRY(error);
         const enum err started = worker_start(service->workers[w], info);
         if (started != ERR_OK) {
@@ -131,6 +128,124 @@ static void begin_drain(struct service *service)
         worker_drain(service->workers[w]);
 }
 
+// log_findings writes what loading has found where operators look; notes are for `check`.
+static void log_findings(const struct diagnostics *diagnostics)
+{
+    for (size_t i = 0; i < diagnostics->count; i++) {
+        const struct diagnostic *item = &diagnostics->items[i];
+        char text[DIAGNOSTIC_TEXT_CAP];
+        diagnostic_format(item, text, sizeof text);
+        if (item->severity == SEVERITY_ERROR)
+            log_error("reload: %s", text);
+        else if (item->severity == SEVERITY_WARNING)
+            log_warning("reload: %s", text);
+    }
+}
+
+static void begin_reload(struct service *service)
+{
+    if (service->is_stopping)
+        return;
+    if (service->loader != NULL || service->adopting_count > 0) {
+        service->must_reload_again = true;
+        return;
+    }
+    notify_send("RELOADING=1");
+    service->loader = loader_start(service->snapshot->path, service->loaded.fd);
+    if (service->loader == NULL)
+        log_error("reload: no memory; the old configuration stays in force");
+}
+
+// reload_again starts the reload that was asked for while another one was under way.
+static void reload_again(struct service *service)
+{
+    notify_send("READY=1");
+    if (!service->must_reload_again)
+        return;
+    service->must_reload_again = false;
+    begin_reload(service);
+}
+
+// prepare does all of a reload that can fail, beside the loading itself.
+static enum err prepare(struct service *service, struct snapshot *snapshot, struct sockets *out,
+                        struct errinfo *info)
+{
+    const struct snapshot *old = service->snapshot;
+    TRY(sockets_open(snapshot, service->worker_count, old, &service->sockets, out, info));
+    enum err error = snapshot_set_own_endpoints(snapshot, out->bound, out->listener_count);
+    if (error == ERR_OK && strcmp(snapshot->audit_path, old->audit_path) != 0)
+        error = audit_log_move(service->audit, snapshot->audit_path, info);
+    if (error != ERR_OK)
+        sockets_close(out);
+    return error;
+}
+
+// hand_over gives the snapshot to every worker.
+static void hand_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
+{
+    snapshot->generation = ++service->generation;
+    for (uint32_t w = 0; w < service->worker_count; w++) {
+        if (worker_adopt(service->workers[w], snapshot, sockets_take(sockets, w)) == ERR_OK)
+            service->adopting_count++;
+        else
+            log_error("reload: worker %" PRIu32 ": no memory; it goes on as before", w);
+        sockets_taken(sockets, w);
+    }
+    sockets_close(&service->sockets);
+    service->sockets = *sockets;
+    snapshot_unref(service->snapshot);
+    service->snapshot = snapshot;
+}
+
+// finish_reload takes the loader's result.
+static void finish_reload(struct service *service)
+{
+    struct diagnostics diagnostics;
+    struct snapshot *snapshot = NULL;
+    struct sockets sockets;
+    struct errinfo info = {.text = "see above"};
+    enum err error = loader_finish(service->loader, &diagnostics, &snapshot);
+    service->loader = NULL;
+    log_findings(&diagnostics);
+    diagnostics_deinit(&diagnostics);
+    if (error == ERR_OK)
+        error = prepare(service, snapshot, &sockets, &info);
+    if (error != ERR_OK) {
+        log_error("reload failed, the old configuration (%s) stays in force: %s",
+                  service->snapshot->id, info.text);
+        snapshot_unref(snapshot);
+        reload_again(service);
+        return;
+    }
+    if (snapshot->workers != service->worker_count)
+        log_warning("reload: `workers` cannot change without a restart; it stays %" PRIu32,
+                    service->worker_count);
+    hand_over(service, snapshot, &sockets);
+}
+
+static void on_loaded(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    struct service *service = io->data;
+    if (told(io) > 0 && service->loader != NULL)
+        finish_reload(service);
+}
+
+static void on_adopted(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    struct service *service = io->data;
+    const uint32_t count = told(io);
+    service->adopting_count -= count < service->adopting_count ? count : service->adopting_count;
+    if (service->adopting_count > 0)
+        return;
+    log_info("reloaded: config %s (%s), generation %" PRIu64, service->snapshot->path,
+             service->snapshot->id, service->generation);
+    reload_again(service);
+}
+
 static void on_signal(struct ev_loop *loop, ev_signal *signal_watcher, int events)
 {
     (void)loop;
@@ -152,8 +267,8 @@ static void on_signal(struct ev_loop *loop, ev_signal *signal_watcher, int event
         audit_log_reopen(service->audit);
         break;
     case SIGHUP:
-        log_warning("SIGHUP: reload is not supported yet by this version; the configuration stays "
-                    "as it is until a restart");
+        log_info("SIGHUP: reloading %s", service->snapshot->path);
+        begin_reload(service);
         break;
     case SIGUSR2:
         log_warning("SIGUSR2: handing over to a new binary is not supported yet by this version");
@@ -167,9 +282,7 @@ static void on_exits(struct ev_loop *loop, ev_io *io, int events)
 {
     (void)events;
     struct service *service = io->data;
-    uint64_t count = 0;
-    if (read(io->fd, &count, sizeof count) == sizeof count)
-        service->exited_count += (uint32_t)count;
+    service->exited_count += told(io);
     if (service->exited_count >= service->worker_count)
         ev_break(loop, EVBREAK_ALL);
 }
@@ -209,7 +322,7 @@ static enum err say_ready(const struct service *service, struct errinfo *info)
     for (size_t l = 0; l < service->snapshot->listener_count; l++) {
         char endpoint[ENDPOINT_TEXT_CAP];
         text_append_format(&line, " %s=%s", service->snapshot->listeners[l].name,
-                           endpoint_format(&service->bound[l], endpoint));
+                           endpoint_format(&service->sockets.bound[l], endpoint));
     }
     text_append_string(&line, "\n");
     if (write(STDOUT_FILENO, line.data, line.len) < 0)
@@ -219,17 +332,30 @@ static enum err say_ready(const struct service *service, struct errinfo *info)
     return ERR_OK;
 }
 
+// watch_eventfd makes an eventfd and a watcher for it; false when there is none.
+static bool watch_eventfd(struct service *service, ev_io *io,
+                          void (*callback)(struct ev_loop *loop, ev_io *io, int events))
+{
+    ev_io_init(io, callback, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), EV_READ);
+    io->data = service;
+    if (io->fd < 0 || service->loop == NULL)
+        return false;
+    ev_io_start(service->loop, io);
+    return true;
+}
+
 static enum err start(struct service *service, struct errinfo *info)
 {
     service->loop = ev_default_loop(EVFLAG_NOENV);
-    const int exits_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    ev_io_init(&service->exits, on_exits, exits_fd, EV_READ);
-    service->exits.data = service;
-    if (service->loop == NULL || exits_fd < 0)
+    const bool has_exits = watch_eventfd(service, &service->exits, on_exits);
+    const bool has_loaded = watch_eventfd(service, &service->loaded, on_loaded);
+    const bool has_adopted = watch_eventfd(service, &service->adopted, on_adopted);
+    if (!has_exits || !has_loaded || !has_adopted)
         return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop");
-    TRY(bind_listeners(service, info));
-    TRY(snapshot_set_own_endpoints(service->snapshot, service->bound,
-                                   service->snapshot->listener_count));
+    TRY(sockets_open(service->snapshot, service->snapshot->workers, NULL, NULL, &service->sockets,
+                     info));
+    TRY(snapshot_set_own_endpoints(service->snapshot, service->sockets.bound,
+                                   service->sockets.listener_count));
     const struct audit_log_options audit = {.path = service->snapshot->audit_path,
                                             .on_problem = on_problem};
     const enum err opened = audit_log_open(&audit, &service->audit, info);
@@ -238,9 +364,29 @@ static enum err start(struct service *service, struct errinfo *info)
     if (resolver_global_init() != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
     TRY(start_workers(service, info));
-    ev_io_start(service->loop, &service->exits);
     watch_signals(service);
     return say_ready(service, info);
+}
+
+static void close_eventfd(struct service *service, ev_io *io)
+{
+    if (io->fd < 0)
+        return;
+    if (service->loop != NULL)
+        ev_io_stop(service->loop, io);
+    (void)close(io->fd);
+}
+
+// drop_loader waits for a reload that nobody wants any more.
+static void drop_loader(struct service *service)
+{
+    struct diagnostics diagnostics;
+    struct snapshot *snapshot = NULL;
+    if (service->loader == NULL)
+        return;
+    if (loader_finish(service->loader, &diagnostics, &snapshot) == ERR_OK)
+        snapshot_unref(snapshot);
+    diagnostics_deinit(&diagnostics);
 }
 
 // stop undoes what start has done, as far as it came.
@@ -251,28 +397,21 @@ static bool stop(struct service *service)
         service->cut_count += worker_join(service->workers[w]);
         worker_destroy(service->workers[w]);
     }
-    if (service->loop != NULL) {
-        ev_io_stop(service->loop, &service->exits);
-        for (size_t i = 0; i < SIGNAL_COUNT; i++)
-            ev_signal_stop(service->loop, &service->signals[i]);
-    }
+    drop_loader(service);
+    for (size_t i = 0; service->loop != NULL && i < SIGNAL_COUNT; i++)
+        ev_signal_stop(service->loop, &service->signals[i]);
     uint64_t unwritten = 0;
     if (service->audit != NULL)
         unwritten = audit_log_close(service->audit);
     if (unwritten > 0)
         log_error("%" PRIu64 " audit records could not be written", unwritten);
     resolver_global_deinit();
-    const size_t fd_count = service->snapshot->workers * service->snapshot->listener_count;
-    for (size_t i = 0; service->fds != NULL && i < fd_count; i++) {
-        if (service->fds[i] >= 0)
-            (void)close(service->fds[i]);
-    }
-    if (service->exits.fd >= 0)
-        (void)close(service->exits.fd);
+    sockets_close(&service->sockets);
+    close_eventfd(service, &service->exits);
+    close_eventfd(service, &service->loaded);
+    close_eventfd(service, &service->adopted);
     if (service->loop != NULL)
         ev_loop_destroy(service->loop);
-    free(service->fds);
-    free(service->bound);
     free(service->workers);
     snapshot_unref(service->snapshot);
     return unwritten == 0;
@@ -280,7 +419,7 @@ static bool stop(struct service *service)
 
 int service_run(struct snapshot *snapshot)
 {
-    struct service service = {.snapshot = snapshot_ref(snapshot)};
+    struct service service = {.snapshot = snapshot};
     struct errinfo info = {.text = "no memory"};
     const uint64_t descriptors = limits_apply();
     mask_signals(SIG_BLOCK);

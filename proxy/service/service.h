@@ -3,8 +3,8 @@
 
 #include "proxy/config/snapshot.h"
 
-// service_run serves `snapshot` (a reference of its own is taken) until a signal ends it: SIGTERM drains,
-// SIGINT ends at once, SIGUSR1 reopens the audit log, SIGHUP and SIGUSR2 are logged. Prints the ready
+// service_run serves `snapshot`, whose reference it takes over, until a signal ends it: SIGTERM drains,
+// SIGINT ends at once, SIGHUP reloads, SIGUSR1 reopens the audit log, SIGUSR2 is logged. Prints the ready
 // line on stdout. Returns the exit status: 0, 1 when it could not start or had to cut tunnels, 3
 // when the audit log cannot be opened. Called by main, once.
 int service_run(struct snapshot *snapshot);

@@ -65,6 +65,13 @@ static void write_counted(struct session_context *context, bool is_final)
     }
 }
 
+static void on_sweep_turn(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    sessions_sweep(timer->data);
+}
+
 static void on_refusals_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
@@ -77,13 +84,16 @@ void session_context_start(struct session_context *context)
     for (size_t i = 0; i < SESSION_STATE_COUNT; i++)
         TAILQ_INIT(&context->by_state[i]);
     TAILQ_INIT(&context->ready);
+    TAILQ_INIT(&context->sweep);
     context->now_ms = monotonic_ms();
     ev_timer_init(&context->kick, on_kick, 0., 0.);
+    ev_timer_init(&context->sweep_turn, on_sweep_turn, 0., 0.);
     ev_timer_init(&context->refusals_tick, on_refusals_tick, refusals_tick_s, refusals_tick_s);
     ev_prepare_init(&context->reap, on_reap);
     ev_check_init(&context->clock, on_clock);
     ev_set_priority(&context->clock, EV_MAXPRI);
     context->kick.data = context;
+    context->sweep_turn.data = context;
     context->refusals_tick.data = context;
     context->reap.data = context;
     context->clock.data = context;
@@ -98,6 +108,7 @@ void session_context_stop(struct session_context *context)
     ASSERT(context->counters.accepted == context->counters.closed);
     write_counted(context, true);
     ev_timer_stop(context->loop, &context->kick);
+    ev_timer_stop(context->loop, &context->sweep_turn);
     ev_timer_stop(context->loop, &context->refusals_tick);
     ev_prepare_stop(context->loop, &context->reap);
     ev_check_stop(context->loop, &context->clock);

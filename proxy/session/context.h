@@ -59,6 +59,7 @@ struct session_context {
     struct ev_loop *loop;      // borrowed
     struct resolver *resolver; // borrowed
     struct audit_log *audit;   // borrowed
+    struct snapshot *snapshot; // borrowed; today's, see sessions_adopt
     uint64_t id_seed;          // random, different for each worker of each process
 
     // Kept by the sessions; everybody else may read.
@@ -73,6 +74,8 @@ struct session_context {
     struct buffer_pool buffers;
     struct refusals refusals;
     struct session_list by_state[SESSION_STATE_COUNT];
+    struct session_list sweep; // still to be judged again under today's snapshot
+    ev_timer sweep_turn;       // of length zero: judges the next few
     struct session_list ready; // used up their share of a turn; driven again in the next pass
     ev_timer kick;             // of length zero: drives the ready ones
     ev_timer refusals_tick;    // writes the counted refusals

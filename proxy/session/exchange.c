@@ -21,7 +21,8 @@ struct exchange {
     bool is_unrecorded; // there was no room for its decision: both records are counted as lost
     bool may_keep;      // the client wants, and may, send another request after a refusal
     uint16_t status;
-    enum reason reason; // of the end; the first one stays
+    enum reason reason;  // of the end; the first one stays
+    uint64_t generation; // of the snapshot that the decision was made under
     uint32_t attempts;
     size_t head_len;   // bytes of the inbox that are this request's head
     int64_t begun_ms;  // monotonic, all three
@@ -267,8 +268,47 @@ static bool is_same_host(const struct request_head *head, const struct target *t
            host.port == target->port;
 }
 
-// decide_target is the first decision: all that can be said before DNS.
-static void decide_target(struct exchange *exchange)
+// has_right judges the client again where its snapshot is no longer today's, and its certificate's time.
+// Where the right is gone the request is refused.
+static bool has_right(struct exchange *exchange)
+{
+    struct peer *peer = exchange->peer;
+    enum reason reason = REASON_NONE;
+    if (!peer_is_current(peer))
+        reason = peer->judge_again(peer->owner);
+    if (reason == REASON_NONE && wall_clock_ms() / 1000 > peer->not_after_s)
+        reason = REASON_EXPIRED;
+    exchange->generation = peer->snapshot->generation;
+    if (reason == REASON_NONE)
+        return true;
+    exchange->may_keep = false;
+    exchange->decision = (struct decision){.action = ACTION_DENY, .reason = reason};
+    refuse_decided(exchange, 403, "no longer let in");
+    return false;
+}
+
+// is_admitted_target takes the first decision: all that policy can say before DNS.
+static bool is_admitted_target(struct exchange *exchange)
+{
+    const struct peer *peer = exchange->peer;
+    policy_decide_target(peer->snapshot->policy, peer->client, &peer->address, exchange->target,
+                         &exchange->decision);
+    if (exchange->decision.action == ACTION_ALLOW)
+        return true;
+    refuse_decided(exchange, 403, NULL);
+    return false;
+}
+
+// is_still_admitted takes it again, where the snapshot is no longer the one it was taken under.
+static bool is_still_admitted(struct exchange *exchange)
+{
+    if (exchange->generation == exchange->peer->context->snapshot->generation)
+        return true;
+    return has_right(exchange) && is_admitted_target(exchange);
+}
+
+// decide_request looks at everything that may refuse a well-formed request, in order.
+static void decide_request(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
     struct session_context *context = peer->context;
@@ -280,18 +320,8 @@ static void decide_target(struct exchange *exchange)
         refuse_error(exchange, 503, REASON_AUDIT_FULL, NULL);
         return;
     }
-    if (wall_clock_ms() / 1000 > peer->not_after_s) {
-        exchange->may_keep = false;
-        exchange->decision = (struct decision){.action = ACTION_DENY, .reason = REASON_EXPIRED};
-        refuse_decided(exchange, 403, "the certificate has expired");
-        return;
-    }
-    policy_decide_target(peer->snapshot->policy, peer->client, &peer->address, exchange->target,
-                         &exchange->decision);
-    if (exchange->decision.action == ACTION_ALLOW)
+    if (has_right(exchange) && is_admitted_target(exchange))
         begin_search(exchange);
-    else
-        refuse_decided(exchange, 403, NULL);
 }
 
 // take_request looks at a complete head.
@@ -314,7 +344,7 @@ static void take_request(struct exchange *exchange, const struct request_head *h
         return;
     }
     exchange->may_keep = head->is_persistent;
-    decide_target(exchange);
+    decide_request(exchange);
 }
 
 static enum exchange_step step_read_request(struct exchange *exchange)
@@ -367,12 +397,48 @@ static enum exchange_step step_resolve(struct exchange *exchange)
     if (!search_is_resolved(exchange->search, &result))
         return EXCHANGE_STEP_WAIT;
     exchange->resolve_ms = exchange->peer->context->now_ms - exchange->since_ms;
+    if (!is_still_admitted(exchange))
+        return EXCHANGE_STEP_AGAIN;
     if (result == RESOLVE_OK)
         judge_addresses(exchange);
     else
         refuse_error(exchange, result == RESOLVE_TIMED_OUT ? 504 : 502, REASON_DNS_FAILED,
                      resolve_result_name(result));
     return EXCHANGE_STEP_AGAIN;
+}
+
+// judge_dialled judges the address that is connected, or was, under the peer's snapshot.
+static bool judge_dialled(struct exchange *exchange, const struct ip_addr *address)
+{
+    const struct peer *peer = exchange->peer;
+    struct decision decision;
+    search_judge_one(peer->snapshot->policy, peer->client, &peer->address, exchange->target,
+                     address, &decision);
+    return decision.action == ACTION_ALLOW;
+}
+
+// is_still_right judges everything again before the 200, where the snapshot has changed meanwhile. Its
+// `decision` is recorded, so that only the `close` can say what happened.
+static bool is_still_right(struct exchange *exchange)
+{
+    const struct peer *peer = exchange->peer;
+    enum reason reason = REASON_NONE;
+    if (exchange->generation != peer->context->snapshot->generation) {
+        const struct ip_addr address = search_last_dialled(exchange->search);
+        if (!peer_is_current(peer))
+            reason = peer->judge_again(peer->owner);
+        exchange->generation = peer->context->snapshot->generation;
+        if (reason == REASON_NONE && !judge_dialled(exchange, &address))
+            reason = REASON_POLICY_CHANGED;
+    }
+    if (reason == REASON_NONE && wall_clock_ms() / 1000 > peer->not_after_s)
+        reason = REASON_EXPIRED;
+    if (reason == REASON_NONE)
+        return true;
+    exchange->may_keep = false;
+    exchange->reason = reason;
+    refuse(exchange, 403, reason, NULL);
+    return false;
 }
 
 // open_tunnel sends the 200 and lets the bytes flow. Those behind the head go first.
@@ -424,9 +490,9 @@ static enum exchange_step step_dial(struct exchange *exchange)
     if (!search_is_dialled(exchange->search, &result))
         return EXCHANGE_STEP_WAIT;
     exchange->connect_ms = exchange->peer->context->now_ms - exchange->search_ms;
-    if (result == DIAL_CONNECTED)
+    if (result == DIAL_CONNECTED && is_still_right(exchange))
         open_tunnel(exchange);
-    else
+    else if (result != DIAL_CONNECTED)
         refuse_dialled(exchange, result == DIAL_TIMED_OUT ? 504 : 502, dial_detail(result));
     return EXCHANGE_STEP_AGAIN;
 }
@@ -563,6 +629,20 @@ void exchange_on_deadline(struct exchange *exchange)
     case EXCHANGE_STATE_COUNT:
         return;
     }
+}
+
+bool exchange_is_tunnel(const struct exchange *exchange)
+{
+    return exchange->state == EXCHANGE_TUNNEL;
+}
+
+void exchange_judge_again(struct exchange *exchange)
+{
+    if (exchange->state != EXCHANGE_TUNNEL)
+        return;
+    exchange->generation = exchange->peer->snapshot->generation;
+    if (!judge_dialled(exchange, &exchange->upstream))
+        exchange_end(exchange, REASON_POLICY_CHANGED);
 }
 
 enum exchange_outcome exchange_outcome(const struct exchange *exchange)

@@ -19,6 +19,14 @@ enum exchange_step {
     EXCHANGE_STEP_DONE,  // see exchange_outcome
 };
 
+// exchange_is_tunnel tells whether bytes flow.
+bool exchange_is_tunnel(const struct exchange *exchange);
+
+// exchange_judge_again judges a live tunnel under the peer's snapshot, which has changed, and ends it
+// with REASON_POLICY_CHANGED where it would not be opened today. Before there is a tunnel nothing is to
+// be done: each step on the way to it compares for itself.
+void exchange_judge_again(struct exchange *exchange);
+
 // exchange_outcome tells what becomes of the connection.
 enum exchange_outcome {
     EXCHANGE_KEEP,  // the next request may come

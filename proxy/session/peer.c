@@ -6,6 +6,11 @@
 #include "proxy/http/head.h"
 #include "proxy/net/stream.h"
 
+bool peer_is_current(const struct peer *peer)
+{
+    return peer->snapshot == peer->context->snapshot;
+}
+
 // grow makes room for more, up to the size of a head.
 static enum err grow(struct peer *peer)
 {

@@ -8,7 +8,7 @@ enum { INBOX_FIRST_CAP = 2048 };
 
 struct peer {
     struct session_context *context;        // borrowed
-    struct snapshot *snapshot;              // ref
+    struct snapshot *snapshot;              // ref; what the client was last judged under
     const struct listener_config *listener; // borrowed from the snapshot
     struct stream *stream;                  // borrowed from the session
     struct ip_addr address;                 // canonical
@@ -24,8 +24,14 @@ struct peer {
     size_t inbox_cap;            // bytes
     bool has_end;                // the client has ended its direction
     void (*wake)(void *owner);   // drives the session on, from the loop
-    void *owner;                 // borrowed
+    // judge_again judges the client under today's snapshot, and makes that the peer's. REASON_NONE: it
+    // still has its right; anything else says why not.
+    enum reason (*judge_again)(void *owner);
+    void *owner; // borrowed; argument of both
 };
+
+// peer_is_current tells whether the client was judged under today's snapshot.
+bool peer_is_current(const struct peer *peer);
 
 // peer_fill_inbox reads what is there into the inbox. ERR_OK when at least a byte came, ERR_AGAIN,
 // ERR_LIMIT when the inbox is full, ERR_EOF, or the stream's error.

@@ -91,20 +91,35 @@ bool search_is_resolved(const struct search *search, enum resolve_result *out)
     return search->is_resolved;
 }
 
+// judge fills in what only the machine knows, and asks the policy.
+static void judge(const struct policy *policy, const struct client *client,
+                  const struct ip_addr *source, const struct target *target,
+                  struct candidate *candidates, size_t count, struct decision *out)
+{
+    if (policy_is_own_port(policy, target->port)) {
+        for (size_t i = 0; i < count; i++)
+            candidates[i].is_local = address_is_local(&candidates[i].address);
+    }
+    policy_decide_addresses(policy, client, source, target, candidates, count, out);
+}
+
 void search_judge(struct search *search, const struct policy *policy, const struct client *client,
                   const struct ip_addr *source, struct decision *out)
 {
-    if (policy_is_own_port(policy, search->target->port)) {
-        for (size_t i = 0; i < search->candidate_count; i++)
-            search->candidates[i].is_local = address_is_local(&search->candidates[i].address);
-    }
-    policy_decide_addresses(policy, client, source, search->target, search->candidates,
-                            search->candidate_count, out);
+    judge(policy, client, source, search->target, search->candidates, search->candidate_count, out);
     search->admitted_count = 0;
     for (size_t i = 0; i < search->candidate_count; i++) {
         if (search->candidates[i].is_admitted)
             search->admitted[search->admitted_count++] = search->candidates[i].address;
     }
+}
+
+void search_judge_one(const struct policy *policy, const struct client *client,
+                      const struct ip_addr *source, const struct target *target,
+                      const struct ip_addr *address, struct decision *out)
+{
+    struct candidate candidate = {.address = *address};
+    judge(policy, client, source, target, &candidate, 1, out);
 }
 
 static void on_dialled(void *arg, enum dial_result result, int fd)

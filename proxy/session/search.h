@@ -29,6 +29,11 @@ bool search_is_resolved(const struct search *search, enum resolve_result *out);
 void search_judge(struct search *search, const struct policy *policy, const struct client *client,
                   const struct ip_addr *source, struct decision *out);
 
+// search_judge_one judges one address of a target in the same way, without a search.
+void search_judge_one(const struct policy *policy, const struct client *client,
+                      const struct ip_addr *source, const struct target *target,
+                      const struct ip_addr *address, struct decision *out);
+
 // search_dial starts connecting to the admitted addresses, in order.
 enum err search_dial(struct search *search, int64_t attempt_ms) MUST_USE;
 

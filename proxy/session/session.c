@@ -13,6 +13,7 @@ enum {
     SESSION_MAGIC = 0x5E5510A7,
     CLIENT_JSON_CAP = 8192,      // bytes
     LINGER_MAX_LEN = 256 * 1024, // bytes of a refused client that are read and dropped
+    SWEEP_TURN_US = 4000,        // microseconds of a pass of the loop spent on judging again
     LINGER_MAX_SESSIONS = 1024,  // of a worker; more are closed without lingering
 };
 
@@ -21,6 +22,8 @@ struct session {
     enum session_state state;
     TAILQ_ENTRY(session) link;       // in the list of its state
     TAILQ_ENTRY(session) ready_link; // in the list of the ready ones
+    TAILQ_ENTRY(session) sweep_link; // in the list of those to be judged again
+    bool is_in_sweep;
     bool is_ready;
     bool is_first;      // no exchange has been yet
     bool has_said_end;  // our direction is finished
@@ -31,6 +34,7 @@ struct session {
     struct tls_stream *tls; // owned
     ev_timer timer;         // one for all deadlines; armed at or before the next one
     int64_t timer_due_ms;   // monotonic
+    int64_t expires_ms;     // monotonic; when the certificate's right ends, unless the clock is set
     struct peer peer;
     struct exchange *exchange;    // owned; NULL between requests
     struct identity *identity;    // owned; NULL before the handshake is done
@@ -219,14 +223,19 @@ static void refuse_handshake(struct session *session)
         begin_closing(session);
 }
 
-// begin_serving finds out which client of the config this is. Nothing is refused here: a verified
-// certificate that fits no client gets its answer in HTTP, where people can read it.
-static bool begin_serving(struct session *session)
+// note_expiry works out when, on the monotonic clock, the certificate's right ends.
+static void note_expiry(struct session *session)
+{
+    const struct peer *peer = &session->peer;
+    session->expires_ms = peer->context->now_ms + (peer->not_after_s + 1) * 1000 - wall_clock_ms();
+}
+
+// take_identity finds out which client of the config a verified certificate is. Nothing is refused
+// here: one that fits no client gets its answer in HTTP, where people can read it.
+static bool take_identity(struct session *session)
 {
     struct peer *peer = &session->peer;
     peer->client = policy_find_client(peer->snapshot->policy, session->identity);
-    peer->tls_version = tls_stream_version_name(session->tls);
-    peer->tls_cipher = tls_stream_cipher_name(session->tls);
     const struct audit_client client = {
         .address = peer->address,
         .port = peer->port,
@@ -239,12 +248,46 @@ static bool begin_serving(struct session *session)
     text_init(&text, data, sizeof data);
     audit_client_format(&client, &text);
     ASSERT(!text.is_cut);
-    peer->json = malloc(text.len);
-    if (peer->json == NULL || !bytes_copy(peer->json, text.len, text_slice(&text)))
-        return false;
+    free(peer->json);
     peer->json_len = text.len;
+    peer->json = malloc(text.len);
+    note_expiry(session);
+    return peer->json != NULL && bytes_copy(peer->json, text.len, text_slice(&text));
+}
+
+static bool begin_serving(struct session *session)
+{
+    session->peer.tls_version = tls_stream_version_name(session->tls);
+    session->peer.tls_cipher = tls_stream_cipher_name(session->tls);
+    if (!take_identity(session))
+        return false;
     enter(session, SESSION_SERVING);
     return true;
+}
+
+// judge_again judges the shown certificates as if they were shown today. See peer.h.
+static enum reason judge_again(void *owner)
+{
+    struct session *session = owner;
+    ASSERT(session->magic == SESSION_MAGIC);
+    struct peer *peer = &session->peer;
+    struct snapshot *today = peer->context->snapshot;
+    const struct listener_config *listener = snapshot_find_listener(today, peer->listener);
+    const STACK_OF(CRYPTO_BUFFER) *chain = tls_stream_peer_chain(session->tls);
+    if (listener == NULL || chain == NULL)
+        return REASON_POLICY_CHANGED;
+    struct trust_verdict verdict;
+    if (trust_verify(listener->trust, chain, wall_clock_ms() / 1000, &verdict) != ERR_OK) {
+        identity_destroy(verdict.presented);
+        return verdict.reason;
+    }
+    identity_destroy(session->identity);
+    session->identity = verdict.identity;
+    snapshot_unref(peer->snapshot);
+    peer->snapshot = snapshot_ref(today);
+    peer->listener = listener;
+    peer->not_after_s = verdict.not_after_s;
+    return take_identity(session) ? REASON_NONE : REASON_NO_MEMORY;
 }
 
 static bool step_handshake(struct session *session)
@@ -413,6 +456,11 @@ static bool step(struct session *session)
     return false;
 }
 
+static int64_t sooner(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
 static int64_t deadline_ms(const struct session *session)
 {
     const struct timeouts *timeouts = &session->peer.snapshot->timeouts;
@@ -420,6 +468,8 @@ static int64_t deadline_ms(const struct session *session)
     case SESSION_HANDSHAKE:
         return session->since_ms + timeouts->handshake_ms;
     case SESSION_SERVING:
+        if (session->exchange != NULL && exchange_is_tunnel(session->exchange))
+            return sooner(exchange_deadline_ms(session->exchange), session->expires_ms);
         if (session->exchange != NULL)
             return exchange_deadline_ms(session->exchange);
         return session->since_ms +
@@ -473,6 +523,25 @@ static void drive(struct session *session)
     update_interest(session);
 }
 
+// is_expired tells whether the certificate has run out; where the clock was set it looks again later.
+static bool is_expired(struct session *session)
+{
+    if (wall_clock_ms() / 1000 > session->peer.not_after_s)
+        return true;
+    note_expiry(session);
+    return false;
+}
+
+// act_on_exchange_deadline ends a tunnel with its certificate; before that, requests look for themselves.
+static void act_on_exchange_deadline(struct session *session)
+{
+    struct exchange *exchange = session->exchange;
+    if (exchange_deadline_ms(exchange) <= session->peer.context->now_ms)
+        exchange_on_deadline(exchange);
+    else if (is_expired(session))
+        exchange_end(exchange, REASON_EXPIRED);
+}
+
 // act_on_deadline ends a wait that took too long.
 static void act_on_deadline(struct session *session)
 {
@@ -483,7 +552,7 @@ static void act_on_deadline(struct session *session)
         return;
     case SESSION_SERVING:
         if (session->exchange != NULL)
-            exchange_on_deadline(session->exchange);
+            act_on_exchange_deadline(session);
         else
             begin_closing(session);
         return;
@@ -507,9 +576,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     drive(session);
 }
 
-void session_accept(struct session_context *context, struct snapshot *snapshot,
-                    const struct listener_config *listener, int fd, const struct ip_addr *peer,
-                    uint16_t peer_port)
+void session_accept(struct session_context *context, const struct listener_config *listener, int fd,
+                    const struct ip_addr *peer, uint16_t peer_port)
 {
     struct session *session = calloc(1, sizeof *session);
     struct tcp_stream unowned;
@@ -531,12 +599,13 @@ void session_accept(struct session_context *context, struct snapshot *snapshot,
     tcp->stream.owner = session;
     session->peer = (struct peer){
         .context = context,
-        .snapshot = snapshot_ref(snapshot),
+        .snapshot = snapshot_ref(context->snapshot),
         .listener = listener,
         .stream = tls_stream_stream(session->tls),
         .address = *peer,
         .port = peer_port,
         .wake = on_ready,
+        .judge_again = judge_again,
         .owner = session,
     };
     session->is_first = true;
@@ -583,9 +652,59 @@ void sessions_end_all(struct session_context *context, enum reason reason)
     }
 }
 
+void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
+{
+    context->snapshot = snapshot;
+    struct session *session = NULL;
+    TAILQ_FOREACH(session, &context->by_state[SESSION_SERVING], link)
+    {
+        if (session->exchange == NULL || session->is_in_sweep)
+            continue;
+        session->is_in_sweep = true;
+        TAILQ_INSERT_TAIL(&context->sweep, session, sweep_link);
+    }
+    ev_timer_stop(context->loop, &context->sweep_turn);
+    ev_timer_set(&context->sweep_turn, 0., 0.);
+    ev_timer_start(context->loop, &context->sweep_turn);
+}
+
+// close_reason_of gives the word for a tunnel that ends because its session has lost its right.
+static enum reason close_reason_of(enum reason reason)
+{
+    return reason == REASON_EXPIRED ? reason : REASON_POLICY_CHANGED;
+}
+
+// sweep_session judges one again, and its tunnel.
+static void sweep_session(struct session *session)
+{
+    if (session->state != SESSION_SERVING || session->exchange == NULL)
+        return;
+    const enum reason reason = peer_is_current(&session->peer) ? REASON_NONE : judge_again(session);
+    if (reason == REASON_NONE)
+        exchange_judge_again(session->exchange);
+    else if (exchange_is_tunnel(session->exchange))
+        exchange_end(session->exchange, close_reason_of(reason));
+    drive(session);
+}
+
+void sessions_sweep(struct session_context *context)
+{
+    const ev_tstamp until_s = ev_time() + SWEEP_TURN_US / 1e6;
+    while (!TAILQ_EMPTY(&context->sweep) && ev_time() < until_s) {
+        struct session *session = TAILQ_FIRST(&context->sweep);
+        TAILQ_REMOVE(&context->sweep, session, sweep_link);
+        session->is_in_sweep = false;
+        sweep_session(session);
+    }
+    if (!TAILQ_EMPTY(&context->sweep))
+        ev_timer_start(context->loop, &context->sweep_turn);
+}
+
 static void free_session(struct session *session)
 {
     struct session_context *context = session->peer.context;
+    if (session->is_in_sweep)
+        TAILQ_REMOVE(&context->sweep, session, sweep_link);
     if (session->is_ready)
         TAILQ_REMOVE(&context->ready, session, ready_link);
     if (session->exchange != NULL) {

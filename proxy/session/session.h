@@ -9,10 +9,10 @@
 
 #include "proxy/session/context.h"
 
-// session_accept takes over a connected socket. Without memory the socket is closed.
-void session_accept(struct session_context *context, struct snapshot *snapshot,
-                    const struct listener_config *listener, int fd, const struct ip_addr *peer,
-                    uint16_t peer_port);
+// session_accept takes over a connected socket. `listener` is of the context's snapshot. Without memory
+// the socket is closed.
+void session_accept(struct session_context *context, const struct listener_config *listener, int fd,
+                    const struct ip_addr *peer, uint16_t peer_port);
 
 // sessions_live tells how many sessions are not dead.
 size_t sessions_live(const struct session_context *context);
@@ -22,6 +22,13 @@ void sessions_begin_drain(struct session_context *context);
 
 // sessions_end_all ends all sessions at once; their exchanges are recorded with `reason`.
 void sessions_end_all(struct session_context *context, enum reason reason);
+
+// sessions_adopt makes `snapshot` today's: from now on every session compares at each step towards a
+// tunnel, and those that have one are judged again, a few each pass of the loop.
+void sessions_adopt(struct session_context *context, struct snapshot *snapshot);
+
+// sessions_sweep judges the next few of them. Called from the loop.
+void sessions_sweep(struct session_context *context);
 
 // sessions_reap frees the dead sessions. Called from the loop when nothing else of them is running.
 void sessions_reap(struct session_context *context);

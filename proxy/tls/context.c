@@ -11,6 +11,7 @@
 #include <openssl/pool.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "proxy/tls/context_internal.h"
@@ -18,6 +19,7 @@
 enum { CHAIN_MAX_CERTIFICATES = 16 };
 
 struct tls_context {
+    atomic_size_t refs;
     SSL_CTX *ssl_ctx;         // owned
     BIO_METHOD *bio_method;   // owned; outlives every stream, as snapshots do
     CRYPTO_BUFFER_POOL *pool; // owned; certificates seen often are kept once
@@ -239,6 +241,7 @@ enum err tls_context_create(const struct tls_context_options *options, struct tl
     struct tls_context *context = calloc(1, sizeof *context);
     if (context == NULL)
         goto out;
+    atomic_init(&context->refs, 1);
     context->ssl_ctx = SSL_CTX_new(TLS_with_buffers_method());
     context->bio_method = tls_bio_method_create();
     context->pool = CRYPTO_BUFFER_POOL_new();
@@ -266,13 +269,19 @@ out:
     if (error == ERR_OK)
         *out = context;
     else
-        tls_context_destroy(context);
+        tls_context_unref(context);
     return error;
 }
 
-void tls_context_destroy(struct tls_context *context)
+struct tls_context *tls_context_ref(struct tls_context *context)
 {
-    if (context == NULL)
+    (void)atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
+    return context;
+}
+
+void tls_context_unref(struct tls_context *context)
+{
+    if (context == NULL || atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) != 1)
         return;
     SSL_CTX_free(context->ssl_ctx);
     CRYPTO_BUFFER_POOL_free(context->pool);

@@ -33,14 +33,16 @@ struct tls_context_info {
     size_t san_count;     // subject alternative names of types DNS and IP: clients need one
 };
 
-// tls_context_create parses chain and key. ERR_INPUT with a sentence in `info` when one cannot be
+// tls_context_create parses chain and key; the caller owns one reference. ERR_INPUT with a sentence in `info` when one cannot be
 // read, when they do not belong together, or the key is of a kind that TLS cannot use. The sentence
 // does not name the file: the caller does.
 enum err tls_context_create(const struct tls_context_options *options, struct tls_context **out,
                             struct errinfo *info) MUST_USE;
 
-// tls_context_destroy drops the context; streams made from it keep what they need. NULL is allowed.
-void tls_context_destroy(struct tls_context *context);
+// tls_context_ref takes another reference: a stream holds one, for it uses the context's parts to its
+// end. tls_context_unref gives one back; the last one frees. NULL is allowed. Any thread.
+struct tls_context *tls_context_ref(struct tls_context *context);
+void tls_context_unref(struct tls_context *context);
 
 // tls_context_info gives the facts about the served certificate.
 void tls_context_describe(const struct tls_context *context, struct tls_context_info *out);

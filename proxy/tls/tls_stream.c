@@ -22,11 +22,12 @@ enum { TLS_STREAM_MAGIC = 0x715571EA, RECORD_PLAIN_MAX = 16384, RECORD_TYPE_HAND
 struct tls_stream {
     struct stream stream; // first
     uint32_t magic;
-    SSL *ssl;                 // owned
-    struct stream *below;     // borrowed from the owner
-    struct buffer_pool *pool; // borrowed from the worker
-    struct buffer *in;        // borrowed from the pool; ciphertext not yet taken by BoringSSL
-    struct buffer *out;       // borrowed from the pool; ciphertext not yet taken by the socket
+    struct tls_context *context; // ref
+    SSL *ssl;                    // owned
+    struct stream *below;        // borrowed from the owner
+    struct buffer_pool *pool;    // borrowed from the worker
+    struct buffer *in;           // borrowed from the pool; ciphertext not yet taken by BoringSSL
+    struct buffer *out;          // borrowed from the pool; ciphertext not yet taken by the socket
     tls_verify_fn verify;
     void *verify_arg;
     enum err read_error;  // what ended reading below; ERR_OK while it goes on
@@ -363,7 +364,7 @@ enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert)
     return ssl_verify_invalid;
 }
 
-struct tls_stream *tls_stream_create(const struct tls_context *context, struct stream *below,
+struct tls_stream *tls_stream_create(struct tls_context *context, struct stream *below,
                                      struct buffer_pool *pool, tls_verify_fn verify,
                                      void *verify_arg)
 {
@@ -373,6 +374,7 @@ struct tls_stream *tls_stream_create(const struct tls_context *context, struct s
     *tls = (struct tls_stream){
         .stream = {.ops = &tls_ops},
         .magic = TLS_STREAM_MAGIC,
+        .context = tls_context_ref(context),
         .below = below,
         .pool = pool,
         .verify = verify,
@@ -402,6 +404,7 @@ void tls_stream_destroy(struct tls_stream *tls)
     buffer_pool_give(tls->pool, &tls->in);
     buffer_pool_give(tls->pool, &tls->out);
     SSL_free(tls->ssl);
+    tls_context_unref(tls->context);
     tls->magic = 0;
     free(tls);
 }
@@ -476,6 +479,11 @@ const char *tls_stream_failure_detail(const struct tls_stream *tls)
 bool tls_stream_has_begun(const struct tls_stream *tls)
 {
     return tls->has_begun;
+}
+
+const STACK_OF(CRYPTO_BUFFER) *tls_stream_peer_chain(const struct tls_stream *tls)
+{
+    return SSL_get0_peer_certificates(tls->ssl);
 }
 
 const char *tls_stream_version_name(const struct tls_stream *tls)

@@ -41,9 +41,9 @@ enum tls_failure {
 
 struct tls_stream;
 
-// tls_stream_create makes a server stream over `below`, which stays the caller's and must outlive it.
+// tls_stream_create makes a server stream with a reference to `context` over `below`, which stays the caller's and must outlive it.
 // `pool` is the worker's. NULL when there is no memory. Owned by the caller.
-struct tls_stream *tls_stream_create(const struct tls_context *context, struct stream *below,
+struct tls_stream *tls_stream_create(struct tls_context *context, struct stream *below,
                                      struct buffer_pool *pool, tls_verify_fn verify,
                                      void *verify_arg) MUST_USE;
 
@@ -65,6 +65,10 @@ const char *tls_stream_failure_detail(const struct tls_stream *tls);
 
 // tls_stream_has_begun tells whether the client has sent any byte.
 bool tls_stream_has_begun(const struct tls_stream *tls);
+
+// tls_stream_peer_chain gives the certificates that the peer has shown, leaf first, so that they can be
+// judged again; NULL when there are none. Borrowed until destroy.
+const STACK_OF(CRYPTO_BUFFER) *tls_stream_peer_chain(const struct tls_stream *tls);
 
 // tls_stream_version_name gives `1.2`, `1.3`, or NULL while nothing is agreed. Static memory.
 const char *tls_stream_version_name(const struct tls_stream *tls);

@@ -17,7 +17,7 @@
 
 enum { WORKER_MAGIC = 0x3E0A4E40, EXHAUSTED_LOG_EVERY_MS = 5000 };
 
-enum mail { MAIL_DRAIN = 1, MAIL_STOP = 2 };
+enum mail { MAIL_DRAIN = 1, MAIL_STOP = 2, MAIL_ADOPT = 4 };
 
 // port is one listener of this worker.
 struct port {
@@ -25,6 +25,18 @@ struct port {
     const struct listener_config *config; // borrowed from the snapshot
     struct listener *listener;            // owned; NULL when not accepting
     int fd;                               // owned until the listener has it
+};
+
+// update is a new snapshot on its way to the worker.
+struct update {
+    struct snapshot *snapshot; // ref
+    struct port *ports;        // owned; fd -1: go on with the one in the same place
+};
+
+// retired_resolver answers what was asked of it, and then goes.
+struct retired_resolver {
+    struct resolver *resolver;     // owned
+    struct retired_resolver *next; // owned
 };
 
 struct worker {
@@ -35,13 +47,16 @@ struct worker {
     struct snapshot *snapshot; // ref
     struct port *ports;        // owned; one a listener
     struct session_context context;
-    ev_io mail;              // its descriptor, an eventfd, is owned
-    atomic_uint letters;     // of enum mail; set by others, read by the loop
-    ev_timer drain;          // the end of patience
-    ev_prepare drained;      // runs while draining: leaves the loop when nothing lives
-    uint64_t cut_count;      // exchanges that were ended by us
-    int64_t exhausted_at_ms; // monotonic; when it was last logged
+    ev_io mail;                       // its descriptor, an eventfd, is owned
+    _Atomic(struct update *) update;  // owned; put there by main, taken by the loop
+    struct retired_resolver *retired; // owned
+    atomic_uint letters;              // of enum mail; set by others, read by the loop
+    ev_timer drain;                   // the end of patience
+    ev_prepare drained;               // runs while draining: leaves the loop when nothing lives
+    uint64_t cut_count;               // exchanges that were ended by us
+    int64_t exhausted_at_ms;          // monotonic; when it was last logged
     void (*on_exit)(void *arg);
+    void (*on_adopted)(void *arg);
     void *arg; // borrowed
 };
 
@@ -49,7 +64,7 @@ static void on_accept(void *arg, int fd, const struct ip_addr *peer, uint16_t pe
 {
     struct port *port = arg;
     struct worker *worker = port->worker;
-    session_accept(&worker->context, worker->snapshot, port->config, fd, peer, peer_port);
+    session_accept(&worker->context, port->config, fd, peer, peer_port);
 }
 
 static void on_exhausted(void *arg, int error)
@@ -118,6 +133,144 @@ static void begin_drain(struct worker *worker)
     ev_prepare_start(worker->loop, &worker->drained);
 }
 
+static enum err create_resolver(struct worker *worker, const struct snapshot *snapshot,
+                                struct resolver **out, struct errinfo *info)
+{
+    const struct resolver_config *config = &snapshot->resolver;
+    struct resolver_server servers[RESOLVER_SERVERS_MAX];
+    for (size_t i = 0; i < config->server_count; i++)
+        servers[i] = (struct resolver_server){config->servers[i].address, config->servers[i].port};
+    const struct resolver_options options = {
+        .servers = servers,
+        .server_count = config->server_count,
+        .timeout_ms = config->timeout_ms,
+        .tries = config->tries,
+    };
+    return resolver_create(worker->loop, &options, out, info);
+}
+
+// open_port begins to accept from the port's descriptor.
+static bool open_port(struct port *port)
+{
+    struct worker *worker = port->worker;
+    const struct listener_events events = {
+        .on_accept = on_accept, .on_exhausted = on_exhausted, .arg = port};
+    port->listener = listener_start(worker->loop, port->fd, &events);
+    if (port->listener == NULL)
+        return false;
+    port->fd = -1;
+    return true;
+}
+
+static void fill_ports(struct worker *worker, const struct snapshot *snapshot, const int *fds,
+                       struct port *out_ports)
+{
+    for (size_t i = 0; i < snapshot->listener_count; i++)
+        out_ports[i] =
+            (struct port){.worker = worker, .config = &snapshot->listeners[i], .fd = fds[i]};
+}
+
+// move_listener goes on with the old listener in the same place.
+static void move_listener(struct worker *worker, struct port *port)
+{
+    for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
+        struct port *old = &worker->ports[i];
+        if (old->listener == NULL || !listener_config_is_same_place(old->config, port->config))
+            continue;
+        port->listener = old->listener;
+        old->listener = NULL;
+        listener_set_arg(port->listener, port);
+        return;
+    }
+}
+
+// adopt_ports puts the new ports in the place of the old ones.
+static void adopt_ports(struct worker *worker, const struct update *update)
+{
+    for (size_t i = 0; i < update->snapshot->listener_count; i++) {
+        struct port *port = &update->ports[i];
+        if (port->fd < 0)
+            move_listener(worker, port);
+        else if (!open_port(port))
+            log_error("listener %s: no memory; worker %u does not serve it", port->config->name,
+                      worker->index);
+    }
+    for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
+        if (worker->ports[i].listener != NULL)
+            listener_accept_waiting(worker->ports[i].listener);
+    }
+    stop_listeners(worker);
+    free(worker->ports);
+    worker->ports = update->ports;
+}
+
+// drop_retired frees the old resolvers that have nothing to answer any more, or all of them.
+static void drop_retired(struct worker *worker, bool is_final)
+{
+    struct retired_resolver **at = &worker->retired;
+    while (*at != NULL) {
+        struct retired_resolver *retired = *at;
+        if (!is_final && !resolver_is_idle(retired->resolver)) {
+            at = &retired->next;
+            continue;
+        }
+        *at = retired->next;
+        resolver_destroy(retired->resolver);
+        free(retired);
+    }
+}
+
+static bool is_same_resolver(const struct resolver_config *a, const struct resolver_config *b)
+{
+    if (a->server_count != b->server_count || a->timeout_ms != b->timeout_ms ||
+        a->tries != b->tries)
+        return false;
+    for (size_t i = 0; i < a->server_count; i++) {
+        if (a->servers[i].port != b->servers[i].port ||
+            !ip_addr_equal(&a->servers[i].address, &b->servers[i].address))
+            return false;
+    }
+    return true;
+}
+
+// adopt_resolver makes a new resolver where its settings have changed. Open questions stay with the old one.
+static void adopt_resolver(struct worker *worker, const struct snapshot *snapshot)
+{
+    drop_retired(worker, false);
+    if (is_same_resolver(&worker->snapshot->resolver, &snapshot->resolver))
+        return;
+    struct errinfo info;
+    struct resolver *resolver = NULL;
+    struct retired_resolver *retired = malloc(sizeof *retired);
+    if (retired == NULL || create_resolver(worker, snapshot, &resolver, &info) != ERR_OK) {
+        log_error("worker %u: the old resolver stays: %s", worker->index,
+                  retired == NULL ? "no memory" : info.text);
+        free(retired);
+        return;
+    }
+    *retired = (struct retired_resolver){worker->context.resolver, worker->retired};
+    worker->retired = retired;
+    worker->context.resolver = resolver;
+}
+
+static void adopt(struct worker *worker)
+{
+    struct update *update = atomic_exchange(&worker->update, NULL);
+    if (update == NULL)
+        return;
+    struct snapshot *old = worker->snapshot;
+    adopt_ports(worker, update);
+    adopt_resolver(worker, update->snapshot);
+    worker->snapshot = update->snapshot;
+    sessions_adopt(&worker->context, worker->snapshot);
+    snapshot_unref(old);
+    free(update);
+    if (worker->context.is_draining)
+        stop_listeners(worker);
+    if (worker->on_adopted != NULL)
+        worker->on_adopted(worker->arg);
+}
+
 static void on_mail(struct ev_loop *loop, ev_io *io, int events)
 {
     (void)loop;
@@ -127,6 +280,8 @@ static void on_mail(struct ev_loop *loop, ev_io *io, int events)
     uint64_t count = 0;
     (void)!read(io->fd, &count, sizeof count);
     const unsigned letters = atomic_exchange(&worker->letters, 0);
+    if ((letters & MAIL_ADOPT) != 0)
+        adopt(worker);
     if ((letters & MAIL_DRAIN) != 0)
         begin_drain(worker);
     if ((letters & MAIL_STOP) != 0)
@@ -141,6 +296,45 @@ static void post(struct worker *worker, enum mail letter)
     }
 }
 
+// drop_update frees one that nobody has adopted. NULL is allowed.
+static void drop_update(struct update *update)
+{
+    if (update == NULL)
+        return;
+    for (size_t i = 0; i < update->snapshot->listener_count; i++) {
+        if (update->ports[i].fd >= 0)
+            (void)close(update->ports[i].fd);
+    }
+    free(update->ports);
+    snapshot_unref(update->snapshot);
+    free(update);
+}
+
+static void close_all(const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    }
+}
+
+enum err worker_adopt(struct worker *worker, struct snapshot *snapshot, const int *listener_fds)
+{
+    struct update *update = calloc(1, sizeof *update);
+    struct port *ports = calloc(snapshot->listener_count, sizeof *ports);
+    if (update == NULL || ports == NULL) {
+        free(update);
+        free(ports);
+        close_all(listener_fds, snapshot->listener_count);
+        return ERR_MEMORY;
+    }
+    fill_ports(worker, snapshot, listener_fds, ports);
+    *update = (struct update){.snapshot = snapshot_ref(snapshot), .ports = ports};
+    ASSERT(atomic_exchange(&worker->update, update) == NULL);
+    post(worker, MAIL_ADOPT);
+    return ERR_OK;
+}
+
 void worker_drain(struct worker *worker)
 {
     post(worker, MAIL_DRAIN);
@@ -149,21 +343,6 @@ void worker_drain(struct worker *worker)
 void worker_stop(struct worker *worker)
 {
     post(worker, MAIL_STOP);
-}
-
-static enum err create_resolver(struct worker *worker, struct errinfo *info)
-{
-    const struct resolver_config *config = &worker->snapshot->resolver;
-    struct resolver_server servers[RESOLVER_SERVERS_MAX];
-    for (size_t i = 0; i < config->server_count; i++)
-        servers[i] = (struct resolver_server){config->servers[i].address, config->servers[i].port};
-    const struct resolver_options options = {
-        .servers = servers,
-        .server_count = config->server_count,
-        .timeout_ms = config->timeout_ms,
-        .tries = config->tries,
-    };
-    return resolver_create(worker->loop, &options, &worker->context.resolver, info);
 }
 
 static void init_watchers(struct worker *worker, int mail_fd)
@@ -188,26 +367,16 @@ static enum err open_parts(struct worker *worker, struct errinfo *info)
     if (getrandom(&worker->context.id_seed, sizeof worker->context.id_seed, 0) !=
         sizeof worker->context.id_seed)
         return errinfo_set(info, ERR_SYSTEM, "worker %u: no randomness", worker->index);
-    TRY(create_resolver(worker, info));
+    TRY(create_resolver(worker, worker->snapshot, &worker->context.resolver, info));
     worker->context.loop = worker->loop;
+    worker->context.snapshot = worker->snapshot;
     session_context_start(&worker->context);
     ev_io_start(worker->loop, &worker->mail);
     for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
-        struct port *port = &worker->ports[i];
-        const struct listener_events events = {
-            .on_accept = on_accept, .on_exhausted = on_exhausted, .arg = port};
-        port->listener = listener_start(worker->loop, port->fd, &events);
-        if (port->listener == NULL)
+        if (!open_port(&worker->ports[i]))
             return errinfo_set(info, ERR_MEMORY, "worker %u: no memory", worker->index);
-        port->fd = -1;
     }
     return ERR_OK;
-}
-
-static void close_all(const int *fds, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        (void)close(fds[i]);
 }
 
 enum err worker_create(const struct worker_options *options, struct worker **out,
@@ -228,12 +397,10 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->snapshot = snapshot_ref(options->snapshot);
     worker->context.audit = options->audit;
     worker->on_exit = options->on_exit;
+    worker->on_adopted = options->on_adopted;
     worker->arg = options->arg;
     worker->ports = ports;
-    for (size_t i = 0; i < count; i++)
-        ports[i] = (struct port){.worker = worker,
-                                 .config = &worker->snapshot->listeners[i],
-                                 .fd = options->listener_fds[i]};
+    fill_ports(worker, worker->snapshot, options->listener_fds, ports);
     const enum err error = open_parts(worker, info);
     if (error == ERR_OK)
         *out = worker;
@@ -279,6 +446,8 @@ void worker_destroy(struct worker *worker)
     if (worker->context.loop != NULL)
         session_context_stop(&worker->context);
     resolver_destroy(worker->context.resolver);
+    drop_retired(worker, true);
+    drop_update(atomic_exchange(&worker->update, NULL));
     if (worker->loop != NULL)
         ev_loop_destroy(worker->loop);
     if (worker->mail.fd >= 0)

@@ -14,8 +14,10 @@ struct worker_options {
     struct snapshot *snapshot; // a reference of its own is taken
     const int *listener_fds;   // one for each listener of the snapshot, taken over
     struct audit_log *audit;   // borrowed; must outlive the worker
-    // on_exit is called on the worker's thread as its last act. May be NULL.
+    // on_exit is called on the worker's thread as its last act, on_adopted when it has adopted a
+    // snapshot. Either may be NULL.
     void (*on_exit)(void *arg);
+    void (*on_adopted)(void *arg);
     void *arg; // borrowed
 };
 
@@ -25,6 +27,13 @@ enum err worker_create(const struct worker_options *options, struct worker **out
 
 // worker_start starts the thread.
 enum err worker_start(struct worker *worker, struct errinfo *info) MUST_USE;
+
+// worker_adopt hands a new snapshot over: its worker takes a reference of its own, goes on with the
+// sockets of the listeners that stay in their place (`listener_fds` has -1 for them), accepts from the
+// new ones, empties and closes those that are gone, and judges its live tunnels again. The descriptors are
+// taken over, also on an error. Only when every earlier one has been adopted. ERR_MEMORY changes nothing.
+enum err worker_adopt(struct worker *worker, struct snapshot *snapshot,
+                      const int *listener_fds) MUST_USE;
 
 // worker_drain makes the worker accept no more, refuse new requests, and exit when its last tunnel has ended
 // or the snapshot's drain time has passed. Any thread.

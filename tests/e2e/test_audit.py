@@ -12,7 +12,7 @@ import time
 import pytest
 
 from support.config import client, reach
-from support.scale import PATIENCE, eventually
+from support.scale import IS_SMALL, PATIENCE, eventually
 
 DENIED = "nowhere.test:443"
 
@@ -208,6 +208,43 @@ def test_requests_are_served_again_once_the_file_can_be_written(start, tmp_path)
     proxy.close_record(last.id)
     for line in proxy.audit.lines():
         json.loads(line)
+
+
+SMALL_FILE = {"limits": (resource.RLIMIT_FSIZE, (16 * 1024, resource.RLIM_INFINITY))}
+
+
+def make_room(proxy):
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, unlimited)
+
+
+def test_what_finds_no_room_waits_for_it(start):
+    """Also the record that was cut in the middle: the file has whole lines only."""
+    proxy = start(process=SMALL_FILE, audit={"on_full": "drop"})
+    asked = [proxy.ask(DENIED) for _ in range(100)]
+    assert {answer.status for answer in asked} == {403}
+    assert len(proxy.audit.records("decision")) < 100
+    make_room(proxy)
+    proxy.audit.wait_count(100, "decision")
+    proxy.audit.wait_count(100, "close")
+    assert not proxy.audit.records("records_lost")
+
+
+@pytest.mark.skipif(IS_SMALL, reason="20,000 requests are too many for a sanitizer")
+def test_what_had_to_be_dropped_is_counted(start):
+    """More than the proxy keeps in memory: the rest is lost, and the file says how many."""
+    total = 20_000
+    proxy = start(process=SMALL_FILE, audit={"on_full": "drop"})
+    proxy.is_audit_whole = False
+    requester = proxy.connect()
+    for _ in range(total):
+        requester.ask(DENIED)
+    make_room(proxy)
+    proxy.audit.wait("records_lost")
+    proxy.stop()
+    lost = sum(record["count"] for record in proxy.audit.records("records_lost"))
+    written = len(proxy.audit.records("decision")) + len(proxy.audit.records("close"))
+    assert lost > 0 and written + lost == 2 * total
 
 
 def test_ids_differ_between_runs_and_workers(start, tmp_path):

@@ -112,11 +112,10 @@ def test_the_soft_descriptor_limit_is_raised_to_the_hard_one(start):
     assert limits_of(proxy)["Max open files"][:2] == [str(hard), str(hard)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2], ids=["SIGHUP", "SIGUSR2"])
-def test_a_signal_that_does_nothing_yet_is_logged_and_survived(start, number):
+def test_a_signal_that_does_nothing_yet_is_logged_and_survived(start):
     proxy = start()
-    proxy.send_signal(number)
-    proxy.stderr.wait(number.name)
+    proxy.send_signal(signal.SIGUSR2)
+    proxy.stderr.wait("SIGUSR2")
     assert proxy.ask(DENIED).status == 403
 
 

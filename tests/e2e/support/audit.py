@@ -18,11 +18,13 @@ HANDSHAKE_REASONS = set(
 DECISION_REASONS = set(
     "rule no_client source_not_allowed no_rule denied_by_rule special_range metadata own_listener "
     "bad_request bad_target dns_failed audit_full draining no_memory timeout "
-    "expired".split()
+    "policy_changed".split()
+) | (  # a certificate that was good at the handshake and is not any more
+    HANDSHAKE_REASONS - set("no_certificate client_aborted plain_http protocol".split())
 )
 CLOSE_REASONS = set(
     "client_closed upstream_closed client_reset upstream_reset client_truncated idle killed "
-    "drained refused connect_failed timeout".split()
+    "drained refused connect_failed timeout policy_changed expired".split()
 )
 # Of a request that was over before anything could be decided about it.
 UNDECIDED_REASONS = set(

@@ -193,6 +193,13 @@ def dead_port(address="127.0.0.1"):
 @contextlib.contextmanager
 def blackhole(address="127.0.0.1", port=0):
     """A port on which connecting neither succeeds nor fails: its queue is full."""
+    with full_queue(address, port) as listener:
+        yield listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def full_queue(address="127.0.0.1", port=0):
+    """The listening socket of a black hole; accepting from it lets those who wait connect."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind((address, port))
@@ -204,4 +211,4 @@ def blackhole(address="127.0.0.1", port=0):
                 filler.connect(listener.getsockname())
             except TimeoutError:
                 break
-        yield listener.getsockname()[1]
+        yield listener

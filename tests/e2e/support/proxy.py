@@ -76,13 +76,16 @@ class Proxy:
     def __init__(self, folder, config, pki, environment=None, limits=None, stderr=None):
         self.folder = folder
         self.pki = pki
+        self.config = config
         self.config_path = folder / "sallyport.yaml"
         configs.write_config(self.config_path, config)
         self.audit = AuditLog(folder / config["audit"]["file"])
+        self.workers = config["workers"]
         self.addresses = {}
         self._clients = []
         self._contexts = {}
         self._is_checked = False
+        self.reloads = 0
         self.is_audit_whole = True  # False: a test has taken records away from the file
         self.process = subprocess.Popen(
             [BINARY, "serve", "-c", str(self.config_path)],
@@ -114,6 +117,16 @@ class Proxy:
 
     def send_signal(self, number):
         self.process.send_signal(number)
+
+    def reload(self, *clients, **changes):
+        """Another configuration, laid over the one in force; waits until every worker has it."""
+        if clients:
+            changes["clients"] = list(clients)
+        self.config = configs.merge(self.config, changes)
+        configs.write_config(self.config_path, self.config)
+        self.reloads += 1
+        self.send_signal(signal.SIGHUP)
+        self.stderr.wait(rf"reloaded: .* generation {self.reloads}$")
 
     def wait_exit(self):
         code = self.process.wait(PATIENCE)
@@ -153,17 +166,17 @@ class Proxy:
     # -- what it holds ------------------------------------------------------------------------
 
     def descriptors(self):
-        """How many are open. Not counted: those to DNS servers, which each worker keeps."""
+        """How many are open, but for the one to a DNS server that each worker may keep."""
         process = f"/proc/{self.process.pid}"
-        kept = set()
+        datagram = set()
         for table in ("udp", "udp6"):
             with open(f"{process}/net/{table}", encoding="ascii") as file:
-                kept |= {f"socket:[{line.split()[9]}]" for line in file.readlines()[1:]}
-        count = 0
+                datagram |= {f"socket:[{line.split()[9]}]" for line in file.readlines()[1:]}
+        targets = []
         for name in os.listdir(f"{process}/fd"):
             with contextlib.suppress(FileNotFoundError):
-                count += os.readlink(f"{process}/fd/{name}") not in kept
-        return count
+                targets.append(os.readlink(f"{process}/fd/{name}"))
+        return len(targets) - min(self.workers, len(datagram.intersection(targets)))
 
     def wait_descriptors(self, count):
         eventually(

@@ -1,0 +1,15 @@
+// loader: builds a new snapshot on a thread of its own, so that main goes on answering signals.
+#pragma once
+
+#include "proxy/config/snapshot.h"
+
+struct loader;
+
+// loader_start begins to load the file at `path` (copied). When it is done, 1 is written to the eventfd
+// `done_fd`, which is borrowed. NULL when there is no memory or no thread.
+struct loader *loader_start(const char *path, int done_fd) MUST_USE;
+
+// loader_finish waits for the end and frees the loader. ERR_OK with the snapshot, whose one reference is the
+// caller's; otherwise `diagnostics` says why not. `diagnostics` is initialised here and the caller's.
+enum err loader_finish(struct loader *loader, struct diagnostics *diagnostics,
+                       struct snapshot **out) MUST_USE;

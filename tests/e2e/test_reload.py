@@ -1,0 +1,281 @@
+"""A new configuration while it runs: whole or not at all, and nothing judged under the old one
+becomes a tunnel."""
+
+import signal
+import socket
+
+import pytest
+
+from support.config import client, reach, write_config
+from support.origin import full_queue
+from support.scale import count, eventually
+from support.wire import Ending, connect_head
+
+DENIED = "nowhere.test:443"
+
+
+@pytest.fixture
+def server(dns, origin):
+    """An echoing origin that origin.test and other.test lead to."""
+    dns.addresses("origin.test", "127.0.0.1")
+    dns.addresses("other.test", "127.0.0.1")
+    return origin()
+
+
+def rule(server, host="origin.test"):
+    return reach(host, server.port)
+
+
+def place(server, host="origin.test"):
+    return f"{host}:{server.port}"
+
+
+def break_config(proxy, text):
+    """Writes a configuration that cannot be loaded and asks for it."""
+    proxy.config_path.write_text(text)
+    proxy.send_signal(signal.SIGHUP)
+    proxy.stderr.wait("reload failed, the old configuration")
+
+
+def test_a_new_rule_is_in_force_for_the_next_request_of_an_open_connection(start, server):
+    proxy = start(client(rule(server, "other.test")))
+    requester = proxy.connect()
+    assert requester.ask(place(server)).status == 403
+    proxy.reload(client(rule(server)))
+    requester.tunnel(place(server))
+    requester.echo(b"hello")
+
+
+def test_a_rule_that_is_gone_denies_the_next_request_of_an_open_connection(start, server):
+    proxy = start(client(rule(server)))
+    requester = proxy.connect()
+    assert requester.ask(DENIED).status == 403
+    proxy.reload(client(rule(server, "other.test")))
+    proxy.assert_refused(requester.ask(place(server)), 403, "no_rule")
+
+
+def test_records_name_the_configuration_that_decided(start, server):
+    proxy = start(client(rule(server)))
+    first = proxy.decision(proxy.ask(DENIED).id)["config"]
+    proxy.reload(client(rule(server, "other.test")))
+    second = proxy.decision(proxy.ask(DENIED).id)["config"]
+    assert first != second
+
+
+def test_a_client_that_is_renamed_is_recorded_under_its_new_name(start, server):
+    proxy = start(client(rule(server), name="before"))
+    requester = proxy.connect()
+    assert proxy.decision(requester.ask(DENIED).id)["client"]["name"] == "before"
+    proxy.reload(client(rule(server), name="after"))
+    assert proxy.decision(requester.ask(DENIED).id)["client"]["name"] == "after"
+
+
+@pytest.mark.parametrize("text", ["version: 2\n", "[", "", "version: 1\nlisteners: 5\n"])
+def test_a_configuration_that_cannot_be_loaded_changes_nothing(start, server, text):
+    proxy = start(client(rule(server)))
+    tunnel = proxy.tunnel(place(server))
+    break_config(proxy, text)
+    tunnel.echo(b"still here")
+    proxy.tunnel(place(server)).echo(b"and open for others")
+
+
+def test_a_listener_that_cannot_be_bound_changes_nothing(start, server):
+    proxy = start(client(rule(server)))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listener = dict(proxy.config["listeners"][0], name="second")
+        listener["address"] = f"127.0.0.1:{taken.getsockname()[1]}"
+        config = dict(proxy.config, listeners=[proxy.config["listeners"][0], listener])
+        config["clients"] = [client(rule(server, "other.test"))]
+        write_config(proxy.config_path, config)
+        proxy.send_signal(signal.SIGHUP)
+        proxy.stderr.wait("reload failed, the old configuration.*cannot listen on")
+    proxy.tunnel(place(server)).echo(b"the old rules")
+
+
+def test_an_audit_file_that_cannot_be_opened_changes_nothing(start, server):
+    proxy = start(client(rule(server)))
+    config = dict(proxy.config, audit={"file": str(proxy.folder / "nowhere" / "audit.jsonl")})
+    write_config(proxy.config_path, config)
+    proxy.send_signal(signal.SIGHUP)
+    proxy.stderr.wait("reload failed, the old configuration")
+    answer = proxy.ask(DENIED)
+    assert proxy.decision(answer.id)
+
+
+def test_a_change_of_workers_is_said_and_not_made(start, server):
+    proxy = start(client(rule(server)))
+    proxy.reload(workers=5)
+    proxy.stderr.wait("`workers` cannot change")
+    proxy.tunnel(place(server)).echo(b"hello")
+
+
+def test_tunnels_that_are_still_allowed_go_on_untouched(start, server):
+    proxy = start(client(rule(server), rule(server, "other.test")))
+    tunnels = [proxy.tunnel(place(server)) for _ in range(10)]
+    for round_number in range(5):
+        proxy.reload(client(rule(server), name=f"round-{round_number}"))
+        for tunnel in tunnels:
+            tunnel.echo(b"round %d" % round_number)
+
+
+def test_a_tunnel_that_would_not_be_opened_today_ends(start, server):
+    proxy = start(client(rule(server), rule(server, "other.test")))
+    ending, staying = proxy.tunnel(place(server)), proxy.tunnel(place(server, "other.test"))
+    proxy.reload(client(rule(server, "other.test")))
+    proxy.assert_closed(ending.id, "policy_changed")
+    assert ending.read_to_end() == (b"", Ending.RESET)
+    staying.echo(b"untouched")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"deny": [{"addresses": ["127.0.0.0/8"]}]},
+        {"clients": []},
+        {"clients": [client(name="others", match=[{"cn": "somebody-else"}])]},
+    ],
+    ids=["a new deny", "no clients", "another match"],
+)
+def test_a_tunnel_ends_whatever_took_its_right(start, server, change):
+    proxy = start(client(rule(server)))
+    tunnel = proxy.tunnel(place(server))
+    proxy.reload(**change)
+    proxy.assert_closed(tunnel.id, "policy_changed")
+
+
+def test_a_source_that_is_closed_ends_the_tunnel(start, server):
+    proxy = start(client(rule(server)))
+    tunnel = proxy.tunnel(place(server))
+    proxy.reload(client(rule(server), sources=["127.0.0.9/32"]))
+    proxy.assert_closed(tunnel.id, "policy_changed")
+
+
+def test_a_ca_that_is_gone_ends_the_tunnels_of_its_clients(start, server, pki):
+    other = pki.authority("Second CA")
+    proxy = start(client(rule(server)), trust={"staff": {"ca": [pki.ca.path, other.path]}})
+    staying = proxy.tunnel(place(server))
+    ending = proxy.tunnel(place(server), other.leaf("guest"))
+    proxy.reload(trust={"staff": {"ca": [pki.ca.path]}})
+    proxy.assert_closed(ending.id, "policy_changed")
+    staying.echo(b"untouched")
+
+
+def test_a_connection_whose_ca_is_gone_is_told_at_its_next_request(start, server, pki):
+    other = pki.authority("Second CA")
+    proxy = start(client(rule(server)), trust={"staff": {"ca": [pki.ca.path, other.path]}})
+    guest = proxy.connect(other.leaf("guest"))
+    assert guest.ask(DENIED).status == 403
+    proxy.reload(trust={"staff": {"ca": [pki.ca.path]}})
+    proxy.assert_refused(guest.ask(place(server)), 403, "unknown_ca")
+    assert guest.read_to_end() == (b"", Ending.CLOSE_NOTIFY)
+    assert server.accepted == 0
+
+
+def test_a_handshake_held_open_over_a_reload_is_judged_anew(start, server, pki):
+    other = pki.authority("Second CA")
+    proxy = start(client(rule(server)), trust={"staff": {"ca": [pki.ca.path, other.path]}})
+    guest = proxy.dial(other.leaf("guest"))
+    proxy.reload(trust={"staff": {"ca": [pki.ca.path]}})
+    guest.handshake()
+    assert guest.ask(place(server)).status == 403
+    assert server.accepted == 0
+
+
+def test_a_dns_answer_held_open_over_a_reload_opens_nothing(start, server, dns):
+    released = dns.hold("slow.test", "127.0.0.1")
+    proxy = start(client(rule(server, "slow.test")))
+    requester = proxy.connect()
+    requester.send(connect_head(place(server, "slow.test")))
+    dns.wait_asked("slow.test")
+    proxy.reload(client(rule(server, "other.test")))
+    released.set()
+    proxy.assert_refused(requester.read_answer(), 403, "no_rule")
+    assert server.accepted == 0
+
+
+def test_a_dns_answer_held_open_over_a_reload_that_allows_it_still_opens_a_tunnel(
+    start, server, dns
+):
+    released = dns.hold("patient.test", "127.0.0.1")
+    proxy = start(client(rule(server, "patient.test")))
+    requester = proxy.connect()
+    requester.send(connect_head(place(server, "patient.test")))
+    dns.wait_asked("patient.test")
+    proxy.reload(client(rule(server, "patient.test"), name="renamed"))
+    released.set()
+    assert requester.read_answer().status == 200
+    requester.echo(b"hello")
+
+
+def test_a_connect_held_open_over_a_reload_opens_nothing(start, dns):
+    dns.addresses("hole.test", "127.0.0.1")
+    with full_queue() as hole:
+        port = hole.getsockname()[1]
+        proxy = start(client(reach("hole.test", port)), timeouts={"attempt": "10s"})
+        requester = proxy.connect()
+        requester.send(connect_head(f"hole.test:{port}"))
+        decision = proxy.audit.wait("decision")
+        proxy.reload(client(reach("hole.test", 1)))
+        hole.listen(64)  # room for the next retransmission
+        answer = requester.read_answer()
+        assert answer.status == 403 and "policy_changed" in answer.reason
+        proxy.assert_closed(decision["id"], "policy_changed", status=403)
+
+
+def test_a_new_listener_is_served_and_a_gone_one_is_closed(start, server):
+    proxy = start(client(rule(server)))
+    old = proxy.address
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    main = dict(proxy.config["listeners"][0], name="next", address=f"127.0.0.1:{port}")
+    proxy.reload(listeners=[main])
+    proxy.addresses = {"next": ("127.0.0.1", port)}
+    proxy.tunnel(place(server)).echo(b"hello")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(old, 5).close()
+
+
+def test_the_proxys_own_new_listener_is_no_target(start, dns):
+    dns.addresses("self.test", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    proxy = start(client(reach("self.test", port)))
+    second = dict(proxy.config["listeners"][0], name="second", address=f"127.0.0.1:{port}")
+    proxy.reload(listeners=[proxy.config["listeners"][0], second])
+    proxy.assert_refused(proxy.ask(f"self.test:{port}"), 403, "own_listener")
+
+
+def test_another_audit_file_is_written_from_then_on(start, server):
+    proxy = start(client(rule(server)))
+    proxy.reload(audit={"file": "second.jsonl"})
+    answer = proxy.ask(DENIED)
+    second = proxy.folder / "second.jsonl"
+    eventually(lambda: second.exists() and answer.id in second.read_text(), "the record")
+
+
+def test_another_resolver_is_asked_from_then_on(start, server, dns):
+    proxy = start(client(rule(server)), resolver={"servers": ["127.0.0.1:1"], "timeout": "100ms"})
+    assert proxy.ask(place(server)).status in (502, 504)
+    proxy.reload(resolver={"servers": [dns.endpoint], "timeout": "2s"})
+    proxy.tunnel(place(server)).echo(b"hello")
+
+
+def test_reloads_under_load_fail_no_request_and_leave_nothing(start, server):
+    proxy = start(client(rule(server)))
+    proxy.tunnel(place(server)).close()
+    before = proxy.descriptors()
+    for number in range(count(100, 20)):
+        tunnel = proxy.tunnel(place(server))
+        proxy.reload(client(rule(server), name=f"n-{number % 7}"))
+        tunnel.echo(b"hello")
+        tunnel.close()
+    proxy.wait_descriptors(before)
+
+
+def test_a_tunnel_ends_with_its_certificate(start, server, pki):
+    brief = pki.ca.leaf("short-lived", ends=3 / 86400)
+    proxy = start(client(rule(server)))
+    ending, staying = proxy.tunnel(place(server), brief), proxy.tunnel(place(server))
+    proxy.assert_closed(ending.id, "expired")
+    assert ending.read_to_end() == (b"", Ending.RESET)
+    staying.echo(b"untouched")
