@@ -17,6 +17,11 @@
     X(REASON_TOO_LONG_LIVED, "too_long_lived")                                                     \
     X(REASON_CHAIN_TOO_LONG, "chain_too_long")                                                     \
     X(REASON_NAME_CONSTRAINT, "name_constraint")                                                   \
+    X(REASON_DENIED_CERTIFICATE, "denied_certificate")                                             \
+    X(REASON_REVOKED, "revoked")                                                                   \
+    X(REASON_CRL_MISSING, "crl_missing")                                                           \
+    X(REASON_CRL_EXPIRED, "crl_expired")                                                           \
+    X(REASON_BLOCKED, "blocked")                                                                   \
     X(REASON_WORK_LIMIT, "work_limit")                                                             \
     X(REASON_CLIENT_ABORTED, "client_aborted")                                                     \
     X(REASON_TIMEOUT, "timeout")                                                                   \
@@ -44,6 +49,7 @@
     X(REASON_UPSTREAM_RESET, "upstream_reset")                                                     \
     X(REASON_CLIENT_TRUNCATED, "client_truncated")                                                 \
     X(REASON_IDLE, "idle")                                                                         \
+    X(REASON_POLICY_CHANGED, "policy_changed")                                                     \
     X(REASON_KILLED, "killed")                                                                     \
     X(REASON_DRAINED, "drained")                                                                   \
     X(REASON_REFUSED, "refused")                                                                   \

@@ -1,6 +1,7 @@
 // Paths, files and dates, as every section that names files needs them.
 #include "proxy/config/loader.h"
 
+#include <openssl/sha.h>
 #include <inttypes.h>
 #include <time.h>
 
@@ -34,10 +35,27 @@ bool loader_file(struct loader *loader, const struct node *node, const char *wha
     struct errinfo info = {0};
     if (!loader_path(loader, node, what, out_path))
         return false;
-    if (file_read(*out_path, max_len, access, out, &info) == ERR_OK)
+    if (file_read(*out_path, max_len, access, out, &info) == ERR_OK) {
+        loader_note_file(loader, *out_path, out->bytes);
         return true;
+    }
     (void)reader_error(loader->reader, node, "%s: %s", what, info.text);
     return false;
+}
+
+void loader_note_file(struct loader *loader, const char *path, struct slice bytes)
+{
+    struct snapshot *snapshot = loader->snapshot;
+    struct snapshot_file *file = arena_alloc(snapshot->arena, 1, sizeof *file);
+    if (file == NULL) {
+        (void)reader_no_memory(loader->reader);
+        return;
+    }
+    file->path = path;
+    if (bytes.data != NULL)
+        (void)SHA256(bytes.data, bytes.len, file->sha256);
+    file->next = snapshot->files;
+    snapshot->files = file;
 }
 
 const char *date_format(int64_t time_s, char out[DATE_TEXT_CAP])

@@ -28,6 +28,10 @@ bool loader_path(struct loader *loader, const struct node *node, const char *wha
 bool loader_file(struct loader *loader, const struct node *node, const char *what, size_t max_len,
                  enum file_access access, const char **out_path, struct file_content *out);
 
+// loader_note_file notes for the snapshot that `path` (arena) was read and had this content; NULL `bytes.data`
+// for a folder. Every file that the configuration names is noted, so that it can be watched.
+void loader_note_file(struct loader *loader, const char *path, struct slice bytes);
+
 enum { DATE_TEXT_CAP = 16 }; // bytes, with the NUL
 
 // date_format writes `2026-11-22` for Unix seconds, NUL-terminated, and returns `out`.
@@ -45,6 +49,14 @@ void loader_validity(struct loader *loader, const struct node *node, const char 
 // names of all profiles, in the order of the file, in the arena.
 void trust_profiles_read(struct loader *loader, const struct node *node,
                          const char *const **out_names, size_t *out_count);
+
+// crls_read reads the list `crl` of a profile, files and directories, into `trust`, whose
+// certificates are all there already. NULL is no list.
+void crls_read(struct loader *loader, const struct node *node, struct trust *trust);
+
+// crls_describe notes each list of a finished profile at `node`, warns of those that end soon or
+// count for nobody, and says so when there is none.
+void crls_describe(struct loader *loader, const struct node *node, const struct trust *trust);
 
 // listeners_read reads `listeners` into the snapshot; trust profiles and their names come first.
 void listeners_read(struct loader *loader, const struct node *node, const char *const *trust_names,

@@ -139,7 +139,7 @@ static void sections_read(struct loader *loader, const struct node *root)
     reader->arena = snapshot->arena;
 }
 
-// set_identity keeps the path, the folder and the digest of the file.
+// set_identity keeps the path, the folder, the text and the digest of the file.
 static bool set_identity(struct snapshot *snapshot, const char *path, struct slice bytes,
                          const char **out_folder)
 {
@@ -156,7 +156,9 @@ static bool set_identity(struct snapshot *snapshot, const char *path, struct sli
         folder = SLICE_LITERAL(".");
     snapshot->path = arena_copy_string(snapshot->arena, slice_of_string(path));
     *out_folder = arena_copy_string(snapshot->arena, folder);
-    return snapshot->path != NULL && *out_folder != NULL;
+    const char *source = arena_copy_string(snapshot->arena, bytes);
+    snapshot->source = slice_of(source, source == NULL ? 0 : bytes.len);
+    return snapshot->path != NULL && *out_folder != NULL && source != NULL;
 }
 
 static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, const char *path,
@@ -176,6 +178,27 @@ static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, con
     return diagnostics->error_count == 0 ? ERR_OK : ERR_INPUT;
 }
 
+// load_source makes a snapshot of a configuration's text.
+static enum err load_source(struct slice source, const char *path, int64_t now_s,
+                            struct diagnostics *diagnostics, struct snapshot **out)
+{
+    enum err error = ERR_OK;
+    struct snapshot *snapshot = snapshot_create();
+    if (snapshot == NULL) {
+        (void)diagnostics_add(diagnostics, SEVERITY_ERROR, path, 0, 0,
+                              "no memory to load the configuration");
+        error = ERR_MEMORY;
+    } else {
+        error = snapshot_fill(snapshot, source, path, now_s, diagnostics);
+    }
+    diagnostics_sort(diagnostics);
+    if (error == ERR_OK)
+        *out = snapshot;
+    else
+        snapshot_unref(snapshot);
+    return error;
+}
+
 enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diagnostics,
                        struct snapshot **out)
 {
@@ -183,23 +206,34 @@ enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diag
     struct errinfo info = {0};
     *out = NULL;
     enum err error = file_read(path, YAML_MAX_BYTES, FILE_PUBLIC, &content, &info);
-    if (error != ERR_OK) {
-        (void)diagnostics_add(diagnostics, SEVERITY_ERROR, path, 0, 0, "%s", info.text);
-        return error;
-    }
-    struct snapshot *snapshot = snapshot_create();
-    if (snapshot == NULL) {
-        (void)diagnostics_add(diagnostics, SEVERITY_ERROR, path, 0, 0,
-                              "no memory to load the configuration");
-        error = ERR_MEMORY;
-    } else {
-        error = snapshot_fill(snapshot, content.bytes, path, now_s, diagnostics);
-    }
-    file_content_deinit(&content);
-    diagnostics_sort(diagnostics);
     if (error == ERR_OK)
-        *out = snapshot;
+        error = load_source(content.bytes, path, now_s, diagnostics, out);
     else
-        snapshot_unref(snapshot);
+        (void)diagnostics_add(diagnostics, SEVERITY_ERROR, path, 0, 0, "%s", info.text);
+    file_content_deinit(&content);
     return error;
+}
+
+enum err snapshot_load_again(const struct snapshot *like, int64_t now_s,
+                             struct diagnostics *diagnostics, struct snapshot **out)
+{
+    *out = NULL;
+    return load_source(like->source, like->path, now_s, diagnostics, out);
+}
+
+bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b)
+{
+    if (!slice_equal(a->source, b->source))
+        return false;
+    const struct snapshot_file *file_a = a->files;
+    const struct snapshot_file *file_b = b->files;
+    while (file_a != NULL && file_b != NULL) {
+        if (strcmp(file_a->path, file_b->path) != 0 ||
+            !slice_equal(slice_of(file_a->sha256, sizeof file_a->sha256),
+                         slice_of(file_b->sha256, sizeof file_b->sha256)))
+            return false;
+        file_a = file_a->next;
+        file_b = file_b->next;
+    }
+    return file_a == NULL && file_b == NULL;
 }

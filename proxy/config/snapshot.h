@@ -48,13 +48,22 @@ struct resolver_config {
 
 enum audit_on_full { AUDIT_REFUSE, AUDIT_DROP };
 
+// snapshot_file is a file, or folder, that the configuration names and that was read for this snapshot.
+struct snapshot_file {
+    const char *path;           // snapshot's arena
+    uint8_t sha256[32];         // of what was read; all zeros for a folder
+    struct snapshot_file *next; // read before this one; snapshot's arena
+};
+
 struct snapshot {
     atomic_size_t refs;
     struct arena *arena; // owned; holds the strings and arrays below
     char id[17];         // first 16 hex digits of the SHA-256 of the file: `config` in the audit
     uint64_t generation; // given by main, rising
-    const char *path;    // of the file
-    uint32_t workers;    // 1-256; `auto` already resolved to the cores usable
+    struct slice source; // the text of the configuration file; snapshot's arena
+    struct snapshot_file *files; // what it names, the last one first
+    const char *path;            // of the file
+    uint32_t workers;            // 1-256; `auto` already resolved to the cores usable
     struct listener_config *listeners;
     size_t listener_count;
     struct trust **trusts; // owned
@@ -72,6 +81,15 @@ struct snapshot {
 // seconds. Blocking: for start-up and loader threads, never for workers.
 enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diagnostics,
                        struct snapshot **out) MUST_USE;
+
+// snapshot_load_again reads everything that `like`'s configuration names anew, but not that file itself:
+// what somebody has written into it since is not asked for. Otherwise as snapshot_load.
+enum err snapshot_load_again(const struct snapshot *like, int64_t now_s,
+                             struct diagnostics *diagnostics, struct snapshot **out) MUST_USE;
+
+// snapshot_has_same_files tells whether both were made from the same configuration and files that had the
+// same content.
+bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b);
 
 // snapshot_ref takes another reference and returns its argument. Any thread.
 struct snapshot *snapshot_ref(struct snapshot *snapshot);

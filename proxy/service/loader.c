@@ -3,14 +3,14 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 struct loader {
     pthread_t thread;
-    int done_fd; // borrowed
-    char *path;  // owned
+    int done_fd;              // borrowed
+    struct snapshot *current; // ref
+    enum loader_scope scope;
     enum err error;
     struct diagnostics diagnostics;
     struct snapshot *snapshot; // ref, until finish hands it over
@@ -19,27 +19,42 @@ struct loader {
 static void *run(void *arg)
 {
     struct loader *loader = arg;
-    loader->error =
-        snapshot_load(loader->path, (int64_t)time(NULL), &loader->diagnostics, &loader->snapshot);
+    const int64_t now_s = (int64_t)time(NULL);
+    struct diagnostics *diagnostics = &loader->diagnostics;
+    if (loader->scope == LOADER_ALL)
+        loader->error = snapshot_load(loader->current->path, now_s, diagnostics, &loader->snapshot);
+    else
+        loader->error = snapshot_load_again(loader->current, now_s, diagnostics, &loader->snapshot);
     const uint64_t one = 1;
     (void)!write(loader->done_fd, &one, sizeof one);
     return NULL;
 }
 
-struct loader *loader_start(const char *path, int done_fd)
+static void destroy(struct loader *loader)
+{
+    snapshot_unref(loader->current);
+    free(loader);
+}
+
+struct loader *loader_start(struct snapshot *current, enum loader_scope scope, int done_fd)
 {
     struct loader *loader = calloc(1, sizeof *loader);
     if (loader == NULL)
         return NULL;
     loader->done_fd = done_fd;
-    loader->path = strdup(path);
+    loader->scope = scope;
+    loader->current = snapshot_ref(current);
     diagnostics_init(&loader->diagnostics);
-    if (loader->path != NULL && pthread_create(&loader->thread, NULL, run, loader) == 0)
+    if (pthread_create(&loader->thread, NULL, run, loader) == 0)
         return loader;
     diagnostics_deinit(&loader->diagnostics);
-    free(loader->path);
-    free(loader);
+    destroy(loader);
     return NULL;
+}
+
+enum loader_scope loader_scope_of(const struct loader *loader)
+{
+    return loader->scope;
 }
 
 enum err loader_finish(struct loader *loader, struct diagnostics *diagnostics,
@@ -49,7 +64,6 @@ enum err loader_finish(struct loader *loader, struct diagnostics *diagnostics,
     const enum err error = loader->error;
     *diagnostics = loader->diagnostics;
     *out = loader->snapshot;
-    free(loader->path);
-    free(loader);
+    destroy(loader);
     return error;
 }

@@ -5,9 +5,19 @@
 
 struct loader;
 
-// loader_start begins to load the file at `path` (copied). When it is done, 1 is written to the eventfd
-// `done_fd`, which is borrowed. NULL when there is no memory or no thread.
-struct loader *loader_start(const char *path, int done_fd) MUST_USE;
+enum loader_scope {
+    LOADER_ALL,   // the configuration file and what it names
+    LOADER_FILES, // only what it names; the configuration stays as it is in force
+};
+
+// loader_start begins to load what comes after `current`, of which it takes a reference of its own. When it
+// is done, 1 is written to the eventfd `done_fd`, which is borrowed. NULL when there is no memory
+// or no thread.
+struct loader *loader_start(struct snapshot *current, enum loader_scope scope,
+                            int done_fd) MUST_USE;
+
+// loader_scope_of tells what was asked for.
+enum loader_scope loader_scope_of(const struct loader *loader);
 
 // loader_finish waits for the end and frees the loader. ERR_OK with the snapshot, whose one reference is the
 // caller's; otherwise `diagnostics` says why not. `diagnostics` is initialised here and the caller's.

@@ -22,9 +22,11 @@
 #include "proxy/service/loader.h"
 #include "proxy/service/notify.h"
 #include "proxy/service/sockets.h"
+#include "proxy/service/watcher.h"
 #include "proxy/worker/worker.h"
 
-enum { EXIT_FAILED = 1, EXIT_CONFIG = 3, SIGNAL_COUNT = 5 };
+enum { EXIT_FAILED = 1, EXIT_CONFIG = 3, SIGNAL_COUNT = 5, RETRIES_MAX = 20 };
+static const ev_tstamp retry_after_s = 0.5;
 
 struct service {
     struct snapshot *snapshot; // ref
@@ -37,6 +39,10 @@ struct service {
     struct loader *loader;   // owned; NULL when no reload is being loaded
     uint32_t adopting_count; // workers that have not adopted the newest snapshot yet
     bool must_reload_again;  // asked for while one was under way
+    enum loader_scope again; // and then how much
+    struct watcher *watcher; // owned; of the files that `snapshot` names
+    ev_timer retry;          // files that did not fit together are read again
+    int retry_count;         // how often they have been
     uint64_t generation;     // of the newest snapshot
     uint64_t cut_count;
     bool is_stopping;
@@ -142,16 +148,17 @@ static void log_findings(const struct diagnostics *diagnostics)
     }
 }
 
-static void begin_reload(struct service *service)
+static void begin_reload(struct service *service, enum loader_scope scope)
 {
     if (service->is_stopping)
         return;
     if (service->loader != NULL || service->adopting_count > 0) {
+        const bool is_whole = service->must_reload_again && service->again == LOADER_ALL;
+        service->again = is_whole ? LOADER_ALL : scope;
         service->must_reload_again = true;
         return;
     }
-    notify_send("RELOADING=1");
-    service->loader = loader_start(service->snapshot->path, service->loaded.fd);
+    service->loader = loader_start(service->snapshot, scope, service->loaded.fd);
     if (service->loader == NULL)
         log_error("reload: no memory; the old configuration stays in force");
 }
@@ -159,11 +166,45 @@ static void begin_reload(struct service *service)
 // reload_again starts the reload that was asked for while another one was under way.
 static void reload_again(struct service *service)
 {
-    notify_send("READY=1");
     if (!service->must_reload_again)
         return;
     service->must_reload_again = false;
-    begin_reload(service);
+    begin_reload(service, service->again);
+}
+
+// watch_files watches what the snapshot in force was made of.
+static void watch_files(struct service *service)
+{
+    watcher_begin(service->watcher);
+    const struct snapshot_file *file = service->snapshot->files;
+    for (; file != NULL; file = file->next)
+        watcher_add(service->watcher, file->path);
+    watcher_commit(service->watcher);
+}
+
+static void on_files_changed(void *arg)
+{
+    struct service *service = arg;
+    service->retry_count = 0;
+    begin_reload(service, LOADER_FILES);
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    begin_reload(timer->data, LOADER_FILES);
+}
+
+// may_retry: a certificate without its key yet, or half a file, is normal while files are being changed.
+static bool may_retry(struct service *service, enum loader_scope scope)
+{
+    if (scope != LOADER_FILES || service->retry_count == RETRIES_MAX)
+        return false;
+    service->retry_count++;
+    ev_timer_set(&service->retry, retry_after_s, 0.);
+    ev_timer_start(service->loop, &service->retry);
+    return true;
 }
 
 // prepare does all of a reload that can fail, beside the loading itself.
@@ -195,6 +236,20 @@ static void hand_over(struct service *service, struct snapshot *snapshot, struct
     service->sockets = *sockets;
     snapshot_unref(service->snapshot);
     service->snapshot = snapshot;
+    watch_files(service);
+}
+
+// refuse_reload keeps what is in force, and says so unless it will be tried again soon.
+static void refuse_reload(struct service *service, enum loader_scope scope,
+                          const struct diagnostics *diagnostics, const struct errinfo *info)
+{
+    watch_files(service); // links may lead elsewhere by now
+    if (may_retry(service, scope))
+        return;
+    log_findings(diagnostics);
+    log_error("reload failed, the old configuration (%s) stays in force: %s", service->snapshot->id,
+              info->text);
+    reload_again(service);
 }
 
 // finish_reload takes the loader's result.
@@ -204,17 +259,25 @@ static void finish_reload(struct service *service)
     struct snapshot *snapshot = NULL;
     struct sockets sockets;
     struct errinfo info = {.text = "see above"};
+    const enum loader_scope scope = loader_scope_of(service->loader);
     enum err error = loader_finish(service->loader, &diagnostics, &snapshot);
     service->loader = NULL;
-    log_findings(&diagnostics);
-    diagnostics_deinit(&diagnostics);
-    if (error == ERR_OK)
+    ev_timer_stop(service->loop, &service->retry);
+    const bool is_same = error == ERR_OK && scope == LOADER_FILES &&
+                         snapshot_has_same_files(snapshot, service->snapshot);
+    if (error == ERR_OK && !is_same)
         error = prepare(service, snapshot, &sockets, &info);
-    if (error != ERR_OK) {
-        log_error("reload failed, the old configuration (%s) stays in force: %s",
-                  service->snapshot->id, info.text);
+    if (error != ERR_OK)
+        refuse_reload(service, scope, &diagnostics, &info);
+    else if (is_same)
+        watch_files(service);
+    else
+        log_findings(&diagnostics);
+    diagnostics_deinit(&diagnostics);
+    if (error != ERR_OK || is_same) {
         snapshot_unref(snapshot);
-        reload_again(service);
+        if (is_same)
+            reload_again(service);
         return;
     }
     if (snapshot->workers != service->worker_count)
@@ -268,7 +331,7 @@ static void on_signal(struct ev_loop *loop, ev_signal *signal_watcher, int event
         break;
     case SIGHUP:
         log_info("SIGHUP: reloading %s", service->snapshot->path);
-        begin_reload(service);
+        begin_reload(service, LOADER_ALL);
         break;
     case SIGUSR2:
         log_warning("SIGUSR2: handing over to a new binary is not supported yet by this version");
@@ -350,7 +413,11 @@ static enum err start(struct service *service, struct errinfo *info)
     const bool has_exits = watch_eventfd(service, &service->exits, on_exits);
     const bool has_loaded = watch_eventfd(service, &service->loaded, on_loaded);
     const bool has_adopted = watch_eventfd(service, &service->adopted, on_adopted);
-    if (!has_exits || !has_loaded || !has_adopted)
+    if (service->loop != NULL)
+        service->watcher = watcher_create(service->loop, on_files_changed, service);
+    ev_timer_init(&service->retry, on_retry, 0., 0.);
+    service->retry.data = service;
+    if (!has_exits || !has_loaded || !has_adopted || service->watcher == NULL)
         return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop");
     TRY(sockets_open(service->snapshot, service->snapshot->workers, NULL, NULL, &service->sockets,
                      info));
@@ -365,6 +432,7 @@ static enum err start(struct service *service, struct errinfo *info)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
     TRY(start_workers(service, info));
     watch_signals(service);
+    watch_files(service);
     return say_ready(service, info);
 }
 
@@ -398,6 +466,9 @@ static bool stop(struct service *service)
         worker_destroy(service->workers[w]);
     }
     drop_loader(service);
+    watcher_destroy(service->watcher);
+    if (service->loop != NULL)
+        ev_timer_stop(service->loop, &service->retry);
     for (size_t i = 0; service->loop != NULL && i < SIGNAL_COUNT; i++)
         ev_signal_stop(service->loop, &service->signals[i]);
     uint64_t unwritten = 0;

@@ -1,0 +1,311 @@
+// Walks each path link by link and asks inotify about the names that matter in each folder.
+//
+//   1. watcher_add resolves the path one component at a time. Where a component is a link, or the last
+//      one, (folder, name) goes onto the list, and a link's target is walked on.
+//   2. An event counts only when its folder and name are on the list: the audit log may be written
+//      next to a certificate.
+//   3. A change starts a short timer, so that a certificate and its key come as a pair.
+//   4. Every 30 s the files' size, time, and place are compared with what they were.
+#include "proxy/service/watcher.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "auth/base/slice.h"
+
+enum {
+    MAX_LINKS = 40, // as the kernel's own limit
+    EVENTS_CAP = 16 * 1024,
+    WATCH_MASK = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE | IN_ATTRIB,
+};
+
+static const ev_tstamp settle_s = 0.25;
+static const ev_tstamp look_every_s = 30.;
+
+// spot is a name in a folder whose events count.
+struct spot {
+    struct spot *next; // owned
+    int watch;         // inotify's number for the folder
+    char name[];       // of the link or file
+};
+
+// sight is what a file looked like.
+struct sight {
+    struct sight *next; // owned
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec modified;
+    char path[];
+};
+
+struct watcher {
+    struct ev_loop *loop; // borrowed
+    void (*on_change)(void *arg);
+    void *arg; // borrowed
+    ev_io io;  // its descriptor, inotify's, is owned; -1: none
+    ev_timer settle;
+    ev_timer look;
+    struct spot *spots;   // owned
+    struct sight *sights; // owned
+};
+
+static void forget_all(struct watcher *watcher)
+{
+    while (watcher->spots != NULL) {
+        struct spot *next = watcher->spots->next;
+        free(watcher->spots);
+        watcher->spots = next;
+    }
+    while (watcher->sights != NULL) {
+        struct sight *next = watcher->sights->next;
+        free(watcher->sights);
+        watcher->sights = next;
+    }
+    ev_io_stop(watcher->loop, &watcher->io);
+    if (watcher->io.fd >= 0)
+        (void)close(watcher->io.fd);
+    ev_io_set(&watcher->io, -1, EV_READ);
+}
+
+// look_at fills in what the file looks like now; zeros when it is not there.
+static void look_at(struct sight *sight)
+{
+    struct stat status;
+    if (stat(sight->path, &status) != 0)
+        status = (struct stat){0};
+    sight->device = status.st_dev;
+    sight->inode = status.st_ino;
+    sight->size = status.st_size;
+    sight->modified = status.st_mtim;
+}
+
+static bool is_same_sight(const struct sight *a, const struct sight *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec;
+}
+
+static void note_change(struct watcher *watcher)
+{
+    if (ev_is_active(&watcher->settle))
+        return;
+    ev_timer_set(&watcher->settle, settle_s, 0.);
+    ev_timer_start(watcher->loop, &watcher->settle);
+}
+
+// add_spot watches `folder` for `name`.
+static void add_spot(struct watcher *watcher, const char *folder, struct slice name)
+{
+    const int watch =
+        watcher->io.fd < 0 ? -1 : inotify_add_watch(watcher->io.fd, folder, WATCH_MASK);
+    if (watch < 0)
+        return; // no such folder, or no watches left: then it is looked at now and then
+    struct spot *spot = malloc(sizeof *spot + name.len + 1);
+    if (spot == NULL)
+        return;
+    spot->watch = watch;
+    (void)string_copy(spot->name, name.len + 1, name);
+    spot->next = watcher->spots;
+    watcher->spots = spot;
+}
+
+// way is a path that is being walked.
+struct way {
+    char walked[PATH_MAX]; // resolved so far, without a link in it; "" stands for the root
+    char rest[PATH_MAX];   // still to walk
+};
+
+static bool begin_way(struct way *way, const char *path)
+{
+    way->walked[0] = '\0';
+    if (path[0] == '/')
+        return string_copy(way->rest, sizeof way->rest, slice_of_string(path));
+    return getcwd(way->walked, sizeof way->walked) != NULL &&
+           string_copy(way->rest, sizeof way->rest, slice_of_string(path));
+}
+
+// take_component takes the next name off the rest; an empty one at the end.
+static struct slice take_component(struct way *way, char out[NAME_MAX + 1])
+{
+    struct slice rest = slice_of_string(way->rest);
+    while (rest.len > 0 && rest.data[0] == '/')
+        rest = slice_from(rest, 1);
+    const struct slice name = slice_first(rest, slice_find(rest, '/'));
+    char left[PATH_MAX];
+    (void)string_copy(left, sizeof left, slice_from(rest, name.len));
+    if (!string_copy(out, NAME_MAX + 1, name))
+        out[0] = '\0';
+    (void)string_copy(way->rest, sizeof way->rest, slice_of_string(left));
+    return slice_of_string(out);
+}
+
+static bool append(char *path, size_t cap, const char *name)
+{
+    const size_t len = strlen(path);
+    return len + 1 < cap && string_copy(path + len, cap - len, SLICE_LITERAL("/")) &&
+           string_copy(path + len + 1, cap - len - 1, slice_of_string(name));
+}
+
+static void step_back(struct way *way)
+{
+    char *slash = strrchr(way->walked, '/');
+    if (slash != NULL)
+        *slash = '\0';
+}
+
+// follow_link goes on at the target of the link that stands at `link`.
+static bool follow_link(struct way *way, const char *link)
+{
+    char target[PATH_MAX];
+    const ssize_t len = readlink(link, target, sizeof target - 1);
+    if (len <= 0)
+        return false;
+    target[len] = '\0';
+    if (way->rest[0] != '\0' && !append(target, sizeof target, way->rest))
+        return false;
+    if (target[0] == '/')
+        way->walked[0] = '\0';
+    return string_copy(way->rest, sizeof way->rest, slice_of_string(target));
+}
+
+static void watch_path(struct watcher *watcher, const char *path)
+{
+    struct way way;
+    bool goes_on = begin_way(&way, path);
+    for (int links = 0; goes_on && links <= MAX_LINKS;) {
+        char name[NAME_MAX + 1];
+        const struct slice component = take_component(&way, name);
+        if (component.len == 0)
+            return;
+        if (slice_equal(component, SLICE_LITERAL(".")))
+            continue;
+        if (slice_equal(component, SLICE_LITERAL(".."))) {
+            step_back(&way);
+            continue;
+        }
+        char here[PATH_MAX];
+        struct stat status = {0};
+        (void)string_copy(here, sizeof here, slice_of_string(way.walked));
+        goes_on = append(here, sizeof here, name);
+        const bool is_link = goes_on && lstat(here, &status) == 0 && S_ISLNK(status.st_mode);
+        if (is_link || way.rest[0] == '\0')
+            add_spot(watcher, way.walked[0] == '\0' ? "/" : way.walked, component);
+        links += is_link ? 1 : 0;
+        if (goes_on)
+            goes_on = is_link ? follow_link(&way, here)
+                              : string_copy(way.walked, sizeof way.walked, slice_of_string(here));
+    }
+}
+
+// concerns tells whether an event is about a name on the list.
+static bool concerns(const struct watcher *watcher, const struct inotify_event *event)
+{
+    if ((event->mask & (IN_Q_OVERFLOW | IN_IGNORED)) != 0)
+        return true;
+    for (const struct spot *spot = watcher->spots; spot != NULL; spot = spot->next) {
+        if (spot->watch == event->wd && event->len > 0 && strcmp(spot->name, event->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+// take_events reads what inotify has to tell.
+static void take_events(struct watcher *watcher)
+{
+    _Alignas(struct inotify_event) char data[EVENTS_CAP];
+    const ssize_t len = watcher->io.fd < 0 ? 0 : read(watcher->io.fd, data, sizeof data);
+    for (ssize_t at = 0; at < len;) {
+        const struct inotify_event *event = (const struct inotify_event *)(const void *)(data + at);
+        if (concerns(watcher, event))
+            note_change(watcher);
+        at += (ssize_t)(sizeof *event + event->len);
+    }
+}
+
+static void on_inotify(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    take_events(io->data);
+}
+
+static void on_settled(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct watcher *watcher = timer->data;
+    watcher->on_change(watcher->arg);
+}
+
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct watcher *watcher = timer->data;
+    for (struct sight *sight = watcher->sights; sight != NULL; sight = sight->next) {
+        const struct sight before = *sight;
+        look_at(sight);
+        if (!is_same_sight(sight, &before))
+            note_change(watcher);
+    }
+}
+
+struct watcher *watcher_create(struct ev_loop *loop, void (*on_change)(void *arg), void *arg)
+{
+    struct watcher *watcher = calloc(1, sizeof *watcher);
+    if (watcher == NULL)
+        return NULL;
+    watcher->loop = loop;
+    watcher->on_change = on_change;
+    watcher->arg = arg;
+    ev_io_init(&watcher->io, on_inotify, -1, EV_READ);
+    ev_timer_init(&watcher->settle, on_settled, settle_s, 0.);
+    ev_timer_init(&watcher->look, on_look, look_every_s, look_every_s);
+    watcher->io.data = watcher;
+    watcher->settle.data = watcher;
+    watcher->look.data = watcher;
+    ev_timer_start(loop, &watcher->look);
+    return watcher;
+}
+
+void watcher_destroy(struct watcher *watcher)
+{
+    if (watcher == NULL)
+        return;
+    forget_all(watcher);
+    ev_timer_stop(watcher->loop, &watcher->settle);
+    ev_timer_stop(watcher->loop, &watcher->look);
+    free(watcher);
+}
+
+void watcher_begin(struct watcher *watcher)
+{
+    take_events(watcher); // what has happened since must not be lost
+    forget_all(watcher);
+    ev_io_set(&watcher->io, inotify_init1(IN_CLOEXEC | IN_NONBLOCK), EV_READ);
+}
+
+void watcher_add(struct watcher *watcher, const char *path)
+{
+    const struct slice text = slice_of_string(path);
+    struct sight *sight = malloc(sizeof *sight + text.len + 1);
+    watch_path(watcher, path);
+    if (sight == NULL)
+        return;
+    (void)string_copy(sight->path, text.len + 1, text);
+    look_at(sight);
+    sight->next = watcher->sights;
+    watcher->sights = sight;
+}
+
+void watcher_commit(struct watcher *watcher)
+{
+    if (watcher->io.fd >= 0)
+        ev_io_start(watcher->loop, &watcher->io);
+}
