@@ -51,26 +51,28 @@ struct watcher {
     ev_io io;  // its descriptor, inotify's, is owned; -1: none
     ev_timer settle;
     ev_timer look;
-    struct spot *spots;   // owned
-    struct sight *sights; // owned
+    struct spot *spots;        // owned
+    struct sight *sights;      // owned
+    int former_fd;             // owned; between begin and commit, like the next
+    struct spot *former_spots; // owned
 };
 
-static void forget_all(struct watcher *watcher)
+static void free_spots(struct spot *spots)
 {
-    while (watcher->spots != NULL) {
-        struct spot *next = watcher->spots->next;
-        free(watcher->spots);
-        watcher->spots = next;
+    while (spots != NULL) {
+        struct spot *next = spots->next;
+        free(spots);
+        spots = next;
     }
+}
+
+static void forget_sights(struct watcher *watcher)
+{
     while (watcher->sights != NULL) {
         struct sight *next = watcher->sights->next;
         free(watcher->sights);
         watcher->sights = next;
     }
-    ev_io_stop(watcher->loop, &watcher->io);
-    if (watcher->io.fd >= 0)
-        (void)close(watcher->io.fd);
-    ev_io_set(&watcher->io, -1, EV_READ);
 }
 
 // look_at fills in what the file looks like now; zeros when it is not there.
@@ -204,25 +206,25 @@ static void watch_path(struct watcher *watcher, const char *path)
 }
 
 // concerns tells whether an event is about a name on the list.
-static bool concerns(const struct watcher *watcher, const struct inotify_event *event)
+static bool concerns(const struct spot *spots, const struct inotify_event *event)
 {
     if ((event->mask & (IN_Q_OVERFLOW | IN_IGNORED)) != 0)
         return true;
-    for (const struct spot *spot = watcher->spots; spot != NULL; spot = spot->next) {
+    for (const struct spot *spot = spots; spot != NULL; spot = spot->next) {
         if (spot->watch == event->wd && event->len > 0 && strcmp(spot->name, event->name) == 0)
             return true;
     }
     return false;
 }
 
-// take_events reads what inotify has to tell.
-static void take_events(struct watcher *watcher)
+// take_events reads what inotify has to tell about the spots.
+static void take_events(struct watcher *watcher, int fd, const struct spot *spots)
 {
     _Alignas(struct inotify_event) char data[EVENTS_CAP];
-    const ssize_t len = watcher->io.fd < 0 ? 0 : read(watcher->io.fd, data, sizeof data);
+    const ssize_t len = fd < 0 ? 0 : read(fd, data, sizeof data);
     for (ssize_t at = 0; at < len;) {
         const struct inotify_event *event = (const struct inotify_event *)(const void *)(data + at);
-        if (concerns(watcher, event))
+        if (concerns(spots, event))
             note_change(watcher);
         at += (ssize_t)(sizeof *event + event->len);
     }
@@ -232,7 +234,8 @@ static void on_inotify(struct ev_loop *loop, ev_io *io, int events)
 {
     (void)loop;
     (void)events;
-    take_events(io->data);
+    struct watcher *watcher = io->data;
+    take_events(watcher, io->fd, watcher->spots);
 }
 
 static void on_settled(struct ev_loop *loop, ev_timer *timer, int events)
@@ -264,6 +267,7 @@ struct watcher *watcher_create(struct ev_loop *loop, void (*on_change)(void *arg
     watcher->loop = loop;
     watcher->on_change = on_change;
     watcher->arg = arg;
+    watcher->former_fd = -1;
     ev_io_init(&watcher->io, on_inotify, -1, EV_READ);
     ev_timer_init(&watcher->settle, on_settled, settle_s, 0.);
     ev_timer_init(&watcher->look, on_look, look_every_s, look_every_s);
@@ -278,7 +282,11 @@ void watcher_destroy(struct watcher *watcher)
 {
     if (watcher == NULL)
         return;
-    forget_all(watcher);
+    watcher_begin(watcher);
+    watcher_commit(watcher);
+    ev_io_stop(watcher->loop, &watcher->io);
+    if (watcher->io.fd >= 0)
+        (void)close(watcher->io.fd);
     ev_timer_stop(watcher->loop, &watcher->settle);
     ev_timer_stop(watcher->loop, &watcher->look);
     free(watcher);
@@ -286,8 +294,11 @@ void watcher_destroy(struct watcher *watcher)
 
 void watcher_begin(struct watcher *watcher)
 {
-    take_events(watcher); // what has happened since must not be lost
-    forget_all(watcher);
+    ev_io_stop(watcher->loop, &watcher->io);
+    watcher->former_fd = watcher->io.fd;
+    watcher->former_spots = watcher->spots;
+    watcher->spots = NULL;
+    forget_sights(watcher);
     ev_io_set(&watcher->io, inotify_init1(IN_CLOEXEC | IN_NONBLOCK), EV_READ);
 }
 
@@ -306,6 +317,13 @@ void watcher_add(struct watcher *watcher, const char *path)
 
 void watcher_commit(struct watcher *watcher)
 {
+    // The new ones watch already, so that nothing is lost between them; closing takes many milliseconds.
+    take_events(watcher, watcher->former_fd, watcher->former_spots);
+    if (watcher->former_fd >= 0)
+        (void)close(watcher->former_fd);
+    free_spots(watcher->former_spots);
+    watcher->former_fd = -1;
+    watcher->former_spots = NULL;
     if (watcher->io.fd >= 0)
         ev_io_start(watcher->loop, &watcher->io);
 }

@@ -35,7 +35,10 @@ def served_serial(proxy):
 
 
 def wait_served(proxy, serial):
-    eventually(lambda: served_serial(proxy) == serial, f"serial {serial} to be served")
+    eventually(
+        lambda: served_serial(proxy) == serial,
+        lambda: f"serial {serial} to be served: {proxy.stderr.text()}",
+    )
 
 
 def copy_into(folder, leaf):
