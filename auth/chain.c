@@ -9,6 +9,7 @@
 
 #include "auth/dn.h"
 #include "auth/strength.h"
+#include "auth/strict.h"
 #include "auth/trust.h"
 
 _Static_assert(TRUST_CHAIN_MAX_CERTIFICATES ==
@@ -207,6 +208,9 @@ static enum err check_leaf(const struct chain_set *set, X509 *leaf, struct chain
         return deny(out, REASON_BAD_PURPOSE,
                     "the client's certificate is not meant for TLS clients (clientAuth, "
                     "digitalSignature)");
+    const char *hole = strict_find_hole(leaf);
+    if (hole != NULL)
+        return deny(out, REASON_BAD_CERTIFICATE, hole);
     int64_t not_before_s = 0;
     int64_t not_after_s = 0;
     if (!ASN1_TIME_to_posix(X509_get0_notBefore(leaf), &not_before_s) ||
@@ -271,7 +275,8 @@ static enum err verify_with(const struct search *search, const struct path *path
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
     X509_VERIFY_PARAM_set_time_posix(param, search->now_s);
     X509_VERIFY_PARAM_set_depth(param, (int)path->len);
-    X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST);
+    X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST |
+                                      (search->set->is_strict ? X509_V_FLAG_POLICY_CHECK : 0));
     if (X509_verify_cert(ctx) == 1)
         error = note_path(X509_STORE_CTX_get0_chain(ctx), out);
     else
@@ -301,6 +306,33 @@ out:
     return error;
 }
 
+// check_record makes the record of a path that is good so far, and judges what is left: the letter
+// of RFC 5280 and revocation. The record is the caller's.
+static enum err check_record(const struct search *search, const struct path *path,
+                             struct chain_finding *out)
+{
+    const struct chain_set *set = search->set;
+    const char *detail = "";
+    const enum err error = chain_record_create(path->certs, path->len, &out->record);
+    if (error == ERR_MEMORY) {
+        (void)deny(out, REASON_NO_MEMORY, "no memory");
+        return error;
+    }
+    if (error != ERR_OK)
+        return deny(out, REASON_BAD_CERTIFICATE, "a certificate's validity cannot be read");
+    struct chain_record *record = out->record;
+    enum reason reason =
+        revocation_judge(set->revocation, record, search->now_s, set->keeps_expired_crls, &detail);
+    if (set->is_strict && !record->is_strict) {
+        reason = REASON_BAD_CERTIFICATE;
+        detail = strict_find_fault(path->certs, path->len);
+    }
+    if (reason == REASON_NONE)
+        return ERR_OK;
+    chain_record_destroy(record);
+    return deny(out, reason, detail);
+}
+
 static enum err judge_path(const struct search *search, const struct path *path,
                            struct chain_finding *out)
 {
@@ -312,9 +344,11 @@ static enum err judge_path(const struct search *search, const struct path *path,
     TRY(verify_path(search, path, out));
     struct chain_finding leaf_finding;
     const enum err error = check_leaf(search->set, path->certs[0], &leaf_finding);
-    if (error != ERR_OK)
+    if (error != ERR_OK) {
         *out = leaf_finding;
-    return error;
+        return error;
+    }
+    return check_record(search, path, out);
 }
 
 static void stop_for_work(struct search *search)

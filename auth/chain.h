@@ -11,7 +11,9 @@
 //      that is trusted: extensions, purpose and path lengths from the leaf up, signature and
 //      validity from the anchor down, name constraints.
 //   4. What the library does not look at: the anchor's own pathlen and purpose, digitalSignature
-//      in the leaf's key usage, the leaf's lifetime.
+//      in the leaf's key usage, the leaf's lifetime, signs of a CA in a leaf that is none; with
+//      `strict` the letter of RFC 5280.
+//   5. Denied certificates and revocation lists, for the path as it was built.
 // The reason is that of the first path, unless that is a bad signature and a later one fails for
 // something else (two CAs of one name). So trust comes before time: an expired certificate of an
 // unknown CA is unknown_ca. Names compared and signatures checked are counted
@@ -23,6 +25,7 @@
 
 #include "auth/base/err.h"
 #include "auth/reason.h"
+#include "auth/revocation.h"
 
 enum {
     CHAIN_MAX_PATH = 10,           // certificates of one path, leaf and anchor included
@@ -44,14 +47,18 @@ struct chain_set {
     X509_STORE *store; // empty: nothing is trusted but the anchor that a path ends in
     uint32_t max_depth;
     int64_t max_lifetime_s; // 0: no limit
+    const struct revocation *revocation;
+    bool keeps_expired_crls;
+    bool is_strict;
 };
 
 // chain_finding is the verdict on a chain.
 struct chain_finding {
-    enum reason reason;  // REASON_NONE when the chain is good
-    const char *detail;  // static memory; "" when good
-    uint32_t depth;      // intermediates between leaf and anchor
-    int64_t not_after_s; // the earliest of the path, Unix seconds
+    enum reason reason;          // REASON_NONE when the chain is good
+    const char *detail;          // static memory; "" when good
+    uint32_t depth;              // intermediates between leaf and anchor
+    int64_t not_after_s;         // the earliest of the path, Unix seconds
+    struct chain_record *record; // owned by the caller; NULL unless the chain is good
     // Kinds of names that a CA of the path constrains, whose SANs must be beyond doubt.
     bool has_dns_constraint;
     bool has_email_constraint;

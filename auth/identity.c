@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "auth/chain_record.h"
 #include "auth/hostname.h"
 #include "auth/ipaddr.h"
 
@@ -28,7 +29,8 @@ enum {
 enum { SAN_VALUE_MAX = 4096 }; // bytes of one SAN
 
 struct identity {
-    char *trust_name; // owned
+    char *trust_name;            // owned
+    struct chain_record *record; // owned; NULL when only presented
     struct dn subject;
     struct dn issuer;
     struct san *sans;   // owned
@@ -300,9 +302,21 @@ void identity_destroy(struct identity *identity)
     if (identity == NULL)
         return;
     free(identity->trust_name);
+    chain_record_destroy(identity->record);
     free(identity->sans);
     free(identity->san_bytes);
     free(identity);
+}
+
+void identity_take_record(struct identity *identity, struct chain_record *record)
+{
+    ASSERT(identity->record == NULL);
+    identity->record = record;
+}
+
+const struct chain_record *identity_record(const struct identity *identity)
+{
+    return identity->record;
 }
 
 const char *identity_trust_name(const struct identity *identity)

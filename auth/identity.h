@@ -32,6 +32,7 @@ enum {
 };
 
 struct identity; // opaque: heap, immutable, owned by whoever got it from identity_create
+struct chain_record;
 
 // identity_create reads `leaf`. It copies what it needs; `leaf` stays the caller's. ERR_INPUT when
 // a name or the SAN extension is malformed or stands twice, or the serial is negative; ERR_LIMIT
@@ -41,6 +42,13 @@ enum err identity_create(X509 *leaf, const char *trust_name, struct identity **o
 
 // identity_destroy frees it. NULL is allowed.
 void identity_destroy(struct identity *identity);
+
+// identity_take_record gives the record of the verified chain to the identity, which owns it from
+// then on. For trust_verify, once.
+void identity_take_record(struct identity *identity, struct chain_record *record);
+
+// identity_record gives that record, for trust_recheck; NULL for one that is only presented.
+const struct chain_record *identity_record(const struct identity *identity);
 
 // The parts; everything borrowed from the identity.
 const char *identity_trust_name(const struct identity *identity); // "" when only presented

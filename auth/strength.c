@@ -36,14 +36,18 @@ bool strength_key_is_enough(X509 *cert)
     return is_enough;
 }
 
-bool strength_signature_is_enough(const X509 *cert)
+bool strength_algorithm_is_enough(int algorithm)
 {
-    const int algorithm = X509_get_signature_nid(cert);
     return algorithm == NID_sha256WithRSAEncryption || algorithm == NID_sha384WithRSAEncryption ||
            algorithm == NID_sha512WithRSAEncryption || algorithm == NID_ecdsa_with_SHA256 ||
            algorithm == NID_ecdsa_with_SHA384 || algorithm == NID_ecdsa_with_SHA512 ||
            algorithm == NID_ED25519 ||
            algorithm == NID_rsassaPss; // the library takes PSS with SHA-256, 384 and 512 only
+}
+
+bool strength_signature_is_enough(const X509 *cert)
+{
+    return strength_algorithm_is_enough(X509_get_signature_nid(cert));
 }
 
 static unsigned cost_of_key(const EVP_PKEY *key)

@@ -14,6 +14,9 @@ bool strength_key_is_enough(X509 *cert);
 // strength_signature_is_enough tells whether `cert` was signed with an algorithm on the list.
 bool strength_signature_is_enough(const X509 *cert);
 
+// strength_algorithm_is_enough tells the same of a signature algorithm by its NID.
+bool strength_algorithm_is_enough(int algorithm);
+
 enum { STRENGTH_MAX_COST = 20 };
 
 // strength_verification_cost tells what checking one signature with the key of `cert` costs, in

@@ -2,41 +2,18 @@
 // verdict on a presented chain put together. How a chain is judged is in auth/chain.
 #include "auth/trust.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/mem.h>
-#include <openssl/pem.h>
 #include <openssl/pool.h>
+#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
 #include "auth/chain.h"
+#include "auth/pem.h"
 #include "auth/strength.h"
+#include "auth/trust_internal.h"
 
 enum { TRUST_MAX_CERTIFICATES = 4096, TRUST_MAX_PEM_BYTES = 16 * 1024 * 1024 };
-
-// entry is one certificate of the profile.
-struct entry {
-    X509 *cert;          // owned
-    char *subject;       // owned; RFC 4514
-    const char *warning; // static memory, or NULL
-    int64_t not_after_s;
-    bool is_ca_entry; // came by trust_add_ca, else by trust_add_intermediates
-    bool is_anchor;   // known once finished
-};
-
-struct trust {
-    char *name; // owned
-    int64_t max_lifetime_s;
-    uint32_t max_depth;
-    struct entry *entries; // owned
-    size_t entry_count;
-    size_t entry_capacity;
-    STACK_OF(X509) *anchors; // owned; the certificates are the entries'
-    STACK_OF(X509) *helpers; // owned; the same
-    X509_STORE *store;       // owned; empty for ever, see chain.h
-    bool is_finished;
-};
 
 enum err trust_create(const struct trust_options *options, struct trust **out)
 {
@@ -50,8 +27,13 @@ enum err trust_create(const struct trust_options *options, struct trust **out)
     trust->anchors = sk_X509_new_null();
     trust->helpers = sk_X509_new_null();
     trust->store = X509_STORE_new();
+    trust->crl_signers = sk_X509_new_null();
+    trust->revocation = revocation_create();
+    trust->is_strict = options->is_strict;
+    trust->keeps_expired_crls = options->keeps_expired_crls;
+    trust->trusts_every_ca = options->trusts_every_ca;
     if (trust->name == NULL || trust->anchors == NULL || trust->helpers == NULL ||
-        trust->store == NULL) {
+        trust->store == NULL || trust->crl_signers == NULL || trust->revocation == NULL) {
         trust_destroy(trust);
         return ERR_MEMORY;
     }
@@ -71,6 +53,8 @@ void trust_destroy(struct trust *trust)
     sk_X509_free(trust->anchors);
     sk_X509_free(trust->helpers);
     X509_STORE_free(trust->store);
+    sk_X509_pop_free(trust->crl_signers, X509_free);
+    revocation_destroy(trust->revocation);
     free(trust->name);
     free(trust);
 }
@@ -104,7 +88,7 @@ static bool is_self_issued(X509 *cert)
 
 // check_ca refuses what could never do its work as a CA here. It also fills the library's caches
 // in the certificate, before any other thread sees it.
-static enum err check_ca(const struct entry *entry, size_t number, struct errinfo *info)
+static enum err check_ca(const struct trust_entry *entry, size_t number, struct errinfo *info)
 {
     const uint32_t flags = X509_get_extension_flags(entry->cert);
     if ((flags & EXFLAG_INVALID) != 0)
@@ -158,7 +142,7 @@ static enum err reserve_entry(struct trust *trust, struct errinfo *info)
     if (trust->entry_count < trust->entry_capacity)
         return ERR_OK;
     const size_t capacity = trust->entry_capacity == 0 ? 8 : trust->entry_capacity * 2;
-    struct entry *grown = reallocarray(trust->entries, capacity, sizeof *grown);
+    struct trust_entry *grown = reallocarray(trust->entries, capacity, sizeof *grown);
     if (grown == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     trust->entries = grown;
@@ -166,15 +150,40 @@ static enum err reserve_entry(struct trust *trust, struct errinfo *info)
     return ERR_OK;
 }
 
+// addition is what add_block needs to know of a file of certificates.
+struct addition {
+    struct trust *trust; // borrowed
+    bool is_ca_entry;
+    bool is_lenient; // leave out what cannot be used at `now_s`
+    int64_t now_s;
+};
+
+static enum err check_validity(const struct trust_entry *entry, int64_t now_s, struct errinfo *info)
+{
+    int64_t not_before_s = 0;
+    if (!ASN1_TIME_to_posix(X509_get0_notBefore(entry->cert), &not_before_s))
+        return errinfo_set(info, ERR_INPUT, "the CA %.200s has a malformed date", entry->subject);
+    if (now_s > entry->not_after_s)
+        return errinfo_set(info, ERR_INPUT, "the CA %.200s has expired: renew it, or take it out",
+                           entry->subject);
+    if (now_s < not_before_s)
+        return errinfo_set(info, ERR_INPUT,
+                           "the CA %.200s is not valid yet: is the clock of this machine right?",
+                           entry->subject);
+    return ERR_OK;
+}
+
 // add_der adds one certificate; `number` is its place in the file, from 1.
-static enum err add_der(struct trust *trust, struct slice der, bool is_ca_entry, size_t number,
+static enum err add_der(const struct addition *addition, struct slice der, size_t number,
                         struct errinfo *info)
 {
+    struct trust *trust = addition->trust;
+    const bool is_ca_entry = addition->is_ca_entry;
     TRY(reserve_entry(trust, info));
     CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.data, der.len, NULL);
     if (buffer == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
-    struct entry entry = {.cert = X509_parse_from_buffer(buffer), .is_ca_entry = is_ca_entry};
+    struct trust_entry entry = {.cert = X509_parse_from_buffer(buffer), .is_ca_entry = is_ca_entry};
     CRYPTO_BUFFER_free(buffer);
     if (entry.cert == NULL)
         return errinfo_set(info, ERR_INPUT, "certificate %zu cannot be read: it is damaged",
@@ -188,19 +197,23 @@ static enum err add_der(struct trust *trust, struct slice der, bool is_ca_entry,
                             number, entry.subject);
     else
         error = check_ca(&entry, number, info);
+    if (error == ERR_OK && addition->is_lenient)
+        error = check_validity(&entry, addition->now_s, info);
     if (error != ERR_OK || has_certificate(trust, entry.cert, is_ca_entry)) {
         X509_free(entry.cert);
         free(entry.subject);
-        return error;
+        return error == ERR_INPUT && addition->is_lenient ? ERR_OK : error;
     }
     entry.warning = find_warning(entry.cert);
+    SHA256(der.data, der.len, entry.sha256);
     trust->entries[trust->entry_count++] = entry;
     return ERR_OK;
 }
 
-static enum err add_block(struct trust *trust, const char *kind, struct slice der, bool is_ca_entry,
-                          size_t number, struct errinfo *info)
+static enum err add_block(void *arg, const char *kind, struct slice der, size_t number,
+                          struct errinfo *info)
 {
+    const struct addition *addition = arg;
     const struct slice name = slice_of_string(kind);
     if (slice_ends_with(name, SLICE_LITERAL("PRIVATE KEY")))
         return errinfo_set(info, ERR_INPUT,
@@ -211,63 +224,40 @@ static enum err add_block(struct trust *trust, const char *kind, struct slice de
         return errinfo_set(info, ERR_INPUT,
                            "there is a block '%.40s' in this file; only CERTIFICATE is expected",
                            kind);
-    return add_der(trust, der, is_ca_entry, number, info);
+    return add_der(addition, der, number, info);
 }
 
-static enum err add_all(struct trust *trust, BIO *bio, bool is_ca_entry, struct errinfo *info)
+static enum err add_pem(struct addition addition, struct slice pem, struct errinfo *info)
 {
-    for (size_t number = 1;; number++) {
-        char *kind = NULL;
-        char *header = NULL;
-        uint8_t *der = NULL;
-        long len = 0;
-        if (!PEM_read_bio(bio, &kind, &header, &der, &len)) {
-            const uint32_t error = ERR_peek_last_error();
-            const bool is_end =
-                ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
-            if (!is_end)
-                return errinfo_set(info, ERR_INPUT,
-                                   "block %zu is not whole PEM: damaged, or cut off", number);
-            if (number == 1)
-                return errinfo_set(info, ERR_INPUT,
-                                   "there is no certificate in it; PEM is expected, beginning "
-                                   "with -----BEGIN CERTIFICATE-----");
-            return ERR_OK;
-        }
-        const enum err error =
-            add_block(trust, kind, slice_of(der, (size_t)len), is_ca_entry, number, info);
-        OPENSSL_free(kind);
-        OPENSSL_free(header);
-        OPENSSL_free(der);
-        TRY(error);
-    }
-}
-
-static enum err add_pem(struct trust *trust, struct slice pem, bool is_ca_entry,
-                        struct errinfo *info)
-{
-    ASSERT(!trust->is_finished);
+    ASSERT(!addition.trust->is_finished);
+    size_t count = 0;
     if (pem.len > TRUST_MAX_PEM_BYTES)
         return errinfo_set(info, ERR_LIMIT, "more than %d bytes of certificates",
                            TRUST_MAX_PEM_BYTES);
-    BIO *bio =
-        BIO_new_mem_buf(pem.len == 0 ? (const uint8_t *)"" : pem.data, (ossl_ssize_t)pem.len);
-    if (bio == NULL)
-        return errinfo_set(info, ERR_MEMORY, "no memory");
-    const enum err error = add_all(trust, bio, is_ca_entry, info);
-    BIO_free(bio);
-    ERR_clear_error();
-    return error;
+    TRY(pem_read_blocks(pem, add_block, &addition, &count, info));
+    if (count == 0)
+        return errinfo_set(info, ERR_INPUT,
+                           "there is no certificate in it; PEM is expected, beginning with "
+                           "-----BEGIN CERTIFICATE-----");
+    return ERR_OK;
 }
 
 enum err trust_add_ca(struct trust *trust, struct slice pem, struct errinfo *info)
 {
-    return add_pem(trust, pem, true, info);
+    return add_pem((struct addition){.trust = trust, .is_ca_entry = true}, pem, info);
+}
+
+enum err trust_add_system_cas(struct trust *trust, struct slice pem, int64_t now_s,
+                              struct errinfo *info)
+{
+    const struct addition addition = {
+        .trust = trust, .is_ca_entry = true, .is_lenient = true, .now_s = now_s};
+    return add_pem(addition, pem, info);
 }
 
 enum err trust_add_intermediates(struct trust *trust, struct slice pem, struct errinfo *info)
 {
-    return add_pem(trust, pem, false, info);
+    return add_pem((struct addition){.trust = trust}, pem, info);
 }
 
 // issued_by tells whether `issuer` issued `cert`, signature included.
@@ -291,27 +281,13 @@ static bool has_issuer(const struct trust *trust, X509 *cert)
     return false;
 }
 
-static enum err check_validity(const struct entry *entry, int64_t now_s, struct errinfo *info)
-{
-    int64_t not_before_s = 0;
-    if (!ASN1_TIME_to_posix(X509_get0_notBefore(entry->cert), &not_before_s))
-        return errinfo_set(info, ERR_INPUT, "the CA %.200s has a malformed date", entry->subject);
-    if (now_s > entry->not_after_s)
-        return errinfo_set(info, ERR_INPUT, "the CA %.200s has expired: renew it, or take it out",
-                           entry->subject);
-    if (now_s < not_before_s)
-        return errinfo_set(info, ERR_INPUT,
-                           "the CA %.200s is not valid yet: is the clock of this machine right?",
-                           entry->subject);
-    return ERR_OK;
-}
-
 // sort_entry makes `entry` an anchor or a helper.
-static enum err sort_entry(struct trust *trust, struct entry *entry, int64_t now_s,
+static enum err sort_entry(struct trust *trust, struct trust_entry *entry, int64_t now_s,
                            struct errinfo *info)
 {
     entry->is_anchor =
-        entry->is_ca_entry && (is_self_issued(entry->cert) || !has_issuer(trust, entry->cert));
+        entry->is_ca_entry &&
+        (trust->trusts_every_ca || is_self_issued(entry->cert) || !has_issuer(trust, entry->cert));
     if (entry->is_anchor)
         TRY(check_validity(entry, now_s, info));
     else if (entry->warning == NULL && now_s > entry->not_after_s)
@@ -332,7 +308,7 @@ enum err trust_finish(struct trust *trust, int64_t now_s, struct errinfo *info)
                            "the trust profile '%s' has no anchor: put the certificate of at least "
                            "one CA into a file under ca",
                            trust->name);
-    return ERR_OK;
+    return revocation_finish(trust->revocation, now_s, info);
 }
 
 size_t trust_certificate_count(const struct trust *trust)
@@ -343,7 +319,7 @@ size_t trust_certificate_count(const struct trust *trust)
 struct trust_certificate trust_certificate_at(const struct trust *trust, size_t index)
 {
     ASSERT(index < trust->entry_count);
-    const struct entry *entry = &trust->entries[index];
+    const struct trust_entry *entry = &trust->entries[index];
     return (struct trust_certificate){.subject = entry->subject,
                                       .is_anchor = entry->is_anchor,
                                       .not_after_s = entry->not_after_s,
@@ -432,6 +408,20 @@ static bool has_doubtful_name(const struct identity *identity, const struct chai
     return false;
 }
 
+// has_malformed_name tells whether a name of the leaf is none of its kind; a wildcard in front of a
+// host name is one, though no rule can name it.
+static bool has_malformed_name(const struct identity *identity)
+{
+    for (size_t i = 0; i < identity_san_count(identity); i++) {
+        const struct san *san = identity_san(identity, i);
+        const bool is_wildcard =
+            san->kind == SAN_DNS && slice_starts_with(san->value, SLICE_LITERAL("*."));
+        if (!san_is_strict(san->kind, is_wildcard ? slice_from(san->value, 2) : san->value))
+            return true;
+    }
+    return false;
+}
+
 static enum err refuse(enum reason reason, const char *detail, struct trust_verdict *out)
 {
     out->reason = reason;
@@ -440,7 +430,7 @@ static enum err refuse(enum reason reason, const char *detail, struct trust_verd
 }
 
 // accept takes the identity of a chain that was found good.
-static enum err accept(const struct trust *trust, X509 *leaf, const struct chain_finding *finding,
+static enum err accept(const struct trust *trust, X509 *leaf, struct chain_finding *finding,
                        struct trust_verdict *out)
 {
     struct identity *identity = NULL;
@@ -450,11 +440,19 @@ static enum err accept(const struct trust *trust, X509 *leaf, const struct chain
     if (error != ERR_OK)
         return refuse(REASON_BAD_CERTIFICATE,
                       "a name or the serial of the client's certificate cannot be read", out);
-    if (has_doubtful_name(identity, finding)) {
+    const bool is_doubtful = has_doubtful_name(identity, finding);
+    const bool is_malformed = has_malformed_name(identity);
+    if (is_doubtful || (trust->is_strict && is_malformed)) {
         identity_destroy(identity);
-        return refuse(REASON_NAME_CONSTRAINT, "a name under a constraint can be read in two ways",
+        return refuse(is_doubtful ? REASON_NAME_CONSTRAINT : REASON_BAD_CERTIFICATE,
+                      is_doubtful ? "a name under a constraint can be read in two ways"
+                                  : "a name of the client's certificate is malformed (RFC 5280 "
+                                    "4.2.1.6)",
                       out);
     }
+    finding->record->is_strict = finding->record->is_strict && !is_malformed;
+    identity_take_record(identity, finding->record);
+    finding->record = NULL;
     *out = (struct trust_verdict){.reason = REASON_NONE,
                                   .detail = "",
                                   .identity = identity,
@@ -470,11 +468,16 @@ static enum err verify_chain(const struct trust *trust, const struct presented_c
                                   .helpers = trust->helpers,
                                   .store = trust->store,
                                   .max_depth = trust->max_depth,
-                                  .max_lifetime_s = trust->max_lifetime_s};
+                                  .max_lifetime_s = trust->max_lifetime_s,
+                                  .revocation = trust->revocation,
+                                  .keeps_expired_crls = trust->keeps_expired_crls,
+                                  .is_strict = trust->is_strict};
     struct chain_finding finding;
     if (chain_judge(&set, chain, now_s, &finding) != ERR_OK)
         return refuse(finding.reason, finding.detail, out);
-    return accept(trust, chain->certs[0], &finding, out);
+    const enum err error = accept(trust, chain->certs[0], &finding, out);
+    chain_record_destroy(finding.record);
+    return error;
 }
 
 enum err trust_verify(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *chain,

@@ -19,9 +19,12 @@ enum {
 struct trust;
 
 struct trust_options {
-    const char *name;       // of the profile; copied
-    uint32_t max_depth;     // intermediates between leaf and anchor; never more than 8
-    int64_t max_lifetime_s; // a leaf issued for longer is refused; 0 = no limit
+    const char *name;        // of the profile; copied
+    uint32_t max_depth;      // intermediates between leaf and anchor; never more than 8
+    int64_t max_lifetime_s;  // a leaf issued for longer is refused; 0 = no limit
+    bool is_strict;          // RFC 5280 to the letter, also for anchors and CRLs
+    bool keeps_expired_crls; // a CRL that has expired goes on to count
+    bool trusts_every_ca;    // each certificate of trust_add_ca is an anchor
 };
 
 // trust_create makes an empty profile.
@@ -38,9 +41,34 @@ void trust_destroy(struct trust *trust);
 // The same certificate twice counts once.
 enum err trust_add_ca(struct trust *trust, struct slice pem, struct errinfo *info) MUST_USE;
 
+// trust_add_system_cas reads a bundle that others keep, such as the system's: as trust_add_ca, but
+// what is no CA or not valid at `now_s` is left out.
+enum err trust_add_system_cas(struct trust *trust, struct slice pem, int64_t now_s,
+                              struct errinfo *info) MUST_USE;
+
 // trust_add_intermediates reads helpers for chain building; they are never anchors.
 enum err trust_add_intermediates(struct trust *trust, struct slice pem,
                                  struct errinfo *info) MUST_USE;
+
+// trust_add_crl_signers lets the CA certificates of a chain sign CRLs too. They become neither
+// anchors nor helpers: a list counts only for certificates whose issuer in a verified path has the
+// key that signed it. For lists that come together with a chain. What cannot be read is left out.
+// ERR_MEMORY.
+enum err trust_add_crl_signers(struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *chain) MUST_USE;
+
+// trust_add_crl reads revocation lists: PEM with one or more, or one in DER. To be called behind
+// every other trust_add_, for one of those certificates must have signed each list. From the first one on every certificate below the anchor needs a current list. Of
+// several for one CA the newest counts. ERR_INPUT, ERR_LIMIT or ERR_MEMORY with the sentence in
+// `info`, see crl.h; a list of a CA that is not in the profile is taken, counts for nobody, and has
+// a warning.
+enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *info) MUST_USE;
+
+// trust_deny_sha256 and trust_deny_serial put a certificate on the list of the denied: by its
+// SHA-256, 32 bytes, or by issuer and serial (big-endian). It holds for every certificate of a
+// chain, the anchor included. ERR_LIMIT beyond 100,000, ERR_MEMORY.
+enum err trust_deny_sha256(struct trust *trust, const uint8_t *sha256) MUST_USE;
+enum err trust_deny_serial(struct trust *trust, const struct dn *issuer,
+                           struct slice serial) MUST_USE;
 
 // trust_finish sorts out anchors and helpers; afterwards the profile is immutable. `now_s` is Unix
 // seconds: an anchor outside its validity is ERR_INPUT. No anchor at all is ERR_INPUT.
@@ -55,6 +83,23 @@ struct trust_certificate {
 };
 size_t trust_certificate_count(const struct trust *trust);
 struct trust_certificate trust_certificate_at(const struct trust *trust, size_t index);
+
+// What `check` says about a profile's CRLs: those that count and those that count for nobody.
+struct trust_crl {
+    const char *issuer; // RFC 4514, borrowed from the profile
+    char number[48];    // the CRL number as text, `none` without one
+    size_t entry_count;
+    int64_t next_update_s; // Unix seconds
+    const char *warning;   // NULL, or a sentence
+};
+size_t trust_crl_count(const struct trust *trust);
+struct trust_crl trust_crl_at(const struct trust *trust, size_t index);
+
+// trust_check_crls_succeed refuses a profile with a CRL whose number is lower than that of the one
+// in force in `old` for the same CA: somebody put an old file back. For a reload, with profiles of
+// the same name. ERR_INPUT with the sentence in `info`.
+enum err trust_check_crls_succeed(const struct trust *trust, const struct trust *old,
+                                  struct errinfo *info) MUST_USE;
 
 const char *trust_name(const struct trust *trust);
 
@@ -79,14 +124,31 @@ struct trust_verdict {
 // ERR_DENIED with a reason, or ERR_MEMORY (also with reason no_memory). `*out` is fully written.
 // Floors, always: RSA >= 2048, P-256/384/521, Ed25519, SHA-256 or better (an anchor's own signature
 // excepted) else weak_key; every leaf has clientAuth (or no EKU) and, with a KU, digitalSignature.
+// A leaf that is no CA and has keyCertSign or name constraints is bad_certificate.
 //
 // When several things are wrong, the reason is the first of: no_certificate, work_limit (size),
 // bad_certificate (cannot be read); unknown_ca, missing_intermediate; chain_too_long; weak_key;
 // bad_purpose and bad_certificate (extensions), bad_signature, not_yet_valid and expired,
-// name_constraint; too_long_lived. A CA of the same name as an anchor's, but another key, is
+// name_constraint; too_long_lived; denied_certificate, revoked, crl_missing, crl_expired. With
+// `is_strict` bad_certificate comes before these four. A CA of the same name as an anchor's, but another key, is
 // unknown_ca where the key identifiers tell, and bad_signature where there are none.
 // missing_intermediate is a strong hint: the issuer's name is an anchor's but for the CN, or the
 // authority key identifier names an anchor as the issuer's issuer; else it is unknown_ca.
 // A self-signed anchor is good as a client's certificate too, if it is fit for one.
 enum err trust_verify(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *chain,
                       int64_t now_s, struct trust_verdict *out) MUST_USE;
+
+// trust_recheck judges a chain again that trust_verify accepted, by its record (identity_record of
+// the verdict's identity): REASON_NONE, or why it would be refused today. `trust` may be another
+// profile than then, such as that of a newer snapshot. No signature is checked and no memory taken;
+// a few microseconds. Looked at are: the anchor is still one (unknown_ca), max_depth
+// (chain_too_long), not_yet_valid, expired, too_long_lived, strict (bad_certificate),
+// denied_certificate, revoked, crl_missing, crl_expired, in this order. `*out_detail` is one
+// sentence in static memory, "" when good.
+//
+// For resumption and new requests every reason counts. For live tunnels crl_missing and crl_expired
+// do not: these say that nobody knows, not that trust was taken away. An anchor counts by its
+// certificate: one that was issued anew under the same key is another, and a full handshake may
+// succeed where this says unknown_ca. Helpers that were taken out do not matter.
+enum reason trust_recheck(const struct trust *trust, const struct chain_record *record,
+                          int64_t now_s, const char **out_detail);

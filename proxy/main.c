@@ -5,6 +5,7 @@
 
 #include "proxy/cli/ca.h"
 #include "proxy/cli/check.h"
+#include "proxy/cli/check_cert.h"
 #include "proxy/cli/quickstart.h"
 #include "proxy/cli/serve.h"
 #include "proxy/cli/version.h"
@@ -23,7 +24,7 @@ static const struct command commands[] = {
     {"quickstart", quickstart_command},
     {"ca", ca_command},
     {"version", version_command},
-    {"check-cert", NULL},
+    {"check-cert", check_cert_command},
     {"explain", NULL},
     {"connect", NULL},
     {"doctor", NULL},
@@ -46,7 +47,8 @@ static const char usage[] =
     "  serve      -c FILE                    run the proxy\n"
     "  check      -c FILE [--strict]         is this configuration good?\n"
     "  quickstart DIR [--allow HOST:PORT]    a CA, certificates and a configuration to begin with\n"
-    "  ca         init | issue               make a CA and certificates\n"
+    "  ca         init | issue | renew | revoke | crl | list | inspect    a CA of files\n"
+    "  check-cert --ca FILE --chain FILE     would a listener take this certificate?\n"
     "  version                               what this is\n"
     "\n"
     "`sallyport COMMAND --help` tells about each.\n";

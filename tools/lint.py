@@ -22,7 +22,9 @@ LAYERS = {
     "auth": (("auth/base/",), (r"openssl/",)),
     "proxy/http": (("auth/",), ()),
     "proxy/net": (("auth/base/", "auth/ipaddr.h"), (r"ev\.h", r"ares\.h")),
-    "proxy/tls": (("auth/base/", "proxy/net/stream.h", "proxy/net/buffer.h"), (r"openssl/",)),
+    "proxy/tls": (
+        ("auth/base/", "auth/hostname.h", "proxy/net/stream.h", "proxy/net/buffer.h"),
+        (r"openssl/", r"pthread\.h")),
     "proxy/config": (("auth/", "proxy/tls/"), (r"openssl/", r"yaml\.h", r"idn2\.h")),
     "proxy/audit": (("auth/",), (r"pthread\.h",)),
     "proxy/session": (

@@ -72,6 +72,9 @@ void audit_client_format(const struct audit_client *client, struct text *out)
     if (client->identity != NULL) {
         text_append_string(out, ",");
         identity_append_json(client->identity, out);
+    } else {
+        text_append_string(out, ",\"subject\":null,\"cn\":null,\"san_uri\":[],\"serial\":null,"
+                                "\"issuer\":null,\"sha256\":null,\"not_after\":null");
     }
     text_append_string(out, "}");
 }
@@ -109,7 +112,7 @@ void audit_decision_format(const struct audit_decision *decision, struct audit_r
     append_member(&text, "listener", decision->listener);
     text_append_string(&text, ",\"client\":");
     text_append(&text, decision->client_json);
-    text_append_string(&text, ",\"tls\":{\"resumed\":false");
+    text_append_format(&text, ",\"tls\":{\"resumed\":%s", decision->is_resumed ? "true" : "false");
     append_member(&text, "version", decision->tls_version);
     append_member(&text, "cipher", decision->tls_cipher);
     text_append_string(&text, "}");

@@ -50,6 +50,7 @@ struct audit_decision {
     struct slice client_json; // as made by audit_client_format
     const char *tls_version;
     const char *tls_cipher;
+    bool is_resumed;             // the handshake resumed a session
     struct slice method;         // empty where unreadable
     const struct target *target; // or NULL where unreadable
     const struct decision *decision;

@@ -100,6 +100,19 @@ static void print_listeners(const struct snapshot *snapshot, int64_t now_s)
     }
 }
 
+static void print_crls(const struct trust *trust, int64_t now_s)
+{
+    for (size_t i = 0; i < trust_crl_count(trust); i++) {
+        const struct trust_crl crl = trust_crl_at(trust, i);
+        (void)printf("  trust.%s: CRL of %s, number %s, %zu entries (%" PRId64 " days left)%s\n",
+                     trust_name(trust), crl.issuer, crl.number, crl.entry_count,
+                     whole_days(now_s, crl.next_update_s),
+                     crl.warning == NULL ? "" : ", counts for nobody");
+    }
+    if (trust_crl_count(trust) == 0)
+        (void)printf("  no revocation by CRL: trust.%s has no crl\n", trust_name(trust));
+}
+
 static void print_trusts(const struct snapshot *snapshot, int64_t now_s)
 {
     for (size_t i = 0; i < snapshot->trust_count; i++) {
@@ -110,7 +123,7 @@ static void print_trusts(const struct snapshot *snapshot, int64_t now_s)
                          found.is_anchor ? "anchor" : "helper", found.subject,
                          whole_days(now_s, found.not_after_s));
         }
-        (void)printf("  no revocation by CRL: trust.%s has no crl\n", trust_name(trust));
+        print_crls(trust, now_s);
     }
 }
 
@@ -174,13 +187,27 @@ static void print_json_listeners(const struct snapshot *snapshot, int64_t now_s)
     (void)printf("]");
 }
 
+static void print_json_crls(const struct trust *trust, int64_t now_s)
+{
+    for (size_t i = 0; i < trust_crl_count(trust); i++) {
+        const struct trust_crl crl = trust_crl_at(trust, i);
+        (void)printf("%s{\"issuer\":", i == 0 ? "" : ",");
+        print_json_string(crl.issuer);
+        (void)printf(",\"number\":\"%s\",\"entries\":%zu,\"days_left\":%" PRId64 ",\"counts\":%s}",
+                     crl.number, crl.entry_count, whole_days(now_s, crl.next_update_s),
+                     crl.warning == NULL ? "true" : "false");
+    }
+}
+
 static void print_json_trusts(const struct snapshot *snapshot, int64_t now_s)
 {
     (void)printf("\"trust\":[");
     for (size_t i = 0; i < snapshot->trust_count; i++) {
         const struct trust *trust = snapshot->trusts[i];
-        (void)printf("%s{\"name\":\"%s\",\"crl\":false,\"certificates\":[", i == 0 ? "" : ",",
-                     trust_name(trust));
+        (void)printf("%s{\"name\":\"%s\",\"crl\":%s,\"crls\":[", i == 0 ? "" : ",",
+                     trust_name(trust), trust_crl_count(trust) > 0 ? "true" : "false");
+        print_json_crls(trust, now_s);
+        (void)printf("],\"certificates\":[");
         for (size_t j = 0; j < trust_certificate_count(trust); j++) {
             const struct trust_certificate found = trust_certificate_at(trust, j);
             (void)printf("%s{\"subject\":", j == 0 ? "" : ",");

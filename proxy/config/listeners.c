@@ -2,30 +2,27 @@
 #include "proxy/config/loader.h"
 
 #include <inttypes.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 
 #include "proxy/config/clients.h"
 #include "proxy/config/endpoint_text.h"
 
-enum { LISTENERS_MAX = 64 };
+enum { LISTENERS_MAX = 64, CERTIFICATES_MAX = 64, SNI_ENTRIES_MAX = 256, SNI_NAMES_MAX = 256 };
 
-// refuse_unless reports every word but the one that this version does.
-static void refuse_unless(struct reader *reader, const struct node *node, const char *key,
-                          const char *const words[2])
+// choice_read tells whether the second of two words is written; the first is the default.
+static bool choice_read(struct reader *reader, const struct node *node, const char *key,
+                        const char *const words[2])
 {
     size_t index = 0;
-    struct errinfo what = {0};
-    if (node == NULL || !reader_choice(reader, node, key, words, 2, &index) || index == 0)
-        return;
-    (void)snprintf(what.text, sizeof what.text, "`%s: %s`", key, words[index]);
-    reader_not_yet(reader, node, what.text);
+    return node != NULL && reader_choice(reader, node, key, words, 2, &index) && index == 1;
 }
 
 static void versions_read(struct reader *reader, const struct node *node,
                           struct tls_context_options *options)
 {
     static const struct key keys[] = {
-        {"min", KEY_OPTIONAL}, {"max", KEY_OPTIONAL}, {"tickets", KEY_NOT_YET}};
+        {"min", KEY_OPTIONAL}, {"max", KEY_OPTIONAL}, {"tickets", KEY_OPTIONAL}};
     static const char *const words[] = {"1.2", "1.3"};
     static const enum tls_version versions[] = {TLS_VERSION_1_2, TLS_VERSION_1_3};
     size_t min = 0;
@@ -44,7 +41,7 @@ static void versions_read(struct reader *reader, const struct node *node,
     options->max = versions[max];
 }
 
-// check_served judges the certificate that clients will see: nobody can connect to a listener with
+// check_served judges the certificate that was added last and that clients will see: nobody can connect to a listener with
 // one that is out of date, so that is an error and not left to be found out by them.
 static void check_served(struct loader *loader, const struct node *node, const char *path,
                          const struct tls_context *context)
@@ -52,7 +49,7 @@ static void check_served(struct loader *loader, const struct node *node, const c
     struct reader *reader = loader->reader;
     struct tls_context_info info;
     char date[DATE_TEXT_CAP];
-    tls_context_describe(context, &info);
+    tls_context_describe_at(context, tls_context_certificate_count(context) - 1, &info);
     if (info.not_after_s < loader->now_s)
         diagnostic_set_hint(reader_error(reader, node, "%s (%s) has expired on %s", path,
                                          info.subject, date_format(info.not_after_s, date)),
@@ -77,46 +74,185 @@ static void check_served(struct loader *loader, const struct node *node, const c
                             "issue one with the name or address that clients use");
 }
 
-// certificate_read loads chain and key and makes the TLS context of `listener`.
-static void certificate_read(struct loader *loader, const struct node *node,
-                             struct tls_context_options *options, struct listener_config *listener)
+// server is what `listeners` and `sni` entries have in common while they are read.
+struct server {
+    struct tls_context *tls; // ref, once there is a certificate
+    const struct trust *trust;
+    const char *trust_name;
+    const char *chain_path;
+};
+
+// certificate_add makes the TLS context of `server` with this certificate, or adds it.
+static enum err certificate_add(struct tls_context_options *options, struct slice chain,
+                                struct slice key, struct server *server, struct errinfo *info)
+{
+    if (server->tls != NULL)
+        return tls_context_add_certificate(server->tls, chain, key, info);
+    options->chain_pem = chain;
+    options->key_pem = key;
+    options->client_ca_names = server->trust == NULL ? NULL : trust_client_ca_names(server->trust);
+    return tls_context_create(options, &server->tls, info);
+}
+
+// certificate_read loads chain and key and adds them. `is_inherited`: its findings are there already.
+static void certificate_read(struct loader *loader, const struct node *node, bool is_inherited,
+                             struct tls_context_options *options, struct server *server)
 {
     static const struct key keys[] = {{"chain", KEY_REQUIRED}, {"key", KEY_REQUIRED}};
     struct reader *reader = loader->reader;
     struct file_content chain = {0};
     struct file_content key = {0};
     struct errinfo info = {0};
+    const char *chain_path = NULL;
     const char *key_path = NULL;
     if (!reader_map(reader, node, "a certificate", keys, 2))
         return;
-    const bool has_chain =
-        loader_file(loader, node_get(node, "chain"), "`chain`", CERTIFICATE_FILE_MAX, FILE_PUBLIC,
-                    &listener->chain_path, &chain);
+    const bool has_chain = loader_file(loader, node_get(node, "chain"), "`chain`",
+                                       CERTIFICATE_FILE_MAX, FILE_PUBLIC, &chain_path, &chain);
     const bool has_key = loader_file(loader, node_get(node, "key"), "`key`", CERTIFICATE_FILE_MAX,
                                      FILE_SECRET, &key_path, &key);
+    if (server->chain_path == NULL)
+        server->chain_path = chain_path;
     if (has_chain && has_key) {
-        options->chain_pem = chain.bytes;
-        options->key_pem = key.bytes;
-        if (listener->trust != NULL)
-            options->client_ca_names = trust_client_ca_names(listener->trust);
-        if (tls_context_create(options, &listener->tls, &info) != ERR_OK)
-            (void)reader_error(reader, node, "chain %s, key %s: %s", listener->chain_path, key_path,
+        if (certificate_add(options, chain.bytes, key.bytes, server, &info) != ERR_OK)
+            (void)reader_error(reader, node, "chain %s, key %s: %s", chain_path, key_path,
                                info.text);
-        else
-            check_served(loader, node_get(node, "chain"), listener->chain_path, listener->tls);
+        else if (!is_inherited)
+            check_served(loader, node_get(node, "chain"), chain_path, server->tls);
     }
     file_content_deinit(&chain);
     file_content_deinit(&key);
 }
 
-static void certificates_read(struct loader *loader, const struct node *node,
-                              struct tls_context_options *options, struct listener_config *listener)
+static void certificates_read(struct loader *loader, const struct node *node, bool is_inherited,
+                              struct tls_context_options *options, struct server *server)
 {
-    if (!reader_list(loader->reader, node, "`certificates`", 1, 64))
+    if (!reader_list(loader->reader, node, "`certificates`", 1, CERTIFICATES_MAX))
         return;
-    if (node->child->next != NULL)
-        reader_not_yet(loader->reader, node->child->next, "a second certificate, chosen by SNI,");
-    certificate_read(loader, node->child, options, listener);
+    for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
+        certificate_read(loader, entry, is_inherited, options, server);
+}
+
+// bind_tickets works out what tickets are good for: this listener, this entry of `sni`, this profile.
+static void bind_tickets(const char *listener, const struct host_pattern *sni, const char *trust,
+                         uint8_t out[TICKET_BINDING_LEN])
+{
+    const bool is_wildcard = sni != NULL && sni->kind == HOST_PATTERN_SUFFIX;
+    const char *parts[] = {"sallyport tickets 1", listener, is_wildcard ? "*" : "",
+                           sni == NULL ? "" : sni->name.text, trust};
+    SHA256_CTX hash;
+    (void)SHA256_Init(&hash);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const char *part = parts[i] == NULL ? "" : parts[i];
+        (void)SHA256_Update(&hash, part, strlen(part) + 1); // the NUL keeps them apart
+    }
+    (void)SHA256_Final(out, &hash);
+}
+
+static void trust_read(struct loader *loader, const struct node *node,
+                       const struct name_list *trusts, struct server *server)
+{
+    size_t trust = 0;
+    if (node == NULL || !trust_reference_read(loader->reader, node, trusts, &trust))
+        return;
+    server->trust = loader->snapshot->trusts[trust];
+    server->trust_name = trusts->names[trust];
+}
+
+static void sni_names_read(struct reader *reader, const struct node *node, struct sni_config *sni)
+{
+    if (!reader_list(reader, node, "`names`", 1, SNI_NAMES_MAX))
+        return;
+    struct host_pattern *names = reader_alloc(reader, node->child_count, sizeof *names);
+    if (names == NULL)
+        return;
+    sni->names = names;
+    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
+        struct slice text = {0};
+        struct errinfo info = {0};
+        if (!reader_text(reader, entry, "a name", CONFIG_TEXT_MAX, &text))
+            continue;
+        if (host_pattern_parse(text, &names[sni->name_count], &info) != ERR_OK)
+            (void)reader_error(reader, entry, "%s", info.text);
+        else if (names[sni->name_count].kind == HOST_PATTERN_ANY)
+            diagnostic_set_hint(reader_error(reader, entry, "`*` is no server name"),
+                                "every other name gets what the listener itself has");
+        else
+            sni->name_count++;
+    }
+}
+
+// sni_entry_read reads one entry; what it leaves out is the listener's, whose node is `listener`.
+static void sni_entry_read(struct loader *loader, const struct node *node,
+                           const struct node *listener, const char *listener_name,
+                           const struct name_list *trusts, struct tls_context_options options,
+                           struct sni_config *sni)
+{
+    static const struct key keys[] = {
+        {"names", KEY_REQUIRED}, {"trust", KEY_OPTIONAL}, {"certificates", KEY_OPTIONAL}};
+    struct reader *reader = loader->reader;
+    struct server server = {0};
+    uint8_t binding[TICKET_BINDING_LEN];
+    if (!reader_map(reader, node, "an entry of `sni`", keys, sizeof keys / sizeof keys[0]))
+        return;
+    const bool has_trust = node_get(node, "trust") != NULL;
+    const bool has_own = node_get(node, "certificates") != NULL;
+    if (!has_trust && !has_own)
+        (void)reader_warning(reader, node,
+                             "an entry of `sni` without `trust` and `certificates` "
+                             "changes nothing");
+    sni_names_read(reader, node_get(node, "names"), sni);
+    trust_read(loader, node_get(has_trust ? node : listener, "trust"), trusts, &server);
+    bind_tickets(listener_name, sni->name_count == 0 ? NULL : &sni->names[0], server.trust_name,
+                 binding);
+    options.binding = binding;
+    certificates_read(loader, node_get(has_own ? node : listener, "certificates"), !has_own,
+                      &options, &server);
+    sni->tls = server.tls;
+    sni->trust = server.trust;
+    sni->trust_name = server.trust_name;
+    sni->chain_path = server.chain_path;
+}
+
+// check_sni_names reports a name that stands twice on a listener.
+static void check_sni_names(struct reader *reader, const struct node *list,
+                            const struct listener_config *listener)
+{
+    const struct node *entry = list->child;
+    for (size_t i = 0; i < listener->sni_count; i++, entry = entry->next) {
+        for (size_t n = 0; n < listener->sni[i].name_count; n++) {
+            const struct host_pattern *name = &listener->sni[i].names[n];
+            bool is_twice = false;
+            for (size_t j = 0; j <= i; j++) {
+                const size_t end = j == i ? n : listener->sni[j].name_count;
+                for (size_t m = 0; m < end; m++)
+                    is_twice |= listener->sni[j].names[m].kind == name->kind &&
+                                strcmp(listener->sni[j].names[m].name.text, name->name.text) == 0;
+            }
+            if (is_twice)
+                (void)reader_error(reader, node_get(entry, "names"),
+                                   "the name %s%s stands twice on this listener",
+                                   name->kind == HOST_PATTERN_EXACT ? "" : "*.", name->name.text);
+        }
+    }
+}
+
+static void sni_read(struct loader *loader, const struct node *listener_node,
+                     const struct name_list *trusts, const struct tls_context_options *options,
+                     struct listener_config *listener)
+{
+    const struct node *node = node_get(listener_node, "sni");
+    if (node == NULL || !reader_list(loader->reader, node, "`sni`", 0, SNI_ENTRIES_MAX))
+        return;
+    if (node->child_count == 0)
+        return;
+    listener->sni = reader_alloc(loader->reader, node->child_count, sizeof *listener->sni);
+    if (listener->sni == NULL)
+        return;
+    for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
+        sni_entry_read(loader, entry, listener_node, listener->name, trusts, *options,
+                       &listener->sni[listener->sni_count++]);
+    check_sni_names(loader->reader, node, listener);
 }
 
 static void address_read(struct reader *reader, const struct node *node, struct endpoint *out)
@@ -137,28 +273,36 @@ static void listener_read(struct loader *loader, const struct node *node,
         {"name", KEY_REQUIRED},          {"address", KEY_REQUIRED},
         {"certificates", KEY_REQUIRED},  {"tls", KEY_OPTIONAL},
         {"trust", KEY_REQUIRED},         {"client_certificate", KEY_OPTIONAL},
-        {"refuse_with", KEY_OPTIONAL},   {"sni", KEY_NOT_YET},
+        {"refuse_with", KEY_OPTIONAL},   {"sni", KEY_OPTIONAL},
         {"proxy_protocol", KEY_NOT_YET},
     };
     static const char *const certificate_words[2] = {"required", "optional"};
     static const char *const refuse_words[2] = {"alert", "http"};
     struct reader *reader = loader->reader;
     struct tls_context_options options = {0};
-    size_t trust = 0;
+    struct server server = {0};
+    uint8_t binding[TICKET_BINDING_LEN];
     if (!reader_map(reader, node, "a listener", keys, sizeof keys / sizeof keys[0]))
         return;
     (void)reader_name(reader, node_get(node, "name"), "listener name", &listener->name);
     address_read(reader, node_get(node, "address"), &listener->address);
-    if (node_get(node, "trust") != NULL &&
-        trust_reference_read(reader, node_get(node, "trust"), trusts, &trust)) {
-        listener->trust = loader->snapshot->trusts[trust];
-        listener->trust_name = trusts->names[trust];
-    }
+    trust_read(loader, node_get(node, "trust"), trusts, &server);
     versions_read(reader, node_get(node, "tls"), &options);
-    refuse_unless(reader, node_get(node, "client_certificate"), "client_certificate",
-                  certificate_words);
-    refuse_unless(reader, node_get(node, "refuse_with"), "refuse_with", refuse_words);
-    certificates_read(loader, node_get(node, "certificates"), &options, listener);
+    tickets_read(loader, node_get(node_get(node, "tls"), "tickets"));
+    bind_tickets(listener->name, NULL, server.trust_name, binding);
+    options.binding = binding;
+    listener->is_certificate_optional = choice_read(reader, node_get(node, "client_certificate"),
+                                                    "client_certificate", certificate_words);
+    listener->refuses_in_http =
+        choice_read(reader, node_get(node, "refuse_with"), "refuse_with", refuse_words);
+    options.is_certificate_optional =
+        listener->is_certificate_optional || listener->refuses_in_http;
+    certificates_read(loader, node_get(node, "certificates"), false, &options, &server);
+    listener->tls = server.tls;
+    listener->trust = server.trust;
+    listener->trust_name = server.trust_name;
+    listener->chain_path = server.chain_path;
+    sni_read(loader, node, trusts, &options, listener);
 }
 
 // is_taken tells whether `b` cannot be bound beside `a`. [::] takes IPv4 too.
@@ -205,13 +349,21 @@ static void check_names(struct reader *reader, const struct node *list,
     reader_unique(reader, "listener name", places, count);
 }
 
+static bool uses_trust(const struct listener_config *listener, const char *name)
+{
+    bool is_used = listener->trust_name == name;
+    for (size_t i = 0; i < listener->sni_count; i++)
+        is_used |= listener->sni[i].trust_name == name;
+    return is_used;
+}
+
 static void check_unused(struct reader *reader, const struct node *list,
                          const struct name_list *trusts, const struct snapshot *snapshot)
 {
     for (size_t i = 0; i < trusts->count; i++) {
         bool is_used = false;
         for (size_t j = 0; j < snapshot->listener_count; j++)
-            is_used |= snapshot->listeners[j].trust_name == trusts->names[i];
+            is_used |= uses_trust(&snapshot->listeners[j], trusts->names[i]);
         if (!is_used)
             (void)reader_warning(reader, list, "the trust profile `%s` is used by no listener",
                                  trusts->names[i]);
@@ -229,6 +381,7 @@ void listeners_read(struct loader *loader, const struct node *node, const char *
     if (listeners == NULL)
         return;
     struct snapshot *snapshot = loader->snapshot;
+    tickets_init(snapshot);
     snapshot->listeners = listeners;
     for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
         listener_read(loader, entry, &trusts, &listeners[snapshot->listener_count++]);

@@ -58,6 +58,11 @@ void crls_read(struct loader *loader, const struct node *node, struct trust *tru
 // count for nobody, and says so when there is none.
 void crls_describe(struct loader *loader, const struct node *node, const struct trust *trust);
 
+// tickets_init sets what holds without any `tickets`; tickets_read reads that of a listener (NULL: none)
+// into the snapshot: the keys are the process's, so a second one has to say the same.
+void tickets_init(struct snapshot *snapshot);
+void tickets_read(struct loader *loader, const struct node *node);
+
 // listeners_read reads `listeners` into the snapshot; trust profiles and their names come first.
 void listeners_read(struct loader *loader, const struct node *node, const char *const *trust_names,
                     size_t trust_count);

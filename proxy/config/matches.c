@@ -40,8 +40,8 @@ static bool hex_read(struct slice text, uint8_t *out, size_t cap, size_t *out_di
     return true;
 }
 
-static void digest_read(struct reader *reader, const struct node *node, const char *what,
-                        const uint8_t **out)
+void match_read_digest(struct reader *reader, const struct node *node, const char *what,
+                       const uint8_t **out)
 {
     struct slice text = {0};
     size_t digits = 0;
@@ -59,7 +59,7 @@ static void digest_read(struct reader *reader, const struct node *node, const ch
                         "colons between them may stay");
 }
 
-static void serial_read(struct reader *reader, const struct node *node, struct slice *out)
+void match_read_serial(struct reader *reader, const struct node *node, struct slice *out)
 {
     struct slice text = {0};
     size_t digits = 0;
@@ -195,8 +195,8 @@ static void ip_read(struct reader *reader, const struct node *node, const struct
         (void)reader_error(reader, node, "`ip`: %s", info.text); // which repeats the address
 }
 
-static void dn_read(struct reader *reader, const struct node *node, const char *what,
-                    const struct dn **out)
+void match_read_name(struct reader *reader, const struct node *node, const char *what,
+                     const struct dn **out)
 {
     char quoted[CONFIG_QUOTE_CAP];
     struct slice text = {0};
@@ -271,6 +271,13 @@ static void check_combination(struct reader *reader, const struct node *node,
             "add a key such as `uri`, or `any: true` for every verified certificate");
         return;
     }
+    if (is_anonymous && (has_any || has_trust || other_count != 1)) {
+        diagnostic_set_hint(reader_error(reader, node,
+                                         "`anonymous` stands alone: it is for clients "
+                                         "without a certificate"),
+                            "write another entry for those with one");
+        return;
+    }
     if (has_any && other_count != 0)
         diagnostic_set_hint(
             reader_error(reader, node, "`any` stands alone, or together with `trust`"),
@@ -305,14 +312,13 @@ static void match_read(struct reader *reader, const struct node *node,
     email_read(reader, node_get(node, "email"), &entry->email);
     ip_read(reader, node_get(node, "ip"), &entry->ip);
     common_name_read(reader, node_get(node, "cn"), &entry->cn);
-    dn_read(reader, node_get(node, "subject"), "`subject`", &entry->subject);
-    dn_read(reader, node_get(node, "issuer"), "`issuer`", &entry->issuer);
-    digest_read(reader, node_get(node, "sha256"), "`sha256`", &entry->sha256);
-    digest_read(reader, node_get(node, "spki_sha256"), "`spki_sha256`", &entry->spki_sha256);
-    serial_read(reader, node_get(node, "serial"), &entry->serial);
+    match_read_name(reader, node_get(node, "subject"), "`subject`", &entry->subject);
+    match_read_name(reader, node_get(node, "issuer"), "`issuer`", &entry->issuer);
+    match_read_digest(reader, node_get(node, "sha256"), "`sha256`", &entry->sha256);
+    match_read_digest(reader, node_get(node, "spki_sha256"), "`spki_sha256`", &entry->spki_sha256);
+    match_read_serial(reader, node_get(node, "serial"), &entry->serial);
     entry->any = flag_read(reader, node_get(node, "any"), "`any`");
-    if (flag_read(reader, node_get(node, "anonymous"), "`anonymous`"))
-        reader_not_yet(reader, node_get(node, "anonymous")->key, "`anonymous: true`");
+    entry->anonymous = flag_read(reader, node_get(node, "anonymous"), "`anonymous`");
 }
 
 void matches_read(struct reader *reader, const struct node *node, const struct name_list *trusts,

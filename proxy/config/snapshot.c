@@ -1,6 +1,7 @@
 // Reads the file, lets each section read its part, and gives out the whole or nothing.
 #include "proxy/config/snapshot.h"
 
+#include <openssl/mem.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -23,11 +24,16 @@ void snapshot_unref(struct snapshot *snapshot)
     if (snapshot == NULL ||
         atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) != 1)
         return;
-    for (size_t i = 0; i < snapshot->listener_count; i++)
-        tls_context_unref(snapshot->listeners[i].tls);
+    for (size_t i = 0; i < snapshot->listener_count; i++) {
+        const struct listener_config *listener = &snapshot->listeners[i];
+        tls_context_unref(listener->tls);
+        for (size_t j = 0; j < listener->sni_count; j++)
+            tls_context_unref(listener->sni[j].tls);
+    }
     for (size_t i = 0; i < snapshot->trust_count; i++)
         trust_destroy(snapshot->trusts[i]);
     policy_destroy(snapshot->policy);
+    OPENSSL_cleanse(&snapshot->tickets, sizeof snapshot->tickets);
     arena_destroy(snapshot->arena);
     free(snapshot);
 }
@@ -64,6 +70,38 @@ const struct listener_config *snapshot_find_listener(const struct snapshot *snap
             return &snapshot->listeners[i];
     }
     return NULL;
+}
+
+// sni_fit tells how well an entry fits: 0 not at all, and an exact name better than any `*.`.
+static size_t sni_fit(const struct sni_config *sni, const struct hostname *name)
+{
+    size_t best = 0;
+    for (size_t i = 0; i < sni->name_count; i++) {
+        const struct host_pattern *pattern = &sni->names[i];
+        const bool is_exact = pattern->kind == HOST_PATTERN_EXACT;
+        const size_t fit = is_exact ? HOSTNAME_MAX_LEN + 1u : pattern->name.len;
+        if (host_pattern_matches(pattern, name) && fit > best)
+            best = fit;
+    }
+    return best;
+}
+
+struct site listener_config_find_site(const struct listener_config *listener,
+                                      const char *server_name)
+{
+    struct site site = {.tls = listener->tls, .trust = listener->trust};
+    struct hostname name;
+    size_t best = 0;
+    if (server_name == NULL || hostname_parse(slice_of_string(server_name), &name) != ERR_OK)
+        return site;
+    for (size_t i = 0; i < listener->sni_count; i++) {
+        const size_t fit = sni_fit(&listener->sni[i], &name);
+        if (fit <= best)
+            continue;
+        best = fit;
+        site = (struct site){.tls = listener->sni[i].tls, .trust = listener->sni[i].trust};
+    }
+    return site;
 }
 
 // snapshot_create makes an empty snapshot with one reference.
@@ -236,4 +274,24 @@ bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b)
         file_b = file_b->next;
     }
     return file_a == NULL && file_b == NULL;
+}
+
+static const struct trust *find_trust(const struct snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->trust_count; i++) {
+        if (strcmp(trust_name(snapshot->trusts[i]), name) == 0)
+            return snapshot->trusts[i];
+    }
+    return NULL;
+}
+
+enum err snapshot_may_follow(const struct snapshot *next, const struct snapshot *last,
+                             struct errinfo *info)
+{
+    for (size_t i = 0; i < next->trust_count; i++) {
+        const struct trust *before = find_trust(last, trust_name(next->trusts[i]));
+        if (before != NULL)
+            TRY(trust_check_crls_succeed(next->trusts[i], before, info));
+    }
+    return ERR_OK;
 }

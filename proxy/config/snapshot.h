@@ -11,8 +11,19 @@
 #include "auth/trust.h"
 #include "proxy/config/diagnostics.h"
 #include "proxy/tls/context.h"
+#include "proxy/tls/ticket_keys.h"
 
 enum { NAME_MAX_LEN = 32 };
+
+// What stands in one entry of `sni`, with what it inherits: what those get who ask for these names.
+struct sni_config {
+    const struct host_pattern *names; // snapshot's arena; exact, or `*.` and a name
+    size_t name_count;
+    struct tls_context *tls;   // ref
+    const struct trust *trust; // borrowed from the snapshot's profiles
+    const char *chain_path;    // of the first certificate; for messages
+    const char *trust_name;    // name of the profile
+};
 
 // What a worker needs of one entry of `listeners`.
 struct listener_config {
@@ -22,6 +33,16 @@ struct listener_config {
     const struct trust *trust; // borrowed from the snapshot's profiles
     const char *chain_path;    // of the first certificate; for messages
     const char *trust_name;    // name of the profile
+    struct sni_config *sni;    // snapshot's arena
+    size_t sni_count;
+    bool refuses_in_http;         // a bad certificate, or none, is answered 403 and not by alert
+    bool is_certificate_optional; // a client that shows none is anonymous
+};
+
+// What a client meets that asks a listener for a server name: all borrowed from the snapshot.
+struct site {
+    struct tls_context *tls;
+    const struct trust *trust;
 };
 
 struct timeouts {
@@ -66,7 +87,10 @@ struct snapshot {
     uint32_t workers;            // 1-256; `auto` already resolved to the cores usable
     struct listener_config *listeners;
     size_t listener_count;
-    struct trust **trusts; // owned
+    struct ticket_settings tickets; // for the process's keys
+    const char *tickets_path;       // NULL: random keys
+    bool has_tickets;               // a listener says something about them
+    struct trust **trusts;          // owned
     size_t trust_count;
     struct policy *policy; // owned
     struct timeouts timeouts;
@@ -91,6 +115,11 @@ enum err snapshot_load_again(const struct snapshot *like, int64_t now_s,
 // same content.
 bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b);
 
+// snapshot_may_follow tells whether `next` may come into force after `last`: ERR_DENIED with a sentence when a
+// CRL of a trust profile is older than the one that it would take the place of.
+enum err snapshot_may_follow(const struct snapshot *next, const struct snapshot *last,
+                             struct errinfo *info) MUST_USE;
+
 // snapshot_ref takes another reference and returns its argument. Any thread.
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 
@@ -101,6 +130,12 @@ void snapshot_unref(struct snapshot *snapshot);
 // snapshot; NULL when there is none any more.
 const struct listener_config *snapshot_find_listener(const struct snapshot *snapshot,
                                                      const struct listener_config *like);
+
+// listener_config_find_site gives what belongs to the server name that a client asks for: the `sni`
+// entry with this very name, else the one with the longest `*.` that fits, else (also without a name,
+// NULL) the listener's own.
+struct site listener_config_find_site(const struct listener_config *listener,
+                                      const char *server_name);
 
 // listener_config_is_same_place tells whether both, of two snapshots, want the same address, so that
 // the second one goes on with the first one's sockets. Any free port is the same by name only.

@@ -3,12 +3,17 @@
 
 #include <inttypes.h>
 
+#include "proxy/config/matches.h"
+
 enum {
     TRUST_PROFILES_MAX = 64,
     TRUST_FILES_MAX = 64, // in one `ca` or `intermediates`
     TRUST_MAX_DEPTH = 8,  // with leaf and anchor the ten certificates of a path
     TRUST_NOTES_MAX = 4,  // a profile with more certificates gets one note
+    DENIED_MAX = 100000,
 };
+
+static const char SYSTEM_CAS[] = "/etc/ssl/certs/ca-certificates.crt";
 
 typedef enum err trust_add_function(struct trust *trust, struct slice pem, struct errinfo *info);
 
@@ -31,17 +36,78 @@ static void files_add(struct loader *loader, const struct node *node, const char
     }
 }
 
-// refuse_true reports a switch whose `true` this version does not do.
-static void refuse_true(struct reader *reader, const struct node *node, const char *what)
+// system_add gives the system's bundle to the profile.
+static void system_add(struct loader *loader, const struct node *node, struct trust *trust)
 {
-    bool value = false;
-    if (node != NULL && reader_boolean(reader, node, what, &value) && value)
-        reader_not_yet(reader, node, what);
+    struct file_content content = {0};
+    struct errinfo info = {0};
+    enum err error = file_read(SYSTEM_CAS, CA_FILE_MAX, FILE_PUBLIC, &content, &info);
+    if (error == ERR_OK)
+        loader_note_file(loader, SYSTEM_CAS, content.bytes);
+    if (error == ERR_OK)
+        error = trust_add_system_cas(trust, content.bytes, loader->now_s, &info);
+    if (error != ERR_OK)
+        diagnostic_set_hint(
+            reader_error(loader->reader, node, "`system_cas`: %s: %s", SYSTEM_CAS, info.text),
+            "install the package ca-certificates, or name the CAs under `ca`");
+    file_content_deinit(&content);
+}
+
+static void deny(struct reader *reader, const struct node *node, struct trust *trust)
+{
+    static const struct key keys[] = {
+        {"sha256", KEY_OPTIONAL}, {"issuer", KEY_OPTIONAL}, {"serial", KEY_OPTIONAL}};
+    const uint8_t *sha256 = NULL;
+    const struct dn *issuer = NULL;
+    struct slice serial = {0};
+    if (!reader_map(reader, node, "an entry of `denied`", keys, sizeof keys / sizeof keys[0]))
+        return;
+    const bool has_digest = node_get(node, "sha256") != NULL;
+    const bool has_issuer = node_get(node, "issuer") != NULL;
+    const bool has_serial = node_get(node, "serial") != NULL;
+    if (has_issuer != has_serial || has_digest == has_issuer) {
+        diagnostic_set_hint(reader_error(reader, node,
+                                         "an entry of `denied` names one certificate: "
+                                         "by `sha256`, or by `issuer` and `serial`"),
+                            "write {sha256: \"9f...\"} or {issuer: \"CN=Clients CA\", serial: "
+                            "\"4f01\"}");
+        return;
+    }
+    match_read_digest(reader, node_get(node, "sha256"), "`sha256`", &sha256);
+    match_read_name(reader, node_get(node, "issuer"), "`issuer`", &issuer);
+    match_read_serial(reader, node_get(node, "serial"), &serial);
+    enum err error = ERR_OK;
+    if (sha256 != NULL)
+        error = trust_deny_sha256(trust, sha256);
+    else if (issuer != NULL && serial.data != NULL)
+        error = trust_deny_serial(trust, issuer, serial);
+    if (error != ERR_OK)
+        (void)reader_no_memory(reader);
+}
+
+static void denied_read(struct reader *reader, const struct node *node, struct trust *trust)
+{
+    if (node == NULL || !reader_list(reader, node, "`denied`", 0, DENIED_MAX))
+        return;
+    for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
+        deny(reader, entry, trust);
 }
 
 static void options_read(struct reader *reader, const struct node *node,
                          struct trust_options *options)
 {
+    static const char *const expired_words[] = {"refuse", "keep"};
+    size_t expired = 0;
+    if (node_get(node, "strict") != NULL)
+        (void)reader_boolean(reader, node_get(node, "strict"), "`strict`", &options->is_strict);
+    if (node_get(node, "crl_expired") != NULL) {
+        (void)reader_choice(reader, node_get(node, "crl_expired"), "`crl_expired`", expired_words,
+                            2, &expired);
+        if (node_get(node, "crl") == NULL)
+            (void)reader_warning(reader, node_get(node, "crl_expired"),
+                                 "`crl_expired` does nothing without `crl`");
+    }
+    options->keeps_expired_crls = expired == 1;
     int64_t depth = TRUST_DEFAULT_MAX_DEPTH;
     int64_t lifetime_ms = 0;
     const struct node *max_lifetime = node_get(node, "max_lifetime");
@@ -83,40 +149,47 @@ static void describe(struct loader *loader, const struct node *node, const struc
                           "%" PRId64 " days",
                           trust_name(trust), anchors, count - anchors,
                           days_left(loader->now_s, earliest_s));
-    (void)reader_note(reader, node,
-                      "no revocation by CRL: trust.%s has no `crl`, so a revoked certificate is "
-                      "taken until it expires",
-                      trust_name(trust));
+    crls_describe(loader, node, trust);
 }
 
 static void profile_read(struct loader *loader, const struct node *node, const char *name,
                          struct trust **out)
 {
     static const struct key keys[] = {
-        {"ca", KEY_REQUIRED},     {"intermediates", KEY_OPTIONAL}, {"system_cas", KEY_OPTIONAL},
-        {"crl", KEY_NOT_YET},     {"crl_expired", KEY_NOT_YET},    {"max_depth", KEY_OPTIONAL},
-        {"strict", KEY_OPTIONAL}, {"max_lifetime", KEY_OPTIONAL},  {"denied", KEY_NOT_YET},
+        {"ca", KEY_OPTIONAL},     {"intermediates", KEY_OPTIONAL}, {"system_cas", KEY_OPTIONAL},
+        {"crl", KEY_OPTIONAL},    {"crl_expired", KEY_OPTIONAL},   {"max_depth", KEY_OPTIONAL},
+        {"strict", KEY_OPTIONAL}, {"max_lifetime", KEY_OPTIONAL},  {"denied", KEY_OPTIONAL},
     };
+    const struct node *ca = node_get(node, "ca");
+    const struct node *system_cas = node_get(node, "system_cas");
+    bool has_system_cas = false;
     struct reader *reader = loader->reader;
     struct trust_options options = {.name = name};
     struct errinfo info = {0};
     if (!reader_map(reader, node, "a trust profile", keys, sizeof keys / sizeof keys[0]))
         return;
-    refuse_true(reader, node_get(node, "system_cas"), "`system_cas: true`");
-    refuse_true(reader, node_get(node, "strict"), "`strict: true`");
+    if (system_cas != NULL)
+        (void)reader_boolean(reader, system_cas, "`system_cas`", &has_system_cas);
+    if (ca == NULL && !has_system_cas)
+        (void)reader_error(reader, node, "a trust profile has no `ca`, which is required");
     options_read(reader, node, &options);
     if (trust_create(&options, out) != ERR_OK) {
         (void)reader_no_memory(reader);
         return;
     }
     const size_t errors_before = reader->diagnostics->error_count;
-    files_add(loader, node_get(node, "ca"), "`ca`", 1, trust_add_ca, *out);
+    files_add(loader, ca, "`ca`", 1, trust_add_ca, *out);
+    if (has_system_cas)
+        system_add(loader, system_cas, *out);
     files_add(loader, node_get(node, "intermediates"), "`intermediates`", 0,
               trust_add_intermediates, *out);
-    if (node_get(node, "ca") == NULL || reader->diagnostics->error_count != errors_before)
+    denied_read(reader, node_get(node, "denied"), *out);
+    if (reader->diagnostics->error_count == errors_before)
+        crls_read(loader, node_get(node, "crl"), *out);
+    if ((ca == NULL && !has_system_cas) || reader->diagnostics->error_count != errors_before)
         return; // what is missing would only be reported again
     if (trust_finish(*out, loader->now_s, &info) != ERR_OK)
-        (void)reader_error(reader, node_get(node, "ca"), "trust.%s: %s", name, info.text);
+        (void)reader_error(reader, ca != NULL ? ca : system_cas, "trust.%s: %s", name, info.text);
     else
         describe(loader, node->key, *out);
 }

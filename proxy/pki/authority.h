@@ -2,10 +2,11 @@
 //
 // The trust domain of its clients' SPIFFE ids stands as a URI SAN in ca.crt, as the X509-SVID
 // specification (4.2) has it for signing certificates, so that nothing else needs to be kept.
-// Blocking. Never overwrites a file. Knows no command line.
+// Blocking. Never overwrites a file, but what is renewed. Knows no command line.
 #pragma once
 
 #include "proxy/pki/certificate.h"
+#include "proxy/pki/index.h"
 
 enum {
     AUTHORITY_NAME_MAX = 32,          // bytes of what a certificate is issued to
@@ -20,10 +21,14 @@ struct authority_options {
     const char *common_name;  // of the CA
     const char *trust_domain; // `example.org`
     int64_t ttl_s;
+    struct slice passphrase; // for the private keys; empty: none
+    bool has_root;           // root.crt and root.key above ca.crt and ca.key
+    bool keeps_index;        // false: the first command that issues or revokes makes it
 };
 
-// authority_init makes the directory where there is none, and in it ca.key and ca.crt. ERR_DENIED
-// when one of them exists, ERR_INPUT when a value cannot be used, else ERR_SYSTEM or ERR_MEMORY.
+// authority_init makes the directory where there is none, and in it ca.key and ca.crt; with
+// `has_root` also root.key and root.crt, which signs ca.crt and nothing else. ERR_DENIED when one of
+// them exists, ERR_INPUT when a value cannot be used, else ERR_SYSTEM or ERR_MEMORY.
 enum err authority_init(const char *directory, const struct authority_options *options,
                         int64_t now_s, struct errinfo *info) MUST_USE;
 
@@ -31,6 +36,33 @@ enum err authority_init(const char *directory, const struct authority_options *o
 // are a CA within its validity. `*out` is the caller's.
 enum err authority_load(const char *directory, bool with_key, int64_t now_s, struct authority **out,
                         struct errinfo *info) MUST_USE;
+
+enum authority_part { AUTHORITY_ISSUING, AUTHORITY_ROOT };
+
+// authority_open does the same for ca.crt or root.crt, with the key under a passphrase when it has
+// one. ERR_INPUT when a passphrase is needed and empty, or not the right one.
+enum err authority_open(const char *directory, enum authority_part part, struct slice passphrase,
+                        int64_t now_s, struct authority **out, struct errinfo *info) MUST_USE;
+
+// authority_has_root tells whether ca.crt is an intermediate, made by another CA (root.crt).
+bool authority_has_root(const struct authority *authority);
+
+// authority_read_index reads the index, for reading or, with `is_writing`, ready for records and
+// locked until index_deinit. Where there is none it holds the certificates of this CA found in the
+// directory; `out->is_missing` tells, or with `is_writing` it is made.
+enum err authority_read_index(const struct authority *authority, bool is_writing, struct index *out,
+                              struct errinfo *info) MUST_USE;
+
+// authority_create_index does so for one that index_open found missing.
+enum err authority_create_index(const struct authority *authority, struct index *index,
+                                struct errinfo *info) MUST_USE;
+
+// authority_format_crl makes a CRL of what `index` says is revoked: with AUTHORITY_ISSUING of what
+// ca.crt has issued, with AUTHORITY_ROOT of what root.crt has (ca.crt). The authority was opened as
+// that part. `*out` is the caller's. ERR_MEMORY.
+enum err authority_format_crl(const struct authority *authority, enum authority_part part,
+                              const struct index *index, uint64_t number, int64_t now_s,
+                              int64_t ttl_s, struct pem *out, struct errinfo *info) MUST_USE;
 
 // authority_destroy frees it and wipes the key. NULL is allowed.
 void authority_destroy(struct authority *authority);
@@ -51,23 +83,53 @@ struct issue_options {
     size_t san_count;      // a client without a URI gets spiffe://TRUST-DOMAIN/NAME in front
     int64_t ttl_s;         // whole validity, 5 minutes back included; cut at the authority's end
     const char *directory; // where NAME.crt and NAME.key go
+    const char *csr_path;  // NULL: a new key; else the public key of this request, and no NAME.key
+    struct slice p12_passphrase; // ASCII; not empty: NAME.p12 too
+    bool wants_bundle;           // NAME.pem too: the chain, then the key
+    bool keeps_index;            // false: recorded only where there is an index
 };
 
 // issued is what authority_issue made.
 struct issued {
     char *chain_path;    // owned
-    char *key_path;      // owned
+    char *key_path;      // owned; NULL with a request
+    char *bundle_path;   // owned; NULL when not wanted
+    char *p12_path;      // owned; NULL when not wanted
     int64_t not_after_s; // Unix seconds
     bool is_cut;         // the authority ends before the ttl would
 };
 
-// authority_issue makes a key and a certificate and writes NAME.key and NAME.crt. The authority was
-// loaded with its key. Errors as with authority_init; nothing is left behind by a failure.
+// authority_issue makes a key and a certificate, adds it to the index, and writes NAME.key and
+// NAME.crt (with the intermediate, if there is one). The authority was loaded with its key. Errors
+// as with authority_init; no file is left behind by a failure, but the index may know of one more
+// certificate than there is.
 enum err authority_issue(const struct authority *authority, const struct issue_options *options,
                          int64_t now_s, struct issued *out, struct errinfo *info) MUST_USE;
 
 // issued_deinit frees the paths. A zeroed value is allowed.
 void issued_deinit(struct issued *issued);
+
+struct renew_options {
+    const char *name;
+    const char *directory;       // where NAME.crt is
+    int64_t ttl_s;               // 0: as long as the old one
+    bool keeps_key;              // the same key; otherwise a new one
+    struct slice p12_passphrase; // not empty: NAME.p12 too
+};
+
+// authority_renew makes a certificate with the names and the kind of NAME.crt, records it, writes it
+// and its key beside the old ones and gives both their names, one rename after the other; NAME.pem
+// and NAME.p12 likewise where they are. `out` names what was replaced; p12_path is NULL when one is
+// there that was not. ERR_DENIED when it is revoked or its key is kept elsewhere.
+enum err authority_renew(const struct authority *authority, const struct renew_options *options,
+                         int64_t now_s, struct issued *out, struct errinfo *info) MUST_USE;
+
+// authority_due_names gives the names of the certificates in `directory` that this CA has issued,
+// that are not revoked, and that have less left than `numerator`/`denominator` of their life, in
+// order; the caller frees each and the array. ERR_SYSTEM, ERR_MEMORY.
+enum err authority_due_names(const struct authority *authority, const char *directory,
+                             unsigned numerator, unsigned denominator, int64_t now_s, char ***out,
+                             size_t *out_count, struct errinfo *info) MUST_USE;
 
 // authority_name_is_valid tells whether `name` is [A-Za-z0-9._-]{1,32} without a dot in front, for it
 // becomes a file's name.

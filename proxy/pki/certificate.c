@@ -54,7 +54,7 @@ static bool set_names(X509 *cert, const struct certificate_plan *plan, X509 *iss
     return is_set;
 }
 
-static bool add_basic_constraints(X509 *cert, bool is_ca)
+static bool add_basic_constraints(X509 *cert, bool is_ca, unsigned path_len)
 {
     BASIC_CONSTRAINTS *constraints = BASIC_CONSTRAINTS_new();
     if (constraints == NULL)
@@ -63,7 +63,8 @@ static bool add_basic_constraints(X509 *cert, bool is_ca)
     bool is_set = true;
     if (is_ca) {
         constraints->pathlen = ASN1_INTEGER_new();
-        is_set = constraints->pathlen != NULL && ASN1_INTEGER_set_uint64(constraints->pathlen, 0);
+        is_set =
+            constraints->pathlen != NULL && ASN1_INTEGER_set_uint64(constraints->pathlen, path_len);
     }
     is_set = is_set &&
              X509_add1_ext_i2d(cert, NID_basic_constraints, constraints, 1, X509V3_ADD_DEFAULT);
@@ -108,20 +109,31 @@ static ASN1_OCTET_STRING *make_key_id(X509 *cert)
     return NULL;
 }
 
+AUTHORITY_KEYID *certificate_make_authority_key_id(X509 *issuer)
+{
+    AUTHORITY_KEYID *authority = AUTHORITY_KEYID_new();
+    if (authority == NULL)
+        return NULL;
+    const ASN1_OCTET_STRING *id = X509_get0_subject_key_id(issuer);
+    authority->keyid = id == NULL ? make_key_id(issuer) : ASN1_OCTET_STRING_dup(id);
+    if (authority->keyid != NULL)
+        return authority;
+    AUTHORITY_KEYID_free(authority);
+    return NULL;
+}
+
 static bool add_key_ids(X509 *cert, X509 *issuer)
 {
     ASN1_OCTET_STRING *own_id = make_key_id(cert);
-    AUTHORITY_KEYID *authority = AUTHORITY_KEYID_new();
-    bool is_set =
-        own_id != NULL && authority != NULL &&
-        X509_add1_ext_i2d(cert, NID_subject_key_identifier, own_id, 0, X509V3_ADD_DEFAULT);
+    bool is_set = own_id != NULL && X509_add1_ext_i2d(cert, NID_subject_key_identifier, own_id, 0,
+                                                      X509V3_ADD_DEFAULT);
     if (is_set) {
-        const ASN1_OCTET_STRING *id = issuer == NULL ? own_id : X509_get0_subject_key_id(issuer);
-        authority->keyid = id == NULL ? make_key_id(issuer) : ASN1_OCTET_STRING_dup(id);
-        is_set = authority->keyid != NULL && X509_add1_ext_i2d(cert, NID_authority_key_identifier,
-                                                               authority, 0, X509V3_ADD_DEFAULT);
+        AUTHORITY_KEYID *authority =
+            certificate_make_authority_key_id(issuer == NULL ? cert : issuer);
+        is_set = authority != NULL && X509_add1_ext_i2d(cert, NID_authority_key_identifier,
+                                                        authority, 0, X509V3_ADD_DEFAULT);
+        AUTHORITY_KEYID_free(authority);
     }
-    AUTHORITY_KEYID_free(authority);
     ASN1_OCTET_STRING_free(own_id);
     return is_set;
 }
@@ -176,7 +188,7 @@ static bool add_extensions(X509 *cert, const struct certificate_plan *plan, X509
 {
     const bool is_ca = plan->kind == CERTIFICATE_CA;
     const int purpose = plan->kind == CERTIFICATE_CLIENT ? NID_client_auth : NID_server_auth;
-    return add_basic_constraints(cert, is_ca) && add_key_usage(cert, is_ca) &&
+    return add_basic_constraints(cert, is_ca, plan->path_len) && add_key_usage(cert, is_ca) &&
            (is_ca || add_extended_key_usage(cert, purpose)) && add_sans(cert, plan) &&
            add_key_ids(cert, issuer);
 }

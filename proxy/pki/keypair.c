@@ -8,6 +8,10 @@
 #include <openssl/nid.h>
 #include <openssl/pem.h>
 
+#include "proxy/pki/pbes2.h"
+
+enum { KEY_CAP = 4096 }; // bytes of a private key in DER, of any kind that we read
+
 struct slice pem_slice(const struct pem *pem)
 {
     return slice_of(pem->data, pem->len);
@@ -47,25 +51,60 @@ enum err keypair_format(EVP_PKEY *key, struct pem *out)
     return error;
 }
 
-// refuse_passphrase answers the library's question for a passphrase, which would otherwise be asked
-// on the terminal.
-static int refuse_passphrase(char *buffer, int size, int is_writing, void *data)
+enum err keypair_format_sealed(EVP_PKEY *key, struct slice passphrase, struct pem *out)
 {
-    (void)buffer;
-    (void)size;
-    (void)is_writing;
-    (void)data;
-    return -1;
+    *out = (struct pem){0};
+    CBB plain;
+    CBB sealed;
+    CBB_zero(&plain);
+    CBB_zero(&sealed);
+    BIO *bio = BIO_new(BIO_s_mem());
+    const uint8_t *data = NULL;
+    enum err error = ERR_MEMORY;
+    if (bio != NULL && CBB_init(&plain, KEY_CAP) && CBB_init(&sealed, KEY_CAP) &&
+        EVP_marshal_private_key(&plain, key) &&
+        pbes2_seal(&sealed, passphrase, slice_of(CBB_data(&plain), CBB_len(&plain))) &&
+        PEM_write_bio(bio, PEM_STRING_PKCS8, "", CBB_data(&sealed), (long)CBB_len(&sealed)) > 0 &&
+        BIO_mem_contents(bio, &data, &out->len)) {
+        out->data = OPENSSL_memdup(data, out->len);
+        error = out->data != NULL ? ERR_OK : ERR_MEMORY;
+    }
+    CBB_cleanup(&plain);
+    CBB_cleanup(&sealed);
+    BIO_free(bio);
+    return error;
 }
 
-enum err keypair_parse(struct slice pem, EVP_PKEY **out)
+bool keypair_is_sealed(struct slice pem)
+{
+    static const char mark[] = "ENCRYPTED"; // PKCS#8's label, and the old Proc-Type header
+    return pem.len > 0 && memmem(pem.data, pem.len, mark, sizeof mark - 1) != NULL;
+}
+
+// give_passphrase answers the library's question for a passphrase, which would otherwise be asked
+// on the terminal.
+static int give_passphrase(char *buffer, int size, int is_writing, void *data)
+{
+    (void)is_writing;
+    const struct slice *passphrase = data;
+    if (passphrase->len == 0 || !bytes_copy(buffer, (size_t)size, *passphrase))
+        return -1;
+    return (int)passphrase->len;
+}
+
+enum err keypair_parse_sealed(struct slice pem, struct slice passphrase, EVP_PKEY **out)
 {
     *out = NULL;
     BIO *bio = BIO_new_mem_buf(pem.data, (ossl_ssize_t)pem.len);
     if (bio == NULL)
         return ERR_MEMORY;
-    *out = PEM_read_bio_PrivateKey(bio, NULL, refuse_passphrase, NULL);
+    *out = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, &passphrase);
     BIO_free(bio);
     ERR_clear_error();
     return *out != NULL ? ERR_OK : ERR_INPUT;
+}
+
+enum err keypair_parse(struct slice pem, EVP_PKEY **out)
+{
+    return keypair_parse_sealed(pem, (struct slice){0}, out);
 }

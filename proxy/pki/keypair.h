@@ -26,6 +26,17 @@ enum err keypair_generate(EVP_PKEY **out) MUST_USE;
 // keypair_format writes the private key as PKCS#8 PEM without a passphrase; `*out` is the caller's.
 enum err keypair_format(EVP_PKEY *key, struct pem *out) MUST_USE;
 
+// keypair_format_sealed writes it as PKCS#8 PEM under `passphrase` (see pbes2.h); `*out` is the
+// caller's. ERR_MEMORY.
+enum err keypair_format_sealed(EVP_PKEY *key, struct slice passphrase, struct pem *out) MUST_USE;
+
+// keypair_is_sealed tells whether a PEM text needs a passphrase.
+bool keypair_is_sealed(struct slice pem);
+
+// keypair_parse_sealed reads one private key in PEM under `passphrase`; also one without any.
+// ERR_INPUT when the passphrase is not the right one, or it is no key.
+enum err keypair_parse_sealed(struct slice pem, struct slice passphrase, EVP_PKEY **out) MUST_USE;
+
 // keypair_parse reads one private key in PEM: PKCS#8 or SEC 1, without a passphrase. ERR_INPUT for
 // everything else. `*out` is the caller's.
 enum err keypair_parse(struct slice pem, EVP_PKEY **out) MUST_USE;

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <openssl/mem.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -45,6 +47,51 @@ enum err new_file_write(const char *path, struct slice bytes, mode_t mode, struc
         return ERR_OK;
     (void)unlink(path);
     return errinfo_set(info, ERR_SYSTEM, "%s cannot be written: %s", path, strerror(cause));
+}
+
+// staged_path gives PATH.new on the heap; NULL without memory.
+static char *staged_path(const char *path)
+{
+    char *staged = NULL;
+    return asprintf(&staged, "%s.new", path) < 0 ? NULL : staged;
+}
+
+enum err new_file_stage(const char *path, struct slice bytes, mode_t mode, struct errinfo *info)
+{
+    char *staged = staged_path(path);
+    if (staged == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    (void)unlink(staged);
+    const enum err error = new_file_write(staged, bytes, mode, info);
+    free(staged);
+    return error;
+}
+
+// sync_parent makes the names in the directory of `path` last.
+static void sync_parent(const char *path)
+{
+    char *copy = strdup(path);
+    const int fd = copy == NULL ? -1 : open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd); // some filesystems cannot; the name is there all the same
+        (void)close(fd);
+    }
+    free(copy);
+}
+
+enum err new_file_publish(const char *path, struct errinfo *info)
+{
+    char *staged = staged_path(path);
+    if (staged == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    const bool is_done = rename(staged, path) == 0;
+    const int cause = errno;
+    free(staged);
+    if (!is_done)
+        return errinfo_set(info, ERR_SYSTEM, "%s cannot be replaced: %s; the new one is in %s.new",
+                           path, strerror(cause), path);
+    sync_parent(path);
+    return ERR_OK;
 }
 
 bool new_file_exists(const char *path)

@@ -1,4 +1,5 @@
-// new_file: files written once, whole, never over another one; and read back.
+// new_file: files written once, whole, never over another one (but by stage and publish); and read
+// back.
 //
 // Blocking. Knows nothing of what the bytes mean.
 #pragma once
@@ -14,6 +15,13 @@ enum { FILE_MODE_PUBLIC = 0644, FILE_MODE_SECRET = 0600 };
 // be written whole is taken away again: ERR_SYSTEM. `info` names the file and the way out.
 enum err new_file_write(const char *path, struct slice bytes, mode_t mode,
                         struct errinfo *info) MUST_USE;
+
+// new_file_stage writes PATH.new, whole and on disk, in place of one that an interrupted run left.
+// new_file_publish then gives it its name in one step, over what is there. The caller holds a lock,
+// so that nobody else is at it. ERR_SYSTEM; a failed stage leaves nothing behind.
+enum err new_file_stage(const char *path, struct slice bytes, mode_t mode,
+                        struct errinfo *info) MUST_USE;
+enum err new_file_publish(const char *path, struct errinfo *info) MUST_USE;
 
 // new_file_exists tells whether there is something at `path`, a dangling link included.
 bool new_file_exists(const char *path);

@@ -29,12 +29,13 @@ enum { EXIT_FAILED = 1, EXIT_CONFIG = 3, SIGNAL_COUNT = 5, RETRIES_MAX = 20 };
 static const ev_tstamp retry_after_s = 0.5;
 
 struct service {
-    struct snapshot *snapshot; // ref
-    struct ev_loop *loop;      // borrowed; libev's default loop
-    struct audit_log *audit;   // owned
-    struct sockets sockets;    // of `snapshot`
-    struct worker **workers;   // owned
-    uint32_t worker_count;     // made and started
+    struct snapshot *snapshot;   // ref
+    struct ev_loop *loop;        // borrowed; libev's default loop
+    struct audit_log *audit;     // owned
+    struct ticket_keys *tickets; // owned
+    struct sockets sockets;      // of `snapshot`
+    struct worker **workers;     // owned
+    uint32_t worker_count;       // made and started
     uint32_t exited_count;
     struct loader *loader;   // owned; NULL when no reload is being loaded
     uint32_t adopting_count; // workers that have not adopted the newest snapshot yet
@@ -100,6 +101,7 @@ static enum err start_workers(struct service *service, struct errinfo *info)
             .snapshot = service->snapshot,
             .listener_fds = sockets_take(&service->sockets, w),
             .audit = service->audit,
+            .tickets = service->tickets,
             .on_exit = on_worker_exit,
             .on_adopted = on_worker_adopted,
             .arg = service,
@@ -212,6 +214,7 @@ static enum err prepare(struct service *service, struct snapshot *snapshot, stru
                         struct errinfo *info)
 {
     const struct snapshot *old = service->snapshot;
+    TRY(snapshot_may_follow(snapshot, old, info));
     TRY(sockets_open(snapshot, service->worker_count, old, &service->sockets, out, info));
     enum err error = snapshot_set_own_endpoints(snapshot, out->bound, out->listener_count);
     if (error == ERR_OK && strcmp(snapshot->audit_path, old->audit_path) != 0)
@@ -225,6 +228,7 @@ static enum err prepare(struct service *service, struct snapshot *snapshot, stru
 static void hand_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
 {
     snapshot->generation = ++service->generation;
+    ticket_keys_configure(service->tickets, &snapshot->tickets);
     for (uint32_t w = 0; w < service->worker_count; w++) {
         if (worker_adopt(service->workers[w], snapshot, sockets_take(sockets, w)) == ERR_OK)
             service->adopting_count++;
@@ -428,6 +432,9 @@ static enum err start(struct service *service, struct errinfo *info)
     const enum err opened = audit_log_open(&audit, &service->audit, info);
     if (opened != ERR_OK)
         return ERR_INPUT;
+    service->tickets = ticket_keys_create(&service->snapshot->tickets);
+    if (service->tickets == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory for the ticket keys");
     if (resolver_global_init() != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
     TRY(start_workers(service, info));
@@ -476,6 +483,7 @@ static bool stop(struct service *service)
         unwritten = audit_log_close(service->audit);
     if (unwritten > 0)
         log_error("%" PRIu64 " audit records could not be written", unwritten);
+    ticket_keys_destroy(service->tickets);
     resolver_global_deinit();
     sockets_close(&service->sockets);
     close_eventfd(service, &service->exits);

@@ -19,6 +19,7 @@ TAILQ_HEAD(session_list, session);
 #define SESSION_STATE_TABLE(X)                                                                     \
     X(SESSION_HANDSHAKE, "handshake") /* TLS, until the client's certificate is judged */          \
     X(SESSION_SERVING, "serving")     /* waits for a request, or has one */                        \
+    X(SESSION_REFUSING, "refusing")   /* refused; waits for a request, to say so in HTTP */        \
     X(SESSION_CLOSING, "closing")     /* our last words are on their way, theirs are dropped */    \
     X(SESSION_DEAD, "dead")           /* closed; freed at the end of the loop's pass */
 
@@ -56,11 +57,12 @@ struct session_counters {
 
 struct session_context {
     // Set by the worker before session_context_start.
-    struct ev_loop *loop;      // borrowed
-    struct resolver *resolver; // borrowed
-    struct audit_log *audit;   // borrowed
-    struct snapshot *snapshot; // borrowed; today's, see sessions_adopt
-    uint64_t id_seed;          // random, different for each worker of each process
+    struct ev_loop *loop;        // borrowed
+    struct resolver *resolver;   // borrowed
+    struct audit_log *audit;     // borrowed
+    struct snapshot *snapshot;   // borrowed; today's, see sessions_adopt
+    struct ticket_keys *tickets; // borrowed; the process's
+    uint64_t id_seed;            // random, different for each worker of each process
 
     // Kept by the sessions; everybody else may read.
     int64_t now_ms; // monotonic; taken once a pass of the loop

@@ -90,6 +90,7 @@ static void submit_decision(struct exchange *exchange)
         .client_json = slice_of(peer->json, peer->json_len),
         .tls_version = peer->tls_version,
         .tls_cipher = peer->tls_cipher,
+        .is_resumed = peer->is_resumed,
         .method = exchange->method,
         .target = exchange->has_target ? exchange->target : NULL,
         .decision = &exchange->decision,

@@ -19,6 +19,7 @@ struct peer {
     size_t json_len;             // bytes
     const char *tls_version;     // static memory
     const char *tls_cipher;      // static memory
+    bool is_resumed;             // by the handshake
     uint8_t *inbox;              // owned; what has been read and belongs to no flow yet
     size_t inbox_len;            // bytes
     size_t inbox_cap;            // bytes

@@ -4,10 +4,13 @@
 #include <stdlib.h>
 
 #include "proxy/http/answer.h"
+#include "proxy/http/head.h"
 #include "proxy/net/tcp_stream.h"
 #include "proxy/session/exchange.h"
 #include "proxy/session/peer.h"
 #include "proxy/tls/tls_stream.h"
+
+static const int64_t NEVER_S = INT64_MAX; // the right of a client without certificate
 
 enum {
     SESSION_MAGIC = 0x5E5510A7,
@@ -36,8 +39,12 @@ struct session {
     int64_t timer_due_ms;   // monotonic
     int64_t expires_ms;     // monotonic; when the certificate's right ends, unless the clock is set
     struct peer peer;
+    const struct trust *trust;    // borrowed from the peer's snapshot; of the server name asked for
     struct exchange *exchange;    // owned; NULL between requests
     struct identity *identity;    // owned; NULL before the handshake is done
+    struct trust_verdict offered; // of the session that the client wants to resume, when accepted
+    enum reason refused_as;       // with a finished handshake; REASON_NONE: not
+    char refusal_id[17];          // of the record about it
     struct trust_verdict refusal; // when the certificate was refused; its `presented` is owned
 };
 
@@ -53,8 +60,10 @@ static void on_ready(void *owner)
 static bool is_legal(enum session_state from, enum session_state to)
 {
     static const uint8_t legal[SESSION_STATE_COUNT] = {
-        [SESSION_HANDSHAKE] = 1 << SESSION_SERVING | 1 << SESSION_CLOSING | 1 << SESSION_DEAD,
+        [SESSION_HANDSHAKE] =
+            1 << SESSION_REFUSING | 1 << SESSION_SERVING | 1 << SESSION_CLOSING | 1 << SESSION_DEAD,
         [SESSION_SERVING] = 1 << SESSION_CLOSING | 1 << SESSION_DEAD,
+        [SESSION_REFUSING] = 1 << SESSION_CLOSING | 1 << SESSION_DEAD,
         [SESSION_CLOSING] = 1 << SESSION_DEAD,
     };
     return (legal[from] & 1 << to) != 0;
@@ -107,9 +116,21 @@ static enum tls_alert alert_for(enum reason reason)
     if (reason == REASON_BAD_PURPOSE || reason == REASON_WEAK_KEY ||
         reason == REASON_TOO_LONG_LIVED)
         return TLS_ALERT_UNSUPPORTED_CERTIFICATE;
+    if (reason == REASON_REVOKED)
+        return TLS_ALERT_CERTIFICATE_REVOKED;
     if (reason == REASON_NO_MEMORY)
         return TLS_ALERT_INTERNAL_ERROR;
     return TLS_ALERT_BAD_CERTIFICATE;
+}
+
+// on_select finds out which certificates and trust belong to the server name that the client asks for.
+static struct tls_context *on_select(void *arg, const char *server_name)
+{
+    struct session *session = arg;
+    ASSERT(session->magic == SESSION_MAGIC);
+    const struct site site = listener_config_find_site(session->peer.listener, server_name);
+    session->trust = site.trust;
+    return site.tls;
 }
 
 // on_verify judges the client's chain, from within the handshake.
@@ -119,16 +140,60 @@ static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
     struct session *session = arg;
     ASSERT(session->magic == SESSION_MAGIC);
     struct trust_verdict verdict;
-    const enum err error =
-        trust_verify(session->peer.listener->trust, chain, wall_clock_ms() / 1000, &verdict);
+    const enum err error = trust_verify(session->trust, chain, wall_clock_ms() / 1000, &verdict);
     if (error == ERR_OK) {
         session->identity = verdict.identity;
         session->peer.not_after_s = verdict.not_after_s;
+        tls_stream_limit_tickets(session->tls, verdict.not_after_s - wall_clock_ms() / 1000);
         return ERR_OK;
     }
     session->refusal = verdict;
+    if (session->peer.listener->refuses_in_http && error != ERR_MEMORY) {
+        tls_stream_limit_tickets(session->tls, 0);
+        return ERR_OK; // finish_handshake looks at the refusal
+    }
     *out_alert = alert_for(verdict.reason);
     return error;
+}
+
+// offer_anonymous is for a ticket of a client that has shown no certificate.
+static enum err offer_anonymous(struct session *session)
+{
+    if (!session->peer.listener->is_certificate_optional)
+        return ERR_DENIED;
+    identity_destroy(session->offered.identity);
+    session->offered = (struct trust_verdict){.not_after_s = NEVER_S};
+    return ERR_OK;
+}
+
+// on_resume judges the chain of a session that the client would like to resume, as if it were shown now.
+// What is found counts only when the session is resumed indeed.
+static enum err on_resume(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain)
+{
+    struct session *session = arg;
+    ASSERT(session->magic == SESSION_MAGIC);
+    struct trust_verdict verdict;
+    if (chain == NULL)
+        return offer_anonymous(session);
+    const enum err error = trust_verify(session->trust, chain, wall_clock_ms() / 1000, &verdict);
+    identity_destroy(verdict.presented);
+    if (error != ERR_OK)
+        return error;
+    identity_destroy(session->offered.identity);
+    session->offered = verdict;
+    return ERR_OK;
+}
+
+// take_resumed makes the identity of the resumed session's chain the session's.
+static void take_resumed(struct session *session)
+{
+    session->peer.is_resumed = tls_stream_is_resumed(session->tls);
+    if (!session->peer.is_resumed)
+        return;
+    identity_destroy(session->identity);
+    session->identity = session->offered.identity;
+    session->offered.identity = NULL;
+    session->peer.not_after_s = session->offered.not_after_s;
 }
 
 static enum reason refused_reason(const struct session *session)
@@ -177,14 +242,13 @@ static void record_refusal(struct session *session, enum reason reason)
         return;
     }
     context->counters.handshakes_refused++;
+    session_context_make_id(context, session->refusal_id);
     if (!refusals_note(&context->refusals, &peer->address, peer->port, reason, peer->listener->name,
                        context->now_ms))
         return;
-    char id[17];
-    session_context_make_id(context, id);
     const struct audit_refusal refusal = {
         .now_ms = wall_clock_ms(),
-        .id = id,
+        .id = session->refusal_id,
         .listener = peer->listener->name,
         .address = peer->address,
         .port = peer->port,
@@ -227,7 +291,10 @@ static void refuse_handshake(struct session *session)
 static void note_expiry(struct session *session)
 {
     const struct peer *peer = &session->peer;
-    session->expires_ms = peer->context->now_ms + (peer->not_after_s + 1) * 1000 - wall_clock_ms();
+    session->expires_ms = INT64_MAX;
+    if (peer->not_after_s != NEVER_S)
+        session->expires_ms =
+            peer->context->now_ms + (peer->not_after_s + 1) * 1000 - wall_clock_ms();
 }
 
 // take_identity finds out which client of the config a verified certificate is. Nothing is refused
@@ -240,7 +307,7 @@ static bool take_identity(struct session *session)
         .address = peer->address,
         .port = peer->port,
         .name = peer->client == NULL ? NULL : peer->client->name,
-        .trust = identity_trust_name(session->identity),
+        .trust = session->identity == NULL ? NULL : identity_trust_name(session->identity),
         .identity = session->identity,
     };
     char data[CLIENT_JSON_CAP];
@@ -255,11 +322,20 @@ static bool take_identity(struct session *session)
     return peer->json != NULL && bytes_copy(peer->json, text.len, text_slice(&text));
 }
 
+// is_let_in tells whether the handshake has made the client somebody: a verified certificate, or none at
+// all where that will do.
+static bool is_let_in(const struct session *session)
+{
+    return session->identity != NULL || (session->peer.listener->is_certificate_optional &&
+                                         tls_stream_peer_chain(session->tls) == NULL);
+}
+
 static bool begin_serving(struct session *session)
 {
     session->peer.tls_version = tls_stream_version_name(session->tls);
     session->peer.tls_cipher = tls_stream_cipher_name(session->tls);
-    if (!take_identity(session))
+    take_resumed(session);
+    if (!is_let_in(session) || !take_identity(session))
         return false;
     enter(session, SESSION_SERVING);
     return true;
@@ -274,10 +350,15 @@ static enum reason judge_again(void *owner)
     struct snapshot *today = peer->context->snapshot;
     const struct listener_config *listener = snapshot_find_listener(today, peer->listener);
     const STACK_OF(CRYPTO_BUFFER) *chain = tls_stream_peer_chain(session->tls);
-    if (listener == NULL || chain == NULL)
+    if (listener == NULL)
         return REASON_POLICY_CHANGED;
-    struct trust_verdict verdict;
-    if (trust_verify(listener->trust, chain, wall_clock_ms() / 1000, &verdict) != ERR_OK) {
+    if (chain == NULL && !listener->is_certificate_optional)
+        return REASON_NO_CERTIFICATE;
+    const struct site site =
+        listener_config_find_site(listener, tls_stream_server_name(session->tls));
+    struct trust_verdict verdict = {.not_after_s = NEVER_S};
+    if (chain != NULL &&
+        trust_verify(site.trust, chain, wall_clock_ms() / 1000, &verdict) != ERR_OK) {
         identity_destroy(verdict.presented);
         return verdict.reason;
     }
@@ -286,16 +367,69 @@ static enum reason judge_again(void *owner)
     snapshot_unref(peer->snapshot);
     peer->snapshot = snapshot_ref(today);
     peer->listener = listener;
+    session->trust = site.trust;
     peer->not_after_s = verdict.not_after_s;
     return take_identity(session) ? REASON_NONE : REASON_NO_MEMORY;
+}
+
+// answer_refused tells a refused client why, in HTTP: the same 403 for whatever it asks.
+static void answer_refused(struct session *session)
+{
+    char data[ANSWER_CAP];
+    struct text text;
+    text_init(&text, data, sizeof data);
+    const struct answer answer = {
+        .status = 403, .reason = session->refused_as, .id = session->refusal_id};
+    answer_format(&answer, &text);
+    size_t len = 0;
+    if (stream_write(tls_stream_stream(session->tls), text_slice(&text), &len) != ERR_OK) {
+        // Nothing was written before it: there is room, or the client has gone.
+    }
+}
+
+// step_refusing waits for one head, however bad, and reads nothing else of the client.
+static bool step_refusing(struct session *session)
+{
+    struct peer *peer = &session->peer;
+    struct request_head head;
+    const char *why = "";
+    const enum err error = peer_fill_inbox(peer);
+    if (request_head_parse(peer_unread(peer), &head, &why) != HEAD_MORE) {
+        answer_refused(session);
+        peer_empty_inbox(peer);
+        begin_closing(session);
+        return true;
+    }
+    if (error == ERR_OK || error == ERR_AGAIN)
+        return error == ERR_OK;
+    if (error == ERR_EOF)
+        begin_closing(session);
+    else
+        kill_session(session, true);
+    return true;
+}
+
+// finish_handshake goes on where TLS is done: to serve the client, or to tell it why not.
+static void finish_handshake(struct session *session)
+{
+    session->refused_as = session->refusal.reason;
+    if (session->refused_as == REASON_NONE && tls_stream_peer_chain(session->tls) == NULL &&
+        !session->peer.listener->is_certificate_optional)
+        session->refused_as = REASON_NO_CERTIFICATE;
+    if (session->refused_as == REASON_NONE) {
+        if (!begin_serving(session))
+            kill_session(session, true);
+    } else {
+        record_refusal(session, session->refused_as);
+        enter(session, SESSION_REFUSING);
+    }
 }
 
 static bool step_handshake(struct session *session)
 {
     switch (tls_stream_handshake(session->tls)) {
     case ERR_OK:
-        if (!begin_serving(session))
-            kill_session(session, true);
+        finish_handshake(session);
         return true;
     case ERR_AGAIN:
         return false;
@@ -447,6 +581,8 @@ static bool step(struct session *session)
         return step_handshake(session);
     case SESSION_SERVING:
         return step_serving(session);
+    case SESSION_REFUSING:
+        return step_refusing(session);
     case SESSION_CLOSING:
         return step_closing(session);
     case SESSION_DEAD:
@@ -474,6 +610,8 @@ static int64_t deadline_ms(const struct session *session)
             return exchange_deadline_ms(session->exchange);
         return session->since_ms +
                (session->is_first ? timeouts->request_ms : timeouts->keepalive_ms);
+    case SESSION_REFUSING:
+        return session->since_ms + timeouts->request_ms;
     case SESSION_CLOSING:
         return session->since_ms + timeouts->linger_ms;
     case SESSION_DEAD:
@@ -490,6 +628,7 @@ static void update_interest(struct session *session)
     struct stream *stream = tls_stream_stream(session->tls);
     switch (session->state) {
     case SESSION_HANDSHAKE:
+    case SESSION_REFUSING:
         stream_want(stream, true, false);
         break;
     case SESSION_SERVING:
@@ -556,6 +695,9 @@ static void act_on_deadline(struct session *session)
         else
             begin_closing(session);
         return;
+    case SESSION_REFUSING:
+        begin_closing(session);
+        return;
     case SESSION_CLOSING:
         kill_session(session, false);
         return;
@@ -595,6 +737,9 @@ void session_accept(struct session_context *context, const struct listener_confi
         free(session);
         return;
     }
+    tls_stream_select_by_name(session->tls, on_select);
+    tls_stream_allow_resumption(session->tls, context->tickets, on_resume);
+    session->trust = listener->trust;
     tcp->stream.on_ready = on_ready;
     tcp->stream.owner = session;
     session->peer = (struct peer){
@@ -604,6 +749,7 @@ void session_accept(struct session_context *context, const struct listener_confi
         .stream = tls_stream_stream(session->tls),
         .address = *peer,
         .port = peer_port,
+        .not_after_s = NEVER_S, // until a certificate is verified
         .wake = on_ready,
         .judge_again = judge_again,
         .owner = session,
@@ -713,6 +859,7 @@ static void free_session(struct session *session)
     }
     tls_stream_destroy(session->tls);
     identity_destroy(session->identity);
+    identity_destroy(session->offered.identity);
     identity_destroy(session->refusal.presented);
     peer_deinit(&session->peer);
     session->magic = 0;

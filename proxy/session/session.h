@@ -1,7 +1,8 @@
 // session: one TLS connection of one client, from accept to close; its requests are exchanges.
 //
 //     HANDSHAKE --certificate good--> SERVING --last request done--> CLOSING --> DEAD
-//         \--refused-----------------------------------------------^
+//         |\--refused-----------------------------------------------^
+//         \---refused, to be said in HTTP--> REFUSING --answered-----^
 //
 // A session lives and dies on one worker. Callbacks only drive it; what it waits for is worked out
 // anew after each drive; it is freed at the end of the loop's pass, never under its caller.

@@ -1,9 +1,9 @@
-// tls_context: what a listener needs to speak TLS: its certificate and key, versions, and the names
-// of the CAs that it asks clients for. Immutable and shared by all workers once made.
+// tls_context: what a listener, or names on it, need to speak TLS: certificates and keys, versions, and
+// the names of the CAs that clients are asked for. Immutable and shared by all workers once made.
 //
-// TLS 1.2 and 1.3 only, no renegotiation, no early data, no tickets: every connection is a full
-// handshake in which the client's chain is judged. Knows no policy: who may come in is asked of the
-// stream's verifier.
+// TLS 1.2 and 1.3 only, no renegotiation, no early data. Sessions are resumed by ticket alone, and only
+// where the stream's owner has judged the client's chain again. Knows no policy: who may come in is
+// asked of the stream's verifier.
 #pragma once
 
 #include <openssl/pool.h>
@@ -21,6 +21,9 @@ struct tls_context_options {
     struct slice key_pem;   // unencrypted private key
     enum tls_version min;
     enum tls_version max;
+    bool is_certificate_optional; // a client without one finishes the handshake, unverified
+    // 32 bytes that a session has to have been made under to be resumed; NULL: zeros.
+    const uint8_t *binding;
     STACK_OF(CRYPTO_BUFFER) *client_ca_names; // taken over, freed also on failure; may be NULL
 };
 
@@ -44,5 +47,15 @@ enum err tls_context_create(const struct tls_context_options *options, struct tl
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context);
 
-// tls_context_info gives the facts about the served certificate.
+// tls_context_add_certificate adds one that is served instead of the first where the client asks for its
+// name, or has the same names and a key that the client can verify. Before any stream is made. Errors as
+// tls_context_create, and ERR_LIMIT beyond 64.
+enum err tls_context_add_certificate(struct tls_context *context, struct slice chain_pem,
+                                     struct slice key_pem, struct errinfo *info) MUST_USE;
+
+size_t tls_context_certificate_count(const struct tls_context *context);
+
+// tls_context_describe gives the facts about the first certificate, tls_context_describe_at about any.
 void tls_context_describe(const struct tls_context *context, struct tls_context_info *out);
+void tls_context_describe_at(const struct tls_context *context, size_t index,
+                             struct tls_context_info *out);

@@ -14,24 +14,34 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "proxy/tls/context_internal.h"
 
-enum { TLS_STREAM_MAGIC = 0x715571EA, RECORD_PLAIN_MAX = 16384, RECORD_TYPE_HANDSHAKE = 22 };
+enum {
+    TICKET_CONTENT_MAX = 12 * 1024,
+    TLS_STREAM_MAGIC = 0x715571EA,
+    RECORD_PLAIN_MAX = 16384,
+    RECORD_TYPE_HANDSHAKE = 22
+};
 
 struct tls_stream {
     struct stream stream; // first
     uint32_t magic;
-    struct tls_context *context; // ref
-    SSL *ssl;                    // owned
-    struct stream *below;        // borrowed from the owner
-    struct buffer_pool *pool;    // borrowed from the worker
-    struct buffer *in;           // borrowed from the pool; ciphertext not yet taken by BoringSSL
-    struct buffer *out;          // borrowed from the pool; ciphertext not yet taken by the socket
+    struct tls_context *context;  // ref; what the stream was made with
+    struct tls_context *selected; // ref; NULL, or what the client's server name has led to
+    tls_select_fn select;         // NULL: the stream's own, whatever the name
+    SSL *ssl;                     // owned
+    struct stream *below;         // borrowed from the owner
+    struct buffer_pool *pool;     // borrowed from the worker
+    struct buffer *in;            // borrowed from the pool; ciphertext not yet taken by BoringSSL
+    struct buffer *out;           // borrowed from the pool; ciphertext not yet taken by the socket
     tls_verify_fn verify;
-    void *verify_arg;
-    enum err read_error;  // what ended reading below; ERR_OK while it goes on
-    enum err write_error; // likewise for writing
+    tls_resume_fn resume;     // NULL: no tickets
+    struct ticket_keys *keys; // borrowed
+    void *verify_arg;         // of these three
+    enum err read_error;      // what ended reading below; ERR_OK while it goes on
+    enum err write_error;     // likewise for writing
     enum tls_failure failure;
     const char *failure_detail; // static memory
     bool has_begun;
@@ -364,6 +374,76 @@ enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert)
     return ssl_verify_invalid;
 }
 
+enum ssl_select_cert_result_t tls_stream_on_client_hello(const SSL_CLIENT_HELLO *hello)
+{
+    struct tls_stream *tls = SSL_get_app_data(hello->ssl);
+    struct tls_context *selected = tls->context;
+    if (tls->select != NULL)
+        selected = tls->select(tls->verify_arg, tls_stream_server_name(tls));
+    if (!tls_context_apply(selected, hello))
+        return ssl_select_cert_error;
+    tls_context_unref(tls->selected);
+    tls->selected = tls_context_ref(selected);
+    return ssl_select_cert_success;
+}
+
+static const struct tls_context *selected_context(const struct tls_stream *tls)
+{
+    return tls->selected == NULL ? tls->context : tls->selected;
+}
+
+static size_t ticket_overhead(SSL *ssl)
+{
+    (void)ssl;
+    return TICKET_OVERHEAD;
+}
+
+// ticket_seal makes a ticket. One that cannot be made, or would burden each later connection with a
+// chain of unusual size, becomes a single byte, which nobody will take: an error here would end a good
+// handshake, and TLS 1.3 has no empty tickets.
+static int ticket_seal(SSL *ssl, uint8_t *out, size_t *out_len, size_t cap, const uint8_t *in,
+                       size_t in_len)
+{
+    const struct tls_stream *tls = SSL_get_app_data(ssl);
+    if (tls->keys != NULL && in_len <= TICKET_CONTENT_MAX &&
+        ticket_keys_seal(tls->keys, time(NULL), tls_context_binding(selected_context(tls)),
+                         slice_of(in, in_len), out, cap, out_len))
+        return 1;
+    ERR_clear_error();
+    out[0] = 0;
+    *out_len = 1;
+    return 1;
+}
+
+// ticket_open lets a session be resumed whose client would be let in today. Everything else is no
+// error: a full handshake follows, which tells the client the true reason.
+static enum ssl_ticket_aead_result_t ticket_open(SSL *ssl, uint8_t *out, size_t *out_len,
+                                                 size_t cap, const uint8_t *in, size_t in_len)
+{
+    struct tls_stream *tls = SSL_get_app_data(ssl);
+    SSL_SESSION *session = NULL;
+    enum err error = ERR_DENIED;
+    if (tls->keys != NULL &&
+        ticket_keys_open(tls->keys, time(NULL), tls_context_binding(selected_context(tls)),
+                         slice_of(in, in_len), out, cap, out_len))
+        session = SSL_SESSION_from_bytes(out, *out_len, SSL_get_SSL_CTX(ssl));
+    if (session != NULL) {
+        const STACK_OF(CRYPTO_BUFFER) *chain = SSL_SESSION_get0_peer_certificates(session);
+        const bool is_empty = chain == NULL || sk_CRYPTO_BUFFER_num(chain) == 0;
+        error = tls->resume(tls->verify_arg, is_empty ? NULL : chain);
+    }
+    SSL_SESSION_free(session);
+    ERR_clear_error();
+    return error == ERR_OK ? ssl_ticket_aead_success : ssl_ticket_aead_ignore_ticket;
+}
+
+const SSL_TICKET_AEAD_METHOD *tls_stream_ticket_method(void)
+{
+    static const SSL_TICKET_AEAD_METHOD method = {
+        .max_overhead = ticket_overhead, .seal = ticket_seal, .open = ticket_open};
+    return &method;
+}
+
 struct tls_stream *tls_stream_create(struct tls_context *context, struct stream *below,
                                      struct buffer_pool *pool, tls_verify_fn verify,
                                      void *verify_arg)
@@ -393,6 +473,7 @@ struct tls_stream *tls_stream_create(struct tls_context *context, struct stream 
     SSL_set_bio(tls->ssl, bio, bio);
     SSL_set_app_data(tls->ssl, tls);
     SSL_set_accept_state(tls->ssl);
+    (void)SSL_set_options(tls->ssl, SSL_OP_NO_TICKET);
     SSL_set_shed_handshake_config(tls->ssl, 1);
     return tls;
 }
@@ -404,9 +485,34 @@ void tls_stream_destroy(struct tls_stream *tls)
     buffer_pool_give(tls->pool, &tls->in);
     buffer_pool_give(tls->pool, &tls->out);
     SSL_free(tls->ssl);
+    tls_context_unref(tls->selected);
     tls_context_unref(tls->context);
     tls->magic = 0;
     free(tls);
+}
+
+void tls_stream_select_by_name(struct tls_stream *tls, tls_select_fn select)
+{
+    tls->select = select;
+}
+
+void tls_stream_allow_resumption(struct tls_stream *tls, struct ticket_keys *keys,
+                                 tls_resume_fn resume)
+{
+    tls->keys = keys;
+    tls->resume = resume;
+    (void)SSL_clear_options(tls->ssl, SSL_OP_NO_TICKET);
+}
+
+void tls_stream_limit_tickets(struct tls_stream *tls, int64_t max_s)
+{
+    const int64_t life_s = max_s < TLS_TICKET_LIFE_S ? max_s : TLS_TICKET_LIFE_S;
+    (void)SSL_SESSION_set_timeout(SSL_get_session(tls->ssl), life_s > 0 ? (uint32_t)life_s : 0);
+}
+
+bool tls_stream_is_resumed(const struct tls_stream *tls)
+{
+    return SSL_session_reused(tls->ssl);
 }
 
 struct stream *tls_stream_stream(struct tls_stream *tls)
@@ -483,7 +589,8 @@ bool tls_stream_has_begun(const struct tls_stream *tls)
 
 const STACK_OF(CRYPTO_BUFFER) *tls_stream_peer_chain(const struct tls_stream *tls)
 {
-    return SSL_get0_peer_certificates(tls->ssl);
+    const STACK_OF(CRYPTO_BUFFER) *chain = SSL_get0_peer_certificates(tls->ssl);
+    return chain == NULL || sk_CRYPTO_BUFFER_num(chain) == 0 ? NULL : chain;
 }
 
 const char *tls_stream_version_name(const struct tls_stream *tls)

@@ -396,6 +396,7 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->index = options->index;
     worker->snapshot = snapshot_ref(options->snapshot);
     worker->context.audit = options->audit;
+    worker->context.tickets = options->tickets;
     worker->on_exit = options->on_exit;
     worker->on_adopted = options->on_adopted;
     worker->arg = options->arg;

@@ -10,10 +10,11 @@
 struct worker;
 
 struct worker_options {
-    uint32_t index;            // from 0; for messages
-    struct snapshot *snapshot; // a reference of its own is taken
-    const int *listener_fds;   // one for each listener of the snapshot, taken over
-    struct audit_log *audit;   // borrowed; must outlive the worker
+    uint32_t index;              // from 0; for messages
+    struct snapshot *snapshot;   // a reference of its own is taken
+    const int *listener_fds;     // one for each listener of the snapshot, taken over
+    struct audit_log *audit;     // borrowed; must outlive the worker
+    struct ticket_keys *tickets; // borrowed; likewise
     // on_exit is called on the worker's thread as its last act, on_adopted when it has adopted a
     // snapshot. Either may be NULL.
     void (*on_exit)(void *arg);

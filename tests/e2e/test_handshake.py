@@ -282,16 +282,6 @@ def test_renegotiation_is_refused(start, pki):
     proxy.stop()
 
 
-@VERSIONS
-def test_no_session_can_be_resumed(start, version):
-    """This version gives no tickets, so that every connection is judged anew."""
-    proxy = start()
-    first = proxy.connect(**only(version))
-    first.ask("nowhere.test:443")
-    session = first.tls.session
-    assert not (session and session.has_ticket)
-
-
 def test_alpn_http11_is_chosen_where_offered(start):
     proxy = start()
     assert proxy.connect(alpn=["h2", "http/1.1"]).tls.selected_alpn_protocol() == "http/1.1"

@@ -110,7 +110,9 @@ class Authority:
             .not_valid_before(now() - days(1000))
             .not_valid_after(now() + days(1000))
             .add_extension(x509.BasicConstraints(is_ca, None), critical=True)
-            .add_extension(key_usage(key_cert_sign=is_ca, digital_signature=True), critical=True)
+            .add_extension(
+                key_usage(key_cert_sign=is_ca, crl_sign=is_ca, digital_signature=True), True
+            )
             .add_extension(self._key_identifier(self.key), critical=False)
         )
         if constraints:
@@ -119,6 +121,31 @@ class Authority:
         self.certificate = builder.sign(signer, hashes.SHA256())
         with open(self.path, "wb") as file:
             file.write(pem(self.certificate))
+
+    def crl(self, *revoked, number=1, begins=-1, ends=30, is_delta=False, label=""):
+        """A revocation list as a file: certificates or leaves, and days from now. The path."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.name)
+            .last_update(now() + days(begins))
+            .next_update(now() + days(ends))
+            .add_extension(x509.CRLNumber(number), critical=False)
+            .add_extension(self._authority_identifier(), critical=False)
+        )
+        if is_delta:
+            builder = builder.add_extension(x509.DeltaCRLIndicator(number), critical=True)
+        for one in revoked:
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder()
+                .serial_number(one.certificate.serial_number)
+                .revocation_date(now() + days(begins))
+                .build()
+            )
+        path = f"{self.path}-{number}{label}.crl"
+        with open(path, "wb") as file:
+            list_ = builder.sign(self.key, hashes.SHA256())
+            file.write(list_.public_bytes(serialization.Encoding.PEM))
+        return path
 
     @staticmethod
     def _key_identifier(key):

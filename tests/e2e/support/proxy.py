@@ -203,13 +203,20 @@ class Proxy:
         return self._contexts[key]
 
     def dial(
-        self, identity="worker", listener=None, source=None, server_name="proxy.test", **options
+        self,
+        identity="worker",
+        listener=None,
+        source=None,
+        server_name="proxy.test",
+        session=None,
+        **options,
     ):
-        """A client connected by TCP, its handshake not begun. `identity` None: no certificate."""
+        """A client connected by TCP, its handshake not begun. `identity` None: no certificate;
+        `session`: one that it offers to resume, of a client with the same identity and options."""
         identity = self.pki.worker if identity == "worker" else identity
         address = self.addresses[listener] if listener else self.address
         context = self.context(identity, has_name=bool(server_name), **options)
-        client = Client(address, context, server_name, source)
+        client = Client(address, context, server_name, source, session)
         self._clients.append(client)
         return client
 

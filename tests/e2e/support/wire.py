@@ -97,12 +97,14 @@ def alert_name(problem):
 class Client:
     """One TLS connection to the proxy. Methods raise what Python's ssl and socket raise."""
 
-    def __init__(self, address, context, server_name="proxy.test", source=None):
+    def __init__(self, address, context, server_name="proxy.test", source=None, session=None):
         source_address = (source, 0) if source else None
         self.sock = socket.create_connection(address, PATIENCE, source_address=source_address)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self._in, self._out, server_hostname=server_name)
+        self.tls = context.wrap_bio(
+            self._in, self._out, server_hostname=server_name, session=session
+        )
         self._plain = b""
         self.ending = None
         self.alert = None  # OpenSSL's name of it, with Ending.ALERT

@@ -54,7 +54,7 @@ static void check_identity(const struct identity *identity)
     check_json(identity);
 }
 
-static STACK_OF(CRYPTO_BUFFER) * split(struct slice input)
+static STACK_OF(CRYPTO_BUFFER) *split(struct slice input)
 {
     STACK_OF(CRYPTO_BUFFER) *chain = sk_CRYPTO_BUFFER_new_null();
     CBS cbs;

@@ -58,7 +58,8 @@ static void ca_prints_the_paths_of_what_it_made(void **state)
     (void)snprintf(expected, sizeof expected, "%s/ca.crt\n%s/ca.key\n", directory, directory);
     assert_string_equal(output, expected);
     assert_int_equal(CA(output, "issue", "alice", "--dir", directory), 0);
-    (void)snprintf(expected, sizeof expected, "%s/alice.crt\n%s/alice.key\n", directory, directory);
+    (void)snprintf(expected, sizeof expected, "%s/alice.crt\n%s/alice.key\n%s/alice.pem\n",
+                   directory, directory, directory);
     assert_string_equal(output, expected);
 }
 
@@ -79,23 +80,34 @@ static void ca_refuses_wrong_usage_with_two(void **state)
     static const char *const rows[][6] = {
         {"ca"},
         {"ca", "nonsense"},
-        {"ca", "renew", "alice"},
-        {"ca", "revoke", "alice"},
-        {"ca", "crl"},
-        {"ca", "list"},
-        {"ca", "inspect", "x"},
+        {"ca", "renew"},
+        {"ca", "renew", "alice", "--before", "1/3"},
+        {"ca", "renew", "--before", "third"},
+        {"ca", "renew", "--before", "4/3"},
+        {"ca", "renew", "--before", "0/3"},
+        {"ca", "renew", "--before", "1/"},
+        {"ca", "renew", "a", "b"},
+        {"ca", "revoke"},
+        {"ca", "revoke", "a", "b"},
+        {"ca", "revoke", "a", "--reason", "spite"},
+        {"ca", "revoke", "a", "--reason", "certificateHold"},
+        {"ca", "revoke", "a", "--reason", "removeFromCRL"},
+        {"ca", "crl", "x"},
+        {"ca", "crl", "--ttl", "0d"},
+        {"ca", "list", "x"},
+        {"ca", "list", "--nonsense"},
+        {"ca", "inspect"},
+        {"ca", "inspect", "a", "b"},
         {"ca", "init", "--nonsense"},
         {"ca", "init", "--ttl"},
         {"ca", "init", "--ttl", "5"},
         {"ca", "init", "--ttl", "0d"},
         {"ca", "init", "extra"},
-        {"ca", "init", "--intermediate"},
-        {"ca", "init", "--passphrase-file", "x"},
         {"ca", "init", "--trust-domain", "A b"},
         {"ca", "issue"},
         {"ca", "issue", "a", "b"},
-        {"ca", "issue", "a", "--csr", "x"},
         {"ca", "issue", "a", "--p12"},
+        {"ca", "issue", "a", "--p12-passphrase-file", "x"},
         {"ca", "issue", "a", "--server"},
         {"ca", "issue", "a", "--dns", "*.example.org"},
         {"ca", "issue", "a", "--dns", "10.0.0.1"},

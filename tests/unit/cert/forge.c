@@ -30,7 +30,7 @@ struct workshop {
     size_t cert_count;
     BIO *pems[WORKSHOP_MAX];
     size_t pem_count;
-    STACK_OF(CRYPTO_BUFFER) * chains[WORKSHOP_MAX];
+    STACK_OF(CRYPTO_BUFFER) *chains[WORKSHOP_MAX];
     size_t chain_count;
     struct trust *trusts[WORKSHOP_MAX];
     size_t trust_count;
@@ -215,7 +215,7 @@ static void add_sans(X509 *cert, const struct forge_plan *plan)
     sk_GENERAL_NAME_pop_free(names, GENERAL_NAME_free);
 }
 
-static STACK_OF(GENERAL_SUBTREE) * make_subtrees(const char *const *texts)
+static STACK_OF(GENERAL_SUBTREE) *make_subtrees(const char *const *texts)
 {
     if (texts[0] == NULL)
         return NULL;
@@ -389,7 +389,19 @@ struct slice forge_pem(struct workshop *workshop, const struct forged *const *ce
     return slice_of(data, len);
 }
 
-STACK_OF(CRYPTO_BUFFER) * forge_chain(struct workshop *workshop, const struct forged *const *certs)
+struct slice forge_keep(struct workshop *workshop, struct slice bytes)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    const uint8_t *data = NULL;
+    size_t len = 0;
+    assert_true(workshop->pem_count < WORKSHOP_MAX);
+    workshop->pems[workshop->pem_count++] = bio;
+    assert_int_equal(BIO_write(bio, bytes.data, (int)bytes.len), bytes.len);
+    assert_true(BIO_mem_contents(bio, &data, &len));
+    return slice_of(data, len);
+}
+
+STACK_OF(CRYPTO_BUFFER) *forge_chain(struct workshop *workshop, const struct forged *const *certs)
 {
     STACK_OF(CRYPTO_BUFFER) *chain = sk_CRYPTO_BUFFER_new_null();
     assert_true(workshop->chain_count < WORKSHOP_MAX);

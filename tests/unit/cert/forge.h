@@ -74,8 +74,11 @@ const struct forged *forge(struct workshop *workshop, const struct forge_plan *p
 // forge_pem gives certificates as PEM, NULL at the end of `certs`.
 struct slice forge_pem(struct workshop *workshop, const struct forged *const *certs);
 
+// forge_keep gives a copy of `bytes` that lives as long as the workshop.
+struct slice forge_keep(struct workshop *workshop, struct slice bytes);
+
 // forge_chain gives certificates as a TLS peer sends them, NULL at the end.
-STACK_OF(CRYPTO_BUFFER) * forge_chain(struct workshop *workshop, const struct forged *const *certs);
+STACK_OF(CRYPTO_BUFFER) *forge_chain(struct workshop *workshop, const struct forged *const *certs);
 
 // forge_trust gives a finished profile; the test fails when there is none. Lists may be NULL.
 struct trust *forge_trust(struct workshop *workshop, const struct trust_options *options,

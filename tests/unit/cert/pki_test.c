@@ -216,14 +216,16 @@ static void refuses_names_that_are_none(void **state)
 static void refuses_to_be_what_it_cannot(void **state)
 {
     static const struct authority_options rows[] = {
-        {"", "example.org", DAY_S},
-        {"a\nb", "example.org", DAY_S},
-        {"12345678901234567890123456789012345678901234567890123456789012345", "a", DAY_S},
-        {"CA", "", DAY_S},
-        {"CA", "Example.org", DAY_S},
-        {"CA", "example.org/x", DAY_S},
-        {"CA", "example.org:443", DAY_S},
-        {"CA", "exa mple", DAY_S},
+        {.common_name = "", .trust_domain = "example.org", .ttl_s = DAY_S},
+        {.common_name = "a\nb", .trust_domain = "example.org", .ttl_s = DAY_S},
+        {.common_name = "12345678901234567890123456789012345678901234567890123456789012345",
+         .trust_domain = "a",
+         .ttl_s = DAY_S},
+        {.common_name = "CA", .trust_domain = "", .ttl_s = DAY_S},
+        {.common_name = "CA", .trust_domain = "Example.org", .ttl_s = DAY_S},
+        {.common_name = "CA", .trust_domain = "example.org/x", .ttl_s = DAY_S},
+        {.common_name = "CA", .trust_domain = "example.org:443", .ttl_s = DAY_S},
+        {.common_name = "CA", .trust_domain = "exa mple", .ttl_s = DAY_S},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct errinfo info = {0};
@@ -296,6 +298,46 @@ static void refuses_a_key_with_a_passphrase(void **state)
     assert_null(key);
 }
 
+static void seals_a_key_for_one_passphrase(void **state)
+{
+    (void)state;
+    EVP_PKEY *key = NULL;
+    EVP_PKEY *again = NULL;
+    struct pem pem;
+    assert_int_equal(keypair_generate(&key), ERR_OK);
+    assert_int_equal(keypair_format_sealed(key, SLICE_LITERAL("good"), &pem), ERR_OK);
+    assert_true(keypair_is_sealed(pem_slice(&pem)));
+    assert_int_equal(keypair_parse(pem_slice(&pem), &again), ERR_INPUT);
+    assert_int_equal(keypair_parse_sealed(pem_slice(&pem), SLICE_LITERAL("goof"), &again),
+                     ERR_INPUT);
+    assert_int_equal(keypair_parse_sealed(pem_slice(&pem), SLICE_LITERAL("good"), &again), ERR_OK);
+    assert_int_equal(EVP_PKEY_cmp(key, again), 1);
+    EVP_PKEY_free(key);
+    EVP_PKEY_free(again);
+    pem_deinit(&pem);
+}
+
+static void keeps_an_index_only_where_it_is_told_to(void **state)
+{
+    struct authority *authority = make_authority(*state);
+    struct issue_options options = {.name = "alice", .ttl_s = DAY_S, .directory = *state};
+    assert_int_equal(issue(authority, &options), ERR_OK);
+    assert_int_equal(scratch_mode(*state, "ca.index"), -1);
+    options.name = "bob";
+    options.keeps_index = true;
+    assert_int_equal(issue(authority, &options), ERR_OK);
+    char text[4096];
+    scratch_read(*state, "ca.index", text, sizeof text);
+    assert_non_null(strstr(text, " client alice ")); // found in the directory
+    assert_non_null(strstr(text, " client bob "));
+    options.name = "carol";
+    options.keeps_index = false;
+    assert_int_equal(issue(authority, &options), ERR_OK);
+    scratch_read(*state, "ca.index", text, sizeof text);
+    assert_non_null(strstr(text, " client carol "));
+    authority_destroy(authority);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_create, scratch_destroy)
@@ -311,6 +353,8 @@ int main(void)
         TEST(cuts_a_validity_at_its_own_end),
         TEST(refuses_a_directory_that_is_no_ca),
         TEST(refuses_a_key_with_a_passphrase),
+        TEST(seals_a_key_for_one_passphrase),
+        TEST(keeps_an_index_only_where_it_is_told_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

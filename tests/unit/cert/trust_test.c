@@ -48,7 +48,7 @@ static void check_consistency(enum err error, const struct trust_verdict *verdic
 }
 
 // reason_at gives the reason for the chain at a time; REASON_NONE when it is accepted.
-static enum reason reason_at(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) * chain,
+static enum reason reason_at(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *chain,
                              int64_t now_s)
 {
     struct trust_verdict verdict;
@@ -968,8 +968,8 @@ static void names_its_anchors_to_clients(void **state)
 // A thread's share of verifies_on_many_threads_at_once.
 struct share {
     const struct trust *trust;
-    const STACK_OF(CRYPTO_BUFFER) * good;
-    const STACK_OF(CRYPTO_BUFFER) * bad;
+    const STACK_OF(CRYPTO_BUFFER) *good;
+    const STACK_OF(CRYPTO_BUFFER) *bad;
     size_t right_count;
 };
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "proxy/pki/certificate.h"
+#include "tests/unit/cert/forge_crl.h"
 
 enum { DAY_S = 24 * 60 * 60 };
 
@@ -90,6 +91,35 @@ static void make_leaf(const struct folder *folder, const struct authority_pair *
     X509_free(cert);
 }
 
+static void make_crls(const struct folder *folder, const struct authority_pair *authority)
+{
+    const struct forged issuer = {.cert = authority->cert, .key = authority->key};
+    const struct {
+        const char *file;
+        int days;
+        bool is_delta;
+    } lists[] = {
+        {"tls/clients.crl", 30, false},      {"tls/soon.crl", 6, false},
+        {"tls/expired.crl", -1, false},      {"tls/delta.crl", 30, true},
+        {"tls/crls/clients.crl", 30, false},
+    };
+    void *workshop = NULL;
+    assert_int_equal(workshop_create(&workshop), 0);
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        const struct forge_crl_plan plan = {
+            .issuer = &issuer,
+            .number = 7,
+            .serials = {4711, 4712},
+            .is_delta = lists[i].is_delta,
+            .this_update_s = folder->now_s - 10 * DAY_S,
+            .next_update_s = folder->now_s + lists[i].days * DAY_S + 3600,
+        };
+        const struct slice der = forge_crl(workshop, &plan);
+        folder_write(folder, lists[i].file, i == 1 ? der : forge_crl_pem(workshop, der), 0644);
+    }
+    (void)workshop_destroy(&workshop);
+}
+
 static void make_certificates(const struct folder *folder)
 {
     static const struct leaf_plan leaves[] = {
@@ -106,6 +136,7 @@ static void make_certificates(const struct folder *folder)
         make_authority(folder, "tls/old-ca.crt", "Old CA", -1),
         make_authority(folder, "tls/soon-ca.crt", "Soon CA", 9),
     };
+    make_crls(folder, &authorities[0]);
     EVP_PKEY *key = NULL;
     EVP_PKEY *other = NULL;
     assert_int_equal(keypair_generate(&key), ERR_OK);
@@ -147,6 +178,9 @@ void folder_create_at(struct folder *folder, int64_t now_s)
     assert_non_null(mkdtemp(folder->path));
     make_path(folder, "tls", mkdir);
     make_path(folder, "tls/fifo", mkfifo);
+    make_path(folder, "tls/crls", mkdir);
+    make_path(folder, "tls/crls/..older", mkdir);
+    make_path(folder, "tls/bare", mkdir);
     make_path(folder, "logs", mkdir);
     make_certificates(folder);
     folder_write(folder, "tls/empty", SLICE_LITERAL(""), 0600);

@@ -105,7 +105,8 @@ static void loads_the_sample_of_the_interface(void **state)
     assert_int_equal(snapshot->resolver.servers[0].port, 53);
     assert_int_equal(snapshot->audit_on_full, AUDIT_REFUSE);
     assert_finding(&loaded.diagnostics, SEVERITY_NOTE, 0, 0, "100 days left");
-    assert_finding(&loaded.diagnostics, SEVERITY_NOTE, 0, 0, "trust.staff has no `crl`");
+    assert_finding(&loaded.diagnostics, SEVERITY_NOTE, 0, 0, "trust.staff: CRL of CN=Clients CA");
+    assert_finding(&loaded.diagnostics, SEVERITY_NOTE, 0, 0, "trust.partners has no `crl`");
     assert_finding(&loaded.diagnostics, SEVERITY_WARNING, 0, 0,
                    "`partners` is used by no listener");
     unload(&loaded);
@@ -331,12 +332,14 @@ static void refuses_bad_listeners_with_their_place(void **state)
          "IP address"},
         {"listeners:\n- name: a\n  address: '127.0.0.1:8443'\n  trust: stafff\n" CERTIFICATES, 4,
          10, "did you mean `staff`"},
-        {LISTENER CERTIFICATES "  client_certificate: optional\n", 6, 23, "not supported yet"},
         {LISTENER CERTIFICATES "  client_certificate: none\n", 6, 23, "required, optional"},
-        {LISTENER CERTIFICATES "  refuse_with: http\n", 6, 16, "not supported yet"},
-        {LISTENER CERTIFICATES "  sni: []\n", 6, 3, "not supported yet"},
+        {LISTENER CERTIFICATES "  refuse_with: html\n", 6, 16, "alert, http"},
+        {LISTENER CERTIFICATES "  sni: [{trust: staff}]\n", 6, 9, "no `names`"},
+        {LISTENER CERTIFICATES "  sni: [{names: [a.test, A.test.]}]\n", 6, 17, "stands twice"},
+        {LISTENER CERTIFICATES "  sni: [{names: ['*'], trust: staff}]\n", 6, 18, "no server name"},
         {LISTENER CERTIFICATES "  proxy_protocol: {from: []}\n", 6, 3, "not supported yet"},
-        {LISTENER CERTIFICATES "  tls: {tickets: {}}\n", 6, 9, "not supported yet"},
+        {LISTENER CERTIFICATES "  tls: {tickets: {rotate: 8d}}\n", 6, 27, "`rotate`"},
+        {LISTENER CERTIFICATES "  tls: {tickets: {file: tls/no.key}}\n", 6, 25, "No such file"},
         {LISTENER CERTIFICATES "  tls: {min: '1.1'}\n", 6, 14, "1.2, 1.3"},
         {LISTENER CERTIFICATES "  tls: {min: '1.3', max: '1.2'}\n", 6, 26, "below"},
         {LISTENER CERTIFICATES
@@ -359,8 +362,8 @@ static void refuses_bad_certificates_of_listeners(void **state)
         {LISTENER "  certificates: [{chain: tls/server.crt}]\n", 5, 18, "no `key`"},
         {LISTENER "  certificates: [{key: tls/server.key}]\n", 5, 18, "no `chain`"},
         {LISTENER
-         "  certificates: [{chain: tls/server.crt, key: tls/server.key}, {chain: a, key: b}]\n",
-         5, 64, "not supported yet"},
+         "  certificates: [{chain: tls/server.crt, key: tls/server.key}, {chain: tls/server.crt, key: b}]\n",
+         5, 93, "No such file"},
         {LISTENER "  certificates: [{chain: tls/no.crt, key: tls/server.key}]\n", 5, 26,
          "No such file"},
         {LISTENER "  certificates: [{chain: tls, key: tls/server.key}]\n", 5, 26, "is a directory"},
@@ -409,13 +412,8 @@ static void refuses_bad_trust_profiles(void **state)
         {"trust: {staff: {ca: [tls/old-ca.crt]}}\n", 1, 21, "trust.staff"},
         {"trust: {staff: {ca: [tls/clients-ca.crt], intermediates: [tls/no.crt]}}\n", 1, 59,
          "No such file"},
-        {"trust: {staff: {ca: [tls/clients-ca.crt], crl: []}}\n", 1, 43, "not supported yet"},
-        {"trust: {staff: {ca: [tls/clients-ca.crt], crl_expired: keep}}\n", 1, 43,
-         "not supported yet"},
-        {"trust: {staff: {ca: [tls/clients-ca.crt], denied: []}}\n", 1, 43, "not supported yet"},
-        {"trust: {staff: {ca: [tls/clients-ca.crt], system_cas: true}}\n", 1, 55,
-         "not supported yet"},
-        {"trust: {staff: {ca: [tls/clients-ca.crt], strict: true}}\n", 1, 51, "not supported yet"},
+        {"trust: {staff: {system_cas: false}}\n", 1, 16, "no `ca`"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], system_cas: x}}\n", 1, 55, "true or false"},
         {"trust: {staff: {ca: [tls/clients-ca.crt], strict: 'false'}}\n", 1, 51, "true or false"},
         {"trust: {staff: {ca: [tls/clients-ca.crt], max_depth: 9}}\n", 1, 54, "from 0 to 8"},
         {"trust: {staff: {ca: [tls/clients-ca.crt], max_depth: -1}}\n", 1, 54, "from 0 to 8"},
@@ -429,6 +427,60 @@ static void refuses_bad_trust_profiles(void **state)
          "did you mean `max_depth`"},
     };
     assert_refused(*state, cases, sizeof cases / sizeof cases[0]);
+}
+
+static void refuses_bad_revocation(void **state)
+{
+#define STAFF "trust: {staff: {ca: [tls/clients-ca.crt], "
+    static const struct finding_case cases[] = {
+        {STAFF "crl: []}}\n", 1, 48, "`crl` is empty"},
+        {STAFF "crl: tls/clients.crl}}\n", 1, 48, "in brackets"},
+        {STAFF "crl: [tls/no.crl]}}\n", 1, 49, "No such file"},
+        {STAFF "crl: [tls/empty]}}\n", 1, 49, "no CRL in it"},
+        {STAFF "crl: [tls/clients-ca.crt]}}\n", 1, 49, "only X509 CRL"},
+        {STAFF "crl: [tls/delta.crl]}}\n", 1, 49, "delta CRL"},
+        {STAFF "crl: [tls/clients.crl, tls/delta.crl]}}\n", 1, 66, "delta CRL"},
+        {STAFF "crl: [tls/bare]}}\n", 1, 49, "there is no file in"},
+        {STAFF "crl_expired: ignore}}\n", 1, 56, "refuse"},
+        {STAFF "denied: {}}}\n", 1, 51, "expected a list"},
+        {STAFF "denied: [{}]}}\n", 1, 52, "names one certificate"},
+        {STAFF "denied: [{serial: 4f}]}}\n", 1, 52, "names one certificate"},
+        {STAFF "denied: [{issuer: CN=a}]}}\n", 1, 52, "names one certificate"},
+        {STAFF "denied: [{sha256: ab}]}}\n", 1, 61, "64 hexadecimal"},
+        {STAFF "denied: [{issuer: a, serial: 4f}]}}\n", 1, 61, "`issuer`"},
+        {STAFF "denied: [{issuer: CN=a, serial: xy}]}}\n", 1, 75, "`serial`"},
+        {STAFF "denied: [{cn: a, sha256: 9f86d081884c7d659a2feaa0c55ad015"
+               "a3bf4f1b2b0b822cd15d6c15b0f00a08}]}}\n",
+         1, 53, "`cn`"},
+    };
+    assert_refused(*state, cases, sizeof cases / sizeof cases[0]);
+}
+
+static void tells_of_each_list(void **state)
+{
+    struct loaded loaded;
+    load(*state, STAFF "crl: [tls/clients.crl]}}\n", &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    assert_finding(&loaded.diagnostics, SEVERITY_NOTE, 1, 9,
+                   "CRL of CN=Clients CA, number 7, 2 entries, 30 days left");
+    assert_int_equal(loaded.diagnostics.warning_count, 0);
+    unload(&loaded);
+    load(*state, STAFF "crl: [tls/crls]}}\n", &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    assert_int_equal(trust_crl_count(loaded.snapshot->trusts[0]), 1);
+    unload(&loaded);
+    load(*state, STAFF "crl: [tls/soon.crl]}}\n", &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    assert_finding(&loaded.diagnostics, SEVERITY_WARNING, 1, 9, "6 days left");
+    unload(&loaded);
+    load(*state, STAFF "crl: [tls/expired.crl]}}\n", &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    assert_finding(&loaded.diagnostics, SEVERITY_WARNING, 1, 9, "has expired on");
+    unload(&loaded);
+    load(*state, "trust: {staff: {ca: [tls/partners-ca.crt], crl: [tls/clients.crl]}}\n", &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    assert_finding(&loaded.diagnostics, SEVERITY_WARNING, 1, 9, "counts for nobody");
+    unload(&loaded);
 }
 
 static void refuses_a_file_without_trust_only_once(void **state)
@@ -621,6 +673,29 @@ static void gives_the_bounds_of_a_profile_to_its_verification(void **state)
     unload(&loaded);
 }
 
+static void gives_revocation_to_the_verification_of_a_profile(void **state)
+{
+    const struct {
+        const char *text;
+        enum reason reason;
+    } cases[] = {
+        {STAFF "crl: [tls/clients.crl]}}\n", REASON_NONE},
+        {STAFF "crl: [tls/crls], strict: false, crl_expired: refuse}}\n", REASON_NONE},
+        {STAFF "crl: [tls/expired.crl]}}\n", REASON_CRL_EXPIRED},
+        {STAFF "crl: [tls/expired.crl], crl_expired: keep}}\n", REASON_NONE},
+        {STAFF "denied: []}}\n", REASON_NONE},
+        {STAFF "strict: true}}\n", REASON_NONE},
+        {STAFF "system_cas: true}}\n", REASON_NONE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct loaded loaded;
+        load(*state, cases[i].text, &loaded);
+        assert_no_errors(&loaded.diagnostics);
+        assert_int_equal(judge(*state, loaded.snapshot), cases[i].reason);
+        unload(&loaded);
+    }
+}
+
 static int set_up(void **state)
 {
     static struct folder folder;
@@ -649,6 +724,9 @@ int main(void)
         cmocka_unit_test(refuses_bad_listeners_with_their_place),
         cmocka_unit_test(refuses_bad_certificates_of_listeners),
         cmocka_unit_test(refuses_bad_trust_profiles),
+        cmocka_unit_test(refuses_bad_revocation),
+        cmocka_unit_test(tells_of_each_list),
+        cmocka_unit_test(gives_revocation_to_the_verification_of_a_profile),
         cmocka_unit_test(refuses_a_file_without_trust_only_once),
         cmocka_unit_test(refuses_files_that_are_no_configuration),
         cmocka_unit_test(names_every_required_key_that_is_missing),

@@ -380,7 +380,7 @@ static void methods_are_capped_and_escaped(void **state)
     }
 }
 
-static void an_anonymous_client_has_an_address_only(void **state)
+static void an_anonymous_client_has_nulls_for_a_certificate(void **state)
 {
     (void)state;
     char data[CLIENT_CAP];
@@ -389,8 +389,10 @@ static void an_anonymous_client_has_an_address_only(void **state)
     const struct audit_client client = {.address = {.family = IP_V4, .bytes = {10, 0, 3, 7}},
                                         .port = 51422};
     audit_client_format(&client, &text);
-    assert_string_equal(data,
-                        "{\"address\":\"10.0.3.7\",\"port\":51422,\"name\":null,\"trust\":null}");
+    assert_string_equal(
+        data, "{\"address\":\"10.0.3.7\",\"port\":51422,\"name\":null,\"trust\":null,"
+              "\"subject\":null,\"cn\":null,\"san_uri\":[],\"serial\":null,\"issuer\":null,"
+              "\"sha256\":null,\"not_after\":null}");
 }
 
 static void a_close_fits_with_the_largest_numbers(void **state)
@@ -495,7 +497,7 @@ int main(void)
         cmocka_unit_test(a_decision_says_what_was_asked_and_decided),
         cmocka_unit_test(what_could_not_be_read_is_null),
         cmocka_unit_test(methods_are_capped_and_escaped),
-        cmocka_unit_test(an_anonymous_client_has_an_address_only),
+        cmocka_unit_test(an_anonymous_client_has_nulls_for_a_certificate),
         cmocka_unit_test(a_close_fits_with_the_largest_numbers),
         cmocka_unit_test(a_close_without_upstream_or_answer_says_null),
         cmocka_unit_test(a_refusal_says_who_was_refused_why_and_how_often),

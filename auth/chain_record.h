@@ -1,0 +1,47 @@
+// chain_record: what stays of a verified chain, so that it can be judged again without it.
+//
+// A plain value on the heap, made once by auth/chain for a path that was found good, owned by the
+// identity of its leaf, never changed. About 140 bytes a certificate. It holds what revocation,
+// denied certificates and time need; signatures, names and usages do not change and are not here.
+#pragma once
+
+#include <openssl/x509.h>
+#include <stdbool.h>
+
+#include "auth/base/err.h"
+#include "auth/base/slice.h"
+#include "auth/dn.h"
+
+enum { CHAIN_DIGEST_LEN = 32, CHAIN_SERIAL_MAX = 32 };
+
+// chain_link is one certificate of the path.
+struct chain_link {
+    uint8_t sha256[CHAIN_DIGEST_LEN];        // of the certificate
+    uint8_t issuer_serial[CHAIN_DIGEST_LEN]; // see chain_issuer_serial
+    uint8_t authority[CHAIN_DIGEST_LEN];     // crl_authority_of its issuer; zeros for the anchor
+    uint8_t serial[CHAIN_SERIAL_MAX];        // big-endian, no leading zeros
+    uint8_t serial_len;
+    bool has_serial; // false: negative or too long, so that no list could name it
+    bool is_ca;
+};
+
+struct chain_record {
+    int64_t not_before_s;      // the latest of the path, Unix seconds
+    int64_t not_after_s;       // the earliest of the path, Unix seconds
+    int64_t lifetime_s;        // of the leaf
+    uint32_t depth;            // intermediates between leaf and anchor
+    bool is_strict;            // nothing in it is against the letter of RFC 5280
+    size_t count;              // of `links`
+    struct chain_link links[]; // the leaf first, the anchor last; one alone is both
+};
+
+// chain_record_create makes the record of a path, `count` >= 1 certificates, the leaf first, the
+// anchor last. ERR_INPUT when a date cannot be read, ERR_MEMORY.
+enum err chain_record_create(X509 *const *certs, size_t count, struct chain_record **out) MUST_USE;
+
+// chain_record_destroy frees it. NULL is allowed.
+void chain_record_destroy(struct chain_record *record);
+
+// chain_issuer_serial names a certificate by issuer and serial (big-endian, leading zeros or not).
+void chain_issuer_serial(const struct dn *issuer, struct slice serial,
+                         uint8_t out[CHAIN_DIGEST_LEN]);

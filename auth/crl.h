@@ -1,0 +1,76 @@
+// crl: one certificate revocation list (RFC 5280 section 5), read once into a compact index.
+//
+// The procedure:
+//   1. Parse: a CertificateList in DER, nothing behind it. Extensions and entries that change what
+//      the list means and that are not understood make it not loadable: delta, indirect, split by
+//      reason or distribution point, for attribute certificates, unknown and critical.
+//   2. Index: the serials as fixed-width numbers, sorted. An entry costs as many bytes as the
+//      longest serial has, at most 32.
+//   3. Verify: a certificate of the profile that has the issuer's name and may sign CRLs must have
+//      signed it. Only then does the list say anything about anybody.
+// Immutable afterwards; look-ups from any thread. Knows no files and no clock.
+#pragma once
+
+#include <openssl/x509.h>
+#include <stdbool.h>
+
+#include "auth/base/err.h"
+#include "auth/base/slice.h"
+#include "auth/base/text.h"
+
+enum {
+    CRL_SERIAL_MAX = 32,       // bytes; RFC 5280 allows 20
+    CRL_NUMBER_MAX = 20,       // bytes, as RFC 5280 says
+    CRL_MAX_ENTRIES = 1 << 24, // 16 million
+    CRL_AUTHORITY_LEN = 32,
+};
+
+struct crl; // opaque: heap
+
+// crl_signers are the certificates that a list may be signed by, and how strictly it is read.
+struct crl_signers {
+    X509 *const *certs; // borrowed
+    size_t count;
+    bool is_strict; // RFC 5280 to the letter: version 2, CRL number and authority key identifier
+};
+
+// crl_create reads one list in DER. `der` is only borrowed for the call. A list whose issuer's name
+// none of the signers has is read too, but has no authority: it says nothing about anybody.
+// ERR_INPUT, ERR_LIMIT or ERR_MEMORY with the sentence in `info`; ERR_INPUT also when a signer has
+// the name and the signature is not its, or is below the floor for signatures.
+enum err crl_create(struct slice der, const struct crl_signers *signers, struct crl **out,
+                    struct errinfo *info) MUST_USE;
+
+// crl_destroy frees it. NULL is allowed.
+void crl_destroy(struct crl *crl);
+
+// crl_has_serial tells whether a certificate with this serial is revoked: big-endian, no leading
+// zeros. Under a microsecond with a million entries.
+bool crl_has_serial(const struct crl *crl, struct slice serial);
+
+// crl_authority gives who signed it, as crl_authority_of made it; NULL when that is nobody known.
+const uint8_t *crl_authority(const struct crl *crl);
+
+// crl_authority_of names an issuer by its key and its name: what a certificate's issuer and a list's
+// signer must have in common. `false` without memory.
+bool crl_authority_of(X509 *issuer, uint8_t out[CRL_AUTHORITY_LEN]);
+
+// crl_covers tells whether it speaks of CA certificates, or of those that are none.
+bool crl_covers(const struct crl *crl, bool is_ca);
+
+// crl_is_older tells whether `crl` was issued before `other`: by CRL number where both have one,
+// else, or when these are equal, by thisUpdate.
+bool crl_is_older(const struct crl *crl, const struct crl *other);
+
+// crl_has_lower_number tells whether both have a CRL number and that of `crl` is the lower one.
+bool crl_has_lower_number(const struct crl *crl, const struct crl *other);
+
+const char *crl_issuer(const struct crl *crl); // RFC 4514, borrowed
+size_t crl_entry_count(const struct crl *crl);
+int64_t crl_this_update_s(const struct crl *crl); // Unix seconds
+int64_t crl_next_update_s(const struct crl *crl); // Unix seconds
+size_t crl_memory_len(const struct crl *crl);     // bytes that it takes
+
+// crl_format_number appends the CRL number, decimal up to 64 bits, else hexadecimal behind `0x`;
+// `none` without one.
+void crl_format_number(const struct crl *crl, struct text *out);

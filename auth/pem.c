@@ -1,0 +1,49 @@
+// PEM, with the library's reader; its errors never stay in the thread's queue.
+#include "auth/pem.h"
+
+#include <limits.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/mem.h>
+#include <openssl/pem.h>
+
+static enum err read_blocks(BIO *bio, pem_block_function *on_block, void *arg, size_t *out_count,
+                            struct errinfo *info)
+{
+    for (size_t number = 1;; number++) {
+        char *kind = NULL;
+        char *header = NULL;
+        uint8_t *der = NULL;
+        long len = 0;
+        if (!PEM_read_bio(bio, &kind, &header, &der, &len)) {
+            const uint32_t error = ERR_peek_last_error();
+            const bool is_end =
+                ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+            if (!is_end)
+                return errinfo_set(info, ERR_INPUT,
+                                   "block %zu is not whole PEM: damaged, or cut off", number);
+            return ERR_OK;
+        }
+        const enum err error = on_block(arg, kind, slice_of(der, (size_t)len), number, info);
+        OPENSSL_free(kind);
+        OPENSSL_free(header);
+        OPENSSL_free(der);
+        TRY(error);
+        *out_count = number;
+    }
+}
+
+enum err pem_read_blocks(struct slice pem, pem_block_function *on_block, void *arg,
+                         size_t *out_count, struct errinfo *info)
+{
+    *out_count = 0;
+    if (pem.len > INT_MAX)
+        return errinfo_set(info, ERR_LIMIT, "more than 2 GiB of PEM");
+    BIO *bio = BIO_new_mem_buf(pem.data, (ossl_ssize_t)pem.len);
+    if (bio == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    const enum err error = read_blocks(bio, on_block, arg, out_count, info);
+    BIO_free(bio);
+    ERR_clear_error();
+    return error;
+}

@@ -1,0 +1,183 @@
+// A trust profile over time: revocation lists and denied certificates put in, lists described and
+// compared with those in force, and verified chains judged again.
+#include "auth/trust.h"
+
+#include <openssl/err.h>
+#include <openssl/pool.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+
+#include "auth/pem.h"
+#include "auth/trust_internal.h"
+
+enum { CRL_MAX_BYTES = 1 << 30 };
+
+// crl_addition is what add_crl_block needs to know of a file of lists.
+struct crl_addition {
+    struct trust *trust; // borrowed
+    struct crl_signers signers;
+};
+
+static enum err add_crl(const struct crl_addition *addition, struct slice der, struct errinfo *info)
+{
+    struct crl *crl = NULL;
+    TRY(crl_create(der, &addition->signers, &crl, info));
+    return revocation_take_crl(addition->trust->revocation, crl, info);
+}
+
+static enum err add_crl_block(void *arg, const char *kind, struct slice der, size_t number,
+                              struct errinfo *info)
+{
+    struct errinfo inner;
+    if (!slice_equal(slice_of_string(kind), SLICE_LITERAL("X509 CRL")))
+        return errinfo_set(info, ERR_INPUT,
+                           "there is a block '%.40s' in this file; only X509 CRL is expected",
+                           kind);
+    const enum err error = add_crl(arg, der, &inner);
+    if (error == ERR_OK)
+        return ERR_OK;
+    return errinfo_set(info, error, "CRL %zu: %s", number, inner.text);
+}
+
+enum err trust_add_crl_signers(struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *chain)
+{
+    ASSERT(!trust->is_finished);
+    for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(chain); i++) {
+        X509 *cert = X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(chain, i));
+        ERR_clear_error();
+        if (cert == NULL || !X509_check_ca(cert)) {
+            X509_free(cert);
+            continue;
+        }
+        if (!sk_X509_push(trust->crl_signers, cert)) {
+            X509_free(cert);
+            return ERR_MEMORY;
+        }
+    }
+    return ERR_OK;
+}
+
+enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *info)
+{
+    ASSERT(!trust->is_finished);
+    if (bytes.len > CRL_MAX_BYTES)
+        return errinfo_set(info, ERR_LIMIT, "more than %d bytes of CRLs", CRL_MAX_BYTES);
+    const size_t extra_count = sk_X509_num(trust->crl_signers);
+    X509 **certs = calloc(trust->entry_count + extra_count + 1, sizeof *certs);
+    if (certs == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    for (size_t i = 0; i < trust->entry_count; i++)
+        certs[i] = trust->entries[i].cert;
+    for (size_t i = 0; i < extra_count; i++)
+        certs[trust->entry_count + i] = sk_X509_value(trust->crl_signers, i);
+    struct crl_addition addition = {.trust = trust,
+                                    .signers = {.certs = certs,
+                                                .count = trust->entry_count + extra_count,
+                                                .is_strict = trust->is_strict}};
+    size_t count = 1;
+    // A SEQUENCE with a long length; no text has such a second byte behind a zero.
+    const bool is_der = bytes.len > 1 && bytes.data[0] == 0x30 && bytes.data[1] >= 0x80;
+    enum err error = is_der ? add_crl(&addition, bytes, info)
+                            : pem_read_blocks(bytes, add_crl_block, &addition, &count, info);
+    if (error == ERR_OK && count == 0)
+        error = errinfo_set(info, ERR_INPUT,
+                            "there is no CRL in it; DER is expected, or PEM that begins with "
+                            "-----BEGIN X509 CRL-----");
+    free(certs);
+    return error;
+}
+
+enum err trust_deny_sha256(struct trust *trust, const uint8_t *sha256)
+{
+    ASSERT(!trust->is_finished);
+    return revocation_deny(trust->revocation, sha256);
+}
+
+enum err trust_deny_serial(struct trust *trust, const struct dn *issuer, struct slice serial)
+{
+    uint8_t digest[CHAIN_DIGEST_LEN];
+    ASSERT(!trust->is_finished);
+    chain_issuer_serial(issuer, serial, digest);
+    return revocation_deny(trust->revocation, digest);
+}
+
+size_t trust_crl_count(const struct trust *trust)
+{
+    return revocation_crl_count(trust->revocation);
+}
+
+struct trust_crl trust_crl_at(const struct trust *trust, size_t index)
+{
+    const struct crl *crl = revocation_crl_at(trust->revocation, index);
+    struct trust_crl found = {.issuer = crl_issuer(crl),
+                              .entry_count = crl_entry_count(crl),
+                              .next_update_s = crl_next_update_s(crl)};
+    struct text text;
+    text_init(&text, found.number, sizeof found.number);
+    crl_format_number(crl, &text);
+    if (crl_authority(crl) == NULL)
+        found.warning = "no CA of this profile issued it, so it counts for nobody: put the CA's "
+                        "certificate under `ca` or `intermediates`, or take the CRL out";
+    return found;
+}
+
+enum err trust_check_crls_succeed(const struct trust *trust, const struct trust *old,
+                                  struct errinfo *info)
+{
+    for (size_t i = 0; i < revocation_crl_count(old->revocation); i++) {
+        const struct crl *before = revocation_crl_at(old->revocation, i);
+        if (crl_authority(before) == NULL)
+            continue;
+        const bool is_for_cas = !crl_covers(before, false);
+        const struct crl *now =
+            revocation_find(trust->revocation, crl_authority(before), is_for_cas);
+        if (now != NULL && crl_has_lower_number(now, before))
+            return errinfo_set(info, ERR_INPUT,
+                               "the CRL of %.200s has a lower number than the one in force: an "
+                               "old file, which would take revocations back",
+                               crl_issuer(now));
+    }
+    return ERR_OK;
+}
+
+static bool has_anchor(const struct trust *trust, const uint8_t *sha256)
+{
+    for (size_t i = 0; i < trust->entry_count; i++) {
+        if (trust->entries[i].is_anchor &&
+            memcmp(trust->entries[i].sha256, sha256, CHAIN_DIGEST_LEN) == 0)
+            return true;
+    }
+    return false;
+}
+
+enum reason trust_recheck(const struct trust *trust, const struct chain_record *record,
+                          int64_t now_s, const char **out_detail)
+{
+    ASSERT(trust->is_finished && record->count >= 1);
+    if (!has_anchor(trust, record->links[record->count - 1].sha256)) {
+        *out_detail = "the CA that the chain ends at is no longer trusted";
+        return REASON_UNKNOWN_CA;
+    }
+    if (record->depth > trust->max_depth) {
+        *out_detail = "more intermediates than max_depth allows";
+        return REASON_CHAIN_TOO_LONG;
+    }
+    if (now_s < record->not_before_s) {
+        *out_detail = "a certificate of the chain is not valid yet";
+        return REASON_NOT_YET_VALID;
+    }
+    if (now_s >= record->not_after_s) { // the library's reading: the last second is too late
+        *out_detail = "a certificate of the chain has expired";
+        return REASON_EXPIRED;
+    }
+    if (trust->max_lifetime_s > 0 && record->lifetime_s > trust->max_lifetime_s) {
+        *out_detail = "the client's certificate was issued for longer than max_lifetime";
+        return REASON_TOO_LONG_LIVED;
+    }
+    if (trust->is_strict && !record->is_strict) {
+        *out_detail = "a certificate of the chain is against the letter of RFC 5280";
+        return REASON_BAD_CERTIFICATE;
+    }
+    return revocation_judge(trust->revocation, record, now_s, trust->keeps_expired_crls,
+                            out_detail);
+}

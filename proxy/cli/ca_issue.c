@@ -1,0 +1,323 @@
+// `sallyport ca issue`: arguments in, files, paths and advice out.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "auth/hostname.h"
+#include "auth/ipaddr.h"
+#include "proxy/cli/ca_verbs.h"
+
+enum { LEAF_TTL_DAYS = 90 };
+
+static const char ISSUE_USAGE[] =
+    "usage: sallyport ca issue NAME [--dir DIR] [--server] [--dns NAME]... [--ip ADDRESS]...\n"
+    "                          [--uri URI] [--email ADDRESS]... [--ttl 90d] [--out DIR]\n"
+    "                          [--csr FILE | --p12 --p12-passphrase-file FILE]\n"
+    "                          [--passphrase-file FILE]\n"
+    "\n"
+    "Makes NAME.crt (with the intermediate, if there is one), NAME.key (mode 0600) and NAME.pem\n"
+    "(both in one, mode 0600). Never overwrites a file. Prints the paths in this order, and on\n"
+    "stderr how clients use them. Without --server it is a client's certificate, with the SPIFFE\n"
+    "id spiffe://TRUST-DOMAIN/NAME.\n"
+    "\n"
+    "  --dir DIR        the authority's directory (default: the current directory)\n"
+    "  --server         a server's certificate; needs --dns or --ip\n"
+    "  --dns NAME       a host name in it; may be given again\n"
+    "  --ip ADDRESS     an IP address in it; may be given again\n"
+    "  --uri URI        this URI in place of the SPIFFE id\n"
+    "  --email ADDRESS  an e-mail address in it; may be given again\n"
+    "  --ttl TTL        how long it is valid: 12h, 30d (default: 90d; not longer than the CA)\n"
+    "  --out DIR        where to (default: the authority's directory; made if missing)\n"
+    "  --csr FILE       for the public key of this request; its names are not taken over, those\n"
+    "                   of this command line count; no NAME.key is made\n"
+    "  --p12            NAME.p12 too (PKCS#12: AES-256, HMAC-SHA-256)\n"
+    "  --p12-passphrase-file FILE  its passphrase (ASCII), in the first line of FILE\n"
+    "  --passphrase-file FILE      the passphrase of ca.key\n"
+    "  --help           this text\n";
+
+struct issue_arguments {
+    const char *ca_directory;
+    struct issue_options options;
+    struct san sans[AUTHORITY_MAX_SANS]; // values point into argv, `hosts` and `addresses`
+    struct hostname hosts[AUTHORITY_MAX_SANS];
+    struct ip_addr addresses[AUTHORITY_MAX_SANS];
+    size_t count;
+    bool has_uri;
+    bool has_server_name;
+    const char *passphrase_path;
+    const char *p12_passphrase_path;
+    bool wants_p12;
+    bool wants_help;
+};
+
+// add_san reads one value of --dns, --ip, --uri or --email.
+static enum err add_san(struct issue_arguments *arguments, enum san_kind kind, const char *text,
+                        struct errinfo *info)
+{
+    const size_t at = arguments->count;
+    if (at + 1 >= AUTHORITY_MAX_SANS)
+        return errinfo_set(info, ERR_LIMIT, "more than %d names for one certificate",
+                           AUTHORITY_MAX_SANS - 1);
+    struct slice value = slice_of_string(text);
+    if (kind == SAN_DNS) {
+        if (hostname_parse(value, &arguments->hosts[at]) != ERR_OK)
+            return errinfo_set(info, ERR_INPUT, "--dns: '%.100s' is not a host name", text);
+        value = hostname_slice(&arguments->hosts[at]);
+    } else if (kind == SAN_IP) {
+        struct ip_addr *addr = &arguments->addresses[at];
+        if (ip_addr_parse(value, addr) != ERR_OK)
+            return errinfo_set(info, ERR_INPUT, "--ip: '%.100s' is not an IP address", text);
+        value = slice_of(addr->bytes, addr->family == IP_V4 ? 4 : 16);
+    } else if (kind == SAN_URI && arguments->has_uri) {
+        return errinfo_set(info, ERR_INPUT, "--uri: one only, for two would make it nobody's id");
+    }
+    if (!san_is_strict(kind, value))
+        return errinfo_set(info, ERR_INPUT, "'%.100s' cannot stand in a certificate: %s", text,
+                           kind == SAN_URI ? "--uri takes a URI such as spiffe://example.org/name"
+                                           : "--email takes an address such as a@example.org");
+    arguments->has_uri |= kind == SAN_URI;
+    arguments->has_server_name |= kind == SAN_DNS || kind == SAN_IP;
+    arguments->sans[at] = (struct san){.kind = kind, .is_usable = true, .value = value};
+    arguments->count++;
+    return ERR_OK;
+}
+
+// issue_take takes one option that getopt found; false when it is none of these.
+static bool issue_take(struct issue_arguments *out, int found, enum err *out_error,
+                       struct errinfo *info)
+{
+    *out_error = ERR_OK;
+    switch (found) {
+    case 'd':
+        out->ca_directory = optarg;
+        return true;
+    case 'o':
+        out->options.directory = optarg;
+        return true;
+    case 's':
+        out->options.is_server = true;
+        return true;
+    case 'h':
+        out->wants_help = true;
+        return true;
+    case 'l':
+        *out_error = cli_parse_ttl(optarg, &out->options.ttl_s, info);
+        return true;
+    case 'p':
+        out->passphrase_path = optarg;
+        return true;
+    case '2':
+        out->wants_p12 = true;
+        return true;
+    case 'P':
+        out->p12_passphrase_path = optarg;
+        return true;
+    case 'c':
+        out->options.csr_path = optarg;
+        return true;
+    case 'D':
+        *out_error = add_san(out, SAN_DNS, optarg, info);
+        return true;
+    case 'I':
+        *out_error = add_san(out, SAN_IP, optarg, info);
+        return true;
+    case 'U':
+        *out_error = add_san(out, SAN_URI, optarg, info);
+        return true;
+    case 'E':
+        *out_error = add_san(out, SAN_EMAIL, optarg, info);
+        return true;
+    default: // a number of getopt's, no enum of ours
+        return false;
+    }
+}
+
+// issue_check looks at the arguments together.
+static int issue_check(int argc, char **argv, struct issue_arguments *out)
+{
+    if (out->wants_help)
+        return CLI_OK;
+    if (optind >= argc)
+        return cli_fail_usage("ca issue", "whose certificate? NAME is missing");
+    if (optind + 1 < argc)
+        return cli_fail_usage("ca issue", "unexpected argument '%s'", argv[optind + 1]);
+    out->options.name = argv[optind];
+    if (out->options.is_server && !out->has_server_name)
+        return cli_fail_usage("ca issue", "a server needs a name that clients connect to: give "
+                                          "--dns or --ip");
+    if (out->wants_p12 != (out->p12_passphrase_path != NULL))
+        return cli_fail_usage("ca issue", "--p12 and --p12-passphrase-file belong together");
+    if (out->wants_p12 && out->options.csr_path != NULL)
+        return cli_fail_usage("ca issue", "--p12 holds the key, which is not here with --csr");
+    out->options.sans = out->sans;
+    out->options.san_count = out->count;
+    if (out->options.directory == NULL)
+        out->options.directory = out->ca_directory;
+    return CLI_OK;
+}
+
+static int issue_parse(int argc, char **argv, struct issue_arguments *out)
+{
+    static const struct option options[] = {
+        {"dir", required_argument, NULL, 'd'},
+        {"server", no_argument, NULL, 's'},
+        {"dns", required_argument, NULL, 'D'},
+        {"ip", required_argument, NULL, 'I'},
+        {"uri", required_argument, NULL, 'U'},
+        {"email", required_argument, NULL, 'E'},
+        {"ttl", required_argument, NULL, 'l'},
+        {"out", required_argument, NULL, 'o'},
+        {"csr", required_argument, NULL, 'c'},
+        {"p12", no_argument, NULL, '2'},
+        {"passphrase-file", required_argument, NULL, 'p'},
+        {"p12-passphrase-file", required_argument, NULL, 'P'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    *out = (struct issue_arguments){
+        .ca_directory = ".",
+        .options = {.ttl_s = (int64_t)LEAF_TTL_DAYS * SECONDS_A_DAY,
+                    .wants_bundle = true,
+                    .keeps_index = true},
+    };
+    int found = 0;
+    optind = 0; // glibc: start anew
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        struct errinfo info;
+        enum err error = ERR_OK;
+        if (!issue_take(out, found, &error, &info))
+            return cli_fail_option("ca issue", found, argv);
+        if (error != ERR_OK)
+            return cli_fail_usage("ca issue", "%s", info.text);
+    }
+    return issue_check(argc, argv, out);
+}
+
+// issue_tell says on stderr what was made, and how the proxy gets to know it.
+static void issue_tell(const struct issue_arguments *arguments, const struct authority *authority,
+                       const struct issued *issued)
+{
+    const struct issue_options *options = &arguments->options;
+    char date[CLI_DATE_CAP];
+    cli_say("ca issue", "%s '%s', valid until %s%s", options->is_server ? "server" : "client",
+            options->name, cli_format_date(issued->not_after_s, date),
+            issued->is_cut ? ": cut short, for the CA itself ends then" : "");
+    if (!options->is_server && !arguments->has_uri)
+        cli_say("ca issue", "to let it in: match: [{uri: \"spiffe://%s/%s\"}]",
+                authority_trust_domain(authority), options->name);
+}
+
+// issue_teach shows on stderr how clients use what was made.
+static void issue_teach(const struct issue_arguments *arguments, const struct issued *issued)
+{
+    if (arguments->options.is_server || issued->key_path == NULL)
+        return;
+    const char *cert = issued->chain_path;
+    const char *key = issued->key_path;
+    (void)fprintf(stderr,
+                  "\n# curl (PROXY is the proxy's HOST:PORT, PROXY-CA.crt the CA of its own "
+                  "certificate)\n"
+                  "curl -x https://PROXY --proxy-cacert PROXY-CA.crt \\\n"
+                  "     --proxy-cert '%s' --proxy-key '%s' https://example.com/\n",
+                  cert, key);
+    (void)fprintf(stderr,
+                  "\n# Python, requests\n"
+                  "context = ssl.create_default_context(cafile=\"PROXY-CA.crt\")\n"
+                  "context.load_cert_chain(\"%s\", \"%s\")\n"
+                  "class Tunnel(requests.adapters.HTTPAdapter):\n"
+                  "    def proxy_manager_for(self, proxy, **kw):\n"
+                  "        return super().proxy_manager_for(proxy, proxy_ssl_context=context, **kw)"
+                  "\n"
+                  "session = requests.Session(); session.mount(\"https://\", Tunnel())\n"
+                  "session.proxies = {\"https\": \"https://PROXY\"}\n",
+                  cert, key);
+    (void)fprintf(stderr,
+                  "\n// Go: the proxy's TLS uses the transport's TLSClientConfig\n"
+                  "pair, err := tls.LoadX509KeyPair(\"%s\", \"%s\")\n"
+                  "transport := &http.Transport{Proxy: http.ProxyURL(proxyURL),\n"
+                  "    TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{pair},\n"
+                  "        RootCAs: poolWithProxyCAAndSystem}}\n",
+                  cert, key);
+    (void)fprintf(stderr,
+                  "\n// Node, undici\n"
+                  "new ProxyAgent({uri: 'https://PROXY', proxyTls: {\n"
+                  "  cert: fs.readFileSync('%s'), key: fs.readFileSync('%s'),\n"
+                  "  ca: fs.readFileSync('PROXY-CA.crt')}})\n",
+                  cert, key);
+}
+
+// issue_print writes the paths that were made to stdout.
+static int issue_print(const struct issued *issued)
+{
+    const char *const paths[] = {issued->chain_path, issued->key_path, issued->bundle_path,
+                                 issued->p12_path};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        if (paths[i] != NULL)
+            (void)printf("%s\n", paths[i]);
+    }
+    return cli_finish("ca issue");
+}
+
+static bool is_ascii(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < ' ' || text.data[i] > '~')
+            return false;
+    }
+    return true;
+}
+
+static int issue_with(const struct issue_arguments *arguments, struct slice passphrase,
+                      struct slice p12_passphrase)
+{
+    struct errinfo info;
+    struct authority *authority = NULL;
+    const int64_t now_s = (int64_t)time(NULL);
+    if (!is_ascii(p12_passphrase))
+        return cli_fail_usage("ca issue",
+                              "%s: programs disagree on how other characters than "
+                              "ASCII go into a .p12: choose an ASCII passphrase",
+                              arguments->p12_passphrase_path);
+    if (authority_open(arguments->ca_directory, AUTHORITY_ISSUING, passphrase, now_s, &authority,
+                       &info) != ERR_OK)
+        return ca_fail_opening("ca issue", &info);
+    struct issue_options options = arguments->options;
+    options.p12_passphrase = p12_passphrase;
+    struct issued issued = {0};
+    const enum err error = authority_issue(authority, &options, now_s, &issued, &info);
+    int status = CLI_FAILED;
+    if (error != ERR_OK) {
+        status = ca_fail("ca issue", error, &info);
+    } else {
+        issue_tell(arguments, authority, &issued);
+        issue_teach(arguments, &issued);
+        status = issue_print(&issued);
+    }
+    issued_deinit(&issued);
+    authority_destroy(authority);
+    return status;
+}
+
+static int issue_run(const struct issue_arguments *arguments)
+{
+    struct errinfo info;
+    struct passphrase passphrase = {0};
+    struct passphrase p12_passphrase = {0};
+    enum err error = passphrase_load(arguments->passphrase_path, &passphrase, &info);
+    if (error == ERR_OK)
+        error = passphrase_load(arguments->p12_passphrase_path, &p12_passphrase, &info);
+    const int status = error == ERR_OK ? issue_with(arguments, passphrase.text, p12_passphrase.text)
+                                       : ca_fail("ca issue", error, &info);
+    passphrase_deinit(&passphrase);
+    passphrase_deinit(&p12_passphrase);
+    return status;
+}
+
+int ca_issue_command(int argc, char **argv)
+{
+    struct issue_arguments arguments;
+    const int status = issue_parse(argc, argv, &arguments);
+    if (status != CLI_OK)
+        return status;
+    return arguments.wants_help ? ca_help("ca issue", ISSUE_USAGE) : issue_run(&arguments);
+}

@@ -1,0 +1,240 @@
+// `sallyport ca renew`: one certificate by name, or all that end soon; a command after each.
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proxy/cli/ca_verbs.h"
+
+static const char COMMAND[] = "ca renew";
+
+static const char USAGE[] =
+    "usage: sallyport ca renew (NAME | --before 1/3) [--dir DIR] [--out DIR] [--ttl TTL]\n"
+    "                          [--keep-key] [--exec CMD] [--passphrase-file FILE]\n"
+    "                          [--p12-passphrase-file FILE]\n"
+    "\n"
+    "Makes a new key and a certificate with the names and the kind of NAME.crt, and puts them in\n"
+    "place of the old files, NAME.pem too where there is one. Prints the names of what was\n"
+    "renewed.\n"
+    "\n"
+    "  --before N/M     every certificate with less than N/M of its life left\n"
+    "  --dir DIR        the authority's directory (default: the current directory)\n"
+    "  --out DIR        where NAME.crt is (default: the authority's directory)\n"
+    "  --ttl TTL        how long the new one is valid (default: as long as the old one)\n"
+    "  --keep-key       for the same key; needed where it is kept elsewhere (--csr)\n"
+    "  --exec CMD       run `/bin/sh -c CMD` after each, with its NAME in the environment; what\n"
+    "                   it prints goes to stderr\n"
+    "  --passphrase-file FILE      the passphrase of ca.key, in the first line of FILE\n"
+    "  --p12-passphrase-file FILE  write NAME.p12 too, under this passphrase\n"
+    "  --help           this text\n";
+
+struct renew_arguments {
+    const char *ca_directory;
+    const char *exec;
+    const char *passphrase_path;
+    const char *p12_passphrase_path;
+    struct renew_options options;
+    unsigned numerator; // 0: one certificate, by its name
+    unsigned denominator;
+    bool wants_help;
+};
+
+// parse_fraction reads `1/3`: digits on both sides, more than 0, at most 1.
+static bool parse_fraction(const char *text, unsigned *out_numerator, unsigned *out_denominator)
+{
+    enum { DECIMAL = 10, LARGEST = 1000 };
+    unsigned parts[2] = {0, 0};
+    size_t part = 0;
+    size_t digits = 0;
+    for (; *text != '\0'; text++) {
+        if (*text == '/' && part == 0 && digits > 0) {
+            part = 1;
+            digits = 0;
+            continue;
+        }
+        if (*text < '0' || *text > '9' || parts[part] > LARGEST)
+            return false;
+        parts[part] = parts[part] * DECIMAL + (unsigned)(*text - '0');
+        digits++;
+    }
+    *out_numerator = parts[0];
+    *out_denominator = parts[1];
+    return part == 1 && digits > 0 && parts[0] > 0 && parts[0] <= parts[1];
+}
+
+static int check_arguments(int argc, char **argv, struct renew_arguments *out)
+{
+    if (out->wants_help)
+        return CLI_OK;
+    const bool has_name = optind < argc;
+    if (has_name == (out->numerator > 0))
+        return cli_fail_usage(COMMAND, "give either a NAME or --before 1/3");
+    if (optind + 1 < argc)
+        return cli_fail_usage(COMMAND, "unexpected argument '%s'", argv[optind + 1]);
+    if (has_name)
+        out->options.name = argv[optind];
+    if (out->options.directory == NULL)
+        out->options.directory = out->ca_directory;
+    return CLI_OK;
+}
+
+static int parse(int argc, char **argv, struct renew_arguments *out)
+{
+    static const struct option options[] = {
+        {"dir", required_argument, NULL, 'd'},
+        {"out", required_argument, NULL, 'o'},
+        {"ttl", required_argument, NULL, 'l'},
+        {"before", required_argument, NULL, 'b'},
+        {"exec", required_argument, NULL, 'e'},
+        {"keep-key", no_argument, NULL, 'k'},
+        {"passphrase-file", required_argument, NULL, 'p'},
+        {"p12-passphrase-file", required_argument, NULL, 'P'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    *out = (struct renew_arguments){.ca_directory = "."};
+    struct errinfo info;
+    int found = 0;
+    optind = 0; // glibc: start anew
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        if (found == 'd')
+            out->ca_directory = optarg;
+        else if (found == 'o')
+            out->options.directory = optarg;
+        else if (found == 'e')
+            out->exec = optarg;
+        else if (found == 'k')
+            out->options.keeps_key = true;
+        else if (found == 'p')
+            out->passphrase_path = optarg;
+        else if (found == 'P')
+            out->p12_passphrase_path = optarg;
+        else if (found == 'h')
+            out->wants_help = true;
+        else if (found == 'l' && cli_parse_ttl(optarg, &out->options.ttl_s, &info) != ERR_OK)
+            return cli_fail_usage(COMMAND, "--ttl: %s", info.text);
+        else if (found == 'b' && !parse_fraction(optarg, &out->numerator, &out->denominator))
+            return cli_fail_usage(COMMAND, "--before: '%.40s' is not a part of a life such as 1/3",
+                                  optarg);
+        else if (found != 'l' && found != 'b')
+            return cli_fail_option(COMMAND, found, argv);
+    }
+    return check_arguments(argc, argv, out);
+}
+
+// run_command runs CMD for one name and tells whether it succeeded.
+static bool run_command(const char *command, const char *name)
+{
+    char *argv[] = {"sh", "-c", (char *)(uintptr_t)command, NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t pid = 0;
+    int status = -1;
+    if (setenv("NAME", name, 1) != 0 || posix_spawn_file_actions_init(&actions) != 0)
+        return false;
+    const bool is_done =
+        posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO) == 0 &&
+        posix_spawn(&pid, "/bin/sh", &actions, NULL, argv, environ) == 0 &&
+        waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    (void)posix_spawn_file_actions_destroy(&actions);
+    if (!is_done)
+        cli_say(COMMAND, "--exec failed for %s: %s", name, command);
+    return is_done;
+}
+
+// warn_of_leftover says that a .p12 still holds the old certificate.
+static void warn_of_leftover(const struct renew_options *options, const struct issued *issued)
+{
+    char *path = path_join(options->directory, options->name, ".p12");
+    if (path != NULL && issued->p12_path == NULL && access(path, F_OK) == 0)
+        cli_say(COMMAND, "%s still holds the old certificate: give --p12-passphrase-file", path);
+    free(path);
+}
+
+// renew_one renews one certificate, prints its name and runs the command.
+static int renew_one(const struct authority *authority, const struct renew_arguments *arguments,
+                     struct renew_options options)
+{
+    struct errinfo info;
+    struct issued issued;
+    char date[CLI_DATE_CAP];
+    const enum err error =
+        authority_renew(authority, &options, (int64_t)time(NULL), &issued, &info);
+    if (error != ERR_OK) {
+        cli_say(COMMAND, "%s", info.text);
+        return CLI_FAILED;
+    }
+    cli_say(COMMAND, "%s, valid until %s%s", issued.chain_path,
+            cli_format_date(issued.not_after_s, date),
+            issued.is_cut ? ": cut short, for the CA itself ends then" : "");
+    warn_of_leftover(&options, &issued);
+    issued_deinit(&issued);
+    (void)printf("%s\n", options.name);
+    const int status = cli_finish(COMMAND);
+    return arguments->exec == NULL || run_command(arguments->exec, options.name) ? status
+                                                                                 : CLI_FAILED;
+}
+
+// renew_due renews all that end soon; one that fails does not keep the others from it.
+static int renew_due(const struct authority *authority, const struct renew_arguments *arguments,
+                     struct renew_options options)
+{
+    struct errinfo info;
+    char **names = NULL;
+    size_t count = 0;
+    if (authority_due_names(authority, options.directory, arguments->numerator,
+                            arguments->denominator, (int64_t)time(NULL), &names, &count,
+                            &info) != ERR_OK) {
+        cli_say(COMMAND, "%s", info.text);
+        return CLI_FAILED;
+    }
+    int status = CLI_OK;
+    for (size_t i = 0; i < count; i++) {
+        options.name = names[i];
+        if (renew_one(authority, arguments, options) != CLI_OK)
+            status = CLI_FAILED;
+        free(names[i]);
+    }
+    free(names);
+    if (count == 0)
+        cli_say(COMMAND, "nothing to do: none has less than %u/%u of its life left",
+                arguments->numerator, arguments->denominator);
+    return status;
+}
+
+static int run(const struct renew_arguments *arguments)
+{
+    struct errinfo info;
+    struct passphrase passphrase = {0};
+    struct passphrase p12_passphrase = {0};
+    struct authority *authority = NULL;
+    int status = CLI_FAILED;
+    enum err error = passphrase_load(arguments->passphrase_path, &passphrase, &info);
+    if (error == ERR_OK)
+        error = passphrase_load(arguments->p12_passphrase_path, &p12_passphrase, &info);
+    if (error != ERR_OK) {
+        status = ca_fail(COMMAND, error, &info);
+    } else if (authority_open(arguments->ca_directory, AUTHORITY_ISSUING, passphrase.text,
+                              (int64_t)time(NULL), &authority, &info) != ERR_OK) {
+        status = ca_fail_opening(COMMAND, &info);
+    } else {
+        struct renew_options options = arguments->options;
+        options.p12_passphrase = p12_passphrase.text;
+        status = arguments->numerator > 0 ? renew_due(authority, arguments, options)
+                                          : renew_one(authority, arguments, options);
+    }
+    authority_destroy(authority);
+    passphrase_deinit(&passphrase);
+    passphrase_deinit(&p12_passphrase);
+    return status;
+}
+
+int ca_renew_command(int argc, char **argv)
+{
+    struct renew_arguments arguments;
+    const int status = parse(argc, argv, &arguments);
+    if (status != CLI_OK)
+        return status;
+    return arguments.wants_help ? ca_help(COMMAND, USAGE) : run(&arguments);
+}

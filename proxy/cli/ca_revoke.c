@@ -1,0 +1,346 @@
+// `sallyport ca revoke` and `ca crl`: taking certificates back, and telling the proxy.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/cli/ca_verbs.h"
+#include "proxy/pki/new_file.h"
+
+enum { CRL_TTL_DAYS = 30 };
+
+static const char REVOKE_USAGE[] =
+    "usage: sallyport ca revoke (NAME | SERIAL) [--reason REASON] [--unlisted] [--dir DIR]\n"
+    "\n"
+    "Notes in ca.index that all live certificates of NAME, or the one with this serial (hex,\n"
+    "colons allowed), are revoked, for good. Prints the serials. `ca crl` then tells the proxy.\n"
+    "\n"
+    "  --reason REASON  unspecified (default), keyCompromise, cACompromise, affiliationChanged,\n"
+    "                   superseded, cessationOfOperation, privilegeWithdrawn, aACompromise\n"
+    "  --unlisted       the serial is revoked although the index does not know it\n"
+    "  --dir DIR        the authority's directory (default: the current directory)\n"
+    "  --help           this text\n";
+
+static const char CRL_USAGE[] =
+    "usage: sallyport ca crl [--out FILE] [--ttl 30d] [--dir DIR] [--passphrase-file FILE]\n"
+    "\n"
+    "Writes the CRL of everything revoked, in PEM, in place of the one that is there, and prints\n"
+    "its path. With an intermediate the root's CRL stands behind it. Run it again before --ttl\n"
+    "is over: the proxy refuses everybody once it is.\n"
+    "\n"
+    "  --out FILE              where to (default: ca.crl in the authority's directory)\n"
+    "  --ttl TTL               until its nextUpdate (default: 30d)\n"
+    "  --dir DIR               the authority's directory (default: the current directory)\n"
+    "  --passphrase-file FILE  the passphrase of the keys, in the first line of FILE\n"
+    "  --help                  this text\n";
+
+struct revoke_arguments {
+    const char *directory;
+    const char *target;
+    enum revocation reason;
+    bool may_be_unlisted;
+    bool wants_help;
+};
+
+static int revoke_parse(int argc, char **argv, struct revoke_arguments *out)
+{
+    static const struct option options[] = {
+        {"dir", required_argument, NULL, 'd'},
+        {"reason", required_argument, NULL, 'r'},
+        {"unlisted", no_argument, NULL, 'u'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    *out = (struct revoke_arguments){.directory = "."};
+    int found = 0;
+    optind = 0; // glibc: start anew
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        if (found == 'd')
+            out->directory = optarg;
+        else if (found == 'u')
+            out->may_be_unlisted = true;
+        else if (found == 'h')
+            out->wants_help = true;
+        else if (found == 'r' && !revocation_parse(slice_of_string(optarg), &out->reason))
+            return cli_fail_usage("ca revoke",
+                                  "--reason: '%.40s' is none of RFC 5280's that last (a hold "
+                                  "could not be lifted here)",
+                                  optarg);
+        else if (found != 'r')
+            return cli_fail_option("ca revoke", found, argv);
+    }
+    if (out->wants_help)
+        return CLI_OK;
+    if (optind >= argc)
+        return cli_fail_usage("ca revoke", "whose? NAME or SERIAL is missing");
+    if (optind + 1 < argc)
+        return cli_fail_usage("ca revoke", "unexpected argument '%s'", argv[optind + 1]);
+    out->target = argv[optind];
+    return CLI_OK;
+}
+
+// revoke_name revokes every live certificate of a name; `*out_known` tells how many it ever had.
+static enum err revoke_name(struct index *index, const struct revoke_arguments *arguments,
+                            int64_t now_s, size_t *out_known, size_t *out_revoked,
+                            struct errinfo *info)
+{
+    *out_known = 0;
+    *out_revoked = 0;
+    for (size_t i = 0; i < index->count; i++) {
+        const struct index_entry *entry = &index->entries[i];
+        if (strcmp(entry->name, arguments->target) != 0)
+            continue;
+        ++*out_known;
+        if (entry->is_revoked || entry->not_after_s < now_s)
+            continue;
+        TRY(index_add_revocation(index, entry->serial, arguments->reason, now_s, info));
+        (void)printf("%s\n", index->entries[i].serial);
+        ++*out_revoked;
+    }
+    return ERR_OK;
+}
+
+static enum err revoke_serial(struct index *index, const struct revoke_arguments *arguments,
+                              const char *serial, int64_t now_s, struct errinfo *info)
+{
+    const struct index_entry *entry = index_find(index, serial);
+    if (entry == NULL && !arguments->may_be_unlisted)
+        return errinfo_set(info, ERR_DENIED,
+                           "no certificate with the serial %s is known here: `ca list` shows those "
+                           "that are; --unlisted revokes it all the same",
+                           serial);
+    if (entry != NULL && entry->is_revoked)
+        return errinfo_set(info, ERR_DENIED, "%s is revoked already (%s)", serial,
+                           revocation_name(entry->reason));
+    TRY(index_add_revocation(index, serial, arguments->reason, now_s, info));
+    (void)printf("%s\n", serial);
+    return ERR_OK;
+}
+
+static enum err revoke(struct index *index, const struct revoke_arguments *arguments, int64_t now_s,
+                       struct errinfo *info)
+{
+    char serial[INDEX_SERIAL_CAP];
+    size_t known = 0;
+    size_t revoked = 0;
+    const bool is_serial = index_parse_serial(arguments->target, serial);
+    bool is_name = false;
+    for (size_t i = 0; i < index->count; i++)
+        is_name |= strcmp(index->entries[i].name, arguments->target) == 0;
+    if (is_name && is_serial && index_find(index, serial) != NULL)
+        return errinfo_set(info, ERR_DENIED,
+                           "'%s' is a name and a serial: write the serial with colons, or revoke "
+                           "the name's certificates by their serials",
+                           arguments->target);
+    if (!is_name && is_serial)
+        return revoke_serial(index, arguments, serial, now_s, info);
+    TRY(revoke_name(index, arguments, now_s, &known, &revoked, info));
+    if (known == 0)
+        return errinfo_set(info, ERR_DENIED,
+                           "nothing was issued to '%.100s': `ca list` shows the names; a "
+                           "certificate that is not listed is revoked by its serial, with "
+                           "--unlisted",
+                           arguments->target);
+    if (revoked == 0)
+        return errinfo_set(info, ERR_DENIED,
+                           "'%s' has no live certificate: all are revoked or expired",
+                           arguments->target);
+    return ERR_OK;
+}
+
+static int revoke_run(const struct revoke_arguments *arguments)
+{
+    struct errinfo info;
+    struct index index;
+    struct authority *authority = NULL;
+    const int64_t now_s = (int64_t)time(NULL);
+    if (authority_load(arguments->directory, false, now_s, &authority, &info) != ERR_OK)
+        return ca_fail_opening("ca revoke", &info);
+    enum err error = authority_read_index(authority, true, &index, &info);
+    if (error == ERR_OK) {
+        error = revoke(&index, arguments, now_s, &info);
+        index_deinit(&index);
+    }
+    authority_destroy(authority);
+    if (error != ERR_OK) {
+        cli_say("ca revoke", "%s", info.text);
+        return CLI_FAILED;
+    }
+    cli_say("ca revoke", "noted; `sallyport ca crl` writes the list that the proxy reads");
+    return cli_finish("ca revoke");
+}
+
+int ca_revoke_command(int argc, char **argv)
+{
+    struct revoke_arguments arguments;
+    const int status = revoke_parse(argc, argv, &arguments);
+    if (status != CLI_OK)
+        return status;
+    return arguments.wants_help ? ca_help("ca revoke", REVOKE_USAGE) : revoke_run(&arguments);
+}
+
+struct crl_arguments {
+    const char *directory;
+    const char *path;
+    const char *passphrase_path;
+    int64_t ttl_s;
+    bool wants_help;
+};
+
+static int crl_parse(int argc, char **argv, struct crl_arguments *out)
+{
+    static const struct option options[] = {
+        {"dir", required_argument, NULL, 'd'}, {"out", required_argument, NULL, 'o'},
+        {"ttl", required_argument, NULL, 'l'}, {"passphrase-file", required_argument, NULL, 'p'},
+        {"help", no_argument, NULL, 'h'},      {NULL, 0, NULL, 0},
+    };
+    *out = (struct crl_arguments){
+        .directory = ".",
+        .ttl_s = (int64_t)CRL_TTL_DAYS * SECONDS_A_DAY,
+    };
+    struct errinfo info;
+    int found = 0;
+    optind = 0; // glibc: start anew
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        if (found == 'd')
+            out->directory = optarg;
+        else if (found == 'o')
+            out->path = optarg;
+        else if (found == 'p')
+            out->passphrase_path = optarg;
+        else if (found == 'h')
+            out->wants_help = true;
+        else if (found == 'l' && cli_parse_ttl(optarg, &out->ttl_s, &info) != ERR_OK)
+            return cli_fail_usage("ca crl", "--ttl: %s", info.text);
+        else if (found != 'l')
+            return cli_fail_option("ca crl", found, argv);
+    }
+    if (optind < argc)
+        return cli_fail_usage("ca crl", "unexpected argument '%s'", argv[optind]);
+    return CLI_OK;
+}
+
+// check_target refuses to replace what is no CRL.
+static enum err check_target(const char *path, struct errinfo *info)
+{
+    if (!new_file_exists(path))
+        return ERR_OK;
+    struct pem old;
+    TRY(new_file_read(path, false, &old, info));
+    const bool is_crl =
+        slice_starts_with(pem_slice(&old), SLICE_LITERAL("-----BEGIN X509 CRL-----"));
+    pem_deinit(&old);
+    return is_crl ? ERR_OK
+                  : errinfo_set(info, ERR_DENIED,
+                                "%s is there and is no CRL, so it is not replaced: choose another "
+                                "--out",
+                                path);
+}
+
+// add_root_crl appends the root's CRL, when the root's key is here.
+static enum err add_root_crl(const struct crl_arguments *arguments, struct slice passphrase,
+                             const struct index *index, uint64_t number, int64_t now_s,
+                             struct pem *out, struct errinfo *info)
+{
+    char *key_path = path_join(arguments->directory, "root", ".key");
+    const bool has_key = key_path == NULL || new_file_exists(key_path);
+    free(key_path);
+    if (!has_key) {
+        cli_say("ca crl", "root.key is not here: the root's CRL, which the proxy needs for ca.crt, "
+                          "is not in this file; run it where root.key is, too");
+        return ERR_OK;
+    }
+    struct authority *root = NULL;
+    TRY(authority_open(arguments->directory, AUTHORITY_ROOT, passphrase, now_s, &root, info));
+    const enum err error = authority_format_crl(root, AUTHORITY_ROOT, index, number, now_s,
+                                                arguments->ttl_s, out, info);
+    authority_destroy(root);
+    return error;
+}
+
+// join_texts makes one text of both CRLs; NULL without memory.
+static char *join_texts(const struct pem *first, const struct pem *second)
+{
+    char *joined = NULL;
+    const int len =
+        asprintf(&joined, "%.*s%.*s", (int)first->len, (const char *)first->data, (int)second->len,
+                 second->data == NULL ? "" : (const char *)second->data);
+    return len < 0 ? NULL : joined;
+}
+
+// publish makes both CRLs, records their number and puts them in place.
+static enum err publish(const struct authority *authority, const struct crl_arguments *arguments,
+                        struct slice passphrase, const char *path, struct index *index,
+                        struct errinfo *info)
+{
+    struct pem crl = {0};
+    struct pem root_crl = {0};
+    const int64_t now_s = (int64_t)time(NULL);
+    const uint64_t number = index->crl_number + 1;
+    enum err error = authority_format_crl(authority, AUTHORITY_ISSUING, index, number, now_s,
+                                          arguments->ttl_s, &crl, info);
+    if (error == ERR_OK && authority_has_root(authority))
+        error = add_root_crl(arguments, passphrase, index, number, now_s, &root_crl, info);
+    char *text = error == ERR_OK ? join_texts(&crl, &root_crl) : NULL;
+    if (error == ERR_OK && text == NULL)
+        error = errinfo_set(info, ERR_MEMORY, "no memory");
+    if (error == ERR_OK)
+        error = index_add_crl(index, number, now_s, info);
+    if (error == ERR_OK)
+        error = new_file_stage(path, slice_of_string(text), FILE_MODE_PUBLIC, info);
+    if (error == ERR_OK)
+        error = new_file_publish(path, info);
+    char date[CLI_DATE_CAP];
+    if (error == ERR_OK)
+        cli_say("ca crl", "number %llu, good until %s; make the next one before",
+                (unsigned long long)number, cli_format_date(now_s + arguments->ttl_s, date));
+    free(text);
+    pem_deinit(&crl);
+    pem_deinit(&root_crl);
+    return error;
+}
+
+static int crl_with(const struct crl_arguments *arguments, struct slice passphrase)
+{
+    struct errinfo info;
+    struct index index;
+    struct authority *authority = NULL;
+    if (authority_open(arguments->directory, AUTHORITY_ISSUING, passphrase, (int64_t)time(NULL),
+                       &authority, &info) != ERR_OK)
+        return ca_fail_opening("ca crl", &info);
+    char *path = arguments->path == NULL ? path_join(arguments->directory, "ca", ".crl")
+                                         : strdup(arguments->path);
+    enum err error =
+        path == NULL ? errinfo_set(&info, ERR_MEMORY, "no memory") : check_target(path, &info);
+    if (error == ERR_OK)
+        error = authority_read_index(authority, true, &index, &info);
+    if (error == ERR_OK) {
+        error = publish(authority, arguments, passphrase, path, &index, &info);
+        index_deinit(&index);
+    }
+    authority_destroy(authority);
+    if (error == ERR_OK)
+        (void)printf("%s\n", path);
+    else
+        cli_say("ca crl", "%s", info.text);
+    free(path);
+    return error == ERR_OK ? cli_finish("ca crl") : CLI_FAILED;
+}
+
+int ca_crl_command(int argc, char **argv)
+{
+    struct crl_arguments arguments;
+    struct passphrase passphrase;
+    struct errinfo info;
+    const int status = crl_parse(argc, argv, &arguments);
+    if (status != CLI_OK)
+        return status;
+    if (arguments.wants_help)
+        return ca_help("ca crl", CRL_USAGE);
+    const enum err error = passphrase_load(arguments.passphrase_path, &passphrase, &info);
+    if (error != ERR_OK)
+        return ca_fail("ca crl", error, &info);
+    const int result = crl_with(&arguments, passphrase.text);
+    passphrase_deinit(&passphrase);
+    return result;
+}

@@ -1,0 +1,41 @@
+// ca_verbs: the verbs of `sallyport ca`, one file a group, and what they share. Private to the
+// command.
+#pragma once
+
+#include <getopt.h>
+#include <time.h>
+
+#include "proxy/cli/options.h"
+#include "proxy/pki/authority.h"
+
+enum { SECONDS_A_DAY = 24 * 60 * 60 };
+
+// Each runs one verb (`argv[0]` is the verb) and gives the exit status.
+int ca_init_command(int argc, char **argv);
+int ca_issue_command(int argc, char **argv);
+int ca_renew_command(int argc, char **argv);
+int ca_revoke_command(int argc, char **argv);
+int ca_crl_command(int argc, char **argv);
+int ca_list_command(int argc, char **argv);
+int ca_inspect_command(int argc, char **argv);
+
+// ca_fail says what went wrong with the command and gives the exit status: usage for what cannot be
+// taken, else failed.
+int ca_fail(const char *command, enum err error, const struct errinfo *info);
+
+// ca_fail_opening does so for a CA that could not be opened, and says where one comes from.
+int ca_fail_opening(const char *command, const struct errinfo *info);
+
+// ca_help prints a usage text.
+int ca_help(const char *command, const char *usage);
+
+// passphrase is the first line of a file, wiped when freed.
+struct passphrase {
+    struct pem file;   // owned
+    struct slice text; // borrowed from `file`; empty without a file
+};
+
+// passphrase_load reads the file at `path`, which nobody else may read; NULL gives an empty one.
+// ERR_INPUT when its first line is empty, or longer than 255 bytes.
+enum err passphrase_load(const char *path, struct passphrase *out, struct errinfo *info) MUST_USE;
+void passphrase_deinit(struct passphrase *passphrase);

@@ -1,0 +1,489 @@
+// `sallyport check-cert`: files in, auth/trust asked, one JSON object on one line out.
+#include "proxy/cli/check_cert.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <openssl/err.h>
+#include <openssl/pool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "auth/chain_record.h"
+#include "auth/ipaddr.h"
+#include "auth/pem.h"
+#include "auth/trust.h"
+#include "proxy/cli/options.h"
+#include "proxy/config/file.h"
+
+enum { EXIT_NOT_LOADABLE = 3 };
+enum {
+    CA_FILE_MAX = 16 * 1024 * 1024,
+    CRL_FILE_MAX = 256 * 1024 * 1024,
+    OUTPUT_CAP = 1024 * 1024, // all names of a 64 KiB chain, each byte as \u00XX
+    MAX_DEPTH = 8,
+};
+#define LAST_SECOND INT64_C(253402300799) // of the year 9999
+
+static const char USAGE[] =
+    "usage: sallyport check-cert --ca FILE --chain FILE [--crl FILE] [--at EPOCH]\n"
+    "                            [--peer KIND:VALUE] [--max-depth N] [--strict]\n"
+    "\n"
+    "Would a listener take this client certificate? Prints one JSON object on one line.\n"
+    "\n"
+    "  --ca FILE          PEM: every certificate in it is an anchor, nothing else is trusted\n"
+    "  --chain FILE       PEM: the leaf first, the others untrusted, in any order\n"
+    "  --crl FILE         PEM: revocation lists; every certificate below the anchor needs one\n"
+    "  --at EPOCH         Unix seconds (default: now)\n"
+    "  --peer KIND:VALUE  dns:, email:, ip: or uri: that the leaf must have, exactly\n"
+    "  --max-depth N      intermediates between leaf and anchor (default: 3, at most 8)\n"
+    "  --strict           RFC 5280 to the letter\n"
+    "  --help             this text\n"
+    "\n"
+    "Exit status: 0 accepted, 1 rejected, 2 usage, 3 a file cannot be loaded.\n";
+
+struct arguments {
+    const char *ca_path;
+    const char *chain_path;
+    const char *crl_path; // NULL without
+    int64_t at_s;
+    uint32_t max_depth;
+    bool is_strict;
+    bool has_peer;
+    enum san_kind peer_kind;
+    struct slice peer; // into argv, or `peer_address`
+    struct ip_addr peer_address;
+    bool wants_help;
+};
+
+// answer is what is printed.
+struct answer {
+    const char *result;
+    const char *reason;
+    struct errinfo detail;
+    struct trust_verdict verdict; // identity only when accepted
+    int status;
+};
+
+static void answer_set(struct answer *answer, const char *result, int status, const char *reason,
+                       const char *detail)
+{
+    answer->result = result;
+    answer->status = status;
+    answer->reason = reason;
+    (void)errinfo_set(&answer->detail, ERR_OK, "%s", detail);
+}
+
+static void reject(struct answer *answer, enum reason reason, const char *detail)
+{
+    answer_set(answer, "reject", CLI_FAILED, reason_name(reason), detail);
+}
+
+static void give_up(struct answer *answer, const char *detail)
+{
+    answer_set(answer, "error", EXIT_NOT_LOADABLE, "not_loadable", detail);
+}
+
+// number_read reads a decimal number of at most `max`, nothing around it.
+static bool number_read(const char *text, int64_t max, int64_t *out)
+{
+    char *end = NULL;
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    const long long value = strtoll(text, &end, 10);
+    *out = value;
+    return errno == 0 && *end == '\0' && value <= max;
+}
+
+static bool peer_read(const char *text, struct arguments *out)
+{
+    static const struct {
+        const char *prefix;
+        enum san_kind kind;
+    } kinds[] = {{"dns:", SAN_DNS}, {"email:", SAN_EMAIL}, {"ip:", SAN_IP}, {"uri:", SAN_URI}};
+    const struct slice all = slice_of_string(text);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        const struct slice prefix = slice_of_string(kinds[i].prefix);
+        if (!slice_starts_with(all, prefix) || all.len == prefix.len)
+            continue;
+        out->has_peer = true;
+        out->peer_kind = kinds[i].kind;
+        out->peer = slice_from(all, prefix.len);
+        if (out->peer_kind != SAN_IP)
+            return true;
+        if (ip_addr_parse(out->peer, &out->peer_address) != ERR_OK)
+            return false;
+        out->peer = slice_of(out->peer_address.bytes, out->peer_address.family == IP_V4 ? 4 : 16);
+        return true;
+    }
+    return false;
+}
+
+// argument_take takes one option; CLI_OK when it can be used.
+static int argument_take(struct arguments *out, int found, char *const *argv)
+{
+    int64_t number = 0;
+    switch (found) {
+    case 'a':
+        out->ca_path = optarg;
+        return CLI_OK;
+    case 'c':
+        out->chain_path = optarg;
+        return CLI_OK;
+    case 'r':
+        out->crl_path = optarg;
+        return CLI_OK;
+    case 't':
+        if (!number_read(optarg, LAST_SECOND, &out->at_s))
+            return cli_fail_usage("check-cert", "--at: '%.40s' is no number of seconds", optarg);
+        return CLI_OK;
+    case 'd':
+        if (!number_read(optarg, UINT32_MAX, &number))
+            return cli_fail_usage("check-cert", "--max-depth: '%.40s' is no number", optarg);
+        out->max_depth = number > MAX_DEPTH ? MAX_DEPTH : (uint32_t)number;
+        return CLI_OK;
+    case 'p':
+        if (!peer_read(optarg, out))
+            return cli_fail_usage("check-cert",
+                                  "--peer: '%.100s' is none of dns:NAME, "
+                                  "email:ADDRESS, ip:ADDRESS, uri:URI",
+                                  optarg);
+        return CLI_OK;
+    case 's':
+        out->is_strict = true;
+        return CLI_OK;
+    case 'j': // it is JSON anyway
+        return CLI_OK;
+    case 'h':
+        out->wants_help = true;
+        return CLI_OK;
+    default: // a number of getopt's, no enum of ours
+        return cli_fail_option("check-cert", found, argv);
+    }
+}
+
+static int arguments_parse(int argc, char **argv, struct arguments *out)
+{
+    static const struct option options[] = {
+        {"ca", required_argument, NULL, 'a'},   {"chain", required_argument, NULL, 'c'},
+        {"crl", required_argument, NULL, 'r'},  {"at", required_argument, NULL, 't'},
+        {"peer", required_argument, NULL, 'p'}, {"max-depth", required_argument, NULL, 'd'},
+        {"strict", no_argument, NULL, 's'},     {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
+    };
+    *out = (struct arguments){.at_s = (int64_t)time(NULL), .max_depth = TRUST_DEFAULT_MAX_DEPTH};
+    int found = 0;
+    optind = 0; // glibc: start anew
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        const int status = argument_take(out, found, argv);
+        if (status != CLI_OK)
+            return status;
+    }
+    if (out->wants_help)
+        return CLI_OK;
+    if (optind < argc)
+        return cli_fail_usage("check-cert", "unexpected argument '%s'", argv[optind]);
+    if (out->ca_path == NULL || out->chain_path == NULL)
+        return cli_fail_usage("check-cert", "--ca and --chain are needed");
+    return CLI_OK;
+}
+
+// block_push keeps one certificate of a PEM file.
+static enum err block_push(void *arg, const char *kind, struct slice der, size_t number,
+                           struct errinfo *info)
+{
+    STACK_OF(CRYPTO_BUFFER) *chain = arg;
+    if (!slice_ends_with(slice_of_string(kind), SLICE_LITERAL("CERTIFICATE")))
+        return errinfo_set(info, ERR_INPUT, "block %zu is a '%.40s', no certificate", number, kind);
+    CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.data, der.len, NULL);
+    if (buffer != NULL && sk_CRYPTO_BUFFER_push(chain, buffer) != 0)
+        return ERR_OK;
+    CRYPTO_BUFFER_free(buffer);
+    return errinfo_set(info, ERR_MEMORY, "no memory");
+}
+
+// are_certificates tells whether PEM holds certificates that can be read as such, though they may
+// be good for nothing.
+static bool are_certificates(struct slice pem)
+{
+    STACK_OF(CRYPTO_BUFFER) *chain = sk_CRYPTO_BUFFER_new_null();
+    struct errinfo info;
+    size_t count = 0;
+    bool is_good = chain != NULL &&
+                   pem_read_blocks(pem, block_push, chain, &count, &info) == ERR_OK && count > 0;
+    for (size_t i = 0; i < count && is_good; i++) {
+        X509 *cert = X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(chain, i));
+        is_good = cert != NULL;
+        X509_free(cert);
+    }
+    ERR_clear_error();
+    sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
+    return is_good;
+}
+
+// inputs are the files, read.
+struct inputs {
+    struct file_content ca;
+    struct file_content chain_pem;
+    struct file_content crl;
+    STACK_OF(CRYPTO_BUFFER) *chain; // owned
+};
+
+// trust_make makes the profile that the chain is judged by; without lists, to tell whose fault it is
+// when that cannot be done.
+static enum err trust_make(const struct arguments *arguments, const struct inputs *inputs,
+                           bool has_crls, struct trust **out, struct errinfo *info)
+{
+    const struct trust_options options = {.name = "check-cert",
+                                          .max_depth = arguments->max_depth,
+                                          .is_strict = arguments->is_strict,
+                                          .trusts_every_ca = true};
+    if (trust_create(&options, out) != ERR_OK)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    TRY(trust_add_ca(*out, inputs->ca.bytes, info));
+    if (has_crls) {
+        if (trust_add_crl_signers(*out, inputs->chain) != ERR_OK)
+            return errinfo_set(info, ERR_MEMORY, "no memory");
+        TRY(trust_add_crl(*out, inputs->crl.bytes, info));
+    }
+    return trust_finish(*out, arguments->at_s, info);
+}
+
+static bool has_peer(const struct identity *identity, const struct arguments *arguments)
+{
+    const struct slice wanted = arguments->peer;
+    for (size_t i = 0; i < identity_san_count(identity); i++) {
+        const struct san *san = identity_san(identity, i);
+        if (!san->is_usable || san->kind != arguments->peer_kind)
+            continue;
+        bool is_equal = false;
+        if (san->kind == SAN_DNS) {
+            is_equal = slice_equal_ignore_case(san->value, wanted);
+        } else if (san->kind == SAN_EMAIL) { // the domain ignores case, the mailbox does not
+            const size_t at = slice_find(wanted, '@');
+            is_equal = slice_equal(slice_first(san->value, at), slice_first(wanted, at)) &&
+                       slice_equal_ignore_case(san->value, wanted);
+        } else {
+            is_equal = slice_equal(san->value, wanted);
+        }
+        if (is_equal)
+            return true;
+    }
+    return false;
+}
+
+static void judge(const struct arguments *arguments, const struct inputs *inputs,
+                  const struct trust *trust, struct answer *answer)
+{
+    struct trust_verdict *verdict = &answer->verdict;
+    const enum err error = trust_verify(trust, inputs->chain, arguments->at_s, verdict);
+    if (error == ERR_MEMORY) {
+        give_up(answer, "no memory");
+    } else if (error != ERR_OK) {
+        reject(answer, verdict->reason, verdict->detail);
+    } else if (arguments->has_peer && !has_peer(verdict->identity, arguments)) {
+        answer_set(answer, "reject", CLI_FAILED, "peer_mismatch",
+                   "the chain is good, but the certificate does not have the name of --peer");
+    } else {
+        answer_set(answer, "accept", CLI_OK, "accepted",
+                   "the chain is good for a client of a listener");
+    }
+}
+
+static bool input_read(const char *path, size_t max_len, struct file_content *out,
+                       struct answer *answer)
+{
+    struct errinfo info;
+    if (file_read(path, max_len, FILE_PUBLIC, out, &info) == ERR_OK)
+        return true;
+    give_up(answer, info.text);
+    return false;
+}
+
+// trust_blame says whose fault it is that there is no profile: CAs that cannot be read are an
+// error; CAs that are good for nothing, and lists that do not count, reject the chain.
+static void trust_blame(const struct arguments *arguments, const struct inputs *inputs,
+                        enum err error, const char *detail, struct answer *answer)
+{
+    struct trust *anchors = NULL;
+    struct errinfo info;
+    if (error == ERR_MEMORY || !are_certificates(inputs->ca.bytes)) {
+        give_up(answer, detail);
+        return;
+    }
+    if (trust_make(arguments, inputs, false, &anchors, &info) == ERR_OK)
+        reject(answer, REASON_CRL_MISSING, detail);
+    else
+        reject(answer, REASON_UNKNOWN_CA, detail);
+    trust_destroy(anchors);
+}
+
+static void check(const struct arguments *arguments, struct inputs *inputs, struct answer *answer)
+{
+    struct errinfo info;
+    struct trust *trust = NULL;
+    size_t count = 0;
+    inputs->chain = sk_CRYPTO_BUFFER_new_null();
+    if (inputs->chain == NULL) {
+        give_up(answer, "no memory");
+        return;
+    }
+    if (!input_read(arguments->ca_path, CA_FILE_MAX, &inputs->ca, answer) ||
+        !input_read(arguments->chain_path, CA_FILE_MAX, &inputs->chain_pem, answer) ||
+        (arguments->crl_path != NULL &&
+         !input_read(arguments->crl_path, CRL_FILE_MAX, &inputs->crl, answer)))
+        return;
+    if (pem_read_blocks(inputs->chain_pem.bytes, block_push, inputs->chain, &count, &info) !=
+        ERR_OK) {
+        reject(answer, REASON_BAD_CERTIFICATE, info.text);
+        return;
+    }
+    const enum err error =
+        trust_make(arguments, inputs, arguments->crl_path != NULL, &trust, &info);
+    if (error == ERR_OK)
+        judge(arguments, inputs, trust, answer);
+    else
+        trust_blame(arguments, inputs, error, info.text, answer);
+    trust_destroy(trust);
+}
+
+static void append_dn(const char *key, const struct dn *dn, struct text *out)
+{
+    char buffer[DN_TEXT_CAP];
+    struct text text;
+    text_init(&text, buffer, sizeof buffer);
+    dn_format(dn, &text);
+    text_append_format(out, "\"%s\":", key);
+    text_append_json(out, text_slice(&text), text.len);
+}
+
+static void append_san(const struct san *san, struct text *out)
+{
+    struct ip_addr address = {.family = san->value.len == 4 ? IP_V4 : IP_V6};
+    char text[IP_TEXT_CAP];
+    if (san->kind != SAN_IP || !san->is_usable ||
+        !bytes_copy(address.bytes, sizeof address.bytes, san->value)) {
+        text_append_json(out, san->value, san->value.len);
+        return;
+    }
+    text_append_json(out, slice_of_string(ip_addr_format(&address, text)), sizeof text);
+}
+
+static void append_sans(const struct identity *identity, enum san_kind kind, const char *key,
+                        struct text *out)
+{
+    bool is_first = true;
+    text_append_format(out, "\"%s\":[", key);
+    for (size_t i = 0; i < identity_san_count(identity); i++) {
+        const struct san *san = identity_san(identity, i);
+        if (san->kind != kind)
+            continue;
+        text_append_string(out, is_first ? "" : ",");
+        append_san(san, out);
+        is_first = false;
+    }
+    text_append_string(out, "],");
+}
+
+static void append_identity(const struct identity *identity, struct text *out)
+{
+    const struct slice cn = identity_common_name(identity);
+    const struct slice serial = identity_serial(identity);
+    text_append_string(out, ",\"identity\":{");
+    append_dn("subject", identity_subject(identity), out);
+    text_append_string(out, ",\"cn\":");
+    text_append_json(out, cn, cn.len);
+    text_append_string(out, ",");
+    append_sans(identity, SAN_URI, "san_uri", out);
+    append_sans(identity, SAN_DNS, "san_dns", out);
+    append_sans(identity, SAN_EMAIL, "san_email", out);
+    append_sans(identity, SAN_IP, "san_ip", out);
+    text_append_string(out, "\"serial\":\"");
+    text_append_string(out, serial.len == 0 ? "00" : "");
+    text_append_hex(out, serial);
+    text_append_string(out, "\",");
+    append_dn("issuer", identity_issuer(identity), out);
+    text_append_string(out, ",\"sha256\":\"");
+    text_append_hex(out, slice_of(identity_sha256(identity), IDENTITY_DIGEST_LEN));
+    text_append_string(out, "\",\"spki_sha256\":\"");
+    text_append_hex(out, slice_of(identity_spki_sha256(identity), IDENTITY_DIGEST_LEN));
+    text_append_string(out, "\"}");
+}
+
+static void append_path(const struct chain_record *record, struct text *out)
+{
+    text_append_string(out, ",\"chain\":[");
+    for (size_t i = 0; i < record->count; i++) {
+        text_append_string(out, i == 0 ? "\"" : ",\"");
+        text_append_hex(out, slice_of(record->links[i].sha256, CHAIN_DIGEST_LEN));
+        text_append_string(out, "\"");
+    }
+    text_append_string(out, "]");
+}
+
+static void append_time(int64_t seconds, struct text *out)
+{
+    const time_t time = (time_t)seconds;
+    struct tm tm;
+    if (gmtime_r(&time, &tm) == NULL)
+        text_append_string(out, ",\"not_after\":null");
+    else
+        text_append_format(out, ",\"not_after\":\"%04d-%02d-%02dT%02d:%02d:%02dZ\"",
+                           tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+                           tm.tm_sec);
+}
+
+// answer_print writes the one line. Only an accepted chain has identity, path and end.
+static int answer_print(const struct answer *answer)
+{
+    struct text text;
+    char *buffer = malloc(OUTPUT_CAP);
+    if (buffer == NULL) {
+        cli_say("check-cert", "no memory");
+        return EXIT_NOT_LOADABLE;
+    }
+    text_init(&text, buffer, OUTPUT_CAP);
+    text_append_format(&text, "{\"result\":\"%s\",\"reason\":\"%s\",\"detail\":", answer->result,
+                       answer->reason);
+    text_append_json(&text, slice_of_string(answer->detail.text), sizeof answer->detail.text);
+    if (answer->status == CLI_OK) {
+        const struct identity *identity = answer->verdict.identity;
+        text_append_format(&text, ",\"depth\":%" PRIu32, answer->verdict.depth);
+        append_identity(identity, &text);
+        append_path(identity_record(identity), &text);
+        append_time(answer->verdict.not_after_s, &text);
+    } else {
+        text_append_string(&text, ",\"depth\":0,\"chain\":[],\"not_after\":null");
+    }
+    text_append_string(&text, "}");
+    ASSERT(!text.is_cut);
+    (void)puts(buffer);
+    free(buffer);
+    return cli_finish("check-cert") == CLI_OK ? answer->status : EXIT_NOT_LOADABLE;
+}
+
+int check_cert_command(int argc, char **argv)
+{
+    struct arguments arguments;
+    struct inputs inputs = {.chain = NULL};
+    struct answer answer = {.result = ""};
+    int status = arguments_parse(argc, argv, &arguments);
+    if (status != CLI_OK)
+        return status;
+    if (arguments.wants_help) {
+        (void)fputs(USAGE, stdout);
+        return cli_finish("check-cert");
+    }
+    check(&arguments, &inputs, &answer);
+    status = answer_print(&answer);
+    identity_destroy(answer.verdict.identity);
+    identity_destroy(answer.verdict.presented);
+    sk_CRYPTO_BUFFER_pop_free(inputs.chain, CRYPTO_BUFFER_free);
+    file_content_deinit(&inputs.ca);
+    file_content_deinit(&inputs.chain_pem);
+    file_content_deinit(&inputs.crl);
+    return status;
+}

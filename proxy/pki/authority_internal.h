@@ -1,0 +1,59 @@
+// authority_internal: what the halves of the CA share: the loaded authority, and how certificates
+// and keys get into files. Private to proxy/pki.
+#pragma once
+
+#include "proxy/pki/authority.h"
+#include "proxy/pki/index.h"
+
+struct authority {
+    X509 *cert;      // owned
+    EVP_PKEY *key;   // owned; NULL when loaded without
+    char *directory; // owned
+    bool has_root;   // `cert` is an intermediate: what it issues is handed out with it
+    char trust_domain[AUTHORITY_TRUST_DOMAIN_MAX + 1];
+};
+
+// leaf_files are the paths of what belongs to one name, owned; see leaf_files_init.
+struct leaf_files {
+    char *chain_path;
+    char *key_path;
+    char *bundle_path;
+    char *p12_path;
+};
+
+// leaf_files_init makes the paths; ERR_MEMORY. leaf_files_deinit frees them.
+enum err leaf_files_init(const char *directory, const char *name, struct leaf_files *out,
+                         struct errinfo *info) MUST_USE;
+void leaf_files_deinit(struct leaf_files *files);
+
+// leaf_texts are the contents of these files; what is not wanted has a length of 0.
+struct leaf_texts {
+    struct pem chain;
+    struct pem key;
+    struct pem bundle;
+    struct pem p12;
+};
+
+// leaf_texts_make writes a leaf and, when `key` is not NULL, its key as they go into files: the
+// chain with the intermediate, the bundle with the key behind it, and with `p12_passphrase` of some
+// length PKCS#12. `out` is the caller's on every return. ERR_MEMORY.
+enum err leaf_texts_make(const struct authority *authority, X509 *cert, EVP_PKEY *key,
+                         const char *name, struct slice p12_passphrase, struct leaf_texts *out,
+                         struct errinfo *info) MUST_USE;
+void leaf_texts_deinit(struct leaf_texts *texts);
+
+// index_entry_of fills an entry from a certificate and the name it goes by; false when it is
+// nothing that an index can hold.
+bool index_entry_of(X509 *cert, const char *name, struct index_entry *out);
+
+// authority_load_leaf reads PATH, a certificate that this authority has issued; `*out` is the
+// caller's.
+enum err authority_load_leaf(const struct authority *authority, const char *path, X509 **out,
+                             struct errinfo *info) MUST_USE;
+
+// authority_end_of gives the end of a validity that begins AUTHORITY_BACKDATE_S before `now_s`, not
+// behind `limit_s`. The whole of it is `ttl_s`, so that 90d passes a max_lifetime of 90d; a short
+// one counts from now.
+int64_t authority_end_of(int64_t now_s, int64_t ttl_s, int64_t limit_s);
+
+enum { AUTHORITY_BACKDATE_S = 5 * 60 }; // for clocks that are a little behind ours

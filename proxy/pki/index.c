@@ -1,0 +1,441 @@
+// The index file: read strictly, added to one line at a time.
+#include "proxy/pki/index.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "auth/base/text.h"
+#include "proxy/pki/authority.h"
+#include "proxy/pki/new_file.h"
+
+// Some 100 bytes a certificate: a few hundred thousand of them.
+enum { INDEX_MAX_LEN = 64 * 1024 * 1024, LINE_CAP = 256, MAX_FIELDS = 6, DECIMAL = 10 };
+
+#define HEADER "sallyport-ca-index 1"
+
+const char *index_kind_name(enum index_kind kind)
+{
+    static const char *const names[] = {
+#define X(symbol, name) name,
+        INDEX_KIND_TABLE(X)
+#undef X
+    };
+    return names[kind];
+}
+
+const char *revocation_name(enum revocation reason)
+{
+    static const char *const names[] = {
+#define X(symbol, name, code) name,
+        REVOCATION_TABLE(X)
+#undef X
+    };
+    return names[reason];
+}
+
+unsigned revocation_code(enum revocation reason)
+{
+    static const unsigned codes[] = {
+#define X(symbol, name, code) code,
+        REVOCATION_TABLE(X)
+#undef X
+    };
+    return codes[reason];
+}
+
+bool revocation_parse(struct slice name, enum revocation *out)
+{
+    static const struct {
+        enum revocation reason;
+        const char *name;
+    } rows[] = {
+#define X(symbol, name, code) {symbol, name},
+        REVOCATION_TABLE(X)
+#undef X
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (slice_equal_ignore_case(name, slice_of_string(rows[i].name))) {
+            *out = rows[i].reason;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool kind_parse(struct slice name, enum index_kind *out)
+{
+    static const enum index_kind kinds[] = {INDEX_CLIENT, INDEX_SERVER, INDEX_CA};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (slice_equal(name, slice_of_string(index_kind_name(kinds[i])))) {
+            *out = kinds[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+bool index_parse_serial(const char *text, char out[INDEX_SERIAL_CAP])
+{
+    size_t len = 0;
+    bool has_digit = false;
+    for (; *text != '\0'; text++) {
+        const uint8_t byte = ascii_lower((uint8_t)*text);
+        if (byte == ':' && has_digit)
+            continue;
+        if (!((byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f')))
+            return false;
+        has_digit = true;
+        if (byte == '0' && len == 0)
+            continue;
+        if (len + 1 >= INDEX_SERIAL_CAP)
+            return false;
+        out[len++] = (char)byte;
+    }
+    if (has_digit && len == 0)
+        out[len++] = '0';
+    out[len] = '\0';
+    return has_digit;
+}
+
+// number_parse reads decimal digits, nothing else.
+static bool number_parse(struct slice text, int64_t *out)
+{
+    int64_t value = 0;
+    const bool is_negative = text.len > 1 && text.data[0] == '-';
+    const struct slice digits = slice_from(text, is_negative ? 1 : 0);
+    for (size_t i = 0; i < digits.len; i++) {
+        const uint8_t byte = digits.data[i];
+        if (byte < '0' || byte > '9' || __builtin_mul_overflow(value, DECIMAL, &value) ||
+            __builtin_add_overflow(value, byte - '0', &value))
+            return false;
+    }
+    *out = is_negative ? -value : value;
+    return digits.len > 0;
+}
+
+static enum err no_memory(struct errinfo *info)
+{
+    return errinfo_set(info, ERR_MEMORY, "no memory");
+}
+
+struct index_entry *index_find(const struct index *index, const char *serial)
+{
+    for (size_t i = index->count; i > 0; i--) {
+        if (strcmp(index->entries[i - 1].serial, serial) == 0)
+            return &index->entries[i - 1];
+    }
+    return NULL;
+}
+
+enum err index_adopt(struct index *index, const struct index_entry *entry, struct errinfo *info)
+{
+    enum { FIRST_CAP = 64 };
+    if (index->count == index->cap) {
+        const size_t cap = index->cap == 0 ? FIRST_CAP : 2 * index->cap;
+        struct index_entry *entries = reallocarray(index->entries, cap, sizeof *entries);
+        if (entries == NULL)
+            return no_memory(info);
+        index->entries = entries;
+        index->cap = cap;
+    }
+    index->entries[index->count++] = *entry;
+    return ERR_OK;
+}
+
+// apply_revocation notes a revocation in memory; the first one of a certificate holds.
+static enum err apply_revocation(struct index *index, const char *serial, enum revocation reason,
+                                 int64_t at_s, struct errinfo *info)
+{
+    if (index_find(index, serial) == NULL) {
+        struct index_entry entry = {.kind = INDEX_UNKNOWN, .not_after_s = INT64_MAX};
+        (void)string_copy(entry.serial, sizeof entry.serial, slice_of_string(serial));
+        TRY(index_adopt(index, &entry, info));
+    }
+    struct index_entry *entry = index_find(index, serial);
+    if (!entry->is_revoked) {
+        entry->is_revoked = true;
+        entry->reason = reason;
+        entry->revoked_s = at_s;
+    }
+    return ERR_OK;
+}
+
+struct fields {
+    struct slice at[MAX_FIELDS];
+    size_t count;
+};
+
+// split cuts a line at its blanks; false when there are too many pieces, or an empty one.
+static bool split(struct slice line, struct fields *out)
+{
+    out->count = 0;
+    for (;;) {
+        const size_t len = slice_find(line, ' ');
+        if (len == 0 || out->count == MAX_FIELDS)
+            return false;
+        out->at[out->count++] = slice_first(line, len);
+        if (len == line.len)
+            return true;
+        line = slice_from(line, len + 1);
+        if (line.len == 0)
+            return false;
+    }
+}
+
+static bool serial_is(struct slice text, char out[INDEX_SERIAL_CAP])
+{
+    char copy[INDEX_SERIAL_CAP];
+    return string_copy(copy, sizeof copy, text) && index_parse_serial(copy, out) &&
+           slice_equal(text, slice_of_string(out));
+}
+
+// read_issue reads `issue ...`; false when it is none.
+static bool read_issue(const struct fields *fields, struct index_entry *out)
+{
+    *out = (struct index_entry){0};
+    return fields->count == 6 && serial_is(fields->at[1], out->serial) &&
+           kind_parse(fields->at[2], &out->kind) &&
+           string_copy(out->name, sizeof out->name, fields->at[3]) &&
+           authority_name_is_valid(out->name) && number_parse(fields->at[4], &out->not_before_s) &&
+           number_parse(fields->at[5], &out->not_after_s);
+}
+
+// read_line takes one record; ERR_INPUT without a sentence when it is none.
+static enum err read_line(struct index *index, struct slice line, struct errinfo *info)
+{
+    struct fields fields;
+    info->text[0] = '\0';
+    if (!split(line, &fields))
+        return ERR_INPUT;
+    struct index_entry entry;
+    if (slice_equal(fields.at[0], SLICE_LITERAL("issue")))
+        return read_issue(&fields, &entry) ? index_adopt(index, &entry, info) : ERR_INPUT;
+    int64_t at_s = 0;
+    if (slice_equal(fields.at[0], SLICE_LITERAL("revoke"))) {
+        enum revocation reason = REVOCATION_UNSPECIFIED;
+        if (fields.count != 4 || !serial_is(fields.at[1], entry.serial) ||
+            !revocation_parse(fields.at[2], &reason) || !number_parse(fields.at[3], &at_s))
+            return ERR_INPUT;
+        return apply_revocation(index, entry.serial, reason, at_s, info);
+    }
+    int64_t number = 0;
+    if (!slice_equal(fields.at[0], SLICE_LITERAL("crl")) || fields.count != 3 ||
+        !number_parse(fields.at[1], &number) || !number_parse(fields.at[2], &at_s) || number < 1)
+        return ERR_INPUT;
+    if ((uint64_t)number > index->crl_number)
+        index->crl_number = (uint64_t)number;
+    return ERR_OK;
+}
+
+// read_lines takes every whole line and tells how many bytes they are.
+static enum err read_lines(struct index *index, struct slice bytes, size_t *out_len,
+                           struct errinfo *info)
+{
+    size_t number = 0;
+    *out_len = 0;
+    for (;;) {
+        const struct slice rest = slice_from(bytes, *out_len);
+        const size_t len = slice_find(rest, '\n');
+        if (len == rest.len)
+            return ERR_OK;
+        const struct slice line = slice_first(rest, len);
+        number++;
+        enum err error = ERR_OK;
+        if (number == 1)
+            error = slice_equal(line, SLICE_LITERAL(HEADER)) ? ERR_OK : ERR_INPUT;
+        else
+            error = read_line(index, line, info);
+        if (error == ERR_INPUT)
+            return errinfo_set(info, ERR_INPUT,
+                               "%s:%zu: not a line of an index: put back a good copy of the file",
+                               index->path, number);
+        if (error != ERR_OK)
+            return error;
+        *out_len += len + 1;
+    }
+}
+
+// write_line adds a line; what a failed write left of it is taken away again.
+static enum err write_line(const struct index *index, struct slice line, struct errinfo *info)
+{
+    const off_t end = lseek(index->fd, 0, SEEK_END);
+    ssize_t written = -1;
+    if (end >= 0)
+        written = write(index->fd, line.data, line.len);
+    int cause = written >= 0 && (size_t)written < line.len ? ENOSPC : errno;
+    if (written == (ssize_t)line.len) {
+        if (fsync(index->fd) == 0)
+            return ERR_OK;
+        cause = errno;
+    }
+    if (end >= 0 && ftruncate(index->fd, end) != 0)
+        cause = errno; // the rest of a line is taken away the next time
+    return errinfo_set(info, ERR_SYSTEM, "%s cannot be written: %s; nothing was done", index->path,
+                       strerror(cause));
+}
+
+// repair ends the file behind its last whole line.
+static enum err repair(const struct index *index, size_t len, size_t whole_len,
+                       struct errinfo *info)
+{
+    if (whole_len == 0) // not even the first line was written whole
+        return errinfo_set(info, ERR_INPUT, "%s is not an index: put back a good copy of the file",
+                           index->path);
+    if (len == whole_len || index->lock_fd < 0)
+        return ERR_OK;
+    if (ftruncate(index->fd, (off_t)whole_len) == 0 && fsync(index->fd) == 0)
+        return ERR_OK;
+    return errinfo_set(info, ERR_SYSTEM, "%s cannot be repaired: %s", index->path, strerror(errno));
+}
+
+static enum err read_whole(int fd, const char *path, struct text *out, struct errinfo *info)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > INDEX_MAX_LEN)
+        return errinfo_set(info, ERR_INPUT, "%s is not a file of at most 64 MiB", path);
+    const size_t cap = (size_t)status.st_size + 1;
+    char *data = malloc(cap);
+    if (data == NULL)
+        return no_memory(info);
+    text_init(out, data, cap);
+    while (out->len + 1 < cap) {
+        const ssize_t got = read(fd, data + out->len, cap - 1 - out->len);
+        if (got < 0)
+            return errinfo_set(info, ERR_SYSTEM, "%s cannot be read: %s", path, strerror(errno));
+        if (got == 0)
+            break;
+        out->len += (size_t)got;
+    }
+    return ERR_OK;
+}
+
+static enum err read_file(struct index *index, struct errinfo *info)
+{
+    struct text text = {0};
+    size_t whole_len = 0;
+    enum err error = read_whole(index->fd, index->path, &text, info);
+    if (error == ERR_OK)
+        error = read_lines(index, text_slice(&text), &whole_len, info);
+    if (error == ERR_OK)
+        error = repair(index, text.len, whole_len, info);
+    free(text.data);
+    return error;
+}
+
+static enum err open_file(struct index *index, bool is_writing, struct errinfo *info)
+{
+    const int flags = (is_writing ? O_RDWR | O_APPEND : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW;
+    index->fd = open(index->path, flags);
+    index->is_missing = index->fd < 0 && errno == ENOENT;
+    if (index->is_missing)
+        return ERR_OK;
+    if (index->fd < 0)
+        return errinfo_set(info, ERR_SYSTEM, "%s cannot be opened: %s", index->path,
+                           strerror(errno));
+    return read_file(index, info);
+}
+
+enum err index_open(const char *directory, bool is_writing, struct index *out, struct errinfo *info)
+{
+    *out = (struct index){.fd = -1, .lock_fd = -1};
+    out->path = path_join(directory, "ca", ".index");
+    enum err error = out->path == NULL ? no_memory(info) : ERR_OK;
+    if (error == ERR_OK && is_writing) {
+        out->lock_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (out->lock_fd < 0 || flock(out->lock_fd, LOCK_EX) != 0)
+            error = errinfo_set(info, ERR_SYSTEM, "the directory %s cannot be locked: %s",
+                                directory, strerror(errno));
+    }
+    if (error == ERR_OK)
+        error = open_file(out, is_writing, info);
+    if (error != ERR_OK)
+        index_deinit(out);
+    return error;
+}
+
+void index_deinit(struct index *index)
+{
+    if (index->fd >= 0)
+        (void)close(index->fd);
+    if (index->lock_fd >= 0)
+        (void)close(index->lock_fd);
+    free(index->entries);
+    free(index->path);
+    *index = (struct index){.fd = -1, .lock_fd = -1};
+}
+
+static void format_issue(const struct index_entry *entry, struct text *line)
+{
+    text_append_format(line, "issue %s %s %s %" PRId64 " %" PRId64 "\n", entry->serial,
+                       index_kind_name(entry->kind), entry->name, entry->not_before_s,
+                       entry->not_after_s);
+}
+
+enum err index_create(struct index *index, struct errinfo *info)
+{
+    ASSERT(index->is_missing && index->lock_fd >= 0);
+    const size_t cap = LINE_CAP * (index->count + 1);
+    char *buffer = malloc(cap);
+    if (buffer == NULL)
+        return no_memory(info);
+    struct text text;
+    text_init(&text, buffer, cap);
+    text_append_string(&text, HEADER "\n");
+    for (size_t i = 0; i < index->count; i++)
+        format_issue(&index->entries[i], &text);
+    ASSERT(!text.is_cut);
+    enum err error = new_file_stage(index->path, text_slice(&text), FILE_MODE_PUBLIC, info);
+    if (error == ERR_OK)
+        error = new_file_publish(index->path, info);
+    free(buffer);
+    if (error != ERR_OK)
+        return error;
+    index->fd = open(index->path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+    index->is_missing = index->fd < 0;
+    if (index->fd < 0)
+        return errinfo_set(info, ERR_SYSTEM, "%s cannot be opened: %s", index->path,
+                           strerror(errno));
+    return ERR_OK;
+}
+
+enum err index_add_issue(struct index *index, const struct index_entry *entry, struct errinfo *info)
+{
+    ASSERT(index->fd >= 0 && index->lock_fd >= 0);
+    char buffer[LINE_CAP];
+    struct text line;
+    text_init(&line, buffer, sizeof buffer);
+    format_issue(entry, &line);
+    ASSERT(!line.is_cut);
+    TRY(write_line(index, text_slice(&line), info));
+    return index_adopt(index, entry, info);
+}
+
+enum err index_add_revocation(struct index *index, const char *serial, enum revocation reason,
+                              int64_t at_s, struct errinfo *info)
+{
+    ASSERT(index->fd >= 0 && index->lock_fd >= 0);
+    char buffer[LINE_CAP];
+    struct text line;
+    text_init(&line, buffer, sizeof buffer);
+    text_append_format(&line, "revoke %s %s %" PRId64 "\n", serial, revocation_name(reason), at_s);
+    TRY(write_line(index, text_slice(&line), info));
+    return apply_revocation(index, serial, reason, at_s, info);
+}
+
+enum err index_add_crl(struct index *index, uint64_t number, int64_t at_s, struct errinfo *info)
+{
+    ASSERT(index->fd >= 0 && index->lock_fd >= 0);
+    char buffer[LINE_CAP];
+    struct text line;
+    text_init(&line, buffer, sizeof buffer);
+    text_append_format(&line, "crl %" PRIu64 " %" PRId64 "\n", number, at_s);
+    TRY(write_line(index, text_slice(&line), info));
+    index->crl_number = number;
+    return ERR_OK;
+}

@@ -1,0 +1,133 @@
+// What belongs to one name, as files: NAME.crt, NAME.key, NAME.pem, NAME.p12.
+#include <openssl/mem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "auth/base/text.h"
+#include "proxy/pki/authority_internal.h"
+#include "proxy/pki/new_file.h"
+#include "proxy/pki/pkcs12.h"
+
+enum err leaf_files_init(const char *directory, const char *name, struct leaf_files *out,
+                         struct errinfo *info)
+{
+    *out = (struct leaf_files){
+        .chain_path = path_join(directory, name, ".crt"),
+        .key_path = path_join(directory, name, ".key"),
+        .bundle_path = path_join(directory, name, ".pem"),
+        .p12_path = path_join(directory, name, ".p12"),
+    };
+    if (out->chain_path != NULL && out->key_path != NULL && out->bundle_path != NULL &&
+        out->p12_path != NULL)
+        return ERR_OK;
+    leaf_files_deinit(out);
+    return errinfo_set(info, ERR_MEMORY, "no memory");
+}
+
+void leaf_files_deinit(struct leaf_files *files)
+{
+    free(files->chain_path);
+    free(files->key_path);
+    free(files->bundle_path);
+    free(files->p12_path);
+    *files = (struct leaf_files){0};
+}
+
+// join gives two texts as one.
+static enum err join(const struct pem *first, const struct pem *second, struct pem *out)
+{
+    *out = (struct pem){.data = OPENSSL_malloc(first->len + second->len)};
+    if (out->data == NULL)
+        return ERR_MEMORY;
+    out->len = first->len + second->len;
+    const bool fits = bytes_copy(out->data, first->len, pem_slice(first)) &&
+                      bytes_copy(out->data + first->len, second->len, pem_slice(second));
+    ASSERT(fits);
+    return ERR_OK;
+}
+
+static enum err format_chain(const struct authority *authority, X509 *cert, struct pem *out)
+{
+    if (!authority->has_root)
+        return certificate_format(cert, out);
+    struct pem leaf = {0};
+    struct pem issuer = {0};
+    enum err error = certificate_format(cert, &leaf);
+    if (error == ERR_OK)
+        error = certificate_format(authority->cert, &issuer);
+    if (error == ERR_OK)
+        error = join(&leaf, &issuer, out);
+    pem_deinit(&leaf);
+    pem_deinit(&issuer);
+    return error;
+}
+
+enum err leaf_texts_make(const struct authority *authority, X509 *cert, EVP_PKEY *key,
+                         const char *name, struct slice p12_passphrase, struct leaf_texts *out,
+                         struct errinfo *info)
+{
+    *out = (struct leaf_texts){0};
+    X509 *const chain[] = {cert, authority->cert};
+    const size_t count = !authority->has_root ? 1 : 2;
+    enum err error = format_chain(authority, cert, &out->chain);
+    if (error == ERR_OK && key != NULL)
+        error = keypair_format(key, &out->key);
+    if (error == ERR_OK && key != NULL)
+        error = join(&out->chain, &out->key, &out->bundle);
+    if (error == ERR_OK && key != NULL && p12_passphrase.len > 0)
+        error = pkcs12_format(key, chain, count, name, p12_passphrase, &out->p12);
+    return error == ERR_OK ? ERR_OK : errinfo_set(info, ERR_MEMORY, "no memory");
+}
+
+void leaf_texts_deinit(struct leaf_texts *texts)
+{
+    pem_deinit(&texts->chain);
+    pem_deinit(&texts->key);
+    pem_deinit(&texts->bundle);
+    pem_deinit(&texts->p12);
+}
+
+static enum index_kind kind_of(X509 *cert)
+{
+    if (X509_check_ca(cert))
+        return INDEX_CA;
+    return (X509_get_extended_key_usage(cert) & XKU_SSL_SERVER) != 0 ? INDEX_SERVER : INDEX_CLIENT;
+}
+
+bool index_entry_of(X509 *cert, const char *name, struct index_entry *out)
+{
+    *out = (struct index_entry){.kind = kind_of(cert)};
+    struct identity *identity = NULL;
+    if (!authority_name_is_valid(name) || identity_create(cert, NULL, &identity) != ERR_OK)
+        return false;
+    struct text serial;
+    char hex[INDEX_SERIAL_CAP];
+    text_init(&serial, hex, sizeof hex);
+    text_append_hex(&serial, identity_serial(identity));
+    const bool is_good = !serial.is_cut &&
+                         index_parse_serial(serial.len == 0 ? "0" : hex, out->serial) &&
+                         string_copy(out->name, sizeof out->name, slice_of_string(name));
+    out->not_before_s = identity_not_before_s(identity);
+    out->not_after_s = identity_not_after_s(identity);
+    identity_destroy(identity);
+    return is_good;
+}
+
+enum err authority_load_leaf(const struct authority *authority, const char *path, X509 **out,
+                             struct errinfo *info)
+{
+    *out = NULL;
+    struct pem pem;
+    TRY(new_file_read(path, false, &pem, info));
+    enum err error = certificate_parse(pem_slice(&pem), out);
+    pem_deinit(&pem);
+    if (error != ERR_OK)
+        return errinfo_set(info, ERR_INPUT, "%s holds no certificate in PEM", path);
+    if (authority_has_issued(authority, *out) && !X509_check_ca(*out))
+        return ERR_OK;
+    X509_free(*out);
+    *out = NULL;
+    return errinfo_set(info, ERR_INPUT, "%s was not issued by this CA: --dir says where its CA is",
+                       path);
+}

@@ -1,0 +1,39 @@
+// certificate: one certificate that a listener serves: chain, key, and the names that it is chosen by.
+//
+// Private to proxy/tls. Immutable once made. Knows no listener, no SSL but a client's first message.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include "auth/hostname.h"
+#include "proxy/tls/context.h"
+
+enum { CHAIN_MAX_CERTIFICATES = 16, NAMES_MAX = 1024 };
+
+// served_name is a DNS name of the leaf.
+struct served_name {
+    struct hostname name;
+    bool is_wildcard; // `*.` in front of it
+};
+
+struct certificate {
+    CRYPTO_BUFFER *chain[CHAIN_MAX_CERTIFICATES]; // refs; leaf first
+    size_t count;
+    EVP_PKEY *key;             // owned
+    struct served_name *names; // owned
+    size_t name_count;
+    struct tls_context_info info;
+};
+
+// certificate_init reads chain and key from PEM; ERR_INPUT with a sentence when they cannot be served,
+// or ERR_MEMORY. To be given to certificate_deinit either way.
+enum err certificate_init(struct certificate *certificate, struct slice chain_pem,
+                          struct slice key_pem, struct errinfo *info) MUST_USE;
+
+void certificate_deinit(struct certificate *certificate);
+
+// certificates_choose gives the first certificate that has the name asked for and that the client can
+// verify. Where none has the name, those with the same names as the first one are the candidates;
+// where the client can verify none of them, the first of them.
+const struct certificate *certificates_choose(const struct certificate *certificates, size_t count,
+                                              const SSL_CLIENT_HELLO *hello, bool speaks_1_3);

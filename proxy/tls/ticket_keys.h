@@ -1,0 +1,43 @@
+// ticket_keys: the keys that session tickets are sealed with (RFC 5077, RFC 8446 4.6.1), one set for
+// all workers of the process, whatever configuration comes and goes.
+//
+// Without secrets of its own a key is random, seals for one period, opens for one more, and is gone.
+// With secrets (a file that several proxies share) the keys of each period are derived from them, so
+// that all who have the file change keys at the same time. What a ticket is worth is not decided here.
+#pragma once
+
+#include "auth/base/err.h"
+#include "auth/base/slice.h"
+
+enum {
+    TICKET_SECRET_LEN = 32,  // bytes
+    TICKET_SECRETS_MAX = 3,  // the first one seals, all of them open
+    TICKET_BINDING_LEN = 32, // bytes; what a ticket is good for
+    TICKET_OVERHEAD = 56,    // bytes that a ticket is longer than what is in it
+};
+
+struct ticket_settings {
+    uint8_t secrets[TICKET_SECRETS_MAX][TICKET_SECRET_LEN];
+    size_t secret_count; // 0: random keys
+    int64_t rotate_s;    // length of a period
+};
+
+struct ticket_keys;
+
+// ticket_keys_create makes the keys; owned by the caller. NULL without memory.
+struct ticket_keys *ticket_keys_create(const struct ticket_settings *settings) MUST_USE;
+
+// ticket_keys_destroy wipes and frees them. NULL is allowed.
+void ticket_keys_destroy(struct ticket_keys *keys);
+
+// ticket_keys_configure goes on with other settings; random keys stay. Any thread, as those below.
+void ticket_keys_configure(struct ticket_keys *keys, const struct ticket_settings *settings);
+
+// ticket_keys_seal encrypts `plain` into `out` (may be the same memory) with TICKET_OVERHEAD more bytes;
+// `binding` has to be the same when it is opened. `now_s` is Unix seconds. False where it fails.
+bool ticket_keys_seal(struct ticket_keys *keys, int64_t now_s, const uint8_t *binding,
+                      struct slice plain, uint8_t *out, size_t cap, size_t *out_len);
+
+// ticket_keys_open gives back what was sealed; false for anything else.
+bool ticket_keys_open(struct ticket_keys *keys, int64_t now_s, const uint8_t *binding,
+                      struct slice ticket, uint8_t *out, size_t cap, size_t *out_len);

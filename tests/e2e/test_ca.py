@@ -1,0 +1,520 @@
+"""`sallyport ca`: what it makes, takes back and renews, as openssl, NSS and curl see it."""
+
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+from support.config import client, reach
+from support.proxy import run
+from support.web import PAGE, Website, clean_environment
+
+
+def tool(*arguments, **options):
+    """Runs a program; its exit status, and everything that it said."""
+    result = subprocess.run(
+        list(map(str, arguments)), capture_output=True, text=True, check=False, **options
+    )
+    return result.returncode, result.stdout + result.stderr
+
+
+def openssl(*arguments):
+    return tool("openssl", *arguments)
+
+
+def serial_of(certificate):
+    said = openssl("x509", "-in", certificate, "-noout", "-serial")[1]
+    return said.strip().removeprefix("serial=").lower().lstrip("0")
+
+
+class Authority:
+    """A folder with a CA in it; called, it runs `ca` there."""
+
+    def __init__(self, folder, *options):
+        folder.mkdir()
+        self.folder = folder
+        self.passphrase = ()
+        self.good("init", "--trust-domain", "example.test", *options)
+
+    def __call__(self, *arguments):
+        return run("ca", *arguments, cwd=self.folder)
+
+    def good(self, *arguments):
+        result = self(*arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    def bad(self, words, *arguments, status=1):
+        result = self(*arguments)
+        assert result.returncode == status, result.stderr
+        assert words in result.stderr, result.stderr
+        assert result.stdout == ""
+
+    def path(self, name):
+        return self.folder / name
+
+    def listed(self):
+        return [json.loads(line) for line in self.good("list", "--json").splitlines()]
+
+    def verify(self, name, *options, anchor="ca.crt"):
+        chain = self.path(name)
+        options = ["-CAfile", self.path(anchor), "-untrusted", chain, *options]
+        return openssl("verify", "-x509_strict", "-purpose", "sslclient", *options, chain)
+
+
+@pytest.fixture
+def ca(tmp_path):
+    return Authority(tmp_path / "ca")
+
+
+@pytest.fixture
+def secret(tmp_path):
+    """Makes a file with a passphrase in it."""
+
+    def make(text, mode=0o600, name="secret"):
+        path = tmp_path / name
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    return make
+
+
+def revoke_and_publish(ca, *arguments):
+    ca.good("revoke", *arguments)
+    ca.good("crl")
+
+
+# -- issue --------------------------------------------------------------------------------------
+
+
+def test_issue_writes_a_bundle_and_teaches_on_stderr(ca):
+    result = ca("issue", "eu-1")
+    assert result.stdout.split() == ["./eu-1.crt", "./eu-1.key", "./eu-1.pem"]
+    for word in ("curl -x", "ProxyAgent", "LoadX509KeyPair", "proxy_ssl_context"):
+        assert word in result.stderr
+    bundle = ca.path("eu-1.pem").read_text()
+    assert bundle == ca.path("eu-1.crt").read_text() + ca.path("eu-1.key").read_text()
+    assert stat.S_IMODE(os.stat(ca.path("eu-1.pem")).st_mode) == 0o600
+    assert ca.verify("eu-1.crt")[0] == 0
+
+
+@pytest.mark.parametrize("suffix", ["crt", "key", "pem"])
+def test_issue_overwrites_none_of_its_files(ca, suffix):
+    ca.path(f"x.{suffix}").write_text("mine")
+    ca.bad(f"x.{suffix}", "issue", "x")
+    assert ca.path(f"x.{suffix}").read_text() == "mine"
+    assert [name for name in os.listdir(ca.folder) if name.startswith("x.")] == [f"x.{suffix}"]
+
+
+@pytest.mark.parametrize("name", ["ca", "root"])
+def test_issue_leaves_the_names_of_the_ca_alone(ca, name):
+    ca.bad(f"{name}.crt", "issue", name)
+
+
+def test_an_intermediate_is_made_and_handed_out(tmp_path):
+    ca = Authority(tmp_path / "ca", "--intermediate")
+    ca.good("issue", "eu-1")
+    assert ca.path("eu-1.crt").read_text().count("BEGIN CERTIFICATE") == 2
+    assert ca.verify("eu-1.crt", anchor="root.crt")[0] == 0
+    assert "pathlen:1" in openssl("x509", "-in", ca.path("root.crt"), "-noout", "-text")[1]
+    assert "pathlen:0" in openssl("x509", "-in", ca.path("ca.crt"), "-noout", "-text")[1]
+    ca.good("crl")
+    crl = ["-crl_check_all", "-CRLfile", ca.path("ca.crl")]
+    assert ca.verify("eu-1.crt", *crl, anchor="root.crt")[0] == 0
+    ca.good("revoke", "ca", "--reason", "cACompromise")
+    ca.good("crl")
+    code, said = ca.verify("eu-1.crt", *crl, anchor="root.crt")
+    assert code != 0 and "certificate revoked" in said
+
+
+def test_the_root_key_may_be_away(tmp_path):
+    ca = Authority(tmp_path / "ca", "--intermediate")
+    ca.path("root.key").unlink()
+    ca.good("issue", "eu-1")
+    result = ca("crl")
+    assert result.returncode == 0 and "root.key is not here" in result.stderr
+    assert ca.path("ca.crl").read_text().count("BEGIN X509 CRL") == 1
+
+
+# -- passphrase ---------------------------------------------------------------------------------
+
+
+def test_a_key_under_a_passphrase_opens_with_it_alone(tmp_path, secret):
+    good, wrong = secret("correct horse\n"), secret("battery\n", name="wrong")
+    ca = Authority(tmp_path / "ca", "--passphrase-file", good)
+    assert "ENCRYPTED" in ca.path("ca.key").read_text()
+    assert openssl("pkey", "-in", ca.path("ca.key"), "-passin", f"file:{good}", "-noout")[0] == 0
+    said = openssl("asn1parse", "-in", ca.path("ca.key"))[1]
+    assert "hmacWithSHA256" in said and "aes-256-cbc" in said and ":0927C0" in said  # 600,000
+    for verb in (["issue", "x"], ["crl"], ["renew", "x"]):
+        ca.bad("--passphrase-file", *verb)
+        ca.bad("not the one", *verb, "--passphrase-file", wrong)
+    ca.good("issue", "x", "--passphrase-file", good)
+    ca.good("renew", "x", "--passphrase-file", good)
+    ca.good("crl", "--passphrase-file", good)
+    ca.good("revoke", "x")
+    assert "ENCRYPTED" not in ca.path("x.key").read_text()
+
+
+@pytest.mark.parametrize("text, mode, words", [
+    ("", 0o600, "first line"),
+    ("\nx", 0o600, "first line"),
+    ("x" * 256, 0o600, "255"),
+    ("x", 0o644, "chmod 600"),
+])
+def test_a_passphrase_file_that_is_none_is_refused(tmp_path, secret, text, mode, words):
+    result = run("ca", "init", "--dir", tmp_path, "--passphrase-file", secret(text, mode))
+    assert result.returncode == 2 and words in result.stderr
+    assert not (tmp_path / "ca.key").exists()
+
+
+# -- csr ----------------------------------------------------------------------------------------
+
+
+def make_request(folder, *algorithm, subject="/CN=evil"):
+    key, path = folder / "req.key", folder / "req.pem"
+    made = openssl("req", "-new", "-nodes", *algorithm, "-keyout", key, "-out", path,
+                   "-subj", subject, "-addext", "subjectAltName=URI:spiffe://evil/admin")
+    assert made[0] == 0, made[1]
+    return path
+
+
+EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+
+
+def test_a_request_gives_its_key_and_no_name(ca, tmp_path):
+    request = make_request(tmp_path, *EC)
+    assert ca.good("issue", "x", "--csr", request).split() == ["./x.crt"]
+    text = openssl("x509", "-in", ca.path("x.crt"), "-noout", "-text")[1]
+    assert "evil" not in text and "spiffe://example.test/x" in text
+    assert not ca.path("x.key").exists() and not ca.path("x.pem").exists()
+    key = openssl("pkey", "-in", tmp_path / "req.key", "-pubout")[1]
+    assert openssl("x509", "-in", ca.path("x.crt"), "-noout", "-pubkey")[1] == key
+    ca.bad("--keep-key", "renew", "x")
+    ca.good("renew", "x", "--keep-key")
+    assert openssl("x509", "-in", ca.path("x.crt"), "-noout", "-pubkey")[1] == key
+
+
+@pytest.mark.parametrize("algorithm, words", [
+    (("-newkey", "rsa:1024"), "weak key"),
+    (("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-224"), "key"),
+])
+def test_a_weak_key_is_refused(ca, tmp_path, algorithm, words):
+    request = make_request(tmp_path, *algorithm)
+    ca.bad(words, "issue", "x", "--csr", request, status=2)
+    assert not ca.path("x.crt").exists() and ca.listed() == []
+
+
+def test_a_request_without_proof_of_possession_is_refused(ca, tmp_path):
+    request = make_request(tmp_path, *EC, subject="/CN=aaaa")
+    der = tmp_path / "req.der"
+    openssl("req", "-in", request, "-outform", "DER", "-out", der)
+    der.write_bytes(der.read_bytes().replace(b"aaaa", b"bbbb"))
+    openssl("req", "-inform", "DER", "-in", der, "-out", request)
+    ca.bad("not signed with the key", "issue", "x", "--csr", request, status=2)
+
+
+@pytest.mark.parametrize("text", ["", "hello", "-----BEGIN CERTIFICATE REQUEST-----\n"])
+def test_a_request_that_is_none_is_refused(ca, tmp_path, text):
+    path = tmp_path / "req.pem"
+    path.write_text(text)
+    ca.bad("no certificate request", "issue", "x", "--csr", path, status=2)
+
+
+# -- p12 ----------------------------------------------------------------------------------------
+
+
+def test_a_p12_opens_in_openssl_and_nss(tmp_path, secret):
+    ca = Authority(tmp_path / "ca", "--intermediate")
+    ca.good("issue", "x", "--p12", "--p12-passphrase-file", secret("p12pass\n"))
+    path = ca.path("x.p12")
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    code, said = openssl("pkcs12", "-in", path, "-passin", "pass:p12pass", "-nodes", "-info")
+    assert code == 0, said
+    assert "MAC: sha256" in said and "AES-256-CBC" in said and "hmacWithSHA256" in said
+    assert said.count("BEGIN CERTIFICATE") == 2
+    assert openssl("pkcs12", "-in", path, "-passin", "pass:wrong", "-nodes")[0] != 0
+    if not shutil.which("pk12util"):
+        pytest.skip("NSS's pk12util (libnss3-tools) is not installed")
+    database = tmp_path / "nss"
+    database.mkdir()
+    assert tool("certutil", "-N", "-d", database, "--empty-password")[0] == 0
+    code, said = tool("pk12util", "-i", path, "-d", database, "-W", "p12pass")
+    assert code == 0, said
+    assert " x\n" in tool("certutil", "-K", "-d", database)[1]
+
+
+def test_a_p12_passphrase_beyond_ascii_is_refused(ca, secret):
+    ca.bad("ASCII", "issue", "x", "--p12", "--p12-passphrase-file", secret("pass\u00e9"), status=2)
+    assert not ca.path("x.key").exists()
+
+
+def test_curl_comes_in_with_the_pem_and_the_p12(ca, secret, start, pki, dns):
+    website = Website(pki)
+    dns.addresses("origin.test", "127.0.0.1")
+    ca.good("issue", "x", "--p12", "--p12-passphrase-file", secret("p12pass"))
+    proxy = start(
+        client(reach("origin.test", website.port), match=[{"uri": "spiffe://example.test/x"}]),
+        trust={"staff": {"ca": [str(ca.path("ca.crt"))]}},
+    )
+    ways = (
+        ["--proxy-cert", ca.path("x.pem")],
+        ["--proxy-cert", ca.path("x.crt"), "--proxy-key", ca.path("x.key")],
+        ["--proxy-cert", f"{ca.path('x.p12')}:p12pass", "--proxy-cert-type", "P12"],
+    )
+    try:
+        for way in ways:
+            code, said = tool(
+                "curl", "-sS", "-x", "https://{}:{}".format(*proxy.address), *way,
+                "--proxy-cacert", pki.server_ca.path, "--cacert", pki.server_ca.path,
+                f"https://origin.test:{website.port}/", env=clean_environment(ca.folder),
+            )
+            assert (code, said) == (0, PAGE.decode()), said
+    finally:
+        website.stop()
+
+
+# -- revoke and crl -----------------------------------------------------------------------------
+
+
+def check_crl(ca, name):
+    return ca.verify(name, "-crl_check", "-CRLfile", ca.path("ca.crl"))
+
+
+def test_a_revoked_certificate_is_refused_and_the_others_are_not(ca):
+    ca.good("issue", "one")
+    ca.good("issue", "two")
+    ca.good("crl")
+    assert check_crl(ca, "one.crt")[0] == 0
+    revoke_and_publish(ca, "one", "--reason", "keyCompromise")
+    code, said = check_crl(ca, "one.crt")
+    assert code != 0 and "certificate revoked" in said
+    assert check_crl(ca, "two.crt")[0] == 0
+    code, said = openssl("crl", "-in", ca.path("ca.crl"), "-CAfile", ca.path("ca.crt"), "-noout",
+                         "-verify", "-text")
+    assert code == 0 and "verify OK" in said
+    assert "Version 2" in said and "Key Compromise" in said and "Authority Key Identifier" in said
+
+
+def number_of(ca):
+    said = openssl("crl", "-in", ca.path("ca.crl"), "-noout", "-crlnumber")[1]
+    return int(said.strip().removeprefix("crlNumber="), 16)
+
+
+def test_the_crl_number_rises_though_the_crl_is_lost(ca):
+    ca.good("crl")
+    assert number_of(ca) == 1
+    ca.path("ca.crl").unlink()
+    ca.good("crl", "--ttl", "2d")
+    assert number_of(ca) == 2
+
+
+def test_revoking_a_name_takes_all_its_live_certificates(ca):
+    ca.good("issue", "x")
+    first = serial_of(ca.path("x.crt"))
+    ca.good("renew", "x")
+    second = serial_of(ca.path("x.crt"))
+    assert sorted(ca.good("revoke", "x").split()) == sorted([first, second])
+    assert {entry["state"] for entry in ca.listed()} == {"revoked"}
+    ca.bad("no live certificate", "revoke", "x")
+
+
+def test_revoking_by_serial_in_any_spelling(ca):
+    ca.good("issue", "x")
+    serial = serial_of(ca.path("x.crt"))
+    padded = serial.upper().zfill(32)
+    spelt = ":".join(re.findall("..", padded))
+    assert ca.good("revoke", spelt).strip() == serial
+    ca.bad("revoked already", "revoke", serial)
+
+
+def test_what_was_never_issued_is_revoked_only_on_demand(ca):
+    ca.bad("nothing was issued", "revoke", "nobody")
+    ca.bad("--unlisted", "revoke", "4f01")
+    ca.good("revoke", "4f01", "--unlisted")
+    ca.good("crl")
+    assert "4F01" in openssl("crl", "-in", ca.path("ca.crl"), "-noout", "-text")[1]
+
+
+def test_crl_replaces_a_crl_and_nothing_else(ca):
+    before = ca.path("ca.key").read_bytes()
+    ca.bad("is no CRL", "crl", "--out", "ca.key")
+    ca.bad("is no CRL", "crl", "--out", "ca.crt")
+    assert ca.path("ca.key").read_bytes() == before
+    ca.good("crl", "--out", "x.crl")
+    ca.good("crl", "--out", "x.crl")
+
+
+# -- the index ----------------------------------------------------------------------------------
+
+
+def test_a_torn_index_is_repaired_and_nothing_is_lost(ca):
+    ca.good("issue", "one")
+    with open(ca.path("ca.index"), "a", encoding="ascii") as index:
+        index.write("issue 4f01 client tw")
+    assert [entry["name"] for entry in ca.listed()] == ["one"]
+    ca.good("issue", "two")
+    assert [entry["name"] for entry in ca.listed()] == ["one", "two"]
+
+
+def test_a_spoilt_index_stops_what_would_add_to_it(ca):
+    index = ca.path("ca.index")
+    index.write_text(index.read_text() + "hello\n")
+    for verb in (["issue", "x"], ["list"], ["revoke", "4f01"], ["crl"]):
+        result = ca(*verb)
+        assert result.returncode != 0 and "ca.index:2:" in result.stderr
+    assert not ca.path("x.crt").exists()
+
+
+def test_what_cannot_be_recorded_is_not_issued(ca):
+    ca.path("ca.index").unlink()
+    ca.path("ca.index").mkdir()
+    result = ca("issue", "x")
+    assert result.returncode != 0 and "ca.index" in result.stderr
+    assert not [name for name in os.listdir(ca.folder) if name.startswith("x.")]
+
+
+def test_what_is_issued_into_another_folder_is_known(ca, tmp_path):
+    ca.good("issue", "x", "--out", tmp_path / "elsewhere")
+    assert [entry["name"] for entry in ca.listed()] == ["x"]
+    ca.good("renew", "x", "--out", tmp_path / "elsewhere")
+    assert len(ca.listed()) == 2
+
+
+def test_a_folder_without_an_index_is_taken_over(tmp_path):
+    run("quickstart", tmp_path)
+    listed = run("ca", "list", "--dir", tmp_path)
+    assert "no ca.index yet" in listed.stderr and "client" in listed.stdout
+    assert not (tmp_path / "ca.index").exists()
+    assert run("ca", "revoke", "client", "--dir", tmp_path).returncode == 0
+    listed = run("ca", "list", "--json", "--dir", tmp_path).stdout.splitlines()
+    states = {entry["name"]: entry["state"] for entry in map(json.loads, listed)}
+    assert states == {"client": "revoked", "server": "valid"}
+
+
+def test_verbs_at_the_same_time_wait_for_each_other(ca):
+    names = [f"c{number}" for number in range(8)]
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+        statuses = [result.returncode for result in pool.map(lambda n: ca("issue", n), names)]
+    assert statuses == [0] * len(names)
+    assert sorted(entry["name"] for entry in ca.listed()) == names
+
+
+# -- renew --------------------------------------------------------------------------------------
+
+
+def names_of(path):
+    said = openssl("x509", "-in", path, "-noout", "-subject", "-ext", "subjectAltName")
+    return said[1]
+
+
+def test_renew_keeps_names_and_kind_and_changes_the_rest(ca):
+    ca.good("issue", "p", "--server", "--dns", "p.test", "--ip", "192.0.2.7", "--ttl", "2d")
+    path = ca.path("p.crt")
+    names, serial, key = names_of(path), serial_of(path), ca.path("p.key").read_text()
+    assert ca.good("renew", "p").split() == ["p"]
+    assert names_of(path) == names and serial_of(path) != serial
+    assert ca.path("p.key").read_text() != key
+    assert "TLS Web Server" in openssl("x509", "-in", path, "-noout", "-text")[1]
+    assert openssl("x509", "-in", path, "-noout", "-checkend", 3 * 86400)[0] == 1
+    public = openssl("pkey", "-in", ca.path("p.key"), "-pubout")[1]
+    assert openssl("x509", "-in", path, "-noout", "-pubkey")[1] == public
+    assert ca.path("p.pem").read_text() == path.read_text() + ca.path("p.key").read_text()
+    assert not [name for name in os.listdir(ca.folder) if name.endswith(".new")]
+    key = ca.path("p.key").read_text()
+    ca.good("renew", "p", "--keep-key")
+    assert ca.path("p.key").read_text() == key
+
+
+def test_a_renewal_that_was_cut_off_is_mended_by_the_next(ca):
+    ca.good("issue", "x")
+    ca.path("x.key").write_text("half")
+    ca.path("x.key.new").write_text("left behind")
+    ca.path("x.crt.new").write_text("left behind")
+    ca.good("renew", "x")
+    public = openssl("pkey", "-in", ca.path("x.key"), "-pubout")[1]
+    assert openssl("x509", "-in", ca.path("x.crt"), "-noout", "-pubkey")[1] == public
+    assert not [name for name in os.listdir(ca.folder) if name.endswith(".new")]
+    ca.path("x.key").write_text("half")
+    ca.bad("renew without --keep-key", "renew", "x", "--keep-key")
+
+
+def test_renew_takes_those_that_end_soon_and_runs_the_command(ca):
+    ca.good("issue", "long")
+    ca.good("issue", "short", "--ttl", "1s")
+    ca.good("issue", "gone", "--ttl", "1s")
+    ca.good("revoke", serial_of(ca.path("gone.crt")))
+    before = serial_of(ca.path("long.crt"))
+    result = ca("renew", "--before", "1/3", "--exec", 'echo "did $NAME" | tee -a log')
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "short\n" and "did short" in result.stderr
+    assert ca.path("log").read_text() == "did short\n"
+    assert serial_of(ca.path("long.crt")) == before
+
+
+def test_a_command_that_fails_is_said(ca):
+    ca.good("issue", "x")
+    result = ca("renew", "x", "--exec", "exit 3")
+    assert result.returncode == 1 and "--exec failed for x" in result.stderr
+
+
+def test_renew_refuses_what_is_not_its_own(ca, tmp_path):
+    ca.good("issue", "x")
+    before = ca.path("x.crt").read_bytes()
+    other = Authority(tmp_path / "other")
+    shutil.copy(ca.path("x.crt"), other.path("x.crt"))
+    shutil.copy(ca.path("x.key"), other.path("x.key"))
+    other.bad("not issued by this CA", "renew", "x")
+    ca.bad("gone.crt", "renew", "gone")
+    ca.bad("is not a name", "renew", "../x")
+    ca.good("revoke", "x")
+    ca.bad("is revoked", "renew", "x")
+    assert ca.path("x.crt").read_bytes() == before
+
+
+def test_renew_says_that_a_p12_is_left_behind(ca, secret):
+    file = ["--p12-passphrase-file", secret("p12pass")]
+    ca.good("issue", "x", "--p12", *file)
+    before = ca.path("x.p12").read_bytes()
+    assert "still holds the old" in ca("renew", "x").stderr
+    assert ca.path("x.p12").read_bytes() == before
+    ca.good("renew", "x", *file)
+    assert ca.path("x.p12").read_bytes() != before
+
+
+# -- inspect and help ---------------------------------------------------------------------------
+
+
+def test_inspect_shows_certificates_and_crls(ca):
+    ca.good("issue", "x", "--email", "a@example.test")
+    seen = json.loads(ca.good("inspect", "x.crt", "--json"))
+    assert seen["usage"] == "client" and seen["san_email"] == ["a@example.test"]
+    assert seen["serial"] == serial_of(ca.path("x.crt")) and seen["subject"] == "CN=x"
+    assert "spiffe://example.test/x" in ca.good("inspect", "x.pem")
+    revoke_and_publish(ca, "x")
+    seen = json.loads(ca.good("inspect", "ca.crl", "--json"))
+    assert (seen["type"], seen["number"], seen["revoked"]) == ("crl", "1", "1")
+
+
+def test_inspect_refuses_what_holds_neither(ca):
+    ca.bad("holds no certificate", "inspect", "ca.key")
+    ca.bad("cannot be opened", "inspect", "gone.crt")
+
+
+@pytest.mark.parametrize("verb", "init issue renew revoke crl list inspect".split())
+def test_each_verb_has_its_help(verb, tmp_path):
+    result = run("ca", verb, "--help", cwd=tmp_path)
+    assert result.returncode == 0 and f"usage: sallyport ca {verb}" in result.stdout
+
+
+@pytest.mark.parametrize("verb", ["renew x", "revoke x", "crl", "list"])
+def test_without_a_ca_each_verb_says_what_to_do(verb, tmp_path):
+    result = run("ca", *verb.split(), cwd=tmp_path)
+    assert result.returncode == 1 and "ca init" in result.stderr
+    assert os.listdir(tmp_path) == []

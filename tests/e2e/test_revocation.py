@@ -1,0 +1,177 @@
+"""Who is refused although the chain is good: revoked, denied, issued for too long, or not known to
+be none of these. Each with its alert and its record; and `check-cert`, which says the same."""
+
+import json
+
+import pytest
+
+from support.config import client, reach
+from support.proxy import run
+
+ORIGIN = "origin.test"
+# The name of OpenSSL's for the alert; the others get a general one.
+REVOKED = "SSLV3_ALERT_CERTIFICATE_REVOKED"
+ANY = "ALERT"
+
+
+@pytest.fixture(scope="module")
+def middle(pki):
+    return pki.authority("Revocation Middle CA", issuer=pki.ca)
+
+
+@pytest.fixture(scope="module")
+def leaf(middle):
+    return middle.leaf("below-middle", sends=(middle,))
+
+
+@pytest.fixture
+def staff(start, dns, origin, pki, middle):
+    """Starts a proxy whose profile `staff` knows both CAs, with these further keys."""
+    server = origin()
+    dns.addresses(ORIGIN, "127.0.0.1")
+
+    def make(**keys):
+        trust = {"ca": [pki.ca.path], "intermediates": [middle.path], **keys}
+        proxy = start(client(reach(ORIGIN, server.port)), trust={"staff": trust})
+        proxy.target = f"{ORIGIN}:{server.port}"
+        return proxy
+
+    return make
+
+
+def assert_refused(proxy, leaf, reason, alert=ANY):
+    assert alert in proxy.dial(leaf).refusal()
+    record = proxy.audit.wait("handshake_refused", reason=reason)
+    assert record["presented"]["serial"].lstrip("0") == leaf.serial.lstrip("0")
+
+
+def test_a_good_certificate_opens_a_tunnel_when_every_ca_has_a_list(staff, pki, middle, leaf):
+    proxy = staff(crl=[pki.ca.crl(middle.leaf("another")), middle.crl(pki.ca.leaf("yet-another"))])
+    proxy.tunnel(proxy.target, leaf).echo(b"hello")
+
+
+def test_a_revoked_leaf_is_refused(staff, pki, middle, leaf):
+    other = middle.leaf("not-revoked", sends=(middle,))
+    proxy = staff(crl=[pki.ca.crl(), middle.crl(leaf, number=2)])
+    assert_refused(proxy, leaf, "revoked", REVOKED)
+    proxy.tunnel(proxy.target, other).echo(b"hello")
+
+
+def test_a_revoked_intermediate_is_refused(staff, pki, middle, leaf):
+    proxy = staff(crl=[pki.ca.crl(middle, number=2), middle.crl()])
+    assert_refused(proxy, leaf, "revoked", REVOKED)
+
+
+def test_lists_in_a_folder_are_read(staff, pki, middle, leaf, tmp_path):
+    folder = tmp_path / "crls"
+    folder.mkdir()
+    for number, path in enumerate([pki.ca.crl(), middle.crl(leaf, number=2)]):
+        with open(path, "rb") as file:
+            (folder / str(number)).write_bytes(file.read())
+    assert_refused(staff(crl=[str(folder)]), leaf, "revoked", REVOKED)
+
+
+def test_a_missing_list_of_one_ca_refuses(staff, pki, leaf):
+    proxy = staff(crl=[pki.ca.crl()])
+    assert_refused(proxy, leaf, "crl_missing")
+    proxy.tunnel(proxy.target, pki.worker).echo(b"hello")  # directly below the CA with a list
+
+
+def test_the_list_of_a_stranger_covers_nobody(staff, pki):
+    proxy = staff(crl=[pki.authority("Other CA").crl()])
+    assert_refused(proxy, pki.worker, "crl_missing")
+
+
+def test_an_expired_list_refuses(staff, pki):
+    proxy = staff(crl=[pki.ca.crl(begins=-5, ends=-1, label="-old")])
+    assert_refused(proxy, pki.worker, "crl_expired")
+
+
+def test_an_expired_list_can_be_kept(staff, pki):
+    revoked = pki.ca.leaf("revoked-long-ago")
+    old = pki.ca.crl(revoked, begins=-5, ends=-1, label="-kept")
+    proxy = staff(crl=[old], crl_expired="keep")
+    proxy.tunnel(proxy.target, pki.worker).echo(b"hello")
+    assert_refused(proxy, revoked, "revoked", REVOKED)
+
+
+def test_a_denied_digest_is_refused(staff, pki):
+    denied = pki.ca.leaf("denied-by-digest")
+    proxy = staff(denied=[{"sha256": denied.sha256}])
+    assert_refused(proxy, denied, "denied_certificate")
+    proxy.tunnel(proxy.target, pki.worker).echo(b"hello")
+
+
+def test_a_denied_serial_is_refused(staff, pki):
+    denied = pki.ca.leaf("denied-by-serial")
+    proxy = staff(denied=[{"issuer": "CN=Clients CA", "serial": denied.serial}])
+    assert_refused(proxy, denied, "denied_certificate")
+    proxy.tunnel(proxy.target, pki.worker).echo(b"hello")
+
+
+def test_a_denied_intermediate_is_refused(staff, middle, leaf):
+    serial = f"{middle.certificate.serial_number:x}"
+    proxy = staff(denied=[{"issuer": "CN=Clients CA", "serial": serial}])
+    assert_refused(proxy, leaf, "denied_certificate")
+
+
+def test_a_lifetime_that_is_too_long_is_refused(staff, pki):
+    proxy = staff(max_lifetime="30d")
+    assert_refused(proxy, pki.ca.leaf("long-lived", ends=60), "too_long_lived")
+
+
+def cut(path):
+    with open(path, "rb") as file:
+        text = file.read()
+    with open(path + ".cut", "wb") as file:
+        file.write(text[: len(text) // 2])
+    return path + ".cut"
+
+
+NOT_LOADABLE = {
+    "cut off": (lambda ca: cut(ca.crl(label="-whole")), "cut off"),
+    "a delta": (lambda ca: ca.crl(is_delta=True, label="-delta"), "delta CRL"),
+    "not there": (lambda ca: ca.crl() + ".gone", "No such file"),
+    "a certificate": (lambda ca: ca.path, "only X509 CRL"),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_LOADABLE)
+def test_a_list_that_is_not_loadable_stops_the_start(start, pki, kind):
+    make, words = NOT_LOADABLE[kind]
+    proxy = start(trust={"staff": {"ca": [pki.ca.path], "crl": [make(pki.ca)]}}, is_ready=False)
+    assert proxy.wait_exit() == 3
+    proxy.stop(expected=3)
+    assert words in proxy.stderr.text()
+
+
+def check_cert(*arguments):
+    result = run("check-cert", *arguments)
+    lines = result.stdout.splitlines()
+    assert len(lines) == 1, result
+    answer = json.loads(lines[0])
+    expected = {"accept": 0, "reject": 1, "error": 3}[answer["result"]]
+    assert result.returncode == expected
+    assert ("identity" in answer) == (expected == 0)
+    return answer
+
+
+def test_check_cert_says_what_the_listener_says(pki, middle, leaf, tmp_path):
+    def lists(*paths):
+        path = tmp_path / "lists.crl"
+        path.write_bytes(b"".join(open(one, "rb").read() for one in paths))
+        return ("--crl", str(path))
+
+    base = ("--ca", pki.ca.path, "--chain", leaf.chain)
+    answer = check_cert(*base)
+    assert answer["result"] == "accept" and answer["depth"] == 1
+    assert answer["identity"]["cn"] == "below-middle"
+    assert answer["identity"]["sha256"] == answer["chain"][0] == leaf.sha256
+    assert answer["identity"]["spki_sha256"] == leaf.spki_sha256
+    assert check_cert(*base, *lists(pki.ca.crl(), middle.crl()))["result"] == "accept"
+    assert check_cert(*base, *lists(pki.ca.crl()))["reason"] == "crl_missing"
+    revoked = lists(pki.ca.crl(), middle.crl(leaf, number=3))
+    assert check_cert(*base, *revoked)["reason"] == "revoked"
+    assert check_cert(*base, "--max-depth", "0")["reason"] == "chain_too_long"
+    assert check_cert(*base, "--at", "0")["result"] == "reject"
+    assert check_cert("--ca", pki.ca.path + ".gone", "--chain", leaf.chain)["result"] == "error"

@@ -1,0 +1,603 @@
+// A profile with revocation lists, denied certificates and `strict`: the verdict, and the same
+// asked again of the record alone.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka wants the four above first
+#include <cmocka.h>
+
+#include <openssl/err.h>
+#include <openssl/nid.h>
+#include <openssl/pool.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "auth/chain_record.h"
+#include "auth/trust.h"
+#include "tests/unit/cert/forge_crl.h"
+
+#define LIST(...) ((const struct forged *const[]){__VA_ARGS__, NULL})
+#define CRL(...)  (&(const struct forge_crl_plan){__VA_ARGS__})
+
+// pki is a root, an intermediate below it, and a leaf below that.
+struct pki {
+    const struct forged *root;
+    const struct forged *middle;
+    const struct forged *leaf;
+    STACK_OF(CRYPTO_BUFFER) *chain;
+};
+
+enum { ROOT_SERIAL = 10, MIDDLE_SERIAL = 20, LEAF_SERIAL = 30 };
+
+static struct pki make_pki(struct workshop *workshop)
+{
+    struct pki pki;
+    pki.root =
+        forge(workshop, &(struct forge_plan){.cn = "Root", .is_ca = true, .serial = ROOT_SERIAL});
+    pki.middle = forge(
+        workshop, &(struct forge_plan){
+                      .cn = "Middle", .is_ca = true, .issuer = pki.root, .serial = MIDDLE_SERIAL});
+    pki.leaf = forge(workshop, &(struct forge_plan){.cn = "alice",
+                                                    .issuer = pki.middle,
+                                                    .serial = LEAF_SERIAL,
+                                                    .sans = {"uri:spiffe://example.org/alice"}});
+    pki.chain = forge_chain(workshop, LIST(pki.leaf, pki.middle));
+    return pki;
+}
+
+// profile is what a test asks of a trust profile over that pki.
+struct profile {
+    struct trust_options options;
+    const struct forge_crl_plan *crls[4];
+    const struct forged *denied;         // by its digest
+    const struct forged *denied_by_name; // by issuer and serial
+    const struct forged *other_anchor;   // in place of the root
+    int64_t now_s;                       // 0: FORGE_NOW_S
+};
+
+static void deny_by_name(struct trust *trust, const struct forged *forged)
+{
+    struct identity *identity = NULL;
+    uint8_t serial[IDENTITY_SERIAL_MAX + 1] = {0}; // with a zero in front
+    assert_int_equal(identity_create(forged->cert, NULL, &identity), ERR_OK);
+    const struct slice plain = identity_serial(identity);
+    assert_true(bytes_copy(serial + 1, sizeof serial - 1, plain));
+    assert_int_equal(
+        trust_deny_serial(trust, identity_issuer(identity), slice_of(serial, plain.len + 1)),
+        ERR_OK);
+    identity_destroy(identity);
+}
+
+// make_trust gives a finished profile; to be destroyed by the test.
+static struct trust *make_trust(struct workshop *workshop, const struct pki *pki,
+                                const struct profile *profile)
+{
+    struct trust_options options = profile->options;
+    struct trust *trust = NULL;
+    struct errinfo info = {0};
+    options.name = "staff";
+    if (options.max_depth == 0)
+        options.max_depth = TRUST_DEFAULT_MAX_DEPTH;
+    const struct forged *anchor = profile->other_anchor == NULL ? pki->root : profile->other_anchor;
+    assert_int_equal(trust_create(&options, &trust), ERR_OK);
+    assert_int_equal(trust_add_ca(trust, forge_pem(workshop, LIST(anchor)), &info), ERR_OK);
+    assert_int_equal(trust_add_intermediates(trust, forge_pem(workshop, LIST(pki->middle)), &info),
+                     ERR_OK);
+    for (size_t i = 0; i < 4 && profile->crls[i] != NULL; i++) {
+        const struct slice der = forge_crl(workshop, profile->crls[i]);
+        const struct slice bytes = i % 2 == 0 ? der : forge_crl_pem(workshop, der);
+        if (trust_add_crl(trust, bytes, &info) != ERR_OK)
+            fail_msg("%s", info.text);
+    }
+    if (profile->denied != NULL) {
+        struct identity *identity = NULL;
+        assert_int_equal(identity_create(profile->denied->cert, NULL, &identity), ERR_OK);
+        assert_int_equal(trust_deny_sha256(trust, identity_sha256(identity)), ERR_OK);
+        identity_destroy(identity);
+    }
+    if (profile->denied_by_name != NULL)
+        deny_by_name(trust, profile->denied_by_name);
+    if (trust_finish(trust, profile->now_s == 0 ? FORGE_NOW_S : profile->now_s, &info) != ERR_OK)
+        fail_msg("%s", info.text);
+    return trust;
+}
+
+static enum reason verify(const struct trust *trust, const struct pki *pki, int64_t now_s)
+{
+    struct trust_verdict verdict;
+    const enum err error = trust_verify(trust, pki->chain, now_s, &verdict);
+    assert_true((error == ERR_OK) == (verdict.identity != NULL));
+    assert_true((error == ERR_OK) == (verdict.detail[0] == '\0'));
+    assert_int_equal(ERR_peek_error(), 0);
+    identity_destroy(verdict.identity);
+    identity_destroy(verdict.presented);
+    return verdict.reason;
+}
+
+// open_identity gives the identity of the chain under a profile without any list.
+static struct identity *open_identity(struct workshop *workshop, const struct pki *pki)
+{
+    struct trust *open = make_trust(workshop, pki, &(struct profile){.now_s = 0});
+    struct trust_verdict verdict;
+    assert_int_equal(trust_verify(open, pki->chain, FORGE_NOW_S, &verdict), ERR_OK);
+    trust_destroy(open);
+    return verdict.identity;
+}
+
+// reason_at gives the verdict at a time, and checks that the record alone gives the same.
+static enum reason reason_at(struct workshop *workshop, const struct pki *pki,
+                             const struct profile *profile, int64_t now_s)
+{
+    struct identity *identity = open_identity(workshop, pki);
+    struct trust *trust = make_trust(workshop, pki, profile);
+    const char *detail = NULL;
+    const enum reason reason = verify(trust, pki, now_s);
+    assert_int_equal(trust_recheck(trust, identity_record(identity), now_s, &detail), reason);
+    assert_true((detail[0] == '\0') == (reason == REASON_NONE));
+    trust_destroy(trust);
+    identity_destroy(identity);
+    return reason;
+}
+
+static enum reason reason_now(struct workshop *workshop, const struct pki *pki,
+                              const struct profile *profile)
+{
+    return reason_at(workshop, pki, profile, FORGE_NOW_S);
+}
+
+static void accepts_when_every_ca_has_a_list(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct profile profile = {
+        .crls = {CRL(.issuer = pki.root, .serials = {LEAF_SERIAL, 99}),
+                 CRL(.issuer = pki.middle, .serials = {MIDDLE_SERIAL, ROOT_SERIAL, 99})}};
+    assert_int_equal(reason_now(*state, &pki, &profile), REASON_NONE);
+}
+
+static void refuses_a_revoked_leaf_and_a_revoked_intermediate(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct profile leaf = {
+        .crls = {CRL(.issuer = pki.root), CRL(.issuer = pki.middle, .serials = {LEAF_SERIAL})}};
+    const struct profile middle = {
+        .crls = {CRL(.issuer = pki.root, .serials = {MIDDLE_SERIAL}), CRL(.issuer = pki.middle)}};
+    assert_int_equal(reason_now(*state, &pki, &leaf), REASON_REVOKED);
+    assert_int_equal(reason_now(*state, &pki, &middle), REASON_REVOKED);
+}
+
+static void refuses_when_one_ca_has_no_list(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct forged *other = forge(*state, &(struct forge_plan){.cn = "Other", .is_ca = true});
+    const struct profile profiles[] = {
+        {.crls = {CRL(.issuer = pki.root)}},
+        {.crls = {CRL(.issuer = pki.middle)}},
+        {.crls = {CRL(.issuer = other)}},
+        {.crls = {CRL(.issuer = pki.root), CRL(.issuer = pki.middle, .is_for_cas = true)}},
+        {.crls = {CRL(.issuer = pki.root, .is_for_leaves = true), CRL(.issuer = pki.middle)}},
+    };
+    for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++)
+        assert_int_equal(reason_now(*state, &pki, &profiles[i]), REASON_CRL_MISSING);
+}
+
+static void a_list_for_one_kind_of_certificates_is_enough_for_that_kind(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct profile profile = {.crls = {CRL(.issuer = pki.root, .is_for_cas = true),
+                                             CRL(.issuer = pki.middle, .is_for_leaves = true)}};
+    assert_int_equal(reason_now(*state, &pki, &profile), REASON_NONE);
+}
+
+static void an_expired_list_refuses_unless_it_is_kept(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const int64_t end_s = FORGE_NOW_S + 100;
+    struct profile profile = {
+        .crls = {CRL(.issuer = pki.root), CRL(.issuer = pki.middle, .next_update_s = end_s)}};
+    assert_int_equal(reason_at(*state, &pki, &profile, end_s), REASON_NONE);
+    assert_int_equal(reason_at(*state, &pki, &profile, end_s + 1), REASON_CRL_EXPIRED);
+    profile.options.keeps_expired_crls = true;
+    assert_int_equal(reason_at(*state, &pki, &profile, end_s + 1), REASON_NONE);
+    // Missing is not expired.
+    profile.crls[1] = NULL;
+    assert_int_equal(reason_at(*state, &pki, &profile, end_s + 1), REASON_CRL_MISSING);
+}
+
+static void an_expired_list_revokes_whom_it_names(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct profile profile = {.crls = {CRL(.issuer = pki.middle, .serials = {LEAF_SERIAL},
+                                                 .next_update_s = FORGE_NOW_S - 100)}};
+    assert_int_equal(reason_now(*state, &pki, &profile), REASON_REVOKED);
+}
+
+static void the_highest_number_counts_in_any_order(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct forge_crl_plan old = {.issuer = pki.middle, .number = 4, .serials = {LEAF_SERIAL}};
+    const struct forge_crl_plan new = {.issuer = pki.middle, .number = 5};
+    const struct profile profiles[] = {{.crls = {CRL(.issuer = pki.root), &old, &new}},
+                                       {.crls = {CRL(.issuer = pki.root), &new, &old}}};
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(reason_now(*state, &pki, &profiles[i]), REASON_NONE);
+    const struct forge_crl_plan newest = {
+        .issuer = pki.middle, .number = 6, .serials = {LEAF_SERIAL}};
+    const struct profile later = {.crls = {&newest, CRL(.issuer = pki.root), &new}};
+    assert_int_equal(reason_now(*state, &pki, &later), REASON_REVOKED);
+}
+
+static void a_list_of_a_namesake_with_another_key_covers_nobody(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct forged *impostor =
+        forge(*state, &(struct forge_plan){.cn = "Middle", .is_ca = true});
+    struct trust *trust = make_trust(*state, &pki, &(struct profile){.now_s = 0});
+    trust_destroy(trust);
+    const struct trust_options options = {.name = "staff", .max_depth = 3};
+    struct errinfo info = {0};
+    assert_int_equal(trust_create(&options, &trust), ERR_OK);
+    assert_int_equal(trust_add_ca(trust, forge_pem(*state, LIST(pki.root, impostor)), &info),
+                     ERR_OK);
+    assert_int_equal(trust_add_crl(trust, forge_crl(*state, CRL(.issuer = pki.root)), &info),
+                     ERR_OK);
+    assert_int_equal(trust_add_crl(trust, forge_crl(*state, CRL(.issuer = impostor)), &info),
+                     ERR_OK);
+    assert_int_equal(trust_finish(trust, FORGE_NOW_S, &info), ERR_OK);
+    assert_int_equal(verify(trust, &pki, FORGE_NOW_S), REASON_CRL_MISSING);
+    trust_destroy(trust);
+}
+
+static void a_chain_may_bring_the_signers_of_lists(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct trust_options options = {.name = "check", .max_depth = 3};
+    for (int with = 0; with < 2; with++) {
+        struct errinfo info = {0};
+        struct trust *trust = NULL;
+        assert_int_equal(trust_create(&options, &trust), ERR_OK);
+        assert_int_equal(trust_add_ca(trust, forge_pem(*state, LIST(pki.root)), &info), ERR_OK);
+        if (with)
+            assert_int_equal(trust_add_crl_signers(trust, pki.chain), ERR_OK);
+        assert_int_equal(trust_add_crl(trust, forge_crl(*state, CRL(.issuer = pki.root)), &info),
+                         ERR_OK);
+        assert_int_equal(trust_add_crl(trust, forge_crl(*state, CRL(.issuer = pki.middle)), &info),
+                         ERR_OK);
+        assert_int_equal(trust_finish(trust, FORGE_NOW_S, &info), ERR_OK);
+        assert_int_equal(trust_crl_at(trust, 1).warning == NULL, with);
+        assert_int_equal(verify(trust, &pki, FORGE_NOW_S), with ? REASON_NONE : REASON_CRL_MISSING);
+        trust_destroy(trust);
+    }
+}
+
+static void refuses_denied_certificates_anywhere_in_the_chain(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct forged *places[] = {pki.leaf, pki.middle, pki.root};
+    for (size_t i = 0; i < 3; i++) {
+        const struct profile by_digest = {.denied = places[i]};
+        const struct profile by_name = {.denied_by_name = places[i]};
+        assert_int_equal(reason_now(*state, &pki, &by_digest), REASON_DENIED_CERTIFICATE);
+        assert_int_equal(reason_now(*state, &pki, &by_name), REASON_DENIED_CERTIFICATE);
+    }
+}
+
+static void denies_no_other_certificate(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct forged *twin =
+        forge(*state, &(struct forge_plan){.cn = "bob", .issuer = pki.root, .serial = LEAF_SERIAL});
+    const struct forged *sibling =
+        forge(*state,
+              &(struct forge_plan){.cn = "alice", .issuer = pki.middle, .serial = LEAF_SERIAL + 1});
+    const struct profile profiles[] = {{.denied = twin, .denied_by_name = twin},
+                                       {.denied = sibling, .denied_by_name = sibling}};
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(reason_now(*state, &pki, &profiles[i]), REASON_NONE);
+}
+
+static void judges_a_record_by_time_lifetime_depth_and_anchor(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct forged *other = forge(*state, &(struct forge_plan){.cn = "Other", .is_ca = true});
+    const struct profile plain = {.now_s = 0};
+    const struct profile other_anchor = {.other_anchor = other};
+    const struct profile short_lived = {.options = {.max_lifetime_s = FORGE_DAY_S}};
+    assert_int_equal(reason_now(*state, &pki, &plain), REASON_NONE);
+    assert_int_equal(reason_at(*state, &pki, &plain, FORGE_NOW_S + FORGE_DAY_S - 1), REASON_NONE);
+    assert_int_equal(reason_at(*state, &pki, &plain, FORGE_NOW_S + FORGE_DAY_S), REASON_EXPIRED);
+    assert_int_equal(reason_at(*state, &pki, &plain, FORGE_NOW_S - FORGE_DAY_S - 1),
+                     REASON_NOT_YET_VALID);
+    assert_int_equal(reason_now(*state, &pki, &other_anchor), REASON_UNKNOWN_CA);
+    assert_int_equal(reason_now(*state, &pki, &short_lived), REASON_TOO_LONG_LIVED);
+    // Depth 0 cannot be asked of make_trust.
+    const struct trust_options flat = {.name = "staff", .max_depth = 0};
+    struct trust *trust = forge_trust(*state, &flat, LIST(pki.root), NULL);
+    struct identity *identity = open_identity(*state, &pki);
+    const char *detail = NULL;
+    assert_int_equal(trust_recheck(trust, identity_record(identity), FORGE_NOW_S, &detail),
+                     REASON_CHAIN_TOO_LONG);
+    assert_int_equal(verify(trust, &pki, FORGE_NOW_S), REASON_CHAIN_TOO_LONG);
+    identity_destroy(identity);
+}
+
+static void an_anchor_that_became_a_helper_is_gone(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct trust_options options = {.name = "staff", .max_depth = 3};
+    struct trust *below = forge_trust(*state, &options, LIST(pki.middle), NULL);
+    struct trust *above = forge_trust(*state, &options, LIST(pki.middle, pki.root), NULL);
+    struct trust_verdict verdict;
+    const char *detail = NULL;
+    assert_int_equal(trust_verify(below, pki.chain, FORGE_NOW_S, &verdict), ERR_OK);
+    assert_int_equal(trust_recheck(above, identity_record(verdict.identity), FORGE_NOW_S, &detail),
+                     REASON_UNKNOWN_CA);
+    identity_destroy(verdict.identity);
+}
+
+static void only_verified_identities_have_a_record(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    struct identity *identity = open_identity(*state, &pki);
+    const struct chain_record *record = identity_record(identity);
+    assert_int_equal(record->count, 3);
+    assert_int_equal(record->depth, 1);
+    assert_memory_equal(record->links[0].sha256, identity_sha256(identity), 32);
+    assert_int_equal(record->links[0].serial_len, 1);
+    assert_int_equal(record->links[0].serial[0], LEAF_SERIAL);
+    identity_destroy(identity);
+    assert_int_equal(identity_create(pki.leaf->cert, NULL, &identity), ERR_OK);
+    assert_null(identity_record(identity));
+    identity_destroy(identity);
+}
+
+static void refuses_lists_that_begin_in_the_future(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct trust_options options = {.name = "staff", .max_depth = 3};
+    const struct {
+        int64_t ahead_s;
+        enum err error;
+    } cases[] = {{300, ERR_OK}, {301, ERR_INPUT}, {FORGE_DAY_S, ERR_INPUT}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct errinfo info = {0};
+        struct trust *trust = NULL;
+        assert_int_equal(trust_create(&options, &trust), ERR_OK);
+        assert_int_equal(trust_add_ca(trust, forge_pem(*state, LIST(pki.root)), &info), ERR_OK);
+        const struct slice der = forge_crl(
+            *state, CRL(.issuer = pki.root, .this_update_s = FORGE_NOW_S + cases[i].ahead_s,
+                        .next_update_s = FORGE_NOW_S + 2 * FORGE_DAY_S));
+        assert_int_equal(trust_add_crl(trust, der, &info), ERR_OK);
+        assert_int_equal(trust_finish(trust, FORGE_NOW_S, &info), cases[i].error);
+        trust_destroy(trust);
+    }
+}
+
+static void refuses_files_that_hold_no_list(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    struct trust *trust = NULL;
+    const struct trust_options options = {.name = "staff", .max_depth = 3};
+    const struct {
+        struct slice bytes;
+        const char *words;
+    } cases[] = {
+        {SLICE_LITERAL(""), "no CRL in it"},
+        {SLICE_LITERAL("junk"), "no CRL in it"},
+        {SLICE_LITERAL("0123"), "no CRL in it"},
+        {SLICE_LITERAL("-----BEGIN X509 CRL-----\nAAAA\n"), "cut off"},
+        {SLICE_LITERAL("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"), "CRL 1:"},
+        {forge_pem(*state, LIST(pki.root)), "only X509 CRL"},
+        {SLICE_LITERAL("\x30\x81\x00"), "no CRL"},
+    };
+    assert_int_equal(trust_create(&options, &trust), ERR_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct errinfo info = {0};
+        assert_int_equal(trust_add_crl(trust, cases[i].bytes, &info), ERR_INPUT);
+        if (strstr(info.text, cases[i].words) == NULL)
+            fail_msg("case %zu: %s", i, info.text);
+    }
+    trust_destroy(trust);
+}
+
+static void a_reload_never_goes_back_to_a_lower_number(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const int64_t numbers[] = {6, 7, 8};
+    struct trust *old =
+        make_trust(*state, &pki,
+                   &(struct profile){.crls = {CRL(.issuer = pki.root, .number = 7),
+                                              CRL(.issuer = pki.middle, .has_no_number = true)}});
+    for (size_t i = 0; i < 3; i++) {
+        struct errinfo info = {0};
+        struct trust *new =
+            make_trust(*state, &pki,
+                       &(struct profile){.crls = {CRL(.issuer = pki.middle, .number = 1),
+                                                  CRL(.issuer = pki.root, .number = numbers[i])}});
+        assert_int_equal(trust_check_crls_succeed(new, old, &info),
+                         numbers[i] < 7 ? ERR_INPUT : ERR_OK);
+        assert_true(numbers[i] >= 7 || strstr(info.text, "lower number") != NULL);
+        trust_destroy(new);
+    }
+    struct errinfo info;
+    struct trust *none = make_trust(*state, &pki, &(struct profile){.now_s = 0});
+    assert_int_equal(trust_check_crls_succeed(none, old, &info), ERR_OK);
+    assert_int_equal(trust_check_crls_succeed(old, none, &info), ERR_OK);
+    trust_destroy(none);
+    trust_destroy(old);
+}
+
+static void describes_its_lists(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    struct trust *trust = make_trust(
+        *state, &pki,
+        &(struct profile){.crls = {CRL(.issuer = pki.root, .number = 41, .serials = {1, 2})}});
+    const struct trust_crl crl = trust_crl_at(trust, 0);
+    assert_int_equal(trust_crl_count(trust), 1);
+    assert_string_equal(crl.issuer, "CN=Root");
+    assert_string_equal(crl.number, "41");
+    assert_int_equal(crl.entry_count, 2);
+    assert_int_equal(crl.next_update_s, FORGE_NOW_S + FORGE_DAY_S);
+    assert_null(crl.warning);
+    trust_destroy(trust);
+}
+
+// leaf_reason judges one leaf below the root, with and without the letter of the RFC.
+static enum reason leaf_reason(struct workshop *workshop, const struct pki *pki,
+                               const struct forge_plan *plan, bool is_strict)
+{
+    const struct trust_options options = {.name = "staff", .max_depth = 3, .is_strict = is_strict};
+    struct forge_plan below = *plan;
+    if (below.issuer == NULL)
+        below.issuer = pki->root;
+    struct trust *trust = forge_trust(workshop, &options, LIST(pki->root), NULL);
+    struct pki one = {.chain = forge_chain(workshop, LIST(forge(workshop, &below)))};
+    return verify(trust, &one, FORGE_NOW_S);
+}
+
+static void never_takes_a_leaf_that_half_plays_the_ca(void **state)
+{
+    enum { DIGITAL_SIGNATURE = 1 << 0, KEY_CERT_SIGN = 1 << 5 };
+    const struct pki pki = make_pki(*state);
+    const struct forge_plan plans[] = {
+        {.cn = "a", .key_usage = DIGITAL_SIGNATURE | KEY_CERT_SIGN},
+        {.cn = "a",
+         .key_usage = DIGITAL_SIGNATURE | KEY_CERT_SIGN,
+         .has_no_basic_constraints = true},
+        {.cn = "a", .permitted = {"dns:example.org"}},
+    };
+    for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++) {
+        assert_int_equal(leaf_reason(*state, &pki, &plans[i], false), REASON_BAD_CERTIFICATE);
+        assert_int_equal(leaf_reason(*state, &pki, &plans[i], true), REASON_BAD_CERTIFICATE);
+    }
+}
+
+static void only_strict_refuses_what_is_only_sloppy(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct forged *sloppy_ca = forge(
+        *state,
+        &(struct forge_plan){
+            .cn = "Sloppy", .is_ca = true, .issuer = pki.root, .has_soft_basic_constraints = true});
+    const struct forge_plan plans[] = {
+        {.cn = "a", .has_no_key_ids = true},
+        {.sans = {"dns:a.example.org"}}, // no subject, and a SAN that is not critical
+        {.cn = "a", .sans = {"dns:a b"}},
+        {.cn = "a", .sans = {"uri:no-scheme"}},
+    };
+    for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++) {
+        assert_int_equal(leaf_reason(*state, &pki, &plans[i], false), REASON_NONE);
+        assert_int_equal(leaf_reason(*state, &pki, &plans[i], true), REASON_BAD_CERTIFICATE);
+    }
+    const struct forge_plan below = {.cn = "a", .issuer = sloppy_ca};
+    for (int is_strict = 0; is_strict < 2; is_strict++) {
+        const struct trust_options options = {
+            .name = "staff", .max_depth = 3, .is_strict = is_strict};
+        struct trust *trust = forge_trust(*state, &options, LIST(pki.root), NULL);
+        struct pki one = {.chain = forge_chain(*state, LIST(forge(*state, &below), sloppy_ca))};
+        assert_int_equal(verify(trust, &one, FORGE_NOW_S),
+                         is_strict ? REASON_BAD_CERTIFICATE : REASON_NONE);
+    }
+}
+
+static void strict_takes_a_chain_to_the_letter(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct forge_plan plans[] = {
+        {.cn = "a"},
+        {.cn = "a", .sans = {"dns:*.example.org", "email:a@example.org", "ip4:192.0.2.1"}},
+    };
+    const struct profile strict = {.options = {.is_strict = true}};
+    for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++)
+        assert_int_equal(leaf_reason(*state, &pki, &plans[i], true), REASON_NONE);
+    assert_int_equal(reason_now(*state, &pki, &strict), REASON_NONE);
+}
+
+static void a_sloppy_record_is_refused_once_the_profile_is_strict(void **state)
+{
+    struct pki pki = make_pki(*state);
+    pki.leaf = forge(
+        *state, &(struct forge_plan){.cn = "alice", .issuer = pki.middle, .has_no_key_ids = true});
+    pki.chain = forge_chain(*state, LIST(pki.leaf, pki.middle));
+    const struct profile strict = {.options = {.is_strict = true}};
+    assert_int_equal(reason_now(*state, &pki, &strict), REASON_BAD_CERTIFICATE);
+}
+
+struct share {
+    const struct trust *trust;
+    const struct pki *pki;
+    const struct chain_record *record;
+    bool is_good;
+};
+
+static void *judge_share(void *argument)
+{
+    struct share *share = argument;
+    share->is_good = true;
+    for (int i = 0; i < 50; i++) {
+        struct trust_verdict verdict;
+        const char *detail = NULL;
+        share->is_good &=
+            trust_verify(share->trust, share->pki->chain, FORGE_NOW_S, &verdict) == ERR_DENIED;
+        share->is_good &= verdict.reason == REASON_REVOKED;
+        share->is_good &=
+            trust_recheck(share->trust, share->record, FORGE_NOW_S, &detail) == REASON_REVOKED;
+        identity_destroy(verdict.presented);
+    }
+    return NULL;
+}
+
+static void judges_on_many_threads_at_once(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    struct identity *identity = open_identity(*state, &pki);
+    struct trust *trust = make_trust(
+        *state, &pki,
+        &(struct profile){.crls = {CRL(.issuer = pki.middle, .serials = {LEAF_SERIAL})}});
+    struct share shares[4];
+    pthread_t threads[4];
+    for (size_t i = 0; i < 4; i++) {
+        shares[i] =
+            (struct share){.trust = trust, .pki = &pki, .record = identity_record(identity)};
+        assert_int_equal(pthread_create(&threads[i], NULL, judge_share, &shares[i]), 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_true(shares[i].is_good);
+    }
+    trust_destroy(trust);
+    identity_destroy(identity);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, workshop_create, workshop_destroy)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(accepts_when_every_ca_has_a_list),
+        TEST(refuses_a_revoked_leaf_and_a_revoked_intermediate),
+        TEST(refuses_when_one_ca_has_no_list),
+        TEST(a_list_for_one_kind_of_certificates_is_enough_for_that_kind),
+        TEST(an_expired_list_refuses_unless_it_is_kept),
+        TEST(an_expired_list_revokes_whom_it_names),
+        TEST(the_highest_number_counts_in_any_order),
+        TEST(a_list_of_a_namesake_with_another_key_covers_nobody),
+        TEST(a_chain_may_bring_the_signers_of_lists),
+        TEST(refuses_denied_certificates_anywhere_in_the_chain),
+        TEST(denies_no_other_certificate),
+        TEST(judges_a_record_by_time_lifetime_depth_and_anchor),
+        TEST(an_anchor_that_became_a_helper_is_gone),
+        TEST(only_verified_identities_have_a_record),
+        TEST(refuses_lists_that_begin_in_the_future),
+        TEST(refuses_files_that_hold_no_list),
+        TEST(a_reload_never_goes_back_to_a_lower_number),
+        TEST(describes_its_lists),
+        TEST(never_takes_a_leaf_that_half_plays_the_ca),
+        TEST(only_strict_refuses_what_is_only_sloppy),
+        TEST(strict_takes_a_chain_to_the_letter),
+        TEST(a_sloppy_record_is_refused_once_the_profile_is_strict),
+        TEST(judges_on_many_threads_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
