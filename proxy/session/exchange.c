@@ -269,14 +269,11 @@ static bool is_same_host(const struct request_head *head, const struct target *t
            host.port == target->port;
 }
 
-// has_right judges the client again where its snapshot is no longer today's, and its certificate's time.
-// Where the right is gone the request is refused.
+// has_right judges the client again, as it is today. Where its right is gone the request is refused.
 static bool has_right(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
-    enum reason reason = REASON_NONE;
-    if (!peer_is_current(peer))
-        reason = peer->judge_again(peer->owner);
+    enum reason reason = peer->judge_again(peer->owner);
     if (reason == REASON_NONE && wall_clock_ms() / 1000 > peer->not_after_s)
         reason = REASON_EXPIRED;
     exchange->generation = peer->snapshot->generation;

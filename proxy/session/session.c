@@ -341,10 +341,33 @@ static bool begin_serving(struct session *session)
     return true;
 }
 
-// judge_again judges the shown certificates as if they were shown today. See peer.h.
-static enum reason judge_again(void *owner)
+// recheck_chain judges the shown certificates by `trust` as it is now. What was verified once needs no
+// second verification, unless its anchor is not found again: it may have been issued anew.
+static enum reason recheck_chain(struct session *session, const struct trust *trust,
+                                 const STACK_OF(CRYPTO_BUFFER) *chain)
 {
-    struct session *session = owner;
+    const char *detail = NULL;
+    const int64_t now_s = wall_clock_ms() / 1000;
+    struct trust_verdict verdict;
+    if (session->identity == NULL)
+        return REASON_NONE;
+    const enum reason reason =
+        trust_recheck(trust, identity_record(session->identity), now_s, &detail);
+    if (reason != REASON_UNKNOWN_CA || chain == NULL)
+        return reason;
+    if (trust_verify(trust, chain, now_s, &verdict) != ERR_OK) {
+        identity_destroy(verdict.presented);
+        return verdict.reason;
+    }
+    identity_destroy(session->identity);
+    session->identity = verdict.identity;
+    session->peer.not_after_s = verdict.not_after_s;
+    return REASON_NONE;
+}
+
+// judge_session judges the client as if it came today. For a live tunnel only what takes trust away counts.
+static enum reason judge_session(struct session *session, bool is_live)
+{
     ASSERT(session->magic == SESSION_MAGIC);
     struct peer *peer = &session->peer;
     struct snapshot *today = peer->context->snapshot;
@@ -356,20 +379,21 @@ static enum reason judge_again(void *owner)
         return REASON_NO_CERTIFICATE;
     const struct site site =
         listener_config_find_site(listener, tls_stream_server_name(session->tls));
-    struct trust_verdict verdict = {.not_after_s = NEVER_S};
-    if (chain != NULL &&
-        trust_verify(site.trust, chain, wall_clock_ms() / 1000, &verdict) != ERR_OK) {
-        identity_destroy(verdict.presented);
-        return verdict.reason;
-    }
-    identity_destroy(session->identity);
-    session->identity = verdict.identity;
+    enum reason reason = recheck_chain(session, site.trust, chain);
+    if (is_live && (reason == REASON_CRL_MISSING || reason == REASON_CRL_EXPIRED))
+        reason = REASON_NONE; // nobody knows: that takes no tunnel away
+    if (reason != REASON_NONE || peer_is_current(peer))
+        return reason;
     snapshot_unref(peer->snapshot);
     peer->snapshot = snapshot_ref(today);
     peer->listener = listener;
     session->trust = site.trust;
-    peer->not_after_s = verdict.not_after_s;
     return take_identity(session) ? REASON_NONE : REASON_NO_MEMORY;
+}
+
+static enum reason judge_again(void *owner)
+{
+    return judge_session(owner, false);
 }
 
 // answer_refused tells a refused client why, in HTTP: the same 403 for whatever it asks.
@@ -817,6 +841,8 @@ void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
 // close_reason_of gives the word for a tunnel that ends because its session has lost its right.
 static enum reason close_reason_of(enum reason reason)
 {
+    if (reason == REASON_REVOKED || reason == REASON_DENIED_CERTIFICATE)
+        return REASON_REVOKED;
     return reason == REASON_EXPIRED ? reason : REASON_POLICY_CHANGED;
 }
 
@@ -825,7 +851,7 @@ static void sweep_session(struct session *session)
 {
     if (session->state != SESSION_SERVING || session->exchange == NULL)
         return;
-    const enum reason reason = peer_is_current(&session->peer) ? REASON_NONE : judge_again(session);
+    const enum reason reason = judge_session(session, exchange_is_tunnel(session->exchange));
     if (reason == REASON_NONE)
         exchange_judge_again(session->exchange);
     else if (exchange_is_tunnel(session->exchange))

@@ -195,6 +195,11 @@ def test_a_full_disk_with_drop_goes_on(start, dns, origin):
     proxy.stop(expected=1)
 
 
+# ThreadSanitizer's own memory is a file, which may not grow either.
+may_limit_files = pytest.mark.skipif("TSAN_OPTIONS" in os.environ, reason="under ThreadSanitizer")
+
+
+@may_limit_files
 def test_requests_are_served_again_once_the_file_can_be_written(start, tmp_path):
     """A file that may not grow any more stands for a full disk; a new file, for room on it."""
     limit = (resource.RLIMIT_FSIZE, (16 * 1024, 16 * 1024))
@@ -218,6 +223,7 @@ def make_room(proxy):
     resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, unlimited)
 
 
+@may_limit_files
 def test_what_finds_no_room_waits_for_it(start):
     """Also the record that was cut in the middle: the file has whole lines only."""
     proxy = start(process=SMALL_FILE, audit={"on_full": "drop"})
@@ -230,6 +236,7 @@ def test_what_finds_no_room_waits_for_it(start):
     assert not proxy.audit.records("records_lost")
 
 
+@may_limit_files
 @pytest.mark.skipif(IS_SMALL, reason="20,000 requests are too many for a sanitizer")
 def test_what_had_to_be_dropped_is_counted(start):
     """More than the proxy keeps in memory: the rest is lost, and the file says how many."""
