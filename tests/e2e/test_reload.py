@@ -171,6 +171,22 @@ def test_a_connection_whose_ca_is_gone_is_told_at_its_next_request(start, server
     assert server.accepted == 0
 
 
+def test_a_listener_that_gets_another_profile_makes_its_clients_others(start, server, pki):
+    """The same name from another profile is another client, on connections that are open too."""
+    profiles = {"staff": {"ca": [pki.ca.path]}, "partners": {"ca": [pki.ca.path]}}
+    match = {profile: [{"any": True, "trust": profile}] for profile in profiles}
+    clients = [
+        client(rule(server), name="staff", match=match["staff"]),
+        client(name="partners", match=match["partners"]),
+    ]
+    proxy = start(*clients, trust=profiles)
+    requester, tunnel = proxy.connect(), proxy.tunnel(place(server))
+    assert proxy.decision(requester.ask(DENIED).id)["client"]["name"] == "staff"
+    proxy.reload(listeners=[dict(proxy.config["listeners"][0], trust="partners")])
+    proxy.assert_closed(tunnel.id, "policy_changed")
+    proxy.assert_refused(requester.ask(place(server)), 403, "no_rule")
+
+
 def test_a_handshake_held_open_over_a_reload_is_judged_anew(start, server, pki):
     other = pki.authority("Second CA")
     proxy = start(client(rule(server)), trust={"staff": {"ca": [pki.ca.path, other.path]}})

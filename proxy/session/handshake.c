@@ -1,0 +1,272 @@
+// From the first byte to a judged client: which certificates and trust the server name stands for, what the
+// shown or resumed chain is worth, and how a refusal is told and recorded.
+#include "proxy/http/answer.h"
+#include "proxy/http/head.h"
+#include "proxy/session/session_internal.h"
+
+static enum tls_alert alert_for(enum reason reason)
+{
+    if (reason == REASON_EXPIRED || reason == REASON_NOT_YET_VALID)
+        return TLS_ALERT_CERTIFICATE_EXPIRED;
+    if (reason == REASON_UNKNOWN_CA || reason == REASON_MISSING_INTERMEDIATE)
+        return TLS_ALERT_UNKNOWN_CA;
+    if (reason == REASON_BAD_PURPOSE || reason == REASON_WEAK_KEY ||
+        reason == REASON_TOO_LONG_LIVED)
+        return TLS_ALERT_UNSUPPORTED_CERTIFICATE;
+    if (reason == REASON_REVOKED)
+        return TLS_ALERT_CERTIFICATE_REVOKED;
+    if (reason == REASON_NO_MEMORY)
+        return TLS_ALERT_INTERNAL_ERROR;
+    return TLS_ALERT_BAD_CERTIFICATE;
+}
+
+struct tls_context *session_on_select(void *arg, const char *server_name)
+{
+    struct session *session = arg;
+    ASSERT(session->magic == SESSION_MAGIC);
+    const struct site site = listener_config_find_site(session->peer.listener, server_name);
+    session->trust = site.trust;
+    return site.tls;
+}
+
+enum err session_on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
+                           enum tls_alert *out_alert)
+{
+    struct session *session = arg;
+    ASSERT(session->magic == SESSION_MAGIC);
+    struct trust_verdict verdict;
+    const enum err error = trust_verify(session->trust, chain, wall_clock_ms() / 1000, &verdict);
+    if (error == ERR_OK) {
+        session->identity = verdict.identity;
+        session->peer.not_after_s = verdict.not_after_s;
+        tls_stream_limit_tickets(session->tls, verdict.not_after_s - wall_clock_ms() / 1000);
+        return ERR_OK;
+    }
+    session->refusal = verdict;
+    if (session->peer.listener->refuses_in_http && error != ERR_MEMORY) {
+        tls_stream_limit_tickets(session->tls, 0);
+        return ERR_OK; // finish_handshake looks at the refusal
+    }
+    *out_alert = alert_for(verdict.reason);
+    return error;
+}
+
+// offer_anonymous is for a ticket of a client that has shown no certificate.
+static enum err offer_anonymous(struct session *session)
+{
+    if (!session->peer.listener->is_certificate_optional)
+        return ERR_DENIED;
+    identity_destroy(session->offered.identity);
+    session->offered = (struct trust_verdict){.not_after_s = NEVER_S};
+    return ERR_OK;
+}
+
+enum err session_on_resume(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain)
+{
+    struct session *session = arg;
+    ASSERT(session->magic == SESSION_MAGIC);
+    struct trust_verdict verdict;
+    if (chain == NULL)
+        return offer_anonymous(session);
+    const enum err error = trust_verify(session->trust, chain, wall_clock_ms() / 1000, &verdict);
+    identity_destroy(verdict.presented);
+    if (error != ERR_OK)
+        return error;
+    identity_destroy(session->offered.identity);
+    session->offered = verdict;
+    return ERR_OK;
+}
+
+// take_resumed makes the identity of the resumed session's chain the session's.
+static void take_resumed(struct session *session)
+{
+    session->peer.is_resumed = tls_stream_is_resumed(session->tls);
+    if (!session->peer.is_resumed)
+        return;
+    identity_destroy(session->identity);
+    session->identity = session->offered.identity;
+    session->offered.identity = NULL;
+    session->peer.not_after_s = session->offered.not_after_s;
+}
+
+static enum reason refused_reason(const struct session *session)
+{
+    switch (tls_stream_failure(session->tls)) {
+    case TLS_FAILURE_NONE:
+        return REASON_TIMEOUT;
+    case TLS_FAILURE_REFUSED:
+        return session->refusal.reason;
+    case TLS_FAILURE_NO_CERTIFICATE:
+        return REASON_NO_CERTIFICATE;
+    case TLS_FAILURE_KEY_USAGE:
+        return REASON_BAD_PURPOSE;
+    case TLS_FAILURE_ABORTED:
+        return REASON_CLIENT_ABORTED;
+    case TLS_FAILURE_PLAIN_HTTP:
+        return REASON_PLAIN_HTTP;
+    case TLS_FAILURE_PROTOCOL:
+        return REASON_PROTOCOL;
+    }
+    return REASON_PROTOCOL;
+}
+
+// refusal_detail gives a sentence where there is one, else BoringSSL's word for it.
+static const char *refusal_detail(const struct session *session, enum reason reason)
+{
+    const char *word = tls_stream_failure_detail(session->tls);
+    if (session->refusal.reason == reason)
+        return session->refusal.detail;
+    if (reason == REASON_NO_CERTIFICATE)
+        return "the client sent no certificate (with curl: --proxy-cert, not --cert)";
+    if (reason == REASON_TIMEOUT)
+        return "the handshake took longer than timeouts.handshake";
+    if (reason == REASON_CLIENT_ABORTED && word[0] == '\0')
+        return "the client ended the connection during the handshake";
+    return word;
+}
+
+void session_record_refusal(struct session *session, enum reason reason)
+{
+    struct peer *peer = &session->peer;
+    struct session_context *context = peer->context;
+    if (!tls_stream_has_begun(session->tls)) {
+        context->counters.silent++;
+        return;
+    }
+    context->counters.handshakes_refused++;
+    session_context_make_id(context, session->refusal_id);
+    if (!refusals_note(&context->refusals, &peer->address, peer->port, reason, peer->listener->name,
+                       context->now_ms))
+        return;
+    const struct audit_refusal refusal = {
+        .now_ms = wall_clock_ms(),
+        .id = session->refusal_id,
+        .listener = peer->listener->name,
+        .address = peer->address,
+        .port = peer->port,
+        .tls_version = tls_stream_version_name(session->tls),
+        .reason = reason,
+        .detail = refusal_detail(session, reason),
+        .count = 1,
+        .presented = session->refusal.presented,
+    };
+    audit_log_submit_refusal(context->audit, audit_refusal_create(&refusal));
+}
+
+// say_https answers a client that speaks plain HTTP, in plain HTTP.
+static void say_https(struct session *session)
+{
+    char data[ANSWER_CAP];
+    struct text text;
+    text_init(&text, data, sizeof data);
+    answer_plain_http(&text);
+    size_t len = 0;
+    if (stream_write(&session->tcp.stream, text_slice(&text), &len) != ERR_OK) {
+        // The socket is new and empty: if it does not take these bytes, nobody waits for them.
+    }
+    session->is_plain = true;
+}
+
+static void refuse_handshake(struct session *session)
+{
+    const enum reason reason = refused_reason(session);
+    session_record_refusal(session, reason);
+    if (reason == REASON_PLAIN_HTTP)
+        say_https(session);
+    if (reason == REASON_CLIENT_ABORTED)
+        session_kill(session, false);
+    else
+        session_begin_closing(session);
+}
+
+// is_let_in tells whether the handshake has made the client somebody: a verified certificate, or none at
+// all where that will do.
+static bool is_let_in(const struct session *session)
+{
+    return session->identity != NULL || (session->peer.listener->is_certificate_optional &&
+                                         tls_stream_peer_chain(session->tls) == NULL);
+}
+
+static bool begin_serving(struct session *session)
+{
+    session->peer.tls_version = tls_stream_version_name(session->tls);
+    session->peer.tls_cipher = tls_stream_cipher_name(session->tls);
+    take_resumed(session);
+    if (!is_let_in(session) || !session_take_identity(session))
+        return false;
+    session_enter(session, SESSION_SERVING);
+    return true;
+}
+
+// answer_refused tells a refused client why, in HTTP: the same 403 for whatever it asks.
+static void answer_refused(struct session *session)
+{
+    char data[ANSWER_CAP];
+    struct text text;
+    text_init(&text, data, sizeof data);
+    const struct answer answer = {
+        .status = 403, .reason = session->refused_as, .id = session->refusal_id};
+    answer_format(&answer, &text);
+    size_t len = 0;
+    if (stream_write(tls_stream_stream(session->tls), text_slice(&text), &len) != ERR_OK) {
+        // Nothing was written before it: there is room, or the client has gone.
+    }
+}
+
+bool session_step_refusing(struct session *session)
+{
+    struct peer *peer = &session->peer;
+    struct request_head head;
+    const char *why = "";
+    const enum err error = peer_fill_inbox(peer);
+    if (request_head_parse(peer_unread(peer), &head, &why) != HEAD_MORE) {
+        answer_refused(session);
+        peer_empty_inbox(peer);
+        session_begin_closing(session);
+        return true;
+    }
+    if (error == ERR_OK || error == ERR_AGAIN)
+        return error == ERR_OK;
+    if (error == ERR_EOF)
+        session_begin_closing(session);
+    else
+        session_kill(session, true);
+    return true;
+}
+
+// finish_handshake goes on where TLS is done: to serve the client, or to tell it why not.
+static void finish_handshake(struct session *session)
+{
+    session->refused_as = session->refusal.reason;
+    if (session->refused_as == REASON_NONE && tls_stream_peer_chain(session->tls) == NULL &&
+        !session->peer.listener->is_certificate_optional)
+        session->refused_as = REASON_NO_CERTIFICATE;
+    if (session->refused_as == REASON_NONE) {
+        if (!begin_serving(session))
+            session_kill(session, true);
+    } else {
+        session_record_refusal(session, session->refused_as);
+        session_enter(session, SESSION_REFUSING);
+    }
+}
+
+bool session_step_handshake(struct session *session)
+{
+    switch (tls_stream_handshake(session->tls)) {
+    case ERR_OK:
+        finish_handshake(session);
+        return true;
+    case ERR_AGAIN:
+        return false;
+    case ERR_EOF:
+    case ERR_INPUT:
+    case ERR_LIMIT:
+    case ERR_DENIED:
+    case ERR_SYSTEM:
+    case ERR_TIMEOUT:
+    case ERR_MEMORY:
+        refuse_handshake(session);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,158 @@
+// What right a session has today: who its client is, whether its certificate is still good, and what becomes of
+// live tunnels when a new snapshot says otherwise. A chain that was verified once is rechecked without
+// signatures.
+#include <stdlib.h>
+
+#include "proxy/session/session_internal.h"
+
+enum {
+    CLIENT_JSON_CAP = 8192, // bytes
+    SWEEP_TURN_US = 4000,   // microseconds of a pass of the loop spent on judging again
+};
+
+// note_expiry works out when, on the monotonic clock, the certificate's right ends.
+static void note_expiry(struct session *session)
+{
+    const struct peer *peer = &session->peer;
+    session->expires_ms = INT64_MAX;
+    if (peer->not_after_s != NEVER_S)
+        session->expires_ms =
+            peer->context->now_ms + (peer->not_after_s + 1) * 1000 - wall_clock_ms();
+}
+
+bool session_take_identity(struct session *session)
+{
+    struct peer *peer = &session->peer;
+    peer->client = policy_find_client(peer->snapshot->policy, session->identity);
+    const struct audit_client client = {
+        .address = peer->address,
+        .port = peer->port,
+        .name = peer->client == NULL ? NULL : peer->client->name,
+        .trust = session->identity == NULL ? NULL : identity_trust_name(session->identity),
+        .identity = session->identity,
+    };
+    char data[CLIENT_JSON_CAP];
+    struct text text;
+    text_init(&text, data, sizeof data);
+    audit_client_format(&client, &text);
+    ASSERT(!text.is_cut);
+    free(peer->json);
+    peer->json_len = text.len;
+    peer->json = malloc(text.len);
+    note_expiry(session);
+    return peer->json != NULL && bytes_copy(peer->json, text.len, text_slice(&text));
+}
+
+// recheck_chain judges the shown certificates by `trust` as it is now. What was verified once needs no
+// second verification, unless the profile is another one, whose name is part of who the client is, or
+// the anchor is not found again: it may have been issued anew.
+static enum reason recheck_chain(struct session *session, const struct trust *trust,
+                                 const STACK_OF(CRYPTO_BUFFER) *chain)
+{
+    const char *detail = NULL;
+    const int64_t now_s = wall_clock_ms() / 1000;
+    struct trust_verdict verdict;
+    enum reason reason = REASON_UNKNOWN_CA;
+    if (session->identity == NULL)
+        return REASON_NONE;
+    if (strcmp(identity_trust_name(session->identity), trust_name(trust)) == 0)
+        reason = trust_recheck(trust, identity_record(session->identity), now_s, &detail);
+    if (reason != REASON_UNKNOWN_CA || chain == NULL)
+        return reason;
+    if (trust_verify(trust, chain, now_s, &verdict) != ERR_OK) {
+        identity_destroy(verdict.presented);
+        return verdict.reason;
+    }
+    identity_destroy(session->identity);
+    session->identity = verdict.identity;
+    session->peer.not_after_s = verdict.not_after_s;
+    return REASON_NONE;
+}
+
+enum reason session_judge(struct session *session, bool is_live)
+{
+    ASSERT(session->magic == SESSION_MAGIC);
+    struct peer *peer = &session->peer;
+    struct snapshot *today = peer->context->snapshot;
+    const struct listener_config *listener = snapshot_find_listener(today, peer->listener);
+    const STACK_OF(CRYPTO_BUFFER) *chain = tls_stream_peer_chain(session->tls);
+    if (listener == NULL)
+        return REASON_POLICY_CHANGED;
+    if (chain == NULL && !listener->is_certificate_optional)
+        return REASON_NO_CERTIFICATE;
+    const struct site site =
+        listener_config_find_site(listener, tls_stream_server_name(session->tls));
+    enum reason reason = recheck_chain(session, site.trust, chain);
+    if (is_live && (reason == REASON_CRL_MISSING || reason == REASON_CRL_EXPIRED))
+        reason = REASON_NONE; // nobody knows: that takes no tunnel away
+    if (reason != REASON_NONE || peer_is_current(peer))
+        return reason;
+    snapshot_unref(peer->snapshot);
+    peer->snapshot = snapshot_ref(today);
+    peer->listener = listener;
+    session->trust = site.trust;
+    return session_take_identity(session) ? REASON_NONE : REASON_NO_MEMORY;
+}
+
+enum reason session_judge_again(void *owner)
+{
+    return session_judge(owner, false);
+}
+
+bool session_is_expired(struct session *session)
+{
+    if (wall_clock_ms() / 1000 > session->peer.not_after_s)
+        return true;
+    note_expiry(session);
+    return false;
+}
+
+void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
+{
+    context->snapshot = snapshot;
+    struct session *session = NULL;
+    TAILQ_FOREACH(session, &context->by_state[SESSION_SERVING], link)
+    {
+        if (session->exchange == NULL || session->is_in_sweep)
+            continue;
+        session->is_in_sweep = true;
+        TAILQ_INSERT_TAIL(&context->sweep, session, sweep_link);
+    }
+    ev_timer_stop(context->loop, &context->sweep_turn);
+    ev_timer_set(&context->sweep_turn, 0., 0.);
+    ev_timer_start(context->loop, &context->sweep_turn);
+}
+
+// close_reason_of gives the word for a tunnel that ends because its session has lost its right.
+static enum reason close_reason_of(enum reason reason)
+{
+    if (reason == REASON_REVOKED || reason == REASON_DENIED_CERTIFICATE)
+        return REASON_REVOKED;
+    return reason == REASON_EXPIRED ? reason : REASON_POLICY_CHANGED;
+}
+
+// sweep_session judges one again, and its tunnel.
+static void sweep_session(struct session *session)
+{
+    if (session->state != SESSION_SERVING || session->exchange == NULL)
+        return;
+    const enum reason reason = session_judge(session, exchange_is_tunnel(session->exchange));
+    if (reason == REASON_NONE)
+        exchange_judge_again(session->exchange);
+    else if (exchange_is_tunnel(session->exchange))
+        exchange_end(session->exchange, close_reason_of(reason));
+    session_drive(session);
+}
+
+void sessions_sweep(struct session_context *context)
+{
+    const ev_tstamp until_s = ev_time() + SWEEP_TURN_US / 1e6;
+    while (!TAILQ_EMPTY(&context->sweep) && ev_time() < until_s) {
+        struct session *session = TAILQ_FIRST(&context->sweep);
+        TAILQ_REMOVE(&context->sweep, session, sweep_link);
+        session->is_in_sweep = false;
+        sweep_session(session);
+    }
+    if (!TAILQ_EMPTY(&context->sweep))
+        ev_timer_start(context->loop, &context->sweep_turn);
+}
