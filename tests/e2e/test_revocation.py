@@ -7,6 +7,7 @@ import pytest
 
 from support.config import client, reach
 from support.proxy import run
+from support.scale import eventually
 
 ORIGIN = "origin.test"
 # The name of OpenSSL's for the alert; the others get a general one.
@@ -175,3 +176,88 @@ def test_check_cert_says_what_the_listener_says(pki, middle, leaf, tmp_path):
     assert check_cert(*base, "--max-depth", "0")["reason"] == "chain_too_long"
     assert check_cert(*base, "--at", "0")["result"] == "reject"
     assert check_cert("--ca", pki.ca.path + ".gone", "--chain", leaf.chain)["result"] == "error"
+
+
+# -- while it runs ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def watched(staff, pki, tmp_path):
+    """A proxy whose CRL is a file that the test changes, with the CA's first list in it."""
+    path = tmp_path / "staff.crl"
+    path.write_bytes(open(pki.ca.crl(number=5), "rb").read())
+    proxy = staff(crl=[str(path)])
+
+    def publish(crl):
+        fresh = tmp_path / "fresh.crl"
+        fresh.write_bytes(open(crl, "rb").read())
+        fresh.rename(path)
+
+    proxy.publish = publish
+    return proxy
+
+
+def test_a_revocation_ends_the_live_tunnels_of_that_certificate_alone(watched, pki):
+    bad, good = pki.ca.leaf("to-be-revoked"), pki.ca.leaf("to-stay")
+    ending = watched.tunnel(watched.target, bad)
+    staying = [watched.tunnel(watched.target, good) for _ in range(20)]
+    watched.publish(pki.ca.crl(bad, number=6))
+    watched.assert_closed(ending.id, "revoked")
+    for tunnel in staying:
+        tunnel.echo(b"untouched")
+    assert_refused(watched, bad, "revoked", REVOKED)
+
+
+def test_a_revocation_is_told_to_a_connection_that_waits(watched, pki):
+    bad = pki.ca.leaf("waiting-to-be-revoked")
+    requester = watched.connect(bad)
+    assert requester.ask("nowhere.test:443").status == 403
+    watched.publish(pki.ca.crl(bad, number=6))
+    watched.stderr.wait("generation 1$")
+    watched.assert_refused(requester.ask(watched.target), 403, "revoked")
+
+
+@pytest.mark.parametrize("spoil", ["a lower number", "half of it", "nothing"])
+def test_a_list_that_may_not_follow_leaves_the_old_one_in_force(watched, pki, tmp_path, spoil):
+    bad = pki.ca.leaf("revoked-by-the-old-list")
+    watched.publish(pki.ca.crl(bad, number=6))
+    watched.stderr.wait("generation 1$")
+    following = tmp_path / "following.crl"
+    data = open(pki.ca.crl(number=4), "rb").read()
+    following.write_bytes({"a lower number": data, "half of it": data[:200], "nothing": b""}[spoil])
+    watched.publish(following)
+    watched.stderr.wait("reload failed, the old configuration")
+    assert_refused(watched, bad, "revoked", REVOKED)
+    watched.tunnel(watched.target, pki.ca.leaf("to-stay")).echo(b"hello")
+
+
+def test_a_list_that_expires_refuses_what_is_new_and_ends_nothing(watched, pki):
+    leaf = pki.ca.leaf("of-a-list-that-expires")
+    tunnel, requester = watched.tunnel(watched.target, leaf), watched.connect(leaf)
+    watched.publish(pki.ca.crl(number=6, ends=4 / 86400))
+    watched.stderr.wait("generation 1$")
+    eventually(lambda: "ALERT" in refusal_of(watched, leaf), "the list to expire")
+    assert watched.audit.wait("handshake_refused", reason="crl_expired")
+    watched.assert_refused(requester.ask(watched.target), 403, "crl_expired")
+    tunnel.echo(b"untouched")
+
+
+def refusal_of(proxy, leaf):
+    """What a handshake and one request meet: an alert, or nothing bad."""
+    requester = proxy.dial(leaf)
+    try:
+        requester.handshake().ask("nowhere.test:443")
+    except (AssertionError, OSError):
+        return "ALERT"
+    finally:
+        requester.close()
+    return ""
+
+
+def test_a_denied_certificate_loses_its_tunnels_at_a_reload(staff, pki):
+    leaf = pki.ca.leaf("to-be-denied")
+    proxy = staff()
+    ending = proxy.tunnel(proxy.target, leaf)
+    proxy.reload(trust={"staff": {"denied": [{"sha256": leaf.sha256}]}})
+    proxy.assert_closed(ending.id, "revoked")
+    assert_refused(proxy, leaf, "denied_certificate")

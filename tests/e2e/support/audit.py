@@ -25,7 +25,7 @@ DECISION_REASONS = set(
 )
 CLOSE_REASONS = set(
     "client_closed upstream_closed client_reset upstream_reset client_truncated idle killed "
-    "drained refused connect_failed timeout policy_changed expired".split()
+    "drained refused connect_failed timeout policy_changed expired revoked".split()
 )
 # Of a request that was over before anything could be decided about it.
 UNDECIDED_REASONS = set(
