@@ -16,9 +16,10 @@ enum { CERTIFICATES_MAX = 64 };
 
 struct tls_context {
     atomic_size_t refs;
-    SSL_CTX *ssl_ctx;                 // owned; serves the first certificate
-    BIO_METHOD *bio_method;           // owned; outlives every stream, as snapshots do
-    CRYPTO_BUFFER_POOL *pool;         // owned; certificates seen often are kept once
+    SSL_CTX *ssl_ctx;         // owned; serves the first certificate
+    int verify_mode;          // BoringSSL's flags; its own getter is for X.509 contexts only
+    BIO_METHOD *bio_method;   // owned; outlives every stream, as snapshots do
+    CRYPTO_BUFFER_POOL *pool; // owned; certificates seen often are kept once
     struct certificate *certificates; // owned
     size_t certificate_count;
     enum tls_version min;
@@ -68,7 +69,8 @@ static bool set_rules(struct tls_context *context, const struct tls_context_opti
 {
     SSL_CTX *ctx = context->ssl_ctx;
     const int need = options->is_certificate_optional ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER | need, tls_stream_on_verify);
+    context->verify_mode = SSL_VERIFY_PEER | need;
+    SSL_CTX_set_custom_verify(ctx, context->verify_mode, tls_stream_on_verify);
     SSL_CTX_set_select_certificate_cb(ctx, tls_stream_on_client_hello);
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
@@ -155,7 +157,7 @@ bool tls_context_apply(const struct tls_context *context, const SSL_CLIENT_HELLO
     // else: versions and verification stay those of the SSL, and are set on it.
     if (SSL_get_SSL_CTX(ssl) != context->ssl_ctx && SSL_set_SSL_CTX(ssl, context->ssl_ctx) == NULL)
         return false;
-    SSL_set_custom_verify(ssl, SSL_CTX_get_verify_mode(context->ssl_ctx), tls_stream_on_verify);
+    SSL_set_custom_verify(ssl, context->verify_mode, tls_stream_on_verify);
     if (!SSL_set_min_proto_version(ssl, version_code(context->min)) ||
         !SSL_set_max_proto_version(ssl, version_code(context->max)))
         return false;
