@@ -1,7 +1,7 @@
 // Start order: limits, listeners, audit log, resolver library, workers, ready. Stop order: the reverse.
 // A reload builds a whole new snapshot on a thread of its own; only when all of it is good, its new
 // sockets are open and its audit log too, does each worker get it. Until then nothing has changed.
-// Signals are blocked in every thread but this one, whose loop takes them.
+// Signals are blocked in every thread; the loop of this one reads them from a signalfd.
 #include "proxy/service/service.h"
 
 #include <ev.h>
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "proxy/audit/audit_log.h"
@@ -48,10 +49,10 @@ struct service {
     uint64_t cut_count;
     bool is_stopping;
     bool is_interrupted; // asked to end at once, so that cutting is no failure
-    ev_signal signals[SIGNAL_COUNT];
-    ev_io exits;   // these three descriptors, eventfds, are owned
-    ev_io loaded;  // the loader is done
-    ev_io adopted; // a worker has adopted the newest snapshot
+    ev_io signals;       // its descriptor, a signalfd, is owned
+    ev_io exits;         // these three descriptors, eventfds, are owned
+    ev_io loaded;        // the loader is done
+    ev_io adopted;       // a worker has adopted the newest snapshot
 };
 
 // tell adds to an eventfd; on any thread.
@@ -313,12 +314,9 @@ static void on_adopted(struct ev_loop *loop, ev_io *io, int events)
     reload_again(service);
 }
 
-static void on_signal(struct ev_loop *loop, ev_signal *signal_watcher, int events)
+static void act_on_signal(struct service *service, uint32_t number)
 {
-    (void)loop;
-    (void)events;
-    struct service *service = signal_watcher->data;
-    switch (signal_watcher->signum) {
+    switch (number) {
     case SIGTERM:
         if (!service->is_stopping)
             begin_drain(service);
@@ -356,24 +354,45 @@ static void on_exits(struct ev_loop *loop, ev_io *io, int events)
 
 static const int handled_signals[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGUSR2};
 
-// mask_signals blocks or unblocks them for this thread and those that it starts afterwards.
-static void mask_signals(int how)
+// signal_set gives the signals that are taken from the signalfd.
+static sigset_t signal_set(void)
 {
     sigset_t set;
     (void)sigemptyset(&set);
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
         (void)sigaddset(&set, handled_signals[i]);
-    (void)pthread_sigmask(how, &set, NULL);
+    return set;
 }
 
-static void watch_signals(struct service *service)
+// block_signals keeps them from every thread, this one too, for good: none interrupts anything, and
+// none is lost.
+static void block_signals(void)
 {
-    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
-        ev_signal_init(&service->signals[i], on_signal, handled_signals[i]);
-        service->signals[i].data = service;
-        ev_signal_start(service->loop, &service->signals[i]);
-    }
-    mask_signals(SIG_UNBLOCK); // what came before now is delivered here, and to no other thread
+    const sigset_t set = signal_set();
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); // an audit log at its size limit is a failed write, not the end
+}
+
+static void on_signals(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    struct signalfd_siginfo info;
+    while (read(io->fd, &info, sizeof info) == sizeof info)
+        act_on_signal(io->data, info.ssi_signo);
+}
+
+static bool watch_signals(struct service *service)
+{
+    const sigset_t set = signal_set();
+    ev_io_init(&service->signals, on_signals, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC),
+               EV_READ);
+    service->signals.data = service;
+    if (service->signals.fd < 0)
+        return false;
+    ev_io_start(service->loop, &service->signals);
+    return true;
 }
 
 // say_ready prints the line that scripts wait for. One write, so that nobody reads half of it.
@@ -438,12 +457,13 @@ static enum err start(struct service *service, struct errinfo *info)
     if (resolver_global_init() != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
     TRY(start_workers(service, info));
-    watch_signals(service);
+    if (!watch_signals(service))
+        return errinfo_set(info, ERR_SYSTEM, "cannot take signals: %m");
     watch_files(service);
     return say_ready(service, info);
 }
 
-static void close_eventfd(struct service *service, ev_io *io)
+static void close_watched(struct service *service, ev_io *io)
 {
     if (io->fd < 0)
         return;
@@ -476,8 +496,7 @@ static bool stop(struct service *service)
     watcher_destroy(service->watcher);
     if (service->loop != NULL)
         ev_timer_stop(service->loop, &service->retry);
-    for (size_t i = 0; service->loop != NULL && i < SIGNAL_COUNT; i++)
-        ev_signal_stop(service->loop, &service->signals[i]);
+    close_watched(service, &service->signals);
     uint64_t unwritten = 0;
     if (service->audit != NULL)
         unwritten = audit_log_close(service->audit);
@@ -486,9 +505,9 @@ static bool stop(struct service *service)
     ticket_keys_destroy(service->tickets);
     resolver_global_deinit();
     sockets_close(&service->sockets);
-    close_eventfd(service, &service->exits);
-    close_eventfd(service, &service->loaded);
-    close_eventfd(service, &service->adopted);
+    close_watched(service, &service->exits);
+    close_watched(service, &service->loaded);
+    close_watched(service, &service->adopted);
     if (service->loop != NULL)
         ev_loop_destroy(service->loop);
     free(service->workers);
@@ -498,12 +517,10 @@ static bool stop(struct service *service)
 
 int service_run(struct snapshot *snapshot)
 {
-    struct service service = {.snapshot = snapshot};
+    struct service service = {.snapshot = snapshot, .signals = {.fd = -1}};
     struct errinfo info = {.text = "no memory"};
     const uint64_t descriptors = limits_apply();
-    mask_signals(SIG_BLOCK);
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN); // an audit log at its size limit is a failed write, not the end
+    block_signals();
     const enum err error = start(&service, &info);
     if (error != ERR_OK) {
         log_error("%s", info.text);
