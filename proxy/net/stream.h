@@ -20,7 +20,6 @@ struct stream_ops {
     enum err (*flush)(struct stream *stream);
     enum err (*finish)(struct stream *stream);
     void (*want)(struct stream *stream, bool read, bool write);
-    bool (*has_input)(const struct stream *stream);
     bool (*is_truncated)(const struct stream *stream);
     void (*close)(struct stream *stream, bool is_reset);
 };
@@ -78,12 +77,6 @@ static inline enum err MUST_USE stream_finish(struct stream *stream)
 static inline void stream_want(struct stream *stream, bool read, bool write)
 {
     stream->ops->want(stream, read, write);
-}
-
-// stream_has_input tells whether a read could yield bytes that the loop knows nothing of.
-static inline bool stream_has_input(const struct stream *stream)
-{
-    return stream->ops->has_input(stream);
 }
 
 // stream_is_truncated tells whether the ERR_EOF came without the close_notify that TLS demands.

@@ -99,12 +99,6 @@ static void tcp_want(struct stream *stream, bool read, bool write)
         ev_io_start(tcp->loop, &tcp->io);
 }
 
-static bool tcp_has_input(const struct stream *stream)
-{
-    (void)stream; // all that is unread lies in the kernel, and the loop reports it
-    return false;
-}
-
 static bool tcp_is_truncated(const struct stream *stream)
 {
     (void)stream; // a FIN is TCP's orderly end
@@ -131,7 +125,6 @@ static const struct stream_ops tcp_ops = {
     .flush = tcp_flush,
     .finish = tcp_finish,
     .want = tcp_want,
-    .has_input = tcp_has_input,
     .is_truncated = tcp_is_truncated,
     .close = tcp_close,
 };

@@ -5,41 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/http/answer.h"
-#include "proxy/http/head.h"
-#include "proxy/session/search.h"
-#include "proxy/session/tunnel.h"
-
-enum { EXCHANGE_MAGIC = 0xE8C4A46E };
-
-struct exchange {
-    uint32_t magic;
-    enum exchange_state state;
-    enum exchange_outcome outcome;
-    struct peer *peer; // borrowed
-    char id[17];
-    bool has_target;
-    bool is_unrecorded; // there was no room for its decision: both records are counted as lost
-    bool may_keep;      // the client wants, and may, send another request after a refusal
-    uint16_t status;
-    enum reason reason;  // of the end; the first one stays
-    uint64_t generation; // of the snapshot that the decision was made under
-    uint32_t attempts;
-    size_t head_len;   // bytes of the inbox that are this request's head
-    int64_t begun_ms;  // monotonic, all three
-    int64_t since_ms;  // of the state
-    int64_t search_ms; // when the dialling began
-    int64_t resolve_ms;
-    int64_t connect_ms;
-    struct ip_addr upstream; // dialled last; IP_NONE: nothing was
-    struct decision decision;
-    struct search *search;                // owned; NULL when not needed
-    struct buffer *answer;                // borrowed from the pool; a refusal on its way
-    struct audit_record *decision_record; // owned until submitted
-    struct audit_record *close_record;    // owned until submitted
-    struct target *target;                // owned
-    struct slice method;                  // static, or borrowed from the inbox while it is read
-    struct tunnel tunnel;
-};
+#include "proxy/session/exchange_internal.h"
 
 static bool is_legal(enum exchange_state from, enum exchange_state to)
 {
@@ -54,8 +20,7 @@ static bool is_legal(enum exchange_state from, enum exchange_state to)
     return (legal[from] & 1 << to) != 0;
 }
 
-// enter is the only place that writes the state of an exchange.
-static void enter(struct exchange *exchange, enum exchange_state state)
+void exchange_enter(struct exchange *exchange, enum exchange_state state)
 {
     ASSERT(is_legal(exchange->state, state));
     struct session_context *context = exchange->peer->context;
@@ -65,8 +30,7 @@ static void enter(struct exchange *exchange, enum exchange_state state)
     exchange->since_ms = context->now_ms;
 }
 
-// end_search keeps what the audit wants to know and frees the search.
-static void end_search(struct exchange *exchange)
+void exchange_end_search(struct exchange *exchange)
 {
     if (exchange->search == NULL)
         return;
@@ -76,62 +40,7 @@ static void end_search(struct exchange *exchange)
     exchange->search = NULL;
 }
 
-static void submit_decision(struct exchange *exchange)
-{
-    struct peer *peer = exchange->peer;
-    struct audit_record *record = exchange->decision_record;
-    if (record == NULL)
-        return;
-    exchange->decision_record = NULL;
-    const struct audit_decision decision = {
-        .now_ms = wall_clock_ms(),
-        .id = exchange->id,
-        .listener = peer->listener->name,
-        .client_json = slice_of(peer->json, peer->json_len),
-        .tls_version = peer->tls_version,
-        .tls_cipher = peer->tls_cipher,
-        .is_resumed = peer->is_resumed,
-        .method = exchange->method,
-        .target = exchange->has_target ? exchange->target : NULL,
-        .decision = &exchange->decision,
-        .config = peer->snapshot->id,
-    };
-    audit_decision_format(&decision, record);
-    exchange->is_unrecorded = !audit_log_submit_decision(peer->context->audit, record);
-    exchange->method = (struct slice){0};
-}
-
-static void submit_close(struct exchange *exchange)
-{
-    struct audit_record *record = exchange->close_record;
-    if (record == NULL)
-        return;
-    exchange->close_record = NULL;
-    if (exchange->is_unrecorded) { // a close never stands alone
-        audit_record_destroy(record);
-        audit_log_note_lost(exchange->peer->context->audit, 1);
-        return;
-    }
-    const struct audit_close close = {
-        .now_ms = wall_clock_ms(),
-        .id = exchange->id,
-        .upstream = exchange->upstream.family == IP_NONE ? NULL : &exchange->upstream,
-        .upstream_port = exchange->has_target ? exchange->target->port : 0,
-        .attempts = exchange->attempts,
-        .status = exchange->status,
-        .bytes_up = exchange->tunnel.up.passed,
-        .bytes_down = exchange->tunnel.down.passed,
-        .resolve_ms = exchange->resolve_ms,
-        .connect_ms = exchange->connect_ms,
-        .total_ms = exchange->peer->context->now_ms - exchange->begun_ms,
-        .reason = exchange->reason,
-    };
-    audit_close_format(&close, record);
-    audit_log_submit(exchange->peer->context->audit, record);
-}
-
-// finish is the one way to DONE.
-static void finish(struct exchange *exchange, enum exchange_outcome outcome, enum reason reason)
+void exchange_finish(struct exchange *exchange, enum exchange_outcome outcome, enum reason reason)
 {
     if (exchange->state == EXCHANGE_DONE)
         return;
@@ -140,17 +49,17 @@ static void finish(struct exchange *exchange, enum exchange_outcome outcome, enu
     if (exchange->decision_record != NULL && exchange->decision.reason == REASON_NONE)
         exchange->decision = (struct decision){.action = ACTION_ERROR, .reason = exchange->reason};
     exchange->outcome = outcome;
-    end_search(exchange);
-    submit_decision(exchange);
-    submit_close(exchange);
+    exchange_end_search(exchange);
+    exchange_submit_decision(exchange);
+    exchange_submit_close(exchange);
     tunnel_close(&exchange->tunnel, outcome == EXCHANGE_RESET);
     buffer_pool_give(&exchange->peer->context->buffers, &exchange->answer);
-    enter(exchange, EXCHANGE_DONE);
+    exchange_enter(exchange, EXCHANGE_DONE);
 }
 
 void exchange_end(struct exchange *exchange, enum reason reason)
 {
-    finish(exchange, EXCHANGE_RESET, reason);
+    exchange_finish(exchange, EXCHANGE_RESET, reason);
 }
 
 // client_left ends an exchange whose client has gone before there was a tunnel.
@@ -158,87 +67,24 @@ static void client_left(struct exchange *exchange, enum err error)
 {
     const bool is_reset = error != ERR_EOF;
     const bool is_truncated = !is_reset && stream_is_truncated(exchange->peer->stream);
-    finish(exchange, is_reset ? EXCHANGE_RESET : EXCHANGE_CLOSE,
-           is_reset       ? REASON_CLIENT_RESET
-           : is_truncated ? REASON_CLIENT_TRUNCATED
-                          : REASON_CLIENT_CLOSED);
+    exchange_finish(exchange, is_reset ? EXCHANGE_RESET : EXCHANGE_CLOSE,
+                    is_reset       ? REASON_CLIENT_RESET
+                    : is_truncated ? REASON_CLIENT_TRUNCATED
+                                   : REASON_CLIENT_CLOSED);
 }
 
-// refuse records the decision, and puts the answer on its way. `detail` is static memory or NULL.
-static void refuse(struct exchange *exchange, uint16_t status, enum reason reason,
-                   const char *detail)
+// dial_admitted connects to the addresses that may be dialled, where there is one.
+static void dial_admitted(struct exchange *exchange)
 {
-    struct peer *peer = exchange->peer;
-    end_search(exchange);
-    submit_decision(exchange);
-    // What has arrived behind the head was meant for the tunnel: it must never be read as a request.
-    if (peer_fill_inbox(peer) == ERR_OK || peer->inbox_len > exchange->head_len || peer->has_end ||
-        peer->context->is_draining)
-        exchange->may_keep = false;
-    exchange->status = status;
-    char data[ANSWER_CAP];
-    struct text text;
-    text_init(&text, data, sizeof data);
-    const struct answer answer = {
-        .status = status,
-        .reason = reason,
-        .rule = exchange->decision.action == ACTION_DENY ? exchange->decision.rule : NULL,
-        .client = status == 403 && peer->client != NULL ? peer->client->name : NULL,
-        .detail = detail,
-        .id = exchange->id,
-        .is_persistent = exchange->may_keep,
-    };
-    answer_format(&answer, &text);
-    exchange->answer = buffer_pool_take(&peer->context->buffers);
-    if (exchange->answer == NULL) {
-        finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
+    const struct peer *peer = exchange->peer;
+    if (!exchange_admits_addresses(exchange))
         return;
-    }
-    (void)buffer_append(exchange->answer, text_slice(&text));
-    enter(exchange, EXCHANGE_REFUSE);
-}
-
-// refuse_decided refuses because of what has been decided; its close is `refused`.
-static void refuse_decided(struct exchange *exchange, uint16_t status, const char *detail)
-{
-    exchange->reason = REASON_REFUSED;
-    refuse(exchange, status, exchange->decision.reason, detail);
-}
-
-// refuse_error refuses what never came to a decision of policy.
-static void refuse_error(struct exchange *exchange, uint16_t status, enum reason reason,
-                         const char *detail)
-{
-    const enum policy_mode mode = exchange->decision.mode;
-    exchange->decision = (struct decision){.action = ACTION_ERROR, .reason = reason, .mode = mode};
-    refuse_decided(exchange, status, detail);
-}
-
-// refuse_dialled refuses after an allow: the target could not be reached.
-static void refuse_dialled(struct exchange *exchange, uint16_t status, const char *detail)
-{
-    exchange->reason = status == 504 ? REASON_TIMEOUT : REASON_CONNECT_FAILED;
-    refuse(exchange, status, exchange->reason, detail);
-}
-
-// judge_addresses is the second decision: which addresses may be dialled. It is queued for the audit
-// before the first packet.
-static void judge_addresses(struct exchange *exchange)
-{
-    struct peer *peer = exchange->peer;
-    search_judge(exchange->search, peer->snapshot->policy, peer->client, &peer->address,
-                 &exchange->decision);
-    if (exchange->decision.action != ACTION_ALLOW) {
-        refuse_decided(exchange, 403, NULL);
-        return;
-    }
-    submit_decision(exchange);
     if (search_dial(exchange->search, peer->snapshot->timeouts.attempt_ms) != ERR_OK) {
-        finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
+        exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
         return;
     }
     exchange->search_ms = peer->context->now_ms;
-    enter(exchange, EXCHANGE_DIAL);
+    exchange_enter(exchange, EXCHANGE_DIAL);
 }
 
 // begin_search goes for the target's addresses: one that is written, or those that DNS knows.
@@ -249,11 +95,11 @@ static void begin_search(struct exchange *exchange)
     enum resolve_result result;
     exchange->search = search_create(context->loop, exchange->target, peer->wake, peer->owner);
     if (exchange->search == NULL || search_resolve(exchange->search, context->resolver) != ERR_OK)
-        finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
+        exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
     else if (search_is_resolved(exchange->search, &result))
-        judge_addresses(exchange);
+        dial_admitted(exchange);
     else
-        enter(exchange, EXCHANGE_RESOLVE);
+        exchange_enter(exchange, EXCHANGE_RESOLVE);
 }
 
 // is_same_host: a Host field, where there is one, names the target; a left-out port counts as equal
@@ -269,80 +115,28 @@ static bool is_same_host(const struct request_head *head, const struct target *t
            host.port == target->port;
 }
 
-// has_right judges the client again, as it is today. Where its right is gone the request is refused.
-static bool has_right(struct exchange *exchange)
-{
-    struct peer *peer = exchange->peer;
-    enum reason reason = peer->judge_again(peer->owner);
-    if (reason == REASON_NONE && wall_clock_ms() / 1000 > peer->not_after_s)
-        reason = REASON_EXPIRED;
-    exchange->generation = peer->snapshot->generation;
-    if (reason == REASON_NONE)
-        return true;
-    exchange->may_keep = false;
-    exchange->decision = (struct decision){.action = ACTION_DENY, .reason = reason};
-    refuse_decided(exchange, 403, "no longer let in");
-    return false;
-}
-
-// is_admitted_target takes the first decision: all that policy can say before DNS.
-static bool is_admitted_target(struct exchange *exchange)
-{
-    const struct peer *peer = exchange->peer;
-    policy_decide_target(peer->snapshot->policy, peer->client, &peer->address, exchange->target,
-                         &exchange->decision);
-    if (exchange->decision.action == ACTION_ALLOW)
-        return true;
-    refuse_decided(exchange, 403, NULL);
-    return false;
-}
-
-// is_still_admitted takes it again, where the snapshot is no longer the one it was taken under.
-static bool is_still_admitted(struct exchange *exchange)
-{
-    if (exchange->generation == exchange->peer->context->snapshot->generation)
-        return true;
-    return has_right(exchange) && is_admitted_target(exchange);
-}
-
-// decide_request looks at everything that may refuse a well-formed request, in order.
-static void decide_request(struct exchange *exchange)
-{
-    struct peer *peer = exchange->peer;
-    struct session_context *context = peer->context;
-    if (context->is_draining) {
-        refuse_error(exchange, 503, REASON_DRAINING, NULL);
-        return;
-    }
-    if (peer->snapshot->audit_on_full == AUDIT_REFUSE && audit_log_is_full(context->audit)) {
-        refuse_error(exchange, 503, REASON_AUDIT_FULL, NULL);
-        return;
-    }
-    if (has_right(exchange) && is_admitted_target(exchange))
-        begin_search(exchange);
-}
-
 // take_request looks at a complete head.
 static void take_request(struct exchange *exchange, const struct request_head *head)
 {
     exchange->head_len = head->len;
     if (head->method != METHOD_CONNECT) {
         exchange->method = head->method_text;
-        refuse_error(exchange, 405, REASON_BAD_REQUEST, NULL);
+        exchange_refuse_error(exchange, 405, REASON_BAD_REQUEST, NULL);
         return;
     }
     exchange->method = SLICE_LITERAL("CONNECT");
     exchange->has_target = target_parse(head->target, exchange->target) == ERR_OK;
     if (!exchange->has_target) {
-        refuse_error(exchange, 400, REASON_BAD_TARGET, "expected host:port");
+        exchange_refuse_error(exchange, 400, REASON_BAD_TARGET, "expected host:port");
         return;
     }
     if (!is_same_host(head, exchange->target)) {
-        refuse_error(exchange, 400, REASON_BAD_REQUEST, "Host is not the target");
+        exchange_refuse_error(exchange, 400, REASON_BAD_REQUEST, "Host is not the target");
         return;
     }
     exchange->may_keep = head->is_persistent;
-    decide_request(exchange);
+    if (exchange_is_admitted(exchange))
+        begin_search(exchange);
 }
 
 static enum exchange_step step_read_request(struct exchange *exchange)
@@ -357,10 +151,10 @@ static enum exchange_step step_read_request(struct exchange *exchange)
         take_request(exchange, &head);
         return EXCHANGE_STEP_AGAIN;
     case HEAD_BAD:
-        refuse_error(exchange, 400, REASON_BAD_REQUEST, why);
+        exchange_refuse_error(exchange, 400, REASON_BAD_REQUEST, why);
         return EXCHANGE_STEP_AGAIN;
     case HEAD_TOO_LARGE:
-        refuse_error(exchange, 431, REASON_BAD_REQUEST, NULL);
+        exchange_refuse_error(exchange, 431, REASON_BAD_REQUEST, NULL);
         return EXCHANGE_STEP_AGAIN;
     case HEAD_MORE:
         break;
@@ -395,48 +189,14 @@ static enum exchange_step step_resolve(struct exchange *exchange)
     if (!search_is_resolved(exchange->search, &result))
         return EXCHANGE_STEP_WAIT;
     exchange->resolve_ms = exchange->peer->context->now_ms - exchange->since_ms;
-    if (!is_still_admitted(exchange))
+    if (!exchange_is_still_admitted(exchange))
         return EXCHANGE_STEP_AGAIN;
     if (result == RESOLVE_OK)
-        judge_addresses(exchange);
+        dial_admitted(exchange);
     else
-        refuse_error(exchange, result == RESOLVE_TIMED_OUT ? 504 : 502, REASON_DNS_FAILED,
-                     resolve_result_name(result));
+        exchange_refuse_error(exchange, result == RESOLVE_TIMED_OUT ? 504 : 502, REASON_DNS_FAILED,
+                              resolve_result_name(result));
     return EXCHANGE_STEP_AGAIN;
-}
-
-// judge_dialled judges the address that is connected, or was, under the peer's snapshot.
-static bool judge_dialled(struct exchange *exchange, const struct ip_addr *address)
-{
-    const struct peer *peer = exchange->peer;
-    struct decision decision;
-    search_judge_one(peer->snapshot->policy, peer->client, &peer->address, exchange->target,
-                     address, &decision);
-    return decision.action == ACTION_ALLOW;
-}
-
-// is_still_right judges everything again before the 200, where the snapshot has changed meanwhile. Its
-// `decision` is recorded, so that only the `close` can say what happened.
-static bool is_still_right(struct exchange *exchange)
-{
-    const struct peer *peer = exchange->peer;
-    enum reason reason = REASON_NONE;
-    if (exchange->generation != peer->context->snapshot->generation) {
-        const struct ip_addr address = search_last_dialled(exchange->search);
-        if (!peer_is_current(peer))
-            reason = peer->judge_again(peer->owner);
-        exchange->generation = peer->context->snapshot->generation;
-        if (reason == REASON_NONE && !judge_dialled(exchange, &address))
-            reason = REASON_POLICY_CHANGED;
-    }
-    if (reason == REASON_NONE && wall_clock_ms() / 1000 > peer->not_after_s)
-        reason = REASON_EXPIRED;
-    if (reason == REASON_NONE)
-        return true;
-    exchange->may_keep = false;
-    exchange->reason = reason;
-    refuse(exchange, 403, reason, NULL);
-    return false;
 }
 
 // open_tunnel sends the 200 and lets the bytes flow. Those behind the head go first.
@@ -454,15 +214,15 @@ static void open_tunnel(struct exchange *exchange)
                                        slice_from(peer_unread(peer), exchange->head_len),
                                        text_slice(&text), context->now_ms);
     if (error != ERR_OK) {
-        finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
+        exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
         return;
     }
     tunnel_on_ready(&exchange->tunnel, peer->wake, peer->owner);
-    end_search(exchange);
+    exchange_end_search(exchange);
     peer_empty_inbox(peer);
     exchange->status = 200;
     context->counters.tunnels++;
-    enter(exchange, EXCHANGE_TUNNEL);
+    exchange_enter(exchange, EXCHANGE_TUNNEL);
 }
 
 static const char *dial_detail(enum dial_result result)
@@ -480,6 +240,13 @@ static const char *dial_detail(enum dial_result result)
     return NULL;
 }
 
+// refuse_dialled refuses after an allow: the target could not be reached.
+static void refuse_dialled(struct exchange *exchange, uint16_t status, const char *detail)
+{
+    const enum reason reason = status == 504 ? REASON_TIMEOUT : REASON_CONNECT_FAILED;
+    exchange_refuse_late(exchange, status, reason, detail);
+}
+
 static enum exchange_step step_dial(struct exchange *exchange)
 {
     enum dial_result result;
@@ -488,7 +255,7 @@ static enum exchange_step step_dial(struct exchange *exchange)
     if (!search_is_dialled(exchange->search, &result))
         return EXCHANGE_STEP_WAIT;
     exchange->connect_ms = exchange->peer->context->now_ms - exchange->search_ms;
-    if (result == DIAL_CONNECTED && is_still_right(exchange))
+    if (result == DIAL_CONNECTED && exchange_is_still_right(exchange))
         open_tunnel(exchange);
     else if (result != DIAL_CONNECTED)
         refuse_dialled(exchange, result == DIAL_TIMED_OUT ? 504 : 502, dial_detail(result));
@@ -504,40 +271,13 @@ static enum exchange_step step_tunnel(struct exchange *exchange)
         return EXCHANGE_STEP_MORE;
     case TUNNEL_FINISHED:
     case TUNNEL_LEFT:
-        finish(exchange, EXCHANGE_CLOSE, exchange->tunnel.reason);
+        exchange_finish(exchange, EXCHANGE_CLOSE, exchange->tunnel.reason);
         return EXCHANGE_STEP_AGAIN;
     case TUNNEL_BROKEN:
-        finish(exchange, EXCHANGE_RESET, exchange->tunnel.reason);
+        exchange_finish(exchange, EXCHANGE_RESET, exchange->tunnel.reason);
         return EXCHANGE_STEP_AGAIN;
     }
     return EXCHANGE_STEP_WAIT;
-}
-
-// send_answer writes what is left of the answer.
-static enum err send_answer(struct exchange *exchange)
-{
-    struct stream *stream = exchange->peer->stream;
-    while (buffer_len(exchange->answer) > 0) {
-        size_t len = 0;
-        TRY(stream_push(stream, buffer_unread(exchange->answer), &len));
-        buffer_consume(exchange->answer, len);
-    }
-    return stream_flush(stream);
-}
-
-static enum exchange_step step_refuse(struct exchange *exchange)
-{
-    const enum err error = send_answer(exchange);
-    if (error == ERR_AGAIN)
-        return EXCHANGE_STEP_WAIT;
-    if (error != ERR_OK) {
-        finish(exchange, EXCHANGE_RESET, REASON_CLIENT_RESET);
-        return EXCHANGE_STEP_AGAIN;
-    }
-    if (exchange->may_keep)
-        peer_empty_inbox(exchange->peer); // nothing stands behind the head
-    finish(exchange, exchange->may_keep ? EXCHANGE_KEEP : EXCHANGE_CLOSE, REASON_REFUSED);
-    return EXCHANGE_STEP_AGAIN;
 }
 
 enum exchange_step exchange_step(struct exchange *exchange)
@@ -552,7 +292,7 @@ enum exchange_step exchange_step(struct exchange *exchange)
     case EXCHANGE_TUNNEL:
         return step_tunnel(exchange);
     case EXCHANGE_REFUSE:
-        return step_refuse(exchange);
+        return exchange_step_refuse(exchange);
     case EXCHANGE_DONE:
     case EXCHANGE_STATE_COUNT:
         break;
@@ -607,11 +347,12 @@ void exchange_on_deadline(struct exchange *exchange)
 {
     switch (exchange->state) {
     case EXCHANGE_READ_REQUEST:
-        refuse_error(exchange, 408, REASON_TIMEOUT, "the head did not arrive in time");
+        exchange_refuse_error(exchange, 408, REASON_TIMEOUT, "the head did not arrive in time");
         return;
     case EXCHANGE_RESOLVE:
         exchange->resolve_ms = exchange->peer->context->now_ms - exchange->since_ms;
-        refuse_error(exchange, 504, REASON_DNS_FAILED, resolve_result_name(RESOLVE_TIMED_OUT));
+        exchange_refuse_error(exchange, 504, REASON_DNS_FAILED,
+                              resolve_result_name(RESOLVE_TIMED_OUT));
         return;
     case EXCHANGE_DIAL:
         exchange->connect_ms = exchange->peer->context->now_ms - exchange->search_ms;
@@ -632,15 +373,6 @@ void exchange_on_deadline(struct exchange *exchange)
 bool exchange_is_tunnel(const struct exchange *exchange)
 {
     return exchange->state == EXCHANGE_TUNNEL;
-}
-
-void exchange_judge_again(struct exchange *exchange)
-{
-    if (exchange->state != EXCHANGE_TUNNEL)
-        return;
-    exchange->generation = exchange->peer->snapshot->generation;
-    if (!judge_dialled(exchange, &exchange->upstream))
-        exchange_end(exchange, REASON_POLICY_CHANGED);
 }
 
 enum exchange_outcome exchange_outcome(const struct exchange *exchange)

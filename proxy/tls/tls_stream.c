@@ -306,12 +306,6 @@ static void tls_want(struct stream *stream, bool read, bool write)
     stream_want(tls->below, read, write || buffer_len(tls->out) != 0);
 }
 
-static bool tls_has_input(const struct stream *stream)
-{
-    const struct tls_stream *tls = tls_of(stream);
-    return buffer_len(tls->in) != 0 || SSL_has_pending(tls->ssl);
-}
-
 static bool tls_is_truncated(const struct stream *stream)
 {
     const struct tls_stream *tls = tls_of(stream);
@@ -336,7 +330,6 @@ static const struct stream_ops tls_ops = {
     .flush = tls_flush,
     .finish = tls_finish,
     .want = tls_want,
-    .has_input = tls_has_input,
     .is_truncated = tls_is_truncated,
     .close = tls_close,
 };

@@ -102,12 +102,6 @@ static void fake_want(struct stream *stream, bool read, bool write)
     fake->wants_write = write;
 }
 
-static bool fake_has_input(const struct stream *stream)
-{
-    (void)stream;
-    return false;
-}
-
 static bool fake_is_truncated(const struct stream *stream)
 {
     return ((const struct fake_stream *)stream)->is_truncated;
@@ -128,7 +122,6 @@ static const struct stream_ops fake_ops = {
     .flush = fake_flush,
     .finish = fake_finish,
     .want = fake_want,
-    .has_input = fake_has_input,
     .is_truncated = fake_is_truncated,
     .close = fake_close,
 };

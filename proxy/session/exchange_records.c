@@ -1,0 +1,57 @@
+// The audit's two records of a request: `decision` before the first packet, `close` after everything. Their
+// memory was taken with the exchange, so that recording cannot fail.
+#include "proxy/session/exchange_internal.h"
+
+void exchange_submit_decision(struct exchange *exchange)
+{
+    struct peer *peer = exchange->peer;
+    struct audit_record *record = exchange->decision_record;
+    if (record == NULL)
+        return;
+    exchange->decision_record = NULL;
+    const struct audit_decision decision = {
+        .now_ms = wall_clock_ms(),
+        .id = exchange->id,
+        .listener = peer->listener->name,
+        .client_json = slice_of(peer->json, peer->json_len),
+        .tls_version = peer->tls_version,
+        .tls_cipher = peer->tls_cipher,
+        .is_resumed = peer->is_resumed,
+        .method = exchange->method,
+        .target = exchange->has_target ? exchange->target : NULL,
+        .decision = &exchange->decision,
+        .config = peer->snapshot->id,
+    };
+    audit_decision_format(&decision, record);
+    exchange->is_unrecorded = !audit_log_submit_decision(peer->context->audit, record);
+    exchange->method = (struct slice){0};
+}
+
+void exchange_submit_close(struct exchange *exchange)
+{
+    struct audit_record *record = exchange->close_record;
+    if (record == NULL)
+        return;
+    exchange->close_record = NULL;
+    if (exchange->is_unrecorded) { // a close never stands alone
+        audit_record_destroy(record);
+        audit_log_note_lost(exchange->peer->context->audit, 1);
+        return;
+    }
+    const struct audit_close close = {
+        .now_ms = wall_clock_ms(),
+        .id = exchange->id,
+        .upstream = exchange->upstream.family == IP_NONE ? NULL : &exchange->upstream,
+        .upstream_port = exchange->has_target ? exchange->target->port : 0,
+        .attempts = exchange->attempts,
+        .status = exchange->status,
+        .bytes_up = exchange->tunnel.up.passed,
+        .bytes_down = exchange->tunnel.down.passed,
+        .resolve_ms = exchange->resolve_ms,
+        .connect_ms = exchange->connect_ms,
+        .total_ms = exchange->peer->context->now_ms - exchange->begun_ms,
+        .reason = exchange->reason,
+    };
+    audit_close_format(&close, record);
+    audit_log_submit(exchange->peer->context->audit, record);
+}
