@@ -44,13 +44,21 @@ class Lines:
     def text(self):
         return "".join(self._lines)
 
-    def wait(self, pattern, patience=PATIENCE):
-        """The first match of `pattern` in a line, or None when the stream ended without."""
+    def count(self):
+        return len(self._lines)
+
+    def wait(self, pattern, patience=PATIENCE, after=0):
+        """The first match of `pattern` in a line, or None when the stream ended without.
+
+        `after` lines are passed over: what count() gave before something was asked for.
+        """
         found = None
+        seen = after
 
         def search():
-            nonlocal found
-            found = next(filter(None, (re.search(pattern, line) for line in self._lines)), None)
+            nonlocal found, seen
+            fresh, seen = self._lines[seen:], len(self._lines)
+            found = next(filter(None, (re.search(pattern, line) for line in fresh)), None)
             return found or self._is_ended
 
         with self._changed:
@@ -125,8 +133,9 @@ class Proxy:
         self.config = configs.merge(self.config, changes)
         configs.write_config(self.config_path, self.config)
         self.reloads += 1
+        said = self.stderr.count()
         self.send_signal(signal.SIGHUP)
-        self.stderr.wait(rf"reloaded: .* generation {self.reloads}$")
+        self.stderr.wait(rf"reloaded: .* generation {self.reloads}$", after=said)
 
     def wait_exit(self):
         code = self.process.wait(PATIENCE)
