@@ -15,6 +15,7 @@
 
 #include "auth/chain_record.h"
 #include "auth/hostname.h"
+#include "auth/identity_internal.h"
 #include "auth/ipaddr.h"
 
 // What identity_append_json may write. The worst case is 2 x (2 x 512) for the names, whose text is
@@ -27,23 +28,6 @@ enum {
 };
 
 enum { SAN_VALUE_MAX = 4096 }; // bytes of one SAN
-
-struct identity {
-    char *trust_name;            // owned
-    struct chain_record *record; // owned; NULL when only presented
-    struct dn subject;
-    struct dn issuer;
-    struct san *sans;   // owned
-    uint8_t *san_bytes; // owned; what the values of `sans` point into
-    size_t san_count;
-    bool has_more_sans;
-    size_t serial_len;
-    uint8_t serial[IDENTITY_SERIAL_MAX];
-    uint8_t sha256[IDENTITY_DIGEST_LEN];
-    uint8_t spki_sha256[IDENTITY_DIGEST_LEN];
-    int64_t not_before_s;
-    int64_t not_after_s;
-};
 
 static enum err read_name(X509_NAME *name, struct dn *out)
 {
@@ -187,7 +171,7 @@ static enum err san_next(CBS *names, struct san *out, bool *out_is_kept)
     return ERR_OK;
 }
 
-static bool san_is_spiffe(const struct san *san)
+bool san_is_spiffe(const struct san *san)
 {
     const struct slice scheme = SLICE_LITERAL("spiffe://");
     return san->kind == SAN_URI &&
@@ -380,30 +364,33 @@ int64_t identity_not_after_s(const struct identity *identity)
     return identity->not_after_s;
 }
 
-static void append_dn_json(const struct dn *dn, struct text *out)
+// append_dn_json tells whether the whole name was written; so do the functions below.
+static bool append_dn_json(const struct dn *dn, struct text *out)
 {
     char buffer[DN_TEXT_CAP];
     struct text text;
     text_init(&text, buffer, sizeof buffer);
     dn_format(dn, &text);
     text_append_json(out, text_slice(&text), JSON_DN_MAX);
+    return text.len <= JSON_DN_MAX;
 }
 
-static void append_san_json(const struct san *san, struct text *out)
+static bool append_san_json(const struct san *san, struct text *out)
 {
     if (san->kind != SAN_IP) {
         text_append_json(out, san->value, JSON_SAN_MAX);
-        return;
+        return san->value.len <= JSON_SAN_MAX;
     }
     if (!san->is_usable) {
         text_append_string(out, "\"\"");
-        return;
+        return true;
     }
     struct ip_addr addr = {.family = san->value.len == 4 ? IP_V4 : IP_V6};
     const bool fits = bytes_copy(addr.bytes, sizeof addr.bytes, san->value);
     ASSERT(fits);
     char buffer[IP_TEXT_CAP];
     text_append_json(out, slice_of_string(ip_addr_format(&addr, buffer)), JSON_SAN_MAX);
+    return true;
 }
 
 // san_json_cost is the most that this SAN can take with its quotes and comma: printable ASCII
@@ -416,28 +403,32 @@ static size_t san_json_cost(const struct san *san)
 }
 
 // append_sans_json adds `,"KEY":[...]` with the SANs of one kind, as far as the budget goes.
-static void append_sans_json(const struct identity *identity, enum san_kind kind, const char *key,
+static bool append_sans_json(const struct identity *identity, enum san_kind kind, const char *key,
                              bool is_always, size_t *budget, struct text *out)
 {
     size_t count = 0;
+    bool is_whole = true;
     for (size_t i = 0; i < identity->san_count; i++) {
         const struct san *san = &identity->sans[i];
         if (san->kind != kind)
             continue;
         const size_t cost = san_json_cost(san);
-        if (cost > *budget)
+        if (cost > *budget) {
+            is_whole = false;
             break;
+        }
         *budget -= cost;
         if (count++ == 0)
             text_append_format(out, ",\"%s\":[", key);
         else
             text_append_string(out, ",");
-        append_san_json(san, out);
+        is_whole = append_san_json(san, out) && is_whole;
     }
     if (count > 0)
         text_append_string(out, "]");
     else if (is_always)
         text_append_format(out, ",\"%s\":[]", key);
+    return is_whole;
 }
 
 static void append_time_json(int64_t seconds, struct text *out)
@@ -455,22 +446,26 @@ static void append_time_json(int64_t seconds, struct text *out)
 void identity_append_json(const struct identity *identity, struct text *out)
 {
     text_append_string(out, "\"subject\":");
-    append_dn_json(&identity->subject, out);
+    bool is_whole = append_dn_json(&identity->subject, out) && !identity->has_more_sans;
     text_append_string(out, ",\"cn\":");
     text_append_json(out, identity_common_name(identity), JSON_CN_MAX);
     size_t budget = JSON_SAN_BUDGET;
-    append_sans_json(identity, SAN_URI, "san_uri", true, &budget, out);
-    append_sans_json(identity, SAN_DNS, "san_dns", false, &budget, out);
-    append_sans_json(identity, SAN_EMAIL, "san_email", false, &budget, out);
-    append_sans_json(identity, SAN_IP, "san_ip", false, &budget, out);
+    is_whole = append_sans_json(identity, SAN_URI, "san_uri", true, &budget, out) && is_whole;
+    is_whole = append_sans_json(identity, SAN_DNS, "san_dns", false, &budget, out) && is_whole;
+    is_whole = append_sans_json(identity, SAN_EMAIL, "san_email", false, &budget, out) && is_whole;
+    is_whole = append_sans_json(identity, SAN_IP, "san_ip", false, &budget, out) && is_whole;
     text_append_string(out, ",\"serial\":\"");
     if (identity->serial_len == 0)
         text_append_string(out, "00");
     text_append_hex(out, identity_serial(identity));
     text_append_string(out, "\",\"issuer\":");
-    append_dn_json(&identity->issuer, out);
+    is_whole = append_dn_json(&identity->issuer, out) && is_whole;
     text_append_string(out, ",\"sha256\":\"");
     text_append_hex(out, slice_of(identity->sha256, IDENTITY_DIGEST_LEN));
+    text_append_string(out, "\",\"spki_sha256\":\"");
+    text_append_hex(out, slice_of(identity->spki_sha256, IDENTITY_DIGEST_LEN));
     text_append_string(out, "\",\"not_after\":");
     append_time_json(identity->not_after_s, out);
+    if (!is_whole)
+        text_append_string(out, ",\"cut\":true");
 }

@@ -67,6 +67,7 @@ int64_t identity_not_after_s(const struct identity *identity);        // Unix se
 
 // identity_append_json appends the members of the audit's `client` object that come from the
 // certificate, without braces: "subject", "cn", "san_uri", (and "san_dns", "san_email", "san_ip"
-// when there are any), "serial", "issuer", "sha256", "not_after" (RFC 3339). Strings are escaped
-// and capped, and SANs left out at the end of their list, so that the whole stays below 6 KiB.
+// when there are any), "serial", "issuer", "sha256", "spki_sha256", "not_after" (RFC 3339). Strings
+// are escaped and capped, and SANs left out at the end of their list, so that the whole stays below
+// 6 KiB; where that took something away that a rule could name, `"cut":true` stands at the end.
 void identity_append_json(const struct identity *identity, struct text *out);

@@ -95,6 +95,21 @@ static void append_request(struct text *text, const struct audit_decision *decis
                        target_format_host(decision->target, host), decision->target->port);
 }
 
+static void append_addresses(struct text *text, const struct candidate *judged, size_t count)
+{
+    if (judged == NULL) {
+        text_append_string(text, ",\"addresses\":null");
+        return;
+    }
+    text_append_string(text, ",\"addresses\":[");
+    for (size_t i = 0; i < count && i < AUDIT_MAX_ADDRESSES; i++) {
+        char ip[IP_TEXT_CAP];
+        text_append_format(text, "%s\"%s\"", i == 0 ? "" : ",",
+                           ip_addr_format(&judged[i].address, ip));
+    }
+    text_append_string(text, "]");
+}
+
 static void append_verdict(struct text *text, const struct decision *decision)
 {
     text_append_format(text, ",\"decision\":{\"action\":\"%s\",\"mode\":\"%s\",\"would_deny\":%s",
@@ -118,6 +133,7 @@ void audit_decision_format(const struct audit_decision *decision, struct audit_r
     text_append_string(&text, "}");
     append_request(&text, decision);
     append_verdict(&text, decision->decision);
+    append_addresses(&text, decision->judged, decision->judged_count);
     append_member(&text, "config", decision->config);
     finish(out, &text);
 }

@@ -21,7 +21,8 @@ struct audit_record {
 
 enum {
     AUDIT_CLOSE_CAP = 640,           // bytes that always suffice for a `close`
-    AUDIT_DECISION_EXTRA_CAP = 1536, // for a `decision`, beside the client's part
+    AUDIT_DECISION_EXTRA_CAP = 3072, // for a `decision`, beside the client's part
+    AUDIT_MAX_ADDRESSES = 32,        // of a `decision`; further ones are not written
     AUDIT_PRESENTED_MAX = 8192,      // bytes of a certificate's own claims
 };
 
@@ -54,6 +55,8 @@ struct audit_decision {
     struct slice method;         // empty where unreadable
     const struct target *target; // or NULL where unreadable
     const struct decision *decision;
+    const struct candidate *judged; // the addresses; NULL where it did not come to them
+    size_t judged_count;
     const char *config; // id of the snapshot
 };
 

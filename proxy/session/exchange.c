@@ -49,8 +49,8 @@ void exchange_finish(struct exchange *exchange, enum exchange_outcome outcome, e
     if (exchange->decision_record != NULL && exchange->decision.reason == REASON_NONE)
         exchange->decision = (struct decision){.action = ACTION_ERROR, .reason = exchange->reason};
     exchange->outcome = outcome;
-    exchange_end_search(exchange);
     exchange_submit_decision(exchange);
+    exchange_end_search(exchange);
     exchange_submit_close(exchange);
     tunnel_close(&exchange->tunnel, outcome == EXCHANGE_RESET);
     buffer_pool_give(&exchange->peer->context->buffers, &exchange->answer);

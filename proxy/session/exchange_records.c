@@ -9,6 +9,10 @@ void exchange_submit_decision(struct exchange *exchange)
     if (record == NULL)
         return;
     exchange->decision_record = NULL;
+    const struct candidate *judged = NULL;
+    size_t judged_count = 0;
+    if (exchange->search != NULL)
+        judged = search_candidates(exchange->search, &judged_count);
     const struct audit_decision decision = {
         .now_ms = wall_clock_ms(),
         .id = exchange->id,
@@ -20,6 +24,8 @@ void exchange_submit_decision(struct exchange *exchange)
         .method = exchange->method,
         .target = exchange->has_target ? exchange->target : NULL,
         .decision = &exchange->decision,
+        .judged = judged_count == 0 ? NULL : judged,
+        .judged_count = judged_count,
         .config = peer->snapshot->id,
     };
     audit_decision_format(&decision, record);

@@ -8,8 +8,8 @@ static void refuse(struct exchange *exchange, uint16_t status, enum reason reaso
                    const char *detail)
 {
     struct peer *peer = exchange->peer;
-    exchange_end_search(exchange);
     exchange_submit_decision(exchange);
+    exchange_end_search(exchange);
     // What has arrived behind the head was meant for the tunnel: it must never be read as a request.
     if (peer_fill_inbox(peer) == ERR_OK || peer->inbox_len > exchange->head_len || peer->has_end ||
         peer->context->is_draining)

@@ -114,6 +114,12 @@ void search_judge(struct search *search, const struct policy *policy, const stru
     }
 }
 
+const struct candidate *search_candidates(const struct search *search, size_t *out_count)
+{
+    *out_count = search->candidate_count;
+    return search->candidates;
+}
+
 void search_judge_one(const struct policy *policy, const struct client *client,
                       const struct ip_addr *source, const struct target *target,
                       const struct ip_addr *address, struct decision *out)

@@ -29,6 +29,9 @@ bool search_is_resolved(const struct search *search, enum resolve_result *out);
 void search_judge(struct search *search, const struct policy *policy, const struct client *client,
                   const struct ip_addr *source, struct decision *out);
 
+// search_candidates gives the addresses with their verdicts; `*out_count` 0 before they are there.
+const struct candidate *search_candidates(const struct search *search, size_t *out_count);
+
 // search_judge_one judges one address of a target in the same way, without a search.
 void search_judge_one(const struct policy *policy, const struct client *client,
                       const struct ip_addr *source, const struct target *target,

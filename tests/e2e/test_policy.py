@@ -22,6 +22,7 @@ def test_a_rule_opens_its_name_and_port(start, dns, origin):
         "reason": "rule",
         "rule": "the-origin",
     }
+    assert decision["addresses"] == ["127.0.0.1"]
     assert decision["request"] == {"method": "CONNECT", "host": "origin.test", "port": server.port}
     close = proxy.assert_closed(tunnel.id, "client_closed")
     assert close["upstream"] == {"address": "127.0.0.1", "port": server.port, "attempts": 1}
@@ -33,6 +34,7 @@ def test_a_target_outside_the_allowlist_is_denied_before_dns(start, dns):
     answer = proxy.ask("other.test:443")
     assert answer.reason == f"Denied: no_rule for workers (id {answer.id})"
     proxy.assert_refused(answer, 403, "no_rule")
+    assert proxy.decision(answer.id)["addresses"] is None
     proxy.assert_closed(answer.id, "refused", 403)
     assert proxy.close_record(answer.id)["upstream"] is None
     assert not dns.asked("other.test")

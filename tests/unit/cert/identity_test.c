@@ -323,7 +323,10 @@ static void writes_its_part_of_the_audit(void **state)
     const char *sha256 = strstr(buffer, "\"sha256\":\"");
     assert_non_null(sha256);
     assert_true(strspn(sha256 + 10, "0123456789abcdef") == 64);
-    assert_string_equal(sha256 + 10 + 64, "\",\"not_after\":\"2027-01-16T08:00:00Z\"");
+    const char *spki = sha256 + 10 + 64;
+    assert_int_equal(strncmp(spki, "\",\"spki_sha256\":\"", 17), 0);
+    assert_true(strspn(spki + 17, "0123456789abcdef") == 64);
+    assert_string_equal(spki + 17 + 64, "\",\"not_after\":\"2027-01-16T08:00:00Z\"");
     buffer[sha256 - buffer] = '\0';
     assert_string_equal(buffer,
                         "\"subject\":\"CN=al\\\\\\\"ice\\\\0a\",\"cn\":\"al\\\"ice\\u000a\","
@@ -361,6 +364,7 @@ static void its_part_of_the_audit_stays_small(void **state)
     identity_append_json(identity, &text);
     assert_false(text.is_cut);
     assert_true(text.len < JSON_PROMISE);
+    assert_true(slice_ends_with(text_slice(&text), SLICE_LITERAL(",\"cut\":true")));
     for (size_t i = 0; i < text.len; i++)
         assert_true((uint8_t)buffer[i] >= ' ');
     identity_destroy(identity);
