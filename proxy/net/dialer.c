@@ -1,4 +1,9 @@
-// One non-blocking connect at a time, with a timer for each attempt.
+// Non-blocking connects, a few at a time:
+//
+//   1. begin_due begins the attempts that are due: one when none is under way, another each 250 ms.
+//   2. A writable socket is asked how its connect went. Good: it is the result. Bad: the next is due.
+//   3. The one timer stands at whatever comes first: the next attempt, or the end of the oldest one.
+//   4. When nothing is under way, left or expected, the result is that of the last failure.
 #include "proxy/net/dialer.h"
 
 #include <errno.h>
@@ -11,127 +16,260 @@
 
 enum { DIALER_MAGIC = 0xD1A1E400 };
 
+// attempt is one connect under way, or a free place for one.
+struct attempt {
+    ev_io io;              // its descriptor is owned; -1: a free place
+    struct dialer *dialer; // borrowed
+    ev_tstamp end_s;       // loop time at which its patience ends
+    struct ip_addr address;
+};
+
 struct dialer {
     uint32_t magic;
     struct ev_loop *loop; // borrowed
     struct dialer_events events;
-    ev_io io;       // the attempt under way
-    ev_timer timer; // ends the attempt; also starts the first one, from the loop
-    int fd;         // owned; -1 between attempts
-    ev_tstamp attempt_s;
+    ev_timer timer;
+    ev_tstamp due_s;     // loop time of the next attempt, where one is under way
+    ev_tstamp attempt_s; // how long one may take
     uint16_t port;
-    uint32_t attempts;
+    bool expects_more;
+    uint32_t attempt_count;
+    uint32_t source_turn;
+    size_t next; // index of the next address
     size_t count;
+    size_t source_count;
+    size_t live_count; // attempts under way
+    enum dial_result result;
+    struct ip_addr last_dialled;
     struct ip_addr addresses[DIALER_MAX_ADDRESSES];
-    enum dial_result result; // of the last attempt
+    struct ip_addr sources[DIALER_MAX_SOURCES];
+    struct attempt attempts[DIALER_MAX_AT_ONCE];
 };
 
-static void end_attempt(struct dialer *dialer)
-{
-    ev_io_stop(dialer->loop, &dialer->io);
-    ev_timer_stop(dialer->loop, &dialer->timer);
-    if (dialer->fd >= 0)
-        (void)close(dialer->fd);
-    dialer->fd = -1;
-}
+static void on_writable(struct ev_loop *loop, ev_io *io, int events);
 
 static bool is_ours(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-// begin_attempt starts a connect to the next address; false when it failed at once.
-static bool begin_attempt(struct dialer *dialer)
+// end_attempt closes one that is under way, unless its descriptor has been taken.
+static void end_attempt(struct attempt *attempt)
 {
-    const struct ip_addr *addr = &dialer->addresses[dialer->attempts++];
-    struct socket_address name;
-    socket_address_make(addr, dialer->port, &name);
-    dialer->result = DIAL_REFUSED;
-    dialer->fd = socket(name.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (dialer->fd < 0) {
-        dialer->result = is_ours(errno) ? DIAL_NO_RESOURCES : DIAL_REFUSED;
-        return false;
-    }
-    const int on = 1;
-    (void)setsockopt(dialer->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(dialer->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    if (connect(dialer->fd, (const struct sockaddr *)&name.storage, name.len) != 0 &&
-        errno != EINPROGRESS) {
-        end_attempt(dialer);
-        return false;
-    }
-    ev_io_set(&dialer->io, dialer->fd, EV_WRITE);
-    ev_io_start(dialer->loop, &dialer->io);
-    ev_timer_set(&dialer->timer, dialer->attempt_s, 0.);
-    ev_timer_start(dialer->loop, &dialer->timer);
-    return true;
+    struct dialer *dialer = attempt->dialer;
+    if (attempt->io.fd < 0)
+        return;
+    ev_io_stop(dialer->loop, &attempt->io);
+    (void)close(attempt->io.fd);
+    ev_io_set(&attempt->io, -1, EV_WRITE);
+    dialer->live_count--;
 }
 
-static void finish(struct dialer *dialer, enum dial_result result)
+static void end_all(struct dialer *dialer)
 {
-    const int fd = dialer->fd;
-    dialer->fd = -1;
-    end_attempt(dialer);
+    for (size_t i = 0; i < DIALER_MAX_AT_ONCE; i++)
+        end_attempt(&dialer->attempts[i]);
+}
+
+// open_socket gives a socket bound to `source`, where there is one. The port is left to connect(), which
+// may then use one for each target: bind() would need one for all of them.
+static enum dial_result open_socket(const struct socket_address *to, const struct ip_addr *source,
+                                    int *out_fd)
+{
+    const int on = 1;
+    const int fd = socket(to->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    *out_fd = fd;
+    if (fd < 0)
+        return is_ours(errno) ? DIAL_NO_RESOURCES : DIAL_REFUSED;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (source == NULL)
+        return DIAL_CONNECTED;
+    struct socket_address from;
+    socket_address_make(source, 0, &from);
+    (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (bind(fd, (const struct sockaddr *)&from.storage, from.len) == 0)
+        return DIAL_CONNECTED;
+    (void)close(fd);
+    *out_fd = -1;
+    return DIAL_NO_SOURCE;
+}
+
+// connect_from begins a connect to `addr` from `source` (NULL: the kernel chooses).
+static enum dial_result connect_from(struct dialer *dialer, const struct ip_addr *addr,
+                                     const struct ip_addr *source, int *out_fd)
+{
+    struct socket_address to;
+    socket_address_make(addr, dialer->port, &to);
+    const enum dial_result opened = open_socket(&to, source, out_fd);
+    if (opened != DIAL_CONNECTED)
+        return opened;
+    if (connect(*out_fd, (const struct sockaddr *)&to.storage, to.len) == 0 || errno == EINPROGRESS)
+        return DIAL_CONNECTED;
+    const int error = errno;
+    (void)close(*out_fd);
+    *out_fd = -1;
+    if (error == EADDRNOTAVAIL && source != NULL)
+        return DIAL_NO_SOURCE; // it has no port left for this target
+    return is_ours(error) ? DIAL_NO_RESOURCES : DIAL_REFUSED;
+}
+
+// connect_to does so from the source that has its turn, or the next one that can be used.
+static enum dial_result connect_to(struct dialer *dialer, const struct ip_addr *addr, int *out_fd)
+{
+    if (dialer->source_count == 0)
+        return connect_from(dialer, addr, NULL, out_fd);
+    const uint32_t turn = dialer->source_turn++;
+    for (size_t i = 0; i < dialer->source_count; i++) {
+        const struct ip_addr *source = &dialer->sources[(turn + i) % dialer->source_count];
+        if (source->family != addr->family)
+            continue;
+        const enum dial_result result = connect_from(dialer, addr, source, out_fd);
+        if (result != DIAL_NO_SOURCE)
+            return result;
+    }
+    return DIAL_NO_SOURCE;
+}
+
+static struct attempt *free_place(struct dialer *dialer)
+{
+    for (size_t i = 0; i < DIALER_MAX_AT_ONCE; i++) {
+        if (dialer->attempts[i].io.fd < 0)
+            return &dialer->attempts[i];
+    }
+    return NULL;
+}
+
+// begin_attempt starts a connect to the next address, if it can be started at all.
+static void begin_attempt(struct dialer *dialer, struct attempt *attempt)
+{
+    const struct ip_addr *addr = &dialer->addresses[dialer->next++];
+    int fd = -1;
+    const enum dial_result result = connect_to(dialer, addr, &fd);
+    if (result != DIAL_NO_SOURCE) {
+        dialer->attempt_count++;
+        dialer->last_dialled = *addr;
+    }
+    if (result != DIAL_CONNECTED) {
+        if (result != DIAL_NO_SOURCE || dialer->attempt_count == 0)
+            dialer->result = result;
+        return;
+    }
+    attempt->address = *addr;
+    attempt->end_s = ev_now(dialer->loop) + dialer->attempt_s;
+    ev_io_set(&attempt->io, fd, EV_WRITE);
+    ev_io_start(dialer->loop, &attempt->io);
+    dialer->live_count++;
+    dialer->due_s = ev_now(dialer->loop) + DIALER_DELAY_MS / 1000.;
+}
+
+// begin_due begins what is due now. Each start moves the next one away, a failure at once does not.
+static void begin_due(struct dialer *dialer)
+{
+    while (dialer->next < dialer->count && dialer->live_count < DIALER_MAX_AT_ONCE &&
+           (dialer->live_count == 0 || ev_now(dialer->loop) >= dialer->due_s))
+        begin_attempt(dialer, free_place(dialer));
+}
+
+// rearm sets the timer at what comes first; at once, where only the end is left to be told.
+static void rearm(struct dialer *dialer)
+{
+    const bool is_over = dialer->live_count == 0 && dialer->next == dialer->count;
+    ev_tstamp first_s = ev_now(dialer->loop);
+    ev_timer_stop(dialer->loop, &dialer->timer);
+    if (is_over && dialer->expects_more)
+        return;
+    if (!is_over) {
+        first_s += dialer->attempt_s;
+        for (size_t i = 0; i < DIALER_MAX_AT_ONCE; i++) {
+            const struct attempt *attempt = &dialer->attempts[i];
+            if (attempt->io.fd >= 0 && attempt->end_s < first_s)
+                first_s = attempt->end_s;
+        }
+        if (dialer->next < dialer->count && dialer->live_count < DIALER_MAX_AT_ONCE &&
+            dialer->due_s < first_s)
+            first_s = dialer->due_s;
+    }
+    const ev_tstamp after_s = first_s - ev_now(dialer->loop);
+    ev_timer_set(&dialer->timer, after_s > 0. ? after_s : 0., 0.);
+    ev_timer_start(dialer->loop, &dialer->timer);
+}
+
+static void finish(struct dialer *dialer, enum dial_result result, int fd)
+{
+    end_all(dialer);
+    ev_timer_stop(dialer->loop, &dialer->timer);
+    dialer->result = result;
     dialer->events.on_done(dialer->events.arg, result, fd);
 }
 
-// go_on tries the addresses that are left until one connect is under way.
+// go_on begins what is due, and tells the end when there is nothing more to wait for.
 static void go_on(struct dialer *dialer)
 {
-    while (dialer->attempts < dialer->count) {
-        if (begin_attempt(dialer))
-            return;
-    }
-    finish(dialer, dialer->result);
+    begin_due(dialer);
+    if (dialer->live_count == 0 && dialer->next == dialer->count && !dialer->expects_more)
+        finish(dialer, dialer->result, -1);
+    else
+        rearm(dialer);
 }
 
 // is_connected asks the socket how the connect went, and whom it reached.
-static bool is_connected(const struct dialer *dialer)
+static bool is_connected(const struct attempt *attempt)
 {
+    const int fd = attempt->io.fd;
     int error = 0;
     socklen_t len = sizeof error;
     struct ip_addr peer;
     struct ip_addr local;
     uint16_t port = 0;
     uint16_t local_port = 0;
-    if (getsockopt(dialer->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0 ||
-        !socket_peer_name(dialer->fd, &peer, &port) ||
-        !socket_local_name(dialer->fd, &local, &local_port))
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0 ||
+        !socket_peer_name(fd, &peer, &port) || !socket_local_name(fd, &local, &local_port))
         return false;
     if (port == local_port && ip_addr_equal(&peer, &local))
         return false; // nobody listens there, and the socket has connected to itself
-    return port == dialer->port && ip_addr_equal(&peer, &dialer->addresses[dialer->attempts - 1]);
+    return port == attempt->dialer->port && ip_addr_equal(&peer, &attempt->address);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *io, int events)
 {
-    (void)loop;
     (void)events;
-    struct dialer *dialer = io->data;
+    struct attempt *attempt = io->data;
+    struct dialer *dialer = attempt->dialer;
     ASSERT(dialer->magic == DIALER_MAGIC);
-    if (is_connected(dialer)) {
-        finish(dialer, DIAL_CONNECTED);
+    if (!is_connected(attempt)) {
+        end_attempt(attempt);
+        dialer->result = DIAL_REFUSED;
+        dialer->due_s = ev_now(loop);
+        go_on(dialer);
         return;
     }
-    end_attempt(dialer);
-    go_on(dialer);
+    const int fd = attempt->io.fd;
+    ev_io_stop(loop, &attempt->io);
+    ev_io_set(&attempt->io, -1, EV_WRITE);
+    dialer->live_count--;
+    dialer->last_dialled = attempt->address;
+    finish(dialer, DIAL_CONNECTED, fd);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
-    (void)loop;
     (void)events;
     struct dialer *dialer = timer->data;
     ASSERT(dialer->magic == DIALER_MAGIC);
-    if (dialer->fd >= 0) {
-        end_attempt(dialer);
+    for (size_t i = 0; i < DIALER_MAX_AT_ONCE; i++) {
+        struct attempt *attempt = &dialer->attempts[i];
+        if (attempt->io.fd < 0 || attempt->end_s > ev_now(loop))
+            continue;
+        end_attempt(attempt);
         dialer->result = DIAL_TIMED_OUT;
+        dialer->due_s = ev_now(loop);
     }
     go_on(dialer);
 }
 
-struct dialer *dialer_start(struct ev_loop *loop, const struct ip_addr *addresses, size_t count,
-                            uint16_t port, int64_t attempt_ms, const struct dialer_events *events)
+struct dialer *dialer_start(struct ev_loop *loop, const struct dialer_options *options,
+                            const struct dialer_events *events)
 {
     struct dialer *dialer = calloc(1, sizeof *dialer);
     if (dialer == NULL)
@@ -139,31 +277,60 @@ struct dialer *dialer_start(struct ev_loop *loop, const struct ip_addr *addresse
     dialer->magic = DIALER_MAGIC;
     dialer->loop = loop;
     dialer->events = *events;
-    dialer->fd = -1;
-    dialer->attempt_s = (ev_tstamp)attempt_ms / 1000.;
-    dialer->port = port;
-    dialer->count = count < DIALER_MAX_ADDRESSES ? count : DIALER_MAX_ADDRESSES;
+    dialer->attempt_s = (ev_tstamp)options->attempt_ms / 1000.;
+    dialer->port = options->port;
+    dialer->source_turn = options->source_turn;
     dialer->result = DIAL_REFUSED;
-    for (size_t i = 0; i < dialer->count; i++)
-        dialer->addresses[i] = addresses[i];
-    ev_io_init(&dialer->io, on_writable, -1, EV_WRITE);
+    dialer->source_count =
+        options->source_count < DIALER_MAX_SOURCES ? options->source_count : DIALER_MAX_SOURCES;
+    for (size_t i = 0; i < dialer->source_count; i++)
+        dialer->sources[i] = options->sources[i];
+    for (size_t i = 0; i < DIALER_MAX_AT_ONCE; i++) {
+        ev_io_init(&dialer->attempts[i].io, on_writable, -1, EV_WRITE);
+        dialer->attempts[i].io.data = &dialer->attempts[i];
+        dialer->attempts[i].dialer = dialer;
+    }
     ev_timer_init(&dialer->timer, on_timer, 0., 0.);
-    dialer->io.data = dialer;
     dialer->timer.data = dialer;
-    ev_timer_start(loop, &dialer->timer);
+    dialer_add(dialer, options->addresses, options->count, options->expects_more);
     return dialer;
+}
+
+void dialer_add(struct dialer *dialer, const struct ip_addr *addresses, size_t count,
+                bool expects_more)
+{
+    struct ip_addr waiting[DIALER_MAX_ADDRESSES];
+    const size_t waiting_count = dialer->count - dialer->next;
+    for (size_t i = 0; i < waiting_count; i++)
+        waiting[i] = dialer->addresses[dialer->next + i];
+    dialer->count = dialer->next;
+    for (size_t i = 0; i < count || i < waiting_count; i++) {
+        if (i < count && dialer->count < DIALER_MAX_ADDRESSES)
+            dialer->addresses[dialer->count++] = addresses[i];
+        if (i < waiting_count && dialer->count < DIALER_MAX_ADDRESSES)
+            dialer->addresses[dialer->count++] = waiting[i];
+    }
+    dialer->expects_more = expects_more;
+    begin_due(dialer);
+    rearm(dialer);
 }
 
 uint32_t dialer_attempts(const struct dialer *dialer)
 {
-    return dialer->attempts;
+    return dialer->attempt_count;
+}
+
+struct ip_addr dialer_last_dialled(const struct dialer *dialer)
+{
+    return dialer->last_dialled;
 }
 
 void dialer_destroy(struct dialer *dialer)
 {
     if (dialer == NULL)
         return;
-    end_attempt(dialer);
+    end_all(dialer);
+    ev_timer_stop(dialer->loop, &dialer->timer);
     dialer->magic = 0;
     free(dialer);
 }

@@ -236,6 +236,8 @@ static const char *dial_detail(enum dial_result result)
         return "no answer";
     case DIAL_NO_RESOURCES:
         return "out of descriptors";
+    case DIAL_NO_SOURCE:
+        return "no egress address";
     }
     return NULL;
 }

@@ -141,8 +141,13 @@ static void on_dialled(void *arg, enum dial_result result, int fd)
 enum err search_dial(struct search *search, int64_t attempt_ms)
 {
     const struct dialer_events events = {.on_done = on_dialled, .arg = search};
-    search->dialer = dialer_start(search->loop, search->admitted, search->admitted_count,
-                                  search->target->port, attempt_ms, &events);
+    const struct dialer_options options = {
+        .addresses = search->admitted,
+        .count = search->admitted_count,
+        .port = search->target->port,
+        .attempt_ms = attempt_ms,
+    };
+    search->dialer = dialer_start(search->loop, &options, &events);
     return search->dialer == NULL ? ERR_MEMORY : ERR_OK;
 }
 
@@ -166,6 +171,5 @@ uint32_t search_attempts(const struct search *search)
 
 struct ip_addr search_last_dialled(const struct search *search)
 {
-    const uint32_t attempts = search_attempts(search);
-    return attempts == 0 ? (struct ip_addr){0} : search->admitted[attempts - 1];
+    return search->dialer == NULL ? (struct ip_addr){0} : dialer_last_dialled(search->dialer);
 }

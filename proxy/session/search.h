@@ -46,7 +46,7 @@ bool search_is_dialled(const struct search *search, enum dial_result *out);
 // search_take_fd hands the connected socket over; the caller owns it.
 int search_take_fd(struct search *search);
 
-// search_attempts tells how many addresses have been dialled; search_last_dialled gives the last of
-// them, or one of family IP_NONE when there was none.
+// search_attempts tells how many addresses have been dialled; search_last_dialled gives the one that is
+// connected, or else the last of them, or one of family IP_NONE when there was none.
 uint32_t search_attempts(const struct search *search);
 struct ip_addr search_last_dialled(const struct search *search);

@@ -1,9 +1,12 @@
-// Dialling on loopback: in order, one after the other, nothing but what was given.
+// Dialling on loopback: in order, a few at a time, to and from nothing but what was given.
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,6 +26,7 @@ struct bench {
     enum dial_result result;
     int fd;
     uint32_t attempts;
+    struct dialer_options options; // of the next start; what start() does not set stays
 };
 
 static int set_up(void **state)
@@ -66,7 +70,11 @@ static void start(struct bench *bench, const struct ip_addr *addresses, size_t c
 {
     const struct dialer_events events = {.on_done = on_done, .arg = bench};
     ev_now_update(bench->loop);
-    bench->dialer = dialer_start(bench->loop, addresses, count, port, attempt_ms, &events);
+    bench->options.addresses = addresses;
+    bench->options.count = count;
+    bench->options.port = port;
+    bench->options.attempt_ms = attempt_ms;
+    bench->dialer = dialer_start(bench->loop, &bench->options, &events);
     assert_non_null(bench->dialer);
     assert_int_equal(bench->calls, 0); // never from within
 }
@@ -104,7 +112,7 @@ static void reaches_the_address_that_it_is_given(void **state)
     uint16_t port = 0;
     const int listening = loop_rig_listen(&addr, &port, 8);
     start(bench, &addr, 1, port, PATIENT_MS);
-    assert_int_equal(dialer_attempts(bench->dialer), 0);
+    assert_int_equal(dialer_attempts(bench->dialer), 1);
     loop_rig_run(bench->loop, &bench->is_done);
     assert_connected_to(bench, &addr, port);
     assert_int_equal(bench->attempts, 1);
@@ -170,10 +178,25 @@ static void silence_begin(struct silence *silence, const struct ip_addr *addr, u
         silence->fillers[i] = loop_rig_connect(addr, *port);
 }
 
+// silence_break makes room: the next SYN is answered.
+static void silence_break(struct silence *silence)
+{
+    int accepted = -1;
+    for (size_t i = 0; i < FILLERS; i++) {
+        (void)close(silence->fillers[i]);
+        silence->fillers[i] = -1;
+    }
+    assert_int_equal(fcntl(silence->listening, F_SETFL, O_NONBLOCK), 0);
+    while ((accepted = accept4(silence->listening, NULL, NULL, SOCK_NONBLOCK)) >= 0)
+        (void)close(accepted);
+}
+
 static void silence_end(const struct silence *silence)
 {
-    for (size_t i = 0; i < FILLERS; i++)
-        (void)close(silence->fillers[i]);
+    for (size_t i = 0; i < FILLERS; i++) {
+        if (silence->fillers[i] >= 0)
+            (void)close(silence->fillers[i]);
+    }
     (void)close(silence->listening);
 }
 
@@ -206,6 +229,230 @@ static void a_silent_address_is_followed_by_the_next(void **state)
     assert_int_equal(bench->attempts, 2);
     (void)close(listening);
     silence_end(&silence);
+}
+
+static size_t open_descriptors(void)
+{
+    size_t count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void the_next_is_dialled_while_the_first_is_still_awaited(void **state)
+{
+    struct bench *bench = *state;
+    const struct ip_addr addresses[] = {loopback(1), loopback(2), loopback(3), loopback(4)};
+    struct silence silence;
+    uint16_t port = 0;
+    silence_begin(&silence, &addresses[0], &port);
+    const int listening = loop_rig_listen(&addresses[2], &port, 8);
+    const size_t before = open_descriptors();
+    start(bench, addresses, 4, port, PATIENT_MS);
+    loop_rig_run(bench->loop, &bench->is_done);
+    assert_connected_to(bench, &addresses[2], port); // the second has refused at once
+    assert_int_equal(bench->attempts, 3);
+    const struct ip_addr last = dialer_last_dialled(bench->dialer);
+    assert_true(ip_addr_equal(&last, &addresses[2]));
+    assert_int_equal(open_descriptors(), before + 1); // the loser is closed
+    (void)close(listening);
+    silence_end(&silence);
+}
+
+static void the_one_dialled_first_may_still_win(void **state)
+{
+    struct bench *bench = *state;
+    // Two that are silent; the first one takes connections again once the second one is dialled, and
+    // answers the SYN that is sent anew.
+    const struct ip_addr addresses[] = {loopback(1), loopback(2)};
+    struct silence first;
+    struct silence second;
+    uint16_t port = 0;
+    silence_begin(&first, &addresses[0], &port);
+    silence_begin(&second, &addresses[1], &port);
+    start(bench, addresses, 2, port, PATIENT_MS);
+    while (dialer_attempts(bench->dialer) < 2)
+        (void)ev_run(bench->loop, EVRUN_ONCE);
+    silence_break(&first);
+    loop_rig_run(bench->loop, &bench->is_done);
+    assert_connected_to(bench, &addresses[0], port);
+    const struct ip_addr last = dialer_last_dialled(bench->dialer);
+    assert_true(ip_addr_equal(&last, &addresses[0]));
+    assert_int_equal(bench->attempts, 2);
+    silence_end(&second);
+    silence_end(&first);
+}
+
+static void no_more_than_six_are_under_way(void **state)
+{
+    struct bench *bench = *state;
+    enum { SILENT = DIALER_MAX_AT_ONCE + 1 };
+    struct ip_addr addresses[SILENT];
+    struct silence silences[SILENT];
+    uint16_t port = 0;
+    for (uint8_t i = 0; i < SILENT; i++) {
+        addresses[i] = loopback((uint8_t)(i + 1));
+        silence_begin(&silences[i], &addresses[i], &port);
+    }
+    const size_t before = open_descriptors();
+    size_t most = 0;
+    start(bench, addresses, SILENT, port, DIALER_MAX_AT_ONCE * DIALER_DELAY_MS + 200);
+    while (!bench->is_done) {
+        (void)ev_run(bench->loop, EVRUN_ONCE);
+        const size_t now = open_descriptors() - before;
+        most = now > most ? now : most;
+    }
+    assert_int_equal(most, DIALER_MAX_AT_ONCE);
+    assert_int_equal(bench->result, DIAL_TIMED_OUT);
+    assert_int_equal(bench->attempts, SILENT);
+    for (size_t i = 0; i < SILENT; i++)
+        silence_end(&silences[i]);
+}
+
+static void assert_dialled_from(const struct bench *bench, const struct ip_addr *source)
+{
+    struct ip_addr local;
+    uint16_t port = 0;
+    int is_late_port = 0;
+    socklen_t len = sizeof is_late_port;
+    assert_int_equal(bench->result, DIAL_CONNECTED);
+    assert_true(socket_local_name(bench->fd, &local, &port));
+    assert_true(ip_addr_equal(&local, source));
+    // The port is chosen by connect(): otherwise 28,000 tunnels would be the end for all targets.
+    assert_int_equal(
+        getsockopt(bench->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &is_late_port, &len), 0);
+    assert_int_equal(is_late_port, 1);
+}
+
+static void it_dials_from_its_own_address(void **state)
+{
+    struct bench *bench = *state;
+    const char *const targets[] = {"127.0.0.1", "::1"};
+    const struct ip_addr sources[] = {loopback(5), loop_rig_ip("::1")};
+    bench->options.sources = sources;
+    bench->options.source_count = 2;
+    for (size_t i = 0; i < 2; i++) { // the other family's is skipped, whichever has its turn
+        const struct ip_addr addr = loop_rig_ip(targets[i]);
+        uint16_t port = 0;
+        const int listening = loop_rig_listen(&addr, &port, 8);
+        bench->options.source_turn = (uint32_t)(1 - i);
+        bench->is_done = false;
+        bench->calls = 0;
+        start(bench, &addr, 1, port, PATIENT_MS);
+        loop_rig_run(bench->loop, &bench->is_done);
+        assert_connected_to(bench, &addr, port);
+        assert_dialled_from(bench, &sources[i]);
+        (void)close(bench->fd);
+        bench->fd = -1;
+        dialer_destroy(bench->dialer);
+        bench->dialer = NULL;
+        (void)close(listening);
+    }
+}
+
+static void sources_take_turns_and_one_that_is_gone_is_passed_over(void **state)
+{
+    struct bench *bench = *state;
+    const struct ip_addr addr = loopback(1);
+    const struct ip_addr sources[] = {loopback(7), loopback(8), loop_rig_ip("203.0.113.9")};
+    const size_t expected[] = {0, 1, 0, 0};
+    bench->options.sources = sources;
+    bench->options.source_count = 3;
+    uint16_t port = 0;
+    const int listening = loop_rig_listen(&addr, &port, 8);
+    for (size_t i = 0; i < 4; i++) {
+        bench->options.source_turn = (uint32_t)i;
+        bench->is_done = false;
+        bench->calls = 0;
+        start(bench, &addr, 1, port, PATIENT_MS);
+        loop_rig_run(bench->loop, &bench->is_done);
+        assert_dialled_from(bench, &sources[expected[i]]);
+        (void)close(bench->fd);
+        bench->fd = -1;
+        dialer_destroy(bench->dialer);
+        bench->dialer = NULL;
+    }
+    (void)close(listening);
+}
+
+static void without_a_usable_source_nothing_is_dialled(void **state)
+{
+    struct bench *bench = *state;
+    const struct ip_addr addresses[] = {loopback(1), loopback(2)};
+    const struct ip_addr gone = loop_rig_ip("203.0.113.9");
+    const struct ip_addr other_family = loop_rig_ip("::1");
+    uint16_t port = 0;
+    const int listening = loop_rig_listen(&addresses[0], &port, 8);
+    for (size_t i = 0; i < 2; i++) {
+        bench->options.sources = i == 0 ? &gone : &other_family;
+        bench->options.source_count = 1;
+        bench->is_done = false;
+        bench->calls = 0;
+        start(bench, addresses, 2, port, PATIENT_MS);
+        loop_rig_run(bench->loop, &bench->is_done);
+        assert_int_equal(bench->result, DIAL_NO_SOURCE);
+        assert_int_equal(bench->fd, -1);
+        assert_int_equal(bench->attempts, 0);
+        const struct ip_addr last = dialer_last_dialled(bench->dialer);
+        assert_int_equal(last.family, IP_NONE);
+        dialer_destroy(bench->dialer);
+        bench->dialer = NULL;
+    }
+    assert_int_equal(fcntl(listening, F_SETFL, O_NONBLOCK), 0);
+    assert_true(accept4(listening, NULL, NULL, 0) < 0); // nobody has come
+    (void)close(listening);
+}
+
+static void what_is_added_later_is_dialled_first(void **state)
+{
+    struct bench *bench = *state;
+    const struct ip_addr early[] = {loopback(1), loopback(2), loopback(3)};
+    const struct ip_addr late[] = {loopback(4)};
+    struct silence silence;
+    uint16_t port = 0;
+    silence_begin(&silence, &early[0], &port);
+    const int listening = loop_rig_listen(&late[0], &port, 8);
+    const int waiting = loop_rig_listen(&early[1], &port, 8);
+    bench->options.expects_more = true;
+    start(bench, early, 3, port, PATIENT_MS);
+    dialer_add(bench->dialer, late, 1, false);
+    loop_rig_run(bench->loop, &bench->is_done);
+    assert_connected_to(bench, &late[0], port);
+    assert_int_equal(bench->attempts, 2);
+    (void)close(waiting);
+    (void)close(listening);
+    silence_end(&silence);
+}
+
+static void a_failure_is_not_the_end_while_more_is_expected(void **state)
+{
+    struct bench *bench = *state;
+    const struct ip_addr refusing = loopback(2);
+    const struct ip_addr addr = loopback(1);
+    uint16_t port = 0;
+    const int listening = loop_rig_listen(&addr, &port, 8);
+    bench->options.expects_more = true;
+    start(bench, &refusing, 1, port, PATIENT_MS);
+    (void)ev_run(bench->loop, EVRUN_ONCE); // the refusal
+    assert_int_equal(bench->calls, 0);
+    dialer_add(bench->dialer, &addr, 1, false);
+    loop_rig_run(bench->loop, &bench->is_done);
+    assert_connected_to(bench, &addr, port);
+    (void)close(listening);
+}
+
+static void the_failure_is_told_once_nothing_more_is_expected(void **state)
+{
+    struct bench *bench = *state;
+    const struct ip_addr refusing = loopback(2);
+    bench->options.expects_more = true;
+    start(bench, &refusing, 1, free_port(), PATIENT_MS);
+    (void)ev_run(bench->loop, EVRUN_ONCE);
+    dialer_add(bench->dialer, NULL, 0, false);
+    assert_int_equal(bench->calls, 0); // never from within
+    loop_rig_run(bench->loop, &bench->is_done);
+    assert_int_equal(bench->result, DIAL_REFUSED);
+    assert_int_equal(bench->attempts, 1);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
@@ -258,6 +505,15 @@ int main(void)
         WITH_BENCH(more_than_32_addresses_are_cut),
         WITH_BENCH(gives_up_on_a_target_that_does_not_answer),
         WITH_BENCH(a_silent_address_is_followed_by_the_next),
+        WITH_BENCH(the_next_is_dialled_while_the_first_is_still_awaited),
+        WITH_BENCH(the_one_dialled_first_may_still_win),
+        WITH_BENCH(no_more_than_six_are_under_way),
+        WITH_BENCH(it_dials_from_its_own_address),
+        WITH_BENCH(sources_take_turns_and_one_that_is_gone_is_passed_over),
+        WITH_BENCH(without_a_usable_source_nothing_is_dialled),
+        WITH_BENCH(what_is_added_later_is_dialled_first),
+        WITH_BENCH(a_failure_is_not_the_end_while_more_is_expected),
+        WITH_BENCH(the_failure_is_told_once_nothing_more_is_expected),
         WITH_BENCH(a_destroyed_dialer_calls_nobody),
         WITH_BENCH(a_dialer_can_be_destroyed_by_whom_it_calls),
     };
