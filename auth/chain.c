@@ -117,10 +117,10 @@ static const struct {
     {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, REASON_UNKNOWN_CA,
      "the chain ends at no trusted CA"},
     {X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, REASON_UNKNOWN_CA,
-     "the client's certificate is self-signed and not trusted itself"},
+     "the certificate is self-signed and not trusted itself"},
     {X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, REASON_UNKNOWN_CA, "the chain ends at no trusted CA"},
     {X509_V_ERR_INVALID_PURPOSE, REASON_BAD_PURPOSE,
-     "a certificate of the chain is not meant for TLS clients (key usage or extended key usage)"},
+     "a certificate of the chain is not meant for this (key usage or extended key usage)"},
     {X509_V_ERR_INVALID_CA, REASON_BAD_PURPOSE, "an issuer in the chain is no CA"},
     {X509_V_ERR_PATH_LENGTH_EXCEEDED, REASON_CHAIN_TOO_LONG,
      "a CA of the chain allows fewer intermediates below it (pathlen)"},
@@ -181,9 +181,15 @@ static enum err check_strength(const struct path *path, struct chain_finding *ou
     return ERR_OK;
 }
 
+static int purpose_of(const struct chain_set *set)
+{
+    return set->is_for_servers ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT;
+}
+
 // check_issuers looks at what stands above the leaf. The library leaves the anchor's own pathlen
 // and extended key usage out; whoever wrote them meant them.
-static enum err check_issuers(const struct path *path, struct chain_finding *out)
+static enum err check_issuers(const struct chain_set *set, const struct path *path,
+                              struct chain_finding *out)
 {
     long below = 0; // intermediates that are not self-issued (RFC 5280 6.1.4 l)
     for (size_t i = 1; i + 1 < path->len; i++) {
@@ -196,18 +202,23 @@ static enum err check_issuers(const struct path *path, struct chain_finding *out
     if (limit >= 0 && below > limit)
         return deny(out, REASON_CHAIN_TOO_LONG,
                     "the trusted CA allows fewer intermediates below it (pathlen)");
-    if (X509_check_purpose(anchor, X509_PURPOSE_SSL_CLIENT, 1) != 1)
-        return deny(out, REASON_BAD_PURPOSE, "the trusted CA is not meant for TLS clients");
+    if (X509_check_purpose(anchor, purpose_of(set), 1) != 1)
+        return deny(out, REASON_BAD_PURPOSE,
+                    set->is_for_servers ? "the trusted CA is not meant for TLS servers"
+                                        : "the trusted CA is not meant for TLS clients");
     return ERR_OK;
 }
 
 static enum err check_leaf(const struct chain_set *set, X509 *leaf, struct chain_finding *out)
 {
-    if (X509_check_purpose(leaf, X509_PURPOSE_SSL_CLIENT, 0) != 1 ||
+    if (X509_check_purpose(leaf, purpose_of(set), 0) != 1 ||
         (X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) == 0)
         return deny(out, REASON_BAD_PURPOSE,
-                    "the client's certificate is not meant for TLS clients (clientAuth, "
-                    "digitalSignature)");
+                    set->is_for_servers
+                        ? "the server's certificate is not meant for TLS servers (serverAuth, "
+                          "digitalSignature)"
+                        : "the client's certificate is not meant for TLS clients (clientAuth, "
+                          "digitalSignature)");
     const char *hole = strict_find_hole(leaf);
     if (hole != NULL)
         return deny(out, REASON_BAD_CERTIFICATE, hole);
@@ -268,8 +279,9 @@ static enum err verify_with(const struct search *search, const struct path *path
     enum err error = ERR_MEMORY;
     (void)deny(out, REASON_NO_MEMORY, "no memory");
     if (ctx == NULL || !X509_STORE_CTX_init(ctx, search->set->store, path->certs[0], between) ||
-        !X509_STORE_CTX_set_default(ctx, "ssl_client") ||
-        !X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_CLIENT))
+        !X509_STORE_CTX_set_default(ctx,
+                                    search->set->is_for_servers ? "ssl_server" : "ssl_client") ||
+        !X509_STORE_CTX_set_purpose(ctx, purpose_of(search->set)))
         goto out;
     X509_STORE_CTX_set0_trusted_stack(ctx, trusted);
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
@@ -340,7 +352,7 @@ static enum err judge_path(const struct search *search, const struct path *path,
     if (depth > search->set->max_depth)
         return deny(out, REASON_CHAIN_TOO_LONG, "more intermediates than max_depth allows");
     TRY(check_strength(path, out));
-    TRY(check_issuers(path, out));
+    TRY(check_issuers(search->set, path, out));
     TRY(verify_path(search, path, out));
     struct chain_finding leaf_finding;
     const enum err error = check_leaf(search->set, path->certs[0], &leaf_finding);
@@ -498,7 +510,7 @@ static enum err deny_no_anchor(const struct search *search, struct chain_finding
     if (top != NULL && lacks_intermediate(search->set, top))
         return deny(out, REASON_MISSING_INTERMEDIATE,
                     "the chain ends below a trusted CA: send the intermediate certificates with "
-                    "the client's, or list them under intermediates");
+                    "the leaf, or list them under intermediates");
     if (top != NULL && is_self_issued(top))
         return deny(out, REASON_UNKNOWN_CA,
                     "the chain ends at a self-signed certificate that is "

@@ -50,6 +50,7 @@ struct chain_set {
     const struct revocation *revocation;
     bool keeps_expired_crls;
     bool is_strict;
+    bool is_for_servers; // serverAuth is asked for, and not clientAuth
 };
 
 // chain_finding is the verdict on a chain.

@@ -32,6 +32,7 @@ enum err trust_create(const struct trust_options *options, struct trust **out)
     trust->is_strict = options->is_strict;
     trust->keeps_expired_crls = options->keeps_expired_crls;
     trust->trusts_every_ca = options->trusts_every_ca;
+    trust->purpose = options->purpose;
     if (trust->name == NULL || trust->anchors == NULL || trust->helpers == NULL ||
         trust->store == NULL || trust->crl_signers == NULL || trust->revocation == NULL) {
         trust_destroy(trust);
@@ -471,7 +472,8 @@ static enum err verify_chain(const struct trust *trust, const struct presented_c
                                   .max_lifetime_s = trust->max_lifetime_s,
                                   .revocation = trust->revocation,
                                   .keeps_expired_crls = trust->keeps_expired_crls,
-                                  .is_strict = trust->is_strict};
+                                  .is_strict = trust->is_strict,
+                                  .is_for_servers = trust->purpose == TRUST_SERVERS};
     struct chain_finding finding;
     if (chain_judge(&set, chain, now_s, &finding) != ERR_OK)
         return refuse(finding.reason, finding.detail, out);

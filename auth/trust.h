@@ -18,6 +18,10 @@ enum {
 
 struct trust;
 
+// trust_purpose is whose certificates are judged: the clients of a listener, or, from a client's side, the
+// proxy itself.
+enum trust_purpose { TRUST_CLIENTS, TRUST_SERVERS };
+
 struct trust_options {
     const char *name;        // of the profile; copied
     uint32_t max_depth;      // intermediates between leaf and anchor; never more than 8
@@ -25,6 +29,7 @@ struct trust_options {
     bool is_strict;          // RFC 5280 to the letter, also for anchors and CRLs
     bool keeps_expired_crls; // a CRL that has expired goes on to count
     bool trusts_every_ca;    // each certificate of trust_add_ca is an anchor
+    enum trust_purpose purpose;
 };
 
 // trust_create makes an empty profile.
@@ -123,7 +128,8 @@ struct trust_verdict {
 // trust_verify judges a presented chain (leaf first, the rest in any order) at `now_s`. ERR_OK,
 // ERR_DENIED with a reason, or ERR_MEMORY (also with reason no_memory). `*out` is fully written.
 // Floors, always: RSA >= 2048, P-256/384/521, Ed25519, SHA-256 or better (an anchor's own signature
-// excepted) else weak_key; every leaf has clientAuth (or no EKU) and, with a KU, digitalSignature.
+// excepted) else weak_key; every leaf has clientAuth (or no EKU) and, with a KU, digitalSignature; with
+// TRUST_SERVERS it is serverAuth. The name of a server is not looked at here: see server_name.h.
 // A leaf that is no CA and has keyCertSign or name constraints is bad_certificate.
 //
 // When several things are wrong, the reason is the first of: no_certificate, work_limit (size),

@@ -31,5 +31,6 @@ struct trust {
     bool is_strict;
     bool keeps_expired_crls;
     bool trusts_every_ca;
+    enum trust_purpose purpose;
     bool is_finished;
 };
