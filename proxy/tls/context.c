@@ -27,7 +27,7 @@ struct tls_context {
     uint8_t binding[TICKET_BINDING_LEN];
 };
 
-// What a client's proofs may be signed with: the same floor as auth/trust sets for chains.
+// What a peer's proofs may be signed with: the same floor as auth/trust sets for chains.
 static const uint16_t verify_algorithms[] = {
     SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ED25519,
     SSL_SIGN_RSA_PSS_RSAE_SHA256,    SSL_SIGN_RSA_PKCS1_SHA256,
@@ -64,6 +64,13 @@ static uint16_t version_code(enum tls_version version)
     return version == TLS_VERSION_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION;
 }
 
+bool tls_set_common_rules(SSL_CTX *ctx)
+{
+    return SSL_CTX_set_strict_cipher_list(ctx, cipher_list) &&
+           SSL_CTX_set_verify_algorithm_prefs(ctx, verify_algorithms,
+                                              sizeof verify_algorithms / sizeof *verify_algorithms);
+}
+
 // set_rules sets all that does not depend on the certificate.
 static bool set_rules(struct tls_context *context, const struct tls_context_options *options)
 {
@@ -83,9 +90,7 @@ static bool set_rules(struct tls_context *context, const struct tls_context_opti
            SSL_CTX_set_session_id_context(ctx, context->binding, sizeof context->binding) &&
            SSL_CTX_set_min_proto_version(ctx, version_code(options->min)) &&
            SSL_CTX_set_max_proto_version(ctx, version_code(options->max)) &&
-           SSL_CTX_set_strict_cipher_list(ctx, cipher_list) &&
-           SSL_CTX_set_verify_algorithm_prefs(ctx, verify_algorithms,
-                                              sizeof verify_algorithms / sizeof *verify_algorithms);
+           tls_set_common_rules(ctx);
 }
 
 enum err tls_context_add_certificate(struct tls_context *context, struct slice chain_pem,

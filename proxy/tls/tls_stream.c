@@ -1,4 +1,5 @@
-// TLS over a stream, in the server's role (RFC 8446, RFC 5246).
+// TLS over a stream, whatever the role in the handshake (RFC 8446, RFC 5246): tls_server.c and
+// tls_client.c make the streams.
 //
 // BoringSSL reads and writes through a BIO of ours:
 //   1. Reading: the BIO reads as much ciphertext as the socket has, at most a buffer full, and
@@ -10,44 +11,17 @@
 // So a stream with nothing in flight holds no buffer.
 #include "proxy/tls/tls_stream.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "proxy/tls/context_internal.h"
+#include "proxy/tls/tls_stream_internal.h"
 
 enum {
-    TICKET_CONTENT_MAX = 12 * 1024,
     TLS_STREAM_MAGIC = 0x715571EA,
     RECORD_PLAIN_MAX = 16384,
+    RECORD_TYPE_ALERT = 21,
     RECORD_TYPE_HANDSHAKE = 22
-};
-
-struct tls_stream {
-    struct stream stream; // first
-    uint32_t magic;
-    struct tls_context *context;  // ref; what the stream was made with
-    struct tls_context *selected; // ref; NULL, or what the client's server name has led to
-    tls_select_fn select;         // NULL: the stream's own, whatever the name
-    SSL *ssl;                     // owned
-    struct stream *below;         // borrowed from the owner
-    struct buffer_pool *pool;     // borrowed from the worker
-    struct buffer *in;            // borrowed from the pool; ciphertext not yet taken by BoringSSL
-    struct buffer *out;           // borrowed from the pool; ciphertext not yet taken by the socket
-    tls_verify_fn verify;
-    tls_resume_fn resume;     // NULL: no tickets
-    struct ticket_keys *keys; // borrowed
-    void *verify_arg;         // of these three
-    enum err read_error;      // what ended reading below; ERR_OK while it goes on
-    enum err write_error;     // likewise for writing
-    enum tls_failure failure;
-    const char *failure_detail; // static memory
-    bool has_begun;
-    bool is_shut; // close_notify is written or on its way
-    bool saw_close_notify;
-    uint16_t seal_overhead; // bytes a record can grow by
 };
 
 static struct tls_stream *tls_of(const struct stream *stream)
@@ -79,26 +53,33 @@ static enum err fill_input(struct tls_stream *tls)
     return error;
 }
 
-// is_plain_http tells a request line from other junk: a method in capitals, as far as it has come.
-static bool is_plain_http(struct slice first)
+// is_plain_http tells HTTP in the clear from other junk: of a client a request line, which begins with a
+// method in capitals, of a server the version of its answer, as far as it has come.
+static bool is_plain_http(struct slice first, bool is_from_server)
 {
     size_t len = 0;
+    if (is_from_server)
+        return slice_starts_with(first, SLICE_LITERAL("HTTP/"));
     while (len < first.len && first.data[len] >= 'A' && first.data[len] <= 'Z')
         len++;
     return len > 0 && (len == first.len || first.data[len] == ' ');
 }
 
-// check_first_bytes looks at what a client sends first: only TLS starts with a handshake record.
+// check_first_bytes looks at what the peer sends first: only TLS starts with a handshake record, or, from
+// a server, with an alert.
 static bool check_first_bytes(struct tls_stream *tls)
 {
     if (tls->has_begun)
         return true;
     tls->has_begun = true;
     const struct slice first = buffer_unread(tls->in);
-    if (first.data[0] == RECORD_TYPE_HANDSHAKE)
+    const bool is_from_server = tls->client != NULL;
+    if (first.data[0] == RECORD_TYPE_HANDSHAKE ||
+        (is_from_server && first.data[0] == RECORD_TYPE_ALERT))
         return true;
-    tls->failure = is_plain_http(first) ? TLS_FAILURE_PLAIN_HTTP : TLS_FAILURE_PROTOCOL;
-    tls->failure_detail = is_plain_http(first) ? "plain_http" : "not_tls";
+    const bool is_http = is_plain_http(first, is_from_server);
+    tls->failure = is_http ? TLS_FAILURE_PLAIN_HTTP : TLS_FAILURE_PROTOCOL;
+    tls->failure_detail = is_http ? "plain_http" : "not_tls";
     return false;
 }
 
@@ -367,79 +348,8 @@ enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert)
     return ssl_verify_invalid;
 }
 
-enum ssl_select_cert_result_t tls_stream_on_client_hello(const SSL_CLIENT_HELLO *hello)
-{
-    struct tls_stream *tls = SSL_get_app_data(hello->ssl);
-    struct tls_context *selected = tls->context;
-    if (tls->select != NULL)
-        selected = tls->select(tls->verify_arg, tls_stream_server_name(tls));
-    if (!tls_context_apply(selected, hello))
-        return ssl_select_cert_error;
-    tls_context_unref(tls->selected);
-    tls->selected = tls_context_ref(selected);
-    return ssl_select_cert_success;
-}
-
-static const struct tls_context *selected_context(const struct tls_stream *tls)
-{
-    return tls->selected == NULL ? tls->context : tls->selected;
-}
-
-static size_t ticket_overhead(SSL *ssl)
-{
-    (void)ssl;
-    return TICKET_OVERHEAD;
-}
-
-// ticket_seal makes a ticket. One that cannot be made, or would burden each later connection with a
-// chain of unusual size, becomes a single byte, which nobody will take: an error here would end a good
-// handshake, and TLS 1.3 has no empty tickets.
-static int ticket_seal(SSL *ssl, uint8_t *out, size_t *out_len, size_t cap, const uint8_t *in,
-                       size_t in_len)
-{
-    const struct tls_stream *tls = SSL_get_app_data(ssl);
-    if (tls->keys != NULL && in_len <= TICKET_CONTENT_MAX &&
-        ticket_keys_seal(tls->keys, time(NULL), tls_context_binding(selected_context(tls)),
-                         slice_of(in, in_len), out, cap, out_len))
-        return 1;
-    ERR_clear_error();
-    out[0] = 0;
-    *out_len = 1;
-    return 1;
-}
-
-// ticket_open lets a session be resumed whose client would be let in today. Everything else is no
-// error: a full handshake follows, which tells the client the true reason.
-static enum ssl_ticket_aead_result_t ticket_open(SSL *ssl, uint8_t *out, size_t *out_len,
-                                                 size_t cap, const uint8_t *in, size_t in_len)
-{
-    struct tls_stream *tls = SSL_get_app_data(ssl);
-    SSL_SESSION *session = NULL;
-    enum err error = ERR_DENIED;
-    if (tls->keys != NULL &&
-        ticket_keys_open(tls->keys, time(NULL), tls_context_binding(selected_context(tls)),
-                         slice_of(in, in_len), out, cap, out_len))
-        session = SSL_SESSION_from_bytes(out, *out_len, SSL_get_SSL_CTX(ssl));
-    if (session != NULL) {
-        const STACK_OF(CRYPTO_BUFFER) *chain = SSL_SESSION_get0_peer_certificates(session);
-        const bool is_empty = chain == NULL || sk_CRYPTO_BUFFER_num(chain) == 0;
-        error = tls->resume(tls->verify_arg, is_empty ? NULL : chain);
-    }
-    SSL_SESSION_free(session);
-    ERR_clear_error();
-    return error == ERR_OK ? ssl_ticket_aead_success : ssl_ticket_aead_ignore_ticket;
-}
-
-const SSL_TICKET_AEAD_METHOD *tls_stream_ticket_method(void)
-{
-    static const SSL_TICKET_AEAD_METHOD method = {
-        .max_overhead = ticket_overhead, .seal = ticket_seal, .open = ticket_open};
-    return &method;
-}
-
-struct tls_stream *tls_stream_create(struct tls_context *context, struct stream *below,
-                                     struct buffer_pool *pool, tls_verify_fn verify,
-                                     void *verify_arg)
+struct tls_stream *tls_stream_make(SSL_CTX *ctx, const BIO_METHOD *method, struct stream *below,
+                                   struct buffer_pool *pool, tls_verify_fn verify, void *verify_arg)
 {
     struct tls_stream *tls = calloc(1, sizeof *tls);
     if (tls == NULL)
@@ -447,15 +357,14 @@ struct tls_stream *tls_stream_create(struct tls_context *context, struct stream 
     *tls = (struct tls_stream){
         .stream = {.ops = &tls_ops},
         .magic = TLS_STREAM_MAGIC,
-        .context = tls_context_ref(context),
         .below = below,
         .pool = pool,
         .verify = verify,
         .verify_arg = verify_arg,
         .failure_detail = "",
     };
-    tls->ssl = SSL_new(tls_context_ssl_ctx(context));
-    BIO *bio = BIO_new(tls_context_bio_method(context));
+    tls->ssl = SSL_new(ctx);
+    BIO *bio = BIO_new(method);
     if (tls->ssl == NULL || bio == NULL) {
         BIO_free(bio);
         tls_stream_destroy(tls);
@@ -465,8 +374,6 @@ struct tls_stream *tls_stream_create(struct tls_context *context, struct stream 
     BIO_set_init(bio, 1);
     SSL_set_bio(tls->ssl, bio, bio);
     SSL_set_app_data(tls->ssl, tls);
-    SSL_set_accept_state(tls->ssl);
-    (void)SSL_set_options(tls->ssl, SSL_OP_NO_TICKET);
     SSL_set_shed_handshake_config(tls->ssl, 1);
     return tls;
 }
@@ -480,27 +387,9 @@ void tls_stream_destroy(struct tls_stream *tls)
     SSL_free(tls->ssl);
     tls_context_unref(tls->selected);
     tls_context_unref(tls->context);
+    tls_client_unref(tls->client);
     tls->magic = 0;
     free(tls);
-}
-
-void tls_stream_select_by_name(struct tls_stream *tls, tls_select_fn select)
-{
-    tls->select = select;
-}
-
-void tls_stream_allow_resumption(struct tls_stream *tls, struct ticket_keys *keys,
-                                 tls_resume_fn resume)
-{
-    tls->keys = keys;
-    tls->resume = resume;
-    (void)SSL_clear_options(tls->ssl, SSL_OP_NO_TICKET);
-}
-
-void tls_stream_limit_tickets(struct tls_stream *tls, int64_t max_s)
-{
-    const int64_t life_s = max_s < TLS_TICKET_LIFE_S ? max_s : TLS_TICKET_LIFE_S;
-    (void)SSL_SESSION_set_timeout(SSL_get_session(tls->ssl), life_s > 0 ? (uint32_t)life_s : 0);
 }
 
 bool tls_stream_is_resumed(const struct tls_stream *tls)

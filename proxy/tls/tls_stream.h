@@ -1,4 +1,5 @@
-// tls_stream: the server's side of a TLS connection over another stream.
+// tls_stream: one end of a TLS connection over another stream; made here for the server's side, in
+// tls_client.h for the client's.
 //
 // The handshake is driven by tls_stream_handshake; afterwards it is a stream like any other. Bytes
 // in flight live in buffers borrowed from the worker's pool: ciphertext is read in large pieces and
@@ -44,8 +45,8 @@ enum tls_failure {
     TLS_FAILURE_REFUSED,        // by the verify callback
     TLS_FAILURE_NO_CERTIFICATE, // the client sent none
     TLS_FAILURE_KEY_USAGE,  // TLS 1.3: its key usage forbids signing; BoringSSL refuses it unasked
-    TLS_FAILURE_ABORTED,    // the client closed, reset or sent an alert
-    TLS_FAILURE_PLAIN_HTTP, // the first bytes are an HTTP request
+    TLS_FAILURE_ABORTED,    // the peer closed, reset or sent an alert
+    TLS_FAILURE_PLAIN_HTTP, // the first bytes are an HTTP request, or a server's HTTP answer
     TLS_FAILURE_PROTOCOL,   // anything else: no TLS, too old, no common ground, bad proofs
 };
 
@@ -88,7 +89,7 @@ enum tls_failure tls_stream_failure(const struct tls_stream *tls);
 // tls_stream_failure_detail gives a word or two for the log, such as `unsupported_protocol`; static memory.
 const char *tls_stream_failure_detail(const struct tls_stream *tls);
 
-// tls_stream_has_begun tells whether the client has sent any byte.
+// tls_stream_has_begun tells whether the peer has sent any byte.
 bool tls_stream_has_begun(const struct tls_stream *tls);
 
 // tls_stream_peer_chain gives the certificates that the peer has shown, leaf first, so that they can be
