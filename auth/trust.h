@@ -149,8 +149,9 @@ enum err trust_verify(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *
 // profile than then, such as that of a newer snapshot. No signature is checked and no memory taken;
 // a few microseconds. Looked at are: the anchor is still one (unknown_ca), max_depth
 // (chain_too_long), not_yet_valid, expired, too_long_lived, strict (bad_certificate),
-// denied_certificate, revoked, crl_missing, crl_expired, in this order. `*out_detail` is one
-// sentence in static memory, "" when good.
+// denied_certificate, revoked, crl_missing, crl_expired, in this order; but where the anchor is gone,
+// denied_certificate and revoked come before unknown_ca. `*out_detail` is one sentence in static
+// memory, "" when good.
 //
 // For resumption and new requests every reason counts. For live tunnels crl_missing and crl_expired
 // do not: these say that nobody knows, not that trust was taken away. An anchor counts by its

@@ -155,6 +155,10 @@ enum reason trust_recheck(const struct trust *trust, const struct chain_record *
 {
     ASSERT(trust->is_finished && record->count >= 1);
     if (!has_anchor(trust, record->links[record->count - 1].sha256)) {
+        const enum reason reason =
+            revocation_judge(trust->revocation, record, now_s, true, out_detail);
+        if (reason == REASON_REVOKED || reason == REASON_DENIED_CERTIFICATE)
+            return reason; // whoever else may be trusted, this one is not
         *out_detail = "the CA that the chain ends at is no longer trusted";
         return REASON_UNKNOWN_CA;
     }

@@ -97,3 +97,7 @@ void session_context_make_id(struct session_context *context, char out[17]);
 
 // wall_clock_ms gives Unix time in milliseconds, for records and certificates, not for deadlines.
 int64_t wall_clock_ms(void);
+
+// monotonic_us gives the monotonic clock in microseconds, for what must know how long it has taken; a
+// deadline is compared with the context's now_ms.
+int64_t monotonic_us(void);

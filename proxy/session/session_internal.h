@@ -19,6 +19,7 @@ struct session {
     TAILQ_ENTRY(session) ready_link; // in the list of the ready ones
     TAILQ_ENTRY(session) sweep_link; // in the list of those to be judged again
     bool is_in_sweep;
+    bool is_put_off; // to be judged when all that cost no signatures have been
     bool is_ready;
     bool is_first;      // no exchange has been yet
     bool has_said_end;  // our direction is finished

@@ -43,20 +43,28 @@ bool session_take_identity(struct session *session)
     return peer->json != NULL && bytes_copy(peer->json, text.len, text_slice(&text));
 }
 
+// recheck_record judges what is kept of the verified chain by `trust` as it is now, without a signature.
+// REASON_UNKNOWN_CA says that only a verification can tell: the profile is another one, whose name is
+// part of who the client is, or the anchor is not found again, for it may have been issued anew.
+static enum reason recheck_record(const struct session *session, const struct trust *trust,
+                                  int64_t now_s)
+{
+    const char *detail = NULL;
+    if (session->identity == NULL)
+        return REASON_NONE;
+    if (strcmp(identity_trust_name(session->identity), trust_name(trust)) != 0)
+        return REASON_UNKNOWN_CA;
+    return trust_recheck(trust, identity_record(session->identity), now_s, &detail);
+}
+
 // recheck_chain judges the shown certificates by `trust` as it is now. What was verified once needs no
-// second verification, unless the profile is another one, whose name is part of who the client is, or
-// the anchor is not found again: it may have been issued anew.
+// second verification as long as the record says enough.
 static enum reason recheck_chain(struct session *session, const struct trust *trust,
                                  const STACK_OF(CRYPTO_BUFFER) *chain)
 {
-    const char *detail = NULL;
     const int64_t now_s = wall_clock_ms() / 1000;
     struct trust_verdict verdict;
-    enum reason reason = REASON_UNKNOWN_CA;
-    if (session->identity == NULL)
-        return REASON_NONE;
-    if (strcmp(identity_trust_name(session->identity), trust_name(trust)) == 0)
-        reason = trust_recheck(trust, identity_record(session->identity), now_s, &detail);
+    const enum reason reason = recheck_record(session, trust, now_s);
     if (reason != REASON_UNKNOWN_CA || chain == NULL)
         return reason;
     if (trust_verify(trust, chain, now_s, &verdict) != ERR_OK) {
@@ -107,16 +115,22 @@ bool session_is_expired(struct session *session)
     return false;
 }
 
+// queue_for_sweep puts a session behind those that are still to be judged again.
+static void queue_for_sweep(struct session *session)
+{
+    session->is_in_sweep = true;
+    TAILQ_INSERT_TAIL(&session->peer.context->sweep, session, sweep_link);
+}
+
 void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
 {
     context->snapshot = snapshot;
     struct session *session = NULL;
     TAILQ_FOREACH(session, &context->by_state[SESSION_SERVING], link)
     {
-        if (session->exchange == NULL || session->is_in_sweep)
-            continue;
-        session->is_in_sweep = true;
-        TAILQ_INSERT_TAIL(&context->sweep, session, sweep_link);
+        session->is_put_off = false;
+        if (session->exchange != NULL && !session->is_in_sweep)
+            queue_for_sweep(session);
     }
     ev_timer_stop(context->loop, &context->sweep_turn);
     ev_timer_set(&context->sweep_turn, 0., 0.);
@@ -131,11 +145,29 @@ static enum reason close_reason_of(enum reason reason)
     return reason == REASON_EXPIRED ? reason : REASON_POLICY_CHANGED;
 }
 
-// sweep_session judges one again, and its tunnel.
+// needs_verification tells whether judging the session again costs signatures.
+static bool needs_verification(const struct session *session)
+{
+    const struct listener_config *listener =
+        snapshot_find_listener(session->peer.context->snapshot, session->peer.listener);
+    if (listener == NULL)
+        return false;
+    const struct site site =
+        listener_config_find_site(listener, tls_stream_server_name(session->tls));
+    return recheck_record(session, site.trust, wall_clock_ms() / 1000) == REASON_UNKNOWN_CA;
+}
+
+// sweep_session judges one again, and its tunnel. One that costs signatures waits until all the others have
+// been judged: whoever was revoked need not wait for it.
 static void sweep_session(struct session *session)
 {
     if (session->state != SESSION_SERVING || session->exchange == NULL)
         return;
+    if (!session->is_put_off && needs_verification(session)) {
+        session->is_put_off = true;
+        queue_for_sweep(session);
+        return;
+    }
     const enum reason reason = session_judge(session, exchange_is_tunnel(session->exchange));
     if (reason == REASON_NONE)
         exchange_judge_again(session->exchange);
@@ -146,8 +178,8 @@ static void sweep_session(struct session *session)
 
 void sessions_sweep(struct session_context *context)
 {
-    const ev_tstamp until_s = ev_time() + SWEEP_TURN_US / 1e6;
-    while (!TAILQ_EMPTY(&context->sweep) && ev_time() < until_s) {
+    const int64_t until_us = monotonic_us() + SWEEP_TURN_US;
+    while (!TAILQ_EMPTY(&context->sweep) && monotonic_us() < until_us) {
         struct session *session = TAILQ_FIRST(&context->sweep);
         TAILQ_REMOVE(&context->sweep, session, sweep_link);
         session->is_in_sweep = false;

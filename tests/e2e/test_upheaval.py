@@ -7,6 +7,7 @@ import pytest
 
 from support.config import client, reach
 from support.load import Load
+from support.loops import LoopProbe
 from support.scale import IS_SMALL, PATIENCE, count
 from support.wire import Ending
 
@@ -129,3 +130,52 @@ def test_a_revocation_ends_one_tunnel_and_a_thousand_others_lose_no_byte(start, 
     assert not proxy.audit.records("close", reason="policy_changed")
     assert len(proxy.audit.records("close")) == len(ending)
     assert server.live == total
+
+
+def test_whoever_is_revoked_goes_before_chains_are_verified_anew(start, server, pki):
+    """The CAs are issued again in the same breath: only signatures tell who is still good."""
+    gone, total = pki.authority("Upheaval CA"), count(200, 50)
+    leaving = pki.ca.leaf("upheaval-last")
+    trust = {"ca": [pki.ca.path, gone.path], "denied": []}
+    proxy = start(client(reach(ORIGIN, server.port)), workers=1, trust={"staff": trust})
+    target = f"{ORIGIN}:{server.port}"
+    leaf = gone.leaf("upheaval-below")
+    tunnels = [proxy.tunnel(target, leaf) for _ in range(total)]
+    staying = proxy.tunnel(target)
+    ending = proxy.tunnel(target, leaving)
+    trust = {"ca": [pki.ca.issued_again("upheaval")], "denied": [{"sha256": leaving.sha256}]}
+    proxy.reload(trust={"staff": trust})
+    proxy.audit.wait_count(total, "close", reason="policy_changed")
+    assert [record["id"] for record in proxy.audit.records("close")][0] == ending.id
+    assert all(tunnel.read_to_end() == (b"", Ending.RESET) for tunnel in [ending, *tunnels])
+    proxy.assert_closed(ending.id, "revoked")
+    staying.echo(b"untouched")
+
+
+@pytest.mark.skipif(IS_SMALL, reason="the probe and a sanitizer both want to be loaded first")
+def test_judging_a_thousand_tunnels_again_leaves_the_worker_time_for_others(
+    start, server, pki, tmp_path
+):
+    """In processor time, which is the same on a busy machine; tests/bench/sweep.py has 10,000."""
+    total, gone = 1000, pki.authority("Upheaval CA")
+    probe = LoopProbe(tmp_path)
+    proxy = start(
+        client(reach(ORIGIN, server.port)),
+        workers=1,
+        trust={"staff": {"ca": [pki.ca.path, gone.path]}},
+        process={"environment": probe.environment},
+    )
+    target = f"{ORIGIN}:{server.port}"
+    staying = [None] * total
+
+    def open_one(number):
+        staying[number] = proxy.tunnel(target)
+
+    spread(total, open_one)
+    last = proxy.tunnel(target, gone.leaf("upheaval-below"))
+    probe.reset()
+    proxy.reload(trust={"staff": {"ca": [pki.ca.issued_again("upheaval-turns")]}})
+    proxy.assert_closed(last.id, "policy_changed")
+    passes = probe.read()
+    assert passes.longest_cpu_ms < passes.total_cpu_ms / 5, passes
+    spread(total, lambda number: staying[number].echo(b"untouched"))

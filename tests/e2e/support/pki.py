@@ -117,10 +117,19 @@ class Authority:
         )
         if constraints:
             builder = builder.add_extension(constraints, critical=True)
+        self._builder = builder
         signer = issuer.key if issuer else self.key
         self.certificate = builder.sign(signer, hashes.SHA256())
         with open(self.path, "wb") as file:
             file.write(pem(self.certificate))
+
+    def issued_again(self, label):
+        """Another certificate of the same CA, same name and key, as a file. The path."""
+        signer = self.issuer.key if self.issuer else self.key
+        path = f"{self.path}-{label}.crt"
+        with open(path, "wb") as file:
+            file.write(pem(self._builder.sign(signer, hashes.SHA256())))
+        return path
 
     def crl(self, *revoked, number=1, begins=-1, ends=30, is_delta=False, label=""):
         """A revocation list as a file: certificates or leaves, and days from now. The path."""

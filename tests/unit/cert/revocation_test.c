@@ -321,6 +321,35 @@ static void judges_a_record_by_time_lifetime_depth_and_anchor(void **state)
     identity_destroy(identity);
 }
 
+static void tells_who_is_revoked_although_the_anchor_is_gone(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct forged *other = forge(*state, &(struct forge_plan){.cn = "Other", .is_ca = true});
+    const struct forge_crl_plan nobody = {.issuer = pki.middle};
+    const struct forge_crl_plan leaf = {.issuer = pki.middle, .serials = {LEAF_SERIAL}};
+    const struct {
+        struct profile profile;
+        enum reason reason;
+    } rows[] = {
+        {{.other_anchor = other}, REASON_UNKNOWN_CA},
+        {{.other_anchor = other, .crls = {&nobody}}, REASON_UNKNOWN_CA},
+        {{.other_anchor = other, .crls = {&leaf}}, REASON_REVOKED},
+        {{.other_anchor = other, .denied = pki.leaf}, REASON_DENIED_CERTIFICATE},
+        {{.other_anchor = other, .denied = pki.middle}, REASON_DENIED_CERTIFICATE},
+        {{.other_anchor = other, .denied = other}, REASON_UNKNOWN_CA},
+    };
+    struct identity *identity = open_identity(*state, &pki);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct trust *trust = make_trust(*state, &pki, &rows[i].profile);
+        const char *detail = NULL;
+        assert_int_equal(trust_recheck(trust, identity_record(identity), FORGE_NOW_S, &detail),
+                         rows[i].reason);
+        assert_true(detail[0] != '\0');
+        trust_destroy(trust);
+    }
+    identity_destroy(identity);
+}
+
 static void an_anchor_that_became_a_helper_is_gone(void **state)
 {
     const struct pki pki = make_pki(*state);
@@ -587,6 +616,7 @@ int main(void)
         TEST(refuses_denied_certificates_anywhere_in_the_chain),
         TEST(denies_no_other_certificate),
         TEST(judges_a_record_by_time_lifetime_depth_and_anchor),
+        TEST(tells_who_is_revoked_although_the_anchor_is_gone),
         TEST(an_anchor_that_became_a_helper_is_gone),
         TEST(only_verified_identities_have_a_record),
         TEST(refuses_lists_that_begin_in_the_future),
