@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxy/cli/audit.h"
 #include "proxy/cli/ca.h"
 #include "proxy/cli/check.h"
 #include "proxy/cli/check_cert.h"
@@ -36,7 +37,7 @@ static const struct command commands[] = {
     {"kill", NULL},
     {"block", NULL},
     {"unblock", NULL},
-    {"audit", NULL},
+    {"audit", audit_command},
 };
 
 static const char usage[] =
@@ -49,6 +50,7 @@ static const char usage[] =
     "  quickstart DIR [--allow HOST:PORT]    a CA, certificates and a configuration to begin with\n"
     "  ca         init | issue | renew | revoke | crl | list | inspect    a CA of files\n"
     "  check-cert --ca FILE --chain FILE     would a listener take this certificate?\n"
+    "  audit      verify | replay | suggest  is a log whole, what would change, which rules are needed\n"
     "  version                               what this is\n"
     "\n"
     "`sallyport COMMAND --help` tells about each.\n";

@@ -36,6 +36,7 @@ LAYERS = {
          "proxy/log/"),
         (r"ev\.h", r"pthread\.h")),
     "proxy/admin": (("auth/base/",), (r"ev\.h",)),
+    "proxy/history": (("auth/", "proxy/net/sockaddr.h"), (r"jansson\.h",)),
     "proxy/log": (("auth/base/",), ()),
     "proxy/metrics": (("auth/base/",), ()),
 }
@@ -48,7 +49,7 @@ ONLY_IN = {
 }
 
 # Headers of libraries: forbidden unless LAYERS lists them. Everything else in <> is libc.
-LIBRARY = re.compile(r"(openssl/|ev\.h|ares\.h|yaml\.h|idn2\.h|pthread\.h)")
+LIBRARY = re.compile(r"(openssl/|ev\.h|ares\.h|yaml\.h|idn2\.h|jansson\.h|pthread\.h)")
 
 # libc's headers that a pure part has no use for, and why.
 PURE = ("auth/", "proxy/http/")

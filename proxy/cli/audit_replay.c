@@ -1,0 +1,256 @@
+// `sallyport audit replay`: asks a configuration's policy about every request that a log has kept, and lists what
+// would come out otherwise: like ones together, the most frequent first.
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "proxy/cli/audit_verbs.h"
+#include "proxy/cli/options.h"
+#include "proxy/config/snapshot.h"
+#include "proxy/history/log_file.h"
+#include "proxy/history/replay.h"
+
+static const char usage[] =
+    "usage: sallyport audit replay --config FILE [--each] [--json] LOG...\n"
+    "\n"
+    "Lists the decisions in the logs that the policy of FILE would change: before and after, how often, and an\n"
+    "example's id. The same code decides as in the proxy, with the addresses that DNS gave then. Certificates,\n"
+    "limits and DNS are not asked again. Where the target was denied before DNS, and nothing speaks against it\n"
+    "now, the addresses decide: that is `allow?`.\n"
+    "\n"
+    "  --config FILE, -c FILE   the configuration to try; it need not be the one in force\n"
+    "  --each                   every request on a line of its own\n"
+    "  --json                   one JSON object a line\n"
+    "\n"
+    "Exit status: 0 nothing would change, 1 something would, 2 usage, 3 the configuration or a log cannot be read.\n";
+
+enum { EXIT_NOT_LOADABLE = 3, VERDICT_CAP = 256, KEY_CAP = 1024 };
+
+struct replay_run {
+    const char *config;
+    bool is_json;
+    bool is_each;
+    bool has_failed;
+    struct snapshot *snapshot; // owned
+    json_t *groups;            // owned; key -> the object that is printed
+    uint64_t decisions;
+    uint64_t changed;
+    uint64_t skipped;
+    uint64_t unreadable; // lines
+};
+
+static const char *text_or(const char *text, const char *other)
+{
+    return text == NULL ? other : text;
+}
+
+// verdict_format writes `allow (search)` or `deny (no_rule)`.
+static void verdict_format(const char *action, const char *reason, const char *rule,
+                           bool would_deny, char out[VERDICT_CAP])
+{
+    (void)snprintf(out, VERDICT_CAP, "%s (%s)", action,
+                   would_deny ? "mode report, would deny" : text_or(rule, reason));
+}
+
+static json_t *describe(const struct history_entry *entry, const struct history_decision *past,
+                        const struct replay *replay)
+{
+    char host[TARGET_TEXT_CAP];
+    char before[VERDICT_CAP];
+    char after[VERDICT_CAP];
+    char id[24];
+    const bool is_known = replay->kind == REPLAY_JUDGED;
+    (void)snprintf(id, sizeof id, "%016" PRIx64, entry->id);
+    verdict_format(action_name(past->action), past->reason, past->rule, past->would_deny, before);
+    verdict_format(is_known ? action_name(replay->decision.action) : "allow?",
+                   is_known ? reason_name(replay->decision.reason) : "its addresses decide",
+                   replay->decision.rule, replay->decision.would_deny, after);
+    return json_pack("{s:s,s:s,s:i,s:s?,s:s?,s:s,s:s,s:s,s:i}", "change",
+                     past->action == ACTION_ALLOW && !past->would_deny     ? "stricter"
+                     : is_known && replay->decision.action != ACTION_ALLOW ? "stricter"
+                                                                           : "wider",
+                     "host", target_format_host(&past->target, host), "port", past->target.port,
+                     "client_before", past->client, "client_after",
+                     replay->client == NULL ? NULL : replay->client->name, "before", before,
+                     "after", after, "id", id, "count", 1);
+}
+
+static const char *member(const json_t *object, const char *name)
+{
+    return text_or(json_string_value(json_object_get(object, name)), "-");
+}
+
+static void print_change(const struct replay_run *run, const json_t *change)
+{
+    if (run->is_json) {
+        (void)json_dumpf(change, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+        (void)putchar('\n');
+        return;
+    }
+    const char *before = member(change, "client_before");
+    const char *after = member(change, "client_after");
+    const bool is_same = strcmp(before, after) == 0;
+    (void)printf("%8" JSON_INTEGER_FORMAT "  %s%s%s  %s:%" JSON_INTEGER_FORMAT
+                 "  %s -> %s  (id %s)\n",
+                 json_integer_value(json_object_get(change, "count")), before,
+                 is_same ? "" : " -> ", is_same ? "" : after, member(change, "host"),
+                 json_integer_value(json_object_get(change, "port")), member(change, "before"),
+                 member(change, "after"), member(change, "id"));
+}
+
+// group counts a change with others like it. It takes the reference.
+static bool group(struct replay_run *run, json_t *change)
+{
+    char key[KEY_CAP];
+    (void)snprintf(key, sizeof key, "%s|%s|%s|%" JSON_INTEGER_FORMAT "|%s|%s",
+                   member(change, "client_before"), member(change, "client_after"),
+                   member(change, "host"), json_integer_value(json_object_get(change, "port")),
+                   member(change, "before"), member(change, "after"));
+    const json_t *known = json_object_get(run->groups, key);
+    if (known == NULL)
+        return json_object_set_new(run->groups, key, change) == 0;
+    json_t *count = json_object_get(known, "count");
+    json_decref(change);
+    return json_integer_set(count, json_integer_value(count) + 1) == 0;
+}
+
+static void on_decision(struct replay_run *run, const struct history_entry *entry,
+                        struct history_decision *past)
+{
+    struct replay replay;
+    replay_decision(run->snapshot->policy, past, &replay);
+    run->decisions++;
+    run->skipped += replay.kind == REPLAY_SKIPPED;
+    if (!replay_is_change(&replay, past))
+        return;
+    run->changed++;
+    json_t *change = describe(entry, past, &replay);
+    if (change == NULL) {
+        run->has_failed = true;
+    } else if (run->is_each) {
+        print_change(run, change);
+        json_decref(change);
+    } else if (!group(run, change)) {
+        run->has_failed = true;
+    }
+}
+
+static void on_line(void *arg, const char *path, size_t line, const struct history_entry *entry,
+                    const char *problem)
+{
+    struct replay_run *run = arg;
+    struct errinfo info = {0};
+    struct history_decision past = {0};
+    if (entry == NULL) {
+        run->unreadable++;
+        cli_say("audit replay", "%s:%zu: %s", path, line, problem);
+    } else if (entry->event == HISTORY_DECISION) {
+        if (history_decision_read(entry, &past, &info) == ERR_OK) {
+            on_decision(run, entry, &past);
+        } else {
+            run->unreadable++;
+            cli_say("audit replay", "%s:%zu: %s", path, line, info.text);
+        }
+        history_decision_deinit(&past);
+    }
+}
+
+static int compare_counts(const void *a, const void *b)
+{
+    const json_int_t left = json_integer_value(json_object_get(*(json_t *const *)a, "count"));
+    const json_int_t right = json_integer_value(json_object_get(*(json_t *const *)b, "count"));
+    return (left < right) - (left > right);
+}
+
+static bool print_groups(const struct replay_run *run)
+{
+    const char *key = NULL;
+    json_t *value = NULL;
+    size_t count = 0;
+    json_t **changes = calloc(json_object_size(run->groups) + 1, sizeof(json_t *));
+    if (changes == NULL)
+        return false;
+    json_object_foreach(run->groups, key, value) changes[count++] = value;
+    qsort(changes, count, sizeof(json_t *), compare_counts);
+    for (size_t i = 0; i < count; i++)
+        print_change(run, changes[i]);
+    free(changes);
+    return true;
+}
+
+static int finish(struct replay_run *run)
+{
+    if (run->has_failed || !print_groups(run)) {
+        cli_say("audit replay", "no memory");
+        return EXIT_NOT_LOADABLE;
+    }
+    // The sums are talk: with --json, and in a pipe, stdout holds the changes alone.
+    (void)fprintf(stderr,
+                  "%" PRIu64 " decisions: %" PRIu64 " would change, %" PRIu64
+                  " were not the policy's to make, %" PRIu64 " lines could not be read\n",
+                  run->decisions, run->changed, run->skipped, run->unreadable);
+    if (cli_finish("audit replay") != CLI_OK)
+        return CLI_FAILED;
+    if (run->unreadable > 0)
+        return EXIT_NOT_LOADABLE;
+    return run->changed == 0 ? CLI_OK : CLI_FAILED;
+}
+
+static int replay_logs(struct replay_run *run, int count, char **paths)
+{
+    struct diagnostics diagnostics;
+    const struct log_file_events events = {.on_line = on_line, .arg = run};
+    diagnostics_init(&diagnostics);
+    const enum err error =
+        snapshot_load(run->config, (int64_t)time(NULL), &diagnostics, &run->snapshot);
+    diagnostics_print(&diagnostics, stderr, SEVERITY_ERROR);
+    diagnostics_deinit(&diagnostics);
+    run->groups = json_object();
+    if (error != ERR_OK || run->groups == NULL)
+        return EXIT_NOT_LOADABLE;
+    for (int i = 0; i < count; i++) {
+        struct errinfo info = {0};
+        if (log_file_read(paths[i], &events, &info) != ERR_OK) {
+            cli_say("audit replay", "%s", info.text);
+            return EXIT_NOT_LOADABLE;
+        }
+    }
+    return finish(run);
+}
+
+int audit_replay(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"each", no_argument, NULL, 'e'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    struct replay_run run = {0};
+    int found = 0;
+    optind = 0; // glibc: start anew
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, ":c:h", options, NULL)) != -1) {
+        if (found == 'h') {
+            (void)fputs(usage, stdout);
+            return cli_finish("audit replay");
+        } else if (found == 'c') {
+            run.config = optarg;
+        } else if (found == 'e') {
+            run.is_each = true;
+        } else if (found == 'j') {
+            run.is_json = true;
+        } else {
+            return cli_fail_option("audit replay", found, argv);
+        }
+    }
+    if (run.config == NULL)
+        return cli_fail_usage("audit replay", "which configuration? --config FILE is required");
+    if (optind == argc)
+        return cli_fail_usage("audit replay", "which log? name at least one file");
+    const int status = replay_logs(&run, argc - optind, argv + optind);
+    json_decref(run.groups);
+    snapshot_unref(run.snapshot);
+    return status;
+}

@@ -1,0 +1,159 @@
+// `sallyport audit suggest`: the rules that a client would need for what it did, as YAML to paste.
+#include <getopt.h>
+#include <stdio.h>
+
+#include "proxy/cli/audit_verbs.h"
+#include "proxy/cli/options.h"
+#include "proxy/history/log_file.h"
+#include "proxy/history/suggestion.h"
+
+static const char usage[] =
+    "usage: sallyport audit suggest --client NAME [--denied] [--json] LOG...\n"
+    "\n"
+    "Writes the smallest `allow` for what the client NAME was allowed to do, in mode `report` too: names, ports and,\n"
+    "where they were private, addresses; no wildcards, no ranges. Read it before you use it: what was done is not\n"
+    "always what should be.\n"
+    "\n"
+    "  --client NAME   as in the configuration\n"
+    "  --denied        also what was denied because no rule allowed it\n"
+    "  --json          one JSON object\n"
+    "\n"
+    "Exit status: 0 there are rules, 1 nothing was seen of this client, 2 usage, 3 a log cannot be read.\n";
+
+enum { EXIT_NOT_LOADABLE = 3 };
+
+struct suggest_run {
+    const char *client;
+    bool takes_denied;
+    bool is_json;
+    size_t unreadable; // lines
+    struct suggestion *suggestion;
+};
+
+static void on_line(void *arg, const char *path, size_t line, const struct history_entry *entry,
+                    const char *problem)
+{
+    struct suggest_run *run = arg;
+    struct errinfo info = {0};
+    if (entry != NULL && suggestion_add(run->suggestion, entry, &info) == ERR_OK)
+        return;
+    run->unreadable++;
+    cli_say("audit suggest", "%s:%zu: %s", path, line, entry == NULL ? problem : info.text);
+}
+
+// print_list writes `, hosts: ["a", "b"]`, or nothing.
+static void print_list(const json_t *rule, const char *name, const char **separator)
+{
+    json_t *list = json_object_get(rule, name);
+    if (list == NULL)
+        return;
+    (void)printf("%s%s: ", *separator, name);
+    (void)json_dumpf(list, stdout, JSON_ENSURE_ASCII);
+    *separator = ", ";
+}
+
+// print_yaml relies on JSON's arrays and strings being YAML.
+static void print_yaml(const struct suggest_run *run, const json_t *rules)
+{
+    const struct suggestion_sums sums = suggestion_sums(run->suggestion);
+    (void)printf("# client %s: %zu requests, of which %zu are covered\n", run->client,
+                 sums.requests, sums.allowed);
+    if (sums.denied > 0)
+        (void)printf("# %zu were denied and are not covered%s\n", sums.denied,
+                     run->takes_denied ? "" : "; --denied adds those that no rule allowed");
+    (void)printf("allow:\n");
+    for (size_t i = 0; i < json_array_size(rules); i++) {
+        const json_t *rule = json_array_get(rules, i);
+        const char *separator = "";
+        (void)printf("  - {");
+        print_list(rule, "hosts", &separator);
+        print_list(rule, "ports", &separator);
+        print_list(rule, "addresses", &separator);
+        (void)printf("} # %" JSON_INTEGER_FORMAT "\n",
+                     json_integer_value(json_object_get(rule, "requests")));
+    }
+}
+
+static bool print_json(const struct suggest_run *run, json_t *rules)
+{
+    const struct suggestion_sums sums = suggestion_sums(run->suggestion);
+    json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:O}", "client", run->client, "requests",
+                            (json_int_t)sums.requests, "covered", (json_int_t)sums.allowed,
+                            "denied", (json_int_t)sums.denied, "allow", rules);
+    const bool is_done = all != NULL && json_dumpf(all, stdout, JSON_COMPACT) == 0;
+    (void)putchar('\n');
+    json_decref(all);
+    return is_done;
+}
+
+static int finish(const struct suggest_run *run)
+{
+    json_t *rules = suggestion_rules(run->suggestion);
+    if (rules == NULL || (run->is_json && !print_json(run, rules))) {
+        json_decref(rules);
+        cli_say("audit suggest", "no memory");
+        return EXIT_NOT_LOADABLE;
+    }
+    const bool is_empty = json_array_size(rules) == 0;
+    if (!run->is_json && !is_empty)
+        print_yaml(run, rules);
+    json_decref(rules);
+    if (is_empty)
+        cli_say("audit suggest", "there is nothing that client `%s` was allowed to do",
+                run->client);
+    if (cli_finish("audit suggest") != CLI_OK || is_empty)
+        return CLI_FAILED;
+    return run->unreadable > 0 ? EXIT_NOT_LOADABLE : CLI_OK;
+}
+
+static int suggest_from(struct suggest_run *run, int count, char **paths)
+{
+    const struct log_file_events events = {.on_line = on_line, .arg = run};
+    for (int i = 0; i < count; i++) {
+        struct errinfo info = {0};
+        if (log_file_read(paths[i], &events, &info) != ERR_OK) {
+            cli_say("audit suggest", "%s", info.text);
+            return EXIT_NOT_LOADABLE;
+        }
+    }
+    return finish(run);
+}
+
+int audit_suggest(int argc, char **argv)
+{
+    static const struct option options[] = {{"client", required_argument, NULL, 'c'},
+                                            {"denied", no_argument, NULL, 'd'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    struct suggest_run run = {0};
+    int found = 0;
+    optind = 0; // glibc: start anew
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        if (found == 'h') {
+            (void)fputs(usage, stdout);
+            return cli_finish("audit suggest");
+        } else if (found == 'c') {
+            run.client = optarg;
+        } else if (found == 'd') {
+            run.takes_denied = true;
+        } else if (found == 'j') {
+            run.is_json = true;
+        } else {
+            return cli_fail_option("audit suggest", found, argv);
+        }
+    }
+    if (run.client == NULL)
+        return cli_fail_usage("audit suggest", "for whom? --client NAME is required");
+    if (optind == argc)
+        return cli_fail_usage("audit suggest", "which log? name at least one file");
+    run.suggestion = suggestion_create(run.client, run.takes_denied);
+    if (run.suggestion == NULL) {
+        cli_say("audit suggest", "no memory");
+        return EXIT_NOT_LOADABLE;
+    }
+    const int status = suggest_from(&run, argc - optind, argv + optind);
+    suggestion_destroy(run.suggestion);
+    return status;
+}

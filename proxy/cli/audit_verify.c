@@ -1,0 +1,236 @@
+// `sallyport audit verify`: is every line a record, is no id there twice, has every decision its close?
+//
+// Ids are kept as numbers and compared at the end, so that a log of any order and length can be looked at: 24
+// bytes a record.
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/cli/audit_verbs.h"
+#include "proxy/cli/options.h"
+#include "proxy/history/log_file.h"
+
+static const char usage[] =
+    "usage: sallyport audit verify [--json] LOG...\n"
+    "\n"
+    "Says what is wrong with audit logs: lines that are no record, ids that stand twice, a close without its\n"
+    "decision, a decision that comes after its close, records that the proxy says it has lost. Decisions without\n"
+    "a close are told and are no fault: their tunnels may still be open, or the proxy was killed.\n"
+    "\n"
+    "  --json   one JSON object\n"
+    "\n"
+    "Exit status: 0 nothing is wrong, 1 something is, 2 usage, 3 a log cannot be read.\n";
+
+enum { EXIT_NOT_LOADABLE = 3, SHOWN_MAX = 100 };
+
+// seen is one decision or close: which, and where it stood.
+struct seen {
+    uint64_t id;
+    uint64_t order; // of the line, over all files
+};
+
+struct seen_list {
+    struct seen *items; // owned
+    size_t count;
+    size_t cap;
+};
+
+struct verify {
+    bool is_json;
+    bool has_no_memory;
+    uint64_t line_count;
+    uint64_t records;
+    uint64_t refused; // handshakes, by count
+    uint64_t lost;
+    uint64_t problems;
+    struct seen_list decisions;
+    struct seen_list closes;
+};
+
+static void problem(struct verify *verify, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void problem(struct verify *verify, const char *format, ...)
+{
+    if (verify->problems++ >= SHOWN_MAX)
+        return;
+    va_list args;
+    va_start(args, format);
+    (void)vfprintf(stderr, format, args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+}
+
+static void add(struct verify *verify, struct seen_list *list, uint64_t id)
+{
+    if (list->count == list->cap) {
+        const size_t cap = list->cap == 0 ? 1024 : list->cap * 2;
+        struct seen *items = reallocarray(list->items, cap, sizeof *items);
+        if (items == NULL) {
+            verify->has_no_memory = true;
+            return;
+        }
+        list->items = items;
+        list->cap = cap;
+    }
+    list->items[list->count++] = (struct seen){.id = id, .order = verify->line_count};
+}
+
+static uint64_t count_of(const struct history_entry *entry)
+{
+    const json_int_t count = json_integer_value(json_object_get(entry->root, "count"));
+    return count < 0 ? 0 : (uint64_t)count;
+}
+
+// on_decision reads all that `replay` and `suggest` would need, so that what they cannot use is said here.
+static void on_decision(struct verify *verify, const char *path, size_t line,
+                        const struct history_entry *entry)
+{
+    struct history_decision decision;
+    struct errinfo info = {0};
+    add(verify, &verify->decisions, entry->id);
+    if (history_decision_read(entry, &decision, &info) != ERR_OK)
+        problem(verify, "%s:%zu: %s", path, line, info.text);
+    history_decision_deinit(&decision);
+}
+
+static void on_line(void *arg, const char *path, size_t line, const struct history_entry *entry,
+                    const char *what)
+{
+    struct verify *verify = arg;
+    verify->line_count++;
+    if (entry == NULL) {
+        problem(verify, "%s:%zu: %s", path, line, what);
+        return;
+    }
+    verify->records++;
+    switch (entry->event) {
+    case HISTORY_DECISION:
+        on_decision(verify, path, line, entry);
+        return;
+    case HISTORY_CLOSE:
+        add(verify, &verify->closes, entry->id);
+        return;
+    case HISTORY_HANDSHAKE_REFUSED:
+        verify->refused += count_of(entry);
+        return;
+    case HISTORY_RECORDS_LOST:
+        verify->lost += count_of(entry);
+        problem(verify, "%s:%zu: %" PRIu64 " records were lost", path, line, count_of(entry));
+        return;
+    case HISTORY_ADMIN:
+    case HISTORY_OTHER:
+        return;
+    }
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct seen *left = a;
+    const struct seen *right = b;
+    if (left->id != right->id)
+        return left->id < right->id ? -1 : 1;
+    return (left->order > right->order) - (left->order < right->order);
+}
+
+static void sort(struct verify *verify, struct seen_list *list, const char *what)
+{
+    if (list->count > 0)
+        qsort(list->items, list->count, sizeof *list->items, compare);
+    for (size_t i = 1; i < list->count; i++) {
+        if (list->items[i].id == list->items[i - 1].id)
+            problem(verify, "id %016" PRIx64 ": there is more than one %s", list->items[i].id,
+                    what);
+    }
+}
+
+// join walks through both lists side by side; gives how many decisions have no close.
+static uint64_t join(struct verify *verify)
+{
+    const struct seen_list *decisions = &verify->decisions;
+    const struct seen_list *closes = &verify->closes;
+    uint64_t open = 0;
+    size_t j = 0;
+    for (size_t i = 0; i < decisions->count; i++) {
+        const struct seen *decision = &decisions->items[i];
+        for (; j < closes->count && closes->items[j].id < decision->id; j++)
+            problem(verify, "id %016" PRIx64 ": a close without a decision", closes->items[j].id);
+        if (j == closes->count || closes->items[j].id != decision->id) {
+            open++;
+            continue;
+        }
+        if (closes->items[j].order < decision->order)
+            problem(verify, "id %016" PRIx64 ": the close stands before the decision",
+                    decision->id);
+        j++;
+    }
+    for (; j < closes->count; j++)
+        problem(verify, "id %016" PRIx64 ": a close without a decision", closes->items[j].id);
+    return open;
+}
+
+static void print_sums(const struct verify *verify, uint64_t open)
+{
+    if (verify->is_json) {
+        (void)printf("{\"result\":\"%s\",\"problems\":%" PRIu64 ",\"records\":%" PRIu64
+                     ",\"decisions\":%zu,\"closes\":%zu,\"open\":%" PRIu64
+                     ",\"handshakes_refused\":%" PRIu64 ",\"lost\":%" PRIu64 "}\n",
+                     verify->problems == 0 ? "good" : "bad", verify->problems, verify->records,
+                     verify->decisions.count, verify->closes.count, open, verify->refused,
+                     verify->lost);
+        return;
+    }
+    (void)printf("%" PRIu64 " records: %zu decisions, %zu closes, %" PRIu64
+                 " refused handshakes; %" PRIu64 " without close, %" PRIu64 " lost\n",
+                 verify->records, verify->decisions.count, verify->closes.count, verify->refused,
+                 open, verify->lost);
+    if (verify->problems > SHOWN_MAX)
+        (void)fprintf(stderr, "and %" PRIu64 " more\n", verify->problems - SHOWN_MAX);
+    (void)printf("%s\n",
+                 verify->problems == 0 ? "nothing is wrong" : "there are faults, see above");
+}
+
+static int verify_logs(struct verify *verify, int count, char **paths)
+{
+    const struct log_file_events events = {.on_line = on_line, .arg = verify};
+    for (int i = 0; i < count; i++) {
+        struct errinfo info = {0};
+        if (log_file_read(paths[i], &events, &info) != ERR_OK) {
+            cli_say("audit verify", "%s", info.text);
+            return EXIT_NOT_LOADABLE;
+        }
+    }
+    if (verify->has_no_memory) {
+        cli_say("audit verify", "no memory for so many records");
+        return EXIT_NOT_LOADABLE;
+    }
+    sort(verify, &verify->decisions, "decision");
+    sort(verify, &verify->closes, "close");
+    print_sums(verify, join(verify));
+    return cli_finish("audit verify") == CLI_OK && verify->problems == 0 ? CLI_OK : CLI_FAILED;
+}
+
+int audit_verify(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    struct verify verify = {0};
+    int found = 0;
+    optind = 0; // glibc: start anew
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        if (found == 'h') {
+            (void)fputs(usage, stdout);
+            return cli_finish("audit verify");
+        }
+        if (found != 'j')
+            return cli_fail_option("audit verify", found, argv);
+        verify.is_json = true;
+    }
+    if (optind == argc)
+        return cli_fail_usage("audit verify", "which log? name at least one file");
+    const int status = verify_logs(&verify, argc - optind, argv + optind);
+    free(verify.decisions.items);
+    free(verify.closes.items);
+    return status;
+}

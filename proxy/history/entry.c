@@ -1,0 +1,268 @@
+// Lines into values. Names and addresses are read by the parsers of auth, so that a log cannot say anything
+// that a request could not.
+#include "proxy/history/entry.h"
+
+#include "auth/claim.h"
+
+enum { ID_LEN = 16, VERSION = 1 };
+
+static const struct {
+    const char *name;
+    enum history_event event;
+} EVENTS[] = {
+    {"decision", HISTORY_DECISION},
+    {"close", HISTORY_CLOSE},
+    {"handshake_refused", HISTORY_HANDSHAKE_REFUSED},
+    {"admin", HISTORY_ADMIN},
+    {"records_lost", HISTORY_RECORDS_LOST},
+};
+
+static enum history_event event_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof EVENTS / sizeof *EVENTS; i++) {
+        if (strcmp(EVENTS[i].name, name) == 0)
+            return EVENTS[i].event;
+    }
+    return HISTORY_OTHER;
+}
+
+// nibble gives the value of a lower-case hex digit, or 16.
+static uint8_t nibble(char c)
+{
+    if (c >= '0' && c <= '9')
+        return (uint8_t)(c - '0');
+    return c >= 'a' && c <= 'f' ? (uint8_t)(c - 'a' + 10) : 16;
+}
+
+static bool id_read(const char *text, uint64_t *out)
+{
+    *out = 0;
+    if (text == NULL || strlen(text) != ID_LEN)
+        return false;
+    for (size_t i = 0; i < ID_LEN; i++) {
+        if (nibble(text[i]) > 15)
+            return false;
+        *out = *out << 4 | nibble(text[i]);
+    }
+    return true;
+}
+
+static const char *string_of(const json_t *object, const char *name)
+{
+    return json_string_value(json_object_get(object, name));
+}
+
+static enum err check(struct history_entry *entry, struct errinfo *info)
+{
+    const json_t *version = json_object_get(entry->root, "v");
+    const char *event = string_of(entry->root, "event");
+    entry->stamp = string_of(entry->root, "ts");
+    if (!json_is_object(entry->root) || event == NULL || entry->stamp == NULL)
+        return errinfo_set(info, ERR_INPUT, "is no audit record: `event` or `ts` is missing");
+    if (!json_is_integer(version) || json_integer_value(version) != VERSION)
+        return errinfo_set(info, ERR_INPUT, "is of a version that this program does not know");
+    entry->event = event_named(event);
+    entry->has_id = id_read(string_of(entry->root, "id"), &entry->id);
+    if (entry->event == HISTORY_OTHER || entry->event == HISTORY_RECORDS_LOST || entry->has_id)
+        return ERR_OK;
+    return errinfo_set(info, ERR_INPUT, "has no `id` of 16 hex digits");
+}
+
+enum err history_entry_read(struct slice line, struct history_entry *out, struct errinfo *info)
+{
+    json_error_t error;
+    *out = (struct history_entry){0};
+    if (line.len > HISTORY_LINE_MAX)
+        return errinfo_set(info, ERR_LIMIT, "is longer than any record");
+    out->root = json_loadb((const char *)line.data, line.len, JSON_REJECT_DUPLICATES, &error);
+    if (out->root == NULL)
+        return errinfo_set(info, ERR_INPUT, "is not JSON: %s", error.text);
+    const enum err result = check(out, info);
+    if (result != ERR_OK)
+        history_entry_deinit(out);
+    return result;
+}
+
+void history_entry_deinit(struct history_entry *entry)
+{
+    json_decref(entry->root);
+    *entry = (struct history_entry){0};
+}
+
+static enum err lacks(struct errinfo *info, const char *what)
+{
+    return errinfo_set(info, ERR_INPUT, "has no `%s` that could be read", what);
+}
+
+static bool address_read(const json_t *value, struct ip_addr *out)
+{
+    const char *text = json_string_value(value);
+    return text != NULL && ip_addr_parse(slice_of_string(text), out) == ERR_OK;
+}
+
+// hex_read reads at most `cap` bytes; false for anything else.
+static bool hex_read(const char *text, uint8_t *out, size_t cap, size_t *out_len)
+{
+    const size_t len = text == NULL ? 0 : strlen(text);
+    if (len == 0 || len % 2 != 0 || len / 2 > cap)
+        return false;
+    for (size_t i = 0; i < len / 2; i++) {
+        const uint8_t high = nibble(text[2 * i]);
+        const uint8_t low = nibble(text[2 * i + 1]);
+        if (high > 15 || low > 15)
+            return false;
+        out[i] = (uint8_t)(high << 4 | low);
+    }
+    *out_len = len / 2;
+    return true;
+}
+
+// claimed is a claim with the memory that it points to.
+struct claimed {
+    struct claim claim;
+    struct claimed_san sans[IDENTITY_MAX_SANS];
+    uint8_t serial[IDENTITY_SERIAL_MAX];
+    uint8_t sha256[IDENTITY_DIGEST_LEN];
+    uint8_t spki_sha256[IDENTITY_DIGEST_LEN];
+};
+
+static bool sans_read(const json_t *client, const char *name, enum san_kind kind,
+                      struct claimed *out)
+{
+    const json_t *list = json_object_get(client, name);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        if (text == NULL || out->claim.san_count == IDENTITY_MAX_SANS)
+            return false;
+        out->sans[out->claim.san_count++] =
+            (struct claimed_san){.kind = kind, .text = slice_of_string(text)};
+    }
+    return list == NULL || json_is_array(list);
+}
+
+static bool digest_read(const json_t *client, const char *name, uint8_t out[IDENTITY_DIGEST_LEN])
+{
+    size_t len = 0;
+    return hex_read(string_of(client, name), out, IDENTITY_DIGEST_LEN, &len) &&
+           len == IDENTITY_DIGEST_LEN;
+}
+
+// identity_read makes the identity that the record's `client` describes.
+static enum err identity_read(const json_t *client, struct history_decision *out,
+                              struct errinfo *info)
+{
+    struct claimed claimed = {0};
+    size_t serial_len = 0;
+    const char *subject = string_of(client, "subject");
+    const char *issuer = string_of(client, "issuer");
+    const char *trust = string_of(client, "trust");
+    if (subject == NULL && trust == NULL)
+        return ERR_OK; // no certificate
+    if (subject == NULL || issuer == NULL || trust == NULL)
+        return lacks(info, "client.subject, client.issuer and client.trust");
+    if (!sans_read(client, "san_uri", SAN_URI, &claimed) ||
+        !sans_read(client, "san_dns", SAN_DNS, &claimed) ||
+        !sans_read(client, "san_email", SAN_EMAIL, &claimed) ||
+        !sans_read(client, "san_ip", SAN_IP, &claimed))
+        return lacks(info, "client.san_*");
+    if (!hex_read(string_of(client, "serial"), claimed.serial, sizeof claimed.serial,
+                  &serial_len) ||
+        !digest_read(client, "sha256", claimed.sha256) ||
+        !digest_read(client, "spki_sha256", claimed.spki_sha256))
+        return lacks(info, "client.serial, client.sha256 and client.spki_sha256");
+    out->is_whole = json_object_get(client, "cut") == NULL;
+    if (!out->is_whole)
+        return ERR_OK;
+    claimed.claim.trust_name = trust;
+    claimed.claim.subject = slice_of_string(subject);
+    claimed.claim.issuer = slice_of_string(issuer);
+    claimed.claim.sans = claimed.sans;
+    claimed.claim.serial = slice_of(claimed.serial, serial_len);
+    claimed.claim.sha256 = claimed.sha256;
+    claimed.claim.spki_sha256 = claimed.spki_sha256;
+    return claim_to_identity(&claimed.claim, &out->identity, info);
+}
+
+static enum err client_read(const json_t *client, struct history_decision *out,
+                            struct errinfo *info)
+{
+    out->client = string_of(client, "name");
+    out->is_whole = true;
+    if (!address_read(json_object_get(client, "address"), &out->source))
+        return lacks(info, "client.address");
+    return identity_read(client, out, info);
+}
+
+static enum err target_read(const json_t *request, struct history_decision *out,
+                            struct errinfo *info)
+{
+    const char *host = string_of(request, "host");
+    const json_t *port = json_object_get(request, "port");
+    if (host == NULL && json_is_object(request))
+        return ERR_OK; // it could not be read then either
+    char data[TARGET_TEXT_CAP];
+    struct text text;
+    text_init(&text, data, sizeof data);
+    const bool is_v6 = host != NULL && strchr(host, ':') != NULL;
+    if (host != NULL)
+        text_append_format(&text, is_v6 ? "[%s]:%lld" : "%s:%lld", host,
+                           (long long)json_integer_value(port));
+    if (host == NULL || text.is_cut || target_parse(text_slice(&text), &out->target) != ERR_OK)
+        return lacks(info, "request.host and request.port");
+    out->has_target = true;
+    return ERR_OK;
+}
+
+static bool action_read(const char *name, enum action *out)
+{
+    static const enum action ACTIONS[] = {ACTION_ALLOW, ACTION_DENY, ACTION_ERROR};
+    for (size_t i = 0; i < sizeof ACTIONS / sizeof *ACTIONS; i++) {
+        *out = ACTIONS[i];
+        if (name != NULL && strcmp(action_name(*out), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum err addresses_read(const json_t *list, struct history_decision *out,
+                               struct errinfo *info)
+{
+    if (json_array_size(list) > HISTORY_MAX_ADDRESSES)
+        return lacks(info, "addresses");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (!address_read(json_array_get(list, i), &out->judged[i].address))
+            return lacks(info, "addresses");
+        out->judged_count++;
+    }
+    return ERR_OK;
+}
+
+enum err history_decision_read(const struct history_entry *entry, struct history_decision *out,
+                               struct errinfo *info)
+{
+    *out = (struct history_decision){0};
+    ASSERT(entry->event == HISTORY_DECISION);
+    const json_t *decision = json_object_get(entry->root, "decision");
+    out->reason = string_of(decision, "reason");
+    out->rule = string_of(decision, "rule");
+    out->would_deny = json_is_true(json_object_get(decision, "would_deny"));
+    if (out->reason == NULL || !action_read(string_of(decision, "action"), &out->action))
+        return lacks(info, "decision");
+    TRY(client_read(json_object_get(entry->root, "client"), out, info));
+    TRY(target_read(json_object_get(entry->root, "request"), out, info));
+    return addresses_read(json_object_get(entry->root, "addresses"), out, info);
+}
+
+void history_decision_deinit(struct history_decision *decision)
+{
+    identity_destroy(decision->identity);
+    *decision = (struct history_decision){0};
+}
+
+bool history_close_upstream(const struct history_entry *entry, struct ip_addr *out)
+{
+    const json_t *upstream = json_object_get(entry->root, "upstream");
+    const json_t *status = json_object_get(entry->root, "status");
+    return json_integer_value(status) != 502 && json_integer_value(status) != 504 &&
+           address_read(json_object_get(upstream, "address"), out);
+}

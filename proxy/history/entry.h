@@ -1,0 +1,67 @@
+// entry: one line of an audit log, read back. For the commands that look at what was (verify, replay, suggest);
+// the proxy itself never reads its log.
+//
+// A log may come from anywhere: every member is checked before it is used, and a line that is not what
+// docs/AUDIT.md says is refused with what is wrong. The only user of jansson.
+#pragma once
+
+#include <jansson.h>
+
+#include "auth/policy.h"
+
+enum { HISTORY_LINE_MAX = 64 * 1024, HISTORY_MAX_ADDRESSES = 32 };
+
+enum history_event {
+    HISTORY_DECISION,
+    HISTORY_CLOSE,
+    HISTORY_HANDSHAKE_REFUSED,
+    HISTORY_ADMIN,
+    HISTORY_RECORDS_LOST,
+    HISTORY_OTHER, // of a later version
+};
+
+// history_entry is one record. Everything in it is borrowed from `root`.
+struct history_entry {
+    json_t *root; // owned
+    enum history_event event;
+    const char *stamp; // RFC 3339
+    bool has_id;
+    uint64_t id;
+};
+
+// history_entry_read reads one line, without its line break. ERR_INPUT with the sentence in `info` when it is
+// no record; ERR_LIMIT when it is longer than HISTORY_LINE_MAX. `*out` is zeroed then.
+enum err history_entry_read(struct slice line, struct history_entry *out,
+                            struct errinfo *info) MUST_USE;
+
+// history_entry_deinit frees it; a zeroed one is allowed.
+void history_entry_deinit(struct history_entry *entry);
+
+// history_decision is what a `decision` says: who asked for what, and what came of it. The strings and the text
+// behind them are borrowed from the entry.
+struct history_decision {
+    const char *client; // name, or NULL: none fitted
+    struct ip_addr source;
+    struct identity *identity; // owned; NULL: the client has shown no certificate
+    bool is_whole;             // false: a name of the certificate was too long for the record
+    bool has_target;
+    struct target target;
+    enum action action;
+    const char *reason;
+    const char *rule; // or NULL
+    bool would_deny;
+    size_t judged_count; // addresses; 0: it did not come to them
+    struct candidate judged[HISTORY_MAX_ADDRESSES];
+};
+
+// history_decision_read takes the parts out of an entry that is a HISTORY_DECISION. ERR_INPUT with the
+// sentence in `info` when a member is missing or is not what it should be; ERR_MEMORY. The caller ends it
+// with history_decision_deinit either way.
+enum err history_decision_read(const struct history_entry *entry, struct history_decision *out,
+                               struct errinfo *info) MUST_USE;
+
+// history_decision_deinit frees what it owns.
+void history_decision_deinit(struct history_decision *decision);
+
+// history_close_upstream gives the address that a HISTORY_CLOSE says was connected to; false when there is none.
+bool history_close_upstream(const struct history_entry *entry, struct ip_addr *out);

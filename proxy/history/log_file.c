@@ -1,0 +1,64 @@
+// Line by line in bounded memory: a log may be larger than this machine's, and one line of it anything.
+#include "proxy/history/log_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+// line_buffer holds the line that is being read; what is beyond HISTORY_LINE_MAX is counted and dropped.
+struct line_buffer {
+    char *data; // owned
+    size_t len; // bytes of the line, also those that were dropped
+};
+
+// next_line reads up to a line break or the end; false when there was nothing left.
+static bool next_line(FILE *file, struct line_buffer *line)
+{
+    int byte = 0;
+    line->len = 0;
+    while ((byte = getc_unlocked(file)) != EOF && byte != '\n') {
+        if (line->len < HISTORY_LINE_MAX)
+            line->data[line->len] = (char)byte;
+        line->len++;
+    }
+    return line->len > 0 || byte == '\n';
+}
+
+static void tell(const struct log_file_events *events, const char *path, size_t number,
+                 const struct line_buffer *line)
+{
+    struct history_entry entry;
+    struct errinfo info = {0};
+    if (line->len == 0)
+        return;
+    if (history_entry_read(slice_of(line->data, line->len), &entry, &info) == ERR_OK)
+        events->on_line(events->arg, path, number, &entry, NULL);
+    else
+        events->on_line(events->arg, path, number, NULL, info.text);
+    history_entry_deinit(&entry);
+}
+
+static enum err read_lines(FILE *file, const char *path, const struct log_file_events *events,
+                           struct errinfo *info)
+{
+    struct line_buffer line = {.data = malloc(HISTORY_LINE_MAX)};
+    if (line.data == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    for (size_t number = 1; next_line(file, &line); number++)
+        tell(events, path, number, &line);
+    free(line.data);
+    if (ferror(file))
+        return errinfo_set(info, ERR_SYSTEM, "%s: cannot be read: %s", path, strerror(errno));
+    return ERR_OK;
+}
+
+enum err log_file_read(const char *path, const struct log_file_events *events, struct errinfo *info)
+{
+    if (strcmp(path, "-") == 0)
+        return read_lines(stdin, "stdin", events, info);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return errinfo_set(info, ERR_SYSTEM, "%s: cannot be opened: %s", path, strerror(errno));
+    const enum err error = read_lines(file, path, events, info);
+    (void)fclose(file);
+    return error;
+}

@@ -1,0 +1,70 @@
+// Asks the two questions of auth/policy.h in the order in which a request does.
+#include "proxy/history/replay.h"
+
+#include "proxy/net/sockaddr.h"
+
+// is_of_policy tells whether a denial with this reason was one of the policy, not of trust or a block.
+static bool is_of_policy(const char *reason)
+{
+    static const enum reason REASONS[] = {
+        REASON_NO_CLIENT,     REASON_SOURCE_NOT_ALLOWED, REASON_NO_RULE,     REASON_DENIED_BY_RULE,
+        REASON_SPECIAL_RANGE, REASON_METADATA,           REASON_OWN_LISTENER};
+    for (size_t i = 0; i < sizeof REASONS / sizeof *REASONS; i++) {
+        if (strcmp(reason_name(REASONS[i]), reason) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *why_not(const struct history_decision *past)
+{
+    if (!past->has_target)
+        return "the request could not be read";
+    if (!past->is_whole)
+        return "the names of its certificate were too long for the record";
+    if (past->action == ACTION_DENY && !is_of_policy(past->reason))
+        return "it was refused for its certificate";
+    return NULL;
+}
+
+void replay_decision(const struct policy *policy, struct history_decision *past, struct replay *out)
+{
+    *out = (struct replay){.kind = REPLAY_SKIPPED, .why = why_not(past)};
+    if (out->why != NULL)
+        return;
+    out->client = policy_find_client(policy, past->identity);
+    out->kind = REPLAY_JUDGED;
+    policy_decide_target(policy, out->client, &past->source, &past->target, &out->decision);
+    if (out->decision.action != ACTION_ALLOW)
+        return;
+    if (past->target.kind == TARGET_ADDRESS) {
+        past->judged_count = 1;
+        past->judged[0] = (struct candidate){.address = past->target.address};
+    }
+    if (past->judged_count == 0) {
+        out->kind = REPLAY_UNKNOWN;
+        return;
+    }
+    if (policy_is_own_port(policy, past->target.port)) {
+        for (size_t i = 0; i < past->judged_count; i++)
+            past->judged[i].is_local = address_is_local(&past->judged[i].address);
+    }
+    policy_decide_addresses(policy, out->client, &past->source, &past->target, past->judged,
+                            past->judged_count, &out->decision);
+}
+
+bool replay_is_change(const struct replay *replay, const struct history_decision *past)
+{
+    switch (replay->kind) {
+    case REPLAY_SKIPPED:
+        return false;
+    case REPLAY_UNKNOWN:
+        return past->action == ACTION_DENY;
+    case REPLAY_JUDGED:
+        break;
+    }
+    if (past->action == ACTION_ERROR) // what DNS, a limit or the target did may happen again
+        return replay->decision.action == ACTION_DENY;
+    return replay->decision.action != past->action ||
+           replay->decision.would_deny != past->would_deny;
+}

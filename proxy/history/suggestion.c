@@ -1,0 +1,338 @@
+// Targets are gathered by host; hosts that need the same ports, and no special address, share a rule. An address
+// that is special is put in only once it was connected to: DNS may have named others beside it.
+#include "proxy/history/suggestion.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct suggestion {
+    const char *client; // borrowed
+    bool takes_denied;
+    struct suggestion_sums sums;
+    json_t *
+        hosts; // host -> {"is_address", "requests", "ports": {port: true}, "addresses": {prefix: true}}
+    json_t *waiting; // id -> host, of requests whose close tells which address it was
+};
+
+struct suggestion *suggestion_create(const char *client, bool takes_denied)
+{
+    struct suggestion *suggestion = calloc(1, sizeof *suggestion);
+    if (suggestion == NULL)
+        return NULL;
+    suggestion->client = client;
+    suggestion->takes_denied = takes_denied;
+    suggestion->hosts = json_object();
+    suggestion->waiting = json_object();
+    if (suggestion->hosts != NULL && suggestion->waiting != NULL)
+        return suggestion;
+    suggestion_destroy(suggestion);
+    return NULL;
+}
+
+void suggestion_destroy(struct suggestion *suggestion)
+{
+    if (suggestion == NULL)
+        return;
+    json_decref(suggestion->hosts);
+    json_decref(suggestion->waiting);
+    free(suggestion);
+}
+
+// set puts `value`, whose reference it takes, into an object.
+static enum err set(json_t *object, const char *key, json_t *value)
+{
+    return json_object_set_new(object, key, value) == 0 ? ERR_OK : ERR_MEMORY;
+}
+
+static enum err add_host(struct suggestion *suggestion, const char *host, bool is_address,
+                         json_t **out)
+{
+    *out = json_object_get(suggestion->hosts, host);
+    if (*out != NULL)
+        return ERR_OK;
+    TRY(set(suggestion->hosts, host,
+            json_pack("{s:b,s:i,s:{},s:{}}", "is_address", is_address, "requests", 0, "ports",
+                      "addresses")));
+    *out = json_object_get(suggestion->hosts, host);
+    return ERR_OK;
+}
+
+static enum err add_prefix(json_t *host, const struct ip_addr *address)
+{
+    const struct ip_prefix prefix = {.addr = *address,
+                                     .length = address->family == IP_V4 ? 32 : 128};
+    char text[IP_PREFIX_TEXT_CAP];
+    return set(json_object_get(host, "addresses"), ip_prefix_format(&prefix, text), json_true());
+}
+
+// add_address lets a rule reach this address: an ordinary one by the word, a special one by itself, and what is
+// embedded in it as well.
+static enum err add_address(json_t *host, const struct ip_addr *address)
+{
+    struct ip_addr embedded[IP_EMBEDDED_MAX];
+    const size_t count = ip_addr_embedded(address, embedded);
+    if (ip_addr_classify(address) == IP_CLASS_ORDINARY && count == 0)
+        return set(json_object_get(host, "addresses"), "public", json_true());
+    TRY(add_prefix(host, address));
+    for (size_t i = 0; i < count; i++)
+        TRY(add_prefix(host, &embedded[i]));
+    return ERR_OK;
+}
+
+static bool is_special(const struct ip_addr *address)
+{
+    return ip_addr_classify(address) != IP_CLASS_ORDINARY;
+}
+
+// may_be_special tells whether the addresses leave open which kind was used.
+static bool may_be_special(const struct history_decision *past)
+{
+    for (size_t i = 0; i < past->judged_count; i++) {
+        if (is_special(&past->judged[i].address))
+            return true;
+    }
+    return false;
+}
+
+static enum err add_wait(struct suggestion *suggestion, uint64_t id, const char *host)
+{
+    char key[24];
+    (void)snprintf(key, sizeof key, "%016" PRIx64, id);
+    return set(suggestion->waiting, key, json_string(host));
+}
+
+static enum err add_target(struct suggestion *suggestion, uint64_t id,
+                           const struct history_decision *past)
+{
+    char host[TARGET_TEXT_CAP];
+    char port[8];
+    json_t *entry = NULL;
+    const bool is_address = past->target.kind == TARGET_ADDRESS;
+    TRY(add_host(suggestion, target_format_host(&past->target, host), is_address, &entry));
+    json_t *requests = json_object_get(entry, "requests");
+    if (json_integer_set(requests, json_integer_value(requests) + 1) != 0)
+        return ERR_MEMORY;
+    (void)snprintf(port, sizeof port, "%u", past->target.port);
+    TRY(set(json_object_get(entry, "ports"), port, json_true()));
+    if (is_address)
+        return ERR_OK;
+    return may_be_special(past) ? add_wait(suggestion, id, host) : ERR_OK;
+}
+
+// is_wanted tells whether the rules are to let this request pass.
+static bool is_wanted(const struct suggestion *suggestion, const struct history_decision *past)
+{
+    if (past->action == ACTION_ALLOW)
+        return true;
+    return suggestion->takes_denied && past->action == ACTION_DENY &&
+           strcmp(past->reason, reason_name(REASON_NO_RULE)) == 0;
+}
+
+static enum err add_decision(struct suggestion *suggestion, const struct history_entry *entry,
+                             struct errinfo *info)
+{
+    struct history_decision past;
+    enum err error = history_decision_read(entry, &past, info);
+    if (error == ERR_OK && past.has_target && past.client != NULL &&
+        strcmp(past.client, suggestion->client) == 0) {
+        suggestion->sums.requests++;
+        if (is_wanted(suggestion, &past)) {
+            suggestion->sums.allowed++;
+            error = add_target(suggestion, entry->id, &past);
+        } else {
+            suggestion->sums.denied++;
+        }
+    }
+    history_decision_deinit(&past);
+    return error;
+}
+
+static enum err add_close(struct suggestion *suggestion, const struct history_entry *entry)
+{
+    char key[24];
+    struct ip_addr address;
+    (void)snprintf(key, sizeof key, "%016" PRIx64, entry->id);
+    const char *host = json_string_value(json_object_get(suggestion->waiting, key));
+    if (host == NULL)
+        return ERR_OK;
+    enum err error = ERR_OK;
+    if (history_close_upstream(entry, &address))
+        error = add_address(json_object_get(suggestion->hosts, host), &address);
+    (void)json_object_del(suggestion->waiting, key);
+    return error;
+}
+
+enum err suggestion_add(struct suggestion *suggestion, const struct history_entry *entry,
+                        struct errinfo *info)
+{
+    if (entry->event == HISTORY_DECISION)
+        return add_decision(suggestion, entry, info);
+    return entry->event == HISTORY_CLOSE ? add_close(suggestion, entry) : ERR_OK;
+}
+
+struct suggestion_sums suggestion_sums(const struct suggestion *suggestion)
+{
+    return suggestion->sums;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    const json_int_t left = json_integer_value(*(json_t *const *)a);
+    const json_int_t right = json_integer_value(*(json_t *const *)b);
+    return (left > right) - (left < right);
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(json_string_value(*(json_t *const *)a), json_string_value(*(json_t *const *)b));
+}
+
+static int compare_requests(const void *a, const void *b)
+{
+    const json_int_t left = json_integer_value(json_object_get(*(json_t *const *)a, "requests"));
+    const json_int_t right = json_integer_value(json_object_get(*(json_t *const *)b, "requests"));
+    return (left < right) - (left > right);
+}
+
+// sorted gives the same values in order, in an array of its own; NULL without memory.
+static json_t *sorted(const json_t *list, int (*compare)(const void *, const void *))
+{
+    const size_t count = json_array_size(list);
+    json_t **values = calloc(count + 1, sizeof(json_t *));
+    json_t *out = json_array();
+    for (size_t i = 0; values != NULL && i < count; i++)
+        values[i] = json_array_get(list, i);
+    if (values != NULL)
+        qsort(values, count, sizeof(json_t *), compare);
+    for (size_t i = 0; values != NULL && out != NULL && i < count; i++) {
+        if (json_array_append(out, values[i]) != 0) {
+            json_decref(out);
+            out = NULL;
+        }
+    }
+    free(values);
+    return out;
+}
+
+// keys gives the keys of an object as sorted strings, or numbers.
+static json_t *keys(json_t *object, bool are_numbers)
+{
+    const char *key = NULL;
+    json_t *value = NULL;
+    json_t *list = json_array();
+    json_object_foreach(object, key, value)
+    {
+        json_t *item = are_numbers ? json_integer(strtol(key, NULL, 10)) : json_string(key);
+        if (list == NULL || json_array_append_new(list, item) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    json_t *out = sorted(list, are_numbers ? compare_numbers : compare_strings);
+    json_decref(list);
+    return out;
+}
+
+// is_alike tells whether a target with these ports and addresses fits into `rule`: hosts that need no address of
+// their own share one, and so do addresses.
+static bool is_alike(const json_t *rule, const json_t *ports, bool is_address, bool is_plain)
+{
+    if (!json_equal(json_object_get(rule, "ports"), ports))
+        return false;
+    const bool has_hosts = json_object_get(rule, "hosts") != NULL;
+    const bool has_addresses = json_object_get(rule, "addresses") != NULL;
+    return is_address ? !has_hosts : is_plain && has_hosts && !has_addresses;
+}
+
+static enum err extend(json_t *rule, const char *name, json_t *more)
+{
+    if (json_object_get(rule, name) == NULL)
+        TRY(set(rule, name, json_array()));
+    return json_array_extend(json_object_get(rule, name), more) == 0 ? ERR_OK : ERR_MEMORY;
+}
+
+// is_plain_host tells whether a name was only ever reached at ordinary addresses.
+static bool is_plain_host(const json_t *addresses)
+{
+    return json_array_size(addresses) == 0 ||
+           (json_array_size(addresses) == 1 &&
+            strcmp(json_string_value(json_array_get(addresses, 0)), "public") == 0);
+}
+
+// put_rule adds one target to the rules: to one that has its shape, or to a new one.
+static enum err put_rule(json_t *rules, const char *host, json_t *entry, json_t *ports,
+                         json_t *addresses)
+{
+    const bool is_address = json_is_true(json_object_get(entry, "is_address"));
+    const bool is_plain = !is_address && is_plain_host(addresses);
+    json_t *rule = NULL;
+    for (size_t i = 0; i < json_array_size(rules) && rule == NULL; i++) {
+        if (is_alike(json_array_get(rules, i), ports, is_address, is_plain))
+            rule = json_array_get(rules, i);
+    }
+    if (rule == NULL) {
+        rule = json_pack("{s:O,s:i}", "ports", ports, "requests", 0);
+        if (rule == NULL || json_array_append_new(rules, rule) != 0)
+            return ERR_MEMORY;
+    }
+    json_t *requests = json_object_get(rule, "requests");
+    (void)json_integer_set(requests, json_integer_value(requests) +
+                                         json_integer_value(json_object_get(entry, "requests")));
+    if (!is_address) {
+        json_t *name = json_pack("[s]", host);
+        const enum err error = name == NULL ? ERR_MEMORY : extend(rule, "hosts", name);
+        json_decref(name);
+        TRY(error);
+    }
+    return is_plain ? ERR_OK : extend(rule, "addresses", addresses);
+}
+
+// literal gives the prefixes that open exactly this written address.
+static json_t *literal(const char *host)
+{
+    struct ip_addr address;
+    struct ip_addr embedded[IP_EMBEDDED_MAX];
+    json_t *list = json_object();
+    json_t *holder = json_pack("{s:o}", "addresses", list);
+    if (holder == NULL || ip_addr_parse(slice_of_string(host), &address) != ERR_OK) {
+        json_decref(holder);
+        return NULL;
+    }
+    enum err error = add_prefix(holder, &address);
+    const size_t count = ip_addr_embedded(&address, embedded);
+    for (size_t i = 0; error == ERR_OK && i < count; i++)
+        error = add_prefix(holder, &embedded[i]);
+    json_t *out = error == ERR_OK ? keys(list, false) : NULL;
+    json_decref(holder);
+    return out;
+}
+
+static enum err put_host(json_t *rules, const char *host, json_t *entry)
+{
+    const bool is_address = json_is_true(json_object_get(entry, "is_address"));
+    json_t *ports = keys(json_object_get(entry, "ports"), true);
+    json_t *addresses =
+        is_address ? literal(host) : keys(json_object_get(entry, "addresses"), false);
+    const enum err error = ports == NULL || addresses == NULL
+                               ? ERR_MEMORY
+                               : put_rule(rules, host, entry, ports, addresses);
+    json_decref(ports);
+    json_decref(addresses);
+    return error;
+}
+
+json_t *suggestion_rules(const struct suggestion *suggestion)
+{
+    const char *host = NULL;
+    json_t *entry = NULL;
+    json_t *rules = json_array();
+    enum err error = rules == NULL ? ERR_MEMORY : ERR_OK;
+    json_object_foreach(suggestion->hosts, host, entry)
+    {
+        if (error == ERR_OK)
+            error = put_host(rules, host, entry);
+    }
+    json_t *out = error == ERR_OK ? sorted(rules, compare_requests) : NULL;
+    json_decref(rules);
+    return out;
+}
