@@ -2,23 +2,8 @@
 // lines (5), framing (6).
 #include "proxy/http/head.h"
 
-// is_token_byte: RFC 9110 5.6.2.
-static bool is_token_byte(uint8_t byte)
-{
-    if ((byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
-        (byte >= 'a' && byte <= 'z'))
-        return true;
-    return byte != 0 && strchr("!#$%&'*+-.^_`|~", byte) != NULL;
-}
-
-static bool is_token(struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (!is_token_byte(s.data[i]))
-            return false;
-    }
-    return s.len > 0;
-}
+#include "proxy/http/field.h"
+#include "proxy/http/hop.h"
 
 // is_target: visible ASCII only; what it means is for auth/target.
 static bool is_target(struct slice s)
@@ -28,53 +13,6 @@ static bool is_target(struct slice s)
             return false;
     }
     return s.len > 0;
-}
-
-// is_field_value: RFC 9110 5.5, obs-text allowed, no other control byte than a tab.
-static bool is_field_value(struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if ((s.data[i] < 0x20 && s.data[i] != '\t') || s.data[i] == 0x7F)
-            return false;
-    }
-    return true;
-}
-
-static bool is_blank(uint8_t byte)
-{
-    return byte == ' ' || byte == '\t';
-}
-
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && is_blank(s.data[0]))
-        s = slice_from(s, 1);
-    while (s.len > 0 && is_blank(s.data[s.len - 1]))
-        s = slice_first(s, s.len - 1);
-    return s;
-}
-
-enum line_result { LINE_OK, LINE_MORE, LINE_BAD, LINE_TOO_LONG };
-
-// next_line takes one line off `rest`, without its CRLF. A CR or LF anywhere else is bad. What it says
-// does not depend on how much has arrived behind the byte that decides.
-static enum line_result next_line(struct slice *rest, struct slice *out)
-{
-    const size_t lf = slice_find(*rest, '\n');
-    const struct slice line = slice_first(*rest, lf);
-    const struct slice start = slice_first(line, HEAD_MAX_LINE_LEN);
-    const size_t cr = slice_find(start, '\r');
-    if (cr < start.len && cr + 1 < line.len)
-        return LINE_BAD;
-    if (line.len > HEAD_MAX_LINE_LEN)
-        return LINE_TOO_LONG;
-    if (lf == rest->len)
-        return LINE_MORE;
-    if (cr == line.len)
-        return LINE_BAD;
-    *out = slice_first(line, cr);
-    *rest = slice_from(*rest, lf + 1);
-    return LINE_OK;
 }
 
 // read_request_line: method SP request-target SP HTTP-version, single blanks only (RFC 9112 3).
@@ -87,7 +25,7 @@ static bool read_request_line(struct slice line, struct request_head *out, const
     const struct slice target = slice_first(after, second);
     const struct slice version = slice_from(after, second + 1);
     *out_why = "request line";
-    if (!is_token(method) || !is_target(target))
+    if (!is_token(method) || method.len > HEAD_MAX_METHOD_LEN || !is_target(target))
         return false;
     *out_why = "HTTP version";
     if (slice_equal(version, SLICE_LITERAL("HTTP/1.1")))
@@ -101,57 +39,137 @@ static bool read_request_line(struct slice line, struct request_head *out, const
     return true;
 }
 
-// list_has tells whether a comma-separated list (RFC 9110 5.6.1) has the token, in any case.
-static bool list_has(struct slice list, struct slice token)
+// is_disguised tells whether `name` is `dashed` once underscores are taken for dashes, as programs behind CGI
+// and WSGI do.
+static bool is_disguised(struct slice name, struct slice dashed)
 {
-    while (list.len > 0) {
-        const size_t comma = slice_find(list, ',');
-        if (slice_equal_ignore_case(trim(slice_first(list, comma)), token))
-            return true;
-        list = slice_from(list, comma + 1);
+    bool has_underscore = false;
+    if (name.len != dashed.len)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        has_underscore = has_underscore || name.data[i] == '_';
+        if (ascii_lower(name.data[i]) != dashed.data[i] &&
+            !(name.data[i] == '_' && dashed.data[i] == '-'))
+            return false;
     }
-    return false;
+    return has_underscore;
+}
+
+// read_content_length: one field with one number (RFC 9112 6.3, 5; a list, even of equal numbers, is refused).
+static bool read_content_length(struct slice value, struct request_head *out, const char **out_why)
+{
+    *out_why = "Content-Length";
+    if (out->has_length || !content_length_parse(value, &out->length))
+        return false;
+    out->has_length = true;
+    return true;
+}
+
+// read_transfer_encoding: `chunked` alone, once, not in HTTP/1.0 (RFC 9112 6.1).
+static bool read_transfer_encoding(struct slice value, struct request_head *out,
+                                   const char **out_why)
+{
+    *out_why = "Transfer-Encoding";
+    if (out->body == BODY_CHUNKED || out->minor_version == 0 ||
+        !slice_equal_ignore_case(value, SLICE_LITERAL("chunked")))
+        return false;
+    out->body = BODY_CHUNKED;
+    return true;
+}
+
+static void read_connection(struct slice value, struct request_head *out)
+{
+    out->has_close = out->has_close || list_has(value, SLICE_LITERAL("close"));
+    if (out->has_close)
+        out->is_persistent = false;
+    else if (list_has(value, SLICE_LITERAL("keep-alive")))
+        out->is_persistent = true;
+}
+
+static bool is_named(struct field field, const char *name)
+{
+    return slice_equal_ignore_case(field.name, slice_of_string(name));
 }
 
 // read_field notes the few fields that matter here.
-static bool read_field(struct slice name, struct slice value, struct request_head *out,
-                       const char **out_why)
+static bool read_field(struct field field, struct request_head *out, const char **out_why)
 {
-    if (slice_equal_ignore_case(name, SLICE_LITERAL("host"))) {
+    if (is_named(field, "host")) {
         *out_why = "several Host fields";
         if (out->has_host)
             return false;
         out->has_host = true;
-        out->host = value;
-    } else if (slice_equal_ignore_case(name, SLICE_LITERAL("connection"))) {
-        out->has_close = out->has_close || list_has(value, SLICE_LITERAL("close"));
-        if (out->has_close)
-            out->is_persistent = false;
-        else if (list_has(value, SLICE_LITERAL("keep-alive")))
-            out->is_persistent = true;
-    } else if (slice_equal_ignore_case(name, SLICE_LITERAL("content-length"))) {
-        *out_why = "a body on CONNECT";
-        if (out->method == METHOD_CONNECT && !slice_equal(value, SLICE_LITERAL("0")))
-            return false;
-    } else if (slice_equal_ignore_case(name, SLICE_LITERAL("transfer-encoding"))) {
-        *out_why = "a body on CONNECT";
-        if (out->method == METHOD_CONNECT)
-            return false;
+        out->host = field.value;
+    } else if (is_named(field, "connection")) {
+        read_connection(field.value, out);
+    } else if (is_named(field, "content-length")) {
+        return read_content_length(field.value, out, out_why);
+    } else if (is_named(field, "transfer-encoding")) {
+        return read_transfer_encoding(field.value, out, out_why);
+    } else if (is_disguised(field.name, SLICE_LITERAL("content-length")) ||
+               is_disguised(field.name, SLICE_LITERAL("transfer-encoding"))) {
+        *out_why = "an underscore in a framing field";
+        return false;
     }
+    return true;
+}
+
+// has_option tells whether the Connection fields name `option`.
+static bool has_option(struct slice fields, struct slice option)
+{
+    struct field field;
+    while (field_next(&fields, &field)) {
+        if (is_named(field, "connection") && list_has(field.value, option))
+            return true;
+    }
+    return false;
+}
+
+// read_wishes notes what is asked of the next hop. In HTTP/1.0 nobody can (RFC 9110 7.8, 10.1.1).
+static void read_wishes(struct request_head *out)
+{
+    struct slice fields = out->fields;
+    struct field field;
+    while (out->minor_version == 1 && field_next(&fields, &field)) {
+        if (is_named(field, "expect")) {
+            const bool is_known =
+                slice_equal_ignore_case(field.value, SLICE_LITERAL("100-continue"));
+            out->expects_other = out->expects_other || !is_known;
+            out->expects_continue = true;
+        } else if (is_named(field, "upgrade")) {
+            out->wants_websocket =
+                out->wants_websocket || (list_has(field.value, SLICE_LITERAL("websocket")) &&
+                                         has_option(out->fields, SLICE_LITERAL("upgrade")));
+        } else if (is_named(field, "te")) {
+            out->takes_trailers =
+                out->takes_trailers || list_has(field.value, SLICE_LITERAL("trailers"));
+        }
+    }
+}
+
+// settle decides, with all fields read, how the body is framed (RFC 9112 6.3).
+static bool settle(struct request_head *out, const char **out_why)
+{
+    *out_why = "Content-Length and Transfer-Encoding";
+    if (out->has_length && out->body == BODY_CHUNKED)
+        return false;
+    *out_why = "a body on CONNECT";
+    if (out->method == METHOD_CONNECT && (out->length > 0 || out->body == BODY_CHUNKED))
+        return false;
+    *out_why = "Connection";
+    if (!hop_options_fit(out->fields))
+        return false;
+    if (out->length > 0)
+        out->body = BODY_LENGTH;
+    read_wishes(out);
     return true;
 }
 
 static bool read_field_line(struct slice line, struct request_head *out, const char **out_why)
 {
-    const size_t colon = slice_find(line, ':');
-    const struct slice name = slice_first(line, colon);
+    struct field field;
     *out_why = "header field";
-    if (colon == line.len || !is_token(name))
-        return false; // also a folded line, which starts with a blank
-    const struct slice value = trim(slice_from(line, colon + 1));
-    if (!is_field_value(value))
-        return false;
-    return read_field(name, value, out, out_why);
+    return field_parse(line, &field) && read_field(field, out, out_why);
 }
 
 static enum head_result result_of_line(enum line_result line, struct slice bytes,
@@ -172,18 +190,21 @@ enum head_result request_head_parse(struct slice bytes, struct request_head *out
     if (slice_starts_with(rest, SLICE_LITERAL("\r\n")))
         rest = slice_from(rest, 2); // one empty line in front is forgiven (RFC 9112 2.2)
     struct slice line = {0};
-    enum line_result result = next_line(&rest, &line);
+    enum line_result result = line_next(&rest, HEAD_MAX_LINE_LEN, &line);
     if (result != LINE_OK)
         return result_of_line(result, bytes, out_why);
     if (!read_request_line(line, out, out_why))
         return HEAD_BAD;
+    const size_t fields_at = whole.len - rest.len;
     for (size_t count = 0;; count++) {
-        result = next_line(&rest, &line);
+        const size_t at = whole.len - rest.len;
+        result = line_next(&rest, HEAD_MAX_LINE_LEN, &line);
         if (result != LINE_OK)
             return result_of_line(result, bytes, out_why);
         if (line.len == 0) {
+            out->fields = slice_of(whole.data + fields_at, at - fields_at);
             out->len = whole.len - rest.len;
-            return HEAD_OK;
+            return settle(out, out_why) ? HEAD_OK : HEAD_BAD;
         }
         *out_why = "head too large";
         if (count == HEAD_MAX_FIELDS)

@@ -1,15 +1,18 @@
 // request_head: the head of an HTTP/1.x request as values (RFC 9112 2-6), read strictly.
 //
 // Pure: bytes in, values out. What two readers could understand differently is refused: bare LF, bare
-// CR, NUL, folded fields, blanks before a colon, empty names, several Hosts, a body on CONNECT.
+// CR, NUL, folded fields, blanks before a colon, empty names, several Hosts, a body on CONNECT, and every
+// framing that is not plainly one: two lengths, a length and a coding, a coding other than `chunked`, a
+// coding in HTTP/1.0, names that differ from Content-Length and Transfer-Encoding by an underscore.
 #pragma once
 
-#include "auth/base/slice.h"
+#include "proxy/http/body.h"
 
 enum {
     HEAD_MAX_LEN = 16 * 1024,     // bytes, with the empty line
     HEAD_MAX_LINE_LEN = 8 * 1024, // bytes of one line
     HEAD_MAX_FIELDS = 100,
+    HEAD_MAX_METHOD_LEN = 32, // bytes
 };
 
 enum http_method { METHOD_CONNECT, METHOD_OTHER };
@@ -20,10 +23,18 @@ struct request_head {
     struct slice target;
     uint8_t minor_version; // 0 or 1 of HTTP/1.x
     bool has_host;
-    struct slice host;  // of the one Host field, trimmed
-    bool has_close;     // Connection: close, which no further field takes back
-    bool is_persistent; // the client means to send more requests (RFC 9112 9.3)
-    size_t len;         // bytes of the head, with the empty line
+    struct slice host;     // of the one Host field, trimmed
+    bool has_close;        // Connection: close, which no further field takes back
+    bool is_persistent;    // the client means to send more requests (RFC 9112 9.3)
+    bool has_length;       // a Content-Length, which may be 0
+    bool expects_continue; // Expect: 100-continue, in HTTP/1.1 (RFC 9110 10.1.1)
+    bool expects_other;    // an Expect that nobody knows
+    bool wants_websocket;  // Upgrade: websocket with its Connection option, in HTTP/1.1
+    bool takes_trailers;   // TE: trailers (RFC 9110 10.1.4)
+    enum body_kind body;   // BODY_NONE, BODY_LENGTH or BODY_CHUNKED
+    uint64_t length;       // bytes, with BODY_LENGTH
+    struct slice fields;   // all field lines, for field_next
+    size_t len;            // bytes of the head, with the empty line
 };
 
 enum head_result {

@@ -124,12 +124,12 @@ static void other_methods_are_told_apart(void **state)
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         char text[128];
         (void)snprintf(text, sizeof text,
-                       "%s http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
-                       "Transfer-Encoding: chunked\r\n\r\n",
-                       methods[i]);
+                       "%s http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", methods[i]);
         struct request_head head;
         assert_int_equal(parse(slice_of_string(text), &head), HEAD_OK);
         assert_int_equal(head.method, METHOD_OTHER);
+        assert_int_equal(head.body, BODY_LENGTH);
+        assert_int_equal(head.length, 5);
         assert_true(slice_equal(head.method_text, slice_of_string(methods[i])));
     }
 }
@@ -395,6 +395,105 @@ static void the_first_fault_decides_however_much_has_arrived(void **state)
     free(draft.data);
 }
 
+#define POST_A "POST http://a/ HTTP/1.1\r\nHost: a\r\n"
+
+struct framed {
+    const char *text;
+    enum body_kind body;
+    uint64_t length;
+};
+
+static const struct framed framed[] = {
+    {POST_A "\r\n", BODY_NONE, 0},
+    {POST_A "Content-Length: 0\r\n\r\n", BODY_NONE, 0},
+    {POST_A "Content-Length: 7\r\n\r\n", BODY_LENGTH, 7},
+    {POST_A "content-length:\t9223372036854775807 \r\n\r\n", BODY_LENGTH, INT64_MAX},
+    {POST_A "Transfer-Encoding: chunked\r\n\r\n", BODY_CHUNKED, 0},
+    {POST_A "TRANSFER-ENCODING:Chunked\r\n\r\n", BODY_CHUNKED, 0},
+    {POST_A "Content-Lengths: 7\r\nX-Transfer-Encoding: x\r\n\r\n", BODY_NONE, 0},
+    {"POST http://a/ HTTP/1.0\r\nContent-Length: 7\r\n\r\n", BODY_LENGTH, 7},
+};
+
+static void a_body_is_framed_in_one_way(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof framed / sizeof *framed; i++) {
+        struct request_head head;
+        if (parse(slice_of_string(framed[i].text), &head) != HEAD_OK)
+            fail_msg("refused: %s", framed[i].text);
+        assert_int_equal(head.body, framed[i].body);
+        assert_int_equal(head.length, framed[i].length);
+    }
+}
+
+static const char *const misframed[] = {
+    POST_A "Content-Length: 5\r\nContent-Length: 5\r\n\r\n",
+    POST_A "Content-Length: 5\r\ncontent-length: 6\r\n\r\n",
+    POST_A "Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
+    POST_A "Content-Length: 5, 5\r\n\r\n",
+    POST_A "Content-Length: +5\r\n\r\n",
+    POST_A "Content-Length: -5\r\n\r\n",
+    POST_A "Content-Length: 05\r\n\r\n",
+    POST_A "Content-Length: 0x5\r\n\r\n",
+    POST_A "Content-Length: 5a\r\n\r\n",
+    POST_A "Content-Length: 5 5\r\n\r\n",
+    POST_A "Content-Length: 5.0\r\n\r\n",
+    POST_A "Content-Length: \"5\"\r\n\r\n",
+    POST_A "Content-Length:\r\n\r\n",
+    POST_A "Content-Length: 9223372036854775808\r\n\r\n",
+    POST_A "Content-Length: 18446744073709551621\r\n\r\n",
+    POST_A "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    POST_A "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
+    POST_A "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
+    POST_A "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+    POST_A "Transfer-Encoding: chunked, chunked\r\n\r\n",
+    POST_A "Transfer-Encoding: gzip, chunked\r\n\r\n",
+    POST_A "Transfer-Encoding: chunked, gzip\r\n\r\n",
+    POST_A "Transfer-Encoding: chunked,\r\n\r\n",
+    POST_A "Transfer-Encoding: chunked;q=1\r\n\r\n",
+    POST_A "Transfer-Encoding: \"chunked\"\r\n\r\n",
+    POST_A "Transfer-Encoding: xchunked\r\n\r\n",
+    POST_A "Transfer-Encoding: identity\r\n\r\n",
+    POST_A "Transfer-Encoding:\r\n\r\n",
+    "POST http://a/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+    POST_A "Transfer_Encoding: chunked\r\n\r\n",
+    POST_A "Content_Length: 5\r\n\r\n",
+    POST_A "content_length: 5\r\nContent-Length: 5\r\n\r\n",
+    POST_A "Connection: a b\r\n\r\n",
+    POST_A "Connection: a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a\r\n\r\n",
+};
+
+static void a_body_that_could_be_framed_in_two_ways_is_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof misframed / sizeof *misframed; i++) {
+        if (parse_copy(slice_of_string(misframed[i])) != HEAD_BAD)
+            fail_msg("not refused: %s", misframed[i]);
+    }
+}
+
+static void wishes_of_the_next_hop_are_noted(void **state)
+{
+    (void)state;
+    struct request_head head;
+    assert_int_equal(parse(SLICE_LITERAL(POST_A "Expect: 100-Continue\r\nTE: trailers\r\n"
+                                                "Connection: keep-alive, upgrade\r\n"
+                                                "Upgrade: x, WebSocket\r\n\r\n"),
+                           &head),
+                     HEAD_OK);
+    assert_true(head.expects_continue && head.takes_trailers && head.wants_websocket);
+    assert_false(head.expects_other);
+    assert_int_equal(
+        parse(SLICE_LITERAL(POST_A "Expect: more\r\nUpgrade: websocket\r\n\r\n"), &head), HEAD_OK);
+    assert_true(head.expects_other);
+    assert_false(head.wants_websocket); // no Connection option
+    assert_int_equal(parse(SLICE_LITERAL("GET http://a/ HTTP/1.0\r\nExpect: 100-continue\r\n"
+                                         "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"),
+                           &head),
+                     HEAD_OK);
+    assert_false(head.expects_continue || head.wants_websocket);
+}
+
 static void what_is_too_large_says_so(void **state)
 {
     (void)state;
@@ -418,6 +517,9 @@ int main(void)
         cmocka_unit_test(asks_for_more_at_every_prefix_of_a_good_head),
         cmocka_unit_test(leaves_the_bytes_behind_the_head_alone),
         cmocka_unit_test(other_methods_are_told_apart),
+        cmocka_unit_test(a_body_is_framed_in_one_way),
+        cmocka_unit_test(a_body_that_could_be_framed_in_two_ways_is_refused),
+        cmocka_unit_test(wishes_of_the_next_hop_are_noted),
         cmocka_unit_test(refuses_what_two_readers_could_read_differently),
         cmocka_unit_test(what_is_bad_stays_bad_with_more_bytes_behind),
         cmocka_unit_test(a_bad_head_still_tells_its_request_line),

@@ -1,0 +1,95 @@
+// Two lists of names, and a look through the Connection fields.
+#include "proxy/http/hop.h"
+
+#include "proxy/http/field.h"
+
+static bool is_one_of(struct slice name, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (slice_equal_ignore_case(name, slice_of_string(names[i])))
+            return true;
+    }
+    return false;
+}
+
+static const char *const always[] = {
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authorization",
+    "te",
+    "proxy-authenticate",
+    "upgrade",
+    "proxy-authentication-info",
+    "host",
+    "transfer-encoding",
+    "expect",
+    "content-length",
+    "http2-settings",
+};
+
+static const char *const not_behind[] = {
+    "trailer",
+    "content-encoding",
+    "content-type",
+    "content-range",
+    "content-location",
+    "authorization",
+    "cookie",
+    "set-cookie",
+    "cache-control",
+    "max-forwards",
+    "pragma",
+    "range",
+    "www-authenticate",
+    "age",
+    "date",
+    "expires",
+    "location",
+    "retry-after",
+    "vary",
+    "via",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "proxy-status",
+};
+
+bool hop_options_fit(struct slice fields)
+{
+    struct field field;
+    size_t count = 0;
+    while (field_next(&fields, &field)) {
+        struct slice option;
+        if (!slice_equal_ignore_case(field.name, SLICE_LITERAL("connection")))
+            continue;
+        while (list_next(&field.value, &option)) {
+            if (++count > HOP_MAX_OPTIONS || !is_token(option))
+                return false;
+        }
+    }
+    return true;
+}
+
+// is_nominated tells whether a Connection field has `name` as an option.
+static bool is_nominated(struct slice name, struct slice fields)
+{
+    struct field field;
+    while (field_next(&fields, &field)) {
+        if (slice_equal_ignore_case(field.name, SLICE_LITERAL("connection")) &&
+            list_has(field.value, name))
+            return true;
+    }
+    return false;
+}
+
+bool hop_is_by_hop(struct slice name, struct slice fields)
+{
+    return is_one_of(name, always, sizeof always / sizeof always[0]) || is_nominated(name, fields);
+}
+
+bool hop_is_forbidden_trailer(struct slice name)
+{
+    return is_one_of(name, always, sizeof always / sizeof always[0]) ||
+           is_one_of(name, not_behind, sizeof not_behind / sizeof not_behind[0]);
+}

@@ -1,0 +1,127 @@
+// Start line, the fields that travel, then ours.
+#include "proxy/http/message.h"
+
+#include "proxy/http/field.h"
+#include "proxy/http/hop.h"
+
+static void append_literal(struct text *out, const char *literal)
+{
+    text_append_string(out, literal);
+}
+
+static void append_field(struct text *out, struct slice name, struct slice value)
+{
+    text_append(out, name);
+    append_literal(out, ": ");
+    text_append(out, value);
+    append_literal(out, "\r\n");
+}
+
+// append_travelling passes on the fields that belong to the message and not to the connection, in order.
+// `has_trailers`: fields may come behind the body, so that Trailer says something true.
+static void append_travelling(struct slice fields, bool has_trailers, struct text *out)
+{
+    struct slice rest = fields;
+    struct field field;
+    while (field_next(&rest, &field)) {
+        if (hop_is_by_hop(field.name, fields))
+            continue;
+        if (!has_trailers && slice_equal_ignore_case(field.name, SLICE_LITERAL("trailer")))
+            continue;
+        append_field(out, field.name, field.value);
+    }
+}
+
+// append_host writes the host that was asked for, in its one canonical form (RFC 9110 7.2).
+static void append_host(const struct target *target, struct text *out)
+{
+    char host[TARGET_TEXT_CAP];
+    const bool is_v6 = target->kind == TARGET_ADDRESS && target->address.family == IP_V6;
+    text_append_format(out, "Host: %s%s%s", is_v6 ? "[" : "", target_format_host(target, host),
+                       is_v6 ? "]" : "");
+    if (target->port != 80)
+        text_append_format(out, ":%u", target->port);
+    append_literal(out, "\r\n");
+}
+
+// append_target writes origin-form, or `*` for an OPTIONS without a path (RFC 9112 3.2.4).
+static void append_target(const struct request_out *request, struct text *out)
+{
+    const bool is_options = slice_equal(request->head->method_text, SLICE_LITERAL("OPTIONS"));
+    if (request->url->path.len == 0)
+        append_literal(out, is_options ? "*" : "/");
+    else if (request->url->is_path_query)
+        append_literal(out, "/");
+    text_append(out, request->url->path);
+}
+
+// append_options writes what is asked of the target itself, and names it in Connection.
+static void append_options(const struct request_out *request, struct text *out)
+{
+    const struct request_head *head = request->head;
+    const bool is_upgrade = head->wants_websocket;
+    if (head->takes_trailers)
+        append_literal(out, "TE: trailers\r\nConnection: TE\r\n");
+    if (is_upgrade)
+        append_literal(out, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
+    else if (request->is_last)
+        append_literal(out, "Connection: close\r\n");
+}
+
+static void append_framing(enum body_kind kind, bool has_length, uint64_t length, struct text *out)
+{
+    if (kind == BODY_CHUNKED)
+        append_literal(out, "Transfer-Encoding: chunked\r\n");
+    else if (has_length)
+        text_append_format(out, "Content-Length: %llu\r\n", (unsigned long long)length);
+}
+
+void message_append_request(const struct request_out *request, struct text *out)
+{
+    const struct request_head *head = request->head;
+    text_append(out, head->method_text);
+    append_literal(out, " ");
+    append_target(request, out);
+    append_literal(out, " HTTP/1.1\r\n");
+    append_host(&request->url->target, out);
+    append_travelling(head->fields, head->body == BODY_CHUNKED, out);
+    append_framing(head->body, head->has_length, head->length, out);
+    if (head->expects_continue)
+        append_literal(out, "Expect: 100-continue\r\n");
+    text_append_format(out, "Via: 1.%u sallyport\r\n", head->minor_version);
+    append_options(request, out);
+    append_literal(out, "\r\n");
+}
+
+// append_response_framing says how the body comes. Where there is none because it was a HEAD or a 304, the
+// fields tell of the one that there would be.
+static void append_response_framing(const struct response_out *response, struct text *out)
+{
+    const struct response_head *head = response->head;
+    if (head->status < 200 || head->status == 204)
+        return;
+    if (response->body != BODY_NONE)
+        append_framing(response->body, response->body == BODY_LENGTH, head->length, out);
+    else if (head->has_length)
+        append_framing(BODY_LENGTH, true, head->length, out);
+    else if (head->is_chunked && head->status != 304 && response->for_minor_version == 1)
+        append_framing(BODY_CHUNKED, false, 0, out);
+}
+
+void message_append_response(const struct response_out *response, struct text *out)
+{
+    const struct response_head *head = response->head;
+    text_append_format(out, "HTTP/1.1 %u ", head->status);
+    text_append(out, head->reason);
+    append_literal(out, "\r\n");
+    append_travelling(head->fields, response->body == BODY_CHUNKED, out);
+    append_response_framing(response, out);
+    text_append_format(out, "Via: 1.%u sallyport\r\n", head->minor_version);
+    if (head->status == 101)
+        append_literal(out, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+    else if (head->status >= 200 && !response->is_persistent)
+        append_literal(out, "Connection: close\r\n");
+    else if (head->status >= 200 && response->for_minor_version == 0)
+        append_literal(out, "Connection: keep-alive\r\n");
+    append_literal(out, "\r\n");
+}
