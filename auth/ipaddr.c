@@ -303,8 +303,10 @@ bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_addr *ad
         return false;
     const size_t whole = prefix->length / 8;
     const unsigned rest = prefix->length % 8;
-    if (memcmp(prefix->addr.bytes, addr->bytes, whole) != 0)
-        return false;
+    for (size_t i = 0; i < whole; i++) { // most differ in the first bytes: quicker than memcmp
+        if (prefix->addr.bytes[i] != addr->bytes[i])
+            return false;
+    }
     if (rest == 0)
         return true;
     const unsigned mask = 0xFF00U >> rest;

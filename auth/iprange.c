@@ -232,22 +232,92 @@ static bool is_plain_zero_or_one(const struct ip_addr *addr)
     return addr->bytes[15] <= 1;
 }
 
-size_t ip_addr_embedded(const struct ip_addr *addr, struct ip_addr out[IP_EMBEDDED_MAX])
+// put adds a reading to the list unless it stands there.
+static void put(struct ip_addr reading, struct ip_addr out[IP_EMBEDDED_MAX], size_t *count)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (ip_addr_equal(&out[i], &reading))
+            return;
+    }
+    ASSERT(*count < IP_EMBEDDED_MAX);
+    out[(*count)++] = reading;
+}
+
+// Where the four bytes stand behind a prefix of each length: byte 8 is left out (RFC 6052 2.2).
+struct nat64_length {
+    uint8_t length;
+    uint8_t at[4];
+};
+
+static const struct nat64_length nat64_lengths[] = {
+    {32, {4, 5, 6, 7}},   {40, {5, 6, 7, 9}},    {48, {6, 7, 9, 10}},
+    {56, {7, 9, 10, 11}}, {64, {9, 10, 11, 12}}, {96, {12, 13, 14, 15}},
+};
+
+static const struct nat64_length *find_nat64_length(uint8_t length)
+{
+    for (size_t i = 0; i < sizeof nat64_lengths / sizeof nat64_lengths[0]; i++) {
+        if (nat64_lengths[i].length == length)
+            return &nat64_lengths[i];
+    }
+    return NULL;
+}
+
+static const struct ip_prefix local_nat64 = V6(0x64, 0xFF9B, 1, 0, 0, 0, 0, 0, 48);
+
+// put_configured adds the readings that the site's own prefixes give, and tells whether one of them
+// says how long a local prefix is.
+static bool put_configured(const struct ip_addr *addr, struct nat64_list nat64,
+                           struct ip_addr out[IP_EMBEDDED_MAX], size_t *count)
+{
+    bool names_local = false;
+    for (size_t i = 0; i < nat64.count; i++) {
+        const struct nat64_length *length = find_nat64_length(nat64.prefixes[i].length);
+        if (length == NULL || !ip_prefix_contains(&nat64.prefixes[i], addr))
+            continue;
+        struct embedding embedding = {.flip = 0};
+        (void)bytes_copy(embedding.at, sizeof embedding.at,
+                         slice_of(length->at, sizeof length->at));
+        put(extract(addr, &embedding), out, count);
+        names_local |= ip_prefix_covers(&local_nat64, &nat64.prefixes[i]);
+    }
+    return names_local;
+}
+
+size_t ip_addr_embedded(const struct ip_addr *addr, struct nat64_list nat64,
+                        struct ip_addr out[IP_EMBEDDED_MAX])
 {
     if (addr->family != IP_V6 || is_plain_zero_or_one(addr))
         return 0;
     size_t count = 0;
-    for (size_t i = 0; i < sizeof embeddings / sizeof embeddings[0]; i++) {
-        if (!ip_prefix_contains(&embeddings[i].prefix, addr))
-            continue;
-        ASSERT(count < IP_EMBEDDED_MAX);
-        out[count++] = extract(addr, &embeddings[i]);
+    const bool is_named_local = put_configured(addr, nat64, out, &count);
+    for (size_t i = 0; i < sizeof embeddings / sizeof embeddings[0] && !is_named_local; i++) {
+        if (ip_prefix_contains(&embeddings[i].prefix, addr))
+            put(extract(addr, &embeddings[i]), out, &count);
     }
-    if (is_isatap(addr) && count < IP_EMBEDDED_MAX) {
+    if (is_isatap(addr)) {
         static const struct embedding isatap = {.at = {12, 13, 14, 15}};
-        out[count++] = extract(addr, &isatap);
+        put(extract(addr, &isatap), out, &count);
     }
     return count;
+}
+
+enum err nat64_prefix_parse(struct slice s, struct ip_prefix *out, struct errinfo *info)
+{
+    struct ip_prefix prefix;
+    *out = (struct ip_prefix){0};
+    TRY(ip_prefix_parse(s, &prefix, info));
+    const int shown = (int)(s.len < 100 ? s.len : 100);
+    if (prefix.addr.family != IP_V6 || find_nat64_length(prefix.length) == NULL)
+        return errinfo_set(info, ERR_INPUT,
+                           "`%.*s` is no NAT64 prefix: expected an IPv6 prefix of length 32, 40, "
+                           "48, 56, 64 or 96, such as 64:ff9b::/96",
+                           shown, (const char *)s.data);
+    if (prefix.addr.bytes[8] != 0)
+        return errinfo_set(info, ERR_INPUT, "`%.*s` is no NAT64 prefix: its bits 64 to 71 are zero",
+                           shown, (const char *)s.data);
+    *out = prefix;
+    return ERR_OK;
 }
 
 bool ip_prefix_opens(const struct ip_prefix *prefix, const struct ip_addr *addr)
@@ -273,4 +343,13 @@ bool ip_prefix_opens_special(const struct ip_prefix *prefix)
             return true;
     }
     return false;
+}
+
+bool ip_special_range_at(enum ip_family family, size_t index, struct ip_prefix *out)
+{
+    const struct range_table special = family == IP_V4 ? TABLE(special_v4) : TABLE(special_v6);
+    if (index >= special.count)
+        return false;
+    *out = special.rows[index].prefix;
+    return true;
 }

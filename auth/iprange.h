@@ -24,15 +24,31 @@ enum ip_class ip_addr_classify(const struct ip_addr *addr);
 // (`private use`, `loopback`, `6to4`, ...); NULL for an ordinary address. Static memory.
 const char *ip_addr_special_name(const struct ip_addr *addr);
 
-enum { IP_EMBEDDED_MAX = 4 };
+// nat64_list is the NAT64 prefixes of the site (`resolver.nat64`), as nat64_prefix_parse gives them.
+struct nat64_list {
+    const struct ip_prefix *prefixes; // borrowed
+    size_t count;
+};
+
+enum { NAT64_PREFIXES_MAX = 64 }; // that a configuration may name
+
+// nat64_prefix_parse reads a prefix under which a translator puts IPv4 addresses (RFC 6052 2.2):
+// IPv6, of length 32, 40, 48, 56, 64 or 96, bits 64 to 71 zero. Otherwise ERR_INPUT, with the
+// sentence in `info`.
+enum err nat64_prefix_parse(struct slice s, struct ip_prefix *out, struct errinfo *info) MUST_USE;
+
+// The readings that one address may have: 4 of the tables, one of each length of RFC 6052, ISATAP.
+enum { IP_EMBEDDED_MAX = 4 + 6 + 1 };
 
 // ip_addr_embedded gives the IPv4 addresses that the IPv6 address `addr` carries: mapped,
-// compatible, translated (::ffff:0:0:0/96), NAT64 (64:ff9b::/96, and 64:ff9b:1::/48 read in each of
-// the four lengths of RFC 6052 that fit), 6to4, Teredo (server and client), ISATAP. `out` has room
-// for IP_EMBEDDED_MAX; returns how many were found. An IPv4 address carries none. :: and ::1 carry
-// none. Only its site knows which length a local NAT64 address has: all four readings count, so
-// that in practice such an address stays closed until a configuration names the length.
-size_t ip_addr_embedded(const struct ip_addr *addr, struct ip_addr out[IP_EMBEDDED_MAX]);
+// compatible, translated (::ffff:0:0:0/96), NAT64 (64:ff9b::/96, those of `nat64`, and
+// 64:ff9b:1::/48 read in each of the four lengths of RFC 6052 that fit), 6to4, Teredo (server and
+// client), ISATAP. `out` has room for IP_EMBEDDED_MAX; returns how many were found. An IPv4 address
+// carries none. :: and ::1 carry none. Only its site knows which length a local NAT64 address has:
+// all four readings count, so that in practice such an address stays closed, until a prefix of
+// `nat64` inside that range holds the address and so names its length.
+size_t ip_addr_embedded(const struct ip_addr *addr, struct nat64_list nat64,
+                        struct ip_addr out[IP_EMBEDDED_MAX]);
 
 // ip_prefix_opens tells whether a rule's `prefix` admits this form of `addr`: an ordinary address
 // that it contains; or a special one that it contains while lying wholly inside the special range
@@ -44,3 +60,6 @@ bool ip_prefix_opens(const struct ip_prefix *prefix, const struct ip_addr *addr)
 // ip_prefix_opens_special tells whether `prefix` lies wholly inside a special range, so that it
 // opens some of it: a finding of the lint. False for one that is always closed altogether.
 bool ip_prefix_opens_special(const struct ip_prefix *prefix);
+
+// ip_special_range_at gives the special ranges of a family one by one; false behind the last.
+bool ip_special_range_at(enum ip_family family, size_t index, struct ip_prefix *out);

@@ -2,6 +2,7 @@
 // typed name of its kind, never with another (the rules of docs/CONFIG.md; wounds of the others: SAN types
 // mixed up, several CNs, several SPIFFE ids). Sees an identity only through its accessors.
 #include "auth/policy.h"
+#include "auth/policy_trace.h"
 
 // any_san tells whether one usable SAN of `kind` fits `wanted`; an empty one fits nothing. What is
 // malformed, holds a wildcard, or is one of two SPIFFE ids is not usable: identity.c saw to that.
@@ -83,21 +84,21 @@ static bool ip_fits(struct slice wanted, struct slice value)
     return slice_equal(wanted, value);
 }
 
-static bool sans_fit(const struct match_entry *entry, const struct identity *identity)
+static enum entry_part san_misfit(const struct match_entry *entry, const struct identity *identity)
 {
     if (entry->uri != NULL && !any_san(identity, SAN_URI, slice_of_string(entry->uri), uri_fits))
-        return false;
+        return ENTRY_URI;
     if (entry->dns != NULL && !any_san(identity, SAN_DNS, slice_of_string(entry->dns), dns_fits))
-        return false;
+        return ENTRY_DNS;
     if (entry->email != NULL &&
         !any_san(identity, SAN_EMAIL, slice_of_string(entry->email), email_fits))
-        return false;
+        return ENTRY_EMAIL;
     if (entry->ip != NULL) {
         const struct slice bytes = slice_of(entry->ip->bytes, entry->ip->family == IP_V4 ? 4 : 16);
         if (entry->ip->family == IP_NONE || !any_san(identity, SAN_IP, bytes, ip_fits))
-            return false;
+            return ENTRY_IP;
     }
-    return true;
+    return ENTRY_FITS;
 }
 
 static bool digest_fits(const uint8_t *wanted, const uint8_t *value)
@@ -106,26 +107,33 @@ static bool digest_fits(const uint8_t *wanted, const uint8_t *value)
            slice_equal(slice_of(wanted, IDENTITY_DIGEST_LEN), slice_of(value, IDENTITY_DIGEST_LEN));
 }
 
-// names_fit compares what is not a SAN.
-static bool names_fit(const struct match_entry *entry, const struct identity *identity)
+static bool dn_fits(struct slice wanted, const struct dn *value)
+{
+    return wanted.data == NULL || slice_equal(wanted, slice_of(value->bytes, value->len));
+}
+
+// name_misfit compares what is not a SAN.
+static enum entry_part name_misfit(const struct match_entry *entry, const struct identity *identity)
 {
     if (entry->trust != NULL &&
         !slice_equal(slice_of_string(entry->trust), slice_of_string(identity_trust_name(identity))))
-        return false;
+        return ENTRY_TRUST;
     if (entry->cn != NULL) {
         // Empty also when there are several: an entry that asks for an empty CN fits nobody.
         const struct slice cn = identity_common_name(identity);
         if (cn.len == 0 || !slice_equal(cn, slice_of_string(entry->cn)))
-            return false;
+            return ENTRY_CN;
     }
-    if (entry->subject != NULL && !dn_equal(entry->subject, identity_subject(identity)))
-        return false;
-    if (entry->issuer != NULL && !dn_equal(entry->issuer, identity_issuer(identity)))
-        return false;
+    if (!dn_fits(entry->subject, identity_subject(identity)))
+        return ENTRY_SUBJECT;
+    if (!dn_fits(entry->issuer, identity_issuer(identity)))
+        return ENTRY_ISSUER;
     if (entry->serial.data != NULL && !slice_equal(entry->serial, identity_serial(identity)))
-        return false;
-    return digest_fits(entry->sha256, identity_sha256(identity)) &&
-           digest_fits(entry->spki_sha256, identity_spki_sha256(identity));
+        return ENTRY_SERIAL;
+    if (!digest_fits(entry->sha256, identity_sha256(identity)))
+        return ENTRY_SHA256;
+    return digest_fits(entry->spki_sha256, identity_spki_sha256(identity)) ? ENTRY_FITS
+                                                                           : ENTRY_SPKI_SHA256;
 }
 
 // asks_for_certificate tells whether any part is set that only a certificate can fit.
@@ -133,30 +141,70 @@ static bool asks_for_certificate(const struct match_entry *entry)
 {
     return entry->any || entry->trust != NULL || entry->uri != NULL || entry->dns != NULL ||
            entry->email != NULL || entry->ip != NULL || entry->cn != NULL ||
-           entry->subject != NULL || entry->issuer != NULL || entry->sha256 != NULL ||
+           entry->subject.data != NULL || entry->issuer.data != NULL || entry->sha256 != NULL ||
            entry->spki_sha256 != NULL || entry->serial.data != NULL;
+}
+
+const char *entry_part_name(enum entry_part part)
+{
+    static const char *const names[] = {
+#define X(symbol, name) name,
+        ENTRY_PART_TABLE(X)
+#undef X
+    };
+    return names[part];
+}
+
+enum entry_part match_entry_misfit(const struct match_entry *entry, const struct identity *identity)
+{
+    // An empty entry must never mean "everybody", and a certificate that nobody verified nobody.
+    if (entry->anonymous && asks_for_certificate(entry))
+        return ENTRY_EMPTY; // that no loader lets pass: it asks for both
+    if (entry->anonymous)
+        return identity == NULL ? ENTRY_FITS : ENTRY_ANONYMOUS;
+    if (!asks_for_certificate(entry))
+        return ENTRY_EMPTY;
+    if (identity == NULL)
+        return ENTRY_CERTIFICATE;
+    if (identity_trust_name(identity)[0] == '\0')
+        return ENTRY_UNVERIFIED;
+    const enum entry_part part = name_misfit(entry, identity);
+    return part == ENTRY_FITS ? san_misfit(entry, identity) : part;
 }
 
 bool match_entry_fits(const struct match_entry *entry, const struct identity *identity)
 {
-    if (entry->anonymous)
-        return identity == NULL && !asks_for_certificate(entry);
-    // An empty entry must never mean "everybody", and a certificate that nobody verified nobody.
-    if (identity == NULL || !asks_for_certificate(entry) ||
-        identity_trust_name(identity)[0] == '\0')
-        return false;
-    return names_fit(entry, identity) && sans_fit(entry, identity);
+    return match_entry_misfit(entry, identity) == ENTRY_FITS;
+}
+
+// tell_entry tells the trace, when there is one, and passes the answer on.
+static bool tell_entry(const struct policy_trace *trace, const struct client *client, size_t entry,
+                       enum entry_part part)
+{
+    if (trace != NULL) {
+        const struct policy_step step = {
+            .kind = POLICY_STEP_ENTRY, .client = client, .entry = entry, .entry_part = part};
+        trace->told(trace->arg, &step);
+    }
+    return part == ENTRY_FITS;
+}
+
+const struct client *policy_trace_client(const struct policy *policy,
+                                         const struct identity *identity,
+                                         const struct policy_trace *trace)
+{
+    for (size_t i = 0; i < policy->client_count; i++) {
+        const struct client *client = &policy->clients[i];
+        for (size_t j = 0; j < client->match_count; j++) {
+            if (tell_entry(trace, client, j, match_entry_misfit(&client->matches[j], identity)))
+                return client;
+        }
+    }
+    return NULL;
 }
 
 const struct client *policy_find_client(const struct policy *policy,
                                         const struct identity *identity)
 {
-    for (size_t i = 0; i < policy->client_count; i++) {
-        const struct client *client = &policy->clients[i];
-        for (size_t j = 0; j < client->match_count; j++) {
-            if (match_entry_fits(&client->matches[j], identity))
-                return client;
-        }
-    }
-    return NULL;
+    return policy_trace_client(policy, identity, NULL);
 }

@@ -7,11 +7,14 @@
 //   4. allow                      judge_allows, then judge_leftovers for the modes
 //
 // An address is judged in all its forms: itself and every IPv4 address inside. A form that is
-// denied denies it; to be admitted, one rule has to admit every form. Linear and without
-// allocation: rules are few per client today. Knows nothing of DNS, sockets and config syntax.
+// denied denies it; to be admitted, one rule has to admit every form. What one rule says is
+// auth/rule_fit's. Without allocation. Knows nothing of DNS, sockets and config syntax.
 #include "auth/policy.h"
 
 #include <stdlib.h>
+
+#include "auth/policy_trace.h"
+#include "auth/rule_fit.h"
 
 // ---- names of the enums -------------------------------------------------------------------------
 
@@ -41,131 +44,22 @@ const char *action_name(enum action action)
     return "unknown";
 }
 
-// ---- an address and the addresses in it ---------------------------------------------------------
+// ---- telling what is looked at ------------------------------------------------------------------
 
-enum { FORMS_MAX = 1 + IP_EMBEDDED_MAX };
-
-struct forms {
-    struct ip_addr addrs[FORMS_MAX]; // the address itself first
-    size_t count;
-};
-
-static struct forms forms_of(const struct ip_addr *addr)
+static void tell(const struct policy_trace *trace, const struct policy_step *step)
 {
-    struct forms forms = {.addrs = {*addr}};
-    forms.count = 1 + ip_addr_embedded(addr, forms.addrs + 1);
-    return forms;
+    if (trace != NULL)
+        trace->told(trace->arg, step);
 }
 
-static bool any_form_has_class(const struct forms *forms, enum ip_class ip_class)
+// tell_rule passes the answer on.
+static bool tell_rule(const struct policy_trace *trace, enum policy_list list,
+                      const struct rule *rule, enum rule_part part)
 {
-    for (size_t i = 0; i < forms->count; i++) {
-        if (ip_addr_classify(&forms->addrs[i]) == ip_class)
-            return true;
-    }
-    return false;
-}
-
-static bool all_forms_ordinary(const struct forms *forms)
-{
-    for (size_t i = 0; i < forms->count; i++) {
-        if (ip_addr_classify(&forms->addrs[i]) != IP_CLASS_ORDINARY)
-            return false;
-    }
-    return true;
-}
-
-// ---- sets and rules -----------------------------------------------------------------------------
-
-// set_holds tells whether `addr` lies in the set, special or not: how sources and denials read it.
-static bool set_holds(const struct address_set *set, const struct ip_addr *addr)
-{
-    if (set->has_public && ip_addr_classify(addr) == IP_CLASS_ORDINARY)
-        return true;
-    for (size_t i = 0; i < set->prefix_count; i++) {
-        if (ip_prefix_contains(&set->prefixes[i], addr))
-            return true;
-    }
-    return false;
-}
-
-// set_opens tells whether the set admits `addr`: how an allow reads it. A prefix opens a special
-// range only from inside.
-static bool set_opens(const struct address_set *set, const struct ip_addr *addr)
-{
-    if (set->has_public && ip_addr_classify(addr) == IP_CLASS_ORDINARY)
-        return true;
-    for (size_t i = 0; i < set->prefix_count; i++) {
-        if (ip_prefix_opens(&set->prefixes[i], addr))
-            return true;
-    }
-    return false;
-}
-
-static bool ports_hold(const struct rule *rule, uint16_t port)
-{
-    for (size_t i = 0; i < rule->port_count; i++) {
-        if (port >= rule->ports[i].first && port <= rule->ports[i].last)
-            return true;
-    }
-    return false;
-}
-
-// hosts_hold tells whether the target is a name that stands in the rule's `hosts`. A written
-// address never does, not even in `*`.
-static bool hosts_hold(const struct rule *rule, const struct target *target)
-{
-    if (target->kind != TARGET_NAME)
-        return false;
-    for (size_t i = 0; i < rule->host_count; i++) {
-        if (host_pattern_matches(&rule->hosts[i], &target->name))
-            return true;
-    }
-    return false;
-}
-
-enum { DEFAULT_ALLOW_PORT = 443 };
-
-// allow_concerns tells whether an allow speaks about this target: names through `hosts` only,
-// written addresses through `addresses` only; without `ports`, 443.
-static bool allow_concerns(const struct rule *rule, const struct target *target)
-{
-    if (rule->port_count == 0 ? target->port != DEFAULT_ALLOW_PORT
-                              : !ports_hold(rule, target->port))
-        return false;
-    return rule->has_hosts ? hosts_hold(rule, target)
-                           : rule->has_addresses && target->kind == TARGET_ADDRESS;
-}
-
-// allow_admits tells whether an allow that concerns the target admits the address, in every form.
-static bool allow_admits(const struct rule *rule, const struct forms *forms)
-{
-    if (!rule->has_addresses)
-        return all_forms_ordinary(forms);
-    for (size_t i = 0; i < forms->count; i++) {
-        if (!set_opens(&rule->addresses, &forms->addrs[i]))
-            return false;
-    }
-    return true;
-}
-
-// deny_concerns tells whether a denial speaks about this target; what is left out denies more.
-static bool deny_concerns(const struct rule *rule, const struct target *target)
-{
-    return (rule->port_count == 0 || ports_hold(rule, target->port)) &&
-           (!rule->has_hosts || hosts_hold(rule, target));
-}
-
-// deny_hits tells whether a denial that concerns the target denies the address: any form is enough.
-static bool deny_hits(const struct rule *rule, const struct forms *forms)
-{
-    if (!rule->has_addresses)
-        return true;
-    for (size_t i = 0; i < forms->count; i++) {
-        if (set_holds(&rule->addresses, &forms->addrs[i]))
-            return true;
-    }
-    return false;
+    if (trace != NULL)
+        tell(trace, &(struct policy_step){
+                        .kind = POLICY_STEP_RULE, .list = list, .rule = rule, .rule_part = part});
+    return part == RULE_FITS;
 }
 
 // ---- before DNS ---------------------------------------------------------------------------------
@@ -177,9 +71,22 @@ static void decide(struct decision *out, enum action action, enum reason reason,
     out->rule = rule;
 }
 
+// source_fits tells whether the client may come from there.
+static bool source_fits(const struct client *client, const struct ip_addr *source,
+                        const struct policy_trace *trace)
+{
+    if (!client->has_sources)
+        return true;
+    const bool is_fit = ip_sets_hold(&client->sources, source, ip_addr_classify(source));
+    if (trace != NULL)
+        tell(trace,
+             &(struct policy_step){.kind = POLICY_STEP_SOURCE, .client = client, .is_fit = is_fit});
+    return is_fit;
+}
+
 // client_may_ask decides about client and source; with false, `out` holds the denial.
 static bool client_may_ask(const struct client *client, const struct ip_addr *source,
-                           struct decision *out)
+                           const struct policy_trace *trace, struct decision *out)
 {
     *out = (struct decision){.action = ACTION_ALLOW, .reason = REASON_NONE, .mode = POLICY_ENFORCE};
     if (client == NULL) {
@@ -187,7 +94,7 @@ static bool client_may_ask(const struct client *client, const struct ip_addr *so
         return false;
     }
     out->mode = client->mode;
-    if (client->has_sources && !set_holds(&client->sources, source)) {
+    if (!source_fits(client, source, trace)) {
         decide(out, ACTION_DENY, REASON_SOURCE_NOT_ALLOWED, NULL);
         return false;
     }
@@ -196,38 +103,53 @@ static bool client_may_ask(const struct client *client, const struct ip_addr *so
 
 // find_denial_by_name gives the first rule that denies the name and port whatever the address.
 static const struct rule *find_denial_by_name(const struct rule *rules, size_t count,
-                                              const struct target *target)
+                                              enum policy_list list, const struct target *target,
+                                              const struct policy_trace *trace)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!rules[i].has_addresses && deny_concerns(&rules[i], target))
+        enum rule_part part = deny_misfit(&rules[i], target);
+        if (part == RULE_FITS && rules[i].has_addresses)
+            part = RULE_NEEDS_ADDRESS;
+        if (tell_rule(trace, list, &rules[i], part))
             return &rules[i];
     }
     return NULL;
 }
 
-static bool any_allow_concerns(const struct client *client, const struct target *target)
+static bool any_allow_concerns(const struct client *client, const struct target *target,
+                               const struct policy_trace *trace)
 {
     for (size_t i = 0; i < client->allow_count; i++) {
-        if (allow_concerns(&client->allow[i], target))
+        const struct rule *rule = &client->allow[i];
+        if (tell_rule(trace, POLICY_LIST_ALLOW, rule, allow_misfit(rule, target)))
             return true;
     }
     return false;
+}
+
+void policy_trace_target(const struct policy *policy, const struct client *client,
+                         const struct ip_addr *source, const struct target *target,
+                         const struct policy_trace *trace, struct decision *out)
+{
+    // A written address goes on to its own judgement, where "always closed" comes before the rules.
+    if (!client_may_ask(client, source, trace, out) || target->kind == TARGET_ADDRESS)
+        return;
+    const struct rule *denial = find_denial_by_name(policy->deny, policy->deny_count,
+                                                    POLICY_LIST_GLOBAL_DENY, target, trace);
+    if (denial == NULL)
+        denial = find_denial_by_name(client->deny, client->deny_count, POLICY_LIST_CLIENT_DENY,
+                                     target, trace);
+    if (denial != NULL)
+        decide(out, ACTION_DENY, REASON_DENIED_BY_RULE, denial->name);
+    else if (!any_allow_concerns(client, target, trace) && client->mode == POLICY_ENFORCE)
+        decide(out, ACTION_DENY, REASON_NO_RULE, NULL);
 }
 
 void policy_decide_target(const struct policy *policy, const struct client *client,
                           const struct ip_addr *source, const struct target *target,
                           struct decision *out)
 {
-    // A written address goes on to its own judgement, where "always closed" comes before the rules.
-    if (!client_may_ask(client, source, out) || target->kind == TARGET_ADDRESS)
-        return;
-    const struct rule *denial = find_denial_by_name(policy->deny, policy->deny_count, target);
-    if (denial == NULL)
-        denial = find_denial_by_name(client->deny, client->deny_count, target);
-    if (denial != NULL)
-        decide(out, ACTION_DENY, REASON_DENIED_BY_RULE, denial->name);
-    else if (client->mode == POLICY_ENFORCE && !any_allow_concerns(client, target))
-        decide(out, ACTION_DENY, REASON_NO_RULE, NULL);
+    policy_trace_target(policy, client, source, target, NULL, out);
 }
 
 // ---- our own listeners --------------------------------------------------------------------------
@@ -248,22 +170,23 @@ static bool is_loopback(const struct ip_addr *addr)
     return ip_prefix_contains(&v4, addr) || ip_addr_equal(&v6, addr);
 }
 
-static bool is_own_listener(const struct policy *policy, const struct forms *forms, bool is_local,
-                            uint16_t port)
+// find_own gives the form of an address that is one of our own listeners, or NULL.
+static const struct ip_addr *find_own(const struct policy *policy, const struct forms *forms,
+                                      bool is_local, uint16_t port)
 {
     for (size_t i = 0; i < policy->own_count; i++) {
         if (policy->own[i].port != port)
             continue;
         const bool wildcard = is_wildcard(&policy->own[i]);
         if (wildcard && is_local)
-            return true;
+            return &forms->addrs[0];
         const struct ip_addr own = ip_addr_canonical(&policy->own[i].address);
         for (size_t j = 0; j < forms->count; j++) {
             if (wildcard ? is_loopback(&forms->addrs[j]) : ip_addr_equal(&own, &forms->addrs[j]))
-                return true;
+                return &forms->addrs[j];
         }
     }
-    return false;
+    return NULL;
 }
 
 bool policy_is_own_port(const struct policy *policy, uint16_t port)
@@ -277,6 +200,8 @@ bool policy_is_own_port(const struct policy *policy, uint16_t port)
 
 // ---- after DNS ----------------------------------------------------------------------------------
 
+enum { FORMS_KEPT = 8 }; // candidates whose forms are worked out once; those of others each time
+
 // judgement is one request's addresses while they are judged, step by step in the order of the
 // reasons. A candidate is settled once it has a reason; the first denial is the request's own.
 struct judgement {
@@ -285,19 +210,39 @@ struct judgement {
     const struct target *target;
     struct candidate *candidates; // borrowed from the caller
     size_t count;
+    const struct policy_trace *trace;
     enum reason denied_for;  // REASON_NONE until a candidate was denied
     const char *denied_rule; // borrowed from the policy; NULL when no rule denied
     bool is_concerned;       // some allow speaks about the target
     bool is_admitted;        // some candidate may be dialled
+    struct forms *kept;      // FORMS_KEPT of them, borrowed from the caller
+    struct forms *spare;     // one, likewise
 };
+
+static const struct forms *forms_at(const struct judgement *j, size_t index)
+{
+    if (index < FORMS_KEPT)
+        return &j->kept[index];
+    forms_of(&j->candidates[index].address, j->policy->nat64, j->spare);
+    return j->spare;
+}
 
 static bool is_open(const struct candidate *candidate)
 {
     return candidate->reason == REASON_NONE;
 }
 
+static void tell_verdict(const struct judgement *j, const struct candidate *candidate,
+                         const struct ip_addr *form)
+{
+    if (j->trace != NULL)
+        tell(j->trace, &(struct policy_step){
+                           .kind = POLICY_STEP_VERDICT, .candidate = candidate, .form = form});
+}
+
+// deny and admit settle a candidate; `form` is what decided.
 static void deny(struct judgement *j, struct candidate *candidate, enum reason reason,
-                 const char *rule)
+                 const char *rule, const struct ip_addr *form)
 {
     candidate->reason = reason;
     candidate->rule = rule;
@@ -305,6 +250,7 @@ static void deny(struct judgement *j, struct candidate *candidate, enum reason r
         j->denied_for = reason;
         j->denied_rule = rule;
     }
+    tell_verdict(j, candidate, form);
 }
 
 static void admit(struct judgement *j, struct candidate *candidate, enum reason reason,
@@ -314,14 +260,17 @@ static void admit(struct judgement *j, struct candidate *candidate, enum reason 
     candidate->reason = reason;
     candidate->rule = rule;
     j->is_admitted = true;
+    tell_verdict(j, candidate, &candidate->address);
 }
 
 static void deny_class(struct judgement *j, enum ip_class ip_class, enum reason reason)
 {
     for (size_t i = 0; i < j->count; i++) {
-        const struct forms forms = forms_of(&j->candidates[i].address);
-        if (is_open(&j->candidates[i]) && any_form_has_class(&forms, ip_class))
-            deny(j, &j->candidates[i], reason, NULL);
+        if (!is_open(&j->candidates[i]))
+            continue;
+        const struct ip_addr *form = forms_find_class(forms_at(j, i), ip_class);
+        if (form != NULL)
+            deny(j, &j->candidates[i], reason, NULL, form);
     }
 }
 
@@ -329,25 +278,62 @@ static void judge_always_closed(struct judgement *j)
 {
     deny_class(j, IP_CLASS_METADATA, REASON_METADATA);
     deny_class(j, IP_CLASS_CLOSED, REASON_SPECIAL_RANGE);
-    for (size_t i = 0; i < j->count; i++) {
+    for (size_t i = 0; i < j->count && j->policy->own_count > 0; i++) {
         struct candidate *candidate = &j->candidates[i];
-        const struct forms forms = forms_of(&candidate->address);
-        if (is_open(candidate) &&
-            is_own_listener(j->policy, &forms, candidate->is_local, j->target->port))
-            deny(j, candidate, REASON_OWN_LISTENER, NULL);
+        if (!is_open(candidate))
+            continue;
+        const struct ip_addr *form =
+            find_own(j->policy, forms_at(j, i), candidate->is_local, j->target->port);
+        if (form != NULL)
+            deny(j, candidate, REASON_OWN_LISTENER, NULL, form);
     }
 }
 
-static void judge_denials(struct judgement *j, const struct rule *rules, size_t rule_count)
+static void tell_address(const struct judgement *j, enum policy_list list, const struct rule *rule,
+                         const struct candidate *candidate, const struct ip_addr *form, bool is_fit)
 {
-    for (size_t i = 0; i < rule_count; i++) {
-        if (!deny_concerns(&rules[i], j->target))
+    if (j->trace != NULL)
+        tell(j->trace, &(struct policy_step){.kind = POLICY_STEP_ADDRESS,
+                                             .list = list,
+                                             .rule = rule,
+                                             .candidate = candidate,
+                                             .form = form != NULL ? form : &candidate->address,
+                                             .is_fit = is_fit});
+}
+
+static void apply_denial(struct judgement *j, enum policy_list list, const struct rule *rule)
+{
+    for (size_t k = 0; k < j->count; k++) {
+        struct candidate *candidate = &j->candidates[k];
+        if (!is_open(candidate))
             continue;
-        for (size_t k = 0; k < j->count; k++) {
-            const struct forms forms = forms_of(&j->candidates[k].address);
-            if (is_open(&j->candidates[k]) && deny_hits(&rules[i], &forms))
-                deny(j, &j->candidates[k], REASON_DENIED_BY_RULE, rules[i].name);
-        }
+        const struct ip_addr *hit = deny_find_hit(rule, forms_at(j, k));
+        tell_address(j, list, rule, candidate, hit, hit != NULL);
+        if (hit != NULL)
+            deny(j, candidate, REASON_DENIED_BY_RULE, rule->name, hit);
+    }
+}
+
+static void judge_denials(struct judgement *j, enum policy_list list, const struct rule *rules,
+                          size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (tell_rule(j->trace, list, &rules[i], deny_misfit(&rules[i], j->target)))
+            apply_denial(j, list, &rules[i]);
+    }
+}
+
+static void apply_allow(struct judgement *j, const struct rule *rule)
+{
+    j->is_concerned = true;
+    for (size_t k = 0; k < j->count; k++) {
+        struct candidate *candidate = &j->candidates[k];
+        if (!is_open(candidate))
+            continue;
+        const struct ip_addr *closed = allow_find_closed(rule, forms_at(j, k));
+        tell_address(j, POLICY_LIST_ALLOW, rule, candidate, closed, closed == NULL);
+        if (closed == NULL)
+            admit(j, candidate, REASON_RULE, rule->name);
     }
 }
 
@@ -355,14 +341,8 @@ static void judge_allows(struct judgement *j)
 {
     for (size_t i = 0; i < j->client->allow_count; i++) {
         const struct rule *rule = &j->client->allow[i];
-        if (!allow_concerns(rule, j->target))
-            continue;
-        j->is_concerned = true;
-        for (size_t k = 0; k < j->count; k++) {
-            const struct forms forms = forms_of(&j->candidates[k].address);
-            if (is_open(&j->candidates[k]) && allow_admits(rule, &forms))
-                admit(j, &j->candidates[k], REASON_RULE, rule->name);
-        }
+        if (tell_rule(j->trace, POLICY_LIST_ALLOW, rule, allow_misfit(rule, j->target)))
+            apply_allow(j, rule);
     }
 }
 
@@ -374,17 +354,20 @@ static void judge_leftovers(struct judgement *j)
     const bool lifted = j->client->mode != POLICY_ENFORCE;
     const bool mode_admits = lifted && !j->is_admitted;
     for (size_t i = 0; i < j->count && (lifted || j->is_concerned); i++) {
-        const struct forms forms = forms_of(&j->candidates[i].address);
-        if (is_open(&j->candidates[i]) && !all_forms_ordinary(&forms))
-            deny(j, &j->candidates[i], REASON_SPECIAL_RANGE, NULL);
-    }
-    for (size_t i = 0; i < j->count; i++) {
         if (!is_open(&j->candidates[i]))
             continue;
+        const struct ip_addr *form = forms_find_special(forms_at(j, i));
+        if (form != NULL)
+            deny(j, &j->candidates[i], REASON_SPECIAL_RANGE, NULL, form);
+    }
+    for (size_t i = 0; i < j->count; i++) {
+        struct candidate *candidate = &j->candidates[i];
+        if (!is_open(candidate))
+            continue;
         if (mode_admits)
-            admit(j, &j->candidates[i], REASON_NO_RULE, NULL);
+            admit(j, candidate, REASON_NO_RULE, NULL);
         else
-            deny(j, &j->candidates[i], REASON_NO_RULE, NULL);
+            deny(j, candidate, REASON_NO_RULE, NULL, &candidate->address);
     }
 }
 
@@ -401,9 +384,22 @@ static void conclude(const struct judgement *j, struct decision *out)
     }
 }
 
-void policy_decide_addresses(const struct policy *policy, const struct client *client,
-                             const struct ip_addr *source, const struct target *target,
-                             struct candidate *candidates, size_t count, struct decision *out)
+static void judge(struct judgement *j, struct decision *out)
+{
+    for (size_t i = 0; i < j->count && i < FORMS_KEPT; i++)
+        forms_of(&j->candidates[i].address, j->policy->nat64, &j->kept[i]);
+    judge_always_closed(j);
+    judge_denials(j, POLICY_LIST_GLOBAL_DENY, j->policy->deny, j->policy->deny_count);
+    judge_denials(j, POLICY_LIST_CLIENT_DENY, j->client->deny, j->client->deny_count);
+    judge_allows(j);
+    judge_leftovers(j);
+    conclude(j, out);
+}
+
+void policy_trace_addresses(const struct policy *policy, const struct client *client,
+                            const struct ip_addr *source, const struct target *target,
+                            struct candidate *candidates, size_t count,
+                            const struct policy_trace *trace, struct decision *out)
 {
     for (size_t i = 0; i < count; i++) {
         candidates[i].is_admitted = false;
@@ -420,19 +416,26 @@ void policy_decide_addresses(const struct policy *policy, const struct client *c
         }
         return;
     }
+    struct forms kept[FORMS_KEPT]; // written by judge as far as there are candidates
+    struct forms spare;
     struct judgement judgement = {
         .policy = policy,
         .client = client,
         .target = target,
         .candidates = candidates,
         .count = count,
+        .trace = trace,
+        .kept = kept,
+        .spare = &spare,
     };
-    judge_always_closed(&judgement);
-    judge_denials(&judgement, policy->deny, policy->deny_count);
-    judge_denials(&judgement, client->deny, client->deny_count);
-    judge_allows(&judgement);
-    judge_leftovers(&judgement);
-    conclude(&judgement, out);
+    judge(&judgement, out);
+}
+
+void policy_decide_addresses(const struct policy *policy, const struct client *client,
+                             const struct ip_addr *source, const struct target *target,
+                             struct candidate *candidates, size_t count, struct decision *out)
+{
+    policy_trace_addresses(policy, client, source, target, candidates, count, NULL, out);
 }
 
 // ---- life ---------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@
 #pragma once
 
 #include "auth/base/arena.h"
+#include "auth/host_set.h"
 #include "auth/identity.h"
-#include "auth/iprange.h"
+#include "auth/ip_set.h"
 #include "auth/reason.h"
 #include "auth/target.h"
 
@@ -22,24 +23,28 @@ struct port_range {
     uint16_t last;  // >= first
 };
 
-// address_set is what stands under `addresses` or `sources`: prefixes, and the word `public`.
-struct address_set {
-    const struct ip_prefix *prefixes; // borrowed from the policy's arena
-    size_t prefix_count;
-    bool has_public; // every ordinary address
+// What stands under `hosts`, and under `addresses` or `sources`: sets, each of which may be shared
+// with other rules. The arrays and sets are borrowed from the policy's arena.
+struct host_sets {
+    const struct host_set *const *items;
+    size_t count;
+};
+
+struct ip_sets {
+    const struct ip_set *const *items;
+    size_t count;
 };
 
 // rule is one entry of `allow` or `deny`. Left-out parts mean what docs/CONFIG.md says, differently
 // for allow and deny; `has_hosts` and `has_addresses` keep "left out" and "empty" apart.
 struct rule {
     const char *name; // `CLIENT.allow[0]`, `deny[1]` or its own; arena
-    const struct host_pattern *hosts;
-    size_t host_count;
-    bool has_hosts;
-    struct address_set addresses;
-    bool has_addresses;
+    struct host_sets hosts;
+    struct ip_sets addresses;
     const struct port_range *ports; // none: 443 for an allow, every port for a deny
-    size_t port_count;
+    uint32_t port_count;
+    bool has_hosts;
+    bool has_addresses;
 };
 
 // match_entry is one entry of `match`; every part that is set must fit. With nothing set it fits
@@ -50,9 +55,9 @@ struct match_entry {
     const char *dns;   // case ignored; `*.` stands for one or more labels
     const char *email; // case of the domain ignored
     const struct ip_addr *ip;
-    const char *cn; // byte-exact, subject with exactly one CN only
-    const struct dn *subject;
-    const struct dn *issuer;
+    const char *cn;             // byte-exact, subject with exactly one CN only
+    struct slice subject;       // the bytes of a dn; data NULL: not set
+    struct slice issuer;        // likewise
     const uint8_t *sha256;      // 32 bytes, of the certificate
     const uint8_t *spki_sha256; // 32 bytes, of its public key
     struct slice serial;        // big-endian without leading zeros; data NULL: not set
@@ -64,7 +69,7 @@ struct client {
     const char *name; // arena
     const struct match_entry *matches;
     size_t match_count;
-    struct address_set sources;
+    struct ip_sets sources;
     bool has_sources; // false: from anywhere
     enum policy_mode mode;
     const struct rule *allow;
@@ -87,6 +92,7 @@ struct policy {
     size_t deny_count;
     const struct endpoint *own; // the proxy's own listeners; set once they are bound
     size_t own_count;
+    struct nat64_list nat64; // `resolver.nat64`; in the arena
 };
 
 enum action { ACTION_ALLOW, ACTION_DENY, ACTION_ERROR };
@@ -108,8 +114,57 @@ struct decision {
 const struct client *policy_find_client(const struct policy *policy,
                                         const struct identity *identity);
 
-// match_entry_fits tells whether this one entry fits `identity` (NULL: no certificate).
+// The parts of an entry, the first of which that does not fit is the answer of match_entry_misfit.
+#define ENTRY_PART_TABLE(X)                                                                        \
+    X(ENTRY_FITS, "fits")                                                                          \
+    X(ENTRY_EMPTY, "empty")             /* an entry that says nothing fits nobody */               \
+    X(ENTRY_ANONYMOUS, "anonymous")     /* it is for clients without certificate */                \
+    X(ENTRY_CERTIFICATE, "certificate") /* there is no certificate */                              \
+    X(ENTRY_UNVERIFIED, "unverified")   /* the certificate was verified by nobody */               \
+    X(ENTRY_TRUST, "trust")                                                                        \
+    X(ENTRY_CN, "cn")                                                                              \
+    X(ENTRY_SUBJECT, "subject")                                                                    \
+    X(ENTRY_ISSUER, "issuer")                                                                      \
+    X(ENTRY_SERIAL, "serial")                                                                      \
+    X(ENTRY_SHA256, "sha256")                                                                      \
+    X(ENTRY_SPKI_SHA256, "spki_sha256")                                                            \
+    X(ENTRY_URI, "uri")                                                                            \
+    X(ENTRY_DNS, "dns")                                                                            \
+    X(ENTRY_EMAIL, "email")                                                                        \
+    X(ENTRY_IP, "ip")
+
+enum entry_part {
+#define X(symbol, name) symbol,
+    ENTRY_PART_TABLE(X)
+#undef X
+};
+
+// entry_part_name gives the stable name of the part, the key in `match` where it is one.
+const char *entry_part_name(enum entry_part part);
+
+// match_entry_misfit gives the first part of this one entry that does not fit `identity` (NULL: no
+// certificate), or ENTRY_FITS. match_entry_fits tells whether it is that.
+enum entry_part match_entry_misfit(const struct match_entry *entry,
+                                   const struct identity *identity);
 bool match_entry_fits(const struct match_entry *entry, const struct identity *identity);
+
+// Why a rule does not speak about a target.
+#define RULE_PART_TABLE(X)                                                                         \
+    X(RULE_FITS, "fits")                                                                           \
+    X(RULE_PORTS, "ports")                 /* another port */                                      \
+    X(RULE_HOSTS, "hosts")                 /* another name */                                      \
+    X(RULE_FOR_NAMES, "for_names")         /* it has `hosts`, the target is an address */          \
+    X(RULE_FOR_ADDRESSES, "for_addresses") /* an allow without `hosts`, the target is a name */    \
+    X(RULE_NEEDS_ADDRESS, "needs_address") /* a denial that waits for what DNS says */
+
+enum rule_part {
+#define X(symbol, name) symbol,
+    RULE_PART_TABLE(X)
+#undef X
+};
+
+// rule_part_name gives the stable name.
+const char *rule_part_name(enum rule_part part);
 
 // policy_decide_target decides what can be decided before DNS: source, client, denials by name and
 // port, and whether any allow could apply. `client` may be NULL (no_client). `source` is canonical.

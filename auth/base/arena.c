@@ -1,10 +1,16 @@
-// A list of growing blocks; allocation moves a mark.
+// A list of growing blocks; allocation moves a mark. Large blocks are mapped, not malloc'd: after a
+// reload the memory of the old configuration goes back to the system, whatever malloc would keep.
 #include "auth/base/arena.h"
 
 #include <stdalign.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
-enum { ARENA_FIRST_BLOCK = 4096, ARENA_LARGEST_BLOCK = 1 << 20 };
+enum {
+    ARENA_FIRST_BLOCK = 4096,
+    ARENA_LARGEST_BLOCK = 1 << 20,
+    ARENA_MAPPED_BLOCK = 1 << 16, // bytes from which a block is mapped
+};
 
 struct arena_block {
     struct arena_block *next; // owned
@@ -18,6 +24,29 @@ struct arena {
     size_t size;                // bytes taken from the system
 };
 
+static bool is_mapped(size_t size)
+{
+    return size >= ARENA_MAPPED_BLOCK;
+}
+
+// alloc_block takes `size` zeroed bytes from the system; NULL without memory.
+static struct arena_block *alloc_block(size_t size)
+{
+    if (!is_mapped(size))
+        return calloc(1, size);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void free_block(struct arena_block *block)
+{
+    const size_t size = sizeof *block + block->cap;
+    if (is_mapped(size))
+        (void)munmap(block, size);
+    else
+        free(block);
+}
+
 struct arena *arena_create(void)
 {
     return calloc(1, sizeof(struct arena));
@@ -30,52 +59,71 @@ void arena_destroy(struct arena *arena)
     struct arena_block *block = arena->blocks;
     while (block != NULL) {
         struct arena_block *next = block->next;
-        free(block);
+        free_block(block);
         block = next;
     }
     free(arena);
 }
 
-// add_block puts a block with room for at least `len` bytes in front.
-static bool add_block(struct arena *arena, size_t len)
+// add_block gives a new block with room for at least `len` bytes. One for a single large piece goes
+// behind the newest, which may still have room for many small ones.
+static struct arena_block *add_block(struct arena *arena, size_t len)
 {
-    size_t cap = arena->blocks == NULL ? ARENA_FIRST_BLOCK : arena->blocks->cap * 2;
+    struct arena_block *newest = arena->blocks;
+    const bool is_single = newest != NULL && len >= newest->cap;
+    size_t cap = newest == NULL ? ARENA_FIRST_BLOCK : newest->cap * 2;
     if (cap > ARENA_LARGEST_BLOCK)
         cap = ARENA_LARGEST_BLOCK;
-    if (cap < len)
+    if (is_single || cap < len)
         cap = len;
     if (cap > SIZE_MAX - sizeof(struct arena_block))
-        return false;
-    struct arena_block *block = calloc(1, sizeof *block + cap);
+        return NULL;
+    struct arena_block *block = alloc_block(sizeof *block + cap);
     if (block == NULL)
-        return false;
+        return NULL;
     block->cap = cap;
-    block->next = arena->blocks;
-    arena->blocks = block;
+    block->next = is_single ? newest->next : newest;
+    if (is_single)
+        newest->next = block;
+    else
+        arena->blocks = block;
     arena->size += sizeof *block + cap;
-    return true;
+    return block;
+}
+
+// take gives `len` bytes behind a mark that `alignment`, a power of 2, divides.
+static void *take(struct arena *arena, size_t len, size_t alignment)
+{
+    struct arena_block *block = arena->blocks;
+    size_t start = block == NULL ? 0 : (block->used + alignment - 1) & ~(alignment - 1);
+    if (block == NULL || start > block->cap || block->cap - start < len) {
+        block = add_block(arena, len);
+        start = 0;
+    }
+    if (block == NULL)
+        return NULL;
+    block->used = start + len;
+    return block->data + start;
 }
 
 void *arena_alloc(struct arena *arena, size_t count, size_t size)
 {
     size_t len = 0;
-    if (__builtin_mul_overflow(count, size, &len) || len > SIZE_MAX - alignof(max_align_t))
+    if (__builtin_mul_overflow(count, size, &len))
         return NULL;
-    len = (len + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
-    if (arena->blocks == NULL || arena->blocks->cap - arena->blocks->used < len) {
-        if (!add_block(arena, len))
-            return NULL;
-    }
-    void *out = arena->blocks->data + arena->blocks->used;
-    arena->blocks->used += len;
-    return out;
+    return take(arena, len, alignof(max_align_t));
+}
+
+uint8_t *arena_alloc_bytes(struct arena *arena, size_t len)
+{
+    return take(arena, len, 1);
 }
 
 char *arena_copy_string(struct arena *arena, struct slice s)
 {
     if (s.len == SIZE_MAX)
         return NULL;
-    char *out = arena_alloc(arena, s.len + 1, 1);
+    char *out = (char *)arena_alloc_bytes(arena, s.len + 1);
     if (out != NULL)
         (void)string_copy(out, s.len + 1, s);
     return out;

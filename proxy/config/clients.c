@@ -23,8 +23,14 @@ static void mode_read(struct reader *reader, const struct node *node, struct cli
                             "`mode: enforce` once the rules are complete");
 }
 
-static void client_read(struct reader *reader, const struct node *node,
-                        const struct name_list *trusts, struct rule_names *names,
+// scope is what all clients share while they are read.
+struct scope {
+    const struct name_list *trusts;
+    struct sets *sets;
+    struct rule_names names;
+};
+
+static void client_read(struct reader *reader, const struct node *node, struct scope *scope,
                         struct client *client)
 {
     static const struct key keys[] = {
@@ -36,14 +42,17 @@ static void client_read(struct reader *reader, const struct node *node,
     if (!reader_map(reader, node, "a client", keys, sizeof keys / sizeof keys[0]))
         return;
     (void)reader_name(reader, node_get(node, "name"), "client name", &client->name);
-    matches_read(reader, node_get(node, "match"), trusts, &client->matches, &client->match_count);
+    matches_read(reader, node_get(node, "match"), scope->trusts, &client->matches,
+                 &client->match_count);
     client->has_sources = node_get(node, "sources") != NULL;
-    (void)address_set_read(reader, node_get(node, "sources"), "`sources`", &client->sources);
+    struct list_facts facts = {0};
+    (void)sets_read_addresses(scope->sets, node_get(node, "sources"), "`sources`", false,
+                              &client->sources, &facts);
     mode_read(reader, node_get(node, "mode"), client);
-    rules_read(reader, node_get(node, "allow"), RULE_ALLOW, client->name, names, &client->allow,
-               &client->allow_count);
-    rules_read(reader, node_get(node, "deny"), RULE_DENY, client->name, names, &client->deny,
-               &client->deny_count);
+    rules_read(reader, scope->sets, node_get(node, "allow"), RULE_ALLOW, client->name,
+               &scope->names, &client->allow, &client->allow_count);
+    rules_read(reader, scope->sets, node_get(node, "deny"), RULE_DENY, client->name, &scope->names,
+               &client->deny, &client->deny_count);
     const struct node *allow = node_get(node, "allow");
     if (client->mode == POLICY_ENFORCE && (allow == NULL || allow->child == NULL))
         diagnostic_set_hint(reader_warning(reader, node,
@@ -73,26 +82,42 @@ static void check_names(struct reader *reader, const struct node *list,
     free(places);
 }
 
-void clients_read(struct reader *reader, const struct node *clients, const struct node *deny,
-                  const struct name_list *trusts, struct policy *policy)
+static void clients_list_read(struct reader *reader, const struct node *clients,
+                              struct scope *scope, struct policy *policy)
 {
-    struct rule_names names = {0};
-    if (clients == NULL || (clients->kind == NODE_LIST && clients->child == NULL))
+    if (clients == NULL || (clients->kind == NODE_LIST && clients->child == NULL)) {
         diagnostic_set_hint(
             reader_warning(reader, clients, "there are no `clients`: every request will be denied"),
             "add `clients:` with a name, a match and an allow");
-    else if (reader_list(reader, clients, "`clients`", 0, CLIENTS_MAX)) {
-        struct client *read = reader_alloc(reader, clients->child_count, sizeof *read);
-        if (read != NULL) {
-            size_t count = 0;
-            for (const struct node *entry = clients->child; entry != NULL; entry = entry->next)
-                client_read(reader, entry, trusts, &names, &read[count++]);
-            policy->clients = read;
-            policy->client_count = count;
-            check_names(reader, clients, read);
-        }
+        return;
     }
-    rules_read(reader, deny, RULE_DENY, "", &names, &policy->deny, &policy->deny_count);
-    reader_unique(reader, "rule name", names.places, names.count);
-    rule_names_deinit(&names);
+    if (!reader_list(reader, clients, "`clients`", 0, CLIENTS_MAX))
+        return;
+    struct client *read = reader_alloc(reader, clients->child_count, sizeof *read);
+    if (read == NULL)
+        return;
+    size_t count = 0;
+    for (const struct node *entry = clients->child; entry != NULL; entry = entry->next)
+        client_read(reader, entry, scope, &read[count++]);
+    policy->clients = read;
+    policy->client_count = count;
+    check_names(reader, clients, read);
+}
+
+void clients_read(struct reader *reader, const struct node *root, const struct name_list *trusts,
+                  const struct list_files *files, struct policy *policy)
+{
+    struct scope scope = {.trusts = trusts, .sets = sets_create(reader, files)};
+    if (scope.sets == NULL) {
+        (void)reader_no_memory(reader);
+        return;
+    }
+    sets_read(scope.sets, node_get(root, "sets"));
+    clients_list_read(reader, node_get(root, "clients"), &scope, policy);
+    rules_read(reader, scope.sets, node_get(root, "deny"), RULE_DENY, "", &scope.names,
+               &policy->deny, &policy->deny_count);
+    sets_warn_unused(scope.sets);
+    reader_unique(reader, "rule name", scope.names.places, scope.names.count);
+    rule_names_deinit(&scope.names);
+    sets_destroy(scope.sets);
 }

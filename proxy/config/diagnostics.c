@@ -91,6 +91,7 @@ void diagnostic_set_hint(struct diagnostic *diagnostic, const char *format, ...)
     va_end(args);
 }
 
+// comes_before compares two findings of one file.
 static bool comes_before(const struct diagnostic *a, const struct diagnostic *b)
 {
     if (a->line != b->line)
@@ -98,15 +99,34 @@ static bool comes_before(const struct diagnostic *a, const struct diagnostic *b)
     return a->column < b->column;
 }
 
+// insert moves the finding at `index` down to its place behind those of its file that come before
+// it, at `start` or later.
+static void insert(struct diagnostic *items, size_t start, size_t index)
+{
+    const struct diagnostic moved = items[index];
+    size_t j = index;
+    while (j > start &&
+           (strcmp(moved.file, items[j - 1].file) != 0 || comes_before(&moved, &items[j - 1]))) {
+        items[j] = items[j - 1];
+        j--;
+    }
+    items[j] = moved;
+}
+
 void diagnostics_sort(struct diagnostics *diagnostics)
 {
-    // Insertion keeps equals in order, and there are never many.
-    for (size_t i = 1; i < diagnostics->count; i++) {
-        const struct diagnostic moved = diagnostics->items[i];
-        size_t j = i;
-        for (; j > 0 && comes_before(&moved, &diagnostics->items[j - 1]); j--)
-            diagnostics->items[j] = diagnostics->items[j - 1];
-        diagnostics->items[j] = moved;
+    // File by file, as they were named first. Insertion keeps equals in order, and there are never
+    // many.
+    size_t start = 0;
+    while (start < diagnostics->count) {
+        size_t end = start + 1;
+        for (size_t i = end; i < diagnostics->count; i++) {
+            if (strcmp(diagnostics->items[i].file, diagnostics->items[start].file) != 0)
+                continue;
+            insert(diagnostics->items, start, i);
+            end++;
+        }
+        start = end;
     }
 }
 

@@ -10,6 +10,7 @@ enum {
     CONFIG_PATH_MAX = 4095,             // bytes
     CERTIFICATE_FILE_MAX = 1024 * 1024, // bytes of a chain or key
     CA_FILE_MAX = 16 * 1024 * 1024,     // bytes of a bundle of CAs
+    LIST_FILE_MAX = 256 * 1024 * 1024,  // bytes of a list of hosts or addresses
     CERTIFICATE_WARNING_DAYS = 14,      // a certificate with so few left is a warning
 };
 

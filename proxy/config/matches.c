@@ -196,7 +196,7 @@ static void ip_read(struct reader *reader, const struct node *node, const struct
 }
 
 void match_read_name(struct reader *reader, const struct node *node, const char *what,
-                     const struct dn **out)
+                     struct slice *out)
 {
     char quoted[CONFIG_QUOTE_CAP];
     struct slice text = {0};
@@ -209,11 +209,9 @@ void match_read_name(struct reader *reader, const struct node *node, const char 
                            info.text);
         return;
     }
-    struct dn *dn = reader_alloc(reader, 1, sizeof *dn);
-    if (dn == NULL)
-        return;
-    *dn = parsed;
-    *out = dn;
+    const char *bytes = reader_copy(reader, slice_of(parsed.bytes, parsed.len));
+    if (bytes != NULL)
+        *out = slice_of(bytes, parsed.len);
 }
 
 static void common_name_read(struct reader *reader, const struct node *node, const char **out)

@@ -16,6 +16,6 @@ void match_read_digest(struct reader *reader, const struct node *node, const cha
 // match_read_serial gives it without leading zeros; zero is empty with data that is not NULL.
 void match_read_serial(struct reader *reader, const struct node *node, struct slice *out);
 
-// match_read_name reads RFC 4514 text.
+// match_read_name reads RFC 4514 text and gives the bytes of the dn, with data that is not NULL.
 void match_read_name(struct reader *reader, const struct node *node, const char *what,
-                     const struct dn **out);
+                     struct slice *out);

@@ -7,88 +7,11 @@
 #include <stdlib.h>
 
 #include "auth/base/text.h"
-#include "proxy/config/idn.h"
 
 void rule_names_deinit(struct rule_names *names)
 {
     free(names->places);
     *names = (struct rule_names){0};
-}
-
-// refuse_set reports an entry that names a set or a file, which come later.
-static bool refuse_set(struct reader *reader, const struct node *node)
-{
-    if (node->kind == NODE_MAP && node_get(node, "file") != NULL) {
-        reader_not_yet(reader, node, "a list from a `file`");
-        return true;
-    }
-    if (node->kind == NODE_SCALAR && node->text.len > 0 && node->text.data[0] == '@') {
-        reader_not_yet(reader, node, "a set (`@name`)");
-        return true;
-    }
-    return false;
-}
-
-bool host_pattern_read(struct reader *reader, const struct node *node, const char *what,
-                       struct host_pattern *out)
-{
-    char quoted[CONFIG_QUOTE_CAP];
-    char ascii[IDN_CAP];
-    struct slice text = {0};
-    struct errinfo info = {0};
-    if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
-        return false;
-    if (idn_to_ascii(text, ascii, &info) != ERR_OK) {
-        (void)reader_error(reader, node, "%s `%s`: %s", what, reader_quote(text, quoted),
-                           info.text);
-        return false;
-    }
-    if (host_pattern_parse(slice_of_string(ascii), out, &info) == ERR_OK)
-        return true;
-    (void)reader_error(reader, node, "%s: %s", what, info.text); // which repeats the name
-    return false;
-}
-
-static void hosts_read(struct reader *reader, const struct node *node, struct rule *rule)
-{
-    rule->has_hosts = node != NULL;
-    if (!reader_list(reader, node, "`hosts`", 1, RULE_HOSTS_MAX))
-        return;
-    struct host_pattern *hosts = reader_alloc(reader, node->child_count, sizeof *hosts);
-    if (hosts == NULL)
-        return;
-    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
-        if (!refuse_set(reader, entry) &&
-            host_pattern_read(reader, entry, "host", &hosts[rule->host_count]))
-            rule->host_count++;
-    }
-    rule->hosts = hosts;
-}
-
-bool address_set_read(struct reader *reader, const struct node *node, const char *what,
-                      struct address_set *out)
-{
-    *out = (struct address_set){0};
-    if (!reader_list(reader, node, what, 1, RULE_ADDRESSES_MAX))
-        return false;
-    struct ip_prefix *prefixes = reader_alloc(reader, node->child_count, sizeof *prefixes);
-    if (prefixes == NULL)
-        return false;
-    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
-        struct slice text = {0};
-        struct errinfo info = {0};
-        if (refuse_set(reader, entry) ||
-            !reader_text(reader, entry, "address", CONFIG_TEXT_MAX, &text))
-            continue;
-        if (slice_equal(text, SLICE_LITERAL("public")))
-            out->has_public = true;
-        else if (ip_prefix_parse(text, &prefixes[out->prefix_count], &info) == ERR_OK)
-            out->prefix_count++;
-        else
-            (void)reader_error(reader, entry, "address: %s", info.text); // which repeats it
-    }
-    out->prefixes = prefixes;
-    return true;
 }
 
 // port_range_parse reads `443` or `8000-8999`.
@@ -176,54 +99,23 @@ static void rule_name_read(struct reader *reader, const struct node *node, enum 
     rule->name = reader_copy(reader, text_slice(&name));
 }
 
-// check_prefixes finds prefixes of an allow that open less than they seem to.
-static void check_prefixes(struct reader *reader, const struct node *node, const struct rule *rule)
-{
-    for (size_t i = 0; i < rule->addresses.prefix_count; i++) {
-        const struct ip_prefix *prefix = &rule->addresses.prefixes[i];
-        const uint8_t full = prefix->addr.family == IP_V4 ? 32 : 128;
-        const enum ip_class first = ip_addr_classify(&prefix->addr);
-        char text[IP_PREFIX_TEXT_CAP];
-        if (prefix->length == full && (first == IP_CLASS_CLOSED || first == IP_CLASS_METADATA))
-            diagnostic_set_hint(reader_warning(reader, node,
-                                               "`%s` is never reachable, whatever a rule says",
-                                               ip_prefix_format(prefix, text)),
-                                "take it out");
-        else if (prefix->length != full && first != IP_CLASS_ORDINARY &&
-                 !ip_prefix_opens_special(prefix))
-            diagnostic_set_hint(
-                reader_warning(reader, node,
-                               "`%s` is wider than a special range: it opens only the ordinary "
-                               "addresses in it",
-                               ip_prefix_format(prefix, text)),
-                "write `public` for all ordinary addresses, and each special range by itself");
-    }
-}
-
 // check_wildcards finds wildcards whose owner could choose a special address.
-static void check_wildcards(struct reader *reader, const struct node *node, const struct rule *rule)
+static void check_wildcards(struct reader *reader, const struct node *node,
+                            const struct list_facts *hosts, const struct list_facts *addresses)
 {
-    bool opens_special = false;
-    for (size_t i = 0; i < rule->addresses.prefix_count; i++)
-        opens_special |= ip_prefix_opens_special(&rule->addresses.prefixes[i]);
-    for (size_t i = 0; i < rule->host_count; i++) {
-        if (rule->hosts[i].kind == HOST_PATTERN_EXACT)
-            continue;
-        if (rule->hosts[i].kind == HOST_PATTERN_ANY)
-            (void)reader_warning(reader, node, "`*` allows every host name");
-        if (!opens_special)
-            continue;
-        diagnostic_set_hint(
-            reader_warning(reader, node,
-                           "a wildcard together with a special address range: whoever owns that "
-                           "DNS chooses which of its addresses is reached"),
-            "name the hosts, or narrow the addresses to single ones");
-        break;
-    }
+    if (hosts->has_any)
+        (void)reader_warning(reader, node, "`*` allows every host name");
+    if (!hosts->has_wildcard || !addresses->opens_special)
+        return;
+    diagnostic_set_hint(
+        reader_warning(reader, node,
+                       "a wildcard together with a special address range: whoever owns that "
+                       "DNS chooses which of its addresses is reached"),
+        "name the hosts, or narrow the addresses to single ones");
 }
 
-static void rule_read(struct reader *reader, const struct node *node, enum rule_kind kind,
-                      struct rule *rule)
+static void rule_read(struct reader *reader, struct sets *sets, const struct node *node,
+                      enum rule_kind kind, struct rule *rule)
 {
     static const struct key keys[] = {
         {"hosts", KEY_OPTIONAL},
@@ -243,19 +135,21 @@ static void rule_read(struct reader *reader, const struct node *node, enum rule_
             "`hosts: [\"*\"]` is any name, `addresses: [public]` any ordinary address");
     if (kind == RULE_DENY && hosts == NULL && addresses == NULL && ports == NULL)
         (void)reader_error(reader, node, "a `deny` rule needs `hosts`, `addresses` or `ports`");
-    hosts_read(reader, hosts, rule);
+    struct list_facts host_facts = {0};
+    struct list_facts address_facts = {0};
+    rule->has_hosts = hosts != NULL;
     rule->has_addresses = addresses != NULL;
-    (void)address_set_read(reader, addresses, "`addresses`", &rule->addresses);
+    (void)sets_read_hosts(sets, hosts, "`hosts`", &rule->hosts, &host_facts);
+    (void)sets_read_addresses(sets, addresses, "`addresses`", kind == RULE_ALLOW, &rule->addresses,
+                              &address_facts);
     ports_read(reader, ports, rule);
-    if (kind == RULE_ALLOW) {
-        check_prefixes(reader, addresses, rule);
-        check_wildcards(reader, hosts, rule);
-    }
+    if (kind == RULE_ALLOW)
+        check_wildcards(reader, hosts, &host_facts, &address_facts);
 }
 
-void rules_read(struct reader *reader, const struct node *node, enum rule_kind kind,
-                const char *owner, struct rule_names *names, const struct rule **out,
-                size_t *out_count)
+void rules_read(struct reader *reader, struct sets *sets, const struct node *node,
+                enum rule_kind kind, const char *owner, struct rule_names *names,
+                const struct rule **out, size_t *out_count)
 {
     const char *what = kind == RULE_ALLOW ? "`allow`" : "`deny`";
     *out = NULL;
@@ -268,7 +162,7 @@ void rules_read(struct reader *reader, const struct node *node, enum rule_kind k
     for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
         struct rule *rule = &rules[*out_count];
         rule_name_read(reader, entry, kind, owner, *out_count, names, rule);
-        rule_read(reader, entry, kind, rule);
+        rule_read(reader, sets, entry, kind, rule);
         (*out_count)++;
     }
     *out = rules;

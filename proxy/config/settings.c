@@ -155,7 +155,7 @@ bool settings_read(struct reader *reader, const struct node *root, struct snapsh
 {
     static const struct key keys[] = {
         {"version", KEY_REQUIRED}, {"workers", KEY_OPTIONAL},  {"listeners", KEY_REQUIRED},
-        {"trust", KEY_REQUIRED},   {"sets", KEY_NOT_YET},      {"clients", KEY_OPTIONAL},
+        {"trust", KEY_REQUIRED},   {"sets", KEY_OPTIONAL},     {"clients", KEY_OPTIONAL},
         {"deny", KEY_OPTIONAL},    {"resolver", KEY_OPTIONAL}, {"timeouts", KEY_OPTIONAL},
         {"limits", KEY_NOT_YET},   {"audit", KEY_REQUIRED},    {"control", KEY_NOT_YET},
         {"admin", KEY_NOT_YET},

@@ -159,6 +159,28 @@ static void audit_read(struct loader *loader, const struct node *node)
     snapshot->audit_on_full = values[index];
 }
 
+// resolve_list and read_list are how the policy reaches its list files.
+static bool resolve_list(void *arg, const struct node *node, const char **out_path)
+{
+    return loader_path(arg, node, "`file`", out_path);
+}
+
+static bool read_list(void *arg, const struct node *node, const char *path,
+                      void (*take)(void *taker, struct slice bytes), void *taker)
+{
+    struct loader *loader = arg;
+    struct file_content content = {0};
+    struct errinfo info = {0};
+    if (file_read(path, LIST_FILE_MAX, FILE_PUBLIC, &content, &info) != ERR_OK) {
+        (void)reader_error(loader->reader, node, "`file`: %s", info.text);
+        return false;
+    }
+    loader_note_file(loader, path, content.bytes);
+    take(taker, content.bytes);
+    file_content_deinit(&content);
+    return true;
+}
+
 // sections_read reads every section of the document; what is wrong goes to the diagnostics.
 static void sections_read(struct loader *loader, const struct node *root)
 {
@@ -172,8 +194,8 @@ static void sections_read(struct loader *loader, const struct node *root)
     listeners_read(loader, node_get(root, "listeners"), trusts.names, trusts.count);
     // The policy owns what it is made of.
     reader->arena = snapshot->policy->arena;
-    clients_read(reader, node_get(root, "clients"), node_get(root, "deny"), &trusts,
-                 snapshot->policy);
+    const struct list_files files = {.resolve = resolve_list, .read = read_list, .arg = loader};
+    clients_read(reader, root, &trusts, &files, snapshot->policy);
     reader->arena = snapshot->arena;
 }
 

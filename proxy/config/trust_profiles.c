@@ -53,12 +53,20 @@ static void system_add(struct loader *loader, const struct node *node, struct tr
     file_content_deinit(&content);
 }
 
+static enum err deny_serial(struct trust *trust, struct slice issuer, struct slice serial)
+{
+    struct dn name = {.len = issuer.len};
+    if (!bytes_copy(name.bytes, sizeof name.bytes, issuer))
+        return ERR_LIMIT;
+    return trust_deny_serial(trust, &name, serial);
+}
+
 static void deny(struct reader *reader, const struct node *node, struct trust *trust)
 {
     static const struct key keys[] = {
         {"sha256", KEY_OPTIONAL}, {"issuer", KEY_OPTIONAL}, {"serial", KEY_OPTIONAL}};
     const uint8_t *sha256 = NULL;
-    const struct dn *issuer = NULL;
+    struct slice issuer = {0};
     struct slice serial = {0};
     if (!reader_map(reader, node, "an entry of `denied`", keys, sizeof keys / sizeof keys[0]))
         return;
@@ -79,8 +87,8 @@ static void deny(struct reader *reader, const struct node *node, struct trust *t
     enum err error = ERR_OK;
     if (sha256 != NULL)
         error = trust_deny_sha256(trust, sha256);
-    else if (issuer != NULL && serial.data != NULL)
-        error = trust_deny_serial(trust, issuer, serial);
+    else if (issuer.data != NULL && serial.data != NULL)
+        error = deny_serial(trust, issuer, serial);
     if (error != ERR_OK)
         (void)reader_no_memory(reader);
 }

@@ -173,3 +173,58 @@ def test_the_audit_log_beside_a_certificate_wakes_nobody(start, pki, folder):
     wait_served(proxy, 1014)
     proxy.stderr.wait("generation 1$")
     assert "generation 2" not in proxy.stderr.text()
+
+
+def lists(pki, dns, origin, path, **entry):
+    """What makes a proxy whose only client may reach the names in the list file `path`."""
+    server = origin()
+    for name in ("one.test", "two.test"):
+        dns.addresses(name, "127.0.0.1")
+    rule = reach({"file": str(path), **entry}, server.port)
+    return server, client(rule)
+
+
+def test_a_list_file_that_changes_changes_the_rules(start, pki, dns, origin, tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("# who may be reached\r\none.test\r\n")
+    server, who = lists(pki, dns, origin, path)
+    proxy = start(who)
+    staying = proxy.tunnel(f"one.test:{server.port}")
+    denied = proxy.ask(f"two.test:{server.port}")
+    assert proxy.decision(denied.id)["decision"]["reason"] == "no_rule"
+    path.write_text("one.test\ntwo.test\n")
+    proxy.stderr.wait("reloaded: .* generation 1$")
+    ending = proxy.tunnel(f"two.test:{server.port}")
+    staying.echo(b"untouched")
+    path.write_text("one.test\n")
+    proxy.stderr.wait("reloaded: .* generation 2$")
+    proxy.assert_closed(ending.id, "policy_changed")
+    staying.echo(b"still there")
+
+
+def test_an_emptied_list_keeps_the_old_one_unless_it_may_be_empty(start, pki, dns, origin, tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("one.test\n")
+    server, who = lists(pki, dns, origin, path)
+    proxy = start(who)
+    path.write_text("")
+    proxy.stderr.wait("is empty")
+    proxy.stderr.wait("reload failed, the old configuration")
+    proxy.tunnel(f"one.test:{server.port}").echo(b"as before")
+    lenient = start(
+        lists(pki, dns, origin, path, allow_empty=True)[1], listeners=proxy.config["listeners"]
+    )
+    assert lenient.decision(lenient.ask("one.test:443").id)["decision"]["reason"] == "no_rule"
+
+
+def test_a_bad_line_in_a_list_keeps_the_old_one_and_names_its_place(
+    start, pki, dns, origin, tmp_path
+):
+    path = tmp_path / "names.txt"
+    path.write_text("one.test\n")
+    server, who = lists(pki, dns, origin, path)
+    proxy = start(who)
+    path.write_text("one.test\nhttps://two.test/\n")
+    proxy.stderr.wait(r"names\.txt:2:1: error: ")
+    proxy.stderr.wait("reload failed, the old configuration")
+    proxy.tunnel(f"one.test:{server.port}").echo(b"as before")

@@ -22,12 +22,13 @@ static void check_class(const struct ip_addr *addr)
 static void check_embedded(const struct ip_addr *addr)
 {
     struct ip_addr inner[IP_EMBEDDED_MAX];
-    const size_t count = ip_addr_embedded(addr, inner);
+    const size_t count = ip_addr_embedded(addr, (struct nat64_list){0}, inner);
     const struct ip_addr canonical = ip_addr_canonical(addr);
     ASSERT(count <= IP_EMBEDDED_MAX && (addr->family == IP_V6 || count == 0));
     for (size_t i = 0; i < count; i++) {
         struct ip_addr none[IP_EMBEDDED_MAX];
-        ASSERT(inner[i].family == IP_V4 && ip_addr_embedded(&inner[i], none) == 0);
+        ASSERT(inner[i].family == IP_V4 &&
+               ip_addr_embedded(&inner[i], (struct nat64_list){0}, none) == 0);
         check_class(&inner[i]);
     }
     if (!ip_addr_equal(&canonical, addr))

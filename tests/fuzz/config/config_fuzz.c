@@ -12,13 +12,23 @@
 // Longer inputs only take longer.
 enum { INPUT_MAX = 64 * 1024 };
 
+// has_addresses tells whether no set of the list is empty: no file is read here that may be.
+static bool has_addresses(const struct ip_sets *sets)
+{
+    bool is_good = sets->count > 0;
+    for (size_t i = 0; i < sets->count; i++)
+        is_good &= ip_set_count(sets->items[i]) > 0 || ip_set_has_public(sets->items[i]);
+    return is_good;
+}
+
 static void check_rules(const struct rule *rules, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         ASSERT(rules[i].name != NULL);
-        ASSERT(!rules[i].has_hosts || rules[i].host_count > 0);
-        ASSERT(!rules[i].has_addresses || rules[i].addresses.prefix_count > 0 ||
-               rules[i].addresses.has_public);
+        ASSERT(!rules[i].has_hosts || rules[i].hosts.count > 0);
+        for (size_t j = 0; j < rules[i].hosts.count; j++)
+            ASSERT(host_set_count(rules[i].hosts.items[j]) > 0);
+        ASSERT(!rules[i].has_addresses || has_addresses(&rules[i].addresses));
         for (size_t j = 0; j < rules[i].port_count; j++)
             ASSERT(rules[i].ports[j].first > 0 &&
                    rules[i].ports[j].first <= rules[i].ports[j].last);
@@ -30,8 +40,7 @@ static void check_policy(const struct policy *policy)
     for (size_t i = 0; i < policy->client_count; i++) {
         const struct client *client = &policy->clients[i];
         ASSERT(client->name != NULL && client->match_count > 0);
-        ASSERT(!client->has_sources || client->sources.prefix_count > 0 ||
-               client->sources.has_public);
+        ASSERT(!client->has_sources || has_addresses(&client->sources));
         check_rules(client->allow, client->allow_count);
         check_rules(client->deny, client->deny_count);
         for (size_t j = 0; j < client->allow_count; j++)
@@ -51,7 +60,7 @@ static void read_root(const struct node *root, struct diagnostics *diagnostics)
     struct reader reader = {
         .diagnostics = diagnostics, .file = "fuzz.yaml", .arena = policy->arena};
     if (settings_read(&reader, root, &snapshot))
-        clients_read(&reader, node_get(root, "clients"), node_get(root, "deny"), &names, policy);
+        clients_read(&reader, root, &names, NULL, policy);
     ASSERT(snapshot.timeouts.handshake_ms > 0 || diagnostics->error_count > 0);
     // Trust, listeners and audit name files, and so are missing here: only the clients are judged.
     struct diagnostics clients_only;
@@ -60,7 +69,7 @@ static void read_root(const struct node *root, struct diagnostics *diagnostics)
     if (second != NULL) {
         struct reader again = {
             .diagnostics = &clients_only, .file = "fuzz.yaml", .arena = second->arena};
-        clients_read(&again, node_get(root, "clients"), node_get(root, "deny"), &names, second);
+        clients_read(&again, root, &names, NULL, second);
         if (clients_only.error_count == 0)
             check_policy(second);
     }

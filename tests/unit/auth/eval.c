@@ -81,38 +81,42 @@ static const char *keep(struct eval *eval, struct slice s)
 
 // ---- values -------------------------------------------------------------------------------------
 
-static void read_addresses(struct eval *eval, struct slice list, struct address_set *out)
+static void read_addresses(struct eval *eval, struct slice list, struct ip_sets *out)
 {
-    struct ip_prefix *prefixes = room_for(eval, LIST_MAX, sizeof *prefixes);
-    out->prefixes = prefixes;
+    struct ip_set_builder builder = {0};
     while (list.len > 0) {
         const struct slice value = take(&list, ',');
+        struct ip_prefix prefix;
         struct errinfo info;
-        ASSERT(out->prefix_count < LIST_MAX);
         if (is_word(value, "public"))
-            out->has_public = true;
-        else if (ip_prefix_parse(value, &prefixes[out->prefix_count], &info) == ERR_OK)
-            out->prefix_count++;
+            ip_set_builder_add_public(&builder);
+        else if (ip_prefix_parse(value, &prefix, &info) == ERR_OK)
+            ASSERT(ip_set_builder_add(&builder, &prefix) == ERR_OK);
         else
             failed(eval, "%s", info.text);
     }
+    const struct ip_set **items = room_for(eval, 1, sizeof *items);
+    items[0] = ip_set_builder_finish(&builder, eval->policy->arena);
+    ASSERT(items[0] != NULL);
+    *out = (struct ip_sets){.items = items, .count = 1};
 }
 
 static void read_hosts(struct eval *eval, struct slice list, struct rule *rule)
 {
-    size_t commas = 0;
-    for (size_t i = 0; i < list.len; i++)
-        commas += list.data[i] == ',';
-    struct host_pattern *hosts = room_for(eval, commas + 1, sizeof *hosts);
-    rule->hosts = hosts;
-    rule->has_hosts = true;
+    struct host_set_builder builder = {0};
     while (list.len > 0) {
+        struct host_pattern pattern;
         struct errinfo info;
-        if (host_pattern_parse(take(&list, ','), &hosts[rule->host_count], &info) == ERR_OK)
-            rule->host_count++;
+        if (host_pattern_parse(take(&list, ','), &pattern, &info) == ERR_OK)
+            ASSERT(host_set_builder_add(&builder, &pattern) == ERR_OK);
         else
             failed(eval, "%s", info.text);
     }
+    const struct host_set **items = room_for(eval, 1, sizeof *items);
+    items[0] = host_set_builder_finish(&builder, eval->policy->arena);
+    ASSERT(items[0] != NULL);
+    rule->hosts = (struct host_sets){.items = items, .count = 1};
+    rule->has_hosts = true;
 }
 
 static bool parse_ports(struct slice value, struct port_range *out)

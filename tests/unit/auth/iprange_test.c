@@ -112,7 +112,7 @@ static void finds_the_ipv4_address_in_every_embedding(void **state)
         {"64:ff9b:1:c000:2:2100::", {"192.0.2.33", "0.2.33.0", "2.33.0.0", "0.0.0.0"}},
         {"64:ff9b:1:c0:0:221::", {"0.192.0.2", "192.0.2.33", "0.2.33.0", "0.0.0.0"}},
         {"64:ff9b:1:0:c0:2:2100::", {"0.0.192.0", "0.192.0.2", "192.0.2.33", "33.0.0.0"}},
-        {"64:ff9b:1::192.0.2.33", {"0.0.0.0", "0.0.0.0", "0.0.0.192", "192.0.2.33"}},
+        {"64:ff9b:1::192.0.2.33", {"0.0.0.0", "0.0.0.192", "192.0.2.33"}},
         {"2620:fe::5efe:1.2.3.4", {"1.2.3.4"}},
         {"2620:fe::200:5efe:1.2.3.4", {"1.2.3.4"}},
         {"2620:fe::300:5efe:1.2.3.4", {"1.2.3.4"}},
@@ -122,7 +122,7 @@ static void finds_the_ipv4_address_in_every_embedding(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct ip_addr addr = address(rows[i].outer);
         struct ip_addr found[IP_EMBEDDED_MAX];
-        const size_t count = ip_addr_embedded(&addr, found);
+        const size_t count = ip_addr_embedded(&addr, (struct nat64_list){0}, found);
         size_t expected = 0;
         for (; rows[i].inner[expected] != NULL; expected++) {
             char text[IP_TEXT_CAP];
@@ -161,8 +161,91 @@ static void finds_nothing_where_nothing_is_embedded(void **state)
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
         const struct ip_addr addr = address(plain[i]);
         struct ip_addr found[IP_EMBEDDED_MAX];
-        if (ip_addr_embedded(&addr, found) != 0)
+        if (ip_addr_embedded(&addr, (struct nat64_list){0}, found) != 0)
             fail_msg("%s carries nothing", plain[i]);
+    }
+}
+
+struct site {
+    const char *prefixes[4]; // NULL-terminated
+    struct carrier carrier;
+};
+
+static void finds_the_ipv4_address_under_a_prefix_of_the_site(void **state)
+{
+    (void)state;
+    // RFC 6052 2.4: 192.0.2.33 in each length.
+    static const struct site rows[] = {
+        {{"2001:db8::/32"}, {"2001:db8:c000:221::", {"192.0.2.33"}}},
+        {{"2001:db8:100::/40"}, {"2001:db8:1c0:2:21::", {"192.0.2.33"}}},
+        {{"2001:db8:122::/48"}, {"2001:db8:122:c000:2:2100::", {"192.0.2.33"}}},
+        {{"2001:db8:122:300::/56"}, {"2001:db8:122:3c0:0:221::", {"192.0.2.33"}}},
+        {{"2001:db8:122:344::/64"}, {"2001:db8:122:344:c0:2:2100::", {"192.0.2.33"}}},
+        {{"2001:db8:122:344::/96"}, {"2001:db8:122:344::192.0.2.33", {"192.0.2.33"}}},
+        // outside of it
+        {{"2001:db8:122::/48"}, {"2001:db8:123:c000:2:2100::", {NULL}}},
+        // every prefix that holds the address counts
+        {{"2001:db8::/32", "2001:db8:122:344::/96"},
+         {"2001:db8:122:344::192.0.2.33", {"1.34.3.68", "192.0.2.33"}}},
+        // a prefix inside the local range says how long it is there
+        {{"64:ff9b:1::/48"}, {"64:ff9b:1:c000:2:2100::", {"192.0.2.33"}}},
+        {{"64:ff9b:1::/96"}, {"64:ff9b:1::192.0.2.33", {"192.0.2.33"}}},
+        // and not elsewhere in it, nor does a wider one
+        {{"64:ff9b:1:1::/96"}, {"64:ff9b:1::192.0.2.33", {"0.0.0.0", "0.0.0.192", "192.0.2.33"}}},
+        {{"64:ff9b::/32"},
+         {"64:ff9b:1::192.0.2.33", {"0.1.0.0", "0.0.0.0", "0.0.0.192", "192.0.2.33"}}},
+        // the well-known one again changes nothing, and other embeddings stay
+        {{"64:ff9b::/96"}, {"64:ff9b::1.2.3.4", {"1.2.3.4"}}},
+        {{"2002:102::/32"}, {"2002:102:304:506::", {"3.4.5.6", "1.2.3.4"}}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ip_prefix prefixes[4];
+        struct nat64_list list = {.prefixes = prefixes};
+        struct errinfo info;
+        for (; rows[i].prefixes[list.count] != NULL; list.count++)
+            assert_int_equal(ERR_OK,
+                             nat64_prefix_parse(slice_of_string(rows[i].prefixes[list.count]),
+                                                &prefixes[list.count], &info));
+        const struct ip_addr addr = address(rows[i].carrier.outer);
+        struct ip_addr found[IP_EMBEDDED_MAX];
+        const size_t count = ip_addr_embedded(&addr, list, found);
+        size_t expected = 0;
+        for (; rows[i].carrier.inner[expected] != NULL; expected++) {
+            char text[IP_TEXT_CAP];
+            assert_in_range(expected + 1, 1, count);
+            assert_string_equal(rows[i].carrier.inner[expected],
+                                ip_addr_format(&found[expected], text));
+        }
+        assert_int_equal(expected, count);
+    }
+}
+
+static void only_prefixes_of_rfc_6052_are_nat64_prefixes(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "",
+        "10.0.0.0/8",
+        "2001:db8::/31",
+        "2001:db8::/33",
+        "2001:db8::/72",
+        "2001:db8::/95",
+        "2001:db8::/128",
+        "::/0",
+        "2001:db8::1",
+        "2001:db8:0:0:100::/96", // bits 64 to 71
+        "2001:db8:0:0:8000::/96",
+        "2001:db8::1/96",
+        "::ffff:0:0/96",
+        "64:ff9b::",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct ip_prefix prefix;
+        struct errinfo info = {.text = ""};
+        if (nat64_prefix_parse(slice_of_string(bad[i]), &prefix, &info) != ERR_INPUT)
+            fail_msg("%s was taken", bad[i]);
+        assert_string_not_equal("", info.text);
+        assert_int_equal(IP_NONE, prefix.addr.family);
     }
 }
 
@@ -274,6 +357,8 @@ int main(void)
         cmocka_unit_test(what_is_no_address_is_closed),
         cmocka_unit_test(finds_the_ipv4_address_in_every_embedding),
         cmocka_unit_test(finds_nothing_where_nothing_is_embedded),
+        cmocka_unit_test(finds_the_ipv4_address_under_a_prefix_of_the_site),
+        cmocka_unit_test(only_prefixes_of_rfc_6052_are_nat64_prefixes),
         cmocka_unit_test(a_prefix_opens_a_special_range_only_from_inside),
         cmocka_unit_test(names_the_prefixes_that_open_something_special),
         cmocka_unit_test(classes_have_their_names),

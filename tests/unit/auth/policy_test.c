@@ -11,6 +11,7 @@
 #include "auth/policy.h"
 #include "tests/unit/auth/eval.h"
 #include "tests/unit/auth/range_list.h"
+#include "tests/unit/auth/set_maker.h"
 
 // Each table with the number of rows below which somebody has lost some.
 #define TABLES(X)                                                                                  \
@@ -45,14 +46,6 @@ static struct ip_addr address(const char *text)
     return out;
 }
 
-static struct ip_prefix prefix(const char *text)
-{
-    struct ip_prefix out;
-    struct errinfo info;
-    assert_int_equal(ERR_OK, ip_prefix_parse(slice_of_string(text), &out, &info));
-    return out;
-}
-
 static struct target target(const char *text)
 {
     struct target out;
@@ -60,16 +53,35 @@ static struct target target(const char *text)
     return out;
 }
 
-static const struct host_pattern any_name = {.kind = HOST_PATTERN_ANY};
+// sets holds what the tests make, until the end of each.
+static struct arena *sets;
+
+static int begin_sets(void **state)
+{
+    (void)state;
+    sets = arena_create();
+    return sets == NULL;
+}
+
+static int end_sets(void **state)
+{
+    (void)state;
+    arena_destroy(sets);
+    return 0;
+}
+
+// allow_all is an allow of every name.
+static struct rule allow_all(void)
+{
+    return (struct rule){.name = "all", .hosts = make_hosts(sets, "*"), .has_hosts = true};
+}
 
 static void every_candidate_has_its_own_reason_and_rule(void **state)
 {
     (void)state;
-    const struct ip_prefix bad = prefix("9.9.9.0/24");
-    const struct rule allow = {
-        .name = "all", .hosts = &any_name, .host_count = 1, .has_hosts = true};
+    const struct rule allow = allow_all();
     const struct rule deny = {
-        .name = "bad", .has_addresses = true, .addresses = {.prefixes = &bad, .prefix_count = 1}};
+        .name = "bad", .has_addresses = true, .addresses = make_addresses(sets, "9.9.9.0/24")};
     const struct client client = {
         .name = "c", .allow = &allow, .allow_count = 1, .deny = &deny, .deny_count = 1};
     const struct endpoint own = {address("0.0.0.0"), 443};
@@ -111,15 +123,9 @@ static void every_candidate_has_its_own_reason_and_rule(void **state)
 static void an_address_that_is_no_address_is_never_admitted(void **state)
 {
     (void)state;
-    const struct ip_prefix wide[] = {prefix("0.0.0.0/0"), prefix("::/0"), prefix("0.0.0.0/8")};
-    const struct rule allow = {
-        .name = "all",
-        .hosts = &any_name,
-        .host_count = 1,
-        .has_hosts = true,
-        .has_addresses = true,
-        .addresses = {.prefixes = wide, .prefix_count = 3, .has_public = true},
-    };
+    struct rule allow = allow_all();
+    allow.has_addresses = true;
+    allow.addresses = make_addresses(sets, "0.0.0.0/0,::/0,0.0.0.0/8,public");
     const struct client client = {
         .name = "c", .allow = &allow, .allow_count = 1, .mode = POLICY_OPEN};
     const struct policy policy = {.clients = &client, .client_count = 1};
@@ -135,12 +141,11 @@ static void an_address_that_is_no_address_is_never_admitted(void **state)
 static void a_source_that_is_no_address_is_in_no_set(void **state)
 {
     (void)state;
-    const struct ip_prefix wide[] = {prefix("0.0.0.0/0"), prefix("::/0")};
     const struct client client = {
         .name = "c",
         .mode = POLICY_OPEN,
         .has_sources = true,
-        .sources = {.prefixes = wide, .prefix_count = 2, .has_public = true},
+        .sources = make_addresses(sets, "0.0.0.0/0,::/0,public"),
     };
     const struct policy policy = {.clients = &client, .client_count = 1};
     const struct ip_addr nothing = {0};
@@ -154,8 +159,7 @@ static void a_source_that_is_no_address_is_in_no_set(void **state)
 static void a_written_address_is_no_name_whatever_stands_in_its_name(void **state)
 {
     (void)state;
-    const struct rule allow = {
-        .name = "all", .hosts = &any_name, .host_count = 1, .has_hosts = true};
+    const struct rule allow = allow_all();
     const struct client client = {.name = "c", .allow = &allow, .allow_count = 1};
     const struct policy policy = {.clients = &client, .client_count = 1};
     const struct ip_addr source = address("192.0.2.1");
@@ -185,8 +189,7 @@ static void a_listener_written_as_a_mapped_address_is_its_ipv4_address(void **st
 {
     (void)state;
     const struct endpoint own = {address("::ffff:1.1.1.1"), 443};
-    const struct rule allow = {
-        .name = "all", .hosts = &any_name, .host_count = 1, .has_hosts = true};
+    const struct rule allow = allow_all();
     const struct client client = {.name = "c", .allow = &allow, .allow_count = 1};
     const struct policy policy = {.own = &own, .own_count = 1};
     const struct ip_addr source = address("192.0.2.1");
@@ -213,7 +216,19 @@ static enum reason judge(const struct client *client, const struct ip_addr *addr
 static bool carries_ipv4(const struct ip_addr *addr)
 {
     struct ip_addr embedded[IP_EMBEDDED_MAX];
-    return ip_addr_embedded(addr, embedded) != 0;
+    return ip_addr_embedded(addr, (struct nat64_list){0}, embedded) != 0;
+}
+
+// make_prefix makes a set of one prefix, which no text may say: its last bits may be set.
+static struct ip_sets make_prefix(const struct ip_prefix *prefix)
+{
+    struct ip_set_builder builder = {0};
+    const struct ip_set **items = arena_alloc(sets, 1, sizeof *items);
+    assert_non_null(items);
+    assert_int_equal(ERR_OK, ip_set_builder_add(&builder, prefix));
+    items[0] = ip_set_builder_finish(&builder, sets);
+    assert_non_null(items[0]);
+    return (struct ip_sets){.items = items, .count = 1};
 }
 
 // check_edge judges one address under a plain allow, one that opens exactly `range`, one that is a
@@ -222,28 +237,26 @@ static void check_edge(const struct range_list *list, const struct range_row *ra
                        const struct ip_addr *addr)
 {
     const struct range_row *expected = range_list_find(list, addr);
-    const struct ip_prefix everything[] = {prefix("0.0.0.0/0"), prefix("::/0")};
     struct ip_prefix wider = range->prefix;
     wider.length = (uint8_t)(wider.length - 1);
-    struct rule allow = {.name = "r", .hosts = &any_name, .host_count = 1, .has_hosts = true};
+    struct rule allow = allow_all();
     struct client client = {.name = "c", .allow = &allow, .allow_count = 1};
     const bool is_ordinary = expected == NULL;
     assert_int_equal(is_ordinary, judge(&client, addr) == REASON_RULE);
 
     allow.has_addresses = true;
-    allow.addresses.prefix_count = 1;
-    allow.addresses.prefixes = &wider;
+    allow.addresses = make_prefix(&wider);
     if (!is_ordinary && expected->prefix.length >= range->prefix.length)
         assert_int_not_equal(REASON_RULE, judge(&client, addr));
-    allow.addresses.prefixes = &range->prefix;
+    allow.addresses = make_prefix(&range->prefix);
     if (!carries_ipv4(addr))
         assert_int_equal(expected == range && range->ip_class == IP_CLASS_SPECIAL,
                          judge(&client, addr) == REASON_RULE);
 
     client.mode = POLICY_OPEN;
-    allow.addresses = (struct address_set){everything, 2, true};
+    allow.addresses = make_addresses(sets, "0.0.0.0/0,::/0,public");
     assert_int_equal(is_ordinary, judge(&client, addr) == REASON_RULE);
-    allow.addresses = (struct address_set){0};
+    allow.addresses = (struct ip_sets){0};
     assert_int_equal(is_ordinary, judge(&client, addr) == REASON_NO_RULE);
     if (!is_ordinary && expected->ip_class == IP_CLASS_METADATA)
         assert_int_equal(REASON_METADATA, judge(&client, addr));
@@ -292,13 +305,19 @@ int main(void)
 #define X(name, least) cmocka_unit_test(table_##name##_holds_in_every_row),
         TABLES(X)
 #undef X
-            cmocka_unit_test(every_candidate_has_its_own_reason_and_rule),
-        cmocka_unit_test(an_address_that_is_no_address_is_never_admitted),
-        cmocka_unit_test(a_source_that_is_no_address_is_in_no_set),
-        cmocka_unit_test(a_written_address_is_no_name_whatever_stands_in_its_name),
+            cmocka_unit_test_setup_teardown(every_candidate_has_its_own_reason_and_rule, begin_sets,
+                                            end_sets),
+        cmocka_unit_test_setup_teardown(an_address_that_is_no_address_is_never_admitted, begin_sets,
+                                        end_sets),
+        cmocka_unit_test_setup_teardown(a_source_that_is_no_address_is_in_no_set, begin_sets,
+                                        end_sets),
+        cmocka_unit_test_setup_teardown(a_written_address_is_no_name_whatever_stands_in_its_name,
+                                        begin_sets, end_sets),
         cmocka_unit_test(own_ports_are_those_of_wildcard_listeners),
-        cmocka_unit_test(a_listener_written_as_a_mapped_address_is_its_ipv4_address),
-        cmocka_unit_test(every_range_opens_at_its_edges_only_to_a_prefix_inside_it),
+        cmocka_unit_test_setup_teardown(a_listener_written_as_a_mapped_address_is_its_ipv4_address,
+                                        begin_sets, end_sets),
+        cmocka_unit_test_setup_teardown(every_range_opens_at_its_edges_only_to_a_prefix_inside_it,
+                                        begin_sets, end_sets),
         cmocka_unit_test(modes_and_actions_have_their_names),
         cmocka_unit_test(destroying_no_policy_does_nothing),
     };

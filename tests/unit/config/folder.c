@@ -182,6 +182,8 @@ void folder_create_at(struct folder *folder, int64_t now_s)
     make_path(folder, "tls/crls/..older", mkdir);
     make_path(folder, "tls/bare", mkdir);
     make_path(folder, "logs", mkdir);
+    make_path(folder, "lists", mkdir);
+    folder_write(folder, "lists/search.txt", SLICE_LITERAL("# found\nsearch.example\n"), 0644);
     make_certificates(folder);
     folder_write(folder, "tls/empty", SLICE_LITERAL(""), 0600);
     folder_write(folder, "tls/junk", SLICE_LITERAL("-----BEGIN CERTIFICATE-----\nAAAA\n"), 0600);

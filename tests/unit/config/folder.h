@@ -1,7 +1,7 @@
 // folder: a temporary folder with the certificates that configurations of tests name.
 //
 // tls/: server.crt server.key clients-ca.crt partners-ca.crt, good for 100 days from FOLDER_NOW_S;
-// and bad ones of each kind, see folder.c. tls/clients.crl is of the first CA, good for 30 days.
+// and bad ones of each kind, see folder.c. lists/search.txt has one host. tls/clients.crl is of the first CA, good for 30 days.
 #pragma once
 
 #include "auth/base/slice.h"

@@ -252,7 +252,7 @@ static void refuses_bad_settings_with_their_place(void **state)
         {"workers: all\n", 1, 10, "auto"},
         {"workers: [1]\n", 1, 10, "expected a value"},
         {"workerz: 1\n", 1, 1, "did you mean `workers`"},
-        {"sets: {}\n", 1, 1, "not supported yet"},
+        {"sets: []\n", 1, 7, "expected a map"},
         {"limits: {}\n", 1, 1, "not supported yet"},
         {"control: {}\n", 1, 1, "not supported yet"},
         {"admin: {}\n", 1, 1, "not supported yet"},

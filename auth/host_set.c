@@ -1,0 +1,260 @@
+// Records of flags, length and name, one behind the other; behind eight of them a table.
+//
+//   1. A name is hashed from its end to its start. In front of each dot the hash so far is that of
+//      a suffix, and is looked up only when the set holds a suffix of so many labels: a name of 127
+//      labels costs no more than the set's own depth.
+//   2. At the start of the name the hash is that of the whole name, looked up as an exact one.
+//   3. A slot holds half of the hash, so that nearly every miss ends in the table, and the place of
+//      the record, which is then compared. A collision costs time and never an answer.
+#include "auth/host_set.h"
+
+#include <stdlib.h>
+
+enum {
+    FLAG_EXACT = 1,
+    FLAG_SUFFIX = 2,
+    RECORD_HEAD = 2, // bytes: flags and length
+    FEW_RECORDS = 8, // up to here no table
+    LABELS_WORDS = 2,
+    LABELS_A_WORD = 64,
+};
+
+struct slot {
+    uint32_t tag;   // upper half of the hash
+    uint32_t place; // offset of the record + 1; 0: free
+};
+
+struct host_table {
+    uint64_t suffix_labels[LABELS_WORDS]; // bit n: some suffix has n labels
+    size_t mask;                          // number of slots - 1
+    struct slot slots[];
+};
+
+struct host_set {
+    const uint8_t *records;         // arena
+    const struct host_table *table; // arena; NULL when there are few records
+    size_t len;                     // bytes of the records
+    uint32_t count;                 // of the records, repeats included
+    bool has_any;
+};
+
+// ---- building -----------------------------------------------------------------------------------
+
+static bool make_room(struct host_set_builder *builder, size_t len)
+{
+    if (builder->cap - builder->len >= len)
+        return true;
+    size_t cap = builder->cap == 0 ? 64 : builder->cap * 2;
+    uint8_t *grown = realloc(builder->records, cap < builder->len + len ? builder->len + len : cap);
+    if (grown == NULL)
+        return false;
+    builder->cap = cap < builder->len + len ? builder->len + len : cap;
+    builder->records = grown;
+    return true;
+}
+
+enum err host_set_builder_add(struct host_set_builder *builder, const struct host_pattern *pattern)
+{
+    const struct slice name = hostname_slice(&pattern->name);
+    if (pattern->kind == HOST_PATTERN_ANY) {
+        builder->has_any = true;
+        return ERR_OK;
+    }
+    if (builder->len + RECORD_HEAD + name.len >= UINT32_MAX)
+        return ERR_LIMIT;
+    if (!make_room(builder, RECORD_HEAD + name.len))
+        return ERR_MEMORY;
+    uint8_t *record = builder->records + builder->len;
+    record[0] = pattern->kind == HOST_PATTERN_EXACT ? FLAG_EXACT : FLAG_SUFFIX;
+    record[1] = pattern->name.len;
+    (void)bytes_copy(record + RECORD_HEAD, builder->cap - builder->len - RECORD_HEAD, name);
+    builder->len += RECORD_HEAD + name.len;
+    builder->count++;
+    return ERR_OK;
+}
+
+void host_set_builder_deinit(struct host_set_builder *builder)
+{
+    free(builder->records);
+    *builder = (struct host_set_builder){0};
+}
+
+static struct slice record_name(const uint8_t *record)
+{
+    return slice_of(record + RECORD_HEAD, record[1]);
+}
+
+uint64_t host_hash_begin(void)
+{
+    return UINT64_C(0xCBF29CE484222325);
+}
+
+uint64_t host_hash_add(uint64_t hash, uint8_t byte)
+{
+    return (hash ^ byte) * UINT64_C(0x100000001B3); // FNV-1a
+}
+
+uint64_t host_hash_end(uint64_t hash)
+{
+    hash ^= hash >> 32;
+    hash *= UINT64_C(0xD6E8FEB86659FD93);
+    return hash ^ hash >> 32;
+}
+
+static uint64_t hash_of(struct slice name)
+{
+    uint64_t hash = host_hash_begin();
+    for (size_t i = name.len; i-- > 0;)
+        hash = host_hash_add(hash, name.data[i]);
+    return host_hash_end(hash);
+}
+
+static size_t count_labels(struct slice name)
+{
+    size_t count = 1;
+    for (size_t i = 0; i < name.len; i++)
+        count += name.data[i] == '.';
+    return count;
+}
+
+// put_record puts the record at `place` into the table; one of the same name takes its flags.
+static void put_record(struct host_table *table, uint8_t *records, size_t place)
+{
+    const struct slice name = record_name(records + place);
+    const uint64_t hash = hash_of(name);
+    const uint32_t tag = (uint32_t)(hash >> 32);
+    if (records[place] == FLAG_SUFFIX) {
+        const size_t labels = count_labels(name);
+        table->suffix_labels[labels / LABELS_A_WORD] |= UINT64_C(1) << labels % LABELS_A_WORD;
+    }
+    for (size_t i = hash & table->mask;; i = (i + 1) & table->mask) {
+        struct slot *slot = &table->slots[i];
+        if (slot->place == 0) {
+            *slot = (struct slot){.tag = tag, .place = (uint32_t)place + 1};
+            return;
+        }
+        uint8_t *other = records + (slot->place - 1);
+        if (slot->tag == tag && slice_equal(record_name(other), name)) {
+            *other |= records[place];
+            return;
+        }
+    }
+}
+
+static struct host_table *build_table(struct arena *arena, uint8_t *records, size_t len,
+                                      size_t count)
+{
+    size_t slot_count = 16;
+    while (slot_count / 4 * 3 < count)
+        slot_count *= 2;
+    const size_t size = sizeof(struct host_table) + slot_count * sizeof(struct slot);
+    struct host_table *table = arena_alloc(arena, size, 1);
+    if (table == NULL)
+        return NULL;
+    table->mask = slot_count - 1;
+    for (size_t at = 0; at < len; at += RECORD_HEAD + (size_t)records[at + 1])
+        put_record(table, records, at);
+    return table;
+}
+
+const struct host_set *host_set_builder_finish(struct host_set_builder *builder,
+                                               struct arena *arena)
+{
+    struct host_set *set = arena_alloc(arena, 1, sizeof *set);
+    uint8_t *records = arena_alloc_bytes(arena, builder->len);
+    bool is_good = set != NULL && records != NULL;
+    if (is_good) {
+        (void)bytes_copy(records, builder->len, slice_of(builder->records, builder->len));
+        *set = (struct host_set){.records = records,
+                                 .len = builder->len,
+                                 .count = (uint32_t)builder->count,
+                                 .has_any = builder->has_any};
+        if (builder->count > FEW_RECORDS) {
+            set->table = build_table(arena, records, builder->len, builder->count);
+            is_good = set->table != NULL;
+        }
+    }
+    host_set_builder_deinit(builder);
+    return is_good ? set : NULL;
+}
+
+// ---- asking -------------------------------------------------------------------------------------
+
+// find_record gives the flags of the record with this very name; 0 when there is none.
+static uint8_t find_record(const struct host_set *set, struct slice name, uint64_t hash)
+{
+    const struct host_table *table = set->table;
+    const uint32_t tag = (uint32_t)(hash >> 32);
+    for (size_t i = hash & table->mask;; i = (i + 1) & table->mask) {
+        const struct slot *slot = &table->slots[i];
+        if (slot->place == 0)
+            return 0;
+        const uint8_t *record = set->records + (slot->place - 1);
+        if (slot->tag == tag && slice_equal(record_name(record), name))
+            return record[0];
+    }
+}
+
+static bool table_matches(const struct host_set *set, struct slice name)
+{
+    uint64_t hash = host_hash_begin();
+    size_t labels = 1; // of what stands behind the byte at `i`
+    for (size_t i = name.len; i-- > 0; hash = host_hash_add(hash, name.data[i])) {
+        if (name.data[i] != '.')
+            continue;
+        const uint64_t word = set->table->suffix_labels[labels / LABELS_A_WORD];
+        if ((word >> labels % LABELS_A_WORD & 1) != 0 &&
+            (find_record(set, slice_from(name, i + 1), host_hash_end(hash)) & FLAG_SUFFIX) != 0)
+            return true;
+        labels++;
+    }
+    return (find_record(set, name, host_hash_end(hash)) & FLAG_EXACT) != 0;
+}
+
+// record_matches compares one record, whose name may stand for itself or for what ends in it.
+static bool record_matches(const uint8_t *record, struct slice name)
+{
+    const struct slice wanted = record_name(record);
+    if (name.len == wanted.len)
+        return (record[0] & FLAG_EXACT) != 0 && slice_equal(name, wanted);
+    return (record[0] & FLAG_SUFFIX) != 0 && name.len > wanted.len + 1 &&
+           name.data[name.len - wanted.len - 1] == '.' && slice_ends_with(name, wanted);
+}
+
+bool host_set_matches(const struct host_set *set, const struct hostname *name)
+{
+    const struct slice asked = hostname_slice(name);
+    if (asked.len == 0)
+        return false;
+    if (set->has_any)
+        return true;
+    if (set->table != NULL)
+        return table_matches(set, asked);
+    for (size_t at = 0; at < set->len; at += RECORD_HEAD + (size_t)set->records[at + 1]) {
+        if (record_matches(set->records + at, asked))
+            return true;
+    }
+    return false;
+}
+
+size_t host_set_count(const struct host_set *set)
+{
+    return set->count + (size_t)set->has_any;
+}
+
+bool host_set_next(const struct host_set *set, size_t *cursor, struct host_record *out)
+{
+    if (*cursor < set->len) {
+        const uint8_t *record = set->records + *cursor;
+        *out = (struct host_record){.kind = (record[0] & FLAG_SUFFIX) != 0 ? HOST_PATTERN_SUFFIX
+                                                                           : HOST_PATTERN_EXACT,
+                                    .name = record_name(record)};
+        *cursor += RECORD_HEAD + out->name.len;
+        return true;
+    }
+    if (!set->has_any || *cursor > set->len)
+        return false;
+    *out = (struct host_record){.kind = HOST_PATTERN_ANY};
+    *cursor = set->len + 1;
+    return true;
+}

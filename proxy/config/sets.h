@@ -1,0 +1,41 @@
+// sets: lists by name, and lists in files: `sets`, `@NAME` and `{file: PATH}`, each read and compiled
+// once, however many rules use it.
+//
+// Lives while a configuration is read; what it hands out lives in the reader's arena. Opens no file
+// itself: a list_files does.
+#pragma once
+
+#include "auth/policy.h"
+#include "proxy/config/lists.h"
+
+// list_files is how list files are reached. `resolve` makes a path of a node, in the arena; `read`
+// gives the bytes of a resolved one to `take`, once. Both report what is wrong at the node.
+struct list_files {
+    bool (*resolve)(void *arg, const struct node *node, const char **out_path);
+    bool (*read)(void *arg, const struct node *node, const char *path,
+                 void (*take)(void *taker, struct slice bytes), void *taker);
+    void *arg; // borrowed
+};
+
+struct sets;
+
+// sets_create makes an empty collection; NULL without memory. `reader` and `files` are borrowed; a
+// NULL `files` makes every `file` an error.
+struct sets *sets_create(struct reader *reader, const struct list_files *files) MUST_USE;
+
+// sets_destroy frees it. NULL is allowed.
+void sets_destroy(struct sets *sets);
+
+// sets_read reads the section `sets` (NULL: left out). Before any list that may use one.
+void sets_read(struct sets *sets, const struct node *node);
+
+// sets_warn_unused warns of the sets that no rule has used.
+void sets_warn_unused(struct sets *sets);
+
+// sets_read_hosts and sets_read_addresses read a list of a rule: plain entries, `@NAME`, and
+// `{file: PATH}`. `what` is such as "`hosts`". `*facts` is what holds for the whole list; its odd
+// prefixes are reported here when the list `is_allow`'s, for a shared list once. NULL gives `false`.
+bool sets_read_hosts(struct sets *sets, const struct node *node, const char *what,
+                     struct host_sets *out, struct list_facts *facts);
+bool sets_read_addresses(struct sets *sets, const struct node *node, const char *what,
+                         bool is_allow, struct ip_sets *out, struct list_facts *facts);
