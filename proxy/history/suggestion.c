@@ -70,7 +70,7 @@ static enum err add_prefix(json_t *host, const struct ip_addr *address)
 static enum err add_address(json_t *host, const struct ip_addr *address)
 {
     struct ip_addr embedded[IP_EMBEDDED_MAX];
-    const size_t count = ip_addr_embedded(address, embedded);
+    const size_t count = ip_addr_embedded(address, (struct nat64_list){0}, embedded);
     if (ip_addr_classify(address) == IP_CLASS_ORDINARY && count == 0)
         return set(json_object_get(host, "addresses"), "public", json_true());
     TRY(add_prefix(host, address));
@@ -299,7 +299,7 @@ static json_t *literal(const char *host)
         return NULL;
     }
     enum err error = add_prefix(holder, &address);
-    const size_t count = ip_addr_embedded(&address, embedded);
+    const size_t count = ip_addr_embedded(&address, (struct nat64_list){0}, embedded);
     for (size_t i = 0; error == ERR_OK && i < count; i++)
         error = add_prefix(holder, &embedded[i]);
     json_t *out = error == ERR_OK ? keys(list, false) : NULL;
