@@ -1,0 +1,193 @@
+"""What a configuration's rules mean, written a second time from docs/CONFIG.md and not from the code.
+
+Slow and plain on purpose. `decide` says what the proxy has to say about one request. It knows the special
+ranges that the tests use, and no others.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+
+METADATA = ["169.254.169.254/32", "100.100.100.200/32", "168.63.129.16/32", "fd00:ec2::254/128"]
+CLOSED = ["0.0.0.0/32", "224.0.0.0/4", "255.255.255.255/32", "ff00::/8", "::/128"]
+SPECIAL = [
+    *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+    *("192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+    *("240.0.0.0/4", "::1/128", "fc00::/7", "fe80::/10", "2001:db8::/32", "64:ff9b::/96"),
+    *("2002::/16", "2001::/32"),
+]
+
+
+def networks(texts):
+    return [ipaddress.ip_network(text) for text in texts]
+
+
+METADATA, CLOSED, SPECIAL = networks(METADATA), networks(CLOSED), networks(SPECIAL)
+
+
+def inside(address, ranges):
+    return [net for net in ranges if net.version == address.version and address in net]
+
+
+def forms(address):
+    """The address, and the IPv4 addresses that it carries."""
+    found = [address]
+    if address.version == 6:
+        packed = address.packed
+        if packed[:12] == ipaddress.ip_address("64:ff9b::").packed[:12]:
+            found.append(ipaddress.ip_address(packed[12:]))
+        if packed[:2] == b"\x20\x02":
+            found.append(ipaddress.ip_address(packed[2:6]))
+    return found
+
+
+def is_ordinary(address):
+    return not any(inside(form, METADATA + CLOSED + SPECIAL) for form in forms(address))
+
+
+def opens(entry, address):
+    """Whether `addresses: [entry]` of an allow opens this one form of an address."""
+    special = inside(address, SPECIAL)
+    if entry == "public":
+        return not special
+    prefix = ipaddress.ip_network(entry)
+    if prefix.version != address.version or address not in prefix:
+        return False
+    narrowest = max(special, key=lambda net: net.prefixlen, default=None)
+    return narrowest is None or prefix.subnet_of(narrowest)
+
+
+def contains(entry, address):
+    """Whether a deny's or a source's entry holds this form."""
+    if entry == "public":
+        return not inside(address, SPECIAL + CLOSED + METADATA)
+    prefix = ipaddress.ip_network(entry)
+    return prefix.version == address.version and address in prefix
+
+
+def port_fits(rule, port, otherwise):
+    if "ports" not in rule:
+        return otherwise
+    for entry in rule["ports"]:
+        first, _, last = str(entry).partition("-")
+        if entry == "any" or int(first) <= port <= int(last or first):
+            return True
+    return False
+
+
+def host_fits(pattern, host):
+    if pattern == "*":
+        return True
+    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
+
+
+@dataclass
+class Verdict:
+    action: str
+    reason: str
+    rule: str = None
+    would_deny: bool = False
+
+
+def entry_fits(entry, identity):
+    tests = {
+        "any": lambda value: True,
+        "uri": lambda value: any(
+            uri == value or (value.endswith("/*") and uri.startswith(value[:-1]) and len(uri) >= len(value))
+            for uri in identity["uri"]
+        ),
+        "dns": lambda value: any(
+            name == value or (value.startswith("*.") and name.endswith(value[1:]))
+            for name in identity["dns"]
+        ),
+        "cn": lambda value: identity["cn"] == value,
+    }
+    return all(tests[key](value) for key, value in entry.items())
+
+
+def allow_fits(rule, host, port):
+    if not port_fits(rule, port, port == 443):
+        return False
+    if host is None:
+        return "hosts" not in rule
+    return any(host_fits(pattern, host) for pattern in rule.get("hosts", []))
+
+
+def deny_fits(rule, host, port):
+    if not port_fits(rule, port, True):
+        return False
+    if "hosts" not in rule:
+        return True
+    return host is not None and any(host_fits(pattern, host) for pattern in rule["hosts"])
+
+
+def admits(rule, address):
+    if "addresses" not in rule:
+        return is_ordinary(address)
+    return all(any(opens(entry, form) for entry in rule["addresses"]) for form in forms(address))
+
+
+def hits(rule, address):
+    return "addresses" not in rule or any(
+        contains(entry, form) for entry in rule["addresses"] for form in forms(address)
+    )
+
+
+def named(rules, prefix):
+    return [(rule.get("name", f"{prefix}[{index}]"), rule) for index, rule in enumerate(rules)]
+
+
+def decide(config, identity, source, host, port, addresses):
+    """`host` is None for a written address, which is then the one in `addresses`."""
+    fits = [c for c in config["clients"] if any(entry_fits(e, identity) for e in c["match"])]
+    if not fits:
+        return Verdict("deny", "no_client")
+    client = fits[0]
+    source = ipaddress.ip_address(source)
+    if "sources" in client and not any(contains(entry, source) for entry in client["sources"]):
+        return Verdict("deny", "source_not_allowed")
+    name = client["name"]
+    denials = named(config.get("deny", []), "deny") + named(client.get("deny", []), f"{name}.deny")
+    allows = named(client.get("allow", []), f"{name}.allow")
+    denials = [(label, rule) for label, rule in denials if deny_fits(rule, host, port)]
+    allows = [(label, rule) for label, rule in allows if allow_fits(rule, host, port)]
+    lifted = client.get("mode", "enforce") != "enforce"
+    if host is not None:
+        by_name = [label for label, rule in denials if "addresses" not in rule]
+        if by_name:
+            return Verdict("deny", "denied_by_rule", by_name[0])
+        if not allows and not lifted:
+            return Verdict("deny", "no_rule")
+        if not addresses:
+            return Verdict("error", "dns_failed")
+    return judge(client, [ipaddress.ip_address(a) for a in addresses], denials, allows, lifted)
+
+
+def judge(client, addresses, denials, allows, lifted):
+    refused = []  # (what comes first, which address, reason, rule)
+    open_to = {}  # index -> rule
+    left = []
+    for index, address in enumerate(addresses):
+        denial = next((i for i, (_, rule) in enumerate(denials) if hits(rule, address)), None)
+        rule = next((label for label, rule in allows if admits(rule, address)), None)
+        if any(inside(form, METADATA) for form in forms(address)):
+            refused.append((0, index, "metadata", None))
+        elif any(inside(form, CLOSED) for form in forms(address)):
+            refused.append((1, index, "special_range", None))
+        elif denial is not None:
+            refused.append((2 + denial, index, "denied_by_rule", denials[denial][0]))
+        elif rule is not None:
+            open_to[index] = rule
+        else:
+            left.append(index)
+    if open_to:
+        return Verdict("allow", "rule", open_to[min(open_to)])
+    last = 2 + len(denials)
+    for index in left:
+        if not is_ordinary(addresses[index]) and (lifted or allows):
+            refused.append((last, index, "special_range", None))
+        elif lifted:
+            return Verdict("allow", "no_rule", None, client["mode"] == "report")
+        else:
+            refused.append((last + 1, index, "no_rule", None))
+    _, _, reason, rule = min(refused)
+    return Verdict("deny", reason, rule)

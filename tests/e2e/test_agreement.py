@@ -1,0 +1,192 @@
+"""The proxy, `audit replay` and a second reading of the rules (support/model.py) say the same about random
+requests: identities, sources, targets and answers of DNS, drawn anew for every run from a seed that is told.
+"""
+
+import json
+import os
+import random
+
+import pytest
+
+from support.config import write_config
+from support.model import decide
+from support.proxy import run
+from support.scale import count
+from support.wire import connect_head
+
+REQUESTS = count(10000, 600)
+SEED = int(os.environ.get("SALLYPORT_SEED") or random.SystemRandom().randrange(1 << 32))
+
+# Where nothing answers: within the tests' namespace every connect fails at once, or is refused.
+ADDRESSES = [
+    *("93.184.216.34", "8.8.4.4", "1.0.0.1", "2606:2800:220:1::1", "2a00:1450::1"),
+    *("10.1.2.3", "10.2.0.9", "192.168.7.7", "172.20.1.1", "100.64.9.9", "203.0.113.7"),
+    *("127.0.0.9", "::1", "fd12::7", "2001:db8::5", "64:ff9b::a01:203", "64:ff9b::808:404"),
+    *("2002:a01:203::1", "169.254.1.1", "169.254.169.254", "fd00:ec2::254", "64:ff9b::a9fe:a9fe"),
+    *("0.0.0.0", "224.0.0.5", "255.255.255.255", "ff02::1"),
+]
+PREFIXES = [
+    *("public", "10.0.0.0/8", "10.1.0.0/16", "10.1.2.3/32", "192.168.0.0/16", "0.0.0.0/0", "::/0"),
+    *("127.0.0.0/8", "::1/128", "fd00::/8", "64:ff9b::/96", "2002::/16", "93.184.216.34/32"),
+    *("8.0.0.0/7", "2606:2800::/32", "100.64.0.0/10", "2001:db8::/32", "203.0.113.0/24"),
+]
+HOSTS = [
+    *("a.example", "b.example", "deep.a.example", "very.deep.a.example", "other.test", "x.test"),
+    *("db.internal", "nothing.example"),
+]
+PATTERNS = [*HOSTS, "*.example", "*.a.example", "*.test", "*"]
+PORTS = [443, 80, 8080, 8443, 5432]
+RANGES = [443, 80, "any", "8000-8999", "1-1023", 5432]
+SOURCES = ["127.0.0.1", "127.0.0.2", "127.0.5.5"]
+
+
+def some(dice, values, most=3):
+    return dice.sample(values, dice.randint(1, most))
+
+
+def draw_rule(dice, is_allow, name):
+    rule = {}
+    kinds = dice.choice([("hosts",), ("hosts", "addresses"), ("addresses",)])
+    if "hosts" in kinds:
+        rule["hosts"] = some(dice, PATTERNS)
+    if "addresses" in kinds:
+        rule["addresses"] = some(dice, PREFIXES)
+    if dice.random() < 0.7:
+        rule["ports"] = some(dice, RANGES)
+    if not is_allow and dice.random() < 0.1:
+        rule = {"ports": some(dice, RANGES[1:], 1)}
+    if dice.random() < 0.2:
+        rule["name"] = name
+    return rule
+
+
+def draw_clients(dice, matches):
+    clients = []
+    for number, match in enumerate(matches):
+        name = f"c{number}"
+        client = {"name": name, "match": [match], "mode": dice.choice(["enforce"] * 4 + ["report", "open"])}
+        client["allow"] = [draw_rule(dice, True, f"{name}-a{i}") for i in range(dice.randint(0, 5))]
+        if dice.random() < 0.5:
+            client["deny"] = [draw_rule(dice, False, f"{name}-d{i}") for i in range(2)]
+        if dice.random() < 0.3:
+            client["sources"] = some(dice, ["127.0.0.0/30", "127.0.5.0/24", "127.0.0.0/8"], 2)
+        clients.append(client)
+    return clients
+
+
+MATCHES = [
+    {"uri": "spiffe://example.org/team/*"},
+    {"dns": "*.machines.example"},
+    {"cn": "alone"},
+    {"uri": "spiffe://example.org/exact", "cn": "both"},
+    {"dns": "box.example"},
+]
+IDENTITIES = [
+    {"cn": "one", "uri": ["spiffe://example.org/team/a"], "dns": []},
+    {"cn": "two", "uri": ["spiffe://example.org/exact"], "dns": ["x.machines.example"]},
+    {"cn": "alone", "uri": [], "dns": ["box.example"]},
+    {"cn": "both", "uri": ["spiffe://example.org/exact"], "dns": []},
+    {"cn": "box", "uri": [], "dns": ["box.example", "www.example"]},
+    {"cn": "nobody", "uri": ["spiffe://example.org/team"], "dns": ["machines.example"]},
+]
+
+
+def draw_answers(dice, dns):
+    """What DNS says of each name, for the whole test: at most four addresses, A records first."""
+    answers = {}
+    for host in HOSTS[:-1]:
+        chosen = some(dice, ADDRESSES, 4)
+        answers[host] = chosen
+        dns.addresses(host, *chosen)
+    answers[HOSTS[-1]] = []
+    return answers
+
+
+@pytest.fixture(scope="module")
+def asked(start_shared, dns, pki):
+    """A proxy that was asked about everything, and what each question was."""
+    print(f"SALLYPORT_SEED={SEED}")
+    dice = random.Random(SEED)
+    answers = draw_answers(dice, dns)
+    global_deny = [draw_rule(dice, False, "g0"), {"hosts": ["very.deep.a.example"], "name": "g1"}]
+    proxy = start_shared(*draw_clients(dice, MATCHES), deny=global_deny)
+    leaves = [
+        pki.ca.leaf(who["cn"], uri=tuple(who["uri"]), dns=tuple(who["dns"])) for who in IDENTITIES
+    ]
+    connections = {}
+    questions = {}
+    for _ in range(REQUESTS):
+        who, source = dice.randrange(len(IDENTITIES)), dice.choice(SOURCES)
+        port = dice.choice(PORTS)
+        host = dice.choice(HOSTS) if dice.random() < 0.6 else None
+        address = None if host else dice.choice(ADDRESSES)
+        written = host or (f"[{address}]" if ":" in address else address)
+        client = connections.get((who, source))
+        if client is None or client.ending:
+            client = proxy.dial(identity=leaves[who], source=source).handshake()
+            connections[who, source] = client
+        client.send(connect_head(f"{written}:{port}"))
+        answer = client.read_answer()
+        if answer.status == 200 or answer.fields.get("connection") == "close":
+            client.close()
+            del connections[who, source]
+        questions[answer.id] = (who, source, host, port, answers[host] if host else [address])
+    for client in connections.values():
+        client.close()
+    proxy.stop()
+    proxy.questions = questions
+    return proxy
+
+
+def decisions(proxy):
+    lines = (proxy.folder / "audit.jsonl").read_text().splitlines()
+    records = map(json.loads, lines)
+    return {record["id"]: record for record in records if record["event"] == "decision"}
+
+
+def test_the_proxy_and_a_second_reading_of_the_rules_agree(asked):
+    records = decisions(asked)
+    assert records.keys() == asked.questions.keys()
+    seen = set()
+    for id, (who, source, host, port, addresses) in asked.questions.items():
+        record = records[id]
+        given = record["addresses"] or addresses  # in the order in which DNS gave them
+        assert sorted(given) == sorted(addresses), record
+        expected = decide(asked.config, IDENTITIES[who], source, host, port, given)
+        verdict = record["decision"]
+        found = (verdict["action"], verdict["reason"], verdict["rule"], verdict["would_deny"])
+        wanted = (expected.action, expected.reason, expected.rule, expected.would_deny)
+        assert found == wanted, f"SALLYPORT_SEED={SEED} {host or addresses}:{port} {record}"
+        seen.add(verdict["reason"])
+    if REQUESTS >= 10000:
+        usual = {"rule", "no_rule", "no_client", "denied_by_rule", "special_range", "metadata"}
+        assert usual <= seen
+
+
+def test_replaying_the_log_under_the_same_configuration_changes_nothing(asked):
+    result = run("audit", "replay", "--json", "--config", asked.config_path, asked.folder / "audit.jsonl")
+    assert result.stdout == ""
+    assert result.returncode == 0, result.stderr
+    assert f"{REQUESTS} decisions: 0 would change" in result.stderr
+
+
+def test_replaying_under_another_configuration_finds_what_a_second_reading_finds(asked, dns):
+    """The clients are drawn anew; the log's addresses stay."""
+    dice = random.Random(SEED + 1)
+    config = {**asked.config, "clients": draw_clients(dice, MATCHES)}
+    other = asked.folder / "other.yaml"
+    write_config(other, config)
+    result = run("audit", "replay", "--each", "--json", "--config", other, asked.folder / "audit.jsonl")
+    changed = {change["id"]: change for change in map(json.loads, result.stdout.splitlines())}
+    for id, record in decisions(asked).items():
+        who, source, host, port, addresses = asked.questions[id]
+        before = record["decision"]
+        known = record["addresses"] or (addresses if host is None else [])
+        after = decide(config, IDENTITIES[who], source, host, port, known)
+        if host and not known and after.action == "error":
+            is_change = before["action"] == "deny"  # only its addresses could tell
+        elif before["action"] == "error":
+            is_change = after.action == "deny"
+        else:
+            is_change = (after.action, after.would_deny) != (before["action"], before["would_deny"])
+        assert is_change == (id in changed), f"SALLYPORT_SEED={SEED} {record} {after}"
