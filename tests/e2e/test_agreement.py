@@ -108,7 +108,12 @@ def asked(start_shared, dns, pki):
     print(f"SALLYPORT_SEED={SEED}")
     dice = random.Random(SEED)
     answers = draw_answers(dice, dns)
-    global_deny = [draw_rule(dice, False, "g0"), {"hosts": ["very.deep.a.example"], "name": "g1"}]
+    # One that leaves something to decide: few names, or few addresses.
+    global_deny = [
+        {"hosts": some(dice, HOSTS, 2), "addresses": some(dice, PREFIXES, 2), "name": "g0"},
+        {"hosts": ["very.deep.a.example"], "name": "g1"},
+        {"addresses": some(dice, ["10.2.0.0/16", "2002::/16", "8.8.4.4/32", "fd00::/8"], 1)},
+    ]
     proxy = start_shared(*draw_clients(dice, MATCHES), deny=global_deny)
     leaves = [
         pki.ca.leaf(who["cn"], uri=tuple(who["uri"]), dns=tuple(who["dns"])) for who in IDENTITIES
@@ -158,9 +163,7 @@ def test_the_proxy_and_a_second_reading_of_the_rules_agree(asked):
         wanted = (expected.action, expected.reason, expected.rule, expected.would_deny)
         assert found == wanted, f"SALLYPORT_SEED={SEED} {host or addresses}:{port} {record}"
         seen.add(verdict["reason"])
-    if REQUESTS >= 10000:
-        usual = {"rule", "no_rule", "no_client", "denied_by_rule", "special_range", "metadata"}
-        assert usual <= seen
+    assert len(seen) >= 4, f"SALLYPORT_SEED={SEED} decides too little: {seen}"
 
 
 def test_replaying_the_log_under_the_same_configuration_changes_nothing(asked):
