@@ -1,0 +1,229 @@
+#!/usr/bin/python3
+"""Measures the proxies beside each other; called by tools/bench, in a network of its own.
+
+Owns: rounds, their order, what is told on the way, and that everything that was started is ended.
+Every proxy is started anew for each scenario of each round; the order of the proxies turns with the
+rounds, so that no one always has the quiet moment.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [FOLDER, os.path.join(os.path.dirname(FOLDER), "e2e")]
+
+# pylint: disable=wrong-import-position
+import peers as proxies  # noqa: E402
+import report  # noqa: E402
+import scenarios  # noqa: E402
+import svg  # noqa: E402
+from credentials import Credentials  # noqa: E402
+from load import Origin  # noqa: E402
+
+TIME_LIMIT_S = 3 * 3600
+
+
+class Timeout(Exception):
+    """The whole run has taken too long."""
+
+
+def talk(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("scenario", nargs="*", metavar="SCENARIO",
+                        help="of: " + " ".join(scenarios.SCENARIOS) + "; all when none is named")
+    parser.add_argument("--quick", action="store_true",
+                        help="one round, short windows: two to three minutes")
+    parser.add_argument("--rounds", type=int, help="fresh processes and windows each (default 3)")
+    parser.add_argument("--seconds", type=float, help="of a window (default 3)")
+    parser.add_argument("--peers", help="comma-separated: "
+                        + ",".join(peer.name for peer in proxies.PEERS))
+    parser.add_argument("--growth", action="store_true",
+                        help="how the cost grows with the number of connections, instead")
+    parser.add_argument("--against", metavar="BINARY",
+                        help="another build of sallyport, measured as a peer of its own")
+    parser.add_argument("--json", metavar="FILE", help="all samples")
+    parser.add_argument("--svg", metavar="FILE", help="the table as a picture")
+    parser.add_argument("--markdown", action="store_true", help="the table as Markdown")
+    options = parser.parse_args(argv)
+    unknown = set(options.scenario) - set(scenarios.SCENARIOS)
+    if unknown:
+        parser.error("no such scenario: " + " ".join(sorted(unknown)))
+    options.rounds = options.rounds or (1 if options.quick else 3)
+    options.seconds = options.seconds or (1.0 if options.quick else 3.0)
+    options.tunnels = 1000 if options.quick else 3000
+    options.many = 9000
+    return options
+
+
+def chosen_peers(options):
+    wanted = options.peers.split(",") if options.peers else None
+    chosen = [peer for peer in proxies.PEERS if wanted is None or peer.name in wanted]
+    if options.against:
+        chosen.insert(1, type("Against", (proxies.Sallyport,), {
+            "name": "against", "title": "other build", "binary": options.against}))
+    return chosen
+
+
+class Run:
+    """One call of the program."""
+
+    def __init__(self, options, folder):
+        self.options = options
+        self.folder = folder
+        self.binary = os.environ["BENCH_LOAD"]
+        pki = os.path.join(folder, "pki")
+        os.mkdir(pki)
+        self.pki = Credentials(pki)
+        self.results = report.Results()
+        self.missing = set()
+        self._count = 0
+
+    def measure(self, peer_class, work):
+        """Figures of work(stage) with a fresh proxy; {} where that is not there."""
+        self._count += 1
+        folder = os.path.join(self.folder, f"{self._count}-{peer_class.name}")
+        os.mkdir(folder)
+        origin = Origin(self.binary)
+        peer, stage = peer_class(folder, self.pki, origin), None
+        try:
+            peer.start()
+            stage = scenarios.Stage(peer, origin, self.binary, self.pki.client, self.options)
+            figures = work(stage)
+            self.results.foreign += stage.foreign
+            self.note(peer_class, stage)
+            return figures
+        except proxies.NotThere as reason:
+            talk(f"  {peer_class.name}: left out: {reason}")
+            self.missing.add(peer_class.name)
+        except RuntimeError as reason:
+            self.results.problems.append(f"{peer_class.name}: {reason}")
+            talk(f"  {peer_class.name}: {reason}")
+        finally:
+            if stage:
+                stage.stop()
+            peer.stop()
+            origin.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+        return {}
+
+    def note(self, peer_class, stage):
+        if stage.failed:
+            self.results.problems.append(f"{peer_class.name}: {stage.failed} failed connections")
+            talk(f"  {peer_class.name}: {stage.failed} failed connections")
+
+    def table(self, chosen):
+        """All scenarios, interleaved."""
+        names = self.options.scenario or list(scenarios.SCENARIOS)
+        for turn in range(self.options.rounds):
+            for name in names:
+                order = chosen[turn % len(chosen):] + chosen[:turn % len(chosen)]
+                talk(f"round {turn + 1} of {self.options.rounds}: {name}")
+                for peer in order:
+                    if peer.name in self.missing:
+                        continue
+                    figures = self.measure(peer, scenarios.SCENARIOS[name])
+                    self.results.add(peer.name, figures)
+                    told = ", ".join(f"{key} {report.number(value)}"
+                                     for key, value in figures.items())
+                    talk(f"  {peer.name}: {told}")
+        return [peer for peer in chosen if peer.name not in self.missing]
+
+    def growth(self, chosen):
+        """Rows of scenario, size and peers' medians."""
+        names = [name for name in self.options.scenario or scenarios.GROWTH
+                 if name in scenarios.GROWTH]
+        samples = {}
+        for turn in range(self.options.rounds):
+            for name in names:
+                word, sizes, figures = scenarios.GROWTH[name]
+                for size in sizes:
+                    for peer in chosen:
+                        if peer.name in self.missing:
+                            continue
+                        talk(f"round {turn + 1}: {name}, {size} {word}: {peer.name}")
+                        found = self.measure(
+                            peer, lambda stage: scenarios.SCENARIOS[name](stage, size))
+                        for figure in figures:
+                            if figure in found:
+                                samples.setdefault((figure, word, size), {}).setdefault(
+                                    peer.name, []).append(found[figure])
+        chosen = [peer for peer in chosen if peer.name not in self.missing]
+        yield ["", "unit", "size", *[peer.title for peer in chosen]]
+        for (figure, word, size), found in samples.items():
+            meaning = scenarios.FIGURES[figure]
+            cells = [report.number(report.median(found[peer.name])) if peer.name in found else "-"
+                     for peer in chosen]
+            yield [meaning.title.split(",")[0], meaning.unit, f"{size} {word}", *cells]
+
+
+def about(options, run):
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    foreign = sorted(run.results.foreign) or [0.0]
+    return {
+        "cores": os.cpu_count(),
+        "cpu": models[0] if models else "?",
+        "kernel": platform.release(),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "foreign_cores_median": foreign[len(foreign) // 2],
+        "foreign_cores_max": foreign[-1],
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def finish(options, run, chosen):
+    facts = about(options, run)
+    rows = list(run.results.rows(chosen))
+    print(report.as_markdown(rows) if options.markdown else report.as_text(rows), end="")
+    print(f"\n{facts['cores']} cores, {facts['cpu']}, kernel {facts['kernel']}; "
+          f"{facts['rounds']} rounds, {facts['seconds']} s a window; others used "
+          f"{facts['foreign_cores_median']:.2f} cores (median; at most "
+          f"{facts['foreign_cores_max']:.2f}) meanwhile")
+    for problem in run.results.problems:
+        print("problem: " + problem)
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(run.results.as_json(facts), file, indent=1)
+            file.write("\n")
+    if options.svg:
+        with open(options.svg, "w", encoding="utf-8") as file:
+            file.write(svg.draw(run.results, chosen))
+
+
+def on_alarm(_number, _frame):
+    raise Timeout("the whole run has taken too long")
+
+
+def main(argv):
+    """The command; 0, or 1 when something that was asked for could not be measured."""
+    options = parse(argv)
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.alarm(TIME_LIMIT_S)
+    folder = tempfile.mkdtemp(prefix="sallyport-bench.")
+    os.chmod(folder, 0o755)
+    try:
+        run = Run(options, folder)
+        chosen = chosen_peers(options)
+        if options.growth:
+            print(report.as_text(run.growth(chosen)), end="")
+        else:
+            finish(options, run, run.table(chosen))
+        return 1 if run.results.problems else 0
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,68 @@
+"""The load generator's processes: the origin, and clients that take commands.
+
+Owns: how they are started, asked and ended. What they do is in load/*.c.
+"""
+
+import json
+import os
+import subprocess
+
+
+class Origin:
+    """The servers behind the proxy."""
+
+    def __init__(self, binary):
+        self.process = subprocess.Popen(
+            [binary, "origin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        words = self.process.stdout.readline().split()
+        if not words or words[0] != "ready":
+            raise RuntimeError("the origin does not start")
+        self.ports = {name: int(port) for name, port in (word.split("=") for word in words[1:])}
+
+    def target(self, kind):
+        return f"127.0.0.1:{self.ports[kind]}"
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+
+
+class Clients:
+    """One client process. Commands may be begun here and waited for later: several at once."""
+
+    def __init__(self, binary, port, leaf=None):
+        identity = ["direct"] if leaf is None else [leaf.chain, leaf.key]
+        self.process = subprocess.Popen(
+            [binary, "client", str(port), *identity],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def begin(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError("the load generator has died")
+        return json.loads(line)
+
+    def ask(self, *words):
+        self.begin(*words)
+        return self.answer()
+
+    def stop(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()

@@ -1,0 +1,132 @@
+// The load generator of the benchmark: `load origin` is the servers behind the proxy, `load client` the
+// clients before it. A client process reads commands on stdin, one a line, and answers each with one line
+// of JSON; the tunnels that it holds stay from one command to the next. See README in tests/bench.
+#include <arpa/inet.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "tests/bench/load/client.h"
+#include "tests/bench/load/fleet.h"
+#include "tests/bench/load/origin.h"
+#include "tests/bench/load/storm.h"
+
+enum { WORDS_MAX = 10, OPEN_AT_ONCE = 64 };
+
+static const char usage[] =
+    "usage: load origin\n"
+    "       load client PORT CHAIN KEY     clients of the proxy on 127.0.0.1:PORT\n"
+    "       load client PORT direct        plain TCP to a server on that port\n"
+    "commands of a client:\n"
+    "  open TARGET COUNT | halfopen COUNT | echo SIZE AT_ONCE | ping SIZE SECONDS\n"
+    "  bulk down|up|both SECONDS | close | abort\n"
+    "  storm full|resumed|refused TARGET SECONDS AT_ONCE RATE\n"
+    "  storm mixed TARGET SECONDS AT_ONCE RATE FORBIDDEN\n";
+
+// split cuts a line into words in place and gives their number.
+static size_t split(char *line, char **out_words)
+{
+    size_t count = 0;
+    char *rest = line;
+    for (char *word = strsep(&rest, " \n"); word != NULL && count < WORDS_MAX;
+         word = strsep(&rest, " \n")) {
+        if (*word != '\0')
+            out_words[count++] = word;
+    }
+    return count;
+}
+
+static size_t number(const char *word)
+{
+    return (size_t)strtoul(word, NULL, 10);
+}
+
+static void run_storm(const struct client_setup *setup, char **words, size_t count)
+{
+    const struct storm_options options = {
+        .target = words[2],
+        .seconds = strtod(words[3], NULL),
+        .at_once = number(words[4]),
+        .rate = strtod(words[5], NULL),
+        .forbidden = count > 6 ? words[6] : words[2],
+        .is_resumed = strcmp(words[1], "resumed") == 0,
+        .is_refused = strcmp(words[1], "refused") == 0,
+        .is_mixed = strcmp(words[1], "mixed") == 0,
+    };
+    storm_run(setup, &options);
+}
+
+// obey carries out one command; false when it is none.
+static bool obey(const struct client_setup *setup, struct fleet *fleet, char **words, size_t count)
+{
+    const char *name = words[0];
+    if (strcmp(name, "open") == 0 && count == 3)
+        fleet_open(fleet, words[1], number(words[2]), OPEN_AT_ONCE);
+    else if (strcmp(name, "halfopen") == 0 && count == 2)
+        fleet_half_open(fleet, number(words[1]), OPEN_AT_ONCE);
+    else if (strcmp(name, "echo") == 0 && count == 3)
+        fleet_echo(fleet, number(words[1]), number(words[2]));
+    else if (strcmp(name, "ping") == 0 && count == 3)
+        fleet_ping(fleet, number(words[1]), strtod(words[2], NULL));
+    else if (strcmp(name, "bulk") == 0 && count == 3)
+        fleet_bulk(fleet, strcmp(words[1], "up") != 0, strcmp(words[1], "down") != 0,
+                   strtod(words[2], NULL));
+    else if (strcmp(name, "close") == 0 || strcmp(name, "abort") == 0)
+        fleet_close(fleet, strcmp(name, "abort") == 0);
+    else if (strcmp(name, "storm") == 0 && count >= 6)
+        run_storm(setup, words, count);
+    else
+        return false;
+    return true;
+}
+
+static int serve_commands(const struct client_setup *setup)
+{
+    struct fleet *fleet = fleet_create(setup);
+    char line[1024];
+    if (fleet == NULL)
+        return 1;
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        char *words[WORDS_MAX];
+        const size_t count = split(line, words);
+        if (count == 0 || obey(setup, fleet, words, count))
+            continue;
+        (void)fprintf(stderr, "load: no such command: %s\n%s", words[0], usage);
+        return 2;
+    }
+    return 0;
+}
+
+static void raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int main(int argc, char **argv)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    raise_limit();
+    if (argc == 2 && strcmp(argv[1], "origin") == 0)
+        return origin_run();
+    const bool is_direct = argc == 4 && strcmp(argv[3], "direct") == 0;
+    if ((argc != 5 && !is_direct) || strcmp(argv[1], "client") != 0) {
+        (void)fputs(usage, stderr);
+        return 2;
+    }
+    struct client_setup setup = {.loop = ev_loop_new(EVBACKEND_EPOLL), .is_direct = is_direct};
+    setup.proxy.sin_family = AF_INET;
+    setup.proxy.sin_port = htons((uint16_t)number(argv[2]));
+    setup.proxy.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (!is_direct)
+        setup.ssl_ctx = client_credentials(argv[3], argv[4]);
+    if (setup.loop == NULL || (!is_direct && setup.ssl_ctx == NULL))
+        return 1;
+    return serve_commands(&setup);
+}

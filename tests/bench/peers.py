@@ -1,0 +1,347 @@
+"""The proxies that are measured: how each is configured and started for the same task.
+
+The task: TLS with a client certificate that is required, one client that may reach the origin's ports
+on 127.0.0.1 and nothing else, CONNECT only, a line of log a request. TLS 1.3 with AES-128-GCM, two
+workers (there are two cores), no cache. Owns: the configurations. Each peer runs in the foreground,
+in a folder of its own, and is ended by its process id.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from measure import tree
+
+TUNNELS = 10000
+
+
+class NotThere(Exception):
+    """The peer is not installed."""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def find(name):
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/sbin")
+    if path is None:
+        raise NotThere(f"{name} is not installed (tools/bench --install)")
+    return path
+
+
+class Peer:
+    """A proxy under test. Subclasses write its configuration and say how it is started."""
+
+    name = ""
+    title = ""
+    keeps_refused = True
+
+    def __init__(self, folder, pki, origin):
+        self.folder = folder
+        self.pki = pki
+        self.origin = origin
+        self.port = free_port()
+        self.processes = []
+        os.chmod(folder, 0o777)  # some give up being root
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, text, mode=0o644):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(self.path(name), mode)
+        return self.path(name)
+
+    def pem(self):
+        """The server's chain and key in one file."""
+        text = ""
+        for path in (self.pki.server.chain, self.pki.server.key):
+            with open(path, encoding="ascii") as file:
+                text += file.read()
+        return self.write("server.pem", text)
+
+    def ports(self):
+        return sorted(self.origin.ports[kind] for kind in ("echo", "sink", "source", "records"))
+
+    def launch(self, *arguments, **options):
+        log = open(self.path("output"), "ab")  # pylint: disable=consider-using-with
+        self.processes.append(
+            subprocess.Popen(
+                list(arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                **options,
+            )
+        )
+        log.close()
+
+    def configure(self):
+        """Writes the files and launches the processes."""
+        raise NotImplementedError
+
+    def start(self):
+        self.configure()
+        self.wait_port(self.port)
+        return self
+
+    def wait_port(self, port):
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            if any(process.poll() is not None for process in self.processes):
+                break
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(0.05)
+        with open(self.path("output"), encoding="utf-8", errors="replace") as file:
+            said = file.read()[-2000:]
+        self.stop()
+        raise RuntimeError(f"{self.name} does not start: {said}")
+
+    def pids(self):
+        return [pid for process in self.processes for pid in tree(process.pid)]
+
+    def stop(self):
+        pids = self.pids()
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                pass
+        for pid in pids:  # workers whose master did not take them along
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        for process in self.processes:
+            process.wait()
+
+
+class Sallyport(Peer):
+    name = "sallyport"
+    title = "Sallyport"
+    binary = os.environ.get("SALLYPORT_BIN", "")
+
+    def configure(self):
+        ports = ", ".join(map(str, self.ports()))
+        self.config = self.write("sallyport.yaml", f"""version: 1
+workers: 2
+listeners:
+  - name: main
+    address: "127.0.0.1:{self.port}"
+    certificates: [{{chain: {self.pki.server.chain}, key: {self.pki.server.key}}}]
+    trust: staff
+trust:
+  staff: {{ca: [{self.pki.ca.path}]}}
+clients:
+  - name: bench
+    match: [{{cn: bench}}]
+    allow: [{{addresses: [127.0.0.1/32], ports: [{ports}], name: origin}}]
+timeouts: {{handshake: 60s, idle: 10m}}
+audit: {{file: audit.jsonl}}
+""")
+        self.launch(self.binary, "serve", "-c", self.config)
+
+    def said(self):
+        with open(self.path("output"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def reload(self):
+        """Seconds until every worker has the new configuration."""
+        before = self.said().count("reloaded:")
+        begun = time.monotonic()
+        self.processes[0].send_signal(signal.SIGHUP)
+        while self.said().count("reloaded:") == before:
+            if time.monotonic() - begun > 30:
+                raise RuntimeError("the reload does not end")
+            time.sleep(0.002)
+        return time.monotonic() - begun
+
+
+class Squid(Peer):
+    name = "squid"
+    title = "Squid"
+
+    def configure(self):
+        program = find("squid")
+        allowed = " ".join(map(str, self.ports()))
+        config = self.write("squid.conf", f"""workers 2
+https_port 127.0.0.1:{self.port} tls-cert={self.pem()} clientca={self.pki.ca.path} \
+sslcontext=bench options=NO_SSLv3
+acl bench user_cert CN bench
+acl origin dst 127.0.0.1/32
+acl allowed port {allowed}
+acl connect method CONNECT
+http_access allow bench connect origin allowed
+http_access deny all
+cache deny all
+cache_mem 8 MB
+memory_pools on
+max_filedescriptors 20000
+shutdown_lifetime 0 seconds
+access_log stdio:{self.path("access.log")}
+cache_log {self.path("cache.log")}
+cache_store_log none
+pid_filename {self.path("squid.pid")}
+coredump_dir {self.folder}
+pinger_enable off
+visible_hostname bench
+dns_nameservers 127.0.0.1
+client_request_buffer_max_size 512 KB
+""")
+        os.makedirs("/run/squid", exist_ok=True)
+        shutil.chown("/run/squid", "proxy")
+        service = f"b{self.port}"  # its shared memory is named after it
+        self.launch(program, "--foreground", "-n", service, "-f", config)
+        self.wait_log()
+
+    def wait_log(self):
+        """Both workers listen on one inherited socket: the second one may come later."""
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            try:
+                with open(self.path("cache.log"), encoding="utf-8", errors="replace") as file:
+                    if file.read().count("Accepting ") >= 2:
+                        return
+            except FileNotFoundError:
+                pass
+            time.sleep(0.1)
+
+
+class TrafficServer(Peer):
+    name = "ats"
+    title = "Traffic Server"
+
+    def configure(self):
+        program = find("traffic_server")
+        for name in ("etc", "log", "run", "cache"):
+            os.makedirs(self.path(name), exist_ok=True)
+            os.chmod(self.path(name), 0o777)
+        self.pem()
+        settings = {
+            "exec_thread.autoconfig": "INT 0",
+            "exec_thread.limit": "INT 2",
+            "accept_threads": "INT 0",
+            "admin.user_id": "STRING #-1",
+            "http.server_ports": f"STRING {self.port}:ssl:ip-in=127.0.0.1",
+            "http.connect_ports": "STRING " + " ".join(map(str, self.ports())),
+            "http.cache.http": "INT 0",
+            "http.insert_request_via_str": "INT 0",
+            "url_remap.remap_required": "INT 0",
+            "reverse_proxy.enabled": "INT 0",
+            "ssl.client.certification_level": "INT 2",
+            "ssl.CA.cert.path": "STRING " + os.path.dirname(self.pki.ca.path),
+            "ssl.CA.cert.filename": "STRING " + os.path.basename(self.pki.ca.path),
+            "ssl.server.cert.path": "STRING " + self.folder,
+            "ssl.server.private_key.path": "STRING " + self.folder,
+            "ssl.server.TLSv1_3.cipher_suites": "STRING TLS_AES_128_GCM_SHA256",
+            "net.connections_throttle": "INT 30000",
+            "net.max_connections_in": "INT 30000",
+            "http.connect_attempts_timeout": "INT 10",
+            "log.logging_enabled": "INT 3",
+            "log.logfile_dir": "STRING " + self.path("log"),
+            "local_state_dir": "STRING " + self.path("run"),
+            "diags.debug.enabled": "INT 0",
+            "ssl.server.multicert.filename": "STRING ssl_multicert.config",
+        }
+        self.write("etc/records.config", "".join(
+            f"CONFIG proxy.config.{key} {value}\n" for key, value in settings.items()))
+        self.write("etc/ssl_multicert.config",
+                   "dest_ip=* ssl_cert_name=server.pem ssl_key_name=server.pem\n")
+        self.write("etc/ip_allow.yaml", """ip_allow:
+  - {apply: in, ip_addrs: 127.0.0.1, action: allow, methods: [CONNECT]}
+""")
+        self.write("etc/storage.config", f"{self.path('cache')} 64M\n")
+        self.write("etc/logging.yaml", """logging:
+  formats: [{name: line, format: "%<cqtq> %<chi> %<cqhm> %<cquuc> %<pssc> %<psql>"}]
+  logs: [{filename: access, format: line, mode: ascii}]
+""")
+        for name in ("remap.config", "plugin.config", "cache.config", "hosting.config",
+                     "volume.config", "parent.config", "splitdns.config"):
+            self.write("etc/" + name, "")
+        self.write("runroot.yaml", "\n".join([
+            f"prefix: {self.folder}", "exec_prefix: /usr", "bindir: /usr/bin", "sbindir: /usr/sbin",
+            f"sysconfdir: {self.path('etc')}", f"datadir: {self.path('cache')}",
+            f"localstatedir: {self.path('run')}", f"runtimedir: {self.path('run')}",
+            f"logdir: {self.path('log')}", f"cachedir: {self.path('cache')}",
+            "libexecdir: /usr/lib/trafficserver/modules", ""]))
+        self.launch(program, "--run-root=" + self.path("runroot.yaml"))
+
+
+class HaproxyTinyproxy(Peer):
+    name = "haproxy"
+    title = "HAProxy + tinyproxy"
+
+    def configure(self):
+        haproxy, tinyproxy = find("haproxy"), find("tinyproxy")
+        inner = free_port()
+        allowed = "|".join(map(str, self.ports()))
+        self.write("tinyproxy.conf", "\n".join([
+            f"Port {inner}", "Listen 127.0.0.1", f"MaxClients {TUNNELS}", "Timeout 600",
+            "Allow 127.0.0.1", f'LogFile "{self.path("tinyproxy.log")}"', "LogLevel Connect",
+            "DisableViaHeader Yes", *[f"ConnectPort {port}" for port in self.ports()], ""]))
+        self.write("haproxy.cfg", f"""global
+    nbthread 2
+    maxconn 9900
+    tune.ssl.default-dh-param 2048
+    ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
+    log stdout format raw local0 info
+defaults
+    mode http
+    log global
+    option httplog
+    timeout client 600s
+    timeout server 600s
+    timeout connect 10s
+    timeout tunnel 600s
+frontend main
+    bind 127.0.0.1:{self.port} ssl crt {self.pem()} ca-file {self.pki.ca.path} verify required
+    http-request deny unless {{ ssl_c_s_dn(cn) -m str bench }}
+    http-request deny unless METH_CONNECT
+    acl allowed url_reg ^127\\.0\\.0\\.1:({allowed})$
+    http-request deny unless allowed
+    default_backend inner
+backend inner
+    server tinyproxy 127.0.0.1:{inner}
+""")
+        self.launch(tinyproxy, "-d", "-c", self.path("tinyproxy.conf"))
+        self.wait_port(inner)
+        self.launch(haproxy, "-db", "-f", self.path("haproxy.cfg"))
+
+
+class Smokescreen(Peer):
+    """Stripe's proxy, which nobody packages: the program is given in SMOKESCREEN_BIN."""
+
+    name = "smokescreen"
+    title = "Smokescreen"
+
+    def configure(self):
+        program = os.environ.get("SMOKESCREEN_BIN")
+        if not program:
+            raise NotThere("SMOKESCREEN_BIN names no program")
+        self.write("acl.yaml", """version: v1
+services:
+  - {name: bench, project: bench, action: enforce, allowed_domains: ["127.0.0.1"]}
+default: {project: none, action: enforce, allowed_domains: []}
+""")
+        self.launch(
+            program, "--listen-ip", "127.0.0.1", "--listen-port", str(self.port),
+            "--tls-server-bundle-file", self.pem(), "--tls-client-ca-file", self.pki.ca.path,
+            "--egress-acl-file", self.path("acl.yaml"), "--allow-range", "127.0.0.0/8",
+            "--danger-allow-access-to-private-ranges",
+            env={**os.environ, "GOMAXPROCS": "2"})
+
+
+PEERS = [Sallyport, Squid, TrafficServer, HaproxyTinyproxy, Smokescreen]
