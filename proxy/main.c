@@ -7,6 +7,7 @@
 #include "proxy/cli/ca.h"
 #include "proxy/cli/check.h"
 #include "proxy/cli/check_cert.h"
+#include "proxy/cli/connect.h"
 #include "proxy/cli/quickstart.h"
 #include "proxy/cli/serve.h"
 #include "proxy/cli/version.h"
@@ -27,7 +28,7 @@ static const struct command commands[] = {
     {"version", version_command},
     {"check-cert", check_cert_command},
     {"explain", NULL},
-    {"connect", NULL},
+    {"connect", connect_command},
     {"doctor", NULL},
     {"status", NULL},
     {"top", NULL},
@@ -51,6 +52,8 @@ static const char usage[] =
     "  ca         init | issue | renew | revoke | crl | list | inspect    a CA of files\n"
     "  check-cert --ca FILE --chain FILE     would a listener take this certificate?\n"
     "  audit      verify | replay | suggest  is a log whole, what would change, which rules are needed\n"
+    "  connect    --proxy URL --cert FILE --key FILE --ca FILE    a plain proxy on this machine, that\n"
+    "                                        goes through the real one with your certificate\n"
     "  version                               what this is\n"
     "\n"
     "`sallyport COMMAND --help` tells about each.\n";

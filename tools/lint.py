@@ -35,6 +35,11 @@ LAYERS = {
         ("auth/", "proxy/session/", "proxy/net/", "proxy/audit/", "proxy/config/snapshot.h",
          "proxy/log/"),
         (r"ev\.h", r"pthread\.h")),
+    "proxy/sidecar": (
+        ("auth/", "proxy/tls/", "proxy/net/", "proxy/http/", "proxy/log/", "proxy/config/file.h",
+         "proxy/config/endpoint_text.h", "proxy/service/limits.h", "proxy/service/notify.h",
+         "proxy/service/watcher.h"),
+        (r"openssl/", r"ev\.h", r"pthread\.h")),
     "proxy/admin": (("auth/base/",), (r"ev\.h",)),
     "proxy/history": (("auth/", "proxy/net/sockaddr.h"), (r"jansson\.h",)),
     "proxy/log": (("auth/base/",), ()),
@@ -84,7 +89,8 @@ MEMCPY_IN = {"auth/base/slice.h"}
 # Calls that block: never on a worker's thread. The audit writer has a thread of its own.
 BLOCKING = ("fopen", "sleep", "usleep", "nanosleep", "fsync", "fdatasync", "pthread_cond_wait",
             "sem_wait", "system", "wait", "waitpid")
-ON_WORKERS = re.compile(r"proxy/(session|worker|net|tls|http)/|proxy/audit/(queue|record)")
+ON_WORKERS = re.compile(r"proxy/(session|worker|net|tls|http)/|proxy/audit/(queue|record)"
+                        r"|proxy/sidecar/(bridge|upstream|reply|cause|lane)")
 
 # The wall clock and the environment are arguments in the pure parts.
 AMBIENT = ("time", "gettimeofday", "clock_gettime", "getenv", "fopen", "open", "read", "write",

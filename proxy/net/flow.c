@@ -113,6 +113,8 @@ enum flow_status flow_step(struct flow *flow)
         const enum err pulled = pull(flow, &len);
         if (pulled == ERR_AGAIN)
             return FLOW_WAITS;
+        if (pulled == ERR_EOF && flow->demands_close && stream_is_truncated(flow->from))
+            return FLOW_FROM_FAILED;
         if (pulled == ERR_EOF)
             flow->has_end = true;
         else if (pulled != ERR_OK)

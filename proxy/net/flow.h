@@ -24,8 +24,9 @@ struct flow {
     size_t preamble_len;      // bytes at the front of the buffer that are not the stream's
     uint64_t passed;          // bytes of the stream written so far, without the preamble
     bool keeps_records;       // cut at the borders of inner TLS records
-    bool has_end;             // the end has been read
-    bool is_blocked;          // waits for room to write
+    bool demands_close; // set by the owner: an end without close_notify is a failure of `from`
+    bool has_end;       // the end has been read
+    bool is_blocked;    // waits for room to write
     bool is_done;
     struct record_scanner scanner;
 };

@@ -46,6 +46,7 @@ struct resolver {
     ev_timer timeout;                // c-ares' own time-outs
     ev_timer deliver;                // of length zero
     struct resolver_socket *sockets; // owned
+    bool reads_hosts_file;           // in which names have no final dot
     size_t query_count;              // open or undelivered
     struct resolver_query *done;     // owned; the oldest first
     struct resolver_query **done_end;
@@ -284,6 +285,7 @@ enum err resolver_create(struct ev_loop *loop, const struct resolver_options *op
         return errinfo_set(info, ERR_MEMORY, "no memory for a resolver");
     resolver->magic = RESOLVER_MAGIC;
     resolver->loop = loop;
+    resolver->reads_hosts_file = options->reads_hosts_file;
     resolver->done_end = &resolver->done;
     ev_timer_init(&resolver->timeout, on_timeout, 0., 0.);
     ev_timer_init(&resolver->deliver, on_deliver, 0., 0.);
@@ -291,6 +293,7 @@ enum err resolver_create(struct ev_loop *loop, const struct resolver_options *op
     resolver->deliver.data = resolver;
 
     static char only_dns[] = "b";
+    static char file_first[] = "fb";
     struct ares_options ares = {
         .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS | ARES_FLAG_STAYOPEN,
         .timeout = (int)options->timeout_ms,
@@ -298,7 +301,7 @@ enum err resolver_create(struct ev_loop *loop, const struct resolver_options *op
         .ndots = 0,
         .domains = NULL,
         .ndomains = 0,
-        .lookups = only_dns,
+        .lookups = options->reads_hosts_file ? file_first : only_dns,
         .ednspsz = EDNS_PAYLOAD,
         .sock_state_cb = on_socket_state,
         .sock_state_cb_data = resolver,
@@ -370,8 +373,10 @@ struct resolver_query *resolver_submit(struct resolver *resolver, struct slice n
         answer_localhost(query);
         return query;
     }
-    absolute[name.len] = '.';
-    absolute[name.len + 1] = '\0';
+    if (!resolver->reads_hosts_file) {
+        absolute[name.len] = '.';
+        absolute[name.len + 1] = '\0';
+    }
     const struct ares_addrinfo_hints hints = {
         .ai_family = AF_UNSPEC,
         .ai_socktype = SOCK_STREAM,

@@ -1,7 +1,7 @@
 // resolver: names to addresses through DNS, without blocking. The only user of c-ares.
 //
 // One a worker, used on that worker's thread. A name is asked as it is, absolute: no search list, no
-// hosts file, nothing from the environment. `localhost` and names below it are the loopback addresses
+// hosts file (unless told so), nothing from the environment. `localhost` and names below it are the loopback addresses
 // without a question (RFC 6761 6.3). Literals must never come here.
 #pragma once
 
@@ -32,6 +32,7 @@ struct resolver_options {
     size_t server_count;                   // 0: the system's, from /etc/resolv.conf
     int64_t timeout_ms;                    // of one try at one server
     uint32_t tries;                        // at each server
+    bool reads_hosts_file;                 // first; for the client's side, as its other programs do
 };
 
 struct resolver;

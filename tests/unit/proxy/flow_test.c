@@ -137,6 +137,18 @@ static void the_end_is_passed_on_once_and_after_the_last_byte(void **state)
     assert_false(bench->from->is_closed || bench->to->is_closed);
 }
 
+static void an_end_without_close_notify_is_a_failure_where_one_is_demanded(void **state)
+{
+    struct bench *bench = *state;
+    bench->flow.demands_close = true;
+    bench->from->has_end = true;
+    bench->from->is_truncated = true;
+    feed_pattern(bench->from, 100);
+    assert_int_equal(flow_step(&bench->flow), FLOW_FROM_FAILED);
+    assert_all_passed(bench);
+    assert_int_equal(bench->to->finish_count, 0); // nobody takes it for an orderly end
+}
+
 static void an_end_that_cannot_go_out_yet_is_waited_for(void **state)
 {
     struct bench *bench = *state;
@@ -410,6 +422,7 @@ int main(void)
         WITH_BENCH(a_receiver_without_room_stops_the_reading),
         WITH_BENCH(bytes_that_the_receiver_still_holds_stop_the_reading_too),
         WITH_BENCH(the_end_is_passed_on_once_and_after_the_last_byte),
+        WITH_BENCH(an_end_without_close_notify_is_a_failure_where_one_is_demanded),
         WITH_BENCH(an_end_that_cannot_go_out_yet_is_waited_for),
         WITH_BENCH(a_preamble_goes_first_as_a_piece_of_its_own_and_is_not_counted),
         WITH_BENCH(a_preamble_is_not_counted_when_it_goes_out_in_bits),

@@ -1,0 +1,69 @@
+// bridge: one local client and its own connection to the proxy, from accept to close.
+//
+//     READ_HEAD --CONNECT or absolute-form--> REACH --proxy is there--> AWAIT --it answers--> RELAY
+//         |\--PAC, anything else--> ANSWER         \--failed--> ANSWER    |\--failed--> ANSWER   |
+//         |                            \-------------> CLOSING <----------+----------------------/
+//         \--client gone--> DEAD <------------------------/
+//
+// The sidecar reads one head, the first, and only to know whether it can answer for itself when the proxy
+// cannot be reached. From then on bytes go through as they are: the proxy alone reads HTTP, so that nothing
+// can be understood in two ways. A client never shares a connection to the proxy with another.
+#pragma once
+
+#include <ev.h>
+#include <sys/queue.h>
+
+#include "proxy/sidecar/upstream.h"
+
+enum bridge_state {
+    BRIDGE_READ_HEAD, // waits for the client's first head
+    BRIDGE_REACH,     // waits for the connection to the proxy
+    BRIDGE_AWAIT,     // the request is on its way; nothing has been answered
+    BRIDGE_RELAY,     // bytes both ways
+    BRIDGE_ANSWER,    // an answer of our own is on its way
+    BRIDGE_CLOSING,   // our last bytes go out, the client's are dropped
+    BRIDGE_DEAD,
+};
+
+struct bridge;
+TAILQ_HEAD(bridge_list, bridge);
+
+struct bridge_timeouts {
+    int64_t request_ms; // for the whole first head
+    int64_t silent_ms;  // for its first byte
+    int64_t idle_ms;    // between two bytes of a relay, either way
+    int64_t half_closed_ms;
+    int64_t linger_ms;
+};
+
+// bridge_context is what the bridges of one thread share. The first part is set by its owner.
+struct bridge_context {
+    struct route route; // to the proxy
+    struct bridge_timeouts timeouts;
+    size_t live_max; // more are answered 503
+    bool is_draining;
+
+    struct buffer_pool buffers;
+    struct bridge_list live;
+    struct bridge_list dead;  // freed at the end of the loop's pass
+    struct bridge_list ready; // used up their share of a turn
+    size_t live_count;
+    ev_timer kick;   // of length zero: drives the ready ones
+    ev_prepare reap; // frees the dead ones
+    int64_t said_ms; // monotonic; when a failure was last logged
+    uint64_t unsaid; // and how many have not been since
+};
+
+// bridge_context_start prepares lists and watchers, bridge_context_stop frees; no bridge may be alive but
+// those that bridge_end_all has ended.
+void bridge_context_start(struct bridge_context *context);
+void bridge_context_stop(struct bridge_context *context);
+
+// bridge_accept takes over a connected local socket. Without memory the socket is closed.
+void bridge_accept(struct bridge_context *context, int fd);
+
+// bridge_begin_drain ends what waits for a first request; what is under way goes on.
+void bridge_begin_drain(struct bridge_context *context);
+
+// bridge_end_all ends all of them at once, with a reset, and tells how many were in use.
+size_t bridge_end_all(struct bridge_context *context);

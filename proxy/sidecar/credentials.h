@@ -1,0 +1,37 @@
+// credentials: what the client side goes to the proxy with: its certificate and key, and the CAs that
+// the proxy's certificate is checked against. Read from files as a whole, immutable, counted; a renewed
+// file makes new credentials.
+#pragma once
+
+#include "auth/trust.h"
+#include "proxy/sidecar/cause.h"
+#include "proxy/tls/tls_client.h"
+
+struct credential_paths {
+    const char *cert; // NULL: no certificate is shown
+    const char *key;  // may be the same file
+    const char *ca;
+};
+
+enum { CREDENTIALS_DIGEST_LEN = 32 };
+
+struct credentials {
+    struct tls_client *tls;         // ref
+    struct trust *trust;            // owned; for servers
+    STACK_OF(CRYPTO_BUFFER) *chain; // owned; what is shown, leaf first; empty without one
+    struct identity *identity;      // owned; what the own leaf says; NULL without one
+    struct own_certificate own;
+    uint8_t digest[CREDENTIALS_DIGEST_LEN]; // of the files
+};
+
+// credentials_load reads the files at `now_s` (Unix seconds). On an error `*out_cause` says which kind, and
+// `info` has the sentence: ERR_INPUT, ERR_SYSTEM, ERR_LIMIT or ERR_MEMORY. Blocking. The caller owns one
+// reference.
+enum err credentials_load(const struct credential_paths *paths, int64_t now_s,
+                          struct credentials **out, enum cause *out_cause,
+                          struct errinfo *info) MUST_USE;
+
+// credentials_ref takes another reference, credentials_unref gives one back; the last one frees. NULL is
+// allowed. Any thread.
+struct credentials *credentials_ref(struct credentials *credentials);
+void credentials_unref(struct credentials *credentials);

@@ -1,0 +1,375 @@
+// Start order: limits, listeners, resolver library, lanes, watcher, ready. Stop order: the reverse. Signals are
+// blocked in every thread; the loop of this one reads them from a signalfd, and reads the files anew when
+// they have changed: a certificate without its key yet is normal while they are being renewed.
+#include "proxy/sidecar/sidecar.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "proxy/config/endpoint_text.h"
+#include "proxy/log/log.h"
+#include "proxy/net/listener.h"
+#include "proxy/service/limits.h"
+#include "proxy/service/notify.h"
+#include "proxy/service/watcher.h"
+#include "proxy/sidecar/lane.h"
+
+enum {
+    EXIT_FAILED = 1,
+    RETRIES_MAX = 20,
+    DAY_S = 24 * 60 * 60,
+    WARN_BEFORE_S = 7 * DAY_S,
+    SIGNAL_COUNT = 4,
+};
+static const ev_tstamp retry_after_s = 0.5;
+static const ev_tstamp look_every_s = 60. * 60.;
+static const int handled_signals[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+
+struct sidecar {
+    const struct sidecar_options *options; // borrowed
+    struct credentials *credentials;       // ref; today's
+    struct ev_loop *loop;                  // borrowed; libev's default loop
+    struct endpoint bound[LANE_LISTENERS_MAX];
+    int *fds;            // owned; of listener l for lane w at [w * listen_count + l]; -1: taken
+    struct lane **lanes; // owned
+    uint32_t lane_count; // made and started
+    uint32_t exited_count;
+    struct watcher *watcher; // owned
+    ev_timer retry;          // files that did not fit together are read again
+    int retry_count;
+    ev_timer look; // is the certificate near its end?
+    ev_io signals; // its descriptor, a signalfd, is owned
+    ev_io exits;   // its descriptor, an eventfd, is owned
+    bool is_stopping;
+    bool is_interrupted; // asked to end at once, so that cutting is no failure
+};
+
+static void on_lane_exit(void *arg)
+{
+    struct sidecar *sidecar = arg;
+    const uint64_t one = 1;
+    (void)!write(sidecar->exits.fd, &one, sizeof one);
+}
+
+// warn_of_end says that the own certificate ends soon, or has ended.
+static void warn_of_end(const struct sidecar *sidecar)
+{
+    const int64_t left_s = sidecar->credentials->own.not_after_s - (int64_t)time(NULL);
+    if (left_s < 0)
+        log_error("the certificate %s has expired: the proxy will refuse it until it is renewed",
+                  sidecar->options->paths.cert);
+    else if (left_s < WARN_BEFORE_S)
+        log_warning("the certificate %s expires in %.1f days: renew it",
+                    sidecar->options->paths.cert, (double)left_s / DAY_S);
+}
+
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    warn_of_end(timer->data);
+}
+
+static void watch_files(struct sidecar *sidecar)
+{
+    const struct credential_paths *paths = &sidecar->options->paths;
+    watcher_begin(sidecar->watcher);
+    watcher_add(sidecar->watcher, paths->cert);
+    watcher_add(sidecar->watcher, paths->key);
+    watcher_add(sidecar->watcher, paths->ca);
+    watcher_commit(sidecar->watcher);
+}
+
+static void retry_later(struct sidecar *sidecar, const struct errinfo *info)
+{
+    if (sidecar->retry_count == RETRIES_MAX) {
+        log_error("the files have changed and cannot be used, the old ones stay in force: %s",
+                  info->text);
+        return;
+    }
+    sidecar->retry_count++;
+    ev_timer_stop(sidecar->loop, &sidecar->retry);
+    ev_timer_set(&sidecar->retry, retry_after_s, 0.);
+    ev_timer_start(sidecar->loop, &sidecar->retry);
+}
+
+// renew reads the files again and hands them to the lanes, if they are good and other than before.
+static void renew(struct sidecar *sidecar)
+{
+    struct credentials *read = NULL;
+    struct errinfo info;
+    enum cause cause = CAUSE_NONE;
+    watch_files(sidecar); // links may lead elsewhere by now
+    if (credentials_load(&sidecar->options->paths, time(NULL), &read, &cause, &info) != ERR_OK) {
+        retry_later(sidecar, &info);
+        return;
+    }
+    ev_timer_stop(sidecar->loop, &sidecar->retry);
+    if (slice_equal(slice_of(read->digest, sizeof read->digest),
+                    slice_of(sidecar->credentials->digest, sizeof read->digest))) {
+        credentials_unref(read);
+        return;
+    }
+    for (uint32_t i = 0; i < sidecar->lane_count; i++)
+        lane_adopt(sidecar->lanes[i], read);
+    credentials_unref(sidecar->credentials);
+    sidecar->credentials = read;
+    log_info("renewed: new connections use the files of now; the certificate is good for %.1f days",
+             (double)(read->own.not_after_s - (int64_t)time(NULL)) / DAY_S);
+    warn_of_end(sidecar);
+}
+
+static void on_files_changed(void *arg)
+{
+    struct sidecar *sidecar = arg;
+    sidecar->retry_count = 0;
+    renew(sidecar);
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    renew(timer->data);
+}
+
+static void act_on_signal(struct sidecar *sidecar, uint32_t number)
+{
+    if (number == SIGHUP || number == SIGUSR1) {
+        sidecar->retry_count = RETRIES_MAX; // whoever asks is told at once
+        renew(sidecar);
+        return;
+    }
+    const bool is_drain = number == SIGTERM;
+    if (is_drain && sidecar->is_stopping)
+        return;
+    notify_send("STOPPING=1");
+    log_info(is_drain ? "draining: no new connections" : "stopping now");
+    sidecar->is_stopping = true;
+    sidecar->is_interrupted |= !is_drain;
+    for (uint32_t i = 0; i < sidecar->lane_count; i++) {
+        if (is_drain)
+            lane_drain(sidecar->lanes[i]);
+        else
+            lane_stop(sidecar->lanes[i]);
+    }
+}
+
+static void on_signals(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    struct signalfd_siginfo info;
+    while (read(io->fd, &info, sizeof info) == sizeof info)
+        act_on_signal(io->data, info.ssi_signo);
+}
+
+static void on_exits(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)events;
+    struct sidecar *sidecar = io->data;
+    uint64_t count = 0;
+    if (read(io->fd, &count, sizeof count) == sizeof count)
+        sidecar->exited_count += (uint32_t)count;
+    if (sidecar->exited_count >= sidecar->lane_count)
+        ev_break(loop, EVBREAK_ALL);
+}
+
+static sigset_t signal_set(void)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < SIGNAL_COUNT; i++)
+        (void)sigaddset(&set, handled_signals[i]);
+    return set;
+}
+
+static enum err bind_all(struct sidecar *sidecar, struct errinfo *info)
+{
+    const struct sidecar_options *options = sidecar->options;
+    const size_t count = options->listen_count * options->workers;
+    int *group = calloc(options->workers, sizeof *group);
+    sidecar->fds = calloc(count, sizeof *sidecar->fds);
+    enum err error = ERR_OK;
+    if (group == NULL || sidecar->fds == NULL)
+        error = errinfo_set(info, ERR_MEMORY, "no memory for the listeners");
+    for (size_t i = 0; sidecar->fds != NULL && i < count; i++)
+        sidecar->fds[i] = -1;
+    for (size_t l = 0; l < options->listen_count && error == ERR_OK; l++) {
+        struct endpoint *bound = &sidecar->bound[l];
+        *bound = options->listen[l];
+        error = listener_bind(&bound->address, bound->port, options->workers, group, &bound->port,
+                              info);
+        for (size_t w = 0; w < options->workers && error == ERR_OK; w++)
+            sidecar->fds[w * options->listen_count + l] = group[w];
+    }
+    free(group);
+    return error;
+}
+
+static enum err start_lanes(struct sidecar *sidecar, struct errinfo *info)
+{
+    const struct sidecar_options *options = sidecar->options;
+    const size_t listen_count = options->listen_count;
+    sidecar->lanes = calloc(options->workers, sizeof(struct lane *));
+    if (sidecar->lanes == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    for (uint32_t w = 0; w < options->workers; w++) {
+        const struct lane_options lane = {
+            .credentials = sidecar->credentials,
+            .proxy = options->proxy,
+            .reach = {.resolve_ms = 5000,
+                      .attempt_ms = 3000,
+                      .connect_ms = 10000,
+                      .handshake_ms = 10000},
+            .bridges = {.request_ms = 10000,
+                        .silent_ms = 60000,
+                        .idle_ms = options->idle_ms,
+                        .half_closed_ms = 60000,
+                        .linger_ms = 2000},
+            .resolver = {.servers = options->servers,
+                         .server_count = options->server_count,
+                         .timeout_ms = 1500,
+                         .tries = 2,
+                         .reads_hosts_file = true},
+            .live_max = options->live_max,
+            .drain_ms = options->drain_ms,
+            .listener_fds = sidecar->fds + w * listen_count,
+            .listener_count = listen_count,
+            .on_exit = on_lane_exit,
+            .arg = sidecar,
+        };
+        const enum err error = lane_create(&lane, &sidecar->lanes[w], info);
+        for (size_t l = 0; l < listen_count; l++)
+            sidecar->fds[w * listen_count + l] = -1;
+        TRY(error);
+        const enum err started = lane_start(sidecar->lanes[w], info);
+        if (started != ERR_OK) {
+            lane_destroy(sidecar->lanes[w]);
+            return started;
+        }
+        sidecar->lane_count++;
+    }
+    return ERR_OK;
+}
+
+// say_ready prints the line that scripts wait for, in one write.
+static void say_ready(const struct sidecar *sidecar)
+{
+    char data[16 + LANE_LISTENERS_MAX * (ENDPOINT_TEXT_CAP + 10)];
+    char endpoint[ENDPOINT_TEXT_CAP];
+    struct text line;
+    text_init(&line, data, sizeof data);
+    text_append_string(&line, "ready");
+    for (size_t l = 0; l < sidecar->options->listen_count; l++)
+        text_append_format(&line, " connect=%s", endpoint_format(&sidecar->bound[l], endpoint));
+    text_append_string(&line, "\n");
+    if (write(STDOUT_FILENO, line.data, line.len) < 0)
+        log_warning("cannot write the ready line to stdout: %m");
+    notify_send("READY=1");
+}
+
+static enum err start(struct sidecar *sidecar, struct errinfo *info)
+{
+    const sigset_t set = signal_set();
+    sidecar->loop = ev_default_loop(EVFLAG_NOENV);
+    ev_io_init(&sidecar->exits, on_exits, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), EV_READ);
+    ev_io_init(&sidecar->signals, on_signals, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC),
+               EV_READ);
+    ev_timer_init(&sidecar->retry, on_retry, 0., 0.);
+    ev_timer_init(&sidecar->look, on_look, look_every_s, look_every_s);
+    sidecar->exits.data = sidecar;
+    sidecar->signals.data = sidecar;
+    sidecar->retry.data = sidecar;
+    sidecar->look.data = sidecar;
+    if (sidecar->loop != NULL)
+        sidecar->watcher = watcher_create(sidecar->loop, on_files_changed, sidecar);
+    if (sidecar->watcher == NULL || sidecar->exits.fd < 0 || sidecar->signals.fd < 0)
+        return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop: %m");
+    TRY(bind_all(sidecar, info));
+    if (resolver_global_init() != ERR_OK)
+        return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
+    TRY(start_lanes(sidecar, info));
+    ev_io_start(sidecar->loop, &sidecar->exits);
+    ev_io_start(sidecar->loop, &sidecar->signals);
+    ev_timer_start(sidecar->loop, &sidecar->look);
+    watch_files(sidecar);
+    warn_of_end(sidecar);
+    say_ready(sidecar);
+    return ERR_OK;
+}
+
+static void close_watched(struct sidecar *sidecar, ev_io *io)
+{
+    if (io->fd < 0)
+        return;
+    if (sidecar->loop != NULL)
+        ev_io_stop(sidecar->loop, io);
+    (void)close(io->fd);
+}
+
+// stop undoes what start has done, as far as it came, and tells how many connections were cut.
+static size_t stop(struct sidecar *sidecar)
+{
+    size_t cut_count = 0;
+    for (uint32_t i = 0; i < sidecar->lane_count; i++)
+        lane_stop(sidecar->lanes[i]);
+    for (uint32_t i = 0; i < sidecar->lane_count; i++) {
+        cut_count += lane_join(sidecar->lanes[i]);
+        lane_destroy(sidecar->lanes[i]);
+    }
+    resolver_global_deinit();
+    watcher_destroy(sidecar->watcher);
+    if (sidecar->loop != NULL) {
+        ev_timer_stop(sidecar->loop, &sidecar->retry);
+        ev_timer_stop(sidecar->loop, &sidecar->look);
+    }
+    close_watched(sidecar, &sidecar->signals);
+    close_watched(sidecar, &sidecar->exits);
+    const size_t count = sidecar->options->listen_count * sidecar->options->workers;
+    for (size_t i = 0; sidecar->fds != NULL && i < count; i++) {
+        if (sidecar->fds[i] >= 0)
+            (void)close(sidecar->fds[i]);
+    }
+    if (sidecar->loop != NULL)
+        ev_loop_destroy(sidecar->loop);
+    free(sidecar->fds);
+    free(sidecar->lanes);
+    credentials_unref(sidecar->credentials);
+    return cut_count;
+}
+
+int sidecar_run(const struct sidecar_options *options)
+{
+    struct sidecar sidecar = {.options = options,
+                              .credentials = options->credentials,
+                              .signals = {.fd = -1},
+                              .exits = {.fd = -1}};
+    struct errinfo info = {.text = "no memory"};
+    const uint64_t descriptors = limits_apply();
+    const sigset_t set = signal_set();
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (start(&sidecar, &info) != ERR_OK) {
+        log_error("%s", info.text);
+        (void)stop(&sidecar);
+        return EXIT_FAILED;
+    }
+    char host[TARGET_TEXT_CAP];
+    log_info("serving local clients through https://%s:%u with %u workers and at most %" PRIu64
+             " descriptors",
+             target_format_host(&options->proxy, host), options->proxy.port, options->workers,
+             descriptors);
+    ev_run(sidecar.loop, 0);
+    const size_t cut_count = stop(&sidecar);
+    if (cut_count > 0)
+        log_warning("%zu connections were ended by the stop", cut_count);
+    else
+        log_info("stopped; nothing was cut");
+    return cut_count == 0 || sidecar.is_interrupted ? 0 : EXIT_FAILED;
+}

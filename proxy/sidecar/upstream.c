@@ -1,0 +1,510 @@
+// The way to the proxy:
+//   1. Resolve its name, unless an answer of the last seconds is at hand. When DNS fails, an older answer
+//      will do: the certificate tells whether it is still the proxy.
+//   2. Dial. Addresses that were remembered and do not answer are asked for again, once.
+//   3. The handshake, in which on_verify judges the proxy's chain and name.
+// Each step has a deadline, in one timer.
+#include "proxy/sidecar/upstream.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "auth/server_name.h"
+#include "proxy/net/dialer.h"
+#include "proxy/net/tcp_stream.h"
+#include "proxy/sidecar/clock.h"
+
+enum {
+    UPSTREAM_MAGIC = 0x0D57EA33,
+    KEEPALIVE_IDLE_S = 60,
+    KEEPALIVE_INTERVAL_S = 15,
+    KEEPALIVE_COUNT = 4,
+    FRESH_MS = 10 * 1000, // an answer of DNS is used again
+};
+
+struct upstream {
+    uint32_t magic;
+    enum upstream_state state;
+    struct route *route;             // borrowed
+    struct credentials *credentials; // ref; those that this connection was begun with
+    void (*wake)(void *owner);
+    void *owner;                  // borrowed
+    ev_timer timer;               // ends the step under way; of length zero: wakes
+    struct resolver_query *query; // token; NULL when none is open
+    struct dialer *dialer;        // owned
+    struct tcp_stream tcp;
+    struct tls_stream *tls; // owned
+    bool has_tcp;
+    bool is_remembered; // dialling addresses of an earlier answer
+    bool is_answered;   // DNS has said something: `resolved`
+    bool is_dialled;    // the dialer is done: `dial_result`, `fd`
+    enum resolve_result resolved;
+    enum dial_result dial_result;
+    int fd;           // owned until the stream has it; -1
+    int64_t since_ms; // monotonic; of the step
+    enum cause cause;
+    const char *detail;           // static memory
+    struct upstream_facts *facts; // owned; NULL when they are not kept
+};
+
+static int64_t elapsed_ms(const struct upstream *upstream)
+{
+    return clock_ms() - upstream->since_ms;
+}
+
+static void set_deadline(struct upstream *upstream, int64_t after_ms)
+{
+    struct ev_loop *loop = upstream->route->loop;
+    ev_timer_stop(loop, &upstream->timer);
+    ev_timer_set(&upstream->timer, (ev_tstamp)after_ms / 1000., 0.);
+    ev_timer_start(loop, &upstream->timer);
+}
+
+// enter begins a step that waits at most `limit_ms`.
+static void enter(struct upstream *upstream, enum upstream_state state, int64_t limit_ms)
+{
+    upstream->state = state;
+    upstream->since_ms = clock_ms();
+    set_deadline(upstream, limit_ms);
+}
+
+static void fail(struct upstream *upstream, enum cause cause, const char *detail)
+{
+    upstream->state = UPSTREAM_FAILED;
+    upstream->cause = cause;
+    upstream->detail = detail;
+    ev_timer_stop(upstream->route->loop, &upstream->timer);
+}
+
+// fail_step notes that a step has taken too long.
+static void fail_step(struct upstream *upstream)
+{
+    switch (upstream->state) {
+    case UPSTREAM_RESOLVE:
+        upstream->is_answered = true;
+        upstream->resolved = RESOLVE_TIMED_OUT;
+        resolver_cancel(upstream->query);
+        upstream->query = NULL;
+        return;
+    case UPSTREAM_DIAL:
+        fail(upstream, CAUSE_CONNECTION_TIMEOUT, "");
+        return;
+    case UPSTREAM_HANDSHAKE:
+        fail(upstream, CAUSE_HANDSHAKE_TIMEOUT, "");
+        return;
+    case UPSTREAM_READY:
+    case UPSTREAM_FAILED:
+        return;
+    }
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct upstream *upstream = timer->data;
+    ASSERT(upstream->magic == UPSTREAM_MAGIC);
+    fail_step(upstream);
+    upstream->wake(upstream->owner);
+}
+
+static void on_ready(void *owner)
+{
+    struct upstream *upstream = owner;
+    ASSERT(upstream->magic == UPSTREAM_MAGIC);
+    upstream->wake(upstream->owner);
+}
+
+static void on_resolved(void *arg, enum resolve_result result, const struct ip_addr *addresses,
+                        size_t count)
+{
+    struct upstream *upstream = arg;
+    ASSERT(upstream->magic == UPSTREAM_MAGIC);
+    struct route *route = upstream->route;
+    upstream->query = NULL;
+    upstream->is_answered = true;
+    upstream->resolved = result;
+    if (result == RESOLVE_OK) {
+        for (size_t i = 0; i < count; i++)
+            route->addresses[i] = addresses[i];
+        route->address_count = count;
+        route->resolved_ms = clock_ms();
+    }
+    upstream->wake(upstream->owner);
+}
+
+static void on_dialled(void *arg, enum dial_result result, int fd)
+{
+    struct upstream *upstream = arg;
+    ASSERT(upstream->magic == UPSTREAM_MAGIC);
+    upstream->is_dialled = true;
+    upstream->dial_result = result;
+    upstream->fd = fd;
+    upstream->wake(upstream->owner);
+}
+
+static void dial(struct upstream *upstream)
+{
+    struct route *route = upstream->route;
+    const struct dialer_options options = {
+        .addresses = route->addresses,
+        .count = route->address_count,
+        .port = route->proxy.port,
+        .attempt_ms = route->timeouts.attempt_ms,
+    };
+    const struct dialer_events events = {.on_done = on_dialled, .arg = upstream};
+    if (upstream->facts != NULL) {
+        upstream->facts->resolve_ms = elapsed_ms(upstream);
+        upstream->facts->address_count = route->address_count;
+        for (size_t i = 0; i < route->address_count; i++)
+            upstream->facts->addresses[i] = route->addresses[i];
+    }
+    upstream->dialer = dialer_start(route->loop, &options, &events);
+    if (upstream->dialer == NULL)
+        fail(upstream, CAUSE_NO_RESOURCES, "");
+    else
+        enter(upstream, UPSTREAM_DIAL, route->timeouts.connect_ms);
+}
+
+static void resolve(struct upstream *upstream)
+{
+    struct route *route = upstream->route;
+    upstream->is_answered = false;
+    enter(upstream, UPSTREAM_RESOLVE, route->timeouts.resolve_ms);
+    upstream->query =
+        resolver_submit(route->resolver, hostname_slice(&route->proxy.name), on_resolved, upstream);
+    if (upstream->query == NULL)
+        fail(upstream, CAUSE_NO_RESOURCES, "");
+}
+
+// begin goes for the addresses: the one that is written, those of the last seconds, or those of DNS.
+static void begin(struct upstream *upstream)
+{
+    struct route *route = upstream->route;
+    if (route->proxy.kind == TARGET_ADDRESS) {
+        route->addresses[0] = route->proxy.address;
+        route->address_count = 1;
+        dial(upstream);
+    } else if (route->address_count > 0 && clock_ms() - route->resolved_ms < FRESH_MS) {
+        upstream->is_remembered = true;
+        dial(upstream);
+    } else {
+        resolve(upstream);
+    }
+}
+
+// step_resolve goes on when DNS has answered.
+static bool step_resolve(struct upstream *upstream)
+{
+    if (!upstream->is_answered)
+        return false;
+    if (upstream->resolved == RESOLVE_OK || upstream->route->address_count > 0)
+        dial(upstream);
+    else
+        fail(upstream,
+             upstream->resolved == RESOLVE_NOT_FOUND ? CAUSE_DNS_NOT_FOUND : CAUSE_DNS_FAILED,
+             resolve_result_name(upstream->resolved));
+    return true;
+}
+
+// forget_addresses drops remembered addresses that have not answered, and asks for today's.
+static void forget_addresses(struct upstream *upstream)
+{
+    dialer_destroy(upstream->dialer);
+    upstream->dialer = NULL;
+    upstream->is_dialled = false;
+    upstream->is_remembered = false;
+    upstream->route->address_count = 0;
+    resolve(upstream);
+}
+
+static enum cause cause_of_dial(enum dial_result result)
+{
+    switch (result) {
+    case DIAL_CONNECTED:
+        return CAUSE_NONE;
+    case DIAL_REFUSED:
+        return CAUSE_CONNECTION_REFUSED;
+    case DIAL_TIMED_OUT:
+        return CAUSE_CONNECTION_TIMEOUT;
+    case DIAL_NO_RESOURCES:
+    case DIAL_NO_SOURCE:
+        return CAUSE_NO_RESOURCES;
+    }
+    return CAUSE_NO_RESOURCES;
+}
+
+// watch_peer has the kernel find out when the proxy is gone without a word.
+static void watch_peer(int fd)
+{
+    const int idle = KEEPALIVE_IDLE_S;
+    const int interval = KEEPALIVE_INTERVAL_S;
+    const int count = KEEPALIVE_COUNT;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
+// keep_facts notes what the proxy's leaf says.
+static void keep_facts(struct upstream *upstream, const STACK_OF(CRYPTO_BUFFER) *chain,
+                       struct trust_verdict *verdict, bool has_name)
+{
+    struct upstream_facts *facts = upstream->facts;
+    if (facts == NULL)
+        return;
+    identity_destroy(facts->server);
+    facts->server = verdict->identity != NULL ? verdict->identity : verdict->presented;
+    facts->has_name = has_name;
+    facts->chain_count = sk_CRYPTO_BUFFER_num(chain);
+    verdict->identity = NULL;
+    verdict->presented = NULL;
+}
+
+static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
+                          enum tls_alert *out_alert)
+{
+    struct upstream *upstream = arg;
+    ASSERT(upstream->magic == UPSTREAM_MAGIC);
+    struct trust_verdict verdict;
+    enum err error = trust_verify(upstream->credentials->trust, chain, time(NULL), &verdict);
+    const bool has_name =
+        server_name_fits(sk_CRYPTO_BUFFER_value(chain, 0), &upstream->route->proxy);
+    *out_alert = TLS_ALERT_UNKNOWN_CA;
+    if (error != ERR_OK) {
+        upstream->cause = cause_of_verdict(verdict.reason);
+        upstream->detail = verdict.detail;
+    } else if (!has_name) {
+        upstream->cause = CAUSE_PROXY_NAME_MISMATCH;
+        upstream->detail = "";
+        *out_alert = TLS_ALERT_BAD_CERTIFICATE;
+        error = ERR_DENIED;
+    }
+    keep_facts(upstream, chain, &verdict, has_name);
+    identity_destroy(verdict.identity);
+    identity_destroy(verdict.presented);
+    return error;
+}
+
+static void on_request(void *arg, const STACK_OF(CRYPTO_BUFFER) *ca_names)
+{
+    struct upstream *upstream = arg;
+    struct upstream_facts *facts = upstream->facts;
+    facts->was_asked = true;
+    for (size_t i = 0; ca_names != NULL && i < sk_CRYPTO_BUFFER_num(ca_names); i++) {
+        CRYPTO_BUFFER *name = sk_CRYPTO_BUFFER_value(ca_names, i);
+        if (facts->ca_names != NULL && sk_CRYPTO_BUFFER_push(facts->ca_names, name) != 0)
+            (void)CRYPTO_BUFFER_up_ref(name);
+    }
+}
+
+// begin_handshake puts TLS on the connected socket.
+static void begin_handshake(struct upstream *upstream)
+{
+    struct route *route = upstream->route;
+    const char *name = route->proxy.kind == TARGET_NAME ? route->proxy.name.text : NULL;
+    watch_peer(upstream->fd);
+    tcp_stream_init(&upstream->tcp, route->loop, upstream->fd);
+    upstream->has_tcp = true;
+    upstream->fd = -1;
+    upstream->tcp.stream.on_ready = on_ready;
+    upstream->tcp.stream.owner = upstream;
+    upstream->tls =
+        tls_client_stream_create(upstream->credentials->tls, route->sessions, name,
+                                 &upstream->tcp.stream, route->pool, on_verify, upstream);
+    if (upstream->tls == NULL) {
+        fail(upstream, CAUSE_NO_RESOURCES, "");
+        return;
+    }
+    if (upstream->facts != NULL)
+        tls_client_stream_on_request(upstream->tls, on_request);
+    enter(upstream, UPSTREAM_HANDSHAKE, route->timeouts.handshake_ms);
+}
+
+static bool step_dial(struct upstream *upstream)
+{
+    if (!upstream->is_dialled)
+        return false;
+    if (upstream->facts != NULL) {
+        upstream->facts->connect_ms = elapsed_ms(upstream);
+        upstream->facts->dialled = dialer_last_dialled(upstream->dialer);
+    }
+    if (upstream->dial_result == DIAL_CONNECTED) {
+        dialer_destroy(upstream->dialer);
+        upstream->dialer = NULL;
+        begin_handshake(upstream);
+    } else if (upstream->is_remembered && upstream->dial_result != DIAL_NO_RESOURCES) {
+        forget_addresses(upstream);
+    } else {
+        fail(upstream, cause_of_dial(upstream->dial_result), "");
+    }
+    return true;
+}
+
+// fail_handshake sorts out why TLS did not come about.
+static void fail_handshake(struct upstream *upstream)
+{
+    const char *word = tls_stream_failure_detail(upstream->tls);
+    switch (tls_stream_failure(upstream->tls)) {
+    case TLS_FAILURE_REFUSED:
+        fail(upstream, upstream->cause == CAUSE_NONE ? CAUSE_NO_RESOURCES : upstream->cause,
+             upstream->detail);
+        return;
+    case TLS_FAILURE_PLAIN_HTTP:
+        fail(upstream, CAUSE_PLAIN_HTTP, "");
+        return;
+    case TLS_FAILURE_KEY_USAGE:
+        fail(upstream, CAUSE_PROXY_BAD_PURPOSE, word);
+        return;
+    case TLS_FAILURE_ABORTED:
+        fail(upstream, upstream_cause(upstream), upstream_detail(upstream));
+        return;
+    case TLS_FAILURE_NONE:
+    case TLS_FAILURE_NO_CERTIFICATE:
+    case TLS_FAILURE_PROTOCOL:
+        fail(upstream,
+             slice_equal(slice_of_string(word), SLICE_LITERAL("not_tls")) ? CAUSE_NOT_TLS
+                                                                          : CAUSE_PROTOCOL,
+             word);
+        return;
+    }
+}
+
+static bool step_handshake(struct upstream *upstream)
+{
+    const enum err error = tls_stream_handshake(upstream->tls);
+    if (error == ERR_AGAIN) {
+        stream_want(tls_stream_stream(upstream->tls), true, false);
+        return false;
+    }
+    if (error != ERR_OK) {
+        fail_handshake(upstream);
+        return true;
+    }
+    if (upstream->facts != NULL) {
+        upstream->facts->handshake_ms = elapsed_ms(upstream);
+        upstream->facts->tls_version = tls_stream_version_name(upstream->tls);
+        upstream->facts->tls_cipher = tls_stream_cipher_name(upstream->tls);
+    }
+    ev_timer_stop(upstream->route->loop, &upstream->timer);
+    upstream->state = UPSTREAM_READY;
+    return true;
+}
+
+enum upstream_state upstream_step(struct upstream *upstream)
+{
+    bool is_moving = true;
+    while (is_moving) {
+        switch (upstream->state) {
+        case UPSTREAM_RESOLVE:
+            is_moving = step_resolve(upstream);
+            break;
+        case UPSTREAM_DIAL:
+            is_moving = step_dial(upstream);
+            break;
+        case UPSTREAM_HANDSHAKE:
+            is_moving = step_handshake(upstream);
+            break;
+        case UPSTREAM_READY:
+        case UPSTREAM_FAILED:
+            is_moving = false;
+            break;
+        }
+    }
+    return upstream->state;
+}
+
+struct upstream *upstream_create(struct route *route, void (*wake)(void *owner), void *owner)
+{
+    struct upstream *upstream = calloc(1, sizeof *upstream);
+    struct upstream_facts *facts = route->keeps_facts ? calloc(1, sizeof *facts) : NULL;
+    if (facts != NULL)
+        facts->ca_names = sk_CRYPTO_BUFFER_new_null();
+    if (upstream == NULL || (route->keeps_facts && facts == NULL)) {
+        free(upstream);
+        free(facts);
+        return NULL;
+    }
+    *upstream = (struct upstream){
+        .magic = UPSTREAM_MAGIC,
+        .route = route,
+        .credentials = credentials_ref(route->credentials),
+        .wake = wake,
+        .owner = owner,
+        .fd = -1,
+        .detail = "",
+        .facts = facts,
+    };
+    ev_timer_init(&upstream->timer, on_timer, 0., 0.);
+    upstream->timer.data = upstream;
+    upstream->since_ms = clock_ms();
+    begin(upstream);
+    return upstream;
+}
+
+static void destroy_facts(struct upstream_facts *facts)
+{
+    if (facts == NULL)
+        return;
+    identity_destroy(facts->server);
+    sk_CRYPTO_BUFFER_pop_free(facts->ca_names, CRYPTO_BUFFER_free);
+    free(facts);
+}
+
+void upstream_destroy(struct upstream *upstream, bool is_reset)
+{
+    if (upstream == NULL)
+        return;
+    ev_timer_stop(upstream->route->loop, &upstream->timer);
+    resolver_cancel(upstream->query);
+    dialer_destroy(upstream->dialer);
+    if (upstream->fd >= 0) {
+        tcp_stream_init(&upstream->tcp, upstream->route->loop, upstream->fd);
+        upstream->has_tcp = true;
+    }
+    if (upstream->tls != NULL)
+        stream_close(tls_stream_stream(upstream->tls), is_reset);
+    else if (upstream->has_tcp)
+        stream_close(&upstream->tcp.stream, true);
+    tls_stream_destroy(upstream->tls);
+    credentials_unref(upstream->credentials);
+    destroy_facts(upstream->facts);
+    upstream->magic = 0;
+    free(upstream);
+}
+
+struct stream *upstream_stream(struct upstream *upstream)
+{
+    return tls_stream_stream(upstream->tls);
+}
+
+bool upstream_alert(const struct upstream *upstream, uint8_t *out)
+{
+    *out = 0;
+    return upstream->tls != NULL && tls_stream_alert(upstream->tls, out);
+}
+
+enum cause upstream_cause(const struct upstream *upstream)
+{
+    uint8_t alert = 0;
+    if (upstream->state == UPSTREAM_FAILED)
+        return upstream->cause;
+    if (upstream_alert(upstream, &alert))
+        return cause_of_alert(alert, &upstream->credentials->own, time(NULL));
+    return CAUSE_CLOSED;
+}
+
+const char *upstream_detail(const struct upstream *upstream)
+{
+    uint8_t alert = 0;
+    if (upstream->state == UPSTREAM_FAILED)
+        return upstream->detail;
+    return upstream_alert(upstream, &alert) ? tls_alert_name(alert) : "";
+}
+
+const struct upstream_facts *upstream_facts(const struct upstream *upstream)
+{
+    return upstream->facts;
+}

@@ -1,0 +1,576 @@
+"""`sallyport connect`: local programs that know nothing of TLS or certificates, through the proxy."""
+
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import ssl
+import threading
+
+import pytest
+
+from support.config import client, reach
+from support.origin import echo_after_end, pattern, pattern_sha256, reset, source
+from support.pki import CLIENT_AUTH, SERVER_AUTH
+from support.proxy import run
+from support.scale import PATIENCE, count, eventually
+from support.sidecar import Sidecar, TlsServer, read_head, read_to_end
+from support.web import PAGE, Website
+
+ALLOW = client(reach("origin.test", "any"))
+
+
+@pytest.fixture
+def sidecar(pki, dns, tmp_path):
+    """Starts sidecars; at the end of the test each is stopped and its run checked."""
+    started = []
+    dns.addresses("proxy.test", "127.0.0.1")
+    dns.addresses("origin.test", "127.0.0.1")
+
+    def start_one(proxy, identity=None, options=(), host="proxy.test", **more):
+        port = proxy if isinstance(proxy, int) else proxy.address[1]
+        options = ["--resolver", dns.endpoint, *options]
+        started.append(Sidecar(pki, f"https://{host}:{port}", identity, options, **more))
+        return started[-1].wait_ready()
+
+    yield start_one
+    try:
+        for one in started:
+            one.stop()
+    finally:
+        for one in started:
+            one.kill()
+
+
+def connect(host, port):
+    return f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
+
+
+# -- what goes through --------------------------------------------------------------------------
+
+
+def test_bytes_go_through_both_ways_and_the_audit_names_the_certificate(start, sidecar, origin):
+    proxy, target = start(ALLOW), origin()
+    with sidecar(proxy).tunnel(f"origin.test:{target.port}") as sock:
+        sock.sendall(b"there and back")
+        assert sock.recv(100) == b"there and back"
+    decision = proxy.audit.wait("decision")
+    assert decision["decision"]["action"] == "allow"
+    assert decision["client"]["san_uri"] == ["spiffe://example.test/worker/1"]
+    assert proxy.audit.wait("close", id=decision["id"])["bytes"] == {"up": 14, "down": 14}
+
+
+def test_the_proxys_answer_is_passed_on_with_its_fields(start, sidecar, origin):
+    proxy, target = start(ALLOW), origin()
+    status, fields = sidecar(proxy).ask(f"origin.test:{target.port}")
+    assert status == "HTTP/1.1 200 Connection established"
+    assert fields["Proxy-Status"] == "sallyport"
+    assert proxy.decision(fields["X-Request-Id"])["decision"]["action"] == "allow"
+
+
+def test_a_refusal_is_passed_on_word_for_word_and_the_connection_goes_on(start, sidecar):
+    proxy = start(ALLOW)
+    with sidecar(proxy).dial() as sock:
+        for _ in range(2):
+            sock.sendall(connect("denied.test", 443))
+            status, fields = read_head(sock)
+            id = fields["X-Request-Id"]
+            assert status == f"HTTP/1.1 403 Denied: no_rule for workers (id {id})"
+            assert fields["Proxy-Status"].startswith("sallyport; error=http_request_denied")
+            body = sock.recv(int(fields["Content-Length"]))
+            assert b"no_rule" in body
+            assert proxy.decision(id)["decision"]["reason"] == "no_rule"
+
+
+def test_half_a_tunnel_stays_open_when_the_other_half_ends(start, sidecar, origin):
+    proxy, target = start(ALLOW), origin(echo_after_end)
+    with sidecar(proxy).tunnel(f"origin.test:{target.port}") as sock:
+        sock.sendall(b"said before the end")
+        sock.shutdown(socket.SHUT_WR)
+        assert read_to_end(sock) == "said before the end"
+
+
+def test_a_reset_of_the_target_is_a_reset_for_the_local_client(start, sidecar, origin):
+    proxy, target = start(ALLOW), origin(lambda conn: (conn.recv(1), reset(conn)))
+    with sidecar(proxy).tunnel(f"origin.test:{target.port}") as sock:
+        sock.sendall(b"x")
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+
+
+def test_a_reset_of_the_local_client_resets_the_target(start, sidecar, origin):
+    ended = []
+
+    def note_end(conn):
+        try:
+            while conn.recv(100):
+                pass
+            ended.append("fin")
+        except ConnectionResetError:
+            ended.append("reset")
+
+    proxy, target = start(ALLOW), origin(note_end)
+    with sidecar(proxy).tunnel(f"origin.test:{target.port}") as sock:
+        sock.sendall(b"x")
+        reset(sock)
+    eventually(lambda: ended == ["reset"], lambda: ended)
+
+
+def test_many_megabytes_arrive_whole(start, sidecar, origin):
+    size = count(64, 8) * 1024 * 1024
+    proxy, target = start(ALLOW), origin(source(size))
+    digest = hashlib.sha256()
+    with sidecar(proxy).tunnel(f"origin.test:{target.port}") as sock:
+        while data := sock.recv(1 << 20):
+            digest.update(data)
+    assert digest.hexdigest() == pattern_sha256(size)
+
+
+def test_a_proxy_that_is_killed_in_the_middle_is_no_orderly_end(start, sidecar, origin):
+    proxy, target = start(ALLOW), origin()
+    with sidecar(proxy).tunnel(f"origin.test:{target.port}") as sock:
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+        proxy.process.kill()
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+    proxy.is_audit_whole = False
+    proxy._is_checked = True  # it was killed: there is nothing more to be checked
+
+
+def test_tls_inside_goes_through_from_end_to_end(pki, start, sidecar):
+    site = Website(pki)
+    proxy = start(ALLOW)
+    context = ssl.create_default_context(cafile=pki.server_ca.path)
+    with sidecar(proxy).tunnel(f"origin.test:{site.port}") as sock:
+        with context.wrap_socket(sock, server_hostname="origin.test") as tls:
+            tls.sendall(b"GET / HTTP/1.1\r\nHost: origin.test\r\nConnection: close\r\n\r\n")
+            assert PAGE.decode() in read_to_end(tls)
+    site.stop()
+
+
+def test_connections_after_the_first_resume_its_session(start, sidecar):
+    proxy = start(ALLOW, workers=1)
+    one = sidecar(proxy)
+    resumed = []
+    for _ in range(3):
+        _, fields = one.ask("denied.test:443")
+        resumed.append(proxy.decision(fields["X-Request-Id"])["tls"]["resumed"])
+    assert resumed == [False, True, True]
+
+
+def test_many_clients_at_once_do_not_get_each_others_bytes(start, sidecar, origin):
+    proxy, target = start(ALLOW), origin()
+    one = sidecar(proxy, options=["--workers", 2])
+    wrong = []
+
+    def talk(number):
+        text = f"{number}:".encode() * 500
+        with one.tunnel(f"origin.test:{target.port}") as sock:
+            for _ in range(5):
+                sock.sendall(text)
+                got = b""
+                while len(got) < len(text):
+                    got += sock.recv(65536)
+                if got != text:
+                    wrong.append(number)
+
+    threads = [threading.Thread(target=talk, args=(n,)) for n in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert not wrong and not any(thread.is_alive() for thread in threads)
+
+
+# -- why the proxy cannot be used ---------------------------------------------------------------
+
+
+def assert_failure(answer, status, cause, text):
+    """The answer says so in its status line, its Proxy-Status and its body."""
+    line, rest = answer.split("\r\n", 1)
+    assert line.startswith(f"HTTP/1.1 {status} Sidecar: "), answer
+    assert text in line and len(line) <= len("HTTP/1.1 502 ") + 80, line
+    assert f'details="{cause}"' in rest and "Connection: close" in rest, answer
+    assert "What to do: " in rest, answer
+
+
+def ask_failing(one):
+    return one.say(connect("origin.test", 443))
+
+
+def test_a_proxy_that_is_not_there_is_a_502_and_a_line_in_the_log(sidecar):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        one = sidecar(holder.getsockname()[1])
+        assert_failure(ask_failing(one), 502, "connection_refused", "refuses connections")
+        assert one.stderr.wait("connection_refused: the proxy refuses connections")
+
+
+def test_a_name_that_does_not_exist_is_a_502(sidecar):
+    one = sidecar(443, host="nowhere.test")
+    assert_failure(ask_failing(one), 502, "dns_not_found", "name does not exist")
+
+
+def test_a_dns_server_that_is_silent_is_a_502(sidecar, dns):
+    dns.reply("silent.test", is_silent=True)
+    one = sidecar(443, host="silent.test")
+    assert_failure(ask_failing(one), 502, "dns_failed", "cannot be resolved")
+
+
+def test_a_port_that_speaks_plain_http_is_told(sidecar, origin):
+    def answer_plainly(conn):
+        conn.recv(1000)
+        conn.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    one = sidecar(origin(answer_plainly).port)
+    assert_failure(ask_failing(one), 502, "plain_http", "plain HTTP, not TLS")
+
+
+def test_a_port_that_speaks_something_else_is_told(sidecar, origin):
+    one = sidecar(origin(lambda conn: conn.sendall(b"SSH-2.0-x\r\n")).port)
+    assert_failure(ask_failing(one), 502, "not_tls", "does not speak TLS")
+
+
+def test_a_port_that_closes_at_once_is_told(sidecar, origin):
+    one = sidecar(origin(lambda conn: conn.recv(1000)).port)
+    assert_failure(ask_failing(one), 502, "closed", "closed the connection")
+
+
+PROXY_FAULTS = {
+    "proxy_unknown_ca": {"ca": "Other CA"},
+    "proxy_expired": {"begins": -20, "ends": -10},
+    "proxy_not_yet_valid": {"begins": 10},
+    "proxy_bad_purpose": {"usages": (CLIENT_AUTH,)},
+    "proxy_name_mismatch": {"dns": ("other.test",)},
+}
+
+
+def bad_server(pki, ca=None, dns=("proxy.test",), usages=(SERVER_AUTH,), **options):
+    authority = pki.authority(ca) if ca else pki.server_ca
+    return authority.leaf("bad-server", dns=dns, usages=usages, **options)
+
+
+@pytest.mark.parametrize("cause", PROXY_FAULTS)
+def test_a_proxy_whose_certificate_is_not_good_gets_nothing(cause, pki, sidecar):
+    server = TlsServer(bad_server(pki, **PROXY_FAULTS[cause]), pki.ca.path)
+    assert_failure(ask_failing(sidecar(server.port)), 502, cause, "the proxy's certificate")
+    eventually(lambda: server.failed, "the handshake to fail")
+    assert server.received == []
+    server.stop()
+
+
+def test_the_address_of_the_proxy_has_to_be_in_its_certificate(pki, start, sidecar, origin):
+    proxy, target = start(ALLOW), origin()
+    assert sidecar(proxy, host="127.0.0.1").ask(f"origin.test:{target.port}")[0].split()[1] == "200"
+    one = sidecar(proxy, host="127.0.0.2")
+    assert_failure(ask_failing(one), 502, "connection_refused", "refuses")
+
+
+def refused_client(pki, cause):
+    if cause == "unknown_ca":
+        return pki.authority("Other CA").leaf("stranger")
+    if cause == "expired":
+        return pki.ca.leaf("old", begins=-20, ends=-10)
+    if cause == "not_yet_valid":
+        return pki.ca.leaf("early", begins=10)
+    if cause == "bad_purpose":
+        return pki.ca.leaf("server-only", usages=(SERVER_AUTH,))
+    return pki.ca.leaf("revoked-1")
+
+
+@pytest.mark.parametrize(
+    "cause", ["unknown_ca", "expired", "not_yet_valid", "bad_purpose", "revoked"]
+)
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_a_certificate_that_the_proxy_refuses_is_told_with_its_cause(
+    cause, version, pki, start, sidecar
+):
+    leaf = refused_client(pki, cause)
+    changes = {"trust": {"staff": {"crl": [pki.ca.crl(leaf)]}}} if cause == "revoked" else {}
+    proxy = start(ALLOW, **changes)
+    proxy.reload(listeners=[{**proxy.config["listeners"][0], "tls": {"min": version, "max": version}}])
+    one = sidecar(proxy, leaf)
+    for _ in range(5):  # readable every time
+        assert_failure(ask_failing(one), 502, cause, "the")
+    assert proxy.audit.wait("handshake_refused")["reason"] == cause
+    assert one.stderr.wait(f"{cause}: ")
+
+
+def test_a_refused_client_can_read_the_answer_while_it_sends_a_body(pki, start, sidecar):
+    proxy = start(ALLOW)
+    one = sidecar(proxy, refused_client(pki, "expired"))
+    body = b"".join(pattern(128 * 1024))
+    head = b"POST http://origin.test/ HTTP/1.1\r\nHost: origin.test\r\n"
+    request = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    assert_failure(one.say(request), 502, "expired", "has expired")
+
+
+def test_a_proxy_that_was_killed_is_told_and_one_that_is_back_is_used(start, sidecar, origin):
+    target = origin()
+    proxy = start(ALLOW)
+    one = sidecar(proxy)
+    with one.tunnel(f"origin.test:{target.port}"):
+        pass
+    port = proxy.address[1]
+    proxy.stop()
+    assert_failure(ask_failing(one), 502, "connection_refused", "refuses connections")
+    address = {"address": f"127.0.0.1:{port}"}
+    again = start(ALLOW, listeners=[{**proxy.config["listeners"][0], **address}])
+    with one.tunnel(f"origin.test:{target.port}") as sock:
+        sock.sendall(b"again")
+        assert sock.recv(5) == b"again"
+    assert again.audit.wait("decision")["decision"]["action"] == "allow"
+
+
+def test_a_proxy_that_has_moved_is_found_again(start, sidecar, dns, origin):
+    target = origin()
+    proxy = start(ALLOW)
+    dns.addresses("moving.test", "127.0.0.9")  # nobody there
+    leaf_name = sidecar(proxy, host="proxy.test")
+    assert leaf_name.ask(f"origin.test:{target.port}")[0].split()[1] == "200"
+    dns.addresses("proxy.test", "127.0.0.9")
+    proxy_port = proxy.address[1]
+    with leaf_name.tunnel(f"origin.test:{target.port}"):
+        pass  # the address of some seconds ago is used again
+    assert len({query.type for query in dns.asked("proxy.test")}) == 2
+    assert proxy_port
+
+
+# -- renewed files ------------------------------------------------------------------------------
+
+
+def test_a_renewed_certificate_is_used_without_a_restart(pki, start, sidecar, tmp_path):
+    proxy = start(ALLOW)
+    old = refused_client(pki, "expired")
+    chain, key = tmp_path / "me.crt", tmp_path / "me.key"
+    shutil.copy(old.chain, chain)
+    shutil.copy(old.key, key)
+
+    class Files:
+        pass
+
+    files = Files()
+    files.chain, files.key = str(chain), str(key)
+    one = sidecar(proxy, files)
+    assert one.stderr.wait("has expired")
+    assert_failure(ask_failing(one), 502, "expired", "has expired")
+    shutil.copy(pki.worker.chain, str(chain) + ".new")  # a certificate without its key, for a while
+    os.replace(str(chain) + ".new", chain)
+    shutil.copy(pki.worker.key, str(key) + ".new")
+    os.replace(str(key) + ".new", key)
+    assert one.stderr.wait("renewed: ")
+    status, fields = one.ask("denied.test:443")
+    assert status.startswith("HTTP/1.1 403 ")
+    assert proxy.decision(fields["X-Request-Id"])["client"]["cn"] == "worker-1"
+
+
+def test_files_that_became_useless_change_nothing_but_the_log(pki, start, sidecar, tmp_path):
+    proxy = start(ALLOW)
+    chain = tmp_path / "me.crt"
+    shutil.copy(pki.worker.chain, chain)
+
+    class Files:
+        pass
+
+    files = Files()
+    files.chain, files.key = str(chain), pki.worker.key
+    one = sidecar(proxy, files)
+    chain.write_text("no certificate any more\n")
+    one.process.send_signal(signal.SIGHUP)
+    assert one.stderr.wait("the old ones stay in force: .*me.crt")
+    assert one.ask("denied.test:443")[0].startswith("HTTP/1.1 403 ")
+
+
+# -- its own answers ----------------------------------------------------------------------------
+
+
+def test_the_pac_file_sends_everything_to_the_sidecar(start, sidecar):
+    one = sidecar(start(ALLOW))
+    answer = one.say(b"GET /proxy.pac HTTP/1.1\r\nHost: whatever\r\n\r\n")
+    head, body = answer.split("\r\n\r\n", 1)
+    assert head.startswith("HTTP/1.1 200 ")
+    assert "application/x-ns-proxy-autoconfig" in head
+    assert f'return "PROXY 127.0.0.1:{one.port}";' in body
+    assert "FindProxyForURL(url, host)" in body
+
+
+@pytest.mark.parametrize(
+    "request_bytes, status",
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "404 Sidecar: this is a proxy"),
+        (b"POST /proxy.pac HTTP/1.1\r\nHost: x\r\n\r\n", "404 Sidecar: this is a proxy"),
+        (b"GET /proxy.pac/../x HTTP/1.1\r\nHost: x\r\n\r\n", "404 "),
+        (b"nonsense\r\n\r\n", "400 Sidecar: bad request"),
+        (b"GET http://a.test/ HTTP/2.0\r\n\r\n", "400 Sidecar: bad request"),
+        (b"CONNECT a.test:443 HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400 "),
+        (b"CONNECT a.test:443 HTTP/1.1\nHost: a\n\n", "400 Sidecar: bad request, line ending"),
+        (b"GET http://a.test/ HTTP/1.1\r\nx: " + b"y" * 9000 + b"\r\n\r\n", "431 "),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 64 + b"\r\n", "400 "),
+    ],
+)
+def test_what_is_not_for_the_proxy_is_answered_here(request_bytes, status, start, sidecar):
+    proxy = start(ALLOW)
+    answer = sidecar(proxy).say(request_bytes)
+    assert answer.startswith(f"HTTP/1.1 {status}"), answer
+    assert "Connection: close" in answer
+    proxy.stop()
+    assert proxy.audit.records() == []  # the proxy has not heard of it
+
+
+def test_a_head_in_pieces_is_one_head(start, sidecar, origin):
+    proxy, target = start(ALLOW), origin()
+    with sidecar(proxy).dial() as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in connect("origin.test", target.port):
+            sock.sendall(bytes([byte]))
+        assert read_head(sock)[0].startswith("HTTP/1.1 200 ")
+
+
+def test_bytes_behind_the_head_belong_to_the_tunnel(start, sidecar, origin):
+    proxy, target = start(ALLOW), origin()
+    with sidecar(proxy).dial() as sock:
+        sock.sendall(connect("origin.test", target.port) + b"early")
+        assert read_head(sock)[0].startswith("HTTP/1.1 200 ")
+        assert sock.recv(5) == b"early"
+
+
+# -- how it is started and ended ----------------------------------------------------------------
+
+
+def arguments(pki, **changes):
+    values = {
+        "proxy": "https://proxy.test:8443",
+        "cert": pki.worker.chain,
+        "key": pki.worker.key,
+        "ca": pki.server_ca.path,
+        "listen": "127.0.0.1:0",
+        **changes,
+    }
+    words = []
+    for name, value in values.items():
+        words += [] if value is None else [f"--{name}", value]
+    return words
+
+
+@pytest.mark.parametrize(
+    "changes, complaint",
+    [
+        ({"proxy": None}, "--proxy, --cert, --key and --ca are needed"),
+        ({"cert": None}, "are needed"),
+        ({"ca": None}, "are needed"),
+        ({"proxy": "http://proxy.test:8443"}, "begin with https://"),
+        ({"proxy": "https://proxy.test"}, "has no port"),
+        ({"proxy": "https://proxy.test:8443/path"}, "nothing else"),
+        ({"proxy": "https://me:secret@proxy.test:8443"}, "nothing else"),
+        ({"proxy": "https://proxy.test:0"}, "nothing else"),
+        ({"listen": "0.0.0.0:0"}, "--allow-remote"),
+        ({"listen": "192.0.2.1:0"}, "--allow-remote"),
+        ({"listen": "[::]:0"}, "--allow-remote"),
+        ({"listen": "localhost:3128"}, "--listen: "),
+        ({"workers": "0"}, "--workers: "),
+        ({"workers": "two"}, "--workers: "),
+        ({"idle": "5"}, "--idle: "),
+        ({"max-connections": "-1"}, "--max-connections: "),
+        ({"upstream": "x"}, "unknown option"),
+    ],
+)
+def test_wrong_usage_exits_2_and_says_what_to_write(changes, complaint, pki):
+    result = run("connect", *arguments(pki, **changes))
+    assert result.returncode == 2, result.stderr
+    assert complaint in result.stderr and result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "option, content, cause",
+    [
+        ("cert", "junk", "cert_file"),
+        ("key", "junk", "key_file"),
+        ("ca", "junk", "ca_file"),
+        ("cert", None, "cert_file"),
+        ("key", None, "key_file"),
+        ("ca", None, "ca_file"),
+    ],
+)
+def test_files_that_cannot_be_used_are_exit_3(option, content, cause, pki, tmp_path):
+    path = tmp_path / "file.pem"
+    if content:
+        path.write_text(content)
+        path.chmod(0o600)
+    result = run("connect", *arguments(pki, **{option: str(path)}))
+    assert result.returncode == 3, result.stderr
+    assert f"{cause}: " in result.stderr and "file.pem" in result.stderr
+
+
+def test_the_key_of_another_certificate_is_exit_3(pki):
+    result = run("connect", *arguments(pki, key=pki.ca.leaf("someone-else").key))
+    assert result.returncode == 3 and "key_mismatch: " in result.stderr
+
+
+def test_a_key_that_others_can_read_is_exit_3(pki, tmp_path):
+    path = tmp_path / "open.key"
+    shutil.copy(pki.worker.key, path)
+    path.chmod(0o644)
+    result = run("connect", *arguments(pki, key=str(path)))
+    assert result.returncode == 3 and "chmod 600" in result.stderr
+
+
+def test_a_listener_for_others_needs_to_be_meant(start, sidecar, local_address):
+    proxy = start(ALLOW)
+    one = sidecar(proxy, options=["--listen", "0.0.0.0:0", "--allow-remote"])
+    assert one.stderr.wait("warning: whoever reaches 0.0.0.0:0 acts under your certificate")
+
+
+def test_an_address_that_is_taken_is_exit_1(pki, start, sidecar):
+    one = sidecar(start(ALLOW))
+    result = run("connect", *arguments(pki, listen=f"127.0.0.1:{one.port}"))
+    assert result.returncode == 1 and str(one.port) in result.stderr
+
+
+def test_sigterm_waits_for_tunnels_and_takes_no_new_ones(start, sidecar, origin):
+    proxy, target = start(ALLOW), origin()
+    one = sidecar(proxy)
+    with one.dial() as waiting, one.tunnel(f"origin.test:{target.port}") as sock:
+        sock.sendall(b"a")
+        assert sock.recv(1) == b"a"
+        one.process.send_signal(signal.SIGTERM)
+        assert waiting.recv(1) == b""  # nothing was asked: ended
+        with pytest.raises(OSError):
+            one.dial()
+        sock.sendall(b"b")
+        assert sock.recv(1) == b"b"
+    one.stop()
+
+
+def test_sigterm_cuts_what_lasts_longer_than_its_patience(start, sidecar, origin):
+    proxy, target = start(ALLOW), origin()
+    one = sidecar(proxy, options=["--drain", "200ms"])
+    with one.tunnel(f"origin.test:{target.port}") as sock:
+        one.process.send_signal(signal.SIGTERM)
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+    one.stop(expected=1)
+
+
+def test_sigint_ends_it_at_once(start, sidecar, origin):
+    proxy, target = start(ALLOW), origin()
+    one = sidecar(proxy)
+    with one.tunnel(f"origin.test:{target.port}"):
+        one.stop(signal.SIGINT)
+
+
+def test_a_silent_tunnel_ends_after_its_idle_time(start, sidecar, origin):
+    proxy, target = start(ALLOW), origin()
+    with sidecar(proxy, options=["--idle", "300ms"]).tunnel(f"origin.test:{target.port}") as sock:
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+
+
+def test_too_many_connections_are_told(start, sidecar, origin):
+    proxy, target = start(ALLOW), origin()
+    one = sidecar(proxy, options=["--max-connections", "1"])
+    with one.tunnel(f"origin.test:{target.port}"):
+        assert one.say(connect("origin.test", 443)).startswith(
+            "HTTP/1.1 503 Sidecar: too many connections"
+        )

@@ -1,0 +1,119 @@
+// cause and reply: every row is whole, alerts and verdicts lead to the right one, and an answer fits its bounds.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proxy/sidecar/reply.h"
+
+#define NOW INT64_C(1800000000)
+
+static const struct own_certificate good = {
+    .is_shown = true, .is_for_clients = true, .not_before_s = NOW - 10, .not_after_s = NOW + 10};
+
+static void every_cause_says_what_it_is_whose_matter_and_what_to_do(void **state)
+{
+    (void)state;
+    for (int i = CAUSE_NONE + 1; i < CAUSE_COUNT; i++) {
+        const enum cause cause = (enum cause)i;
+        assert_true(cause_name(cause)[0] != '\0' && cause_advice(cause)[0] != '\0');
+        assert_true(cause_side(cause) != SIDE_NOBODY && cause_proxy_status(cause)[0] != '\0');
+        assert_true(cause_side_name(cause_side(cause))[0] != '\0');
+        assert_in_range(cause_status(cause), 403, 504);
+        for (int other = CAUSE_NONE; other < i; other++)
+            assert_string_not_equal(cause_name(cause), cause_name((enum cause)other));
+    }
+}
+
+static void alerts_lead_to_causes(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t alert;
+        enum cause cause;
+    } rows[] = {
+        {116, CAUSE_NO_CERTIFICATE}, {45, CAUSE_EXPIRED},   {44, CAUSE_REVOKED},
+        {48, CAUSE_UNKNOWN_CA},      {42, CAUSE_REFUSED},   {43, CAUSE_REFUSED},
+        {46, CAUSE_REFUSED},         {70, CAUSE_PROTOCOL},  {40, CAUSE_PROTOCOL},
+        {80, CAUSE_UNAVAILABLE},     {255, CAUSE_PROTOCOL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(cause_of_alert(rows[i].alert, &good, NOW), rows[i].cause);
+}
+
+static void what_we_know_of_our_own_certificate_sharpens_an_alert(void **state)
+{
+    (void)state;
+    const struct own_certificate none = {0};
+    struct own_certificate early = good;
+    struct own_certificate server = good;
+    early.not_before_s = NOW + 1;
+    server.is_for_clients = false;
+    assert_int_equal(cause_of_alert(45, &early, NOW), CAUSE_NOT_YET_VALID);
+    assert_int_equal(cause_of_alert(43, &server, NOW), CAUSE_BAD_PURPOSE);
+    assert_int_equal(cause_of_alert(40, &none, NOW), CAUSE_NO_CERTIFICATE); // TLS 1.2
+}
+
+static void verdicts_on_the_proxy_lead_to_causes_of_the_proxy(void **state)
+{
+    (void)state;
+    assert_int_equal(cause_of_verdict(REASON_UNKNOWN_CA), CAUSE_PROXY_UNKNOWN_CA);
+    assert_int_equal(cause_of_verdict(REASON_EXPIRED), CAUSE_PROXY_EXPIRED);
+    for (int i = 0; i < REASON_COUNT; i++)
+        assert_int_equal(cause_side(cause_of_verdict((enum reason)i)), SIDE_PROXY);
+}
+
+static void every_failure_fits_a_status_line_of_80_bytes_and_one_buffer(void **state)
+{
+    (void)state;
+    for (int i = CAUSE_NONE + 1; i < CAUSE_COUNT; i++) {
+        char data[REPLY_CAP];
+        struct text text;
+        text_init(&text, data, sizeof data);
+        reply_failure((enum cause)i, "certificate_expired", 45, &text);
+        assert_false(text.is_cut);
+        const size_t line = slice_find(text_slice(&text), '\r');
+        assert_in_range(line, 20, sizeof "HTTP/1.1 502 " - 1 + 80);
+        assert_non_null(strstr(data, cause_phrase((enum cause)i)));
+        assert_non_null(strstr(data, "; alert-id=45; alert-message=\"certificate_expired\""));
+        assert_non_null(strstr(data, "\r\nConnection: close\r\n"));
+        // The body is as long as it says.
+        const char *body = strstr(data, "\r\n\r\n") + 4;
+        char length[64];
+        (void)snprintf(length, sizeof length, "\r\nContent-Length: %zu\r\n", strlen(body));
+        assert_non_null(strstr(data, length));
+    }
+}
+
+static void a_pac_file_has_no_body_for_head(void **state)
+{
+    (void)state;
+    char with[REPLY_CAP];
+    char without[REPLY_CAP];
+    struct text text;
+    text_init(&text, with, sizeof with);
+    reply_pac("127.0.0.1:3128", true, &text);
+    text_init(&text, without, sizeof without);
+    reply_pac("127.0.0.1:3128", false, &text);
+    assert_non_null(strstr(with, "return \"PROXY 127.0.0.1:3128\";"));
+    assert_null(strstr(with, "DIRECT\"; PROXY"));
+    assert_string_equal(strstr(without, "\r\n\r\n"), "\r\n\r\n");
+    assert_memory_equal(with, without, strlen(without));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_cause_says_what_it_is_whose_matter_and_what_to_do),
+        cmocka_unit_test(alerts_lead_to_causes),
+        cmocka_unit_test(what_we_know_of_our_own_certificate_sharpens_an_alert),
+        cmocka_unit_test(verdicts_on_the_proxy_lead_to_causes_of_the_proxy),
+        cmocka_unit_test(every_failure_fits_a_status_line_of_80_bytes_and_one_buffer),
+        cmocka_unit_test(a_pac_file_has_no_body_for_head),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
