@@ -7,6 +7,7 @@
 #include <openssl/pool.h>
 #include <openssl/x509v3.h>
 
+#include "auth/constraints.h"
 #include "auth/dn.h"
 #include "auth/strength.h"
 #include "auth/strict.h"
@@ -93,6 +94,7 @@ struct search {
     size_t comparison_count;
     size_t signature_count;
     size_t signature_cost;
+    size_t constraint_count;
     bool has_finding;
     bool is_cut;  // a path was given up for its length
     bool is_done; // accepted, out of work or out of memory
@@ -108,9 +110,6 @@ static const struct {
     enum reason reason;
     const char *detail;
 } LIBRARY_ERRORS[] = {
-    {X509_V_ERR_CERT_HAS_EXPIRED, REASON_EXPIRED, "a certificate of the chain has expired"},
-    {X509_V_ERR_CERT_NOT_YET_VALID, REASON_NOT_YET_VALID,
-     "a certificate of the chain is not valid yet"},
     {X509_V_ERR_CERT_SIGNATURE_FAILURE, REASON_BAD_SIGNATURE,
      "a signature in the chain does not fit its issuer's key"},
     {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, REASON_UNKNOWN_CA, "the chain ends at no trusted CA"},
@@ -137,10 +136,6 @@ static const struct {
      "a name constraint of the chain cannot be applied"},
     {X509_V_ERR_UNSUPPORTED_NAME_SYNTAX, REASON_NAME_CONSTRAINT,
      "a name under a constraint cannot be understood"},
-    {X509_V_ERR_NAME_CONSTRAINTS_WITHOUT_SANS, REASON_NAME_CONSTRAINT,
-     "a CN looks like a host name that a name constraint cannot reach"},
-    // Only the check of name constraints gives this one: more than 2^20 comparisons.
-    {X509_V_ERR_UNSPECIFIED, REASON_WORK_LIMIT, "too many names under too many constraints"},
     {X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, REASON_BAD_CERTIFICATE,
      "a critical extension in the chain is not understood"},
     {X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY, REASON_WEAK_KEY,
@@ -268,6 +263,43 @@ static enum err note_path(const STACK_OF(X509) *certs, struct chain_finding *out
     return ERR_OK;
 }
 
+// check_dates applies the validity of every certificate, from the anchor down: from the first second
+// through the last (RFC 5280 4.1.2.5), which the library takes for too late.
+static enum err check_dates(const struct path *path, int64_t now_s, struct chain_finding *out)
+{
+    for (size_t i = path->len; i > 0; i--) {
+        int64_t not_before_s = 0;
+        int64_t not_after_s = 0;
+        if (!ASN1_TIME_to_posix(X509_get0_notBefore(path->certs[i - 1]), &not_before_s) ||
+            !ASN1_TIME_to_posix(X509_get0_notAfter(path->certs[i - 1]), &not_after_s))
+            return deny(out, REASON_BAD_CERTIFICATE, "a certificate's validity cannot be read");
+        if (now_s < not_before_s)
+            return deny(out, REASON_NOT_YET_VALID, "a certificate of the chain is not valid yet");
+        if (now_s > not_after_s)
+            return deny(out, REASON_EXPIRED, "a certificate of the chain has expired");
+    }
+    return ERR_OK;
+}
+
+// on_library_error lets those errors pass that constraints_check_rest judges.
+static int on_library_error(int is_good, X509_STORE_CTX *ctx)
+{
+    return is_good || constraints_is_left(X509_STORE_CTX_get_error(ctx));
+}
+
+// take_path goes on with the path that the library found good: constraints that are left, and what is
+// to be known of it.
+static enum err take_path(const STACK_OF(X509) *certs, struct chain_finding *out)
+{
+    X509 *path[CHAIN_MAX_PATH];
+    const size_t count = sk_X509_num(certs);
+    ASSERT(count >= 1 && count <= CHAIN_MAX_PATH);
+    for (size_t i = 0; i < count; i++)
+        path[i] = sk_X509_value(certs, i);
+    const int error = constraints_check_rest(path, count);
+    return error == X509_V_OK ? note_path(certs, out) : deny_library_error(error, out);
+}
+
 // verify_with gives one complete path to the library: the leaf, what stands between as untrusted,
 // and the anchor as all that is trusted. PARTIAL_CHAIN lets an anchor be one that is not
 // self-issued; the store is empty, so that nothing else becomes trusted by it.
@@ -285,12 +317,13 @@ static enum err verify_with(const struct search *search, const struct path *path
         goto out;
     X509_STORE_CTX_set0_trusted_stack(ctx, trusted);
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
-    X509_VERIFY_PARAM_set_time_posix(param, search->now_s);
     X509_VERIFY_PARAM_set_depth(param, (int)path->len);
+    X509_STORE_CTX_set_verify_cb(ctx, on_library_error);
     X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST |
+                                      X509_V_FLAG_NO_CHECK_TIME |
                                       (search->set->is_strict ? X509_V_FLAG_POLICY_CHECK : 0));
     if (X509_verify_cert(ctx) == 1)
-        error = note_path(X509_STORE_CTX_get0_chain(ctx), out);
+        error = take_path(X509_STORE_CTX_get0_chain(ctx), out);
     else
         error = deny_library_error(X509_STORE_CTX_get_error(ctx), out);
 out:
@@ -353,7 +386,14 @@ static enum err judge_path(const struct search *search, const struct path *path,
         return deny(out, REASON_CHAIN_TOO_LONG, "more intermediates than max_depth allows");
     TRY(check_strength(path, out));
     TRY(check_issuers(search->set, path, out));
-    TRY(verify_path(search, path, out));
+    const enum err verified = verify_path(search, path, out);
+    struct chain_finding dates;
+    if ((verified == ERR_OK || out->reason == REASON_NAME_CONSTRAINT) &&
+        check_dates(path, search->now_s, &dates) != ERR_OK) {
+        *out = dates;
+        return ERR_DENIED;
+    }
+    TRY(verified);
     struct chain_finding leaf_finding;
     const enum err error = check_leaf(search->set, path->certs[0], &leaf_finding);
     if (error != ERR_OK) {
@@ -367,7 +407,8 @@ static void stop_for_work(struct search *search)
 {
     search->is_done = true;
     search->error =
-        deny(&search->finding, REASON_WORK_LIMIT, "too many ways from the certificate to a CA");
+        deny(&search->finding, REASON_WORK_LIMIT,
+             "too many ways from the certificate to a CA, or too many names under constraints");
 }
 
 // try_anchor judges the path that ends in `anchor`.
@@ -379,7 +420,10 @@ static void try_anchor(struct search *search, X509 *anchor)
     search->signature_count += path.len - 1;
     for (size_t i = 1; i < path.len; i++)
         search->signature_cost += strength_verification_cost(path.certs[i]);
-    if (search->signature_count > CHAIN_MAX_SIGNATURES || search->signature_cost > CHAIN_MAX_COST) {
+    search->constraint_count +=
+        constraints_count_comparisons(path.certs, path.len, CHAIN_MAX_CONSTRAINTS);
+    if (search->signature_count > CHAIN_MAX_SIGNATURES || search->signature_cost > CHAIN_MAX_COST ||
+        search->constraint_count > CHAIN_MAX_CONSTRAINTS) {
         stop_for_work(search);
         return;
     }

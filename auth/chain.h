@@ -8,8 +8,8 @@
 //      unknown_ca, or missing_intermediate where the missing issuer is akin to an anchor.
 //   3. Judge each path until one is good: length, key and signature floor, every issuer a CA
 //      (chain_too_long, weak_key, bad_purpose); then X509_verify_cert with this one anchor as all
-//      that is trusted: extensions, purpose and path lengths from the leaf up, signature and
-//      validity from the anchor down, name constraints.
+//      that is trusted: extensions, purpose and path lengths from the leaf up, signatures from the
+//      anchor down, name constraints; what it leaves undone of these is in constraints.h. Then validity.
 //   4. What the library does not look at: the anchor's own pathlen and purpose, digitalSignature
 //      in the leaf's key usage, the leaf's lifetime, signs of a CA in a leaf that is none; with
 //      `strict` the letter of RFC 5280.
@@ -28,10 +28,11 @@
 #include "auth/revocation.h"
 
 enum {
-    CHAIN_MAX_PATH = 10,           // certificates of one path, leaf and anchor included
-    CHAIN_MAX_SIGNATURES = 32,     // checked for one presented chain
-    CHAIN_MAX_COST = 200,          // of them together, as strength.h counts
-    CHAIN_MAX_COMPARISONS = 20000, // of names, for one presented chain
+    CHAIN_MAX_PATH = 10,            // certificates of one path, leaf and anchor included
+    CHAIN_MAX_SIGNATURES = 32,      // checked for one presented chain
+    CHAIN_MAX_COST = 200,           // of them together, as strength.h counts
+    CHAIN_MAX_COMPARISONS = 20000,  // of names, for one presented chain
+    CHAIN_MAX_CONSTRAINTS = 100000, // comparisons of names with constraints, likewise
 };
 
 // presented_chain is what the client sent, parsed. All owned.

@@ -125,6 +125,44 @@ static bool is_empty_sequence(const X509 *cert, int nid)
     return CBS_get_asn1(&cbs, &sequence, CBS_ASN1_SEQUENCE) && CBS_len(&sequence) == 0;
 }
 
+// has_dotted_constraint tells whether a constraint of host names begins with a dot, which is a URI's
+// manner: without it the name itself would be meant too.
+static bool has_dotted_constraint(const STACK_OF(GENERAL_SUBTREE) *subtrees)
+{
+    for (size_t i = 0; i < sk_GENERAL_SUBTREE_num(subtrees); i++) {
+        const GENERAL_NAME *base = sk_GENERAL_SUBTREE_value(subtrees, i)->base;
+        if (base->type == GEN_DNS && ASN1_STRING_length(base->d.dNSName) > 0 &&
+            ASN1_STRING_get0_data(base->d.dNSName)[0] == '.')
+            return true;
+    }
+    return false;
+}
+
+static const char *find_constraint_fault(const X509 *cert)
+{
+    if (!has_extension(cert, NID_name_constraints))
+        return NULL;
+    if (is_empty_sequence(cert, NID_name_constraints))
+        return "name constraints constrain nothing (4.2.1.10)";
+    NAME_CONSTRAINTS *constraints = X509_get_ext_d2i(cert, NID_name_constraints, NULL, NULL);
+    const bool is_dotted =
+        constraints != NULL && (has_dotted_constraint(constraints->permittedSubtrees) ||
+                                has_dotted_constraint(constraints->excludedSubtrees));
+    NAME_CONSTRAINTS_free(constraints);
+    return is_dotted ? "a constraint of host names begins with a dot (4.2.1.10)" : NULL;
+}
+
+// is_access_bad tells whether an information access cannot be read, or gives none.
+static bool is_access_bad(const X509 *cert, int nid)
+{
+    if (!has_extension(cert, nid))
+        return false;
+    AUTHORITY_INFO_ACCESS *access = X509_get_ext_d2i(cert, nid, NULL, NULL);
+    const bool is_bad = sk_ACCESS_DESCRIPTION_num(access) == 0;
+    AUTHORITY_INFO_ACCESS_free(access);
+    return is_bad;
+}
+
 static const char *find_ca_fault(X509 *cert)
 {
     const uint32_t flags = X509_get_extension_flags(cert);
@@ -142,6 +180,9 @@ static const char *find_ca_fault(X509 *cert)
 static const char *find_leaf_fault(X509 *cert)
 {
     const uint32_t flags = X509_get_extension_flags(cert);
+    if ((flags & EXFLAG_CA) != 0 && (flags & EXFLAG_KUSAGE) != 0 &&
+        (X509_get_key_usage(cert) & KU_KEY_CERT_SIGN) == 0)
+        return "the client's certificate is a CA that may not sign certificates (4.2.1.9)";
     if (X509_NAME_entry_count(X509_get_subject_name(cert)) == 0 &&
         !is_critical(cert, NID_subject_alt_name))
         return "the client's certificate has no subject, and its other names are not critical "
@@ -151,7 +192,7 @@ static const char *find_leaf_fault(X509 *cert)
     return NULL;
 }
 
-static const char *find_certificate_fault(X509 *cert, bool is_ca)
+static const char *find_certificate_fault(X509 *cert, bool is_leaf, bool is_ca)
 {
     const bool is_self_signed = (X509_get_extension_flags(cert) & EXFLAG_SS) != 0;
     const char *fault = find_field_fault(cert);
@@ -164,12 +205,17 @@ static const char *find_certificate_fault(X509 *cert, bool is_ca)
     if (fault == NULL && (X509_get_extension_flags(cert) & EXFLAG_KUSAGE) != 0 &&
         X509_get_key_usage(cert) == 0)
         fault = "a key usage allows nothing (4.2.1.3)";
-    if (fault == NULL && is_empty_sequence(cert, NID_name_constraints))
-        fault = "name constraints constrain nothing (4.2.1.10)";
+    if (fault == NULL)
+        fault = find_constraint_fault(cert);
+    if (fault == NULL &&
+        (is_access_bad(cert, NID_info_access) || is_access_bad(cert, NID_sinfo_access)))
+        fault = "an information access cannot be read, or is empty (4.2.2)";
     if (fault == NULL && is_empty_sequence(cert, NID_policy_constraints))
         fault = "policy constraints constrain nothing (4.2.1.11)";
     if (fault == NULL)
-        fault = is_ca ? find_ca_fault(cert) : find_leaf_fault(cert);
+        fault = is_ca ? find_ca_fault(cert) : NULL;
+    if (fault == NULL && is_leaf)
+        fault = find_leaf_fault(cert);
     return fault;
 }
 
@@ -177,7 +223,7 @@ const char *strict_find_fault(X509 *const *certs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const bool is_ca = (X509_get_extension_flags(certs[i]) & EXFLAG_CA) != 0;
-        const char *fault = find_certificate_fault(certs[i], i > 0 || is_ca);
+        const char *fault = find_certificate_fault(certs[i], i == 0, i > 0 || is_ca);
         ERR_clear_error();
         if (fault != NULL)
             return fault;

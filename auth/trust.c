@@ -403,7 +403,7 @@ static bool has_doubtful_name(const struct identity *identity, const struct chai
                 return true;
             break;
         case SAN_IP:
-            break; // the library refuses every constraint of addresses
+            break; // four or sixteen bytes can be read in one way only
         }
     }
     return false;

@@ -170,7 +170,7 @@ enum reason trust_recheck(const struct trust *trust, const struct chain_record *
         *out_detail = "a certificate of the chain is not valid yet";
         return REASON_NOT_YET_VALID;
     }
-    if (now_s >= record->not_after_s) { // the library's reading: the last second is too late
+    if (now_s > record->not_after_s) { // through the last second (RFC 5280 4.1.2.5)
         *out_detail = "a certificate of the chain has expired";
         return REASON_EXPIRED;
     }

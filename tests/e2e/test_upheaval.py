@@ -58,9 +58,7 @@ def spread(total, work, threads=8):
         raise problems[0]
 
 
-def test_a_thousand_reloads_under_load_fail_no_request_and_leave_nothing(
-    start, server, pki, load
-):
+def test_a_thousand_reloads_under_load_fail_no_request_and_leave_nothing(start, server, pki, load):
     """Names, rules, lists and lifetimes change; what the clients do is allowed in each state."""
     total, warm_up = count(1000, 200), count(200, 50)
     revoked = pki.ca.leaf("revoked-in-every-list")
@@ -84,7 +82,9 @@ def test_a_thousand_reloads_under_load_fail_no_request_and_leave_nothing(
             settled = proxy.resident()
     grown = proxy.resident() - settled
     done = running.stop(PATIENCE)
-    print(f"{total} reloads, {done['opened']} tunnels, {done['resumed']} resumed, {grown} bytes more")
+    print(
+        f"{total} reloads, {done['opened']} tunnels, {done['resumed']} resumed, {grown} bytes more"
+    )
     assert done["failures"] == []
     assert done["opened"] >= CLIENTS and done["resumed"] > 0
     proxy.wait_descriptors(before)

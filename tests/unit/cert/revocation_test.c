@@ -304,8 +304,9 @@ static void judges_a_record_by_time_lifetime_depth_and_anchor(void **state)
     const struct profile other_anchor = {.other_anchor = other};
     const struct profile short_lived = {.options = {.max_lifetime_s = FORGE_DAY_S}};
     assert_int_equal(reason_now(*state, &pki, &plain), REASON_NONE);
-    assert_int_equal(reason_at(*state, &pki, &plain, FORGE_NOW_S + FORGE_DAY_S - 1), REASON_NONE);
-    assert_int_equal(reason_at(*state, &pki, &plain, FORGE_NOW_S + FORGE_DAY_S), REASON_EXPIRED);
+    assert_int_equal(reason_at(*state, &pki, &plain, FORGE_NOW_S + FORGE_DAY_S), REASON_NONE);
+    assert_int_equal(reason_at(*state, &pki, &plain, FORGE_NOW_S + FORGE_DAY_S + 1),
+                     REASON_EXPIRED);
     assert_int_equal(reason_at(*state, &pki, &plain, FORGE_NOW_S - FORGE_DAY_S - 1),
                      REASON_NOT_YET_VALID);
     assert_int_equal(reason_now(*state, &pki, &other_anchor), REASON_UNKNOWN_CA);
