@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#include "auth/base/hash.h"
+
 enum {
     FLAG_EXACT = 1,
     FLAG_SUFFIX = 2,
@@ -84,29 +86,12 @@ static struct slice record_name(const uint8_t *record)
     return slice_of(record + RECORD_HEAD, record[1]);
 }
 
-uint64_t host_hash_begin(void)
-{
-    return UINT64_C(0xCBF29CE484222325);
-}
-
-uint64_t host_hash_add(uint64_t hash, uint8_t byte)
-{
-    return (hash ^ byte) * UINT64_C(0x100000001B3); // FNV-1a
-}
-
-uint64_t host_hash_end(uint64_t hash)
-{
-    hash ^= hash >> 32;
-    hash *= UINT64_C(0xD6E8FEB86659FD93);
-    return hash ^ hash >> 32;
-}
-
 static uint64_t hash_of(struct slice name)
 {
-    uint64_t hash = host_hash_begin();
+    uint64_t hash = hash_begin();
     for (size_t i = name.len; i-- > 0;)
-        hash = host_hash_add(hash, name.data[i]);
-    return host_hash_end(hash);
+        hash = hash_add(hash, name.data[i]);
+    return hash_end(hash);
 }
 
 static size_t count_labels(struct slice name)
@@ -197,18 +182,18 @@ static uint8_t find_record(const struct host_set *set, struct slice name, uint64
 
 static bool table_matches(const struct host_set *set, struct slice name)
 {
-    uint64_t hash = host_hash_begin();
+    uint64_t hash = hash_begin();
     size_t labels = 1; // of what stands behind the byte at `i`
-    for (size_t i = name.len; i-- > 0; hash = host_hash_add(hash, name.data[i])) {
+    for (size_t i = name.len; i-- > 0; hash = hash_add(hash, name.data[i])) {
         if (name.data[i] != '.')
             continue;
         const uint64_t word = set->table->suffix_labels[labels / LABELS_A_WORD];
         if ((word >> labels % LABELS_A_WORD & 1) != 0 &&
-            (find_record(set, slice_from(name, i + 1), host_hash_end(hash)) & FLAG_SUFFIX) != 0)
+            (find_record(set, slice_from(name, i + 1), hash_end(hash)) & FLAG_SUFFIX) != 0)
             return true;
         labels++;
     }
-    return (find_record(set, name, host_hash_end(hash)) & FLAG_EXACT) != 0;
+    return (find_record(set, name, hash_end(hash)) & FLAG_EXACT) != 0;
 }
 
 // record_matches compares one record, whose name may stand for itself or for what ends in it.

@@ -45,9 +45,3 @@ struct host_record {
 
 // host_set_next gives the next pattern, `*` last; false behind it. `*cursor` is 0 at the start.
 bool host_set_next(const struct host_set *set, size_t *cursor, struct host_record *out);
-
-// host_hash_begin, host_hash_add and host_hash_end hash a name from its last byte to its first, so
-// that one pass gives the hashes of all its suffixes. For auth/rule_index, too.
-uint64_t host_hash_begin(void);
-uint64_t host_hash_add(uint64_t hash, uint8_t byte);
-uint64_t host_hash_end(uint64_t hash);

@@ -1,6 +1,9 @@
 // From an identity to the client that the config calls it: every part of an entry compared with the
 // typed name of its kind, never with another (the rules of docs/CONFIG.md; wounds of the others: SAN types
 // mixed up, several CNs, several SPIFFE ids). Sees an identity only through its accessors.
+#include "auth/match.h"
+
+#include "auth/client_index.h"
 #include "auth/policy.h"
 #include "auth/policy_trace.h"
 
@@ -28,9 +31,8 @@ static size_t authority_start(struct slice uri)
     return colon + 3;
 }
 
-// is_uri_pattern tells whether a final `*` is one that stands for something: behind a `/` after a
-// non-empty authority. `spiffe://*` and `spiffe://org*` would let another organisation in.
-static bool is_uri_pattern(struct slice wanted)
+// Behind a `/` after a non-empty authority only: `spiffe://*` and `spiffe://org*` would let another organisation in.
+bool match_is_uri_pattern(struct slice wanted)
 {
     if (!slice_ends_with(wanted, SLICE_LITERAL("/*")))
         return false;
@@ -41,15 +43,20 @@ static bool is_uri_pattern(struct slice wanted)
 
 static bool uri_fits(struct slice wanted, struct slice value)
 {
-    if (!is_uri_pattern(wanted))
+    if (!match_is_uri_pattern(wanted))
         return slice_equal(wanted, value);
     const struct slice prefix = slice_first(wanted, wanted.len - 1);
     return value.len > prefix.len && slice_starts_with(value, prefix);
 }
 
+bool match_is_dns_pattern(struct slice wanted)
+{
+    return slice_starts_with(wanted, SLICE_LITERAL("*."));
+}
+
 static bool dns_fits(struct slice wanted, struct slice value)
 {
-    if (!slice_starts_with(wanted, SLICE_LITERAL("*.")))
+    if (!match_is_dns_pattern(wanted))
         return slice_equal_ignore_case(wanted, value);
     const struct slice suffix = slice_from(wanted, 1); // with its dot
     if (suffix.len < 2 || value.len <= suffix.len)
@@ -193,6 +200,8 @@ const struct client *policy_trace_client(const struct policy *policy,
                                          const struct identity *identity,
                                          const struct policy_trace *trace)
 {
+    if (trace == NULL && policy->client_index != NULL)
+        return client_index_find(policy->client_index, policy, identity);
     for (size_t i = 0; i < policy->client_count; i++) {
         const struct client *client = &policy->clients[i];
         for (size_t j = 0; j < client->match_count; j++) {

@@ -13,8 +13,9 @@
 
 #include <stdlib.h>
 
+#include "auth/client_index.h"
 #include "auth/policy_trace.h"
-#include "auth/rule_fit.h"
+#include "auth/rule_index.h"
 
 // ---- names of the enums -------------------------------------------------------------------------
 
@@ -62,6 +63,49 @@ static bool tell_rule(const struct policy_trace *trace, enum policy_list list,
     return part == RULE_FITS;
 }
 
+// ---- lists of rules -----------------------------------------------------------------------------
+
+struct rule_span {
+    enum policy_list list;
+    const struct rule *rules;
+    size_t count;
+    const struct rule_index *index; // NULL: none
+};
+
+static struct rule_span denials_of_all(const struct policy *policy)
+{
+    return (struct rule_span){.list = POLICY_LIST_GLOBAL_DENY,
+                              .rules = policy->deny,
+                              .count = policy->deny_count,
+                              .index = policy->deny_index};
+}
+
+static struct rule_span denials_of(const struct client *client)
+{
+    return (struct rule_span){.list = POLICY_LIST_CLIENT_DENY,
+                              .rules = client->deny,
+                              .count = client->deny_count,
+                              .index = client->deny_index};
+}
+
+static struct rule_span allows_of(const struct client *client)
+{
+    return (struct rule_span){.list = POLICY_LIST_ALLOW,
+                              .rules = client->allow,
+                              .count = client->allow_count,
+                              .index = client->allow_index};
+}
+
+// begin_by_name starts a walk through the rules that could speak about the target's name; with
+// somebody listening, through all.
+static void begin_by_name(struct rule_walk *walk, const struct rule_span *span,
+                          const struct target *target, const struct policy_trace *trace)
+{
+    rule_walk_begin(walk, span->rules, span->count, trace == NULL ? span->index : NULL);
+    if (target->kind == TARGET_NAME)
+        rule_walk_add_name(walk, &target->name);
+}
+
 // ---- before DNS ---------------------------------------------------------------------------------
 
 static void decide(struct decision *out, enum action action, enum reason reason, const char *rule)
@@ -102,16 +146,19 @@ static bool client_may_ask(const struct client *client, const struct ip_addr *so
 }
 
 // find_denial_by_name gives the first rule that denies the name and port whatever the address.
-static const struct rule *find_denial_by_name(const struct rule *rules, size_t count,
-                                              enum policy_list list, const struct target *target,
+static const struct rule *find_denial_by_name(const struct rule_span *span,
+                                              const struct target *target,
                                               const struct policy_trace *trace)
 {
-    for (size_t i = 0; i < count; i++) {
-        enum rule_part part = deny_misfit(&rules[i], target);
-        if (part == RULE_FITS && rules[i].has_addresses)
+    struct rule_walk walk;
+    begin_by_name(&walk, span, target, trace);
+    for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
+         rule = rule_walk_next(&walk)) {
+        enum rule_part part = deny_misfit(rule, target);
+        if (part == RULE_FITS && rule->has_addresses)
             part = RULE_NEEDS_ADDRESS;
-        if (tell_rule(trace, list, &rules[i], part))
-            return &rules[i];
+        if (tell_rule(trace, span->list, rule, part))
+            return rule;
     }
     return NULL;
 }
@@ -119,8 +166,11 @@ static const struct rule *find_denial_by_name(const struct rule *rules, size_t c
 static bool any_allow_concerns(const struct client *client, const struct target *target,
                                const struct policy_trace *trace)
 {
-    for (size_t i = 0; i < client->allow_count; i++) {
-        const struct rule *rule = &client->allow[i];
+    const struct rule_span span = allows_of(client);
+    struct rule_walk walk;
+    begin_by_name(&walk, &span, target, trace);
+    for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
+         rule = rule_walk_next(&walk)) {
         if (tell_rule(trace, POLICY_LIST_ALLOW, rule, allow_misfit(rule, target)))
             return true;
     }
@@ -134,11 +184,11 @@ void policy_trace_target(const struct policy *policy, const struct client *clien
     // A written address goes on to its own judgement, where "always closed" comes before the rules.
     if (!client_may_ask(client, source, trace, out) || target->kind == TARGET_ADDRESS)
         return;
-    const struct rule *denial = find_denial_by_name(policy->deny, policy->deny_count,
-                                                    POLICY_LIST_GLOBAL_DENY, target, trace);
+    const struct rule_span for_all = denials_of_all(policy);
+    const struct rule_span for_client = denials_of(client);
+    const struct rule *denial = find_denial_by_name(&for_all, target, trace);
     if (denial == NULL)
-        denial = find_denial_by_name(client->deny, client->deny_count, POLICY_LIST_CLIENT_DENY,
-                                     target, trace);
+        denial = find_denial_by_name(&for_client, target, trace);
     if (denial != NULL)
         decide(out, ACTION_DENY, REASON_DENIED_BY_RULE, denial->name);
     else if (!any_allow_concerns(client, target, trace) && client->mode == POLICY_ENFORCE)
@@ -314,12 +364,23 @@ static void apply_denial(struct judgement *j, enum policy_list list, const struc
     }
 }
 
-static void judge_denials(struct judgement *j, enum policy_list list, const struct rule *rules,
-                          size_t count)
+// begin_by_all starts a walk through the rules that could speak about the name or an address.
+static void begin_by_all(struct rule_walk *walk, const struct judgement *j,
+                         const struct rule_span *span)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (tell_rule(j->trace, list, &rules[i], deny_misfit(&rules[i], j->target)))
-            apply_denial(j, list, &rules[i]);
+    begin_by_name(walk, span, j->target, j->trace);
+    for (size_t i = 0; i < j->count && walk->index != NULL; i++)
+        rule_walk_add_forms(walk, forms_at(j, i));
+}
+
+static void judge_denials(struct judgement *j, struct rule_span span)
+{
+    struct rule_walk walk;
+    begin_by_all(&walk, j, &span);
+    for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
+         rule = rule_walk_next(&walk)) {
+        if (tell_rule(j->trace, span.list, rule, deny_misfit(rule, j->target)))
+            apply_denial(j, span.list, rule);
     }
 }
 
@@ -339,8 +400,14 @@ static void apply_allow(struct judgement *j, const struct rule *rule)
 
 static void judge_allows(struct judgement *j)
 {
-    for (size_t i = 0; i < j->client->allow_count; i++) {
-        const struct rule *rule = &j->client->allow[i];
+    const struct rule_span span = allows_of(j->client);
+    struct rule_walk walk;
+    begin_by_all(&walk, j, &span);
+    // A walk by index passes over the rules for other addresses, which speak about this one too.
+    if (walk.index != NULL && j->target->kind == TARGET_ADDRESS)
+        j->is_concerned = rule_index_has_address_port(walk.index, j->target->port);
+    for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
+         rule = rule_walk_next(&walk)) {
         if (tell_rule(j->trace, POLICY_LIST_ALLOW, rule, allow_misfit(rule, j->target)))
             apply_allow(j, rule);
     }
@@ -389,8 +456,8 @@ static void judge(struct judgement *j, struct decision *out)
     for (size_t i = 0; i < j->count && i < FORMS_KEPT; i++)
         forms_of(&j->candidates[i].address, j->policy->nat64, &j->kept[i]);
     judge_always_closed(j);
-    judge_denials(j, POLICY_LIST_GLOBAL_DENY, j->policy->deny, j->policy->deny_count);
-    judge_denials(j, POLICY_LIST_CLIENT_DENY, j->client->deny, j->client->deny_count);
+    judge_denials(j, denials_of_all(j->policy));
+    judge_denials(j, denials_of(j->client));
     judge_allows(j);
     judge_leftovers(j);
     conclude(j, out);
@@ -451,6 +518,20 @@ struct policy *policy_create(void)
         return NULL;
     }
     return policy;
+}
+
+enum err policy_seal(struct policy *policy)
+{
+    // Whoever built the policy still owns its clients: nobody else has seen them.
+    struct client *clients = (struct client *)policy->clients;
+    for (size_t i = 0; i < policy->client_count; i++) {
+        TRY(rule_index_create(policy->arena, clients[i].allow, clients[i].allow_count,
+                              &clients[i].allow_index));
+        TRY(rule_index_create(policy->arena, clients[i].deny, clients[i].deny_count,
+                              &clients[i].deny_index));
+    }
+    TRY(rule_index_create(policy->arena, policy->deny, policy->deny_count, &policy->deny_index));
+    return client_index_create(policy, &policy->client_index);
 }
 
 void policy_destroy(struct policy *policy)

@@ -35,6 +35,9 @@ struct ip_sets {
     size_t count;
 };
 
+struct client_index;
+struct rule_index;
+
 // rule is one entry of `allow` or `deny`. Left-out parts mean what docs/CONFIG.md says, differently
 // for allow and deny; `has_hosts` and `has_addresses` keep "left out" and "empty" apart.
 struct rule {
@@ -76,6 +79,8 @@ struct client {
     size_t allow_count;
     const struct rule *deny;
     size_t deny_count;
+    const struct rule_index *allow_index; // made by policy_seal; NULL: one by one
+    const struct rule_index *deny_index;  // likewise
 };
 
 // endpoint is an address and port on which the proxy itself listens.
@@ -88,9 +93,11 @@ struct policy {
     struct arena *arena; // owned; holds everything below
     const struct client *clients;
     size_t client_count;
-    const struct rule *deny; // for everybody
+    const struct client_index *client_index; // made by policy_seal; NULL: one by one
+    const struct rule *deny;                 // for everybody
     size_t deny_count;
-    const struct endpoint *own; // the proxy's own listeners; set once they are bound
+    const struct rule_index *deny_index; // likewise
+    const struct endpoint *own;          // the proxy's own listeners; set once they are bound
     size_t own_count;
     struct nat64_list nat64; // `resolver.nat64`; in the arena
 };
@@ -203,6 +210,10 @@ void policy_decide_addresses(const struct policy *policy, const struct client *c
 
 // policy_create makes an empty policy with an arena to build in; NULL without memory.
 struct policy *policy_create(void) MUST_USE;
+
+// policy_seal makes the indexes by which clients and rules are found without looking at the others,
+// once everything is in its place. They change no answer. ERR_MEMORY.
+enum err policy_seal(struct policy *policy) MUST_USE;
 
 // policy_destroy frees the policy and everything in its arena. NULL is allowed.
 void policy_destroy(struct policy *policy);

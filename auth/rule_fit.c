@@ -84,8 +84,6 @@ static enum rule_part hosts_misfit(const struct rule *rule, const struct target 
 
 // ---- a rule and a target ------------------------------------------------------------------------
 
-enum { DEFAULT_ALLOW_PORT = 443 };
-
 enum rule_part allow_misfit(const struct rule *rule, const struct target *target)
 {
     if (rule->port_count == 0 ? target->port != DEFAULT_ALLOW_PORT

@@ -25,6 +25,8 @@ const struct ip_addr *forms_find_special(const struct forms *forms);
 // ip_sets_hold tells whether any set holds the address, special or not.
 bool ip_sets_hold(const struct ip_sets *sets, const struct ip_addr *addr, enum ip_class ip_class);
 
+enum { DEFAULT_ALLOW_PORT = 443 };
+
 // allow_misfit tells why an allow does not speak about this target: names through `hosts` only,
 // written addresses through `addresses` only; without `ports`, 443.
 enum rule_part allow_misfit(const struct rule *rule, const struct target *target);

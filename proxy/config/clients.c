@@ -116,6 +116,8 @@ void clients_read(struct reader *reader, const struct node *root, const struct n
     clients_list_read(reader, node_get(root, "clients"), &scope, policy);
     rules_read(reader, scope.sets, node_get(root, "deny"), RULE_DENY, "", &scope.names,
                &policy->deny, &policy->deny_count);
+    if (!reader->is_out_of_memory && policy_seal(policy) != ERR_OK)
+        (void)reader_no_memory(reader);
     sets_warn_unused(scope.sets);
     reader_unique(reader, "rule name", scope.names.places, scope.names.count);
     rule_names_deinit(&scope.names);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "auth/base/hash.h"
 #include "auth/base/text.h"
 #include "proxy/config/spelling.h"
 
@@ -56,10 +57,10 @@ void sets_destroy(struct sets *sets)
 
 static size_t hash_key(enum list_kind kind, struct slice key)
 {
-    uint64_t hash = host_hash_add(host_hash_begin(), (uint8_t)kind);
+    uint64_t hash = hash_add(hash_begin(), (uint8_t)kind);
     for (size_t i = 0; i < key.len; i++)
-        hash = host_hash_add(hash, key.data[i]);
-    return (size_t)host_hash_end(hash);
+        hash = hash_add(hash, key.data[i]);
+    return (size_t)hash_end(hash);
 }
 
 // slot_for gives the slot of the list with this key, or the free one where it would go.
