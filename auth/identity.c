@@ -281,10 +281,20 @@ enum err identity_create(X509 *leaf, const char *trust_name, struct identity **o
     return ERR_OK;
 }
 
+struct identity *identity_share(struct identity *identity)
+{
+    identity->other_owners++;
+    return identity;
+}
+
 void identity_destroy(struct identity *identity)
 {
     if (identity == NULL)
         return;
+    if (identity->other_owners > 0) {
+        identity->other_owners--;
+        return;
+    }
     free(identity->trust_name);
     chain_record_destroy(identity->record);
     free(identity->sans);

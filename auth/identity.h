@@ -31,7 +31,7 @@ enum {
     IDENTITY_DIGEST_LEN = 32,
 };
 
-struct identity; // opaque: heap, immutable, owned by whoever got it from identity_create
+struct identity; // opaque: heap, immutable, owned by whoever got it from identity_create, or shared
 struct chain_record;
 
 // identity_create reads `leaf`. It copies what it needs; `leaf` stays the caller's. ERR_INPUT when
@@ -40,7 +40,11 @@ struct chain_record;
 // `trust_name` is the profile that verified it, or NULL for one that is only presented; copied.
 enum err identity_create(X509 *leaf, const char *trust_name, struct identity **out) MUST_USE;
 
-// identity_destroy frees it. NULL is allowed.
+// identity_share gives the identity another owner, who lets go of it by identity_destroy too. All owners
+// are on one thread.
+struct identity *identity_share(struct identity *identity);
+
+// identity_destroy ends one ownership; with the last one the identity is freed. NULL is allowed.
 void identity_destroy(struct identity *identity);
 
 // identity_take_record gives the record of the verified chain to the identity, which owns it from

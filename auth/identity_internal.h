@@ -5,6 +5,7 @@
 #include "auth/identity.h"
 
 struct identity {
+    size_t other_owners;         // beside the first one; see identity_share
     char *trust_name;            // owned
     struct chain_record *record; // owned; NULL when only presented
     struct dn subject;

@@ -118,6 +118,7 @@ void session_context_stop(struct session_context *context)
     ev_prepare_stop(context->loop, &context->reap);
     ev_check_stop(context->loop, &context->clock);
     buffer_pool_deinit(&context->buffers);
+    verdicts_clear(&context->verdicts);
 }
 
 // mix is the finalizer of SplitMix64: one to one, so different counts give different ids.

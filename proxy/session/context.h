@@ -12,6 +12,7 @@
 #include "proxy/config/snapshot.h"
 #include "proxy/net/buffer.h"
 #include "proxy/net/resolver.h"
+#include "proxy/session/verdicts.h"
 
 struct session;
 TAILQ_HEAD(session_list, session);
@@ -75,6 +76,7 @@ struct session_context {
     uint64_t id_count;
     struct buffer_pool buffers;
     struct refusals refusals;
+    struct verdicts verdicts; // of today's snapshot
     struct session_list by_state[SESSION_STATE_COUNT];
     struct session_list sweep; // still to be judged again under today's snapshot
     ev_timer sweep_turn;       // of length zero: judges the next few

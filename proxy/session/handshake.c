@@ -29,13 +29,23 @@ struct tls_context *session_on_select(void *arg, const char *server_name)
     return site.tls;
 }
 
+// judge_chain judges by what was remembered where that is of today's snapshot.
+static enum err judge_chain(struct session *session, const STACK_OF(CRYPTO_BUFFER) *chain,
+                            struct trust_verdict *out)
+{
+    const int64_t now_s = wall_clock_ms() / 1000;
+    if (!peer_is_current(&session->peer))
+        return trust_verify(session->trust, chain, now_s, out);
+    return verdicts_judge(&session->peer.context->verdicts, session->trust, chain, now_s, out);
+}
+
 enum err session_on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
                            enum tls_alert *out_alert)
 {
     struct session *session = arg;
     ASSERT(session->magic == SESSION_MAGIC);
     struct trust_verdict verdict;
-    const enum err error = trust_verify(session->trust, chain, wall_clock_ms() / 1000, &verdict);
+    const enum err error = judge_chain(session, chain, &verdict);
     if (error == ERR_OK) {
         session->identity = verdict.identity;
         session->peer.not_after_s = verdict.not_after_s;
@@ -68,7 +78,7 @@ enum err session_on_resume(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain)
     struct trust_verdict verdict;
     if (chain == NULL)
         return offer_anonymous(session);
-    const enum err error = trust_verify(session->trust, chain, wall_clock_ms() / 1000, &verdict);
+    const enum err error = judge_chain(session, chain, &verdict);
     identity_destroy(verdict.presented);
     if (error != ERR_OK)
         return error;

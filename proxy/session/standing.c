@@ -125,6 +125,7 @@ static void queue_for_sweep(struct session *session)
 void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
 {
     context->snapshot = snapshot;
+    verdicts_clear(&context->verdicts);
     struct session *session = NULL;
     TAILQ_FOREACH(session, &context->by_state[SESSION_SERVING], link)
     {
