@@ -100,6 +100,9 @@ struct trust_crl {
 size_t trust_crl_count(const struct trust *trust);
 struct trust_crl trust_crl_at(const struct trust *trust, size_t index);
 
+// trust_keeps_expired_crls tells whether a list that has expired goes on to count.
+bool trust_keeps_expired_crls(const struct trust *trust);
+
 // trust_check_crls_succeed refuses a profile with a CRL whose number is lower than that of the one
 // in force in `old` for the same CA: somebody put an old file back. For a reload, with profiles of
 // the same name. ERR_INPUT with the sentence in `info`.

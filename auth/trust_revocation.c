@@ -106,6 +106,11 @@ size_t trust_crl_count(const struct trust *trust)
     return revocation_crl_count(trust->revocation);
 }
 
+bool trust_keeps_expired_crls(const struct trust *trust)
+{
+    return trust->keeps_expired_crls;
+}
+
 struct trust_crl trust_crl_at(const struct trust *trust, size_t index)
 {
     const struct crl *crl = revocation_crl_at(trust->revocation, index);

@@ -19,6 +19,7 @@
 #include "proxy/config/endpoint_text.h"
 #include "proxy/log/log.h"
 #include "proxy/net/resolver.h"
+#include "proxy/service/crl_alarm.h"
 #include "proxy/service/limits.h"
 #include "proxy/service/loader.h"
 #include "proxy/service/notify.h"
@@ -38,14 +39,15 @@ struct service {
     struct worker **workers;     // owned
     uint32_t worker_count;       // made and started
     uint32_t exited_count;
-    struct loader *loader;   // owned; NULL when no reload is being loaded
-    uint32_t adopting_count; // workers that have not adopted the newest snapshot yet
-    bool must_reload_again;  // asked for while one was under way
-    enum loader_scope again; // and then how much
-    struct watcher *watcher; // owned; of the files that `snapshot` names
-    ev_timer retry;          // files that did not fit together are read again
-    int retry_count;         // how often they have been
-    uint64_t generation;     // of the newest snapshot
+    struct loader *loader;       // owned; NULL when no reload is being loaded
+    uint32_t adopting_count;     // workers that have not adopted the newest snapshot yet
+    bool must_reload_again;      // asked for while one was under way
+    enum loader_scope again;     // and then how much
+    struct watcher *watcher;     // owned; of the files that `snapshot` names
+    struct crl_alarm *crl_alarm; // owned; of the lists of `snapshot`
+    ev_timer retry;              // files that did not fit together are read again
+    int retry_count;             // how often they have been
+    uint64_t generation;         // of the newest snapshot
     uint64_t cut_count;
     bool is_stopping;
     bool is_interrupted; // asked to end at once, so that cutting is no failure
@@ -183,6 +185,7 @@ static void watch_files(struct service *service)
     for (; file != NULL; file = file->next)
         watcher_add(service->watcher, file->path);
     watcher_commit(service->watcher);
+    crl_alarm_watch(service->crl_alarm, service->snapshot);
 }
 
 static void on_files_changed(void *arg)
@@ -436,11 +439,14 @@ static enum err start(struct service *service, struct errinfo *info)
     const bool has_exits = watch_eventfd(service, &service->exits, on_exits);
     const bool has_loaded = watch_eventfd(service, &service->loaded, on_loaded);
     const bool has_adopted = watch_eventfd(service, &service->adopted, on_adopted);
-    if (service->loop != NULL)
+    if (service->loop != NULL) {
         service->watcher = watcher_create(service->loop, on_files_changed, service);
+        service->crl_alarm = crl_alarm_create(service->loop);
+    }
     ev_timer_init(&service->retry, on_retry, 0., 0.);
     service->retry.data = service;
-    if (!has_exits || !has_loaded || !has_adopted || service->watcher == NULL)
+    if (!has_exits || !has_loaded || !has_adopted || service->watcher == NULL ||
+        service->crl_alarm == NULL)
         return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop");
     TRY(sockets_open(service->snapshot, service->snapshot->workers, NULL, NULL, &service->sockets,
                      info));
@@ -494,6 +500,7 @@ static bool stop(struct service *service)
     }
     drop_loader(service);
     watcher_destroy(service->watcher);
+    crl_alarm_destroy(service->crl_alarm);
     if (service->loop != NULL)
         ev_timer_stop(service->loop, &service->retry);
     close_watched(service, &service->signals);

@@ -242,6 +242,36 @@ def test_a_list_that_expires_refuses_what_is_new_and_ends_nothing(watched, pki):
     tunnel.echo(b"untouched")
 
 
+@pytest.mark.parametrize(
+    "keys, said",
+    [
+        ({}, "ERROR.*number 6. has expired: handshakes and requests below this CA are refused"),
+        ({"crl_expired": "keep"}, "ERROR.*number 6. has expired and goes on to count"),
+    ],
+    ids=["refuse", "keep"],
+)
+def test_a_list_that_expires_while_it_runs_is_said_aloud_and_once(staff, pki, keys, said):
+    proxy = staff(crl=[pki.ca.crl(number=6, ends=3 / 86400, label="-soon")], **keys)
+    assert proxy.stderr.wait(said.replace("ERROR", "(?i)error"))
+    if keys:
+        proxy.tunnel(proxy.target).echo(b"hello")
+    assert proxy.stderr.text().count("has expired") == 1
+
+
+def test_the_week_before_a_list_expires_is_said_when_it_begins(staff, pki):
+    proxy = staff(crl=[pki.ca.crl(number=6, ends=7 + 3 / 86400, label="-week")])
+    assert proxy.stderr.wait("the CRL of CN=Clients CA .number 6. expires in 167 hours")
+
+
+def test_a_list_that_was_exchanged_in_time_is_not_said_to_expire(watched, pki):
+    watched.publish(pki.ca.crl(number=6, ends=3 / 86400, label="-first"))
+    watched.stderr.wait("generation 1$")
+    watched.publish(pki.ca.crl(number=7, ends=4 / 86400, label="-second"))
+    watched.stderr.wait("generation 2$")
+    assert watched.stderr.wait("number 7. has expired")
+    assert "number 6) has expired" not in watched.stderr.text()
+
+
 def refusal_of(proxy, leaf):
     """What a handshake and one request meet: an alert, or nothing bad."""
     requester = proxy.dial(leaf)
