@@ -42,6 +42,7 @@ LAYERS = {
         (r"openssl/", r"ev\.h", r"pthread\.h")),
     "proxy/admin": (("auth/base/",), (r"ev\.h",)),
     "proxy/history": (("auth/", "proxy/net/sockaddr.h"), (r"jansson\.h",)),
+    "proxy/lint": (("auth/", "proxy/config/"), (r"libpsl\.h",)),
     "proxy/log": (("auth/base/",), ()),
     "proxy/metrics": (("auth/base/",), ()),
 }
@@ -51,10 +52,11 @@ ONLY_IN = {
     "ares.h": {"proxy/net/resolver.c"},
     "yaml.h": {"proxy/config/yaml.c"},
     "idn2.h": {"proxy/config/idn.c"},
+    "libpsl.h": {"proxy/lint/public_suffix.c"},
 }
 
 # Headers of libraries: forbidden unless LAYERS lists them. Everything else in <> is libc.
-LIBRARY = re.compile(r"(openssl/|ev\.h|ares\.h|yaml\.h|idn2\.h|jansson\.h|pthread\.h)")
+LIBRARY = re.compile(r"(openssl/|ev\.h|ares\.h|yaml\.h|idn2\.h|jansson\.h|libpsl\.h|pthread\.h)")
 
 # libc's headers that a pure part has no use for, and why.
 PURE = ("auth/", "proxy/http/")

@@ -10,6 +10,7 @@
 #include "auth/base/text.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/snapshot.h"
+#include "proxy/lint/lint.h"
 
 enum { CHECK_GOOD = 0, CHECK_WARNINGS = 1, CHECK_USAGE = 2, CHECK_UNLOADABLE = 3 };
 
@@ -246,7 +247,10 @@ static int run(const struct check_options *options, int64_t now_s)
     struct diagnostics diagnostics;
     struct snapshot *snapshot = NULL;
     diagnostics_init(&diagnostics);
-    const enum err error = snapshot_load(options->path, now_s, &diagnostics, &snapshot);
+    enum err error = snapshot_load(options->path, now_s, &diagnostics, &snapshot);
+    if (error == ERR_OK)
+        error = lint_policy(snapshot, &diagnostics);
+    diagnostics_sort(&diagnostics);
     int status = CHECK_GOOD;
     if (error != ERR_OK)
         status = CHECK_UNLOADABLE;

@@ -365,8 +365,10 @@ static void check_unused(struct reader *reader, const struct node *list,
         for (size_t j = 0; j < snapshot->listener_count; j++)
             is_used |= uses_trust(&snapshot->listeners[j], trusts->names[i]);
         if (!is_used)
-            (void)reader_warning(reader, list, "the trust profile `%s` is used by no listener",
-                                 trusts->names[i]);
+            diagnostic_set_hint(reader_warning(reader, list,
+                                               "the trust profile `%s` is used by no listener",
+                                               trusts->names[i]),
+                                "name it in a listener, or remove it");
     }
 }
 

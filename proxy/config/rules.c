@@ -104,7 +104,8 @@ static void check_wildcards(struct reader *reader, const struct node *node,
                             const struct list_facts *hosts, const struct list_facts *addresses)
 {
     if (hosts->has_any)
-        (void)reader_warning(reader, node, "`*` allows every host name");
+        diagnostic_set_hint(reader_warning(reader, node, "`*` allows every host name"),
+                            "name the hosts; `mode: report` shows which ones are needed");
     if (!hosts->has_wildcard || !addresses->opens_special)
         return;
     diagnostic_set_hint(

@@ -1,0 +1,28 @@
+// What the files of the lint share: the run, and how a finding is put down.
+#pragma once
+
+#include "proxy/lint/cover.h"
+#include "proxy/lint/lint.h"
+#include "proxy/lint/places.h"
+#include "proxy/lint/public_suffix.h"
+
+struct lint {
+    const struct snapshot *snapshot; // borrowed
+    struct diagnostics *diagnostics; // borrowed
+    struct places places;
+    struct public_suffix_list *list; // owned; NULL: this machine has none
+    struct budget budget;
+};
+
+// lint_find puts a finding down at a node, which may be NULL: then it is about the whole file.
+struct diagnostic *lint_find(struct lint *lint, enum severity severity, const struct node *node,
+                             const char *format, ...) PRINTF_LIKE(4, 5);
+
+// lint_line gives the line of a client, for a finding about another one.
+uint32_t lint_line(const struct lint *lint, size_t client);
+
+// lint_clients looks at who is matched by what. ERR_MEMORY.
+enum err lint_clients(struct lint *lint) MUST_USE;
+
+// lint_rules looks at every list of rules.
+void lint_rules(struct lint *lint);

@@ -1,0 +1,178 @@
+// Every list of rules: what is shadowed or unreachable, wildcards that strangers can fill, doors to special ranges,
+// denials that a written address walks round.
+#include "proxy/lint/lint_internal.h"
+
+// A special range opened as wide as this, or wider, is a warning; narrower it is a note.
+enum { WIDE_V4_BITS = 16, WIDE_V6_BITS = 64 };
+
+// rule_list is one `allow` or `deny` with its place.
+struct rule_list {
+    const struct rule *rules;
+    size_t count;
+    const struct node *node; // the list, or NULL
+};
+
+static struct rule_list allow_of(const struct lint *lint, size_t client)
+{
+    const struct client *owner = &lint->snapshot->policy->clients[client];
+    return (struct rule_list){owner->allow, owner->allow_count,
+                              node_get(lint->places.clients[client], "allow")};
+}
+
+static struct rule_list deny_of(const struct lint *lint, size_t client)
+{
+    const struct client *owner = &lint->snapshot->policy->clients[client];
+    return (struct rule_list){owner->deny, owner->deny_count,
+                              node_get(lint->places.clients[client], "deny")};
+}
+
+static struct rule_list deny_for_all(const struct lint *lint)
+{
+    const struct policy *policy = lint->snapshot->policy;
+    return (struct rule_list){policy->deny, policy->deny_count, lint->places.deny};
+}
+
+// look_for_shadows finds rules of a list that others of it make superfluous. Of two that are alike the later one is.
+static void look_for_shadows(struct lint *lint, const struct rule_list *list,
+                             bool (*covers)(const struct rule *, const struct rule *,
+                                            struct budget *))
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct rule *rule = &list->rules[i];
+        for (size_t j = 0; j < list->count && lint->budget.left > 0; j++) {
+            const struct rule *other = &list->rules[j];
+            if (i == j || !covers(other, rule, &lint->budget) ||
+                (j > i && covers(rule, other, &lint->budget)))
+                continue;
+            diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING, places_item(list->node, i),
+                                          "rule `%s` adds nothing: `%s` says all of it", rule->name,
+                                          other->name),
+                                "remove it, or narrow the other one");
+            break;
+        }
+    }
+}
+
+// look_for_closed finds allows that a denial closes altogether.
+static void look_for_closed(struct lint *lint, const struct rule_list *allow,
+                            const struct rule_list *deny)
+{
+    for (size_t i = 0; i < allow->count; i++) {
+        for (size_t j = 0; j < deny->count && lint->budget.left > 0; j++) {
+            if (!deny_closes(&deny->rules[j], &allow->rules[i], &lint->budget))
+                continue;
+            diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING, places_item(allow->node, i),
+                                          "rule `%s` allows nothing: `%s` denies all of it",
+                                          allow->rules[i].name, deny->rules[j].name),
+                                "a `deny` always wins: narrow it, or remove the rule");
+            break;
+        }
+    }
+}
+
+static void look_for_ways_round(struct lint *lint, const struct rule_list *deny,
+                                const struct rule_list *allow)
+{
+    for (size_t i = 0; i < deny->count; i++) {
+        for (size_t j = 0; j < allow->count; j++) {
+            if (!deny_is_walked_round(&deny->rules[i], &allow->rules[j]))
+                continue;
+            diagnostic_set_hint(
+                lint_find(
+                    lint, SEVERITY_WARNING, places_item(deny->node, i),
+                    "rule `%s` denies names, and `%s` allows written addresses: who knows the "
+                    "address of such a name gets there",
+                    deny->rules[i].name, allow->rules[j].name),
+                "deny the `addresses` too, in a rule of their own");
+            break;
+        }
+    }
+}
+
+static void look_for_suffixes(struct lint *lint, const struct rule_list *allow)
+{
+    for (size_t i = 0; lint->list != NULL && i < allow->count; i++) {
+        const struct host_sets *sets = &allow->rules[i].hosts;
+        for (size_t j = 0; j < sets->count; j++) {
+            struct host_record record;
+            size_t cursor = 0;
+            while (host_set_next(sets->items[j], &cursor, &record)) {
+                if (record.kind != HOST_PATTERN_SUFFIX ||
+                    !public_suffix_list_has(lint->list, record.name))
+                    continue;
+                diagnostic_set_hint(
+                    lint_find(
+                        lint, SEVERITY_WARNING, places_item(allow->node, i),
+                        "rule `%s`: anybody can have a name under `*.%.*s`, which is a public "
+                        "suffix",
+                        allow->rules[i].name, (int)record.name.len, (const char *)record.name.data),
+                    "name the domains that are meant");
+            }
+        }
+    }
+}
+
+// spans_bits tells whether the range is at least as wide as a prefix of `v4` or `v6` bits.
+static bool is_wide(const struct ip_addr *first, const struct ip_addr *last)
+{
+    const size_t bytes = first->family == IP_V4 ? WIDE_V4_BITS / 8 : WIDE_V6_BITS / 8;
+    const size_t all = first->family == IP_V4 ? 4 : 16;
+    for (size_t i = bytes; i < all; i++) {
+        if (first->bytes[i] != 0 || last->bytes[i] != 0xff)
+            return memcmp(first->bytes, last->bytes, bytes) != 0;
+    }
+    return true;
+}
+
+// find_opened gives the first special range that the rule opens.
+static bool find_opened(const struct rule *rule, struct ip_addr *first, struct ip_addr *last)
+{
+    for (size_t i = 0; i < rule->addresses.count; i++) {
+        const struct ip_set *set = rule->addresses.items[i];
+        for (size_t j = 0; j < ip_set_count(set); j++) {
+            ip_set_range(set, j, first, last);
+            const enum ip_class ip_class = ip_addr_classify(first);
+            if (ip_class == IP_CLASS_SPECIAL && ip_set_opens(set, first, ip_class))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void look_for_special(struct lint *lint, const struct rule_list *allow)
+{
+    for (size_t i = 0; i < allow->count; i++) {
+        const struct rule *rule = &allow->rules[i];
+        struct ip_addr first;
+        struct ip_addr last;
+        char from[IP_TEXT_CAP];
+        char to[IP_TEXT_CAP];
+        if (!find_opened(rule, &first, &last))
+            continue;
+        const char *range = ip_addr_special_name(&first);
+        diagnostic_set_hint(lint_find(lint,
+                                      is_wide(&first, &last) ? SEVERITY_WARNING : SEVERITY_NOTE,
+                                      places_item(allow->node, i), "rule `%s` opens %s to %s (%s)",
+                                      rule->name, ip_addr_format(&first, from),
+                                      ip_addr_format(&last, to), range == NULL ? "special" : range),
+                            "name the hosts and their single addresses, where they are known");
+    }
+}
+
+void lint_rules(struct lint *lint)
+{
+    const struct rule_list for_all = deny_for_all(lint);
+    look_for_shadows(lint, &for_all, deny_covers);
+    for (size_t i = 0; i < lint->snapshot->policy->client_count; i++) {
+        const struct rule_list allow = allow_of(lint, i);
+        const struct rule_list deny = deny_of(lint, i);
+        look_for_shadows(lint, &allow, allow_covers);
+        look_for_shadows(lint, &deny, deny_covers);
+        look_for_closed(lint, &allow, &for_all);
+        look_for_closed(lint, &allow, &deny);
+        look_for_ways_round(lint, &deny, &allow);
+        look_for_ways_round(lint, &for_all, &allow);
+        look_for_suffixes(lint, &allow);
+        look_for_special(lint, &allow);
+    }
+}

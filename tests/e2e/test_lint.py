@@ -1,0 +1,232 @@
+"""What `sallyport check` finds in a policy that is written correctly and is probably not meant."""
+
+import json
+
+import pytest
+
+from support import config as configs
+from support.proxy import run
+
+
+@pytest.fixture
+def findings(pki, tmp_path):
+    """Checks a configuration with these clients; gives the severity, line and text of each finding."""
+
+    def check(*clients, status=0, options=(), **changes):
+        config = configs.base_config(pki, "127.0.0.1:53")
+        config = configs.merge(config, {"clients": list(clients), **changes})
+        path = tmp_path / "sallyport.yaml"
+        rest = {key: value for key, value in config.items() if key != "clients"}
+        lines = [f"{key}: {json.dumps(value)}" for key, value in rest.items()]
+        lines += ["clients:"]
+        for one in clients:
+            lines += [f"  - {json.dumps(one)}"]
+        path.write_text("\n".join(lines) + "\n")
+        result = run("check", "-c", path, "--json", *options)
+        assert result.returncode == status, result.stdout + result.stderr
+        found = json.loads(result.stdout)["findings"]
+        assert all(one["hint"] for one in found if one["severity"] == "warning"), found
+        first = len(lines) - len(clients) + 1
+        return [
+            (one["severity"], one["line"] - first, one["message"])
+            for one in found
+            if "no `crl`" not in one["message"] and "days" not in one["message"]
+        ]
+
+    return check
+
+
+def client(*allow, name="one", match=({"cn": "one"},), **more):
+    return {"name": name, "match": list(match), "allow": list(allow), **more}
+
+
+def test_a_policy_that_says_what_is_meant_has_no_finding(findings):
+    assert not findings(
+        client({"hosts": ["www.example.com", "*.example.com"]}, {"hosts": ["a.internal"], "ports": [80]}),
+        client({"hosts": ["*.example.com"]}, name="two", match=[{"cn": "two"}]),
+        deny=[{"hosts": ["*.tracker.example"]}],
+    )
+
+
+# -- rules ----------------------------------------------------------------------------------------
+
+ADDS_NOTHING = "adds nothing"
+
+
+@pytest.mark.parametrize(
+    "wide, narrow",
+    [
+        ({"hosts": ["*.example.com"]}, {"hosts": ["www.example.com"]}),
+        ({"hosts": ["*.example.com"]}, {"hosts": ["*.deep.example.com"]}),
+        ({"hosts": ["a.example"], "ports": ["1-1000"]}, {"hosts": ["a.example"], "ports": [80, 443]}),
+        ({"addresses": ["203.0.113.0/24"]}, {"addresses": ["203.0.113.7/32"]}),
+        (
+            {"hosts": ["a.example"], "addresses": ["public", "10.1.0.0/16"]},
+            {"hosts": ["a.example"], "addresses": ["10.1.2.0/24"]},
+        ),
+        ({"hosts": ["a.example"], "addresses": ["public"]}, {"hosts": ["a.example"]}),
+    ],
+)
+def test_a_rule_that_another_one_contains_adds_nothing(findings, wide, narrow):
+    for order in ([wide, narrow], [narrow, wide]):
+        found = [one for one in findings(client(*order)) if ADDS_NOTHING in one[2]]
+        (finding,) = found
+        assert finding[0] == "warning"
+        assert f"`one.allow[{order.index(narrow)}]` adds" in finding[2]
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ({"hosts": ["*.example.com"]}, {"hosts": ["example.com"]}),
+        ({"hosts": ["*.deep.example.com"]}, {"hosts": ["*.example.org"]}),
+        ({"hosts": ["a.example"]}, {"hosts": ["a.example"], "ports": [80]}),
+        ({"hosts": ["a.example"]}, {"hosts": ["a.example"], "addresses": ["10.1.2.0/24"]}),
+        ({"addresses": ["10.0.0.0/7"]}, {"addresses": ["10.1.2.0/24"]}),  # a wide one opens no special
+        ({"hosts": ["*"]}, {"addresses": ["203.0.113.7/32"]}),
+        ({"hosts": ["a.example"], "ports": ["8000-8010"]}, {"hosts": ["a.example"], "ports": ["8005-8020"]}),
+    ],
+)
+def test_rules_that_each_say_something_are_left_alone(findings, one, other):
+    assert not [found for found in findings(client(one, other)) if ADDS_NOTHING in found[2]]
+
+
+def test_of_two_rules_that_are_alike_one_is_found(findings):
+    rule = {"hosts": ["a.example"]}
+    (found,) = findings(client(rule, dict(rule)))
+    assert "`one.allow[1]` adds nothing: `one.allow[0]`" in found[2]
+
+
+@pytest.mark.parametrize(
+    "deny",
+    [
+        {"hosts": ["*.example.com"]},
+        {"ports": [443]},
+        {"addresses": ["public"]},
+        {"hosts": ["*"], "ports": ["any"]},
+    ],
+)
+def test_a_rule_that_a_deny_closes_altogether_is_found(findings, deny):
+    rule = {"hosts": ["www.example.com"]}
+    for place in ({"deny": [deny]}, {}):
+        everybody = {} if place else {"deny": [deny]}
+        found = findings(client(rule, **place), **everybody)
+        assert any("`one.allow[0]` allows nothing" in text for _, _, text in found), found
+
+
+@pytest.mark.parametrize(
+    "deny",
+    [
+        {"hosts": ["example.com"]},
+        {"hosts": ["*.example.com"], "ports": [80]},
+        {"addresses": ["10.0.0.0/8"]},
+        {"hosts": ["*.example.com"], "addresses": ["10.0.0.0/8"]},
+    ],
+)
+def test_a_deny_that_leaves_something_is_no_finding(findings, deny):
+    assert not findings(client({"hosts": ["www.example.com"]}, deny=[deny]))
+
+
+@pytest.mark.parametrize("suffix", ["com", "co.uk", "github.io"])
+def test_a_wildcard_under_a_public_suffix_is_found(findings, suffix):
+    (found,) = findings(client({"hosts": [f"*.{suffix}"]}))
+    assert found[0] == "warning"
+    assert f"`*.{suffix}`, which is a public suffix" in found[2]
+
+
+@pytest.mark.parametrize("name", ["example.com", "internal", "corp.example", "mine.github.io"])
+def test_a_wildcard_under_a_domain_of_somebody_is_no_finding(findings, name):
+    assert not findings(client({"hosts": [f"*.{name}"]}))
+
+
+def test_a_wide_door_to_a_special_range_is_a_warning_and_a_narrow_one_a_note(findings):
+    (wide,) = findings(client({"hosts": ["db.internal"], "addresses": ["10.0.0.0/8"]}))
+    assert wide[0] == "warning"
+    assert "opens 10.0.0.0 to 10.255.255.255 (private use)" in wide[2]
+    (narrow,) = findings(client({"hosts": ["db.internal"], "addresses": ["10.1.2.3/32"]}))
+    assert narrow[0] == "note"
+
+
+def test_a_deny_of_names_that_a_written_address_walks_round_is_found(findings):
+    walker = client({"addresses": ["203.0.113.0/24"]}, {"hosts": ["*"]}, deny=[{"hosts": ["a.example"]}])
+    assert any("who knows the address" in text for _, _, text in findings(walker))
+    walker["deny"] = [{"hosts": ["a.example"]}, {"addresses": ["203.0.113.7/32"]}]
+    walker["allow"] = [{"hosts": ["*"]}]
+    assert not any("who knows the address" in text for _, _, text in findings(walker))
+
+
+# -- clients --------------------------------------------------------------------------------------
+
+
+def two(first, second, **more):
+    rule = {"hosts": ["a.example"]}
+    return (
+        client(rule, name="first", match=[first]),
+        client(rule, name="second", match=[second], **more),
+    )
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ({"any": True}, {"cn": "x"}),
+        ({"cn": "x"}, {"cn": "x"}),
+        ({"cn": "x"}, {"cn": "x", "dns": "a.example"}),
+        ({"uri": "spiffe://x/*"}, {"uri": "spiffe://x/a"}),
+        ({"uri": "spiffe://x/*"}, {"uri": "spiffe://x/a/*"}),
+        ({"dns": "*.example"}, {"dns": "a.EXAMPLE"}),
+        ({"sha256": "ab" * 32}, {"sha256": "AB" * 32}),
+        ({"serial": "4f01"}, {"serial": "00:4f:01", "cn": "x"}),
+    ],
+)
+def test_a_client_that_an_earlier_one_hides_can_never_match(findings, first, second):
+    found = findings(*two(first, second))
+    assert any("`second` can never match" in text for _, _, text in found), found
+    (reached,) = [one for one in found if "is never reached" in one[2]]
+    assert reached[:2] == ("warning", 1)
+    assert "client `first` (line " in reached[2]
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ({"cn": "x"}, {"any": True}),
+        ({"cn": "x"}, {"cn": "X"}),
+        ({"cn": "x", "dns": "a.example"}, {"cn": "x"}),
+        ({"uri": "spiffe://x/a"}, {"uri": "spiffe://x/*"}),
+        ({"uri": "spiffe://x/a/*"}, {"uri": "spiffe://x/ab"}),
+        ({"dns": "x.example"}, {"cn": "x.example"}),
+        ({"dns": "*.example"}, {"dns": "example"}),
+        ({"anonymous": True}, {"any": True}),
+    ],
+)
+def test_a_client_that_somebody_can_still_be_is_no_finding(findings, first, second):
+    assert not [one for one in findings(*two(first, second)) if "never" in one[2]]
+
+
+def test_an_entry_for_a_profile_that_no_listener_uses_fits_nobody(findings, pki):
+    found = findings(
+        client({"hosts": ["a.example"]}, match=[{"cn": "x", "trust": "unused"}]),
+        trust={"unused": {"ca": [pki.ca.path]}},
+    )
+    assert any("no listener uses the trust profile `unused`" in text for _, _, text in found)
+
+
+# -- how it is told -------------------------------------------------------------------------------
+
+
+def test_strict_turns_warnings_into_a_failure(findings):
+    rule = {"hosts": ["*.com"]}
+    findings(client(rule))
+    findings(client(rule), status=1, options=["--strict"])
+
+
+def test_strict_lets_notes_pass(findings):
+    findings(client({"hosts": ["db.internal"], "addresses": ["10.1.2.3/32"]}), options=["--strict"])
+
+
+def test_many_clients_are_looked_at_in_bounded_work(findings):
+    clients = [client({"hosts": ["a.example"]}, name=f"c{i}", match=[{"cn": f"c{i}"}]) for i in range(3000)]
+    clients += [client({"hosts": ["a.example"]}, name="last", match=[{"cn": "c1500"}])]
+    found = findings(*clients)
+    assert any("`last` can never match" in text for _, _, text in found)
