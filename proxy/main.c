@@ -8,6 +8,7 @@
 #include "proxy/cli/check.h"
 #include "proxy/cli/check_cert.h"
 #include "proxy/cli/connect.h"
+#include "proxy/cli/doctor.h"
 #include "proxy/cli/quickstart.h"
 #include "proxy/cli/serve.h"
 #include "proxy/cli/version.h"
@@ -29,7 +30,7 @@ static const struct command commands[] = {
     {"check-cert", check_cert_command},
     {"explain", NULL},
     {"connect", connect_command},
-    {"doctor", NULL},
+    {"doctor", doctor_command},
     {"status", NULL},
     {"top", NULL},
     {"tail", NULL},
@@ -54,6 +55,7 @@ static const char usage[] =
     "  audit      verify | replay | suggest  is a log whole, what would change, which rules are needed\n"
     "  connect    --proxy URL --cert FILE --key FILE --ca FILE    a plain proxy on this machine, that\n"
     "                                        goes through the real one with your certificate\n"
+    "  doctor     --proxy URL --cert FILE --key FILE --ca FILE    is the way through the proxy open?\n"
     "  version                               what this is\n"
     "\n"
     "`sallyport COMMAND --help` tells about each.\n";

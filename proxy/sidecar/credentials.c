@@ -66,10 +66,11 @@ static enum err read_leaf(struct credentials *out, const char *path, struct erri
     X509 *leaf = X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(out->chain, 0));
     enum err error = leaf == NULL ? ERR_INPUT : identity_create(leaf, NULL, &out->identity);
     if (error == ERR_OK) {
-        const bool may_sign = (X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) != 0;
+        out->may_sign = (X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) != 0;
         out->own = (struct own_certificate){
             .is_shown = true,
-            .is_for_clients = may_sign && X509_check_purpose(leaf, X509_PURPOSE_SSL_CLIENT, 0) == 1,
+            .is_for_clients =
+                out->may_sign && X509_check_purpose(leaf, X509_PURPOSE_SSL_CLIENT, 0) == 1,
             .not_before_s = identity_not_before_s(out->identity),
             .not_after_s = identity_not_after_s(out->identity),
         };
@@ -116,6 +117,11 @@ static enum err load_tls(const struct credential_paths *paths, const struct file
     const enum err error = tls_client_create(&options, &out->tls, &why);
     if (error == ERR_OK)
         return ERR_OK;
+    if (out->own.is_shown && !out->may_sign) {
+        *out_cause = CAUSE_BAD_PURPOSE;
+        return errinfo_set(info, ERR_INPUT, "%s: its key usage leaves out digitalSignature",
+                           paths->cert);
+    }
     const struct slice text = slice_of_string(why.text);
     const bool is_pair = !contains(text, SLICE_LITERAL("does not belong"));
     const bool is_key = contains(text, SLICE_LITERAL("private key"));

@@ -21,6 +21,7 @@ struct credentials {
     STACK_OF(CRYPTO_BUFFER) *chain; // owned; what is shown, leaf first; empty without one
     struct identity *identity;      // owned; what the own leaf says; NULL without one
     struct own_certificate own;
+    bool may_sign;                          // the own leaf, by its key usage
     uint8_t digest[CREDENTIALS_DIGEST_LEN]; // of the files
 };
 

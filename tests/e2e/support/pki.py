@@ -95,9 +95,11 @@ def key_usage(**used):
 class Authority:
     """A CA with its files in `folder`. Without `issuer` it signs itself."""
 
-    def __init__(self, folder, name, issuer=None, constraints=None, label=None, is_ca=True):
+    def __init__(
+        self, folder, name, issuer=None, constraints=None, label=None, is_ca=True, subject=None
+    ):
         self.folder = folder
-        self.name = common_names(name)
+        self.name = subject or common_names(name)
         self.key = KEYS["p256"]()
         self.issuer = issuer
         self.path = os.path.join(folder, f"{label or name}.ca.crt")

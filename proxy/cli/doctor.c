@@ -1,0 +1,203 @@
+// Arguments in, the examination, its findings out: lines for a person, or one JSON object on one line.
+#include "proxy/cli/doctor.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/cli/client_options.h"
+#include "proxy/cli/options.h"
+#include "proxy/sidecar/examination.h"
+
+enum { DOCTOR_UNLOADABLE = 3, DOCTOR_UNREACHABLE = 4, OUTPUT_CAP = 128 * 1024 };
+
+static const char usage[] =
+    "usage: sallyport doctor --proxy https://HOST:PORT [--cert FILE --key FILE] --ca FILE\n"
+    "                        [--to HOST:PORT] [--json]\n"
+    "\n"
+    "Walks from this machine through the proxy, step by step, and says what is wrong, whose matter\n"
+    "it is, and what to do.\n"
+    "\n"
+    "  --proxy URL           the proxy: https://HOST:PORT\n"
+    "  --cert FILE           PEM: the own certificate, its intermediates behind it (curl's\n"
+    "                        --proxy-cert)\n"
+    "  --key FILE            PEM: its private key (curl's --proxy-key)\n"
+    "  --ca FILE             PEM: the CAs for the proxy's certificate (curl's --proxy-cacert)\n"
+    "  --to HOST:PORT        also try a tunnel to there\n"
+    "  --resolver ADDR:PORT  ask this DNS server for the proxy's name (default: the system's, and\n"
+    "                        the hosts file)\n"
+    "  --json                one JSON object on one line\n"
+    "  --help                this text\n"
+    "\n"
+    "Exit: 0 all is well, 1 something is wrong, 2 usage, 3 a file cannot be loaded, 4 the proxy\n"
+    "cannot be reached.\n";
+
+struct arguments {
+    struct client_options client;
+    struct target to;
+    bool has_to;
+    bool is_json;
+    bool wants_help;
+};
+
+static int take_option(struct arguments *out, int found, char *const *argv)
+{
+    switch (found) {
+    case 't':
+        if (target_parse(slice_of_string(optarg), &out->to) != ERR_OK)
+            return cli_fail_usage("doctor", "--to: '%.100s' is not HOST:PORT", optarg);
+        out->has_to = true;
+        return CLI_OK;
+    case 'j':
+        out->is_json = true;
+        return CLI_OK;
+    case 'h':
+        out->wants_help = true;
+        return CLI_OK;
+    default: // a number of getopt's, no enum of ours
+        return client_options_take(&out->client, "doctor", found, argv);
+    }
+}
+
+static int parse(int argc, char **argv, struct arguments *out)
+{
+    static const struct option options[] = {
+        {"to", required_argument, NULL, 't'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        CLIENT_OPTIONS,
+        {NULL, 0, NULL, 0},
+    };
+    *out = (struct arguments){0};
+    int found = 0;
+    optind = 0; // glibc: start anew
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        const int status = take_option(out, found, argv);
+        if (status != CLI_OK)
+            return status;
+    }
+    if (out->wants_help)
+        return CLI_OK;
+    if (optind < argc)
+        return cli_fail_usage("doctor", "unexpected argument '%s'", argv[optind]);
+    const struct credential_paths *paths = &out->client.paths;
+    if (!out->client.has_proxy || paths->ca == NULL)
+        return cli_fail_usage("doctor", "--proxy and --ca are needed");
+    if ((paths->cert == NULL) != (paths->key == NULL))
+        return cli_fail_usage("doctor", "--cert and --key are needed together");
+    return CLI_OK;
+}
+
+static void print_lines(const struct examination *examination)
+{
+    const enum cause cause = examination->cause;
+    for (size_t i = 0; i < EXAM_STEP_COUNT; i++) {
+        const struct exam_finding *finding = &examination->steps[i];
+        const char *word = exam_outcome_name(finding->outcome);
+        const char *step = exam_step_name((enum exam_step)i);
+        if (finding->outcome == EXAM_FAILED)
+            (void)printf("%-8s %-18s %s%s%s\n", word, step, cause_phrase(finding->cause),
+                         finding->detail[0] == '\0' ? "" : ": ", finding->detail);
+        else
+            (void)printf("%-8s %-18s %s\n", word, step, finding->detail);
+    }
+    if (cause == CAUSE_NONE) {
+        (void)printf("\nall is well\n");
+        return;
+    }
+    (void)printf("\ncause: %s: %s\n", cause_name(cause), cause_phrase(cause));
+    (void)printf("side:  %s\n", cause_side_name(cause_side(cause)));
+    (void)printf("do:    %s\n", cause_advice(cause));
+}
+
+static void append_member(struct text *out, const char *key, const char *value)
+{
+    text_append_format(out, "\"%s\":", key);
+    text_append_json(out, slice_of_string(value), OUTPUT_CAP);
+}
+
+static int print_json(const struct examination *examination)
+{
+    char *data = malloc(OUTPUT_CAP);
+    struct text text;
+    if (data == NULL) {
+        cli_say("doctor", "no memory");
+        return CLI_FAILED;
+    }
+    const enum cause cause = examination->cause;
+    text_init(&text, data, OUTPUT_CAP);
+    text_append_string(&text, "{");
+    append_member(&text, "result", cause == CAUSE_NONE ? "ok" : "failed");
+    text_append_string(&text, ",");
+    append_member(&text, "cause", cause_name(cause));
+    text_append_string(&text, ",");
+    append_member(&text, "side", cause_side_name(cause_side(cause)));
+    text_append_string(&text, ",");
+    append_member(&text, "detail", cause_phrase(cause));
+    text_append_string(&text, ",");
+    append_member(&text, "advice", cause_advice(cause));
+    text_append_string(&text, ",\"steps\":[");
+    for (size_t i = 0; i < EXAM_STEP_COUNT; i++) {
+        const struct exam_finding *finding = &examination->steps[i];
+        text_append_string(&text, i == 0 ? "{" : ",{");
+        append_member(&text, "step", exam_step_name((enum exam_step)i));
+        text_append_string(&text, ",");
+        append_member(&text, "outcome", exam_outcome_name(finding->outcome));
+        text_append_string(&text, ",");
+        append_member(&text, "cause", cause_name(finding->cause));
+        text_append_string(&text, ",");
+        append_member(&text, "detail", finding->detail);
+        text_append_string(&text, "}");
+    }
+    text_append_string(&text, "],");
+    append_member(&text, "whoami", examination->whoami);
+    text_append_string(&text, "}\n");
+    (void)fputs(data, stdout);
+    free(data);
+    return CLI_OK;
+}
+
+static int exit_status(const struct examination *examination)
+{
+    if (examination->cause == CAUSE_NONE)
+        return CLI_OK;
+    if (examination->steps[EXAM_FILES].outcome == EXAM_FAILED)
+        return DOCTOR_UNLOADABLE;
+    return cause_side(examination->cause) == SIDE_NETWORK ? DOCTOR_UNREACHABLE : CLI_FAILED;
+}
+
+int doctor_command(int argc, char **argv)
+{
+    struct arguments arguments;
+    const int status = parse(argc, argv, &arguments);
+    if (status != CLI_OK)
+        return status;
+    if (arguments.wants_help) {
+        (void)fputs(usage, stdout);
+        return cli_finish("doctor");
+    }
+    const struct exam_plan plan = {
+        .proxy = arguments.client.proxy,
+        .paths = arguments.client.paths,
+        .servers = arguments.client.servers,
+        .server_count = arguments.client.server_count,
+        .to = arguments.has_to ? &arguments.to : NULL,
+    };
+    struct examination *examination = calloc(1, sizeof *examination);
+    if (examination == NULL || examination_run(&plan, examination) != ERR_OK) {
+        cli_say("doctor", "no memory, or no event loop to be had");
+        free(examination);
+        return CLI_FAILED;
+    }
+    int result = CLI_OK;
+    if (arguments.is_json)
+        result = print_json(examination);
+    else
+        print_lines(examination);
+    const int found = exit_status(examination);
+    free(examination);
+    if (result == CLI_OK)
+        result = cli_finish("doctor");
+    return result == CLI_OK ? found : result;
+}

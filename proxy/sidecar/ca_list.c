@@ -1,0 +1,159 @@
+// Walks from the leaf upwards by names.
+#include "proxy/sidecar/ca_list.h"
+
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+#include "auth/dn.h"
+#include "auth/pem.h"
+
+enum { STEPS_MAX = 16, NAMES_SHOWN = 4 };
+
+static struct slice name_der(X509_NAME *name)
+{
+    struct slice der = {0};
+    if (X509_NAME_get0_der(name, &der.data, &der.len) != 1)
+        der = (struct slice){0};
+    return der;
+}
+
+static bool has_name(const STACK_OF(CRYPTO_BUFFER) *names, struct slice der)
+{
+    struct dn wanted;
+    if (dn_from_der(der, &wanted) != ERR_OK)
+        return false;
+    for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(names); i++) {
+        const CRYPTO_BUFFER *name = sk_CRYPTO_BUFFER_value(names, i);
+        struct dn listed;
+        if (dn_from_der(slice_of(CRYPTO_BUFFER_data(name), CRYPTO_BUFFER_len(name)), &listed) ==
+                ERR_OK &&
+            dn_equal(&listed, &wanted))
+            return true;
+    }
+    return false;
+}
+
+// is_akin tells whether a name of the list differs from `der` in its common name only.
+static bool is_akin(const STACK_OF(CRYPTO_BUFFER) *names, struct slice der)
+{
+    struct dn issuer;
+    if (dn_from_der(der, &issuer) != ERR_OK)
+        return false;
+    for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(names); i++) {
+        const CRYPTO_BUFFER *name = sk_CRYPTO_BUFFER_value(names, i);
+        struct dn listed;
+        if (dn_from_der(slice_of(CRYPTO_BUFFER_data(name), CRYPTO_BUFFER_len(name)), &listed) ==
+                ERR_OK &&
+            dn_equal_but_common_name(&listed, &issuer))
+            return true;
+    }
+    return false;
+}
+
+// find_subject gives the certificate of the stack with that subject, or NULL.
+static X509 *find_subject(const STACK_OF(X509) *certs, const X509_NAME *name)
+{
+    for (size_t i = 0; i < sk_X509_num(certs); i++) {
+        X509 *cert = sk_X509_value(certs, i);
+        if (X509_NAME_cmp(X509_get_subject_name(cert), name) == 0)
+            return cert;
+    }
+    return NULL;
+}
+
+// climb follows issuers from `cert` through `certs` until one is listed; gives the last one it came to.
+static X509 *climb(X509 *cert, const STACK_OF(X509) *certs, const STACK_OF(CRYPTO_BUFFER) *names,
+                   bool *out_is_listed)
+{
+    *out_is_listed = false;
+    for (int i = 0; i < STEPS_MAX; i++) {
+        if (has_name(names, name_der(X509_get_issuer_name(cert)))) {
+            *out_is_listed = true;
+            return cert;
+        }
+        X509 *issuer = find_subject(certs, X509_get_issuer_name(cert));
+        if (issuer == NULL || issuer == cert)
+            return cert;
+        cert = issuer;
+    }
+    return cert;
+}
+
+static enum err push_der(STACK_OF(X509) *certs, struct slice der)
+{
+    CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.data, der.len, NULL);
+    X509 *cert = buffer == NULL ? NULL : X509_parse_from_buffer(buffer);
+    CRYPTO_BUFFER_free(buffer);
+    if (cert != NULL && sk_X509_push(certs, cert) != 0)
+        return ERR_OK;
+    X509_free(cert);
+    return ERR_INPUT;
+}
+
+static enum err push_block(void *arg, const char *kind, struct slice der, size_t number,
+                           struct errinfo *info)
+{
+    (void)kind;
+    (void)number;
+    (void)info;
+    return push_der(arg, der);
+}
+
+static enum ca_list_finding judge(const STACK_OF(X509) *chain, const STACK_OF(X509) *known,
+                                  const STACK_OF(CRYPTO_BUFFER) *names)
+{
+    bool is_listed = false;
+    X509 *top = climb(sk_X509_value(chain, 0), chain, names, &is_listed);
+    if (is_listed)
+        return CA_LIST_FITS;
+    X509 *missing = find_subject(known, X509_get_issuer_name(top));
+    if (missing != NULL) {
+        (void)climb(missing, known, names, &is_listed);
+        if (is_listed)
+            return CA_LIST_LACKS_INTERMEDIATE;
+    }
+    return is_akin(names, name_der(X509_get_issuer_name(top))) ? CA_LIST_LACKS_INTERMEDIATE
+                                                               : CA_LIST_UNKNOWN;
+}
+
+enum ca_list_finding ca_list_check(const STACK_OF(CRYPTO_BUFFER) *chain,
+                                   const STACK_OF(CRYPTO_BUFFER) *names, struct slice known_pem)
+{
+    struct errinfo info;
+    size_t count = 0;
+    enum ca_list_finding finding = CA_LIST_UNREADABLE;
+    STACK_OF(X509) *certs = sk_X509_new_null();
+    STACK_OF(X509) *known = sk_X509_new_null();
+    bool is_good = certs != NULL && known != NULL && sk_CRYPTO_BUFFER_num(chain) > 0;
+    for (size_t i = 0; is_good && i < sk_CRYPTO_BUFFER_num(chain); i++) {
+        const CRYPTO_BUFFER *one = sk_CRYPTO_BUFFER_value(chain, i);
+        is_good =
+            push_der(certs, slice_of(CRYPTO_BUFFER_data(one), CRYPTO_BUFFER_len(one))) == ERR_OK;
+    }
+    if (is_good && pem_read_blocks(known_pem, push_block, known, &count, &info) != ERR_OK)
+        is_good = false;
+    if (sk_CRYPTO_BUFFER_num(names) == 0)
+        finding = CA_LIST_SILENT;
+    else if (is_good)
+        finding = judge(certs, known, names);
+    sk_X509_pop_free(certs, X509_free);
+    sk_X509_pop_free(known, X509_free);
+    ERR_clear_error();
+    return finding;
+}
+
+void ca_list_append(const STACK_OF(CRYPTO_BUFFER) *names, struct text *out)
+{
+    const size_t count = sk_CRYPTO_BUFFER_num(names);
+    for (size_t i = 0; i < count && i < NAMES_SHOWN; i++) {
+        const CRYPTO_BUFFER *name = sk_CRYPTO_BUFFER_value(names, i);
+        struct dn dn;
+        text_append_string(out, i == 0 ? "" : "; ");
+        if (dn_from_der(slice_of(CRYPTO_BUFFER_data(name), CRYPTO_BUFFER_len(name)), &dn) == ERR_OK)
+            dn_format(&dn, out);
+        else
+            text_append_string(out, "(unreadable)");
+    }
+    if (count > NAMES_SHOWN)
+        text_append_format(out, "; and %zu more", count - NAMES_SHOWN);
+}
