@@ -38,11 +38,15 @@
     X(REASON_OWN_LISTENER, "own_listener")                                                         \
     X(REASON_BAD_REQUEST, "bad_request")                                                           \
     X(REASON_BAD_TARGET, "bad_target")                                                             \
+    X(REASON_BAD_RESPONSE, "bad_response")                                                         \
+    X(REASON_NOT_FOUND, "not_found")                                                               \
+    X(REASON_WHOAMI, "whoami")                                                                     \
     X(REASON_DNS_FAILED, "dns_failed")                                                             \
     X(REASON_AUDIT_FULL, "audit_full")                                                             \
     X(REASON_DRAINING, "draining")                                                                 \
     X(REASON_NO_MEMORY, "no_memory")                                                               \
     /* an exchange ended */                                                                        \
+    X(REASON_COMPLETED, "completed")                                                               \
     X(REASON_CLIENT_CLOSED, "client_closed")                                                       \
     X(REASON_UPSTREAM_CLOSED, "upstream_closed")                                                   \
     X(REASON_CLIENT_RESET, "client_reset")                                                         \

@@ -96,6 +96,13 @@ static inline bool bytes_copy(void *dst, size_t cap, struct slice src)
     return true;
 }
 
+// bytes_drop_front drops the first `count` of `len` bytes at `data`, and moves the others to the front.
+static inline void bytes_drop_front(uint8_t *data, size_t len, size_t count)
+{
+    if (count != 0 && count < len)
+        memmove(data, data + count, len - count);
+}
+
 // string_copy copies `src` to `dst` of `cap` bytes with a NUL behind it, and tells whether it
 // fitted; when it does not, `dst` becomes the empty string (`cap` must be at least 1).
 static inline bool string_copy(char *dst, size_t cap, struct slice src)

@@ -22,6 +22,9 @@ static const char *why_not(const struct history_decision *past)
         return "the request could not be read";
     if (!past->is_whole)
         return "the names of its certificate were too long for the record";
+    if (strcmp(past->reason, reason_name(REASON_WHOAMI)) == 0 ||
+        strcmp(past->reason, reason_name(REASON_NOT_FOUND)) == 0)
+        return "it asked the proxy itself";
     if (past->action == ACTION_DENY && !is_of_policy(past->reason))
         return "it was refused for its certificate";
     return NULL;

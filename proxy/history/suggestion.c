@@ -122,8 +122,8 @@ static enum err add_target(struct suggestion *suggestion, uint64_t id,
 // is_wanted tells whether the rules are to let this request pass.
 static bool is_wanted(const struct suggestion *suggestion, const struct history_decision *past)
 {
-    if (past->action == ACTION_ALLOW)
-        return true;
+    if (past->action == ACTION_ALLOW) // what the proxy says of itself needs no rule
+        return strcmp(past->reason, reason_name(REASON_WHOAMI)) != 0;
     return suggestion->takes_denied && past->action == ACTION_DENY &&
            strcmp(past->reason, reason_name(REASON_NO_RULE)) == 0;
 }

@@ -12,10 +12,14 @@ static const char *status_words(uint16_t status)
         return "Bad request";
     case 403:
         return "Denied";
+    case 404:
+        return "Not found";
     case 405:
-        return "Method not allowed, use CONNECT";
+        return "Method not allowed";
     case 408:
         return "Request timeout";
+    case 417:
+        return "Expectation failed";
     case 431:
         return "Request head too large";
     case 502:
@@ -29,6 +33,17 @@ static const char *status_words(uint16_t status)
     }
 }
 
+static const char *bad_gateway_error(enum reason reason)
+{
+    if (reason == REASON_DNS_FAILED)
+        return "dns_error";
+    if (reason == REASON_BAD_RESPONSE)
+        return "http_protocol_error";
+    if (reason == REASON_UPSTREAM_CLOSED || reason == REASON_UPSTREAM_RESET)
+        return "connection_terminated";
+    return "connection_refused";
+}
+
 // proxy_status_error gives the error type of RFC 9209 2.3 that fits best.
 static const char *proxy_status_error(const struct answer *answer)
 {
@@ -40,7 +55,7 @@ static const char *proxy_status_error(const struct answer *answer)
             return "destination_ip_prohibited";
         return "http_request_denied";
     case 502:
-        return answer->reason == REASON_DNS_FAILED ? "dns_error" : "connection_refused";
+        return bad_gateway_error(answer->reason);
     case 503:
         return "proxy_internal_error";
     case 504:
@@ -100,12 +115,29 @@ void answer_format(const struct answer *answer, struct text *out)
     append_proxy_status(answer, out);
     text_append_format(out, "X-Request-Id: %s\r\n", answer->id);
     if (answer->status == 405)
-        text_append_string(out, "Allow: CONNECT\r\n");
+        text_append_string(out, "Allow: GET, HEAD\r\n");
     if (!answer->is_persistent)
         text_append_string(out, "Connection: close\r\n");
+    const size_t help_len = answer->help == NULL ? 0 : strlen(answer->help) + 1;
     text_append_format(out,
-                       "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n\r\n%s\n",
-                       phrase.len + 1, phrase.data);
+                       "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n\r\n",
+                       phrase.len + 1 + help_len);
+    if (answer->is_for_head)
+        return;
+    text_append_format(out, "%s\n", phrase.data);
+    if (answer->help != NULL)
+        text_append_format(out, "%s\n", answer->help);
+}
+
+void answer_format_json(const struct answer *answer, struct slice json, struct text *out)
+{
+    text_append_format(out,
+                       "HTTP/1.1 200 OK\r\nProxy-Status: sallyport\r\nX-Request-Id: %s\r\n%s"
+                       "Cache-Control: no-store\r\nContent-Type: application/json\r\n"
+                       "Content-Length: %zu\r\n\r\n",
+                       answer->id, answer->is_persistent ? "" : "Connection: close\r\n", json.len);
+    if (!answer->is_for_head)
+        text_append(out, json);
 }
 
 void answer_plain_http(struct text *out)

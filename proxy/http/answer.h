@@ -13,8 +13,10 @@ struct answer {
     const char *rule;   // the rule that decided, or NULL
     const char *client; // name of the client entry, or NULL
     const char *detail; // a few words in static memory, or NULL
+    const char *help;   // a sentence for the body, in static memory, or NULL
     const char *id;     // 16 hex digits
     bool is_persistent; // the connection goes on
+    bool is_for_head;   // of a HEAD: no body follows, whatever Content-Length says
 };
 
 enum {
@@ -25,6 +27,10 @@ enum {
 // answer_format appends the whole answer. A 200 is the start of a tunnel and has neither body nor
 // Content-Length (RFC 9110 9.3.6).
 void answer_format(const struct answer *answer, struct text *out);
+
+// answer_format_json appends a 200 that is no tunnel, with `json`. What stands in `answer` beside the id and the two
+// facts about the connection is not looked at.
+void answer_format_json(const struct answer *answer, struct slice json, struct text *out);
 
 // answer_plain_http appends what a client gets that speaks plain HTTP to a TLS port.
 void answer_plain_http(struct text *out);

@@ -159,3 +159,11 @@ int tcp_stream_fd(const struct tcp_stream *tcp)
 {
     return tcp->is_open ? tcp->io.fd : -1;
 }
+
+int tcp_stream_take_fd(struct tcp_stream *tcp)
+{
+    ASSERT(tcp->magic == TCP_STREAM_MAGIC && tcp->is_open);
+    tcp->is_open = false;
+    ev_io_stop(tcp->loop, &tcp->io);
+    return tcp->io.fd;
+}

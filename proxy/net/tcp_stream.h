@@ -22,3 +22,7 @@ void tcp_stream_init(struct tcp_stream *tcp, struct ev_loop *loop, int fd);
 
 // tcp_stream_fd gives the descriptor, or -1 when closed.
 int tcp_stream_fd(const struct tcp_stream *tcp);
+
+// tcp_stream_take_fd hands the descriptor of an open stream over; the caller owns it, and the stream is
+// closed without a word to the peer.
+int tcp_stream_take_fd(struct tcp_stream *tcp);

@@ -8,8 +8,7 @@ static bool is_expired(const struct peer *peer)
     return wall_clock_ms() / 1000 > peer->not_after_s;
 }
 
-// has_right judges the client again, as it is today. Where its right is gone the request is refused.
-static bool has_right(struct exchange *exchange)
+bool exchange_has_right(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
     enum reason reason = peer->judge_again(peer->owner);
@@ -48,14 +47,14 @@ bool exchange_is_admitted(struct exchange *exchange)
         exchange_refuse_error(exchange, 503, REASON_AUDIT_FULL, NULL);
         return false;
     }
-    return has_right(exchange) && is_admitted_target(exchange);
+    return exchange_has_right(exchange) && is_admitted_target(exchange);
 }
 
 bool exchange_is_still_admitted(struct exchange *exchange)
 {
     if (exchange->generation == exchange->peer->context->snapshot->generation)
         return true;
-    return has_right(exchange) && is_admitted_target(exchange);
+    return exchange_has_right(exchange) && is_admitted_target(exchange);
 }
 
 bool exchange_admits_addresses(struct exchange *exchange)
@@ -111,7 +110,7 @@ bool exchange_is_still_right(struct exchange *exchange)
 
 void exchange_judge_again(struct exchange *exchange)
 {
-    if (exchange->state != EXCHANGE_TUNNEL)
+    if (!exchange_is_tunnel(exchange))
         return;
     exchange->generation = exchange->peer->snapshot->generation;
     if (!judge_dialled(exchange, &exchange->upstream))

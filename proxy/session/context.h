@@ -36,6 +36,7 @@ enum session_state {
     X(EXCHANGE_RESOLVE, "resolve")           /* DNS */                                             \
     X(EXCHANGE_DIAL, "dial")                 /* connecting to the target */                        \
     X(EXCHANGE_TUNNEL, "tunnel")             /* bytes go both ways */                              \
+    X(EXCHANGE_FORWARD, "forward")           /* a plain request and its response */                \
     X(EXCHANGE_REFUSE, "refuse")             /* the refusal is on its way */                       \
     X(EXCHANGE_DONE, "done")                 /* its `close` is recorded */
 
@@ -54,6 +55,7 @@ struct session_counters {
     uint64_t handshakes_refused; // with a record, or counted in one
     uint64_t exchanges;
     uint64_t tunnels;
+    uint64_t forwarded; // plain requests that were passed on, those sent again counted twice
 };
 
 struct session_context {

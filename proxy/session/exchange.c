@@ -10,10 +10,13 @@
 static bool is_legal(enum exchange_state from, enum exchange_state to)
 {
     static const uint8_t legal[EXCHANGE_STATE_COUNT] = {
-        [EXCHANGE_READ_REQUEST] =
-            1 << EXCHANGE_RESOLVE | 1 << EXCHANGE_DIAL | 1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
+        [EXCHANGE_READ_REQUEST] = 1 << EXCHANGE_RESOLVE | 1 << EXCHANGE_DIAL |
+                                  1 << EXCHANGE_FORWARD | 1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
         [EXCHANGE_RESOLVE] = 1 << EXCHANGE_DIAL | 1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
-        [EXCHANGE_DIAL] = 1 << EXCHANGE_TUNNEL | 1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
+        [EXCHANGE_DIAL] = 1 << EXCHANGE_TUNNEL | 1 << EXCHANGE_FORWARD | 1 << EXCHANGE_REFUSE |
+                          1 << EXCHANGE_DONE,
+        [EXCHANGE_FORWARD] = 1 << EXCHANGE_RESOLVE | 1 << EXCHANGE_DIAL | 1 << EXCHANGE_TUNNEL |
+                             1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
         [EXCHANGE_TUNNEL] = 1 << EXCHANGE_DONE,
         [EXCHANGE_REFUSE] = 1 << EXCHANGE_DONE,
     };
@@ -34,8 +37,10 @@ void exchange_end_search(struct exchange *exchange)
 {
     if (exchange->search == NULL)
         return;
-    exchange->attempts = search_attempts(exchange->search);
-    exchange->upstream = search_last_dialled(exchange->search);
+    const uint32_t attempts = search_attempts(exchange->search);
+    exchange->attempts += attempts;
+    if (attempts > 0)
+        exchange->upstream = search_last_dialled(exchange->search);
     search_destroy(exchange->search);
     exchange->search = NULL;
 }
@@ -51,6 +56,7 @@ void exchange_finish(struct exchange *exchange, enum exchange_outcome outcome, e
     exchange->outcome = outcome;
     exchange_submit_decision(exchange);
     exchange_end_search(exchange);
+    exchange_end_forward(exchange, outcome == EXCHANGE_RESET);
     exchange_submit_close(exchange);
     tunnel_close(&exchange->tunnel, outcome == EXCHANGE_RESET);
     buffer_pool_give(&exchange->peer->context->buffers, &exchange->answer);
@@ -87,8 +93,7 @@ static void dial_admitted(struct exchange *exchange)
     exchange_enter(exchange, EXCHANGE_DIAL);
 }
 
-// begin_search goes for the target's addresses: one that is written, or those that DNS knows.
-static void begin_search(struct exchange *exchange)
+void exchange_begin_search(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
     struct session_context *context = peer->context;
@@ -102,43 +107,6 @@ static void begin_search(struct exchange *exchange)
         exchange_enter(exchange, EXCHANGE_RESOLVE);
 }
 
-// is_same_host: a Host field, where there is one, names the target; a left-out port counts as equal
-// (RFC 9112 3.2).
-static bool is_same_host(const struct request_head *head, const struct target *target)
-{
-    struct target host;
-    if (!head->has_host)
-        return true;
-    if (target_host_parse(head->host, &host) == ERR_OK)
-        return target_equal_host(&host, target);
-    return target_parse(head->host, &host) == ERR_OK && target_equal_host(&host, target) &&
-           host.port == target->port;
-}
-
-// take_request looks at a complete head.
-static void take_request(struct exchange *exchange, const struct request_head *head)
-{
-    exchange->head_len = head->len;
-    if (head->method != METHOD_CONNECT) {
-        exchange->method = head->method_text;
-        exchange_refuse_error(exchange, 405, REASON_BAD_REQUEST, NULL);
-        return;
-    }
-    exchange->method = SLICE_LITERAL("CONNECT");
-    exchange->has_target = target_parse(head->target, exchange->target) == ERR_OK;
-    if (!exchange->has_target) {
-        exchange_refuse_error(exchange, 400, REASON_BAD_TARGET, "expected host:port");
-        return;
-    }
-    if (!is_same_host(head, exchange->target)) {
-        exchange_refuse_error(exchange, 400, REASON_BAD_REQUEST, "Host is not the target");
-        return;
-    }
-    exchange->may_keep = head->is_persistent;
-    if (exchange_is_admitted(exchange))
-        begin_search(exchange);
-}
-
 static enum exchange_step step_read_request(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
@@ -148,7 +116,7 @@ static enum exchange_step step_read_request(struct exchange *exchange)
     const enum head_result result = request_head_parse(peer_unread(peer), &head, &why);
     switch (result) {
     case HEAD_OK:
-        take_request(exchange, &head);
+        exchange_take_request(exchange, &head);
         return EXCHANGE_STEP_AGAIN;
     case HEAD_BAD:
         exchange_refuse_error(exchange, 400, REASON_BAD_REQUEST, why);
@@ -225,6 +193,16 @@ static void open_tunnel(struct exchange *exchange)
     exchange_enter(exchange, EXCHANGE_TUNNEL);
 }
 
+// use_connection does over the new connection what was asked for.
+static void use_connection(struct exchange *exchange)
+{
+    exchange->upstream = search_last_dialled(exchange->search);
+    if (exchange->is_plain)
+        exchange_begin_forward(exchange, search_take_fd(exchange->search));
+    else
+        open_tunnel(exchange);
+}
+
 static const char *dial_detail(enum dial_result result)
 {
     switch (result) {
@@ -258,7 +236,7 @@ static enum exchange_step step_dial(struct exchange *exchange)
         return EXCHANGE_STEP_WAIT;
     exchange->connect_ms = exchange->peer->context->now_ms - exchange->search_ms;
     if (result == DIAL_CONNECTED && exchange_is_still_right(exchange))
-        open_tunnel(exchange);
+        use_connection(exchange);
     else if (result != DIAL_CONNECTED)
         refuse_dialled(exchange, result == DIAL_TIMED_OUT ? 504 : 502, dial_detail(result));
     return EXCHANGE_STEP_AGAIN;
@@ -293,6 +271,8 @@ enum exchange_step exchange_step(struct exchange *exchange)
         return step_dial(exchange);
     case EXCHANGE_TUNNEL:
         return step_tunnel(exchange);
+    case EXCHANGE_FORWARD:
+        return exchange_step_forward(exchange);
     case EXCHANGE_REFUSE:
         return exchange_step_refuse(exchange);
     case EXCHANGE_DONE:
@@ -313,6 +293,9 @@ void exchange_update_interest(struct exchange *exchange)
         return;
     case EXCHANGE_TUNNEL:
         tunnel_update_interest(&exchange->tunnel);
+        return;
+    case EXCHANGE_FORWARD:
+        forward_update_interest(exchange->forward);
         return;
     case EXCHANGE_REFUSE:
         stream_want(peer->stream, false, true);
@@ -338,6 +321,8 @@ int64_t exchange_deadline_ms(const struct exchange *exchange)
         return exchange->tunnel.active_ms + (tunnel_is_half_closed(&exchange->tunnel)
                                                  ? timeouts->half_closed_ms
                                                  : timeouts->idle_ms);
+    case EXCHANGE_FORWARD:
+        return exchange->forward->active_ms + timeouts->idle_ms;
     case EXCHANGE_DONE:
     case EXCHANGE_STATE_COUNT:
         break;
@@ -363,6 +348,9 @@ void exchange_on_deadline(struct exchange *exchange)
     case EXCHANGE_TUNNEL:
         exchange_end(exchange, REASON_IDLE);
         return;
+    case EXCHANGE_FORWARD:
+        exchange_on_forward_deadline(exchange);
+        return;
     case EXCHANGE_REFUSE:
         exchange_end(exchange, REASON_TIMEOUT);
         return;
@@ -374,7 +362,7 @@ void exchange_on_deadline(struct exchange *exchange)
 
 bool exchange_is_tunnel(const struct exchange *exchange)
 {
-    return exchange->state == EXCHANGE_TUNNEL;
+    return exchange->state == EXCHANGE_TUNNEL || exchange->state == EXCHANGE_FORWARD;
 }
 
 enum exchange_outcome exchange_outcome(const struct exchange *exchange)

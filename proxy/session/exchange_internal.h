@@ -1,12 +1,15 @@
 // What the files of an exchange share and nobody else sees: its parts, and what each file does for the
-// others. exchange.c owns the states and their order, admission.c every question to the policy,
-// refusal.c the way out with an answer, exchange_records.c the audit's two records.
+// others. exchange.c owns the states and their order, request.c what a head means, admission.c every question
+// to the policy, forwarding.c plain requests on their way, refusal.c the way out with an answer, whoami.c the
+// proxy's own page, exchange_records.c the audit's two records.
 #pragma once
 
 #include "proxy/http/head.h"
 #include "proxy/session/exchange.h"
+#include "proxy/session/forward.h"
 #include "proxy/session/search.h"
 #include "proxy/session/tunnel.h"
+#include "proxy/session/upstream_pool.h"
 
 enum { EXCHANGE_MAGIC = 0xE8C4A46E };
 
@@ -23,10 +26,21 @@ struct exchange {
     enum reason reason;  // of the end; the first one stays
     uint64_t generation; // of the snapshot that the decision was made under
     uint32_t attempts;
-    size_t head_len;   // bytes of the inbox that are this request's head
-    int64_t begun_ms;  // monotonic, all three
-    int64_t since_ms;  // of the state
-    int64_t search_ms; // when the dialling began
+    size_t head_len; // bytes of the inbox that are this request's head
+    size_t
+        request_len; // bytes of the inbox that are this request's, and dropped when the next one comes
+    bool is_plain;       // no CONNECT: a request to be passed on
+    bool is_for_head;    // a HEAD: answers have no body
+    bool is_pooled;      // on its way over a connection that had waited
+    bool is_again;       // sent again, over a new connection
+    enum body_kind body; // of a plain request
+    uint64_t body_len;   // bytes, where it is known
+    uint64_t bytes_up;   // of a plain request's body
+    uint64_t bytes_down; // of its response's
+    const char *help;    // a sentence for the body of a refusal; static memory or NULL
+    int64_t begun_ms;    // monotonic, all three
+    int64_t since_ms;    // of the state
+    int64_t search_ms;   // when the dialling began
     int64_t resolve_ms;
     int64_t connect_ms;
     struct ip_addr upstream; // dialled last; IP_NONE: nothing was
@@ -36,7 +50,9 @@ struct exchange {
     struct audit_record *decision_record; // owned until submitted
     struct audit_record *close_record;    // owned until submitted
     struct target *target;                // owned
-    struct slice method;                  // static, or borrowed from the inbox while it is read
+    struct slice method;                  // empty until it is known; in method_data
+    char method_data[HEAD_MAX_METHOD_LEN];
+    struct forward *forward; // owned; NULL unless a plain request is on its way
     struct tunnel tunnel;
 };
 
@@ -49,6 +65,35 @@ void exchange_finish(struct exchange *exchange, enum exchange_outcome outcome, e
 
 // exchange_end_search keeps what the audit wants to know and frees the search.
 void exchange_end_search(struct exchange *exchange);
+
+// exchange_take_request looks at a complete head, and goes on from there.
+void exchange_take_request(struct exchange *exchange, const struct request_head *head);
+
+// exchange_note_method keeps the method for the audit.
+void exchange_note_method(struct exchange *exchange, struct slice method);
+
+// exchange_seek_upstream looks for a way to the target of an admitted request: a connection that waits, or
+// exchange_begin_search, which goes for the target's addresses: one that is written, or those that DNS knows.
+void exchange_seek_upstream(struct exchange *exchange);
+void exchange_begin_search(struct exchange *exchange);
+
+// exchange_begin_forward passes the plain request on over the connected socket `fd`, which it takes over.
+void exchange_begin_forward(struct exchange *exchange, int fd);
+
+// exchange_step_forward, exchange_on_forward_deadline and exchange_end_forward are those of the state FORWARD. The
+// last keeps what the audit wants to know, and closes the connection to the target.
+enum exchange_step exchange_step_forward(struct exchange *exchange);
+void exchange_on_forward_deadline(struct exchange *exchange);
+void exchange_end_forward(struct exchange *exchange, bool is_reset);
+
+// whoami_is_for tells whether a target is the proxy's own name, or below it.
+bool whoami_is_for(const struct target *target);
+
+// exchange_answer_whoami answers what is asked of that name.
+void exchange_answer_whoami(struct exchange *exchange, const struct request_head *head);
+
+// exchange_answer records the decision, and sends a 200 with `json`.
+void exchange_answer(struct exchange *exchange, struct slice json);
 
 // exchange_submit_decision and exchange_submit_close hand their record to the audit, once.
 void exchange_submit_decision(struct exchange *exchange);
@@ -69,6 +114,9 @@ void exchange_refuse_late(struct exchange *exchange, uint16_t status, enum reaso
 
 // exchange_step_refuse sends the answer, and is done when it is out.
 enum exchange_step exchange_step_refuse(struct exchange *exchange);
+
+// exchange_has_right judges the client again, as it is today. False: it has been refused.
+bool exchange_has_right(struct exchange *exchange);
 
 // exchange_is_admitted asks everything that may refuse a well-formed request before DNS, in order. False:
 // it has been refused.

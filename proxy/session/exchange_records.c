@@ -30,7 +30,6 @@ void exchange_submit_decision(struct exchange *exchange)
     };
     audit_decision_format(&decision, record);
     exchange->is_unrecorded = !audit_log_submit_decision(peer->context->audit, record);
-    exchange->method = (struct slice){0};
 }
 
 void exchange_submit_close(struct exchange *exchange)
@@ -51,8 +50,8 @@ void exchange_submit_close(struct exchange *exchange)
         .upstream_port = exchange->has_target ? exchange->target->port : 0,
         .attempts = exchange->attempts,
         .status = exchange->status,
-        .bytes_up = exchange->tunnel.up.passed,
-        .bytes_down = exchange->tunnel.down.passed,
+        .bytes_up = exchange->bytes_up + exchange->tunnel.up.passed,
+        .bytes_down = exchange->bytes_down + exchange->tunnel.down.passed,
         .resolve_ms = exchange->resolve_ms,
         .connect_ms = exchange->connect_ms,
         .total_ms = exchange->peer->context->now_ms - exchange->begun_ms,

@@ -5,6 +5,7 @@
 
 #include "proxy/http/head.h"
 #include "proxy/net/stream.h"
+#include "proxy/session/upstream_pool.h"
 
 bool peer_is_current(const struct peer *peer)
 {
@@ -61,6 +62,35 @@ void peer_empty_inbox(struct peer *peer)
     peer->inbox_cap = 0;
 }
 
+void peer_consume_inbox(struct peer *peer, size_t len)
+{
+    ASSERT(len <= peer->inbox_len);
+    bytes_drop_front(peer->inbox, peer->inbox_len, len);
+    peer->inbox_len -= len;
+    if (peer->inbox_len == 0)
+        peer_empty_inbox(peer);
+}
+
+enum err peer_put_back(struct peer *peer, struct slice bytes)
+{
+    const size_t len = bytes.len + peer->inbox_len;
+    if (bytes.len == 0)
+        return ERR_OK;
+    if (len > HEAD_MAX_LEN)
+        return ERR_LIMIT;
+    uint8_t *joined = malloc(HEAD_MAX_LEN);
+    if (joined == NULL)
+        return ERR_MEMORY;
+    const bool fits = bytes_copy(joined, HEAD_MAX_LEN, bytes) &&
+                      bytes_copy(joined + bytes.len, HEAD_MAX_LEN - bytes.len, peer_unread(peer));
+    ASSERT(fits);
+    free(peer->inbox);
+    peer->inbox = joined;
+    peer->inbox_len = len;
+    peer->inbox_cap = HEAD_MAX_LEN;
+    return ERR_OK;
+}
+
 bool peer_inbox_has_room(const struct peer *peer)
 {
     return !peer->has_end && peer->inbox_len < HEAD_MAX_LEN;
@@ -70,6 +100,7 @@ void peer_deinit(struct peer *peer)
 {
     free(peer->inbox);
     free(peer->json);
+    upstream_pool_destroy(peer->upstreams);
     snapshot_unref(peer->snapshot);
     *peer = (struct peer){0};
 }

@@ -6,6 +6,8 @@
 
 enum { INBOX_FIRST_CAP = 2048 };
 
+struct upstream_pool;
+
 struct peer {
     struct session_context *context;        // borrowed
     struct snapshot *snapshot;              // ref; what the client was last judged under
@@ -24,7 +26,10 @@ struct peer {
     size_t inbox_len;            // bytes
     size_t inbox_cap;            // bytes
     bool has_end;                // the client has ended its direction
-    void (*wake)(void *owner);   // drives the session on, from the loop
+    struct upstream_pool
+        *upstreams; // owned; connections that the next request may use; NULL: none yet
+    const struct identity *identity; // borrowed from the session; NULL: no certificate
+    void (*wake)(void *owner);       // drives the session on, from the loop
     // judge_again judges the client under today's snapshot, and makes that the peer's. REASON_NONE: it
     // still has its right; anything else says why not.
     enum reason (*judge_again)(void *owner);
@@ -43,6 +48,13 @@ struct slice peer_unread(const struct peer *peer);
 
 // peer_empty_inbox drops what is in the inbox, which somebody has taken, and gives its memory back.
 void peer_empty_inbox(struct peer *peer);
+
+// peer_consume_inbox drops the first `len` bytes; when none is left the memory is given back.
+void peer_consume_inbox(struct peer *peer, size_t len);
+
+// peer_put_back puts bytes that were read too far in front of the inbox, whose own are behind them. At most
+// HEAD_MAX_LEN bytes in all; ERR_LIMIT, ERR_MEMORY.
+enum err peer_put_back(struct peer *peer, struct slice bytes) MUST_USE;
 
 // peer_inbox_has_room tells whether reading on makes sense.
 bool peer_inbox_has_room(const struct peer *peer);

@@ -1,22 +1,65 @@
-// The way out of a request with an answer: its decision is recorded, the answer is sent whole, and the
-// connection is kept only where nothing behind the head could be taken for a request.
+// The way out of a request with an answer of ours: its decision is recorded, the answer is sent whole, and the
+// connection is kept only where what stands behind the request can be nothing but the next one.
 #include "proxy/http/answer.h"
 #include "proxy/session/exchange_internal.h"
+
+// is_body_here tells whether the whole body of a plain request that is not on its way stands in the inbox; then it
+// is dropped with the head.
+static bool is_body_here(struct exchange *exchange)
+{
+    struct body_reader reader;
+    enum body_result result = BODY_DATA;
+    if (exchange->request_len == 0) // the forward has taken the request, body and all
+        return true;
+    body_reader_init(&reader, exchange->body, exchange->body_len);
+    while (result == BODY_DATA) {
+        struct slice content;
+        const char *why = NULL;
+        size_t used = 0;
+        result = body_reader_next(&reader,
+                                  slice_from(peer_unread(exchange->peer), exchange->request_len),
+                                  &used, &content, &why);
+        exchange->request_len += used;
+    }
+    return result == BODY_DONE;
+}
+
+// can_go_on tells whether what stands behind the request can only be the next one. What has arrived behind a
+// CONNECT was meant for its tunnel: it must never be read as a request.
+static bool can_go_on(struct exchange *exchange)
+{
+    struct peer *peer = exchange->peer;
+    const enum err filled = peer_fill_inbox(peer);
+    if (!exchange->may_keep || peer->has_end || peer->context->is_draining)
+        return false;
+    if (filled != ERR_OK && filled != ERR_AGAIN && filled != ERR_LIMIT)
+        return false;
+    return exchange->is_plain ? is_body_here(exchange) : peer->inbox_len == exchange->head_len;
+}
+
+// begin_answer records the decision and takes memory for the answer; NULL: there was none, it is over.
+static struct buffer *begin_answer(struct exchange *exchange, uint16_t status)
+{
+    exchange_submit_decision(exchange);
+    exchange_end_search(exchange);
+    exchange->may_keep = can_go_on(exchange);
+    exchange->status = status;
+    exchange->answer = buffer_pool_take(&exchange->peer->context->buffers);
+    if (exchange->answer == NULL)
+        exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
+    return exchange->answer;
+}
 
 // refuse records the decision, and puts the answer on its way. `detail` is static memory or NULL.
 static void refuse(struct exchange *exchange, uint16_t status, enum reason reason,
                    const char *detail)
 {
-    struct peer *peer = exchange->peer;
-    exchange_submit_decision(exchange);
-    exchange_end_search(exchange);
-    // What has arrived behind the head was meant for the tunnel: it must never be read as a request.
-    if (peer_fill_inbox(peer) == ERR_OK || peer->inbox_len > exchange->head_len || peer->has_end ||
-        peer->context->is_draining)
-        exchange->may_keep = false;
-    exchange->status = status;
+    const struct peer *peer = exchange->peer;
     char data[ANSWER_CAP];
     struct text text;
+    struct buffer *out = begin_answer(exchange, status);
+    if (out == NULL)
+        return;
     text_init(&text, data, sizeof data);
     const struct answer answer = {
         .status = status,
@@ -24,22 +67,40 @@ static void refuse(struct exchange *exchange, uint16_t status, enum reason reaso
         .rule = exchange->decision.action == ACTION_DENY ? exchange->decision.rule : NULL,
         .client = status == 403 && peer->client != NULL ? peer->client->name : NULL,
         .detail = detail,
+        .help = exchange->help,
         .id = exchange->id,
         .is_persistent = exchange->may_keep,
+        .is_for_head = exchange->is_for_head,
     };
     answer_format(&answer, &text);
-    exchange->answer = buffer_pool_take(&peer->context->buffers);
-    if (exchange->answer == NULL) {
-        exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
+    (void)buffer_append(out, text_slice(&text));
+    exchange_enter(exchange, EXCHANGE_REFUSE);
+}
+
+void exchange_answer(struct exchange *exchange, struct slice json)
+{
+    struct text text;
+    struct buffer *out = begin_answer(exchange, 200);
+    if (out == NULL)
         return;
-    }
-    (void)buffer_append(exchange->answer, text_slice(&text));
+    text_init(&text, (char *)out->data, BUFFER_CAP);
+    const struct answer answer = {
+        .status = 200,
+        .id = exchange->id,
+        .is_persistent = exchange->may_keep,
+        .is_for_head = exchange->is_for_head,
+    };
+    answer_format_json(&answer, json, &text);
+    ASSERT(!text.is_cut);
+    buffer_produce(out, text.len);
     exchange_enter(exchange, EXCHANGE_REFUSE);
 }
 
 void exchange_refuse_decided(struct exchange *exchange, uint16_t status, const char *detail)
 {
-    exchange->reason = REASON_REFUSED;
+    // What comes after an allow that was recorded is told by the `close`.
+    const bool is_late = exchange->decision_record == NULL;
+    exchange->reason = is_late ? exchange->decision.reason : REASON_REFUSED;
     refuse(exchange, status, exchange->decision.reason, detail);
 }
 
@@ -80,7 +141,7 @@ enum exchange_step exchange_step_refuse(struct exchange *exchange)
         return EXCHANGE_STEP_AGAIN;
     }
     if (exchange->may_keep)
-        peer_empty_inbox(exchange->peer); // nothing stands behind the head
+        peer_consume_inbox(exchange->peer, exchange->request_len);
     exchange_finish(exchange, exchange->may_keep ? EXCHANGE_KEEP : EXCHANGE_CLOSE, REASON_REFUSED);
     return EXCHANGE_STEP_AGAIN;
 }

@@ -71,13 +71,18 @@ static void on_resolved(void *arg, enum resolve_result result, const struct ip_a
     search->wake(search->owner);
 }
 
+void search_assume(struct search *search, const struct ip_addr *address)
+{
+    search->candidates[0] = (struct candidate){.address = *address};
+    search->candidate_count = 1;
+    search->is_resolved = true;
+    search->resolved = RESOLVE_OK;
+}
+
 enum err search_resolve(struct search *search, struct resolver *resolver)
 {
     if (search->target->kind == TARGET_ADDRESS) {
-        search->candidates[0] = (struct candidate){.address = search->target->address};
-        search->candidate_count = 1;
-        search->is_resolved = true;
-        search->resolved = RESOLVE_OK;
+        search_assume(search, &search->target->address);
         return ERR_OK;
     }
     search->query =

@@ -22,6 +22,9 @@ void search_destroy(struct search *search);
 // search_resolve asks for the addresses of a name; a written address is its own answer, at once.
 enum err search_resolve(struct search *search, struct resolver *resolver) MUST_USE;
 
+// search_assume takes `address` for the answer, where a connection to it is there already.
+void search_assume(struct search *search, const struct ip_addr *address);
+
 // search_is_resolved tells whether the answer is there, and which.
 bool search_is_resolved(const struct search *search, enum resolve_result *out);
 

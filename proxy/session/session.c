@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/session/session_internal.h"
+#include "proxy/session/upstream_pool.h"
 
 enum {
     LINGER_MAX_LEN = 256 * 1024, // bytes of a refused client that are read and dropped
@@ -46,6 +47,7 @@ void session_kill(struct session *session, bool is_reset)
 {
     if (session->state == SESSION_DEAD)
         return;
+    upstream_pool_close(session->peer.upstreams);
     stream_close(tls_stream_stream(session->tls), is_reset);
     ev_timer_stop(session->peer.context->loop, &session->timer);
     session_enter(session, SESSION_DEAD);
@@ -53,6 +55,7 @@ void session_kill(struct session *session, bool is_reset)
 
 void session_begin_closing(struct session *session)
 {
+    upstream_pool_close(session->peer.upstreams);
     if (session->peer.context->state_counts[SESSION_CLOSING] >= LINGER_MAX_SESSIONS) {
         struct stream *stream = tls_stream_stream(session->tls);
         if (stream_finish(stream) != ERR_OK) {
@@ -137,7 +140,10 @@ static bool step_serving(struct session *session)
         return false;
     case EXCHANGE_STEP_DONE:
         take_outcome(session);
-        return true;
+        if (session->state != SESSION_SERVING || session->peer.inbox_len == 0)
+            return true;
+        queue_ready(session); // one request a turn, however many have come at once
+        return false;
     }
     return false;
 }

@@ -39,6 +39,7 @@ bool session_take_identity(struct session *session)
     free(peer->json);
     peer->json_len = text.len;
     peer->json = malloc(text.len);
+    peer->identity = session->identity;
     note_expiry(session);
     return peer->json != NULL && bytes_copy(peer->json, text.len, text_slice(&text));
 }
@@ -73,6 +74,7 @@ static enum reason recheck_chain(struct session *session, const struct trust *tr
     }
     identity_destroy(session->identity);
     session->identity = verdict.identity;
+    session->peer.identity = verdict.identity;
     session->peer.not_after_s = verdict.not_after_s;
     return REASON_NONE;
 }

@@ -17,6 +17,11 @@ enum err tunnel_open(struct tunnel *tunnel, struct ev_loop *loop, struct buffer_
     return error;
 }
 
+enum err tunnel_preload_down(struct tunnel *tunnel, struct slice bytes)
+{
+    return flow_preload(&tunnel->down, bytes, false);
+}
+
 void tunnel_on_ready(struct tunnel *tunnel, void (*on_ready)(void *owner), void *owner)
 {
     tunnel->upstream.stream.on_ready = on_ready;

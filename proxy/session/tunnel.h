@@ -34,6 +34,10 @@ enum err tunnel_open(struct tunnel *tunnel, struct ev_loop *loop, struct buffer_
                      struct stream *client, int fd, struct slice early, struct slice answer,
                      int64_t now_ms) MUST_USE;
 
+// tunnel_preload_down puts bytes of the target that have been read already behind the answer. Before the first
+// step. ERR_MEMORY, ERR_LIMIT; then the tunnel is to be closed.
+enum err tunnel_preload_down(struct tunnel *tunnel, struct slice bytes) MUST_USE;
+
 // tunnel_on_ready sets who is told of events on the upstream side.
 void tunnel_on_ready(struct tunnel *tunnel, void (*on_ready)(void *owner), void *owner);
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-pytest.register_assert_rewrite("support.proxy", "support.wire", "support.audit")
+pytest.register_assert_rewrite("support.proxy", "support.wire", "support.audit", "support.plain")
 
 # ruff: noqa: E402 - the rewriting has to be announced first
 from support import config as configs

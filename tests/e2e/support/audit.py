@@ -19,13 +19,14 @@ HANDSHAKE_REASONS = set(
 DECISION_REASONS = set(
     "rule no_client source_not_allowed no_rule denied_by_rule special_range metadata own_listener "
     "bad_request bad_target dns_failed audit_full draining no_memory timeout "
-    "policy_changed".split()
+    "policy_changed whoami not_found".split()
 ) | (  # a certificate that was good at the handshake and is not any more
     HANDSHAKE_REASONS - set("client_aborted plain_http protocol".split())
 )
 CLOSE_REASONS = set(
     "client_closed upstream_closed client_reset upstream_reset client_truncated idle killed "
-    "drained refused connect_failed timeout policy_changed expired revoked".split()
+    "drained refused connect_failed timeout policy_changed expired revoked "
+    "completed bad_response bad_request".split()
 )
 # Of a request that was over before anything could be decided about it.
 UNDECIDED_REASONS = set(
@@ -150,7 +151,7 @@ def check_decision(record):
 
 def check_close(record):
     assert re.fullmatch(ID, record["id"]), record
-    assert record["status"] is None or 200 <= record["status"] < 600, record
+    assert record["status"] is None or 100 < record["status"] < 600, record
     assert record["bytes"]["up"] >= 0 and record["bytes"]["down"] >= 0, record
     assert {"resolve", "connect", "total"} <= set(record["ms"]), record
     assert record["reason"] in CLOSE_REASONS, record

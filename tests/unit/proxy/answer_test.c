@@ -14,7 +14,7 @@
 #define NAME_32      "abcdefghijklmnopqrstuvwxyz.-_089"
 #define LONGEST_RULE NAME_32 ".allow[18446744073709551615]"
 
-static const uint16_t statuses[] = {400, 403, 405, 408, 413, 429, 431, 502, 503, 504};
+static const uint16_t statuses[] = {400, 403, 404, 405, 408, 413, 417, 429, 431, 502, 503, 504};
 
 static struct slice format(const struct answer *answer, char data[ANSWER_CAP])
 {
@@ -159,19 +159,49 @@ static void length_equals_body_and_the_end_is_announced(void **state)
     all_answers(check_frame);
 }
 
+static void help_stands_in_the_body_and_a_head_has_none(void **state)
+{
+    (void)state;
+    struct answer answer = {
+        .status = 400, .reason = REASON_BAD_REQUEST, .help = "Do this.", .id = ID};
+    char data[ANSWER_CAP];
+    const struct slice text = format(&answer, data);
+    char len[24];
+    (void)snprintf(len, sizeof len, "%zu", body(text).len);
+    assert_true(slice_equal(field(text, "Content-Length"), slice_of_string(len)));
+    assert_true(slice_ends_with(body(text), SLICE_LITERAL(" (id " ID ")\nDo this.\n")));
+    answer.is_for_head = true;
+    const struct slice head = format(&answer, data);
+    assert_true(slice_equal(field(head, "Content-Length"), slice_of_string(len)));
+    assert_int_equal(body(head).len, 0);
+}
+
+static void json_has_its_length(void **state)
+{
+    (void)state;
+    struct answer answer = {.status = 200, .id = ID, .is_persistent = true};
+    char data[ANSWER_CAP];
+    struct text text;
+    text_init(&text, data, sizeof data);
+    answer_format_json(&answer, SLICE_LITERAL("{}"), &text);
+    assert_true(slice_equal(field(text_slice(&text), "Content-Length"), SLICE_LITERAL("2")));
+    assert_true(slice_equal(body(text_slice(&text)), SLICE_LITERAL("{}")));
+    assert_int_equal(field(text_slice(&text), "Connection").len, 0);
+    answer.is_for_head = true;
+    text_init(&text, data, sizeof data);
+    answer_format_json(&answer, SLICE_LITERAL("{}"), &text);
+    assert_true(slice_equal(field(text_slice(&text), "Content-Length"), SLICE_LITERAL("2")));
+    assert_int_equal(body(text_slice(&text)).len, 0);
+}
+
 // is_registered: the proxy error types of RFC 9209 2.3 that this proxy may use.
 static bool is_registered(struct slice type)
 {
     static const char *const types[] = {
-        "dns_timeout",
-        "dns_error",
-        "destination_ip_prohibited",
-        "connection_refused",
-        "connection_timeout",
-        "http_request_error",
-        "http_request_denied",
-        "proxy_internal_error",
-        "proxy_loop_detected",
+        "dns_timeout",          "dns_error",           "destination_ip_prohibited",
+        "connection_refused",   "connection_timeout",  "connection_terminated",
+        "http_protocol_error",  "http_request_error",  "http_request_denied",
+        "proxy_internal_error", "proxy_loop_detected",
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (slice_equal(type, slice_of_string(types[i])))
@@ -266,6 +296,8 @@ int main(void)
         cmocka_unit_test(the_phrase_names_rule_or_reason_and_the_id),
         cmocka_unit_test(no_phrase_is_longer_than_80_bytes_or_has_its_id_cut),
         cmocka_unit_test(length_equals_body_and_the_end_is_announced),
+        cmocka_unit_test(help_stands_in_the_body_and_a_head_has_none),
+        cmocka_unit_test(json_has_its_length),
         cmocka_unit_test(proxy_status_is_a_structured_field),
         cmocka_unit_test(the_start_of_a_tunnel_has_neither_length_nor_body),
         cmocka_unit_test(plain_http_is_told_of_https),

@@ -1,0 +1,336 @@
+// The way up is one body flow with the request's head in front. On the way down heads are read until one is not
+// interim; then that is a body flow, too.
+#include "proxy/session/forward.h"
+
+#include <stdlib.h>
+
+enum { MAX_INTERIM = 16 }; // interim responses to one request
+
+// may_have_body: of other methods a body has no meaning (RFC 9110 9.3), and a target that ignores it takes it for the
+// next request.
+static bool may_have_body(struct slice method)
+{
+    return slice_equal(method, SLICE_LITERAL("POST")) ||
+           slice_equal(method, SLICE_LITERAL("PUT")) || slice_equal(method, SLICE_LITERAL("PATCH"));
+}
+
+// begin_up puts the head and what has come of the body on their way.
+static enum err begin_up(struct forward *forward, const struct request_out *out, struct slice body,
+                         size_t *out_taken)
+{
+    struct text text;
+    struct peer *peer = forward->peer;
+    body_flow_init(&forward->up, peer->stream, &forward->upstream.stream, &peer->context->buffers,
+                   HEAD_MAX_LEN);
+    body_flow_init(&forward->down, &forward->upstream.stream, peer->stream, &peer->context->buffers,
+                   BUFFER_CAP);
+    body_flow_expect(&forward->up, out->head->body, out->head->length, out->head->body);
+    if (!body_flow_begin_out(&forward->up, &text))
+        return ERR_MEMORY;
+    message_append_request(out, &text);
+    if (!body_flow_end_out(&forward->up, &text))
+        return ERR_LIMIT;
+    *out_taken = out->head->body == BODY_NONE ? 0 : body.len;
+    return body_flow_give(&forward->up, slice_first(body, *out_taken));
+}
+
+struct forward *forward_create(struct peer *peer, int fd, const struct request_head *head,
+                               const struct absolute_url *url, struct slice body, bool is_last,
+                               size_t *out_taken, enum err *out_error)
+{
+    struct tcp_stream unowned;
+    struct forward *forward = calloc(1, sizeof *forward);
+    struct tcp_stream *tcp = forward == NULL ? &unowned : &forward->upstream;
+    tcp_stream_init(tcp, peer->context->loop, fd);
+    *out_error = ERR_MEMORY;
+    if (forward == NULL) {
+        stream_close(&tcp->stream, true);
+        return NULL;
+    }
+    tcp->stream.on_ready = peer->wake;
+    tcp->stream.owner = peer->owner;
+    forward->peer = peer;
+    forward->is_for_head = slice_equal(head->method_text, SLICE_LITERAL("HEAD"));
+    forward->wants_websocket = head->wants_websocket;
+    forward->expects_continue = head->expects_continue;
+    forward->is_client_persistent = head->is_persistent;
+    forward->minor_version = head->minor_version;
+    forward->active_ms = peer->context->now_ms;
+    forward->is_last = is_last || (head->body != BODY_NONE && !may_have_body(head->method_text));
+    const struct request_out out = {.head = head, .url = url, .is_last = forward->is_last};
+    *out_error = begin_up(forward, &out, body, out_taken);
+    if (*out_error == ERR_OK)
+        return forward;
+    forward_destroy(forward, true);
+    return NULL;
+}
+
+void forward_destroy(struct forward *forward, bool is_reset)
+{
+    if (forward == NULL)
+        return;
+    body_flow_deinit(&forward->up);
+    body_flow_deinit(&forward->down);
+    stream_close(&forward->upstream.stream, is_reset);
+    free(forward);
+}
+
+static enum forward_status broken(struct forward *forward, enum reason reason)
+{
+    forward->reason = reason;
+    return FORWARD_BROKEN;
+}
+
+// bad gives `status` where the client has got nothing yet; later there is no way to say it but to break off.
+static enum forward_status bad(struct forward *forward, enum forward_status status, const char *why)
+{
+    forward->why = why;
+    if (!forward->is_answered)
+        return status;
+    return broken(forward,
+                  status == FORWARD_BAD_REQUEST ? REASON_BAD_REQUEST : REASON_BAD_RESPONSE);
+}
+
+// client_left tells how.
+static enum reason client_left(const struct forward *forward, bool is_reset)
+{
+    if (is_reset)
+        return REASON_CLIENT_RESET;
+    return stream_is_truncated(forward->peer->stream) ? REASON_CLIENT_TRUNCATED
+                                                      : REASON_CLIENT_CLOSED;
+}
+
+// watch_client reads on behind a request that has been read: the next one, or the client's leaving. An orderly end
+// is no leaving: it waits for its answer.
+static enum forward_status watch_client(struct forward *forward)
+{
+    const enum err error = peer_fill_inbox(forward->peer);
+    if (error == ERR_OK || error == ERR_AGAIN || error == ERR_LIMIT)
+        return FORWARD_WAITS;
+    if (error == ERR_EOF && !stream_is_truncated(forward->peer->stream))
+        return FORWARD_WAITS;
+    return broken(forward, client_left(forward, error != ERR_EOF));
+}
+
+// step_up moves the request. A target that takes no more of it may still answer: that is waited for.
+static enum forward_status step_up(struct forward *forward)
+{
+    struct body_flow *up = &forward->up;
+    if (up->is_done || forward->is_up_lost)
+        return up->is_done ? watch_client(forward) : FORWARD_WAITS;
+    const enum body_flow_status status = body_flow_step(up);
+    forward->peer->has_end = forward->peer->has_end || up->has_end;
+    switch (status) {
+    case BODY_FLOW_WAITS:
+        return FORWARD_WAITS;
+    case BODY_FLOW_MORE:
+        return FORWARD_MORE;
+    case BODY_FLOW_DONE:
+        return forward_return_unread(forward) == ERR_OK ? watch_client(forward)
+                                                        : broken(forward, REASON_NO_MEMORY);
+    case BODY_FLOW_FROM_BAD:
+        return bad(forward, FORWARD_BAD_REQUEST, up->why);
+    case BODY_FLOW_FROM_CUT:
+    case BODY_FLOW_FROM_FAILED:
+        return broken(forward, client_left(forward, status == BODY_FLOW_FROM_FAILED));
+    case BODY_FLOW_TO_FAILED:
+        forward->is_up_lost = true;
+        forward->is_last = true;
+        return FORWARD_WAITS;
+    }
+    return FORWARD_WAITS;
+}
+
+// begin_down answers the client: `head` is the one that is not interim.
+static enum forward_status begin_down(struct forward *forward, const struct response_head *head)
+{
+    struct text text;
+    const bool is_framed = head->body == BODY_NONE || head->body == BODY_LENGTH;
+    struct response_out out = {.head = head, .for_minor_version = forward->minor_version};
+    out.body = is_framed ? head->body : forward->minor_version == 1 ? BODY_CHUNKED : BODY_TO_END;
+    out.is_persistent = forward->is_client_persistent && forward->up.is_done &&
+                        out.body != BODY_TO_END && !forward->peer->has_end &&
+                        !forward->peer->context->is_draining;
+    if (!body_flow_begin_out(&forward->down, &text))
+        return broken(forward, REASON_NO_MEMORY);
+    message_append_response(&out, &text);
+    if (!body_flow_end_out(&forward->down, &text))
+        return bad(forward, FORWARD_BAD_RESPONSE, "head too large");
+    body_flow_expect(&forward->down, head->body, head->length, out.body);
+    forward->is_kept = out.is_persistent;
+    forward->is_target_kept = head->is_persistent && head->body != BODY_TO_END;
+    forward->is_answered = true;
+    forward->status = head->status;
+    buffer_consume(forward->down.in, head->len);
+    return FORWARD_MORE;
+}
+
+// pass_interim passes a 1xx on to a client that understands it: 100 only if it has asked.
+static enum forward_status pass_interim(struct forward *forward, const struct response_head *head)
+{
+    struct text text;
+    const bool is_wanted = head->status == 100 ? forward->expects_continue : true;
+    if (++forward->interim_count > MAX_INTERIM)
+        return bad(forward, FORWARD_BAD_RESPONSE, "too many interim responses");
+    if (is_wanted && forward->minor_version == 1) {
+        const struct response_out out = {.head = head, .for_minor_version = 1};
+        if (!body_flow_begin_out(&forward->down, &text))
+            return broken(forward, REASON_NO_MEMORY);
+        message_append_response(&out, &text);
+        if (!body_flow_end_out(&forward->down, &text))
+            return bad(forward, FORWARD_BAD_RESPONSE, "head too large");
+    }
+    buffer_consume(forward->down.in, head->len);
+    return FORWARD_MORE;
+}
+
+// take_head acts on a response's head. FORWARD_MORE: something has happened, go on.
+static enum forward_status take_head(struct forward *forward, const struct response_head *head)
+{
+    if (head->status == 101) {
+        // Only what was asked for, and only behind a request that is out: anything else is no switch
+        // that both sides have agreed on (RFC 9110 7.8).
+        if (!forward->wants_websocket || !head->is_websocket || !forward->up.is_done)
+            return bad(forward, FORWARD_BAD_RESPONSE, "a switch that nobody asked for");
+        forward->switched = *head;
+        forward->status = head->status;
+        return FORWARD_UPGRADED;
+    }
+    if (head->status < 200)
+        return pass_interim(forward, head);
+    if (head->status == 407) // from here only a proxy may ask for credentials
+        return bad(forward, FORWARD_BAD_RESPONSE, "407 from the target");
+    return begin_down(forward, head);
+}
+
+// read_on reads more of the head; what an end means depends on what has been said.
+static enum forward_status read_on(struct forward *forward)
+{
+    size_t len = 0;
+    const size_t unread_len = body_flow_unread(&forward->down).len;
+    const enum err error = body_flow_pull(&forward->down, RESPONSE_HEAD_MAX_LEN - unread_len, &len);
+    if (error == ERR_AGAIN)
+        return FORWARD_WAITS;
+    if (error == ERR_OK) {
+        forward->has_heard = true;
+        forward->active_ms = forward->peer->context->now_ms;
+        return FORWARD_MORE;
+    }
+    if (forward->has_heard)
+        return bad(forward, FORWARD_BAD_RESPONSE, "an end within the head");
+    forward->reason = error == ERR_EOF      ? REASON_UPSTREAM_CLOSED
+                      : error == ERR_SYSTEM ? REASON_UPSTREAM_RESET
+                                            : REASON_NO_MEMORY;
+    return FORWARD_UNANSWERED;
+}
+
+static enum forward_status step_heads(struct forward *forward)
+{
+    while (!forward->is_answered) {
+        struct response_head head;
+        enum forward_status status = FORWARD_MORE;
+        switch (response_head_parse(body_flow_unread(&forward->down), forward->is_for_head, &head,
+                                    &forward->why)) {
+        case HEAD_OK:
+            status = take_head(forward, &head);
+            break;
+        case HEAD_MORE:
+            status = read_on(forward);
+            break;
+        case HEAD_BAD:
+        case HEAD_TOO_LARGE:
+            return bad(forward, FORWARD_BAD_RESPONSE, forward->why);
+        }
+        if (status != FORWARD_MORE)
+            return status;
+    }
+    return FORWARD_MORE;
+}
+
+// push_interim sends the interim responses that wait.
+static enum forward_status push_interim(struct forward *forward)
+{
+    const enum err error = body_flow_push(&forward->down);
+    forward->down.is_blocked = error == ERR_AGAIN;
+    if (error == ERR_OK || error == ERR_AGAIN)
+        return FORWARD_WAITS;
+    return broken(forward, REASON_CLIENT_RESET);
+}
+
+static enum forward_status step_down(struct forward *forward)
+{
+    if (!forward->is_answered) {
+        const enum forward_status status = step_heads(forward);
+        if (status == FORWARD_WAITS)
+            return push_interim(forward);
+        if (status != FORWARD_MORE)
+            return status;
+    }
+    switch (body_flow_step(&forward->down)) {
+    case BODY_FLOW_WAITS:
+        return FORWARD_WAITS;
+    case BODY_FLOW_MORE:
+        return FORWARD_MORE;
+    case BODY_FLOW_DONE:
+        forward->reason = REASON_COMPLETED;
+        return FORWARD_FINISHED;
+    case BODY_FLOW_FROM_BAD:
+        return bad(forward, FORWARD_BAD_RESPONSE, forward->down.why);
+    case BODY_FLOW_FROM_CUT:
+        return broken(forward, REASON_UPSTREAM_CLOSED);
+    case BODY_FLOW_FROM_FAILED:
+        return broken(forward, REASON_UPSTREAM_RESET);
+    case BODY_FLOW_TO_FAILED:
+        return broken(forward, REASON_CLIENT_RESET);
+    }
+    return FORWARD_WAITS;
+}
+
+enum forward_status forward_step(struct forward *forward)
+{
+    const uint64_t before = forward->up.passed + forward->down.passed;
+    const enum forward_status up = step_up(forward);
+    if (up != FORWARD_WAITS && up != FORWARD_MORE)
+        return up;
+    const enum forward_status down = step_down(forward);
+    if (forward->up.passed + forward->down.passed != before)
+        forward->active_ms = forward->peer->context->now_ms;
+    return down == FORWARD_WAITS ? up : down;
+}
+
+void forward_update_interest(struct forward *forward)
+{
+    const struct body_flow *up = &forward->up;
+    const struct body_flow *down = &forward->down;
+    struct peer *peer = forward->peer;
+    const bool is_up_open = !up->is_done && !forward->is_up_lost;
+    const bool reads_client =
+        is_up_open ? body_flow_wants_read(up) : up->is_done && peer_inbox_has_room(peer);
+    stream_want(peer->stream, reads_client, body_flow_wants_write(down));
+    stream_want(&forward->upstream.stream, body_flow_wants_read(down),
+                is_up_open && body_flow_wants_write(up));
+}
+
+enum err forward_return_unread(struct forward *forward)
+{
+    const enum err error = peer_put_back(forward->peer, body_flow_unread(&forward->up));
+    buffer_pool_give(forward->up.pool, &forward->up.in);
+    return error;
+}
+
+int forward_take_reusable(struct forward *forward)
+{
+    if (forward->is_last || !forward->is_target_kept || !forward->up.is_done ||
+        forward->down.has_end || body_flow_unread(&forward->down).len > 0)
+        return -1;
+    return tcp_stream_take_fd(&forward->upstream);
+}
+
+int forward_take_upgraded(struct forward *forward, struct text *answer, struct slice *out_behind)
+{
+    const struct response_out out = {.head = &forward->switched, .for_minor_version = 1};
+    text_append(answer, buffer_unread(forward->down.out)); // interim responses not sent yet
+    message_append_response(&out, answer);
+    *out_behind = slice_from(body_flow_unread(&forward->down), forward->switched.len);
+    return tcp_stream_take_fd(&forward->upstream);
+}

@@ -1,0 +1,78 @@
+// forward: one plain request and its response between a client and a target (RFC 9112): heads written anew,
+// bodies streamed both ways at once.
+//
+// The way up is head and body; the way down is interim heads, one head and a body, or after a 101 whatever the two
+// agree on. It ends FINISHED, UPGRADED or in one of the ways in which it came to nothing.
+//
+// It owns the connection to the target while it lives. It takes no decision and records nothing.
+#pragma once
+
+#include "auth/reason.h"
+#include "proxy/http/message.h"
+#include "proxy/net/tcp_stream.h"
+#include "proxy/session/body_flow.h"
+#include "proxy/session/peer.h"
+
+enum forward_status {
+    FORWARD_WAITS,
+    FORWARD_MORE,       // its share of this turn is used up
+    FORWARD_FINISHED,   // the response has been passed on whole
+    FORWARD_UPGRADED,   // the target speaks WebSocket from here on: see forward_take_upgraded
+    FORWARD_UNANSWERED, // the target ended before it had said anything: `reason`
+    FORWARD_BAD_RESPONSE, // what the target says cannot be passed on; the client has got nothing: `why`
+    FORWARD_BAD_REQUEST, // the body of the request is malformed; likewise
+    FORWARD_BROKEN,      // somebody broke off: `reason`; the other side is to see a reset, too
+};
+
+// Owned by its exchange, who reads what is not private.
+struct forward {
+    struct tcp_stream upstream;
+    struct peer *peer;         // borrowed
+    struct body_flow up;       // client to target
+    struct body_flow down;     // target to client
+    bool is_for_head;          // the request is a HEAD
+    bool is_last;              // private; no further request may use the connection to the target
+    bool wants_websocket;      // private
+    bool expects_continue;     // private
+    bool is_client_persistent; // private; the client means to send more requests
+    uint8_t minor_version;     // private; the client's
+    bool is_up_lost;           // private; the target takes no more
+    bool has_heard;            // the target has said something
+    bool is_answered;          // the response's head is on its way to the client
+    bool is_kept;              // the client's connection goes on behind the response
+    bool is_target_kept;       // private; the target's goes on as well
+    size_t interim_count;      // private
+    uint16_t status;           // of the response; 0: none yet
+    enum reason reason;        // of the end
+    const char *why;           // static memory; what is malformed
+    int64_t active_ms;         // monotonic; when something was last passed on
+    struct response_head switched; // private; of the 101, borrowed from what has been read
+};
+
+// forward_create begins to pass on the request whose head is `head` (borrowed for the call) and whose target is `url`,
+// over the connected socket `fd`, which it takes over, also on an error. `body` is what has come behind the head:
+// what belongs to the request's body is copied, for as many bytes as there are, and counted in `*out_taken`.
+// `is_last`: the target is told that no further request comes. NULL: `*out_error` is ERR_MEMORY or ERR_LIMIT.
+struct forward *forward_create(struct peer *peer, int fd, const struct request_head *head,
+                               const struct absolute_url *url, struct slice body, bool is_last,
+                               size_t *out_taken, enum err *out_error) MUST_USE;
+
+// forward_destroy closes what it still has, with a reset where `is_reset`, and frees. NULL is allowed.
+void forward_destroy(struct forward *forward, bool is_reset);
+
+// forward_step moves what can be moved now.
+enum forward_status forward_step(struct forward *forward);
+
+// forward_update_interest sets what both streams wait for.
+void forward_update_interest(struct forward *forward);
+
+// forward_return_unread puts back into the peer's inbox what was read behind a body that has been read whole.
+enum err forward_return_unread(struct forward *forward) MUST_USE;
+
+// forward_take_reusable hands the connection to the target over where it can take another request; -1: it
+// cannot. Only when finished.
+int forward_take_reusable(struct forward *forward);
+
+// forward_take_upgraded hands it over with the head for the client, appended to `answer`, and what came behind the
+// target's, borrowed from `forward`. Only when upgraded.
+int forward_take_upgraded(struct forward *forward, struct text *answer, struct slice *out_behind);

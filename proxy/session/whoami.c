@@ -1,0 +1,97 @@
+// What the proxy says about itself: http://sallyport.internal/whoami tells a verified client who it is here. The name
+// and those below it are never resolved or dialled.
+#include <stdlib.h>
+
+#include "proxy/session/exchange_internal.h"
+
+#include "proxy/http/answer.h"
+
+#define OWN_NAME "sallyport.internal"
+
+bool whoami_is_for(const struct target *target)
+{
+    if (target->kind != TARGET_NAME)
+        return false;
+    const struct slice name = hostname_slice(&target->name);
+    return slice_equal(name, SLICE_LITERAL(OWN_NAME)) ||
+           slice_ends_with(name, SLICE_LITERAL("." OWN_NAME));
+}
+
+static void append_string(struct text *out, const char *key, const char *value)
+{
+    text_append_format(out, "\"%s\":", key);
+    if (value == NULL)
+        text_append_string(out, "null");
+    else
+        text_append_json(out, slice_of_string(value), 256);
+    text_append_string(out, ",");
+}
+
+// append_json writes the whole object. What it says of the certificate is in the words of the audit.
+static void append_json(const struct exchange *exchange, struct text *out)
+{
+    const struct peer *peer = exchange->peer;
+    const struct client *client = peer->client;
+    const int64_t left_s = peer->not_after_s - wall_clock_ms() / 1000;
+    char address[IP_TEXT_CAP];
+    text_append_string(out, "{");
+    append_string(out, "client", client == NULL ? NULL : client->name);
+    append_string(out, "mode", client == NULL ? NULL : policy_mode_name(client->mode));
+    append_string(out, "trust", identity_trust_name(peer->identity));
+    text_append_string(out, "\"certificate\":{");
+    identity_append_json(peer->identity, out);
+    text_append_format(out, "},\"expires_in_s\":%lld,\"days_left\":%lld,", (long long)left_s,
+                       (long long)(left_s / 86400));
+    append_string(out, "address", ip_addr_format(&peer->address, address));
+    text_append_format(out, "\"port\":%u,", peer->port);
+    append_string(out, "listener", peer->listener->name);
+    text_append_string(out, "\"tls\":{");
+    append_string(out, "version", peer->tls_version);
+    append_string(out, "cipher", peer->tls_cipher);
+    text_append_format(out, "\"resumed\":%s},", peer->is_resumed ? "true" : "false");
+    append_string(out, "config", peer->snapshot->id);
+    text_append_format(out, "\"id\":\"%s\"}\n", exchange->id);
+}
+
+// answer puts the object on its way, as what refusals are.
+static void answer(struct exchange *exchange)
+{
+    struct peer *peer = exchange->peer;
+    struct buffer *json = buffer_pool_take(&peer->context->buffers);
+    struct text text;
+    if (json == NULL) {
+        exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
+        return;
+    }
+    text_init(&text, (char *)json->data, BUFFER_CAP);
+    append_json(exchange, &text);
+    ASSERT(!text.is_cut);
+    exchange->decision = (struct decision){.action = ACTION_ALLOW, .reason = REASON_WHOAMI};
+    exchange->reason = REASON_COMPLETED;
+    exchange_answer(exchange, text_slice(&text));
+    buffer_pool_give(&peer->context->buffers, &json);
+}
+
+void exchange_answer_whoami(struct exchange *exchange, const struct request_head *head)
+{
+    struct absolute_url url;
+    const char *why = NULL;
+    const bool is_get =
+        exchange->is_for_head || slice_equal(exchange->method, SLICE_LITERAL("GET"));
+    if (!exchange_has_right(exchange))
+        return;
+    if (!exchange->is_plain) {
+        exchange_refuse_error(exchange, 404, REASON_NOT_FOUND, "no tunnels to the proxy");
+        return;
+    }
+    absolute_url_parse(head->target, &url, &why);
+    if (!slice_equal(hostname_slice(&exchange->target->name), SLICE_LITERAL(OWN_NAME)) ||
+        exchange->target->port != 80 || !slice_equal(url.path, SLICE_LITERAL("/whoami")))
+        exchange_refuse_error(exchange, 404, REASON_NOT_FOUND, "there is only /whoami");
+    else if (!is_get)
+        exchange_refuse_error(exchange, 405, REASON_BAD_REQUEST, "use GET");
+    else if (exchange->peer->identity == NULL)
+        exchange_refuse_error(exchange, 403, REASON_NO_CERTIFICATE, "there is nobody to tell of");
+    else
+        answer(exchange);
+}
