@@ -24,6 +24,12 @@ void snapshot_unref(struct snapshot *snapshot)
     if (snapshot == NULL ||
         atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) != 1)
         return;
+    blocklist_unref(snapshot->blocks);
+    if (snapshot->base != NULL) {
+        snapshot_unref(snapshot->base);
+        free(snapshot);
+        return;
+    }
     for (size_t i = 0; i < snapshot->listener_count; i++) {
         const struct listener_config *listener = &snapshot->listeners[i];
         tls_context_unref(listener->tls);
@@ -36,6 +42,24 @@ void snapshot_unref(struct snapshot *snapshot)
     OPENSSL_cleanse(&snapshot->tickets, sizeof snapshot->tickets);
     arena_destroy(snapshot->arena);
     free(snapshot);
+}
+
+enum err snapshot_revise(struct snapshot *snapshot, struct blocklist *blocks, struct snapshot **out)
+{
+    const size_t behind_refs = offsetof(struct snapshot, base);
+    struct snapshot *base = snapshot->base == NULL ? snapshot : snapshot->base;
+    struct snapshot *revision = calloc(1, sizeof *revision);
+    *out = NULL;
+    if (revision == NULL)
+        return ERR_MEMORY;
+    const struct slice rest =
+        slice_of((const uint8_t *)base + behind_refs, sizeof *base - behind_refs);
+    (void)bytes_copy((uint8_t *)revision + behind_refs, rest.len, rest);
+    atomic_init(&revision->refs, 1);
+    revision->base = snapshot_ref(base);
+    revision->blocks = blocklist_ref(blocks);
+    *out = revision;
+    return ERR_OK;
 }
 
 enum err snapshot_set_own_endpoints(struct snapshot *snapshot, const struct endpoint *endpoints,
@@ -190,6 +214,7 @@ static void sections_read(struct loader *loader, const struct node *root)
     if (!settings_read(reader, root, snapshot))
         return;
     audit_read(loader, node_get(root, "audit"));
+    control_read(loader, node_get(root, "control"));
     trust_profiles_read(loader, node_get(root, "trust"), &trusts.names, &trusts.count);
     listeners_read(loader, node_get(root, "listeners"), trusts.names, trusts.count);
     // The policy owns what it is made of.

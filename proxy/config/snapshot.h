@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "auth/blocklist.h"
 #include "auth/policy.h"
 #include "auth/trust.h"
 #include "proxy/config/diagnostics.h"
@@ -77,8 +78,10 @@ struct snapshot_file {
 };
 
 struct snapshot {
-    atomic_size_t refs;
-    struct arena *arena; // owned; holds the strings and arrays below
+    atomic_size_t refs;    // stays the first: the rest is copied by snapshot_revise
+    struct snapshot *base; // ref; of a revision: the one that owns everything else. Otherwise NULL
+    struct blocklist *blocks; // ref; NULL: nobody is blocked
+    struct arena *arena;      // owned; holds the strings and arrays below
     char id[17];         // first 16 hex digits of the SHA-256 of the file: `config` in the audit
     uint64_t generation; // given by main, rising
     struct slice source; // the text of the configuration file; snapshot's arena
@@ -97,6 +100,8 @@ struct snapshot {
     struct resolver_config resolver;
     const char *audit_path; // resolved against the file's folder
     enum audit_on_full audit_on_full;
+    const char *control_path; // of the control socket; NULL: there is none
+    const char *state_path;   // where blocks are kept; set with control_path
 };
 
 // snapshot_load reads the file at `path` and everything that it names. ERR_OK with one reference in
@@ -119,6 +124,11 @@ bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b)
 // CRL of a trust profile is older than the one that it would take the place of.
 enum err snapshot_may_follow(const struct snapshot *next, const struct snapshot *last,
                              struct errinfo *info) MUST_USE;
+
+// snapshot_revise makes another snapshot of the same configuration with these blocks, of which it takes a
+// reference, and no generation yet. ERR_MEMORY. Cheap: everything else is shared.
+enum err snapshot_revise(struct snapshot *snapshot, struct blocklist *blocks,
+                         struct snapshot **out) MUST_USE;
 
 // snapshot_ref takes another reference and returns its argument. Any thread.
 struct snapshot *snapshot_ref(struct snapshot *snapshot);

@@ -87,8 +87,7 @@ static enum reason reason_today(struct exchange *exchange)
     enum reason reason = REASON_NONE;
     if (exchange->generation != peer->context->snapshot->generation) {
         const struct ip_addr address = search_last_dialled(exchange->search);
-        if (!peer_is_current(peer))
-            reason = peer->judge_again(peer->owner);
+        reason = peer->judge_again(peer->owner);
         exchange->generation = peer->context->snapshot->generation;
         if (reason == REASON_NONE && !judge_dialled(exchange, &address))
             reason = REASON_POLICY_CHANGED;

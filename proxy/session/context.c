@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "proxy/session/session.h"
+#include "proxy/session/survey.h"
 
 static const ev_tstamp refusals_tick_s = 1.;
 
@@ -77,6 +78,13 @@ static void on_sweep_turn(struct ev_loop *loop, ev_timer *timer, int events)
     sessions_sweep(timer->data);
 }
 
+static void on_survey_turn(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    survey_step(timer->data);
+}
+
 static void on_refusals_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
@@ -93,12 +101,14 @@ void session_context_start(struct session_context *context)
     context->now_ms = monotonic_ms();
     ev_timer_init(&context->kick, on_kick, 0., 0.);
     ev_timer_init(&context->sweep_turn, on_sweep_turn, 0., 0.);
+    ev_timer_init(&context->survey_turn, on_survey_turn, 0., 0.);
     ev_timer_init(&context->refusals_tick, on_refusals_tick, refusals_tick_s, refusals_tick_s);
     ev_prepare_init(&context->reap, on_reap);
     ev_check_init(&context->clock, on_clock);
     ev_set_priority(&context->clock, EV_MAXPRI);
     context->kick.data = context;
     context->sweep_turn.data = context;
+    context->survey_turn.data = context;
     context->refusals_tick.data = context;
     context->reap.data = context;
     context->clock.data = context;
@@ -114,6 +124,7 @@ void session_context_stop(struct session_context *context)
     write_counted(context, true);
     ev_timer_stop(context->loop, &context->kick);
     ev_timer_stop(context->loop, &context->sweep_turn);
+    ev_timer_stop(context->loop, &context->survey_turn);
     ev_timer_stop(context->loop, &context->refusals_tick);
     ev_prepare_stop(context->loop, &context->reap);
     ev_check_stop(context->loop, &context->clock);

@@ -15,6 +15,7 @@
 #include "proxy/session/verdicts.h"
 
 struct session;
+struct survey;
 TAILQ_HEAD(session_list, session);
 
 #define SESSION_STATE_TABLE(X)                                                                     \
@@ -80,13 +81,16 @@ struct session_context {
     struct refusals refusals;
     struct verdicts verdicts; // of today's snapshot
     struct session_list by_state[SESSION_STATE_COUNT];
-    struct session_list sweep; // still to be judged again under today's snapshot
-    ev_timer sweep_turn;       // of length zero: judges the next few
-    struct session_list ready; // used up their share of a turn; driven again in the next pass
-    ev_timer kick;             // of length zero: drives the ready ones
-    ev_timer refusals_tick;    // writes the counted refusals
-    ev_prepare reap;           // frees the dead ones
-    ev_check clock;            // takes the time after each wait
+    struct session_list sweep;   // still to be judged again under today's snapshot
+    ev_timer sweep_turn;         // of length zero: judges the next few
+    struct survey *survey;       // borrowed; under way, or NULL
+    struct session *survey_next; // borrowed; the serving session that it comes to next
+    ev_timer survey_turn;        // of length zero: goes on with it
+    struct session_list ready;   // used up their share of a turn; driven again in the next pass
+    ev_timer kick;               // of length zero: drives the ready ones
+    ev_timer refusals_tick;      // writes the counted refusals
+    ev_prepare reap;             // frees the dead ones
+    ev_check clock;              // takes the time after each wait
 };
 
 // session_context_start prepares the lists and watchers. The fields above them are set.

@@ -365,6 +365,18 @@ bool exchange_is_tunnel(const struct exchange *exchange)
     return exchange->state == EXCHANGE_TUNNEL || exchange->state == EXCHANGE_FORWARD;
 }
 
+void exchange_look(const struct exchange *exchange, struct exchange_view *out)
+{
+    *out = (struct exchange_view){
+        .id = exchange->id,
+        .target = exchange->has_target ? exchange->target : NULL,
+        .upstream = &exchange->upstream,
+        .bytes_up = exchange->tunnel.up.passed,
+        .bytes_down = exchange->tunnel.down.passed,
+        .begun_ms = exchange->begun_ms,
+    };
+}
+
 enum exchange_outcome exchange_outcome(const struct exchange *exchange)
 {
     return exchange->outcome;

@@ -22,6 +22,19 @@ enum exchange_step {
 // exchange_is_tunnel tells whether bytes flow.
 bool exchange_is_tunnel(const struct exchange *exchange);
 
+// What can be told about an exchange; all borrowed from it.
+struct exchange_view {
+    const char *id;
+    const struct target *target;    // NULL while it is not known
+    const struct ip_addr *upstream; // of a tunnel; family IP_NONE before there is one
+    uint64_t bytes_up;
+    uint64_t bytes_down;
+    int64_t begun_ms; // monotonic
+};
+
+// exchange_look fills in the view; it holds until the next step.
+void exchange_look(const struct exchange *exchange, struct exchange_view *out);
+
 // exchange_judge_again judges a live tunnel under the peer's snapshot, which has changed, and ends it
 // with REASON_POLICY_CHANGED where it would not be opened today. Before there is a tunnel nothing is to
 // be done: each step on the way to it compares for itself.

@@ -15,6 +15,8 @@ static enum tls_alert alert_for(enum reason reason)
         return TLS_ALERT_UNSUPPORTED_CERTIFICATE;
     if (reason == REASON_REVOKED)
         return TLS_ALERT_CERTIFICATE_REVOKED;
+    if (reason == REASON_BLOCKED)
+        return TLS_ALERT_ACCESS_DENIED;
     if (reason == REASON_NO_MEMORY)
         return TLS_ALERT_INTERNAL_ERROR;
     return TLS_ALERT_BAD_CERTIFICATE;
@@ -39,13 +41,28 @@ static enum err judge_chain(struct session *session, const STACK_OF(CRYPTO_BUFFE
     return verdicts_judge(&session->peer.context->verdicts, session->trust, chain, now_s, out);
 }
 
+// judge_today judges a chain by trust and by today's blocks.
+static enum err judge_today(struct session *session, const STACK_OF(CRYPTO_BUFFER) *chain,
+                            struct trust_verdict *out)
+{
+    const enum err error = judge_chain(session, chain, out);
+    if (error != ERR_OK || !session_is_blocked(session, out->identity))
+        return error;
+    *out = (struct trust_verdict){
+        .reason = REASON_BLOCKED,
+        .detail = "an operator has blocked this client or certificate (sallyport block)",
+        .presented = out->identity,
+    };
+    return ERR_DENIED;
+}
+
 enum err session_on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
                            enum tls_alert *out_alert)
 {
     struct session *session = arg;
     ASSERT(session->magic == SESSION_MAGIC);
     struct trust_verdict verdict;
-    const enum err error = judge_chain(session, chain, &verdict);
+    const enum err error = judge_today(session, chain, &verdict);
     if (error == ERR_OK) {
         session->identity = verdict.identity;
         session->peer.not_after_s = verdict.not_after_s;
@@ -78,7 +95,7 @@ enum err session_on_resume(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain)
     struct trust_verdict verdict;
     if (chain == NULL)
         return offer_anonymous(session);
-    const enum err error = judge_chain(session, chain, &verdict);
+    const enum err error = judge_today(session, chain, &verdict);
     identity_destroy(verdict.presented);
     if (error != ERR_OK)
         return error;
@@ -235,9 +252,10 @@ bool session_step_refusing(struct session *session)
         session_begin_closing(session);
         return true;
     }
-    if (error == ERR_OK || error == ERR_AGAIN)
+    const bool is_waiting = error == ERR_AGAIN && !peer->context->is_draining;
+    if (error == ERR_OK || is_waiting)
         return error == ERR_OK;
-    if (error == ERR_EOF)
+    if (error == ERR_EOF || error == ERR_AGAIN)
         session_begin_closing(session);
     else
         session_kill(session, true);

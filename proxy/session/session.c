@@ -35,6 +35,8 @@ void session_enter(struct session *session, enum session_state state)
 {
     ASSERT(is_legal(session->state, state));
     struct session_context *context = session->peer.context;
+    if (context->survey_next == session)
+        context->survey_next = TAILQ_NEXT(session, link);
     TAILQ_REMOVE(&context->by_state[session->state], session, link);
     context->state_counts[session->state]--;
     session->state = state;
@@ -385,10 +387,10 @@ size_t sessions_live(const struct session_context *context)
            context->state_counts[SESSION_DEAD];
 }
 
-void sessions_begin_drain(struct session_context *context)
+// end_idle ends, in an orderly way, those in a state that have nothing under way.
+static void end_idle(struct session_context *context, enum session_state state)
 {
-    context->is_draining = true;
-    struct session *session = TAILQ_FIRST(&context->by_state[SESSION_SERVING]);
+    struct session *session = TAILQ_FIRST(&context->by_state[state]);
     while (session != NULL) {
         struct session *next = TAILQ_NEXT(session, link);
         if (session->exchange == NULL) {
@@ -397,6 +399,13 @@ void sessions_begin_drain(struct session_context *context)
         }
         session = next;
     }
+}
+
+void sessions_begin_drain(struct session_context *context)
+{
+    context->is_draining = true;
+    end_idle(context, SESSION_SERVING);
+    end_idle(context, SESSION_REFUSING);
 }
 
 void sessions_end_all(struct session_context *context, enum reason reason)

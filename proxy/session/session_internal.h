@@ -76,6 +76,9 @@ bool session_take_identity(struct session *session);
 // why it has no right any more. For a live tunnel only what takes trust away counts.
 enum reason session_judge(struct session *session, bool is_live);
 
+// session_is_blocked tells whether an operator has blocked the client with this verified identity, as of today.
+bool session_is_blocked(const struct session *session, const struct identity *identity);
+
 // session_judge_again is the peer's judge_again.
 enum reason session_judge_again(void *owner);
 

@@ -79,6 +79,44 @@ static enum reason recheck_chain(struct session *session, const struct trust *tr
     return REASON_NONE;
 }
 
+// is_blocked_as tells whether today's blocks stop this client, or a certificate of its chain.
+static bool is_blocked_as(const struct session *session, const struct client *client,
+                          const struct identity *identity)
+{
+    const struct blocklist *blocks = session->peer.context->snapshot->blocks;
+    return blocklist_judge(blocks, client == NULL ? NULL : client->name,
+                           identity == NULL ? NULL : identity_record(identity)) != NULL;
+}
+
+bool session_is_blocked(const struct session *session, const struct identity *identity)
+{
+    const struct snapshot *today = session->peer.context->snapshot;
+    return blocklist_count(today->blocks) > 0 &&
+           is_blocked_as(session, policy_find_client(today->policy, identity), identity);
+}
+
+// is_blocked asks the same for a session that has its identity.
+static bool is_blocked(const struct session *session)
+{
+    if (peer_is_current(&session->peer))
+        return is_blocked_as(session, session->peer.client, session->identity);
+    return session_is_blocked(session, session->identity);
+}
+
+// move_to_today makes today's snapshot the peer's, and finds out who its client is by it.
+static enum reason move_to_today(struct session *session, const struct listener_config *listener,
+                                 const struct trust *trust)
+{
+    struct peer *peer = &session->peer;
+    if (peer_is_current(peer))
+        return REASON_NONE;
+    snapshot_unref(peer->snapshot);
+    peer->snapshot = snapshot_ref(peer->context->snapshot);
+    peer->listener = listener;
+    session->trust = trust;
+    return session_take_identity(session) ? REASON_NONE : REASON_NO_MEMORY;
+}
+
 enum reason session_judge(struct session *session, bool is_live)
 {
     ASSERT(session->magic == SESSION_MAGIC);
@@ -95,13 +133,10 @@ enum reason session_judge(struct session *session, bool is_live)
     enum reason reason = recheck_chain(session, site.trust, chain);
     if (is_live && (reason == REASON_CRL_MISSING || reason == REASON_CRL_EXPIRED))
         reason = REASON_NONE; // nobody knows: that takes no tunnel away
-    if (reason != REASON_NONE || peer_is_current(peer))
-        return reason;
-    snapshot_unref(peer->snapshot);
-    peer->snapshot = snapshot_ref(today);
-    peer->listener = listener;
-    session->trust = site.trust;
-    return session_take_identity(session) ? REASON_NONE : REASON_NO_MEMORY;
+    if (reason == REASON_NONE && is_blocked(session))
+        reason = REASON_BLOCKED;
+    // Only who still has its right is moved on: the others stay to be judged again.
+    return reason == REASON_NONE ? move_to_today(session, listener, site.trust) : reason;
 }
 
 enum reason session_judge_again(void *owner)
@@ -145,7 +180,7 @@ static enum reason close_reason_of(enum reason reason)
 {
     if (reason == REASON_REVOKED || reason == REASON_DENIED_CERTIFICATE)
         return REASON_REVOKED;
-    return reason == REASON_EXPIRED ? reason : REASON_POLICY_CHANGED;
+    return reason == REASON_EXPIRED || reason == REASON_BLOCKED ? reason : REASON_POLICY_CHANGED;
 }
 
 // needs_verification tells whether judging the session again costs signatures.

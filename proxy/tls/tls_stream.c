@@ -328,6 +328,8 @@ static uint8_t alert_code(enum tls_alert alert)
         return SSL_AD_CERTIFICATE_EXPIRED;
     case TLS_ALERT_UNKNOWN_CA:
         return SSL_AD_UNKNOWN_CA;
+    case TLS_ALERT_ACCESS_DENIED:
+        return SSL_AD_ACCESS_DENIED;
     case TLS_ALERT_INTERNAL_ERROR:
         return SSL_AD_INTERNAL_ERROR;
     }

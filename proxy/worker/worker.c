@@ -14,10 +14,11 @@
 #include "proxy/net/listener.h"
 #include "proxy/net/resolver.h"
 #include "proxy/session/session.h"
+#include "proxy/session/survey.h"
 
 enum { WORKER_MAGIC = 0x3E0A4E40, EXHAUSTED_LOG_EVERY_MS = 5000 };
 
-enum mail { MAIL_DRAIN = 1, MAIL_STOP = 2, MAIL_ADOPT = 4 };
+enum mail { MAIL_DRAIN = 1, MAIL_STOP = 2, MAIL_ADOPT = 4, MAIL_SURVEY = 8 };
 
 // port is one listener of this worker.
 struct port {
@@ -49,6 +50,8 @@ struct worker {
     struct session_context context;
     ev_io mail;                       // its descriptor, an eventfd, is owned
     _Atomic(struct update *) update;  // owned; put there by main, taken by the loop
+    _Atomic(struct survey *) survey;  // borrowed; put there by main, taken by the loop
+    atomic_bool is_gone;              // the loop has ended: nobody opens the mailbox any more
     struct retired_resolver *retired; // owned
     atomic_uint letters;              // of enum mail; set by others, read by the loop
     ev_timer drain;                   // the end of patience
@@ -271,6 +274,14 @@ static void adopt(struct worker *worker)
         worker->on_adopted(worker->arg);
 }
 
+// open_survey begins the one that main has put into the mailbox.
+static void open_survey(struct worker *worker)
+{
+    struct survey *survey = atomic_exchange(&worker->survey, NULL);
+    if (survey != NULL)
+        survey_start(&worker->context, survey);
+}
+
 static void on_mail(struct ev_loop *loop, ev_io *io, int events)
 {
     (void)loop;
@@ -282,6 +293,8 @@ static void on_mail(struct ev_loop *loop, ev_io *io, int events)
     const unsigned letters = atomic_exchange(&worker->letters, 0);
     if ((letters & MAIL_ADOPT) != 0)
         adopt(worker);
+    if ((letters & MAIL_SURVEY) != 0)
+        open_survey(worker);
     if ((letters & MAIL_DRAIN) != 0)
         begin_drain(worker);
     if ((letters & MAIL_STOP) != 0)
@@ -332,7 +345,19 @@ enum err worker_adopt(struct worker *worker, struct snapshot *snapshot, const in
     *update = (struct update){.snapshot = snapshot_ref(snapshot), .ports = ports};
     ASSERT(atomic_exchange(&worker->update, update) == NULL);
     post(worker, MAIL_ADOPT);
-    return ERR_OK;
+    if (!atomic_load(&worker->is_gone))
+        return ERR_OK;
+    // Its loop has ended, maybe after it looked: whoever takes the letter out knows that it is alone.
+    update = atomic_exchange(&worker->update, NULL);
+    drop_update(update);
+    return update == NULL ? ERR_OK : ERR_EOF;
+}
+
+bool worker_survey(struct worker *worker, struct survey *survey)
+{
+    ASSERT(atomic_exchange(&worker->survey, survey) == NULL);
+    post(worker, MAIL_SURVEY);
+    return !atomic_load(&worker->is_gone) || atomic_exchange(&worker->survey, NULL) == NULL;
 }
 
 void worker_drain(struct worker *worker)
@@ -410,11 +435,26 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     return error;
 }
 
+// answer_unread answers what is left in the mailbox when the loop has ended, so that nobody waits for it.
+static void answer_unread(struct worker *worker)
+{
+    survey_finish(&worker->context);
+    atomic_store(&worker->is_gone, true);
+    struct survey *survey = atomic_exchange(&worker->survey, NULL);
+    struct update *update = atomic_exchange(&worker->update, NULL);
+    if (survey != NULL)
+        survey->on_done(survey->arg);
+    if (update != NULL && worker->on_adopted != NULL)
+        worker->on_adopted(worker->arg);
+    drop_update(update);
+}
+
 static void *run(void *arg)
 {
     struct worker *worker = arg;
     ev_run(worker->loop, 0);
     sessions_reap(&worker->context);
+    answer_unread(worker);
     if (worker->on_exit != NULL)
         worker->on_exit(worker->arg);
     return NULL;

@@ -8,6 +8,7 @@
 #include "proxy/config/snapshot.h"
 
 struct worker;
+struct survey;
 
 struct worker_options {
     uint32_t index;              // from 0; for messages
@@ -32,9 +33,15 @@ enum err worker_start(struct worker *worker, struct errinfo *info) MUST_USE;
 // worker_adopt hands a new snapshot over: its worker takes a reference of its own, goes on with the
 // sockets of the listeners that stay in their place (`listener_fds` has -1 for them), accepts from the
 // new ones, empties and closes those that are gone, and judges its live tunnels again. The descriptors are
-// taken over, also on an error. Only when every earlier one has been adopted. ERR_MEMORY changes nothing.
+// taken over, also on an error. Only when every earlier one has been adopted. ERR_MEMORY changes nothing;
+// ERR_EOF: the worker has ended, so that there is nothing to change.
 enum err worker_adopt(struct worker *worker, struct snapshot *snapshot,
                       const int *listener_fds) MUST_USE;
+
+// worker_survey hands a survey over, which is answered by its `on_done` on the worker's thread, also when
+// the worker ends meanwhile. False: it has ended before, and the survey is untouched. Only when every
+// earlier one has been answered.
+bool worker_survey(struct worker *worker, struct survey *survey);
 
 // worker_drain makes the worker accept no more, refuse new requests, and exit when its last tunnel has ended
 // or the snapshot's drain time has passed. Any thread.

@@ -1,0 +1,298 @@
+// A sorted array of digests, searched by halves; the texts lie in an arena.
+#include "auth/blocklist.h"
+
+#include <openssl/sha.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "auth/base/arena.h"
+
+struct blocklist {
+    atomic_size_t refs;
+    struct arena *arena; // owned; the items and their texts
+    struct block *items; // sorted by kind and digest
+    size_t count;
+    bool has_clients;
+};
+
+static bool is_name_byte(uint8_t byte)
+{
+    return (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= 'a' && byte <= 'z') || byte == '.' || byte == '_' || byte == '-';
+}
+
+static bool is_name(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (!is_name_byte(s.data[i]))
+            return false;
+    }
+    return s.len >= 1 && s.len <= BLOCK_NAME_MAX;
+}
+
+static void digest_name(struct slice name, uint8_t out[CHAIN_DIGEST_LEN])
+{
+    (void)SHA256(name.data, name.len, out);
+}
+
+static int digit_value(uint8_t byte)
+{
+    const uint8_t digit = ascii_lower(byte);
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+// hex_read reads digits, with colons between them or not, into the end of `out`, so that the number is
+// right-aligned behind zeros. False when there are none, too many, or something else.
+static bool hex_read(struct slice s, uint8_t *out, size_t cap, size_t *out_digits)
+{
+    size_t digits = 0;
+    for (size_t i = 0; i < cap; i++)
+        out[i] = 0;
+    for (size_t i = s.len; i > 0; i--) {
+        const int value = digit_value(s.data[i - 1]);
+        const bool is_inner_colon = s.data[i - 1] == ':' && i > 1 && i < s.len;
+        if (is_inner_colon && s.data[i] != ':')
+            continue;
+        if (value < 0 || digits == 2 * cap)
+            return false;
+        const int shifted = digits % 2 == 0 ? value : value * 16;
+        out[cap - 1 - digits / 2] = (uint8_t)(out[cap - 1 - digits / 2] + shifted);
+        digits++;
+    }
+    *out_digits = digits;
+    return digits > 0;
+}
+
+static enum err parse_client(struct slice name, struct text *text, struct block *out,
+                             struct errinfo *info)
+{
+    if (!is_name(name))
+        return errinfo_set(info, ERR_INPUT, "the name of a client is 1 to %d of A-Z a-z 0-9 . _ -",
+                           BLOCK_NAME_MAX);
+    out->kind = BLOCK_CLIENT;
+    digest_name(name, out->digest);
+    text_append_string(text, "client:");
+    text_append(text, name);
+    return ERR_OK;
+}
+
+static enum err parse_sha256(struct slice hex, struct text *text, struct block *out,
+                             struct errinfo *info)
+{
+    size_t digits = 0;
+    out->kind = BLOCK_SHA256;
+    if (!hex_read(hex, out->digest, sizeof out->digest, &digits) ||
+        digits != 2 * sizeof out->digest)
+        return errinfo_set(info, ERR_INPUT,
+                           "sha256 is followed by 64 hexadecimal digits: that of the whole "
+                           "certificate, as in the audit's client.sha256");
+    text_append_string(text, "sha256:");
+    text_append_hex(text, slice_of(out->digest, sizeof out->digest));
+    return ERR_OK;
+}
+
+// parse_serial reads `HEX issuer:NAME`.
+static enum err parse_serial(struct slice s, struct text *text, struct block *out,
+                             struct errinfo *info)
+{
+    static const struct slice mark = {(const uint8_t *)" issuer:", 8};
+    const size_t space = slice_find(s, ' ');
+    const struct slice rest = slice_from(s, space);
+    uint8_t bytes[CHAIN_SERIAL_MAX];
+    size_t digits = 0;
+    struct dn issuer;
+    if (!slice_starts_with(rest, mark))
+        return errinfo_set(info, ERR_INPUT,
+                           "a serial needs its issuer: serial:4f01 issuer:CN=Clients CA");
+    if (!hex_read(slice_first(s, space), bytes, sizeof bytes, &digits))
+        return errinfo_set(info, ERR_INPUT, "a serial is 1 to %d hexadecimal digits",
+                           2 * CHAIN_SERIAL_MAX);
+    TRY(dn_parse(slice_from(rest, mark.len), &issuer, info));
+    struct slice serial = slice_of(bytes, sizeof bytes);
+    while (serial.len > 1 && serial.data[0] == 0)
+        serial = slice_from(serial, 1);
+    out->kind = BLOCK_SERIAL;
+    chain_issuer_serial(&issuer, serial, out->digest);
+    text_append_string(text, "serial:");
+    text_append_hex(text, serial);
+    text_append(text, mark);
+    dn_format(&issuer, text);
+    return ERR_OK;
+}
+
+enum err block_parse(struct slice s, char text[BLOCK_TEXT_CAP], struct block *out,
+                     struct errinfo *info)
+{
+    static const struct slice client = {(const uint8_t *)"client:", 7};
+    static const struct slice sha256 = {(const uint8_t *)"sha256:", 7};
+    static const struct slice serial = {(const uint8_t *)"serial:", 7};
+    struct text spelling;
+    enum err error = ERR_INPUT;
+    *out = (struct block){.text = text};
+    text_init(&spelling, text, BLOCK_TEXT_CAP);
+    if (slice_starts_with(s, client))
+        error = parse_client(slice_from(s, client.len), &spelling, out, info);
+    else if (slice_starts_with(s, sha256))
+        error = parse_sha256(slice_from(s, sha256.len), &spelling, out, info);
+    else if (slice_starts_with(s, serial))
+        error = parse_serial(slice_from(s, serial.len), &spelling, out, info);
+    else
+        error = errinfo_set(info, ERR_INPUT,
+                            "expected client:NAME, sha256:HEX, or serial:HEX issuer:NAME");
+    if (error == ERR_OK && spelling.is_cut)
+        error = errinfo_set(info, ERR_LIMIT, "the issuer's name is too long");
+    return error;
+}
+
+const char *block_client_name(const struct block *block)
+{
+    return block->kind == BLOCK_CLIENT ? block->text + strlen("client:") : NULL;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct block *left = a;
+    const struct block *right = b;
+    if (left->kind != right->kind)
+        return left->kind < right->kind ? -1 : 1;
+    return memcmp(left->digest, right->digest, CHAIN_DIGEST_LEN);
+}
+
+// fill copies the blocks, sorts them and looks for twins.
+static enum err fill(struct blocklist *list, const struct block *blocks, size_t count)
+{
+    list->items = arena_alloc(list->arena, count, sizeof *list->items);
+    if (list->items == NULL)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        list->items[i] = blocks[i];
+        list->items[i].text = arena_copy_string(list->arena, slice_of_string(blocks[i].text));
+        list->has_clients |= blocks[i].kind == BLOCK_CLIENT;
+        if (list->items[i].text == NULL)
+            return ERR_MEMORY;
+    }
+    list->count = count;
+    if (count > 1)
+        qsort(list->items, count, sizeof *list->items, compare);
+    for (size_t i = 1; i < count; i++) {
+        if (compare(&list->items[i - 1], &list->items[i]) == 0)
+            return ERR_INPUT;
+    }
+    return ERR_OK;
+}
+
+enum err blocklist_create(const struct block *blocks, size_t count, struct blocklist **out)
+{
+    *out = NULL;
+    if (count > BLOCKS_MAX)
+        return ERR_LIMIT;
+    struct blocklist *list = calloc(1, sizeof *list);
+    if (list == NULL)
+        return ERR_MEMORY;
+    atomic_init(&list->refs, 1);
+    list->arena = arena_create();
+    const enum err error = list->arena == NULL ? ERR_MEMORY : fill(list, blocks, count);
+    if (error == ERR_OK)
+        *out = list;
+    else
+        blocklist_unref(list);
+    return error;
+}
+
+enum err blocklist_add(const struct blocklist *list, const struct block *block,
+                       struct blocklist **out)
+{
+    const size_t count = blocklist_count(list);
+    *out = NULL;
+    struct block *blocks = calloc(count + 1, sizeof *blocks);
+    if (blocks == NULL)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        blocks[i] = list->items[i];
+    blocks[count] = *block;
+    const enum err error = blocklist_create(blocks, count + 1, out);
+    free(blocks);
+    return error;
+}
+
+enum err blocklist_remove(const struct blocklist *list, const struct block *block,
+                          struct blocklist **out)
+{
+    const struct block *found = blocklist_find(list, block);
+    *out = NULL;
+    if (found == NULL)
+        return ERR_INPUT;
+    struct block *blocks = calloc(list->count, sizeof *blocks);
+    if (blocks == NULL)
+        return ERR_MEMORY;
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (&list->items[i] != found)
+            blocks[kept++] = list->items[i];
+    }
+    const enum err error = blocklist_create(blocks, kept, out);
+    free(blocks);
+    return error;
+}
+
+struct blocklist *blocklist_ref(struct blocklist *list)
+{
+    if (list != NULL)
+        (void)atomic_fetch_add_explicit(&list->refs, 1, memory_order_relaxed);
+    return list;
+}
+
+void blocklist_unref(struct blocklist *list)
+{
+    if (list == NULL || atomic_fetch_sub_explicit(&list->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    arena_destroy(list->arena);
+    free(list);
+}
+
+size_t blocklist_count(const struct blocklist *list)
+{
+    return list == NULL ? 0 : list->count;
+}
+
+const struct block *blocklist_at(const struct blocklist *list, size_t index)
+{
+    ASSERT(index < blocklist_count(list));
+    return &list->items[index];
+}
+
+const struct block *blocklist_find(const struct blocklist *list, const struct block *like)
+{
+    if (blocklist_count(list) == 0)
+        return NULL;
+    return bsearch(like, list->items, list->count, sizeof *list->items, compare);
+}
+
+static const struct block *find_digest(const struct blocklist *list, enum block_kind kind,
+                                       const uint8_t digest[CHAIN_DIGEST_LEN])
+{
+    struct block like = {.kind = kind};
+    (void)bytes_copy(like.digest, sizeof like.digest, slice_of(digest, CHAIN_DIGEST_LEN));
+    return blocklist_find(list, &like);
+}
+
+const struct block *blocklist_judge(const struct blocklist *list, const char *client,
+                                    const struct chain_record *record)
+{
+    const struct block *found = NULL;
+    if (blocklist_count(list) == 0)
+        return NULL;
+    if (client != NULL && list->has_clients) {
+        uint8_t digest[CHAIN_DIGEST_LEN];
+        digest_name(slice_of_string(client), digest);
+        found = find_digest(list, BLOCK_CLIENT, digest);
+    }
+    for (size_t i = 0; found == NULL && record != NULL && i < record->count; i++) {
+        found = find_digest(list, BLOCK_SHA256, record->links[i].sha256);
+        if (found == NULL)
+            found = find_digest(list, BLOCK_SERIAL, record->links[i].issuer_serial);
+    }
+    return found;
+}
