@@ -4,13 +4,18 @@
 #include <string.h>
 
 #include "proxy/cli/audit.h"
+#include "proxy/cli/block.h"
 #include "proxy/cli/ca.h"
 #include "proxy/cli/check.h"
 #include "proxy/cli/check_cert.h"
 #include "proxy/cli/connect.h"
 #include "proxy/cli/doctor.h"
+#include "proxy/cli/drain.h"
+#include "proxy/cli/kill.h"
 #include "proxy/cli/quickstart.h"
+#include "proxy/cli/reload.h"
 #include "proxy/cli/serve.h"
+#include "proxy/cli/status.h"
 #include "proxy/cli/version.h"
 #include "proxy/config/spelling.h"
 
@@ -29,17 +34,19 @@ static const struct command commands[] = {
     {"version", version_command},
     {"check-cert", check_cert_command},
     {"explain", NULL},
+    {"audit", audit_command},
+    // The client's side.
     {"connect", connect_command},
     {"doctor", doctor_command},
-    {"status", NULL},
-    {"top", NULL},
+    // These ask a running proxy.
+    {"status", status_command},
+    {"top", top_command},
     {"tail", NULL},
-    {"reload", NULL},
-    {"drain", NULL},
-    {"kill", NULL},
-    {"block", NULL},
-    {"unblock", NULL},
-    {"audit", audit_command},
+    {"reload", reload_command},
+    {"drain", drain_command},
+    {"kill", kill_command},
+    {"block", block_command},
+    {"unblock", unblock_command},
 };
 
 static const char usage[] =
@@ -56,6 +63,12 @@ static const char usage[] =
     "  connect    --proxy URL --cert FILE --key FILE --ca FILE    a plain proxy on this machine, that\n"
     "                                        goes through the real one with your certificate\n"
     "  doctor     --proxy URL --cert FILE --key FILE --ca FILE    is the way through the proxy open?\n"
+    "  status     -c FILE                    how is the running proxy?\n"
+    "  top        -c FILE                    its busiest tunnels\n"
+    "  reload     -c FILE                    read the configuration anew\n"
+    "  block      -c FILE NAME|sha256:HEX    refuse somebody from now on; unblock takes it back\n"
+    "  kill       -c FILE ID|client NAME     end a tunnel, or all of a client's\n"
+    "  drain      -c FILE                    finish what is under way, and exit\n"
     "  version                               what this is\n"
     "\n"
     "`sallyport COMMAND --help` tells about each.\n";

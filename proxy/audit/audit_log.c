@@ -21,6 +21,7 @@
 enum {
     DEFAULT_MAX_DECISIONS = 16384,
     DEFAULT_MAX_REFUSALS = 1024,
+    MAX_ADMINS = 256,
     WRITE_BATCH = 64,
     RETRY_MS = 500,
 };
@@ -36,7 +37,9 @@ struct audit_log {
     _Atomic(struct audit_record *) pushed; // newest first
     atomic_uint_fast32_t decisions;        // queued and not yet written
     atomic_uint_fast32_t refusals;         // likewise
-    atomic_uint_fast64_t lost;
+    atomic_uint_fast32_t admins;           // likewise
+    atomic_uint_fast64_t lost;             // not told yet
+    atomic_uint_fast64_t lost_ever;
     atomic_bool is_asleep;
     atomic_bool is_failing;
     atomic_bool must_reopen;
@@ -102,6 +105,8 @@ static void drop_first(struct audit_log *log)
         atomic_fetch_sub(&log->decisions, 1);
     if (first->kind == AUDIT_KIND_REFUSAL)
         atomic_fetch_sub(&log->refusals, 1);
+    if (first->kind == AUDIT_KIND_ADMIN)
+        atomic_fetch_sub(&log->admins, 1);
     log->written_of_first = 0;
     free(first);
 }
@@ -340,23 +345,46 @@ void audit_log_submit(struct audit_log *log, struct audit_record *record)
     push(log, record);
 }
 
-void audit_log_submit_refusal(struct audit_log *log, struct audit_record *record)
+// submit_bounded queues a record of a kind that has a small queue of its own. NULL counts as lost.
+static void submit_bounded(struct audit_log *log, struct audit_record *record, enum audit_kind kind,
+                           atomic_uint_fast32_t *queued, uint32_t max)
 {
     if (record == NULL) {
         audit_log_note_lost(log, 1);
         return;
     }
-    if (!take_room(log, &log->refusals, log->options.max_refusals)) {
+    if (!take_room(log, queued, max)) {
         audit_record_destroy(record);
         return;
     }
-    record->kind = AUDIT_KIND_REFUSAL;
+    record->kind = kind;
     push(log, record);
+}
+
+void audit_log_submit_refusal(struct audit_log *log, struct audit_record *record)
+{
+    submit_bounded(log, record, AUDIT_KIND_REFUSAL, &log->refusals, log->options.max_refusals);
+}
+
+void audit_log_submit_admin(struct audit_log *log, struct audit_record *record)
+{
+    submit_bounded(log, record, AUDIT_KIND_ADMIN, &log->admins, MAX_ADMINS);
+}
+
+void audit_log_look(const struct audit_log *log, struct audit_log_status *out)
+{
+    *out = (struct audit_log_status){
+        .queued = atomic_load_explicit(&log->decisions, memory_order_relaxed),
+        .lost = atomic_load_explicit(&log->lost_ever, memory_order_relaxed),
+        .is_failing = atomic_load_explicit(&log->is_failing, memory_order_relaxed),
+        .is_full = audit_log_is_full(log),
+    };
 }
 
 void audit_log_note_lost(struct audit_log *log, uint64_t count)
 {
     atomic_fetch_add(&log->lost, count);
+    atomic_fetch_add_explicit(&log->lost_ever, count, memory_order_relaxed);
     wake_if_asleep(log);
 }
 

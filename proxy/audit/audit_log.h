@@ -42,6 +42,19 @@ void audit_log_submit(struct audit_log *log, struct audit_record *record);
 // small queue is full. NULL (no memory for it) is counted too.
 void audit_log_submit_refusal(struct audit_log *log, struct audit_record *record);
 
+// audit_log_submit_admin does the same for an `admin` record, with a small queue of their own.
+void audit_log_submit_admin(struct audit_log *log, struct audit_record *record);
+
+struct audit_log_status {
+    uint64_t queued; // decisions that wait to be written
+    uint64_t lost;   // records since the start that were not kept
+    bool is_failing; // the last write failed
+    bool is_full;    // see audit_log_is_full
+};
+
+// audit_log_look tells how it is. Any thread.
+void audit_log_look(const struct audit_log *log, struct audit_log_status *out);
+
 // audit_log_note_lost counts records that could not be made; the writer tells in `records_lost`.
 void audit_log_note_lost(struct audit_log *log, uint64_t count);
 

@@ -5,7 +5,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { METHOD_TEXT_MAX = 32, DETAIL_TEXT_MAX = 200 };
+enum {
+    METHOD_TEXT_MAX = 32,
+    DETAIL_TEXT_MAX = 200,
+    ADMIN_TEXT_MAX = 1024,
+    AUDIT_ADMIN_CAP = 2 * 6 * ADMIN_TEXT_MAX + 512, // escaped, a byte takes six at most
+};
 
 struct audit_record *audit_record_create(size_t cap)
 {
@@ -197,6 +202,27 @@ struct audit_record *audit_refusal_create(const struct audit_refusal *refusal)
         return NULL;
     struct text text = begin(record, refusal->now_ms, "handshake_refused");
     append_refusal(&text, refusal, text_slice(&presented));
+    finish(record, &text);
+    return record;
+}
+
+struct audit_record *audit_admin_create(const struct audit_admin *admin)
+{
+    struct audit_record *record = audit_record_create(AUDIT_ADMIN_CAP);
+    if (record == NULL)
+        return NULL;
+    struct text text = begin(record, admin->now_ms, "admin");
+    append_member(&text, "command", admin->command);
+    text_append_string(&text, ",\"argument\":");
+    if (admin->argument == NULL)
+        text_append_string(&text, "null");
+    else
+        text_append_json(&text, slice_of_string(admin->argument), ADMIN_TEXT_MAX);
+    text_append_format(&text, ",\"by\":{\"uid\":%" PRIu32 ",\"pid\":%" PRId32 "}", admin->uid,
+                       admin->pid);
+    append_member(&text, "result", admin->result);
+    text_append_string(&text, ",\"detail\":");
+    text_append_json(&text, slice_of_string(admin->detail), ADMIN_TEXT_MAX);
     finish(record, &text);
     return record;
 }

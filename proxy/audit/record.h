@@ -7,7 +7,7 @@
 
 #include "auth/policy.h"
 
-enum audit_kind { AUDIT_KIND_OTHER, AUDIT_KIND_DECISION, AUDIT_KIND_REFUSAL };
+enum audit_kind { AUDIT_KIND_OTHER, AUDIT_KIND_DECISION, AUDIT_KIND_REFUSAL, AUDIT_KIND_ADMIN };
 
 // audit_record is a line under construction or on its way to the writer. Fields private to
 // proxy/audit, but for tests, which read `data`.
@@ -96,6 +96,19 @@ struct audit_refusal {
 
 // audit_refusal_create makes a `handshake_refused` record. NULL when there is no memory.
 struct audit_record *audit_refusal_create(const struct audit_refusal *refusal) MUST_USE;
+
+struct audit_admin {
+    int64_t now_ms;       // Unix milliseconds
+    const char *command;  // or NULL where it could not be read
+    const char *argument; // or NULL
+    uint32_t uid;
+    int32_t pid;
+    const char *result; // `ok`, `failed` or `refused`
+    const char *detail; // a sentence, or ""
+};
+
+// audit_admin_create makes an `admin` record. NULL when there is no memory.
+struct audit_record *audit_admin_create(const struct audit_admin *admin) MUST_USE;
 
 // audit_lost_format fills a record of AUDIT_CLOSE_CAP bytes that says how many others were lost.
 void audit_lost_format(int64_t now_ms, uint64_t count, struct audit_record *out);

@@ -9,7 +9,7 @@
 #include <ev.h>
 #include <openssl/base.h>
 
-static const char program_version[] = "0.1.0";
+#include "proxy/version.h"
 
 static const char usage[] = "usage: sallyport version [--json]\n"
                             "\n"
@@ -39,7 +39,7 @@ int version_command(int argc, char **argv)
         is_json
             ? "{\"version\":\"%s\",\"boringssl_api\":%d,\"libev\":\"%d.%d\",\"c_ares\":\"%s\"}\n"
             : "sallyport %s (BoringSSL API %d, libev %d.%d, c-ares %s)\n",
-        program_version, BORINGSSL_API_VERSION, EV_VERSION_MAJOR, EV_VERSION_MINOR,
+        SALLYPORT_VERSION, BORINGSSL_API_VERSION, EV_VERSION_MAJOR, EV_VERSION_MINOR,
         ARES_VERSION_STR);
     return 0;
 }

@@ -64,6 +64,9 @@ void crls_describe(struct loader *loader, const struct node *node, const struct 
 void tickets_init(struct snapshot *snapshot);
 void tickets_read(struct loader *loader, const struct node *node);
 
+// control_read reads `control` into the snapshot. NULL is none.
+void control_read(struct loader *loader, const struct node *node);
+
 // listeners_read reads `listeners` into the snapshot; trust profiles and their names come first.
 void listeners_read(struct loader *loader, const struct node *node, const char *const *trust_names,
                     size_t trust_count);

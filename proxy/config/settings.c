@@ -157,7 +157,7 @@ bool settings_read(struct reader *reader, const struct node *root, struct snapsh
         {"version", KEY_REQUIRED}, {"workers", KEY_OPTIONAL},  {"listeners", KEY_REQUIRED},
         {"trust", KEY_REQUIRED},   {"sets", KEY_OPTIONAL},     {"clients", KEY_OPTIONAL},
         {"deny", KEY_OPTIONAL},    {"resolver", KEY_OPTIONAL}, {"timeouts", KEY_OPTIONAL},
-        {"limits", KEY_NOT_YET},   {"audit", KEY_REQUIRED},    {"control", KEY_NOT_YET},
+        {"limits", KEY_NOT_YET},   {"audit", KEY_REQUIRED},    {"control", KEY_OPTIONAL},
         {"admin", KEY_NOT_YET},
     };
     if (!reader_map(reader, root, "the configuration", keys, sizeof keys / sizeof keys[0]))

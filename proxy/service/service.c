@@ -1,6 +1,4 @@
 // Start order: limits, listeners, audit log, resolver library, workers, ready. Stop order: the reverse.
-// A reload builds a whole new snapshot on a thread of its own; only when all of it is good, its new
-// sockets are open and its audit log too, does each worker get it. Until then nothing has changed.
 // Signals are blocked in every thread; the loop of this one reads them from a signalfd.
 #include "proxy/service/service.h"
 
@@ -13,59 +11,26 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "proxy/audit/audit_log.h"
+#include "proxy/admin/block_state.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/log/log.h"
 #include "proxy/net/resolver.h"
-#include "proxy/service/crl_alarm.h"
 #include "proxy/service/limits.h"
-#include "proxy/service/loader.h"
 #include "proxy/service/notify.h"
-#include "proxy/service/sockets.h"
-#include "proxy/service/watcher.h"
-#include "proxy/worker/worker.h"
+#include "proxy/service/service_internal.h"
 
-enum { EXIT_FAILED = 1, EXIT_CONFIG = 3, SIGNAL_COUNT = 5, RETRIES_MAX = 20 };
-static const ev_tstamp retry_after_s = 0.5;
+enum { EXIT_FAILED = 1, EXIT_CONFIG = 3, SIGNAL_COUNT = 5 };
 
-struct service {
-    struct snapshot *snapshot;   // ref
-    struct ev_loop *loop;        // borrowed; libev's default loop
-    struct audit_log *audit;     // owned
-    struct ticket_keys *tickets; // owned
-    struct sockets sockets;      // of `snapshot`
-    struct worker **workers;     // owned
-    uint32_t worker_count;       // made and started
-    uint32_t exited_count;
-    struct loader *loader;       // owned; NULL when no reload is being loaded
-    uint32_t adopting_count;     // workers that have not adopted the newest snapshot yet
-    bool must_reload_again;      // asked for while one was under way
-    enum loader_scope again;     // and then how much
-    struct watcher *watcher;     // owned; of the files that `snapshot` names
-    struct crl_alarm *crl_alarm; // owned; of the lists of `snapshot`
-    ev_timer retry;              // files that did not fit together are read again
-    int retry_count;             // how often they have been
-    uint64_t generation;         // of the newest snapshot
-    uint64_t cut_count;
-    bool is_stopping;
-    bool is_interrupted; // asked to end at once, so that cutting is no failure
-    ev_io signals;       // its descriptor, a signalfd, is owned
-    ev_io exits;         // these three descriptors, eventfds, are owned
-    ev_io loaded;        // the loader is done
-    ev_io adopted;       // a worker has adopted the newest snapshot
-};
-
-// tell adds to an eventfd; on any thread.
-static void tell(int fd)
+void service_tell(int fd)
 {
     const uint64_t one = 1;
     (void)!write(fd, &one, sizeof one);
 }
 
-// told takes what others have added.
-static uint32_t told(const ev_io *io)
+uint32_t service_told(const ev_io *io)
 {
     uint64_t count = 0;
     return read(io->fd, &count, sizeof count) == sizeof count ? (uint32_t)count : 0;
@@ -84,13 +49,13 @@ static void on_problem(const char *path, int error)
 static void on_worker_exit(void *arg)
 {
     struct service *service = arg;
-    tell(service->exits.fd);
+    service_tell(service->exits.fd);
 }
 
 static void on_worker_adopted(void *arg)
 {
     struct service *service = arg;
-    tell(service->adopted.fd);
+    service_tell(service->adopted.fd);
 }
 
 static enum err start_workers(struct service *service, struct errinfo *info)
@@ -128,7 +93,7 @@ static void stop_workers(struct service *service)
         worker_stop(service->workers[w]);
 }
 
-static void begin_drain(struct service *service)
+void service_begin_drain(struct service *service)
 {
     service->is_stopping = true;
     notify_send("STOPPING=1");
@@ -139,190 +104,12 @@ static void begin_drain(struct service *service)
         worker_drain(service->workers[w]);
 }
 
-// log_findings writes what loading has found where operators look; notes are for `check`.
-static void log_findings(const struct diagnostics *diagnostics)
-{
-    for (size_t i = 0; i < diagnostics->count; i++) {
-        const struct diagnostic *item = &diagnostics->items[i];
-        char text[DIAGNOSTIC_TEXT_CAP];
-        diagnostic_format(item, text, sizeof text);
-        if (item->severity == SEVERITY_ERROR)
-            log_error("reload: %s", text);
-        else if (item->severity == SEVERITY_WARNING)
-            log_warning("reload: %s", text);
-    }
-}
-
-static void begin_reload(struct service *service, enum loader_scope scope)
-{
-    if (service->is_stopping)
-        return;
-    if (service->loader != NULL || service->adopting_count > 0) {
-        const bool is_whole = service->must_reload_again && service->again == LOADER_ALL;
-        service->again = is_whole ? LOADER_ALL : scope;
-        service->must_reload_again = true;
-        return;
-    }
-    service->loader = loader_start(service->snapshot, scope, service->loaded.fd);
-    if (service->loader == NULL)
-        log_error("reload: no memory; the old configuration stays in force");
-}
-
-// reload_again starts the reload that was asked for while another one was under way.
-static void reload_again(struct service *service)
-{
-    if (!service->must_reload_again)
-        return;
-    service->must_reload_again = false;
-    begin_reload(service, service->again);
-}
-
-// watch_files watches what the snapshot in force was made of.
-static void watch_files(struct service *service)
-{
-    watcher_begin(service->watcher);
-    const struct snapshot_file *file = service->snapshot->files;
-    for (; file != NULL; file = file->next)
-        watcher_add(service->watcher, file->path);
-    watcher_commit(service->watcher);
-    crl_alarm_watch(service->crl_alarm, service->snapshot);
-}
-
-static void on_files_changed(void *arg)
-{
-    struct service *service = arg;
-    service->retry_count = 0;
-    begin_reload(service, LOADER_FILES);
-}
-
-static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)loop;
-    (void)events;
-    begin_reload(timer->data, LOADER_FILES);
-}
-
-// may_retry: a certificate without its key yet, or half a file, is normal while files are being changed.
-static bool may_retry(struct service *service, enum loader_scope scope)
-{
-    if (scope != LOADER_FILES || service->retry_count == RETRIES_MAX)
-        return false;
-    service->retry_count++;
-    ev_timer_set(&service->retry, retry_after_s, 0.);
-    ev_timer_start(service->loop, &service->retry);
-    return true;
-}
-
-// prepare does all of a reload that can fail, beside the loading itself.
-static enum err prepare(struct service *service, struct snapshot *snapshot, struct sockets *out,
-                        struct errinfo *info)
-{
-    const struct snapshot *old = service->snapshot;
-    TRY(snapshot_may_follow(snapshot, old, info));
-    TRY(sockets_open(snapshot, service->worker_count, old, &service->sockets, out, info));
-    enum err error = snapshot_set_own_endpoints(snapshot, out->bound, out->listener_count);
-    if (error == ERR_OK && strcmp(snapshot->audit_path, old->audit_path) != 0)
-        error = audit_log_move(service->audit, snapshot->audit_path, info);
-    if (error != ERR_OK)
-        sockets_close(out);
-    return error;
-}
-
-// hand_over gives the snapshot to every worker.
-static void hand_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
-{
-    snapshot->generation = ++service->generation;
-    ticket_keys_configure(service->tickets, &snapshot->tickets);
-    for (uint32_t w = 0; w < service->worker_count; w++) {
-        if (worker_adopt(service->workers[w], snapshot, sockets_take(sockets, w)) == ERR_OK)
-            service->adopting_count++;
-        else
-            log_error("reload: worker %" PRIu32 ": no memory; it goes on as before", w);
-        sockets_taken(sockets, w);
-    }
-    sockets_close(&service->sockets);
-    service->sockets = *sockets;
-    snapshot_unref(service->snapshot);
-    service->snapshot = snapshot;
-    watch_files(service);
-}
-
-// refuse_reload keeps what is in force, and says so unless it will be tried again soon.
-static void refuse_reload(struct service *service, enum loader_scope scope,
-                          const struct diagnostics *diagnostics, const struct errinfo *info)
-{
-    watch_files(service); // links may lead elsewhere by now
-    if (may_retry(service, scope))
-        return;
-    log_findings(diagnostics);
-    log_error("reload failed, the old configuration (%s) stays in force: %s", service->snapshot->id,
-              info->text);
-    reload_again(service);
-}
-
-// finish_reload takes the loader's result.
-static void finish_reload(struct service *service)
-{
-    struct diagnostics diagnostics;
-    struct snapshot *snapshot = NULL;
-    struct sockets sockets;
-    struct errinfo info = {.text = "see above"};
-    const enum loader_scope scope = loader_scope_of(service->loader);
-    enum err error = loader_finish(service->loader, &diagnostics, &snapshot);
-    service->loader = NULL;
-    ev_timer_stop(service->loop, &service->retry);
-    const bool is_same = error == ERR_OK && scope == LOADER_FILES &&
-                         snapshot_has_same_files(snapshot, service->snapshot);
-    if (error == ERR_OK && !is_same)
-        error = prepare(service, snapshot, &sockets, &info);
-    if (error != ERR_OK)
-        refuse_reload(service, scope, &diagnostics, &info);
-    else if (is_same)
-        watch_files(service);
-    else
-        log_findings(&diagnostics);
-    diagnostics_deinit(&diagnostics);
-    if (error != ERR_OK || is_same) {
-        snapshot_unref(snapshot);
-        if (is_same)
-            reload_again(service);
-        return;
-    }
-    if (snapshot->workers != service->worker_count)
-        log_warning("reload: `workers` cannot change without a restart; it stays %" PRIu32,
-                    service->worker_count);
-    hand_over(service, snapshot, &sockets);
-}
-
-static void on_loaded(struct ev_loop *loop, ev_io *io, int events)
-{
-    (void)loop;
-    (void)events;
-    struct service *service = io->data;
-    if (told(io) > 0 && service->loader != NULL)
-        finish_reload(service);
-}
-
-static void on_adopted(struct ev_loop *loop, ev_io *io, int events)
-{
-    (void)loop;
-    (void)events;
-    struct service *service = io->data;
-    const uint32_t count = told(io);
-    service->adopting_count -= count < service->adopting_count ? count : service->adopting_count;
-    if (service->adopting_count > 0)
-        return;
-    log_info("reloaded: config %s (%s), generation %" PRIu64, service->snapshot->path,
-             service->snapshot->id, service->generation);
-    reload_again(service);
-}
-
 static void act_on_signal(struct service *service, uint32_t number)
 {
     switch (number) {
     case SIGTERM:
         if (!service->is_stopping)
-            begin_drain(service);
+            service_begin_drain(service);
         break;
     case SIGINT:
         service->is_stopping = true;
@@ -336,7 +123,7 @@ static void act_on_signal(struct service *service, uint32_t number)
         break;
     case SIGHUP:
         log_info("SIGHUP: reloading %s", service->snapshot->path);
-        begin_reload(service, LOADER_ALL);
+        (void)reload_request(service, LOADER_ALL);
         break;
     case SIGUSR2:
         log_warning("SIGUSR2: handing over to a new binary is not supported yet by this version");
@@ -350,7 +137,7 @@ static void on_exits(struct ev_loop *loop, ev_io *io, int events)
 {
     (void)events;
     struct service *service = io->data;
-    service->exited_count += told(io);
+    service->exited_count += service_told(io);
     if (service->exited_count >= service->worker_count)
         ev_break(loop, EVBREAK_ALL);
 }
@@ -433,17 +220,31 @@ static bool watch_eventfd(struct service *service, ev_io *io,
     return true;
 }
 
+// open_control opens the control socket and reads who is blocked. What is not known about blocks stops the
+// start like a wrong configuration.
+static enum err open_control(struct service *service, struct errinfo *info)
+{
+    if (service->snapshot->control_path == NULL)
+        return ERR_OK;
+    if (control_create(service, &service->control, info) != ERR_OK)
+        return ERR_SYSTEM;
+    if (block_state_load(service->snapshot->state_path, &service->blocks, info) != ERR_OK)
+        return ERR_INPUT;
+    service->snapshot->blocks = blocklist_ref(service->blocks);
+    return ERR_OK;
+}
+
 static enum err start(struct service *service, struct errinfo *info)
 {
     service->loop = ev_default_loop(EVFLAG_NOENV);
     const bool has_exits = watch_eventfd(service, &service->exits, on_exits);
-    const bool has_loaded = watch_eventfd(service, &service->loaded, on_loaded);
-    const bool has_adopted = watch_eventfd(service, &service->adopted, on_adopted);
+    const bool has_loaded = watch_eventfd(service, &service->loaded, reload_on_loaded);
+    const bool has_adopted = watch_eventfd(service, &service->adopted, reload_on_adopted);
     if (service->loop != NULL) {
-        service->watcher = watcher_create(service->loop, on_files_changed, service);
+        service->watcher = watcher_create(service->loop, reload_on_files_changed, service);
         service->crl_alarm = crl_alarm_create(service->loop);
     }
-    ev_timer_init(&service->retry, on_retry, 0., 0.);
+    ev_timer_init(&service->retry, reload_on_retry, 0., 0.);
     service->retry.data = service;
     if (!has_exits || !has_loaded || !has_adopted || service->watcher == NULL ||
         service->crl_alarm == NULL)
@@ -452,6 +253,7 @@ static enum err start(struct service *service, struct errinfo *info)
                      info));
     TRY(snapshot_set_own_endpoints(service->snapshot, service->sockets.bound,
                                    service->sockets.listener_count));
+    TRY(open_control(service, info));
     const struct audit_log_options audit = {.path = service->snapshot->audit_path,
                                             .on_problem = on_problem};
     const enum err opened = audit_log_open(&audit, &service->audit, info);
@@ -465,7 +267,9 @@ static enum err start(struct service *service, struct errinfo *info)
     TRY(start_workers(service, info));
     if (!watch_signals(service))
         return errinfo_set(info, ERR_SYSTEM, "cannot take signals: %m");
-    watch_files(service);
+    reload_watch_files(service);
+    if (service->control != NULL)
+        TRY(control_serve(service->control, info));
     return say_ready(service, info);
 }
 
@@ -478,18 +282,6 @@ static void close_watched(struct service *service, ev_io *io)
     (void)close(io->fd);
 }
 
-// drop_loader waits for a reload that nobody wants any more.
-static void drop_loader(struct service *service)
-{
-    struct diagnostics diagnostics;
-    struct snapshot *snapshot = NULL;
-    if (service->loader == NULL)
-        return;
-    if (loader_finish(service->loader, &diagnostics, &snapshot) == ERR_OK)
-        snapshot_unref(snapshot);
-    diagnostics_deinit(&diagnostics);
-}
-
 // stop undoes what start has done, as far as it came.
 static bool stop(struct service *service)
 {
@@ -498,7 +290,8 @@ static bool stop(struct service *service)
         service->cut_count += worker_join(service->workers[w]);
         worker_destroy(service->workers[w]);
     }
-    drop_loader(service);
+    control_destroy(service->control);
+    reload_drop(service);
     watcher_destroy(service->watcher);
     crl_alarm_destroy(service->crl_alarm);
     if (service->loop != NULL)
@@ -519,12 +312,17 @@ static bool stop(struct service *service)
         ev_loop_destroy(service->loop);
     free(service->workers);
     snapshot_unref(service->snapshot);
+    blocklist_unref(service->blocks);
+    diagnostics_deinit(&service->reloads.findings);
     return unwritten == 0;
 }
 
 int service_run(struct snapshot *snapshot)
 {
     struct service service = {.snapshot = snapshot, .signals = {.fd = -1}};
+    service.started_s = (int64_t)time(NULL);
+    service.snapshot_at_s = service.started_s;
+    diagnostics_init(&service.reloads.findings);
     struct errinfo info = {.text = "no memory"};
     const uint64_t descriptors = limits_apply();
     block_signals();

@@ -353,7 +353,11 @@ BAD = {
     "an on_full that is none": ({"audit": {"on_full": "panic"}}, "refuse"),
     "a CRL that is not there": ({"trust": {"staff": {"crl": ["x.crl"]}}}, "x.crl"),
     "limits": ({"limits": {"tunnels": 5}}, "not supported yet"),
-    "a control socket": ({"control": {"socket": "x"}}, "not supported yet"),
+    "a control socket without state": ({"control": {"socket": "x"}}, "state"),
+    "a control socket with a long path": (
+        {"control": {"socket": "x" * 120, "state": "y"}},
+        "at most 107 bytes",
+    ),
     "an admin port": ({"admin": {"address": "127.0.0.1:1"}}, "not supported yet"),
 }
 

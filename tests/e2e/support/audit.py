@@ -25,7 +25,7 @@ DECISION_REASONS = set(
 )
 CLOSE_REASONS = set(
     "client_closed upstream_closed client_reset upstream_reset client_truncated idle killed "
-    "drained refused connect_failed timeout policy_changed expired revoked "
+    "blocked drained refused connect_failed timeout policy_changed expired revoked "
     "completed bad_response bad_request".split()
 )
 # Of a request that was over before anything could be decided about it.
@@ -159,10 +159,17 @@ def check_close(record):
     assert upstream is None or {"address", "port", "attempts"} == set(upstream), record
 
 
+def check_admin(record):
+    assert record["result"] in ("ok", "failed", "refused"), record
+    assert set(record["by"]) == {"uid", "pid"}, record
+    assert record["command"] or record["result"] == "refused", record
+    assert "argument" in record and "detail" in record, record
+
+
 CHECKS = {
     "handshake_refused": check_handshake_refused,
     "decision": check_decision,
     "close": check_close,
     "records_lost": lambda record: None,
-    "admin": lambda record: None,
+    "admin": check_admin,
 }

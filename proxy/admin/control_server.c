@@ -1,0 +1,371 @@
+// A client is read until its line is there, then belongs to the owner, then its answer is written out.
+// Every write is as much as the socket takes; nothing waits.
+#include "proxy/admin/control_server.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    CALL_MAGIC = 0x3C0117A1,
+    ANSWER_MAX = 16 * 1024 * 1024,
+    FIRST_ANSWER_CAP = 4096,
+    PIECE_CAP = 1024,
+    JSON_CAP = 32 * 1024,
+    JSON_TEXT_MAX = 5000, // bytes of a string; escaped it is at most six times as long
+};
+
+static const ev_tstamp request_s = 10.;
+static const ev_tstamp answer_s = 30.;
+static const ev_tstamp pause_s = 0.5;
+
+enum call_state {
+    CALL_READING, // its line is not complete
+    CALL_OPEN,    // the owner has it
+    CALL_ENDED,   // the answer is complete
+};
+
+TAILQ_HEAD(call_list, control_call);
+
+struct control_server {
+    struct ev_loop *loop; // borrowed
+    struct control_events events;
+    ev_io io;       // its descriptor is borrowed
+    ev_timer pause; // without descriptors, or with too many clients, nobody is accepted for a while
+    struct call_list calls;
+    size_t call_count;
+};
+
+struct control_call {
+    uint32_t magic;
+    enum call_state state;
+    struct control_server *server; // borrowed
+    TAILQ_ENTRY(control_call) link;
+    ev_io io; // its descriptor is owned
+    ev_timer timer;
+    uid_t uid;
+    pid_t pid;
+    bool is_broken; // nobody reads any more, or the answer is too long
+    struct control_request request;
+    char line[CONTROL_LINE_MAX + 1];
+    size_t line_len;
+    char *answer; // owned
+    size_t answer_len;
+    size_t answer_cap;
+    size_t sent_len;
+};
+
+static void destroy(struct control_call *call)
+{
+    struct control_server *server = call->server;
+    ev_io_stop(server->loop, &call->io);
+    ev_timer_stop(server->loop, &call->timer);
+    (void)close(call->io.fd);
+    TAILQ_REMOVE(&server->calls, call, link);
+    server->call_count--;
+    free(call->answer);
+    call->magic = 0;
+    free(call);
+}
+
+// wait_for sets what to wait for, and for how long; 0: for ever.
+static void wait_for(struct control_call *call, int events, ev_tstamp patience_s)
+{
+    struct ev_loop *loop = call->server->loop;
+    ev_io_stop(loop, &call->io);
+    ev_io_set(&call->io, call->io.fd, events);
+    if (events != 0)
+        ev_io_start(loop, &call->io);
+    ev_timer_stop(loop, &call->timer);
+    ev_timer_set(&call->timer, patience_s, 0.);
+    if (patience_s > 0.)
+        ev_timer_start(loop, &call->timer);
+}
+
+// push writes what the socket takes; false when nobody reads any more.
+static bool push(struct control_call *call)
+{
+    while (call->sent_len < call->answer_len && !call->is_broken) {
+        const ssize_t count = send(call->io.fd, call->answer + call->sent_len,
+                                   call->answer_len - call->sent_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (count > 0)
+            call->sent_len += (size_t)count;
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return true;
+        else if (errno != EINTR)
+            call->is_broken = true;
+    }
+    if (call->sent_len == call->answer_len) {
+        call->sent_len = 0;
+        call->answer_len = 0;
+    }
+    return !call->is_broken;
+}
+
+// go_on writes, and waits for what comes next; may destroy an ended call.
+static void go_on(struct control_call *call)
+{
+    const bool is_read = push(call);
+    const bool has_more = is_read && call->answer_len > 0;
+    if (has_more)
+        wait_for(call, EV_WRITE, answer_s);
+    else if (call->state == CALL_ENDED)
+        destroy(call);
+    else
+        wait_for(call, 0, 0.);
+}
+
+static void refuse(struct control_call *call, int exit_status, const char *why)
+{
+    const struct control_events *events = &call->server->events;
+    events->on_refused(events->arg, call->uid, call->pid, why);
+    call->state = CALL_OPEN;
+    control_call_end(call, exit_status, why);
+}
+
+static void take_line(struct control_call *call, size_t line_len)
+{
+    struct errinfo info;
+    if (line_len + 1 != call->line_len) {
+        refuse(call, 2, "one line is one request, and nothing stands behind it");
+        return;
+    }
+    if (control_request_parse(slice_of(call->line, line_len), &call->request, &info) != ERR_OK) {
+        refuse(call, 2, info.text);
+        return;
+    }
+    call->state = CALL_OPEN;
+    wait_for(call, 0, 0.);
+    call->server->events.on_call(call->server->events.arg, call);
+}
+
+static void read_line(struct control_call *call)
+{
+    const ssize_t count = recv(call->io.fd, call->line + call->line_len,
+                               sizeof call->line - call->line_len, MSG_DONTWAIT);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (count <= 0) {
+        destroy(call);
+        return;
+    }
+    call->line_len += (size_t)count;
+    const size_t line_len = slice_find(slice_of(call->line, call->line_len), '\n');
+    if (line_len < call->line_len)
+        take_line(call, line_len);
+    else if (call->line_len == sizeof call->line)
+        refuse(call, 2, "the request is too long");
+}
+
+static void on_io(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    struct control_call *call = io->data;
+    ASSERT(call->magic == CALL_MAGIC);
+    if (call->state == CALL_READING)
+        read_line(call);
+    else
+        go_on(call);
+}
+
+// on_timer drops one who is too slow. A call that the owner has is only marked.
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct control_call *call = timer->data;
+    ASSERT(call->magic == CALL_MAGIC);
+    call->is_broken = true;
+    if (call->state == CALL_OPEN)
+        wait_for(call, 0, 0.);
+    else
+        destroy(call);
+}
+
+static bool ask_who(int fd, uid_t *out_uid, pid_t *out_pid)
+{
+    struct ucred who;
+    socklen_t len = sizeof who;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0 || len != sizeof who)
+        return false;
+    *out_uid = who.uid;
+    *out_pid = who.pid;
+    return true;
+}
+
+static void begin_call(struct control_server *server, int fd)
+{
+    struct control_call *call = calloc(1, sizeof *call);
+    if (call == NULL || !ask_who(fd, &call->uid, &call->pid)) {
+        free(call);
+        (void)close(fd);
+        return;
+    }
+    call->magic = CALL_MAGIC;
+    call->server = server;
+    ev_io_init(&call->io, on_io, fd, EV_READ);
+    ev_timer_init(&call->timer, on_timer, 0., 0.);
+    call->io.data = call;
+    call->timer.data = call;
+    TAILQ_INSERT_TAIL(&server->calls, call, link);
+    server->call_count++;
+    if (call->uid != 0 && call->uid != geteuid())
+        refuse(call, 1, "only the user that sallyport runs as, and root, may ask");
+    else
+        wait_for(call, EV_READ, request_s);
+}
+
+static void on_accept(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)events;
+    struct control_server *server = io->data;
+    while (server->call_count < CONTROL_CALLS_MAX) {
+        const int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0)
+            begin_call(server, fd);
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return;
+        else if (errno != EINTR && errno != ECONNABORTED)
+            break;
+    }
+    ev_io_stop(loop, io);
+    ev_timer_set(&server->pause, pause_s, 0.);
+    ev_timer_start(loop, &server->pause);
+}
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)events;
+    struct control_server *server = timer->data;
+    ev_io_start(loop, &server->io);
+}
+
+struct control_server *control_server_create(struct ev_loop *loop, int fd,
+                                             const struct control_events *events)
+{
+    struct control_server *server = calloc(1, sizeof *server);
+    if (server == NULL)
+        return NULL;
+    server->loop = loop;
+    server->events = *events;
+    TAILQ_INIT(&server->calls);
+    ev_io_init(&server->io, on_accept, fd, EV_READ);
+    ev_timer_init(&server->pause, on_pause_over, 0., 0.);
+    server->io.data = server;
+    server->pause.data = server;
+    ev_io_start(loop, &server->io);
+    return server;
+}
+
+void control_server_destroy(struct control_server *server)
+{
+    if (server == NULL)
+        return;
+    while (!TAILQ_EMPTY(&server->calls)) {
+        struct control_call *call = TAILQ_FIRST(&server->calls);
+        ASSERT(call->state != CALL_OPEN);
+        destroy(call);
+    }
+    ev_io_stop(server->loop, &server->io);
+    ev_timer_stop(server->loop, &server->pause);
+    free(server);
+}
+
+const struct control_request *control_call_request(const struct control_call *call)
+{
+    return &call->request;
+}
+
+uid_t control_call_uid(const struct control_call *call)
+{
+    return call->uid;
+}
+
+pid_t control_call_pid(const struct control_call *call)
+{
+    return call->pid;
+}
+
+// make_room makes the answer's memory fit for `len` more bytes.
+static bool make_room(struct control_call *call, size_t len)
+{
+    const size_t needed = call->answer_len + len;
+    size_t cap = call->answer_cap == 0 ? FIRST_ANSWER_CAP : call->answer_cap;
+    if (needed > ANSWER_MAX)
+        return false;
+    while (cap < needed)
+        cap *= 2;
+    if (cap == call->answer_cap)
+        return true;
+    char *larger = realloc(call->answer, cap);
+    if (larger == NULL)
+        return false;
+    call->answer = larger;
+    call->answer_cap = cap;
+    return true;
+}
+
+void control_call_append(struct control_call *call, struct slice bytes)
+{
+    ASSERT(call->magic == CALL_MAGIC && call->state == CALL_OPEN);
+    if (call->is_broken)
+        return;
+    if (!make_room(call, bytes.len)) {
+        call->is_broken = true;
+        return;
+    }
+    (void)bytes_copy(call->answer + call->answer_len, call->answer_cap - call->answer_len, bytes);
+    call->answer_len += bytes.len;
+}
+
+void control_call_format(struct control_call *call, const char *format, ...)
+{
+    char piece[PIECE_CAP];
+    va_list args;
+    va_start(args, format);
+    const int len = vsnprintf(piece, sizeof piece, format, args);
+    va_end(args);
+    ASSERT(len >= 0 && (size_t)len < sizeof piece);
+    control_call_append(call, slice_of(piece, (size_t)len));
+}
+
+void control_call_json(struct control_call *call, const char *string)
+{
+    char piece[JSON_CAP];
+    struct text text;
+    text_init(&text, piece, sizeof piece);
+    text_append_json(&text, slice_of_string(string), JSON_TEXT_MAX);
+    control_call_append(call, text_slice(&text));
+}
+
+void control_call_send(struct control_call *call)
+{
+    go_on(call);
+}
+
+size_t control_call_unsent(const struct control_call *call)
+{
+    return call->answer_len - call->sent_len;
+}
+
+bool control_call_is_gone(const struct control_call *call)
+{
+    struct pollfd end = {.fd = call->io.fd};
+    return call->is_broken ||
+           (poll(&end, 1, 0) == 1 && (end.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0);
+}
+
+void control_call_end(struct control_call *call, int exit_status, const char *message)
+{
+    control_call_format(call, "{\"exit\":%d,\"message\":", exit_status);
+    control_call_json(call, message);
+    control_call_append(call, SLICE_LITERAL("}\n"));
+    call->state = CALL_ENDED;
+    go_on(call);
+}

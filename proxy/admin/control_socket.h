@@ -1,0 +1,32 @@
+// control_socket: the listening Unix socket: made for its owner alone, never over a living one, taken away
+// at the end.
+//
+// Knows no protocol. Called by main.
+#pragma once
+
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include "auth/base/err.h"
+
+enum { CONTROL_PATH_MAX = sizeof((struct sockaddr_un *)0)->sun_path - 1 }; // bytes, without the NUL
+
+struct control_socket {
+    int fd; // owned; -1: none
+    dev_t device;
+    ino_t inode; // of what stands at the path while it is ours
+    char path[CONTROL_PATH_MAX + 1];
+};
+
+// control_socket_open binds `path` with mode 0600 and listens. A socket that nobody serves any more is
+// taken away first; one that is served, or what is no socket, is ERR_DENIED, and stays. ERR_SYSTEM otherwise;
+// `info` has the sentence. `out->fd` is -1 on an error.
+enum err control_socket_open(const char *path, struct control_socket *out,
+                             struct errinfo *info) MUST_USE;
+
+// control_socket_close closes it, and removes the path if it is still ours. `fd` -1 is allowed.
+void control_socket_close(struct control_socket *socket);
+
+// control_socket_connect makes a blocking connection as a client. ERR_SYSTEM with a sentence; the descriptor
+// is the caller's.
+enum err control_socket_connect(const char *path, int *out_fd, struct errinfo *info) MUST_USE;

@@ -1,0 +1,256 @@
+// One request, one answer of JSON lines, the last of which has the exit status.
+#include "proxy/cli/control_client.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "proxy/admin/control_request.h"
+#include "proxy/admin/control_socket.h"
+#include "proxy/config/control.h"
+
+enum {
+    ANSWER_MAX = 64 * 1024 * 1024,
+    ANSWER_FIRST_CAP = 64 * 1024,
+    PATIENCE_S = 30,
+    RELOAD_PATIENCE_S = 600, // a million revoked certificates take a while
+    PATH_CAP = 4352,
+};
+
+static bool take_option(int found, unsigned takes, struct control_options *out)
+{
+    switch (found) {
+    case 'c':
+        out->config_path = optarg;
+        return true;
+    case 's':
+        out->socket_path = optarg;
+        return true;
+    case 'j':
+        out->is_json = true;
+        return (takes & CONTROL_TAKES_JSON) != 0;
+    case 'f':
+        out->is_forced = true;
+        return (takes & CONTROL_TAKES_FORCE) != 0;
+    case 'i':
+        out->issuer = optarg;
+        return (takes & CONTROL_TAKES_CERTIFICATE) != 0;
+    case 'n':
+        out->serial = optarg;
+        return (takes & CONTROL_TAKES_CERTIFICATE) != 0;
+    case 'N':
+        out->count = optarg;
+        return (takes & CONTROL_TAKES_COUNT) != 0;
+    default:
+        return false;
+    }
+}
+
+bool control_options_parse(int argc, char **argv, const char *usage, unsigned takes,
+                           struct control_options *out, int *out_exit)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"control", required_argument, NULL, 's'},
+        {"json", no_argument, NULL, 'j'},
+        {"force", no_argument, NULL, 'f'},
+        {"issuer", required_argument, NULL, 'i'},
+        {"serial", required_argument, NULL, 'n'},
+        {"count", required_argument, NULL, 'N'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    *out = (struct control_options){.command = argv[0]};
+    *out_exit = CLI_USAGE;
+    optind = 0;
+    opterr = 0;
+    for (;;) {
+        const int found = getopt_long(argc, argv, ":c:h", options, NULL);
+        if (found == -1)
+            break;
+        if (found == 'h') {
+            (void)fputs(usage, stdout);
+            *out_exit = cli_finish(argv[0]);
+            return false;
+        }
+        if (found == ':' || found == '?' || !take_option(found, takes, out)) {
+            *out_exit = cli_fail_option(argv[0], found == ':' ? ':' : '?', argv);
+            return false;
+        }
+    }
+    out->arguments = argv + optind;
+    out->argument_count = argc - optind;
+    if ((out->config_path == NULL) != (out->socket_path == NULL))
+        return true;
+    *out_exit =
+        cli_fail_usage(argv[0], "which proxy? give -c FILE, its configuration, or --control "
+                                "SOCKET");
+    return false;
+}
+
+// connect_to finds the socket and connects.
+static enum err connect_to(const struct control_options *options, int *out_fd, struct errinfo *info)
+{
+    char path[PATH_CAP];
+    if (options->socket_path != NULL)
+        return control_socket_connect(options->socket_path, out_fd, info);
+    TRY(control_find_socket(options->config_path, path, sizeof path, info));
+    return control_socket_connect(path, out_fd, info);
+}
+
+static bool send_line(int fd, const char *request)
+{
+    struct slice left = slice_of_string(request);
+    bool is_line_ended = false;
+    while (left.len > 0 || !is_line_ended) {
+        const struct slice piece = left.len > 0 ? left : SLICE_LITERAL("\n");
+        const ssize_t count = send(fd, piece.data, piece.len, MSG_NOSIGNAL);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return false;
+        is_line_ended = left.len == 0;
+        left = slice_from(left, (size_t)count);
+    }
+    return true;
+}
+
+// answer is what has arrived.
+struct answer {
+    char *data; // owned
+    size_t len;
+    size_t cap;
+};
+
+// hear reads until the end. ERR_TIMEOUT, ERR_SYSTEM, ERR_LIMIT or ERR_MEMORY.
+static enum err hear(int fd, struct answer *answer)
+{
+    for (;;) {
+        if (answer->len == answer->cap) {
+            const size_t cap = answer->cap == 0 ? ANSWER_FIRST_CAP : answer->cap * 2;
+            if (cap > ANSWER_MAX)
+                return ERR_LIMIT;
+            char *larger = realloc(answer->data, cap);
+            if (larger == NULL)
+                return ERR_MEMORY;
+            answer->data = larger;
+            answer->cap = cap;
+        }
+        const ssize_t count = recv(fd, answer->data + answer->len, answer->cap - answer->len, 0);
+        if (count > 0)
+            answer->len += (size_t)count;
+        else if (count == 0 || errno == ECONNRESET)
+            return ERR_OK;
+        else if (errno != EINTR)
+            return errno == EAGAIN || errno == EWOULDBLOCK ? ERR_TIMEOUT : ERR_SYSTEM;
+    }
+}
+
+// take_line takes the next whole line off the answer.
+static bool take_line(struct slice *left, struct slice *out)
+{
+    const size_t end = slice_find(*left, '\n');
+    if (end == left->len)
+        return false;
+    *out = slice_first(*left, end);
+    *left = slice_from(*left, end + 1);
+    return true;
+}
+
+static bool is_last(struct slice line)
+{
+    return slice_starts_with(line, SLICE_LITERAL("{\"exit\":"));
+}
+
+// tell_outcome says what the last line has to say, and gives its exit status.
+static int tell_outcome(const struct control_options *options, const struct node *root,
+                        bool says_message)
+{
+    const long long exit_status = node_number(root, "exit");
+    if (exit_status != 0 || says_message)
+        cli_say(options->command, "%s", node_text(root, "message"));
+    if (exit_status < 0 || exit_status > CLI_UNREACHABLE)
+        return CLI_FAILED;
+    return (int)exit_status;
+}
+
+// tell goes through the lines. CLI_UNREACHABLE without a last one.
+static int tell(const struct control_options *options, struct slice left, bool says_message,
+                control_line_fn on_line, void *arg)
+{
+    struct slice line;
+    int exit_status = CLI_UNREACHABLE;
+    while (take_line(&left, &line)) {
+        struct diagnostics diagnostics;
+        struct yaml_document *document = NULL;
+        if (options->is_json)
+            (void)printf("%.*s\n", (int)line.len, (const char *)line.data);
+        diagnostics_init(&diagnostics);
+        if (yaml_document_parse(line, "answer", &diagnostics, &document) == ERR_OK) {
+            const struct node *root = yaml_document_root(document);
+            if (is_last(line))
+                exit_status = tell_outcome(options, root, says_message);
+            else if (on_line != NULL && !options->is_json)
+                on_line(arg, line, root);
+        }
+        yaml_document_destroy(document);
+        diagnostics_deinit(&diagnostics);
+    }
+    if (exit_status == CLI_UNREACHABLE)
+        cli_say(options->command, "the proxy has ended the connection without a whole answer");
+    return exit_status;
+}
+
+int control_ask(const struct control_options *options, const char *request, bool says_message,
+                control_line_fn on_line, void *arg)
+{
+    struct errinfo info;
+    struct answer answer = {0};
+    int fd = -1;
+    if (strlen(request) > CONTROL_LINE_MAX)
+        return cli_fail_usage(options->command, "that is too long");
+    const enum err reached = connect_to(options, &fd, &info);
+    if (reached != ERR_OK) {
+        cli_say(options->command, "%s", info.text);
+        return reached == ERR_INPUT ? CLI_UNLOADABLE : CLI_UNREACHABLE;
+    }
+    const bool is_reload = strcmp(request, "reload") == 0;
+    const struct timeval patience = {.tv_sec = is_reload ? RELOAD_PATIENCE_S : PATIENCE_S};
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    // One who is refused need not be listened to: the answer may be there although nothing was taken.
+    (void)send_line(fd, request);
+    const enum err heard = hear(fd, &answer);
+    (void)close(fd);
+    int exit_status = CLI_UNREACHABLE;
+    if (heard == ERR_OK)
+        exit_status = tell(options, slice_of(answer.data, answer.len), says_message, on_line, arg);
+    else
+        cli_say(options->command, "%s",
+                heard == ERR_TIMEOUT ? "it does not answer in time" : "there is no whole answer");
+    free(answer.data);
+    const int written = cli_finish(options->command);
+    return exit_status == CLI_OK ? written : exit_status;
+}
+
+const char *node_text(const struct node *map, const char *key)
+{
+    const struct node *node = node_get(map, key);
+    return node != NULL && node->kind == NODE_SCALAR ? (const char *)node->text.data : "";
+}
+
+long long node_number(const struct node *map, const char *key)
+{
+    return strtoll(node_text(map, key), NULL, 10);
+}
+
+bool node_is_null(const struct node *map, const char *key)
+{
+    const struct node *node = node_get(map, key);
+    return node == NULL || (node->kind == NODE_SCALAR && !node->is_quoted &&
+                            slice_equal(node->text, SLICE_LITERAL("null")));
+}

@@ -1,0 +1,55 @@
+// control_client: what the commands share that ask a running proxy: their options, the way to its control
+// socket, one request, and the lines of the answer.
+//
+// Knows no command. See docs/CONTROL.md for the protocol.
+#pragma once
+
+#include <stdbool.h>
+
+#include "proxy/cli/options.h"
+#include "proxy/config/yaml_document.h"
+
+enum { CLI_UNLOADABLE = 3, CLI_UNREACHABLE = 4 };
+
+// Options beside -c, --control and --help; which of them a command takes is a sum of these.
+enum control_takes {
+    CONTROL_TAKES_JSON = 1,
+    CONTROL_TAKES_FORCE = 2,
+    CONTROL_TAKES_CERTIFICATE = 4, // --issuer and --serial
+    CONTROL_TAKES_COUNT = 8,
+};
+
+struct control_options {
+    const char *command;     // its name
+    const char *config_path; // borrowed from argv, like all below
+    const char *socket_path;
+    const char *issuer;
+    const char *serial;
+    const char *count;
+    bool is_json;
+    bool is_forced;
+    char *const *arguments;
+    int argument_count;
+};
+
+// control_options_parse reads the arguments. False: the command is over with `*out_exit`: help was asked
+// for, or something is wrong, and has been said.
+bool control_options_parse(int argc, char **argv, const char *usage, unsigned takes,
+                           struct control_options *out, int *out_exit);
+
+// control_line_fn is told of each line of an answer but the last, as text and as a tree.
+typedef void (*control_line_fn)(void *arg, struct slice line, const struct node *root);
+
+// control_ask sends one line and hears the answer. Gives the exit status: that of the answer, or
+// CLI_UNREACHABLE, which has been explained on stderr. The answer's message goes to stderr when it failed,
+// or when `says_message`. With --json every line goes to stdout as it is, and `on_line` (may be NULL) is not
+// called.
+int control_ask(const struct control_options *options, const char *request, bool says_message,
+                control_line_fn on_line, void *arg);
+
+// node_text gives the text of a member, "" when there is none; node_number its value, 0 likewise.
+const char *node_text(const struct node *map, const char *key);
+long long node_number(const struct node *map, const char *key);
+
+// node_is_null tells whether a member is null or not there.
+bool node_is_null(const struct node *map, const char *key);

@@ -1,0 +1,43 @@
+// Turns the arguments into one line.
+#include "proxy/cli/kill.h"
+
+#include <string.h>
+
+#include "auth/base/text.h"
+#include "proxy/admin/control_request.h"
+#include "proxy/cli/control_client.h"
+
+static const char usage[] =
+    "usage: sallyport kill (-c FILE | --control SOCKET) (ID | client NAME) [--json]\n"
+    "\n"
+    "Ends the request or tunnel with this id (as answers, the audit and `top` show it), or all of\n"
+    "those that a client has now, with the reason `killed`. The client may come again: to stop that,\n"
+    "see `sallyport block`.\n"
+    "\n"
+    "  -c, --config FILE      the configuration of the proxy, which says where its socket is\n"
+    "      --control SOCKET   its control socket\n"
+    "      --json             the lines of the answer as they are\n"
+    "  -h, --help             this text\n"
+    "\n"
+    "Exit: 0 done, 1 nothing has this id, or nobody this name, 2 usage, 3 FILE has no control socket,\n"
+    "4 there is no proxy.\n";
+
+int kill_command(int argc, char **argv)
+{
+    struct control_options options;
+    struct text request;
+    char data[CONTROL_LINE_MAX + 1];
+    int exit_status = CLI_OK;
+    if (!control_options_parse(argc, argv, usage, CONTROL_TAKES_JSON, &options, &exit_status))
+        return exit_status;
+    text_init(&request, data, sizeof data);
+    if (options.argument_count == 1)
+        text_append_format(&request, "kill id:%s", options.arguments[0]);
+    else if (options.argument_count == 2 && strcmp(options.arguments[0], "client") == 0)
+        text_append_format(&request, "kill client:%s", options.arguments[1]);
+    else
+        return cli_fail_usage(options.command, "what? give an ID, or: client NAME");
+    if (request.is_cut)
+        return cli_fail_usage(options.command, "that is too long");
+    return control_ask(&options, data, true, NULL, NULL);
+}

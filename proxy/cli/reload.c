@@ -1,0 +1,50 @@
+// Asks, and prints the findings as `check` does.
+#include "proxy/cli/reload.h"
+
+#include <stdio.h>
+
+#include "proxy/cli/control_client.h"
+
+static const char usage[] =
+    "usage: sallyport reload (-c FILE | --control SOCKET) [--json]\n"
+    "\n"
+    "Makes the running proxy read its configuration, and everything that it names, anew. It comes\n"
+    "into force as a whole, or not at all; the command waits for it and tells what is wrong.\n"
+    "\n"
+    "  -c, --config FILE      the configuration of the proxy, which says where its socket is\n"
+    "      --control SOCKET   its control socket\n"
+    "      --json             the lines of the answer as they are\n"
+    "  -h, --help             this text\n"
+    "\n"
+    "Exit: 0 in force, 1 it is stopping, 2 usage, 3 it cannot be loaded, and the old one stays in\n"
+    "force, 4 there is no proxy.\n";
+
+// print_findings writes each as a compiler does.
+static void print_findings(void *arg, struct slice line, const struct node *root)
+{
+    (void)arg;
+    (void)line;
+    const struct node *list = node_get(root, "findings");
+    for (const struct node *found = list == NULL ? NULL : list->child; found != NULL;
+         found = found->next) {
+        (void)fprintf(stderr, "%s", node_text(found, "file"));
+        if (node_number(found, "line") > 0)
+            (void)fprintf(stderr, ":%lld:%lld", node_number(found, "line"),
+                          node_number(found, "column"));
+        (void)fprintf(stderr, ": %s: %s\n", node_text(found, "severity"),
+                      node_text(found, "message"));
+        if (node_text(found, "hint")[0] != '\0')
+            (void)fprintf(stderr, "    %s\n", node_text(found, "hint"));
+    }
+}
+
+int reload_command(int argc, char **argv)
+{
+    struct control_options options;
+    int exit_status = CLI_OK;
+    if (!control_options_parse(argc, argv, usage, CONTROL_TAKES_JSON, &options, &exit_status))
+        return exit_status;
+    if (options.argument_count > 0)
+        return cli_fail_usage(options.command, "unexpected argument '%s'", options.arguments[0]);
+    return control_ask(&options, "reload", true, print_findings, NULL);
+}

@@ -1,0 +1,103 @@
+// `control`: where the control socket is, and where blocks are kept.
+#include "proxy/config/control.h"
+
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "auth/base/text.h"
+#include "proxy/config/loader.h"
+
+enum { SOCKET_PATH_MAX = sizeof((struct sockaddr_un *)0)->sun_path - 1 };
+
+// has_folder finds out now what would stop the proxy at its start. `*out_folder` is where the path is.
+static bool has_folder(const char *path, char out_folder[CONFIG_PATH_MAX + 1])
+{
+    struct stat status;
+    const char *slash = strrchr(path, '/');
+    const struct slice name = slash == NULL   ? SLICE_LITERAL(".")
+                              : slash == path ? SLICE_LITERAL("/")
+                                              : slice_of(path, (size_t)(slash - path));
+    (void)string_copy(out_folder, CONFIG_PATH_MAX + 1, name);
+    return stat(out_folder, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+// check_folders: a folder under /run may be made by the service manager just before the start.
+static void check_folders(struct reader *reader, const struct node *node, const char *socket,
+                          const char *state)
+{
+    char folder[CONFIG_PATH_MAX + 1];
+    if (!has_folder(socket, folder))
+        diagnostic_set_hint(
+            reader_warning(reader, node_get(node, "socket"),
+                           "the folder of %s does not exist; the start will fail without", socket),
+            "run: mkdir -m 700 -p %s; with systemd: RuntimeDirectory=", folder);
+    if (!has_folder(state, folder))
+        diagnostic_set_hint(
+            reader_error(reader, node_get(node, "state"), "the folder of %s does not exist", state),
+            "run: mkdir -p %s", folder);
+}
+
+void control_read(struct loader *loader, const struct node *node)
+{
+    static const struct key keys[] = {{"socket", KEY_REQUIRED}, {"state", KEY_REQUIRED}};
+    struct snapshot *snapshot = loader->snapshot;
+    const char *path = NULL;
+    const char *state = NULL;
+    if (node == NULL || !reader_map(loader->reader, node, "`control`", keys, 2))
+        return;
+    const struct node *socket = node_get(node, "socket");
+    if (!loader_path(loader, socket, "`socket`", &path) ||
+        !loader_path(loader, node_get(node, "state"), "`state`", &state))
+        return;
+    if (strlen(path) > SOCKET_PATH_MAX)
+        diagnostic_set_hint(reader_error(loader->reader, socket,
+                                         "`socket`: the path of a Unix socket has at most %d "
+                                         "bytes, and this has %zu: %s",
+                                         (int)SOCKET_PATH_MAX, strlen(path), path),
+                            "a folder of its own under /run is the usual place");
+    check_folders(loader->reader, node, path, state);
+    if (strcmp(path, state) == 0)
+        (void)reader_error(loader->reader, node, "`socket` and `state` are the same path");
+    snapshot->control_path = path;
+    snapshot->state_path = state;
+}
+
+static enum err find_path(const struct node *root, const char *config_path, char *out, size_t cap,
+                          struct errinfo *info)
+{
+    const struct node *control = node_get(root, "control");
+    const struct node *socket = node_get(control, "socket");
+    if (socket == NULL || socket->kind != NODE_SCALAR || socket->text.len == 0)
+        return errinfo_set(info, ERR_INPUT,
+                           "%.200s has no `control: {socket: ...}`, so there is nothing to ask",
+                           config_path);
+    const char *slash = strrchr(config_path, '/');
+    struct text path;
+    text_init(&path, out, cap);
+    if (socket->text.data[0] != '/' && slash != NULL)
+        text_append(&path, slice_of(config_path, (size_t)(slash - config_path) + 1));
+    text_append(&path, socket->text);
+    return path.is_cut ? errinfo_set(info, ERR_INPUT, "the path of the control socket is too long")
+                       : ERR_OK;
+}
+
+enum err control_find_socket(const char *config_path, char *out, size_t cap, struct errinfo *info)
+{
+    struct file_content content = {0};
+    struct yaml_document *document = NULL;
+    struct diagnostics diagnostics;
+    diagnostics_init(&diagnostics);
+    enum err error = file_read(config_path, YAML_MAX_BYTES, FILE_PUBLIC, &content, info);
+    if (error == ERR_OK) {
+        error = yaml_document_parse(content.bytes, config_path, &diagnostics, &document);
+        if (error != ERR_OK)
+            error = errinfo_set(info, ERR_INPUT,
+                                "%.200s cannot be read; `sallyport check` says why", config_path);
+    }
+    if (error == ERR_OK)
+        error = find_path(yaml_document_root(document), config_path, out, cap, info);
+    yaml_document_destroy(document);
+    file_content_deinit(&content);
+    diagnostics_deinit(&diagnostics);
+    return error;
+}

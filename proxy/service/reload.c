@@ -1,0 +1,373 @@
+// How something new comes into force while everything runs.
+//
+// A reload builds a whole new snapshot on a thread of its own; only when all of it is good, its new sockets
+// are open and its audit log too, does each worker get it. Until then nothing has changed. Blocks make a
+// revision: the snapshot in force with another list, handed over in the same way. One hand-over at a time:
+// whatever comes meanwhile waits until every worker has adopted the last one.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "auth/base/text.h"
+#include "proxy/log/log.h"
+#include "proxy/service/service_internal.h"
+
+enum { RETRIES_MAX = 20 };
+static const ev_tstamp retry_after_s = 0.5;
+
+// log_findings writes what loading has found where operators look; notes are for `check`.
+static void log_findings(const struct diagnostics *diagnostics)
+{
+    for (size_t i = 0; i < diagnostics->count; i++) {
+        const struct diagnostic *item = &diagnostics->items[i];
+        char text[DIAGNOSTIC_TEXT_CAP];
+        diagnostic_format(item, text, sizeof text);
+        if (item->severity == SEVERITY_ERROR)
+            log_error("reload: %s", text);
+        else if (item->severity == SEVERITY_WARNING)
+            log_warning("reload: %s", text);
+    }
+}
+
+// keep_outcome notes how the last reload went, and takes its findings over.
+static void keep_outcome(struct service *service, bool is_good, struct diagnostics *findings)
+{
+    struct reload_outcome *reloads = &service->reloads;
+    diagnostics_deinit(&reloads->findings);
+    reloads->findings = *findings;
+    diagnostics_init(findings);
+    reloads->last_at_s = (int64_t)time(NULL);
+    reloads->is_last_good = is_good;
+    if (is_good)
+        reloads->good++;
+    else
+        reloads->failed++;
+}
+
+// be_done is the end of a reload, however it went.
+static void be_done(struct service *service)
+{
+    service->reloads.done = service->reloads.begun;
+    control_go_on(service->control);
+}
+
+static void begin_reload(struct service *service, enum loader_scope scope)
+{
+    service->reloads.begun++;
+    service->loader = loader_start(service->snapshot, scope, service->loaded.fd);
+    if (service->loader != NULL)
+        return;
+    struct diagnostics none;
+    diagnostics_init(&none);
+    keep_outcome(service, false, &none);
+    (void)snprintf(service->reloads.message, sizeof service->reloads.message,
+                   "no memory; the old configuration stays in force");
+    log_error("reload: %s", service->reloads.message);
+    be_done(service);
+}
+
+uint64_t reload_request(struct service *service, enum loader_scope scope)
+{
+    if (service->is_stopping)
+        return 0;
+    if (service->loader == NULL && service->adopting_count == 0) {
+        begin_reload(service, scope);
+        return service->reloads.begun;
+    }
+    const bool is_whole = service->must_reload_again && service->again == LOADER_ALL;
+    service->again = is_whole ? LOADER_ALL : scope;
+    service->must_reload_again = true;
+    return service->reloads.begun + 1;
+}
+
+// reload_again starts the reload that was asked for while another one was under way.
+static void reload_again(struct service *service)
+{
+    if (!service->must_reload_again)
+        return;
+    service->must_reload_again = false;
+    (void)reload_request(service, service->again);
+}
+
+void reload_watch_files(struct service *service)
+{
+    watcher_begin(service->watcher);
+    const struct snapshot_file *file = service->snapshot->files;
+    for (; file != NULL; file = file->next)
+        watcher_add(service->watcher, file->path);
+    watcher_commit(service->watcher);
+    crl_alarm_watch(service->crl_alarm, service->snapshot);
+}
+
+void reload_on_files_changed(void *arg)
+{
+    struct service *service = arg;
+    service->retry_count = 0;
+    (void)reload_request(service, LOADER_FILES);
+}
+
+void reload_on_retry(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    (void)reload_request(timer->data, LOADER_FILES);
+}
+
+// may_retry: a certificate without its key yet, or half a file, is normal while files are being changed.
+static bool may_retry(struct service *service, enum loader_scope scope)
+{
+    if (scope != LOADER_FILES || service->must_reload_again || service->retry_count == RETRIES_MAX)
+        return false;
+    service->retry_count++;
+    ev_timer_set(&service->retry, retry_after_s, 0.);
+    ev_timer_start(service->loop, &service->retry);
+    return true;
+}
+
+// prepare does all of a reload that can fail, beside the loading itself.
+static enum err prepare(struct service *service, struct snapshot *snapshot, struct sockets *out,
+                        struct errinfo *info)
+{
+    const struct snapshot *old = service->snapshot;
+    TRY(snapshot_may_follow(snapshot, old, info));
+    TRY(sockets_open(snapshot, service->worker_count, old, &service->sockets, out, info));
+    enum err error = snapshot_set_own_endpoints(snapshot, out->bound, out->listener_count);
+    if (error == ERR_OK && strcmp(snapshot->audit_path, old->audit_path) != 0)
+        error = audit_log_move(service->audit, snapshot->audit_path, info);
+    if (error != ERR_OK)
+        sockets_close(out);
+    return error;
+}
+
+// hand_over gives a snapshot to every worker, with the sockets that are new in it. False when there was no
+// memory for one of them.
+static bool hand_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
+{
+    bool is_whole = true;
+    snapshot->generation = ++service->generation;
+    for (uint32_t w = 0; w < service->worker_count; w++) {
+        const enum err error =
+            worker_adopt(service->workers[w], snapshot, sockets_take(sockets, w));
+        if (error == ERR_OK)
+            service->adopting_count++;
+        else if (error != ERR_EOF)
+            log_error("worker %" PRIu32 ": no memory for a new state; it goes on as before", w);
+        is_whole &= error == ERR_OK || error == ERR_EOF;
+        sockets_taken(sockets, w);
+    }
+    snapshot_unref(service->snapshot);
+    service->snapshot = snapshot;
+    if (service->adopting_count == 0)
+        service->adopted_generation = service->generation;
+    return is_whole;
+}
+
+// take_over brings a reload's snapshot into force.
+static void take_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
+{
+    ticket_keys_configure(service->tickets, &snapshot->tickets);
+    snapshot->blocks = blocklist_ref(service->blocks);
+    service->must_revise = false;
+    service->is_adopting_reload = true;
+    service->snapshot_at_s = (int64_t)time(NULL);
+    (void)hand_over(service, snapshot, sockets);
+    sockets_close(&service->sockets);
+    service->sockets = *sockets;
+    reload_watch_files(service);
+}
+
+static uint64_t revise(struct service *service)
+{
+    struct snapshot *revision = NULL;
+    service->must_revise = false;
+    if (snapshot_revise(service->snapshot, service->blocks, &revision) != ERR_OK)
+        return 0;
+    // Every socket stays where it is.
+    return hand_over(service, revision, &service->sockets) ? service->generation : 0;
+}
+
+uint64_t reload_revise(struct service *service)
+{
+    if (service->adopting_count == 0)
+        return revise(service);
+    service->must_revise = true;
+    return service->generation + 1;
+}
+
+// say_failed makes the sentence about a reload that failed: the first error, where there is one.
+static void say_failed(struct service *service, const struct diagnostics *diagnostics,
+                       const struct errinfo *info)
+{
+    char data[sizeof service->reloads.message];
+    struct text text;
+    size_t at = 0;
+    text_init(&text, data, sizeof data);
+    text_append_format(
+        &text, "reload failed, the old configuration (%s) stays in force: ", service->snapshot->id);
+    while (at < diagnostics->count && diagnostics->items[at].severity != SEVERITY_ERROR)
+        at++;
+    if (at == diagnostics->count) {
+        text_append_format(&text, "%.500s", info->text);
+    } else {
+        const struct diagnostic *first = &diagnostics->items[at];
+        text_append_format(&text, "%.200s:%" PRIu32 ":%" PRIu32 ": %.280s", first->file,
+                           first->line, first->column, first->message);
+    }
+    (void)string_copy(service->reloads.message, sizeof data, text_slice(&text));
+}
+
+// refuse_reload keeps what is in force, and says so unless it will be tried again soon.
+static void refuse_reload(struct service *service, enum loader_scope scope,
+                          struct diagnostics *diagnostics, const struct errinfo *info)
+{
+    reload_watch_files(service); // links may lead elsewhere by now
+    if (may_retry(service, scope)) {
+        be_done(service);
+        return;
+    }
+    log_findings(diagnostics);
+    log_error("reload failed, the old configuration (%s) stays in force: %s", service->snapshot->id,
+              info->text);
+    say_failed(service, diagnostics, info);
+    keep_outcome(service, false, diagnostics);
+    be_done(service);
+    reload_again(service);
+}
+
+static bool is_same_path(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+// warn_of_constants says what a reload cannot change.
+static void warn_of_constants(const struct service *service, const struct snapshot *snapshot,
+                              struct diagnostics *diagnostics)
+{
+    const struct snapshot *now = service->snapshot;
+    if (snapshot->workers != service->worker_count)
+        (void)diagnostics_add(diagnostics, SEVERITY_WARNING, snapshot->path, 0, 0,
+                              "`workers` cannot change without a restart; it stays %" PRIu32,
+                              service->worker_count);
+    if (!is_same_path(snapshot->control_path, now->control_path) ||
+        !is_same_path(snapshot->state_path, now->state_path))
+        (void)diagnostics_add(diagnostics, SEVERITY_WARNING, snapshot->path, 0, 0,
+                              "`control` cannot change without a restart; it stays %s",
+                              now->control_path == NULL ? "off" : now->control_path);
+}
+
+// keep_control: what a reload says about `control` is what is in force.
+static void keep_control(const struct service *service, struct snapshot *snapshot)
+{
+    struct arena *arena = snapshot->arena;
+    const struct snapshot *now = service->snapshot;
+    if (now->control_path == NULL) {
+        snapshot->control_path = NULL;
+        snapshot->state_path = NULL;
+        return;
+    }
+    const char *path = arena_copy_string(arena, slice_of_string(now->control_path));
+    const char *state = arena_copy_string(arena, slice_of_string(now->state_path));
+    if (path == NULL || state == NULL)
+        return; // then it warns once more, the next time
+    snapshot->control_path = path;
+    snapshot->state_path = state;
+}
+
+// finish_reload takes the loader's result.
+static void finish_reload(struct service *service)
+{
+    struct diagnostics diagnostics;
+    struct snapshot *snapshot = NULL;
+    struct sockets sockets;
+    struct errinfo info = {.text = "see above"};
+    const enum loader_scope scope = loader_scope_of(service->loader);
+    enum err error = loader_finish(service->loader, &diagnostics, &snapshot);
+    service->loader = NULL;
+    service->is_loaded = false;
+    ev_timer_stop(service->loop, &service->retry);
+    const bool is_same = error == ERR_OK && scope == LOADER_FILES &&
+                         snapshot_has_same_files(snapshot, service->snapshot);
+    if (error == ERR_OK && !is_same)
+        error = prepare(service, snapshot, &sockets, &info);
+    if (error != ERR_OK) {
+        refuse_reload(service, scope, &diagnostics, &info);
+    } else if (is_same) {
+        reload_watch_files(service);
+        be_done(service);
+    } else {
+        warn_of_constants(service, snapshot, &diagnostics);
+        keep_control(service, snapshot);
+        log_findings(&diagnostics);
+        keep_outcome(service, true, &diagnostics);
+    }
+    diagnostics_deinit(&diagnostics);
+    if (error == ERR_OK && !is_same) {
+        take_over(service, snapshot, &sockets);
+        return;
+    }
+    snapshot_unref(snapshot);
+    if (is_same)
+        reload_again(service);
+}
+
+void reload_on_loaded(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    struct service *service = io->data;
+    if (service_told(io) == 0 || service->loader == NULL)
+        return;
+    service->is_loaded = true;
+    if (service->adopting_count == 0)
+        finish_reload(service);
+}
+
+// be_adopted notes that every worker has what was handed over last.
+static void be_adopted(struct service *service)
+{
+    service->adopted_generation = service->generation;
+    if (!service->is_adopting_reload)
+        return;
+    service->is_adopting_reload = false;
+    (void)snprintf(service->reloads.message, sizeof service->reloads.message,
+                   "reloaded: config %.300s (%s), generation %" PRIu64, service->snapshot->path,
+                   service->snapshot->id, service->generation);
+    log_info("%s", service->reloads.message);
+    service->reloads.done = service->reloads.begun;
+}
+
+void reload_on_adopted(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    struct service *service = io->data;
+    const uint32_t count = service_told(io);
+    service->adopting_count -= count < service->adopting_count ? count : service->adopting_count;
+    if (service->adopting_count > 0)
+        return;
+    be_adopted(service);
+    control_go_on(service->control);
+    if (service->must_revise && revise(service) == 0) {
+        service->has_failed_to_revise = true;
+        control_go_on(service->control);
+        service->has_failed_to_revise = false;
+    }
+    if (service->adopting_count > 0)
+        return;
+    if (service->is_loaded)
+        finish_reload(service);
+    else
+        reload_again(service);
+}
+
+void reload_drop(struct service *service)
+{
+    struct diagnostics diagnostics;
+    struct snapshot *snapshot = NULL;
+    if (service->loader == NULL)
+        return;
+    if (loader_finish(service->loader, &diagnostics, &snapshot) == ERR_OK)
+        snapshot_unref(snapshot);
+    diagnostics_deinit(&diagnostics);
+}
