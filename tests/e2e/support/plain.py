@@ -16,7 +16,6 @@ TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") (\*|/[!-~]*) HTTP/1\.1")
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) ([\t -~\x80-\xff]*)")
 FIELD = re.compile(rb"(" + TOKEN + rb"): ([!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?|)")
-CHUNK = re.compile(rb"[0-9a-f]{1,16}")
 
 
 class Violation(Exception):
@@ -64,6 +63,8 @@ class Message:
 class Reader:
     """Takes messages off a source of bytes, `read()`, which gives b"" at the end."""
 
+    CHUNK = re.compile(rb"[0-9a-f]{1,16}")
+
     def __init__(self, read):
         self._read = read
         self.data = b""
@@ -106,7 +107,7 @@ class Reader:
         body = b""
         while True:
             line = self.line()
-            if not CHUNK.fullmatch(line):
+            if not self.CHUNK.fullmatch(line):
                 raise Violation(f"chunk size: {line!r}")
             size = int(line, 16)
             if size == 0:
@@ -182,7 +183,8 @@ def ok(body=b"yes", *fields, status="200 OK"):
 class StrictOrigin(Origin):
     """Answers each request with `answer(request)`: the bytes to send; None ends the connection."""
 
-    def __init__(self, answer=lambda request: ok(), **options):
+    def __init__(self, answer=lambda request: ok(), reader=Reader, **options):
+        self._reader = reader
         self.requests = []
         self.violations = []
         self._answer = answer
@@ -195,7 +197,7 @@ class StrictOrigin(Origin):
         with self._lock:
             self._count += 1
             number = self._count
-        reader = Reader(lambda: conn.recv(65536))
+        reader = self._reader(lambda: conn.recv(65536))
         while True:
             try:
                 request = reader.request()
