@@ -149,11 +149,38 @@ static const struct ip_range *narrowest_range(struct range_table table, const st
     return best;
 }
 
+// may_be_listed tells whether some row could hold the address, by its first bytes: most addresses that
+// are asked about are ordinary, and end here. Every first byte, or first two, of the rows stands here.
+static bool may_be_listed(const struct ip_addr *addr)
+{
+    const uint8_t first = addr->bytes[0];
+    const uint8_t second = addr->bytes[1];
+    if (addr->family == IP_V6)
+        return (first & 0xE0) != 0x20 || (first == 0x20 && (second == 0x01 || second == 0x02)) ||
+               (first == 0x26 && second == 0x20) || (first == 0x3F && second == 0xFF);
+    switch (first) {
+    case 0:
+    case 10:
+    case 100:
+    case 127:
+    case 168:
+    case 169:
+    case 172:
+    case 192:
+    case 198:
+    case 203:
+        return true;
+    }
+    return first >= 224;
+}
+
 // range_of gives the range that decides about `addr`: closed before special; NULL when ordinary.
 static const struct ip_range *range_of(const struct ip_addr *addr)
 {
     if (addr->family == IP_NONE)
         return &no_address;
+    if (!may_be_listed(addr))
+        return NULL;
     const struct ip_range *closed = narrowest_range(TABLE(always_closed), addr);
     return closed != NULL ? closed : narrowest_range(special_table(addr), addr);
 }

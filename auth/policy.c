@@ -145,15 +145,16 @@ static bool client_may_ask(const struct client *client, const struct ip_addr *so
     return true;
 }
 
-// find_denial_by_name gives the first rule that denies the name and port whatever the address.
-static const struct rule *find_denial_by_name(const struct rule_span *span,
-                                              const struct target *target,
-                                              const struct policy_trace *trace)
+// find_denial_in gives the first rule of a list that denies the name and port whatever the address.
+static const struct rule *find_denial_in(const struct rule_span *span, const struct target *target,
+                                         const struct policy_trace *trace)
 {
     struct rule_walk walk;
     begin_by_name(&walk, span, target, trace);
     for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
          rule = rule_walk_next(&walk)) {
+        if (rule->has_addresses && trace == NULL)
+            continue; // it waits for them, whether it fits or not
         enum rule_part part = deny_misfit(rule, target);
         if (part == RULE_FITS && rule->has_addresses)
             part = RULE_NEEDS_ADDRESS;
@@ -161,6 +162,17 @@ static const struct rule *find_denial_by_name(const struct rule_span *span,
             return rule;
     }
     return NULL;
+}
+
+static const struct rule *find_denial_by_name(const struct policy *policy,
+                                              const struct client *client,
+                                              const struct target *target,
+                                              const struct policy_trace *trace)
+{
+    const struct rule_span for_all = denials_of_all(policy);
+    const struct rule_span for_client = denials_of(client);
+    const struct rule *denial = find_denial_in(&for_all, target, trace);
+    return denial != NULL ? denial : find_denial_in(&for_client, target, trace);
 }
 
 static bool any_allow_concerns(const struct client *client, const struct target *target,
@@ -184,11 +196,7 @@ void policy_trace_target(const struct policy *policy, const struct client *clien
     // A written address goes on to its own judgement, where "always closed" comes before the rules.
     if (!client_may_ask(client, source, trace, out) || target->kind == TARGET_ADDRESS)
         return;
-    const struct rule_span for_all = denials_of_all(policy);
-    const struct rule_span for_client = denials_of(client);
-    const struct rule *denial = find_denial_by_name(&for_all, target, trace);
-    if (denial == NULL)
-        denial = find_denial_by_name(&for_client, target, trace);
+    const struct rule *denial = find_denial_by_name(policy, client, target, trace);
     if (denial != NULL)
         decide(out, ACTION_DENY, REASON_DENIED_BY_RULE, denial->name);
     else if (!any_allow_concerns(client, target, trace) && client->mode == POLICY_ENFORCE)
@@ -250,7 +258,10 @@ bool policy_is_own_port(const struct policy *policy, uint16_t port)
 
 // ---- after DNS ----------------------------------------------------------------------------------
 
-enum { FORMS_KEPT = 8 }; // candidates whose forms are worked out once; those of others each time
+enum {
+    FORMS_KEPT = 8,   // candidates whose forms are worked out once; those of others each time
+    ALLOWS_KEPT = 16, // allows that speak about the target; more are looked for again
+};
 
 // judgement is one request's addresses while they are judged, step by step in the order of the
 // reasons. A candidate is settled once it has a reason; the first denial is the request's own.
@@ -261,20 +272,22 @@ struct judgement {
     struct candidate *candidates; // borrowed from the caller
     size_t count;
     const struct policy_trace *trace;
-    enum reason denied_for;  // REASON_NONE until a candidate was denied
-    const char *denied_rule; // borrowed from the policy; NULL when no rule denied
-    bool is_concerned;       // some allow speaks about the target
-    bool is_admitted;        // some candidate may be dialled
-    struct forms *kept;      // FORMS_KEPT of them, borrowed from the caller
-    struct forms *spare;     // one, likewise
+    enum reason denied_for;        // REASON_NONE until a candidate was denied
+    const char *denied_rule;       // borrowed from the policy; NULL when no rule denied
+    bool is_concerned;             // some allow speaks about the target
+    bool is_admitted;              // some candidate may be dialled
+    struct forms kept[FORMS_KEPT]; // written by judge as far as there are candidates
+    struct forms spare;
+    const struct rule *allows[ALLOWS_KEPT]; // that speak about the target, in order
+    size_t allow_count;                     // how many there are, kept or not
 };
 
-static const struct forms *forms_at(const struct judgement *j, size_t index)
+static const struct forms *forms_at(struct judgement *j, size_t index)
 {
     if (index < FORMS_KEPT)
         return &j->kept[index];
-    forms_of(&j->candidates[index].address, j->policy->nat64, j->spare);
-    return j->spare;
+    forms_of(&j->candidates[index].address, j->policy->nat64, &j->spare);
+    return &j->spare;
 }
 
 static bool is_open(const struct candidate *candidate)
@@ -365,8 +378,7 @@ static void apply_denial(struct judgement *j, enum policy_list list, const struc
 }
 
 // begin_by_all starts a walk through the rules that could speak about the name or an address.
-static void begin_by_all(struct rule_walk *walk, const struct judgement *j,
-                         const struct rule_span *span)
+static void begin_by_all(struct rule_walk *walk, struct judgement *j, const struct rule_span *span)
 {
     begin_by_name(walk, span, j->target, j->trace);
     for (size_t i = 0; i < j->count && walk->index != NULL; i++)
@@ -379,6 +391,9 @@ static void judge_denials(struct judgement *j, struct rule_span span)
     begin_by_all(&walk, j, &span);
     for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
          rule = rule_walk_next(&walk)) {
+        // One that fits the name whatever the address has ended it before.
+        if (!rule->has_addresses && j->target->kind == TARGET_NAME && j->trace == NULL)
+            continue;
         if (tell_rule(j->trace, span.list, rule, deny_misfit(rule, j->target)))
             apply_denial(j, span.list, rule);
     }
@@ -386,7 +401,6 @@ static void judge_denials(struct judgement *j, struct rule_span span)
 
 static void apply_allow(struct judgement *j, const struct rule *rule)
 {
-    j->is_concerned = true;
     for (size_t k = 0; k < j->count; k++) {
         struct candidate *candidate = &j->candidates[k];
         if (!is_open(candidate))
@@ -398,14 +412,39 @@ static void apply_allow(struct judgement *j, const struct rule *rule)
     }
 }
 
-static void judge_allows(struct judgement *j)
+// gather_allows finds the allows that speak about the target, before anything is told.
+static void gather_allows(struct judgement *j)
 {
     const struct rule_span span = allows_of(j->client);
     struct rule_walk walk;
-    begin_by_all(&walk, j, &span);
+    rule_walk_begin(&walk, span.rules, span.count, span.index);
+    if (j->target->kind == TARGET_NAME)
+        rule_walk_add_name(&walk, &j->target->name);
+    for (size_t i = 0; i < j->count && j->target->kind == TARGET_ADDRESS; i++)
+        rule_walk_add_forms(&walk, forms_at(j, i));
     // A walk by index passes over the rules for other addresses, which speak about this one too.
     if (walk.index != NULL && j->target->kind == TARGET_ADDRESS)
         j->is_concerned = rule_index_has_address_port(walk.index, j->target->port);
+    for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
+         rule = rule_walk_next(&walk)) {
+        if (allow_misfit(rule, j->target) != RULE_FITS)
+            continue;
+        if (j->allow_count < ALLOWS_KEPT)
+            j->allows[j->allow_count] = rule;
+        j->allow_count++;
+        j->is_concerned = true;
+    }
+}
+
+static void judge_allows(struct judgement *j)
+{
+    for (size_t i = 0; i < j->allow_count && j->allow_count <= ALLOWS_KEPT && j->trace == NULL; i++)
+        apply_allow(j, j->allows[i]);
+    if (j->allow_count <= ALLOWS_KEPT && j->trace == NULL)
+        return;
+    const struct rule_span span = allows_of(j->client);
+    struct rule_walk walk;
+    begin_by_all(&walk, j, &span);
     for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
          rule = rule_walk_next(&walk)) {
         if (tell_rule(j->trace, POLICY_LIST_ALLOW, rule, allow_misfit(rule, j->target)))
@@ -451,10 +490,27 @@ static void conclude(const struct judgement *j, struct decision *out)
     }
 }
 
+// judge decides about a client that may ask from where it does.
 static void judge(struct judgement *j, struct decision *out)
 {
+    const bool is_name = j->target->kind == TARGET_NAME;
+    const struct rule *denial =
+        is_name ? find_denial_by_name(j->policy, j->client, j->target, NULL) : NULL;
+    if (denial != NULL) {
+        decide(out, ACTION_DENY, REASON_DENIED_BY_RULE, denial->name);
+        return;
+    }
     for (size_t i = 0; i < j->count && i < FORMS_KEPT; i++)
         forms_of(&j->candidates[i].address, j->policy->nat64, &j->kept[i]);
+    gather_allows(j);
+    if (is_name && !j->is_concerned && j->client->mode == POLICY_ENFORCE) {
+        decide(out, ACTION_DENY, REASON_NO_RULE, NULL);
+        return;
+    }
+    if (j->count == 0) {
+        decide(out, ACTION_ERROR, REASON_DNS_FAILED, NULL);
+        return;
+    }
     judge_always_closed(j);
     judge_denials(j, denials_of_all(j->policy));
     judge_denials(j, denials_of(j->client));
@@ -473,29 +529,28 @@ void policy_trace_addresses(const struct policy *policy, const struct client *cl
         candidates[i].rule = NULL;
         candidates[i].reason = REASON_NONE;
     }
-    policy_decide_target(policy, client, source, target, out);
-    if (out->action == ACTION_ALLOW && count == 0)
-        decide(out, ACTION_ERROR, REASON_DNS_FAILED, NULL);
-    if (out->action != ACTION_ALLOW) {
-        for (size_t i = 0; i < count; i++) {
-            candidates[i].reason = out->reason;
-            candidates[i].rule = out->rule;
-        }
-        return;
+    if (client_may_ask(client, source, NULL, out)) {
+        struct judgement judgement; // too large to be zeroed each time
+        judgement.policy = policy;
+        judgement.client = client;
+        judgement.target = target;
+        judgement.candidates = candidates;
+        judgement.count = count;
+        judgement.trace = trace;
+        judgement.denied_for = REASON_NONE;
+        judgement.denied_rule = NULL;
+        judgement.is_concerned = false;
+        judgement.is_admitted = false;
+        judgement.allow_count = 0;
+        judge(&judgement, out);
     }
-    struct forms kept[FORMS_KEPT]; // written by judge as far as there are candidates
-    struct forms spare;
-    struct judgement judgement = {
-        .policy = policy,
-        .client = client,
-        .target = target,
-        .candidates = candidates,
-        .count = count,
-        .trace = trace,
-        .kept = kept,
-        .spare = &spare,
-    };
-    judge(&judgement, out);
+    // What was decided before any address was looked at holds for each of them.
+    for (size_t i = 0; i < count; i++) {
+        if (candidates[i].reason != REASON_NONE)
+            continue;
+        candidates[i].reason = out->reason;
+        candidates[i].rule = out->rule;
+    }
 }
 
 void policy_decide_addresses(const struct policy *policy, const struct client *client,
