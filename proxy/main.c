@@ -16,6 +16,7 @@
 #include "proxy/cli/reload.h"
 #include "proxy/cli/serve.h"
 #include "proxy/cli/status.h"
+#include "proxy/cli/tail.h"
 #include "proxy/cli/version.h"
 #include "proxy/config/spelling.h"
 
@@ -41,7 +42,7 @@ static const struct command commands[] = {
     // These ask a running proxy.
     {"status", status_command},
     {"top", top_command},
-    {"tail", NULL},
+    {"tail", tail_command},
     {"reload", reload_command},
     {"drain", drain_command},
     {"kill", kill_command},
@@ -65,6 +66,7 @@ static const char usage[] =
     "  doctor     --proxy URL --cert FILE --key FILE --ca FILE    is the way through the proxy open?\n"
     "  status     -c FILE                    how is the running proxy?\n"
     "  top        -c FILE                    its busiest tunnels\n"
+    "  tail       -c FILE                    its audit records as they come\n"
     "  reload     -c FILE                    read the configuration anew\n"
     "  block      -c FILE NAME|sha256:HEX    refuse somebody from now on; unblock takes it back\n"
     "  kill       -c FILE ID|client NAME     end a tunnel, or all of a client's\n"

@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -20,6 +23,7 @@ enum {
     PATIENCE_S = 30,
     RELOAD_PATIENCE_S = 600, // a million revoked certificates take a while
     PATH_CAP = 4352,
+    FOLLOW_CAP = 1024 * 1024,
 };
 
 static bool take_option(int found, unsigned takes, struct control_options *out)
@@ -235,6 +239,78 @@ int control_ask(const struct control_options *options, const char *request, bool
     free(answer.data);
     const int written = cli_finish(options->command);
     return exit_status == CLI_OK ? written : exit_status;
+}
+
+// print_lines prints the whole lines of what has come but the last, keeps the rest, and tells of the last.
+// CLI_UNREACHABLE: it has not come yet.
+static int print_lines(const struct control_options *options, struct answer *answer)
+{
+    struct slice left = slice_of(answer->data, answer->len);
+    struct slice line;
+    while (take_line(&left, &line)) {
+        if (is_last(line))
+            return tell(options, slice_of(line.data, line.len + 1), false, NULL, NULL);
+        (void)printf("%.*s\n", (int)line.len, (const char *)line.data);
+    }
+    for (size_t i = 0; i < left.len; i++)
+        answer->data[i] = (char)left.data[i];
+    answer->len = left.len;
+    return CLI_UNREACHABLE;
+}
+
+// follow prints until the end. Whoever closes our stdout has had enough.
+static int follow(const struct control_options *options, int fd, int signals, struct answer *answer)
+{
+    for (;;) {
+        struct pollfd events[2] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+        if (poll(events, 2, -1) < 0 && errno != EINTR)
+            return CLI_FAILED;
+        if (events[1].revents != 0)
+            return CLI_OK;
+        const ssize_t count = recv(fd, answer->data + answer->len, answer->cap - answer->len, 0);
+        if (count <= 0) {
+            cli_say(options->command, "the proxy has ended the connection");
+            return CLI_UNREACHABLE;
+        }
+        answer->len += (size_t)count;
+        const int exit_status = print_lines(options, answer);
+        if (fflush(stdout) != 0)
+            return CLI_OK;
+        if (exit_status != CLI_UNREACHABLE)
+            return exit_status;
+        if (answer->len == answer->cap) {
+            cli_say(options->command, "a line of the answer is too long");
+            return CLI_FAILED;
+        }
+    }
+}
+
+int control_follow(const struct control_options *options, const char *request)
+{
+    struct errinfo info;
+    int fd = -1;
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    const enum err reached = connect_to(options, &fd, &info);
+    if (reached != ERR_OK) {
+        cli_say(options->command, "%s", info.text);
+        return reached == ERR_INPUT ? CLI_UNLOADABLE : CLI_UNREACHABLE;
+    }
+    const int signals = signalfd(-1, &set, SFD_CLOEXEC);
+    struct answer answer = {.data = malloc(FOLLOW_CAP), .cap = FOLLOW_CAP};
+    int exit_status = CLI_FAILED;
+    (void)send_line(fd, request);
+    if (signals >= 0 && answer.data != NULL)
+        exit_status = follow(options, fd, signals, &answer);
+    free(answer.data);
+    (void)close(fd);
+    if (signals >= 0)
+        (void)close(signals);
+    return exit_status;
 }
 
 const char *node_text(const struct node *map, const char *key)

@@ -47,6 +47,10 @@ typedef void (*control_line_fn)(void *arg, struct slice line, const struct node 
 int control_ask(const struct control_options *options, const char *request, bool says_message,
                 control_line_fn on_line, void *arg);
 
+// control_follow sends one line and prints the lines of the answer as they come, but for the last, until the
+// answer or stdout ends, or SIGINT or SIGTERM comes, which is no failure. Gives the exit status.
+int control_follow(const struct control_options *options, const char *request);
+
 // node_text gives the text of a member, "" when there is none; node_number its value, 0 likewise.
 const char *node_text(const struct node *map, const char *key);
 long long node_number(const struct node *map, const char *key);

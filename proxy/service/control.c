@@ -14,6 +14,7 @@
 #include "proxy/admin/control_socket.h"
 #include "proxy/config/spelling.h"
 #include "proxy/log/log.h"
+#include "proxy/service/audit_tail.h"
 #include "proxy/service/service_internal.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3 };
@@ -37,6 +38,8 @@ struct control {
     struct errinfo state_problem;  // why blocks could not be kept; "" when they are
     struct waiter waiters[CONTROL_CALLS_MAX];
     size_t waiter_count;
+    struct audit_tail *tails[CONTROL_CALLS_MAX]; // owned
+    size_t tail_count;
     struct control_call *surveyed; // borrowed; whose survey is under way; NULL: none is
     struct survey *parts;          // owned; one a worker
     atomic_uint answered;          // parts that the workers have given back
@@ -61,8 +64,8 @@ static const char *result_word(int exit_status)
     return exit_status == EXIT_USAGE ? "refused" : "failed";
 }
 
-// answer ends a call: its record, and its last line.
-static void answer(struct control *control, struct control_call *call, int exit_status,
+// record makes the `admin` record of a call.
+static void record(struct control *control, const struct control_call *call, int exit_status,
                    const char *message)
 {
     const struct control_request *request = control_call_request(call);
@@ -76,6 +79,13 @@ static void answer(struct control *control, struct control_call *call, int exit_
         .detail = message,
     };
     audit_log_submit_admin(control->service->audit, audit_admin_create(&admin));
+}
+
+// answer ends a call: its record, and its last line.
+static void answer(struct control *control, struct control_call *call, int exit_status,
+                   const char *message)
+{
+    record(control, call, exit_status, message);
     control_call_end(call, exit_status, message);
 }
 
@@ -468,6 +478,47 @@ static void on_survey_part(struct ev_loop *loop, ev_io *io, int events)
         finish_survey(control);
 }
 
+// -- tail
+
+// stop_tail takes one off the list; its call is to be ended.
+static void stop_tail(struct control *control, struct audit_tail *tail)
+{
+    size_t at = 0;
+    while (control->tails[at] != tail)
+        at++;
+    control->tails[at] = control->tails[--control->tail_count];
+    audit_tail_destroy(tail);
+}
+
+static void on_tail_gone(void *arg, struct audit_tail *tail)
+{
+    struct control_call *call = audit_tail_call(tail);
+    stop_tail(arg, tail);
+    control_call_end(call, EXIT_OK, "nobody listens any more");
+}
+
+// do_tail records that somebody begins to listen; the end is of no interest.
+static void do_tail(struct control *control, struct control_call *call)
+{
+    struct service *service = control->service;
+    struct audit_tail *tail = NULL;
+    struct errinfo info;
+    ASSERT(control->tail_count < CONTROL_CALLS_MAX);
+    if (audit_tail_start(service->loop, service->snapshot->audit_path, call, on_tail_gone, control,
+                         &tail, &info) != ERR_OK) {
+        answer(control, call, EXIT_FAILED, info.text);
+        return;
+    }
+    control->tails[control->tail_count++] = tail;
+    record(control, call, EXIT_OK, "listens from now on");
+}
+
+void control_follow_audit(struct control *control)
+{
+    for (size_t i = 0; control != NULL && i < control->tail_count; i++)
+        audit_tail_follow(control->tails[i], control->service->snapshot->audit_path);
+}
+
 // -- life
 
 static void on_call(void *arg, struct control_call *call)
@@ -480,7 +531,7 @@ static void on_call(void *arg, struct control_call *call)
         do_survey(control, call);
         return;
     case CONTROL_TAIL:
-        answer(control, call, EXIT_USAGE, "`tail` is not supported yet by this version");
+        do_tail(control, call);
         return;
     case CONTROL_RELOAD:
         do_reload(control, call);
@@ -540,6 +591,11 @@ void control_destroy(struct control *control)
         answer(control, control->waiters[i].call, EXIT_FAILED, goodbye);
     if (control->surveyed != NULL)
         answer(control, control->surveyed, EXIT_FAILED, goodbye);
+    while (control->tail_count > 0) {
+        struct control_call *call = audit_tail_call(control->tails[0]);
+        stop_tail(control, control->tails[0]);
+        control_call_end(call, EXIT_OK, goodbye);
+    }
     for (uint32_t w = 0; control->parts != NULL && w < control->service->worker_count; w++)
         survey_deinit(&control->parts[w]);
     control_server_destroy(control->server);

@@ -175,6 +175,7 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
     sockets_close(&service->sockets);
     service->sockets = *sockets;
     reload_watch_files(service);
+    control_follow_audit(service->control);
 }
 
 static uint64_t revise(struct service *service)

@@ -102,6 +102,10 @@ enum err control_serve(struct control *control, struct errinfo *info) MUST_USE;
 // control_go_on answers those who have waited for a reload or a generation. NULL is allowed.
 void control_go_on(struct control *control);
 
+// control_follow_audit lets those who follow the audit log go on in the file of the configuration in force. NULL
+// is allowed.
+void control_follow_audit(struct control *control);
+
 // control_destroy tells everybody who still waits that the process ends, and removes the socket. The workers
 // have ended, the audit log has not. NULL is allowed.
 void control_destroy(struct control *control);

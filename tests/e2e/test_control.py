@@ -1,5 +1,6 @@
 """The control socket: who may ask, what is answered, and that nobody there can do harm."""
 
+import json
 import os
 import signal
 import socket
@@ -11,7 +12,7 @@ import pytest
 
 from support.config import client, reach, write_config
 from support.control import CONTROL, Control, read_lines
-from support.proxy import BINARY, run
+from support.proxy import BINARY, Lines, run
 from support.scale import PATIENCE, count, eventually
 from support.wire import Ending, connect_head
 
@@ -234,7 +235,7 @@ def test_a_request_may_come_byte_by_byte_and_half_close(controlled):
 # -- the commands -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["status", "top", "reload", "drain"])
+@pytest.mark.parametrize("command", ["status", "top", "tail", "reload", "drain"])
 def test_without_a_proxy_the_exit_is_4(tmp_path, command):
     result = run(command, "--control", tmp_path / "control.sock")
     assert result.returncode == 4
@@ -248,7 +249,7 @@ def test_a_command_that_cannot_be_understood_is_usage(arguments):
 
 
 @pytest.mark.parametrize(
-    "command", ["status", "top", "reload", "drain", "kill", "block", "unblock"]
+    "command", ["status", "top", "tail", "reload", "drain", "kill", "block", "unblock"]
 )
 def test_each_command_has_help(command):
     result = run(command, "--help")
@@ -491,3 +492,105 @@ def test_the_stop_answers_who_still_waits(controlled):
     )
     assert result.returncode == 4
     proxy.stop()
+
+
+# -- tail -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def follow(controlled):
+    """A proxy, and what `tail` of it prints, from its own record on."""
+    started = []
+
+    def make(**changes):
+        proxy = controlled(**changes)
+        process = subprocess.Popen(
+            [BINARY, "tail", "-c", str(proxy.config_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        lines = Lines(process.stdout)
+        proxy.control.admin("tail")
+        lines.wait('"command":"tail"')
+        return proxy, process, lines
+
+    yield make
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def test_tail_prints_the_records_as_they_come_and_ends_with_the_proxy(follow):
+    proxy, process, lines = follow()
+    answers = [proxy.ask(DENIED) for _ in range(20)]
+    lines.wait(answers[-1].id)
+    proxy.stop()
+    assert process.wait(PATIENCE) == 0
+    lines.join()
+    shown = [json.loads(line) for line in lines.text().split("\n") if line]
+    assert shown == proxy.audit.records()[-len(shown) :]
+    assert {answer.id for answer in answers} <= {one.get("id") for one in shown}
+
+
+def test_tail_follows_over_rotation_and_to_another_file(follow):
+    proxy, _, lines = follow()
+    first = proxy.ask(DENIED)
+    lines.wait(first.id)
+    proxy.audit.path.rename(proxy.folder / "old.jsonl")
+    proxy.send_signal(signal.SIGUSR1)
+    eventually(proxy.audit.path.exists, "the new file")
+    second = proxy.ask(DENIED)
+    lines.wait(second.id)
+    proxy.reload(audit={"file": "third.jsonl"})
+    third = proxy.ask(DENIED)
+    lines.wait(third.id)
+    proxy.is_audit_whole = False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_tail_ends_well_when_it_is_interrupted(follow, number):
+    proxy, process, _ = follow()
+    process.send_signal(number)
+    assert process.wait(PATIENCE) == 0
+    proxy.ask(DENIED)
+
+
+def test_a_listener_that_does_not_listen_holds_nobody_up(controlled):
+    proxy = controlled()
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.connect(str(proxy.control.path))
+        deaf.sendall(b"tail\n")
+        proxy.control.admin("tail")
+        requester = proxy.connect()
+        for _ in range(count(2000, 200)):
+            requester.ask(DENIED)
+        assert proxy.control.status()["audit"]["lost"] == 0
+        deaf.settimeout(PATIENCE)
+        data = b""
+        while data.count(b'"event":"close"') < count(2000, 200):
+            data += deaf.recv(65536)
+
+
+def test_listeners_that_leave_make_room_for_others(controlled):
+    proxy = controlled()
+    for _ in range(3):
+        listeners = [socket.socket(socket.AF_UNIX) for _ in range(32)]
+        for one in listeners:
+            one.connect(str(proxy.control.path))
+            one.sendall(b"tail\n")
+        for one in listeners:
+            one.close()
+        assert proxy.control.status()["state"] == "serving"
+
+
+def test_an_audit_that_is_no_file_cannot_be_followed(controlled, tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    proxy = controlled(audit={"file": str(path)})
+    assert "no regular file" in proxy.control.run("tail", expected=1).stderr
+    proxy.stop()
+    os.close(reader)

@@ -1,0 +1,28 @@
+// Prints what comes until somebody has had enough.
+#include "proxy/cli/tail.h"
+
+#include "proxy/cli/control_client.h"
+
+static const char usage[] =
+    "usage: sallyport tail (-c FILE | --control SOCKET)\n"
+    "\n"
+    "Prints the audit records of the running proxy as they are written, one line of JSON each, until\n"
+    "it is interrupted or the proxy ends. A slow reader gets them later; none is left out.\n"
+    "\n"
+    "  -c, --config FILE      the configuration of the proxy, which says where its socket is\n"
+    "      --control SOCKET   its control socket\n"
+    "  -h, --help             this text\n"
+    "\n"
+    "Exit: 0 interrupted, or the proxy has ended, 1 the audit cannot be followed, 2 usage, 3 FILE has\n"
+    "no control socket, 4 there is no proxy.\n";
+
+int tail_command(int argc, char **argv)
+{
+    struct control_options options;
+    int exit_status = CLI_OK;
+    if (!control_options_parse(argc, argv, usage, 0, &options, &exit_status))
+        return exit_status;
+    if (options.argument_count > 0)
+        return cli_fail_usage(options.command, "unexpected argument '%s'", options.arguments[0]);
+    return control_follow(&options, "tail");
+}
