@@ -10,6 +10,7 @@
 #include "auth/host_set.h"
 #include "auth/identity.h"
 #include "auth/ip_set.h"
+#include "auth/limits.h"
 #include "auth/reason.h"
 #include "auth/target.h"
 
@@ -81,6 +82,7 @@ struct client {
     size_t deny_count;
     const struct rule_index *allow_index; // made by policy_seal; NULL: one by one
     const struct rule_index *deny_index;  // likewise
+    struct client_limits limits;
 };
 
 // endpoint is an address and port on which the proxy itself listens.

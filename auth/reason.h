@@ -44,6 +44,13 @@
     X(REASON_DNS_FAILED, "dns_failed")                                                             \
     X(REASON_AUDIT_FULL, "audit_full")                                                             \
     X(REASON_DRAINING, "draining")                                                                 \
+    X(REASON_LIMIT_TUNNELS, "limit_tunnels")                                                       \
+    X(REASON_LIMIT_NEW_TUNNELS, "limit_new_tunnels")                                               \
+    X(REASON_LIMIT_PROXY_TUNNELS, "limit_proxy_tunnels")                                           \
+    X(REASON_LIMIT_SESSIONS, "limit_sessions")                                                     \
+    X(REASON_LIMIT_MEMORY, "limit_memory")                                                         \
+    X(REASON_LIMIT_FAILED_HANDSHAKES, "limit_failed_handshakes")                                   \
+    X(REASON_LIMIT_HALF_OPEN, "limit_half_open")                                                   \
     X(REASON_NO_MEMORY, "no_memory")                                                               \
     /* an exchange ended */                                                                        \
     X(REASON_COMPLETED, "completed")                                                               \
@@ -53,6 +60,7 @@
     X(REASON_UPSTREAM_RESET, "upstream_reset")                                                     \
     X(REASON_CLIENT_TRUNCATED, "client_truncated")                                                 \
     X(REASON_IDLE, "idle")                                                                         \
+    X(REASON_AGE, "age")                                                                           \
     X(REASON_POLICY_CHANGED, "policy_changed")                                                     \
     X(REASON_KILLED, "killed")                                                                     \
     X(REASON_DRAINED, "drained")                                                                   \

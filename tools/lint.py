@@ -21,6 +21,9 @@ LAYERS = {
     "auth/base": ((), ()),
     "auth": (("auth/base/",), (r"openssl/",)),
     "proxy/http": (("auth/",), ()),
+    "proxy/limits": (
+        ("auth/", "proxy/net/pace.h"),
+        (r"openssl/(siphash|rand)\.h", r"pthread\.h")),
     "proxy/net": (("auth/base/", "auth/ipaddr.h"), (r"ev\.h", r"ares\.h")),
     "proxy/tls": (
         ("auth/base/", "auth/hostname.h", "proxy/net/stream.h", "proxy/net/buffer.h"),
@@ -29,11 +32,11 @@ LAYERS = {
     "proxy/audit": (("auth/",), (r"pthread\.h",)),
     "proxy/session": (
         ("auth/", "proxy/tls/", "proxy/net/", "proxy/http/", "proxy/audit/", "proxy/config/",
-         "proxy/log/"),
+         "proxy/limits/", "proxy/log/"),
         (r"openssl/", r"ev\.h")),
     "proxy/worker": (
         ("auth/", "proxy/session/", "proxy/net/", "proxy/audit/", "proxy/config/snapshot.h",
-         "proxy/log/"),
+         "proxy/limits/", "proxy/log/"),
         (r"ev\.h", r"pthread\.h")),
     "proxy/sidecar": (
         ("auth/", "proxy/tls/", "proxy/net/", "proxy/http/", "proxy/log/", "proxy/config/file.h",

@@ -2,7 +2,33 @@
 // are taken by others, the refusal gets a record of its own: the log's own bound still holds.
 #include "proxy/audit/refusals.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
 enum { WINDOW_MS = 1000, PROBES = 8 };
+
+struct refusals {
+    pthread_mutex_t lock; // of everything
+    size_t counted_slots; // how many have something counted
+    struct refusal_slot slots[REFUSALS_SLOTS];
+};
+
+struct refusals *refusals_create(void)
+{
+    struct refusals *refusals = calloc(1, sizeof *refusals);
+    if (refusals != NULL && pthread_mutex_init(&refusals->lock, NULL) == 0)
+        return refusals;
+    free(refusals);
+    return NULL;
+}
+
+void refusals_destroy(struct refusals *refusals)
+{
+    if (refusals == NULL)
+        return;
+    (void)pthread_mutex_destroy(&refusals->lock);
+    free(refusals);
+}
 
 static uint32_t hash_of(const struct ip_addr *source, enum reason reason)
 {
@@ -42,8 +68,9 @@ static struct refusal_slot *slot_for(struct refusals *refusals, const struct ip_
     return spare;
 }
 
-bool refusals_note(struct refusals *refusals, const struct ip_addr *source, uint16_t port,
-                   enum reason reason, const char *listener, int64_t now_ms)
+// note counts one, under the lock.
+static bool note(struct refusals *refusals, const struct ip_addr *source, uint16_t port,
+                 enum reason reason, const char *listener, int64_t now_ms)
 {
     struct refusal_slot *slot = slot_for(refusals, source, reason, now_ms);
     if (slot == NULL)
@@ -62,8 +89,18 @@ bool refusals_note(struct refusals *refusals, const struct ip_addr *source, uint
     return false;
 }
 
-bool refusals_next_due(struct refusals *refusals, int64_t now_ms, bool is_final,
-                       struct refusal_slot *out)
+bool refusals_note(struct refusals *refusals, const struct ip_addr *source, uint16_t port,
+                   enum reason reason, const char *listener, int64_t now_ms)
+{
+    (void)pthread_mutex_lock(&refusals->lock);
+    const bool is_own = note(refusals, source, port, reason, listener, now_ms);
+    (void)pthread_mutex_unlock(&refusals->lock);
+    return is_own;
+}
+
+// next_due finds one, under the lock.
+static bool next_due(struct refusals *refusals, int64_t now_ms, bool is_final,
+                     struct refusal_slot *out)
 {
     for (size_t i = 0; refusals->counted_slots > 0 && i < REFUSALS_SLOTS; i++) {
         struct refusal_slot *slot = &refusals->slots[i];
@@ -77,4 +114,13 @@ bool refusals_next_due(struct refusals *refusals, int64_t now_ms, bool is_final,
         return true;
     }
     return false;
+}
+
+bool refusals_next_due(struct refusals *refusals, int64_t now_ms, bool is_final,
+                       struct refusal_slot *out)
+{
+    (void)pthread_mutex_lock(&refusals->lock);
+    const bool is_due = next_due(refusals, now_ms, is_final, out);
+    (void)pthread_mutex_unlock(&refusals->lock);
+    return is_due;
 }

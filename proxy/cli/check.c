@@ -9,6 +9,7 @@
 
 #include "auth/base/text.h"
 #include "proxy/config/endpoint_text.h"
+#include "proxy/config/limits.h"
 #include "proxy/config/snapshot.h"
 #include "proxy/lint/lint.h"
 
@@ -128,6 +129,18 @@ static void print_trusts(const struct snapshot *snapshot, int64_t now_s)
     }
 }
 
+static void print_limits(const struct snapshot *snapshot)
+{
+    char text[LIMITS_TEXT_CAP];
+    if (proxy_limits_format(&snapshot->limits, text)[0] != '\0')
+        (void)printf("  limits: %s\n", text);
+    for (size_t i = 0; i < snapshot->policy->client_count; i++) {
+        const struct client *client = &snapshot->policy->clients[i];
+        if (client_limits_format(&client->limits, text)[0] != '\0')
+            (void)printf("  client %s: limits: %s\n", client->name, text);
+    }
+}
+
 static void print_summary(const struct check_options *options, const struct snapshot *snapshot,
                           int64_t now_s)
 {
@@ -137,6 +150,7 @@ static void print_summary(const struct check_options *options, const struct snap
     print_trusts(snapshot, now_s);
     (void)printf("  clients %zu, rules %zu%s\n", policy->client_count, count_rules(policy),
                  policy->client_count == 0 ? ": every request will be denied" : "");
+    print_limits(snapshot);
     (void)printf("  workers %" PRIu32 "\n", snapshot->workers);
     (void)printf("  audit %s (when it cannot be written: %s)\n", snapshot->audit_path,
                  snapshot->audit_on_full == AUDIT_REFUSE ? "refuse" : "drop");

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "proxy/config/limits.h"
 #include "proxy/config/matches.h"
 #include "proxy/config/rules.h"
 
@@ -34,9 +35,9 @@ static void client_read(struct reader *reader, const struct node *node, struct s
                         struct client *client)
 {
     static const struct key keys[] = {
-        {"name", KEY_REQUIRED},  {"match", KEY_REQUIRED}, {"sources", KEY_OPTIONAL},
-        {"mode", KEY_OPTIONAL},  {"allow", KEY_OPTIONAL}, {"deny", KEY_OPTIONAL},
-        {"egress", KEY_NOT_YET}, {"limits", KEY_NOT_YET},
+        {"name", KEY_REQUIRED},  {"match", KEY_REQUIRED},  {"sources", KEY_OPTIONAL},
+        {"mode", KEY_OPTIONAL},  {"allow", KEY_OPTIONAL},  {"deny", KEY_OPTIONAL},
+        {"egress", KEY_NOT_YET}, {"limits", KEY_OPTIONAL},
     };
     client->name = "?"; // for the names of rules, when there is no good one
     if (!reader_map(reader, node, "a client", keys, sizeof keys / sizeof keys[0]))
@@ -53,6 +54,7 @@ static void client_read(struct reader *reader, const struct node *node, struct s
                &scope->names, &client->allow, &client->allow_count);
     rules_read(reader, scope->sets, node_get(node, "deny"), RULE_DENY, client->name, &scope->names,
                &client->deny, &client->deny_count);
+    client_limits_read(reader, node_get(node, "limits"), &client->limits);
     const struct node *allow = node_get(node, "allow");
     if (client->mode == POLICY_ENFORCE && (allow == NULL || allow->child == NULL))
         diagnostic_set_hint(reader_warning(reader, node,

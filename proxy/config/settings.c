@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "proxy/config/endpoint_text.h"
+#include "proxy/config/limits.h"
 
 enum { WORKERS_MAX = 256, TRIES_MAX = 10, CONFIG_VERSION = 1 };
 
@@ -157,7 +158,7 @@ bool settings_read(struct reader *reader, const struct node *root, struct snapsh
         {"version", KEY_REQUIRED}, {"workers", KEY_OPTIONAL},  {"listeners", KEY_REQUIRED},
         {"trust", KEY_REQUIRED},   {"sets", KEY_OPTIONAL},     {"clients", KEY_OPTIONAL},
         {"deny", KEY_OPTIONAL},    {"resolver", KEY_OPTIONAL}, {"timeouts", KEY_OPTIONAL},
-        {"limits", KEY_NOT_YET},   {"audit", KEY_REQUIRED},    {"control", KEY_OPTIONAL},
+        {"limits", KEY_OPTIONAL},  {"audit", KEY_REQUIRED},    {"control", KEY_OPTIONAL},
         {"admin", KEY_NOT_YET},
     };
     if (!reader_map(reader, root, "the configuration", keys, sizeof keys / sizeof keys[0]))
@@ -166,5 +167,6 @@ bool settings_read(struct reader *reader, const struct node *root, struct snapsh
     workers_read(reader, node_get(root, "workers"), snapshot);
     timeouts_read(reader, node_get(root, "timeouts"), &snapshot->timeouts);
     resolver_read(reader, node_get(root, "resolver"), &snapshot->resolver);
+    proxy_limits_read(reader, node_get(root, "limits"), &snapshot->limits);
     return true;
 }

@@ -98,6 +98,7 @@ struct snapshot {
     struct policy *policy; // owned
     struct timeouts timeouts;
     struct resolver_config resolver;
+    struct proxy_limits limits;
     const char *audit_path; // resolved against the file's folder
     enum audit_on_full audit_on_full;
     const char *control_path; // of the control socket; NULL: there is none

@@ -110,6 +110,57 @@ enum err size_parse(struct slice s, uint64_t *out_bytes, struct errinfo *info)
     return quantity_parse(s, &kind, out_bytes, info);
 }
 
+// The unit of a rate is always a second, so that nothing has to be worked out when two are compared.
+static const struct unit rate_units[] = {{"/s", 1}};
+
+static const struct unit bandwidth_units[] = {
+    {"B/s", 1},
+    {"KB/s", 1000},
+    {"MB/s", 1000 * 1000},
+    {"GB/s", UINT64_C(1000) * 1000 * 1000},
+    {"KiB/s", UINT64_C(1) << 10},
+    {"MiB/s", UINT64_C(1) << 20},
+    {"GiB/s", UINT64_C(1) << 30},
+};
+
+enum err rate_parse(struct slice s, uint64_t *out, struct errinfo *info)
+{
+    const struct unit_kind kind = {
+        .units = rate_units,
+        .count = sizeof rate_units / sizeof rate_units[0],
+        .max = RATE_MAX_A_SECOND,
+        .what = "rate",
+        .expected = "a whole number a second, such as 50/s",
+    };
+    return quantity_parse(s, &kind, out, info);
+}
+
+enum err bandwidth_parse(struct slice s, uint64_t *out_bytes, struct errinfo *info)
+{
+    const struct unit_kind kind = {
+        .units = bandwidth_units,
+        .count = sizeof bandwidth_units / sizeof bandwidth_units[0],
+        .max = BANDWIDTH_MAX_A_SECOND,
+        .what = "bandwidth",
+        .expected = "bytes a second with B/s, KB/s, MB/s, GB/s, KiB/s, MiB/s or GiB/s, such as "
+                    "10MB/s",
+    };
+    return quantity_parse(s, &kind, out_bytes, info);
+}
+
+const char *size_format(uint64_t bytes, char out[SIZE_TEXT_CAP])
+{
+    const struct unit *unit = &size_units[0];
+    for (size_t i = 0; i < sizeof size_units / sizeof size_units[0] && bytes > 0; i++) {
+        const struct unit *larger = &size_units[i];
+        if (bytes % larger->factor == 0 && larger->factor > unit->factor)
+            unit = larger;
+    }
+    (void)snprintf(out, SIZE_TEXT_CAP, "%llu%s", (unsigned long long)(bytes / unit->factor),
+                   unit->name);
+    return out;
+}
+
 const char *duration_format(int64_t ms, char out[DURATION_TEXT_CAP])
 {
     const size_t count = sizeof duration_units / sizeof duration_units[0];

@@ -25,7 +25,22 @@ enum err duration_parse(struct slice s, int64_t *out_ms, struct errinfo *info) M
 // SIZE_MAX_BYTES.
 enum err size_parse(struct slice s, uint64_t *out_bytes, struct errinfo *info) MUST_USE;
 
-enum { DURATION_TEXT_CAP = 32 }; // bytes, with the NUL
+// The highest rates that are read.
+#define RATE_MAX_A_SECOND      UINT64_C(1000000)
+#define BANDWIDTH_MAX_A_SECOND UINT64_C(1000000000000)
+
+// rate_parse reads a whole number of events a second: `50/s`. ERR_INPUT for everything else, ERR_LIMIT
+// above RATE_MAX_A_SECOND.
+enum err rate_parse(struct slice s, uint64_t *out, struct errinfo *info) MUST_USE;
+
+// bandwidth_parse reads a size a second, in bytes: `10MB/s`, `512KiB/s`. Errors likewise, above
+// BANDWIDTH_MAX_A_SECOND.
+enum err bandwidth_parse(struct slice s, uint64_t *out_bytes, struct errinfo *info) MUST_USE;
+
+enum { DURATION_TEXT_CAP = 32, SIZE_TEXT_CAP = 32 }; // bytes, with the NUL
+
+// size_format writes `bytes` in the largest unit that loses nothing, NUL-terminated, and returns `out`.
+const char *size_format(uint64_t bytes, char out[SIZE_TEXT_CAP]);
 
 // duration_format writes `ms` milliseconds in the largest unit that loses nothing (`5m`, `90s`),
 // NUL-terminated, and returns `out`.

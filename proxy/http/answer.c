@@ -20,6 +20,8 @@ static const char *status_words(uint16_t status)
         return "Request timeout";
     case 417:
         return "Expectation failed";
+    case 429:
+        return "Too many requests";
     case 431:
         return "Request head too large";
     case 502:
@@ -54,6 +56,8 @@ static const char *proxy_status_error(const struct answer *answer)
         if (answer->reason == REASON_SPECIAL_RANGE || answer->reason == REASON_METADATA)
             return "destination_ip_prohibited";
         return "http_request_denied";
+    case 429:
+        return "connection_limit_reached";
     case 502:
         return bad_gateway_error(answer->reason);
     case 503:
@@ -116,6 +120,8 @@ void answer_format(const struct answer *answer, struct text *out)
     text_append_format(out, "X-Request-Id: %s\r\n", answer->id);
     if (answer->status == 405)
         text_append_string(out, "Allow: GET, HEAD\r\n");
+    if (answer->status == 429)
+        text_append_format(out, "Retry-After: %u\r\n", answer->retry_after_s);
     if (!answer->is_persistent)
         text_append_string(out, "Connection: close\r\n");
     const size_t help_len = answer->help == NULL ? 0 : strlen(answer->help) + 1;

@@ -10,13 +10,14 @@
 struct answer {
     uint16_t status;
     enum reason reason;
-    const char *rule;   // the rule that decided, or NULL
-    const char *client; // name of the client entry, or NULL
-    const char *detail; // a few words in static memory, or NULL
-    const char *help;   // a sentence for the body, in static memory, or NULL
-    const char *id;     // 16 hex digits
-    bool is_persistent; // the connection goes on
-    bool is_for_head;   // of a HEAD: no body follows, whatever Content-Length says
+    const char *rule;       // the rule that decided, or NULL
+    const char *client;     // name of the client entry, or NULL
+    const char *detail;     // a few words in static memory, or NULL
+    const char *help;       // a sentence for the body, in static memory, or NULL
+    const char *id;         // 16 hex digits
+    bool is_persistent;     // the connection goes on
+    bool is_for_head;       // of a HEAD: no body follows, whatever Content-Length says
+    uint32_t retry_after_s; // with 429: asking again makes sense then
 };
 
 enum {

@@ -16,6 +16,7 @@ void flow_deinit(struct flow *flow)
 {
     if (flow->buffer != NULL)
         buffer_pool_give(flow->pool, &flow->buffer);
+    pacer_deinit(&flow->pacer);
 }
 
 enum err flow_preload(struct flow *flow, struct slice bytes, bool is_preamble)
@@ -31,6 +32,31 @@ enum err flow_preload(struct flow *flow, struct slice bytes, bool is_preamble)
     if (is_preamble)
         flow->preamble_len += bytes.len;
     return ERR_OK;
+}
+
+void flow_set_pace(struct flow *flow, struct bandwidth *bandwidth, const int64_t *clock_ms)
+{
+    pacer_init(&flow->pacer, bandwidth, *clock_ms);
+    flow->clock_ms = clock_ms;
+    pacer_pay(&flow->pacer, buffer_len(flow->buffer) - flow->preamble_len, *clock_ms);
+}
+
+int64_t flow_turn_ms(const struct flow *flow)
+{
+    return pacer_turn_ms(&flow->pacer);
+}
+
+int64_t flow_held_until_ms(const struct flow *flow)
+{
+    return pacer_held_until_ms(&flow->pacer);
+}
+
+// may_read gives how much may be read now; 0 when it is the others' turn.
+static size_t may_read(struct flow *flow)
+{
+    if (flow->clock_ms == NULL)
+        return FLOW_READ_MAX;
+    return pacer_ask(&flow->pacer, FLOW_READ_MAX, *flow->clock_ms);
 }
 
 // next_piece gives what may be written as one unit.
@@ -69,15 +95,18 @@ static enum err push(struct flow *flow)
     return stream_flush(flow->to);
 }
 
-// pull reads the next bytes into an empty buffer.
-static enum err pull(struct flow *flow, size_t *out_len)
+// pull reads the next bytes into an empty buffer, at most `max`.
+static enum err pull(struct flow *flow, size_t max, size_t *out_len)
 {
     flow->buffer = buffer_pool_take(flow->pool);
     if (flow->buffer == NULL)
         return ERR_MEMORY;
-    const enum err error = stream_read(flow->from, flow->buffer->data, FLOW_READ_MAX, out_len);
-    if (error == ERR_OK)
+    const enum err error = stream_read(flow->from, flow->buffer->data, max, out_len);
+    if (error == ERR_OK) {
         buffer_produce(flow->buffer, *out_len);
+        if (flow->clock_ms != NULL)
+            pacer_pay(&flow->pacer, *out_len, *flow->clock_ms);
+    }
     buffer_pool_give_if_empty(flow->pool, &flow->buffer);
     return error;
 }
@@ -109,8 +138,11 @@ enum flow_status flow_step(struct flow *flow)
             return end(flow);
         if (share == 0)
             return FLOW_MORE;
+        const size_t max = may_read(flow);
+        if (max == 0)
+            return FLOW_WAITS;
         size_t len = 0;
-        const enum err pulled = pull(flow, &len);
+        const enum err pulled = pull(flow, max, &len);
         if (pulled == ERR_AGAIN)
             return FLOW_WAITS;
         if (pulled == ERR_EOF && flow->demands_close && stream_is_truncated(flow->from))
@@ -125,7 +157,7 @@ enum flow_status flow_step(struct flow *flow)
 
 bool flow_wants_read(const struct flow *flow)
 {
-    return !flow->is_done && !flow->is_blocked && !flow->has_end;
+    return !flow->is_done && !flow->is_blocked && !flow->has_end && !flow->pacer.is_waiting;
 }
 
 bool flow_wants_write(const struct flow *flow)

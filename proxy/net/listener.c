@@ -121,11 +121,23 @@ static void accept_one(struct listener *listener, int fd, const struct socket_ad
     listener->events.on_accept(listener->events.arg, fd, &canonical, port);
 }
 
+static void pause_accepting(struct listener *listener)
+{
+    ev_io_stop(listener->loop, &listener->io);
+    ev_timer_set(&listener->pause, exhausted_pause_s, 0.);
+    ev_timer_start(listener->loop, &listener->pause);
+}
+
 // accept_batch accepts at most `count` connections; false when there are no more for now.
 static bool accept_batch(struct listener *listener, size_t count)
 {
+    const struct listener_events *events = &listener->events;
     for (size_t i = 0; i < count; i++) {
         struct socket_address name = {.len = sizeof name.storage};
+        if (events->may_accept != NULL && !events->may_accept(events->arg)) {
+            pause_accepting(listener);
+            return false;
+        }
         const int fd = accept4(listener->io.fd, (struct sockaddr *)&name.storage, &name.len,
                                SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
@@ -136,10 +148,8 @@ static bool accept_batch(struct listener *listener, size_t count)
             return false;
         if (is_passing(errno))
             continue;
-        listener->events.on_exhausted(listener->events.arg, errno);
-        ev_io_stop(listener->loop, &listener->io);
-        ev_timer_set(&listener->pause, exhausted_pause_s, 0.);
-        ev_timer_start(listener->loop, &listener->pause);
+        events->on_exhausted(events->arg, errno);
+        pause_accepting(listener);
         return false;
     }
     return true;

@@ -20,6 +20,8 @@ struct listener;
 struct listener_events {
     // on_accept gets a new connected non-blocking socket, which it owns from then on.
     void (*on_accept)(void *arg, int fd, const struct ip_addr *peer, uint16_t peer_port);
+    // may_accept is asked before each; false: accepting pauses for a moment. NULL: always.
+    bool (*may_accept)(void *arg);
     // on_exhausted is told when descriptors or memory ran out and accepting pauses for a moment.
     void (*on_exhausted)(void *arg, int error);
     void *arg; // borrowed

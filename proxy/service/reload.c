@@ -167,6 +167,7 @@ static bool hand_over(struct service *service, struct snapshot *snapshot, struct
 static void take_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
 {
     ticket_keys_configure(service->tickets, &snapshot->tickets);
+    service_apply_limits(service, snapshot);
     snapshot->blocks = blocklist_ref(service->blocks);
     service->must_revise = false;
     service->is_adopting_reload = true;

@@ -15,7 +15,10 @@
 #include <unistd.h>
 
 #include "proxy/admin/block_state.h"
+#include "proxy/audit/refusals.h"
 #include "proxy/config/endpoint_text.h"
+#include "proxy/limits/ledger.h"
+#include "proxy/limits/sources.h"
 #include "proxy/log/log.h"
 #include "proxy/net/resolver.h"
 #include "proxy/service/limits.h"
@@ -70,6 +73,10 @@ static enum err start_workers(struct service *service, struct errinfo *info)
             .listener_fds = sockets_take(&service->sockets, w),
             .audit = service->audit,
             .tickets = service->tickets,
+            .ledger = service->ledger,
+            .sources = service->sources,
+            .refusals = service->refusals,
+            .descriptors = service->descriptors,
             .on_exit = on_worker_exit,
             .on_adopted = on_worker_adopted,
             .arg = service,
@@ -234,6 +241,33 @@ static enum err open_control(struct service *service, struct errinfo *info)
     return ERR_OK;
 }
 
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void service_apply_limits(struct service *service, const struct snapshot *snapshot)
+{
+    ledger_configure(service->ledger, &snapshot->limits, monotonic_ms());
+    sources_configure(service->sources, &snapshot->limits.source);
+    memory_watch_set(&service->memory, snapshot->limits.memory != 0);
+}
+
+// open_counts makes what is counted over all workers.
+static enum err open_counts(struct service *service, struct errinfo *info)
+{
+    service->ledger = ledger_create();
+    service->sources = sources_create();
+    service->refusals = refusals_create();
+    if (service->ledger == NULL || service->sources == NULL || service->refusals == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory to count what is in use");
+    memory_watch_start(&service->memory, service->loop, service->ledger);
+    service_apply_limits(service, service->snapshot);
+    return ERR_OK;
+}
+
 static enum err start(struct service *service, struct errinfo *info)
 {
     service->loop = ev_default_loop(EVFLAG_NOENV);
@@ -262,6 +296,7 @@ static enum err start(struct service *service, struct errinfo *info)
     service->tickets = ticket_keys_create(&service->snapshot->tickets);
     if (service->tickets == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the ticket keys");
+    TRY(open_counts(service, info));
     if (resolver_global_init() != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
     TRY(start_workers(service, info));
@@ -303,6 +338,10 @@ static bool stop(struct service *service)
     if (unwritten > 0)
         log_error("%" PRIu64 " audit records could not be written", unwritten);
     ticket_keys_destroy(service->tickets);
+    memory_watch_stop(&service->memory);
+    ledger_destroy(service->ledger);
+    sources_destroy(service->sources);
+    refusals_destroy(service->refusals);
     resolver_global_deinit();
     sockets_close(&service->sockets);
     close_watched(service, &service->exits);
@@ -324,7 +363,7 @@ int service_run(struct snapshot *snapshot)
     service.snapshot_at_s = service.started_s;
     diagnostics_init(&service.reloads.findings);
     struct errinfo info = {.text = "no memory"};
-    const uint64_t descriptors = limits_apply();
+    service.descriptors = limits_apply();
     block_signals();
     const enum err error = start(&service, &info);
     if (error != ERR_OK) {
@@ -333,7 +372,7 @@ int service_run(struct snapshot *snapshot)
         return error == ERR_INPUT ? EXIT_CONFIG : EXIT_FAILED;
     }
     log_info("serving with %" PRIu32 " workers and at most %" PRIu64 " descriptors; config %s (%s)",
-             snapshot->workers, descriptors, snapshot->path, snapshot->id);
+             snapshot->workers, service.descriptors, snapshot->path, snapshot->id);
     ev_run(service.loop, 0);
     const bool is_whole = stop(&service);
     if (service.cut_count > 0)

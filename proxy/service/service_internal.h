@@ -8,6 +8,7 @@
 #include "proxy/audit/audit_log.h"
 #include "proxy/service/crl_alarm.h"
 #include "proxy/service/loader.h"
+#include "proxy/service/memory.h"
 #include "proxy/service/sockets.h"
 #include "proxy/service/watcher.h"
 #include "proxy/session/survey.h"
@@ -32,9 +33,14 @@ struct service {
     struct ev_loop *loop;        // borrowed; libev's default loop
     struct audit_log *audit;     // owned
     struct ticket_keys *tickets; // owned
-    struct sockets sockets;      // of `snapshot`
-    struct worker **workers;     // owned
-    uint32_t worker_count;       // made and started
+    struct ledger *ledger;       // owned
+    struct sources *sources;     // owned
+    struct refusals *refusals;   // owned
+    struct memory_watch memory;
+    uint64_t descriptors;    // that the process may have
+    struct sockets sockets;  // of `snapshot`
+    struct worker **workers; // owned
+    uint32_t worker_count;   // made and started
     uint32_t exited_count;
     struct loader *loader;       // owned; NULL when no reload is being loaded
     bool is_loaded;              // it is done, and waits for workers that are still adopting
@@ -67,6 +73,10 @@ struct service {
 // service_tell adds to an eventfd, on any thread; service_told takes what others have added.
 void service_tell(int fd);
 uint32_t service_told(const ev_io *io);
+
+// service_apply_limits makes the limits of the whole process those of `snapshot`, at once. A client's come with
+// the snapshot itself.
+void service_apply_limits(struct service *service, const struct snapshot *snapshot);
 
 // service_begin_drain does what SIGTERM does. Once.
 void service_begin_drain(struct service *service);

@@ -66,6 +66,11 @@ bool exchange_admits_addresses(struct exchange *exchange)
         exchange_refuse_decided(exchange, 403, NULL);
         return false;
     }
+    struct limit_refusal refusal;
+    if (!quota_take(&exchange->quota, peer, &refusal)) {
+        exchange_refuse_limited(exchange, &refusal);
+        return false;
+    }
     exchange_submit_decision(exchange);
     return true;
 }

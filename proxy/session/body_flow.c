@@ -19,10 +19,19 @@ void body_flow_init(struct body_flow *flow, struct stream *from, struct stream *
 
 void body_flow_deinit(struct body_flow *flow)
 {
+    pacer_deinit(&flow->pacer);
     if (flow->pool == NULL)
         return;
     buffer_pool_give(flow->pool, &flow->in);
     buffer_pool_give(flow->pool, &flow->out);
+}
+
+void body_flow_set_pace(struct body_flow *flow, struct bandwidth *bandwidth,
+                        const int64_t *clock_ms)
+{
+    pacer_init(&flow->pacer, bandwidth, *clock_ms);
+    flow->clock_ms = clock_ms;
+    pacer_pay(&flow->pacer, buffer_len(flow->in), *clock_ms);
 }
 
 void body_flow_expect(struct body_flow *flow, enum body_kind kind, uint64_t length,
@@ -87,6 +96,10 @@ static enum err make_room(struct body_flow *flow)
 enum err body_flow_pull(struct body_flow *flow, size_t cap, size_t *out_len)
 {
     *out_len = 0;
+    if (flow->clock_ms != NULL)
+        cap = pacer_ask(&flow->pacer, cap, *flow->clock_ms);
+    if (flow->pacer.is_waiting)
+        return ERR_AGAIN;
     enum err error = make_room(flow);
     if (error != ERR_OK)
         return error;
@@ -97,6 +110,8 @@ enum err body_flow_pull(struct body_flow *flow, size_t cap, size_t *out_len)
     error = stream_read(flow->from, flow->in->data + flow->in->end, cap, out_len);
     if (error == ERR_OK)
         buffer_produce(flow->in, *out_len);
+    if (flow->clock_ms != NULL)
+        pacer_pay(&flow->pacer, *out_len, *flow->clock_ms);
     flow->has_end = flow->has_end || error == ERR_EOF;
     buffer_pool_give_if_empty(flow->pool, &flow->in);
     return error;
@@ -238,7 +253,7 @@ struct slice body_flow_unread(const struct body_flow *flow)
 
 bool body_flow_wants_read(const struct body_flow *flow)
 {
-    return !flow->is_read && !flow->is_blocked && !flow->has_end;
+    return !flow->is_read && !flow->is_blocked && !flow->has_end && !flow->pacer.is_waiting;
 }
 
 bool body_flow_wants_write(const struct body_flow *flow)

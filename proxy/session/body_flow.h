@@ -8,6 +8,7 @@
 
 #include "proxy/http/body.h"
 #include "proxy/net/buffer.h"
+#include "proxy/net/pace.h"
 #include "proxy/net/stream.h"
 
 enum body_flow_status {
@@ -36,6 +37,8 @@ struct body_flow {
     bool has_end;              // the sender has ended its direction
     uint64_t passed;           // bytes of content read so far
     const char *why;           // static memory; set with BODY_FLOW_FROM_BAD
+    struct pacer pacer;        // private; how fast it may read
+    const int64_t *clock_ms;   // borrowed; monotonic; NULL where nothing is shaped
 };
 
 // body_flow_init prepares a flow without a body. `max_behind`: bytes of what stands behind the body that its
@@ -45,6 +48,11 @@ void body_flow_init(struct body_flow *flow, struct stream *from, struct stream *
 
 // body_flow_deinit gives the buffers back. A zeroed flow is allowed.
 void body_flow_deinit(struct body_flow *flow);
+
+// body_flow_set_pace makes it take turns with all others of `bandwidth`, and pay for what was given to it. Both
+// are borrowed until body_flow_deinit. Before the first step.
+void body_flow_set_pace(struct body_flow *flow, struct bandwidth *bandwidth,
+                        const int64_t *clock_ms);
 
 // body_flow_expect says which body comes, and how it is written (`as`: BODY_CHUNKED, or anything else for the
 // content alone).

@@ -54,7 +54,7 @@ static void on_kick(struct ev_loop *loop, ev_timer *timer, int events)
 static void write_counted(struct session_context *context, bool is_final)
 {
     struct refusal_slot slot;
-    while (refusals_next_due(&context->refusals, context->now_ms, is_final, &slot)) {
+    while (refusals_next_due(context->refusals, context->now_ms, is_final, &slot)) {
         char id[17];
         session_context_make_id(context, id);
         const struct audit_refusal refusal = {

@@ -56,7 +56,9 @@ struct session_counters {
     uint64_t handshakes_refused; // with a record, or counted in one
     uint64_t exchanges;
     uint64_t tunnels;
-    uint64_t forwarded; // plain requests that were passed on, those sent again counted twice
+    uint64_t forwarded;   // plain requests that were passed on, those sent again counted twice
+    uint64_t turned_away; // connections that no limit had room for; none of those above
+    uint64_t limited;     // requests likewise
 };
 
 struct session_context {
@@ -66,6 +68,9 @@ struct session_context {
     struct audit_log *audit;     // borrowed
     struct snapshot *snapshot;   // borrowed; today's, see sessions_adopt
     struct ticket_keys *tickets; // borrowed; the process's
+    struct ledger *ledger;       // borrowed; the process's, as the next two
+    struct sources *sources;     // borrowed
+    struct refusals *refusals;   // borrowed
     uint64_t id_seed;            // random, different for each worker of each process
 
     // Kept by the sessions; everybody else may read.
@@ -78,7 +83,6 @@ struct session_context {
     // Private to proxy/session.
     uint64_t id_count;
     struct buffer_pool buffers;
-    struct refusals refusals;
     struct verdicts verdicts; // of today's snapshot
     struct session_list by_state[SESSION_STATE_COUNT];
     struct session_list sweep;   // still to be judged again under today's snapshot

@@ -59,6 +59,7 @@ void exchange_finish(struct exchange *exchange, enum exchange_outcome outcome, e
     exchange_end_forward(exchange, outcome == EXCHANGE_RESET);
     exchange_submit_close(exchange);
     tunnel_close(&exchange->tunnel, outcome == EXCHANGE_RESET);
+    quota_give(&exchange->quota, exchange->peer->context);
     buffer_pool_give(&exchange->peer->context->buffers, &exchange->answer);
     exchange_enter(exchange, EXCHANGE_DONE);
 }
@@ -186,6 +187,8 @@ static void open_tunnel(struct exchange *exchange)
         return;
     }
     tunnel_on_ready(&exchange->tunnel, peer->wake, peer->owner);
+    tunnel_set_pace(&exchange->tunnel, account_up(exchange->quota.account),
+                    account_down(exchange->quota.account), &context->now_ms);
     exchange_end_search(exchange);
     peer_empty_inbox(peer);
     exchange->status = 200;
@@ -306,6 +309,39 @@ void exchange_update_interest(struct exchange *exchange)
     }
 }
 
+static int64_t sooner(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+// age_ends_ms gives when it has lived as long as its client's tunnels may.
+static int64_t age_ends_ms(const struct exchange *exchange)
+{
+    return exchange->quota.age_ms == 0 ? INT64_MAX : exchange->since_ms + exchange->quota.age_ms;
+}
+
+static bool is_too_old(const struct exchange *exchange)
+{
+    return age_ends_ms(exchange) <= exchange->peer->context->now_ms;
+}
+
+// idle_ends_ms gives when it has been idle for too long, where it was active last at `active_ms`. One that waits
+// for its share of the bandwidth is not idle.
+static int64_t idle_ends_ms(const struct exchange *exchange, int64_t active_ms)
+{
+    const struct timeouts *timeouts = &exchange->peer->snapshot->timeouts;
+    if (exchange->state == EXCHANGE_TUNNEL && tunnel_is_half_closed(&exchange->tunnel))
+        return active_ms + timeouts->half_closed_ms;
+    return active_ms + (exchange->quota.idle_ms == 0 ? timeouts->idle_ms : exchange->quota.idle_ms);
+}
+
+int64_t exchange_turn_ms(const struct exchange *exchange)
+{
+    if (exchange->state == EXCHANGE_TUNNEL)
+        return tunnel_turn_ms(&exchange->tunnel);
+    return exchange->state == EXCHANGE_FORWARD ? forward_turn_ms(exchange->forward) : INT64_MAX;
+}
+
 int64_t exchange_deadline_ms(const struct exchange *exchange)
 {
     const struct timeouts *timeouts = &exchange->peer->snapshot->timeouts;
@@ -318,11 +354,11 @@ int64_t exchange_deadline_ms(const struct exchange *exchange)
     case EXCHANGE_DIAL:
         return exchange->since_ms + timeouts->connect_ms;
     case EXCHANGE_TUNNEL:
-        return exchange->tunnel.active_ms + (tunnel_is_half_closed(&exchange->tunnel)
-                                                 ? timeouts->half_closed_ms
-                                                 : timeouts->idle_ms);
+        return sooner(idle_ends_ms(exchange, tunnel_active_ms(&exchange->tunnel)),
+                      age_ends_ms(exchange));
     case EXCHANGE_FORWARD:
-        return exchange->forward->active_ms + timeouts->idle_ms;
+        return sooner(idle_ends_ms(exchange, forward_active_ms(exchange->forward)),
+                      age_ends_ms(exchange));
     case EXCHANGE_DONE:
     case EXCHANGE_STATE_COUNT:
         break;
@@ -346,10 +382,13 @@ void exchange_on_deadline(struct exchange *exchange)
         refuse_dialled(exchange, 504, dial_detail(DIAL_TIMED_OUT));
         return;
     case EXCHANGE_TUNNEL:
-        exchange_end(exchange, REASON_IDLE);
+        exchange_end(exchange, is_too_old(exchange) ? REASON_AGE : REASON_IDLE);
         return;
     case EXCHANGE_FORWARD:
-        exchange_on_forward_deadline(exchange);
+        if (is_too_old(exchange))
+            exchange_end(exchange, REASON_AGE);
+        else
+            exchange_on_forward_deadline(exchange);
         return;
     case EXCHANGE_REFUSE:
         exchange_end(exchange, REASON_TIMEOUT);

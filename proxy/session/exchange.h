@@ -63,6 +63,10 @@ void exchange_update_interest(struct exchange *exchange);
 // exchange_deadline_ms gives the monotonic time at which exchange_on_deadline is due.
 int64_t exchange_deadline_ms(const struct exchange *exchange);
 
+// exchange_turn_ms gives the monotonic time at which it is to be stepped though nothing has happened; INT64_MAX:
+// never.
+int64_t exchange_turn_ms(const struct exchange *exchange);
+
 // exchange_on_deadline acts on a wait that took too long; exchange_step goes on from there.
 void exchange_on_deadline(struct exchange *exchange);
 

@@ -7,6 +7,7 @@
 #include "proxy/http/head.h"
 #include "proxy/session/exchange.h"
 #include "proxy/session/forward.h"
+#include "proxy/session/quota.h"
 #include "proxy/session/search.h"
 #include "proxy/session/tunnel.h"
 #include "proxy/session/upstream_pool.h"
@@ -53,6 +54,9 @@ struct exchange {
     struct slice method;                  // empty until it is known; in method_data
     char method_data[HEAD_MAX_METHOD_LEN];
     struct forward *forward; // owned; NULL unless a plain request is on its way
+    struct quota quota;
+    uint32_t retry_after_s;   // of a refusal by a limit
+    bool is_whole_proxy_full; // it was the whole proxy's and not the client's
     struct tunnel tunnel;
 };
 
@@ -106,6 +110,9 @@ void exchange_refuse_decided(struct exchange *exchange, uint16_t status, const c
 // exchange_refuse_error refuses what never came to a decision of policy.
 void exchange_refuse_error(struct exchange *exchange, uint16_t status, enum reason reason,
                            const char *detail);
+
+// exchange_refuse_limited refuses what policy allows and a limit does not.
+void exchange_refuse_limited(struct exchange *exchange, const struct limit_refusal *refusal);
 
 // exchange_refuse_late refuses after the decision was recorded as an allow, so that only the `close` can say
 // what happened: `reason` is its reason.

@@ -75,6 +75,28 @@ void forward_destroy(struct forward *forward, bool is_reset)
     free(forward);
 }
 
+void forward_set_pace(struct forward *forward, struct bandwidth *up, struct bandwidth *down)
+{
+    const int64_t *clock_ms = &forward->peer->context->now_ms;
+    body_flow_set_pace(&forward->up, up, clock_ms);
+    body_flow_set_pace(&forward->down, down, clock_ms);
+}
+
+int64_t forward_turn_ms(const struct forward *forward)
+{
+    const int64_t up_ms = pacer_turn_ms(&forward->up.pacer);
+    const int64_t down_ms = pacer_turn_ms(&forward->down.pacer);
+    return up_ms < down_ms ? up_ms : down_ms;
+}
+
+int64_t forward_active_ms(const struct forward *forward)
+{
+    const int64_t up_ms = pacer_held_until_ms(&forward->up.pacer);
+    const int64_t down_ms = pacer_held_until_ms(&forward->down.pacer);
+    const int64_t held_ms = up_ms > down_ms ? up_ms : down_ms;
+    return held_ms > forward->active_ms ? held_ms : forward->active_ms;
+}
+
 static enum forward_status broken(struct forward *forward, enum reason reason)
 {
     forward->reason = reason;

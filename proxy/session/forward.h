@@ -60,6 +60,15 @@ struct forward *forward_create(struct peer *peer, int fd, const struct request_h
 // forward_destroy closes what it still has, with a reset where `is_reset`, and frees. NULL is allowed.
 void forward_destroy(struct forward *forward, bool is_reset);
 
+// forward_set_pace makes both directions take turns with all others that share these. Before the first step.
+void forward_set_pace(struct forward *forward, struct bandwidth *up, struct bandwidth *down);
+
+// forward_turn_ms gives when it is to be stepped though nothing has happened; INT64_MAX: never.
+int64_t forward_turn_ms(const struct forward *forward);
+
+// forward_active_ms gives when something was last passed on, or could have been; see tunnel_active_ms.
+int64_t forward_active_ms(const struct forward *forward);
+
 // forward_step moves what can be moved now.
 enum forward_status forward_step(struct forward *forward);
 

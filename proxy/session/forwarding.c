@@ -43,6 +43,8 @@ void exchange_begin_forward(struct exchange *exchange, int fd)
         exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
         return;
     }
+    forward_set_pace(exchange->forward, account_up(exchange->quota.account),
+                     account_down(exchange->quota.account));
     // What may have to be sent again stays.
     if (!exchange->is_pooled) {
         peer_consume_inbox(peer, exchange->head_len + taken);
@@ -161,6 +163,8 @@ static void upgrade(struct exchange *exchange)
     }
     exchange_end_forward(exchange, false);
     tunnel_on_ready(&exchange->tunnel, peer->wake, peer->owner);
+    tunnel_set_pace(&exchange->tunnel, account_up(exchange->quota.account),
+                    account_down(exchange->quota.account), &context->now_ms);
     peer_empty_inbox(peer);
     exchange->status = 101;
     context->counters.tunnels++;

@@ -2,6 +2,7 @@
 // shown or resumed chain is worth, and how a refusal is told and recorded.
 #include "proxy/http/answer.h"
 #include "proxy/http/head.h"
+#include "proxy/session/arrival.h"
 #include "proxy/session/session_internal.h"
 
 static enum tls_alert alert_for(enum reason reason)
@@ -161,8 +162,9 @@ void session_record_refusal(struct session *session, enum reason reason)
         return;
     }
     context->counters.handshakes_refused++;
+    arrival_note_failure(context, &peer->address, reason);
     session_context_make_id(context, session->refusal_id);
-    if (!refusals_note(&context->refusals, &peer->address, peer->port, reason, peer->listener->name,
+    if (!refusals_note(context->refusals, &peer->address, peer->port, reason, peer->listener->name,
                        context->now_ms))
         return;
     const struct audit_refusal refusal = {

@@ -4,12 +4,26 @@
 #include <stdlib.h>
 
 #include "proxy/http/head.h"
+#include "proxy/limits/ledger.h"
 #include "proxy/net/stream.h"
 #include "proxy/session/upstream_pool.h"
 
 bool peer_is_current(const struct peer *peer)
 {
     return peer->snapshot == peer->context->snapshot;
+}
+
+bool peer_open_account(struct peer *peer)
+{
+    const struct session_context *context = peer->context;
+    struct account *former = peer->account;
+    peer->account = NULL;
+    if (peer->client != NULL)
+        peer->account =
+            ledger_open_account(context->ledger, peer->client->name, &peer->client->limits,
+                                peer->snapshot->generation, context->now_ms);
+    ledger_close_account(context->ledger, former, context->now_ms);
+    return peer->client == NULL || peer->account != NULL;
 }
 
 // grow makes room for more, up to the size of a head.
@@ -101,6 +115,8 @@ void peer_deinit(struct peer *peer)
     free(peer->inbox);
     free(peer->json);
     upstream_pool_destroy(peer->upstreams);
+    if (peer->account != NULL)
+        ledger_close_account(peer->context->ledger, peer->account, peer->context->now_ms);
     snapshot_unref(peer->snapshot);
     *peer = (struct peer){0};
 }

@@ -16,6 +16,7 @@ struct peer {
     struct ip_addr address;                 // canonical
     uint16_t port;
     const struct client *client; // borrowed from the snapshot's policy; NULL: none fits
+    struct account *account;     // ref; the client's in the ledger; NULL without a client
     int64_t not_after_s;         // Unix seconds; when the certificate's right ends
     char *json;                  // owned; the audit's `client` object
     size_t json_len;             // bytes
@@ -38,6 +39,10 @@ struct peer {
 
 // peer_is_current tells whether the client was judged under today's snapshot.
 bool peer_is_current(const struct peer *peer);
+
+// peer_open_account finds the client's account in the ledger, in the place of a former one. False without
+// memory.
+bool peer_open_account(struct peer *peer);
 
 // peer_fill_inbox reads what is there into the inbox. ERR_OK when at least a byte came, ERR_AGAIN,
 // ERR_LIMIT when the inbox is full, ERR_EOF, or the stream's error.

@@ -42,12 +42,21 @@ static struct buffer *begin_answer(struct exchange *exchange, uint16_t status)
 {
     exchange_submit_decision(exchange);
     exchange_end_search(exchange);
+    quota_give(&exchange->quota, exchange->peer->context);
     exchange->may_keep = can_go_on(exchange);
     exchange->status = status;
     exchange->answer = buffer_pool_take(&exchange->peer->context->buffers);
     if (exchange->answer == NULL)
         exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
     return exchange->answer;
+}
+
+// concerns_client tells whether the answer says which client of the config it is about.
+static bool concerns_client(const struct exchange *exchange, uint16_t status)
+{
+    if (exchange->peer->client == NULL)
+        return false;
+    return status == 403 || (status == 429 && !exchange->is_whole_proxy_full);
 }
 
 // refuse records the decision, and puts the answer on its way. `detail` is static memory or NULL.
@@ -65,12 +74,13 @@ static void refuse(struct exchange *exchange, uint16_t status, enum reason reaso
         .status = status,
         .reason = reason,
         .rule = exchange->decision.action == ACTION_DENY ? exchange->decision.rule : NULL,
-        .client = status == 403 && peer->client != NULL ? peer->client->name : NULL,
+        .client = concerns_client(exchange, status) ? peer->client->name : NULL,
         .detail = detail,
         .help = exchange->help,
         .id = exchange->id,
         .is_persistent = exchange->may_keep,
         .is_for_head = exchange->is_for_head,
+        .retry_after_s = exchange->retry_after_s,
     };
     answer_format(&answer, &text);
     (void)buffer_append(out, text_slice(&text));
@@ -110,6 +120,14 @@ void exchange_refuse_error(struct exchange *exchange, uint16_t status, enum reas
     const enum policy_mode mode = exchange->decision.mode;
     exchange->decision = (struct decision){.action = ACTION_ERROR, .reason = reason, .mode = mode};
     exchange_refuse_decided(exchange, status, detail);
+}
+
+void exchange_refuse_limited(struct exchange *exchange, const struct limit_refusal *refusal)
+{
+    exchange->peer->context->counters.limited++;
+    exchange->retry_after_s = refusal->retry_after_s;
+    exchange->is_whole_proxy_full = refusal->is_of_whole_proxy;
+    exchange_refuse_error(exchange, 429, refusal->reason, NULL);
 }
 
 void exchange_refuse_late(struct exchange *exchange, uint16_t status, enum reason reason,

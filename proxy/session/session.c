@@ -3,7 +3,9 @@
 #include "proxy/session/session.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "proxy/session/arrival.h"
 #include "proxy/session/session_internal.h"
 #include "proxy/session/upstream_pool.h"
 
@@ -37,6 +39,9 @@ void session_enter(struct session *session, enum session_state state)
     struct session_context *context = session->peer.context;
     if (context->survey_next == session)
         context->survey_next = TAILQ_NEXT(session, link);
+    if (session->is_half_open) // every way out of HANDSHAKE comes by here
+        arrival_end_handshake(context, &session->peer.address);
+    session->is_half_open = false;
     TAILQ_REMOVE(&context->by_state[session->state], session, link);
     context->state_counts[session->state]--;
     session->state = state;
@@ -247,6 +252,13 @@ static int64_t deadline_ms(const struct session *session)
     return INT64_MAX;
 }
 
+// turn_ms gives when a shaped tunnel goes on by itself.
+static int64_t turn_ms(const struct session *session)
+{
+    const bool has_exchange = session->state == SESSION_SERVING && session->exchange != NULL;
+    return has_exchange ? exchange_turn_ms(session->exchange) : INT64_MAX;
+}
+
 // update_interest works out, from the state alone, what to wait for and until when. The timer is only
 // moved when the deadline comes nearer: one that has moved away is found out when it fires.
 static void update_interest(struct session *session)
@@ -270,7 +282,7 @@ static void update_interest(struct session *session)
     case SESSION_STATE_COUNT:
         return;
     }
-    const int64_t due_ms = deadline_ms(session);
+    const int64_t due_ms = sooner(deadline_ms(session), turn_ms(session));
     if (ev_is_active(&session->timer) && due_ms >= session->timer_due_ms)
         return;
     struct session_context *context = session->peer.context;
@@ -335,30 +347,60 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     session_drive(session);
 }
 
-void session_accept(struct session_context *context, const struct listener_config *listener, int fd,
-                    const struct ip_addr *peer, uint16_t peer_port)
+// create makes a session of a socket, which is closed where there is no memory.
+static struct session *create(struct session_context *context,
+                              const struct listener_config *listener, int fd)
 {
     struct session *session = calloc(1, sizeof *session);
     struct tcp_stream unowned;
     struct tcp_stream *tcp = session == NULL ? &unowned : &session->tcp;
     tcp_stream_init(tcp, context->loop, fd);
-    if (session == NULL) {
-        stream_close(&tcp->stream, true);
-        return;
+    if (session != NULL) {
+        session->magic = SESSION_MAGIC;
+        session->tls = tls_stream_create(listener->tls, &tcp->stream, &context->buffers,
+                                         session_on_verify, session);
     }
-    session->magic = SESSION_MAGIC;
-    session->tls = tls_stream_create(listener->tls, &tcp->stream, &context->buffers,
-                                     session_on_verify, session);
-    if (session->tls == NULL) {
-        stream_close(&tcp->stream, true);
-        free(session);
-        return;
-    }
+    if (session != NULL && session->tls != NULL)
+        return session;
+    stream_close(&tcp->stream, true);
+    free(session);
+    return NULL;
+}
+
+// begin puts a new session into its first state.
+static void begin(struct session *session, const struct arrival *arrival)
+{
+    struct session_context *context = session->peer.context;
     tls_stream_select_by_name(session->tls, session_on_select);
     tls_stream_allow_resumption(session->tls, context->tickets, session_on_resume);
-    session->trust = listener->trust;
-    tcp->stream.on_ready = on_ready;
-    tcp->stream.owner = session;
+    session->trust = arrival->listener->trust;
+    session->tcp.stream.on_ready = on_ready;
+    session->tcp.stream.owner = session;
+    session->is_first = true;
+    session->is_half_open = arrival->is_half_open;
+    session->since_ms = context->now_ms;
+    ev_timer_init(&session->timer, on_timer, 0., 0.);
+    session->timer.data = session;
+    TAILQ_INSERT_TAIL(&context->by_state[SESSION_HANDSHAKE], session, link);
+    context->state_counts[SESSION_HANDSHAKE]++;
+    context->counters.accepted++;
+}
+
+void session_accept(struct session_context *context, const struct listener_config *listener, int fd,
+                    const struct ip_addr *peer, uint16_t peer_port)
+{
+    struct arrival arrival = {.listener = listener, .address = peer, .port = peer_port};
+    if (!arrival_admit(context, &arrival)) {
+        (void)close(fd);
+        return;
+    }
+    struct session *session = create(context, listener, fd);
+    if (session == NULL) {
+        if (arrival.is_half_open)
+            arrival_end_handshake(context, peer);
+        arrival_give_session(context);
+        return;
+    }
     session->peer = (struct peer){
         .context = context,
         .snapshot = snapshot_ref(context->snapshot),
@@ -371,13 +413,7 @@ void session_accept(struct session_context *context, const struct listener_confi
         .judge_again = session_judge_again,
         .owner = session,
     };
-    session->is_first = true;
-    session->since_ms = context->now_ms;
-    ev_timer_init(&session->timer, on_timer, 0., 0.);
-    session->timer.data = session;
-    TAILQ_INSERT_TAIL(&context->by_state[SESSION_HANDSHAKE], session, link);
-    context->state_counts[SESSION_HANDSHAKE]++;
-    context->counters.accepted++;
+    begin(session, &arrival);
     session_drive(session);
 }
 
@@ -438,6 +474,7 @@ static void free_session(struct session *session)
     identity_destroy(session->offered.identity);
     identity_destroy(session->refusal.presented);
     peer_deinit(&session->peer);
+    arrival_give_session(context);
     session->magic = 0;
     free(session);
     context->counters.closed++;

@@ -21,6 +21,7 @@ struct session {
     bool is_in_sweep;
     bool is_put_off; // to be judged when all that cost no signatures have been
     bool is_ready;
+    bool is_half_open;  // counts among its source's handshakes
     bool is_first;      // no exchange has been yet
     bool has_said_end;  // our direction is finished
     bool is_plain;      // the client speaks plain HTTP

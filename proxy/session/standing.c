@@ -24,6 +24,8 @@ bool session_take_identity(struct session *session)
 {
     struct peer *peer = &session->peer;
     peer->client = policy_find_client(peer->snapshot->policy, session->identity);
+    if (!peer_open_account(peer))
+        return false;
     const struct audit_client client = {
         .address = peer->address,
         .port = peer->port,

@@ -28,6 +28,28 @@ void tunnel_on_ready(struct tunnel *tunnel, void (*on_ready)(void *owner), void 
     tunnel->upstream.stream.owner = owner;
 }
 
+void tunnel_set_pace(struct tunnel *tunnel, struct bandwidth *up, struct bandwidth *down,
+                     const int64_t *clock_ms)
+{
+    flow_set_pace(&tunnel->up, up, clock_ms);
+    flow_set_pace(&tunnel->down, down, clock_ms);
+}
+
+int64_t tunnel_turn_ms(const struct tunnel *tunnel)
+{
+    const int64_t up_ms = flow_turn_ms(&tunnel->up);
+    const int64_t down_ms = flow_turn_ms(&tunnel->down);
+    return up_ms < down_ms ? up_ms : down_ms;
+}
+
+int64_t tunnel_active_ms(const struct tunnel *tunnel)
+{
+    const int64_t up_ms = flow_held_until_ms(&tunnel->up);
+    const int64_t down_ms = flow_held_until_ms(&tunnel->down);
+    const int64_t held_ms = up_ms > down_ms ? up_ms : down_ms;
+    return held_ms > tunnel->active_ms ? held_ms : tunnel->active_ms;
+}
+
 // note_reason keeps the first reason: who ended it.
 static void note_reason(struct tunnel *tunnel, enum reason reason)
 {

@@ -41,6 +41,17 @@ enum err tunnel_preload_down(struct tunnel *tunnel, struct slice bytes) MUST_USE
 // tunnel_on_ready sets who is told of events on the upstream side.
 void tunnel_on_ready(struct tunnel *tunnel, void (*on_ready)(void *owner), void *owner);
 
+// tunnel_set_pace makes both directions take turns with all others that share these; see flow_set_pace.
+void tunnel_set_pace(struct tunnel *tunnel, struct bandwidth *up, struct bandwidth *down,
+                     const int64_t *clock_ms);
+
+// tunnel_turn_ms gives when a tunnel is to be stepped though nothing has happened; INT64_MAX: never.
+int64_t tunnel_turn_ms(const struct tunnel *tunnel);
+
+// tunnel_active_ms gives when a byte was last passed on, or could have been: time spent waiting for a turn is
+// not idle time. It may be in the future.
+int64_t tunnel_active_ms(const struct tunnel *tunnel);
+
 // tunnel_step moves what can be moved now.
 enum tunnel_status tunnel_step(struct tunnel *tunnel, int64_t now_ms);
 

@@ -15,6 +15,7 @@
 #include "proxy/net/resolver.h"
 #include "proxy/session/session.h"
 #include "proxy/session/survey.h"
+#include "proxy/worker/headroom.h"
 
 enum { WORKER_MAGIC = 0x3E0A4E40, EXHAUSTED_LOG_EVERY_MS = 5000 };
 
@@ -56,8 +57,9 @@ struct worker {
     atomic_uint letters;              // of enum mail; set by others, read by the loop
     ev_timer drain;                   // the end of patience
     ev_prepare drained;               // runs while draining: leaves the loop when nothing lives
-    uint64_t cut_count;               // exchanges that were ended by us
-    int64_t exhausted_at_ms;          // monotonic; when it was last logged
+    struct headroom headroom;
+    uint64_t cut_count;      // exchanges that were ended by us
+    int64_t exhausted_at_ms; // monotonic; when it was last logged
     void (*on_exit)(void *arg);
     void (*on_adopted)(void *arg);
     void *arg; // borrowed
@@ -67,7 +69,16 @@ static void on_accept(void *arg, int fd, const struct ip_addr *peer, uint16_t pe
 {
     struct port *port = arg;
     struct worker *worker = port->worker;
+    headroom_note(&worker->headroom, worker->context.ledger, fd);
     session_accept(&worker->context, port->config, fd, peer, peer_port);
+}
+
+static bool may_accept(void *arg)
+{
+    struct port *port = arg;
+    struct worker *worker = port->worker;
+    return headroom_has_room(&worker->headroom, worker->context.ledger, worker->mail.fd,
+                             worker->context.now_ms);
 }
 
 static void on_exhausted(void *arg, int error)
@@ -157,7 +168,11 @@ static bool open_port(struct port *port)
 {
     struct worker *worker = port->worker;
     const struct listener_events events = {
-        .on_accept = on_accept, .on_exhausted = on_exhausted, .arg = port};
+        .on_accept = on_accept,
+        .may_accept = may_accept,
+        .on_exhausted = on_exhausted,
+        .arg = port,
+    };
     port->listener = listener_start(worker->loop, port->fd, &events);
     if (port->listener == NULL)
         return false;
@@ -422,6 +437,10 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->snapshot = snapshot_ref(options->snapshot);
     worker->context.audit = options->audit;
     worker->context.tickets = options->tickets;
+    worker->context.ledger = options->ledger;
+    worker->headroom.descriptors = options->descriptors;
+    worker->context.sources = options->sources;
+    worker->context.refusals = options->refusals;
     worker->on_exit = options->on_exit;
     worker->on_adopted = options->on_adopted;
     worker->arg = options->arg;

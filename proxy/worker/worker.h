@@ -16,6 +16,10 @@ struct worker_options {
     const int *listener_fds;     // one for each listener of the snapshot, taken over
     struct audit_log *audit;     // borrowed; must outlive the worker
     struct ticket_keys *tickets; // borrowed; likewise
+    struct ledger *ledger;       // borrowed; likewise
+    struct sources *sources;     // borrowed; likewise
+    struct refusals *refusals;   // borrowed; likewise
+    uint64_t descriptors;        // that the process may have
     // on_exit is called on the worker's thread as its last act, on_adopted when it has adopted a
     // snapshot. Either may be NULL.
     void (*on_exit)(void *arg);

@@ -352,7 +352,7 @@ BAD = {
     "a CA file that is not there": ({"trust": {"staff": {"ca": ["gone.crt"]}}}, "gone.crt"),
     "an on_full that is none": ({"audit": {"on_full": "panic"}}, "refuse"),
     "a CRL that is not there": ({"trust": {"staff": {"crl": ["x.crl"]}}}, "x.crl"),
-    "limits": ({"limits": {"tunnels": 5}}, "not supported yet"),
+    "a limit of nothing": ({"limits": {"tunnels": 0}}, "from 1 to"),
     "a control socket without state": ({"control": {"socket": "x"}}, "state"),
     "a control socket with a long path": (
         {"control": {"socket": "x" * 120, "state": "y"}},

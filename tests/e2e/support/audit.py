@@ -14,17 +14,19 @@ HANDSHAKE_REASONS = set(
     "bad_signature bad_certificate weak_key "
     "too_long_lived chain_too_long name_constraint work_limit "
     "denied_certificate revoked crl_missing crl_expired blocked "
-    "client_aborted timeout plain_http protocol no_memory".split()
+    "client_aborted timeout plain_http protocol no_memory "
+    "limit_sessions limit_memory limit_half_open limit_failed_handshakes".split()
 )
 DECISION_REASONS = set(
     "rule no_client source_not_allowed no_rule denied_by_rule special_range metadata own_listener "
     "bad_request bad_target dns_failed audit_full draining no_memory timeout "
-    "policy_changed whoami not_found".split()
+    "policy_changed whoami not_found "
+    "limit_tunnels limit_new_tunnels limit_proxy_tunnels limit_memory".split()
 ) | (  # a certificate that was good at the handshake and is not any more
     HANDSHAKE_REASONS - set("client_aborted plain_http protocol".split())
 )
 CLOSE_REASONS = set(
-    "client_closed upstream_closed client_reset upstream_reset client_truncated idle killed "
+    "client_closed upstream_closed client_reset upstream_reset client_truncated idle age killed "
     "blocked drained refused connect_failed timeout policy_changed expired revoked "
     "completed bad_response bad_request".split()
 )

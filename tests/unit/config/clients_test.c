@@ -439,7 +439,7 @@ static void refuses_clients_that_are_not_whole(void **state)
         {"clients:\n- {name: a, match: [{any: true}], sources: ['@office']}\n", 2, 45,
          "there is no set"},
         {"clients:\n- {name: a, match: [{any: true}], egress: {}}\n", 2, 35, "not supported yet"},
-        {"clients:\n- {name: a, match: [{any: true}], limits: {}}\n", 2, 35, "not supported yet"},
+        {"clients:\n- {name: a, match: [{any: true}], limits: {burst: 5}}\n", 2, 51, "new_tunnels"},
         {"clients:\n- {name: a, match: [{any: true}], allowed: []}\n", 2, 35,
          "did you mean `allow`"},
         {"clients:\n- {name: a, match: [{any: true}]}\n- {name: b, match: [{any: true}]}\n"

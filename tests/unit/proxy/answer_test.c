@@ -198,10 +198,18 @@ static void json_has_its_length(void **state)
 static bool is_registered(struct slice type)
 {
     static const char *const types[] = {
-        "dns_timeout",          "dns_error",           "destination_ip_prohibited",
-        "connection_refused",   "connection_timeout",  "connection_terminated",
-        "http_protocol_error",  "http_request_error",  "http_request_denied",
-        "proxy_internal_error", "proxy_loop_detected",
+        "dns_timeout",
+        "dns_error",
+        "destination_ip_prohibited",
+        "connection_refused",
+        "connection_timeout",
+        "connection_terminated",
+        "http_protocol_error",
+        "http_request_error",
+        "http_request_denied",
+        "connection_limit_reached",
+        "proxy_internal_error",
+        "proxy_loop_detected",
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (slice_equal(type, slice_of_string(types[i])))

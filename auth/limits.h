@@ -1,0 +1,31 @@
+// limits: how much a client, and the whole proxy, may use: values as the configuration states them.
+//
+// Values only. What is in use is counted by proxy/limits; a limit that is 0 is none.
+#pragma once
+
+#include <stdint.h>
+
+// What one client may use, counted by its name over all workers, connections and reloads.
+struct client_limits {
+    uint32_t tunnels;        // open at a time
+    uint32_t new_tunnels;    // a second
+    uint32_t burst;          // of them at once, after a rest; never 0 where new_tunnels is not
+    uint64_t bandwidth_up;   // bytes a second, client to targets
+    uint64_t bandwidth_down; // bytes a second, targets to client
+    int64_t age_ms;          // of a tunnel, from the 200 on
+    int64_t idle_ms;         // of a tunnel without a byte; in place of timeouts.idle
+};
+
+// What one source address (IPv6: one /64) may do before anybody knows who is there.
+struct source_limits {
+    uint32_t failed_handshakes; // a second
+    uint32_t half_open;         // handshakes under way at a time
+};
+
+// What the whole process may use.
+struct proxy_limits {
+    uint32_t sessions; // connections of clients at a time
+    uint32_t tunnels;  // open at a time
+    uint64_t memory;   // bytes resident
+    struct source_limits source;
+};

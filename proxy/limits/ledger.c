@@ -1,0 +1,284 @@
+// A chained table of accounts under one lock, and counters that need none.
+#include "proxy/limits/ledger.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/base/slice.h"
+#include "proxy/limits/rate.h"
+
+enum {
+    LEDGER_CHAINS = 16384,
+    ACCOUNT_NAME_CAP = 33, // bytes, with the NUL
+};
+
+#define NS_A_MS INT64_C(1000000)
+
+struct account {
+    struct account *next; // in its chain; under the lock
+    uint64_t generation;  // of the configuration that set the bandwidth; under the lock
+    atomic_size_t refs;   // rises from 0 under the lock only
+    _Atomic uint32_t tunnels;
+    struct rate new_tunnels;
+    struct bandwidth up;
+    struct bandwidth down;
+    char name[ACCOUNT_NAME_CAP];
+};
+
+struct ledger {
+    pthread_mutex_t lock; // of the chains
+    size_t account_count; // under the lock
+    _Atomic uint32_t sessions;
+    _Atomic uint32_t tunnels;
+    _Atomic uint64_t memory;
+    _Atomic uint32_t sessions_max; // these three: 0 is no limit
+    _Atomic uint32_t tunnels_max;
+    _Atomic uint64_t memory_max;
+    struct account *chains[LEDGER_CHAINS]; // owned; under the lock
+};
+
+struct ledger *ledger_create(void)
+{
+    struct ledger *ledger = calloc(1, sizeof *ledger);
+    if (ledger != NULL && pthread_mutex_init(&ledger->lock, NULL) == 0)
+        return ledger;
+    free(ledger);
+    return NULL;
+}
+
+void ledger_destroy(struct ledger *ledger)
+{
+    if (ledger == NULL)
+        return;
+    ASSERT(ledger->sessions == 0 && ledger->tunnels == 0);
+    for (size_t i = 0; i < LEDGER_CHAINS; i++) {
+        while (ledger->chains[i] != NULL) {
+            struct account *account = ledger->chains[i];
+            ledger->chains[i] = account->next;
+            ASSERT(account->refs == 0 && account->tunnels == 0);
+            free(account);
+        }
+    }
+    (void)pthread_mutex_destroy(&ledger->lock);
+    free(ledger);
+}
+
+// chain_of finds the chain of a name; names are the configuration's, nobody can make them collide.
+static struct account **chain_of(struct ledger *ledger, const char *name)
+{
+    uint32_t hash = 2166136261u;
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (uint8_t)*name) * 16777619u;
+    return &ledger->chains[hash % LEDGER_CHAINS];
+}
+
+static bool is_rested(const struct account *account, int64_t now_ms)
+{
+    return rate_is_rested(&account->new_tunnels, now_ms * NS_A_MS) &&
+           bandwidth_is_rested(&account->up, now_ms) && bandwidth_is_rested(&account->down, now_ms);
+}
+
+// drop_rested frees the accounts of a chain that nobody holds and in which nothing counts any more.
+static void drop_rested(struct ledger *ledger, struct account **at, int64_t now_ms)
+{
+    while (*at != NULL) {
+        struct account *account = *at;
+        if (account->refs > 0 || !is_rested(account, now_ms)) {
+            at = &account->next;
+            continue;
+        }
+        *at = account->next;
+        ledger->account_count--;
+        free(account);
+    }
+}
+
+void ledger_configure(struct ledger *ledger, const struct proxy_limits *limits, int64_t now_ms)
+{
+    ledger->sessions_max = limits->sessions;
+    ledger->tunnels_max = limits->tunnels;
+    ledger->memory_max = limits->memory;
+    (void)pthread_mutex_lock(&ledger->lock);
+    for (size_t i = 0; i < LEDGER_CHAINS; i++)
+        drop_rested(ledger, &ledger->chains[i], now_ms);
+    (void)pthread_mutex_unlock(&ledger->lock);
+}
+
+static bool has_too_much_memory(const struct ledger *ledger)
+{
+    const uint64_t max = ledger->memory_max;
+    return max != 0 && ledger->memory > max;
+}
+
+bool ledger_note_memory(struct ledger *ledger, uint64_t bytes)
+{
+    ledger->memory = bytes;
+    return has_too_much_memory(ledger);
+}
+
+// find looks a name up, under the lock.
+static struct account *find(struct account *account, const char *name)
+{
+    while (account != NULL && strcmp(account->name, name) != 0)
+        account = account->next;
+    return account;
+}
+
+// add makes an account, under the lock.
+static struct account *add(struct ledger *ledger, struct account **chain, const char *name)
+{
+    struct account *account = calloc(1, sizeof *account);
+    if (account == NULL)
+        return NULL;
+    ASSERT(string_copy(account->name, sizeof account->name, slice_of_string(name)));
+    account->next = *chain;
+    *chain = account;
+    ledger->account_count++;
+    return account;
+}
+
+struct account *ledger_open_account(struct ledger *ledger, const char *name,
+                                    const struct client_limits *limits, uint64_t generation,
+                                    int64_t now_ms)
+{
+    struct account **chain = chain_of(ledger, name);
+    (void)pthread_mutex_lock(&ledger->lock);
+    struct account *account = find(*chain, name);
+    if (account == NULL) {
+        drop_rested(ledger, chain, now_ms);
+        account = add(ledger, chain, name);
+    }
+    if (account != NULL) {
+        account->refs++;
+        if (generation >= account->generation) {
+            account->generation = generation;
+            bandwidth_set(&account->up, limits->bandwidth_up);
+            bandwidth_set(&account->down, limits->bandwidth_down);
+        }
+    }
+    (void)pthread_mutex_unlock(&ledger->lock);
+    return account;
+}
+
+void ledger_close_account(struct ledger *ledger, struct account *account, int64_t now_ms)
+{
+    if (account == NULL)
+        return;
+    // The last one is given back under the lock, so that nobody finds an account that is being freed.
+    size_t refs = account->refs;
+    while (refs > 1) {
+        if (atomic_compare_exchange_weak(&account->refs, &refs, refs - 1))
+            return;
+    }
+    (void)pthread_mutex_lock(&ledger->lock);
+    struct account **chain = chain_of(ledger, account->name);
+    account->refs--;
+    drop_rested(ledger, chain, now_ms);
+    (void)pthread_mutex_unlock(&ledger->lock);
+}
+
+// take_one adds one where that makes no more than `max` (0: no limit).
+static bool take_one(_Atomic uint32_t *count, uint32_t max)
+{
+    uint32_t now = atomic_load(count);
+    do {
+        if (max != 0 && now >= max)
+            return false;
+    } while (!atomic_compare_exchange_weak(count, &now, now + 1));
+    return true;
+}
+
+static bool refuse(struct limit_refusal *out, enum reason reason, bool is_of_whole_proxy,
+                   int64_t wait_ns)
+{
+    const int64_t seconds = (wait_ns + RATE_NS_A_SECOND - 1) / RATE_NS_A_SECOND;
+    *out = (struct limit_refusal){
+        .reason = reason,
+        .retry_after_s = seconds < 1 ? 1 : (uint32_t)seconds,
+        .is_of_whole_proxy = is_of_whole_proxy,
+    };
+    return false;
+}
+
+// The client's own limits come first: what they refuse never takes anything, not even for a moment, from what
+// all clients share.
+bool ledger_take_tunnel(struct ledger *ledger, struct account *account,
+                        const struct client_limits *limits, int64_t now_ms,
+                        struct limit_refusal *out)
+{
+    int64_t wait_ns = 0;
+    if (has_too_much_memory(ledger))
+        return refuse(out, REASON_LIMIT_MEMORY, true, 0);
+    if (!take_one(&account->tunnels, limits->tunnels))
+        return refuse(out, REASON_LIMIT_TUNNELS, false, 0);
+    if (limits->new_tunnels != 0 && !rate_take(&account->new_tunnels, limits->new_tunnels,
+                                               limits->burst, now_ms * NS_A_MS, &wait_ns)) {
+        account->tunnels--;
+        return refuse(out, REASON_LIMIT_NEW_TUNNELS, false, wait_ns);
+    }
+    if (!take_one(&ledger->tunnels, ledger->tunnels_max)) {
+        account->tunnels--;
+        if (limits->new_tunnels != 0)
+            rate_give_back(&account->new_tunnels, limits->new_tunnels);
+        return refuse(out, REASON_LIMIT_PROXY_TUNNELS, true, 0);
+    }
+    account->refs++; // the caller holds one: it does not rise from 0
+    return true;
+}
+
+void ledger_give_tunnel(struct ledger *ledger, struct account *account, int64_t now_ms)
+{
+    ASSERT(atomic_fetch_sub(&ledger->tunnels, 1) > 0);
+    ASSERT(atomic_fetch_sub(&account->tunnels, 1) > 0);
+    ledger_close_account(ledger, account, now_ms);
+}
+
+enum reason ledger_take_session(struct ledger *ledger)
+{
+    if (has_too_much_memory(ledger))
+        return REASON_LIMIT_MEMORY;
+    return take_one(&ledger->sessions, ledger->sessions_max) ? REASON_NONE : REASON_LIMIT_SESSIONS;
+}
+
+void ledger_give_session(struct ledger *ledger)
+{
+    ASSERT(atomic_fetch_sub(&ledger->sessions, 1) > 0);
+}
+
+uint32_t ledger_waiting_sessions(const struct ledger *ledger)
+{
+    const uint32_t sessions = ledger->sessions;
+    const uint32_t tunnels = ledger->tunnels;
+    return sessions > tunnels ? sessions - tunnels : 0;
+}
+
+struct ledger_totals ledger_read(struct ledger *ledger)
+{
+    struct ledger_totals totals = {
+        .sessions = ledger->sessions, .tunnels = ledger->tunnels, .memory = ledger->memory};
+    (void)pthread_mutex_lock(&ledger->lock);
+    totals.accounts = ledger->account_count;
+    (void)pthread_mutex_unlock(&ledger->lock);
+    return totals;
+}
+
+uint32_t ledger_count_tunnels(struct ledger *ledger, const char *name)
+{
+    (void)pthread_mutex_lock(&ledger->lock);
+    const struct account *account = find(*chain_of(ledger, name), name);
+    const uint32_t tunnels = account == NULL ? 0 : account->tunnels;
+    (void)pthread_mutex_unlock(&ledger->lock);
+    return tunnels;
+}
+
+struct bandwidth *account_up(struct account *account)
+{
+    return &account->up;
+}
+
+struct bandwidth *account_down(struct account *account)
+{
+    return &account->down;
+}

@@ -1,0 +1,89 @@
+// ledger: what every client, and the whole process, uses at this moment: one for all workers, which lives
+// as long as the process, so that neither workers nor reloads count for themselves.
+//
+// A client's account goes by its name, and holds its open tunnels, the rate of its new ones, and its bandwidth.
+// It is there while somebody holds a reference, and afterwards until nothing in it counts any more. Taking
+// and giving back are atomic operations: a limit of N admits exactly N. Opening an account takes a lock, once
+// a connection. Knows no sessions, no clock and no config: limits and time are arguments.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/base/err.h"
+#include "auth/limits.h"
+#include "auth/reason.h"
+#include "proxy/net/pace.h"
+
+struct ledger;
+struct account;
+
+// limit_refusal says which limit stands in the way, and when asking again makes sense.
+struct limit_refusal {
+    enum reason reason;
+    uint32_t retry_after_s; // at least 1
+    bool is_of_whole_proxy; // otherwise it is the client's own
+};
+
+// What is in use, for whoever wants to show it.
+struct ledger_totals {
+    uint32_t sessions;
+    uint32_t tunnels;
+    uint64_t memory; // bytes, as noted last
+    size_t accounts; // held, or not rested yet
+};
+
+// ledger_create makes an empty ledger without limits; NULL without memory.
+struct ledger *ledger_create(void) MUST_USE;
+
+// ledger_destroy frees it. Every reference, session and tunnel has been given back. NULL is allowed.
+void ledger_destroy(struct ledger *ledger);
+
+// ledger_configure sets the limits of the whole process, for all that is taken from now on, and drops the
+// accounts in which nothing counts any more. Called by main.
+void ledger_configure(struct ledger *ledger, const struct proxy_limits *limits, int64_t now_ms);
+
+// ledger_note_memory notes how many bytes the process has resident; true when that is more than it may.
+// Called by main.
+bool ledger_note_memory(struct ledger *ledger, uint64_t bytes);
+
+// ledger_open_account gives the account of the client `name` (at most 32 bytes), with a reference that is the
+// caller's, and sets its bandwidth to that of `limits`, unless a younger `generation` of the configuration
+// has done so. NULL without memory. Any thread.
+struct account *ledger_open_account(struct ledger *ledger, const char *name,
+                                    const struct client_limits *limits, uint64_t generation,
+                                    int64_t now_ms) MUST_USE;
+
+// ledger_close_account gives a reference back. NULL is allowed. Any thread.
+void ledger_close_account(struct ledger *ledger, struct account *account, int64_t now_ms);
+
+// ledger_take_tunnel takes one tunnel (anything with a connection to a target) for the client and for the
+// process, with a reference to the account, where all limits leave room for it; otherwise it takes nothing
+// and says why. Any thread.
+bool ledger_take_tunnel(struct ledger *ledger, struct account *account,
+                        const struct client_limits *limits, int64_t now_ms,
+                        struct limit_refusal *out);
+
+// ledger_give_tunnel gives one back, with the reference. Any thread.
+void ledger_give_tunnel(struct ledger *ledger, struct account *account, int64_t now_ms);
+
+// ledger_take_session takes one connection of a client. REASON_NONE, or the limit that stands in the way. Any
+// thread; so are the rest.
+enum reason ledger_take_session(struct ledger *ledger);
+
+// ledger_give_session gives one back.
+void ledger_give_session(struct ledger *ledger);
+
+// ledger_waiting_sessions tells how many sessions have no tunnel, and may want one.
+uint32_t ledger_waiting_sessions(const struct ledger *ledger);
+
+// ledger_read tells what is in use.
+struct ledger_totals ledger_read(struct ledger *ledger);
+
+// ledger_count_tunnels tells how many tunnels of the client `name` are open.
+uint32_t ledger_count_tunnels(struct ledger *ledger, const char *name);
+
+// account_up and account_down give the client's bandwidth, valid as long as the reference.
+struct bandwidth *account_up(struct account *account);
+struct bandwidth *account_down(struct account *account);

@@ -1,0 +1,54 @@
+// One event costs an interval of 1/rate. Room for one is there while the debt is at most burst - 1 intervals.
+#include "proxy/limits/rate.h"
+
+// interval_of gives what one event costs; rounded up, so that no more than the rate is ever let through.
+static int64_t interval_of(uint32_t per_second)
+{
+    return (RATE_NS_A_SECOND + per_second - 1) / per_second;
+}
+
+// debt_at tells how much of what was taken is not paid for yet. A full bucket is the most that counts: it may
+// have been filled when the rate was another one, or by a clock that was ahead.
+static int64_t debt_at(int64_t paid_ns, int64_t now_ns, int64_t full_ns)
+{
+    if (paid_ns <= now_ns)
+        return 0;
+    const int64_t debt_ns = paid_ns - now_ns;
+    return debt_ns > full_ns ? full_ns : debt_ns;
+}
+
+bool rate_take(struct rate *rate, uint32_t per_second, uint32_t burst, int64_t now_ns,
+               int64_t *out_wait_ns)
+{
+    const int64_t interval_ns = interval_of(per_second);
+    const int64_t full_ns = interval_ns * burst;
+    int64_t paid_ns = atomic_load_explicit(&rate->paid_ns, memory_order_relaxed);
+    for (;;) {
+        const int64_t debt_ns = debt_at(paid_ns, now_ns, full_ns);
+        *out_wait_ns = debt_ns - (full_ns - interval_ns);
+        if (*out_wait_ns > 0)
+            return false;
+        *out_wait_ns = 0;
+        if (atomic_compare_exchange_weak_explicit(&rate->paid_ns, &paid_ns,
+                                                  now_ns + debt_ns + interval_ns,
+                                                  memory_order_relaxed, memory_order_relaxed))
+            return true;
+    }
+}
+
+void rate_give_back(struct rate *rate, uint32_t per_second)
+{
+    (void)atomic_fetch_sub_explicit(&rate->paid_ns, interval_of(per_second), memory_order_relaxed);
+}
+
+bool rate_has_room(const struct rate *rate, uint32_t per_second, uint32_t burst, int64_t now_ns)
+{
+    const int64_t interval_ns = interval_of(per_second);
+    const int64_t paid_ns = atomic_load_explicit(&rate->paid_ns, memory_order_relaxed);
+    return debt_at(paid_ns, now_ns, interval_ns * burst) <= interval_ns * (burst - 1);
+}
+
+bool rate_is_rested(const struct rate *rate, int64_t now_ns)
+{
+    return atomic_load_explicit(&rate->paid_ns, memory_order_relaxed) <= now_ns;
+}

@@ -1,0 +1,34 @@
+// rate: so many events a second, shared by threads without a lock.
+//
+// A token bucket kept as one number, the time at which everything taken so far is paid for (GCRA, as in ITU-T
+// I.371), so that taking is one compare-and-swap and no thread has to refill anything. Knows no clock: time
+// is an argument, monotonic, in nanoseconds.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RATE_NS_A_SECOND INT64_C(1000000000)
+
+enum { RATE_MAX = 1000000 }; // events a second, and of a burst
+
+// rate is zeroed when nothing was taken yet. Fields private to rate.c.
+struct rate {
+    _Atomic int64_t paid_ns;
+};
+
+// rate_take takes one event where `per_second`, with up to `burst` at once after a rest, leaves room for it at
+// `now_ns`; otherwise it takes nothing and tells in `*out_wait_ns` when there will be room, if nobody else
+// takes it. Both are 1 to RATE_MAX, and may be others than the last time. Any thread.
+bool rate_take(struct rate *rate, uint32_t per_second, uint32_t burst, int64_t now_ns,
+               int64_t *out_wait_ns);
+
+// rate_give_back undoes one rate_take that came to nothing. Any thread.
+void rate_give_back(struct rate *rate, uint32_t per_second);
+
+// rate_has_room tells whether rate_take would take one now. Any thread.
+bool rate_has_room(const struct rate *rate, uint32_t per_second, uint32_t burst, int64_t now_ns);
+
+// rate_is_rested tells whether nothing that was taken counts any more. Any thread.
+bool rate_is_rested(const struct rate *rate, int64_t now_ns);

@@ -1,0 +1,169 @@
+// Sets of eight slots, each under a lock that it shares with some others. A slot is free when no handshake of
+// its source is under way; the one that failed least recently goes first.
+#include "proxy/limits/sources.h"
+
+#include <openssl/rand.h>
+#include <openssl/siphash.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "auth/base/slice.h"
+#include "proxy/limits/rate.h"
+
+enum {
+    SOURCE_SLOTS = 8,   // of a set
+    SOURCE_SETS = 4096, // a power of two
+    SOURCE_LOCKS = 64,  // a power of two
+    SOURCE_BYTES = 8,   // of an address that tell sources apart; IPv6: /64
+};
+
+#define NS_A_MS INT64_C(1000000)
+
+struct source_slot {
+    uint8_t bytes[SOURCE_BYTES];
+    uint8_t family; // of enum ip_family; IP_NONE: never used
+    uint32_t half_open;
+    struct rate failures;
+    int64_t used_ms; // monotonic; the last time
+};
+
+struct sources {
+    uint64_t key[2];
+    _Atomic uint32_t failed_handshakes_max; // both: 0 is no limit
+    _Atomic uint32_t half_open_max;
+    pthread_mutex_t locks[SOURCE_LOCKS];
+    struct source_slot slots[SOURCE_SETS][SOURCE_SLOTS];
+};
+
+struct sources *sources_create(void)
+{
+    struct sources *sources = calloc(1, sizeof *sources);
+    if (sources == NULL)
+        return NULL;
+    (void)RAND_bytes((uint8_t *)sources->key, sizeof sources->key); // BoringSSL's never fails
+    for (size_t i = 0; i < SOURCE_LOCKS; i++)
+        ASSERT(pthread_mutex_init(&sources->locks[i], NULL) == 0);
+    return sources;
+}
+
+void sources_destroy(struct sources *sources)
+{
+    if (sources == NULL)
+        return;
+    for (size_t i = 0; i < SOURCE_LOCKS; i++)
+        (void)pthread_mutex_destroy(&sources->locks[i]);
+    free(sources);
+}
+
+void sources_configure(struct sources *sources, const struct source_limits *limits)
+{
+    sources->failed_handshakes_max = limits->failed_handshakes;
+    sources->half_open_max = limits->half_open;
+}
+
+// set_of finds the number of the set of a source.
+static size_t set_of(const struct sources *sources, const struct ip_addr *address)
+{
+    uint8_t input[SOURCE_BYTES + 1] = {0};
+    (void)bytes_copy(input, SOURCE_BYTES, slice_of(address->bytes, SOURCE_BYTES));
+    input[SOURCE_BYTES] = (uint8_t)address->family;
+    return SIPHASH_24(sources->key, input, sizeof input) % SOURCE_SETS;
+}
+
+static bool is_of(const struct source_slot *slot, const struct ip_addr *address)
+{
+    return slot->family == (uint8_t)address->family &&
+           slice_equal(slice_of(slot->bytes, SOURCE_BYTES), slice_of(address->bytes, SOURCE_BYTES));
+}
+
+// is_lesser tells whether `a` is the better one to forget.
+static bool is_lesser(const struct source_slot *a, const struct source_slot *b)
+{
+    return b == NULL || a->used_ms < b->used_ms;
+}
+
+// find_slot finds the slot of a source, under the lock of its set; NULL when it has none.
+static struct source_slot *find_slot(struct source_slot *set, const struct ip_addr *address)
+{
+    for (size_t i = 0; i < SOURCE_SLOTS; i++) {
+        if (set[i].family != IP_NONE && is_of(&set[i], address))
+            return &set[i];
+    }
+    return NULL;
+}
+
+// take_slot finds or makes one; NULL when all of them are in use by others.
+static struct source_slot *take_slot(struct source_slot *set, const struct ip_addr *address)
+{
+    struct source_slot *found = find_slot(set, address);
+    if (found != NULL)
+        return found;
+    for (size_t i = 0; i < SOURCE_SLOTS; i++) {
+        if (set[i].half_open == 0 && is_lesser(&set[i], found))
+            found = &set[i];
+    }
+    if (found == NULL)
+        return NULL;
+    *found = (struct source_slot){.family = (uint8_t)address->family};
+    (void)bytes_copy(found->bytes, SOURCE_BYTES, slice_of(address->bytes, SOURCE_BYTES));
+    return found;
+}
+
+static enum reason begin(struct sources *sources, struct source_slot *slot, int64_t now_ms)
+{
+    const uint32_t failed_max = sources->failed_handshakes_max;
+    const uint32_t half_open_max = sources->half_open_max;
+    if (failed_max != 0 &&
+        !rate_has_room(&slot->failures, failed_max, failed_max, now_ms * NS_A_MS))
+        return REASON_LIMIT_FAILED_HANDSHAKES;
+    if (half_open_max != 0 && slot->half_open >= half_open_max)
+        return REASON_LIMIT_HALF_OPEN;
+    slot->half_open++;
+    return REASON_NONE;
+}
+
+enum reason sources_begin(struct sources *sources, const struct ip_addr *address, int64_t now_ms,
+                          bool *out_is_counted)
+{
+    *out_is_counted = false;
+    if (sources->failed_handshakes_max == 0 && sources->half_open_max == 0)
+        return REASON_NONE;
+    const size_t set = set_of(sources, address);
+    enum reason reason = REASON_NONE;
+    (void)pthread_mutex_lock(&sources->locks[set % SOURCE_LOCKS]);
+    struct source_slot *slot = take_slot(sources->slots[set], address);
+    if (slot != NULL) {
+        slot->used_ms = now_ms;
+        reason = begin(sources, slot, now_ms);
+        *out_is_counted = reason == REASON_NONE;
+    }
+    (void)pthread_mutex_unlock(&sources->locks[set % SOURCE_LOCKS]);
+    return reason;
+}
+
+void sources_end(struct sources *sources, const struct ip_addr *address)
+{
+    const size_t set = set_of(sources, address);
+    (void)pthread_mutex_lock(&sources->locks[set % SOURCE_LOCKS]);
+    struct source_slot *slot = find_slot(sources->slots[set], address);
+    ASSERT(slot != NULL && slot->half_open > 0); // such a slot is nobody else's
+    slot->half_open--;
+    (void)pthread_mutex_unlock(&sources->locks[set % SOURCE_LOCKS]);
+}
+
+void sources_note_failure(struct sources *sources, const struct ip_addr *address, int64_t now_ms)
+{
+    const uint32_t max = sources->failed_handshakes_max;
+    int64_t wait_ns = 0;
+    if (max == 0)
+        return;
+    const size_t set = set_of(sources, address);
+    (void)pthread_mutex_lock(&sources->locks[set % SOURCE_LOCKS]);
+    struct source_slot *slot = take_slot(sources->slots[set], address);
+    if (slot != NULL) {
+        slot->used_ms = now_ms;
+        (void)rate_take(&slot->failures, max, max, now_ms * NS_A_MS, &wait_ns);
+    }
+    (void)pthread_mutex_unlock(&sources->locks[set % SOURCE_LOCKS]);
+}

@@ -1,0 +1,36 @@
+// sources: handshakes by source address, before anybody knows who is there: how many are under way, and how
+// many failed lately. One for all workers.
+//
+// A source is an IPv4 address, or the /64 of an IPv6 address. The table is of fixed size, in sets of a few
+// slots under a key that nobody outside knows, so that no sender can choose whom to crowd out. A source
+// that finds its set full of others with handshakes under way goes uncounted: the limits protect
+// against single sources, the process's own limit of sessions against many.
+#pragma once
+
+#include "auth/base/err.h"
+#include "auth/ipaddr.h"
+#include "auth/limits.h"
+#include "auth/reason.h"
+
+struct sources;
+
+// sources_create makes an empty table without limits, with a random key; NULL without memory.
+struct sources *sources_create(void) MUST_USE;
+
+// sources_destroy frees it. NULL is allowed.
+void sources_destroy(struct sources *sources);
+
+// sources_configure sets the limits for all that comes from now on. Called by main.
+void sources_configure(struct sources *sources, const struct source_limits *limits);
+
+// sources_begin counts a handshake of `address` (canonical) as begun, where the limits leave room for it:
+// REASON_NONE, otherwise the limit that stands in the way. Where `*out_is_counted`, sources_end is to follow.
+// Any thread; so are the rest.
+enum reason sources_begin(struct sources *sources, const struct ip_addr *address, int64_t now_ms,
+                          bool *out_is_counted);
+
+// sources_end counts a handshake that was counted as over, however it went.
+void sources_end(struct sources *sources, const struct ip_addr *address);
+
+// sources_note_failure counts one that failed.
+void sources_note_failure(struct sources *sources, const struct ip_addr *address, int64_t now_ms);

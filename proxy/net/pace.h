@@ -1,0 +1,63 @@
+// pace: bytes a second for many flows together: what a flow may read now, and when it has its next turn.
+//
+// A `bandwidth` is shared by the flows of a client on all workers, a `pacer` belongs to one flow. A flow reads
+// a piece when it has a turn, pays for it, and has its next turn when everything that has been paid so far
+// has gone by: so all flows that have something to read take turns, piece by piece, and nobody is cut. While
+// it waits it reads nothing, so that its sender finds out by TCP. What comes through in any time t is at most
+//     rate * t + PACE_BURST_MS of it + one piece for each flow that is open at a time.
+// Time is an argument, monotonic. No locks: one atomic operation a read, none where there is no limit.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    PACE_BURST_MS = 50,         // of the rate may come at once after a rest
+    PACE_PIECE_MS = 20,         // of the rate is shared by all that wait; then the next turn
+    PACE_PIECE_MIN = 4 * 1024,  // bytes; smaller ones would cost more than they even out
+    PACE_PIECE_MAX = 64 * 1024, // bytes
+};
+
+#define PACE_RATE_MAX UINT64_C(1000000000000) // bytes a second
+
+// bandwidth is zeroed where there is no limit yet. Fields private to pace.c.
+struct bandwidth {
+    _Atomic uint64_t per_second; // bytes; 0: no limit
+    _Atomic int64_t paid_ns;     // monotonic; when all that was read has gone by
+    _Atomic uint32_t waiting;    // pacers that wait for their turn
+};
+
+// bandwidth_set sets the rate, at most PACE_RATE_MAX; 0: none. Another rate than before begins afresh: nobody
+// waits because of what was read under the old one. Any thread.
+void bandwidth_set(struct bandwidth *bandwidth, uint64_t per_second);
+
+// bandwidth_is_rested tells whether nothing that was read counts any more. Any thread.
+bool bandwidth_is_rested(const struct bandwidth *bandwidth, int64_t now_ms);
+
+// pacer is zeroed where nothing is shaped. Fields private to pace.c.
+struct pacer {
+    struct bandwidth *bandwidth; // borrowed; NULL: never shaped
+    uint64_t per_second;         // under which turn_ms was worked out
+    int64_t turn_ms;             // monotonic; when the next piece may be read
+    bool is_waiting;             // counts among the bandwidth's
+};
+
+// pacer_init begins a flow: its first turn is behind everything that was read before.
+void pacer_init(struct pacer *pacer, struct bandwidth *bandwidth, int64_t now_ms);
+
+// pacer_deinit ends it. May be repeated; a zeroed one is allowed.
+void pacer_deinit(struct pacer *pacer);
+
+// pacer_ask gives how many of `wanted` bytes may be read now; 0: wait until pacer_turn_ms.
+size_t pacer_ask(struct pacer *pacer, size_t wanted, int64_t now_ms);
+
+// pacer_pay pays for `count` bytes that were read.
+void pacer_pay(struct pacer *pacer, size_t count, int64_t now_ms);
+
+// pacer_held_until_ms gives until when the pacer has kept the flow from reading, or does; 0 where it never has.
+int64_t pacer_held_until_ms(const struct pacer *pacer);
+
+// pacer_turn_ms gives when a waiting pacer is to ask again; INT64_MAX where it does not wait.
+int64_t pacer_turn_ms(const struct pacer *pacer);

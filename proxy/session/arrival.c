@@ -1,0 +1,69 @@
+// The ledger and the table of sources count; here their word is turned into a record.
+#include "proxy/session/arrival.h"
+
+#include "proxy/limits/ledger.h"
+#include "proxy/limits/sources.h"
+
+static const char *detail_of(enum reason reason)
+{
+    if (reason == REASON_LIMIT_SESSIONS)
+        return "the proxy has as many connections as it may (limits.sessions)";
+    if (reason == REASON_LIMIT_MEMORY)
+        return "the proxy uses as much memory as it may (limits.memory)";
+    if (reason == REASON_LIMIT_HALF_OPEN)
+        return "too many handshakes of this source are under way (limits.source.half_open)";
+    return "too many handshakes of this source have failed (limits.source.failed_handshakes)";
+}
+
+static void record(struct session_context *context, const struct arrival *arrival,
+                   enum reason reason)
+{
+    char id[17];
+    context->counters.turned_away++;
+    session_context_make_id(context, id);
+    if (!refusals_note(context->refusals, arrival->address, arrival->port, reason,
+                       arrival->listener->name, context->now_ms))
+        return;
+    const struct audit_refusal refusal = {
+        .now_ms = wall_clock_ms(),
+        .id = id,
+        .listener = arrival->listener->name,
+        .address = *arrival->address,
+        .port = arrival->port,
+        .reason = reason,
+        .detail = detail_of(reason),
+        .count = 1,
+    };
+    audit_log_submit_refusal(context->audit, audit_refusal_create(&refusal));
+}
+
+bool arrival_admit(struct session_context *context, struct arrival *arrival)
+{
+    enum reason reason =
+        sources_begin(context->sources, arrival->address, context->now_ms, &arrival->is_half_open);
+    if (reason == REASON_NONE) {
+        reason = ledger_take_session(context->ledger);
+        if (reason != REASON_NONE && arrival->is_half_open)
+            sources_end(context->sources, arrival->address);
+    }
+    if (reason != REASON_NONE)
+        record(context, arrival, reason);
+    return reason == REASON_NONE;
+}
+
+void arrival_end_handshake(struct session_context *context, const struct ip_addr *address)
+{
+    sources_end(context->sources, address);
+}
+
+void arrival_note_failure(struct session_context *context, const struct ip_addr *address,
+                          enum reason reason)
+{
+    if (reason != REASON_CLIENT_ABORTED && reason != REASON_NO_MEMORY)
+        sources_note_failure(context->sources, address, context->now_ms);
+}
+
+void arrival_give_session(struct session_context *context)
+{
+    ledger_give_session(context->ledger);
+}

@@ -1,0 +1,55 @@
+// While there is room nothing is asked of the kernel. Where it is tight a descriptor is opened and closed, to see
+// its number.
+#include "proxy/worker/headroom.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "proxy/log/log.h"
+
+enum {
+    RESERVE_MAX = 64,     // for DNS, second attempts at connecting, reloads, the audit log
+    RESERVE_SHARE = 8,    // but never more than one in so many
+    LOG_EVERY_MS = 10000, // of one worker
+};
+
+// spoken_for tells how many descriptors are in use, when `fd` was the lowest free one, or may be soon.
+static uint64_t spoken_for(const struct headroom *headroom, const struct ledger *ledger, int fd)
+{
+    const uint64_t share = headroom->descriptors / RESERVE_SHARE;
+    const uint64_t reserve = share < RESERVE_MAX ? share : RESERVE_MAX;
+    return (uint64_t)fd + 1 + ledger_waiting_sessions(ledger) + reserve;
+}
+
+void headroom_note(struct headroom *headroom, const struct ledger *ledger, int fd)
+{
+    if (headroom->descriptors != 0 && spoken_for(headroom, ledger, fd) >= headroom->descriptors)
+        headroom->is_tight = true;
+}
+
+// is_still_tight asks the kernel.
+static bool is_still_tight(const struct headroom *headroom, const struct ledger *ledger, int any_fd)
+{
+    const int fd = fcntl(any_fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return true;
+    (void)close(fd);
+    return spoken_for(headroom, ledger, fd) >= headroom->descriptors;
+}
+
+bool headroom_has_room(struct headroom *headroom, const struct ledger *ledger, int any_fd,
+                       int64_t now_ms)
+{
+    if (!headroom->is_tight)
+        return true;
+    headroom->is_tight = is_still_tight(headroom, ledger, any_fd);
+    const bool is_due = headroom->logged_ms == 0 || now_ms - headroom->logged_ms >= LOG_EVERY_MS;
+    if (headroom->is_tight && is_due) {
+        headroom->logged_ms = now_ms;
+        log_error("all %" PRIu64 " descriptors are in use or spoken for: no new connections until "
+                  "some have ended; live ones go on (raise LimitNOFILE when this is no attack)",
+                  headroom->descriptors);
+    }
+    return !headroom->is_tight;
+}

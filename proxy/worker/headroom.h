@@ -1,0 +1,23 @@
+// headroom: are there descriptors left for another client? Asked before each accept, so that the process
+// never runs into EMFILE: live tunnels go on, and every client that was let in can reach its target.
+//
+// The kernel gives the lowest descriptor that is free, so the number of the last one tells how many are in use
+// without counting. Every session without a tunnel may want one more.
+#pragma once
+
+#include "proxy/limits/ledger.h"
+
+// Private to headroom.c, except for `descriptors`, which the worker sets.
+struct headroom {
+    uint64_t descriptors; // that the process may have; 0: unknown, never asked for
+    bool is_tight;
+    int64_t logged_ms; // monotonic; when it was last said
+};
+
+// headroom_note looks at the descriptor `fd` of a connection that was just accepted.
+void headroom_note(struct headroom *headroom, const struct ledger *ledger, int fd);
+
+// headroom_has_room tells whether another one may be accepted; `any_fd` is some open descriptor. Says so in
+// the log when accepting stops and when it goes on, not more often than every few seconds.
+bool headroom_has_room(struct headroom *headroom, const struct ledger *ledger, int any_fd,
+                       int64_t now_ms);

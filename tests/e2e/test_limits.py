@@ -1,0 +1,354 @@
+"""What a client may use: N means N over all workers, what ends gives back, a reload keeps the counts."""
+
+import contextlib
+import threading
+import time
+
+from support.config import client, reach
+from support.origin import dead_port, reset_after, silence
+from support.scale import count, eventually
+from support.wire import connect_head
+
+ALICE, BOB = "spiffe://example.test/alice", "spiffe://example.test/bob"
+
+
+def limited(port, *more, name="alice", uri=ALICE, **limits):
+    rules = (reach("origin.test", port), *more)
+    return client(*rules, name=name, match=[{"uri": uri}], limits=limits)
+
+
+def leaf(pki, uri=ALICE):
+    return pki.ca.leaf(uri.rsplit("/", 1)[1], uri=(uri,))
+
+
+def in_threads(total, work, threads=8):
+    """Runs work(number) for each number below `total`; raises the first failure."""
+    problems = []
+
+    def run(first):
+        try:
+            for number in range(first, total, threads):
+                work(number)
+        except Exception as problem:  # pylint: disable=broad-except
+            problems.append(problem)
+
+    running = [threading.Thread(target=run, args=(first,)) for first in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    if problems:
+        raise problems[0]
+
+
+def connect_many(proxy, total, identity):
+    clients = [None] * total
+
+    def connect(number):
+        clients[number] = proxy.connect(identity)
+
+    in_threads(total, connect)
+    return clients
+
+
+def ask_all_at_once(clients, target):
+    """Every head is sent before any answer is read."""
+    for requester in clients:
+        requester.send(connect_head(target))
+    return [requester.read_answer() for requester in clients]
+
+
+def assert_limited(proxy, answer, reason):
+    proxy.assert_refused(answer, 429, reason, action="error")
+    assert int(answer.fields["retry-after"]) >= 1, answer
+    assert answer.reason.startswith(f"Too many requests: {reason}"), answer
+    assert f'details="{reason}' in answer.fields["proxy-status"], answer
+
+
+def test_200_at_once_get_exactly_as_many_tunnels_as_the_limit_says(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port, tunnels=37))
+    total = count(200, 80)
+    clients = connect_many(proxy, total, leaf(pki))
+    answers = ask_all_at_once(clients, f"origin.test:{server.port}")
+    good = [c for c, answer in zip(clients, answers) if answer.status == 200]
+    assert len(good) == 37
+    for answer in answers:
+        if answer.status != 200:
+            assert answer.status == 429
+            assert " for alice (id " in answer.reason
+    proxy.audit.wait_count(total - 37, "decision", decision__reason="limit_tunnels")
+    proxy.audit.wait_count(total - 37, "close", reason="refused", status=429)
+    for tunnel in good:
+        tunnel.echo(b"still works")
+    server.wait_accepted(37)
+    assert server.accepted == 37
+
+    # Each that ends makes room for exactly one.
+    waiting = [c for c, answer in zip(clients, answers) if answer.status == 429]
+    for tunnel in good[:5]:
+        tunnel.close()
+    proxy.audit.wait_count(5, "close", reason="client_closed")
+    answers = ask_all_at_once(waiting, f"origin.test:{server.port}")
+    assert sorted(answer.status for answer in answers)[:6] == [200] * 5 + [429]
+
+
+def test_200_at_once_get_a_burst_and_then_the_rate(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port, new_tunnels="2/s", burst=40))
+    clients = connect_many(proxy, count(200, 80), leaf(pki))
+    begun = time.monotonic()
+    answers = ask_all_at_once(clients, f"origin.test:{server.port}")
+    elapsed = time.monotonic() - begun
+    admitted = sum(answer.status == 200 for answer in answers)
+    assert 40 <= admitted <= 40 + 2 * elapsed + 1
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert_limited(proxy, refused, "limit_new_tunnels")
+    assert refused.fields["retry-after"] == "1"
+
+    # Retry-After is true: nobody else asks meanwhile, and after it there is room.
+    alone = clients[answers.index(refused)]
+    time.sleep(int(refused.fields["retry-after"]))
+    assert alone.ask(f"origin.test:{server.port}").status == 200
+
+
+def test_what_policy_denies_uses_nothing_up(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    dns.addresses("other.test", "127.0.0.1")
+    proxy = start(limited(server.port, tunnels=1, new_tunnels="1/s", burst=1))
+    requester = proxy.connect(leaf(pki))
+    for target in ["denied.test:443", "127.0.0.1:80", "other.test:80", "bad target"] * 5:
+        assert requester.ask(target).status in (400, 403)
+        if target == "bad target":
+            requester = proxy.connect(leaf(pki))
+    tunnel = proxy.tunnel(f"origin.test:{server.port}", leaf(pki))
+    tunnel.echo(b"hello")
+
+
+def test_a_denial_is_told_before_a_limit(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port, tunnels=1))
+    proxy.tunnel(f"origin.test:{server.port}", leaf(pki))
+    proxy.assert_refused(proxy.ask("denied.test:443", leaf(pki)), 403, "no_rule")
+    answer = proxy.ask(f"origin.test:{server.port}", leaf(pki))
+    assert_limited(proxy, answer, "limit_tunnels")
+
+
+def test_a_refused_connection_goes_on_and_works_later(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port, tunnels=1))
+    target = f"origin.test:{server.port}"
+    first = proxy.tunnel(target, leaf(pki))
+    second = proxy.connect(leaf(pki))
+    for _ in range(3):
+        assert_limited(proxy, second.ask(target), "limit_tunnels")
+    first.close()
+    proxy.assert_closed(first.id, "client_closed")
+    assert second.ask(target).status == 200
+    second.echo(b"hello")
+
+
+def test_one_client_at_its_limit_leaves_the_others_theirs(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(
+        limited(server.port, tunnels=1),
+        limited(server.port, name="bob", uri=BOB, tunnels=2),
+    )
+    target = f"origin.test:{server.port}"
+    proxy.tunnel(target, leaf(pki))
+    assert_limited(proxy, proxy.ask(target, leaf(pki)), "limit_tunnels")
+    for _ in range(2):
+        proxy.tunnel(target, leaf(pki, BOB)).echo(b"hello")
+    assert_limited(proxy, proxy.ask(target, leaf(pki, BOB)), "limit_tunnels")
+
+
+def test_the_limit_of_the_whole_proxy_counts_all_clients(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(
+        limited(server.port),
+        limited(server.port, name="bob", uri=BOB, new_tunnels="1/s", burst=4),
+        limits={"tunnels": 3},
+    )
+    target = f"origin.test:{server.port}"
+    first = proxy.tunnel(target, leaf(pki))
+    tunnels = [proxy.tunnel(target, leaf(pki, BOB)) for _ in range(2)]
+    waiting = proxy.connect(leaf(pki, BOB))
+    for _ in range(5):
+        answer = waiting.ask(target)
+        assert_limited(proxy, answer, "limit_proxy_tunnels")
+        assert "bob" not in answer.reason, answer
+    first.close()
+    proxy.assert_closed(first.id, "client_closed")
+    assert waiting.ask(target).status == 200  # the refused ones took none of bob's rate
+    assert len(tunnels) == 2
+
+
+def test_after_ten_thousand_mixed_endings_no_tunnel_is_missing(start, dns, origin, pki):
+    """On every way out exactly one is given back: then exactly as many fit as before."""
+    echoing, silent, rude = origin(), origin(silence), origin(reset_after(1))
+    dns.addresses("origin.test", "127.0.0.1")
+    dns.addresses("far.test", "127.0.0.1")
+    identity = leaf(pki)
+    limit, kept, fresh = 60, count(9000, 600), count(1000, 200)
+    with dead_port() as closed:
+        rules = [
+            reach("far.test", echoing.port, silent.port, rude.port, closed),
+            reach("nothing.test", 443),
+        ]
+        proxy = start(limited(echoing.port, *rules, tunnels=limit))
+        local = threading.local()
+
+        def refused(number):
+            """On a connection that goes on: no connect, no name, no right."""
+            if not hasattr(local, "client"):
+                local.client = proxy.connect(identity)
+            target = (f"far.test:{closed}", f"far.test:{closed}", "x.test:1")[number % 3]
+            if number % 100 == 0:
+                target = "nothing.test:443"
+            assert local.client.ask(target).status in (502, 403)
+
+        def ended(number):
+            server = (echoing, silent, rude)[number % 3]
+            tunnel = proxy.connect(identity)
+            tunnel.send(connect_head(f"far.test:{server.port}"))
+            way = number // 3 % 5
+            if way == 0:
+                tunnel.reset()  # wherever it is by now
+                return
+            if way == 1:
+                tunnel.fin()
+                tunnel.close()
+                return
+            assert tunnel.read_answer().status == 200
+            if way == 2:
+                tunnel.send(b"x" * 1000)
+                tunnel.reset()
+            elif way == 3:
+                with contextlib.suppress(ConnectionError):  # the rude one was faster
+                    tunnel.half_close()
+                    tunnel.read_to_end()
+            tunnel.close()
+
+        in_threads(kept, refused)
+        in_threads(fresh, ended)
+        for server in (echoing, silent, rude):
+            server.wait_idle()
+        eventually(
+            lambda: len(proxy.audit.records("close")) == kept + fresh,
+            lambda: f"{kept + fresh} ends; {len(proxy.audit.records('close'))} are there",
+        )
+        assert not proxy.audit.records("decision", decision__reason="limit_tunnels")
+        clients = connect_many(proxy, limit + 10, identity)
+        answers = ask_all_at_once(clients, f"origin.test:{echoing.port}")
+        assert sorted(answer.status for answer in answers) == [200] * limit + [429] * 10
+
+
+def test_a_reload_keeps_the_counts_and_the_new_limit_holds_at_once(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port, tunnels=5))
+    target = f"origin.test:{server.port}"
+    identity = leaf(pki)
+    tunnels = [proxy.tunnel(target, identity) for _ in range(5)]
+    assert_limited(proxy, proxy.ask(target, identity), "limit_tunnels")
+
+    proxy.reload(limited(server.port, tunnels=7))
+    tunnels += [proxy.tunnel(target, identity) for _ in range(2)]
+    assert_limited(proxy, proxy.ask(target, identity), "limit_tunnels")
+
+    proxy.reload(limited(server.port, tunnels=2))
+    for tunnel in tunnels:
+        tunnel.echo(b"limits are not judged again")
+    for tunnel in tunnels[:5]:
+        assert_limited(proxy, proxy.ask(target, identity), "limit_tunnels")
+        tunnel.close()
+        proxy.assert_closed(tunnel.id, "client_closed")
+    assert_limited(proxy, proxy.ask(target, identity), "limit_tunnels")
+    tunnels[5].close()
+    proxy.assert_closed(tunnels[5].id, "client_closed")
+    proxy.tunnel(target, identity).echo(b"hello")
+
+    proxy.reload(limited(server.port))
+    for _ in range(10):
+        proxy.tunnel(target, identity)
+
+
+def test_tunnels_of_an_unlimited_client_count_when_a_limit_comes(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port), name="alice"))
+    target = f"origin.test:{server.port}"
+    tunnels = [proxy.tunnel(target) for _ in range(3)]
+    changed = client(reach("origin.test", server.port), name="alice", limits={"tunnels": 3})
+    proxy.reload(changed)
+    assert_limited(proxy, proxy.ask(target), "limit_tunnels")
+    tunnels[0].close()
+    proxy.assert_closed(tunnels[0].id, "client_closed")
+    proxy.tunnel(target)
+
+
+def test_a_client_that_was_gone_for_a_while_finds_its_tunnels_counted(start, dns, origin, pki):
+    """The account goes by the name; what had to end with the name's disappearance has ended."""
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port, tunnels=2))
+    target = f"origin.test:{server.port}"
+    tunnels = [proxy.tunnel(target, leaf(pki)) for _ in range(2)]
+    proxy.reload(limited(server.port, name="bob", uri=BOB))
+    for tunnel in tunnels:
+        proxy.assert_closed(tunnel.id, "policy_changed")
+    proxy.reload(limited(server.port, tunnels=2))
+    for _ in range(2):
+        proxy.tunnel(target, leaf(pki))
+    assert_limited(proxy, proxy.ask(target, leaf(pki)), "limit_tunnels")
+
+
+def test_a_tunnel_ends_at_its_age_though_it_is_busy(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port, age="700ms", tunnels=1))
+    target = f"origin.test:{server.port}"
+    tunnel = proxy.tunnel(target, leaf(pki))
+    try:
+        while True:
+            tunnel.echo(b"busy")
+    except (AssertionError, ConnectionError):
+        pass
+    close = proxy.assert_closed(tunnel.id, "age")
+    assert close["ms"]["total"] >= 700
+    proxy.tunnel(target, leaf(pki))  # its place is free
+
+
+def test_an_age_that_a_reload_brings_is_for_new_tunnels(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port))
+    target = f"origin.test:{server.port}"
+    old = proxy.tunnel(target, leaf(pki))
+    proxy.reload(limited(server.port, age="300ms"))
+    new = proxy.tunnel(target, leaf(pki))
+    proxy.assert_closed(new.id, "age")
+    old.echo(b"as it was")
+
+
+def test_a_clients_idle_time_takes_the_place_of_the_general_one(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(
+        limited(server.port, idle="400ms"),
+        limited(server.port, name="bob", uri=BOB, idle="1h"),
+        timeouts={"idle": "1200ms"},
+    )
+    target = f"origin.test:{server.port}"
+    longer = proxy.tunnel(target, leaf(pki, BOB))
+    for _ in range(4):  # one after the other: the general idle time has gone by as well
+        shorter = proxy.tunnel(target, leaf(pki))
+        assert proxy.assert_closed(shorter.id, "idle")["ms"]["total"] >= 400
+    longer.echo(b"still there")

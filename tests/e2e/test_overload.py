@@ -1,0 +1,270 @@
+"""More than there is room for: what is let in works to its end, the rest is told so or waits, and when
+there is room again it is used."""
+
+import resource
+import select
+
+import pytest
+
+from support.config import client, reach
+from support.origin import echo, source
+from support.scale import IS_SMALL, PATIENCE, count, eventually
+
+HERE, THERE = "127.0.0.1", "127.0.0.2"
+
+
+def assert_turned_away(dialed):
+    """Closed at once, without a byte of TLS."""
+    with pytest.raises((OSError, EOFError)):
+        dialed.handshake()
+
+
+def refusals(proxy, reason):
+    found = proxy.audit.records("handshake_refused", reason=reason)
+    return sum(record["count"] for record in found)
+
+
+# -- sources ------------------------------------------------------------------------------------
+
+
+def test_so_many_handshakes_of_a_source_may_be_under_way(start, dns, origin):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(
+        client(reach("origin.test", server.port)), limits={"source": {"half_open": 10}}
+    )
+    target = f"origin.test:{server.port}"
+    early = [proxy.dial(source=HERE) for _ in range(10)]
+    for one in early[:5]:
+        one.sock.sendall(one.first_flight()[:20])  # and five that send nothing at all
+    for _ in range(3):
+        assert_turned_away(proxy.dial(source=HERE))
+    record = proxy.audit.wait("handshake_refused", reason="limit_half_open")
+    assert record["client"]["address"] == HERE
+    assert record["listener"] == "main" and record["tls"]["version"] is None
+    assert "limits.source.half_open" in record["detail"]
+    eventually(lambda: refusals(proxy, "limit_half_open") == 3, "three refusals")
+
+    proxy.tunnel(target, source=THERE).echo(b"another source")
+    for one in early[5:]:
+        one.handshake()
+        one.tunnel(target)
+        one.echo(b"those that were let in work")
+    for one in early[:5]:
+        one.reset()
+    eventually(lambda: works(proxy, target), "room again")
+
+
+def works(proxy, target):
+    try:
+        proxy.tunnel(target, source=HERE)
+    except (OSError, EOFError):
+        return False
+    return True
+
+
+def test_served_clients_are_not_half_open(start, dns, origin):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)), limits={"source": {"half_open": 1}})
+    for _ in range(20):
+        proxy.tunnel(f"origin.test:{server.port}").echo(b"one after the other")
+    assert not proxy.audit.records("handshake_refused")
+
+
+def test_failed_handshakes_above_the_rate_close_the_door_to_that_source(start, dns, origin):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(
+        client(reach("origin.test", server.port)),
+        limits={"source": {"failed_handshakes": "3/s"}},
+    )
+    target = f"origin.test:{server.port}"
+    attempts = 0
+    while refusals(proxy, "limit_failed_handshakes") == 0:
+        attempts += 1
+        assert attempts < 500, "never refused"
+        try:
+            proxy.dial(None, source=HERE).refusal()
+        except (OSError, EOFError):
+            pass
+    assert refusals(proxy, "no_certificate") >= 3
+    proxy.tunnel(target, source=THERE).echo(b"another source")
+    eventually(lambda: works(proxy, target), "the rate to go by")
+    proxy.tunnel(target, source=HERE).echo(b"a good certificate")
+
+
+def test_a_client_that_breaks_off_by_itself_has_failed_nothing(start, dns, origin):
+    """As browsers do while somebody looks for the right certificate."""
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(
+        client(reach("origin.test", server.port)),
+        limits={"source": {"failed_handshakes": "1/s"}},
+    )
+    for _ in range(20):
+        browser = proxy.dial(source=HERE)
+        browser.sock.sendall(browser.first_flight())
+        assert browser.sock.recv(1)  # the server's flight, with its CertificateRequest
+        browser.close()
+    proxy.tunnel(f"origin.test:{server.port}", source=HERE).echo(b"hello")
+    eventually(lambda: refusals(proxy, "client_aborted") == 20, "twenty records or counts")
+    assert refusals(proxy, "limit_failed_handshakes") == 0
+
+
+def test_refusals_are_counted_over_all_workers(start):
+    """Ten records of their own a second for one source and reason, however many workers there are."""
+    proxy = start(workers=4)
+    total = count(100, 60)
+    for _ in range(total):
+        proxy.dial(None, source=HERE).refusal()
+    eventually(lambda: refusals(proxy, "no_certificate") == total, "all of them")
+    by_second = {}
+    for record in proxy.audit.records("handshake_refused", reason="no_certificate"):
+        if record["count"] == 1 and record["detail"] != "counted over a second":
+            second = record["ts"][:19]
+            by_second[second] = by_second.get(second, 0) + 1
+    # A window of the proxy may begin in the middle of a second of the clock.
+    assert max(by_second.values()) <= 20, by_second
+
+
+# -- the whole proxy ----------------------------------------------------------------------------
+
+
+def test_so_many_sessions_and_no_more(start, dns, origin):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)), limits={"sessions": 25})
+    target = f"origin.test:{server.port}"
+    sessions = [proxy.connect() for _ in range(25)]
+    for _ in range(5):
+        assert_turned_away(proxy.dial())
+    eventually(lambda: refusals(proxy, "limit_sessions") == 5, "five refusals")
+    for session in sessions[:10]:
+        session.tunnel(target)
+        session.echo(b"those that were let in work")
+    for session in sessions[:3]:
+        session.close()
+    eventually(lambda: works(proxy, target), "room again")
+
+    proxy.reload(limits={"sessions": 1})
+    for session in sessions[3:10]:
+        session.echo(b"live ones stay")
+    assert_turned_away(proxy.dial())
+    proxy.reload(limits={"sessions": 1000})
+    proxy.tunnel(target).echo(b"at once")
+
+
+def test_sessions_on_two_workers_are_counted_exactly(start):
+    limit, total = 30, count(200, 80)
+    proxy = start(limits={"sessions": limit})
+    dialed = [proxy.dial() for _ in range(total)]
+    good = [one for one in dialed if shakes_hands(one)]
+    assert len(good) == limit
+    eventually(lambda: refusals(proxy, "limit_sessions") == total - limit, "all others")
+
+
+def shakes_hands(dialed):
+    try:
+        dialed.handshake()
+    except (OSError, EOFError):
+        return False
+    return True
+
+
+# -- descriptors --------------------------------------------------------------------------------
+
+
+def test_before_descriptors_run_out_accepting_stops_and_then_goes_on(start, dns, origin):
+    limit = 160
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    few = {"limits": (resource.RLIMIT_NOFILE, (limit, limit))}
+    proxy = start(client(reach("origin.test", server.port)), process=few)
+    target = f"origin.test:{server.port}"
+    proxy.ask("warm.test:443")
+
+    waiting = [proxy.dial() for _ in range(limit)]  # far more than there is room for
+    for one in waiting:
+        one.sock.sendall(one.first_flight())
+    said = proxy.stderr.wait("no new connections until some have ended")
+    assert said
+    served = []
+    while len(served) < 30:
+        served += take_served(waiting, target)
+    # Everyone that was let in reaches its target: no descriptor is missing for that.
+    for tunnel in served:
+        tunnel.echo(b"live ones go on")
+    assert proxy.descriptors() < limit
+    # Each that ends lets others in, until all have had their turn.
+    done = 0
+    while waiting or served:
+        for tunnel in served:
+            tunnel.echo(b"still")
+            tunnel.close()
+            done += 1
+        served = take_served(waiting, target)
+    assert done == limit
+    assert "out of descriptors" not in proxy.stderr.text()
+    assert "Too many open files" not in proxy.stderr.text()
+    assert not proxy.audit.records("close", reason="connect_failed")
+    proxy.audit.wait_count(limit, "close", status=200)
+
+
+def take_served(waiting, target):
+    """Those of `waiting` whose handshake the proxy has answered, as tunnels; waits for at least one."""
+    if not waiting:
+        return []
+    ready = select.select([one.sock for one in waiting], [], [], PATIENCE)[0]
+    assert ready, "nobody is served"
+    served = [one for one in waiting if one.sock in ready]
+    for one in served:
+        waiting.remove(one)
+        one.handshake()
+        one.tunnel(target)
+    return served
+
+
+# -- memory -------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(IS_SMALL, reason="a sanitizer alone takes more than any limit here")
+def test_above_the_limit_of_memory_new_work_is_refused_until_it_is_free_again(start, dns, origin):
+    slow = origin(source(5_000_000))
+    quick = origin(echo)
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(
+        client(reach("origin.test", slow.port, quick.port)),
+        limits={"memory": "16MiB"},
+        timeouts={"request": "1m"},
+    )
+    early = proxy.tunnel(f"origin.test:{quick.port}")
+    idle = proxy.connect()
+    hungry = []
+    refused = None
+    while refused is None:
+        assert len(hungry) < 2000, proxy.resident()
+        try:
+            one = proxy.connect()
+            answer = one.ask(f"origin.test:{slow.port}")  # and then reads nothing
+        except (OSError, EOFError):
+            refused = "connection"
+            break
+        if answer.status == 429:
+            refused = answer
+        hungry.append(one)
+    said = proxy.stderr.wait("more memory in use than limits.memory allows")
+    assert said
+    answer = idle.ask(f"origin.test:{quick.port}")
+    if answer.status == 429:  # it may be free again by now
+        assert answer.reason.startswith("Too many requests: limit_memory (id ")
+        proxy.assert_refused(answer, 429, "limit_memory", action="error")
+    early.echo(b"live ones go on")
+    for one in hungry:
+        one.reset()
+    assert proxy.stderr.wait("below limits.memory again")
+    eventually(lambda: works(proxy, f"origin.test:{quick.port}"), "room again")
+    proxy.stop()
+    turned_away = proxy.audit.records("handshake_refused", reason="limit_memory")
+    refused = proxy.audit.records("decision", decision__reason="limit_memory")
+    assert turned_away or refused

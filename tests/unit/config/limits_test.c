@@ -1,0 +1,192 @@
+// The sections of limits: every key, every way to be wrong.
+#include "proxy/config/limits.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/config/findings.h"
+
+// read_text reads `text` as a client's limits, or the proxy's, into one of the two.
+static void read_text(const char *text, struct diagnostics *diagnostics,
+                      struct client_limits *client, struct proxy_limits *proxy)
+{
+    struct yaml_document *document = NULL;
+    diagnostics_init(diagnostics);
+    assert_int_equal(yaml_document_parse(slice_of_string(text), "t.yaml", diagnostics, &document),
+                     ERR_OK);
+    struct reader reader = {.diagnostics = diagnostics, .file = "t.yaml"};
+    if (client != NULL)
+        client_limits_read(&reader, yaml_document_root(document), client);
+    else
+        proxy_limits_read(&reader, yaml_document_root(document), proxy);
+    yaml_document_destroy(document);
+}
+
+static void reads_every_limit_of_a_client(void **state)
+{
+    (void)state;
+    struct diagnostics diagnostics;
+    struct client_limits limits;
+    char text[LIMITS_TEXT_CAP];
+    read_text("{tunnels: 500, new_tunnels: 50/s, burst: 100, bandwidth_up: 10MB/s,"
+              " bandwidth_down: 512KiB/s, age: 12h, idle: 5m}",
+              &diagnostics, &limits, NULL);
+    assert_no_errors(&diagnostics);
+    assert_int_equal(limits.tunnels, 500);
+    assert_int_equal(limits.new_tunnels, 50);
+    assert_int_equal(limits.burst, 100);
+    assert_int_equal(limits.bandwidth_up, 10000000);
+    assert_int_equal(limits.bandwidth_down, 512 * 1024);
+    assert_int_equal(limits.age_ms, 12 * 3600 * 1000);
+    assert_int_equal(limits.idle_ms, 300 * 1000);
+    assert_string_equal(client_limits_format(&limits, text),
+                        "tunnels 500, new_tunnels 50/s, burst 100, bandwidth_up 10MB/s, "
+                        "bandwidth_down 512KiB/s, age 12h, idle 5m");
+    diagnostics_deinit(&diagnostics);
+}
+
+static void reads_every_limit_of_the_proxy(void **state)
+{
+    (void)state;
+    struct diagnostics diagnostics;
+    struct proxy_limits limits;
+    char text[LIMITS_TEXT_CAP];
+    read_text("{sessions: 100000, tunnels: 90000, memory: 4GiB,"
+              " source: {failed_handshakes: 20/s, half_open: 100}}",
+              &diagnostics, NULL, &limits);
+    assert_no_errors(&diagnostics);
+    assert_int_equal(limits.sessions, 100000);
+    assert_int_equal(limits.tunnels, 90000);
+    assert_int_equal(limits.memory, INT64_C(4) << 30);
+    assert_int_equal(limits.source.failed_handshakes, 20);
+    assert_int_equal(limits.source.half_open, 100);
+    assert_string_equal(proxy_limits_format(&limits, text),
+                        "sessions 100000, tunnels 90000, memory 4GiB, source.failed_handshakes "
+                        "20/s, source.half_open 100");
+    diagnostics_deinit(&diagnostics);
+}
+
+static void what_is_left_out_is_no_limit(void **state)
+{
+    (void)state;
+    struct diagnostics diagnostics;
+    struct client_limits client = {.tunnels = 7};
+    struct proxy_limits proxy = {.tunnels = 7};
+    char text[LIMITS_TEXT_CAP];
+    read_text("{}", &diagnostics, &client, NULL);
+    assert_no_errors(&diagnostics);
+    assert_string_equal(client_limits_format(&client, text), "");
+    diagnostics_deinit(&diagnostics);
+    read_text("{source: {}}", &diagnostics, NULL, &proxy);
+    assert_no_errors(&diagnostics);
+    assert_string_equal(proxy_limits_format(&proxy, text), "");
+    diagnostics_deinit(&diagnostics);
+}
+
+static void a_burst_is_a_second_of_the_rate_unless_it_is_said(void **state)
+{
+    (void)state;
+    struct diagnostics diagnostics;
+    struct client_limits limits;
+    read_text("{new_tunnels: 30/s}", &diagnostics, &limits, NULL);
+    assert_int_equal(limits.burst, 30);
+    diagnostics_deinit(&diagnostics);
+}
+
+struct refusal {
+    const char *text;
+    uint32_t column;
+    const char *part;
+};
+
+static void assert_refused(const struct refusal *refusal, bool is_client)
+{
+    struct diagnostics diagnostics;
+    struct client_limits client;
+    struct proxy_limits proxy;
+    read_text(refusal->text, &diagnostics, is_client ? &client : NULL, &proxy);
+    assert_finding(&diagnostics, SEVERITY_ERROR, 1, refusal->column, refusal->part);
+    diagnostics_deinit(&diagnostics);
+}
+
+static void refuses_limits_of_a_client_that_mean_nothing(void **state)
+{
+    (void)state;
+    static const struct refusal refusals[] = {
+        {"[]", 1, "`limits`"},
+        {"{tunnels: 0}", 11, "expected"},
+        {"{tunnels: -1}", 11, "expected"},
+        {"{tunnels: 1.5}", 11, "expected"},
+        {"{tunnels: 10000001}", 11, "expected"},
+        {"{tunnels: 50/s}", 11, "expected"},
+        {"{tunnel: 5}", 2, "tunnels"},
+        {"{sessions: 5}", 2, "sessions"},
+        {"{new_tunnels: 50}", 15, "no unit"},
+        {"{new_tunnels: 0/s}", 15, "leave it out"},
+        {"{new_tunnels: 50/m}", 15, "not known"},
+        {"{new_tunnels: 50 /s}", 15, "not known"},
+        {"{new_tunnels: 5.5/s}", 15, "not known"},
+        {"{new_tunnels: -5/s}", 15, "no rate"},
+        {"{new_tunnels: 1000001/s}", 15, "too large"},
+        {"{new_tunnels: 99999999999999999999999/s}", 15, "too large"},
+        {"{new_tunnels: 50MB/s}", 15, "not known"},
+        {"{burst: 5}", 9, "new_tunnels"},
+        {"{new_tunnels: 5/s, burst: 0}", 27, "expected"},
+        {"{new_tunnels: 5/s, burst: 5/s}", 27, "expected"},
+        {"{bandwidth_up: 10MB}", 16, "not known"},
+        {"{bandwidth_up: 10}", 16, "no unit"},
+        {"{bandwidth_up: 10Mbit/s}", 16, "not known"},
+        {"{bandwidth_up: 10mb/s}", 16, "not known"},
+        {"{bandwidth_up: 0MB/s}", 16, "at least 1KB/s"},
+        {"{bandwidth_down: 999B/s}", 18, "at least 1KB/s"},
+        {"{bandwidth_down: 1001GB/s}", 18, "too large"},
+        {"{bandwidth_down: 18446744073709551616B/s}", 18, "too large"},
+        {"{age: 0s}", 7, "expected"},
+        {"{age: 12}", 7, "no unit"},
+        {"{age: 3651d}", 7, "expected"},
+        {"{idle: 0ms}", 8, "expected"},
+        {"{idle: 31d}", 8, "expected"},
+        {"{idle: true}", 8, "idle"},
+    };
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+        assert_refused(&refusals[i], true);
+}
+
+static void refuses_limits_of_the_proxy_that_mean_nothing(void **state)
+{
+    (void)state;
+    static const struct refusal refusals[] = {
+        {"5", 1, "`limits`"},
+        {"{sessions: 0}", 12, "expected"},
+        {"{tunnels: many}", 11, "expected"},
+        {"{new_tunnels: 5/s}", 2, "new_tunnels"},
+        {"{memory: 4}", 10, "no unit"},
+        {"{memory: 0B}", 10, "at least 16MiB"},
+        {"{memory: 15MiB}", 10, "at least 16MiB"},
+        {"{memory: 50%}", 10, "not known"},
+        {"{source: 20/s}", 10, "`source`"},
+        {"{source: {failed_handshakes: 20}}", 30, "no unit"},
+        {"{source: {failed_handshakes: 0/s}}", 30, "leave it out"},
+        {"{source: {half_open: 0}}", 22, "expected"},
+        {"{source: {half_open: 5/s}}", 22, "expected"},
+        {"{source: {halfopen: 5}}", 11, "half_open"},
+    };
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+        assert_refused(&refusals[i], false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_every_limit_of_a_client),
+        cmocka_unit_test(reads_every_limit_of_the_proxy),
+        cmocka_unit_test(what_is_left_out_is_no_limit),
+        cmocka_unit_test(a_burst_is_a_second_of_the_rate_unless_it_is_said),
+        cmocka_unit_test(refuses_limits_of_a_client_that_mean_nothing),
+        cmocka_unit_test(refuses_limits_of_the_proxy_that_mean_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

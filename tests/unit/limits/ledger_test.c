@@ -1,0 +1,351 @@
+// The ledger: N means N, what is refused takes nothing, and names outlive neither too short nor too long.
+#include "proxy/limits/ledger.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/proxy/random.h"
+
+static const struct client_limits unlimited = {0};
+
+static int set_up(void **state)
+{
+    *state = ledger_create();
+    return *state == NULL;
+}
+
+static int tear_down(void **state)
+{
+    ledger_destroy(*state);
+    return 0;
+}
+
+static struct account *open_account(struct ledger *ledger, const char *name)
+{
+    struct account *account = ledger_open_account(ledger, name, &unlimited, 1, 1000);
+    assert_non_null(account);
+    return account;
+}
+
+static void assert_refused(struct ledger *ledger, struct account *account,
+                           const struct client_limits *limits, int64_t now_ms, enum reason reason,
+                           uint32_t retry_after_s)
+{
+    struct limit_refusal refusal = {0};
+    assert_false(ledger_take_tunnel(ledger, account, limits, now_ms, &refusal));
+    assert_string_equal(reason_name(refusal.reason), reason_name(reason));
+    assert_int_equal(refusal.retry_after_s, retry_after_s);
+}
+
+static void take(struct ledger *ledger, struct account *account, const struct client_limits *limits,
+                 int64_t now_ms)
+{
+    struct limit_refusal refusal = {0};
+    assert_true(ledger_take_tunnel(ledger, account, limits, now_ms, &refusal));
+}
+
+static void a_limit_of_three_admits_three_and_then_one_for_each_that_ends(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct client_limits limits = {.tunnels = 3};
+    struct account *account = open_account(ledger, "a");
+    for (int i = 0; i < 3; i++)
+        take(ledger, account, &limits, 1000);
+    assert_refused(ledger, account, &limits, 1000, REASON_LIMIT_TUNNELS, 1);
+    assert_int_equal(ledger_count_tunnels(ledger, "a"), 3);
+    ledger_give_tunnel(ledger, account, 1000);
+    take(ledger, account, &limits, 1000);
+    assert_refused(ledger, account, &limits, 1000, REASON_LIMIT_TUNNELS, 1);
+    for (int i = 0; i < 3; i++)
+        ledger_give_tunnel(ledger, account, 1000);
+    ledger_close_account(ledger, account, 1000);
+    assert_int_equal(ledger_count_tunnels(ledger, "a"), 0);
+}
+
+static void one_name_is_one_account_and_another_name_another(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct client_limits limits = {.tunnels = 1};
+    struct account *first = open_account(ledger, "a");
+    struct account *again = open_account(ledger, "a");
+    struct account *other = open_account(ledger, "b");
+    assert_ptr_equal(first, again);
+    assert_ptr_not_equal(first, other);
+    take(ledger, first, &limits, 1000);
+    assert_refused(ledger, again, &limits, 1000, REASON_LIMIT_TUNNELS, 1);
+    take(ledger, other, &limits, 1000);
+    ledger_give_tunnel(ledger, first, 1000);
+    ledger_give_tunnel(ledger, other, 1000);
+    ledger_close_account(ledger, first, 1000);
+    ledger_close_account(ledger, again, 1000);
+    ledger_close_account(ledger, other, 1000);
+    assert_int_equal(ledger_read(ledger).accounts, 0);
+}
+
+static void a_tunnel_keeps_its_account_when_nobody_else_does(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct client_limits limits = {.tunnels = 1};
+    struct account *account = open_account(ledger, "a");
+    take(ledger, account, &limits, 1000);
+    ledger_close_account(ledger, account, 1000);
+    account = open_account(ledger, "a");
+    assert_refused(ledger, account, &limits, 1000, REASON_LIMIT_TUNNELS, 1);
+    ledger_close_account(ledger, account, 1000);
+    ledger_give_tunnel(ledger, account, 1000);
+    assert_int_equal(ledger_read(ledger).accounts, 0);
+}
+
+static void the_rate_of_new_tunnels_says_when_to_come_back(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct client_limits limits = {.new_tunnels = 1, .burst = 5};
+    struct account *account = open_account(ledger, "a");
+    for (int i = 0; i < 5; i++) {
+        take(ledger, account, &limits, 1000);
+        ledger_give_tunnel(ledger, account, 1000);
+    }
+    assert_refused(ledger, account, &limits, 1000, REASON_LIMIT_NEW_TUNNELS, 1);
+    assert_refused(ledger, account, &limits, 1999, REASON_LIMIT_NEW_TUNNELS, 1);
+    take(ledger, account, &limits, 2000);
+    assert_refused(ledger, account, &limits, 2000, REASON_LIMIT_NEW_TUNNELS, 1);
+    ledger_give_tunnel(ledger, account, 2000);
+    ledger_close_account(ledger, account, 2000);
+}
+
+static void a_rate_is_remembered_while_it_counts_though_nobody_is_there(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct client_limits limits = {.new_tunnels = 1, .burst = 1};
+    const struct proxy_limits none = {0};
+    struct account *account = open_account(ledger, "a");
+    take(ledger, account, &limits, 1000);
+    ledger_give_tunnel(ledger, account, 1000);
+    ledger_close_account(ledger, account, 1000);
+    ledger_configure(ledger, &none, 1500);
+    assert_int_equal(ledger_read(ledger).accounts, 1);
+    account = open_account(ledger, "a");
+    assert_refused(ledger, account, &limits, 1999, REASON_LIMIT_NEW_TUNNELS, 1);
+    ledger_close_account(ledger, account, 1999);
+    ledger_configure(ledger, &none, 2000);
+    assert_int_equal(ledger_read(ledger).accounts, 0);
+}
+
+static void what_one_limit_refuses_takes_nothing_of_the_others(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct proxy_limits one = {.tunnels = 1};
+    const struct client_limits limits = {.tunnels = 2, .new_tunnels = 1, .burst = 2};
+    struct account *a = open_account(ledger, "a");
+    struct account *b = open_account(ledger, "b");
+    struct limit_refusal refusal;
+    ledger_configure(ledger, &one, 1000);
+    take(ledger, b, &unlimited, 1000);
+    for (int i = 0; i < 10; i++) {
+        assert_false(ledger_take_tunnel(ledger, a, &limits, 1000, &refusal));
+        assert_string_equal(reason_name(refusal.reason), "limit_proxy_tunnels");
+        assert_true(refusal.is_of_whole_proxy);
+    }
+    assert_int_equal(ledger_count_tunnels(ledger, "a"), 0);
+    ledger_give_tunnel(ledger, b, 1000);
+    take(ledger, a, &limits, 1000); // its rate is whole: the ten have used none of it
+    ledger_give_tunnel(ledger, a, 1000);
+    take(ledger, a, &limits, 1000);
+    ledger_give_tunnel(ledger, a, 1000);
+    assert_refused(ledger, a, &limits, 1000, REASON_LIMIT_NEW_TUNNELS, 1);
+    assert_int_equal(ledger_read(ledger).tunnels, 0);
+    ledger_close_account(ledger, a, 1000);
+    ledger_close_account(ledger, b, 1000);
+}
+
+static void sessions_are_counted_over_the_whole_process(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct proxy_limits two = {.sessions = 2};
+    ledger_configure(ledger, &two, 0);
+    assert_int_equal(ledger_take_session(ledger), REASON_NONE);
+    assert_int_equal(ledger_take_session(ledger), REASON_NONE);
+    assert_int_equal(ledger_take_session(ledger), REASON_LIMIT_SESSIONS);
+    ledger_give_session(ledger);
+    assert_int_equal(ledger_take_session(ledger), REASON_NONE);
+    assert_int_equal(ledger_waiting_sessions(ledger), 2);
+    ledger_give_session(ledger);
+    ledger_give_session(ledger);
+}
+
+static void a_lower_limit_lets_what_is_there_go_on_and_nothing_new_in(void **state)
+{
+    struct ledger *ledger = *state;
+    struct client_limits limits = {.tunnels = 5};
+    struct account *account = open_account(ledger, "a");
+    for (int i = 0; i < 5; i++)
+        take(ledger, account, &limits, 1000);
+    limits.tunnels = 3;
+    for (int i = 0; i < 3; i++) {
+        assert_refused(ledger, account, &limits, 1000, REASON_LIMIT_TUNNELS, 1);
+        ledger_give_tunnel(ledger, account, 1000);
+    }
+    take(ledger, account, &limits, 1000);
+    for (int i = 0; i < 3; i++)
+        ledger_give_tunnel(ledger, account, 1000);
+    ledger_close_account(ledger, account, 1000);
+}
+
+static void above_the_limit_of_memory_nothing_new_is_let_in(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct proxy_limits limits = {.memory = 1000};
+    const struct proxy_limits none = {0};
+    struct account *account = open_account(ledger, "a");
+    ledger_configure(ledger, &limits, 0);
+    assert_false(ledger_note_memory(ledger, 1000));
+    assert_int_equal(ledger_take_session(ledger), REASON_NONE);
+    assert_true(ledger_note_memory(ledger, 1001));
+    assert_int_equal(ledger_take_session(ledger), REASON_LIMIT_MEMORY);
+    assert_refused(ledger, account, &unlimited, 0, REASON_LIMIT_MEMORY, 1);
+    ledger_configure(ledger, &none, 0);
+    assert_int_equal(ledger_take_session(ledger), REASON_NONE);
+    ledger_give_session(ledger);
+    ledger_give_session(ledger);
+    ledger_close_account(ledger, account, 0);
+}
+
+static void the_youngest_configuration_sets_the_bandwidth(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct client_limits slow = {.bandwidth_up = 1000, .bandwidth_down = 2000};
+    const struct client_limits fast = {.bandwidth_up = 3000};
+    struct account *account = ledger_open_account(ledger, "a", &slow, 1, 0);
+    assert_ptr_equal(ledger_open_account(ledger, "a", &fast, 2, 0), account);
+    assert_ptr_equal(ledger_open_account(ledger, "a", &slow, 1, 0), account);
+    assert_int_equal(account_up(account)->per_second, 3000);
+    assert_int_equal(account_down(account)->per_second, 0);
+    for (int i = 0; i < 3; i++)
+        ledger_close_account(ledger, account, 0);
+}
+
+static void a_hundred_thousand_names_leave_nothing_behind(void **state)
+{
+    struct ledger *ledger = *state;
+    char name[33];
+    for (int i = 0; i < 100000; i++) {
+        (void)snprintf(name, sizeof name, "client-with-a-long-name-%08d", i);
+        struct account *account = open_account(ledger, name);
+        take(ledger, account, &unlimited, i);
+        ledger_give_tunnel(ledger, account, i);
+        ledger_close_account(ledger, account, i);
+    }
+    assert_int_equal(ledger_read(ledger).accounts, 0);
+}
+
+struct crowd {
+    struct ledger *ledger;
+    pthread_barrier_t barrier;
+    _Atomic size_t taken;
+    _Atomic size_t refused;
+    _Atomic uint64_t seed;
+};
+
+static const struct client_limits seventeen = {.tunnels = 17};
+
+static void *rush(void *arg)
+{
+    struct crowd *crowd = arg;
+    struct account *account = ledger_open_account(crowd->ledger, "a", &seventeen, 1, 0);
+    struct limit_refusal refusal;
+    (void)pthread_barrier_wait(&crowd->barrier);
+    for (int i = 0; i < 100; i++) {
+        if (ledger_take_tunnel(crowd->ledger, account, &seventeen, 0, &refusal))
+            crowd->taken++;
+        else
+            crowd->refused++;
+    }
+    ledger_close_account(crowd->ledger, account, 0);
+    return NULL;
+}
+
+static void run_threads(struct crowd *crowd, void *(*work)(void *arg))
+{
+    pthread_t threads[4];
+    assert_int_equal(pthread_barrier_init(&crowd->barrier, NULL, 4), 0);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, work, crowd), 0);
+    for (size_t i = 0; i < 4; i++)
+        (void)pthread_join(threads[i], NULL);
+    (void)pthread_barrier_destroy(&crowd->barrier);
+}
+
+static void threads_together_get_exactly_as_many_as_the_limit_says(void **state)
+{
+    struct crowd crowd = {.ledger = *state};
+    run_threads(&crowd, rush);
+    assert_int_equal(crowd.taken, 17);
+    assert_int_equal(crowd.refused, 400 - 17);
+    assert_int_equal(ledger_count_tunnels(crowd.ledger, "a"), 17);
+    struct account *account = open_account(crowd.ledger, "a");
+    for (int i = 0; i < 17; i++)
+        ledger_give_tunnel(crowd.ledger, account, 0);
+    ledger_close_account(crowd.ledger, account, 0);
+    assert_int_equal(ledger_read(crowd.ledger).accounts, 0);
+}
+
+// come_and_go opens, takes, gives back and closes in an order of its own.
+static void *come_and_go(void *arg)
+{
+    struct crowd *crowd = arg;
+    struct random random = {.state = 1 + crowd->seed++};
+    (void)pthread_barrier_wait(&crowd->barrier);
+    for (int i = 0; i < 20000; i++) {
+        const char name[] = {(char)('a' + random_below(&random, 3)), '\0'};
+        struct account *account = ledger_open_account(crowd->ledger, name, &seventeen, 1, i);
+        struct limit_refusal refusal;
+        const bool is_taken = ledger_take_tunnel(crowd->ledger, account, &seventeen, i, &refusal);
+        crowd->taken += is_taken ? 1 : 0;
+        if (random_below(&random, 2) == 0) {
+            ledger_close_account(crowd->ledger, account, i);
+            if (is_taken)
+                ledger_give_tunnel(crowd->ledger, account, i);
+        } else {
+            if (is_taken)
+                ledger_give_tunnel(crowd->ledger, account, i);
+            ledger_close_account(crowd->ledger, account, i);
+        }
+    }
+    return NULL;
+}
+
+static void accounts_come_and_go_under_many_threads(void **state)
+{
+    struct crowd crowd = {.ledger = *state};
+    run_threads(&crowd, come_and_go);
+    assert_int_equal(crowd.taken, 80000); // 4 threads never hold 17
+    assert_int_equal(ledger_read(crowd.ledger).accounts, 0);
+    assert_int_equal(ledger_read(crowd.ledger).tunnels, 0);
+}
+
+#define LEDGER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LEDGER_TEST(a_limit_of_three_admits_three_and_then_one_for_each_that_ends),
+        LEDGER_TEST(one_name_is_one_account_and_another_name_another),
+        LEDGER_TEST(a_tunnel_keeps_its_account_when_nobody_else_does),
+        LEDGER_TEST(the_rate_of_new_tunnels_says_when_to_come_back),
+        LEDGER_TEST(a_rate_is_remembered_while_it_counts_though_nobody_is_there),
+        LEDGER_TEST(what_one_limit_refuses_takes_nothing_of_the_others),
+        LEDGER_TEST(sessions_are_counted_over_the_whole_process),
+        LEDGER_TEST(a_lower_limit_lets_what_is_there_go_on_and_nothing_new_in),
+        LEDGER_TEST(above_the_limit_of_memory_nothing_new_is_let_in),
+        LEDGER_TEST(the_youngest_configuration_sets_the_bandwidth),
+        LEDGER_TEST(a_hundred_thousand_names_leave_nothing_behind),
+        LEDGER_TEST(threads_together_get_exactly_as_many_as_the_limit_says),
+        LEDGER_TEST(accounts_come_and_go_under_many_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
