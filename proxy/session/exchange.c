@@ -406,12 +406,13 @@ bool exchange_is_tunnel(const struct exchange *exchange)
 
 void exchange_look(const struct exchange *exchange, struct exchange_view *out)
 {
+    const struct forward *forward = exchange->forward;
     *out = (struct exchange_view){
         .id = exchange->id,
         .target = exchange->has_target ? exchange->target : NULL,
         .upstream = &exchange->upstream,
-        .bytes_up = exchange->tunnel.up.passed,
-        .bytes_down = exchange->tunnel.down.passed,
+        .bytes_up = forward == NULL ? exchange->tunnel.up.passed : forward->up.passed,
+        .bytes_down = forward == NULL ? exchange->tunnel.down.passed : forward->down.passed,
         .begun_ms = exchange->begun_ms,
     };
 }

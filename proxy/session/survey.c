@@ -96,6 +96,7 @@ void survey_add(struct survey *sum, const struct survey *part)
     to->handshakes_refused += from->handshakes_refused;
     to->exchanges += from->exchanges;
     to->tunnels += from->tunnels;
+    to->forwarded += from->forwarded;
     for (size_t i = 0; i < SESSION_STATE_COUNT; i++)
         sum->sessions[i] += part->sessions[i];
     for (size_t i = 0; i < EXCHANGE_STATE_COUNT; i++)

@@ -1,5 +1,5 @@
-// What the proxy says about itself: http://sallyport.internal/whoami tells a verified client who it is here. The name
-// and those below it are never resolved or dialled.
+// What the proxy says about itself: http://sallyport.internal/whoami tells a client who it is here, whether or not an
+// entry of the config fits its certificate. The name and those below it are never resolved or dialled.
 #include <stdlib.h>
 
 #include "proxy/session/exchange_internal.h"
@@ -27,21 +27,31 @@ static void append_string(struct text *out, const char *key, const char *value)
     text_append_string(out, ",");
 }
 
-// append_json writes the whole object. What it says of the certificate is in the words of the audit.
-static void append_json(const struct exchange *exchange, struct text *out)
+// append_certificate writes what is known of the certificate, in the words of the audit, and how long it is good.
+static void append_certificate(const struct peer *peer, struct text *out)
 {
-    const struct peer *peer = exchange->peer;
-    const struct client *client = peer->client;
     const int64_t left_s = peer->not_after_s - wall_clock_ms() / 1000;
-    char address[IP_TEXT_CAP];
-    text_append_string(out, "{");
-    append_string(out, "client", client == NULL ? NULL : client->name);
-    append_string(out, "mode", client == NULL ? NULL : policy_mode_name(client->mode));
+    if (peer->identity == NULL) {
+        text_append_string(out, "\"trust\":null,\"certificate\":null,\"expires_in_s\":null,"
+                                "\"days_left\":null,");
+        return;
+    }
     append_string(out, "trust", identity_trust_name(peer->identity));
     text_append_string(out, "\"certificate\":{");
     identity_append_json(peer->identity, out);
     text_append_format(out, "},\"expires_in_s\":%lld,\"days_left\":%lld,", (long long)left_s,
                        (long long)(left_s / 86400));
+}
+
+static void append_json(const struct exchange *exchange, struct text *out)
+{
+    const struct peer *peer = exchange->peer;
+    const struct client *client = peer->client;
+    char address[IP_TEXT_CAP];
+    text_append_string(out, "{");
+    append_string(out, "client", client == NULL ? NULL : client->name);
+    append_string(out, "mode", client == NULL ? NULL : policy_mode_name(client->mode));
+    append_certificate(peer, out);
     append_string(out, "address", ip_addr_format(&peer->address, address));
     text_append_format(out, "\"port\":%u,", peer->port);
     append_string(out, "listener", peer->listener->name);
@@ -72,6 +82,13 @@ static void answer(struct exchange *exchange)
     buffer_pool_give(&peer->context->buffers, &json);
 }
 
+// refuse_stranger: who has shown no certificate and is no client of the config is told nothing.
+static void refuse_stranger(struct exchange *exchange)
+{
+    exchange->decision = (struct decision){.action = ACTION_DENY, .reason = REASON_NO_CLIENT};
+    exchange_refuse_decided(exchange, 403, NULL);
+}
+
 void exchange_answer_whoami(struct exchange *exchange, const struct request_head *head)
 {
     struct absolute_url url;
@@ -90,8 +107,8 @@ void exchange_answer_whoami(struct exchange *exchange, const struct request_head
         exchange_refuse_error(exchange, 404, REASON_NOT_FOUND, "there is only /whoami");
     else if (!is_get)
         exchange_refuse_error(exchange, 405, REASON_BAD_REQUEST, "use GET");
-    else if (exchange->peer->identity == NULL)
-        exchange_refuse_error(exchange, 403, REASON_NO_CERTIFICATE, "there is nobody to tell of");
+    else if (exchange->peer->identity == NULL && exchange->peer->client == NULL)
+        refuse_stranger(exchange);
     else
         answer(exchange);
 }

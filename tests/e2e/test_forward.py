@@ -473,9 +473,8 @@ def test_what_comes_unasked_makes_a_connection_useless(proxy, origin):
     """A response that nobody has asked for must never become the answer to the next request."""
 
     def habit(conn):
-        conn.recv(65536)
-        conn.sendall(ok(b"mine") + ok(b"poison"))
-        conn.recv(65536)
+        while conn.recv(65536):
+            conn.sendall(ok(b"mine") + ok(b"poison"))
 
     server = origin(habit)
     requester = plain(proxy)
@@ -792,6 +791,26 @@ def test_whoami_answers_a_client_that_no_entry_fits(start):
     assert response.status == 200
     who = json.loads(response.body)
     assert (who["client"], who["mode"]) == (None, None)
+
+
+def test_whoami_tells_those_without_certificate_only_when_they_are_clients(start, pki):
+    listeners = [
+        {
+            "name": "main",
+            "address": "127.0.0.1:0",
+            "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
+            "trust": "staff",
+            "client_certificate": "optional",
+        }
+    ]
+    open_door = start(client(name="guests", match=[{"anonymous": True}]), listeners=listeners)
+    requester = PlainClient(open_door.connect(None))
+    who = json.loads(requester.get("http://sallyport.internal/whoami").body)
+    assert (who["client"], who["certificate"], who["days_left"]) == ("guests", None, None)
+    closed = start(client(), listeners=listeners)
+    requester = PlainClient(closed.connect(None))
+    response = requester.get("http://sallyport.internal/whoami")
+    assert response.status == 403 and "no_client" in response.reason
 
 
 OWN = {
