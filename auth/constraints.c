@@ -242,10 +242,24 @@ static bool drop_addresses(STACK_OF(GENERAL_SUBTREE) **subtrees)
     return is_good;
 }
 
+// has_foreign_type tells whether there is a constraint of a type that the library does not apply.
+static bool has_foreign_type(const STACK_OF(GENERAL_SUBTREE) *subtrees)
+{
+    for (size_t i = 0; i < sk_GENERAL_SUBTREE_num(subtrees); i++) {
+        const int type = sk_GENERAL_SUBTREE_value(subtrees, i)->base->type;
+        if (type != GEN_DIRNAME && type != GEN_DNS && type != GEN_EMAIL && type != GEN_URI)
+            return true;
+    }
+    return false;
+}
+
 // judge_below applies the constraints of certs[above] to all below it.
 static int judge_below(X509 *const *certs, size_t above, NAME_CONSTRAINTS *constraints)
 {
     int result = judge_common_names(constraints, certs[0]);
+    if (!has_foreign_type(constraints->permittedSubtrees) &&
+        !has_foreign_type(constraints->excludedSubtrees))
+        return result; // the library has applied all the rest
     for (size_t i = 0; i < above && result == X509_V_OK; i++) {
         if (i == 0 || !is_self_issued(certs[i]))
             result = judge_addresses(constraints, certs[i]);
