@@ -1,0 +1,46 @@
+// Fuzzes control_request_parse and, behind `block`, block_parse: what is accepted is the line again when it is
+// put together, and a block's one spelling is read as the same block.
+#include <stdlib.h>
+
+#include "auth/base/text.h"
+#include "auth/blocklist.h"
+#include "proxy/admin/control_request.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_block(const char *argument)
+{
+    char text[BLOCK_TEXT_CAP];
+    char again_text[BLOCK_TEXT_CAP];
+    struct block block;
+    struct block again;
+    struct errinfo info;
+    if (block_parse(slice_of_string(argument), text, &block, &info) != ERR_OK)
+        return;
+    ASSERT(block_parse(slice_of_string(block.text), again_text, &again, &info) == ERR_OK);
+    ASSERT(slice_equal(slice_of_string(block.text), slice_of_string(again.text)));
+    ASSERT(block.kind == again.kind);
+    ASSERT(slice_equal(slice_of(block.digest, sizeof block.digest),
+                       slice_of(again.digest, sizeof again.digest)));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct control_request request;
+    static char line[CONTROL_LINE_MAX + 64];
+    struct errinfo info;
+    struct text text;
+    if (control_request_parse(slice_of(data, size), &request, &info) != ERR_OK) {
+        ASSERT(info.text[0] != '\0');
+        return 0;
+    }
+    text_init(&text, line, sizeof line);
+    text_append_string(&text, control_command_name(request.command));
+    text_append_string(&text, request.is_forced ? " force" : "");
+    text_append_string(&text, request.argument[0] == '\0' ? "" : " ");
+    text_append_string(&text, request.argument);
+    ASSERT(slice_equal(text_slice(&text), slice_of(data, size)));
+    if (request.command == CONTROL_BLOCK)
+        check_block(request.argument);
+    return 0;
+}
