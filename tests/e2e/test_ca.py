@@ -280,6 +280,67 @@ def test_curl_comes_in_with_the_pem_and_the_p12(ca, secret, start, pki, dns):
         website.stop()
 
 
+# A CONNECT by Node's own tls; what it prints is the status line. The options are one JSON argument.
+NODE = """
+const fs = require('fs'), tls = require('tls'), wanted = JSON.parse(process.argv[1]);
+const read = (name) => wanted[name] && fs.readFileSync(wanted[name]);
+const sock = tls.connect({host: wanted.host, port: wanted.port, servername: 'proxy.test',
+    ca: read('ca'), cert: read('cert'), key: read('key'), pfx: read('pfx'),
+    passphrase: wanted.passphrase}, () => sock.write(
+        `CONNECT ${wanted.target} HTTP/1.1\\r\\nHost: ${wanted.target}\\r\\n\\r\\n`));
+sock.on('data', (data) => { console.log(String(data).split('\\r\\n')[0]); process.exit(0); });
+sock.on('error', (problem) => { console.log(String(problem)); process.exit(1); });
+"""
+
+
+@pytest.mark.parametrize("way", ["pem", "p12", "none"])
+def test_node_comes_in_with_the_pem_and_the_p12(ca, secret, start, pki, dns, origin, way):
+    if not shutil.which("node"):
+        pytest.skip("Node (nodejs) is not installed")
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    ca.good("issue", "x", "--p12", "--p12-passphrase-file", secret("p12pass"))
+    trust = {"staff": {"ca": [str(ca.path("ca.crt"))]}}
+    proxy = start(client(reach("origin.test", server.port)), trust=trust)
+    ways = {
+        "pem": {"cert": str(ca.path("x.crt")), "key": str(ca.path("x.key"))},
+        "p12": {"pfx": str(ca.path("x.p12")), "passphrase": "p12pass"},
+        "none": {},
+    }
+    host, port = proxy.address
+    target = f"origin.test:{server.port}"
+    wanted = {"host": host, "port": port, "ca": pki.server_ca.path, "target": target, **ways[way]}
+    code, said = tool("node", "-e", NODE, json.dumps(wanted), env=clean_environment(ca.folder))
+    if way == "none":
+        assert code == 1 and "certificate required" in said.lower(), said
+    else:
+        assert (code, said) == (0, "HTTP/1.1 200 Connection established\n"), said
+
+
+def test_git_comes_in_with_the_pair(ca, start, pki, dns, tmp_path):
+    """GnuTLS, in Debian's git. It asks for a repository that is not there: the origin is reached."""
+    website = Website(pki, str(tmp_path))
+    dns.addresses("origin.test", "127.0.0.1")
+    ca.good("issue", "x")
+    trust = {"staff": {"ca": [str(ca.path("ca.crt"))]}}
+    proxy = start(client(reach("origin.test", website.port)), trust=trust)
+    settings = {
+        "http.proxy": "https://{}:{}".format(*proxy.address),
+        "http.proxySSLCAInfo": pki.server_ca.path,
+        "http.proxySSLCert": ca.path("x.crt"),
+        "http.proxySSLKey": ca.path("x.key"),
+        "http.sslCAInfo": pki.server_ca.path,
+    }
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    try:
+        url = f"https://origin.test:{website.port}/none.git"
+        code, said = tool("git", *options, "ls-remote", url, env=clean_environment(ca.folder))
+    finally:
+        website.stop()
+    assert code == 128 and "not found" in said, said
+    assert website.seen and proxy.audit.wait("decision")["decision"]["action"] == "allow"
+
+
 # -- revoke and crl -----------------------------------------------------------------------------
 
 

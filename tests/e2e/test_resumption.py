@@ -169,6 +169,34 @@ def test_a_ticket_from_before_its_ca_was_removed_opens_nothing(start, pki, versi
 
 
 @VERSIONS
+def test_a_ticket_from_before_a_revocation_opens_nothing(start, pki, version):
+    leaf, other = pki.ca.leaf(f"revoked-{version}"), pki.ca.leaf(f"spared-{version}")
+    proxy = start(trust={"staff": {"crl": [pki.ca.crl(number=21)]}})
+    session, spared = take(proxy, version, leaf), take(proxy, version, other)
+    proxy.reload(trust={"staff": {"crl": [pki.ca.crl(leaf, number=22, label=str(version))]}})
+    assert_refused(proxy, version, session, "revoked", identity=leaf)
+    assert_resumes(proxy, version, spared, identity=other)
+
+
+@VERSIONS
+def test_a_ticket_from_before_its_certificate_was_denied_opens_nothing(start, pki, version):
+    leaf = pki.ca.leaf(f"denied-{version}")
+    proxy = start()
+    session = take(proxy, version, leaf)
+    proxy.reload(trust={"staff": {"denied": [{"sha256": leaf.sha256}]}})
+    assert_refused(proxy, version, session, "denied_certificate", identity=leaf)
+
+
+@VERSIONS
+def test_a_ticket_opens_nothing_when_nobody_knows_of_revocations_any_more(start, pki, version):
+    leaf = pki.ca.leaf(f"unknown-{version}")
+    proxy = start()
+    session = take(proxy, version, leaf)
+    proxy.reload(trust={"staff": {"crl": [pki.authority("Other CA").crl(number=1)]}})
+    assert_refused(proxy, version, session, "crl_missing", identity=leaf)
+
+
+@VERSIONS
 def test_a_ticket_from_before_its_client_was_removed_opens_nothing(start, server, version):
     proxy = start(client(reach("origin.test", server.port)))
     session = take(proxy, version)
