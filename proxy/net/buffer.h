@@ -8,7 +8,7 @@
 #include "auth/base/slice.h"
 
 enum {
-    BUFFER_CAP = 72 * 1024, // bytes: four full TLS records with their overhead, and room to spare
+    BUFFER_CAP = 136 * 1024, // bytes: eight full TLS records with their overhead, and room to spare
 };
 
 struct buffer {
@@ -24,7 +24,7 @@ struct buffer_pool {
     size_t lent_count;
 };
 
-enum { BUFFER_POOL_KEEP = 64 }; // spare buffers kept; more are freed when given back
+enum { BUFFER_POOL_KEEP = 32 }; // spare buffers kept; more are freed when given back
 
 // buffer_pool_deinit frees the spare buffers. All lent ones must be back.
 void buffer_pool_deinit(struct buffer_pool *pool);

@@ -1,9 +1,9 @@
-// Reads up to four TLS records' worth, writes it, and gives the buffer back before waiting.
+// Reads up to eight TLS records' worth, writes it, and gives the buffer back before waiting.
 #include "proxy/net/flow.h"
 
 enum {
-    FLOW_READ_MAX = 64 * 1024, // bytes a read: four full TLS records
-    FLOW_SHARE = 256 * 1024,   // bytes a step: then the others' turn
+    FLOW_READ_MAX = 128 * 1024, // bytes a read: eight full TLS records
+    FLOW_SHARE = 128 * 1024,    // bytes a step: then the others' turn
 };
 
 void flow_init(struct flow *flow, struct stream *from, struct stream *to, struct buffer_pool *pool,

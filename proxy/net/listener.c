@@ -10,7 +10,7 @@
 
 #include "proxy/net/sockaddr.h"
 
-enum { LISTENER_MAGIC = 0x715EA1E4, LISTEN_BACKLOG = 4096, ACCEPT_BATCH = 64 };
+enum { LISTENER_MAGIC = 0x715EA1E4, LISTEN_BACKLOG = 4096, ACCEPT_BATCH = 16 };
 static const ev_tstamp exhausted_pause_s = 0.1;
 
 struct listener {

@@ -34,6 +34,7 @@ static void on_clock(struct ev_loop *loop, ev_check *check, int events)
     (void)events;
     struct session_context *context = check->data;
     context->now_ms = monotonic_ms();
+    context->shaking_us = 0;
 }
 
 static void on_reap(struct ev_loop *loop, ev_prepare *prepare, int events)
@@ -48,6 +49,13 @@ static void on_kick(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
     sessions_drive_ready(timer->data);
+}
+
+static void on_shaking_turn(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    sessions_drive_shaking(timer->data);
 }
 
 // write_counted makes one record of each finished window of counted refusals.
@@ -97,16 +105,21 @@ void session_context_start(struct session_context *context)
     for (size_t i = 0; i < SESSION_STATE_COUNT; i++)
         TAILQ_INIT(&context->by_state[i]);
     TAILQ_INIT(&context->ready);
+    TAILQ_INIT(&context->shaking);
     TAILQ_INIT(&context->sweep);
     context->now_ms = monotonic_ms();
     ev_timer_init(&context->kick, on_kick, 0., 0.);
+    ev_timer_init(&context->shaking_turn, on_shaking_turn, 0., 0.);
     ev_timer_init(&context->sweep_turn, on_sweep_turn, 0., 0.);
     ev_timer_init(&context->survey_turn, on_survey_turn, 0., 0.);
     ev_timer_init(&context->refusals_tick, on_refusals_tick, refusals_tick_s, refusals_tick_s);
     ev_prepare_init(&context->reap, on_reap);
     ev_check_init(&context->clock, on_clock);
     ev_set_priority(&context->clock, EV_MAXPRI);
+    ev_set_priority(&context->shaking_turn, 1); // first come, first served
+    ev_set_priority(&context->kick, EV_MINPRI); // who sends little goes before who sends much
     context->kick.data = context;
+    context->shaking_turn.data = context;
     context->sweep_turn.data = context;
     context->survey_turn.data = context;
     context->refusals_tick.data = context;
@@ -123,6 +136,7 @@ void session_context_stop(struct session_context *context)
     ASSERT(context->counters.accepted == context->counters.closed);
     write_counted(context, true);
     ev_timer_stop(context->loop, &context->kick);
+    ev_timer_stop(context->loop, &context->shaking_turn);
     ev_timer_stop(context->loop, &context->sweep_turn);
     ev_timer_stop(context->loop, &context->survey_turn);
     ev_timer_stop(context->loop, &context->refusals_tick);

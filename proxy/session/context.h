@@ -90,8 +90,11 @@ struct session_context {
     struct survey *survey;       // borrowed; under way, or NULL
     struct session *survey_next; // borrowed; the serving session that it comes to next
     ev_timer survey_turn;        // of length zero: goes on with it
-    struct session_list ready;   // used up their share of a turn; driven again in the next pass
+    struct session_list ready;   // move much; driven again in the next pass, behind all others
     ev_timer kick;               // of length zero: drives the ready ones
+    struct session_list shaking; // handshakes whose next step is for a later pass
+    ev_timer shaking_turn;       // of length zero: drives those, before newer ones
+    int64_t shaking_us;          // microseconds of this pass that went into handshakes
     ev_timer refusals_tick;      // writes the counted refusals
     ev_prepare reap;             // frees the dead ones
     ev_check clock;              // takes the time after each wait

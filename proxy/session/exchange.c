@@ -7,6 +7,8 @@
 #include "proxy/http/answer.h"
 #include "proxy/session/exchange_internal.h"
 
+enum { HEAVY_LEN = 32 * 1024 }; // bytes of a step, see exchange_is_heavy
+
 static bool is_legal(enum exchange_state from, enum exchange_state to)
 {
     static const uint8_t legal[EXCHANGE_STATE_COUNT] = {
@@ -402,6 +404,11 @@ void exchange_on_deadline(struct exchange *exchange)
 bool exchange_is_tunnel(const struct exchange *exchange)
 {
     return exchange->state == EXCHANGE_TUNNEL || exchange->state == EXCHANGE_FORWARD;
+}
+
+bool exchange_is_heavy(const struct exchange *exchange)
+{
+    return exchange->state == EXCHANGE_TUNNEL && exchange->tunnel.step_len >= HEAVY_LEN;
 }
 
 void exchange_look(const struct exchange *exchange, struct exchange_view *out)

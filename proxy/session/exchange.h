@@ -22,6 +22,10 @@ enum exchange_step {
 // exchange_is_tunnel tells whether bytes flow.
 bool exchange_is_tunnel(const struct exchange *exchange);
 
+// exchange_is_heavy tells whether many bytes flow: the last step has moved so many that small messages of
+// others should go before the next one.
+bool exchange_is_heavy(const struct exchange *exchange);
+
 // What can be told about an exchange; all borrowed from it.
 struct exchange_view {
     const char *id;

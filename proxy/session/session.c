@@ -12,13 +12,46 @@
 enum {
     LINGER_MAX_LEN = 256 * 1024, // bytes of a refused client that are read and dropped
     LINGER_MAX_SESSIONS = 1024,  // of a worker; more are closed without lingering
+    SHAKING_TURN_US = 1000,      // microseconds of a pass of the loop that go into handshakes
+    READY_TURN_US = 500,         // likewise into tunnels that move much
 };
 
+// enqueue lets the session wait in `queue` for `turn`, a timer of length zero.
+static void enqueue(struct session *session, struct session_list *queue, ev_timer *turn)
+{
+    struct ev_loop *loop = session->peer.context->loop;
+    if (session->queue != NULL)
+        return;
+    session->queue = queue;
+    TAILQ_INSERT_TAIL(queue, session, queue_link);
+    if (!ev_is_active(turn)) {
+        ev_timer_set(turn, 0., 0.);
+        ev_timer_start(loop, turn);
+    }
+}
+
+static void enqueue_ready(struct session *session)
+{
+    enqueue(session, &session->peer.context->ready, &session->peer.context->kick);
+}
+
+static void leave_queue(struct session *session)
+{
+    if (session->queue != NULL)
+        TAILQ_REMOVE(session->queue, session, queue_link);
+    session->queue = NULL;
+}
+
+// on_ready drives the session, unless it is one that moves much: those wait until all others have had
+// their turn.
 static void on_ready(void *owner)
 {
     struct session *session = owner;
     ASSERT(session->magic == SESSION_MAGIC);
-    session_drive(session);
+    if (session->exchange != NULL && exchange_is_heavy(session->exchange))
+        enqueue_ready(session);
+    else
+        session_drive(session);
 }
 
 static bool is_legal(enum session_state from, enum session_state to)
@@ -120,17 +153,19 @@ static void take_outcome(struct session *session)
     }
 }
 
-static void queue_ready(struct session *session)
+// step_shaking takes the handshake's next step, where this pass of the loop has time left for such: a
+// signature takes as long as a hundred small messages of tunnels, which are waiting, too.
+static bool step_shaking(struct session *session)
 {
     struct session_context *context = session->peer.context;
-    if (session->is_ready)
-        return;
-    session->is_ready = true;
-    TAILQ_INSERT_TAIL(&context->ready, session, ready_link);
-    if (!ev_is_active(&context->kick)) {
-        ev_timer_set(&context->kick, 0., 0.);
-        ev_timer_start(context->loop, &context->kick);
+    if (context->shaking_us >= SHAKING_TURN_US) {
+        enqueue(session, &context->shaking, &context->shaking_turn);
+        return false;
     }
+    const int64_t begun_us = monotonic_us();
+    const bool may_go_on = session_step_handshake(session);
+    context->shaking_us += monotonic_us() - begun_us;
+    return may_go_on;
 }
 
 static bool step_serving(struct session *session)
@@ -143,13 +178,13 @@ static bool step_serving(struct session *session)
     case EXCHANGE_STEP_WAIT:
         return false;
     case EXCHANGE_STEP_MORE:
-        queue_ready(session);
+        enqueue_ready(session);
         return false;
     case EXCHANGE_STEP_DONE:
         take_outcome(session);
         if (session->state != SESSION_SERVING || session->peer.inbox_len == 0)
             return true;
-        queue_ready(session); // one request a turn, however many have come at once
+        enqueue_ready(session); // one request a turn, however many have come at once
         return false;
     }
     return false;
@@ -209,7 +244,7 @@ static bool step(struct session *session)
 {
     switch (session->state) {
     case SESSION_HANDSHAKE:
-        return session_step_handshake(session);
+        return step_shaking(session);
     case SESSION_SERVING:
         return step_serving(session);
     case SESSION_REFUSING:
@@ -463,8 +498,7 @@ static void free_session(struct session *session)
     struct session_context *context = session->peer.context;
     if (session->is_in_sweep)
         TAILQ_REMOVE(&context->sweep, session, sweep_link);
-    if (session->is_ready)
-        TAILQ_REMOVE(&context->ready, session, ready_link);
+    leave_queue(session);
     if (session->exchange != NULL) {
         exchange_end(session->exchange, REASON_KILLED);
         exchange_destroy(session->exchange);
@@ -493,12 +527,27 @@ void sessions_reap(struct session_context *context)
 
 void sessions_drive_ready(struct session_context *context)
 {
-    struct session_list ready = TAILQ_HEAD_INITIALIZER(ready);
-    TAILQ_CONCAT(&ready, &context->ready, ready_link);
-    while (!TAILQ_EMPTY(&ready)) {
-        struct session *session = TAILQ_FIRST(&ready);
-        TAILQ_REMOVE(&ready, session, ready_link);
-        session->is_ready = false;
+    // Those that are queued anew meanwhile stand behind the last one of now.
+    const struct session *last = TAILQ_LAST(&context->ready, session_list);
+    const struct session *driven = NULL;
+    const int64_t until_us = monotonic_us() + READY_TURN_US;
+    while (driven != last && monotonic_us() < until_us) {
+        struct session *session = TAILQ_FIRST(&context->ready);
+        leave_queue(session);
+        session_drive(session);
+        driven = session;
+    }
+    if (!TAILQ_EMPTY(&context->ready) && !ev_is_active(&context->kick))
+        ev_timer_start(context->loop, &context->kick);
+}
+
+void sessions_drive_shaking(struct session_context *context)
+{
+    while (!TAILQ_EMPTY(&context->shaking) && context->shaking_us < SHAKING_TURN_US) {
+        struct session *session = TAILQ_FIRST(&context->shaking);
+        leave_queue(session);
         session_drive(session);
     }
+    if (!TAILQ_EMPTY(&context->shaking))
+        ev_timer_start(context->loop, &context->shaking_turn);
 }

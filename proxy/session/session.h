@@ -36,3 +36,6 @@ void sessions_reap(struct session_context *context);
 
 // sessions_drive_ready drives the sessions that have used up their share of the last turn.
 void sessions_drive_ready(struct session_context *context);
+
+// sessions_drive_shaking goes on with handshakes that were put off, as far as a pass has time for them.
+void sessions_drive_shaking(struct session_context *context);

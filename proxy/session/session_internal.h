@@ -16,17 +16,17 @@ struct session {
     uint32_t magic;
     enum session_state state;
     TAILQ_ENTRY(session) link;       // in the list of its state
-    TAILQ_ENTRY(session) ready_link; // in the list of the ready ones
+    TAILQ_ENTRY(session) queue_link; // in the list of `queue`
     TAILQ_ENTRY(session) sweep_link; // in the list of those to be judged again
     bool is_in_sweep;
-    bool is_put_off; // to be judged when all that cost no signatures have been
-    bool is_ready;
-    bool is_half_open;  // counts among its source's handshakes
-    bool is_first;      // no exchange has been yet
-    bool has_said_end;  // our direction is finished
-    bool is_plain;      // the client speaks plain HTTP
-    size_t dropped_len; // bytes read while closing
-    int64_t since_ms;   // monotonic; when this state, or waiting for a request, began
+    bool is_put_off;            // to be judged when all that cost no signatures have been
+    struct session_list *queue; // borrowed from the context; that it waits in for its turn, or NULL
+    bool is_half_open;          // counts among its source's handshakes
+    bool is_first;              // no exchange has been yet
+    bool has_said_end;          // our direction is finished
+    bool is_plain;              // the client speaks plain HTTP
+    size_t dropped_len;         // bytes read while closing
+    int64_t since_ms;           // monotonic; when this state, or waiting for a request, began
     struct tcp_stream tcp;
     struct tls_stream *tls; // owned
     ev_timer timer;         // one for all deadlines; armed at or before the next one

@@ -101,7 +101,8 @@ enum tunnel_status tunnel_step(struct tunnel *tunnel, int64_t now_ms)
     const enum flow_status down = flow_step(&tunnel->down);
     if (tunnel->down.has_end)
         note_reason(tunnel, REASON_UPSTREAM_CLOSED);
-    if (tunnel->up.passed + tunnel->down.passed != before)
+    tunnel->step_len = tunnel->up.passed + tunnel->down.passed - before;
+    if (tunnel->step_len != 0)
         tunnel->active_ms = now_ms;
     return status_of(tunnel, up, down);
 }

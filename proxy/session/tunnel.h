@@ -26,6 +26,7 @@ struct tunnel {
     bool is_up_lost;    // the target takes no more bytes
     enum reason reason; // who ended it first; REASON_NONE while both go on
     int64_t active_ms;  // monotonic; when a byte was last passed on
+    uint64_t step_len;  // bytes that the last step has passed on, both ways
 };
 
 // tunnel_open takes over the connected socket `fd` and prepares both flows: `early` bytes of the client

@@ -9,23 +9,39 @@ import subprocess
 
 
 class Origin:
-    """The servers behind the proxy."""
+    """The servers behind the proxy: a process for echoes, and one for all that moves many bytes, so
+    that a small message never waits in the origin for a large one."""
 
     def __init__(self, binary):
-        self.process = subprocess.Popen(
-            [binary, "origin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        words = self.process.stdout.readline().split()
+        self._processes = [
+            subprocess.Popen(
+                [binary, "origin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            for _ in range(2)
+        ]
+        small, large = map(self._read_ports, self._processes)
+        self.ports = {**large, "echo": small["echo"]}
+        # Echoes of many bytes, for those who want them beside small ones.
+        self.ports["bulk_echo"] = large["echo"]
+
+    @staticmethod
+    def _read_ports(process):
+        words = process.stdout.readline().split()
         if not words or words[0] != "ready":
             raise RuntimeError("the origin does not start")
-        self.ports = {name: int(port) for name, port in (word.split("=") for word in words[1:])}
+        return {name: int(port) for name, port in (word.split("=") for word in words[1:])}
+
+    @property
+    def pids(self):
+        return [process.pid for process in self._processes]
 
     def target(self, kind):
         return f"127.0.0.1:{self.ports[kind]}"
 
     def stop(self):
-        self.process.stdin.close()
-        self.process.wait(30)
+        for process in self._processes:
+            process.stdin.close()
+            process.wait(30)
 
 
 class Clients:

@@ -84,7 +84,7 @@ class Stage:
         return clients
 
     def window(self):
-        ours = [self.origin.process.pid, os.getpid(), *(one.pid for one in self._clients)]
+        ours = [os.getpid(), *self.origin.pids, *(one.pid for one in self._clients)]
         return Window(self.peer.pids(), ours)
 
     def cpu(self, work):
@@ -152,7 +152,7 @@ def bulk(stage, tunnels=8):
         "down": down,
         "down_rate": rate,
         "up": _bulk(stage, "sink", "up", tunnels)[0],
-        "both": _bulk(stage, "echo", "both", tunnels)[0],
+        "both": _bulk(stage, "bulk_echo", "both", tunnels)[0],
     }
 
 
