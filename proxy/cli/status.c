@@ -146,6 +146,7 @@ static void print_status(void *arg, struct slice line, const struct node *root)
     print_numbers("sessions", node_get(root, "sessions"));
     print_numbers("requests", node_get(root, "requests"));
     print_numbers("counters", node_get(root, "counters"));
+    print_numbers("limits", node_get(root, "limits"));
     print_clients(root);
     print_trust(root);
     print_blocks(root);

@@ -245,13 +245,37 @@ static void put_numbers(const struct survey *survey, struct control_call *call)
     for (size_t i = 0; i < EXCHANGE_DONE; i++)
         control_call_format(call, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", exchanges[i],
                             survey->exchanges[i]);
-    control_call_format(call,
-                        "},\"counters\":{\"connections\":%" PRIu64
-                        ",\"connections_closed\":%" PRIu64 ",\"connections_silent\":%" PRIu64
-                        ",\"handshakes_refused\":%" PRIu64 ",\"requests\":%" PRIu64
-                        ",\"tunnels\":%" PRIu64 "}",
-                        counters->accepted, counters->closed, counters->silent,
-                        counters->handshakes_refused, counters->exchanges, counters->tunnels);
+    control_call_format(
+        call,
+        "},\"counters\":{\"connections\":%" PRIu64 ",\"connections_closed\":%" PRIu64
+        ",\"connections_silent\":%" PRIu64 ",\"connections_turned_away\":%" PRIu64
+        ",\"handshakes_refused\":%" PRIu64 ",\"requests\":%" PRIu64 ",\"requests_limited\":%" PRIu64
+        ",\"tunnels\":%" PRIu64 "}",
+        counters->accepted, counters->closed, counters->silent, counters->turned_away,
+        counters->handshakes_refused, counters->exchanges, counters->limited, counters->tunnels);
+}
+
+// put_use adds `"name":N,"name_max":N`; null where there is no limit.
+static void put_use(struct control_call *call, bool is_first, const char *name, uint64_t used,
+                    uint64_t max)
+{
+    control_call_format(call, "%s\"%s\":%" PRIu64 ",\"%s_max\":", is_first ? "" : ",", name, used,
+                        name);
+    if (max == 0)
+        put(call, "null");
+    else
+        control_call_format(call, "%" PRIu64, max);
+}
+
+static void put_limits(const struct service *service, struct control_call *call)
+{
+    const struct proxy_limits *limits = &service->snapshot->limits;
+    const struct ledger_totals totals = ledger_read(service->ledger);
+    put(call, ",\"limits\":{");
+    put_use(call, true, "sessions", totals.sessions, limits->sessions);
+    put_use(call, false, "tunnels", totals.tunnels, limits->tunnels);
+    put_use(call, false, "memory", totals.memory, limits->memory);
+    control_call_format(call, ",\"descriptors_max\":%" PRIu64 "}", service->descriptors);
 }
 
 // is_busier sorts clients: tunnels first, then sessions, then names.
@@ -340,6 +364,7 @@ void status_write(const struct service *service, const struct survey *survey,
     put_reloads(service, call);
     put_listeners(service, call);
     put_numbers(survey, call);
+    put_limits(service, call);
     put_clients(survey, call);
     put_certificates(service->snapshot, call, now_s);
     put_crls(service->snapshot, call, now_s);

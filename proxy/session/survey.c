@@ -97,6 +97,8 @@ void survey_add(struct survey *sum, const struct survey *part)
     to->exchanges += from->exchanges;
     to->tunnels += from->tunnels;
     to->forwarded += from->forwarded;
+    to->turned_away += from->turned_away;
+    to->limited += from->limited;
     for (size_t i = 0; i < SESSION_STATE_COUNT; i++)
         sum->sessions[i] += part->sessions[i];
     for (size_t i = 0; i < EXCHANGE_STATE_COUNT; i++)

@@ -274,6 +274,9 @@ def test_status_tells_what_is_there(controlled, pki):
     assert status["requests"]["tunnel"] == 3 and status["sessions"]["serving"] == 4
     assert status["clients"] == [{"name": "workers", "sessions": 4, "tunnels": 3}]
     assert status["counters"]["tunnels"] == 3 and status["counters"]["requests"] == 4
+    limits = status["limits"]
+    assert (limits["sessions"], limits["tunnels"]) == (4, 3)
+    assert limits["sessions_max"] is None and limits["descriptors_max"] > 0
     assert {one["kind"] for one in status["certificates"]} == {"server", "anchor"}
     assert status["audit"]["lost"] == 0 and not status["audit"]["full"]
     assert status["blocks"] == [] and status["reloads"]["last"] is None

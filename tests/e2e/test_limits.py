@@ -6,6 +6,7 @@ import time
 
 from support.config import client, reach
 from support.origin import dead_port, reset_after, silence
+from support.plain import PlainClient, StrictOrigin, head, ok, url
 from support.scale import count, eventually
 from support.wire import connect_head
 
@@ -352,3 +353,97 @@ def test_a_clients_idle_time_takes_the_place_of_the_general_one(start, dns, orig
         shorter = proxy.tunnel(target, leaf(pki))
         assert proxy.assert_closed(shorter.id, "idle")["ms"]["total"] >= 400
     longer.echo(b"still there")
+
+
+# -- plain requests: anything with a connection to a target counts -----------------------------
+
+
+def plain(proxy, pki):
+    return PlainClient(proxy.connect(leaf(pki)))
+
+
+def test_a_plain_request_counts_as_long_as_it_lasts(start, dns, origin, pki):
+    may_answer = threading.Event()
+    tunnels = origin()
+
+    def answer(_request):
+        assert may_answer.wait(60)
+        return ok()
+
+    server = StrictOrigin(answer)
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port, reach("origin.test", tunnels.port), tunnels=1))
+    waiting = plain(proxy, pki).send(head("GET", url(server)))
+    server.wait_requests(1)
+    refused = plain(proxy, pki).get(url(server))
+    assert (refused.status, refused.get("retry-after")) == (429, "1")
+    assert refused.reason.startswith("Too many requests: limit_tunnels for alice (id ")
+    answer = proxy.ask(f"origin.test:{tunnels.port}", leaf(pki))
+    assert_limited(proxy, answer, "limit_tunnels")
+
+    may_answer.set()
+    assert waiting.read().status == 200
+    for _ in range(20):  # over the connection that waits for the next request, too
+        assert waiting.get(url(server)).status == 200
+    tunnel = proxy.tunnel(f"origin.test:{tunnels.port}", leaf(pki))
+    assert waiting.get(url(server)).status == 429
+    tunnel.close()
+    proxy.assert_closed(tunnel.id, "client_closed")
+    assert waiting.get(url(server)).status == 200
+    server.stop()
+
+
+def test_new_plain_requests_have_the_rate_of_new_tunnels(start, dns, pki):
+    server = StrictOrigin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port, new_tunnels="1/s", burst=5))
+    requester = plain(proxy, pki)
+    begun = time.monotonic()
+    statuses = [requester.get(url(server)).status for _ in range(30)]
+    assert 5 <= statuses.count(200) <= 5 + 1 + (time.monotonic() - begun)
+    assert statuses[:5] == [200] * 5 and 429 in statuses
+    server.stop()
+
+
+def test_a_request_that_is_sent_again_takes_one_tunnel(start, dns, pki):
+    """The connection that had waited is dead; the request goes over a new one."""
+    server = StrictOrigin(lambda request: ok(b"x", "Connection: keep-alive"))
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port, tunnels=1))
+    requester = plain(proxy, pki)
+    for _ in range(5):
+        assert requester.get(url(server)).status == 200
+        for conn in list(server._open):
+            with contextlib.suppress(OSError):
+                conn.shutdown(2)
+    assert plain(proxy, pki).get(url(server)).status == 200
+    server.stop()
+
+
+def test_a_plain_download_is_shaped_and_ends_at_its_age(start, dns, pki):
+    body = b"x" * 300_000
+    server = StrictOrigin(lambda request: ok(body))
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port, bandwidth_down="200KB/s", age="5s"))
+    begun = time.monotonic()
+    assert plain(proxy, pki).get(url(server)).body == body
+    assert time.monotonic() - begun >= (len(body) - 200_000 * 0.05 - 65536) / 200_000
+
+    proxy.reload(limited(server.port, bandwidth_down="4KB/s", age="500ms"))
+    plain(proxy, pki).send(head("GET", url(server)))
+    assert proxy.audit.wait("close", reason="age")["bytes"]["down"] < len(body)
+    server.stop()
+
+
+def test_a_plain_upload_is_shaped(start, dns, pki):
+    server = StrictOrigin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(limited(server.port, bandwidth_up="200KB/s"))
+    body = b"x" * 300_000
+    requester = plain(proxy, pki)
+    begun = time.monotonic()
+    requester.send(head("POST", url(server), f"Content-Length: {len(body)}") + body)
+    assert requester.read().status == 200
+    assert time.monotonic() - begun >= (len(body) - 200_000 * 0.05 - 65536) / 200_000
+    assert server.requests[0].body == body
+    server.stop()
