@@ -77,6 +77,24 @@ static bool read_transfer_encoding(struct slice value, struct request_head *out,
     return true;
 }
 
+// counts_forwards: of these methods Max-Forwards tells how far the request may go (RFC 9110 7.6.2).
+static bool counts_forwards(struct slice method)
+{
+    return slice_equal(method, SLICE_LITERAL("OPTIONS")) ||
+           slice_equal(method, SLICE_LITERAL("TRACE"));
+}
+
+static bool read_max_forwards(struct slice value, struct request_head *out, const char **out_why)
+{
+    *out_why = "Max-Forwards";
+    if (!counts_forwards(out->method_text))
+        return true;
+    if (out->has_max_forwards || !content_length_parse(value, &out->max_forwards))
+        return false;
+    out->has_max_forwards = true;
+    return true;
+}
+
 static void read_connection(struct slice value, struct request_head *out)
 {
     out->has_close = out->has_close || list_has(value, SLICE_LITERAL("close"));
@@ -106,6 +124,8 @@ static bool read_field(struct field field, struct request_head *out, const char 
         return read_content_length(field.value, out, out_why);
     } else if (is_named(field, "transfer-encoding")) {
         return read_transfer_encoding(field.value, out, out_why);
+    } else if (is_named(field, "max-forwards")) {
+        return read_max_forwards(field.value, out, out_why);
     } else if (is_disguised(field.name, SLICE_LITERAL("content-length")) ||
                is_disguised(field.name, SLICE_LITERAL("transfer-encoding"))) {
         *out_why = "an underscore in a framing field";

@@ -30,11 +30,14 @@ struct request_head {
     bool expects_continue; // Expect: 100-continue, in HTTP/1.1 (RFC 9110 10.1.1)
     bool expects_other;    // an Expect that nobody knows
     bool wants_websocket;  // Upgrade: websocket with its Connection option, in HTTP/1.1
-    bool takes_trailers;   // TE: trailers (RFC 9110 10.1.4)
-    enum body_kind body;   // BODY_NONE, BODY_LENGTH or BODY_CHUNKED
-    uint64_t length;       // bytes, with BODY_LENGTH
-    struct slice fields;   // all field lines, for field_next
-    size_t len;            // bytes of the head, with the empty line
+    bool
+        has_max_forwards; // of OPTIONS and TRACE (RFC 9110 7.6.2); elsewhere it is a field like others
+    uint64_t max_forwards;
+    bool takes_trailers; // TE: trailers (RFC 9110 10.1.4)
+    enum body_kind body; // BODY_NONE, BODY_LENGTH or BODY_CHUNKED
+    uint64_t length;     // bytes, with BODY_LENGTH
+    struct slice fields; // all field lines, for field_next
+    size_t len;          // bytes of the head, with the empty line
 };
 
 enum head_result {

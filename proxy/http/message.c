@@ -17,9 +17,10 @@ static void append_field(struct text *out, struct slice name, struct slice value
     append_literal(out, "\r\n");
 }
 
-// append_travelling passes on the fields that belong to the message and not to the connection, in order.
-// `has_trailers`: fields may come behind the body, so that Trailer says something true.
-static void append_travelling(struct slice fields, bool has_trailers, struct text *out)
+// append_travelling passes on the fields that belong to the message and not to the connection, in order, but for
+// `other`, if it is not NULL. `has_trailers`: fields may come behind the body, so that Trailer says something true.
+static void append_travelling(struct slice fields, bool has_trailers, const char *other,
+                              struct text *out)
 {
     struct slice rest = fields;
     struct field field;
@@ -27,6 +28,8 @@ static void append_travelling(struct slice fields, bool has_trailers, struct tex
         if (hop_is_by_hop(field.name, fields))
             continue;
         if (!has_trailers && slice_equal_ignore_case(field.name, SLICE_LITERAL("trailer")))
+            continue;
+        if (other != NULL && slice_equal_ignore_case(field.name, slice_of_string(other)))
             continue;
         append_field(out, field.name, field.value);
     }
@@ -84,7 +87,11 @@ void message_append_request(const struct request_out *request, struct text *out)
     append_target(request, out);
     append_literal(out, " HTTP/1.1\r\n");
     append_host(&request->url->target, out);
-    append_travelling(head->fields, head->body == BODY_CHUNKED, out);
+    append_travelling(head->fields, head->body == BODY_CHUNKED,
+                      head->has_max_forwards ? "max-forwards" : NULL, out);
+    if (head->max_forwards > 0)
+        text_append_format(out, "Max-Forwards: %llu\r\n",
+                           (unsigned long long)head->max_forwards - 1);
     append_framing(head->body, head->has_length, head->length, out);
     if (head->expects_continue)
         append_literal(out, "Expect: 100-continue\r\n");
@@ -114,7 +121,7 @@ void message_append_response(const struct response_out *response, struct text *o
     text_append_format(out, "HTTP/1.1 %u ", head->status);
     text_append(out, head->reason);
     append_literal(out, "\r\n");
-    append_travelling(head->fields, response->body == BODY_CHUNKED, out);
+    append_travelling(head->fields, response->body == BODY_CHUNKED, NULL, out);
     append_response_framing(response, out);
     text_append_format(out, "Via: 1.%u sallyport\r\n", head->minor_version);
     if (head->status == 101)

@@ -82,6 +82,7 @@ struct session_context {
 
     // Private to proxy/session.
     uint64_t id_count;
+    size_t pooled_count; // connections to targets that wait for a session's next request
     struct buffer_pool buffers;
     struct verdicts verdicts; // of today's snapshot
     struct session_list by_state[SESSION_STATE_COUNT];

@@ -63,6 +63,8 @@ static void take_plain(struct exchange *exchange, const struct request_head *hea
         refuse_bad(exchange, "an upgrade with a body", NULL);
     else if (exchange->body != BODY_NONE && slice_equal(exchange->method, SLICE_LITERAL("TRACE")))
         refuse_bad(exchange, "TRACE with a body", NULL); // RFC 9110 9.3.8
+    else if (head->has_max_forwards && head->max_forwards == 0)
+        exchange_refuse_error(exchange, 405, REASON_BAD_REQUEST, "Max-Forwards is 0");
     else if (head->expects_other)
         exchange_refuse_error(exchange, 417, REASON_BAD_REQUEST, "unknown Expect");
     else

@@ -6,7 +6,8 @@
 #include "proxy/net/tcp_stream.h"
 
 struct slot {
-    struct tcp_stream tcp; // open: the slot is taken
+    struct upstream_pool *pool; // borrowed
+    struct tcp_stream tcp;      // open: the slot is taken
     struct target target;
     struct ip_addr address;
     uint64_t generation;
@@ -16,22 +17,32 @@ struct slot {
 
 struct upstream_pool {
     struct ev_loop *loop; // borrowed
+    size_t *count;        // borrowed; of all pools of the worker
     struct slot slots[UPSTREAM_POOL_MAX];
 };
 
-struct upstream_pool *upstream_pool_create(struct ev_loop *loop)
+struct upstream_pool *upstream_pool_create(struct ev_loop *loop, size_t *count)
 {
     struct upstream_pool *pool = calloc(1, sizeof *pool);
-    if (pool != NULL)
-        pool->loop = loop;
+    if (pool == NULL)
+        return NULL;
+    pool->loop = loop;
+    pool->count = count;
     return pool;
+}
+
+// leave makes a taken slot free; its connection is somebody else's business.
+static void leave(struct slot *slot)
+{
+    slot->is_taken = false;
+    (*slot->pool->count)--;
 }
 
 static void close_slot(struct slot *slot)
 {
     if (!slot->is_taken)
         return;
-    slot->is_taken = false;
+    leave(slot);
     stream_close(&slot->tcp.stream, false);
 }
 
@@ -61,12 +72,18 @@ void upstream_pool_give(struct upstream_pool *pool, const struct target *target,
             slot = &pool->slots[i];
     }
     close_slot(slot);
+    tcp_stream_init(&slot->tcp, pool->loop, upstream->fd);
+    if (*pool->count >= UPSTREAM_POOL_MAX_OF_WORKER) {
+        stream_close(&slot->tcp.stream, false);
+        return;
+    }
+    (*pool->count)++;
     slot->is_taken = true;
+    slot->pool = pool;
     slot->target = *target;
     slot->address = upstream->address;
     slot->generation = generation;
     slot->since_ms = now_ms;
-    tcp_stream_init(&slot->tcp, pool->loop, upstream->fd);
     slot->tcp.stream.on_ready = on_event;
     slot->tcp.stream.owner = slot;
     stream_want(&slot->tcp.stream, true, false);
@@ -97,7 +114,7 @@ struct upstream upstream_pool_take(struct upstream_pool *pool, const struct targ
             close_slot(slot);
             continue;
         }
-        slot->is_taken = false;
+        leave(slot);
         return (struct upstream){.fd = tcp_stream_take_fd(&slot->tcp), .address = slot->address};
     }
     return (struct upstream){.fd = -1};

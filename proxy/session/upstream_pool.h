@@ -12,6 +12,7 @@
 
 enum {
     UPSTREAM_POOL_MAX = 4,                 // connections; one more takes the place of the oldest
+    UPSTREAM_POOL_MAX_OF_WORKER = 1024,    // of all its sessions; more are not kept
     UPSTREAM_POOL_MAX_IDLE_MS = 30 * 1000, // after this one is not used any more
 };
 
@@ -22,8 +23,9 @@ struct upstream {
     struct ip_addr address; // that it is connected to
 };
 
-// upstream_pool_create makes an empty pool. NULL without memory.
-struct upstream_pool *upstream_pool_create(struct ev_loop *loop) MUST_USE;
+// upstream_pool_create makes an empty pool. `count` is how many connections all pools of the worker hold; it is
+// borrowed, and kept right. NULL without memory.
+struct upstream_pool *upstream_pool_create(struct ev_loop *loop, size_t *count) MUST_USE;
 
 // upstream_pool_destroy closes what is left, and frees. NULL is allowed.
 void upstream_pool_destroy(struct upstream_pool *pool);

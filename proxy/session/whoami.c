@@ -43,6 +43,40 @@ static void append_certificate(const struct peer *peer, struct text *out)
                        (long long)(left_s / 86400));
 }
 
+static void append_limit(struct text *out, const char *key, uint64_t value)
+{
+    if (value == 0)
+        text_append_format(out, "\"%s\":null,", key);
+    else
+        text_append_format(out, "\"%s\":%llu,", key, (unsigned long long)value);
+}
+
+// append_limits writes the client's limits, null where there is none, and what is in use of them by now.
+static void append_limits(const struct exchange *exchange, struct text *out)
+{
+    const struct client *client = exchange->peer->client;
+    if (client == NULL) {
+        text_append_string(out, "\"limits\":null,");
+        return;
+    }
+    const struct client_limits *limits = &client->limits;
+    const uint32_t open = ledger_count_tunnels(exchange->peer->context->ledger, client->name);
+    const uint32_t left = limits->tunnels > open ? limits->tunnels - open : 0;
+    text_append_string(out, "\"limits\":{");
+    append_limit(out, "tunnels", limits->tunnels);
+    append_limit(out, "new_tunnels", limits->new_tunnels);
+    append_limit(out, "burst", limits->burst);
+    append_limit(out, "bandwidth_up", limits->bandwidth_up);
+    append_limit(out, "bandwidth_down", limits->bandwidth_down);
+    append_limit(out, "age_ms", (uint64_t)limits->age_ms);
+    append_limit(out, "idle_ms", (uint64_t)limits->idle_ms);
+    if (limits->tunnels == 0)
+        text_append_string(out, "\"tunnels_left\":null,");
+    else
+        text_append_format(out, "\"tunnels_left\":%u,", left);
+    text_append_format(out, "\"tunnels_open\":%u},", open);
+}
+
 static void append_json(const struct exchange *exchange, struct text *out)
 {
     const struct peer *peer = exchange->peer;
@@ -59,6 +93,7 @@ static void append_json(const struct exchange *exchange, struct text *out)
     append_string(out, "version", peer->tls_version);
     append_string(out, "cipher", peer->tls_cipher);
     text_append_format(out, "\"resumed\":%s},", peer->is_resumed ? "true" : "false");
+    append_limits(exchange, out);
     append_string(out, "config", peer->snapshot->id);
     text_append_format(out, "\"id\":\"%s\"}\n", exchange->id);
 }

@@ -778,11 +778,39 @@ def test_whoami_tells_a_client_who_it_is(proxy, pki):
     assert who["certificate"]["subject"] and who["certificate"]["sha256"]
     assert who["tls"]["version"] == "1.3" and who["days_left"] >= 0
     assert who["id"] == response.get("x-request-id")
+    assert who["limits"]["tunnels"] is None
     decision, close = last(proxy, requester)
     assert decision["decision"]["reason"] == "whoami"
     assert (close["status"], close["reason"], close["upstream"]) == (200, "completed", None)
     response = requester.send(head("HEAD", "http://sallyport.internal/whoami")).read("HEAD")
     assert response.status == 200
+
+
+def test_whoami_says_what_is_left_of_the_limits(start, dns, origin):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    limits = {"tunnels": 5, "bandwidth_down": "50MB/s"}
+    limited = start(client(OPEN, limits=limits))
+    limited.tunnel(f"origin.test:{server.port}")
+    who = json.loads(plain(limited).get("http://sallyport.internal/whoami").body)["limits"]
+    assert (who["tunnels"], who["tunnels_open"], who["tunnels_left"]) == (5, 1, 4)
+    assert (who["bandwidth_down"], who["bandwidth_up"]) == (50_000_000, None)
+
+
+def test_a_forwarded_request_counts_while_it_lasts(start, dns, origin, server):
+    silent_server, good = origin(silent), server()
+    dns.addresses("origin.test", "127.0.0.1")
+    limited = start(client(OPEN, limits={"tunnels": 1}))
+    waiting = plain(limited).send(head("GET", url(silent_server)))
+    silent_server.wait_accepted()
+    requester = plain(limited)
+    response = requester.get(url(good))
+    assert response.status == 429 and response.get("retry-after"), response
+    waiting.client.reset()
+    silent_server.wait_idle()
+    for _ in range(5):
+        assert requester.get(url(good)).status == 200
+    assert good.accepted == 1
 
 
 def test_whoami_answers_a_client_that_no_entry_fits(start):

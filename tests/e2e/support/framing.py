@@ -215,6 +215,10 @@ def heads():
         refuse(name, text)
     refuse("another Expect", POST + b"Expect: 200-ok\r\nContent-Length: 5\r\n\r\nhello", 417)
     refuse("two Expects", POST + b"Expect: 100-continue\r\nExpect: x\r\nContent-Length: 5\r\n\r\nhello", 417)
+    options = b"OPTIONS " + URL + b" HTTP/1.1\r\n" + HOST
+    refuse("Max-Forwards that is used up", options + b"Max-Forwards: 0\r\n\r\n", 405)
+    refuse("Max-Forwards that is no number", options + b"Max-Forwards: x\r\n\r\n")
+    refuse("two Max-Forwards", options + b"Max-Forwards: 5\r\nMax-Forwards: 6\r\n\r\n")
     refuse("a long line", GET + b"A: " + b"b" * 9000 + b"\r\n\r\n", 431)
     refuse("a long URL", b"GET " + URL + b"a" * 9000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 431)
     refuse("a long head", GET + (b"A: " + b"b" * 4000 + b"\r\n") * 5 + b"\r\n", 431)
@@ -301,6 +305,9 @@ def plainly():
         forward(hop, GET + hop.encode() + b"\r\n\r\n", absent=[hop.split(":")[0].lower()])
     forward("h2c", GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n",
             absent=["upgrade", "http2-settings", "connection"])  # fmt: skip
+    options = b"OPTIONS " + URL + b" HTTP/1.1\r\n" + HOST + b"Max-Forwards: 7\r\n\r\n"
+    forward("Max-Forwards", options, ("OPTIONS", "/x", b""), max_forwards=["6"])
+    forward("Max-Forwards of GET", GET + b"Max-Forwards: 0\r\n\r\n", max_forwards=["0"])
     forward("Via of somebody else", GET + b"Via: 1.1 other\r\n\r\n", via=["1.1 other", "1.1 sallyport"])
     forward("names that nearly frame", GET + b"Content-Lengths: 5\r\nX-Transfer-Encoding: chunked\r\n\r\n")
     forward("X-Forwarded-For is nobody's business", GET + b"X-Forwarded-For: 127.0.0.1\r\n\r\n")
