@@ -83,7 +83,11 @@ struct client {
     const struct rule_index *allow_index; // made by policy_seal; NULL: one by one
     const struct rule_index *deny_index;  // likewise
     struct client_limits limits;
+    const struct ip_addr *egress; // ours, to dial from, in turns; none: the kernel chooses
+    size_t egress_count;
 };
+
+enum { EGRESS_MAX_ADDRESSES = 16 };
 
 // endpoint is an address and port on which the proxy itself listens.
 struct endpoint {

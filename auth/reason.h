@@ -42,6 +42,7 @@
     X(REASON_NOT_FOUND, "not_found")                                                               \
     X(REASON_WHOAMI, "whoami")                                                                     \
     X(REASON_DNS_FAILED, "dns_failed")                                                             \
+    X(REASON_EGRESS_UNAVAILABLE, "egress_unavailable")                                             \
     X(REASON_AUDIT_FULL, "audit_full")                                                             \
     X(REASON_DRAINING, "draining")                                                                 \
     X(REASON_LIMIT_TUNNELS, "limit_tunnels")                                                       \

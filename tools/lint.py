@@ -24,11 +24,16 @@ LAYERS = {
     "proxy/limits": (
         ("auth/", "proxy/net/pace.h"),
         (r"openssl/(siphash|rand)\.h", r"pthread\.h")),
-    "proxy/net": (("auth/base/", "auth/ipaddr.h"), (r"ev\.h", r"ares\.h")),
+    "proxy/net": (
+        ("auth/base/", "auth/ipaddr.h"),
+        (r"ev\.h", r"ares\.h", r"openssl/siphash\.h")),
     "proxy/tls": (
         ("auth/base/", "auth/hostname.h", "proxy/net/stream.h", "proxy/net/buffer.h"),
         (r"openssl/", r"pthread\.h")),
-    "proxy/config": (("auth/", "proxy/tls/"), (r"openssl/", r"yaml\.h", r"idn2\.h")),
+    "proxy/config": (
+        ("auth/", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h",
+         "proxy/net/sockaddr.h"),
+        (r"openssl/", r"yaml\.h", r"idn2\.h")),
     "proxy/audit": (("auth/",), (r"pthread\.h",)),
     "proxy/session": (
         ("auth/", "proxy/tls/", "proxy/net/", "proxy/http/", "proxy/audit/", "proxy/config/",
@@ -40,8 +45,8 @@ LAYERS = {
         (r"ev\.h", r"pthread\.h")),
     "proxy/sidecar": (
         ("auth/", "proxy/tls/", "proxy/net/", "proxy/http/", "proxy/log/", "proxy/config/file.h",
-         "proxy/config/endpoint_text.h", "proxy/service/limits.h", "proxy/service/notify.h",
-         "proxy/service/watcher.h"),
+         "proxy/config/endpoint_text.h", "proxy/config/system_resolver.h",
+         "proxy/service/limits.h", "proxy/service/notify.h", "proxy/service/watcher.h"),
         (r"openssl/", r"ev\.h", r"pthread\.h")),
     "proxy/admin": (("auth/", "proxy/config/"), (r"ev\.h",)),
     "proxy/history": (("auth/", "proxy/net/sockaddr.h"), (r"jansson\.h",)),
@@ -52,7 +57,7 @@ LAYERS = {
 
 # Headers that have one user each.
 ONLY_IN = {
-    "ares.h": {"proxy/net/resolver.c"},
+    "ares.h": {"proxy/net/dns_client.c"},
     "yaml.h": {"proxy/config/yaml.c"},
     "idn2.h": {"proxy/config/idn.c"},
     "libpsl.h": {"proxy/lint/public_suffix.c"},

@@ -115,6 +115,19 @@ static void append_addresses(struct text *text, const struct candidate *judged, 
     text_append_string(text, "]");
 }
 
+static void append_aliases(struct text *text, struct slice aliases)
+{
+    text_append_string(text, ",\"aliases\":[");
+    aliases = slice_first(aliases, AUDIT_ALIASES_MAX);
+    for (bool is_first = true; aliases.len > 0; is_first = false) {
+        const struct slice name = slice_first(aliases, slice_find(aliases, '\0'));
+        text_append_string(text, is_first ? "" : ",");
+        text_append_json(text, name, AUDIT_ALIASES_MAX);
+        aliases = slice_from(aliases, name.len + 1);
+    }
+    text_append_string(text, "]");
+}
+
 static void append_verdict(struct text *text, const struct decision *decision)
 {
     text_append_format(text, ",\"decision\":{\"action\":\"%s\",\"mode\":\"%s\",\"would_deny\":%s",
@@ -139,6 +152,7 @@ void audit_decision_format(const struct audit_decision *decision, struct audit_r
     append_request(&text, decision);
     append_verdict(&text, decision->decision);
     append_addresses(&text, decision->judged, decision->judged_count);
+    append_aliases(&text, decision->aliases);
     append_member(&text, "config", decision->config);
     finish(out, &text);
 }

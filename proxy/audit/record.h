@@ -21,9 +21,10 @@ struct audit_record {
 
 enum {
     AUDIT_CLOSE_CAP = 640,           // bytes that always suffice for a `close`
-    AUDIT_DECISION_EXTRA_CAP = 3072, // for a `decision`, beside the client's part
+    AUDIT_DECISION_EXTRA_CAP = 4224, // for a `decision`, beside the client's part
     AUDIT_MAX_ADDRESSES = 32,        // of a `decision`; further ones are not written
-    AUDIT_PRESENTED_MAX = 8192,      // bytes of a certificate's own claims
+    AUDIT_ALIASES_MAX = 512,
+    AUDIT_PRESENTED_MAX = 8192, // bytes of a certificate's own claims
 };
 
 // audit_record_create makes room for a text of `cap` bytes; NULL when there is no memory.
@@ -57,6 +58,8 @@ struct audit_decision {
     const struct decision *decision;
     const struct candidate *judged; // the addresses; NULL where it did not come to them
     size_t judged_count;
+    struct slice
+        aliases; // names one after the other, each with a NUL; AUDIT_ALIASES_MAX bytes at most
     const char *config; // id of the snapshot
 };
 

@@ -38,7 +38,7 @@ static int take_server(struct client_options *options, const char *command, cons
     if (endpoint_parse(slice_of_string(text), &endpoint, &info) != ERR_OK)
         return cli_fail_usage(command, "--resolver: %s", info.text);
     options->servers[options->server_count++] =
-        (struct resolver_server){endpoint.address, endpoint.port};
+        (struct dns_server){endpoint.address, endpoint.port};
     return CLI_OK;
 }
 

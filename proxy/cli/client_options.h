@@ -3,7 +3,7 @@
 #pragma once
 
 #include "auth/target.h"
-#include "proxy/net/resolver.h"
+#include "proxy/net/resolver_options.h"
 #include "proxy/sidecar/credentials.h"
 
 enum { CLIENT_SERVERS_MAX = 4 };
@@ -12,7 +12,7 @@ struct client_options {
     struct target proxy;
     bool has_proxy;
     struct credential_paths paths; // borrowed from argv
-    struct resolver_server servers[CLIENT_SERVERS_MAX];
+    struct dns_server servers[CLIENT_SERVERS_MAX];
     size_t server_count;
 };
 

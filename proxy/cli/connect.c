@@ -210,7 +210,8 @@ int connect_command(int argc, char **argv)
     struct sidecar_options *sidecar = &arguments.sidecar;
     sidecar->paths = arguments.client.paths;
     sidecar->proxy = arguments.client.proxy;
-    sidecar->servers = arguments.client.servers;
+    for (size_t i = 0; i < arguments.client.server_count; i++)
+        sidecar->servers[i] = arguments.client.servers[i];
     sidecar->server_count = arguments.client.server_count;
     if (credentials_load(&sidecar->paths, time(NULL), &sidecar->credentials, &cause, &info) !=
         ERR_OK) {

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "proxy/config/egress.h"
 #include "proxy/config/limits.h"
 #include "proxy/config/matches.h"
 #include "proxy/config/rules.h"
@@ -35,9 +36,9 @@ static void client_read(struct reader *reader, const struct node *node, struct s
                         struct client *client)
 {
     static const struct key keys[] = {
-        {"name", KEY_REQUIRED},  {"match", KEY_REQUIRED},  {"sources", KEY_OPTIONAL},
-        {"mode", KEY_OPTIONAL},  {"allow", KEY_OPTIONAL},  {"deny", KEY_OPTIONAL},
-        {"egress", KEY_NOT_YET}, {"limits", KEY_OPTIONAL},
+        {"name", KEY_REQUIRED},   {"match", KEY_REQUIRED},  {"sources", KEY_OPTIONAL},
+        {"mode", KEY_OPTIONAL},   {"allow", KEY_OPTIONAL},  {"deny", KEY_OPTIONAL},
+        {"egress", KEY_OPTIONAL}, {"limits", KEY_OPTIONAL},
     };
     client->name = "?"; // for the names of rules, when there is no good one
     if (!reader_map(reader, node, "a client", keys, sizeof keys / sizeof keys[0]))
@@ -50,6 +51,7 @@ static void client_read(struct reader *reader, const struct node *node, struct s
     (void)sets_read_addresses(scope->sets, node_get(node, "sources"), "`sources`", false,
                               &client->sources, &facts);
     mode_read(reader, node_get(node, "mode"), client);
+    egress_read(reader, node_get(node, "egress"), client);
     rules_read(reader, scope->sets, node_get(node, "allow"), RULE_ALLOW, client->name,
                &scope->names, &client->allow, &client->allow_count);
     rules_read(reader, scope->sets, node_get(node, "deny"), RULE_DENY, client->name, &scope->names,

@@ -59,6 +59,10 @@ void crls_read(struct loader *loader, const struct node *node, struct trust *tru
 // count for nobody, and says so when there is none.
 void crls_describe(struct loader *loader, const struct node *node, const struct trust *trust);
 
+// resolver_read reads `resolver` (NULL: all of it is left out), the system's list of servers and the hosts file into
+// the snapshot.
+void resolver_read(struct loader *loader, const struct node *node);
+
 // tickets_init sets what holds without any `tickets`; tickets_read reads that of a listener (NULL: none)
 // into the snapshot: the keys are the process's, so a second one has to say the same.
 void tickets_init(struct snapshot *snapshot);

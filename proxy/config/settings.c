@@ -4,10 +4,9 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "proxy/config/endpoint_text.h"
 #include "proxy/config/limits.h"
 
-enum { WORKERS_MAX = 256, TRIES_MAX = 10, CONFIG_VERSION = 1 };
+enum { WORKERS_MAX = 256, CONFIG_VERSION = 1 };
 
 #define SECOND_MS INT64_C(1000)
 #define MINUTE_MS (60 * SECOND_MS)
@@ -91,67 +90,6 @@ static void timeouts_read(struct reader *reader, const struct node *node, struct
             reader, node, "`attempt` is longer than `connect`, which ends all attempts together");
 }
 
-static bool server_read(struct reader *reader, const struct node *node, struct endpoint *out)
-{
-    char quoted[CONFIG_QUOTE_CAP];
-    struct slice text = {0};
-    struct errinfo info = {0};
-    if (!reader_text(reader, node, "DNS server", CONFIG_TEXT_MAX, &text))
-        return false;
-    if (endpoint_parse(text, out, &info) != ERR_OK) {
-        diagnostic_set_hint(reader_error(reader, node, "DNS server `%s`: %s",
-                                         reader_quote(text, quoted), info.text),
-                            "DNS is at port 53: \"127.0.0.53:53\"");
-        return false;
-    }
-    if (out->port != 0 && ip_addr_classify(&out->address) != IP_CLASS_CLOSED)
-        return true;
-    (void)reader_error(reader, node, "DNS server `%s`: no server can be there",
-                       reader_quote(text, quoted));
-    return false;
-}
-
-static void servers_read(struct reader *reader, const struct node *node,
-                         struct resolver_config *out)
-{
-    if (!reader_list(reader, node, "`servers`", 1, RESOLVER_SERVERS_MAX))
-        return;
-    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
-        if (server_read(reader, entry, &out->servers[out->server_count]))
-            out->server_count++;
-    }
-}
-
-static void resolver_read(struct reader *reader, const struct node *node,
-                          struct resolver_config *out)
-{
-    static const struct key keys[] = {
-        {"servers", KEY_OPTIONAL}, {"hosts", KEY_NOT_YET},   {"timeout", KEY_OPTIONAL},
-        {"tries", KEY_OPTIONAL},   {"family", KEY_OPTIONAL}, {"nat64", KEY_OPTIONAL},
-    };
-    static const char *const families[] = {"any", "ipv4", "ipv6", "prefer_ipv4"};
-    int64_t tries = 2;
-    size_t family = 0;
-    out->timeout_ms = 1500;
-    out->tries = 2;
-    if (!reader_map(reader, node, "`resolver`", keys, sizeof keys / sizeof keys[0]))
-        return;
-    servers_read(reader, node_get(node, "servers"), out);
-    if (node_get(node, "timeout") != NULL)
-        (void)reader_duration(reader, node_get(node, "timeout"), "`timeout`", 10, MINUTE_MS,
-                              &out->timeout_ms);
-    if (node_get(node, "tries") != NULL &&
-        reader_integer(reader, node_get(node, "tries"), "`tries`", 1, TRIES_MAX, &tries))
-        out->tries = (uint32_t)tries;
-    if (node_get(node, "family") != NULL &&
-        reader_choice(reader, node_get(node, "family"), "family", families, 4, &family) &&
-        family != 0)
-        reader_not_yet(reader, node_get(node, "family"), "a `family` other than any");
-    const struct node *nat64 = node_get(node, "nat64");
-    if (reader_list(reader, nat64, "`nat64`", 0, 64) && nat64->child != NULL)
-        reader_not_yet(reader, nat64, "a `nat64` prefix");
-}
-
 bool settings_read(struct reader *reader, const struct node *root, struct snapshot *snapshot)
 {
     static const struct key keys[] = {
@@ -166,7 +104,6 @@ bool settings_read(struct reader *reader, const struct node *root, struct snapsh
     version_read(reader, node_get(root, "version"));
     workers_read(reader, node_get(root, "workers"), snapshot);
     timeouts_read(reader, node_get(root, "timeouts"), &snapshot->timeouts);
-    resolver_read(reader, node_get(root, "resolver"), &snapshot->resolver);
     proxy_limits_read(reader, node_get(root, "limits"), &snapshot->limits);
     return true;
 }

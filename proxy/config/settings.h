@@ -1,5 +1,5 @@
-// settings: the sections that hold for the whole proxy: version, workers, timeouts, resolver. Opens
-// no files.
+// settings: the sections that hold for the whole proxy: version, workers, timeouts. Opens no
+// files.
 #pragma once
 
 #include "proxy/config/reader.h"

@@ -39,6 +39,7 @@ void snapshot_unref(struct snapshot *snapshot)
     for (size_t i = 0; i < snapshot->trust_count; i++)
         trust_destroy(snapshot->trusts[i]);
     policy_destroy(snapshot->policy);
+    host_table_unref(snapshot->resolver.hosts);
     OPENSSL_cleanse(&snapshot->tickets, sizeof snapshot->tickets);
     arena_destroy(snapshot->arena);
     free(snapshot);
@@ -213,6 +214,7 @@ static void sections_read(struct loader *loader, const struct node *root)
     struct name_list trusts = {0};
     if (!settings_read(reader, root, snapshot))
         return;
+    resolver_read(loader, node_get(root, "resolver"));
     audit_read(loader, node_get(root, "audit"));
     control_read(loader, node_get(root, "control"));
     trust_profiles_read(loader, node_get(root, "trust"), &trusts.names, &trusts.count);

@@ -11,6 +11,7 @@
 #include "auth/policy.h"
 #include "auth/trust.h"
 #include "proxy/config/diagnostics.h"
+#include "proxy/net/resolver_options.h"
 #include "proxy/tls/context.h"
 #include "proxy/tls/ticket_keys.h"
 
@@ -59,15 +60,6 @@ struct timeouts {
     int64_t drain_ms;       // live tunnels at SIGTERM
 };
 
-enum { RESOLVER_SERVERS_MAX = 8 };
-
-struct resolver_config {
-    struct endpoint servers[RESOLVER_SERVERS_MAX];
-    size_t server_count; // 0: the system's
-    int64_t timeout_ms;  // one try at one server
-    uint32_t tries;      // for each server
-};
-
 enum audit_on_full { AUDIT_REFUSE, AUDIT_DROP };
 
 // snapshot_file is a file, or folder, that the configuration names and that was read for this snapshot.
@@ -97,7 +89,7 @@ struct snapshot {
     size_t trust_count;
     struct policy *policy; // owned
     struct timeouts timeouts;
-    struct resolver_config resolver;
+    struct resolver_options resolver; // its hosts are a ref
     struct proxy_limits limits;
     const char *audit_path; // resolved against the file's folder
     enum audit_on_full audit_on_full;

@@ -39,6 +39,8 @@ static const char *bad_gateway_error(enum reason reason)
 {
     if (reason == REASON_DNS_FAILED)
         return "dns_error";
+    if (reason == REASON_EGRESS_UNAVAILABLE)
+        return "proxy_configuration_error";
     if (reason == REASON_BAD_RESPONSE)
         return "http_protocol_error";
     if (reason == REASON_UPSTREAM_CLOSED || reason == REASON_UPSTREAM_RESET)

@@ -1,150 +1,79 @@
-// c-ares on a libev loop.
+// Where an answer comes from:
 //
-//   1. resolver_submit makes a query object that c-ares holds until it has called back, which may be
-//      at once, late, or from ares_destroy.
-//   2. c-ares' callback only notes the answer in the query and queues it as done.
-//   3. A timer of length zero delivers the done ones from the loop and frees them.
-//   4. Cancelling only forgets the asker: an answer that comes after it is dropped in step 3.
+//   1. A query has a part for each family. What stands in the host table, or in the cache, is there at once.
+//   2. Otherwise the part joins the question under way for the same name and type, or puts it.
+//   3. An answer is kept as long as its TTL says, within the bounds, and copied to all parts that wait for it. An
+//      answer that may not be kept is still the answer for those who asked meanwhile.
+//   4. They are told from the loop, in the same pass, never from within resolver_submit.
+//
+// Cancelling a query does not end its questions: the next one who asks finds the answer in the cache.
 #include "proxy/net/resolver.h"
 
-#include <ares.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <sys/queue.h>
+#include <sys/random.h>
 
-#include "proxy/net/sockaddr.h"
+#include "proxy/net/dns_cache.h"
+#include "proxy/net/dns_client.h"
 
-enum {
-    RESOLVER_MAGIC = 0x4E501BE4,
-    EDNS_PAYLOAD = 1232,
-    NAME_TEXT_CAP = 256,
-    SERVERS_TEXT_CAP = 1024
+enum { RESOLVER_MAGIC = 0x4E501BE4, FAMILIES = 2, PENDING_BUCKETS = 256 };
+
+enum part_state {
+    PART_UNUSED,  // this family is not asked for
+    PART_WAITING, // in the list of its question
+    PART_ARRIVED, // in the resolver's list of those to be told
+    PART_DONE,
 };
+
+struct part {
+    enum part_state state;
+    struct resolver_query *query; // borrowed; the one that this is part of
+    TAILQ_ENTRY(part) link;       // of the list that `state` names
+    struct pending *pending;      // borrowed; while waiting
+    struct dns_answer answer;
+};
+
+TAILQ_HEAD(part_list, part);
 
 struct resolver_query {
-    struct resolver *resolver;   // borrowed
-    struct resolver_query *next; // in the list of done ones
-    resolver_callback callback;  // NULL when cancelled
+    struct resolver *resolver; // borrowed
+    resolver_callback callback;
     void *arg;                   // borrowed
-    enum resolve_result result;
-    size_t count;
-    struct ip_addr addresses[RESOLVER_MAX_ADDRESSES];
+    struct part parts[FAMILIES]; // in the order of preference
 };
 
-// resolver_socket watches one of c-ares' sockets.
-struct resolver_socket {
-    ev_io io;
-    struct resolver *resolver;    // borrowed
-    struct resolver_socket *next; // owned
+// pending is a question under way. It is known by its name and type; those who wait for it are borrowed.
+struct pending {
+    LIST_ENTRY(pending) link;
+    struct resolver *resolver; // borrowed
+    struct part_list waiting;
+    enum dns_type type;
+    uint8_t name_len;
+    char name[]; // without a NUL
 };
+
+LIST_HEAD(pending_list, pending);
 
 struct resolver {
     uint32_t magic;
-    struct ev_loop *loop;            // borrowed
-    ares_channel channel;            // owned
-    ev_timer timeout;                // c-ares' own time-outs
-    ev_timer deliver;                // of length zero
-    struct resolver_socket *sockets; // owned
-    bool reads_hosts_file;           // in which names have no final dot
-    size_t query_count;              // open or undelivered
-    struct resolver_query *done;     // owned; the oldest first
-    struct resolver_query **done_end;
+    struct ev_loop *loop;      // borrowed
+    struct dns_client *client; // owned
+    struct dns_cache *cache;   // owned
+    struct host_table *hosts;  // ref
+    enum resolver_family family;
+    int64_t min_ttl_ms;
+    int64_t max_ttl_ms;
+    size_t query_count;
+    size_t pending_count;
+    uint64_t question_count;
+    ev_timer deliver; // fed, never started: calls on_deliver in this pass of the loop
+    struct part_list arrived;
+    struct pending_list pending[PENDING_BUCKETS]; // owned; by hash
 };
 
-const char *resolve_result_name(enum resolve_result result)
+static int64_t now_ms(const struct resolver *resolver)
 {
-    switch (result) {
-    case RESOLVE_OK:
-        return "ok";
-    case RESOLVE_NOT_FOUND:
-        return "name_not_found";
-    case RESOLVE_NO_DATA:
-        return "no_address";
-    case RESOLVE_TIMED_OUT:
-        return "dns_timeout";
-    case RESOLVE_FAILED:
-        return "dns_error";
-    }
-    return "unknown";
-}
-
-static void rearm_timeout(struct resolver *resolver)
-{
-    struct timeval wait;
-    ev_timer_stop(resolver->loop, &resolver->timeout);
-    if (ares_timeout(resolver->channel, NULL, &wait) == NULL)
-        return;
-    const ev_tstamp after = (ev_tstamp)wait.tv_sec + (ev_tstamp)wait.tv_usec / 1e6;
-    ev_timer_set(&resolver->timeout, after, 0.);
-    ev_timer_start(resolver->loop, &resolver->timeout);
-}
-
-static void on_socket(struct ev_loop *loop, ev_io *io, int events)
-{
-    (void)loop;
-    struct resolver_socket *socket = io->data;
-    struct resolver *resolver = socket->resolver;
-    ASSERT(resolver->magic == RESOLVER_MAGIC);
-    const int fd = io->fd;
-    ares_process_fd(resolver->channel, (events & EV_READ) != 0 ? fd : ARES_SOCKET_BAD,
-                    (events & EV_WRITE) != 0 ? fd : ARES_SOCKET_BAD);
-    rearm_timeout(resolver);
-}
-
-static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)loop;
-    (void)events;
-    struct resolver *resolver = timer->data;
-    ASSERT(resolver->magic == RESOLVER_MAGIC);
-    ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    rearm_timeout(resolver);
-}
-
-static void forget_socket(struct resolver *resolver, int fd)
-{
-    struct resolver_socket **at = &resolver->sockets;
-    while (*at != NULL && (*at)->io.fd != fd)
-        at = &(*at)->next;
-    struct resolver_socket *socket = *at;
-    if (socket == NULL)
-        return;
-    *at = socket->next;
-    ev_io_stop(resolver->loop, &socket->io);
-    free(socket);
-}
-
-// on_socket_state is c-ares telling what it waits for on a socket.
-static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writable)
-{
-    struct resolver *resolver = arg;
-    forget_socket(resolver, fd);
-    const int events = (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0);
-    if (events == 0)
-        return;
-    struct resolver_socket *socket = calloc(1, sizeof *socket);
-    if (socket == NULL)
-        return; // the question ends by its time-out
-    socket->resolver = resolver;
-    socket->next = resolver->sockets;
-    resolver->sockets = socket;
-    ev_io_init(&socket->io, on_socket, fd, events);
-    socket->io.data = socket;
-    ev_io_start(resolver->loop, &socket->io);
-}
-
-// mark_done queues the query for delivery from the loop.
-static void mark_done(struct resolver_query *query)
-{
-    struct resolver *resolver = query->resolver;
-    query->next = NULL;
-    *resolver->done_end = query;
-    resolver->done_end = &query->next;
-    if (!ev_is_active(&resolver->deliver)) {
-        ev_timer_set(&resolver->deliver, 0., 0.);
-        ev_timer_start(resolver->loop, &resolver->deliver);
-    }
+    return (int64_t)(ev_now(resolver->loop) * 1000.);
 }
 
 static void on_deliver(struct ev_loop *loop, ev_timer *timer, int events)
@@ -153,238 +82,114 @@ static void on_deliver(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     struct resolver *resolver = timer->data;
     ASSERT(resolver->magic == RESOLVER_MAGIC);
-    struct resolver_query *query = resolver->done;
-    resolver->done = NULL;
-    resolver->done_end = &resolver->done;
-    while (query != NULL) {
-        struct resolver_query *next = query->next;
-        if (query->callback != NULL)
-            query->callback(query->arg, query->result, query->addresses, query->count);
-        free(query);
-        resolver->query_count--;
-        query = next;
+    struct part *part;
+    while ((part = TAILQ_FIRST(&resolver->arrived)) != NULL) {
+        TAILQ_REMOVE(&resolver->arrived, part, link);
+        part->state = PART_DONE;
+        part->query->callback(part->query->arg); // the query may be gone after it
     }
 }
 
-static enum resolve_result result_of(int status)
+// ttl_ms bounds how long an answer is kept.
+static int64_t ttl_ms(const struct resolver *resolver, const struct dns_answer *answer)
 {
-    switch (status) {
-    case ARES_SUCCESS:
-        return RESOLVE_OK;
-    case ARES_ENOTFOUND:
-        return RESOLVE_NOT_FOUND;
-    case ARES_ENODATA:
-        return RESOLVE_NO_DATA;
-    case ARES_ETIMEOUT:
-        return RESOLVE_TIMED_OUT;
-    default:
-        return RESOLVE_FAILED;
+    const int64_t told_ms = (int64_t)answer->ttl_s * 1000;
+    int64_t max_ms = RESOLVER_NEGATIVE_TTL_MS;
+    switch (answer->result) {
+    case RESOLVE_OK:
+        max_ms = resolver->max_ttl_ms;
+        return told_ms > max_ms                 ? max_ms
+               : told_ms < resolver->min_ttl_ms ? resolver->min_ttl_ms
+                                                : told_ms;
+    case RESOLVE_NOT_FOUND:
+    case RESOLVE_NO_DATA:
+        return told_ms > max_ms ? max_ms : told_ms;
+    case RESOLVE_TIMED_OUT:
+    case RESOLVE_FAILED:
+        return RESOLVER_FAILURE_TTL_MS;
     }
+    return 0;
 }
 
-static bool is_known(const struct resolver_query *query, const struct ip_addr *addr)
+static void on_answer(void *arg, const struct dns_answer *answer)
 {
-    for (size_t i = 0; i < query->count; i++) {
-        if (ip_addr_equal(&query->addresses[i], addr))
-            return true;
+    struct pending *pending = arg;
+    struct resolver *resolver = pending->resolver;
+    const int64_t keep_ms = ttl_ms(resolver, answer);
+    if (keep_ms > 0)
+        dns_cache_put(resolver->cache, slice_of(pending->name, pending->name_len), pending->type,
+                      answer, now_ms(resolver) + keep_ms);
+    struct part *part;
+    while ((part = TAILQ_FIRST(&pending->waiting)) != NULL) {
+        TAILQ_REMOVE(&pending->waiting, part, link);
+        part->state = PART_ARRIVED;
+        part->pending = NULL;
+        part->answer = *answer;
+        TAILQ_INSERT_TAIL(&resolver->arrived, part, link);
     }
-    return false;
+    LIST_REMOVE(pending, link);
+    resolver->pending_count--;
+    free(pending);
+    if (!TAILQ_EMPTY(&resolver->arrived))
+        ev_feed_event(resolver->loop, &resolver->deliver, EV_TIMER);
 }
 
-// next_of_family gives the next node of a family from `node` on, or NULL.
-static const struct ares_addrinfo_node *next_of_family(const struct ares_addrinfo_node *node,
-                                                       int family)
+static void drop_pending(struct resolver *resolver)
 {
-    while (node != NULL && node->ai_family != family)
-        node = node->ai_next;
-    return node;
-}
-
-static void take_address(struct resolver_query *query, const struct ares_addrinfo_node *node)
-{
-    struct ip_addr addr;
-    uint16_t port = 0;
-    if (query->count < RESOLVER_MAX_ADDRESSES && socket_address_read(node->ai_addr, &addr, &port) &&
-        !is_known(query, &addr))
-        query->addresses[query->count++] = addr;
-}
-
-// take_addresses copies the answer, the families in turns, IPv6 first (RFC 8305 4).
-static void take_addresses(struct resolver_query *query, const struct ares_addrinfo *answer)
-{
-    const struct ares_addrinfo_node *v6 = next_of_family(answer->nodes, AF_INET6);
-    const struct ares_addrinfo_node *v4 = next_of_family(answer->nodes, AF_INET);
-    while (v6 != NULL || v4 != NULL) {
-        if (v6 != NULL) {
-            take_address(query, v6);
-            v6 = next_of_family(v6->ai_next, AF_INET6);
-        }
-        if (v4 != NULL) {
-            take_address(query, v4);
-            v4 = next_of_family(v4->ai_next, AF_INET);
+    for (size_t i = 0; i < PENDING_BUCKETS; i++) {
+        while (!LIST_EMPTY(&resolver->pending[i])) {
+            struct pending *pending = LIST_FIRST(&resolver->pending[i]);
+            LIST_REMOVE(pending, link);
+            free(pending);
         }
     }
-}
-
-// on_answer is c-ares' callback, exactly once for each question.
-static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *answer)
-{
-    (void)timeouts;
-    struct resolver_query *query = arg;
-    query->result = result_of(status);
-    if (answer != NULL) {
-        if (status == ARES_SUCCESS)
-            take_addresses(query, answer);
-        ares_freeaddrinfo(answer);
-    }
-    if (query->result == RESOLVE_OK && query->count == 0)
-        query->result = RESOLVE_NO_DATA;
-    mark_done(query);
-}
-
-enum err resolver_global_init(void)
-{
-    // What c-ares would otherwise take from the environment changes which name is asked.
-    (void)unsetenv("LOCALDOMAIN");
-    (void)unsetenv("RES_OPTIONS");
-    (void)unsetenv("HOSTALIASES");
-    return ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS ? ERR_OK : ERR_SYSTEM;
-}
-
-void resolver_global_deinit(void)
-{
-    ares_library_cleanup();
-}
-
-static enum err set_servers(struct resolver *resolver, const struct resolver_options *options)
-{
-    if (options->server_count == 0)
-        return ERR_OK;
-    char csv[SERVERS_TEXT_CAP] = "";
-    size_t used = 0;
-    for (size_t i = 0; i < options->server_count; i++) {
-        char address[IP_TEXT_CAP];
-        const struct resolver_server *server = &options->servers[i];
-        (void)ip_addr_format(&server->address, address);
-        const int len = snprintf(csv + used, sizeof csv - used,
-                                 server->address.family == IP_V6 ? "%s[%s]:%u" : "%s%s:%u",
-                                 i == 0 ? "" : ",", address, server->port);
-        if (len < 0 || (size_t)len >= sizeof csv - used)
-            return ERR_LIMIT;
-        used += (size_t)len;
-    }
-    return ares_set_servers_ports_csv(resolver->channel, csv) == ARES_SUCCESS ? ERR_OK : ERR_SYSTEM;
 }
 
 enum err resolver_create(struct ev_loop *loop, const struct resolver_options *options,
                          struct resolver **out, struct errinfo *info)
 {
     *out = NULL;
+    struct dns_cache_options cache = {.max_entries = options->cache_entries,
+                                      .max_bytes = options->cache_bytes};
+    if (getrandom(cache.key, sizeof cache.key, 0) != sizeof cache.key)
+        return errinfo_set(info, ERR_SYSTEM, "no randomness for a resolver");
     struct resolver *resolver = calloc(1, sizeof *resolver);
     if (resolver == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for a resolver");
     resolver->magic = RESOLVER_MAGIC;
     resolver->loop = loop;
-    resolver->reads_hosts_file = options->reads_hosts_file;
-    resolver->done_end = &resolver->done;
-    ev_timer_init(&resolver->timeout, on_timeout, 0., 0.);
+    resolver->family = options->family;
+    resolver->min_ttl_ms = options->min_ttl_ms;
+    resolver->max_ttl_ms = options->max_ttl_ms;
+    resolver->hosts = host_table_ref(options->hosts);
+    TAILQ_INIT(&resolver->arrived);
+    for (size_t i = 0; i < PENDING_BUCKETS; i++)
+        LIST_INIT(&resolver->pending[i]);
     ev_timer_init(&resolver->deliver, on_deliver, 0., 0.);
-    resolver->timeout.data = resolver;
     resolver->deliver.data = resolver;
-
-    static char only_dns[] = "b";
-    static char file_first[] = "fb";
-    struct ares_options ares = {
-        .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS | ARES_FLAG_STAYOPEN,
-        .timeout = (int)options->timeout_ms,
-        .tries = (int)options->tries,
-        .ndots = 0,
-        .domains = NULL,
-        .ndomains = 0,
-        .lookups = options->reads_hosts_file ? file_first : only_dns,
-        .ednspsz = EDNS_PAYLOAD,
-        .sock_state_cb = on_socket_state,
-        .sock_state_cb_data = resolver,
-    };
-    const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
-                     ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_EDNSPSZ |
-                     ARES_OPT_SOCK_STATE_CB;
-    const int status = ares_init_options(&resolver->channel, &ares, mask);
-    if (status != ARES_SUCCESS) {
-        free(resolver);
-        return errinfo_set(info, ERR_SYSTEM, "cannot start the resolver: %s",
-                           ares_strerror(status));
-    }
-    if (set_servers(resolver, options) != ERR_OK) {
+    resolver->cache = dns_cache_create(&cache);
+    enum err error = resolver->cache == NULL
+                         ? errinfo_set(info, ERR_MEMORY, "no memory for a resolver")
+                         : dns_client_create(loop, options, &resolver->client, info);
+    if (error == ERR_OK)
+        *out = resolver;
+    else
         resolver_destroy(resolver);
-        return errinfo_set(info, ERR_INPUT, "the resolver cannot use these servers");
-    }
-    *out = resolver;
-    return ERR_OK;
+    return error;
 }
 
 void resolver_destroy(struct resolver *resolver)
 {
     if (resolver == NULL)
         return;
-    ares_destroy(resolver->channel); // calls back for every open question
-    while (resolver->sockets != NULL)
-        forget_socket(resolver, resolver->sockets->io.fd);
-    while (resolver->done != NULL) {
-        struct resolver_query *next = resolver->done->next;
-        free(resolver->done);
-        resolver->done = next;
-    }
-    ev_timer_stop(resolver->loop, &resolver->timeout);
-    ev_timer_stop(resolver->loop, &resolver->deliver);
+    ASSERT(resolver->query_count == 0);
+    dns_client_destroy(resolver->client);
+    drop_pending(resolver);
+    dns_cache_destroy(resolver->cache);
+    host_table_unref(resolver->hosts);
+    (void)ev_clear_pending(resolver->loop, &resolver->deliver);
     resolver->magic = 0;
     free(resolver);
-}
-
-static bool is_localhost(struct slice name)
-{
-    return slice_equal(name, SLICE_LITERAL("localhost")) ||
-           slice_ends_with(name, SLICE_LITERAL(".localhost"));
-}
-
-static void answer_localhost(struct resolver_query *query)
-{
-    query->addresses[0] = (struct ip_addr){.family = IP_V6, .bytes = {[15] = 1}};
-    query->addresses[1] = (struct ip_addr){.family = IP_V4, .bytes = {127, 0, 0, 1}};
-    query->count = 2;
-    query->result = RESOLVE_OK;
-    mark_done(query);
-}
-
-struct resolver_query *resolver_submit(struct resolver *resolver, struct slice name,
-                                       resolver_callback callback, void *arg)
-{
-    char absolute[NAME_TEXT_CAP];
-    struct resolver_query *query = calloc(1, sizeof *query);
-    if (query == NULL || !string_copy(absolute, sizeof absolute - 1, name)) {
-        free(query);
-        return NULL;
-    }
-    query->resolver = resolver;
-    query->callback = callback;
-    query->arg = arg;
-    resolver->query_count++;
-    if (is_localhost(name)) {
-        answer_localhost(query);
-        return query;
-    }
-    if (!resolver->reads_hosts_file) {
-        absolute[name.len] = '.';
-        absolute[name.len + 1] = '\0';
-    }
-    const struct ares_addrinfo_hints hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = ARES_AI_NOSORT,
-    };
-    ares_getaddrinfo(resolver->channel, absolute, NULL, &hints, on_answer, query);
-    rearm_timeout(resolver);
-    return query;
 }
 
 bool resolver_is_idle(const struct resolver *resolver)
@@ -392,8 +197,183 @@ bool resolver_is_idle(const struct resolver *resolver)
     return resolver->query_count == 0;
 }
 
+static struct pending_list *bucket_of(struct resolver *resolver, struct slice name)
+{
+    return &resolver->pending[dns_cache_hash(resolver->cache, name) % PENDING_BUCKETS];
+}
+
+static struct pending *find_pending(struct resolver *resolver, struct slice name,
+                                    enum dns_type type)
+{
+    struct pending *pending;
+    LIST_FOREACH(pending, bucket_of(resolver, name), link)
+    {
+        if (pending->type == type && slice_equal(slice_of(pending->name, pending->name_len), name))
+            return pending;
+    }
+    return NULL;
+}
+
+// begin_question puts a question to DNS and has the part wait for it. False: it could not be put.
+static bool begin_question(struct resolver *resolver, struct slice name, struct part *part,
+                           enum dns_type type)
+{
+    if (resolver->pending_count >= RESOLVER_MAX_QUESTIONS)
+        return false;
+    struct pending *pending = calloc(1, sizeof *pending + name.len);
+    if (pending == NULL)
+        return false;
+    pending->resolver = resolver;
+    pending->type = type;
+    pending->name_len = (uint8_t)name.len;
+    (void)bytes_copy(pending->name, name.len, name);
+    TAILQ_INIT(&pending->waiting);
+    TAILQ_INSERT_TAIL(&pending->waiting, part, link);
+    part->state = PART_WAITING;
+    part->pending = pending;
+    LIST_INSERT_HEAD(bucket_of(resolver, name), pending, link);
+    resolver->pending_count++;
+    resolver->question_count++;
+    if (dns_client_ask(resolver->client, name, type, on_answer, pending) == ERR_OK)
+        return true;
+    LIST_REMOVE(pending, link);
+    resolver->pending_count--;
+    free(pending);
+    part->pending = NULL;
+    return false;
+}
+
+// begin_part gets the answer for one family, from where it is nearest.
+static void begin_part(struct resolver *resolver, struct slice name, struct part *part,
+                       enum dns_type type)
+{
+    part->state = PART_DONE;
+    if (dns_cache_get(resolver->cache, name, type, now_ms(resolver), &part->answer))
+        return;
+    struct pending *pending = find_pending(resolver, name, type);
+    if (pending != NULL) {
+        TAILQ_INSERT_TAIL(&pending->waiting, part, link);
+        part->state = PART_WAITING;
+        part->pending = pending;
+        return;
+    }
+    if (!begin_question(resolver, name, part, type)) {
+        part->state = PART_DONE;
+        part->answer = (struct dns_answer){.result = RESOLVE_FAILED};
+    }
+}
+
+// take_hosts fills a part from the entries of the host table.
+static void take_hosts(struct part *part, enum ip_family family, const struct host_entry *entries,
+                       size_t count)
+{
+    struct dns_answer *answer = &part->answer;
+    part->state = PART_DONE;
+    for (size_t i = 0; i < count && answer->count < DNS_MAX_ADDRESSES; i++) {
+        if (entries[i].address.family == family)
+            answer->addresses[answer->count++] = entries[i].address;
+    }
+    answer->result = answer->count > 0 ? RESOLVE_OK : RESOLVE_NO_DATA;
+}
+
+struct resolver_query *resolver_submit(struct resolver *resolver, struct slice name,
+                                       resolver_callback callback, void *arg)
+{
+    static const enum dns_type types[] = {DNS_TYPE_AAAA, DNS_TYPE_A};
+    static const enum ip_family families[] = {IP_V6, IP_V4};
+    struct resolver_query *query = NULL;
+    if (name.len == 0 || name.len > DNS_NAME_MAX || (query = calloc(1, sizeof *query)) == NULL)
+        return NULL;
+    query->resolver = resolver;
+    query->callback = callback;
+    query->arg = arg;
+    resolver->query_count++;
+    size_t host_count = 0;
+    const struct host_entry *hosts = host_table_find(resolver->hosts, name, &host_count);
+    for (size_t i = 0; i < FAMILIES; i++) {
+        const bool is_swapped = resolver->family == RESOLVER_PREFER_IPV4;
+        struct part *part = &query->parts[is_swapped ? FAMILIES - 1 - i : i];
+        part->query = query;
+        if (resolver->family == (families[i] == IP_V6 ? RESOLVER_IPV4 : RESOLVER_IPV6))
+            continue;
+        if (host_count > 0)
+            take_hosts(part, families[i], hosts, host_count);
+        else
+            begin_part(resolver, name, part, types[i]);
+    }
+    return query;
+}
+
+static bool is_there(const struct part *part)
+{
+    return part->state == PART_ARRIVED || part->state == PART_DONE;
+}
+
+// worse_result gives the one that says more about why there is no address: trouble before absence.
+static enum resolve_result worse_result(enum resolve_result a, enum resolve_result b)
+{
+    return a > b ? a : b;
+}
+
+void resolver_query_read(const struct resolver_query *query, struct resolver_answer *out)
+{
+    const struct part *first = &query->parts[0];
+    const struct part *second = &query->parts[1];
+    if (first->state == PART_UNUSED) {
+        first = second;
+        second = &query->parts[0];
+    }
+    *out = (struct resolver_answer){.result = RESOLVE_NOT_FOUND, .is_complete = true};
+    const struct part *const parts[] = {first, second};
+    size_t most = 0;
+    for (size_t i = 0; i < FAMILIES; i++) {
+        const struct part *part = parts[i];
+        if (part->state == PART_UNUSED)
+            continue;
+        if (!is_there(part)) {
+            out->is_complete = false;
+            continue;
+        }
+        most = part->answer.count > most ? part->answer.count : most;
+        if (part->answer.aliases.count > out->aliases.count)
+            out->aliases = part->answer.aliases;
+        if (part->answer.result != RESOLVE_OK)
+            out->result = worse_result(out->result, part->answer.result);
+    }
+    out->has_preferred = is_there(first) && first->answer.count > 0;
+    for (size_t i = 0; i < most; i++) {
+        for (size_t j = 0; j < FAMILIES; j++) {
+            if (is_there(parts[j]) && i < parts[j]->answer.count)
+                out->addresses[out->count++] = parts[j]->answer.addresses[i];
+        }
+    }
+    if (out->count > 0)
+        out->result = RESOLVE_OK;
+}
+
 void resolver_cancel(struct resolver_query *query)
 {
-    if (query != NULL)
-        query->callback = NULL;
+    if (query == NULL)
+        return;
+    for (size_t i = 0; i < FAMILIES; i++) {
+        struct part *part = &query->parts[i];
+        switch (part->state) {
+        case PART_WAITING:
+            TAILQ_REMOVE(&part->pending->waiting, part, link);
+            break;
+        case PART_ARRIVED:
+            TAILQ_REMOVE(&query->resolver->arrived, part, link);
+            break;
+        case PART_UNUSED:
+        case PART_DONE:
+            break;
+        }
+    }
+    query->resolver->query_count--;
+    free(query);
+}
+
+uint64_t resolver_questions(const struct resolver *resolver)
+{
+    return resolver->question_count;
 }

@@ -1,67 +1,64 @@
-// resolver: names to addresses through DNS, without blocking. The only user of c-ares.
+// resolver: names to addresses, without blocking: from the host table, from the cache, or by asking DNS.
 //
-// One a worker, used on that worker's thread. A name is asked as it is, absolute: no search list, no
-// hosts file (unless told so), nothing from the environment. `localhost` and names below it are the loopback addresses
-// without a question (RFC 6761 6.3). Literals must never come here.
+// One a worker, used on that worker's thread. A name is asked as it is, absolute; no name is special, `localhost`
+// neither. IPv6 and IPv4 are asked at once, and each is told when it is there. Questions that are under way
+// already are joined. Literals must never come here.
 #pragma once
 
 #include <ev.h>
 
-#include "auth/ipaddr.h"
+#include "proxy/net/dns_answer.h"
+#include "proxy/net/resolver_options.h"
 
-enum { RESOLVER_MAX_ADDRESSES = 32 };
-
-enum resolve_result {
-    RESOLVE_OK,        // at least one address
-    RESOLVE_NOT_FOUND, // the name does not exist
-    RESOLVE_NO_DATA,   // it exists and has no address
-    RESOLVE_TIMED_OUT, // no server answered
-    RESOLVE_FAILED,    // servers answered with a failure, or not at all sensibly
-};
-
-// resolve_result_name gives a stable snake_case name; static memory.
-const char *resolve_result_name(enum resolve_result result);
-
-struct resolver_server {
-    struct ip_addr address;
-    uint16_t port;
-};
-
-struct resolver_options {
-    const struct resolver_server *servers; // borrowed for the call
-    size_t server_count;                   // 0: the system's, from /etc/resolv.conf
-    int64_t timeout_ms;                    // of one try at one server
-    uint32_t tries;                        // at each server
-    bool reads_hosts_file;                 // first; for the client's side, as its other programs do
+enum {
+    RESOLVER_MAX_ADDRESSES = 2 * DNS_MAX_ADDRESSES,
+    RESOLVER_MAX_QUESTIONS = 4096,   // under way; what is asked above has failed
+    RESOLVER_NEGATIVE_TTL_MS = 5000, // "no such name" is believed no longer than this
+    RESOLVER_FAILURE_TTL_MS = 1000, // a failure is not asked about again for so long (RFC 9520 3.2)
 };
 
 struct resolver;
-struct resolver_query; // a token: valid until its callback has been called or it is cancelled
+struct resolver_query;
 
-// resolver_callback gets the addresses, IPv6 and IPv4 in turns, borrowed for the call. Called once,
-// from the loop, never from within resolver_submit.
-typedef void (*resolver_callback)(void *arg, enum resolve_result result,
-                                  const struct ip_addr *addresses, size_t count);
+// resolver_answer is what is known so far.
+struct resolver_answer {
+    enum resolve_result
+        result;       // RESOLVE_OK as soon as there is an address; else final only with is_complete
+    bool is_complete; // nothing more will come
+    bool has_preferred; // the family that is preferred is there, with at least one address
+    size_t count;
+    struct ip_addr addresses[RESOLVER_MAX_ADDRESSES]; // families in turns, the preferred one first
+    struct dns_aliases aliases;
+};
 
-// resolver_global_init and resolver_global_deinit prepare the library: once a process, in main, before
-// the first and after the last resolver.
-enum err resolver_global_init(void) MUST_USE;
-void resolver_global_deinit(void);
+// resolver_callback is called when more is known: once for each family at most, from the loop, never from within
+// resolver_submit.
+typedef void (*resolver_callback)(void *arg);
 
-// resolver_create makes a resolver on `loop`. ERR_SYSTEM with a sentence when it cannot.
+// resolver_create makes a resolver on `loop`, with a reference of its own to the hosts of `options`;
+// dns_client_global_init has been called. ERR_SYSTEM or ERR_MEMORY with
+// a sentence when it cannot.
 enum err resolver_create(struct ev_loop *loop, const struct resolver_options *options,
                          struct resolver **out, struct errinfo *info) MUST_USE;
 
-// resolver_destroy drops all questions without calling back. NULL is allowed.
+// resolver_destroy drops all questions without calling back. All queries have been cancelled. NULL is allowed.
 void resolver_destroy(struct resolver *resolver);
 
-// resolver_is_idle tells whether no question is open or undelivered.
+// resolver_is_idle tells whether there is no query.
 bool resolver_is_idle(const struct resolver *resolver);
 
-// resolver_submit asks for the addresses of `name` (canonical text without final dot). NULL when there
-// is no memory.
+// resolver_submit asks for the addresses of `name` (canonical text without final dot). The query is the caller's until
+// resolver_cancel. What the host table and the cache know is there at once. NULL when there is no memory, or the
+// name is too long to be one.
 struct resolver_query *resolver_submit(struct resolver *resolver, struct slice name,
                                        resolver_callback callback, void *arg) MUST_USE;
 
-// resolver_cancel makes sure that the callback is not called. NULL is allowed.
+// resolver_query_read gives what is known now.
+void resolver_query_read(const struct resolver_query *query, struct resolver_answer *out);
+
+// resolver_cancel frees the query; its callback is not called any more. NULL is allowed.
 void resolver_cancel(struct resolver_query *query);
+
+// resolver_questions tells how many questions have been put to DNS: what the cache and joining have spared is not
+// among them.
+uint64_t resolver_questions(const struct resolver *resolver);

@@ -20,7 +20,7 @@
 #include "proxy/limits/ledger.h"
 #include "proxy/limits/sources.h"
 #include "proxy/log/log.h"
-#include "proxy/net/resolver.h"
+#include "proxy/net/dns_client.h"
 #include "proxy/service/limits.h"
 #include "proxy/service/notify.h"
 #include "proxy/service/service_internal.h"
@@ -297,7 +297,7 @@ static enum err start(struct service *service, struct errinfo *info)
     if (service->tickets == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the ticket keys");
     TRY(open_counts(service, info));
-    if (resolver_global_init() != ERR_OK)
+    if (dns_client_global_init() != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
     TRY(start_workers(service, info));
     if (!watch_signals(service))
@@ -342,7 +342,7 @@ static bool stop(struct service *service)
     ledger_destroy(service->ledger);
     sources_destroy(service->sources);
     refusals_destroy(service->refusals);
-    resolver_global_deinit();
+    dns_client_global_deinit();
     sockets_close(&service->sockets);
     close_watched(service, &service->exits);
     close_watched(service, &service->loaded);

@@ -60,10 +60,13 @@ bool exchange_is_still_admitted(struct exchange *exchange)
 bool exchange_admits_addresses(struct exchange *exchange)
 {
     const struct peer *peer = exchange->peer;
-    search_judge(exchange->search, peer->snapshot->policy, peer->client, &peer->address,
-                 &exchange->decision);
+    const bool is_final = search_judge(exchange->search, peer->snapshot->policy, peer->client,
+                                       &peer->address, &exchange->decision);
+    if (!is_final)
+        return false;
     if (exchange->decision.action != ACTION_ALLOW) {
-        exchange_refuse_decided(exchange, 403, NULL);
+        const bool is_denied = exchange->decision.action == ACTION_DENY;
+        exchange_refuse_decided(exchange, is_denied ? 403 : 502, NULL);
         return false;
     }
     struct limit_refusal refusal;

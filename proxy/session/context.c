@@ -160,3 +160,8 @@ void session_context_make_id(struct session_context *context, char out[17])
     const uint64_t value = mix(context->id_seed + context->id_count++);
     (void)snprintf(out, 17, "%08x%08x", (uint32_t)(value >> 32), (uint32_t)value);
 }
+
+uint32_t session_context_take_turn(struct session_context *context, const struct client *client)
+{
+    return context->egress_turns[((uintptr_t)client / sizeof *client) % EGRESS_TURNS]++;
+}

@@ -61,6 +61,8 @@ struct session_counters {
     uint64_t limited;     // requests likewise
 };
 
+enum { EGRESS_TURNS = 64 };
+
 struct session_context {
     // Set by the worker before session_context_start.
     struct ev_loop *loop;        // borrowed
@@ -83,6 +85,7 @@ struct session_context {
     // Private to proxy/session.
     uint64_t id_count;
     size_t pooled_count; // connections to targets that wait for a session's next request
+    uint32_t egress_turns[EGRESS_TURNS]; // clients that share one take turns with each other
     struct buffer_pool buffers;
     struct verdicts verdicts; // of today's snapshot
     struct session_list by_state[SESSION_STATE_COUNT];
@@ -110,6 +113,10 @@ void session_context_stop(struct session_context *context);
 // session_context_make_id writes the next id: 16 lower-case hex digits and a NUL. Ids of one worker never
 // repeat, and those of others start at random places.
 void session_context_make_id(struct session_context *context, char out[17]);
+
+// session_context_take_turn gives a number that rises with each request of a client: which of its egress addresses
+// has its turn.
+uint32_t session_context_take_turn(struct session_context *context, const struct client *client);
 
 // wall_clock_ms gives Unix time in milliseconds, for records and certificates, not for deadlines.
 int64_t wall_clock_ms(void);

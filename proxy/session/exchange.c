@@ -12,8 +12,8 @@ enum { HEAVY_LEN = 32 * 1024 }; // bytes of a step, see exchange_is_heavy
 static bool is_legal(enum exchange_state from, enum exchange_state to)
 {
     static const uint8_t legal[EXCHANGE_STATE_COUNT] = {
-        [EXCHANGE_READ_REQUEST] = 1 << EXCHANGE_RESOLVE | 1 << EXCHANGE_DIAL |
-                                  1 << EXCHANGE_FORWARD | 1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
+        [EXCHANGE_READ_REQUEST] = 1 << EXCHANGE_RESOLVE | 1 << EXCHANGE_FORWARD |
+                                  1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
         [EXCHANGE_RESOLVE] = 1 << EXCHANGE_DIAL | 1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
         [EXCHANGE_DIAL] = 1 << EXCHANGE_TUNNEL | 1 << EXCHANGE_FORWARD | 1 << EXCHANGE_REFUSE |
                           1 << EXCHANGE_DONE,
@@ -88,7 +88,9 @@ static void dial_admitted(struct exchange *exchange)
     const struct peer *peer = exchange->peer;
     if (!exchange_admits_addresses(exchange))
         return;
-    if (search_dial(exchange->search, peer->snapshot->timeouts.attempt_ms) != ERR_OK) {
+    const uint32_t turn = session_context_take_turn(peer->context, peer->client);
+    if (search_dial(exchange->search, peer->client, turn, peer->snapshot->timeouts.attempt_ms) !=
+        ERR_OK) {
         exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
         return;
     }
@@ -100,12 +102,9 @@ void exchange_begin_search(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
     struct session_context *context = peer->context;
-    enum resolve_result result;
     exchange->search = search_create(context->loop, exchange->target, peer->wake, peer->owner);
     if (exchange->search == NULL || search_resolve(exchange->search, context->resolver) != ERR_OK)
         exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
-    else if (search_is_resolved(exchange->search, &result))
-        dial_admitted(exchange);
     else
         exchange_enter(exchange, EXCHANGE_RESOLVE);
 }
@@ -237,6 +236,8 @@ static enum exchange_step step_dial(struct exchange *exchange)
     enum dial_result result;
     if (!watch_client(exchange))
         return EXCHANGE_STEP_AGAIN;
+    const struct peer *peer = exchange->peer;
+    search_judge_late(exchange->search, peer->snapshot->policy, peer->client, &peer->address);
     if (!search_is_dialled(exchange->search, &result))
         return EXCHANGE_STEP_WAIT;
     exchange->connect_ms = exchange->peer->context->now_ms - exchange->search_ms;

@@ -1,7 +1,7 @@
 // exchange: one request of a client: from the first byte of its head to its `close` record.
 //
 //     READ_REQUEST --host ok--> RESOLVE --some address ok--> DIAL --connected--> TUNNEL --> DONE
-//          |  \--literal ok----------------------------------^  |                           ^
+//          |                    |                               |                           ^
 //          +--bad, denied--> REFUSE <--denied, failed, timed out+---------------------------+
 //
 // A state is a place where we wait; a decision is a function between states. Every exchange submits

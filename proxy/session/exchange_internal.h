@@ -133,7 +133,7 @@ bool exchange_is_admitted(struct exchange *exchange);
 bool exchange_is_still_admitted(struct exchange *exchange);
 
 // exchange_admits_addresses takes the second decision, which addresses may be dialled, and records it before
-// the first packet. False: it has been refused.
+// the first packet. False: it has been refused, or addresses are still to come that it depends on.
 bool exchange_admits_addresses(struct exchange *exchange);
 
 // exchange_is_still_right judges everything again before the 200, where the snapshot has changed meanwhile.

@@ -11,8 +11,12 @@ void exchange_submit_decision(struct exchange *exchange)
     exchange->decision_record = NULL;
     const struct candidate *judged = NULL;
     size_t judged_count = 0;
-    if (exchange->search != NULL)
+    struct slice aliases = {0};
+    if (exchange->search != NULL) {
         judged = search_candidates(exchange->search, &judged_count);
+        aliases =
+            slice_of(search_aliases(exchange->search)->text, search_aliases(exchange->search)->len);
+    }
     const struct audit_decision decision = {
         .now_ms = wall_clock_ms(),
         .id = exchange->id,
@@ -26,6 +30,7 @@ void exchange_submit_decision(struct exchange *exchange)
         .decision = &exchange->decision,
         .judged = judged_count == 0 ? NULL : judged,
         .judged_count = judged_count,
+        .aliases = aliases,
         .config = peer->snapshot->id,
     };
     audit_decision_format(&decision, record);

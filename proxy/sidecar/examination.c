@@ -7,6 +7,8 @@
 #include <time.h>
 
 #include "proxy/config/file.h"
+#include "proxy/config/system_resolver.h"
+#include "proxy/net/dns_client.h"
 #include "proxy/sidecar/ca_list.h"
 #include "proxy/sidecar/visit.h"
 
@@ -526,13 +528,9 @@ static enum err walk(struct ward *ward, int64_t now_s)
 static enum err open_route(struct ward *ward)
 {
     struct errinfo info;
-    const struct resolver_options options = {
-        .servers = ward->plan->servers,
-        .server_count = ward->plan->server_count,
-        .timeout_ms = 1500,
-        .tries = 2,
-        .reads_hosts_file = true,
-    };
+    struct resolver_options options = {.server_count = ward->plan->server_count};
+    for (size_t i = 0; i < options.server_count; i++)
+        options.servers[i] = ward->plan->servers[i];
     struct route *route = &ward->route;
     route->proxy = ward->plan->proxy;
     route->pool = &ward->pool;
@@ -540,16 +538,19 @@ static enum err open_route(struct ward *ward)
     route->timeouts = (struct upstream_timeouts){
         .resolve_ms = 5000, .attempt_ms = 3000, .connect_ms = 10000, .handshake_ms = 10000};
     route->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    if (route->loop == NULL || resolver_global_init() != ERR_OK)
+    if (route->loop == NULL || dns_client_global_init() != ERR_OK)
         return ERR_SYSTEM;
-    return resolver_create(route->loop, &options, &route->resolver, &info);
+    TRY(system_resolver_fill(&options));
+    const enum err error = resolver_create(route->loop, &options, &route->resolver, &info);
+    host_table_unref(options.hosts);
+    return error;
 }
 
 static void close_route(struct ward *ward)
 {
     struct route *route = &ward->route;
     resolver_destroy(route->resolver);
-    resolver_global_deinit();
+    dns_client_global_deinit();
     if (route->loop != NULL)
         ev_loop_destroy(route->loop);
     buffer_pool_deinit(&ward->pool);

@@ -44,9 +44,9 @@ struct examination {
 struct exam_plan {
     struct target proxy;
     struct credential_paths paths;
-    const struct resolver_server *servers; // borrowed; of DNS
-    size_t server_count;                   // 0: the system's
-    const struct target *to;               // NULL: no tunnel is tried
+    const struct dns_server *servers; // borrowed; of DNS; DNS_MAX_SERVERS at most
+    size_t server_count;              // 0: the system's
+    const struct target *to;          // NULL: no tunnel is tried
 };
 
 // exam_step_name and exam_outcome_name give stable words; static memory.

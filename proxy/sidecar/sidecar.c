@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "proxy/config/endpoint_text.h"
+#include "proxy/config/system_resolver.h"
 #include "proxy/log/log.h"
+#include "proxy/net/dns_client.h"
 #include "proxy/net/listener.h"
 #include "proxy/service/limits.h"
 #include "proxy/service/notify.h"
@@ -39,8 +41,9 @@ struct sidecar {
     struct lane **lanes; // owned
     uint32_t lane_count; // made and started
     uint32_t exited_count;
-    struct watcher *watcher; // owned
-    ev_timer retry;          // files that did not fit together are read again
+    struct resolver_options names; // its hosts are a ref
+    struct watcher *watcher;       // owned
+    ev_timer retry;                // files that did not fit together are read again
     int retry_count;
     ev_timer look; // is the certificate near its end?
     ev_io signals; // its descriptor, a signalfd, is owned
@@ -232,11 +235,7 @@ static enum err start_lanes(struct sidecar *sidecar, struct errinfo *info)
                         .idle_ms = options->idle_ms,
                         .half_closed_ms = 60000,
                         .linger_ms = 2000},
-            .resolver = {.servers = options->servers,
-                         .server_count = options->server_count,
-                         .timeout_ms = 1500,
-                         .tries = 2,
-                         .reads_hosts_file = true},
+            .resolver = sidecar->names,
             .live_max = options->live_max,
             .drain_ms = options->drain_ms,
             .listener_fds = sidecar->fds + w * listen_count,
@@ -292,8 +291,13 @@ static enum err start(struct sidecar *sidecar, struct errinfo *info)
     if (sidecar->watcher == NULL || sidecar->exits.fd < 0 || sidecar->signals.fd < 0)
         return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop: %m");
     TRY(bind_all(sidecar, info));
-    if (resolver_global_init() != ERR_OK)
+    if (dns_client_global_init() != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
+    sidecar->names.server_count = sidecar->options->server_count;
+    for (size_t i = 0; i < sidecar->names.server_count; i++)
+        sidecar->names.servers[i] = sidecar->options->servers[i];
+    if (system_resolver_fill(&sidecar->names) != ERR_OK)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
     TRY(start_lanes(sidecar, info));
     ev_io_start(sidecar->loop, &sidecar->exits);
     ev_io_start(sidecar->loop, &sidecar->signals);
@@ -323,7 +327,8 @@ static size_t stop(struct sidecar *sidecar)
         cut_count += lane_join(sidecar->lanes[i]);
         lane_destroy(sidecar->lanes[i]);
     }
-    resolver_global_deinit();
+    dns_client_global_deinit();
+    host_table_unref(sidecar->names.hosts);
     watcher_destroy(sidecar->watcher);
     if (sidecar->loop != NULL) {
         ev_timer_stop(sidecar->loop, &sidecar->retry);

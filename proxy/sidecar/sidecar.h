@@ -13,8 +13,8 @@ struct sidecar_options {
     struct credential_paths paths;   // borrowed
     struct credentials *credentials; // read from `paths`; its reference is taken over
     struct target proxy;
-    const struct resolver_server *servers; // borrowed; of DNS
-    size_t server_count;                   // 0: the system's
+    struct dns_server servers[DNS_MAX_SERVERS]; // of DNS
+    size_t server_count;                        // 0: the system's
     uint32_t workers;
     size_t live_max; // connections of a worker
     int64_t idle_ms;

@@ -33,7 +33,7 @@ struct upstream {
     void (*wake)(void *owner);
     void *owner;                  // borrowed
     ev_timer timer;               // ends the step under way; of length zero: wakes
-    struct resolver_query *query; // token; NULL when none is open
+    struct resolver_query *query; // owned; NULL when none is open
     struct dialer *dialer;        // owned
     struct tcp_stream tcp;
     struct tls_stream *tls; // owned
@@ -104,10 +104,10 @@ static void fail_step(struct upstream *upstream)
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
-    (void)events;
     struct upstream *upstream = timer->data;
     ASSERT(upstream->magic == UPSTREAM_MAGIC);
-    fail_step(upstream);
+    if ((events & EV_CUSTOM) == 0)
+        fail_step(upstream);
     upstream->wake(upstream->owner);
 }
 
@@ -118,22 +118,33 @@ static void on_ready(void *owner)
     upstream->wake(upstream->owner);
 }
 
-static void on_resolved(void *arg, enum resolve_result result, const struct ip_addr *addresses,
-                        size_t count)
+// take_answer takes what DNS knows, once the preferred family is there, or everything.
+static void take_answer(struct upstream *upstream)
+{
+    struct route *route = upstream->route;
+    struct resolver_answer answer;
+    resolver_query_read(upstream->query, &answer);
+    if (!answer.is_complete && !answer.has_preferred)
+        return;
+    resolver_cancel(upstream->query);
+    upstream->query = NULL;
+    upstream->is_answered = true;
+    upstream->resolved = answer.result;
+    if (answer.result != RESOLVE_OK)
+        return;
+    for (size_t i = 0; i < answer.count; i++)
+        route->addresses[i] = answer.addresses[i];
+    route->address_count = answer.count;
+    route->resolved_ms = clock_ms();
+}
+
+static void on_resolved(void *arg)
 {
     struct upstream *upstream = arg;
     ASSERT(upstream->magic == UPSTREAM_MAGIC);
-    struct route *route = upstream->route;
-    upstream->query = NULL;
-    upstream->is_answered = true;
-    upstream->resolved = result;
-    if (result == RESOLVE_OK) {
-        for (size_t i = 0; i < count; i++)
-            route->addresses[i] = addresses[i];
-        route->address_count = count;
-        route->resolved_ms = clock_ms();
-    }
-    upstream->wake(upstream->owner);
+    take_answer(upstream);
+    if (upstream->is_answered)
+        upstream->wake(upstream->owner);
 }
 
 static void on_dialled(void *arg, enum dial_result result, int fd)
@@ -176,8 +187,13 @@ static void resolve(struct upstream *upstream)
     enter(upstream, UPSTREAM_RESOLVE, route->timeouts.resolve_ms);
     upstream->query =
         resolver_submit(route->resolver, hostname_slice(&route->proxy.name), on_resolved, upstream);
-    if (upstream->query == NULL)
+    if (upstream->query == NULL) {
         fail(upstream, CAUSE_NO_RESOURCES, "");
+        return;
+    }
+    take_answer(upstream);
+    if (upstream->is_answered) // at once: it is told from the loop, as any other answer
+        ev_feed_event(route->loop, &upstream->timer, EV_CUSTOM);
 }
 
 // begin goes for the addresses: the one that is written, those of the last seconds, or those of DNS.

@@ -147,22 +147,6 @@ static void begin_drain(struct worker *worker)
     ev_prepare_start(worker->loop, &worker->drained);
 }
 
-static enum err create_resolver(struct worker *worker, const struct snapshot *snapshot,
-                                struct resolver **out, struct errinfo *info)
-{
-    const struct resolver_config *config = &snapshot->resolver;
-    struct resolver_server servers[RESOLVER_SERVERS_MAX];
-    for (size_t i = 0; i < config->server_count; i++)
-        servers[i] = (struct resolver_server){config->servers[i].address, config->servers[i].port};
-    const struct resolver_options options = {
-        .servers = servers,
-        .server_count = config->server_count,
-        .timeout_ms = config->timeout_ms,
-        .tries = config->tries,
-    };
-    return resolver_create(worker->loop, &options, out, info);
-}
-
 // open_port begins to accept from the port's descriptor.
 static bool open_port(struct port *port)
 {
@@ -238,29 +222,17 @@ static void drop_retired(struct worker *worker, bool is_final)
     }
 }
 
-static bool is_same_resolver(const struct resolver_config *a, const struct resolver_config *b)
-{
-    if (a->server_count != b->server_count || a->timeout_ms != b->timeout_ms ||
-        a->tries != b->tries)
-        return false;
-    for (size_t i = 0; i < a->server_count; i++) {
-        if (a->servers[i].port != b->servers[i].port ||
-            !ip_addr_equal(&a->servers[i].address, &b->servers[i].address))
-            return false;
-    }
-    return true;
-}
-
 // adopt_resolver makes a new resolver where its settings have changed. Open questions stay with the old one.
 static void adopt_resolver(struct worker *worker, const struct snapshot *snapshot)
 {
     drop_retired(worker, false);
-    if (is_same_resolver(&worker->snapshot->resolver, &snapshot->resolver))
+    if (resolver_options_equal(&worker->snapshot->resolver, &snapshot->resolver))
         return;
     struct errinfo info;
     struct resolver *resolver = NULL;
     struct retired_resolver *retired = malloc(sizeof *retired);
-    if (retired == NULL || create_resolver(worker, snapshot, &resolver, &info) != ERR_OK) {
+    if (retired == NULL ||
+        resolver_create(worker->loop, &snapshot->resolver, &resolver, &info) != ERR_OK) {
         log_error("worker %u: the old resolver stays: %s", worker->index,
                   retired == NULL ? "no memory" : info.text);
         free(retired);
@@ -407,7 +379,8 @@ static enum err open_parts(struct worker *worker, struct errinfo *info)
     if (getrandom(&worker->context.id_seed, sizeof worker->context.id_seed, 0) !=
         sizeof worker->context.id_seed)
         return errinfo_set(info, ERR_SYSTEM, "worker %u: no randomness", worker->index);
-    TRY(create_resolver(worker, worker->snapshot, &worker->context.resolver, info));
+    TRY(resolver_create(worker->loop, &worker->snapshot->resolver, &worker->context.resolver,
+                        info));
     worker->context.loop = worker->loop;
     worker->context.snapshot = worker->snapshot;
     session_context_start(&worker->context);

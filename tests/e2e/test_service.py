@@ -224,15 +224,16 @@ def test_a_request_under_way_when_the_drain_begins_gets_an_answer(start, dns, or
 def test_everything_in_flight_is_closed_and_recorded_at_the_end(start, dns, origin, number):
     server = origin(silence)
     dns.addresses("origin.test", "127.0.0.1")
-    dns.reply("silent.test", is_silent=True)
-    rules = reach("origin.test", server.port), reach("silent.test", 443)
+    silent = f"{number.name.lower()}.test"
+    dns.reply(f"*.{silent}", is_silent=True)
+    rules = reach("origin.test", server.port), reach(f"*.{silent}", 443)
     proxy = start(client(*rules), timeouts={"drain": "300ms"})
-    for _ in range(20):
+    for turn in range(20):
         proxy.tunnel(f"origin.test:{server.port}")
-        proxy.connect().send(connect_head("silent.test:443"))
+        proxy.connect().send(connect_head(f"{turn}.{silent}:443"))
         proxy.connect().send(b"CONN")
         proxy.dial()
-    dns.wait_asked("silent.test", 20)
+    dns.wait_asked(f"*.{silent}", 20)
     proxy.send_signal(number)
     code = proxy.wait_exit()
     proxy.stop(expected=1 if number is signal.SIGTERM else 0)

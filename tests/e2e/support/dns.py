@@ -75,6 +75,10 @@ def encode_answer(message, reply, kind, over_udp):
     return head + question + b"".join(encode_record(*record) for record in records)
 
 
+def fits(pattern, name):
+    return name.endswith(pattern[1:]) if pattern.startswith("*.") else name == pattern
+
+
 def bind_both():
     """A UDP and a TCP socket on one port; what is free for the one need not be for the other."""
     while True:
@@ -105,7 +109,7 @@ class DnsServer:
         return f"127.0.0.1:{self.port}"
 
     def reply(self, name, **options):
-        """Gives `name` a Reply with these options."""
+        """Gives `name` a Reply with these options; `*.name` all names below it."""
         self._replies[name] = Reply(**options)
 
     def addresses(self, name, *addresses, **options):
@@ -127,7 +131,8 @@ class DnsServer:
         self.reply(names[0], records=links + [(names[-1], A, address)])
 
     def asked(self, name):
-        return [query for query in self.queries if query.name == name]
+        """The queries for this name, or for those below it: `*.name`."""
+        return [query for query in self.queries if fits(name, query.name)]
 
     def wait_asked(self, name, count=1):
         with self._changed:
@@ -174,7 +179,8 @@ class DnsServer:
         with self._changed:
             self.queries.append(Query(name, TYPE_NAMES.get(kind, str(kind)), transport))
             self._changed.notify_all()
-        reply = self._replies.get(name, Reply(code=NXDOMAIN))
+        reply = self._replies.get(name) or self._replies.get("*." + name.partition(".")[2])
+        reply = reply or Reply(code=NXDOMAIN)
         if reply.is_silent:
             return
         answer = encode_answer(message, reply, kind, transport == "udp")

@@ -438,7 +438,7 @@ static void refuses_clients_that_are_not_whole(void **state)
          "10.0.0.0/8"},
         {"clients:\n- {name: a, match: [{any: true}], sources: ['@office']}\n", 2, 45,
          "there is no set"},
-        {"clients:\n- {name: a, match: [{any: true}], egress: {}}\n", 2, 35, "not supported yet"},
+        {"clients:\n- {name: a, match: [{any: true}], egress: {}}\n", 2, 43, "no `addresses`"},
         {"clients:\n- {name: a, match: [{any: true}], limits: {burst: 5}}\n", 2, 51, "new_tunnels"},
         {"clients:\n- {name: a, match: [{any: true}], allowed: []}\n", 2, 35,
          "did you mean `allow`"},

@@ -209,6 +209,7 @@ static bool is_registered(struct slice type)
         "http_request_denied",
         "connection_limit_reached",
         "proxy_internal_error",
+        "proxy_configuration_error",
         "proxy_loop_detected",
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {

@@ -1,12 +1,14 @@
-// The resolver against a DNS server of a few lines on the same loop.
+// The resolver against DNS servers of a few lines on the same loop.
 //
-// The server's answers hang on the first label: `both` has an A and an AAAA record, `many` forty,
-// `twice` one A record two times, `v4` only A; `none`, `broken` and `silent` are what they say, and
-// `empty` sends an empty datagram before its answer.
+// Their answers hang on the first label: `both` has an A and an AAAA record, `many` twenty of each, `twice` one A
+// record two times, `v4` only A; `none` does not exist, `brief` for a second only, `fleeting` has a TTL of zero,
+// `broken`, `refused` and `silent` are what they say, `half` never answers about AAAA, `late` keeps it back until it is
+// released; `empty` sends an empty datagram, `forged` wrong ids and questions before the answer.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,131 +16,182 @@
 
 #include <cmocka.h>
 
+#include "proxy/net/dns_client.h"
 #include "proxy/net/resolver.h"
 #include "proxy/net/sockaddr.h"
+#include "tests/unit/proxy/dns_message.h"
 #include "tests/unit/proxy/loop_rig.h"
 
-enum { PACKET_CAP = 2048, TYPE_A = 1, TYPE_AAAA = 28, RCODE_SERVFAIL = 2, RCODE_NXDOMAIN = 3 };
+enum {
+    PACKET_CAP = 4096,
+    SERVERS = 2,
+    TIMEOUT_MS = 150,
+    RCODE_SERVFAIL = 2,
+    RCODE_NXDOMAIN = 3,
+    RCODE_REFUSED = 5,
+};
+
+struct server {
+    ev_io io;
+    struct dns_server place;
+    bool is_dead;
+    size_t question_count;
+    char last_name[256]; // of a question, dotted
+    bool saw_other_name; // a question differed from the one before
+    // The answer that is kept back.
+    struct dns_message *held;
+    struct socket_address held_for;
+};
 
 struct bench {
     struct ev_loop *loop;
     struct resolver *resolver;
-    ev_io server;
-    size_t question_count;
-    char last_name[256]; // of a question, dotted
-    bool saw_other_name; // a question differed from the one before
-    // What the callback got.
+    struct resolver_options options;
+    struct server servers[SERVERS];
+    struct dns_message message;
+};
+
+// asker is somebody who waits for an answer.
+struct asker {
+    struct resolver_query *query;
     size_t calls;
     bool is_done;
-    enum resolve_result result;
-    size_t count;
-    struct ip_addr addresses[RESOLVER_MAX_ADDRESSES];
+    struct resolver_answer answer;
 };
 
-struct packet {
-    uint8_t data[PACKET_CAP];
-    size_t len;
-};
-
-// read_name reads the question's name as dotted text; returns where it ends.
-static size_t read_name(const struct packet *packet, char out[256])
+static size_t read_name(const uint8_t *data, size_t len, char out[256])
 {
     size_t at = 12;
-    size_t len = 0;
-    while (at < packet->len && packet->data[at] != 0) {
-        const size_t label = packet->data[at++];
-        assert_true(at + label < packet->len && len + label + 2 < 256);
+    size_t used = 0;
+    while (at < len && data[at] != 0) {
+        const size_t label = data[at++];
+        assert_true(at + label < len && used + label + 2 < 256);
         for (size_t i = 0; i < label; i++)
-            out[len++] = (char)packet->data[at++];
-        out[len++] = '.';
+            out[used++] = (char)data[at++];
+        out[used++] = '.';
     }
-    out[len] = '\0';
+    out[used] = '\0';
+    if (used > 0)
+        out[used - 1] = '\0';
     return at + 1;
 }
 
-// add_record adds an answer for the name of the question.
-static void add_record(struct packet *packet, uint16_t type, uint8_t last)
+static bool begins(const char *name, const char *word)
 {
-    const uint8_t head[] = {0xC0, 12, 0, (uint8_t)type, 0, 1, 0, 0, 0, 60, 0};
-    const uint8_t len = type == TYPE_A ? 4 : 16;
-    uint8_t address[16] = {192, 0, 2, last};
-    if (type == TYPE_AAAA) {
-        memset(address, 0, sizeof address);
-        address[0] = 0x20;
-        address[1] = 0x01;
-        address[15] = last;
-    }
-    assert_true(packet->len + 28 <= PACKET_CAP);
-    (void)bytes_copy(packet->data + packet->len, 11, slice_of(head, 11));
-    packet->data[packet->len + 11] = len;
-    (void)bytes_copy(packet->data + packet->len + 12, 16, slice_of(address, len));
-    packet->len += 12u + len;
-    packet->data[7]++; // ANCOUNT
+    return slice_starts_with(slice_of_string(name), slice_of_string(word));
 }
 
-// answer turns a question into its answer; false for silence.
-static bool answer(struct packet *packet, const char *name, size_t end)
+static unsigned rcode_of(const char *name)
 {
-    const uint16_t type = (uint16_t)(packet->data[end] << 8 | packet->data[end + 1]);
-    packet->data[2] |= 0x80; // a response
-    packet->data[3] = 0x80;
-    packet->data[6] = packet->data[7] = 0;
-    packet->data[8] = packet->data[9] = 0;
-    packet->data[10] = packet->data[11] = 0; // without the question's EDNS record
-    packet->len = end + 4;
-    if (strncmp(name, "silent.", 7) == 0)
-        return false;
-    if (strncmp(name, "broken.", 7) == 0)
-        packet->data[3] |= RCODE_SERVFAIL;
-    if (strncmp(name, "none.", 5) == 0)
-        packet->data[3] |= RCODE_NXDOMAIN;
-    const size_t count = strncmp(name, "many.", 5) == 0 ? 20 : 1;
-    const bool has_v4 = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789") > 0 &&
-                        strncmp(name, "nodata.", 7) != 0 && (packet->data[3] & 15) == 0;
-    const bool has_v6 = has_v4 && strncmp(name, "v4.", 3) != 0 && strncmp(name, "twice.", 6) != 0;
-    for (size_t i = 0; i < count; i++) {
-        if ((type == TYPE_A && has_v4) || (type == TYPE_AAAA && has_v6))
-            add_record(packet, type, (uint8_t)(i + 1));
+    if (begins(name, "broken"))
+        return RCODE_SERVFAIL;
+    if (begins(name, "refused"))
+        return RCODE_REFUSED;
+    return begins(name, "none") || begins(name, "brief") ? RCODE_NXDOMAIN : 0;
+}
+
+// answer_put writes the answer; the id is the asker's.
+static void answer_put(struct dns_message *message, const uint8_t *question, const char *name,
+                       unsigned type)
+{
+    const unsigned rcode = rcode_of(name);
+    dns_begin(message, name, type, 0x8180 | rcode);
+    message->data[0] = question[0];
+    message->data[1] = question[1];
+    const unsigned count = rcode != 0 || begins(name, "nodata") ? 0 : begins(name, "many") ? 20 : 1;
+    const uint32_t ttl_s = begins(name, "fleeting") ? 0 : 60;
+    for (unsigned i = 1; i <= count; i++) {
+        if (type == DNS_TYPE_A)
+            dns_put_a(message, name, ttl_s, i);
+        else if (!begins(name, "v4") && !begins(name, "twice"))
+            dns_put_aaaa(message, name, ttl_s, i);
     }
-    if (type == TYPE_A && strncmp(name, "twice.", 6) == 0)
-        add_record(packet, type, 1);
-    return true;
+    if (type == DNS_TYPE_A && begins(name, "twice"))
+        dns_put_a(message, name, ttl_s, 1);
+    if (message->data[7] == 0)
+        dns_put_soa(message, 60, begins(name, "brief") ? 1 : 60);
+}
+
+static void reply(const struct server *server, const struct dns_message *message,
+                  const struct socket_address *to)
+{
+    assert_int_equal(sendto(server->io.fd, message->data, message->len, 0,
+                            (const struct sockaddr *)&to->storage, to->len),
+                     message->len);
+}
+
+static void forge(const struct server *server, struct dns_message *message,
+                  const struct socket_address *to)
+{
+    message->data[0] ^= 0xFF;
+    message->data[message->len - 1] = 66;
+    for (size_t i = 0; i < 10; i++)
+        reply(server, message, to);
+    message->data[0] ^= 0xFF;
+    message->data[13] ^= 1; // another name in the question
+    reply(server, message, to);
+    message->data[13] ^= 1;
+    message->data[message->len - 1] = 1;
 }
 
 static void on_question(struct ev_loop *loop, ev_io *io, int events)
 {
     (void)loop;
     (void)events;
-    struct bench *bench = io->data;
-    struct packet packet;
+    struct server *server = io->data;
+    uint8_t question[PACKET_CAP];
     struct socket_address from = {.len = sizeof from.storage};
-    const ssize_t count = recvfrom(io->fd, packet.data, sizeof packet.data, 0,
-                                   (struct sockaddr *)&from.storage, &from.len);
-    assert_true(count > 16);
-    packet.len = (size_t)count;
+    const ssize_t len =
+        recvfrom(io->fd, question, sizeof question, 0, (struct sockaddr *)&from.storage, &from.len);
+    assert_true(len > 16);
     char name[256];
-    const size_t end = read_name(&packet, name);
-    bench->saw_other_name |= bench->question_count > 0 && strcmp(name, bench->last_name) != 0;
-    bench->question_count++;
-    assert_true(string_copy(bench->last_name, sizeof bench->last_name, slice_of_string(name)));
-    const struct sockaddr *to = (const struct sockaddr *)&from.storage;
-    if (strncmp(name, "empty.", 6) == 0)
-        assert_int_equal(sendto(io->fd, "", 0, 0, to, from.len), 0);
-    if (answer(&packet, name, end))
-        assert_int_equal(sendto(io->fd, packet.data, packet.len, 0, to, from.len), packet.len);
+    const size_t end = read_name(question, (size_t)len, name);
+    const unsigned type = question[end + 1];
+    server->saw_other_name |= server->question_count > 0 && strcmp(name, server->last_name) != 0;
+    server->question_count++;
+    assert_true(string_copy(server->last_name, sizeof server->last_name, slice_of_string(name)));
+    if (server->is_dead || begins(name, "silent") ||
+        (begins(name, "half") && type == DNS_TYPE_AAAA))
+        return;
+    static struct dns_message message;
+    answer_put(&message, question, name, type);
+    if (begins(name, "late") && type == DNS_TYPE_AAAA) {
+        *server->held = message;
+        server->held_for = from;
+        return;
+    }
+    if (begins(name, "empty"))
+        assert_int_equal(sendto(io->fd, "", 0, 0, (const struct sockaddr *)&from.storage, from.len),
+                         0);
+    if (begins(name, "forged"))
+        forge(server, &message, &from);
+    reply(server, &message, &from);
 }
 
-static void on_result(void *arg, enum resolve_result result, const struct ip_addr *addresses,
-                      size_t count)
+static void server_open(struct bench *bench, struct server *server)
 {
-    struct bench *bench = arg;
-    bench->calls++;
-    bench->is_done = true;
-    bench->result = result;
-    bench->count = count;
-    assert_true(count <= RESOLVER_MAX_ADDRESSES);
-    for (size_t i = 0; i < count; i++)
-        bench->addresses[i] = addresses[i];
+    struct socket_address name;
+    struct ip_addr bound;
+    server->place.address = loop_rig_ip("127.0.0.1");
+    socket_address_make(&server->place.address, 0, &name);
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&name.storage, name.len), 0);
+    assert_true(socket_local_name(fd, &bound, &server->place.port));
+    ev_io_init(&server->io, on_question, fd, EV_READ);
+    server->io.data = server;
+    server->held = calloc(1, sizeof *server->held);
+    assert_non_null(server->held);
+    ev_io_start(bench->loop, &server->io);
+}
+
+// remake makes the resolver anew, with what the options say now.
+static void remake(struct bench *bench)
+{
+    struct errinfo info;
+    resolver_destroy(bench->resolver);
+    assert_int_equal(resolver_create(bench->loop, &bench->options, &bench->resolver, &info),
+                     ERR_OK);
 }
 
 static int set_up(void **state)
@@ -146,22 +199,20 @@ static int set_up(void **state)
     struct bench *bench = calloc(1, sizeof *bench);
     assert_non_null(bench);
     bench->loop = ev_loop_new(EVFLAG_AUTO);
-    struct resolver_server server = {.address = loop_rig_ip("127.0.0.1")};
-    struct socket_address name;
-    struct ip_addr bound;
-    socket_address_make(&server.address, 0, &name);
-    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (const struct sockaddr *)&name.storage, name.len), 0);
-    assert_true(socket_local_name(fd, &bound, &server.port));
-    ev_io_init(&bench->server, on_question, fd, EV_READ);
-    bench->server.data = bench;
-    ev_io_start(bench->loop, &bench->server);
-    const struct resolver_options options = {
-        .servers = &server, .server_count = 1, .timeout_ms = 400, .tries = 2};
-    struct errinfo info;
-    assert_int_equal(resolver_global_init(), ERR_OK);
-    assert_int_equal(resolver_create(bench->loop, &options, &bench->resolver, &info), ERR_OK);
+    bench->options = (struct resolver_options){
+        .server_count = 1,
+        .timeout_ms = TIMEOUT_MS,
+        .tries = 2,
+        .cache_entries = 100,
+        .cache_bytes = 100 * 512,
+        .max_ttl_ms = 3600 * 1000,
+    };
+    for (size_t i = 0; i < SERVERS; i++) {
+        server_open(bench, &bench->servers[i]);
+        bench->options.servers[i] = bench->servers[i].place;
+    }
+    assert_int_equal(dns_client_global_init(), ERR_OK);
+    remake(bench);
     *state = bench;
     return 0;
 }
@@ -170,153 +221,423 @@ static int tear_down(void **state)
 {
     struct bench *bench = *state;
     resolver_destroy(bench->resolver);
-    resolver_global_deinit();
-    ev_io_stop(bench->loop, &bench->server);
-    (void)close(bench->server.fd);
+    host_table_unref(bench->options.hosts);
+    dns_client_global_deinit();
+    for (size_t i = 0; i < SERVERS; i++) {
+        ev_io_stop(bench->loop, &bench->servers[i].io);
+        (void)close(bench->servers[i].io.fd);
+        free(bench->servers[i].held);
+    }
     ev_loop_destroy(bench->loop);
     free(bench);
     return 0;
 }
 
-static void resolve(struct bench *bench, const char *name)
+static void on_more(void *arg)
 {
-    const size_t calls = bench->calls;
-    bench->is_done = false;
-    bench->question_count = 0;
-    bench->saw_other_name = false;
-    ev_now_update(bench->loop);
-    assert_non_null(resolver_submit(bench->resolver, slice_of_string(name), on_result, bench));
-    assert_int_equal(bench->calls, calls); // never from within
-    loop_rig_run(bench->loop, &bench->is_done);
-    assert_int_equal(bench->calls, calls + 1);
+    struct asker *asker = arg;
+    asker->calls++;
+    resolver_query_read(asker->query, &asker->answer);
+    asker->is_done = asker->answer.is_complete;
 }
 
-static void assert_address(const struct bench *bench, size_t index, const char *text)
+static void ask(struct bench *bench, struct asker *asker, const char *name)
+{
+    *asker = (struct asker){0};
+    ev_now_update(bench->loop);
+    asker->query = resolver_submit(bench->resolver, slice_of_string(name), on_more, asker);
+    assert_non_null(asker->query);
+    assert_int_equal(asker->calls, 0); // never from within
+    resolver_query_read(asker->query, &asker->answer);
+    asker->is_done = asker->answer.is_complete;
+}
+
+static void await(struct bench *bench, struct asker *asker)
+{
+    loop_rig_run(bench->loop, &asker->is_done);
+    resolver_cancel(asker->query);
+    asker->query = NULL;
+}
+
+// resolve asks and waits for everything; gives how many questions that took.
+static size_t resolve(struct bench *bench, const char *name, struct asker *out)
+{
+    const uint64_t before = resolver_questions(bench->resolver);
+    bench->servers[0].question_count = 0;
+    bench->servers[0].saw_other_name = false;
+    ask(bench, out, name);
+    await(bench, out);
+    assert_true(resolver_is_idle(bench->resolver));
+    return (size_t)(resolver_questions(bench->resolver) - before);
+}
+
+static void assert_address(const struct asker *asker, size_t index, const char *text)
 {
     const struct ip_addr addr = loop_rig_ip(text);
-    assert_true(index < bench->count);
-    assert_true(ip_addr_equal(&bench->addresses[index], &addr));
+    assert_true(index < asker->answer.count);
+    assert_true(ip_addr_equal(&asker->answer.addresses[index], &addr));
 }
 
-static void gives_both_families_ipv6_first(void **state)
+static void gives_both_families_the_preferred_one_first(void **state)
 {
     struct bench *bench = *state;
-    resolve(bench, "both.example");
-    assert_int_equal(bench->result, RESOLVE_OK);
-    assert_int_equal(bench->count, 2);
-    assert_address(bench, 0, "2001::1");
-    assert_address(bench, 1, "192.0.2.1");
+    struct asker asker;
+    assert_int_equal(resolve(bench, "both.example", &asker), 2);
+    assert_int_equal(asker.answer.result, RESOLVE_OK);
+    assert_int_equal(asker.answer.count, 2);
+    assert_address(&asker, 0, "2001::1");
+    assert_address(&asker, 1, "192.0.0.1");
+    bench->options.family = RESOLVER_PREFER_IPV4;
+    remake(bench);
+    assert_int_equal(resolve(bench, "both.example", &asker), 2);
+    assert_address(&asker, 0, "192.0.0.1");
+    assert_address(&asker, 1, "2001::1");
+}
+
+static void asks_for_no_family_that_is_not_wanted(void **state)
+{
+    struct bench *bench = *state;
+    struct asker asker;
+    bench->options.family = RESOLVER_IPV4;
+    remake(bench);
+    assert_int_equal(resolve(bench, "both.example", &asker), 1);
+    assert_int_equal(asker.answer.count, 1);
+    assert_true(asker.answer.has_preferred);
+    assert_address(&asker, 0, "192.0.0.1");
+    bench->options.family = RESOLVER_IPV6;
+    remake(bench);
+    assert_int_equal(resolve(bench, "both.example", &asker), 1);
+    assert_int_equal(asker.answer.count, 1);
+    assert_true(asker.answer.has_preferred);
+    assert_address(&asker, 0, "2001::1");
+    assert_int_equal(resolve(bench, "v4.example", &asker), 1);
+    assert_int_equal(asker.answer.result, RESOLVE_NO_DATA);
 }
 
 static void the_families_take_turns_and_the_rest_is_cut(void **state)
 {
     struct bench *bench = *state;
-    resolve(bench, "many.example");
-    assert_int_equal(bench->count, RESOLVER_MAX_ADDRESSES);
+    struct asker asker;
+    (void)resolve(bench, "many.example", &asker);
+    assert_int_equal(asker.answer.count, RESOLVER_MAX_ADDRESSES);
     for (size_t i = 0; i < RESOLVER_MAX_ADDRESSES; i++)
-        assert_int_equal(bench->addresses[i].family, i % 2 == 0 ? IP_V6 : IP_V4);
+        assert_int_equal(asker.answer.addresses[i].family, i % 2 == 0 ? IP_V6 : IP_V4);
 }
 
 static void an_address_stands_once(void **state)
 {
     struct bench *bench = *state;
-    resolve(bench, "twice.example");
-    assert_int_equal(bench->count, 1);
-    assert_address(bench, 0, "192.0.2.1");
+    struct asker asker;
+    (void)resolve(bench, "twice.example", &asker);
+    assert_int_equal(asker.answer.count, 1);
+    assert_address(&asker, 0, "192.0.0.1");
 }
 
-static void one_family_is_enough(void **state)
+static void each_family_is_told_when_it_is_there(void **state)
 {
     struct bench *bench = *state;
-    resolve(bench, "v4.example");
-    assert_int_equal(bench->result, RESOLVE_OK);
-    assert_int_equal(bench->count, 1);
+    struct asker asker;
+    ask(bench, &asker, "late.example");
+    while (asker.calls == 0)
+        (void)ev_run(bench->loop, EVRUN_ONCE);
+    assert_int_equal(asker.answer.result, RESOLVE_OK);
+    assert_false(asker.answer.is_complete);
+    assert_false(asker.answer.has_preferred);
+    assert_int_equal(asker.answer.count, 1);
+    assert_address(&asker, 0, "192.0.0.1");
+    reply(&bench->servers[0], bench->servers[0].held, &bench->servers[0].held_for);
+    await(bench, &asker);
+    assert_int_equal(asker.calls, 2);
+    assert_true(asker.answer.has_preferred);
+    assert_int_equal(asker.answer.count, 2);
+    assert_address(&asker, 0, "2001::1");
+}
+
+static void one_family_is_enough_when_the_other_fails(void **state)
+{
+    struct bench *bench = *state;
+    struct asker asker;
+    (void)resolve(bench, "half.example", &asker);
+    assert_int_equal(asker.answer.result, RESOLVE_OK);
+    assert_int_equal(asker.answer.count, 1);
 }
 
 static void the_name_is_asked_as_it_is_and_nothing_else(void **state)
 {
     struct bench *bench = *state;
-    // One label, and one that does not exist: a search list would show.
-    static const char *const names[] = {"both", "none.short", "none.example.com"};
-    for (size_t i = 0; i < 3; i++) {
-        resolve(bench, names[i]);
-        assert_false(bench->saw_other_name);
-        assert_int_equal(strncmp(bench->last_name, names[i], strlen(names[i])), 0);
-        assert_int_equal(strlen(bench->last_name), strlen(names[i]) + 1);
+    struct asker asker;
+    // One label, and some that do not exist: a search list would show. No name is special.
+    static const char *const names[] = {"both", "none.short", "none.example.com", "localhost",
+                                        "a.localhost"};
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(resolve(bench, names[i], &asker), 2);
+        assert_false(bench->servers[0].saw_other_name);
+        assert_string_equal(bench->servers[0].last_name, names[i]);
     }
 }
 
 struct failure {
     const char *name;
     enum resolve_result result;
+    size_t sent; // questions that the one server got
 };
 
 static void failures_are_told_apart(void **state)
 {
     struct bench *bench = *state;
+    struct asker asker;
     static const struct failure failures[] = {
-        {"none.example", RESOLVE_NOT_FOUND},
-        {"nodata.example", RESOLVE_NO_DATA},
-        {"broken.example", RESOLVE_FAILED},
-        {"silent.example", RESOLVE_TIMED_OUT},
+        {"none.example", RESOLVE_NOT_FOUND, 2},   {"nodata.example", RESOLVE_NO_DATA, 2},
+        {"broken.example", RESOLVE_FAILED, 2},    {"refused.example", RESOLVE_FAILED, 2},
+        {"silent.example", RESOLVE_TIMED_OUT, 4}, // each tried twice
     };
-    for (size_t i = 0; i < 4; i++) {
-        resolve(bench, failures[i].name);
-        assert_int_equal(bench->result, failures[i].result);
-        assert_int_equal(bench->count, 0);
+    for (size_t i = 0; i < 5; i++) {
+        (void)resolve(bench, failures[i].name, &asker);
+        assert_int_equal(asker.answer.result, failures[i].result);
+        assert_int_equal(asker.answer.count, 0);
+        assert_int_equal(bench->servers[0].question_count, failures[i].sent);
     }
-    assert_true(bench->question_count >= 2); // it was tried again
 }
 
-static void an_empty_datagram_ends_nothing(void **state)
+static void noise_before_the_answer_ends_nothing(void **state)
 {
     struct bench *bench = *state;
-    resolve(bench, "empty.example");
-    assert_int_equal(bench->result, RESOLVE_OK);
-    assert_int_equal(bench->count, 2);
-}
-
-static void localhost_is_loopback_without_a_question(void **state)
-{
-    struct bench *bench = *state;
-    static const char *const names[] = {"localhost", "a.localhost"};
+    struct asker asker;
+    static const char *const names[] = {"empty.example", "forged.example"};
     for (size_t i = 0; i < 2; i++) {
-        resolve(bench, names[i]);
-        assert_int_equal(bench->question_count, 0);
-        assert_int_equal(bench->count, 2);
-        assert_address(bench, 0, "::1");
-        assert_address(bench, 1, "127.0.0.1");
+        (void)resolve(bench, names[i], &asker);
+        assert_int_equal(asker.answer.result, RESOLVE_OK);
+        assert_int_equal(asker.answer.count, 2);
+        assert_address(&asker, 0, "2001::1");
+        assert_address(&asker, 1, "192.0.0.1");
     }
-    resolve(bench, "notlocalhost");
-    assert_true(bench->question_count > 0);
 }
 
-static void a_cancelled_question_calls_nobody(void **state)
+static void what_is_known_is_not_asked_again(void **state)
 {
     struct bench *bench = *state;
-    struct bench other = {0};
+    struct asker asker;
+    static const char *const names[] = {"both.example", "v4.example", "none.example",
+                                        "broken.example"};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(resolve(bench, names[i], &asker), 2);
+        const struct resolver_answer first = asker.answer;
+        assert_int_equal(resolve(bench, names[i], &asker), 0);
+        assert_int_equal(asker.calls, 0); // it was there at once
+        assert_int_equal(asker.answer.result, first.result);
+        assert_int_equal(asker.answer.count, first.count);
+    }
+}
+
+static void what_may_not_be_kept_is_asked_again(void **state)
+{
+    struct bench *bench = *state;
+    struct asker asker;
+    assert_int_equal(resolve(bench, "fleeting.example", &asker), 2);
+    assert_int_equal(resolve(bench, "fleeting.example", &asker), 2);
+    bench->options.min_ttl_ms = 60 * 1000;
+    remake(bench);
+    assert_int_equal(resolve(bench, "fleeting.example", &asker), 2);
+    assert_int_equal(resolve(bench, "fleeting.example", &asker), 0);
+    bench->options.cache_entries = 0;
+    remake(bench);
+    assert_int_equal(resolve(bench, "both.example", &asker), 2);
+    assert_int_equal(resolve(bench, "both.example", &asker), 2);
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    *(bool *)timer->data = true;
+}
+
+static void let_pass(struct bench *bench, double seconds)
+{
+    bool is_over = false;
+    ev_timer tick;
+    ev_timer_init(&tick, on_tick, seconds, 0.);
+    tick.data = &is_over;
+    ev_now_update(bench->loop);
+    ev_timer_start(bench->loop, &tick);
+    loop_rig_run(bench->loop, &is_over);
+}
+
+static void an_answer_ends_with_its_time(void **state)
+{
+    struct bench *bench = *state;
+    struct asker asker;
+    bench->options.max_ttl_ms = 200;
+    remake(bench);
+    assert_int_equal(resolve(bench, "both.example", &asker), 2);
+    assert_int_equal(resolve(bench, "brief.example", &asker), 2);
+    let_pass(bench, 0.25);
+    assert_int_equal(resolve(bench, "both.example", &asker), 2);
+    assert_int_equal(resolve(bench, "brief.example", &asker), 0); // its SOA says a second
+    let_pass(bench, 1.1);
+    assert_int_equal(resolve(bench, "brief.example", &asker), 2);
+}
+
+static void questions_under_way_are_joined(void **state)
+{
+    struct bench *bench = *state;
+    enum { ASKERS = 20 };
+    struct asker askers[ASKERS];
+    for (size_t i = 0; i < ASKERS; i++)
+        ask(bench, &askers[i], "fleeting.example");
+    resolver_cancel(askers[3].query); // one that leaves takes nothing from the others
+    assert_int_equal(resolver_questions(bench->resolver), 2);
+    for (size_t i = 0; i < ASKERS; i++) {
+        if (i == 3)
+            continue;
+        await(bench, &askers[i]);
+        assert_int_equal(askers[i].answer.count, 2);
+    }
+    assert_int_equal(askers[3].calls, 0);
+    assert_int_equal(resolver_questions(bench->resolver), 2);
+    assert_int_equal(bench->servers[0].question_count, 2);
+}
+
+static void a_silent_server_is_asked_last_from_then_on(void **state)
+{
+    struct bench *bench = *state;
+    struct asker asker;
+    bench->options.server_count = 2;
+    remake(bench);
+    bench->servers[0].is_dead = true;
+    (void)resolve(bench, "both.example", &asker);
+    assert_int_equal(asker.answer.count, 2);
+    assert_int_equal(bench->servers[0].question_count, 2);
+    assert_int_equal(bench->servers[1].question_count, 2);
+    (void)resolve(bench, "v4.example", &asker);
+    assert_int_equal(bench->servers[0].question_count, 0); // resolve() counts anew
+    assert_int_equal(bench->servers[1].question_count, 4);
+    bench->servers[0].is_dead = false;
+    bench->servers[1].is_dead = true; // the other one is still there, last
+    (void)resolve(bench, "many.example", &asker);
+    assert_int_equal(asker.answer.count, RESOLVER_MAX_ADDRESSES);
+    assert_int_equal(bench->servers[0].question_count, 2);
+}
+
+static void a_server_that_fails_is_followed_by_the_next(void **state)
+{
+    struct bench *bench = *state;
+    struct asker asker;
+    bench->options.server_count = 2;
+    bench->options.tries = 3;
+    remake(bench);
+    (void)resolve(bench, "broken.example", &asker);
+    assert_int_equal(asker.answer.result, RESOLVE_FAILED);
+    assert_int_equal(bench->servers[0].question_count, 2); // and is not asked again about it
+    assert_int_equal(bench->servers[1].question_count, 2);
+}
+
+static void names_of_the_table_are_not_asked(void **state)
+{
+    struct bench *bench = *state;
+    struct asker asker;
+    const struct host_entry entries[] = {
+        {"db.example", {.family = IP_V4, .bytes = {10, 2, 0, 7}}},
+        {"db.example", {.family = IP_V6, .bytes = {0xFD, [15] = 7}}},
+        {"one.example", {.family = IP_V4, .bytes = {10, 2, 0, 8}}},
+    };
+    bench->options.hosts = host_table_create(entries, 3);
+    remake(bench);
+    assert_int_equal(resolve(bench, "db.example", &asker), 0);
+    assert_int_equal(asker.calls, 0);
+    assert_int_equal(asker.answer.count, 2);
+    assert_address(&asker, 0, "fd00::7");
+    assert_address(&asker, 1, "10.2.0.7");
+    assert_int_equal(resolve(bench, "one.example", &asker), 0);
+    assert_int_equal(asker.answer.count, 1);
+    assert_int_equal(resolve(bench, "v4.one.example", &asker), 2);
+    bench->options.family = RESOLVER_IPV6;
+    remake(bench);
+    assert_int_equal(resolve(bench, "one.example", &asker),
+                     0); // and what it lacks is not asked either
+    assert_int_equal(asker.answer.result, RESOLVE_NO_DATA);
+}
+
+static void a_cancelled_query_calls_nobody(void **state)
+{
+    struct bench *bench = *state;
     static const char *const names[] = {"both.example", "localhost", "silent.example"};
+    struct asker others[3];
+    struct asker asker;
     for (size_t i = 0; i < 3; i++) {
-        struct resolver_query *query =
-            resolver_submit(bench->resolver, slice_of_string(names[i]), on_result, &other);
-        assert_non_null(query);
-        resolver_cancel(query);
+        ask(bench, &others[i], names[i]);
+        resolver_cancel(others[i].query);
     }
     resolver_cancel(NULL);
-    resolve(bench, "silent.example"); // the others have come and gone meanwhile
-    assert_int_equal(other.calls, 0);
+    assert_true(resolver_is_idle(bench->resolver));
+    (void)resolve(bench, "silent.example", &asker); // the others have come and gone meanwhile
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(others[i].calls, 0);
+    assert_int_equal(resolve(bench, "both.example", &asker), 0); // but the answer was worth keeping
 }
 
-static void destroying_calls_nobody(void **state)
+// A query that cancels another one, and itself, when it is told.
+struct rival {
+    struct asker *own;
+    struct asker *other;
+};
+
+static void on_more_cancel_all(void *arg)
+{
+    struct rival *rival = arg;
+    rival->own->calls++;
+    resolver_cancel(rival->own->query);
+    resolver_cancel(rival->other->query);
+    rival->own->query = rival->other->query = NULL;
+    rival->own->is_done = true;
+}
+
+static void queries_may_be_cancelled_by_whom_they_tell(void **state)
 {
     struct bench *bench = *state;
-    static const char *const names[] = {"both.example", "localhost", "silent.example"};
-    for (size_t i = 0; i < 3; i++)
-        assert_non_null(
-            resolver_submit(bench->resolver, slice_of_string(names[i]), on_result, bench));
+    struct asker own = {0};
+    struct asker other = {0};
+    struct rival rival = {&own, &other};
+    const struct slice name = SLICE_LITERAL("v4.example");
+    own.query = resolver_submit(bench->resolver, name, on_more_cancel_all, &rival);
+    other.query = resolver_submit(bench->resolver, name, on_more, &other);
+    loop_rig_run(bench->loop, &own.is_done);
+    let_pass(bench, 0.05);
+    assert_int_equal(own.calls, 1);
+    assert_int_equal(other.calls, 0);
+    assert_true(resolver_is_idle(bench->resolver));
+}
+
+static void destroying_drops_what_is_under_way(void **state)
+{
+    struct bench *bench = *state;
+    struct asker asker;
+    static const char *const names[] = {"both.example", "silent.example"};
+    for (size_t i = 0; i < 2; i++) {
+        ask(bench, &asker, names[i]);
+        resolver_cancel(asker.query);
+    }
     resolver_destroy(bench->resolver);
     bench->resolver = NULL;
-    assert_int_equal(bench->calls, 0);
+    resolver_destroy(NULL);
+}
+
+static void too_many_questions_fail_at_once(void **state)
+{
+    struct bench *bench = *state;
+    struct asker asker;
+    bench->servers[0].is_dead = true;
+    for (unsigned i = 0; i < RESOLVER_MAX_QUESTIONS / 2; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "silent%u.example", i);
+        ask(bench, &asker, name);
+        assert_false(asker.is_done);
+        resolver_cancel(asker.query);
+    }
+    ask(bench, &asker, "one.more.example");
+    assert_true(asker.is_done);
+    assert_int_equal(asker.answer.result, RESOLVE_FAILED);
+    resolver_cancel(asker.query);
 }
 
 static void a_name_beyond_all_bounds_is_not_asked(void **state)
@@ -324,24 +645,36 @@ static void a_name_beyond_all_bounds_is_not_asked(void **state)
     struct bench *bench = *state;
     char name[300];
     memset(name, 'a', sizeof name);
-    assert_null(resolver_submit(bench->resolver, slice_of(name, sizeof name), on_result, bench));
-    assert_null(resolver_submit(bench->resolver, slice_of(name, 255), on_result, bench));
+    assert_null(resolver_submit(bench->resolver, slice_of(name, sizeof name), on_more, bench));
+    assert_null(resolver_submit(bench->resolver, slice_of(name, 254), on_more, bench));
+    assert_null(resolver_submit(bench->resolver, slice_of(name, 0), on_more, bench));
+    assert_true(resolver_is_idle(bench->resolver));
 }
 
 int main(void)
 {
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        WITH_BENCH(gives_both_families_ipv6_first),
+        WITH_BENCH(gives_both_families_the_preferred_one_first),
+        WITH_BENCH(asks_for_no_family_that_is_not_wanted),
         WITH_BENCH(the_families_take_turns_and_the_rest_is_cut),
         WITH_BENCH(an_address_stands_once),
-        WITH_BENCH(one_family_is_enough),
+        WITH_BENCH(each_family_is_told_when_it_is_there),
+        WITH_BENCH(one_family_is_enough_when_the_other_fails),
         WITH_BENCH(the_name_is_asked_as_it_is_and_nothing_else),
         WITH_BENCH(failures_are_told_apart),
-        WITH_BENCH(an_empty_datagram_ends_nothing),
-        WITH_BENCH(localhost_is_loopback_without_a_question),
-        WITH_BENCH(a_cancelled_question_calls_nobody),
-        WITH_BENCH(destroying_calls_nobody),
+        WITH_BENCH(noise_before_the_answer_ends_nothing),
+        WITH_BENCH(what_is_known_is_not_asked_again),
+        WITH_BENCH(what_may_not_be_kept_is_asked_again),
+        WITH_BENCH(an_answer_ends_with_its_time),
+        WITH_BENCH(questions_under_way_are_joined),
+        WITH_BENCH(a_silent_server_is_asked_last_from_then_on),
+        WITH_BENCH(a_server_that_fails_is_followed_by_the_next),
+        WITH_BENCH(names_of_the_table_are_not_asked),
+        WITH_BENCH(a_cancelled_query_calls_nobody),
+        WITH_BENCH(queries_may_be_cancelled_by_whom_they_tell),
+        WITH_BENCH(destroying_drops_what_is_under_way),
+        WITH_BENCH(too_many_questions_fail_at_once),
         WITH_BENCH(a_name_beyond_all_bounds_is_not_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

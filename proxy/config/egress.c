@@ -1,0 +1,49 @@
+// A list of plain addresses.
+#include "proxy/config/egress.h"
+
+#include "proxy/net/sockaddr.h"
+
+// address_read reads one address that a connection can come from.
+static bool address_read(struct reader *reader, const struct node *node, struct ip_addr *out)
+{
+    char quoted[CONFIG_QUOTE_CAP];
+    struct slice text = {0};
+    if (!reader_text(reader, node, "egress address", CONFIG_TEXT_MAX, &text))
+        return false;
+    (void)reader_quote(text, quoted);
+    if (ip_addr_parse(text, out) != ERR_OK) {
+        diagnostic_set_hint(
+            reader_error(reader, node, "egress address `%s`: not an address", quoted),
+            "one address of this machine, without a prefix length");
+        return false;
+    }
+    const struct ip_addr canonical = ip_addr_canonical(out);
+    if (ip_addr_classify(out) == IP_CLASS_CLOSED || canonical.family != out->family) {
+        (void)reader_error(reader, node, "egress address `%s`: nothing can come from there",
+                           quoted);
+        return false;
+    }
+    if (!address_is_local(out))
+        diagnostic_set_hint(
+            reader_warning(reader, node, "egress address `%s` is not on this machine now", quoted),
+            "ip address add %s dev INTERFACE; until then requests that need it are refused",
+            quoted);
+    return true;
+}
+
+void egress_read(struct reader *reader, const struct node *node, struct client *client)
+{
+    static const struct key keys[] = {{"addresses", KEY_REQUIRED}};
+    const struct node *list = node_get(node, "addresses");
+    if (!reader_map(reader, node, "`egress`", keys, 1) ||
+        !reader_list(reader, list, "`addresses`", 1, EGRESS_MAX_ADDRESSES))
+        return;
+    struct ip_addr *addresses = reader_alloc(reader, list->child_count, sizeof *addresses);
+    if (addresses == NULL)
+        return;
+    for (const struct node *entry = list->child; entry != NULL; entry = entry->next) {
+        if (address_read(reader, entry, &addresses[client->egress_count]))
+            client->egress_count++;
+    }
+    client->egress = addresses;
+}

@@ -1,0 +1,29 @@
+// host_list: names with their addresses while they are gathered, to become a host table.
+//
+// For configurations, on any thread. Knows neither files nor the forms in which they are written.
+#pragma once
+
+#include "auth/base/arena.h"
+#include "auth/hostname.h"
+#include "proxy/net/host_table.h"
+
+enum { HOST_ENTRIES_MAX = 100000 }; // names with their addresses
+
+struct host_list {
+    struct arena *arena;        // owned; for the names
+    struct host_entry *entries; // owned
+    size_t count;
+    size_t cap;
+    bool is_full; // there was more than HOST_ENTRIES_MAX
+};
+
+// host_list_add adds one name and address, in the order in which the table will have them. ERR_LIMIT when the list
+// is full, ERR_MEMORY.
+enum err host_list_add(struct host_list *list, const struct ip_addr *address,
+                       const struct hostname *name) MUST_USE;
+
+// host_list_make gives a table of what is in the list; NULL without memory. The list stays.
+struct host_table *host_list_make(const struct host_list *list) MUST_USE;
+
+// host_list_deinit frees the list. A zeroed list is empty.
+void host_list_deinit(struct host_list *list);

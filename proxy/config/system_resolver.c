@@ -1,0 +1,81 @@
+// Two files of the system into resolver_options.
+#include "proxy/config/system_resolver.h"
+
+#include "proxy/config/file.h"
+#include "proxy/config/host_list.h"
+#include "proxy/config/system_text.h"
+
+enum {
+    SYSTEM_FILE_MAX = 16 * 1024 * 1024, // bytes
+    DNS_PORT = 53,
+    TIMEOUT_MS = 1500,
+    TRIES = 2,
+};
+
+struct gathering {
+    struct host_list list;
+    enum err error;
+    bool has_localhost;
+};
+
+static bool on_hosts_line(void *arg, const struct ip_addr *address, const struct hostname *name)
+{
+    struct gathering *gathering = arg;
+    gathering->has_localhost |= slice_equal(hostname_slice(name), SLICE_LITERAL("localhost"));
+    gathering->error = host_list_add(&gathering->list, address, name);
+    return gathering->error == ERR_OK;
+}
+
+// add_localhost adds what every machine knows (RFC 6761 6.3), where its file does not say otherwise.
+static void add_localhost(struct gathering *gathering)
+{
+    static const struct ip_addr loopback[] = {{.family = IP_V6, .bytes = {[15] = 1}},
+                                              {.family = IP_V4, .bytes = {127, 0, 0, 1}}};
+    struct hostname name;
+    if (gathering->has_localhost || hostname_parse(SLICE_LITERAL("localhost"), &name) != ERR_OK)
+        return;
+    for (size_t i = 0; i < 2 && gathering->error == ERR_OK; i++)
+        gathering->error = host_list_add(&gathering->list, &loopback[i], &name);
+}
+
+static enum err fill_hosts(struct resolver_options *options)
+{
+    struct gathering gathering = {.error = ERR_OK};
+    struct file_content content = {0};
+    struct errinfo info;
+    if (file_read("/etc/hosts", SYSTEM_FILE_MAX, FILE_PUBLIC, &content, &info) == ERR_OK)
+        (void)hosts_text_parse(content.bytes, on_hosts_line, &gathering);
+    add_localhost(&gathering);
+    if (gathering.error != ERR_MEMORY)
+        options->hosts = host_list_make(&gathering.list);
+    host_list_deinit(&gathering.list);
+    file_content_deinit(&content);
+    return options->hosts == NULL ? ERR_MEMORY : ERR_OK;
+}
+
+static void fill_servers(struct resolver_options *options)
+{
+    struct file_content content = {0};
+    struct errinfo info;
+    struct ip_addr found[DNS_MAX_SERVERS];
+    size_t skipped = 0;
+    if (file_read("/etc/resolv.conf", SYSTEM_FILE_MAX, FILE_PUBLIC, &content, &info) == ERR_OK) {
+        options->server_count = resolv_conf_parse(content.bytes, found, DNS_MAX_SERVERS, &skipped);
+        for (size_t i = 0; i < options->server_count; i++)
+            options->servers[i] = (struct dns_server){found[i], DNS_PORT};
+    }
+    file_content_deinit(&content);
+    if (options->server_count == 0)
+        options->servers[options->server_count++] = (struct dns_server){
+            .address = {.family = IP_V4, .bytes = {127, 0, 0, 1}}, .port = DNS_PORT};
+}
+
+enum err system_resolver_fill(struct resolver_options *options)
+{
+    if (options->server_count == 0)
+        fill_servers(options);
+    options->timeout_ms = TIMEOUT_MS;
+    options->tries = TRIES;
+    options->family = RESOLVER_ANY;
+    return fill_hosts(options);
+}

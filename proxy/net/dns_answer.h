@@ -1,0 +1,58 @@
+// dns_answer: what DNS knows of one name and one type of address: a value, read from a server's message.
+//
+// Pure: no sockets, no clock, bounded work for any message. Only what belongs to the question counts: records
+// of other names are not looked at, wherever they stand. Knows nothing of servers, caches and policy.
+#pragma once
+
+#include "auth/ipaddr.h"
+
+#define RESOLVE_RESULT_TABLE(X)                                                                    \
+    X(RESOLVE_OK, "ok")                    /* at least one address */                              \
+    X(RESOLVE_NOT_FOUND, "name_not_found") /* the name does not exist */                           \
+    X(RESOLVE_NO_DATA, "no_address")       /* it exists and has no address */                      \
+    X(RESOLVE_TIMED_OUT, "dns_timeout")    /* no server answered */                                \
+    X(RESOLVE_FAILED, "dns_error")         /* servers answered with a failure, or not sensibly */
+
+enum resolve_result {
+#define X(symbol, name) symbol,
+    RESOLVE_RESULT_TABLE(X)
+#undef X
+};
+
+// resolve_result_name gives a stable snake_case name; static memory.
+const char *resolve_result_name(enum resolve_result result);
+
+enum dns_type { DNS_TYPE_A = 1, DNS_TYPE_AAAA = 28 };
+
+enum {
+    DNS_NAME_MAX = 253,     // bytes of a name as text, without a final dot
+    DNS_MAX_ADDRESSES = 16, // of one type; further ones are not looked at
+    DNS_MAX_RECORDS = 256,  // of a message; further ones are not looked at
+    DNS_MAX_CHAIN = 12,     // CNAMEs from the asked name to the last; a longer chain is no answer
+    DNS_ALIASES_CAP = 512,  // bytes
+};
+
+// dns_aliases is the chain of CNAMEs: for the audit, never for policy. It ends before the first name that finds no
+// room.
+struct dns_aliases {
+    uint16_t len;  // bytes of text
+    uint8_t count; // names that stand in it
+    bool is_cut;
+    char text
+        [DNS_ALIASES_CAP]; // names one after the other, each with a NUL; bytes that do not belong
+                           // into a host name as \DDD (RFC 1035 5.1)
+};
+
+struct dns_answer {
+    enum resolve_result result;
+    uint32_t ttl_s; // how long it may be kept; of a negative answer by its SOA (RFC 2308 5), else 0
+    uint8_t count;
+    struct ip_addr addresses[DNS_MAX_ADDRESSES]; // each once, in the message's order
+    struct dns_aliases aliases;
+};
+
+// dns_answer_parse reads a whole message as the answer to the question for `type` of `name` (canonical text).
+// ERR_INPUT when it is none: another question, broken, cut off, or a chain that does not end. A server's own
+// failure is ERR_OK with RESOLVE_FAILED.
+enum err dns_answer_parse(struct slice message, struct slice name, enum dns_type type,
+                          struct dns_answer *out) MUST_USE;

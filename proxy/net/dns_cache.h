@@ -1,0 +1,39 @@
+// dns_cache: answers of DNS by name and type, for as long as they may be kept.
+//
+// Bounded in entries and bytes; what was not used for the longest time goes first. The hash is keyed with
+// randomness, so that nobody can choose names that fall together. Pure but for memory: time is an argument. One a
+// worker; knows nothing of questions under way.
+#pragma once
+
+#include "proxy/net/dns_answer.h"
+
+struct dns_cache;
+
+struct dns_cache_options {
+    size_t max_entries; // 0: keeps nothing
+    size_t max_bytes;   // of all entries, as they were asked of the allocator
+    uint64_t key[2];    // random
+};
+
+// dns_cache_create makes an empty cache; NULL without memory.
+struct dns_cache *dns_cache_create(const struct dns_cache_options *options) MUST_USE;
+
+// dns_cache_destroy frees it with its entries. NULL is allowed.
+void dns_cache_destroy(struct dns_cache *cache);
+
+// dns_cache_hash gives the keyed hash of a name, for other tables of names.
+uint64_t dns_cache_hash(const struct dns_cache *cache, struct slice name);
+
+// dns_cache_get copies what is known at `now_ms`, in the clock of dns_cache_put. Each time another address of it
+// stands first, so that all of them are used.
+bool dns_cache_get(struct dns_cache *cache, struct slice name, enum dns_type type, int64_t now_ms,
+                   struct dns_answer *out);
+
+// dns_cache_put keeps a copy of `answer` until `end_ms`, in the place of what was known. Without memory or room for
+// it nothing is kept.
+void dns_cache_put(struct dns_cache *cache, struct slice name, enum dns_type type,
+                   const struct dns_answer *answer, int64_t end_ms);
+
+// dns_cache_count and dns_cache_bytes tell what it holds.
+size_t dns_cache_count(const struct dns_cache *cache);
+size_t dns_cache_bytes(const struct dns_cache *cache);

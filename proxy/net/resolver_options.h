@@ -1,0 +1,47 @@
+// resolver_options: what a resolver is told: plain values, for the configuration and for the worker. Knows no loop
+// and no library.
+#pragma once
+
+#include "proxy/net/host_table.h"
+
+enum { DNS_MAX_SERVERS = 8 };
+
+enum resolver_family {
+    RESOLVER_ANY, // both; IPv6 first (RFC 8305 4)
+    RESOLVER_IPV4,
+    RESOLVER_IPV6,
+    RESOLVER_PREFER_IPV4, // both; IPv4 first
+};
+
+struct dns_server {
+    struct ip_addr address;
+    uint16_t port;
+};
+
+struct resolver_options {
+    struct dns_server servers[DNS_MAX_SERVERS];
+    size_t server_count; // at least 1
+    int64_t timeout_ms;  // of one try at one server
+    uint32_t tries;      // at each server that is silent
+    enum resolver_family family;
+    struct host_table *hosts; // ref of whoever holds these options; NULL: none
+    size_t cache_entries;     // 0: no cache
+    size_t cache_bytes;
+    int64_t min_ttl_ms; // an address is kept at least so long
+    int64_t max_ttl_ms; // and at most so long
+};
+
+// resolver_options_equal tells whether a resolver made of the one would do as one made of the other.
+static inline bool resolver_options_equal(const struct resolver_options *a,
+                                          const struct resolver_options *b)
+{
+    for (size_t i = 0; i < a->server_count && i < b->server_count; i++) {
+        if (a->servers[i].port != b->servers[i].port ||
+            !ip_addr_equal(&a->servers[i].address, &b->servers[i].address))
+            return false;
+    }
+    return a->server_count == b->server_count && a->timeout_ms == b->timeout_ms &&
+           a->tries == b->tries && a->family == b->family && a->cache_entries == b->cache_entries &&
+           a->cache_bytes == b->cache_bytes && a->min_ttl_ms == b->min_ttl_ms &&
+           a->max_ttl_ms == b->max_ttl_ms && host_table_equal(a->hosts, b->hosts);
+}
