@@ -189,11 +189,13 @@ static int tell(const struct control_options *options, struct slice left, bool s
 {
     struct slice line;
     int exit_status = CLI_UNREACHABLE;
+    bool is_first = true;
     while (take_line(&left, &line)) {
         struct diagnostics diagnostics;
         struct yaml_document *document = NULL;
-        if (options->is_json)
+        if (options->is_json && (is_first || !is_last(line)))
             (void)printf("%.*s\n", (int)line.len, (const char *)line.data);
+        is_first = false;
         diagnostics_init(&diagnostics);
         if (yaml_document_parse(line, "answer", &diagnostics, &document) == ERR_OK) {
             const struct node *root = yaml_document_root(document);

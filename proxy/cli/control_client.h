@@ -42,8 +42,8 @@ typedef void (*control_line_fn)(void *arg, struct slice line, const struct node 
 
 // control_ask sends one line and hears the answer. Gives the exit status: that of the answer, or
 // CLI_UNREACHABLE, which has been explained on stderr. The answer's message goes to stderr when it failed,
-// or when `says_message`. With --json every line goes to stdout as it is, and `on_line` (may be NULL) is not
-// called.
+// or when `says_message`. With --json what was asked for goes to stdout as it is, or the last line where
+// that is all there is; `on_line` (may be NULL) is not called then.
 int control_ask(const struct control_options *options, const char *request, bool says_message,
                 control_line_fn on_line, void *arg);
 

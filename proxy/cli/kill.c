@@ -16,7 +16,7 @@ static const char usage[] =
     "\n"
     "  -c, --config FILE      the configuration of the proxy, which says where its socket is\n"
     "      --control SOCKET   its control socket\n"
-    "      --json             the lines of the answer as they are\n"
+    "      --json             one object of JSON; see docs/CONTROL.md\n"
     "  -h, --help             this text\n"
     "\n"
     "Exit: 0 done, 1 nothing has this id, or nobody this name, 2 usage, 3 FILE has no control socket,\n"

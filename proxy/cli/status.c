@@ -17,7 +17,7 @@ static const char status_usage[] =
     "\n"
     "  -c, --config FILE      the configuration of the proxy, which says where its socket is\n"
     "      --control SOCKET   its control socket\n"
-    "      --json             the lines of the answer as they are; see docs/CONTROL.md\n"
+    "      --json             one object of JSON; see docs/CONTROL.md\n"
     "  -h, --help             this text\n"
     "\n"
     "Exit: 0 told, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
@@ -30,7 +30,7 @@ static const char top_usage[] =
     "  -c, --config FILE      the configuration of the proxy, which says where its socket is\n"
     "      --control SOCKET   its control socket\n"
     "      --count N          how many, 1 to 1000; without it 20\n"
-    "      --json             the lines of the answer as they are; see docs/CONTROL.md\n"
+    "      --json             one object of JSON; see docs/CONTROL.md\n"
     "  -h, --help             this text\n"
     "\n"
     "Exit: 0 told, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";

@@ -11,6 +11,7 @@ static const char usage[] =
     "\n"
     "  -c, --config FILE      the configuration of the proxy, which says where its socket is\n"
     "      --control SOCKET   its control socket\n"
+    "      --json             changes nothing: they are JSON\n"
     "  -h, --help             this text\n"
     "\n"
     "Exit: 0 interrupted, or the proxy has ended, 1 the audit cannot be followed, 2 usage, 3 FILE has\n"
@@ -20,7 +21,7 @@ int tail_command(int argc, char **argv)
 {
     struct control_options options;
     int exit_status = CLI_OK;
-    if (!control_options_parse(argc, argv, usage, 0, &options, &exit_status))
+    if (!control_options_parse(argc, argv, usage, CONTROL_TAKES_JSON, &options, &exit_status))
         return exit_status;
     if (options.argument_count > 0)
         return cli_fail_usage(options.command, "unexpected argument '%s'", options.arguments[0]);

@@ -302,6 +302,8 @@ static void finish_reload(struct service *service)
         keep_control(service, snapshot);
         log_findings(&diagnostics);
         keep_outcome(service, true, &diagnostics);
+        (void)string_copy(service->reloads.message, sizeof service->reloads.message,
+                          SLICE_LITERAL("it is good, and being handed to the workers"));
     }
     diagnostics_deinit(&diagnostics);
     if (error == ERR_OK && !is_same) {

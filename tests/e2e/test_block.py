@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 
 from support.config import client, reach, write_config
 from support.control import CONTROL, Control
-from support.origin import full_queue
+from support.origin import full_queue, silence
 from support.scale import count, eventually
 from support.wire import Ending, connect_head
 
@@ -170,6 +170,19 @@ def test_a_block_ends_every_tunnel_of_its_client_and_nobody_elses(controlled, gu
         proxy.assert_closed(tunnel.id, "blocked")
     for tunnel in staying:
         tunnel.echo(b"untouched")
+
+
+def test_a_block_ends_a_forwarded_request_too(controlled, guest, dns, origin):
+    quiet = origin(silence)
+    dns.addresses("quiet.test", "127.0.0.1")
+    proxy = controlled(client(reach("quiet.test", quiet.port)))
+    requester = proxy.connect(guest)
+    place = f"quiet.test:{quiet.port}"
+    requester.send(f"GET http://{place}/ HTTP/1.1\r\nHost: {place}\r\n\r\n".encode())
+    eventually(lambda: proxy.control.status()["requests"]["forward"] == 1, "the request")
+    proxy.control.block("workers")
+    assert proxy.audit.wait("close")["reason"] == "blocked"
+    assert requester.read_to_end()[1] is Ending.RESET
 
 
 def test_an_anonymous_client_can_be_blocked_by_its_name(controlled, pki, server):

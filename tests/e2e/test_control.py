@@ -299,6 +299,7 @@ def test_status_says_what_ends_soon(controlled, pki):
     (crl,) = proxy.control.status()["crls"]
     assert crl["warning"] == "ends soon" and crl["days_left"] in (2, 3)
     assert "! ends soon" in proxy.control.run("status").stdout
+    assert json.loads(proxy.control.run("status", "--json").stdout)["crls"] == [crl]
 
 
 def test_top_lists_the_tunnels_with_the_most_bytes_first(controlled):
@@ -314,6 +315,7 @@ def test_top_lists_the_tunnels_with_the_most_bytes_first(controlled):
     assert (first["host"], first["upstream"]) == ("origin.test", "127.0.0.1")
     assert [one["id"] for one in proxy.control.ask(b"top 1\n")[0]["tunnels"]] == [large.id]
     assert large.id in proxy.control.run("top", "--count", "1").stdout
+    assert json.loads(proxy.control.run("top", "--json").stdout)["open"] == 2
 
 
 def test_many_ask_at_once_and_each_gets_its_answer(controlled):
@@ -410,7 +412,8 @@ def test_a_refused_client_that_says_nothing_does_not_hold_a_drain_up(controlled,
             "refuse_with": "http",
         }
     ]
-    proxy = controlled(listeners=listeners, timeouts={"request": "1h", "drain": "1h"})
+    patient = {"handshake": "1h", "request": "1h", "drain": "1h"}
+    proxy = controlled(listeners=listeners, timeouts=patient)
     silent = proxy.connect(stranger)
     proxy.audit.wait("handshake_refused", reason="unknown_ca")
     assert proxy.control.status()["sessions"]["refusing"] == 1
@@ -426,7 +429,7 @@ def test_a_refused_client_that_says_nothing_does_not_hold_a_drain_up(controlled,
 
 def test_kill_ends_one_tunnel_and_leaves_the_others(controlled):
     proxy = controlled()
-    others = [proxy.tunnel(proxy.target) for _ in range(count(500, 50))]
+    others = [proxy.tunnel(proxy.target) for _ in range(count(100, 20))]
     ending = proxy.tunnel(proxy.target)
     assert "killed: 1" in proxy.control.run("kill", ending.id).stderr
     proxy.assert_closed(ending.id, "killed")
@@ -467,6 +470,8 @@ def test_kill_ends_a_request_that_waits_for_dns(controlled, server, dns):
 def test_kill_of_nobody_says_so(controlled):
     proxy = controlled()
     assert "no live request" in proxy.control.run("kill", "0" * 16, expected=1).stderr
+    refused = proxy.control.run("kill", "12", "--json", expected=2)
+    assert json.loads(refused.stdout)["exit"] == 2
     missing = proxy.control.run("kill", "client", "worker", expected=1)
     assert "did you mean `workers`" in missing.stderr
     proxy.control.run("kill", "client", "workers")
