@@ -23,7 +23,7 @@ PACKAGES_QUICKSTART=(
 # What the unit and end-to-end tests need beside that.
 PACKAGES_TEST=(
     libcmocka-dev python3-pytest python3-requests python3-cryptography python3-openssl
-    git iproute2 binutils libnss3-tools nginx-light apache2-bin
+    git iproute2 binutils libnss3-tools nodejs nginx-light apache2-bin
 )
 # What the clang build, the fuzzers and the lints need beside that.
 PACKAGES_ALL=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 shellcheck)

@@ -124,13 +124,43 @@ static enum err no_memory(struct errinfo *info)
     return errinfo_set(info, ERR_MEMORY, "no memory");
 }
 
+// find_slot gives the slot of a serial, or the empty one where it belongs. There always is an empty one.
+static uint32_t *find_slot(const struct index *index, const char *serial)
+{
+    uint64_t hash = 14695981039346656037u; // FNV-1a; serials are our own and random
+    for (const char *at = serial; *at != '\0'; at++)
+        hash = (hash ^ (uint8_t)*at) * 1099511628211u;
+    size_t slot = hash & (index->slot_count - 1);
+    while (index->slots[slot] != 0 &&
+           strcmp(index->entries[index->slots[slot] - 1].serial, serial) != 0)
+        slot = (slot + 1) & (index->slot_count - 1);
+    return &index->slots[slot];
+}
+
 struct index_entry *index_find(const struct index *index, const char *serial)
 {
-    for (size_t i = index->count; i > 0; i--) {
-        if (strcmp(index->entries[i - 1].serial, serial) == 0)
-            return &index->entries[i - 1];
-    }
-    return NULL;
+    if (index->count == 0)
+        return NULL;
+    const uint32_t place = *find_slot(index, serial);
+    return place == 0 ? NULL : &index->entries[place - 1];
+}
+
+// reserve_slots keeps at least half of the slots empty for one entry more.
+static enum err reserve_slots(struct index *index, struct errinfo *info)
+{
+    enum { FIRST_COUNT = 128 };
+    if (2 * (index->count + 1) <= index->slot_count)
+        return ERR_OK;
+    const size_t count = index->slot_count == 0 ? FIRST_COUNT : 2 * index->slot_count;
+    uint32_t *slots = calloc(count, sizeof *slots);
+    if (slots == NULL)
+        return no_memory(info);
+    free(index->slots);
+    index->slots = slots;
+    index->slot_count = count;
+    for (size_t i = 0; i < index->count; i++)
+        *find_slot(index, index->entries[i].serial) = (uint32_t)i + 1;
+    return ERR_OK;
 }
 
 enum err index_adopt(struct index *index, const struct index_entry *entry, struct errinfo *info)
@@ -144,7 +174,9 @@ enum err index_adopt(struct index *index, const struct index_entry *entry, struc
         index->entries = entries;
         index->cap = cap;
     }
+    TRY(reserve_slots(index, info));
     index->entries[index->count++] = *entry;
+    *find_slot(index, entry->serial) = (uint32_t)index->count; // the last of one serial is found
     return ERR_OK;
 }
 
@@ -233,9 +265,7 @@ static enum err read_line(struct index *index, struct slice line, struct errinfo
     return ERR_OK;
 }
 
-// read_lines takes every whole line and tells how many bytes they are.
-static enum err read_lines(struct index *index, struct slice bytes, size_t *out_len,
-                           struct errinfo *info)
+enum err index_read(struct index *index, struct slice bytes, size_t *out_len, struct errinfo *info)
 {
     size_t number = 0;
     *out_len = 0;
@@ -321,7 +351,7 @@ static enum err read_file(struct index *index, struct errinfo *info)
     size_t whole_len = 0;
     enum err error = read_whole(index->fd, index->path, &text, info);
     if (error == ERR_OK)
-        error = read_lines(index, text_slice(&text), &whole_len, info);
+        error = index_read(index, text_slice(&text), &whole_len, info);
     if (error == ERR_OK)
         error = repair(index, text.len, whole_len, info);
     free(text.data);
@@ -366,6 +396,7 @@ void index_deinit(struct index *index)
     if (index->lock_fd >= 0)
         (void)close(index->lock_fd);
     free(index->entries);
+    free(index->slots);
     free(index->path);
     *index = (struct index){.fd = -1, .lock_fd = -1};
 }

@@ -64,6 +64,8 @@ struct index {
     struct index_entry *entries; // owned; in the order of the file
     size_t count;
     size_t cap;
+    uint32_t *slots;     // owned; hash table: place of an entry + 1, 0: empty
+    size_t slot_count;   // a power of two
     uint64_t crl_number; // of the last CRL; 0: none yet
     char *path;          // owned
     int fd;              // open for adding, or -1
@@ -75,6 +77,11 @@ struct index {
 // records can be added until index_deinit. A file that is not there leaves `is_missing` set, and
 // index_create must come before the first record. ERR_INPUT names file and line.
 enum err index_open(const char *directory, bool is_writing, struct index *out,
+                    struct errinfo *info) MUST_USE;
+
+// index_read takes every whole line of `bytes` and tells how many bytes they are. Pure, but for memory.
+// ERR_INPUT names the line of `index->path`.
+enum err index_read(struct index *index, struct slice bytes, size_t *out_len,
                     struct errinfo *info) MUST_USE;
 
 // index_deinit frees it and gives the lock back. For what index_open gave only.

@@ -7,7 +7,10 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "auth/base/text.h"
 #include "proxy/pki/index.h"
 #include "tests/unit/cert/scratch.h"
 
@@ -53,6 +56,33 @@ static void keeps_what_is_added(void **state)
     assert_int_equal(index_find(&index, "c3")->kind, INDEX_UNKNOWN);
     assert_null(index_find(&index, "d4"));
     index_deinit(&index);
+}
+
+// Looking through all entries for each revocation would take minutes.
+static void reads_a_hundred_thousand_revocations(void **state)
+{
+    (void)state;
+    enum { COUNT = 100000, LINE_MAX = 64 };
+    struct index index = {.path = strdup("ca.index"), .fd = -1, .lock_fd = -1};
+    struct text text;
+    struct errinfo info;
+    size_t len = 0;
+    char *data = malloc((size_t)2 * COUNT * LINE_MAX);
+    assert_non_null(data);
+    text_init(&text, data, (size_t)2 * COUNT * LINE_MAX);
+    text_append_string(&text, "sallyport-ca-index 1\n");
+    for (int i = 1; i <= COUNT; i++)
+        text_append_format(&text, "issue %x client a 1 2\n", i);
+    for (int i = 1; i <= COUNT; i += 2)
+        text_append_format(&text, "revoke %x unspecified 3\n", i);
+    assert_false(text.is_cut);
+    assert_int_equal(index_read(&index, text_slice(&text), &len, &info), ERR_OK);
+    assert_int_equal(len, text.len);
+    assert_int_equal(index.count, COUNT);
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(index.entries[i].is_revoked, i % 2 == 0);
+    index_deinit(&index);
+    free(data);
 }
 
 static void survives_a_torn_last_line(void **state)
@@ -169,6 +199,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_create, scratch_destroy)
     const struct CMUnitTest tests[] = {
         TEST(keeps_what_is_added),
+        TEST(reads_a_hundred_thousand_revocations),
         TEST(survives_a_torn_last_line),
         TEST(refuses_every_line_that_is_none),
         TEST(refuses_a_file_that_is_no_index),
