@@ -9,7 +9,9 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from support.config import client, reach
+from support.origin import pattern
 from support.pki import SERVER_AUTH
+from support.plain import StrictOrigin, ok, url
 from support.scale import PATIENCE, count
 from support.web import PAGE, Website, clean_environment
 
@@ -35,14 +37,15 @@ def proxy_url(proxy):
     return f"https://{host}:{port}"
 
 
-def curl(proxy, url, *options, identity="worker"):
+def curl(proxy, address, *options, identity="worker", stdin=b""):
     leaf = proxy.pki.worker if identity == "worker" else identity
     command = ["curl", "-sS", "--max-time", str(PATIENCE), "-x", proxy_url(proxy)]
     command += ["--proxy-cacert", proxy.pki.server_ca.path, "--cacert", proxy.pki.server_ca.path]
     if leaf:
         command += ["--proxy-cert", leaf.chain, "--proxy-key", leaf.key]
     return subprocess.run(
-        [*command, *options, url],
+        [*command, *options, address],
+        input=stdin,
         capture_output=True,
         check=False,
         env=clean_environment(proxy.folder),
@@ -62,8 +65,8 @@ def test_curl_gets_the_origins_body(proxy, website):
 
 
 def test_curl_reuses_its_tunnel(proxy, website):
-    url = f"https://origin.test:{website.port}/"
-    result = curl(proxy, url, url, url)
+    page = f"https://origin.test:{website.port}/"
+    result = curl(proxy, page, page, page)
     assert result.stdout == PAGE * 3, result.stderr
     assert len(proxy.audit.records("decision")) == 1
 
@@ -72,8 +75,8 @@ def test_curl_takes_a_bundle(proxy, website, pki, tmp_path):
     bundle = tmp_path / "me.pem"
     with open(pki.worker.chain, "rb") as chain, open(pki.worker.key, "rb") as key:
         bundle.write_bytes(chain.read() + key.read())
-    url = f"https://origin.test:{website.port}/"
-    result = curl(proxy, url, "--proxy-cert", str(bundle), identity=None)
+    page = f"https://origin.test:{website.port}/"
+    result = curl(proxy, page, "--proxy-cert", str(bundle), identity=None)
     assert result.stdout == PAGE, result.stderr
 
 
@@ -83,6 +86,100 @@ def test_curl_shows_a_denial(proxy):
     assert b"CONNECT tunnel failed, response 403" in result.stderr
     id = proxy.audit.wait("decision")["id"]
     assert f"Denied: no_rule for workers (id {id})".encode() in result.stderr
+
+
+@pytest.fixture
+def plain_site(dns):
+    """An http:// origin that answers with what it has read of the body, or with 5 MB."""
+    dns.addresses("origin.test", "127.0.0.1")
+    dns.addresses("other.test", "127.0.0.1")
+    large = b"".join(pattern(5_000_000))
+
+    def answer(request):
+        if request.target == "/large":
+            return ok(large)
+        return ok(request.body or PAGE, "Content-Type: text/plain")
+
+    site = StrictOrigin(answer)
+    yield site
+    site.stop()
+    assert not site.violations, site.violations
+
+
+@pytest.fixture
+def plain_proxy(start, plain_site):
+    rule = reach("origin.test", plain_site.port)
+    return start(client({**rule, "hosts": ["origin.test", "other.test"]}))
+
+
+CURL = {
+    "GET": ((), ("GET", b"")),
+    "HEAD": (("-I",), ("HEAD", b"")),
+    "POST": (("-d", "a=b"), ("POST", b"a=b")),
+    "PUT of chunks": (("-T", "-"), ("PUT", b"from stdin")),
+    "DELETE": (("-X", "DELETE"), ("DELETE", b"")),
+    "HTTP/1.0": (("-0",), ("GET", b"")),
+    "HTTP/1.0 POST": (("-0", "-d", "a=b"), ("POST", b"a=b")),
+    "no keep-alive": (("-H", "Connection: close"), ("GET", b"")),
+}
+
+
+@pytest.mark.parametrize("kind", CURL)
+def test_curl_reaches_a_plain_origin(plain_proxy, plain_site, kind):
+    options, (method, body) = CURL[kind]
+    command = curl(plain_proxy, url(plain_site, "/x?y"), *options, stdin=b"from stdin")
+    assert command.returncode == 0, command.stderr
+    if method != "HEAD":
+        assert command.stdout == (body or PAGE)
+    [request] = plain_site.requests
+    assert (request.method, request.target, request.body) == (method, "/x?y", body)
+    decision = plain_proxy.audit.wait("decision")
+    assert plain_proxy.close_record(decision["id"])["reason"] == "completed"
+
+
+def test_curl_asks_two_plain_origins_over_one_connection(plain_proxy, plain_site):
+    urls = [url(plain_site, f"/{i}", host) for i in range(3) for host in ("origin.test", "other.test")]
+    result = curl(plain_proxy, *urls)
+    assert result.stdout == PAGE * 6, result.stderr
+    ports = {each["client"]["port"] for each in plain_proxy.audit.records("decision")}
+    assert len(ports) == 1 and plain_site.accepted == 2
+
+
+def test_curl_moves_large_bodies_both_ways(plain_proxy, plain_site, tmp_path):
+    body = tmp_path / "body"
+    body.write_bytes(b"".join(pattern(5_000_000)))
+    result = curl(plain_proxy, url(plain_site), "--data-binary", f"@{body}")  # with an Expect
+    assert result.stdout == body.read_bytes(), result.stderr
+    result = curl(plain_proxy, url(plain_site, "/large"))
+    assert result.stdout == body.read_bytes(), result.stderr
+
+
+def test_curl_shows_why_a_plain_request_is_denied(plain_proxy):
+    result = curl(plain_proxy, "http://denied.test/", "-i")
+    assert b"403 Denied: no_rule for workers (id " in result.stdout
+
+
+def test_requests_reaches_a_plain_origin(plain_proxy, plain_site, pki):
+    """The recipe of the documentation for http:// URLs."""
+    context = ssl.create_default_context(cafile=pki.server_ca.path)
+    context.load_cert_chain(pki.worker.chain, pki.worker.key)
+
+    class Forward(HTTPAdapter):
+        def proxy_manager_for(self, address, **options):
+            return super().proxy_manager_for(address, ssl_context=context, **options)
+
+        def cert_verify(self, *_arguments):
+            pass
+
+    made = requests.Session()
+    made.trust_env = False
+    made.mount("http://", Forward())
+    made.proxies = {"http": f"https://localhost:{plain_proxy.address[1]}"}
+    for _ in range(3):
+        assert made.get(url(plain_site), timeout=PATIENCE).content == PAGE
+    assert made.post(url(plain_site), data=b"body", timeout=PATIENCE).content == b"body"
+    answer = made.get("http://denied.test/", timeout=PATIENCE)
+    assert answer.status_code == 403 and "no_rule" in answer.reason
 
 
 @pytest.mark.parametrize(
@@ -112,21 +209,16 @@ def test_curl_shows_why_its_certificate_is_refused(proxy, website, pki, kind, wo
 def test_curl_with_cert_instead_of_proxy_cert_is_refused(proxy, website, pki):
     """The habit that everybody has: --cert is for the origin."""
     options = ["--cert", pki.worker.chain, "--key", pki.worker.key]
-    url = f"https://origin.test:{website.port}/"
-    result = curl(proxy, url, *options, identity=None)
+    page = f"https://origin.test:{website.port}/"
+    result = curl(proxy, page, *options, identity=None)
     assert b"certificate required" in result.stderr
     proxy.audit.wait("handshake_refused", reason="no_certificate")
 
 
-def test_curl_is_told_that_a_plain_http_origin_is_not_forwarded(proxy):
-    result = curl(proxy, "http://origin.test/", "-i")
-    assert result.stdout.startswith(b"HTTP/1.1 405 ")
-
-
 def test_curl_through_an_http_proxy_url_is_told_to_use_https(proxy, website):
     host, port = proxy.address
-    url = f"https://origin.test:{website.port}/"
-    result = curl(proxy, url, "-v", "-x", f"http://{host}:{port}")
+    page = f"https://origin.test:{website.port}/"
+    result = curl(proxy, page, "-v", "-x", f"http://{host}:{port}")
     assert b"response 400" in result.stderr and b"https" in result.stderr
 
 
