@@ -27,6 +27,8 @@ PACKAGES_TEST=(
 )
 # What the clang build, the fuzzers and the lints need beside that.
 PACKAGES_ALL=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 shellcheck)
+# What tools/test --long needs beside that: a browser, larger than all the rest.
+PACKAGES_LONG=(chromium)
 
 # elapsed prints the time since the script began, as minutes and seconds.
 elapsed() {

@@ -1,0 +1,103 @@
+"""Chromium, headless, comes in with the .p12 that `sallyport ca` makes, by NSS and a managed policy.
+
+Not part of CI, for the browser is larger than all the rest. `tools/test --long` runs it where Chromium is
+installed, in a network and a mount namespace of its own: the policy is laid over /etc.
+"""
+
+import http.server
+import json
+import shutil
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from support.config import client
+from support.proxy import run
+
+PAGE = b"<html><body>the origin's own words</body></html>"
+PASSPHRASE = "p12pass"
+POLICIES = "/etc/chromium/policies/managed"
+
+pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed")
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_arguments):
+        pass
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(PAGE)))
+        self.end_headers()
+        self.wfile.write(PAGE)
+
+
+def good(*command, **options):
+    result = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, check=False, **options
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A CA with a certificate for proxy and origin, and one for the browser."""
+    (tmp_path / "pass").write_text(PASSPHRASE)
+    (tmp_path / "pass").chmod(0o600)
+    server = ["issue", "proxy", "--server", "--dns", "proxy.test", "--ip", "127.0.0.1"]
+    browser = ["issue", "browser", "--p12", "--p12-passphrase-file", "pass"]
+    for verb in (["init", "--trust-domain", "example.test"], server, browser):
+        result = run("ca", *verb, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+    return tmp_path
+
+
+@pytest.fixture
+def website(folder):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "proxy.crt", folder / "proxy.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+
+
+def import_into_nss(folder, home):
+    database = f"sql:{home}/.pki/nssdb"
+    (home / ".pki" / "nssdb").mkdir(parents=True)
+    good("certutil", "-d", database, "-N", "--empty-password")
+    good("certutil", "-d", database, "-A", "-t", "C,,", "-n", "ca", "-i", folder / "ca.crt")
+    good("pk12util", "-d", database, "-i", folder / "browser.p12", "-W", PASSPHRASE)
+
+
+def test_chromium_opens_a_page_with_the_p12(start, folder, website, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    import_into_nss(folder, home)
+    pair = {"chain": str(folder / "proxy.crt"), "key": str(folder / "proxy.key")}
+    listener = {"name": "main", "address": "127.0.0.1:0", "trust": "staff", "certificates": [pair]}
+    proxy = start(
+        client({"addresses": ["127.0.0.0/8"], "ports": [website]}, name="browser"),
+        listeners=[listener],
+        trust={"staff": {"ca": [str(folder / "ca.crt")]}},
+    )
+    url = f"https://proxy.test:{proxy.address[1]}"
+    chosen = json.dumps({"pattern": url, "filter": {}})
+    good("mkdir", "-p", POLICIES)
+    good("mount", "-t", "tmpfs", "none", POLICIES)
+    with open(f"{POLICIES}/test.json", "w", encoding="ascii") as file:
+        json.dump({"AutoSelectCertificateForUrls": [chosen]}, file)
+    page = good(
+        "chromium", "--headless=new", "--no-sandbox", "--disable-gpu",
+        f"--user-data-dir={home}/profile", f"--proxy-server={url}",
+        "--proxy-bypass-list=<-loopback>", "--host-resolver-rules=MAP proxy.test 127.0.0.1",
+        "--dump-dom", f"https://127.0.0.1:{website}/",
+        env={"HOME": str(home), "PATH": "/usr/bin:/bin"}, timeout=60,
+    )  # fmt: skip
+    assert "the origin's own words" in page
+    allowed = proxy.audit.records("decision", decision__action="allow")
+    assert allowed and allowed[0]["client"]["cn"] == "browser"
