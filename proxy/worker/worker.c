@@ -344,7 +344,10 @@ bool worker_survey(struct worker *worker, struct survey *survey)
 {
     ASSERT(atomic_exchange(&worker->survey, survey) == NULL);
     post(worker, MAIL_SURVEY);
-    return !atomic_load(&worker->is_gone) || atomic_exchange(&worker->survey, NULL) == NULL;
+    if (!atomic_load(&worker->is_gone) || atomic_exchange(&worker->survey, NULL) == NULL)
+        return true;
+    survey->counters = worker->context.counters; // nobody changes them any more
+    return false;
 }
 
 void worker_drain(struct worker *worker)
@@ -434,8 +437,10 @@ static void answer_unread(struct worker *worker)
     atomic_store(&worker->is_gone, true);
     struct survey *survey = atomic_exchange(&worker->survey, NULL);
     struct update *update = atomic_exchange(&worker->update, NULL);
-    if (survey != NULL)
+    if (survey != NULL) {
+        survey->counters = worker->context.counters;
         survey->on_done(survey->arg);
+    }
     if (update != NULL && worker->on_adopted != NULL)
         worker->on_adopted(worker->arg);
     drop_update(update);

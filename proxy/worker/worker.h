@@ -43,7 +43,7 @@ enum err worker_adopt(struct worker *worker, struct snapshot *snapshot,
                       const int *listener_fds) MUST_USE;
 
 // worker_survey hands a survey over, which is answered by its `on_done` on the worker's thread, also when
-// the worker ends meanwhile. False: it has ended before, and the survey is untouched. Only when every
+// the worker ends meanwhile. False: it has ended before, and only its counters are told. Only when every
 // earlier one has been answered.
 bool worker_survey(struct worker *worker, struct survey *survey);
 

@@ -378,6 +378,23 @@ def test_reloads_asked_for_at_once_are_each_answered(controlled):
     assert [one["exit"] for one in answers] == [0] * 8
 
 
+def test_others_are_answered_while_a_large_configuration_is_read(controlled):
+    proxy = controlled()
+    text = proxy.config_path.read_text()
+    large = "# nothing but a comment, over and over again\n" * count(400_000, 60_000)
+    proxy.config_path.write_text(text + "\n" + large)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(proxy.control.ask(b"reload\n")[-1]))
+    thread.start()
+    eventually(lambda: proxy.control.status()["reloads"]["under_way"], "the reload to begin")
+    proxy.tunnel(proxy.target).echo(b"as before")
+    proxy.control.block("workers")
+    thread.join(PATIENCE)
+    assert answers[0]["exit"] == 0
+    assert [one["block"] for one in proxy.control.status()["blocks"]] == ["client:workers"]
+    assert "ACCESS_DENIED" in proxy.dial().refusal()
+
+
 def test_a_reload_cannot_change_control_and_says_so(controlled):
     proxy = controlled()
     proxy.config["control"] = {"socket": "other.sock", "state": "other.json"}
@@ -391,9 +408,13 @@ def test_a_reload_cannot_change_control_and_says_so(controlled):
 def test_drain_does_what_sigterm_does(controlled):
     proxy = controlled()
     tunnel = proxy.tunnel(proxy.target)
+    for _ in range(6):  # on whichever worker: one that has nothing to do ends at once
+        proxy.ask(DENIED)
     proxy.control.run("drain")
     eventually(lambda: proxy.control.status()["state"] == "draining", "the state")
     tunnel.echo(b"still there")
+    counters = proxy.control.status()["counters"]
+    assert (counters["tunnels"], counters["connections"]) == (1, 7)
     assert proxy.control.ask(b"reload\n")[-1]["exit"] == 1
     tunnel.close()
     assert proxy.wait_exit() == 0
