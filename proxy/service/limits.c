@@ -1,6 +1,7 @@
 // A core dump or a debugger of the same user would show private keys.
 #include "proxy/service/limits.h"
 
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -12,6 +13,9 @@ uint64_t limits_apply(void)
 #ifndef __SANITIZE_ADDRESS__ // its leak check attaches to the process
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
+    // Said, for otherwise malloc raises it with every large block that is freed, and keeps those that
+    // come later: what a reload needs for a moment would stay for good.
+    (void)mallopt(M_MMAP_THRESHOLD, 256 * 1024);
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
         return 0;

@@ -1,0 +1,448 @@
+// The edges of compiled sets and indexes, which random cases seldom meet.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "auth/base/text.h"
+#include "auth/key_index.h"
+#include "auth/rule_index.h"
+#include "tests/unit/auth/set_maker.h"
+
+static struct hostname host(const char *text)
+{
+    struct hostname out;
+    assert_int_equal(ERR_OK, hostname_parse(slice_of_string(text), &out));
+    return out;
+}
+
+static struct ip_addr address(const char *text)
+{
+    struct ip_addr out;
+    assert_int_equal(ERR_OK, ip_addr_parse(slice_of_string(text), &out));
+    return out;
+}
+
+// matches asks a set made of `patterns`, alone and among so many others that it has a table.
+static bool matches(const char *patterns, const char *name)
+{
+    char many[2048];
+    struct text text;
+    struct arena *arena = arena_create();
+    const struct hostname asked = host(name);
+    text_init(&text, many, sizeof many);
+    text_append_string(&text, patterns);
+    for (int i = 0; i < 40; i++)
+        text_append_format(&text, ",other%d.test,*.else%d.test", i, i);
+    const bool alone = host_set_matches(make_hosts(arena, patterns).items[0], &asked);
+    assert_int_equal(alone, host_set_matches(make_hosts(arena, many).items[0], &asked));
+    arena_destroy(arena);
+    return alone;
+}
+
+static void names_and_wildcards_end_at_labels(void **state)
+{
+    (void)state;
+    assert_true(matches("a.example", "a.example"));
+    assert_false(matches("a.example", "b.example"));
+    assert_false(matches("a.example", "x.a.example"));
+    assert_false(matches("a.example", "example"));
+    assert_false(matches("a.example", "xa.example"));
+    assert_true(matches("*.a.example", "x.a.example"));
+    assert_true(matches("*.a.example", "y.x.a.example"));
+    assert_false(matches("*.a.example", "a.example"));
+    assert_false(matches("*.a.example", "xa.example"));
+    assert_false(matches("*.a.example", "x.b.example"));
+    assert_false(matches("*.a.example", "a.example.x"));
+    assert_true(matches("*.example", "a.example"));
+    assert_false(matches("*.example", "example"));
+    assert_true(matches("example", "example"));
+}
+
+static void a_name_and_its_wildcard_are_apart_in_either_order(void **state)
+{
+    (void)state;
+    static const char *const both[] = {"a.example,*.a.example", "*.a.example,a.example",
+                                       "a.example,a.example,*.a.example,*.a.example"};
+    for (size_t i = 0; i < sizeof both / sizeof both[0]; i++) {
+        assert_true(matches(both[i], "a.example"));
+        assert_true(matches(both[i], "x.a.example"));
+        assert_false(matches(both[i], "b.example"));
+    }
+}
+
+static void any_matches_every_name_and_no_address_is_one(void **state)
+{
+    (void)state;
+    assert_true(matches("*", "a.example"));
+    assert_true(matches("*,b.example", "a"));
+}
+
+static void a_name_of_127_labels_is_looked_up_like_any_other(void **state)
+{
+    (void)state;
+    char longest[HOSTNAME_MAX_LEN + 1];
+    char wildcard[HOSTNAME_MAX_LEN + 3];
+    for (size_t i = 0; i < HOSTNAME_MAX_LEN; i++)
+        longest[i] = i % 2 == 0 ? 'a' : '.';
+    longest[HOSTNAME_MAX_LEN] = '\0';
+    assert_true(matches(longest, longest));
+    assert_false(matches(longest, longest + 2));
+    (void)snprintf(wildcard, sizeof wildcard, "*.%s", longest + 2); // 126 labels
+    assert_true(matches(wildcard, longest));
+    assert_false(matches(wildcard, longest + 2));
+    (void)snprintf(wildcard, sizeof wildcard, "*.%s", longest + 2 * 63); // 64
+    assert_true(matches(wildcard, longest));
+    assert_false(matches(wildcard, longest + 2 * 63));
+}
+
+static void the_patterns_of_a_set_are_listed(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_create();
+    const struct host_set *set = make_hosts(arena, "*,a.example,*.b.example").items[0];
+    struct host_record record;
+    size_t cursor = 0;
+    assert_int_equal(host_set_count(set), 3);
+    assert_true(host_set_next(set, &cursor, &record));
+    assert_int_equal(record.kind, HOST_PATTERN_EXACT);
+    assert_true(slice_equal(record.name, SLICE_LITERAL("a.example")));
+    assert_true(host_set_next(set, &cursor, &record));
+    assert_int_equal(record.kind, HOST_PATTERN_SUFFIX);
+    assert_true(slice_equal(record.name, SLICE_LITERAL("b.example")));
+    assert_true(host_set_next(set, &cursor, &record));
+    assert_int_equal(record.kind, HOST_PATTERN_ANY);
+    assert_false(host_set_next(set, &cursor, &record));
+    assert_false(host_set_next(set, &cursor, &record));
+    set = make_hosts(arena, "").items[0];
+    cursor = 0;
+    assert_int_equal(host_set_count(set), 0);
+    assert_false(host_set_next(set, &cursor, &record));
+    arena_destroy(arena);
+}
+
+// ranges lists the ranges of a set made of `prefixes`.
+static const char *ranges(const char *prefixes, char out[1024])
+{
+    struct arena *arena = arena_create();
+    const struct ip_set *set = make_addresses(arena, prefixes).items[0];
+    struct text text;
+    text_init(&text, out, 1024);
+    for (size_t i = 0; i < ip_set_count(set); i++) {
+        struct ip_addr first;
+        struct ip_addr last;
+        char texts[2][IP_TEXT_CAP];
+        ip_set_range(set, i, &first, &last);
+        text_append_format(&text, "%s-%s ", ip_addr_format(&first, texts[0]),
+                           ip_addr_format(&last, texts[1]));
+    }
+    arena_destroy(arena);
+    return out;
+}
+
+static void ranges_that_touch_or_overlap_become_one(void **state)
+{
+    (void)state;
+    char out[1024];
+    assert_string_equal(ranges("10.0.1.0/24,10.0.0.0/24", out), "10.0.0.0-10.0.1.255 ");
+    assert_string_equal(ranges("10.0.0.0/24,10.0.2.0/24", out),
+                        "10.0.0.0-10.0.0.255 10.0.2.0-10.0.2.255 ");
+    assert_string_equal(ranges("10.0.0.0/8,10.1.0.0/16,10.0.0.0/8", out),
+                        "10.0.0.0-10.255.255.255 ");
+    assert_string_equal(ranges("0.0.0.0/1,128.0.0.0/1", out), "0.0.0.0-255.255.255.255 ");
+    assert_string_equal(ranges("255.255.255.255,0.0.0.0", out),
+                        "0.0.0.0-0.0.0.0 255.255.255.255-255.255.255.255 ");
+    assert_string_equal(ranges("::/0,1.2.3.4", out),
+                        "1.2.3.4-1.2.3.4 ::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ");
+    assert_string_equal(ranges("2001:db8::/65,2001:db8:0:0:8000::/65", out),
+                        "2001:db8::-2001:db8::ffff:ffff:ffff:ffff ");
+    assert_string_equal(ranges("2001:db8:0:1::/64,2001:db8::/64", out),
+                        "2001:db8::-2001:db8:0:1:ffff:ffff:ffff:ffff ");
+    assert_string_equal(ranges("2001:db8:0:2::/64,2001:db8::/64", out),
+                        "2001:db8::-2001:db8::ffff:ffff:ffff:ffff "
+                        "2001:db8:0:2::-2001:db8:0:2:ffff:ffff:ffff:ffff ");
+    assert_string_equal(ranges("2001:db8::1,2001:db8::3", out),
+                        "2001:db8::1-2001:db8::1 2001:db8::3-2001:db8::3 ");
+    assert_string_equal(ranges("", out), "");
+}
+
+struct membership {
+    const char *prefixes;
+    const char *address;
+    bool holds;
+    bool opens;
+};
+
+static void a_set_holds_more_than_an_allow_opens(void **state)
+{
+    (void)state;
+    static const struct membership rows[] = {
+        {"9.9.9.0/24", "9.9.9.0", true, true},
+        {"9.9.9.0/24", "9.9.9.255", true, true},
+        {"9.9.9.0/24", "9.9.10.0", false, false},
+        {"9.9.9.0/24", "9.9.8.255", false, false},
+        {"9.9.9.0/24,1.1.1.0/24,5.5.5.0/24", "5.5.5.5", true, true},
+        {"public", "8.8.8.8", true, true},
+        {"public", "10.0.0.1", false, false},
+        {"public,10.0.0.0/8", "10.0.0.1", true, true},
+        {"10.0.0.0/7", "10.0.0.1", true, false},
+        {"10.0.0.0/7", "11.0.0.1", true, true},
+        {"10.0.0.0/7,10.1.0.0/16", "10.1.0.1", true, true},
+        {"10.0.0.0/7,10.1.0.0/16", "10.2.0.1", true, false},
+        {"0.0.0.0/0", "127.0.0.1", true, false},
+        {"224.0.0.0/4", "224.0.0.1", true, false},
+        {"169.254.0.0/16", "169.254.169.254", true, false},
+        {"169.254.0.0/16", "169.254.0.1", true, true},
+        // a range inside another opens to its own prefixes only
+        {"192.0.0.0/24", "192.0.0.7", true, false},
+        {"192.0.0.0/24", "192.0.0.8", true, false},
+        {"192.0.0.0/24", "192.0.0.11", true, true},
+        {"192.0.0.0/24", "192.0.0.169", true, true},
+        {"192.0.0.0/24", "192.0.0.170", true, false},
+        {"192.0.0.0/24", "192.0.0.171", true, false},
+        {"192.0.0.0/24", "192.0.0.172", true, true},
+        {"192.0.0.0/24", "192.0.0.255", true, true},
+        {"192.0.0.0/24,192.0.0.0/29", "192.0.0.7", true, true},
+        {"192.0.0.0/30", "192.0.0.3", true, true},
+        {"192.0.0.0/30", "192.0.0.4", false, false},
+        {"192.88.99.0/24", "192.88.99.2", true, false},
+        {"192.88.99.0/24", "192.88.99.1", true, true},
+        {"192.88.99.0/24", "192.88.99.3", true, true},
+        // a hole at the very end, and at the very beginning
+        {"192.0.0.10/31", "192.0.0.10", true, false},
+        {"192.0.0.10/31", "192.0.0.11", true, true},
+        {"192.0.0.8/31", "192.0.0.8", true, false},
+        {"192.0.0.8/31", "192.0.0.9", true, false},
+        {"::/8", "::1", true, false},
+        {"::/8", "1::1", true, true},
+        {"::/8", "64:ff9b::1", true, false},
+        {"::/8", "64:ff9b:2::1", true, true},
+        {"fc00::/7", "fc00::", true, true},
+        {"fc00::/7", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true, true},
+        {"fc00::/7", "fe00::", false, false},
+        {"fc00::/6", "fc00::1", true, false},
+        {"2001::/23", "2001:0:1::1", true, false},
+        {"2001::/23", "2001:5::1", true, true},
+        {"::/0", "2620:fe::fe", true, true},
+        {"0.0.0.0/0", "2620:fe::fe", false, false},
+        {"::/0", "8.8.8.8", false, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct arena *arena = arena_create();
+        const struct ip_set *set = make_addresses(arena, rows[i].prefixes).items[0];
+        const struct ip_addr addr = address(rows[i].address);
+        const enum ip_class class = ip_addr_classify(&addr);
+        if (ip_set_holds(set, &addr, class) != rows[i].holds ||
+            ip_set_opens(set, &addr, class) != rows[i].opens)
+            fail_msg("%s in %s: holds %d, opens %d", rows[i].address, rows[i].prefixes,
+                     !rows[i].holds, !rows[i].opens);
+        arena_destroy(arena);
+    }
+}
+
+static void numbers_are_found_under_their_keys_in_order(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_create();
+    struct key_index_builder builder = {0};
+    // Keys that fall into the same slots, each with some numbers, some of them twice.
+    for (uint32_t id = 300; id-- > 0;) {
+        assert_int_equal(ERR_OK, key_index_builder_add(&builder, id % 7 * 1024, id));
+        if (id % 3 == 0)
+            assert_int_equal(ERR_OK, key_index_builder_add(&builder, id % 7 * 1024, id));
+    }
+    const struct key_index *index = key_index_builder_finish(&builder, arena);
+    assert_non_null(index);
+    for (uint32_t key = 0; key < 7; key++) {
+        const struct id_list list = key_index_find(index, key * UINT64_C(1024));
+        assert_int_equal(list.count, 300 / 7 + (key < 300 % 7));
+        for (uint32_t i = 0; i < list.count; i++)
+            assert_int_equal(list.ids[i], key + 7 * i);
+    }
+    assert_int_equal(0, key_index_find(index, 7 * UINT64_C(1024)).count);
+    assert_int_equal(0, key_index_find(index, 1).count);
+    index = key_index_builder_finish(&builder, arena); // which is empty again
+    assert_non_null(index);
+    assert_int_equal(0, key_index_find(index, 0).count);
+    key_index_builder_deinit(&builder);
+    arena_destroy(arena);
+}
+
+enum { RULES = 40 };
+
+// walk_list gives the numbers of the rules that a walk comes by, for a name or an address.
+static const char *walk_list(const struct rule *rules, const struct rule_index *index,
+                             const char *name, const char *addr, char out[512])
+{
+    struct rule_walk walk;
+    struct text text;
+    text_init(&text, out, 512);
+    rule_walk_begin(&walk, rules, RULES, index);
+    if (name != NULL)
+        rule_walk_add_name(&walk, &(struct hostname){0});
+    if (name != NULL) {
+        const struct hostname asked = host(name);
+        rule_walk_add_name(&walk, &asked);
+    }
+    if (addr != NULL) {
+        struct forms forms;
+        const struct ip_addr asked = address(addr);
+        forms_of(&asked, (struct nat64_list){0}, &forms);
+        rule_walk_add_forms(&walk, &forms);
+    }
+    for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
+         rule = rule_walk_next(&walk))
+        text_append_format(&text, "%d ", (int)(rule - rules));
+    assert_null(rule_walk_next(&walk));
+    return out;
+}
+
+static void a_walk_gives_the_rules_that_could_be_concerned_in_order(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_create();
+    struct rule rules[RULES] = {0};
+    const struct rule_index *index = NULL;
+    char out[512];
+    for (size_t i = 0; i < RULES; i++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "h%zu.example,*.w%zu.example", i, i);
+        rules[i] = (struct rule){.has_hosts = true, .hosts = make_hosts(arena, name)};
+    }
+    rules[3].hosts = make_hosts(arena, "*");
+    rules[5] = (struct rule){.port_count = 1};
+    rules[20] = (struct rule){.has_addresses = true,
+                              .addresses = make_addresses(arena, "10.0.0.0/8,2001:db8::/32")};
+    rules[21] =
+        (struct rule){.has_addresses = true, .addresses = make_addresses(arena, "10.1.0.0/16")};
+    rules[22] = (struct rule){.has_addresses = true, .addresses = make_addresses(arena, "public")};
+    rules[39].hosts = make_hosts(arena, "h7.example,x.w8.example");
+    assert_int_equal(ERR_OK, rule_index_create(arena, rules, 16, &index));
+    assert_null(index); // short lists have none
+    assert_int_equal(ERR_OK, rule_index_create(arena, rules, RULES, &index));
+    assert_non_null(index);
+    assert_string_equal(walk_list(rules, index, NULL, NULL, out), "3 5 22 ");
+    assert_string_equal(walk_list(rules, index, "h7.example", NULL, out), "3 5 7 22 39 ");
+    assert_string_equal(walk_list(rules, index, "x.w8.example", NULL, out), "3 5 8 22 39 ");
+    assert_string_equal(walk_list(rules, index, "y.x.w8.example", NULL, out), "3 5 8 22 ");
+    assert_string_equal(walk_list(rules, index, "w8.example", NULL, out), "3 5 22 ");
+    assert_string_equal(walk_list(rules, index, NULL, "10.1.2.3", out), "3 5 20 21 22 ");
+    assert_string_equal(walk_list(rules, index, NULL, "10.2.2.3", out), "3 5 20 22 ");
+    assert_string_equal(walk_list(rules, index, NULL, "11.1.2.3", out), "3 5 22 ");
+    assert_string_equal(walk_list(rules, index, NULL, "2001:db8::1", out), "3 5 20 22 ");
+    assert_string_equal(walk_list(rules, index, NULL, "::ffff:10.1.0.1", out), "3 5 20 21 22 ");
+    assert_string_equal(walk_list(rules, index, "h7.example", "10.1.0.1", out),
+                        "3 5 7 20 21 22 39 ");
+    arena_destroy(arena);
+}
+
+static void a_rule_with_many_hosts_is_always_tried(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_create();
+    struct rule rules[RULES] = {0};
+    const struct rule_index *index = NULL;
+    char many[2048];
+    char out[512];
+    struct text text;
+    text_init(&text, many, sizeof many);
+    for (size_t i = 0; i < RULES; i++)
+        rules[i] = (struct rule){.has_hosts = true, .hosts = make_hosts(arena, "a.example")};
+    for (int i = 0; i < 65; i++)
+        text_append_format(&text, "%sh%d.example", i == 0 ? "" : ",", i);
+    rules[30].hosts = make_hosts(arena, many);
+    assert_int_equal(ERR_OK, rule_index_create(arena, rules, RULES, &index));
+    assert_string_equal(walk_list(rules, index, "b.example", NULL, out), "30 ");
+    many[strrchr(many, ',') - many] = '\0'; // 64 are still filed
+    rules[30].hosts = make_hosts(arena, many);
+    assert_int_equal(ERR_OK, rule_index_create(arena, rules, RULES, &index));
+    assert_string_equal(walk_list(rules, index, "b.example", NULL, out), "");
+    assert_string_equal(walk_list(rules, index, "h63.example", NULL, out), "30 ");
+    arena_destroy(arena);
+}
+
+static void more_lists_than_a_walk_can_merge_make_it_try_every_rule(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_create();
+    struct rule rules[RULES] = {0};
+    const struct rule_index *index = NULL;
+    char out[512];
+    struct rule_walk walk;
+    for (size_t i = 0; i < RULES; i++)
+        rules[i] = (struct rule){.has_hosts = true, .hosts = make_hosts(arena, "a.example")};
+    assert_int_equal(ERR_OK, rule_index_create(arena, rules, RULES, &index));
+    const struct hostname asked = host("a.example");
+    rule_walk_begin(&walk, rules, RULES, index);
+    for (size_t i = 0; i < WALK_CURSORS_MAX; i++)
+        rule_walk_add_name(&walk, &asked);
+    assert_non_null(walk.index);
+    rule_walk_add_name(&walk, &asked);
+    assert_null(walk.index);
+    for (size_t i = 0; i < RULES; i++)
+        assert_ptr_equal(&rules[i], rule_walk_next(&walk));
+    assert_null(rule_walk_next(&walk));
+    (void)out;
+    arena_destroy(arena);
+}
+
+static void the_ports_of_rules_for_addresses_are_known(void **state)
+{
+    (void)state;
+    static const struct port_range web = {80, 90};
+    static const struct port_range more[] = {{85, 100}, {8000, 8000}};
+    struct arena *arena = arena_create();
+    struct rule rules[RULES] = {0};
+    const struct rule_index *index = NULL;
+    for (size_t i = 0; i < RULES; i++)
+        rules[i] = (struct rule){
+            .has_hosts = true, .hosts = make_hosts(arena, "a"), .ports = &web, .port_count = 1};
+    rules[4] = (struct rule){.has_addresses = true,
+                             .addresses = make_addresses(arena, "1.1.1.1"),
+                             .ports = more,
+                             .port_count = 2};
+    assert_int_equal(ERR_OK, rule_index_create(arena, rules, RULES, &index));
+    static const struct {
+        uint16_t port;
+        bool is_there;
+    } rows[] = {{84, false},   {85, true},   {100, true},   {101, false}, {443, false},
+                {7999, false}, {8000, true}, {8001, false}, {80, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_int_equal(rows[i].is_there, rule_index_has_address_port(index, rows[i].port));
+    rules[9] =
+        (struct rule){.has_addresses = true, .addresses = make_addresses(arena, "1.1.1.1")}; // 443
+    rules[10] = (struct rule){.has_addresses = true,
+                              .addresses = make_addresses(arena, "1.1.1.1"),
+                              .ports = &web,
+                              .port_count = 1};
+    assert_int_equal(ERR_OK, rule_index_create(arena, rules, RULES, &index));
+    assert_true(rule_index_has_address_port(index, 443));
+    assert_false(rule_index_has_address_port(index, 442));
+    assert_false(rule_index_has_address_port(index, 444));
+    assert_true(rule_index_has_address_port(index, 80));
+    assert_false(rule_index_has_address_port(index, 79));
+    assert_true(rule_index_has_address_port(index, 95));
+    arena_destroy(arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_and_wildcards_end_at_labels),
+        cmocka_unit_test(a_name_and_its_wildcard_are_apart_in_either_order),
+        cmocka_unit_test(any_matches_every_name_and_no_address_is_one),
+        cmocka_unit_test(a_name_of_127_labels_is_looked_up_like_any_other),
+        cmocka_unit_test(the_patterns_of_a_set_are_listed),
+        cmocka_unit_test(ranges_that_touch_or_overlap_become_one),
+        cmocka_unit_test(a_set_holds_more_than_an_allow_opens),
+        cmocka_unit_test(numbers_are_found_under_their_keys_in_order),
+        cmocka_unit_test(a_walk_gives_the_rules_that_could_be_concerned_in_order),
+        cmocka_unit_test(a_rule_with_many_hosts_is_always_tried),
+        cmocka_unit_test(more_lists_than_a_walk_can_merge_make_it_try_every_rule),
+        cmocka_unit_test(the_ports_of_rules_for_addresses_are_known),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
