@@ -234,7 +234,7 @@ static void a_hundred_thousand_names_leave_nothing_behind(void **state)
     struct ledger *ledger = *state;
     char name[33];
     for (int i = 0; i < 100000; i++) {
-        (void)snprintf(name, sizeof name, "client-with-a-long-name-%08d", i);
+        (void)snprintf(name, sizeof name, "client-with-a-name-%08d", i);
         struct account *account = open_account(ledger, name);
         take(ledger, account, &unlimited, i);
         ledger_give_tunnel(ledger, account, i);
