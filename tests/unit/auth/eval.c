@@ -292,6 +292,19 @@ static void add_listener(struct eval *eval, struct slice rest)
     eval->own[eval->policy->own_count++] = (struct endpoint){target.address, target.port};
 }
 
+// add_nat64 adds a prefix under which the site's translator puts IPv4 addresses.
+static void add_nat64(struct eval *eval, struct slice rest)
+{
+    struct nat64_list *list = &eval->policy->nat64;
+    struct ip_prefix *prefixes = room_for(eval, list->count + 1, sizeof *prefixes);
+    struct errinfo info;
+    for (size_t i = 0; i < list->count; i++)
+        prefixes[i] = list->prefixes[i];
+    if (nat64_prefix_parse(rest, &prefixes[list->count], &info) != ERR_OK)
+        failed(eval, "%s", info.text);
+    *list = (struct nat64_list){.prefixes = prefixes, .count = list->count + 1};
+}
+
 // expect_bad checks that each of `hosts=..`, `addresses=..`, `ports=..` is refused when it is
 // loaded.
 static void expect_bad(struct eval *eval, struct slice rest)
@@ -333,6 +346,8 @@ static void read_policy_line(struct eval *eval, struct slice line)
         add_rule(eval, rest, is_word(word, "allow"));
     } else if (is_word(word, "listener")) {
         add_listener(eval, rest);
+    } else if (is_word(word, "nat64")) {
+        add_nat64(eval, rest);
     } else if (is_word(word, "match") && last_client(eval) != NULL) {
         struct client *client = last_client(eval);
         read_match(eval, rest, &((struct match_entry *)client->matches)[client->match_count++]);
@@ -484,7 +499,7 @@ static void check_second_step(struct eval *eval, const struct question *question
         failed(eval, "the second step forgets what the first one denied");
 }
 
-static void judge_row(struct eval *eval, struct slice columns[COLUMNS])
+static void judge_row_once(struct eval *eval, struct slice columns[COLUMNS])
 {
     struct question question = {.client = find_client(eval, columns[0])};
     if (ip_addr_parse(columns[1], &question.source) != ERR_OK)
@@ -510,6 +525,17 @@ static void judge_row(struct eval *eval, struct slice columns[COLUMNS])
     if (!slice_equal(text_slice(&got), columns[5]))
         failed(eval, "expected to dial `%.*s`, got `%s`", (int)columns[5].len,
                (const char *)columns[5].data, text);
+}
+
+// judge_row judges it twice: without the indexes, and with them.
+static void judge_row(struct eval *eval, struct slice columns[COLUMNS])
+{
+    struct policy *policy = eval->policy;
+    judge_row_once(eval, columns);
+    if (policy_seal(policy) != ERR_OK)
+        failed(eval, "no memory to seal the policy");
+    judge_row_once(eval, columns);
+    policy->client_index = NULL; // more lines may follow
 }
 
 static void read_row(struct eval *eval, struct slice line)
