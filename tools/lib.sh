@@ -25,6 +25,8 @@ PACKAGES_TEST=(
     libcmocka-dev python3-pytest python3-requests python3-cryptography python3-openssl
     git iproute2 binutils libnss3-tools nodejs nginx-light apache2-bin
 )
+# What the tests with real client programs need beside that (tools/test --clients).
+PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless)
 # What the clang build, the fuzzers and the lints need beside that.
 PACKAGES_ALL=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 shellcheck)
 # What tools/test --long needs beside that: a browser, larger than all the rest.

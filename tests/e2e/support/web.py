@@ -33,7 +33,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if ".git" in self.path:
             self.serve_git(b"")
         else:
-            self.reply(200, {"Content-Type": "text/plain"}, PAGE)
+            kind, page = "text/plain", self.server.pages.get(self.path, PAGE)
+            if page.startswith(b"<html>"):
+                kind = "text/html"
+            self.reply(200, {"Content-Type": kind}, page)
 
     def do_POST(self):
         self.server.seen.append(self.path)
@@ -84,13 +87,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Website:
     """An https server on loopback with the origin's certificate; `seen` are the paths asked for."""
 
-    def __init__(self, pki, repositories=None, address="127.0.0.1"):
+    def __init__(self, pki, repositories=None, address="127.0.0.1", pages=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pki.origin.chain, pki.origin.key)
         self._server = http.server.ThreadingHTTPServer((address, 0), Handler)
         self._server.daemon_threads = True
         self._server.seen = self.seen = []
         self._server.repositories = repositories
+        self._server.pages = pages or {}  # by path; everything else is PAGE
         self._server.socket = context.wrap_socket(
             self._server.socket, server_side=True, do_handshake_on_connect=False
         )
