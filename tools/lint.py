@@ -100,7 +100,7 @@ MEMCPY_IN = {"auth/base/slice.h"}
 BLOCKING = ("fopen", "sleep", "usleep", "nanosleep", "fsync", "fdatasync", "pthread_cond_wait",
             "sem_wait", "system", "wait", "waitpid")
 ON_WORKERS = re.compile(r"proxy/(session|worker|net|tls|http)/|proxy/audit/(queue|record)"
-                        r"|proxy/sidecar/(bridge|upstream|reply|cause|lane)")
+                        r"|proxy/sidecar/(bridge|relay|upstream|reply|cause|lane)")
 
 # The wall clock and the environment are arguments in the pure parts.
 AMBIENT = ("time", "gettimeofday", "clock_gettime", "getenv", "fopen", "open", "read", "write",

@@ -10,10 +10,10 @@
 #include "proxy/config/endpoint_text.h"
 #include "proxy/http/head.h"
 #include "proxy/log/log.h"
-#include "proxy/net/flow.h"
 #include "proxy/net/sockaddr.h"
 #include "proxy/net/tcp_stream.h"
 #include "proxy/sidecar/clock.h"
+#include "proxy/sidecar/relay.h"
 #include "proxy/sidecar/reply.h"
 
 enum {
@@ -21,6 +21,7 @@ enum {
     HEAD_FIRST_CAP = 2048,
     LINGER_MAX_LEN = 256 * 1024, // bytes of a client that are read and dropped
     SAY_EVERY_MS = 1000,
+    RETIRE_QUIET_MS = 1000,
 };
 
 struct bridge {
@@ -36,15 +37,14 @@ struct bridge {
     size_t head_len;           // bytes
     size_t head_cap;           // bytes
     size_t request_len;        // bytes of it that are the head proper
-    struct flow up;            // client to proxy
-    struct flow down;          // proxy to client
+    struct relay relay;        // zeroed where there is none
     struct buffer *answer;     // borrowed from the pool; of our own
-    bool is_up_lost;           // the proxy takes no more bytes
+    bool is_tunnel;            // begun with CONNECT: its end is not ours to choose
+    bool is_retiring;          // no more requests are to come this way
     bool has_client_end;
     bool has_said_end;
     size_t dropped_len;
-    uint64_t passed;      // bytes by both flows when the deadline was last moved
-    int64_t since_ms;     // monotonic; of the state, or of the last byte of a relay
+    int64_t since_ms;     // monotonic; of the state
     int64_t timer_due_ms; // monotonic; when `timer` fires
     ev_timer timer;
 };
@@ -67,9 +67,8 @@ static bool is_legal(enum bridge_state from, enum bridge_state to)
 {
     static const uint8_t legal[] = {
         [BRIDGE_READ_HEAD] = 1 << BRIDGE_REACH | 1 << BRIDGE_ANSWER | 1 << BRIDGE_DEAD,
-        [BRIDGE_REACH] = 1 << BRIDGE_AWAIT | 1 << BRIDGE_ANSWER | 1 << BRIDGE_DEAD,
-        [BRIDGE_AWAIT] = 1 << BRIDGE_RELAY | 1 << BRIDGE_ANSWER | 1 << BRIDGE_DEAD,
-        [BRIDGE_RELAY] = 1 << BRIDGE_CLOSING | 1 << BRIDGE_DEAD,
+        [BRIDGE_REACH] = 1 << BRIDGE_RELAY | 1 << BRIDGE_ANSWER | 1 << BRIDGE_DEAD,
+        [BRIDGE_RELAY] = 1 << BRIDGE_ANSWER | 1 << BRIDGE_CLOSING | 1 << BRIDGE_DEAD,
         [BRIDGE_ANSWER] = 1 << BRIDGE_CLOSING | 1 << BRIDGE_DEAD,
         [BRIDGE_CLOSING] = 1 << BRIDGE_DEAD,
         [BRIDGE_DEAD] = 0,
@@ -95,8 +94,7 @@ static void drop_head(struct bridge *bridge)
 // drop_upstream ends the connection to the proxy.
 static void drop_upstream(struct bridge *bridge, bool is_reset)
 {
-    flow_deinit(&bridge->up);
-    flow_deinit(&bridge->down);
+    relay_close(&bridge->relay);
     upstream_destroy(bridge->upstream, is_reset);
     bridge->upstream = NULL;
 }
@@ -220,6 +218,7 @@ static void reach(struct bridge *bridge)
 static void take_head(struct bridge *bridge, const struct request_head *head)
 {
     bridge->request_len = head->len;
+    bridge->is_tunnel = head->method == METHOD_CONNECT;
     const bool is_origin_form = head->method != METHOD_CONNECT && head->target.data[0] == '/';
     if (is_origin_form)
         answer_origin_form(bridge, head);
@@ -280,25 +279,20 @@ static bool step_read_head(struct bridge *bridge)
     return false;
 }
 
-// begin_relay puts the head on its way. What comes behind that of a CONNECT is the tunnel's: the records of TLS
-// inside it are kept whole. Behind other heads there is no TLS, and the bytes are left alone.
+// begin_relay puts the head on its way.
 static bool begin_relay(struct bridge *bridge)
 {
-    struct stream *proxy = upstream_stream(bridge->upstream);
-    struct buffer_pool *pool = &bridge->context->buffers;
-    flow_init(&bridge->up, &bridge->client.stream, proxy, pool, true);
-    flow_init(&bridge->down, proxy, &bridge->client.stream, pool, false);
-    bridge->down.demands_close = true;
     const struct slice all = slice_of(bridge->head, bridge->head_len);
-    enum err error = flow_preload(&bridge->up, slice_first(all, bridge->request_len), true);
-    if (error == ERR_OK)
-        error = flow_preload(&bridge->up, slice_from(all, bridge->request_len), false);
+    const enum err error =
+        relay_open(&bridge->relay, &bridge->client.stream, upstream_stream(bridge->upstream),
+                   &bridge->context->buffers, slice_first(all, bridge->request_len),
+                   slice_from(all, bridge->request_len), clock_ms());
     drop_head(bridge);
     if (error != ERR_OK) {
         finish(bridge, true);
         return false;
     }
-    enter(bridge, BRIDGE_AWAIT);
+    enter(bridge, BRIDGE_RELAY);
     return true;
 }
 
@@ -311,19 +305,6 @@ static bool step_reach(struct bridge *bridge)
         return false;
     answer_failure(bridge);
     return true;
-}
-
-// step_up moves bytes to the proxy. One that takes no more may have said why: the way down tells.
-static enum flow_status step_up(struct bridge *bridge)
-{
-    if (bridge->is_up_lost)
-        return FLOW_WAITS;
-    const enum flow_status status = flow_step(&bridge->up);
-    if (status != FLOW_TO_FAILED)
-        return status;
-    bridge->is_up_lost = true;
-    flow_deinit(&bridge->up);
-    return FLOW_WAITS;
 }
 
 static void queue_ready(struct bridge *bridge)
@@ -339,82 +320,35 @@ static void queue_ready(struct bridge *bridge)
     }
 }
 
-// read_first reads the first bytes of the proxy's answer into the way down.
-static enum err read_first(struct bridge *bridge)
-{
-    struct buffer *first = buffer_pool_take(&bridge->context->buffers);
-    size_t len = 0;
-    if (first == NULL)
-        return ERR_MEMORY;
-    enum err error =
-        stream_read(upstream_stream(bridge->upstream), first->data, BUFFER_CAP / 2, &len);
-    if (error == ERR_OK)
-        error = flow_preload(&bridge->down, slice_of(first->data, len), false);
-    buffer_pool_give(&bridge->context->buffers, &first);
-    return error;
-}
-
-// note_progress moves the deadline away when bytes have passed.
-static void note_progress(struct bridge *bridge)
-{
-    const uint64_t passed = bridge->up.passed + bridge->down.passed;
-    if (passed != bridge->passed)
-        bridge->since_ms = clock_ms();
-    bridge->passed = passed;
-}
-
-// step_await sends the request and waits for the first byte of an answer. As long as there is none, a proxy
-// that ends the connection is something that we can explain.
-static bool step_await(struct bridge *bridge)
-{
-    const enum flow_status up = step_up(bridge);
-    if (up == FLOW_FROM_FAILED) {
-        finish(bridge, true);
-        return false;
-    }
-    note_progress(bridge);
-    const enum err error = read_first(bridge);
-    if (error == ERR_OK) {
-        enter(bridge, BRIDGE_RELAY);
-        return true;
-    }
-    if (error == ERR_AGAIN) {
-        if (up == FLOW_MORE)
-            queue_ready(bridge);
-        return false;
-    }
-    if (error == ERR_MEMORY)
-        finish(bridge, true);
-    else if (bridge->up.has_end && error == ERR_EOF)
-        finish(bridge, false); // the client has left, and so does the proxy
-    else
-        answer_failure(bridge);
-    return true;
-}
-
 // begin_closing is for a relay that has ended in an orderly way.
 static void begin_closing(struct bridge *bridge)
 {
-    bridge->has_client_end = bridge->up.has_end;
+    bridge->has_client_end = relay_has_client_end(&bridge->relay) && !bridge->is_retiring;
     drop_upstream(bridge, false);
     enter(bridge, BRIDGE_CLOSING);
 }
 
 static bool step_relay(struct bridge *bridge)
 {
-    const enum flow_status up = step_up(bridge);
-    const enum flow_status down = flow_step(&bridge->down);
-    note_progress(bridge);
-    if (up == FLOW_FROM_FAILED || down == FLOW_TO_FAILED || down == FLOW_FROM_FAILED) {
+    switch (relay_step(&bridge->relay, clock_ms())) {
+    case RELAY_WAITS:
+        return false;
+    case RELAY_MORE:
+        queue_ready(bridge);
+        return false;
+    case RELAY_FINISHED:
+        begin_closing(bridge);
+        return true;
+    case RELAY_UNANSWERED:
+        answer_failure(bridge);
+        return true;
+    case RELAY_LEFT:
+        finish(bridge, false);
+        return false;
+    case RELAY_BROKEN:
         finish(bridge, true);
         return false;
     }
-    if (down == FLOW_DONE && (up == FLOW_DONE || bridge->is_up_lost)) {
-        begin_closing(bridge);
-        return true;
-    }
-    if (up == FLOW_MORE || down == FLOW_MORE)
-        queue_ready(bridge);
     return false;
 }
 
@@ -479,8 +413,6 @@ static bool step(struct bridge *bridge)
         return step_read_head(bridge);
     case BRIDGE_REACH:
         return step_reach(bridge);
-    case BRIDGE_AWAIT:
-        return step_await(bridge);
     case BRIDGE_RELAY:
         return step_relay(bridge);
     case BRIDGE_ANSWER:
@@ -493,28 +425,42 @@ static bool step(struct bridge *bridge)
     return false;
 }
 
-// limit_ms tells how long the state may last. REACH has deadlines of its own, in upstream.
-static int64_t limit_ms(const struct bridge *bridge)
+static int64_t sooner(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+// retires_at_ms tells when the way up of a retiring relay is to be ended: once its client has been quiet for a
+// moment, so that a request that is on its way goes through whole. The answer to it is waited for.
+static int64_t retires_at_ms(const struct bridge *bridge)
+{
+    const struct relay *relay = &bridge->relay;
+    const bool may_end = bridge->is_retiring && bridge->state == BRIDGE_RELAY &&
+                         relay->is_answered && !relay_has_client_end(relay);
+    return may_end ? relay->up_ms + RETIRE_QUIET_MS : INT64_MAX;
+}
+
+// ends_at_ms tells how long the state may last. REACH has deadlines of its own, in upstream.
+static int64_t ends_at_ms(const struct bridge *bridge)
 {
     const struct bridge_timeouts *timeouts = &bridge->context->timeouts;
     switch (bridge->state) {
     case BRIDGE_READ_HEAD:
-        return bridge->head_len == 0 ? timeouts->silent_ms : timeouts->request_ms;
-    case BRIDGE_AWAIT:
-        return bridge->up.is_done ? timeouts->half_closed_ms : timeouts->idle_ms;
+        return bridge->since_ms +
+               (bridge->head_len == 0 ? timeouts->silent_ms : timeouts->request_ms);
     case BRIDGE_RELAY:
-        return bridge->up.is_done != bridge->down.is_done || bridge->is_up_lost
-                   ? timeouts->half_closed_ms
-                   : timeouts->idle_ms;
+        return bridge->relay.active_ms + (relay_is_half_closed(&bridge->relay)
+                                              ? timeouts->half_closed_ms
+                                              : timeouts->idle_ms);
     case BRIDGE_ANSWER:
-        return timeouts->request_ms;
+        return bridge->since_ms + timeouts->request_ms;
     case BRIDGE_CLOSING:
-        return timeouts->linger_ms;
+        return bridge->since_ms + timeouts->linger_ms;
     case BRIDGE_REACH:
     case BRIDGE_DEAD:
         break;
     }
-    return 0; // none of ours
+    return INT64_MAX;
 }
 
 // set_timer moves the timer only when the deadline comes nearer: one that has moved away is found out when
@@ -522,12 +468,11 @@ static int64_t limit_ms(const struct bridge *bridge)
 static void set_timer(struct bridge *bridge)
 {
     struct ev_loop *loop = loop_of(bridge);
-    const int64_t limit = limit_ms(bridge);
-    if (limit == 0) {
+    const int64_t due_ms = sooner(ends_at_ms(bridge), retires_at_ms(bridge));
+    if (due_ms == INT64_MAX) {
         ev_timer_stop(loop, &bridge->timer);
         return;
     }
-    const int64_t due_ms = bridge->since_ms + limit;
     if (ev_is_active(&bridge->timer) && bridge->timer_due_ms <= due_ms)
         return;
     const int64_t wait_ms = due_ms - clock_ms();
@@ -541,8 +486,6 @@ static void set_timer(struct bridge *bridge)
 static void update_interest(struct bridge *bridge)
 {
     struct stream *client = &bridge->client.stream;
-    const bool reads_client = !bridge->is_up_lost && flow_wants_read(&bridge->up);
-    const bool writes_proxy = !bridge->is_up_lost && flow_wants_write(&bridge->up);
     switch (bridge->state) {
     case BRIDGE_READ_HEAD:
         stream_want(client, true, false);
@@ -550,14 +493,8 @@ static void update_interest(struct bridge *bridge)
     case BRIDGE_REACH:
         stream_want(client, false, false);
         break;
-    case BRIDGE_AWAIT:
-        stream_want(client, reads_client, false);
-        stream_want(upstream_stream(bridge->upstream), true, writes_proxy);
-        break;
     case BRIDGE_RELAY:
-        stream_want(client, reads_client, flow_wants_write(&bridge->down));
-        stream_want(upstream_stream(bridge->upstream), flow_wants_read(&bridge->down),
-                    writes_proxy);
+        relay_update_interest(&bridge->relay);
         break;
     case BRIDGE_ANSWER:
         stream_want(client, false, true);
@@ -584,12 +521,14 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     struct bridge *bridge = timer->data;
     ASSERT(bridge->magic == BRIDGE_MAGIC);
-    const int64_t limit = limit_ms(bridge);
-    const bool is_due = limit != 0 && bridge->since_ms + limit <= clock_ms();
+    const int64_t now_ms = clock_ms();
+    const bool is_due = ends_at_ms(bridge) <= now_ms;
     if (is_due && bridge->state == BRIDGE_READ_HEAD && bridge->head_len > 0)
         answer_with(bridge, reply_late);
     else if (is_due)
-        finish(bridge, bridge->state == BRIDGE_AWAIT || bridge->state == BRIDGE_RELAY);
+        finish(bridge, bridge->state == BRIDGE_RELAY);
+    else if (retires_at_ms(bridge) <= now_ms)
+        relay_end_up(&bridge->relay);
     drive(bridge);
 }
 
@@ -674,9 +613,22 @@ void bridge_context_stop(struct bridge_context *context)
     buffer_pool_deinit(&context->buffers);
 }
 
+void bridge_retire(struct bridge_context *context)
+{
+    struct bridge *bridge = NULL;
+    TAILQ_FOREACH(bridge, &context->live, link)
+    {
+        if (bridge->state == BRIDGE_READ_HEAD || bridge->is_tunnel)
+            continue;
+        bridge->is_retiring = true;
+        set_timer(bridge);
+    }
+}
+
 void bridge_begin_drain(struct bridge_context *context)
 {
     context->is_draining = true;
+    bridge_retire(context);
     struct bridge *bridge = TAILQ_FIRST(&context->live);
     while (bridge != NULL) {
         struct bridge *next = TAILQ_NEXT(bridge, link);

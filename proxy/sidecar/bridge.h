@@ -1,9 +1,9 @@
 // bridge: one local client and its own connection to the proxy, from accept to close.
 //
-//     READ_HEAD --CONNECT or absolute-form--> REACH --proxy is there--> AWAIT --it answers--> RELAY
-//         |\--PAC, anything else--> ANSWER         \--failed--> ANSWER    |\--failed--> ANSWER   |
-//         |                            \-------------> CLOSING <----------+----------------------/
-//         \--client gone--> DEAD <------------------------/
+//     READ_HEAD --CONNECT or absolute-form--> REACH --proxy is there--> RELAY --both ended--> CLOSING --> DEAD
+//         \--PAC, anything else--> ANSWER <--failed--/                    |                    ^
+//                                    |\<--ended without an answer---------/                    |
+//                                    \---------------------------------------------------------/
 //
 // The sidecar reads one head, the first, and only to know whether it can answer for itself when the proxy
 // cannot be reached. From then on bytes go through as they are: the proxy alone reads HTTP, so that nothing
@@ -18,7 +18,6 @@
 enum bridge_state {
     BRIDGE_READ_HEAD, // waits for the client's first head
     BRIDGE_REACH,     // waits for the connection to the proxy
-    BRIDGE_AWAIT,     // the request is on its way; nothing has been answered
     BRIDGE_RELAY,     // bytes both ways
     BRIDGE_ANSWER,    // an answer of our own is on its way
     BRIDGE_CLOSING,   // our last bytes go out, the client's are dropped
@@ -62,7 +61,11 @@ void bridge_context_stop(struct bridge_context *context);
 // bridge_accept takes over a connected local socket. Without memory the socket is closed.
 void bridge_accept(struct bridge_context *context, int fd);
 
-// bridge_begin_drain ends what waits for a first request; what is under way goes on.
+// bridge_retire ends connections that plain requests come by, each between two of them: what comes next has to
+// come by a new one. Tunnels go on.
+void bridge_retire(struct bridge_context *context);
+
+// bridge_begin_drain does so, and ends what waits for a first request; what is under way goes on.
 void bridge_begin_drain(struct bridge_context *context);
 
 // bridge_end_all ends all of them at once, with a reset, and tells how many were in use.

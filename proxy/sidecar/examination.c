@@ -372,15 +372,26 @@ static enum cause cause_of_word(struct slice details)
     return CAUSE_NONE;
 }
 
-// details_of gives the first word of `details="..."` in a Proxy-Status.
+// details_of gives what stands in the `details="..."` of a Proxy-Status.
 static struct slice details_of(struct slice status)
 {
     static const struct slice key = {(const uint8_t *)"details=\"", 9};
     while (status.len > 0 && !slice_starts_with(status, key))
         status = slice_from(status, 1);
     const struct slice value = slice_from(status, key.len);
-    const struct slice quoted = slice_first(value, slice_find(value, '"'));
-    return slice_first(quoted, slice_find(quoted, ';'));
+    return slice_first(value, slice_find(value, '"'));
+}
+
+// refusal_of tells why a proxy refuses this client in HTTP, or CAUSE_NONE. One that lets in clients without a
+// certificate has no more to say to them than that there is none: that is no refusal.
+static enum cause refusal_of(const struct visit *visit)
+{
+    const struct slice details = details_of(visit_field(visit, "proxy-status"));
+    const struct slice word = slice_first(details, slice_find(details, ';'));
+    const enum cause cause = cause_of_word(word);
+    if (visit_answer(visit)->status != 403)
+        return CAUSE_NONE;
+    return cause == CAUSE_NO_CERTIFICATE && word.len < details.len ? CAUSE_NONE : cause;
 }
 
 static bool is_sallyport(const struct visit *visit)
@@ -393,9 +404,7 @@ static void read_whoami(struct ward *ward, const struct visit *visit)
 {
     const struct response_head *answer = visit_answer(visit);
     const struct slice body = visit_body(visit);
-    const enum cause refused = answer->status == 403
-                                   ? cause_of_word(details_of(visit_field(visit, "proxy-status")))
-                                   : CAUSE_NONE;
+    const enum cause refused = refusal_of(visit);
     if (!is_sallyport(visit)) {
         fail(ward, EXAM_WHOAMI, CAUSE_NOT_A_PROXY,
              "it answers %u %.*s, without the Proxy-Status of a Sallyport", answer->status,

@@ -43,6 +43,7 @@ static void adopt(struct lane *lane)
     struct credentials *renewed = atomic_exchange(&lane->renewed, NULL);
     credentials_unref(lane->context.route.credentials);
     lane->context.route.credentials = renewed;
+    bridge_retire(&lane->context);
 }
 
 static void on_accept(void *arg, int fd, const struct ip_addr *peer, uint16_t peer_port)

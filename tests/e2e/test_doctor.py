@@ -65,8 +65,9 @@ def assert_cause(said, cause, side, step):
 def test_a_healthy_way_is_ok_at_every_step(start, doctor, origin):
     target = origin(silence)
     said = doctor(start(ALLOW), expected=0, words=["--to", f"origin.test:{target.port}"])
-    outcomes = said["outcomes"]
-    assert set(outcomes.values()) == {"ok"}, said
+    assert set(said["outcomes"].values()) == {"ok"}, said
+    whoami = json.loads(said["whoami"])
+    assert (whoami["client"], whoami["mode"]) == ("workers", "enforce")
     assert said["details"]["name"].startswith("proxy.test is 127.0.0.1")
     assert "CN=proxy.test, for proxy.test, localhost" in said["details"]["proxy_certificate"]
     assert "CN=worker-1" in said["details"]["own_certificate"]

@@ -1,6 +1,7 @@
 """`sallyport connect`: local programs that know nothing of TLS or certificates, through the proxy."""
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import pytest
 from support.config import client, reach
 from support.origin import echo_after_end, pattern, pattern_sha256, reset, source
 from support.pki import CLIENT_AUTH, SERVER_AUTH
+from support.plain import PlainClient, Reader, StrictOrigin, head, ok, url
 from support.proxy import run
 from support.scale import PATIENCE, count, eventually
 from support.sidecar import Sidecar, TlsServer, read_head, read_to_end
@@ -182,6 +184,124 @@ def test_many_clients_at_once_do_not_get_each_others_bytes(start, sidecar, origi
     for thread in threads:
         thread.join(PATIENCE)
     assert not wrong and not any(thread.is_alive() for thread in threads)
+
+
+# -- plain http:// requests ---------------------------------------------------------------------
+
+
+class Plain(PlainClient):
+    """Requests over one plain connection to the sidecar, read strictly."""
+
+    def __init__(self, one):
+        self.sock = one.dial()
+        self.reader = Reader(lambda: self.sock.recv(65536))
+
+    def send(self, data):
+        self.sock.sendall(data)
+        return self
+
+
+@pytest.fixture
+def plain():
+    """Makes plain clients of a sidecar, and hangs up at the end."""
+    made = []
+
+    def make(one):
+        made.append(Plain(one))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.sock.close()
+
+
+@pytest.fixture
+def server():
+    """Makes strict origins; nothing that one of them saw may have been a violation."""
+    made = []
+
+    def make(*arguments, **options):
+        made.append(StrictOrigin(*arguments, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
+        assert not each.violations, each.violations
+
+
+def test_requests_share_a_connection_and_so_do_two_origins(start, sidecar, server, dns, plain):
+    dns.addresses("other.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", "any"), reach("other.test", "any")))
+    first, second = server(lambda _: ok(b"first")), server(lambda _: ok(b"second"))
+    talker = plain(sidecar(proxy))
+    for _ in range(3):
+        assert talker.get(url(first)).body == b"first"
+        assert talker.get(url(second, host="other.test")).body == b"second"
+    assert (first.accepted, second.accepted) == (1, 1)
+    assert first.requests[0].get("via") == "1.1 sallyport"  # the proxy alone reads HTTP
+    assert len(proxy.audit.records("decision")) == 6
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 1 << 20])
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunked"])
+def test_bodies_go_both_ways_whole(size, is_chunked, start, sidecar, server, plain):
+    origin = server(lambda request: ok(request.body))
+    talker = plain(sidecar(start(ALLOW)))
+    body = b"".join(pattern(size))
+    framing = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {size}"
+    chunk = b"%x\r\n%b\r\n" % (size, body) if size else b""
+    sent = chunk + b"0\r\n\r\n" if is_chunked else body
+    for _ in range(2):
+        assert talker.send(head("POST", url(origin), framing) + sent).read().body == body
+
+
+def test_a_client_that_waits_for_100_gets_it(start, sidecar, origin, plain):
+    def habit(conn):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += conn.recv(65536)
+        conn.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        conn.sendall(ok(conn.recv(5)))
+
+    target, talker = origin(habit), plain(sidecar(start(ALLOW)))
+    talker.send(head("POST", url(target), "Content-Length: 5", "Expect: 100-continue"))
+    assert talker.read().status == 100
+    assert talker.send(b"hello").read().body == b"hello"
+
+
+def test_a_refused_request_is_told_and_the_next_one_goes_on(start, sidecar, server, plain):
+    proxy, origin = start(ALLOW), server()
+    talker = plain(sidecar(proxy))
+    refused = talker.get("http://denied.test/")
+    assert refused.status == 403 and b"no_rule" in refused.body
+    assert proxy.decision(refused.get("x-request-id"))["decision"]["reason"] == "no_rule"
+    assert talker.get(url(origin)).body == b"yes"
+
+
+def test_the_proxy_says_who_we_are(start, sidecar, plain):
+    answer = plain(sidecar(start(ALLOW))).get("http://sallyport.internal/whoami")
+    assert answer.status == 200 and json.loads(answer.body)["client"] == "workers"
+
+
+def test_what_can_be_read_in_two_ways_is_refused_and_never_passed_on(start, sidecar, server):
+    proxy, origin = start(ALLOW), server()
+    fields = ("Content-Length: 5", "Transfer-Encoding: chunked")
+    answer = sidecar(proxy).say(head("POST", url(origin), *fields) + b"0\r\n\r\nGET /x")
+    assert answer.startswith("HTTP/1.1 400 ") and answer.count("HTTP/1.1 ") == 1
+    assert origin.requests == []
+
+
+def test_a_response_that_is_cut_off_is_no_whole_one(start, sidecar, origin, plain):
+    def habit(conn):
+        conn.recv(65536)
+        conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        reset(conn)
+
+    target, talker = origin(habit), plain(sidecar(start(ALLOW)))
+    talker.send(head("GET", url(target)))
+    with pytest.raises(ConnectionResetError):
+        talker.read()
 
 
 # -- why the proxy cannot be used ---------------------------------------------------------------
@@ -366,6 +486,57 @@ def test_a_renewed_certificate_is_used_without_a_restart(pki, start, sidecar, tm
     assert proxy.decision(fields["X-Request-Id"])["client"]["cn"] == "worker-1"
 
 
+def test_a_connection_of_plain_requests_is_ended_between_two_of_them_after_a_renewal(
+    pki, start, sidecar, server, plain, tmp_path
+):
+    proxy, origin = start(ALLOW), server()
+    chain, key = tmp_path / "me.crt", tmp_path / "me.key"
+
+    class Files:
+        pass
+
+    def put(leaf):
+        shutil.copy(leaf.chain, chain)
+        shutil.copy(leaf.key, key)
+
+    files = Files()
+    files.chain, files.key = str(chain), str(key)
+    put(pki.worker)
+    one = sidecar(proxy, files)
+    talker = plain(one)
+    assert talker.get(url(origin)).status == 200
+    put(pki.ca.leaf("worker-renewed"))
+    assert one.stderr.wait("renewed: ")
+    assert talker.sock.recv(1) == b""
+    assert plain(one).get(url(origin)).status == 200
+    names = [record["client"]["cn"] for record in proxy.audit.records("decision")]
+    assert names == ["worker-1", "worker-renewed"]
+
+
+def test_a_tunnel_outlives_a_renewal(pki, start, sidecar, origin, tmp_path):
+    proxy, target = start(ALLOW), origin()
+    chain = tmp_path / "me.pem"
+
+    class Files:
+        pass
+
+    def put(leaf):
+        with open(leaf.chain, "rb") as first, open(leaf.key, "rb") as second:
+            chain.write_bytes(first.read() + second.read())
+        chain.chmod(0o600)
+
+    files = Files()
+    files.chain = files.key = str(chain)
+    put(pki.worker)
+    one = sidecar(proxy, files)
+    with one.tunnel(f"origin.test:{target.port}") as sock:
+        put(pki.ca.leaf("worker-renewed"))
+        assert one.stderr.wait("renewed: ")
+        one.ask("denied.test:443")
+        sock.sendall(b"still here")
+        assert sock.recv(100) == b"still here"
+
+
 def test_files_that_became_useless_change_nothing_but_the_log(pki, start, sidecar, tmp_path):
     proxy = start(ALLOW)
     chain = tmp_path / "me.crt"
@@ -541,6 +712,34 @@ def test_sigterm_waits_for_tunnels_and_takes_no_new_ones(start, sidecar, origin)
         sock.sendall(b"b")
         assert sock.recv(1) == b"b"
     one.stop()
+
+
+def test_sigterm_ends_connections_between_two_plain_requests(start, sidecar, server, plain):
+    origin = server()
+    one = sidecar(start(ALLOW))
+    talker = plain(one)
+    assert talker.get(url(origin)).status == 200
+    one.stop()
+    assert talker.sock.recv(1) == b""
+
+
+def test_sigterm_waits_for_the_answer_to_a_request(start, sidecar, origin, plain):
+    released = threading.Event()
+
+    def habit(conn):
+        conn.recv(65536)
+        released.wait(PATIENCE)
+        conn.sendall(ok(b"late"))
+
+    target = origin(habit)
+    one = sidecar(start(ALLOW))
+    talker = plain(one)
+    talker.send(head("GET", url(target)))
+    target.wait_accepted()
+    one.process.send_signal(signal.SIGTERM)
+    assert one.stderr.wait("draining")
+    released.set()
+    assert talker.read().body == b"late"
 
 
 def test_sigterm_cuts_what_lasts_longer_than_its_patience(start, sidecar, origin):
