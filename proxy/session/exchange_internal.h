@@ -33,7 +33,6 @@ struct exchange {
     bool is_plain;       // no CONNECT: a request to be passed on
     bool is_for_head;    // a HEAD: answers have no body
     bool is_pooled;      // on its way over a connection that had waited
-    bool is_again;       // sent again, over a new connection
     enum body_kind body; // of a plain request
     uint64_t body_len;   // bytes, where it is known
     uint64_t bytes_up;   // of a plain request's body

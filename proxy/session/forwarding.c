@@ -176,7 +176,6 @@ static void try_again(struct exchange *exchange)
 {
     exchange_end_forward(exchange, true);
     exchange->is_pooled = false;
-    exchange->is_again = true;
     if (exchange_is_still_admitted(exchange))
         exchange_begin_search(exchange);
 }

@@ -753,6 +753,32 @@ def test_memory_is_bounded_for_a_body_that_nobody_takes(proxy, origin):
     stop.set()
 
 
+def test_memory_is_bounded_for_a_response_that_nobody_takes(proxy, origin):
+    sent = []
+
+    def habit(conn):
+        conn.recv(65536)
+        conn.settimeout(0.5)
+        conn.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        chunk = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
+        try:
+            while len(sent) < 4000:
+                conn.sendall(chunk)
+                sent.append(len(chunk))
+        except TimeoutError:
+            sent.append(0)
+
+    server = origin(habit)
+    before = proxy.resident()
+    requester = plain(proxy)
+    requester.send(head("GET", url(server)))
+    server.wait_accepted()
+    server.wait_idle()
+    assert sent[-1] == 0 and sum(sent) < 30_000_000
+    if not IS_SMALL:
+        assert proxy.resident() - before < 4_000_000
+
+
 def test_no_descriptor_is_left_behind(start, dns, server, origin):
     dns.addresses("origin.test", "127.0.0.1")
     proxy = start(client(OPEN))
