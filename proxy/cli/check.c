@@ -88,6 +88,28 @@ static int64_t whole_days(int64_t now_s, int64_t not_after_s)
     return (not_after_s - now_s) / SECONDS_A_DAY;
 }
 
+// print_further prints the certificates behind the first, and the other names of a listener.
+static void print_further(const struct listener_config *listener, int64_t now_s)
+{
+    struct tls_context_info info;
+    for (size_t i = 1; i < tls_context_certificate_count(listener->tls); i++) {
+        tls_context_describe_at(listener->tls, i, &info);
+        (void)printf("    also the certificate of %s (%" PRId64 " days left)\n", info.subject,
+                     whole_days(now_s, info.not_after_s));
+    }
+    for (size_t i = 0; i < listener->sni_count; i++) {
+        const struct sni_config *sni = &listener->sni[i];
+        tls_context_describe(sni->tls, &info);
+        (void)printf("    as");
+        for (size_t n = 0; n < sni->name_count; n++) {
+            const bool is_wildcard = sni->names[n].kind == HOST_PATTERN_SUFFIX;
+            (void)printf(" %s%s", is_wildcard ? "*." : "", sni->names[n].name.text);
+        }
+        (void)printf(": trust %s, certificate %s (%" PRId64 " days left)\n", sni->trust_name,
+                     sni->chain_path, whole_days(now_s, info.not_after_s));
+    }
+}
+
 static void print_listeners(const struct snapshot *snapshot, int64_t now_s)
 {
     for (size_t i = 0; i < snapshot->listener_count; i++) {
@@ -99,6 +121,7 @@ static void print_listeners(const struct snapshot *snapshot, int64_t now_s)
                      listener->name, endpoint_format(&listener->address, address),
                      listener->trust_name, listener->chain_path,
                      whole_days(now_s, info.not_after_s));
+        print_further(listener, now_s);
     }
 }
 
@@ -185,6 +208,26 @@ static void print_json_findings(const struct diagnostics *diagnostics)
                  diagnostics->warning_count, diagnostics->dropped_count);
 }
 
+static void print_json_names(const struct listener_config *listener, int64_t now_s)
+{
+    (void)printf(",\"sni\":[");
+    for (size_t i = 0; i < listener->sni_count; i++) {
+        const struct sni_config *sni = &listener->sni[i];
+        struct tls_context_info info;
+        tls_context_describe(sni->tls, &info);
+        (void)printf("%s{\"names\":[", i == 0 ? "" : ",");
+        for (size_t n = 0; n < sni->name_count; n++) {
+            const bool is_wildcard = sni->names[n].kind == HOST_PATTERN_SUFFIX;
+            (void)printf("%s\"%s%s\"", n == 0 ? "" : ",", is_wildcard ? "*." : "",
+                         sni->names[n].name.text);
+        }
+        (void)printf("],\"trust\":\"%s\",\"chain\":", sni->trust_name);
+        print_json_string(sni->chain_path);
+        (void)printf(",\"days_left\":%" PRId64 "}", whole_days(now_s, info.not_after_s));
+    }
+    (void)printf("]");
+}
+
 static void print_json_listeners(const struct snapshot *snapshot, int64_t now_s)
 {
     (void)printf("\"listeners\":[");
@@ -197,7 +240,9 @@ static void print_json_listeners(const struct snapshot *snapshot, int64_t now_s)
             "%s{\"name\":\"%s\",\"address\":\"%s\",\"trust\":\"%s\",\"chain\":", i == 0 ? "" : ",",
             listener->name, endpoint_format(&listener->address, address), listener->trust_name);
         print_json_string(listener->chain_path);
-        (void)printf(",\"days_left\":%" PRId64 "}", whole_days(now_s, info.not_after_s));
+        (void)printf(",\"days_left\":%" PRId64, whole_days(now_s, info.not_after_s));
+        print_json_names(listener, now_s);
+        (void)printf("}");
     }
     (void)printf("]");
 }

@@ -206,6 +206,34 @@ static bool read_list(void *arg, const struct node *node, const char *path,
     return true;
 }
 
+static bool has_anonymous(const struct client *client)
+{
+    for (size_t i = 0; i < client->match_count; i++) {
+        if (client->matches[i].anonymous)
+            return true;
+    }
+    return false;
+}
+
+// check_anonymous warns of clients without certificate whom no listener lets in.
+static void check_anonymous(struct reader *reader, const struct node *clients,
+                            const struct snapshot *snapshot)
+{
+    bool is_optional = false;
+    for (size_t i = 0; i < snapshot->listener_count; i++)
+        is_optional |= snapshot->listeners[i].is_certificate_optional;
+    for (size_t i = 0; i < snapshot->policy->client_count && !is_optional; i++) {
+        const struct client *client = &snapshot->policy->clients[i];
+        if (has_anonymous(client))
+            diagnostic_set_hint(
+                reader_warning(reader, clients,
+                               "the client `%s` matches `anonymous: true`, and every listener "
+                               "requires a certificate: nobody is ever anonymous",
+                               client->name),
+                "set `client_certificate: optional` on a listener, or take the entry out");
+    }
+}
+
 // sections_read reads every section of the document; what is wrong goes to the diagnostics.
 static void sections_read(struct loader *loader, const struct node *root)
 {
@@ -223,6 +251,7 @@ static void sections_read(struct loader *loader, const struct node *root)
     reader->arena = snapshot->policy->arena;
     const struct list_files files = {.resolve = resolve_list, .read = read_list, .arg = loader};
     clients_read(reader, root, &trusts, &files, snapshot->policy);
+    check_anonymous(reader, node_get(root, "clients"), snapshot);
     reader->arena = snapshot->arena;
 }
 

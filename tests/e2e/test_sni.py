@@ -1,5 +1,6 @@
 """Several certificates on a listener, and server names with their own trust and certificates."""
 
+import json
 import re
 import ssl
 import subprocess
@@ -286,3 +287,37 @@ def test_a_mistake_in_sni_is_found(tmp_path, pki, mistake):
     result = run("check", "-c", path)
     assert result.returncode == 3, result.stdout + result.stderr
     assert re.search(expected, result.stdout + result.stderr), result.stdout + result.stderr
+
+
+def test_check_lists_the_other_names_and_certificates(tmp_path, pki):
+    """What a listener serves under which name, with whose trust."""
+    path = tmp_path / "sallyport.yaml"
+    config = base_config(pki, "127.0.0.1:53")
+    other = pki.server_ca.leaf("also.test", dns=("also.test",), usages=(SERVER_AUTH,))
+    pair = {"chain": other.chain, "key": other.key}
+    config["listeners"][0]["certificates"].append(pair)
+    config["listeners"][0]["sni"] = [
+        {"names": ["partners.test", "*.partners.test"], "trust": "partners", "certificates": [pair]}
+    ]
+    config["trust"]["partners"] = {"ca": [pki.authority("Partners CA").path]}
+    write_config(path, config)
+    said = run("check", "-c", path).stdout
+    assert "also the certificate of CN=also.test (" in said, said
+    assert f"as partners.test *.partners.test: trust partners, certificate {other.chain}" in said
+    (entry,) = json.loads(run("check", "-c", path, "--json").stdout)["summary"]["listeners"][0][
+        "sni"
+    ]
+    assert entry["names"] == ["partners.test", "*.partners.test"]
+    assert (entry["trust"], entry["chain"], entry["days_left"]) == ("partners", other.chain, 29)
+
+
+def test_check_warns_of_anonymous_clients_whom_no_listener_lets_in(tmp_path, pki):
+    path = tmp_path / "sallyport.yaml"
+    config = base_config(pki, "127.0.0.1:53")
+    config["clients"] = [{"name": "strangers", "match": [{"anonymous": True}], "allow": []}]
+    for wanted, is_warned in (("required", True), ("optional", False)):
+        config["listeners"][0]["client_certificate"] = wanted
+        write_config(path, config)
+        result = run("check", "-c", path)
+        warned = "every listener requires a certificate" in result.stdout + result.stderr
+        assert warned is is_warned, result
