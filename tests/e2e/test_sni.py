@@ -308,7 +308,8 @@ def test_check_lists_the_other_names_and_certificates(tmp_path, pki):
         "sni"
     ]
     assert entry["names"] == ["partners.test", "*.partners.test"]
-    assert (entry["trust"], entry["chain"], entry["days_left"]) == ("partners", other.chain, 29)
+    assert (entry["trust"], entry["chain"]) == ("partners", other.chain)
+    assert entry["days_left"] in (29, 30)  # issued for thirty, seconds or minutes ago
 
 
 def test_check_warns_of_anonymous_clients_whom_no_listener_lets_in(tmp_path, pki):
