@@ -5,15 +5,26 @@
 
 #include "auth/base/err.h"
 
-void buffer_pool_deinit(struct buffer_pool *pool)
+// keep frees all spare buffers but `count`.
+static void keep(struct buffer_pool *pool, size_t count)
 {
-    ASSERT(pool->lent_count == 0);
-    while (pool->spare != NULL) {
+    while (pool->spare_count > count) {
         struct buffer *next = pool->spare->next;
         free(pool->spare);
         pool->spare = next;
+        pool->spare_count--;
     }
-    pool->spare_count = 0;
+}
+
+void buffer_pool_deinit(struct buffer_pool *pool)
+{
+    ASSERT(pool->lent_count == 0);
+    keep(pool, 0);
+}
+
+void buffer_pool_trim(struct buffer_pool *pool)
+{
+    keep(pool, BUFFER_POOL_FEW);
 }
 
 struct buffer *buffer_pool_take(struct buffer_pool *pool)

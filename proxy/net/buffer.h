@@ -24,10 +24,16 @@ struct buffer_pool {
     size_t lent_count;
 };
 
-enum { BUFFER_POOL_KEEP = 32 }; // spare buffers kept; more are freed when given back
+enum {
+    BUFFER_POOL_FEW = 4,
+    BUFFER_POOL_KEEP = 32
+}; // spare buffers kept; more are freed when given back
 
 // buffer_pool_deinit frees the spare buffers. All lent ones must be back.
 void buffer_pool_deinit(struct buffer_pool *pool);
+
+// buffer_pool_trim frees the spare buffers but a few.
+void buffer_pool_trim(struct buffer_pool *pool);
 
 // buffer_pool_take lends an empty buffer, or gives NULL when there is no memory.
 struct buffer *buffer_pool_take(struct buffer_pool *pool);

@@ -1,13 +1,16 @@
 // The shared watchers of a worker's sessions: clock, reaper, fair turns, counted refusals.
 #include "proxy/session/context.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <time.h>
 
 #include "proxy/session/session.h"
 #include "proxy/session/survey.h"
 
-static const ev_tstamp refusals_tick_s = 1.;
+enum { TRIM_SESSIONS = 1024 }; // at least so many sessions must have gone
+
+static const ev_tstamp tick_s = 1.;
 
 int64_t wall_clock_ms(void)
 {
@@ -93,11 +96,29 @@ static void on_survey_turn(struct ev_loop *loop, ev_timer *timer, int events)
     survey_step(timer->data);
 }
 
-static void on_refusals_tick(struct ev_loop *loop, ev_timer *timer, int events)
+// give_back_memory returns to the system what many sessions have left behind, once most of them have
+// gone and no more are going: malloc would keep it. It takes a millisecond or two for a thousand sessions, so it is done once
+// for many.
+static void give_back_memory(struct session_context *context)
+{
+    const size_t live = sessions_live(context);
+    const bool goes_on = live < context->live_count;
+    context->live_count = live;
+    if (live > context->peak_count)
+        context->peak_count = live;
+    if (goes_on || context->peak_count < TRIM_SESSIONS || live > context->peak_count / 4)
+        return;
+    context->peak_count = live;
+    buffer_pool_trim(&context->buffers);
+    (void)malloc_trim(0);
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
     write_counted(timer->data, false);
+    give_back_memory(timer->data);
 }
 
 void session_context_start(struct session_context *context)
@@ -112,7 +133,7 @@ void session_context_start(struct session_context *context)
     ev_timer_init(&context->shaking_turn, on_shaking_turn, 0., 0.);
     ev_timer_init(&context->sweep_turn, on_sweep_turn, 0., 0.);
     ev_timer_init(&context->survey_turn, on_survey_turn, 0., 0.);
-    ev_timer_init(&context->refusals_tick, on_refusals_tick, refusals_tick_s, refusals_tick_s);
+    ev_timer_init(&context->tick, on_tick, tick_s, tick_s);
     ev_prepare_init(&context->reap, on_reap);
     ev_check_init(&context->clock, on_clock);
     ev_set_priority(&context->clock, EV_MAXPRI);
@@ -122,10 +143,10 @@ void session_context_start(struct session_context *context)
     context->shaking_turn.data = context;
     context->sweep_turn.data = context;
     context->survey_turn.data = context;
-    context->refusals_tick.data = context;
+    context->tick.data = context;
     context->reap.data = context;
     context->clock.data = context;
-    ev_timer_start(context->loop, &context->refusals_tick);
+    ev_timer_start(context->loop, &context->tick);
     ev_prepare_start(context->loop, &context->reap);
     ev_check_start(context->loop, &context->clock);
 }
@@ -140,7 +161,7 @@ void session_context_stop(struct session_context *context)
     ev_timer_stop(context->loop, &context->shaking_turn);
     ev_timer_stop(context->loop, &context->sweep_turn);
     ev_timer_stop(context->loop, &context->survey_turn);
-    ev_timer_stop(context->loop, &context->refusals_tick);
+    ev_timer_stop(context->loop, &context->tick);
     ev_prepare_stop(context->loop, &context->reap);
     ev_check_stop(context->loop, &context->clock);
     buffer_pool_deinit(&context->buffers);

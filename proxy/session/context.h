@@ -99,7 +99,9 @@ struct session_context {
     struct session_list shaking; // handshakes whose next step is for a later pass
     ev_timer shaking_turn;       // of length zero: drives those, before newer ones
     int64_t shaking_us;          // microseconds of this pass that went into handshakes
-    ev_timer refusals_tick;      // writes the counted refusals
+    ev_timer tick;               // each second: counted refusals, memory that is free
+    size_t live_count;           // sessions alive at the last tick
+    size_t peak_count;           // most sessions alive since memory was given back
     ev_prepare reap;             // frees the dead ones
     ev_check clock;              // takes the time after each wait
 };

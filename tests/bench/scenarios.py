@@ -6,6 +6,7 @@ the load generator in front of it and the origin behind it.
 """
 
 import os
+import time
 from collections import namedtuple
 
 from load import Clients
@@ -237,12 +238,10 @@ def many(stage):
 
 def wait_descriptors(stage, wanted, patience=15):
     """Waits until the proxy has closed what its clients have closed."""
-    import time  # pylint: disable=import-outside-toplevel
-
     until = time.monotonic() + patience
     while stage.descriptors() > wanted and time.monotonic() < until:
         time.sleep(0.1)
-    time.sleep(0.5)  # for memory that is given back a little later
+    time.sleep(2.5)  # for memory that is given back a little later
 
 
 def half_open(stage, count=1000):
@@ -287,18 +286,18 @@ def reload(stage):
     holder.ask("open", target, tunnels - 8)
     pinger.ask("open", target, 1)
     pinger.ask("ping", 64, 0.2)
-    pinger.begin("ping", 64, 3)
-    window = stage.window()
+    window = stage.window()  # with nothing but the reload and what follows from it
+    stage.peer.reload()
+    time.sleep(1)
+    cpu, foreign = window.end()
+    stage.foreign.append(foreign)
+    pinger.begin("ping", 64, 2)
     seconds = stage.peer.reload()
     answer = pinger.answer()
-    cpu, foreign = window.end()
-    # What the echo itself has cost is taken off by measuring it without a reload.
-    quiet, quiet_cpu = stage.cpu(lambda: pinger.ask("ping", 64, 3))
-    stage.foreign.append(foreign)
     echoed = holder.ask("echo", 64, 64)
     return {
         "reload_s": seconds,
-        "reload_cpu": max(0.0, cpu - quiet_cpu / max(1, quiet["done"]) * answer["done"]),
+        "reload_cpu": cpu,
         "reload_max": answer["max_us"] / 1e3,
         "reload_lost": tunnels - 8 - echoed["done"],
     }
