@@ -35,10 +35,12 @@ def base_config(pki, dns_endpoint):
 
 
 def merge(base, changes):
-    """`base` with `changes` laid over it; dictionaries merge, everything else is replaced."""
+    """`base` with `changes` laid over it; dictionaries merge, everything else is replaced. `...`: left out."""
     result = copy.deepcopy(base)
     for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(result.get(key), dict):
+        if value is ...:
+            result.pop(key, None)
+        elif isinstance(value, dict) and isinstance(result.get(key), dict):
             result[key] = merge(result[key], value)
         else:
             result[key] = value

@@ -3,6 +3,7 @@
 A name that nobody wrote down does not exist. Every query is kept, so that tests can count them.
 """
 
+import contextlib
 import ipaddress
 import socket
 import struct
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 
 from support.scale import PATIENCE
 
-A, CNAME, AAAA = 1, 5, 28
+A, CNAME, SOA, AAAA = 1, 5, 6, 28
 TYPE_NAMES = {A: "A", CNAME: "CNAME", AAAA: "AAAA"}
 NOERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
 
@@ -25,13 +26,20 @@ class Query:
 
 @dataclass
 class Reply:
-    """What one name gives. `records` are (owner, type, text); other types of it are empty."""
+    """What one name gives. `records` are (owner, type, text or raw bytes); other types are empty."""
 
     records: list = field(default_factory=list)
     code: int = NOERROR
+    ttl: int = 60
+    soa: int = None  # how long "no" may be believed, in seconds; None: no SOA
+    forged: object = None  # a function from the question's bytes to the whole answer
+    breaks_tcp: str = None  # what comes by TCP instead: "nothing", "close", "half", "wrong_id"
+    later: list = None  # the addresses of every answer but each type's first: rebinding
+    only: str = None  # the type that is answered; the other one meets silence
     is_silent: bool = False
     is_truncated: bool = False  # over UDP: nothing but the bit that asks for TCP
     released: threading.Event = None  # the answer waits for this
+    held: str = None  # the type whose answer waits; None: both
     noise: list = field(default_factory=list)  # functions from the true answer to datagrams before
 
 
@@ -52,9 +60,22 @@ def encode_name(name):
     return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
 
 
-def encode_record(owner, kind, text):
-    data = encode_name(text) if kind == CNAME else ipaddress.ip_address(text).packed
-    return encode_name(owner) + struct.pack("!HHIH", kind, 1, 60, len(data)) + data
+def encode_record(owner, kind, text, ttl=60):
+    if isinstance(text, bytes):
+        data = text
+    else:
+        data = encode_name(text) if kind == CNAME else ipaddress.ip_address(text).packed
+    return encode_name(owner) + struct.pack("!HHIH", kind, 1, ttl, len(data)) + data
+
+
+def encode_soa(minimum):
+    data = b"\0\0" + struct.pack("!5I", 1, 2, 3, 4, minimum)
+    return b"\0" + struct.pack("!HHIH", SOA, 1, 3600, len(data)) + data
+
+
+def address_records(name, addresses):
+    kinds = {4: A, 6: AAAA}
+    return [(name, kinds[ipaddress.ip_address(a).version], a) for a in addresses]
 
 
 def decode_question(message):
@@ -71,34 +92,38 @@ def encode_answer(message, reply, kind, over_udp):
     records = [] if is_cut else [r for r in reply.records if r[1] in (kind, CNAME)]
     flags = 0x8580 | reply.code | (0x0200 if is_cut else 0)
     question = decode_question(message)[2]
-    head = message[:2] + struct.pack("!HHHHH", flags, 1, len(records), 0, 0)
-    return head + question + b"".join(encode_record(*record) for record in records)
+    authority = b"" if records or reply.soa is None else encode_soa(reply.soa)
+    head = message[:2] + struct.pack("!HHHHH", flags, 1, len(records), bool(authority), 0)
+    answers = b"".join(encode_record(*record, reply.ttl) for record in records)
+    return head + question + answers + authority
 
 
 def fits(pattern, name):
     return name.endswith(pattern[1:]) if pattern.startswith("*.") else name == pattern
 
 
-def bind_both():
+def bind_both(address, port):
     """A UDP and a TCP socket on one port; what is free for the one need not be for the other."""
     while True:
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        udp.bind(("127.0.0.1", 0))
+        udp.bind((address, port))
         try:
             return udp, socket.create_server(udp.getsockname())
         except OSError:
             udp.close()
+            if port:
+                raise
 
 
 class DnsServer:
     """Serves from construction until `stop`."""
 
-    def __init__(self):
+    def __init__(self, address="127.0.0.1", port=0):
         self.queries = []
         self._replies = {}
         self._changed = threading.Condition()
         self._held = []
-        self._udp, self._tcp = bind_both()
+        self._udp, self._tcp = bind_both(address, port)
         self.port = self._udp.getsockname()[1]
         self._is_stopped = False
         for loop in (self._serve_udp, self._serve_tcp):
@@ -114,15 +139,17 @@ class DnsServer:
 
     def addresses(self, name, *addresses, **options):
         """Gives `name` these addresses, IPv4 and IPv6 in any order."""
-        kinds = {4: A, 6: AAAA}
-        records = [(name, kinds[ipaddress.ip_address(a).version], a) for a in addresses]
-        self.reply(name, records=records, **options)
+        self.reply(name, records=address_records(name, addresses), **options)
 
-    def hold(self, name, *addresses):
+    def rebinds(self, name, first, then, **options):
+        """Gives `name` one address for the first question of each type, and another from then on."""
+        self.addresses(name, first, later=address_records(name, [then]), **options)
+
+    def hold(self, name, *addresses, **options):
         """As `addresses`, but the answers wait until the returned event is set."""
         released = threading.Event()
         self._held.append(released)
-        self.addresses(name, *addresses, released=released)
+        self.addresses(name, *addresses, released=released, **options)
         return released
 
     def aliases(self, *names, address):
@@ -170,9 +197,14 @@ class DnsServer:
                 if len(prefix) < 2:
                     return
                 message = file.read(struct.unpack("!H", prefix)[0])
-                self._handle(
-                    message, "tcp", lambda data: conn.sendall(struct.pack("!H", len(data)) + data)
-                )
+                with contextlib.suppress(ConnectionAbortedError):
+                    self._handle(
+                        message,
+                        "tcp",
+                        lambda data: conn.sendall(struct.pack("!H", len(data)) + data),
+                    )
+                    continue
+                return
 
     def _handle(self, message, transport, send):
         name, kind, _ = decode_question(message)
@@ -181,10 +213,17 @@ class DnsServer:
             self._changed.notify_all()
         reply = self._replies.get(name) or self._replies.get("*." + name.partition(".")[2])
         reply = reply or Reply(code=NXDOMAIN)
-        if reply.is_silent:
+        if reply.is_silent or (reply.only and reply.only != TYPE_NAMES.get(kind)):
+            return
+        if reply.later is not None and self._is_asked_again(name, kind):
+            reply = Reply(records=reply.later, ttl=reply.ttl)
+        if transport == "tcp" and reply.breaks_tcp:
+            self._break_tcp(message, reply, kind, send)
             return
         answer = encode_answer(message, reply, kind, transport == "udp")
-        if reply.released:
+        if reply.forged:
+            answer = reply.forged(message)
+        if reply.released and reply.held in (None, TYPE_NAMES.get(kind)):
             waiter = threading.Thread(target=self._send_late, args=(reply, send, answer))
             waiter.daemon = True
             waiter.start()
@@ -192,6 +231,20 @@ class DnsServer:
         for disturb in reply.noise:
             send(disturb(answer))
         send(answer)
+
+    def _is_asked_again(self, name, kind):
+        kind = TYPE_NAMES.get(kind, str(kind))
+        return sum(query.type == kind for query in self.asked(name)) > 1
+
+    @staticmethod
+    def _break_tcp(message, reply, kind, send):
+        answer = encode_answer(message, reply, kind, False)
+        if reply.breaks_tcp == "half":
+            send(half_of_it(answer))
+        elif reply.breaks_tcp == "wrong_id":
+            send(wrong_id(answer))
+        if reply.breaks_tcp != "nothing":
+            raise ConnectionAbortedError
 
     @staticmethod
     def _send_late(reply, send, answer):
