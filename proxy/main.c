@@ -11,6 +11,7 @@
 #include "proxy/cli/connect.h"
 #include "proxy/cli/doctor.h"
 #include "proxy/cli/drain.h"
+#include "proxy/cli/explain.h"
 #include "proxy/cli/kill.h"
 #include "proxy/cli/quickstart.h"
 #include "proxy/cli/reload.h"
@@ -34,7 +35,7 @@ static const struct command commands[] = {
     {"ca", ca_command},
     {"version", version_command},
     {"check-cert", check_cert_command},
-    {"explain", NULL},
+    {"explain", explain_command},
     {"audit", audit_command},
     // The client's side.
     {"connect", connect_command},
@@ -60,6 +61,7 @@ static const char usage[] =
     "  quickstart DIR [--allow HOST:PORT]    a CA, certificates and a configuration to begin with\n"
     "  ca         init | issue | renew | revoke | crl | list | inspect    a CA of files\n"
     "  check-cert --ca FILE --chain FILE     would a listener take this certificate?\n"
+    "  explain    -c FILE --cert FILE --to HOST:PORT    why would this be allowed or denied?\n"
     "  audit      verify | replay | suggest  is a log whole, what would change, which rules are needed\n"
     "  connect    --proxy URL --cert FILE --key FILE --ca FILE    a plain proxy on this machine, that\n"
     "                                        goes through the real one with your certificate\n"

@@ -49,6 +49,7 @@ LAYERS = {
          "proxy/service/limits.h", "proxy/service/notify.h", "proxy/service/watcher.h"),
         (r"openssl/", r"ev\.h", r"pthread\.h")),
     "proxy/admin": (("auth/", "proxy/config/"), (r"ev\.h",)),
+    "proxy/explain": (("auth/",), (r"jansson\.h",)),
     "proxy/history": (("auth/", "proxy/net/sockaddr.h"), (r"jansson\.h",)),
     "proxy/lint": (("auth/", "proxy/config/"), (r"libpsl\.h",)),
     "proxy/log": (("auth/base/",), ()),

@@ -173,6 +173,17 @@ def test_replaying_the_log_under_the_same_configuration_changes_nothing(asked):
     assert f"{REQUESTS} decisions: 0 would change" in result.stderr
 
 
+def test_explaining_each_request_gives_the_decision_that_was_made(asked):
+    """What was denied before DNS has no addresses in the log, and needs none."""
+    result = run("explain", "-c", asked.config_path, "--json", "--log", asked.folder / "audit.jsonl")
+    assert result.returncode == 1, result.stderr  # some were denied
+    found = {one["id"]: one["decision"] for one in map(json.loads, result.stdout.splitlines())}
+    records = decisions(asked)
+    assert found.keys() == records.keys()
+    for id, record in records.items():
+        assert found[id] == record["decision"], f"SALLYPORT_SEED={SEED} {record}"
+
+
 def test_replaying_under_another_configuration_finds_what_a_second_reading_finds(asked, dns):
     """The clients are drawn anew; the log's addresses stay."""
     dice = random.Random(SEED + 1)

@@ -1,0 +1,262 @@
+// A chain goes through the verification of the listeners; a claim through auth/claim, which reads names as rules and
+// certificates have them.
+#include "proxy/cli/asker.h"
+
+#include <openssl/pool.h>
+
+#include "auth/claim.h"
+#include "auth/pem.h"
+#include "proxy/config/file.h"
+
+enum { CHAIN_FILE_MAX = 1024 * 1024 }; // bytes
+
+// find_trust gives the profile of this name, or the only one.
+static const struct trust *find_trust(const struct snapshot *snapshot, const char *name,
+                                      struct errinfo *info)
+{
+    for (size_t i = 0; i < snapshot->trust_count; i++) {
+        if (name == NULL ? snapshot->trust_count == 1
+                         : strcmp(trust_name(snapshot->trusts[i]), name) == 0)
+            return snapshot->trusts[i];
+    }
+    if (name == NULL)
+        (void)errinfo_set(info, ERR_INPUT, "there is more than one trust profile: --trust NAME");
+    else
+        (void)errinfo_set(info, ERR_INPUT, "there is no trust profile `%.40s`", name);
+    return NULL;
+}
+
+static enum err summarise(struct asker *asker, const char *how)
+{
+    char data[8192];
+    struct text text;
+    text_init(&text, data, sizeof data);
+    text_append_string(&text, "{");
+    identity_append_json(asker->identity, &text);
+    text_append_string(&text, "}");
+    asker->summary = json_loadb(data, text.len, 0, NULL);
+    if (asker->summary == NULL)
+        return ERR_MEMORY;
+    char subject[DN_TEXT_CAP];
+    struct text line;
+    text_init(&line, subject, sizeof subject);
+    dn_format(identity_subject(asker->identity), &line);
+    json_t *said = json_sprintf("%s%s%s (trust %s)", how, line.len == 0 ? "" : ", ", subject,
+                                identity_trust_name(asker->identity));
+    return json_object_set_new(asker->summary, "summary", said) == 0 ? ERR_OK : ERR_MEMORY;
+}
+
+// ---- a certificate ------------------------------------------------------------------------------
+
+static enum err block_push(void *arg, const char *kind, struct slice der, size_t number,
+                           struct errinfo *info)
+{
+    STACK_OF(CRYPTO_BUFFER) *chain = arg;
+    if (!slice_ends_with(slice_of_string(kind), SLICE_LITERAL("CERTIFICATE")))
+        return ERR_OK; // the key may be in the same file
+    CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.data, der.len, NULL);
+    if (buffer != NULL && sk_CRYPTO_BUFFER_push(chain, buffer) != 0)
+        return ERR_OK;
+    CRYPTO_BUFFER_free(buffer);
+    return errinfo_set(info, ERR_MEMORY, "certificate %zu: no memory", number);
+}
+
+static enum err chain_read(const char *path, STACK_OF(CRYPTO_BUFFER) *chain, struct errinfo *info)
+{
+    struct file_content content = {0};
+    size_t count = 0;
+    TRY(file_read(path, CHAIN_FILE_MAX, FILE_PUBLIC, &content, info));
+    enum err error = pem_read_blocks(content.bytes, block_push, chain, &count, info);
+    file_content_deinit(&content);
+    if (error == ERR_OK && sk_CRYPTO_BUFFER_num(chain) == 0)
+        error = errinfo_set(info, ERR_INPUT, "%s: there is no certificate in it (PEM)", path);
+    return error;
+}
+
+static enum err judge(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *chain,
+                      int64_t now_s, struct asker *out, struct errinfo *info)
+{
+    struct trust_verdict verdict;
+    const enum err error = trust_verify(trust, chain, now_s, &verdict);
+    identity_destroy(verdict.presented);
+    if (error == ERR_MEMORY)
+        return errinfo_set(info, error, "no memory");
+    if (error == ERR_OK) {
+        out->identity = verdict.identity;
+        return summarise(out, "a certificate that is good today");
+    }
+    out->is_refused = true;
+    (void)snprintf(out->refusal, sizeof out->refusal, "%s: %s (trust %s)",
+                   reason_name(verdict.reason), verdict.detail, trust_name(trust));
+    return ERR_OK;
+}
+
+static enum err load_chain(const char *path, const struct trust *trust, int64_t now_s,
+                           struct asker *out, struct errinfo *info)
+{
+    STACK_OF(CRYPTO_BUFFER) *chain = sk_CRYPTO_BUFFER_new_null();
+    if (chain == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    enum err error = chain_read(path, chain, info);
+    if (error == ERR_OK)
+        error = judge(trust, chain, now_s, out, info);
+    sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
+    return error;
+}
+
+// ---- what is said of one ------------------------------------------------------------------------
+
+// claimed is a claim with the memory that it points to.
+struct claimed {
+    struct claim claim;
+    struct claimed_san sans[ASKER_CLAIMS_MAX];
+    char subject[DN_TEXT_CAP]; // of a bare `cn`
+    uint8_t serial[IDENTITY_SERIAL_MAX];
+    uint8_t sha256[IDENTITY_DIGEST_LEN];
+    uint8_t spki_sha256[IDENTITY_DIGEST_LEN];
+};
+
+// hex_read reads hex digits, in either case, with or without colons.
+static bool hex_read(struct slice text, uint8_t *out, size_t cap, size_t *out_len)
+{
+    static const char DIGITS[] = "0123456789abcdef";
+    size_t count = 0;
+    *out_len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] == ':')
+            continue;
+        const char *digit = strchr(DIGITS, ascii_lower(text.data[i]));
+        if (digit == NULL || *digit == '\0' || count / 2 >= cap)
+            return false;
+        const uint8_t value = (uint8_t)(digit - DIGITS);
+        out[count / 2] = count % 2 == 0 ? (uint8_t)(value << 4) : (uint8_t)(out[count / 2] | value);
+        count++;
+    }
+    *out_len = count / 2;
+    return count > 0 && count % 2 == 0;
+}
+
+static bool digest_read(struct slice text, uint8_t out[IDENTITY_DIGEST_LEN])
+{
+    size_t len = 0;
+    return hex_read(text, out, IDENTITY_DIGEST_LEN, &len) && len == IDENTITY_DIGEST_LEN;
+}
+
+// serial_read allows an odd number of digits, as `match` does.
+static bool serial_read(struct slice text, struct claimed *out)
+{
+    char padded[2 * IDENTITY_SERIAL_MAX + 2] = "0";
+    size_t len = 0;
+    const bool is_odd = text.len % 2 == 1 && slice_find(text, ':') == text.len;
+    if (!bytes_copy(padded + is_odd, sizeof padded - is_odd, text) ||
+        !hex_read(slice_of(padded, text.len + is_odd), out->serial, sizeof out->serial, &len))
+        return false;
+    out->claim.serial = slice_of(out->serial, len);
+    return true;
+}
+
+// append_escaped writes a value of a name as RFC 4514 wants it.
+static void append_escaped(struct slice value, struct text *out)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        const uint8_t byte = value.data[i];
+        if ((byte >= '0' && byte <= '9') || (ascii_lower(byte) >= 'a' && ascii_lower(byte) <= 'z'))
+            text_append(out, slice_of(&byte, 1));
+        else
+            text_append_format(out, "\\%02x", byte);
+    }
+}
+
+static bool cn_read(struct slice value, struct claimed *out)
+{
+    struct text text;
+    text_init(&text, out->subject, sizeof out->subject);
+    text_append_string(&text, "CN=");
+    append_escaped(value, &text);
+    out->claim.subject = text_slice(&text);
+    return !text.is_cut && value.len > 0;
+}
+
+static bool claim_take(struct slice kind, struct slice value, struct claimed *out)
+{
+    static const struct {
+        const char *name;
+        enum san_kind kind;
+    } SANS[] = {{"uri", SAN_URI}, {"dns", SAN_DNS}, {"email", SAN_EMAIL}, {"ip", SAN_IP}};
+    for (size_t i = 0; i < sizeof SANS / sizeof *SANS; i++) {
+        if (!slice_equal(kind, slice_of_string(SANS[i].name)))
+            continue;
+        out->sans[out->claim.san_count++] =
+            (struct claimed_san){.kind = SANS[i].kind, .text = value};
+        return value.len > 0;
+    }
+    if (slice_equal(kind, SLICE_LITERAL("cn")))
+        return cn_read(value, out);
+    if (slice_equal(kind, SLICE_LITERAL("subject")))
+        out->claim.subject = value;
+    else if (slice_equal(kind, SLICE_LITERAL("issuer")))
+        out->claim.issuer = value;
+    else if (slice_equal(kind, SLICE_LITERAL("serial")))
+        return serial_read(value, out);
+    else if (slice_equal(kind, SLICE_LITERAL("sha256")))
+        return digest_read(value, out->sha256);
+    else if (slice_equal(kind, SLICE_LITERAL("spki_sha256")))
+        return digest_read(value, out->spki_sha256);
+    else
+        return false;
+    return value.len > 0;
+}
+
+static enum err load_claims(const struct asker_options *options, const struct trust *trust,
+                            struct asker *out, struct errinfo *info)
+{
+    struct claimed claimed = {.claim = {.trust_name = trust_name(trust)}};
+    claimed.claim.sans = claimed.sans;
+    claimed.claim.sha256 = claimed.sha256;
+    claimed.claim.spki_sha256 = claimed.spki_sha256;
+    for (size_t i = 0; i < options->claim_count; i++) {
+        const struct slice all = slice_of_string(options->claims[i]);
+        const size_t colon = slice_find(all, ':');
+        if (!claim_take(slice_first(all, colon), slice_from(all, colon + 1), &claimed))
+            return errinfo_set(info, ERR_INPUT,
+                               "--as: `%.100s` is none of uri:URI, dns:NAME, email:ADDRESS, "
+                               "ip:ADDRESS, cn:NAME, subject:NAME, issuer:NAME, serial:HEX, "
+                               "sha256:HEX, spki_sha256:HEX, anonymous",
+                               options->claims[i]);
+    }
+    TRY(claim_to_identity(&claimed.claim, &out->identity, info));
+    return summarise(out, "somebody with what --as says");
+}
+
+static bool is_anonymous(const struct asker_options *options)
+{
+    return options->claim_count == 1 && strcmp(options->claims[0], "anonymous") == 0;
+}
+
+enum err asker_load(const struct asker_options *options, const struct snapshot *snapshot,
+                    int64_t now_s, struct asker *out, struct errinfo *info)
+{
+    *out = (struct asker){0};
+    enum err error = ERR_OK;
+    if (is_anonymous(options)) {
+        out->summary = json_pack("{s:s}", "summary", "a client without certificate");
+        return out->summary == NULL ? errinfo_set(info, ERR_MEMORY, "no memory") : ERR_OK;
+    }
+    const struct trust *trust = find_trust(snapshot, options->trust, info);
+    if (trust == NULL)
+        return ERR_INPUT;
+    if (options->chain_path != NULL)
+        error = load_chain(options->chain_path, trust, now_s, out, info);
+    else
+        error = load_claims(options, trust, out, info);
+    if (error != ERR_OK)
+        asker_deinit(out);
+    return error;
+}
+
+void asker_deinit(struct asker *asker)
+{
+    identity_destroy(asker->identity);
+    json_decref(asker->summary);
+    *asker = (struct asker){0};
+}

@@ -1,0 +1,392 @@
+// `sallyport explain`: puts the question together from the command line, or from an audit log, and has it answered by
+// the code that decides in the proxy.
+#include "proxy/cli/explain.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "proxy/cli/asker.h"
+#include "proxy/cli/live.h"
+#include "proxy/cli/lookup.h"
+#include "proxy/cli/options.h"
+#include "proxy/explain/explanation.h"
+#include "proxy/history/log_file.h"
+#include "proxy/net/sockaddr.h"
+
+static const char usage[] =
+    "usage: sallyport explain -c FILE (--cert FILE | --as KIND:VALUE... ) [--trust NAME] [--from ADDRESS]\n"
+    "                         --to HOST:PORT [--address ADDRESS]... [--live] [--json]\n"
+    "       sallyport explain -c FILE --log AUDIT.jsonl [--id ID] [--json]\n"
+    "\n"
+    "Says why a request would be allowed or denied: the client and why that one, each rule and whether it speaks\n"
+    "about the target, each address and its verdict, the final word.\n"
+    "\n"
+    "  --cert FILE       who asks: a certificate (PEM, with its intermediates), judged as the listener would\n"
+    "  --as KIND:VALUE   who asks: uri, dns, email, ip, cn, subject, issuer, serial, sha256 or spki_sha256, as in\n"
+    "                    `match`; may be repeated; --as anonymous is a client without certificate\n"
+    "  --trust NAME      the trust profile, where there is more than one\n"
+    "  --from ADDRESS    where the client comes from; needed where it has `sources`\n"
+    "  --to HOST:PORT    where it wants to go\n"
+    "  --address A       take this for DNS's answer; may be repeated. Without it DNS is asked, as the proxy would\n"
+    "  --live            ask the running proxy, over its control socket, for blocks and for what is in use\n"
+    "  --log FILE        explain the requests of an audit log, with the addresses of then; --id: that one only\n"
+    "  --json            JSON, one object a line\n"
+    "\n"
+    "Exit status: 0 allowed, 1 denied, 2 usage, 3 the configuration, the certificate or the log cannot be read,\n"
+    "4 --live and there is no proxy.\n";
+
+enum { EXIT_NOT_LOADABLE = 3, ADDRESSES_MAX = HISTORY_MAX_ADDRESSES };
+
+struct explain_run {
+    const char *config;
+    const char *to;
+    const char *log;
+    bool is_json;
+    bool is_live;
+    bool has_id;
+    uint64_t id;
+    struct asker_options asker;
+    struct ip_addr source; // IP_NONE: not said
+    size_t address_count;
+    struct candidate addresses[ADDRESSES_MAX];
+    struct snapshot *snapshot; // owned
+    size_t found;              // records of the log that were explained
+    int status;
+};
+
+// print writes the finished explanation, `who` (may be NULL) added to it.
+static int print(const struct explain_run *run, struct explanation *explanation, json_t *who,
+                 const char *id)
+{
+    const bool is_allowed = explanation_decision(explanation)->action == ACTION_ALLOW;
+    json_t *root = explanation_take_json(explanation);
+    int failed = root == NULL ? -1 : 0;
+    if (failed == 0 && who != NULL)
+        failed = json_object_set(root, "certificate", who);
+    if (failed == 0 && id != NULL)
+        failed = json_object_set_new(root, "id", json_string(id));
+    if (failed == 0 && run->is_json) {
+        failed = json_dumpf(root, stdout, JSON_COMPACT);
+        (void)putchar('\n');
+    } else if (failed == 0) {
+        explanation_print(root, stdout);
+    }
+    json_decref(root);
+    if (failed != 0) {
+        cli_say("explain", "no memory");
+        return EXIT_NOT_LOADABLE;
+    }
+    return is_allowed ? CLI_OK : CLI_FAILED;
+}
+
+// mark_local finds out which addresses are this machine's, where that could matter.
+static void mark_local(const struct policy *policy, uint16_t port, struct candidate *candidates,
+                       size_t count)
+{
+    for (size_t i = 0; i < count && policy_is_own_port(policy, port); i++)
+        candidates[i].is_local = address_is_local(&candidates[i].address);
+}
+
+// judge finds the addresses, as far as there are none yet, and goes on with them.
+static void judge(struct explain_run *run, struct explanation *explanation,
+                  const struct target *target, const char *origin)
+{
+    const char *why = NULL;
+    if (target->kind == TARGET_ADDRESS) {
+        origin = "target";
+        run->address_count = 1;
+        run->addresses[0] = (struct candidate){.address = target->address};
+    } else if (run->address_count == 0) {
+        origin = "dns";
+        why = lookup(run->snapshot, hostname_slice(&target->name), run->addresses, ADDRESSES_MAX,
+                     &run->address_count);
+    }
+    if (why != NULL) {
+        explanation_fail(explanation, why);
+        return;
+    }
+    mark_local(run->snapshot->policy, target->port, run->addresses, run->address_count);
+    explanation_judge(explanation, run->addresses, run->address_count, origin);
+}
+
+// go_by_live lets the running proxy have the last word: who is blocked there, and what is used up. CLI_OK, or an exit
+// status that has been explained.
+static int go_by_live(const struct explain_run *run, struct explanation *explanation,
+                      const struct identity *identity)
+{
+    const struct client *client = explanation_client(explanation);
+    const char *name = client == NULL ? NULL : client->name;
+    struct live live;
+    const int status = live_ask(run->config, name, &live);
+    if (status != CLI_OK)
+        return status;
+    const struct block *block =
+        blocklist_judge(live.blocks, name, identity == NULL ? NULL : identity_record(identity));
+    const bool is_other = strcmp(live.config, run->snapshot->id) != 0;
+    if (is_other)
+        cli_say("explain", "the proxy goes by configuration %s, and this is %s: reload it first",
+                live.config, run->snapshot->id);
+    else if (block != NULL)
+        explanation_override(explanation, ACTION_DENY, REASON_BLOCKED, block->text,
+                             "`sallyport unblock` takes the block away");
+    else if (client != NULL && client->limits.tunnels > 0 && live.is_counted &&
+             live.tunnels >= (long long)client->limits.tunnels &&
+             explanation_decision(explanation)->action == ACTION_ALLOW)
+        explanation_override(explanation, ACTION_ERROR, REASON_LIMIT_TUNNELS,
+                             "all of the client's tunnels are in use",
+                             "wait, or raise `limits.tunnels` of the client");
+    live_deinit(&live);
+    return is_other ? EXIT_NOT_LOADABLE : CLI_OK;
+}
+
+// answer explains one question; the addresses are in `run`, where they are known.
+static int answer(struct explain_run *run, const struct question *question, json_t *who,
+                  const char *origin, const char *id)
+{
+    struct explanation *explanation = explanation_create(run->snapshot->policy, question);
+    int status = EXIT_NOT_LOADABLE;
+    if (explanation == NULL) {
+        cli_say("explain", "no memory");
+        return status;
+    }
+    if (explanation_lacks_source(explanation)) {
+        status = cli_fail_usage("explain",
+                                "client `%s` has `sources`: say where it comes from with --from",
+                                explanation_client(explanation)->name);
+    } else {
+        if (explanation_lacks_addresses(explanation))
+            judge(run, explanation, &question->target, origin);
+        status = run->is_live ? go_by_live(run, explanation, question->identity) : CLI_OK;
+        if (status == CLI_OK)
+            status = print(run, explanation, who, id);
+    }
+    explanation_destroy(explanation);
+    return status;
+}
+
+// ---- a question from the command line -----------------------------------------------------------
+
+static int ask_once(struct explain_run *run)
+{
+    struct question question = {.source = run->source};
+    struct asker asker;
+    struct errinfo info = {0};
+    if (target_parse(slice_of_string(run->to), &question.target) != ERR_OK)
+        return cli_fail_usage("explain", "--to: `%.100s` is not HOST:PORT as a request has it",
+                              run->to);
+    if (asker_load(&run->asker, run->snapshot, (int64_t)time(NULL), &asker, &info) != ERR_OK) {
+        cli_say("explain", "%s", info.text);
+        return EXIT_NOT_LOADABLE;
+    }
+    int status = CLI_FAILED;
+    question.identity = asker.identity;
+    if (!asker.is_refused)
+        status = answer(run, &question, asker.summary, "given", NULL);
+    else if (run->is_json)
+        (void)printf("%s\n", asker.refusal);
+    else
+        (void)printf("answer     the handshake would be refused: %s\n", asker.refusal);
+    asker_deinit(&asker);
+    return status;
+}
+
+// ---- questions from an audit log ----------------------------------------------------------------
+
+static void explain_record(struct explain_run *run, const struct history_entry *entry,
+                           struct history_decision *past)
+{
+    const struct question question = {
+        .identity = past->identity, .source = past->source, .target = past->target};
+    const char *id = json_string_value(json_object_get(entry->root, "id"));
+    run->found++;
+    if (!past->has_target || !past->is_whole) {
+        cli_say("explain", "id %s: %s", id,
+                past->has_target ? "the names of its certificate were too long for the record"
+                                 : "its target could not be read");
+        run->status = CLI_FAILED;
+        return;
+    }
+    run->address_count = past->judged_count;
+    for (size_t i = 0; i < past->judged_count; i++)
+        run->addresses[i] = past->judged[i];
+    if (!run->is_json && run->found > 1)
+        (void)putchar('\n');
+    if (!run->is_json)
+        (void)printf("id         %s\n", id);
+    const int status = answer(run, &question, NULL, "given", id);
+    if (status != CLI_OK)
+        run->status = status;
+}
+
+static void on_line(void *arg, const char *path, size_t line, const struct history_entry *entry,
+                    const char *problem)
+{
+    struct explain_run *run = arg;
+    struct history_decision past;
+    struct errinfo info = {0};
+    if (entry == NULL) {
+        cli_say("explain", "%s:%zu: %s", path, line, problem);
+        return;
+    }
+    if (entry->event != HISTORY_DECISION || (run->has_id && entry->id != run->id))
+        return;
+    if (history_decision_read(entry, &past, &info) == ERR_OK)
+        explain_record(run, entry, &past);
+    else
+        cli_say("explain", "%s:%zu: %s", path, line, info.text);
+    history_decision_deinit(&past);
+}
+
+static int ask_log(struct explain_run *run)
+{
+    const struct log_file_events events = {.on_line = on_line, .arg = run};
+    struct errinfo info = {0};
+    run->status = CLI_OK;
+    if (log_file_read(run->log, &events, &info) != ERR_OK) {
+        cli_say("explain", "%s", info.text);
+        return EXIT_NOT_LOADABLE;
+    }
+    if (run->found == 0) {
+        cli_say("explain", "%s: there is no such decision", run->log);
+        return EXIT_NOT_LOADABLE;
+    }
+    return run->status;
+}
+
+// ---- the command --------------------------------------------------------------------------------
+
+static bool id_parse(const char *text, uint64_t *out)
+{
+    char *end = NULL;
+    if (strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
+        return false;
+    *out = strtoull(text, &end, 16);
+    return *end == '\0';
+}
+
+static int take_address(struct explain_run *run)
+{
+    if (run->address_count == ADDRESSES_MAX)
+        return cli_fail_usage("explain", "--address: no more than %d", (int)ADDRESSES_MAX);
+    struct candidate *candidate = &run->addresses[run->address_count++];
+    if (ip_addr_parse(slice_of_string(optarg), &candidate->address) != ERR_OK)
+        return cli_fail_usage("explain", "--address: `%.60s` is no address", optarg);
+    return CLI_OK;
+}
+
+static int take_option(struct explain_run *run, int found, char *const *argv)
+{
+    switch (found) {
+    case 'c':
+        run->config = optarg;
+        return CLI_OK;
+    case 'C':
+        run->asker.chain_path = optarg;
+        return CLI_OK;
+    case 'a':
+        if (run->asker.claim_count == ASKER_CLAIMS_MAX)
+            return cli_fail_usage("explain", "--as: no more than %d", (int)ASKER_CLAIMS_MAX);
+        run->asker.claims[run->asker.claim_count++] = optarg;
+        return CLI_OK;
+    case 'T':
+        run->asker.trust = optarg;
+        return CLI_OK;
+    case 'f':
+        if (ip_addr_parse(slice_of_string(optarg), &run->source) == ERR_OK)
+            return CLI_OK;
+        return cli_fail_usage("explain", "--from: `%.60s` is no address", optarg);
+    case 't':
+        run->to = optarg;
+        return CLI_OK;
+    case 'A':
+        return take_address(run);
+    case 'l':
+        run->log = optarg;
+        return CLI_OK;
+    case 'i':
+        run->has_id = id_parse(optarg, &run->id);
+        return run->has_id
+                   ? CLI_OK
+                   : cli_fail_usage("explain", "--id: `%.40s` is not 16 hex digits", optarg);
+    case 'j':
+        run->is_json = true;
+        return CLI_OK;
+    case 'L':
+        run->is_live = true;
+        return CLI_OK;
+    default: // a number of getopt's, no enum of ours
+        return cli_fail_option("explain", found, argv);
+    }
+}
+
+// check_options tells what is missing, or too much.
+static int check_options(const struct explain_run *run)
+{
+    const bool has_asker = run->asker.chain_path != NULL || run->asker.claim_count > 0;
+    if (run->config == NULL)
+        return cli_fail_usage("explain", "which configuration? -c FILE is required");
+    if (run->log != NULL)
+        return has_asker || run->to != NULL || run->address_count > 0 || run->is_live
+                   ? cli_fail_usage("explain", "--log has the questions: leave the others out")
+                   : CLI_OK;
+    if (run->has_id)
+        return cli_fail_usage("explain", "--id is one of a --log");
+    if (!has_asker || (run->asker.chain_path != NULL && run->asker.claim_count > 0))
+        return cli_fail_usage("explain", "who asks? --cert FILE, or --as KIND:VALUE");
+    if (run->to == NULL)
+        return cli_fail_usage("explain", "where to? --to HOST:PORT is required");
+    return CLI_OK;
+}
+
+static int run_loaded(struct explain_run *run)
+{
+    struct diagnostics diagnostics;
+    diagnostics_init(&diagnostics);
+    const enum err error =
+        snapshot_load(run->config, (int64_t)time(NULL), &diagnostics, &run->snapshot);
+    diagnostics_print(&diagnostics, stderr, SEVERITY_ERROR);
+    diagnostics_deinit(&diagnostics);
+    if (error != ERR_OK)
+        return EXIT_NOT_LOADABLE;
+    const int status = run->log == NULL ? ask_once(run) : ask_log(run);
+    return cli_finish("explain") == CLI_OK ? status : EXIT_NOT_LOADABLE;
+}
+
+int explain_command(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"cert", required_argument, NULL, 'C'},
+                                            {"as", required_argument, NULL, 'a'},
+                                            {"trust", required_argument, NULL, 'T'},
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"to", required_argument, NULL, 't'},
+                                            {"address", required_argument, NULL, 'A'},
+                                            {"log", required_argument, NULL, 'l'},
+                                            {"id", required_argument, NULL, 'i'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"live", no_argument, NULL, 'L'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    struct explain_run run = {0};
+    int found = 0;
+    optind = 0; // glibc: start anew
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, ":c:h", options, NULL)) != -1) {
+        if (found == 'h') {
+            (void)fputs(usage, stdout);
+            return cli_finish("explain");
+        }
+        const int status = take_option(&run, found, argv);
+        if (status != CLI_OK)
+            return status;
+    }
+    if (optind < argc)
+        return cli_fail_usage("explain", "unexpected argument `%.100s`", argv[optind]);
+    int status = check_options(&run);
+    if (status == CLI_OK)
+        status = run_loaded(&run);
+    snapshot_unref(run.snapshot);
+    return status;
+}

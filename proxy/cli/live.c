@@ -1,0 +1,79 @@
+// One `status`, read for what concerns a question.
+#include "proxy/cli/live.h"
+
+#include <stdlib.h>
+
+#include "proxy/cli/control_client.h"
+
+enum { EXIT_NO_MEMORY = 3 };
+
+// gathering is the list while it is read.
+struct gathering {
+    struct live *live;
+    bool has_failed;
+};
+
+static void take_blocks(struct gathering *gathering, const struct node *root)
+{
+    const struct node *list = node_get(root, "blocks");
+    struct live *live = gathering->live;
+    live->has_all_blocks = node_number(root, "blocks_not_listed") == 0;
+    for (const struct node *one = list == NULL ? NULL : list->child; one != NULL; one = one->next) {
+        char text[BLOCK_TEXT_CAP];
+        struct block block;
+        struct errinfo info;
+        struct blocklist *longer = NULL;
+        if (block_parse(slice_of_string(node_text(one, "block")), text, &block, &info) != ERR_OK ||
+            blocklist_add(live->blocks, &block, &longer) != ERR_OK) {
+            gathering->has_failed = true;
+            return;
+        }
+        blocklist_unref(live->blocks);
+        live->blocks = longer;
+    }
+}
+
+static void take_client(struct live *live, const struct node *root)
+{
+    const struct node *list = node_get(root, "clients");
+    for (const struct node *one = list == NULL ? NULL : list->child; one != NULL; one = one->next) {
+        if (live->client == NULL || strcmp(node_text(one, "name"), live->client) != 0)
+            continue;
+        live->is_counted = true;
+        live->tunnels = node_number(one, "tunnels");
+        live->sessions = node_number(one, "sessions");
+    }
+    if (!live->is_counted) // those who are left out have no more than the last one that is there
+        live->is_counted = live->client != NULL && node_number(root, "clients_not_listed") == 0;
+}
+
+static void on_line(void *arg, struct slice line, const struct node *root)
+{
+    struct gathering *gathering = arg;
+    (void)line;
+    const char *id = node_text(node_get(root, "config"), "id");
+    if (!string_copy(gathering->live->config, sizeof gathering->live->config, slice_of_string(id)))
+        gathering->has_failed = true;
+    take_blocks(gathering, root);
+    take_client(gathering->live, root);
+}
+
+int live_ask(const char *config_path, const char *client, struct live *out)
+{
+    const struct control_options options = {.command = "explain", .config_path = config_path};
+    struct gathering gathering = {.live = out};
+    *out = (struct live){.client = client};
+    const int status = control_ask(&options, "status", false, on_line, &gathering);
+    if (status == CLI_OK && !gathering.has_failed)
+        return CLI_OK;
+    if (gathering.has_failed)
+        cli_say("explain", "the proxy's answer cannot be used");
+    live_deinit(out);
+    return status == CLI_OK ? EXIT_NO_MEMORY : status;
+}
+
+void live_deinit(struct live *live)
+{
+    blocklist_unref(live->blocks);
+    *live = (struct live){0};
+}

@@ -1,0 +1,22 @@
+// live: what only the running proxy knows about a client: blocks, and what is in use. Asked over its control socket.
+#pragma once
+
+#include <jansson.h>
+
+#include "auth/blocklist.h"
+
+struct live {
+    char config[17];          // id of the configuration in force
+    struct blocklist *blocks; // ref
+    bool has_all_blocks;      // false: there are more than the proxy lists
+    const char *client;       // borrowed; whose tunnels are counted; NULL: nobody's
+    bool is_counted;          // the client is among those that the proxy lists
+    long long tunnels;
+    long long sessions;
+};
+
+// live_ask asks the proxy whose configuration is at `config_path`. `client` may be NULL. Gives the exit status of the
+// request, CLI_OK where `*out` can be used; what went wrong has been said. The caller ends it with live_deinit.
+int live_ask(const char *config_path, const char *client, struct live *out);
+
+void live_deinit(struct live *live);

@@ -1,0 +1,299 @@
+"""`sallyport explain`: why a request is, or would be, allowed or denied, told by the code that decides."""
+
+import json
+
+import pytest
+
+from support import config as configs
+from support.config import client, reach
+from support.proxy import run
+
+
+@pytest.fixture
+def explain(pki, dns, tmp_path):
+    """Explains one question to a configuration with these clients; gives status and object."""
+
+    def ask(clients, *options, **changes):
+        config = configs.merge(configs.base_config(pki, dns.endpoint), {"clients": clients, **changes})
+        path = tmp_path / "sallyport.yaml"
+        configs.write_config(path, config)
+        result = run("explain", "-c", path, "--json", *options)
+        assert result.returncode in (0, 1), result.stderr
+        found = json.loads(result.stdout)
+        verdict = found["decision"]
+        assert (verdict["action"] == "allow") == (result.returncode == 0)
+        people = run("explain", "-c", path, *options)
+        assert people.returncode == result.returncode
+        assert f"answer     {verdict['action']}: {verdict['reason']}" in people.stdout
+        return verdict, found, people.stdout
+
+    return ask
+
+
+WORKER = ("--as", "cn:worker")
+
+
+def test_an_allowed_request_names_client_entry_rule_and_address(explain, dns):
+    dns.addresses("a.example", "93.184.216.34")
+    clients = [
+        client({"hosts": ["b.example"]}, name="other", match=[{"cn": "x"}, {"dns": "y.example"}]),
+        client({"hosts": ["b.example"]}, {"hosts": ["*.example"], "name": "all"}, match=[{"cn": "worker"}]),
+    ]
+    verdict, found, text = explain(clients, *WORKER, "--to", "a.example:443")
+    assert verdict == {
+        "action": "allow",
+        "reason": "rule",
+        "rule": "all",
+        "mode": "enforce",
+        "would_deny": False,
+    }
+    assert found["client"] == {"name": "workers", "entry": 0, "mode": "enforce"}
+    assert found["misfits"] == [
+        {"client": "other", "entry": 0, "misfit": "cn"},
+        {"client": "other", "entry": 1, "misfit": "dns"},
+    ]
+    assert [(rule["rule"], rule["result"]) for rule in found["rules"]] == [
+        ("workers.allow[0]", "hosts"),
+        ("all", "fits"),
+    ]
+    (address,) = found["addresses"]
+    assert (address["address"], address["admitted"], address["rule"]) == ("93.184.216.34", True, "all")
+    assert found["addresses_from"] == "dns"
+    assert "not other, match[1]: its `dns` does not fit" in text
+
+
+def test_a_denied_name_says_which_rules_were_about_something_else_and_asks_no_dns(explain, dns):
+    clients = [client({"hosts": ["a.example"]}, {"hosts": ["b.example"], "ports": [80]})]
+    verdict, found, text = explain(clients, *WORKER, "--to", "b.example:443")
+    assert (verdict["action"], verdict["reason"]) == ("deny", "no_rule")
+    assert [rule["result"] for rule in found["rules"]] == ["hosts", "ports"]
+    assert "addresses" not in found
+    assert not dns.asked("b.example")
+    assert "add a rule to the client's `allow`" in text
+
+
+def test_each_address_has_its_verdict_and_what_it_carries(explain):
+    clients = [client({"hosts": ["a.example"], "addresses": ["public", "10.1.0.0/16"], "name": "r"})]
+    verdict, found, text = explain(
+        clients, *WORKER, "--to", "a.example:443",
+        "--address", "10.1.2.3", "--address", "10.9.9.9", "--address", "64:ff9b::a09:909",
+        "--address", "169.254.169.254", "--address", "8.8.4.4",
+    )  # fmt: skip
+    assert verdict["action"] == "allow"
+    seen = {one["address"]: (one["admitted"], one["reason"], one["range"]) for one in found["addresses"]}
+    assert seen == {
+        "10.1.2.3": (True, "rule", "private use"),
+        "10.9.9.9": (False, "special_range", "private use"),
+        "64:ff9b::a09:909": (False, "special_range", seen["64:ff9b::a09:909"][2]),
+        "169.254.169.254": (False, "metadata", seen["169.254.169.254"][2]),
+        "8.8.4.4": (True, "rule", None),
+    }
+    assert found["addresses_from"] == "given"
+    assert "8.8.4.4: may be dialled, rule r" in text
+
+
+def test_a_deny_is_named_and_wins(explain):
+    clients = [client({"hosts": ["*"]}, deny=[{"addresses": ["8.8.0.0/16"], "name": "no-dns"}])]
+    verdict, found, _ = explain(clients, *WORKER, "--to", "a.example:443", "--address", "8.8.4.4")
+    assert (verdict["action"], verdict["reason"], verdict["rule"]) == ("deny", "denied_by_rule", "no-dns")
+    assert {"rule": "no-dns", "result": "denies"} in found["addresses"][0]["rules"]
+
+
+def test_nobody_is_told_so_with_what_every_entry_wanted(explain):
+    clients = [client({"hosts": ["*"]}, match=[{"uri": "spiffe://x/y"}, {"anonymous": True}])]
+    verdict, found, text = explain(clients, *WORKER, "--to", "a.example:443")
+    assert (verdict["action"], verdict["reason"]) == ("deny", "no_client")
+    assert [one["misfit"] for one in found["misfits"]] == ["uri", "anonymous"]
+    assert found["client"] is None
+    assert "client     none" in text
+
+
+def test_the_source_is_judged_where_the_client_has_sources(explain, tmp_path):
+    clients = [client({"hosts": ["a.example"]}, sources=["10.0.0.0/8"])]
+    question = [*WORKER, "--to", "a.example:443", "--address", "8.8.4.4"]
+    assert explain(clients, *question, "--from", "10.1.1.1")[0]["action"] == "allow"
+    verdict, found, _ = explain(clients, *question, "--from", "11.1.1.1")
+    assert verdict["reason"] == "source_not_allowed"
+    assert found["source"] == {"address": "11.1.1.1", "fits": False}
+    result = run("explain", "-c", tmp_path / "sallyport.yaml", *question)
+    assert result.returncode == 2
+    assert "--from" in result.stderr
+
+
+def test_report_mode_says_that_it_would_deny(explain):
+    clients = [client({"hosts": ["b.example"]}, mode="report")]
+    verdict, _, text = explain(clients, *WORKER, "--to", "a.example:443", "--address", "8.8.4.4")
+    assert (verdict["action"], verdict["would_deny"]) == ("allow", True)
+    assert "only because the mode is report" in text
+
+
+def test_a_name_without_addresses_is_an_error_of_dns(explain):
+    clients = [client({"hosts": ["missing.example"]})]
+    verdict, found, text = explain(clients, *WORKER, "--to", "missing.example:443")
+    assert (verdict["action"], verdict["reason"]) == ("error", "dns_failed")
+    assert found["dns"] == "name_not_found"
+    assert "DNS says name_not_found" in text
+
+
+@pytest.mark.parametrize(
+    "claim, match",
+    [
+        ("uri:spiffe://example.org/a", {"uri": "spiffe://example.org/*"}),
+        ("dns:a.example", {"dns": "*.example"}),
+        ("email:joe@a.example", {"email": "joe@A.example"}),
+        ("ip:10.0.0.7", {"ip": "10.0.0.7"}),
+        ("cn:a, b", {"cn": "a, b"}),
+        ("subject:CN=a,O=b", {"subject": "CN=a,O=b"}),
+        ("issuer:CN=ca", {"issuer": "CN=ca"}),
+        ("serial:f01", {"serial": "0F:01"}),
+        ("sha256:" + "ab" * 32, {"sha256": "AB" * 32}),
+        ("spki_sha256:" + "cd" * 32, {"spki_sha256": "CD" * 32}),
+        ("anonymous", {"anonymous": True}),
+    ],
+)
+def test_every_key_of_match_can_be_claimed(explain, claim, match):
+    clients = [client({"hosts": ["a.example"]}, match=[match])]
+    verdict, found, _ = explain(clients, "--as", claim, "--to", "a.example:443", "--address", "8.8.4.4")
+    assert verdict["action"] == "allow"
+    assert found["client"]["name"] == "workers"
+    other = [client({"hosts": ["a.example"]}, match=[{"cn": "somebody-else"}])]
+    assert explain(other, "--as", claim, "--to", "a.example:443")[0]["reason"] == "no_client"
+
+
+def test_a_certificate_is_judged_as_a_listener_would(explain, pki, tmp_path):
+    clients = [client({"hosts": ["a.example"]})]
+    question = ["--to", "a.example:443", "--address", "8.8.4.4"]
+    verdict, found, text = explain(clients, "--cert", pki.worker.chain, *question)
+    assert verdict["action"] == "allow"
+    assert found["certificate"]["sha256"] == pki.worker.sha256
+    assert "good today" in text
+    for leaf, reason in ((pki.ca.leaf("old", ends=-0.001, begins=-2), "expired"), (pki.server, "")):
+        result = run("explain", "-c", tmp_path / "sallyport.yaml", "--cert", leaf.chain, *question)
+        assert result.returncode == 1
+        assert f"the handshake would be refused: {reason}" in result.stdout
+
+
+def test_a_request_of_the_log_is_explained_by_its_id(start, dns, origin):
+    server = origin()
+    dns.addresses("a.test", "127.0.0.1", "10.1.1.1")
+    proxy = start(client(reach("a.test", server.port, name="the-rule")))
+    allowed = proxy.tunnel(f"a.test:{server.port}")
+    allowed.close()
+    denied = proxy.ask("b.test:443")
+    proxy.stop()
+    log = ["--log", proxy.folder / "audit.jsonl"]
+    one = run("explain", "-c", proxy.config_path, *log, "--id", denied.id)
+    assert one.returncode == 1
+    assert f"id         {denied.id}" in one.stdout
+    assert "answer     deny: no_rule" in one.stdout
+    every = run("explain", "-c", proxy.config_path, *log, "--json")
+    found = {found["id"]: found for found in map(json.loads, every.stdout.splitlines())}
+    assert found.keys() == {allowed.id, denied.id}
+    assert found[allowed.id]["decision"]["rule"] == "the-rule"
+    judged = {one["address"]: one["admitted"] for one in found[allowed.id]["addresses"]}
+    assert judged == {"127.0.0.1": True, "10.1.1.1": False}
+    none = run("explain", "-c", proxy.config_path, *log, "--id", "0" * 16)
+    assert none.returncode == 3
+    assert "no such decision" in none.stderr
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ([], "-c FILE"),
+        (["-c", "x", "--to", "a:443"], "--cert FILE, or --as"),
+        (["-c", "x", "--as", "cn:a"], "--to"),
+        (["-c", "x", "--as", "cn:a", "--cert", "y", "--to", "a:443"], "who asks?"),
+        (["-c", "x", "--as", "cn:a", "--to", "a:443", "--address", "10.1"], "`10.1` is no address"),
+        (["-c", "x", "--as", "cn:a", "--to", "a:443", "--from", "here"], "`here` is no address"),
+        (["-c", "x", "--log", "y", "--to", "a:443"], "leave the others out"),
+        (["-c", "x", "--id", "12"], "16 hex digits"),
+        (["-c", "x", "--frob"], "--frob"),
+    ],
+)
+def test_a_wrong_call_says_what_is_missing(options, says):
+    result = run("explain", *options)
+    assert result.returncode == 2
+    assert says in result.stderr
+
+
+@pytest.mark.parametrize(
+    "options, status, says",
+    [
+        (["--as", "cn:a", "--to", "a"], 2, "`a` is not HOST:PORT"),
+        (["--as", "cn:a", "--to", "127.1:443"], 2, "`127.1:443` is not HOST:PORT"),
+        (["--as", "colour:red", "--to", "a.example:443"], 3, "`colour:red` is none of"),
+        (["--as", "ip:", "--to", "a.example:443"], 3, "`ip:` is none of"),
+        (["--as", "subject:nonsense", "--to", "a.example:443"], 3, ""),
+        (["--as", "cn:a", "--trust", "nobody", "--to", "a.example:443"], 3, "no trust profile `nobody`"),
+        (["--cert", "/nowhere.pem", "--to", "a.example:443"], 3, "/nowhere.pem"),
+    ],
+)
+def test_a_question_that_cannot_be_put_is_refused(pki, tmp_path, options, status, says):
+    path = tmp_path / "sallyport.yaml"
+    configs.write_config(path, configs.base_config(pki, "127.0.0.1:53"))
+    result = run("explain", "-c", path, *options)
+    assert result.returncode == status, result.stdout + result.stderr
+    assert says in result.stderr
+    assert result.stdout == ""
+
+
+# -- with the running proxy -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def live(start, dns, origin, tmp_path):
+    """A proxy with a control socket, one tunnel open, and the question that this tunnel was."""
+    server = origin()
+    dns.addresses("a.test", "127.0.0.1")
+    proxy = start(
+        client(reach("a.test", server.port), limits={"tunnels": 2}),
+        control={"socket": str(tmp_path / "control.sock"), "state": str(tmp_path / "state.json")},
+    )
+    proxy.target = f"a.test:{server.port}"
+    proxy.open = [proxy.tunnel(proxy.target)]
+
+    def ask():
+        options = ["-c", proxy.config_path, "--live", "--json"]
+        result = run("explain", *options, "--cert", proxy.pki.worker.chain, "--to", proxy.target)
+        return result.returncode, json.loads(result.stdout)["decision"] if result.stdout else result.stderr
+
+    proxy.explain = ask
+    return proxy
+
+
+def test_a_live_proxy_agrees_with_its_file(live):
+    status, verdict = live.explain()
+    assert status == 0
+    assert verdict["reason"] == "rule"
+
+
+@pytest.mark.parametrize("who", ["workers", "sha256"])
+def test_a_block_has_the_last_word(live, who):
+    name = f"sha256:{live.pki.worker.sha256}" if who == "sha256" else who
+    assert run("block", "-c", live.config_path, name).returncode == 0
+    status, verdict = live.explain()
+    assert (status, verdict["action"], verdict["reason"]) == (1, "deny", "blocked")
+    assert run("unblock", "-c", live.config_path, name).returncode == 0
+    assert live.explain()[0] == 0
+
+
+def test_tunnels_that_are_all_in_use_are_said(live):
+    live.open.append(live.tunnel(live.target))
+    status, verdict = live.explain()
+    assert (status, verdict["action"], verdict["reason"]) == (1, "error", "limit_tunnels")
+    assert live.ask(live.target).status == 429
+
+
+def test_a_file_that_is_not_in_force_is_no_answer(live):
+    live.config_path.write_text(live.config_path.read_text() + "\n")
+    status, talk = live.explain()
+    assert status == 3
+    assert "reload it first" in talk
+
+
+def test_without_a_proxy_there_is_no_live_answer(live):
+    for tunnel in live.open:
+        tunnel.close()
+    live.stop()
+    assert live.explain()[0] == 4
