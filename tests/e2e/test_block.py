@@ -218,6 +218,22 @@ def test_where_refusals_are_said_in_http_a_block_is_too(controlled, pki, guest):
     assert proxy.audit.wait("handshake_refused", reason="blocked")["id"] == answer.id
 
 
+def test_a_block_acts_while_the_audit_cannot_be_written(controlled, guest):
+    """Each command is a record; what keeps trust must not wait for room on a disk."""
+    proxy = controlled(audit={"file": "/dev/full"})
+    held = proxy.connect(guest)
+    for _ in range(400):  # more than the audit keeps of commands
+        assert proxy.control.ask(b"unblock client:guests\n")[-1]["exit"] == 1
+    proxy.control.block("guests")
+    answer = held.ask(DENIED)
+    assert answer.status == 503 or "blocked" in answer.reason
+    assert "ACCESS_DENIED" in proxy.dial(guest).refusal()
+    audit = proxy.control.status()["audit"]
+    assert audit["failing"] and audit["full"] and audit["lost"] > 0
+    assert "! cannot be written" in proxy.control.run("status").stdout
+    proxy.stop(expected=1)
+
+
 def test_a_block_acts_while_the_proxy_drains(controlled, guest):
     proxy = controlled(timeouts={"drain": "1h"})
     ending, staying = proxy.tunnel(proxy.target, guest), proxy.tunnel(proxy.target)
