@@ -115,7 +115,7 @@ class Programs:
         said = self.run(
             *(sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "1"),
             *("download", "--no-deps", "--no-cache-dir", "--cert", self.ca, "-d", "got"),
-            *("--trusted-host", "nowhere", "--index-url", index, "demo"),
+            *("--trusted-host", "plain.test", "--index-url", index, "demo"),
         )
         got = self.folder / "got" / WHEEL
         return said + (PAGE.decode() if got.exists() else "")
@@ -153,12 +153,23 @@ def shown(name, status, reason):
 
 
 @pytest.fixture(scope="module")
-def site(pki, tmp_path_factory):
-    pages = {
+def pages(tmp_path_factory):
+    return {
         "/simple/demo/": b'<html><body><a href="/files/%s">demo</a></body></html>' % WHEEL.encode(),
         f"/files/{WHEEL}": make_wheel(tmp_path_factory.mktemp("wheel")),
     }
+
+
+@pytest.fixture(scope="module")
+def site(pki, pages):
     website = Website(pki, pages=pages)
+    yield website
+    website.stop()
+
+
+@pytest.fixture(scope="module")
+def plain_site(pki, pages):
+    website = Website(pki, pages=pages, is_plain=True)
     yield website
     website.stop()
 
@@ -198,6 +209,16 @@ def test_it_gets_the_page_of_an_https_origin(name, start, through, programs, sit
     said = getattr(programs, name)(f"https://origin.test:{site.port}/page")
     assert PAGE.decode().strip() in said, said
     assert proxy.audit.wait("decision")["decision"]["action"] == "allow"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_gets_the_page_of_an_http_origin(name, start, through, programs, plain_site, dns):
+    dns.addresses("plain.test", "127.0.0.1")
+    proxy = start(client(reach("plain.test", "any")))
+    through(proxy)
+    said = getattr(programs, name)(f"http://plain.test:{plain_site.port}/page")
+    assert PAGE.decode().strip() in said, said
+    assert proxy.audit.wait("decision")["request"]["method"] == "GET"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -85,9 +85,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Website:
-    """An https server on loopback with the origin's certificate; `seen` are the paths asked for."""
+    """An https server on loopback with the origin's certificate, or a plain one; `seen` are the paths
+    asked for."""
 
-    def __init__(self, pki, repositories=None, address="127.0.0.1", pages=None):
+    def __init__(self, pki, repositories=None, address="127.0.0.1", pages=None, is_plain=False):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pki.origin.chain, pki.origin.key)
         self._server = http.server.ThreadingHTTPServer((address, 0), Handler)
@@ -95,9 +96,10 @@ class Website:
         self._server.seen = self.seen = []
         self._server.repositories = repositories
         self._server.pages = pages or {}  # by path; everything else is PAGE
-        self._server.socket = context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
+        if not is_plain:
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port = self._server.server_port
         serve = self._server.serve_forever
         threading.Thread(target=serve, kwargs={"poll_interval": 0.02}, daemon=True).start()
