@@ -141,7 +141,7 @@ def test_curl_asks_two_plain_origins_over_one_connection(plain_proxy, plain_site
     urls = [url(plain_site, f"/{i}", host) for i in range(3) for host in ("origin.test", "other.test")]
     result = curl(plain_proxy, *urls)
     assert result.stdout == PAGE * 6, result.stderr
-    ports = {each["client"]["port"] for each in plain_proxy.audit.records("decision")}
+    ports = {each["client"]["port"] for each in plain_proxy.audit.wait_count(6, "decision")}
     assert len(ports) == 1 and plain_site.accepted == 2
 
 

@@ -238,8 +238,10 @@ class PlainClient:
     def __init__(self, client):
         self.client = client
         self.reader = Reader(client.read)
+        self.asked = 0  # requests whose heads were sent in one piece
 
     def send(self, data):
+        self.asked += data.count(b" HTTP/1.1\r\n") + data.count(b" HTTP/1.0\r\n")
         self.client.send(data)
         return self
 
