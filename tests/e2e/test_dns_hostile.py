@@ -252,11 +252,13 @@ def test_what_the_first_family_may_not_the_second_may(start, dns, origin):
     assert set(proxy.decision(answer.id)["addresses"]) == {"127.0.0.1", "::1"}
 
 
-def test_an_address_that_comes_late_is_judged_and_joins_in(start, dns):
-    """The first family is dialled at once, and is silent; the other one, which comes then, wins."""
+def test_an_address_that_comes_late_is_judged_and_joins_in(start, dns, local_address):
+    """The first family is dialled at once, and is silent; of the other one, which comes then, only
+    what the rule admits is dialled, and wins."""
+    forbidden = local_address("fd00:99::1")
     with blackhole() as port:
-        six = Origin(echo, address="::1", port=port)
-        released = dns.hold("late.test", "127.0.0.1", "::1", "fd00::1", held="AAAA")
+        six, canary = (Origin(echo, address=address, port=port) for address in ("::1", forbidden))
+        released = dns.hold("late.test", "127.0.0.1", forbidden, "::1", held="AAAA")
         proxy = start(
             client(reach("late.test", port, addresses=["127.0.0.1/32", "::1/128"])),
             timeouts={"attempt": "20s", "connect": "20s"},
@@ -270,8 +272,10 @@ def test_an_address_that_comes_late_is_judged_and_joins_in(start, dns):
         requester.echo(b"hello")
         requester.close()
         upstream = proxy.close_record(id)["upstream"]
-        assert (upstream["address"], upstream["attempts"]) == ("::1", 2)  # never fd00::1
+        assert (upstream["address"], upstream["attempts"]) == ("::1", 2)
+        assert canary.accepted == 0
         six.stop()
+        canary.stop()
 
 
 def test_a_storm_of_noise_changes_nothing(proxy, dns, server):
