@@ -254,6 +254,11 @@ uint32_t ledger_waiting_sessions(const struct ledger *ledger)
     return sessions > tunnels ? sessions - tunnels : 0;
 }
 
+uint32_t ledger_tunnels(const struct ledger *ledger)
+{
+    return ledger->tunnels;
+}
+
 struct ledger_totals ledger_read(struct ledger *ledger)
 {
     struct ledger_totals totals = {

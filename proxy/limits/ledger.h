@@ -78,6 +78,9 @@ void ledger_give_session(struct ledger *ledger);
 // ledger_waiting_sessions tells how many sessions have no tunnel, and may want one.
 uint32_t ledger_waiting_sessions(const struct ledger *ledger);
 
+// ledger_tunnels tells how many tunnels there are.
+uint32_t ledger_tunnels(const struct ledger *ledger);
+
 // ledger_read tells what is in use.
 struct ledger_totals ledger_read(struct ledger *ledger);
 

@@ -2,6 +2,7 @@
 #include "proxy/service/limits.h"
 
 #include <malloc.h>
+#include <dirent.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -23,4 +24,16 @@ uint64_t limits_apply(void)
     (void)setrlimit(RLIMIT_NOFILE, &files);
     (void)getrlimit(RLIMIT_NOFILE, &files);
     return files.rlim_cur;
+}
+
+uint64_t limits_count_descriptors(void)
+{
+    uint64_t count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    if (folder == NULL)
+        return 0;
+    for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder))
+        count += entry->d_name[0] == '.' ? 0 : 1;
+    (void)closedir(folder);
+    return count - 1; // without the folder itself
 }

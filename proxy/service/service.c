@@ -25,7 +25,12 @@
 #include "proxy/service/notify.h"
 #include "proxy/service/service_internal.h"
 
-enum { EXIT_FAILED = 1, EXIT_CONFIG = 3, SIGNAL_COUNT = 5 };
+enum {
+    EXIT_FAILED = 1,
+    EXIT_CONFIG = 3,
+    SIGNAL_COUNT = 5,
+    WORKER_DESCRIPTORS = 4, // that a worker opens for itself: loop, mailbox, DNS
+};
 
 void service_tell(int fd)
 {
@@ -66,6 +71,8 @@ static enum err start_workers(struct service *service, struct errinfo *info)
     service->workers = calloc(service->snapshot->workers, sizeof(struct worker *));
     if (service->workers == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the workers");
+    const uint64_t base =
+        limits_count_descriptors() + (uint64_t)service->snapshot->workers * WORKER_DESCRIPTORS;
     for (uint32_t w = 0; w < service->snapshot->workers; w++) {
         const struct worker_options options = {
             .index = w,
@@ -77,6 +84,7 @@ static enum err start_workers(struct service *service, struct errinfo *info)
             .sources = service->sources,
             .refusals = service->refusals,
             .descriptors = service->descriptors,
+            .base_descriptors = base,
             .on_exit = on_worker_exit,
             .on_adopted = on_worker_adopted,
             .arg = service,

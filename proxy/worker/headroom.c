@@ -14,12 +14,16 @@ enum {
     LOG_EVERY_MS = 10000, // of one worker
 };
 
-// spoken_for tells how many descriptors are in use, when `fd` was the lowest free one, or may be soon.
+// spoken_for tells how many descriptors are in use or may be soon, with one more session; `fd` is, or was, the lowest
+// free one.
 static uint64_t spoken_for(const struct headroom *headroom, const struct ledger *ledger, int fd)
 {
     const uint64_t share = headroom->descriptors / RESERVE_SHARE;
     const uint64_t reserve = share < RESERVE_MAX ? share : RESERVE_MAX;
-    return (uint64_t)fd + 1 + ledger_waiting_sessions(ledger) + reserve;
+    const uint64_t waiting = ledger_waiting_sessions(ledger);
+    const uint64_t known = headroom->base + 2 * (ledger_tunnels(ledger) + waiting + 1);
+    const uint64_t seen = (uint64_t)fd + 1 + waiting;
+    return reserve + (known > seen ? known : seen);
 }
 
 void headroom_note(struct headroom *headroom, const struct ledger *ledger, int fd)

@@ -1,15 +1,17 @@
 // headroom: are there descriptors left for another client? Asked before each accept, so that the process
 // never runs into EMFILE: live tunnels go on, and every client that was let in can reach its target.
 //
-// The kernel gives the lowest descriptor that is free, so the number of the last one tells how many are in use
-// without counting. Every session without a tunnel may want one more.
+// Two counts, and the larger one holds: those of which the ledger knows, two for each session, since every one may
+// want a connection to a target; and the number of the last descriptor, for the kernel gives the lowest that is
+// free, so that at least as many are in use, whoever has them.
 #pragma once
 
 #include "proxy/limits/ledger.h"
 
-// Private to headroom.c, except for `descriptors`, which the worker sets.
+// Private to headroom.c, except for the first two, which the worker sets.
 struct headroom {
     uint64_t descriptors; // that the process may have; 0: unknown, never asked for
+    uint64_t base;        // those that are open without any client
     bool is_tight;
     int64_t logged_ms; // monotonic; when it was last said
 };

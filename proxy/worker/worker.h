@@ -20,6 +20,7 @@ struct worker_options {
     struct sources *sources;     // borrowed; likewise
     struct refusals *refusals;   // borrowed; likewise
     uint64_t descriptors;        // that the process may have
+    uint64_t base_descriptors;   // that it has without any client
     // on_exit is called on the worker's thread as its last act, on_adopted when it has adopted a
     // snapshot. Either may be NULL.
     void (*on_exit)(void *arg);
