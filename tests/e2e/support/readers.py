@@ -10,7 +10,7 @@ from support.plain import Reader, StrictOrigin, ok
 from support.scale import PATIENCE, eventually
 
 NGINX = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log crit;
+daemon off; master_process off; user root root; pid {folder}/nginx.pid; error_log {folder}/error.log crit;
 events {{ worker_connections 64; }}
 http {{
     access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
