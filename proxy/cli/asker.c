@@ -129,7 +129,10 @@ static bool hex_read(struct slice text, uint8_t *out, size_t cap, size_t *out_le
         if (digit == NULL || *digit == '\0' || count / 2 >= cap)
             return false;
         const uint8_t value = (uint8_t)(digit - DIGITS);
-        out[count / 2] = count % 2 == 0 ? (uint8_t)(value << 4) : (uint8_t)(out[count / 2] | value);
+        if (count % 2 == 0)
+            out[count / 2] = (uint8_t)(value << 4);
+        else
+            out[count / 2] = (uint8_t)(out[count / 2] | value);
         count++;
     }
     *out_len = count / 2;
