@@ -144,7 +144,10 @@ static void takes_each_setting_from_its_own_key(void **state)
          "workers: 3\n"
          "timeouts: {handshake: 1ms, request: 2ms, keepalive: 3ms, resolve: 4ms, attempt: 5ms, "
          "connect: 6ms, idle: 7ms, half_closed: 8ms, linger: 9ms, drain: 10ms}\n"
-         "resolver: {servers: ['127.0.0.1:5353', '[::1]:53'], timeout: 2s, tries: 4}\n"
+         "resolver: {servers: ['127.0.0.1:5353', '[::1]:53'], timeout: 2s, tries: 4, "
+         "family: prefer_ipv4, cache: {entries: 7, min_ttl: 1s, max_ttl: 2s}, "
+         "hosts: {DB.example.: [10.2.0.7, '::1'], b\u00fccher.example: [10.2.0.8]}, "
+         "nat64: ['2001:db8:64::/96']}\n"
          "audit: {file: logs/a.jsonl, on_full: drop}\n",
          &loaded);
     assert_no_errors(&loaded.diagnostics);
@@ -164,6 +167,19 @@ static void takes_each_setting_from_its_own_key(void **state)
     assert_int_equal(snapshot->resolver.servers[1].address.family, IP_V6);
     assert_int_equal(snapshot->resolver.timeout_ms, 2000);
     assert_int_equal(snapshot->resolver.tries, 4);
+    assert_int_equal(snapshot->resolver.family, RESOLVER_PREFER_IPV4);
+    assert_int_equal(snapshot->resolver.cache_entries, 7);
+    assert_int_equal(snapshot->resolver.min_ttl_ms, 1000);
+    assert_int_equal(snapshot->resolver.max_ttl_ms, 2000);
+    assert_int_equal(snapshot->policy->nat64.count, 1);
+    size_t host_count = 0;
+    const struct host_entry *hosts =
+        host_table_find(snapshot->resolver.hosts, SLICE_LITERAL("db.example"), &host_count);
+    assert_int_equal(host_count, 2);
+    assert_int_equal(hosts[0].address.family, IP_V4);
+    assert_int_equal(hosts[1].address.family, IP_V6);
+    assert_non_null(host_table_find(snapshot->resolver.hosts,
+                                    SLICE_LITERAL("xn--bcher-kva.example"), &host_count));
     assert_int_equal(snapshot->audit_on_full, AUDIT_DROP);
     const char *suffix = "/logs/a.jsonl";
     assert_string_equal(snapshot->audit_path + strlen(snapshot->audit_path) - strlen(suffix),
