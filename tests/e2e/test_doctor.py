@@ -68,6 +68,7 @@ def test_a_healthy_way_is_ok_at_every_step(start, doctor, origin):
     assert set(said["outcomes"].values()) == {"ok"}, said
     whoami = json.loads(said["whoami"])
     assert (whoami["client"], whoami["mode"]) == ("workers", "enforce")
+    assert 'as client "workers", mode "enforce"' in said["details"]["whoami"]
     assert said["details"]["name"].startswith("proxy.test is 127.0.0.1")
     assert "CN=proxy.test, for proxy.test, localhost" in said["details"]["proxy_certificate"]
     assert "CN=worker-1" in said["details"]["own_certificate"]
@@ -359,11 +360,7 @@ def test_a_target_that_no_rule_allows_is_told_with_reason_and_id(start, doctor):
     proxy = start(ALLOW)
     said = doctor(proxy, words=["--to", "elsewhere.test:443"])
     assert_cause(said, "denied", "policy", "connect")
-    decision = next(
-        record
-        for record in proxy.audit.records()
-        if record["event"] == "decision" and record["request"]["host"] == "elsewhere.test"
-    )
+    decision = proxy.audit.wait("decision", request__host="elsewhere.test")
     assert decision["decision"]["reason"] == "no_rule"
     assert f"(id {decision['id']})" in said["details"]["connect"]
     assert 'details="no_rule"' in said["details"]["connect"]

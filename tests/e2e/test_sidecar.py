@@ -240,7 +240,7 @@ def test_requests_share_a_connection_and_so_do_two_origins(start, sidecar, serve
         assert talker.get(url(second, host="other.test")).body == b"second"
     assert (first.accepted, second.accepted) == (1, 1)
     assert first.requests[0].get("via") == "1.1 sallyport"  # the proxy alone reads HTTP
-    assert len(proxy.audit.records("decision")) == 6
+    proxy.audit.wait_count(6, "decision")
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 1 << 20])
@@ -509,7 +509,7 @@ def test_a_connection_of_plain_requests_is_ended_between_two_of_them_after_a_ren
     assert one.stderr.wait("renewed: ")
     assert talker.sock.recv(1) == b""
     assert plain(one).get(url(origin)).status == 200
-    names = [record["client"]["cn"] for record in proxy.audit.records("decision")]
+    names = [record["client"]["cn"] for record in proxy.audit.wait_count(2, "decision")]
     assert names == ["worker-1", "worker-renewed"]
 
 
