@@ -26,7 +26,10 @@ PACKAGES_TEST=(
     git iproute2 binutils libnss3-tools nodejs nginx-light apache2-bin
 )
 # What the tests with real client programs need beside that (tools/test --clients).
-PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless)
+PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python3-aiohttp
+    python3-httpx golang-go)
+# What it needs from npm, where Debian's are too old; without npm their tests fail and say so.
+NODE_CLIENTS=(undici@6 https-proxy-agent@7)
 # What the clang build, the fuzzers and the lints need beside that.
 PACKAGES_ALL=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 shellcheck)
 # What tools/test --long needs beside that: a browser, larger than all the rest.

@@ -1,0 +1,70 @@
+"""The recipes of docs/CLIENTS.md, run as they stand on the page."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from support.scale import PATIENCE
+from support.web import clean_environment
+
+PAGE_PATH = Path(__file__).resolve().parents[3] / "docs" / "CLIENTS.md"
+RECIPE = re.compile(r"<!-- recipe: (\S+) -->\n```(\w*)\n(.*?)```\n", re.S)
+
+# What runs a recipe, by the language of its block, and the name of the file that it becomes.
+RUNNERS = {
+    "sh": (["sh"], "recipe.sh"),
+    "python": (["/usr/bin/python3"], "recipe.py"),
+    "js": (["node"], "recipe.js"),
+    "go": (["go", "run"], "recipe.go"),
+}
+
+
+def recipes():
+    """Name to (language, text)."""
+    found = RECIPE.findall(PAGE_PATH.read_text(encoding="utf-8"))
+    assert len(found) == len({name for name, _, _ in found})
+    return {name: (language, text) for name, language, text in found}
+
+
+class Kitchen:
+    """A folder with the three files that the page names, and what else its recipes ask for."""
+
+    def __init__(self, folder, proxy, origin_ca):
+        self.folder = folder
+        self.proxy_url = f"https://localhost:{proxy.address[1]}"
+        self.origin_ca = origin_ca
+        self.environment = {
+            **clean_environment(folder),
+            "NODE_PATH": os.environ.get("SALLYPORT_NODE_PATH", ""),
+            "GOCACHE": os.environ.get("SALLYPORT_GOCACHE", str(folder / "go")),
+            "GOFLAGS": "-mod=mod",
+            "GO111MODULE": "off",
+        }
+        shutil.copy(proxy.pki.server_ca.path, folder / "ca.crt")
+        self.show(proxy.pki.worker)
+
+    def show(self, leaf):
+        """This certificate from now on; None: one that the proxy's listener does not know of."""
+        shutil.copy(leaf.chain, self.folder / "client.crt")
+        shutil.copy(leaf.key, self.folder / "client.key")
+
+    def cook(self, name, url, **more):
+        """Runs the recipe; gives exit status, stdout and stderr."""
+        language, text = recipes()[name]
+        command, file = RUNNERS[language]
+        (self.folder / file).write_text(text, encoding="utf-8")
+        shutil.rmtree(self.folder / "copy", ignore_errors=True)  # of git
+        return subprocess.run(
+            [*command, file],
+            cwd=self.folder,
+            env={
+                **self.environment,
+                **{"PROXY": self.proxy_url, "URL": url, "ORIGIN_CA": self.origin_ca},
+                **more,
+            },
+            capture_output=True,
+            check=False,
+            timeout=3 * PATIENCE,
+        )
