@@ -30,7 +30,11 @@ uint32_t lint_line(const struct lint *lint, size_t client)
 enum err lint_policy(const struct snapshot *snapshot, struct diagnostics *diagnostics)
 {
     struct lint lint = {
-        .snapshot = snapshot, .diagnostics = diagnostics, .budget = {.left = WORK_MAX}};
+        .snapshot = snapshot,
+        .diagnostics = diagnostics,
+        .budget = {.left = WORK_MAX},
+        .listing = {.left = WORK_MAX},
+    };
     TRY(places_open(snapshot, &lint.places));
     lint.list = public_suffix_list_open();
     if (lint.list == NULL)
@@ -40,9 +44,9 @@ enum err lint_policy(const struct snapshot *snapshot, struct diagnostics *diagno
             "here (Debian: apt-get install publicsuffix)");
     const enum err error = lint_clients(&lint);
     lint_rules(&lint);
-    if (lint.budget.left == 0)
+    if (lint.budget.left == 0 || lint.listing.left == 0)
         (void)lint_find(&lint, SEVERITY_NOTE, NULL,
-                        "not everything was compared with everything: there are too many rules");
+                        "not everything was looked at: there are too many rules with long lists");
     public_suffix_list_close(lint.list);
     places_close(&lint.places);
     return error;

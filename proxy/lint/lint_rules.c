@@ -96,7 +96,8 @@ static void look_for_suffixes(struct lint *lint, const struct rule_list *allow)
         for (size_t j = 0; j < sets->count; j++) {
             struct host_record record;
             size_t cursor = 0;
-            while (host_set_next(sets->items[j], &cursor, &record)) {
+            while (lint->listing.left > 0 && host_set_next(sets->items[j], &cursor, &record)) {
+                lint->listing.left--;
                 if (record.kind != HOST_PATTERN_SUFFIX ||
                     !public_suffix_list_has(lint->list, record.name))
                     continue;
@@ -125,11 +126,13 @@ static bool is_wide(const struct ip_addr *first, const struct ip_addr *last)
 }
 
 // find_opened gives the first special range that the rule opens.
-static bool find_opened(const struct rule *rule, struct ip_addr *first, struct ip_addr *last)
+static bool find_opened(struct budget *budget, const struct rule *rule, struct ip_addr *first,
+                        struct ip_addr *last)
 {
     for (size_t i = 0; i < rule->addresses.count; i++) {
         const struct ip_set *set = rule->addresses.items[i];
-        for (size_t j = 0; j < ip_set_count(set); j++) {
+        for (size_t j = 0; j < ip_set_count(set) && budget->left > 0; j++) {
+            budget->left--;
             ip_set_range(set, j, first, last);
             const enum ip_class ip_class = ip_addr_classify(first);
             if (ip_class == IP_CLASS_SPECIAL && ip_set_opens(set, first, ip_class))
@@ -147,7 +150,7 @@ static void look_for_special(struct lint *lint, const struct rule_list *allow)
         struct ip_addr last;
         char from[IP_TEXT_CAP];
         char to[IP_TEXT_CAP];
-        if (!find_opened(rule, &first, &last))
+        if (!find_opened(&lint->listing, rule, &first, &last))
             continue;
         const char *range = ip_addr_special_name(&first);
         diagnostic_set_hint(lint_find(lint,

@@ -288,9 +288,22 @@ static void refuses_a_suffix_that_no_name_could_have(void **state)
     assert_int_equal(ERR_INPUT, host_pattern_parse(slice_of(text, 2 + 253), &pattern, &info));
 }
 
+static void a_refusal_shows_the_text_and_nothing_behind_it(void **state)
+{
+    (void)state;
+    struct host_pattern pattern;
+    struct errinfo info;
+    assert_int_equal(ERR_INPUT, host_pattern_parse(slice_of("a b\x80z", 3), &pattern, &info));
+    assert_non_null(strstr(info.text, "`a b` is not"));
+    assert_null(strstr(info.text, "ASCII form")); // which what stands behind would need
+    assert_int_equal(ERR_INPUT, host_pattern_parse(slice_of("a\x80", 2), &pattern, &info));
+    assert_non_null(strstr(info.text, "ASCII form"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_refusal_shows_the_text_and_nothing_behind_it),
         cmocka_unit_test(brings_names_into_one_form),
         cmocka_unit_test(refuses_what_is_no_host_name),
         cmocka_unit_test(refuses_every_byte_but_letters_digits_hyphen_and_underscore),
