@@ -13,6 +13,7 @@
 #include "proxy/net/dns_client.h"
 
 #include <arpa/nameser.h>
+#define CARES_NO_DEPRECATED // newer versions have another call for the same; Debian 12's has not
 #include <ares.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -257,9 +258,12 @@ static enum err upstream_init(struct upstream *upstream, const struct resolver_o
         .sock_state_cb = on_socket_state,
         .sock_state_cb_data = upstream,
     };
-    const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
-                     ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_EDNSPSZ | ARES_OPT_NOROTATE |
-                     ARES_OPT_SOCK_STATE_CB;
+    int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
+               ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS | ARES_OPT_EDNSPSZ | ARES_OPT_NOROTATE |
+               ARES_OPT_SOCK_STATE_CB;
+#ifdef ARES_OPT_QUERY_CACHE // of newer versions: with a length of 0 it is off, for ours has its own bounds
+    mask |= ARES_OPT_QUERY_CACHE;
+#endif
     if (ares_init_options(&upstream->channel, &ares, mask) != ARES_SUCCESS) {
         upstream->channel = NULL;
         return ERR_SYSTEM;

@@ -173,7 +173,7 @@ def proxy(start_shared, nest):
     wide = {"addresses": ["public", "0.0.0.0/0", "::/0", "10.0.0.0/7", "fc00::/6"], "ports": "any"}
     return start_shared(
         client({"hosts": ["*"], "ports": "any"}, wide, {"hosts": ["*"], **wide}, mode="open"),
-        resolver={"timeout": "500ms", "tries": 1},
+        resolver={"timeout": "2s", "tries": 2},
     )
 
 

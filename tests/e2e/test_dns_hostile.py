@@ -35,7 +35,7 @@ def proxy(start_shared, server, canary):
     addresses = ["127.0.0.1/32", "127.0.0.2/32"]
     return start_shared(
         client(reach("*", server.port, canary.port, addresses=addresses)),
-        resolver={"timeout": "200ms", "tries": 1},
+        resolver={"timeout": "500ms", "tries": 2},
     )
 
 
