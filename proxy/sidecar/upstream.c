@@ -22,6 +22,7 @@ enum {
     KEEPALIVE_IDLE_S = 60,
     KEEPALIVE_INTERVAL_S = 15,
     KEEPALIVE_COUNT = 4,
+    UNACKNOWLEDGED_MS = 2 * 60 * 1000,
     FRESH_MS = 10 * 1000, // an answer of DNS is used again
 };
 
@@ -259,9 +260,12 @@ static void watch_peer(int fd)
     const int idle = KEEPALIVE_IDLE_S;
     const int interval = KEEPALIVE_INTERVAL_S;
     const int count = KEEPALIVE_COUNT;
+    const unsigned unacknowledged_ms = UNACKNOWLEDGED_MS;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms,
+                     sizeof unacknowledged_ms);
 }
 
 // keep_facts notes what the proxy's leaf says.

@@ -276,3 +276,20 @@ def test_the_audit_has_one_decision_for_each_request_of_a_program(
     proxy.stop()
     records = proxy.audit.records()
     assert [record["event"] for record in records] == ["decision", "close"], json.dumps(records)
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed")
+def test_a_browser_finds_its_way_by_the_pac_file(start, through, programs, site, plain_site, dns):
+    dns.addresses("plain.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", "any"), reach("plain.test", "any")))
+    one = through(proxy)
+    for url in (f"https://origin.test:{site.port}/page", f"http://plain.test:{plain_site.port}/page"):
+        said = programs.run(
+            *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+            *("--ignore-certificate-errors", f"--user-data-dir={programs.folder}/profile"),
+            *(f"--proxy-pac-url={one.url}/proxy.pac", "--dump-dom", url),
+        )
+        assert PAGE.decode().strip() in said, said
+    for host in ("origin.test", "plain.test"):
+        allowed = proxy.audit.wait("decision", request__host=host)
+        assert allowed["decision"]["action"] == "allow"
