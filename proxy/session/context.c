@@ -155,7 +155,7 @@ void session_context_stop(struct session_context *context)
 {
     sessions_reap(context);
     ASSERT(context->counters.accepted == context->counters.closed);
-    ASSERT(context->pooled_count == 0);
+    ASSERT(context->upstreams.count == 0);
     write_counted(context, true);
     ev_timer_stop(context->loop, &context->kick);
     ev_timer_stop(context->loop, &context->shaking_turn);

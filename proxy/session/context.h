@@ -12,6 +12,7 @@
 #include "proxy/config/snapshot.h"
 #include "proxy/net/buffer.h"
 #include "proxy/net/resolver.h"
+#include "proxy/session/upstream_pool.h"
 #include "proxy/session/verdicts.h"
 
 struct session;
@@ -65,15 +66,16 @@ enum { EGRESS_TURNS = 64 };
 
 struct session_context {
     // Set by the worker before session_context_start.
-    struct ev_loop *loop;        // borrowed
-    struct resolver *resolver;   // borrowed
-    struct audit_log *audit;     // borrowed
-    struct snapshot *snapshot;   // borrowed; today's, see sessions_adopt
-    struct ticket_keys *tickets; // borrowed; the process's
-    struct ledger *ledger;       // borrowed; the process's, as the next two
-    struct sources *sources;     // borrowed
-    struct refusals *refusals;   // borrowed
-    uint64_t id_seed;            // random, different for each worker of each process
+    struct ev_loop *loop;            // borrowed
+    struct resolver *resolver;       // borrowed
+    struct audit_log *audit;         // borrowed
+    struct snapshot *snapshot;       // borrowed; today's, see sessions_adopt
+    struct ticket_keys *tickets;     // borrowed; the process's
+    struct ledger *ledger;           // borrowed; the process's, as the next two
+    struct sources *sources;         // borrowed
+    struct refusals *refusals;       // borrowed
+    struct upstream_share upstreams; // of connections to targets that wait; its `max` is set
+    uint64_t id_seed;                // random, different for each worker of each process
 
     // Kept by the sessions; everybody else may read.
     int64_t now_ms; // monotonic; taken once a pass of the loop
@@ -84,7 +86,6 @@ struct session_context {
 
     // Private to proxy/session.
     uint64_t id_count;
-    size_t pooled_count; // connections to targets that wait for a session's next request
     uint32_t egress_turns[EGRESS_TURNS]; // clients that share one take turns with each other
     struct buffer_pool buffers;
     struct verdicts verdicts; // of today's snapshot

@@ -115,7 +115,7 @@ static void keep_upstream(struct exchange *exchange)
     if (upstream.fd < 0)
         return;
     if (peer->upstreams == NULL)
-        peer->upstreams = upstream_pool_create(peer->context->loop, &peer->context->pooled_count);
+        peer->upstreams = upstream_pool_create(peer->context->loop, &peer->context->upstreams);
     if (peer->upstreams == NULL) {
         struct tcp_stream unwanted;
         tcp_stream_init(&unwanted, peer->context->loop, upstream.fd);

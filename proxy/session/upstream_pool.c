@@ -16,18 +16,18 @@ struct slot {
 };
 
 struct upstream_pool {
-    struct ev_loop *loop; // borrowed
-    size_t *count;        // borrowed; of all pools of the worker
+    struct ev_loop *loop;         // borrowed
+    struct upstream_share *share; // borrowed
     struct slot slots[UPSTREAM_POOL_MAX];
 };
 
-struct upstream_pool *upstream_pool_create(struct ev_loop *loop, size_t *count)
+struct upstream_pool *upstream_pool_create(struct ev_loop *loop, struct upstream_share *share)
 {
     struct upstream_pool *pool = calloc(1, sizeof *pool);
     if (pool == NULL)
         return NULL;
     pool->loop = loop;
-    pool->count = count;
+    pool->share = share;
     return pool;
 }
 
@@ -35,7 +35,7 @@ struct upstream_pool *upstream_pool_create(struct ev_loop *loop, size_t *count)
 static void leave(struct slot *slot)
 {
     slot->is_taken = false;
-    (*slot->pool->count)--;
+    slot->pool->share->count--;
 }
 
 static void close_slot(struct slot *slot)
@@ -73,11 +73,11 @@ void upstream_pool_give(struct upstream_pool *pool, const struct target *target,
     }
     close_slot(slot);
     tcp_stream_init(&slot->tcp, pool->loop, upstream->fd);
-    if (*pool->count >= UPSTREAM_POOL_MAX_OF_WORKER) {
+    if (pool->share->count >= pool->share->max) {
         stream_close(&slot->tcp.stream, false);
         return;
     }
-    (*pool->count)++;
+    pool->share->count++;
     slot->is_taken = true;
     slot->pool = pool;
     slot->target = *target;

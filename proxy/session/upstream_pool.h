@@ -12,20 +12,25 @@
 
 enum {
     UPSTREAM_POOL_MAX = 4,                 // connections; one more takes the place of the oldest
-    UPSTREAM_POOL_MAX_OF_WORKER = 1024,    // of all its sessions; more are not kept
     UPSTREAM_POOL_MAX_IDLE_MS = 30 * 1000, // after this one is not used any more
 };
 
 struct upstream_pool;
+
+// upstream_share is what all pools of a worker hold together; no descriptor is spoken for that a client may need.
+struct upstream_share {
+    size_t count; // connections; kept by the pools
+    size_t max;   // more are not kept; set by the worker
+};
 
 struct upstream {
     int fd;                 // -1: none
     struct ip_addr address; // that it is connected to
 };
 
-// upstream_pool_create makes an empty pool. `count` is how many connections all pools of the worker hold; it is
-// borrowed, and kept right. NULL without memory.
-struct upstream_pool *upstream_pool_create(struct ev_loop *loop, size_t *count) MUST_USE;
+// upstream_pool_create makes an empty pool. `share` is borrowed, as the loop is. NULL without memory.
+struct upstream_pool *upstream_pool_create(struct ev_loop *loop,
+                                           struct upstream_share *share) MUST_USE;
 
 // upstream_pool_destroy closes what is left, and frees. NULL is allowed.
 void upstream_pool_destroy(struct upstream_pool *pool);

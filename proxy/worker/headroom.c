@@ -12,6 +12,8 @@ enum {
     RESERVE_MAX = 64,     // for DNS, second attempts at connecting, reloads, the audit log
     RESERVE_SHARE = 8,    // but never more than one in so many
     LOG_EVERY_MS = 10000, // of one worker
+    POOLED_MAX = 1024,    // connections to targets that a worker lets wait for a next request
+    POOLED_SHARE = 128,   // but never more than one descriptor in so many
 };
 
 // spoken_for tells how many descriptors are in use or may be soon, with one more session; `fd` is, or was, the lowest
@@ -56,4 +58,10 @@ bool headroom_has_room(struct headroom *headroom, const struct ledger *ledger, i
                   headroom->descriptors);
     }
     return !headroom->is_tight;
+}
+
+size_t headroom_pooled_max(const struct headroom *headroom)
+{
+    const uint64_t share = headroom->descriptors / POOLED_SHARE;
+    return headroom->descriptors == 0 || share > POOLED_MAX ? POOLED_MAX : (size_t)share;
 }

@@ -23,3 +23,7 @@ void headroom_note(struct headroom *headroom, const struct ledger *ledger, int f
 // the log when accepting stops and when it goes on, not more often than every few seconds.
 bool headroom_has_room(struct headroom *headroom, const struct ledger *ledger, int any_fd,
                        int64_t now_ms);
+
+// headroom_pooled_max gives how many connections to targets may wait, in all sessions of a worker, for a next request:
+// few enough that they come out of what is kept free.
+size_t headroom_pooled_max(const struct headroom *headroom);

@@ -416,6 +416,7 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->context.ledger = options->ledger;
     worker->headroom.descriptors = options->descriptors;
     worker->headroom.base = options->base_descriptors;
+    worker->context.upstreams.max = headroom_pooled_max(&worker->headroom);
     worker->context.sources = options->sources;
     worker->context.refusals = options->refusals;
     worker->on_exit = options->on_exit;

@@ -1,6 +1,7 @@
 """Plain http:// requests: passed on to the origin and back, one decision and one close each."""
 
 import json
+import resource
 import threading
 
 import pytest
@@ -125,6 +126,18 @@ def test_the_pool_is_small(proxy, server):
         assert requester.get(url(origin)).status == 200
     origins[0].wait_accepted(2)
     eventually(lambda: sum(origin.live for origin in origins) <= 4, "the others to be closed")
+
+
+def test_waiting_connections_leave_descriptors_for_others(start, dns, server):
+    origin = server()
+    dns.addresses("origin.test", "127.0.0.1")
+    limits = (resource.RLIMIT_NOFILE, (512, 512))
+    tight = start(client(OPEN), workers=1, process={"limits": limits})
+    requesters = [plain(tight) for _ in range(8)]
+    for _ in range(2):
+        for requester in requesters:
+            assert requester.get(url(origin)).status == 200
+    eventually(lambda: origin.live == 4, lambda: f"4 of 512 to be kept; {origin.live} are")
 
 
 def test_pipelined_requests_are_answered_in_order(proxy, server):
