@@ -11,8 +11,8 @@ struct lint {
     struct diagnostics *diagnostics; // borrowed
     struct places places;
     struct public_suffix_list *list; // owned; NULL: this machine has none
-    struct budget budget;  // for comparing rules with rules
-    struct budget listing; // for looking at entries: many rules may share one long list
+    struct budget budget;            // for comparing rules with rules
+    struct budget listing;           // for looking at entries: many rules may share one long list
 };
 
 // lint_find puts a finding down at a node, which may be NULL: then it is about the whole file.

@@ -143,18 +143,19 @@ static void end_question(struct question *question, const struct dns_answer *ans
 }
 
 // note_failure takes the server that was asked out of the question's list; a silent one has been tried once more.
-static void note_failure(struct question *question, bool is_silent)
+static void note_failure(struct question *question, int status)
 {
     struct upstream *upstream = question->asked;
     struct dns_client *client = question->client;
     uint8_t *tried = &question->tried[upstream - client->upstreams];
-    if (is_silent) {
+    if (status != ARES_ETIMEOUT)
+        question->worst_result = RESOLVE_FAILED;
+    if (status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED) { // nobody is there, for now
         upstream->silent_until_ms = now_ms(client) + DNS_SILENT_MS;
         (*tried)++;
         return;
     }
     *tried = (uint8_t)client->tries;
-    question->worst_result = RESOLVE_FAILED;
 }
 
 // on_reply is c-ares' callback, exactly once for each try.
@@ -168,7 +169,7 @@ static void on_reply(void *arg, int status, int timeouts, unsigned char *message
         return;
     }
     if (message == NULL || message_len <= 0) {
-        note_failure(question, status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED);
+        note_failure(question, status);
         ask_next(question);
         return;
     }
@@ -176,7 +177,7 @@ static void on_reply(void *arg, int status, int timeouts, unsigned char *message
     if (dns_answer_parse(slice_of(message, (size_t)message_len), slice_of_string(question->name),
                          question->type, &answer) != ERR_OK ||
         answer.result == RESOLVE_FAILED) {
-        note_failure(question, false);
+        note_failure(question, ARES_EBADRESP);
         ask_next(question);
         return;
     }

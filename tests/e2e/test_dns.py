@@ -13,7 +13,7 @@ def proxy(start, origin):
     server = origin()
     proxy = start(
         client(reach("*", server.port, addresses=["127.0.0.0/8", "::1/128"])),
-        resolver={"timeout": "300ms", "tries": 2},
+        resolver={"timeout": "1s", "tries": 2},
     )
     proxy.port = server.port
     proxy.server = server

@@ -4,7 +4,7 @@ import pytest
 
 from support import dns as servers
 from support.config import client, reach
-from support.origin import Origin, echo
+from support.origin import Origin, dead_port, echo
 from support.scale import count
 
 
@@ -109,6 +109,16 @@ def test_when_every_server_fails_the_client_is_told(start, dns, server):
     proxy.assert_refused(answer, 504, "dns_failed", action="error")
     assert "dns_timeout" in answer.reason
     assert asked(dns, "silent.settings.test") == 2
+
+
+def test_when_nobody_is_where_the_server_should_be_the_client_is_told_at_once(start, server):
+    with dead_port() as port:
+        proxy = start(
+            anywhere(server), resolver={"servers": [f"127.0.0.1:{port}"], "timeout": "30s"}
+        )
+        answer = proxy.ask(f"nobody.test:{server.port}")
+        proxy.assert_refused(answer, 502, "dns_failed", action="error")
+        assert "dns_error" in answer.reason
 
 
 def test_other_servers_take_effect_at_a_reload_and_what_was_kept_is_forgotten(start, dns, server):
