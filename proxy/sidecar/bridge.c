@@ -39,7 +39,7 @@ struct bridge {
     size_t request_len;        // bytes of it that are the head proper
     struct relay relay;        // zeroed where there is none
     struct buffer *answer;     // borrowed from the pool; of our own
-    bool is_tunnel;            // begun with CONNECT: its end is not ours to choose
+    bool is_connect;           // begun with CONNECT
     bool is_retiring;          // no more requests are to come this way
     bool has_client_end;
     bool has_said_end;
@@ -218,7 +218,7 @@ static void reach(struct bridge *bridge)
 static void take_head(struct bridge *bridge, const struct request_head *head)
 {
     bridge->request_len = head->len;
-    bridge->is_tunnel = head->method == METHOD_CONNECT;
+    bridge->is_connect = head->method == METHOD_CONNECT;
     const bool is_origin_form = head->method != METHOD_CONNECT && head->target.data[0] == '/';
     if (is_origin_form)
         answer_origin_form(bridge, head);
@@ -246,6 +246,8 @@ static enum err fill_head(struct bridge *bridge)
     }
     const enum err error = stream_read(&bridge->client.stream, bridge->head + bridge->head_len,
                                        bridge->head_cap - bridge->head_len, &len);
+    if (bridge->head_len == 0 && len > 0)
+        bridge->since_ms = clock_ms(); // the head has its time from its first byte on
     bridge->head_len += len;
     if (bridge->head_len == 0)
         drop_head(bridge);
@@ -430,13 +432,23 @@ static int64_t sooner(int64_t a_ms, int64_t b_ms)
     return a_ms < b_ms ? a_ms : b_ms;
 }
 
+// is_tunnel tells whether the relay may carry more than requests and answers, so that its end is not ours to
+// choose: a CONNECT that was not plainly refused, or a switch to another protocol.
+static bool is_tunnel(const struct bridge *bridge)
+{
+    const struct relay *relay = &bridge->relay;
+    if (bridge->is_connect)
+        return relay->status < 300 || relay->up.passed > 0;
+    return relay->status == 101;
+}
+
 // retires_at_ms tells when the way up of a retiring relay is to be ended: once its client has been quiet for a
 // moment, so that a request that is on its way goes through whole. The answer to it is waited for.
 static int64_t retires_at_ms(const struct bridge *bridge)
 {
     const struct relay *relay = &bridge->relay;
     const bool may_end = bridge->is_retiring && bridge->state == BRIDGE_RELAY &&
-                         relay->is_answered && !relay_has_client_end(relay);
+                         relay->is_answered && !relay_has_client_end(relay) && !is_tunnel(bridge);
     return may_end ? relay->up_ms + RETIRE_QUIET_MS : INT64_MAX;
 }
 
@@ -618,7 +630,7 @@ void bridge_retire(struct bridge_context *context)
     struct bridge *bridge = NULL;
     TAILQ_FOREACH(bridge, &context->live, link)
     {
-        if (bridge->state == BRIDGE_READ_HEAD || bridge->is_tunnel)
+        if (bridge->state == BRIDGE_READ_HEAD)
             continue;
         bridge->is_retiring = true;
         set_timer(bridge);

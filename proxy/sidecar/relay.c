@@ -36,6 +36,21 @@ static enum flow_status step_up(struct relay *relay)
     return FLOW_WAITS;
 }
 
+// status_of reads the status of an answer's first bytes (RFC 9112 4); 0 where they do not hold it.
+static uint16_t status_of(struct slice answer)
+{
+    static const struct slice start = {(const uint8_t *)"HTTP/1.1 ", 9};
+    uint16_t status = 0;
+    if (!slice_starts_with(answer, start) || answer.len < start.len + 3)
+        return 0;
+    for (size_t i = start.len; i < start.len + 3; i++) {
+        if (answer.data[i] < '0' || answer.data[i] > '9')
+            return 0;
+        status = (uint16_t)(status * 10 + (answer.data[i] - '0'));
+    }
+    return status;
+}
+
 // read_first reads the first bytes of the proxy's answer into the way down.
 static enum err read_first(struct relay *relay)
 {
@@ -44,6 +59,7 @@ static enum err read_first(struct relay *relay)
     if (first == NULL)
         return ERR_MEMORY;
     enum err error = stream_read(relay->proxy, first->data, BUFFER_CAP / 2, &len);
+    relay->status = status_of(slice_of(first->data, len));
     if (error == ERR_OK)
         error = flow_preload(&relay->down, slice_of(first->data, len), false);
     buffer_pool_give(relay->pool, &first);

@@ -24,6 +24,7 @@ struct relay {
     struct flow up;           // client to proxy
     struct flow down;         // proxy to client
     bool is_answered;         // the proxy has sent something
+    uint16_t status;          // of the first answer; 0: unknown
     bool is_up_lost;          // the proxy takes no more bytes
     uint64_t up_passed;       // bytes, when `up_ms` was set
     uint64_t passed;          // bytes both ways, when `active_ms` was set

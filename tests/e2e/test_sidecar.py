@@ -723,6 +723,53 @@ def test_sigterm_ends_connections_between_two_plain_requests(start, sidecar, ser
     assert talker.sock.recv(1) == b""
 
 
+def test_sigterm_ends_connections_whose_connect_was_refused(start, sidecar):
+    one = sidecar(start(ALLOW))
+    with one.dial() as sock:
+        sock.sendall(connect("denied.test", 443))
+        _, fields = read_head(sock)
+        sock.recv(int(fields["Content-Length"]))
+        one.stop()
+        assert sock.recv(1) == b""
+
+
+def test_a_renewal_does_not_end_a_websocket(pki, start, sidecar, origin, plain, tmp_path):
+    def habit(conn):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += conn.recv(65536)
+        conn.sendall(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Accept: x\r\n\r\n"
+        )
+        while data := conn.recv(65536):
+            conn.sendall(data)
+
+    target, chain = origin(habit), tmp_path / "me.pem"
+
+    class Files:
+        pass
+
+    def put(leaf):
+        with open(leaf.chain, "rb") as first, open(leaf.key, "rb") as second:
+            chain.write_bytes(first.read() + second.read())
+        chain.chmod(0o600)
+
+    files = Files()
+    files.chain = files.key = str(chain)
+    put(pki.worker)
+    one = sidecar(start(ALLOW), files)
+    idle, talker = plain(one), plain(one)
+    idle.get("http://sallyport.internal/whoami")
+    fields = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: k")
+    talker.send(head("GET", url(target).replace("http://", "ws://"), *fields))
+    assert talker.read().status == 101
+    put(pki.ca.leaf("worker-renewed"))
+    assert idle.sock.recv(1) == b""  # ended because of the renewal, and it was quiet for as long
+    talker.send(b"frame")
+    assert talker.sock.recv(100) == b"frame"
+
+
 def test_sigterm_waits_for_the_answer_to_a_request(start, sidecar, origin, plain):
     released = threading.Event()
 

@@ -67,6 +67,21 @@ static void the_head_goes_first_and_an_answer_comes_back(void **state)
     assert_int_equal(relay_step(&bench->relay, 1000), RELAY_WAITS);
     assert_written(bench->client, SLICE_LITERAL("HTTP/1.1 200 OK\r\n\r\n"));
     assert_true(bench->relay.is_answered);
+    assert_int_equal(bench->relay.status, 200);
+}
+
+static void a_status_that_cannot_be_read_is_none(void **state)
+{
+    struct bench *bench = *state;
+    static const char *const odd[] = {"HTTP/1.1 20", "HTTP/1.1 2x0 OK\r\n", "SSH-2.0", "H"};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        begin(bench, SLICE_LITERAL(""));
+        fake_stream_feed(bench->proxy, slice_of_string(odd[i]));
+        assert_int_equal(relay_step(&bench->relay, 1000), RELAY_WAITS);
+        assert_true(bench->relay.is_answered);
+        assert_int_equal(bench->relay.status, 0);
+        relay_close(&bench->relay);
+    }
 }
 
 static void tls_records_behind_a_connect_are_written_apart_to_the_proxy(void **state)
@@ -185,6 +200,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(the_head_goes_first_and_an_answer_comes_back),
+        TEST(a_status_that_cannot_be_read_is_none),
         TEST(tls_records_behind_a_connect_are_written_apart_to_the_proxy),
         TEST(a_proxy_that_ends_or_breaks_off_without_an_answer_is_told_apart),
         TEST(a_proxy_that_takes_no_more_may_still_say_why),
