@@ -134,19 +134,8 @@ static bool read_field(struct field field, struct request_head *out, const char 
     return true;
 }
 
-// has_option tells whether the Connection fields name `option`.
-static bool has_option(struct slice fields, struct slice option)
-{
-    struct field field;
-    while (field_next(&fields, &field)) {
-        if (is_named(field, "connection") && list_has(field.value, option))
-            return true;
-    }
-    return false;
-}
-
 // read_wishes notes what is asked of the next hop. In HTTP/1.0 nobody can (RFC 9110 7.8, 10.1.1).
-static void read_wishes(struct request_head *out)
+static void read_wishes(struct request_head *out, const struct hop_options *options)
 {
     struct slice fields = out->fields;
     struct field field;
@@ -159,7 +148,7 @@ static void read_wishes(struct request_head *out)
         } else if (is_named(field, "upgrade")) {
             out->wants_websocket =
                 out->wants_websocket || (list_has(field.value, SLICE_LITERAL("websocket")) &&
-                                         has_option(out->fields, SLICE_LITERAL("upgrade")));
+                                         hop_options_have(options, SLICE_LITERAL("upgrade")));
         } else if (is_named(field, "te")) {
             out->takes_trailers =
                 out->takes_trailers || list_has(field.value, SLICE_LITERAL("trailers"));
@@ -170,6 +159,7 @@ static void read_wishes(struct request_head *out)
 // settle decides, with all fields read, how the body is framed (RFC 9112 6.3).
 static bool settle(struct request_head *out, const char **out_why)
 {
+    struct hop_options options;
     *out_why = "Content-Length and Transfer-Encoding";
     if (out->has_length && out->body == BODY_CHUNKED)
         return false;
@@ -177,11 +167,11 @@ static bool settle(struct request_head *out, const char **out_why)
     if (out->method == METHOD_CONNECT && (out->length > 0 || out->body == BODY_CHUNKED))
         return false;
     *out_why = "Connection";
-    if (!hop_options_fit(out->fields))
+    if (!hop_options_read(out->fields, &options))
         return false;
     if (out->length > 0)
         out->body = BODY_LENGTH;
-    read_wishes(out);
+    read_wishes(out, &options);
     return true;
 }
 

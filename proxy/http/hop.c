@@ -55,37 +55,36 @@ static const char *const not_behind[] = {
     "proxy-status",
 };
 
-bool hop_options_fit(struct slice fields)
+bool hop_options_read(struct slice fields, struct hop_options *out)
 {
     struct field field;
-    size_t count = 0;
+    out->count = 0;
     while (field_next(&fields, &field)) {
         struct slice option;
         if (!slice_equal_ignore_case(field.name, SLICE_LITERAL("connection")))
             continue;
         while (list_next(&field.value, &option)) {
-            if (++count > HOP_MAX_OPTIONS || !is_token(option))
+            if (out->count == HOP_MAX_OPTIONS || !is_token(option))
                 return false;
+            out->items[out->count++] = option;
         }
     }
     return true;
 }
 
-// is_nominated tells whether a Connection field has `name` as an option.
-static bool is_nominated(struct slice name, struct slice fields)
+bool hop_options_have(const struct hop_options *options, struct slice option)
 {
-    struct field field;
-    while (field_next(&fields, &field)) {
-        if (slice_equal_ignore_case(field.name, SLICE_LITERAL("connection")) &&
-            list_has(field.value, name))
+    for (size_t i = 0; i < options->count; i++) {
+        if (slice_equal_ignore_case(options->items[i], option))
             return true;
     }
     return false;
 }
 
-bool hop_is_by_hop(struct slice name, struct slice fields)
+bool hop_is_by_hop(struct slice name, const struct hop_options *options)
 {
-    return is_one_of(name, always, sizeof always / sizeof always[0]) || is_nominated(name, fields);
+    return is_one_of(name, always, sizeof always / sizeof always[0]) ||
+           hop_options_have(options, name);
 }
 
 bool hop_is_forbidden_trailer(struct slice name)

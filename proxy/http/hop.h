@@ -6,15 +6,24 @@
 
 enum { HOP_MAX_OPTIONS = 32 }; // of all Connection fields of a head
 
-// hop_options_fit tells whether the Connection fields among `fields` (whole lines, as of a head) hold at most
-// HOP_MAX_OPTIONS options, all of them tokens.
-bool hop_options_fit(struct slice fields);
+// hop_options is what the Connection fields of a head name.
+struct hop_options {
+    struct slice items[HOP_MAX_OPTIONS]; // borrowed from the head
+    size_t count;
+};
+
+// hop_options_read reads them out of `fields` (whole lines, as of a head). False: there are more than
+// HOP_MAX_OPTIONS, or one is no token.
+bool hop_options_read(struct slice fields, struct hop_options *out);
+
+// hop_options_have tells whether `option` is among them, in either case.
+bool hop_options_have(const struct hop_options *options, struct slice option);
 
 // hop_is_by_hop tells whether a field of this name is dropped on the way from one connection to the next: it
-// is one of those that always are, or the Connection fields among `fields` name it. Fields that frame the
+// is one of those that always are, or one of the `options`. Fields that frame the
 // message, or say where it goes (Content-Length, Transfer-Encoding, Host, Expect), count too: who passes
 // the message on writes its own.
-bool hop_is_by_hop(struct slice name, struct slice fields);
+bool hop_is_by_hop(struct slice name, const struct hop_options *options);
 
 // hop_is_forbidden_trailer tells whether a field of this name, behind a body, would frame, route, authenticate or
 // control what has been said already.

@@ -22,10 +22,12 @@ static void append_field(struct text *out, struct slice name, struct slice value
 static void append_travelling(struct slice fields, bool has_trailers, const char *other,
                               struct text *out)
 {
-    struct slice rest = fields;
+    struct hop_options options;
     struct field field;
-    while (field_next(&rest, &field)) {
-        if (hop_is_by_hop(field.name, fields))
+    const bool fits = hop_options_read(fields, &options);
+    ASSERT(fits); // or the head would have been refused
+    while (field_next(&fields, &field)) {
+        if (hop_is_by_hop(field.name, &options))
             continue;
         if (!has_trailers && slice_equal_ignore_case(field.name, SLICE_LITERAL("trailer")))
             continue;

@@ -67,11 +67,12 @@ static bool read_field(struct field field, struct response_head *out, const char
 // settle decides how the body is framed (RFC 9112 6.3).
 static bool settle(struct response_head *out, bool is_for_head, const char **out_why)
 {
+    struct hop_options options;
     *out_why = "Content-Length and Transfer-Encoding";
     if (out->has_length && out->is_chunked)
         return false;
     *out_why = "Connection";
-    if (!hop_options_fit(out->fields))
+    if (!hop_options_read(out->fields, &options))
         return false;
     *out_why = "a body on an interim response";
     if (out->status < 200 && (out->is_chunked || out->length > 0))
