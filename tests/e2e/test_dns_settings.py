@@ -15,6 +15,16 @@ def server():
     server.stop()
 
 
+def both_families():
+    """Two origins at one port; what is free for the one family need not be for the other."""
+    while True:
+        four = Origin(echo)
+        try:
+            return four, Origin(echo, address="::1", port=four.port)
+        except OSError:
+            four.stop()
+
+
 def anywhere(server):
     return client(reach("*", server.port, addresses=["127.0.0.0/8", "::1/128"]))
 
@@ -217,9 +227,9 @@ def test_servers_come_from_resolv_conf_and_nothing_else_of_it_matters(
     ],
 )
 def test_the_family_says_what_is_asked_and_what_comes_first(
-    start, dns, server, family, kinds, dialled
+    start, dns, family, kinds, dialled
 ):
-    six = Origin(echo, address="::1", port=server.port)
+    server, six = both_families()
     name = f"{family.replace('_', '-')}.family.test"
     dns.addresses(name, "127.0.0.1", "::1")
     proxy = start(anywhere(server), resolver={"family": family})
@@ -231,6 +241,7 @@ def test_the_family_says_what_is_asked_and_what_comes_first(
     tunnel.close()
     if len(kinds) == 1:
         assert proxy.close_record(tunnel.id)["upstream"]["address"] == dialled
+    server.stop()
     six.stop()
 
 
