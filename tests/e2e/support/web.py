@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import random
 import ssl
 import subprocess
 import threading
@@ -20,6 +21,21 @@ def clean_environment(folder):
     }
 
 
+def make_git(folder, size):
+    """big.git in `folder`, with a commit of a file `blob` of so many bytes that do not compress."""
+    random.seed(5)
+    with open(folder / "blob", "wb") as file:
+        for begin in range(0, size, 1024 * 1024):
+            file.write(random.randbytes(min(1024 * 1024, size - begin)))
+    script = """
+        git init -q work && cd work && git config core.compression 0
+        git config core.bigFileThreshold 4g && mv ../blob . && git add blob
+        git -c user.name=n -c user.email=e@x.test commit -q -m first
+        git clone -q --bare . ../big.git && mv blob .. && cd .. && rm -r work
+    """
+    subprocess.run(["sh", "-ec", script], cwd=folder, env=clean_environment(folder), check=True)
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # One write a head, as real servers do it; what follows shares the segment where it fits.
@@ -34,6 +50,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.serve_git(b"")
         else:
             kind, page = "text/plain", self.server.pages.get(self.path, PAGE)
+            if page is None:
+                self.reply(404, {}, b"")
+                return
             if page.startswith(b"<html>"):
                 kind = "text/html"
             self.reply(200, {"Content-Type": kind}, page)
@@ -95,7 +114,8 @@ class Website:
         self._server.daemon_threads = True
         self._server.seen = self.seen = []
         self._server.repositories = repositories
-        self._server.pages = pages or {}  # by path; everything else is PAGE
+        # By path; everything else is PAGE, and what is None is not there.
+        self._server.pages = pages or {}
         if not is_plain:
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
