@@ -41,7 +41,7 @@ def test_version_is_one_line():
     assert re.match(r"sallyport \d+\.\d+", result.stdout) and result.stdout.count("\n") >= 1
 
 
-COMMANDS = ["serve", "check", "quickstart", "ca", "ca init", "ca issue", "version"]
+COMMANDS = "serve connect doctor check quickstart ca version".split() + ["ca init", "ca issue"]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
