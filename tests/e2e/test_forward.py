@@ -827,6 +827,17 @@ def test_whoami_tells_a_client_who_it_is(proxy, pki):
     assert response.status == 200
 
 
+def test_whoami_is_nobodys_who_has_lost_his_right(start, pki):
+    proxy = start(client())
+    requester = plain(proxy)
+    who = json.loads(requester.get("http://sallyport.internal/whoami").body)
+    denied = [{"sha256": who["certificate"]["sha256"]}]
+    proxy.reload(trust={"staff": {"ca": [pki.ca.path], "denied": denied}})
+    response = requester.get("http://sallyport.internal/whoami")
+    assert response.status == 403 and "denied_certificate" in response.reason, response
+    assert requester.end() == (b"", Ending.CLOSE_NOTIFY)
+
+
 def test_whoami_says_what_is_left_of_the_limits(start, dns, origin):
     server = origin()
     dns.addresses("origin.test", "127.0.0.1")
