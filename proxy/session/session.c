@@ -13,7 +13,7 @@ enum {
     LINGER_MAX_LEN = 256 * 1024, // bytes of a refused client that are read and dropped
     LINGER_MAX_SESSIONS = 1024,  // of a worker; more are closed without lingering
     SHAKING_TURN_US = 1000,      // microseconds of a pass of the loop that go into handshakes
-    READY_TURN_US = 500,         // likewise into tunnels that move much
+    READY_TURN_US = 100,         // likewise into tunnels that move much; one step at least
 };
 
 // enqueue lets the session wait in `queue` for `turn`, a timer of length zero.

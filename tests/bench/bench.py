@@ -173,7 +173,7 @@ class Run:
 def about(options, run):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-    foreign = sorted(run.results.foreign) or [0.0]
+    foreign = sorted(run.results.foreign) or [float("nan")]  # no scenario that looks at CPU
     return {
         "cores": os.cpu_count(),
         "cpu": models[0] if models else "?",
