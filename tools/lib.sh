@@ -106,7 +106,20 @@ Install what corresponds to them; if names differ, run again with SALLYPORT_SKIP
         apt_install "${as_root[@]}" ||
             die "apt could not install: ${missing[*]}. Its own words are above."
     fi
+    quiet_services "${as_root[@]}"
     say "installed ${#missing[@]} packages"
+}
+
+# quiet_services AS_ROOT... turns off the server that one of the packages in `missing` has brought and started: the
+# tests start their own, on ports of their own. One that was there before is left alone.
+quiet_services() {
+    local package
+    [[ -d /run/systemd/system ]] || return 0
+    for package in "${missing[@]}"; do
+        if [[ "$package" == nginx-light ]]; then
+            "$@" systemctl disable --now nginx.service || true
+        fi
+    done
 }
 
 # apt_install installs the caller's `missing`, with the command given in front (sudo, or nothing).
