@@ -5,7 +5,6 @@ installed, in a network and a mount namespace of its own: the policy is laid ove
 """
 
 import http.server
-import json
 import shutil
 import ssl
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 
 from support.config import client
 from support.proxy import run
+from support.recipes import recipes
 
 PAGE = b"<html><body>the origin's own words</body></html>"
 PASSPHRASE = "p12pass"
@@ -68,11 +68,16 @@ def website(folder):
 
 
 def import_into_nss(folder, home):
-    database = f"sql:{home}/.pki/nssdb"
-    (home / ".pki" / "nssdb").mkdir(parents=True)
-    good("certutil", "-d", database, "-N", "--empty-password")
-    good("certutil", "-d", database, "-A", "-t", "C,,", "-n", "ca", "-i", folder / "ca.crt")
-    good("pk12util", "-d", database, "-i", folder / "browser.p12", "-W", PASSPHRASE)
+    """The recipe of docs/CLIENTS.md, but for the passphrase, which it asks for."""
+    shutil.copy(folder / "browser.p12", folder / "client.p12")
+    text = recipe("chromium", "client.p12", f"client.p12 -W {PASSPHRASE}")
+    good("sh", "-ec", text, cwd=folder, env={"HOME": str(home), "PATH": "/usr/bin:/bin"})
+
+
+def recipe(name, old, new):
+    _, text = recipes()[name]
+    assert old in text
+    return text.replace(old, new)
 
 
 def test_chromium_opens_a_page_with_the_p12(start, folder, website, tmp_path_factory):
@@ -86,11 +91,10 @@ def test_chromium_opens_a_page_with_the_p12(start, folder, website, tmp_path_fac
         trust={"staff": {"ca": [str(folder / "ca.crt")]}},
     )
     url = f"https://proxy.test:{proxy.address[1]}"
-    chosen = json.dumps({"pattern": url, "filter": {}})
     good("mkdir", "-p", POLICIES)
     good("mount", "-t", "tmpfs", "none", POLICIES)
-    with open(f"{POLICIES}/test.json", "w", encoding="ascii") as file:
-        json.dump({"AutoSelectCertificateForUrls": [chosen]}, file)
+    with open(f"{POLICIES}/sallyport.json", "w", encoding="ascii") as file:
+        file.write(recipe("chromium-policy", "https://localhost:8443", url))
     page = good(
         "chromium", "--headless=new", "--no-sandbox", "--disable-gpu",
         f"--user-data-dir={home}/profile", f"--proxy-server={url}",

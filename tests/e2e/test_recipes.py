@@ -1,18 +1,32 @@
-"""The recipes of docs/CLIENTS.md for curl, requests and urllib3, as they stand there. git and apt have tests of their own
-in test_clients.py; the others are in test_recipes_clients.py."""
+"""The recipes of docs/CLIENTS.md for curl, requests and urllib3, as they stand there. Those for git and apt are in
+test_recipes_git_apt.py, the others in test_recipes_clients.py."""
 
 import pytest
 
-from support.recipe_cases import Cases, Recipe, kitchen, site  # noqa: F401 - fixtures
+from support.recipe_cases import Cases, Recipe, kitchen, plain_site, site  # noqa: F401 - fixtures
 from support.recipes import recipes
 
 
 TUNNEL = "Tunnel connection failed: "
 EXPIRED = "CERTIFICATE_EXPIRED"
+REQUIRED = "CERTIFICATE_REQUIRED"
 ROWS = [
-    Recipe("curl", "CONNECT tunnel failed, response 403", "response 502", "certificate expired"),
-    Recipe("requests", TUNNEL + "403 Denied by rule no-social", TUNNEL + "502", EXPIRED),
-    Recipe("urllib3", TUNNEL + "403 Denied by rule no-social", TUNNEL + "502", EXPIRED),
+    Recipe(
+        *("curl", "CONNECT tunnel failed, response 403", "response 502"),
+        *("certificate expired", "certificate required"),
+        again=('"$URL"', "$URL"),
+    ),
+    Recipe(
+        *("requests", TUNNEL + "403 Denied by rule no-social", TUNNEL + "502", EXPIRED, REQUIRED),
+        again=(
+            'print(session.get(os.environ["URL"]',
+            'for url in os.environ["URL"].split():\n    print(session.get(url',
+        ),
+    ),
+    Recipe(
+        *("urllib3", TUNNEL + "403 Denied by rule no-social", TUNNEL + "502", EXPIRED, REQUIRED),
+        plain=(" ssl_context=to_origin", " ssl_context=to_proxy"),
+    ),
 ]
 
 
@@ -26,5 +40,7 @@ class TestRecipes(Cases):
 
 
 def test_every_recipe_of_the_page_has_a_test():
-    elsewhere = {"git", "apt", "aiohttp", "httpx", "undici", "https-proxy-agent", "go", "wget", "pip"}
-    assert recipes().keys() == {row.name for row in ROWS} | elsewhere
+    git_apt = {"git", "apt"}
+    clients = {"aiohttp", "httpx", "undici", "https-proxy-agent", "go", "sidecar", "wget", "pip"}
+    browser = {"chromium", "chromium-policy"}
+    assert recipes().keys() == {row.name for row in ROWS} | git_apt | clients | browser

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 
 import pytest
 
@@ -16,9 +15,9 @@ from support.config import client, reach
 from support.scale import PATIENCE
 from support.sidecar import Sidecar
 from support.web import PAGE, Website, clean_environment
+from support.wheel import WHEEL, make_wheel
 
 ALLOW = client(reach("origin.test", "any"))
-WHEEL = "demo-1.0-py3-none-any.whl"
 
 SPIDER = """
 import sys
@@ -60,20 +59,6 @@ context = ssl.create_default_context(cafile=sys.argv[2])
 with urllib.request.urlopen(sys.argv[1], context=context) as answer:
     print("GOT", answer.status, answer.read().decode())
 """
-
-
-def make_wheel(folder):
-    """A package of nothing, as pip wants it."""
-    info = "demo-1.0.dist-info"
-    with zipfile.ZipFile(folder / WHEEL, "w") as wheel:
-        wheel.writestr("demo.py", "answer = 42\n")
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n")
-        wheel.writestr(
-            f"{info}/WHEEL",
-            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        )
-        wheel.writestr(f"{info}/RECORD", "")
-    return (folder / WHEEL).read_bytes()
 
 
 class Programs:

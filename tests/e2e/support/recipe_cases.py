@@ -10,29 +10,39 @@ import pytest
 
 from support.config import client, reach
 from support.pki import CLIENT_AUTH
-from support.recipes import Kitchen
+from support.recipes import Kitchen, without_certificate
 from support.web import PAGE, Website
 
 LARGE = b"".join(b"%015d\n" % number for number in range(4 * 1024 * 1024 // 16))
+HUGE = LARGE * 16  # 64 MiB
 
 
 @pytest.fixture(scope="module")
 def site(pki):
-    website = Website(pki, pages={"/large": LARGE})
+    website = Website(pki, pages={"/large": LARGE, "/huge": HUGE})
+    yield website
+    website.stop()
+
+
+@pytest.fixture(scope="module")
+def plain_site(pki):
+    website = Website(pki, pages={"/large": LARGE}, is_plain=True)
     yield website
     website.stop()
 
 
 @pytest.fixture
-def kitchen(start, dns, pki, site, tmp_path):
+def kitchen(start, dns, pki, site, plain_site, tmp_path):
     """A proxy that allows origin.test, and a folder to cook in."""
     dns.addresses("origin.test", "127.0.0.1")
     dns.addresses("other.test", "127.0.0.1")
-    rules = [reach(name, site.port) for name in ("origin.test", "missing.test")]
+    names = ("origin.test", "other.test", "missing.test")
+    rules = [reach(name, site.port, plain_site.port) for name in names]
     proxy = start(client(*rules), deny=[{"hosts": ["social.test"], "name": "no-social"}])
     made = Kitchen(tmp_path, proxy, pki.server_ca.path)
     made.proxy = proxy
     made.url = lambda path="/", name="origin.test": f"https://{name}:{site.port}{path}"
+    made.plain_url = lambda path="/", name="origin.test": f"http://{name}:{plain_site.port}{path}"
     return made
 
 
@@ -40,14 +50,33 @@ def said(result):
     return (result.stdout + result.stderr).decode(errors="replace")
 
 
+def replace(text, old, new):
+    assert old in text
+    return text.replace(old, new)
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """Its name on the page, and what its user reads in each case; "" where it tries for ever."""
+    """Its name on the page, and what its user reads in each case; "" where it tries for ever.
+
+    `method` is what it asks the proxy with for http:// URLs; "" where the page's recipe is not for these.
+    `plain` is what the page says to change for them, `again` what makes it fetch every URL of a list.
+    """
 
     name: str
     denied: str
     missing: str
     expired: str
+    none: str
+    method: str = "GET"
+    plain: tuple = ()
+    again: tuple = ()
+
+    def fetch_plain(self, text):
+        return replace(text, *self.plain) if self.plain else text
+
+    def fetch_each(self, text):
+        return replace(text, *self.again)
 
 
 class Cases:
@@ -56,11 +85,43 @@ class Cases:
     def test_the_origins_page_arrives(self, kitchen, recipe):
         result = kitchen.cook(recipe.name, kitchen.url())
         assert (result.returncode, result.stdout) == (0, PAGE), said(result)
+        assert kitchen.proxy.audit.wait("decision")["request"]["method"] == "CONNECT"
 
     def test_a_large_body_arrives_whole(self, kitchen, recipe):
         result = kitchen.cook(recipe.name, kitchen.url("/large"))
         assert result.returncode == 0, said(result)
         assert result.stdout == LARGE
+
+    def test_the_page_of_an_http_origin_arrives(self, kitchen, recipe):
+        if not recipe.method:
+            pytest.skip("the page has this recipe for https:// only")
+        result = kitchen.cook(recipe.name, kitchen.plain_url("/large"), recipe.fetch_plain)
+        assert result.returncode == 0, said(result)[-2000:]
+        assert result.stdout == LARGE
+        assert kitchen.proxy.audit.wait("decision")["request"]["method"] == recipe.method
+
+    def test_one_tunnel_serves_many_requests(self, kitchen, recipe):
+        """The origin keeps its connections alive."""
+        if not recipe.again:
+            pytest.skip("makes a connection for every request")
+        urls = " ".join([kitchen.url()] * 3)
+        result = kitchen.cook(recipe.name, urls, recipe.fetch_each)
+        assert (result.returncode, result.stdout) == (0, PAGE * 3), said(result)
+        kitchen.proxy.stop()
+        assert len(kitchen.proxy.audit.records("decision")) == 1
+
+    def test_two_http_origins_are_judged_each_for_itself(self, kitchen, recipe):
+        """Some programs ask for both over one connection."""
+        if not recipe.again or recipe.method != "GET":
+            pytest.skip("makes a connection for every origin")
+        allowed = [kitchen.plain_url(name=f"{name}.test") for name in ("origin", "other")] * 2
+        denied = kitchen.plain_url(name="social.test")
+        result = kitchen.cook(recipe.name, " ".join([*allowed, denied]), recipe.fetch_each)
+        assert result.stdout.startswith(PAGE * 4), said(result)
+        assert "Denied by rule no-social" in said(result)
+        decisions = kitchen.proxy.audit.wait_count(5, "decision")
+        actions = [each["decision"]["action"] for each in decisions]
+        assert actions == ["allow"] * 4 + ["deny"]
 
     def test_a_denied_target_is_told(self, kitchen, recipe):
         result = kitchen.cook(recipe.name, kitchen.url(name="social.test"))
@@ -81,3 +142,11 @@ class Cases:
         assert result.returncode != 0
         assert recipe.expired in said(result)
         assert kitchen.proxy.audit.wait("handshake_refused")["reason"] == "expired"
+
+    def test_a_missing_certificate_is_told(self, kitchen, recipe):
+        if not recipe.none:
+            pytest.skip("this program tries for ever, as the page says")
+        result = kitchen.cook(recipe.name, kitchen.url(), without_certificate)
+        assert result.returncode != 0
+        assert recipe.none in said(result)
+        assert kitchen.proxy.audit.wait("handshake_refused")["reason"] == "no_certificate"

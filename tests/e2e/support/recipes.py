@@ -70,21 +70,24 @@ class Kitchen:
         shutil.copy(leaf.chain, self.folder / "client.crt")
         shutil.copy(leaf.key, self.folder / "client.key")
 
+    def prepare(self, name, change):
+        """The command that runs the recipe, with this change."""
+        language, text = recipes()[name]
+        command, file = RUNNERS[language]
+        (self.folder / file).write_text(change(text), encoding="utf-8")
+        return [*command, file]
+
+    def surroundings(self, **more):
+        return {**self.environment, "PROXY": self.proxy_url, "ORIGIN_CA": self.origin_ca, **more}
+
     def cook(self, name, url, change=lambda text: text, patience=3 * PATIENCE, **more):
         """Runs the recipe, with this change; gives exit status, stdout and stderr."""
-        language, text = recipes()[name]
-        text = change(text)
-        command, file = RUNNERS[language]
-        (self.folder / file).write_text(text, encoding="utf-8")
+        command = self.prepare(name, change)
         shutil.rmtree(self.folder / "copy", ignore_errors=True)  # of git
         return subprocess.run(
-            [*command, file],
+            command,
             cwd=self.folder,
-            env={
-                **self.environment,
-                **{"PROXY": self.proxy_url, "URL": url, "ORIGIN_CA": self.origin_ca},
-                **more,
-            },
+            env=self.surroundings(URL=url, **more),
             capture_output=True,
             check=False,
             timeout=patience,

@@ -115,7 +115,7 @@ class Website:
         self._server.seen = self.seen = []
         self._server.repositories = repositories
         # By path; everything else is PAGE, and what is None is not there.
-        self._server.pages = pages or {}
+        self._server.pages = self.pages = pages or {}
         if not is_plain:
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
