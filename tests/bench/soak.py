@@ -33,6 +33,7 @@ from peers import Sallyport  # noqa: E402
 # Ends that a client brings about. Anything else is the proxy's, or the machine's.
 CLIENTS_DOING = {"client_closed", "client_reset", "client_truncated", "refused"}
 PATIENCE_S = 60
+DESCRIPTORS_MAX = 48  # of a proxy with two workers that nobody uses
 GROWTH_MAX = 1.10  # of PSS, from the second round to the last
 GROWTH_FLOOR = 2 * 1024 * 1024  # bytes; smaller ones are no growth
 
@@ -73,7 +74,8 @@ class Soak:
         self.reloads = 0
         self.pss = []
         self.totals = collections.Counter()
-        self.descriptors = descriptors(self.proxy.pids())
+        # None until the first round is over: what a proxy opens once, it opens with the first client at the latest.
+        self.descriptors = None
 
     # -- one round ----------------------------------------------------------------------------
 
@@ -167,7 +169,13 @@ class Soak:
 
     def judge(self, expected):
         pids = self.proxy.pids()
-        wait_for(lambda: descriptors(pids) <= self.descriptors, "all descriptors are closed")
+        if self.descriptors is None:
+            wait_for(lambda: descriptors(pids) <= DESCRIPTORS_MAX, "the descriptors of clients are closed")
+            self.descriptors = descriptors(pids)
+        wait_for(
+            lambda: descriptors(pids) <= self.descriptors,
+            f"all descriptors are closed: {descriptors(pids)} are open, of at most {self.descriptors}",
+        )
         requests = expected["allow"] + expected["deny"]
         # Those of refused handshakes are counted, and come a second or two later.
         wait_for(lambda: self.are_written(requests, expected["left"]),
