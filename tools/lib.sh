@@ -29,7 +29,7 @@ PACKAGES_TEST=(
 PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python3-aiohttp
     python3-httpx golang-go)
 # What it needs from npm, where Debian's are too old; without npm their tests fail and say so.
-NODE_CLIENTS=(undici@6 https-proxy-agent@7)
+NODE_CLIENTS=(undici@6 https-proxy-agent@7 axios@1 got@14)
 # What the clang build, the fuzzers and the lints need beside that.
 PACKAGES_ALL=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 shellcheck)
 # What tools/test --long needs beside that: a browser, larger than all the rest.

@@ -5,6 +5,7 @@ installed, in a network and a mount namespace of its own: the policy is laid ove
 """
 
 import http.server
+import json
 import shutil
 import ssl
 import subprocess
@@ -18,6 +19,8 @@ from support.recipes import recipes
 
 PAGE = b"<html><body>the origin's own words</body></html>"
 PASSPHRASE = "p12pass"
+# What its window shows as ERR_...
+TUNNEL_CONNECTION_FAILED, PROXY_CONNECTION_FAILED = -111, -130
 POLICIES = "/etc/chromium/policies/managed"
 
 pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed")
@@ -74,15 +77,22 @@ def import_into_nss(folder, home):
     good("sh", "-ec", text, cwd=folder, env={"HOME": str(home), "PATH": "/usr/bin:/bin"})
 
 
+def errors_of(events, address):
+    """By number. Only of the requests for this address: the browser asks for others unasked."""
+    told = [(each["source"]["id"], each.get("params", {})) for each in events]
+    ours = {source for source, params in told if params.get("url") == address}
+    return {params.get("net_error", 0) for source, params in told if source in ours} - {0}
+
+
 def recipe(name, old, new):
     _, text = recipes()[name]
     assert old in text
     return text.replace(old, new)
 
 
-def test_chromium_opens_a_page_with_the_p12(start, folder, website, tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    import_into_nss(folder, home)
+@pytest.fixture
+def browse(start, folder, website, tmp_path_factory):
+    """What opens a URL in a new profile; gives what is in its window, and the errors."""
     pair = {"chain": str(folder / "proxy.crt"), "key": str(folder / "proxy.key")}
     listener = {"name": "main", "address": "127.0.0.1:0", "trust": "staff", "certificates": [pair]}
     proxy = start(
@@ -95,13 +105,40 @@ def test_chromium_opens_a_page_with_the_p12(start, folder, website, tmp_path_fac
     good("mount", "-t", "tmpfs", "none", POLICIES)
     with open(f"{POLICIES}/sallyport.json", "w", encoding="ascii") as file:
         file.write(recipe("chromium-policy", "https://localhost:8443", url))
-    page = good(
-        "chromium", "--headless=new", "--no-sandbox", "--disable-gpu",
-        f"--user-data-dir={home}/profile", f"--proxy-server={url}",
-        "--proxy-bypass-list=<-loopback>", "--host-resolver-rules=MAP proxy.test 127.0.0.1",
-        "--dump-dom", f"https://127.0.0.1:{website}/",
-        env={"HOME": str(home), "PATH": "/usr/bin:/bin"}, timeout=60,
-    )  # fmt: skip
-    assert "the origin's own words" in page
-    allowed = proxy.audit.records("decision", decision__action="allow")
+
+    def window(address, with_certificate=True):
+        home = tmp_path_factory.mktemp("home")
+        import_into_nss(folder, home)
+        if not with_certificate:
+            good("certutil", "-d", f"sql:{home}/.pki/nssdb", "-F", "-n", "browser")
+        log = home / "net.json"
+        page = good(
+            "chromium", "--headless=new", "--no-sandbox", "--disable-gpu",
+            f"--user-data-dir={home}/profile", f"--proxy-server={url}",
+            "--proxy-bypass-list=<-loopback>", "--host-resolver-rules=MAP proxy.test 127.0.0.1",
+            f"--log-net-log={log}", "--dump-dom", address,
+            env={"HOME": str(home), "PATH": "/usr/bin:/bin"}, timeout=60,
+        )  # fmt: skip
+        return page, errors_of(json.loads(log.read_text())["events"], address)
+
+    window.proxy = proxy
+    yield window
+    good("umount", POLICIES)
+
+
+def test_chromium_opens_a_page_with_the_p12(browse, website):
+    page, errors = browse(f"https://127.0.0.1:{website}/")
+    assert "the origin's own words" in page and not errors & {TUNNEL_CONNECTION_FAILED, PROXY_CONNECTION_FAILED}
+    allowed = browse.proxy.audit.records("decision", decision__action="allow")
     assert allowed and allowed[0]["client"]["cn"] == "browser"
+
+
+def test_chromium_shows_a_denial_without_its_reason(browse):
+    _, errors = browse("https://denied.test/")
+    assert TUNNEL_CONNECTION_FAILED in errors
+
+
+def test_chromium_shows_a_missing_certificate_without_its_reason(browse, website):
+    _, errors = browse(f"https://127.0.0.1:{website}/", with_certificate=False)
+    assert PROXY_CONNECTION_FAILED in errors, errors
+    assert browse.proxy.audit.records("handshake_refused", reason="no_certificate")

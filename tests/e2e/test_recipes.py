@@ -41,6 +41,7 @@ class TestRecipes(Cases):
 
 def test_every_recipe_of_the_page_has_a_test():
     git_apt = {"git", "apt"}
-    clients = {"aiohttp", "httpx", "undici", "https-proxy-agent", "go", "sidecar", "wget", "pip"}
+    node = {"undici", "https-proxy-agent", "axios", "got"}
+    clients = {"aiohttp", "httpx", "go", "sidecar", "wget", "pip"}
     browser = {"chromium", "chromium-policy"}
-    assert recipes().keys() == {row.name for row in ROWS} | git_apt | clients | browser
+    assert recipes().keys() == {row.name for row in ROWS} | git_apt | node | clients | browser

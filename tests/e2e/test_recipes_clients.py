@@ -19,11 +19,19 @@ PIP = "/usr/bin/python3 -m pip download --no-deps"  # the one of Debian
 EXPIRED = "CERTIFICATE_EXPIRED"
 REQUIRED = "CERTIFICATE_REQUIRED"
 ROWS = [
-    Recipe("aiohttp", "Denied by rule no-social", "502", EXPIRED, REQUIRED),
+    Recipe("aiohttp", "Denied by rule no-social", "502", EXPIRED, REQUIRED, is_shown=True),
     Recipe("httpx", "403 Denied by rule no-social", "502", EXPIRED, REQUIRED),
     Recipe("undici", "Proxy response (403)", "Proxy response (502)", "", "", method="CONNECT"),
     Recipe(
         *("https-proxy-agent", "no-social", "dns_failed", "certificate expired"),
+        *("certificate required", ""),
+    ),
+    Recipe(
+        *("axios", "code 403 Denied by rule no-social", "dns_failed", "certificate expired"),
+        *("certificate required", ""),
+    ),
+    Recipe(
+        *("got", "code 403 (Denied by rule no-social", "dns_failed", "certificate expired"),
         *("certificate required", ""),
     ),
     Recipe(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from support.config import client, reach
-from support.pki import CLIENT_AUTH
+from support.pki import CLIENT_AUTH, SERVER_AUTH
 from support.recipes import Kitchen, without_certificate
 from support.web import PAGE, Website
 
@@ -19,7 +19,12 @@ HUGE = LARGE * 16  # 64 MiB
 
 @pytest.fixture(scope="module")
 def site(pki):
-    website = Website(pki, pages={"/large": LARGE, "/huge": HUGE})
+    """Its CA is not that of the proxy, and it asks for certificates too: a recipe has to keep the two apart."""
+    names = ("origin.test", "other.test")
+    authority = pki.authority("Origins CA")
+    leaf = authority.leaf("origin.test", dns=names, usages=(SERVER_AUTH,))
+    website = Website(pki, pages={"/large": LARGE, "/huge": HUGE}, identity=leaf, client_ca=pki.ca.path)
+    website.ca = authority.path
     yield website
     website.stop()
 
@@ -39,7 +44,7 @@ def kitchen(start, dns, pki, site, plain_site, tmp_path):
     names = ("origin.test", "other.test", "missing.test")
     rules = [reach(name, site.port, plain_site.port) for name in names]
     proxy = start(client(*rules), deny=[{"hosts": ["social.test"], "name": "no-social"}])
-    made = Kitchen(tmp_path, proxy, pki.server_ca.path)
+    made = Kitchen(tmp_path, proxy, site.ca)
     made.proxy = proxy
     made.url = lambda path="/", name="origin.test": f"https://{name}:{site.port}{path}"
     made.plain_url = lambda path="/", name="origin.test": f"http://{name}:{plain_site.port}{path}"
@@ -60,6 +65,7 @@ class Recipe:
     """Its name on the page, and what its user reads in each case; "" where it tries for ever.
 
     `method` is what it asks the proxy with for http:// URLs; "" where the page's recipe is not for these.
+    `is_shown`: its certificate is shown to origins too, as the page says.
     `plain` is what the page says to change for them, `again` what makes it fetch every URL of a list.
     """
 
@@ -69,6 +75,7 @@ class Recipe:
     expired: str
     none: str
     method: str = "GET"
+    is_shown: bool = False
     plain: tuple = ()
     again: tuple = ()
 
@@ -86,6 +93,14 @@ class Cases:
         result = kitchen.cook(recipe.name, kitchen.url())
         assert (result.returncode, result.stdout) == (0, PAGE), said(result)
         assert kitchen.proxy.audit.wait("decision")["request"]["method"] == "CONNECT"
+
+    def test_the_origin_is_shown_the_certificate_only_where_the_page_says_so(
+        self, kitchen, recipe, site
+    ):
+        site.shown.clear()
+        kitchen.cook(recipe.name, kitchen.url())
+        [shown] = site.shown
+        assert bool(shown) == recipe.is_shown
 
     def test_a_large_body_arrives_whole(self, kitchen, recipe):
         result = kitchen.cook(recipe.name, kitchen.url("/large"))

@@ -62,6 +62,8 @@ class Kitchen:
             "GOFLAGS": "-mod=mod",
             "GO111MODULE": "off",
         }
+        if modules := self.environment["NODE_PATH"]:
+            (folder / "node_modules").symlink_to(modules)  # import() does not look at NODE_PATH
         shutil.copy(proxy.pki.server_ca.path, folder / "ca.crt")
         self.show(proxy.pki.worker)
 

@@ -46,6 +46,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.seen.append(self.path)
+        if isinstance(self.connection, ssl.SSLSocket):
+            self.server.shown.append(self.connection.getpeercert())
         if ".git" in self.path:
             self.serve_git(b"")
         else:
@@ -107,12 +109,26 @@ class Website:
     """An https server on loopback with the origin's certificate, or a plain one; `seen` are the paths
     asked for."""
 
-    def __init__(self, pki, repositories=None, address="127.0.0.1", pages=None, is_plain=False):
+    def __init__(
+        self,
+        pki,
+        repositories=None,
+        address="127.0.0.1",
+        pages=None,
+        is_plain=False,
+        identity=None,
+        client_ca=None,
+    ):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pki.origin.chain, pki.origin.key)
+        identity = identity or pki.origin
+        context.load_cert_chain(identity.chain, identity.key)
+        if client_ca:  # asks for certificates; `shown` has what came, for each request
+            context.load_verify_locations(client_ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
         self._server = http.server.ThreadingHTTPServer((address, 0), Handler)
         self._server.daemon_threads = True
         self._server.seen = self.seen = []
+        self._server.shown = self.shown = []
         self._server.repositories = repositories
         # By path; everything else is PAGE, and what is None is not there.
         self._server.pages = self.pages = pages or {}
