@@ -77,8 +77,22 @@ def test_localhost_is_judged_like_any_other_name(start, dns, origin):
     server = origin()
     proxy = start(client({"hosts": ["*"], "ports": "any"}))
     for name in ("localhost", "x.localhost", "localhost."):
-        assert proxy.ask(f"{name}:{server.port}").status in (403, 502)
+        answer = proxy.ask(f"{name}:{server.port}")
+        proxy.assert_refused(answer, 403, "special_range")
     assert server.accepted == 0
+
+
+def test_localhost_is_loopback_and_never_asked_unless_hosts_say_otherwise(start, dns, origin):
+    server = origin()
+    dns.addresses("localhost", "127.0.0.7")
+    proxy = start(client(reach("localhost", server.port), reach("x.localhost", server.port)))
+    for name in ("localhost", "x.localhost"):
+        proxy.tunnel(f"{name}:{server.port}").echo(b"hello")
+        assert not dns.asked(name)
+    other = start(
+        client(reach("localhost", server.port)), resolver={"hosts": {"localhost": ["127.0.0.9"]}}
+    )
+    assert other.decision(other.ask(f"localhost:{server.port}").id)["addresses"] == ["127.0.0.9"]
 
 
 def test_a_written_address_is_never_asked_for(start, dns, origin):

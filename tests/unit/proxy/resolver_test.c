@@ -366,13 +366,28 @@ static void the_name_is_asked_as_it_is_and_nothing_else(void **state)
 {
     struct bench *bench = *state;
     struct asker asker;
-    // One label, and some that do not exist: a search list would show. No name is special.
-    static const char *const names[] = {"both", "none.short", "none.example.com", "localhost",
-                                        "a.localhost"};
+    // One label, and some that do not exist: a search list would show.
+    static const char *const names[] = {"both", "none.short", "none.example.com", "localhost.com",
+                                        "alocalhost"};
     for (size_t i = 0; i < 5; i++) {
         assert_int_equal(resolve(bench, names[i], &asker), 2);
         assert_false(bench->servers[0].saw_other_name);
         assert_string_equal(bench->servers[0].last_name, names[i]);
+    }
+}
+
+static void localhost_is_loopback_without_a_question(void **state)
+{
+    struct bench *bench = *state;
+    struct asker asker;
+    static const char *const names[] = {"localhost", "a.localhost"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(resolve(bench, names[i], &asker), 0);
+        assert_int_equal(asker.answer.result, RESOLVE_OK);
+        assert_int_equal(asker.answer.count, 2);
+        assert_int_equal(asker.answer.addresses[0].family, IP_V6);
+        assert_int_equal(asker.answer.addresses[1].family, IP_V4);
+        assert_int_equal(asker.answer.addresses[1].bytes[0], 127);
     }
 }
 
@@ -561,7 +576,7 @@ static void names_of_the_table_are_not_asked(void **state)
 static void a_cancelled_query_calls_nobody(void **state)
 {
     struct bench *bench = *state;
-    static const char *const names[] = {"both.example", "localhost", "silent.example"};
+    static const char *const names[] = {"both.example", "one.example", "silent.example"};
     struct asker others[3];
     struct asker asker;
     for (size_t i = 0; i < 3; i++) {
@@ -662,6 +677,7 @@ int main(void)
         WITH_BENCH(each_family_is_told_when_it_is_there),
         WITH_BENCH(one_family_is_enough_when_the_other_fails),
         WITH_BENCH(the_name_is_asked_as_it_is_and_nothing_else),
+        WITH_BENCH(localhost_is_loopback_without_a_question),
         WITH_BENCH(failures_are_told_apart),
         WITH_BENCH(noise_before_the_answer_ends_nothing),
         WITH_BENCH(what_is_known_is_not_asked_again),
