@@ -65,23 +65,10 @@ static bool dns_fits(struct slice wanted, struct slice value)
     return slice_equal_ignore_case(slice_from(value, front), suffix);
 }
 
-// split_email gives the index of the `@` before the domain, or `s.len` when there is none or a side
-// is empty. A quoted local part may hold one too, so the last one counts.
-static size_t split_email(struct slice s)
-{
-    size_t at = s.len;
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.data[i] == '@')
-            at = i;
-    }
-    return at == 0 || at + 1 >= s.len ? s.len : at;
-}
-
+// email_fits splits at the value's own `@`: a usable one has exactly one, and something on both sides.
 static bool email_fits(struct slice wanted, struct slice value)
 {
-    const size_t at = split_email(wanted);
-    if (at == wanted.len || split_email(value) != at || value.len != wanted.len)
-        return false;
+    const size_t at = slice_find(value, '@');
     return slice_equal(slice_first(wanted, at), slice_first(value, at)) &&
            slice_equal_ignore_case(slice_from(wanted, at), slice_from(value, at));
 }

@@ -341,7 +341,7 @@ static void judge_always_closed(struct judgement *j)
 {
     deny_class(j, IP_CLASS_METADATA, REASON_METADATA);
     deny_class(j, IP_CLASS_CLOSED, REASON_SPECIAL_RANGE);
-    for (size_t i = 0; i < j->count && j->policy->own_count > 0; i++) {
+    for (size_t i = 0; i < j->count; i++) {
         struct candidate *candidate = &j->candidates[i];
         if (!is_open(candidate))
             continue;
@@ -438,10 +438,11 @@ static void gather_allows(struct judgement *j)
 
 static void judge_allows(struct judgement *j)
 {
-    for (size_t i = 0; i < j->allow_count && j->allow_count <= ALLOWS_KEPT && j->trace == NULL; i++)
-        apply_allow(j, j->allows[i]);
-    if (j->allow_count <= ALLOWS_KEPT && j->trace == NULL)
+    if (j->allow_count <= ALLOWS_KEPT && j->trace == NULL) {
+        for (size_t i = 0; i < j->allow_count; i++)
+            apply_allow(j, j->allows[i]);
         return;
+    }
     const struct rule_span span = allows_of(j->client);
     struct rule_walk walk;
     begin_by_all(&walk, j, &span);

@@ -562,9 +562,9 @@ static void random_entry(struct random *random, struct identity *const *known,
     out->anonymous = random_below(random, 20) == 0;
 }
 
-static void listen_to_nothing(void *arg, const struct policy_step *step)
+static void count_entries(void *arg, const struct policy_step *step)
 {
-    (void)arg;
+    ++*(size_t *)arg;
     assert_int_equal(POLICY_STEP_ENTRY, step->kind);
 }
 
@@ -574,7 +574,8 @@ static void sealed_policies_find_the_client_that_is_first_in_the_file(void **sta
     enum { CLIENTS = 40, ENTRIES = 3 };
     struct random random = {.state = 4};
     struct identity *known[PEOPLE];
-    const struct policy_trace trace = {.told = listen_to_nothing};
+    size_t told = 0;
+    const struct policy_trace trace = {.told = count_entries, .arg = &told};
     size_t found = 0;
     for (size_t i = 0; i < PEOPLE; i++)
         known[i] = identity_make(people[i]);
@@ -592,9 +593,12 @@ static void sealed_policies_find_the_client_that_is_first_in_the_file(void **sta
                 random_entry(&random, known, &entries[i][k]);
         }
         assert_int_equal(ERR_OK, policy_seal(policy));
+        assert_non_null(policy->client_index);
         for (size_t i = 0; i <= PEOPLE; i++) {
             const struct identity *who = i == PEOPLE ? NULL : known[i];
+            told = 0;
             const struct client *linear = policy_trace_client(policy, who, &trace);
+            assert_int_not_equal(0, told); // one by one, whatever index there is
             if (policy_find_client(policy, who) != linear)
                 fail_msg("round %zu: %s", round, i == PEOPLE ? "nobody" : people[i]);
             found += linear != NULL;

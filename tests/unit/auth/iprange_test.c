@@ -194,6 +194,9 @@ static void finds_the_ipv4_address_under_a_prefix_of_the_site(void **state)
         {{"64:ff9b:1:1::/96"}, {"64:ff9b:1::192.0.2.33", {"0.0.0.0", "0.0.0.192", "192.0.2.33"}}},
         {{"64:ff9b::/32"},
          {"64:ff9b:1::192.0.2.33", {"0.1.0.0", "0.0.0.0", "0.0.0.192", "192.0.2.33"}}},
+        // whichever stands first
+        {{"64:ff9b:1::/48", "64:ff9b::/32"},
+         {"64:ff9b:1:c000:2:2100::", {"192.0.2.33", "0.1.192.0"}}},
         // the well-known one again changes nothing, and other embeddings stay
         {{"64:ff9b::/96"}, {"64:ff9b::1.2.3.4", {"1.2.3.4"}}},
         {{"2002:102::/32"}, {"2002:102:304:506::", {"3.4.5.6", "1.2.3.4"}}},
@@ -247,6 +250,12 @@ static void only_prefixes_of_rfc_6052_are_nat64_prefixes(void **state)
         assert_string_not_equal("", info.text);
         assert_int_equal(IP_NONE, prefix.addr.family);
     }
+    struct ip_prefix prefix;
+    struct errinfo info = {.text = ""};
+    // No more is shown than was given.
+    const struct slice given = slice_first(SLICE_LITERAL("2001:db8::/31, and more"), 13);
+    assert_int_equal(ERR_INPUT, nat64_prefix_parse(given, &prefix, &info));
+    assert_non_null(strstr(info.text, "`2001:db8::/31`"));
 }
 
 struct opening {

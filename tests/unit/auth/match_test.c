@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "auth/match.h"
 #include "auth/policy.h"
 #include "tests/unit/auth/identity_maker.h"
 
@@ -139,6 +140,28 @@ static void empty_values_fit_nothing(void **state)
     }
 }
 
+static void patterns_begin_behind_a_name_of_their_own(void **state)
+{
+    (void)state;
+    static const char *const uris[] = {"spiffe://x/*", "spiffe://x/t/*", "a://x/*"};
+    static const char *const none[] = {"",         "/*",        "spiffe://*",  "spiffe://x*",
+                                       "://x/*",   "urn:x:y/*", "urn:abc/z/*", "spiffe:///*",
+                                       "urn:/x/*", "x/y/z/*",   "spiffe://x/", "spiffe:/x/y/*"};
+    for (size_t i = 0; i < sizeof uris / sizeof uris[0]; i++)
+        assert_true(match_is_uri_pattern(slice_of_string(uris[i])));
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        if (match_is_uri_pattern(slice_of_string(none[i])))
+            fail_msg("%s was taken for a pattern", none[i]);
+    }
+    assert_true(fits(&(struct match_entry){.dns = "*.a"}, "dns=x.a trust=staff"));
+    assert_true(fits(&(struct match_entry){.dns = "*.a"}, "dns=y.x.A trust=staff"));
+    assert_false(fits(&(struct match_entry){.dns = "*.a"}, "dns=a trust=staff"));
+    assert_false(fits(&(struct match_entry){.dns = "*.a"}, "dns=.a trust=staff"));
+    assert_false(fits(&(struct match_entry){.dns = "*.a"}, "dns=xa trust=staff"));
+    assert_false(fits(&(struct match_entry){.dns = "*."}, "dns=x. trust=staff"));
+    assert_false(fits(&(struct match_entry){.dns = "*."}, "dns=x trust=staff"));
+}
+
 static void email_needs_both_sides_of_its_last_at(void **state)
 {
     (void)state;
@@ -149,6 +172,12 @@ static void email_needs_both_sides_of_its_last_at(void **state)
     assert_false(fits(&jane, "email=xjane@a.example trust=staff"));
     assert_false(fits(&jane, "email=jane@a.example.org trust=staff"));
     assert_false(fits(&jane, "email=jane@x@a.example trust=staff"));
+    assert_false(fits(&jane, "email=Jane@a.example trust=staff"));
+    assert_false(fits(&jane, "email=jane@b.example trust=staff"));
+    assert_false(fits(&jane, "email=jan@a.example trust=staff"));
+    assert_false(fits(&jane, "email=jane@a.exampl trust=staff"));
+    assert_false(fits(&(struct match_entry){.email = "jane@x@a.example"},
+                      "email=jane@x@a.example trust=staff"));
     assert_false(fits(&(struct match_entry){.email = "a.example"}, "email=a.example trust=staff"));
     assert_false(
         fits(&(struct match_entry){.email = "@a.example"}, "email=j@a.example trust=staff"));
@@ -224,6 +253,7 @@ int main(void)
         cmocka_unit_test(serials_are_whole_numbers),
         cmocka_unit_test(every_part_has_to_fit),
         cmocka_unit_test(empty_values_fit_nothing),
+        cmocka_unit_test(patterns_begin_behind_a_name_of_their_own),
         cmocka_unit_test(email_needs_both_sides_of_its_last_at),
         cmocka_unit_test(a_leaf_with_more_sans_than_are_looked_at_fits_no_uri),
         cmocka_unit_test(bytes_beyond_ascii_make_a_san_fit_nothing),

@@ -88,27 +88,33 @@ static void every_candidate_has_its_own_reason_and_rule(void **state)
     const struct policy policy = {
         .clients = &client, .client_count = 1, .own = &own, .own_count = 1};
     struct candidate candidates[] = {
-        {.address = address("9.9.9.9")},   {.address = address("1.1.1.1")},
-        {.address = address("10.0.0.1")},  {.address = address("169.254.169.254")},
-        {.address = address("224.0.0.1")}, {.address = address("1.0.0.1"), .is_local = true},
+        {.address = address("9.9.9.9")},
+        {.address = address("1.1.1.1")},
+        {.address = address("10.0.0.1")},
+        {.address = address("169.254.169.254")},
+        {.address = address("224.0.0.1")},
+        {.address = address("1.0.0.1"), .is_local = true},
         {.address = address("8.8.8.8")},
+        // Teredo: its server is one of a cloud's metadata, its client 224.0.0.1
+        {.address = address("2001:0:a9fe:a9fe::1fff:fffe")},
     };
+    enum { COUNT = sizeof candidates / sizeof candidates[0] };
     static const enum reason reasons[] = {
         REASON_DENIED_BY_RULE, REASON_RULE,         REASON_SPECIAL_RANGE, REASON_METADATA,
-        REASON_SPECIAL_RANGE,  REASON_OWN_LISTENER, REASON_RULE,
+        REASON_SPECIAL_RANGE,  REASON_OWN_LISTENER, REASON_RULE,          REASON_METADATA,
     };
-    static const char *const rules[] = {"bad", "all", NULL, NULL, NULL, NULL, "all"};
+    static const char *const rules[COUNT] = {"bad", "all", NULL, NULL, NULL, NULL, "all", NULL};
     const struct ip_addr source = address("192.0.2.1");
     const struct target asked = target("a.example:443");
     // What was in there before counts for nothing.
-    for (size_t i = 0; i < 7; i++) {
+    for (size_t i = 0; i < COUNT; i++) {
         candidates[i].is_admitted = true;
         candidates[i].rule = "stale";
         candidates[i].reason = REASON_RULE;
     }
     struct decision decision;
-    policy_decide_addresses(&policy, &client, &source, &asked, candidates, 7, &decision);
-    for (size_t i = 0; i < 7; i++) {
+    policy_decide_addresses(&policy, &client, &source, &asked, candidates, COUNT, &decision);
+    for (size_t i = 0; i < COUNT; i++) {
         assert_string_equal(reason_name(reasons[i]), reason_name(candidates[i].reason));
         assert_int_equal(reasons[i] == REASON_RULE, candidates[i].is_admitted);
         if (rules[i] == NULL)
@@ -118,6 +124,33 @@ static void every_candidate_has_its_own_reason_and_rule(void **state)
     }
     assert_int_equal(ACTION_ALLOW, decision.action);
     assert_string_equal("all", decision.rule);
+}
+
+static void the_last_of_many_rules_that_speak_about_a_name_admits(void **state)
+{
+    (void)state;
+    enum { MOST = 20 };
+    struct rule allows[MOST];
+    const struct ip_addr source = address("192.0.2.1");
+    const struct target asked = target("a.example:443");
+    for (uint32_t count = 1; count <= MOST; count++) {
+        for (uint32_t i = 0; i < count; i++) {
+            allows[i] = allow_all();
+            allows[i].has_addresses = true;
+            allows[i].addresses = make_addresses(sets, "10.0.0.0/24");
+        }
+        allows[count - 1].name = "last";
+        allows[count - 1].addresses = make_addresses(sets, "public");
+        const struct client client = {.name = "c", .allow = allows, .allow_count = count};
+        const struct policy policy = {.clients = &client, .client_count = 1};
+        struct candidate candidates[] = {{.address = address("1.1.1.1")},
+                                         {.address = address("10.0.1.1")}};
+        struct decision decision;
+        policy_decide_addresses(&policy, &client, &source, &asked, candidates, 2, &decision);
+        assert_int_equal(ACTION_ALLOW, decision.action);
+        assert_string_equal("last", decision.rule);
+        assert_int_equal(REASON_SPECIAL_RANGE, candidates[1].reason);
+    }
 }
 
 static void an_address_that_is_no_address_is_never_admitted(void **state)
@@ -307,6 +340,8 @@ int main(void)
 #undef X
             cmocka_unit_test_setup_teardown(every_candidate_has_its_own_reason_and_rule, begin_sets,
                                             end_sets),
+        cmocka_unit_test_setup_teardown(the_last_of_many_rules_that_speak_about_a_name_admits,
+                                        begin_sets, end_sets),
         cmocka_unit_test_setup_teardown(an_address_that_is_no_address_is_never_admitted, begin_sets,
                                         end_sets),
         cmocka_unit_test_setup_teardown(a_source_that_is_no_address_is_in_no_set, begin_sets,
