@@ -610,6 +610,32 @@ static void sealed_policies_find_the_client_that_is_first_in_the_file(void **sta
         identity_destroy(known[i]);
 }
 
+static void a_pattern_alone_is_found_however_deep_it_is(void **state)
+{
+    (void)state;
+    static const struct {
+        struct match_entry entry;
+        const char *person;
+    } rows[] = {
+        {{.uri = "a://x//////*"}, "cn=a uri=a://x//////y trust=staff"},
+        {{.uri = "a://x/*"}, "cn=a uri=a://x/y/z trust=staff"},
+        {{.dns = "*.a"}, "cn=a dns=d.c.b.a trust=staff"},
+        {{.dns = "*.d.c.b.a"}, "cn=a dns=e.d.c.b.a trust=staff"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct policy *policy = policy_create();
+        struct client client = {.name = "c", .matches = &rows[i].entry, .match_count = 1};
+        struct identity *identity = identity_make(rows[i].person);
+        assert_non_null(policy);
+        policy->clients = &client;
+        policy->client_count = 1;
+        assert_int_equal(ERR_OK, policy_seal(policy));
+        assert_ptr_equal(&client, policy_find_client(policy, identity));
+        identity_destroy(identity);
+        policy_destroy(policy);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -617,6 +643,7 @@ int main(void)
         cmocka_unit_test(an_ip_set_holds_and_opens_what_one_of_its_prefixes_does),
         cmocka_unit_test(sealed_policies_decide_as_plain_lists_do),
         cmocka_unit_test(sealed_policies_find_the_client_that_is_first_in_the_file),
+        cmocka_unit_test(a_pattern_alone_is_found_however_deep_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,6 +99,31 @@ static void a_name_of_127_labels_is_looked_up_like_any_other(void **state)
     assert_false(matches(wildcard, longest + 2 * 63));
 }
 
+// The hashes of n422042.example and n943216.example agree in the upper half and in the last four bits:
+// in a table of 16 slots they differ in nothing but their bytes.
+static void names_of_one_hash_are_two_names(void **state)
+{
+    (void)state;
+    static const char others[] = "1.test,2.test,3.test,4.test,5.test,6.test,7.test,8.test";
+    struct arena *arena = arena_create();
+    const struct hostname one = host("n422042.example");
+    const struct hostname two = host("n943216.example");
+    const struct hostname below_one = host("x.n422042.example");
+    const struct hostname below_two = host("x.n943216.example");
+    char text[256];
+    (void)snprintf(text, sizeof text, "n422042.example,%s", others);
+    const struct host_set *set = make_hosts(arena, text).items[0];
+    assert_true(host_set_matches(set, &one));
+    assert_false(host_set_matches(set, &two));
+    (void)snprintf(text, sizeof text, "n422042.example,*.n943216.example,%s", others);
+    set = make_hosts(arena, text).items[0];
+    assert_true(host_set_matches(set, &one));
+    assert_false(host_set_matches(set, &two));
+    assert_false(host_set_matches(set, &below_one));
+    assert_true(host_set_matches(set, &below_two));
+    arena_destroy(arena);
+}
+
 static void the_patterns_of_a_set_are_listed(void **state)
 {
     (void)state;
@@ -400,6 +425,9 @@ static void the_ports_of_rules_for_addresses_are_known(void **state)
     for (size_t i = 0; i < RULES; i++)
         rules[i] = (struct rule){
             .has_hosts = true, .hosts = make_hosts(arena, "a"), .ports = &web, .port_count = 1};
+    assert_int_equal(ERR_OK, rule_index_create(arena, rules, RULES, &index));
+    for (uint32_t port = 0; port <= UINT16_MAX; port++)
+        assert_false(rule_index_has_address_port(index, (uint16_t)port));
     rules[4] = (struct rule){.has_addresses = true,
                              .addresses = make_addresses(arena, "1.1.1.1"),
                              .ports = more,
@@ -435,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_name_and_its_wildcard_are_apart_in_either_order),
         cmocka_unit_test(any_matches_every_name_and_no_address_is_one),
         cmocka_unit_test(a_name_of_127_labels_is_looked_up_like_any_other),
+        cmocka_unit_test(names_of_one_hash_are_two_names),
         cmocka_unit_test(the_patterns_of_a_set_are_listed),
         cmocka_unit_test(ranges_that_touch_or_overlap_become_one),
         cmocka_unit_test(a_set_holds_more_than_an_allow_opens),
