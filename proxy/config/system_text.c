@@ -20,12 +20,12 @@ static struct slice take_word(struct slice *line)
     size_t start = 0;
     while (start < line->len && is_blank(line->data[start]))
         start++;
-    size_t end = start;
-    while (end < line->len && !is_blank(line->data[end]))
-        end++;
-    const struct slice word = slice_of(line->data + start, end - start);
-    *line = slice_from(*line, end);
-    return word;
+    const struct slice rest = slice_from(*line, start);
+    size_t len = 0;
+    while (len < rest.len && !is_blank(rest.data[len]))
+        len++;
+    *line = slice_from(rest, len);
+    return slice_first(rest, len);
 }
 
 size_t hosts_text_parse(struct slice text, hosts_text_line line, void *arg)
