@@ -155,8 +155,9 @@ def test_the_proxy_and_a_second_reading_of_the_rules_agree(asked):
     seen = set()
     for id, (who, source, host, port, addresses) in asked.questions.items():
         record = records[id]
-        given = record["addresses"] or addresses  # in the order in which DNS gave them
-        assert sorted(given) == sorted(addresses), record
+        # In the order in which DNS gave them; an answer of the other family may have come too late.
+        given = record["addresses"] or addresses
+        assert set(given) <= set(addresses), record
         expected = decide(asked.config, IDENTITIES[who], source, host, port, given)
         verdict = record["decision"]
         found = (verdict["action"], verdict["reason"], verdict["rule"], verdict["would_deny"])

@@ -35,7 +35,7 @@ def asked(dns, name, kind="A"):
 
 def test_an_answer_is_asked_for_once_and_kept(start, dns, server):
     proxy = start(anywhere(server), workers=1)
-    dns.addresses("kept.test", "127.0.0.1", soa=60)
+    dns.addresses("kept.test", "127.0.0.1", soa=60, ttl=60)
     for _ in range(5):
         proxy.tunnel(f"kept.test:{server.port}").echo(b"hello")
     assert asked(dns, "kept.test", "A") == asked(dns, "kept.test", "AAAA") == 1
@@ -250,7 +250,7 @@ def test_the_family_says_what_is_asked_and_what_comes_first(
 
 def test_of_several_addresses_each_has_its_turn(start, dns, server):
     others = [Origin(echo, address=f"127.0.0.{n}", port=server.port) for n in (2, 3)]
-    dns.addresses("many.turns.test", "127.0.0.1", "127.0.0.2", "127.0.0.3")
+    dns.addresses("many.turns.test", "127.0.0.1", "127.0.0.2", "127.0.0.3", ttl=60)
     proxy = start(anywhere(server), workers=1)
     ids = [proxy.ask(f"many.turns.test:{server.port}").id for _ in range(9)]
     used = [proxy.close_record(id)["upstream"]["address"] for id in ids]

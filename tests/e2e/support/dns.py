@@ -30,7 +30,7 @@ class Reply:
 
     records: list = field(default_factory=list)
     code: int = NOERROR
-    ttl: int = 60
+    ttl: int = 0  # a test that changes an answer sees the change at once
     soa: int = None  # how long "no" may be believed, in seconds; None: no SOA
     forged: object = None  # a function from the question's bytes to the whole answer
     breaks_tcp: str = None  # what comes by TCP instead: "nothing", "close", "half", "wrong_id"
