@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "auth/base/arena.h"
+#include "auth/base/hex.h"
 
 struct blocklist {
     atomic_size_t refs;
@@ -35,34 +36,15 @@ static void digest_name(struct slice name, uint8_t out[CHAIN_DIGEST_LEN])
     (void)SHA256(name.data, name.len, out);
 }
 
-static int digit_value(uint8_t byte)
+// digits_read reads digits; a colon stands between two of them, if at all.
+static bool digits_read(struct slice s, uint8_t *out, size_t cap, size_t *out_digits)
 {
-    const uint8_t digit = ascii_lower(byte);
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
-// hex_read reads digits, with colons between them or not, into the end of `out`, so that the number is
-// right-aligned behind zeros. False when there are none, too many, or something else.
-static bool hex_read(struct slice s, uint8_t *out, size_t cap, size_t *out_digits)
-{
-    size_t digits = 0;
-    for (size_t i = 0; i < cap; i++)
-        out[i] = 0;
-    for (size_t i = s.len; i > 0; i--) {
-        const int value = digit_value(s.data[i - 1]);
-        const bool is_inner_colon = s.data[i - 1] == ':' && i > 1 && i < s.len;
-        if (is_inner_colon && s.data[i] != ':')
-            continue;
-        if (value < 0 || digits == 2 * cap)
+    for (size_t i = 0; i < s.len; i++) {
+        const bool is_inner = i > 0 && i + 1 < s.len;
+        if (s.data[i] == ':' && (!is_inner || s.data[i + 1] == ':'))
             return false;
-        const int shifted = digits % 2 == 0 ? value : value * 16;
-        out[cap - 1 - digits / 2] = (uint8_t)(out[cap - 1 - digits / 2] + shifted);
-        digits++;
     }
-    *out_digits = digits;
-    return digits > 0;
+    return hex_read(s, out, cap, out_digits);
 }
 
 static enum err parse_client(struct slice name, struct text *text, struct block *out,
@@ -83,7 +65,7 @@ static enum err parse_sha256(struct slice hex, struct text *text, struct block *
 {
     size_t digits = 0;
     out->kind = BLOCK_SHA256;
-    if (!hex_read(hex, out->digest, sizeof out->digest, &digits) ||
+    if (!digits_read(hex, out->digest, sizeof out->digest, &digits) ||
         digits != 2 * sizeof out->digest)
         return errinfo_set(info, ERR_INPUT,
                            "sha256 is followed by 64 hexadecimal digits: that of the whole "
@@ -106,11 +88,11 @@ static enum err parse_serial(struct slice s, struct text *text, struct block *ou
     if (!slice_starts_with(rest, mark))
         return errinfo_set(info, ERR_INPUT,
                            "a serial needs its issuer: serial:4f01 issuer:CN=Clients CA");
-    if (!hex_read(slice_first(s, space), bytes, sizeof bytes, &digits))
+    if (!digits_read(slice_first(s, space), bytes, sizeof bytes, &digits))
         return errinfo_set(info, ERR_INPUT, "a serial is 1 to %d hexadecimal digits",
                            2 * CHAIN_SERIAL_MAX);
     TRY(dn_parse(slice_from(rest, mark.len), &issuer, info));
-    struct slice serial = slice_of(bytes, sizeof bytes);
+    struct slice serial = slice_of(bytes, (digits + 1) / 2);
     while (serial.len > 1 && serial.data[0] == 0)
         serial = slice_from(serial, 1);
     out->kind = BLOCK_SERIAL;

@@ -3,6 +3,8 @@
 
 #include <openssl/bytestring.h>
 
+#include "auth/base/hex.h"
+
 // short_name is an attribute type that has a name of its own in the text form.
 struct short_name {
     const char *name;
@@ -152,14 +154,6 @@ static void parser_skip_blanks(struct parser *parser)
 {
     while (parser->rest.len > 0 && parser->rest.data[0] == ' ')
         parser->rest = slice_from(parser->rest, 1);
-}
-
-static int hex_digit(uint8_t byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    const uint8_t lower = ascii_lower(byte);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 // parser_hex_pair takes two hex digits off the front.

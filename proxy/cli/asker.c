@@ -4,6 +4,7 @@
 
 #include <openssl/pool.h>
 
+#include "auth/base/hex.h"
 #include "auth/claim.h"
 #include "auth/pem.h"
 #include "proxy/config/file.h"
@@ -116,45 +117,21 @@ struct claimed {
     uint8_t spki_sha256[IDENTITY_DIGEST_LEN];
 };
 
-// hex_read reads hex digits, in either case, with or without colons.
-static bool hex_read(struct slice text, uint8_t *out, size_t cap, size_t *out_len)
-{
-    static const char DIGITS[] = "0123456789abcdef";
-    size_t count = 0;
-    *out_len = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] == ':')
-            continue;
-        const char *digit = strchr(DIGITS, ascii_lower(text.data[i]));
-        if (digit == NULL || *digit == '\0' || count / 2 >= cap)
-            return false;
-        const uint8_t value = (uint8_t)(digit - DIGITS);
-        if (count % 2 == 0)
-            out[count / 2] = (uint8_t)(value << 4);
-        else
-            out[count / 2] = (uint8_t)(out[count / 2] | value);
-        count++;
-    }
-    *out_len = count / 2;
-    return count > 0 && count % 2 == 0;
-}
-
 static bool digest_read(struct slice text, uint8_t out[IDENTITY_DIGEST_LEN])
 {
-    size_t len = 0;
-    return hex_read(text, out, IDENTITY_DIGEST_LEN, &len) && len == IDENTITY_DIGEST_LEN;
+    size_t digits = 0;
+    return hex_read(text, out, IDENTITY_DIGEST_LEN, &digits) &&
+           digits == 2 * (size_t)IDENTITY_DIGEST_LEN;
 }
 
-// serial_read allows an odd number of digits, as `match` does.
+// serial_read allows an odd number of digits, as `match` does, where no colons pair them.
 static bool serial_read(struct slice text, struct claimed *out)
 {
-    char padded[2 * IDENTITY_SERIAL_MAX + 2] = "0";
-    size_t len = 0;
-    const bool is_odd = text.len % 2 == 1 && slice_find(text, ':') == text.len;
-    if (!bytes_copy(padded + is_odd, sizeof padded - is_odd, text) ||
-        !hex_read(slice_of(padded, text.len + is_odd), out->serial, sizeof out->serial, &len))
+    size_t digits = 0;
+    if (!hex_read(text, out->serial, sizeof out->serial, &digits) ||
+        (digits % 2 == 1 && slice_find(text, ':') < text.len))
         return false;
-    out->claim.serial = slice_of(out->serial, len);
+    out->claim.serial = slice_of(out->serial, (digits + 1) / 2);
     return true;
 }
 

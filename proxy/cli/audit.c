@@ -22,6 +22,18 @@ static const struct {
     int (*run)(int argc, char **argv);
 } verbs[] = {{"verify", audit_verify}, {"replay", audit_replay}, {"suggest", audit_suggest}};
 
+int audit_read_logs(const char *verb, int count, char **paths, const struct log_file_events *events)
+{
+    for (int i = 0; i < count; i++) {
+        struct errinfo info = {0};
+        if (log_file_read(paths[i], events, &info) == ERR_OK)
+            continue;
+        cli_say(verb, "%s", info.text);
+        return CLI_UNLOADABLE;
+    }
+    return CLI_OK;
+}
+
 int audit_command(int argc, char **argv)
 {
     if (argc < 2)

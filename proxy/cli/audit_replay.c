@@ -9,7 +9,6 @@
 #include "proxy/cli/audit_verbs.h"
 #include "proxy/cli/options.h"
 #include "proxy/config/snapshot.h"
-#include "proxy/history/log_file.h"
 #include "proxy/history/replay.h"
 
 static const char usage[] =
@@ -26,7 +25,7 @@ static const char usage[] =
     "\n"
     "Exit status: 0 nothing would change, 1 something would, 2 usage, 3 the configuration or a log cannot be read.\n";
 
-enum { EXIT_NOT_LOADABLE = 3, VERDICT_CAP = 256, KEY_CAP = 1024 };
+enum { VERDICT_CAP = 256, KEY_CAP = 1024 };
 
 struct replay_run {
     const char *config;
@@ -184,7 +183,7 @@ static int finish(struct replay_run *run)
 {
     if (run->has_failed || !print_groups(run)) {
         cli_say("audit replay", "no memory");
-        return EXIT_NOT_LOADABLE;
+        return CLI_UNLOADABLE;
     }
     // The sums are talk: with --json, and in a pipe, stdout holds the changes alone.
     (void)fprintf(stderr,
@@ -194,7 +193,7 @@ static int finish(struct replay_run *run)
     if (cli_finish("audit replay") != CLI_OK)
         return CLI_FAILED;
     if (run->unreadable > 0)
-        return EXIT_NOT_LOADABLE;
+        return CLI_UNLOADABLE;
     return run->changed == 0 ? CLI_OK : CLI_FAILED;
 }
 
@@ -209,15 +208,9 @@ static int replay_logs(struct replay_run *run, int count, char **paths)
     diagnostics_deinit(&diagnostics);
     run->groups = json_object();
     if (error != ERR_OK || run->groups == NULL)
-        return EXIT_NOT_LOADABLE;
-    for (int i = 0; i < count; i++) {
-        struct errinfo info = {0};
-        if (log_file_read(paths[i], &events, &info) != ERR_OK) {
-            cli_say("audit replay", "%s", info.text);
-            return EXIT_NOT_LOADABLE;
-        }
-    }
-    return finish(run);
+        return CLI_UNLOADABLE;
+    const int status = audit_read_logs("audit replay", count, paths, &events);
+    return status == CLI_OK ? finish(run) : status;
 }
 
 int audit_replay(int argc, char **argv)

@@ -4,7 +4,6 @@
 
 #include "proxy/cli/audit_verbs.h"
 #include "proxy/cli/options.h"
-#include "proxy/history/log_file.h"
 #include "proxy/history/suggestion.h"
 
 static const char usage[] =
@@ -19,8 +18,6 @@ static const char usage[] =
     "  --json          one JSON object\n"
     "\n"
     "Exit status: 0 there are rules, 1 nothing was seen of this client, 2 usage, 3 a log cannot be read.\n";
-
-enum { EXIT_NOT_LOADABLE = 3 };
 
 struct suggest_run {
     const char *client;
@@ -92,7 +89,7 @@ static int finish(const struct suggest_run *run)
     if (rules == NULL || (run->is_json && !print_json(run, rules))) {
         json_decref(rules);
         cli_say("audit suggest", "no memory");
-        return EXIT_NOT_LOADABLE;
+        return CLI_UNLOADABLE;
     }
     const bool is_empty = json_array_size(rules) == 0;
     if (!run->is_json && !is_empty)
@@ -103,20 +100,14 @@ static int finish(const struct suggest_run *run)
                 run->client);
     if (cli_finish("audit suggest") != CLI_OK || is_empty)
         return CLI_FAILED;
-    return run->unreadable > 0 ? EXIT_NOT_LOADABLE : CLI_OK;
+    return run->unreadable > 0 ? CLI_UNLOADABLE : CLI_OK;
 }
 
 static int suggest_from(struct suggest_run *run, int count, char **paths)
 {
     const struct log_file_events events = {.on_line = on_line, .arg = run};
-    for (int i = 0; i < count; i++) {
-        struct errinfo info = {0};
-        if (log_file_read(paths[i], &events, &info) != ERR_OK) {
-            cli_say("audit suggest", "%s", info.text);
-            return EXIT_NOT_LOADABLE;
-        }
-    }
-    return finish(run);
+    const int status = audit_read_logs("audit suggest", count, paths, &events);
+    return status == CLI_OK ? finish(run) : status;
 }
 
 int audit_suggest(int argc, char **argv)
@@ -151,7 +142,7 @@ int audit_suggest(int argc, char **argv)
     run.suggestion = suggestion_create(run.client, run.takes_denied);
     if (run.suggestion == NULL) {
         cli_say("audit suggest", "no memory");
-        return EXIT_NOT_LOADABLE;
+        return CLI_UNLOADABLE;
     }
     const int status = suggest_from(&run, argc - optind, argv + optind);
     suggestion_destroy(run.suggestion);

@@ -9,7 +9,6 @@
 
 #include "proxy/cli/audit_verbs.h"
 #include "proxy/cli/options.h"
-#include "proxy/history/log_file.h"
 
 static const char usage[] =
     "usage: sallyport audit verify [--json] LOG...\n"
@@ -22,7 +21,7 @@ static const char usage[] =
     "\n"
     "Exit status: 0 nothing is wrong, 1 something is, 2 usage, 3 a log cannot be read.\n";
 
-enum { EXIT_NOT_LOADABLE = 3, SHOWN_MAX = 100 };
+enum { SHOWN_MAX = 100 };
 
 // seen is one decision or close: which, and where it stood.
 struct seen {
@@ -193,16 +192,12 @@ static void print_sums(const struct verify *verify, uint64_t open)
 static int verify_logs(struct verify *verify, int count, char **paths)
 {
     const struct log_file_events events = {.on_line = on_line, .arg = verify};
-    for (int i = 0; i < count; i++) {
-        struct errinfo info = {0};
-        if (log_file_read(paths[i], &events, &info) != ERR_OK) {
-            cli_say("audit verify", "%s", info.text);
-            return EXIT_NOT_LOADABLE;
-        }
-    }
+    const int status = audit_read_logs("audit verify", count, paths, &events);
+    if (status != CLI_OK)
+        return status;
     if (verify->has_no_memory) {
         cli_say("audit verify", "no memory for so many records");
-        return EXIT_NOT_LOADABLE;
+        return CLI_UNLOADABLE;
     }
     sort(verify, &verify->decisions, "decision");
     sort(verify, &verify->closes, "close");

@@ -9,8 +9,6 @@
 #include "proxy/cli/options.h"
 #include "proxy/config/yaml_document.h"
 
-enum { CLI_UNLOADABLE = 3, CLI_UNREACHABLE = 4 };
-
 // Options beside -c, --control and --help; which of them a command takes is a sum of these.
 enum control_takes {
     CONTROL_TAKES_JSON = 1,

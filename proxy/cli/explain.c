@@ -13,7 +13,7 @@
 #include "proxy/cli/options.h"
 #include "proxy/explain/explanation.h"
 #include "proxy/history/log_file.h"
-#include "proxy/net/sockaddr.h"
+#include "proxy/history/replay.h"
 
 static const char usage[] =
     "usage: sallyport explain -c FILE (--cert FILE | --as KIND:VALUE... ) [--trust NAME] [--from ADDRESS]\n"
@@ -37,7 +37,7 @@ static const char usage[] =
     "Exit status: 0 allowed, 1 denied, 2 usage, 3 the configuration, the certificate or the log cannot be read,\n"
     "4 --live and there is no proxy.\n";
 
-enum { EXIT_NOT_LOADABLE = 3, ADDRESSES_MAX = HISTORY_MAX_ADDRESSES };
+enum { ADDRESSES_MAX = HISTORY_MAX_ADDRESSES };
 
 struct explain_run {
     const char *config;
@@ -76,17 +76,9 @@ static int print(const struct explain_run *run, struct explanation *explanation,
     json_decref(root);
     if (failed != 0) {
         cli_say("explain", "no memory");
-        return EXIT_NOT_LOADABLE;
+        return CLI_UNLOADABLE;
     }
     return is_allowed ? CLI_OK : CLI_FAILED;
-}
-
-// mark_local finds out which addresses are this machine's, where that could matter.
-static void mark_local(const struct policy *policy, uint16_t port, struct candidate *candidates,
-                       size_t count)
-{
-    for (size_t i = 0; i < count && policy_is_own_port(policy, port); i++)
-        candidates[i].is_local = address_is_local(&candidates[i].address);
 }
 
 // judge finds the addresses, as far as there are none yet, and goes on with them.
@@ -107,7 +99,7 @@ static void judge(struct explain_run *run, struct explanation *explanation,
         explanation_fail(explanation, why);
         return;
     }
-    mark_local(run->snapshot->policy, target->port, run->addresses, run->address_count);
+    replay_mark_local(run->snapshot->policy, target->port, run->addresses, run->address_count);
     explanation_judge(explanation, run->addresses, run->address_count, origin);
 }
 
@@ -138,7 +130,7 @@ static int go_by_live(const struct explain_run *run, struct explanation *explana
                              "all of the client's tunnels are in use",
                              "wait, or raise `limits.tunnels` of the client");
     live_deinit(&live);
-    return is_other ? EXIT_NOT_LOADABLE : CLI_OK;
+    return is_other ? CLI_UNLOADABLE : CLI_OK;
 }
 
 // answer explains one question; the addresses are in `run`, where they are known.
@@ -146,7 +138,7 @@ static int answer(struct explain_run *run, const struct question *question, json
                   const char *origin, const char *id)
 {
     struct explanation *explanation = explanation_create(run->snapshot->policy, question);
-    int status = EXIT_NOT_LOADABLE;
+    int status = CLI_UNLOADABLE;
     if (explanation == NULL) {
         cli_say("explain", "no memory");
         return status;
@@ -178,7 +170,7 @@ static int ask_once(struct explain_run *run)
                               run->to);
     if (asker_load(&run->asker, run->snapshot, (int64_t)time(NULL), &asker, &info) != ERR_OK) {
         cli_say("explain", "%s", info.text);
-        return EXIT_NOT_LOADABLE;
+        return CLI_UNLOADABLE;
     }
     int status = CLI_FAILED;
     question.identity = asker.identity;
@@ -246,25 +238,16 @@ static int ask_log(struct explain_run *run)
     run->status = CLI_OK;
     if (log_file_read(run->log, &events, &info) != ERR_OK) {
         cli_say("explain", "%s", info.text);
-        return EXIT_NOT_LOADABLE;
+        return CLI_UNLOADABLE;
     }
     if (run->found == 0) {
         cli_say("explain", "%s: there is no such decision", run->log);
-        return EXIT_NOT_LOADABLE;
+        return CLI_UNLOADABLE;
     }
     return run->status;
 }
 
 // ---- the command --------------------------------------------------------------------------------
-
-static bool id_parse(const char *text, uint64_t *out)
-{
-    char *end = NULL;
-    if (strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
-        return false;
-    *out = strtoull(text, &end, 16);
-    return *end == '\0';
-}
 
 static int take_address(struct explain_run *run)
 {
@@ -306,7 +289,7 @@ static int take_option(struct explain_run *run, int found, char *const *argv)
         run->log = optarg;
         return CLI_OK;
     case 'i':
-        run->has_id = id_parse(optarg, &run->id);
+        run->has_id = history_id_parse(optarg, &run->id);
         return run->has_id
                    ? CLI_OK
                    : cli_fail_usage("explain", "--id: `%.40s` is not 16 hex digits", optarg);
@@ -349,9 +332,9 @@ static int run_loaded(struct explain_run *run)
     diagnostics_print(&diagnostics, stderr, SEVERITY_ERROR);
     diagnostics_deinit(&diagnostics);
     if (error != ERR_OK)
-        return EXIT_NOT_LOADABLE;
+        return CLI_UNLOADABLE;
     const int status = run->log == NULL ? ask_once(run) : ask_log(run);
-    return cli_finish("explain") == CLI_OK ? status : EXIT_NOT_LOADABLE;
+    return cli_finish("explain") == CLI_OK ? status : CLI_UNLOADABLE;
 }
 
 int explain_command(int argc, char **argv)

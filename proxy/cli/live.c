@@ -5,8 +5,6 @@
 
 #include "proxy/cli/control_client.h"
 
-enum { EXIT_NO_MEMORY = 3 };
-
 // gathering is the list while it is read.
 struct gathering {
     struct live *live;
@@ -69,7 +67,7 @@ int live_ask(const char *config_path, const char *client, struct live *out)
     if (gathering.has_failed)
         cli_say("explain", "the proxy's answer cannot be used");
     live_deinit(out);
-    return status == CLI_OK ? EXIT_NO_MEMORY : status;
+    return status == CLI_OK ? CLI_UNLOADABLE : status;
 }
 
 void live_deinit(struct live *live)

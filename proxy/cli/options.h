@@ -13,6 +13,8 @@ enum cli_exit {
     CLI_OK = 0,
     CLI_FAILED = 1,
     CLI_USAGE = 2,
+    CLI_UNLOADABLE = 3,  // configuration, trust store, CRL, state or log
+    CLI_UNREACHABLE = 4, // the proxy
 };
 
 // cli_say writes `sallyport COMMAND: ...` and a line end to stderr.

@@ -1,6 +1,7 @@
 // One function a kind of value, a table of keys, and the rules that hold between keys.
 #include "proxy/config/matches.h"
 
+#include "auth/base/hex.h"
 #include "proxy/config/idn.h"
 
 enum {
@@ -9,36 +10,6 @@ enum {
     URI_MAX = 2048,        // bytes; SPIFFE's limit
     HEX_MAX = 4096,        // bytes of text that is looked at
 };
-
-// hex_read reads hexadecimal digits, colons and case aside, into at most `cap` bytes, and gives
-// their number. An odd one is taken as if a 0 stood in front.
-static bool hex_read(struct slice text, uint8_t *out, size_t cap, size_t *out_digits)
-{
-    size_t digit_count = 0;
-    for (size_t i = 0; i < text.len; i++)
-        digit_count += text.data[i] != ':';
-    if (digit_count == 0 || (digit_count + 1) / 2 > cap)
-        return false;
-    size_t position = digit_count % 2; // counted in digits, from the 0 in front if there is one
-    for (size_t i = 0; i < cap; i++)
-        out[i] = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        const uint8_t byte = ascii_lower(text.data[i]);
-        uint8_t digit = 0;
-        if (byte == ':')
-            continue;
-        if (byte >= '0' && byte <= '9')
-            digit = (uint8_t)(byte - '0');
-        else if (byte >= 'a' && byte <= 'f')
-            digit = (uint8_t)(byte - 'a' + 10);
-        else
-            return false;
-        out[position / 2] = (uint8_t)(out[position / 2] | (position % 2 == 0 ? digit << 4 : digit));
-        position++;
-    }
-    *out_digits = digit_count;
-    return true;
-}
 
 void match_read_digest(struct reader *reader, const struct node *node, const char *what,
                        const uint8_t **out)

@@ -2,6 +2,9 @@
 // that a request could not.
 #include "proxy/history/entry.h"
 
+#include <stdlib.h>
+
+#include "auth/base/hex.h"
 #include "auth/claim.h"
 
 enum { ID_LEN = 16, VERSION = 1 };
@@ -26,24 +29,18 @@ static enum history_event event_named(const char *name)
     return HISTORY_OTHER;
 }
 
-// nibble gives the value of a lower-case hex digit, or 16.
-static uint8_t nibble(char c)
+// is_lower_hex: the log writes digits in one case and without colons, and whoever else writes it does not.
+static bool is_lower_hex(const char *text)
 {
-    if (c >= '0' && c <= '9')
-        return (uint8_t)(c - '0');
-    return c >= 'a' && c <= 'f' ? (uint8_t)(c - 'a' + 10) : 16;
+    return text[strspn(text, "0123456789abcdef")] == '\0';
 }
 
-static bool id_read(const char *text, uint64_t *out)
+bool history_id_parse(const char *text, uint64_t *out)
 {
     *out = 0;
-    if (text == NULL || strlen(text) != ID_LEN)
+    if (strlen(text) != ID_LEN || !is_lower_hex(text))
         return false;
-    for (size_t i = 0; i < ID_LEN; i++) {
-        if (nibble(text[i]) > 15)
-            return false;
-        *out = *out << 4 | nibble(text[i]);
-    }
+    *out = strtoull(text, NULL, 16);
     return true;
 }
 
@@ -62,7 +59,8 @@ static enum err check(struct history_entry *entry, struct errinfo *info)
     if (!json_is_integer(version) || json_integer_value(version) != VERSION)
         return errinfo_set(info, ERR_INPUT, "is of a version that this program does not know");
     entry->event = event_named(event);
-    entry->has_id = id_read(string_of(entry->root, "id"), &entry->id);
+    const char *id = string_of(entry->root, "id");
+    entry->has_id = id != NULL && history_id_parse(id, &entry->id);
     if (entry->event == HISTORY_OTHER || entry->event == HISTORY_RECORDS_LOST || entry->has_id)
         return ERR_OK;
     return errinfo_set(info, ERR_INPUT, "has no `id` of 16 hex digits");
@@ -100,20 +98,14 @@ static bool address_read(const json_t *value, struct ip_addr *out)
     return text != NULL && ip_addr_parse(slice_of_string(text), out) == ERR_OK;
 }
 
-// hex_read reads at most `cap` bytes; false for anything else.
-static bool hex_read(const char *text, uint8_t *out, size_t cap, size_t *out_len)
+// bytes_read reads whole bytes, at most `cap`; false for anything else.
+static bool bytes_read(const char *text, uint8_t *out, size_t cap, size_t *out_len)
 {
-    const size_t len = text == NULL ? 0 : strlen(text);
-    if (len == 0 || len % 2 != 0 || len / 2 > cap)
+    size_t digits = 0;
+    if (text == NULL || !is_lower_hex(text) ||
+        !hex_read(slice_of_string(text), out, cap, &digits) || digits % 2 != 0)
         return false;
-    for (size_t i = 0; i < len / 2; i++) {
-        const uint8_t high = nibble(text[2 * i]);
-        const uint8_t low = nibble(text[2 * i + 1]);
-        if (high > 15 || low > 15)
-            return false;
-        out[i] = (uint8_t)(high << 4 | low);
-    }
-    *out_len = len / 2;
+    *out_len = digits / 2;
     return true;
 }
 
@@ -143,7 +135,7 @@ static bool sans_read(const json_t *client, const char *name, enum san_kind kind
 static bool digest_read(const json_t *client, const char *name, uint8_t out[IDENTITY_DIGEST_LEN])
 {
     size_t len = 0;
-    return hex_read(string_of(client, name), out, IDENTITY_DIGEST_LEN, &len) &&
+    return bytes_read(string_of(client, name), out, IDENTITY_DIGEST_LEN, &len) &&
            len == IDENTITY_DIGEST_LEN;
 }
 
@@ -165,8 +157,8 @@ static enum err identity_read(const json_t *client, struct history_decision *out
         !sans_read(client, "san_email", SAN_EMAIL, &claimed) ||
         !sans_read(client, "san_ip", SAN_IP, &claimed))
         return lacks(info, "client.san_*");
-    if (!hex_read(string_of(client, "serial"), claimed.serial, sizeof claimed.serial,
-                  &serial_len) ||
+    if (!bytes_read(string_of(client, "serial"), claimed.serial, sizeof claimed.serial,
+                    &serial_len) ||
         !digest_read(client, "sha256", claimed.sha256) ||
         !digest_read(client, "spki_sha256", claimed.spki_sha256))
         return lacks(info, "client.serial, client.sha256 and client.spki_sha256");

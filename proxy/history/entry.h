@@ -34,6 +34,9 @@ struct history_entry {
 enum err history_entry_read(struct slice line, struct history_entry *out,
                             struct errinfo *info) MUST_USE;
 
+// history_id_parse reads an id as the log has it: 16 digits in lower case.
+bool history_id_parse(const char *text, uint64_t *out);
+
 // history_entry_deinit frees it; a zeroed one is allowed.
 void history_entry_deinit(struct history_entry *entry);
 

@@ -30,6 +30,13 @@ static const char *why_not(const struct history_decision *past)
     return NULL;
 }
 
+void replay_mark_local(const struct policy *policy, uint16_t port, struct candidate *candidates,
+                       size_t count)
+{
+    for (size_t i = 0; i < count && policy_is_own_port(policy, port); i++)
+        candidates[i].is_local = address_is_local(&candidates[i].address);
+}
+
 void replay_decision(const struct policy *policy, struct history_decision *past, struct replay *out)
 {
     *out = (struct replay){.kind = REPLAY_SKIPPED, .why = why_not(past)};
@@ -48,10 +55,7 @@ void replay_decision(const struct policy *policy, struct history_decision *past,
         out->kind = REPLAY_UNKNOWN;
         return;
     }
-    if (policy_is_own_port(policy, past->target.port)) {
-        for (size_t i = 0; i < past->judged_count; i++)
-            past->judged[i].is_local = address_is_local(&past->judged[i].address);
-    }
+    replay_mark_local(policy, past->target.port, past->judged, past->judged_count);
     policy_decide_addresses(policy, out->client, &past->source, &past->target, past->judged,
                             past->judged_count, &out->decision);
 }

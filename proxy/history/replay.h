@@ -17,6 +17,11 @@ struct replay {
     struct decision decision;    // strings borrowed from the policy
 };
 
+// replay_mark_local finds out which addresses are this machine's, where that could matter: at a port of the
+// proxy's own.
+void replay_mark_local(const struct policy *policy, uint16_t port, struct candidate *candidates,
+                       size_t count);
+
 // replay_decision asks `policy`. The addresses in `past` are judged in place. Whether one is an address of the
 // proxy's own machine is asked of this machine.
 void replay_decision(const struct policy *policy, struct history_decision *past,

@@ -2,6 +2,7 @@
 // handed out as it comes.
 #include "proxy/http/body.h"
 
+#include "auth/base/hex.h"
 #include "proxy/http/field.h"
 #include "proxy/http/hop.h"
 
@@ -26,25 +27,16 @@ void body_reader_init(struct body_reader *reader, enum body_kind kind, uint64_t 
     }
 }
 
-static bool hex_digit(uint8_t byte, uint8_t *out)
-{
-    const uint8_t lower = ascii_lower(byte);
-    *out = (uint8_t)(lower <= '9' ? lower - '0' : lower - 'a' + 10);
-    return (lower >= '0' && lower <= '9') || (lower >= 'a' && lower <= 'f');
-}
-
 // parse_chunk_line reads chunk-size [ chunk-ext ] (RFC 9112 7.1). No blank stands behind the size, and an
 // extension begins with its semicolon: what else there is, readers take for one thing or another.
 static bool parse_chunk_line(struct slice line, uint64_t *out_size, size_t *out_extensions_len)
 {
     uint64_t size = 0;
     size_t digits = 0;
-    uint8_t digit = 0;
-    while (digits < line.len && hex_digit(line.data[digits], &digit)) {
+    for (; digits < line.len && hex_digit(line.data[digits]) >= 0; digits++) {
         if (size > (INT64_MAX >> 4))
             return false;
-        size = size << 4 | digit;
-        digits++;
+        size = size << 4 | (uint64_t)hex_digit(line.data[digits]);
     }
     const struct slice extensions = slice_from(line, digits);
     if (digits == 0 || digits > 16 || !is_field_value(extensions))

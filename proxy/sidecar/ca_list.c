@@ -17,7 +17,9 @@ static struct slice name_der(X509_NAME *name)
     return der;
 }
 
-static bool has_name(const STACK_OF(CRYPTO_BUFFER) *names, struct slice der)
+// has_name tells whether a name of the list is alike to `der` by `is_alike`.
+static bool has_name(const STACK_OF(CRYPTO_BUFFER) *names, struct slice der,
+                     bool (*is_alike)(const struct dn *a, const struct dn *b))
 {
     struct dn wanted;
     if (dn_from_der(der, &wanted) != ERR_OK)
@@ -27,24 +29,7 @@ static bool has_name(const STACK_OF(CRYPTO_BUFFER) *names, struct slice der)
         struct dn listed;
         if (dn_from_der(slice_of(CRYPTO_BUFFER_data(name), CRYPTO_BUFFER_len(name)), &listed) ==
                 ERR_OK &&
-            dn_equal(&listed, &wanted))
-            return true;
-    }
-    return false;
-}
-
-// is_akin tells whether a name of the list differs from `der` in its common name only.
-static bool is_akin(const STACK_OF(CRYPTO_BUFFER) *names, struct slice der)
-{
-    struct dn issuer;
-    if (dn_from_der(der, &issuer) != ERR_OK)
-        return false;
-    for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(names); i++) {
-        const CRYPTO_BUFFER *name = sk_CRYPTO_BUFFER_value(names, i);
-        struct dn listed;
-        if (dn_from_der(slice_of(CRYPTO_BUFFER_data(name), CRYPTO_BUFFER_len(name)), &listed) ==
-                ERR_OK &&
-            dn_equal_but_common_name(&listed, &issuer))
+            is_alike(&listed, &wanted))
             return true;
     }
     return false;
@@ -67,7 +52,7 @@ static X509 *climb(X509 *cert, const STACK_OF(X509) *certs, const STACK_OF(CRYPT
 {
     *out_is_listed = false;
     for (int i = 0; i < STEPS_MAX; i++) {
-        if (has_name(names, name_der(X509_get_issuer_name(cert)))) {
+        if (has_name(names, name_der(X509_get_issuer_name(cert)), dn_equal)) {
             *out_is_listed = true;
             return cert;
         }
@@ -112,8 +97,9 @@ static enum ca_list_finding judge(const STACK_OF(X509) *chain, const STACK_OF(X5
         if (is_listed)
             return CA_LIST_LACKS_INTERMEDIATE;
     }
-    return is_akin(names, name_der(X509_get_issuer_name(top))) ? CA_LIST_LACKS_INTERMEDIATE
-                                                               : CA_LIST_UNKNOWN;
+    return has_name(names, name_der(X509_get_issuer_name(top)), dn_equal_but_common_name)
+               ? CA_LIST_LACKS_INTERMEDIATE
+               : CA_LIST_UNKNOWN;
 }
 
 enum ca_list_finding ca_list_check(const STACK_OF(CRYPTO_BUFFER) *chain,
