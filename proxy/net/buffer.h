@@ -8,7 +8,8 @@
 #include "auth/base/slice.h"
 
 enum {
-    BUFFER_CAP = 136 * 1024, // bytes: eight full TLS records with their overhead, and room to spare
+    BUFFER_CAP =
+        128 * 1024, // bytes: what a flow reads at once, and the overhead of eight TLS records
 };
 
 struct buffer {

@@ -1,9 +1,12 @@
 // Reads up to eight TLS records' worth, writes it, and gives the buffer back before waiting.
 #include "proxy/net/flow.h"
 
+// A read becomes one write, and the kernel makes segments of at most 64 KiB of it, a little less. With the
+// overhead of eight TLS records 127 KiB are two of them; 128 KiB would be two and a third of some hundred
+// bytes, which costs the kernel as much as a large one.
 enum {
-    FLOW_READ_MAX = 128 * 1024, // bytes a read: eight full TLS records
-    FLOW_SHARE = 128 * 1024,    // bytes a step: then the others' turn
+    FLOW_READ_MAX = 127 * 1024,
+    FLOW_SHARE = FLOW_READ_MAX, // bytes a step: then the others' turn
 };
 
 void flow_init(struct flow *flow, struct stream *from, struct stream *to, struct buffer_pool *pool,

@@ -9,12 +9,12 @@
 struct tcp_stream {
     struct stream stream; // first
     uint32_t magic;
-    struct ev_loop *loop; // borrowed
-    ev_io io;
     bool is_open;
     bool can_read;  // the socket has not said EAGAIN since the last event
     bool can_write; // likewise
     bool is_finished;
+    struct ev_loop *loop; // borrowed
+    ev_io io;
 };
 
 // tcp_stream_init takes over the connected non-blocking socket `fd`. Nothing is wanted yet.

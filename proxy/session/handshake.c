@@ -70,7 +70,9 @@ enum err session_on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
         tls_stream_limit_tickets(session->tls, verdict.not_after_s - wall_clock_ms() / 1000);
         return ERR_OK;
     }
-    session->refusal = verdict;
+    session->refusal.reason = verdict.reason;
+    session->refusal.detail = verdict.detail;
+    session->refusal.presented = verdict.presented;
     if (session->peer.listener->refuses_in_http && error != ERR_MEMORY) {
         tls_stream_limit_tickets(session->tls, 0);
         return ERR_OK; // finish_handshake looks at the refusal
@@ -84,8 +86,8 @@ static enum err offer_anonymous(struct session *session)
 {
     if (!session->peer.listener->is_certificate_optional)
         return ERR_DENIED;
-    identity_destroy(session->offered.identity);
-    session->offered = (struct trust_verdict){.not_after_s = NEVER_S};
+    identity_destroy(session->offer.identity);
+    session->offer = (struct session_offer){.not_after_s = NEVER_S};
     return ERR_OK;
 }
 
@@ -100,8 +102,8 @@ enum err session_on_resume(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain)
     identity_destroy(verdict.presented);
     if (error != ERR_OK)
         return error;
-    identity_destroy(session->offered.identity);
-    session->offered = verdict;
+    identity_destroy(session->offer.identity);
+    session->offer = (struct session_offer){verdict.identity, verdict.not_after_s};
     return ERR_OK;
 }
 
@@ -112,9 +114,9 @@ static void take_resumed(struct session *session)
     if (!session->peer.is_resumed)
         return;
     identity_destroy(session->identity);
-    session->identity = session->offered.identity;
-    session->offered.identity = NULL;
-    session->peer.not_after_s = session->offered.not_after_s;
+    session->identity = session->offer.identity;
+    session->offer.identity = NULL;
+    session->peer.not_after_s = session->offer.not_after_s;
 }
 
 static enum reason refused_reason(const struct session *session)
@@ -142,7 +144,7 @@ static enum reason refused_reason(const struct session *session)
 static const char *refusal_detail(const struct session *session, enum reason reason)
 {
     const char *word = tls_stream_failure_detail(session->tls);
-    if (session->refusal.reason == reason)
+    if (session->refusal.reason == reason && session->refusal.detail != NULL)
         return session->refusal.detail;
     if (reason == REASON_NO_CERTIFICATE)
         return "the client sent no certificate (with curl: --proxy-cert, not --cert)";
@@ -163,13 +165,13 @@ void session_record_refusal(struct session *session, enum reason reason)
     }
     context->counters.handshakes_refused++;
     arrival_note_failure(context, &peer->address, reason);
-    session_context_make_id(context, session->refusal_id);
+    session_context_make_id(context, session->refusal.id);
     if (!refusals_note(context->refusals, &peer->address, peer->port, reason, peer->listener->name,
                        context->now_ms))
         return;
     const struct audit_refusal refusal = {
         .now_ms = wall_clock_ms(),
-        .id = session->refusal_id,
+        .id = session->refusal.id,
         .listener = peer->listener->name,
         .address = peer->address,
         .port = peer->port,
@@ -234,7 +236,7 @@ static void answer_refused(struct session *session)
     struct text text;
     text_init(&text, data, sizeof data);
     const struct answer answer = {
-        .status = 403, .reason = session->refused_as, .id = session->refusal_id};
+        .status = 403, .reason = session->refusal.reason, .id = session->refusal.id};
     answer_format(&answer, &text);
     size_t len = 0;
     if (stream_write(tls_stream_stream(session->tls), text_slice(&text), &len) != ERR_OK) {
@@ -267,15 +269,14 @@ bool session_step_refusing(struct session *session)
 // finish_handshake goes on where TLS is done: to serve the client, or to tell it why not.
 static void finish_handshake(struct session *session)
 {
-    session->refused_as = session->refusal.reason;
-    if (session->refused_as == REASON_NONE && tls_stream_peer_chain(session->tls) == NULL &&
+    if (session->refusal.reason == REASON_NONE && tls_stream_peer_chain(session->tls) == NULL &&
         !session->peer.listener->is_certificate_optional)
-        session->refused_as = REASON_NO_CERTIFICATE;
-    if (session->refused_as == REASON_NONE) {
+        session->refusal.reason = REASON_NO_CERTIFICATE;
+    if (session->refusal.reason == REASON_NONE) {
         if (!begin_serving(session))
             session_kill(session, true);
     } else {
-        session_record_refusal(session, session->refused_as);
+        session_record_refusal(session, session->refusal.reason);
         session_enter(session, SESSION_REFUSING);
     }
 }

@@ -14,6 +14,8 @@ struct peer {
     const struct listener_config *listener; // borrowed from the snapshot
     struct stream *stream;                  // borrowed from the session
     struct ip_addr address;                 // canonical
+    bool is_resumed;                        // by the handshake
+    bool has_end;                           // the client has ended its direction
     uint16_t port;
     const struct client *client; // borrowed from the snapshot's policy; NULL: none fits
     struct account *account;     // ref; the client's in the ledger; NULL without a client
@@ -22,11 +24,9 @@ struct peer {
     size_t json_len;             // bytes
     const char *tls_version;     // static memory
     const char *tls_cipher;      // static memory
-    bool is_resumed;             // by the handshake
     uint8_t *inbox;              // owned; what has been read and belongs to no flow yet
     size_t inbox_len;            // bytes
     size_t inbox_cap;            // bytes
-    bool has_end;                // the client has ended its direction
     struct upstream_pool
         *upstreams; // owned; connections that the next request may use; NULL: none yet
     const struct identity *identity; // borrowed from the session; NULL: no certificate

@@ -505,7 +505,7 @@ static void free_session(struct session *session)
     }
     tls_stream_destroy(session->tls);
     identity_destroy(session->identity);
-    identity_destroy(session->offered.identity);
+    identity_destroy(session->offer.identity);
     identity_destroy(session->refusal.presented);
     peer_deinit(&session->peer);
     arrival_give_session(context);

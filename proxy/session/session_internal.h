@@ -12,19 +12,28 @@ enum { SESSION_MAGIC = 0x5E5510A7 };
 
 #define NEVER_S INT64_MAX // when the right of a client without certificate ends
 
+// What is known of a handshake that is not to be served.
+struct session_refusal {
+    enum reason reason;         // REASON_NONE: not refused
+    char id[17];                // of the record about it
+    const char *detail;         // static memory; NULL: what TLS says about it
+    struct identity *presented; // owned; of a certificate that could be read
+};
+
+// What a ticket's certificate is worth, should the handshake be resumed with it.
+struct session_offer {
+    struct identity *identity; // owned; NULL: none was shown
+    int64_t not_after_s;       // Unix seconds
+};
+
+// A client that says hello and nothing else costs one of these: what is used later is made later.
 struct session {
     uint32_t magic;
     enum session_state state;
     TAILQ_ENTRY(session) link;       // in the list of its state
     TAILQ_ENTRY(session) queue_link; // in the list of `queue`
     TAILQ_ENTRY(session) sweep_link; // in the list of those to be judged again
-    bool is_in_sweep;
-    bool is_put_off;            // to be judged when all that cost no signatures have been
     struct session_list *queue; // borrowed from the context; that it waits in for its turn, or NULL
-    bool is_half_open;          // counts among its source's handshakes
-    bool is_first;              // no exchange has been yet
-    bool has_said_end;          // our direction is finished
-    bool is_plain;              // the client speaks plain HTTP
     size_t dropped_len;         // bytes read while closing
     int64_t since_ms;           // monotonic; when this state, or waiting for a request, began
     struct tcp_stream tcp;
@@ -33,13 +42,17 @@ struct session {
     int64_t timer_due_ms;   // monotonic
     int64_t expires_ms;     // monotonic; when the certificate's right ends, unless the clock is set
     struct peer peer;
-    const struct trust *trust;    // borrowed from the peer's snapshot; of the server name asked for
-    struct exchange *exchange;    // owned; NULL between requests
-    struct identity *identity;    // owned; NULL before the handshake is done
-    struct trust_verdict offered; // of the session that the client wants to resume, when accepted
-    enum reason refused_as;       // with a finished handshake; REASON_NONE: not
-    char refusal_id[17];          // of the record about it
-    struct trust_verdict refusal; // when the certificate was refused; its `presented` is owned
+    const struct trust *trust;  // borrowed from the peer's snapshot; of the server name asked for
+    struct exchange *exchange;  // owned; NULL between requests
+    struct identity *identity;  // owned; NULL before the handshake is done
+    struct session_offer offer; // of the session that the client wants to resume, when accepted
+    struct session_refusal refusal;
+    bool is_in_sweep;
+    bool is_put_off;   // to be judged when all that cost no signatures have been
+    bool is_half_open; // counts among its source's handshakes
+    bool is_first;     // no exchange has been yet
+    bool has_said_end; // our direction is finished
+    bool is_plain;     // the client speaks plain HTTP
 };
 
 // session_enter is the only place that writes the state of a session.

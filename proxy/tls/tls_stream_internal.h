@@ -10,21 +10,23 @@
 struct tls_stream {
     struct stream stream; // first
     uint32_t magic;
-    SSL *ssl;                 // owned
-    struct stream *below;     // borrowed from the owner
-    struct buffer_pool *pool; // borrowed from the worker
-    struct buffer *in;        // borrowed from the pool; ciphertext not yet taken by BoringSSL
-    struct buffer *out;       // borrowed from the pool; ciphertext not yet taken by the socket
-    tls_verify_fn verify;
-    void *verify_arg;     // of verify and of the callbacks of either role
-    enum err read_error;  // what ended reading below; ERR_OK while it goes on
-    enum err write_error; // likewise for writing
     enum tls_failure failure;
     const char *failure_detail; // static memory
+    SSL *ssl;                   // owned
+    struct stream *below;       // borrowed from the owner
+    struct buffer_pool *pool;   // borrowed from the worker
+    struct buffer *in;          // borrowed from the pool; ciphertext not yet taken by BoringSSL
+    struct buffer *out;         // borrowed from the pool; ciphertext not yet taken by the socket
+    tls_verify_fn verify;
+    void *verify_arg;       // of verify and of the callbacks of either role
+    enum err read_error;    // what ended reading below; ERR_OK while it goes on
+    enum err write_error;   // likewise for writing
+    uint16_t seal_overhead; // bytes a record can grow by
     bool has_begun;
     bool is_shut; // close_notify is written or on its way
     bool saw_close_notify;
-    uint16_t seal_overhead; // bytes a record can grow by
+    bool has_alert; // in the client's role: the server has sent a fatal alert
+    uint8_t alert;  // which one
 
     // In the server's role.
     struct tls_context *context;  // ref; what the stream was made with; NULL in the other role
@@ -37,8 +39,6 @@ struct tls_stream {
     struct tls_client *client;     // ref; NULL in the other role
     struct tls_sessions *sessions; // borrowed; NULL: nothing is resumed
     tls_request_fn on_request;     // NULL: nobody wants to know
-    bool has_alert;                // the peer has sent a fatal alert
-    uint8_t alert;                 // which one
 };
 
 // tls_stream_make makes a stream that has no role yet. NULL when there is no memory.
