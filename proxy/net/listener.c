@@ -198,6 +198,14 @@ void listener_accept_waiting(struct listener *listener)
     (void)accept_batch(listener, LISTEN_BACKLOG);
 }
 
+void listener_move(struct listener *listener, struct ev_loop *loop)
+{
+    ev_io_stop(listener->loop, &listener->io);
+    ev_timer_stop(listener->loop, &listener->pause);
+    listener->loop = loop;
+    ev_io_start(loop, &listener->io);
+}
+
 void listener_stop(struct listener *listener)
 {
     if (listener == NULL)

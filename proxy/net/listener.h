@@ -37,6 +37,9 @@ void listener_set_arg(struct listener *listener, void *arg);
 // listener_accept_waiting accepts what waits in the queue now: the last thing before an address is given up.
 void listener_accept_waiting(struct listener *listener);
 
+// listener_move goes on on another loop. Not to be called from within on_accept.
+void listener_move(struct listener *listener, struct ev_loop *loop);
+
 // listener_stop stops accepting, closes the socket and frees. NULL is allowed. Not to be called from
 // within on_accept.
 void listener_stop(struct listener *listener);

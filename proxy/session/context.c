@@ -104,13 +104,18 @@ static void give_back_memory(struct session_context *context)
     const size_t live = sessions_live(context);
     const bool goes_on = live < context->live_count;
     context->live_count = live;
-    if (live > context->peak_count)
-        context->peak_count = live;
     if (goes_on || context->peak_count < TRIM_SESSIONS || live > context->peak_count / 4)
         return;
     context->peak_count = live;
     buffer_pool_trim(&context->buffers);
     (void)malloc_trim(0);
+}
+
+// end_if_spent ends the loop where nobody is left of many: what libev has for them goes with the loop only.
+static void end_if_spent(struct session_context *context)
+{
+    if (context->live_count == 0 && context->crowd_count >= TRIM_SESSIONS)
+        ev_break(context->loop, EVBREAK_ALL);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
@@ -119,6 +124,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     write_counted(timer->data, false);
     give_back_memory(timer->data);
+    end_if_spent(timer->data);
 }
 
 void session_context_start(struct session_context *context)
@@ -129,6 +135,9 @@ void session_context_start(struct session_context *context)
     TAILQ_INIT(&context->shaking);
     TAILQ_INIT(&context->sweep);
     context->now_ms = monotonic_ms();
+    context->live_count = 0;
+    context->peak_count = 0;
+    context->crowd_count = 0;
     ev_timer_init(&context->kick, on_kick, 0., 0.);
     ev_timer_init(&context->shaking_turn, on_shaking_turn, 0., 0.);
     ev_timer_init(&context->sweep_turn, on_sweep_turn, 0., 0.);
@@ -166,6 +175,16 @@ void session_context_stop(struct session_context *context)
     ev_check_stop(context->loop, &context->clock);
     buffer_pool_deinit(&context->buffers);
     verdicts_clear(&context->verdicts);
+}
+
+void session_context_count_accepted(struct session_context *context)
+{
+    context->counters.accepted++;
+    const size_t live = sessions_live(context);
+    if (live > context->peak_count)
+        context->peak_count = live;
+    if (live > context->crowd_count)
+        context->crowd_count = live;
 }
 
 // mix is the finalizer of SplitMix64: one to one, so different counts give different ids.

@@ -103,15 +103,21 @@ struct session_context {
     ev_timer tick;               // each second: counted refusals, memory that is free
     size_t live_count;           // sessions alive at the last tick
     size_t peak_count;           // most sessions alive since memory was given back
+    size_t crowd_count;          // most sessions alive since session_context_start
     ev_prepare reap;             // frees the dead ones
     ev_check clock;              // takes the time after each wait
 };
 
-// session_context_start prepares the lists and watchers. The fields above them are set.
+// session_context_start prepares the lists and watchers. The fields above them are set. When there have been many
+// sessions, and none is left, the loop is told to end (ev_break), so that the worker can begin anew.
 void session_context_start(struct session_context *context);
 
-// session_context_stop writes what is counted and frees what is left. No session may be alive.
+// session_context_stop writes what is counted and frees what is left. No session may be alive. It may be
+// started again, on another loop.
 void session_context_stop(struct session_context *context);
+
+// session_context_count_accepted counts a new session.
+void session_context_count_accepted(struct session_context *context);
 
 // session_context_make_id writes the next id: 16 lower-case hex digits and a NUL. Ids of one worker never
 // repeat, and those of others start at random places.

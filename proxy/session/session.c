@@ -418,7 +418,7 @@ static void begin(struct session *session, const struct arrival *arrival)
     session->timer.data = session;
     TAILQ_INSERT_TAIL(&context->by_state[SESSION_HANDSHAKE], session, link);
     context->state_counts[SESSION_HANDSHAKE]++;
-    context->counters.accepted++;
+    session_context_count_accepted(context);
 }
 
 void session_accept(struct session_context *context, const struct listener_config *listener, int fd,

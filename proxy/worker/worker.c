@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ struct retired_resolver {
 struct worker {
     uint32_t magic;
     uint32_t index;
-    pthread_t thread;
+    pthread_t thread;          // its own, when it has begun anew
     struct ev_loop *loop;      // owned
     struct snapshot *snapshot; // ref
     struct port *ports;        // owned; one a listener
@@ -58,6 +59,7 @@ struct worker {
     ev_timer drain;                   // the end of patience
     ev_prepare drained;               // runs while draining: leaves the loop when nothing lives
     struct headroom headroom;
+    bool has_ended;          // by a drain or a stop: not to begin anew
     uint64_t cut_count;      // exchanges that were ended by us
     int64_t exhausted_at_ms; // monotonic; when it was last logged
     void (*on_exit)(void *arg);
@@ -110,12 +112,18 @@ static uint64_t open_exchanges(const struct worker *worker)
     return count;
 }
 
+static void end_loop(struct worker *worker)
+{
+    worker->has_ended = true;
+    ev_break(worker->loop, EVBREAK_ALL);
+}
+
 static void end_all(struct worker *worker, enum reason reason)
 {
     stop_listeners(worker);
     worker->cut_count += open_exchanges(worker);
     sessions_end_all(&worker->context, reason);
-    ev_break(worker->loop, EVBREAK_ALL);
+    end_loop(worker);
 }
 
 static void on_drain_over(struct ev_loop *loop, ev_timer *timer, int events)
@@ -129,11 +137,12 @@ static void on_drain_over(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void on_drained(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
+    (void)loop;
     (void)events;
     struct worker *worker = prepare->data;
     ASSERT(worker->magic == WORKER_MAGIC);
     if (sessions_live(&worker->context) == 0)
-        ev_break(loop, EVBREAK_ALL);
+        end_loop(worker);
 }
 
 static void begin_drain(struct worker *worker)
@@ -448,10 +457,71 @@ static void answer_unread(struct worker *worker)
     drop_update(update);
 }
 
+// is_empty tells whether nothing hangs on the loop but what the worker itself has put there.
+static bool is_empty(struct worker *worker)
+{
+    sessions_reap(&worker->context);
+    drop_retired(worker, false);
+    return sessions_live(&worker->context) == 0 && worker->context.survey == NULL &&
+           worker->retired == NULL && resolver_is_idle(worker->context.resolver) &&
+           !worker->context.is_draining;
+}
+
+// begin_anew moves an empty worker to a new loop. The DNS cache and the verdicts remembered are lost. The old
+// loop stays where there is no memory or descriptor for a new one; the next second tries again.
+static void begin_anew(struct worker *worker)
+{
+    struct session_context *context = &worker->context;
+    struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    struct resolver *resolver = NULL;
+    struct errinfo info;
+    if (loop == NULL ||
+        resolver_create(loop, &worker->snapshot->resolver, &resolver, &info) != ERR_OK) {
+        if (loop != NULL)
+            ev_loop_destroy(loop);
+        return;
+    }
+    session_context_stop(context);
+    resolver_destroy(context->resolver);
+    for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
+        if (worker->ports[i].listener != NULL)
+            listener_move(worker->ports[i].listener, loop);
+    }
+    ev_io_stop(worker->loop, &worker->mail);
+    ev_loop_destroy(worker->loop);
+    worker->loop = loop;
+    context->loop = loop;
+    context->resolver = resolver;
+    session_context_start(context);
+    ev_io_start(loop, &worker->mail);
+    (void)malloc_trim(0);
+}
+
+static void *run(void *arg);
+
+// succeed takes over from the thread that has started it.
+static void *succeed(void *arg)
+{
+    struct worker *worker = arg;
+    (void)pthread_join(worker->thread, NULL);
+    worker->thread = pthread_self();
+    begin_anew(worker);
+    return run(worker);
+}
+
+// run is the worker's thread. When nobody is left of a crowd, another takes its place: libev's tables have room
+// for the highest descriptor that there has ever been, and go with the loop only; malloc keeps small pieces
+// for each thread, strewn over all the memory of the crowd, until it ends.
 static void *run(void *arg)
 {
     struct worker *worker = arg;
-    ev_run(worker->loop, 0);
+    pthread_t successor;
+    do {
+        ev_run(worker->loop, 0);
+        if (!worker->has_ended && is_empty(worker) &&
+            pthread_create(&successor, NULL, succeed, worker) == 0)
+            return NULL;
+    } while (!worker->has_ended);
     sessions_reap(&worker->context);
     answer_unread(worker);
     if (worker->on_exit != NULL)

@@ -6,7 +6,7 @@ import pytest
 
 from support.config import client, reach
 from support.origin import echo_after_end, silence
-from support.scale import IS_SMALL, count
+from support.scale import IS_SMALL, count, eventually
 
 THREADS = 8
 
@@ -119,3 +119,33 @@ def test_memory_does_not_grow_with_the_number_of_tunnels_that_were(start, dns, o
     settled = proxy.resident()
     spread(1000, one)
     assert proxy.resident() - settled < 4 * 1024 * 1024
+
+
+def test_a_worker_that_is_empty_after_a_crowd_begins_anew_and_serves_as_before(start, dns, origin):
+    total = 1100  # with more than 1,023 at once a worker begins anew when all have gone
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)), workers=1)
+    target = f"origin.test:{server.port}"
+    first = proxy.loops()
+    tunnels = [None] * total
+
+    def open_one(number):
+        tunnels[number] = proxy.tunnel(target)
+
+    spread(total, open_one)
+    server.wait_accepted(total)
+    spread(total, lambda number: tunnels[number].close())
+    server.wait_idle()
+    eventually(lambda: proxy.loops() - first, lambda: f"another loop than {first}")
+    eventually(lambda: len(proxy.loops()) == len(first), lambda: f"the old one of {first} to go")
+
+    proxy.ask(target)
+    dns.addresses("new.test", "127.0.0.1")
+    proxy.reload(client(reach("new.test", server.port)))
+    tunnel = proxy.tunnel(f"new.test:{server.port}")
+    tunnel.echo(b"as before")
+    assert proxy.ask(target).status == 403
+    tunnel.close()
+    proxy.stop()
+    assert len(proxy.audit.records("close", status=200)) == total + 2

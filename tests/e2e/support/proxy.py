@@ -193,6 +193,16 @@ class Proxy:
             lambda: f"{count} descriptors; it has {self.descriptors()}",
         )
 
+    def loops(self):
+        """The descriptors of its event loops."""
+        process = f"/proc/{self.process.pid}/fd"
+        found = set()
+        for name in os.listdir(process):
+            with contextlib.suppress(FileNotFoundError):
+                if os.readlink(f"{process}/{name}") == "anon_inode:[eventpoll]":
+                    found.add(int(name))
+        return found
+
     def resident(self):
         """Bytes of memory in use."""
         with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:
