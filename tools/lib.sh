@@ -157,11 +157,12 @@ prune_disk_cache() {
     done
 }
 
-# bazel_in CONFIG COMMAND ARGUMENT... runs Bazel with a configuration: opt, clang, asan, tsan, fuzz.
+# bazel_in CONFIG COMMAND ARGUMENT... runs Bazel with a configuration: opt, clang, asan, tsan, fuzz; on the
+# BoringSSL that SALLYPORT_BORINGSSL names, if it names one.
 # opt uses the output base that a plain `bazel` uses too; each of the others has its own, because
 # switching the configuration within one rebuilds everything.
 bazel_in() {
-    local config="$1" command="$2" startup=() options=()
+    local config="$1" command="$2" startup=() options=() boringssl
     shift 2
     if [[ "$config" != opt ]]; then
         startup+=("--output_base=$(output_base "$config")" --max_idle_secs=300)
@@ -169,6 +170,10 @@ bazel_in() {
     case "$command" in
     build | test | info)
         options+=("--disk_cache=$(disk_cache)")
+        if [[ -n "${SALLYPORT_BORINGSSL:-}" ]]; then
+            boringssl="$("$ROOT/tools/boringssl" "$SALLYPORT_BORINGSSL")" || exit 1
+            options+=("--override_repository=boringssl=$boringssl")
+        fi
         [[ -t 2 ]] || options+=(--show_progress_rate_limit=10)
         case "$config" in
         opt) options+=(-c opt) ;;
