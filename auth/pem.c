@@ -47,3 +47,22 @@ enum err pem_read_blocks(struct slice pem, pem_block_function *on_block, void *a
     ERR_clear_error();
     return error;
 }
+
+static enum err keep_certificate(void *arg, const char *kind, struct slice der, size_t number,
+                                 struct errinfo *info)
+{
+    STACK_OF(CRYPTO_BUFFER) *chain = arg;
+    if (!slice_ends_with(slice_of_string(kind), SLICE_LITERAL("CERTIFICATE")))
+        return ERR_OK;
+    CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.data, der.len, NULL);
+    if (buffer != NULL && sk_CRYPTO_BUFFER_push(chain, buffer) != 0)
+        return ERR_OK;
+    CRYPTO_BUFFER_free(buffer);
+    return errinfo_set(info, ERR_MEMORY, "block %zu: no memory", number);
+}
+
+enum err pem_read_chain(struct slice pem, STACK_OF(CRYPTO_BUFFER) *chain, struct errinfo *info)
+{
+    size_t count = 0;
+    return pem_read_blocks(pem, keep_certificate, chain, &count, info);
+}

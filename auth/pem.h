@@ -4,6 +4,8 @@
 // Pure: bytes in, blocks out. What a block means is its reader's business.
 #pragma once
 
+#include <openssl/pool.h>
+#include <openssl/stack.h>
 #include <stddef.h>
 
 #include "auth/base/err.h"
@@ -19,3 +21,8 @@ typedef enum err pem_block_function(void *arg, const char *kind, struct slice de
 // cut off, ERR_MEMORY, or what `on_block` says.
 enum err pem_read_blocks(struct slice pem, pem_block_function *on_block, void *arg,
                          size_t *out_count, struct errinfo *info) MUST_USE;
+
+// pem_read_chain puts the certificates of `pem` behind those in `chain`, in their order, each as its DER, not yet
+// looked at. Other blocks are skipped: the key may be in the same file. Errors as of pem_read_blocks.
+enum err pem_read_chain(struct slice pem, STACK_OF(CRYPTO_BUFFER) *chain,
+                        struct errinfo *info) MUST_USE;

@@ -49,25 +49,11 @@ static enum err summarise(struct asker *asker, const char *how)
 
 // ---- a certificate ------------------------------------------------------------------------------
 
-static enum err block_push(void *arg, const char *kind, struct slice der, size_t number,
-                           struct errinfo *info)
-{
-    STACK_OF(CRYPTO_BUFFER) *chain = arg;
-    if (!slice_ends_with(slice_of_string(kind), SLICE_LITERAL("CERTIFICATE")))
-        return ERR_OK; // the key may be in the same file
-    CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.data, der.len, NULL);
-    if (buffer != NULL && sk_CRYPTO_BUFFER_push(chain, buffer) != 0)
-        return ERR_OK;
-    CRYPTO_BUFFER_free(buffer);
-    return errinfo_set(info, ERR_MEMORY, "certificate %zu: no memory", number);
-}
-
 static enum err chain_read(const char *path, STACK_OF(CRYPTO_BUFFER) *chain, struct errinfo *info)
 {
     struct file_content content = {0};
-    size_t count = 0;
     TRY(file_read(path, CHAIN_FILE_MAX, FILE_PUBLIC, &content, info));
-    enum err error = pem_read_blocks(content.bytes, block_push, chain, &count, info);
+    enum err error = pem_read_chain(content.bytes, chain, info);
     file_content_deinit(&content);
     if (error == ERR_OK && sk_CRYPTO_BUFFER_num(chain) == 0)
         error = errinfo_set(info, ERR_INPUT, "%s: there is no certificate in it (PEM)", path);

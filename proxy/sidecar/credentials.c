@@ -46,20 +46,6 @@ static bool contains(struct slice text, struct slice word)
     return false;
 }
 
-static enum err keep_certificate(void *arg, const char *kind, struct slice der, size_t number,
-                                 struct errinfo *info)
-{
-    (void)number;
-    STACK_OF(CRYPTO_BUFFER) *chain = arg;
-    if (!slice_equal(slice_of_string(kind), SLICE_LITERAL("CERTIFICATE")))
-        return ERR_OK; // a bundle holds its key too
-    CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.data, der.len, NULL);
-    if (buffer != NULL && sk_CRYPTO_BUFFER_push(chain, buffer) != 0)
-        return ERR_OK;
-    CRYPTO_BUFFER_free(buffer);
-    return errinfo_set(info, ERR_MEMORY, "no memory for a certificate");
-}
-
 // read_leaf notes what the own leaf says.
 static enum err read_leaf(struct credentials *out, const char *path, struct errinfo *info)
 {
@@ -86,7 +72,6 @@ static enum err load_certificate(const struct credential_paths *paths, const str
                                  struct credentials *out, enum cause *out_cause,
                                  struct errinfo *info)
 {
-    size_t count = 0;
     struct errinfo why;
     *out_cause = CAUSE_CERT_FILE;
     out->chain = sk_CRYPTO_BUFFER_new_null();
@@ -94,7 +79,7 @@ static enum err load_certificate(const struct credential_paths *paths, const str
         return errinfo_set(info, ERR_MEMORY, "no memory for a certificate");
     if (paths->cert == NULL)
         return ERR_OK;
-    if (pem_read_blocks(files->cert.bytes, keep_certificate, out->chain, &count, &why) != ERR_OK)
+    if (pem_read_chain(files->cert.bytes, out->chain, &why) != ERR_OK)
         return errinfo_set(info, ERR_INPUT, "%s: %s", paths->cert, why.text);
     if (sk_CRYPTO_BUFFER_num(out->chain) == 0)
         return errinfo_set(info, ERR_INPUT,
