@@ -340,7 +340,6 @@ default: {project: none, action: enforce, allowed_domains: []}
             program, "--listen-ip", "127.0.0.1", "--listen-port", str(self.port),
             "--tls-server-bundle-file", self.pem(), "--tls-client-ca-file", self.pki.ca.path,
             "--egress-acl-file", self.path("acl.yaml"), "--allow-range", "127.0.0.0/8",
-            "--danger-allow-access-to-private-ranges",
             env={**os.environ, "GOMAXPROCS": "2"})
 
 
