@@ -17,7 +17,6 @@
 #include "proxy/cli/options.h"
 #include "proxy/config/file.h"
 
-enum { EXIT_NOT_LOADABLE = 3 };
 enum {
     CA_FILE_MAX = 16 * 1024 * 1024,
     CRL_FILE_MAX = 256 * 1024 * 1024,
@@ -82,7 +81,7 @@ static void reject(struct answer *answer, enum reason reason, const char *detail
 
 static void give_up(struct answer *answer, const char *detail)
 {
-    answer_set(answer, "error", EXIT_NOT_LOADABLE, "not_loadable", detail);
+    answer_set(answer, "error", CLI_UNLOADABLE, "not_loadable", detail);
 }
 
 // number_read reads a decimal number of at most `max`, nothing around it.
@@ -443,7 +442,7 @@ static int answer_print(const struct answer *answer)
     char *buffer = malloc(OUTPUT_CAP);
     if (buffer == NULL) {
         cli_say("check-cert", "no memory");
-        return EXIT_NOT_LOADABLE;
+        return CLI_UNLOADABLE;
     }
     text_init(&text, buffer, OUTPUT_CAP);
     text_append_format(&text, "{\"result\":\"%s\",\"reason\":\"%s\",\"detail\":", answer->result,
@@ -462,7 +461,7 @@ static int answer_print(const struct answer *answer)
     ASSERT(!text.is_cut);
     (void)puts(buffer);
     free(buffer);
-    return cli_finish("check-cert") == CLI_OK ? answer->status : EXIT_NOT_LOADABLE;
+    return cli_finish("check-cert") == CLI_OK ? answer->status : CLI_UNLOADABLE;
 }
 
 int check_cert_command(int argc, char **argv)
