@@ -63,7 +63,7 @@ void survey_start(struct session_context *context, struct survey *survey);
 // survey_step goes on for a while. Called from the loop.
 void survey_step(struct session_context *context);
 
-// survey_finish ends the one under way, if any, as it is: the worker ends.
+// survey_finish ends the one under way, if any, as it is: the worker ends, or has no sessions left.
 void survey_finish(struct session_context *context);
 
 // survey_add_client adds to the numbers of a client.

@@ -457,14 +457,16 @@ static void answer_unread(struct worker *worker)
     drop_update(update);
 }
 
-// is_empty tells whether nothing hangs on the loop but what the worker itself has put there.
+// is_empty tells whether nothing hangs on the loop but what the worker itself has put there. A survey of no
+// sessions is ready as it is.
 static bool is_empty(struct worker *worker)
 {
     sessions_reap(&worker->context);
     drop_retired(worker, false);
-    return sessions_live(&worker->context) == 0 && worker->context.survey == NULL &&
-           worker->retired == NULL && resolver_is_idle(worker->context.resolver) &&
-           !worker->context.is_draining;
+    if (sessions_live(&worker->context) > 0 || worker->context.is_draining)
+        return false;
+    survey_finish(&worker->context);
+    return worker->retired == NULL && resolver_is_idle(worker->context.resolver);
 }
 
 // begin_anew moves an empty worker to a new loop. The DNS cache and the verdicts remembered are lost. The old

@@ -1,10 +1,12 @@
 """A thousand at once: every tunnel works, every one is recorded, none leaves anything behind."""
 
+import socket
 import threading
 
 import pytest
 
 from support.config import client, reach
+from support.control import CONTROL, Control
 from support.origin import echo_after_end, silence
 from support.scale import IS_SMALL, count, eventually
 
@@ -149,3 +151,42 @@ def test_a_worker_that_is_empty_after_a_crowd_begins_anew_and_serves_as_before(s
     tunnel.close()
     proxy.stop()
     assert len(proxy.audit.records("close", status=200)) == total + 2
+
+
+def test_a_worker_begins_anew_while_it_is_asked_and_reloaded(start, dns, origin):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    rules = client(reach("origin.test", server.port))
+    proxy = start(rules, workers=1, control=CONTROL)
+    control = Control(proxy)
+    is_over = threading.Event()
+    problems = []
+
+    def again_and_again(work):
+        try:
+            while not is_over.is_set():
+                work()
+        except Exception as problem:  # pylint: disable=broad-except
+            problems.append(problem)
+
+    busy = [
+        threading.Thread(target=again_and_again, args=(work,))
+        for work in (control.status, lambda: proxy.reload(rules))
+    ]
+    for thread in busy:
+        thread.start()
+    for _turn in range(2):
+        first = proxy.loops()
+        crowd = [socket.create_connection(proxy.address) for _ in range(1100)]
+        eventually(lambda: proxy.descriptors() > len(crowd), "all to be accepted")
+        for one in crowd:
+            one.close()
+        eventually(lambda: proxy.loops() - first, lambda: f"another loop than {first}")
+        tunnel = proxy.tunnel(f"origin.test:{server.port}")
+        tunnel.echo(b"as before")
+        tunnel.close()
+    is_over.set()
+    for thread in busy:
+        thread.join()
+    assert not problems
+    assert proxy.reloads > 0
