@@ -2,6 +2,8 @@
 // that no libc's taste for octal, hexadecimal or short forms can enter.
 #include "auth/ipaddr.h"
 
+#include "auth/base/hex.h"
+
 #include "auth/base/text.h"
 
 enum { V4_BYTES = 4, V6_BYTES = 16, V6_GROUPS = 8 };
@@ -43,18 +45,6 @@ static bool parse_v4(struct slice s, uint8_t out[V4_BYTES])
     return true;
 }
 
-static bool hex_value(uint8_t byte, unsigned *out)
-{
-    const uint8_t lower = ascii_lower(byte);
-    if (lower >= '0' && lower <= '9')
-        *out = lower - (unsigned)'0';
-    else if (lower >= 'a' && lower <= 'f')
-        *out = lower - (unsigned)'a' + 10;
-    else
-        return false;
-    return true;
-}
-
 // parse_group reads 1-4 hexadecimal digits.
 static bool parse_group(struct slice s, uint8_t out[2])
 {
@@ -62,10 +52,10 @@ static bool parse_group(struct slice s, uint8_t out[2])
         return false;
     unsigned value = 0;
     for (size_t i = 0; i < s.len; i++) {
-        unsigned digit = 0;
-        if (!hex_value(s.data[i], &digit))
+        const int digit = hex_digit(s.data[i]);
+        if (digit < 0)
             return false;
-        value = value * 16 + digit;
+        value = value * 16 + (unsigned)digit;
     }
     out[0] = (uint8_t)(value >> 8);
     out[1] = (uint8_t)(value & 0xFF);

@@ -52,7 +52,7 @@ static enum err keep_certificate(void *arg, const char *kind, struct slice der, 
                                  struct errinfo *info)
 {
     STACK_OF(CRYPTO_BUFFER) *chain = arg;
-    if (!slice_ends_with(slice_of_string(kind), SLICE_LITERAL("CERTIFICATE")))
+    if (!slice_equal(slice_of_string(kind), SLICE_LITERAL("CERTIFICATE")))
         return ERR_OK;
     CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.data, der.len, NULL);
     if (buffer != NULL && sk_CRYPTO_BUFFER_push(chain, buffer) != 0)

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <openssl/pool.h>
-#include <openssl/stack.h>
 #include <stddef.h>
 
 #include "auth/base/err.h"
@@ -23,6 +22,6 @@ enum err pem_read_blocks(struct slice pem, pem_block_function *on_block, void *a
                          size_t *out_count, struct errinfo *info) MUST_USE;
 
 // pem_read_chain puts the certificates of `pem` behind those in `chain`, in their order, each as its DER, not yet
-// looked at. Other blocks are skipped: the key may be in the same file. Errors as of pem_read_blocks.
+// looked at. Blocks of any other kind, of TRUSTED CERTIFICATE too, are skipped: the key may be in the same file. Errors as of pem_read_blocks.
 enum err pem_read_chain(struct slice pem, STACK_OF(CRYPTO_BUFFER) *chain,
                         struct errinfo *info) MUST_USE;

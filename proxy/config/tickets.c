@@ -1,4 +1,5 @@
 // `tls.tickets` of the listeners: how long ticket keys live, and the file of those that are shared.
+#include "auth/base/hex.h"
 #include "proxy/config/loader.h"
 
 enum { TICKETS_FILE_MAX = 4096, HEX_LEN = 2 * TICKET_SECRET_LEN };
@@ -11,29 +12,11 @@ void tickets_init(struct snapshot *snapshot)
     snapshot->tickets.rotate_s = rotate_default_s;
 }
 
-static int digit_value(uint8_t digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
 static bool secret_read(struct slice line, uint8_t out[TICKET_SECRET_LEN])
 {
-    if (line.len != HEX_LEN)
-        return false;
-    for (size_t i = 0; i < TICKET_SECRET_LEN; i++) {
-        const int high = digit_value(line.data[2 * i]);
-        const int low = digit_value(line.data[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        out[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
+    size_t digits = 0;
+    return line.len == HEX_LEN && hex_read(line, out, TICKET_SECRET_LEN, &digits) &&
+           digits == HEX_LEN;
 }
 
 // secrets_read reads one to three lines of 64 hexadecimal digits, and nothing else.

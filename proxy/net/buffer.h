@@ -8,8 +8,8 @@
 #include "auth/base/slice.h"
 
 enum {
-    BUFFER_CAP =
-        128 * 1024, // bytes: what a flow reads at once, and the overhead of eight TLS records
+    // Bytes: what a flow reads at once, and the overhead of eight TLS records.
+    BUFFER_CAP = 128 * 1024,
 };
 
 struct buffer {

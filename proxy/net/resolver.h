@@ -1,8 +1,9 @@
 // resolver: names to addresses, without blocking: from the host table, from the cache, or by asking DNS.
 //
 // One a worker, used on that worker's thread. A name is asked as it is, absolute. `localhost` and names
-// below it are the loopback addresses without a question (RFC 6761 6.3), unless the host table has them. IPv6 and IPv4 are asked at once, and each is told when it is there. Questions that are under way
-// already are joined. Literals must never come here.
+// below it are the loopback addresses without a question (RFC 6761 6.3), unless the host table has them. IPv6 and
+// IPv4 are asked at once, and each is told when it is there. Questions that are under way already are joined.
+// Literals must never come here.
 #pragma once
 
 #include <ev.h>

@@ -17,8 +17,8 @@ size_t OPENSSL_memory_get_size(void *piece);
 
 void *OPENSSL_memory_alloc(size_t size)
 {
-    return malloc(size == 0 ? 1
-                            : size); // one, so that all that malloc_usable_size tells of is there
+    // Never none, so that all that malloc_usable_size tells of is there.
+    return malloc(size == 0 ? 1 : size);
 }
 
 void OPENSSL_memory_free(void *piece)

@@ -379,24 +379,59 @@ static void init_watchers(struct worker *worker, int mail_fd)
     worker->drained.data = worker;
 }
 
+// close_loop frees the loop, if there is one, and what hangs on it, but for the listeners.
+static void close_loop(struct worker *worker)
+{
+    if (worker->loop == NULL)
+        return;
+    session_context_stop(&worker->context);
+    resolver_destroy(worker->context.resolver);
+    drop_retired(worker, true);
+    ev_io_stop(worker->loop, &worker->mail);
+    ev_loop_destroy(worker->loop);
+    worker->loop = NULL;
+}
+
+// open_loop makes a loop with a resolver, and moves the worker to it: sessions there must be none. The DNS cache and
+// the verdicts remembered are lost. An error changes nothing.
+static enum err open_loop(struct worker *worker, struct errinfo *info)
+{
+    struct resolver *resolver = NULL;
+    struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    if (loop == NULL)
+        return errinfo_set(info, ERR_SYSTEM, "worker %u: cannot make an event loop: %s",
+                           worker->index, strerror(errno));
+    const enum err error = resolver_create(loop, &worker->snapshot->resolver, &resolver, info);
+    if (error != ERR_OK) {
+        ev_loop_destroy(loop);
+        return error;
+    }
+    for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
+        if (worker->ports[i].listener != NULL)
+            listener_move(worker->ports[i].listener, loop);
+    }
+    close_loop(worker);
+    worker->loop = loop;
+    worker->context.loop = loop;
+    worker->context.resolver = resolver;
+    session_context_start(&worker->context);
+    ev_io_start(loop, &worker->mail);
+    return ERR_OK;
+}
+
 // open_parts makes everything that can fail. What was made is freed by worker_destroy.
 static enum err open_parts(struct worker *worker, struct errinfo *info)
 {
-    worker->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     const int mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     init_watchers(worker, mail_fd);
-    if (worker->loop == NULL || mail_fd < 0)
-        return errinfo_set(info, ERR_SYSTEM, "worker %u: cannot make an event loop: %s",
-                           worker->index, strerror(errno));
+    if (mail_fd < 0)
+        return errinfo_set(info, ERR_SYSTEM, "worker %u: cannot make a mailbox: %s", worker->index,
+                           strerror(errno));
     if (getrandom(&worker->context.id_seed, sizeof worker->context.id_seed, 0) !=
         sizeof worker->context.id_seed)
         return errinfo_set(info, ERR_SYSTEM, "worker %u: no randomness", worker->index);
-    TRY(resolver_create(worker->loop, &worker->snapshot->resolver, &worker->context.resolver,
-                        info));
-    worker->context.loop = worker->loop;
     worker->context.snapshot = worker->snapshot;
-    session_context_start(&worker->context);
-    ev_io_start(worker->loop, &worker->mail);
+    TRY(open_loop(worker, info));
     for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
         if (!open_port(&worker->ports[i]))
             return errinfo_set(info, ERR_MEMORY, "worker %u: no memory", worker->index);
@@ -457,9 +492,9 @@ static void answer_unread(struct worker *worker)
     drop_update(update);
 }
 
-// is_empty tells whether nothing hangs on the loop but what the worker itself has put there. A survey of no
-// sessions is ready as it is.
-static bool is_empty(struct worker *worker)
+// settle ends what can end now, and tells whether nothing is left on the loop but what the worker itself has put
+// there. A survey of no sessions is ready as it is.
+static bool settle(struct worker *worker)
 {
     sessions_reap(&worker->context);
     drop_retired(worker, false);
@@ -469,45 +504,18 @@ static bool is_empty(struct worker *worker)
     return worker->retired == NULL && resolver_is_idle(worker->context.resolver);
 }
 
-// begin_anew moves an empty worker to a new loop. The DNS cache and the verdicts remembered are lost. The old
-// loop stays where there is no memory or descriptor for a new one; the next second tries again.
-static void begin_anew(struct worker *worker)
-{
-    struct session_context *context = &worker->context;
-    struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    struct resolver *resolver = NULL;
-    struct errinfo info;
-    if (loop == NULL ||
-        resolver_create(loop, &worker->snapshot->resolver, &resolver, &info) != ERR_OK) {
-        if (loop != NULL)
-            ev_loop_destroy(loop);
-        return;
-    }
-    session_context_stop(context);
-    resolver_destroy(context->resolver);
-    for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
-        if (worker->ports[i].listener != NULL)
-            listener_move(worker->ports[i].listener, loop);
-    }
-    ev_io_stop(worker->loop, &worker->mail);
-    ev_loop_destroy(worker->loop);
-    worker->loop = loop;
-    context->loop = loop;
-    context->resolver = resolver;
-    session_context_start(context);
-    ev_io_start(loop, &worker->mail);
-    (void)malloc_trim(0);
-}
-
 static void *run(void *arg);
 
-// succeed takes over from the thread that has started it.
+// succeed takes over from the thread that has started it. The old loop stays where there is no memory or
+// descriptor for a new one; the next second tries again.
 static void *succeed(void *arg)
 {
     struct worker *worker = arg;
+    struct errinfo info;
     (void)pthread_join(worker->thread, NULL);
     worker->thread = pthread_self();
-    begin_anew(worker);
+    if (open_loop(worker, &info) == ERR_OK)
+        (void)malloc_trim(0);
     return run(worker);
 }
 
@@ -520,7 +528,7 @@ static void *run(void *arg)
     pthread_t successor;
     do {
         ev_run(worker->loop, 0);
-        if (!worker->has_ended && is_empty(worker) &&
+        if (!worker->has_ended && settle(worker) &&
             pthread_create(&successor, NULL, succeed, worker) == 0)
             return NULL;
     } while (!worker->has_ended);
@@ -555,13 +563,8 @@ void worker_destroy(struct worker *worker)
         if (worker->ports[i].fd >= 0)
             (void)close(worker->ports[i].fd);
     }
-    if (worker->context.loop != NULL)
-        session_context_stop(&worker->context);
-    resolver_destroy(worker->context.resolver);
-    drop_retired(worker, true);
+    close_loop(worker);
     drop_update(atomic_exchange(&worker->update, NULL));
-    if (worker->loop != NULL)
-        ev_loop_destroy(worker->loop);
     if (worker->mail.fd >= 0)
         (void)close(worker->mail.fd);
     snapshot_unref(worker->snapshot);
