@@ -245,6 +245,7 @@ def test_what_the_first_family_may_not_the_second_may(start, dns, origin):
     requester = proxy.connect()
     requester.send(f"CONNECT second.test:{six.port} HTTP/1.1\r\n\r\n".encode())
     dns.wait_asked("second.test", 2)
+    dns.wait_answered("second.test", servers.A)
     released.set()
     answer = requester.read_answer()
     assert answer.status == 200

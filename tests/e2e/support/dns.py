@@ -120,6 +120,7 @@ class DnsServer:
 
     def __init__(self, address="127.0.0.1", port=0):
         self.queries = []
+        self._answered = []
         self._replies = {}
         self._changed = threading.Condition()
         self._held = []
@@ -165,6 +166,12 @@ class DnsServer:
         with self._changed:
             done = self._changed.wait_for(lambda: len(self.asked(name)) >= count, PATIENCE)
         assert done, f"the proxy never asked for {name}; it asked {self.queries}"
+
+    def wait_answered(self, name, kind):
+        """Until an answer of this type is sent whole: what is sent after it comes after it."""
+        with self._changed:
+            done = self._changed.wait_for(lambda: (name, kind) in self._answered, PATIENCE)
+        assert done, f"{name}'s {TYPE_NAMES[kind]} was never asked for; {self.queries} were"
 
     def stop(self):
         self._is_stopped = True
@@ -231,6 +238,9 @@ class DnsServer:
         for disturb in reply.noise:
             send(disturb(answer))
         send(answer)
+        with self._changed:
+            self._answered.append((name, kind))
+            self._changed.notify_all()
 
     def _is_asked_again(self, name, kind):
         kind = TYPE_NAMES.get(kind, str(kind))
