@@ -1,5 +1,4 @@
-// pem: the blocks of a PEM text, one after the other. Private to the certificate files and to the
-// command that reads chains.
+// pem: the blocks of a PEM text, one after the other.
 //
 // Pure: bytes in, blocks out. What a block means is its reader's business.
 #pragma once
@@ -21,7 +20,8 @@ typedef enum err pem_block_function(void *arg, const char *kind, struct slice de
 enum err pem_read_blocks(struct slice pem, pem_block_function *on_block, void *arg,
                          size_t *out_count, struct errinfo *info) MUST_USE;
 
-// pem_read_chain puts the certificates of `pem` behind those in `chain`, in their order, each as its DER, not yet
-// looked at. Blocks of any other kind, of TRUSTED CERTIFICATE too, are skipped: the key may be in the same file. Errors as of pem_read_blocks.
+// pem_read_chain puts the certificates of `pem` behind those in `chain`, in their order, each as its
+// DER, not yet looked at. Blocks of any other kind, of TRUSTED CERTIFICATE too, are skipped: the key
+// may be in the same file. Errors as of pem_read_blocks.
 enum err pem_read_chain(struct slice pem, STACK_OF(CRYPTO_BUFFER) *chain,
                         struct errinfo *info) MUST_USE;

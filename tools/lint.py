@@ -28,7 +28,7 @@ LAYERS = {
         ("auth/base/", "auth/ipaddr.h"),
         (r"ev\.h", r"ares\.h", r"openssl/siphash\.h")),
     "proxy/tls": (
-        ("auth/base/", "auth/hostname.h", "proxy/net/stream.h", "proxy/net/buffer.h"),
+        ("auth/base/", "auth/hostname.h", "auth/pem.h", "proxy/net/stream.h", "proxy/net/buffer.h"),
         (r"openssl/", r"pthread\.h")),
     "proxy/config": (
         ("auth/", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h",
@@ -46,7 +46,8 @@ LAYERS = {
     "proxy/sidecar": (
         ("auth/", "proxy/tls/", "proxy/net/", "proxy/http/", "proxy/log/", "proxy/config/file.h",
          "proxy/config/endpoint_text.h", "proxy/config/system_resolver.h",
-         "proxy/service/limits.h", "proxy/service/notify.h", "proxy/service/watcher.h"),
+         "proxy/service/limits.h", "proxy/service/notify.h", "proxy/service/signals.h",
+         "proxy/service/watcher.h"),
         (r"openssl/", r"ev\.h", r"pthread\.h")),
     "proxy/admin": (("auth/", "proxy/config/"), (r"ev\.h",)),
     "proxy/explain": (("auth/",), (r"jansson\.h",)),

@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,7 +43,7 @@ struct control {
     struct survey *parts;          // owned; one a worker
     atomic_uint answered;          // parts that the workers have given back
     uint32_t asked_count;
-    ev_io surveys; // its descriptor, an eventfd, is owned: a part was given back
+    struct bell surveys; // owned; a part was given back
 };
 
 const char *control_path(const struct control *control)
@@ -331,7 +330,7 @@ static void on_part(void *arg)
 {
     struct control *control = arg;
     (void)atomic_fetch_add(&control->answered, 1);
-    service_tell(control->surveys.fd);
+    bell_ring(&control->surveys);
 }
 
 // parse_kill reads `id:HEX` or `client:NAME` into the question.
@@ -468,12 +467,10 @@ static void finish_survey(struct control *control)
     }
 }
 
-static void on_survey_part(struct ev_loop *loop, ev_io *io, int events)
+static void on_survey_part(void *arg, uint32_t rung)
 {
-    (void)loop;
-    (void)events;
-    struct control *control = io->data;
-    (void)service_told(io);
+    (void)rung;
+    struct control *control = arg;
     if (control->surveyed != NULL && atomic_load(&control->answered) == control->asked_count)
         finish_survey(control);
 }
@@ -555,13 +552,17 @@ enum err control_create(struct service *service, struct control **out, struct er
     if (control == NULL)
         return errinfo_set(info, ERR_SYSTEM, "no memory for the control socket");
     control->service = service;
-    control->surveys.fd = -1;
-    const enum err error =
-        control_socket_open(service->snapshot->control_path, &control->socket, info);
-    if (error == ERR_OK)
-        *out = control;
+    enum err error = ERR_OK;
+    if (!bell_init(&control->surveys, on_survey_part, control))
+        error = errinfo_set(info, ERR_SYSTEM, "the control socket: no eventfd: %m");
     else
-        free(control);
+        error = control_socket_open(service->snapshot->control_path, &control->socket, info);
+    if (error == ERR_OK) {
+        *out = control;
+        return ERR_OK;
+    }
+    bell_deinit(&control->surveys);
+    free(control);
     return error;
 }
 
@@ -571,11 +572,7 @@ enum err control_serve(struct control *control, struct errinfo *info)
     const struct control_events events = {
         .on_call = on_call, .on_refused = on_refused, .arg = control};
     control->parts = calloc(service->worker_count, sizeof *control->parts);
-    ev_io_init(&control->surveys, on_survey_part, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), EV_READ);
-    control->surveys.data = control;
-    if (control->surveys.fd < 0)
-        return errinfo_set(info, ERR_SYSTEM, "the control socket: no eventfd: %m");
-    ev_io_start(service->loop, &control->surveys);
+    bell_start(&control->surveys, service->loop);
     control->server = control_server_create(service->loop, control->socket.fd, &events);
     if (control->parts == NULL || control->server == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the control socket");
@@ -599,10 +596,8 @@ void control_destroy(struct control *control)
     for (uint32_t w = 0; control->parts != NULL && w < control->service->worker_count; w++)
         survey_deinit(&control->parts[w]);
     control_server_destroy(control->server);
-    if (control->surveys.fd >= 0) {
-        ev_io_stop(control->service->loop, &control->surveys);
-        (void)close(control->surveys.fd);
-    }
+    bell_stop(&control->surveys, control->service->loop);
+    bell_deinit(&control->surveys);
     control_socket_close(&control->socket);
     free(control->parts);
     free(control);

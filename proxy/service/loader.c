@@ -4,11 +4,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 struct loader {
     pthread_t thread;
-    int done_fd;              // borrowed
+    const struct bell *done;  // borrowed
     struct snapshot *current; // ref
     enum loader_scope scope;
     enum err error;
@@ -25,8 +24,7 @@ static void *run(void *arg)
         loader->error = snapshot_load(loader->current->path, now_s, diagnostics, &loader->snapshot);
     else
         loader->error = snapshot_load_again(loader->current, now_s, diagnostics, &loader->snapshot);
-    const uint64_t one = 1;
-    (void)!write(loader->done_fd, &one, sizeof one);
+    bell_ring(loader->done);
     return NULL;
 }
 
@@ -36,12 +34,13 @@ static void destroy(struct loader *loader)
     free(loader);
 }
 
-struct loader *loader_start(struct snapshot *current, enum loader_scope scope, int done_fd)
+struct loader *loader_start(struct snapshot *current, enum loader_scope scope,
+                            const struct bell *done)
 {
     struct loader *loader = calloc(1, sizeof *loader);
     if (loader == NULL)
         return NULL;
-    loader->done_fd = done_fd;
+    loader->done = done;
     loader->scope = scope;
     loader->current = snapshot_ref(current);
     diagnostics_init(&loader->diagnostics);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "proxy/config/snapshot.h"
+#include "proxy/net/bell.h"
 
 struct loader;
 
@@ -11,10 +12,9 @@ enum loader_scope {
 };
 
 // loader_start begins to load what comes after `current`, of which it takes a reference of its own. When it
-// is done, 1 is written to the eventfd `done_fd`, which is borrowed. NULL when there is no memory
-// or no thread.
+// is done, `done` is rung, which is borrowed. NULL when there is no memory or no thread.
 struct loader *loader_start(struct snapshot *current, enum loader_scope scope,
-                            int done_fd) MUST_USE;
+                            const struct bell *done) MUST_USE;
 
 // loader_scope_of tells what was asked for.
 enum loader_scope loader_scope_of(const struct loader *loader);

@@ -55,7 +55,7 @@ static void be_done(struct service *service)
 static void begin_reload(struct service *service, enum loader_scope scope)
 {
     service->reloads.begun++;
-    service->loader = loader_start(service->snapshot, scope, service->loaded.fd);
+    service->loader = loader_start(service->snapshot, scope, &service->loaded);
     if (service->loader != NULL)
         return;
     struct diagnostics none;
@@ -315,12 +315,11 @@ static void finish_reload(struct service *service)
         reload_again(service);
 }
 
-void reload_on_loaded(struct ev_loop *loop, ev_io *io, int events)
+void reload_on_loaded(void *arg, uint32_t rung)
 {
-    (void)loop;
-    (void)events;
-    struct service *service = io->data;
-    if (service_told(io) == 0 || service->loader == NULL)
+    (void)rung;
+    struct service *service = arg;
+    if (service->loader == NULL)
         return;
     service->is_loaded = true;
     if (service->adopting_count == 0)
@@ -341,13 +340,10 @@ static void be_adopted(struct service *service)
     service->reloads.done = service->reloads.begun;
 }
 
-void reload_on_adopted(struct ev_loop *loop, ev_io *io, int events)
+void reload_on_adopted(void *arg, uint32_t rung)
 {
-    (void)loop;
-    (void)events;
-    struct service *service = io->data;
-    const uint32_t count = service_told(io);
-    service->adopting_count -= count < service->adopting_count ? count : service->adopting_count;
+    struct service *service = arg;
+    service->adopting_count -= rung < service->adopting_count ? rung : service->adopting_count;
     if (service->adopting_count > 0)
         return;
     be_adopted(service);

@@ -4,13 +4,10 @@
 
 #include <ev.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,24 +22,14 @@
 #include "proxy/service/notify.h"
 #include "proxy/service/service_internal.h"
 
+static const int handled_signals[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGUSR2};
+
 enum {
+    SIGNAL_COUNT = sizeof handled_signals / sizeof handled_signals[0],
     EXIT_FAILED = 1,
     EXIT_CONFIG = 3,
-    SIGNAL_COUNT = 5,
     WORKER_DESCRIPTORS = 4, // that a worker opens for itself: loop, mailbox, DNS
 };
-
-void service_tell(int fd)
-{
-    const uint64_t one = 1;
-    (void)!write(fd, &one, sizeof one);
-}
-
-uint32_t service_told(const ev_io *io)
-{
-    uint64_t count = 0;
-    return read(io->fd, &count, sizeof count) == sizeof count ? (uint32_t)count : 0;
-}
 
 static void on_problem(const char *path, int error)
 {
@@ -57,13 +44,13 @@ static void on_problem(const char *path, int error)
 static void on_worker_exit(void *arg)
 {
     struct service *service = arg;
-    service_tell(service->exits.fd);
+    bell_ring(&service->exits);
 }
 
 static void on_worker_adopted(void *arg)
 {
     struct service *service = arg;
-    service_tell(service->adopted.fd);
+    bell_ring(&service->adopted);
 }
 
 static enum err start_workers(struct service *service, struct errinfo *info)
@@ -119,8 +106,9 @@ void service_begin_drain(struct service *service)
         worker_drain(service->workers[w]);
 }
 
-static void act_on_signal(struct service *service, uint32_t number)
+static void on_signal(void *arg, uint32_t number)
 {
+    struct service *service = arg;
     switch (number) {
     case SIGTERM:
         if (!service->is_stopping)
@@ -148,56 +136,12 @@ static void act_on_signal(struct service *service, uint32_t number)
     }
 }
 
-static void on_exits(struct ev_loop *loop, ev_io *io, int events)
+static void on_exits(void *arg, uint32_t rung)
 {
-    (void)events;
-    struct service *service = io->data;
-    service->exited_count += service_told(io);
+    struct service *service = arg;
+    service->exited_count += rung;
     if (service->exited_count >= service->worker_count)
-        ev_break(loop, EVBREAK_ALL);
-}
-
-static const int handled_signals[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGUSR2};
-
-// signal_set gives the signals that are taken from the signalfd.
-static sigset_t signal_set(void)
-{
-    sigset_t set;
-    (void)sigemptyset(&set);
-    for (size_t i = 0; i < SIGNAL_COUNT; i++)
-        (void)sigaddset(&set, handled_signals[i]);
-    return set;
-}
-
-// block_signals keeps them from every thread, this one too, for good: none interrupts anything, and
-// none is lost.
-static void block_signals(void)
-{
-    const sigset_t set = signal_set();
-    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN); // an audit log at its size limit is a failed write, not the end
-}
-
-static void on_signals(struct ev_loop *loop, ev_io *io, int events)
-{
-    (void)loop;
-    (void)events;
-    struct signalfd_siginfo info;
-    while (read(io->fd, &info, sizeof info) == sizeof info)
-        act_on_signal(io->data, info.ssi_signo);
-}
-
-static bool watch_signals(struct service *service)
-{
-    const sigset_t set = signal_set();
-    ev_io_init(&service->signals, on_signals, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC),
-               EV_READ);
-    service->signals.data = service;
-    if (service->signals.fd < 0)
-        return false;
-    ev_io_start(service->loop, &service->signals);
-    return true;
+        ev_break(service->loop, EVBREAK_ALL);
 }
 
 // say_ready prints the line that scripts wait for. One write, so that nobody reads half of it.
@@ -221,18 +165,6 @@ static enum err say_ready(const struct service *service, struct errinfo *info)
     free(data);
     notify_send("READY=1");
     return ERR_OK;
-}
-
-// watch_eventfd makes an eventfd and a watcher for it; false when there is none.
-static bool watch_eventfd(struct service *service, ev_io *io,
-                          void (*callback)(struct ev_loop *loop, ev_io *io, int events))
-{
-    ev_io_init(io, callback, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), EV_READ);
-    io->data = service;
-    if (io->fd < 0 || service->loop == NULL)
-        return false;
-    ev_io_start(service->loop, io);
-    return true;
 }
 
 // open_control opens the control socket and reads who is blocked. What is not known about blocks stops the
@@ -276,21 +208,45 @@ static enum err open_counts(struct service *service, struct errinfo *info)
     return ERR_OK;
 }
 
-static enum err start(struct service *service, struct errinfo *info)
+// open_loop makes main's loop and what wakes it.
+static enum err open_loop(struct service *service, struct errinfo *info)
 {
-    service->loop = ev_default_loop(EVFLAG_NOENV);
-    const bool has_exits = watch_eventfd(service, &service->exits, on_exits);
-    const bool has_loaded = watch_eventfd(service, &service->loaded, reload_on_loaded);
-    const bool has_adopted = watch_eventfd(service, &service->adopted, reload_on_adopted);
-    if (service->loop != NULL) {
-        service->watcher = watcher_create(service->loop, reload_on_files_changed, service);
-        service->crl_alarm = crl_alarm_create(service->loop);
-    }
+    const bool has_bells = bell_init(&service->exits, on_exits, service) &
+                           bell_init(&service->loaded, reload_on_loaded, service) &
+                           bell_init(&service->adopted, reload_on_adopted, service);
     ev_timer_init(&service->retry, reload_on_retry, 0., 0.);
     service->retry.data = service;
-    if (!has_exits || !has_loaded || !has_adopted || service->watcher == NULL ||
-        service->crl_alarm == NULL)
-        return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop");
+    service->loop = ev_default_loop(EVFLAG_NOENV);
+    if (service->loop == NULL || !has_bells)
+        return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop: %m");
+    bell_start(&service->exits, service->loop);
+    bell_start(&service->loaded, service->loop);
+    bell_start(&service->adopted, service->loop);
+    service->watcher = watcher_create(service->loop, reload_on_files_changed, service);
+    service->crl_alarm = crl_alarm_create(service->loop);
+    if (service->watcher == NULL || service->crl_alarm == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory for the watched files");
+    return ERR_OK;
+}
+
+// close_loop undoes that.
+static void close_loop(struct service *service)
+{
+    if (service->loop != NULL) {
+        ev_timer_stop(service->loop, &service->retry);
+        bell_stop(&service->exits, service->loop);
+        bell_stop(&service->loaded, service->loop);
+        bell_stop(&service->adopted, service->loop);
+        ev_loop_destroy(service->loop);
+    }
+    bell_deinit(&service->exits);
+    bell_deinit(&service->loaded);
+    bell_deinit(&service->adopted);
+}
+
+static enum err start(struct service *service, struct errinfo *info)
+{
+    TRY(open_loop(service, info));
     TRY(sockets_open(service->snapshot, service->snapshot->workers, NULL, NULL, &service->sockets,
                      info));
     TRY(snapshot_set_own_endpoints(service->snapshot, service->sockets.bound,
@@ -308,21 +264,12 @@ static enum err start(struct service *service, struct errinfo *info)
     if (dns_client_global_init() != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
     TRY(start_workers(service, info));
-    if (!watch_signals(service))
+    if (!signals_start(&service->signals, service->loop, on_signal, service))
         return errinfo_set(info, ERR_SYSTEM, "cannot take signals: %m");
     reload_watch_files(service);
     if (service->control != NULL)
         TRY(control_serve(service->control, info));
     return say_ready(service, info);
-}
-
-static void close_watched(struct service *service, ev_io *io)
-{
-    if (io->fd < 0)
-        return;
-    if (service->loop != NULL)
-        ev_io_stop(service->loop, io);
-    (void)close(io->fd);
 }
 
 // stop undoes what start has done, as far as it came.
@@ -337,9 +284,7 @@ static bool stop(struct service *service)
     reload_drop(service);
     watcher_destroy(service->watcher);
     crl_alarm_destroy(service->crl_alarm);
-    if (service->loop != NULL)
-        ev_timer_stop(service->loop, &service->retry);
-    close_watched(service, &service->signals);
+    signals_stop(&service->signals, service->loop);
     uint64_t unwritten = 0;
     if (service->audit != NULL)
         unwritten = audit_log_close(service->audit);
@@ -352,11 +297,7 @@ static bool stop(struct service *service)
     refusals_destroy(service->refusals);
     dns_client_global_deinit();
     sockets_close(&service->sockets);
-    close_watched(service, &service->exits);
-    close_watched(service, &service->loaded);
-    close_watched(service, &service->adopted);
-    if (service->loop != NULL)
-        ev_loop_destroy(service->loop);
+    close_loop(service);
     free(service->workers);
     snapshot_unref(service->snapshot);
     blocklist_unref(service->blocks);
@@ -366,13 +307,13 @@ static bool stop(struct service *service)
 
 int service_run(struct snapshot *snapshot)
 {
-    struct service service = {.snapshot = snapshot, .signals = {.fd = -1}};
+    struct service service = {.snapshot = snapshot};
     service.started_s = (int64_t)time(NULL);
     service.snapshot_at_s = service.started_s;
     diagnostics_init(&service.reloads.findings);
     struct errinfo info = {.text = "no memory"};
     service.descriptors = limits_apply();
-    block_signals();
+    signals_block(&service.signals, handled_signals, SIGNAL_COUNT);
     const enum err error = start(&service, &info);
     if (error != ERR_OK) {
         log_error("%s", info.text);

@@ -6,9 +6,11 @@
 #include <ev.h>
 
 #include "proxy/audit/audit_log.h"
+#include "proxy/net/bell.h"
 #include "proxy/service/crl_alarm.h"
 #include "proxy/service/loader.h"
 #include "proxy/service/memory.h"
+#include "proxy/service/signals.h"
 #include "proxy/service/sockets.h"
 #include "proxy/service/watcher.h"
 #include "proxy/session/survey.h"
@@ -63,16 +65,12 @@ struct service {
     int64_t snapshot_at_s;    // Unix seconds; since when this configuration is in force
     uint64_t cut_count;
     bool is_stopping;
-    bool is_interrupted; // asked to end at once, so that cutting is no failure
-    ev_io signals;       // its descriptor, a signalfd, is owned
-    ev_io exits;         // these three descriptors, eventfds, are owned
-    ev_io loaded;        // the loader is done
-    ev_io adopted;       // a worker has adopted the newest snapshot
+    bool is_interrupted;    // asked to end at once, so that cutting is no failure
+    struct signals signals; // owned, like the bells
+    struct bell exits;      // a worker has ended
+    struct bell loaded;     // the loader is done
+    struct bell adopted;    // a worker has adopted the newest snapshot
 };
-
-// service_tell adds to an eventfd, on any thread; service_told takes what others have added.
-void service_tell(int fd);
-uint32_t service_told(const ev_io *io);
 
 // service_apply_limits makes the limits of the whole process those of `snapshot`, at once. A client's come with
 // the snapshot itself.
@@ -92,9 +90,9 @@ uint64_t reload_revise(struct service *service);
 // reload_watch_files watches what the snapshot in force was made of.
 void reload_watch_files(struct service *service);
 
-// The callbacks of the watchers `loaded`, `adopted`, `retry`, and of the watcher of files.
-void reload_on_loaded(struct ev_loop *loop, ev_io *io, int events);
-void reload_on_adopted(struct ev_loop *loop, ev_io *io, int events);
+// The callbacks of the bells `loaded` and `adopted`, of `retry`, and of the watcher of files.
+void reload_on_loaded(void *arg, uint32_t rung);
+void reload_on_adopted(void *arg, uint32_t rung);
 void reload_on_retry(struct ev_loop *loop, ev_timer *timer, int events);
 void reload_on_files_changed(void *arg);
 

@@ -6,10 +6,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "proxy/log/log.h"
+#include "proxy/net/bell.h"
 #include "proxy/net/listener.h"
 #include "proxy/sidecar/clock.h"
 
@@ -23,7 +23,7 @@ struct lane {
     struct ev_loop *loop;          // owned
     struct bridge_context context; // its route's resolver, sessions and credentials are owned
     struct listener *listeners[LANE_LISTENERS_MAX]; // owned; NULL when not accepting
-    ev_io mail;                                     // its descriptor, an eventfd, is owned
+    struct bell mail;                               // owned
     _Atomic(struct credentials *) renewed;          // owned; put there by others, taken by the loop
     atomic_uint letters;                            // of enum mail
     int64_t drain_ms;
@@ -109,14 +109,11 @@ static void begin_drain(struct lane *lane)
     ev_prepare_start(lane->loop, &lane->drained);
 }
 
-static void on_mail(struct ev_loop *loop, ev_io *io, int events)
+static void on_mail(void *arg, uint32_t rung)
 {
-    (void)loop;
-    (void)events;
-    struct lane *lane = io->data;
+    (void)rung;
+    struct lane *lane = arg;
     ASSERT(lane->magic == LANE_MAGIC);
-    uint64_t count = 0;
-    (void)!read(io->fd, &count, sizeof count);
     const unsigned letters = atomic_exchange(&lane->letters, 0);
     if ((letters & MAIL_ADOPT) != 0)
         adopt(lane);
@@ -129,9 +126,7 @@ static void on_mail(struct ev_loop *loop, ev_io *io, int events)
 static void post(struct lane *lane, enum mail letter)
 {
     (void)atomic_fetch_or(&lane->letters, (unsigned)letter);
-    const uint64_t one = 1;
-    while (write(lane->mail.fd, &one, sizeof one) < 0 && errno == EINTR) {
-    }
+    bell_ring(&lane->mail);
 }
 
 void lane_adopt(struct lane *lane, struct credentials *credentials)
@@ -155,17 +150,16 @@ static enum err open_parts(struct lane *lane, const struct lane_options *options
 {
     struct route *route = &lane->context.route;
     lane->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    ev_io_init(&lane->mail, on_mail, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), EV_READ);
+    const bool has_mail = bell_init(&lane->mail, on_mail, lane);
     ev_timer_init(&lane->drain, on_drain_over, 0., 0.);
     ev_prepare_init(&lane->drained, on_drained);
-    lane->mail.data = lane;
     lane->drain.data = lane;
     lane->drained.data = lane;
-    if (lane->loop == NULL || lane->mail.fd < 0)
+    if (lane->loop == NULL || !has_mail)
         return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop: %s", strerror(errno));
     route->loop = lane->loop;
     bridge_context_start(&lane->context);
-    ev_io_start(lane->loop, &lane->mail);
+    bell_start(&lane->mail, lane->loop);
     route->sessions = tls_sessions_create();
     if (route->sessions == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
@@ -205,7 +199,6 @@ enum err lane_create(const struct lane_options *options, struct lane **out, stru
         return errinfo_set(info, ERR_MEMORY, "no memory");
     }
     lane->magic = LANE_MAGIC;
-    lane->mail.fd = -1;
     lane->drain_ms = options->drain_ms;
     lane->on_exit = options->on_exit;
     lane->arg = options->arg;
@@ -267,8 +260,7 @@ void lane_destroy(struct lane *lane)
     credentials_unref(atomic_exchange(&lane->renewed, NULL));
     if (lane->loop != NULL)
         ev_loop_destroy(lane->loop);
-    if (lane->mail.fd >= 0)
-        (void)close(lane->mail.fd);
+    bell_deinit(&lane->mail);
     lane->magic = 0;
     free(lane);
 }

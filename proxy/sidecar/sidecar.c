@@ -4,33 +4,33 @@
 #include "proxy/sidecar/sidecar.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/system_resolver.h"
 #include "proxy/log/log.h"
+#include "proxy/net/bell.h"
 #include "proxy/net/dns_client.h"
 #include "proxy/net/listener.h"
 #include "proxy/service/limits.h"
 #include "proxy/service/notify.h"
+#include "proxy/service/signals.h"
 #include "proxy/service/watcher.h"
 #include "proxy/sidecar/lane.h"
 
+static const int handled_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+
 enum {
+    SIGNAL_COUNT = sizeof handled_signals / sizeof handled_signals[0],
     EXIT_FAILED = 1,
     RETRIES_MAX = 20,
     DAY_S = 24 * 60 * 60,
     WARN_BEFORE_S = 7 * DAY_S,
-    SIGNAL_COUNT = 4,
 };
 static const ev_tstamp retry_after_s = 0.5;
 static const ev_tstamp look_every_s = 60. * 60.;
-static const int handled_signals[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
 struct sidecar {
     const struct sidecar_options *options; // borrowed
@@ -45,9 +45,9 @@ struct sidecar {
     struct watcher *watcher;       // owned
     ev_timer retry;                // files that did not fit together are read again
     int retry_count;
-    ev_timer look; // is the certificate near its end?
-    ev_io signals; // its descriptor, a signalfd, is owned
-    ev_io exits;   // its descriptor, an eventfd, is owned
+    ev_timer look;          // is the certificate near its end?
+    struct signals signals; // owned
+    struct bell exits;      // owned; a lane has ended
     bool is_stopping;
     bool is_interrupted; // asked to end at once, so that cutting is no failure
 };
@@ -55,8 +55,7 @@ struct sidecar {
 static void on_lane_exit(void *arg)
 {
     struct sidecar *sidecar = arg;
-    const uint64_t one = 1;
-    (void)!write(sidecar->exits.fd, &one, sizeof one);
+    bell_ring(&sidecar->exits);
 }
 
 // warn_of_end says that the own certificate ends soon, or has ended.
@@ -141,8 +140,9 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
     renew(timer->data);
 }
 
-static void act_on_signal(struct sidecar *sidecar, uint32_t number)
+static void on_signal(void *arg, uint32_t number)
 {
+    struct sidecar *sidecar = arg;
     if (number == SIGHUP || number == SIGUSR1) {
         sidecar->retry_count = RETRIES_MAX; // whoever asks is told at once
         renew(sidecar);
@@ -163,33 +163,12 @@ static void act_on_signal(struct sidecar *sidecar, uint32_t number)
     }
 }
 
-static void on_signals(struct ev_loop *loop, ev_io *io, int events)
+static void on_exits(void *arg, uint32_t rung)
 {
-    (void)loop;
-    (void)events;
-    struct signalfd_siginfo info;
-    while (read(io->fd, &info, sizeof info) == sizeof info)
-        act_on_signal(io->data, info.ssi_signo);
-}
-
-static void on_exits(struct ev_loop *loop, ev_io *io, int events)
-{
-    (void)events;
-    struct sidecar *sidecar = io->data;
-    uint64_t count = 0;
-    if (read(io->fd, &count, sizeof count) == sizeof count)
-        sidecar->exited_count += (uint32_t)count;
+    struct sidecar *sidecar = arg;
+    sidecar->exited_count += rung;
     if (sidecar->exited_count >= sidecar->lane_count)
-        ev_break(loop, EVBREAK_ALL);
-}
-
-static sigset_t signal_set(void)
-{
-    sigset_t set;
-    (void)sigemptyset(&set);
-    for (size_t i = 0; i < SIGNAL_COUNT; i++)
-        (void)sigaddset(&set, handled_signals[i]);
-    return set;
+        ev_break(sidecar->loop, EVBREAK_ALL);
 }
 
 static enum err bind_all(struct sidecar *sidecar, struct errinfo *info)
@@ -275,20 +254,15 @@ static void say_ready(const struct sidecar *sidecar)
 
 static enum err start(struct sidecar *sidecar, struct errinfo *info)
 {
-    const sigset_t set = signal_set();
+    const bool has_bell = bell_init(&sidecar->exits, on_exits, sidecar);
     sidecar->loop = ev_default_loop(EVFLAG_NOENV);
-    ev_io_init(&sidecar->exits, on_exits, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), EV_READ);
-    ev_io_init(&sidecar->signals, on_signals, signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC),
-               EV_READ);
     ev_timer_init(&sidecar->retry, on_retry, 0., 0.);
     ev_timer_init(&sidecar->look, on_look, look_every_s, look_every_s);
-    sidecar->exits.data = sidecar;
-    sidecar->signals.data = sidecar;
     sidecar->retry.data = sidecar;
     sidecar->look.data = sidecar;
     if (sidecar->loop != NULL)
         sidecar->watcher = watcher_create(sidecar->loop, on_files_changed, sidecar);
-    if (sidecar->watcher == NULL || sidecar->exits.fd < 0 || sidecar->signals.fd < 0)
+    if (sidecar->watcher == NULL || !has_bell)
         return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop: %m");
     TRY(bind_all(sidecar, info));
     if (dns_client_global_init() != ERR_OK)
@@ -299,22 +273,14 @@ static enum err start(struct sidecar *sidecar, struct errinfo *info)
     if (system_resolver_fill(&sidecar->names) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     TRY(start_lanes(sidecar, info));
-    ev_io_start(sidecar->loop, &sidecar->exits);
-    ev_io_start(sidecar->loop, &sidecar->signals);
+    bell_start(&sidecar->exits, sidecar->loop);
+    if (!signals_start(&sidecar->signals, sidecar->loop, on_signal, sidecar))
+        return errinfo_set(info, ERR_SYSTEM, "cannot take signals: %m");
     ev_timer_start(sidecar->loop, &sidecar->look);
     watch_files(sidecar);
     warn_of_end(sidecar);
     say_ready(sidecar);
     return ERR_OK;
-}
-
-static void close_watched(struct sidecar *sidecar, ev_io *io)
-{
-    if (io->fd < 0)
-        return;
-    if (sidecar->loop != NULL)
-        ev_io_stop(sidecar->loop, io);
-    (void)close(io->fd);
 }
 
 // stop undoes what start has done, as far as it came, and tells how many connections were cut.
@@ -333,9 +299,10 @@ static size_t stop(struct sidecar *sidecar)
     if (sidecar->loop != NULL) {
         ev_timer_stop(sidecar->loop, &sidecar->retry);
         ev_timer_stop(sidecar->loop, &sidecar->look);
+        bell_stop(&sidecar->exits, sidecar->loop);
     }
-    close_watched(sidecar, &sidecar->signals);
-    close_watched(sidecar, &sidecar->exits);
+    signals_stop(&sidecar->signals, sidecar->loop);
+    bell_deinit(&sidecar->exits);
     const size_t count = sidecar->options->listen_count * sidecar->options->workers;
     for (size_t i = 0; sidecar->fds != NULL && i < count; i++) {
         if (sidecar->fds[i] >= 0)
@@ -351,15 +318,10 @@ static size_t stop(struct sidecar *sidecar)
 
 int sidecar_run(const struct sidecar_options *options)
 {
-    struct sidecar sidecar = {.options = options,
-                              .credentials = options->credentials,
-                              .signals = {.fd = -1},
-                              .exits = {.fd = -1}};
+    struct sidecar sidecar = {.options = options, .credentials = options->credentials};
     struct errinfo info = {.text = "no memory"};
     const uint64_t descriptors = limits_apply();
-    const sigset_t set = signal_set();
-    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
-    (void)signal(SIGPIPE, SIG_IGN);
+    signals_block(&sidecar.signals, handled_signals, SIGNAL_COUNT);
     if (start(&sidecar, &info) != ERR_OK) {
         log_error("%s", info.text);
         (void)stop(&sidecar);

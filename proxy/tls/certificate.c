@@ -13,46 +13,32 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
-// chain_read reads the certificates of a PEM text into DER buffers; NULL when there is none, too many,
-// or one is broken.
-static STACK_OF(CRYPTO_BUFFER) *chain_read(struct slice pem, struct errinfo *info)
+#include "auth/pem.h"
+
+// chain_read reads the certificates of a PEM text, leaf first, into `out`.
+static enum err chain_read(struct slice pem, struct certificate *out, struct errinfo *info)
 {
     STACK_OF(CRYPTO_BUFFER) *chain = sk_CRYPTO_BUFFER_new_null();
-    BIO *bio = BIO_new_mem_buf(pem.data, (ossl_ssize_t)pem.len);
-    bool is_good = chain != NULL && bio != NULL;
-    while (is_good) {
-        char *name = NULL;
-        char *header = NULL;
-        uint8_t *der = NULL;
-        long der_len = 0;
-        if (!PEM_read_bio(bio, &name, &header, &der, &der_len))
-            break;
-        const bool is_certificate = strcmp(name, PEM_STRING_X509) == 0;
-        if (is_certificate) {
-            CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der, (size_t)der_len, NULL);
-            is_good = buffer != NULL && sk_CRYPTO_BUFFER_num(chain) < CHAIN_MAX_CERTIFICATES &&
-                      sk_CRYPTO_BUFFER_push(chain, buffer) != 0;
-            if (!is_good)
-                CRYPTO_BUFFER_free(buffer);
-        }
-        OPENSSL_free(name);
-        OPENSSL_free(header);
-        OPENSSL_free(der);
+    enum err error = ERR_OK;
+    if (chain == NULL)
+        error = errinfo_set(info, ERR_MEMORY, "no memory");
+    else
+        error = pem_read_chain(pem, chain, info);
+    const size_t count = sk_CRYPTO_BUFFER_num(chain);
+    if (error == ERR_OK && count == 0)
+        error = errinfo_set(info, ERR_INPUT,
+                            "no certificate in it: expected PEM, `-----BEGIN CERTIFICATE-----`, "
+                            "leaf first");
+    if (error == ERR_OK && count > CHAIN_MAX_CERTIFICATES)
+        error =
+            errinfo_set(info, ERR_INPUT, "more than %d certificates in it", CHAIN_MAX_CERTIFICATES);
+    while (error == ERR_OK && out->count < count) {
+        CRYPTO_BUFFER *one = sk_CRYPTO_BUFFER_value(chain, out->count);
+        (void)CRYPTO_BUFFER_up_ref(one);
+        out->chain[out->count++] = one;
     }
-    const uint32_t code = ERR_peek_last_error();
-    const bool is_whole =
-        ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
-    ERR_clear_error();
-    BIO_free(bio);
-    if (is_good && is_whole && sk_CRYPTO_BUFFER_num(chain) > 0)
-        return chain;
-    (void)errinfo_set(
-        info, ERR_INPUT, "%s",
-        is_good && is_whole
-            ? "no certificate in it: expected PEM, `-----BEGIN CERTIFICATE-----`, leaf first"
-            : "broken PEM, or more than 16 certificates");
     sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
-    return NULL;
+    return error;
 }
 
 // no_passphrase answers BoringSSL's question for a passphrase: there is none, and nobody to ask.
@@ -184,15 +170,7 @@ enum err certificate_init(struct certificate *certificate, struct slice chain_pe
                           struct slice key_pem, struct errinfo *info)
 {
     *certificate = (struct certificate){0};
-    STACK_OF(CRYPTO_BUFFER) *chain = chain_read(chain_pem, info);
-    if (chain == NULL)
-        return ERR_INPUT;
-    while (certificate->count < sk_CRYPTO_BUFFER_num(chain)) {
-        CRYPTO_BUFFER *one = sk_CRYPTO_BUFFER_value(chain, certificate->count);
-        (void)CRYPTO_BUFFER_up_ref(one);
-        certificate->chain[certificate->count++] = one;
-    }
-    sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
+    TRY(chain_read(chain_pem, certificate, info));
     certificate->key = key_read(key_pem, info);
     if (certificate->key == NULL)
         return ERR_INPUT;

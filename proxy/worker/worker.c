@@ -7,11 +7,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "proxy/log/log.h"
+#include "proxy/net/bell.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/resolver.h"
 #include "proxy/session/session.h"
@@ -50,7 +50,7 @@ struct worker {
     struct snapshot *snapshot; // ref
     struct port *ports;        // owned; one a listener
     struct session_context context;
-    ev_io mail;                       // its descriptor, an eventfd, is owned
+    struct bell mail;                 // owned
     _Atomic(struct update *) update;  // owned; put there by main, taken by the loop
     _Atomic(struct survey *) survey;  // borrowed; put there by main, taken by the loop
     atomic_bool is_gone;              // the loop has ended: nobody opens the mailbox any more
@@ -60,6 +60,7 @@ struct worker {
     ev_prepare drained;               // runs while draining: leaves the loop when nothing lives
     struct headroom headroom;
     bool has_ended;          // by a drain or a stop: not to begin anew
+    bool is_stuck;           // could not begin anew, and has said so
     uint64_t cut_count;      // exchanges that were ended by us
     int64_t exhausted_at_ms; // monotonic; when it was last logged
     void (*on_exit)(void *arg);
@@ -79,7 +80,7 @@ static bool may_accept(void *arg)
 {
     struct port *port = arg;
     struct worker *worker = port->worker;
-    return headroom_has_room(&worker->headroom, worker->context.ledger, worker->mail.fd,
+    return headroom_has_room(&worker->headroom, worker->context.ledger, worker->mail.io.fd,
                              worker->context.now_ms);
 }
 
@@ -278,14 +279,11 @@ static void open_survey(struct worker *worker)
         survey_start(&worker->context, survey);
 }
 
-static void on_mail(struct ev_loop *loop, ev_io *io, int events)
+static void on_mail(void *arg, uint32_t rung)
 {
-    (void)loop;
-    (void)events;
-    struct worker *worker = io->data;
+    (void)rung;
+    struct worker *worker = arg;
     ASSERT(worker->magic == WORKER_MAGIC);
-    uint64_t count = 0;
-    (void)!read(io->fd, &count, sizeof count);
     const unsigned letters = atomic_exchange(&worker->letters, 0);
     if ((letters & MAIL_ADOPT) != 0)
         adopt(worker);
@@ -300,9 +298,7 @@ static void on_mail(struct ev_loop *loop, ev_io *io, int events)
 static void post(struct worker *worker, enum mail letter)
 {
     (void)atomic_fetch_or(&worker->letters, (unsigned)letter);
-    const uint64_t one = 1;
-    while (write(worker->mail.fd, &one, sizeof one) < 0 && errno == EINTR) {
-    }
+    bell_ring(&worker->mail);
 }
 
 // drop_update frees one that nobody has adopted. NULL is allowed.
@@ -369,12 +365,10 @@ void worker_stop(struct worker *worker)
     post(worker, MAIL_STOP);
 }
 
-static void init_watchers(struct worker *worker, int mail_fd)
+static void init_watchers(struct worker *worker)
 {
-    ev_io_init(&worker->mail, on_mail, mail_fd, EV_READ);
     ev_timer_init(&worker->drain, on_drain_over, 0., 0.);
     ev_prepare_init(&worker->drained, on_drained);
-    worker->mail.data = worker;
     worker->drain.data = worker;
     worker->drained.data = worker;
 }
@@ -387,7 +381,7 @@ static void close_loop(struct worker *worker)
     session_context_stop(&worker->context);
     resolver_destroy(worker->context.resolver);
     drop_retired(worker, true);
-    ev_io_stop(worker->loop, &worker->mail);
+    bell_stop(&worker->mail, worker->loop);
     ev_loop_destroy(worker->loop);
     worker->loop = NULL;
 }
@@ -415,16 +409,15 @@ static enum err open_loop(struct worker *worker, struct errinfo *info)
     worker->context.loop = loop;
     worker->context.resolver = resolver;
     session_context_start(&worker->context);
-    ev_io_start(loop, &worker->mail);
+    bell_start(&worker->mail, loop);
     return ERR_OK;
 }
 
 // open_parts makes everything that can fail. What was made is freed by worker_destroy.
 static enum err open_parts(struct worker *worker, struct errinfo *info)
 {
-    const int mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    init_watchers(worker, mail_fd);
-    if (mail_fd < 0)
+    init_watchers(worker);
+    if (!bell_init(&worker->mail, on_mail, worker))
         return errinfo_set(info, ERR_SYSTEM, "worker %u: cannot make a mailbox: %s", worker->index,
                            strerror(errno));
     if (getrandom(&worker->context.id_seed, sizeof worker->context.id_seed, 0) !=
@@ -506,6 +499,16 @@ static bool settle(struct worker *worker)
 
 static void *run(void *arg);
 
+// be_stuck says, the first time, that the worker cannot begin anew.
+static void be_stuck(struct worker *worker, const char *why)
+{
+    if (!worker->is_stuck)
+        log_warning("worker %u keeps the memory of a crowd that has gone, and tries again each "
+                    "second: %s",
+                    worker->index, why);
+    worker->is_stuck = true;
+}
+
 // succeed takes over from the thread that has started it. The old loop stays where there is no memory or
 // descriptor for a new one; the next second tries again.
 static void *succeed(void *arg)
@@ -514,8 +517,12 @@ static void *succeed(void *arg)
     struct errinfo info;
     (void)pthread_join(worker->thread, NULL);
     worker->thread = pthread_self();
-    if (open_loop(worker, &info) == ERR_OK)
+    if (open_loop(worker, &info) == ERR_OK) {
+        worker->is_stuck = false;
         (void)malloc_trim(0);
+    } else {
+        be_stuck(worker, info.text);
+    }
     return run(worker);
 }
 
@@ -528,9 +535,12 @@ static void *run(void *arg)
     pthread_t successor;
     do {
         ev_run(worker->loop, 0);
-        if (!worker->has_ended && settle(worker) &&
-            pthread_create(&successor, NULL, succeed, worker) == 0)
+        if (worker->has_ended || !settle(worker))
+            continue;
+        const int error = pthread_create(&successor, NULL, succeed, worker);
+        if (error == 0)
             return NULL;
+        be_stuck(worker, strerror(error));
     } while (!worker->has_ended);
     sessions_reap(&worker->context);
     answer_unread(worker);
@@ -565,8 +575,7 @@ void worker_destroy(struct worker *worker)
     }
     close_loop(worker);
     drop_update(atomic_exchange(&worker->update, NULL));
-    if (worker->mail.fd >= 0)
-        (void)close(worker->mail.fd);
+    bell_deinit(&worker->mail);
     snapshot_unref(worker->snapshot);
     free(worker->ports);
     worker->magic = 0;

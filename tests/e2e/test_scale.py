@@ -1,5 +1,6 @@
 """A thousand at once: every tunnel works, every one is recorded, none leaves anything behind."""
 
+import resource
 import socket
 import threading
 
@@ -151,6 +152,28 @@ def test_a_worker_that_is_empty_after_a_crowd_begins_anew_and_serves_as_before(s
     tunnel.close()
     proxy.stop()
     assert len(proxy.audit.records("close", status=200)) == total + 2
+
+
+def test_a_worker_that_cannot_begin_anew_says_so_and_does_when_it_can(start, dns, origin):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)), workers=1)
+    first = proxy.loops()
+    crowd = [socket.create_connection(proxy.address) for _ in range(1100)]
+    eventually(lambda: proxy.descriptors() > len(crowd), "all to be accepted")
+    _, most = resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (0, most))
+    for one in crowd:
+        one.close()
+    proxy.stderr.wait("worker 0 keeps the memory of a crowd .*: .*cannot make an event loop")
+    for _attempt in range(2):  # each is a thread
+        tried = proxy.threads()
+        eventually(lambda: proxy.threads() - tried, "another attempt")  # pylint: disable=cell-var-from-loop
+    assert proxy.loops() == first
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (most, most))
+    eventually(lambda: proxy.loops() - first, lambda: f"another loop than {first}")
+    proxy.tunnel(f"origin.test:{server.port}").echo(b"as before")
+    assert proxy.stderr.text().count("keeps the memory") == 1
 
 
 def test_a_worker_begins_anew_while_it_is_asked_and_reloaded(start, dns, origin):

@@ -203,6 +203,10 @@ class Proxy:
                     found.add(int(name))
         return found
 
+    def threads(self):
+        """The numbers of its threads."""
+        return set(os.listdir(f"/proc/{self.process.pid}/task"))
+
     def resident(self):
         """Bytes of memory in use."""
         with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:

@@ -212,9 +212,9 @@ static void what_holds_no_whole_chain_is_refused(void **state)
     assert_refused(bench, SLICE_LITERAL(""), key, "no certificate");
     assert_refused(bench, SLICE_LITERAL("\0\0\0"), key, "no certificate");
     assert_refused(bench, key, key, "no certificate");
-    assert_refused(bench, slice_first(whole, whole.len / 2), key, "broken PEM");
+    assert_refused(bench, slice_first(whole, whole.len / 2), key, "block 1 is not whole PEM");
     const struct slice torn[] = {whole, slice_first(whole, whole.len - 10)};
-    assert_refused(bench, joined(bench, torn, 2), key, "broken PEM");
+    assert_refused(bench, joined(bench, torn, 2), key, "block 2 is not whole PEM");
     assert_refused(bench,
                    SLICE_LITERAL("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
                    key, "cannot be read");
