@@ -1,12 +1,11 @@
 // `sallyport audit replay`: asks a configuration's policy about every request that a log has kept, and lists what
 // would come out otherwise: like ones together, the most frequent first.
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "proxy/cli/audit_verbs.h"
+#include "proxy/cli/configuration.h"
 #include "proxy/cli/options.h"
 #include "proxy/config/snapshot.h"
 #include "proxy/history/replay.h"
@@ -19,9 +18,10 @@ static const char usage[] =
     "limits and DNS are not asked again. Where the target was denied before DNS, and nothing speaks against it\n"
     "now, the addresses decide: that is `allow?`.\n"
     "\n"
-    "  --config FILE, -c FILE   the configuration to try; it need not be the one in force\n"
-    "  --each                   every request on a line of its own\n"
-    "  --json                   one JSON object a line\n"
+    "  -c, --config FILE   the configuration to try; it need not be the one in force\n"
+    "  --each              every request on a line of its own\n"
+    "  --json              one JSON object a line\n"
+    "  -h, --help          this text\n"
     "\n"
     "Exit status: 0 nothing would change, 1 something would, 2 usage, 3 the configuration or a log cannot be read.\n";
 
@@ -197,52 +197,33 @@ static int finish(struct replay_run *run)
     return run->changed == 0 ? CLI_OK : CLI_FAILED;
 }
 
-static int replay_logs(struct replay_run *run, int count, char **paths)
+static int replay_logs(struct replay_run *run, const struct cli_line *line)
 {
-    struct diagnostics diagnostics;
     const struct log_file_events events = {.on_line = on_line, .arg = run};
-    diagnostics_init(&diagnostics);
-    const enum err error =
-        snapshot_load(run->config, (int64_t)time(NULL), &diagnostics, &run->snapshot);
-    diagnostics_print(&diagnostics, stderr, SEVERITY_ERROR);
-    diagnostics_deinit(&diagnostics);
+    int status = cli_load_snapshot("audit replay", run->config, SEVERITY_ERROR, &run->snapshot);
+    if (status != CLI_OK)
+        return status;
     run->groups = json_object();
-    if (error != ERR_OK || run->groups == NULL)
-        return CLI_UNLOADABLE;
-    const int status = audit_read_logs("audit replay", count, paths, &events);
+    run->has_failed = run->groups == NULL;
+    status = audit_read_logs("audit replay", line, &events);
     return status == CLI_OK ? finish(run) : status;
 }
 
 int audit_replay(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"each", no_argument, NULL, 'e'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
     struct replay_run run = {0};
-    int found = 0;
-    optind = 0; // glibc: start anew
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":c:h", options, NULL)) != -1) {
-        if (found == 'h') {
-            (void)fputs(usage, stdout);
-            return cli_finish("audit replay");
-        } else if (found == 'c') {
-            run.config = optarg;
-        } else if (found == 'e') {
-            run.is_each = true;
-        } else if (found == 'j') {
-            run.is_json = true;
-        } else {
-            return cli_fail_option("audit replay", found, argv);
-        }
-    }
+    const struct cli_option options[] = {
+        {"config", .letter = 'c', .text = &run.config},
+        {"each", .flag = &run.is_each},
+        {"json", .flag = &run.is_json},
+        {.name = NULL},
+    };
+    const struct cli_line line = audit_read("audit replay", usage, options, argc, argv);
+    if (line.is_over)
+        return line.exit_status;
     if (run.config == NULL)
-        return cli_fail_usage("audit replay", "which configuration? --config FILE is required");
-    if (optind == argc)
-        return cli_fail_usage("audit replay", "which log? name at least one file");
-    const int status = replay_logs(&run, argc - optind, argv + optind);
+        return cli_fail_usage("audit replay", "which configuration? -c FILE is required");
+    const int status = replay_logs(&run, &line);
     json_decref(run.groups);
     snapshot_unref(run.snapshot);
     return status;

@@ -1,5 +1,4 @@
 // `sallyport audit suggest`: the rules that a client would need for what it did, as YAML to paste.
-#include <getopt.h>
 #include <stdio.h>
 
 #include "proxy/cli/audit_verbs.h"
@@ -16,6 +15,7 @@ static const char usage[] =
     "  --client NAME   as in the configuration\n"
     "  --denied        also what was denied because no rule allowed it\n"
     "  --json          one JSON object\n"
+    "  -h, --help      this text\n"
     "\n"
     "Exit status: 0 there are rules, 1 nothing was seen of this client, 2 usage, 3 a log cannot be read.\n";
 
@@ -103,48 +103,33 @@ static int finish(const struct suggest_run *run)
     return run->unreadable > 0 ? CLI_UNLOADABLE : CLI_OK;
 }
 
-static int suggest_from(struct suggest_run *run, int count, char **paths)
+static int suggest_from(struct suggest_run *run, const struct cli_line *line)
 {
     const struct log_file_events events = {.on_line = on_line, .arg = run};
-    const int status = audit_read_logs("audit suggest", count, paths, &events);
+    const int status = audit_read_logs("audit suggest", line, &events);
     return status == CLI_OK ? finish(run) : status;
 }
 
 int audit_suggest(int argc, char **argv)
 {
-    static const struct option options[] = {{"client", required_argument, NULL, 'c'},
-                                            {"denied", no_argument, NULL, 'd'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
     struct suggest_run run = {0};
-    int found = 0;
-    optind = 0; // glibc: start anew
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (found == 'h') {
-            (void)fputs(usage, stdout);
-            return cli_finish("audit suggest");
-        } else if (found == 'c') {
-            run.client = optarg;
-        } else if (found == 'd') {
-            run.takes_denied = true;
-        } else if (found == 'j') {
-            run.is_json = true;
-        } else {
-            return cli_fail_option("audit suggest", found, argv);
-        }
-    }
+    const struct cli_option options[] = {
+        {"client", .text = &run.client},
+        {"denied", .flag = &run.takes_denied},
+        {"json", .flag = &run.is_json},
+        {.name = NULL},
+    };
+    const struct cli_line line = audit_read("audit suggest", usage, options, argc, argv);
+    if (line.is_over)
+        return line.exit_status;
     if (run.client == NULL)
         return cli_fail_usage("audit suggest", "for whom? --client NAME is required");
-    if (optind == argc)
-        return cli_fail_usage("audit suggest", "which log? name at least one file");
     run.suggestion = suggestion_create(run.client, run.takes_denied);
     if (run.suggestion == NULL) {
         cli_say("audit suggest", "no memory");
         return CLI_UNLOADABLE;
     }
-    const int status = suggest_from(&run, argc - optind, argv + optind);
+    const int status = suggest_from(&run, &line);
     suggestion_destroy(run.suggestion);
     return status;
 }

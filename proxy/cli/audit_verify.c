@@ -2,7 +2,6 @@
 //
 // Ids are kept as numbers and compared at the end, so that a log of any order and length can be looked at: 24
 // bytes a record.
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +16,8 @@ static const char usage[] =
     "decision, a decision that comes after its close, records that the proxy says it has lost. Decisions without\n"
     "a close are told and are no fault: their tunnels may still be open, or the proxy was killed.\n"
     "\n"
-    "  --json   one JSON object\n"
+    "  --json       one JSON object\n"
+    "  -h, --help   this text\n"
     "\n"
     "Exit status: 0 nothing is wrong, 1 something is, 2 usage, 3 a log cannot be read.\n";
 
@@ -189,10 +189,10 @@ static void print_sums(const struct verify *verify, uint64_t open)
                  verify->problems == 0 ? "nothing is wrong" : "there are faults, see above");
 }
 
-static int verify_logs(struct verify *verify, int count, char **paths)
+static int verify_logs(struct verify *verify, const struct cli_line *line)
 {
     const struct log_file_events events = {.on_line = on_line, .arg = verify};
-    const int status = audit_read_logs("audit verify", count, paths, &events);
+    const int status = audit_read_logs("audit verify", line, &events);
     if (status != CLI_OK)
         return status;
     if (verify->has_no_memory) {
@@ -207,24 +207,15 @@ static int verify_logs(struct verify *verify, int count, char **paths)
 
 int audit_verify(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
     struct verify verify = {0};
-    int found = 0;
-    optind = 0; // glibc: start anew
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (found == 'h') {
-            (void)fputs(usage, stdout);
-            return cli_finish("audit verify");
-        }
-        if (found != 'j')
-            return cli_fail_option("audit verify", found, argv);
-        verify.is_json = true;
-    }
-    if (optind == argc)
-        return cli_fail_usage("audit verify", "which log? name at least one file");
-    const int status = verify_logs(&verify, argc - optind, argv + optind);
+    const struct cli_option options[] = {
+        {"json", .flag = &verify.is_json},
+        {.name = NULL},
+    };
+    const struct cli_line line = audit_read("audit verify", usage, options, argc, argv);
+    if (line.is_over)
+        return line.exit_status;
+    const int status = verify_logs(&verify, &line);
     free(verify.decisions.items);
     free(verify.closes.items);
     return status;

@@ -8,7 +8,8 @@
 #define OPTIONS_HELP                                                                               \
     "  NAME                   a client of the configuration\n"                                     \
     "  sha256:HEX             a certificate by its digest (client.sha256 in the audit)\n"          \
-    "      --issuer DN --serial HEX   a certificate by its issuer (RFC 4514) and serial\n"         \
+    "      --issuer DN        a certificate by its issuer (RFC 4514) and\n"                        \
+    "      --serial HEX       its serial\n"                                                        \
     "  -c, --config FILE      the configuration of the proxy, which says where its socket is\n"    \
     "      --control SOCKET   its control socket\n"                                                \
     "  -h, --help             this text\n"
@@ -35,17 +36,18 @@ static const char unblock_usage[] =
     "which), 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
 
 // append_what adds who is meant. False: that cannot be read from the arguments.
-static bool append_what(const struct control_options *options, struct text *request)
+static bool append_what(const struct control_options *options, const struct cli_line *line,
+                        struct text *request)
 {
     const bool has_certificate = options->issuer != NULL && options->serial != NULL;
     const bool has_part = options->issuer != NULL || options->serial != NULL;
-    if (has_certificate && options->argument_count == 0) {
+    if (has_certificate && line->argument_count == 0) {
         text_append_format(request, "serial:%s issuer:%s", options->serial, options->issuer);
         return true;
     }
-    if (has_part || options->argument_count != 1)
+    if (has_part || line->argument_count != 1)
         return false;
-    const struct slice word = slice_of_string(options->arguments[0]);
+    const struct slice word = slice_of_string(line->arguments[0]);
     if (slice_find(word, ':') == word.len)
         text_append_string(request, "client:");
     text_append(request, word);
@@ -57,12 +59,12 @@ static int run(int argc, char **argv, const char *usage, unsigned takes)
     struct control_options options;
     struct text request;
     char data[CONTROL_LINE_MAX + 1];
-    int exit_status = CLI_OK;
-    if (!control_options_parse(argc, argv, usage, takes, &options, &exit_status))
-        return exit_status;
+    const struct cli_line line = control_options_read(usage, takes, 1, argc, argv, &options);
+    if (line.is_over)
+        return line.exit_status;
     text_init(&request, data, sizeof data);
     text_append_format(&request, "%s %s", options.command, options.is_forced ? "force " : "");
-    if (!append_what(&options, &request))
+    if (!append_what(&options, &line, &request))
         return cli_fail_usage(options.command, "whom? give NAME, sha256:HEX, or --issuer DN and "
                                                "--serial HEX");
     if (request.is_cut)

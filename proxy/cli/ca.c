@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "proxy/cli/ca_verbs.h"
+#include "proxy/cli/verb.h"
 #include "proxy/pki/new_file.h"
 
 enum { CA_TTL_DAYS = 3650, PASSPHRASE_MAX = 255 };
@@ -53,12 +54,6 @@ int ca_fail_opening(const char *command, const struct errinfo *info)
     return CLI_FAILED;
 }
 
-int ca_help(const char *command, const char *usage)
-{
-    (void)fputs(usage, stdout);
-    return cli_finish(command);
-}
-
 enum err passphrase_load(const char *path, struct passphrase *out, struct errinfo *info)
 {
     *out = (struct passphrase){0};
@@ -94,22 +89,10 @@ struct init_arguments {
     const char *directory;
     struct authority_options options;
     const char *passphrase_path;
-    bool wants_help;
 };
 
-// init_parse reads the arguments of `ca init`; CLI_OK when they can be used.
-static int init_parse(int argc, char **argv, struct init_arguments *out)
+static struct cli_line init_read(int argc, char **argv, struct init_arguments *out)
 {
-    static const struct option options[] = {
-        {"dir", required_argument, NULL, 'd'},
-        {"name", required_argument, NULL, 'n'},
-        {"trust-domain", required_argument, NULL, 't'},
-        {"ttl", required_argument, NULL, 'l'},
-        {"passphrase-file", required_argument, NULL, 'p'},
-        {"intermediate", no_argument, NULL, 'i'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     *out = (struct init_arguments){
         .directory = ".",
         .options = {.common_name = "Sallyport CA",
@@ -117,31 +100,18 @@ static int init_parse(int argc, char **argv, struct init_arguments *out)
                     .ttl_s = (int64_t)CA_TTL_DAYS * SECONDS_A_DAY,
                     .keeps_index = true},
     };
-    struct errinfo info;
-    int found = 0;
-    optind = 0; // glibc: start anew
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (found == 'd')
-            out->directory = optarg;
-        else if (found == 'n')
-            out->options.common_name = optarg;
-        else if (found == 't')
-            out->options.trust_domain = optarg;
-        else if (found == 'l' && cli_parse_ttl(optarg, &out->options.ttl_s, &info) != ERR_OK)
-            return cli_fail_usage("ca init", "--ttl: %s", info.text);
-        else if (found == 'p')
-            out->passphrase_path = optarg;
-        else if (found == 'i')
-            out->options.has_root = true;
-        else if (found == 'h')
-            out->wants_help = true;
-        else if (found != 'l')
-            return cli_fail_option("ca init", found, argv);
-    }
-    if (optind < argc)
-        return cli_fail_usage("ca init", "unexpected argument '%s'", argv[optind]);
-    return CLI_OK;
+    const struct cli_option options[] = {
+        {"dir", .text = &out->directory},
+        {"name", .text = &out->options.common_name},
+        {"trust-domain", .text = &out->options.trust_domain},
+        {"ttl", .take = cli_take_ttl, .arg = &out->options.ttl_s},
+        {"passphrase-file", .text = &out->passphrase_path},
+        {"intermediate", .flag = &out->options.has_root},
+        {.name = NULL},
+    };
+    const struct cli_syntax syntax = {
+        .command = "ca init", .usage = INIT_USAGE, .options = options};
+    return cli_read(&syntax, argc, argv);
 }
 
 static int init_run(const struct init_arguments *arguments)
@@ -175,29 +145,16 @@ static int init_run(const struct init_arguments *arguments)
 int ca_init_command(int argc, char **argv)
 {
     struct init_arguments arguments;
-    const int status = init_parse(argc, argv, &arguments);
-    if (status != CLI_OK)
-        return status;
-    return arguments.wants_help ? ca_help("ca init", INIT_USAGE) : init_run(&arguments);
+    const struct cli_line line = init_read(argc, argv, &arguments);
+    return line.is_over ? line.exit_status : init_run(&arguments);
 }
 
 int ca_command(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        int (*run)(int argc, char **argv);
-    } verbs[] = {
+    static const struct cli_verb verbs[] = {
         {"init", ca_init_command},       {"issue", ca_issue_command}, {"renew", ca_renew_command},
         {"revoke", ca_revoke_command},   {"crl", ca_crl_command},     {"list", ca_list_command},
         {"inspect", ca_inspect_command},
     };
-    if (argc < 2)
-        return cli_fail_usage("ca", "what? init, issue, renew, revoke, crl, list or inspect");
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return ca_help("ca", CA_USAGE);
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (strcmp(argv[1], verbs[i].name) == 0)
-            return verbs[i].run(argc - 1, argv + 1);
-    }
-    return cli_fail_usage("ca", "unknown verb '%s'", argv[1]);
+    return cli_run_verb(CA_USAGE, verbs, sizeof verbs / sizeof *verbs, argc, argv);
 }

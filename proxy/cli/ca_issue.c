@@ -46,151 +46,112 @@ struct issue_arguments {
     const char *passphrase_path;
     const char *p12_passphrase_path;
     bool wants_p12;
-    bool wants_help;
 };
 
-// add_san reads one value of --dns, --ip, --uri or --email.
-static enum err add_san(struct issue_arguments *arguments, enum san_kind kind, const char *text,
-                        struct errinfo *info)
+// add_san adds one name; `wanted` says what it should be. `value` stays where it is.
+static enum err add_san(struct issue_arguments *arguments, enum san_kind kind, struct slice value,
+                        const char *wanted, const char *text, struct errinfo *info)
 {
-    const size_t at = arguments->count;
-    if (at + 1 >= AUTHORITY_MAX_SANS)
+    if (!san_is_strict(kind, value))
+        return errinfo_set(info, ERR_INPUT, "'%.100s' is not %s", text, wanted);
+    if (arguments->count + 1 == AUTHORITY_MAX_SANS)
         return errinfo_set(info, ERR_LIMIT, "more than %d names for one certificate",
                            AUTHORITY_MAX_SANS - 1);
-    struct slice value = slice_of_string(text);
-    if (kind == SAN_DNS) {
-        if (hostname_parse(value, &arguments->hosts[at]) != ERR_OK)
-            return errinfo_set(info, ERR_INPUT, "--dns: '%.100s' is not a host name", text);
-        value = hostname_slice(&arguments->hosts[at]);
-    } else if (kind == SAN_IP) {
-        struct ip_addr *addr = &arguments->addresses[at];
-        if (ip_addr_parse(value, addr) != ERR_OK)
-            return errinfo_set(info, ERR_INPUT, "--ip: '%.100s' is not an IP address", text);
-        value = slice_of(addr->bytes, addr->family == IP_V4 ? 4 : 16);
-    } else if (kind == SAN_URI && arguments->has_uri) {
-        return errinfo_set(info, ERR_INPUT, "--uri: one only, for two would make it nobody's id");
-    }
-    if (!san_is_strict(kind, value))
-        return errinfo_set(info, ERR_INPUT, "'%.100s' cannot stand in a certificate: %s", text,
-                           kind == SAN_URI ? "--uri takes a URI such as spiffe://example.org/name"
-                                           : "--email takes an address such as a@example.org");
-    arguments->has_uri |= kind == SAN_URI;
-    arguments->has_server_name |= kind == SAN_DNS || kind == SAN_IP;
-    arguments->sans[at] = (struct san){.kind = kind, .is_usable = true, .value = value};
-    arguments->count++;
+    arguments->sans[arguments->count++] =
+        (struct san){.kind = kind, .is_usable = true, .value = value};
     return ERR_OK;
 }
 
-// issue_take takes one option that getopt found; false when it is none of these.
-static bool issue_take(struct issue_arguments *out, int found, enum err *out_error,
-                       struct errinfo *info)
+static enum err take_dns(void *arg, const char *value, struct errinfo *info)
 {
-    *out_error = ERR_OK;
-    switch (found) {
-    case 'd':
-        out->ca_directory = optarg;
-        return true;
-    case 'o':
-        out->options.directory = optarg;
-        return true;
-    case 's':
-        out->options.is_server = true;
-        return true;
-    case 'h':
-        out->wants_help = true;
-        return true;
-    case 'l':
-        *out_error = cli_parse_ttl(optarg, &out->options.ttl_s, info);
-        return true;
-    case 'p':
-        out->passphrase_path = optarg;
-        return true;
-    case '2':
-        out->wants_p12 = true;
-        return true;
-    case 'P':
-        out->p12_passphrase_path = optarg;
-        return true;
-    case 'c':
-        out->options.csr_path = optarg;
-        return true;
-    case 'D':
-        *out_error = add_san(out, SAN_DNS, optarg, info);
-        return true;
-    case 'I':
-        *out_error = add_san(out, SAN_IP, optarg, info);
-        return true;
-    case 'U':
-        *out_error = add_san(out, SAN_URI, optarg, info);
-        return true;
-    case 'E':
-        *out_error = add_san(out, SAN_EMAIL, optarg, info);
-        return true;
-    default: // a number of getopt's, no enum of ours
-        return false;
-    }
+    struct issue_arguments *out = arg;
+    struct hostname *host = &out->hosts[out->count];
+    struct slice name = {0};
+    out->has_server_name = true;
+    if (hostname_parse(slice_of_string(value), host) == ERR_OK)
+        name = hostname_slice(host);
+    return add_san(out, SAN_DNS, name, "a host name", value, info);
 }
 
-// issue_check looks at the arguments together.
-static int issue_check(int argc, char **argv, struct issue_arguments *out)
+static enum err take_ip(void *arg, const char *value, struct errinfo *info)
 {
-    if (out->wants_help)
-        return CLI_OK;
-    if (optind >= argc)
-        return cli_fail_usage("ca issue", "whose certificate? NAME is missing");
-    if (optind + 1 < argc)
-        return cli_fail_usage("ca issue", "unexpected argument '%s'", argv[optind + 1]);
-    out->options.name = argv[optind];
-    if (out->options.is_server && !out->has_server_name)
+    struct issue_arguments *out = arg;
+    struct ip_addr *addr = &out->addresses[out->count];
+    struct slice bytes = {0};
+    out->has_server_name = true;
+    if (ip_addr_parse(slice_of_string(value), addr) == ERR_OK)
+        bytes = slice_of(addr->bytes, addr->family == IP_V4 ? 4 : 16);
+    return add_san(out, SAN_IP, bytes, "an IP address", value, info);
+}
+
+static enum err take_uri(void *arg, const char *value, struct errinfo *info)
+{
+    struct issue_arguments *out = arg;
+    if (out->has_uri)
+        return errinfo_set(info, ERR_INPUT, "one only, for two would make it nobody's id");
+    out->has_uri = true;
+    return add_san(out, SAN_URI, slice_of_string(value), "a URI such as spiffe://example.org/name",
+                   value, info);
+}
+
+static enum err take_email(void *arg, const char *value, struct errinfo *info)
+{
+    return add_san(arg, SAN_EMAIL, slice_of_string(value), "an address such as a@example.org",
+                   value, info);
+}
+
+// issue_check looks at the arguments together. CLI_OK, or the exit status.
+static int issue_check(const struct issue_arguments *arguments)
+{
+    if (arguments->options.is_server && !arguments->has_server_name)
         return cli_fail_usage("ca issue", "a server needs a name that clients connect to: give "
                                           "--dns or --ip");
-    if (out->wants_p12 != (out->p12_passphrase_path != NULL))
+    if (arguments->wants_p12 != (arguments->p12_passphrase_path != NULL))
         return cli_fail_usage("ca issue", "--p12 and --p12-passphrase-file belong together");
-    if (out->wants_p12 && out->options.csr_path != NULL)
+    if (arguments->wants_p12 && arguments->options.csr_path != NULL)
         return cli_fail_usage("ca issue", "--p12 holds the key, which is not here with --csr");
-    out->options.sans = out->sans;
-    out->options.san_count = out->count;
-    if (out->options.directory == NULL)
-        out->options.directory = out->ca_directory;
     return CLI_OK;
 }
 
-static int issue_parse(int argc, char **argv, struct issue_arguments *out)
+static struct cli_line issue_read(int argc, char **argv, struct issue_arguments *out)
 {
-    static const struct option options[] = {
-        {"dir", required_argument, NULL, 'd'},
-        {"server", no_argument, NULL, 's'},
-        {"dns", required_argument, NULL, 'D'},
-        {"ip", required_argument, NULL, 'I'},
-        {"uri", required_argument, NULL, 'U'},
-        {"email", required_argument, NULL, 'E'},
-        {"ttl", required_argument, NULL, 'l'},
-        {"out", required_argument, NULL, 'o'},
-        {"csr", required_argument, NULL, 'c'},
-        {"p12", no_argument, NULL, '2'},
-        {"passphrase-file", required_argument, NULL, 'p'},
-        {"p12-passphrase-file", required_argument, NULL, 'P'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
+    struct issue_options *issue = &out->options;
     *out = (struct issue_arguments){
         .ca_directory = ".",
         .options = {.ttl_s = (int64_t)LEAF_TTL_DAYS * SECONDS_A_DAY,
                     .wants_bundle = true,
                     .keeps_index = true},
     };
-    int found = 0;
-    optind = 0; // glibc: start anew
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        struct errinfo info;
-        enum err error = ERR_OK;
-        if (!issue_take(out, found, &error, &info))
-            return cli_fail_option("ca issue", found, argv);
-        if (error != ERR_OK)
-            return cli_fail_usage("ca issue", "%s", info.text);
-    }
-    return issue_check(argc, argv, out);
+    const struct cli_option options[] = {
+        {"dir", .text = &out->ca_directory},
+        {"server", .flag = &issue->is_server},
+        {"dns", .take = take_dns, .arg = out},
+        {"ip", .take = take_ip, .arg = out},
+        {"uri", .take = take_uri, .arg = out},
+        {"email", .take = take_email, .arg = out},
+        {"ttl", .take = cli_take_ttl, .arg = &issue->ttl_s},
+        {"out", .text = &issue->directory},
+        {"csr", .text = &issue->csr_path},
+        {"p12", .flag = &out->wants_p12},
+        {"passphrase-file", .text = &out->passphrase_path},
+        {"p12-passphrase-file", .text = &out->p12_passphrase_path},
+        {.name = NULL},
+    };
+    const struct cli_syntax syntax = {.command = "ca issue",
+                                      .usage = ISSUE_USAGE,
+                                      .options = options,
+                                      .argument_missing = "whose certificate? NAME is missing",
+                                      .argument_max = 1};
+    const struct cli_line line = cli_read(&syntax, argc, argv);
+    if (line.is_over)
+        return line;
+    const int status = issue_check(out);
+    issue->name = line.arguments[0];
+    issue->sans = out->sans;
+    issue->san_count = out->count;
+    if (issue->directory == NULL)
+        issue->directory = out->ca_directory;
+    return status == CLI_OK ? line : cli_end(status);
 }
 
 // issue_tell says on stderr what was made, and how the proxy gets to know it.
@@ -316,8 +277,6 @@ static int issue_run(const struct issue_arguments *arguments)
 int ca_issue_command(int argc, char **argv)
 {
     struct issue_arguments arguments;
-    const int status = issue_parse(argc, argv, &arguments);
-    if (status != CLI_OK)
-        return status;
-    return arguments.wants_help ? ca_help("ca issue", ISSUE_USAGE) : issue_run(&arguments);
+    const struct cli_line line = issue_read(argc, argv, &arguments);
+    return line.is_over ? line.exit_status : issue_run(&arguments);
 }

@@ -33,33 +33,6 @@ static const char INSPECT_USAGE[] =
     "  --json  one JSON object a line\n"
     "  --help  this text\n";
 
-struct arguments {
-    const char *directory;
-    const char *path;
-    bool is_json;
-    bool wants_help;
-};
-
-static int parse(int argc, char **argv, const char *command, const struct option *options,
-                 struct arguments *out)
-{
-    *out = (struct arguments){.directory = "."};
-    int found = 0;
-    optind = 0; // glibc: start anew
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (found == 'd')
-            out->directory = optarg;
-        else if (found == 'j')
-            out->is_json = true;
-        else if (found == 'h')
-            out->wants_help = true;
-        else
-            return cli_fail_option(command, found, argv);
-    }
-    return CLI_OK;
-}
-
 // format_time writes RFC 3339; "" for no time.
 static const char *format_time(int64_t seconds, char out[TIME_CAP])
 {
@@ -107,13 +80,13 @@ static void print_entry(const struct index_entry *entry, int64_t now_s, bool is_
     (void)printf("}\n");
 }
 
-static int list_run(const struct arguments *arguments)
+static int list_run(const char *directory, bool is_json)
 {
     struct errinfo info;
     struct index index;
     struct authority *authority = NULL;
     const int64_t now_s = (int64_t)time(NULL);
-    if (authority_load(arguments->directory, false, now_s, &authority, &info) != ERR_OK)
+    if (authority_load(directory, false, now_s, &authority, &info) != ERR_OK)
         return ca_fail_opening("ca list", &info);
     const enum err error = authority_read_index(authority, false, &index, &info);
     authority_destroy(authority);
@@ -125,28 +98,24 @@ static int list_run(const struct arguments *arguments)
         cli_say("ca list", "there is no ca.index yet: these are the certificates whose files are "
                            "here; what else was issued is not known");
     for (size_t i = 0; i < index.count; i++)
-        print_entry(&index.entries[i], now_s, arguments->is_json);
+        print_entry(&index.entries[i], now_s, is_json);
     index_deinit(&index);
     return cli_finish("ca list");
 }
 
 int ca_list_command(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"dir", required_argument, NULL, 'd'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+    const char *directory = ".";
+    bool is_json = false;
+    const struct cli_option options[] = {
+        {"dir", .text = &directory},
+        {"json", .flag = &is_json},
+        {.name = NULL},
     };
-    struct arguments arguments;
-    const int status = parse(argc, argv, "ca list", options, &arguments);
-    if (status != CLI_OK)
-        return status;
-    if (arguments.wants_help)
-        return ca_help("ca list", LIST_USAGE);
-    if (optind < argc)
-        return cli_fail_usage("ca list", "unexpected argument '%s'", argv[optind]);
-    return list_run(&arguments);
+    const struct cli_syntax syntax = {
+        .command = "ca list", .usage = LIST_USAGE, .options = options};
+    const struct cli_line line = cli_read(&syntax, argc, argv);
+    return line.is_over ? line.exit_status : list_run(directory, is_json);
 }
 
 // field appends `"key":"value",` or, for people, `key: value` and a line end; values escaped alike.
@@ -328,11 +297,11 @@ static int no_passphrase(char *buffer, int size, int is_writing, void *data)
     return -1;
 }
 
-static int inspect_run(const struct arguments *arguments)
+static int inspect_run(const char *path, bool is_json)
 {
     struct errinfo info;
     struct pem pem;
-    if (new_file_read(arguments->path, false, &pem, &info) != ERR_OK) {
+    if (new_file_read(path, false, &pem, &info) != ERR_OK) {
         cli_say("ca inspect", "%s", info.text);
         return CLI_FAILED;
     }
@@ -343,36 +312,30 @@ static int inspect_run(const struct arguments *arguments)
     size_t shown = 0;
     bool is_good = true;
     for (size_t i = 0; objects != NULL && i < sk_X509_INFO_num(objects) && i < MAX_OBJECTS; i++)
-        is_good =
-            print_object(sk_X509_INFO_value(objects, i), arguments->is_json, &shown) && is_good;
+        is_good = print_object(sk_X509_INFO_value(objects, i), is_json, &shown) && is_good;
     sk_X509_INFO_pop_free(objects, X509_INFO_free);
     ERR_clear_error();
     BIO_free(bio);
     pem_deinit(&pem);
     if (shown == 0)
-        cli_say("ca inspect", "%s holds no certificate and no CRL in PEM", arguments->path);
+        cli_say("ca inspect", "%s holds no certificate and no CRL in PEM", path);
     else if (!is_good)
-        cli_say("ca inspect", "%s: something in it is malformed and was left out", arguments->path);
+        cli_say("ca inspect", "%s: something in it is malformed and was left out", path);
     return shown > 0 && is_good ? cli_finish("ca inspect") : CLI_FAILED;
 }
 
 int ca_inspect_command(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+    bool is_json = false;
+    const struct cli_option options[] = {
+        {"json", .flag = &is_json},
+        {.name = NULL},
     };
-    struct arguments arguments;
-    const int status = parse(argc, argv, "ca inspect", options, &arguments);
-    if (status != CLI_OK)
-        return status;
-    if (arguments.wants_help)
-        return ca_help("ca inspect", INSPECT_USAGE);
-    if (optind >= argc)
-        return cli_fail_usage("ca inspect", "which file? FILE is missing");
-    if (optind + 1 < argc)
-        return cli_fail_usage("ca inspect", "unexpected argument '%s'", argv[optind + 1]);
-    arguments.path = argv[optind];
-    return inspect_run(&arguments);
+    const struct cli_syntax syntax = {.command = "ca inspect",
+                                      .usage = INSPECT_USAGE,
+                                      .options = options,
+                                      .argument_missing = "which file? FILE is missing",
+                                      .argument_max = 1};
+    const struct cli_line line = cli_read(&syntax, argc, argv);
+    return line.is_over ? line.exit_status : inspect_run(line.arguments[0], is_json);
 }

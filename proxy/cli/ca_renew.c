@@ -37,7 +37,6 @@ struct renew_arguments {
     struct renew_options options;
     unsigned numerator; // 0: one certificate, by its name
     unsigned denominator;
-    bool wants_help;
 };
 
 // parse_fraction reads `1/3`: digits on both sides, more than 0, at most 1.
@@ -63,65 +62,40 @@ static bool parse_fraction(const char *text, unsigned *out_numerator, unsigned *
     return part == 1 && digits > 0 && parts[0] > 0 && parts[0] <= parts[1];
 }
 
-static int check_arguments(int argc, char **argv, struct renew_arguments *out)
+static enum err take_fraction(void *arg, const char *value, struct errinfo *info)
 {
-    if (out->wants_help)
-        return CLI_OK;
-    const bool has_name = optind < argc;
-    if (has_name == (out->numerator > 0))
-        return cli_fail_usage(COMMAND, "give either a NAME or --before 1/3");
-    if (optind + 1 < argc)
-        return cli_fail_usage(COMMAND, "unexpected argument '%s'", argv[optind + 1]);
-    if (has_name)
-        out->options.name = argv[optind];
-    if (out->options.directory == NULL)
-        out->options.directory = out->ca_directory;
-    return CLI_OK;
+    struct renew_arguments *out = arg;
+    if (parse_fraction(value, &out->numerator, &out->denominator))
+        return ERR_OK;
+    return errinfo_set(info, ERR_INPUT, "'%.40s' is not a part of a life such as 1/3", value);
 }
 
-static int parse(int argc, char **argv, struct renew_arguments *out)
+static struct cli_line read_line(int argc, char **argv, struct renew_arguments *out)
 {
-    static const struct option options[] = {
-        {"dir", required_argument, NULL, 'd'},
-        {"out", required_argument, NULL, 'o'},
-        {"ttl", required_argument, NULL, 'l'},
-        {"before", required_argument, NULL, 'b'},
-        {"exec", required_argument, NULL, 'e'},
-        {"keep-key", no_argument, NULL, 'k'},
-        {"passphrase-file", required_argument, NULL, 'p'},
-        {"p12-passphrase-file", required_argument, NULL, 'P'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     *out = (struct renew_arguments){.ca_directory = "."};
-    struct errinfo info;
-    int found = 0;
-    optind = 0; // glibc: start anew
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (found == 'd')
-            out->ca_directory = optarg;
-        else if (found == 'o')
-            out->options.directory = optarg;
-        else if (found == 'e')
-            out->exec = optarg;
-        else if (found == 'k')
-            out->options.keeps_key = true;
-        else if (found == 'p')
-            out->passphrase_path = optarg;
-        else if (found == 'P')
-            out->p12_passphrase_path = optarg;
-        else if (found == 'h')
-            out->wants_help = true;
-        else if (found == 'l' && cli_parse_ttl(optarg, &out->options.ttl_s, &info) != ERR_OK)
-            return cli_fail_usage(COMMAND, "--ttl: %s", info.text);
-        else if (found == 'b' && !parse_fraction(optarg, &out->numerator, &out->denominator))
-            return cli_fail_usage(COMMAND, "--before: '%.40s' is not a part of a life such as 1/3",
-                                  optarg);
-        else if (found != 'l' && found != 'b')
-            return cli_fail_option(COMMAND, found, argv);
-    }
-    return check_arguments(argc, argv, out);
+    const struct cli_option options[] = {
+        {"dir", .text = &out->ca_directory},
+        {"out", .text = &out->options.directory},
+        {"ttl", .take = cli_take_ttl, .arg = &out->options.ttl_s},
+        {"before", .take = take_fraction, .arg = out},
+        {"exec", .text = &out->exec},
+        {"keep-key", .flag = &out->options.keeps_key},
+        {"passphrase-file", .text = &out->passphrase_path},
+        {"p12-passphrase-file", .text = &out->p12_passphrase_path},
+        {.name = NULL},
+    };
+    const struct cli_syntax syntax = {
+        .command = COMMAND, .usage = USAGE, .options = options, .argument_max = 1};
+    const struct cli_line line = cli_read(&syntax, argc, argv);
+    if (line.is_over)
+        return line;
+    if ((line.argument_count > 0) == (out->numerator > 0))
+        return cli_end(cli_fail_usage(COMMAND, "give either a NAME or --before 1/3"));
+    if (line.argument_count > 0)
+        out->options.name = line.arguments[0];
+    if (out->options.directory == NULL)
+        out->options.directory = out->ca_directory;
+    return line;
 }
 
 // run_command runs CMD for one name and tells whether it succeeded.
@@ -233,8 +207,6 @@ static int run(const struct renew_arguments *arguments)
 int ca_renew_command(int argc, char **argv)
 {
     struct renew_arguments arguments;
-    const int status = parse(argc, argv, &arguments);
-    if (status != CLI_OK)
-        return status;
-    return arguments.wants_help ? ca_help(COMMAND, USAGE) : run(&arguments);
+    const struct cli_line line = read_line(argc, argv, &arguments);
+    return line.is_over ? line.exit_status : run(&arguments);
 }

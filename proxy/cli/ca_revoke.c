@@ -37,45 +37,35 @@ struct revoke_arguments {
     const char *target;
     enum revocation reason;
     bool may_be_unlisted;
-    bool wants_help;
 };
 
-static int revoke_parse(int argc, char **argv, struct revoke_arguments *out)
+static enum err take_reason(void *arg, const char *value, struct errinfo *info)
 {
-    static const struct option options[] = {
-        {"dir", required_argument, NULL, 'd'},
-        {"reason", required_argument, NULL, 'r'},
-        {"unlisted", no_argument, NULL, 'u'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
+    if (revocation_parse(slice_of_string(value), arg))
+        return ERR_OK;
+    return errinfo_set(info, ERR_INPUT,
+                       "'%.40s' is none of RFC 5280's that last (a hold could not be lifted here)",
+                       value);
+}
+
+static struct cli_line revoke_read(int argc, char **argv, struct revoke_arguments *out)
+{
     *out = (struct revoke_arguments){.directory = "."};
-    int found = 0;
-    optind = 0; // glibc: start anew
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (found == 'd')
-            out->directory = optarg;
-        else if (found == 'u')
-            out->may_be_unlisted = true;
-        else if (found == 'h')
-            out->wants_help = true;
-        else if (found == 'r' && !revocation_parse(slice_of_string(optarg), &out->reason))
-            return cli_fail_usage("ca revoke",
-                                  "--reason: '%.40s' is none of RFC 5280's that last (a hold "
-                                  "could not be lifted here)",
-                                  optarg);
-        else if (found != 'r')
-            return cli_fail_option("ca revoke", found, argv);
-    }
-    if (out->wants_help)
-        return CLI_OK;
-    if (optind >= argc)
-        return cli_fail_usage("ca revoke", "whose? NAME or SERIAL is missing");
-    if (optind + 1 < argc)
-        return cli_fail_usage("ca revoke", "unexpected argument '%s'", argv[optind + 1]);
-    out->target = argv[optind];
-    return CLI_OK;
+    const struct cli_option options[] = {
+        {"dir", .text = &out->directory},
+        {"reason", .take = take_reason, .arg = &out->reason},
+        {"unlisted", .flag = &out->may_be_unlisted},
+        {.name = NULL},
+    };
+    const struct cli_syntax syntax = {.command = "ca revoke",
+                                      .usage = REVOKE_USAGE,
+                                      .options = options,
+                                      .argument_missing = "whose? NAME or SERIAL is missing",
+                                      .argument_max = 1};
+    const struct cli_line line = cli_read(&syntax, argc, argv);
+    if (!line.is_over)
+        out->target = line.arguments[0];
+    return line;
 }
 
 // revoke_name revokes every live certificate of a name; `*out_known` tells how many it ever had.
@@ -172,10 +162,8 @@ static int revoke_run(const struct revoke_arguments *arguments)
 int ca_revoke_command(int argc, char **argv)
 {
     struct revoke_arguments arguments;
-    const int status = revoke_parse(argc, argv, &arguments);
-    if (status != CLI_OK)
-        return status;
-    return arguments.wants_help ? ca_help("ca revoke", REVOKE_USAGE) : revoke_run(&arguments);
+    const struct cli_line line = revoke_read(argc, argv, &arguments);
+    return line.is_over ? line.exit_status : revoke_run(&arguments);
 }
 
 struct crl_arguments {
@@ -183,41 +171,23 @@ struct crl_arguments {
     const char *path;
     const char *passphrase_path;
     int64_t ttl_s;
-    bool wants_help;
 };
 
-static int crl_parse(int argc, char **argv, struct crl_arguments *out)
+static struct cli_line crl_read(int argc, char **argv, struct crl_arguments *out)
 {
-    static const struct option options[] = {
-        {"dir", required_argument, NULL, 'd'}, {"out", required_argument, NULL, 'o'},
-        {"ttl", required_argument, NULL, 'l'}, {"passphrase-file", required_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'h'},      {NULL, 0, NULL, 0},
-    };
     *out = (struct crl_arguments){
         .directory = ".",
         .ttl_s = (int64_t)CRL_TTL_DAYS * SECONDS_A_DAY,
     };
-    struct errinfo info;
-    int found = 0;
-    optind = 0; // glibc: start anew
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (found == 'd')
-            out->directory = optarg;
-        else if (found == 'o')
-            out->path = optarg;
-        else if (found == 'p')
-            out->passphrase_path = optarg;
-        else if (found == 'h')
-            out->wants_help = true;
-        else if (found == 'l' && cli_parse_ttl(optarg, &out->ttl_s, &info) != ERR_OK)
-            return cli_fail_usage("ca crl", "--ttl: %s", info.text);
-        else if (found != 'l')
-            return cli_fail_option("ca crl", found, argv);
-    }
-    if (optind < argc)
-        return cli_fail_usage("ca crl", "unexpected argument '%s'", argv[optind]);
-    return CLI_OK;
+    const struct cli_option options[] = {
+        {"dir", .text = &out->directory},
+        {"out", .text = &out->path},
+        {"ttl", .take = cli_take_ttl, .arg = &out->ttl_s},
+        {"passphrase-file", .text = &out->passphrase_path},
+        {.name = NULL},
+    };
+    const struct cli_syntax syntax = {.command = "ca crl", .usage = CRL_USAGE, .options = options};
+    return cli_read(&syntax, argc, argv);
 }
 
 // check_target refuses to replace what is no CRL.
@@ -332,11 +302,9 @@ int ca_crl_command(int argc, char **argv)
     struct crl_arguments arguments;
     struct passphrase passphrase;
     struct errinfo info;
-    const int status = crl_parse(argc, argv, &arguments);
-    if (status != CLI_OK)
-        return status;
-    if (arguments.wants_help)
-        return ca_help("ca crl", CRL_USAGE);
+    const struct cli_line line = crl_read(argc, argv, &arguments);
+    if (line.is_over)
+        return line.exit_status;
     const enum err error = passphrase_load(arguments.passphrase_path, &passphrase, &info);
     if (error != ERR_OK)
         return ca_fail("ca crl", error, &info);

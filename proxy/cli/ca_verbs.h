@@ -2,7 +2,6 @@
 // command.
 #pragma once
 
-#include <getopt.h>
 #include <time.h>
 
 #include "proxy/cli/options.h"
@@ -25,9 +24,6 @@ int ca_fail(const char *command, enum err error, const struct errinfo *info);
 
 // ca_fail_opening does so for a CA that could not be opened, and says where one comes from.
 int ca_fail_opening(const char *command, const struct errinfo *info);
-
-// ca_help prints a usage text.
-int ca_help(const char *command, const char *usage);
 
 // passphrase is the first line of a file, wiped when freed.
 struct passphrase {

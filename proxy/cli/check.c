@@ -1,19 +1,17 @@
 // Loads the configuration exactly as `serve` does, and tells about it instead of using it.
 #include "proxy/cli/check.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "auth/base/text.h"
+#include "proxy/cli/options.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/limits.h"
 #include "proxy/config/snapshot.h"
 #include "proxy/lint/lint.h"
-
-enum { CHECK_GOOD = 0, CHECK_WARNINGS = 1, CHECK_USAGE = 2, CHECK_UNLOADABLE = 3 };
 
 enum { SECONDS_A_DAY = 24 * 60 * 60, JSON_STRING_CAP = 8192 };
 
@@ -21,7 +19,6 @@ struct check_options {
     const char *path; // borrowed from argv
     bool is_strict;
     bool is_json;
-    bool wants_help;
 };
 
 static const char usage[] =
@@ -35,44 +32,6 @@ static const char usage[] =
     "  -h, --help          this text\n"
     "\n"
     "Exit: 0 good, 1 warnings with --strict, 2 usage, 3 the configuration cannot be loaded.\n";
-
-// options_parse reads the arguments and tells whether they can be used.
-static bool options_parse(int argc, char **argv, struct check_options *out)
-{
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"strict", no_argument, NULL, 's'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    *out = (struct check_options){0};
-    optind = 0; // glibc: start anew, also for a second call
-    for (;;) {
-        const int option = getopt_long(argc, argv, "c:h", options, NULL);
-        if (option == -1)
-            break;
-        if (option == 'c')
-            out->path = optarg;
-        else if (option == 's')
-            out->is_strict = true;
-        else if (option == 'j')
-            out->is_json = true;
-        else if (option == 'h')
-            out->wants_help = true;
-        else
-            return false; // getopt_long has said why
-    }
-    if (out->wants_help)
-        return true;
-    if (optind < argc) {
-        (void)fprintf(stderr, "sallyport check: unexpected argument `%s`\n", argv[optind]);
-        return false;
-    }
-    if (out->path == NULL)
-        (void)fprintf(stderr, "sallyport check: which file? -c FILE is required\n");
-    return out->path != NULL;
-}
 
 static size_t count_rules(const struct policy *policy)
 {
@@ -310,23 +269,22 @@ static int run(const struct check_options *options, int64_t now_s)
     if (error == ERR_OK)
         error = lint_policy(snapshot, &diagnostics);
     diagnostics_sort(&diagnostics);
-    int status = CHECK_GOOD;
+    int status = CLI_OK;
     if (error != ERR_OK)
-        status = CHECK_UNLOADABLE;
+        status = CLI_UNLOADABLE;
     else if (options->is_strict && diagnostics.warning_count != 0)
-        status = CHECK_WARNINGS;
+        status = CLI_FAILED;
     if (options->is_json) {
-        print_json(&diagnostics, snapshot, status == CHECK_GOOD, now_s);
+        print_json(&diagnostics, snapshot, status == CLI_OK, now_s);
     } else {
         // What notes say stands in the summary.
         diagnostics_print(&diagnostics, stderr, SEVERITY_WARNING);
         if (snapshot != NULL)
             print_summary(options, snapshot, now_s);
-        if (status == CHECK_WARNINGS)
-            (void)fprintf(stderr, "sallyport check: %zu warnings, and --strict\n",
-                          diagnostics.warning_count);
-        if (status == CHECK_UNLOADABLE)
-            (void)fprintf(stderr, "sallyport check: %zu errors\n", diagnostics.error_count);
+        if (status == CLI_FAILED)
+            cli_say("check", "%zu warnings, and --strict", diagnostics.warning_count);
+        if (status == CLI_UNLOADABLE)
+            cli_say("check", "%zu errors", diagnostics.error_count);
     }
     snapshot_unref(snapshot);
     diagnostics_deinit(&diagnostics);
@@ -335,16 +293,20 @@ static int run(const struct check_options *options, int64_t now_s)
 
 int check_command(int argc, char **argv)
 {
-    struct check_options options;
-    if (!options_parse(argc, argv, &options)) {
-        (void)fputs(usage, stderr);
-        return CHECK_USAGE;
-    }
-    if (options.wants_help) {
-        (void)fputs(usage, stdout);
-        return CHECK_GOOD;
-    }
-    const int status = run(&options, (int64_t)time(NULL));
+    struct check_options asked = {0};
+    const struct cli_option options[] = {
+        {"config", .letter = 'c', .text = &asked.path},
+        {"strict", .flag = &asked.is_strict},
+        {"json", .flag = &asked.is_json},
+        {.name = NULL},
+    };
+    const struct cli_syntax syntax = {.command = "check", .usage = usage, .options = options};
+    const struct cli_line line = cli_read(&syntax, argc, argv);
+    if (line.is_over)
+        return line.exit_status;
+    if (asked.path == NULL)
+        return cli_fail_usage("check", "which configuration? -c FILE is required");
+    const int status = run(&asked, (int64_t)time(NULL));
     // What was asked for must have arrived.
-    return fflush(stdout) == 0 ? status : CHECK_WARNINGS;
+    return cli_finish("check") == CLI_OK ? status : CLI_FAILED;
 }

@@ -1,8 +1,6 @@
 // `sallyport check-cert`: files in, auth/trust asked, one JSON object on one line out.
 #include "proxy/cli/check_cert.h"
 
-#include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <openssl/err.h>
 #include <openssl/pool.h>
@@ -38,6 +36,7 @@ static const char USAGE[] =
     "  --peer KIND:VALUE  dns:, email:, ip: or uri: that the leaf must have, exactly\n"
     "  --max-depth N      intermediates between leaf and anchor (default: 3, at most 8)\n"
     "  --strict           RFC 5280 to the letter\n"
+    "  --json             changes nothing: it is JSON\n"
     "  --help             this text\n"
     "\n"
     "Exit status: 0 accepted, 1 rejected, 2 usage, 3 a file cannot be loaded.\n";
@@ -53,7 +52,6 @@ struct arguments {
     enum san_kind peer_kind;
     struct slice peer; // into argv, or `peer_address`
     struct ip_addr peer_address;
-    bool wants_help;
 };
 
 // answer is what is printed.
@@ -84,18 +82,6 @@ static void give_up(struct answer *answer, const char *detail)
     answer_set(answer, "error", CLI_UNLOADABLE, "not_loadable", detail);
 }
 
-// number_read reads a decimal number of at most `max`, nothing around it.
-static bool number_read(const char *text, int64_t max, int64_t *out)
-{
-    char *end = NULL;
-    if (text[0] < '0' || text[0] > '9')
-        return false;
-    errno = 0;
-    const long long value = strtoll(text, &end, 10);
-    *out = value;
-    return errno == 0 && *end == '\0' && value <= max;
-}
-
 static bool peer_read(const char *text, struct arguments *out)
 {
     static const struct {
@@ -120,74 +106,52 @@ static bool peer_read(const char *text, struct arguments *out)
     return false;
 }
 
-// argument_take takes one option; CLI_OK when it can be used.
-static int argument_take(struct arguments *out, int found, char *const *argv)
+static enum err take_peer(void *arg, const char *value, struct errinfo *info)
 {
-    int64_t number = 0;
-    switch (found) {
-    case 'a':
-        out->ca_path = optarg;
-        return CLI_OK;
-    case 'c':
-        out->chain_path = optarg;
-        return CLI_OK;
-    case 'r':
-        out->crl_path = optarg;
-        return CLI_OK;
-    case 't':
-        if (!number_read(optarg, LAST_SECOND, &out->at_s))
-            return cli_fail_usage("check-cert", "--at: '%.40s' is no number of seconds", optarg);
-        return CLI_OK;
-    case 'd':
-        if (!number_read(optarg, UINT32_MAX, &number))
-            return cli_fail_usage("check-cert", "--max-depth: '%.40s' is no number", optarg);
-        out->max_depth = number > MAX_DEPTH ? MAX_DEPTH : (uint32_t)number;
-        return CLI_OK;
-    case 'p':
-        if (!peer_read(optarg, out))
-            return cli_fail_usage("check-cert",
-                                  "--peer: '%.100s' is none of dns:NAME, "
-                                  "email:ADDRESS, ip:ADDRESS, uri:URI",
-                                  optarg);
-        return CLI_OK;
-    case 's':
-        out->is_strict = true;
-        return CLI_OK;
-    case 'j': // it is JSON anyway
-        return CLI_OK;
-    case 'h':
-        out->wants_help = true;
-        return CLI_OK;
-    default: // a number of getopt's, no enum of ours
-        return cli_fail_option("check-cert", found, argv);
-    }
+    if (peer_read(value, arg))
+        return ERR_OK;
+    return errinfo_set(info, ERR_INPUT,
+                       "'%.100s' is none of dns:NAME, email:ADDRESS, ip:ADDRESS, uri:URI", value);
 }
 
-static int arguments_parse(int argc, char **argv, struct arguments *out)
+static enum err take_time(void *arg, const char *value, struct errinfo *info)
 {
-    static const struct option options[] = {
-        {"ca", required_argument, NULL, 'a'},   {"chain", required_argument, NULL, 'c'},
-        {"crl", required_argument, NULL, 'r'},  {"at", required_argument, NULL, 't'},
-        {"peer", required_argument, NULL, 'p'}, {"max-depth", required_argument, NULL, 'd'},
-        {"strict", no_argument, NULL, 's'},     {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
-    };
+    struct arguments *out = arg;
+    uint64_t seconds = 0;
+    TRY(cli_parse_number(value, 0, LAST_SECOND, &seconds, info));
+    out->at_s = (int64_t)seconds;
+    return ERR_OK;
+}
+
+static enum err take_depth(void *arg, const char *value, struct errinfo *info)
+{
+    struct arguments *out = arg;
+    uint64_t depth = 0;
+    TRY(cli_parse_number(value, 0, UINT32_MAX, &depth, info));
+    out->max_depth = depth > MAX_DEPTH ? MAX_DEPTH : (uint32_t)depth;
+    return ERR_OK;
+}
+
+static struct cli_line read_line(int argc, char **argv, struct arguments *out)
+{
+    bool is_json = false; // it is JSON anyway
     *out = (struct arguments){.at_s = (int64_t)time(NULL), .max_depth = TRUST_DEFAULT_MAX_DEPTH};
-    int found = 0;
-    optind = 0; // glibc: start anew
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        const int status = argument_take(out, found, argv);
-        if (status != CLI_OK)
-            return status;
-    }
-    if (out->wants_help)
-        return CLI_OK;
-    if (optind < argc)
-        return cli_fail_usage("check-cert", "unexpected argument '%s'", argv[optind]);
-    if (out->ca_path == NULL || out->chain_path == NULL)
-        return cli_fail_usage("check-cert", "--ca and --chain are needed");
-    return CLI_OK;
+    const struct cli_option options[] = {
+        {"ca", .text = &out->ca_path},
+        {"chain", .text = &out->chain_path},
+        {"crl", .text = &out->crl_path},
+        {"at", .take = take_time, .arg = out},
+        {"peer", .take = take_peer, .arg = out},
+        {"max-depth", .take = take_depth, .arg = out},
+        {"strict", .flag = &out->is_strict},
+        {"json", .flag = &is_json},
+        {.name = NULL},
+    };
+    const struct cli_syntax syntax = {.command = "check-cert", .usage = USAGE, .options = options};
+    const struct cli_line line = cli_read(&syntax, argc, argv);
+    if (!line.is_over && (out->ca_path == NULL || out->chain_path == NULL))
+        return cli_end(cli_fail_usage("check-cert", "--ca and --chain are needed"));
+    return line;
 }
 
 // block_push keeps one certificate of a PEM file.
@@ -469,15 +433,11 @@ int check_cert_command(int argc, char **argv)
     struct arguments arguments;
     struct inputs inputs = {.chain = NULL};
     struct answer answer = {.result = ""};
-    int status = arguments_parse(argc, argv, &arguments);
-    if (status != CLI_OK)
-        return status;
-    if (arguments.wants_help) {
-        (void)fputs(USAGE, stdout);
-        return cli_finish("check-cert");
-    }
+    const struct cli_line line = read_line(argc, argv, &arguments);
+    if (line.is_over)
+        return line.exit_status;
     check(&arguments, &inputs, &answer);
-    status = answer_print(&answer);
+    const int status = answer_print(&answer);
     identity_destroy(answer.verdict.identity);
     identity_destroy(answer.verdict.presented);
     sk_CRYPTO_BUFFER_pop_free(inputs.chain, CRYPTO_BUFFER_free);

@@ -1,9 +1,6 @@
 // The shared options, with a hint for the likely mistakes.
 #include "proxy/cli/client_options.h"
 
-#include <getopt.h>
-
-#include "proxy/cli/options.h"
 #include "proxy/config/endpoint_text.h"
 
 enum err proxy_url_parse(const char *url, struct target *out, struct errinfo *info)
@@ -29,41 +26,44 @@ enum err proxy_url_parse(const char *url, struct target *out, struct errinfo *in
                        url);
 }
 
-static int take_server(struct client_options *options, const char *command, const char *text)
+static enum err take_proxy(void *arg, const char *value, struct errinfo *info)
 {
-    struct errinfo info;
-    struct endpoint endpoint;
-    if (options->server_count == CLIENT_SERVERS_MAX)
-        return cli_fail_usage(command, "more than %d times --resolver", CLIENT_SERVERS_MAX);
-    if (endpoint_parse(slice_of_string(text), &endpoint, &info) != ERR_OK)
-        return cli_fail_usage(command, "--resolver: %s", info.text);
-    options->servers[options->server_count++] =
-        (struct dns_server){endpoint.address, endpoint.port};
-    return CLI_OK;
+    struct client_options *options = arg;
+    options->has_proxy = true;
+    return proxy_url_parse(value, &options->proxy, info);
 }
 
-int client_options_take(struct client_options *options, const char *command, int found,
-                        char *const *argv)
+static enum err take_server(void *arg, const char *value, struct errinfo *info)
 {
-    struct errinfo info;
-    switch (found) {
-    case OPTION_PROXY:
-        if (proxy_url_parse(optarg, &options->proxy, &info) != ERR_OK)
-            return cli_fail_usage(command, "--proxy: %s", info.text);
-        options->has_proxy = true;
-        return CLI_OK;
-    case OPTION_CERT:
-        options->paths.cert = optarg;
-        return CLI_OK;
-    case OPTION_KEY:
-        options->paths.key = optarg;
-        return CLI_OK;
-    case OPTION_CA:
-        options->paths.ca = optarg;
-        return CLI_OK;
-    case OPTION_RESOLVER:
-        return take_server(options, command, optarg);
-    default: // a number of getopt's, no enum of ours
-        return cli_fail_option(command, found, argv);
+    struct client_options *options = arg;
+    struct endpoint endpoint;
+    if (options->server_count == CLIENT_SERVERS_MAX)
+        return errinfo_set(info, ERR_LIMIT, "no more than %d", CLIENT_SERVERS_MAX);
+    TRY(endpoint_parse(slice_of_string(value), &endpoint, info));
+    options->servers[options->server_count++] =
+        (struct dns_server){endpoint.address, endpoint.port};
+    return ERR_OK;
+}
+
+struct cli_line client_options_read(const struct cli_syntax *own, int argc, char **argv,
+                                    struct client_options *out)
+{
+    const struct cli_option shared[] = {
+        {"proxy", .take = take_proxy, .arg = out},
+        {"cert", .text = &out->paths.cert},
+        {"key", .text = &out->paths.key},
+        {"ca", .text = &out->paths.ca},
+        {"resolver", .take = take_server, .arg = out},
+    };
+    struct cli_option all[CLI_OPTIONS_MAX + 1] = {{.name = NULL}};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
+        all[count++] = shared[i];
+    for (size_t i = 0; own->options[i].name != NULL; i++) {
+        ASSERT(count < CLI_OPTIONS_MAX);
+        all[count++] = own->options[i];
     }
+    struct cli_syntax syntax = *own;
+    syntax.options = all;
+    return cli_read(&syntax, argc, argv);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "auth/target.h"
+#include "proxy/cli/options.h"
 #include "proxy/net/resolver_options.h"
 #include "proxy/sidecar/credentials.h"
 
@@ -16,20 +17,9 @@ struct client_options {
     size_t server_count;
 };
 
-// What getopt_long returns for the shared options, and the options themselves.
-enum { OPTION_PROXY = 256, OPTION_CERT, OPTION_KEY, OPTION_CA, OPTION_RESOLVER };
-#define CLIENT_OPTIONS                                                                             \
-    {"proxy", required_argument, NULL, OPTION_PROXY},                                              \
-        {"cert", required_argument, NULL, OPTION_CERT},                                            \
-        {"key", required_argument, NULL, OPTION_KEY}, {"ca", required_argument, NULL, OPTION_CA},  \
-    {                                                                                              \
-        "resolver", required_argument, NULL, OPTION_RESOLVER                                       \
-    }
-
-// client_options_take takes one of the shared options: CLI_OK, or CLI_USAGE when it has complained; any other
-// `found` is a complaint about it. `command` is the command's name.
-int client_options_take(struct client_options *options, const char *command, int found,
-                        char *const *argv);
+// client_options_read reads a command line with the options of `own` and the shared ones, which go into `out`.
+struct cli_line client_options_read(const struct cli_syntax *own, int argc, char **argv,
+                                    struct client_options *out) MUST_USE;
 
 // proxy_url_parse reads `https://HOST:PORT`, with or without a final slash, and nothing else. ERR_INPUT with a
 // sentence in `info` that says what to write instead.

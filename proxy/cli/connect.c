@@ -1,8 +1,6 @@
 // Arguments and files, then the sidecar.
 #include "proxy/cli/connect.h"
 
-#include <getopt.h>
-#include <stdio.h>
 #include <time.h>
 
 #include "proxy/cli/client_options.h"
@@ -12,12 +10,16 @@
 #include "proxy/sidecar/sidecar.h"
 
 enum {
-    CONNECT_UNLOADABLE = 3,
     WORKERS_MAX = 256,
     LIVE_DEFAULT = 10000,
     LIVE_MAX = 1000000,
     IDLE_DEFAULT_MS = 60 * 60 * 1000,
     DRAIN_DEFAULT_MS = 30 * 1000,
+};
+
+static const struct endpoint LISTEN_DEFAULT = {
+    .address = {.family = IP_V4, .bytes = {127, 0, 0, 1}},
+    .port = 3128,
 };
 
 static const char usage[] =
@@ -53,83 +55,39 @@ struct arguments {
     struct client_options client;
     struct sidecar_options sidecar;
     bool allows_remote;
-    bool wants_help;
 };
 
-enum {
-    OPTION_LISTEN = 'l',
-    OPTION_REMOTE = 'r',
-    OPTION_WORKERS = 'w',
-    OPTION_LIVE = 'm',
-    OPTION_IDLE = 'i',
-    OPTION_DRAIN = 'd',
-    OPTION_HELP = 'h',
-};
-
-static int take_listen(struct arguments *out, const char *text)
+static enum err take_listen(void *arg, const char *value, struct errinfo *info)
 {
-    struct errinfo info;
-    struct sidecar_options *sidecar = &out->sidecar;
+    struct sidecar_options *sidecar = arg;
     if (sidecar->listen_count == LANE_LISTENERS_MAX)
-        return cli_fail_usage("connect", "more than %d times --listen", LANE_LISTENERS_MAX);
-    if (endpoint_parse(slice_of_string(text), &sidecar->listen[sidecar->listen_count], &info) !=
-        ERR_OK)
-        return cli_fail_usage("connect", "--listen: %s", info.text);
+        return errinfo_set(info, ERR_LIMIT, "no more than %d", LANE_LISTENERS_MAX);
+    TRY(endpoint_parse(slice_of_string(value), &sidecar->listen[sidecar->listen_count], info));
     sidecar->listen_count++;
-    return CLI_OK;
+    return ERR_OK;
 }
 
-static int take_count(const char *option, const char *text, uint32_t max, uint32_t *out)
+static enum err take_workers(void *arg, const char *value, struct errinfo *info)
 {
-    uint64_t value = 0;
-    const struct slice digits = slice_of_string(text);
-    for (size_t i = 0; i < digits.len && value <= max; i++) {
-        if (digits.data[i] < '0' || digits.data[i] > '9')
-            value = (uint64_t)max + 1;
-        else
-            value = value * 10 + (digits.data[i] - '0');
-    }
-    if (value == 0 || value > max)
-        return cli_fail_usage("connect", "%s: '%.40s' is no number from 1 to %u", option, text,
-                              max);
-    *out = (uint32_t)value;
-    return CLI_OK;
+    struct sidecar_options *sidecar = arg;
+    uint64_t count = 0;
+    TRY(cli_parse_number(value, 1, WORKERS_MAX, &count, info));
+    sidecar->workers = (uint32_t)count;
+    return ERR_OK;
 }
 
-static int take_time(const char *option, const char *text, int64_t *out_ms)
+static enum err take_connections(void *arg, const char *value, struct errinfo *info)
 {
-    struct errinfo info;
-    if (duration_parse(slice_of_string(text), out_ms, &info) != ERR_OK)
-        return cli_fail_usage("connect", "%s: %s", option, info.text);
-    return CLI_OK;
+    struct sidecar_options *sidecar = arg;
+    uint64_t count = 0;
+    TRY(cli_parse_number(value, 1, LIVE_MAX, &count, info));
+    sidecar->live_max = count;
+    return ERR_OK;
 }
 
-static int take_option(struct arguments *out, int found, char *const *argv)
+static enum err take_time(void *arg, const char *value, struct errinfo *info)
 {
-    uint32_t count = 0;
-    switch (found) {
-    case OPTION_LISTEN:
-        return take_listen(out, optarg);
-    case OPTION_REMOTE:
-        out->allows_remote = true;
-        return CLI_OK;
-    case OPTION_WORKERS:
-        return take_count("--workers", optarg, WORKERS_MAX, &out->sidecar.workers);
-    case OPTION_LIVE:
-        if (take_count("--max-connections", optarg, LIVE_MAX, &count) != CLI_OK)
-            return CLI_USAGE;
-        out->sidecar.live_max = count;
-        return CLI_OK;
-    case OPTION_IDLE:
-        return take_time("--idle", optarg, &out->sidecar.idle_ms);
-    case OPTION_DRAIN:
-        return take_time("--drain", optarg, &out->sidecar.drain_ms);
-    case OPTION_HELP:
-        out->wants_help = true;
-        return CLI_OK;
-    default: // a number of getopt's, no enum of ours
-        return client_options_take(&out->client, "connect", found, argv);
-    }
+    return duration_parse(slice_of_string(value), arg, info);
 }
 
 // is_loopback tells whether no other machine can reach the address.
@@ -139,6 +97,7 @@ static bool is_loopback(const struct ip_addr *address)
     return (address->family == IP_V4 && address->bytes[0] == 127) || ip_addr_equal(address, &v6);
 }
 
+// check_listen refuses what other machines can reach, unless that is meant. CLI_OK, or the exit status.
 static int check_listen(const struct arguments *arguments)
 {
     for (size_t i = 0; i < arguments->sidecar.listen_count; i++) {
@@ -158,41 +117,33 @@ static int check_listen(const struct arguments *arguments)
     return CLI_OK;
 }
 
-static int parse(int argc, char **argv, struct arguments *out)
+static struct cli_line read_line(int argc, char **argv, struct arguments *out)
 {
-    static const struct option options[] = {
-        {"listen", required_argument, NULL, OPTION_LISTEN},
-        {"allow-remote", no_argument, NULL, OPTION_REMOTE},
-        {"workers", required_argument, NULL, OPTION_WORKERS},
-        {"max-connections", required_argument, NULL, OPTION_LIVE},
-        {"idle", required_argument, NULL, OPTION_IDLE},
-        {"drain", required_argument, NULL, OPTION_DRAIN},
-        {"help", no_argument, NULL, OPTION_HELP},
-        CLIENT_OPTIONS,
-        {NULL, 0, NULL, 0},
-    };
+    struct sidecar_options *sidecar = &out->sidecar;
     *out = (struct arguments){.sidecar = {.workers = 1,
                                           .live_max = LIVE_DEFAULT,
                                           .idle_ms = IDLE_DEFAULT_MS,
                                           .drain_ms = DRAIN_DEFAULT_MS}};
-    int found = 0;
-    optind = 0; // glibc: start anew
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        const int status = take_option(out, found, argv);
-        if (status != CLI_OK)
-            return status;
-    }
-    if (out->wants_help)
-        return CLI_OK;
-    if (optind < argc)
-        return cli_fail_usage("connect", "unexpected argument '%s'", argv[optind]);
+    const struct cli_option options[] = {
+        {"listen", .take = take_listen, .arg = sidecar},
+        {"allow-remote", .flag = &out->allows_remote},
+        {"workers", .take = take_workers, .arg = sidecar},
+        {"max-connections", .take = take_connections, .arg = sidecar},
+        {"idle", .take = take_time, .arg = &sidecar->idle_ms},
+        {"drain", .take = take_time, .arg = &sidecar->drain_ms},
+        {.name = NULL},
+    };
+    const struct cli_syntax syntax = {.command = "connect", .usage = usage, .options = options};
+    const struct cli_line line = client_options_read(&syntax, argc, argv, &out->client);
     const struct credential_paths *paths = &out->client.paths;
+    if (line.is_over)
+        return line;
     if (!out->client.has_proxy || paths->cert == NULL || paths->key == NULL || paths->ca == NULL)
-        return cli_fail_usage("connect", "--proxy, --cert, --key and --ca are needed");
-    if (out->sidecar.listen_count == 0 && take_listen(out, "127.0.0.1:3128") != CLI_OK)
-        return CLI_USAGE;
-    return check_listen(out);
+        return cli_end(cli_fail_usage("connect", "--proxy, --cert, --key and --ca are needed"));
+    if (sidecar->listen_count == 0)
+        sidecar->listen[sidecar->listen_count++] = LISTEN_DEFAULT;
+    const int status = check_listen(out);
+    return status == CLI_OK ? line : cli_end(status);
 }
 
 int connect_command(int argc, char **argv)
@@ -200,13 +151,9 @@ int connect_command(int argc, char **argv)
     struct arguments arguments;
     struct errinfo info;
     enum cause cause = CAUSE_NONE;
-    const int status = parse(argc, argv, &arguments);
-    if (status != CLI_OK)
-        return status;
-    if (arguments.wants_help) {
-        (void)fputs(usage, stdout);
-        return cli_finish("connect");
-    }
+    const struct cli_line line = read_line(argc, argv, &arguments);
+    if (line.is_over)
+        return line.exit_status;
     struct sidecar_options *sidecar = &arguments.sidecar;
     sidecar->paths = arguments.client.paths;
     sidecar->proxy = arguments.client.proxy;
@@ -216,7 +163,7 @@ int connect_command(int argc, char **argv)
     if (credentials_load(&sidecar->paths, time(NULL), &sidecar->credentials, &cause, &info) !=
         ERR_OK) {
         cli_say("connect", "%s: %s; %s", cause_name(cause), info.text, cause_advice(cause));
-        return CONNECT_UNLOADABLE;
+        return CLI_UNLOADABLE;
     }
     return sidecar_run(sidecar);
 }

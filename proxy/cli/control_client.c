@@ -2,7 +2,6 @@
 #include "proxy/cli/control_client.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,75 +25,36 @@ enum {
     FOLLOW_CAP = 1024 * 1024,
 };
 
-static bool take_option(int found, unsigned takes, struct control_options *out)
+struct cli_line control_options_read(const char *usage, unsigned takes, int argument_max, int argc,
+                                     char **argv, struct control_options *out)
 {
-    switch (found) {
-    case 'c':
-        out->config_path = optarg;
-        return true;
-    case 's':
-        out->socket_path = optarg;
-        return true;
-    case 'j':
-        out->is_json = true;
-        return (takes & CONTROL_TAKES_JSON) != 0;
-    case 'f':
-        out->is_forced = true;
-        return (takes & CONTROL_TAKES_FORCE) != 0;
-    case 'i':
-        out->issuer = optarg;
-        return (takes & CONTROL_TAKES_CERTIFICATE) != 0;
-    case 'n':
-        out->serial = optarg;
-        return (takes & CONTROL_TAKES_CERTIFICATE) != 0;
-    case 'N':
-        out->count = optarg;
-        return (takes & CONTROL_TAKES_COUNT) != 0;
-    default:
-        return false;
-    }
-}
-
-bool control_options_parse(int argc, char **argv, const char *usage, unsigned takes,
-                           struct control_options *out, int *out_exit)
-{
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"control", required_argument, NULL, 's'},
-        {"json", no_argument, NULL, 'j'},
-        {"force", no_argument, NULL, 'f'},
-        {"issuer", required_argument, NULL, 'i'},
-        {"serial", required_argument, NULL, 'n'},
-        {"count", required_argument, NULL, 'N'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+    const struct {
+        unsigned needs; // of `takes`
+        struct cli_option option;
+    } all[] = {
+        {0, {"config", .letter = 'c', .text = &out->config_path}},
+        {0, {"control", .text = &out->socket_path}},
+        {CONTROL_TAKES_JSON, {"json", .flag = &out->is_json}},
+        {CONTROL_TAKES_FORCE, {"force", .flag = &out->is_forced}},
+        {CONTROL_TAKES_CERTIFICATE, {"issuer", .text = &out->issuer}},
+        {CONTROL_TAKES_CERTIFICATE, {"serial", .text = &out->serial}},
+        {CONTROL_TAKES_COUNT, {"count", .text = &out->count}},
     };
-    *out = (struct control_options){.command = argv[0]};
-    *out_exit = CLI_USAGE;
-    optind = 0;
-    opterr = 0;
-    for (;;) {
-        const int found = getopt_long(argc, argv, ":c:h", options, NULL);
-        if (found == -1)
-            break;
-        if (found == 'h') {
-            (void)fputs(usage, stdout);
-            *out_exit = cli_finish(argv[0]);
-            return false;
-        }
-        if (found == ':' || found == '?' || !take_option(found, takes, out)) {
-            *out_exit = cli_fail_option(argv[0], found == ':' ? ':' : '?', argv);
-            return false;
-        }
+    enum { ALL = sizeof all / sizeof *all };
+    struct cli_option options[ALL + 1] = {{.name = NULL}};
+    size_t count = 0;
+    for (size_t i = 0; i < ALL; i++) {
+        if ((all[i].needs & takes) == all[i].needs)
+            options[count++] = all[i].option;
     }
-    out->arguments = argv + optind;
-    out->argument_count = argc - optind;
-    if ((out->config_path == NULL) != (out->socket_path == NULL))
-        return true;
-    *out_exit =
-        cli_fail_usage(argv[0], "which proxy? give -c FILE, its configuration, or --control "
-                                "SOCKET");
-    return false;
+    *out = (struct control_options){.command = argv[0]};
+    const struct cli_syntax syntax = {
+        .command = argv[0], .usage = usage, .options = options, .argument_max = argument_max};
+    const struct cli_line line = cli_read(&syntax, argc, argv);
+    if (line.is_over || (out->config_path == NULL) != (out->socket_path == NULL))
+        return line;
+    return cli_end(cli_fail_usage(argv[0], "which proxy? give -c FILE, its configuration, or "
+                                           "--control SOCKET"));
 }
 
 // connect_to finds the socket and connects.

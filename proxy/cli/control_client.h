@@ -26,14 +26,12 @@ struct control_options {
     const char *count;
     bool is_json;
     bool is_forced;
-    char *const *arguments;
-    int argument_count;
 };
 
-// control_options_parse reads the arguments. False: the command is over with `*out_exit`: help was asked
-// for, or something is wrong, and has been said.
-bool control_options_parse(int argc, char **argv, const char *usage, unsigned takes,
-                           struct control_options *out, int *out_exit);
+// control_options_read reads a command line as cli_read does; `takes` says which options it may have, and one of
+// -c and --control has to be there.
+struct cli_line control_options_read(const char *usage, unsigned takes, int argument_max, int argc,
+                                     char **argv, struct control_options *out) MUST_USE;
 
 // control_line_fn is told of each line of an answer but the last, as text and as a tree.
 typedef void (*control_line_fn)(void *arg, struct slice line, const struct node *root);

@@ -1,7 +1,6 @@
 // Arguments in, the examination, its findings out: lines for a person, or one JSON object on one line.
 #include "proxy/cli/doctor.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,7 +8,7 @@
 #include "proxy/cli/options.h"
 #include "proxy/sidecar/examination.h"
 
-enum { DOCTOR_UNLOADABLE = 3, DOCTOR_UNREACHABLE = 4, OUTPUT_CAP = 128 * 1024 };
+enum { OUTPUT_CAP = 128 * 1024 };
 
 static const char usage[] =
     "usage: sallyport doctor --proxy https://HOST:PORT [--cert FILE --key FILE] --ca FILE\n"
@@ -37,56 +36,35 @@ struct arguments {
     struct target to;
     bool has_to;
     bool is_json;
-    bool wants_help;
 };
 
-static int take_option(struct arguments *out, int found, char *const *argv)
+static enum err take_to(void *arg, const char *value, struct errinfo *info)
 {
-    switch (found) {
-    case 't':
-        if (target_parse(slice_of_string(optarg), &out->to) != ERR_OK)
-            return cli_fail_usage("doctor", "--to: '%.100s' is not HOST:PORT", optarg);
-        out->has_to = true;
-        return CLI_OK;
-    case 'j':
-        out->is_json = true;
-        return CLI_OK;
-    case 'h':
-        out->wants_help = true;
-        return CLI_OK;
-    default: // a number of getopt's, no enum of ours
-        return client_options_take(&out->client, "doctor", found, argv);
-    }
+    struct arguments *out = arg;
+    out->has_to = true;
+    if (target_parse(slice_of_string(value), &out->to) == ERR_OK)
+        return ERR_OK;
+    return errinfo_set(info, ERR_INPUT, "'%.100s' is not HOST:PORT", value);
 }
 
-static int parse(int argc, char **argv, struct arguments *out)
+static struct cli_line read_line(int argc, char **argv, struct arguments *out)
 {
-    static const struct option options[] = {
-        {"to", required_argument, NULL, 't'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        CLIENT_OPTIONS,
-        {NULL, 0, NULL, 0},
-    };
     *out = (struct arguments){0};
-    int found = 0;
-    optind = 0; // glibc: start anew
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        const int status = take_option(out, found, argv);
-        if (status != CLI_OK)
-            return status;
-    }
-    if (out->wants_help)
-        return CLI_OK;
-    if (optind < argc)
-        return cli_fail_usage("doctor", "unexpected argument '%s'", argv[optind]);
+    const struct cli_option options[] = {
+        {"to", .take = take_to, .arg = out},
+        {"json", .flag = &out->is_json},
+        {.name = NULL},
+    };
+    const struct cli_syntax syntax = {.command = "doctor", .usage = usage, .options = options};
+    const struct cli_line line = client_options_read(&syntax, argc, argv, &out->client);
     const struct credential_paths *paths = &out->client.paths;
+    if (line.is_over)
+        return line;
     if (!out->client.has_proxy || paths->ca == NULL)
-        return cli_fail_usage("doctor", "--proxy and --ca are needed");
+        return cli_end(cli_fail_usage("doctor", "--proxy and --ca are needed"));
     if ((paths->cert == NULL) != (paths->key == NULL))
-        return cli_fail_usage("doctor", "--cert and --key are needed together");
-    return CLI_OK;
+        return cli_end(cli_fail_usage("doctor", "--cert and --key are needed together"));
+    return line;
 }
 
 static void print_lines(const struct examination *examination)
@@ -163,20 +141,16 @@ static int exit_status(const struct examination *examination)
     if (examination->cause == CAUSE_NONE)
         return CLI_OK;
     if (examination->steps[EXAM_FILES].outcome == EXAM_FAILED)
-        return DOCTOR_UNLOADABLE;
-    return cause_side(examination->cause) == SIDE_NETWORK ? DOCTOR_UNREACHABLE : CLI_FAILED;
+        return CLI_UNLOADABLE;
+    return cause_side(examination->cause) == SIDE_NETWORK ? CLI_UNREACHABLE : CLI_FAILED;
 }
 
 int doctor_command(int argc, char **argv)
 {
     struct arguments arguments;
-    const int status = parse(argc, argv, &arguments);
-    if (status != CLI_OK)
-        return status;
-    if (arguments.wants_help) {
-        (void)fputs(usage, stdout);
-        return cli_finish("doctor");
-    }
+    const struct cli_line line = read_line(argc, argv, &arguments);
+    if (line.is_over)
+        return line.exit_status;
     const struct exam_plan plan = {
         .proxy = arguments.client.proxy,
         .paths = arguments.client.paths,

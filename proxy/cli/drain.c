@@ -18,10 +18,8 @@ static const char usage[] =
 int drain_command(int argc, char **argv)
 {
     struct control_options options;
-    int exit_status = CLI_OK;
-    if (!control_options_parse(argc, argv, usage, 0, &options, &exit_status))
-        return exit_status;
-    if (options.argument_count > 0)
-        return cli_fail_usage(options.command, "unexpected argument '%s'", options.arguments[0]);
+    const struct cli_line line = control_options_read(usage, 0, 0, argc, argv, &options);
+    if (line.is_over)
+        return line.exit_status;
     return control_ask(&options, "drain", true, NULL, NULL);
 }

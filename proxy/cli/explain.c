@@ -2,12 +2,12 @@
 // the code that decides in the proxy.
 #include "proxy/cli/explain.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "proxy/cli/asker.h"
+#include "proxy/cli/configuration.h"
 #include "proxy/cli/live.h"
 #include "proxy/cli/lookup.h"
 #include "proxy/cli/options.h"
@@ -23,6 +23,7 @@ static const char usage[] =
     "Says why a request would be allowed or denied: the client and why that one, each rule and whether it speaks\n"
     "about the target, each address and its verdict, the final word.\n"
     "\n"
+    "  -c, --config FILE the configuration\n"
     "  --cert FILE       who asks: a certificate (PEM, with its intermediates), judged as the listener would\n"
     "  --as KIND:VALUE   who asks: uri, dns, email, ip, cn, subject, issuer, serial, sha256 or spki_sha256, as in\n"
     "                    `match`; may be repeated; --as anonymous is a client without certificate\n"
@@ -31,8 +32,10 @@ static const char usage[] =
     "  --to HOST:PORT    where it wants to go\n"
     "  --address A       take this for DNS's answer; may be repeated. Without it DNS is asked, as the proxy would\n"
     "  --live            ask the running proxy, over its control socket, for blocks and for what is in use\n"
-    "  --log FILE        explain the requests of an audit log, with the addresses of then; --id: that one only\n"
+    "  --log FILE        explain the requests of an audit log, with the addresses of then\n"
+    "  --id ID           only the one with this id in the log\n"
     "  --json            JSON, one object a line\n"
+    "  -h, --help        this text\n"
     "\n"
     "Exit status: 0 allowed, 1 denied, 2 usage, 3 the configuration, the certificate or the log cannot be read,\n"
     "4 --live and there is no proxy.\n";
@@ -249,59 +252,39 @@ static int ask_log(struct explain_run *run)
 
 // ---- the command --------------------------------------------------------------------------------
 
-static int take_address(struct explain_run *run)
+static enum err take_address(void *arg, const char *value, struct errinfo *info)
 {
+    struct explain_run *run = arg;
     if (run->address_count == ADDRESSES_MAX)
-        return cli_fail_usage("explain", "--address: no more than %d", (int)ADDRESSES_MAX);
+        return errinfo_set(info, ERR_LIMIT, "no more than %d", (int)ADDRESSES_MAX);
     struct candidate *candidate = &run->addresses[run->address_count++];
-    if (ip_addr_parse(slice_of_string(optarg), &candidate->address) != ERR_OK)
-        return cli_fail_usage("explain", "--address: `%.60s` is no address", optarg);
-    return CLI_OK;
+    if (ip_addr_parse(slice_of_string(value), &candidate->address) == ERR_OK)
+        return ERR_OK;
+    return errinfo_set(info, ERR_INPUT, "`%.60s` is no address", value);
 }
 
-static int take_option(struct explain_run *run, int found, char *const *argv)
+static enum err take_source(void *arg, const char *value, struct errinfo *info)
 {
-    switch (found) {
-    case 'c':
-        run->config = optarg;
-        return CLI_OK;
-    case 'C':
-        run->asker.chain_path = optarg;
-        return CLI_OK;
-    case 'a':
-        if (run->asker.claim_count == ASKER_CLAIMS_MAX)
-            return cli_fail_usage("explain", "--as: no more than %d", (int)ASKER_CLAIMS_MAX);
-        run->asker.claims[run->asker.claim_count++] = optarg;
-        return CLI_OK;
-    case 'T':
-        run->asker.trust = optarg;
-        return CLI_OK;
-    case 'f':
-        if (ip_addr_parse(slice_of_string(optarg), &run->source) == ERR_OK)
-            return CLI_OK;
-        return cli_fail_usage("explain", "--from: `%.60s` is no address", optarg);
-    case 't':
-        run->to = optarg;
-        return CLI_OK;
-    case 'A':
-        return take_address(run);
-    case 'l':
-        run->log = optarg;
-        return CLI_OK;
-    case 'i':
-        run->has_id = history_id_parse(optarg, &run->id);
-        return run->has_id
-                   ? CLI_OK
-                   : cli_fail_usage("explain", "--id: `%.40s` is not 16 hex digits", optarg);
-    case 'j':
-        run->is_json = true;
-        return CLI_OK;
-    case 'L':
-        run->is_live = true;
-        return CLI_OK;
-    default: // a number of getopt's, no enum of ours
-        return cli_fail_option("explain", found, argv);
-    }
+    if (ip_addr_parse(slice_of_string(value), arg) == ERR_OK)
+        return ERR_OK;
+    return errinfo_set(info, ERR_INPUT, "`%.60s` is no address", value);
+}
+
+static enum err take_claim(void *arg, const char *value, struct errinfo *info)
+{
+    struct asker_options *asker = arg;
+    if (asker->claim_count == ASKER_CLAIMS_MAX)
+        return errinfo_set(info, ERR_LIMIT, "no more than %d", (int)ASKER_CLAIMS_MAX);
+    asker->claims[asker->claim_count++] = value;
+    return ERR_OK;
+}
+
+static enum err take_id(void *arg, const char *value, struct errinfo *info)
+{
+    struct explain_run *run = arg;
+    run->has_id = history_id_parse(value, &run->id);
+    return run->has_id ? ERR_OK
+                       : errinfo_set(info, ERR_INPUT, "`%.40s` is not 16 hex digits", value);
 }
 
 // check_options tells what is missing, or too much.
@@ -325,48 +308,34 @@ static int check_options(const struct explain_run *run)
 
 static int run_loaded(struct explain_run *run)
 {
-    struct diagnostics diagnostics;
-    diagnostics_init(&diagnostics);
-    const enum err error =
-        snapshot_load(run->config, (int64_t)time(NULL), &diagnostics, &run->snapshot);
-    diagnostics_print(&diagnostics, stderr, SEVERITY_ERROR);
-    diagnostics_deinit(&diagnostics);
-    if (error != ERR_OK)
-        return CLI_UNLOADABLE;
-    const int status = run->log == NULL ? ask_once(run) : ask_log(run);
+    int status = cli_load_snapshot("explain", run->config, SEVERITY_ERROR, &run->snapshot);
+    if (status != CLI_OK)
+        return status;
+    status = run->log == NULL ? ask_once(run) : ask_log(run);
     return cli_finish("explain") == CLI_OK ? status : CLI_UNLOADABLE;
 }
 
 int explain_command(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"cert", required_argument, NULL, 'C'},
-                                            {"as", required_argument, NULL, 'a'},
-                                            {"trust", required_argument, NULL, 'T'},
-                                            {"from", required_argument, NULL, 'f'},
-                                            {"to", required_argument, NULL, 't'},
-                                            {"address", required_argument, NULL, 'A'},
-                                            {"log", required_argument, NULL, 'l'},
-                                            {"id", required_argument, NULL, 'i'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"live", no_argument, NULL, 'L'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
     struct explain_run run = {0};
-    int found = 0;
-    optind = 0; // glibc: start anew
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":c:h", options, NULL)) != -1) {
-        if (found == 'h') {
-            (void)fputs(usage, stdout);
-            return cli_finish("explain");
-        }
-        const int status = take_option(&run, found, argv);
-        if (status != CLI_OK)
-            return status;
-    }
-    if (optind < argc)
-        return cli_fail_usage("explain", "unexpected argument `%.100s`", argv[optind]);
+    const struct cli_option options[] = {
+        {"config", .letter = 'c', .text = &run.config},
+        {"cert", .text = &run.asker.chain_path},
+        {"as", .take = take_claim, .arg = &run.asker},
+        {"trust", .text = &run.asker.trust},
+        {"from", .take = take_source, .arg = &run.source},
+        {"to", .text = &run.to},
+        {"address", .take = take_address, .arg = &run},
+        {"log", .text = &run.log},
+        {"id", .take = take_id, .arg = &run},
+        {"json", .flag = &run.is_json},
+        {"live", .flag = &run.is_live},
+        {.name = NULL},
+    };
+    const struct cli_syntax syntax = {.command = "explain", .usage = usage, .options = options};
+    const struct cli_line line = cli_read(&syntax, argc, argv);
+    if (line.is_over)
+        return line.exit_status;
     int status = check_options(&run);
     if (status == CLI_OK)
         status = run_loaded(&run);

@@ -27,14 +27,15 @@ int kill_command(int argc, char **argv)
     struct control_options options;
     struct text request;
     char data[CONTROL_LINE_MAX + 1];
-    int exit_status = CLI_OK;
-    if (!control_options_parse(argc, argv, usage, CONTROL_TAKES_JSON, &options, &exit_status))
-        return exit_status;
+    const struct cli_line line =
+        control_options_read(usage, CONTROL_TAKES_JSON, 2, argc, argv, &options);
+    if (line.is_over)
+        return line.exit_status;
     text_init(&request, data, sizeof data);
-    if (options.argument_count == 1)
-        text_append_format(&request, "kill id:%s", options.arguments[0]);
-    else if (options.argument_count == 2 && strcmp(options.arguments[0], "client") == 0)
-        text_append_format(&request, "kill client:%s", options.arguments[1]);
+    if (line.argument_count == 1)
+        text_append_format(&request, "kill id:%s", line.arguments[0]);
+    else if (line.argument_count == 2 && strcmp(line.arguments[0], "client") == 0)
+        text_append_format(&request, "kill client:%s", line.arguments[1]);
     else
         return cli_fail_usage(options.command, "what? give an ID, or: client NAME");
     if (request.is_cut)

@@ -10,7 +10,6 @@
 //   5. The next steps.
 #include "proxy/cli/quickstart.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -48,7 +47,6 @@ struct quickstart {
     bool has_listen;
     struct starter_allow allows[STARTER_MAX_ALLOWS];
     size_t allow_count;
-    bool wants_help;
     struct authority *authority; // owned; once loaded
     char *config_path;           // owned
     size_t made_count;           // things made in this run
@@ -376,60 +374,43 @@ static enum err run(struct quickstart *quickstart, struct errinfo *info)
     return ensure_config(quickstart, info);
 }
 
-static int take_allow(struct quickstart *quickstart, const char *text)
+static enum err take_allow(void *arg, const char *value, struct errinfo *info)
 {
-    struct errinfo info;
+    struct quickstart *quickstart = arg;
     if (quickstart->allow_count == STARTER_MAX_ALLOWS)
-        return cli_fail_usage(COMMAND, "--allow: more than %d; write them into the configuration",
-                              STARTER_MAX_ALLOWS);
-    if (starter_allow_parse(slice_of_string(text), &quickstart->allows[quickstart->allow_count],
-                            &info) != ERR_OK)
-        return cli_fail_usage(COMMAND, "--allow: %s", info.text);
+        return errinfo_set(info, ERR_LIMIT, "more than %d; write them into the configuration",
+                           STARTER_MAX_ALLOWS);
+    TRY(starter_allow_parse(slice_of_string(value), &quickstart->allows[quickstart->allow_count],
+                            info));
     quickstart->allow_count++;
-    return CLI_OK;
+    return ERR_OK;
 }
 
-static int take_listen(struct quickstart *quickstart, const char *text)
+static enum err take_listen(void *arg, const char *value, struct errinfo *info)
 {
-    struct errinfo info;
-    if (endpoint_parse(slice_of_string(text), &quickstart->listen, &info) != ERR_OK)
-        return cli_fail_usage(COMMAND, "--listen: %s", info.text);
+    struct quickstart *quickstart = arg;
     quickstart->has_listen = true;
-    return CLI_OK;
+    return endpoint_parse(slice_of_string(value), &quickstart->listen, info);
 }
 
-static int parse(int argc, char **argv, struct quickstart *out)
+static struct cli_line read_line(int argc, char **argv, struct quickstart *out)
 {
-    static const struct option options[] = {
-        {"allow", required_argument, NULL, 'a'},
-        {"listen", required_argument, NULL, 'l'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+    static const char missing[] = "which directory? DIR is missing";
+    const struct cli_option options[] = {
+        {"allow", .take = take_allow, .arg = out},
+        {"listen", .take = take_listen, .arg = out},
+        {.name = NULL},
     };
-    int found = 0;
-    optind = 0; // glibc: start anew
-    opterr = 0;
-    while ((found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        int status = CLI_OK;
-        if (found == 'a')
-            status = take_allow(out, optarg);
-        else if (found == 'l')
-            status = take_listen(out, optarg);
-        else if (found == 'h')
-            out->wants_help = true;
-        else
-            status = cli_fail_option(COMMAND, found, argv);
-        if (status != CLI_OK)
-            return status;
-    }
-    if (out->wants_help)
-        return CLI_OK;
-    if (optind >= argc || argv[optind][0] == '\0')
-        return cli_fail_usage(COMMAND, "which directory? DIR is missing");
-    if (optind + 1 < argc)
-        return cli_fail_usage(COMMAND, "unexpected argument '%s'", argv[optind + 1]);
-    out->directory = argv[optind];
-    return CLI_OK;
+    const struct cli_syntax syntax = {.command = COMMAND,
+                                      .usage = USAGE,
+                                      .options = options,
+                                      .argument_missing = missing,
+                                      .argument_max = 1};
+    const struct cli_line line = cli_read(&syntax, argc, argv);
+    if (line.is_over)
+        return line;
+    out->directory = line.arguments[0];
+    return out->directory[0] == '\0' ? cli_end(cli_fail_usage(COMMAND, "%s", missing)) : line;
 }
 
 static int run_and_tell(struct quickstart *quickstart)
@@ -459,13 +440,8 @@ int quickstart_command(int argc, char **argv)
         .address = {.family = IP_V4, .bytes = {127, 0, 0, 1}},
         .port = DEFAULT_PORT,
     };
-    int status = parse(argc, argv, quickstart);
-    if (status == CLI_OK && quickstart->wants_help) {
-        (void)fputs(USAGE, stdout);
-        status = cli_finish(COMMAND);
-    } else if (status == CLI_OK) {
-        status = run_and_tell(quickstart);
-    }
+    const struct cli_line line = read_line(argc, argv, quickstart);
+    const int status = line.is_over ? line.exit_status : run_and_tell(quickstart);
     free(quickstart);
     return status;
 }

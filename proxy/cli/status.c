@@ -177,12 +177,10 @@ static void print_top(void *arg, struct slice line, const struct node *root)
 int status_command(int argc, char **argv)
 {
     struct control_options options;
-    int exit_status = CLI_OK;
-    if (!control_options_parse(argc, argv, status_usage, CONTROL_TAKES_JSON, &options,
-                               &exit_status))
-        return exit_status;
-    if (options.argument_count > 0)
-        return cli_fail_usage(options.command, "unexpected argument '%s'", options.arguments[0]);
+    const struct cli_line line =
+        control_options_read(status_usage, CONTROL_TAKES_JSON, 0, argc, argv, &options);
+    if (line.is_over)
+        return line.exit_status;
     return control_ask(&options, "status", false, print_status, NULL);
 }
 
@@ -191,12 +189,10 @@ int top_command(int argc, char **argv)
     struct control_options options;
     struct text request;
     char data[CONTROL_LINE_MAX + 1];
-    int exit_status = CLI_OK;
-    if (!control_options_parse(argc, argv, top_usage, CONTROL_TAKES_JSON | CONTROL_TAKES_COUNT,
-                               &options, &exit_status))
-        return exit_status;
-    if (options.argument_count > 0)
-        return cli_fail_usage(options.command, "unexpected argument '%s'", options.arguments[0]);
+    const struct cli_line line = control_options_read(
+        top_usage, CONTROL_TAKES_JSON | CONTROL_TAKES_COUNT, 0, argc, argv, &options);
+    if (line.is_over)
+        return line.exit_status;
     text_init(&request, data, sizeof data);
     text_append_format(&request, "top%s%s", options.count == NULL ? "" : " ",
                        options.count == NULL ? "" : options.count);

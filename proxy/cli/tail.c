@@ -20,10 +20,9 @@ static const char usage[] =
 int tail_command(int argc, char **argv)
 {
     struct control_options options;
-    int exit_status = CLI_OK;
-    if (!control_options_parse(argc, argv, usage, CONTROL_TAKES_JSON, &options, &exit_status))
-        return exit_status;
-    if (options.argument_count > 0)
-        return cli_fail_usage(options.command, "unexpected argument '%s'", options.arguments[0]);
+    const struct cli_line line =
+        control_options_read(usage, CONTROL_TAKES_JSON, 0, argc, argv, &options);
+    if (line.is_over)
+        return line.exit_status;
     return control_follow(&options, "tail");
 }

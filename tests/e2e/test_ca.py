@@ -568,12 +568,6 @@ def test_inspect_refuses_what_holds_neither(ca):
     ca.bad("cannot be opened", "inspect", "gone.crt")
 
 
-@pytest.mark.parametrize("verb", "init issue renew revoke crl list inspect".split())
-def test_each_verb_has_its_help(verb, tmp_path):
-    result = run("ca", verb, "--help", cwd=tmp_path)
-    assert result.returncode == 0 and f"usage: sallyport ca {verb}" in result.stdout
-
-
 @pytest.mark.parametrize("verb", ["renew x", "revoke x", "crl", "list"])
 def test_without_a_ca_each_verb_says_what_to_do(verb, tmp_path):
     result = run("ca", *verb.split(), cwd=tmp_path)

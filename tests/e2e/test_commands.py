@@ -41,43 +41,170 @@ def test_version_is_one_line():
     assert re.match(r"sallyport \d+\.\d+", result.stdout) and result.stdout.count("\n") >= 1
 
 
-COMMANDS = "serve connect doctor check quickstart ca version".split() + ["ca init", "ca issue"]
+COMMANDS = (
+    "serve check quickstart version check-cert explain connect doctor "
+    "status top tail reload drain kill block unblock"
+).split()
+COMMANDS += [f"ca {verb}" for verb in "init issue renew revoke crl list inspect".split()]
+COMMANDS += [f"audit {verb}" for verb in "verify replay suggest".split()]
+COMMANDS_OF_VERBS = ["", "ca", "audit"]
+HAS_ARGUMENTS = {"quickstart": 1, "kill": 2, "block": 1, "unblock": 1}
+HAS_ARGUMENTS |= {"ca issue": 1, "ca renew": 1, "ca revoke": 1, "ca inspect": 1}
+HAS_LOGS = [command for command in COMMANDS if command.startswith("audit ")]
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_help_is_on_stdout_and_succeeds(command):
-    result = run(*command.split(), "--help")
-    assert result.returncode == 0
-    assert "sallyport" in result.stdout and command in result.stdout
+def options_of(command):
+    """The long options that --help lists, and whether each wants a value."""
+    usage = run(*command.split(), "--help").stdout
+    listed = re.findall(r"^ {2,6}(?:-\w, )?--([a-z][a-z0-9-]*)( [A-Z/-]+\b)?", usage, re.MULTILINE)
+    return {name: value != "" for name, value in listed}
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "quickstart", "ca init", "ca issue"])
-def test_help_names_every_option_long(command):
-    assert re.search(r"--[a-z]|-c FILE|DIR", run(*command.split(), "--help").stdout)
+def assert_usage(result, command, complaint):
+    """Status 2, nothing on stdout, one sentence that names the command, and where help is."""
+    assert result.returncode == 2, result.stderr
+    assert result.stdout == ""
+    said, hint = result.stderr.splitlines()
+    assert said.startswith(f"sallyport {command}: ") and complaint in said, said
+    assert hint == f"Try 'sallyport {command} --help'."
+
+
+def test_every_command_of_help_is_tried_here():
+    commands = re.findall(r"^  ([a-z-]+) ", run("--help").stdout, re.MULTILINE)
+    tried = {command.split()[0] for command in COMMANDS}
+    assert set(commands) == tried - {"unblock"}, "it stands in the line of `block`"
+    for command in COMMANDS_OF_VERBS[1:]:
+        verbs = re.findall(rf"(?:{command} |^  )([a-z]+) ", run(command, "--help").stdout, re.M)
+        assert {f"{command} {verb}" for verb in verbs} <= set(COMMANDS)
+        assert sum(each.startswith(f"{command} ") for each in COMMANDS) <= len(set(verbs))
+
+
+@pytest.mark.parametrize("command", [*COMMANDS_OF_VERBS, *COMMANDS])
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help_is_on_stdout_and_succeeds(command, word):
+    result = run(*command.split(), word)
+    assert result.returncode == 0 and result.stderr == ""
+    assert result.stdout.startswith(f"usage: sallyport {command}".rstrip())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_option_that_help_lists_is_one(command, tmp_path):
+    options = options_of(command)
+    assert "help" in options
+    for option, has_value in options.items():
+        if has_value:
+            result = run(*command.split(), f"--{option}", cwd=tmp_path)
+            assert_usage(result, command, f"option '--{option}' needs a value")
+        else:
+            result = run(*command.split(), f"--{option}=x", cwd=tmp_path)
+            assert_usage(result, command, f"option '--{option}' takes no value")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("word", ["--no-such", "-x", "--no-such=value", "-xh"])
+def test_an_unknown_option_is_named(command, word, tmp_path):
+    complaint = f"unknown option '{word[:2] if word[1] == 'x' else '--no-such'}'"
+    for arguments in ([word], ["a", word], [word, "a"]):
+        assert_usage(run(*command.split(), *arguments, cwd=tmp_path), command, complaint)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each not in HAS_LOGS])
+def test_one_argument_too_many_is_named(command, tmp_path):
+    words = ["a"] * HAS_ARGUMENTS.get(command, 0) + ["extra"]
+    for words in (words, ["--", *words, "more"]):
+        result = run(*command.split(), *words, cwd=tmp_path)
+        assert_usage(result, command, "unexpected argument 'extra'")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "command, complaint",
+    [
+        ("serve", "-c FILE"),
+        ("check", "-c FILE"),
+        ("explain", "-c FILE"),
+        ("audit replay x", "-c FILE"),
+        ("audit suggest x", "--client NAME"),
+        ("audit verify", "which log?"),
+        ("audit replay -c x", "which log?"),
+        ("status", "-c FILE"),
+        ("quickstart", "DIR is missing"),
+        ("quickstart --", "DIR is missing"),
+        ("ca issue", "NAME is missing"),
+        ("ca revoke", "NAME or SERIAL is missing"),
+        ("ca renew", "a NAME or --before"),
+        ("ca inspect", "FILE is missing"),
+        ("ca", "which verb? init, issue,"),
+        ("ca frob", "unknown verb 'frob': it is init, issue,"),
+        ("audit", "which verb? verify, replay or suggest"),
+        ("audit --json", "unknown verb '--json'"),
+        ("connect", "are needed"),
+        ("doctor", "are needed"),
+        ("check-cert", "are needed"),
+    ],
+)
+def test_what_is_missing_is_said(command, complaint, tmp_path):
+    name = " ".join(command.split()[: 2 if f"{command} ".startswith(("ca ", "audit ")) else 1])
+    name = name if name in COMMANDS else name.split()[0]
+    assert_usage(run(*command.split(), cwd=tmp_path), name, complaint)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "words, complaint",
+    [
+        ("--josn", "unknown option '--josn'; did you mean '--json'?"),
+        ("--con", "option '--con' may be '--config' or '--control': write it out"),
+        ("--con=x", "option '--con' may be '--config' or '--control': write it out"),
+        ("--co", "option '--co' may be"),
+        ("-c", "option '-c' needs a value"),
+        ("--js=1", "option '--json' takes no value"),
+        ("-- --json", "unexpected argument '--json'"),
+        ("-c a --control b", "which proxy?"),
+    ],
+)
+def test_what_may_be_meant_is_said(words, complaint):
+    assert_usage(run("status", *words.split()), "status", complaint)
+
+
+@pytest.mark.parametrize(
+    "words, asked",
+    [
+        ("-c first -c second", "second"),
+        ("-c first --config second", "second"),
+        ("--config=first -csecond", "second"),
+        ("--conf first", "first"),
+        ("-c -- --json", "--"),
+        ("--config --json", "--json"),
+    ],
+)
+def test_the_last_value_counts_and_a_value_is_never_an_option(words, asked, tmp_path):
+    result = run("check", *words.split(), cwd=tmp_path)
+    text = result.stderr or json.loads(result.stdout)["findings"][0]["file"]
+    assert result.returncode == 3 and text.startswith(asked), text
+
+
+def test_options_may_stand_behind_arguments_until_two_hyphens(tmp_path):
+    assert run("ca", "init", "--dir", tmp_path).returncode == 0
+    last = run("ca", "inspect", tmp_path / "ca.crt", "--json")
+    assert last.returncode == 0 and json.loads(last.stdout)["type"] == "certificate"
+    name = run("ca", "inspect", "--json", "--", "--help", cwd=tmp_path)
+    assert name.returncode == 1 and "--help" in name.stderr
 
 
 WRONG = [
     "",
     "surve",
-    "serve",
-    "serve -c",
-    "serve --no-such",
     "serve -c a b",
-    "check",
-    "check --no-such",
-    "quickstart",
     "quickstart a b",
     "quickstart x --allow",
     "quickstart x --allow example.com",
     "quickstart x --allow example.com:0",
     "quickstart x --allow example.com:443=nonsense",
-    "ca",
-    "ca frob",
-    "ca issue",
     "ca issue a b",
-    "ca issue a --no-such",
     "ca issue a --ttl 5",
-    "version extra",
 ]
 
 

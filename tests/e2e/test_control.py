@@ -248,14 +248,6 @@ def test_a_command_that_cannot_be_understood_is_usage(arguments):
     assert result.returncode == 2 and "--help" in result.stderr
 
 
-@pytest.mark.parametrize(
-    "command", ["status", "top", "tail", "reload", "drain", "kill", "block", "unblock"]
-)
-def test_each_command_has_help(command):
-    result = run(command, "--help")
-    assert result.returncode == 0 and f"sallyport {command}" in result.stdout
-
-
 def test_a_configuration_without_a_socket_is_said(start):
     proxy = start()
     result = run("status", "-c", proxy.config_path)
@@ -295,9 +287,9 @@ def test_status_counts_who_is_no_client_apart(controlled):
 
 
 def test_status_says_what_ends_soon(controlled, pki):
-    proxy = controlled(trust={"staff": {"crl": [pki.ca.crl(ends=3)]}})
+    proxy = controlled(trust={"staff": {"crl": [pki.ca.crl(ends=2.5)]}})
     (crl,) = proxy.control.status()["crls"]
-    assert crl["warning"] == "ends soon" and crl["days_left"] in (2, 3)
+    assert crl["warning"] == "ends soon" and crl["days_left"] == 2
     assert "! ends soon" in proxy.control.run("status").stdout
     assert json.loads(proxy.control.run("status", "--json").stdout)["crls"] == [crl]
 

@@ -1,0 +1,22 @@
+// The same words for all.
+#include "proxy/cli/configuration.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "proxy/cli/options.h"
+
+int cli_load_snapshot(const char *command, const char *path, enum severity least,
+                      struct snapshot **out)
+{
+    struct diagnostics diagnostics;
+    *out = NULL;
+    diagnostics_init(&diagnostics);
+    const enum err error = snapshot_load(path, (int64_t)time(NULL), &diagnostics, out);
+    diagnostics_print(&diagnostics, stderr, least);
+    diagnostics_deinit(&diagnostics);
+    if (error == ERR_OK)
+        return CLI_OK;
+    cli_say(command, "%s cannot be loaded; `sallyport check -c %s` tells more", path, path);
+    return CLI_UNLOADABLE;
+}
