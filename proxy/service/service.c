@@ -211,9 +211,9 @@ static enum err open_counts(struct service *service, struct errinfo *info)
 // open_loop makes main's loop and what wakes it.
 static enum err open_loop(struct service *service, struct errinfo *info)
 {
-    const bool has_bells = bell_init(&service->exits, on_exits, service) &
-                           bell_init(&service->loaded, reload_on_loaded, service) &
-                           bell_init(&service->adopted, reload_on_adopted, service);
+    bool has_bells = bell_init(&service->exits, on_exits, service);
+    has_bells = bell_init(&service->loaded, reload_on_loaded, service) && has_bells;
+    has_bells = bell_init(&service->adopted, reload_on_adopted, service) && has_bells;
     ev_timer_init(&service->retry, reload_on_retry, 0., 0.);
     service->retry.data = service;
     service->loop = ev_default_loop(EVFLAG_NOENV);
