@@ -9,9 +9,7 @@
     "  NAME                   a client of the configuration\n"                                     \
     "  sha256:HEX             a certificate by its digest (client.sha256 in the audit)\n"          \
     "      --issuer DN        a certificate by its issuer (RFC 4514) and\n"                        \
-    "      --serial HEX       its serial\n"                                                        \
-    "  -c, --config FILE      the configuration of the proxy, which says where its socket is\n"    \
-    "      --control SOCKET   its control socket\n"                                                \
+    "      --serial HEX       its serial\n" CONTROL_OPTIONS_HELP                                   \
     "  -h, --help             this text\n"
 
 static const char block_usage[] =

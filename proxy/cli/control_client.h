@@ -28,6 +28,11 @@ struct control_options {
     bool is_forced;
 };
 
+// What --help says of the options that all have.
+#define CONTROL_OPTIONS_HELP                                                                       \
+    "  -c, --config FILE      the configuration of the proxy, which says where its socket is\n"    \
+    "      --control SOCKET   its control socket\n"
+
 // control_options_read reads a command line as cli_read does; `takes` says which options it may have, and one of
 // -c and --control has to be there.
 struct cli_line control_options_read(const char *usage, unsigned takes, int argument_max, int argc,

@@ -8,10 +8,7 @@ static const char usage[] =
     "\n"
     "Makes the running proxy accept nothing more, let the live tunnels end, for timeouts.drain at\n"
     "most, and then exit: what SIGTERM does. Says so at once; `status` works on until the end.\n"
-    "\n"
-    "  -c, --config FILE      the configuration of the proxy, which says where its socket is\n"
-    "      --control SOCKET   its control socket\n"
-    "  -h, --help             this text\n"
+    "\n" CONTROL_OPTIONS_HELP "  -h, --help             this text\n"
     "\n"
     "Exit: 0 it drains, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
 
