@@ -16,6 +16,8 @@
 _Static_assert(TRUST_CHAIN_MAX_CERTIFICATES ==
                    sizeof((struct presented_chain *)0)->certs / sizeof(X509 *),
                "a presented chain has room for what trust.h allows");
+_Static_assert(TRUST_MAX_DEPTH + 2 == CHAIN_MAX_PATH,
+               "a path holds a leaf, an anchor, and what may be between");
 _Static_assert((CHAIN_MAX_PATH - 1) * STRENGTH_MAX_COST <= CHAIN_MAX_COST,
                "the longest path can always be paid for");
 

@@ -14,6 +14,7 @@ enum {
     TRUST_CHAIN_MAX_CERTIFICATES = 16,
     TRUST_CHAIN_MAX_BYTES = 64 * 1024,
     TRUST_DEFAULT_MAX_DEPTH = 3, // intermediates between leaf and anchor
+    TRUST_MAX_DEPTH = 8,         // with leaf and anchor the ten certificates of a path
 };
 
 struct trust;
@@ -24,7 +25,7 @@ enum trust_purpose { TRUST_CLIENTS, TRUST_SERVERS };
 
 struct trust_options {
     const char *name;        // of the profile; copied
-    uint32_t max_depth;      // intermediates between leaf and anchor; never more than 8
+    uint32_t max_depth;      // intermediates between leaf and anchor; at most TRUST_MAX_DEPTH
     int64_t max_lifetime_s;  // a leaf issued for longer is refused; 0 = no limit
     bool is_strict;          // RFC 5280 to the letter, also for anchors and CRLs
     bool keeps_expired_crls; // a CRL that has expired goes on to count

@@ -19,7 +19,6 @@ enum {
     CA_FILE_MAX = 16 * 1024 * 1024,
     CRL_FILE_MAX = 256 * 1024 * 1024,
     OUTPUT_CAP = 1024 * 1024, // all names of a 64 KiB chain, each byte as \u00XX
-    MAX_DEPTH = 8,
 };
 #define LAST_SECOND INT64_C(253402300799) // of the year 9999
 
@@ -128,7 +127,7 @@ static enum err take_depth(void *arg, const char *value, struct errinfo *info)
     struct arguments *out = arg;
     uint64_t depth = 0;
     TRY(cli_parse_number(value, 0, UINT32_MAX, &depth, info));
-    out->max_depth = depth > MAX_DEPTH ? MAX_DEPTH : (uint32_t)depth;
+    out->max_depth = depth > TRUST_MAX_DEPTH ? TRUST_MAX_DEPTH : (uint32_t)depth;
     return ERR_OK;
 }
 

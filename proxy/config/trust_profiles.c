@@ -8,7 +8,6 @@
 enum {
     TRUST_PROFILES_MAX = 64,
     TRUST_FILES_MAX = 64, // in one `ca` or `intermediates`
-    TRUST_MAX_DEPTH = 8,  // with leaf and anchor the ten certificates of a path
     TRUST_NOTES_MAX = 4,  // a profile with more certificates gets one note
     DENIED_MAX = 100000,
 };
