@@ -141,14 +141,16 @@ disk_cache() {
     printf '%s/bazel-disk-%s\n' "$CACHE" "$versions"
 }
 
-# prune_disk_cache keeps the disk caches below 6 GiB: Bazel 4.2.3 never removes anything from them.
+# prune_disk_cache keeps the disk caches below 6 GiB: Bazel 4.2.3 never removes anything from them. Those of other
+# versions go when nothing has used them for a week: a package more is another version, too.
 prune_disk_cache() {
     local current folder
     current="$(disk_cache)"
     for folder in "$CACHE"/bazel-disk-*; do
         [[ -d "$folder" ]] || continue
         if [[ "$folder" != "$current" ]]; then
-            say "removing the build cache of other compiler versions: $folder"
+            [[ -n "$(find "$folder" -maxdepth 0 -mtime +6)" ]] || continue
+            say "removing a build cache that nothing has used for a week: $folder"
             rm -rf -- "$folder"
         elif (($(du -sm -- "$folder" | cut -f 1) > 6144)); then
             say "emptying the build cache, it has grown beyond 6 GiB: $folder"
@@ -162,14 +164,16 @@ prune_disk_cache() {
 # opt uses the output base that a plain `bazel` uses too; each of the others has its own, because
 # switching the configuration within one rebuilds everything.
 bazel_in() {
-    local config="$1" command="$2" startup=() options=() boringssl
+    local config="$1" command="$2" startup=() options=() boringssl disk
     shift 2
     if [[ "$config" != opt ]]; then
         startup+=("--output_base=$(output_base "$config")" --max_idle_secs=300)
     fi
     case "$command" in
     build | test | info)
-        options+=("--disk_cache=$(disk_cache)")
+        disk="$(disk_cache)"
+        mkdir -p -- "$disk" && touch -- "$disk" # used today
+        options+=("--disk_cache=$disk")
         if [[ -n "${SALLYPORT_BORINGSSL:-}" ]]; then
             boringssl="$("$ROOT/tools/boringssl" "$SALLYPORT_BORINGSSL")" || exit 1
             options+=("--override_repository=boringssl=$boringssl")
