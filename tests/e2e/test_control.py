@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -51,17 +52,23 @@ def test_the_socket_is_its_owners_alone_and_gone_at_the_end(controlled):
     assert not proxy.control.path.exists()
 
 
-def as_nobody():
+def become_nobody():
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
 
 
-def open_folders(path):
-    """Lets another user come as far as the socket: only its own mode is left to stop it."""
+def run_as_nobody(proxy, command):
+    """Asks as another user, who may come as far as the socket: only its own mode is left to stop it.
+
+    The program is copied there: where it was built, in a home, others may not be able to read it.
+    """
+    path = proxy.control.path
     for folder in path.parents:
         if folder.stat().st_uid == os.geteuid() and folder != folder.parent:
             folder.chmod(folder.stat().st_mode | 0o011)
+    program = shutil.copy(BINARY, path.parent)
+    return run(command, "--control", path, program=program, preexec_fn=become_nobody)
 
 
 def needs_another_user():
@@ -75,8 +82,7 @@ def needs_another_user():
 def test_another_user_may_not_connect(controlled):
     needs_another_user()
     proxy = controlled()
-    open_folders(proxy.control.path)
-    result = run("status", "--control", proxy.control.path, preexec_fn=as_nobody)
+    result = run_as_nobody(proxy, "status")
     assert result.returncode == 4
     assert "permission denied" in result.stderr
 
@@ -84,9 +90,8 @@ def test_another_user_may_not_connect(controlled):
 def test_another_user_is_refused_even_where_the_mode_lets_it_in(controlled):
     needs_another_user()
     proxy = controlled()
-    open_folders(proxy.control.path)
     proxy.control.path.chmod(0o666)
-    result = run("drain", "--control", proxy.control.path, preexec_fn=as_nobody)
+    result = run_as_nobody(proxy, "drain")
     assert result.returncode == 1, result.stderr
     record = proxy.audit.wait("admin", result="refused")
     assert record["by"]["uid"] == NOBODY and record["command"] is None

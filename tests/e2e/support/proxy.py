@@ -20,10 +20,10 @@ SANITIZER = re.compile(
 )
 
 
-def run(*arguments, patience=PATIENCE, **options):
+def run(*arguments, patience=PATIENCE, program=BINARY, **options):
     """Runs the program to its end. Text in and out; no sanitizer may have complained."""
     options = {"capture_output": True, "text": True, "timeout": patience, **options}
-    result = subprocess.run([BINARY, *map(str, arguments)], check=False, **options)
+    result = subprocess.run([program, *map(str, arguments)], check=False, **options)
     complaint = SANITIZER.search(result.stderr or "")
     assert not complaint, result.stderr
     assert result.returncode >= 0, f"died by signal {-result.returncode}: {result.stderr}"
