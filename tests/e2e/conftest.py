@@ -2,7 +2,6 @@
 
 import resource
 import shutil
-import socket
 import subprocess
 
 import pytest
@@ -19,7 +18,11 @@ from support.proxy import BINARY, Proxy
 
 @pytest.fixture(scope="session", autouse=True)
 def _environment():
-    """The program is there, and this side may hold as many descriptors as the machine allows."""
+    """The program is there, nobody can be reached but this machine by its loopback, and this side
+    may hold as many descriptors as the machine allows."""
+    up = subprocess.run(["ip", "-o", "link", "show", "up"], check=True, capture_output=True).stdout
+    if len(up.splitlines()) != 1:
+        pytest.exit("needs a network that has only `lo`: see docs/DEVELOPING.md", returncode=2)
     if not shutil.which(BINARY):
         pytest.exit(f"no program at {BINARY}: set SALLYPORT_BIN", returncode=2)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -92,7 +95,7 @@ def start_shared(pki, dns, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def local_address():
-    """Gives this network namespace an address, such as an ordinary one. Never the real machine.
+    """Gives this network namespace an address, such as an ordinary one.
 
     It stays: connections that use it may still be ending when the test is over.
     """
@@ -101,8 +104,6 @@ def local_address():
     def add(address):
         if address in added:
             return address
-        if [name for _, name in socket.if_nameindex()] != ["lo"]:
-            pytest.skip("needs a network namespace of its own that has only lo")
         prefix = f"{address}/{128 if ':' in address else 32}"
         options = ["nodad"] if ":" in address else []
         command = ["ip", "address", "add", prefix, "dev", "lo", *options]
