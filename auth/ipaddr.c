@@ -3,7 +3,6 @@
 #include "auth/ipaddr.h"
 
 #include "auth/base/hex.h"
-
 #include "auth/base/text.h"
 
 enum { V4_BYTES = 4, V6_BYTES = 16, V6_GROUPS = 8 };

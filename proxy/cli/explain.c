@@ -252,22 +252,19 @@ static int ask_log(struct explain_run *run)
 
 // ---- the command --------------------------------------------------------------------------------
 
+static enum err take_ip(void *arg, const char *value, struct errinfo *info)
+{
+    if (ip_addr_parse(slice_of_string(value), arg) == ERR_OK)
+        return ERR_OK;
+    return errinfo_set(info, ERR_INPUT, "`%.60s` is no address", value);
+}
+
 static enum err take_address(void *arg, const char *value, struct errinfo *info)
 {
     struct explain_run *run = arg;
     if (run->address_count == ADDRESSES_MAX)
         return errinfo_set(info, ERR_LIMIT, "no more than %d", (int)ADDRESSES_MAX);
-    struct candidate *candidate = &run->addresses[run->address_count++];
-    if (ip_addr_parse(slice_of_string(value), &candidate->address) == ERR_OK)
-        return ERR_OK;
-    return errinfo_set(info, ERR_INPUT, "`%.60s` is no address", value);
-}
-
-static enum err take_source(void *arg, const char *value, struct errinfo *info)
-{
-    if (ip_addr_parse(slice_of_string(value), arg) == ERR_OK)
-        return ERR_OK;
-    return errinfo_set(info, ERR_INPUT, "`%.60s` is no address", value);
+    return take_ip(&run->addresses[run->address_count++].address, value, info);
 }
 
 static enum err take_claim(void *arg, const char *value, struct errinfo *info)
@@ -323,7 +320,7 @@ int explain_command(int argc, char **argv)
         {"cert", .text = &run.asker.chain_path},
         {"as", .take = take_claim, .arg = &run.asker},
         {"trust", .text = &run.asker.trust},
-        {"from", .take = take_source, .arg = &run.source},
+        {"from", .take = take_ip, .arg = &run.source},
         {"to", .text = &run.to},
         {"address", .take = take_address, .arg = &run},
         {"log", .text = &run.log},

@@ -1,6 +1,7 @@
 // The manners of the command line, in one place.
 #include "proxy/cli/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -77,7 +78,8 @@ static bool is_told(const char *usage, const char *name)
     const char *at = usage;
     while ((at = strstr(at, "--")) != NULL) {
         at += 2;
-        if (slice_starts_with(slice_of_string(at), slice_of_string(name)))
+        const size_t len = strlen(name);
+        if (strncmp(at, name, len) == 0 && at[len] != '-' && !islower((unsigned char)at[len]))
             return true;
     }
     return false;

@@ -154,13 +154,19 @@ def test_a_worker_that_is_empty_after_a_crowd_begins_anew_and_serves_as_before(s
     assert len(proxy.audit.records("close", status=200)) == total + 2
 
 
+def open_crowd(proxy):
+    """More connections than the 1,023 after which a worker begins anew, all accepted."""
+    crowd = [socket.create_connection(proxy.address) for _ in range(1100)]
+    eventually(lambda: proxy.descriptors() > len(crowd), "all to be accepted")
+    return crowd
+
+
 def test_a_worker_that_cannot_begin_anew_says_so_and_does_when_it_can(start, dns, origin):
     server = origin()
     dns.addresses("origin.test", "127.0.0.1")
     proxy = start(client(reach("origin.test", server.port)), workers=1)
     first = proxy.loops()
-    crowd = [socket.create_connection(proxy.address) for _ in range(1100)]
-    eventually(lambda: proxy.descriptors() > len(crowd), "all to be accepted")
+    crowd = open_crowd(proxy)
     _, most = resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (0, most))
     for one in crowd:
@@ -200,9 +206,7 @@ def test_a_worker_begins_anew_while_it_is_asked_and_reloaded(start, dns, origin)
         thread.start()
     for _turn in range(2):
         first = proxy.loops()
-        crowd = [socket.create_connection(proxy.address) for _ in range(1100)]
-        eventually(lambda: proxy.descriptors() > len(crowd), "all to be accepted")
-        for one in crowd:
+        for one in open_crowd(proxy):
             one.close()
         eventually(lambda: proxy.loops() - first, lambda: f"another loop than {first}")
         tunnel = proxy.tunnel(f"origin.test:{server.port}")

@@ -171,7 +171,7 @@ class DnsServer:
         """Until an answer of this type is sent whole: what is sent after it comes after it."""
         with self._changed:
             done = self._changed.wait_for(lambda: (name, kind) in self._answered, PATIENCE)
-        assert done, f"{name}'s {TYPE_NAMES[kind]} was never asked for; {self.queries} were"
+        assert done, f"no {TYPE_NAMES[kind]} of {name} was sent; {self.queries} were asked"
 
     def stop(self):
         self._is_stopped = True
@@ -230,17 +230,21 @@ class DnsServer:
         answer = encode_answer(message, reply, kind, transport == "udp")
         if reply.forged:
             answer = reply.forged(message)
+
+        def deliver(data):
+            send(data)
+            with self._changed:
+                self._answered.append((name, kind))
+                self._changed.notify_all()
+
         if reply.released and reply.held in (None, TYPE_NAMES.get(kind)):
-            waiter = threading.Thread(target=self._send_late, args=(reply, send, answer))
+            waiter = threading.Thread(target=self._send_late, args=(reply, deliver, answer))
             waiter.daemon = True
             waiter.start()
             return
         for disturb in reply.noise:
             send(disturb(answer))
-        send(answer)
-        with self._changed:
-            self._answered.append((name, kind))
-            self._changed.notify_all()
+        deliver(answer)
 
     def _is_asked_again(self, name, kind):
         kind = TYPE_NAMES.get(kind, str(kind))
