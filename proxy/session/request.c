@@ -2,18 +2,17 @@
 // refusal that says what would have been right.
 #include "proxy/session/exchange_internal.h"
 
-// is_same_host: a Host field, where there is one, names the target; a left-out port counts as equal
-// (RFC 9112 3.2).
-static bool is_same_host(const struct request_head *head, const struct target *target)
+// is_good_host: a Host field, where there is one, is a host with or without a port. What it names does not count: the
+// request-target is what is judged, and what the target of a plain request reads in Host is written from that
+// (RFC 9112 3.2.2).
+static bool is_good_host(const struct request_head *head)
 {
     struct target host;
-    if (!head->has_host)
-        return true;
-    if (target_host_parse(head->host, &host) == ERR_OK)
-        return target_equal_host(&host, target);
-    return target_parse(head->host, &host) == ERR_OK && target_equal_host(&host, target) &&
-           host.port == target->port;
+    return !head->has_host || target_host_parse(head->host, &host) == ERR_OK ||
+           target_parse(head->host, &host) == ERR_OK;
 }
+
+static const char malformed_host[] = "malformed Host";
 
 static void refuse_bad(struct exchange *exchange, const char *detail, const char *help)
 {
@@ -38,8 +37,8 @@ static void take_connect(struct exchange *exchange, const struct request_head *h
         exchange_refuse_error(exchange, 400, REASON_BAD_TARGET, "expected host:port");
         return;
     }
-    if (!is_same_host(head, exchange->target))
-        refuse_bad(exchange, "Host is not the target", NULL);
+    if (!is_good_host(head))
+        refuse_bad(exchange, malformed_host, NULL);
     else
         go_on(exchange, head);
 }
@@ -55,8 +54,8 @@ static void take_plain(struct exchange *exchange, const struct request_head *hea
     exchange->body_len = head->length;
     if (head->minor_version == 1 && !head->has_host)
         refuse_bad(exchange, "no Host field", NULL); // RFC 9112 3.2
-    else if (!is_same_host(head, exchange->target))
-        refuse_bad(exchange, "Host is not the URL's", NULL);
+    else if (!is_good_host(head))
+        refuse_bad(exchange, malformed_host, NULL);
     else if (url->is_websocket && !head->wants_websocket)
         refuse_bad(exchange, "ws:// without an upgrade", NULL);
     else if (head->wants_websocket && head->body != BODY_NONE)

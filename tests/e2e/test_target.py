@@ -170,32 +170,44 @@ HOSTS = {
     "the same without a port": ("origin.test", 200),
     "another case": ("ORIGIN.test:PORT", 200),
     "a final dot": ("origin.test.:PORT", 200),
-    "another name": ("other.test:PORT", 400),
-    "another port": ("origin.test:1", 400),
-    "a longer name": ("origin.test.evil.test:PORT", 400),
-    "an address": ("127.0.0.1:PORT", 400),
+    "the proxy's own, as of ffmpeg and undici 5": ("proxy.test:8443", 200),
+    "another name": ("other.test:PORT", 200),
+    "another port": ("origin.test:1", 200),
+    "a longer name": ("origin.test.evil.test:PORT", 200),
+    "an address": ("127.0.0.1:PORT", 200),
+    "an address in brackets": ("[::1]:8443", 200),
     "empty": ("", 400),
     "junk": ("origin.test:PORT:443", 400),
     "two in one": ("origin.test:PORT, other.test:PORT", 400),
     "userinfo": ("a@origin.test:PORT", 400),
+    "a URL": ("http://origin.test:PORT/", 400),
+    "a path": ("origin.test:PORT/x", 400),
+    "a blank within": ("origin. test", 400),
+    "no end of the bracket": ("[::1", 400),
+    "a port that is none": ("origin.test:99999", 400),
 }
 
 
 @pytest.mark.parametrize("kind", HOSTS)
-def test_host_has_to_say_what_the_target_says(wide_open, dns, origin, kind):
+def test_host_is_not_compared_on_connect_but_has_to_be_one(wide_open, dns, origin, kind):
+    """The target is what is judged and dialled, whatever Host says (RFC 9112, 3.2.2)."""
     server = origin()
     dns.addresses("origin.test", "127.0.0.1")
     value, status = HOSTS[kind]
     host = value.replace("PORT", str(server.port))
+    asked_before = len(dns.queries)
     head = f"CONNECT origin.test:{server.port} HTTP/1.1\r\nHost: {host}\r\n\r\n"
     requester = wide_open.connect()
     requester.send(head.encode())
     answer = requester.read_answer()
     assert answer.status == status, answer
+    assert {query.name for query in dns.queries[asked_before:]} <= {"origin.test"}
     if status == 200:
         server.wait_accepted()
+        assert wide_open.decision(answer.id)["request"]["host"] == "origin.test"
     else:
         assert server.accepted == 0
+        wide_open.assert_refused(answer, 400, "bad_request", action="error")
 
 
 def test_two_hosts_are_refused(wide_open, origin, dns):
