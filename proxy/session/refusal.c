@@ -24,8 +24,15 @@ static bool is_body_here(struct exchange *exchange)
     return result == BODY_DONE;
 }
 
-// can_go_on tells whether what stands behind the request can only be the next one. What has arrived behind a
-// CONNECT was meant for its tunnel: it must never be read as a request.
+// is_nothing_behind tells whether a CONNECT's head is all that has come. What came behind it was meant for its tunnel,
+// and must never be read as a request: an inbox without room says nothing about what waits to be read.
+static bool is_nothing_behind(const struct exchange *exchange)
+{
+    const struct peer *peer = exchange->peer;
+    return peer->inbox_len == exchange->head_len && peer_inbox_has_room(peer);
+}
+
+// can_go_on tells whether what stands behind the request can only be the next one.
 static bool can_go_on(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
@@ -34,7 +41,7 @@ static bool can_go_on(struct exchange *exchange)
         return false;
     if (filled != ERR_OK && filled != ERR_AGAIN && filled != ERR_LIMIT)
         return false;
-    return exchange->is_plain ? is_body_here(exchange) : peer->inbox_len == exchange->head_len;
+    return exchange->is_plain ? is_body_here(exchange) : is_nothing_behind(exchange);
 }
 
 // begin_answer records the decision and takes memory for the answer; NULL: there was none, it is over.

@@ -229,6 +229,23 @@ def test_bytes_behind_a_refused_connect_close_it(proxy, kind):
     assert len(proxy.audit.records("decision", client__port=requester.local_port)) == 1
 
 
+@pytest.mark.parametrize("size", [2048, 4096, 8192, 16_383, 16_384])
+def test_bytes_behind_a_refused_head_that_fills_the_buffer_close_it(proxy, size):
+    """A buffer without room says nothing about what waits behind it."""
+    head = b"CONNECT other.test:443 HTTP/1.1\r\n"
+    while len(head) < size - 8000:
+        head += b"A: " + b"b" * 4000 + b"\r\n"
+    head += b"A: " + b"b" * (size - len(head) - 7) + b"\r\n\r\n"
+    assert len(head) == size
+    requester = proxy.connect()
+    requester.send(head + b"GET http://sallyport.internal/whoami HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = requester.read_answer()
+    assert answer.status == 403
+    assert requester.read_to_end() == (b"", Ending.CLOSE_NOTIFY)
+    proxy.close_record(answer.id)
+    assert len(proxy.audit.records("decision", client__port=requester.local_port)) == 1
+
+
 def test_a_refusal_is_readable_however_much_the_client_still_sends(proxy):
     """Closing on unread bytes would reset, and the answer would be lost."""
     for _ in range(20):
