@@ -50,9 +50,8 @@ void text_append_hex(struct text *text, struct slice bytes)
     }
 }
 
-// utf8_length gives the length of the well-formed UTF-8 sequence at the front of `s` (Unicode
-// 15, table 3-7), or 0 when there is none.
-static size_t utf8_length(struct slice s)
+// Unicode 15, table 3-7.
+size_t utf8_length(struct slice s)
 {
     const uint8_t lead = s.data[0];
     if (lead < 0x80)

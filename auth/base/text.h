@@ -36,3 +36,7 @@ void text_append_json(struct text *text, struct slice bytes, size_t max_len);
 
 // text_slice gives what has been written so far; valid until the memory behind it goes.
 struct slice text_slice(const struct text *text);
+
+// utf8_length gives the length of the well-formed UTF-8 sequence at the front of `s`, which is not empty; 0: there
+// is none.
+size_t utf8_length(struct slice s);

@@ -2,17 +2,28 @@
 // lines (5), framing (6).
 #include "proxy/http/head.h"
 
+#include "auth/base/text.h"
 #include "proxy/http/field.h"
 #include "proxy/http/hop.h"
 
-// is_target: visible ASCII only; what it means is for auth/target.
+// is_target: visible ASCII, and UTF-8 as it is typed; what it means is for auth/target and absolute_url.
 static bool is_target(struct slice s)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.data[i] <= 0x20 || s.data[i] >= 0x7F)
+    for (size_t i = 0, len = 0; i < s.len; i += len) {
+        len = utf8_length(slice_from(s, i));
+        if (len == 0 || s.data[i] <= 0x20 || s.data[i] == 0x7F)
             return false;
     }
     return s.len > 0;
+}
+
+// written_len gives how long a target is once its bytes above ASCII are percent-encoded, as they are passed on.
+static size_t written_len(struct slice target)
+{
+    size_t len = target.len;
+    for (size_t i = 0; i < target.len; i++)
+        len += target.data[i] >= 0x80 ? 2 : 0;
+    return len;
 }
 
 // read_request_line: method SP request-target SP HTTP-version, single blanks only (RFC 9112 3).
@@ -205,6 +216,9 @@ enum head_result request_head_parse(struct slice bytes, struct request_head *out
         return result_of_line(result, bytes, out_why);
     if (!read_request_line(line, out, out_why))
         return HEAD_BAD;
+    *out_why = "head too large";
+    if (written_len(out->target) > HEAD_MAX_LINE_LEN)
+        return HEAD_TOO_LARGE;
     const size_t fields_at = whole.len - rest.len;
     for (size_t count = 0;; count++) {
         const size_t at = whole.len - rest.len;

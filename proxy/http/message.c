@@ -49,6 +49,22 @@ static void append_host(const struct target *target, struct text *out)
     append_literal(out, "\r\n");
 }
 
+// append_path writes a path with its query. Bytes above ASCII are percent-encoded: as they are, a reader that takes
+// them for Latin-1 finds blanks among them (RFC 3986 2.1, RFC 9112 3.2).
+static void append_path(struct slice path, struct text *out)
+{
+    while (path.len > 0) {
+        size_t len = 0;
+        while (len < path.len && path.data[len] < 0x80)
+            len++;
+        text_append(out, slice_first(path, len));
+        path = slice_from(path, len);
+        if (path.len > 0)
+            text_append_format(out, "%%%02X", path.data[0]);
+        path = slice_from(path, 1);
+    }
+}
+
 // append_target writes origin-form, or `*` for an OPTIONS without a path (RFC 9112 3.2.4).
 static void append_target(const struct request_out *request, struct text *out)
 {
@@ -57,7 +73,7 @@ static void append_target(const struct request_out *request, struct text *out)
         append_literal(out, is_options ? "*" : "/");
     else if (request->url->is_path_query)
         append_literal(out, "/");
-    text_append(out, request->url->path);
+    append_path(request->url->path, out);
 }
 
 // append_options writes what is asked of the target itself, and names it in Connection.

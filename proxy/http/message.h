@@ -11,8 +11,8 @@
 
 enum {
     MESSAGE_EXTRA_CAP =
-        1024, // bytes that a passed-on head may be longer than the one that came, at most;
-              // beside a byte a field
+        1024, // bytes that a passed-on head may be longer than the one that came, at most; beside a
+              // byte a field, and two for each byte of the path that is above ASCII
 };
 
 struct request_out {

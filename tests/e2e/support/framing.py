@@ -193,8 +193,8 @@ def heads():
         "a method of 33 bytes": b"G" * 33 + b" " + URL + b" HTTP/1.1\r\n" + HOST + b"\r\n",
         "two Hosts": GET + HOST + b"\r\n",
         "two different Hosts": GET + b"Host: evil.test\r\n\r\n",
-        "a Host that is not the URL's": line + b"Host: evil.test\r\n\r\n",
-        "a Host with another port": line + b"Host: origin.test:1\r\n\r\n",
+        "a Host with two ports": line + b"Host: origin.test:PORT:80\r\n\r\n",
+        "a Host that is a URL": line + b"Host: http://origin.test\r\n\r\n",
         "a Host with userinfo": line + b"Host: a@origin.test:PORT\r\n\r\n",
         "a Host with a path": line + b"Host: origin.test:PORT/\r\n\r\n",
         "a Host list": line + b"Host: origin.test:PORT, evil.test\r\n\r\n",
@@ -242,6 +242,9 @@ def targets():
         b"http://127.1:PORT/x", b"http://2130706433:PORT/x", b"http://0x7f.1:PORT/x", b"http://0177.0.0.1:PORT/x",
         b"http://origin.test,evil.test:PORT/x", b"http://origin.test;evil.test:PORT/x", b"ht\x00tp://origin.test/x",
         b"http://origin.test:PORT/\x00", b"http://origin.test:PORT/\x80", b"http://origin.test:PORT/\x7f",
+        b"http://origin.test:PORT/\xc3", b"http://origin.test:PORT/\xc0\xaf", b"http://origin.test:PORT/\xed\xa0\x80",
+        b"http://origin.test:PORT/\xf4\x90\x80\x80", b"http://\xc3\xb6rigin.test:PORT/x", b"http://\xc3\xa9@origin.test/x",
+        b"http://origin.test\xef\xbc\x9aPORT/x", b"http://origin\xe3\x80\x82test:PORT/x", b"http\xef\xbc\x9a//origin.test/x",
     ):  # fmt: skip
         refuse(f"target {target!r}", b"GET " + target + b" HTTP/1.1\r\n" + HOST + b"\r\n")
 
@@ -325,6 +328,11 @@ def plainly():
         b"http://origin.test:PORT/x@y": "/x@y",
         b"http://origin.test:PORT/a\\b|c{d}\"e": "/a\\b|c{d}\"e",
         b"http://127.0.0.1:PORT/x": "/x",
+        b"http://origin.test:PORT/caf\xc3\xa9": "/caf%C3%A9",
+        b"http://origin.test:PORT?\xe6\x97\xa5=\xf0\x9f\x98\x80": "/?%E6%97%A5=%F0%9F%98%80",
+        # Whoever takes the line for Latin-1 finds a blank in it, and a second version.
+        b"http://origin.test:PORT/\xc3\xa0HTTP/1.1": "/%C3%A0HTTP/1.1",
+        b"http://origin.test:PORT/\xc2\x85HTTP/1.1": "/%C2%85HTTP/1.1",
     }.items():  # fmt: skip
         host = b"127.0.0.1" if b"127" in target else b"origin.test"
         text = b"GET " + target + b" HTTP/1.1\r\nHost: " + host + b":PORT\r\n\r\n"
@@ -332,6 +340,8 @@ def plainly():
     forward("OPTIONS of the whole server", b"OPTIONS http://origin.test:PORT HTTP/1.1\r\n" + HOST + b"\r\n",
             ("OPTIONS", "*", b""))  # fmt: skip
     forward("a Host without the port", b"GET " + URL + b" HTTP/1.1\r\nHost: origin.test\r\n\r\n")
+    for host in (b"evil.test", b"origin.test:1", b"evil.test:PORT", b"127.0.0.1:8443", b"[::1]:8443"):
+        forward(f"a Host of its own, {host!r}", b"GET " + URL + b" HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
     old = b"GET " + URL + b" HTTP/1.0\r\n"
     forward("HTTP/1.0 without Host", old + b"\r\n", via=["1.0 sallyport"])
     forward("HTTP/1.0 that stays open", old + b"Connection: keep-alive\r\n\r\n" + canary, one, second)

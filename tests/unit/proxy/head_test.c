@@ -65,6 +65,8 @@ static const struct accepted accepted[] = {
     {"CONNECT a:1 HTTP/1.1\r\n!#$%&'*+-.^_`|~09azAZ: 1\r\n\r\n", "a:1", NULL, 1, true},
     // What the target means is judged elsewhere.
     {"CONNECT http://a/?b#c HTTP/1.1\r\n\r\n", "http://a/?b#c", NULL, 1, true},
+    {"CONNECT http://a/\xC3\xA9\xF0\x9F\x98\x80 HTTP/1.1\r\n\r\n",
+     "http://a/\xC3\xA9\xF0\x9F\x98\x80", NULL, 1, true},
 };
 
 static void reads_what_is_well_formed(void **state)
@@ -164,6 +166,11 @@ static const struct slice refused[] = {
     SLICE_LITERAL(CONNECT_A "X: a\x7F\r\n\r\n"),
     SLICE_LITERAL("CONNECT a\x7F:1 HTTP/1.1\r\n\r\n"),
     SLICE_LITERAL("CONNECT a\x80:1 HTTP/1.1\r\n\r\n"),
+    SLICE_LITERAL("CONNECT a\xC3:1 HTTP/1.1\r\n\r\n"),
+    SLICE_LITERAL("CONNECT a:1\xC3 HTTP/1.1\r\n\r\n"),
+    SLICE_LITERAL("CONNECT a:1/\xC0\xAF HTTP/1.1\r\n\r\n"),
+    SLICE_LITERAL("CONNECT a:1/\xED\xA0\x80 HTTP/1.1\r\n\r\n"),
+    SLICE_LITERAL("CONNECT a:1/\xFF HTTP/1.1\r\n\r\n"),
     SLICE_LITERAL("CONNECT a\xE9:1 HTTP/1.1\r\n\r\n"),
     // folded lines
     SLICE_LITERAL(CONNECT_A "X: a\r\n b\r\n\r\n"),
@@ -338,6 +345,23 @@ static void the_length_of_a_line_is_bounded(void **state)
     assert_int_equal(parse_copy(slice_of(endless, HEAD_MAX_LINE_LEN)), HEAD_MORE);
     assert_int_equal(parse_copy(slice_of(endless, HEAD_MAX_LINE_LEN + 1)), HEAD_TOO_LARGE);
     free(endless);
+}
+
+static void a_target_counts_as_it_is_passed_on(void **state)
+{
+    (void)state;
+    char data[HEAD_MAX_LINE_LEN];
+    struct text text;
+    for (size_t letters = HEAD_MAX_LINE_LEN / 6 - 2; letters <= HEAD_MAX_LINE_LEN / 6; letters++) {
+        text_init(&text, data, sizeof data);
+        text_append_string(&text, "GET http://a/");
+        for (size_t i = 0; i < letters; i++)
+            text_append_string(&text, "\xC3\xA9");
+        text_append_string(&text, " HTTP/1.1\r\n\r\n");
+        const size_t written = strlen("http://a/") + 6 * letters;
+        assert_int_equal(parse_copy(text_slice(&text)),
+                         written <= HEAD_MAX_LINE_LEN ? HEAD_OK : HEAD_TOO_LARGE);
+    }
 }
 
 static void the_length_of_the_head_is_bounded(void **state)
@@ -525,6 +549,7 @@ int main(void)
         cmocka_unit_test(a_bad_head_still_tells_its_request_line),
         cmocka_unit_test(the_number_of_fields_is_bounded),
         cmocka_unit_test(the_length_of_a_line_is_bounded),
+        cmocka_unit_test(a_target_counts_as_it_is_passed_on),
         cmocka_unit_test(the_length_of_the_head_is_bounded),
         cmocka_unit_test(an_unfinished_head_of_full_length_is_too_large),
         cmocka_unit_test(the_first_fault_decides_however_much_has_arrived),

@@ -150,6 +150,18 @@ static void a_request_is_written_anew(void **state)
                   false);
 }
 
+static void a_path_as_it_is_typed_is_percent_encoded(void **state)
+{
+    (void)state;
+    check_request(
+        "GET http://a/\xC3\xA0?q=\xE2\x82\xAC&\xF0\x9F\x98\x80%C3 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /%C3%A0?q=%E2%82%AC&%F0%9F%98%80%C3 HTTP/1.1\r\nHost: a\r\n"
+        "Via: 1.1 sallyport\r\n\r\n",
+        false);
+    check_request("GET http://a?\xC2\x85 HTTP/1.1\r\nHost: a\r\n\r\n",
+                  "GET /?%C2%85 HTTP/1.1\r\nHost: a\r\nVia: 1.1 sallyport\r\n\r\n", false);
+}
+
 static void what_belongs_to_the_connection_stays_behind(void **state)
 {
     (void)state;
@@ -222,6 +234,7 @@ int main(void)
         cmocka_unit_test(a_url_becomes_its_parts),
         cmocka_unit_test(what_cannot_be_asked_for_is_told_apart),
         cmocka_unit_test(a_request_is_written_anew),
+        cmocka_unit_test(a_path_as_it_is_typed_is_percent_encoded),
         cmocka_unit_test(what_belongs_to_the_connection_stays_behind),
         cmocka_unit_test(a_response_is_written_anew),
     };
