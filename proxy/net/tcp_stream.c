@@ -3,6 +3,8 @@
 #include "proxy/net/tcp_stream.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -158,6 +160,13 @@ void tcp_stream_init(struct tcp_stream *tcp, struct ev_loop *loop, int fd)
 int tcp_stream_fd(const struct tcp_stream *tcp)
 {
     return tcp->is_open ? tcp->io.fd : -1;
+}
+
+void tcp_stream_acknowledge(const struct tcp_stream *tcp)
+{
+    const int on = 1;
+    if (tcp->is_open)
+        (void)setsockopt(tcp->io.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
 int tcp_stream_take_fd(struct tcp_stream *tcp)

@@ -23,6 +23,11 @@ void tcp_stream_init(struct tcp_stream *tcp, struct ev_loop *loop, int fd);
 // tcp_stream_fd gives the descriptor, or -1 when closed.
 int tcp_stream_fd(const struct tcp_stream *tcp);
 
+// tcp_stream_acknowledge acknowledges at once what has come. To be called where the peer has said something that
+// nothing of ours answers: one with Nagle's algorithm on says no more before it is acknowledged, and the kernel would
+// wait up to 40 ms for bytes to send it with (RFC 1122 4.2.3.2). One system call; a failure changes nothing.
+void tcp_stream_acknowledge(const struct tcp_stream *tcp);
+
 // tcp_stream_take_fd hands the descriptor of an open stream over; the caller owns it, and the stream is
 // closed without a word to the peer.
 int tcp_stream_take_fd(struct tcp_stream *tcp);

@@ -269,6 +269,8 @@ bool session_step_refusing(struct session *session)
 // finish_handshake goes on where TLS is done: to serve the client, or to tell it why not.
 static void finish_handshake(struct session *session)
 {
+    if (tls_stream_is_peer_unanswered(session->tls))
+        tcp_stream_acknowledge(&session->tcp);
     if (session->refusal.reason == REASON_NONE && tls_stream_peer_chain(session->tls) == NULL &&
         !session->peer.listener->is_certificate_optional)
         session->refusal.reason = REASON_NO_CERTIFICATE;

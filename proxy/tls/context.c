@@ -27,8 +27,9 @@ struct tls_context {
     uint8_t binding[TICKET_BINDING_LEN];
 };
 
-// What a peer's proofs may be signed with: the same floor as auth/trust sets for chains.
-static const uint16_t verify_algorithms[] = {
+// What a peer's proofs may be signed with, and what we sign ours with: the same floor as auth/trust sets for chains.
+// BoringSSL's own list for signing ends with SHA-1.
+static const uint16_t signature_algorithms[] = {
     SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ED25519,
     SSL_SIGN_RSA_PSS_RSAE_SHA256,    SSL_SIGN_RSA_PKCS1_SHA256,
     SSL_SIGN_ECDSA_SECP384R1_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA384,
@@ -66,9 +67,10 @@ static uint16_t version_code(enum tls_version version)
 
 bool tls_set_common_rules(SSL_CTX *ctx)
 {
+    const size_t count = sizeof signature_algorithms / sizeof *signature_algorithms;
     return SSL_CTX_set_strict_cipher_list(ctx, cipher_list) &&
-           SSL_CTX_set_verify_algorithm_prefs(ctx, verify_algorithms,
-                                              sizeof verify_algorithms / sizeof *verify_algorithms);
+           SSL_CTX_set_verify_algorithm_prefs(ctx, signature_algorithms, count) &&
+           SSL_CTX_set_signing_algorithm_prefs(ctx, signature_algorithms, count);
 }
 
 // set_rules sets all that does not depend on the certificate.

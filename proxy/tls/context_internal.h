@@ -20,7 +20,7 @@ const SSL_TICKET_AEAD_METHOD *tls_stream_ticket_method(void);
 // tls_context_bio_method gives the method of the BIOs under its streams, borrowed.
 const BIO_METHOD *tls_context_bio_method(const struct tls_context *context);
 
-// tls_set_common_rules sets what holds in both roles: suites, and what a peer's proofs may be signed with.
+// tls_set_common_rules sets what holds in both roles: suites, and what proofs may be signed with.
 bool tls_set_common_rules(SSL_CTX *ctx);
 
 // tls_bio_method_create makes the method; owned by the caller. NULL without memory.

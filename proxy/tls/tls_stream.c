@@ -399,6 +399,11 @@ bool tls_stream_is_resumed(const struct tls_stream *tls)
     return SSL_session_reused(tls->ssl);
 }
 
+bool tls_stream_is_peer_unanswered(const struct tls_stream *tls)
+{
+    return SSL_version(tls->ssl) == TLS1_3_VERSION || SSL_session_reused(tls->ssl);
+}
+
 struct stream *tls_stream_stream(struct tls_stream *tls)
 {
     return &tls->stream;

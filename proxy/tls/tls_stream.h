@@ -74,6 +74,10 @@ void tls_stream_limit_tickets(struct tls_stream *tls, int64_t max_s);
 // tls_stream_is_resumed tells whether the finished handshake has resumed a session.
 bool tls_stream_is_resumed(const struct tls_stream *tls);
 
+// tls_stream_is_peer_unanswered tells whether a server's finished handshake has ended with a message of the client, to
+// which nothing of ours is an answer: TLS 1.3 (RFC 8446 2), and a session resumed in TLS 1.2 (RFC 5246 7.3).
+bool tls_stream_is_peer_unanswered(const struct tls_stream *tls);
+
 // tls_stream_destroy frees it; `below` is left as it is. NULL is allowed.
 void tls_stream_destroy(struct tls_stream *tls);
 

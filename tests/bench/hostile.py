@@ -47,7 +47,7 @@ def start(folder, anchors, pki, probe):
 
 def show(proxy, chain):
     """Shows a chain; gives the alert, or None when it was taken."""
-    client = RawClient(proxy.address)
+    client = RawClient(proxy.address).read_server_hello()
     client.show(*chain)
     client.close()
 

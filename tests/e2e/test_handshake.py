@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import struct
 import threading
 
 import pytest
@@ -10,7 +11,9 @@ from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
 
 from support.config import client, reach
+from support.control import CONTROL, Control
 from support.pki import CLIENT_AUTH, SERVER_AUTH, days, now
+from support.rawtls import HANDSHAKE_FAILURE, RawClient
 from support.scale import count, eventually
 from support.wire import Ending, speak_plain
 
@@ -252,6 +255,34 @@ def test_old_versions_are_refused(start, pki, version):
     proxy.audit.wait("handshake_refused", reason="protocol")
 
 
+WEAK_SCHEMES = {
+    "rsa_pkcs1_sha1": ("rsa2048", [0x0201]),
+    "ecdsa_sha1": ("p256", [0x0203]),
+    "MD5 and SHA-1": ("rsa2048", [0x0101, 0x0201]),
+    "no extension, which means SHA-1": ("rsa2048", []),
+    "no extension, with ECDSA": ("p256", []),
+}
+
+
+@pytest.mark.parametrize("kind", WEAK_SCHEMES)
+def test_nothing_is_signed_with_sha_1(start, pki, kind):
+    """What the proxy signs has the same floor as what it verifies."""
+    key, schemes = WEAK_SCHEMES[kind]
+    leaf = pki.server_ca.leaf(f"proxy.test-{key}", key=key, usages=(SERVER_AUTH,), dns=("proxy.test",))
+    listener = {
+        "name": "main",
+        "address": "127.0.0.1:0",
+        "certificates": [{"chain": leaf.chain, "key": leaf.key}],
+        "trust": "staff",
+    }
+    proxy = start(listeners=[listener])
+    weak = RawClient(proxy.address, schemes=schemes)
+    assert weak.read_alert() == HANDSHAKE_FAILURE
+    weak.close()
+    proxy.audit.wait("handshake_refused", reason="protocol")
+    RawClient(proxy.address).read_server_hello().close()
+
+
 def test_a_listener_may_ask_for_tls_1_3(start, pki):
     listener = {
         "name": "main",
@@ -373,6 +404,35 @@ def test_a_certificate_that_runs_out_on_a_live_connection_is_worth_nothing_more(
     answer = requester.ask("nowhere.test:443")
     assert answer.status == 403 and "expired" in answer.reason
     assert requester.read_to_end() == (b"", Ending.CLOSE_NOTIFY)
+
+
+def unacknowledged(sock):
+    """How many segments of ours wait to be acknowledged: tcpi_unacked of the kernel's struct tcp_info."""
+    return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192), 24)[0]
+
+
+@pytest.mark.parametrize("is_resumed", [False, True], ids=["full", "resumed"])
+@VERSIONS
+def test_the_end_of_a_handshake_is_acknowledged_before_a_request_comes(start, version, is_resumed):
+    """Nagle's algorithm keeps the first request back until it is, which else takes some 40 ms."""
+    proxy = start(control=CONTROL)
+    control = Control(proxy)
+    session = None
+    if is_resumed:
+        first = proxy.connect(**only(version))
+        assert first.ask("nowhere.test:443").status == 403
+        session = first.tls.session
+        first.close()
+    for _ in range(10):
+        eventually(lambda: control.status()["sessions"]["serving"] == 0, "the last session")
+        again = proxy.dial(session=session, **only(version))
+        again.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+        again.handshake()
+        assert again.tls.session_reused == is_resumed
+        eventually(lambda: control.status()["sessions"]["serving"] == 1, "the session")
+        assert unacknowledged(again.sock) == 0
+        assert again.ask("nowhere.test:443").status == 403
+        again.close()
 
 
 def test_many_handshakes_at_once_all_succeed(start):

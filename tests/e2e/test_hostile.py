@@ -73,7 +73,7 @@ def test_the_listener_says_the_same_and_goes_on(start, top, leaves, verdicts, pk
     proxy = start(client(), trust={"staff": {"ca": files}})
     for title, der in leaves.items():
         seen = len(proxy.audit.records("handshake_refused"))
-        raw = RawClient(proxy.address)
+        raw = RawClient(proxy.address).read_server_hello()
         raw.show(der)
         if verdicts[title]["result"] == "accept":
             raw.close()
@@ -98,7 +98,7 @@ def test_a_costly_chain_ends_in_a_verdict_and_the_listener_goes_on(start, pki, t
     proxy = start(client(), trust={"staff": {"ca": files, "max_depth": 8}})
     for title, (_, chain) in chains.items():
         seen = len(proxy.audit.records("handshake_refused"))
-        raw = RawClient(proxy.address)
+        raw = RawClient(proxy.address).read_server_hello()
         raw.show(*chain)
         raw.close()
         record = proxy.audit.wait_count(seen + 1, "handshake_refused")[-1]

@@ -11,6 +11,7 @@ import struct
 from support.scale import PATIENCE
 
 HANDSHAKE, ALERT = 22, 21
+HANDSHAKE_FAILURE = 40
 SERVER_HELLO_DONE = 14
 RECORD = 16 * 1024
 
@@ -25,16 +26,21 @@ def extension(kind, data):
     return struct.pack("!H", kind) + vector(2, data)
 
 
-def client_hello(server_name):
+SCHEMES = (0x0403, 0x0503, 0x0603, 0x0804, 0x0401, 0x0807)
+
+
+def client_hello(server_name, schemes=SCHEMES):
+    """`schemes` are those of signature_algorithms; none at all: without that extension."""
     suites = struct.pack("!3H", 0xC02B, 0xC02F, 0x00FF)
-    schemes = struct.pack("!6H", 0x0403, 0x0503, 0x0603, 0x0804, 0x0401, 0x0807)
+    listed = struct.pack(f"!{len(schemes)}H", *schemes)
     extensions = [
         extension(0, vector(2, b"\0" + vector(2, server_name.encode()))),
         extension(10, vector(2, struct.pack("!2H", 0x001D, 0x0017))),
         extension(11, vector(1, b"\0")),
-        extension(13, vector(2, schemes)),
         extension(23, b""),
     ]
+    if schemes:
+        extensions.append(extension(13, vector(2, listed)))
     return b"".join(
         [b"\x03\x03", os.urandom(32), vector(1), vector(2, suites), vector(1, b"\0")]
         + [vector(2, *extensions)]
@@ -44,14 +50,18 @@ def client_hello(server_name):
 class RawClient:
     """One connection; `show` is all that it can do."""
 
-    def __init__(self, address, server_name="proxy.test"):
+    def __init__(self, address, server_name="proxy.test", schemes=SCHEMES):
         self._sock = socket.create_connection(address, PATIENCE)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._data = b""
         self._messages = b""
-        self._send(1, client_hello(server_name))
+        self._send(1, client_hello(server_name, schemes))
+
+    def read_server_hello(self):
+        """Waits for the server's whole first flight."""
         while self._next_message() != SERVER_HELLO_DONE:
             pass
+        return self
 
     def show(self, *certificates):
         """Sends these as the chain, each as bytes."""
