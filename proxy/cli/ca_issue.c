@@ -193,11 +193,12 @@ static void issue_teach(const struct issue_arguments *arguments, const struct is
                   "session.proxies = {\"https\": \"https://PROXY\"}\n",
                   cert, key);
     (void)fprintf(stderr,
-                  "\n// Go: the proxy's TLS uses the transport's TLSClientConfig\n"
+                  "\n// Go: the certificate is for the proxy alone, and never shown to an origin\n"
                   "pair, err := tls.LoadX509KeyPair(\"%s\", \"%s\")\n"
-                  "transport := &http.Transport{Proxy: http.ProxyURL(proxyURL),\n"
-                  "    TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{pair},\n"
-                  "        RootCAs: poolWithProxyCAAndSystem}}\n",
+                  "toProxy := &tls.Dialer{Config: &tls.Config{RootCAs: poolWithProxyCA,\n"
+                  "    Certificates: []tls.Certificate{pair}}}\n"
+                  "transport := &http.Transport{DialContext: toProxy.DialContext,\n"
+                  "    Proxy: http.ProxyURL(&url.URL{Scheme: \"http\", Host: \"PROXY\"})}\n",
                   cert, key);
     (void)fprintf(stderr,
                   "\n// Node, undici\n"

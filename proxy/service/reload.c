@@ -16,17 +16,26 @@
 enum { RETRIES_MAX = 20 };
 static const ev_tstamp retry_after_s = 0.5;
 
+// log_finding writes a finding in the log, its hint on a line of its own.
+static void log_finding(const struct diagnostic *finding)
+{
+    char data[DIAGNOSTIC_TEXT_CAP];
+    diagnostic_format(finding, data, sizeof data);
+    char *rest = data;
+    for (const char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
+        if (finding->severity == SEVERITY_ERROR)
+            log_error("reload: %s", line);
+        else
+            log_warning("reload: %s", line);
+    }
+}
+
 // log_findings writes what loading has found where operators look; notes are for `check`.
 static void log_findings(const struct diagnostics *diagnostics)
 {
     for (size_t i = 0; i < diagnostics->count; i++) {
-        const struct diagnostic *item = &diagnostics->items[i];
-        char text[DIAGNOSTIC_TEXT_CAP];
-        diagnostic_format(item, text, sizeof text);
-        if (item->severity == SEVERITY_ERROR)
-            log_error("reload: %s", text);
-        else if (item->severity == SEVERITY_WARNING)
-            log_warning("reload: %s", text);
+        if (diagnostics->items[i].severity != SEVERITY_NOTE)
+            log_finding(&diagnostics->items[i]);
     }
 }
 

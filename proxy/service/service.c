@@ -98,6 +98,7 @@ static void stop_workers(struct service *service)
 void service_begin_drain(struct service *service)
 {
     service->is_stopping = true;
+    service->draining_at_s = (int64_t)time(NULL);
     notify_send("STOPPING=1");
     log_info("draining: no new connections; live tunnels have %.1f s (timeouts.drain); SIGINT ends "
              "them now",

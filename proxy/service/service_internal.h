@@ -63,6 +63,7 @@ struct service {
     struct control *control;  // owned; NULL: there is no control socket
     int64_t started_s;        // Unix seconds
     int64_t snapshot_at_s;    // Unix seconds; since when this configuration is in force
+    int64_t draining_at_s;    // Unix seconds; since when it drains; 0: it does not
     uint64_t cut_count;
     bool is_stopping;
     bool is_interrupted;    // asked to end at once, so that cutting is no failure

@@ -83,6 +83,7 @@ static void put_process(const struct service *service, struct control_call *call
     put_member(call, true, "version", SALLYPORT_VERSION);
     control_call_format(call, ",\"pid\":%d,\"state\":\"%s\"", (int)getpid(),
                         service->is_stopping ? "draining" : "serving");
+    put_time(call, "draining_since", service->draining_at_s);
     put_time(call, "started", service->started_s);
     control_call_format(call, ",\"uptime_s\":%" PRId64 ",\"workers\":%" PRIu32,
                         now_s - service->started_s, service->worker_count);

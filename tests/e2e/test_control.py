@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -409,6 +410,8 @@ def test_drain_does_what_sigterm_does(controlled):
         proxy.ask(DENIED)
     proxy.control.run("drain")
     eventually(lambda: proxy.control.status()["state"] == "draining", "the state")
+    since = proxy.control.status()["draining_since"]
+    assert re.search(rf", draining since {since} for 0d ", proxy.control.run("status").stdout)
     tunnel.echo(b"still there")
     counters = proxy.control.status()["counters"]
     assert (counters["tunnels"], counters["connections"]) == (1, 7)
@@ -493,6 +496,22 @@ def test_kill_of_nobody_says_so(controlled):
     missing = proxy.control.run("kill", "client", "worker", expected=1)
     assert "did you mean `workers`" in missing.stderr
     proxy.control.run("kill", "client", "workers")
+
+
+@pytest.mark.parametrize("words", [["client", "workers"], ["client:workers"]])
+def test_kill_takes_a_client_in_both_spellings(controlled, words):
+    proxy = controlled()
+    ending = proxy.tunnel(proxy.target)
+    assert "killed: 1" in proxy.control.run("kill", *words).stderr
+    proxy.assert_closed(ending.id, "killed")
+
+
+@pytest.mark.parametrize("words", [[], ["client:"], ["client", ""], ["client:a", "b"], ["id:12"], ["a", "b"]])
+def test_kill_of_what_is_no_id_and_no_client_is_wrong_usage(controlled, words):
+    proxy = controlled()
+    tunnel = proxy.tunnel(proxy.target)
+    proxy.control.run("kill", *words, expected=2)
+    tunnel.echo(b"untouched")
 
 
 def test_a_client_that_hangs_up_before_its_answer_harms_nobody(controlled):

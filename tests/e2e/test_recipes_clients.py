@@ -1,18 +1,22 @@
 """The recipes of docs/CLIENTS.md for programs that take much to install, and those through the sidecar. Part of
 `tools/test --clients`."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 
 import pytest
 
+from support.control import CONTROL, Control
 from support.pki import CLIENT_AUTH
-from support.proxy import BINARY, Lines
+from support.proxy import BINARY, Lines, run
 from support.recipe_cases import HUGE, LARGE, Cases, Recipe, replace, said
 from support.recipe_cases import kitchen, plain_site, site  # noqa: F401 - fixtures
-from support.recipes import without_certificate
+from support.recipes import PAGE_PATH, recipes, without_certificate
 from support.scale import PATIENCE
+from support.web import PAGE
 from support.wheel import WHEEL, make_wheel
 
 PIP = "/usr/bin/python3 -m pip download --no-deps"  # the one of Debian
@@ -64,6 +68,44 @@ def test_a_program_that_tries_for_ever_is_told_in_http_where_the_listener_does_s
         assert "Proxy response (403)" in said(result)
     refused = kitchen.proxy.audit.wait_count(2, "handshake_refused")
     assert [each["reason"] for each in refused] == ["expired", "no_certificate"]
+
+
+def printed_recipe(stderr, heading):
+    """What `ca issue` shows under this heading, up to the next one."""
+    return stderr.split(heading, 1)[1].split("\n\n", 1)[0].split("\n", 1)[1]
+
+
+def test_the_go_lines_of_ca_issue_show_the_certificate_to_the_proxy_alone(kitchen, site, tmp_path):
+    ca = tmp_path / "ca"
+    assert run("ca", "init", "--dir", ca).returncode == 0
+    lines = printed_recipe(run("ca", "issue", "me", "--dir", ca).stderr, "// Go: ")
+    _, page = recipes()["go"]
+    begins, ends = page.index("    proxy, _ :="), page.index("    answer, err :=")
+    assert "TLSClientConfig" not in lines
+    client = kitchen.folder / "client"
+    lines = (
+        re.sub(r'"[^"]*/me(?:\.\w+)?\.crt", "[^"]*\.key"', f'"{client}.crt", "{client}.key"', lines)
+        .replace('"PROXY"', f'"{kitchen.proxy_url.removeprefix("https://")}"')
+        .replace("poolWithProxyCA", 'pool("ca.crt")')
+    )
+    origins = 'transport.TLSClientConfig = &tls.Config{RootCAs: pool(os.Getenv("ORIGIN_CA"))}\n'
+    program = page[:begins] + lines + "\n_ = err\n" + origins + page[ends:]
+    program = program.replace('    "context"\n', "").replace('    "net"\n', "")
+    site.shown.clear()
+    result = kitchen.cook("go", kitchen.url(), lambda text: program)
+    assert (result.returncode, result.stdout) == (0, PAGE), said(result)
+    assert site.shown == [None] or not site.shown[0]
+
+
+@pytest.mark.parametrize("program", ["nc.openbsd", "ncat"])
+def test_the_control_pages_own_example_works_with_this_nc(start, program, tmp_path):
+    page = (PAGE_PATH.parent / "CONTROL.md").read_text(encoding="utf-8")
+    command = re.search(r"^    \$ (printf .* \| nc .*)$", page, re.M).group(1)
+    proxy = start(control=CONTROL)
+    command = replace(command, "/run/sallyport/control.sock", str(Control(proxy).path))
+    command = replace(replace(command, "scrapers", "workers"), "| nc ", f"| {program} ")
+    result = subprocess.run(["sh", "-c", command], capture_output=True, timeout=PATIENCE, check=True)
+    assert json.loads(result.stdout.splitlines()[-1])["exit"] in (0, 1), result
 
 
 # -- through the sidecar ------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """A new configuration while it runs: whole or not at all, and nothing judged under the old one
 becomes a tunnel."""
 
+import re
 import signal
 import socket
 
@@ -35,6 +36,15 @@ def break_config(proxy, text):
     proxy.config_path.write_text(text)
     proxy.send_signal(signal.SIGHUP)
     proxy.stderr.wait("reload failed, the old configuration")
+
+
+def test_a_finding_and_its_hint_are_two_lines_of_the_log(start):
+    proxy = start()
+    proxy.reload(workers=proxy.workers, clients=[])
+    lines = proxy.stderr.text().splitlines()
+    stamp = r"20\d\d-\S+Z warning reload: "
+    [at] = [i for i, line in enumerate(lines) if re.match(stamp + r"\S+: warning: there are no `clients`", line)]
+    assert re.fullmatch(stamp + "    hint: add `clients:` with .*", lines[at + 1]), lines[at + 1]
 
 
 def test_a_new_rule_is_in_force_for_the_next_request_of_an_open_connection(start, server):
