@@ -29,8 +29,11 @@ enum err proxy_url_parse(const char *url, struct target *out, struct errinfo *in
 static enum err take_proxy(void *arg, const char *value, struct errinfo *info)
 {
     struct client_options *options = arg;
-    options->has_proxy = true;
-    return proxy_url_parse(value, &options->proxy, info);
+    if (options->proxy_count == ROUTE_PROXIES_MAX)
+        return errinfo_set(info, ERR_LIMIT, "no more than %d", ROUTE_PROXIES_MAX);
+    TRY(proxy_url_parse(value, &options->proxies[options->proxy_count], info));
+    options->proxy_count++;
+    return ERR_OK;
 }
 
 static enum err take_server(void *arg, const char *value, struct errinfo *info)

@@ -5,13 +5,13 @@
 #include "auth/target.h"
 #include "proxy/cli/options.h"
 #include "proxy/net/resolver_options.h"
-#include "proxy/sidecar/credentials.h"
+#include "proxy/sidecar/upstream.h"
 
 enum { CLIENT_SERVERS_MAX = 4 };
 
 struct client_options {
-    struct target proxy;
-    bool has_proxy;
+    struct target proxies[ROUTE_PROXIES_MAX];
+    size_t proxy_count;
     struct credential_paths paths; // borrowed from argv
     struct dns_server servers[CLIENT_SERVERS_MAX];
     size_t server_count;

@@ -15,6 +15,7 @@ enum {
     LIVE_MAX = 1000000,
     IDLE_DEFAULT_MS = 60 * 60 * 1000,
     DRAIN_DEFAULT_MS = 30 * 1000,
+    RETRY_MAX_MS = 10 * 60 * 1000,
 };
 
 static const struct endpoint LISTEN_DEFAULT = {
@@ -24,13 +25,16 @@ static const struct endpoint LISTEN_DEFAULT = {
 
 static const char usage[] =
     "usage: sallyport connect --proxy https://HOST:PORT --cert FILE --key FILE --ca FILE\n"
-    "                         [--listen ADDRESS:PORT]...\n"
+    "                         [--proxy URL]... [--listen ADDRESS:PORT]...\n"
     "\n"
     "The sidecar: a plain HTTP proxy on this machine, for programs that cannot speak TLS to a proxy\n"
-    "or show it a certificate. All that it gets goes to the one proxy, with this certificate, and\n"
+    "or show it a certificate. All that it gets goes to the proxy, with this certificate, and\n"
     "nowhere else. When it listens, prints `ready connect=ADDRESS:PORT` on stdout.\n"
     "\n"
-    "  --proxy URL            the proxy: https://HOST:PORT\n"
+    "  --proxy URL            the proxy: https://HOST:PORT; up to 8 times: the next one is used when\n"
+    "                         one cannot be reached\n"
+    "  --retry-for TIME       when none can be reached, try again for so long, such as 10s, for one\n"
+    "                         that restarts (default: not at all)\n"
     "  --cert FILE            PEM: the own certificate, its intermediates behind it\n"
     "  --key FILE             PEM: its private key, without a passphrase, readable by you alone\n"
     "  --ca FILE              PEM: the CAs that the proxy's certificate is checked against\n"
@@ -85,6 +89,15 @@ static enum err take_connections(void *arg, const char *value, struct errinfo *i
     return ERR_OK;
 }
 
+static enum err take_retry(void *arg, const char *value, struct errinfo *info)
+{
+    struct sidecar_options *sidecar = arg;
+    TRY(duration_parse(slice_of_string(value), &sidecar->retry_ms, info));
+    if (sidecar->retry_ms > RETRY_MAX_MS)
+        return errinfo_set(info, ERR_LIMIT, "no longer than 10m: a program waits all the while");
+    return ERR_OK;
+}
+
 static enum err take_time(void *arg, const char *value, struct errinfo *info)
 {
     return duration_parse(slice_of_string(value), arg, info);
@@ -127,6 +140,7 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
     const struct cli_option options[] = {
         {"listen", .take = take_listen, .arg = sidecar},
         {"allow-remote", .flag = &out->allows_remote},
+        {"retry-for", .take = take_retry, .arg = sidecar},
         {"workers", .take = take_workers, .arg = sidecar},
         {"max-connections", .take = take_connections, .arg = sidecar},
         {"idle", .take = take_time, .arg = &sidecar->idle_ms},
@@ -138,7 +152,8 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
     const struct credential_paths *paths = &out->client.paths;
     if (line.is_over)
         return line;
-    if (!out->client.has_proxy || paths->cert == NULL || paths->key == NULL || paths->ca == NULL)
+    if (out->client.proxy_count == 0 || paths->cert == NULL || paths->key == NULL ||
+        paths->ca == NULL)
         return cli_end(cli_fail_usage("connect", "--proxy, --cert, --key and --ca are needed"));
     if (sidecar->listen_count == 0)
         sidecar->listen[sidecar->listen_count++] = LISTEN_DEFAULT;
@@ -156,7 +171,9 @@ int connect_command(int argc, char **argv)
         return line.exit_status;
     struct sidecar_options *sidecar = &arguments.sidecar;
     sidecar->paths = arguments.client.paths;
-    sidecar->proxy = arguments.client.proxy;
+    for (size_t i = 0; i < arguments.client.proxy_count; i++)
+        sidecar->proxies[i] = arguments.client.proxies[i];
+    sidecar->proxy_count = arguments.client.proxy_count;
     for (size_t i = 0; i < arguments.client.server_count; i++)
         sidecar->servers[i] = arguments.client.servers[i];
     sidecar->server_count = arguments.client.server_count;

@@ -60,8 +60,10 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
     const struct credential_paths *paths = &out->client.paths;
     if (line.is_over)
         return line;
-    if (!out->client.has_proxy || paths->ca == NULL)
+    if (out->client.proxy_count == 0 || paths->ca == NULL)
         return cli_end(cli_fail_usage("doctor", "--proxy and --ca are needed"));
+    if (out->client.proxy_count > 1)
+        return cli_end(cli_fail_usage("doctor", "one --proxy at a time: run it for each"));
     if ((paths->cert == NULL) != (paths->key == NULL))
         return cli_end(cli_fail_usage("doctor", "--cert and --key are needed together"));
     return line;
@@ -152,7 +154,7 @@ int doctor_command(int argc, char **argv)
     if (line.is_over)
         return line.exit_status;
     const struct exam_plan plan = {
-        .proxy = arguments.client.proxy,
+        .proxy = arguments.client.proxies[0],
         .paths = arguments.client.paths,
         .servers = arguments.client.servers,
         .server_count = arguments.client.server_count,

@@ -38,8 +38,8 @@ int kill_command(int argc, char **argv)
         return line.exit_status;
     text_init(&request, data, sizeof data);
     if (line.argument_count == 1)
-        text_append_format(&request, "kill %s%s", has_kind(line.arguments[0]) ? "" : "id:",
-                           line.arguments[0]);
+        text_append_format(&request, "kill %s%s",
+                           has_kind(line.arguments[0]) ? "" : "id:", line.arguments[0]);
     else if (line.argument_count == 2 && strcmp(line.arguments[0], "client") == 0)
         text_append_format(&request, "kill client:%s", line.arguments[1]);
     else

@@ -70,9 +70,8 @@ static void print_process(const struct node *root)
     const bool is_draining = !node_is_null(root, "draining_since");
     (void)printf("sallyport %s, pid %s, %s%s%s for %lldd %02lld:%02lld:%02lld\n",
                  node_text(root, "version"), node_text(root, "pid"), node_text(root, "state"),
-                 is_draining ? " since " : "",
-                 is_draining ? node_text(root, "draining_since") : "", up_s / 86400,
-                 up_s / 3600 % 24, up_s / 60 % 60, up_s % 60);
+                 is_draining ? " since " : "", is_draining ? node_text(root, "draining_since") : "",
+                 up_s / 86400, up_s / 3600 % 24, up_s / 60 % 60, up_s % 60);
     (void)printf("config       %s (%s), generation %s, since %s\n", node_text(config, "path"),
                  node_text(config, "id"), node_text(config, "generation"),
                  node_text(config, "since"));

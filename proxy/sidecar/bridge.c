@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -21,6 +22,8 @@ enum {
     HEAD_FIRST_CAP = 2048,
     LINGER_MAX_LEN = 256 * 1024, // bytes of a client that are read and dropped
     SAY_EVERY_MS = 1000,
+    TLS_HANDSHAKE =
+        22, // the first byte of a client that speaks TLS (RFC 8446 5.1): no method begins so
     RETIRE_QUIET_MS = 1000,
 };
 
@@ -131,33 +134,47 @@ static void send_answer(struct bridge *bridge, const struct text *text)
     enter(bridge, BRIDGE_ANSWER);
 }
 
-// say logs a failure; while they come often, one a second.
-static void say(struct bridge_context *context, enum cause cause, const char *detail)
+// say logs a failure; while they come often, one a second. With several proxies it names the last one that was
+// tried.
+static void say(struct bridge *bridge, enum cause cause, const char *detail)
 {
+    struct bridge_context *context = bridge->context;
     const int64_t now_ms = clock_ms();
+    char host[TARGET_TEXT_CAP];
+    char proxy[TARGET_TEXT_CAP + 32] = "";
     context->unsaid++;
     if (now_ms - context->said_ms < SAY_EVERY_MS)
         return;
-    log_error("%s: %s%s%s%s; %s%s", cause_name(cause), cause_phrase(cause),
+    if (bridge->upstream != NULL && context->route.way_count > 1) {
+        const struct target *last = upstream_proxy(bridge->upstream);
+        (void)snprintf(proxy, sizeof proxy, "https://%s:%u: ", target_format_host(last, host),
+                       last->port);
+    }
+    log_error("%s%s: %s%s%s%s; %s%s", proxy, cause_name(cause), cause_phrase(cause),
               detail[0] == '\0' ? "" : " (", detail, detail[0] == '\0' ? "" : ")",
               cause_advice(cause), context->unsaid > 1 ? " (and before that, several times)" : "");
     context->said_ms = now_ms;
     context->unsaid = 0;
 }
 
-// answer_failure tells the client why the proxy cannot be used.
-static void answer_failure(struct bridge *bridge)
+// answer_cause tells the client, and the log, what is wrong.
+static void answer_cause(struct bridge *bridge, enum cause cause, const char *detail, uint8_t alert)
 {
     char data[REPLY_CAP];
     struct text text;
-    uint8_t alert = 0;
-    const enum cause cause = upstream_cause(bridge->upstream);
-    const char *detail = upstream_detail(bridge->upstream);
-    (void)upstream_alert(bridge->upstream, &alert);
     text_init(&text, data, sizeof data);
     reply_failure(cause, detail, alert, &text);
-    say(bridge->context, cause, detail);
+    say(bridge, cause, detail);
     send_answer(bridge, &text);
+}
+
+// answer_failure tells the client why the proxy cannot be used.
+static void answer_failure(struct bridge *bridge)
+{
+    uint8_t alert = 0;
+    (void)upstream_alert(bridge->upstream, &alert);
+    answer_cause(bridge, upstream_cause(bridge->upstream), upstream_detail(bridge->upstream),
+                 alert);
 }
 
 // local_endpoint writes where the client has reached us: the address that the PAC file has to name.
@@ -264,6 +281,10 @@ static bool step_read_head(struct bridge *bridge)
     if (error != ERR_OK) {
         finish(bridge, error != ERR_EOF);
         return false;
+    }
+    if (bridge->head[0] == TLS_HANDSHAKE) {
+        answer_cause(bridge, CAUSE_TLS_TO_SIDECAR, "", 0);
+        return true;
     }
     switch (request_head_parse(slice_of(bridge->head, bridge->head_len), &head, &why)) {
     case HEAD_OK:

@@ -120,6 +120,12 @@ enum cause cause_of_alert(uint8_t alert, const struct own_certificate *own, int6
     }
 }
 
+bool cause_is_absence(enum cause cause)
+{
+    return cause_side(cause) == SIDE_NETWORK || cause == CAUSE_CLOSED ||
+           cause == CAUSE_HANDSHAKE_TIMEOUT;
+}
+
 enum cause cause_of_verdict(enum reason reason)
 {
     if (reason == REASON_UNKNOWN_CA)

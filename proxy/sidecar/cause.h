@@ -39,6 +39,10 @@ enum cause_side {
     X(CAUSE_CA_FILE, "ca_file", SIDE_CLIENT, 503, "proxy_configuration_error",                     \
       "the CA file cannot be loaded",                                                              \
       "give --ca the PEM file of the CA that has issued the proxy's certificate")                  \
+    X(CAUSE_TLS_TO_SIDECAR, "tls_to_sidecar", SIDE_CLIENT, 400, "http_request_error",              \
+      "the sidecar's port speaks plain HTTP, not TLS",                                             \
+      "write http:// instead of https:// in the program's proxy URL: the TLS to the proxy is "     \
+      "the sidecar's")                                                                             \
     X(CAUSE_DNS_NOT_FOUND, "dns_not_found", SIDE_NETWORK, 502, "dns_error",                        \
       "the proxy's name does not exist",                                                           \
       "check the name in --proxy, and whether this network knows it")                              \
@@ -153,6 +157,10 @@ struct own_certificate {
 
 // cause_of_alert tells what a fatal alert of the proxy (RFC 8446 6.2) means, knowing what was shown.
 enum cause cause_of_alert(uint8_t alert, const struct own_certificate *own, int64_t now_s);
+
+// cause_is_absence tells whether it means that nobody is there: another proxy, or this one a moment later, may
+// do. What is there and is not what it should be, or says no, is none.
+bool cause_is_absence(enum cause cause);
 
 // cause_of_verdict tells what our verdict on the proxy's certificate means.
 enum cause cause_of_verdict(enum reason reason);

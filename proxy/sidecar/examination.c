@@ -280,6 +280,7 @@ static enum exam_step step_of(enum cause cause)
     case CAUSE_DENIED:
     case CAUSE_TARGET_FAILED:
         return EXAM_CONNECT;
+    case CAUSE_TLS_TO_SIDECAR: // the sidecar alone has a plain port
     case CAUSE_CERT_FILE:
     case CAUSE_KEY_FILE:
     case CAUSE_KEY_ENCRYPTED:
@@ -553,7 +554,8 @@ static enum err open_route(struct ward *ward)
     for (size_t i = 0; i < options.server_count; i++)
         options.servers[i] = ward->plan->servers[i];
     struct route *route = &ward->route;
-    route->proxy = ward->plan->proxy;
+    route->ways[0].proxy = ward->plan->proxy;
+    route->way_count = 1;
     route->pool = &ward->pool;
     route->keeps_facts = true;
     route->timeouts = (struct upstream_timeouts){

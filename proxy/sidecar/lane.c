@@ -189,6 +189,16 @@ static void close_all(const struct lane_options *options)
         (void)close(options->listener_fds[i]);
 }
 
+static void take_route(struct route *route, const struct lane_options *options)
+{
+    ASSERT(options->proxy_count >= 1 && options->proxy_count <= ROUTE_PROXIES_MAX);
+    for (size_t i = 0; i < options->proxy_count; i++)
+        route->ways[i].proxy = options->proxies[i];
+    route->way_count = options->proxy_count;
+    route->timeouts = options->reach;
+    route->retry_ms = options->retry_ms;
+}
+
 enum err lane_create(const struct lane_options *options, struct lane **out, struct errinfo *info)
 {
     *out = NULL;
@@ -205,8 +215,7 @@ enum err lane_create(const struct lane_options *options, struct lane **out, stru
     lane->context.live_max = options->live_max;
     lane->context.timeouts = options->bridges;
     lane->context.route.credentials = credentials_ref(options->credentials);
-    lane->context.route.proxy = options->proxy;
-    lane->context.route.timeouts = options->reach;
+    take_route(&lane->context.route, options);
     enum err error = open_parts(lane, options, info);
     if (error == ERR_OK)
         error = take_listeners(lane, options, info);

@@ -9,8 +9,10 @@ enum { LANE_LISTENERS_MAX = 8 };
 
 struct lane_options {
     struct credentials *credentials; // a reference of its own is taken
-    struct target proxy;
+    const struct target *proxies;    // borrowed for the call
+    size_t proxy_count;              // 1 to ROUTE_PROXIES_MAX
     struct upstream_timeouts reach;
+    int64_t retry_ms; // see struct route
     struct bridge_timeouts bridges;
     struct resolver_options resolver; // borrowed for the call
     size_t live_max;

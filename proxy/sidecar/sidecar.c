@@ -204,7 +204,9 @@ static enum err start_lanes(struct sidecar *sidecar, struct errinfo *info)
     for (uint32_t w = 0; w < options->workers; w++) {
         const struct lane_options lane = {
             .credentials = sidecar->credentials,
-            .proxy = options->proxy,
+            .proxies = options->proxies,
+            .proxy_count = options->proxy_count,
+            .retry_ms = options->retry_ms,
             .reach = {.resolve_ms = 5000,
                       .attempt_ms = 3000,
                       .connect_ms = 10000,
@@ -327,11 +329,14 @@ int sidecar_run(const struct sidecar_options *options)
         (void)stop(&sidecar);
         return EXIT_FAILED;
     }
-    char host[TARGET_TEXT_CAP];
-    log_info("serving local clients through https://%s:%u with %u workers and at most %" PRIu64
-             " descriptors",
-             target_format_host(&options->proxy, host), options->proxy.port, options->workers,
-             descriptors);
+    for (size_t i = 0; i < options->proxy_count; i++) {
+        const struct target *proxy = &options->proxies[i];
+        char host[TARGET_TEXT_CAP];
+        log_info("serving local clients through https://%s:%u with %u workers and at most %" PRIu64
+                 " descriptors%s",
+                 target_format_host(proxy, host), proxy->port, options->workers, descriptors,
+                 i == 0 ? "" : ", where the proxies before cannot be reached");
+    }
     ev_run(sidecar.loop, 0);
     const size_t cut_count = stop(&sidecar);
     if (cut_count > 0)

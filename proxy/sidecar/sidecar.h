@@ -10,9 +10,11 @@
 struct sidecar_options {
     struct endpoint listen[LANE_LISTENERS_MAX];
     size_t listen_count;
-    struct credential_paths paths;   // borrowed
-    struct credentials *credentials; // read from `paths`; its reference is taken over
-    struct target proxy;
+    struct credential_paths paths;            // borrowed
+    struct credentials *credentials;          // read from `paths`; its reference is taken over
+    struct target proxies[ROUTE_PROXIES_MAX]; // the next one where nobody is at one
+    size_t proxy_count;
+    int64_t retry_ms;                           // for so long they are tried again
     struct dns_server servers[DNS_MAX_SERVERS]; // of DNS
     size_t server_count;                        // 0: the system's
     uint32_t workers;

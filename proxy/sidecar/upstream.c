@@ -1,11 +1,13 @@
-// The way to the proxy:
+// The way to a proxy:
 //   1. Resolve its name, unless an answer of the last seconds is at hand. When DNS fails, an older answer
 //      will do: the certificate tells whether it is still the proxy.
 //   2. Dial. Addresses that were remembered and do not answer are asked for again, once.
 //   3. The handshake, in which on_verify judges the proxy's chain and name.
-// Each step has a deadline, in one timer.
+// Where nobody is there the next proxy of the route is tried; after the last one all of them again, as long as
+// the route says. No byte of a client has been sent by then. Each step has a deadline, in one timer.
 #include "proxy/sidecar/upstream.h"
 
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@
 #include <time.h>
 
 #include "auth/server_name.h"
+#include "proxy/log/log.h"
 #include "proxy/net/dialer.h"
 #include "proxy/net/tcp_stream.h"
 #include "proxy/sidecar/clock.h"
@@ -24,12 +27,17 @@ enum {
     KEEPALIVE_COUNT = 4,
     UNACKNOWLEDGED_MS = 2 * 60 * 1000,
     FRESH_MS = 10 * 1000, // an answer of DNS is used again
+    RETRY_EVERY_MS = 500,
+    SAY_EVERY_MS = 1000,
 };
 
 struct upstream {
     uint32_t magic;
     enum upstream_state state;
     struct route *route;             // borrowed
+    struct way *way;                 // in `route`; the proxy that is tried
+    size_t tried_count;              // of this round
+    int64_t begun_ms;                // monotonic
     struct credentials *credentials; // ref; those that this connection was begun with
     void (*wake)(void *owner);
     void *owner;                  // borrowed
@@ -39,6 +47,7 @@ struct upstream {
     struct tcp_stream tcp;
     struct tls_stream *tls; // owned
     bool has_tcp;
+    bool is_waited;     // another round may begin
     bool is_remembered; // dialling addresses of an earlier answer
     bool is_answered;   // DNS has said something: `resolved`
     bool is_dialled;    // the dialer is done: `dial_result`, `fd`
@@ -84,6 +93,9 @@ static void fail(struct upstream *upstream, enum cause cause, const char *detail
 static void fail_step(struct upstream *upstream)
 {
     switch (upstream->state) {
+    case UPSTREAM_WAIT:
+        upstream->is_waited = true;
+        return;
     case UPSTREAM_RESOLVE:
         upstream->is_answered = true;
         upstream->resolved = RESOLVE_TIMED_OUT;
@@ -122,7 +134,7 @@ static void on_ready(void *owner)
 // take_answer takes what DNS knows, once the preferred family is there, or everything.
 static void take_answer(struct upstream *upstream)
 {
-    struct route *route = upstream->route;
+    struct way *way = upstream->way;
     struct resolver_answer answer;
     resolver_query_read(upstream->query, &answer);
     if (!answer.is_complete && !answer.has_preferred)
@@ -134,9 +146,9 @@ static void take_answer(struct upstream *upstream)
     if (answer.result != RESOLVE_OK)
         return;
     for (size_t i = 0; i < answer.count; i++)
-        route->addresses[i] = answer.addresses[i];
-    route->address_count = answer.count;
-    route->resolved_ms = clock_ms();
+        way->addresses[i] = answer.addresses[i];
+    way->address_count = answer.count;
+    way->resolved_ms = clock_ms();
 }
 
 static void on_resolved(void *arg)
@@ -161,18 +173,19 @@ static void on_dialled(void *arg, enum dial_result result, int fd)
 static void dial(struct upstream *upstream)
 {
     struct route *route = upstream->route;
+    const struct way *way = upstream->way;
     const struct dialer_options options = {
-        .addresses = route->addresses,
-        .count = route->address_count,
-        .port = route->proxy.port,
+        .addresses = way->addresses,
+        .count = way->address_count,
+        .port = way->proxy.port,
         .attempt_ms = route->timeouts.attempt_ms,
     };
     const struct dialer_events events = {.on_done = on_dialled, .arg = upstream};
     if (upstream->facts != NULL) {
         upstream->facts->resolve_ms = elapsed_ms(upstream);
-        upstream->facts->address_count = route->address_count;
-        for (size_t i = 0; i < route->address_count; i++)
-            upstream->facts->addresses[i] = route->addresses[i];
+        upstream->facts->address_count = way->address_count;
+        for (size_t i = 0; i < way->address_count; i++)
+            upstream->facts->addresses[i] = way->addresses[i];
     }
     upstream->dialer = dialer_start(route->loop, &options, &events);
     if (upstream->dialer == NULL)
@@ -186,8 +199,8 @@ static void resolve(struct upstream *upstream)
     struct route *route = upstream->route;
     upstream->is_answered = false;
     enter(upstream, UPSTREAM_RESOLVE, route->timeouts.resolve_ms);
-    upstream->query =
-        resolver_submit(route->resolver, hostname_slice(&route->proxy.name), on_resolved, upstream);
+    upstream->query = resolver_submit(route->resolver, hostname_slice(&upstream->way->proxy.name),
+                                      on_resolved, upstream);
     if (upstream->query == NULL) {
         fail(upstream, CAUSE_NO_RESOURCES, "");
         return;
@@ -200,12 +213,13 @@ static void resolve(struct upstream *upstream)
 // begin goes for the addresses: the one that is written, those of the last seconds, or those of DNS.
 static void begin(struct upstream *upstream)
 {
-    struct route *route = upstream->route;
-    if (route->proxy.kind == TARGET_ADDRESS) {
-        route->addresses[0] = route->proxy.address;
-        route->address_count = 1;
+    struct way *way = upstream->way;
+    upstream->tried_count++;
+    if (way->proxy.kind == TARGET_ADDRESS) {
+        way->addresses[0] = way->proxy.address;
+        way->address_count = 1;
         dial(upstream);
-    } else if (route->address_count > 0 && clock_ms() - route->resolved_ms < FRESH_MS) {
+    } else if (way->address_count > 0 && clock_ms() - way->resolved_ms < FRESH_MS) {
         upstream->is_remembered = true;
         dial(upstream);
     } else {
@@ -218,7 +232,7 @@ static bool step_resolve(struct upstream *upstream)
 {
     if (!upstream->is_answered)
         return false;
-    if (upstream->resolved == RESOLVE_OK || upstream->route->address_count > 0)
+    if (upstream->resolved == RESOLVE_OK || upstream->way->address_count > 0)
         dial(upstream);
     else
         fail(upstream,
@@ -234,7 +248,7 @@ static void forget_addresses(struct upstream *upstream)
     upstream->dialer = NULL;
     upstream->is_dialled = false;
     upstream->is_remembered = false;
-    upstream->route->address_count = 0;
+    upstream->way->address_count = 0;
     resolve(upstream);
 }
 
@@ -290,8 +304,7 @@ static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
     ASSERT(upstream->magic == UPSTREAM_MAGIC);
     struct trust_verdict verdict;
     enum err error = trust_verify(upstream->credentials->trust, chain, time(NULL), &verdict);
-    const bool has_name =
-        server_name_fits(sk_CRYPTO_BUFFER_value(chain, 0), &upstream->route->proxy);
+    const bool has_name = server_name_fits(sk_CRYPTO_BUFFER_value(chain, 0), &upstream->way->proxy);
     *out_alert = TLS_ALERT_UNKNOWN_CA;
     if (error != ERR_OK) {
         upstream->cause = cause_of_verdict(verdict.reason);
@@ -324,7 +337,8 @@ static void on_request(void *arg, const STACK_OF(CRYPTO_BUFFER) *ca_names)
 static void begin_handshake(struct upstream *upstream)
 {
     struct route *route = upstream->route;
-    const char *name = route->proxy.kind == TARGET_NAME ? route->proxy.name.text : NULL;
+    const struct target *proxy = &upstream->way->proxy;
+    const char *name = proxy->kind == TARGET_NAME ? proxy->name.text : NULL;
     watch_peer(upstream->fd);
     tcp_stream_init(&upstream->tcp, route->loop, upstream->fd);
     upstream->has_tcp = true;
@@ -392,6 +406,19 @@ static void fail_handshake(struct upstream *upstream)
     }
 }
 
+// note_way has those who come later begin with the proxy that is there.
+static void note_way(struct upstream *upstream)
+{
+    struct route *route = upstream->route;
+    const size_t at = (size_t)(upstream->way - route->ways);
+    char host[TARGET_TEXT_CAP];
+    if (at == route->way_at)
+        return;
+    route->way_at = at;
+    log_warning("the proxy before cannot be reached: from now on through https://%s:%u",
+                target_format_host(&upstream->way->proxy, host), upstream->way->proxy.port);
+}
+
 static bool step_handshake(struct upstream *upstream)
 {
     const enum err error = tls_stream_handshake(upstream->tls);
@@ -410,6 +437,90 @@ static bool step_handshake(struct upstream *upstream)
     }
     ev_timer_stop(upstream->route->loop, &upstream->timer);
     upstream->state = UPSTREAM_READY;
+    note_way(upstream);
+    return true;
+}
+
+// drop_attempt ends what is under way to the proxy that is tried.
+static void drop_attempt(struct upstream *upstream, bool is_reset)
+{
+    ev_timer_stop(upstream->route->loop, &upstream->timer);
+    resolver_cancel(upstream->query);
+    upstream->query = NULL;
+    dialer_destroy(upstream->dialer);
+    upstream->dialer = NULL;
+    if (upstream->fd >= 0) {
+        tcp_stream_init(&upstream->tcp, upstream->route->loop, upstream->fd);
+        upstream->has_tcp = true;
+        upstream->fd = -1;
+    }
+    if (upstream->tls != NULL)
+        stream_close(tls_stream_stream(upstream->tls), is_reset);
+    else if (upstream->has_tcp)
+        stream_close(&upstream->tcp.stream, true);
+    tls_stream_destroy(upstream->tls);
+    upstream->tls = NULL;
+    upstream->has_tcp = false;
+}
+
+// begin_again begins with a proxy of the route, as if none had been tried before in this round.
+static void begin_again(struct upstream *upstream, struct way *way)
+{
+    drop_attempt(upstream, true);
+    upstream->way = way;
+    upstream->is_waited = false;
+    upstream->is_remembered = false;
+    upstream->is_answered = false;
+    upstream->is_dialled = false;
+    upstream->cause = CAUSE_NONE;
+    upstream->detail = "";
+    begin(upstream);
+}
+
+// way_behind gives the way that is tried when nobody is at the present one.
+static struct way *way_behind(const struct upstream *upstream)
+{
+    struct route *route = upstream->route;
+    const size_t at = (size_t)(upstream->way - route->ways) + 1;
+    return &route->ways[at == route->way_count ? 0 : at];
+}
+
+// say_waiting logs that nobody is there; while many find that out, one a second.
+static void say_waiting(struct upstream *upstream)
+{
+    struct route *route = upstream->route;
+    char host[TARGET_TEXT_CAP];
+    if (route->said_ms != 0 && clock_ms() - route->said_ms < SAY_EVERY_MS)
+        return;
+    route->said_ms = clock_ms();
+    log_warning("https://%s:%u: %s (%s); trying again, for %" PRId64 " ms at most",
+                target_format_host(&upstream->way->proxy, host), upstream->way->proxy.port,
+                cause_phrase(upstream->cause), cause_name(upstream->cause), route->retry_ms);
+}
+
+// step_failed goes on to the next proxy, or to another round; false where it stays failed.
+static bool step_failed(struct upstream *upstream)
+{
+    const struct route *route = upstream->route;
+    if (!cause_is_absence(upstream->cause))
+        return false;
+    if (upstream->tried_count < route->way_count) {
+        begin_again(upstream, way_behind(upstream));
+        return true;
+    }
+    if (clock_ms() + RETRY_EVERY_MS - upstream->begun_ms > route->retry_ms)
+        return false;
+    say_waiting(upstream);
+    enter(upstream, UPSTREAM_WAIT, RETRY_EVERY_MS);
+    return false;
+}
+
+static bool step_wait(struct upstream *upstream)
+{
+    if (!upstream->is_waited)
+        return false;
+    upstream->tried_count = 0;
+    begin_again(upstream, way_behind(upstream));
     return true;
 }
 
@@ -418,6 +529,9 @@ enum upstream_state upstream_step(struct upstream *upstream)
     bool is_moving = true;
     while (is_moving) {
         switch (upstream->state) {
+        case UPSTREAM_WAIT:
+            is_moving = step_wait(upstream);
+            break;
         case UPSTREAM_RESOLVE:
             is_moving = step_resolve(upstream);
             break;
@@ -427,8 +541,10 @@ enum upstream_state upstream_step(struct upstream *upstream)
         case UPSTREAM_HANDSHAKE:
             is_moving = step_handshake(upstream);
             break;
-        case UPSTREAM_READY:
         case UPSTREAM_FAILED:
+            is_moving = step_failed(upstream);
+            break;
+        case UPSTREAM_READY:
             is_moving = false;
             break;
         }
@@ -450,6 +566,8 @@ struct upstream *upstream_create(struct route *route, void (*wake)(void *owner),
     *upstream = (struct upstream){
         .magic = UPSTREAM_MAGIC,
         .route = route,
+        .way = &route->ways[route->way_at],
+        .begun_ms = clock_ms(),
         .credentials = credentials_ref(route->credentials),
         .wake = wake,
         .owner = owner,
@@ -477,22 +595,16 @@ void upstream_destroy(struct upstream *upstream, bool is_reset)
 {
     if (upstream == NULL)
         return;
-    ev_timer_stop(upstream->route->loop, &upstream->timer);
-    resolver_cancel(upstream->query);
-    dialer_destroy(upstream->dialer);
-    if (upstream->fd >= 0) {
-        tcp_stream_init(&upstream->tcp, upstream->route->loop, upstream->fd);
-        upstream->has_tcp = true;
-    }
-    if (upstream->tls != NULL)
-        stream_close(tls_stream_stream(upstream->tls), is_reset);
-    else if (upstream->has_tcp)
-        stream_close(&upstream->tcp.stream, true);
-    tls_stream_destroy(upstream->tls);
+    drop_attempt(upstream, is_reset);
     credentials_unref(upstream->credentials);
     destroy_facts(upstream->facts);
     upstream->magic = 0;
     free(upstream);
+}
+
+const struct target *upstream_proxy(const struct upstream *upstream)
+{
+    return &upstream->way->proxy;
 }
 
 struct stream *upstream_stream(struct upstream *upstream)

@@ -1,7 +1,7 @@
 // upstream: a connection to the proxy: its name resolved, one of its addresses reached, TLS finished and the
 // proxy's certificate judged. And, where that fails or the proxy ends it, the cause.
 //
-// The one way to the network that the sidecar and the doctor have: it leads to the proxy of its route and
+// The one way to the network that the sidecar and the doctor have: it leads to a proxy of its route and
 // to nobody else. Knows no HTTP.
 #pragma once
 
@@ -19,17 +19,11 @@ struct upstream_timeouts {
     int64_t handshake_ms;
 };
 
-// route is what all connections of one thread to the proxy share.
-struct route {
-    // Set by its owner, borrowed but for the values.
-    struct ev_loop *loop;
-    struct resolver *resolver;
-    struct buffer_pool *pool;
-    struct tls_sessions *sessions;   // NULL: nothing is resumed
-    struct credentials *credentials; // today's
+enum { ROUTE_PROXIES_MAX = 8 };
+
+// way is one proxy that a route may lead to.
+struct way {
     struct target proxy;
-    struct upstream_timeouts timeouts;
-    bool keeps_facts; // see upstream_facts
 
     // Private to upstream.c: where the name has led, for some seconds, and longer while DNS fails.
     struct ip_addr addresses[RESOLVER_MAX_ADDRESSES];
@@ -37,7 +31,27 @@ struct route {
     int64_t resolved_ms; // monotonic
 };
 
+// route is what all connections of one thread to the proxy share.
+struct route {
+    // Set by its owner, borrowed but for the values.
+    struct ev_loop *loop;
+    struct resolver *resolver;
+    struct buffer_pool *pool;
+    struct tls_sessions *sessions;      // NULL: nothing is resumed
+    struct credentials *credentials;    // today's
+    struct way ways[ROUTE_PROXIES_MAX]; // when nobody is at one, the next one is tried
+    size_t way_count;
+    struct upstream_timeouts timeouts;
+    int64_t retry_ms; // for so long all of them are tried again; 0: once
+    bool keeps_facts; // see upstream_facts
+
+    // Private to upstream.c.
+    size_t way_at;   // the one that was there last
+    int64_t said_ms; // monotonic; when it was last logged that nobody is there
+};
+
 enum upstream_state {
+    UPSTREAM_WAIT, // nobody was there: until all proxies are tried again
     UPSTREAM_RESOLVE,
     UPSTREAM_DIAL,
     UPSTREAM_HANDSHAKE,
@@ -60,6 +74,9 @@ enum upstream_state upstream_step(struct upstream *upstream);
 
 // upstream_stream gives the stream to the proxy, once it is ready.
 struct stream *upstream_stream(struct upstream *upstream);
+
+// upstream_proxy gives the proxy that it leads to, or that was tried last.
+const struct target *upstream_proxy(const struct upstream *upstream);
 
 // upstream_cause tells why it has failed; once it was ready, why a proxy whose stream has failed or ended has
 // done so, as far as it said: its alert, or CAUSE_CLOSED.

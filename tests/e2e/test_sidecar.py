@@ -458,6 +458,121 @@ def test_a_proxy_that_has_moved_is_found_again(start, sidecar, dns, origin):
     assert proxy_port
 
 
+# -- several proxies, and one that restarts -----------------------------------------------------
+
+
+@pytest.fixture
+def free_port():
+    """A port that nobody listens on, and that nobody else gets."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+def also(proxy, host="proxy.test"):
+    """The option for another proxy."""
+    port = proxy if isinstance(proxy, int) else proxy.address[1]
+    return ["--proxy", f"https://{host}:{port}"]
+
+
+ABSENT = {
+    "refuses connections": lambda origin, free_port: (free_port, "proxy.test"),
+    "has no such name": lambda origin, free_port: (443, "nowhere.test"),
+    "closes at once": lambda origin, free_port: (origin(lambda conn: None).port, "proxy.test"),
+    "resets": lambda origin, free_port: (origin(reset).port, "proxy.test"),
+}
+
+
+@pytest.mark.parametrize("kind", ABSENT)
+def test_where_a_proxy_cannot_be_reached_the_next_one_is_used(kind, start, sidecar, origin, free_port):
+    proxy, target = start(ALLOW), origin()
+    port, host = ABSENT[kind](origin, free_port)
+    one = sidecar(port, host=host, options=also(proxy))
+    for _ in range(3):
+        assert one.ask(f"origin.test:{target.port}")[0].split()[1] == "200"
+    assert one.stderr.wait(f"from now on through https://proxy.test:{proxy.address[1]}$")
+    assert one.stderr.text().count("from now on") == 1
+
+
+def test_when_the_proxy_in_use_goes_the_first_one_is_tried_again(start, sidecar, origin):
+    first, second, target = start(ALLOW), start(ALLOW), origin()
+    place = first.config["listeners"][0]
+    one = sidecar(first, options=also(second))
+    for begun, others in ((first, second), (second, None)):
+        status, fields = one.ask(f"origin.test:{target.port}")
+        assert status.split()[1] == "200"
+        assert begun.decision(fields["X-Request-Id"])
+        if others:
+            begun.stop()
+    port = first.address[1]
+    again = start(ALLOW, listeners=[{**place, "address": f"127.0.0.1:{port}"}])
+    second.stop()
+    _, fields = one.ask(f"origin.test:{target.port}")
+    assert again.decision(fields["X-Request-Id"])
+
+
+def test_when_none_can_be_reached_the_answer_and_the_log_say_so(sidecar, free_port):
+    one = sidecar(443, host="nowhere.test", options=also(free_port))
+    assert_failure(ask_failing(one), 502, "connection_refused", "refuses connections")
+    assert one.stderr.wait(f"https://proxy.test:{free_port}: connection_refused: ")
+
+
+@pytest.mark.parametrize("cause", PROXY_FAULTS)
+def test_a_proxy_that_is_not_what_it_should_be_is_not_passed_over(cause, pki, start, sidecar):
+    server = TlsServer(bad_server(pki, **PROXY_FAULTS[cause]), pki.ca.path)
+    other = start(ALLOW)
+    one = sidecar(server.port, options=[*also(other), "--retry-for", "10m"])
+    assert_failure(ask_failing(one), 502, cause, "the proxy's certificate")
+    other.stop()
+    assert other.audit.records() == []
+    server.stop()
+
+
+@pytest.mark.parametrize("cause", ["unknown_ca", "expired"])
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_a_no_of_one_proxy_is_not_taken_to_the_next(cause, version, pki, start, sidecar):
+    tls = {"min": version, "max": version}
+    first, other = start(ALLOW), start(ALLOW)
+    first.reload(listeners=[{**first.config["listeners"][0], "tls": tls}])
+    options = [*also(other), "--retry-for", "10m"]
+    one = sidecar(first, refused_client(pki, cause), options)
+    assert_failure(ask_failing(one), 502, cause, "the")
+    other.stop()
+    assert other.audit.records() == []
+
+
+def test_a_proxy_that_restarts_is_waited_for(start, sidecar, origin, free_port):
+    target = origin()
+    one = sidecar(free_port, options=["--retry-for", "10m"])
+    with one.dial() as sock:
+        sock.sendall(connect("origin.test", target.port) + b"early")
+        assert one.stderr.wait(r"connection_refused\); trying again, for 600000 ms at most$")
+        proxy = start(ALLOW)
+        place = {**proxy.config["listeners"][0], "address": f"127.0.0.1:{free_port}"}
+        proxy.reload(listeners=[place])
+        assert read_head(sock)[0].startswith("HTTP/1.1 200 ")
+        assert sock.recv(5) == b"early"
+    assert len(proxy.audit.wait_count(1, "decision")) == 1
+
+
+def test_waiting_for_a_proxy_ends_when_its_time_is_over(sidecar, free_port):
+    one = sidecar(free_port, options=["--retry-for", "1s"])
+    assert_failure(ask_failing(one), 502, "connection_refused", "refuses connections")
+    assert one.stderr.wait("trying again, for 1000 ms at most")
+
+
+def test_a_sidecar_that_waits_for_a_proxy_can_be_stopped(sidecar, free_port):
+    one = sidecar(free_port, options=["--retry-for", "10m"])
+    with one.dial() as sock:
+        sock.sendall(connect("origin.test", 443))
+        assert one.stderr.wait("trying again")
+        one.stop(signal.SIGINT)
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+
+
 # -- renewed files ------------------------------------------------------------------------------
 
 
@@ -578,7 +693,7 @@ def test_the_pac_file_sends_everything_to_the_sidecar(start, sidecar):
         (b"CONNECT a.test:443 HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400 "),
         (b"CONNECT a.test:443 HTTP/1.1\nHost: a\n\n", "400 Sidecar: bad request, line ending"),
         (b"GET http://a.test/ HTTP/1.1\r\nx: " + b"y" * 9000 + b"\r\n\r\n", "431 "),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 64 + b"\r\n", "400 "),
+        (b"\x15\x03\x01\x00\x02\x02\x28\r\n", "400 Sidecar: bad request"),
     ],
 )
 def test_what_is_not_for_the_proxy_is_answered_here(request_bytes, status, start, sidecar):
@@ -588,6 +703,25 @@ def test_what_is_not_for_the_proxy_is_answered_here(request_bytes, status, start
     assert "Connection: close" in answer
     proxy.stop()
     assert proxy.audit.records() == []  # the proxy has not heard of it
+
+
+@pytest.mark.parametrize("first", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"\x16"])
+def test_tls_to_the_plain_port_gets_an_answer_that_can_be_read(first, start, sidecar):
+    proxy = start(ALLOW)
+    one = sidecar(proxy)
+    answer = one.say(first)
+    assert_failure(answer, 400, "tls_to_sidecar", "port speaks plain HTTP, not TLS")
+    assert "http:// instead of https://" in answer
+    assert one.stderr.wait("tls_to_sidecar: .*http:// instead of https://")
+    proxy.stop()
+    assert proxy.audit.records() == []
+
+
+def test_a_tls_client_of_the_plain_port_fails_at_once_and_the_log_tells_why(start, sidecar):
+    one = sidecar(start(ALLOW))
+    with one.dial() as sock, pytest.raises(ssl.SSLError, match="WRONG_VERSION_NUMBER"):
+        ssl.create_default_context().wrap_socket(sock, server_hostname="localhost")
+    assert one.stderr.wait("tls_to_sidecar: ")
 
 
 def test_a_head_in_pieces_is_one_head(start, sidecar, origin):
@@ -643,6 +777,8 @@ def arguments(pki, **changes):
         ({"workers": "0"}, "--workers: "),
         ({"workers": "two"}, "--workers: "),
         ({"idle": "5"}, "--idle: "),
+        ({"retry-for": "5"}, "--retry-for: "),
+        ({"retry-for": "11m"}, "--retry-for: no longer than 10m"),
         ({"max-connections": "-1"}, "--max-connections: "),
         ({"upstream": "x"}, "unknown option"),
     ],
@@ -651,6 +787,12 @@ def test_wrong_usage_exits_2_and_says_what_to_write(changes, complaint, pki):
     result = run("connect", *arguments(pki, **changes))
     assert result.returncode == 2, result.stderr
     assert complaint in result.stderr and result.stdout == ""
+
+
+def test_more_proxies_than_are_kept_are_wrong_usage(pki):
+    more = ["--proxy", "https://proxy.test:8443"] * 8
+    result = run("connect", *arguments(pki), *more)
+    assert result.returncode == 2 and "--proxy: no more than 8" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ static void every_cause_says_what_it_is_whose_matter_and_what_to_do(void **state
         assert_true(cause_name(cause)[0] != '\0' && cause_advice(cause)[0] != '\0');
         assert_true(cause_side(cause) != SIDE_NOBODY && cause_proxy_status(cause)[0] != '\0');
         assert_true(cause_side_name(cause_side(cause))[0] != '\0');
-        assert_in_range(cause_status(cause), 403, 504);
+        assert_in_range(cause_status(cause), 400, 504);
         for (int other = CAUSE_NONE; other < i; other++)
             assert_string_not_equal(cause_name(cause), cause_name((enum cause)other));
     }
@@ -43,6 +43,20 @@ static void alerts_lead_to_causes(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         assert_int_equal(cause_of_alert(rows[i].alert, &good, NOW), rows[i].cause);
+}
+
+static void only_who_is_not_there_is_passed_over(void **state)
+{
+    (void)state;
+    static const enum cause absent[] = {CAUSE_DNS_NOT_FOUND,      CAUSE_DNS_FAILED,
+                                        CAUSE_CONNECTION_REFUSED, CAUSE_CONNECTION_TIMEOUT,
+                                        CAUSE_HANDSHAKE_TIMEOUT,  CAUSE_CLOSED};
+    size_t found = 0;
+    for (int i = CAUSE_NONE; i < CAUSE_COUNT; i++)
+        found += cause_is_absence((enum cause)i) ? 1 : 0;
+    assert_int_equal(found, sizeof absent / sizeof *absent);
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
+        assert_true(cause_is_absence(absent[i]));
 }
 
 static void what_we_know_of_our_own_certificate_sharpens_an_alert(void **state)
@@ -110,6 +124,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_cause_says_what_it_is_whose_matter_and_what_to_do),
         cmocka_unit_test(alerts_lead_to_causes),
+        cmocka_unit_test(only_who_is_not_there_is_passed_over),
         cmocka_unit_test(what_we_know_of_our_own_certificate_sharpens_an_alert),
         cmocka_unit_test(verdicts_on_the_proxy_lead_to_causes_of_the_proxy),
         cmocka_unit_test(every_failure_fits_a_status_line_of_80_bytes_and_one_buffer),
