@@ -548,11 +548,25 @@ static bool lacks_intermediate(const struct chain_set *set, X509 *cert)
     return is_akin;
 }
 
+// is_below_left_out tells whether the names say that an anchor which was left out issued `cert`: a hint too.
+static bool is_below_left_out(const struct chain_set *set, X509 *cert)
+{
+    for (size_t i = 0; i < sk_X509_num(set->left_out); i++) {
+        if (X509_check_issued(sk_X509_value(set->left_out, i), cert) == X509_V_OK)
+            return true;
+    }
+    return false;
+}
+
 static enum err deny_no_anchor(const struct search *search, struct chain_finding *out)
 {
     X509 *top = search->dead_end;
     if (search->is_cut)
         return deny(out, REASON_CHAIN_TOO_LONG, "the chain is too long");
+    if (top != NULL && is_below_left_out(search->set, top))
+        return deny(out, REASON_UNKNOWN_CA,
+                    "the CA that the chain ends at has expired, or is not valid yet, and is left "
+                    "out until it is renewed");
     if (top != NULL && lacks_intermediate(search->set, top))
         return deny(out, REASON_MISSING_INTERMEDIATE,
                     "the chain ends below a trusted CA: send the intermediate certificates with "

@@ -9,12 +9,14 @@
 #include <openssl/obj.h>
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "auth/dn.h"
 #include "auth/strength.h"
 
 struct crl {
+    atomic_size_t refs;
     char *issuer; // owned; RFC 4514
     int64_t this_update_s;
     int64_t next_update_s;
@@ -527,21 +529,28 @@ enum err crl_create(struct slice der, const struct crl_signers *signers, struct 
     struct crl *crl = calloc(1, sizeof *crl);
     if (crl == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
+    atomic_init(&crl->refs, 1);
     crl->covers_leaves = true;
     crl->covers_cas = true;
     const enum err error = crl_read(der, signers, crl, info);
     ERR_clear_error();
     if (error != ERR_OK) {
-        crl_destroy(crl);
+        crl_unref(crl);
         return error;
     }
     *out = crl;
     return ERR_OK;
 }
 
-void crl_destroy(struct crl *crl)
+struct crl *crl_ref(struct crl *crl)
 {
-    if (crl == NULL)
+    (void)atomic_fetch_add_explicit(&crl->refs, 1, memory_order_relaxed);
+    return crl;
+}
+
+void crl_unref(struct crl *crl)
+{
+    if (crl == NULL || atomic_fetch_sub_explicit(&crl->refs, 1, memory_order_acq_rel) != 1)
         return;
     free(crl->issuer);
     free(crl->serials);

@@ -8,7 +8,7 @@
 //      longest serial has, at most 32.
 //   3. Verify: a certificate of the profile that has the issuer's name and may sign CRLs must have
 //      signed it. Only then does the list say anything about anybody.
-// Immutable afterwards; look-ups from any thread. Knows no files and no clock.
+// Immutable afterwards and counted by reference; look-ups from any thread. Knows no files and no clock.
 #pragma once
 
 #include <openssl/x509.h>
@@ -41,8 +41,11 @@ struct crl_signers {
 enum err crl_create(struct slice der, const struct crl_signers *signers, struct crl **out,
                     struct errinfo *info) MUST_USE;
 
-// crl_destroy frees it. NULL is allowed.
-void crl_destroy(struct crl *crl);
+// crl_ref takes another reference and returns its argument. Any thread.
+struct crl *crl_ref(struct crl *crl);
+
+// crl_unref gives one back; the last one frees it. NULL is allowed. Any thread.
+void crl_unref(struct crl *crl);
 
 // crl_has_serial tells whether a certificate with this serial is revoked: big-endian, no leading
 // zeros. Under a microsecond with a million entries.

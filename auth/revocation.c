@@ -8,7 +8,7 @@ struct denied {
 };
 
 struct revocation {
-    struct crl *crls[REVOCATION_MAX_CRLS]; // owned
+    struct crl *crls[REVOCATION_MAX_CRLS]; // refs
     size_t crl_count;
     struct denied *denied; // owned; sorted once finished
     size_t denied_count;
@@ -20,12 +20,28 @@ struct revocation *revocation_create(void)
     return calloc(1, sizeof(struct revocation));
 }
 
+struct revocation *revocation_copy(const struct revocation *base)
+{
+    struct revocation *copy = revocation_create();
+    if (copy == NULL)
+        return NULL;
+    for (size_t i = 0; i < base->denied_count; i++) {
+        if (revocation_deny(copy, base->denied[i].digest) != ERR_OK) {
+            revocation_destroy(copy);
+            return NULL;
+        }
+    }
+    for (size_t i = 0; i < base->crl_count; i++)
+        copy->crls[copy->crl_count++] = crl_ref(base->crls[i]);
+    return copy;
+}
+
 void revocation_destroy(struct revocation *revocation)
 {
     if (revocation == NULL)
         return;
     for (size_t i = 0; i < revocation->crl_count; i++)
-        crl_destroy(revocation->crls[i]);
+        crl_unref(revocation->crls[i]);
     free(revocation->denied);
     free(revocation);
 }
@@ -47,13 +63,13 @@ enum err revocation_take_crl(struct revocation *revocation, struct crl *crl, str
         if (!is_same_scope(other, crl))
             continue;
         const bool is_older = crl_is_older(crl, other);
-        crl_destroy(is_older ? crl : other);
+        crl_unref(is_older ? crl : other);
         if (!is_older)
             revocation->crls[i] = crl;
         return ERR_OK;
     }
     if (revocation->crl_count == REVOCATION_MAX_CRLS) {
-        crl_destroy(crl);
+        crl_unref(crl);
         return errinfo_set(info, ERR_LIMIT, "more than %d CRLs in one trust profile",
                            REVOCATION_MAX_CRLS);
     }

@@ -16,10 +16,14 @@ struct revocation;
 // revocation_create makes an empty one. NULL without memory.
 struct revocation *revocation_create(void) MUST_USE;
 
+// revocation_copy makes one with the same lists, shared, and the same denied certificates, to which more
+// can be added. NULL without memory.
+struct revocation *revocation_copy(const struct revocation *base) MUST_USE;
+
 // revocation_destroy frees it. NULL is allowed.
 void revocation_destroy(struct revocation *revocation);
 
-// revocation_take_crl adds a list and owns it afterwards, whatever comes of it. From then on every
+// revocation_take_crl adds a list and owns the reference afterwards, whatever comes of it. From then on every
 // certificate needs one. ERR_LIMIT, ERR_MEMORY.
 enum err revocation_take_crl(struct revocation *revocation, struct crl *crl,
                              struct errinfo *info) MUST_USE;

@@ -4,37 +4,33 @@
 
 #include <openssl/err.h>
 #include <openssl/pool.h>
-#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
 #include "auth/chain.h"
-#include "auth/pem.h"
-#include "auth/strength.h"
 #include "auth/trust_internal.h"
 
-enum { TRUST_MAX_CERTIFICATES = 4096, TRUST_MAX_PEM_BYTES = 16 * 1024 * 1024 };
-
-enum err trust_create(const struct trust_options *options, struct trust **out)
+// create makes a profile with these certificates, of which it takes the reference, also on an error.
+static enum err create(const struct trust_options *options, struct ca_set *cas,
+                       struct revocation *revocation, struct trust **out)
 {
     *out = NULL;
     struct trust *trust = calloc(1, sizeof *trust);
-    if (trust == NULL)
+    if (trust == NULL) {
+        ca_set_unref(cas);
+        revocation_destroy(revocation);
         return ERR_MEMORY;
+    }
     trust->name = strdup(options->name);
-    trust->max_depth = options->max_depth;
-    trust->max_lifetime_s = options->max_lifetime_s;
+    trust->options = *options;
+    trust->options.name = trust->name;
     trust->anchors = sk_X509_new_null();
-    trust->helpers = sk_X509_new_null();
-    trust->store = X509_STORE_new();
+    trust->left_out = sk_X509_new_null();
     trust->crl_signers = sk_X509_new_null();
-    trust->revocation = revocation_create();
-    trust->is_strict = options->is_strict;
-    trust->keeps_expired_crls = options->keeps_expired_crls;
-    trust->trusts_every_ca = options->trusts_every_ca;
-    trust->purpose = options->purpose;
-    if (trust->name == NULL || trust->anchors == NULL || trust->helpers == NULL ||
-        trust->store == NULL || trust->crl_signers == NULL || trust->revocation == NULL) {
+    trust->cas = cas;
+    trust->revocation = revocation;
+    if (trust->name == NULL || trust->anchors == NULL || trust->left_out == NULL ||
+        trust->crl_signers == NULL || cas == NULL || revocation == NULL) {
         trust_destroy(trust);
         return ERR_MEMORY;
     }
@@ -42,289 +38,125 @@ enum err trust_create(const struct trust_options *options, struct trust **out)
     return ERR_OK;
 }
 
+enum err trust_create(const struct trust_options *options, struct trust **out)
+{
+    return create(options, ca_set_create(), revocation_create(), out);
+}
+
+enum err trust_revise(const struct trust *base, struct trust **out)
+{
+    ASSERT(base->is_finished);
+    return create(&base->options, ca_set_ref(base->cas), revocation_copy(base->revocation), out);
+}
+
 void trust_destroy(struct trust *trust)
 {
     if (trust == NULL)
         return;
-    for (size_t i = 0; i < trust->entry_count; i++) {
-        X509_free(trust->entries[i].cert);
-        free(trust->entries[i].subject);
-    }
-    free(trust->entries);
     sk_X509_free(trust->anchors);
-    sk_X509_free(trust->helpers);
-    X509_STORE_free(trust->store);
+    sk_X509_free(trust->left_out);
     sk_X509_pop_free(trust->crl_signers, X509_free);
+    ca_set_unref(trust->cas);
     revocation_destroy(trust->revocation);
     free(trust->name);
     free(trust);
 }
 
-static bool name_to_dn(X509_NAME *name, struct dn *out)
-{
-    const uint8_t *der = NULL;
-    size_t len = 0;
-    return X509_NAME_get0_der(name, &der, &len) == 1 &&
-           dn_from_der(slice_of(der, len), out) == ERR_OK;
-}
-
-// format_subject gives the RFC 4514 text on the heap; NULL without memory.
-static char *format_subject(X509 *cert)
-{
-    char buffer[DN_TEXT_CAP];
-    struct text text;
-    struct dn dn;
-    text_init(&text, buffer, sizeof buffer);
-    if (name_to_dn(X509_get_subject_name(cert), &dn))
-        dn_format(&dn, &text);
-    else
-        text_append_string(&text, "(unreadable name)");
-    return strdup(buffer);
-}
-
-static bool is_self_issued(X509 *cert)
-{
-    return (X509_get_extension_flags(cert) & EXFLAG_SI) != 0;
-}
-
-// check_ca refuses what could never do its work as a CA here. It also fills the library's caches
-// in the certificate, before any other thread sees it.
-static enum err check_ca(const struct trust_entry *entry, size_t number, struct errinfo *info)
-{
-    const uint32_t flags = X509_get_extension_flags(entry->cert);
-    if ((flags & EXFLAG_INVALID) != 0)
-        return errinfo_set(info, ERR_INPUT, "certificate %zu (%.200s) has a malformed extension",
-                           number, entry->subject);
-    if ((flags & EXFLAG_BCONS) == 0 || (flags & EXFLAG_CA) == 0)
-        return errinfo_set(info, ERR_INPUT,
-                           "certificate %zu (%.200s) is not a CA: it needs basicConstraints with "
-                           "CA:TRUE; did a client's or server's certificate get into this file?",
-                           number, entry->subject);
-    if (!X509_check_ca(entry->cert))
-        return errinfo_set(info, ERR_INPUT,
-                           "certificate %zu (%.200s) may not issue certificates: its key usage "
-                           "leaves out keyCertSign",
-                           number, entry->subject);
-    if ((flags & EXFLAG_CRITICAL) != 0)
-        return errinfo_set(info, ERR_INPUT,
-                           "certificate %zu (%.200s) has a critical extension that is not "
-                           "understood",
-                           number, entry->subject);
-    return ERR_OK;
-}
-
-static const char *find_warning(X509 *cert)
-{
-    const int index = X509_get_ext_by_NID(cert, NID_basic_constraints, -1);
-    if (!strength_key_is_enough(cert))
-        return "its key is below the floor: no client will be accepted under it";
-    if (X509_check_purpose(cert, X509_PURPOSE_SSL_CLIENT, 1) != 1)
-        return "its extended key usage leaves out clientAuth: no client will be accepted under it";
-    if (index < 0 || !X509_EXTENSION_get_critical(X509_get_ext(cert, index)))
-        return "its basicConstraints is not critical, as RFC 5280 wants it";
-    return NULL;
-}
-
-static bool has_certificate(const struct trust *trust, X509 *cert, bool is_ca_entry)
-{
-    for (size_t i = 0; i < trust->entry_count; i++) {
-        if (trust->entries[i].is_ca_entry == is_ca_entry &&
-            X509_cmp(trust->entries[i].cert, cert) == 0)
-            return true;
-    }
-    return false;
-}
-
-static enum err reserve_entry(struct trust *trust, struct errinfo *info)
-{
-    if (trust->entry_count == TRUST_MAX_CERTIFICATES)
-        return errinfo_set(info, ERR_LIMIT, "more than %d certificates in one trust profile",
-                           TRUST_MAX_CERTIFICATES);
-    if (trust->entry_count < trust->entry_capacity)
-        return ERR_OK;
-    const size_t capacity = trust->entry_capacity == 0 ? 8 : trust->entry_capacity * 2;
-    struct trust_entry *grown = reallocarray(trust->entries, capacity, sizeof *grown);
-    if (grown == NULL)
-        return errinfo_set(info, ERR_MEMORY, "no memory");
-    trust->entries = grown;
-    trust->entry_capacity = capacity;
-    return ERR_OK;
-}
-
-// addition is what add_block needs to know of a file of certificates.
-struct addition {
-    struct trust *trust; // borrowed
-    bool is_ca_entry;
-    bool is_lenient; // leave out what cannot be used at `now_s`
-    int64_t now_s;
-};
-
-static enum err check_validity(const struct trust_entry *entry, int64_t now_s, struct errinfo *info)
-{
-    int64_t not_before_s = 0;
-    if (!ASN1_TIME_to_posix(X509_get0_notBefore(entry->cert), &not_before_s))
-        return errinfo_set(info, ERR_INPUT, "the CA %.200s has a malformed date", entry->subject);
-    if (now_s > entry->not_after_s)
-        return errinfo_set(info, ERR_INPUT, "the CA %.200s has expired: renew it, or take it out",
-                           entry->subject);
-    if (now_s < not_before_s)
-        return errinfo_set(info, ERR_INPUT,
-                           "the CA %.200s is not valid yet: is the clock of this machine right?",
-                           entry->subject);
-    return ERR_OK;
-}
-
-// add_der adds one certificate; `number` is its place in the file, from 1.
-static enum err add_der(const struct addition *addition, struct slice der, size_t number,
+static enum err add_cas(struct trust *trust, struct ca_addition addition, struct slice pem,
                         struct errinfo *info)
 {
-    struct trust *trust = addition->trust;
-    const bool is_ca_entry = addition->is_ca_entry;
-    TRY(reserve_entry(trust, info));
-    CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.data, der.len, NULL);
-    if (buffer == NULL)
-        return errinfo_set(info, ERR_MEMORY, "no memory");
-    struct trust_entry entry = {.cert = X509_parse_from_buffer(buffer), .is_ca_entry = is_ca_entry};
-    CRYPTO_BUFFER_free(buffer);
-    if (entry.cert == NULL)
-        return errinfo_set(info, ERR_INPUT, "certificate %zu cannot be read: it is damaged",
-                           number);
-    enum err error = ERR_OK;
-    entry.subject = format_subject(entry.cert);
-    if (entry.subject == NULL)
-        error = errinfo_set(info, ERR_MEMORY, "no memory");
-    else if (!ASN1_TIME_to_posix(X509_get0_notAfter(entry.cert), &entry.not_after_s))
-        error = errinfo_set(info, ERR_INPUT, "certificate %zu (%.200s) has a malformed date",
-                            number, entry.subject);
-    else
-        error = check_ca(&entry, number, info);
-    if (error == ERR_OK && addition->is_lenient)
-        error = check_validity(&entry, addition->now_s, info);
-    if (error != ERR_OK || has_certificate(trust, entry.cert, is_ca_entry)) {
-        X509_free(entry.cert);
-        free(entry.subject);
-        return error == ERR_INPUT && addition->is_lenient ? ERR_OK : error;
-    }
-    entry.warning = find_warning(entry.cert);
-    SHA256(der.data, der.len, entry.sha256);
-    trust->entries[trust->entry_count++] = entry;
-    return ERR_OK;
-}
-
-static enum err add_block(void *arg, const char *kind, struct slice der, size_t number,
-                          struct errinfo *info)
-{
-    const struct addition *addition = arg;
-    const struct slice name = slice_of_string(kind);
-    if (slice_ends_with(name, SLICE_LITERAL("PRIVATE KEY")))
-        return errinfo_set(info, ERR_INPUT,
-                           "there is a private key in this file; a file of CA certificates is "
-                           "read by many and needs none: take it out");
-    if (!slice_equal(name, SLICE_LITERAL("CERTIFICATE")) &&
-        !slice_equal(name, SLICE_LITERAL("X509 CERTIFICATE")))
-        return errinfo_set(info, ERR_INPUT,
-                           "there is a block '%.40s' in this file; only CERTIFICATE is expected",
-                           kind);
-    return add_der(addition, der, number, info);
-}
-
-static enum err add_pem(struct addition addition, struct slice pem, struct errinfo *info)
-{
-    ASSERT(!addition.trust->is_finished);
-    size_t count = 0;
-    if (pem.len > TRUST_MAX_PEM_BYTES)
-        return errinfo_set(info, ERR_LIMIT, "more than %d bytes of certificates",
-                           TRUST_MAX_PEM_BYTES);
-    TRY(pem_read_blocks(pem, add_block, &addition, &count, info));
-    if (count == 0)
-        return errinfo_set(info, ERR_INPUT,
-                           "there is no certificate in it; PEM is expected, beginning with "
-                           "-----BEGIN CERTIFICATE-----");
-    return ERR_OK;
+    ASSERT(!trust->is_finished);
+    return ca_set_add(trust->cas, &addition, pem, info);
 }
 
 enum err trust_add_ca(struct trust *trust, struct slice pem, struct errinfo *info)
 {
-    return add_pem((struct addition){.trust = trust, .is_ca_entry = true}, pem, info);
+    return add_cas(trust, (struct ca_addition){.is_ca_entry = true}, pem, info);
 }
 
-enum err trust_add_system_cas(struct trust *trust, struct slice pem, int64_t now_s,
-                              struct errinfo *info)
+enum err trust_add_system_cas(struct trust *trust, struct slice pem, struct errinfo *info)
 {
-    const struct addition addition = {
-        .trust = trust, .is_ca_entry = true, .is_lenient = true, .now_s = now_s};
-    return add_pem(addition, pem, info);
+    return add_cas(trust, (struct ca_addition){.is_ca_entry = true, .is_lenient = true}, pem, info);
 }
 
 enum err trust_add_intermediates(struct trust *trust, struct slice pem, struct errinfo *info)
 {
-    return add_pem((struct addition){.trust = trust}, pem, info);
+    return add_cas(trust, (struct ca_addition){.is_ca_entry = false}, pem, info);
 }
 
-// issued_by tells whether `issuer` issued `cert`, signature included.
-static bool issued_by(X509 *cert, X509 *issuer)
+// pick_anchors takes the anchors that are valid now. One that is not is left out as an anchor and as
+// nothing else: what is anchor or helper has been decided as if it counted.
+static enum err pick_anchors(struct trust *trust, struct errinfo *info)
 {
-    if (X509_check_issued(issuer, cert) != X509_V_OK)
-        return false;
-    EVP_PKEY *key = X509_get_pubkey(issuer);
-    const bool is_signed = key != NULL && X509_verify(cert, key) == 1;
-    EVP_PKEY_free(key);
-    ERR_clear_error();
-    return is_signed;
-}
-
-static bool has_issuer(const struct trust *trust, X509 *cert)
-{
-    for (size_t i = 0; i < trust->entry_count; i++) {
-        if (X509_cmp(trust->entries[i].cert, cert) != 0 && issued_by(cert, trust->entries[i].cert))
-            return true;
+    const struct ca_entry *ended = NULL;
+    for (size_t i = 0; i < trust->cas->count; i++) {
+        const struct ca_entry *entry = &trust->cas->entries[i];
+        const bool is_valid = ca_entry_is_valid(entry, trust->finished_s);
+        if (!entry->is_anchor)
+            continue;
+        if (!sk_X509_push(is_valid ? trust->anchors : trust->left_out, entry->cert))
+            return errinfo_set(info, ERR_MEMORY, "no memory");
+        if (!is_valid)
+            ended = entry;
     }
-    return false;
-}
-
-// sort_entry makes `entry` an anchor or a helper.
-static enum err sort_entry(struct trust *trust, struct trust_entry *entry, int64_t now_s,
-                           struct errinfo *info)
-{
-    entry->is_anchor =
-        entry->is_ca_entry &&
-        (trust->trusts_every_ca || is_self_issued(entry->cert) || !has_issuer(trust, entry->cert));
-    if (entry->is_anchor)
-        TRY(check_validity(entry, now_s, info));
-    else if (entry->warning == NULL && now_s > entry->not_after_s)
-        entry->warning = "it has expired: no client will be accepted under it";
-    if (!sk_X509_push(entry->is_anchor ? trust->anchors : trust->helpers, entry->cert))
-        return errinfo_set(info, ERR_MEMORY, "no memory");
-    return ERR_OK;
+    if (sk_X509_num(trust->anchors) > 0)
+        return ERR_OK;
+    if (ended == NULL)
+        return errinfo_set(info, ERR_INPUT,
+                           "the trust profile '%s' has no anchor: put the certificate of at least "
+                           "one CA into a file under ca",
+                           trust->name);
+    return errinfo_set(info, ERR_INPUT,
+                       "no anchor of the trust profile '%s' is valid: the CA %.200s %s",
+                       trust->name, ended->subject,
+                       trust->finished_s > ended->not_after_s
+                           ? "has expired: renew it"
+                           : "is not valid yet: is the clock of this machine right?");
 }
 
 enum err trust_finish(struct trust *trust, int64_t now_s, struct errinfo *info)
 {
     ASSERT(!trust->is_finished);
     trust->is_finished = true;
-    for (size_t i = 0; i < trust->entry_count; i++)
-        TRY(sort_entry(trust, &trust->entries[i], now_s, info));
-    if (sk_X509_num(trust->anchors) == 0)
-        return errinfo_set(info, ERR_INPUT,
-                           "the trust profile '%s' has no anchor: put the certificate of at least "
-                           "one CA into a file under ca",
-                           trust->name);
+    trust->finished_s = now_s;
+    if (!trust->cas->is_sorted && ca_set_sort(trust->cas, trust->options.trusts_every_ca) != ERR_OK)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    TRY(pick_anchors(trust, info));
     return revocation_finish(trust->revocation, now_s, info);
 }
 
 size_t trust_certificate_count(const struct trust *trust)
 {
-    return trust->entry_count;
+    return trust->cas->count;
+}
+
+// warning_of gives the sentence about a certificate at the time for which the profile was made.
+static const char *warning_of(const struct trust *trust, const struct ca_entry *entry)
+{
+    if (entry->is_lenient)
+        return NULL; // a bundle that others keep
+    if (trust->finished_s > entry->not_after_s)
+        return entry->is_anchor
+                   ? "it has expired and is left out: nobody is accepted under it; renew it, or "
+                     "take it out"
+                   : "it has expired: no client will be accepted under it";
+    if (entry->is_anchor && trust->finished_s < entry->not_before_s)
+        return "it is not valid yet and is left out: nobody is accepted under it; is the clock of "
+               "this machine right?";
+    return entry->warning;
 }
 
 struct trust_certificate trust_certificate_at(const struct trust *trust, size_t index)
 {
-    ASSERT(index < trust->entry_count);
-    const struct trust_entry *entry = &trust->entries[index];
+    ASSERT(index < trust->cas->count);
+    const struct ca_entry *entry = &trust->cas->entries[index];
     return (struct trust_certificate){.subject = entry->subject,
                                       .is_anchor = entry->is_anchor,
+                                      .is_left_out = entry->is_anchor &&
+                                                     !ca_entry_is_valid(entry, trust->finished_s),
+                                      .not_before_s = entry->not_before_s,
                                       .not_after_s = entry->not_after_s,
-                                      .warning = entry->warning};
+                                      .warning = warning_of(trust, entry)};
 }
 
 const char *trust_name(const struct trust *trust)
@@ -443,7 +275,7 @@ static enum err accept(const struct trust *trust, X509 *leaf, struct chain_findi
                       "a name or the serial of the client's certificate cannot be read", out);
     const bool is_doubtful = has_doubtful_name(identity, finding);
     const bool is_malformed = has_malformed_name(identity);
-    if (is_doubtful || (trust->is_strict && is_malformed)) {
+    if (is_doubtful || (trust->options.is_strict && is_malformed)) {
         identity_destroy(identity);
         return refuse(is_doubtful ? REASON_NAME_CONSTRAINT : REASON_BAD_CERTIFICATE,
                       is_doubtful ? "a name under a constraint can be read in two ways"
@@ -466,14 +298,15 @@ static enum err verify_chain(const struct trust *trust, const struct presented_c
                              int64_t now_s, struct trust_verdict *out)
 {
     const struct chain_set set = {.anchors = trust->anchors,
-                                  .helpers = trust->helpers,
-                                  .store = trust->store,
-                                  .max_depth = trust->max_depth,
-                                  .max_lifetime_s = trust->max_lifetime_s,
+                                  .left_out = trust->left_out,
+                                  .helpers = trust->cas->helpers,
+                                  .store = trust->cas->store,
+                                  .max_depth = trust->options.max_depth,
+                                  .max_lifetime_s = trust->options.max_lifetime_s,
                                   .revocation = trust->revocation,
-                                  .keeps_expired_crls = trust->keeps_expired_crls,
-                                  .is_strict = trust->is_strict,
-                                  .is_for_servers = trust->purpose == TRUST_SERVERS};
+                                  .keeps_expired_crls = trust->options.keeps_expired_crls,
+                                  .is_strict = trust->options.is_strict,
+                                  .is_for_servers = trust->options.purpose == TRUST_SERVERS};
     struct chain_finding finding;
     if (chain_judge(&set, chain, now_s, &finding) != ERR_OK)
         return refuse(finding.reason, finding.detail, out);

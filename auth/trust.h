@@ -36,6 +36,14 @@ struct trust_options {
 // trust_create makes an empty profile.
 enum err trust_create(const struct trust_options *options, struct trust **out) MUST_USE;
 
+// trust_revise makes an unfinished profile that is like the finished `base` in everything: the same
+// certificates and options, its revocation lists and its denied certificates, all shared or cheap to
+// copy, nothing read or verified again. More of what takes trust away may then be added (trust_add_crl,
+// trust_deny_...), and of several lists for the same certificates the newest counts, as ever;
+// certificates may not. trust_finish with the time of today leaves out anchors that have ended since.
+// ERR_MEMORY. `base` is not kept. Any thread, while others use `base`.
+enum err trust_revise(const struct trust *base, struct trust **out) MUST_USE;
+
 // trust_destroy frees it. NULL is allowed.
 void trust_destroy(struct trust *trust);
 
@@ -48,9 +56,8 @@ void trust_destroy(struct trust *trust);
 enum err trust_add_ca(struct trust *trust, struct slice pem, struct errinfo *info) MUST_USE;
 
 // trust_add_system_cas reads a bundle that others keep, such as the system's: as trust_add_ca, but
-// what is no CA or not valid at `now_s` is left out.
-enum err trust_add_system_cas(struct trust *trust, struct slice pem, int64_t now_s,
-                              struct errinfo *info) MUST_USE;
+// what is no CA is left out, and what is not valid has no warning.
+enum err trust_add_system_cas(struct trust *trust, struct slice pem, struct errinfo *info) MUST_USE;
 
 // trust_add_intermediates reads helpers for chain building; they are never anchors.
 enum err trust_add_intermediates(struct trust *trust, struct slice pem,
@@ -77,15 +84,18 @@ enum err trust_deny_serial(struct trust *trust, const struct dn *issuer,
                            struct slice serial) MUST_USE;
 
 // trust_finish sorts out anchors and helpers; afterwards the profile is immutable. `now_s` is Unix
-// seconds: an anchor outside its validity is ERR_INPUT. No anchor at all is ERR_INPUT.
+// seconds: an anchor outside its validity is left out, as an anchor only: what else is anchor or helper
+// is decided as if it counted. No anchor that counts is ERR_INPUT.
 enum err trust_finish(struct trust *trust, int64_t now_s, struct errinfo *info) MUST_USE;
 
 // What `check` says about a profile: its certificates in the order added.
 struct trust_certificate {
-    const char *subject; // RFC 4514, borrowed from the profile
-    bool is_anchor;      // else a helper
-    int64_t not_after_s; // Unix seconds
-    const char *warning; // NULL, or a sentence, such as a basicConstraints that is not critical
+    const char *subject;  // RFC 4514, borrowed from the profile
+    bool is_anchor;       // else a helper
+    bool is_left_out;     // an anchor that was not valid when the profile was finished
+    int64_t not_before_s; // Unix seconds
+    int64_t not_after_s;  // Unix seconds
+    const char *warning;  // NULL, or a sentence, such as a basicConstraints that is not critical
 };
 size_t trust_certificate_count(const struct trust *trust);
 struct trust_certificate trust_certificate_at(const struct trust *trust, size_t index);

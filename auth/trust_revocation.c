@@ -63,17 +63,17 @@ enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *
     if (bytes.len > CRL_MAX_BYTES)
         return errinfo_set(info, ERR_LIMIT, "more than %d bytes of CRLs", CRL_MAX_BYTES);
     const size_t extra_count = sk_X509_num(trust->crl_signers);
-    X509 **certs = calloc(trust->entry_count + extra_count + 1, sizeof *certs);
+    X509 **certs = calloc(trust->cas->count + extra_count + 1, sizeof *certs);
     if (certs == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
-    for (size_t i = 0; i < trust->entry_count; i++)
-        certs[i] = trust->entries[i].cert;
+    for (size_t i = 0; i < trust->cas->count; i++)
+        certs[i] = trust->cas->entries[i].cert;
     for (size_t i = 0; i < extra_count; i++)
-        certs[trust->entry_count + i] = sk_X509_value(trust->crl_signers, i);
+        certs[trust->cas->count + i] = sk_X509_value(trust->crl_signers, i);
     struct crl_addition addition = {.trust = trust,
                                     .signers = {.certs = certs,
-                                                .count = trust->entry_count + extra_count,
-                                                .is_strict = trust->is_strict}};
+                                                .count = trust->cas->count + extra_count,
+                                                .is_strict = trust->options.is_strict}};
     size_t count = 1;
     // A SEQUENCE with a long length; no text has such a second byte behind a zero.
     const bool is_der = bytes.len > 1 && bytes.data[0] == 0x30 && bytes.data[1] >= 0x80;
@@ -108,7 +108,7 @@ size_t trust_crl_count(const struct trust *trust)
 
 bool trust_keeps_expired_crls(const struct trust *trust)
 {
-    return trust->keeps_expired_crls;
+    return trust->options.keeps_expired_crls;
 }
 
 struct trust_crl trust_crl_at(const struct trust *trust, size_t index)
@@ -145,11 +145,13 @@ enum err trust_check_crls_succeed(const struct trust *trust, const struct trust 
     return ERR_OK;
 }
 
+// has_anchor tells whether the certificate is an anchor, left out for its validity or not: that is judged
+// by the record's dates.
 static bool has_anchor(const struct trust *trust, const uint8_t *sha256)
 {
-    for (size_t i = 0; i < trust->entry_count; i++) {
-        if (trust->entries[i].is_anchor &&
-            memcmp(trust->entries[i].sha256, sha256, CHAIN_DIGEST_LEN) == 0)
+    for (size_t i = 0; i < trust->cas->count; i++) {
+        if (trust->cas->entries[i].is_anchor &&
+            memcmp(trust->cas->entries[i].sha256, sha256, CHAIN_DIGEST_LEN) == 0)
             return true;
     }
     return false;
@@ -167,7 +169,7 @@ enum reason trust_recheck(const struct trust *trust, const struct chain_record *
         *out_detail = "the CA that the chain ends at is no longer trusted";
         return REASON_UNKNOWN_CA;
     }
-    if (record->depth > trust->max_depth) {
+    if (record->depth > trust->options.max_depth) {
         *out_detail = "more intermediates than max_depth allows";
         return REASON_CHAIN_TOO_LONG;
     }
@@ -179,14 +181,14 @@ enum reason trust_recheck(const struct trust *trust, const struct chain_record *
         *out_detail = "a certificate of the chain has expired";
         return REASON_EXPIRED;
     }
-    if (trust->max_lifetime_s > 0 && record->lifetime_s > trust->max_lifetime_s) {
+    if (trust->options.max_lifetime_s > 0 && record->lifetime_s > trust->options.max_lifetime_s) {
         *out_detail = "the client's certificate was issued for longer than max_lifetime";
         return REASON_TOO_LONG_LIVED;
     }
-    if (trust->is_strict && !record->is_strict) {
+    if (trust->options.is_strict && !record->is_strict) {
         *out_detail = "a certificate of the chain is against the letter of RFC 5280";
         return REASON_BAD_CERTIFICATE;
     }
-    return revocation_judge(trust->revocation, record, now_s, trust->keeps_expired_crls,
+    return revocation_judge(trust->revocation, record, now_s, trust->options.keeps_expired_crls,
                             out_detail);
 }

@@ -44,7 +44,7 @@ static void system_add(struct loader *loader, const struct node *node, struct tr
     if (error == ERR_OK)
         loader_note_file(loader, SYSTEM_CAS, content.bytes);
     if (error == ERR_OK)
-        error = trust_add_system_cas(trust, content.bytes, loader->now_s, &info);
+        error = trust_add_system_cas(trust, content.bytes, &info);
     if (error != ERR_OK)
         diagnostic_set_hint(
             reader_error(loader->reader, node, "`system_cas`: %s: %s", SYSTEM_CAS, info.text),

@@ -78,7 +78,7 @@ int main(int argc, char **argv)
                  (double)crl_memory_len(crl) / (double)count);
     (void)printf("look-up        %.0f ns of a revoked serial, %.0f ns of another\n",
                  look_up(crl, count, true) - clock_ns, look_up(crl, count, false) - clock_ns);
-    crl_destroy(crl);
+    crl_unref(crl);
     (void)workshop_destroy(&state);
     return 0;
 }

@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct crl *crl = NULL;
     if (crl_create(input, &nobody, &crl, &info) == ERR_OK)
         check_crl(crl, input);
-    crl_destroy(crl);
+    crl_unref(crl);
     if (trust_create(&options, &trust) != ERR_OK)
         return 0;
     ASSERT(trust_add_ca(trust, SLICE_LITERAL(ANCHOR), &info) == ERR_OK);

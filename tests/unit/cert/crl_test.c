@@ -63,7 +63,7 @@ static void finds_what_is_revoked_and_nothing_else(void **state)
     assert_string_equal(crl_issuer(crl), "CN=Root");
     assert_int_equal(crl_next_update_s(crl), FORGE_NOW_S + FORGE_DAY_S);
     assert_int_equal(crl_this_update_s(crl), FORGE_NOW_S - FORGE_DAY_S);
-    crl_destroy(crl);
+    crl_unref(crl);
 }
 
 static void an_empty_list_revokes_nobody(void **state)
@@ -73,8 +73,8 @@ static void an_empty_list_revokes_nobody(void **state)
     assert_false(has(crl, 0) || has(crl, 1));
     assert_int_equal(crl_entry_count(crl), 0);
     assert_non_null(crl_authority(crl));
-    crl_destroy(crl);
-    crl_destroy(NULL);
+    crl_unref(crl);
+    crl_unref(NULL);
 }
 
 static void takes_lists_that_are_only_unusual(void **state)
@@ -93,7 +93,7 @@ static void takes_lists_that_are_only_unusual(void **state)
         assert_true(has(crl, 77));
         assert_int_equal(crl_covers(crl, false), !plan.is_for_cas);
         assert_int_equal(crl_covers(crl, true), !plan.is_for_leaves);
-        crl_destroy(crl);
+        crl_unref(crl);
     }
 }
 
@@ -167,7 +167,7 @@ static void refuses_a_change_of_any_bit(void **state)
         // A changed name is another CA's list, which counts for nobody.
         if (crl_create(slice_of(copy, der.len), &signers, &crl, &info) == ERR_OK)
             assert_null(crl_authority(crl));
-        crl_destroy(crl);
+        crl_unref(crl);
     }
     free(copy);
 }
@@ -189,7 +189,7 @@ static void the_letter_wants_version_number_and_key_id(void **state)
     struct crl *crl =
         load(forge_crl(*state, &(struct forge_crl_plan){.issuer = ca}), ca, true, &info);
     assert_non_null(crl);
-    crl_destroy(crl);
+    crl_unref(crl);
 }
 
 static void an_entry_that_was_taken_back_does_not_revoke(void **state)
@@ -198,7 +198,7 @@ static void an_entry_that_was_taken_back_does_not_revoke(void **state)
     struct crl *crl = load_good(
         forge_crl(*state, &(struct forge_crl_plan){.issuer = ca, .serials = {5}, .reason = 8}), ca);
     assert_false(has(crl, 5));
-    crl_destroy(crl);
+    crl_unref(crl);
 }
 
 static void a_negative_serial_names_nobody(void **state)
@@ -209,7 +209,7 @@ static void a_negative_serial_names_nobody(void **state)
     struct crl *crl = load_good(forge_crl(*state, &plan), ca);
     assert_true(has(crl, 5));
     assert_false(has(crl, 251));
-    crl_destroy(crl);
+    crl_unref(crl);
 }
 
 static void only_a_ca_that_may_sign_lists_counts(void **state)
@@ -226,7 +226,7 @@ static void only_a_ca_that_may_sign_lists_counts(void **state)
     struct crl *crl =
         load_good(forge_crl(*state, &(struct forge_crl_plan){.issuer = silent}), silent);
     assert_non_null(crl_authority(crl));
-    crl_destroy(crl);
+    crl_unref(crl);
 }
 
 static void a_list_of_another_ca_counts_for_nobody(void **state)
@@ -239,7 +239,7 @@ static void a_list_of_another_ca_counts_for_nobody(void **state)
         load_good(forge_crl(*state, &(struct forge_crl_plan){.issuer = other, .serials = {5}}), ca);
     assert_null(crl_authority(crl));
     assert_false(has(crl, 5));
-    crl_destroy(crl);
+    crl_unref(crl);
     assert_null(
         load(forge_crl(*state, &(struct forge_crl_plan){.issuer = impostor}), ca, false, &info));
     assert_null(load(forge_crl(*state, &(struct forge_crl_plan){.issuer = other, .named = ca}), ca,
@@ -247,7 +247,7 @@ static void a_list_of_another_ca_counts_for_nobody(void **state)
     // The other way round: our key under another name.
     crl = load_good(forge_crl(*state, &(struct forge_crl_plan){.issuer = ca, .named = other}), ca);
     assert_null(crl_authority(crl));
-    crl_destroy(crl);
+    crl_unref(crl);
 }
 
 static void the_higher_number_is_the_newer_list(void **state)
@@ -272,7 +272,7 @@ static void the_higher_number_is_the_newer_list(void **state)
     assert_false(crl_has_lower_number(crls[1], crls[0]) || crl_has_lower_number(crls[1], crls[2]));
     assert_false(crl_has_lower_number(crls[0], crls[3]) || crl_has_lower_number(crls[3], crls[0]));
     for (size_t i = 0; i < 4; i++)
-        crl_destroy(crls[i]);
+        crl_unref(crls[i]);
 }
 
 static void writes_its_number(void **state)
@@ -298,7 +298,7 @@ static void writes_its_number(void **state)
         text_init(&text, buffer, sizeof buffer);
         crl_format_number(crl, &text);
         assert_string_equal(buffer, cases[i].text);
-        crl_destroy(crl);
+        crl_unref(crl);
     }
 }
 
@@ -319,7 +319,7 @@ static void a_million_entries_take_at_most_64_bytes_each(void **state)
         forge_filler(COUNT + i, serial);
         assert_false(crl_has_serial(crl, slice_of(serial, sizeof serial)));
     }
-    crl_destroy(crl);
+    crl_unref(crl);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workshop_create, workshop_destroy)

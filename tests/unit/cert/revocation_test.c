@@ -457,6 +457,81 @@ static void a_reload_never_goes_back_to_a_lower_number(void **state)
     trust_destroy(old);
 }
 
+// revise gives `base` with one more list and one more denied certificate, either of which may be NULL.
+static struct trust *revise(struct workshop *workshop, const struct trust *base,
+                            const struct forge_crl_plan *plan, const struct forged *denied)
+{
+    struct trust *trust = NULL;
+    struct errinfo info = {0};
+    assert_int_equal(trust_revise(base, &trust), ERR_OK);
+    if (plan != NULL)
+        assert_int_equal(trust_add_crl(trust, forge_crl(workshop, plan), &info), ERR_OK);
+    if (denied != NULL)
+        deny_by_name(trust, denied);
+    if (trust_finish(trust, FORGE_NOW_S, &info) != ERR_OK)
+        fail_msg("%s", info.text);
+    return trust;
+}
+
+static void a_revision_takes_trust_away_and_outlives_its_base(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    struct trust *base =
+        make_trust(*state, &pki,
+                   &(struct profile){.crls = {CRL(.issuer = pki.root), CRL(.issuer = pki.middle)}});
+    struct trust *same = revise(*state, base, NULL, NULL);
+    struct trust *denying = revise(*state, base, NULL, pki.leaf);
+    struct trust *revoking = revise(
+        *state, base, CRL(.issuer = pki.middle, .number = 2, .serials = {LEAF_SERIAL}), NULL);
+    assert_int_equal(verify(base, &pki, FORGE_NOW_S), REASON_NONE);
+    trust_destroy(base);
+    assert_int_equal(verify(same, &pki, FORGE_NOW_S), REASON_NONE);
+    assert_int_equal(verify(denying, &pki, FORGE_NOW_S), REASON_DENIED_CERTIFICATE);
+    assert_int_equal(verify(revoking, &pki, FORGE_NOW_S), REASON_REVOKED);
+    assert_int_equal(trust_crl_count(revoking), 2);
+    trust_destroy(same);
+    trust_destroy(denying);
+    trust_destroy(revoking);
+}
+
+static void a_revision_never_takes_a_revocation_back(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    struct trust *base = make_trust(
+        *state, &pki,
+        &(struct profile){.crls = {CRL(.issuer = pki.root), CRL(.issuer = pki.middle, .number = 7,
+                                                                .serials = {LEAF_SERIAL})}});
+    struct trust *revised = revise(
+        *state, base,
+        CRL(.issuer = pki.middle, .number = 6, .this_update_s = FORGE_NOW_S - 2 * FORGE_DAY_S),
+        NULL);
+    assert_int_equal(verify(revised, &pki, FORGE_NOW_S), REASON_REVOKED);
+    trust_destroy(revised);
+    trust_destroy(base);
+}
+
+static void a_revision_leaves_an_anchor_out_that_has_ended(void **state)
+{
+    struct workshop *workshop = *state;
+    const struct trust_options options = {.name = "staff", .max_depth = 3};
+    const struct forged *root = forge(workshop, &(struct forge_plan){.cn = "Root", .is_ca = true});
+    const struct forged *other = forge(
+        workshop, &(struct forge_plan){
+                      .cn = "Other", .is_ca = true, .not_after_s = FORGE_NOW_S + 9 * FORGE_DAY_S});
+    const struct trust *base = forge_trust(workshop, &options, LIST(root, other), NULL);
+    struct errinfo info = {0};
+    struct trust *revised = NULL;
+    assert_false(trust_certificate_at(base, 0).is_left_out);
+    assert_int_equal(trust_revise(base, &revised), ERR_OK);
+    assert_int_equal(trust_finish(revised, FORGE_NOW_S + 2 * FORGE_DAY_S, &info), ERR_OK);
+    assert_true(trust_certificate_at(revised, 0).is_left_out);
+    assert_false(trust_certificate_at(revised, 1).is_left_out);
+    trust_destroy(revised);
+    assert_int_equal(trust_revise(base, &revised), ERR_OK);
+    assert_int_equal(trust_finish(revised, FORGE_NOW_S + 99 * FORGE_DAY_S, &info), ERR_INPUT);
+    trust_destroy(revised);
+}
+
 static void describes_its_lists(void **state)
 {
     const struct pki pki = make_pki(*state);
@@ -623,6 +698,9 @@ int main(void)
         TEST(refuses_lists_that_begin_in_the_future),
         TEST(refuses_files_that_hold_no_list),
         TEST(a_reload_never_goes_back_to_a_lower_number),
+        TEST(a_revision_takes_trust_away_and_outlives_its_base),
+        TEST(a_revision_never_takes_a_revocation_back),
+        TEST(a_revision_leaves_an_anchor_out_that_has_ended),
         TEST(describes_its_lists),
         TEST(never_takes_a_leaf_that_half_plays_the_ca),
         TEST(only_strict_refuses_what_is_only_sloppy),

@@ -923,9 +923,48 @@ static void refuses_a_profile_without_a_valid_anchor(void **state)
     assert_int_equal(finish(workshop, NULL, NULL), ERR_INPUT);
     assert_int_equal(finish(workshop, NULL, LIST(root)), ERR_INPUT);
     assert_int_equal(finish(workshop, LIST(lower), LIST(root)), ERR_INPUT);
-    assert_int_equal(finish(workshop, LIST(root, expired), NULL), ERR_INPUT);
-    assert_int_equal(finish(workshop, LIST(root, early), NULL), ERR_INPUT);
+    assert_int_equal(finish(workshop, LIST(expired), NULL), ERR_INPUT);
+    assert_int_equal(finish(workshop, LIST(early), NULL), ERR_INPUT);
+    assert_int_equal(finish(workshop, LIST(expired, early), LIST(root)), ERR_INPUT);
     assert_int_equal(finish(workshop, LIST(root), LIST(expired)), ERR_OK);
+}
+
+// An expired root, a helper that it issued, and a good root: the helper must not take the root's place.
+static void leaves_an_anchor_out_that_is_not_valid_and_makes_no_other(void **state)
+{
+    struct workshop *workshop = *state;
+    const struct forged *root = forge_ca(workshop, "Root");
+    const struct forged *old = forge(
+        workshop, &(struct forge_plan){.cn = "Old", .is_ca = true, .not_after_s = FORGE_NOW_S - 1});
+    const struct forged *early =
+        forge(workshop,
+              &(struct forge_plan){.cn = "New", .is_ca = true, .not_before_s = FORGE_NOW_S + 1});
+    const struct forged *below_old = forge_below(workshop, "Below", old);
+    const struct forged *good = forge_client(workshop, root);
+    const struct trust *trust =
+        forge_trust(workshop, &OPTIONS, LIST(below_old, old, early, root), NULL);
+    const struct {
+        bool is_anchor;
+        bool is_left_out;
+        bool has_warning;
+    } wanted[] = {
+        {false, false, false}, {true, true, true}, {true, true, true}, {true, false, false}};
+    for (size_t i = 0; i < 4; i++) {
+        const struct trust_certificate found = trust_certificate_at(trust, i);
+        assert_int_equal(found.is_anchor, wanted[i].is_anchor);
+        assert_int_equal(found.is_left_out, wanted[i].is_left_out);
+        assert_int_equal(found.warning != NULL, wanted[i].has_warning);
+    }
+    const struct forged *const *const refused[] = {
+        LIST(forge_client(workshop, old)), LIST(forge_client(workshop, below_old), below_old, old),
+        LIST(forge_client(workshop, early)), LIST(forge_client(workshop, below_old))};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        assert_reason(reason_at(trust, forge_chain(workshop, refused[i]), FORGE_NOW_S),
+                      REASON_UNKNOWN_CA);
+    assert_reason(reason_at(trust, forge_chain(workshop, LIST(good)), FORGE_NOW_S), REASON_NONE);
+    STACK_OF(CRYPTO_BUFFER) *names = trust_client_ca_names(trust);
+    assert_int_equal(sk_CRYPTO_BUFFER_num(names), 1);
+    sk_CRYPTO_BUFFER_pop_free(names, CRYPTO_BUFFER_free);
 }
 
 static void describes_its_certificates(void **state)
@@ -1065,6 +1104,7 @@ int main(void)
         TEST(refuses_files_that_hold_no_ca),
         TEST(refuses_certificates_that_are_no_ca),
         TEST(refuses_a_profile_without_a_valid_anchor),
+        TEST(leaves_an_anchor_out_that_is_not_valid_and_makes_no_other),
         TEST(describes_its_certificates),
         TEST(names_its_anchors_to_clients),
         TEST(verifies_on_many_threads_at_once),

@@ -1,0 +1,261 @@
+// The set of a profile's CAs: files of certificates taken apart, what could never be a CA refused, the
+// rest sorted.
+#include "auth/ca_set.h"
+
+#include <openssl/err.h>
+#include <openssl/pool.h>
+#include <openssl/sha.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+
+#include "auth/dn.h"
+#include "auth/pem.h"
+#include "auth/strength.h"
+
+enum { MAX_CERTIFICATES = 4096, MAX_PEM_BYTES = 16 * 1024 * 1024 };
+
+struct ca_set *ca_set_create(void)
+{
+    struct ca_set *set = calloc(1, sizeof *set);
+    if (set == NULL)
+        return NULL;
+    atomic_init(&set->refs, 1);
+    set->helpers = sk_X509_new_null();
+    set->store = X509_STORE_new();
+    if (set->helpers != NULL && set->store != NULL)
+        return set;
+    ca_set_unref(set);
+    return NULL;
+}
+
+struct ca_set *ca_set_ref(struct ca_set *set)
+{
+    (void)atomic_fetch_add_explicit(&set->refs, 1, memory_order_relaxed);
+    return set;
+}
+
+void ca_set_unref(struct ca_set *set)
+{
+    if (set == NULL || atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < set->count; i++) {
+        X509_free(set->entries[i].cert);
+        free(set->entries[i].subject);
+    }
+    free(set->entries);
+    sk_X509_free(set->helpers);
+    X509_STORE_free(set->store);
+    free(set);
+}
+
+static bool name_to_dn(X509_NAME *name, struct dn *out)
+{
+    const uint8_t *der = NULL;
+    size_t len = 0;
+    return X509_NAME_get0_der(name, &der, &len) == 1 &&
+           dn_from_der(slice_of(der, len), out) == ERR_OK;
+}
+
+// format_subject gives the RFC 4514 text on the heap; NULL without memory.
+static char *format_subject(X509 *cert)
+{
+    char buffer[DN_TEXT_CAP];
+    struct text text;
+    struct dn dn;
+    text_init(&text, buffer, sizeof buffer);
+    if (name_to_dn(X509_get_subject_name(cert), &dn))
+        dn_format(&dn, &text);
+    else
+        text_append_string(&text, "(unreadable name)");
+    return strdup(buffer);
+}
+
+static bool is_self_issued(X509 *cert)
+{
+    return (X509_get_extension_flags(cert) & EXFLAG_SI) != 0;
+}
+
+// check_ca refuses what could never do its work as a CA here. It also fills the library's caches
+// in the certificate, before any other thread sees it.
+static enum err check_ca(const struct ca_entry *entry, size_t number, struct errinfo *info)
+{
+    const uint32_t flags = X509_get_extension_flags(entry->cert);
+    if ((flags & EXFLAG_INVALID) != 0)
+        return errinfo_set(info, ERR_INPUT, "certificate %zu (%.200s) has a malformed extension",
+                           number, entry->subject);
+    if ((flags & EXFLAG_BCONS) == 0 || (flags & EXFLAG_CA) == 0)
+        return errinfo_set(info, ERR_INPUT,
+                           "certificate %zu (%.200s) is not a CA: it needs basicConstraints with "
+                           "CA:TRUE; did a client's or server's certificate get into this file?",
+                           number, entry->subject);
+    if (!X509_check_ca(entry->cert))
+        return errinfo_set(info, ERR_INPUT,
+                           "certificate %zu (%.200s) may not issue certificates: its key usage "
+                           "leaves out keyCertSign",
+                           number, entry->subject);
+    if ((flags & EXFLAG_CRITICAL) != 0)
+        return errinfo_set(info, ERR_INPUT,
+                           "certificate %zu (%.200s) has a critical extension that is not "
+                           "understood",
+                           number, entry->subject);
+    return ERR_OK;
+}
+
+static const char *find_warning(X509 *cert)
+{
+    const int index = X509_get_ext_by_NID(cert, NID_basic_constraints, -1);
+    if (!strength_key_is_enough(cert))
+        return "its key is below the floor: no client will be accepted under it";
+    if (X509_check_purpose(cert, X509_PURPOSE_SSL_CLIENT, 1) != 1)
+        return "its extended key usage leaves out clientAuth: no client will be accepted under it";
+    if (index < 0 || !X509_EXTENSION_get_critical(X509_get_ext(cert, index)))
+        return "its basicConstraints is not critical, as RFC 5280 wants it";
+    return NULL;
+}
+
+static bool has_certificate(const struct ca_set *set, X509 *cert, bool is_ca_entry)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->entries[i].is_ca_entry == is_ca_entry && X509_cmp(set->entries[i].cert, cert) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum err reserve_entry(struct ca_set *set, struct errinfo *info)
+{
+    if (set->count == MAX_CERTIFICATES)
+        return errinfo_set(info, ERR_LIMIT, "more than %d certificates in one trust profile",
+                           MAX_CERTIFICATES);
+    if (set->count < set->capacity)
+        return ERR_OK;
+    const size_t capacity = set->capacity == 0 ? 8 : set->capacity * 2;
+    struct ca_entry *grown = reallocarray(set->entries, capacity, sizeof *grown);
+    if (grown == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    set->entries = grown;
+    set->capacity = capacity;
+    return ERR_OK;
+}
+
+bool ca_entry_is_valid(const struct ca_entry *entry, int64_t now_s)
+{
+    return now_s >= entry->not_before_s && now_s <= entry->not_after_s;
+}
+
+// addition is what add_block needs to know of a file of certificates.
+struct addition {
+    struct ca_set *set;             // borrowed
+    const struct ca_addition *what; // borrowed
+};
+
+// read_entry reads one certificate; `number` is its place in the file, from 1. What it has made is the
+// caller's, also on an error.
+static enum err read_entry(struct slice der, size_t number, struct ca_entry *out,
+                           struct errinfo *info)
+{
+    CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.data, der.len, NULL);
+    if (buffer == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    out->cert = X509_parse_from_buffer(buffer);
+    CRYPTO_BUFFER_free(buffer);
+    if (out->cert == NULL)
+        return errinfo_set(info, ERR_INPUT, "certificate %zu cannot be read: it is damaged",
+                           number);
+    out->subject = format_subject(out->cert);
+    if (out->subject == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    if (!ASN1_TIME_to_posix(X509_get0_notBefore(out->cert), &out->not_before_s) ||
+        !ASN1_TIME_to_posix(X509_get0_notAfter(out->cert), &out->not_after_s))
+        return errinfo_set(info, ERR_INPUT, "certificate %zu (%.200s) has a malformed date", number,
+                           out->subject);
+    TRY(check_ca(out, number, info));
+    out->warning = find_warning(out->cert);
+    SHA256(der.data, der.len, out->sha256);
+    return ERR_OK;
+}
+
+static enum err add_der(const struct addition *addition, struct slice der, size_t number,
+                        struct errinfo *info)
+{
+    struct ca_set *set = addition->set;
+    const struct ca_addition *what = addition->what;
+    struct ca_entry entry = {.is_ca_entry = what->is_ca_entry, .is_lenient = what->is_lenient};
+    TRY(reserve_entry(set, info));
+    const enum err error = read_entry(der, number, &entry, info);
+    if (error != ERR_OK || has_certificate(set, entry.cert, entry.is_ca_entry)) {
+        X509_free(entry.cert);
+        free(entry.subject);
+        return error == ERR_INPUT && what->is_lenient ? ERR_OK : error;
+    }
+    set->entries[set->count++] = entry;
+    return ERR_OK;
+}
+
+static enum err add_block(void *arg, const char *kind, struct slice der, size_t number,
+                          struct errinfo *info)
+{
+    const struct addition *addition = arg;
+    const struct slice name = slice_of_string(kind);
+    if (slice_ends_with(name, SLICE_LITERAL("PRIVATE KEY")))
+        return errinfo_set(info, ERR_INPUT,
+                           "there is a private key in this file; a file of CA certificates is "
+                           "read by many and needs none: take it out");
+    if (!slice_equal(name, SLICE_LITERAL("CERTIFICATE")) &&
+        !slice_equal(name, SLICE_LITERAL("X509 CERTIFICATE")))
+        return errinfo_set(info, ERR_INPUT,
+                           "there is a block '%.40s' in this file; only CERTIFICATE is expected",
+                           kind);
+    return add_der(addition, der, number, info);
+}
+
+enum err ca_set_add(struct ca_set *set, const struct ca_addition *what, struct slice pem,
+                    struct errinfo *info)
+{
+    struct addition addition = {.set = set, .what = what};
+    size_t count = 0;
+    ASSERT(!set->is_sorted);
+    if (pem.len > MAX_PEM_BYTES)
+        return errinfo_set(info, ERR_LIMIT, "more than %d bytes of certificates", MAX_PEM_BYTES);
+    TRY(pem_read_blocks(pem, add_block, &addition, &count, info));
+    if (count == 0)
+        return errinfo_set(info, ERR_INPUT,
+                           "there is no certificate in it; PEM is expected, beginning with "
+                           "-----BEGIN CERTIFICATE-----");
+    return ERR_OK;
+}
+
+// issued_by tells whether `issuer` issued `cert`, signature included.
+static bool issued_by(X509 *cert, X509 *issuer)
+{
+    if (X509_check_issued(issuer, cert) != X509_V_OK)
+        return false;
+    EVP_PKEY *key = X509_get_pubkey(issuer);
+    const bool is_signed = key != NULL && X509_verify(cert, key) == 1;
+    EVP_PKEY_free(key);
+    ERR_clear_error();
+    return is_signed;
+}
+
+static bool has_issuer(const struct ca_set *set, X509 *cert)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (X509_cmp(set->entries[i].cert, cert) != 0 && issued_by(cert, set->entries[i].cert))
+            return true;
+    }
+    return false;
+}
+
+enum err ca_set_sort(struct ca_set *set, bool trusts_every_ca)
+{
+    ASSERT(!set->is_sorted);
+    set->is_sorted = true;
+    for (size_t i = 0; i < set->count; i++) {
+        struct ca_entry *entry = &set->entries[i];
+        entry->is_anchor = entry->is_ca_entry && (trusts_every_ca || is_self_issued(entry->cert) ||
+                                                  !has_issuer(set, entry->cert));
+        if (!entry->is_anchor && !sk_X509_push(set->helpers, entry->cert))
+            return ERR_MEMORY;
+    }
+    return ERR_OK;
+}
