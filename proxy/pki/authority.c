@@ -16,7 +16,7 @@
 #include "proxy/pki/revocation_list.h"
 
 enum {
-    BACKDATED_FROM_S = 60 * 60, // from this ttl on, the five minutes count
+    BACKDATE_PART = 10, // of a short life, this part may lie before its beginning
     TRUST_DOMAIN_CAP = sizeof "spiffe://" + AUTHORITY_TRUST_DOMAIN_MAX,
 };
 
@@ -100,10 +100,16 @@ static enum err write_pair(const char *key_path, EVP_PKEY *key, struct slice pas
     return error;
 }
 
-int64_t authority_end_of(int64_t now_s, int64_t ttl_s, int64_t limit_s)
+struct validity authority_validity(int64_t now_s, int64_t ttl_s, int64_t limit_s)
 {
-    const int64_t left_s = ttl_s > BACKDATED_FROM_S ? ttl_s - AUTHORITY_BACKDATE_S : ttl_s;
-    return left_s > limit_s - now_s ? limit_s : now_s + left_s;
+    const int64_t part_s = ttl_s / BACKDATE_PART;
+    const int64_t back_s = part_s < AUTHORITY_BACKDATE_S ? part_s : AUTHORITY_BACKDATE_S;
+    const bool is_cut = ttl_s - back_s > limit_s - now_s;
+    return (struct validity){
+        .not_before_s = now_s - back_s,
+        .not_after_s = is_cut ? limit_s : now_s - back_s + ttl_s,
+        .is_cut = is_cut,
+    };
 }
 
 static enum err check_options(const struct authority_options *options, struct errinfo *info)
@@ -130,13 +136,14 @@ static enum err make_ca(const struct authority_options *options, const char *com
     text_init(&text, uri, sizeof uri);
     text_append_format(&text, "spiffe://%s", options->trust_domain);
     const struct san san = {.kind = SAN_URI, .is_usable = true, .value = text_slice(&text)};
+    const struct validity validity = authority_validity(now_s, options->ttl_s, LAST_SECOND);
     const struct certificate_plan plan = {
         .kind = CERTIFICATE_CA,
         .common_name = common_name,
         .sans = &san,
         .san_count = 1,
-        .not_before_s = now_s - AUTHORITY_BACKDATE_S,
-        .not_after_s = authority_end_of(now_s, options->ttl_s, LAST_SECOND),
+        .not_before_s = validity.not_before_s,
+        .not_after_s = validity.not_after_s,
         .path_len = path_len,
     };
     return certificate_make(&plan, key, issuer, issuer == NULL ? key : issuer_key, out);

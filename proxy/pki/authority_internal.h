@@ -51,9 +51,16 @@ bool index_entry_of(X509 *cert, const char *name, struct index_entry *out);
 enum err authority_load_leaf(const struct authority *authority, const char *path, X509 **out,
                              struct errinfo *info) MUST_USE;
 
-// authority_end_of gives the end of a validity that begins AUTHORITY_BACKDATE_S before `now_s`, not
-// behind `limit_s`. The whole of it is `ttl_s`, so that 90d passes a max_lifetime of 90d; a short
-// one counts from now.
-int64_t authority_end_of(int64_t now_s, int64_t ttl_s, int64_t limit_s);
-
 enum { AUTHORITY_BACKDATE_S = 5 * 60 }; // for clocks that are a little behind ours
+
+// validity is from when until when a certificate is good, in Unix seconds.
+struct validity {
+    int64_t not_before_s;
+    int64_t not_after_s;
+    bool is_cut; // it ends at the limit, before the life asked for is over
+};
+
+// authority_validity gives a validity of `ttl_s` seconds that includes `now_s` and ends at `limit_s`
+// at the latest. It begins before `now_s` by AUTHORITY_BACKDATE_S, but by no more than a tenth of the
+// life. The back-dating is part of the life, so that a ttl of 90d passes a max_lifetime of 90d.
+struct validity authority_validity(int64_t now_s, int64_t ttl_s, int64_t limit_s);

@@ -57,16 +57,17 @@ static enum err make_leaf(const struct authority *authority, const struct issue_
     }
     for (size_t i = 0; i < options->san_count; i++)
         sans[count++] = options->sans[i];
-    const int64_t limit_s = authority_not_after_s(authority);
-    issued->not_after_s = authority_end_of(now_s, options->ttl_s, limit_s);
-    issued->is_cut = issued->not_after_s == limit_s;
+    const struct validity validity =
+        authority_validity(now_s, options->ttl_s, authority_not_after_s(authority));
+    issued->not_after_s = validity.not_after_s;
+    issued->is_cut = validity.is_cut;
     const struct certificate_plan plan = {
         .kind = options->is_server ? CERTIFICATE_SERVER : CERTIFICATE_CLIENT,
         .common_name = options->name,
         .sans = sans,
         .san_count = count,
-        .not_before_s = now_s - AUTHORITY_BACKDATE_S,
-        .not_after_s = issued->not_after_s,
+        .not_before_s = validity.not_before_s,
+        .not_after_s = validity.not_after_s,
     };
     return certificate_make(&plan, key, authority->cert, authority->key, out);
 }

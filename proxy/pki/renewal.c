@@ -95,21 +95,22 @@ static enum err make_new(const struct authority *authority, int64_t now_s, struc
     const struct index_entry *old = &renewal->old_entry;
     const int64_t ttl_s = renewal->options->ttl_s > 0 ? renewal->options->ttl_s
                                                       : old->not_after_s - old->not_before_s;
-    const int64_t limit_s = authority_not_after_s(authority);
+    const struct validity validity =
+        authority_validity(now_s, ttl_s, authority_not_after_s(authority));
     char common_name[AUTHORITY_COMMON_NAME_MAX + 1];
     const struct slice cn = identity_common_name(renewal->names);
     if (!string_copy(common_name, sizeof common_name, cn) || cn.len == 0)
         return errinfo_set(info, ERR_INPUT, "%s has no common name that can be taken over",
                            renewal->files.chain_path);
-    out->not_after_s = authority_end_of(now_s, ttl_s, limit_s);
-    out->is_cut = out->not_after_s == limit_s;
+    out->not_after_s = validity.not_after_s;
+    out->is_cut = validity.is_cut;
     const struct certificate_plan plan = {
         .kind = old->kind == INDEX_SERVER ? CERTIFICATE_SERVER : CERTIFICATE_CLIENT,
         .common_name = common_name,
         .sans = sans,
         .san_count = count,
-        .not_before_s = now_s - AUTHORITY_BACKDATE_S,
-        .not_after_s = out->not_after_s,
+        .not_before_s = validity.not_before_s,
+        .not_after_s = validity.not_after_s,
     };
     if (certificate_make(&plan, renewal->key, authority->cert, authority->key, &renewal->cert) !=
         ERR_OK)
