@@ -97,8 +97,7 @@ static struct cli_line init_read(int argc, char **argv, struct init_arguments *o
         .directory = ".",
         .options = {.common_name = "Sallyport CA",
                     .trust_domain = "sallyport.internal",
-                    .ttl_s = (int64_t)CA_TTL_DAYS * SECONDS_A_DAY,
-                    .keeps_index = true},
+                    .ttl_s = (int64_t)CA_TTL_DAYS * SECONDS_A_DAY},
     };
     const struct cli_option options[] = {
         {"dir", .text = &out->directory},

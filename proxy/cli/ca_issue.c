@@ -118,9 +118,7 @@ static struct cli_line issue_read(int argc, char **argv, struct issue_arguments 
     struct issue_options *issue = &out->options;
     *out = (struct issue_arguments){
         .ca_directory = ".",
-        .options = {.ttl_s = (int64_t)LEAF_TTL_DAYS * SECONDS_A_DAY,
-                    .wants_bundle = true,
-                    .keeps_index = true},
+        .options = {.ttl_s = (int64_t)LEAF_TTL_DAYS * SECONDS_A_DAY, .wants_bundle = true},
     };
     const struct cli_option options[] = {
         {"dir", .text = &out->ca_directory},

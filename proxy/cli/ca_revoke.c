@@ -1,4 +1,5 @@
 // `sallyport ca revoke` and `ca crl`: taking certificates back, and telling the proxy.
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -190,104 +191,56 @@ static struct cli_line crl_read(int argc, char **argv, struct crl_arguments *out
     return cli_read(&syntax, argc, argv);
 }
 
-// check_target refuses to replace what is no CRL.
-static enum err check_target(const char *path, struct errinfo *info)
+// open_root opens the root, when its key is here; `*out` is NULL otherwise.
+static enum err open_root(const struct crl_arguments *arguments, struct slice passphrase,
+                          int64_t now_s, struct authority **out, struct errinfo *info)
 {
-    if (!new_file_exists(path))
-        return ERR_OK;
-    struct pem old;
-    TRY(new_file_read(path, false, &old, info));
-    const bool is_crl =
-        slice_starts_with(pem_slice(&old), SLICE_LITERAL("-----BEGIN X509 CRL-----"));
-    pem_deinit(&old);
-    return is_crl ? ERR_OK
-                  : errinfo_set(info, ERR_DENIED,
-                                "%s is there and is no CRL, so it is not replaced: choose another "
-                                "--out",
-                                path);
-}
-
-// add_root_crl appends the root's CRL, when the root's key is here.
-static enum err add_root_crl(const struct crl_arguments *arguments, struct slice passphrase,
-                             const struct index *index, uint64_t number, int64_t now_s,
-                             struct pem *out, struct errinfo *info)
-{
+    *out = NULL;
     char *key_path = path_join(arguments->directory, "root", ".key");
     const bool has_key = key_path == NULL || new_file_exists(key_path);
     free(key_path);
-    if (!has_key) {
-        cli_say("ca crl", "root.key is not here: the root's CRL, which the proxy needs for ca.crt, "
-                          "is not in this file; run it where root.key is, too");
-        return ERR_OK;
-    }
-    struct authority *root = NULL;
-    TRY(authority_open(arguments->directory, AUTHORITY_ROOT, passphrase, now_s, &root, info));
-    const enum err error = authority_format_crl(root, AUTHORITY_ROOT, index, number, now_s,
-                                                arguments->ttl_s, out, info);
-    authority_destroy(root);
-    return error;
+    if (has_key)
+        return authority_open(arguments->directory, AUTHORITY_ROOT, passphrase, now_s, out, info);
+    cli_say("ca crl", "root.key is not here: the root's CRL, which the proxy needs for ca.crt, "
+                      "is not in this file; run it where root.key is, too");
+    return ERR_OK;
 }
 
-// join_texts makes one text of both CRLs; NULL without memory.
-static char *join_texts(const struct pem *first, const struct pem *second)
-{
-    char *joined = NULL;
-    const int len =
-        asprintf(&joined, "%.*s%.*s", (int)first->len, (const char *)first->data, (int)second->len,
-                 second->data == NULL ? "" : (const char *)second->data);
-    return len < 0 ? NULL : joined;
-}
-
-// publish makes both CRLs, records their number and puts them in place.
+// publish puts the CRLs in place and says until when they are good.
 static enum err publish(const struct authority *authority, const struct crl_arguments *arguments,
-                        struct slice passphrase, const char *path, struct index *index,
-                        struct errinfo *info)
+                        struct slice passphrase, const char *path, struct errinfo *info)
 {
-    struct pem crl = {0};
-    struct pem root_crl = {0};
-    const int64_t now_s = (int64_t)time(NULL);
-    const uint64_t number = index->crl_number + 1;
-    enum err error = authority_format_crl(authority, AUTHORITY_ISSUING, index, number, now_s,
-                                          arguments->ttl_s, &crl, info);
-    if (error == ERR_OK && authority_has_root(authority))
-        error = add_root_crl(arguments, passphrase, index, number, now_s, &root_crl, info);
-    char *text = error == ERR_OK ? join_texts(&crl, &root_crl) : NULL;
-    if (error == ERR_OK && text == NULL)
-        error = errinfo_set(info, ERR_MEMORY, "no memory");
-    if (error == ERR_OK)
-        error = index_add_crl(index, number, now_s, info);
-    if (error == ERR_OK)
-        error = new_file_stage(path, slice_of_string(text), FILE_MODE_PUBLIC, info);
-    if (error == ERR_OK)
-        error = new_file_publish(path, info);
+    struct authority *root = NULL;
+    struct index index;
+    uint64_t number = 0;
     char date[CLI_DATE_CAP];
+    const int64_t now_s = (int64_t)time(NULL);
+    if (authority_has_root(authority))
+        TRY(open_root(arguments, passphrase, now_s, &root, info));
+    enum err error = authority_read_index(authority, true, &index, info);
+    if (error == ERR_OK) {
+        error = authority_publish_crl(authority, root, &index, path, now_s, arguments->ttl_s,
+                                      &number, info);
+        index_deinit(&index);
+    }
+    authority_destroy(root);
     if (error == ERR_OK)
-        cli_say("ca crl", "number %llu, good until %s; make the next one before",
-                (unsigned long long)number, cli_format_date(now_s + arguments->ttl_s, date));
-    free(text);
-    pem_deinit(&crl);
-    pem_deinit(&root_crl);
+        cli_say("ca crl", "number %" PRIu64 ", good until %s; make the next one before", number,
+                cli_format_date(now_s + arguments->ttl_s, date));
     return error;
 }
 
 static int crl_with(const struct crl_arguments *arguments, struct slice passphrase)
 {
     struct errinfo info;
-    struct index index;
     struct authority *authority = NULL;
     if (authority_open(arguments->directory, AUTHORITY_ISSUING, passphrase, (int64_t)time(NULL),
                        &authority, &info) != ERR_OK)
         return ca_fail_opening("ca crl", &info);
     char *path = arguments->path == NULL ? path_join(arguments->directory, "ca", ".crl")
                                          : strdup(arguments->path);
-    enum err error =
-        path == NULL ? errinfo_set(&info, ERR_MEMORY, "no memory") : check_target(path, &info);
-    if (error == ERR_OK)
-        error = authority_read_index(authority, true, &index, &info);
-    if (error == ERR_OK) {
-        error = publish(authority, arguments, passphrase, path, &index, &info);
-        index_deinit(&index);
-    }
+    const enum err error = path == NULL ? errinfo_set(&info, ERR_MEMORY, "no memory")
+                                        : publish(authority, arguments, passphrase, path, &info);
     authority_destroy(authority);
     if (error == ERR_OK)
         (void)printf("%s\n", path);

@@ -95,8 +95,11 @@ static void judge(struct explain_run *run, struct explanation *explanation,
         run->addresses[0] = (struct candidate){.address = target->address};
     } else if (run->address_count == 0) {
         origin = "dns";
-        why = lookup(run->snapshot, hostname_slice(&target->name), run->addresses, ADDRESSES_MAX,
-                     &run->address_count);
+        struct ip_addr found[ADDRESSES_MAX];
+        why = lookup(&run->snapshot->resolver, run->snapshot->timeouts.resolve_ms,
+                     hostname_slice(&target->name), found, ADDRESSES_MAX, &run->address_count);
+        for (size_t i = 0; i < run->address_count; i++)
+            run->addresses[i] = (struct candidate){.address = found[i]};
     }
     if (why != NULL) {
         explanation_fail(explanation, why);

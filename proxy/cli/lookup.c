@@ -41,32 +41,33 @@ static void wait(struct lookup *lookup, int64_t patience_ms)
     ev_timer_stop(lookup->loop, &timer);
 }
 
-static const char *ask(struct lookup *lookup, const struct snapshot *snapshot, struct slice name)
+static const char *ask(struct lookup *lookup, const struct resolver_options *options,
+                       int64_t patience_ms, struct slice name)
 {
     struct errinfo info;
     lookup->loop = ev_loop_new(EVFLAG_NOENV);
     if (lookup->loop == NULL ||
-        resolver_create(lookup->loop, &snapshot->resolver, &lookup->resolver, &info) != ERR_OK)
+        resolver_create(lookup->loop, options, &lookup->resolver, &info) != ERR_OK)
         return "that it cannot be asked here";
     lookup->query = resolver_submit(lookup->resolver, name, on_more, lookup);
     if (lookup->query == NULL)
         return "that it cannot be asked here";
-    wait(lookup, snapshot->timeouts.resolve_ms);
+    wait(lookup, patience_ms);
     if (lookup->answer.count > 0)
         return NULL;
     return resolve_result_name(lookup->is_late ? RESOLVE_TIMED_OUT : lookup->answer.result);
 }
 
-const char *lookup(const struct snapshot *snapshot, struct slice name, struct candidate *out,
-                   size_t cap, size_t *out_count)
+const char *lookup(const struct resolver_options *options, int64_t patience_ms, struct slice name,
+                   struct ip_addr *out, size_t cap, size_t *out_count)
 {
     struct lookup lookup = {0};
     *out_count = 0;
     if (dns_client_global_init() != ERR_OK)
         return "that it cannot be asked here";
-    const char *why = ask(&lookup, snapshot, name);
+    const char *why = ask(&lookup, options, patience_ms, name);
     for (size_t i = 0; why == NULL && i < lookup.answer.count && i < cap; i++)
-        out[(*out_count)++] = (struct candidate){.address = lookup.answer.addresses[i]};
+        out[(*out_count)++] = lookup.answer.addresses[i];
     resolver_cancel(lookup.query);
     resolver_destroy(lookup.resolver);
     if (lookup.loop != NULL)

@@ -6,24 +6,30 @@
 //   2. The CA: loaded, or made when neither of its files is there. Its key is needed only when
 //      something has to be issued.
 //   3. server and client: checked against their keys, the CA and the clock, or issued.
-//   4. sallyport.yaml: loaded as `serve` would load it, or written.
-//   5. The next steps.
+//   4. The names of --allow: what this machine and DNS say of them. The first CRL, which the
+//      configuration names. sallyport.yaml: written unless it is there, then loaded as `serve` would
+//      load it.
+//   5. The next steps: commands that work as printed, with a target that is allowed.
 #include "proxy/cli/quickstart.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "proxy/cli/options.h"
 #include "proxy/cli/starter_config.h"
+#include "proxy/cli/starter_names.h"
 #include "proxy/config/snapshot.h"
 #include "proxy/pki/authority.h"
 #include "proxy/pki/new_file.h"
 
-enum { DEFAULT_PORT = 8443, SECONDS_A_DAY = 24 * 60 * 60 };
-enum { CA_TTL_DAYS = 3650, LEAF_TTL_DAYS = 365 };
-enum { SERVER_MAX_NAMES = 5 };
+enum { DEFAULT_PORT = 8443, HTTPS_PORT = 443, SECONDS_A_DAY = 24 * 60 * 60 };
+enum { CA_TTL_DAYS = 3650, LEAF_TTL_DAYS = 365, CRL_TTL_DAYS = 30 };
+enum { SERVER_MAX_NAMES = 5, URL_CAP = HOSTNAME_MAX_LEN + 32 };
 
 static const char COMMAND[] = "quickstart";
 
@@ -31,11 +37,12 @@ static const char USAGE[] =
     "usage: sallyport quickstart DIR [--allow HOST:PORT[=CIDR[,CIDR]...]]...\n"
     "                                [--listen ADDRESS:PORT]\n"
     "\n"
-    "Makes in DIR a CA, a server's and a client's certificate, and a configuration that lets\n"
-    "this client go to example.com:443. Prints how to start and how to use it. A second run\n"
-    "checks what is there and makes what is missing; it never overwrites.\n"
+    "Makes in DIR a CA and its CRL, a server's and a client's certificate, and a configuration\n"
+    "that lets this client go to example.com:443. Prints how to start and how to use it. A second\n"
+    "run checks what is there and makes what is missing; it never overwrites.\n"
     "\n"
-    "  --allow HOST:PORT       one more target: a name, *.name, or an address ([IPv6]:PORT)\n"
+    "  --allow HOST:PORT       one more target: a name, *.name, or an address ([IPv6]:PORT).\n"
+    "                          localhost and names in /etc/hosts get their addresses by themselves\n"
     "  --allow HOST:PORT=CIDR  the same at these addresses: this is how a name may be private\n"
     "  --listen ADDRESS:PORT   where the proxy listens (default: 127.0.0.1:8443; port 0: any)\n"
     "  --help                  this text\n";
@@ -49,8 +56,16 @@ struct quickstart {
     size_t allow_count;
     struct authority *authority; // owned; once loaded
     char *config_path;           // owned
+    bool needs_hosts_file;       // a name of --allow is known by /etc/hosts
+    char url[URL_CAP];           // a target that is allowed
     size_t made_count;           // things made in this run
 };
+
+// program_name gives what a shell finds this program by: the path that it was called by, or its name.
+static const char *program_name(void)
+{
+    return strchr(program_invocation_name, '/') == NULL ? "sallyport" : program_invocation_name;
+}
 
 // path_of gives the path of one file in the directory, owned by the caller; NULL without memory.
 static char *path_of(const struct quickstart *quickstart, const char *name, const char *suffix)
@@ -98,6 +113,8 @@ static enum err check_presence(const struct quickstart *quickstart, struct errin
                                quickstart->directory, leaves[i], leaves[i], leaves[i]);
         must_issue |= !has_leaf;
     }
+    must_issue |=
+        !has_file(quickstart, "sallyport", ".yaml") && !has_file(quickstart, "ca", ".crl");
     if (has_ca_key && !has_ca_cert)
         return errinfo_set(info, ERR_INPUT,
                            "%s/ca.key is there without its ca.crt: put it back, or remove ca.key, "
@@ -262,7 +279,50 @@ static void tell_about_arguments(const struct quickstart *quickstart)
     }
 }
 
-// read_config loads the configuration that is there, for its validity and its address.
+// add_url makes the URL of a rule that names a host, or one address; false where it does not.
+static bool add_url(const struct rule *rule, struct text *out)
+{
+    const unsigned port = rule->port_count == 0 ? HTTPS_PORT : rule->ports[0].first;
+    struct host_record record;
+    struct ip_addr first;
+    struct ip_addr last;
+    size_t cursor = 0;
+    if (rule->has_hosts) {
+        if (rule->hosts.count == 0 || !host_set_next(rule->hosts.items[0], &cursor, &record) ||
+            record.kind != HOST_PATTERN_EXACT)
+            return false;
+        text_append_format(out, "https://%.*s", (int)record.name.len,
+                           (const char *)record.name.data);
+    } else {
+        char address[IP_TEXT_CAP];
+        if (rule->addresses.count == 0 || ip_set_count(rule->addresses.items[0]) == 0)
+            return false;
+        ip_set_range(rule->addresses.items[0], 0, &first, &last);
+        if (!ip_addr_equal(&first, &last))
+            return false;
+        text_append_format(out, first.family == IP_V6 ? "https://[%s]" : "https://%s",
+                           ip_addr_format(&first, address));
+    }
+    if (port != HTTPS_PORT)
+        text_append_format(out, ":%u", port);
+    text_append_string(out, "/");
+    return true;
+}
+
+// find_url takes the last rule of the first client that names one target: what was asked for stands
+// there, and example.com otherwise.
+static void find_url(const struct policy *policy, char out[URL_CAP])
+{
+    struct text text;
+    size_t i = policy->client_count == 0 ? 0 : policy->clients[0].allow_count;
+    for (text_init(&text, out, URL_CAP); i > 0; i--) {
+        if (add_url(&policy->clients[0].allow[i - 1], &text))
+            return;
+    }
+    text_append_string(&text, "https://example.com/");
+}
+
+// read_config loads the configuration: for its validity, its address, and a target.
 static enum err read_config(struct quickstart *quickstart, struct errinfo *info)
 {
     struct diagnostics diagnostics;
@@ -271,64 +331,121 @@ static enum err read_config(struct quickstart *quickstart, struct errinfo *info)
     const enum err error =
         snapshot_load(quickstart->config_path, quickstart->now_s, &diagnostics, &snapshot);
     if (error == ERR_OK) {
-        tell_about_arguments(quickstart);
         quickstart->listen = snapshot->listeners[0].address;
+        find_url(snapshot->policy, quickstart->url);
         snapshot_unref(snapshot);
+    } else {
+        diagnostics_print(&diagnostics, stderr, SEVERITY_ERROR);
     }
     diagnostics_deinit(&diagnostics);
     if (error == ERR_OK)
         return ERR_OK;
-    return errinfo_set(info, error, "%s is there and cannot be used; run: sallyport check -c %s",
-                       quickstart->config_path, quickstart->config_path);
+    return errinfo_set(info, error,
+                       "%s is there and cannot be used; mend it, then run: %s check -c %s",
+                       quickstart->config_path, program_name(), quickstart->config_path);
 }
 
-static enum err ensure_config(struct quickstart *quickstart, struct errinfo *info)
+// ensure_crl makes the first, empty CRL of the CA, which the new configuration names.
+static enum err ensure_crl(struct quickstart *quickstart, struct errinfo *info)
 {
-    quickstart->config_path = path_of(quickstart, "sallyport", ".yaml");
-    char *buffer = malloc(STARTER_TEXT_CAP);
-    enum err error = ERR_OK;
-    if (quickstart->config_path == NULL || buffer == NULL) {
-        error = errinfo_set(info, ERR_MEMORY, "no memory");
-    } else if (new_file_exists(quickstart->config_path)) {
-        error = read_config(quickstart, info);
-    } else {
-        struct text text;
-        text_init(&text, buffer, STARTER_TEXT_CAP);
-        const struct starter_config config = {
-            .trust_domain = authority_trust_domain(quickstart->authority),
-            .listen = quickstart->listen,
-            .allows = quickstart->allows,
-            .allow_count = quickstart->allow_count,
-        };
-        starter_config_format(&config, &text);
-        ASSERT(!text.is_cut);
-        error = new_file_write(quickstart->config_path, text_slice(&text), FILE_MODE_PUBLIC, info);
-        if (error == ERR_OK)
-            cli_say(COMMAND, "made %s", quickstart->config_path);
-        quickstart->made_count++;
+    if (has_file(quickstart, "ca", ".crl"))
+        return ERR_OK;
+    struct index index;
+    uint64_t number = 0;
+    char date[CLI_DATE_CAP];
+    const int64_t ttl_s = (int64_t)CRL_TTL_DAYS * SECONDS_A_DAY;
+    char *path = path_of(quickstart, "ca", ".crl");
+    if (path == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    enum err error = authority_read_index(quickstart->authority, true, &index, info);
+    if (error == ERR_OK) {
+        error = authority_publish_crl(quickstart->authority, NULL, &index, path, quickstart->now_s,
+                                      ttl_s, &number, info);
+        index_deinit(&index);
     }
-    free(buffer);
+    if (error == ERR_OK)
+        cli_say(COMMAND, "made %s, a list of what is revoked (nothing yet), good until %s", path,
+                cli_format_date(quickstart->now_s + ttl_s, date));
+    free(path);
     return error;
 }
 
-// print_path writes a path for a shell, in quotes where it needs them.
+// can_have_socket tells whether the control socket beside the configuration has a path that a socket may have,
+// from wherever the proxy is started.
+static bool can_have_socket(const struct quickstart *quickstart)
+{
+    char real[PATH_MAX];
+    const size_t room = sizeof((struct sockaddr_un *)0)->sun_path - 1;
+    return realpath(quickstart->directory, real) != NULL &&
+           strlen(real) + sizeof "/" STARTER_SOCKET - 1 <= room;
+}
+
+static enum err write_config(struct quickstart *quickstart, struct errinfo *info)
+{
+    char *buffer = malloc(STARTER_TEXT_CAP);
+    if (buffer == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    struct text text;
+    text_init(&text, buffer, STARTER_TEXT_CAP);
+    const struct starter_config config = {
+        .trust_domain = authority_trust_domain(quickstart->authority),
+        .listen = quickstart->listen,
+        .allows = quickstart->allows,
+        .allow_count = quickstart->allow_count,
+        .has_control = can_have_socket(quickstart),
+        .reads_hosts_file = quickstart->needs_hosts_file,
+    };
+    starter_config_format(&config, &text);
+    ASSERT(!text.is_cut);
+    const enum err error =
+        new_file_write(quickstart->config_path, text_slice(&text), FILE_MODE_PUBLIC, info);
+    free(buffer);
+    if (error != ERR_OK)
+        return error;
+    cli_say(COMMAND, "made %s", quickstart->config_path);
+    if (!config.has_control)
+        cli_say(COMMAND,
+                "without a control socket, for its path would have more than 107 bytes: "
+                "choose one under `control` in %s",
+                quickstart->config_path);
+    quickstart->made_count++;
+    return ERR_OK;
+}
+
+static enum err ensure_config(struct quickstart *quickstart, bool is_there, struct errinfo *info)
+{
+    if (!is_there) {
+        TRY(ensure_crl(quickstart, info));
+        TRY(write_config(quickstart, info));
+    }
+    TRY(read_config(quickstart, info));
+    if (is_there)
+        tell_about_arguments(quickstart);
+    return ERR_OK;
+}
+
+// print_word writes a word for a shell, in quotes where it needs them.
+static void print_word(const char *word)
+{
+    const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,@%:";
+    if (word[0] != '-' && strspn(word, plain) == strlen(word)) {
+        (void)fputs(word, stdout);
+        return;
+    }
+    (void)fputs(word[0] == '-' ? "'./" : "'", stdout);
+    for (const char *at = word; *at != '\0'; at++) {
+        if (*at == '\'')
+            (void)fputs("'\\''", stdout);
+        else
+            (void)fputc(*at, stdout);
+    }
+    (void)fputc('\'', stdout);
+}
+
 static void print_path(const struct quickstart *quickstart, const char *name)
 {
     char *path = path_of(quickstart, name, "");
-    const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,@%";
-    const bool is_plain = path != NULL && path[0] != '-' && strspn(path, plain) == strlen(path);
-    if (path == NULL || is_plain) {
-        (void)fputs(path == NULL ? name : path, stdout);
-    } else {
-        (void)fputs(path[0] == '-' ? "'./" : "'", stdout);
-        for (const char *at = path; *at != '\0'; at++) {
-            if (*at == '\'')
-                (void)fputs("'\\''", stdout);
-            else
-                (void)fputc(*at, stdout);
-        }
-        (void)fputc('\'', stdout);
-    }
+    print_word(path == NULL ? name : path);
     free(path);
 }
 
@@ -348,7 +465,8 @@ static void print_proxy(const struct endpoint *listen)
 
 static int print_next_steps(const struct quickstart *quickstart)
 {
-    (void)printf("sallyport serve -c ");
+    print_word(program_name());
+    (void)printf(" serve -c ");
     print_path(quickstart, "sallyport.yaml");
     (void)printf("\ncurl --proxy ");
     print_proxy(&quickstart->listen);
@@ -358,7 +476,9 @@ static int print_next_steps(const struct quickstart *quickstart)
     print_path(quickstart, "client.crt");
     (void)printf(" --proxy-key ");
     print_path(quickstart, "client.key");
-    (void)printf(" https://example.com/\n");
+    (void)putchar(' ');
+    print_word(quickstart->url);
+    (void)putchar('\n');
     if (quickstart->listen.port == 0)
         cli_say(COMMAND, "PORT is in the line `ready main=ADDRESS:PORT` that serve prints");
     return cli_finish(COMMAND);
@@ -366,12 +486,19 @@ static int print_next_steps(const struct quickstart *quickstart)
 
 static enum err run(struct quickstart *quickstart, struct errinfo *info)
 {
+    quickstart->config_path = path_of(quickstart, "sallyport", ".yaml");
+    if (quickstart->config_path == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    const bool has_config = new_file_exists(quickstart->config_path);
+    if (!has_config)
+        TRY(starter_names_settle(quickstart->allows, quickstart->allow_count,
+                                 &quickstart->needs_hosts_file, info));
     TRY(new_file_make_directory(quickstart->directory, info));
     TRY(check_presence(quickstart, info));
     TRY(open_authority(quickstart, info));
     TRY(ensure_leaf(quickstart, "server", true, info));
     TRY(ensure_leaf(quickstart, "client", false, info));
-    return ensure_config(quickstart, info);
+    return ensure_config(quickstart, has_config, info);
 }
 
 static enum err take_allow(void *arg, const char *value, struct errinfo *info)

@@ -101,6 +101,22 @@ void starter_allow_format(const struct starter_allow *allow, struct text *out)
     text_append_string(out, allow->prefix_count > 0 ? "]}" : "}");
 }
 
+// append_control writes the section `control`, as a comment where the path would be too long for a socket.
+static void append_control(const struct starter_config *config, struct text *out)
+{
+    text_append_string(
+        out,
+        "\n"
+        "# Where the running proxy is asked: sallyport status -c FILE, and top, tail, reload, drain,\n"
+        "# kill and block. Only the user that runs the proxy, and root, may ask.\n");
+    if (!config->has_control)
+        text_append_string(
+            out,
+            "# The path of a socket has at most 107 bytes, and here it would have more: name one\n"
+            "# in another folder.\n#");
+    text_append_string(out, "control: {socket: " STARTER_SOCKET ", state: state.json}\n");
+}
+
 void starter_config_format(const struct starter_config *config, struct text *out)
 {
     char address[ENDPOINT_TEXT_CAP];
@@ -124,6 +140,9 @@ void starter_config_format(const struct starter_config *config, struct text *out
         "trust:\n"
         "  clients:\n"
         "    ca: [ca.crt]\n"
+        "    # What `sallyport ca crl` writes. `keep`: goes by the list when it has expired, too.\n"
+        "    crl: [ca.crl]\n"
+        "    crl_expired: keep\n"
         "\n"
         "# Who may go where. The first client whose match fits decides; what no rule allows is\n"
         "# denied. A name is allowed at public addresses only, unless the rule names addresses.\n"
@@ -139,6 +158,11 @@ void starter_config_format(const struct starter_config *config, struct text *out
         starter_allow_format(&config->allows[i], out);
         text_append_string(out, "\n");
     }
+    if (config->reads_hosts_file)
+        text_append_string(out, "\n"
+                                "# Names of this file are not asked of DNS.\n"
+                                "resolver: {hosts_file: /etc/hosts}\n");
+    append_control(config, out);
     text_append_string(out, "\n"
                             "# One line of JSON for each decision and for the end of each tunnel.\n"
                             "audit: {file: audit.jsonl}\n");

@@ -9,6 +9,8 @@
 #include "auth/ipaddr.h"
 #include "proxy/config/endpoint_text.h"
 
+#define STARTER_SOCKET "control.sock" // of `control`, beside the configuration
+
 enum { STARTER_MAX_PREFIXES = 8, STARTER_MAX_ALLOWS = 64, STARTER_TEXT_CAP = 64 * 1024 };
 
 // starter_allow is one --allow, which becomes one rule.
@@ -35,6 +37,8 @@ struct starter_config {
     struct endpoint listen;
     const struct starter_allow *allows;
     size_t allow_count;
+    bool has_control;      // false: the path of the socket would be too long
+    bool reads_hosts_file; // one of the names is in /etc/hosts
 };
 
 // starter_config_format appends the whole file; STARTER_TEXT_CAP bytes are enough.

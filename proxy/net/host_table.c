@@ -92,6 +92,26 @@ const struct host_entry *host_table_find(const struct host_table *table, struct 
     return *out_count == 0 ? NULL : &table->entries[low];
 }
 
+bool host_is_below_localhost(struct slice name)
+{
+    return slice_equal(name, SLICE_LITERAL("localhost")) ||
+           slice_ends_with(name, SLICE_LITERAL(".localhost"));
+}
+
+const struct host_entry *host_table_find_known(const struct host_table *table, struct slice name,
+                                               size_t *out_count)
+{
+    static const struct host_entry loopback[] = {
+        {"localhost", {.family = IP_V6, .bytes = {[15] = 1}}},
+        {"localhost", {.family = IP_V4, .bytes = {127, 0, 0, 1}}},
+    };
+    const struct host_entry *entries = host_table_find(table, name, out_count);
+    if (entries != NULL || !host_is_below_localhost(name))
+        return entries;
+    *out_count = sizeof loopback / sizeof *loopback;
+    return loopback;
+}
+
 bool host_table_equal(const struct host_table *a, const struct host_table *b)
 {
     const size_t count = a == NULL ? 0 : a->count;

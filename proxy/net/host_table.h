@@ -28,5 +28,13 @@ void host_table_unref(struct host_table *table);
 const struct host_entry *host_table_find(const struct host_table *table, struct slice name,
                                          size_t *out_count);
 
+// host_table_find_known gives what a machine knows of a name without DNS: its entries in the table; where there are none,
+// the loopback for `localhost` and names below it, which are never a question to a server (RFC 6761 6.3).
+const struct host_entry *host_table_find_known(const struct host_table *table, struct slice name,
+                                               size_t *out_count);
+
+// host_is_below_localhost tells whether the name is `localhost` or below it.
+bool host_is_below_localhost(struct slice name);
+
 // host_table_equal tells whether both give the same answers. NULL is allowed.
 bool host_table_equal(const struct host_table *a, const struct host_table *b);

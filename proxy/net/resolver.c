@@ -276,19 +276,6 @@ static void take_hosts(struct part *part, enum ip_family family, const struct ho
     answer->result = answer->count > 0 ? RESOLVE_OK : RESOLVE_NO_DATA;
 }
 
-// is_localhost tells whether the name is `localhost` or below it: the loopback addresses on every machine, and never
-// a question to a server, which could answer anything (RFC 6761 6.3). A host table may say otherwise.
-static bool is_localhost(struct slice name)
-{
-    static const struct slice suffix = {(const uint8_t *)".localhost", 10};
-    return slice_equal(name, slice_from(suffix, 1)) || slice_ends_with(name, suffix);
-}
-
-static const struct host_entry LOOPBACK[] = {
-    {"localhost", {.family = IP_V6, .bytes = {[15] = 1}}},
-    {"localhost", {.family = IP_V4, .bytes = {127, 0, 0, 1}}},
-};
-
 struct resolver_query *resolver_submit(struct resolver *resolver, struct slice name,
                                        resolver_callback callback, void *arg)
 {
@@ -302,11 +289,7 @@ struct resolver_query *resolver_submit(struct resolver *resolver, struct slice n
     query->arg = arg;
     resolver->query_count++;
     size_t host_count = 0;
-    const struct host_entry *hosts = host_table_find(resolver->hosts, name, &host_count);
-    if (host_count == 0 && is_localhost(name)) {
-        hosts = LOOPBACK;
-        host_count = sizeof LOOPBACK / sizeof *LOOPBACK;
-    }
+    const struct host_entry *hosts = host_table_find_known(resolver->hosts, name, &host_count);
     for (size_t i = 0; i < FAMILIES; i++) {
         const bool is_swapped = resolver->family == RESOLVER_PREFER_IPV4;
         struct part *part = &query->parts[is_swapped ? FAMILIES - 1 - i : i];

@@ -200,9 +200,9 @@ static enum err check_absence(const char *directory, const struct authority_opti
                               const struct making *making, struct errinfo *info)
 {
     char *index_path = path_join(directory, "ca", ".index");
-    const char *const paths[] = {
-        making->cert_path, making->key_path, options->has_root ? making->root_path : NULL,
-        options->has_root ? making->root_key_path : NULL, options->keeps_index ? index_path : NULL};
+    const char *const paths[] = {making->cert_path, making->key_path,
+                                 options->has_root ? making->root_path : NULL,
+                                 options->has_root ? making->root_key_path : NULL, index_path};
     enum err error = index_path == NULL ? no_memory(info) : ERR_OK;
     for (size_t i = 0; i < sizeof paths / sizeof paths[0] && error == ERR_OK; i++) {
         if (paths[i] != NULL && new_file_exists(paths[i]))
@@ -242,7 +242,7 @@ static enum err write_ca(const char *directory, const struct authority_options *
                        making->root_path, making->root, info));
     enum err error = write_pair(making->key_path, making->key, options->passphrase,
                                 making->cert_path, making->cert, info);
-    if (error == ERR_OK && options->keeps_index) {
+    if (error == ERR_OK) {
         error = begin_index(directory, making, info);
         if (error != ERR_OK) {
             (void)unlink(making->key_path);

@@ -23,7 +23,6 @@ struct authority_options {
     int64_t ttl_s;
     struct slice passphrase; // for the private keys; empty: none
     bool has_root;           // root.crt and root.key above ca.crt and ca.key
-    bool keeps_index;        // false: the first command that issues or revokes makes it
 };
 
 // authority_init makes the directory where there is none, and in it ca.key and ca.crt; with
@@ -64,6 +63,13 @@ enum err authority_format_crl(const struct authority *authority, enum authority_
                               const struct index *index, uint64_t number, int64_t now_s,
                               int64_t ttl_s, struct pem *out, struct errinfo *info) MUST_USE;
 
+// authority_publish_crl writes the CRL of `authority`, and that of `root` behind it unless it is NULL, to `path`, in
+// place of the CRL that is there, with the next number, which is recorded first. Both were opened with their keys, and
+// `index` for writing. ERR_DENIED when something else than a CRL is there; ERR_SYSTEM, ERR_MEMORY.
+enum err authority_publish_crl(const struct authority *authority, const struct authority *root,
+                               struct index *index, const char *path, int64_t now_s, int64_t ttl_s,
+                               uint64_t *out_number, struct errinfo *info) MUST_USE;
+
 // authority_destroy frees it and wipes the key. NULL is allowed.
 void authority_destroy(struct authority *authority);
 
@@ -81,12 +87,11 @@ struct issue_options {
     bool is_server;   // serverAuth, else clientAuth
     const struct san *sans;
     size_t san_count;      // a client without a URI gets spiffe://TRUST-DOMAIN/NAME in front
-    int64_t ttl_s;         // whole validity, 5 minutes back included; cut at the authority's end
+    int64_t ttl_s;         // whole validity, back-dating included; cut at the authority's end
     const char *directory; // where NAME.crt and NAME.key go
     const char *csr_path;  // NULL: a new key; else the public key of this request, and no NAME.key
     struct slice p12_passphrase; // ASCII; not empty: NAME.p12 too
     bool wants_bundle;           // NAME.pem too: the chain, then the key
-    bool keeps_index;            // false: recorded only where there is an index
 };
 
 // issued is what authority_issue made.

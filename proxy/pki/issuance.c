@@ -118,16 +118,13 @@ static enum err write_files(const struct issued *issued, const struct leaf_texts
     return ERR_OK;
 }
 
-// record adds the certificate to the index; a directory that never had one gets it when it is to
-// be kept.
+// record adds the certificate to the index; a directory of an earlier version gets one.
 static enum err record(const struct authority *authority, const struct issue_options *options,
                        X509 *cert, struct index *index, struct errinfo *info)
 {
     struct index_entry entry;
     if (!index_entry_of(cert, options->name, &entry))
         return errinfo_set(info, ERR_MEMORY, "no memory");
-    if (index->is_missing && !options->keeps_index)
-        return ERR_OK;
     if (index->is_missing)
         TRY(authority_create_index(authority, index, info));
     return index_add_issue(index, &entry, info);

@@ -451,6 +451,7 @@ def test_what_is_issued_into_another_folder_is_known(ca, tmp_path):
 
 def test_a_folder_without_an_index_is_taken_over(tmp_path):
     run("quickstart", tmp_path)
+    (tmp_path / "ca.index").unlink()  # as a folder of an earlier version
     listed = run("ca", "list", "--dir", tmp_path)
     assert "no ca.index yet" in listed.stderr and "client" in listed.stdout
     assert not (tmp_path / "ca.index").exists()

@@ -11,6 +11,7 @@ import pytest
 
 from support import config as configs
 from support.audit import AuditLog, check_records
+from support.dns import DnsServer
 from support.origin import silence
 from support.pki import SERVER_AUTH
 from support.proxy import BINARY, Lines, run
@@ -18,7 +19,7 @@ from support.scale import PATIENCE
 from support.web import PAGE, Website, clean_environment
 from support.wire import Client, client_context
 
-FILES = "sallyport.yaml ca.crt ca.key server.crt server.key client.crt client.key".split()
+FILES = "sallyport.yaml ca.crt ca.key ca.crl ca.index server.crt server.key client.crt client.key".split()
 
 
 def openssl(*arguments):
@@ -277,6 +278,115 @@ def test_quickstart_allows_one_target_and_what_is_added(tmp_path):
     run("quickstart", tmp_path, "--allow", "origin.test:8443=127.0.0.0/8")
     text = (tmp_path / "sallyport.yaml").read_text()
     assert "example.com" in text and "origin.test" in text and "127.0.0.0/8" in text
+
+
+def rules_of(folder):
+    """The rules of the client, as the config has them."""
+    text = (folder / "sallyport.yaml").read_text()
+    return re.findall(r"^      - (\{(?:hosts|ports).*\})$", text, re.M)
+
+
+@pytest.mark.parametrize("name", ["localhost", "api.localhost"])
+def test_quickstart_gives_localhost_its_addresses(tmp_path, name):
+    result = run("quickstart", tmp_path, "--allow", f"{name}:9443")
+    assert result.returncode == 0, result.stderr
+    [_, rule] = rules_of(tmp_path)
+    assert name in rule and '"127.0.0.1/32"' in rule
+    assert "resolver:" not in (tmp_path / "sallyport.yaml").read_text()
+
+
+def on_a_machine(folder, *command, hosts="", servers=""):
+    """Runs the program where /etc/hosts and /etc/resolv.conf say this."""
+    (folder / "hosts").write_text("127.0.0.1 localhost\n" + hosts)
+    (folder / "resolv.conf").write_text(servers)
+    mounts = "".join(
+        f"mount --bind {folder}/{name} {os.path.realpath(f'/etc/{name}')} && " for name in ("hosts", "resolv.conf")
+    )
+    way = ["unshare", "-rm", "sh", "-c", mounts + 'exec "$@"', "sh"]
+    if subprocess.run([*way, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine lets nobody mount over /etc/hosts")
+    return run(*way[1:], BINARY, *command, program=way[0])
+
+
+def test_quickstart_gives_a_name_of_the_hosts_file_its_addresses_and_names_the_file(tmp_path):
+    made = tmp_path / "made"
+    hosts = "10.1.2.3 db.internal db\nfd00::7 db.internal\n"
+    result = on_a_machine(tmp_path, "quickstart", made, "--allow", "db.internal:5432", hosts=hosts)
+    assert result.returncode == 0, result.stderr
+    [_, rule] = rules_of(made)
+    assert '"10.1.2.3/32"' in rule and '"fd00::7/128"' in rule
+    assert "resolver: {hosts_file: /etc/hosts}" in (made / "sallyport.yaml").read_text()
+    assert run("check", "-c", made / "sallyport.yaml").returncode == 0
+
+
+@pytest.fixture
+def system_dns():
+    """The server that resolv.conf names; a machine whose port 53 is taken has no test of it."""
+    try:
+        server = DnsServer(address="127.0.0.9", port=53)
+    except OSError:
+        pytest.skip("port 53 cannot be had")
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("addresses", "words"),
+    [
+        (["10.1.2.3"], "db.internal:5432=10.1.2.3/32"),
+        (["10.1.2.3", "fd00::7"], "=fd00::7/128,10.1.2.3/32"),
+        (["169.254.169.254"], "no rule lets anybody go"),
+    ],
+)
+def test_quickstart_asks_where_a_name_may_be_that_dns_leads_to_special_addresses(
+    tmp_path, system_dns, addresses, words
+):
+    system_dns.addresses("db.internal", *addresses)
+    made = tmp_path / "made"
+    options = ["--allow", "db.internal:5432"]
+    servers = "nameserver 127.0.0.9\n"
+    result = on_a_machine(tmp_path, "quickstart", made, *options, servers=servers)
+    assert result.returncode == 1 and result.stdout == ""
+    assert words in result.stderr and addresses[0] in result.stderr
+    assert not made.exists()
+
+
+def test_quickstart_takes_a_name_that_has_a_public_address_too(tmp_path, system_dns):
+    system_dns.addresses("both.test", "10.1.2.3", "93.184.216.34")
+    made = tmp_path / "made"
+    servers = "nameserver 127.0.0.9\n"
+    result = on_a_machine(tmp_path, "quickstart", made, "--allow", "both.test:443", servers=servers)
+    assert result.returncode == 0, result.stderr
+    assert rules_of(made)[1] == '{hosts: ["both.test"], ports: [443]}'
+
+
+@pytest.mark.parametrize(
+    ("allow", "url"),
+    [
+        (None, "https://example.com/"),
+        ("localhost:9443", "https://localhost:9443/"),
+        ("192.0.2.7:443", "https://192.0.2.7/"),
+        ("[2001:db8::1]:8443", "'https://[2001:db8::1]:8443/'"),
+        ("*.example.org:443", "https://example.com/"),
+    ],
+)
+def test_quickstart_prints_a_target_that_is_allowed_the_second_time_too(tmp_path, allow, url):
+    options = [] if allow is None else ["--allow", allow]
+    first = run("quickstart", tmp_path, *options)
+    assert first.stdout.endswith(f" {url}\n")
+    assert run("quickstart", tmp_path).stdout == first.stdout
+
+
+def test_quickstart_prints_its_own_name_so_that_a_shell_finds_it(tmp_path):
+    assert run("quickstart", tmp_path).stdout.startswith(f"{BINARY} serve -c ")
+
+
+def test_quickstart_in_a_deep_folder_says_that_there_is_no_socket_and_makes_the_rest(tmp_path):
+    deep = tmp_path / ("d" * 100)
+    result = run("quickstart", deep)
+    assert result.returncode == 0 and "107 bytes" in result.stderr
+    assert re.search(r"^#control: \{", (deep / "sallyport.yaml").read_text(), re.M)
+    assert run("check", "-c", deep / "sallyport.yaml").returncode == 0
 
 
 def test_quickstart_then_serve_then_curl(tmp_path, pki, dns):

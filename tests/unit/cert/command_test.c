@@ -7,6 +7,7 @@
 // cmocka wants the first four
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -129,14 +130,15 @@ static void ca_refuses_wrong_usage_with_two(void **state)
     assert_int_equal(scratch_mode(*state, "ca.key"), -1);
 }
 
-static void quickstart_makes_all_seven_files(void **state)
+static void quickstart_makes_all_nine_files(void **state)
 {
     static const struct {
         const char *name;
         int mode;
     } rows[] = {
-        {"sallyport.yaml", 0644}, {"ca.crt", 0644},     {"ca.key", 0600},     {"server.crt", 0644},
-        {"server.key", 0600},     {"client.crt", 0644}, {"client.key", 0600},
+        {"sallyport.yaml", 0644}, {"ca.crt", 0644},     {"ca.key", 0600},
+        {"server.crt", 0644},     {"server.key", 0600}, {"client.crt", 0644},
+        {"client.key", 0600},     {"ca.crl", 0644},     {"ca.index", 0644},
     };
     char output[OUTPUT_CAP];
     char expected[OUTPUT_CAP];
@@ -145,10 +147,10 @@ static void quickstart_makes_all_seven_files(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_int_equal(scratch_mode(directory, rows[i].name), rows[i].mode);
     (void)snprintf(expected, sizeof expected,
-                   "sallyport serve -c %s/sallyport.yaml\n"
+                   "%s serve -c %s/sallyport.yaml\n"
                    "curl --proxy https://127.0.0.1:8443 --proxy-cacert %s/ca.crt --proxy-cert "
                    "%s/client.crt --proxy-key %s/client.key https://example.com/\n",
-                   directory, directory, directory, directory);
+                   program_invocation_name, directory, directory, directory, directory);
     assert_string_equal(output, expected);
     char config[OUTPUT_CAP];
     scratch_read(directory, "sallyport.yaml", config, sizeof config);
@@ -157,7 +159,8 @@ static void quickstart_makes_all_seven_files(void **state)
 
 static void quickstart_run_again_changes_nothing(void **state)
 {
-    static const char *const names[] = {"sallyport.yaml", "ca.crt",     "ca.key",    "server.crt",
+    static const char *const names[] = {"sallyport.yaml", "ca.crt",     "ca.key",
+                                        "ca.crl",         "ca.index",   "server.crt",
                                         "server.key",     "client.crt", "client.key"};
     enum { COUNT = sizeof names / sizeof names[0] };
     char before[COUNT][OUTPUT_CAP / 2];
@@ -169,7 +172,9 @@ static void quickstart_run_again_changes_nothing(void **state)
     for (size_t i = 0; i < COUNT; i++)
         scratch_read(*state, names[i], before[i], sizeof before[i]);
     assert_int_equal(QUICKSTART(output, *state, "--allow", "a.example:80"), 0);
-    assert_string_equal(output, first); // the address too, though it was not said again
+    assert_string_equal(
+        output,
+        first); // the address too, though it was not said again; and still a target that is allowed
     for (size_t i = 0; i < COUNT; i++) {
         scratch_read(*state, names[i], after, sizeof after);
         assert_string_equal(after, before[i]);
@@ -305,7 +310,7 @@ int main(void)
         TEST(ca_prints_the_paths_of_what_it_made),
         TEST(ca_fails_with_one_where_something_is_there),
         TEST(ca_refuses_wrong_usage_with_two),
-        TEST(quickstart_makes_all_seven_files),
+        TEST(quickstart_makes_all_nine_files),
         TEST(quickstart_run_again_changes_nothing),
         TEST(quickstart_makes_only_what_is_missing),
         TEST(quickstart_refuses_what_does_not_fit_together),

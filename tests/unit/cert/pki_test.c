@@ -317,24 +317,18 @@ static void seals_a_key_for_one_passphrase(void **state)
     pem_deinit(&pem);
 }
 
-static void keeps_an_index_only_where_it_is_told_to(void **state)
+static void makes_the_index_of_a_directory_that_has_none(void **state)
 {
     struct authority *authority = make_authority(*state);
     struct issue_options options = {.name = "alice", .ttl_s = DAY_S, .directory = *state};
     assert_int_equal(issue(authority, &options), ERR_OK);
-    assert_int_equal(scratch_mode(*state, "ca.index"), -1);
+    scratch_remove(*state, "ca.index");
     options.name = "bob";
-    options.keeps_index = true;
     assert_int_equal(issue(authority, &options), ERR_OK);
     char text[4096];
     scratch_read(*state, "ca.index", text, sizeof text);
     assert_non_null(strstr(text, " client alice ")); // found in the directory
     assert_non_null(strstr(text, " client bob "));
-    options.name = "carol";
-    options.keeps_index = false;
-    assert_int_equal(issue(authority, &options), ERR_OK);
-    scratch_read(*state, "ca.index", text, sizeof text);
-    assert_non_null(strstr(text, " client carol "));
     authority_destroy(authority);
 }
 
@@ -354,7 +348,7 @@ int main(void)
         TEST(refuses_a_directory_that_is_no_ca),
         TEST(refuses_a_key_with_a_passphrase),
         TEST(seals_a_key_for_one_passphrase),
-        TEST(keeps_an_index_only_where_it_is_told_to),
+        TEST(makes_the_index_of_a_directory_that_has_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

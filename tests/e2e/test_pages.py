@@ -1,0 +1,146 @@
+"""The commands of README.md and docs/CA.md, run as they stand there, in the order in which a stranger meets them."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from support.audit import AuditLog
+from support.pages import PAGES, blocks
+from support.proxy import BINARY, Lines
+from support.scale import PATIENCE, eventually
+from support.web import clean_environment
+
+
+class Shell:
+    """A clone after its build: the program is in no PATH, and at bazel-bin/proxy/sallyport."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        program = folder / "bazel-bin" / "proxy" / "sallyport"
+        program.parent.mkdir(parents=True)
+        program.symlink_to(os.path.realpath(BINARY))
+        self.environment = {**clean_environment(folder), "PWD": str(folder)}
+        assert not shutil.which("sallyport", path=self.environment["PATH"])
+        self.beginning = ""
+
+    def start(self, block):
+        """Runs a block whose last line goes on, in the background."""
+        return subprocess.Popen(
+            ["bash", "-c", self.beginning + re.sub(r"^(sallyport serve)", r"exec \1", block, flags=re.M)],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, block):
+        """Exit status of a block, and all that it said."""
+        result = subprocess.run(
+            ["bash", "-c", self.beginning + block],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        return result.returncode, result.stdout
+
+    def good(self, block):
+        code, said = self.run("set -e\n" + block)
+        assert code == 0, said
+        return said
+
+
+def block_with(page, *parts):
+    """The one block of a page that has all of these in it."""
+    [found] = [block for block in blocks(page) if all(part in block for part in parts)]
+    return found
+
+
+EXPORT = re.compile(r'^export PATH=.*\n', re.M)
+
+
+@pytest.fixture
+def shell(tmp_path):
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def gate(shell):
+    """The README's first proxy, serving, as its two commands leave it."""
+    first = block_with("README.md", "sallyport quickstart gate", "sallyport serve")
+    process = shell.start(first)
+    stdout, stderr = Lines(process.stdout), Lines(process.stderr)
+    assert stdout.wait(r"^ready main=127\.0\.0\.1:8443"), stderr.text()
+    shell.beginning = EXPORT.search(first).group()
+    shell.audit = AuditLog(shell.folder / "gate" / "audit.jsonl")
+    yield shell
+    process.terminate()
+    assert process.wait(PATIENCE) == 0, stderr.text()
+
+
+CURL = ("curl -x", "gate/client.crt")
+
+
+def test_the_readmes_curl_gets_through_the_proxy_that_its_commands_made(gate):
+    """This network has no DNS: the answer is that, and not a denial."""
+    said = gate.run(block_with("README.md", *CURL))[1]
+    assert "response 502" in said, said
+    decision = gate.audit.wait("decision")
+    assert decision["client"]["name"] == "demo" and decision["decision"]["action"] == "error"
+
+
+def test_what_the_readme_does_not_allow_is_denied(gate):
+    command = block_with("README.md", *CURL).replace("example.com", "example.org")
+    assert "response 403" in gate.run(command)[1]
+
+
+def test_the_readmes_second_client_is_issued(gate):
+    gate.good(block_with("README.md", "ca issue eu-1 --dir gate"))
+    assert (gate.folder / "gate" / "eu-1.pem").exists()
+
+
+def test_the_readme_asks_the_running_proxy_and_gets_answers(gate):
+    said = gate.good(block_with("README.md", "sallyport status", "sallyport reload"))
+    assert "listener     main" in said and "reloaded" in said
+
+
+@pytest.mark.parametrize("command", ["top --count 1", "block demo", "kill client demo", "drain"])
+def test_every_control_command_works_with_the_first_config(gate, command):
+    gate.good(f"sallyport {command} -c gate/sallyport.yaml")
+
+
+def test_a_client_revoked_as_the_page_says_is_refused_and_the_next_one_is_not(gate):
+    """The commands of docs/CA.md; nobody tells the proxy."""
+    command = block_with("README.md", *CURL)
+    assert "response 502" in gate.run(command)[1]
+    gate.good(block_with("docs/CA.md", "ca revoke client --dir gate", "ca crl --dir gate"))
+    eventually(lambda: "certificate revoked" in gate.run(command)[1], "the refusal")
+    gate.audit.wait("handshake_refused", reason="revoked")
+    other = block_with("README.md", "ca issue eu-1 --dir gate")
+    gate.good(other)
+    assert "response 403" in gate.run(command.replace("gate/client.", "gate/eu-1."))[1]
+
+
+def test_the_verbs_of_the_ca_page_run_one_after_the_other(shell):
+    first = block_with("docs/CA.md", "sallyport ca init --dir pki")
+    said = shell.good(first)
+    assert "revoked" in said and "proxy" in said
+    shell.beginning = EXPORT.search(first).group()
+    code, said = shell.run(block_with("docs/CA.md", "openssl verify"))
+    assert code != 0 and "certificate revoked" in said and "verify OK" in said
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_says_where_the_program_is_before_its_first_command(page):
+    """Who pastes `sallyport ...` into a shell after the build finds no such command."""
+    text = PAGES[page].read_text(encoding="utf-8")
+    command = re.search(r"^(?:    |\$ )?sallyport [a-z]", text, re.M)
+    where = text.find('export PATH="$PWD/bazel-bin/proxy:$PATH"')
+    assert command is None or 0 <= where < command.start()
