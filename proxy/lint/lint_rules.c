@@ -1,6 +1,8 @@
 // Every list of rules: what is shadowed or unreachable, wildcards that strangers can fill, doors to special ranges,
 // denials that a written address walks round.
+#include "auth/rule_fit.h"
 #include "proxy/lint/lint_internal.h"
+#include "proxy/net/host_table.h"
 
 // A special range opened as wide as this, or wider, is a warning; narrower it is a note.
 enum { WIDE_V4_BITS = 16, WIDE_V6_BITS = 64 };
@@ -113,6 +115,103 @@ static void look_for_suffixes(struct lint *lint, const struct rule_list *allow)
     }
 }
 
+// is_admitted tells whether the rule admits one of these addresses.
+static bool is_admitted(const struct lint *lint, const struct rule *rule,
+                        const struct host_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct forms forms;
+        forms_of(&entries[i].address, lint->snapshot->policy->nat64, &forms);
+        if (allow_find_closed(rule, &forms) == NULL)
+            return true;
+    }
+    return false;
+}
+
+// look_for_unreachable_names finds names whose addresses are known here, and of which the rule admits none.
+static void look_for_unreachable_names(struct lint *lint, const struct rule *rule,
+                                       const struct node *node)
+{
+    for (size_t i = 0; i < rule->hosts.count; i++) {
+        struct host_record record;
+        size_t cursor = 0;
+        while (lint->listing.left > 0 && host_set_next(rule->hosts.items[i], &cursor, &record)) {
+            size_t count = 0;
+            char address[IP_TEXT_CAP];
+            lint->listing.left--;
+            const struct host_entry *entries =
+                record.kind != HOST_PATTERN_EXACT
+                    ? NULL
+                    : host_table_find_known(lint->snapshot->resolver.hosts, record.name, &count);
+            if (count == 0 || is_admitted(lint, rule, entries, count))
+                continue;
+            const struct ip_addr *last = &entries[count - 1].address; // of localhost that is IPv4
+            const char *text = ip_addr_format(last, address);
+            const char *range = ip_addr_special_name(last);
+            diagnostic_set_hint(
+                lint_find(lint, SEVERITY_WARNING, node,
+                          "rule `%s` never lets anybody reach `%.*s`: that is at %s (%s)",
+                          rule->name, (int)record.name.len, (const char *)record.name.data, text,
+                          range == NULL ? "public" : range),
+                rule->has_addresses
+                    ? "add \"%s/%d\" to its `addresses`, if this is meant"
+                    : "without `addresses` a rule reaches public addresses only: add "
+                      "`addresses: [\"%s/%d\"]`, if this is meant",
+                text, last->family == IP_V4 ? 32 : 128);
+        }
+    }
+}
+
+// is_closed_range tells whether no rule can open any address of a range: it lies in one that is always closed.
+static bool is_closed_range(const struct ip_addr *first, const struct ip_addr *last)
+{
+    const enum ip_class ip_class = ip_addr_classify(first);
+    const char *name = ip_addr_special_name(first);
+    const char *last_name = ip_addr_special_name(last);
+    return (ip_class == IP_CLASS_CLOSED || ip_class == IP_CLASS_METADATA) &&
+           ip_addr_classify(last) == ip_class && last_name != NULL && strcmp(name, last_name) == 0;
+}
+
+// opens_nothing tells whether there are addresses in these sets, and none that a rule can open.
+static bool opens_nothing(struct lint *lint, const struct ip_sets *sets)
+{
+    bool has_range = false;
+    for (size_t i = 0; i < sets->count; i++) {
+        for (size_t j = 0; j < ip_set_count(sets->items[i]); j++) {
+            struct ip_addr first;
+            struct ip_addr last;
+            if (lint->listing.left == 0)
+                return false;
+            lint->listing.left--;
+            ip_set_range(sets->items[i], j, &first, &last);
+            if (!is_closed_range(&first, &last))
+                return false;
+            has_range = true;
+        }
+        if (ip_set_has_public(sets->items[i]))
+            return false;
+    }
+    return has_range;
+}
+
+// look_for_unreachable finds allows that can never admit anything, and names that they can never admit.
+static void look_for_unreachable(struct lint *lint, const struct rule_list *allow)
+{
+    for (size_t i = 0; i < allow->count; i++) {
+        const struct rule *rule = &allow->rules[i];
+        const struct node *node = places_item(allow->node, i);
+        if (rule->has_addresses && opens_nothing(lint, &rule->addresses))
+            diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING, node,
+                                          "rule `%s` allows nothing: no rule opens any of its "
+                                          "`addresses`",
+                                          rule->name),
+                                "metadata services, multicast and the like are always closed: name "
+                                "other addresses, or remove the rule");
+        else
+            look_for_unreachable_names(lint, rule, node);
+    }
+}
+
 // spans_bits tells whether the range is at least as wide as a prefix of `v4` or `v6` bits.
 static bool is_wide(const struct ip_addr *first, const struct ip_addr *last)
 {
@@ -177,5 +276,6 @@ void lint_rules(struct lint *lint)
         look_for_ways_round(lint, &for_all, &allow);
         look_for_suffixes(lint, &allow);
         look_for_special(lint, &allow);
+        look_for_unreachable(lint, &allow);
     }
 }

@@ -48,6 +48,60 @@ def test_a_policy_that_says_what_is_meant_has_no_finding(findings):
     )
 
 
+# -- what can never be reached --------------------------------------------------------------------
+
+NEVER = "never lets anybody reach"
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"hosts": ["localhost"]}, "`localhost`: that is at 127.0.0.1 (loopback)"),
+        ({"hosts": ["example.com", "api.localhost"]}, "`api.localhost`: that is at 127.0.0.1 (loopback)"),
+        ({"hosts": ["localhost"], "addresses": ["10.0.0.0/8"]}, "`localhost`: that is at"),
+        ({"hosts": ["localhost"], "addresses": ["0.0.0.0/0"]}, "`localhost`: that is at"),
+        ({"hosts": ["db.internal"]}, "`db.internal`: that is at 10.1.2.3 (private use)"),
+        ({"hosts": ["meta.internal"], "addresses": ["169.254.0.0/16"]}, "`meta.internal`: that is at 169.254.169.254"),
+    ],
+)
+def test_a_name_that_a_rule_can_never_admit_is_found(findings, rule, words):
+    hosts = {"db.internal": ["10.1.2.3"], "meta.internal": ["169.254.169.254"]}
+    found = [one for one in findings(client(rule), resolver={"hosts": hosts}) if NEVER in one[2]]
+    [(severity, line, message)] = found
+    assert (severity, line) == ("warning", 0) and words in message
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"hosts": ["localhost"], "addresses": ["127.0.0.1/32"]},
+        {"hosts": ["localhost"], "addresses": ["::1/128"]},
+        {"hosts": ["db.internal"], "addresses": ["10.0.0.0/8"]},
+        {"hosts": ["both.internal"]},
+        {"hosts": ["elsewhere.internal", "*.localhost"]},
+    ],
+)
+def test_a_name_that_a_rule_admits_at_one_address_is_not_a_finding(findings, rule):
+    hosts = {"db.internal": ["10.1.2.3"], "both.internal": ["10.1.2.3", "93.184.216.34"]}
+    assert not [one for one in findings(client(rule), resolver={"hosts": hosts}) if NEVER in one[2]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_found"),
+    [
+        ({"addresses": ["169.254.169.254/32"]}, True),
+        ({"addresses": ["224.0.0.0/8", "0.0.0.0/32"]}, True),
+        ({"hosts": ["a.example"], "addresses": ["ff00::/8"]}, True),
+        ({"addresses": ["169.254.169.254/32", "10.0.0.0/8"]}, False),
+        ({"addresses": ["169.254.0.0/16"]}, False),
+        ({"addresses": ["0.0.0.0/0"]}, False),
+    ],
+)
+def test_a_rule_whose_addresses_are_always_closed_allows_nothing(findings, rule, is_found):
+    found = [one for one in findings(client(rule)) if "no rule opens any of its `addresses`" in one[2]]
+    assert bool(found) == is_found
+
+
 # -- rules ----------------------------------------------------------------------------------------
 
 ADDS_NOTHING = "adds nothing"
