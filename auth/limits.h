@@ -24,8 +24,9 @@ struct source_limits {
 
 // What the whole process may use.
 struct proxy_limits {
-    uint32_t sessions; // connections of clients at a time
-    uint32_t tunnels;  // open at a time
-    uint64_t memory;   // bytes resident
+    uint32_t sessions;         // connections of clients at a time
+    uint32_t tunnels;          // open at a time
+    uint64_t memory;           // bytes resident
+    uint32_t refused_requests; // a second, of one client, or of one source where no client fits
     struct source_limits source;
 };

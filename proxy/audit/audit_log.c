@@ -39,6 +39,7 @@ struct audit_log {
     _Atomic(struct audit_record *) pushed; // newest first
     atomic_uint_fast32_t decisions;        // queued and not yet written
     atomic_uint_fast32_t refusals;         // likewise
+    atomic_uint_fast32_t requests;         // likewise
     atomic_uint_fast32_t admins;           // likewise
     atomic_uint_fast64_t lost;             // not told yet
     atomic_uint_fast64_t lost_ever;
@@ -107,6 +108,8 @@ static void drop_first(struct audit_log *log)
         atomic_fetch_sub(&log->decisions, 1);
     if (first->kind == AUDIT_KIND_REFUSAL)
         atomic_fetch_sub(&log->refusals, 1);
+    if (first->kind == AUDIT_KIND_REQUESTS)
+        atomic_fetch_sub(&log->requests, 1);
     if (first->kind == AUDIT_KIND_ADMIN)
         atomic_fetch_sub(&log->admins, 1);
     log->written_of_first = 0;
@@ -331,19 +334,19 @@ static void push(struct audit_log *log, struct audit_record *record)
     wake_if_asleep(log);
 }
 
-// take_room counts one more of a kind that is bounded; false, and lost, when there are `max` already.
-static bool take_room(struct audit_log *log, atomic_uint_fast32_t *queued, uint32_t max)
+// take_room counts one more of a kind that is bounded; false when there are `max` already.
+static bool take_room(atomic_uint_fast32_t *queued, uint32_t max)
 {
     if (atomic_fetch_add(queued, 1) < max)
         return true;
     atomic_fetch_sub(queued, 1);
-    audit_log_note_lost(log, 1);
     return false;
 }
 
 bool audit_log_submit_decision(struct audit_log *log, struct audit_record *record)
 {
-    if (!take_room(log, &log->decisions, log->options.max_decisions)) {
+    if (!take_room(&log->decisions, log->options.max_decisions)) {
+        audit_log_note_lost(log, 1);
         audit_record_destroy(record);
         return false;
     }
@@ -357,15 +360,24 @@ void audit_log_submit(struct audit_log *log, struct audit_record *record)
     push(log, record);
 }
 
-// submit_bounded queues a record of a kind that has a small queue of its own. NULL counts as lost.
-static void submit_bounded(struct audit_log *log, struct audit_record *record, enum audit_kind kind,
-                           atomic_uint_fast32_t *queued, uint32_t max)
+// queue_of finds the small queue of a kind that has one of its own, and its bound.
+static atomic_uint_fast32_t *queue_of(struct audit_log *log, enum audit_kind kind,
+                                      uint32_t *out_max)
 {
-    if (record == NULL) {
-        audit_log_note_lost(log, 1);
-        return;
-    }
-    if (!take_room(log, queued, max)) {
+    *out_max = kind == AUDIT_KIND_ADMIN ? MAX_ADMINS : log->options.max_refusals;
+    if (kind == AUDIT_KIND_ADMIN)
+        return &log->admins;
+    return kind == AUDIT_KIND_REQUESTS ? &log->requests : &log->refusals;
+}
+
+// submit_bounded queues a record of such a kind, which stands for `count` others. NULL counts as lost.
+static void submit_bounded(struct audit_log *log, struct audit_record *record, enum audit_kind kind,
+                           uint32_t count)
+{
+    uint32_t max = 0;
+    atomic_uint_fast32_t *queued = queue_of(log, kind, &max);
+    if (record == NULL || !take_room(queued, max)) {
+        audit_log_note_lost(log, count);
         audit_record_destroy(record);
         return;
     }
@@ -373,14 +385,19 @@ static void submit_bounded(struct audit_log *log, struct audit_record *record, e
     push(log, record);
 }
 
-void audit_log_submit_refusal(struct audit_log *log, struct audit_record *record)
+void audit_log_submit_refusal(struct audit_log *log, struct audit_record *record, uint32_t count)
 {
-    submit_bounded(log, record, AUDIT_KIND_REFUSAL, &log->refusals, log->options.max_refusals);
+    submit_bounded(log, record, AUDIT_KIND_REFUSAL, count);
+}
+
+void audit_log_submit_requests(struct audit_log *log, struct audit_record *record, uint32_t count)
+{
+    submit_bounded(log, record, AUDIT_KIND_REQUESTS, count);
 }
 
 void audit_log_submit_admin(struct audit_log *log, struct audit_record *record)
 {
-    submit_bounded(log, record, AUDIT_KIND_ADMIN, &log->admins, MAX_ADMINS);
+    submit_bounded(log, record, AUDIT_KIND_ADMIN, 1);
 }
 
 void audit_log_look(const struct audit_log *log, struct audit_log_status *out)

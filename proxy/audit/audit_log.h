@@ -13,7 +13,8 @@ struct audit_log;
 struct audit_log_options {
     const char *path;       // copied
     uint32_t max_decisions; // decisions queued and not yet written; 0: the default of 16,384
-    uint32_t max_refusals;  // handshake_refused records likewise; 0: the default of 1,024
+    uint32_t
+        max_refusals; // handshake_refused records likewise, and requests_refused; 0: 1,024 of each
     // on_problem is told, on the writer's thread, when writing starts to fail (`error` is an errno)
     // and when it works again (`error` is 0). May be NULL.
     void (*on_problem)(const char *path, int error);
@@ -38,9 +39,12 @@ bool audit_log_submit_decision(struct audit_log *log, struct audit_record *recor
 // audit_log_submit takes over a `close`, for which there always is room. Any thread, lock-free.
 void audit_log_submit(struct audit_log *log, struct audit_record *record);
 
-// audit_log_submit_refusal takes over a handshake_refused record, or counts it as lost where their own
-// small queue is full. NULL (no memory for it) is counted too.
-void audit_log_submit_refusal(struct audit_log *log, struct audit_record *record);
+// audit_log_submit_refusal takes over a handshake_refused record that stands for `count` of them, or counts these
+// as lost where their own small queue is full. NULL (no memory for it) is counted too.
+void audit_log_submit_refusal(struct audit_log *log, struct audit_record *record, uint32_t count);
+
+// audit_log_submit_requests does the same for a requests_refused record, with a small queue of their own.
+void audit_log_submit_requests(struct audit_log *log, struct audit_record *record, uint32_t count);
 
 // audit_log_submit_admin does the same for an `admin` record, with a small queue of their own.
 void audit_log_submit_admin(struct audit_log *log, struct audit_record *record);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "auth/audit_event.h"
+
 enum {
     METHOD_TEXT_MAX = 32,
     DETAIL_TEXT_MAX = 200,
@@ -29,7 +31,7 @@ void audit_record_destroy(struct audit_record *record)
 }
 
 // begin starts the text of a record with what all of them have.
-static struct text begin(struct audit_record *record, int64_t now_ms, const char *event)
+static struct text begin(struct audit_record *record, int64_t now_ms, enum audit_event event)
 {
     struct text text;
     text_init(&text, record->data, record->cap);
@@ -39,7 +41,7 @@ static struct text begin(struct audit_record *record, int64_t now_ms, const char
     char stamp[32];
     (void)strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
     text_append_format(&text, "{\"v\":1,\"ts\":\"%s.%03dZ\",\"event\":\"%s\"", stamp,
-                       (int)(now_ms % 1000), event);
+                       (int)(now_ms % 1000), audit_event_name(event));
     return text;
 }
 
@@ -140,7 +142,7 @@ static void append_verdict(struct text *text, const struct decision *decision)
 
 void audit_decision_format(const struct audit_decision *decision, struct audit_record *out)
 {
-    struct text text = begin(out, decision->now_ms, "decision");
+    struct text text = begin(out, decision->now_ms, AUDIT_EVENT_DECISION);
     append_member(&text, "id", decision->id);
     append_member(&text, "listener", decision->listener);
     text_append_string(&text, ",\"client\":");
@@ -159,7 +161,7 @@ void audit_decision_format(const struct audit_decision *decision, struct audit_r
 
 void audit_close_format(const struct audit_close *close, struct audit_record *out)
 {
-    struct text text = begin(out, close->now_ms, "close");
+    struct text text = begin(out, close->now_ms, AUDIT_EVENT_CLOSE);
     append_member(&text, "id", close->id);
     text_append_string(&text, ",\"upstream\":");
     if (close->upstream == NULL) {
@@ -214,8 +216,24 @@ struct audit_record *audit_refusal_create(const struct audit_refusal *refusal)
     struct audit_record *record = audit_record_create(AUDIT_DECISION_EXTRA_CAP + presented.len);
     if (record == NULL)
         return NULL;
-    struct text text = begin(record, refusal->now_ms, "handshake_refused");
+    struct text text = begin(record, refusal->now_ms, AUDIT_EVENT_HANDSHAKE_REFUSED);
     append_refusal(&text, refusal, text_slice(&presented));
+    finish(record, &text);
+    return record;
+}
+
+struct audit_record *audit_requests_create(const struct audit_requests *requests)
+{
+    char source[IP_TEXT_CAP];
+    struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP);
+    if (record == NULL)
+        return NULL;
+    struct text text = begin(record, requests->now_ms, AUDIT_EVENT_REQUESTS_REFUSED);
+    append_member(&text, "client", requests->client);
+    append_member(&text, "source",
+                  requests->source == NULL ? NULL : ip_addr_format(requests->source, source));
+    append_member(&text, "reason", reason_name(requests->reason));
+    text_append_format(&text, ",\"count\":%" PRIu32, requests->count);
     finish(record, &text);
     return record;
 }
@@ -225,7 +243,7 @@ struct audit_record *audit_admin_create(const struct audit_admin *admin)
     struct audit_record *record = audit_record_create(AUDIT_ADMIN_CAP);
     if (record == NULL)
         return NULL;
-    struct text text = begin(record, admin->now_ms, "admin");
+    struct text text = begin(record, admin->now_ms, AUDIT_EVENT_ADMIN);
     append_member(&text, "command", admin->command);
     text_append_string(&text, ",\"argument\":");
     if (admin->argument == NULL)
@@ -243,7 +261,7 @@ struct audit_record *audit_admin_create(const struct audit_admin *admin)
 
 void audit_lost_format(int64_t now_ms, uint64_t count, struct audit_record *out)
 {
-    struct text text = begin(out, now_ms, "records_lost");
+    struct text text = begin(out, now_ms, AUDIT_EVENT_RECORDS_LOST);
     text_append_format(&text, ",\"count\":%" PRIu64, count);
     finish(out, &text);
 }

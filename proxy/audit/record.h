@@ -7,7 +7,13 @@
 
 #include "auth/policy.h"
 
-enum audit_kind { AUDIT_KIND_OTHER, AUDIT_KIND_DECISION, AUDIT_KIND_REFUSAL, AUDIT_KIND_ADMIN };
+enum audit_kind {
+    AUDIT_KIND_OTHER,
+    AUDIT_KIND_DECISION,
+    AUDIT_KIND_REFUSAL,
+    AUDIT_KIND_REQUESTS,
+    AUDIT_KIND_ADMIN,
+};
 
 // audit_record is a line under construction or on its way to the writer. Fields private to
 // proxy/audit, but for tests, which read `data`.
@@ -99,6 +105,18 @@ struct audit_refusal {
 
 // audit_refusal_create makes a `handshake_refused` record. NULL when there is no memory.
 struct audit_record *audit_refusal_create(const struct audit_refusal *refusal) MUST_USE;
+
+struct audit_requests {
+    int64_t now_ms;     // Unix milliseconds
+    const char *client; // name, or NULL: no entry fits
+    const struct ip_addr
+        *source; // where the last one came from; NULL: from more than there was room for
+    enum reason reason;
+    uint32_t count;
+};
+
+// audit_requests_create makes a `requests_refused` record. NULL when there is no memory.
+struct audit_record *audit_requests_create(const struct audit_requests *requests) MUST_USE;
 
 struct audit_admin {
     int64_t now_ms;       // Unix milliseconds

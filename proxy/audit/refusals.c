@@ -1,23 +1,32 @@
-// A small open-addressed table: a few neighbouring slots for each source and reason. When all of them
-// are taken by others, the refusal gets a record of its own: the log's own bound still holds.
+// A small open-addressed table: a few neighbouring slots for each subject and reason. When all of them are taken
+// by others, the refusal gets a record of its own (the log's own bound still holds), or is counted in the
+// reason's last slot, which is nobody's.
 #include "proxy/audit/refusals.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { WINDOW_MS = 1000, PROBES = 8 };
-
-struct refusals {
-    pthread_mutex_t lock; // of everything
-    size_t counted_slots; // how many have something counted
-    struct refusal_slot slots[REFUSALS_SLOTS];
+enum {
+    WINDOW_MS = 1000,
+    PROBES = 8,
+    SOURCE_BYTES = 8, // of an address that tell sources apart; IPv6: /64
+    ALL_SLOTS = REFUSALS_SLOTS + REASON_COUNT,
 };
 
-struct refusals *refusals_create(void)
+struct refusals {
+    uint32_t each_per_second;
+    pthread_mutex_t lock;                 // of everything below
+    size_t counted_slots;                 // how many have something counted
+    struct refusal_slot slots[ALL_SLOTS]; // at the end: one a reason, for those that found none
+};
+
+struct refusals *refusals_create(uint32_t each_per_second)
 {
     struct refusals *refusals = calloc(1, sizeof *refusals);
-    if (refusals != NULL && pthread_mutex_init(&refusals->lock, NULL) == 0)
+    if (refusals != NULL && pthread_mutex_init(&refusals->lock, NULL) == 0) {
+        refusals->each_per_second = each_per_second;
         return refusals;
+    }
     free(refusals);
     return NULL;
 }
@@ -30,12 +39,19 @@ void refusals_destroy(struct refusals *refusals)
     free(refusals);
 }
 
-static uint32_t hash_of(const struct ip_addr *source, enum reason reason)
+// source_of gives the bytes that tell sources apart.
+static struct slice source_of(const struct ip_addr *address)
 {
-    uint32_t hash =
-        2166136261u ^ (uint32_t)reason; // FNV-1a: an attacker gains nothing by colliding
-    for (size_t i = 0; i < sizeof source->bytes; i++)
-        hash = (hash ^ source->bytes[i]) * 16777619u;
+    return slice_of(address->bytes, SOURCE_BYTES);
+}
+
+static uint32_t hash_of(const struct refusal_subject *subject)
+{
+    const struct slice key =
+        subject->client == NULL ? source_of(subject->source) : slice_of_string(subject->client);
+    uint32_t hash = 2166136261u ^ (uint32_t)subject->reason; // FNV-1a: colliding gains nothing
+    for (size_t i = 0; i < key.len; i++)
+        hash = (hash ^ key.data[i]) * 16777619u;
     return hash;
 }
 
@@ -44,56 +60,69 @@ static bool is_over(const struct refusal_slot *slot, int64_t now_ms)
     return now_ms - slot->window_start_ms >= WINDOW_MS;
 }
 
-static bool is_of(const struct refusal_slot *slot, const struct ip_addr *source, enum reason reason)
+static bool is_of(const struct refusal_slot *slot, const struct refusal_subject *subject)
 {
-    return slot->seen > 0 && slot->reason == reason && ip_addr_equal(&slot->source, source);
+    if (slot->seen == 0 || slot->reason != subject->reason)
+        return false;
+    if (subject->client != NULL)
+        return strcmp(slot->client, subject->client) == 0;
+    return slot->client[0] == '\0' && slot->source.family == subject->source->family &&
+           slice_equal(source_of(&slot->source), source_of(subject->source));
 }
 
-// slot_for finds the slot of this source and reason, or a free one, or NULL.
-static struct refusal_slot *slot_for(struct refusals *refusals, const struct ip_addr *source,
-                                     enum reason reason, int64_t now_ms)
+// slot_for finds the slot of this subject, or a free one, or NULL.
+static struct refusal_slot *slot_for(struct refusals *refusals,
+                                     const struct refusal_subject *subject, int64_t now_ms)
 {
-    const uint32_t start = hash_of(source, reason);
+    const uint32_t start = hash_of(subject);
     struct refusal_slot *spare = NULL;
     for (uint32_t i = 0; i < PROBES; i++) {
         struct refusal_slot *slot = &refusals->slots[(start + i) % REFUSALS_SLOTS];
-        if (is_of(slot, source, reason))
+        if (is_of(slot, subject))
             return slot;
         if (spare == NULL && slot->counted == 0 && (slot->seen == 0 || is_over(slot, now_ms)))
             spare = slot;
     }
-    if (spare != NULL)
-        *spare =
-            (struct refusal_slot){.source = *source, .reason = reason, .window_start_ms = now_ms};
+    if (spare == NULL)
+        return NULL;
+    *spare = (struct refusal_slot){.reason = subject->reason, .window_start_ms = now_ms};
+    if (subject->client != NULL)
+        (void)string_copy(spare->client, sizeof spare->client, slice_of_string(subject->client));
     return spare;
 }
 
 // note counts one, under the lock.
-static bool note(struct refusals *refusals, const struct ip_addr *source, uint16_t port,
-                 enum reason reason, const char *listener, int64_t now_ms)
+static bool note(struct refusals *refusals, const struct refusal_subject *subject, int64_t now_ms)
 {
-    struct refusal_slot *slot = slot_for(refusals, source, reason, now_ms);
-    if (slot == NULL)
+    struct refusal_slot *slot = slot_for(refusals, subject, now_ms);
+    const bool is_lumped = slot == NULL;
+    if (is_lumped && refusals->each_per_second > 0)
         return true;
+    if (is_lumped)
+        slot = &refusals->slots[REFUSALS_SLOTS + subject->reason];
     if (is_over(slot, now_ms) && slot->counted == 0) {
         slot->window_start_ms = now_ms;
         slot->seen = 0;
     }
     slot->seen++;
-    slot->port = port;
-    (void)string_copy(slot->listener, sizeof slot->listener, slice_of_string(listener));
-    if (slot->seen <= REFUSALS_EACH_PER_SECOND)
+    slot->reason = subject->reason;
+    if (!is_lumped) {
+        slot->source = *subject->source;
+        slot->port = subject->port;
+        (void)string_copy(slot->listener, sizeof slot->listener,
+                          slice_of_string(subject->listener));
+    }
+    if (slot->seen <= refusals->each_per_second)
         return true;
     refusals->counted_slots += slot->counted == 0 ? 1 : 0;
     slot->counted++;
     return false;
 }
 
-bool refusals_note(struct refusals *refusals, const struct ip_addr *source, uint16_t port,
-                   enum reason reason, const char *listener, int64_t now_ms)
+bool refusals_note(struct refusals *refusals, const struct refusal_subject *subject, int64_t now_ms)
 {
     (void)pthread_mutex_lock(&refusals->lock);
-    const bool is_own = note(refusals, source, port, reason, listener, now_ms);
+    const bool is_own = note(refusals, subject, now_ms);
     (void)pthread_mutex_unlock(&refusals->lock);
     return is_own;
 }
@@ -102,14 +131,14 @@ bool refusals_note(struct refusals *refusals, const struct ip_addr *source, uint
 static bool next_due(struct refusals *refusals, int64_t now_ms, bool is_final,
                      struct refusal_slot *out)
 {
-    for (size_t i = 0; refusals->counted_slots > 0 && i < REFUSALS_SLOTS; i++) {
+    for (size_t i = 0; refusals->counted_slots > 0 && i < ALL_SLOTS; i++) {
         struct refusal_slot *slot = &refusals->slots[i];
         if (slot->counted == 0 || (!is_final && !is_over(slot, now_ms)))
             continue;
         *out = *slot;
         slot->counted = 0;
         slot->window_start_ms = now_ms;
-        slot->seen = REFUSALS_EACH_PER_SECOND; // a storm that goes on stays counted
+        slot->seen = refusals->each_per_second; // a storm that goes on stays counted
         refusals->counted_slots--;
         return true;
     }

@@ -1,5 +1,6 @@
 // Numbers, rates, sizes and durations with bounds. A limit of 0 is refused everywhere: it would deny all, and
-// is written as having no rule, or meant as none, and is left out.
+// is written as having no rule, or meant as none, and is left out. Where leaving out means a default, `none` is
+// written.
 #include "proxy/config/limits.h"
 
 #include <inttypes.h>
@@ -7,14 +8,17 @@
 #include "auth/base/text.h"
 #include "proxy/config/units.h"
 
-enum { COUNT_MAX = 10000000 };
+enum {
+    COUNT_MAX = 10000000,
+    REFUSED_REQUESTS_DEFAULT = 200, // a second
+};
 
 #define SECOND_MS     INT64_C(1000)
 #define DAY_MS        (24 * 60 * 60 * SECOND_MS)
 #define BANDWIDTH_MIN UINT64_C(1000)
 #define MEMORY_MIN    (UINT64_C(16) << 20)
 #define MEMORY_MAX    (UINT64_C(1) << 50)
-#define NOT_ZERO_HINT "leave it out for no limit"
+#define NOT_ZERO_HINT "for no limit leave it out, or write `none` where there is a default"
 
 typedef enum err quantity_parser(struct slice s, uint64_t *out, struct errinfo *info);
 
@@ -67,6 +71,24 @@ static void rate_read(struct reader *reader, const struct node *node, const char
     uint64_t value = 0;
     if (quantity_read(reader, node, what, rate_parse, 1, &value))
         *out = (uint32_t)value;
+}
+
+// is_none tells whether a limit that has a default is switched off, and does so.
+static bool is_none(const struct node *node, uint32_t *out)
+{
+    if (node == NULL || node->kind != NODE_SCALAR ||
+        !slice_equal(node->text, SLICE_LITERAL("none")))
+        return false;
+    *out = 0;
+    return true;
+}
+
+// rate_or_none_read reads a rate that has a default.
+static void rate_or_none_read(struct reader *reader, const struct node *node, const char *what,
+                              uint32_t *out)
+{
+    if (!is_none(node, out))
+        rate_read(reader, node, what, out);
 }
 
 static void bandwidth_read(struct reader *reader, const struct node *node, const char *what,
@@ -127,18 +149,18 @@ static void source_read(struct reader *reader, const struct node *node, struct s
 void proxy_limits_read(struct reader *reader, const struct node *node, struct proxy_limits *out)
 {
     static const struct key keys[] = {
-        {"sessions", KEY_OPTIONAL},
-        {"tunnels", KEY_OPTIONAL},
-        {"memory", KEY_OPTIONAL},
-        {"source", KEY_OPTIONAL},
+        {"sessions", KEY_OPTIONAL},         {"tunnels", KEY_OPTIONAL}, {"memory", KEY_OPTIONAL},
+        {"refused_requests", KEY_OPTIONAL}, {"source", KEY_OPTIONAL},
     };
-    *out = (struct proxy_limits){0};
+    *out = (struct proxy_limits){.refused_requests = REFUSED_REQUESTS_DEFAULT};
     if (!reader_map(reader, node, "`limits`", keys, sizeof keys / sizeof keys[0]))
         return;
     count_read(reader, node_get(node, "sessions"), "`sessions`", &out->sessions);
     count_read(reader, node_get(node, "tunnels"), "`tunnels`", &out->tunnels);
     (void)quantity_read(reader, node_get(node, "memory"), "`memory`", size_parse, MEMORY_MIN,
                         &out->memory);
+    rate_or_none_read(reader, node_get(node, "refused_requests"), "`refused_requests`",
+                      &out->refused_requests);
     source_read(reader, node_get(node, "source"), &out->source);
 }
 
@@ -186,6 +208,7 @@ const char *proxy_limits_format(const struct proxy_limits *limits, char out[LIMI
     append_count(&text, "sessions", limits->sessions, "");
     append_count(&text, "tunnels", limits->tunnels, "");
     append_size(&text, "memory", limits->memory, "");
+    append_count(&text, "refused_requests", limits->refused_requests, "/s");
     append_count(&text, "source.failed_handshakes", limits->source.failed_handshakes, "/s");
     append_count(&text, "source.half_open", limits->source.half_open, "");
     return out;

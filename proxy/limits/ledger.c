@@ -22,6 +22,7 @@ struct account {
     atomic_size_t refs;   // rises from 0 under the lock only
     _Atomic uint32_t tunnels;
     struct rate new_tunnels;
+    struct rate refusals;
     struct bandwidth up;
     struct bandwidth down;
     char name[ACCOUNT_NAME_CAP];
@@ -36,6 +37,7 @@ struct ledger {
     _Atomic uint32_t sessions_max; // these three: 0 is no limit
     _Atomic uint32_t tunnels_max;
     _Atomic uint64_t memory_max;
+    _Atomic uint32_t refused_requests_max; // likewise
     struct account *chains[LEDGER_CHAINS]; // owned; under the lock
 };
 
@@ -77,6 +79,7 @@ static struct account **chain_of(struct ledger *ledger, const char *name)
 static bool is_rested(const struct account *account, int64_t now_ms)
 {
     return rate_is_rested(&account->new_tunnels, now_ms * NS_A_MS) &&
+           rate_is_rested(&account->refusals, now_ms * NS_A_MS) &&
            bandwidth_is_rested(&account->up, now_ms) && bandwidth_is_rested(&account->down, now_ms);
 }
 
@@ -100,6 +103,7 @@ void ledger_configure(struct ledger *ledger, const struct proxy_limits *limits, 
     ledger->sessions_max = limits->sessions;
     ledger->tunnels_max = limits->tunnels;
     ledger->memory_max = limits->memory;
+    ledger->refused_requests_max = limits->refused_requests;
     (void)pthread_mutex_lock(&ledger->lock);
     for (size_t i = 0; i < LEDGER_CHAINS; i++)
         drop_rested(ledger, &ledger->chains[i], now_ms);
@@ -233,6 +237,13 @@ void ledger_give_tunnel(struct ledger *ledger, struct account *account, int64_t 
     ASSERT(atomic_fetch_sub(&ledger->tunnels, 1) > 0);
     ASSERT(atomic_fetch_sub(&account->tunnels, 1) > 0);
     ledger_close_account(ledger, account, now_ms);
+}
+
+bool ledger_take_refusal(struct ledger *ledger, struct account *account, int64_t now_ms)
+{
+    int64_t wait_ns = 0;
+    const uint32_t max = ledger->refused_requests_max;
+    return max == 0 || rate_take(&account->refusals, max, max, now_ms * NS_A_MS, &wait_ns);
 }
 
 enum reason ledger_take_session(struct ledger *ledger)

@@ -68,6 +68,10 @@ bool ledger_take_tunnel(struct ledger *ledger, struct account *account,
 // ledger_give_tunnel gives one back, with the reference. Any thread.
 void ledger_give_tunnel(struct ledger *ledger, struct account *account, int64_t now_ms);
 
+// ledger_take_refusal takes one from the rate at which requests of the client may be refused; false where more
+// have been. Any thread.
+bool ledger_take_refusal(struct ledger *ledger, struct account *account, int64_t now_ms);
+
 // ledger_take_session takes one connection of a client. REASON_NONE, or the limit that stands in the way. Any
 // thread; so are the rest.
 enum reason ledger_take_session(struct ledger *ledger);

@@ -25,13 +25,15 @@ struct source_slot {
     uint8_t family; // of enum ip_family; IP_NONE: never used
     uint32_t half_open;
     struct rate failures;
-    int64_t used_ms; // monotonic; the last time
+    struct rate refusals; // of requests
+    int64_t used_ms;      // monotonic; the last time
 };
 
 struct sources {
     uint64_t key[2];
-    _Atomic uint32_t failed_handshakes_max; // both: 0 is no limit
+    _Atomic uint32_t failed_handshakes_max; // all three: 0 is no limit
     _Atomic uint32_t half_open_max;
+    _Atomic uint32_t refused_requests_max;
     pthread_mutex_t locks[SOURCE_LOCKS];
     struct source_slot slots[SOURCE_SETS][SOURCE_SLOTS];
 };
@@ -56,10 +58,11 @@ void sources_destroy(struct sources *sources)
     free(sources);
 }
 
-void sources_configure(struct sources *sources, const struct source_limits *limits)
+void sources_configure(struct sources *sources, const struct proxy_limits *limits)
 {
-    sources->failed_handshakes_max = limits->failed_handshakes;
-    sources->half_open_max = limits->half_open;
+    sources->failed_handshakes_max = limits->source.failed_handshakes;
+    sources->half_open_max = limits->source.half_open;
+    sources->refused_requests_max = limits->refused_requests;
 }
 
 // set_of finds the number of the set of a source.
@@ -166,4 +169,22 @@ void sources_note_failure(struct sources *sources, const struct ip_addr *address
         (void)rate_take(&slot->failures, max, max, now_ms * NS_A_MS, &wait_ns);
     }
     (void)pthread_mutex_unlock(&sources->locks[set % SOURCE_LOCKS]);
+}
+
+bool sources_take_refusal(struct sources *sources, const struct ip_addr *address, int64_t now_ms)
+{
+    const uint32_t max = sources->refused_requests_max;
+    int64_t wait_ns = 0;
+    bool has_room = false;
+    if (max == 0)
+        return true;
+    const size_t set = set_of(sources, address);
+    (void)pthread_mutex_lock(&sources->locks[set % SOURCE_LOCKS]);
+    struct source_slot *slot = take_slot(sources->slots[set], address);
+    if (slot != NULL) {
+        slot->used_ms = now_ms;
+        has_room = rate_take(&slot->refusals, max, max, now_ms * NS_A_MS, &wait_ns);
+    }
+    (void)pthread_mutex_unlock(&sources->locks[set % SOURCE_LOCKS]);
+    return has_room;
 }

@@ -1,5 +1,5 @@
-// sources: handshakes by source address, before anybody knows who is there: how many are under way, and how
-// many failed lately. One for all workers.
+// sources: what counts by source address, where nobody knows who is there: handshakes under way, those that failed
+// lately, and refused requests of certificates that fit no client. One for all workers.
 //
 // A source is an IPv4 address, or the /64 of an IPv6 address. The table is of fixed size, in sets of a few
 // slots under a key that nobody outside knows, so that no sender can choose whom to crowd out. A source
@@ -21,7 +21,7 @@ struct sources *sources_create(void) MUST_USE;
 void sources_destroy(struct sources *sources);
 
 // sources_configure sets the limits for all that comes from now on. Called by main.
-void sources_configure(struct sources *sources, const struct source_limits *limits);
+void sources_configure(struct sources *sources, const struct proxy_limits *limits);
 
 // sources_begin counts a handshake of `address` (canonical) as begun, where the limits leave room for it:
 // REASON_NONE, otherwise the limit that stands in the way. Where `*out_is_counted`, sources_end is to follow.
@@ -34,3 +34,7 @@ void sources_end(struct sources *sources, const struct ip_addr *address);
 
 // sources_note_failure counts one that failed.
 void sources_note_failure(struct sources *sources, const struct ip_addr *address, int64_t now_ms);
+
+// sources_take_refusal takes one from the rate at which requests from `address` may be refused, where no client
+// fits. False where more have been, or where the source finds no slot.
+bool sources_take_refusal(struct sources *sources, const struct ip_addr *address, int64_t now_ms);

@@ -70,6 +70,7 @@ static enum err start_workers(struct service *service, struct errinfo *info)
             .ledger = service->ledger,
             .sources = service->sources,
             .refusals = service->refusals,
+            .refused_requests = service->refused_requests,
             .descriptors = service->descriptors,
             .base_descriptors = base,
             .on_exit = on_worker_exit,
@@ -192,7 +193,7 @@ static int64_t monotonic_ms(void)
 void service_apply_limits(struct service *service, const struct snapshot *snapshot)
 {
     ledger_configure(service->ledger, &snapshot->limits, monotonic_ms());
-    sources_configure(service->sources, &snapshot->limits.source);
+    sources_configure(service->sources, &snapshot->limits);
     memory_watch_set(&service->memory, snapshot->limits.memory != 0);
 }
 
@@ -201,8 +202,10 @@ static enum err open_counts(struct service *service, struct errinfo *info)
 {
     service->ledger = ledger_create();
     service->sources = sources_create();
-    service->refusals = refusals_create();
-    if (service->ledger == NULL || service->sources == NULL || service->refusals == NULL)
+    service->refusals = refusals_create(REFUSALS_EACH_PER_SECOND);
+    service->refused_requests = refusals_create(0);
+    if (service->ledger == NULL || service->sources == NULL || service->refusals == NULL ||
+        service->refused_requests == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory to count what is in use");
     memory_watch_start(&service->memory, service->loop, service->ledger);
     service_apply_limits(service, service->snapshot);
@@ -296,6 +299,7 @@ static bool stop(struct service *service)
     ledger_destroy(service->ledger);
     sources_destroy(service->sources);
     refusals_destroy(service->refusals);
+    refusals_destroy(service->refused_requests);
     dns_client_global_deinit();
     sockets_close(&service->sockets);
     close_loop(service);

@@ -31,13 +31,14 @@ struct reload_outcome {
 };
 
 struct service {
-    struct snapshot *snapshot;   // ref
-    struct ev_loop *loop;        // borrowed; libev's default loop
-    struct audit_log *audit;     // owned
-    struct ticket_keys *tickets; // owned
-    struct ledger *ledger;       // owned
-    struct sources *sources;     // owned
-    struct refusals *refusals;   // owned
+    struct snapshot *snapshot;         // ref
+    struct ev_loop *loop;              // borrowed; libev's default loop
+    struct audit_log *audit;           // owned
+    struct ticket_keys *tickets;       // owned
+    struct ledger *ledger;             // owned
+    struct sources *sources;           // owned
+    struct refusals *refusals;         // owned
+    struct refusals *refused_requests; // owned
     struct memory_watch memory;
     uint64_t descriptors;    // that the process may have
     struct sockets sockets;  // of `snapshot`

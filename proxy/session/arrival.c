@@ -21,8 +21,11 @@ static void record(struct session_context *context, const struct arrival *arriva
     char id[17];
     context->counters.turned_away++;
     session_context_make_id(context, id);
-    if (!refusals_note(context->refusals, arrival->address, arrival->port, reason,
-                       arrival->listener->name, context->now_ms))
+    const struct refusal_subject subject = {.source = arrival->address,
+                                            .port = arrival->port,
+                                            .reason = reason,
+                                            .listener = arrival->listener->name};
+    if (!refusals_note(context->refusals, &subject, context->now_ms))
         return;
     const struct audit_refusal refusal = {
         .now_ms = wall_clock_ms(),
@@ -34,7 +37,7 @@ static void record(struct session_context *context, const struct arrival *arriva
         .detail = detail_of(reason),
         .count = 1,
     };
-    audit_log_submit_refusal(context->audit, audit_refusal_create(&refusal));
+    audit_log_submit_refusal(context->audit, audit_refusal_create(&refusal), 1);
 }
 
 bool arrival_admit(struct session_context *context, struct arrival *arrival)

@@ -61,9 +61,26 @@ static void on_shaking_turn(struct ev_loop *loop, ev_timer *timer, int events)
     sessions_drive_shaking(timer->data);
 }
 
+// write_counted_requests makes one record of each finished window of counted requests.
+static void write_counted_requests(struct session_context *context, bool is_final)
+{
+    struct refusal_slot slot;
+    while (refusals_next_due(context->refused_requests, context->now_ms, is_final, &slot)) {
+        const struct audit_requests requests = {
+            .now_ms = wall_clock_ms(),
+            .client = slot.client[0] == '\0' ? NULL : slot.client,
+            .source = slot.source.family == IP_NONE ? NULL : &slot.source,
+            .reason = slot.reason,
+            .count = slot.counted,
+        };
+        audit_log_submit_requests(context->audit, audit_requests_create(&requests), slot.counted);
+    }
+}
+
 // write_counted makes one record of each finished window of counted refusals.
 static void write_counted(struct session_context *context, bool is_final)
 {
+    write_counted_requests(context, is_final);
     struct refusal_slot slot;
     while (refusals_next_due(context->refusals, context->now_ms, is_final, &slot)) {
         char id[17];
@@ -78,7 +95,7 @@ static void write_counted(struct session_context *context, bool is_final)
             .detail = "counted over a second",
             .count = slot.counted,
         };
-        audit_log_submit_refusal(context->audit, audit_refusal_create(&refusal));
+        audit_log_submit_refusal(context->audit, audit_refusal_create(&refusal), slot.counted);
     }
 }
 

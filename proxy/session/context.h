@@ -60,22 +60,24 @@ struct session_counters {
     uint64_t forwarded;   // plain requests that were passed on, those sent again counted twice
     uint64_t turned_away; // connections that no limit had room for; none of those above
     uint64_t limited;     // requests likewise
+    uint64_t counted;     // refused requests that were counted in place of a decision and a close
 };
 
 enum { EGRESS_TURNS = 64 };
 
 struct session_context {
     // Set by the worker before session_context_start.
-    struct ev_loop *loop;            // borrowed
-    struct resolver *resolver;       // borrowed
-    struct audit_log *audit;         // borrowed
-    struct snapshot *snapshot;       // borrowed; today's, see sessions_adopt
-    struct ticket_keys *tickets;     // borrowed; the process's
-    struct ledger *ledger;           // borrowed; the process's, as the next two
-    struct sources *sources;         // borrowed
-    struct refusals *refusals;       // borrowed
-    struct upstream_share upstreams; // of connections to targets that wait; its `max` is set
-    uint64_t id_seed;                // random, different for each worker of each process
+    struct ev_loop *loop;              // borrowed
+    struct resolver *resolver;         // borrowed
+    struct audit_log *audit;           // borrowed
+    struct snapshot *snapshot;         // borrowed; today's, see sessions_adopt
+    struct ticket_keys *tickets;       // borrowed; the process's
+    struct ledger *ledger;             // borrowed; the process's, as the next three
+    struct sources *sources;           // borrowed
+    struct refusals *refusals;         // borrowed; of handshakes
+    struct refusals *refused_requests; // borrowed; of requests above the rate
+    struct upstream_share upstreams;   // of connections to targets that wait; its `max` is set
+    uint64_t id_seed;                  // random, different for each worker of each process
 
     // Kept by the sessions; everybody else may read.
     int64_t now_ms; // monotonic; taken once a pass of the loop

@@ -304,7 +304,7 @@ void exchange_update_interest(struct exchange *exchange)
         forward_update_interest(exchange->forward);
         return;
     case EXCHANGE_REFUSE:
-        stream_want(peer->stream, false, true);
+        stream_want(peer->stream, false, !exchange_is_held_back(exchange));
         return;
     case EXCHANGE_DONE:
     case EXCHANGE_STATE_COUNT:
@@ -315,6 +315,11 @@ void exchange_update_interest(struct exchange *exchange)
 static int64_t sooner(int64_t a_ms, int64_t b_ms)
 {
     return a_ms < b_ms ? a_ms : b_ms;
+}
+
+static int64_t later(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms < b_ms ? b_ms : a_ms;
 }
 
 // age_ends_ms gives when it has lived as long as its client's tunnels may.
@@ -342,6 +347,8 @@ int64_t exchange_turn_ms(const struct exchange *exchange)
 {
     if (exchange->state == EXCHANGE_TUNNEL)
         return tunnel_turn_ms(&exchange->tunnel);
+    if (exchange->state == EXCHANGE_REFUSE && exchange_is_held_back(exchange))
+        return exchange->answer_due_ms;
     return exchange->state == EXCHANGE_FORWARD ? forward_turn_ms(exchange->forward) : INT64_MAX;
 }
 
@@ -350,8 +357,9 @@ int64_t exchange_deadline_ms(const struct exchange *exchange)
     const struct timeouts *timeouts = &exchange->peer->snapshot->timeouts;
     switch (exchange->state) {
     case EXCHANGE_READ_REQUEST:
-    case EXCHANGE_REFUSE:
         return exchange->since_ms + timeouts->request_ms;
+    case EXCHANGE_REFUSE:
+        return later(exchange->since_ms, exchange->answer_due_ms) + timeouts->request_ms;
     case EXCHANGE_RESOLVE:
         return exchange->since_ms + timeouts->resolve_ms;
     case EXCHANGE_DIAL:

@@ -22,6 +22,7 @@ struct exchange {
     char id[17];
     bool has_target;
     bool is_unrecorded; // there was no room for its decision: both records are counted as lost
+    bool is_counted;    // it was refused above the rate: it has no records
     bool may_keep;      // the client wants, and may, send another request after a refusal
     uint16_t status;
     enum reason reason;  // of the end; the first one stays
@@ -43,6 +44,7 @@ struct exchange {
     int64_t search_ms;   // when the dialling began
     int64_t resolve_ms;
     int64_t connect_ms;
+    int64_t answer_due_ms;   // monotonic; an answer above the rate is held back until then
     struct ip_addr upstream; // dialled last; IP_NONE: nothing was
     struct decision decision;
     struct search *search;                // owned; NULL when not needed
@@ -98,7 +100,8 @@ void exchange_answer_whoami(struct exchange *exchange, const struct request_head
 // exchange_answer records the decision, and sends a 200 with `json`.
 void exchange_answer(struct exchange *exchange, struct slice json);
 
-// exchange_submit_decision and exchange_submit_close hand their record to the audit, once.
+// exchange_submit_decision and exchange_submit_close hand their record to the audit, once. A request that is refused
+// above the rate of its client is counted instead, and has no `close` either.
 void exchange_submit_decision(struct exchange *exchange);
 void exchange_submit_close(struct exchange *exchange);
 
@@ -120,6 +123,9 @@ void exchange_refuse_late(struct exchange *exchange, uint16_t status, enum reaso
 
 // exchange_step_refuse sends the answer, and is done when it is out.
 enum exchange_step exchange_step_refuse(struct exchange *exchange);
+
+// exchange_is_held_back tells whether the answer is still to wait.
+bool exchange_is_held_back(const struct exchange *exchange);
 
 // exchange_has_right judges the client again, as it is today. False: it has been refused.
 bool exchange_has_right(struct exchange *exchange);

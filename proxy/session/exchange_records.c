@@ -1,13 +1,33 @@
 // The audit's two records of a request: `decision` before the first packet, `close` after everything. Their
-// memory was taken with the exchange, so that recording cannot fail.
+// memory was taken with the exchange, so that recording cannot fail. Refused requests above their rate have neither:
+// they are counted.
 #include "proxy/session/exchange_internal.h"
 
-void exchange_submit_decision(struct exchange *exchange)
+// count_refusal counts the request in place of its two records.
+static void count_refusal(struct exchange *exchange)
+{
+    const struct peer *peer = exchange->peer;
+    const struct refusal_subject subject = {
+        .client = peer->client == NULL ? NULL : peer->client->name,
+        .source = &peer->address,
+        .port = peer->port,
+        .reason = exchange->decision.reason,
+        .listener = peer->listener->name,
+    };
+    audit_record_destroy(exchange->decision_record);
+    audit_record_destroy(exchange->close_record);
+    exchange->decision_record = NULL;
+    exchange->close_record = NULL;
+    exchange->is_counted = true;
+    peer->context->counters.counted++;
+    (void)refusals_note(peer->context->refused_requests, &subject, peer->context->now_ms);
+}
+
+// submit_decision formats the record, and queues it.
+static void submit_decision(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
     struct audit_record *record = exchange->decision_record;
-    if (record == NULL)
-        return;
     exchange->decision_record = NULL;
     const struct candidate *judged = NULL;
     size_t judged_count = 0;
@@ -35,6 +55,16 @@ void exchange_submit_decision(struct exchange *exchange)
     };
     audit_decision_format(&decision, record);
     exchange->is_unrecorded = !audit_log_submit_decision(peer->context->audit, record);
+}
+
+void exchange_submit_decision(struct exchange *exchange)
+{
+    if (exchange->decision_record == NULL)
+        return;
+    if (exchange->decision.action == ACTION_ALLOW || quota_take_refusal(exchange->peer))
+        submit_decision(exchange);
+    else
+        count_refusal(exchange);
 }
 
 void exchange_submit_close(struct exchange *exchange)

@@ -166,8 +166,11 @@ void session_record_refusal(struct session *session, enum reason reason)
     context->counters.handshakes_refused++;
     arrival_note_failure(context, &peer->address, reason);
     session_context_make_id(context, session->refusal.id);
-    if (!refusals_note(context->refusals, &peer->address, peer->port, reason, peer->listener->name,
-                       context->now_ms))
+    const struct refusal_subject subject = {.source = &peer->address,
+                                            .port = peer->port,
+                                            .reason = reason,
+                                            .listener = peer->listener->name};
+    if (!refusals_note(context->refusals, &subject, context->now_ms))
         return;
     const struct audit_refusal refusal = {
         .now_ms = wall_clock_ms(),
@@ -181,7 +184,7 @@ void session_record_refusal(struct session *session, enum reason reason)
         .count = 1,
         .presented = session->refusal.presented,
     };
-    audit_log_submit_refusal(context->audit, audit_refusal_create(&refusal));
+    audit_log_submit_refusal(context->audit, audit_refusal_create(&refusal), 1);
 }
 
 // say_https answers a client that speaks plain HTTP, in plain HTTP.

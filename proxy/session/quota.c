@@ -1,6 +1,8 @@
 // The ledger counts; here it is only remembered who has to give back what.
 #include "proxy/session/quota.h"
 
+#include "proxy/limits/sources.h"
+
 bool quota_take(struct quota *quota, const struct peer *peer, struct limit_refusal *out)
 {
     const struct client_limits *limits = &peer->client->limits;
@@ -15,6 +17,14 @@ bool quota_take(struct quota *quota, const struct peer *peer, struct limit_refus
         .idle_ms = limits->idle_ms,
     };
     return true;
+}
+
+bool quota_take_refusal(const struct peer *peer)
+{
+    const struct session_context *context = peer->context;
+    if (peer->account != NULL)
+        return ledger_take_refusal(context->ledger, peer->account, context->now_ms);
+    return sources_take_refusal(context->sources, &peer->address, context->now_ms);
 }
 
 void quota_give(struct quota *quota, const struct session_context *context)

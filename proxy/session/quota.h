@@ -19,5 +19,9 @@ struct quota {
 // which limit stands in the way, and nothing is taken. A request that is tried again keeps the one that it has.
 bool quota_take(struct quota *quota, const struct peer *peer, struct limit_refusal *out);
 
+// quota_take_refusal takes one from the rate at which requests of the peer's client, or of its source where no client
+// fits, may be refused. False where more have been.
+bool quota_take_refusal(const struct peer *peer);
+
 // quota_give gives back what is taken. Idempotent.
 void quota_give(struct quota *quota, const struct session_context *context);

@@ -3,6 +3,13 @@
 #include "proxy/http/answer.h"
 #include "proxy/session/exchange_internal.h"
 
+enum { HOLD_BACK_MS = 1000 }; // an answer above the rate
+
+bool exchange_is_held_back(const struct exchange *exchange)
+{
+    return exchange->answer_due_ms > exchange->peer->context->now_ms;
+}
+
 // is_body_here tells whether the whole body of a plain request that is not on its way stands in the inbox; then it
 // is dropped with the head.
 static bool is_body_here(struct exchange *exchange)
@@ -44,10 +51,21 @@ static bool can_go_on(struct exchange *exchange)
     return exchange->is_plain ? is_body_here(exchange) : is_nothing_behind(exchange);
 }
 
+// record_answered records the decision. Each answer of ours takes one from the rate of refused requests, also one
+// that tells of a failure after an allow, or the proxy's own page: above it the answer is true, and late.
+static void record_answered(struct exchange *exchange)
+{
+    const bool is_refusal =
+        exchange->decision_record != NULL && exchange->decision.action != ACTION_ALLOW;
+    exchange_submit_decision(exchange);
+    if (is_refusal ? exchange->is_counted : !quota_take_refusal(exchange->peer))
+        exchange->answer_due_ms = exchange->peer->context->now_ms + HOLD_BACK_MS;
+}
+
 // begin_answer records the decision and takes memory for the answer; NULL: there was none, it is over.
 static struct buffer *begin_answer(struct exchange *exchange, uint16_t status)
 {
-    exchange_submit_decision(exchange);
+    record_answered(exchange);
     exchange_end_search(exchange);
     quota_give(&exchange->quota, exchange->peer->context);
     exchange->may_keep = can_go_on(exchange);
@@ -158,6 +176,8 @@ static enum err send_answer(struct exchange *exchange)
 
 enum exchange_step exchange_step_refuse(struct exchange *exchange)
 {
+    if (exchange_is_held_back(exchange))
+        return EXCHANGE_STEP_WAIT;
     const enum err error = send_answer(exchange);
     if (error == ERR_AGAIN)
         return EXCHANGE_STEP_WAIT;

@@ -456,6 +456,7 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->context.upstreams.max = headroom_pooled_max(&worker->headroom);
     worker->context.sources = options->sources;
     worker->context.refusals = options->refusals;
+    worker->context.refused_requests = options->refused_requests;
     worker->on_exit = options->on_exit;
     worker->on_adopted = options->on_adopted;
     worker->arg = options->arg;

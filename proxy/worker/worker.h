@@ -11,16 +11,17 @@ struct worker;
 struct survey;
 
 struct worker_options {
-    uint32_t index;              // from 0; for messages
-    struct snapshot *snapshot;   // a reference of its own is taken
-    const int *listener_fds;     // one for each listener of the snapshot, taken over
-    struct audit_log *audit;     // borrowed; must outlive the worker
-    struct ticket_keys *tickets; // borrowed; likewise
-    struct ledger *ledger;       // borrowed; likewise
-    struct sources *sources;     // borrowed; likewise
-    struct refusals *refusals;   // borrowed; likewise
-    uint64_t descriptors;        // that the process may have
-    uint64_t base_descriptors;   // that it has without any client
+    uint32_t index;                    // from 0; for messages
+    struct snapshot *snapshot;         // a reference of its own is taken
+    const int *listener_fds;           // one for each listener of the snapshot, taken over
+    struct audit_log *audit;           // borrowed; must outlive the worker
+    struct ticket_keys *tickets;       // borrowed; likewise
+    struct ledger *ledger;             // borrowed; likewise
+    struct sources *sources;           // borrowed; likewise
+    struct refusals *refusals;         // borrowed; likewise
+    struct refusals *refused_requests; // borrowed; likewise
+    uint64_t descriptors;              // that the process may have
+    uint64_t base_descriptors;         // that it has without any client
     // on_exit is called on the worker's thread as its last act, on_adopted when it has adopted a
     // snapshot. Either may be NULL.
     void (*on_exit)(void *arg);

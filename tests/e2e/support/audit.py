@@ -161,6 +161,13 @@ def check_close(record):
     assert upstream is None or {"address", "port", "attempts"} == set(upstream), record
 
 
+def check_requests_refused(record):
+    assert "id" not in record, record
+    assert "client" in record and "source" in record, record
+    assert record["reason"] in DECISION_REASONS | UNDECIDED_REASONS, record
+    assert record["count"] >= 1, record
+
+
 def check_admin(record):
     assert record["result"] in ("ok", "failed", "refused"), record
     assert set(record["by"]) == {"uid", "pid"}, record
@@ -172,6 +179,7 @@ CHECKS = {
     "handshake_refused": check_handshake_refused,
     "decision": check_decision,
     "close": check_close,
+    "requests_refused": check_requests_refused,
     "records_lost": lambda record: None,
     "admin": check_admin,
 }

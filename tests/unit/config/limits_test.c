@@ -54,22 +54,35 @@ static void reads_every_limit_of_the_proxy(void **state)
     struct diagnostics diagnostics;
     struct proxy_limits limits;
     char text[LIMITS_TEXT_CAP];
-    read_text("{sessions: 100000, tunnels: 90000, memory: 4GiB,"
+    read_text("{sessions: 100000, tunnels: 90000, memory: 4GiB, refused_requests: 50/s,"
               " source: {failed_handshakes: 20/s, half_open: 100}}",
               &diagnostics, NULL, &limits);
     assert_no_errors(&diagnostics);
     assert_int_equal(limits.sessions, 100000);
     assert_int_equal(limits.tunnels, 90000);
     assert_int_equal(limits.memory, INT64_C(4) << 30);
+    assert_int_equal(limits.refused_requests, 50);
     assert_int_equal(limits.source.failed_handshakes, 20);
     assert_int_equal(limits.source.half_open, 100);
     assert_string_equal(proxy_limits_format(&limits, text),
-                        "sessions 100000, tunnels 90000, memory 4GiB, source.failed_handshakes "
-                        "20/s, source.half_open 100");
+                        "sessions 100000, tunnels 90000, memory 4GiB, refused_requests 50/s, "
+                        "source.failed_handshakes 20/s, source.half_open 100");
     diagnostics_deinit(&diagnostics);
 }
 
-static void what_is_left_out_is_no_limit(void **state)
+static void none_switches_a_default_off(void **state)
+{
+    (void)state;
+    struct diagnostics diagnostics;
+    struct proxy_limits limits;
+    char text[LIMITS_TEXT_CAP];
+    read_text("{refused_requests: none}", &diagnostics, NULL, &limits);
+    assert_no_errors(&diagnostics);
+    assert_string_equal(proxy_limits_format(&limits, text), "");
+    diagnostics_deinit(&diagnostics);
+}
+
+static void what_is_left_out_is_no_limit_or_the_default(void **state)
 {
     (void)state;
     struct diagnostics diagnostics;
@@ -82,7 +95,7 @@ static void what_is_left_out_is_no_limit(void **state)
     diagnostics_deinit(&diagnostics);
     read_text("{source: {}}", &diagnostics, NULL, &proxy);
     assert_no_errors(&diagnostics);
-    assert_string_equal(proxy_limits_format(&proxy, text), "");
+    assert_string_equal(proxy_limits_format(&proxy, text), "refused_requests 200/s");
     diagnostics_deinit(&diagnostics);
 }
 
@@ -161,6 +174,11 @@ static void refuses_limits_of_the_proxy_that_mean_nothing(void **state)
     static const struct refusal refusals[] = {
         {"5", 1, "`limits`"},
         {"{sessions: 0}", 12, "expected"},
+        {"{sessions: none}", 12, "`sessions`"},
+        {"{refused_requests: 0/s}", 20, "`none`"},
+        {"{refused_requests: 200}", 20, "no unit"},
+        {"{refused_requests: None}", 20, "`refused_requests`"},
+        {"{refused_requests: [none]}", 20, "`refused_requests`"},
         {"{tunnels: many}", 11, "expected"},
         {"{new_tunnels: 5/s}", 2, "new_tunnels"},
         {"{memory: 4}", 10, "no unit"},
@@ -183,7 +201,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_limit_of_a_client),
         cmocka_unit_test(reads_every_limit_of_the_proxy),
-        cmocka_unit_test(what_is_left_out_is_no_limit),
+        cmocka_unit_test(what_is_left_out_is_no_limit_or_the_default),
+        cmocka_unit_test(none_switches_a_default_off),
         cmocka_unit_test(a_burst_is_a_second_of_the_rate_unless_it_is_said),
         cmocka_unit_test(refuses_limits_of_a_client_that_mean_nothing),
         cmocka_unit_test(refuses_limits_of_the_proxy_that_mean_nothing),

@@ -36,8 +36,8 @@ static struct ip_addr nth(uint32_t number)
 
 static void configure(struct sources *sources, uint32_t failed_handshakes, uint32_t half_open)
 {
-    const struct source_limits limits = {.failed_handshakes = failed_handshakes,
-                                         .half_open = half_open};
+    const struct proxy_limits limits = {
+        .source = {.failed_handshakes = failed_handshakes, .half_open = half_open}};
     sources_configure(sources, &limits);
 }
 

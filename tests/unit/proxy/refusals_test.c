@@ -19,7 +19,13 @@ static struct ip_addr source(uint32_t number)
 
 static int set_up(void **state)
 {
-    *state = refusals_create();
+    *state = refusals_create(REFUSALS_EACH_PER_SECOND);
+    return *state == NULL;
+}
+
+static int set_up_counting(void **state)
+{
+    *state = refusals_create(0);
     return *state == NULL;
 }
 
@@ -32,7 +38,19 @@ static int tear_down(void **state)
 static bool note(struct refusals *refusals, uint32_t number, enum reason reason, int64_t now_ms)
 {
     const struct ip_addr addr = source(number);
-    return refusals_note(refusals, &addr, 1000, reason, "main", now_ms);
+    const struct refusal_subject subject = {
+        .source = &addr, .port = 1000, .reason = reason, .listener = "main"};
+    return refusals_note(refusals, &subject, now_ms);
+}
+
+// note_client notes one of a client, which comes from a source of this number.
+static bool note_client(struct refusals *refusals, const char *name, uint32_t number,
+                        enum reason reason, int64_t now_ms)
+{
+    const struct ip_addr addr = source(number);
+    const struct refusal_subject subject = {
+        .client = name, .source = &addr, .port = 1, .reason = reason, .listener = "main"};
+    return refusals_note(refusals, &subject, now_ms);
 }
 
 // storm notes `count` refusals at once and tells how many deserved a record.
@@ -119,7 +137,10 @@ static void reasons_and_sources_are_counted_apart(void **state)
     assert_true(note(refusals, 2, REASON_EXPIRED, 0));
     struct ip_addr v6 = source(1);
     v6.family = IP_V6;
-    assert_true(refusals_note(refusals, &v6, 1, REASON_EXPIRED, "main", 0));
+    const struct refusal_subject subject = {
+        .source = &v6, .port = 1, .reason = REASON_EXPIRED, .listener = "main"};
+    assert_true(refusals_note(refusals, &subject, 0));
+    assert_true(note_client(refusals, "alice", 1, REASON_EXPIRED, 0));
     assert_false(note(refusals, 1, REASON_EXPIRED, 0));
 }
 
@@ -128,9 +149,11 @@ static void a_count_tells_port_and_listener_of_the_last_one(void **state)
     static const char name[] = "abcdefghijklmnopqrstuvwxyz-_.089";
     struct refusals *refusals = *state;
     const struct ip_addr addr = source(1);
-    assert_int_equal(strlen(name), REFUSALS_LISTENER_CAP - 1);
+    assert_int_equal(strlen(name), REFUSALS_NAME_CAP - 1);
     assert_int_equal(storm(refusals, 20, 0), 10);
-    assert_false(refusals_note(refusals, &addr, 65535, REASON_EXPIRED, name, 1));
+    const struct refusal_subject last = {
+        .source = &addr, .port = 65535, .reason = REASON_EXPIRED, .listener = name};
+    assert_false(refusals_note(refusals, &last, 1));
     struct refusal_slot due;
     assert_true(refusals_next_due(refusals, 2000, false, &due));
     assert_int_equal(due.port, 65535);
@@ -206,9 +229,63 @@ static void every_refusal_is_told_once_whatever_the_order_of_things(void **state
     assert_int_equal(told, noted);
 }
 
+static void a_v6_network_of_64_bits_is_one_source(void **state)
+{
+    struct refusals *refusals = *state;
+    for (uint8_t host = 0; host < 100; host++) {
+        const struct ip_addr addr = {.family = IP_V6, .bytes = {0x20, 1, [15] = host}};
+        const struct refusal_subject subject = {
+            .source = &addr, .port = 1, .reason = REASON_EXPIRED, .listener = "main"};
+        assert_int_equal(refusals_note(refusals, &subject, 0), host < REFUSALS_EACH_PER_SECOND);
+    }
+}
+
+static void a_client_has_one_slot_a_reason_wherever_it_comes_from(void **state)
+{
+    struct refusals *refusals = *state;
+    struct refusal_slot due;
+    for (uint32_t number = 0; number < 10 * REFUSALS_SLOTS; number++)
+        assert_false(note_client(refusals, "alice", number, REASON_NO_RULE, 0));
+    assert_false(note_client(refusals, "bob", 7, REASON_NO_RULE, 0));
+    assert_false(refusals_next_due(refusals, 999, false, &due));
+    size_t told = 0;
+    for (; refusals_next_due(refusals, 1000, false, &due); told++) {
+        const bool is_alice = strcmp(due.client, "alice") == 0;
+        const struct ip_addr last = source(is_alice ? 10 * REFUSALS_SLOTS - 1 : 7);
+        assert_string_equal(due.client, is_alice ? "alice" : "bob");
+        assert_int_equal(due.counted, is_alice ? 10 * REFUSALS_SLOTS : 1);
+        assert_true(ip_addr_equal(&due.source, &last));
+    }
+    assert_int_equal(told, 2);
+}
+
+static void what_finds_no_slot_is_counted_by_reason_alone(void **state)
+{
+    struct refusals *refusals = *state;
+    struct refusal_slot due;
+    size_t noted = 0;
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t number = 0; number < 4 * REFUSALS_SLOTS; number++, noted++)
+            assert_false(note(refusals, number, REASON_NO_CLIENT, 0));
+    }
+    size_t told = 0;
+    size_t lumped = 0;
+    while (refusals_next_due(refusals, 1000, false, &due)) {
+        assert_int_equal(due.reason, REASON_NO_CLIENT);
+        told += due.counted;
+        lumped += due.source.family == IP_NONE ? due.counted : 0;
+    }
+    assert_int_equal(told, noted);
+    assert_true(lumped >= 3 * 3 * REFUSALS_SLOTS);
+    assert_false(note_client(refusals, "alice", 1, REASON_NO_RULE, 1000));
+    assert_true(refusals_next_due(refusals, 2000, false, &due));
+    assert_string_equal(due.client, "alice"); // there is room again
+}
+
 int main(void)
 {
 #define WITH_TABLE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define COUNTING(test)   cmocka_unit_test_setup_teardown(test, set_up_counting, tear_down)
     const struct CMUnitTest tests[] = {
         WITH_TABLE(the_first_ten_of_a_second_have_records_and_the_rest_are_counted),
         WITH_TABLE(ten_and_no_more_leave_nothing_to_tell),
@@ -221,6 +298,9 @@ int main(void)
         WITH_TABLE(a_full_table_gives_records_and_forgets_no_count),
         WITH_TABLE(what_is_counted_outlives_its_second_in_a_full_table),
         WITH_TABLE(every_reason_has_its_own_ten),
+        WITH_TABLE(a_v6_network_of_64_bits_is_one_source),
+        COUNTING(a_client_has_one_slot_a_reason_wherever_it_comes_from),
+        COUNTING(what_finds_no_slot_is_counted_by_reason_alone),
         WITH_TABLE(every_refusal_is_told_once_whatever_the_order_of_things),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
