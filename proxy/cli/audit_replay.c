@@ -136,21 +136,20 @@ static void on_decision(struct replay_run *run, const struct history_entry *entr
     }
 }
 
-static void on_line(void *arg, const char *path, size_t line, const struct history_entry *entry,
-                    const char *problem)
+static void on_line(void *arg, const struct log_line *line)
 {
     struct replay_run *run = arg;
     struct errinfo info = {0};
     struct history_decision past = {0};
-    if (entry == NULL) {
-        run->unreadable++;
-        cli_say("audit replay", "%s:%zu: %s", path, line, problem);
-    } else if (entry->event == HISTORY_DECISION) {
-        if (history_decision_read(entry, &past, &info) == ERR_OK) {
-            on_decision(run, entry, &past);
+    if (line->entry == NULL) {
+        run->unreadable += line->is_torn ? 0 : 1;
+        cli_say("audit replay", "%s:%zu: %s", line->path, line->number, line->problem);
+    } else if (line->entry->event == AUDIT_EVENT_DECISION) {
+        if (history_decision_read(line->entry, &past, &info) == ERR_OK) {
+            on_decision(run, line->entry, &past);
         } else {
             run->unreadable++;
-            cli_say("audit replay", "%s:%zu: %s", path, line, info.text);
+            cli_say("audit replay", "%s:%zu: %s", line->path, line->number, info.text);
         }
         history_decision_deinit(&past);
     }

@@ -27,15 +27,15 @@ struct suggest_run {
     struct suggestion *suggestion;
 };
 
-static void on_line(void *arg, const char *path, size_t line, const struct history_entry *entry,
-                    const char *problem)
+static void on_line(void *arg, const struct log_line *line)
 {
     struct suggest_run *run = arg;
     struct errinfo info = {0};
-    if (entry != NULL && suggestion_add(run->suggestion, entry, &info) == ERR_OK)
+    if (line->entry != NULL && suggestion_add(run->suggestion, line->entry, &info) == ERR_OK)
         return;
-    run->unreadable++;
-    cli_say("audit suggest", "%s:%zu: %s", path, line, entry == NULL ? problem : info.text);
+    run->unreadable += line->is_torn ? 0 : 1;
+    cli_say("audit suggest", "%s:%zu: %s", line->path, line->number,
+            line->entry == NULL ? line->problem : info.text);
 }
 
 // print_list writes `, hosts: ["a", "b"]`, or nothing.

@@ -1,4 +1,5 @@
-// `sallyport audit verify`: is every line a record, is no id there twice, has every decision its close?
+// `sallyport audit verify`: is every line a record, is no id there twice, has every decision its close? Nothing ties
+// one record to the next: what was cut out whole leaves no trace, and that is said.
 //
 // Ids are kept as numbers and compared at the end, so that a log of any order and length can be looked at: 24
 // bytes a record.
@@ -13,8 +14,12 @@ static const char usage[] =
     "usage: sallyport audit verify [--json] LOG...\n"
     "\n"
     "Says what is wrong with audit logs: lines that are no record, ids that stand twice, a close without its\n"
-    "decision, a decision that comes after its close, records that the proxy says it has lost. Decisions without\n"
-    "a close are told and are no fault: their tunnels may still be open, or the proxy was killed.\n"
+    "decision, a decision that comes after its close, records that the proxy says it has lost. Told, and no fault:\n"
+    "decisions without a close (their tunnels may still be open, or the proxy was killed), and a torn line, the\n"
+    "beginning of a record, which a kill or a power cut leaves.\n"
+    "\n"
+    "It cannot tell whether something was taken away or changed by hand: a record that goes with its decision or\n"
+    "close, the beginning or the end of a log, another word in a record. Nothing in the log shows that.\n"
     "\n"
     "  --json       one JSON object\n"
     "  -h, --help   this text\n"
@@ -41,7 +46,9 @@ struct verify {
     uint64_t line_count;
     uint64_t records;
     uint64_t refused; // handshakes, by count
+    uint64_t counted; // requests that have no records of their own
     uint64_t lost;
+    uint64_t torn; // lines
     uint64_t problems;
     struct seen_list decisions;
     struct seen_list closes;
@@ -82,44 +89,55 @@ static uint64_t count_of(const struct history_entry *entry)
 }
 
 // on_decision reads all that `replay` and `suggest` would need, so that what they cannot use is said here.
-static void on_decision(struct verify *verify, const char *path, size_t line,
-                        const struct history_entry *entry)
+static void on_decision(struct verify *verify, const struct log_line *line)
 {
     struct history_decision decision;
     struct errinfo info = {0};
-    add(verify, &verify->decisions, entry->id);
-    if (history_decision_read(entry, &decision, &info) != ERR_OK)
-        problem(verify, "%s:%zu: %s", path, line, info.text);
+    add(verify, &verify->decisions, line->entry->id);
+    if (history_decision_read(line->entry, &decision, &info) != ERR_OK)
+        problem(verify, "%s:%zu: %s", line->path, line->number, info.text);
     history_decision_deinit(&decision);
 }
 
-static void on_line(void *arg, const char *path, size_t line, const struct history_entry *entry,
-                    const char *what)
+static void on_entry(struct verify *verify, const struct log_line *line)
+{
+    const struct history_entry *entry = line->entry;
+    verify->records++;
+    switch (entry->event) {
+    case AUDIT_EVENT_DECISION:
+        on_decision(verify, line);
+        return;
+    case AUDIT_EVENT_CLOSE:
+        add(verify, &verify->closes, entry->id);
+        return;
+    case AUDIT_EVENT_HANDSHAKE_REFUSED:
+        verify->refused += count_of(entry);
+        return;
+    case AUDIT_EVENT_REQUESTS_REFUSED:
+        verify->counted += count_of(entry);
+        return;
+    case AUDIT_EVENT_RECORDS_LOST:
+        verify->lost += count_of(entry);
+        problem(verify, "%s:%zu: %" PRIu64 " records were lost", line->path, line->number,
+                count_of(entry));
+        return;
+    case AUDIT_EVENT_ADMIN:
+    case AUDIT_EVENT_OTHER:
+        return;
+    }
+}
+
+static void on_line(void *arg, const struct log_line *line)
 {
     struct verify *verify = arg;
     verify->line_count++;
-    if (entry == NULL) {
-        problem(verify, "%s:%zu: %s", path, line, what);
-        return;
-    }
-    verify->records++;
-    switch (entry->event) {
-    case HISTORY_DECISION:
-        on_decision(verify, path, line, entry);
-        return;
-    case HISTORY_CLOSE:
-        add(verify, &verify->closes, entry->id);
-        return;
-    case HISTORY_HANDSHAKE_REFUSED:
-        verify->refused += count_of(entry);
-        return;
-    case HISTORY_RECORDS_LOST:
-        verify->lost += count_of(entry);
-        problem(verify, "%s:%zu: %" PRIu64 " records were lost", path, line, count_of(entry));
-        return;
-    case HISTORY_ADMIN:
-    case HISTORY_OTHER:
-        return;
+    if (line->entry != NULL) {
+        on_entry(verify, line);
+    } else if (line->is_torn) {
+        verify->torn++;
+        (void)fprintf(stderr, "%s:%zu: %s\n", line->path, line->number, line->problem);
+    } else {
+        problem(verify, "%s:%zu: %s", line->path, line->number, line->problem);
     }
 }
 
@@ -168,25 +186,32 @@ static uint64_t join(struct verify *verify)
     return open;
 }
 
-static void print_sums(const struct verify *verify, uint64_t open)
+static void print_json(const struct verify *verify, uint64_t open)
 {
-    if (verify->is_json) {
-        (void)printf("{\"result\":\"%s\",\"problems\":%" PRIu64 ",\"records\":%" PRIu64
-                     ",\"decisions\":%zu,\"closes\":%zu,\"open\":%" PRIu64
-                     ",\"handshakes_refused\":%" PRIu64 ",\"lost\":%" PRIu64 "}\n",
-                     verify->problems == 0 ? "good" : "bad", verify->problems, verify->records,
-                     verify->decisions.count, verify->closes.count, open, verify->refused,
-                     verify->lost);
-        return;
-    }
+    (void)printf("{\"result\":\"%s\",\"problems\":%" PRIu64 ",\"records\":%" PRIu64
+                 ",\"decisions\":%zu,\"closes\":%zu,\"open\":%" PRIu64
+                 ",\"handshakes_refused\":%" PRIu64 ",\"requests_counted\":%" PRIu64
+                 ",\"lost\":%" PRIu64 ",\"torn\":%" PRIu64 ",\"complete\":\"unknown\"}\n",
+                 verify->problems == 0 ? "good" : "bad", verify->problems, verify->records,
+                 verify->decisions.count, verify->closes.count, open, verify->refused,
+                 verify->counted, verify->lost, verify->torn);
+}
+
+static void print_text(const struct verify *verify, uint64_t open)
+{
     (void)printf("%" PRIu64 " records: %zu decisions, %zu closes, %" PRIu64
-                 " refused handshakes; %" PRIu64 " without close, %" PRIu64 " lost\n",
+                 " refused handshakes, %" PRIu64
+                 " refused requests that were only counted; %" PRIu64 " without close, %" PRIu64
+                 " lost, %" PRIu64 " torn\n",
                  verify->records, verify->decisions.count, verify->closes.count, verify->refused,
-                 open, verify->lost);
+                 verify->counted, open, verify->lost, verify->torn);
     if (verify->problems > SHOWN_MAX)
         (void)fprintf(stderr, "and %" PRIu64 " more\n", verify->problems - SHOWN_MAX);
-    (void)printf("%s\n",
-                 verify->problems == 0 ? "nothing is wrong" : "there are faults, see above");
+    (void)printf("%s\n"
+                 "not shown by any log: whether records were cut out whole, at the beginning, at "
+                 "the end or between, or changed by hand\n",
+                 verify->problems == 0 ? "no fault in what is there"
+                                       : "there are faults, see above");
 }
 
 static int verify_logs(struct verify *verify, const struct cli_line *line)
@@ -201,7 +226,11 @@ static int verify_logs(struct verify *verify, const struct cli_line *line)
     }
     sort(verify, &verify->decisions, "decision");
     sort(verify, &verify->closes, "close");
-    print_sums(verify, join(verify));
+    const uint64_t open = join(verify);
+    if (verify->is_json)
+        print_json(verify, open);
+    else
+        print_text(verify, open);
     return cli_finish("audit verify") == CLI_OK && verify->problems == 0 ? CLI_OK : CLI_FAILED;
 }
 

@@ -218,22 +218,22 @@ static void explain_record(struct explain_run *run, const struct history_entry *
         run->status = status;
 }
 
-static void on_line(void *arg, const char *path, size_t line, const struct history_entry *entry,
-                    const char *problem)
+static void on_line(void *arg, const struct log_line *line)
 {
     struct explain_run *run = arg;
+    const struct history_entry *entry = line->entry;
     struct history_decision past;
     struct errinfo info = {0};
     if (entry == NULL) {
-        cli_say("explain", "%s:%zu: %s", path, line, problem);
+        cli_say("explain", "%s:%zu: %s", line->path, line->number, line->problem);
         return;
     }
-    if (entry->event != HISTORY_DECISION || (run->has_id && entry->id != run->id))
+    if (entry->event != AUDIT_EVENT_DECISION || (run->has_id && entry->id != run->id))
         return;
     if (history_decision_read(entry, &past, &info) == ERR_OK)
         explain_record(run, entry, &past);
     else
-        cli_say("explain", "%s:%zu: %s", path, line, info.text);
+        cli_say("explain", "%s:%zu: %s", line->path, line->number, info.text);
     history_decision_deinit(&past);
 }
 

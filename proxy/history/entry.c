@@ -7,27 +7,7 @@
 #include "auth/base/hex.h"
 #include "auth/claim.h"
 
-enum { ID_LEN = 16, VERSION = 1 };
-
-static const struct {
-    const char *name;
-    enum history_event event;
-} EVENTS[] = {
-    {"decision", HISTORY_DECISION},
-    {"close", HISTORY_CLOSE},
-    {"handshake_refused", HISTORY_HANDSHAKE_REFUSED},
-    {"admin", HISTORY_ADMIN},
-    {"records_lost", HISTORY_RECORDS_LOST},
-};
-
-static enum history_event event_named(const char *name)
-{
-    for (size_t i = 0; i < sizeof EVENTS / sizeof *EVENTS; i++) {
-        if (strcmp(EVENTS[i].name, name) == 0)
-            return EVENTS[i].event;
-    }
-    return HISTORY_OTHER;
-}
+enum { ID_LEN = 16, VERSION = 1, UTF8_LEN_MAX = 4 };
 
 // is_lower_hex: the log writes digits in one case and without colons, and whoever else writes it does not.
 static bool is_lower_hex(const char *text)
@@ -58,12 +38,23 @@ static enum err check(struct history_entry *entry, struct errinfo *info)
         return errinfo_set(info, ERR_INPUT, "is no audit record: `event` or `ts` is missing");
     if (!json_is_integer(version) || json_integer_value(version) != VERSION)
         return errinfo_set(info, ERR_INPUT, "is of a version that this program does not know");
-    entry->event = event_named(event);
+    entry->event = audit_event_named(event);
     const char *id = string_of(entry->root, "id");
     entry->has_id = id != NULL && history_id_parse(id, &entry->id);
-    if (entry->event == HISTORY_OTHER || entry->event == HISTORY_RECORDS_LOST || entry->has_id)
+    if (entry->has_id || !audit_event_has_id(entry->event))
         return ERR_OK;
     return errinfo_set(info, ERR_INPUT, "has no `id` of 16 hex digits");
+}
+
+// is_torn tells whether a line that is no JSON is the beginning of a record: it begins like all of them, and nothing
+// is wrong with it before its end.
+static bool is_torn(struct slice line, const json_error_t *error)
+{
+    static const char head[] = "{\"v\":1,\"ts\":\"";
+    const size_t len = line.len < sizeof head - 1 ? line.len : sizeof head - 1;
+    return slice_equal(slice_first(line, len), slice_of(head, len)) &&
+           json_error_code(error) != json_error_end_of_input_expected &&
+           (size_t)error->position + UTF8_LEN_MAX >= line.len;
 }
 
 enum err history_entry_read(struct slice line, struct history_entry *out, struct errinfo *info)
@@ -73,6 +64,10 @@ enum err history_entry_read(struct slice line, struct history_entry *out, struct
     if (line.len > HISTORY_LINE_MAX)
         return errinfo_set(info, ERR_LIMIT, "is longer than any record");
     out->root = json_loadb((const char *)line.data, line.len, JSON_REJECT_DUPLICATES, &error);
+    if (out->root == NULL && is_torn(line, &error))
+        return errinfo_set(info, ERR_EOF,
+                           "is torn: the proxy was killed, or lost power, while it "
+                           "wrote this record");
     if (out->root == NULL)
         return errinfo_set(info, ERR_INPUT, "is not JSON: %s", error.text);
     const enum err result = check(out, info);
@@ -233,7 +228,7 @@ enum err history_decision_read(const struct history_entry *entry, struct history
                                struct errinfo *info)
 {
     *out = (struct history_decision){0};
-    ASSERT(entry->event == HISTORY_DECISION);
+    ASSERT(entry->event == AUDIT_EVENT_DECISION);
     const json_t *decision = json_object_get(entry->root, "decision");
     out->reason = string_of(decision, "reason");
     out->rule = string_of(decision, "rule");

@@ -7,30 +7,23 @@
 
 #include <jansson.h>
 
+#include "auth/audit_event.h"
 #include "auth/policy.h"
 
 enum { HISTORY_LINE_MAX = 64 * 1024, HISTORY_MAX_ADDRESSES = 32 };
 
-enum history_event {
-    HISTORY_DECISION,
-    HISTORY_CLOSE,
-    HISTORY_HANDSHAKE_REFUSED,
-    HISTORY_ADMIN,
-    HISTORY_RECORDS_LOST,
-    HISTORY_OTHER, // of a later version
-};
-
 // history_entry is one record. Everything in it is borrowed from `root`.
 struct history_entry {
     json_t *root; // owned
-    enum history_event event;
+    enum audit_event event;
     const char *stamp; // RFC 3339
     bool has_id;
     uint64_t id;
 };
 
 // history_entry_read reads one line, without its line break. ERR_INPUT with the sentence in `info` when it is
-// no record; ERR_LIMIT when it is longer than HISTORY_LINE_MAX. `*out` is zeroed then.
+// no record; ERR_EOF when it is the beginning of one, as a kill or a power cut leaves it; ERR_LIMIT when it is
+// longer than HISTORY_LINE_MAX. `*out` is zeroed then.
 enum err history_entry_read(struct slice line, struct history_entry *out,
                             struct errinfo *info) MUST_USE;
 
@@ -57,7 +50,7 @@ struct history_decision {
     struct candidate judged[HISTORY_MAX_ADDRESSES];
 };
 
-// history_decision_read takes the parts out of an entry that is a HISTORY_DECISION. ERR_INPUT with the
+// history_decision_read takes the parts out of an entry that is an AUDIT_EVENT_DECISION. ERR_INPUT with the
 // sentence in `info` when a member is missing or is not what it should be; ERR_MEMORY. The caller ends it
 // with history_decision_deinit either way.
 enum err history_decision_read(const struct history_entry *entry, struct history_decision *out,
@@ -66,5 +59,5 @@ enum err history_decision_read(const struct history_entry *entry, struct history
 // history_decision_deinit frees what it owns.
 void history_decision_deinit(struct history_decision *decision);
 
-// history_close_upstream gives the address that a HISTORY_CLOSE says was connected to; false when there is none.
+// history_close_upstream gives the address that an AUDIT_EVENT_CLOSE says was connected to; false when there is none.
 bool history_close_upstream(const struct history_entry *entry, struct ip_addr *out);

@@ -30,10 +30,15 @@ static void tell(const struct log_file_events *events, const char *path, size_t 
     struct errinfo info = {0};
     if (line->len == 0)
         return;
-    if (history_entry_read(slice_of(line->data, line->len), &entry, &info) == ERR_OK)
-        events->on_line(events->arg, path, number, &entry, NULL);
-    else
-        events->on_line(events->arg, path, number, NULL, info.text);
+    const enum err error = history_entry_read(slice_of(line->data, line->len), &entry, &info);
+    const struct log_line told = {
+        .path = path,
+        .number = number,
+        .entry = error == ERR_OK ? &entry : NULL,
+        .problem = error == ERR_OK ? NULL : info.text,
+        .is_torn = error == ERR_EOF,
+    };
+    events->on_line(events->arg, &told);
     history_entry_deinit(&entry);
 }
 

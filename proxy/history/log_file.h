@@ -5,10 +5,18 @@
 
 #include "proxy/history/entry.h"
 
-// log_file_events is told of every line. `entry` is NULL for a line that is no record, and `problem` says why.
+// log_line is one line of a log.
+struct log_line {
+    const char *path;
+    size_t number;                     // from 1
+    const struct history_entry *entry; // NULL: it is no record
+    const char *problem;               // why; NULL with an entry
+    bool is_torn; // the beginning of a record, such as a kill leaves: no fault of the log's
+};
+
+// log_file_events is told of every line.
 struct log_file_events {
-    void (*on_line)(void *arg, const char *path, size_t line, const struct history_entry *entry,
-                    const char *problem);
+    void (*on_line)(void *arg, const struct log_line *line);
     void *arg; // borrowed
 };
 

@@ -165,9 +165,9 @@ static enum err add_close(struct suggestion *suggestion, const struct history_en
 enum err suggestion_add(struct suggestion *suggestion, const struct history_entry *entry,
                         struct errinfo *info)
 {
-    if (entry->event == HISTORY_DECISION)
+    if (entry->event == AUDIT_EVENT_DECISION)
         return add_decision(suggestion, entry, info);
-    return entry->event == HISTORY_CLOSE ? add_close(suggestion, entry) : ERR_OK;
+    return entry->event == AUDIT_EVENT_CLOSE ? add_close(suggestion, entry) : ERR_OK;
 }
 
 struct suggestion_sums suggestion_sums(const struct suggestion *suggestion)

@@ -1,11 +1,14 @@
 """`sallyport audit`: what a log tells afterwards, and what another policy would have said."""
 
 import json
+import pathlib
+import re
 
 import pytest
 
 from support import config as configs
 from support.config import client, reach
+from support.control import CONTROL, Control
 from support.proxy import run
 
 
@@ -52,7 +55,21 @@ def test_a_whole_log_has_no_fault(past):
     result = run("audit", "verify", past.log)
     assert result.returncode == 0, result.stderr
     assert "5 decisions, 5 closes" in result.stdout
-    assert "nothing is wrong" in result.stdout
+    assert "no fault in what is there" in result.stdout
+
+
+def test_a_log_from_which_a_request_was_cut_out_is_not_called_whole(past):
+    """Nothing ties records together: `verify` says what it cannot tell."""
+    lines = past.log.read_text().splitlines()
+    cut = json.loads(lines[0])["id"]
+    past.log.write_text("".join(f"{line}\n" for line in lines if cut not in line))
+    result = run("audit", "verify", past.log)
+    assert result.returncode == 0, result.stderr
+    assert "4 decisions, 4 closes" in result.stdout
+    assert "nothing is wrong" not in result.stdout
+    assert "not shown by any log: whether records were cut out whole" in result.stdout
+    result = run("audit", "verify", "--json", past.log)
+    assert json.loads(result.stdout)["complete"] == "unknown"
 
 
 def spoil(past, change):
@@ -68,14 +85,52 @@ def close_at(lines):
     return next(i for i, line in enumerate(lines) if '"event":"close"' in line)
 
 
-def test_a_torn_line_is_named_with_its_number(past):
+def test_a_line_that_was_cut_by_hand_is_named_and_its_close_is_a_fault(past):
     def tear(lines):
         lines[0] = lines[0][:40]
 
     sums, talk = spoil(past, tear)
-    assert sums["problems"] == 2  # the line, and the close whose decision it was
-    assert "audit.jsonl:1: is not JSON" in talk
+    assert (sums["torn"], sums["problems"]) == (1, 1)  # the close whose decision it was
+    assert "audit.jsonl:1: is torn" in talk
     assert "a close without a decision" in talk
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+def test_the_torn_line_that_a_kill_leaves_is_told_and_no_fault(past, is_last):
+    """At the end as the kill left it; in the middle where the proxy was started again."""
+    lines = past.log.read_text().splitlines()
+    torn = lines[0].replace(json.loads(lines[0])["id"], "0123456789abcdef")[:-30]
+    if is_last:
+        past.log.write_text("\n".join([*lines, torn]))
+    else:
+        past.log.write_text("\n".join([torn, *lines]) + "\n")
+    number = len(lines) + 1 if is_last else 1
+    result = run("audit", "verify", "--json", past.log)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["torn"] == 1
+    assert f"audit.jsonl:{number}: is torn: the proxy was killed" in result.stderr
+    result, changes = replay(past, past.folder / "sallyport.yaml")
+    assert (result.returncode, changes) == (0, []), result.stderr
+    assert f"audit.jsonl:{number}: is torn" in result.stderr
+    assert run("audit", "suggest", "--client", "workers", past.log).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda line: line + "x",
+        lambda line: line.replace(",", ";", 1),
+        lambda line: line[:60] + "\0" + line[61:],
+        lambda line: line[30:],
+        lambda line: line[:-20] + line,
+    ],
+)
+def test_a_damaged_line_is_no_torn_one(past, damage):
+    def spoil_last(lines):
+        lines.append(damage(lines[0]))
+
+    sums, _ = spoil(past, spoil_last)
+    assert sums["torn"] == 0
 
 
 def test_a_record_that_stands_twice_is_a_fault(past):
@@ -137,6 +192,84 @@ def test_a_log_that_is_not_there_is_named(tmp_path):
     result = run("audit", "verify", tmp_path / "none.jsonl")
     assert result.returncode == 3
     assert "none.jsonl: cannot be opened: No such file" in result.stderr
+
+
+# -- what the product writes, it reads ------------------------------------------------------------
+
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "AUDIT.md"
+
+
+def examples():
+    """The records that the page shows, by event, each in one line."""
+    blocks = re.findall(r"^```json\n(.*?)^```", PAGE.read_text(), re.M | re.S)
+    records = [json.loads(block) for block in blocks]
+    return {record["event"]: record for record in records}
+
+
+def words(heading):
+    """The reason words of the table under `heading`."""
+    table = PAGE.read_text().split(f"### {heading}\n")[1].split("\n#")[0]
+    cells = re.findall(r"^\| (`[^|]*`)[^|]*\|", table, re.M)
+    return [word for cell in cells for word in re.findall(r"`([a-z_]+)`", cell)]
+
+
+def log_of_the_page():
+    """A log that holds every event of docs/AUDIT.md, and every word in each event that may have it."""
+    shown = examples()
+    records = [shown["admin"]]
+    for word in words("Why a handshake was refused"):
+        records.append({**shown["handshake_refused"], "reason": word})
+    numbers = iter(range(1, 1000))
+    for word in words("What was decided"):
+        name = f"{next(numbers):016x}"
+        verdict = {**shown["decision"]["decision"], "action": "deny", "reason": word}
+        records.append({**shown["decision"], "id": name, "decision": verdict})
+        records.append({**shown["close"], "id": name})
+        records.append({**shown["requests_refused"], "reason": word})
+    for word in words("How it ended"):
+        name = f"{next(numbers):016x}"
+        records.append({**shown["decision"], "id": name})
+        records.append({**shown["close"], "id": name, "reason": word})
+    return records
+
+
+def test_the_page_shows_each_event_that_it_names():
+    named = re.search(r"^\| `event` \|.*$", PAGE.read_text(), re.M).group()
+    assert set(re.findall(r"`([a-z_]+)`", named)) - {"event"} == set(examples())
+    assert len(words("Why a handshake was refused")) > 20
+    assert {"no_rule", "whoami"} < set(words("What was decided"))
+    assert {"client_reset", "policy_changed"} < set(words("How it ended"))
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_every_event_and_word_of_the_page_is_read_by_every_reader(past, form):
+    log = past.folder / "page.jsonl"
+    log.write_text("".join(json.dumps(record) + "\n" for record in log_of_the_page()))
+    result = run("audit", "verify", *form, log)
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr
+    result = run("audit", "replay", "--config", past.folder / "sallyport.yaml", *form, log)
+    assert result.returncode in (0, 1), result.stderr
+    assert "0 lines could not be read" in result.stderr
+    result = run("audit", "suggest", "--client", "scrapers", "--denied", *form, log)
+    assert (result.returncode, result.stderr) == (0, ""), result.stderr
+
+
+def test_lost_records_are_the_one_event_that_is_a_fault(past):
+    log = past.folder / "lost.jsonl"
+    log.write_text(json.dumps(examples()["records_lost"]) + "\n")
+    result = run("audit", "verify", log)
+    assert result.returncode == 1
+    assert "476 records were lost" in result.stderr
+
+
+def test_the_log_of_a_proxy_with_a_control_socket_has_no_fault(past, start):
+    """Each request at the socket is an `admin` record, which has no id."""
+    proxy = start(control=CONTROL)
+    Control(proxy).run("status")
+    proxy.audit.wait("admin", command="status")
+    proxy.stop()
+    result = run("audit", "verify", proxy.audit.path)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 # -- replay ---------------------------------------------------------------------------------------

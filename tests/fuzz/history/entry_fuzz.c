@@ -49,11 +49,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     ASSERT(entry.stamp != NULL);
-    if (entry.event == HISTORY_DECISION) {
+    if (entry.event == AUDIT_EVENT_DECISION) {
         check_decision(&entry);
         check_suggestion(&entry, "workers");
     }
-    if (entry.event == HISTORY_CLOSE && history_close_upstream(&entry, &upstream))
+    if (entry.event == AUDIT_EVENT_CLOSE && history_close_upstream(&entry, &upstream))
         ASSERT(upstream.family != IP_NONE);
     history_entry_deinit(&entry);
     return 0;

@@ -1,0 +1,219 @@
+// Every event and every reason word, as the proxy writes them and as the commands read them back; and the
+// beginnings of records that a kill leaves.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "proxy/audit/record.h"
+#include "proxy/history/entry.h"
+
+static const char id[] = "7f3a9c0e12b44d5a";
+
+static const struct ip_addr source = {.family = IP_V4, .bytes = {192, 0, 2, 1}};
+
+static struct audit_record *decision_of(enum reason reason)
+{
+    char data[512];
+    struct text client;
+    struct target target;
+    text_init(&client, data, sizeof data);
+    const struct audit_client anonymous = {.address = source, .port = 5, .name = "b\xc3\xbcro"};
+    audit_client_format(&anonymous, &client);
+    assert_int_equal(target_parse(SLICE_LITERAL("api.example.com:443"), &target), ERR_OK);
+    const struct decision verdict = {
+        .action = ACTION_DENY, .reason = reason, .rule = "deny[0]", .would_deny = true};
+    const struct audit_decision decision = {
+        .now_ms = 1700000000123,
+        .id = id,
+        .listener = "main",
+        .client_json = text_slice(&client),
+        .tls_version = "1.3",
+        .tls_cipher = "TLS_AES_128_GCM_SHA256",
+        .method = SLICE_LITERAL("CONNECT"),
+        .target = &target,
+        .decision = &verdict,
+        .aliases = SLICE_LITERAL("a\\032b\0c"),
+        .config = "0388829c440a6ca1",
+    };
+    struct audit_record *record = audit_record_create(AUDIT_DECISION_EXTRA_CAP + client.len);
+    assert_non_null(record);
+    audit_decision_format(&decision, record);
+    return record;
+}
+
+static struct audit_record *close_of(enum reason reason)
+{
+    const struct audit_close close = {.id = id, .status = 403, .reason = reason};
+    struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP);
+    assert_non_null(record);
+    audit_close_format(&close, record);
+    return record;
+}
+
+static struct audit_record *handshake_of(enum reason reason)
+{
+    const struct audit_refusal refusal = {.id = id,
+                                          .listener = "main",
+                                          .address = source,
+                                          .reason = reason,
+                                          .detail = "",
+                                          .count = 3};
+    return audit_refusal_create(&refusal);
+}
+
+static struct audit_record *requests_of(enum reason reason)
+{
+    const struct audit_requests requests = {.source = &source, .reason = reason, .count = 3};
+    return audit_requests_create(&requests);
+}
+
+static struct audit_record *admin_of(enum reason reason)
+{
+    const struct audit_admin admin = {.result = "ok", .detail = reason_name(reason)};
+    return audit_admin_create(&admin);
+}
+
+static struct audit_record *lost_of(enum reason reason)
+{
+    struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP);
+    assert_non_null(record);
+    audit_lost_format(1700000000123, reason + 1, record);
+    return record;
+}
+
+// record_of makes a record of an event; NULL for one that this test does not know yet.
+static struct audit_record *record_of(enum audit_event event, enum reason reason)
+{
+    switch (event) {
+    case AUDIT_EVENT_DECISION:
+        return decision_of(reason);
+    case AUDIT_EVENT_CLOSE:
+        return close_of(reason);
+    case AUDIT_EVENT_HANDSHAKE_REFUSED:
+        return handshake_of(reason);
+    case AUDIT_EVENT_REQUESTS_REFUSED:
+        return requests_of(reason);
+    case AUDIT_EVENT_ADMIN:
+        return admin_of(reason);
+    case AUDIT_EVENT_RECORDS_LOST:
+        return lost_of(reason);
+    case AUDIT_EVENT_OTHER:
+        break;
+    }
+    return NULL;
+}
+
+// line_of gives the record's line without its line break.
+static struct slice line_of(const struct audit_record *record)
+{
+    return slice_of(record->data, record->len - 1);
+}
+
+static void assert_read(enum audit_event event, enum reason reason)
+{
+    struct audit_record *record = record_of(event, reason);
+    struct history_entry entry;
+    struct history_decision decision;
+    struct errinfo info = {0};
+    assert_non_null(record);
+    if (history_entry_read(line_of(record), &entry, &info) != ERR_OK)
+        fail_msg("%s with %s: %s", audit_event_name(event), reason_name(reason), info.text);
+    assert_int_equal(entry.event, event);
+    assert_int_equal(entry.has_id, audit_event_has_id(event));
+    if (event == AUDIT_EVENT_DECISION) {
+        assert_int_equal(history_decision_read(&entry, &decision, &info), ERR_OK);
+        assert_string_equal(decision.reason, reason_name(reason));
+        history_decision_deinit(&decision);
+    }
+    history_entry_deinit(&entry);
+    audit_record_destroy(record);
+}
+
+static const enum audit_event events[] = {
+#define X(symbol, name, has_id) symbol,
+    AUDIT_EVENT_TABLE(X)
+#undef X
+};
+
+enum { EVENT_COUNT = sizeof events / sizeof events[0] };
+
+static void what_the_proxy_writes_is_read_with_every_reason(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < EVENT_COUNT; i++) {
+        for (int reason = 0; reason < REASON_COUNT; reason++)
+            assert_read(events[i], (enum reason)reason);
+    }
+}
+
+static void every_beginning_of_a_record_is_torn_and_nothing_else(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < EVENT_COUNT; i++) {
+        struct audit_record *record = record_of(events[i], REASON_NO_RULE);
+        const struct slice line = line_of(record);
+        struct history_entry entry;
+        struct errinfo info;
+        for (size_t len = 1; len < line.len; len++) {
+            const enum err error = history_entry_read(slice_first(line, len), &entry, &info);
+            if (error != ERR_EOF)
+                fail_msg("%.*s: %s", (int)len, line.data, info.text);
+        }
+        audit_record_destroy(record);
+    }
+}
+
+static void what_is_wrong_before_its_end_is_no_torn_record(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "{\"v\":1,\"ts\":\"2026-11-22T05:44:28.601Z\",\"event\":\"admin\"}x",
+        "{\"v\":1,\"ts\":\"2026-11-22T05:44:28.601Z\",\"event\":\"admin\"}{\"v\":1,\"ts\":\"",
+        "{\"v\":1,\"ts\":\"2026-11-22T05:44:28.601Z\",\"ev\001ent\":\"admin\",\"detail\":\"abc",
+        "{\"v\":1,\"ts\":\"2026-11-22T05:44:28.601Z\",event:\"admin\",\"detail\":\"abc\"",
+        "{\"v\":2,\"ts\":\"2026-11-22T05:44:28.601Z\",\"event\":\"adm",
+        "{\"ts\":\"2026-11-22T05:44:28.601Z\",\"v\":1,\"event\":\"adm",
+        "[\"v\"",
+        "junk",
+        " ",
+        "5",
+        "{}",
+        "{\"v\":1,\"ts\":\"x\"}",
+        "{\"v\":1,\"ts\":\"x\",\"event\":\"close\"}",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct history_entry entry;
+        struct errinfo info;
+        const enum err error = history_entry_read(slice_of_string(lines[i]), &entry, &info);
+        if (error != ERR_INPUT)
+            fail_msg("%s: error %d", lines[i], (int)error);
+    }
+}
+
+static void an_event_of_a_later_version_is_no_fault(void **state)
+{
+    (void)state;
+    struct history_entry entry;
+    struct errinfo info;
+    assert_int_equal(
+        history_entry_read(SLICE_LITERAL("{\"v\":1,\"ts\":\"x\",\"event\":\"sealed\"}"), &entry,
+                           &info),
+        ERR_OK);
+    assert_int_equal(entry.event, AUDIT_EVENT_OTHER);
+    history_entry_deinit(&entry);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_the_proxy_writes_is_read_with_every_reason),
+        cmocka_unit_test(every_beginning_of_a_record_is_torn_and_nothing_else),
+        cmocka_unit_test(what_is_wrong_before_its_end_is_no_torn_record),
+        cmocka_unit_test(an_event_of_a_later_version_is_no_fault),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
