@@ -36,6 +36,11 @@ static enum err take_proxy(void *arg, const char *value, struct errinfo *info)
     return ERR_OK;
 }
 
+static enum err take_pin(void *arg, const char *value, struct errinfo *info)
+{
+    return pins_add(arg, value, info);
+}
+
 static enum err take_server(void *arg, const char *value, struct errinfo *info)
 {
     struct client_options *options = arg;
@@ -56,6 +61,7 @@ struct cli_line client_options_read(const struct cli_syntax *own, int argc, char
         {"cert", .text = &out->paths.cert},
         {"key", .text = &out->paths.key},
         {"ca", .text = &out->paths.ca},
+        {"pin", .take = take_pin, .arg = &out->pins},
         {"resolver", .take = take_server, .arg = out},
     };
     struct cli_option all[CLI_OPTIONS_MAX + 1] = {{.name = NULL}};

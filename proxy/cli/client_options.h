@@ -13,6 +13,7 @@ struct client_options {
     struct target proxies[ROUTE_PROXIES_MAX];
     size_t proxy_count;
     struct credential_paths paths; // borrowed from argv
+    struct pins pins;
     struct dns_server servers[CLIENT_SERVERS_MAX];
     size_t server_count;
 };

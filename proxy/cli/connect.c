@@ -38,6 +38,8 @@ static const char usage[] =
     "  --cert FILE            PEM: the own certificate, its intermediates behind it\n"
     "  --key FILE             PEM: its private key, without a passphrase, readable by you alone\n"
     "  --ca FILE              PEM: the CAs that the proxy's certificate is checked against\n"
+    "  --pin SHA256           also, the proxy's public key has to be this one: sha256//BASE64, or 64\n"
+    "                         hexadecimal digits; up to 16 times, one of which it has to be\n"
     "  --listen ADDRESS:PORT  where local programs connect (default: 127.0.0.1:3128); up to 8 times\n"
     "  --allow-remote         with a --listen that other machines can reach: whoever reaches it acts\n"
     "                         under this certificate\n"
@@ -171,6 +173,7 @@ int connect_command(int argc, char **argv)
         return line.exit_status;
     struct sidecar_options *sidecar = &arguments.sidecar;
     sidecar->paths = arguments.client.paths;
+    sidecar->pins = arguments.client.pins;
     for (size_t i = 0; i < arguments.client.proxy_count; i++)
         sidecar->proxies[i] = arguments.client.proxies[i];
     sidecar->proxy_count = arguments.client.proxy_count;

@@ -22,6 +22,8 @@ static const char usage[] =
     "                        --proxy-cert)\n"
     "  --key FILE            PEM: its private key (curl's --proxy-key)\n"
     "  --ca FILE             PEM: the CAs for the proxy's certificate (curl's --proxy-cacert)\n"
+    "  --pin SHA256          also, the proxy's key has to be this one (curl's --proxy-pinnedpubkey);\n"
+    "                        up to 16 times, one of which it has to be\n"
     "  --to HOST:PORT        also try a tunnel to there\n"
     "  --resolver ADDR:PORT  ask this DNS server for the proxy's name (default: the system's, and\n"
     "                        the hosts file)\n"
@@ -156,6 +158,7 @@ int doctor_command(int argc, char **argv)
     const struct exam_plan plan = {
         .proxy = arguments.client.proxies[0],
         .paths = arguments.client.paths,
+        .pins = arguments.client.pins,
         .servers = arguments.client.servers,
         .server_count = arguments.client.server_count,
         .to = arguments.has_to ? &arguments.to : NULL,

@@ -88,6 +88,10 @@ enum cause_side {
     X(CAUSE_PROXY_NAME_MISMATCH, "proxy_name_mismatch", SIDE_PROXY, 502, "tls_certificate_error",  \
       "the proxy's certificate is for another name",                                               \
       "use a name of the certificate in --proxy, or have this one put into its SAN")               \
+    X(CAUSE_PROXY_PIN_MISMATCH, "proxy_pin_mismatch", SIDE_PROXY, 502, "tls_certificate_error",    \
+      "the proxy's key is none of those that are pinned",                                          \
+      "if the proxy has a new key on purpose, give its --pin (`sallyport doctor` shows it); if "   \
+      "not, somebody else may answer there")                                                       \
     X(CAUSE_PROXY_BAD_CERTIFICATE, "proxy_bad_certificate", SIDE_PROXY, 502,                       \
       "tls_certificate_error", "the proxy's certificate is not acceptable",                        \
       "the proxy's operator has to replace it")                                                    \

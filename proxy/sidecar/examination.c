@@ -214,10 +214,17 @@ static void note_proxy_certificate(struct ward *ward, const struct upstream_fact
                                    enum cause cause, const char *why, int64_t now_s)
 {
     char data[EXAM_DETAIL_CAP];
+    char pin[PIN_TEXT_CAP];
     struct text text;
     if (facts->server == NULL && cause_side(cause) != SIDE_PROXY)
         return;
     text_init(&text, data, sizeof data);
+    if (cause == CAUSE_PROXY_PIN_MISMATCH) { // first, for the rest may be cut
+        text_append_format(&text, "%s, and --pin has ", why);
+        pins_append(&ward->plan->pins, &text);
+        text_append_string(&text, "; ");
+        why = "";
+    }
     if (facts->server != NULL) {
         append_dn(identity_subject(facts->server), &text);
         text_append_string(&text, ", for ");
@@ -226,7 +233,9 @@ static void note_proxy_certificate(struct ward *ward, const struct upstream_fact
         append_dn(identity_issuer(facts->server), &text);
         text_append_string(&text, ", ");
         append_date(identity_not_after_s(facts->server), now_s, &text);
-        text_append_format(&text, "; the proxy sends %zu certificates", facts->chain_count);
+        text_append_format(&text, "; the proxy sends %zu certificates; its key is %s",
+                           facts->chain_count,
+                           pin_format(identity_spki_sha256(facts->server), pin));
     }
     if (cause != CAUSE_NONE)
         fail(ward, EXAM_PROXY_CERTIFICATE, cause, "%s%s%s", text.data, why[0] == '\0' ? "" : "; ",
@@ -254,6 +263,7 @@ static enum exam_step step_of(enum cause cause)
     case CAUSE_PROXY_EXPIRED:
     case CAUSE_PROXY_NOT_YET_VALID:
     case CAUSE_PROXY_NAME_MISMATCH:
+    case CAUSE_PROXY_PIN_MISMATCH:
     case CAUSE_PROXY_BAD_CERTIFICATE:
         return EXAM_PROXY_CERTIFICATE;
     case CAUSE_CLOSED:
@@ -556,6 +566,7 @@ static enum err open_route(struct ward *ward)
     struct route *route = &ward->route;
     route->ways[0].proxy = ward->plan->proxy;
     route->way_count = 1;
+    route->pins = &ward->plan->pins;
     route->pool = &ward->pool;
     route->keeps_facts = true;
     route->timeouts = (struct upstream_timeouts){

@@ -44,6 +44,7 @@ struct examination {
 struct exam_plan {
     struct target proxy;
     struct credential_paths paths;
+    struct pins pins;
     const struct dns_server *servers; // borrowed; of DNS; DNS_MAX_SERVERS at most
     size_t server_count;              // 0: the system's
     const struct target *to;          // NULL: no tunnel is tried

@@ -195,6 +195,7 @@ static void take_route(struct route *route, const struct lane_options *options)
     for (size_t i = 0; i < options->proxy_count; i++)
         route->ways[i].proxy = options->proxies[i];
     route->way_count = options->proxy_count;
+    route->pins = options->pins;
     route->timeouts = options->reach;
     route->retry_ms = options->retry_ms;
 }

@@ -11,6 +11,7 @@ struct lane_options {
     struct credentials *credentials; // a reference of its own is taken
     const struct target *proxies;    // borrowed for the call
     size_t proxy_count;              // 1 to ROUTE_PROXIES_MAX
+    const struct pins *pins;         // borrowed; must outlive the lane
     struct upstream_timeouts reach;
     int64_t retry_ms; // see struct route
     struct bridge_timeouts bridges;

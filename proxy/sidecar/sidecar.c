@@ -206,6 +206,7 @@ static enum err start_lanes(struct sidecar *sidecar, struct errinfo *info)
             .credentials = sidecar->credentials,
             .proxies = options->proxies,
             .proxy_count = options->proxy_count,
+            .pins = &options->pins,
             .retry_ms = options->retry_ms,
             .reach = {.resolve_ms = 5000,
                       .attempt_ms = 3000,

@@ -11,6 +11,7 @@ struct sidecar_options {
     struct endpoint listen[LANE_LISTENERS_MAX];
     size_t listen_count;
     struct credential_paths paths;            // borrowed
+    struct pins pins;                         // keys of which a proxy must have one; none: any
     struct credentials *credentials;          // read from `paths`; its reference is taken over
     struct target proxies[ROUTE_PROXIES_MAX]; // the next one where nobody is at one
     size_t proxy_count;

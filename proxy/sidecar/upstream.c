@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -56,7 +57,8 @@ struct upstream {
     int fd;           // owned until the stream has it; -1
     int64_t since_ms; // monotonic; of the step
     enum cause cause;
-    const char *detail;           // static memory
+    const char *detail;           // static memory, or `key`
+    char key[PIN_TEXT_CAP + 16];  // about the proxy's key, where that is the cause
     struct upstream_facts *facts; // owned; NULL when they are not kept
 };
 
@@ -297,6 +299,18 @@ static void keep_facts(struct upstream *upstream, const STACK_OF(CRYPTO_BUFFER) 
     verdict->presented = NULL;
 }
 
+// is_pinned tells whether the key of a chain that is good is one that may be; if not, `key` names it.
+static bool is_pinned(struct upstream *upstream, const struct identity *identity)
+{
+    const struct pins *pins = upstream->route->pins;
+    const uint8_t *sha256 = identity_spki_sha256(identity);
+    char pin[PIN_TEXT_CAP];
+    if (pins == NULL || pins_allow(pins, sha256))
+        return true;
+    (void)snprintf(upstream->key, sizeof upstream->key, "its key is %s", pin_format(sha256, pin));
+    return false;
+}
+
 static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
                           enum tls_alert *out_alert)
 {
@@ -312,6 +326,11 @@ static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
     } else if (!has_name) {
         upstream->cause = CAUSE_PROXY_NAME_MISMATCH;
         upstream->detail = "";
+        *out_alert = TLS_ALERT_BAD_CERTIFICATE;
+        error = ERR_DENIED;
+    } else if (!is_pinned(upstream, verdict.identity)) {
+        upstream->cause = CAUSE_PROXY_PIN_MISMATCH;
+        upstream->detail = upstream->key;
         *out_alert = TLS_ALERT_BAD_CERTIFICATE;
         error = ERR_DENIED;
     }

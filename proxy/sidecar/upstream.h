@@ -11,6 +11,7 @@
 #include "proxy/net/buffer.h"
 #include "proxy/net/resolver.h"
 #include "proxy/sidecar/credentials.h"
+#include "proxy/sidecar/pins.h"
 
 struct upstream_timeouts {
     int64_t resolve_ms;
@@ -39,6 +40,7 @@ struct route {
     struct buffer_pool *pool;
     struct tls_sessions *sessions;      // NULL: nothing is resumed
     struct credentials *credentials;    // today's
+    const struct pins *pins;            // NULL: any key will do
     struct way ways[ROUTE_PROXIES_MAX]; // when nobody is at one, the next one is tried
     size_t way_count;
     struct upstream_timeouts timeouts;
@@ -82,7 +84,7 @@ const struct target *upstream_proxy(const struct upstream *upstream);
 // done so, as far as it said: its alert, or CAUSE_CLOSED.
 enum cause upstream_cause(const struct upstream *upstream);
 
-// upstream_detail gives a few words beside the cause, such as the alert's name, or ""; static memory.
+// upstream_detail gives a few words beside the cause, such as the alert's name, or ""; borrowed until destroy.
 const char *upstream_detail(const struct upstream *upstream);
 
 // upstream_alert tells whether the proxy has sent a fatal alert, and which.

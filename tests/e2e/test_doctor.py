@@ -1,6 +1,8 @@
 """`sallyport doctor`: every way in which the way through a proxy can be shut is told apart."""
 
+import base64
 import json
+import re
 import shutil
 import socket
 import ssl
@@ -57,6 +59,31 @@ def assert_cause(said, cause, side, step):
     assert said["advice"], said
     before = STEPS.split()[: STEPS.split().index(step)]
     assert not [name for name in before if said["outcomes"][name] == "failed"], said
+
+
+# -- a pinned key -------------------------------------------------------------------------------
+
+
+def test_a_pin_that_fails_is_named_with_the_key_that_is_there(pki, start, doctor):
+    other = "sha256//" + base64.b64encode(bytes(32)).decode()
+    said = doctor(start(ALLOW), words=["--pin", other, "--pin", "11" * 32])
+    assert_cause(said, "proxy_pin_mismatch", "proxy", "proxy_certificate")
+    second = "sha256//" + base64.b64encode(bytes([0x11] * 32)).decode()
+    begins = f"its key is {pki.server.pin}, and --pin has {other}, {second}; CN=proxy.test"
+    assert said["details"]["proxy_certificate"].startswith(begins), said
+
+
+def test_the_pin_that_the_doctor_shows_is_the_one_to_give(start, doctor):
+    proxy = start(ALLOW)
+    shown = doctor(proxy, expected=0)["details"]["proxy_certificate"]
+    pin = re.search(r"its key is (sha256//\S+)$", shown).group(1)
+    doctor(proxy, expected=0, words=["--pin", pin])
+
+
+def test_the_doctor_looks_at_one_proxy_at_a_time(pki):
+    proxies = ["--proxy", "https://proxy.test:1", "--proxy", "https://proxy.test:2"]
+    result = run("doctor", *proxies, "--ca", pki.server_ca.path)
+    assert result.returncode == 2 and "one --proxy at a time" in result.stderr
 
 
 # -- what is well -------------------------------------------------------------------------------

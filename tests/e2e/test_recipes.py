@@ -1,10 +1,16 @@
 """The recipes of docs/CLIENTS.md for curl, requests and urllib3, as they stand there. Those for git and apt are in
 test_recipes_git_apt.py, the others in test_recipes_clients.py."""
 
+import re
+import shutil
+import subprocess
+
 import pytest
 
-from support.recipe_cases import Cases, Recipe, kitchen, plain_site, site  # noqa: F401 - fixtures
+from support.recipe_cases import Cases, PinnedCases, Recipe, said
+from support.recipe_cases import kitchen, plain_site, site  # noqa: F401 - fixtures
 from support.recipes import recipes
+from support.web import PAGE
 
 
 TUNNEL = "Tunnel connection failed: "
@@ -39,9 +45,38 @@ class TestRecipes(Cases):
     pass
 
 
+def has_curl_that_pins():
+    version = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(map(int, re.match(r"curl (\d+)\.(\d+)", version).groups())) >= (8, 10)
+
+
+@pytest.fixture(params=["urllib3-pinned", *(["curl-pinned"] if has_curl_that_pins() else [])])
+def pinned(request):
+    return request.param, lambda text: text
+
+
+@pytest.mark.skipif(has_curl_that_pins(), reason="this curl looks at the pin")
+@pytest.mark.parametrize("pin", [None, "sha256//" + "A" * 43 + "="])
+def test_an_old_curl_takes_the_pin_and_does_not_look_at_it_as_the_page_says(kitchen, pin):
+    result = kitchen.cook("curl-pinned", kitchen.url(), **({"PIN": pin} if pin else {}))
+    assert (result.returncode, result.stdout) == (0, PAGE), said(result)
+
+
+class TestPinned(PinnedCases):
+    pass
+
+
+def test_the_pin_of_a_certificate_is_worked_out_as_the_page_says(kitchen, pki):
+    shutil.copy(pki.server.chain, kitchen.folder / "server.crt")
+    result = kitchen.cook("pin", "")
+    assert f"sha256//{result.stdout.decode().strip()}" == pki.server.pin
+
+
 def test_every_recipe_of_the_page_has_a_test():
     git_apt = {"git", "apt"}
     node = {"undici", "https-proxy-agent", "axios", "got"}
     clients = {"aiohttp", "httpx", "go", "sidecar", "wget", "pip"}
     browser = {"chromium", "chromium-policy"}
-    assert recipes().keys() == {row.name for row in ROWS} | git_apt | node | clients | browser
+    pins = {"pin", "curl-pinned", "urllib3-pinned", "https-proxy-agent-pinned", "go-pinned"}
+    named = {row.name for row in ROWS}
+    assert recipes().keys() == named | git_apt | node | clients | browser | pins

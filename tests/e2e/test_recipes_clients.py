@@ -12,7 +12,7 @@ import pytest
 from support.control import CONTROL, Control
 from support.pki import CLIENT_AUTH
 from support.proxy import BINARY, Lines, run
-from support.recipe_cases import HUGE, LARGE, Cases, Recipe, replace, said
+from support.recipe_cases import HUGE, LARGE, Cases, PinnedCases, Recipe, replace, said
 from support.recipe_cases import kitchen, plain_site, site  # noqa: F401 - fixtures
 from support.recipes import PAGE_PATH, recipes, without_certificate
 from support.scale import PATIENCE
@@ -68,6 +68,21 @@ def test_a_program_that_tries_for_ever_is_told_in_http_where_the_listener_does_s
         assert "Proxy response (403)" in said(result)
     refused = kitchen.proxy.audit.wait_count(2, "handshake_refused")
     assert [each["reason"] for each in refused] == ["expired", "no_certificate"]
+
+
+def pinned_go(text):
+    """The page's program with these lines, and what they import."""
+    program = replace(recipes()["go"][1], "    transport := ", text + "    transport := ")
+    return replace(program, '    "crypto/tls"', '    "crypto/sha256"\n    "crypto/tls"\n    "encoding/base64"')
+
+
+@pytest.fixture(params=["https-proxy-agent-pinned", "go-pinned"])
+def pinned(request):
+    return request.param, pinned_go if request.param == "go-pinned" else lambda text: text
+
+
+class TestPinned(PinnedCases):
+    pass
 
 
 def printed_recipe(stderr, heading):

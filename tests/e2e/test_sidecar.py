@@ -1,8 +1,10 @@
 """`sallyport connect`: local programs that know nothing of TLS or certificates, through the proxy."""
 
+import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,7 +15,7 @@ import pytest
 
 from support.config import client, reach
 from support.origin import echo_after_end, pattern, pattern_sha256, reset, source
-from support.pki import CLIENT_AUTH, SERVER_AUTH
+from support.pki import CLIENT_AUTH, SERVER_AUTH, pin_of
 from support.plain import PlainClient, Reader, StrictOrigin, head, ok, url
 from support.proxy import run
 from support.scale import PATIENCE, count, eventually
@@ -458,6 +460,43 @@ def test_a_proxy_that_has_moved_is_found_again(start, sidecar, dns, origin):
     assert proxy_port
 
 
+# -- a pinned key -------------------------------------------------------------------------------
+
+OTHER_KEY = "sha256//" + base64.b64encode(bytes(32)).decode()
+
+
+def test_a_pinned_key_lets_through_in_both_spellings_and_in_resumed_sessions(pki, start, sidecar, origin):
+    proxy, target = start(ALLOW), origin()
+    for pin in (pki.server.pin, pki.server.spki_sha256):
+        one = sidecar(proxy, options=["--pin", OTHER_KEY, "--pin", pin])
+        for _ in range(3):
+            assert one.ask(f"origin.test:{target.port}")[0].split()[1] == "200"
+    assert any(each["tls"]["resumed"] for each in proxy.audit.records("decision"))
+
+
+def test_a_proxy_whose_key_is_not_pinned_gets_nothing_though_its_ca_is_good(pki, start, sidecar):
+    proxy, other = start(ALLOW), start(ALLOW)
+    one = sidecar(proxy, options=["--pin", OTHER_KEY, *also(other), "--retry-for", "10m"])
+    assert_failure(ask_failing(one), 502, "proxy_pin_mismatch", "is none of those")
+    assert one.stderr.wait(re.escape(f"(its key is {pki.server.pin})"))
+    for each in (proxy, other):
+        each.stop()
+        assert each.audit.records("decision") == []
+
+
+def test_the_key_of_an_issuer_is_not_the_key_of_the_proxy(pki, start, sidecar):
+    one = sidecar(start(ALLOW), options=["--pin", pin_of(pki.server_ca.certificate)])
+    assert_failure(ask_failing(one), 502, "proxy_pin_mismatch", "is none of those")
+
+
+def test_a_pin_takes_the_place_of_no_other_check(pki, sidecar):
+    leaf = bad_server(pki, dns=("other.test",))
+    server = TlsServer(leaf, pki.ca.path)
+    one = sidecar(server.port, options=["--pin", leaf.pin])
+    assert_failure(ask_failing(one), 502, "proxy_name_mismatch", "another name")
+    server.stop()
+
+
 # -- several proxies, and one that restarts -----------------------------------------------------
 
 
@@ -777,6 +816,7 @@ def arguments(pki, **changes):
         ({"workers": "0"}, "--workers: "),
         ({"workers": "two"}, "--workers: "),
         ({"idle": "5"}, "--idle: "),
+        ({"pin": "junk"}, "--pin: 'junk' is no pin"),
         ({"retry-for": "5"}, "--retry-for: "),
         ({"retry-for": "11m"}, "--retry-for: no longer than 10m"),
         ({"max-connections": "-1"}, "--max-connections: "),

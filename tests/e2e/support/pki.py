@@ -6,6 +6,7 @@ Owns the files that they are written to. Everything is made on first use and kep
 import base64
 import datetime
 import functools
+import hashlib
 import ipaddress
 import os
 from dataclasses import dataclass
@@ -47,6 +48,18 @@ def pem(certificate):
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
+def spki_digest(certificate):
+    """The SHA-256 of its public key."""
+    key = certificate.public_key()
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(key.public_bytes(*form)).digest()
+
+
+def pin_of(certificate):
+    """The same as curl and the sidecar are told it."""
+    return "sha256//" + base64.b64encode(spki_digest(certificate)).decode()
+
+
 @dataclass(frozen=True)
 class Leaf:
     """A certificate with its key, as files that clients and servers can be given."""
@@ -61,13 +74,11 @@ class Leaf:
 
     @property
     def spki_sha256(self):
-        digest = hashes.Hash(hashes.SHA256())
-        digest.update(
-            self.certificate.public_key().public_bytes(
-                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
-        )
-        return digest.finalize().hex()
+        return spki_digest(self.certificate).hex()
+
+    @property
+    def pin(self):
+        return pin_of(self.certificate)
 
     @property
     def serial(self):

@@ -86,6 +86,23 @@ class Recipe:
         return replace(text, *self.again)
 
 
+class PinnedCases:
+    """Each test gets a `pinned`: the recipe's name, and what makes of its text what can be run."""
+
+    def test_the_page_arrives_where_the_key_is_the_pinned_one(self, kitchen, pinned):
+        name, change = pinned
+        result = kitchen.cook(name, kitchen.url(), change)
+        assert (result.returncode, result.stdout) == (0, PAGE), said(result)
+
+    def test_a_proxy_with_another_key_gets_no_request(self, kitchen, pinned):
+        name, change = pinned
+        result = kitchen.cook(name, kitchen.url(), change, PIN="sha256//" + "A" * 43 + "=")
+        assert result.returncode != 0 and PAGE not in result.stdout
+        assert "pinned" in said(result), said(result)
+        kitchen.proxy.stop()
+        assert kitchen.proxy.audit.records("decision") == []
+
+
 class Cases:
     """Each test gets a `recipe`, which the files that take these parametrise."""
 

@@ -55,6 +55,7 @@ class Kitchen:
         self.folder = folder
         self.proxy_url = f"https://localhost:{proxy.address[1]}"
         self.origin_ca = origin_ca
+        self.pin = proxy.pki.server.pin
         self.environment = {
             **clean_environment(folder),
             "NODE_PATH": os.environ.get("SALLYPORT_NODE_PATH", ""),
@@ -80,7 +81,8 @@ class Kitchen:
         return [*command, file]
 
     def surroundings(self, **more):
-        return {**self.environment, "PROXY": self.proxy_url, "ORIGIN_CA": self.origin_ca, **more}
+        given = {"PROXY": self.proxy_url, "ORIGIN_CA": self.origin_ca, "PIN": self.pin}
+        return {**self.environment, **given, **more}
 
     def cook(self, name, url, change=lambda text: text, patience=3 * PATIENCE, **more):
         """Runs the recipe, with this change; gives exit status, stdout and stderr."""
