@@ -95,13 +95,19 @@ static void wait_for_next(struct crl_alarm *alarm)
     ev_timer_start(alarm->loop, &alarm->timer);
 }
 
+void crl_alarm_look(struct crl_alarm *alarm)
+{
+    if (alarm->snapshot == NULL)
+        return;
+    look(alarm, (int64_t)time(NULL));
+    wait_for_next(alarm);
+}
+
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
-    struct crl_alarm *alarm = timer->data;
-    look(alarm, (int64_t)time(NULL));
-    wait_for_next(alarm);
+    crl_alarm_look(timer->data);
 }
 
 struct crl_alarm *crl_alarm_create(struct ev_loop *loop)

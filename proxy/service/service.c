@@ -138,6 +138,17 @@ static void on_signal(void *arg, uint32_t number)
     }
 }
 
+// on_clock_set: rights that end by the wall clock may have ended, or end sooner than timers think.
+static void on_clock_set(void *arg)
+{
+    struct service *service = arg;
+    log_warning("the machine's clock was set, or it has slept: every tunnel is judged again by the "
+                "time that it is now");
+    for (uint32_t w = 0; w < service->worker_count; w++)
+        worker_note_clock(service->workers[w]);
+    crl_alarm_look(service->crl_alarm);
+}
+
 static void on_exits(void *arg, uint32_t rung)
 {
     struct service *service = arg;
@@ -230,6 +241,8 @@ static enum err open_loop(struct service *service, struct errinfo *info)
     service->crl_alarm = crl_alarm_create(service->loop);
     if (service->watcher == NULL || service->crl_alarm == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the watched files");
+    if (!clock_watch_start(&service->clock_watch, service->loop, on_clock_set, service))
+        return errinfo_set(info, ERR_SYSTEM, "cannot be told when the clock is set: %m");
     return ERR_OK;
 }
 
@@ -238,6 +251,7 @@ static void close_loop(struct service *service)
 {
     if (service->loop != NULL) {
         ev_timer_stop(service->loop, &service->retry);
+        clock_watch_stop(&service->clock_watch, service->loop);
         bell_stop(&service->exits, service->loop);
         bell_stop(&service->loaded, service->loop);
         bell_stop(&service->adopted, service->loop);

@@ -7,6 +7,7 @@
 
 #include "proxy/audit/audit_log.h"
 #include "proxy/net/bell.h"
+#include "proxy/service/clock_watch.h"
 #include "proxy/service/crl_alarm.h"
 #include "proxy/service/loader.h"
 #include "proxy/service/memory.h"
@@ -55,6 +56,7 @@ struct service {
     enum loader_scope again;     // and then how much
     struct watcher *watcher;     // owned; of the files that `snapshot` names
     struct crl_alarm *crl_alarm; // owned; of the lists of `snapshot`
+    struct clock_watch clock_watch;
     ev_timer retry;              // files that did not fit together are read again
     int retry_count;             // how often they have been
     uint64_t generation;         // of the newest snapshot

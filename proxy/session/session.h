@@ -28,6 +28,10 @@ void sessions_end_all(struct session_context *context, enum reason reason);
 // tunnel, and those that have one are judged again, a few each pass of the loop.
 void sessions_adopt(struct session_context *context, struct snapshot *snapshot);
 
+// sessions_judge_again has all live tunnels judged again under today's snapshot, a few each pass of the loop, and
+// what was remembered of certificates forgotten: for when the wall clock was set.
+void sessions_judge_again(struct session_context *context);
+
 // sessions_sweep judges the next few of them. Called from the loop.
 void sessions_sweep(struct session_context *context);
 

@@ -161,9 +161,8 @@ static void queue_for_sweep(struct session *session)
     TAILQ_INSERT_TAIL(&session->peer.context->sweep, session, sweep_link);
 }
 
-void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
+void sessions_judge_again(struct session_context *context)
 {
-    context->snapshot = snapshot;
     verdicts_clear(&context->verdicts);
     struct session *session = NULL;
     TAILQ_FOREACH(session, &context->by_state[SESSION_SERVING], link)
@@ -175,6 +174,12 @@ void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
     ev_timer_stop(context->loop, &context->sweep_turn);
     ev_timer_set(&context->sweep_turn, 0., 0.);
     ev_timer_start(context->loop, &context->sweep_turn);
+}
+
+void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
+{
+    context->snapshot = snapshot;
+    sessions_judge_again(context);
 }
 
 // close_reason_of gives the word for a tunnel that ends because its session has lost its right.
@@ -208,6 +213,7 @@ static void sweep_session(struct session *session)
         queue_for_sweep(session);
         return;
     }
+    note_expiry(session); // the clock may have been set
     const enum reason reason = session_judge(session, exchange_is_tunnel(session->exchange));
     if (reason == REASON_NONE)
         exchange_judge_again(session->exchange);

@@ -20,7 +20,7 @@
 
 enum { WORKER_MAGIC = 0x3E0A4E40, EXHAUSTED_LOG_EVERY_MS = 5000 };
 
-enum mail { MAIL_DRAIN = 1, MAIL_STOP = 2, MAIL_ADOPT = 4, MAIL_SURVEY = 8 };
+enum mail { MAIL_DRAIN = 1, MAIL_STOP = 2, MAIL_ADOPT = 4, MAIL_SURVEY = 8, MAIL_CLOCK = 16 };
 
 // port is one listener of this worker.
 struct port {
@@ -289,6 +289,8 @@ static void on_mail(void *arg, uint32_t rung)
         adopt(worker);
     if ((letters & MAIL_SURVEY) != 0)
         open_survey(worker);
+    if ((letters & MAIL_CLOCK) != 0)
+        sessions_judge_again(&worker->context);
     if ((letters & MAIL_DRAIN) != 0)
         begin_drain(worker);
     if ((letters & MAIL_STOP) != 0)
@@ -353,6 +355,11 @@ bool worker_survey(struct worker *worker, struct survey *survey)
         return true;
     survey->counters = worker->context.counters; // nobody changes them any more
     return false;
+}
+
+void worker_note_clock(struct worker *worker)
+{
+    post(worker, MAIL_CLOCK);
 }
 
 void worker_drain(struct worker *worker)

@@ -49,6 +49,9 @@ enum err worker_adopt(struct worker *worker, struct snapshot *snapshot,
 // earlier one has been answered.
 bool worker_survey(struct worker *worker, struct survey *survey);
 
+// worker_note_clock makes the worker judge its live tunnels again, for the wall clock was set. Any thread.
+void worker_note_clock(struct worker *worker);
+
 // worker_drain makes the worker accept no more, refuse new requests, and exit when its last tunnel has ended
 // or the snapshot's drain time has passed. Any thread.
 void worker_drain(struct worker *worker);
