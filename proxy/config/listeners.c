@@ -80,6 +80,7 @@ struct server {
     const struct trust *trust;
     const char *trust_name;
     const char *chain_path;
+    enum ca_names ca_names;
 };
 
 // certificate_add makes the TLS context of `server` with this certificate, or adds it.
@@ -90,7 +91,8 @@ static enum err certificate_add(struct tls_context_options *options, struct slic
         return tls_context_add_certificate(server->tls, chain, key, info);
     options->chain_pem = chain;
     options->key_pem = key;
-    options->client_ca_names = server->trust == NULL ? NULL : trust_client_ca_names(server->trust);
+    options->client_ca_names =
+        server->trust == NULL ? NULL : ca_names_choose(server->ca_names, server->trust);
     return tls_context_create(options, &server->tls, info);
 }
 
@@ -193,6 +195,7 @@ static void sni_entry_read(struct loader *loader, const struct node *node,
     struct reader *reader = loader->reader;
     struct server server = {0};
     uint8_t binding[TICKET_BINDING_LEN];
+    ca_names_read(loader, node_get(listener, "client_ca_names"), &server.ca_names);
     if (!reader_map(reader, node, "an entry of `sni`", keys, sizeof keys / sizeof keys[0]))
         return;
     const bool has_trust = node_get(node, "trust") != NULL;
@@ -203,6 +206,8 @@ static void sni_entry_read(struct loader *loader, const struct node *node,
                              "changes nothing");
     sni_names_read(reader, node_get(node, "names"), sni);
     trust_read(loader, node_get(has_trust ? node : listener, "trust"), trusts, &server);
+    if (has_trust && server.trust != NULL)
+        ca_names_report(loader, node_get(node, "trust"), server.ca_names, server.trust);
     bind_tickets(listener_name, sni->name_count == 0 ? NULL : &sni->names[0], server.trust_name,
                  binding);
     options.binding = binding;
@@ -274,7 +279,7 @@ static void listener_read(struct loader *loader, const struct node *node,
         {"certificates", KEY_REQUIRED},  {"tls", KEY_OPTIONAL},
         {"trust", KEY_REQUIRED},         {"client_certificate", KEY_OPTIONAL},
         {"refuse_with", KEY_OPTIONAL},   {"sni", KEY_OPTIONAL},
-        {"proxy_protocol", KEY_NOT_YET},
+        {"proxy_protocol", KEY_NOT_YET}, {"client_ca_names", KEY_OPTIONAL},
     };
     static const char *const certificate_words[2] = {"required", "optional"};
     static const char *const refuse_words[2] = {"alert", "http"};
@@ -287,6 +292,11 @@ static void listener_read(struct loader *loader, const struct node *node,
     (void)reader_name(reader, node_get(node, "name"), "listener name", &listener->name);
     address_read(reader, node_get(node, "address"), &listener->address);
     trust_read(loader, node_get(node, "trust"), trusts, &server);
+    const struct node *ca_names = node_get(node, "client_ca_names");
+    ca_names_read(loader, ca_names, &server.ca_names);
+    if (server.trust != NULL)
+        ca_names_report(loader, ca_names == NULL ? node_get(node, "trust") : ca_names,
+                        server.ca_names, server.trust);
     versions_read(reader, node_get(node, "tls"), &options);
     tickets_read(loader, node_get(node_get(node, "tls"), "tickets"));
     bind_tickets(listener->name, NULL, server.trust_name, binding);

@@ -51,6 +51,23 @@ void loader_validity(struct loader *loader, const struct node *node, const char 
 void trust_profiles_read(struct loader *loader, const struct node *node,
                          const char *const **out_names, size_t *out_count);
 
+// What a listener tells its clients of the CAs that it trusts: `client_ca_names`.
+enum ca_names {
+    CA_NAMES_AUTO, // their names, unless they are many
+    CA_NAMES_SEND,
+    CA_NAMES_NONE,
+};
+
+// ca_names_read reads `client_ca_names`; NULL is left out.
+void ca_names_read(struct loader *loader, const struct node *node, enum ca_names *out);
+
+// ca_names_report says at `node` what comes of it with this profile: names not sent, or too many of them.
+void ca_names_report(struct loader *loader, const struct node *node, enum ca_names mode,
+                     const struct trust *trust);
+
+// ca_names_choose gives the names to be sent, for tls_context_options; NULL for none, or without memory.
+STACK_OF(CRYPTO_BUFFER) *ca_names_choose(enum ca_names mode, const struct trust *trust) MUST_USE;
+
 // crls_read reads the list `crl` of a profile, files and directories, into `trust`, whose
 // certificates are all there already. NULL is no list.
 void crls_read(struct loader *loader, const struct node *node, struct trust *trust);

@@ -128,6 +128,14 @@ enum ca_list_finding ca_list_check(const STACK_OF(CRYPTO_BUFFER) *chain,
     return finding;
 }
 
+size_t ca_list_wire_len(const STACK_OF(CRYPTO_BUFFER) *names)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(names); i++)
+        len += 2 + CRYPTO_BUFFER_len(sk_CRYPTO_BUFFER_value(names, i));
+    return len;
+}
+
 void ca_list_append(const STACK_OF(CRYPTO_BUFFER) *names, struct text *out)
 {
     const size_t count = sk_CRYPTO_BUFFER_num(names);

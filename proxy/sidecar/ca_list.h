@@ -23,5 +23,8 @@ enum ca_list_finding {
 enum ca_list_finding ca_list_check(const STACK_OF(CRYPTO_BUFFER) *chain,
                                    const STACK_OF(CRYPTO_BUFFER) *names, struct slice known_pem);
 
+// ca_list_wire_len gives the bytes that the names have in a handshake.
+size_t ca_list_wire_len(const STACK_OF(CRYPTO_BUFFER) *names);
+
 // ca_list_append appends the names as text, at most a few of them.
 void ca_list_append(const STACK_OF(CRYPTO_BUFFER) *names, struct text *out);

@@ -59,7 +59,8 @@ enum cause_side {
       "out of descriptors or memory", "raise the limit of open files, or close something")         \
     X(CAUSE_CLOSED, "closed", SIDE_PROXY, 502, "connection_terminated",                            \
       "the proxy closed the connection",                                                           \
-      "is this the proxy's port? If so, the proxy's log tells why")                                \
+      "is this the proxy's port? If so, the proxy's log tells why; one that trusts hundreds of "   \
+      "CAs and names them all needs `client_ca_names: none`")                                      \
     X(CAUSE_HANDSHAKE_TIMEOUT, "handshake_timeout", SIDE_PROXY, 504, "connection_timeout",         \
       "the proxy did not finish the TLS handshake",                                                \
       "is this the proxy's port? Something accepts connections there and says nothing")            \

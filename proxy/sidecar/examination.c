@@ -19,6 +19,7 @@ enum {
     CA_FILE_MAX = 16 * 1024 * 1024,
     NAMES_CAP = 400,
     NAMES_SHOWN = 8,
+    JAVA_NAMES_MAX = 32 * 1024, // bytes; it reads no longer handshake message
 };
 
 // ward is one examination under way.
@@ -333,8 +334,15 @@ static enum cause check_ca_list(struct ward *ward, const struct upstream_facts *
         note(ward, EXAM_CA_LIST, EXAM_OK, "the proxy does not say which CAs it accepts");
         return CAUSE_NONE;
     case CA_LIST_FITS:
-        note(ward, EXAM_CA_LIST, EXAM_OK, "the proxy accepts certificates of: %s; this is one",
-             names.data);
+        if (ca_list_wire_len(facts->ca_names) > JAVA_NAMES_MAX)
+            note(ward, EXAM_CA_LIST, EXAM_WARNING,
+                 "the proxy names %zu CAs, yours among them, in %zu bytes: Java reads no more than "
+                 "%d and ends the handshake; the proxy needs `client_ca_names: none`",
+                 sk_CRYPTO_BUFFER_num(facts->ca_names), ca_list_wire_len(facts->ca_names),
+                 JAVA_NAMES_MAX);
+        else
+            note(ward, EXAM_CA_LIST, EXAM_OK, "the proxy accepts certificates of: %s; this is one",
+                 names.data);
         return CAUSE_NONE;
     case CA_LIST_LACKS_INTERMEDIATE:
         note(ward, EXAM_CA_LIST, EXAM_WARNING,

@@ -11,6 +11,7 @@
 #include "proxy/tls/certificate.h"
 #include "proxy/tls/context_internal.h"
 #include "proxy/tls/ticket_keys.h"
+#include "proxy/tls/trial.h"
 
 enum { CERTIFICATES_MAX = 64 };
 
@@ -106,7 +107,10 @@ enum err tls_context_add_certificate(struct tls_context *context, struct slice c
         return errinfo_set(info, ERR_MEMORY, "no memory for a certificate");
     context->certificates = more;
     struct certificate *added = &more[context->certificate_count];
-    const enum err error = certificate_init(added, chain_pem, key_pem, info);
+    enum err error = certificate_init(added, chain_pem, key_pem, info);
+    if (error == ERR_OK)
+        error = trial_shake(context->ssl_ctx, added, version_code(context->min),
+                            version_code(context->max), info);
     if (error != ERR_OK) {
         certificate_deinit(added);
         return error;

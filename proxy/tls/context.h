@@ -37,7 +37,8 @@ struct tls_context_info {
 };
 
 // tls_context_create parses chain and key; the caller owns one reference. ERR_INPUT with a sentence in `info` when one cannot be
-// read, when they do not belong together, or the key is of a kind that TLS cannot use. The sentence
+// read, when they do not belong together, the key is of a kind that TLS cannot use, or a handshake that is
+// tried in memory fails. The sentence
 // does not name the file: the caller does.
 enum err tls_context_create(const struct tls_context_options *options, struct tls_context **out,
                             struct errinfo *info) MUST_USE;

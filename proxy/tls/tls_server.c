@@ -10,6 +10,8 @@ enum { TICKET_CONTENT_MAX = 12 * 1024 };
 enum ssl_select_cert_result_t tls_stream_on_client_hello(const SSL_CLIENT_HELLO *hello)
 {
     struct tls_stream *tls = SSL_get_app_data(hello->ssl);
+    if (tls == NULL)
+        return ssl_select_cert_success; // a trial, which has chosen already
     struct tls_context *selected = tls->context;
     if (tls->select != NULL)
         selected = tls->select(tls->verify_arg, tls_stream_server_name(tls));
