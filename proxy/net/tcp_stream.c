@@ -40,7 +40,7 @@ static enum err tcp_read(struct stream *stream, void *out, size_t cap, size_t *o
         return ERR_OK;
     }
     if (count == 0)
-        return ERR_EOF;
+        return tcp->is_reset ? ERR_SYSTEM : ERR_EOF;
     if (!is_again(errno))
         return ERR_SYSTEM;
     tcp->can_read = false;
@@ -64,6 +64,8 @@ static enum err tcp_write(struct stream *stream, struct slice bytes, size_t *out
         *out_len = (size_t)count;
         return count > 0 || bytes.len == 0 ? ERR_OK : ERR_AGAIN;
     }
+    if (errno == ECONNRESET)
+        tcp->is_reset = true;
     if (!is_again(errno))
         return ERR_SYSTEM;
     tcp->can_write = false;

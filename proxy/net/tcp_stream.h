@@ -13,6 +13,7 @@ struct tcp_stream {
     bool can_read;  // the socket has not said EAGAIN since the last event
     bool can_write; // likewise
     bool is_finished;
+    bool is_reset; // a write was told so; the system tells it once, and reading would find a FIN
     struct ev_loop *loop; // borrowed
     ev_io io;
 };
