@@ -100,6 +100,7 @@ void exchange_end_forward(struct exchange *exchange, bool is_reset)
         return;
     exchange->bytes_up = forward->up.passed;
     exchange->bytes_down = forward->down.passed;
+    exchange->status = forward->status;
     exchange->forward = NULL;
     forward_destroy(forward, is_reset);
 }
@@ -130,7 +131,6 @@ static void finish_forward(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
     const bool is_kept = exchange->forward->is_kept;
-    exchange->status = exchange->forward->status;
     keep_upstream(exchange);
     if (is_kept)
         peer_consume_inbox(peer, exchange->request_len);
@@ -218,7 +218,6 @@ enum exchange_step exchange_step_forward(struct exchange *exchange)
         refuse(exchange, 400, REASON_BAD_REQUEST, forward->why);
         return EXCHANGE_STEP_AGAIN;
     case FORWARD_BROKEN:
-        exchange->status = forward->status;
         exchange_finish(exchange, EXCHANGE_RESET, forward->reason);
         return EXCHANGE_STEP_AGAIN;
     }
@@ -227,8 +226,7 @@ enum exchange_step exchange_step_forward(struct exchange *exchange)
 
 void exchange_on_forward_deadline(struct exchange *exchange)
 {
-    struct forward *forward = exchange->forward;
-    exchange->status = forward->status;
+    const struct forward *forward = exchange->forward;
     if (forward->is_answered)
         exchange_end(exchange, REASON_IDLE);
     else if (body_flow_wants_read(&forward->up))
