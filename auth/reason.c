@@ -1,4 +1,4 @@
-// The names of the reasons.
+// The names of the reasons, and which of them end what was allowed.
 #include "auth/reason.h"
 
 const char *reason_name(enum reason reason)
@@ -13,4 +13,13 @@ const char *reason_name(enum reason reason)
         break;
     }
     return "unknown";
+}
+
+enum reason reason_of_end(enum reason reason)
+{
+    if (reason == REASON_REVOKED || reason == REASON_DENIED_CERTIFICATE)
+        return REASON_REVOKED;
+    if (reason == REASON_EXPIRED || reason == REASON_BLOCKED || reason == REASON_NO_MEMORY)
+        return reason;
+    return REASON_POLICY_CHANGED;
 }

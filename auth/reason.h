@@ -77,3 +77,6 @@ enum reason {
 
 // reason_name gives the stable name of `reason`; static memory.
 const char *reason_name(enum reason reason);
+
+// reason_of_end gives the word with which something that was allowed ends, where `reason` would refuse it now.
+enum reason reason_of_end(enum reason reason);

@@ -88,7 +88,7 @@ static bool judge_dialled(struct exchange *exchange, const struct ip_addr *addre
     return decision.action == ACTION_ALLOW;
 }
 
-// reason_today tells what has become of the right that was there before the dialling.
+// reason_today tells what has become of the right that was there before the dialling, in the word for its end.
 static enum reason reason_today(struct exchange *exchange)
 {
     const struct peer *peer = exchange->peer;
@@ -97,7 +97,9 @@ static enum reason reason_today(struct exchange *exchange)
         const struct ip_addr address = search_last_dialled(exchange->search);
         reason = peer->judge_again(peer->owner);
         exchange->generation = peer->context->snapshot->generation;
-        if (reason == REASON_NONE && !judge_dialled(exchange, &address))
+        if (reason != REASON_NONE)
+            reason = reason_of_end(reason);
+        else if (!judge_dialled(exchange, &address))
             reason = REASON_POLICY_CHANGED;
     }
     if (reason == REASON_NONE && is_expired(peer))

@@ -182,14 +182,6 @@ void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
     sessions_judge_again(context);
 }
 
-// close_reason_of gives the word for a tunnel that ends because its session has lost its right.
-static enum reason close_reason_of(enum reason reason)
-{
-    if (reason == REASON_REVOKED || reason == REASON_DENIED_CERTIFICATE)
-        return REASON_REVOKED;
-    return reason == REASON_EXPIRED || reason == REASON_BLOCKED ? reason : REASON_POLICY_CHANGED;
-}
-
 // needs_verification tells whether judging the session again costs signatures.
 static bool needs_verification(const struct session *session)
 {
@@ -218,7 +210,7 @@ static void sweep_session(struct session *session)
     if (reason == REASON_NONE)
         exchange_judge_again(session->exchange);
     else if (exchange_is_tunnel(session->exchange))
-        exchange_end(session->exchange, close_reason_of(reason));
+        exchange_end(session->exchange, reason_of_end(reason));
     session_drive(session);
 }
 
