@@ -198,8 +198,11 @@ def blackhole(address="127.0.0.1", port=0):
 
 
 @contextlib.contextmanager
-def full_queue(address="127.0.0.1", port=0):
-    """The listening socket of a black hole; accepting from it lets those who wait connect."""
+def full_queue(address="127.0.0.1", port=0, filled_from=None):
+    """The listening socket of a black hole; accepting from it lets those who wait connect.
+
+    `filled_from`: the address of those that fill it, by which they can be told from others.
+    """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind((address, port))
@@ -207,6 +210,8 @@ def full_queue(address="127.0.0.1", port=0):
         while True:
             filler = stack.enter_context(socket.socket())
             filler.settimeout(0.2)
+            if filled_from:
+                filler.bind((filled_from, 0))
             try:
                 filler.connect(listener.getsockname())
             except TimeoutError:

@@ -1,0 +1,397 @@
+"""A run of the proxy in which everything goes on at once: waits are held open while it is reloaded, told to
+block and to kill, its disk fills, and clients and targets break off.
+
+A seed makes a run: the same seed draws the same steps. What each client got to see and what was in force
+when is kept, and held against the records at the end. Give SALLYPORT_CHAOS_SEED to have a run again.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import select
+import signal
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+
+from support.audit import check_records
+from support.config import client as config_client
+from support.config import reach
+from support.proxy import run as run_program
+from support.scale import PATIENCE, eventually
+from support.waits import WAITS, Stage, held_rule
+from support.wire import parse_head
+
+PEOPLE = ("ann", "bob", "eve", "joe")
+HELD_MAX = 12
+SPARED = {"second_family"}  # a verdict that is not final outlives its configuration
+NOT_NOTICED = (OSError, AssertionError)  # what a peer finds that somebody else has broken off
+
+
+def seed_of_run():
+    given = os.environ.get("SALLYPORT_CHAOS_SEED")
+    return int(given) if given else int.from_bytes(os.urandom(4), "big")
+
+
+@dataclass
+class Version:
+    """One configuration, and when it was in force: it may be between the two moments."""
+
+    rights: dict  # person -> the name of its client, where it may have what it wants
+    names: dict  # person -> the name of its client
+    has_extra: bool
+    id: str = ""
+    begins: float = 0.0
+    ends: float = float("inf")
+
+
+@dataclass
+class Seen:
+    """What is known of one client after it was let go."""
+
+    person: str
+    kind: str
+    port: int
+    begins: float
+    ends: float = 0.0
+    answer: object = None
+    is_over: bool = field(default=False)
+
+
+def rule_of(client_name):
+    return f"rule-of-{client_name}"
+
+
+class Pipe:
+    """An audit "file" that can be left unread: what the proxy writes waits in its memory."""
+
+    def __init__(self, folder):
+        self.kept = folder / "kept.jsonl"
+        path = folder / "audit.jsonl"
+        os.mkfifo(path)
+        self._reader = os.open(path, os.O_RDWR)
+        self._is_read = threading.Event()
+        self._is_read.set()
+        self._is_over = False
+        self._thread = threading.Thread(target=self._pump, daemon=True)
+        self._thread.start()
+
+    def fill(self, _proxy):
+        self._is_read.clear()
+
+    def empty(self, _proxy):
+        self._is_read.set()
+
+    def stop(self):
+        """Reads what is left, once nobody writes any more."""
+        self._is_read.set()
+        self._is_over = True
+        self._thread.join(PATIENCE)
+        os.close(self._reader)
+
+    def _pump(self):
+        with open(self.kept, "ab", buffering=0) as out:
+            while True:
+                self._is_read.wait()
+                if select.select([self._reader], [], [], 0.05)[0]:
+                    out.write(os.read(self._reader, 65536))
+                elif self._is_over:
+                    return
+
+
+class Chaos:
+    """One run."""
+
+    def __init__(self, start, dns, folder, pki, seed, audit="disk"):
+        self.random = random.Random(seed)
+        self.pki = pki
+        self.leaves = {person: pki.ca.leaf(f"chaos-{person}") for person in PEOPLE}
+        self.pipe = Pipe(folder) if audit == "pipe" else None
+        self.versions = []
+        self.held = {}  # Wait -> Seen
+        self.seen = []
+        self.blocked = set()
+        self.is_full = False
+        self.steps = []
+        self.crl_number = 0
+        self.listener = {
+            "name": "main",
+            "address": "127.0.0.1:0",
+            "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
+            "trust": "staff",
+        }
+        version, changes = self._draw_version()
+        self.stage = Stage(start, dns, folder, disk=self.pipe, **changes)
+        self.proxy = self.stage.proxy
+        self._enter(version, time.monotonic())
+
+    # -- the run ----------------------------------------------------------------------------------
+
+    def play(self, steps):
+        before = self.proxy.descriptors()
+        for _ in range(steps):
+            self.step()
+        self.settle()
+        self.proxy.wait_descriptors(before)
+        self.stage.wait_closed()
+        self.end()
+
+    def step(self):
+        weights = {
+            self.begin: 10 if len(self.held) < HELD_MAX else 0,
+            self.conclude: 5,
+            self.reload: 3,
+            self.break_off: 3,
+            self.reset_target: 2,
+            self.kill: 1,
+            self.block: 1,
+            self.unblock: 2,
+            self.fill_or_empty: 1,
+            self.count: 1,
+        }
+        action = self.random.choices(list(weights), list(weights.values()))[0]
+        self.steps.append(action.__name__)
+        action()
+
+    def settle(self):
+        """Brings everything that is held to its end, and the proxy back to where it began."""
+        while self.blocked:
+            self.unblock()
+        if self.is_full:
+            self.fill_or_empty()
+        while self.held:
+            self.conclude()
+        if self.versions[-1].has_extra:
+            self.reload(has_extra=False)
+
+    def end(self):
+        """A drain while some wait; it ends by itself when they have."""
+        for _ in range(4):
+            self.begin()
+        self.proxy.send_signal(signal.SIGTERM)
+        self.proxy.stderr.wait("draining")
+        while self.held:
+            self.conclude()
+        assert self.proxy.wait_exit() == 0, self.proxy.stderr.text()
+        self.proxy.stop()
+        self.stage.stop()
+        if self.pipe:
+            self.pipe.stop()
+        self.check()
+
+    # -- what can happen --------------------------------------------------------------------------
+
+    def begin(self):
+        """Somebody comes and waits."""
+        version = self.versions[-1]
+        people = sorted(set(version.rights) - self.blocked)
+        kinds = [kind for kind in WAITS if kind not in SPARED]
+        if self.is_full:
+            kinds = ["handshake"] if not self.pipe else [k for k in kinds if k != "dial"]
+        if not people:
+            return
+        kind, person = self.random.choice(kinds), self.random.choice(people)
+        listener = self.random.choice(["main", "extra"]) if version.has_extra else "main"
+        wait = WAITS[kind](self.stage, self.leaves[person], listener=listener)
+        seen = Seen(person, kind, wait.client.local_port, time.monotonic())
+        self.held[wait] = seen
+        self.seen.append(seen)
+        wait.begin()
+        seen.answer = wait.answer
+
+    def conclude(self):
+        """What somebody waits for comes, and it leaves in some way."""
+        wait = self._pick()
+        if wait is None:
+            return
+        if wait.kind == "dial":  # the next SYN may be far away
+            self._let_go(wait, wait.client.reset)
+            return
+        with contextlib.suppress(*NOT_NOTICED):
+            wait.release()
+        if wait.answer is None:
+            self._read_answer(wait)
+        ways = [wait.client.reset, wait.client.close, wait.client.sock.close]
+        self._let_go(wait, self.random.choice(ways))
+
+    def break_off(self):
+        """A client leaves in the middle, or ends its direction and stays."""
+        wait = self._pick()
+        if wait is None:
+            return
+        if self.random.random() < 0.3 and wait.kind not in ("handshake", "upload"):
+            with contextlib.suppress(*NOT_NOTICED):
+                wait.end(self.random.random() < 0.5)
+            return
+        self._let_go(wait, self.random.choice([wait.client.reset, wait.client.sock.close]))
+
+    def reset_target(self):
+        wait = self._pick(lambda wait: wait.has_target and wait.conn is not None)
+        if wait is not None:
+            with contextlib.suppress(OSError):
+                wait.reset_target()
+
+    def reload(self, has_extra=None):
+        version, changes = self._draw_version(has_extra)
+        begins = time.monotonic()
+        self.stage.configure(**changes)
+        self._enter(version, begins)
+
+    def kill(self):
+        person = self.random.choice(PEOPLE)
+        name = self.versions[-1].names[person]
+        assert self.stage.control.ask(f"kill client:{name}\n".encode())[-1]["exit"] == 0
+
+    def block(self):
+        person = self.random.choice(PEOPLE)
+        self.blocked.add(person)
+        self._tell("block", person)
+
+    def unblock(self):
+        if self.blocked:
+            person = self.random.choice(sorted(self.blocked))
+            self._tell("unblock", person)
+            self.blocked.remove(person)
+
+    def fill_or_empty(self):
+        self.is_full = not self.is_full
+        if not self.is_full:
+            self.stage.empty_disk()
+        elif self.pipe:
+            self.pipe.fill(self.proxy)
+        else:
+            self.stage.fill_disk()
+
+    def count(self):
+        """The counters hold at any moment: what came is closed or still there."""
+
+        def holds():
+            status = self.stage.control.status()
+            counters, live = status["counters"], sum(status["sessions"].values())
+            return counters["connections"] == counters["connections_closed"] + live
+
+        eventually(holds, "accepted to be closed and live together")
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _draw_version(self, has_extra=None):
+        """A configuration and its changes: other names, order, rules, limits, listeners, CAs, lists."""
+        number = len(self.versions)
+        draw = self.random
+        may = [person for person in PEOPLE if draw.random() < 0.8]
+        revoked = tuple(person for person in PEOPLE if draw.random() < 0.1)
+        names = {person: f"{person}-{number}" for person in PEOPLE}
+        clients = [self._draw_client(names[p], p, p in may) for p in PEOPLE]
+        draw.shuffle(clients)
+        self.crl_number += 1
+        leaves = [self.leaves[person] for person in revoked]
+        trust = {"ca": [self.pki.ca.path], "crl": [self.pki.ca.crl(*leaves, number=self.crl_number)]}
+        if draw.random() < 0.5:
+            trust["ca"].insert(0, self.pki.authority("Chaos CA").path)
+        extra = draw.random() < 0.5 if has_extra is None else has_extra
+        rights = {person: names[person] for person in may if person not in revoked}
+        version = Version(rights, names, bool(self.versions) and extra)
+        listeners = [self.listener]
+        if version.has_extra:
+            listeners.append(dict(self.listener, name="extra"))
+            draw.shuffle(listeners)
+        changes = {"clients": clients, "trust": {"staff": trust}, "listeners": listeners}
+        return version, changes
+
+    def _draw_client(self, name, person, may):
+        draw = self.random
+        rules = [reach(f"other-{n}.test", 1) for n in range(draw.randrange(4))]
+        rules.append(held_rule(rule_of(name)) if may else reach("other.test", 1))
+        limits = {"tunnels": draw.randrange(100, 200), "age": f"{draw.randrange(1, 9)}h"}
+        more = {"limits": limits} if draw.random() < 0.5 else {}
+        return config_client(*rules, name=name, match=[{"cn": f"chaos-{person}"}], **more)
+
+    def _enter(self, version, begins):
+        digest = hashlib.sha256(self.proxy.config_path.read_bytes()).hexdigest()
+        version.id, version.begins = digest[:16], begins
+        if self.versions:
+            self.versions[-1].ends = time.monotonic()
+        self.versions.append(version)
+        for listener in self.stage.control.status()["listeners"]:
+            host, port = listener["address"].rsplit(":", 1)
+            self.proxy.addresses[listener["name"]] = (host, int(port))
+
+    def _tell(self, word, person):
+        line = f"{word} sha256:{self.leaves[person].sha256}\n"
+        assert self.stage.control.ask(line.encode())[-1]["exit"] == 0
+
+    def _pick(self, fits=lambda wait: True):
+        waits = [wait for wait in self.held if fits(wait)]
+        return self.random.choice(waits) if waits else None
+
+    def _read_answer(self, wait):
+        """The answer of the proxy, or of the target; or the end that came in its place."""
+        seen, data = self.held[wait], b""
+        with contextlib.suppress(OSError):
+            while b"\r\n\r\n" not in data:
+                more = wait.client.read()
+                if not more:
+                    return
+                data += more
+            seen.answer = parse_head(data.split(b"\r\n\r\n")[0])
+
+    def _let_go(self, wait, leave):
+        seen = self.held.pop(wait)
+        with contextlib.suppress(OSError, ValueError):
+            leave()
+        with contextlib.suppress(OSError):
+            wait.client.sock.close()
+        for sock in filter(None, [wait.conn]):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        wait.let_go()
+        seen.ends = time.monotonic()
+
+    # -- what must be true ------------------------------------------------------------------------
+
+    def check(self):
+        records = [json.loads(line) for line in self.proxy.audit.lines()]
+        check_records(records)
+        decisions, closes = {}, {}
+        for record in records:
+            if record["event"] == "decision":
+                client = record["client"]
+                decisions.setdefault((client["cn"], client["port"]), []).append(record)
+            elif record["event"] == "close":
+                closes[record["id"]] = record
+        refused = {r["client"]["port"] for r in records if r["event"] == "handshake_refused"}
+        for seen in self.seen:
+            found = decisions.get((f"chaos-{seen.person}", seen.port), [])
+            assert found or seen.port in refused, f"nothing was recorded of {seen}"
+            for decision in found:
+                self._check_decision(seen, decision)
+            self._check_answer(seen, found, closes)
+        self._verify()
+
+    def _check_decision(self, seen, decision):
+        found = [version for version in self.versions if version.id == decision["config"]]
+        assert found, f"of no configuration: {decision}"
+        version = found[0]
+        assert version.begins <= seen.ends and seen.begins <= version.ends, (seen, version, decision)
+        said = decision["decision"]
+        name = version.names[seen.person]
+        assert decision["client"]["name"] == name, (version, decision)
+        assert said["rule"] == (rule_of(name) if said["reason"] == "rule" else None), decision
+
+    @staticmethod
+    def _check_answer(seen, found, closes):
+        if seen.answer is None or "x-request-id" not in seen.answer.fields:
+            return
+        assert seen.answer.id in [decision["id"] for decision in found], (seen, found)
+        assert closes[seen.answer.id]["status"] == seen.answer.status, (seen, found)
+
+    def _verify(self):
+        """The program's own reader finds nothing wrong. It does not know what was asked of the socket."""
+        path = self.stage.folder / "without-admin.jsonl"
+        lines = [line for line in self.proxy.audit.lines() if b'"event":"admin"' not in line]
+        path.write_bytes(b"".join(line + b"\n" for line in lines))
+        result = run_program("audit", "verify", path)
+        assert result.returncode == 0, result.stdout + result.stderr
