@@ -5,12 +5,53 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
+
+#include "proxy/config/secrecy.h"
 
 // refuse_system writes what the system said; %m is glibc's strerror without a shared buffer.
 static enum err refuse_system(struct errinfo *info, const char *verb, const char *path)
 {
     return errinfo_set(info, ERR_SYSTEM, "cannot %s %s: %m", verb, path);
+}
+
+// has_acl tells whether a list stands behind the mode. What cannot be found out counts as one.
+static bool has_acl(int fd)
+{
+    return fgetxattr(fd, "system.posix_acl_access", NULL, 0) >= 0 ||
+           (errno != ENODATA && errno != ENOTSUP);
+}
+
+// check_secrecy refuses a key that somebody else than this process may read.
+static enum err check_secrecy(int fd, const char *path, const struct stat *status,
+                              struct errinfo *info)
+{
+    const int count = getgroups(0, NULL);
+    gid_t *groups = count < 0 ? NULL : calloc((size_t)count + 1, sizeof *groups);
+    if (groups == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory to examine %s", path);
+    const int taken = getgroups(count, groups + 1);
+    groups[0] = getegid();
+    const struct process_owner process = {
+        .uid = geteuid(), .groups = groups, .group_count = taken < 0 ? 1 : (size_t)taken + 1};
+    const struct file_owner file = {
+        .uid = status->st_uid,
+        .gid = status->st_gid,
+        .mode = status->st_mode,
+        .has_acl = has_acl(fd),
+    };
+    const enum secrecy secrecy = secrecy_judge(&file, &process);
+    free(groups);
+    if (secrecy == SECRECY_KEPT)
+        return ERR_OK;
+    return errinfo_set(info, ERR_INPUT,
+                       "%s is a private key, and %s (mode %04o, owner %u, group %u): it is for "
+                       "its owner, and at most readable for a group of this process (user %u); "
+                       "run: %schmod 600 %s",
+                       path, secrecy_fault(secrecy), (unsigned)(status->st_mode & 07777),
+                       (unsigned)status->st_uid, (unsigned)status->st_gid, (unsigned)geteuid(),
+                       secrecy == SECRECY_ACL ? "setfacl -b, then " : "", path);
 }
 
 static enum err check_status(int fd, const char *path, size_t max_len, enum file_access access,
@@ -24,12 +65,7 @@ static enum err check_status(int fd, const char *path, size_t max_len, enum file
         return errinfo_set(info, ERR_INPUT, "%s is no regular file", path);
     if (status->st_size < 0 || (uint64_t)status->st_size > max_len)
         return errinfo_set(info, ERR_LIMIT, "%s is larger than %zu bytes", path, max_len);
-    if (access == FILE_SECRET && (status->st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        return errinfo_set(info, ERR_INPUT,
-                           "%s can be read by others (mode %04o): a private key is for its owner "
-                           "alone; run: chmod 600 %s",
-                           path, (unsigned)(status->st_mode & 07777), path);
-    return ERR_OK;
+    return access == FILE_SECRET ? check_secrecy(fd, path, status, info) : ERR_OK;
 }
 
 // read_all fills `out` from `fd`; one byte more than it said is room to see that it has grown.

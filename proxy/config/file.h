@@ -9,7 +9,7 @@
 
 enum file_access {
     FILE_PUBLIC, // whoever may read it
-    FILE_SECRET, // must be readable by its owner only
+    FILE_SECRET, // readable by its owner only, or by a group of ours: see secrecy.h
 };
 
 struct file_content {

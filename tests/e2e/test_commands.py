@@ -5,6 +5,7 @@ import os
 import re
 import ssl
 import stat
+import struct
 import subprocess
 
 import pytest
@@ -427,6 +428,63 @@ def test_quickstart_then_serve_then_curl(tmp_path, pki, dns):
     check_records(records)
     actions = [r["decision"]["action"] for r in records if r["event"] == "decision"]
     assert actions == ["allow", "deny"]
+
+
+# -- keys that a group may read ------------------------------------------------------------------
+
+A_USER = ["unshare", "-U", "--map-user=1000", "--map-group=1000"]
+
+
+def check_as_a_user(config):
+    """`check` by a user who is not root, and owns the files, in a group that they belong to."""
+    if subprocess.run([*A_USER, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine makes no user namespaces")
+    return run(*A_USER[1:], BINARY, "check", "-c", config, program=A_USER[0])
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o440, 0o640])
+def test_a_key_may_be_readable_by_a_group_of_the_proxys_user(tmp_path, mode):
+    run("quickstart", tmp_path)
+    (tmp_path / "server.key").chmod(mode)
+    result = check_as_a_user(tmp_path / "sallyport.yaml")
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        (0o660, "its group may write it"),
+        (0o620, "its group may write it"),
+        (0o644, "others have access"),
+        (0o604, "others have access"),
+    ],
+)
+def test_a_key_that_others_can_read_or_a_group_can_write_is_refused(tmp_path, mode, words):
+    run("quickstart", tmp_path)
+    (tmp_path / "server.key").chmod(mode)
+    result = check_as_a_user(tmp_path / "sallyport.yaml")
+    assert result.returncode == 3 and words in result.stderr and "chmod 600" in result.stderr
+
+
+def test_a_key_with_an_access_control_list_is_refused(tmp_path):
+    """The bits of the group are the mask of the list then: the group itself may have nothing."""
+    run("quickstart", tmp_path)
+    entries = [(1, 6, -1), (2, 4, 0), (4, 0, -1), (16, 4, -1), (32, 0, -1)]  # tag, rights, id
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(tmp_path / "server.key", "system.posix_acl_access", acl)
+    except OSError:
+        pytest.skip("this filesystem has no POSIX ACLs")
+    assert stat.S_IMODE(os.stat(tmp_path / "server.key").st_mode) == 0o640
+    result = check_as_a_user(tmp_path / "sallyport.yaml")
+    assert result.returncode == 3 and "an access control list" in result.stderr
+
+
+def test_the_key_of_a_ca_is_for_its_owner_alone(tmp_path):
+    run("quickstart", tmp_path)
+    (tmp_path / "ca.key").chmod(0o640)
+    result = run(*A_USER[1:], BINARY, "ca", "issue", "x", "--dir", tmp_path, program=A_USER[0])
+    assert result.returncode != 0 and "chmod 600" in result.stderr
 
 
 # -- ca -----------------------------------------------------------------------------------------

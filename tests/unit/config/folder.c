@@ -144,7 +144,7 @@ static void make_certificates(const struct folder *folder)
     for (size_t i = 0; i < sizeof leaves / sizeof leaves[0]; i++)
         make_leaf(folder, &authorities[0], key, &leaves[i]);
     write_key(folder, "tls/server.key", key, 0600);
-    write_key(folder, "tls/group.key", key, 0640);
+    write_key(folder, "tls/group.key", key, 0660);
     write_key(folder, "tls/world.key", key, 0604);
     write_key(folder, "tls/other.key", other, 0600);
     EVP_PKEY_free(key);
