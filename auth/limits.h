@@ -22,11 +22,14 @@ struct source_limits {
     uint32_t half_open;         // handshakes under way at a time
 };
 
+enum { LIMITS_HEAD_MAX = 64 * 1024 }; // bytes; the most that `head` can be
+
 // What the whole process may use.
 struct proxy_limits {
     uint32_t sessions;         // connections of clients at a time
     uint32_t tunnels;          // open at a time
     uint64_t memory;           // bytes resident
     uint32_t refused_requests; // a second, of one client, or of one source where no client fits
+    uint32_t head;             // bytes of the head of a plain request; never 0
     struct source_limits source;
 };

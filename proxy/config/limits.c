@@ -18,6 +18,8 @@ enum {
 #define BANDWIDTH_MIN UINT64_C(1000)
 #define MEMORY_MIN    (UINT64_C(16) << 20)
 #define MEMORY_MAX    (UINT64_C(1) << 50)
+#define HEAD_MIN      (UINT32_C(16) << 10)
+#define HEAD_DEFAULT  (UINT32_C(32) << 10)
 #define NOT_ZERO_HINT "for no limit leave it out, or write `none` where there is a default"
 
 typedef enum err quantity_parser(struct slice s, uint64_t *out, struct errinfo *info);
@@ -63,6 +65,27 @@ static bool quantity_read(struct reader *reader, const struct node *node, const 
     }
     *out = value;
     return true;
+}
+
+void bounded_size_read(struct reader *reader, const struct node *node, const char *what,
+                       uint32_t min, uint32_t max, uint32_t *out)
+{
+    struct slice text = {0};
+    struct errinfo info = {0};
+    char quoted[CONFIG_QUOTE_CAP];
+    char least[SIZE_TEXT_CAP];
+    char most[SIZE_TEXT_CAP];
+    uint64_t value = 0;
+    if (node == NULL || !reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
+        return;
+    if (size_parse(text, &value, &info) != ERR_OK)
+        (void)reader_error(reader, node, "%s: %s", what, info.text);
+    else if (value < min || value > max)
+        (void)reader_error(reader, node, "%s is `%s`: expected %s to %s", what,
+                           reader_quote(text, quoted), size_format(min, least),
+                           size_format(max, most));
+    else
+        *out = (uint32_t)value;
 }
 
 static void rate_read(struct reader *reader, const struct node *node, const char *what,
@@ -150,9 +173,10 @@ void proxy_limits_read(struct reader *reader, const struct node *node, struct pr
 {
     static const struct key keys[] = {
         {"sessions", KEY_OPTIONAL},         {"tunnels", KEY_OPTIONAL}, {"memory", KEY_OPTIONAL},
-        {"refused_requests", KEY_OPTIONAL}, {"source", KEY_OPTIONAL},
+        {"refused_requests", KEY_OPTIONAL}, {"head", KEY_OPTIONAL},    {"source", KEY_OPTIONAL},
     };
-    *out = (struct proxy_limits){.refused_requests = REFUSED_REQUESTS_DEFAULT};
+    *out =
+        (struct proxy_limits){.refused_requests = REFUSED_REQUESTS_DEFAULT, .head = HEAD_DEFAULT};
     if (!reader_map(reader, node, "`limits`", keys, sizeof keys / sizeof keys[0]))
         return;
     count_read(reader, node_get(node, "sessions"), "`sessions`", &out->sessions);
@@ -161,6 +185,8 @@ void proxy_limits_read(struct reader *reader, const struct node *node, struct pr
                         &out->memory);
     rate_or_none_read(reader, node_get(node, "refused_requests"), "`refused_requests`",
                       &out->refused_requests);
+    bounded_size_read(reader, node_get(node, "head"), "`head`", HEAD_MIN, LIMITS_HEAD_MAX,
+                      &out->head);
     source_read(reader, node_get(node, "source"), &out->source);
 }
 
@@ -209,6 +235,7 @@ const char *proxy_limits_format(const struct proxy_limits *limits, char out[LIMI
     append_count(&text, "tunnels", limits->tunnels, "");
     append_size(&text, "memory", limits->memory, "");
     append_count(&text, "refused_requests", limits->refused_requests, "/s");
+    append_size(&text, "head", limits->head, "");
     append_count(&text, "source.failed_handshakes", limits->source.failed_handshakes, "/s");
     append_count(&text, "source.half_open", limits->source.half_open, "");
     return out;

@@ -7,8 +7,12 @@
 // client_limits_read reads `limits` of a client. What does not stand there is no limit; NULL: none at all.
 void client_limits_read(struct reader *reader, const struct node *node, struct client_limits *out);
 
-// proxy_limits_read reads the top level's `limits`, likewise.
+// proxy_limits_read reads the top level's `limits`, likewise; `head` always has a value.
 void proxy_limits_read(struct reader *reader, const struct node *node, struct proxy_limits *out);
+
+// bounded_size_read reads a size from `min` to `max`; `*out` stays where there is none or a bad one.
+void bounded_size_read(struct reader *reader, const struct node *node, const char *what,
+                       uint32_t min, uint32_t max, uint32_t *out);
 
 enum { LIMITS_TEXT_CAP = 256 }; // bytes, with the NUL
 

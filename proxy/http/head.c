@@ -193,45 +193,63 @@ static bool read_field_line(struct slice line, struct request_head *out, const c
     return field_parse(line, &field) && read_field(field, out, out_why);
 }
 
-static enum head_result result_of_line(enum line_result line, struct slice bytes,
-                                       const char **out_why)
+// bounds are those of one head.
+struct bounds {
+    size_t len;
+    size_t line_len;
+    size_t field_count;
+};
+
+// bounds_of gives the bounds of a head that begins with `start`, as far as it has come: CONNECT is told by its first
+// bytes, which no bound is near to.
+static struct bounds bounds_of(struct slice start, size_t max_len)
+{
+    if (slice_starts_with(start, SLICE_LITERAL("CONNECT ")))
+        return (struct bounds){HEAD_CONNECT_MAX_LEN, HEAD_CONNECT_MAX_LINE_LEN,
+                               HEAD_CONNECT_MAX_FIELDS};
+    return (struct bounds){max_len, max_len, max_len / HEAD_BYTES_PER_FIELD};
+}
+
+static enum head_result result_of_line(enum line_result line, bool is_full, const char **out_why)
 {
     *out_why = line == LINE_BAD ? "line ending" : "head too large";
     if (line == LINE_BAD)
         return HEAD_BAD;
-    return line == LINE_TOO_LONG || bytes.len >= HEAD_MAX_LEN ? HEAD_TOO_LARGE : HEAD_MORE;
+    return line == LINE_TOO_LONG || is_full ? HEAD_TOO_LARGE : HEAD_MORE;
 }
 
-enum head_result request_head_parse(struct slice bytes, struct request_head *out,
+enum head_result request_head_parse(struct slice bytes, size_t max_len, struct request_head *out,
                                     const char **out_why)
 {
     *out = (struct request_head){0};
-    const struct slice whole = slice_first(bytes, HEAD_MAX_LEN); // more is not looked at
-    struct slice rest = whole;
-    if (slice_starts_with(rest, SLICE_LITERAL("\r\n")))
-        rest = slice_from(rest, 2); // one empty line in front is forgiven (RFC 9112 2.2)
+    // One empty line in front is forgiven (RFC 9112 2.2).
+    const size_t start = slice_starts_with(bytes, SLICE_LITERAL("\r\n")) ? 2 : 0;
+    const struct bounds bounds = bounds_of(slice_from(bytes, start), max_len);
+    const bool is_full = bytes.len >= bounds.len;
+    const struct slice whole = slice_first(bytes, bounds.len); // more is not looked at
+    struct slice rest = slice_from(whole, start);
     struct slice line = {0};
-    enum line_result result = line_next(&rest, HEAD_MAX_LINE_LEN, &line);
+    enum line_result result = line_next(&rest, bounds.line_len, &line);
     if (result != LINE_OK)
-        return result_of_line(result, bytes, out_why);
+        return result_of_line(result, is_full, out_why);
     if (!read_request_line(line, out, out_why))
         return HEAD_BAD;
     *out_why = "head too large";
-    if (written_len(out->target) > HEAD_MAX_LINE_LEN)
+    if (written_len(out->target) > bounds.line_len)
         return HEAD_TOO_LARGE;
     const size_t fields_at = whole.len - rest.len;
     for (size_t count = 0;; count++) {
         const size_t at = whole.len - rest.len;
-        result = line_next(&rest, HEAD_MAX_LINE_LEN, &line);
+        result = line_next(&rest, bounds.line_len, &line);
         if (result != LINE_OK)
-            return result_of_line(result, bytes, out_why);
+            return result_of_line(result, is_full, out_why);
         if (line.len == 0) {
             out->fields = slice_of(whole.data + fields_at, at - fields_at);
             out->len = whole.len - rest.len;
             return settle(out, out_why) ? HEAD_OK : HEAD_BAD;
         }
         *out_why = "head too large";
-        if (count == HEAD_MAX_FIELDS)
+        if (count == bounds.field_count)
             return HEAD_TOO_LARGE;
         if (!read_field_line(line, out, out_why))
             return HEAD_BAD;

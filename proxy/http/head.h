@@ -6,13 +6,16 @@
 // coding in HTTP/1.0, names that differ from Content-Length and Transfer-Encoding by an underscore.
 #pragma once
 
+#include "auth/limits.h"
 #include "proxy/http/body.h"
 
 enum {
-    HEAD_MAX_LEN = 16 * 1024,     // bytes, with the empty line
-    HEAD_MAX_LINE_LEN = 8 * 1024, // bytes of one line
-    HEAD_MAX_FIELDS = 100,
-    HEAD_MAX_METHOD_LEN = 32, // bytes
+    HEAD_CONNECT_MAX_LEN = 16 * 1024,     // bytes of a CONNECT's head, with the empty line
+    HEAD_CONNECT_MAX_LINE_LEN = 8 * 1024, // bytes of one line of it
+    HEAD_CONNECT_MAX_FIELDS = 100,
+    HEAD_MAX_LEN = LIMITS_HEAD_MAX, // the most that any head may be allowed to have
+    HEAD_BYTES_PER_FIELD = 128, // other heads may have a field for as many bytes that they may have
+    HEAD_MAX_METHOD_LEN = 32,   // bytes
 };
 
 enum http_method { METHOD_CONNECT, METHOD_OTHER };
@@ -47,9 +50,10 @@ enum head_result {
     HEAD_TOO_LARGE, // over a limit: 431
 };
 
-// request_head_parse reads one head from the start of `bytes`. With HEAD_BAD and
+// request_head_parse reads one head from the start of `bytes`. That of a CONNECT has its own bounds; any other may be
+// `max_len` bytes long, at most HEAD_MAX_LEN, in as few lines as it likes. With HEAD_BAD and
 // HEAD_TOO_LARGE, `*out_why` is a few words for the answer, in static memory; `*out` is valid with
 // HEAD_OK only, except that `method_text` and `target` are set whenever the request line itself was
 // readable, and empty otherwise.
-enum head_result request_head_parse(struct slice bytes, struct request_head *out,
+enum head_result request_head_parse(struct slice bytes, size_t max_len, struct request_head *out,
                                     const char **out_why);

@@ -115,7 +115,8 @@ static enum exchange_step step_read_request(struct exchange *exchange)
     const enum err error = peer_fill_inbox(peer);
     struct request_head head;
     const char *why = "";
-    const enum head_result result = request_head_parse(peer_unread(peer), &head, &why);
+    const enum head_result result =
+        request_head_parse(peer_unread(peer), peer_head_max_len(peer), &head, &why);
     switch (result) {
     case HEAD_OK:
         exchange_take_request(exchange, &head);

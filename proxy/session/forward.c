@@ -21,7 +21,7 @@ static enum err begin_up(struct forward *forward, const struct request_out *out,
     struct text text;
     struct peer *peer = forward->peer;
     body_flow_init(&forward->up, peer->stream, &forward->upstream.stream, &peer->context->buffers,
-                   HEAD_MAX_LEN);
+                   HEAD_CONNECT_MAX_LEN);
     body_flow_init(&forward->down, &forward->upstream.stream, peer->stream, &peer->context->buffers,
                    BUFFER_CAP);
     body_flow_expect(&forward->up, out->head->body, out->head->length, out->head->body);

@@ -21,7 +21,9 @@ static void read_again(struct exchange *exchange, struct request_head *out_head,
                        struct absolute_url *out_url)
 {
     const char *why = NULL;
-    const enum head_result result = request_head_parse(peer_unread(exchange->peer), out_head, &why);
+    // It was taken under what may have been wider bounds.
+    const enum head_result result =
+        request_head_parse(peer_unread(exchange->peer), HEAD_MAX_LEN, out_head, &why);
     ASSERT(result == HEAD_OK && out_head->len == exchange->head_len);
     absolute_url_parse(out_head->target, out_url, &why);
     ASSERT(out_url->kind == URL_HTTP);

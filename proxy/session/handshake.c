@@ -253,7 +253,7 @@ bool session_step_refusing(struct session *session)
     struct request_head head;
     const char *why = "";
     const enum err error = peer_fill_inbox(peer);
-    if (request_head_parse(peer_unread(peer), &head, &why) != HEAD_MORE) {
+    if (request_head_parse(peer_unread(peer), HEAD_CONNECT_MAX_LEN, &head, &why) != HEAD_MORE) {
         answer_refused(session);
         peer_empty_inbox(peer);
         session_begin_closing(session);

@@ -26,14 +26,21 @@ bool peer_open_account(struct peer *peer)
     return peer->client == NULL || peer->account != NULL;
 }
 
+size_t peer_head_max_len(const struct peer *peer)
+{
+    return peer->json == NULL ? HEAD_CONNECT_MAX_LEN : peer->snapshot->limits.head;
+}
+
 // grow makes room for more, up to the size of a head.
 static enum err grow(struct peer *peer)
 {
     if (peer->inbox_len < peer->inbox_cap)
         return ERR_OK;
-    if (peer->inbox_cap >= HEAD_MAX_LEN)
+    const size_t max = peer_head_max_len(peer);
+    const size_t doubled = peer->inbox_cap == 0 ? INBOX_FIRST_CAP : peer->inbox_cap * 2;
+    const size_t cap = doubled < max ? doubled : max;
+    if (cap <= peer->inbox_cap)
         return ERR_LIMIT;
-    const size_t cap = peer->inbox_cap == 0 ? INBOX_FIRST_CAP : peer->inbox_cap * 2;
     uint8_t *larger = realloc(peer->inbox, cap);
     if (larger == NULL)
         return ERR_MEMORY;
@@ -92,22 +99,22 @@ enum err peer_put_back(struct peer *peer, struct slice bytes)
         return ERR_OK;
     if (len > HEAD_MAX_LEN)
         return ERR_LIMIT;
-    uint8_t *joined = malloc(HEAD_MAX_LEN);
+    uint8_t *joined = malloc(len);
     if (joined == NULL)
         return ERR_MEMORY;
-    const bool fits = bytes_copy(joined, HEAD_MAX_LEN, bytes) &&
-                      bytes_copy(joined + bytes.len, HEAD_MAX_LEN - bytes.len, peer_unread(peer));
+    const bool fits = bytes_copy(joined, len, bytes) &&
+                      bytes_copy(joined + bytes.len, len - bytes.len, peer_unread(peer));
     ASSERT(fits);
     free(peer->inbox);
     peer->inbox = joined;
     peer->inbox_len = len;
-    peer->inbox_cap = HEAD_MAX_LEN;
+    peer->inbox_cap = len;
     return ERR_OK;
 }
 
 bool peer_inbox_has_room(const struct peer *peer)
 {
-    return !peer->has_end && peer->inbox_len < HEAD_MAX_LEN;
+    return !peer->has_end && peer->inbox_len < peer_head_max_len(peer);
 }
 
 void peer_deinit(struct peer *peer)

@@ -44,6 +44,10 @@ bool peer_is_current(const struct peer *peer);
 // memory.
 bool peer_open_account(struct peer *peer);
 
+// peer_head_max_len gives how many bytes the head of a plain request may have, and with it the inbox. A client that is
+// not served (without the audit's object) has what a CONNECT has.
+size_t peer_head_max_len(const struct peer *peer);
+
 // peer_fill_inbox reads what is there into the inbox. ERR_OK when at least a byte came, ERR_AGAIN,
 // ERR_LIMIT when the inbox is full, ERR_EOF, or the stream's error.
 enum err peer_fill_inbox(struct peer *peer) MUST_USE;

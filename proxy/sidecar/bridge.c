@@ -286,7 +286,8 @@ static bool step_read_head(struct bridge *bridge)
         answer_cause(bridge, CAUSE_TLS_TO_SIDECAR, "", 0);
         return true;
     }
-    switch (request_head_parse(slice_of(bridge->head, bridge->head_len), &head, &why)) {
+    switch (
+        request_head_parse(slice_of(bridge->head, bridge->head_len), HEAD_MAX_LEN, &head, &why)) {
     case HEAD_OK:
         take_head(bridge, &head);
         return true;

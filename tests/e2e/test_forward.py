@@ -83,6 +83,87 @@ def test_nothing_of_path_or_query_is_logged(proxy, server):
     assert b"secret" not in proxy.audit.path.read_bytes()
 
 
+def cookie(size):
+    """A Cookie field with which a GET of PATH has a head of `size` bytes."""
+    return lambda target: "Cookie: " + "c" * (size - len(head("GET", target, "Cookie: ")))
+
+
+WIDE_HEADS = {  # limits.head, the head's bytes, the status
+    "a cookie of 20 KiB": (None, 20 * 1024, 200),
+    "as much as is let in": (None, 32 * 1024, 200),
+    "a byte more": (None, 32 * 1024 + 1, 431),
+    "much more": (None, 200_000, 431),
+    "as much as can be let in": ("64KiB", 64 * 1024, 200),
+    "more than can be let in": ("64KiB", 64 * 1024 + 1, 431),
+    "as much as the least": ("16KiB", 16 * 1024, 200),
+    "more than the least": ("16KiB", 16 * 1024 + 1, 431),
+}
+
+
+@pytest.mark.parametrize("kind", WIDE_HEADS)
+def test_a_head_may_be_as_long_as_the_limit_says(start, dns, server, kind):
+    limit, size, status = WIDE_HEADS[kind]
+    origin = server()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(OPEN), **({"limits": {"head": limit}} if limit else {}))
+    requester = plain(proxy)
+    field = cookie(size)(url(origin))
+    requester.send(head("GET", url(origin), field))
+    assert requester.read().status == status
+    if status == 200:
+        assert origin.requests[-1].get("cookie") == field.removeprefix("Cookie: ")
+        assert requester.get(url(origin)).status == 200
+    else:
+        assert not origin.requests
+        assert last(proxy, requester)[0]["decision"]["reason"] == "bad_request"
+
+
+@pytest.mark.parametrize("letters, status", [(5_400, 200), (5_500, 431)])
+def test_a_long_path_counts_as_it_is_passed_on(proxy, server, letters, status):
+    """Each letter is six bytes there: 32 KiB of them are the limit."""
+    origin = server()
+    requester = plain(proxy)
+    target = url(origin, "/") + "\u00e9" * letters
+    requester.send(f"GET {target} HTTP/1.1\r\nHost: origin.test\r\n\r\n".encode("utf-8"))
+    assert requester.read().status == status
+    seen = [request.target for request in origin.requests]
+    assert seen == (["/" + "%C3%A9" * letters] if status == 200 else [])
+
+
+@pytest.mark.parametrize("count, status", [(254, 200), (256, 431)])
+def test_a_head_has_a_field_for_128_bytes(proxy, server, count, status):
+    origin = server()
+    requester = plain(proxy)
+    requester.send(head("GET", url(origin), *["A: b"] * count))
+    assert requester.read().status == status
+    assert len(origin.requests) == (status == 200)
+
+
+@pytest.mark.parametrize("size", [16 * 1024 + 1, 60_000])
+def test_the_head_of_a_connect_stays_small_whatever_the_limit(start, size):
+    proxy = start(client(OPEN), limits={"head": "64KiB"})
+    answer = proxy.connect()
+    answer.send(b"CONNECT origin.test:443 HTTP/1.1\r\n" + b"A: bcd\r\n" * 50)
+    answer.send(b"A: " + b"b" * 7_000 + b"\r\n" + b"A: " + b"b" * size + b"\r\n\r\n")
+    assert answer.read_answer().status == 431
+
+
+def test_a_reload_to_a_lower_limit_does_not_hurt_a_head_that_was_taken(start, dns, server):
+    origin = server()
+    released = dns.hold("held.test", "127.0.0.1")
+    rule = {**OPEN, "hosts": ["held.test"]}
+    proxy = start(client(rule), limits={"head": "64KiB"})
+    requester = plain(proxy)
+    target = url(origin, host="held.test")
+    requester.send(head("GET", target, cookie(60_000)(target)))
+    dns.wait_asked("held.test")
+    proxy.reload(limits={"head": "16KiB"})
+    released.set()
+    assert requester.read().status == 200
+    requester.send(head("GET", target, cookie(20_000)(target)))
+    assert requester.read().status == 431
+
+
 def test_head_has_no_body(proxy, server):
     origin = server(lambda request: ok(b"five!").split(b"five!")[0])
     requester = plain(proxy)

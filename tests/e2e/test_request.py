@@ -230,8 +230,9 @@ def test_bytes_behind_a_refused_connect_close_it(proxy, kind):
 
 
 @pytest.mark.parametrize("size", [2048, 4096, 8192, 16_383, 16_384])
-def test_bytes_behind_a_refused_head_that_fills_the_buffer_close_it(proxy, size):
+def test_bytes_behind_a_refused_head_that_fills_the_buffer_close_it(start_shared, size):
     """A buffer without room says nothing about what waits behind it."""
+    proxy = start_shared(client(), limits={"head": "16KiB"})
     head = b"CONNECT other.test:443 HTTP/1.1\r\n"
     while len(head) < size - 8000:
         head += b"A: " + b"b" * 4000 + b"\r\n"

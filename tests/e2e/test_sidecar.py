@@ -429,6 +429,14 @@ def test_a_refused_client_can_read_the_answer_while_it_sends_a_body(pki, start, 
     assert_failure(one.say(request), 502, "expired", "has expired")
 
 
+def test_the_longest_head_that_a_proxy_can_take_goes_through(start, sidecar):
+    proxy = start(ALLOW, limits={"head": "64KiB"})
+    one = sidecar(proxy)
+    long = b"GET http://sallyport.internal/whoami HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: "
+    assert one.say(long + b"c" * 65_000 + b"\r\n\r\n").startswith("HTTP/1.1 200 ")
+    assert one.say(long + b"c" * 65_536 + b"\r\n\r\n").startswith("HTTP/1.1 431 Sidecar")
+
+
 def test_a_proxy_that_was_killed_is_told_and_one_that_is_back_is_used(start, sidecar, origin):
     target = origin()
     proxy = start(ALLOW)
@@ -731,7 +739,8 @@ def test_the_pac_file_sends_everything_to_the_sidecar(start, sidecar):
         (b"GET http://a.test/ HTTP/2.0\r\n\r\n", "400 Sidecar: bad request"),
         (b"CONNECT a.test:443 HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400 "),
         (b"CONNECT a.test:443 HTTP/1.1\nHost: a\n\n", "400 Sidecar: bad request, line ending"),
-        (b"GET http://a.test/ HTTP/1.1\r\nx: " + b"y" * 9000 + b"\r\n\r\n", "431 "),
+        (b"CONNECT a.test:443 HTTP/1.1\r\nx: " + b"y" * 9000 + b"\r\n\r\n", "431 "),
+        (b"GET http://a.test/ HTTP/1.1\r\nx: " + b"y" * 66_000 + b"\r\n\r\n", "431 "),
         (b"\x15\x03\x01\x00\x02\x02\x28\r\n", "400 Sidecar: bad request"),
     ],
 )

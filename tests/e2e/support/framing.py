@@ -219,11 +219,11 @@ def heads():
     refuse("Max-Forwards that is used up", options + b"Max-Forwards: 0\r\n\r\n", 405)
     refuse("Max-Forwards that is no number", options + b"Max-Forwards: x\r\n\r\n")
     refuse("two Max-Forwards", options + b"Max-Forwards: 5\r\nMax-Forwards: 6\r\n\r\n")
-    refuse("a long line", GET + b"A: " + b"b" * 9000 + b"\r\n\r\n", 431)
-    refuse("a long URL", b"GET " + URL + b"a" * 9000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 431)
-    refuse("a long head", GET + (b"A: " + b"b" * 4000 + b"\r\n") * 5 + b"\r\n", 431)
-    refuse("too many fields", GET + b"A: b\r\n" * 101 + b"\r\n", 431)
-    refuse("a name without end", GET + b"A" * 20_000, 431)
+    refuse("a long line", GET + b"A: " + b"b" * 33_000 + b"\r\n\r\n", 431)
+    refuse("a long URL", b"GET " + URL + b"a" * 33_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 431)
+    refuse("a long head", GET + (b"A: " + b"b" * 4000 + b"\r\n") * 9 + b"\r\n", 431)
+    refuse("too many fields", GET + b"A: b\r\n" * 257 + b"\r\n", 431)
+    refuse("a name without end", GET + b"A" * 33_000, 431)
 
 
 def targets():

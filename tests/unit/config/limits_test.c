@@ -66,7 +66,7 @@ static void reads_every_limit_of_the_proxy(void **state)
     assert_int_equal(limits.source.half_open, 100);
     assert_string_equal(proxy_limits_format(&limits, text),
                         "sessions 100000, tunnels 90000, memory 4GiB, refused_requests 50/s, "
-                        "source.failed_handshakes 20/s, source.half_open 100");
+                        "head 32KiB, source.failed_handshakes 20/s, source.half_open 100");
     diagnostics_deinit(&diagnostics);
 }
 
@@ -78,7 +78,7 @@ static void none_switches_a_default_off(void **state)
     char text[LIMITS_TEXT_CAP];
     read_text("{refused_requests: none}", &diagnostics, NULL, &limits);
     assert_no_errors(&diagnostics);
-    assert_string_equal(proxy_limits_format(&limits, text), "");
+    assert_string_equal(proxy_limits_format(&limits, text), "head 32KiB");
     diagnostics_deinit(&diagnostics);
 }
 
@@ -95,7 +95,12 @@ static void what_is_left_out_is_no_limit_or_the_default(void **state)
     diagnostics_deinit(&diagnostics);
     read_text("{source: {}}", &diagnostics, NULL, &proxy);
     assert_no_errors(&diagnostics);
-    assert_string_equal(proxy_limits_format(&proxy, text), "refused_requests 200/s");
+    assert_string_equal(proxy_limits_format(&proxy, text), "refused_requests 200/s, head 32KiB");
+    diagnostics_deinit(&diagnostics);
+    read_text("{refused_requests: none, head: 64KiB}", &diagnostics, NULL, &proxy);
+    assert_no_errors(&diagnostics);
+    assert_int_equal(proxy.head, 64 * 1024);
+    assert_string_equal(proxy_limits_format(&proxy, text), "head 64KiB");
     diagnostics_deinit(&diagnostics);
 }
 
@@ -185,6 +190,11 @@ static void refuses_limits_of_the_proxy_that_mean_nothing(void **state)
         {"{memory: 0B}", 10, "at least 16MiB"},
         {"{memory: 15MiB}", 10, "at least 16MiB"},
         {"{memory: 50%}", 10, "not known"},
+        {"{head: 32}", 8, "no unit"},
+        {"{head: 0B}", 8, "expected 16KiB to 64KiB"},
+        {"{head: 16383B}", 8, "expected 16KiB to 64KiB"},
+        {"{head: 65537B}", 8, "expected 16KiB to 64KiB"},
+        {"{head: none}", 8, "16KiB"},
         {"{source: 20/s}", 10, "`source`"},
         {"{source: {failed_handshakes: 20}}", 30, "no unit"},
         {"{source: {failed_handshakes: 0/s}}", 30, "leave it out"},

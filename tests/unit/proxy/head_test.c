@@ -8,12 +8,15 @@
 
 #include <cmocka.h>
 
+#include "auth/base/text.h"
 #include "proxy/http/head.h"
+
+enum { PLAIN_MAX_LEN = 32 * 1024 };
 
 static enum head_result parse(struct slice bytes, struct request_head *out)
 {
     const char *why = NULL;
-    const enum head_result result = request_head_parse(bytes, out, &why);
+    const enum head_result result = request_head_parse(bytes, PLAIN_MAX_LEN, out, &why);
     if (result == HEAD_BAD || result == HEAD_TOO_LARGE)
         assert_true(why != NULL && why[0] != '\0');
     return result;
@@ -285,7 +288,7 @@ struct draft {
 
 static void draft_begin(struct draft *draft, const char *request_line)
 {
-    draft->cap = 4 * HEAD_MAX_LEN;
+    draft->cap = 4 * PLAIN_MAX_LEN;
     draft->len = 0;
     draft->data = malloc(draft->cap);
     assert_non_null(draft->data);
@@ -316,14 +319,15 @@ static enum head_result draft_finish(struct draft *draft, size_t *out_len)
 static void the_number_of_fields_is_bounded(void **state)
 {
     (void)state;
-    for (size_t count = HEAD_MAX_FIELDS - 1; count <= HEAD_MAX_FIELDS + 1; count++) {
+    for (size_t count = HEAD_CONNECT_MAX_FIELDS - 1; count <= HEAD_CONNECT_MAX_FIELDS + 1;
+         count++) {
         struct draft draft;
         size_t len = 0;
         draft_begin(&draft, CONNECT_A);
         for (size_t i = 0; i < count; i++)
             draft_add(&draft, 5);
         assert_int_equal(draft_finish(&draft, &len),
-                         count <= HEAD_MAX_FIELDS ? HEAD_OK : HEAD_TOO_LARGE);
+                         count <= HEAD_CONNECT_MAX_FIELDS ? HEAD_OK : HEAD_TOO_LARGE);
     }
 }
 
@@ -331,36 +335,83 @@ static void the_length_of_a_line_is_bounded(void **state)
 {
     (void)state;
     // A line and its CR fill the limit; one byte more is too much, with and without its end.
-    for (size_t line = HEAD_MAX_LINE_LEN - 2; line <= HEAD_MAX_LINE_LEN + 1; line++) {
+    for (size_t line = HEAD_CONNECT_MAX_LINE_LEN - 2; line <= HEAD_CONNECT_MAX_LINE_LEN + 1;
+         line++) {
         struct draft draft;
         size_t len = 0;
         draft_begin(&draft, CONNECT_A);
         draft_add(&draft, line);
         assert_int_equal(draft_finish(&draft, &len),
-                         line < HEAD_MAX_LINE_LEN ? HEAD_OK : HEAD_TOO_LARGE);
+                         line < HEAD_CONNECT_MAX_LINE_LEN ? HEAD_OK : HEAD_TOO_LARGE);
     }
-    uint8_t *endless = malloc(HEAD_MAX_LINE_LEN + 1);
+    uint8_t *endless = malloc(HEAD_CONNECT_MAX_LINE_LEN + 1);
     assert_non_null(endless);
-    memset(endless, 'a', HEAD_MAX_LINE_LEN + 1);
-    assert_int_equal(parse_copy(slice_of(endless, HEAD_MAX_LINE_LEN)), HEAD_MORE);
-    assert_int_equal(parse_copy(slice_of(endless, HEAD_MAX_LINE_LEN + 1)), HEAD_TOO_LARGE);
+    memset(endless, 'a', HEAD_CONNECT_MAX_LINE_LEN + 1);
+    assert_true(bytes_copy(endless, 8, SLICE_LITERAL("CONNECT ")));
+    assert_int_equal(parse_copy(slice_of(endless, HEAD_CONNECT_MAX_LINE_LEN)), HEAD_MORE);
+    assert_int_equal(parse_copy(slice_of(endless, HEAD_CONNECT_MAX_LINE_LEN + 1)), HEAD_TOO_LARGE);
     free(endless);
 }
 
 static void a_target_counts_as_it_is_passed_on(void **state)
 {
     (void)state;
-    char data[HEAD_MAX_LINE_LEN];
+    static char data[PLAIN_MAX_LEN];
     struct text text;
-    for (size_t letters = HEAD_MAX_LINE_LEN / 6 - 2; letters <= HEAD_MAX_LINE_LEN / 6; letters++) {
+    const size_t most = (PLAIN_MAX_LEN - strlen("http://a/")) / 6;
+    for (size_t letters = most - 1; letters <= most + 1; letters++) {
         text_init(&text, data, sizeof data);
         text_append_string(&text, "GET http://a/");
         for (size_t i = 0; i < letters; i++)
             text_append_string(&text, "\xC3\xA9");
         text_append_string(&text, " HTTP/1.1\r\n\r\n");
-        const size_t written = strlen("http://a/") + 6 * letters;
-        assert_int_equal(parse_copy(text_slice(&text)),
-                         written <= HEAD_MAX_LINE_LEN ? HEAD_OK : HEAD_TOO_LARGE);
+        assert_int_equal(parse_copy(text_slice(&text)), letters <= most ? HEAD_OK : HEAD_TOO_LARGE);
+    }
+}
+
+#define GET_A "GET http://a/ HTTP/1.1\r\n"
+
+static void other_heads_have_bounds_of_their_own(void **state)
+{
+    (void)state;
+    const size_t fixed = strlen(GET_A) + 2 + 2; // and the line end of the one field
+    for (size_t total = PLAIN_MAX_LEN - 1; total <= PLAIN_MAX_LEN + 1; total++) {
+        struct draft draft;
+        size_t len = 0;
+        draft_begin(&draft, GET_A);
+        draft_add(&draft, total - fixed);
+        const enum head_result result = draft_finish(&draft, &len);
+        assert_int_equal(result, total <= PLAIN_MAX_LEN ? HEAD_OK : HEAD_TOO_LARGE);
+        assert_int_equal(len, result == HEAD_OK ? total : 0);
+    }
+    const size_t most = PLAIN_MAX_LEN / HEAD_BYTES_PER_FIELD;
+    for (size_t count = most - 1; count <= most + 1; count++) {
+        struct draft draft;
+        size_t len = 0;
+        draft_begin(&draft, GET_A);
+        for (size_t i = 0; i < count; i++)
+            draft_add(&draft, 5);
+        assert_int_equal(draft_finish(&draft, &len), count <= most ? HEAD_OK : HEAD_TOO_LARGE);
+    }
+    struct draft endless;
+    draft_begin(&endless, "");
+    draft_add(&endless, PLAIN_MAX_LEN - 2);
+    assert_int_equal(parse_copy(slice_of(endless.data, PLAIN_MAX_LEN - 1)), HEAD_MORE);
+    memset(endless.data, 'a', PLAIN_MAX_LEN);
+    assert_int_equal(parse_copy(slice_of(endless.data, PLAIN_MAX_LEN)), HEAD_TOO_LARGE);
+    free(endless.data);
+}
+
+static void the_bounds_of_a_connect_are_not_raised(void **state)
+{
+    (void)state;
+    static const char *const starts[] = {CONNECT_A, "\r\n" CONNECT_A};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        struct draft draft;
+        size_t len = 0;
+        draft_begin(&draft, starts[i]);
+        draft_add(&draft, HEAD_CONNECT_MAX_LINE_LEN);
+        assert_int_equal(draft_finish(&draft, &len), HEAD_TOO_LARGE);
     }
 }
 
@@ -368,7 +419,7 @@ static void the_length_of_the_head_is_bounded(void **state)
 {
     (void)state;
     const size_t fixed = strlen(CONNECT_A) + 2 + 3 * 2; // and three line ends
-    for (size_t total = HEAD_MAX_LEN - 1; total <= HEAD_MAX_LEN + 1; total++) {
+    for (size_t total = HEAD_CONNECT_MAX_LEN - 1; total <= HEAD_CONNECT_MAX_LEN + 1; total++) {
         struct draft draft;
         size_t len = 0;
         const size_t rest = total - fixed;
@@ -377,7 +428,7 @@ static void the_length_of_the_head_is_bounded(void **state)
         draft_add(&draft, rest / 3);
         draft_add(&draft, rest - 2 * (rest / 3));
         const enum head_result result = draft_finish(&draft, &len);
-        assert_int_equal(result, total <= HEAD_MAX_LEN ? HEAD_OK : HEAD_TOO_LARGE);
+        assert_int_equal(result, total <= HEAD_CONNECT_MAX_LEN ? HEAD_OK : HEAD_TOO_LARGE);
         assert_int_equal(len, result == HEAD_OK ? total : 0);
     }
 }
@@ -388,9 +439,9 @@ static void an_unfinished_head_of_full_length_is_too_large(void **state)
     struct draft draft;
     draft_begin(&draft, CONNECT_A);
     for (size_t i = 0; i < 4; i++)
-        draft_add(&draft, HEAD_MAX_LEN / 4);
-    assert_int_equal(parse_copy(slice_of(draft.data, HEAD_MAX_LEN - 1)), HEAD_MORE);
-    assert_int_equal(parse_copy(slice_of(draft.data, HEAD_MAX_LEN)), HEAD_TOO_LARGE);
+        draft_add(&draft, HEAD_CONNECT_MAX_LEN / 4);
+    assert_int_equal(parse_copy(slice_of(draft.data, HEAD_CONNECT_MAX_LEN - 1)), HEAD_MORE);
+    assert_int_equal(parse_copy(slice_of(draft.data, HEAD_CONNECT_MAX_LEN)), HEAD_TOO_LARGE);
     free(draft.data);
 }
 
@@ -398,23 +449,24 @@ static void the_first_fault_decides_however_much_has_arrived(void **state)
 {
     (void)state;
     // A bare CR in a line that then grows too long, and junk behind the limit of the whole head.
-    uint8_t *bytes = malloc(4 * HEAD_MAX_LEN);
+    uint8_t *bytes = malloc(4 * HEAD_CONNECT_MAX_LEN);
     assert_non_null(bytes);
-    memset(bytes, 'a', 4 * HEAD_MAX_LEN);
+    memset(bytes, 'a', 4 * HEAD_CONNECT_MAX_LEN);
+    assert_true(bytes_copy(bytes, 8, SLICE_LITERAL("CONNECT ")));
     bytes[100] = '\r';
     assert_int_equal(parse_copy(slice_of(bytes, 101)), HEAD_MORE);
     assert_int_equal(parse_copy(slice_of(bytes, 102)), HEAD_BAD);
-    assert_int_equal(parse_copy(slice_of(bytes, 2 * HEAD_MAX_LINE_LEN)), HEAD_BAD);
+    assert_int_equal(parse_copy(slice_of(bytes, 2 * HEAD_CONNECT_MAX_LINE_LEN)), HEAD_BAD);
     bytes[100] = 'a';
-    bytes[HEAD_MAX_LINE_LEN + 5] = '\r';
-    assert_int_equal(parse_copy(slice_of(bytes, 2 * HEAD_MAX_LINE_LEN)), HEAD_TOO_LARGE);
+    bytes[HEAD_CONNECT_MAX_LINE_LEN + 5] = '\r';
+    assert_int_equal(parse_copy(slice_of(bytes, 2 * HEAD_CONNECT_MAX_LINE_LEN)), HEAD_TOO_LARGE);
     free(bytes);
     struct draft draft;
     draft_begin(&draft, CONNECT_A);
     for (size_t i = 0; i < 4; i++)
-        draft_add(&draft, HEAD_MAX_LEN / 4);
+        draft_add(&draft, HEAD_CONNECT_MAX_LEN / 4);
     draft.data[draft.len - 5] = '\0';
-    assert_int_equal(parse_copy(slice_of(draft.data, HEAD_MAX_LEN)), HEAD_TOO_LARGE);
+    assert_int_equal(parse_copy(slice_of(draft.data, HEAD_CONNECT_MAX_LEN)), HEAD_TOO_LARGE);
     assert_int_equal(parse_copy(slice_of(draft.data, draft.len)), HEAD_TOO_LARGE);
     free(draft.data);
 }
@@ -524,12 +576,13 @@ static void what_is_too_large_says_so(void **state)
     struct draft draft;
     draft_begin(&draft, CONNECT_A);
     for (size_t i = 0; i < 3; i++)
-        draft_add(&draft, HEAD_MAX_LEN / 3);
+        draft_add(&draft, HEAD_CONNECT_MAX_LEN / 3);
     assert_true(bytes_copy(draft.data + draft.len, 2, SLICE_LITERAL("\r\n")));
     struct request_head head;
     const char *why = NULL;
-    assert_int_equal(request_head_parse(slice_of(draft.data, draft.len + 2), &head, &why),
-                     HEAD_TOO_LARGE);
+    assert_int_equal(
+        request_head_parse(slice_of(draft.data, draft.len + 2), PLAIN_MAX_LEN, &head, &why),
+        HEAD_TOO_LARGE);
     assert_string_equal(why, "head too large");
     free(draft.data);
 }
@@ -550,6 +603,8 @@ int main(void)
         cmocka_unit_test(the_number_of_fields_is_bounded),
         cmocka_unit_test(the_length_of_a_line_is_bounded),
         cmocka_unit_test(a_target_counts_as_it_is_passed_on),
+        cmocka_unit_test(other_heads_have_bounds_of_their_own),
+        cmocka_unit_test(the_bounds_of_a_connect_are_not_raised),
         cmocka_unit_test(the_length_of_the_head_is_bounded),
         cmocka_unit_test(an_unfinished_head_of_full_length_is_too_large),
         cmocka_unit_test(the_first_fault_decides_however_much_has_arrived),

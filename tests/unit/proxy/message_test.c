@@ -115,7 +115,7 @@ static void check_request(const char *in, const char *expected, bool is_last)
     const char *why = NULL;
     char data[OUT_CAP];
     struct text text;
-    assert_int_equal(request_head_parse(slice_of_string(in), &head, &why), HEAD_OK);
+    assert_int_equal(request_head_parse(slice_of_string(in), HEAD_MAX_LEN, &head, &why), HEAD_OK);
     absolute_url_parse(head.target, &url, &why);
     assert_int_equal(url.kind, URL_HTTP);
     const struct request_out out = {.head = &head, .url = &url, .is_last = is_last};
