@@ -10,7 +10,9 @@
 
 enum {
     COUNT_MAX = 10000000,
-    REFUSED_REQUESTS_DEFAULT = 200, // a second
+    REFUSED_REQUESTS_DEFAULT = 200,  // a second
+    FAILED_HANDSHAKES_DEFAULT = 100, // a second
+    HALF_OPEN_DEFAULT = 2000,
 };
 
 #define SECOND_MS     INT64_C(1000)
@@ -164,9 +166,11 @@ static void source_read(struct reader *reader, const struct node *node, struct s
     };
     if (!reader_map(reader, node, "`source`", keys, sizeof keys / sizeof keys[0]))
         return;
-    rate_read(reader, node_get(node, "failed_handshakes"), "`failed_handshakes`",
-              &out->failed_handshakes);
-    count_read(reader, node_get(node, "half_open"), "`half_open`", &out->half_open);
+    const struct node *half_open = node_get(node, "half_open");
+    rate_or_none_read(reader, node_get(node, "failed_handshakes"), "`failed_handshakes`",
+                      &out->failed_handshakes);
+    if (!is_none(half_open, &out->half_open))
+        count_read(reader, half_open, "`half_open`", &out->half_open);
 }
 
 void proxy_limits_read(struct reader *reader, const struct node *node, struct proxy_limits *out)
@@ -175,8 +179,11 @@ void proxy_limits_read(struct reader *reader, const struct node *node, struct pr
         {"sessions", KEY_OPTIONAL},         {"tunnels", KEY_OPTIONAL}, {"memory", KEY_OPTIONAL},
         {"refused_requests", KEY_OPTIONAL}, {"head", KEY_OPTIONAL},    {"source", KEY_OPTIONAL},
     };
-    *out =
-        (struct proxy_limits){.refused_requests = REFUSED_REQUESTS_DEFAULT, .head = HEAD_DEFAULT};
+    *out = (struct proxy_limits){
+        .refused_requests = REFUSED_REQUESTS_DEFAULT,
+        .head = HEAD_DEFAULT,
+        .source = {.failed_handshakes = FAILED_HANDSHAKES_DEFAULT, .half_open = HALF_OPEN_DEFAULT},
+    };
     if (!reader_map(reader, node, "`limits`", keys, sizeof keys / sizeof keys[0]))
         return;
     count_read(reader, node_get(node, "sessions"), "`sessions`", &out->sessions);

@@ -41,11 +41,28 @@ void rate_give_back(struct rate *rate, uint32_t per_second)
     (void)atomic_fetch_sub_explicit(&rate->paid_ns, interval_of(per_second), memory_order_relaxed);
 }
 
-bool rate_has_room(const struct rate *rate, uint32_t per_second, uint32_t burst, int64_t now_ns)
+int64_t rate_wait(const struct rate *rate, uint32_t per_second, uint32_t burst, int64_t now_ns,
+                  int64_t max_wait_ns)
+{
+    const int64_t free_ns = interval_of(per_second) * (burst - 1);
+    const int64_t paid_ns = atomic_load_explicit(&rate->paid_ns, memory_order_relaxed);
+    const int64_t debt_ns = debt_at(paid_ns, now_ns, free_ns + max_wait_ns);
+    return debt_ns <= free_ns ? 0 : debt_ns - free_ns;
+}
+
+void rate_charge(struct rate *rate, uint32_t per_second, uint32_t burst, int64_t now_ns,
+                 int64_t max_wait_ns)
 {
     const int64_t interval_ns = interval_of(per_second);
-    const int64_t paid_ns = atomic_load_explicit(&rate->paid_ns, memory_order_relaxed);
-    return debt_at(paid_ns, now_ns, interval_ns * burst) <= interval_ns * (burst - 1);
+    const int64_t most_ns = interval_ns * (burst - 1) + max_wait_ns;
+    int64_t paid_ns = atomic_load_explicit(&rate->paid_ns, memory_order_relaxed);
+    int64_t debt_ns = 0;
+    do {
+        debt_ns = debt_at(paid_ns, now_ns, most_ns) + interval_ns;
+        if (debt_ns > most_ns)
+            debt_ns = most_ns;
+    } while (!atomic_compare_exchange_weak_explicit(&rate->paid_ns, &paid_ns, now_ns + debt_ns,
+                                                    memory_order_relaxed, memory_order_relaxed));
 }
 
 bool rate_is_rested(const struct rate *rate, int64_t now_ns)

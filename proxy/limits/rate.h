@@ -27,8 +27,15 @@ bool rate_take(struct rate *rate, uint32_t per_second, uint32_t burst, int64_t n
 // rate_give_back undoes one rate_take that came to nothing. Any thread.
 void rate_give_back(struct rate *rate, uint32_t per_second);
 
-// rate_has_room tells whether rate_take would take one now. Any thread.
-bool rate_has_room(const struct rate *rate, uint32_t per_second, uint32_t burst, int64_t now_ns);
+// rate_wait tells in how many nanoseconds there will be room for one, if nobody takes it; 0: now. `max_wait_ns` is
+// the most that it says. Any thread.
+int64_t rate_wait(const struct rate *rate, uint32_t per_second, uint32_t burst, int64_t now_ns,
+                  int64_t max_wait_ns);
+
+// rate_charge takes one that has happened, whether there was room or not, as long as the wait that follows is no
+// more than `max_wait_ns`. Any thread.
+void rate_charge(struct rate *rate, uint32_t per_second, uint32_t burst, int64_t now_ns,
+                 int64_t max_wait_ns);
 
 // rate_is_rested tells whether nothing that was taken counts any more. Any thread.
 bool rate_is_rested(const struct rate *rate, int64_t now_ns);

@@ -113,23 +113,27 @@ static struct source_slot *take_slot(struct source_slot *set, const struct ip_ad
     return found;
 }
 
-static enum reason begin(struct sources *sources, struct source_slot *slot, int64_t now_ms)
+static enum reason begin(const struct sources *sources, struct source_slot *slot, int64_t now_ms,
+                         struct source_turn *out)
 {
     const uint32_t failed_max = sources->failed_handshakes_max;
     const uint32_t half_open_max = sources->half_open_max;
-    if (failed_max != 0 &&
-        !rate_has_room(&slot->failures, failed_max, failed_max, now_ms * NS_A_MS))
-        return REASON_LIMIT_FAILED_HANDSHAKES;
     if (half_open_max != 0 && slot->half_open >= half_open_max)
         return REASON_LIMIT_HALF_OPEN;
     slot->half_open++;
+    out->is_counted = true;
+    if (failed_max != 0) // rounded up
+        out->wait_ms = (rate_wait(&slot->failures, failed_max, failed_max, now_ms * NS_A_MS,
+                                  SOURCES_WAIT_MAX_MS * NS_A_MS) +
+                        NS_A_MS - 1) /
+                       NS_A_MS;
     return REASON_NONE;
 }
 
 enum reason sources_begin(struct sources *sources, const struct ip_addr *address, int64_t now_ms,
-                          bool *out_is_counted)
+                          struct source_turn *out)
 {
-    *out_is_counted = false;
+    *out = (struct source_turn){0};
     if (sources->failed_handshakes_max == 0 && sources->half_open_max == 0)
         return REASON_NONE;
     const size_t set = set_of(sources, address);
@@ -138,8 +142,7 @@ enum reason sources_begin(struct sources *sources, const struct ip_addr *address
     struct source_slot *slot = take_slot(sources->slots[set], address);
     if (slot != NULL) {
         slot->used_ms = now_ms;
-        reason = begin(sources, slot, now_ms);
-        *out_is_counted = reason == REASON_NONE;
+        reason = begin(sources, slot, now_ms, out);
     }
     (void)pthread_mutex_unlock(&sources->locks[set % SOURCE_LOCKS]);
     return reason;
@@ -158,7 +161,6 @@ void sources_end(struct sources *sources, const struct ip_addr *address)
 void sources_note_failure(struct sources *sources, const struct ip_addr *address, int64_t now_ms)
 {
     const uint32_t max = sources->failed_handshakes_max;
-    int64_t wait_ns = 0;
     if (max == 0)
         return;
     const size_t set = set_of(sources, address);
@@ -166,7 +168,7 @@ void sources_note_failure(struct sources *sources, const struct ip_addr *address
     struct source_slot *slot = take_slot(sources->slots[set], address);
     if (slot != NULL) {
         slot->used_ms = now_ms;
-        (void)rate_take(&slot->failures, max, max, now_ms * NS_A_MS, &wait_ns);
+        rate_charge(&slot->failures, max, max, now_ms * NS_A_MS, SOURCES_WAIT_MAX_MS * NS_A_MS);
     }
     (void)pthread_mutex_unlock(&sources->locks[set % SOURCE_LOCKS]);
 }

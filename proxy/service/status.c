@@ -250,10 +250,12 @@ static void put_numbers(const struct survey *survey, struct control_call *call)
         call,
         "},\"counters\":{\"connections\":%" PRIu64 ",\"connections_closed\":%" PRIu64
         ",\"connections_silent\":%" PRIu64 ",\"connections_turned_away\":%" PRIu64
-        ",\"handshakes_refused\":%" PRIu64 ",\"requests\":%" PRIu64 ",\"requests_limited\":%" PRIu64
+        ",\"connections_slowed\":%" PRIu64 ",\"handshakes_refused\":%" PRIu64
+        ",\"requests\":%" PRIu64 ",\"requests_limited\":%" PRIu64 ",\"requests_counted\":%" PRIu64
         ",\"tunnels\":%" PRIu64 "}",
         counters->accepted, counters->closed, counters->silent, counters->turned_away,
-        counters->handshakes_refused, counters->exchanges, counters->limited, counters->tunnels);
+        counters->slowed, counters->handshakes_refused, counters->exchanges, counters->limited,
+        counters->counted, counters->tunnels);
 }
 
 // put_use adds `"name":N,"name_max":N`; null where there is no limit.

@@ -10,9 +10,7 @@ static const char *detail_of(enum reason reason)
         return "the proxy has as many connections as it may (limits.sessions)";
     if (reason == REASON_LIMIT_MEMORY)
         return "the proxy uses as much memory as it may (limits.memory)";
-    if (reason == REASON_LIMIT_HALF_OPEN)
-        return "too many handshakes of this source are under way (limits.source.half_open)";
-    return "too many handshakes of this source have failed (limits.source.failed_handshakes)";
+    return "too many handshakes of this source are under way (limits.source.half_open)";
 }
 
 static void record(struct session_context *context, const struct arrival *arrival,
@@ -42,8 +40,10 @@ static void record(struct session_context *context, const struct arrival *arriva
 
 bool arrival_admit(struct session_context *context, struct arrival *arrival)
 {
-    enum reason reason =
-        sources_begin(context->sources, arrival->address, context->now_ms, &arrival->is_half_open);
+    struct source_turn turn;
+    enum reason reason = sources_begin(context->sources, arrival->address, context->now_ms, &turn);
+    arrival->is_half_open = turn.is_counted;
+    arrival->wait_ms = turn.wait_ms;
     if (reason == REASON_NONE) {
         reason = ledger_take_session(context->ledger);
         if (reason != REASON_NONE && arrival->is_half_open)
@@ -51,6 +51,8 @@ bool arrival_admit(struct session_context *context, struct arrival *arrival)
     }
     if (reason != REASON_NONE)
         record(context, arrival, reason);
+    else if (turn.wait_ms > 0)
+        context->counters.slowed++;
     return reason == REASON_NONE;
 }
 

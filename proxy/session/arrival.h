@@ -2,7 +2,7 @@
 // its source behave. Nobody knows yet who it is.
 //
 // What is turned away is closed at once, without a word of TLS, and recorded as a refused handshake (counted
-// in storms).
+// in storms). Where too many handshakes of the source have failed, the next one is let in and begins later.
 #pragma once
 
 #include "proxy/session/context.h"
@@ -12,6 +12,7 @@ struct arrival {
     const struct ip_addr *address;          // borrowed; canonical
     uint16_t port;
     bool is_half_open; // out: arrival_end_handshake is to follow
+    int64_t wait_ms;   // out: the handshake begins after so long
 };
 
 // arrival_admit takes room for one session, for which arrival_give_session is to follow. False: it is recorded

@@ -153,11 +153,19 @@ static void take_outcome(struct session *session)
     }
 }
 
+// is_held_back tells whether the handshake is still to begin: nothing is read before.
+static bool is_held_back(const struct session *session)
+{
+    return session->state == SESSION_HANDSHAKE && session->since_ms > session->peer.context->now_ms;
+}
+
 // step_shaking takes the handshake's next step, where this pass of the loop has time left for such: a
 // signature takes as long as a hundred small messages of tunnels, which are waiting, too.
 static bool step_shaking(struct session *session)
 {
     struct session_context *context = session->peer.context;
+    if (is_held_back(session))
+        return false;
     if (context->shaking_us >= SHAKING_TURN_US) {
         enqueue(session, &context->shaking, &context->shaking_turn);
         return false;
@@ -287,9 +295,11 @@ static int64_t deadline_ms(const struct session *session)
     return INT64_MAX;
 }
 
-// turn_ms gives when a shaped tunnel goes on by itself.
+// turn_ms gives when a shaped tunnel, or a handshake that is held back, goes on by itself.
 static int64_t turn_ms(const struct session *session)
 {
+    if (is_held_back(session))
+        return session->since_ms;
     const bool has_exchange = session->state == SESSION_SERVING && session->exchange != NULL;
     return has_exchange ? exchange_turn_ms(session->exchange) : INT64_MAX;
 }
@@ -302,7 +312,7 @@ static void update_interest(struct session *session)
     switch (session->state) {
     case SESSION_HANDSHAKE:
     case SESSION_REFUSING:
-        stream_want(stream, true, false);
+        stream_want(stream, !is_held_back(session), false);
         break;
     case SESSION_SERVING:
         if (session->exchange != NULL)
@@ -413,7 +423,7 @@ static void begin(struct session *session, const struct arrival *arrival)
     session->tcp.stream.owner = session;
     session->is_first = true;
     session->is_half_open = arrival->is_half_open;
-    session->since_ms = context->now_ms;
+    session->since_ms = context->now_ms + arrival->wait_ms;
     ev_timer_init(&session->timer, on_timer, 0., 0.);
     session->timer.data = session;
     TAILQ_INSERT_TAIL(&context->by_state[SESSION_HANDSHAKE], session, link);

@@ -98,7 +98,9 @@ void survey_add(struct survey *sum, const struct survey *part)
     to->tunnels += from->tunnels;
     to->forwarded += from->forwarded;
     to->turned_away += from->turned_away;
+    to->slowed += from->slowed;
     to->limited += from->limited;
+    to->counted += from->counted;
     for (size_t i = 0; i < SESSION_STATE_COUNT; i++)
         sum->sessions[i] += part->sessions[i];
     for (size_t i = 0; i < EXCHANGE_STATE_COUNT; i++)

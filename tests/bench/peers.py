@@ -150,6 +150,7 @@ clients:
     match: [{{cn: bench}}]
     allow: [{{addresses: [127.0.0.1/32], ports: [{ports}], name: origin}}]
 timeouts: {{handshake: 60s, idle: 10m}}
+limits: {{refused_requests: none, source: {{failed_handshakes: none, half_open: none}}}}
 audit: {{file: audit.jsonl}}
 """)
         self.launch(self.binary, "serve", "-c", self.config)

@@ -1,8 +1,11 @@
 """More than there is room for: what is let in works to its end, the rest is told so or waits, and when
 there is room again it is used."""
 
+import contextlib
 import resource
 import select
+import threading
+import time
 
 import pytest
 
@@ -75,26 +78,74 @@ def test_served_clients_are_not_half_open(start, dns, origin):
     assert not proxy.audit.records("handshake_refused")
 
 
-def test_failed_handshakes_above_the_rate_close_the_door_to_that_source(start, dns, origin):
+def fail_in_loops(proxy, loops, seconds):
+    """So many clients without a certificate, each of which tries again at once; tells how often they failed."""
+    until = time.monotonic() + seconds
+    failed = [0] * loops
+
+    def loop(number):
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError, EOFError):
+                proxy.dial(None, source=HERE).refusal()
+            failed[number] += 1
+
+    running = [threading.Thread(target=loop, args=(number,)) for number in range(loops)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return sum(failed)
+
+
+def test_failed_handshakes_above_the_rate_slow_their_source_to_it(start):
+    proxy = start(limits={"source": {"failed_handshakes": "5/s"}})
+    begun = time.monotonic()
+    failed = fail_in_loops(proxy, 10, 3)
+    elapsed = time.monotonic() - begun
+    assert failed <= 5 * (elapsed + 1) + 10
+    assert refusals(proxy, "limit_failed_handshakes") == 0  # nobody is turned away
+    eventually(lambda: refusals(proxy, "no_certificate") == failed, "all of them")
+
+
+def test_a_broken_client_does_not_shut_out_who_shares_its_address(start, dns, origin):
+    """Without a key in the configuration: the loop of a client that tries again at once, five hundred times a second."""
     server = origin()
     dns.addresses("origin.test", "127.0.0.1")
-    proxy = start(
-        client(reach("origin.test", server.port)),
-        limits={"source": {"failed_handshakes": "1/s"}},
-    )
+    proxy = start(client(reach("origin.test", server.port)), limits={"source": ...})
     target = f"origin.test:{server.port}"
-    attempts = 0
-    while refusals(proxy, "limit_failed_handshakes") == 0:
-        attempts += 1
-        assert attempts < 500, "never refused"
-        try:
-            proxy.dial(None, source=HERE).refusal()
-        except (OSError, EOFError):
-            pass
-    assert refusals(proxy, "no_certificate") >= 1
+    looping = threading.Thread(target=fail_in_loops, args=(proxy, 8, count(4, 6)))
+    looping.start()
+    opened = 0
+    while looping.is_alive():
+        proxy.tunnel(target, source=HERE).echo(b"good all the time")
+        opened += 1
+    assert opened > 0
     proxy.tunnel(target, source=THERE).echo(b"another source")
-    eventually(lambda: works(proxy, target), "the rate to go by")
-    proxy.tunnel(target, source=HERE).echo(b"a good certificate")
+    turned_away = refusals(proxy, "limit_failed_handshakes") + refusals(proxy, "limit_half_open")
+    assert turned_away == 0
+
+
+def test_without_a_key_one_source_may_have_2000_half_open(start, dns, origin):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)), limits={"source": ...})
+    early = [proxy.dial(source=HERE) for _ in range(2050)]
+    eventually(lambda: refusals(proxy, "limit_half_open") == 50, "fifty that find no room")
+    proxy.tunnel(f"origin.test:{server.port}", source=THERE).echo(b"another source")
+    for one in early:
+        one.close()
+
+
+def test_a_client_that_is_held_back_may_leave(start):
+    proxy = start(limits={"source": {"failed_handshakes": "1/s"}})
+    before = proxy.descriptors()
+    for _ in range(4):
+        proxy.dial(None, source=HERE).refusal()
+    for _ in range(20):
+        early = proxy.dial(None, source=HERE)
+        early.sock.sendall(early.first_flight())
+        early.reset()
+    proxy.wait_descriptors(before)
 
 
 def test_a_client_that_breaks_off_by_itself_has_failed_nothing(start, dns, origin):

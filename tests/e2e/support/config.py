@@ -31,7 +31,10 @@ def base_config(pki, dns_endpoint):
         "resolver": {"servers": [dns_endpoint], "timeout": "2s", "tries": 2},
         "timeouts": {"drain": "5s"},
         # Tests ask, and are refused, faster than any honest fleet.
-        "limits": {"refused_requests": "none"},
+        "limits": {
+            "refused_requests": "none",
+            "source": {"failed_handshakes": "none", "half_open": "none"},
+        },
         "audit": {"file": "audit.jsonl"},
     }
 

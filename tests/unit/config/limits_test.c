@@ -76,7 +76,8 @@ static void none_switches_a_default_off(void **state)
     struct diagnostics diagnostics;
     struct proxy_limits limits;
     char text[LIMITS_TEXT_CAP];
-    read_text("{refused_requests: none}", &diagnostics, NULL, &limits);
+    read_text("{refused_requests: none, source: {failed_handshakes: none, half_open: none}}",
+              &diagnostics, NULL, &limits);
     assert_no_errors(&diagnostics);
     assert_string_equal(proxy_limits_format(&limits, text), "head 32KiB");
     diagnostics_deinit(&diagnostics);
@@ -95,9 +96,13 @@ static void what_is_left_out_is_no_limit_or_the_default(void **state)
     diagnostics_deinit(&diagnostics);
     read_text("{source: {}}", &diagnostics, NULL, &proxy);
     assert_no_errors(&diagnostics);
-    assert_string_equal(proxy_limits_format(&proxy, text), "refused_requests 200/s, head 32KiB");
+    assert_string_equal(
+        proxy_limits_format(&proxy, text),
+        "refused_requests 200/s, head 32KiB, source.failed_handshakes 100/s, source.half_open 2000");
     diagnostics_deinit(&diagnostics);
-    read_text("{refused_requests: none, head: 64KiB}", &diagnostics, NULL, &proxy);
+    read_text("{refused_requests: none, head: 64KiB,"
+              " source: {failed_handshakes: none, half_open: none}}",
+              &diagnostics, NULL, &proxy);
     assert_no_errors(&diagnostics);
     assert_int_equal(proxy.head, 64 * 1024);
     assert_string_equal(proxy_limits_format(&proxy, text), "head 64KiB");
@@ -200,6 +205,9 @@ static void refuses_limits_of_the_proxy_that_mean_nothing(void **state)
         {"{source: {failed_handshakes: 0/s}}", 30, "leave it out"},
         {"{source: {half_open: 0}}", 22, "expected"},
         {"{source: {half_open: 5/s}}", 22, "expected"},
+        {"{source: none}", 10, "`source`"},
+        {"{source: {half_open: off}}", 22, "expected"},
+        {"{source: {failed_handshakes: off}}", 30, "`failed_handshakes`"},
         {"{source: {halfopen: 5}}", 11, "half_open"},
     };
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)

@@ -62,10 +62,31 @@ static void the_wait_that_it_tells_is_true_and_not_too_long(void **state)
         if (rate_take(&rate, per_second, burst, now_ns, &wait_ns))
             continue;
         assert_true(wait_ns > 0);
-        assert_false(rate_has_room(&rate, per_second, burst, now_ns + wait_ns - 1));
-        assert_true(rate_has_room(&rate, per_second, burst, now_ns + wait_ns));
+        assert_int_equal(rate_wait(&rate, per_second, burst, now_ns, SECOND_NS * 1000), wait_ns);
+        assert_int_equal(rate_wait(&rate, per_second, burst, now_ns + wait_ns - 1, SECOND_NS), 1);
+        assert_int_equal(rate_wait(&rate, per_second, burst, now_ns + wait_ns, SECOND_NS), 0);
         assert_true(rate_take(&rate, per_second, burst, now_ns + wait_ns, &wait_ns));
     }
+}
+
+static void what_has_happened_is_charged_up_to_the_longest_wait(void **state)
+{
+    (void)state;
+    struct rate rate = {0};
+    const int64_t max_ns = 5 * SECOND_NS;
+    for (int64_t i = 1; i <= 10; i++) {
+        assert_int_equal(rate_wait(&rate, 10, 10, SECOND_NS, max_ns), 0);
+        rate_charge(&rate, 10, 10, SECOND_NS, max_ns);
+    }
+    for (int64_t i = 1; i <= 50; i++) {
+        assert_int_equal(rate_wait(&rate, 10, 10, SECOND_NS, max_ns), i * SECOND_NS / 10);
+        rate_charge(&rate, 10, 10, SECOND_NS, max_ns);
+    }
+    for (int i = 0; i < 1000; i++)
+        rate_charge(&rate, 10, 10, SECOND_NS, max_ns);
+    assert_int_equal(rate_wait(&rate, 10, 10, SECOND_NS, max_ns), max_ns);
+    assert_int_equal(rate_wait(&rate, 10, 10, SECOND_NS + max_ns, max_ns), 0);
+    assert_int_equal(rate_wait(&rate, 1000, 1, SECOND_NS, SECOND_NS), SECOND_NS); // another rate
 }
 
 static void never_more_than_burst_and_rate_whatever_the_times_are(void **state)
@@ -170,6 +191,7 @@ int main(void)
         cmocka_unit_test(a_rested_rate_admits_its_burst_and_no_more),
         cmocka_unit_test(then_one_comes_free_each_interval),
         cmocka_unit_test(the_wait_that_it_tells_is_true_and_not_too_long),
+        cmocka_unit_test(what_has_happened_is_charged_up_to_the_longest_wait),
         cmocka_unit_test(never_more_than_burst_and_rate_whatever_the_times_are),
         cmocka_unit_test(a_clock_that_jumps_ahead_gives_one_burst),
         cmocka_unit_test(a_clock_that_jumps_back_makes_nobody_wait_longer_than_a_full_bucket),

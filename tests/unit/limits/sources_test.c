@@ -44,10 +44,21 @@ static void configure(struct sources *sources, uint32_t failed_handshakes, uint3
 static enum reason begin(struct sources *sources, const char *text, int64_t now_ms)
 {
     const struct ip_addr address = addr(text);
-    bool is_counted = false;
-    const enum reason reason = sources_begin(sources, &address, now_ms, &is_counted);
-    assert_int_equal(is_counted, reason == REASON_NONE);
+    struct source_turn turn;
+    const enum reason reason = sources_begin(sources, &address, now_ms, &turn);
+    assert_int_equal(turn.is_counted, reason == REASON_NONE);
     return reason;
+}
+
+// wait_of begins a handshake and ends it, and tells how long it had to wait.
+static int64_t wait_of(struct sources *sources, const char *text, int64_t now_ms)
+{
+    const struct ip_addr address = addr(text);
+    struct source_turn turn;
+    assert_int_equal(sources_begin(sources, &address, now_ms, &turn), REASON_NONE);
+    if (turn.is_counted)
+        sources_end(sources, &address);
+    return turn.wait_ms;
 }
 
 static void end(struct sources *sources, const char *text)
@@ -67,9 +78,9 @@ static void without_limits_nothing_is_counted(void **state)
     struct sources *sources = *state;
     const struct ip_addr address = addr("192.0.2.1");
     for (int i = 0; i < 1000; i++) {
-        bool is_counted = true;
-        assert_int_equal(sources_begin(sources, &address, 0, &is_counted), REASON_NONE);
-        assert_false(is_counted);
+        struct source_turn turn = {.is_counted = true};
+        assert_int_equal(sources_begin(sources, &address, 0, &turn), REASON_NONE);
+        assert_false(turn.is_counted);
         sources_note_failure(sources, &address, 0);
     }
 }
@@ -101,38 +112,57 @@ static void an_ipv6_source_is_a_64_and_an_ipv4_one_an_address(void **state)
     assert_int_equal(begin(sources, "2001:db8:1:2::1", 0), REASON_NONE);
 }
 
-static void failures_above_the_rate_close_the_door_until_it_has_gone_by(void **state)
+static void failures_above_the_rate_make_the_next_ones_wait_for_their_turn(void **state)
 {
     struct sources *sources = *state;
     configure(sources, 20, 0);
     for (int i = 0; i < 20; i++) {
-        assert_int_equal(begin(sources, "192.0.2.1", 1000), REASON_NONE);
-        end(sources, "192.0.2.1");
+        assert_int_equal(wait_of(sources, "192.0.2.1", 1000), 0);
         fail_once(sources, "192.0.2.1", 1000);
     }
-    assert_int_equal(begin(sources, "192.0.2.1", 1049), REASON_LIMIT_FAILED_HANDSHAKES);
-    assert_int_equal(begin(sources, "192.0.2.2", 1049), REASON_NONE);
-    assert_int_equal(begin(sources, "192.0.2.1", 1050), REASON_NONE);
+    assert_int_equal(wait_of(sources, "192.0.2.1", 1000), 50);
+    assert_int_equal(wait_of(sources, "192.0.2.1", 1049), 1);
+    assert_int_equal(wait_of(sources, "192.0.2.2", 1049), 0);
+    assert_int_equal(wait_of(sources, "192.0.2.1", 1050), 0);
 }
 
-static void handshakes_that_do_not_fail_close_no_door(void **state)
+static void a_loop_that_waits_its_turn_fails_no_more_often_than_the_rate(void **state)
+{
+    struct sources *sources = *state;
+    enum { LOOPS = 30, SECONDS = 20, RATE = 10 };
+    int64_t due_ms[LOOPS] = {0};
+    int failures = 0;
+    configure(sources, RATE, 0);
+    for (int64_t now_ms = 0; now_ms < SECONDS * 1000; now_ms++) {
+        for (size_t i = 0; i < LOOPS; i++) {
+            if (due_ms[i] > now_ms)
+                continue;
+            failures++;
+            fail_once(sources, "192.0.2.1", now_ms);
+            due_ms[i] = now_ms + 1 + wait_of(sources, "192.0.2.1", now_ms + 1);
+        }
+    }
+    assert_true(failures <= RATE * (SECONDS + 1) + LOOPS);
+    assert_true(failures >= RATE * (SECONDS - 4)); // slowed to the rate, not shut out
+}
+
+static void handshakes_that_do_not_fail_slow_nobody(void **state)
 {
     struct sources *sources = *state;
     configure(sources, 1, 0);
     for (int i = 0; i < 1000; i++) {
-        assert_int_equal(begin(sources, "192.0.2.1", 1000), REASON_NONE);
-        end(sources, "192.0.2.1");
+        assert_int_equal(wait_of(sources, "192.0.2.1", 1000), 0);
     }
 }
 
-static void failures_far_above_the_rate_are_forgiven_as_soon(void **state)
+static void however_many_have_failed_the_wait_has_an_end(void **state)
 {
     struct sources *sources = *state;
     configure(sources, 10, 0);
     for (int i = 0; i < 100000; i++)
         fail_once(sources, "192.0.2.1", 1000);
-    assert_int_equal(begin(sources, "192.0.2.1", 1099), REASON_LIMIT_FAILED_HANDSHAKES);
-    assert_int_equal(begin(sources, "192.0.2.1", 1100), REASON_NONE);
+    assert_int_equal(wait_of(sources, "192.0.2.1", 1000), SOURCES_WAIT_MAX_MS);
+    assert_int_equal(wait_of(sources, "192.0.2.1", 1000 + SOURCES_WAIT_MAX_MS), 0);
 }
 
 static void a_flood_of_sources_makes_nobody_forget_who_is_under_way(void **state)
@@ -142,9 +172,9 @@ static void a_flood_of_sources_makes_nobody_forget_who_is_under_way(void **state
     assert_int_equal(begin(sources, "192.0.2.1", 0), REASON_NONE);
     for (uint32_t i = 0; i < 200000; i++) {
         const struct ip_addr address = nth(i);
-        bool is_counted = false;
-        assert_int_equal(sources_begin(sources, &address, i, &is_counted), REASON_NONE);
-        assert_true(is_counted);
+        struct source_turn turn;
+        assert_int_equal(sources_begin(sources, &address, i, &turn), REASON_NONE);
+        assert_true(turn.is_counted);
         sources_end(sources, &address);
         sources_note_failure(sources, &address, i);
     }
@@ -159,10 +189,10 @@ static void a_table_full_of_handshakes_lets_others_through_uncounted(void **stat
     configure(sources, 0, 1);
     for (uint32_t i = 0; i < 100000; i++) {
         const struct ip_addr address = nth(i);
-        bool is_counted = false;
-        assert_int_equal(sources_begin(sources, &address, 0, &is_counted), REASON_NONE);
-        counted += is_counted ? 1 : 0;
-        if (!is_counted)
+        struct source_turn turn;
+        assert_int_equal(sources_begin(sources, &address, 0, &turn), REASON_NONE);
+        counted += turn.is_counted ? 1 : 0;
+        if (!turn.is_counted)
             sources_note_failure(sources, &address, 0);
     }
     assert_true(counted > 20000 && counted < 100000);
@@ -192,9 +222,10 @@ int main(void)
         SOURCES_TEST(without_limits_nothing_is_counted),
         SOURCES_TEST(so_many_handshakes_may_be_under_way_and_each_end_makes_room),
         SOURCES_TEST(an_ipv6_source_is_a_64_and_an_ipv4_one_an_address),
-        SOURCES_TEST(failures_above_the_rate_close_the_door_until_it_has_gone_by),
-        SOURCES_TEST(handshakes_that_do_not_fail_close_no_door),
-        SOURCES_TEST(failures_far_above_the_rate_are_forgiven_as_soon),
+        SOURCES_TEST(failures_above_the_rate_make_the_next_ones_wait_for_their_turn),
+        SOURCES_TEST(a_loop_that_waits_its_turn_fails_no_more_often_than_the_rate),
+        SOURCES_TEST(handshakes_that_do_not_fail_slow_nobody),
+        SOURCES_TEST(however_many_have_failed_the_wait_has_an_end),
         SOURCES_TEST(a_flood_of_sources_makes_nobody_forget_who_is_under_way),
         SOURCES_TEST(a_table_full_of_handshakes_lets_others_through_uncounted),
         SOURCES_TEST(limits_that_come_while_handshakes_are_under_way_count_from_then_on),
