@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "auth/base/text.h"
 #include "proxy/cli/options.h"
@@ -39,6 +40,11 @@ static size_t count_rules(const struct policy *policy)
     for (size_t i = 0; i < policy->client_count; i++)
         count += policy->clients[i].allow_count + policy->clients[i].deny_count;
     return count;
+}
+
+static const char *plural(size_t count)
+{
+    return count == 1 ? "" : "s";
 }
 
 // whole_days gives the days from `now_s` on, rounded down.
@@ -124,10 +130,18 @@ static void print_limits(const struct snapshot *snapshot)
 }
 
 static void print_summary(const struct check_options *options, const struct snapshot *snapshot,
-                          int64_t now_s)
+                          size_t warning_count, int64_t now_s)
 {
     const struct policy *policy = snapshot->policy;
-    (void)printf("%s is good (%s)\n", options->path, snapshot->id);
+    if (warning_count == 0)
+        (void)printf("%s is good (%s)\n", options->path, snapshot->id);
+    else
+        (void)printf("%s can be used, with %zu warning%s (%s)\n", options->path, warning_count,
+                     plural(warning_count), snapshot->id);
+    (void)printf("  looked at as user %u%s\n", (unsigned)geteuid(),
+                 geteuid() == 0 ? " (root): what `serve` by another user may not read or write is "
+                                  "not found this way"
+                                : "");
     print_listeners(snapshot, now_s);
     print_trusts(snapshot, now_s);
     (void)printf("  clients %zu, rules %zu%s\n", policy->client_count, count_rules(policy),
@@ -254,7 +268,7 @@ static void print_json(const struct diagnostics *diagnostics, const struct snaps
                      snapshot->policy->client_count, count_rules(snapshot->policy),
                      snapshot->workers);
         print_json_string(snapshot->audit_path);
-        (void)printf("}");
+        (void)printf(",\"user\":%u}", (unsigned)geteuid());
     }
     (void)printf("}\n");
 }
@@ -279,12 +293,14 @@ static int run(const struct check_options *options, int64_t now_s)
     } else {
         // What notes say stands in the summary.
         diagnostics_print(&diagnostics, stderr, SEVERITY_WARNING);
-        if (snapshot != NULL)
-            print_summary(options, snapshot, now_s);
+        if (status != CLI_UNLOADABLE)
+            print_summary(options, snapshot, diagnostics.warning_count, now_s);
         if (status == CLI_FAILED)
-            cli_say("check", "%zu warnings, and --strict", diagnostics.warning_count);
+            cli_say("check", "%zu warning%s, and --strict", diagnostics.warning_count,
+                    plural(diagnostics.warning_count));
         if (status == CLI_UNLOADABLE)
-            cli_say("check", "%zu errors", diagnostics.error_count);
+            cli_say("check", "%zu error%s", diagnostics.error_count,
+                    plural(diagnostics.error_count));
     }
     snapshot_unref(snapshot);
     diagnostics_deinit(&diagnostics);

@@ -101,10 +101,15 @@ static void crl_describe(struct loader *loader, const struct node *node, const s
         (void)reader_warning(reader, node, "trust.%s: the CRL of %s: %s", trust_name(trust),
                              crl->issuer, crl->warning);
     } else if (days < 0) {
+        const bool is_kept = trust_keeps_expired_crls(trust);
         diagnostic_set_hint(reader_warning(reader, node,
-                                           "trust.%s: the CRL of %s (number %s) has expired on %s",
-                                           trust_name(trust), crl->issuer, crl->number, date),
-                            "fetch the CA's new one; until then see `crl_expired`");
+                                           "trust.%s: the CRL of %s (number %s) has expired on "
+                                           "%s%s",
+                                           trust_name(trust), crl->issuer, crl->number, date,
+                                           is_kept ? "" : ": everybody under this CA is refused"),
+                            is_kept ? "fetch the CA's new one"
+                                    : "fetch the CA's new one; `crl_expired: keep` goes by the old "
+                                      "one until then");
     } else if (days < CRL_WARNING_DAYS) {
         diagnostic_set_hint(reader_warning(reader, node,
                                            "trust.%s: the CRL of %s (number %s) has %" PRId64

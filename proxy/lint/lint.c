@@ -44,10 +44,11 @@ enum err lint_policy(const struct snapshot *snapshot, struct diagnostics *diagno
             "here (Debian: apt-get install publicsuffix)");
     const enum err error = lint_clients(&lint);
     lint_rules(&lint);
+    lint_start(&lint);
     if (lint.budget.left == 0 || lint.listing.left == 0)
         (void)lint_find(&lint, SEVERITY_NOTE, NULL,
                         "not everything was looked at: there are too many rules with long lists");
     public_suffix_list_close(lint.list);
     places_close(&lint.places);
-    return error;
+    return error == ERR_OK && diagnostics->error_count > 0 ? ERR_INPUT : error;
 }

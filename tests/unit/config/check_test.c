@@ -180,7 +180,7 @@ static void exits_1_for_warnings_only_when_strict(void **state)
     assert_has(run.err, "warning: there are no `clients`: every request will be denied");
     run_check(*state, (const char *const[]){"-c", path, "--strict", NULL}, &run);
     assert_int_equal(run.status, 1);
-    assert_has(run.err, "1 warnings, and --strict");
+    assert_has(run.err, "1 warning, and --strict");
     run_check(*state, (const char *const[]){"-c", path, "--strict", "--json", NULL}, &run);
     assert_int_equal(run.status, 1);
     assert_has(run.out, "{\"result\":\"bad\"");

@@ -1,0 +1,173 @@
+// What a start would meet on this machine: files that cannot be written are errors, for `serve` would end there; what
+// lets others take the proxy over, or use it up, is a warning. Everything by the user who asks.
+#include "proxy/lint/lint_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proxy/config/endpoint_text.h"
+
+enum { PATH_CAP = 4096 };
+
+static const struct node *root_of(const struct lint *lint)
+{
+    return yaml_document_root(lint->places.document);
+}
+
+// folder_of gives the folder of a path.
+static const char *folder_of(const char *path, char out[PATH_CAP])
+{
+    const char *slash = strrchr(path, '/');
+    const struct slice name = slash == NULL   ? SLICE_LITERAL(".")
+                              : slash == path ? SLICE_LITERAL("/")
+                                              : slice_of(path, (size_t)(slash - path));
+    (void)string_copy(out, PATH_CAP, name);
+    return out;
+}
+
+// may tells whether this user has this access; a file that is not there is its folder's matter.
+static bool may(const char *path, int access)
+{
+    char folder[PATH_CAP];
+    if (faccessat(AT_FDCWD, path, access, AT_EACCESS) == 0)
+        return true;
+    return errno == ENOENT &&
+           faccessat(AT_FDCWD, folder_of(path, folder), W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+static void look_at_written_files(struct lint *lint)
+{
+    const struct snapshot *snapshot = lint->snapshot;
+    const struct node *control = node_get(root_of(lint), "control");
+    char folder[PATH_CAP];
+    if (!may(snapshot->audit_path, R_OK | W_OK))
+        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR,
+                                      node_get(node_get(root_of(lint), "audit"), "file"),
+                                      "the audit log %s cannot be written by user %u: %m; `serve` "
+                                      "would end with that",
+                                      snapshot->audit_path, (unsigned)geteuid()),
+                            "let that user write it, or run this as the user of the proxy");
+    if (snapshot->state_path != NULL &&
+        (!may(snapshot->state_path, R_OK | W_OK) ||
+         faccessat(AT_FDCWD, folder_of(snapshot->state_path, folder), W_OK | X_OK, AT_EACCESS)))
+        diagnostic_set_hint(
+            lint_find(lint, SEVERITY_ERROR, node_get(control, "state"),
+                      "the file of blocks %s, or its folder, cannot be written by "
+                      "user %u: %m; `serve` would end with that, or the first block",
+                      snapshot->state_path, (unsigned)geteuid()),
+            "let that user write it, or run this as the user of the proxy");
+    if (snapshot->control_path != NULL &&
+        faccessat(AT_FDCWD, folder_of(snapshot->control_path, folder), W_OK | X_OK, AT_EACCESS) !=
+            0 &&
+        errno != ENOENT) // which the configuration's own findings tell
+        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR, node_get(control, "socket"),
+                                      "no control socket can be made in %s by user %u: %m; `serve` "
+                                      "would end with that",
+                                      folder, (unsigned)geteuid()),
+                            "let that user write it, or run this as the user of the proxy");
+}
+
+// others_write tells who else may change what has this status; NULL for nobody. A group of the owner's own (the number
+// of the user is that of the group) is nobody else.
+static const char *others_write(const struct stat *status)
+{
+    if (S_ISDIR(status->st_mode) && (status->st_mode & S_ISVTX) != 0)
+        return NULL;
+    if ((status->st_mode & S_IWOTH) != 0)
+        return "everybody";
+    if ((status->st_mode & S_IWGRP) != 0 && status->st_gid != status->st_uid)
+        return "its group";
+    return NULL;
+}
+
+// look_at_writers finds a file, or its folder, that others can change.
+static void look_at_writers(struct lint *lint, const char *path)
+{
+    char folder[PATH_CAP];
+    const char *const places[] = {path, folder_of(path, folder)};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        struct stat status;
+        const char *who = stat(places[i], &status) == 0 ? others_write(&status) : NULL;
+        if (who == NULL)
+            continue;
+        diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING, NULL,
+                                      "%s can be written by %s (mode %04o): who can do that says "
+                                      "who may go where",
+                                      places[i], who, (unsigned)(status.st_mode & 07777)),
+                            "run: chmod go-w %s", places[i]);
+        return;
+    }
+}
+
+// look_for_ca_keys finds the key of a CA beside a file of the configuration; true when there is one.
+static bool look_for_ca_keys(struct lint *lint, const char *path)
+{
+    static const char *const names[] = {"ca.key", "root.key"};
+    char folder[PATH_CAP];
+    char key[PATH_CAP];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        (void)snprintf(key, sizeof key, "%s/%s", folder_of(path, folder), names[i]);
+        if (faccessat(AT_FDCWD, key, R_OK, AT_EACCESS) != 0)
+            continue;
+        diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING, NULL,
+                                      "%s can be read here: who takes over the proxy can then make "
+                                      "certificates for anybody",
+                                      key),
+                            "once the certificates are made, keep it on another machine: only "
+                            "`sallyport ca` needs it");
+        return true;
+    }
+    return false;
+}
+
+static void look_at_files(struct lint *lint)
+{
+    const struct snapshot *snapshot = lint->snapshot;
+    bool has_ca_key = look_for_ca_keys(lint, snapshot->path);
+    look_at_writers(lint, snapshot->path);
+    for (const struct snapshot_file *file = snapshot->files; file != NULL; file = file->next) {
+        has_ca_key = has_ca_key || look_for_ca_keys(lint, file->path);
+        look_at_writers(lint, file->path);
+    }
+}
+
+// has_limits tells whether anything is limited by the configuration itself.
+static bool has_limits(const struct lint *lint)
+{
+    bool is_found = node_get(root_of(lint), "limits") != NULL;
+    for (size_t i = 0; i < lint->snapshot->policy->client_count && !is_found; i++)
+        is_found = node_get(lint->places.clients[i], "limits") != NULL;
+    return is_found;
+}
+
+static void look_at_open_listeners(struct lint *lint)
+{
+    const struct node *list = node_get(root_of(lint), "listeners");
+    for (size_t i = 0; i < lint->snapshot->listener_count && !has_limits(lint); i++) {
+        const struct listener_config *listener = &lint->snapshot->listeners[i];
+        if (!endpoint_is_any_address(&listener->address))
+            continue;
+        diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING,
+                                      node_get(places_item(list, i), "address"),
+                                      "listener %s listens on every address, and there are no "
+                                      "`limits`: one client can take all that the machine has",
+                                      listener->name),
+                            "set `limits` for the proxy and for each client: docs/CONFIG.md");
+        return;
+    }
+}
+
+void lint_start(struct lint *lint)
+{
+    look_at_written_files(lint);
+    look_at_files(lint);
+    look_at_open_listeners(lint);
+    if (geteuid() == 0)
+        diagnostic_set_hint(
+            lint_find(lint, SEVERITY_NOTE, NULL,
+                      "looked as root, who may read and write everything: `serve` by another user "
+                      "may fail where this does not"),
+            "run the proxy as a user of its own, and `check` as that user");
+}
