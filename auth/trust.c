@@ -26,11 +26,12 @@ static enum err create(const struct trust_options *options, struct ca_set *cas,
     trust->options.name = trust->name;
     trust->anchors = sk_X509_new_null();
     trust->left_out = sk_X509_new_null();
+    trust->dropped = sk_X509_new_null();
     trust->crl_signers = sk_X509_new_null();
     trust->cas = cas;
     trust->revocation = revocation;
     if (trust->name == NULL || trust->anchors == NULL || trust->left_out == NULL ||
-        trust->crl_signers == NULL || cas == NULL || revocation == NULL) {
+        trust->dropped == NULL || trust->crl_signers == NULL || cas == NULL || revocation == NULL) {
         trust_destroy(trust);
         return ERR_MEMORY;
     }
@@ -46,7 +47,61 @@ enum err trust_create(const struct trust_options *options, struct trust **out)
 enum err trust_revise(const struct trust *base, struct trust **out)
 {
     ASSERT(base->is_finished);
-    return create(&base->options, ca_set_ref(base->cas), revocation_copy(base->revocation), out);
+    TRY(create(&base->options, ca_set_ref(base->cas), revocation_copy(base->revocation), out));
+    for (size_t i = 0; i < sk_X509_num(base->dropped); i++) {
+        if (sk_X509_push((*out)->dropped, sk_X509_value(base->dropped, i)) != 0)
+            continue;
+        trust_destroy(*out);
+        *out = NULL;
+        return ERR_MEMORY;
+    }
+    return ERR_OK;
+}
+
+bool trust_has_dropped(const struct trust *trust, const struct ca_entry *entry)
+{
+    for (size_t i = 0; i < sk_X509_num(trust->dropped); i++) {
+        if (sk_X509_value(trust->dropped, i) == entry->cert)
+            return true;
+    }
+    return false;
+}
+
+// is_same_ca tells whether both are certificates of one CA: the same name and key.
+static bool is_same_ca(X509 *a, X509 *b)
+{
+    if (X509_NAME_cmp(X509_get_subject_name(a), X509_get_subject_name(b)) != 0)
+        return false;
+    EVP_PKEY *key_a = X509_get_pubkey(a);
+    EVP_PKEY *key_b = X509_get_pubkey(b);
+    const bool is_same = key_a != NULL && key_b != NULL && EVP_PKEY_cmp(key_a, key_b) == 1;
+    EVP_PKEY_free(key_a);
+    EVP_PKEY_free(key_b);
+    ERR_clear_error();
+    return is_same;
+}
+
+static bool has_ca(const struct ca_set *set, X509 *cert)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->entries[i].is_ca_entry && is_same_ca(set->entries[i].cert, cert))
+            return true;
+    }
+    return false;
+}
+
+enum err trust_drop_absent(struct trust *trust, const struct trust *present)
+{
+    ASSERT(!trust->is_finished);
+    for (size_t i = 0; i < trust->cas->count; i++) {
+        const struct ca_entry *entry = &trust->cas->entries[i];
+        if (!entry->is_anchor || trust_has_dropped(trust, entry) ||
+            has_ca(present->cas, entry->cert))
+            continue;
+        if (!sk_X509_push(trust->dropped, entry->cert))
+            return ERR_MEMORY;
+    }
+    return ERR_OK;
 }
 
 void trust_destroy(struct trust *trust)
@@ -55,6 +110,7 @@ void trust_destroy(struct trust *trust)
         return;
     sk_X509_free(trust->anchors);
     sk_X509_free(trust->left_out);
+    sk_X509_free(trust->dropped);
     sk_X509_pop_free(trust->crl_signers, X509_free);
     ca_set_unref(trust->cas);
     revocation_destroy(trust->revocation);
@@ -92,15 +148,15 @@ static enum err pick_anchors(struct trust *trust, struct errinfo *info)
     for (size_t i = 0; i < trust->cas->count; i++) {
         const struct ca_entry *entry = &trust->cas->entries[i];
         const bool is_valid = ca_entry_is_valid(entry, trust->finished_s);
-        if (!entry->is_anchor)
+        if (!entry->is_anchor || trust_has_dropped(trust, entry))
             continue;
         if (!sk_X509_push(is_valid ? trust->anchors : trust->left_out, entry->cert))
             return errinfo_set(info, ERR_MEMORY, "no memory");
         if (!is_valid)
             ended = entry;
     }
-    if (sk_X509_num(trust->anchors) > 0)
-        return ERR_OK;
+    if (sk_X509_num(trust->anchors) > 0 || sk_X509_num(trust->dropped) > 0)
+        return ERR_OK; // the last one may be taken away, too
     if (ended == NULL)
         return errinfo_set(info, ERR_INPUT,
                            "the trust profile '%s' has no anchor: put the certificate of at least "
@@ -133,6 +189,8 @@ size_t trust_certificate_count(const struct trust *trust)
 // warning_of gives the sentence about a certificate at the time for which the profile was made.
 static const char *warning_of(const struct trust *trust, const struct ca_entry *entry)
 {
+    if (trust_has_dropped(trust, entry))
+        return "it was taken out of the file: nobody is accepted under it";
     if (entry->is_lenient)
         return NULL; // a bundle that others keep
     if (trust->finished_s > entry->not_after_s)
@@ -150,13 +208,19 @@ struct trust_certificate trust_certificate_at(const struct trust *trust, size_t 
 {
     ASSERT(index < trust->cas->count);
     const struct ca_entry *entry = &trust->cas->entries[index];
-    return (struct trust_certificate){.subject = entry->subject,
-                                      .is_anchor = entry->is_anchor,
-                                      .is_left_out = entry->is_anchor &&
-                                                     !ca_entry_is_valid(entry, trust->finished_s),
-                                      .not_before_s = entry->not_before_s,
-                                      .not_after_s = entry->not_after_s,
-                                      .warning = warning_of(trust, entry)};
+    return (struct trust_certificate){
+        .subject = entry->subject,
+        .is_anchor = entry->is_anchor,
+        .is_left_out = entry->is_anchor && (!ca_entry_is_valid(entry, trust->finished_s) ||
+                                            trust_has_dropped(trust, entry)),
+        .not_before_s = entry->not_before_s,
+        .not_after_s = entry->not_after_s,
+        .warning = warning_of(trust, entry)};
+}
+
+int64_t trust_finished_s(const struct trust *trust)
+{
+    return trust->finished_s;
 }
 
 const char *trust_name(const struct trust *trust)

@@ -44,6 +44,11 @@ enum err trust_create(const struct trust_options *options, struct trust **out) M
 // ERR_MEMORY. `base` is not kept. Any thread, while others use `base`.
 enum err trust_revise(const struct trust *base, struct trust **out) MUST_USE;
 
+// trust_drop_absent takes those anchors away from a revision whose CA, by name and key, is not among the
+// CAs that were added to `present`, another profile, which need not be finished. They stay what they are
+// for the others, so that no helper becomes an anchor; and the last one may go, too. ERR_MEMORY.
+enum err trust_drop_absent(struct trust *trust, const struct trust *present) MUST_USE;
+
 // trust_destroy frees it. NULL is allowed.
 void trust_destroy(struct trust *trust);
 
@@ -121,6 +126,9 @@ enum err trust_check_crls_succeed(const struct trust *trust, const struct trust 
                                   struct errinfo *info) MUST_USE;
 
 const char *trust_name(const struct trust *trust);
+
+// trust_finished_s gives the time for which trust_finish was told to finish it, Unix seconds.
+int64_t trust_finished_s(const struct trust *trust);
 
 // trust_client_ca_names gives the subjects of the anchors for a CertificateRequest, each a DER Name
 // in a CRYPTO_BUFFER; the caller owns the stack (sk_CRYPTO_BUFFER_pop_free). NULL without memory.

@@ -151,6 +151,7 @@ static bool has_anchor(const struct trust *trust, const uint8_t *sha256)
 {
     for (size_t i = 0; i < trust->cas->count; i++) {
         if (trust->cas->entries[i].is_anchor &&
+            !trust_has_dropped(trust, &trust->cas->entries[i]) &&
             memcmp(trust->cas->entries[i].sha256, sha256, CHAIN_DIGEST_LEN) == 0)
             return true;
     }

@@ -13,19 +13,25 @@ enum {
     CRL_WARNING_DAYS = 7,             // a list with so few left is a warning
 };
 
-// file_add gives one file to the profile; `path` is in the arena.
-static void file_add(struct loader *loader, const struct node *node, const char *path,
-                     struct trust *trust)
+// crl_walk goes through the files of a `crl`. `take` has the bytes of each; what cannot be read is reported.
+struct crl_walk {
+    struct loader *loader;   // borrowed
+    const struct node *node; // the entry that a file comes from
+    void (*take)(struct crl_walk *walk, const char *path, struct slice bytes);
+    struct trust **trust; // borrowed
+};
+
+// walk_file takes one file; `path` is in the arena.
+static void walk_file(struct crl_walk *walk, const char *path)
 {
     struct file_content content = {0};
     struct errinfo info = {0};
     if (file_read(path, CRL_FILE_MAX, FILE_PUBLIC, &content, &info) != ERR_OK) {
-        (void)reader_error(loader->reader, node, "`crl`: %s", info.text);
+        (void)reader_error(walk->loader->reader, walk->node, "`crl`: %s", info.text);
         return;
     }
-    loader_note_file(loader, path, content.bytes);
-    if (trust_add_crl(trust, content.bytes, &info) != ERR_OK)
-        (void)reader_error(loader->reader, node, "`crl`: %s: %s", path, info.text);
+    loader_note_file(walk->loader, path, content.bytes);
+    walk->take(walk, path, content.bytes);
     file_content_deinit(&content);
 }
 
@@ -35,10 +41,9 @@ static bool is_directory(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-// entry_add gives a directory's entry to the profile and tells whether it was a file. Names with a
-// dot in front are not: hidden files, and the folders of versions that mounted secrets come with.
-static bool entry_add(struct loader *loader, const struct node *node, const char *folder,
-                      const char *name, struct trust *trust)
+// walk_entry takes a directory's entry and tells whether it was a file. Names with a dot in front are not:
+// hidden files, and the folders of versions that mounted secrets come with.
+static bool walk_entry(struct crl_walk *walk, const char *folder, const char *name)
 {
     char path[CONFIG_PATH_MAX + 1];
     struct text text;
@@ -46,48 +51,79 @@ static bool entry_add(struct loader *loader, const struct node *node, const char
     text_append_format(&text, "%s/%s", folder, name);
     if (text.is_cut || name[0] == '.' || is_directory(path))
         return false;
-    const char *copy = reader_copy(loader->reader, text_slice(&text));
+    const char *copy = reader_copy(walk->loader->reader, text_slice(&text));
     if (copy != NULL)
-        file_add(loader, node, copy, trust);
+        walk_file(walk, copy);
     return true;
 }
 
-static void directory_add(struct loader *loader, const struct node *node, const char *path,
-                          struct trust *trust)
+static void walk_directory(struct crl_walk *walk, const char *path)
 {
+    struct reader *reader = walk->loader->reader;
     struct dirent **entries = NULL;
     bool has_file = false;
-    loader_note_file(loader, path, (struct slice){0});
+    loader_note_file(walk->loader, path, (struct slice){0});
     const int count = scandir(path, &entries, NULL, alphasort);
     if (count < 0) {
-        (void)reader_error(loader->reader, node, "`crl`: cannot read the directory %s: %m", path);
+        (void)reader_error(reader, walk->node, "`crl`: cannot read the directory %s: %m", path);
         return;
     }
     for (int i = 0; i < count; i++) {
-        has_file |= entry_add(loader, node, path, entries[i]->d_name, trust);
+        has_file |= walk_entry(walk, path, entries[i]->d_name);
         free(entries[i]);
     }
     free(entries);
     if (!has_file)
-        diagnostic_set_hint(
-            reader_error(loader->reader, node, "`crl`: there is no file in %s", path),
-            "put the CRL of each CA there, or leave `crl` out");
+        diagnostic_set_hint(reader_error(reader, walk->node, "`crl`: there is no file in %s", path),
+                            "put the CRL of each CA there, or leave `crl` out");
+}
+
+static void walk_list(struct crl_walk *walk, const struct node *list)
+{
+    if (list == NULL || !reader_list(walk->loader->reader, list, "`crl`", 1, CRL_PATHS_MAX))
+        return;
+    for (walk->node = list->child; walk->node != NULL; walk->node = walk->node->next) {
+        const char *path = NULL;
+        if (!loader_path(walk->loader, walk->node, "`crl`", &path))
+            continue;
+        if (is_directory(path))
+            walk_directory(walk, path);
+        else
+            walk_file(walk, path);
+    }
+}
+
+static void add_file(struct crl_walk *walk, const char *path, struct slice bytes)
+{
+    struct errinfo info = {0};
+    if (trust_add_crl(*walk->trust, bytes, &info) != ERR_OK)
+        (void)reader_error(walk->loader->reader, walk->node, "`crl`: %s: %s", path, info.text);
 }
 
 void crls_read(struct loader *loader, const struct node *node, struct trust *trust)
 {
-    struct reader *reader = loader->reader;
-    if (node == NULL || !reader_list(reader, node, "`crl`", 1, CRL_PATHS_MAX))
-        return;
-    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
-        const char *path = NULL;
-        if (!loader_path(loader, entry, "`crl`", &path))
-            continue;
-        if (is_directory(path))
-            directory_add(loader, entry, path, trust);
-        else
-            file_add(loader, entry, path, trust);
-    }
+    struct crl_walk walk = {.loader = loader, .take = add_file, .trust = &trust};
+    walk_list(&walk, node);
+}
+
+// take_file makes a revision of its own for each file, so that one that is no good spoils no other.
+static void take_file(struct crl_walk *walk, const char *path, struct slice bytes)
+{
+    (void)path;
+    struct errinfo info;
+    struct trust *revision = NULL;
+    if (trust_revise(*walk->trust, &revision) != ERR_OK)
+        (void)reader_no_memory(walk->loader->reader);
+    else if (trust_add_crl(revision, bytes, &info) == ERR_OK)
+        trust_replace(walk->loader, revision, walk->trust);
+    else
+        trust_destroy(revision);
+}
+
+void crls_take(struct loader *loader, const struct node *node, struct trust **trust)
+{
+    struct crl_walk walk = {.loader = loader, .take = take_file, .trust = trust};
+    walk_list(&walk, node);
 }
 
 static void crl_describe(struct loader *loader, const struct node *node, const struct trust *trust,

@@ -58,6 +58,44 @@ void loader_note_file(struct loader *loader, const char *path, struct slice byte
     snapshot->files = file;
 }
 
+const char *loader_folder(struct arena *arena, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct slice folder = slice_of(path, slash == NULL ? 0 : (size_t)(slash - path));
+    if (slash == path)
+        folder = SLICE_LITERAL("/");
+    if (slash == NULL)
+        folder = SLICE_LITERAL(".");
+    return arena_copy_string(arena, folder);
+}
+
+// resolve_list and read_list are how the policy reaches its list files.
+static bool resolve_list(void *arg, const struct node *node, const char **out_path)
+{
+    return loader_path(arg, node, "`file`", out_path);
+}
+
+static bool read_list(void *arg, const struct node *node, const char *path,
+                      void (*take)(void *taker, struct slice bytes), void *taker)
+{
+    struct loader *loader = arg;
+    struct file_content content = {0};
+    struct errinfo info = {0};
+    if (file_read(path, LIST_FILE_MAX, FILE_PUBLIC, &content, &info) != ERR_OK) {
+        (void)reader_error(loader->reader, node, "`file`: %s", info.text);
+        return false;
+    }
+    loader_note_file(loader, path, content.bytes);
+    take(taker, content.bytes);
+    file_content_deinit(&content);
+    return true;
+}
+
+struct list_files loader_list_files(struct loader *loader)
+{
+    return (struct list_files){.resolve = resolve_list, .read = read_list, .arg = loader};
+}
+
 const char *date_format(int64_t time_s, char out[DATE_TEXT_CAP])
 {
     struct tm parts = {0};

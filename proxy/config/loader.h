@@ -4,6 +4,7 @@
 
 #include "proxy/config/file.h"
 #include "proxy/config/reader.h"
+#include "proxy/config/sets.h"
 #include "proxy/config/snapshot.h"
 
 enum {
@@ -28,6 +29,13 @@ bool loader_path(struct loader *loader, const struct node *node, const char *wha
 // loader_file reads the file that `node` names. On `true` the content is the caller's.
 bool loader_file(struct loader *loader, const struct node *node, const char *what, size_t max_len,
                  enum file_access access, const char **out_path, struct file_content *out);
+
+// loader_list_files gives how list files are reached with this loader, which is borrowed.
+struct list_files loader_list_files(struct loader *loader);
+
+// loader_folder gives the folder that the paths of the configuration at `path` are relative to; arena. NULL
+// without memory.
+const char *loader_folder(struct arena *arena, const char *path) MUST_USE;
 
 // loader_note_file notes for the snapshot that `path` (arena) was read and had this content; NULL `bytes.data`
 // for a folder. Every file that the configuration names is noted, so that it can be watched.
@@ -67,6 +75,19 @@ void ca_names_report(struct loader *loader, const struct node *node, enum ca_nam
 
 // ca_names_choose gives the names to be sent, for tls_context_options; NULL for none, or without memory.
 STACK_OF(CRYPTO_BUFFER) *ca_names_choose(enum ca_names mode, const struct trust *trust) MUST_USE;
+
+// trust_profile_take makes a revision of the finished profile `current`, whose entry in the configuration is
+// `node`: with each list that can be read now, without the CAs that are gone from its files, and with what is
+// `denied` in `next`, the entry of another configuration, where all of that is good. ERR_MEMORY.
+enum err trust_profile_take(struct loader *loader, const struct node *node, const struct node *next,
+                            const struct trust *current, struct trust **out) MUST_USE;
+
+// trust_replace puts a revision that has been added to in the place of `*trust`, finished for the loader's time;
+// where it cannot be finished `*trust` stays.
+void trust_replace(struct loader *loader, struct trust *revision, struct trust **trust);
+
+// crls_take puts a revision of `*trust` in its place for each file of the list `crl` that can be read.
+void crls_take(struct loader *loader, const struct node *node, struct trust **trust);
 
 // crls_read reads the list `crl` of a profile, files and directories, into `trust`, whose
 // certificates are all there already. NULL is no list.

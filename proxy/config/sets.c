@@ -453,6 +453,15 @@ void sets_read(struct sets *sets, const struct node *node)
     kind_read(sets, node_get(node, "addresses"), LIST_ADDRESSES);
 }
 
+bool sets_uses_bad(const struct sets *sets)
+{
+    for (size_t i = 0; i < sets->count; i++) {
+        if (sets->order[i]->is_used && sets->order[i]->is_bad)
+            return true;
+    }
+    return false;
+}
+
 void sets_warn_unused(struct sets *sets)
 {
     for (size_t i = 0; i < sets->count; i++) {

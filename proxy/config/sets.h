@@ -32,6 +32,9 @@ void sets_read(struct sets *sets, const struct node *node);
 // sets_warn_unused warns of the sets that no rule has used.
 void sets_warn_unused(struct sets *sets);
 
+// sets_uses_bad tells whether a list that was read uses a set that is no good.
+bool sets_uses_bad(const struct sets *sets);
+
 // sets_read_hosts and sets_read_addresses read a list of a rule: plain entries, `@NAME`, and
 // `{file: PATH}`. `what` is such as "`hosts`". `*facts` is what holds for the whole list; its odd
 // prefixes are reported here when the list `is_allow`'s, for a shared list once. NULL gives `false`.

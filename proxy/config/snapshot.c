@@ -10,6 +10,7 @@
 #include "proxy/config/clients.h"
 #include "proxy/config/loader.h"
 #include "proxy/config/settings.h"
+#include "proxy/config/taking.h"
 
 _Static_assert((int)NAME_MAX_LEN == (int)CONFIG_NAME_MAX, "one length of names");
 
@@ -25,6 +26,7 @@ void snapshot_unref(struct snapshot *snapshot)
         atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) != 1)
         return;
     blocklist_unref(snapshot->blocks);
+    taking_unref(snapshot->taking);
     if (snapshot->base != NULL) {
         snapshot_unref(snapshot->base);
         free(snapshot);
@@ -45,20 +47,23 @@ void snapshot_unref(struct snapshot *snapshot)
     free(snapshot);
 }
 
-enum err snapshot_revise(struct snapshot *snapshot, struct blocklist *blocks, struct snapshot **out)
+enum err snapshot_revise(struct snapshot *snapshot, struct blocklist *blocks, struct taking *taking,
+                         struct snapshot **out)
 {
     const size_t behind_refs = offsetof(struct snapshot, base);
-    struct snapshot *base = snapshot->base == NULL ? snapshot : snapshot->base;
     struct snapshot *revision = calloc(1, sizeof *revision);
     *out = NULL;
     if (revision == NULL)
         return ERR_MEMORY;
     const struct slice rest =
-        slice_of((const uint8_t *)base + behind_refs, sizeof *base - behind_refs);
+        slice_of((const uint8_t *)snapshot + behind_refs, sizeof *snapshot - behind_refs);
     (void)bytes_copy((uint8_t *)revision + behind_refs, rest.len, rest);
     atomic_init(&revision->refs, 1);
-    revision->base = snapshot_ref(base);
+    revision->base = snapshot_ref(snapshot->base == NULL ? snapshot : snapshot->base);
     revision->blocks = blocklist_ref(blocks);
+    revision->taking = taking_ref(taking);
+    if (taking != NULL)
+        taking_apply(taking, revision);
     *out = revision;
     return ERR_OK;
 }
@@ -184,28 +189,6 @@ static void audit_read(struct loader *loader, const struct node *node)
     snapshot->audit_on_full = values[index];
 }
 
-// resolve_list and read_list are how the policy reaches its list files.
-static bool resolve_list(void *arg, const struct node *node, const char **out_path)
-{
-    return loader_path(arg, node, "`file`", out_path);
-}
-
-static bool read_list(void *arg, const struct node *node, const char *path,
-                      void (*take)(void *taker, struct slice bytes), void *taker)
-{
-    struct loader *loader = arg;
-    struct file_content content = {0};
-    struct errinfo info = {0};
-    if (file_read(path, LIST_FILE_MAX, FILE_PUBLIC, &content, &info) != ERR_OK) {
-        (void)reader_error(loader->reader, node, "`file`: %s", info.text);
-        return false;
-    }
-    loader_note_file(loader, path, content.bytes);
-    take(taker, content.bytes);
-    file_content_deinit(&content);
-    return true;
-}
-
 static bool has_anonymous(const struct client *client)
 {
     for (size_t i = 0; i < client->match_count; i++) {
@@ -249,7 +232,7 @@ static void sections_read(struct loader *loader, const struct node *root)
     listeners_read(loader, node_get(root, "listeners"), trusts.names, trusts.count);
     // The policy owns what it is made of.
     reader->arena = snapshot->policy->arena;
-    const struct list_files files = {.resolve = resolve_list, .read = read_list, .arg = loader};
+    const struct list_files files = loader_list_files(loader);
     clients_read(reader, root, &trusts, &files, snapshot->policy);
     check_anonymous(reader, node_get(root, "clients"), snapshot);
     reader->arena = snapshot->arena;
@@ -264,14 +247,8 @@ static bool set_identity(struct snapshot *snapshot, const char *path, struct sli
     (void)SHA256(bytes.data, bytes.len, digest);
     text_init(&id, snapshot->id, sizeof snapshot->id);
     text_append_hex(&id, slice_of(digest, (sizeof snapshot->id - 1) / 2));
-    const char *slash = strrchr(path, '/');
-    struct slice folder = slice_of(path, slash == NULL ? 0 : (size_t)(slash - path));
-    if (slash == path)
-        folder = SLICE_LITERAL("/");
-    if (slash == NULL)
-        folder = SLICE_LITERAL(".");
     snapshot->path = arena_copy_string(snapshot->arena, slice_of_string(path));
-    *out_folder = arena_copy_string(snapshot->arena, folder);
+    *out_folder = loader_folder(snapshot->arena, path);
     const char *source = arena_copy_string(snapshot->arena, bytes);
     snapshot->source = slice_of(source, source == NULL ? 0 : bytes.len);
     return snapshot->path != NULL && *out_folder != NULL && source != NULL;

@@ -17,6 +17,8 @@
 
 enum { NAME_MAX_LEN = 32 };
 
+struct taking;
+
 // What stands in one entry of `sni`, with what it inherits: what those get who ask for these names.
 struct sni_config {
     const struct host_pattern *names; // snapshot's arena; exact, or `*.` and a name
@@ -73,10 +75,11 @@ struct snapshot {
     atomic_size_t refs;    // stays the first: the rest is copied by snapshot_revise
     struct snapshot *base; // ref; of a revision: the one that owns everything else. Otherwise NULL
     struct blocklist *blocks; // ref; NULL: nobody is blocked
-    struct arena *arena;      // owned; holds the strings and arrays below
-    char id[17];         // first 16 hex digits of the SHA-256 of the file: `config` in the audit
-    uint64_t generation; // given by main, rising
-    struct slice source; // the text of the configuration file; snapshot's arena
+    struct taking *taking; // ref; of a revision, what is in the place of the base's parts, or NULL
+    struct arena *arena;   // owned; holds the strings and arrays below
+    char id[17];           // first 16 hex digits of the SHA-256 of the file: `config` in the audit
+    uint64_t generation;   // given by main, rising
+    struct slice source;   // the text of the configuration file; snapshot's arena
     struct snapshot_file *files; // what it names, the last one first
     const char *path;            // of the file
     uint32_t workers;            // 1-256; `auto` already resolved to the cores usable
@@ -118,9 +121,10 @@ bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b)
 enum err snapshot_may_follow(const struct snapshot *next, const struct snapshot *last,
                              struct errinfo *info) MUST_USE;
 
-// snapshot_revise makes another snapshot of the same configuration with these blocks, of which it takes a
-// reference, and no generation yet. ERR_MEMORY. Cheap: everything else is shared.
-enum err snapshot_revise(struct snapshot *snapshot, struct blocklist *blocks,
+// snapshot_revise makes another snapshot of the same configuration with these blocks, and with what `taking` (NULL:
+// nothing) takes away, which was read for `snapshot` or is its own; of both it takes a reference. It has no
+// generation yet. ERR_MEMORY. Cheap: everything else is shared.
+enum err snapshot_revise(struct snapshot *snapshot, struct blocklist *blocks, struct taking *taking,
                          struct snapshot **out) MUST_USE;
 
 // snapshot_ref takes another reference and returns its argument. Any thread.

@@ -201,6 +201,97 @@ static void profile_read(struct loader *loader, const struct node *node, const c
         describe(loader, node->key, *out);
 }
 
+// trust_finish_like finishes a revision of `base` for today, or, where no anchor is valid today, for the time of
+// `base`: then every chain has ended by its dates.
+static enum err trust_finish_like(const struct loader *loader, const struct trust *base,
+                                  struct trust **revision)
+{
+    struct errinfo info;
+    if (trust_finish(*revision, loader->now_s, &info) == ERR_OK)
+        return ERR_OK;
+    trust_destroy(*revision);
+    *revision = NULL;
+    TRY(trust_revise(base, revision));
+    return trust_finish(*revision, trust_finished_s(base), &info);
+}
+
+void trust_replace(struct loader *loader, struct trust *revision, struct trust **trust)
+{
+    struct errinfo info;
+    if (trust_finish(revision, loader->now_s, &info) != ERR_OK) {
+        trust_destroy(revision);
+        return;
+    }
+    trust_destroy(*trust);
+    *trust = revision;
+}
+
+// anchors_take takes away the CAs that are gone from the profile's files. Where one of these cannot be read it
+// takes nothing.
+static void anchors_take(struct loader *loader, const struct node *node, struct trust **trust)
+{
+    const struct trust_options options = {.name = trust_name(*trust)};
+    struct reader *reader = loader->reader;
+    struct trust *present = NULL;
+    struct trust *revision = NULL;
+    bool has_system_cas = false;
+    const size_t errors_before = reader->diagnostics->error_count;
+    const struct node *ca = node_get(node, "ca");
+    const struct node *system_cas = node_get(node, "system_cas");
+    if (system_cas != NULL)
+        (void)reader_boolean(reader, system_cas, "`system_cas`", &has_system_cas);
+    if (trust_create(&options, &present) != ERR_OK || trust_revise(*trust, &revision) != ERR_OK) {
+        (void)reader_no_memory(reader);
+    } else {
+        files_add(loader, ca, "`ca`", 1, trust_add_ca, present);
+        if (has_system_cas)
+            system_add(loader, system_cas, present);
+        if (reader->diagnostics->error_count == errors_before &&
+            trust_drop_absent(revision, present) == ERR_OK) {
+            trust_replace(loader, revision, trust);
+            revision = NULL;
+        }
+    }
+    trust_destroy(present);
+    trust_destroy(revision);
+}
+
+// denied_take denies what `next` denies, where all of its list is good.
+static void denied_take(struct loader *loader, const struct node *next, struct trust **trust)
+{
+    struct reader *reader = loader->reader;
+    const struct node *denied = node_get(next, "denied");
+    const size_t errors_before = reader->diagnostics->error_count;
+    struct trust *revision = NULL;
+    if (denied == NULL)
+        return;
+    if (trust_revise(*trust, &revision) != ERR_OK) {
+        (void)reader_no_memory(reader);
+        return;
+    }
+    denied_read(reader, denied, revision);
+    if (reader->diagnostics->error_count == errors_before)
+        trust_replace(loader, revision, trust);
+    else
+        trust_destroy(revision);
+}
+
+enum err trust_profile_take(struct loader *loader, const struct node *node, const struct node *next,
+                            const struct trust *current, struct trust **out)
+{
+    *out = NULL;
+    TRY(trust_revise(current, out));
+    if (trust_finish_like(loader, current, out) != ERR_OK) {
+        trust_destroy(*out);
+        *out = NULL;
+        return ERR_MEMORY;
+    }
+    crls_take(loader, node_get(node, "crl"), out);
+    anchors_take(loader, node, out);
+    denied_take(loader, next, out);
+    return ERR_OK;
+}
+
 void trust_profiles_read(struct loader *loader, const struct node *node,
                          const char *const **out_names, size_t *out_count)
 {

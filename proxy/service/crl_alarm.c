@@ -130,13 +130,23 @@ void crl_alarm_destroy(struct crl_alarm *alarm)
     free(alarm);
 }
 
-void crl_alarm_watch(struct crl_alarm *alarm, struct snapshot *snapshot)
+static void hold(struct crl_alarm *alarm, struct snapshot *snapshot)
 {
     struct snapshot *old = alarm->snapshot;
-    if (old == snapshot)
-        return; // it goes on counting
     alarm->snapshot = snapshot_ref(snapshot);
-    alarm->last_s = (int64_t)time(NULL);
     snapshot_unref(old);
     wait_for_next(alarm);
+}
+
+void crl_alarm_watch(struct crl_alarm *alarm, struct snapshot *snapshot)
+{
+    if (alarm->snapshot == snapshot)
+        return; // it goes on counting
+    alarm->last_s = (int64_t)time(NULL);
+    hold(alarm, snapshot);
+}
+
+void crl_alarm_follow(struct crl_alarm *alarm, struct snapshot *revision)
+{
+    hold(alarm, revision);
 }

@@ -20,6 +20,9 @@ void crl_alarm_destroy(struct crl_alarm *alarm);
 // crl_alarm_watch watches the lists of `snapshot` from now on, and no others. It holds a reference.
 void crl_alarm_watch(struct crl_alarm *alarm, struct snapshot *snapshot);
 
+// crl_alarm_follow goes on with a revision of what it watches, about which loading has said nothing.
+void crl_alarm_follow(struct crl_alarm *alarm, struct snapshot *revision);
+
 // crl_alarm_look looks now, without waiting for its time: the clock was set.
 void crl_alarm_look(struct crl_alarm *alarm);
 

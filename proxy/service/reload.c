@@ -2,7 +2,8 @@
 //
 // A reload builds a whole new snapshot on a thread of its own; only when all of it is good, its new sockets
 // are open and its audit log too, does each worker get it. Until then nothing has changed. Blocks make a
-// revision: the snapshot in force with another list, handed over in the same way. One hand-over at a time:
+// revision: the snapshot in force with another list, handed over in the same way. So does what takes trust away,
+// which is read by itself when a reload is refused. One hand-over at a time:
 // whatever comes meanwhile waits until every worker has adopted the last one.
 #include <inttypes.h>
 #include <stdio.h>
@@ -188,20 +189,22 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
     control_follow_audit(service->control);
 }
 
-static uint64_t revise(struct service *service)
+static uint64_t revise(struct service *service, struct taking *taking)
 {
     struct snapshot *revision = NULL;
     service->must_revise = false;
-    if (snapshot_revise(service->snapshot, service->blocks, &revision) != ERR_OK)
+    if (snapshot_revise(service->snapshot, service->blocks, taking, &revision) != ERR_OK)
         return 0;
     // Every socket stays where it is.
-    return hand_over(service, revision, &service->sockets) ? service->generation : 0;
+    const bool is_whole = hand_over(service, revision, &service->sockets);
+    crl_alarm_follow(service->crl_alarm, revision);
+    return is_whole ? service->generation : 0;
 }
 
 uint64_t reload_revise(struct service *service)
 {
     if (service->adopting_count == 0)
-        return revise(service);
+        return revise(service, service->snapshot->taking);
     service->must_revise = true;
     return service->generation + 1;
 }
@@ -228,11 +231,45 @@ static void say_failed(struct service *service, const struct diagnostics *diagno
     (void)string_copy(service->reloads.message, sizeof data, text_slice(&text));
 }
 
+// begin_taking has what takes trust away read by itself, after a reload of that scope was refused.
+static void begin_taking(struct service *service, enum loader_scope refused)
+{
+    service->must_take = false;
+    service->loader =
+        loader_start(service->snapshot, refused == LOADER_ALL ? LOADER_TAKING_ALL : LOADER_TAKING,
+                     &service->loaded);
+    if (service->loader == NULL)
+        log_error("reload: no memory to look for what takes trust away: lists of revoked "
+                  "certificates stay what they are");
+}
+
+// finish_taking brings into force what takes trust away, whatever else is wrong.
+static void finish_taking(struct service *service)
+{
+    struct taking *taking = NULL;
+    const enum err error = loader_finish_taking(service->loader, &taking);
+    service->loader = NULL;
+    service->is_loaded = false;
+    if (error != ERR_OK || (taking != NULL && revise(service, taking) == 0))
+        log_error("reload: no memory for what takes trust away: not everything that was revoked or "
+                  "denied since is in force");
+    else if (taking != NULL)
+        log_warning(
+            "reload: refused as a whole; what takes trust away (CRLs, `denied`, CAs that are "
+            "gone, lists of a `deny`) is in force all the same, generation %" PRIu64,
+            service->generation);
+    taking_unref(taking);
+    if (service->adopting_count == 0)
+        reload_again(service);
+}
+
 // refuse_reload keeps what is in force, and says so unless it will be tried again soon.
 static void refuse_reload(struct service *service, enum loader_scope scope,
                           struct diagnostics *diagnostics, const struct errinfo *info)
 {
     reload_watch_files(service); // links may lead elsewhere by now
+    service->has_refused_file |= scope == LOADER_ALL;
+    begin_taking(service, scope);
     if (may_retry(service, scope)) {
         be_done(service);
         return;
@@ -285,7 +322,7 @@ static void keep_control(const struct service *service, struct snapshot *snapsho
     snapshot->state_path = state;
 }
 
-// finish_reload takes the loader's result.
+// finish_reload takes the loader's result, a whole configuration or none.
 static void finish_reload(struct service *service)
 {
     struct diagnostics diagnostics;
@@ -316,12 +353,22 @@ static void finish_reload(struct service *service)
     }
     diagnostics_deinit(&diagnostics);
     if (error == ERR_OK && !is_same) {
+        service->has_refused_file &= scope != LOADER_ALL;
+        service->must_take = service->has_refused_file;
         take_over(service, snapshot, &sockets);
         return;
     }
     snapshot_unref(snapshot);
     if (is_same)
         reload_again(service);
+}
+
+static void finish_loading(struct service *service)
+{
+    if (loader_is_taking(service->loader))
+        finish_taking(service);
+    else
+        finish_reload(service);
 }
 
 void reload_on_loaded(void *arg, uint32_t rung)
@@ -332,7 +379,7 @@ void reload_on_loaded(void *arg, uint32_t rung)
         return;
     service->is_loaded = true;
     if (service->adopting_count == 0)
-        finish_reload(service);
+        finish_loading(service);
 }
 
 // be_adopted notes that every worker has what was handed over last.
@@ -357,7 +404,7 @@ void reload_on_adopted(void *arg, uint32_t rung)
         return;
     be_adopted(service);
     control_go_on(service->control);
-    if (service->must_revise && revise(service) == 0) {
+    if (service->must_revise && revise(service, service->snapshot->taking) == 0) {
         service->has_failed_to_revise = true;
         control_go_on(service->control);
         service->has_failed_to_revise = false;
@@ -365,7 +412,9 @@ void reload_on_adopted(void *arg, uint32_t rung)
     if (service->adopting_count > 0)
         return;
     if (service->is_loaded)
-        finish_reload(service);
+        finish_loading(service);
+    else if (service->must_take && service->loader == NULL)
+        begin_taking(service, LOADER_ALL);
     else
         reload_again(service);
 }
@@ -376,6 +425,12 @@ void reload_drop(struct service *service)
     struct snapshot *snapshot = NULL;
     if (service->loader == NULL)
         return;
+    if (loader_is_taking(service->loader)) {
+        struct taking *taking = NULL;
+        (void)!loader_finish_taking(service->loader, &taking);
+        taking_unref(taking);
+        return;
+    }
     if (loader_finish(service->loader, &diagnostics, &snapshot) == ERR_OK)
         snapshot_unref(snapshot);
     diagnostics_deinit(&diagnostics);

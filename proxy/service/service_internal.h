@@ -46,15 +46,17 @@ struct service {
     struct worker **workers; // owned
     uint32_t worker_count;   // made and started
     uint32_t exited_count;
-    struct loader *loader;       // owned; NULL when no reload is being loaded
-    bool is_loaded;              // it is done, and waits for workers that are still adopting
-    uint32_t adopting_count;     // workers that have not adopted the newest snapshot yet
-    bool is_adopting_reload;     // that snapshot is a reload's
-    bool must_revise;            // other blocks wait for workers that are still adopting
-    bool has_failed_to_revise;   // there was no memory for them
-    bool must_reload_again;      // asked for while one was under way
-    enum loader_scope again;     // and then how much
-    struct watcher *watcher;     // owned; of the files that `snapshot` names
+    struct loader *loader;     // owned; NULL when no reload is being loaded
+    bool is_loaded;            // it is done, and waits for workers that are still adopting
+    uint32_t adopting_count;   // workers that have not adopted the newest snapshot yet
+    bool is_adopting_reload;   // that snapshot is a reload's
+    bool must_revise;          // other blocks wait for workers that are still adopting
+    bool has_failed_to_revise; // there was no memory for them
+    bool must_reload_again;    // asked for while one was under way
+    enum loader_scope again;   // and then how much
+    bool has_refused_file;     // the configuration file as it was read last is not the one in force
+    bool must_take;          // what that denies is to be read once more, for new files are in force
+    struct watcher *watcher; // owned; of the files that `snapshot` names
     struct crl_alarm *crl_alarm; // owned; of the lists of `snapshot`
     struct clock_watch clock_watch;
     ev_timer retry;              // files that did not fit together are read again

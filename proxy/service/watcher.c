@@ -2,6 +2,7 @@
 //
 //   1. watcher_add resolves the path one component at a time. Where a component is a link, or the last
 //      one, (folder, name) goes onto the list, and a link's target is walked on.
+//      Of a folder that was added every name counts.
 //   2. An event counts only when its folder and name are on the list: the audit log may be written
 //      next to a certificate.
 //   3. A change starts a short timer, so that a certificate and its key come as a pair.
@@ -31,7 +32,7 @@ static const ev_tstamp look_every_s = 30.;
 struct spot {
     struct spot *next; // owned
     int watch;         // inotify's number for the folder
-    char name[];       // of the link or file
+    char name[];       // of the link or file; "": every name that does not begin with a dot
 };
 
 // sight is what a file looked like.
@@ -176,6 +177,14 @@ static bool follow_link(struct way *way, const char *link)
     return string_copy(way->rest, sizeof way->rest, slice_of_string(target));
 }
 
+// watch_folder watches for every name in what a path has led to, where that is a folder.
+static void watch_folder(struct watcher *watcher, const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        add_spot(watcher, path, SLICE_LITERAL(""));
+}
+
 static void watch_path(struct watcher *watcher, const char *path)
 {
     struct way way;
@@ -183,8 +192,10 @@ static void watch_path(struct watcher *watcher, const char *path)
     for (int links = 0; goes_on && links <= MAX_LINKS;) {
         char name[NAME_MAX + 1];
         const struct slice component = take_component(&way, name);
-        if (component.len == 0)
+        if (component.len == 0) {
+            watch_folder(watcher, way.walked);
             return;
+        }
         if (slice_equal(component, SLICE_LITERAL(".")))
             continue;
         if (slice_equal(component, SLICE_LITERAL(".."))) {
@@ -211,7 +222,9 @@ static bool concerns(const struct spot *spots, const struct inotify_event *event
     if ((event->mask & (IN_Q_OVERFLOW | IN_IGNORED)) != 0)
         return true;
     for (const struct spot *spot = spots; spot != NULL; spot = spot->next) {
-        if (spot->watch == event->wd && event->len > 0 && strcmp(spot->name, event->name) == 0)
+        if (spot->watch != event->wd || event->len == 0)
+            continue;
+        if (spot->name[0] == '\0' ? event->name[0] != '.' : strcmp(spot->name, event->name) == 0)
             return true;
     }
     return false;

@@ -20,6 +20,8 @@ struct watcher *watcher_create(struct ev_loop *loop, void (*on_change)(void *arg
 // watcher_destroy frees it. NULL is allowed.
 void watcher_destroy(struct watcher *watcher);
 
+// Of a folder that is added, everything counts that comes into it, changes or goes, but hidden files.
+//
 // watcher_begin, watcher_add and watcher_commit set the files to watch, by path, in the place of the former
 // ones. What cannot be watched is still looked at now and then.
 void watcher_begin(struct watcher *watcher);

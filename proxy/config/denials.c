@@ -1,0 +1,165 @@
+// The rules that a `deny` has in force, and behind them the same rules read once more: a request that one of them
+// speaks about is denied.
+#include "proxy/config/denials.h"
+
+#include <stdlib.h>
+
+#include "proxy/config/rules.h"
+
+struct denials {
+    atomic_size_t refs;
+    struct snapshot *base; // ref; its policy has the clients and rules in force
+    struct policy *policy; // owned
+};
+
+void denials_unref(struct denials *denials)
+{
+    if (denials == NULL || atomic_fetch_sub_explicit(&denials->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    policy_destroy(denials->policy);
+    snapshot_unref(denials->base);
+    free(denials);
+}
+
+struct policy *denials_policy(const struct denials *denials)
+{
+    return denials->policy;
+}
+
+static bool list_has_file(const struct node *list)
+{
+    for (const struct node *entry = list == NULL ? NULL : list->child; entry != NULL;
+         entry = entry->next) {
+        const bool is_set = entry->kind == NODE_SCALAR && entry->text.len > 0 &&
+                            entry->text.data[0] == '@'; // which may have one
+        if (is_set || entry->kind == NODE_MAP)
+            return true;
+    }
+    return false;
+}
+
+// deny_has_file tells whether a rule of `deny` could use a list file.
+static bool deny_has_file(const struct node *deny)
+{
+    for (const struct node *rule = deny == NULL ? NULL : deny->child; rule != NULL;
+         rule = rule->next) {
+        if (list_has_file(node_get(rule, "hosts")) || list_has_file(node_get(rule, "addresses")))
+            return true;
+    }
+    return false;
+}
+
+static bool config_has_file(const struct node *root)
+{
+    const struct node *clients = node_get(root, "clients");
+    bool has_file = deny_has_file(node_get(root, "deny"));
+    for (const struct node *client = clients == NULL ? NULL : clients->child; client != NULL;
+         client = client->next)
+        has_file |= deny_has_file(node_get(client, "deny"));
+    return has_file;
+}
+
+// further is where rules are read once more.
+struct further {
+    struct reader *reader; // borrowed; its arena is the new policy's
+    struct sets *sets;     // owned
+    struct rule_names names;
+};
+
+// deny_read reads `node` once more and puts its rules behind those in force.
+static bool deny_read(struct further *further, const struct node *node, const char *owner,
+                      const struct rule **rules, size_t *count)
+{
+    const struct rule *more = NULL;
+    size_t more_count = 0;
+    if (!deny_has_file(node))
+        return true;
+    rules_read(further->reader, further->sets, node, RULE_DENY, owner, &further->names, &more,
+               &more_count);
+    struct rule *all = reader_alloc(further->reader, *count + more_count, sizeof *all);
+    if (all == NULL)
+        return false;
+    for (size_t i = 0; i < *count; i++)
+        all[i] = (*rules)[i];
+    for (size_t i = 0; i < more_count; i++)
+        all[*count + i] = more[i];
+    *rules = all;
+    *count += more_count;
+    return true;
+}
+
+// fill makes the policy: the clients in force, each with its further rules.
+static bool fill(struct further *further, const struct node *root, const struct policy *in_force,
+                 struct policy *policy)
+{
+    const struct node *clients = node_get(root, "clients");
+    struct client *copies = reader_alloc(further->reader, in_force->client_count, sizeof *copies);
+    if (copies == NULL)
+        return false;
+    const struct node *node = clients == NULL ? NULL : clients->child;
+    for (size_t i = 0; i < in_force->client_count; i++, node = node == NULL ? NULL : node->next) {
+        copies[i] = in_force->clients[i];
+        if (!deny_read(further, node_get(node, "deny"), copies[i].name, &copies[i].deny,
+                       &copies[i].deny_count))
+            return false;
+    }
+    policy->clients = copies;
+    policy->client_count = in_force->client_count;
+    policy->deny = in_force->deny;
+    policy->deny_count = in_force->deny_count;
+    policy->own = in_force->own;
+    policy->own_count = in_force->own_count;
+    policy->nat64 = in_force->nat64;
+    return deny_read(further, node_get(root, "deny"), "", &policy->deny, &policy->deny_count) &&
+           policy_seal(policy) == ERR_OK;
+}
+
+// read_further reads into the arena of `policy`. `*out_is_whole`: every list that a `deny` uses could be read.
+static bool read_further(struct loader *loader, const struct node *root,
+                         const struct policy *in_force, struct policy *policy, bool *out_is_whole)
+{
+    struct reader *reader = loader->reader;
+    struct arena *arena = reader->arena;
+    const struct list_files files = loader_list_files(loader);
+    struct further further = {.reader = reader, .sets = sets_create(reader, &files)};
+    if (further.sets == NULL)
+        return false;
+    reader->arena = policy->arena;
+    sets_read(further.sets, node_get(root, "sets"));
+    const size_t errors_before = reader->diagnostics->error_count;
+    const bool is_made = fill(&further, root, in_force, policy);
+    *out_is_whole =
+        reader->diagnostics->error_count == errors_before && !sets_uses_bad(further.sets);
+    reader->arena = arena;
+    rule_names_deinit(&further.names);
+    sets_destroy(further.sets);
+    return is_made;
+}
+
+enum err denials_read(struct loader *loader, struct snapshot *current, const struct node *root,
+                      struct denials *former, struct denials **out)
+{
+    struct snapshot *base = current->base == NULL ? current : current->base;
+    bool is_whole = false;
+    *out = NULL;
+    if (!config_has_file(root))
+        return ERR_OK;
+    struct denials *denials = calloc(1, sizeof *denials);
+    if (denials == NULL)
+        return ERR_MEMORY;
+    atomic_init(&denials->refs, 1);
+    denials->base = snapshot_ref(base);
+    denials->policy = policy_create();
+    if (denials->policy == NULL ||
+        !read_further(loader, root, base->policy, denials->policy, &is_whole)) {
+        denials_unref(denials);
+        return ERR_MEMORY;
+    }
+    if (!is_whole && former != NULL) {
+        denials_unref(denials);
+        (void)atomic_fetch_add_explicit(&former->refs, 1, memory_order_relaxed);
+        denials = former;
+    }
+    *out = denials;
+    return ERR_OK;
+}

@@ -1,0 +1,265 @@
+"""What takes trust away is in force at once, whatever else is wrong; what gives waits until all of it is good."""
+
+import base64
+import shutil
+import signal
+
+import pytest
+
+from support import der
+from support.config import client, reach, write_config
+from support.pki import SERVER_AUTH
+
+ORIGIN, OTHER = "origin.test", "other.test"
+
+
+def put(path, data):
+    """Writes a whole file over another one, as a good tool does."""
+    fresh = path.parent.parent / (path.name + ".fresh")
+    fresh.write_bytes(data if isinstance(data, bytes) else data.encode())
+    fresh.rename(path)
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+class House:
+    """A proxy with everything in files that can go wrong, and the names of those files."""
+
+    def __init__(self, start, pki, port, folder):
+        self.pki, self.folder, self.start, self.port = pki, folder, start, port
+        for name in ("crls", "cas", "lists", "server", "sni"):
+            (folder / name).mkdir()
+        self.ca, self.gone = pki.ca, pki.authority("CA that goes")
+        self.crls, self.bundle = folder / "crls", folder / "cas" / "staff.crt"
+        self.other_bundle = folder / "cas" / "guests.crt"
+        self.allowed, self.denied = folder / "lists" / "allowed", folder / "lists" / "denied"
+        self.publish(number=5)
+        put(self.crls / "gone.crl", read(self.gone.crl(number=1)))
+        put(self.bundle, read(pki.ca.path) + read(self.gone.path))
+        put(self.other_bundle, read(pki.authority("Guests CA").path))
+        put(self.allowed, f"{ORIGIN}\n{OTHER}\n")
+        put(self.denied, "never.test\n")
+        self.serve("server", pki.server)
+        self.serve("sni", self.sni_leaf(ends=30))
+        self.proxy = start(self.rules(), folder=folder, **self.config())
+        self.target = f"{ORIGIN}:{port}"
+
+    def rules(self):
+        rule = reach(ORIGIN, self.port)
+        rule["hosts"] = [{"file": str(self.allowed)}]
+        trust = [{"any": True, "trust": "staff"}]
+        return client(rule, match=trust, deny=[{"hosts": [{"file": str(self.denied)}]}])
+
+    def config(self):
+        def pair(name):
+            return {"chain": str(self.folder / name / "tls.crt"), "key": str(self.folder / name / "tls.key")}
+
+        return {
+            "listeners": [
+                {
+                    "name": "main",
+                    "address": "127.0.0.1:0",
+                    "certificates": [pair("server")],
+                    "trust": "staff",
+                    "sni": [{"names": ["guests.test"], "trust": "guests", "certificates": [pair("sni")]}],
+                }
+            ],
+            "trust": {
+                "staff": {"ca": [str(self.bundle)], "crl": [str(self.crls)]},
+                "guests": {"ca": [str(self.other_bundle)]},
+            },
+        }
+
+    def sni_leaf(self, **life):
+        return self.pki.server_ca.leaf("guests.test", dns=("guests.test",), usages=(SERVER_AUTH,), **life)
+
+    def serve(self, name, leaf):
+        shutil.copy(leaf.chain, self.folder / name / "tls.crt")
+        shutil.copy(leaf.key, self.folder / name / "tls.key")
+
+    def publish(self, *revoked, number):
+        put(self.crls / "staff.crl", read(self.ca.crl(*revoked, number=number)))
+
+    def expired_ca(self):
+        old = der.root("CA that has expired", ends=der.NOW - der.YEAR // 2, begins=der.NOW - der.YEAR)
+        return to_pem(old.der)
+
+    def reload_refused(self, config):
+        write_config(self.proxy.config_path, config)
+        self.proxy.send_signal(signal.SIGHUP)
+
+
+def to_pem(data):
+    body = base64.encodebytes(data).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n".encode()
+
+
+@pytest.fixture
+def house(start, dns, origin, pki, tmp_path):
+    server = origin()
+    dns.addresses(ORIGIN, "127.0.0.1")
+    dns.addresses(OTHER, "127.0.0.1")
+    folder = tmp_path / "house"
+    folder.mkdir()
+    return House(start, pki, server.port, folder)
+
+
+# What goes wrong, and whether the whole of it is refused.
+FAULTS = {
+    "an expired CA in the bundle": lambda h: put(h.bundle, read(h.bundle) + h.expired_ca()),
+    "an expired CA in another profile's bundle": lambda h: put(
+        h.other_bundle, read(h.other_bundle) + h.expired_ca()
+    ),
+    "an expired certificate of an entry of `sni`": lambda h: h.serve(
+        "sni", h.sni_leaf(begins=-20, ends=-10)
+    ),
+    "a key that does not fit its chain": lambda h: shutil.copy(
+        h.sni_leaf(ends=9).key, h.folder / "server" / "tls.key"
+    ),
+    "a garbage file in the folder of lists": lambda h: put(h.crls / "a-note.txt", "not a list\n"),
+    "a typo in a host list": lambda h: put(h.allowed, f"{ORIGIN}\nno host name!\n"),
+    "an emptied host list": lambda h: put(h.allowed, ""),
+    "a deleted host list": lambda h: h.allowed.unlink(),
+    "an older list of another CA": lambda h: put(
+        h.crls / "gone.crl", read(h.gone.crl(number=0, begins=-9))
+    ),
+    "a list of the day after tomorrow": lambda h: put(
+        h.crls / "zzz.crl", read(h.gone.crl(number=9, begins=2, label="-future"))
+    ),
+}
+TAKEN_IN = ("an expired CA in the bundle", "an expired CA in another profile's bundle")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_revocation_is_in_force_at_once_in_spite_of(house, pki, fault):
+    bad, good = pki.ca.leaf(f"to-be-revoked in spite of {fault}"[:60]), pki.worker
+    ending, staying = (house.proxy.tunnel(house.target, leaf) for leaf in (bad, good))
+    FAULTS[fault](house)
+    if fault not in TAKEN_IN:
+        house.proxy.stderr.wait("in force all the same|reload failed")
+    house.publish(bad, number=6)
+    house.proxy.assert_closed(ending.id, "revoked")
+    assert "REVOKED" in house.proxy.dial(bad).refusal()
+    staying.echo(b"untouched")
+    house.proxy.tunnel(house.target, good).echo(b"hello")
+
+
+@pytest.mark.parametrize("fault", TAKEN_IN)
+def test_a_restart_with_it_serves_those_of_the_other_cas(house, pki, fault):
+    FAULTS[fault](house)
+    house.proxy.stop()
+    again = house.start(house.rules(), folder=house.folder / "server", **house.config())
+    again.tunnel(house.target, pki.worker).echo(b"hello")
+    assert "it has expired and is left out" in again.stderr.text()
+
+
+def break_list(house):
+    put(house.allowed, f"{ORIGIN}\nno host name!\n")
+    house.proxy.stderr.wait("in force all the same")
+
+
+def test_a_ca_that_is_gone_from_its_bundle_is_gone_at_once(house, pki):
+    leaf = house.gone.leaf("of-the-ca-that-goes")
+    ending, staying = (house.proxy.tunnel(house.target, one) for one in (leaf, pki.worker))
+    break_list(house)
+    put(house.bundle, read(pki.ca.path))
+    house.proxy.assert_closed(ending.id, "policy_changed")
+    assert "UNKNOWN_CA" in house.proxy.dial(leaf).refusal()
+    staying.echo(b"untouched")
+
+
+def test_the_last_ca_of_a_profile_may_go_too(house, pki):
+    ending = house.proxy.tunnel(house.target, pki.worker)
+    break_list(house)
+    put(house.bundle, read(pki.authority("CA that comes").path))
+    house.proxy.assert_closed(ending.id, "policy_changed")
+    assert "UNKNOWN_CA" in house.proxy.dial(pki.worker).refusal()
+    comes = pki.authority("CA that comes").leaf("comes")
+    assert "UNKNOWN_CA" in house.proxy.dial(comes).refusal()
+
+
+def test_a_bundle_that_cannot_be_read_takes_no_ca_away(house, pki):
+    tunnel = house.proxy.tunnel(house.target, pki.worker)
+    put(house.bundle, "nothing\n")
+    house.proxy.stderr.wait("in force all the same")
+    tunnel.echo(b"untouched")
+    house.proxy.tunnel(house.target, pki.worker).echo(b"hello")
+
+
+def test_a_ca_that_comes_waits_until_all_is_good(house, pki):
+    comes = pki.authority("CA that comes")
+    break_list(house)
+    said = house.proxy.stderr.count()
+    put(house.crls / "comes.crl", read(comes.crl()))
+    put(house.bundle, read(house.bundle) + read(comes.path))
+    house.proxy.stderr.wait("in force all the same", after=said)
+    assert "UNKNOWN_CA" in house.proxy.dial(comes.leaf("comes")).refusal()
+    put(house.allowed, f"{ORIGIN}\n")
+    house.proxy.stderr.wait("reloaded:")
+    house.proxy.tunnel(house.target, comes.leaf("comes")).echo(b"hello")
+
+
+def test_a_ca_that_was_issued_again_stays(house, pki):
+    tunnel = house.proxy.tunnel(house.target, pki.worker)
+    break_list(house)
+    said = house.proxy.stderr.count()
+    put(house.bundle, read(pki.ca.issued_again("taking")) + read(house.gone.path))
+    house.proxy.stderr.wait("in force all the same", after=said)
+    tunnel.echo(b"untouched")
+    house.proxy.tunnel(house.target, pki.worker).echo(b"hello")
+
+
+def test_a_list_of_a_deny_counts_at_once_and_takes_nothing_back(house, pki):
+    ending, staying = (house.proxy.tunnel(f"{host}:{house.port}") for host in (OTHER, ORIGIN))
+    break_list(house)
+    put(house.denied, f"never.test\n{OTHER}\n")
+    house.proxy.assert_closed(ending.id, "policy_changed")
+    requester = house.proxy.connect()
+    house.proxy.assert_refused(requester.ask(f"{OTHER}:{house.port}"), 403, "denied_by_rule", rule="workers.deny[0]")
+    said = house.proxy.stderr.count()
+    put(house.denied, "again no host name!\n")
+    house.proxy.stderr.wait("in force all the same", after=said)
+    house.proxy.assert_refused(requester.ask(f"{OTHER}:{house.port}"), 403, "denied_by_rule", rule="workers.deny[0]")
+    staying.echo(b"untouched")
+
+
+@pytest.mark.parametrize("beside", ["nonsense: 1", "an unreadable list"])
+def test_what_the_new_configuration_denies_is_denied_though_it_is_refused(house, pki, beside):
+    bad = pki.ca.leaf(f"to-be-denied beside {beside}")
+    ending, staying = (house.proxy.tunnel(house.target, leaf) for leaf in (bad, pki.worker))
+    config = dict(house.proxy.config)
+    if beside == "nonsense: 1":
+        config["nonsense"] = 1
+    else:
+        house.allowed.unlink()
+    staff = {**config["trust"]["staff"], "denied": [{"sha256": bad.sha256}]}
+    house.reload_refused({**config, "trust": {**config["trust"], "staff": staff}})
+    house.proxy.assert_closed(ending.id, "revoked")
+    assert house.proxy.audit.wait("close", id=ending.id)
+    house.proxy.dial(bad).refusal()
+    assert house.proxy.audit.wait("handshake_refused", reason="denied_certificate")
+    staying.echo(b"untouched")
+
+
+def test_a_new_file_that_is_good_does_not_let_in_again_what_a_refused_configuration_denies(house, pki):
+    bad = pki.ca.leaf("to-be-denied-for-good")
+    config = dict(house.proxy.config)
+    staff = {**config["trust"]["staff"], "denied": [{"sha256": bad.sha256}]}
+    house.reload_refused({**config, "nonsense": 1, "trust": {**config["trust"], "staff": staff}})
+    house.proxy.stderr.wait("in force all the same")
+    said = house.proxy.stderr.count()
+    house.publish(number=7)
+    house.proxy.stderr.wait("in force all the same", after=said)
+    house.proxy.dial(bad).refusal()
+    assert house.proxy.audit.wait("handshake_refused", reason="denied_certificate")
+
+
+def test_a_configuration_that_is_no_yaml_denies_nobody(house, pki):
+    tunnel = house.proxy.tunnel(house.target, pki.worker)
+    house.proxy.config_path.write_text("trust: {staff: {denied: [\n")
+    house.proxy.send_signal(signal.SIGHUP)
+    house.proxy.stderr.wait("reload failed")
+    tunnel.echo(b"untouched")
