@@ -7,6 +7,7 @@
 
 #include "proxy/config/clients.h"
 #include "proxy/config/endpoint_text.h"
+#include "proxy/config/limits.h"
 
 enum { LISTENERS_MAX = 64, CERTIFICATES_MAX = 64, SNI_ENTRIES_MAX = 256, SNI_NAMES_MAX = 256 };
 
@@ -275,16 +276,22 @@ static void listener_read(struct loader *loader, const struct node *node,
                           const struct name_list *trusts, struct listener_config *listener)
 {
     static const struct key keys[] = {
-        {"name", KEY_REQUIRED},          {"address", KEY_REQUIRED},
-        {"certificates", KEY_REQUIRED},  {"tls", KEY_OPTIONAL},
-        {"trust", KEY_REQUIRED},         {"client_certificate", KEY_OPTIONAL},
-        {"refuse_with", KEY_OPTIONAL},   {"sni", KEY_OPTIONAL},
-        {"proxy_protocol", KEY_NOT_YET}, {"client_ca_names", KEY_OPTIONAL},
+        {"name", KEY_REQUIRED},
+        {"address", KEY_REQUIRED},
+        {"certificates", KEY_REQUIRED},
+        {"tls", KEY_OPTIONAL},
+        {"trust", KEY_REQUIRED},
+        {"client_certificate", KEY_OPTIONAL},
+        {"refuse_with", KEY_OPTIONAL},
+        {"sni", KEY_OPTIONAL},
+        {"max_chain", KEY_OPTIONAL},
+        {"proxy_protocol", KEY_NOT_YET},
+        {"client_ca_names", KEY_OPTIONAL},
     };
     static const char *const certificate_words[2] = {"required", "optional"};
     static const char *const refuse_words[2] = {"alert", "http"};
     struct reader *reader = loader->reader;
-    struct tls_context_options options = {0};
+    struct tls_context_options options = {.max_chain = TLS_MAX_CHAIN_LEAST};
     struct server server = {0};
     uint8_t binding[TICKET_BINDING_LEN];
     if (!reader_map(reader, node, "a listener", keys, sizeof keys / sizeof keys[0]))
@@ -305,6 +312,8 @@ static void listener_read(struct loader *loader, const struct node *node,
                                                     "client_certificate", certificate_words);
     listener->refuses_in_http =
         choice_read(reader, node_get(node, "refuse_with"), "refuse_with", refuse_words);
+    bounded_size_read(reader, node_get(node, "max_chain"), "`max_chain`", TLS_MAX_CHAIN_LEAST,
+                      TLS_MAX_CHAIN_MOST, &options.max_chain);
     options.is_certificate_optional =
         listener->is_certificate_optional || listener->refuses_in_http;
     certificates_read(loader, node_get(node, "certificates"), false, &options, &server);

@@ -134,6 +134,8 @@ static enum reason refused_reason(const struct session *session)
         return REASON_CLIENT_ABORTED;
     case TLS_FAILURE_PLAIN_HTTP:
         return REASON_PLAIN_HTTP;
+    case TLS_FAILURE_TOO_LONG:
+        return REASON_WORK_LIMIT;
     case TLS_FAILURE_PROTOCOL:
         return REASON_PROTOCOL;
     }
@@ -148,6 +150,8 @@ static const char *refusal_detail(const struct session *session, enum reason rea
         return session->refusal.detail;
     if (reason == REASON_NO_CERTIFICATE)
         return "the client sent no certificate (with curl: --proxy-cert, not --cert)";
+    if (reason == REASON_WORK_LIMIT)
+        return "a message of the handshake is longer than the listener's max_chain";
     if (reason == REASON_TIMEOUT)
         return "the handshake took longer than timeouts.handshake";
     if (reason == REASON_CLIENT_ABORTED && word[0] == '\0')

@@ -416,6 +416,7 @@ static void fail_handshake(struct upstream *upstream)
         return;
     case TLS_FAILURE_NONE:
     case TLS_FAILURE_NO_CERTIFICATE:
+    case TLS_FAILURE_TOO_LONG:
     case TLS_FAILURE_PROTOCOL:
         fail(upstream,
              slice_equal(slice_of_string(word), SLICE_LITERAL("not_tls")) ? CAUSE_NOT_TLS

@@ -13,7 +13,12 @@
 #include "proxy/tls/ticket_keys.h"
 #include "proxy/tls/trial.h"
 
-enum { CERTIFICATES_MAX = 64 };
+enum {
+    CERTIFICATES_MAX = 64,
+    // Bytes of a Certificate message round the certificates: lengths, and in TLS 1.3 empty extensions, of the 16
+    // certificates that a chain may have (RFC 8446 4.4.2).
+    CHAIN_FRAMING_LEN = 4 + 16 * 5,
+};
 
 struct tls_context {
     atomic_size_t refs;
@@ -89,6 +94,8 @@ static bool set_rules(struct tls_context *context, const struct tls_context_opti
     SSL_CTX_set_session_psk_dhe_timeout(ctx, TLS_TICKET_LIFE_S);
     SSL_CTX_set_ticket_aead_method(ctx, tls_stream_ticket_method());
     SSL_CTX_set0_buffer_pool(ctx, context->pool);
+    // The name is too narrow: it bounds each message of a handshake in which a certificate is asked for.
+    SSL_CTX_set_max_cert_list(ctx, options->max_chain + CHAIN_FRAMING_LEN);
     return SSL_CTX_set_num_tickets(ctx, 1) &&
            SSL_CTX_set_session_id_context(ctx, context->binding, sizeof context->binding) &&
            SSL_CTX_set_min_proto_version(ctx, version_code(options->min)) &&

@@ -16,11 +16,16 @@ struct tls_context;
 
 enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
 
+// The bounds of `max_chain`, in bytes. BoringSSL lets every message have the least.
+enum { TLS_MAX_CHAIN_LEAST = 16 * 1024, TLS_MAX_CHAIN_MOST = 64 * 1024 };
+
 struct tls_context_options {
     struct slice chain_pem; // leaf first, then its intermediates
     struct slice key_pem;   // unencrypted private key
     enum tls_version min;
     enum tls_version max;
+    uint32_t
+        max_chain; // bytes of certificates that a client may show; bounds every message of its handshake
     bool is_certificate_optional; // a client without one finishes the handshake, unverified
     // 32 bytes that a session has to have been made under to be resumed; NULL: zeros.
     const uint8_t *binding;

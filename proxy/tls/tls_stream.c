@@ -420,6 +420,8 @@ static void note_failure(struct tls_stream *tls)
             tls->failure = TLS_FAILURE_NO_CERTIFICATE;
         else if (reason == SSL_R_KEY_USAGE_BIT_INCORRECT)
             tls->failure = TLS_FAILURE_KEY_USAGE;
+        else if (reason == SSL_R_EXCESSIVE_MESSAGE_SIZE)
+            tls->failure = TLS_FAILURE_TOO_LONG;
         else if (tls->read_error != ERR_OK || tls->write_error != ERR_OK ||
                  reason >= SSL_AD_REASON_OFFSET)
             tls->failure = TLS_FAILURE_ABORTED;

@@ -48,7 +48,8 @@ enum tls_failure {
     TLS_FAILURE_KEY_USAGE,  // TLS 1.3: its key usage forbids signing; BoringSSL refuses it unasked
     TLS_FAILURE_ABORTED,    // the peer closed, reset or sent an alert
     TLS_FAILURE_PLAIN_HTTP, // the first bytes are an HTTP request, or a server's HTTP answer
-    TLS_FAILURE_PROTOCOL,   // anything else: no TLS, too old, no common ground, bad proofs
+    TLS_FAILURE_TOO_LONG, // a message of the handshake is longer than the context's max_chain allows
+    TLS_FAILURE_PROTOCOL, // anything else: no TLS, too old, no common ground, bad proofs
 };
 
 struct tls_stream;

@@ -41,6 +41,7 @@ def start(folder, anchors, pki, probe):
     (folder / "clients.crt").write_bytes(b"".join(map(pem, anchors)))
     config = configs.base_config(pki, "127.0.0.1:9")
     config["workers"] = 1
+    config["listeners"][0]["max_chain"] = "64KiB"
     config["trust"] = {"staff": {"ca": [str(folder / "clients.crt")], "max_depth": 8}}
     return Proxy(folder, config, pki, environment=probe.environment).wait_ready()
 

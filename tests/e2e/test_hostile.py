@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from support.config import client
+from support.config import base_config, client
 from support.der import root
 from support.hostile import bad_leaves, costly_chains
 from support.proxy import run
@@ -33,6 +33,11 @@ HARMLESS = {
 def pem(*certificates):
     frame = b"-----BEGIN CERTIFICATE-----\n%s-----END CERTIFICATE-----\n"
     return b"".join(frame % base64.encodebytes(one) for one in certificates)
+
+
+def wide_listener(pki):
+    """One that looks at chains as long as check-cert does."""
+    return {**base_config(pki, "127.0.0.1:9")["listeners"][0], "max_chain": "64KiB"}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +75,7 @@ def test_each_is_refused_with_a_reason_or_harmless(verdicts):
 def test_the_listener_says_the_same_and_goes_on(start, top, leaves, verdicts, pki, tmp_path):
     (tmp_path / "clients.crt").write_bytes(pem(top.der))
     files = [str(tmp_path / "clients.crt"), pki.ca.path]
-    proxy = start(client(), trust={"staff": {"ca": files}})
+    proxy = start(client(), trust={"staff": {"ca": files}}, listeners=[wide_listener(pki)])
     for title, der in leaves.items():
         seen = len(proxy.audit.records("handshake_refused"))
         raw = RawClient(proxy.address).read_server_hello()
@@ -95,7 +100,8 @@ def test_a_costly_chain_ends_in_a_verdict_and_the_listener_goes_on(start, pki, t
     for number, (anchors, _) in enumerate(chains.values()):
         files.append(str(tmp_path / f"{number}.crt"))
         (tmp_path / f"{number}.crt").write_bytes(pem(*anchors))
-    proxy = start(client(), trust={"staff": {"ca": files, "max_depth": 8}})
+    profile = {"ca": files, "max_depth": 8}
+    proxy = start(client(), trust={"staff": profile}, listeners=[wide_listener(pki)])
     for title, (_, chain) in chains.items():
         seen = len(proxy.audit.records("handshake_refused"))
         raw = RawClient(proxy.address).read_server_hello()

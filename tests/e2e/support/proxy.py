@@ -212,6 +212,18 @@ class Proxy:
         with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * resource.getpagesize()
 
+    def wait_read(self):
+        """Until the proxy has read all that has been sent to its listeners."""
+        ports = {port for _, port in self.addresses.values()}
+
+        def is_read():
+            with open(f"/proc/{self.process.pid}/net/tcp", encoding="ascii") as file:
+                rows = [line.split() for line in file.readlines()[1:]]
+            ours = [row for row in rows if int(row[1].split(":")[1], 16) in ports]
+            return all(int(row[4].split(":")[1], 16) == 0 for row in ours)
+
+        eventually(is_read, "the proxy to read")
+
     def cpu_seconds(self):
         with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
             fields = file.read().rsplit(")", 1)[1].split()

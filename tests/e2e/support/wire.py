@@ -128,6 +128,14 @@ class Client:
             pass
         return self._out.read()
 
+    def read_flight(self):
+        """Reads what the server says to the first flight, and answers nothing."""
+        while True:
+            try:
+                return self.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._fill()
+
     def flush(self):
         data = self._out.read()
         if data:
