@@ -48,6 +48,7 @@
     X(REASON_LIMIT_TUNNELS, "limit_tunnels")                                                       \
     X(REASON_LIMIT_NEW_TUNNELS, "limit_new_tunnels")                                               \
     X(REASON_LIMIT_PROXY_TUNNELS, "limit_proxy_tunnels")                                           \
+    X(REASON_LIMIT_QUESTIONS, "limit_questions")                                                   \
     X(REASON_LIMIT_SESSIONS, "limit_sessions")                                                     \
     X(REASON_LIMIT_MEMORY, "limit_memory")                                                         \
     X(REASON_LIMIT_FAILED_HANDSHAKES, "limit_failed_handshakes")                                   \

@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "auth/base/share.h"
+
 enum {
     DEFAULT_MAX_DECISIONS = 16384,
     DEFAULT_MAX_REFUSALS = 1024,
@@ -37,7 +39,7 @@ struct audit_log {
     int wake_fd; // owned; eventfd
     // Shared by all threads.
     _Atomic(struct audit_record *) pushed; // newest first
-    atomic_uint_fast32_t decisions;        // queued and not yet written
+    atomic_uint_fast32_t decisions;        // reserved, or queued and not yet written
     atomic_uint_fast32_t refusals;         // likewise
     atomic_uint_fast32_t requests;         // likewise
     atomic_uint_fast32_t admins;           // likewise
@@ -106,6 +108,8 @@ static void drop_first(struct audit_log *log)
         log->waiting_end = &log->waiting;
     if (first->kind == AUDIT_KIND_DECISION)
         atomic_fetch_sub(&log->decisions, 1);
+    if (first->holder != NULL && log->options.on_written != NULL)
+        log->options.on_written(log->options.arg, first->holder);
     if (first->kind == AUDIT_KIND_REFUSAL)
         atomic_fetch_sub(&log->refusals, 1);
     if (first->kind == AUDIT_KIND_REQUESTS)
@@ -309,9 +313,14 @@ uint64_t audit_log_close(struct audit_log *log)
     return unwritten;
 }
 
+bool audit_log_is_failing(const struct audit_log *log)
+{
+    return atomic_load_explicit(&log->is_failing, memory_order_relaxed);
+}
+
 bool audit_log_is_full(const struct audit_log *log)
 {
-    return atomic_load_explicit(&log->is_failing, memory_order_relaxed) ||
+    return audit_log_is_failing(log) ||
            atomic_load_explicit(&log->decisions, memory_order_relaxed) >=
                log->options.max_decisions;
 }
@@ -343,16 +352,26 @@ static bool take_room(atomic_uint_fast32_t *queued, uint32_t max)
     return false;
 }
 
-bool audit_log_submit_decision(struct audit_log *log, struct audit_record *record)
+bool audit_log_reserve(struct audit_log *log, uint32_t held)
 {
-    if (!take_room(&log->decisions, log->options.max_decisions)) {
-        audit_log_note_lost(log, 1);
-        audit_record_destroy(record);
-        return false;
-    }
-    record->kind = AUDIT_KIND_DECISION;
-    push(log, record);
+    uint_fast32_t in_use = atomic_load(&log->decisions);
+    do {
+        if (!share_may_take(held, in_use, log->options.max_decisions))
+            return false;
+    } while (!atomic_compare_exchange_weak(&log->decisions, &in_use, in_use + 1));
     return true;
+}
+
+void audit_log_give_back(struct audit_log *log)
+{
+    atomic_fetch_sub(&log->decisions, 1);
+}
+
+void audit_log_submit_decision(struct audit_log *log, struct audit_record *record, void *holder)
+{
+    record->kind = AUDIT_KIND_DECISION;
+    record->holder = holder;
+    push(log, record);
 }
 
 void audit_log_submit(struct audit_log *log, struct audit_record *record)

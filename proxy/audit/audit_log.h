@@ -1,9 +1,9 @@
 // audit_log: the queue of audit records and the thread that writes them.
 //
 // Workers hand records over with one lock-free push; the writer owns them from then on. The queue is
-// bounded in decisions: while it is full, or while the last write has failed, audit_log_is_full says so
-// and whoever admits work acts on it. A `close` always finds room, for its memory was taken with its
-// decision.
+// bounded in decisions, whose room is reserved before anything is waited for: where there is none, or while the last
+// write has failed, whoever admits work acts on it. A client that holds more of the room than is free gets no more. A
+// `close` always finds room, for its memory was taken with its decision.
 #pragma once
 
 #include "proxy/audit/record.h"
@@ -18,6 +18,9 @@ struct audit_log_options {
     // on_problem is told, on the writer's thread, when writing starts to fail (`error` is an errno)
     // and when it works again (`error` is 0). May be NULL.
     void (*on_problem)(const char *path, int error);
+    // on_written is told, on the writer's thread, that a decision of this holder waits no more. May be NULL.
+    void (*on_written)(void *arg, void *holder);
+    void *arg; // borrowed; of on_written
 };
 
 // audit_log_open opens the file for appending (created with mode 0640), ends a torn last line, and starts the
@@ -32,9 +35,19 @@ uint64_t audit_log_close(struct audit_log *log);
 // audit_log_is_full tells whether new work should be refused. Any thread.
 bool audit_log_is_full(const struct audit_log *log);
 
-// audit_log_submit_decision takes over a `decision` record. False where the queue has no room: then
-// the record is counted as lost, and so is to be the `close` that belongs to it. Any thread, lock-free.
-bool audit_log_submit_decision(struct audit_log *log, struct audit_record *record) MUST_USE;
+// audit_log_is_failing tells whether the last write has failed. Any thread.
+bool audit_log_is_failing(const struct audit_log *log);
+
+// audit_log_reserve takes room for one decision, for a client that holds room for `held` others. False: there is none,
+// or it has its share (auth/base/share.h). audit_log_submit_decision is to follow. Any thread, lock-free.
+bool audit_log_reserve(struct audit_log *log, uint32_t held) MUST_USE;
+
+// audit_log_give_back gives back room that was reserved. Any thread, lock-free.
+void audit_log_give_back(struct audit_log *log);
+
+// audit_log_submit_decision takes over a `decision` record, for which room was reserved; `holder` is for on_written,
+// or NULL. Any thread, lock-free.
+void audit_log_submit_decision(struct audit_log *log, struct audit_record *record, void *holder);
 
 // audit_log_submit takes over a `close`, for which there always is room. Any thread, lock-free.
 void audit_log_submit(struct audit_log *log, struct audit_record *record);

@@ -22,6 +22,7 @@ struct audit_record {
     uint32_t cap;              // bytes of data
     uint32_t len;              // bytes of text in data, with the final line break
     enum audit_kind kind;      // which bound it counts against; set when it is queued
+    void *holder;              // who is told when it is written, or NULL; see audit_log_options
     char data[];
 };
 

@@ -49,7 +49,7 @@ static const char *ask(struct lookup *lookup, const struct resolver_options *opt
     if (lookup->loop == NULL ||
         resolver_create(lookup->loop, options, &lookup->resolver, &info) != ERR_OK)
         return "that it cannot be asked here";
-    lookup->query = resolver_submit(lookup->resolver, name, on_more, lookup);
+    lookup->query = resolver_submit(lookup->resolver, name, 0, on_more, lookup);
     if (lookup->query == NULL)
         return "that it cannot be asked here";
     wait(lookup, patience_ms);

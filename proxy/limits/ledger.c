@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/base/hash.h"
+#include "auth/base/share.h"
 #include "auth/base/slice.h"
 #include "proxy/limits/rate.h"
 
@@ -21,6 +23,8 @@ struct account {
     uint64_t generation;  // of the configuration that set the bandwidth; under the lock
     atomic_size_t refs;   // rises from 0 under the lock only
     _Atomic uint32_t tunnels;
+    _Atomic uint32_t sessions;
+    _Atomic uint32_t records; // that wait to be written, or will
     struct rate new_tunnels;
     struct rate refusals;
     struct bandwidth up;
@@ -38,6 +42,7 @@ struct ledger {
     _Atomic uint32_t tunnels_max;
     _Atomic uint64_t memory_max;
     _Atomic uint32_t refused_requests_max; // likewise
+    _Atomic uint32_t sessions_room;        // that there can be; 0: unknown
     struct account *chains[LEDGER_CHAINS]; // owned; under the lock
 };
 
@@ -209,27 +214,28 @@ static bool refuse(struct limit_refusal *out, enum reason reason, bool is_of_who
 // The client's own limits come first: what they refuse never takes anything, not even for a moment, from what
 // all clients share.
 bool ledger_take_tunnel(struct ledger *ledger, struct account *account,
-                        const struct client_limits *limits, int64_t now_ms,
-                        struct limit_refusal *out)
+                        const struct client_limits *limits, struct limit_refusal *out)
 {
-    int64_t wait_ns = 0;
     if (has_too_much_memory(ledger))
         return refuse(out, REASON_LIMIT_MEMORY, true, 0);
     if (!take_one(&account->tunnels, limits->tunnels))
         return refuse(out, REASON_LIMIT_TUNNELS, false, 0);
-    if (limits->new_tunnels != 0 && !rate_take(&account->new_tunnels, limits->new_tunnels,
-                                               limits->burst, now_ms * NS_A_MS, &wait_ns)) {
-        account->tunnels--;
-        return refuse(out, REASON_LIMIT_NEW_TUNNELS, false, wait_ns);
-    }
     if (!take_one(&ledger->tunnels, ledger->tunnels_max)) {
         account->tunnels--;
-        if (limits->new_tunnels != 0)
-            rate_give_back(&account->new_tunnels, limits->new_tunnels);
         return refuse(out, REASON_LIMIT_PROXY_TUNNELS, true, 0);
     }
     account->refs++; // the caller holds one: it does not rise from 0
     return true;
+}
+
+bool ledger_begin_tunnel(struct account *account, const struct client_limits *limits,
+                         int64_t now_ms, struct limit_refusal *out)
+{
+    int64_t wait_ns = 0;
+    if (limits->new_tunnels == 0 || rate_take(&account->new_tunnels, limits->new_tunnels,
+                                              limits->burst, now_ms * NS_A_MS, &wait_ns))
+        return true;
+    return refuse(out, REASON_LIMIT_NEW_TUNNELS, false, wait_ns);
 }
 
 void ledger_give_tunnel(struct ledger *ledger, struct account *account, int64_t now_ms)
@@ -256,6 +262,46 @@ enum reason ledger_take_session(struct ledger *ledger)
 void ledger_give_session(struct ledger *ledger)
 {
     ASSERT(atomic_fetch_sub(&ledger->sessions, 1) > 0);
+}
+
+void ledger_set_room(struct ledger *ledger, uint32_t sessions)
+{
+    ledger->sessions_room = sessions;
+}
+
+void account_begin_session(struct account *account)
+{
+    account->sessions++;
+}
+
+void account_end_session(struct account *account)
+{
+    ASSERT(atomic_fetch_sub(&account->sessions, 1) > 0);
+}
+
+bool ledger_is_fair(const struct ledger *ledger, const struct account *account)
+{
+    const uint32_t max = ledger->sessions_max != 0 ? ledger->sessions_max : ledger->sessions_room;
+    // Neither count has the session in question.
+    return max == 0 || account->sessions <= 1 ||
+           share_may_take(account->sessions - 1, ledger->sessions - 1, max);
+}
+
+uint32_t account_sessions(const struct account *account)
+{
+    return account->sessions;
+}
+
+uint32_t account_take_record(struct account *account)
+{
+    account->refs++; // the caller holds one: it does not rise from 0
+    return atomic_fetch_add(&account->records, 1);
+}
+
+void ledger_give_record(struct ledger *ledger, struct account *account, int64_t now_ms)
+{
+    ASSERT(atomic_fetch_sub(&account->records, 1) > 0);
+    ledger_close_account(ledger, account, now_ms);
 }
 
 uint32_t ledger_waiting_sessions(const struct ledger *ledger)
@@ -287,6 +333,14 @@ uint32_t ledger_count_tunnels(struct ledger *ledger, const char *name)
     const uint32_t tunnels = account == NULL ? 0 : account->tunnels;
     (void)pthread_mutex_unlock(&ledger->lock);
     return tunnels;
+}
+
+uint64_t account_id(const struct account *account)
+{
+    uint64_t hash = hash_begin();
+    for (const char *at = account->name; *at != '\0'; at++)
+        hash = hash_add(hash, (uint8_t)*at);
+    return hash_end(hash);
 }
 
 struct bandwidth *account_up(struct account *account)

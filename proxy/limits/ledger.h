@@ -1,7 +1,9 @@
 // ledger: what every client, and the whole process, uses at this moment: one for all workers, which lives
 // as long as the process, so that neither workers nor reloads count for themselves.
 //
-// A client's account goes by its name, and holds its open tunnels, the rate of its new ones, and its bandwidth.
+// A client's account goes by its name, and holds its open tunnels, the rate of its new ones, its bandwidth, and what
+// it has of things that all clients share: connections, records that wait to be written. Of connections a client that
+// holds more than are free gets no more (auth/base/share.h).
 // It is there while somebody holds a reference, and afterwards until nothing in it counts any more. Taking
 // and giving back are atomic operations: a limit of N admits exactly N. Opening an account takes a lock, once
 // a connection. Knows no sessions, no clock and no config: limits and time are arguments.
@@ -58,12 +60,16 @@ struct account *ledger_open_account(struct ledger *ledger, const char *name,
 // ledger_close_account gives a reference back. NULL is allowed. Any thread.
 void ledger_close_account(struct ledger *ledger, struct account *account, int64_t now_ms);
 
-// ledger_take_tunnel takes one tunnel (anything with a connection to a target) for the client and for the
-// process, with a reference to the account, where all limits leave room for it; otherwise it takes nothing
-// and says why. Any thread.
+// ledger_take_tunnel takes one tunnel (anything that has a connection to a target, or will have one) for the client
+// and for the process, with a reference to the account, where all limits leave room for it; otherwise it takes
+// nothing and says why. Any thread.
 bool ledger_take_tunnel(struct ledger *ledger, struct account *account,
-                        const struct client_limits *limits, int64_t now_ms,
-                        struct limit_refusal *out);
+                        const struct client_limits *limits, struct limit_refusal *out);
+
+// ledger_begin_tunnel counts a tunnel that was taken as a new one, where the client's rate of these leaves room for it;
+// otherwise it says why. Any thread.
+bool ledger_begin_tunnel(struct account *account, const struct client_limits *limits,
+                         int64_t now_ms, struct limit_refusal *out);
 
 // ledger_give_tunnel gives one back, with the reference. Any thread.
 void ledger_give_tunnel(struct ledger *ledger, struct account *account, int64_t now_ms);
@@ -79,6 +85,24 @@ enum reason ledger_take_session(struct ledger *ledger);
 // ledger_give_session gives one back.
 void ledger_give_session(struct ledger *ledger);
 
+// ledger_set_room tells how many connections there can be where no limit is set; 0: unknown. Called by main.
+void ledger_set_room(struct ledger *ledger, uint32_t sessions);
+
+// account_begin_session counts one of the sessions taken for this client, account_end_session no longer.
+void account_begin_session(struct account *account);
+void account_end_session(struct account *account);
+
+// ledger_is_fair tells whether the client's youngest session, which has been taken and begun, is within its share.
+bool ledger_is_fair(const struct ledger *ledger, const struct account *account);
+
+// account_sessions tells how many sessions of the client have begun.
+uint32_t account_sessions(const struct account *account);
+
+// account_take_record counts a record that will wait to be written, with a reference to the account, and tells how many
+// the client had before; ledger_give_record gives it back.
+uint32_t account_take_record(struct account *account);
+void ledger_give_record(struct ledger *ledger, struct account *account, int64_t now_ms);
+
 // ledger_waiting_sessions tells how many sessions have no tunnel, and may want one.
 uint32_t ledger_waiting_sessions(const struct ledger *ledger);
 
@@ -90,6 +114,9 @@ struct ledger_totals ledger_read(struct ledger *ledger);
 
 // ledger_count_tunnels tells how many tunnels of the client `name` are open.
 uint32_t ledger_count_tunnels(struct ledger *ledger, const char *name);
+
+// account_id gives a number that stands for the client's name, also when the account has been gone meanwhile.
+uint64_t account_id(const struct account *account);
 
 // account_up and account_down give the client's bandwidth, valid as long as the reference.
 struct bandwidth *account_up(struct account *account);

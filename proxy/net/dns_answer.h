@@ -11,7 +11,8 @@
     X(RESOLVE_NOT_FOUND, "name_not_found") /* the name does not exist */                           \
     X(RESOLVE_NO_DATA, "no_address")       /* it exists and has no address */                      \
     X(RESOLVE_TIMED_OUT, "dns_timeout")    /* no server answered */                                \
-    X(RESOLVE_FAILED, "dns_error")         /* servers answered with a failure, or not sensibly */
+    X(RESOLVE_FAILED, "dns_error")         /* servers answered with a failure, or not sensibly */  \
+    X(RESOLVE_CROWDED, "too_many_questions") /* not asked: too many are under way */
 
 enum resolve_result {
 #define X(symbol, name) symbol,

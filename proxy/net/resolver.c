@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 #include <sys/random.h>
 
+#include "auth/base/share.h"
 #include "proxy/net/dns_cache.h"
 #include "proxy/net/dns_client.h"
 
@@ -45,6 +46,7 @@ struct resolver_query {
 // pending is a question under way. It is known by its name and type; those who wait for it are borrowed.
 struct pending {
     LIST_ENTRY(pending) link;
+    uint64_t asker;            // who has put it
     struct resolver *resolver; // borrowed
     struct part_list waiting;
     enum dns_type type;
@@ -107,6 +109,8 @@ static int64_t ttl_ms(const struct resolver *resolver, const struct dns_answer *
     case RESOLVE_TIMED_OUT:
     case RESOLVE_FAILED:
         return RESOLVER_FAILURE_TTL_MS;
+    case RESOLVE_CROWDED:
+        return 0;
     }
     return 0;
 }
@@ -214,16 +218,32 @@ static struct pending *find_pending(struct resolver *resolver, struct slice name
     return NULL;
 }
 
+// may_ask tells whether an asker may put one more question. Those that it has are counted where they could be too many
+// only; they outlive its queries.
+static bool may_ask(const struct resolver *resolver, uint64_t asker)
+{
+    uint64_t held = 0;
+    if (resolver->pending_count < RESOLVER_MAX_QUESTIONS / 2)
+        return true;
+    for (size_t i = 0; i < PENDING_BUCKETS; i++) {
+        const struct pending *pending;
+        LIST_FOREACH(pending, &resolver->pending[i], link)
+        {
+            held += pending->asker == asker ? 1 : 0;
+        }
+    }
+    return share_may_take(held, resolver->pending_count, RESOLVER_MAX_QUESTIONS);
+}
+
 // begin_question puts a question to DNS and has the part wait for it. False: it could not be put.
 static bool begin_question(struct resolver *resolver, struct slice name, struct part *part,
-                           enum dns_type type)
+                           enum dns_type type, uint64_t asker)
 {
-    if (resolver->pending_count >= RESOLVER_MAX_QUESTIONS)
-        return false;
     struct pending *pending = calloc(1, sizeof *pending + name.len);
     if (pending == NULL)
         return false;
     pending->resolver = resolver;
+    pending->asker = asker;
     pending->type = type;
     pending->name_len = (uint8_t)name.len;
     (void)bytes_copy(pending->name, name.len, name);
@@ -245,7 +265,7 @@ static bool begin_question(struct resolver *resolver, struct slice name, struct 
 
 // begin_part gets the answer for one family, from where it is nearest.
 static void begin_part(struct resolver *resolver, struct slice name, struct part *part,
-                       enum dns_type type)
+                       enum dns_type type, uint64_t asker)
 {
     part->state = PART_DONE;
     if (dns_cache_get(resolver->cache, name, type, now_ms(resolver), &part->answer))
@@ -257,10 +277,11 @@ static void begin_part(struct resolver *resolver, struct slice name, struct part
         part->pending = pending;
         return;
     }
-    if (!begin_question(resolver, name, part, type)) {
-        part->state = PART_DONE;
-        part->answer = (struct dns_answer){.result = RESOLVE_FAILED};
-    }
+    const bool is_within = may_ask(resolver, asker);
+    if (is_within && begin_question(resolver, name, part, type, asker))
+        return;
+    part->state = PART_DONE;
+    part->answer = (struct dns_answer){.result = is_within ? RESOLVE_FAILED : RESOLVE_CROWDED};
 }
 
 // take_hosts fills a part from the entries of the host table.
@@ -276,7 +297,7 @@ static void take_hosts(struct part *part, enum ip_family family, const struct ho
     answer->result = answer->count > 0 ? RESOLVE_OK : RESOLVE_NO_DATA;
 }
 
-struct resolver_query *resolver_submit(struct resolver *resolver, struct slice name,
+struct resolver_query *resolver_submit(struct resolver *resolver, struct slice name, uint64_t asker,
                                        resolver_callback callback, void *arg)
 {
     static const enum dns_type types[] = {DNS_TYPE_AAAA, DNS_TYPE_A};
@@ -299,7 +320,7 @@ struct resolver_query *resolver_submit(struct resolver *resolver, struct slice n
         if (host_count > 0)
             take_hosts(part, families[i], hosts, host_count);
         else
-            begin_part(resolver, name, part, types[i]);
+            begin_part(resolver, name, part, types[i], asker);
     }
     return query;
 }

@@ -262,6 +262,13 @@ static void close_loop(struct service *service)
     bell_deinit(&service->adopted);
 }
 
+// on_written tells the ledger that a record waits no more. Called by the audit's writer, only while there are workers.
+static void on_written(void *arg, void *holder)
+{
+    struct service *service = arg;
+    ledger_give_record(service->ledger, holder, monotonic_ms());
+}
+
 static enum err start(struct service *service, struct errinfo *info)
 {
     TRY(open_loop(service, info));
@@ -271,7 +278,9 @@ static enum err start(struct service *service, struct errinfo *info)
                                    service->sockets.listener_count));
     TRY(open_control(service, info));
     const struct audit_log_options audit = {.path = service->snapshot->audit_path,
-                                            .on_problem = on_problem};
+                                            .on_problem = on_problem,
+                                            .on_written = on_written,
+                                            .arg = service};
     const enum err opened = audit_log_open(&audit, &service->audit, info);
     if (opened != ERR_OK)
         return ERR_INPUT;

@@ -18,7 +18,8 @@ bool exchange_has_right(struct exchange *exchange)
     if (reason == REASON_NONE)
         return true;
     exchange->may_keep = false;
-    exchange->decision = (struct decision){.action = ACTION_DENY, .reason = reason};
+    const struct decision denial = {.action = ACTION_DENY, .reason = reason};
+    exchange_rule(exchange, &denial);
     exchange_refuse_decided(exchange, 403, "no longer let in");
     return false;
 }
@@ -27,11 +28,34 @@ bool exchange_has_right(struct exchange *exchange)
 static bool is_admitted_target(struct exchange *exchange)
 {
     const struct peer *peer = exchange->peer;
+    struct decision decision;
     policy_decide_target(peer->snapshot->policy, peer->client, &peer->address, exchange->target,
-                         &exchange->decision);
-    if (exchange->decision.action == ACTION_ALLOW)
+                         &decision);
+    exchange_rule(exchange, &decision);
+    if (decision.action == ACTION_ALLOW)
         return true;
     exchange_refuse_decided(exchange, 403, NULL);
+    return false;
+}
+
+// has_room_for_records takes the room for both records, before anything is waited for: no record, no tunnel. Where
+// the configuration says that records may be dropped it is not needed.
+static bool has_room_for_records(struct exchange *exchange)
+{
+    const struct peer *peer = exchange->peer;
+    const bool must_have = peer->snapshot->audit_on_full == AUDIT_REFUSE;
+    if (must_have && audit_log_is_failing(peer->context->audit))
+        return false;
+    return quota_take_record(&exchange->quota, peer) || !must_have;
+}
+
+// has_quota takes the client's tunnel before DNS is asked, so that those who wait for it count.
+static bool has_quota(struct exchange *exchange)
+{
+    struct limit_refusal refusal;
+    if (quota_take(&exchange->quota, exchange->peer, &refusal))
+        return true;
+    exchange_refuse_limited(exchange, &refusal);
     return false;
 }
 
@@ -43,34 +67,35 @@ bool exchange_is_admitted(struct exchange *exchange)
         exchange_refuse_error(exchange, 503, REASON_DRAINING, NULL);
         return false;
     }
-    if (peer->snapshot->audit_on_full == AUDIT_REFUSE && audit_log_is_full(context->audit)) {
+    if (!has_room_for_records(exchange)) {
         exchange_refuse_error(exchange, 503, REASON_AUDIT_FULL, NULL);
         return false;
     }
-    return exchange_has_right(exchange) && is_admitted_target(exchange);
+    return exchange_has_right(exchange) && is_admitted_target(exchange) && has_quota(exchange);
 }
 
 bool exchange_is_still_admitted(struct exchange *exchange)
 {
     if (exchange->generation == exchange->peer->context->snapshot->generation)
         return true;
-    return exchange_has_right(exchange) && is_admitted_target(exchange);
+    return exchange_has_right(exchange) && is_admitted_target(exchange) && has_quota(exchange);
 }
 
 bool exchange_admits_addresses(struct exchange *exchange)
 {
     const struct peer *peer = exchange->peer;
-    const bool is_final = search_judge(exchange->search, peer->snapshot->policy, peer->client,
-                                       &peer->address, &exchange->decision);
-    if (!is_final)
+    struct decision decision;
+    if (!search_judge(exchange->search, peer->snapshot->policy, peer->client, &peer->address,
+                      &decision))
         return false;
-    if (exchange->decision.action != ACTION_ALLOW) {
-        const bool is_denied = exchange->decision.action == ACTION_DENY;
+    exchange_rule(exchange, &decision);
+    if (decision.action != ACTION_ALLOW) {
+        const bool is_denied = decision.action == ACTION_DENY;
         exchange_refuse_decided(exchange, is_denied ? 403 : 502, NULL);
         return false;
     }
     struct limit_refusal refusal;
-    if (!quota_take(&exchange->quota, peer, &refusal)) {
+    if (!quota_begin(&exchange->quota, peer, &refusal)) {
         exchange_refuse_limited(exchange, &refusal);
         return false;
     }

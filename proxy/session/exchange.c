@@ -35,6 +35,11 @@ void exchange_enter(struct exchange *exchange, enum exchange_state state)
     exchange->since_ms = context->now_ms;
 }
 
+void exchange_rule(struct exchange *exchange, const struct decision *decision)
+{
+    ruling_take(&exchange->ruling, decision, exchange->peer->snapshot);
+}
+
 void exchange_end_search(struct exchange *exchange)
 {
     if (exchange->search == NULL)
@@ -53,8 +58,10 @@ void exchange_finish(struct exchange *exchange, enum exchange_outcome outcome, e
         return;
     if (exchange->reason == REASON_NONE)
         exchange->reason = reason;
-    if (exchange->decision_record != NULL && exchange->decision.reason == REASON_NONE)
-        exchange->decision = (struct decision){.action = ACTION_ERROR, .reason = exchange->reason};
+    if (exchange->decision_record != NULL && exchange->ruling.reason == REASON_NONE) {
+        const struct decision none = {.action = ACTION_ERROR, .reason = exchange->reason};
+        exchange_rule(exchange, &none);
+    }
     exchange->outcome = outcome;
     exchange_submit_decision(exchange);
     exchange_end_search(exchange);
@@ -103,7 +110,8 @@ void exchange_begin_search(struct exchange *exchange)
     struct peer *peer = exchange->peer;
     struct session_context *context = peer->context;
     exchange->search = search_create(context->loop, exchange->target, peer->wake, peer->owner);
-    if (exchange->search == NULL || search_resolve(exchange->search, context->resolver) != ERR_OK)
+    if (exchange->search == NULL ||
+        search_resolve(exchange->search, context->resolver, account_id(peer->account)) != ERR_OK)
         exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
     else
         exchange_enter(exchange, EXCHANGE_RESOLVE);
@@ -154,6 +162,8 @@ static bool watch_client(struct exchange *exchange)
 
 static enum exchange_step step_resolve(struct exchange *exchange)
 {
+    static const struct limit_refusal crowded = {.reason = REASON_LIMIT_QUESTIONS,
+                                                 .retry_after_s = 1};
     enum resolve_result result;
     if (!watch_client(exchange))
         return EXCHANGE_STEP_AGAIN;
@@ -164,6 +174,8 @@ static enum exchange_step step_resolve(struct exchange *exchange)
         return EXCHANGE_STEP_AGAIN;
     if (result == RESOLVE_OK)
         dial_admitted(exchange);
+    else if (result == RESOLVE_CROWDED)
+        exchange_refuse_limited(exchange, &crowded);
     else
         exchange_refuse_error(exchange, result == RESOLVE_TIMED_OUT ? 504 : 502, REASON_DNS_FAILED,
                               resolve_result_name(result));

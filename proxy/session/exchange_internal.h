@@ -8,6 +8,7 @@
 #include "proxy/session/exchange.h"
 #include "proxy/session/forward.h"
 #include "proxy/session/quota.h"
+#include "proxy/session/ruling.h"
 #include "proxy/session/search.h"
 #include "proxy/session/tunnel.h"
 #include "proxy/session/upstream_pool.h"
@@ -26,7 +27,7 @@ struct exchange {
     bool may_keep;      // the client wants, and may, send another request after a refusal
     uint16_t status;
     enum reason reason;  // of the end; the first one stays
-    uint64_t generation; // of the snapshot that the decision was made under
+    uint64_t generation; // of the snapshot that it was last judged under
     uint32_t attempts;
     size_t head_len; // bytes of the inbox that are this request's head
     size_t
@@ -46,7 +47,7 @@ struct exchange {
     int64_t connect_ms;
     int64_t answer_due_ms;   // monotonic; an answer above the rate is held back until then
     struct ip_addr upstream; // dialled last; IP_NONE: nothing was
-    struct decision decision;
+    struct ruling ruling;
     struct search *search;                // owned; NULL when not needed
     struct buffer *answer;                // borrowed from the pool; a refusal on its way
     struct audit_record *decision_record; // owned until submitted
@@ -67,6 +68,10 @@ void exchange_enter(struct exchange *exchange, enum exchange_state state);
 // exchange_finish is the one way to DONE: what is missing in the audit is recorded, the upstream side is
 // closed. Idempotent; the first reason stays.
 void exchange_finish(struct exchange *exchange, enum exchange_outcome outcome, enum reason reason);
+
+// exchange_rule keeps a decision that was made under the peer's snapshot: nothing else may keep one, for what a
+// decision borrows goes with the snapshot.
+void exchange_rule(struct exchange *exchange, const struct decision *decision);
 
 // exchange_end_search keeps what the audit wants to know and frees the search.
 void exchange_end_search(struct exchange *exchange);

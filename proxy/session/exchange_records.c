@@ -11,7 +11,7 @@ static void count_refusal(struct exchange *exchange)
         .client = peer->client == NULL ? NULL : peer->client->name,
         .source = &peer->address,
         .port = peer->port,
-        .reason = exchange->decision.reason,
+        .reason = exchange->ruling.reason,
         .listener = peer->listener->name,
     };
     audit_record_destroy(exchange->decision_record);
@@ -19,6 +19,7 @@ static void count_refusal(struct exchange *exchange)
     exchange->decision_record = NULL;
     exchange->close_record = NULL;
     exchange->is_counted = true;
+    quota_give_record(&exchange->quota, peer->context);
     peer->context->counters.counted++;
     (void)refusals_note(peer->context->refused_requests, &subject, peer->context->now_ms);
 }
@@ -29,6 +30,13 @@ static void submit_decision(struct exchange *exchange)
     struct peer *peer = exchange->peer;
     struct audit_record *record = exchange->decision_record;
     exchange->decision_record = NULL;
+    if (!quota_take_record(&exchange->quota, peer)) {
+        audit_record_destroy(record);
+        audit_log_note_lost(peer->context->audit, 1);
+        exchange->is_unrecorded = true;
+        return;
+    }
+    const struct decision ruled = ruling_decision(&exchange->ruling);
     const struct candidate *judged = NULL;
     size_t judged_count = 0;
     struct slice aliases = {0};
@@ -47,21 +55,21 @@ static void submit_decision(struct exchange *exchange)
         .is_resumed = peer->is_resumed,
         .method = exchange->method,
         .target = exchange->has_target ? exchange->target : NULL,
-        .decision = &exchange->decision,
+        .decision = &ruled,
         .judged = judged_count == 0 ? NULL : judged,
         .judged_count = judged_count,
         .aliases = aliases,
-        .config = peer->snapshot->id,
+        .config = exchange->ruling.config,
     };
     audit_decision_format(&decision, record);
-    exchange->is_unrecorded = !audit_log_submit_decision(peer->context->audit, record);
+    audit_log_submit_decision(peer->context->audit, record, quota_hand_record(&exchange->quota));
 }
 
 void exchange_submit_decision(struct exchange *exchange)
 {
     if (exchange->decision_record == NULL)
         return;
-    if (exchange->decision.action == ACTION_ALLOW || quota_take_refusal(exchange->peer))
+    if (exchange->ruling.action == ACTION_ALLOW || quota_take_refusal(exchange->peer))
         submit_decision(exchange);
     else
         count_refusal(exchange);

@@ -230,7 +230,7 @@ static bool begin_serving(struct session *session)
     session->peer.tls_version = tls_stream_version_name(session->tls);
     session->peer.tls_cipher = tls_stream_cipher_name(session->tls);
     take_resumed(session);
-    if (!is_let_in(session) || !session_take_identity(session))
+    if (!is_let_in(session) || !session_take_identity(session, session->peer.snapshot))
         return false;
     session_enter(session, SESSION_SERVING);
     return true;

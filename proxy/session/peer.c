@@ -13,17 +13,37 @@ bool peer_is_current(const struct peer *peer)
     return peer->snapshot == peer->context->snapshot;
 }
 
-bool peer_open_account(struct peer *peer)
+bool peer_become(struct peer *peer, const struct snapshot *snapshot, const struct client *client,
+                 struct slice json)
 {
+    static const struct client_limits none = {0};
     const struct session_context *context = peer->context;
-    struct account *former = peer->account;
-    peer->account = NULL;
-    if (peer->client != NULL)
-        peer->account =
-            ledger_open_account(context->ledger, peer->client->name, &peer->client->limits,
-                                peer->snapshot->generation, context->now_ms);
-    ledger_close_account(context->ledger, former, context->now_ms);
-    return peer->client == NULL || peer->account != NULL;
+    char *copy = malloc(json.len);
+    struct account *account = ledger_open_account(
+        context->ledger, client == NULL ? "" : client->name,
+        client == NULL ? &none : &client->limits, snapshot->generation, context->now_ms);
+    if (copy == NULL || account == NULL || !bytes_copy(copy, json.len, json)) {
+        ledger_close_account(context->ledger, account, context->now_ms);
+        free(copy);
+        return false;
+    }
+    peer_leave(peer);
+    ledger_close_account(context->ledger, peer->account, context->now_ms);
+    free(peer->json);
+    peer->client = client;
+    peer->account = account;
+    peer->json = copy;
+    peer->json_len = json.len;
+    account_begin_session(account);
+    peer->is_counted = true;
+    return true;
+}
+
+void peer_leave(struct peer *peer)
+{
+    if (peer->is_counted)
+        account_end_session(peer->account);
+    peer->is_counted = false;
 }
 
 size_t peer_head_max_len(const struct peer *peer)
@@ -122,6 +142,7 @@ void peer_deinit(struct peer *peer)
     free(peer->inbox);
     free(peer->json);
     upstream_pool_destroy(peer->upstreams);
+    peer_leave(peer);
     if (peer->account != NULL)
         ledger_close_account(peer->context->ledger, peer->account, peer->context->now_ms);
     snapshot_unref(peer->snapshot);

@@ -16,9 +16,10 @@ struct peer {
     struct ip_addr address;                 // canonical
     bool is_resumed;                        // by the handshake
     bool has_end;                           // the client has ended its direction
+    bool is_counted;                        // among its client's sessions
     uint16_t port;
     const struct client *client; // borrowed from the snapshot's policy; NULL: none fits
-    struct account *account;     // ref; the client's in the ledger; NULL without a client
+    struct account *account;     // ref; the client's in the ledger; NULL before it is judged
     int64_t not_after_s;         // Unix seconds; when the certificate's right ends
     char *json;                  // owned; the audit's `client` object
     size_t json_len;             // bytes
@@ -40,9 +41,14 @@ struct peer {
 // peer_is_current tells whether the client was judged under today's snapshot.
 bool peer_is_current(const struct peer *peer);
 
-// peer_open_account finds the client's account in the ledger, in the place of a former one. False without
-// memory.
-bool peer_open_account(struct peer *peer);
+// peer_become makes the peer this client of `snapshot`, NULL where none fits: those share one account. `json` is the
+// audit's object of it, copied. Counts one more session of the client, and one less of a former one. False without
+// memory: nothing changes.
+bool peer_become(struct peer *peer, const struct snapshot *snapshot, const struct client *client,
+                 struct slice json) MUST_USE;
+
+// peer_leave no longer counts the session as the client's. Idempotent.
+void peer_leave(struct peer *peer);
 
 // peer_head_max_len gives how many bytes the head of a plain request may have, and with it the inbox. A client that is
 // not served (without the audit's object) has what a CONNECT has.

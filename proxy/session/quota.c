@@ -1,4 +1,4 @@
-// The ledger counts; here it is only remembered who has to give back what.
+// The ledger and the audit log count; here it is only remembered who has to give back what.
 #include "proxy/session/quota.h"
 
 #include "proxy/limits/sources.h"
@@ -7,24 +7,30 @@ bool quota_take(struct quota *quota, const struct peer *peer, struct limit_refus
 {
     const struct client_limits *limits = &peer->client->limits;
     const struct session_context *context = peer->context;
-    if (quota->account != NULL)
+    if (quota->account == peer->account)
         return true;
-    if (!ledger_take_tunnel(context->ledger, peer->account, limits, context->now_ms, out))
+    quota_give(quota, context);
+    if (!ledger_take_tunnel(context->ledger, peer->account, limits, out))
         return false;
-    *quota = (struct quota){
-        .account = peer->account,
-        .age_ms = limits->age_ms,
-        .idle_ms = limits->idle_ms,
-    };
+    quota->account = peer->account;
+    quota->age_ms = limits->age_ms;
+    quota->idle_ms = limits->idle_ms;
     return true;
 }
 
 bool quota_take_refusal(const struct peer *peer)
 {
     const struct session_context *context = peer->context;
-    if (peer->account != NULL)
+    if (peer->client != NULL)
         return ledger_take_refusal(context->ledger, peer->account, context->now_ms);
     return sources_take_refusal(context->sources, &peer->address, context->now_ms);
+}
+
+bool quota_begin(struct quota *quota, const struct peer *peer, struct limit_refusal *out)
+{
+    quota->is_new = quota->is_new || ledger_begin_tunnel(quota->account, &peer->client->limits,
+                                                         peer->context->now_ms, out);
+    return quota->is_new;
 }
 
 void quota_give(struct quota *quota, const struct session_context *context)
@@ -33,4 +39,34 @@ void quota_give(struct quota *quota, const struct session_context *context)
         return;
     ledger_give_tunnel(context->ledger, quota->account, context->now_ms);
     quota->account = NULL;
+}
+
+bool quota_take_record(struct quota *quota, const struct peer *peer)
+{
+    const struct session_context *context = peer->context;
+    if (quota->has_record)
+        return true;
+    quota->has_record = audit_log_reserve(context->audit, account_take_record(peer->account));
+    if (quota->has_record)
+        quota->record = peer->account;
+    else
+        ledger_give_record(context->ledger, peer->account, context->now_ms);
+    return quota->has_record;
+}
+
+void quota_give_record(struct quota *quota, const struct session_context *context)
+{
+    if (!quota->has_record)
+        return;
+    audit_log_give_back(context->audit);
+    ledger_give_record(context->ledger, quota_hand_record(quota), context->now_ms);
+}
+
+struct account *quota_hand_record(struct quota *quota)
+{
+    struct account *account = quota->record;
+    ASSERT(quota->has_record);
+    quota->has_record = false;
+    quota->record = NULL;
+    return account;
 }

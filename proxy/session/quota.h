@@ -1,8 +1,9 @@
-// quota: what one exchange has taken of its client's limits, from the leave to dial until it is over.
+// quota: what one exchange has taken of its client's limits, and of what all clients share.
 //
-// Asked after policy, so that what is denied uses nothing up, and before the first packet; given back exactly
-// once on every way out, also when nothing was taken. Any kind of exchange with a connection to a target
-// takes one. Live ones keep what they have: limits are not judged again.
+// A tunnel is taken before DNS is asked, so that those who wait for it count, and given back exactly once on every way
+// out, also when nothing was taken. It counts as a new one when it may dial, so that what is denied uses nothing up of
+// that rate. Any kind of exchange with a connection to a target takes one. Live ones keep what they have: limits are
+// not judged again. The room for the audit's two records is taken before the first wait, too.
 #pragma once
 
 #include "proxy/limits/ledger.h"
@@ -11,17 +12,35 @@
 // Zeroed: nothing is taken. Private to quota.c, except where it is said.
 struct quota {
     struct account *account; // ref, while taken; may be read
+    struct account *record;  // ref, of the client whose room for records this is; NULL: nobody's
+    bool has_record;         // room for the records is taken
+    bool is_new;             // has counted as a new tunnel
     int64_t age_ms;  // of the client's limits when it was taken, as the next; 0: none; may be read
     int64_t idle_ms; // 0: timeouts.idle holds; may be read
 };
 
 // quota_take takes one tunnel of the peer's client, which is one that the config knows. False: `*out` says
-// which limit stands in the way, and nothing is taken. A request that is tried again keeps the one that it has.
+// which limit stands in the way, and nothing is taken. A request that is tried again keeps the one that it has, unless
+// its client has become another one.
 bool quota_take(struct quota *quota, const struct peer *peer, struct limit_refusal *out);
 
 // quota_take_refusal takes one from the rate at which requests of the peer's client, or of its source where no client
 // fits, may be refused. False where more have been.
 bool quota_take_refusal(const struct peer *peer);
 
-// quota_give gives back what is taken. Idempotent.
+// quota_begin counts the tunnel that was taken as a new one, once. False: `*out` says which limit stands in the way.
+bool quota_begin(struct quota *quota, const struct peer *peer, struct limit_refusal *out);
+
+// quota_take_record takes room in the audit log for a decision and its close, once. False: there is none, or the client
+// has its share.
+bool quota_take_record(struct quota *quota, const struct peer *peer);
+
+// quota_give_record gives the room back, where there is some. Idempotent.
+void quota_give_record(struct quota *quota, const struct session_context *context);
+
+// quota_hand_record hands the room over to the decision's record, and gives whom the log is to tell when that is
+// written; NULL: nobody.
+struct account *quota_hand_record(struct quota *quota);
+
+// quota_give gives back the tunnel. Idempotent.
 void quota_give(struct quota *quota, const struct session_context *context);

@@ -56,7 +56,7 @@ static bool can_go_on(struct exchange *exchange)
 static void record_answered(struct exchange *exchange)
 {
     const bool is_refusal =
-        exchange->decision_record != NULL && exchange->decision.action != ACTION_ALLOW;
+        exchange->decision_record != NULL && exchange->ruling.action != ACTION_ALLOW;
     exchange_submit_decision(exchange);
     if (is_refusal ? exchange->is_counted : !quota_take_refusal(exchange->peer))
         exchange->answer_due_ms = exchange->peer->context->now_ms + HOLD_BACK_MS;
@@ -89,6 +89,7 @@ static void refuse(struct exchange *exchange, uint16_t status, enum reason reaso
                    const char *detail)
 {
     const struct peer *peer = exchange->peer;
+    const struct decision ruled = ruling_decision(&exchange->ruling);
     char data[ANSWER_CAP];
     struct text text;
     struct buffer *out = begin_answer(exchange, status);
@@ -98,7 +99,7 @@ static void refuse(struct exchange *exchange, uint16_t status, enum reason reaso
     const struct answer answer = {
         .status = status,
         .reason = reason,
-        .rule = exchange->decision.action == ACTION_DENY ? exchange->decision.rule : NULL,
+        .rule = ruled.action == ACTION_DENY ? ruled.rule : NULL,
         .client = concerns_client(exchange, status) ? peer->client->name : NULL,
         .detail = detail,
         .help = exchange->help,
@@ -135,15 +136,16 @@ void exchange_refuse_decided(struct exchange *exchange, uint16_t status, const c
 {
     // What comes after an allow that was recorded is told by the `close`.
     const bool is_late = exchange->decision_record == NULL;
-    exchange->reason = is_late ? exchange->decision.reason : REASON_REFUSED;
-    refuse(exchange, status, exchange->decision.reason, detail);
+    exchange->reason = is_late ? exchange->ruling.reason : REASON_REFUSED;
+    refuse(exchange, status, exchange->ruling.reason, detail);
 }
 
 void exchange_refuse_error(struct exchange *exchange, uint16_t status, enum reason reason,
                            const char *detail)
 {
-    const enum policy_mode mode = exchange->decision.mode;
-    exchange->decision = (struct decision){.action = ACTION_ERROR, .reason = reason, .mode = mode};
+    const struct decision error = {
+        .action = ACTION_ERROR, .reason = reason, .mode = exchange->ruling.mode};
+    exchange_rule(exchange, &error);
     exchange_refuse_decided(exchange, status, detail);
 }
 

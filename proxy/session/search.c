@@ -132,14 +132,14 @@ void search_assume(struct search *search, const struct ip_addr *address)
     search->resolved = RESOLVE_OK;
 }
 
-enum err search_resolve(struct search *search, struct resolver *resolver)
+enum err search_resolve(struct search *search, struct resolver *resolver, uint64_t asker)
 {
     if (search->target->kind == TARGET_ADDRESS) {
         search_assume(search, &search->target->address);
         return ERR_OK;
     }
     search->query =
-        resolver_submit(resolver, hostname_slice(&search->target->name), on_answer, search);
+        resolver_submit(resolver, hostname_slice(&search->target->name), asker, on_answer, search);
     if (search->query == NULL)
         return ERR_MEMORY;
     take_answer(search);
@@ -162,6 +162,8 @@ static void judge(const struct policy *policy, const struct client *client,
             candidates[i].is_local = address_is_local(&candidates[i].address);
     }
     policy_decide_addresses(policy, client, source, target, candidates, count, out);
+    for (size_t i = 0; i < count; i++)
+        candidates[i].rule = NULL; // the policy's: candidates live longer
 }
 
 // has_source tells whether an admitted address can be dialled from one of the client's own.

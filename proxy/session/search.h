@@ -20,8 +20,9 @@ struct search *search_create(struct ev_loop *loop, const struct target *target,
 // search_destroy drops what is under way, and resets a connection that nobody took. NULL is allowed.
 void search_destroy(struct search *search);
 
-// search_resolve asks for the addresses of a name; a written address is its own answer, at once.
-enum err search_resolve(struct search *search, struct resolver *resolver) MUST_USE;
+// search_resolve asks for the addresses of a name on behalf of `asker`, see resolver_submit; a written address is its own
+// answer, at once.
+enum err search_resolve(struct search *search, struct resolver *resolver, uint64_t asker) MUST_USE;
 
 // search_assume takes `address` for the answer, where a connection to it is there already.
 void search_assume(struct search *search, const struct ip_addr *address);

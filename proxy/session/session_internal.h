@@ -82,9 +82,9 @@ bool session_step_refusing(struct session *session);
 // session_record_refusal writes, or counts, why the handshake came to nothing.
 void session_record_refusal(struct session *session, enum reason reason);
 
-// session_take_identity finds out which client of the config a judged certificate is, and makes the
-// audit's object of it. False without memory.
-bool session_take_identity(struct session *session);
+// session_take_identity finds out which client of `snapshot` a judged certificate is, and makes the audit's object of
+// it. False without memory: nothing changes.
+bool session_take_identity(struct session *session, const struct snapshot *snapshot) MUST_USE;
 
 // session_judge judges the client as if it came today, and makes today's snapshot the peer's. REASON_NONE, or
 // why it has no right any more. For a live tunnel only what takes trust away counts.

@@ -20,16 +20,14 @@ static void note_expiry(struct session *session)
             peer->context->now_ms + (peer->not_after_s + 1) * 1000 - wall_clock_ms();
 }
 
-bool session_take_identity(struct session *session)
+bool session_take_identity(struct session *session, const struct snapshot *snapshot)
 {
     struct peer *peer = &session->peer;
-    peer->client = policy_find_client(peer->snapshot->policy, session->identity);
-    if (!peer_open_account(peer))
-        return false;
+    const struct client *found = policy_find_client(snapshot->policy, session->identity);
     const struct audit_client client = {
         .address = peer->address,
         .port = peer->port,
-        .name = peer->client == NULL ? NULL : peer->client->name,
+        .name = found == NULL ? NULL : found->name,
         .trust = session->identity == NULL ? NULL : identity_trust_name(session->identity),
         .identity = session->identity,
     };
@@ -38,12 +36,11 @@ bool session_take_identity(struct session *session)
     text_init(&text, data, sizeof data);
     audit_client_format(&client, &text);
     ASSERT(!text.is_cut);
-    free(peer->json);
-    peer->json_len = text.len;
-    peer->json = malloc(text.len);
+    if (!peer_become(peer, snapshot, found, text_slice(&text)))
+        return false;
     peer->identity = session->identity;
     note_expiry(session);
-    return peer->json != NULL && bytes_copy(peer->json, text.len, text_slice(&text));
+    return true;
 }
 
 // recheck_record judges what is kept of the verified chain by `trust` as it is now, without a signature.
@@ -105,18 +102,21 @@ static bool is_blocked(const struct session *session)
     return session_is_blocked(session, session->identity);
 }
 
-// move_to_today makes today's snapshot the peer's, and finds out who its client is by it.
+// move_to_today makes today's snapshot the peer's, and finds out who its client is by it. Everything that the session
+// borrows from a snapshot moves here, at once, or nothing does.
 static enum reason move_to_today(struct session *session, const struct listener_config *listener,
                                  const struct trust *trust)
 {
     struct peer *peer = &session->peer;
     if (peer_is_current(peer))
         return REASON_NONE;
+    if (!session_take_identity(session, peer->context->snapshot))
+        return REASON_NO_MEMORY;
     snapshot_unref(peer->snapshot);
     peer->snapshot = snapshot_ref(peer->context->snapshot);
     peer->listener = listener;
     session->trust = trust;
-    return session_take_identity(session) ? REASON_NONE : REASON_NO_MEMORY;
+    return REASON_NONE;
 }
 
 enum reason session_judge(struct session *session, bool is_live)

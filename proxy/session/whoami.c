@@ -111,7 +111,8 @@ static void answer(struct exchange *exchange)
     text_init(&text, (char *)json->data, BUFFER_CAP);
     append_json(exchange, &text);
     ASSERT(!text.is_cut);
-    exchange->decision = (struct decision){.action = ACTION_ALLOW, .reason = REASON_WHOAMI};
+    const struct decision decision = {.action = ACTION_ALLOW, .reason = REASON_WHOAMI};
+    exchange_rule(exchange, &decision);
     exchange->reason = REASON_COMPLETED;
     exchange_answer(exchange, text_slice(&text));
     buffer_pool_give(&peer->context->buffers, &json);
@@ -120,7 +121,8 @@ static void answer(struct exchange *exchange)
 // refuse_stranger: who has shown no certificate and is no client of the config is told nothing.
 static void refuse_stranger(struct exchange *exchange)
 {
-    exchange->decision = (struct decision){.action = ACTION_DENY, .reason = REASON_NO_CLIENT};
+    const struct decision decision = {.action = ACTION_DENY, .reason = REASON_NO_CLIENT};
+    exchange_rule(exchange, &decision);
     exchange_refuse_decided(exchange, 403, NULL);
 }
 

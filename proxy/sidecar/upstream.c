@@ -202,7 +202,7 @@ static void resolve(struct upstream *upstream)
     upstream->is_answered = false;
     enter(upstream, UPSTREAM_RESOLVE, route->timeouts.resolve_ms);
     upstream->query = resolver_submit(route->resolver, hostname_slice(&upstream->way->proxy.name),
-                                      on_resolved, upstream);
+                                      0, on_resolved, upstream);
     if (upstream->query == NULL) {
         fail(upstream, CAUSE_NO_RESOURCES, "");
         return;

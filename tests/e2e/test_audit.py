@@ -13,6 +13,7 @@ import pytest
 
 from support.config import client, reach
 from support.scale import IS_SMALL, PATIENCE, eventually
+from support.wire import connect_head
 
 DENIED = "nowhere.test:443"
 
@@ -252,6 +253,32 @@ def test_what_had_to_be_dropped_is_counted(start):
     lost = sum(record["count"] for record in proxy.audit.records("records_lost"))
     written = len(proxy.audit.records("decision")) + len(proxy.audit.records("close"))
     assert lost > 0 and written + lost == 2 * total
+
+
+@may_limit_files
+@pytest.mark.skipif(IS_SMALL, reason="20,000 requests are too many for a sanitizer")
+def test_what_waited_for_dns_while_the_queue_filled_has_its_record(start, dns, origin):
+    """No record, no tunnel: the room is taken before the wait."""
+    server = origin()
+    released = dns.hold("slow.test", "127.0.0.1")
+    proxy = start(
+        client(reach("slow.test", server.port)),
+        process=SMALL_FILE,
+        limits={"refused_requests": "none"},
+    )
+    waiting = proxy.connect().send(connect_head(f"slow.test:{server.port}"))
+    dns.wait_asked("slow.test")
+    requester = proxy.connect()
+    for _ in range(20_000):
+        requester.ask(DENIED)
+    released.set()
+    answer = waiting.read_answer()
+    assert answer.status == 200
+    waiting.close()
+    proxy.is_audit_whole = False  # the denials found no room
+    make_room(proxy)
+    assert proxy.decision(answer.id)["decision"]["action"] == "allow"
+    proxy.assert_closed(answer.id, "client_closed")
 
 
 def test_ids_differ_between_runs_and_workers(start, tmp_path):

@@ -4,10 +4,12 @@ import contextlib
 import threading
 import time
 
+import pytest
+
 from support.config import client, reach
 from support.origin import dead_port, reset_after, silence
 from support.plain import PlainClient, StrictOrigin, head, ok, url
-from support.scale import count, eventually
+from support.scale import IS_SMALL, count, eventually
 from support.wire import connect_head
 
 ALICE, BOB = "spiffe://example.test/alice", "spiffe://example.test/bob"
@@ -127,6 +129,66 @@ def test_what_policy_denies_uses_nothing_up(start, dns, origin, pki):
             requester = proxy.connect(leaf(pki))
     tunnel = proxy.tunnel(f"origin.test:{server.port}", leaf(pki))
     tunnel.echo(b"hello")
+
+
+def test_those_that_wait_for_dns_hold_a_tunnel_until_the_answer_is_no(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    released = dns.hold("slow.test", "10.0.0.1")
+    slow = reach("slow.test", 443)
+    proxy = start(limited(server.port, slow, tunnels=2, new_tunnels="1/s", burst=1))
+    target = f"origin.test:{server.port}"
+    waiting = [proxy.connect(leaf(pki)).send(connect_head("slow.test:443")) for _ in range(2)]
+    dns.wait_asked("slow.test")
+    eventually(lambda: proxy.ask(target, leaf(pki)).status == 429, "both to be waiting")
+    assert_limited(proxy, proxy.ask(target, leaf(pki)), "limit_tunnels")
+    released.set()
+    for requester in waiting:
+        assert requester.read_answer().status == 403
+    # All is given back, and the denials have used nothing up of the rate.
+    proxy.tunnel(target, leaf(pki)).echo(b"hello")
+
+
+def test_a_client_that_leaves_while_it_waits_for_dns_gives_its_tunnel_back(
+    start, dns, origin, pki
+):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    dns.reply("*.silent.test", is_silent=True)
+    proxy = start(limited(server.port, reach("*.silent.test", 443), tunnels=1))
+    target = f"origin.test:{server.port}"
+    requester = proxy.connect(leaf(pki)).send(connect_head("left.silent.test:443"))
+    dns.wait_asked("left.silent.test")
+    requester.reset()
+    proxy.audit.wait("close", reason="client_reset")
+    proxy.tunnel(target, leaf(pki)).echo(b"hello")
+
+
+@pytest.mark.skipif(IS_SMALL, reason="a thousand handshakes")
+def test_one_clients_silent_zone_leaves_the_others_their_questions(start, dns, origin, pki):
+    """Questions outlive those who asked, so that leaving at once does not get round the share."""
+    server = origin()
+    dns.addresses("fresh.test", "127.0.0.1")
+    dns.reply("*.silent.test", is_silent=True)
+    silent = reach("*.silent.test", 443)
+    proxy = start(
+        limited(server.port, silent),
+        client(reach("fresh.test", server.port), name="bob", match=[{"uri": BOB}]),
+        workers=1,
+        resolver={"timeout": "60s"},
+        timeouts={"resolve": "60s"},
+    )
+
+    def ask(number):
+        requester = proxy.connect(leaf(pki)).send(connect_head(f"n{number}.silent.test:443"))
+        dns.wait_asked(f"n{number}.silent.test")
+        requester.reset()
+
+    in_threads(1024, ask)  # two questions each: half of what there is
+    one_more = proxy.ask("n-more.silent.test:443", leaf(pki))
+    assert_limited(proxy, one_more, "limit_questions")
+    assert " for alice (id " in one_more.reason
+    proxy.tunnel(f"fresh.test:{server.port}", leaf(pki, BOB)).echo(b"another client asks")
 
 
 def test_a_denial_is_told_before_a_limit(start, dns, origin, pki):

@@ -21,7 +21,7 @@ DECISION_REASONS = set(
     "rule no_client source_not_allowed no_rule denied_by_rule special_range metadata own_listener "
     "bad_request bad_target dns_failed egress_unavailable audit_full draining no_memory timeout "
     "policy_changed whoami not_found "
-    "limit_tunnels limit_new_tunnels limit_proxy_tunnels limit_memory".split()
+    "limit_tunnels limit_new_tunnels limit_proxy_tunnels limit_questions limit_memory".split()
 ) | (  # a certificate that was good at the handshake and is not any more
     HANDSHAKE_REASONS - set("client_aborted plain_http protocol".split())
 )

@@ -32,12 +32,24 @@ static struct account *open_account(struct ledger *ledger, const char *name)
     return account;
 }
 
+// take_new takes a tunnel that is to dial at once.
+static bool take_new(struct ledger *ledger, struct account *account,
+                     const struct client_limits *limits, int64_t now_ms, struct limit_refusal *out)
+{
+    if (!ledger_take_tunnel(ledger, account, limits, out))
+        return false;
+    if (ledger_begin_tunnel(account, limits, now_ms, out))
+        return true;
+    ledger_give_tunnel(ledger, account, now_ms);
+    return false;
+}
+
 static void assert_refused(struct ledger *ledger, struct account *account,
                            const struct client_limits *limits, int64_t now_ms, enum reason reason,
                            uint32_t retry_after_s)
 {
     struct limit_refusal refusal = {0};
-    assert_false(ledger_take_tunnel(ledger, account, limits, now_ms, &refusal));
+    assert_false(take_new(ledger, account, limits, now_ms, &refusal));
     assert_string_equal(reason_name(refusal.reason), reason_name(reason));
     assert_int_equal(refusal.retry_after_s, retry_after_s);
 }
@@ -46,7 +58,7 @@ static void take(struct ledger *ledger, struct account *account, const struct cl
                  int64_t now_ms)
 {
     struct limit_refusal refusal = {0};
-    assert_true(ledger_take_tunnel(ledger, account, limits, now_ms, &refusal));
+    assert_true(take_new(ledger, account, limits, now_ms, &refusal));
 }
 
 static void a_limit_of_three_admits_three_and_then_one_for_each_that_ends(void **state)
@@ -147,7 +159,7 @@ static void what_one_limit_refuses_takes_nothing_of_the_others(void **state)
     ledger_configure(ledger, &one, 1000);
     take(ledger, b, &unlimited, 1000);
     for (int i = 0; i < 10; i++) {
-        assert_false(ledger_take_tunnel(ledger, a, &limits, 1000, &refusal));
+        assert_false(ledger_take_tunnel(ledger, a, &limits, &refusal));
         assert_string_equal(reason_name(refusal.reason), "limit_proxy_tunnels");
         assert_true(refusal.is_of_whole_proxy);
     }
@@ -176,6 +188,75 @@ static void sessions_are_counted_over_the_whole_process(void **state)
     assert_int_equal(ledger_waiting_sessions(ledger), 2);
     ledger_give_session(ledger);
     ledger_give_session(ledger);
+}
+
+static void a_client_that_has_more_sessions_than_are_free_gets_no_more(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct proxy_limits ten = {.sessions = 10};
+    struct account *a = open_account(ledger, "a");
+    struct account *b = open_account(ledger, "b");
+    ledger_configure(ledger, &ten, 0);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(ledger_take_session(ledger), REASON_NONE);
+        account_begin_session(a);
+        assert_true(ledger_is_fair(ledger, a));
+    }
+    assert_int_equal(ledger_take_session(ledger), REASON_NONE);
+    account_begin_session(a);
+    assert_false(ledger_is_fair(ledger, a));
+    account_end_session(a);
+    ledger_give_session(ledger);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(ledger_take_session(ledger), REASON_NONE); // of nobody yet
+    assert_int_equal(ledger_take_session(ledger), REASON_NONE);
+    account_begin_session(b); // the last one, of whoever has none
+    assert_true(ledger_is_fair(ledger, b));
+    assert_int_equal(ledger_take_session(ledger), REASON_LIMIT_SESSIONS);
+    assert_int_equal(account_sessions(a), 5);
+    for (int i = 0; i < 10; i++)
+        ledger_give_session(ledger);
+    for (int i = 0; i < 5; i++)
+        account_end_session(a);
+    account_end_session(b);
+    ledger_close_account(ledger, a, 0);
+    ledger_close_account(ledger, b, 0);
+}
+
+static void without_a_limit_the_room_of_the_process_counts(void **state)
+{
+    struct ledger *ledger = *state;
+    struct account *a = open_account(ledger, "a");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ledger_take_session(ledger), REASON_NONE);
+        account_begin_session(a);
+    }
+    assert_true(ledger_is_fair(ledger, a)); // nobody knows how much there is
+    ledger_set_room(ledger, 4);
+    assert_false(ledger_is_fair(ledger, a));
+    ledger_set_room(ledger, 5);
+    assert_true(ledger_is_fair(ledger, a));
+    for (int i = 0; i < 3; i++) {
+        account_end_session(a);
+        ledger_give_session(ledger);
+    }
+    ledger_close_account(ledger, a, 0);
+}
+
+static void a_record_that_waits_keeps_its_account(void **state)
+{
+    struct ledger *ledger = *state;
+    struct account *a = open_account(ledger, "a");
+    assert_int_equal(account_take_record(a), 0);
+    assert_int_equal(account_take_record(a), 1);
+    ledger_close_account(ledger, a, 0);
+    ledger_give_record(ledger, a, 0);
+    a = open_account(ledger, "a");
+    assert_int_equal(account_take_record(a), 1);
+    ledger_give_record(ledger, a, 0);
+    ledger_give_record(ledger, a, 0);
+    ledger_close_account(ledger, a, 0);
+    assert_int_equal(ledger_read(ledger).accounts, 0);
 }
 
 static void a_lower_limit_lets_what_is_there_go_on_and_nothing_new_in(void **state)
@@ -260,7 +341,7 @@ static void *rush(void *arg)
     struct limit_refusal refusal;
     (void)pthread_barrier_wait(&crowd->barrier);
     for (int i = 0; i < 100; i++) {
-        if (ledger_take_tunnel(crowd->ledger, account, &seventeen, 0, &refusal))
+        if (ledger_take_tunnel(crowd->ledger, account, &seventeen, &refusal))
             crowd->taken++;
         else
             crowd->refused++;
@@ -304,7 +385,8 @@ static void *come_and_go(void *arg)
         const char name[] = {(char)('a' + random_below(&random, 3)), '\0'};
         struct account *account = ledger_open_account(crowd->ledger, name, &seventeen, 1, i);
         struct limit_refusal refusal;
-        const bool is_taken = ledger_take_tunnel(crowd->ledger, account, &seventeen, i, &refusal);
+        const bool is_taken =
+            ledger_take_tunnel(crowd->ledger, account, &seventeen, &refusal);
         crowd->taken += is_taken ? 1 : 0;
         if (random_below(&random, 2) == 0) {
             ledger_close_account(crowd->ledger, account, i);
@@ -340,6 +422,9 @@ int main(void)
         LEDGER_TEST(a_rate_is_remembered_while_it_counts_though_nobody_is_there),
         LEDGER_TEST(what_one_limit_refuses_takes_nothing_of_the_others),
         LEDGER_TEST(sessions_are_counted_over_the_whole_process),
+        LEDGER_TEST(a_client_that_has_more_sessions_than_are_free_gets_no_more),
+        LEDGER_TEST(without_a_limit_the_room_of_the_process_counts),
+        LEDGER_TEST(a_record_that_waits_keeps_its_account),
         LEDGER_TEST(a_lower_limit_lets_what_is_there_go_on_and_nothing_new_in),
         LEDGER_TEST(above_the_limit_of_memory_nothing_new_is_let_in),
         LEDGER_TEST(the_youngest_configuration_sets_the_bandwidth),

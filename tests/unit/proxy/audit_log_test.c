@@ -442,7 +442,8 @@ static void too_many_decisions_make_it_full_until_they_are_written(void **state)
     assert_true(fd >= 0 && fcntl(fd, F_SETPIPE_SZ, 4096) >= 0);
     struct audit_log *log = open_log(place, 200, 0);
     size_t submitted = 0;
-    while (audit_log_submit_decision(log, make_decision())) {
+    while (audit_log_reserve(log, 0)) {
+        audit_log_submit_decision(log, make_decision(), NULL);
         submitted++;
         assert_true(submitted < 300); // a page of the pipe holds no 100 records
     }
@@ -456,9 +457,50 @@ static void too_many_decisions_make_it_full_until_they_are_written(void **state)
     assert_int_equal(audit_log_close(log), 0);
     void *lines = NULL;
     assert_int_equal(pthread_join(reader, &lines), 0);
-    assert_int_equal(*(size_t *)lines, submitted + 2); // and records_lost, once
+    assert_int_equal(*(size_t *)lines, submitted + 1);
     free(lines);
     (void)close(fd);
+}
+
+static void what_was_reserved_finds_room_however_full_it_becomes(void **state)
+{
+    struct place *place = *state;
+    assert_int_equal(mkfifo(place->path, 0600), 0);
+    int fd = open(place->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0 && fcntl(fd, F_SETPIPE_SZ, 4096) >= 0);
+    struct audit_log *log = open_log(place, 200, 0);
+    assert_true(audit_log_reserve(log, 0));
+    size_t submitted = 1;
+    for (; audit_log_reserve(log, 0); submitted++)
+        audit_log_submit_decision(log, make_decision(), NULL);
+    assert_true(audit_log_is_full(log));
+    audit_log_submit_decision(log, make_decision(), NULL);
+    pthread_t reader;
+    assert_int_equal(pthread_create(&reader, NULL, drain, &fd), 0);
+    assert_int_equal(audit_log_close(log), 0);
+    void *lines = NULL;
+    assert_int_equal(pthread_join(reader, &lines), 0);
+    assert_int_equal(*(size_t *)lines, submitted); // all of them, and none was lost
+    free(lines);
+    (void)close(fd);
+}
+
+static void one_holder_gets_half_of_the_room_and_the_last_one_some(void **state)
+{
+    const struct place *place = *state;
+    struct audit_log *log = open_log(place, 100, 0);
+    uint32_t held = 0;
+    while (audit_log_reserve(log, held))
+        held++;
+    assert_int_equal(held, 50);
+    uint32_t other = 0;
+    while (audit_log_reserve(log, other))
+        other++;
+    assert_int_equal(other, 25);
+    for (uint32_t i = held + other; i < 100; i++)
+        assert_true(audit_log_reserve(log, 0));
+    assert_false(audit_log_reserve(log, 0));
+    assert_int_equal(audit_log_close(log), 0);
 }
 
 enum { THREADS = 4, EACH = 5000 };
@@ -525,6 +567,8 @@ int main(void)
         WITH_PLACE(room_for_refusals_comes_back),
         WITH_PLACE(an_idle_log_tells_of_lost_records_by_itself),
         WITH_PLACE(too_many_decisions_make_it_full_until_they_are_written),
+        WITH_PLACE(what_was_reserved_finds_room_however_full_it_becomes),
+        WITH_PLACE(one_holder_gets_half_of_the_room_and_the_last_one_some),
         WITH_PLACE(nothing_is_lost_when_several_threads_push_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
