@@ -147,14 +147,15 @@ static enum exchange_step step_read_request(struct exchange *exchange)
 }
 
 // watch_client reads on while we wait for others: early bytes for the tunnel, or the client's leaving.
-// An orderly end is no leaving: it may have sent all that it has to say.
+// An end is no leaving: it may have sent all that it has to say. Also one without close_notify, which the tunnel passes
+// on.
 static bool watch_client(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
     const enum err error = peer_fill_inbox(peer);
     if (error == ERR_OK || error == ERR_AGAIN || error == ERR_LIMIT)
         return true;
-    if (error == ERR_EOF && !stream_is_truncated(peer->stream))
+    if (error == ERR_EOF)
         return true;
     client_left(exchange, error);
     return false;

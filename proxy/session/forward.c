@@ -122,16 +122,16 @@ static enum reason client_left(const struct forward *forward, bool is_reset)
                                                       : REASON_CLIENT_CLOSED;
 }
 
-// watch_client reads on behind a request that has been read: the next one, or the client's leaving. An orderly end
-// is no leaving: it waits for its answer.
+// watch_client reads on behind a request that has been read: the next one, or the client's leaving. An end is no
+// leaving, also one without close_notify: it waits for its answer.
 static enum forward_status watch_client(struct forward *forward)
 {
     const enum err error = peer_fill_inbox(forward->peer);
     if (error == ERR_OK || error == ERR_AGAIN || error == ERR_LIMIT)
         return FORWARD_WAITS;
-    if (error == ERR_EOF && !stream_is_truncated(forward->peer->stream))
+    if (error == ERR_EOF)
         return FORWARD_WAITS;
-    return broken(forward, client_left(forward, error != ERR_EOF));
+    return broken(forward, REASON_CLIENT_RESET);
 }
 
 // step_up moves the request. A target that takes no more of it may still answer: that is waited for.

@@ -745,7 +745,6 @@ STAGES = {
     "within a chunk": (
         head("POST", "URL", "Transfer-Encoding: chunked", host="origin.test") + b"ff\r\nhello"
     ),
-    "waiting for the answer": head("GET", "URL", host="origin.test"),
 }
 LEAVING = {"reset": "client_reset", "fin": "client_truncated"}
 
@@ -774,7 +773,19 @@ def test_a_client_that_ends_in_the_middle_of_its_body_ends_the_request(proxy, or
     server.wait_idle()
 
 
-def test_a_client_that_has_said_all_still_gets_its_answer(proxy, origin):
+def test_a_client_that_resets_while_it_waits_for_the_answer_ends_the_request(proxy, origin):
+    server = origin(silent)
+    requester = plain(proxy)
+    requester.send(head("GET", url(server)))
+    server.wait_accepted()
+    decision = proxy.audit.wait("decision", client__port=requester.client.local_port)
+    requester.client.reset()
+    proxy.assert_closed(decision["id"], "client_reset", None)
+    server.wait_idle()
+
+
+@pytest.mark.parametrize("how", ["half_close", "fin"])
+def test_a_client_that_has_said_all_still_gets_its_answer(proxy, origin, how):
     go = threading.Event()
 
     def habit(conn):
@@ -785,11 +796,12 @@ def test_a_client_that_has_said_all_still_gets_its_answer(proxy, origin):
     server = origin(habit)
     requester = plain(proxy)
     requester.send(head("GET", url(server)))
-    requester.client.half_close()
+    getattr(requester.client, how)()
     server.wait_accepted()
     go.set()
     response = requester.read()
     assert (response.body, response.get("connection")) == (b"yes", "close")
+    assert last(proxy, requester)[1]["reason"] == "completed"
 
 
 def test_an_early_answer_reaches_the_client(proxy, origin):

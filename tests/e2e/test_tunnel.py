@@ -19,7 +19,7 @@ from support.origin import (
     source,
 )
 from support.scale import count, eventually
-from support.wire import Ending, sha256
+from support.wire import Ending, connect_head, sha256
 
 MIB = 1024 * 1024
 
@@ -195,6 +195,23 @@ def test_a_reset_of_the_client_resets_the_target(tunnel_to):
     assert is_over.wait(20)
     assert endings == ["reset"]
     proxy.assert_closed(tunnel.id, "client_reset")
+
+
+def test_a_fin_while_the_name_is_resolved_is_passed_on_and_the_request_answered(start, dns, origin):
+    """Without close_notify: recorded as truncated, as it is in a tunnel."""
+    server = origin(echo_after_end)
+    released = dns.hold("truncated.test", "127.0.0.1")
+    proxy = start(client(reach("truncated.test", server.port)))
+    requester = proxy.connect()
+    requester.send(connect_head(f"truncated.test:{server.port}") + b"said early")
+    dns.wait_asked("truncated.test")
+    requester.fin()
+    released.set()
+    answer = requester.read_answer()
+    assert answer.status == 200
+    assert requester.read_to_end() == (b"said early", Ending.CLOSE_NOTIFY)
+    proxy.assert_closed(answer.id, "client_truncated")
+    server.wait_idle()
 
 
 def test_a_client_that_ends_without_close_notify_is_recorded_as_truncated(tunnel_to):
