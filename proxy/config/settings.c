@@ -62,7 +62,7 @@ static void timeouts_read(struct reader *reader, const struct node *node, struct
         {"handshake", KEY_OPTIONAL}, {"request", KEY_OPTIONAL},     {"keepalive", KEY_OPTIONAL},
         {"resolve", KEY_OPTIONAL},   {"attempt", KEY_OPTIONAL},     {"connect", KEY_OPTIONAL},
         {"idle", KEY_OPTIONAL},      {"half_closed", KEY_OPTIONAL}, {"linger", KEY_OPTIONAL},
-        {"drain", KEY_OPTIONAL},
+        {"drain", KEY_OPTIONAL},     {"body", KEY_OPTIONAL},
     };
     const struct duration_key durations[] = {
         {"handshake", &out->handshake_ms, 10 * SECOND_MS, HOUR_MS},
@@ -72,6 +72,7 @@ static void timeouts_read(struct reader *reader, const struct node *node, struct
         {"attempt", &out->attempt_ms, 3 * SECOND_MS, HOUR_MS},
         {"connect", &out->connect_ms, 10 * SECOND_MS, HOUR_MS},
         {"idle", &out->idle_ms, 5 * MINUTE_MS, 30 * DAY_MS},
+        {"body", &out->body_ms, 60 * SECOND_MS, HOUR_MS},
         {"half_closed", &out->half_closed_ms, 60 * SECOND_MS, 30 * DAY_MS},
         {"linger", &out->linger_ms, 2 * SECOND_MS, HOUR_MS},
         {"drain", &out->drain_ms, 30 * SECOND_MS, 30 * DAY_MS},

@@ -57,6 +57,7 @@ struct timeouts {
     int64_t attempt_ms;     // one connect attempt
     int64_t connect_ms;     // all attempts
     int64_t idle_ms;        // a tunnel without a byte either way
+    int64_t body_ms;        // over which a request's body must come at a certain rate
     int64_t half_closed_ms; // a tunnel with one direction ended, without a byte
     int64_t linger_ms;      // after a refusal, for its reader
     int64_t drain_ms;       // live tunnels at SIGTERM

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -169,6 +170,17 @@ void tcp_stream_acknowledge(const struct tcp_stream *tcp)
     const int on = 1;
     if (tcp->is_open)
         (void)setsockopt(tcp->io.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
+bool tcp_stream_is_deaf(const struct tcp_stream *tcp)
+{
+    return tcp->is_open && !ev_is_active(&tcp->io);
+}
+
+bool tcp_stream_has_failed(const struct tcp_stream *tcp)
+{
+    struct pollfd failed = {.fd = tcp->io.fd, .events = 0}; // errors are told unasked
+    return poll(&failed, 1, 0) == 1 && (failed.revents & POLLERR) != 0;
 }
 
 int tcp_stream_take_fd(struct tcp_stream *tcp)

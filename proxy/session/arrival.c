@@ -3,6 +3,7 @@
 
 #include "proxy/limits/ledger.h"
 #include "proxy/limits/sources.h"
+#include "proxy/session/session.h"
 
 static const char *detail_of(enum reason reason)
 {
@@ -46,6 +47,8 @@ bool arrival_admit(struct session_context *context, struct arrival *arrival)
     arrival->wait_ms = turn.wait_ms;
     if (reason == REASON_NONE) {
         reason = ledger_take_session(context->ledger);
+        if (reason == REASON_LIMIT_SESSIONS && sessions_make_room(context, NULL))
+            reason = ledger_take_session(context->ledger);
         if (reason != REASON_NONE && arrival->is_half_open)
             sources_end(context->sources, arrival->address);
     }
@@ -64,7 +67,8 @@ void arrival_end_handshake(struct session_context *context, const struct ip_addr
 void arrival_note_failure(struct session_context *context, const struct ip_addr *address,
                           enum reason reason)
 {
-    if (reason != REASON_CLIENT_ABORTED && reason != REASON_NO_MEMORY)
+    if (reason != REASON_CLIENT_ABORTED && reason != REASON_NO_MEMORY &&
+        reason != REASON_LIMIT_SESSIONS)
         sources_note_failure(context->sources, address, context->now_ms);
 }
 

@@ -140,6 +140,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
     write_counted(timer->data, false);
+    sessions_look_at_deaf(timer->data);
     give_back_memory(timer->data);
     end_if_spent(timer->data);
 }
@@ -151,6 +152,8 @@ void session_context_start(struct session_context *context)
     TAILQ_INIT(&context->ready);
     TAILQ_INIT(&context->shaking);
     TAILQ_INIT(&context->sweep);
+    TAILQ_INIT(&context->idle);
+    TAILQ_INIT(&context->deaf);
     context->now_ms = monotonic_ms();
     context->live_count = 0;
     context->peak_count = 0;

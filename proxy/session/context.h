@@ -93,9 +93,12 @@ struct session_context {
     struct buffer_pool buffers;
     struct verdicts verdicts; // of today's snapshot
     struct session_list by_state[SESSION_STATE_COUNT];
-    struct session_list sweep;   // still to be judged again under today's snapshot
-    ev_timer sweep_turn;         // of length zero: judges the next few
-    struct survey *survey;       // borrowed; under way, or NULL
+    struct session_list sweep; // still to be judged again under today's snapshot
+    struct session_list idle;  // wait for a request, the longest first
+    struct session_list
+        deaf;              // hear nothing of their client at the moment: see session_look_at_deaf
+    ev_timer sweep_turn;   // of length zero: judges the next few
+    struct survey *survey; // borrowed; under way, or NULL
     struct session *survey_next; // borrowed; the serving session that it comes to next
     ev_timer survey_turn;        // of length zero: goes on with it
     struct session_list ready;   // move much; driven again in the next pass, behind all others

@@ -382,7 +382,8 @@ int64_t exchange_deadline_ms(const struct exchange *exchange)
         return sooner(idle_ends_ms(exchange, tunnel_active_ms(&exchange->tunnel)),
                       age_ends_ms(exchange));
     case EXCHANGE_FORWARD:
-        return sooner(idle_ends_ms(exchange, forward_active_ms(exchange->forward)),
+        return sooner(sooner(idle_ends_ms(exchange, forward_active_ms(exchange->forward)),
+                             forward_body_ends_ms(exchange->forward, timeouts->body_ms)),
                       age_ends_ms(exchange));
     case EXCHANGE_DONE:
     case EXCHANGE_STATE_COUNT:
@@ -413,7 +414,8 @@ void exchange_on_deadline(struct exchange *exchange)
         if (is_too_old(exchange))
             exchange_end(exchange, REASON_AGE);
         else
-            exchange_on_forward_deadline(exchange);
+            exchange_on_forward_deadline(
+                exchange, idle_ends_ms(exchange, forward_active_ms(exchange->forward)));
         return;
     case EXCHANGE_REFUSE:
         exchange_end(exchange, REASON_TIMEOUT);

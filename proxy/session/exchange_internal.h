@@ -90,10 +90,10 @@ void exchange_begin_search(struct exchange *exchange);
 // exchange_begin_forward passes the plain request on over the connected socket `fd`, which it takes over.
 void exchange_begin_forward(struct exchange *exchange, int fd);
 
-// exchange_step_forward, exchange_on_forward_deadline and exchange_end_forward are those of the state FORWARD. The
-// last keeps what the audit wants to know, and closes the connection to the target.
+// exchange_step_forward, exchange_on_forward_deadline and exchange_end_forward are those of the state FORWARD;
+// `idle_ms` is when it has been idle for too long. The last keeps what the audit wants to know, and closes the connection to the target.
 enum exchange_step exchange_step_forward(struct exchange *exchange);
-void exchange_on_forward_deadline(struct exchange *exchange);
+void exchange_on_forward_deadline(struct exchange *exchange, int64_t idle_ms);
 void exchange_end_forward(struct exchange *exchange, bool is_reset);
 
 // whoami_is_for tells whether a target is the proxy's own name, or below it.

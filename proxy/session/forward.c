@@ -56,6 +56,7 @@ struct forward *forward_create(struct peer *peer, int fd, const struct request_h
     forward->is_client_persistent = head->is_persistent;
     forward->minor_version = head->minor_version;
     forward->active_ms = peer->context->now_ms;
+    forward->body_ms = forward->active_ms;
     forward->is_last = is_last || (head->body != BODY_NONE && !may_have_body(head->method_text));
     const struct request_out out = {.head = head, .url = url, .is_last = forward->is_last};
     *out_error = begin_up(forward, &out, body, out_taken);
@@ -95,6 +96,34 @@ int64_t forward_active_ms(const struct forward *forward)
     const int64_t down_ms = pacer_held_until_ms(&forward->down.pacer);
     const int64_t held_ms = up_ms > down_ms ? up_ms : down_ms;
     return held_ms > forward->active_ms ? held_ms : forward->active_ms;
+}
+
+// begin_window counts the body's bytes from here on.
+static void begin_window(struct forward *forward)
+{
+    forward->body_ms = forward->peer->context->now_ms;
+    forward->body_len = forward->up.passed;
+}
+
+// awaits_leave tells whether the client may be waiting for the target's 100 before it sends anything.
+static bool awaits_leave(const struct forward *forward)
+{
+    return forward->expects_continue && forward->up.passed == 0;
+}
+
+int64_t forward_body_ends_ms(const struct forward *forward, int64_t window_ms)
+{
+    return body_flow_wants_read(&forward->up) && !forward->is_up_lost && !awaits_leave(forward)
+               ? forward->body_ms + window_ms
+               : INT64_MAX;
+}
+
+bool forward_has_slow_body(struct forward *forward, int64_t window_ms)
+{
+    const uint64_t least = (uint64_t)window_ms * FORWARD_BODY_RATE / 1000;
+    const bool is_slow = forward->up.passed - forward->body_len < least;
+    begin_window(forward);
+    return is_slow;
 }
 
 static enum forward_status broken(struct forward *forward, enum reason reason)
@@ -140,7 +169,10 @@ static enum forward_status step_up(struct forward *forward)
     struct body_flow *up = &forward->up;
     if (up->is_done || forward->is_up_lost)
         return up->is_done ? watch_client(forward) : FORWARD_WAITS;
+    const bool was_held_up = up->is_blocked || up->pacer.is_waiting || awaits_leave(forward);
     const enum body_flow_status status = body_flow_step(up);
+    if (was_held_up)
+        begin_window(forward); // the target's time, or its share's, and not the client's
     forward->peer->has_end = forward->peer->has_end || up->has_end;
     switch (status) {
     case BODY_FLOW_WAITS:

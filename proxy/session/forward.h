@@ -13,6 +13,8 @@
 #include "proxy/session/body_flow.h"
 #include "proxy/session/peer.h"
 
+enum { FORWARD_BODY_RATE = 1024 }; // bytes a second that a request's body must have on average
+
 enum forward_status {
     FORWARD_WAITS,
     FORWARD_MORE,       // its share of this turn is used up
@@ -46,6 +48,8 @@ struct forward {
     enum reason reason;        // of the end
     const char *why;           // static memory; what is malformed
     int64_t active_ms;         // monotonic; when something was last passed on
+    int64_t body_ms;           // monotonic; since when the body's bytes are counted
+    uint64_t body_len;         // bytes of it that had been passed on then
     struct response_head switched; // private; of the 101, borrowed from what has been read
 };
 
@@ -68,6 +72,14 @@ int64_t forward_turn_ms(const struct forward *forward);
 
 // forward_active_ms gives when something was last passed on, or could have been; see tunnel_active_ms.
 int64_t forward_active_ms(const struct forward *forward);
+
+// forward_body_ends_ms gives when the client has to have sent FORWARD_BODY_RATE bytes of the body for each second since
+// it was last held up by the target or by its bandwidth, or came as far; `window_ms` after that. INT64_MAX: no body is
+// waited for.
+int64_t forward_body_ends_ms(const struct forward *forward, int64_t window_ms);
+
+// forward_has_slow_body tells, at that time, whether it has not; otherwise another window begins.
+bool forward_has_slow_body(struct forward *forward, int64_t window_ms);
 
 // forward_step moves what can be moved now.
 enum forward_status forward_step(struct forward *forward);

@@ -226,10 +226,23 @@ enum exchange_step exchange_step_forward(struct exchange *exchange)
     return EXCHANGE_STEP_WAIT;
 }
 
-void exchange_on_forward_deadline(struct exchange *exchange)
+// end_slow_body ends a request whose body comes too slowly.
+static void end_slow_body(struct exchange *exchange)
 {
-    const struct forward *forward = exchange->forward;
-    if (forward->is_answered)
+    if (exchange->forward->is_answered)
+        exchange_end(exchange, REASON_TIMEOUT);
+    else
+        refuse(exchange, 408, REASON_TIMEOUT, "the body came too slowly (timeouts.body)");
+}
+
+void exchange_on_forward_deadline(struct exchange *exchange, int64_t idle_ms)
+{
+    struct forward *forward = exchange->forward;
+    const struct peer *peer = exchange->peer;
+    if (idle_ms > peer->context->now_ms) {
+        if (forward_has_slow_body(forward, peer->snapshot->timeouts.body_ms))
+            end_slow_body(exchange);
+    } else if (forward->is_answered)
         exchange_end(exchange, REASON_IDLE);
     else if (body_flow_wants_read(&forward->up))
         refuse(exchange, 408, REASON_TIMEOUT, "the body did not arrive in time");

@@ -2,6 +2,7 @@
 // shown or resumed chain is worth, and how a refusal is told and recorded.
 #include "proxy/http/answer.h"
 #include "proxy/http/head.h"
+#include "proxy/limits/ledger.h"
 #include "proxy/session/arrival.h"
 #include "proxy/session/session_internal.h"
 
@@ -225,6 +226,18 @@ static bool is_let_in(const struct session *session)
                                          tls_stream_peer_chain(session->tls) == NULL);
 }
 
+// has_share tells whether the client may have this connection: one that has more than are left for all may not. Its
+// idle ones are ended first.
+static bool has_share(const struct session *session)
+{
+    const struct peer *peer = &session->peer;
+    const struct session_context *context = peer->context;
+    bool is_fair = ledger_is_fair(context->ledger, peer->account);
+    while (!is_fair && sessions_make_room(peer->context, peer->account))
+        is_fair = ledger_is_fair(context->ledger, peer->account);
+    return is_fair;
+}
+
 static bool begin_serving(struct session *session)
 {
     session->peer.tls_version = tls_stream_version_name(session->tls);
@@ -232,6 +245,14 @@ static bool begin_serving(struct session *session)
     take_resumed(session);
     if (!is_let_in(session) || !session_take_identity(session, session->peer.snapshot))
         return false;
+    if (!has_share(session)) {
+        session->refusal.detail =
+            "this client has more connections than there are left for all (limits.sessions)";
+        session->refusal.reason = REASON_LIMIT_SESSIONS;
+        session_record_refusal(session, REASON_LIMIT_SESSIONS);
+        session_hang_up(session);
+        return true;
+    }
     session_enter(session, SESSION_SERVING);
     return true;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "proxy/limits/ledger.h"
 #include "proxy/session/arrival.h"
 #include "proxy/session/session_internal.h"
 #include "proxy/session/upstream_pool.h"
@@ -14,6 +15,9 @@ enum {
     LINGER_MAX_SESSIONS = 1024,  // of a worker; more are closed without lingering
     SHAKING_TURN_US = 1000,      // microseconds of a pass of the loop that go into handshakes
     READY_TURN_US = 100,         // likewise into tunnels that move much; one step at least
+    IDLE_LEAST_MS =
+        1000, // a connection waits so long before it has to make room for another client's
+    IDLE_LOOKED_AT = 32, // idle connections that are compared where one has to go
 };
 
 // enqueue lets the session wait in `queue` for `turn`, a timer of length zero.
@@ -66,6 +70,27 @@ static bool is_legal(enum session_state from, enum session_state to)
     return (legal[from] & 1 << to) != 0;
 }
 
+// note_idle and note_deaf keep the session in, or out of, the lists of the context.
+static void note_idle(struct session *session, bool is_idle)
+{
+    struct session_list *idle = &session->peer.context->idle;
+    if (is_idle && !session->is_idle)
+        TAILQ_INSERT_TAIL(idle, session, idle_link);
+    if (!is_idle && session->is_idle)
+        TAILQ_REMOVE(idle, session, idle_link);
+    session->is_idle = is_idle;
+}
+
+static void note_deaf(struct session *session, bool is_deaf)
+{
+    struct session_list *deaf = &session->peer.context->deaf;
+    if (is_deaf && !session->is_deaf)
+        TAILQ_INSERT_TAIL(deaf, session, deaf_link);
+    if (!is_deaf && session->is_deaf)
+        TAILQ_REMOVE(deaf, session, deaf_link);
+    session->is_deaf = is_deaf;
+}
+
 void session_enter(struct session *session, enum session_state state)
 {
     ASSERT(is_legal(session->state, state));
@@ -75,6 +100,12 @@ void session_enter(struct session *session, enum session_state state)
     if (session->is_half_open) // every way out of HANDSHAKE comes by here
         arrival_end_handshake(context, &session->peer.address);
     session->is_half_open = false;
+    note_idle(session, false);
+    note_deaf(session, false);
+    if (state == SESSION_DEAD) {
+        peer_leave(&session->peer);
+        arrival_give_session(context);
+    }
     TAILQ_REMOVE(&context->by_state[session->state], session, link);
     context->state_counts[session->state]--;
     session->state = state;
@@ -93,15 +124,19 @@ void session_kill(struct session *session, bool is_reset)
     session_enter(session, SESSION_DEAD);
 }
 
+void session_hang_up(struct session *session)
+{
+    if (stream_finish(tls_stream_stream(session->tls)) != ERR_OK) {
+        // What does not go out at once is not waited for.
+    }
+    session_kill(session, false);
+}
+
 void session_begin_closing(struct session *session)
 {
     upstream_pool_close(session->peer.upstreams);
     if (session->peer.context->state_counts[SESSION_CLOSING] >= LINGER_MAX_SESSIONS) {
-        struct stream *stream = tls_stream_stream(session->tls);
-        if (stream_finish(stream) != ERR_OK) {
-            // What does not go out at once is not waited for.
-        }
-        session_kill(session, false);
+        session_hang_up(session);
         return;
     }
     session_enter(session, SESSION_CLOSING);
@@ -327,6 +362,8 @@ static void update_interest(struct session *session)
     case SESSION_STATE_COUNT:
         return;
     }
+    note_idle(session, session->state == SESSION_SERVING && session->exchange == NULL);
+    note_deaf(session, session->exchange != NULL && tcp_stream_is_deaf(&session->tcp));
     const int64_t due_ms = sooner(deadline_ms(session), turn_ms(session));
     if (ev_is_active(&session->timer) && due_ms >= session->timer_due_ms)
         return;
@@ -468,6 +505,45 @@ size_t sessions_live(const struct session_context *context)
            context->state_counts[SESSION_DEAD];
 }
 
+// most_held finds the one whose client has most connections, among those that have waited longest; NULL: all have come
+// but now, and are about to ask.
+static struct session *most_held(const struct session_context *context)
+{
+    struct session *found = NULL;
+    struct session *at = TAILQ_FIRST(&context->idle);
+    for (size_t i = 0; i < IDLE_LOOKED_AT && at != NULL; i++, at = TAILQ_NEXT(at, idle_link)) {
+        if (context->now_ms - at->since_ms < IDLE_LEAST_MS)
+            return found;
+        if (found == NULL ||
+            account_sessions(at->peer.account) > account_sessions(found->peer.account))
+            found = at;
+    }
+    return found;
+}
+
+bool sessions_make_room(struct session_context *context, const struct account *account)
+{
+    struct session *found = account == NULL ? most_held(context) : TAILQ_FIRST(&context->idle);
+    while (account != NULL && found != NULL && found->peer.account != account)
+        found = TAILQ_NEXT(found, idle_link);
+    if (found == NULL)
+        return false;
+    session_hang_up(found);
+    return true;
+}
+
+void sessions_look_at_deaf(struct session_context *context)
+{
+    struct session *next = NULL;
+    for (struct session *at = TAILQ_FIRST(&context->deaf); at != NULL; at = next) {
+        next = TAILQ_NEXT(at, deaf_link);
+        if (!tcp_stream_has_failed(&at->tcp))
+            continue;
+        exchange_end(at->exchange, REASON_CLIENT_RESET);
+        session_drive(at);
+    }
+}
+
 // end_idle ends, in an orderly way, those in a state that have nothing under way.
 static void end_idle(struct session_context *context, enum session_state state)
 {
@@ -518,7 +594,6 @@ static void free_session(struct session *session)
     identity_destroy(session->offer.identity);
     identity_destroy(session->refusal.presented);
     peer_deinit(&session->peer);
-    arrival_give_session(context);
     session->magic = 0;
     free(session);
     context->counters.closed++;

@@ -8,6 +8,7 @@
 // anew after each drive; it is freed at the end of the loop's pass, never under its caller.
 #pragma once
 
+#include "proxy/limits/ledger.h"
 #include "proxy/session/context.h"
 
 // session_accept takes over a connected socket. `listener` is of the context's snapshot. Without memory
@@ -31,6 +32,14 @@ void sessions_adopt(struct session_context *context, struct snapshot *snapshot);
 // sessions_judge_again has all live tunnels judged again under today's snapshot, a few each pass of the loop, and
 // what was remembered of certificates forgotten: for when the wall clock was set.
 void sessions_judge_again(struct session_context *context);
+
+// sessions_make_room ends a connection that waits for a request: of those of the client with this account (NULL: of
+// the client that has most, among those that have waited longest, and a second at least). False: there is none.
+bool sessions_make_room(struct session_context *context, const struct account *account);
+
+// sessions_look_at_deaf ends the exchanges whose client has reset the connection while nothing was to be read from it
+// or written to it, so that the loop does not tell. Called each second; without such sessions it costs nothing.
+void sessions_look_at_deaf(struct session_context *context);
 
 // sessions_sweep judges the next few of them. Called from the loop.
 void sessions_sweep(struct session_context *context);

@@ -33,6 +33,8 @@ struct session {
     TAILQ_ENTRY(session) link;       // in the list of its state
     TAILQ_ENTRY(session) queue_link; // in the list of `queue`
     TAILQ_ENTRY(session) sweep_link; // in the list of those to be judged again
+    TAILQ_ENTRY(session) idle_link;  // in the list of those that wait for a request
+    TAILQ_ENTRY(session) deaf_link;  // in the list of those that hear nothing of their client
     struct session_list *queue; // borrowed from the context; that it waits in for its turn, or NULL
     size_t dropped_len;         // bytes read while closing
     int64_t since_ms;           // monotonic; when this state, or waiting for a request, began
@@ -48,6 +50,8 @@ struct session {
     struct session_offer offer; // of the session that the client wants to resume, when accepted
     struct session_refusal refusal;
     bool is_in_sweep;
+    bool is_idle;      // waits for a request, in the list of those
+    bool is_deaf;      // hears nothing of its client, in the list of those
     bool is_put_off;   // to be judged when all that cost no signatures have been
     bool is_half_open; // counts among its source's handshakes
     bool is_first;     // no exchange has been yet
@@ -60,6 +64,9 @@ void session_enter(struct session *session, enum session_state state);
 
 // session_kill closes the socket and leaves the session for the reaper. May be repeated.
 void session_kill(struct session *session, bool is_reset);
+
+// session_hang_up says goodbye as far as that goes out at once, and closes the socket: room is needed.
+void session_hang_up(struct session *session);
 
 // session_begin_closing says goodbye: our last bytes go out, the client's are read and dropped for a
 // while, so that no reset destroys what we said.

@@ -16,12 +16,18 @@ enum {
     POOLED_SHARE = 128,   // but never more than one descriptor in so many
 };
 
+// reserve_of gives how many descriptors are kept free.
+static uint64_t reserve_of(const struct headroom *headroom)
+{
+    const uint64_t share = headroom->descriptors / RESERVE_SHARE;
+    return share < RESERVE_MAX ? share : RESERVE_MAX;
+}
+
 // spoken_for tells how many descriptors are in use or may be soon, with one more session; `fd` is, or was, the lowest
 // free one.
 static uint64_t spoken_for(const struct headroom *headroom, const struct ledger *ledger, int fd)
 {
-    const uint64_t share = headroom->descriptors / RESERVE_SHARE;
-    const uint64_t reserve = share < RESERVE_MAX ? share : RESERVE_MAX;
+    const uint64_t reserve = reserve_of(headroom);
     const uint64_t waiting = ledger_waiting_sessions(ledger);
     const uint64_t known = headroom->base + 2 * (ledger_tunnels(ledger) + waiting + 1);
     const uint64_t seen = (uint64_t)fd + 1 + waiting;
@@ -58,6 +64,15 @@ bool headroom_has_room(struct headroom *headroom, const struct ledger *ledger, i
                   headroom->descriptors);
     }
     return !headroom->is_tight;
+}
+
+uint32_t headroom_sessions_max(const struct headroom *headroom)
+{
+    const uint64_t taken = reserve_of(headroom) + headroom->base;
+    const uint64_t left = headroom->descriptors > taken ? (headroom->descriptors - taken) / 2 : 1;
+    if (headroom->descriptors == 0)
+        return 0;
+    return left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
 }
 
 size_t headroom_pooled_max(const struct headroom *headroom)

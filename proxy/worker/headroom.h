@@ -24,6 +24,9 @@ void headroom_note(struct headroom *headroom, const struct ledger *ledger, int f
 bool headroom_has_room(struct headroom *headroom, const struct ledger *ledger, int any_fd,
                        int64_t now_ms);
 
+// headroom_sessions_max gives how many connections of clients there can be; 0: unknown.
+uint32_t headroom_sessions_max(const struct headroom *headroom);
+
 // headroom_pooled_max gives how many connections to targets may wait, in all sessions of a worker, for a next request:
 // few enough that they come out of what is kept free.
 size_t headroom_pooled_max(const struct headroom *headroom);

@@ -80,8 +80,11 @@ static bool may_accept(void *arg)
 {
     struct port *port = arg;
     struct worker *worker = port->worker;
-    return headroom_has_room(&worker->headroom, worker->context.ledger, worker->mail.io.fd,
-                             worker->context.now_ms);
+    const bool has_room = headroom_has_room(&worker->headroom, worker->context.ledger,
+                                            worker->mail.io.fd, worker->context.now_ms);
+    if (!has_room)
+        (void)sessions_make_room(&worker->context, NULL); // for the next time that is asked
+    return has_room;
 }
 
 static void on_exhausted(void *arg, int error)
@@ -461,6 +464,7 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->headroom.descriptors = options->descriptors;
     worker->headroom.base = options->base_descriptors;
     worker->context.upstreams.max = headroom_pooled_max(&worker->headroom);
+    ledger_set_room(options->ledger, headroom_sessions_max(&worker->headroom));
     worker->context.sources = options->sources;
     worker->context.refusals = options->refusals;
     worker->context.refused_requests = options->refused_requests;

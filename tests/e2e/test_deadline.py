@@ -8,6 +8,7 @@ import pytest
 
 from support.config import client, reach
 from support.origin import echo_after_end, silence
+from support.plain import PlainClient, head, url
 from support.wire import Ending, connect_head
 
 SHORT = "400ms"
@@ -242,3 +243,102 @@ def test_slow_clients_do_not_keep_others_waiting(start, state):
             requester.handshake().ask("nowhere.test:443")
         slow.append(requester)
     assert proxy.ask("nowhere.test:443").status == 403
+
+
+def test_a_body_that_drips_is_a_408(start, dns, origin):
+    """Each byte is in time for `idle`; a kilobyte a second it is not."""
+    server = origin(silence)
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)), timeouts={"body": SHORT})
+    requester = proxy.connect()
+    requester.send(head("POST", url(server), "Content-Length: 1000"))
+    is_over = threading.Event()
+    dripper = threading.Thread(target=drip, args=(requester.send, b"x" * 1000, is_over))
+    dripper.start()
+    answer = PlainClient(requester).read()
+    is_over.set()
+    dripper.join()
+    assert answer.status == 408 and "timeout" in answer.reason, answer
+    proxy.audit.wait("close", reason="timeout", status=408)
+    server.wait_idle()
+
+
+def test_a_body_that_drips_after_the_answer_is_reset(start, dns, origin):
+    """Nothing can be said any more, so that nobody takes it for an orderly end."""
+
+    def habit(conn):
+        conn.recv(65536)
+        conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello")
+        silence(conn)
+
+    server = origin(habit)
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)), timeouts={"body": SHORT})
+    requester = proxy.connect()
+    requester.send(head("POST", url(server), "Content-Length: 1000"))
+    proxy.audit.wait("close", reason="timeout", status=200)
+    assert requester.read_to_end()[1] is Ending.RESET
+
+
+def test_a_body_that_the_target_holds_up_is_not_the_clients_fault(start, dns, origin):
+    is_over = threading.Event()
+
+    def habit(conn):
+        conn.recv(10)
+        is_over.wait(FAR_TOO_LONG)
+
+    server = origin(habit)
+    dns.addresses("origin.test", "127.0.0.1")
+    timeouts = {"body": "100ms", "idle": "2s"}
+    proxy = start(client(reach("origin.test", server.port)), timeouts=timeouts)
+    requester = proxy.connect()
+    requester.send(head("POST", url(server), "Content-Length: 1000000000"))
+    fill(requester)
+    closed = proxy.audit.wait("close")
+    is_over.set()
+    # `idle` has ended it, after twenty times as long.
+    assert closed["reason"] == "timeout" and closed["status"] == 504, closed
+    assert closed["ms"]["total"] >= 2000, closed
+
+
+def fill(requester):
+    """Sends until nobody takes any more."""
+    requester.sock.settimeout(0.5)
+    try:
+        while True:
+            requester.sock.sendall(requester.seal(b"x" * 16_000))
+    except TimeoutError:
+        pass
+
+
+def test_a_reset_is_noticed_while_the_upload_is_blocked(start, dns, origin):
+    """Nothing is read from the client then, and `idle` is five minutes."""
+    is_over = threading.Event()
+
+    def habit(conn):
+        is_over.wait(FAR_TOO_LONG)
+
+    server = origin(habit)
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(client(reach("origin.test", server.port)))
+    before = proxy.descriptors()
+    tunnel = proxy.tunnel(f"origin.test:{server.port}")
+    fill(tunnel)
+    tunnel.reset()
+    proxy.assert_closed(tunnel.id, "client_reset")
+    proxy.wait_descriptors(before)
+    is_over.set()
+
+
+def test_a_reset_is_noticed_while_a_full_head_waits_for_dns(start, dns):
+    """There is no room for more of what the client sends, so that nothing is read from it."""
+    dns.reply("*.silent.test", is_silent=True)
+    timeouts = {"resolve": "60s"}
+    proxy = start(
+        client(reach("*.silent.test", 443)), timeouts=timeouts, resolver={"timeout": "60s"}
+    )
+    requester = proxy.connect()
+    requester.send(connect_head("full.silent.test:443") + b"x" * 20_000)
+    dns.wait_asked("full.silent.test")
+    requester.reset()
+    proxy.audit.wait("close", reason="client_reset")

@@ -12,6 +12,7 @@ import pytest
 from support.config import client, reach
 from support.origin import echo, source
 from support.scale import IS_SMALL, PATIENCE, count, eventually
+from support.wire import Ending
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"
 
@@ -61,10 +62,10 @@ def test_so_many_handshakes_of_a_source_may_be_under_way(start, dns, origin):
     eventually(lambda: works(proxy, target), "room again")
 
 
-def works(proxy, target):
+def works(proxy, target, identity="worker"):
     try:
-        proxy.tunnel(target, source=HERE)
-    except (OSError, EOFError):
+        proxy.tunnel(target, identity, source=HERE)
+    except (OSError, EOFError, AssertionError):
         return False
     return True
 
@@ -185,60 +186,103 @@ def test_refusals_are_counted_over_all_workers(start):
 # -- the whole proxy ----------------------------------------------------------------------------
 
 
-def test_so_many_sessions_and_no_more(start, dns, origin):
+def crowd(server, total):
+    """So many clients, known by their certificates."""
+    return [
+        client(reach("origin.test", server.port), name=f"c{n}", match=[{"cn": f"crowd-{n}"}])
+        for n in range(total)
+    ]
+
+
+def leaves(pki, total):
+    return [pki.ca.leaf(f"crowd-{n}") for n in range(total)]
+
+
+def test_so_many_sessions_and_no_more(start, dns, origin, pki):
     server = origin()
     dns.addresses("origin.test", "127.0.0.1")
-    proxy = start(client(reach("origin.test", server.port)), limits={"sessions": 25})
+    proxy = start(*crowd(server, 25), limits={"sessions": 25})
     target = f"origin.test:{server.port}"
-    sessions = [proxy.connect() for _ in range(25)]
+    one_each = leaves(pki, 25)
+    sessions = [proxy.tunnel(target, leaf) for leaf in one_each]
     for _ in range(5):
-        assert_turned_away(proxy.dial())
+        assert_turned_away(proxy.dial(one_each[0]))
     eventually(lambda: refusals(proxy, "limit_sessions") == 5, "five refusals")
-    for session in sessions[:10]:
-        session.tunnel(target)
+    for session in sessions:
         session.echo(b"those that were let in work")
     for session in sessions[:3]:
         session.close()
-    eventually(lambda: works(proxy, target), "room again")
+    eventually(lambda: works(proxy, target, one_each[0]), "room again")
 
     proxy.reload(limits={"sessions": 1})
     for session in sessions[3:10]:
         session.echo(b"live ones stay")
-    assert_turned_away(proxy.dial())
+    assert_turned_away(proxy.dial(one_each[0]))
     proxy.reload(limits={"sessions": 1000})
-    proxy.tunnel(target).echo(b"at once")
+    proxy.tunnel(target, one_each[0]).echo(b"at once")
 
 
 def test_sessions_on_two_workers_are_counted_exactly(start):
+    """Of those who have shown no certificate yet, who are nobody's share."""
     limit, total = 30, count(200, 80)
     proxy = start(limits={"sessions": limit})
+    before = proxy.descriptors()
     dialed = [proxy.dial() for _ in range(total)]
-    good = [one for one in dialed if shakes_hands(one)]
-    assert len(good) == limit
-    eventually(lambda: refusals(proxy, "limit_sessions") == total - limit, "all others")
+    eventually(
+        lambda: refusals(proxy, "limit_sessions") == total - limit
+        and proxy.descriptors() == before + limit,
+        "all others",
+    )
+    for one in dialed:
+        one.reset()
 
 
-def shakes_hands(dialed):
-    try:
-        dialed.handshake()
-    except (OSError, EOFError):
-        return False
-    return True
+def test_idle_connections_of_one_client_make_room_for_others(start, dns, origin, pki):
+    """They count for no `tunnels`; the longest idle ones of who has most go first."""
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(*crowd(server, 7), limits={"sessions": 8}, workers=1)
+    target = f"origin.test:{server.port}"
+    greedy, *others = leaves(pki, 7)
+    idle = [proxy.connect(greedy) for _ in range(20)]
+    # Its own new ones have taken the place of its oldest, which ended in an orderly way.
+    assert idle[0].read_to_end() == (b"", Ending.CLOSE_NOTIFY)
+    for leaf in others:
+        eventually(lambda leaf=leaf: works(proxy, target, leaf), "room for the others")
+    assert idle[-1].tunnel(target).status == 200
+
+
+def test_a_client_with_more_connections_than_are_left_gets_no_more(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    proxy = start(*crowd(server, 2), limits={"sessions": 10}, workers=1)
+    target = f"origin.test:{server.port}"
+    greedy, other = leaves(pki, 2)
+    tunnels = [proxy.tunnel(target, greedy) for _ in range(5)]
+    assert not works(proxy, target, greedy)
+    record = proxy.audit.wait("handshake_refused", reason="limit_sessions")
+    assert "limits.sessions" in record["detail"], record
+    proxy.tunnel(target, other).echo(b"the last to ask finds room")
+    for tunnel in tunnels:
+        tunnel.echo(b"those that are there stay")
+    tunnels[0].close()
+    eventually(lambda: works(proxy, target, greedy), "room again")
 
 
 # -- descriptors --------------------------------------------------------------------------------
 
 
-def test_before_descriptors_run_out_accepting_stops_and_then_goes_on(start, dns, origin):
+def test_before_descriptors_run_out_accepting_stops_and_then_goes_on(start, dns, origin, pki):
     limit = 160
     server = origin()
     dns.addresses("origin.test", "127.0.0.1")
     few = {"limits": (resource.RLIMIT_NOFILE, (limit, limit))}
-    proxy = start(client(reach("origin.test", server.port)), process=few)
+    proxy = start(*crowd(server, limit), process=few)
     target = f"origin.test:{server.port}"
     proxy.ask("warm.test:443")
+    many = leaves(pki, limit)  # nobody has more than his share
 
-    waiting = [proxy.dial() for _ in range(limit)]  # far more than there is room for
+    waiting = [proxy.dial(leaf) for leaf in many]  # far more than there is room for
     for one in waiting:
         one.sock.sendall(one.first_flight())
     said = proxy.stderr.wait("no new connections until some have ended")

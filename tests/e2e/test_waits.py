@@ -124,7 +124,8 @@ EXPECTED = {
         (("handshake",), no_handshake("client_aborted", is_at_once=True, is_left=True)),
         (("head",), left("client_truncated", ("error", "client_truncated"))),
         (ASKED + DIALLED + TUNNELS, served(close="client_truncated")),
-        (FORWARDED, left("client_truncated")),
+        (("response", "body_down"), served(close="completed")),
+        (("body_up",), left("client_truncated")),
     ),
     "client_end": table(  # nobody who cannot write can say that it ends
         (("head",), left("client_closed", ("error", "client_closed"))),
@@ -208,15 +209,8 @@ class Events:
 
 ENDING = ("draining", "drained", "stopped")  # events by which the proxy ends
 
-NOT_FINAL = "the verdict about one family, which was not final, is recorded"
 NOT_NOTICED = "whoever is not read from and not written to is not watched"
-NOT_PASSED_ON = "a FIN without close_notify ends what is not connected yet"
-KNOWN = {
-    **{("second_family", event): NOT_FINAL for event in ("killed", "client_reset", *ENDING[1:])},
-    ("upload", "client_reset"): NOT_NOTICED,
-    ("download", "target_reset"): NOT_NOTICED,
-    **{(wait, "client_fin"): NOT_PASSED_ON for wait in ASKED + DIALLED},
-}
+KNOWN = {("download", "target_reset"): NOT_NOTICED}
 CELLS = [(wait, event) for event, outcomes in EXPECTED.items() for wait in WAITS if wait in outcomes]
 
 

@@ -126,6 +126,7 @@ static void fills_in_the_defaults_of_the_interface(void **state)
     assert_int_equal(timeouts->attempt_ms, 3000);
     assert_int_equal(timeouts->connect_ms, 10000);
     assert_int_equal(timeouts->idle_ms, 300000);
+    assert_int_equal(timeouts->body_ms, 60000);
     assert_int_equal(timeouts->half_closed_ms, 60000);
     assert_int_equal(timeouts->linger_ms, 2000);
     assert_int_equal(timeouts->drain_ms, 30000);
@@ -143,7 +144,7 @@ static void takes_each_setting_from_its_own_key(void **state)
     load(*state,
          "workers: 3\n"
          "timeouts: {handshake: 1ms, request: 2ms, keepalive: 3ms, resolve: 4ms, attempt: 5ms, "
-         "connect: 6ms, idle: 7ms, half_closed: 8ms, linger: 9ms, drain: 10ms}\n"
+         "connect: 6ms, idle: 7ms, half_closed: 8ms, linger: 9ms, drain: 10ms, body: 11ms}\n"
          "resolver: {servers: ['127.0.0.1:5353', '[::1]:53'], timeout: 2s, tries: 4, "
          "family: prefer_ipv4, cache: {entries: 7, min_ttl: 1s, max_ttl: 2s}, "
          "hosts: {DB.example.: [10.2.0.7, '::1'], b\u00fccher.example: [10.2.0.8]}, "
@@ -159,6 +160,7 @@ static void takes_each_setting_from_its_own_key(void **state)
         &snapshot->timeouts.attempt_ms,   &snapshot->timeouts.connect_ms,
         &snapshot->timeouts.idle_ms,      &snapshot->timeouts.half_closed_ms,
         &snapshot->timeouts.linger_ms,    &snapshot->timeouts.drain_ms,
+        &snapshot->timeouts.body_ms,
     };
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
         assert_int_equal(*values[i], i + 1);
