@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
+#include "auth/crl.h"
 #include "auth/dn.h"
 #include "auth/pem.h"
 #include "auth/strength.h"
@@ -172,6 +173,8 @@ static enum err read_entry(struct slice der, size_t number, struct ca_entry *out
     TRY(check_ca(out, number, info));
     out->warning = find_warning(out->cert);
     SHA256(der.data, der.len, out->sha256);
+    if (!crl_authority_of(out->cert, out->authority))
+        return errinfo_set(info, ERR_MEMORY, "no memory");
     return ERR_OK;
 }
 
@@ -237,13 +240,18 @@ static bool issued_by(X509 *cert, X509 *issuer)
     return is_signed;
 }
 
-static bool has_issuer(const struct ca_set *set, X509 *cert)
+// find_issuer looks for a certificate of the set that issued `cert`, and notes that it did.
+static bool find_issuer(struct ca_set *set, X509 *cert)
 {
+    bool is_found = false;
     for (size_t i = 0; i < set->count; i++) {
-        if (X509_cmp(set->entries[i].cert, cert) != 0 && issued_by(cert, set->entries[i].cert))
-            return true;
+        struct ca_entry *entry = &set->entries[i];
+        if (X509_cmp(entry->cert, cert) == 0 || !issued_by(cert, entry->cert))
+            continue;
+        entry->has_helpers = true;
+        is_found = true;
     }
-    return false;
+    return is_found;
 }
 
 enum err ca_set_sort(struct ca_set *set, bool trusts_every_ca)
@@ -252,8 +260,8 @@ enum err ca_set_sort(struct ca_set *set, bool trusts_every_ca)
     set->is_sorted = true;
     for (size_t i = 0; i < set->count; i++) {
         struct ca_entry *entry = &set->entries[i];
-        entry->is_anchor = entry->is_ca_entry && (trusts_every_ca || is_self_issued(entry->cert) ||
-                                                  !has_issuer(set, entry->cert));
+        const bool has_issuer = !is_self_issued(entry->cert) && find_issuer(set, entry->cert);
+        entry->is_anchor = entry->is_ca_entry && (trusts_every_ca || !has_issuer);
         if (!entry->is_anchor && !sk_X509_push(set->helpers, entry->cert))
             return ERR_MEMORY;
     }

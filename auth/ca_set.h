@@ -21,9 +21,11 @@ struct ca_entry {
     int64_t not_before_s;
     int64_t not_after_s;
     uint8_t sha256[CHAIN_DIGEST_LEN];
-    bool is_ca_entry; // came as a CA, else as an intermediate
-    bool is_lenient;  // came with a bundle that others keep
-    bool is_anchor;   // known once sorted, whatever its validity
+    uint8_t authority[CHAIN_DIGEST_LEN]; // crl_authority_of
+    bool is_ca_entry;                    // came as a CA, else as an intermediate
+    bool is_lenient;                     // came with a bundle that others keep
+    bool is_anchor;                      // known once sorted, whatever its validity
+    bool has_helpers;                    // known once sorted: another one of the set is below it
 };
 
 struct ca_set {

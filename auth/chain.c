@@ -369,7 +369,7 @@ static enum err check_record(const struct search *search, const struct path *pat
         return deny(out, REASON_BAD_CERTIFICATE, "a certificate's validity cannot be read");
     struct chain_record *record = out->record;
     enum reason reason =
-        revocation_judge(set->revocation, record, search->now_s, set->keeps_expired_crls, &detail);
+        revocation_judge(set->revocation, record, search->now_s, set->rules, &detail);
     if (set->is_strict && !record->is_strict) {
         reason = REASON_BAD_CERTIFICATE;
         detail = strict_find_fault(path->certs, path->len);

@@ -51,7 +51,7 @@ struct chain_set {
     uint32_t max_depth;
     int64_t max_lifetime_s; // 0: no limit
     const struct revocation *revocation;
-    bool keeps_expired_crls;
+    struct revocation_rules rules;
     bool is_strict;
     bool is_for_servers; // serverAuth is asked for, and not clientAuth
 };

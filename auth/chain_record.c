@@ -2,6 +2,7 @@
 #include "auth/chain_record.h"
 
 #include <openssl/digest.h>
+#include <openssl/mem.h>
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
@@ -52,6 +53,16 @@ static void read_numbers(X509 *cert, struct chain_link *link)
         chain_issuer_serial(&issuer, bytes, link->issuer_serial);
 }
 
+void chain_name_digest(X509_NAME *name, uint8_t out[CHAIN_DIGEST_LEN])
+{
+    struct slice der = {0};
+    struct dn dn;
+    if (X509_NAME_get0_der(name, &der.data, &der.len) == 1 && dn_from_der(der, &dn) == ERR_OK)
+        SHA256(dn.bytes, dn.len, out);
+    else
+        ASSERT(bytes_copy(out, CHAIN_DIGEST_LEN, slice_of((const uint8_t[32]){0}, 32)));
+}
+
 static enum err read_link(X509 *cert, X509 *issuer, struct chain_link *link)
 {
     unsigned len = 0;
@@ -78,6 +89,77 @@ static enum err read_dates(X509 *cert, bool is_leaf, struct chain_record *record
     return ERR_OK;
 }
 
+// extras is what a certificate adds to the record's `extra`.
+struct extras {
+    struct crl_points points;
+    uint8_t *key; // owned; SubjectPublicKeyInfo, of CAs only
+    size_t key_len;
+};
+
+static enum err read_extras(X509 *cert, bool is_issuer, struct extras *out)
+{
+    crl_points_read(cert, &out->points);
+    if (!is_issuer)
+        return ERR_OK;
+    const int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &out->key);
+    out->key_len = len < 0 ? 0 : (size_t)len;
+    return len > 0 ? ERR_OK : ERR_MEMORY;
+}
+
+// place_extras copies what was read to `at`: the points first, which are bytes like the key.
+static size_t place_extras(const struct extras *extras, uint8_t *at, struct chain_link *link)
+{
+    const size_t points_len = extras->points.count * sizeof(struct crl_point);
+    ASSERT(
+        bytes_copy(at, points_len, slice_of((const uint8_t *)extras->points.points, points_len)));
+    link->names_points = extras->points.is_there;
+    link->points = (const struct crl_point *)at;
+    link->point_count = extras->points.count;
+    ASSERT(bytes_copy(at + points_len, extras->key_len, slice_of(extras->key, extras->key_len)));
+    link->key = slice_of(at + points_len, extras->key_len);
+    return points_len + extras->key_len;
+}
+
+// add_extras gives the record what later lists will ask for.
+static enum err add_extras(X509 *const *certs, struct chain_record *record)
+{
+    enum err error = ERR_OK;
+    size_t total_len = 1;
+    struct extras *extras = calloc(record->count, sizeof *extras);
+    if (extras == NULL)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < record->count && error == ERR_OK; i++) {
+        error = read_extras(certs[i], i > 0, &extras[i]);
+        total_len += extras[i].points.count * sizeof(struct crl_point) + extras[i].key_len;
+    }
+    if (error == ERR_OK)
+        record->extra = malloc(total_len);
+    if (record->extra == NULL)
+        error = ERR_MEMORY;
+    size_t used = 0;
+    for (size_t i = 0; i < record->count; i++) {
+        if (error == ERR_OK)
+            used += place_extras(&extras[i], record->extra + used, &record->links[i]);
+        OPENSSL_free(extras[i].key);
+    }
+    free(extras);
+    return error;
+}
+
+static enum err read_path(X509 *const *certs, struct chain_record *record)
+{
+    for (size_t i = 0; i < record->count; i++) {
+        X509 *issuer = i + 1 < record->count ? certs[i + 1] : NULL;
+        TRY(read_dates(certs[i], i == 0, record));
+        TRY(read_link(certs[i], issuer, &record->links[i]));
+        if (i == 0)
+            continue;
+        chain_name_digest(X509_get_subject_name(certs[i]), record->links[i].name);
+        record->links[i].signs_lists = (X509_get_key_usage(certs[i]) & KU_CRL_SIGN) != 0;
+    }
+    return add_extras(certs, record);
+}
+
 enum err chain_record_create(X509 *const *certs, size_t count, struct chain_record **out)
 {
     *out = NULL;
@@ -88,12 +170,7 @@ enum err chain_record_create(X509 *const *certs, size_t count, struct chain_reco
     record->count = count;
     record->depth = count < 2 ? 0 : (uint32_t)count - 2;
     record->is_strict = strict_find_fault(certs, count) == NULL;
-    enum err error = ERR_OK;
-    for (size_t i = 0; i < count && error == ERR_OK; i++) {
-        error = read_dates(certs[i], i == 0, record);
-        if (error == ERR_OK)
-            error = read_link(certs[i], i + 1 < count ? certs[i + 1] : NULL, &record->links[i]);
-    }
+    const enum err error = read_path(certs, record);
     if (error != ERR_OK) {
         chain_record_destroy(record);
         return error;
@@ -104,5 +181,7 @@ enum err chain_record_create(X509 *const *certs, size_t count, struct chain_reco
 
 void chain_record_destroy(struct chain_record *record)
 {
+    if (record != NULL)
+        free(record->extra);
     free(record);
 }

@@ -1,8 +1,9 @@
 // chain_record: what stays of a verified chain, so that it can be judged again without it.
 //
 // A plain value on the heap, made once by auth/chain for a path that was found good, owned by the
-// identity of its leaf, never changed. About 140 bytes a certificate. It holds what revocation,
-// denied certificates and time need; signatures, names and usages do not change and are not here.
+// identity of its leaf, never changed. About 200 bytes a certificate, 32 for each of its distribution
+// points, and the public key of each CA. It holds what revocation, denied certificates and time need, also
+// of lists that come later; signatures, names and usages do not change and are not here.
 #pragma once
 
 #include <openssl/x509.h>
@@ -10,6 +11,7 @@
 
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
+#include "auth/crl_points.h"
 #include "auth/dn.h"
 
 enum { CHAIN_DIGEST_LEN = 32, CHAIN_SERIAL_MAX = 32 };
@@ -23,6 +25,13 @@ struct chain_link {
     uint8_t serial_len;
     bool has_serial; // false: negative or too long, so that no list could name it
     bool is_ca;
+    bool names_points;              // it has distribution points, whether they are listed or not
+    const struct crl_point *points; // borrowed from the record; those that a list may have, sorted
+    size_t point_count;
+    // As an issuer of lists; nothing of it for the leaf, unless that is the anchor too.
+    uint8_t name[CHAIN_DIGEST_LEN]; // chain_name_digest of its subject
+    struct slice key;               // its SubjectPublicKeyInfo, borrowed from the record
+    bool signs_lists;               // its key usage allows it
 };
 
 struct chain_record {
@@ -31,6 +40,7 @@ struct chain_record {
     int64_t lifetime_s;        // of the leaf
     uint32_t depth;            // intermediates between leaf and anchor
     bool is_strict;            // nothing in it is against the letter of RFC 5280
+    uint8_t *extra;            // owned; what the links point into
     size_t count;              // of `links`
     struct chain_link links[]; // the leaf first, the anchor last; one alone is both
 };
@@ -45,3 +55,6 @@ void chain_record_destroy(struct chain_record *record);
 // chain_issuer_serial names a certificate by issuer and serial (big-endian, leading zeros or not).
 void chain_issuer_serial(const struct dn *issuer, struct slice serial,
                          uint8_t out[CHAIN_DIGEST_LEN]);
+
+// chain_name_digest names an issuer by its name alone; zeros for a name that is no dn.
+void chain_name_digest(X509_NAME *name, uint8_t out[CHAIN_DIGEST_LEN]);

@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "auth/chain_record.h"
+#include "auth/crl_signature.h"
 #include "auth/dn.h"
 #include "auth/strength.h"
 
@@ -25,8 +27,13 @@ struct crl {
     uint8_t number[CRL_NUMBER_MAX]; // big-endian, no leading zeros
     bool covers_leaves;
     bool covers_cas;
+    struct crl_points points;          // its scope; not there for a list of all certificates
+    uint8_t name[CRL_AUTHORITY_LEN];   // chain_name_digest of its issuer
+    uint8_t key_id[CRL_AUTHORITY_LEN]; // SHA-256 of its authority key identifier; zeros without one
     bool has_authority;
     uint8_t authority[CRL_AUTHORITY_LEN];
+    bool is_waiting; // its signature is kept until somebody has the key
+    struct crl_signature signature;
     size_t width;     // bytes of one serial in the index
     size_t count;     // entries that revoke
     uint8_t *serials; // owned; count x width bytes, sorted, with leading zeros
@@ -45,7 +52,7 @@ struct parts {
     CBS extensions;      // what is in crlExtensions; may be empty
     bool is_v2;
     bool has_authority_key_id;
-    bool is_number_critical;
+    CBS key_id; // of the authority key identifier; empty without one
 };
 
 // The last byte of 2.5.29.x.
@@ -198,11 +205,28 @@ static bool read_flag(CBS *cbs, unsigned number, bool *out)
     return *out; // FALSE is the default, which DER leaves out
 }
 
-// read_distribution_point takes what narrows a list (RFC 5280 5.2.5). One kind of certificates is
-// kept apart; every other part of a list cannot be told from the whole and is refused.
+// read_point takes the name of the distribution point that a list belongs to.
+static enum err read_point(CBS name, struct crl *crl, struct errinfo *info)
+{
+    if (!crl_points_add_name(name, &crl->points))
+        return damaged(info);
+    if (crl->points.is_cut)
+        return errinfo_set(info, ERR_LIMIT, "its distribution point has more than %d URIs",
+                           CRL_POINTS_MAX);
+    if (crl->points.count == 0)
+        return errinfo_set(info, ERR_INPUT,
+                           "it is a CRL of one distribution point that has no URI, so nobody can "
+                           "tell which certificates it leaves out: not supported; use the CA's "
+                           "complete CRL");
+    return ERR_OK;
+}
+
+// read_distribution_point takes what narrows a list (RFC 5280 5.2.5): to one kind of certificates, or to
+// those that name the same URI. Every other part of a list cannot be told from the whole and is refused.
 static enum err read_distribution_point(CBS value, struct crl *crl, struct errinfo *info)
 {
     CBS list;
+    CBS name;
     CBS part;
     int has_name = 0;
     int has_reasons = 0;
@@ -211,7 +235,7 @@ static enum err read_distribution_point(CBS value, struct crl *crl, struct errin
     bool is_indirect = false;
     bool only_attributes = false;
     if (!CBS_get_asn1(&value, &list, CBS_ASN1_SEQUENCE) || CBS_len(&value) != 0 ||
-        !CBS_get_optional_asn1(&list, &part, &has_name,
+        !CBS_get_optional_asn1(&list, &name, &has_name,
                                CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0) ||
         !read_flag(&list, 1, &only_leaves) || !read_flag(&list, 2, &only_cas) ||
         !CBS_get_optional_asn1(&list, &part, &has_reasons, CBS_ASN1_CONTEXT_SPECIFIC | 3) ||
@@ -229,12 +253,24 @@ static enum err read_distribution_point(CBS value, struct crl *crl, struct errin
             "CRL");
     if (only_attributes || (only_leaves && only_cas))
         return errinfo_set(info, ERR_INPUT, "it is a CRL for no public key certificates");
-    if (has_name)
-        return errinfo_set(info, ERR_INPUT,
-                           "it is a CRL of one distribution point, which may leave certificates of "
-                           "the CA out: not supported; use the CA's complete CRL");
     crl->covers_leaves = !only_cas;
     crl->covers_cas = !only_leaves;
+    return has_name ? read_point(name, crl, info) : ERR_OK;
+}
+
+// read_key_id takes the keyIdentifier of an authority key identifier, where there is one.
+static enum err read_key_id(CBS value, struct parts *parts, struct crl *crl, struct errinfo *info)
+{
+    CBS list;
+    int is_there = 0;
+    parts->has_authority_key_id = true;
+    if (!CBS_get_asn1(&value, &list, CBS_ASN1_SEQUENCE) || CBS_len(&value) != 0 ||
+        !CBS_get_optional_asn1(&list, &parts->key_id, &is_there, CBS_ASN1_CONTEXT_SPECIFIC | 0))
+        return damaged(info);
+    if (is_there)
+        SHA256(CBS_data(&parts->key_id), CBS_len(&parts->key_id), crl->key_id);
+    else
+        CBS_init(&parts->key_id, NULL, 0);
     return ERR_OK;
 }
 
@@ -243,7 +279,10 @@ static enum err read_extension(const struct extension *extension, struct parts *
 {
     switch (extension->id) {
     case ID_CRL_NUMBER:
-        parts->is_number_critical = extension->is_critical;
+        if (extension->is_critical)
+            return errinfo_set(info, ERR_INPUT,
+                               "its CRL number is critical, which RFC 5280 5.2.3 forbids: nobody "
+                               "can tell what its issuer means by that");
         return read_number(extension->value, crl) ? ERR_OK : damaged(info);
     case ID_DELTA:
         return errinfo_set(info, ERR_INPUT,
@@ -252,8 +291,7 @@ static enum err read_extension(const struct extension *extension, struct parts *
     case ID_DISTRIBUTION_POINT:
         return read_distribution_point(extension->value, crl, info);
     case ID_AUTHORITY_KEY_ID:
-        parts->has_authority_key_id = true;
-        return ERR_OK;
+        return read_key_id(extension->value, parts, crl, info);
     default: // a number from outside, no enum of ours
         break;
     }
@@ -408,6 +446,7 @@ static enum err read_fields(struct parts *parts, struct crl *crl, struct errinfo
     if (dn_from_der(slice_of(CBS_data(&parts->issuer), CBS_len(&parts->issuer)), &dn) != ERR_OK)
         return errinfo_set(info, ERR_INPUT, "the name of its issuer cannot be read");
     dn_format(&dn, &text);
+    SHA256(dn.bytes, dn.len, crl->name);
     crl->issuer = strdup(buffer);
     if (crl->issuer == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
@@ -420,35 +459,11 @@ static enum err read_fields(struct parts *parts, struct crl *crl, struct errinfo
 
 static enum err check_letter(const struct parts *parts, const struct crl *crl, struct errinfo *info)
 {
-    if (!parts->is_v2 || !crl->has_number || parts->is_number_critical ||
-        !parts->has_authority_key_id)
+    if (!parts->is_v2 || !crl->has_number || !parts->has_authority_key_id)
         return errinfo_set(info, ERR_INPUT,
-                           "`strict` wants a CRL of version 2 with a CRL number that is not "
-                           "critical and an authority key identifier (RFC 5280 5.2)");
+                           "`strict` wants a CRL of version 2 with a CRL number and an authority "
+                           "key identifier (RFC 5280 5.2)");
     return ERR_OK;
-}
-
-// is_signed_by checks the signature the way the library checks those of certificates, with the same
-// algorithms and parameters. ASN1_TYPE gives it the signed bytes as they stand.
-static bool is_signed_by(const struct parts *parts, X509 *signer)
-{
-    const uint8_t *tbs_at = CBS_data(&parts->tbs);
-    const uint8_t *algorithm_at = CBS_data(&parts->algorithm);
-    const uint8_t *signature_at = CBS_data(&parts->signature);
-    ASN1_TYPE *tbs = d2i_ASN1_TYPE(NULL, &tbs_at, (long)CBS_len(&parts->tbs));
-    X509_ALGOR *algorithm = d2i_X509_ALGOR(NULL, &algorithm_at, (long)CBS_len(&parts->algorithm));
-    ASN1_BIT_STRING *signature =
-        d2i_ASN1_BIT_STRING(NULL, &signature_at, (long)CBS_len(&parts->signature));
-    EVP_PKEY *key = X509_get_pubkey(signer);
-    const bool is_good =
-        tbs != NULL && algorithm != NULL && signature != NULL && key != NULL &&
-        strength_algorithm_is_enough(OBJ_obj2nid(algorithm->algorithm)) &&
-        ASN1_item_verify(ASN1_ITEM_rptr(ASN1_ANY), algorithm, signature, tbs, key) == 1;
-    EVP_PKEY_free(key);
-    ASN1_BIT_STRING_free(signature);
-    X509_ALGOR_free(algorithm);
-    ASN1_TYPE_free(tbs);
-    return is_good;
 }
 
 bool crl_authority_of(X509 *issuer, uint8_t out[CRL_AUTHORITY_LEN])
@@ -470,7 +485,72 @@ bool crl_authority_of(X509 *issuer, uint8_t out[CRL_AUTHORITY_LEN])
     return true;
 }
 
-// find_signer looks for the certificate that has the issuer's name and signed the list.
+static struct slice slice_of_cbs(const CBS *cbs)
+{
+    return slice_of(CBS_data(cbs), CBS_len(cbs));
+}
+
+static bool is_signed_by(const struct crl_signature *signature, X509 *signer)
+{
+    EVP_PKEY *key = X509_get_pubkey(signer);
+    const bool is_good = key != NULL && crl_signature_is_by(signature, key);
+    EVP_PKEY_free(key);
+    ERR_clear_error();
+    return is_good;
+}
+
+// is_other_key tells whether the list's authority key identifier says that a namesake of `signer` signed it.
+static bool is_other_key(const struct parts *parts, X509 *signer)
+{
+    const ASN1_OCTET_STRING *id = X509_get0_subject_key_id(signer);
+    return id != NULL && CBS_len(&parts->key_id) > 0 &&
+           !slice_equal(slice_of_cbs(&parts->key_id),
+                        slice_of(ASN1_STRING_get0_data(id), (size_t)ASN1_STRING_length(id)));
+}
+
+// search is what is found out about the signers of one list.
+struct search {
+    bool is_known; // a signer has the issuer's name, and the key identifiers do not say otherwise
+    bool may_sign; // one of these may sign lists
+};
+
+static void try_signer(const struct parts *parts, X509 *signer, bool is_readable, struct crl *crl,
+                       struct search *search)
+{
+    const bool may_sign = (X509_get_key_usage(signer) & KU_CRL_SIGN) != 0; // all bits without one
+    if (may_sign && is_readable && strength_key_is_enough(signer) &&
+        is_signed_by(&crl->signature, signer) && crl_authority_of(signer, crl->authority)) {
+        crl->has_authority = true;
+        // The name as its certificate spells it, for that is what chains are made of.
+        chain_name_digest(X509_get_subject_name(signer), crl->name);
+        return;
+    }
+    if (is_other_key(parts, signer))
+        return;
+    search->is_known = true;
+    search->may_sign |= may_sign;
+}
+
+// keep_signature lets a list wait for its issuer, if its algorithm is one that can ever count.
+static enum err keep_signature(bool is_readable, struct crl *crl, struct errinfo *info)
+{
+    if (!is_readable)
+        return ERR_OK;
+    const enum err error = crl_signature_keep(&crl->signature);
+    if (error == ERR_LIMIT)
+        return errinfo_set(info, ERR_LIMIT,
+                           "it is signed with Ed25519 and larger than 1 MiB, and no CA of this "
+                           "profile has the name %.200s: put the CA's certificate under "
+                           "`intermediates`, so that the list can be checked now",
+                           crl->issuer);
+    if (error != ERR_OK)
+        return errinfo_set(info, error, "no memory");
+    crl->is_waiting = true;
+    return ERR_OK;
+}
+
+// find_signer looks for the certificate that has the issuer's name and signed the list; without one the
+// list waits.
 static enum err find_signer(const struct parts *parts, const struct crl_signers *signers,
                             struct crl *crl, struct errinfo *info)
 {
@@ -478,30 +558,27 @@ static enum err find_signer(const struct parts *parts, const struct crl_signers 
     X509_NAME *issuer = d2i_X509_NAME(NULL, &at, (long)CBS_len(&parts->issuer));
     if (issuer == NULL)
         return errinfo_set(info, ERR_INPUT, "the name of its issuer cannot be read");
-    bool is_known = false;
-    bool may_sign = false;
+    const bool is_readable =
+        crl_signature_read(slice_of_cbs(&parts->tbs), slice_of_cbs(&parts->algorithm),
+                           slice_of_cbs(&parts->signature), &crl->signature);
+    struct search search = {.is_known = false};
     for (size_t i = 0; i < signers->count && !crl->has_authority; i++) {
-        X509 *signer = signers->certs[i];
-        if (X509_NAME_cmp(X509_get_subject_name(signer), issuer) != 0)
-            continue;
-        is_known = true;
-        if ((X509_get_key_usage(signer) & KU_CRL_SIGN) == 0) // all bits without a key usage
-            continue;
-        may_sign = true;
-        crl->has_authority = strength_key_is_enough(signer) && is_signed_by(parts, signer) &&
-                             crl_authority_of(signer, crl->authority);
+        if (X509_NAME_cmp(X509_get_subject_name(signers->certs[i]), issuer) == 0)
+            try_signer(parts, signers->certs[i], is_readable, crl, &search);
     }
     X509_NAME_free(issuer);
-    if (is_known && !may_sign)
+    if (crl->has_authority)
+        return ERR_OK;
+    if (search.is_known && !search.may_sign)
         return errinfo_set(info, ERR_INPUT,
                            "the CA %.200s may not sign CRLs: its key usage leaves out cRLSign",
                            crl->issuer);
-    if (is_known && !crl->has_authority)
+    if (search.is_known)
         return errinfo_set(info, ERR_INPUT,
                            "it was not signed by the CA %.200s that this profile knows (another "
                            "key, damaged, or a signature weaker than SHA-256)",
                            crl->issuer);
-    return ERR_OK;
+    return keep_signature(is_readable, crl, info);
 }
 
 static enum err crl_read(struct slice der, const struct crl_signers *signers, struct crl *crl,
@@ -514,7 +591,10 @@ static enum err crl_read(struct slice der, const struct crl_signers *signers, st
         TRY(check_letter(&parts, crl, info));
     TRY(index_entries(parts.entries, crl, info));
     TRY(find_signer(&parts, signers, crl, info));
-    if (!crl->has_authority) { // nobody will ever ask it
+    if (crl->is_waiting)
+        return ERR_OK;
+    crl_signature_deinit(&crl->signature); // it has done its work, and is into `der`
+    if (!crl->has_authority) {             // nobody will ever ask it
         free(crl->serials);
         crl->serials = NULL;
         crl->count = 0;
@@ -552,6 +632,8 @@ void crl_unref(struct crl *crl)
 {
     if (crl == NULL || atomic_fetch_sub_explicit(&crl->refs, 1, memory_order_acq_rel) != 1)
         return;
+    if (crl->is_waiting)
+        crl_signature_deinit(&crl->signature);
     free(crl->issuer);
     free(crl->serials);
     free(crl);
@@ -584,9 +666,74 @@ const uint8_t *crl_authority(const struct crl *crl)
     return crl->has_authority ? crl->authority : NULL;
 }
 
-bool crl_covers(const struct crl *crl, bool is_ca)
+bool crl_is_waiting(const struct crl *crl)
+{
+    return crl->is_waiting;
+}
+
+bool crl_is_signed_with(const struct crl *crl, struct slice key)
+{
+    CBS cbs;
+    CBS_init(&cbs, key.data, key.len);
+    EVP_PKEY *parsed = EVP_parse_public_key(&cbs);
+    const bool is_good =
+        crl->is_waiting && parsed != NULL && crl_signature_is_by(&crl->signature, parsed);
+    EVP_PKEY_free(parsed);
+    ERR_clear_error();
+    return is_good;
+}
+
+const uint8_t *crl_name(const struct crl *crl)
+{
+    return crl->name;
+}
+
+bool crl_covers_kind(const struct crl *crl, bool is_ca)
 {
     return is_ca ? crl->covers_cas : crl->covers_leaves;
+}
+
+bool crl_has_points(const struct crl *crl)
+{
+    return crl->points.is_there;
+}
+
+bool crl_covers_points(const struct crl *crl, const struct crl_point *points, size_t count)
+{
+    return !crl->points.is_there ||
+           crl_points_have_common(crl->points.points, crl->points.count, points, count);
+}
+
+static int compare_points(const struct crl *a, const struct crl *b)
+{
+    if (a->points.count != b->points.count)
+        return a->points.count < b->points.count ? -1 : 1;
+    return memcmp(a->points.points, b->points.points, a->points.count * sizeof a->points.points[0]);
+}
+
+bool crl_has_same_points(const struct crl *a, const struct crl *b)
+{
+    return a->points.is_there == b->points.is_there && compare_points(a, b) == 0;
+}
+
+int crl_compare_scope(const struct crl *a, const struct crl *b)
+{
+    if (a->covers_cas != b->covers_cas)
+        return a->covers_cas ? -1 : 1;
+    if (a->covers_leaves != b->covers_leaves)
+        return a->covers_leaves ? -1 : 1;
+    return compare_points(a, b);
+}
+
+bool crl_has_same_issuer(const struct crl *a, const struct crl *b)
+{
+    static const uint8_t none[CRL_AUTHORITY_LEN];
+    if (a->has_authority && b->has_authority)
+        return memcmp(a->authority, b->authority, CRL_AUTHORITY_LEN) == 0;
+    return (a->has_authority || a->is_waiting) && (b->has_authority || b->is_waiting) &&
+           memcmp(a->name, b->name, CRL_AUTHORITY_LEN) == 0 &&
+           memcmp(a->key_id, b->key_id, CRL_AUTHORITY_LEN) == 0 &&
+           memcmp(a->key_id, none, CRL_AUTHORITY_LEN) != 0;
 }
 
 static int compare_numbers(const struct crl *a, const struct crl *b)
@@ -601,10 +748,16 @@ bool crl_has_lower_number(const struct crl *crl, const struct crl *other)
     return crl->has_number && other->has_number && compare_numbers(crl, other) < 0;
 }
 
+bool crl_has_number_as_high(const struct crl *crl, const struct crl *other)
+{
+    return crl->has_number && other->has_number && compare_numbers(crl, other) >= 0;
+}
+
 bool crl_is_older(const struct crl *crl, const struct crl *other)
 {
-    const int order = crl->has_number && other->has_number ? compare_numbers(crl, other) : 0;
-    return order != 0 ? order < 0 : crl->this_update_s < other->this_update_s;
+    if (crl->this_update_s != other->this_update_s)
+        return crl->this_update_s < other->this_update_s;
+    return crl_has_lower_number(crl, other);
 }
 
 const char *crl_issuer(const struct crl *crl)
@@ -629,7 +782,8 @@ int64_t crl_next_update_s(const struct crl *crl)
 
 size_t crl_memory_len(const struct crl *crl)
 {
-    return sizeof *crl + strlen(crl->issuer) + 1 + crl->count * crl->width;
+    return sizeof *crl + strlen(crl->issuer) + 1 + crl->count * crl->width +
+           (crl->is_waiting ? crl->signature.bytes.len + crl->signature.signed_bytes.len : 0);
 }
 
 void crl_format_number(const struct crl *crl, struct text *out)

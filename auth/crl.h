@@ -7,7 +7,8 @@
 //   2. Index: the serials as fixed-width numbers, sorted. An entry costs as many bytes as the
 //      longest serial has, at most 32.
 //   3. Verify: a certificate of the profile that has the issuer's name and may sign CRLs must have
-//      signed it. Only then does the list say anything about anybody.
+//      signed it. When none has the name, the list waits: its digest and signature are kept until a
+//      verified chain brings the issuer's key. Before that it says nothing about anybody.
 // Immutable afterwards and counted by reference; look-ups from any thread. Knows no files and no clock.
 #pragma once
 
@@ -17,6 +18,7 @@
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
 #include "auth/base/text.h"
+#include "auth/crl_points.h"
 
 enum {
     CRL_SERIAL_MAX = 32,       // bytes; RFC 5280 allows 20
@@ -35,9 +37,11 @@ struct crl_signers {
 };
 
 // crl_create reads one list in DER. `der` is only borrowed for the call. A list whose issuer's name
-// none of the signers has is read too, but has no authority: it says nothing about anybody.
-// ERR_INPUT, ERR_LIMIT or ERR_MEMORY with the sentence in `info`; ERR_INPUT also when a signer has
-// the name and the signature is not its, or is below the floor for signatures.
+// none of the signers has (or only namesakes, by the key identifiers) is read too, and waits for its
+// issuer; one below the floor for signatures has no authority for ever. ERR_INPUT, ERR_LIMIT or ERR_MEMORY
+// with the sentence in `info`; ERR_INPUT also when a signer has the name and the signature is not its,
+// or is below the floor, ERR_LIMIT also for one that would wait and is signed with Ed25519 and larger
+// than CRL_SIGNATURE_MAX_KEPT.
 enum err crl_create(struct slice der, const struct crl_signers *signers, struct crl **out,
                     struct errinfo *info) MUST_USE;
 
@@ -58,15 +62,44 @@ const uint8_t *crl_authority(const struct crl *crl);
 // signer must have in common. `false` without memory.
 bool crl_authority_of(X509 *issuer, uint8_t out[CRL_AUTHORITY_LEN]);
 
-// crl_covers tells whether it speaks of CA certificates, or of those that are none.
-bool crl_covers(const struct crl *crl, bool is_ca);
+// crl_is_waiting tells whether its issuer was not known when it was read: crl_is_signed_with will tell.
+bool crl_is_waiting(const struct crl *crl);
 
-// crl_is_older tells whether `crl` was issued before `other`: by CRL number where both have one,
-// else, or when these are equal, by thisUpdate.
+// crl_is_signed_with tells whether the owner of `key`, a SubjectPublicKeyInfo that is not below the floor,
+// has signed a list that waits. Costs one verification; no list is hashed, but one with Ed25519.
+bool crl_is_signed_with(const struct crl *crl, struct slice key);
+
+// crl_name gives the digest of its issuer's name, as chain_name_digest makes it.
+const uint8_t *crl_name(const struct crl *crl);
+
+// crl_covers_kind tells whether it speaks of CA certificates, or of those that are none.
+bool crl_covers_kind(const struct crl *crl, bool is_ca);
+
+// crl_has_points tells whether it is the list of a distribution point, and not of all.
+bool crl_has_points(const struct crl *crl);
+
+// crl_covers_points tells whether a certificate with these distribution points, sorted, is in its scope.
+bool crl_covers_points(const struct crl *crl, const struct crl_point *points, size_t count);
+
+// crl_has_same_points tells whether both are of the same distribution point, or both of none.
+bool crl_has_same_points(const struct crl *a, const struct crl *b);
+
+// crl_compare_scope orders lists by whom they speak of: 0 when both speak of the same certificates.
+int crl_compare_scope(const struct crl *a, const struct crl *b);
+
+// crl_has_same_issuer tells whether both are of the same CA: the same key signed them, or, while one of
+// them waits, they have the same name and the same key identifier.
+bool crl_has_same_issuer(const struct crl *a, const struct crl *b);
+
+// crl_is_older tells whether `crl` was issued before `other`: by thisUpdate, and when these are equal by
+// CRL number, where both have one.
 bool crl_is_older(const struct crl *crl, const struct crl *other);
 
 // crl_has_lower_number tells whether both have a CRL number and that of `crl` is the lower one.
 bool crl_has_lower_number(const struct crl *crl, const struct crl *other);
+
+// crl_has_number_as_high tells whether both have a CRL number and that of `crl` is not the lower one.
+bool crl_has_number_as_high(const struct crl *crl, const struct crl *other);
 
 const char *crl_issuer(const struct crl *crl); // RFC 4514, borrowed
 size_t crl_entry_count(const struct crl *crl);

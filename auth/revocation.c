@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "auth/crl_answers.h"
+
 struct denied {
     uint8_t digest[CHAIN_DIGEST_LEN];
 };
@@ -10,7 +12,11 @@ struct denied {
 struct revocation {
     struct crl *crls[REVOCATION_MAX_CRLS]; // refs
     size_t crl_count;
-    struct denied *denied; // owned; sorted once finished
+    bool goes_back[REVOCATION_MAX_CRLS]; // see revocation_goes_back
+    const struct crl
+        *by_name[REVOCATION_MAX_CRLS]; // the same; by name, scope and age once finished
+    struct crl_answers *answers;       // owned; NULL when no list waits
+    struct denied *denied;             // owned; sorted once finished
     size_t denied_count;
     size_t denied_capacity;
 };
@@ -31,8 +37,11 @@ struct revocation *revocation_copy(const struct revocation *base)
             return NULL;
         }
     }
-    for (size_t i = 0; i < base->crl_count; i++)
-        copy->crls[copy->crl_count++] = crl_ref(base->crls[i]);
+    for (size_t i = 0; i < base->crl_count; i++) {
+        copy->crls[i] = crl_ref(base->crls[i]);
+        copy->goes_back[i] = base->goes_back[i];
+    }
+    copy->crl_count = base->crl_count;
     return copy;
 }
 
@@ -42,30 +51,38 @@ void revocation_destroy(struct revocation *revocation)
         return;
     for (size_t i = 0; i < revocation->crl_count; i++)
         crl_unref(revocation->crls[i]);
+    crl_answers_destroy(revocation->answers);
     free(revocation->denied);
     free(revocation);
 }
 
-// is_same_scope tells whether two lists speak for the same certificates.
-static bool is_same_scope(const struct crl *a, const struct crl *b)
+size_t revocation_find_like(const struct revocation *revocation, const struct crl *crl)
 {
-    if (crl_authority(a) == NULL || crl_authority(b) == NULL)
-        return false;
-    return memcmp(crl_authority(a), crl_authority(b), CRL_AUTHORITY_LEN) == 0 &&
-           crl_covers(a, true) == crl_covers(b, true) &&
-           crl_covers(a, false) == crl_covers(b, false);
+    size_t i = 0;
+    while (i < revocation->crl_count && !(crl_has_same_issuer(revocation->crls[i], crl) &&
+                                          crl_compare_scope(revocation->crls[i], crl) == 0))
+        i++;
+    return i < revocation->crl_count ? i : REVOCATION_MAX_CRLS;
+}
+
+// replace keeps the newer one of two lists of one issuer and scope; of equals the one that came later.
+static void replace(struct revocation *revocation, size_t index, struct crl *crl)
+{
+    struct crl *other = revocation->crls[index];
+    const bool is_older = crl_is_older(crl, other);
+    struct crl *newer = is_older ? other : crl;
+    struct crl *older = is_older ? crl : other;
+    revocation->goes_back[index] =
+        crl_has_lower_number(newer, older) || (is_older && revocation->goes_back[index]);
+    revocation->crls[index] = newer;
+    crl_unref(older);
 }
 
 enum err revocation_take_crl(struct revocation *revocation, struct crl *crl, struct errinfo *info)
 {
-    for (size_t i = 0; i < revocation->crl_count; i++) {
-        struct crl *other = revocation->crls[i];
-        if (!is_same_scope(other, crl))
-            continue;
-        const bool is_older = crl_is_older(crl, other);
-        crl_unref(is_older ? crl : other);
-        if (!is_older)
-            revocation->crls[i] = crl;
+    const size_t like = revocation_find_like(revocation, crl);
+    if (like < REVOCATION_MAX_CRLS) {
+        replace(revocation, like, crl);
         return ERR_OK;
     }
     if (revocation->crl_count == REVOCATION_MAX_CRLS) {
@@ -100,8 +117,27 @@ static int compare_denied(const void *a, const void *b)
     return memcmp(a, b, CHAIN_DIGEST_LEN);
 }
 
+static int compare_names(const uint8_t *a, const uint8_t *b)
+{
+    return memcmp(a, b, CHAIN_DIGEST_LEN);
+}
+
+// compare_lists orders by name, then scope, then the newest first.
+static int compare_lists(const void *a, const void *b)
+{
+    const struct crl *one = *(const struct crl *const *)a;
+    const struct crl *other = *(const struct crl *const *)b;
+    int order = compare_names(crl_name(one), crl_name(other));
+    if (order == 0)
+        order = crl_compare_scope(one, other);
+    if (order == 0)
+        order = crl_is_older(one, other) ? 1 : crl_is_older(other, one) ? -1 : 0;
+    return order;
+}
+
 enum err revocation_finish(struct revocation *revocation, int64_t now_s, struct errinfo *info)
 {
+    bool has_waiting = false;
     for (size_t i = 0; i < revocation->crl_count; i++) {
         const struct crl *crl = revocation->crls[i];
         if (crl_this_update_s(crl) > now_s + REVOCATION_SKEW_S)
@@ -109,7 +145,14 @@ enum err revocation_finish(struct revocation *revocation, int64_t now_s, struct 
                                "the CRL of %.200s begins in the future: is the clock of this "
                                "machine right?",
                                crl_issuer(crl));
+        has_waiting |= crl_is_waiting(crl);
+        revocation->by_name[i] = crl;
     }
+    if (has_waiting && (revocation->answers = crl_answers_create()) == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    if (revocation->crl_count > 1)
+        qsort(revocation->by_name, revocation->crl_count, sizeof revocation->by_name[0],
+              compare_lists);
     if (revocation->denied_count > 1)
         qsort(revocation->denied, revocation->denied_count, sizeof *revocation->denied,
               compare_denied);
@@ -123,69 +166,211 @@ static bool is_denied(const struct revocation *revocation, const uint8_t *digest
                    compare_denied) != NULL;
 }
 
-const struct crl *revocation_find(const struct revocation *revocation,
-                                  const uint8_t authority[CRL_AUTHORITY_LEN], bool is_ca)
+// inquiry is what is asked about one certificate, and what has been found out.
+struct inquiry {
+    const struct revocation *revocation;
+    const struct chain_link *link;
+    const struct chain_link *issuer;
+    int64_t now_s;
+    size_t *checks_left; // shared by the inquiries of one chain
+    bool is_revoked;
+    bool is_covered; // by a list that has begun
+    bool is_current; // by one that has not expired either
+};
+
+// is_of_issuer tells whether the certificate's issuer has signed the list. What cannot be verified any
+// more for this chain counts as not signed, which takes nobody in.
+static bool is_of_issuer(const struct inquiry *inquiry, const struct crl *crl)
 {
-    const struct crl *found = NULL;
-    for (size_t i = 0; i < revocation->crl_count; i++) {
-        const struct crl *crl = revocation->crls[i];
-        const uint8_t *signer = crl_authority(crl);
-        if (signer != NULL && memcmp(signer, authority, CRL_AUTHORITY_LEN) == 0 &&
-            crl_covers(crl, is_ca) && (found == NULL || crl_is_older(found, crl)))
-            found = crl;
-    }
-    return found;
+    const uint8_t *authority = inquiry->link->authority;
+    bool is_signed = false;
+    if (crl_authority(crl) != NULL)
+        return memcmp(crl_authority(crl), authority, CRL_AUTHORITY_LEN) == 0;
+    if (!crl_is_waiting(crl) || !inquiry->issuer->signs_lists)
+        return false;
+    struct crl_answers *answers = inquiry->revocation->answers;
+    if (crl_answers_find(answers, crl, authority, &is_signed))
+        return is_signed;
+    if (*inquiry->checks_left == 0)
+        return false;
+    (*inquiry->checks_left)--;
+    is_signed = crl_is_signed_with(crl, inquiry->issuer->key);
+    crl_answers_add(answers, crl, authority, is_signed);
+    return is_signed;
 }
 
-// judge_link gives what the list of a certificate's issuer says of it.
-static enum reason judge_link(const struct revocation *revocation, const struct chain_link *link,
-                              int64_t now_s, bool keeps_expired)
+// run is a part of `by_name`.
+struct run {
+    const struct crl *const *lists;
+    size_t count;
+};
+
+// find_name gives the lists that have a name.
+static struct run find_name(const struct revocation *revocation, const uint8_t *name)
 {
-    const struct crl *crl = revocation_find(revocation, link->authority, link->is_ca);
-    if (crl == NULL || !link->has_serial)
+    size_t low = 0;
+    size_t high = revocation->crl_count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (compare_names(crl_name(revocation->by_name[middle]), name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    struct run run = {.lists = &revocation->by_name[low]};
+    while (low + run.count < revocation->crl_count &&
+           compare_names(crl_name(run.lists[run.count]), name) == 0)
+        run.count++;
+    return run;
+}
+
+// take_scope takes the lists of one scope off the front.
+static struct run take_scope(struct run *rest)
+{
+    struct run scope = {.lists = rest->lists, .count = 1};
+    while (scope.count < rest->count &&
+           crl_compare_scope(scope.lists[0], scope.lists[scope.count]) == 0)
+        scope.count++;
+    rest->lists += scope.count;
+    rest->count -= scope.count;
+    return scope;
+}
+
+// has_one_point tells whether all lists of the issuer are of the same distribution point as `like`.
+static bool has_one_point(const struct inquiry *inquiry, struct run all, const struct crl *like)
+{
+    for (size_t i = 0; i < all.count; i++) {
+        if (!crl_has_same_points(all.lists[i], like) && is_of_issuer(inquiry, all.lists[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool is_in_scope(const struct inquiry *inquiry, struct run all, const struct crl *crl)
+{
+    const struct chain_link *link = inquiry->link;
+    if (!crl_covers_kind(crl, link->is_ca))
+        return false;
+    if (crl_has_points(crl) && !link->names_points)
+        return has_one_point(inquiry, all, crl);
+    return crl_covers_points(crl, link->points, link->point_count);
+}
+
+static bool names_link(const struct crl *crl, const struct chain_link *link)
+{
+    return link->has_serial && crl_has_serial(crl, slice_of(link->serial, link->serial_len));
+}
+
+// ask_scope asks the newest list of the issuer among those of one scope. Signatures are only looked at
+// where the answer could matter.
+static void ask_scope(struct inquiry *inquiry, struct run all, struct run scope)
+{
+    const bool is_covering = is_in_scope(inquiry, all, scope.lists[0]);
+    bool is_named = false;
+    for (size_t i = 0; i < scope.count; i++)
+        is_named |= names_link(scope.lists[i], inquiry->link);
+    size_t at = 0;
+    while (at < scope.count && (is_covering || is_named) && !is_of_issuer(inquiry, scope.lists[at]))
+        at++;
+    if (at == scope.count || !(is_covering || is_named))
+        return;
+    const struct crl *crl = scope.lists[at];
+    inquiry->is_revoked |=
+        names_link(crl, inquiry->link); // an old list too: nobody comes back from it
+    if (!is_covering || inquiry->now_s + REVOCATION_SKEW_S < crl_this_update_s(crl))
+        return;
+    inquiry->is_covered = true;
+    inquiry->is_current |= inquiry->now_s <= crl_next_update_s(crl);
+}
+
+// judge_link gives what the lists of a certificate's issuer say of it.
+static enum reason judge_link(struct inquiry *inquiry, bool keeps_expired)
+{
+    const struct run all = find_name(inquiry->revocation, inquiry->issuer->name);
+    struct run rest = all;
+    while (rest.count > 0 && !inquiry->is_revoked)
+        ask_scope(inquiry, all, take_scope(&rest));
+    if (inquiry->is_revoked)
+        return REASON_REVOKED;
+    if (!inquiry->is_covered || !inquiry->link->has_serial)
         return REASON_CRL_MISSING;
-    if (crl_has_serial(crl, slice_of(link->serial, link->serial_len)))
-        return REASON_REVOKED; // an old list too: nobody comes back from it
-    if (now_s + REVOCATION_SKEW_S < crl_this_update_s(crl))
-        return REASON_CRL_MISSING;
-    if (now_s > crl_next_update_s(crl) && !keeps_expired)
-        return REASON_CRL_EXPIRED;
-    return REASON_NONE;
+    return inquiry->is_current || keeps_expired ? REASON_NONE : REASON_CRL_EXPIRED;
+}
+
+static bool has_denied(const struct revocation *revocation, const struct chain_record *record)
+{
+    for (size_t i = 0; i < record->count; i++) {
+        if (is_denied(revocation, record->links[i].sha256) ||
+            is_denied(revocation, record->links[i].issuer_serial))
+            return true;
+    }
+    return false;
+}
+
+// judge_lists gives the worst that lists say of a path, and in `*out_index` of which certificate.
+static enum reason judge_lists(const struct revocation *revocation,
+                               const struct chain_record *record, int64_t now_s,
+                               struct revocation_rules rules, size_t *out_index)
+{
+    size_t checks_left = REVOCATION_MAX_CHECKS;
+    enum reason worst = REASON_NONE;
+    for (size_t i = 0; i + 1 < record->count; i++) {
+        struct inquiry inquiry = {.revocation = revocation,
+                                  .link = &record->links[i],
+                                  .issuer = &record->links[i + 1],
+                                  .now_s = now_s,
+                                  .checks_left = &checks_left};
+        const enum reason reason = judge_link(&inquiry, rules.keeps_expired);
+        *out_index = i;
+        if (reason == REASON_REVOKED)
+            return reason;
+        if (reason == REASON_NONE || (i > 0 && rules.is_leaf_only))
+            continue;
+        if (worst != REASON_CRL_MISSING)
+            worst = reason;
+    }
+    return worst;
 }
 
 enum reason revocation_judge(const struct revocation *revocation, const struct chain_record *record,
-                             int64_t now_s, bool keeps_expired, const char **out_detail)
+                             int64_t now_s, struct revocation_rules rules, const char **out_detail)
 {
-    bool is_missing = false;
-    bool is_expired = false;
+    size_t index = 0;
     *out_detail = "";
-    for (size_t i = 0; i < record->count; i++) {
-        if (is_denied(revocation, record->links[i].sha256) ||
-            is_denied(revocation, record->links[i].issuer_serial)) {
-            *out_detail = "a certificate of the chain is on the profile's list `denied`";
-            return REASON_DENIED_CERTIFICATE;
-        }
+    if (has_denied(revocation, record)) {
+        *out_detail = "a certificate of the chain is on the profile's list `denied`";
+        return REASON_DENIED_CERTIFICATE;
     }
-    for (size_t i = 0; i + 1 < record->count && revocation->crl_count > 0; i++) {
-        const enum reason reason = judge_link(revocation, &record->links[i], now_s, keeps_expired);
-        if (reason == REASON_REVOKED) {
-            *out_detail = i == 0 ? "the client's certificate has been revoked"
+    if (revocation->crl_count == 0)
+        return REASON_NONE;
+    const enum reason reason = judge_lists(revocation, record, now_s, rules, &index);
+    if (reason == REASON_REVOKED)
+        *out_detail = index == 0 ? "the client's certificate has been revoked"
                                  : "a CA certificate of the chain has been revoked";
-            return reason;
-        }
-        is_missing |= reason == REASON_CRL_MISSING;
-        is_expired |= reason == REASON_CRL_EXPIRED;
-    }
-    if (is_missing) {
-        *out_detail = "there is no CRL for a CA of the chain, so nobody knows whether it has been "
-                      "revoked";
-        return REASON_CRL_MISSING;
-    }
-    if (is_expired) {
+    else if (reason == REASON_CRL_MISSING)
+        *out_detail =
+            "there is no CRL for a certificate of the chain (none of its CA, or none that "
+            "covers it), so nobody knows whether it has been revoked";
+    else if (reason == REASON_CRL_EXPIRED)
         *out_detail = "the CRL of a CA of the chain has expired";
-        return REASON_CRL_EXPIRED;
+    return reason;
+}
+
+bool revocation_goes_back(const struct revocation *revocation, size_t index)
+{
+    ASSERT(index < revocation->crl_count);
+    return revocation->goes_back[index];
+}
+
+bool revocation_has_list_of(const struct revocation *revocation,
+                            const uint8_t authority[CRL_AUTHORITY_LEN])
+{
+    for (size_t i = 0; i < revocation->crl_count; i++) {
+        const uint8_t *signer = crl_authority(revocation->crls[i]);
+        if (signer != NULL && memcmp(signer, authority, CRL_AUTHORITY_LEN) == 0)
+            return true;
     }
-    return REASON_NONE;
+    return false;
 }
 
 size_t revocation_crl_count(const struct revocation *revocation)

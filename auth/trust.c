@@ -27,11 +27,10 @@ static enum err create(const struct trust_options *options, struct ca_set *cas,
     trust->anchors = sk_X509_new_null();
     trust->left_out = sk_X509_new_null();
     trust->dropped = sk_X509_new_null();
-    trust->crl_signers = sk_X509_new_null();
     trust->cas = cas;
     trust->revocation = revocation;
     if (trust->name == NULL || trust->anchors == NULL || trust->left_out == NULL ||
-        trust->dropped == NULL || trust->crl_signers == NULL || cas == NULL || revocation == NULL) {
+        trust->dropped == NULL || cas == NULL || revocation == NULL) {
         trust_destroy(trust);
         return ERR_MEMORY;
     }
@@ -111,7 +110,6 @@ void trust_destroy(struct trust *trust)
     sk_X509_free(trust->anchors);
     sk_X509_free(trust->left_out);
     sk_X509_free(trust->dropped);
-    sk_X509_pop_free(trust->crl_signers, X509_free);
     ca_set_unref(trust->cas);
     revocation_destroy(trust->revocation);
     free(trust->name);
@@ -179,6 +177,11 @@ enum err trust_finish(struct trust *trust, int64_t now_s, struct errinfo *info)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     TRY(pick_anchors(trust, info));
     return revocation_finish(trust->revocation, now_s, info);
+}
+
+bool trust_has_anchor(const struct trust *trust)
+{
+    return sk_X509_num(trust->anchors) > 0;
 }
 
 size_t trust_certificate_count(const struct trust *trust)
@@ -368,7 +371,8 @@ static enum err verify_chain(const struct trust *trust, const struct presented_c
                                   .max_depth = trust->options.max_depth,
                                   .max_lifetime_s = trust->options.max_lifetime_s,
                                   .revocation = trust->revocation,
-                                  .keeps_expired_crls = trust->options.keeps_expired_crls,
+                                  .rules = {.keeps_expired = trust->options.keeps_expired_crls,
+                                            .is_leaf_only = trust->options.is_crl_for_leaves},
                                   .is_strict = trust->options.is_strict,
                                   .is_for_servers = trust->options.purpose == TRUST_SERVERS};
     struct chain_finding finding;

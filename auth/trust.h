@@ -29,6 +29,7 @@ struct trust_options {
     int64_t max_lifetime_s;  // a leaf issued for longer is refused; 0 = no limit
     bool is_strict;          // RFC 5280 to the letter, also for anchors and CRLs
     bool keeps_expired_crls; // a CRL that has expired goes on to count
+    bool is_crl_for_leaves;  // CAs need no CRL, for PKIs whose root is offline and issues none
     bool trusts_every_ca;    // each certificate of trust_add_ca is an anchor
     enum trust_purpose purpose;
 };
@@ -68,17 +69,12 @@ enum err trust_add_system_cas(struct trust *trust, struct slice pem, struct erri
 enum err trust_add_intermediates(struct trust *trust, struct slice pem,
                                  struct errinfo *info) MUST_USE;
 
-// trust_add_crl_signers lets the CA certificates of a chain sign CRLs too. They become neither
-// anchors nor helpers: a list counts only for certificates whose issuer in a verified path has the
-// key that signed it. For lists that come together with a chain. What cannot be read is left out.
-// ERR_MEMORY.
-enum err trust_add_crl_signers(struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *chain) MUST_USE;
-
-// trust_add_crl reads revocation lists: PEM with one or more, or one in DER. To be called behind
-// every other trust_add_, for one of those certificates must have signed each list. From the first one on every certificate below the anchor needs a current list. Of
-// several for one CA the newest counts. ERR_INPUT, ERR_LIMIT or ERR_MEMORY with the sentence in
-// `info`, see crl.h; a list of a CA that is not in the profile is taken, counts for nobody, and has
-// a warning.
+// trust_add_crl reads revocation lists: PEM with one or more, or one in DER. To be called after every
+// other trust_add_. From the first one on every certificate below the anchor needs a current list that
+// covers it (see revocation.h). A certificate of the profile with the issuer's name must have signed the
+// list; when none has the name, the list waits, and counts for chains whose issuer turns out to have
+// signed it. Of several of one CA and scope the one with the latest thisUpdate counts. ERR_INPUT, ERR_LIMIT
+// or ERR_MEMORY with the sentence in `info`, see crl.h.
 enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *info) MUST_USE;
 
 // trust_deny_sha256 and trust_deny_serial put a certificate on the list of the denied: by its
@@ -93,6 +89,9 @@ enum err trust_deny_serial(struct trust *trust, const struct dn *issuer,
 // is decided as if it counted. No anchor that counts is ERR_INPUT.
 enum err trust_finish(struct trust *trust, int64_t now_s, struct errinfo *info) MUST_USE;
 
+// trust_has_anchor tells whether trust_finish has found one that is valid.
+bool trust_has_anchor(const struct trust *trust);
+
 // What `check` says about a profile: its certificates in the order added.
 struct trust_certificate {
     const char *subject;  // RFC 4514, borrowed from the profile
@@ -105,10 +104,16 @@ struct trust_certificate {
 size_t trust_certificate_count(const struct trust *trust);
 struct trust_certificate trust_certificate_at(const struct trust *trust, size_t index);
 
-// What `check` says about a profile's CRLs: those that count and those that count for nobody.
+// What `check` says about a profile's CRLs, those that count for nobody included.
+enum trust_crl_state {
+    TRUST_CRL_COUNTS, // a CA of the profile has signed it
+    TRUST_CRL_WAITS,  // none has its issuer's name; counts once a chain brings the issuer
+    TRUST_CRL_IDLE,   // likewise, but with a signature below the floor: never counts
+};
 struct trust_crl {
     const char *issuer; // RFC 4514, borrowed from the profile
-    char number[48];    // the CRL number as text, `none` without one
+    enum trust_crl_state state;
+    char number[48]; // the CRL number as text, `none` without one
     size_t entry_count;
     int64_t next_update_s; // Unix seconds
     const char *warning;   // NULL, or a sentence
@@ -119,9 +124,24 @@ struct trust_crl trust_crl_at(const struct trust *trust, size_t index);
 // trust_keeps_expired_crls tells whether a list that has expired goes on to count.
 bool trust_keeps_expired_crls(const struct trust *trust);
 
-// trust_check_crls_succeed refuses a profile with a CRL whose number is lower than that of the one
-// in force in `old` for the same CA: somebody put an old file back. For a reload, with profiles of
-// the same name. ERR_INPUT with the sentence in `info`.
+// trust_lacks_crl tells whether the profile has lists, but none that the CA `index` (of
+// trust_certificate_at) has signed, so that everybody directly below it gets crl_missing. Anchors that
+// are left out need none; with `is_crl_for_leaves` neither does a CA that has helpers below it.
+bool trust_lacks_crl(const struct trust *trust, size_t index);
+
+// What the CRL `index` of a profile is to the one that `old`, a profile of the same name, has for the same
+// CA and scope.
+enum trust_succession {
+    TRUST_SUCCESSION_GOOD,  // newer, or the same, or there was none
+    TRUST_SUCCESSION_LOWER, // of a later date, but with a lower number: a CA restored from a backup?
+    TRUST_SUCCESSION_OLD, // of no later date and a lower number, or of an earlier date without a number
+                          // as high: somebody put an old file back
+};
+enum trust_succession trust_crl_succession(const struct trust *trust, size_t index,
+                                           const struct trust *old);
+
+// trust_check_crls_succeed refuses a profile with a CRL that is TRUST_SUCCESSION_OLD. For a reload.
+// ERR_INPUT with the sentence in `info`.
 enum err trust_check_crls_succeed(const struct trust *trust, const struct trust *old,
                                   struct errinfo *info) MUST_USE;
 
@@ -168,8 +188,8 @@ enum err trust_verify(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *
 
 // trust_recheck judges a chain again that trust_verify accepted, by its record (identity_record of
 // the verdict's identity): REASON_NONE, or why it would be refused today. `trust` may be another
-// profile than then, such as that of a newer snapshot. No signature is checked and no memory taken;
-// a few microseconds. Looked at are: the anchor is still one (unknown_ca), max_depth
+// profile than then, such as that of a newer snapshot. No memory is taken, and no signature is checked
+// but, once for all, that of a list that waits for its issuer; a few microseconds. Looked at are: the anchor is still one (unknown_ca), max_depth
 // (chain_too_long), not_yet_valid, expired, too_long_lived, strict (bad_certificate),
 // denied_certificate, revoked, crl_missing, crl_expired, in this order; but where the anchor is gone,
 // denied_certificate and revoked come before unknown_ca. `*out_detail` is one sentence in static

@@ -39,40 +39,19 @@ static enum err add_crl_block(void *arg, const char *kind, struct slice der, siz
     return errinfo_set(info, error, "CRL %zu: %s", number, inner.text);
 }
 
-enum err trust_add_crl_signers(struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *chain)
-{
-    ASSERT(!trust->is_finished);
-    for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(chain); i++) {
-        X509 *cert = X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(chain, i));
-        ERR_clear_error();
-        if (cert == NULL || !X509_check_ca(cert)) {
-            X509_free(cert);
-            continue;
-        }
-        if (!sk_X509_push(trust->crl_signers, cert)) {
-            X509_free(cert);
-            return ERR_MEMORY;
-        }
-    }
-    return ERR_OK;
-}
-
 enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *info)
 {
     ASSERT(!trust->is_finished);
     if (bytes.len > CRL_MAX_BYTES)
         return errinfo_set(info, ERR_LIMIT, "more than %d bytes of CRLs", CRL_MAX_BYTES);
-    const size_t extra_count = sk_X509_num(trust->crl_signers);
-    X509 **certs = calloc(trust->cas->count + extra_count + 1, sizeof *certs);
+    X509 **certs = calloc(trust->cas->count + 1, sizeof *certs);
     if (certs == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     for (size_t i = 0; i < trust->cas->count; i++)
         certs[i] = trust->cas->entries[i].cert;
-    for (size_t i = 0; i < extra_count; i++)
-        certs[trust->cas->count + i] = sk_X509_value(trust->crl_signers, i);
     struct crl_addition addition = {.trust = trust,
                                     .signers = {.certs = certs,
-                                                .count = trust->cas->count + extra_count,
+                                                .count = trust->cas->count,
                                                 .is_strict = trust->options.is_strict}};
     size_t count = 1;
     // A SEQUENCE with a long length; no text has such a second byte behind a zero.
@@ -111,38 +90,78 @@ bool trust_keeps_expired_crls(const struct trust *trust)
     return trust->options.keeps_expired_crls;
 }
 
+static enum trust_crl_state state_of(const struct crl *crl)
+{
+    if (crl_authority(crl) != NULL)
+        return TRUST_CRL_COUNTS;
+    return crl_is_waiting(crl) ? TRUST_CRL_WAITS : TRUST_CRL_IDLE;
+}
+
 struct trust_crl trust_crl_at(const struct trust *trust, size_t index)
 {
     const struct crl *crl = revocation_crl_at(trust->revocation, index);
     struct trust_crl found = {.issuer = crl_issuer(crl),
+                              .state = state_of(crl),
                               .entry_count = crl_entry_count(crl),
                               .next_update_s = crl_next_update_s(crl)};
     struct text text;
     text_init(&text, found.number, sizeof found.number);
     crl_format_number(crl, &text);
-    if (crl_authority(crl) == NULL)
-        found.warning = "no CA of this profile issued it, so it counts for nobody: put the CA's "
-                        "certificate under `ca` or `intermediates`, or take the CRL out";
+    if (found.state == TRUST_CRL_IDLE)
+        found.warning = "no CA of this profile issued it, and its signature is below the floor, so "
+                        "it counts for nobody: have it signed with SHA-256, or take it out";
+    else if (revocation_goes_back(trust->revocation, index))
+        found.warning = "its number is lower than that of an earlier list of the same CA, which it "
+                        "takes the place of: was the CA restored from a backup? Certificates that "
+                        "were revoked in between may be good again";
     return found;
+}
+
+bool trust_lacks_crl(const struct trust *trust, size_t index)
+{
+    const struct ca_set *cas = trust->cas;
+    ASSERT(index < cas->count);
+    const struct ca_entry *entry = &cas->entries[index];
+    if (revocation_crl_count(trust->revocation) == 0 ||
+        !ca_entry_is_valid(entry, trust->finished_s) || trust_has_dropped(trust, entry) ||
+        revocation_has_list_of(trust->revocation, entry->authority))
+        return false;
+    return !trust->options.is_crl_for_leaves || !entry->has_helpers;
+}
+
+enum trust_succession trust_crl_succession(const struct trust *trust, size_t index,
+                                           const struct trust *old)
+{
+    const struct crl *now = revocation_crl_at(trust->revocation, index);
+    const size_t like = revocation_find_like(old->revocation, now);
+    if (like == REVOCATION_MAX_CRLS)
+        return TRUST_SUCCESSION_GOOD;
+    const struct crl *before = revocation_crl_at(old->revocation, like);
+    const int64_t later_s = crl_this_update_s(now) - crl_this_update_s(before);
+    if (later_s < 0)
+        return crl_has_number_as_high(now, before) ? TRUST_SUCCESSION_GOOD : TRUST_SUCCESSION_OLD;
+    if (!crl_has_lower_number(now, before))
+        return TRUST_SUCCESSION_GOOD;
+    return later_s > 0 ? TRUST_SUCCESSION_LOWER : TRUST_SUCCESSION_OLD;
 }
 
 enum err trust_check_crls_succeed(const struct trust *trust, const struct trust *old,
                                   struct errinfo *info)
 {
-    for (size_t i = 0; i < revocation_crl_count(old->revocation); i++) {
-        const struct crl *before = revocation_crl_at(old->revocation, i);
-        if (crl_authority(before) == NULL)
-            continue;
-        const bool is_for_cas = !crl_covers(before, false);
-        const struct crl *now =
-            revocation_find(trust->revocation, crl_authority(before), is_for_cas);
-        if (now != NULL && crl_has_lower_number(now, before))
+    for (size_t i = 0; i < revocation_crl_count(trust->revocation); i++) {
+        if (trust_crl_succession(trust, i, old) == TRUST_SUCCESSION_OLD)
             return errinfo_set(info, ERR_INPUT,
-                               "the CRL of %.200s has a lower number than the one in force: an "
-                               "old file, which would take revocations back",
-                               crl_issuer(now));
+                               "the CRL of %.200s is older than the one in force, by date and "
+                               "number: an old file, which would take revocations back",
+                               crl_issuer(revocation_crl_at(trust->revocation, i)));
     }
     return ERR_OK;
+}
+
+static struct revocation_rules rules_of(const struct trust *trust)
+{
+    return (struct revocation_rules){.keeps_expired = trust->options.keeps_expired_crls,
+                                     .is_leaf_only = trust->options.is_crl_for_leaves};
 }
 
 // has_anchor tells whether the certificate is an anchor, left out for its validity or not: that is judged
@@ -163,8 +182,10 @@ enum reason trust_recheck(const struct trust *trust, const struct chain_record *
 {
     ASSERT(trust->is_finished && record->count >= 1);
     if (!has_anchor(trust, record->links[record->count - 1].sha256)) {
+        struct revocation_rules rules = rules_of(trust);
+        rules.keeps_expired = true;
         const enum reason reason =
-            revocation_judge(trust->revocation, record, now_s, true, out_detail);
+            revocation_judge(trust->revocation, record, now_s, rules, out_detail);
         if (reason == REASON_REVOKED || reason == REASON_DENIED_CERTIFICATE)
             return reason; // whoever else may be trusted, this one is not
         *out_detail = "the CA that the chain ends at is no longer trusted";
@@ -190,6 +211,5 @@ enum reason trust_recheck(const struct trust *trust, const struct chain_record *
         *out_detail = "a certificate of the chain is against the letter of RFC 5280";
         return REASON_BAD_CERTIFICATE;
     }
-    return revocation_judge(trust->revocation, record, now_s, trust->options.keeps_expired_crls,
-                            out_detail);
+    return revocation_judge(trust->revocation, record, now_s, rules_of(trust), out_detail);
 }

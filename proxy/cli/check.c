@@ -97,7 +97,9 @@ static void print_crls(const struct trust *trust, int64_t now_s)
         (void)printf("  trust.%s: CRL of %s, number %s, %zu entries (%" PRId64 " days left)%s\n",
                      trust_name(trust), crl.issuer, crl.number, crl.entry_count,
                      whole_days(now_s, crl.next_update_s),
-                     crl.warning == NULL ? "" : ", counts for nobody");
+                     crl.state == TRUST_CRL_COUNTS  ? ""
+                     : crl.state == TRUST_CRL_WAITS ? ", waits for its issuer"
+                                                    : ", counts for nobody");
     }
     if (trust_crl_count(trust) == 0)
         (void)printf("  no revocation by CRL: trust.%s has no crl\n", trust_name(trust));
@@ -109,9 +111,11 @@ static void print_trusts(const struct snapshot *snapshot, int64_t now_s)
         const struct trust *trust = snapshot->trusts[i];
         for (size_t j = 0; j < trust_certificate_count(trust); j++) {
             const struct trust_certificate found = trust_certificate_at(trust, j);
-            (void)printf("  trust.%s: %s %s (%" PRId64 " days left)\n", trust_name(trust),
+            (void)printf("  trust.%s: %s %s (%" PRId64 " days left)%s%s\n", trust_name(trust),
                          found.is_anchor ? "anchor" : "helper", found.subject,
-                         whole_days(now_s, found.not_after_s));
+                         whole_days(now_s, found.not_after_s),
+                         found.is_left_out ? ", left out" : "",
+                         trust_lacks_crl(trust, j) ? ", has no CRL" : "");
         }
         print_crls(trust, now_s);
     }
@@ -226,9 +230,11 @@ static void print_json_crls(const struct trust *trust, int64_t now_s)
         const struct trust_crl crl = trust_crl_at(trust, i);
         (void)printf("%s{\"issuer\":", i == 0 ? "" : ",");
         print_json_string(crl.issuer);
-        (void)printf(",\"number\":\"%s\",\"entries\":%zu,\"days_left\":%" PRId64 ",\"counts\":%s}",
+        (void)printf(",\"number\":\"%s\",\"entries\":%zu,\"days_left\":%" PRId64
+                     ",\"counts\":%s,\"waits\":%s}",
                      crl.number, crl.entry_count, whole_days(now_s, crl.next_update_s),
-                     crl.warning == NULL ? "true" : "false");
+                     crl.state == TRUST_CRL_COUNTS ? "true" : "false",
+                     crl.state == TRUST_CRL_WAITS ? "true" : "false");
     }
 }
 
@@ -245,8 +251,10 @@ static void print_json_trusts(const struct snapshot *snapshot, int64_t now_s)
             const struct trust_certificate found = trust_certificate_at(trust, j);
             (void)printf("%s{\"subject\":", j == 0 ? "" : ",");
             print_json_string(found.subject);
-            (void)printf(",\"anchor\":%s,\"days_left\":%" PRId64 "}",
-                         found.is_anchor ? "true" : "false", whole_days(now_s, found.not_after_s));
+            (void)printf(
+                ",\"anchor\":%s,\"left_out\":%s,\"lacks_crl\":%s,\"days_left\":%" PRId64 "}",
+                found.is_anchor ? "true" : "false", found.is_left_out ? "true" : "false",
+                trust_lacks_crl(trust, j) ? "true" : "false", whole_days(now_s, found.not_after_s));
         }
         (void)printf("]}");
     }

@@ -167,25 +167,6 @@ static enum err block_push(void *arg, const char *kind, struct slice der, size_t
     return errinfo_set(info, ERR_MEMORY, "no memory");
 }
 
-// are_certificates tells whether PEM holds certificates that can be read as such, though they may
-// be good for nothing.
-static bool are_certificates(struct slice pem)
-{
-    STACK_OF(CRYPTO_BUFFER) *chain = sk_CRYPTO_BUFFER_new_null();
-    struct errinfo info;
-    size_t count = 0;
-    bool is_good = chain != NULL &&
-                   pem_read_blocks(pem, block_push, chain, &count, &info) == ERR_OK && count > 0;
-    for (size_t i = 0; i < count && is_good; i++) {
-        X509 *cert = X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(chain, i));
-        is_good = cert != NULL;
-        X509_free(cert);
-    }
-    ERR_clear_error();
-    sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
-    return is_good;
-}
-
 // inputs are the files, read.
 struct inputs {
     struct file_content ca;
@@ -194,10 +175,9 @@ struct inputs {
     STACK_OF(CRYPTO_BUFFER) *chain; // owned
 };
 
-// trust_make makes the profile that the chain is judged by; without lists, to tell whose fault it is
-// when that cannot be done.
-static enum err trust_make(const struct arguments *arguments, const struct inputs *inputs,
-                           bool has_crls, struct trust **out, struct errinfo *info)
+// anchors_add begins the profile that the chain is judged by. What it refuses, `check` refuses too.
+static enum err anchors_add(const struct arguments *arguments, const struct inputs *inputs,
+                            struct trust **out, struct errinfo *info)
 {
     const struct trust_options options = {.name = "check-cert",
                                           .max_depth = arguments->max_depth,
@@ -205,13 +185,7 @@ static enum err trust_make(const struct arguments *arguments, const struct input
                                           .trusts_every_ca = true};
     if (trust_create(&options, out) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory");
-    TRY(trust_add_ca(*out, inputs->ca.bytes, info));
-    if (has_crls) {
-        if (trust_add_crl_signers(*out, inputs->chain) != ERR_OK)
-            return errinfo_set(info, ERR_MEMORY, "no memory");
-        TRY(trust_add_crl(*out, inputs->crl.bytes, info));
-    }
-    return trust_finish(*out, arguments->at_s, info);
+    return trust_add_ca(*out, inputs->ca.bytes, info);
 }
 
 static bool has_peer(const struct identity *identity, const struct arguments *arguments)
@@ -265,22 +239,26 @@ static bool input_read(const char *path, size_t max_len, struct file_content *ou
     return false;
 }
 
-// trust_blame says whose fault it is that there is no profile: CAs that cannot be read are an
-// error; CAs that are good for nothing, and lists that do not count, reject the chain.
-static void trust_blame(const struct arguments *arguments, const struct inputs *inputs,
-                        enum err error, const char *detail, struct answer *answer)
+// judge_with makes the profile ready, with the lists, and judges. Anchors that are not valid at that time,
+// and lists that do not count, reject the chain, as they do while a listener runs.
+static void judge_with(const struct arguments *arguments, const struct inputs *inputs,
+                       struct trust *trust, struct answer *answer)
 {
-    struct trust *anchors = NULL;
     struct errinfo info;
-    if (error == ERR_MEMORY || !are_certificates(inputs->ca.bytes)) {
-        give_up(answer, detail);
-        return;
-    }
-    if (trust_make(arguments, inputs, false, &anchors, &info) == ERR_OK)
-        reject(answer, REASON_CRL_MISSING, detail);
+    enum err error = ERR_OK;
+    if (arguments->crl_path != NULL)
+        error = trust_add_crl(trust, inputs->crl.bytes, &info);
+    const bool has_lists = error == ERR_OK;
+    if (error == ERR_OK)
+        error = trust_finish(trust, arguments->at_s, &info);
+    if (error == ERR_OK)
+        judge(arguments, inputs, trust, answer);
+    else if (error == ERR_MEMORY)
+        give_up(answer, info.text);
+    else if (has_lists && !trust_has_anchor(trust))
+        reject(answer, REASON_UNKNOWN_CA, info.text);
     else
-        reject(answer, REASON_UNKNOWN_CA, detail);
-    trust_destroy(anchors);
+        reject(answer, REASON_CRL_MISSING, info.text);
 }
 
 static void check(const struct arguments *arguments, struct inputs *inputs, struct answer *answer)
@@ -303,12 +281,10 @@ static void check(const struct arguments *arguments, struct inputs *inputs, stru
         reject(answer, REASON_BAD_CERTIFICATE, info.text);
         return;
     }
-    const enum err error =
-        trust_make(arguments, inputs, arguments->crl_path != NULL, &trust, &info);
-    if (error == ERR_OK)
-        judge(arguments, inputs, trust, answer);
+    if (anchors_add(arguments, inputs, &trust, &info) == ERR_OK)
+        judge_with(arguments, inputs, trust, answer);
     else
-        trust_blame(arguments, inputs, error, info.text, answer);
+        give_up(answer, info.text);
     trust_destroy(trust);
 }
 

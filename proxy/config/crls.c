@@ -11,6 +11,7 @@ enum {
     CRL_FILE_MAX = 256 * 1024 * 1024, // bytes; a million entries are some 40 MiB
     CRL_PATHS_MAX = 64,               // in one `crl`
     CRL_WARNING_DAYS = 7,             // a list with so few left is a warning
+    LACKS_MAX = 8,                    // CAs without a list that are named
 };
 
 // crl_walk goes through the files of a `crl`. `take` has the bytes of each; what cannot be read is reported.
@@ -133,10 +134,12 @@ static void crl_describe(struct loader *loader, const struct node *node, const s
     char date[DATE_TEXT_CAP];
     const int64_t days = days_left(loader->now_s, crl->next_update_s);
     (void)date_format(crl->next_update_s, date);
-    if (crl->warning != NULL) {
-        (void)reader_warning(reader, node, "trust.%s: the CRL of %s: %s", trust_name(trust),
-                             crl->issuer, crl->warning);
-    } else if (days < 0) {
+    if (crl->warning != NULL)
+        (void)reader_warning(reader, node, "trust.%s: the CRL of %s (number %s): %s",
+                             trust_name(trust), crl->issuer, crl->number, crl->warning);
+    if (crl->state == TRUST_CRL_IDLE)
+        return;
+    if (days < 0) {
         const bool is_kept = trust_keeps_expired_crls(trust);
         diagnostic_set_hint(reader_warning(reader, node,
                                            "trust.%s: the CRL of %s (number %s) has expired on "
@@ -155,9 +158,33 @@ static void crl_describe(struct loader *loader, const struct node *node, const s
     } else {
         (void)reader_note(
             reader, node,
-            "trust.%s: CRL of %s, number %s, %zu entries, %" PRId64 " days left, until %s",
-            trust_name(trust), crl->issuer, crl->number, crl->entry_count, days, date);
+            "trust.%s: CRL of %s, number %s, %zu entries, %" PRId64 " days left, until %s%s",
+            trust_name(trust), crl->issuer, crl->number, crl->entry_count, days, date,
+            crl->state == TRUST_CRL_WAITS
+                ? "; it waits for its issuer: no CA of the profile has this name, so it counts "
+                  "once a client sends the CA that signed it along"
+                : "");
     }
+}
+
+// lacks_describe warns of CAs without a list, of the first few by name.
+static void lacks_describe(struct loader *loader, const struct node *node,
+                           const struct trust *trust)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < trust_certificate_count(trust); i++) {
+        if (!trust_lacks_crl(trust, i) || ++count > LACKS_MAX)
+            continue;
+        diagnostic_set_hint(
+            reader_warning(loader->reader, node,
+                           "trust.%s: the CA %s has no CRL, so every certificate that it issued is "
+                           "refused (`crl_missing`)",
+                           trust_name(trust), trust_certificate_at(trust, i).subject),
+            "put its CRL under `crl`, or the CA into a profile without `crl`");
+    }
+    if (count > LACKS_MAX)
+        (void)reader_warning(loader->reader, node, "trust.%s: %zu more CAs have no CRL",
+                             trust_name(trust), count - LACKS_MAX);
 }
 
 void crls_describe(struct loader *loader, const struct node *node, const struct trust *trust)
@@ -166,6 +193,7 @@ void crls_describe(struct loader *loader, const struct node *node, const struct 
         const struct trust_crl crl = trust_crl_at(trust, i);
         crl_describe(loader, node, trust, &crl);
     }
+    lacks_describe(loader, node, trust);
     if (trust_crl_count(trust) == 0)
         (void)reader_note(
             loader->reader, node,

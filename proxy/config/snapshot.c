@@ -340,13 +340,32 @@ static const struct trust *find_trust(const struct snapshot *snapshot, const cha
     return NULL;
 }
 
+// warn_of_lower_numbers says which lists look like those of a CA that was restored from a backup.
+static void warn_of_lower_numbers(const struct snapshot *next, const struct trust *trust,
+                                  const struct trust *before, struct diagnostics *diagnostics)
+{
+    for (size_t i = 0; i < trust_crl_count(trust); i++) {
+        const struct trust_crl crl = trust_crl_at(trust, i);
+        if (trust_crl_succession(trust, i, before) == TRUST_SUCCESSION_LOWER)
+            (void)diagnostics_add(diagnostics, SEVERITY_WARNING, next->path, 0, 0,
+                                  "trust.%s: the new CRL of %s has number %s, lower than that of "
+                                  "the one that it takes the place of: was the CA restored from a "
+                                  "backup? Certificates that were revoked in between may be good "
+                                  "again",
+                                  trust_name(trust), crl.issuer, crl.number);
+    }
+}
+
 enum err snapshot_may_follow(const struct snapshot *next, const struct snapshot *last,
-                             struct errinfo *info)
+                             struct diagnostics *diagnostics, struct errinfo *info)
 {
     for (size_t i = 0; i < next->trust_count; i++) {
-        const struct trust *before = find_trust(last, trust_name(next->trusts[i]));
-        if (before != NULL)
-            TRY(trust_check_crls_succeed(next->trusts[i], before, info));
+        const struct trust *trust = next->trusts[i];
+        const struct trust *before = find_trust(last, trust_name(trust));
+        if (before == NULL)
+            continue;
+        TRY(trust_check_crls_succeed(trust, before, info));
+        warn_of_lower_numbers(next, trust, before, diagnostics);
     }
     return ERR_OK;
 }

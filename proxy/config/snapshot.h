@@ -117,10 +117,11 @@ enum err snapshot_load_again(const struct snapshot *like, int64_t now_s,
 // same content.
 bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b);
 
-// snapshot_may_follow tells whether `next` may come into force after `last`: ERR_DENIED with a sentence when a
-// CRL of a trust profile is older than the one that it would take the place of.
+// snapshot_may_follow tells whether `next` may come into force after `last`: ERR_INPUT with a sentence when a
+// CRL of a trust profile is older, by date and number, than the one that it would take the place of. One of a
+// later date and a lower number is a warning in `diagnostics`.
 enum err snapshot_may_follow(const struct snapshot *next, const struct snapshot *last,
-                             struct errinfo *info) MUST_USE;
+                             struct diagnostics *diagnostics, struct errinfo *info) MUST_USE;
 
 // snapshot_revise makes another snapshot of the same configuration with these blocks, and with what `taking` (NULL:
 // nothing) takes away, which was read for `snapshot` or is its own; of both it takes a reference. It has no

@@ -104,7 +104,9 @@ static void options_read(struct reader *reader, const struct node *node,
                          struct trust_options *options)
 {
     static const char *const expired_words[] = {"refuse", "keep"};
+    static const char *const scope_words[] = {"chain", "leaf"};
     size_t expired = 0;
+    size_t scope = 0;
     if (node_get(node, "strict") != NULL)
         (void)reader_boolean(reader, node_get(node, "strict"), "`strict`", &options->is_strict);
     if (node_get(node, "crl_expired") != NULL) {
@@ -115,6 +117,14 @@ static void options_read(struct reader *reader, const struct node *node,
                                  "`crl_expired` does nothing without `crl`");
     }
     options->keeps_expired_crls = expired == 1;
+    if (node_get(node, "crl_scope") != NULL) {
+        (void)reader_choice(reader, node_get(node, "crl_scope"), "`crl_scope`", scope_words, 2,
+                            &scope);
+        if (node_get(node, "crl") == NULL)
+            (void)reader_warning(reader, node_get(node, "crl_scope"),
+                                 "`crl_scope` does nothing without `crl`");
+    }
+    options->is_crl_for_leaves = scope == 1;
     int64_t depth = TRUST_DEFAULT_MAX_DEPTH;
     int64_t lifetime_ms = 0;
     const struct node *max_lifetime = node_get(node, "max_lifetime");
@@ -164,8 +174,9 @@ static void profile_read(struct loader *loader, const struct node *node, const c
 {
     static const struct key keys[] = {
         {"ca", KEY_OPTIONAL},     {"intermediates", KEY_OPTIONAL}, {"system_cas", KEY_OPTIONAL},
-        {"crl", KEY_OPTIONAL},    {"crl_expired", KEY_OPTIONAL},   {"max_depth", KEY_OPTIONAL},
-        {"strict", KEY_OPTIONAL}, {"max_lifetime", KEY_OPTIONAL},  {"denied", KEY_OPTIONAL},
+        {"crl", KEY_OPTIONAL},    {"crl_expired", KEY_OPTIONAL},   {"crl_scope", KEY_OPTIONAL},
+        {"strict", KEY_OPTIONAL}, {"max_lifetime", KEY_OPTIONAL},  {"max_depth", KEY_OPTIONAL},
+        {"denied", KEY_OPTIONAL},
     };
     const struct node *ca = node_get(node, "ca");
     const struct node *system_cas = node_get(node, "system_cas");

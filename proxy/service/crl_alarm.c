@@ -66,7 +66,7 @@ static void look(struct crl_alarm *alarm, int64_t now_s)
         const struct trust *trust = snapshot->trusts[t];
         for (size_t i = 0; i < trust_crl_count(trust); i++) {
             const struct trust_crl crl = trust_crl_at(trust, i);
-            if (crl.warning == NULL) // else it counts for nobody
+            if (crl.state != TRUST_CRL_IDLE)
                 say(trust, &crl, crl_stage_of(crl.next_update_s, alarm->last_s, now_s), now_s);
         }
     }

@@ -136,11 +136,11 @@ static bool may_retry(struct service *service, enum loader_scope scope)
 }
 
 // prepare does all of a reload that can fail, beside the loading itself.
-static enum err prepare(struct service *service, struct snapshot *snapshot, struct sockets *out,
-                        struct errinfo *info)
+static enum err prepare(struct service *service, struct snapshot *snapshot,
+                        struct diagnostics *diagnostics, struct sockets *out, struct errinfo *info)
 {
     const struct snapshot *old = service->snapshot;
-    TRY(snapshot_may_follow(snapshot, old, info));
+    TRY(snapshot_may_follow(snapshot, old, diagnostics, info));
     TRY(sockets_open(snapshot, service->worker_count, old, &service->sockets, out, info));
     enum err error = snapshot_set_own_endpoints(snapshot, out->bound, out->listener_count);
     if (error == ERR_OK && strcmp(snapshot->audit_path, old->audit_path) != 0)
@@ -337,7 +337,7 @@ static void finish_reload(struct service *service)
     const bool is_same = error == ERR_OK && scope == LOADER_FILES &&
                          snapshot_has_same_files(snapshot, service->snapshot);
     if (error == ERR_OK && !is_same)
-        error = prepare(service, snapshot, &sockets, &info);
+        error = prepare(service, snapshot, &diagnostics, &sockets, &info);
     if (error != ERR_OK) {
         refuse_reload(service, scope, &diagnostics, &info);
     } else if (is_same) {

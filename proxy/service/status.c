@@ -158,9 +158,11 @@ static size_t put_cas(struct control_call *call, size_t count, const struct trus
         put_member(call, false, "path", NULL);
         put_end(call, "not_after", found.not_after_s, now_s);
         put_member(call, false, "warning",
-                   found.not_after_s < now_s ? "has expired: its clients are refused"
-                   : is_soon                 ? "ends soon"
-                                             : found.warning);
+                   found.not_after_s < now_s   ? "has expired: its clients are refused"
+                   : is_soon                   ? "ends soon"
+                   : found.warning != NULL     ? found.warning
+                   : trust_lacks_crl(trust, i) ? "has no CRL: its clients are refused"
+                                               : NULL);
         put(call, "}");
     }
     return count;
@@ -204,6 +206,7 @@ static void put_crls(const struct snapshot *snapshot, struct control_call *call,
                        crl.warning != NULL                               ? crl.warning
                        : left_s < 0                                      ? "has expired"
                        : left_s < (int64_t)CRL_SOON_DAYS * SECONDS_A_DAY ? "ends soon"
+                       : crl.state == TRUST_CRL_WAITS                    ? "waits for its issuer"
                                                                          : NULL);
             put(call, "}");
         }

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from support.config import client, reach
+from support.config import base_config, client, merge, reach
 from support.proxy import run
 from support.scale import eventually
 
@@ -81,6 +81,136 @@ def test_a_missing_list_of_one_ca_refuses(staff, pki, leaf):
 def test_the_list_of_a_stranger_covers_nobody(staff, pki):
     proxy = staff(crl=[pki.authority("Other CA").crl()])
     assert_refused(proxy, pki.worker, "crl_missing")
+
+
+@pytest.fixture
+def check(pki, tmp_path):
+    """`check` of a working configuration with some changes."""
+
+    def command(**changes):
+        path = tmp_path / "sallyport.yaml"
+        path.write_text(json.dumps(merge(base_config(pki, "127.0.0.1:53"), changes), indent=1))
+        return run("check", "-c", path)
+
+    return command
+
+
+# -- a list of a CA that only clients bring -----------------------------------------------------
+
+
+@pytest.fixture
+def usual(start, dns, origin, pki):
+    """Starts a proxy whose profile `staff` knows the root alone: clients send the intermediate along."""
+    server = origin()
+    dns.addresses(ORIGIN, "127.0.0.1")
+
+    def make(**keys):
+        proxy = start(
+            client(reach(ORIGIN, server.port)), trust={"staff": {"ca": [pki.ca.path], **keys}}
+        )
+        proxy.target = f"{ORIGIN}:{server.port}"
+        return proxy
+
+    return make
+
+
+def test_the_list_of_an_intermediate_that_clients_send_counts(usual, pki, middle, leaf):
+    revoked = middle.leaf("revoked-below-middle", sends=(middle,))
+    proxy = usual(crl=[pki.ca.crl(), middle.crl(revoked, number=2)])
+    proxy.tunnel(proxy.target, leaf).echo(b"hello")
+    assert_refused(proxy, revoked, "revoked", REVOKED)
+    proxy.tunnel(proxy.target, leaf).echo(b"again")
+
+
+def test_the_list_of_a_namesake_of_an_intermediate_covers_nobody(usual, pki, leaf):
+    namesake = pki.authority("Revocation Middle CA", label="Namesake of Middle")
+    assert_refused(usual(crl=[pki.ca.crl(), namesake.crl()]), leaf, "crl_missing")
+
+
+def test_check_says_which_list_waits_for_its_issuer(pki, middle, tmp_path, check):
+    result = check(
+        trust={"staff": {"ca": [pki.ca.path], "crl": [pki.ca.crl(), middle.crl(number=2)]}}
+    )
+    assert result.returncode == 0, result
+    lines = [line for line in result.stdout.splitlines() if "CRL of CN=" in line]
+    waiting = [line for line in lines if "waits for its issuer" in line]
+    assert waiting and all("CN=Revocation Middle CA" in line for line in waiting), lines
+
+
+def test_a_new_list_of_an_intermediate_ends_live_tunnels(usual, pki, middle, tmp_path):
+    folder = tmp_path / "crls"
+    folder.mkdir()
+    bad, good = (middle.leaf(name, sends=(middle,)) for name in ("bad-below", "good-below"))
+
+    def publish(name, crl):
+        fresh = tmp_path / "fresh.crl"
+        fresh.write_bytes(open(crl, "rb").read())
+        fresh.rename(folder / name)
+
+    publish("root", pki.ca.crl())
+    publish("middle", middle.crl(number=5))
+    proxy = usual(crl=[str(folder)])
+    ending, staying = proxy.tunnel(proxy.target, bad), proxy.tunnel(proxy.target, good)
+    publish("middle", middle.crl(bad, number=6))
+    proxy.assert_closed(ending.id, "revoked")
+    staying.echo(b"untouched")
+    assert_refused(proxy, bad, "revoked", REVOKED)
+
+
+def test_with_crl_scope_leaf_an_offline_root_needs_no_list(usual, pki, middle, leaf):
+    bad = middle.leaf("revoked-below-an-offline-root", sends=(middle,))
+    proxy = usual(crl=[middle.crl(bad, number=2)], crl_scope="leaf")
+    proxy.tunnel(proxy.target, leaf).echo(b"hello")
+    assert_refused(proxy, bad, "revoked", REVOKED)
+    assert_refused(proxy, pki.worker, "crl_missing")  # directly below the root
+
+
+# -- lists as real CAs publish them -------------------------------------------------------------
+
+
+def test_a_complete_list_with_a_distribution_point_of_its_own_counts(staff, pki):
+    bad = pki.ca.leaf("revoked-at-a-point")
+    proxy = staff(crl=[pki.ca.crl(bad, point="http://pki.example.org/crl", label="-point")])
+    proxy.tunnel(proxy.target, pki.worker).echo(b"hello")
+    assert_refused(proxy, bad, "revoked", REVOKED)
+
+
+def test_lists_of_two_distribution_points_cover_nobody_who_names_neither(staff, pki):
+    bad = pki.ca.leaf("revoked-at-one-of-two-points")
+    uris = [f"http://pki.example.org/{part}" for part in (1, 2)]
+    first = pki.ca.crl(bad, point=uris[0], label="-part-1")
+    proxy = staff(crl=[first, pki.ca.crl(point=uris[1], label="-part-2")])
+    assert_refused(proxy, pki.worker, "crl_missing")
+    assert_refused(proxy, bad, "revoked", REVOKED)
+
+
+# -- CAs that are not valid, and CAs without a list ---------------------------------------------
+
+
+@pytest.mark.parametrize("begins, ends", [(-20, -1), (1, 20)], ids=["expired", "not yet valid"])
+def test_a_ca_that_is_not_valid_is_left_out_and_the_others_go_on(usual, pki, begins, ends):
+    odd = pki.authority("Odd CA", label=f"Odd CA {begins}", begins=begins, ends=ends)
+    proxy = usual(ca=[pki.ca.path, odd.path])
+    proxy.tunnel(proxy.target, pki.worker).echo(b"hello")
+    assert_refused(proxy, odd.leaf(f"below-an-odd-ca{begins}"), "unknown_ca")
+
+
+def test_a_profile_with_no_valid_ca_stops_the_start(start, pki):
+    old = pki.authority("Lonely expired CA", begins=-20, ends=-1)
+    proxy = start(trust={"staff": {"ca": [old.path]}}, is_ready=False)
+    assert proxy.wait_exit() == 3
+    proxy.stop(expected=3)
+    assert "Lonely expired CA has expired" in proxy.stderr.text()
+
+
+def test_check_names_the_ca_that_has_no_list(pki, check):
+    other = pki.authority("CA without a list")
+    result = check(
+        trust={"staff": {"ca": [pki.ca.path, other.path], "crl": [pki.ca.crl()]}}
+    )
+    said = result.stdout + result.stderr
+    assert result.returncode == 0 and "the CA CN=CA without a list has no CRL" in said
+    assert "the CA CN=Clients CA has no CRL" not in said
 
 
 def test_an_expired_list_refuses(staff, pki):
@@ -217,18 +347,26 @@ def test_a_revocation_is_told_to_a_connection_that_waits(watched, pki):
     watched.assert_refused(requester.ask(watched.target), 403, "revoked")
 
 
-@pytest.mark.parametrize("spoil", ["a lower number", "half of it", "nothing"])
+@pytest.mark.parametrize("spoil", ["an old list", "half of it", "nothing"])
 def test_a_list_that_may_not_follow_leaves_the_old_one_in_force(watched, pki, tmp_path, spoil):
     bad = pki.ca.leaf("revoked-by-the-old-list")
     watched.publish(pki.ca.crl(bad, number=6))
     watched.stderr.wait("generation 1$")
     following = tmp_path / "following.crl"
-    data = open(pki.ca.crl(number=4), "rb").read()
-    following.write_bytes({"a lower number": data, "half of it": data[:200], "nothing": b""}[spoil])
+    data = open(pki.ca.crl(number=4, begins=-2), "rb").read()
+    following.write_bytes({"an old list": data, "half of it": data[:200], "nothing": b""}[spoil])
     watched.publish(following)
     watched.stderr.wait("reload failed, the old configuration")
     assert_refused(watched, bad, "revoked", REVOKED)
     watched.tunnel(watched.target, pki.ca.leaf("to-stay")).echo(b"hello")
+
+
+def test_a_lower_number_of_a_later_date_is_taken_and_said_aloud(watched, pki):
+    bad = pki.ca.leaf("revoked-after-a-restore")
+    watched.publish(pki.ca.crl(bad, number=3, begins=-0.5))
+    watched.stderr.wait("generation 1$")
+    assert watched.stderr.wait("has number 3, lower than that of the one that it takes the place of")
+    assert_refused(watched, bad, "revoked", REVOKED)
 
 
 def test_a_list_that_expires_refuses_what_is_new_and_ends_nothing(watched, pki):

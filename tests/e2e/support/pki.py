@@ -107,7 +107,16 @@ class Authority:
     """A CA with its files in `folder`. Without `issuer` it signs itself."""
 
     def __init__(
-        self, folder, name, issuer=None, constraints=None, label=None, is_ca=True, subject=None
+        self,
+        folder,
+        name,
+        issuer=None,
+        constraints=None,
+        label=None,
+        is_ca=True,
+        subject=None,
+        begins=-1000,
+        ends=1000,
     ):
         self.folder = folder
         self.name = subject or common_names(name)
@@ -120,8 +129,8 @@ class Authority:
             .issuer_name(issuer.name if issuer else self.name)
             .public_key(self.key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now() - days(1000))
-            .not_valid_after(now() + days(1000))
+            .not_valid_before(now() + days(begins))
+            .not_valid_after(now() + days(ends))
             .add_extension(x509.BasicConstraints(is_ca, None), critical=True)
             .add_extension(
                 key_usage(key_cert_sign=is_ca, crl_sign=is_ca, digital_signature=True), True
@@ -144,8 +153,9 @@ class Authority:
             file.write(pem(self._builder.sign(signer, hashes.SHA256())))
         return path
 
-    def crl(self, *revoked, number=1, begins=-1, ends=30, is_delta=False, label=""):
-        """A revocation list as a file: certificates or leaves, and days from now. The path."""
+    def crl(self, *revoked, number=1, begins=-1, ends=30, is_delta=False, label="", point=None):
+        """A revocation list as a file: certificates or leaves, and days from now; with `point`, a URI, that of
+        one distribution point. The path."""
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.name)
@@ -156,6 +166,11 @@ class Authority:
         )
         if is_delta:
             builder = builder.add_extension(x509.DeltaCRLIndicator(number), critical=True)
+        if point:
+            name = [x509.UniformResourceIdentifier(point)]
+            builder = builder.add_extension(
+                x509.IssuingDistributionPoint(name, None, False, False, None, False, False), True
+            )
         for one in revoked:
             builder = builder.add_revoked_certificate(
                 x509.RevokedCertificateBuilder()

@@ -232,12 +232,20 @@ static void rejects_a_chain_that_cannot_be_read(void **state)
     }
 }
 
-static void rejects_under_a_ca_that_is_good_for_nothing(void **state)
+// What a profile does not load is no answer about a chain.
+static void a_ca_that_no_profile_takes_is_an_error(void **state)
 {
     struct bench *bench = *state;
-    scratch_write(bench->folder, "ca", forge_pem(bench->workshop, LIST(bench->leaf)));
-    assert_int_equal(RUN(bench, "--ca", "@ca", "--chain", "@chain", NOW), 1);
-    assert_answer(bench, "reject", "unknown_ca");
+    const struct forged *odd =
+        forge(bench->workshop,
+              &(struct forge_plan){.cn = "Odd", .is_ca = true, .has_unknown_critical = true});
+    const struct forged *const *const cas[] = {LIST(bench->leaf), LIST(odd),
+                                               LIST(bench->root, bench->leaf)};
+    for (size_t i = 0; i < sizeof cas / sizeof cas[0]; i++) {
+        scratch_write(bench->folder, "ca", forge_pem(bench->workshop, cas[i]));
+        assert_int_equal(RUN(bench, "--ca", "@ca", "--chain", "@chain", NOW), 3);
+        assert_answer(bench, "error", "not_loadable");
+    }
 }
 
 static void takes_every_certificate_of_the_ca_file_for_an_anchor(void **state)
@@ -301,7 +309,7 @@ int main(void)
         TEST(accepts_the_exact_peer),
         TEST(rejects_what_lists_revoke_or_do_not_cover),
         TEST(rejects_a_chain_that_cannot_be_read),
-        TEST(rejects_under_a_ca_that_is_good_for_nothing),
+        TEST(a_ca_that_no_profile_takes_is_an_error),
         TEST(takes_every_certificate_of_the_ca_file_for_an_anchor),
         TEST(files_that_cannot_be_loaded_are_an_error),
         TEST(bad_usage_exits_2_and_prints_nothing),

@@ -81,9 +81,17 @@ static void takes_lists_that_are_only_unusual(void **state)
 {
     const struct forged *ca = make_ca(*state, "Root");
     const struct forge_crl_plan plans[] = {
-        {.is_v1 = true},         {.has_no_number = true},    {.has_critical_number = true},
-        {.has_no_key_id = true}, {.has_unknown_soft = true}, {.reason = 1},
-        {.is_for_leaves = true}, {.is_for_cas = true},       {.reason = 6},
+        {.is_v1 = true},
+        {.has_no_number = true},
+        {.has_other_key_id = true},
+        {.has_no_key_id = true},
+        {.has_unknown_soft = true},
+        {.reason = 1},
+        {.is_for_leaves = true},
+        {.is_for_cas = true},
+        {.reason = 6},
+        {.points = {"http://pki.example.org/1.crl"}},
+        {.points = {"http://pki.example.org/1.crl"}, .is_for_leaves = true},
     };
     for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++) {
         struct forge_crl_plan plan = plans[i];
@@ -91,8 +99,8 @@ static void takes_lists_that_are_only_unusual(void **state)
         plan.serials[0] = 77;
         struct crl *crl = load_good(forge_crl(*state, &plan), ca);
         assert_true(has(crl, 77));
-        assert_int_equal(crl_covers(crl, false), !plan.is_for_cas);
-        assert_int_equal(crl_covers(crl, true), !plan.is_for_leaves);
+        assert_int_equal(crl_covers_kind(crl, false), !plan.is_for_cas);
+        assert_int_equal(crl_covers_kind(crl, true), !plan.is_for_leaves);
         crl_unref(crl);
     }
 }
@@ -110,7 +118,8 @@ static void refuses_lists_that_are_not_the_whole_truth(void **state)
         {{.has_entry_issuer = true}, "indirect CRL"},
         {{.is_for_some_reasons = true}, "some reasons"},
         {{.is_for_attributes = true}, "no public key"},
-        {{.has_distribution_point = true}, "one distribution point"},
+        {{.has_directory_point = true}, "has no URI"},
+        {{.has_critical_number = true}, "number is critical"},
         {{.has_unknown_critical = true}, "critical extension"},
         {{.has_critical_in_entry = true}, "critical extension"},
         {{.has_number_twice = true}, "twice"},
@@ -175,10 +184,8 @@ static void refuses_a_change_of_any_bit(void **state)
 static void the_letter_wants_version_number_and_key_id(void **state)
 {
     const struct forged *ca = make_ca(*state, "Root");
-    const struct forge_crl_plan plans[] = {{.is_v1 = true},
-                                           {.has_no_number = true},
-                                           {.has_critical_number = true},
-                                           {.has_no_key_id = true}};
+    const struct forge_crl_plan plans[] = {
+        {.is_v1 = true}, {.has_no_number = true}, {.has_no_key_id = true}};
     struct errinfo info;
     for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++) {
         struct forge_crl_plan plan = plans[i];
@@ -229,33 +236,101 @@ static void only_a_ca_that_may_sign_lists_counts(void **state)
     crl_unref(crl);
 }
 
-static void a_list_of_another_ca_counts_for_nobody(void **state)
+static struct slice key_of(const struct forged *forged)
 {
+    static uint8_t der[1024]; // until the next call
+    uint8_t *at = der;
+    const int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(forged->cert), &at);
+    assert_true(len > 0 && (size_t)len <= sizeof der);
+    return slice_of(der, (size_t)len);
+}
+
+static void a_list_of_an_unknown_ca_waits_for_its_key(void **state)
+{
+    const enum forge_key kinds[] = {FORGE_P256, FORGE_P521, FORGE_ED25519, FORGE_RSA_2048};
     const struct forged *ca = make_ca(*state, "Root");
-    const struct forged *other = make_ca(*state, "Other");
-    const struct forged *impostor = make_ca(*state, "Root");
-    struct errinfo info;
-    struct crl *crl =
-        load_good(forge_crl(*state, &(struct forge_crl_plan){.issuer = other, .serials = {5}}), ca);
-    assert_null(crl_authority(crl));
-    assert_false(has(crl, 5));
-    crl_unref(crl);
-    assert_null(
-        load(forge_crl(*state, &(struct forge_crl_plan){.issuer = impostor}), ca, false, &info));
-    assert_null(load(forge_crl(*state, &(struct forge_crl_plan){.issuer = other, .named = ca}), ca,
-                     false, &info));
-    // The other way round: our key under another name.
-    crl = load_good(forge_crl(*state, &(struct forge_crl_plan){.issuer = ca, .named = other}), ca);
-    assert_null(crl_authority(crl));
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        const struct forged *other =
+            forge(*state, &(struct forge_plan){.cn = "Other", .is_ca = true, .key = kinds[i]});
+        const struct forge_crl_plan plan = {.issuer = other, .serials = {5}};
+        struct forge_crl_plan broken = plan;
+        broken.has_broken_signature = true;
+        struct crl *crl = load_good(forge_crl(*state, &plan), ca);
+        struct crl *bad = load_good(forge_crl(*state, &broken), ca);
+        assert_null(crl_authority(crl));
+        assert_true(crl_is_waiting(crl) && crl_is_waiting(bad) && has(crl, 5));
+        assert_true(crl_is_signed_with(crl, key_of(other)));
+        assert_false(crl_is_signed_with(bad, key_of(other)));
+        assert_false(crl_is_signed_with(crl, key_of(ca)));
+        assert_false(crl_is_signed_with(crl, SLICE_LITERAL("")));
+        assert_false(crl_is_signed_with(crl, SLICE_LITERAL("junk")));
+        crl_unref(crl);
+        crl_unref(bad);
+    }
+}
+
+static void only_a_large_list_with_ed25519_cannot_wait(void **state)
+{
+    enum { MANY = 40000 }; // some 1.5 MB
+    const struct forged *ca = make_ca(*state, "Root");
+    const struct forged *ed25519 =
+        forge(*state, &(struct forge_plan){.cn = "Other", .is_ca = true, .key = FORGE_ED25519});
+    const struct forged *p256 = make_ca(*state, "Other");
+    const struct forge_crl_plan plans[] = {{.issuer = ed25519, .filler_count = MANY},
+                                           {.issuer = p256, .filler_count = MANY}};
+    struct errinfo info = {0};
+    assert_null(load(forge_crl(*state, &plans[0]), ca, false, &info));
+    assert_non_null(strstr(info.text, "`intermediates`"));
+    crl_unref(load_good(forge_crl(*state, &plans[0]), ed25519));
+    struct crl *crl = load_good(forge_crl(*state, &plans[1]), ca);
+    assert_true(crl_is_waiting(crl) && crl_is_signed_with(crl, key_of(p256)));
     crl_unref(crl);
 }
 
-static void the_higher_number_is_the_newer_list(void **state)
+static void a_weak_list_of_an_unknown_ca_never_counts(void **state)
+{
+    const struct forged *ca = make_ca(*state, "Root");
+    const struct forge_crl_plan plan = {
+        .issuer = make_ca(*state, "Other"), .is_sha1 = true, .serials = {5}};
+    struct crl *crl = load_good(forge_crl(*state, &plan), ca);
+    assert_null(crl_authority(crl));
+    assert_false(crl_is_waiting(crl) || has(crl, 5));
+    crl_unref(crl);
+}
+
+// The key identifier tells a namesake with another key, whose list waits, from a damaged list.
+static void a_list_of_a_namesake_waits_and_a_damaged_one_is_refused(void **state)
+{
+    const struct forged *ca = make_ca(*state, "Root");
+    const struct forged *other = make_ca(*state, "Other");
+    const struct forged *namesake = make_ca(*state, "Root");
+    const struct forge_crl_plan waiting[] = {
+        {.issuer = namesake},
+        {.issuer = other, .named = ca},
+        {.issuer = ca, .named = other}, // our key under another name
+    };
+    const struct forge_crl_plan refused[] = {
+        {.issuer = namesake, .has_no_key_id = true},
+        {.issuer = other, .named = ca, .has_no_key_id = true},
+        {.issuer = ca, .has_broken_signature = true},
+    };
+    for (size_t i = 0; i < 3; i++) {
+        struct errinfo info = {0};
+        struct crl *crl = load_good(forge_crl(*state, &waiting[i]), ca);
+        assert_null(crl_authority(crl));
+        assert_true(crl_is_waiting(crl));
+        crl_unref(crl);
+        assert_null(load(forge_crl(*state, &refused[i]), ca, false, &info));
+        assert_non_null(strstr(info.text, "not signed by the CA CN=Root"));
+    }
+}
+
+static void the_later_date_is_the_newer_list(void **state)
 {
     const struct forged *ca = make_ca(*state, "Root");
     const struct forge_crl_plan plans[] = {
+        {.issuer = ca, .number = 900, .this_update_s = FORGE_NOW_S - 5 * FORGE_DAY_S},
         {.issuer = ca, .number = 255},
-        {.issuer = ca, .number = 256, .this_update_s = FORGE_NOW_S - 5 * FORGE_DAY_S},
         {.issuer = ca, .number = 256},
         {.issuer = ca, .has_no_number = true, .this_update_s = FORGE_NOW_S - FORGE_DAY_S / 2},
     };
@@ -263,13 +338,11 @@ static void the_higher_number_is_the_newer_list(void **state)
     for (size_t i = 0; i < 4; i++)
         crls[i] = load_good(forge_crl(*state, &plans[i]), ca);
     for (size_t i = 0; i < 4; i++) {
-        for (size_t k = 0; k < 4; k++) {
-            if (i != 1 || k != 3) // a number, and none, go by date
-                assert_int_equal(crl_is_older(crls[i], crls[k]), i < k);
-        }
+        for (size_t k = 0; k < 4; k++)
+            assert_int_equal(crl_is_older(crls[i], crls[k]), i < k);
     }
-    assert_true(crl_has_lower_number(crls[0], crls[1]));
-    assert_false(crl_has_lower_number(crls[1], crls[0]) || crl_has_lower_number(crls[1], crls[2]));
+    assert_true(crl_has_lower_number(crls[1], crls[0]) && crl_has_lower_number(crls[1], crls[2]));
+    assert_false(crl_has_lower_number(crls[0], crls[1]) || crl_has_lower_number(crls[1], crls[1]));
     assert_false(crl_has_lower_number(crls[0], crls[3]) || crl_has_lower_number(crls[3], crls[0]));
     for (size_t i = 0; i < 4; i++)
         crl_unref(crls[i]);
@@ -337,8 +410,11 @@ int main(void)
         TEST(an_entry_that_was_taken_back_does_not_revoke),
         TEST(a_negative_serial_names_nobody),
         TEST(only_a_ca_that_may_sign_lists_counts),
-        TEST(a_list_of_another_ca_counts_for_nobody),
-        TEST(the_higher_number_is_the_newer_list),
+        TEST(a_list_of_an_unknown_ca_waits_for_its_key),
+        TEST(only_a_large_list_with_ed25519_cannot_wait),
+        TEST(a_weak_list_of_an_unknown_ca_never_counts),
+        TEST(a_list_of_a_namesake_waits_and_a_damaged_one_is_refused),
+        TEST(the_later_date_is_the_newer_list),
         TEST(writes_its_number),
         TEST(a_million_entries_take_at_most_64_bytes_each),
     };

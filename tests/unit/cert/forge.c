@@ -343,6 +343,28 @@ static X509 *reparse(X509 *cert, bool has_broken_signature)
     return again;
 }
 
+static void add_crl_points(X509 *cert, const struct forge_plan *plan)
+{
+    CRL_DIST_POINTS *list = sk_DIST_POINT_new_null();
+    DIST_POINT *point = DIST_POINT_new();
+    if (plan->crl_points_der.data != NULL)
+        add_raw(cert, NID_crl_distribution_points, false, plan->crl_points_der);
+    point->distpoint = DIST_POINT_NAME_new();
+    point->distpoint->type = 0;
+    point->distpoint->name.fullname = GENERAL_NAMES_new();
+    for (size_t i = 0; i < FORGE_MAX_NAMES && plan->crl_points[i] != NULL; i++) {
+        GENERAL_NAME *name = GENERAL_NAME_new();
+        ASN1_IA5STRING *uri = ASN1_IA5STRING_new();
+        assert_true(ASN1_STRING_set(uri, plan->crl_points[i], -1));
+        GENERAL_NAME_set0_value(name, GEN_URI, uri);
+        assert_true(sk_GENERAL_NAME_push(point->distpoint->name.fullname, name));
+    }
+    assert_true(sk_DIST_POINT_push(list, point));
+    if (plan->crl_points[0] != NULL)
+        assert_true(X509_add1_ext_i2d(cert, NID_crl_distribution_points, list, 0, 0));
+    CRL_DIST_POINTS_free(list);
+}
+
 const struct forged *forge(struct workshop *workshop, const struct forge_plan *plan)
 {
     assert_true(workshop->cert_count < WORKSHOP_MAX);
@@ -363,6 +385,7 @@ const struct forged *forge(struct workshop *workshop, const struct forge_plan *p
     add_sans(cert, plan);
     add_name_constraints(cert, plan);
     add_key_ids(cert, plan);
+    add_crl_points(cert, plan);
     if (plan->has_unknown_critical)
         add_raw(cert, NID_netscape_comment, true, SLICE_LITERAL("\x16\x01x"));
     if (plan->has_explicit_curve)

@@ -55,6 +55,8 @@ struct forge_plan {
     bool has_san_twice;
     const char *permitted[FORGE_MAX_NAMES]; // name constraints, likewise
     const char *excluded[FORGE_MAX_NAMES];
+    const char *crl_points[FORGE_MAX_NAMES]; // URIs of one distribution point
+    struct slice crl_points_der;             // the extension's value, in place of `crl_points`
     bool has_no_key_ids;
     bool has_issuer_in_key_id; // authorityCertIssuer and serial too
     bool has_unknown_critical;

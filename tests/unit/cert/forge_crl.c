@@ -14,10 +14,14 @@
 #include <openssl/evp.h>
 #include <openssl/mem.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <time.h>
 
 static const uint8_t ECDSA_SHA256[] = {0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86,
                                        0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02};
+static const uint8_t ED25519[] = {0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70};
+static const uint8_t RSA_SHA256[] = {0x30, 0x0D, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86,
+                                     0xF7, 0x0D, 0x01, 0x01, 0x0B, 0x05, 0x00};
 static const uint8_t ECDSA_SHA1[] = {0x30, 0x09, 0x06, 0x07, 0x2A, 0x86,
                                      0x48, 0xCE, 0x3D, 0x04, 0x01};
 
@@ -142,16 +146,52 @@ static void add_number(CBB *list, const struct forge_crl_plan *plan)
         add_extension(list, 20, plan->has_critical_number, slice_of(buffer, len));
 }
 
+// add_flag adds one of the BOOLEANs of an IssuingDistributionPoint.
+static void add_flag(CBB *list, unsigned number, bool is_set)
+{
+    CBB flag;
+    if (is_set)
+        assert_true(CBB_add_asn1(list, &flag, CBS_ASN1_CONTEXT_SPECIFIC | number) &&
+                    CBB_add_u8(&flag, 0xFF) && CBB_flush(list));
+}
+
+// add_point adds the IssuingDistributionPoint of a plan that has one.
+static void add_point(CBB *list, const struct forge_crl_plan *plan)
+{
+    uint8_t *der = NULL;
+    size_t len = 0;
+    CBB cbb;
+    CBB point;
+    CBB name;
+    CBB full;
+    CBB uri;
+    if (plan->points[0] == NULL && !plan->is_for_leaves && !plan->is_for_cas)
+        return;
+    assert_true(CBB_init(&cbb, 256) && CBB_add_asn1(&cbb, &point, CBS_ASN1_SEQUENCE));
+    if (plan->points[0] != NULL)
+        assert_true(
+            CBB_add_asn1(&point, &name, CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0) &&
+            CBB_add_asn1(&name, &full, CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0));
+    for (size_t i = 0; i < FORGE_MAX_NAMES && plan->points[i] != NULL; i++) {
+        assert_true(CBB_add_asn1(&full, &uri, CBS_ASN1_CONTEXT_SPECIFIC | 6));
+        add_bytes(&uri, slice_of_string(plan->points[i]));
+        assert_true(CBB_flush(&full));
+    }
+    assert_true(CBB_flush(&point));
+    add_flag(&point, 1, plan->is_for_leaves);
+    add_flag(&point, 2, plan->is_for_cas);
+    assert_true(CBB_finish(&cbb, &der, &len));
+    add_extension(list, 28, true, slice_of(der, len));
+    OPENSSL_free(der);
+}
+
 static void add_scope(CBB *list, const struct forge_crl_plan *plan)
 {
     if (plan->is_delta)
         add_extension(list, 27, true, SLICE_LITERAL("\x02\x01\x01"));
-    if (plan->has_distribution_point)
-        add_extension(list, 28, true, SLICE_LITERAL("\x30\x09\xa0\x07\xa0\x05\x86\x03u:x"));
-    if (plan->is_for_leaves)
-        add_extension(list, 28, true, SLICE_LITERAL("\x30\x03\x81\x01\xff"));
-    if (plan->is_for_cas)
-        add_extension(list, 28, true, SLICE_LITERAL("\x30\x03\x82\x01\xff"));
+    if (plan->has_directory_point)
+        add_extension(list, 28, true, SLICE_LITERAL("\x30\x08\xa0\x06\xa0\x04\xa4\x02\x30\x00"));
+    add_point(list, plan);
     if (plan->is_for_some_reasons)
         add_extension(list, 28, true, SLICE_LITERAL("\x30\x04\x83\x02\x06\x40"));
     if (plan->is_indirect)
@@ -164,6 +204,28 @@ static void add_scope(CBB *list, const struct forge_crl_plan *plan)
         add_extension(list, 98, false, SLICE_LITERAL("\x05\x00"));
 }
 
+// add_key_id adds the signer's key identifier, or one of nobody.
+static void add_key_id(CBB *list, const struct forge_crl_plan *plan)
+{
+    uint8_t buffer[64];
+    size_t len = 0;
+    CBB value;
+    CBB sequence;
+    CBB id;
+    const ASN1_OCTET_STRING *key_id = X509_get0_subject_key_id(plan->issuer->cert);
+    if (plan->has_no_key_id)
+        return;
+    assert_true(CBB_init_fixed(&value, buffer, sizeof buffer) &&
+                CBB_add_asn1(&value, &sequence, CBS_ASN1_SEQUENCE) &&
+                CBB_add_asn1(&sequence, &id, CBS_ASN1_CONTEXT_SPECIFIC | 0));
+    if (plan->has_other_key_id || key_id == NULL)
+        add_bytes(&id, SLICE_LITERAL("\x07"));
+    else
+        add_bytes(&id, slice_of(ASN1_STRING_get0_data(key_id), (size_t)ASN1_STRING_length(key_id)));
+    assert_true(CBB_finish(&value, NULL, &len));
+    add_extension(list, 35, false, slice_of(buffer, len));
+}
+
 static void add_extensions(CBB *tbs, const struct forge_crl_plan *plan)
 {
     CBB outer;
@@ -173,8 +235,7 @@ static void add_extensions(CBB *tbs, const struct forge_crl_plan *plan)
     assert_true(CBB_add_asn1(tbs, &outer, CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0));
     assert_true(CBB_add_asn1(&outer, &list, CBS_ASN1_SEQUENCE));
     add_number(&list, plan);
-    if (!plan->has_no_key_id)
-        add_extension(&list, 35, false, SLICE_LITERAL("\x30\x03\x80\x01\x07"));
+    add_key_id(&list, plan);
     add_scope(&list, plan);
     assert_true(CBB_flush(tbs));
 }
@@ -201,14 +262,19 @@ static void add_tbs(CBB *cbb, const struct forge_crl_plan *plan, struct slice al
 
 struct slice forge_crl(struct workshop *workshop, const struct forge_crl_plan *plan)
 {
-    const struct slice algorithm = plan->is_sha1 ? slice_of(ECDSA_SHA1, sizeof ECDSA_SHA1)
-                                                 : slice_of(ECDSA_SHA256, sizeof ECDSA_SHA256);
-    const EVP_MD *digest = plan->is_sha1 ? EVP_sha1() : EVP_sha256();
+    const int kind = EVP_PKEY_id(plan->issuer->key);
+    const struct slice algorithm = kind == EVP_PKEY_ED25519 ? slice_of(ED25519, sizeof ED25519)
+                                   : kind == EVP_PKEY_RSA ? slice_of(RSA_SHA256, sizeof RSA_SHA256)
+                                   : plan->is_sha1        ? slice_of(ECDSA_SHA1, sizeof ECDSA_SHA1)
+                                                   : slice_of(ECDSA_SHA256, sizeof ECDSA_SHA256);
+    const EVP_MD *digest = kind == EVP_PKEY_ED25519 ? NULL
+                           : plan->is_sha1          ? EVP_sha1()
+                                                    : EVP_sha256();
     uint8_t *tbs = NULL;
     uint8_t *der = NULL;
     size_t tbs_len = 0;
     size_t der_len = 0;
-    uint8_t signature[256];
+    uint8_t signature[512];
     size_t signature_len = sizeof signature;
     CBB cbb;
     CBB list;
@@ -221,7 +287,7 @@ struct slice forge_crl(struct workshop *workshop, const struct forge_crl_plan *p
     assert_true(EVP_DigestSign(ctx, signature, &signature_len, tbs, tbs_len));
     EVP_MD_CTX_free(ctx);
     signature[signature_len - 1] ^= plan->has_broken_signature;
-    assert_true(CBB_init(&cbb, tbs_len + 256) && CBB_add_asn1(&cbb, &list, CBS_ASN1_SEQUENCE));
+    assert_true(CBB_init(&cbb, tbs_len + 1024) && CBB_add_asn1(&cbb, &list, CBS_ASN1_SEQUENCE));
     add_bytes(&list, slice_of(tbs, tbs_len));
     add_bytes(&list, algorithm);
     assert_true(CBB_add_asn1(&list, &bits, CBS_ASN1_BITSTRING) && CBB_add_u8(&bits, 0));

@@ -30,11 +30,13 @@ struct forge_crl_plan {
     bool is_for_attributes;
     bool is_for_leaves;
     bool is_for_cas;
-    bool has_distribution_point;
+    const char *points[FORGE_MAX_NAMES]; // URIs of its distribution point; NULL: a list of all
+    bool has_directory_point;            // of a distribution point without URI
     bool has_unknown_critical;
     bool has_unknown_soft;
     bool has_entry_issuer;
     bool has_critical_in_entry;
+    bool has_other_key_id; // of nobody
     bool is_sha1;
     bool has_other_inner_algorithm;
     bool has_broken_signature;

@@ -486,6 +486,7 @@ static void refuses_bad_revocation(void **state)
         {STAFF "crl: [tls/clients.crl, tls/delta.crl]}}\n", 1, 66, "delta CRL"},
         {STAFF "crl: [tls/bare]}}\n", 1, 49, "there is no file in"},
         {STAFF "crl_expired: ignore}}\n", 1, 56, "refuse"},
+        {STAFF "crl_scope: root}}\n", 1, 54, "leaf"},
         {STAFF "denied: {}}}\n", 1, 51, "expected a list"},
         {STAFF "denied: [{}]}}\n", 1, 52, "names one certificate"},
         {STAFF "denied: [{serial: 4f}]}}\n", 1, 52, "names one certificate"},
@@ -523,7 +524,8 @@ static void tells_of_each_list(void **state)
     unload(&loaded);
     load(*state, "trust: {staff: {ca: [tls/partners-ca.crt], crl: [tls/clients.crl]}}\n", &loaded);
     assert_no_errors(&loaded.diagnostics);
-    assert_finding(&loaded.diagnostics, SEVERITY_WARNING, 1, 9, "counts for nobody");
+    assert_finding(&loaded.diagnostics, SEVERITY_NOTE, 1, 9, "waits for its issuer");
+    assert_finding(&loaded.diagnostics, SEVERITY_WARNING, 1, 9, "the CA CN=Partners CA has no CRL");
     unload(&loaded);
 }
 
