@@ -38,7 +38,8 @@ static void versions_read(struct reader *reader, const struct node *node,
         (void)reader_choice(reader, node_get(node, "max"), "TLS version", words, 2, &max);
     if (min > max)
         (void)reader_error(reader, node_get(node, "max"), "`max` is below `min`");
-    options->min = versions[min];
+    // One mistake is one error: the context that is made all the same has a range.
+    options->min = versions[min < max ? min : max];
     options->max = versions[max];
 }
 

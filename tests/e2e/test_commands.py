@@ -58,7 +58,7 @@ HAS_LOGS = [command for command in COMMANDS if command.startswith("audit ")]
 def options_of(command):
     """The long options that --help lists, and whether each wants a value."""
     usage = run(*command.split(), "--help").stdout
-    listed = re.findall(r"^ {2,6}(?:-\w, )?--([a-z][a-z0-9-]*)( [A-Z/-]+\b)?", usage, re.MULTILINE)
+    listed = re.findall(r"^ {2,6}(?:-\w, )?--([a-z][a-z0-9-]*)( [A-Z][A-Z0-9/-]*\b)?", usage, re.MULTILINE)
     return {name: value != "" for name, value in listed}
 
 
