@@ -145,6 +145,10 @@ enum trust_succession trust_crl_succession(const struct trust *trust, size_t ind
 enum err trust_check_crls_succeed(const struct trust *trust, const struct trust *old,
                                   struct errinfo *info) MUST_USE;
 
+// trust_lost_crl gives the issuer of the next list of `old`, from `*index` on, that counted there and that
+// `trust`, a profile of the same name, has nothing in the place of; NULL at the end. Borrowed from `old`.
+const char *trust_lost_crl(const struct trust *trust, const struct trust *old, size_t *index);
+
 const char *trust_name(const struct trust *trust);
 
 // trust_finished_s gives the time for which trust_finish was told to finish it, Unix seconds.

@@ -158,6 +158,19 @@ enum err trust_check_crls_succeed(const struct trust *trust, const struct trust 
     return ERR_OK;
 }
 
+const char *trust_lost_crl(const struct trust *trust, const struct trust *old, size_t *index)
+{
+    if (revocation_crl_count(trust->revocation) == 0)
+        return NULL; // it goes by lists no more
+    while (*index < revocation_crl_count(old->revocation)) {
+        const struct crl *before = revocation_crl_at(old->revocation, (*index)++);
+        const bool counted = crl_authority(before) != NULL || crl_is_waiting(before);
+        if (counted && revocation_find_like(trust->revocation, before) == REVOCATION_MAX_CRLS)
+            return crl_issuer(before);
+    }
+    return NULL;
+}
+
 static struct revocation_rules rules_of(const struct trust *trust)
 {
     return (struct revocation_rules){.keeps_expired = trust->options.keeps_expired_crls,

@@ -61,6 +61,9 @@ static void print_reload(const struct node *root)
                  node_number(reloads, "good"), node_number(reloads, "failed"),
                  node_text(last, "at"), is_true(last, "good") ? "" : "  ! failed",
                  node_text(last, "message"));
+    if (!node_is_null(reloads, "failing_since"))
+        (void)printf("             ! what is on the disk is refused since %s\n",
+                     node_text(reloads, "failing_since"));
 }
 
 static void print_process(const struct node *root)

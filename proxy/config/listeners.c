@@ -117,12 +117,15 @@ static void certificate_read(struct loader *loader, const struct node *node, boo
                                      FILE_SECRET, &key_path, &key);
     if (server->chain_path == NULL)
         server->chain_path = chain_path;
+    reader->diagnostics->pair_count += (size_t)!has_chain + (size_t)!has_key;
     if (has_chain && has_key) {
-        if (certificate_add(options, chain.bytes, key.bytes, server, &info) != ERR_OK)
+        if (certificate_add(options, chain.bytes, key.bytes, server, &info) != ERR_OK) {
             (void)reader_error(reader, node, "chain %s, key %s: %s", chain_path, key_path,
                                info.text);
-        else if (!is_inherited)
+            reader->diagnostics->pair_count++;
+        } else if (!is_inherited) {
             check_served(loader, node_get(node, "chain"), chain_path, server->tls);
+        }
     }
     file_content_deinit(&chain);
     file_content_deinit(&key);

@@ -369,3 +369,21 @@ enum err snapshot_may_follow(const struct snapshot *next, const struct snapshot 
     }
     return ERR_OK;
 }
+
+void snapshot_warn_of_lost(const struct snapshot *next, const struct snapshot *last,
+                           struct diagnostics *diagnostics)
+{
+    for (size_t i = 0; i < next->trust_count; i++) {
+        const struct trust *trust = next->trusts[i];
+        const struct trust *before = find_trust(last, trust_name(trust));
+        const char *issuer = NULL;
+        size_t index = 0;
+        while (before != NULL && (issuer = trust_lost_crl(trust, before, &index)) != NULL)
+            diagnostic_set_hint(
+                diagnostics_add(diagnostics, SEVERITY_WARNING, next->path, 0, 0,
+                                "trust.%s: the CRL of %.200s is gone: those under this CA whom no "
+                                "other list covers are refused (`crl_missing`)",
+                                trust_name(trust), issuer),
+                "put its list back, or the CA's next one");
+    }
+}

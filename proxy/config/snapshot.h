@@ -123,6 +123,11 @@ bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b)
 enum err snapshot_may_follow(const struct snapshot *next, const struct snapshot *last,
                              struct diagnostics *diagnostics, struct errinfo *info) MUST_USE;
 
+// snapshot_warn_of_lost warns of each CA that had a list in `last` and has none in `next`, where its profile goes
+// by lists.
+void snapshot_warn_of_lost(const struct snapshot *next, const struct snapshot *last,
+                           struct diagnostics *diagnostics);
+
 // snapshot_revise makes another snapshot of the same configuration with these blocks, and with what `taking` (NULL:
 // nothing) takes away, which was read for `snapshot` or is its own; of both it takes a reference. It has no
 // generation yet. ERR_MEMORY. Cheap: everything else is shared.

@@ -14,7 +14,7 @@
 #include "proxy/log/log.h"
 #include "proxy/service/service_internal.h"
 
-enum { RETRIES_MAX = 20 };
+enum { RETRIES_MAX = 20, REMIND_EVERY_S = 60 * 60 };
 static const ev_tstamp retry_after_s = 0.5;
 
 // log_finding writes a finding in the log, its hint on a line of its own.
@@ -40,6 +40,29 @@ static void log_findings(const struct diagnostics *diagnostics)
     }
 }
 
+// note_failing notes whether what is on the disk is refused. New files do not make a configuration good that was.
+static void note_failing(struct service *service, bool is_failing, int64_t now_s)
+{
+    struct reload_outcome *reloads = &service->reloads;
+    if (!is_failing && !service->has_refused_file)
+        reloads->failing_since_s = 0;
+    else if (reloads->failing_since_s == 0)
+        reloads->failing_since_s = now_s;
+    reloads->reminded_at_s = now_s;
+}
+
+void reload_remind(struct service *service, int64_t now_s)
+{
+    struct reload_outcome *reloads = &service->reloads;
+    if (reloads->failing_since_s == 0 || now_s - reloads->reminded_at_s < REMIND_EVERY_S)
+        return;
+    reloads->reminded_at_s = now_s;
+    log_error("reload still fails, for %" PRId64 " minutes now: %s%s",
+              (now_s - reloads->failing_since_s) / 60,
+              reloads->is_last_good ? "the configuration file was refused, see the log" : "",
+              reloads->is_last_good ? "" : reloads->message);
+}
+
 // keep_outcome notes how the last reload went, and takes its findings over.
 static void keep_outcome(struct service *service, bool is_good, struct diagnostics *findings)
 {
@@ -53,6 +76,7 @@ static void keep_outcome(struct service *service, bool is_good, struct diagnosti
         reloads->good++;
     else
         reloads->failed++;
+    note_failing(service, !is_good, reloads->last_at_s);
 }
 
 // be_done is the end of a reload, however it went.
@@ -107,7 +131,7 @@ void reload_watch_files(struct service *service)
     for (; file != NULL; file = file->next)
         watcher_add(service->watcher, file->path);
     watcher_commit(service->watcher);
-    crl_alarm_watch(service->crl_alarm, service->snapshot);
+    horizon_watch(service->horizon, service->snapshot);
 }
 
 void reload_on_files_changed(void *arg)
@@ -124,10 +148,15 @@ void reload_on_retry(struct ev_loop *loop, ev_timer *timer, int events)
     (void)reload_request(timer->data, LOADER_FILES);
 }
 
-// may_retry: a certificate without its key yet, or half a file, is normal while files are being changed.
-static bool may_retry(struct service *service, enum loader_scope scope)
+// may_retry: a certificate without its key yet is normal while files are being changed. Whatever else is wrong is
+// said at once; when its file changes again it is read again.
+static bool may_retry(struct service *service, enum loader_scope scope,
+                      const struct diagnostics *diagnostics)
 {
-    if (scope != LOADER_FILES || service->must_reload_again || service->retry_count == RETRIES_MAX)
+    const bool is_pair =
+        diagnostics->pair_count > 0 && diagnostics->pair_count == diagnostics->error_count;
+    if (scope != LOADER_FILES || !is_pair || service->must_reload_again ||
+        service->retry_count == RETRIES_MAX)
         return false;
     service->retry_count++;
     ev_timer_set(&service->retry, retry_after_s, 0.);
@@ -197,7 +226,7 @@ static uint64_t revise(struct service *service, struct taking *taking)
         return 0;
     // Every socket stays where it is.
     const bool is_whole = hand_over(service, revision, &service->sockets);
-    crl_alarm_follow(service->crl_alarm, revision);
+    horizon_follow(service->horizon, revision);
     return is_whole ? service->generation : 0;
 }
 
@@ -270,7 +299,7 @@ static void refuse_reload(struct service *service, enum loader_scope scope,
     reload_watch_files(service); // links may lead elsewhere by now
     service->has_refused_file |= scope == LOADER_ALL;
     begin_taking(service, scope);
-    if (may_retry(service, scope)) {
+    if (may_retry(service, scope, diagnostics)) {
         be_done(service);
         return;
     }
@@ -334,17 +363,22 @@ static void finish_reload(struct service *service)
     service->loader = NULL;
     service->is_loaded = false;
     ev_timer_stop(service->loop, &service->retry);
+    // What was taken away meanwhile is given back only by a whole new snapshot.
     const bool is_same = error == ERR_OK && scope == LOADER_FILES &&
+                         service->snapshot->taking == NULL &&
                          snapshot_has_same_files(snapshot, service->snapshot);
+    service->has_refused_file &= error != ERR_OK || scope != LOADER_ALL;
     if (error == ERR_OK && !is_same)
         error = prepare(service, snapshot, &diagnostics, &sockets, &info);
     if (error != ERR_OK) {
         refuse_reload(service, scope, &diagnostics, &info);
     } else if (is_same) {
         reload_watch_files(service);
+        note_failing(service, false, (int64_t)time(NULL));
         be_done(service);
     } else {
         warn_of_constants(service, snapshot, &diagnostics);
+        snapshot_warn_of_lost(snapshot, service->snapshot, &diagnostics);
         keep_control(service, snapshot);
         log_findings(&diagnostics);
         keep_outcome(service, true, &diagnostics);
@@ -353,7 +387,6 @@ static void finish_reload(struct service *service)
     }
     diagnostics_deinit(&diagnostics);
     if (error == ERR_OK && !is_same) {
-        service->has_refused_file &= scope != LOADER_ALL;
         service->must_take = service->has_refused_file;
         take_over(service, snapshot, &sockets);
         return;

@@ -138,6 +138,11 @@ static void on_signal(void *arg, uint32_t number)
     }
 }
 
+static void on_look(void *arg, int64_t now_s)
+{
+    reload_remind(arg, now_s);
+}
+
 // on_clock_set: rights that end by the wall clock may have ended, or end sooner than timers think.
 static void on_clock_set(void *arg)
 {
@@ -146,7 +151,7 @@ static void on_clock_set(void *arg)
                 "time that it is now");
     for (uint32_t w = 0; w < service->worker_count; w++)
         worker_note_clock(service->workers[w]);
-    crl_alarm_look(service->crl_alarm);
+    horizon_look(service->horizon);
 }
 
 static void on_exits(void *arg, uint32_t rung)
@@ -238,8 +243,8 @@ static enum err open_loop(struct service *service, struct errinfo *info)
     bell_start(&service->loaded, service->loop);
     bell_start(&service->adopted, service->loop);
     service->watcher = watcher_create(service->loop, reload_on_files_changed, service);
-    service->crl_alarm = crl_alarm_create(service->loop);
-    if (service->watcher == NULL || service->crl_alarm == NULL)
+    service->horizon = horizon_create(service->loop, on_look, service);
+    if (service->watcher == NULL || service->horizon == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the watched files");
     if (!clock_watch_start(&service->clock_watch, service->loop, on_clock_set, service))
         return errinfo_set(info, ERR_SYSTEM, "cannot be told when the clock is set: %m");
@@ -310,7 +315,7 @@ static bool stop(struct service *service)
     control_destroy(service->control);
     reload_drop(service);
     watcher_destroy(service->watcher);
-    crl_alarm_destroy(service->crl_alarm);
+    horizon_destroy(service->horizon);
     signals_stop(&service->signals, service->loop);
     uint64_t unwritten = 0;
     if (service->audit != NULL)

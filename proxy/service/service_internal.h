@@ -8,7 +8,7 @@
 #include "proxy/audit/audit_log.h"
 #include "proxy/net/bell.h"
 #include "proxy/service/clock_watch.h"
-#include "proxy/service/crl_alarm.h"
+#include "proxy/service/horizon.h"
 #include "proxy/service/loader.h"
 #include "proxy/service/memory.h"
 #include "proxy/service/signals.h"
@@ -27,6 +27,8 @@ struct reload_outcome {
     uint64_t failed;             // those that did not, but for tries that were repeated
     int64_t last_at_s;           // Unix seconds; 0: there was none
     bool is_last_good;           // of the last one that came into force or failed
+    int64_t failing_since_s;     // Unix seconds; what is on the disk is refused since; 0: it is not
+    int64_t reminded_at_s;       // Unix seconds; when that was said last
     char message[700];           // about it
     struct diagnostics findings; // what loading it has found
 };
@@ -57,7 +59,7 @@ struct service {
     bool has_refused_file;     // the configuration file as it was read last is not the one in force
     bool must_take;          // what that denies is to be read once more, for new files are in force
     struct watcher *watcher; // owned; of the files that `snapshot` names
-    struct crl_alarm *crl_alarm; // owned; of the lists of `snapshot`
+    struct horizon *horizon; // owned; of the lists of `snapshot`
     struct clock_watch clock_watch;
     ev_timer retry;              // files that did not fit together are read again
     int retry_count;             // how often they have been
@@ -92,6 +94,9 @@ uint64_t reload_request(struct service *service, enum loader_scope scope);
 // reload_revise brings service->blocks into force, at once or when the workers have adopted what they are
 // adopting. Gives the generation with which they are; 0 without memory: then some workers go on without.
 uint64_t reload_revise(struct service *service);
+
+// reload_remind says once an hour that what is on the disk is still refused.
+void reload_remind(struct service *service, int64_t now_s);
 
 // reload_watch_files watches what the snapshot in force was made of.
 void reload_watch_files(struct service *service);

@@ -99,9 +99,10 @@ static void put_reloads(const struct service *service, struct control_call *call
 {
     const struct reload_outcome *reloads = &service->reloads;
     control_call_format(
-        call,
-        ",\"reloads\":{\"good\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"under_way\":%s,\"last\":",
+        call, ",\"reloads\":{\"good\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"under_way\":%s",
         reloads->good, reloads->failed, reloads->done < reloads->begun ? "true" : "false");
+    put_time(call, "failing_since", reloads->failing_since_s);
+    put(call, ",\"last\":");
     if (reloads->last_at_s == 0) {
         put(call, "null}");
         return;
@@ -255,10 +256,10 @@ static void put_numbers(const struct survey *survey, struct control_call *call)
         ",\"connections_silent\":%" PRIu64 ",\"connections_turned_away\":%" PRIu64
         ",\"connections_slowed\":%" PRIu64 ",\"handshakes_refused\":%" PRIu64
         ",\"requests\":%" PRIu64 ",\"requests_limited\":%" PRIu64 ",\"requests_counted\":%" PRIu64
-        ",\"tunnels\":%" PRIu64 "}",
+        ",\"crl_missing\":%" PRIu64 ",\"tunnels\":%" PRIu64 "}",
         counters->accepted, counters->closed, counters->silent, counters->turned_away,
         counters->slowed, counters->handshakes_refused, counters->exchanges, counters->limited,
-        counters->counted, counters->tunnels);
+        counters->counted, counters->crl_missing, counters->tunnels);
 }
 
 // put_use adds `"name":N,"name_max":N`; null where there is no limit.

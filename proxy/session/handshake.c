@@ -169,6 +169,8 @@ void session_record_refusal(struct session *session, enum reason reason)
         return;
     }
     context->counters.handshakes_refused++;
+    if (reason == REASON_CRL_MISSING)
+        context->counters.crl_missing++;
     arrival_note_failure(context, &peer->address, reason);
     session_context_make_id(context, session->refusal.id);
     const struct refusal_subject subject = {.source = &peer->address,

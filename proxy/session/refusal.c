@@ -136,6 +136,8 @@ void exchange_refuse_decided(struct exchange *exchange, uint16_t status, const c
 {
     // What comes after an allow that was recorded is told by the `close`.
     const bool is_late = exchange->decision_record == NULL;
+    if (exchange->ruling.reason == REASON_CRL_MISSING)
+        exchange->peer->context->counters.crl_missing++;
     exchange->reason = is_late ? exchange->ruling.reason : REASON_REFUSED;
     refuse(exchange, status, exchange->ruling.reason, detail);
 }

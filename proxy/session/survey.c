@@ -101,6 +101,7 @@ void survey_add(struct survey *sum, const struct survey *part)
     to->slowed += from->slowed;
     to->limited += from->limited;
     to->counted += from->counted;
+    to->crl_missing += from->crl_missing;
     for (size_t i = 0; i < SESSION_STATE_COUNT; i++)
         sum->sessions[i] += part->sessions[i];
     for (size_t i = 0; i < EXCHANGE_STATE_COUNT; i++)

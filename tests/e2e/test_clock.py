@@ -4,6 +4,7 @@ import pytest
 
 from support.clocks import Clock
 from support.config import client, reach
+from support.control import CONTROL, Control
 from support.scale import IS_SMALL
 
 ORIGIN = "origin.test"
@@ -18,13 +19,15 @@ def clock(tmp_path):
 
 
 @pytest.fixture
-def proxy(start, dns, origin, clock):
+def proxy(start, dns, origin, clock, tmp_path):
     server = origin()
     dns.addresses(ORIGIN, "127.0.0.1")
-    proxy = start(
-        client(reach(ORIGIN, server.port)), process={"environment": clock.environment}
-    )
-    proxy.target = f"{ORIGIN}:{server.port}"
+    allowed = tmp_path / "allowed"
+    allowed.write_text(f"{ORIGIN}\n")
+    rule = reach(ORIGIN, server.port)
+    rule["hosts"] = [{"file": str(allowed)}]
+    proxy = start(client(rule), control=CONTROL, process={"environment": clock.environment})
+    proxy.target, proxy.allowed = f"{ORIGIN}:{server.port}", allowed
     return proxy
 
 
@@ -55,3 +58,39 @@ def test_a_clock_that_is_set_back_a_little_ends_nothing(proxy, clock, pki):
     clock.jump(2 * DAY_S)
     proxy.stderr.wait("the machine's clock was set", after=said)
     proxy.assert_closed(tunnel.id, "expired")
+
+
+def test_the_end_of_a_served_certificate_and_of_a_ca_is_told_when_it_comes(proxy, clock):
+    clock.jump(28 * DAY_S)
+    proxy.stderr.wait("listener main: the certificate CN=proxy.test expires in .* hours; renew it")
+    clock.jump(3 * DAY_S)
+    proxy.stderr.wait("listener main: the certificate CN=proxy.test has expired: clients go on")
+    clock.jump(980 * DAY_S)
+    proxy.stderr.wait("trust.staff: the CA CN=Clients CA has expired: nobody is let in under it")
+    certificates = Control(proxy).status()["certificates"]
+    assert [entry for entry in certificates if entry["kind"] == "anchor"][0]["days_left"] < 0
+
+
+def test_a_reload_that_goes_on_failing_is_told_every_hour_until_it_is_mended(proxy, clock):
+    control = Control(proxy)
+    assert control.status()["reloads"]["failing_since"] is None
+    proxy.allowed.write_text("no host name!\n")
+    proxy.stderr.wait("reload failed")
+    since = control.status()["reloads"]["failing_since"]
+    assert since and f"! what is on the disk is refused since {since}" in control.run("status").stdout
+    clock.jump(3000)
+    proxy.stderr.wait("the machine's clock was set")
+    for _ in range(2):
+        said = proxy.stderr.count()
+        clock.jump(3601)
+        assert proxy.stderr.wait("reload still fails, for .* minutes now: .*no host name", after=said)
+    assert proxy.stderr.text().count("reload still fails") == 2
+    assert control.status()["reloads"]["failing_since"] == since
+    proxy.allowed.write_text(f"{ORIGIN}\n")
+    proxy.stderr.wait("reloaded:")
+    assert control.status()["reloads"]["failing_since"] is None
+    said = proxy.stderr.count()
+    clock.jump(3601)
+    proxy.stderr.wait("the machine's clock was set", after=said)
+    control.status()
+    assert proxy.stderr.text().count("reload still fails") == 2

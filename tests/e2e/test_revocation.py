@@ -6,6 +6,7 @@ import json
 import pytest
 
 from support.config import base_config, client, merge, reach
+from support.control import CONTROL, Control
 from support.proxy import run
 from support.scale import eventually
 
@@ -31,9 +32,9 @@ def staff(start, dns, origin, pki, middle):
     server = origin()
     dns.addresses(ORIGIN, "127.0.0.1")
 
-    def make(**keys):
+    def make(changes=None, **keys):
         trust = {"ca": [pki.ca.path], "intermediates": [middle.path], **keys}
-        proxy = start(client(reach(ORIGIN, server.port)), trust={"staff": trust})
+        proxy = start(client(reach(ORIGIN, server.port)), trust={"staff": trust}, **(changes or {}))
         proxy.target = f"{ORIGIN}:{server.port}"
         return proxy
 
@@ -429,3 +430,23 @@ def test_a_denied_certificate_loses_its_tunnels_at_a_reload(staff, pki):
     proxy.reload(trust={"staff": {"denied": [{"sha256": leaf.sha256}]}})
     proxy.assert_closed(ending.id, "revoked")
     assert_refused(proxy, leaf, "denied_certificate")
+
+
+def test_a_list_that_disappears_is_told_with_its_ca_and_counted(staff, pki, middle, leaf, tmp_path):
+    folder = tmp_path / "crls"
+    folder.mkdir()
+    (folder / "top.crl").write_bytes(open(pki.ca.crl(), "rb").read())
+    (folder / "middle.crl").write_bytes(open(middle.crl(), "rb").read())
+    proxy = staff({"control": CONTROL}, crl=[str(folder)])
+    tunnel = proxy.tunnel(proxy.target, leaf)
+    assert Control(proxy).status()["counters"]["crl_missing"] == 0
+    (folder / "middle.crl").unlink()
+    proxy.stderr.wait("the CRL of CN=Revocation Middle CA is gone: those under this CA")
+    proxy.stderr.wait("reloaded:")
+    assert_refused(proxy, leaf, "crl_missing")
+    status = Control(proxy).status()
+    assert status["counters"]["crl_missing"] == 1
+    assert any("is gone" in found["message"] for found in status["reloads"]["last"]["findings"])
+    assert "CN=Clients CA is gone" not in proxy.stderr.text()
+    tunnel.echo(b"untouched")
+    proxy.tunnel(proxy.target, pki.worker).echo(b"hello")

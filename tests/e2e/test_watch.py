@@ -10,7 +10,7 @@ import pytest
 
 from support.config import client, reach, write_config
 from support.pki import SERVER_AUTH
-from support.scale import eventually
+from support.scale import PATIENCE, eventually
 
 DENIED = "nowhere.test:443"
 
@@ -225,6 +225,7 @@ def test_a_bad_line_in_a_list_keeps_the_old_one_and_names_its_place(
     server, who = lists(pki, dns, origin, path)
     proxy = start(who)
     path.write_text("one.test\nhttps://two.test/\n")
-    proxy.stderr.wait(r"names\.txt:2:1: error: ")
+    # Only a half-written pair of certificate and key is waited for, ten seconds.
+    proxy.stderr.wait(r"names\.txt:2:1: error: ", patience=PATIENCE * 0.4)
     proxy.stderr.wait("reload failed, the old configuration")
     proxy.tunnel(f"one.test:{server.port}").echo(b"as before")

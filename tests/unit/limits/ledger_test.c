@@ -385,8 +385,7 @@ static void *come_and_go(void *arg)
         const char name[] = {(char)('a' + random_below(&random, 3)), '\0'};
         struct account *account = ledger_open_account(crowd->ledger, name, &seventeen, 1, i);
         struct limit_refusal refusal;
-        const bool is_taken =
-            ledger_take_tunnel(crowd->ledger, account, &seventeen, &refusal);
+        const bool is_taken = ledger_take_tunnel(crowd->ledger, account, &seventeen, &refusal);
         crowd->taken += is_taken ? 1 : 0;
         if (random_below(&random, 2) == 0) {
             ledger_close_account(crowd->ledger, account, i);

@@ -1,0 +1,239 @@
+// Days are counted from the moment of the end, so that one boundary is the end itself. Nothing is kept but the
+// time of the last look.
+#include "proxy/service/horizon.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "proxy/log/log.h"
+
+enum { DAY_S = 86400, DAYS_BEFORE = 7, LOOK_EVERY_S = 60 };
+
+struct horizon {
+    struct ev_loop *loop;                      // borrowed
+    void (*on_look)(void *arg, int64_t now_s); // never NULL
+    void *arg;                                 // borrowed
+    ev_timer timer;                            // to the next look
+    struct snapshot *snapshot;                 // ref; NULL before the first horizon_watch
+    int64_t last_s;                            // of the last look, Unix seconds
+};
+
+// day_of gives how many days of warning have begun: 0 before the first, 8 on the first day after the end.
+// What ends is good through its last second.
+static int64_t day_of(int64_t end_s, int64_t now_s)
+{
+    const int64_t first_s = end_s + 1 - (int64_t)DAYS_BEFORE * DAY_S;
+    return now_s < first_s ? 0 : 1 + (now_s - first_s) / DAY_S;
+}
+
+enum horizon_stage horizon_stage_of(int64_t end_s, int64_t last_s, int64_t now_s)
+{
+    const int64_t today = day_of(end_s, now_s);
+    if (today <= day_of(end_s, last_s))
+        return HORIZON_SILENT;
+    return now_s > end_s ? HORIZON_PAST : HORIZON_DUE;
+}
+
+// thing is something that ends, in the words of the log.
+struct thing {
+    const char *owner; // the profile's or listener's name
+    bool is_listener;  // whose
+    const char *what;  // `the CRL of`
+    const char *name;
+    int64_t end_s;        // Unix seconds
+    const char *to_do;    // before the end
+    const char *when_out; // what it means that it has ended
+};
+
+typedef void thing_function(void *arg, const struct thing *thing);
+
+static void each_crl(const struct trust *trust, thing_function *tell, void *arg)
+{
+    for (size_t i = 0; i < trust_crl_count(trust); i++) {
+        const struct trust_crl crl = trust_crl_at(trust, i);
+        char name[400];
+        struct text text;
+        if (crl.state == TRUST_CRL_IDLE)
+            continue; // it never counts
+        text_init(&text, name, sizeof name);
+        text_append_format(&text, "%.300s (number %s)", crl.issuer, crl.number);
+        const struct thing thing = {
+            .owner = trust_name(trust),
+            .what = "the CRL of",
+            .name = name,
+            .end_s = crl.next_update_s,
+            .to_do = "fetch the CA's new one in time",
+            .when_out = trust_keeps_expired_crls(trust)
+                            ? "and goes on to count (`crl_expired: keep`): whoever has been "
+                              "revoked since is let in; fetch the CA's new one"
+                            : ": handshakes and requests below this CA are refused until its "
+                              "new one is there",
+        };
+        tell(arg, &thing);
+    }
+}
+
+static void each_ca(const struct trust *trust, thing_function *tell, void *arg)
+{
+    for (size_t i = 0; i < trust_certificate_count(trust); i++) {
+        const struct trust_certificate ca = trust_certificate_at(trust, i);
+        const struct thing thing = {
+            .owner = trust_name(trust),
+            .what = ca.is_anchor ? "the CA" : "the helper CA",
+            .name = ca.subject,
+            .end_s = ca.not_after_s,
+            .to_do = "put its next certificate beside it in time",
+            .when_out = ": nobody is let in under it any more; put its new certificate into the "
+                        "profile's files",
+        };
+        if (!ca.is_left_out)
+            tell(arg, &thing);
+    }
+}
+
+static void each_served(const char *listener, const struct tls_context *tls, thing_function *tell,
+                        void *arg)
+{
+    for (size_t i = 0; i < tls_context_certificate_count(tls); i++) {
+        struct tls_context_info info;
+        tls_context_describe_at(tls, i, &info);
+        const struct thing thing = {
+            .owner = listener,
+            .is_listener = true,
+            .what = "the certificate",
+            .name = info.subject,
+            .end_s = info.not_after_s,
+            .to_do = "renew it in time",
+            .when_out = ": clients go on with it no more; renew it",
+        };
+        tell(arg, &thing);
+    }
+}
+
+// each_thing tells of everything in the snapshot that ends.
+static void each_thing(const struct snapshot *snapshot, thing_function *tell, void *arg)
+{
+    for (size_t t = 0; t < snapshot->trust_count; t++) {
+        each_crl(snapshot->trusts[t], tell, arg);
+        each_ca(snapshot->trusts[t], tell, arg);
+    }
+    for (size_t l = 0; l < snapshot->listener_count; l++) {
+        const struct listener_config *listener = &snapshot->listeners[l];
+        each_served(listener->name, listener->tls, tell, arg);
+        for (size_t s = 0; s < listener->sni_count; s++) {
+            if (listener->sni[s].chain_path != listener->chain_path)
+                each_served(listener->name, listener->sni[s].tls, tell, arg);
+        }
+    }
+}
+
+// glance is one look: from when, and at what time.
+struct glance {
+    int64_t last_s;
+    int64_t now_s;
+};
+
+static void say(void *arg, const struct thing *thing)
+{
+    const struct glance *glance = arg;
+    const char *whose = thing->is_listener ? "listener " : "trust.";
+    switch (horizon_stage_of(thing->end_s, glance->last_s, glance->now_s)) {
+    case HORIZON_SILENT:
+        return;
+    case HORIZON_DUE:
+        log_warning("%s%s: %s %s expires in %" PRId64 " hours; %s", whose, thing->owner,
+                    thing->what, thing->name, (thing->end_s - glance->now_s) / 3600, thing->to_do);
+        return;
+    case HORIZON_PAST:
+        log_error("%s%s: %s %s has expired%s%s", whose, thing->owner, thing->what, thing->name,
+                  thing->when_out[0] == ':' ? "" : " ", thing->when_out);
+        return;
+    }
+}
+
+// nearest is when the next thing has its next day.
+struct nearest {
+    int64_t now_s;
+    int64_t left_s;
+};
+
+static void find_nearest(void *arg, const struct thing *thing)
+{
+    struct nearest *nearest = arg;
+    const int64_t past_s = (thing->end_s + 1 - nearest->now_s) % DAY_S;
+    const int64_t left_s = past_s > 0 ? past_s : past_s + DAY_S;
+    if (left_s < nearest->left_s)
+        nearest->left_s = left_s;
+}
+
+static void wait_for_next(struct horizon *horizon)
+{
+    struct nearest nearest = {.now_s = horizon->last_s, .left_s = LOOK_EVERY_S};
+    each_thing(horizon->snapshot, find_nearest, &nearest);
+    ev_timer_stop(horizon->loop, &horizon->timer);
+    ev_timer_set(&horizon->timer, (ev_tstamp)nearest.left_s, 0.);
+    ev_timer_start(horizon->loop, &horizon->timer);
+}
+
+void horizon_look(struct horizon *horizon)
+{
+    struct glance glance = {.last_s = horizon->last_s, .now_s = (int64_t)time(NULL)};
+    if (horizon->snapshot == NULL)
+        return;
+    each_thing(horizon->snapshot, say, &glance);
+    horizon->last_s = glance.now_s;
+    wait_for_next(horizon);
+    horizon->on_look(horizon->arg, glance.now_s);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    horizon_look(timer->data);
+}
+
+struct horizon *horizon_create(struct ev_loop *loop, void (*on_look)(void *arg, int64_t now_s),
+                               void *arg)
+{
+    struct horizon *horizon = calloc(1, sizeof *horizon);
+    if (horizon == NULL)
+        return NULL;
+    horizon->loop = loop;
+    horizon->on_look = on_look;
+    horizon->arg = arg;
+    ev_timer_init(&horizon->timer, on_timer, 0., 0.);
+    horizon->timer.data = horizon;
+    return horizon;
+}
+
+void horizon_destroy(struct horizon *horizon)
+{
+    if (horizon == NULL)
+        return;
+    ev_timer_stop(horizon->loop, &horizon->timer);
+    snapshot_unref(horizon->snapshot);
+    free(horizon);
+}
+
+static void hold(struct horizon *horizon, struct snapshot *snapshot)
+{
+    struct snapshot *old = horizon->snapshot;
+    horizon->snapshot = snapshot_ref(snapshot);
+    snapshot_unref(old);
+    wait_for_next(horizon);
+}
+
+void horizon_watch(struct horizon *horizon, struct snapshot *snapshot)
+{
+    if (horizon->snapshot == snapshot)
+        return; // it goes on counting
+    horizon->last_s = (int64_t)time(NULL);
+    hold(horizon, snapshot);
+}
+
+void horizon_follow(struct horizon *horizon, struct snapshot *revision)
+{
+    hold(horizon, revision);
+}

@@ -1,0 +1,40 @@
+// horizon: says aloud, while the program runs, that something of the configuration in force is about to end, or has
+// ended: a revocation list, a CA, a served certificate. From seven days before, once a day, and when it happens.
+// What is so when a configuration is loaded is said by the loading.
+//
+// One timer of main's loop, by the wall clock, looked at once a minute at least, for clocks are set.
+#pragma once
+
+#include <ev.h>
+
+#include "proxy/config/snapshot.h"
+
+struct horizon; // opaque: heap
+
+// horizon_create makes one; it watches nothing yet. `on_look` is called at each look with `arg`, borrowed, and with
+// the time, Unix seconds. NULL without memory.
+struct horizon *horizon_create(struct ev_loop *loop, void (*on_look)(void *arg, int64_t now_s),
+                               void *arg) MUST_USE;
+
+// horizon_destroy stops and frees it. NULL is allowed.
+void horizon_destroy(struct horizon *horizon);
+
+// horizon_watch watches what `snapshot` is made of from now on, and nothing else. It holds a reference.
+void horizon_watch(struct horizon *horizon, struct snapshot *snapshot);
+
+// horizon_follow goes on with a revision of what it watches, about which loading has said nothing.
+void horizon_follow(struct horizon *horizon, struct snapshot *revision);
+
+// horizon_look looks now, without waiting for its time: the clock was set.
+void horizon_look(struct horizon *horizon);
+
+// What there is to say of something that ends.
+enum horizon_stage {
+    HORIZON_SILENT, // nothing since the last look
+    HORIZON_DUE,    // seven days are left, or fewer
+    HORIZON_PAST,   // it has ended, or still has
+};
+
+// horizon_stage_of tells what to say of something that is good through `end_s` at `now_s` to somebody who last
+// looked at `last_s`, all Unix seconds. Pure. A day that begins is said once.
+enum horizon_stage horizon_stage_of(int64_t end_s, int64_t last_s, int64_t now_s);
