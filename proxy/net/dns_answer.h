@@ -47,6 +47,7 @@ struct dns_aliases {
 struct dns_answer {
     enum resolve_result result;
     uint32_t ttl_s; // how long it may be kept; of a negative answer by its SOA (RFC 2308 5), else 0
+    bool is_local;  // the failure is our own, for want of memory, and says nothing about the name
     uint8_t count;
     struct ip_addr addresses[DNS_MAX_ADDRESSES]; // each once, in the message's order
     struct dns_aliases aliases;

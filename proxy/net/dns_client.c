@@ -56,6 +56,7 @@ struct question {
     dns_callback callback;
     void *arg;                        // borrowed
     uint8_t tried[DNS_MAX_SERVERS];   // how often; `tries`: used up
+    bool has_lacked_memory;           // at some try
     enum resolve_result worst_result; // TIMED_OUT until a server has failed in another way
     enum dns_type type;
     char name[DNS_NAME_MAX + 1];
@@ -126,7 +127,7 @@ static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writa
         return;
     struct watched_socket *socket = calloc(1, sizeof *socket);
     if (socket == NULL)
-        return; // the question ends by its time-out
+        return; // its questions end by their time-out
     socket->upstream = upstream;
     socket->next = upstream->sockets;
     upstream->sockets = socket;
@@ -148,6 +149,7 @@ static void note_failure(struct question *question, int status)
     struct upstream *upstream = question->asked;
     struct dns_client *client = question->client;
     uint8_t *tried = &question->tried[upstream - client->upstreams];
+    question->has_lacked_memory |= status == ARES_ENOMEM;
     if (status != ARES_ETIMEOUT)
         question->worst_result = RESOLVE_FAILED;
     if (status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED) { // nobody is there, for now
@@ -211,7 +213,8 @@ static void ask_next(struct question *question)
 {
     struct upstream *upstream = best_upstream(question);
     if (upstream == NULL) {
-        const struct dns_answer failure = {.result = question->worst_result};
+        const struct dns_answer failure = {.result = question->worst_result,
+                                           .is_local = question->has_lacked_memory};
         end_question(question, &failure);
         return;
     }

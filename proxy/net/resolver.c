@@ -97,6 +97,8 @@ static int64_t ttl_ms(const struct resolver *resolver, const struct dns_answer *
 {
     const int64_t told_ms = (int64_t)answer->ttl_s * 1000;
     int64_t max_ms = RESOLVER_NEGATIVE_TTL_MS;
+    if (answer->is_local)
+        return 0;
     switch (answer->result) {
     case RESOLVE_OK:
         max_ms = resolver->max_ttl_ms;

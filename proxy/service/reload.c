@@ -202,6 +202,19 @@ static bool hand_over(struct service *service, struct snapshot *snapshot, struct
     return is_whole;
 }
 
+// be_adopted_by_nobody ends a reload that no worker had memory for: none of them will say that it has it.
+static void be_adopted_by_nobody(struct service *service)
+{
+    service->is_adopting_reload = false;
+    service->reloads.good--;
+    service->reloads.failed++;
+    service->reloads.is_last_good = false;
+    (void)snprintf(service->reloads.message, sizeof service->reloads.message,
+                   "no memory to hand the new configuration to the workers, which go on as before: "
+                   "reload again");
+    be_done(service);
+}
+
 // take_over brings a reload's snapshot into force.
 static void take_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
 {
@@ -216,6 +229,8 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
     service->sockets = *sockets;
     reload_watch_files(service);
     control_follow_audit(service->control);
+    if (service->adopting_count == 0)
+        be_adopted_by_nobody(service);
 }
 
 static uint64_t revise(struct service *service, struct taking *taking)

@@ -18,6 +18,7 @@
 #include "proxy/limits/sources.h"
 #include "proxy/log/log.h"
 #include "proxy/net/dns_client.h"
+#include "proxy/net/loop_memory.h"
 #include "proxy/service/limits.h"
 #include "proxy/service/notify.h"
 #include "proxy/service/service_internal.h"
@@ -236,7 +237,8 @@ static enum err open_loop(struct service *service, struct errinfo *info)
     has_bells = bell_init(&service->adopted, reload_on_adopted, service) && has_bells;
     ev_timer_init(&service->retry, reload_on_retry, 0., 0.);
     service->retry.data = service;
-    service->loop = ev_default_loop(EVFLAG_NOENV);
+    const bool has_reserve = loop_memory_start();
+    service->loop = has_reserve ? ev_default_loop(EVFLAG_NOENV) : NULL;
     if (service->loop == NULL || !has_bells)
         return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop: %m");
     bell_start(&service->exits, service->loop);

@@ -14,6 +14,7 @@
 #include "proxy/net/bell.h"
 #include "proxy/net/dns_client.h"
 #include "proxy/net/listener.h"
+#include "proxy/net/loop_memory.h"
 #include "proxy/service/limits.h"
 #include "proxy/service/notify.h"
 #include "proxy/service/signals.h"
@@ -258,7 +259,7 @@ static void say_ready(const struct sidecar *sidecar)
 static enum err start(struct sidecar *sidecar, struct errinfo *info)
 {
     const bool has_bell = bell_init(&sidecar->exits, on_exits, sidecar);
-    sidecar->loop = ev_default_loop(EVFLAG_NOENV);
+    sidecar->loop = loop_memory_start() ? ev_default_loop(EVFLAG_NOENV) : NULL;
     ev_timer_init(&sidecar->retry, on_retry, 0., 0.);
     ev_timer_init(&sidecar->look, on_look, look_every_s, look_every_s);
     sidecar->retry.data = sidecar;

@@ -375,9 +375,11 @@ struct tls_stream *tls_stream_make(SSL_CTX *ctx, const BIO_METHOD *method, struc
     BIO_set_data(bio, tls);
     BIO_set_init(bio, 1);
     SSL_set_bio(tls->ssl, bio, bio);
-    SSL_set_app_data(tls->ssl, tls);
     SSL_set_shed_handshake_config(tls->ssl, 1);
-    return tls;
+    if (SSL_set_app_data(tls->ssl, tls))
+        return tls;
+    tls_stream_destroy(tls);
+    return NULL;
 }
 
 void tls_stream_destroy(struct tls_stream *tls)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "proxy/log/log.h"
+#include "proxy/net/loop_memory.h"
 
 enum {
     RESERVE_MAX = 64,     // for DNS, second attempts at connecting, reloads, the audit log
@@ -50,15 +51,27 @@ static bool is_still_tight(const struct headroom *headroom, const struct ledger 
     return spoken_for(headroom, ledger, fd) >= headroom->descriptors;
 }
 
+// is_to_be_said tells whether the last word about it was long enough ago.
+static bool is_to_be_said(struct headroom *headroom, int64_t now_ms)
+{
+    if (headroom->logged_ms != 0 && now_ms - headroom->logged_ms < LOG_EVERY_MS)
+        return false;
+    headroom->logged_ms = now_ms;
+    return true;
+}
+
 bool headroom_has_room(struct headroom *headroom, const struct ledger *ledger, int any_fd,
                        int64_t now_ms)
 {
+    if (!loop_memory_has_reserve()) {
+        if (is_to_be_said(headroom, now_ms))
+            log_error("no memory: no new connections until there is some; live ones go on");
+        return false;
+    }
     if (!headroom->is_tight)
         return true;
     headroom->is_tight = is_still_tight(headroom, ledger, any_fd);
-    const bool is_due = headroom->logged_ms == 0 || now_ms - headroom->logged_ms >= LOG_EVERY_MS;
-    if (headroom->is_tight && is_due) {
-        headroom->logged_ms = now_ms;
+    if (headroom->is_tight && is_to_be_said(headroom, now_ms)) {
         log_error("all %" PRIu64 " descriptors are in use or spoken for: no new connections until "
                   "some have ended; live ones go on (raise LimitNOFILE when this is no attack)",
                   headroom->descriptors);

@@ -19,7 +19,8 @@ struct headroom {
 // headroom_note looks at the descriptor `fd` of a connection that was just accepted.
 void headroom_note(struct headroom *headroom, const struct ledger *ledger, int fd);
 
-// headroom_has_room tells whether another one may be accepted; `any_fd` is some open descriptor. Says so in
+// headroom_has_room tells whether another one may be accepted: there are descriptors, and the
+// reserve of the loops' memory is whole. `any_fd` is some open descriptor. Says so in
 // the log when accepting stops and when it goes on, not more often than every few seconds.
 bool headroom_has_room(struct headroom *headroom, const struct ledger *ledger, int any_fd,
                        int64_t now_ms);

@@ -132,7 +132,7 @@ static void what_is_not_tls_is_told_apart_by_its_first_bytes(void **state)
         {SLICE_LITERAL("\x17\x03\x03\x00\x01x"), TLS_FAILURE_PROTOCOL},
         {SLICE_LITERAL("\xFF\xFF\xFF"), TLS_FAILURE_PROTOCOL},
         {SLICE_LITERAL("\x16\x02\x00\x00\x05junk!"), TLS_FAILURE_PROTOCOL},
-        {SLICE_LITERAL("\x16\x03\x01\x00\x05junk!"), TLS_FAILURE_PROTOCOL},
+        {SLICE_LITERAL("\x16\x03\x01\x00\x05junk!"), TLS_FAILURE_TOO_LONG},
         {SLICE_LITERAL("\x16\x03\x01\xFF\xFFjunk!"), TLS_FAILURE_PROTOCOL},
     };
     struct tls_rig *rig = *state;

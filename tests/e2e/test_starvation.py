@@ -1,0 +1,157 @@
+"""Out of memory: each call of the allocator fails in turn, and what it ends is that connection, never the process.
+
+The program under test is //tests/e2e:starved; with any other there is nothing to do.
+"""
+
+import itertools
+import mmap
+import ssl
+import struct
+from pathlib import Path
+
+import pytest
+
+from support.config import client
+from support.control import CONTROL, Control
+from support.plain import PlainClient, StrictOrigin, head, ok, url
+from support.proxy import BINARY
+from support.scale import IS_SMALL
+
+pytestmark = pytest.mark.skipif(
+    Path(BINARY).name != "starved", reason="needs the program with an allocator that can fail"
+)
+
+NUMBERS = struct.Struct("3Q")
+# A client that meets the lack sees its connection end in one of these ways.
+ENDED = (OSError, ssl.SSLError, AssertionError, EOFError)
+STRIDE = 7 if IS_SMALL else 1
+
+
+class Allocator:
+    """The numbers of starve.c."""
+
+    def __init__(self, folder):
+        path = folder / "starving"
+        path.write_bytes(bytes(NUMBERS.size))
+        with open(path, "r+b") as file:
+            self._map = mmap.mmap(file.fileno(), 0)
+        self.environment = {"SALLYPORT_STARVE": str(path)}
+
+    def fail(self, first, span):
+        NUMBERS.pack_into(self._map, 0, 0, first, span)
+
+    def relent(self):
+        """Lets every call succeed again; how many there were since `fail`."""
+        count = NUMBERS.unpack_from(self._map)[0]
+        NUMBERS.pack_into(self._map, 0, 0, 0, 0)
+        return count
+
+
+@pytest.fixture
+def starved(start, tmp_path, origin, dns):
+    """A proxy with one worker, whose allocator is in the test's hands, and its targets: each name is new."""
+    server = origin()
+    allocator = Allocator(tmp_path)
+    rule = {"hosts": ["*"], "addresses": ["127.0.0.0/8"], "ports": ["any"]}
+    proxy = start(
+        client(rule, {"addresses": ["127.0.0.0/8"], "ports": ["any"]}),
+        process={"environment": allocator.environment},
+        workers=1,
+        control=CONTROL,
+        resolver={"timeout": "200ms", "tries": 1},
+    )
+
+    def next_target():
+        name = f"n{next(numbers)}.test"
+        dns.addresses(name, "127.0.0.1")
+        return f"{name}:{server.port}"
+
+    numbers = itertools.count()
+    proxy.allocator, proxy.next_target = allocator, next_target
+    return proxy
+
+
+def sweep(proxy, act, span, judge=None, least=100):
+    """Does `act` again and again, with the next call of the allocator failing each time, until none is left to fail."""
+    first, failures = 1, 0
+    act()  # what is made once for all
+    while True:
+        proxy.allocator.fail(first, span)
+        try:
+            act()
+        except ENDED:
+            failures += 1
+        count = proxy.allocator.relent()
+        assert proxy.process.poll() is None, f"died at call {first}: {proxy.stderr.text()[-2000:]}"
+        if judge:
+            judge()
+        if count < first:
+            break
+        first += STRIDE
+    act()  # as if nothing had been
+    assert first > least
+    return failures
+
+
+def tunnel(proxy, **options):
+    opened = proxy.dial(**options)
+    opened.sock.settimeout(3)
+    try:
+        opened.handshake()
+        opened.tunnel(proxy.next_target())
+        opened.echo(b"hello")
+    finally:
+        opened.sock.close()
+
+
+SPANS = pytest.mark.parametrize("span", [1, 3, 1000])
+VERSIONS = pytest.mark.parametrize(
+    "version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["tls1.2", "tls1.3"]
+)
+
+
+@SPANS
+@VERSIONS
+def test_a_tunnel_for_which_there_is_no_memory_ends_alone(starved, span, version):
+    options = {"minimum": version, "maximum": version}
+    assert sweep(starved, lambda: tunnel(starved, **options), span) > 0
+
+
+@SPANS
+def test_a_plain_request_for_which_there_is_no_memory_ends_alone(starved, span):
+    server = StrictOrigin(lambda request: ok(b"hello"))
+    target = url(server, host="127.0.0.1")
+
+    def ask():
+        opened = starved.dial()
+        opened.sock.settimeout(5)
+        try:
+            requester = PlainClient(opened.handshake())
+            requester.send(head("POST", target, "Content-Length: 5") + b"hello")
+            assert requester.read("POST").body == b"hello"
+        finally:
+            opened.sock.close()
+
+    try:
+        assert sweep(starved, ask, span) > 0
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("span", [1, 1000])
+def test_a_reload_for_which_there_is_no_memory_changes_nothing(starved, span):
+    control = Control(starved)
+    tunnel(starved)
+
+    sweep(starved, lambda: control.run("reload"), span, lambda: tunnel(starved))
+
+
+def test_no_memory_at_all_is_survived(starved):
+    tunnel(starved)
+    for _ in range(20):
+        starved.allocator.fail(1, 1 << 40)
+        with pytest.raises(ENDED):
+            tunnel(starved)
+        starved.allocator.relent()
+        assert starved.process.poll() is None, starved.stderr.text()
+        tunnel(starved)
