@@ -101,7 +101,6 @@ def test_a_storm_of_reloads_leaves_every_wait_its_own_end(start, dns, origin, wo
             waiting.append(proxy.connect().send(connect_head("origin.test:1")[:20]))
             waiting.append(proxy.tunnel(f"origin.test:{server.port}"))
             waiting.append(begin_body(proxy, server))
-            waiting.append(proxy.connect())
         proxy.audit.wait_count(12, "decision", decision__action="allow")
         for turn in range(1, 10):
             proxy.reload(state(turn))
