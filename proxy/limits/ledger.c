@@ -24,6 +24,7 @@ struct account {
     atomic_size_t refs;   // rises from 0 under the lock only
     _Atomic uint32_t tunnels;
     _Atomic uint32_t sessions;
+    _Atomic uint32_t dials;
     _Atomic uint32_t records; // that wait to be written, or will
     struct rate new_tunnels;
     struct rate refusals;
@@ -277,6 +278,21 @@ void account_begin_session(struct account *account)
 void account_end_session(struct account *account)
 {
     ASSERT(atomic_fetch_sub(&account->sessions, 1) > 0);
+}
+
+void account_begin_dial(struct account *account)
+{
+    account->dials++;
+}
+
+void account_end_dial(struct account *account)
+{
+    ASSERT(atomic_fetch_sub(&account->dials, 1) > 0);
+}
+
+uint32_t account_dials(const struct account *account)
+{
+    return account->dials;
 }
 
 bool ledger_is_fair(const struct ledger *ledger, const struct account *account)

@@ -92,6 +92,12 @@ void ledger_set_room(struct ledger *ledger, uint32_t sessions);
 void account_begin_session(struct account *account);
 void account_end_session(struct account *account);
 
+// account_begin_dial counts a connect of this client that is under way beside others, account_end_dial no longer;
+// account_dials tells how many there are.
+void account_begin_dial(struct account *account);
+void account_end_dial(struct account *account);
+uint32_t account_dials(const struct account *account);
+
 // ledger_is_fair tells whether the client's youngest session, which has been taken and begun, is within its share.
 bool ledger_is_fair(const struct ledger *ledger, const struct account *account);
 

@@ -38,7 +38,8 @@ struct dialer {
     size_t next; // index of the next address
     size_t count;
     size_t source_count;
-    size_t live_count; // attempts under way
+    size_t live_count;  // attempts under way
+    size_t place_count; // places taken for them, see dialer_events
     enum dial_result result;
     struct ip_addr last_dialled;
     struct ip_addr addresses[DIALER_MAX_ADDRESSES];
@@ -53,6 +54,26 @@ static bool is_ours(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+// give_places gives back those that are no longer needed: the first attempt needs none.
+static void give_places(struct dialer *dialer)
+{
+    while (dialer->place_count > 0 && dialer->place_count >= dialer->live_count) {
+        dialer->place_count--;
+        dialer->events.give_place(dialer->events.arg);
+    }
+}
+
+// take_place takes one for another attempt; false: it is put off.
+static bool take_place(struct dialer *dialer)
+{
+    if (dialer->live_count == 0 || dialer->events.take_place == NULL)
+        return true;
+    if (!dialer->events.take_place(dialer->events.arg))
+        return false;
+    dialer->place_count++;
+    return true;
+}
+
 // end_attempt closes one that is under way, unless its descriptor has been taken.
 static void end_attempt(struct attempt *attempt)
 {
@@ -63,6 +84,7 @@ static void end_attempt(struct attempt *attempt)
     (void)close(attempt->io.fd);
     ev_io_set(&attempt->io, -1, EV_WRITE);
     dialer->live_count--;
+    give_places(dialer);
 }
 
 static void end_all(struct dialer *dialer)
@@ -167,8 +189,14 @@ static void begin_attempt(struct dialer *dialer, struct attempt *attempt)
 static void begin_due(struct dialer *dialer)
 {
     while (dialer->next < dialer->count && dialer->live_count < DIALER_MAX_AT_ONCE &&
-           (dialer->live_count == 0 || ev_now(dialer->loop) >= dialer->due_s))
+           (dialer->live_count == 0 || ev_now(dialer->loop) >= dialer->due_s)) {
+        if (!take_place(dialer)) {
+            dialer->due_s = ev_now(dialer->loop) + DIALER_DELAY_MS / 1000.;
+            return;
+        }
         begin_attempt(dialer, free_place(dialer));
+        give_places(dialer); // of one that failed at once
+    }
 }
 
 // rearm sets the timer at what comes first; at once, where only the end is left to be told.
@@ -248,6 +276,7 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events)
     ev_io_stop(loop, &attempt->io);
     ev_io_set(&attempt->io, -1, EV_WRITE);
     dialer->live_count--;
+    give_places(dialer);
     dialer->last_dialled = attempt->address;
     finish(dialer, DIAL_CONNECTED, fd);
 }

@@ -13,8 +13,9 @@
 enum {
     DIALER_MAX_ADDRESSES = 32,
     DIALER_MAX_SOURCES = 16,
-    DIALER_MAX_AT_ONCE = 6, // attempts under way
-    DIALER_DELAY_MS = 250,  // from one attempt to the next
+    DIALER_MAX_AT_ONCE =
+        6, // attempts under way; each but the first one only where there is a place for it
+    DIALER_DELAY_MS = 250, // from one attempt to the next
 };
 
 enum dial_result {
@@ -45,6 +46,10 @@ struct dialer_events {
     // DIAL_CONNECTED, `fd` is the connected non-blocking socket, owned by the callee, to
     // dialer_last_dialled; otherwise `fd` is -1. The dialer is still to be destroyed by its owner.
     void (*on_done)(void *arg, enum dial_result result, int fd);
+    // take_place is asked before each attempt that is begun while another one is under way: false puts it off.
+    // give_place is called once for each true. Both NULL: there is always a place.
+    bool (*take_place)(void *arg);
+    void (*give_place)(void *arg);
     void *arg; // borrowed
 };
 

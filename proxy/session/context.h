@@ -79,6 +79,7 @@ struct session_context {
     struct refusals *refusals;         // borrowed; of handshakes
     struct refusals *refused_requests; // borrowed; of requests above the rate
     struct upstream_share upstreams;   // of connections to targets that wait; its `max` is set
+    size_t dial_max;                   // connects under way, but for the first of each request
     uint64_t id_seed;                  // random, different for each worker of each process
 
     // Kept by the sessions; everybody else may read.
@@ -86,6 +87,7 @@ struct session_context {
     struct session_counters counters;
     size_t state_counts[SESSION_STATE_COUNT];
     size_t exchange_counts[EXCHANGE_STATE_COUNT];
+    size_t dial_count; // of those that dial_max bounds
     bool is_draining;
 
     // Private to proxy/session.

@@ -89,6 +89,20 @@ static void client_left(struct exchange *exchange, enum err error)
                                    : REASON_CLIENT_CLOSED);
 }
 
+// on_take_dial and on_give_dial are for attempts that are begun while another one is under way.
+static bool on_take_dial(void *arg)
+{
+    struct exchange *exchange = arg;
+    ASSERT(exchange->magic == EXCHANGE_MAGIC);
+    return quota_take_dial(&exchange->quota, exchange->peer->context);
+}
+
+static void on_give_dial(void *arg)
+{
+    struct exchange *exchange = arg;
+    quota_give_dial(&exchange->quota, exchange->peer->context);
+}
+
 // dial_admitted connects to the addresses that may be dialled, where there is one.
 static void dial_admitted(struct exchange *exchange)
 {
@@ -96,8 +110,9 @@ static void dial_admitted(struct exchange *exchange)
     if (!exchange_admits_addresses(exchange))
         return;
     const uint32_t turn = session_context_take_turn(peer->context, peer->client);
-    if (search_dial(exchange->search, peer->client, turn, peer->snapshot->timeouts.attempt_ms) !=
-        ERR_OK) {
+    const struct dial_places places = {on_take_dial, on_give_dial, exchange};
+    if (search_dial(exchange->search, peer->client, turn, peer->snapshot->timeouts.attempt_ms,
+                    &places) != ERR_OK) {
         exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
         return;
     }

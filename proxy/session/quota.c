@@ -1,6 +1,7 @@
 // The ledger and the audit log count; here it is only remembered who has to give back what.
 #include "proxy/session/quota.h"
 
+#include "auth/base/share.h"
 #include "proxy/limits/sources.h"
 
 bool quota_take(struct quota *quota, const struct peer *peer, struct limit_refusal *out)
@@ -39,6 +40,21 @@ void quota_give(struct quota *quota, const struct session_context *context)
         return;
     ledger_give_tunnel(context->ledger, quota->account, context->now_ms);
     quota->account = NULL;
+}
+
+bool quota_take_dial(struct quota *quota, struct session_context *context)
+{
+    if (!share_may_take(account_dials(quota->account), context->dial_count, context->dial_max))
+        return false;
+    account_begin_dial(quota->account);
+    context->dial_count++;
+    return true;
+}
+
+void quota_give_dial(struct quota *quota, struct session_context *context)
+{
+    account_end_dial(quota->account);
+    context->dial_count--;
 }
 
 bool quota_take_record(struct quota *quota, const struct peer *peer)

@@ -25,6 +25,7 @@ struct search {
     bool has_late;  // addresses have come, or the last word, since they were judged
     enum resolve_result resolved;
     struct dialer *dialer; // owned
+    struct dial_places places;
     bool is_dialled;
     enum dial_result dialled;
     int fd; // owned; -1: none
@@ -249,10 +250,25 @@ static void on_dialled(void *arg, enum dial_result result, int fd)
     search->wake(search->owner);
 }
 
-enum err search_dial(struct search *search, const struct client *client, uint32_t turn,
-                     int64_t attempt_ms)
+static bool on_take_place(void *arg)
 {
-    const struct dialer_events events = {.on_done = on_dialled, .arg = search};
+    const struct search *search = arg;
+    return search->places.take(search->places.arg);
+}
+
+static void on_give_place(void *arg)
+{
+    const struct search *search = arg;
+    search->places.give(search->places.arg);
+}
+
+enum err search_dial(struct search *search, const struct client *client, uint32_t turn,
+                     int64_t attempt_ms, const struct dial_places *places)
+{
+    const struct dialer_events events = {.on_done = on_dialled,
+                                         .take_place = on_take_place,
+                                         .give_place = on_give_place,
+                                         .arg = search};
     const struct dialer_options options = {
         .addresses = search->admitted,
         .count = search->admitted_count,
@@ -263,6 +279,7 @@ enum err search_dial(struct search *search, const struct client *client, uint32_
         .source_turn = turn,
         .expects_more = search->query != NULL,
     };
+    search->places = *places;
     search->dialer = dialer_start(search->loop, &options, &events);
     return search->dialer == NULL ? ERR_MEMORY : ERR_OK;
 }

@@ -12,6 +12,13 @@
 
 struct search;
 
+// Where the places come from for attempts at the same time, but for the first; see dialer_events.
+struct dial_places {
+    bool (*take)(void *arg);
+    void (*give)(void *arg);
+    void *arg; // borrowed until the search is destroyed
+};
+
 // search_create makes a search for `target`, which is borrowed until destroy. `wake` is called from the
 // loop with `owner` whenever something is done. NULL when there is no memory.
 struct search *search_create(struct ev_loop *loop, const struct target *target,
@@ -53,9 +60,9 @@ void search_judge_one(const struct policy *policy, const struct client *client,
                       const struct ip_addr *address, struct decision *out);
 
 // search_dial starts connecting to the admitted addresses, in order, from the client's `egress` where it has
-// one: `turn` says which of several has its turn. Each attempt takes `attempt_ms` at most.
+// one: `turn` says which of several has its turn. Each attempt takes `attempt_ms` at most. `places` is copied.
 enum err search_dial(struct search *search, const struct client *client, uint32_t turn,
-                     int64_t attempt_ms) MUST_USE;
+                     int64_t attempt_ms, const struct dial_places *places) MUST_USE;
 
 // search_is_dialled tells whether the dialling is over, and how.
 bool search_is_dialled(const struct search *search, enum dial_result *out);

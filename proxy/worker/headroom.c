@@ -14,6 +14,9 @@ enum {
     RESERVE_SHARE = 8,    // but never more than one in so many
     LOG_EVERY_MS = 10000, // of one worker
     POOLED_MAX = 1024,    // connections to targets that a worker lets wait for a next request
+    DIALS_MAX = 1024,     // connects of a worker at a time, but for the first of each request
+    DIALS_SHARE = 64,     // but never more than one descriptor in so many
+    DIALS_MIN = 8,        // nor fewer
     POOLED_SHARE = 128,   // but never more than one descriptor in so many
 };
 
@@ -86,6 +89,14 @@ uint32_t headroom_sessions_max(const struct headroom *headroom)
     if (headroom->descriptors == 0)
         return 0;
     return left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
+}
+
+size_t headroom_dials_max(const struct headroom *headroom)
+{
+    const uint64_t share = headroom->descriptors / DIALS_SHARE;
+    if (headroom->descriptors == 0 || share > DIALS_MAX)
+        return DIALS_MAX;
+    return share < DIALS_MIN ? DIALS_MIN : (size_t)share;
 }
 
 size_t headroom_pooled_max(const struct headroom *headroom)

@@ -28,6 +28,9 @@ bool headroom_has_room(struct headroom *headroom, const struct ledger *ledger, i
 // headroom_sessions_max gives how many connections of clients there can be; 0: unknown.
 uint32_t headroom_sessions_max(const struct headroom *headroom);
 
+// headroom_dials_max gives how many connects of a worker may be under way at a time, but for the first of each request.
+size_t headroom_dials_max(const struct headroom *headroom);
+
 // headroom_pooled_max gives how many connections to targets may wait, in all sessions of a worker, for a next request:
 // few enough that they come out of what is kept free.
 size_t headroom_pooled_max(const struct headroom *headroom);

@@ -464,6 +464,7 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->headroom.descriptors = options->descriptors;
     worker->headroom.base = options->base_descriptors;
     worker->context.upstreams.max = headroom_pooled_max(&worker->headroom);
+    worker->context.dial_max = headroom_dials_max(&worker->headroom);
     ledger_set_room(options->ledger, headroom_sessions_max(&worker->headroom));
     worker->context.sources = options->sources;
     worker->context.refusals = options->refusals;

@@ -26,6 +26,8 @@ struct bench {
     enum dial_result result;
     int fd;
     uint32_t attempts;
+    bool has_places; // there are so many, otherwise any number
+    size_t places_left;
     struct dialer_options options; // of the next start; what start() does not set stays
 };
 
@@ -65,10 +67,28 @@ static void on_done(void *arg, enum dial_result result, int fd)
     }
 }
 
+static bool on_take_place(void *arg)
+{
+    struct bench *bench = arg;
+    if (bench->places_left == 0)
+        return false;
+    bench->places_left--;
+    return true;
+}
+
+static void on_give_place(void *arg)
+{
+    struct bench *bench = arg;
+    bench->places_left++;
+}
+
 static void start(struct bench *bench, const struct ip_addr *addresses, size_t count, uint16_t port,
                   int64_t attempt_ms)
 {
-    const struct dialer_events events = {.on_done = on_done, .arg = bench};
+    const struct dialer_events events = {.on_done = on_done,
+                                         .take_place = bench->has_places ? on_take_place : NULL,
+                                         .give_place = on_give_place,
+                                         .arg = bench};
     ev_now_update(bench->loop);
     bench->options.addresses = addresses;
     bench->options.count = count;
@@ -324,6 +344,65 @@ static void assert_dialled_from(const struct bench *bench, const struct ip_addr 
     assert_int_equal(is_late_port, 1);
 }
 
+// most_with tells how many of four silent addresses are dialled at a time, where there are so many places.
+static size_t most_with(struct bench *bench, size_t places)
+{
+    enum { SILENT = 4 };
+    struct ip_addr addresses[SILENT];
+    struct silence silences[SILENT];
+    uint16_t port = 0;
+    size_t most = 0;
+    for (uint8_t i = 0; i < SILENT; i++) {
+        addresses[i] = loopback((uint8_t)(i + 1));
+        silence_begin(&silences[i], &addresses[i], &port);
+    }
+    const size_t before = open_descriptors();
+    bench->calls = 0;
+    bench->is_done = false;
+    bench->has_places = true;
+    bench->places_left = places;
+    start(bench, addresses, SILENT, port, SILENT * DIALER_DELAY_MS);
+    while (!bench->is_done) {
+        (void)ev_run(bench->loop, EVRUN_ONCE);
+        const size_t now = open_descriptors() - before;
+        most = now > most ? now : most;
+    }
+    assert_int_equal(bench->attempts, SILENT); // one after the other, if not at the same time
+    assert_int_equal(bench->places_left, places);
+    dialer_destroy(bench->dialer);
+    bench->dialer = NULL;
+    for (size_t i = 0; i < SILENT; i++)
+        silence_end(&silences[i]);
+    return most;
+}
+
+static void without_a_place_one_address_is_dialled_after_the_other(void **state)
+{
+    struct bench *bench = *state;
+    assert_int_equal(most_with(bench, 0), 1);
+    assert_int_equal(most_with(bench, 1), 2);
+}
+
+static void a_dialer_that_is_destroyed_gives_its_places_back(void **state)
+{
+    struct bench *bench = *state;
+    const struct ip_addr addresses[] = {loopback(1), loopback(2)};
+    struct silence silences[2];
+    uint16_t port = 0;
+    for (size_t i = 0; i < 2; i++)
+        silence_begin(&silences[i], &addresses[i], &port);
+    bench->has_places = true;
+    bench->places_left = 1;
+    start(bench, addresses, 2, port, PATIENT_MS);
+    while (bench->places_left > 0)
+        (void)ev_run(bench->loop, EVRUN_ONCE);
+    dialer_destroy(bench->dialer);
+    bench->dialer = NULL;
+    assert_int_equal(bench->places_left, 1);
+    for (size_t i = 0; i < 2; i++)
+        silence_end(&silences[i]);
+}
+
 static void it_dials_from_its_own_address(void **state)
 {
     struct bench *bench = *state;
@@ -508,6 +587,8 @@ int main(void)
         WITH_BENCH(the_next_is_dialled_while_the_first_is_still_awaited),
         WITH_BENCH(the_one_dialled_first_may_still_win),
         WITH_BENCH(no_more_than_six_are_under_way),
+        WITH_BENCH(without_a_place_one_address_is_dialled_after_the_other),
+        WITH_BENCH(a_dialer_that_is_destroyed_gives_its_places_back),
         WITH_BENCH(it_dials_from_its_own_address),
         WITH_BENCH(sources_take_turns_and_one_that_is_gone_is_passed_over),
         WITH_BENCH(without_a_usable_source_nothing_is_dialled),
