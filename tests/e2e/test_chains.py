@@ -5,7 +5,6 @@ sloppy; with it never one that `openssl verify -x509_strict` refuses. What diffe
 with the reason. Go's verdicts are those of crypto/x509 of Go 1.19, taken down by hand.
 """
 
-import base64
 import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from support.chains import every_case
+from support.chains import every_case, pem
 from support.proxy import run
 
 # OpenSSL accepts, sallyport does not.
@@ -33,6 +32,8 @@ STRICTER = {
     "nc: a wildcard in a permitted name": "which names it stands for is not written anywhere",
     "nc: a wildcard around an excluded name": "it stands for the excluded one too (CVE-2025-61727)",
     "nc: a malformed name": "a constraint and a rule could read it differently",
+    "a root without name": "a CA has a name (RFC 5280 4.1.2.6)",
+    "an empty issuer": "likewise",
     # Go does not.
     "version 5": "nobody knows what it means",
     "an empty policy constraint": "malformed (RFC 5280 4.2.1.11)",
@@ -78,12 +79,6 @@ class Verdict:
     @property
     def name(self):
         return self.case.name
-
-
-def pem(*certificates):
-    parts = [base64.encodebytes(certificate.der) for certificate in certificates]
-    frame = b"-----BEGIN CERTIFICATE-----\n%s-----END CERTIFICATE-----\n"
-    return b"".join(frame % part for part in parts)
 
 
 def judge(case, folder):

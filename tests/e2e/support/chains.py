@@ -4,6 +4,7 @@ sense for a client's leaf, and more. Written anew, from what the cases are about
 A case says what RFC 5280 says of it (`is_valid`), not what any program does.
 """
 
+import base64
 from dataclasses import dataclass
 
 from support import der
@@ -76,6 +77,13 @@ class Cases:
             constrained=constraints(**trees, critical=critical),
             below=below,
         )
+
+
+def pem(*certificates):
+    """Certificates as PEM."""
+    parts = [base64.encodebytes(certificate.der) for certificate in certificates]
+    frame = b"-----BEGIN CERTIFICATE-----\n%s-----END CERTIFICATE-----\n"
+    return b"".join(frame % part for part in parts)
 
 
 def every_case():
