@@ -104,17 +104,17 @@ static bool uri_is_strict(struct slice s)
     return true;
 }
 
-// email_is_strict wants a plain local part (RFC 5321 dot-string, no star), one `@`, a host name.
-static bool email_is_strict(struct slice s)
+bool san_is_mailbox(struct slice value)
 {
-    const size_t at = slice_find(s, '@');
-    if (at == 0 || at == s.len)
+    const size_t at = slice_find(value, '@');
+    if (at == 0 || at == value.len)
         return false;
-    for (size_t i = 0; i < at; i++) {
-        if (s.data[i] <= ' ' || s.data[i] > '~' || strchr("*\"(),:;<>[\\]", s.data[i]) != NULL)
+    for (size_t i = 0; i < at; i++) { // RFC 5321 dot-string
+        if (value.data[i] <= ' ' || value.data[i] > '~' ||
+            strchr("\"(),:;<>[\\]", value.data[i]) != NULL)
             return false;
     }
-    return hostname_is_strict(slice_from(s, at + 1));
+    return hostname_is_strict(slice_from(value, at + 1));
 }
 
 bool san_is_strict(enum san_kind kind, struct slice value)
@@ -125,7 +125,7 @@ bool san_is_strict(enum san_kind kind, struct slice value)
     case SAN_URI:
         return uri_is_strict(value);
     case SAN_EMAIL:
-        return email_is_strict(value);
+        return san_is_mailbox(value) && slice_find(value, '*') == value.len;
     case SAN_IP:
         return value.len == 4 || value.len == 16;
     }
@@ -183,7 +183,6 @@ struct san_sums {
     size_t kept_count;   // at most IDENTITY_MAX_SANS
     size_t kept_len;     // bytes of their values
     size_t spiffe_count; // of all, so that a second one cannot hide behind many others
-    bool has_more;
 };
 
 static enum err sum_sans(CBS names, struct san_sums *out)
@@ -198,11 +197,8 @@ static enum err sum_sans(CBS names, struct san_sums *out)
         out->spiffe_count += is_kept && san_is_spiffe(&san);
         if (!is_kept)
             continue;
-        if (out->kept_count == IDENTITY_MAX_SANS) {
-            out->has_more = true;
-            continue;
-        }
-        out->kept_count++;
+        if (++out->kept_count > IDENTITY_MAX_SANS)
+            return ERR_LIMIT;
         out->kept_len += san.value.len;
     }
     return ERR_OK;
@@ -210,7 +206,6 @@ static enum err sum_sans(CBS names, struct san_sums *out)
 
 static enum err copy_sans(CBS names, const struct san_sums *sums, struct identity *identity)
 {
-    identity->has_more_sans = sums->has_more;
     identity->sans = calloc(sums->kept_count + 1, sizeof *identity->sans);
     identity->san_bytes = malloc(sums->kept_len + 1);
     if (identity->sans == NULL || identity->san_bytes == NULL)
@@ -344,11 +339,6 @@ const struct san *identity_san(const struct identity *identity, size_t index)
     return &identity->sans[index];
 }
 
-bool identity_has_more_sans(const struct identity *identity)
-{
-    return identity->has_more_sans;
-}
-
 struct slice identity_serial(const struct identity *identity)
 {
     return slice_of(identity->serial, identity->serial_len);
@@ -456,7 +446,7 @@ static void append_time_json(int64_t seconds, struct text *out)
 void identity_append_json(const struct identity *identity, struct text *out)
 {
     text_append_string(out, "\"subject\":");
-    bool is_whole = append_dn_json(&identity->subject, out) && !identity->has_more_sans;
+    bool is_whole = append_dn_json(&identity->subject, out);
     text_append_string(out, ",\"cn\":");
     text_append_json(out, identity_common_name(identity), JSON_CN_MAX);
     size_t budget = JSON_SAN_BUDGET;

@@ -25,8 +25,12 @@ struct san {
 // wildcards.
 bool san_is_strict(enum san_kind kind, struct slice value);
 
+// san_is_mailbox tells whether an e-mail address can be read in one way only, so that a name constraint can be
+// compared with it: as san_is_strict, and its local part may have an asterisk, which is a letter like another.
+bool san_is_mailbox(struct slice value);
+
 enum {
-    IDENTITY_MAX_SANS = 64,   // more are not looked at, and `has_more_sans` is set
+    IDENTITY_MAX_SANS = 1024, // a leaf with more is refused: never an answer from half of it
     IDENTITY_SERIAL_MAX = 32, // bytes; RFC 5280 allows 20
     IDENTITY_DIGEST_LEN = 32,
 };
@@ -36,7 +40,7 @@ struct chain_record;
 
 // identity_create reads `leaf`. It copies what it needs; `leaf` stays the caller's. ERR_INPUT when
 // a name or the SAN extension is malformed or stands twice, or the serial is negative; ERR_LIMIT
-// when one is beyond every reason; ERR_MEMORY.
+// when one is beyond every reason, or there are more than IDENTITY_MAX_SANS; ERR_MEMORY.
 // `trust_name` is the profile that verified it, or NULL for one that is only presented; copied.
 enum err identity_create(X509 *leaf, const char *trust_name, struct identity **out) MUST_USE;
 
@@ -61,7 +65,6 @@ const struct dn *identity_issuer(const struct identity *identity);
 struct slice identity_common_name(const struct identity *identity); // empty unless exactly one
 size_t identity_san_count(const struct identity *identity);
 const struct san *identity_san(const struct identity *identity, size_t index);
-bool identity_has_more_sans(const struct identity *identity);
 struct slice identity_serial(const struct identity *identity);   // big-endian, no leading zeros;
                                                                  // serial 0 is empty, data non-NULL
 const uint8_t *identity_sha256(const struct identity *identity); // of the certificate, 32 bytes

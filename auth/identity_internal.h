@@ -13,7 +13,6 @@ struct identity {
     struct san *sans;   // owned
     uint8_t *san_bytes; // owned; what the values of `sans` point into
     size_t san_count;
-    bool has_more_sans;
     size_t serial_len;
     uint8_t serial[IDENTITY_SERIAL_MAX];
     uint8_t sha256[IDENTITY_DIGEST_LEN];

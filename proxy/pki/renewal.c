@@ -70,8 +70,7 @@ static enum err load_old(const struct authority *authority, struct index *index,
 {
     TRY(authority_load_leaf(authority, renewal->files.chain_path, &renewal->old, info));
     if (!index_entry_of(renewal->old, renewal->options->name, &renewal->old_entry) ||
-        identity_create(renewal->old, NULL, &renewal->names) != ERR_OK ||
-        identity_has_more_sans(renewal->names))
+        identity_create(renewal->old, NULL, &renewal->names) != ERR_OK)
         return errinfo_set(info, ERR_INPUT, "%s has names that cannot be taken over",
                            renewal->files.chain_path);
     const struct index_entry *known = index_find(index, renewal->old_entry.serial);

@@ -269,3 +269,18 @@ def test_a_header_changes_nobodys_identity(start, field):
     answer = requester.read_answer()
     proxy.assert_refused(answer, 403, "source_not_allowed")
     assert proxy.decision(answer.id)["client"]["address"] == "127.0.0.1"
+
+
+def test_a_name_counts_wherever_it_stands_among_many(start, pki):
+    many = tuple(f"n{number}.example" for number in range(300))
+    proxy = start(client(name="late", match=[{"dns": "last.example"}]))
+    assert identified_as(proxy, pki.ca.leaf("many-names", dns=(*many, "last.example"))) == "late"
+    assert identified_as(proxy, pki.ca.leaf("as-many-others", dns=many)) is None
+
+
+def test_more_names_than_are_looked_at_are_refused_and_not_half_read(start, pki):
+    proxy = start(client(name="first", match=[{"dns": "n0.x"}]))
+    leaf = pki.ca.leaf("too-many-names", dns=tuple(f"n{number}.x" for number in range(1025)))
+    assert proxy.dial(leaf).refusal()
+    record = proxy.audit.wait("handshake_refused", reason="bad_certificate")
+    assert "more than 1,024 names" in record["detail"]

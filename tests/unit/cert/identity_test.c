@@ -60,7 +60,6 @@ static void copies_every_part(void **state)
         {SAN_IP, {(const uint8_t *)"\x0a\0\0\x01", 4}},
     };
     assert_int_equal(identity_san_count(identity), 4);
-    assert_false(identity_has_more_sans(identity));
     for (size_t i = 0; i < 4; i++) {
         const struct san *san = identity_san(identity, i);
         assert_int_equal(san->kind, expected[i].kind);
@@ -278,24 +277,31 @@ static struct slice make_many(uint8_t *der, size_t count)
     return slice_of(der, len);
 }
 
-static void looks_at_the_first_64_sans_only(void **state)
+static void looks_at_every_san_or_at_none(void **state)
 {
+    enum { SPIFFE_IDS = 2 };
     static uint8_t der[30000];
-    struct identity *identity =
-        identity_of(*state, &(struct forge_plan){.cn = "a", .san_der = make_many(der, 5000)});
+    struct identity *identity = identity_of(
+        *state,
+        &(struct forge_plan){.cn = "a", .san_der = make_many(der, IDENTITY_MAX_SANS - SPIFFE_IDS)});
     assert_int_equal(identity_san_count(identity), IDENTITY_MAX_SANS);
-    assert_true(identity_has_more_sans(identity));
     identity_destroy(identity);
+    const size_t counts[] = {IDENTITY_MAX_SANS - SPIFFE_IDS + 1, 5000};
+    for (size_t i = 0; i < 2; i++) {
+        const struct forge_plan plan = {.cn = "a", .san_der = make_many(der, counts[i])};
+        assert_int_equal(error_of(*state, &plan), ERR_LIMIT);
+    }
 }
 
 static void a_second_spiffe_id_cannot_hide_behind_many_sans(void **state)
 {
     static uint8_t der[30000];
     struct identity *identity =
-        identity_of(*state, &(struct forge_plan){.cn = "a", .san_der = make_many(der, 63)});
-    const struct san *last = identity_san(identity, IDENTITY_MAX_SANS - 1);
-    assert_int_equal(last->kind, SAN_URI);
-    assert_false(last->is_usable);
+        identity_of(*state, &(struct forge_plan){.cn = "a", .san_der = make_many(der, 200)});
+    for (size_t i = 200; i < 202; i++) {
+        assert_int_equal(identity_san(identity, i)->kind, SAN_URI);
+        assert_false(identity_san(identity, i)->is_usable);
+    }
     identity_destroy(identity);
 }
 
@@ -403,7 +409,7 @@ int main(void)
         TEST(skips_the_kinds_that_no_rule_names),
         TEST(refuses_a_malformed_extension),
         TEST(refuses_names_and_serials_beyond_reason),
-        TEST(looks_at_the_first_64_sans_only),
+        TEST(looks_at_every_san_or_at_none),
         TEST(a_second_spiffe_id_cannot_hide_behind_many_sans),
         TEST(has_no_common_name_when_there_are_two),
         TEST(writes_its_part_of_the_audit),
