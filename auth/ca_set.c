@@ -89,6 +89,11 @@ static enum err check_ca(const struct ca_entry *entry, size_t number, struct err
                            "certificate %zu (%.200s) is not a CA: it needs basicConstraints with "
                            "CA:TRUE; did a client's or server's certificate get into this file?",
                            number, entry->subject);
+    if (X509_NAME_entry_count(X509_get_subject_name(entry->cert)) == 0)
+        return errinfo_set(info, ERR_INPUT,
+                           "certificate %zu is a CA without a name (RFC 5280 4.1.2.6): nobody can "
+                           "tell whom it issued; have the CA make one with a subject",
+                           number);
     if (!X509_check_ca(entry->cert))
         return errinfo_set(info, ERR_INPUT,
                            "certificate %zu (%.200s) may not issue certificates: its key usage "
@@ -107,8 +112,6 @@ static const char *find_warning(X509 *cert)
     const int index = X509_get_ext_by_NID(cert, NID_basic_constraints, -1);
     if (!strength_key_is_enough(cert))
         return "its key is below the floor: no client will be accepted under it";
-    if (X509_check_purpose(cert, X509_PURPOSE_SSL_CLIENT, 1) != 1)
-        return "its extended key usage leaves out clientAuth: no client will be accepted under it";
     if (index < 0 || !X509_EXTENSION_get_critical(X509_get_ext(cert, index)))
         return "its basicConstraints is not critical, as RFC 5280 wants it";
     return NULL;

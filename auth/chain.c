@@ -12,6 +12,7 @@
 #include "auth/strength.h"
 #include "auth/strict.h"
 #include "auth/trust.h"
+#include "auth/usages.h"
 
 _Static_assert(TRUST_CHAIN_MAX_CERTIFICATES ==
                    sizeof((struct presented_chain *)0)->certs / sizeof(X509 *),
@@ -178,9 +179,35 @@ static enum err check_strength(const struct path *path, struct chain_finding *ou
     return ERR_OK;
 }
 
+// purpose_of gives what the library is to look at. It knows one usage at a time, so that it looks at none where
+// `usages` has more than it would take.
 static int purpose_of(const struct chain_set *set)
 {
+    const uint32_t own = set->is_for_servers ? TRUST_USAGE_SERVER_AUTH : TRUST_USAGE_CLIENT_AUTH;
+    if ((set->usages & ~(own | TRUST_USAGE_NONE)) != 0)
+        return X509_PURPOSE_ANY;
     return set->is_for_servers ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT;
+}
+
+// check_usages applies the profile's usages to every certificate of the path.
+static enum err check_usages(const struct chain_set *set, const struct path *path,
+                             struct chain_finding *out)
+{
+    for (size_t i = path->len; i > 0; i--) {
+        const bool is_issuer = i > 1;
+        if (usages_fit(usages_of(path->certs[i - 1]), set->usages, is_issuer))
+            continue;
+        if (is_issuer)
+            return deny(out, REASON_BAD_PURPOSE,
+                        set->is_for_servers ? "a CA of the chain is not meant for TLS servers"
+                                            : "a CA of the chain is not meant for TLS clients");
+        return deny(out, REASON_BAD_PURPOSE,
+                    set->is_for_servers
+                        ? "the server's certificate is not meant for TLS servers (serverAuth)"
+                        : "the client's certificate has no extended key usage that this profile "
+                          "takes (clientAuth, unless `purposes` says otherwise)");
+    }
+    return ERR_OK;
 }
 
 // check_issuers looks at what stands above the leaf. The library leaves the anchor's own pathlen
@@ -192,6 +219,9 @@ static enum err check_issuers(const struct chain_set *set, const struct path *pa
     for (size_t i = 1; i + 1 < path->len; i++) {
         if (!X509_check_ca(path->certs[i]))
             return deny(out, REASON_BAD_PURPOSE, "an issuer in the chain is no CA");
+        if (X509_NAME_entry_count(X509_get_subject_name(path->certs[i])) == 0)
+            return deny(out, REASON_BAD_CERTIFICATE,
+                        "a CA of the chain has no name (RFC 5280 4.1.2.6)");
         below += is_self_issued(path->certs[i]) ? 0 : 1;
     }
     X509 *anchor = path->certs[path->len - 1];
@@ -309,13 +339,12 @@ static enum err verify_with(const struct search *search, const struct path *path
                             STACK_OF(X509) *between, STACK_OF(X509) *trusted,
                             struct chain_finding *out)
 {
+    const int purpose = purpose_of(search->set);
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     enum err error = ERR_MEMORY;
     (void)deny(out, REASON_NO_MEMORY, "no memory");
     if (ctx == NULL || !X509_STORE_CTX_init(ctx, search->set->store, path->certs[0], between) ||
-        !X509_STORE_CTX_set_default(ctx,
-                                    search->set->is_for_servers ? "ssl_server" : "ssl_client") ||
-        !X509_STORE_CTX_set_purpose(ctx, purpose_of(search->set)))
+        (purpose != X509_PURPOSE_ANY && !X509_STORE_CTX_set_purpose(ctx, purpose)))
         goto out;
     X509_STORE_CTX_set0_trusted_stack(ctx, trusted);
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
@@ -388,6 +417,7 @@ static enum err judge_path(const struct search *search, const struct path *path,
         return deny(out, REASON_CHAIN_TOO_LONG, "more intermediates than max_depth allows");
     TRY(check_strength(path, out));
     TRY(check_issuers(search->set, path, out));
+    TRY(check_usages(search->set, path, out));
     const enum err verified = verify_path(search, path, out);
     struct chain_finding dates;
     if ((verified == ERR_OK || out->reason == REASON_NAME_CONSTRAINT) &&

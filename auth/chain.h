@@ -53,7 +53,8 @@ struct chain_set {
     const struct revocation *revocation;
     struct revocation_rules rules;
     bool is_strict;
-    bool is_for_servers; // serverAuth is asked for, and not clientAuth
+    uint32_t usages;     // of enum trust_usage: what is asked for
+    bool is_for_servers; // for the words
 };
 
 // chain_finding is the verdict on a chain.

@@ -9,6 +9,7 @@
 
 #include "auth/crl.h"
 #include "auth/strict.h"
+#include "auth/usages.h"
 
 _Static_assert((int)CRL_AUTHORITY_LEN == (int)CHAIN_DIGEST_LEN, "an authority is a digest");
 _Static_assert((int)CRL_SERIAL_MAX == (int)CHAIN_SERIAL_MAX, "a list can name every serial kept");
@@ -67,6 +68,7 @@ static enum err read_link(X509 *cert, X509 *issuer, struct chain_link *link)
 {
     unsigned len = 0;
     link->is_ca = (X509_get_extension_flags(cert) & EXFLAG_CA) != 0;
+    link->usages = usages_of(cert);
     read_numbers(cert, link);
     if (!X509_digest(cert, EVP_sha256(), link->sha256, &len))
         return ERR_MEMORY;

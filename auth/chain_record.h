@@ -3,7 +3,7 @@
 // A plain value on the heap, made once by auth/chain for a path that was found good, owned by the
 // identity of its leaf, never changed. About 200 bytes a certificate, 32 for each of its distribution
 // points, and the public key of each CA. It holds what revocation, denied certificates and time need, also
-// of lists that come later; signatures, names and usages do not change and are not here.
+// of lists that come later, and its usages; signatures and names do not change and are not here.
 #pragma once
 
 #include <openssl/x509.h>
@@ -25,6 +25,7 @@ struct chain_link {
     uint8_t serial_len;
     bool has_serial; // false: negative or too long, so that no list could name it
     bool is_ca;
+    uint32_t usages;                // of enum trust_usage
     bool names_points;              // it has distribution points, whether they are listed or not
     const struct crl_point *points; // borrowed from the record; those that a list may have, sorted
     size_t point_count;

@@ -9,6 +9,7 @@
 
 #include "auth/chain.h"
 #include "auth/trust_internal.h"
+#include "auth/usages.h"
 
 // create makes a profile with these certificates, of which it takes the reference, also on an error.
 static enum err create(const struct trust_options *options, struct ca_set *cas,
@@ -23,6 +24,10 @@ static enum err create(const struct trust_options *options, struct ca_set *cas,
     }
     trust->name = strdup(options->name);
     trust->options = *options;
+    if (options->usages == 0)
+        trust->options.usages =
+            TRUST_USAGE_NONE |
+            (options->purpose == TRUST_SERVERS ? TRUST_USAGE_SERVER_AUTH : TRUST_USAGE_CLIENT_AUTH);
     trust->options.name = trust->name;
     trust->anchors = sk_X509_new_null();
     trust->left_out = sk_X509_new_null();
@@ -204,6 +209,9 @@ static const char *warning_of(const struct trust *trust, const struct ca_entry *
     if (entry->is_anchor && trust->finished_s < entry->not_before_s)
         return "it is not valid yet and is left out: nobody is accepted under it; is the clock of "
                "this machine right?";
+    if (!usages_fit(usages_of(entry->cert), trust->options.usages, true))
+        return "its extended key usage leaves out what this profile asks for (clientAuth, unless "
+               "`purposes` says otherwise): no client will be accepted under it";
     return entry->warning;
 }
 
@@ -224,6 +232,22 @@ struct trust_certificate trust_certificate_at(const struct trust *trust, size_t 
 int64_t trust_finished_s(const struct trust *trust)
 {
     return trust->finished_s;
+}
+
+uint32_t trust_usages(const struct trust *trust)
+{
+    return trust->options.usages;
+}
+
+const char *trust_usage_name(size_t number)
+{
+    static const char *const names[] = {
+#define X(symbol, name, bit) [bit] = name,
+        TRUST_USAGE_TABLE(X)
+#undef X
+    };
+    ASSERT(number < TRUST_USAGES);
+    return names[number];
 }
 
 const char *trust_name(const struct trust *trust)
@@ -294,7 +318,7 @@ static bool has_doubtful_name(const struct identity *identity, const struct chai
                 return true;
             break;
         case SAN_EMAIL:
-            if (finding->has_email_constraint && !san->is_usable)
+            if (finding->has_email_constraint && !san_is_mailbox(san->value))
                 return true;
             break;
         case SAN_URI:
@@ -316,7 +340,8 @@ static bool has_malformed_name(const struct identity *identity)
         const struct san *san = identity_san(identity, i);
         const bool is_wildcard =
             san->kind == SAN_DNS && slice_starts_with(san->value, SLICE_LITERAL("*."));
-        if (!san_is_strict(san->kind, is_wildcard ? slice_from(san->value, 2) : san->value))
+        const struct slice value = is_wildcard ? slice_from(san->value, 2) : san->value;
+        if (!(san->kind == SAN_EMAIL ? san_is_mailbox(value) : san_is_strict(san->kind, value)))
             return true;
     }
     return false;
@@ -337,6 +362,11 @@ static enum err accept(const struct trust *trust, X509 *leaf, struct chain_findi
     const enum err error = identity_create(leaf, trust->name, &identity);
     if (error == ERR_MEMORY)
         return refuse(REASON_NO_MEMORY, "no memory", out);
+    if (error == ERR_LIMIT)
+        return refuse(REASON_BAD_CERTIFICATE,
+                      "the client's certificate has more than 1,024 names, or one of a size beyond "
+                      "every reason",
+                      out);
     if (error != ERR_OK)
         return refuse(REASON_BAD_CERTIFICATE,
                       "a name or the serial of the client's certificate cannot be read", out);
@@ -374,6 +404,7 @@ static enum err verify_chain(const struct trust *trust, const struct presented_c
                                   .rules = {.keeps_expired = trust->options.keeps_expired_crls,
                                             .is_leaf_only = trust->options.is_crl_for_leaves},
                                   .is_strict = trust->options.is_strict,
+                                  .usages = trust->options.usages,
                                   .is_for_servers = trust->options.purpose == TRUST_SERVERS};
     struct chain_finding finding;
     if (chain_judge(&set, chain, now_s, &finding) != ERR_OK)

@@ -23,6 +23,25 @@ struct trust;
 // proxy itself.
 enum trust_purpose { TRUST_CLIENTS, TRUST_SERVERS };
 
+// trust_usage is what a leaf, and every CA above it that says so, may be for by its extended key usage, in the
+// words of the configuration. NONE: it has no extended key usage at all. ANY: anyExtendedKeyUsage.
+#define TRUST_USAGE_TABLE(X)                                                                       \
+    X(TRUST_USAGE_CLIENT_AUTH, "client_auth", 0)                                                   \
+    X(TRUST_USAGE_NONE, "none", 1)                                                                 \
+    X(TRUST_USAGE_ANY, "any", 2)                                                                   \
+    X(TRUST_USAGE_SERVER_AUTH, "server_auth", 3)
+
+enum trust_usage {
+#define X(symbol, name, bit) symbol = 1 << (bit),
+    TRUST_USAGE_TABLE(X)
+#undef X
+};
+
+enum { TRUST_USAGES = 4 };
+
+// trust_usage_name gives the word for the usage with this number, below TRUST_USAGES; static memory.
+const char *trust_usage_name(size_t number);
+
 struct trust_options {
     const char *name;        // of the profile; copied
     uint32_t max_depth;      // intermediates between leaf and anchor; at most TRUST_MAX_DEPTH
@@ -32,6 +51,8 @@ struct trust_options {
     bool is_crl_for_leaves;  // CAs need no CRL, for PKIs whose root is offline and issues none
     bool trusts_every_ca;    // each certificate of trust_add_ca is an anchor
     enum trust_purpose purpose;
+    uint32_t
+        usages; // of enum trust_usage; 0: clientAuth, or with TRUST_SERVERS serverAuth, or none
 };
 
 // trust_create makes an empty profile.
@@ -121,6 +142,9 @@ struct trust_crl {
 size_t trust_crl_count(const struct trust *trust);
 struct trust_crl trust_crl_at(const struct trust *trust, size_t index);
 
+// trust_usages gives the bits of enum trust_usage that are accepted.
+uint32_t trust_usages(const struct trust *trust);
+
 // trust_keeps_expired_crls tells whether a list that has expired goes on to count.
 bool trust_keeps_expired_crls(const struct trust *trust);
 
@@ -174,8 +198,8 @@ struct trust_verdict {
 // trust_verify judges a presented chain (leaf first, the rest in any order) at `now_s`. ERR_OK,
 // ERR_DENIED with a reason, or ERR_MEMORY (also with reason no_memory). `*out` is fully written.
 // Floors, always: RSA >= 2048, P-256/384/521, Ed25519, SHA-256 or better (an anchor's own signature
-// excepted) else weak_key; every leaf has clientAuth (or no EKU) and, with a KU, digitalSignature; with
-// TRUST_SERVERS it is serverAuth. The name of a server is not looked at here: see server_name.h.
+// excepted) else weak_key; every leaf has a usage of `usages` and, with a KU, digitalSignature; and so
+// has every CA that has an extended key usage. The name of a server is not looked at here: see server_name.h.
 // A leaf that is no CA and has keyCertSign or name constraints is bad_certificate.
 //
 // When several things are wrong, the reason is the first of: no_certificate, work_limit (size),
@@ -194,7 +218,7 @@ enum err trust_verify(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *
 // the verdict's identity): REASON_NONE, or why it would be refused today. `trust` may be another
 // profile than then, such as that of a newer snapshot. No memory is taken, and no signature is checked
 // but, once for all, that of a list that waits for its issuer; a few microseconds. Looked at are: the anchor is still one (unknown_ca), max_depth
-// (chain_too_long), not_yet_valid, expired, too_long_lived, strict (bad_certificate),
+// (chain_too_long), usages (bad_purpose), not_yet_valid, expired, too_long_lived, strict (bad_certificate),
 // denied_certificate, revoked, crl_missing, crl_expired, in this order; but where the anchor is gone,
 // denied_certificate and revoked come before unknown_ca. `*out_detail` is one sentence in static
 // memory, "" when good.

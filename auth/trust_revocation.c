@@ -9,6 +9,7 @@
 
 #include "auth/pem.h"
 #include "auth/trust_internal.h"
+#include "auth/usages.h"
 
 enum { CRL_MAX_BYTES = 1 << 30 };
 
@@ -207,6 +208,12 @@ enum reason trust_recheck(const struct trust *trust, const struct chain_record *
     if (record->depth > trust->options.max_depth) {
         *out_detail = "more intermediates than max_depth allows";
         return REASON_CHAIN_TOO_LONG;
+    }
+    for (size_t i = 0; i < record->count; i++) {
+        if (!usages_fit(record->links[i].usages, trust->options.usages, i > 0)) {
+            *out_detail = "a certificate of the chain is not meant for this (`purposes`)";
+            return REASON_BAD_PURPOSE;
+        }
     }
     if (now_s < record->not_before_s) {
         *out_detail = "a certificate of the chain is not valid yet";

@@ -105,6 +105,33 @@ static void print_crls(const struct trust *trust, int64_t now_s)
         (void)printf("  no revocation by CRL: trust.%s has no crl\n", trust_name(trust));
 }
 
+// print_purposes says what is chosen, where it is not what everybody has.
+static void print_purposes(const struct trust *trust)
+{
+    const uint32_t usages = trust_usages(trust);
+    if (usages == (TRUST_USAGE_CLIENT_AUTH | TRUST_USAGE_NONE))
+        return;
+    (void)printf("  trust.%s: purposes", trust_name(trust));
+    for (size_t i = 0; i < TRUST_USAGES; i++) {
+        if ((usages & UINT32_C(1) << i) != 0)
+            (void)printf(" %s", trust_usage_name(i));
+    }
+    (void)printf("%s\n", (usages & (TRUST_USAGE_ANY | TRUST_USAGE_SERVER_AUTH)) != 0
+                             ? ", so certificates count that were not made for clients alone"
+                             : "");
+}
+
+static void print_json_purposes(const struct trust *trust)
+{
+    size_t count = 0;
+    (void)printf("\"purposes\":[");
+    for (size_t i = 0; i < TRUST_USAGES; i++) {
+        if ((trust_usages(trust) & UINT32_C(1) << i) != 0)
+            (void)printf("%s\"%s\"", count++ == 0 ? "" : ",", trust_usage_name(i));
+    }
+    (void)printf("],");
+}
+
 static void print_trusts(const struct snapshot *snapshot, int64_t now_s)
 {
     for (size_t i = 0; i < snapshot->trust_count; i++) {
@@ -117,6 +144,7 @@ static void print_trusts(const struct snapshot *snapshot, int64_t now_s)
                          found.is_left_out ? ", left out" : "",
                          trust_lacks_crl(trust, j) ? ", has no CRL" : "");
         }
+        print_purposes(trust);
         print_crls(trust, now_s);
     }
 }
@@ -243,8 +271,9 @@ static void print_json_trusts(const struct snapshot *snapshot, int64_t now_s)
     (void)printf("\"trust\":[");
     for (size_t i = 0; i < snapshot->trust_count; i++) {
         const struct trust *trust = snapshot->trusts[i];
-        (void)printf("%s{\"name\":\"%s\",\"crl\":%s,\"crls\":[", i == 0 ? "" : ",",
-                     trust_name(trust), trust_crl_count(trust) > 0 ? "true" : "false");
+        (void)printf("%s{\"name\":\"%s\",", i == 0 ? "" : ",", trust_name(trust));
+        print_json_purposes(trust);
+        (void)printf("\"crl\":%s,\"crls\":[", trust_crl_count(trust) > 0 ? "true" : "false");
         print_json_crls(trust, now_s);
         (void)printf("],\"certificates\":[");
         for (size_t j = 0; j < trust_certificate_count(trust); j++) {

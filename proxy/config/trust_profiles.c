@@ -100,6 +100,34 @@ static void denied_read(struct reader *reader, const struct node *node, struct t
         deny(reader, entry, trust);
 }
 
+// purposes_read reads the list `purposes`. What is wider than by default lets certificates in that were not made
+// for clients, which is a warning where others decide who gets one.
+static void purposes_read(struct reader *reader, const struct node *node, bool has_system_cas,
+                          struct trust_options *options)
+{
+    const char *words[TRUST_USAGES];
+    if (node == NULL || !reader_list(reader, node, "`purposes`", 1, TRUST_USAGES))
+        return;
+    for (size_t i = 0; i < TRUST_USAGES; i++)
+        words[i] = trust_usage_name(i);
+    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
+        size_t number = 0;
+        if (!reader_choice(reader, entry, "`purposes`", words, TRUST_USAGES, &number))
+            continue;
+        const uint32_t usage = UINT32_C(1) << number;
+        if ((options->usages & usage) != 0)
+            (void)reader_error(reader, entry, "`purposes`: `%s` stands twice", words[number]);
+        options->usages |= usage;
+    }
+    if (has_system_cas && (options->usages & (TRUST_USAGE_ANY | TRUST_USAGE_SERVER_AUTH)) != 0)
+        diagnostic_set_hint(
+            reader_warning(
+                reader, node,
+                "`purposes` with `any` or `server_auth`, and `system_cas`: everybody with "
+                "a web server's certificate of a public CA passes the handshake"),
+            "name the CAs under `ca`, and let `clients` match exact names only");
+}
+
 static void options_read(struct reader *reader, const struct node *node,
                          struct trust_options *options)
 {
@@ -176,7 +204,7 @@ static void profile_read(struct loader *loader, const struct node *node, const c
         {"ca", KEY_OPTIONAL},     {"intermediates", KEY_OPTIONAL}, {"system_cas", KEY_OPTIONAL},
         {"crl", KEY_OPTIONAL},    {"crl_expired", KEY_OPTIONAL},   {"crl_scope", KEY_OPTIONAL},
         {"strict", KEY_OPTIONAL}, {"max_lifetime", KEY_OPTIONAL},  {"max_depth", KEY_OPTIONAL},
-        {"denied", KEY_OPTIONAL},
+        {"denied", KEY_OPTIONAL}, {"purposes", KEY_OPTIONAL},
     };
     const struct node *ca = node_get(node, "ca");
     const struct node *system_cas = node_get(node, "system_cas");
@@ -191,6 +219,7 @@ static void profile_read(struct loader *loader, const struct node *node, const c
     if (ca == NULL && !has_system_cas)
         (void)reader_error(reader, node, "a trust profile has no `ca`, which is required");
     options_read(reader, node, &options);
+    purposes_read(reader, node_get(node, "purposes"), has_system_cas, &options);
     if (trust_create(&options, out) != ERR_OK) {
         (void)reader_no_memory(reader);
         return;

@@ -698,6 +698,15 @@ def test_check_refuses_a_key_of_another_certificate(check, pki):
     assert result.returncode == 3 and pki.worker.key in result.stderr
 
 
+def test_check_tells_the_purposes_that_are_chosen(check, pki):
+    profile = {"ca": [pki.ca.path], "purposes": ["server_auth", "none"]}
+    result = check(trust={"staff": profile})
+    assert result.returncode == 0 and "trust.staff: purposes none server_auth" in result.stdout
+    assert "trust.staff: purposes" not in check().stdout
+    system = check(trust={"staff": {**profile, "system_cas": True}})
+    assert "everybody with a web server's certificate" in system.stdout + system.stderr
+
+
 def test_check_warns_of_an_expired_server_certificate(check, pki):
     late = pki.server_ca.leaf("late-server", dns=("x",), usages=(SERVER_AUTH,), begins=-9, ends=-1)
     pair = {"chain": late.chain, "key": late.key}

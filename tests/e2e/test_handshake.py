@@ -448,3 +448,21 @@ def test_many_handshakes_at_once_all_succeed(start):
     for thread in threads:
         thread.join()
     assert statuses == [403] * total
+
+
+PURPOSES = {
+    "any": (["any"], (x509.oid.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,), (CLIENT_AUTH,)),
+    "server_auth": (["server_auth", "client_auth"], (SERVER_AUTH,), ()),
+    "client_auth alone": (["client_auth"], (CLIENT_AUTH,), ()),
+    "none alone": (["none"], (), (CLIENT_AUTH,)),
+}
+
+
+@pytest.mark.parametrize("chosen", PURPOSES)
+def test_a_profile_takes_the_purposes_that_are_chosen_and_no_other(start, pki, chosen):
+    purposes, good, bad = PURPOSES[chosen]
+    proxy = start(trust={"staff": {"ca": [pki.ca.path], "purposes": purposes}})
+    answer = proxy.ask("nowhere.test:443", pki.ca.leaf("of a chosen purpose", usages=good))
+    proxy.assert_refused(answer, 403, "no_client")
+    assert proxy.dial(pki.ca.leaf("of another purpose", usages=bad)).refusal()
+    assert proxy.audit.wait("handshake_refused", reason="bad_purpose")

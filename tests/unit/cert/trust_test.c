@@ -410,6 +410,100 @@ static void refuses_a_servers_certificate(void **state)
     assert_reason(reason_of(workshop, LIST(ca), LIST(any)), REASON_BAD_PURPOSE);
 }
 
+// The usage of the leaf, of the CA above it, and of what a profile takes.
+static void takes_the_usages_that_are_chosen_and_no_other(void **state)
+{
+    struct workshop *workshop = *state;
+    enum { C = TRUST_USAGE_CLIENT_AUTH, N = TRUST_USAGE_NONE, A = TRUST_USAGE_ANY };
+    enum { S = TRUST_USAGE_SERVER_AUTH, NOTHING = -1 };
+    const int client = NID_client_auth;
+    const int server = NID_server_auth;
+    const int any = NID_anyExtendedKeyUsage;
+    const struct {
+        uint32_t usages;
+        int leaf; // NOTHING: without
+        int ca;
+        bool is_good;
+    } rows[] = {
+        {0, client, NOTHING, true},
+        {0, NOTHING, NOTHING, true},
+        {0, server, NOTHING, false},
+        {0, any, NOTHING, false},
+        {C | N, NOTHING, client, true},
+        {C | N, client, server, false},
+        {C, client, NOTHING, true},
+        {C, NOTHING, NOTHING, false},
+        {N, NOTHING, NOTHING, true},
+        {N, client, NOTHING, false},
+        {N, NOTHING, client, false},
+        {A, any, NOTHING, true},
+        {A, client, NOTHING, false},
+        {A, any, any, true},
+        {A, any, server, false},
+        {S, server, NOTHING, true},
+        {S, server, server, true},
+        {S, server, client, false},
+        {S, client, NOTHING, false},
+        {S | C, client, server, true},
+        {S | C, any, NOTHING, false},
+        {S | A | C | N, NID_code_sign, NOTHING, false},
+        {S | A | C | N, client, NID_code_sign, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct trust_options options = OPTIONS;
+        const struct forge_plan ca_plan = {
+            .cn = "Root", .is_ca = true, .purpose_nid = rows[i].ca == NOTHING ? 0 : rows[i].ca};
+        const struct forged *ca = forge(workshop, &ca_plan);
+        const struct forge_plan plan = {.cn = "a",
+                                        .issuer = ca,
+                                        .has_no_purpose = rows[i].leaf == NOTHING,
+                                        .purpose_nid = rows[i].leaf == NOTHING ? 0 : rows[i].leaf};
+        options.usages = rows[i].usages;
+        const struct trust *trust = forge_trust(workshop, &options, LIST(ca), NULL);
+        const enum reason reason =
+            reason_at(trust, forge_chain(workshop, LIST(forge(workshop, &plan))), FORGE_NOW_S);
+        if (reason != (rows[i].is_good ? REASON_NONE : REASON_BAD_PURPOSE))
+            fail_msg("row %zu: %s", i, reason_name(reason));
+    }
+}
+
+static void a_profile_that_takes_fewer_usages_refuses_whom_it_took(void **state)
+{
+    struct workshop *workshop = *state;
+    const struct forged *ca = forge_ca(workshop, "Root");
+    const struct forged *server = forge(
+        workshop, &(struct forge_plan){.cn = "s", .issuer = ca, .purpose_nid = NID_server_auth});
+    struct trust_options options = OPTIONS;
+    const struct trust *narrow = forge_trust(workshop, &options, LIST(ca), NULL);
+    options.usages = TRUST_USAGE_CLIENT_AUTH | TRUST_USAGE_SERVER_AUTH;
+    const struct trust *wide = forge_trust(workshop, &options, LIST(ca), NULL);
+    struct trust_verdict verdict;
+    const char *detail = NULL;
+    assert_int_equal(trust_verify(wide, forge_chain(workshop, LIST(server)), FORGE_NOW_S, &verdict),
+                     ERR_OK);
+    const struct chain_record *record = identity_record(verdict.identity);
+    assert_int_equal(trust_recheck(wide, record, FORGE_NOW_S, &detail), REASON_NONE);
+    assert_int_equal(trust_recheck(narrow, record, FORGE_NOW_S, &detail), REASON_BAD_PURPOSE);
+    identity_destroy(verdict.identity);
+}
+
+static void refuses_a_ca_without_a_name(void **state)
+{
+    struct workshop *workshop = *state;
+    const struct forged *root = forge_ca(workshop, "Root");
+    const struct forged *nameless =
+        forge(workshop, &(struct forge_plan){.is_ca = true, .issuer = root});
+    assert_reason(reason_of(workshop, LIST(root), LIST(forge_client(workshop, nameless), nameless)),
+                  REASON_BAD_CERTIFICATE);
+    struct trust *trust = NULL;
+    struct errinfo info = {0};
+    assert_int_equal(trust_create(&OPTIONS, &trust), ERR_OK);
+    assert_int_equal(trust_add_intermediates(trust, forge_pem(workshop, LIST(nameless)), &info),
+                     ERR_INPUT);
+    assert_non_null(strstr(info.text, "without a name"));
+    trust_destroy(trust);
+}
+
 static void refuses_a_key_that_may_not_sign(void **state)
 {
     enum { KEY_ENCIPHERMENT = 1 << 2, KEY_AGREEMENT = 1 << 4 };
@@ -593,7 +687,14 @@ static void applies_name_constraints(void **state)
         {"email:example.org", NULL, "email:a@example.org", REASON_NONE},
         {"email:example.org", NULL, "email:a@b@example.org", REASON_NAME_CONSTRAINT},
         {"email:example.org", NULL, "email:a@example.net", REASON_NAME_CONSTRAINT},
-        {"email:example.org", NULL, "email:*@example.org", REASON_NAME_CONSTRAINT},
+        {"email:example.org", NULL, "email:*@example.org", REASON_NONE}, // a letter like another
+        {"email:example.org", NULL, "email:a*b@example.org", REASON_NONE},
+        {"email:*@example.org", NULL, "email:*@example.org", REASON_NONE},
+        {"email:*@example.org", NULL, "email:a@example.org", REASON_NAME_CONSTRAINT},
+        {NULL, "email:*@example.org", "email:*@example.org", REASON_NAME_CONSTRAINT},
+        {NULL, "email:example.net", "email:*@example.net", REASON_NAME_CONSTRAINT},
+        {"email:example.org", NULL, "email:a@*.example.org", REASON_NAME_CONSTRAINT},
+        {"email:example.org", NULL, "email:a@*", REASON_NAME_CONSTRAINT},
         {"ip4:10.0.0.0", NULL, "ip4:10.0.0.0", REASON_NAME_CONSTRAINT}, // not understood: refused
     };
     struct workshop *workshop = *state;
@@ -1080,6 +1181,9 @@ int main(void)
         TEST(calls_an_expired_certificate_of_an_unknown_ca_unknown),
         TEST(refuses_what_was_issued_for_too_long),
         TEST(refuses_a_servers_certificate),
+        TEST(takes_the_usages_that_are_chosen_and_no_other),
+        TEST(a_profile_that_takes_fewer_usages_refuses_whom_it_took),
+        TEST(refuses_a_ca_without_a_name),
         TEST(refuses_a_key_that_may_not_sign),
         TEST(refuses_a_ca_for_servers_only),
         TEST(refuses_a_leaf_that_plays_the_ca),
