@@ -2,6 +2,7 @@
 there is room again it is used."""
 
 import contextlib
+import contextlib
 import resource
 import select
 import threading
@@ -10,9 +11,9 @@ import time
 import pytest
 
 from support.config import client, reach
-from support.origin import echo, source
+from support.origin import echo, full_queue, source
 from support.scale import IS_SMALL, PATIENCE, count, eventually
-from support.wire import Ending
+from support.wire import Ending, connect_head
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"
 
@@ -321,6 +322,39 @@ def take_served(waiting, target):
         one.handshake()
         one.tunnel(target)
     return served
+
+
+def connecting(proxy, port):
+    """How many connects to `port` are under way."""
+    with open(f"/proc/{proxy.process.pid}/net/tcp", encoding="ascii") as file:
+        rows = [line.split() for line in file.readlines()[1:]]
+    return sum(row[2].endswith(f":{port:04X}") and row[3] == "02" for row in rows)
+
+
+def test_a_client_has_its_share_of_the_connects_that_are_under_way(start, dns):
+    """Each request has its first one, and beside these one client has half of what a worker allows."""
+    limit, requests, places = 512, 4, 512 // 64
+    silent = [f"127.0.0.{last}" for last in range(2, 6)]
+    few = {"limits": (resource.RLIMIT_NOFILE, (limit, limit))}
+    dns.addresses("silent.test", *silent)
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(full_queue(silent[0])).getsockname()[1]
+        for address in silent[1:]:
+            stack.enter_context(full_queue(address, port))
+        proxy = start(
+            client(reach("silent.test", port)),
+            workers=1,
+            timeouts={"attempt": "3s", "connect": "3s"},
+            process=few,
+        )
+        before = connecting(proxy, port)  # of those that fill the queues
+        asking = [proxy.connect().send(connect_head(f"silent.test:{port}")) for _ in range(requests)]
+        most = 0
+        while len(proxy.audit.records("close", reason="timeout")) < requests:
+            most = max(most, connecting(proxy, port) - before)
+        assert most == requests + places // 2
+        for requester in asking:
+            assert requester.read_answer().status == 504
 
 
 # -- memory -------------------------------------------------------------------------------------
