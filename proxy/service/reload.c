@@ -202,17 +202,35 @@ static bool hand_over(struct service *service, struct snapshot *snapshot, struct
     return is_whole;
 }
 
-// be_adopted_by_nobody ends a reload that no worker had memory for: none of them will say that it has it.
-static void be_adopted_by_nobody(struct service *service)
+// miss_workers is the end of a reload that a worker had no memory for: it goes on as before.
+static void miss_workers(struct service *service)
 {
-    service->is_adopting_reload = false;
     service->reloads.good--;
     service->reloads.failed++;
     service->reloads.is_last_good = false;
+    note_failing(service, true, (int64_t)time(NULL));
     (void)snprintf(service->reloads.message, sizeof service->reloads.message,
-                   "no memory to hand the new configuration to the workers, which go on as before: "
-                   "reload again");
-    be_done(service);
+                   "no memory to hand the new configuration to each worker: those without it go on "
+                   "as before; reload again");
+    log_error("reload: %s", service->reloads.message);
+}
+
+// be_adopted notes that every worker has what was handed over last, or will not get it.
+static void be_adopted(struct service *service)
+{
+    service->adopted_generation = service->generation;
+    if (!service->is_adopting_reload)
+        return;
+    service->is_adopting_reload = false;
+    service->reloads.done = service->reloads.begun;
+    if (!service->is_handed_to_all) {
+        miss_workers(service);
+        return;
+    }
+    (void)snprintf(service->reloads.message, sizeof service->reloads.message,
+                   "reloaded: config %.300s (%s), generation %" PRIu64, service->snapshot->path,
+                   service->snapshot->id, service->generation);
+    log_info("%s", service->reloads.message);
 }
 
 // take_over brings a reload's snapshot into force.
@@ -224,13 +242,15 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
     service->must_revise = false;
     service->is_adopting_reload = true;
     service->snapshot_at_s = (int64_t)time(NULL);
-    (void)hand_over(service, snapshot, sockets);
+    service->is_handed_to_all = hand_over(service, snapshot, sockets);
     sockets_close(&service->sockets);
     service->sockets = *sockets;
     reload_watch_files(service);
     control_follow_audit(service->control);
-    if (service->adopting_count == 0)
-        be_adopted_by_nobody(service);
+    if (service->adopting_count > 0)
+        return;
+    be_adopted(service); // no worker is there to say it
+    control_go_on(service->control);
 }
 
 static uint64_t revise(struct service *service, struct taking *taking)
@@ -428,20 +448,6 @@ void reload_on_loaded(void *arg, uint32_t rung)
     service->is_loaded = true;
     if (service->adopting_count == 0)
         finish_loading(service);
-}
-
-// be_adopted notes that every worker has what was handed over last.
-static void be_adopted(struct service *service)
-{
-    service->adopted_generation = service->generation;
-    if (!service->is_adopting_reload)
-        return;
-    service->is_adopting_reload = false;
-    (void)snprintf(service->reloads.message, sizeof service->reloads.message,
-                   "reloaded: config %.300s (%s), generation %" PRIu64, service->snapshot->path,
-                   service->snapshot->id, service->generation);
-    log_info("%s", service->reloads.message);
-    service->reloads.done = service->reloads.begun;
 }
 
 void reload_on_adopted(void *arg, uint32_t rung)

@@ -52,6 +52,7 @@ struct service {
     bool is_loaded;            // it is done, and waits for workers that are still adopting
     uint32_t adopting_count;   // workers that have not adopted the newest snapshot yet
     bool is_adopting_reload;   // that snapshot is a reload's
+    bool is_handed_to_all;     // no worker lacked the memory for it
     bool must_revise;          // other blocks wait for workers that are still adopting
     bool has_failed_to_revise; // there was no memory for them
     bool must_reload_again;    // asked for while one was under way

@@ -14,7 +14,7 @@ import pytest
 from support.config import client
 from support.control import CONTROL, Control
 from support.plain import PlainClient, StrictOrigin, head, ok, url
-from support.proxy import BINARY
+from support.proxy import BINARY, run
 from support.scale import IS_SMALL
 
 pytestmark = pytest.mark.skipif(
@@ -48,15 +48,15 @@ class Allocator:
 
 
 @pytest.fixture
-def starved(start, tmp_path, origin, dns):
-    """A proxy with one worker, whose allocator is in the test's hands, and its targets: each name is new."""
+def starved(request, start, tmp_path, origin, dns):
+    """A proxy with one worker (or as many as the test says), whose allocator is in the test's hands, and its targets: each name is new."""
     server = origin()
     allocator = Allocator(tmp_path)
     rule = {"hosts": ["*"], "addresses": ["127.0.0.0/8"], "ports": ["any"]}
     proxy = start(
         client(rule, {"addresses": ["127.0.0.0/8"], "ports": ["any"]}),
         process={"environment": allocator.environment},
-        workers=1,
+        workers=getattr(request, "param", 1),
         control=CONTROL,
         resolver={"timeout": "200ms", "tries": 1},
     )
@@ -144,6 +144,23 @@ def test_a_reload_for_which_there_is_no_memory_changes_nothing(starved, span):
     tunnel(starved)
 
     sweep(starved, lambda: control.run("reload"), span, lambda: tunnel(starved))
+
+
+@pytest.mark.parametrize("starved", [2], indirect=True)
+def test_a_reload_that_a_worker_has_no_memory_for_is_no_good_one(starved):
+    control = Control(starved)
+    said = []
+
+    def reload():
+        result = run("reload", "-c", starved.config_path)
+        said.append("no memory to hand" in result.stdout + result.stderr)
+        assert result.returncode == 0, result.stderr
+
+    sweep(starved, reload, 1)
+    missed = starved.stderr.text().count("no memory for a new state")
+    assert sum(said) == missed > 0
+    reloads = control.status()["reloads"]
+    assert reloads["failed"] >= missed and reloads["failing_since"] is None  # the last one was good
 
 
 def test_no_memory_at_all_is_survived(starved):
