@@ -730,10 +730,13 @@ bool crl_has_same_issuer(const struct crl *a, const struct crl *b)
     static const uint8_t none[CRL_AUTHORITY_LEN];
     if (a->has_authority && b->has_authority)
         return memcmp(a->authority, b->authority, CRL_AUTHORITY_LEN) == 0;
-    return (a->has_authority || a->is_waiting) && (b->has_authority || b->is_waiting) &&
-           memcmp(a->name, b->name, CRL_AUTHORITY_LEN) == 0 &&
-           memcmp(a->key_id, b->key_id, CRL_AUTHORITY_LEN) == 0 &&
-           memcmp(a->key_id, none, CRL_AUTHORITY_LEN) != 0;
+    if (!(a->has_authority || a->is_waiting) || !(b->has_authority || b->is_waiting) ||
+        memcmp(a->name, b->name, CRL_AUTHORITY_LEN) != 0 ||
+        memcmp(a->key_id, b->key_id, CRL_AUTHORITY_LEN) != 0)
+        return false;
+    // Without a key identifier only the very same list is sure to be of the same key.
+    return memcmp(a->key_id, none, CRL_AUTHORITY_LEN) != 0 ||
+           (a->is_waiting && b->is_waiting && slice_equal(a->signature.bytes, b->signature.bytes));
 }
 
 static int compare_numbers(const struct crl *a, const struct crl *b)

@@ -88,7 +88,7 @@ bool crl_has_same_points(const struct crl *a, const struct crl *b);
 int crl_compare_scope(const struct crl *a, const struct crl *b);
 
 // crl_has_same_issuer tells whether both are of the same CA: the same key signed them, or, while one of
-// them waits, they have the same name and the same key identifier.
+// them waits, they have the same name and the same key identifier, or are one and the same list.
 bool crl_has_same_issuer(const struct crl *a, const struct crl *b);
 
 // crl_is_older tells whether `crl` was issued before `other`: by thisUpdate, and when these are equal by

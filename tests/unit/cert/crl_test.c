@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "auth/crl.h"
+#include "auth/crl_answers.h"
 #include "tests/unit/cert/forge_crl.h"
 
 static const struct forged *make_ca(struct workshop *workshop, const char *cn)
@@ -395,12 +396,50 @@ static void a_million_entries_take_at_most_64_bytes_each(void **state)
     crl_unref(crl);
 }
 
+// authority_number makes the name of an issuer out of a number.
+static const uint8_t *authority_number(size_t number)
+{
+    static uint8_t authority[CRL_AUTHORITY_LEN]; // until the next call
+    for (size_t i = 0; i < sizeof authority; i++)
+        authority[i] = (uint8_t)(number >> (8 * (i % 4)));
+    return authority;
+}
+
+static void remembers_answers_by_list_and_key_and_forgets_the_oldest(void **state)
+{
+    enum { MANY = 10 * CRL_ANSWERS_SETS * CRL_ANSWERS_WAYS };
+    const struct forged *ca = make_ca(*state, "Root");
+    struct crl *one = load_good(forge_crl(*state, &(struct forge_crl_plan){.issuer = ca}), ca);
+    struct crl *other = load_good(forge_crl(*state, &(struct forge_crl_plan){.issuer = ca}), ca);
+    struct crl_answers *answers = crl_answers_create();
+    size_t known = 0;
+    bool is_signed = false;
+    assert_false(crl_answers_find(answers, one, authority_number(0), &is_signed));
+    for (size_t i = 0; i < MANY; i++) {
+        crl_answers_add(answers, one, authority_number(i), i % 3 == 0);
+        assert_true(crl_answers_find(answers, one, authority_number(i), &is_signed));
+        assert_int_equal(is_signed, i % 3 == 0);
+        assert_false(crl_answers_find(answers, other, authority_number(i), &is_signed));
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        if (!crl_answers_find(answers, one, authority_number(i), &is_signed))
+            continue;
+        assert_int_equal(is_signed, i % 3 == 0);
+        known++;
+    }
+    assert_true(known > 0 && known <= MANY / 10);
+    crl_answers_destroy(answers);
+    crl_unref(one);
+    crl_unref(other);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workshop_create, workshop_destroy)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(finds_what_is_revoked_and_nothing_else),
+        TEST(remembers_answers_by_list_and_key_and_forgets_the_oldest),
         TEST(an_empty_list_revokes_nobody),
         TEST(takes_lists_that_are_only_unusual),
         TEST(refuses_lists_that_are_not_the_whole_truth),

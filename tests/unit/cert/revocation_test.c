@@ -728,6 +728,31 @@ static void a_revision_never_takes_a_revocation_back(void **state)
     trust_destroy(base);
 }
 
+// A reload that fails for long reads the same lists again and again.
+static void a_revision_does_not_pile_up_lists_that_wait(void **state)
+{
+    const struct pki pki = make_pki(*state);
+    const struct trust_options options = {.name = "staff", .max_depth = 3};
+    const struct forge_crl_plan plans[] = {{.issuer = pki.middle},
+                                           {.issuer = pki.middle, .has_no_key_id = true}};
+    for (size_t i = 0; i < 2; i++) {
+        struct errinfo info = {0};
+        struct trust *revised = NULL;
+        const struct slice der = forge_crl(*state, &plans[i]);
+        struct trust *base = make_alone(*state, &pki, &options, PLANS(CRL(.issuer = pki.root)));
+        for (size_t k = 0; k < 3; k++) {
+            assert_int_equal(trust_revise(base, &revised), ERR_OK);
+            assert_int_equal(trust_add_crl(revised, der, &info), ERR_OK);
+            assert_int_equal(trust_finish(revised, FORGE_NOW_S, &info), ERR_OK);
+            trust_destroy(base);
+            base = revised;
+            assert_int_equal(trust_crl_count(base), 2);
+            assert_int_equal(verify(base, &pki, FORGE_NOW_S), REASON_NONE);
+        }
+        trust_destroy(base);
+    }
+}
+
 static void a_revision_leaves_an_anchor_out_that_has_ended(void **state)
 {
     struct workshop *workshop = *state;
@@ -931,6 +956,7 @@ int main(void)
         TEST(a_reload_refuses_a_list_that_is_older_in_date_and_number),
         TEST(a_revision_takes_trust_away_and_outlives_its_base),
         TEST(a_revision_never_takes_a_revocation_back),
+        TEST(a_revision_does_not_pile_up_lists_that_wait),
         TEST(a_revision_leaves_an_anchor_out_that_has_ended),
         TEST(describes_its_lists),
         TEST(never_takes_a_leaf_that_half_plays_the_ca),
