@@ -1,7 +1,9 @@
 // sallyport: finds the command and hands over. What a command does stands in proxy/cli.
 #include <stdbool.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proxy/cli/audit.h"
 #include "proxy/cli/block.h"
@@ -107,8 +109,20 @@ static bool is_one_of(const char *word, const char *first, const char *second)
     return strcmp(word, first) == 0 || strcmp(word, second) == 0;
 }
 
+// keep_standard_streams sees to it that no socket or file gets the number of a stream that the process was started
+// without: what is meant for people would be written into it. Reading from such a stream ends, writing to it fails.
+static void keep_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        const int flags = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", flags); // the lowest number that is free: this one
+    }
+}
+
 int main(int argc, char **argv)
 {
+    keep_standard_streams();
     if (argc < 2) {
         (void)fputs(usage, stderr);
         return EXIT_USAGE;

@@ -1,25 +1,24 @@
 // The writer:
 //   1. takes the whole queue at once (a stack: the newest first) and turns it round,
 //   2. writes it in batches with one system call each; what a full disk did not take is tried again,
-//      and meanwhile the log counts as failing,
+//      and meanwhile the log counts as failing; so does a stdout that nobody reads,
 //   3. tells of lost records as soon as something can be written again,
 //   4. sleeps until somebody pushes onto the empty queue and wakes it, and lets more come for a moment:
 //      on a busy proxy a wake-up for every record costs more than the record.
 #include "proxy/audit/audit_log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "auth/base/share.h"
+#include "proxy/audit/sink.h"
 
 enum {
     DEFAULT_MAX_DECISIONS = 16384,
@@ -28,6 +27,8 @@ enum {
     WRITE_BATCH = 64,
     RETRY_MS = 500,
     GATHER_MS = 2,
+    FULL_AFTER_MS = 1000, // without a byte taken, of a stdout that somebody has to read
+    STOP_MS = 5000,       // for all that waits, at the end, likewise
 };
 
 struct audit_log {
@@ -35,8 +36,8 @@ struct audit_log {
     _Atomic(char *) next_path;        // owned; where the writer is to go on, or NULL
     struct audit_log_options options; // `path` unused
     pthread_t thread;
-    int fd;      // owned; the writer's
-    int wake_fd; // owned; eventfd
+    struct sink sink; // owned; the writer's
+    int wake_fd;      // owned; eventfd
     // Shared by all threads.
     _Atomic(struct audit_record *) pushed; // newest first
     atomic_uint_fast32_t decisions;        // reserved, or queued and not yet written
@@ -49,6 +50,7 @@ struct audit_log {
     atomic_bool is_failing;
     atomic_bool must_reopen;
     atomic_bool must_stop;
+    atomic_int_fast64_t stop_by_ms; // monotonic; how long a stop waits for who reads slowly
     // The writer's own.
     struct audit_record *waiting; // oldest first
     struct audit_record **waiting_end;
@@ -62,25 +64,18 @@ static int64_t wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void wake(struct audit_log *log)
 {
     const uint64_t one = 1;
     while (write(log->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
     }
-}
-
-static int open_file(const char *path)
-{
-    return open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-}
-
-// end_torn_line adds the line break that a crash in the middle of a write has left out.
-static void end_torn_line(int fd)
-{
-    const off_t size = lseek(fd, 0, SEEK_END);
-    char last = '\n';
-    if (size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n')
-        (void)!write(fd, "\n", 1);
 }
 
 // take_pushed moves what the workers have pushed behind what waits, oldest first.
@@ -151,7 +146,8 @@ static bool write_batch(struct audit_log *log)
         const size_t done = count == 0 ? log->written_of_first : 0;
         parts[count++] = (struct iovec){at->data + done, at->len - done};
     }
-    const ssize_t written = writev(log->fd, parts, count);
+    const int patience_ms = atomic_load(&log->is_failing) ? 0 : FULL_AFTER_MS;
+    const ssize_t written = sink_write(&log->sink, parts, count, patience_ms);
     if (written < 0 && errno == EINTR)
         return true;
     if (written <= 0) {
@@ -184,16 +180,22 @@ static void reopen(struct audit_log *log)
         free(log->path);
         log->path = next_path;
     }
-    const int fd = open_file(log->path);
-    if (fd < 0) {
+    struct sink sink;
+    if (!sink_open(&sink, log->path)) {
         if (log->options.on_problem != NULL)
             log->options.on_problem(log->path, errno);
         return;
     }
-    (void)close(log->fd);
-    log->fd = fd;
+    sink_close(&log->sink);
+    log->sink = sink;
     log->written_of_first = 0;
-    end_torn_line(fd);
+}
+
+// is_late tells whether the process wants to end and has waited long enough for who reads what we write.
+static bool is_late(const struct audit_log *log)
+{
+    return log->sink.kind != SINK_FILE && atomic_load(&log->must_stop) &&
+           monotonic_ms() > atomic_load(&log->stop_by_ms);
 }
 
 // write_all writes what has been pushed. Whether to reopen is asked behind taking, so that no record
@@ -204,7 +206,7 @@ static void write_all(struct audit_log *log)
     if (atomic_exchange(&log->must_reopen, false))
         reopen(log);
     tell_lost(log);
-    while (log->waiting != NULL && write_batch(log)) {
+    while (log->waiting != NULL && !is_late(log) && write_batch(log)) {
     }
 }
 
@@ -249,11 +251,9 @@ static void *run(void *arg)
 
 static enum err start(struct audit_log *log, struct errinfo *info)
 {
-    log->fd = open_file(log->path);
-    if (log->fd < 0)
-        return errinfo_set(info, ERR_SYSTEM, "cannot open the audit log %s: %s", log->path,
-                           strerror(errno));
-    end_torn_line(log->fd);
+    if (!sink_open(&log->sink, log->path))
+        return errinfo_set(info, ERR_SYSTEM, "cannot open the audit log %s: %s",
+                           sink_label(log->path), strerror(errno));
     log->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (log->wake_fd < 0 || pthread_create(&log->thread, NULL, run, log) != 0)
         return errinfo_set(info, ERR_SYSTEM, "cannot start the writer of the audit log %s",
@@ -263,8 +263,7 @@ static enum err start(struct audit_log *log, struct errinfo *info)
 
 static void destroy(struct audit_log *log)
 {
-    if (log->fd >= 0)
-        (void)close(log->fd);
+    sink_close(&log->sink);
     if (log->wake_fd >= 0)
         (void)close(log->wake_fd);
     free(log->path);
@@ -285,7 +284,7 @@ enum err audit_log_open(const struct audit_log_options *options, struct audit_lo
         log->options.max_decisions = DEFAULT_MAX_DECISIONS;
     if (log->options.max_refusals == 0)
         log->options.max_refusals = DEFAULT_MAX_REFUSALS;
-    log->fd = -1;
+    log->sink.fd = -1;
     log->wake_fd = -1;
     log->waiting_end = &log->waiting;
     log->path = strdup(options->path);
@@ -301,6 +300,7 @@ enum err audit_log_open(const struct audit_log_options *options, struct audit_lo
 
 uint64_t audit_log_close(struct audit_log *log)
 {
+    atomic_store(&log->stop_by_ms, monotonic_ms() + STOP_MS);
     atomic_store(&log->must_stop, true);
     wake(log);
     (void)pthread_join(log->thread, NULL);
@@ -438,11 +438,11 @@ void audit_log_note_lost(struct audit_log *log, uint64_t count)
 
 enum err audit_log_move(struct audit_log *log, const char *path, struct errinfo *info)
 {
-    const int fd = open_file(path);
-    if (fd < 0)
-        return errinfo_set(info, ERR_SYSTEM, "cannot open the audit log %s: %s", path,
+    struct sink sink;
+    if (!sink_open(&sink, path))
+        return errinfo_set(info, ERR_SYSTEM, "cannot open the audit log %s: %s", sink_label(path),
                            strerror(errno));
-    (void)close(fd);
+    sink_close(&sink);
     char *copy = strdup(path);
     if (copy == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the audit log");

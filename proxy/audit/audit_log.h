@@ -23,7 +23,7 @@ struct audit_log_options {
     void *arg; // borrowed; of on_written
 };
 
-// audit_log_open opens the file for appending (created with mode 0640), ends a torn last line, and starts the
+// audit_log_open opens the file, or stdout for `-` (proxy/audit/sink.h), for appending (created with mode 0640), ends a torn last line, and starts the
 // writer's thread. ERR_SYSTEM or ERR_MEMORY with a sentence in `info`.
 enum err audit_log_open(const struct audit_log_options *options, struct audit_log **out,
                         struct errinfo *info) MUST_USE;

@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include "auth/base/text.h"
+#include "proxy/audit/sink.h"
 #include "proxy/cli/options.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/limits.h"
 #include "proxy/config/snapshot.h"
+#include "proxy/config/source.h"
 #include "proxy/lint/lint.h"
 
 enum { SECONDS_A_DAY = 24 * 60 * 60, JSON_STRING_CAP = 8192 };
@@ -166,9 +168,9 @@ static void print_summary(const struct check_options *options, const struct snap
 {
     const struct policy *policy = snapshot->policy;
     if (warning_count == 0)
-        (void)printf("%s is good (%s)\n", options->path, snapshot->id);
+        (void)printf("%s is good (%s)\n", source_label(options->path), snapshot->id);
     else
-        (void)printf("%s can be used, with %zu warning%s (%s)\n", options->path, warning_count,
+        (void)printf("%s can be used, with %zu warning%s (%s)\n", source_label(options->path), warning_count,
                      plural(warning_count), snapshot->id);
     (void)printf("  looked at as user %u%s\n", (unsigned)geteuid(),
                  geteuid() == 0 ? " (root): what `serve` by another user may not read or write is "
@@ -180,7 +182,7 @@ static void print_summary(const struct check_options *options, const struct snap
                  policy->client_count == 0 ? ": every request will be denied" : "");
     print_limits(snapshot);
     (void)printf("  workers %" PRIu32 "\n", snapshot->workers);
-    (void)printf("  audit %s (when it cannot be written: %s)\n", snapshot->audit_path,
+    (void)printf("  audit %s (when it cannot be written: %s)\n", sink_label(snapshot->audit_path),
                  snapshot->audit_on_full == AUDIT_REFUSE ? "refuse" : "drop");
 }
 

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "proxy/cli/options.h"
+#include "proxy/config/source.h"
 
 int cli_load_snapshot(const char *command, const char *path, enum severity least,
                       struct snapshot **out)
@@ -17,6 +18,7 @@ int cli_load_snapshot(const char *command, const char *path, enum severity least
     diagnostics_deinit(&diagnostics);
     if (error == ERR_OK)
         return CLI_OK;
-    cli_say(command, "%s cannot be loaded; `sallyport check -c %s` tells more", path, path);
+    cli_say(command, "%s cannot be loaded; `sallyport check -c %s` tells more", source_label(path),
+            path);
     return CLI_UNLOADABLE;
 }

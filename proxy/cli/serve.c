@@ -8,9 +8,11 @@
 static const char usage[] =
     "usage: sallyport serve -c FILE\n"
     "\n"
-    "Runs the proxy. When every listener is bound, prints `ready NAME=ADDRESS:PORT ...` on stdout.\n"
+    "Runs the proxy. When every listener is bound, prints `ready NAME=ADDRESS:PORT ...` on stdout,\n"
+    "or on stderr where the audit goes to stdout (audit.file is \"-\").\n"
     "\n"
-    "  -c, --config FILE   the configuration; see `sallyport check`\n"
+    "  -c, --config FILE   the configuration; see `sallyport check`. `-` is stdin: paths in it start\n"
+    "                      at the working directory, and it cannot be reloaded\n"
     "  -h, --help          this text\n"
     "\n"
     "Signals: SIGTERM drains and exits, SIGINT exits, SIGHUP reloads the configuration,\n"

@@ -6,6 +6,7 @@
 
 #include "auth/base/text.h"
 #include "proxy/config/loader.h"
+#include "proxy/config/source.h"
 
 enum { SOCKET_PATH_MAX = sizeof((struct sockaddr_un *)0)->sun_path - 1 };
 
@@ -87,7 +88,7 @@ enum err control_find_socket(const char *config_path, char *out, size_t cap, str
     struct yaml_document *document = NULL;
     struct diagnostics diagnostics;
     diagnostics_init(&diagnostics);
-    enum err error = file_read(config_path, YAML_MAX_BYTES, FILE_PUBLIC, &content, info);
+    enum err error = source_read(config_path, YAML_MAX_BYTES, &content, info);
     if (error == ERR_OK) {
         error = yaml_document_parse(content.bytes, config_path, &diagnostics, &document);
         if (error != ERR_OK)

@@ -10,6 +10,7 @@
 #include "proxy/config/clients.h"
 #include "proxy/config/loader.h"
 #include "proxy/config/settings.h"
+#include "proxy/config/source.h"
 #include "proxy/config/taking.h"
 
 _Static_assert((int)NAME_MAX_LEN == (int)CONFIG_NAME_MAX, "one length of names");
@@ -182,7 +183,9 @@ static void audit_read(struct loader *loader, const struct node *node)
     if (!reader_map(loader->reader, node, "`audit`", keys, 2))
         return;
     const struct node *file = node_get(node, "file");
-    if (loader_path(loader, file, "`file`", &snapshot->audit_path))
+    if (file != NULL && slice_equal(file->text, SLICE_LITERAL("-")))
+        snapshot->audit_path = "-";
+    else if (loader_path(loader, file, "`file`", &snapshot->audit_path))
         check_audit_folder(loader->reader, file, snapshot->audit_path);
     if (node_get(node, "on_full") != NULL)
         (void)reader_choice(loader->reader, node_get(node, "on_full"), "on_full", words, 2, &index);
@@ -257,10 +260,11 @@ static bool set_identity(struct snapshot *snapshot, const char *path, struct sli
 static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, const char *path,
                               int64_t now_s, struct diagnostics *diagnostics)
 {
-    struct reader reader = {.diagnostics = diagnostics, .file = path, .arena = snapshot->arena};
+    const char *label = source_label(path);
+    struct reader reader = {.diagnostics = diagnostics, .file = label, .arena = snapshot->arena};
     struct loader loader = {.reader = &reader, .snapshot = snapshot, .now_s = now_s};
     struct yaml_document *document = NULL;
-    TRY(yaml_document_parse(bytes, path, diagnostics, &document));
+    TRY(yaml_document_parse(bytes, label, diagnostics, &document));
     if (set_identity(snapshot, path, bytes, &loader.folder))
         sections_read(&loader, yaml_document_root(document));
     else
@@ -298,11 +302,12 @@ enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diag
     struct file_content content = {0};
     struct errinfo info = {0};
     *out = NULL;
-    enum err error = file_read(path, YAML_MAX_BYTES, FILE_PUBLIC, &content, &info);
+    enum err error = source_read(path, YAML_MAX_BYTES, &content, &info);
     if (error == ERR_OK)
         error = load_source(content.bytes, path, now_s, diagnostics, out);
     else
-        (void)diagnostics_add(diagnostics, SEVERITY_ERROR, path, 0, 0, "%s", info.text);
+        (void)diagnostics_add(diagnostics, SEVERITY_ERROR, source_label(path), 0, 0, "%s",
+                              info.text);
     file_content_deinit(&content);
     return error;
 }

@@ -95,13 +95,13 @@ struct snapshot {
     struct timeouts timeouts;
     struct resolver_options resolver; // its hosts are a ref
     struct proxy_limits limits;
-    const char *audit_path; // resolved against the file's folder
+    const char *audit_path; // resolved against the file's folder; "-": stdout
     enum audit_on_full audit_on_full;
     const char *control_path; // of the control socket; NULL: there is none
     const char *state_path;   // where blocks are kept; set with control_path
 };
 
-// snapshot_load reads the file at `path` and everything that it names. ERR_OK with one reference in
+// snapshot_load reads the file at `path` (`-`: stdin, proxy/config/source.h) and everything that it names. ERR_OK with one reference in
 // `*out`; otherwise `diagnostics` holds at least one error with its place. Warnings and notes (days
 // left of each certificate, a missing `clients`) are in `diagnostics` either way. `now_s` is Unix
 // seconds. Blocking: for start-up and loader threads, never for workers.

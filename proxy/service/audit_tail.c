@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proxy/audit/sink.h"
+
 enum {
     PIECE_MAX = 128 * 1024,  // bytes of a turn; a record is much shorter
     UNSENT_MAX = 256 * 1024, // bytes: who has so many to take gets no more for now
@@ -54,7 +56,7 @@ static bool move_on(struct audit_tail *tail)
 {
     struct stat now;
     struct stat ours;
-    if (fstat(tail->fd, &ours) != 0 || stat(tail->path, &now) != 0)
+    if (sink_is_stdout(tail->path) || fstat(tail->fd, &ours) != 0 || stat(tail->path, &now) != 0)
         return false; // between two files: it will be there at the next look
     if (now.st_dev == ours.st_dev && now.st_ino == ours.st_ino) {
         if (ours.st_size < tail->at)
@@ -98,6 +100,10 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 static enum err open_end(struct audit_tail *tail, struct errinfo *info)
 {
     struct stat status;
+    if (sink_is_stdout(tail->path))
+        return errinfo_set(info, ERR_INPUT,
+                           "the audit goes to the proxy's stdout (audit.file is \"-\"): whoever "
+                           "has that has the records");
     tail->fd = open(tail->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (tail->fd < 0 || fstat(tail->fd, &status) != 0)
         return errinfo_set(info, ERR_SYSTEM, "cannot read %.300s: %m", tail->path);

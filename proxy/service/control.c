@@ -162,11 +162,12 @@ void control_go_on(struct control *control)
 
 static void do_reload(struct control *control, struct control_call *call)
 {
-    const uint64_t number = reload_request(control->service, LOADER_ALL);
-    if (number == 0) {
-        answer(control, call, EXIT_FAILED, "the proxy is draining: it reloads nothing any more");
+    const char *refusal = reload_refusal(control->service);
+    if (refusal != NULL) {
+        answer(control, call, EXIT_FAILED, refusal);
         return;
     }
+    const uint64_t number = reload_request(control->service, LOADER_ALL);
     (void)add_waiter(control, call, WAIT_RELOAD, number);
     control_go_on(control);
 }

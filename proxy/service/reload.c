@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "auth/base/text.h"
+#include "proxy/config/source.h"
 #include "proxy/log/log.h"
 #include "proxy/service/service_internal.h"
 
@@ -99,6 +100,17 @@ static void begin_reload(struct service *service, enum loader_scope scope)
                    "no memory; the old configuration stays in force");
     log_error("reload: %s", service->reloads.message);
     be_done(service);
+}
+
+const char *reload_refusal(const struct service *service)
+{
+    if (service->is_stopping)
+        return "the proxy is draining: it reloads nothing any more";
+    if (source_is_stdin(service->snapshot->path))
+        return "the configuration came from stdin (-c -), which cannot be read again: restart the "
+               "proxy with the new one (files that it names are taken by themselves when they "
+               "change)";
+    return NULL;
 }
 
 uint64_t reload_request(struct service *service, enum loader_scope scope)

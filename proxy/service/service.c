@@ -2,6 +2,7 @@
 // Signals are blocked in every thread; the loop of this one reads them from a signalfd.
 #include "proxy/service/service.h"
 
+#include <errno.h>
 #include <ev.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -13,7 +14,9 @@
 
 #include "proxy/admin/block_state.h"
 #include "proxy/audit/refusals.h"
+#include "proxy/audit/sink.h"
 #include "proxy/config/endpoint_text.h"
+#include "proxy/config/source.h"
 #include "proxy/limits/ledger.h"
 #include "proxy/limits/sources.h"
 #include "proxy/log/log.h"
@@ -35,10 +38,10 @@ enum {
 static void on_problem(const char *path, int error)
 {
     if (error == 0)
-        log_info("audit log %s: writing works again", path);
+        log_info("audit log %s: writing works again", sink_label(path));
     else
         log_error("audit log %s: %s; see `audit.on_full` for what happens to requests meanwhile",
-                  path, strerror(error));
+                  sink_label(path), error == EAGAIN ? "nobody reads it" : strerror(error));
 }
 
 // on_worker_exit and on_worker_adopted run on the worker's thread.
@@ -109,6 +112,29 @@ void service_begin_drain(struct service *service)
         worker_drain(service->workers[w]);
 }
 
+// reopen_audit is for those who have moved the file away.
+static void reopen_audit(struct service *service)
+{
+    const char *path = service->snapshot->audit_path;
+    if (sink_is_stdout(path)) {
+        log_info("SIGUSR1: the audit goes to stdout, so that there is nothing to reopen");
+        return;
+    }
+    log_info("reopening the audit log %s", path);
+    audit_log_reopen(service->audit);
+}
+
+static void on_hangup(struct service *service)
+{
+    const char *refusal = reload_refusal(service);
+    if (refusal != NULL) {
+        log_warning("SIGHUP: %s", refusal);
+        return;
+    }
+    log_info("SIGHUP: reloading %s", service->snapshot->path);
+    (void)reload_request(service, LOADER_ALL);
+}
+
 static void on_signal(void *arg, uint32_t number)
 {
     struct service *service = arg;
@@ -124,12 +150,10 @@ static void on_signal(void *arg, uint32_t number)
         stop_workers(service);
         break;
     case SIGUSR1:
-        log_info("reopening the audit log %s", service->snapshot->audit_path);
-        audit_log_reopen(service->audit);
+        reopen_audit(service);
         break;
     case SIGHUP:
-        log_info("SIGHUP: reloading %s", service->snapshot->path);
-        (void)reload_request(service, LOADER_ALL);
+        on_hangup(service);
         break;
     case SIGUSR2:
         log_warning("SIGUSR2: handing over to a new binary is not supported yet by this version");
@@ -163,7 +187,8 @@ static void on_exits(void *arg, uint32_t rung)
         ev_break(service->loop, EVBREAK_ALL);
 }
 
-// say_ready prints the line that scripts wait for. One write, so that nobody reads half of it.
+// say_ready prints the line that scripts wait for, on stderr where stdout is the audit's. One write, so that nobody
+// reads half of it.
 static enum err say_ready(const struct service *service, struct errinfo *info)
 {
     const size_t cap = 16 + service->snapshot->listener_count * 128;
@@ -179,8 +204,9 @@ static enum err say_ready(const struct service *service, struct errinfo *info)
                            endpoint_format(&service->sockets.bound[l], endpoint));
     }
     text_append_string(&line, "\n");
-    if (write(STDOUT_FILENO, line.data, line.len) < 0)
-        log_warning("cannot write the ready line to stdout: %m");
+    const bool is_audit = sink_is_stdout(service->snapshot->audit_path);
+    if (write(is_audit ? STDERR_FILENO : STDOUT_FILENO, line.data, line.len) < 0)
+        log_warning("cannot write the ready line: %m");
     free(data);
     notify_send("READY=1");
     return ERR_OK;
@@ -356,7 +382,7 @@ int service_run(struct snapshot *snapshot)
         return error == ERR_INPUT ? EXIT_CONFIG : EXIT_FAILED;
     }
     log_info("serving with %" PRIu32 " workers and at most %" PRIu64 " descriptors; config %s (%s)",
-             snapshot->workers, service.descriptors, snapshot->path, snapshot->id);
+             snapshot->workers, service.descriptors, source_label(snapshot->path), snapshot->id);
     ev_run(service.loop, 0);
     const bool is_whole = stop(&service);
     if (service.cut_count > 0)

@@ -81,7 +81,17 @@ class Lines:
 class Proxy:
     """`sallyport serve` with one configuration in `folder`."""
 
-    def __init__(self, folder, config, pki, environment=None, limits=None, stderr=None):
+    def __init__(
+        self,
+        folder,
+        config,
+        pki,
+        environment=None,
+        limits=None,
+        stderr=None,
+        stdout=None,
+        is_piped=False,  # the configuration comes from stdin
+    ):
         self.folder = folder
         self.pki = pki
         self.config = config
@@ -96,22 +106,27 @@ class Proxy:
         self.reloads = 0
         self.is_audit_whole = True  # False: a test has taken records away from the file
         self.process = subprocess.Popen(
-            [BINARY, "serve", "-c", str(self.config_path)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            [os.path.abspath(BINARY), "serve", "-c", "-" if is_piped else str(self.config_path)],
+            stdin=subprocess.PIPE if is_piped else subprocess.DEVNULL,
+            stdout=stdout or subprocess.PIPE,
             stderr=stderr or subprocess.PIPE,
             text=True,
             errors="replace",
             env={**os.environ, **(environment or {})},
             preexec_fn=(lambda: resource.setrlimit(*limits)) if limits else None,
+            cwd=folder if is_piped else None,
         )
-        self.stdout = Lines(self.process.stdout)
+        if is_piped:
+            self.process.stdin.write(self.config_path.read_text())
+            self.process.stdin.close()
+        self.stdout = Lines(self.process.stdout or ())
         self.stderr = Lines(self.process.stderr or ())
 
     # -- life ---------------------------------------------------------------------------------
 
     def wait_ready(self):
-        ready = self.stdout.wait(r"^ready (.*)$")
+        is_audit = self.config["audit"]["file"] == "-"
+        ready = (self.stderr if is_audit else self.stdout).wait(r"^ready (.*)$")
         assert ready, f"ended before it was ready: {self.stderr.text()}"
         for item in ready.group(1).split():
             name, endpoint = item.split("=", 1)

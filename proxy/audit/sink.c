@@ -1,0 +1,117 @@
+// Stdout is opened anew where that is possible, so that O_NONBLOCK is ours alone: the flag belongs to everybody who
+// shares a descriptor. Elsewhere no more is written than what poll(2) promises room for: PIPE_BUF bytes.
+#include "proxy/audit/sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool sink_is_stdout(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+const char *sink_label(const char *path)
+{
+    return sink_is_stdout(path) ? "stdout" : path;
+}
+
+// end_torn_line adds the line break that a crash in the middle of a write has left out.
+static void end_torn_line(int fd)
+{
+    const off_t size = lseek(fd, 0, SEEK_END);
+    char last = '\n';
+    if (size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n')
+        (void)!write(fd, "\n", 1);
+}
+
+static bool share_stdout(struct sink *out, enum sink_kind kind)
+{
+    *out = (struct sink){.fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0), .kind = kind};
+    return out->fd >= 0;
+}
+
+static bool open_stdout(struct sink *out)
+{
+    struct stat status;
+    const int flags = fcntl(STDOUT_FILENO, F_GETFL);
+    if (flags < 0 || fstat(STDOUT_FILENO, &status) != 0)
+        return false;
+    if ((flags & O_ACCMODE) == O_RDONLY) { // it was closed when the process began
+        errno = EBADF;
+        return false;
+    }
+    if (S_ISREG(status.st_mode))
+        return share_stdout(out, SINK_FILE);
+    if (S_ISSOCK(status.st_mode))
+        return share_stdout(out, SINK_SOCKET);
+    *out =
+        (struct sink){.fd = open("/proc/self/fd/1", O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK),
+                      .kind = SINK_STREAM};
+    return out->fd >= 0 || share_stdout(out, SINK_BLOCKING);
+}
+
+bool sink_open(struct sink *out, const char *path)
+{
+    struct stat status;
+    if (sink_is_stdout(path))
+        return open_stdout(out);
+    // O_NONBLOCK means nothing to a file. A named pipe, or /dev/stdout, is a stream, and this descriptor is ours.
+    *out = (struct sink){
+        .fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640)};
+    if (out->fd < 0)
+        return false;
+    if (fstat(out->fd, &status) == 0 && S_ISREG(status.st_mode))
+        end_torn_line(out->fd);
+    else
+        out->kind = SINK_STREAM;
+    return true;
+}
+
+void sink_close(struct sink *sink)
+{
+    if (sink->fd >= 0)
+        (void)close(sink->fd);
+    sink->fd = -1;
+}
+
+// has_room waits until something can be written, or the writing fails at once.
+static bool has_room(int fd, int patience_ms)
+{
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    return poll(&room, 1, patience_ms) > 0;
+}
+
+// shorten leaves so many parts, and of the last one so much, that there are no more than `max` bytes.
+static int shorten(struct iovec *parts, int count, size_t max)
+{
+    for (int i = 0; i < count; i++) {
+        if (parts[i].iov_len >= max) {
+            parts[i].iov_len = max;
+            return i + 1;
+        }
+        max -= parts[i].iov_len;
+    }
+    return count;
+}
+
+ssize_t sink_write(const struct sink *sink, struct iovec *parts, int count, int patience_ms)
+{
+    if (sink->kind == SINK_FILE)
+        return writev(sink->fd, parts, count);
+    if (!has_room(sink->fd, patience_ms)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    if (sink->kind == SINK_STREAM)
+        return writev(sink->fd, parts, count);
+    if (sink->kind == SINK_BLOCKING)
+        return writev(sink->fd, parts, shorten(parts, count, PIPE_BUF));
+    const struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
+    return sendmsg(sink->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}

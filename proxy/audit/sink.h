@@ -1,0 +1,38 @@
+// sink: where audit records go: a file that is appended to, or the stdout of the process, which is written `-`.
+//
+// A file takes what it is given, or fails. Stdout may be a pipe, a socket or a terminal whose reader has stopped
+// reading: nothing here waits for him longer than it is told. Knows no records.
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+enum sink_kind {
+    SINK_FILE,     // also stdout, where it leads to a file
+    SINK_STREAM,   // can be full; its descriptor does not block
+    SINK_BLOCKING, // can be full, and the descriptor is shared with others, who want it to block
+    SINK_SOCKET,   // can be full, and is asked not to block each time
+};
+
+struct sink {
+    int fd; // owned; -1: none
+    enum sink_kind kind;
+};
+
+// sink_is_stdout tells whether the path stands for stdout.
+bool sink_is_stdout(const char *path);
+
+// sink_label gives what messages name: the path, or `stdout`; borrowed from it, or static memory.
+const char *sink_label(const char *path);
+
+// sink_open opens the file for appending (created with mode 0640) and ends a torn last line, or takes stdout. False
+// with errno set.
+bool sink_open(struct sink *out, const char *path);
+
+// sink_close closes what sink_open has opened; the process keeps its stdout.
+void sink_close(struct sink *sink);
+
+// sink_write writes some of the parts, which it may shorten, and gives the number of bytes; -1 with errno set. EAGAIN:
+// nobody has read for `patience_ms`.
+ssize_t sink_write(const struct sink *sink, struct iovec *parts, int count, int patience_ms);

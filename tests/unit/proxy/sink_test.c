@@ -1,0 +1,125 @@
+// sink: whatever stdout is, a reader who does not read holds nobody up for longer than is said.
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "proxy/audit/sink.h"
+
+enum { PIECE = 64 * 1024, PIECES = 3 };
+
+static char piece[PIECE];
+
+static ssize_t write_pieces(const struct sink *sink)
+{
+    struct iovec parts[PIECES];
+    for (int i = 0; i < PIECES; i++)
+        parts[i] = (struct iovec){piece, sizeof piece};
+    return sink_write(sink, parts, PIECES, 0);
+}
+
+// fill writes until nothing goes in any more, and gives what has gone in.
+static size_t fill(const struct sink *sink)
+{
+    size_t sum = 0;
+    ssize_t count = 0;
+    while ((count = write_pieces(sink)) > 0)
+        sum += (size_t)count;
+    assert_int_equal(count, -1);
+    assert_int_equal(errno, EAGAIN);
+    return sum;
+}
+
+static size_t drain(int fd)
+{
+    size_t sum = 0;
+    ssize_t count = 0;
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    while ((count = read(fd, piece, sizeof piece)) > 0)
+        sum += (size_t)count;
+    return sum;
+}
+
+static void a_shared_pipe_that_blocks_is_never_written_beyond_its_room(void **state)
+{
+    (void)state;
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    const struct sink sink = {.fd = fds[1], .kind = SINK_BLOCKING};
+    assert_int_equal(write_pieces(&sink), PIPE_BUF);
+    const size_t written = PIPE_BUF + fill(&sink);
+    assert_int_equal(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0); // others want it to block
+    assert_int_equal(drain(fds[0]), written);
+    assert_int_equal(write_pieces(&sink), PIPE_BUF);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+}
+
+static void a_socket_is_asked_each_time_not_to_block(void **state)
+{
+    (void)state;
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    const struct sink sink = {.fd = fds[1], .kind = SINK_SOCKET};
+    const size_t written = fill(&sink);
+    assert_int_equal(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
+    assert_int_equal(drain(fds[0]), written);
+    (void)close(fds[0]);
+    assert_int_equal(write_pieces(&sink), -1);
+    assert_int_equal(errno, EPIPE);
+    (void)close(fds[1]);
+}
+
+static void a_named_pipe_is_a_stream_and_a_file_is_none(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/sink.XXXXXX";
+    char path[64];
+    struct sink sink;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/x", folder);
+    assert_true(sink_open(&sink, path));
+    assert_int_equal(sink.kind, SINK_FILE);
+    sink_close(&sink);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_true(sink_open(&sink, path));
+    assert_int_equal(sink.kind, SINK_STREAM);
+    assert_true(fill(&sink) > 0);
+    sink_close(&sink);
+    assert_int_equal(sink.fd, -1);
+    (void)unlink(path);
+    (void)rmdir(folder);
+    assert_false(sink_open(&sink, path));
+    assert_int_equal(errno, ENOENT);
+}
+
+static void only_a_dash_is_stdout(void **state)
+{
+    (void)state;
+    assert_true(sink_is_stdout("-"));
+    assert_false(sink_is_stdout("./-") || sink_is_stdout("") || sink_is_stdout("--"));
+    assert_string_equal(sink_label("-"), "stdout");
+    assert_string_equal(sink_label("a-"), "a-");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_shared_pipe_that_blocks_is_never_written_beyond_its_room),
+        cmocka_unit_test(a_socket_is_asked_each_time_not_to_block),
+        cmocka_unit_test(a_named_pipe_is_a_stream_and_a_file_is_none),
+        cmocka_unit_test(only_a_dash_is_stdout),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
