@@ -170,8 +170,8 @@ static void print_summary(const struct check_options *options, const struct snap
     if (warning_count == 0)
         (void)printf("%s is good (%s)\n", source_label(options->path), snapshot->id);
     else
-        (void)printf("%s can be used, with %zu warning%s (%s)\n", source_label(options->path), warning_count,
-                     plural(warning_count), snapshot->id);
+        (void)printf("%s can be used, with %zu warning%s (%s)\n", source_label(options->path),
+                     warning_count, plural(warning_count), snapshot->id);
     (void)printf("  looked at as user %u%s\n", (unsigned)geteuid(),
                  geteuid() == 0 ? " (root): what `serve` by another user may not read or write is "
                                   "not found this way"

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "proxy/config/source.h"
+
 const struct node *places_item(const struct node *list, size_t index)
 {
     const struct node *node = list == NULL ? NULL : list->child;
@@ -14,7 +16,7 @@ const struct node *places_item(const struct node *list, size_t index)
 enum err places_open(const struct snapshot *snapshot, struct places *out)
 {
     struct diagnostics unused; // it has been read before, without a mistake
-    *out = (struct places){.file = snapshot->path};
+    *out = (struct places){.file = source_label(snapshot->path)};
     diagnostics_init(&unused);
     const enum err error =
         yaml_document_parse(snapshot->source, snapshot->path, &unused, &out->document);

@@ -100,7 +100,8 @@ def test_check_and_the_control_commands_read_stdin_too(start, pki, dns):
     text = as_text({**base_config(pki, dns.endpoint), "control": CONTROL, "audit": STDOUT})
     result = run("check", "-c", "-", input=text)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("stdin is good (") and "audit stdout (" in result.stdout
+    assert result.stdout.startswith("stdin can be used, with 1 warning (")
+    assert "audit stdout (" in result.stdout and "stdin: warning: there are no `clients`" in result.stderr
     asked = run("status", "-c", "-", input=text, cwd=proxy.folder, program=os.path.abspath(BINARY))
     assert asked.returncode == 0 and f"pid {proxy.process.pid}," in asked.stdout, asked.stderr
 
