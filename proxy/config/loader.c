@@ -47,11 +47,12 @@ void loader_note_file(struct loader *loader, const char *path, struct slice byte
 {
     struct snapshot *snapshot = loader->snapshot;
     struct snapshot_file *file = arena_alloc(snapshot->arena, 1, sizeof *file);
-    if (file == NULL) {
+    const char *copy = arena_copy_string(snapshot->arena, slice_of_string(path));
+    if (file == NULL || copy == NULL) {
         (void)reader_no_memory(loader->reader);
         return;
     }
-    file->path = path;
+    file->path = copy;
     if (bytes.data != NULL)
         (void)SHA256(bytes.data, bytes.len, file->sha256);
     file->next = snapshot->files;

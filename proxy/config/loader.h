@@ -37,7 +37,7 @@ struct list_files loader_list_files(struct loader *loader);
 // without memory.
 const char *loader_folder(struct arena *arena, const char *path) MUST_USE;
 
-// loader_note_file notes for the snapshot that `path` (arena) was read and had this content; NULL `bytes.data`
+// loader_note_file notes for the snapshot that `path` was read and had this content; NULL `bytes.data`
 // for a folder. Every file that the configuration names is noted, so that it can be watched.
 void loader_note_file(struct loader *loader, const char *path, struct slice bytes);
 

@@ -753,6 +753,40 @@ static void a_revision_does_not_pile_up_lists_that_wait(void **state)
     }
 }
 
+static void a_revision_drops_the_anchors_that_are_gone_and_no_other_becomes_one(void **state)
+{
+    struct workshop *workshop = *state;
+    const struct trust_options options = {.name = "staff", .max_depth = 3};
+    const struct forged *root = forge(workshop, &(struct forge_plan){.cn = "Root", .is_ca = true});
+    const struct forged *other =
+        forge(workshop, &(struct forge_plan){.cn = "Other", .is_ca = true});
+    const struct forged *middle =
+        forge(workshop, &(struct forge_plan){.cn = "Middle", .is_ca = true, .issuer = root});
+    const struct trust *base = forge_trust(workshop, &options, LIST(root, other, middle), NULL);
+    const struct trust *without_root = forge_trust(workshop, &options, LIST(other, middle), NULL);
+    const struct trust *stranger = forge_trust(
+        workshop, &options,
+        LIST(forge(workshop, &(struct forge_plan){.cn = "Stranger", .is_ca = true})), NULL);
+    struct errinfo info = {0};
+    struct trust *revised = NULL;
+    struct trust *again = NULL;
+    assert_int_equal(trust_revise(base, &revised), ERR_OK);
+    assert_int_equal(trust_drop_absent(revised, without_root), ERR_OK);
+    assert_int_equal(trust_finish(revised, FORGE_NOW_S, &info), ERR_OK);
+    assert_true(trust_certificate_at(revised, 0).is_left_out);
+    assert_false(trust_certificate_at(revised, 1).is_left_out);
+    assert_false(trust_certificate_at(revised, 2).is_anchor);
+    // What is gone stays gone in the next revision, and the last one may go, too.
+    assert_int_equal(trust_revise(revised, &again), ERR_OK);
+    assert_int_equal(trust_drop_absent(again, stranger), ERR_OK);
+    assert_int_equal(trust_finish(again, FORGE_NOW_S, &info), ERR_OK);
+    assert_true(trust_certificate_at(again, 0).is_left_out);
+    assert_true(trust_certificate_at(again, 1).is_left_out);
+    assert_false(trust_certificate_at(base, 0).is_left_out);
+    trust_destroy(again);
+    trust_destroy(revised);
+}
+
 static void a_revision_leaves_an_anchor_out_that_has_ended(void **state)
 {
     struct workshop *workshop = *state;
@@ -957,6 +991,7 @@ int main(void)
         TEST(a_revision_takes_trust_away_and_outlives_its_base),
         TEST(a_revision_never_takes_a_revocation_back),
         TEST(a_revision_does_not_pile_up_lists_that_wait),
+        TEST(a_revision_drops_the_anchors_that_are_gone_and_no_other_becomes_one),
         TEST(a_revision_leaves_an_anchor_out_that_has_ended),
         TEST(describes_its_lists),
         TEST(never_takes_a_leaf_that_half_plays_the_ca),
