@@ -3,7 +3,8 @@
 //   2. writes it in batches with one system call each; what a full disk did not take is tried again,
 //      and meanwhile the log counts as failing; so does a stdout that nobody reads,
 //   3. tells of lost records as soon as something can be written again,
-//   4. sleeps until somebody pushes onto the empty queue and wakes it, and lets more come for a moment:
+//   4. looks whether the file is still there, before each batch and each half second,
+//   5. sleeps until somebody pushes onto the empty queue and wakes it, and lets more come for a moment:
 //      on a busy proxy a wake-up for every record costs more than the record.
 #include "proxy/audit/audit_log.h"
 
@@ -26,6 +27,7 @@ enum {
     MAX_ADMINS = 256,
     WRITE_BATCH = 64,
     RETRY_MS = 500,
+    LOOK_MS = 500, // for whether the file is still there
     GATHER_MS = 2,
     FULL_AFTER_MS = 1000, // without a byte taken, of a stdout that somebody has to read
     STOP_MS = 5000,       // for all that waits, at the end, likewise
@@ -46,6 +48,7 @@ struct audit_log {
     atomic_uint_fast32_t admins;           // likewise
     atomic_uint_fast64_t lost;             // not told yet
     atomic_uint_fast64_t lost_ever;
+    atomic_uint_fast64_t removed;
     atomic_bool is_asleep;
     atomic_bool is_failing;
     atomic_bool must_reopen;
@@ -172,8 +175,9 @@ static void tell_lost(struct audit_log *log)
     log->waiting_end = &record->next;
 }
 
-// reopen opens the path anew. A half-written first record starts again in the new file.
-static void reopen(struct audit_log *log)
+// reopen opens the path once more; gives an errno, and keeps the old file, when that cannot be done. A
+// half-written first record starts again in the new file.
+static int reopen(struct audit_log *log)
 {
     char *next_path = atomic_exchange(&log->next_path, NULL);
     if (next_path != NULL) {
@@ -181,14 +185,35 @@ static void reopen(struct audit_log *log)
         log->path = next_path;
     }
     struct sink sink;
-    if (!sink_open(&sink, log->path)) {
-        if (log->options.on_problem != NULL)
-            log->options.on_problem(log->path, errno);
-        return;
-    }
+    if (!sink_open(&sink, log->path))
+        return errno;
     sink_close(&log->sink);
     log->sink = sink;
     log->written_of_first = 0;
+    return 0;
+}
+
+// reopen_as_told reopens because somebody asked for it.
+static void reopen_as_told(struct audit_log *log)
+{
+    const int error = reopen(log);
+    if (error != 0 && log->options.on_problem != NULL)
+        log->options.on_problem(log->path, error);
+}
+
+// has_place tells whether there is a file to write to; one that was removed is made again at its path.
+static bool has_place(struct audit_log *log)
+{
+    if (sink_is_stdout(log->path) || !sink_is_removed(&log->sink))
+        return true;
+    const int error = reopen(log);
+    set_failing(log, error);
+    if (error != 0)
+        return false;
+    const uint64_t count = atomic_fetch_add_explicit(&log->removed, 1, memory_order_relaxed) + 1;
+    if (log->options.on_removed != NULL)
+        log->options.on_removed(log->path, count);
+    return true;
 }
 
 // is_late tells whether the process wants to end and has waited long enough for who reads what we write.
@@ -204,9 +229,11 @@ static void write_all(struct audit_log *log)
 {
     take_pushed(log);
     if (atomic_exchange(&log->must_reopen, false))
-        reopen(log);
+        reopen_as_told(log);
+    if (!has_place(log))
+        return;
     tell_lost(log);
-    while (log->waiting != NULL && !is_late(log) && write_batch(log)) {
+    while (log->waiting != NULL && !is_late(log) && has_place(log) && write_batch(log)) {
     }
 }
 
@@ -219,7 +246,7 @@ static void sleep_until_woken(struct audit_log *log)
     if (!has_work) {
         struct pollfd woken = {.fd = log->wake_fd, .events = POLLIN};
         const bool must_retry = log->waiting != NULL || atomic_load(&log->lost) != 0;
-        (void)poll(&woken, 1, must_retry ? RETRY_MS : -1);
+        (void)poll(&woken, 1, must_retry ? RETRY_MS : LOOK_MS);
     }
     atomic_store(&log->is_asleep, false);
     uint64_t count = 0;
@@ -424,6 +451,7 @@ void audit_log_look(const struct audit_log *log, struct audit_log_status *out)
     *out = (struct audit_log_status){
         .queued = atomic_load_explicit(&log->decisions, memory_order_relaxed),
         .lost = atomic_load_explicit(&log->lost_ever, memory_order_relaxed),
+        .removed = atomic_load_explicit(&log->removed, memory_order_relaxed),
         .is_failing = atomic_load_explicit(&log->is_failing, memory_order_relaxed),
         .is_full = audit_log_is_full(log),
     };

@@ -18,13 +18,18 @@ struct audit_log_options {
     // on_problem is told, on the writer's thread, when writing starts to fail (`error` is an errno)
     // and when it works again (`error` is 0). May be NULL.
     void (*on_problem)(const char *path, int error);
+    // on_removed is told, on the writer's thread, that somebody had removed the file and that it was made again at
+    // its path; `count` is how often since the start. May be NULL.
+    void (*on_removed)(const char *path, uint64_t count);
     // on_written is told, on the writer's thread, that a decision of this holder waits no more. May be NULL.
     void (*on_written)(void *arg, void *holder);
     void *arg; // borrowed; of on_written
 };
 
 // audit_log_open opens the file, or stdout for `-` (proxy/audit/sink.h), for appending (created with mode 0640), ends a torn last line, and starts the
-// writer's thread. ERR_SYSTEM or ERR_MEMORY with a sentence in `info`.
+// writer's thread. A file that loses its last name is missed within half a second and made again at its path; while
+// that cannot be done the log counts as failing. One that is renamed is left alone. ERR_SYSTEM or ERR_MEMORY with a
+// sentence in `info`.
 enum err audit_log_open(const struct audit_log_options *options, struct audit_log **out,
                         struct errinfo *info) MUST_USE;
 
@@ -63,10 +68,11 @@ void audit_log_submit_requests(struct audit_log *log, struct audit_record *recor
 void audit_log_submit_admin(struct audit_log *log, struct audit_record *record);
 
 struct audit_log_status {
-    uint64_t queued; // decisions that wait to be written
-    uint64_t lost;   // records since the start that were not kept
-    bool is_failing; // the last write failed
-    bool is_full;    // see audit_log_is_full
+    uint64_t queued;  // decisions that wait to be written
+    uint64_t lost;    // records since the start that were not kept
+    uint64_t removed; // how often the file was found removed
+    bool is_failing;  // the last write failed
+    bool is_full;     // see audit_log_is_full
 };
 
 // audit_log_look tells how it is. Any thread.

@@ -73,6 +73,12 @@ bool sink_open(struct sink *out, const char *path)
     return true;
 }
 
+bool sink_is_removed(const struct sink *sink)
+{
+    struct stat status;
+    return fstat(sink->fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 0;
+}
+
 void sink_close(struct sink *sink)
 {
     if (sink->fd >= 0)

@@ -30,6 +30,9 @@ const char *sink_label(const char *path);
 // with errno set.
 bool sink_open(struct sink *out, const char *path);
 
+// sink_is_removed tells whether it is a file that has no name any more, so that what is written goes nowhere.
+bool sink_is_removed(const struct sink *sink);
+
 // sink_close closes what sink_open has opened; the process keeps its stdout.
 void sink_close(struct sink *sink);
 

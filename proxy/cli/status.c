@@ -149,11 +149,12 @@ static void print_status(void *arg, struct slice line, const struct node *root)
     print_clients(root);
     print_trust(root);
     print_blocks(root);
-    (void)printf("audit        %s, %s waiting, %s lost%s%s%s\n", node_text(audit, "path"),
+    (void)printf("audit        %s, %s waiting, %s lost%s%s%s%s\n", node_text(audit, "path"),
                  node_text(audit, "queued"), node_text(audit, "lost"),
                  is_true(audit, "failing") ? "  ! cannot be written" : "",
                  is_true(audit, "full") && !is_true(audit, "failing") ? "  ! full" : "",
-                 node_number(audit, "lost") > 0 ? "  ! records are missing" : "");
+                 node_number(audit, "lost") > 0 ? "  ! records are missing" : "",
+                 node_number(audit, "removed") > 0 ? "  ! the file was removed" : "");
 }
 
 static void print_top(void *arg, struct slice line, const struct node *root)

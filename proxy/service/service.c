@@ -44,6 +44,14 @@ static void on_problem(const char *path, int error)
                   sink_label(path), error == EAGAIN ? "nobody reads it" : strerror(error));
 }
 
+static void on_audit_removed(const char *path, uint64_t count)
+{
+    log_error(
+        "audit log %s: the file was removed while it was in use; it is made again, and what it held is gone "
+        "(%" PRIu64 " times since the start); to rotate, rename it and send SIGUSR1",
+        path, count);
+}
+
 // on_worker_exit and on_worker_adopted run on the worker's thread.
 static void on_worker_exit(void *arg)
 {
@@ -312,6 +320,7 @@ static enum err start(struct service *service, struct errinfo *info)
     TRY(open_control(service, info));
     const struct audit_log_options audit = {.path = service->snapshot->audit_path,
                                             .on_problem = on_problem,
+                                            .on_removed = on_audit_removed,
                                             .on_written = on_written,
                                             .arg = service};
     const enum err opened = audit_log_open(&audit, &service->audit, info);

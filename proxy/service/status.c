@@ -356,9 +356,10 @@ static void put_audit(const struct service *service, struct control_call *call)
     put_member(call, false, "on_full",
                service->snapshot->audit_on_full == AUDIT_REFUSE ? "refuse" : "drop");
     control_call_format(call,
-                        ",\"full\":%s,\"failing\":%s,\"queued\":%" PRIu64 ",\"lost\":%" PRIu64 "}",
+                        ",\"full\":%s,\"failing\":%s,\"queued\":%" PRIu64 ",\"lost\":%" PRIu64
+                        ",\"removed\":%" PRIu64 "}",
                         status.is_full ? "true" : "false", status.is_failing ? "true" : "false",
-                        status.queued, status.lost);
+                        status.queued, status.lost, status.removed);
 }
 
 void status_write(const struct service *service, const struct survey *survey,

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from support.config import client, reach
+from support.control import CONTROL, Control
 from support.scale import IS_SMALL, PATIENCE, eventually
 from support.wire import connect_head
 
@@ -128,6 +129,62 @@ def test_a_file_that_cannot_be_opened_anew_keeps_the_old_one(start, tmp_path):
     proxy.stderr.wait("audit")
     proxy.audit.path = kept / "audit.jsonl"
     proxy.close_record(proxy.ask(DENIED).id)
+
+
+def test_a_file_that_is_removed_is_made_again_though_nothing_happens(start, tmp_path):
+    proxy = start(folder=tmp_path, control=CONTROL)
+    control = Control(proxy)
+    proxy.close_record(proxy.ask(DENIED).id)
+    for times in (1, 2):
+        proxy.audit.path.unlink()
+        eventually(proxy.audit.path.exists, "the file again")
+        last = proxy.ask(DENIED)
+        proxy.close_record(last.id)
+        proxy.decision(last.id)
+        proxy.stderr.wait(rf"audit\.jsonl: the file was removed while it was in use.* \({times} times")
+        assert control.status()["audit"]["removed"] == times
+    assert "! the file was removed" in control.run("status").stdout
+
+
+def test_a_file_that_another_has_replaced_is_left_for_the_new_one(start, tmp_path):
+    proxy = start(folder=tmp_path)
+    proxy.close_record(proxy.ask(DENIED).id)
+    (tmp_path / "other").write_bytes(b"")
+    (tmp_path / "other").rename(proxy.audit.path)
+    proxy.stderr.wait("the file was removed while it was in use")
+    last = proxy.ask(DENIED)
+    proxy.close_record(last.id)
+
+
+def test_a_file_that_is_renamed_is_written_on(start, tmp_path):
+    proxy = start(folder=tmp_path)
+    proxy.close_record(proxy.ask(DENIED).id)
+    proxy.audit.path.rename(tmp_path / "audit.1")
+    os.link(tmp_path / "audit.1", tmp_path / "audit.2")  # any name will do
+    (tmp_path / "audit.1").unlink()
+    path, proxy.audit.path = proxy.audit.path, tmp_path / "audit.2"
+    for _ in range(20):
+        proxy.close_record(proxy.ask(DENIED).id)
+    assert not path.exists()
+    assert "removed" not in proxy.stderr.text()
+
+
+def test_a_file_that_cannot_be_made_again_is_one_that_cannot_be_written(start, tmp_path):
+    """No record, no tunnel; and what waited is written when there is a folder again."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    proxy = start(folder=tmp_path, audit={"file": "logs/audit.jsonl"})
+    proxy.close_record(proxy.ask(DENIED).id)
+    (folder / "audit.jsonl").unlink()
+    folder.rmdir()
+    proxy.stderr.wait(r"audit\.jsonl: No such file or directory")
+    answer = proxy.ask(DENIED)
+    assert answer.status == 503
+    assert "audit_full" in answer.reason
+    folder.mkdir()
+    proxy.stderr.wait("the file was removed while it was in use")
+    assert proxy.decision(answer.id)["decision"]["reason"] == "audit_full"
+    assert proxy.ask(DENIED).status == 403
 
 
 @pytest.mark.parametrize("tunnels", [1, 50])

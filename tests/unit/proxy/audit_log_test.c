@@ -338,6 +338,34 @@ static void closing_tells_how_many_records_could_not_be_written(void **state)
     assert_int_equal(audit_log_close(log), 7);
 }
 
+static void wait_for_file(const char *path)
+{
+    for (int i = 0; i < PATIENCE_MS && access(path, F_OK) != 0; i++)
+        (void)poll(NULL, 0, 1);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+static void a_file_that_is_removed_is_made_again_and_counted(void **state)
+{
+    struct place *place = *state;
+    struct audit_log_status status;
+    struct audit_log *log = open_log(place, 0, 0);
+    audit_log_submit(log, make_close(0, 1));
+    wait_for_bytes(place->path);
+    assert_int_equal(unlink(place->path), 0);
+    wait_for_file(place->path); // though nothing is submitted
+    audit_log_submit(log, make_close(0, 2));
+    wait_for_bytes(place->path);
+    assert_int_equal(unlink(place->path), 0);
+    audit_log_submit(log, make_close(0, 3)); // and at once where something is
+    wait_for_file(place->path);
+    wait_for_bytes(place->path);
+    audit_log_look(log, &status);
+    assert_int_equal(status.removed, 2);
+    assert_int_equal(audit_log_close(log), 0);
+    assert_int_equal(count_events(read_file(place, place->path), "close"), 1);
+}
+
 static void after_a_rename_and_reopen_the_new_file_is_written(void **state)
 {
     struct place *place = *state;
@@ -561,6 +589,7 @@ int main(void)
         WITH_PLACE(a_full_disk_makes_it_full_until_a_write_succeeds),
         WITH_PLACE(a_record_that_was_written_in_part_goes_on_where_it_stopped),
         WITH_PLACE(closing_tells_how_many_records_could_not_be_written),
+        WITH_PLACE(a_file_that_is_removed_is_made_again_and_counted),
         WITH_PLACE(after_a_rename_and_reopen_the_new_file_is_written),
         WITH_PLACE(the_old_file_stays_when_the_new_one_cannot_be_opened),
         WITH_PLACE(refusals_are_bounded_and_the_others_counted),
