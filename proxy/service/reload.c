@@ -231,6 +231,11 @@ static void miss_workers(struct service *service)
 static void be_adopted(struct service *service)
 {
     service->adopted_generation = service->generation;
+    if (service->is_adopting_taking)
+        log_warning("reload: refused as a whole; what takes trust away (CRLs, `denied`, CAs that "
+                    "are gone, lists of a `deny`) is in force all the same, generation %" PRIu64,
+                    service->generation);
+    service->is_adopting_taking = false;
     if (!service->is_adopting_reload)
         return;
     service->is_adopting_reload = false;
@@ -329,11 +334,8 @@ static void finish_taking(struct service *service)
     if (error != ERR_OK || (taking != NULL && revise(service, taking) == 0))
         log_error("reload: no memory for what takes trust away: not everything that was revoked or "
                   "denied since is in force");
-    else if (taking != NULL)
-        log_warning(
-            "reload: refused as a whole; what takes trust away (CRLs, `denied`, CAs that are "
-            "gone, lists of a `deny`) is in force all the same, generation %" PRIu64,
-            service->generation);
+    else
+        service->is_adopting_taking = taking != NULL;
     taking_unref(taking);
     if (service->adopting_count == 0)
         reload_again(service);
