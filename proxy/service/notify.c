@@ -1,10 +1,13 @@
 // One datagram to a Unix socket; a leading `@` stands for the abstract namespace.
 #include "proxy/service/notify.h"
 
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "auth/base/slice.h"
@@ -27,4 +30,14 @@ void notify_send(const char *state)
     const socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + text.len);
     (void)!sendto(fd, bytes.data, bytes.len, MSG_NOSIGNAL, (const struct sockaddr *)&name, len);
     (void)close(fd);
+}
+
+void notify_send_reloading(void)
+{
+    struct timespec now;
+    char state[64];
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
+                   (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    notify_send(state);
 }

@@ -13,6 +13,7 @@
 #include "auth/base/text.h"
 #include "proxy/config/source.h"
 #include "proxy/log/log.h"
+#include "proxy/service/notify.h"
 #include "proxy/service/service_internal.h"
 
 enum { RETRIES_MAX = 20, REMIND_EVERY_S = 60 * 60 };
@@ -80,16 +81,28 @@ static void keep_outcome(struct service *service, bool is_good, struct diagnosti
     note_failing(service, !is_good, reloads->last_at_s);
 }
 
+// count_done notes the end of a reload, and tells the service manager where it waits for that.
+static void count_done(struct service *service)
+{
+    service->reloads.done = service->reloads.begun;
+    if (service->reloads.is_told)
+        notify_send("READY=1");
+    service->reloads.is_told = false;
+}
+
 // be_done is the end of a reload, however it went.
 static void be_done(struct service *service)
 {
-    service->reloads.done = service->reloads.begun;
+    count_done(service);
     control_go_on(service->control);
 }
 
 static void begin_reload(struct service *service, enum loader_scope scope)
 {
     service->reloads.begun++;
+    service->reloads.is_told = scope == LOADER_ALL;
+    if (service->reloads.is_told)
+        notify_send_reloading();
     service->loader = loader_start(service->snapshot, scope, &service->loaded);
     if (service->loader != NULL)
         return;
@@ -239,7 +252,7 @@ static void be_adopted(struct service *service)
     if (!service->is_adopting_reload)
         return;
     service->is_adopting_reload = false;
-    service->reloads.done = service->reloads.begun;
+    count_done(service);
     if (!service->is_handed_to_all) {
         miss_workers(service);
         return;

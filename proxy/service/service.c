@@ -137,6 +137,10 @@ static void on_hangup(struct service *service)
     const char *refusal = reload_refusal(service);
     if (refusal != NULL) {
         log_warning("SIGHUP: %s", refusal);
+        if (!service->is_stopping) {
+            notify_send_reloading(); // or the manager would wait for it
+            notify_send("READY=1");
+        }
         return;
     }
     log_info("SIGHUP: reloading %s", service->snapshot->path);
@@ -293,6 +297,7 @@ static void close_loop(struct service *service)
     if (service->loop != NULL) {
         ev_timer_stop(service->loop, &service->retry);
         clock_watch_stop(&service->clock_watch, service->loop);
+        watchdog_stop(&service->watchdog, service->loop);
         bell_stop(&service->exits, service->loop);
         bell_stop(&service->loaded, service->loop);
         bell_stop(&service->adopted, service->loop);
@@ -308,6 +313,16 @@ static void on_written(void *arg, void *holder)
 {
     struct service *service = arg;
     ledger_give_record(service->ledger, holder, monotonic_ms());
+}
+
+// have_workers_turned is the watchdog's probe. Each worker is asked, also behind one that is late.
+static bool have_workers_turned(void *arg)
+{
+    const struct service *service = arg;
+    bool have_all = true;
+    for (uint32_t w = 0; w < service->worker_count; w++)
+        have_all = worker_take_pulse(service->workers[w]) && have_all;
+    return have_all;
 }
 
 static enum err start(struct service *service, struct errinfo *info)
@@ -338,6 +353,7 @@ static enum err start(struct service *service, struct errinfo *info)
     reload_watch_files(service);
     if (service->control != NULL)
         TRY(control_serve(service->control, info));
+    watchdog_start(&service->watchdog, service->loop, have_workers_turned, service);
     return say_ready(service, info);
 }
 

@@ -13,6 +13,7 @@
 #include "proxy/service/memory.h"
 #include "proxy/service/signals.h"
 #include "proxy/service/sockets.h"
+#include "proxy/service/watchdog.h"
 #include "proxy/service/watcher.h"
 #include "proxy/session/survey.h"
 #include "proxy/worker/worker.h"
@@ -26,6 +27,7 @@ struct reload_outcome {
     uint64_t good;               // those that came into force
     uint64_t failed;             // those that did not, but for tries that were repeated
     int64_t last_at_s;           // Unix seconds; 0: there was none
+    bool is_told;                // the service manager knows that one is under way
     bool is_last_good;           // of the last one that came into force or failed
     int64_t failing_since_s;     // Unix seconds; what is on the disk is refused since; 0: it is not
     int64_t reminded_at_s;       // Unix seconds; when that was said last
@@ -63,6 +65,7 @@ struct service {
     struct watcher *watcher; // owned; of the files that `snapshot` names
     struct horizon *horizon; // owned; of the lists of `snapshot`
     struct clock_watch clock_watch;
+    struct watchdog watchdog;
     ev_timer retry;              // files that did not fit together are read again
     int retry_count;             // how often they have been
     uint64_t generation;         // of the newest snapshot

@@ -20,7 +20,14 @@
 
 enum { WORKER_MAGIC = 0x3E0A4E40, EXHAUSTED_LOG_EVERY_MS = 5000 };
 
-enum mail { MAIL_DRAIN = 1, MAIL_STOP = 2, MAIL_ADOPT = 4, MAIL_SURVEY = 8, MAIL_CLOCK = 16 };
+enum mail {
+    MAIL_DRAIN = 1,
+    MAIL_STOP = 2,
+    MAIL_ADOPT = 4,
+    MAIL_SURVEY = 8,
+    MAIL_CLOCK = 16,
+    MAIL_PULSE = 32
+};
 
 // port is one listener of this worker.
 struct port {
@@ -53,6 +60,7 @@ struct worker {
     struct bell mail;                 // owned
     _Atomic(struct update *) update;  // owned; put there by main, taken by the loop
     _Atomic(struct survey *) survey;  // borrowed; put there by main, taken by the loop
+    atomic_bool owes_pulse;           // it was asked for a sign of life, and has not given it
     atomic_bool is_gone;              // the loop has ended: nobody opens the mailbox any more
     struct retired_resolver *retired; // owned
     atomic_uint letters;              // of enum mail; set by others, read by the loop
@@ -288,6 +296,8 @@ static void on_mail(void *arg, uint32_t rung)
     struct worker *worker = arg;
     ASSERT(worker->magic == WORKER_MAGIC);
     const unsigned letters = atomic_exchange(&worker->letters, 0);
+    if ((letters & MAIL_PULSE) != 0)
+        atomic_store(&worker->owes_pulse, false);
     if ((letters & MAIL_ADOPT) != 0)
         adopt(worker);
     if ((letters & MAIL_SURVEY) != 0)
@@ -358,6 +368,16 @@ bool worker_survey(struct worker *worker, struct survey *survey)
         return true;
     survey->counters = worker->context.counters; // nobody changes them any more
     return false;
+}
+
+bool worker_take_pulse(struct worker *worker)
+{
+    if (atomic_load(&worker->is_gone))
+        return true;
+    const bool is_alive = !atomic_exchange(&worker->owes_pulse, true);
+    if (is_alive)
+        post(worker, MAIL_PULSE);
+    return is_alive || atomic_load(&worker->is_gone);
 }
 
 void worker_note_clock(struct worker *worker)

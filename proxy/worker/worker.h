@@ -49,6 +49,10 @@ enum err worker_adopt(struct worker *worker, struct snapshot *snapshot,
 // earlier one has been answered.
 bool worker_survey(struct worker *worker, struct survey *survey);
 
+// worker_take_pulse tells whether the worker's loop has turned since it was asked the last time (also when it was never
+// asked, or has ended), and asks it again. For one thread only.
+bool worker_take_pulse(struct worker *worker);
+
 // worker_note_clock makes the worker judge its live tunnels again, for the wall clock was set. Any thread.
 void worker_note_clock(struct worker *worker);
 

@@ -1,10 +1,12 @@
 """Life as a service: starting, saying so, signals, draining, ending."""
 
+import ctypes
 import os
 import re
 import resource
 import signal
 import socket
+import time
 
 import pytest
 
@@ -47,6 +49,97 @@ def test_systemd_is_told_when_it_is_ready(start, tmp_path, kind):
         notify.settimeout(PATIENCE)
         start(process={"environment": {"NOTIFY_SOCKET": name}})
         assert "READY=1" in notify.recv(4096).decode().split("\n")
+
+
+@pytest.fixture
+def manager(tmp_path):
+    """A service manager: the socket that it reads, and what a service is started with."""
+    name = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(name)
+        notify.settimeout(PATIENCE)
+        yield notify, {"NOTIFY_SOCKET": name}
+
+
+def told(notify):
+    """The next message, but for those of the watchdog, as a dictionary."""
+    while True:
+        lines = notify.recv(4096).decode().split("\n")
+        if lines != ["WATCHDOG=1"]:
+            return dict(line.split("=", 1) for line in lines)
+
+
+def assert_reloaded(notify, after_us):
+    begun = told(notify)
+    assert set(begun) == {"RELOADING", "MONOTONIC_USEC"} and begun["RELOADING"] == "1"
+    assert after_us <= int(begun["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+    assert told(notify) == {"READY": "1"}
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+def test_systemd_is_told_when_a_reload_begins_and_when_it_is_over(start, manager, is_good):
+    notify, environment = manager
+    proxy = start(process={"environment": environment})
+    assert told(notify) == {"READY": "1"}
+    if not is_good:
+        proxy.config_path.write_text("version: 2\n")
+    for _ in range(3):
+        now_us = time.monotonic_ns() // 1000
+        proxy.process.send_signal(signal.SIGHUP)
+        assert_reloaded(notify, now_us)
+    proxy.process.send_signal(signal.SIGTERM)
+    assert told(notify) == {"STOPPING": "1"}
+
+
+def test_the_watchdog_is_fed_while_every_worker_turns(start, manager):
+    notify, environment = manager
+    proxy = start(workers=2, process={"environment": {**environment, "WATCHDOG_USEC": "300000"}})
+    assert told(notify) == {"READY": "1"}
+    for _ in range(5):
+        assert notify.recv(4096) == b"WATCHDOG=1"
+    assert proxy.ask(DENIED).status == 403
+
+
+def stop_thread(thread):
+    """Stops one thread alone, as a debugger does; returns what lets it go on."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    attach, detach = 16, 17
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    if libc.ptrace(attach, thread, None, None) != 0:
+        pytest.skip(f"ptrace is not allowed here: {os.strerror(ctypes.get_errno())}")
+    os.waitpid(thread, 0x40000000)  # __WALL
+    return lambda: libc.ptrace(detach, thread, None, None)
+
+
+def test_one_worker_that_hangs_starves_the_watchdog_until_it_turns_again(start, manager):
+    """Not told apart by name: each thread is stopped in turn, and only a worker or main is missed."""
+    notify, environment = manager
+    proxy = start(workers=2, process={"environment": {**environment, "WATCHDOG_USEC": "30000"}})
+    assert told(notify) == {"READY": "1"}
+    missed = 0
+    for thread in sorted(int(name) for name in os.listdir(f"/proc/{proxy.process.pid}/task")):
+        go_on = stop_thread(thread)
+        try:
+            notify.settimeout(0.5)
+            for _ in range(6):  # sent before, or one that was owed already
+                notify.recv(4096)
+        except TimeoutError:
+            missed += 1
+        finally:
+            go_on()
+        notify.settimeout(PATIENCE)
+        assert notify.recv(4096) == b"WATCHDOG=1"
+    assert missed == 3, "main and two workers"
+
+
+@pytest.mark.parametrize("more", [{}, {"WATCHDOG_USEC": "30000", "WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "x"}])
+def test_nothing_is_fed_where_nobody_has_asked_for_it(start, manager, more):
+    notify, environment = manager
+    proxy = start(process={"environment": {**environment, **more}})
+    assert notify.recv(4096) == b"READY=1"
+    proxy.process.send_signal(signal.SIGHUP)
+    assert notify.recv(4096).startswith(b"RELOADING=1")
+    assert notify.recv(4096) == b"READY=1"
 
 
 def test_a_notify_socket_that_is_not_there_does_not_stop_it(start):

@@ -1,0 +1,51 @@
+// A timer that repeats, and two variables of the environment.
+#include "proxy/service/watchdog.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "proxy/service/notify.h"
+
+enum { TURNS = 3 }; // in the time that the manager waits: two may come late
+
+// read_number reads a whole decimal variable; 0 where it is missing or something else.
+static unsigned long long read_number(const char *name)
+{
+    const char *text = getenv(name);
+    char *end = NULL;
+    if (text == NULL || *text < '0' || *text > '9')
+        return 0;
+    const unsigned long long number = strtoull(text, &end, 10);
+    return *end == '\0' ? number : 0;
+}
+
+static void on_turn(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    const struct watchdog *watchdog = timer->data;
+    if (watchdog->probe(watchdog->arg))
+        notify_send("WATCHDOG=1");
+}
+
+void watchdog_start(struct watchdog *watchdog, struct ev_loop *loop, watchdog_probe *probe,
+                    void *arg)
+{
+    const unsigned long long patience_us = read_number("WATCHDOG_USEC");
+    const bool is_for_another = getenv("WATCHDOG_PID") != NULL &&
+                                read_number("WATCHDOG_PID") != (unsigned long long)getpid();
+    if (patience_us == 0 || is_for_another)
+        return;
+    const double every_s = (double)patience_us / 1e6 / TURNS;
+    watchdog->probe = probe;
+    watchdog->arg = arg;
+    ev_timer_init(&watchdog->timer, on_turn, 0., every_s < 0.001 ? 0.001 : every_s);
+    watchdog->timer.data = watchdog;
+    ev_timer_again(loop, &watchdog->timer);
+}
+
+void watchdog_stop(struct watchdog *watchdog, struct ev_loop *loop)
+{
+    if (watchdog->probe != NULL)
+        ev_timer_stop(loop, &watchdog->timer);
+}
