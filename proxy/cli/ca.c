@@ -27,7 +27,7 @@ static const char INIT_USAGE[] =
     "                         [--passphrase-file FILE] [--intermediate]\n"
     "\n"
     "Makes ca.key (mode 0600), ca.crt and the index ca.index in DIR. Never overwrites a file.\n"
-    "Prints the paths of certificate and key.\n"
+    "Prints the paths of the certificates and keys.\n"
     "\n"
     "  --dir DIR              where to (default: the current directory; made if missing)\n"
     "  --name NAME            the CN of the authority (default: Sallyport CA)\n"
@@ -78,11 +78,19 @@ void passphrase_deinit(struct passphrase *passphrase)
     *passphrase = (struct passphrase){0};
 }
 
-// print_paths writes the two paths that were made to stdout.
-static int print_paths(const char *command, const char *first, const char *second)
+// print_pair writes the paths of a certificate and its key to stdout.
+static int print_pair(const char *directory, const char *name)
 {
-    (void)printf("%s\n%s\n", first, second);
-    return cli_finish(command);
+    char *cert_path = path_join(directory, name, ".crt");
+    char *key_path = path_join(directory, name, ".key");
+    int status = CLI_FAILED;
+    if (cert_path != NULL && key_path != NULL) {
+        (void)printf("%s\n%s\n", cert_path, key_path);
+        status = cli_finish("ca init");
+    }
+    free(cert_path);
+    free(key_path);
+    return status;
 }
 
 struct init_arguments {
@@ -131,14 +139,8 @@ static int init_run(const struct init_arguments *arguments)
     if (options.has_root)
         cli_say("ca init", "the proxy trusts root.crt (trust: ca: [root.crt]); keep root.key "
                            "offline: only `ca crl` needs it again");
-    char *cert_path = path_join(arguments->directory, "ca", ".crt");
-    char *key_path = path_join(arguments->directory, "ca", ".key");
-    int status = CLI_FAILED;
-    if (cert_path != NULL && key_path != NULL)
-        status = print_paths("ca init", cert_path, key_path);
-    free(cert_path);
-    free(key_path);
-    return status;
+    const int status = print_pair(arguments->directory, "ca");
+    return status == CLI_OK && options.has_root ? print_pair(arguments->directory, "root") : status;
 }
 
 int ca_init_command(int argc, char **argv)

@@ -19,7 +19,7 @@ static const char LIST_USAGE[] =
     "usage: sallyport ca list [--dir DIR] [--json]\n"
     "\n"
     "Shows every certificate that was issued, in the order of issue: state, kind, end, serial,\n"
-    "name. Without ca.index (a folder of an earlier version) it shows those whose files are here.\n"
+    "name; and on stderr when the CA itself ends. Without ca.index (a folder of an earlier version) it shows those whose files are here.\n"
     "\n"
     "  --dir DIR  the authority's directory (default: the current directory)\n"
     "  --json     one JSON object a line\n"
@@ -88,6 +88,7 @@ static int list_run(const char *directory, bool is_json)
     const int64_t now_s = (int64_t)time(NULL);
     if (authority_load(directory, false, now_s, &authority, &info) != ERR_OK)
         return ca_fail_opening("ca list", &info);
+    const int64_t end_s = authority_not_after_s(authority);
     const enum err error = authority_read_index(authority, false, &index, &info);
     authority_destroy(authority);
     if (error != ERR_OK) {
@@ -97,6 +98,9 @@ static int list_run(const char *directory, bool is_json)
     if (index.is_missing)
         cli_say("ca list", "there is no ca.index yet: these are the certificates whose files are "
                            "here; what else was issued is not known");
+    char end[TIME_CAP];
+    cli_say("ca list", "the CA itself ends at %s: nothing that it has issued is good after that",
+            format_time(end_s, end));
     for (size_t i = 0; i < index.count; i++)
         print_entry(&index.entries[i], now_s, is_json);
     index_deinit(&index);

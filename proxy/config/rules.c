@@ -26,6 +26,16 @@ static bool port_range_parse(struct slice s, struct port_range *out)
     return port_parse(slice_from(s, dash + 1), &out->last) == ERR_OK && out->first <= out->last;
 }
 
+// is_range_downwards tells whether a range would be one with its ends exchanged.
+static bool is_range_downwards(struct slice text)
+{
+    const size_t dash = slice_find(text, '-');
+    uint16_t first = 0;
+    uint16_t last = 0;
+    return dash < text.len && port_parse(slice_first(text, dash), &first) == ERR_OK &&
+           port_parse(slice_from(text, dash + 1), &last) == ERR_OK && first > last;
+}
+
 static void port_read(struct reader *reader, const struct node *node, struct rule *rule,
                       struct port_range *ports)
 {
@@ -37,10 +47,13 @@ static void port_read(struct reader *reader, const struct node *node, struct rul
     if (slice_equal(text, SLICE_LITERAL("any")))
         *range = (struct port_range){.first = 1, .last = UINT16_MAX};
     else if (!port_range_parse(text, range)) {
-        (void)reader_error(reader, node,
-                           "port `%s`: expected 1 to 65535 without leading zeros, a range such as "
-                           "8000-8999, or any",
-                           reader_quote(text, quoted));
+        struct diagnostic *found =
+            reader_error(reader, node,
+                         "port `%s`: expected 1 to 65535 without leading zeros, a range such as "
+                         "8000-8999, or any",
+                         reader_quote(text, quoted));
+        if (is_range_downwards(text))
+            diagnostic_set_hint(found, "a range begins with its lower port");
         return;
     }
     rule->port_count++;

@@ -301,15 +301,73 @@ static yaml_mark_t mark_of_offset(struct slice bytes, size_t offset)
     return mark;
 }
 
-// hint_for_syntax gives a way out of the mistakes that people make most, or NULL.
-static const char *hint_for_syntax(const char *context, const char *problem)
+// line_at gives the text of a line, from 0.
+static struct slice line_at(struct slice bytes, size_t number)
 {
+    for (size_t end = slice_find(bytes, '\n'); number > 0 && end < bytes.len; number--) {
+        bytes = slice_from(bytes, end + 1);
+        end = slice_find(bytes, '\n');
+    }
+    return slice_first(bytes, slice_find(bytes, '\n'));
+}
+
+// has_bare_ipv6 tells whether a line has a value such as [::]:8443, which YAML reads as a list.
+static bool has_bare_ipv6(struct slice line)
+{
+    const size_t open = slice_find(line, '[');
+    const size_t close = slice_find(line, ']');
+    return close > open && close + 1 < line.len && line.data[close + 1] == ':' &&
+           (open == 0 || line.data[open - 1] == ' ') &&
+           slice_find(slice_of(line.data + open, close - open), ':') < close - open;
+}
+
+// hint_for_open says what is not closed, and where it begins; false when it is not about that.
+static bool hint_for_open(const char *context, const char *problem, const yaml_mark_t *start,
+                          struct errinfo *out)
+{
+    const unsigned line = clamp_place(start->line);
+    const unsigned column = clamp_place(start->column);
+    if (strstr(problem, "',' or '}'") != NULL)
+        (void)errinfo_set(out, ERR_INPUT,
+                          "the `{` at %u:%u is not closed: add the missing `}`, or a comma", line,
+                          column);
+    else if (strstr(problem, "',' or ']'") != NULL)
+        (void)errinfo_set(out, ERR_INPUT,
+                          "the `[` at %u:%u is not closed: add the missing `]`, or a comma", line,
+                          column);
+    else if (strstr(context, "quoted scalar") != NULL)
+        (void)errinfo_set(out, ERR_INPUT, "the quote at %u:%u is not closed", line, column);
+    else if (strstr(problem, "expected '-'") != NULL || strstr(problem, "expected key") != NULL)
+        (void)errinfo_set(out, ERR_INPUT,
+                          "the indent does not fit what begins at %u:%u: indent what belongs "
+                          "together alike, with blanks",
+                          line, column);
+    else
+        return false;
+    return true;
+}
+
+// hint_for_syntax gives a way out of the mistakes that people make most, or NULL. `buffer` is room for it.
+static const char *hint_for_syntax(const yaml_parser_t *parser, struct slice bytes,
+                                   struct errinfo *buffer)
+{
+    const char *context = parser->context == NULL ? "" : parser->context;
+    const char *problem = parser->problem == NULL ? "" : parser->problem;
+    if (has_bare_ipv6(line_at(bytes, parser->problem_mark.line)))
+        return "an address that begins with `[` needs quotes: \"[::]:8443\"";
     if (strstr(context, "alias") != NULL || strstr(context, "anchor") != NULL)
         return "quote a text that begins with `*` or `&`: \"*.example.com\"";
+    if (strstr(problem, "tab character") != NULL)
+        return "indent with blanks, not with tabs";
     if (strstr(problem, "cannot start any token") != NULL)
         return "quote a text that begins with `@`, `%` or a backquote, such as \"@name\"; indent "
                "with blanks, not with tabs";
-    return NULL;
+    if (strstr(problem, "mapping values are not allowed") != NULL)
+        return "this line is indented too far, the line above lacks its `:`, or a text with `: ` in "
+               "it needs quotes";
+    if (strstr(problem, "expected ':'") != NULL)
+        return "write `key: value`, with a blank after the colon";
+    return hint_for_open(context, problem, &parser->context_mark, buffer) ? buffer->text : NULL;
 }
 
 // refuse_syntax reports what libyaml itself could not read.
@@ -319,6 +377,7 @@ static enum err refuse_syntax(struct builder *builder, const yaml_parser_t *pars
     const char *problem = parser->problem == NULL ? "unreadable" : parser->problem;
     yaml_mark_t mark = parser->problem_mark;
     struct errinfo text = {0};
+    struct errinfo hint = {0};
     if (parser->error == YAML_MEMORY_ERROR)
         return refuse_no_memory(builder, &mark);
     if (parser->error == YAML_READER_ERROR) {
@@ -331,7 +390,7 @@ static enum err refuse_syntax(struct builder *builder, const yaml_parser_t *pars
     return refuse(builder, &mark,
                   errinfo_set(&text, ERR_INPUT, "not valid YAML: %s%s%s", context,
                               context[0] == '\0' ? "" : ", ", problem),
-                  text.text, hint_for_syntax(context, problem));
+                  text.text, hint_for_syntax(parser, bytes, &hint));
 }
 
 // build takes events until the stream ends or something is refused.

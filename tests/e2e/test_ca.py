@@ -134,6 +134,19 @@ def test_an_intermediate_is_made_and_handed_out(tmp_path):
     assert code != 0 and "certificate revoked" in said
 
 
+def test_init_names_every_file_that_it_makes(tmp_path):
+    said = run("ca", "init", "--dir", tmp_path, "--intermediate").stdout.split()
+    assert said == [f"{tmp_path}/{name}" for name in ("ca.crt", "ca.key", "root.crt", "root.key")]
+    assert run("ca", "init", "--dir", tmp_path / "one").stdout.split() == [
+        f"{tmp_path}/one/{name}" for name in ("ca.crt", "ca.key")
+    ]
+
+
+def test_list_says_when_the_ca_itself_ends(ca):
+    end = json.loads(ca.good("inspect", "ca.crt", "--json"))["not_after"]
+    assert f"the CA itself ends at {end}" in ca("list").stderr
+
+
 def test_the_root_key_may_be_away(tmp_path):
     ca = Authority(tmp_path / "ca", "--intermediate")
     ca.path("root.key").unlink()

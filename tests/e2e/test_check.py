@@ -123,6 +123,31 @@ def test_check_says_who_is_refused_once_a_crl_has_expired(gate, word, is_refused
     assert check(gate, "--strict").returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "place", "words"),
+    [
+        ('    address: "', '   address: "', "10:4", "the indent does not fit what begins at 9:3"),
+        ('    address: "', '     address: "', "10:13", "indented too far"),
+        ('    address: "', '\taddress: "', "10:1", "blanks, not with tabs"),
+        ('"127.0.0.1:0"', "[::]:8443", "10:15", 'needs quotes: "[::]:8443"'),
+        ('"127.0.0.1:0"', "[2001:db8::1]:8443", "10:27", "needs quotes"),
+        ("key: server.key}", "key: server.key", "13:10", "the `{` at 12:9 is not closed"),
+        ("ca: [ca.crt]", "ca: [ca.crt", "20:5", "the `[` at 18:9 is not closed"),
+        ('["example.com"]', '["example.com]', None, "the quote at"),
+        ("trust: clients", "trust:clients", None, "with a blank after the colon"),
+        ("ports: [443]", "ports: [9000-8000]", None, "begins with its lower port"),
+    ],
+)
+def test_a_mistake_that_people_make_has_a_hint(gate, old, new, place, words):
+    change(gate, old, new)
+    result = check(gate)
+    assert result.returncode == 3
+    assert place is None or f"sallyport.yaml:{place}: error: " in result.stderr
+    [hint] = re.findall(r"^    hint: (.*)$", result.stderr, re.M)
+    assert words in hint
+    assert result.stderr.endswith("sallyport check: 1 error\n")
+
+
 def test_check_by_root_says_so(gate):
     assert os.geteuid() == 0
     assert "looked at as user 0 (root)" in check(gate).stdout
