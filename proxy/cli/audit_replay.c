@@ -11,19 +11,21 @@
 #include "proxy/history/replay.h"
 
 static const char usage[] =
-    "usage: sallyport audit replay --config FILE [--each] [--json] LOG...\n"
+    "usage: sallyport audit replay --config FILE [--each] [--strict] [--json] LOG...\n"
     "\n"
-    "Lists the decisions in the logs that the policy of FILE would change: before and after, how often, and an\n"
-    "example's id. The same code decides as in the proxy, with the addresses that DNS gave then. Certificates,\n"
+    "Lists the decisions in the logs whose outcome the policy of FILE would change: before and after, how often, and\n"
+    "an example's id. The same code decides as in the proxy, with the addresses that DNS gave then. Certificates,\n"
     "limits and DNS are not asked again. Where the target was denied before DNS, and nothing speaks against it\n"
-    "now, the addresses decide: that is `allow?`.\n"
+    "now, the addresses decide: that is `allow?`. A decision that stays what it was for another client, reason, rule\n"
+    "or mode is counted; --strict lists it too.\n"
     "\n"
     "  -c, --config FILE   the configuration to try; it need not be the one in force\n"
     "  --each              every request on a line of its own\n"
+    "  --strict            another reason for the same outcome is a change as well\n"
     "  --json              one JSON object a line\n"
     "  -h, --help          this text\n"
     "\n"
-    "Exit status: 0 nothing would change, 1 something would, 2 usage, 3 the configuration or a log cannot be read.\n";
+    "Exit status: 0 no outcome would change, 1 one would, 2 usage, 3 the configuration or a log cannot be read.\n";
 
 enum { VERDICT_CAP = 256, KEY_CAP = 1024 };
 
@@ -31,11 +33,13 @@ struct replay_run {
     const char *config;
     bool is_json;
     bool is_each;
+    bool is_strict;
     bool has_failed;
     struct snapshot *snapshot; // owned
     json_t *groups;            // owned; key -> the object that is printed
     uint64_t decisions;
-    uint64_t changed;
+    uint64_t changed;   // outcomes
+    uint64_t explained; // the same outcomes for another reason
     uint64_t skipped;
     uint64_t unreadable; // lines
 };
@@ -53,8 +57,17 @@ static void verdict_format(const char *action, const char *reason, const char *r
                    would_deny ? "mode report, would deny" : text_or(rule, reason));
 }
 
+static const char *direction(enum replay_change change, const struct history_decision *past,
+                             const struct replay *replay)
+{
+    if (change == REPLAY_REASON)
+        return "reason";
+    const bool is_denied = replay->kind == REPLAY_JUDGED && replay->decision.action != ACTION_ALLOW;
+    return past->action == ACTION_ALLOW || is_denied ? "stricter" : "wider";
+}
+
 static json_t *describe(const struct history_entry *entry, const struct history_decision *past,
-                        const struct replay *replay)
+                        const struct replay *replay, enum replay_change change)
 {
     char host[TARGET_TEXT_CAP];
     char before[VERDICT_CAP];
@@ -66,14 +79,11 @@ static json_t *describe(const struct history_entry *entry, const struct history_
     verdict_format(is_known ? action_name(replay->decision.action) : "allow?",
                    is_known ? reason_name(replay->decision.reason) : "its addresses decide",
                    replay->decision.rule, replay->decision.would_deny, after);
-    return json_pack("{s:s,s:s,s:i,s:s?,s:s?,s:s,s:s,s:s,s:i}", "change",
-                     past->action == ACTION_ALLOW && !past->would_deny     ? "stricter"
-                     : is_known && replay->decision.action != ACTION_ALLOW ? "stricter"
-                                                                           : "wider",
-                     "host", target_format_host(&past->target, host), "port", past->target.port,
-                     "client_before", past->client, "client_after",
-                     replay->client == NULL ? NULL : replay->client->name, "before", before,
-                     "after", after, "id", id, "count", 1);
+    return json_pack(
+        "{s:s,s:s,s:i,s:s?,s:s?,s:s,s:s,s:s,s:i}", "change", direction(change, past, replay),
+        "host", target_format_host(&past->target, host), "port", past->target.port, "client_before",
+        past->client, "client_after", replay->client == NULL ? NULL : replay->client->name,
+        "before", before, "after", after, "id", id, "count", 1);
 }
 
 static const char *member(const json_t *object, const char *name)
@@ -122,10 +132,12 @@ static void on_decision(struct replay_run *run, const struct history_entry *entr
     replay_decision(run->snapshot->policy, past, &replay);
     run->decisions++;
     run->skipped += replay.kind == REPLAY_SKIPPED;
-    if (!replay_is_change(&replay, past))
+    const enum replay_change kind = replay_change(&replay, past);
+    run->changed += kind == REPLAY_OUTCOME;
+    run->explained += kind == REPLAY_REASON;
+    if (kind == REPLAY_SAME || (kind == REPLAY_REASON && !run->is_strict))
         return;
-    run->changed++;
-    json_t *change = describe(entry, past, &replay);
+    json_t *change = describe(entry, past, &replay, kind);
     if (change == NULL) {
         run->has_failed = true;
     } else if (run->is_each) {
@@ -187,13 +199,16 @@ static int finish(struct replay_run *run)
     // The sums are talk: with --json, and in a pipe, stdout holds the changes alone.
     (void)fprintf(stderr,
                   "%" PRIu64 " decisions: %" PRIu64 " would change, %" PRIu64
+                  " would stay for another reason%s, %" PRIu64
                   " were not the policy's to make, %" PRIu64 " lines could not be read\n",
-                  run->decisions, run->changed, run->skipped, run->unreadable);
+                  run->decisions, run->changed, run->explained,
+                  run->explained > 0 && !run->is_strict ? " (--strict lists them)" : "",
+                  run->skipped, run->unreadable);
     if (cli_finish("audit replay") != CLI_OK)
         return CLI_FAILED;
     if (run->unreadable > 0)
         return CLI_UNLOADABLE;
-    return run->changed == 0 ? CLI_OK : CLI_FAILED;
+    return run->changed == 0 && (run->explained == 0 || !run->is_strict) ? CLI_OK : CLI_FAILED;
 }
 
 static int replay_logs(struct replay_run *run, const struct cli_line *line)
@@ -214,6 +229,7 @@ int audit_replay(int argc, char **argv)
     const struct cli_option options[] = {
         {"config", .letter = 'c', .text = &run.config},
         {"each", .flag = &run.is_each},
+        {"strict", .flag = &run.is_strict},
         {"json", .flag = &run.is_json},
         {.name = NULL},
     };

@@ -55,6 +55,15 @@ static void print_yaml(const struct suggest_run *run, const json_t *rules)
     const struct suggestion_sums sums = suggestion_sums(run->suggestion);
     (void)printf("# client %s: %zu requests, of which %zu are covered\n", run->client,
                  sums.requests, sums.allowed);
+    if (sums.unresolved > 0)
+        (void)printf(
+            "# %zu more were denied before DNS: the rules let them pass at ordinary addresses only\n",
+            sums.unresolved);
+    if (sums.unreachable > 0)
+        (void)printf(
+            "# %zu were denied and lead to special ranges (private, loopback, ...) only: a rule for them "
+            "names the addresses\n",
+            sums.unreachable);
     if (sums.denied > 0)
         (void)printf("# %zu were denied and are not covered%s\n", sums.denied,
                      run->takes_denied ? "" : "; --denied adds those that no rule allowed");
@@ -66,17 +75,22 @@ static void print_yaml(const struct suggest_run *run, const json_t *rules)
         print_list(rule, "hosts", &separator);
         print_list(rule, "ports", &separator);
         print_list(rule, "addresses", &separator);
-        (void)printf("} # %" JSON_INTEGER_FORMAT "\n",
-                     json_integer_value(json_object_get(rule, "requests")));
+        (void)printf("} # %" JSON_INTEGER_FORMAT "%s\n",
+                     json_integer_value(json_object_get(rule, "requests")),
+                     json_object_get(rule, "special") == NULL
+                         ? ""
+                         : ", special addresses: leave them out unless they are meant");
     }
 }
 
 static bool print_json(const struct suggest_run *run, json_t *rules)
 {
     const struct suggestion_sums sums = suggestion_sums(run->suggestion);
-    json_t *all = json_pack("{s:s,s:I,s:I,s:I,s:O}", "client", run->client, "requests",
-                            (json_int_t)sums.requests, "covered", (json_int_t)sums.allowed,
-                            "denied", (json_int_t)sums.denied, "allow", rules);
+    json_t *all =
+        json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:O}", "client", run->client, "requests",
+                  (json_int_t)sums.requests, "covered", (json_int_t)sums.allowed, "unresolved",
+                  (json_int_t)sums.unresolved, "unreachable", (json_int_t)sums.unreachable,
+                  "denied", (json_int_t)sums.denied, "allow", rules);
     const bool is_done = all != NULL && json_dumpf(all, stdout, JSON_COMPACT) == 0;
     (void)putchar('\n');
     json_decref(all);

@@ -1,6 +1,8 @@
 // Asks the two questions of auth/policy.h in the order in which a request does.
 #include "proxy/history/replay.h"
 
+#include <string.h>
+
 #include "proxy/net/sockaddr.h"
 
 // is_of_policy tells whether a denial with this reason was one of the policy, not of trust or a block.
@@ -60,18 +62,30 @@ void replay_decision(const struct policy *policy, struct history_decision *past,
                             past->judged_count, &out->decision);
 }
 
-bool replay_is_change(const struct replay *replay, const struct history_decision *past)
+static bool is_same_text(const char *a, const char *b)
 {
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+enum replay_change replay_change(const struct replay *replay, const struct history_decision *past)
+{
+    const struct decision *now = &replay->decision;
     switch (replay->kind) {
     case REPLAY_SKIPPED:
-        return false;
+        return REPLAY_SAME;
     case REPLAY_UNKNOWN:
-        return past->action == ACTION_DENY;
+        return past->action == ACTION_DENY ? REPLAY_OUTCOME : REPLAY_SAME;
     case REPLAY_JUDGED:
         break;
     }
     if (past->action == ACTION_ERROR) // what DNS, a limit or the target did may happen again
-        return replay->decision.action == ACTION_DENY;
-    return replay->decision.action != past->action ||
-           replay->decision.would_deny != past->would_deny;
+        return now->action == ACTION_DENY ? REPLAY_OUTCOME : REPLAY_SAME;
+    if (now->action != past->action)
+        return REPLAY_OUTCOME;
+    const bool is_same =
+        now->would_deny == past->would_deny &&
+        strcmp(reason_name(now->reason), past->reason) == 0 &&
+        is_same_text(now->rule, past->rule) &&
+        is_same_text(replay->client == NULL ? NULL : replay->client->name, past->client);
+    return is_same ? REPLAY_SAME : REPLAY_REASON;
 }

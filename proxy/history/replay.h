@@ -27,6 +27,11 @@ void replay_mark_local(const struct policy *policy, uint16_t port, struct candid
 void replay_decision(const struct policy *policy, struct history_decision *past,
                      struct replay *out);
 
-// replay_is_change tells whether the outcome is another one: allowed, denied, or allowed only because the mode
-// is `report`. Another reason or rule for the same outcome is none.
-bool replay_is_change(const struct replay *replay, const struct history_decision *past);
+enum replay_change {
+    REPLAY_SAME,
+    REPLAY_REASON, // allowed or denied as before, for another client, reason or rule, or by another mode
+    REPLAY_OUTCOME, // what was allowed is denied, or the other way round
+};
+
+// replay_change tells what is different now.
+enum replay_change replay_change(const struct replay *replay, const struct history_decision *past);

@@ -119,13 +119,38 @@ static enum err add_target(struct suggestion *suggestion, uint64_t id,
     return may_be_special(past) ? add_wait(suggestion, id, host) : ERR_OK;
 }
 
+static bool has_reason(const struct history_decision *past, enum reason reason)
+{
+    return strcmp(past->reason, reason_name(reason)) == 0;
+}
+
+// is_unreachable tells whether all that is known of a denied name's addresses is that they are special: a rule for the
+// name alone does not reach them, and nobody has seen which of them is meant.
+static bool is_unreachable(const struct history_decision *past)
+{
+    bool has_ordinary = past->judged_count == 0 && !has_reason(past, REASON_SPECIAL_RANGE);
+    for (size_t i = 0; i < past->judged_count; i++)
+        has_ordinary |= !is_special(&past->judged[i].address);
+    return past->action == ACTION_DENY && past->target.kind != TARGET_ADDRESS && !has_ordinary;
+}
+
+// sum_of gives where a request that is wanted is counted.
+static size_t *sum_of(struct suggestion_sums *sums, const struct history_decision *past)
+{
+    if (is_unreachable(past))
+        return &sums->unreachable;
+    const bool is_unresolved = past->action == ACTION_DENY && past->judged_count == 0 &&
+                               past->target.kind != TARGET_ADDRESS;
+    return is_unresolved ? &sums->unresolved : &sums->allowed;
+}
+
 // is_wanted tells whether the rules are to let this request pass.
 static bool is_wanted(const struct suggestion *suggestion, const struct history_decision *past)
 {
     if (past->action == ACTION_ALLOW) // what the proxy says of itself needs no rule
-        return strcmp(past->reason, reason_name(REASON_WHOAMI)) != 0;
+        return !has_reason(past, REASON_WHOAMI);
     return suggestion->takes_denied && past->action == ACTION_DENY &&
-           strcmp(past->reason, reason_name(REASON_NO_RULE)) == 0;
+           (has_reason(past, REASON_NO_RULE) || is_unreachable(past));
 }
 
 static enum err add_decision(struct suggestion *suggestion, const struct history_entry *entry,
@@ -137,8 +162,9 @@ static enum err add_decision(struct suggestion *suggestion, const struct history
         strcmp(past.client, suggestion->client) == 0) {
         suggestion->sums.requests++;
         if (is_wanted(suggestion, &past)) {
-            suggestion->sums.allowed++;
-            error = add_target(suggestion, entry->id, &past);
+            ++*sum_of(&suggestion->sums, &past);
+            if (!is_unreachable(&past))
+                error = add_target(suggestion, entry->id, &past);
         } else {
             suggestion->sums.denied++;
         }
@@ -307,6 +333,26 @@ static json_t *literal(const char *host)
     return out;
 }
 
+// mark_special lists those of the rule's addresses that are in special ranges.
+static enum err mark_special(json_t *rule)
+{
+    const json_t *addresses = json_object_get(rule, "addresses");
+    for (size_t i = 0; i < json_array_size(addresses); i++) {
+        struct ip_prefix prefix;
+        struct errinfo info;
+        json_t *address = json_array_get(addresses, i);
+        if (ip_prefix_parse(slice_of_string(json_string_value(address)), &prefix, &info) !=
+                ERR_OK ||
+            !is_special(&prefix.addr))
+            continue; // the word `public` is no prefix
+        if (json_object_get(rule, "special") == NULL)
+            TRY(set(rule, "special", json_array()));
+        if (json_array_append(json_object_get(rule, "special"), address) != 0)
+            return ERR_MEMORY;
+    }
+    return ERR_OK;
+}
+
 static enum err put_host(json_t *rules, const char *host, json_t *entry)
 {
     const bool is_address = json_is_true(json_object_get(entry, "is_address"));
@@ -332,6 +378,8 @@ json_t *suggestion_rules(const struct suggestion *suggestion)
         if (error == ERR_OK)
             error = put_host(rules, host, entry);
     }
+    for (size_t i = 0; error == ERR_OK && i < json_array_size(rules); i++)
+        error = mark_special(json_array_get(rules, i));
     json_t *out = error == ERR_OK ? sorted(rules, compare_requests) : NULL;
     json_decref(rules);
     return out;

@@ -20,15 +20,18 @@ enum err suggestion_add(struct suggestion *suggestion, const struct history_entr
                         struct errinfo *info) MUST_USE;
 
 struct suggestion_sums {
-    size_t requests; // of the client
-    size_t allowed;  // that the rules stand for
-    size_t denied;   // that are left out
+    size_t requests;   // of the client
+    size_t allowed;    // that the rules let pass
+    size_t unresolved; // that were denied before DNS: the rules let them pass at ordinary addresses
+    size_t unreachable; // that were denied and lead to special ranges alone: left out
+    size_t denied;      // others that are left out
 };
 
 // suggestion_sums tells what has been looked at.
 struct suggestion_sums suggestion_sums(const struct suggestion *suggestion);
 
 // suggestion_rules gives the rules as an array of objects with `hosts` and `addresses` (arrays of strings, left
-// out where there are none), `ports` (numbers) and `requests`; those for most requests first. The caller owns
+// out where there are none), `special` (those of the addresses in special ranges, likewise), `ports` (numbers) and
+// `requests`; those for most requests first. The caller owns
 // it (json_decref). NULL without memory.
 json_t *suggestion_rules(const struct suggestion *suggestion) MUST_USE;

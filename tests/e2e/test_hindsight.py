@@ -326,7 +326,14 @@ def test_another_rule_for_the_same_outcome_is_no_change(past):
         reach("two.test", past.port),
         {"addresses": ["127.0.0.1/32"], "ports": [past.port]},
     )
-    assert replay(past, config)[0].returncode == 0
+    result, changes = replay(past, config)
+    assert (result.returncode, changes) == (0, [])
+    assert "0 would change, 2 would stay for another reason" in result.stderr
+    result, changes = replay(past, config, "--strict")
+    assert result.returncode == 1
+    assert [(change["before"], change["after"]) for change in changes] == [
+        ("allow (first)", "allow (renamed)")
+    ]
 
 
 def test_a_client_that_nobody_would_be_any_more_is_denied(past):
@@ -360,22 +367,77 @@ def test_the_suggestion_holds_what_was_used_and_no_more(past):
     rules = sorted(found["allow"], key=json.dumps)
     local = ["127.0.0.1/32"]
     assert rules == [
-        {"ports": [past.port], "requests": 1, "addresses": local},
-        {"ports": [past.port], "requests": 1, "hosts": ["two.test"], "addresses": local},
-        {"ports": [past.port], "requests": 2, "hosts": ["one.test"], "addresses": local},
+        {"ports": [past.port], "requests": 1, "addresses": local, "special": local},
+        {"ports": [past.port], "requests": 1, "hosts": ["two.test"], "addresses": local, "special": local},
+        {"ports": [past.port], "requests": 2, "hosts": ["one.test"], "addresses": local, "special": local},
     ]
+    text = run("audit", "suggest", "--client", "workers", past.log).stdout
+    assert text.count("special addresses: leave them out unless they are meant") == 3
 
 
 def test_what_was_denied_is_added_when_asked_for(past):
-    hosts = {host for rule in suggest(past, "--denied")["allow"] for host in rule.get("hosts", [])}
+    found = suggest(past, "--denied")
+    hosts = {host for rule in found["allow"] for host in rule.get("hosts", [])}
     assert hosts == {"one.test", "two.test", "other.test"}
+    assert (found["covered"], found["unresolved"], found["denied"]) == (4, 1, 0)
+    text = run("audit", "suggest", "--client", "workers", "--denied", past.log).stdout
+    assert "4 are covered" in text
+    assert "# 1 more were denied before DNS: the rules let them pass at ordinary addresses only" in text
+
+
+def test_a_denied_name_that_leads_to_special_addresses_alone_is_not_called_covered(start, dns, origin):
+    """In mode `report` the addresses of what no rule allows are known."""
+    dns.addresses("inside.test", "127.0.0.1")
+    proxy = start(client(reach("one.test", 443), mode="report"))
+    assert proxy.ask("inside.test:443").status == 403
+    proxy.stop()
+    proxy.log = proxy.folder / "audit.jsonl"
+    result = run("audit", "suggest", "--client", "workers", "--denied", "--json", proxy.log)
+    found = json.loads(result.stdout)
+    assert found["allow"] == [] and found["covered"] == 0
+    assert (found["unreachable"], found["denied"]) == (1, 0)
+
+
+def test_a_denied_address_in_a_special_range_is_marked(start):
+    proxy = start(client(reach("one.test", 443)))
+    assert proxy.ask("127.0.0.1:443").status == 403
+    proxy.stop()
+    proxy.log = proxy.folder / "audit.jsonl"
+    result = run("audit", "suggest", "--client", "workers", "--denied", "--json", proxy.log)
+    for rule in json.loads(result.stdout)["allow"]:
+        assert rule["special"] == rule["addresses"] == ["127.0.0.1/32"]
 
 
 def test_the_suggestion_is_a_policy_that_changes_nothing(past):
-    rules = [{k: v for k, v in rule.items() if k != "requests"} for rule in suggest(past)["allow"]]
+    told = ("requests", "special")
+    rules = [{k: v for k, v in rule.items() if k not in told} for rule in suggest(past)["allow"]]
     result, changes = replay(past, other_policy(past, *rules))
     assert changes == []
     assert result.returncode == 0
+    assert "5 decisions: 0 would change, " in result.stderr
+
+
+def test_the_suggestion_for_a_week_of_report_changes_reasons_and_no_outcome(
+    start, dns, origin, local_address
+):
+    address = local_address("8.8.4.4")
+    server = origin(address=address)
+    dns.addresses("one.test", address)
+    proxy = start(client(mode="report"))
+    for _ in range(3):
+        proxy.tunnel(f"one.test:{server.port}").close()
+    proxy.stop()
+    proxy.log, proxy.port = proxy.folder / "audit.jsonl", server.port
+    rules = [{k: v for k, v in rule.items() if k != "requests"} for rule in suggest(proxy)["allow"]]
+    config = other_policy(proxy, *rules)
+    result, changes = replay(proxy, config)
+    assert (result.returncode, changes) == (0, []), result.stderr
+    assert "0 would change, 3 would stay for another reason (--strict lists them)" in result.stderr
+    result, changes = replay(proxy, config, "--strict")
+    assert result.returncode == 1
+    (change,) = changes
+    assert (change["change"], change["count"]) == ("reason", 3)
+    assert change["before"] == "allow (mode report, would deny)"
 
 
 def test_the_suggestion_is_yaml_that_the_configuration_takes(past):

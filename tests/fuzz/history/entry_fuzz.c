@@ -33,7 +33,8 @@ static void check_suggestion(const struct history_entry *entry, const char *clie
     if (suggestion_add(suggestion, entry, &info) == ERR_OK) {
         json_t *rules = suggestion_rules(suggestion);
         ASSERT(json_is_array(rules));
-        ASSERT(json_array_size(rules) <= suggestion_sums(suggestion).allowed);
+        ASSERT(json_array_size(rules) <=
+               suggestion_sums(suggestion).allowed + suggestion_sums(suggestion).unresolved);
         json_decref(rules);
     }
     suggestion_destroy(suggestion);
