@@ -79,18 +79,24 @@ void passphrase_deinit(struct passphrase *passphrase)
 }
 
 // print_pair writes the paths of a certificate and its key to stdout.
-static int print_pair(const char *directory, const char *name)
+static int print_pair(const char *command, const char *directory, const char *name)
 {
     char *cert_path = path_join(directory, name, ".crt");
     char *key_path = path_join(directory, name, ".key");
     int status = CLI_FAILED;
     if (cert_path != NULL && key_path != NULL) {
         (void)printf("%s\n%s\n", cert_path, key_path);
-        status = cli_finish("ca init");
+        status = cli_finish(command);
     }
     free(cert_path);
     free(key_path);
     return status;
+}
+
+int ca_print_paths(const char *command, const char *directory, bool has_root)
+{
+    const int status = print_pair(command, directory, "ca");
+    return status == CLI_OK && has_root ? print_pair(command, directory, "root") : status;
 }
 
 struct init_arguments {
@@ -139,8 +145,7 @@ static int init_run(const struct init_arguments *arguments)
     if (options.has_root)
         cli_say("ca init", "the proxy trusts root.crt (trust: ca: [root.crt]); keep root.key "
                            "offline: only `ca crl` needs it again");
-    const int status = print_pair(arguments->directory, "ca");
-    return status == CLI_OK && options.has_root ? print_pair(arguments->directory, "root") : status;
+    return ca_print_paths("ca init", arguments->directory, options.has_root);
 }
 
 int ca_init_command(int argc, char **argv)

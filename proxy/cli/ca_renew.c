@@ -1,4 +1,5 @@
-// `sallyport ca renew`: one certificate by name, or all that end soon; a command after each.
+// `sallyport ca renew`: one certificate by name, or all that end soon; a command after each. The CA itself: a new one
+// in another directory.
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,26 +12,31 @@ static const char COMMAND[] = "ca renew";
 
 static const char USAGE[] =
     "usage: sallyport ca renew (NAME | --before 1/3) [--dir DIR] [--out DIR] [--ttl TTL]\n"
-    "                          [--keep-key] [--exec CMD] [--passphrase-file FILE]\n"
-    "                          [--p12-passphrase-file FILE]\n"
+    "                          [--under DIR] [--keep-key] [--exec CMD]\n"
+    "                          [--passphrase-file FILE] [--p12-passphrase-file FILE]\n"
+    "       sallyport ca renew ca --out DIR [--dir DIR] [--ttl TTL] [--passphrase-file FILE]\n"
     "\n"
     "Makes a new key and a certificate with the names and the kind of NAME.crt, and puts them in\n"
     "place of the old files, NAME.pem too where there is one. Prints the names of what was\n"
-    "renewed.\n"
+    "renewed. `ca renew ca` makes a new CA in another directory, with the name, the trust domain\n"
+    "and the kind of the one in --dir, which stays as it is. Prints the paths of its files.\n"
     "\n"
     "  --before N/M     every certificate with less than N/M of its life left\n"
     "  --dir DIR        the authority's directory (default: the current directory)\n"
     "  --out DIR        where NAME.crt is (default: the authority's directory)\n"
+    "  --under DIR      the new ones are issued by the CA in DIR, and the old ones by that in --dir\n"
     "  --ttl TTL        how long the new one is valid (default: as long as the old one)\n"
     "  --keep-key       for the same key; needed where it is kept elsewhere (--csr)\n"
     "  --exec CMD       run `/bin/sh -c CMD` after each, with its NAME in the environment; what\n"
     "                   it prints goes to stderr\n"
-    "  --passphrase-file FILE      the passphrase of ca.key, in the first line of FILE\n"
+    "  --passphrase-file FILE      the passphrase of the ca.key that signs, in the first line of\n"
+    "                              FILE; a new CA is kept under the same one\n"
     "  --p12-passphrase-file FILE  write NAME.p12 too, under this passphrase\n"
     "  --help           this text\n";
 
 struct renew_arguments {
     const char *ca_directory;
+    const char *under_directory; // NULL: the CA in ca_directory renews what it has issued
     const char *exec;
     const char *passphrase_path;
     const char *p12_passphrase_path;
@@ -70,12 +76,18 @@ static enum err take_fraction(void *arg, const char *value, struct errinfo *info
     return errinfo_set(info, ERR_INPUT, "'%.40s' is not a part of a life such as 1/3", value);
 }
 
+static bool renews_ca(const struct renew_arguments *arguments)
+{
+    return arguments->options.name != NULL && strcmp(arguments->options.name, "ca") == 0;
+}
+
 static struct cli_line read_line(int argc, char **argv, struct renew_arguments *out)
 {
     *out = (struct renew_arguments){.ca_directory = "."};
     const struct cli_option options[] = {
         {"dir", .text = &out->ca_directory},
         {"out", .text = &out->options.directory},
+        {"under", .text = &out->under_directory},
         {"ttl", .take = cli_take_ttl, .arg = &out->options.ttl_s},
         {"before", .take = take_fraction, .arg = out},
         {"exec", .text = &out->exec},
@@ -93,6 +105,11 @@ static struct cli_line read_line(int argc, char **argv, struct renew_arguments *
         return cli_end(cli_fail_usage(COMMAND, "give either a NAME or --before 1/3"));
     if (line.argument_count > 0)
         out->options.name = line.arguments[0];
+    if (renews_ca(out) && (out->options.directory == NULL || out->under_directory != NULL ||
+                           out->options.keeps_key || out->exec != NULL))
+        return cli_end(cli_fail_usage(
+            COMMAND, "a new CA is made beside the old one, in a directory of its own: "
+                     "`ca renew ca --out DIR`"));
     if (out->options.directory == NULL)
         out->options.directory = out->ca_directory;
     return line;
@@ -157,9 +174,9 @@ static int renew_due(const struct authority *authority, const struct renew_argum
     struct errinfo info;
     char **names = NULL;
     size_t count = 0;
-    if (authority_due_names(authority, options.directory, arguments->numerator,
-                            arguments->denominator, (int64_t)time(NULL), &names, &count,
-                            &info) != ERR_OK) {
+    if (authority_due_names(options.old != NULL ? options.old : authority, options.directory,
+                            arguments->numerator, arguments->denominator, (int64_t)time(NULL),
+                            &names, &count, &info) != ERR_OK) {
         cli_say(COMMAND, "%s", info.text);
         return CLI_FAILED;
     }
@@ -177,27 +194,63 @@ static int renew_due(const struct authority *authority, const struct renew_argum
     return status;
 }
 
+// renew_ca makes a new CA and prints its paths.
+static int renew_ca(const struct authority *old, const struct renew_arguments *arguments,
+                    struct slice passphrase)
+{
+    struct errinfo info;
+    const struct renew_options *options = &arguments->options;
+    const enum err error = authority_succeed(old, options->directory, options->ttl_s, passphrase,
+                                             (int64_t)time(NULL), &info);
+    if (error != ERR_OK)
+        return ca_fail(COMMAND, error, &info);
+    cli_say(
+        COMMAND,
+        "a new CA in %s; the one in %s is as it was. Trust both (`ca` and `crl` of the profile), "
+        "then give the certificates to the new one: ca renew --before 1/1 --dir %s --under %s",
+        options->directory, arguments->ca_directory, arguments->ca_directory, options->directory);
+    return ca_print_paths(COMMAND, options->directory, authority_has_root(old));
+}
+
+// renew_leaves renews what the command names, under the CA in --under, where there is one.
+static int renew_leaves(const struct authority *authority, const struct renew_arguments *arguments,
+                        struct slice p12_passphrase)
+{
+    struct errinfo info;
+    struct authority *old = NULL;
+    struct renew_options options = arguments->options;
+    options.p12_passphrase = p12_passphrase;
+    if (arguments->under_directory != NULL &&
+        authority_load(arguments->ca_directory, false, (int64_t)time(NULL), &old, &info) != ERR_OK)
+        return ca_fail_opening(COMMAND, &info);
+    options.old = old;
+    const int status = arguments->numerator > 0 ? renew_due(authority, arguments, options)
+                                                : renew_one(authority, arguments, options);
+    authority_destroy(old);
+    return status;
+}
+
 static int run(const struct renew_arguments *arguments)
 {
     struct errinfo info;
     struct passphrase passphrase = {0};
     struct passphrase p12_passphrase = {0};
     struct authority *authority = NULL;
+    const char *directory =
+        arguments->under_directory != NULL ? arguments->under_directory : arguments->ca_directory;
     int status = CLI_FAILED;
     enum err error = passphrase_load(arguments->passphrase_path, &passphrase, &info);
     if (error == ERR_OK)
         error = passphrase_load(arguments->p12_passphrase_path, &p12_passphrase, &info);
-    if (error != ERR_OK) {
+    if (error != ERR_OK)
         status = ca_fail(COMMAND, error, &info);
-    } else if (authority_open(arguments->ca_directory, AUTHORITY_ISSUING, passphrase.text,
-                              (int64_t)time(NULL), &authority, &info) != ERR_OK) {
+    else if (authority_open(directory, AUTHORITY_ISSUING, passphrase.text, (int64_t)time(NULL),
+                            &authority, &info) != ERR_OK)
         status = ca_fail_opening(COMMAND, &info);
-    } else {
-        struct renew_options options = arguments->options;
-        options.p12_passphrase = p12_passphrase.text;
-        status = arguments->numerator > 0 ? renew_due(authority, arguments, options)
-                                          : renew_one(authority, arguments, options);
-    }
+    else if (renews_ca(arguments))
+        status = renew_ca(authority, arguments, passphrase.text);
+    else
+        status = renew_leaves(authority, arguments, p12_passphrase.text);
     authority_destroy(authority);
     passphrase_deinit(&passphrase);
     passphrase_deinit(&p12_passphrase);

@@ -25,6 +25,9 @@ int ca_fail(const char *command, enum err error, const struct errinfo *info);
 // ca_fail_opening does so for a CA that could not be opened, and says where one comes from.
 int ca_fail_opening(const char *command, const struct errinfo *info);
 
+// ca_print_paths writes the paths of a new CA's files to stdout, those of its root too, and gives the exit status.
+int ca_print_paths(const char *command, const char *directory, bool has_root);
+
 // passphrase is the first line of a file, wiped when freed.
 struct passphrase {
     struct pem file;   // owned

@@ -271,6 +271,31 @@ enum err authority_init(const char *directory, const struct authority_options *o
     return error;
 }
 
+enum err authority_succeed(const struct authority *old, const char *directory, int64_t ttl_s,
+                           struct slice passphrase, int64_t now_s, struct errinfo *info)
+{
+    struct identity *identity = NULL;
+    char common_name[AUTHORITY_COMMON_NAME_MAX + 1];
+    if (identity_create(old->cert, NULL, &identity) != ERR_OK)
+        return errinfo_set(info, ERR_INPUT, "ca.crt has names that cannot be taken over");
+    const bool has_name =
+        string_copy(common_name, sizeof common_name, identity_common_name(identity));
+    const int64_t life_s = identity_not_after_s(identity) - identity_not_before_s(identity);
+    identity_destroy(identity);
+    if (!has_name || common_name[0] == '\0' || old->trust_domain[0] == '\0')
+        return errinfo_set(info, ERR_INPUT,
+                           "ca.crt was not made by sallyport (it has no name, or no URI "
+                           "spiffe://DOMAIN): make the new one with `ca init --dir DIR`");
+    const struct authority_options options = {
+        .common_name = common_name,
+        .trust_domain = old->trust_domain,
+        .ttl_s = ttl_s > 0 ? ttl_s : life_s,
+        .passphrase = passphrase,
+        .has_root = old->has_root,
+    };
+    return authority_init(directory, &options, now_s, info);
+}
+
 // read_trust_domain takes the trust domain out of the one SPIFFE URI in ca.crt, if there is one.
 static void read_trust_domain(struct authority *authority)
 {

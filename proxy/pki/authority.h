@@ -36,6 +36,11 @@ enum err authority_init(const char *directory, const struct authority_options *o
 enum err authority_load(const char *directory, bool with_key, int64_t now_s, struct authority **out,
                         struct errinfo *info) MUST_USE;
 
+// authority_succeed makes a new CA in another `directory`, with the name, the trust domain and the kind of `old`, whose
+// files stay as they are. `ttl_s` 0: valid for as long as the old one. Errors as of authority_init.
+enum err authority_succeed(const struct authority *old, const char *directory, int64_t ttl_s,
+                           struct slice passphrase, int64_t now_s, struct errinfo *info) MUST_USE;
+
 enum authority_part { AUTHORITY_ISSUING, AUTHORITY_ROOT };
 
 // authority_open does the same for ca.crt or root.crt, with the key under a passphrase when it has
@@ -119,13 +124,16 @@ struct renew_options {
     const char *directory;       // where NAME.crt is
     int64_t ttl_s;               // 0: as long as the old one
     bool keeps_key;              // the same key; otherwise a new one
+    const struct authority *old; // the CA that issued it; NULL: the one that renews
     struct slice p12_passphrase; // not empty: NAME.p12 too
 };
 
 // authority_renew makes a certificate with the names and the kind of NAME.crt, records it, writes it
 // and its key beside the old ones and gives both their names, one rename after the other; NAME.pem
 // and NAME.p12 likewise where they are. `out` names what was replaced; p12_path is NULL when one is
-// there that was not. ERR_DENIED when it is revoked or its key is kept elsewhere.
+// there that was not. Under another CA than the one that issued it the new one is recorded with `authority`; whether
+// the old one is revoked `options->old` knows. ERR_DENIED when it is, when its key is kept elsewhere, or when it is
+// the CA itself.
 enum err authority_renew(const struct authority *authority, const struct renew_options *options,
                          int64_t now_s, struct issued *out, struct errinfo *info) MUST_USE;
 

@@ -1,6 +1,6 @@
 // A certificate made anew with the names of the old one, and the files of both kinds exchanged.
 //
-//   1. The old certificate: ours, not revoked, one that the index knows or learns of now.
+//   1. The old certificate: ours, or of the CA that is given up; not revoked; one that our index knows or learns of now.
 //   2. Its names and kind; the key, old or new.
 //   3. The new one is recorded, then every file is written whole under NAME.*.new.
 //   4. The renames, key and certificate next to each other. A run that is cut off between the two
@@ -64,24 +64,44 @@ static enum err choose_key(struct renewal *renewal, struct errinfo *info)
     return keypair_generate(&renewal->key) == ERR_OK ? ERR_OK : no_memory(info);
 }
 
-// load_old reads the old certificate and looks it up.
-static enum err load_old(const struct authority *authority, struct index *index,
-                         struct renewal *renewal, struct errinfo *info)
+// load_old reads the old certificate, which `issuer` has issued.
+static enum err load_old(const struct authority *issuer, struct renewal *renewal,
+                         struct errinfo *info)
 {
-    TRY(authority_load_leaf(authority, renewal->files.chain_path, &renewal->old, info));
+    TRY(authority_load_leaf(issuer, renewal->files.chain_path, &renewal->old, info));
     if (!index_entry_of(renewal->old, renewal->options->name, &renewal->old_entry) ||
         identity_create(renewal->old, NULL, &renewal->names) != ERR_OK)
         return errinfo_set(info, ERR_INPUT, "%s has names that cannot be taken over",
                            renewal->files.chain_path);
+    return ERR_OK;
+}
+
+static enum err check_revocation(const struct renewal *renewal, const struct index *index,
+                                 struct errinfo *info)
+{
     const struct index_entry *known = index_find(index, renewal->old_entry.serial);
     if (known != NULL && known->is_revoked)
         return errinfo_set(info, ERR_DENIED,
                            "%s is revoked (%s): who may have a new one gets it from `ca issue` "
                            "under another name, or after the files are moved away",
                            renewal->files.chain_path, revocation_name(known->reason));
-    if (known == NULL)
-        TRY(index_add_issue(index, &renewal->old_entry, info));
     return ERR_OK;
+}
+
+// look_up asks the index of the CA that issued the old one: `index`, which learns of it, or that of another CA.
+static enum err look_up(const struct renewal *renewal, struct index *index, struct errinfo *info)
+{
+    if (renewal->options->old != NULL) {
+        struct index other;
+        TRY(authority_read_index(renewal->options->old, false, &other, info));
+        const enum err error = check_revocation(renewal, &other, info);
+        index_deinit(&other);
+        return error;
+    }
+    TRY(check_revocation(renewal, index, info));
+    return index_find(index, renewal->old_entry.serial) == NULL
+               ? index_add_issue(index, &renewal->old_entry, info)
+               : ERR_OK;
 }
 
 static enum err make_new(const struct authority *authority, int64_t now_s, struct renewal *renewal,
@@ -163,7 +183,9 @@ static enum err renew_locked(const struct authority *authority, struct index *in
                              struct renewal *renewal, struct issued *out, struct errinfo *info)
 {
     struct index_entry entry;
-    TRY(load_old(authority, index, renewal, info));
+    const struct authority *old = renewal->options->old;
+    TRY(load_old(old != NULL ? old : authority, renewal, info));
+    TRY(look_up(renewal, index, info));
     TRY(choose_key(renewal, info));
     TRY(make_new(authority, now_s, renewal, out, info));
     TRY(choose_paths(renewal, out, info));
@@ -190,6 +212,11 @@ enum err authority_renew(const struct authority *authority, const struct renew_o
     *out = (struct issued){0};
     if (!authority_name_is_valid(options->name))
         return errinfo_set(info, ERR_INPUT, "'%.100s' is not a name: `ca list` shows them",
+                           options->name);
+    if (strcmp(options->name, "ca") == 0 || strcmp(options->name, "root") == 0)
+        return errinfo_set(info, ERR_DENIED,
+                           "%s.crt is the CA itself, and all its clients would be refused without "
+                           "it: `ca renew ca --out DIR` makes a new CA beside it",
                            options->name);
     struct renewal renewal = {.options = options};
     struct index index;

@@ -601,6 +601,58 @@ def test_renew_refuses_what_is_not_its_own(ca, tmp_path):
     assert ca.path("x.crt").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["ca", "root"])
+def test_no_renewal_touches_the_ca_itself(ca, tmp_path, name):
+    with_root = Authority(tmp_path / "with-root", "--intermediate")
+    before = {path: path.read_bytes() for folder in (ca, with_root) for path in folder.folder.iterdir()}
+    for folder in (ca, with_root):
+        ca_itself = {"ca": ["beside the old one"], "root": ["is the CA itself"]}[name]
+        folder.bad(*ca_itself, "renew", name, status=2 if name == "ca" else 1)
+        folder.bad(*ca_itself, "renew", name, "--keep-key", status=2 if name == "ca" else 1)
+        folder.bad("is there already", "renew", "ca", "--out", ".")
+        folder.good("renew", "--before", "1/1")
+    assert before == {path: path.read_bytes() for path in before}
+
+
+@pytest.mark.parametrize("options", [[], ["--intermediate"]])
+def test_a_new_ca_has_the_name_and_kind_of_the_old_one_and_another_key(tmp_path, options):
+    old = Authority(tmp_path / "old", "--name", "Clients of Test", "--ttl", "9d", *options)
+    paths = old.good("renew", "ca", "--out", "next").split()
+    assert paths == [f"next/{path.name}" for path in sorted(old.folder.glob("*.*")) if path.suffix in (".crt", ".key")]
+    for path in old.folder.glob("*.crt"):
+        made = old.folder / "next" / path.name
+        assert names_of(made) == names_of(path) and life_of(made) == life_of(path)
+        assert serial_of(made) != serial_of(path)
+        assert openssl("x509", "-in", made, "-noout", "-pubkey") != openssl("x509", "-in", path, "-noout", "-pubkey")
+
+
+def test_a_new_ca_is_under_the_passphrase_of_the_old_one(tmp_path, secret):
+    file = ["--passphrase-file", secret("of the ca")]
+    old = Authority(tmp_path / "old", *file)
+    old.bad("is under a passphrase", "renew", "ca", "--out", "next")
+    old.good("renew", "ca", "--out", "next", *file)
+    assert "ENCRYPTED" in old.path("next/ca.key").read_text()
+
+
+def test_a_certificate_moves_to_the_new_ca_once_and_a_revoked_one_does_not(ca):
+    for name in ("one", "two", "gone"):
+        ca.good("issue", name)
+    ca.good("revoke", "gone")
+    ca.good("renew", "ca", "--out", "next")
+    names, serial = names_of(ca.path("one.crt")), serial_of(ca.path("one.crt"))
+    ca.bad("is revoked", "renew", "gone", "--under", "next")
+    ca.bad("not issued by this CA", "renew", "one", "--dir", "next", "--out", ".")
+    assert ca.good("renew", "--before", "1/1", "--under", "next").split() == ["one", "two"]
+    assert names_of(ca.path("one.crt")) == names and serial_of(ca.path("one.crt")) != serial
+    assert ca.verify("one.crt", anchor="next/ca.crt")[0] == 0 and ca.verify("one.crt")[0] != 0
+    assert ca.verify("gone.crt")[0] == 0
+    assert "nothing to do" in ca("renew", "--before", "1/1", "--under", "next").stderr
+    assert [entry["serial"].lstrip("0") for entry in ca.listed()].count(serial) == 1
+    listed = ca.good("list", "--json", "--dir", "next").splitlines()
+    assert [json.loads(line)["name"] for line in listed] == ["one", "two"]
+    assert ca.good("renew", "one", "--dir", "next", "--out", ".").split() == ["one"]
+
+
 def test_renew_says_that_a_p12_is_left_behind(ca, secret):
     file = ["--p12-passphrase-file", secret("p12pass")]
     ca.good("issue", "x", "--p12", *file)

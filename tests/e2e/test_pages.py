@@ -3,7 +3,10 @@
 import os
 import re
 import shutil
+import ssl
 import subprocess
+import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +15,7 @@ from support.pages import PAGES, blocks
 from support.proxy import BINARY, Lines
 from support.scale import PATIENCE, eventually
 from support.web import clean_environment
+from support.wire import Client, client_context
 
 
 class Shell:
@@ -135,6 +139,124 @@ def test_the_verbs_of_the_ca_page_run_one_after_the_other(shell):
     shell.beginning = EXPORT.search(first).group()
     code, said = shell.run(block_with("docs/CA.md", "openssl verify"))
     assert code != 0 and "certificate revoked" in said and "verify OK" in said
+
+
+class Traffic(threading.Thread):
+    """Opens a tunnel, and ends it, again and again, until it is told to stop; what went wrong is in `problems`."""
+
+    def __init__(self, gate, folder, cas):
+        super().__init__(daemon=True)
+        self.gate = gate
+        self.identity = SimpleNamespace(chain=folder / "client.crt", key=folder / "client.key")
+        self.cas = gate.folder / "gate" / cas
+        self.rounds = 0
+        self.problems = []
+        self.is_stopped = False
+        self.held = self.connect()
+        self.held_id = self.held.tunnel(gate.target).id
+        gate.traffic.append(self)
+        self.start()
+
+    def connect(self):
+        return Client(self.gate.address, client_context(self.cas, self.identity), "localhost").handshake()
+
+    def run(self):
+        while not self.is_stopped:
+            try:
+                client = self.connect()
+                client.tunnel(self.gate.target)
+                client.close()
+            except (AssertionError, OSError) as problem:
+                self.problems.append(repr(problem))
+            self.rounds += 1
+
+    def check(self):
+        """Two more rounds, the tunnel that is held, and not one refusal."""
+        end = self.rounds + 2
+        eventually(lambda: self.rounds >= end, "more tunnels")
+        self.held.echo(b"still there")
+        assert self.problems == []
+
+    def pause(self):
+        """Opens no more; the tunnel that is held stays."""
+        self.is_stopped = True
+        self.join(PATIENCE)
+
+    def stop(self):
+        self.pause()
+        self.held.close()
+
+
+@pytest.fixture
+def rolling(shell, origin):
+    """A folder of quickstart, serving, whose client may go to an origin on this machine."""
+    port = origin().port
+    shell.beginning = EXPORT.search(block_with("README.md", "sallyport quickstart gate", "sallyport serve")).group()
+    shell.good(f"sallyport quickstart gate --listen 127.0.0.1:0 --allow localhost:{port}")
+    shell.target = f"localhost:{port}"
+    process = shell.start("sallyport serve -c gate/sallyport.yaml")
+    stdout, stderr = Lines(process.stdout), Lines(process.stderr)
+    ready = stdout.wait(r"^ready main=127\.0\.0\.1:(\d+)")
+    assert ready, stderr.text()
+    shell.address = ("127.0.0.1", int(ready.group(1)))
+    shell.audit = AuditLog(shell.folder / "gate" / "audit.jsonl")
+    shell.traffic = []
+    yield shell
+    for traffic in shell.traffic:
+        traffic.stop()
+    process.terminate()
+    assert process.wait(PATIENCE) == 0, stderr.text()
+
+
+def test_clients_move_to_a_new_ca_as_the_page_says_and_none_is_refused_on_the_way(rolling):
+    steps = [
+        block_with("docs/CA.md", *parts)
+        for parts in (
+            ("ca renew ca --dir gate",),
+            ("sed ", "ca-2/ca.crt]|"),
+            ("cat gate/ca.crt",),
+            ("--under gate/ca-2",),
+            ("sed ", "ca: [|"),
+        )
+    ]
+    folder = rolling.folder / "gate"
+    left = rolling.folder / "left"  # where nobody takes the new files to
+    left.mkdir()
+    for name in ("client.crt", "client.key"):
+        shutil.copy(folder / name, left / name)
+    old = Traffic(rolling, left, "ca.crt")
+    rolling.good(steps[0])
+    old.check()
+    rolling.good(steps[1])
+    old.check()
+    rolling.good("sallyport ca issue client --dir gate/ca-2 --out early")
+    new = Traffic(rolling, rolling.folder / "early", "ca.crt")
+    rolling.good(steps[2])
+    for traffic in (old, new):
+        traffic.cas = folder / "both.crt"
+        traffic.check()
+    rolling.good(steps[3])
+    moved = Traffic(rolling, folder, "both.crt")
+    served = client_context(folder / "ca-2" / "ca.crt", moved.identity)
+    eventually(lambda: shows(rolling.address, served), "the proxy's own certificate under the new CA")
+    for traffic in (old, new, moved):
+        traffic.check()
+    old.pause()
+    assert old.problems == []
+    rolling.good(steps[4])
+    assert rolling.audit.wait("close", id=old.held_id)["reason"] == "policy_changed"
+    assert "UNKNOWN_CA" in old.connect().refusal()
+    for traffic in (new, moved):
+        traffic.check()
+
+
+def shows(address, context):
+    """Does the proxy show a certificate that this context believes?"""
+    try:
+        Client(address, context, "localhost").handshake().close()
+    except ssl.SSLCertVerificationError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("page", PAGES)
