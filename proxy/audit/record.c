@@ -196,6 +196,8 @@ static void append_refusal(struct text *text, const struct audit_refusal *refusa
     text_append_string(text, "}");
     append_member(text, "reason", reason_name(refusal->reason));
     append_member(text, "detail", refusal->detail);
+    if (refusal->code != NULL)
+        append_member(text, "code", refusal->code);
     text_append_format(text, ",\"count\":%" PRIu32, refusal->count);
     if (presented.len > 0) {
         text_append_string(text, ",\"presented\":{");

@@ -99,7 +99,8 @@ struct audit_refusal {
     uint16_t port;
     const char *tls_version; // or NULL
     enum reason reason;
-    const char *detail; // a sentence or a word, or ""
+    const char *detail; // a sentence, or ""
+    const char *code;   // TLS's own word for it, or NULL
     uint32_t count;
     const struct identity *presented; // what the certificate claims, or NULL
 };

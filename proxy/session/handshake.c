@@ -5,6 +5,7 @@
 #include "proxy/limits/ledger.h"
 #include "proxy/session/arrival.h"
 #include "proxy/session/session_internal.h"
+#include "proxy/tls/failure_text.h"
 
 static enum tls_alert alert_for(enum reason reason)
 {
@@ -143,7 +144,7 @@ static enum reason refused_reason(const struct session *session)
     return REASON_PROTOCOL;
 }
 
-// refusal_detail gives a sentence where there is one, else BoringSSL's word for it.
+// refusal_detail gives a sentence about the refusal.
 static const char *refusal_detail(const struct session *session, enum reason reason)
 {
     const char *word = tls_stream_failure_detail(session->tls);
@@ -157,7 +158,15 @@ static const char *refusal_detail(const struct session *session, enum reason rea
         return "the handshake took longer than timeouts.handshake";
     if (reason == REASON_CLIENT_ABORTED && word[0] == '\0')
         return "the client ended the connection during the handshake";
-    return word;
+    return word[0] == '\0' ? "" : failure_sentence(word);
+}
+
+// refusal_code gives TLS's own word for it as a token, or NULL where it says nothing, or nothing more than the reason.
+static const char *refusal_code(const struct session *session, char out[FAILURE_CODE_CAP])
+{
+    const char *word = tls_stream_failure_detail(session->tls);
+    const bool is_judged = tls_stream_failure(session->tls) == TLS_FAILURE_REFUSED;
+    return is_judged || word[0] == '\0' ? NULL : failure_code(word, out);
 }
 
 void session_record_refusal(struct session *session, enum reason reason)
@@ -179,6 +188,7 @@ void session_record_refusal(struct session *session, enum reason reason)
                                             .listener = peer->listener->name};
     if (!refusals_note(context->refusals, &subject, context->now_ms))
         return;
+    char code[FAILURE_CODE_CAP];
     const struct audit_refusal refusal = {
         .now_ms = wall_clock_ms(),
         .id = session->refusal.id,
@@ -188,6 +198,7 @@ void session_record_refusal(struct session *session, enum reason reason)
         .tls_version = tls_stream_version_name(session->tls),
         .reason = reason,
         .detail = refusal_detail(session, reason),
+        .code = refusal_code(session, code),
         .count = 1,
         .presented = session->refusal.presented,
     };

@@ -466,3 +466,65 @@ def test_a_profile_takes_the_purposes_that_are_chosen_and_no_other(start, pki, c
     proxy.assert_refused(answer, 403, "no_client")
     assert proxy.dial(pki.ca.leaf("of another purpose", usages=bad)).refusal()
     assert proxy.audit.wait("handshake_refused", reason="bad_purpose")
+
+
+def shake(proxy, **options):
+    """A handshake that fails, by Python's own TLS."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    if options.get("is_trusting", True):
+        context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = options.get("maximum", TLS12)
+    if "ciphers" in options:
+        context.set_ciphers(options["ciphers"])
+    if "protocols" in options:
+        context.set_alpn_protocols(options["protocols"])
+    with socket.create_connection(proxy.address) as plain:
+        with pytest.raises(ssl.SSLError):
+            context.wrap_socket(plain, server_hostname="proxy.test").recv(1)
+
+
+def speak(proxy, data):
+    with socket.create_connection(proxy.address) as plain:
+        plain.sendall(data)
+        while plain.recv(4096):
+            pass
+
+
+FAILURES = {
+    "no shared cipher": (
+        lambda proxy: shake(proxy, ciphers="AES128-SHA256"),
+        ("protocol", "no_shared_cipher", "no cipher suite that is allowed here"),
+    ),
+    "another protocol by ALPN": (
+        lambda proxy: shake(proxy, protocols=["spdy/3"]),
+        ("protocol", "no_application_protocol", "by ALPN no protocol that is spoken here"),
+    ),
+    "a CA that the client does not know": (
+        lambda proxy: shake(proxy, is_trusting=False, maximum=TLS12),
+        ("client_aborted", "tlsv1_alert_unknown_ca", "does not know the CA of the proxy's certificate"),
+    ),
+    "a CA that the client does not know, in TLS 1.3": (
+        lambda proxy: shake(proxy, is_trusting=False, maximum=TLS13),
+        ("protocol", "bad_packet_length", "do not accept the proxy's certificate"),
+    ),
+    "plain HTTP": (
+        lambda proxy: speak(proxy, b"GET / HTTP/1.1\r\n\r\n"),
+        ("plain_http", "plain_http", "has to begin with https://"),
+    ),
+    "another protocol": (
+        lambda proxy: speak(proxy, b"SSH-2.0-OpenSSH_9.2\r\n"),
+        ("protocol", "not_tls", "the client speaks another protocol to this port"),
+    ),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failed_handshake_has_a_sentence_beside_its_token(start, failure):
+    proxy = start()
+    fail, (reason, code, sentence) = FAILURES[failure]
+    fail(proxy)
+    record = proxy.audit.wait_count(1, "handshake_refused")[-1]
+    assert (record["reason"], record["code"]) == (reason, code), record
+    assert sentence in record["detail"]
+
