@@ -10,7 +10,6 @@
 
 #include "auth/crl.h"
 #include "auth/dn.h"
-#include "auth/pem.h"
 #include "auth/strength.h"
 
 enum { MAX_CERTIFICATES = 4096, MAX_PEM_BYTES = 16 * 1024 * 1024 };
@@ -190,9 +189,10 @@ static enum err add_der(const struct addition *addition, struct slice der, size_
     TRY(reserve_entry(set, info));
     const enum err error = read_entry(der, number, &entry, info);
     if (error != ERR_OK || has_certificate(set, entry.cert, entry.is_ca_entry)) {
+        const bool is_readable = entry.cert != NULL;
         X509_free(entry.cert);
         free(entry.subject);
-        return error == ERR_INPUT && what->is_lenient ? ERR_OK : error;
+        return error == ERR_INPUT && what->is_lenient && is_readable ? ERR_OK : error;
     }
     set->entries[set->count++] = entry;
     return ERR_OK;
@@ -215,15 +215,39 @@ static enum err add_block(void *arg, const char *kind, struct slice der, size_t 
     return add_der(addition, der, number, info);
 }
 
+// add_readable adds block by block and notes in `out` what cannot be read. The number of the others goes to
+// `*out_count`.
+static enum err add_readable(struct addition *addition, struct slice pem, struct pem_left_out *out,
+                             size_t *out_count, struct errinfo *info)
+{
+    struct pem_cursor cursor = {.rest = pem};
+    struct slice block;
+    uint32_t line = 0;
+    *out = (struct pem_left_out){0};
+    while (pem_next_block(&cursor, &block, &line)) {
+        size_t count = 0;
+        const enum err error = pem_read_blocks(block, add_block, addition, &count, info);
+        if (error != ERR_OK && error != ERR_INPUT)
+            return error;
+        *out_count += count;
+        if (count == 0 && out->count++ == 0)
+            out->first_line = line;
+    }
+    return ERR_OK;
+}
+
 enum err ca_set_add(struct ca_set *set, const struct ca_addition *what, struct slice pem,
-                    struct errinfo *info)
+                    struct pem_left_out *out, struct errinfo *info)
 {
     struct addition addition = {.set = set, .what = what};
     size_t count = 0;
     ASSERT(!set->is_sorted);
     if (pem.len > MAX_PEM_BYTES)
         return errinfo_set(info, ERR_LIMIT, "more than %d bytes of certificates", MAX_PEM_BYTES);
-    TRY(pem_read_blocks(pem, add_block, &addition, &count, info));
+    if (what->is_lenient)
+        TRY(add_readable(&addition, pem, out, &count, info));
+    else
+        TRY(pem_read_blocks(pem, add_block, &addition, &count, info));
     if (count == 0)
         return errinfo_set(info, ERR_INPUT,
                            "there is no certificate in it; PEM is expected, beginning with "

@@ -12,6 +12,7 @@
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
 #include "auth/chain_record.h"
+#include "auth/pem.h"
 
 // ca_entry is one certificate of the set.
 struct ca_entry {
@@ -41,7 +42,7 @@ struct ca_set {
 // ca_addition says how a file of certificates is read.
 struct ca_addition {
     bool is_ca_entry; // they may become anchors
-    bool is_lenient;  // what is no CA is left out
+    bool is_lenient;  // what is no CA, or is damaged, is left out
 };
 
 // ca_set_create makes an empty set with one reference. NULL without memory.
@@ -54,9 +55,10 @@ struct ca_set *ca_set_ref(struct ca_set *set);
 void ca_set_unref(struct ca_set *set);
 
 // ca_set_add reads every certificate in `pem` as `addition` says. ERR_INPUT, ERR_LIMIT or ERR_MEMORY with
-// the sentence in `info`; see trust_add_ca. The same certificate twice counts once.
+// the sentence in `info`; see trust_add_ca. The same certificate twice counts once. `*out` says what a lenient addition
+// could not read; NULL for others.
 enum err ca_set_add(struct ca_set *set, const struct ca_addition *addition, struct slice pem,
-                    struct errinfo *info) MUST_USE;
+                    struct pem_left_out *out, struct errinfo *info) MUST_USE;
 
 // ca_set_sort decides which are anchors, over everything added and whatever the validity, so that no
 // helper becomes an anchor because its issuer has expired. Nothing is added afterwards. ERR_MEMORY.

@@ -48,6 +48,33 @@ enum err pem_read_blocks(struct slice pem, pem_block_function *on_block, void *a
     return error;
 }
 
+static bool begins_block(struct slice text)
+{
+    return slice_starts_with(text, SLICE_LITERAL("-----BEGIN "));
+}
+
+// pass_line takes the next line off.
+static void pass_line(struct pem_cursor *cursor)
+{
+    cursor->rest = slice_from(cursor->rest, slice_find(cursor->rest, '\n') + 1);
+    cursor->line++;
+}
+
+bool pem_next_block(struct pem_cursor *cursor, struct slice *out, uint32_t *out_line)
+{
+    while (cursor->rest.len > 0 && !begins_block(cursor->rest))
+        pass_line(cursor);
+    if (cursor->rest.len == 0)
+        return false;
+    const struct slice from_here = cursor->rest;
+    *out_line = cursor->line + 1;
+    do
+        pass_line(cursor);
+    while (cursor->rest.len > 0 && !begins_block(cursor->rest));
+    *out = slice_first(from_here, from_here.len - cursor->rest.len);
+    return true;
+}
+
 static enum err keep_certificate(void *arg, const char *kind, struct slice der, size_t number,
                                  struct errinfo *info)
 {

@@ -122,25 +122,27 @@ void trust_destroy(struct trust *trust)
 }
 
 static enum err add_cas(struct trust *trust, struct ca_addition addition, struct slice pem,
-                        struct errinfo *info)
+                        struct pem_left_out *out, struct errinfo *info)
 {
     ASSERT(!trust->is_finished);
-    return ca_set_add(trust->cas, &addition, pem, info);
+    return ca_set_add(trust->cas, &addition, pem, out, info);
 }
 
 enum err trust_add_ca(struct trust *trust, struct slice pem, struct errinfo *info)
 {
-    return add_cas(trust, (struct ca_addition){.is_ca_entry = true}, pem, info);
+    return add_cas(trust, (struct ca_addition){.is_ca_entry = true}, pem, NULL, info);
 }
 
-enum err trust_add_system_cas(struct trust *trust, struct slice pem, struct errinfo *info)
+enum err trust_add_system_cas(struct trust *trust, struct slice pem, struct pem_left_out *out,
+                              struct errinfo *info)
 {
-    return add_cas(trust, (struct ca_addition){.is_ca_entry = true, .is_lenient = true}, pem, info);
+    return add_cas(trust, (struct ca_addition){.is_ca_entry = true, .is_lenient = true}, pem, out,
+                   info);
 }
 
 enum err trust_add_intermediates(struct trust *trust, struct slice pem, struct errinfo *info)
 {
-    return add_cas(trust, (struct ca_addition){.is_ca_entry = false}, pem, info);
+    return add_cas(trust, (struct ca_addition){.is_ca_entry = false}, pem, NULL, info);
 }
 
 // pick_anchors takes the anchors that are valid now. One that is not is left out as an anchor and as

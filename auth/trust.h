@@ -8,6 +8,7 @@
 #include <openssl/x509.h>
 
 #include "auth/identity.h"
+#include "auth/pem.h"
 #include "auth/reason.h"
 
 enum {
@@ -83,8 +84,10 @@ void trust_destroy(struct trust *trust);
 enum err trust_add_ca(struct trust *trust, struct slice pem, struct errinfo *info) MUST_USE;
 
 // trust_add_system_cas reads a bundle that others keep, such as the system's: as trust_add_ca, but
-// what is no CA is left out, and what is not valid has no warning.
-enum err trust_add_system_cas(struct trust *trust, struct slice pem, struct errinfo *info) MUST_USE;
+// what is no CA is left out, and what is not valid has no warning. A block that cannot be read, or holds no
+// certificate, is left out and counted in `out`; one that can be read must be there.
+enum err trust_add_system_cas(struct trust *trust, struct slice pem, struct pem_left_out *out,
+                              struct errinfo *info) MUST_USE;
 
 // trust_add_intermediates reads helpers for chain building; they are never anchors.
 enum err trust_add_intermediates(struct trust *trust, struct slice pem,

@@ -198,22 +198,29 @@ static void hosts_file_read(struct known *known, const struct node *node)
 {
     struct loader *loader = known->loader;
     struct file_content content = {0};
+    struct diagnostics *diagnostics = loader->reader->diagnostics;
     const char *path = NULL;
     if (node == NULL ||
         !loader_file(loader, node, "`hosts_file`", HOSTS_FILE_MAX, FILE_PUBLIC, &path, &content))
         return;
     struct host_table *first = table_make(known);
     known->first = first;
-    const size_t skipped = hosts_text_parse(content.bytes, on_hosts_line, known);
+    const struct hosts_text seen = hosts_text_parse(content.bytes, on_hosts_line, known);
     known->first = NULL;
     host_table_unref(first);
     file_content_deinit(&content);
     if (known->list.is_full)
-        (void)reader_error(loader->reader, node, "`hosts_file`: more than %d names",
-                           HOST_ENTRIES_MAX);
-    if (skipped > 0)
-        (void)reader_warning(loader->reader, node, "`hosts_file`: %zu lines of %s cannot be read",
-                             skipped, path);
+        (void)diagnostics_add(diagnostics, SEVERITY_ERROR, path, seen.line, 1,
+                              "`hosts_file`: more than %d names, from this line on",
+                              HOST_ENTRIES_MAX);
+    if (seen.skipped > 0)
+        diagnostic_set_hint(diagnostics_add(diagnostics, SEVERITY_WARNING, path, seen.first_skipped,
+                                            1,
+                                            "`hosts_file`: this line cannot be read and says "
+                                            "nothing (%zu in this file)",
+                                            seen.skipped),
+                            "a line is an address without a zone, and names: `10.2.0.7 "
+                            "db.example.org`");
 }
 
 // known_read makes the table of the names that need no DNS.

@@ -28,11 +28,12 @@ static struct slice take_word(struct slice *line)
     return slice_first(rest, len);
 }
 
-size_t hosts_text_parse(struct slice text, hosts_text_line line, void *arg)
+struct hosts_text hosts_text_parse(struct slice text, hosts_text_line line, void *arg)
 {
-    size_t skipped = 0;
+    struct hosts_text seen = {0};
     while (text.len > 0) {
         struct slice rest = take_line(&text);
+        seen.line++;
         rest = slice_first(rest, slice_find(rest, '#'));
         const struct slice first = take_word(&rest);
         struct ip_addr address;
@@ -44,11 +45,12 @@ size_t hosts_text_parse(struct slice text, hosts_text_line line, void *arg)
             struct hostname name;
             is_whole = hostname_parse(word, &name) == ERR_OK;
             if (is_whole && !line(arg, &address, &name))
-                return skipped;
+                return seen;
         }
-        skipped += !is_whole;
+        if (!is_whole && seen.skipped++ == 0)
+            seen.first_skipped = seen.line;
     }
-    return skipped;
+    return seen;
 }
 
 size_t resolv_conf_parse(struct slice text, struct ip_addr *out, size_t cap, size_t *out_skipped)

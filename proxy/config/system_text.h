@@ -11,9 +11,15 @@
 typedef bool (*hosts_text_line)(void *arg, const struct ip_addr *address,
                                 const struct hostname *name);
 
-// hosts_text_parse reads hosts(5) and calls `line` for every name. Returns how many lines hold something that
-// cannot be read.
-size_t hosts_text_parse(struct slice text, hosts_text_line line, void *arg);
+// hosts_text is what was seen while hosts(5) was read.
+struct hosts_text {
+    uint32_t line;          // where the reading ended, from 1; 0 for an empty text
+    size_t skipped;         // lines that hold something that cannot be read
+    uint32_t first_skipped; // the first of them; 0: none
+};
+
+// hosts_text_parse reads hosts(5) and calls `line` for every name.
+struct hosts_text hosts_text_parse(struct slice text, hosts_text_line line, void *arg);
 
 // resolv_conf_parse reads the `nameserver` lines of resolv.conf(5), at most `cap`; nothing else of it matters to us.
 // Returns how many there are in `out`; `*out_skipped`: how many could not be read (a zone, as in fe80::1%eth0), or

@@ -35,16 +35,32 @@ static void files_add(struct loader *loader, const struct node *node, const char
     }
 }
 
+// warn_of_damage says where the system's bundle has what cannot be read.
+static void warn_of_damage(struct loader *loader, const struct pem_left_out *left_out)
+{
+    if (left_out->count == 0)
+        return;
+    diagnostic_set_hint(
+        diagnostics_add(loader->reader->diagnostics, SEVERITY_WARNING, SYSTEM_CAS,
+                        left_out->first_line, 1,
+                        "`system_cas`: this block is damaged, or no certificate, and is left out "
+                        "(%zu in this file): nobody is accepted under it",
+                        left_out->count),
+        "run: update-ca-certificates --fresh");
+}
+
 // system_add gives the system's bundle to the profile.
 static void system_add(struct loader *loader, const struct node *node, struct trust *trust)
 {
     struct file_content content = {0};
     struct errinfo info = {0};
+    struct pem_left_out left_out = {0};
     enum err error = file_read(SYSTEM_CAS, CA_FILE_MAX, FILE_PUBLIC, &content, &info);
     if (error == ERR_OK)
         loader_note_file(loader, SYSTEM_CAS, content.bytes);
     if (error == ERR_OK)
-        error = trust_add_system_cas(trust, content.bytes, &info);
+        error = trust_add_system_cas(trust, content.bytes, &left_out, &info);
+    warn_of_damage(loader, &left_out);
     if (error != ERR_OK)
         diagnostic_set_hint(
             reader_error(loader->reader, node, "`system_cas`: %s: %s", SYSTEM_CAS, info.text),

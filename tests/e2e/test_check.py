@@ -12,6 +12,9 @@ from support.scale import PATIENCE, eventually
 
 # A user who is not root, and owns what the test made.
 A_USER = ["unshare", "-U", "--map-user=1000", "--map-group=1000"]
+IN_A_GROUP = ["unshare", "-U", "--map-user=1000", "--map-group=1001"]
+
+SYSTEM_CAS = "/etc/ssl/certs/ca-certificates.crt"
 
 
 @pytest.fixture
@@ -39,8 +42,8 @@ def check(folder, *options, by=()):
     return run(*command[1:], program=command[0])
 
 
-def findings(folder, severity="warning"):
-    found = json.loads(check(folder, "--json").stdout)["findings"]
+def findings(folder, severity="warning", by=()):
+    found = json.loads(check(folder, "--json", by=by).stdout)["findings"]
     return [one["message"] for one in found if one["severity"] == severity]
 
 
@@ -170,6 +173,74 @@ def test_what_others_can_write_is_a_warning(gate, name, mode, who):
     (gate / name).chmod(mode)
     found = findings(gate)
     assert found and all(f"can be written by {who}" in one for one in found)
+
+
+@pytest.mark.parametrize("name", ["sallyport.yaml", "names.txt", "ca.crl", "."])
+@pytest.mark.parametrize(
+    ("mode", "by", "is_found"),
+    [(0o720, IN_A_GROUP, True), (0o770, IN_A_GROUP, True), (0o750, IN_A_GROUP, False), (0o720, A_USER, False)],
+)
+def test_what_a_group_of_others_can_write_is_a_warning(gate, a_user, name, mode, by, is_found):
+    """A group of the owner's own, with the number of the user, is nobody else."""
+    (gate / "names.txt").write_text("example.com\n")
+    change(gate, 'hosts: ["example.com"]', "hosts: [{file: names.txt}]")
+    (gate / name).chmod(mode)
+    found = findings(gate, by=by)
+    assert bool(found) == is_found
+    assert all(f"can be written by its group (mode {mode:04o})" in one for one in found)
+
+
+def test_a_folder_where_each_may_replace_only_his_own_is_no_warning(gate, a_user):
+    gate.chmod(0o1777)
+    assert not findings(gate) and not findings(gate, by=IN_A_GROUP)
+    gate.chmod(0o777)
+    assert findings(gate) and findings(gate, by=IN_A_GROUP)
+
+
+def test_a_line_of_a_hosts_file_that_cannot_be_read_is_named(gate):
+    hosts = gate / "hosts"
+    change(gate, "audit: {", "resolver: {hosts_file: hosts}\naudit: {")
+    hosts.write_text("# ours\n10.2.0.7 db.example.org\n")
+    assert not findings(gate)
+    hosts.write_text("# ours\n10.2.0.7 db.example.org\nfe80::1%eth0 a\n10.1 b\n")
+    result = check(gate)
+    assert f"{hosts}:3:1: warning: `hosts_file`: this line cannot be read" in result.stderr
+    assert "(2 in this file)" in result.stderr and result.returncode == 0
+    hosts.write_text("10.0.0.1 a\n" + "".join(f"10.0.0.1 n{i}\n" for i in range(100_000)))
+    result = check(gate)
+    assert result.returncode == 3 and f"{hosts}:100001:1: error: `hosts_file`: more than" in result.stderr
+
+
+DAMAGE = {
+    "bad letters": ("-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n", True),
+    "no certificate inside": ("-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n", True),
+    "cut off": ("-----BEGIN CERTIFICATE-----\nMIIB\n", True),
+    "another kind": ("-----BEGIN X509 CRL-----\naGVsbG8=\n-----END X509 CRL-----\n", True),
+    "text between blocks": ("# made by hand\n", False),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_what_is_damaged_in_the_systems_bundle_is_left_out_and_named(gate, kind):
+    damage, is_found = DAMAGE[kind]
+    bundle = gate / "bundle.pem"
+    with_bundle = ["unshare", "-rm", "sh", "-c", f'mount --bind "{bundle}" {SYSTEM_CAS} && exec "$@"', "sh"]
+    if not os.path.exists(SYSTEM_CAS):
+        pytest.skip("this machine has no bundle of CAs")
+    change(gate, "    crl: [ca.crl]\n    crl_expired: keep\n", "    system_cas: true\n")
+    run("ca", "init", "--dir", gate / "one", "--name", "First CA")
+    run("ca", "init", "--dir", gate / "two", "--name", "Last CA")
+    first, last = ((gate / name / "ca.crt").read_text() for name in ("one", "two"))
+    bundle.write_text(first + damage + last)
+    result = check(gate, by=with_bundle)
+    assert result.returncode == 0, result.stderr
+    assert "anchor CN=First CA" in result.stdout and "anchor CN=Last CA" in result.stdout
+    place = f"{SYSTEM_CAS}:{first.count(chr(10)) + 1}:1: warning: `system_cas`: this block is damaged"
+    assert (place in result.stderr) == is_found
+    assert ("is left out (1 in this file)" in result.stderr) == is_found
+    bundle.write_text(damage)
+    result = check(gate, by=with_bundle)
+    assert result.returncode == 3 and "there is no certificate in it" in result.stderr
 
 
 @pytest.mark.parametrize(

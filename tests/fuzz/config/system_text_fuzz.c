@@ -35,7 +35,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)bytes_copy(copy, len, slice_of(data, len));
     for (size_t i = 0; i < len; i++)
         lines += copy[i] == '\n';
-    ASSERT(hosts_text_parse(text, check_line, &names) <= lines);
+    const struct hosts_text seen = hosts_text_parse(text, check_line, &names);
+    ASSERT(seen.skipped <= seen.line && seen.line <= lines);
+    ASSERT(seen.first_skipped <= seen.line && (seen.first_skipped == 0) == (seen.skipped == 0));
     const size_t count = resolv_conf_parse(text, servers, SERVERS, &skipped);
     ASSERT(count <= SERVERS && count + skipped <= lines);
     for (size_t i = 0; i < count; i++)

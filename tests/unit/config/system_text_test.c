@@ -23,7 +23,7 @@ static void assert_hosts(const char *text, const char *expected, size_t skipped)
     char data[512];
     struct text out;
     text_init(&out, data, sizeof data);
-    assert_int_equal(hosts_text_parse(slice_of_string(text), note, &out), skipped);
+    assert_int_equal(hosts_text_parse(slice_of_string(text), note, &out).skipped, skipped);
     const struct slice found = text_slice(&out);
     assert_int_equal(found.len, strlen(expected));
     assert_memory_equal(found.data, expected, found.len);
@@ -52,6 +52,23 @@ static void what_cannot_be_read_is_counted_and_passed_over(void **state)
     assert_hosts("fe80::1%lo0 localhost\n10.0.0.1 a\n", "a=10.0.0.1 ", 1);
     assert_hosts("010.0.0.1 a\n10.1 b\n0x7f000001 c\nd 10.0.0.1\n", "", 4);
     assert_hosts("10.0.0.1 a *.b c\n10.0.0.2 127.0.0.1\n", "a=10.0.0.1 ", 2);
+}
+
+static void the_first_line_that_cannot_be_read_has_its_number(void **state)
+{
+    (void)state;
+    char data[512];
+    struct text out;
+    text_init(&out, data, sizeof data);
+    const struct slice text =
+        slice_of_string("# ours\n10.0.0.1 a\n\nfe80::1%lo b\n10.1 c\n10.0.0.2 d");
+    const struct hosts_text seen = hosts_text_parse(text, note, &out);
+    assert_int_equal(seen.first_skipped, 4);
+    assert_int_equal(seen.skipped, 2);
+    assert_int_equal(seen.line, 6);
+    assert_int_equal(hosts_text_parse(slice_of_string("10.0.0.1 stop b\n"), note, &out).line, 1);
+    assert_int_equal(hosts_text_parse(slice_of_string("10.0.0.1 a\n"), note, &out).first_skipped,
+                     0);
 }
 
 static void reading_ends_when_the_reader_has_enough(void **state)
@@ -94,6 +111,7 @@ int main(void)
         cmocka_unit_test(each_name_of_a_line_has_its_address),
         cmocka_unit_test(empty_lines_and_comments_say_nothing),
         cmocka_unit_test(what_cannot_be_read_is_counted_and_passed_over),
+        cmocka_unit_test(the_first_line_that_cannot_be_read_has_its_number),
         cmocka_unit_test(reading_ends_when_the_reader_has_enough),
         cmocka_unit_test(the_servers_of_resolv_conf_are_found),
         cmocka_unit_test(other_servers_are_counted),
