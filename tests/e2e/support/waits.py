@@ -159,11 +159,11 @@ class Wait:
     kind = None  # its word in WAITS
     has_target = False  # the target is connected while it waits
 
-    def __init__(self, stage, leaf, listener=None):
+    def __init__(self, stage, leaf, **options):
         self.stage = stage
         self.leaf = leaf
         self.name = f"w{next(NUMBERS)}.held.test"
-        self.client = stage.proxy.dial(leaf, listener=listener)
+        self.client = stage.proxy.dial(leaf, **options)
         self.client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
         self.server = None
         self.conn = None  # the target's end
@@ -189,6 +189,11 @@ class Wait:
         """The client ends its direction, with a close_notify or without."""
         if not self.has_ended:
             (self.client.fin if is_truncated else self.client.half_close)()
+        self.has_ended = True
+
+    def close(self):
+        """The client hangs up in an orderly way."""
+        self.client.close()
         self.has_ended = True
 
     def read_answer(self):
@@ -317,8 +322,12 @@ class Dns(Wait):
     def release(self):
         self._released.set()
 
+    def let_go(self):
+        self._released.set()
+        super().let_go()
 
-class SecondFamily(Wait):
+
+class SecondFamily(Dns):
     """One family is there and is denied; the other may still be allowed."""
 
     def begin(self):
@@ -329,9 +338,6 @@ class SecondFamily(Wait):
         self.stage.dns.wait_asked(self.name, 2)
         self.stage.dns.wait_answered(self.name, 28)
         self.stage.settle()
-
-    def release(self):
-        self._released.set()
 
 
 class Dial(Wait):
