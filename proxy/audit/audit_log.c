@@ -276,11 +276,17 @@ static void *run(void *arg)
     return NULL;
 }
 
+// cannot_open says why, by errno, and what to do about the case that a new path often is.
+static enum err cannot_open(const char *path, struct errinfo *info)
+{
+    return errinfo_set(info, ERR_SYSTEM, "cannot open the audit log %s: %s%s", sink_label(path),
+                       strerror(errno), errno == ENOENT ? ": make its folder first" : "");
+}
+
 static enum err start(struct audit_log *log, struct errinfo *info)
 {
     if (!sink_open(&log->sink, log->path))
-        return errinfo_set(info, ERR_SYSTEM, "cannot open the audit log %s: %s",
-                           sink_label(log->path), strerror(errno));
+        return cannot_open(log->path, info);
     log->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (log->wake_fd < 0 || pthread_create(&log->thread, NULL, run, log) != 0)
         return errinfo_set(info, ERR_SYSTEM, "cannot start the writer of the audit log %s",
@@ -468,8 +474,7 @@ enum err audit_log_move(struct audit_log *log, const char *path, struct errinfo 
 {
     struct sink sink;
     if (!sink_open(&sink, path))
-        return errinfo_set(info, ERR_SYSTEM, "cannot open the audit log %s: %s", sink_label(path),
-                           strerror(errno));
+        return cannot_open(path, info);
     sink_close(&sink);
     char *copy = strdup(path);
     if (copy == NULL)

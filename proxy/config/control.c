@@ -22,20 +22,15 @@ static bool has_folder(const char *path, char out_folder[CONFIG_PATH_MAX + 1])
     return stat(out_folder, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-// check_folders: a folder under /run may be made by the service manager just before the start.
-static void check_folders(struct reader *reader, const struct node *node, const char *socket,
-                          const char *state)
+// check_folder: a folder under /run may be made by the service manager just before the start.
+static void check_folder(struct reader *reader, const struct node *node, const char *socket)
 {
     char folder[CONFIG_PATH_MAX + 1];
     if (!has_folder(socket, folder))
         diagnostic_set_hint(
-            reader_warning(reader, node_get(node, "socket"),
+            reader_warning(reader, node,
                            "the folder of %s does not exist; the start will fail without", socket),
             "run: mkdir -m 700 -p %s; with systemd: RuntimeDirectory=", folder);
-    if (!has_folder(state, folder))
-        diagnostic_set_hint(
-            reader_error(reader, node_get(node, "state"), "the folder of %s does not exist", state),
-            "run: mkdir -p %s", folder);
 }
 
 void control_read(struct loader *loader, const struct node *node)
@@ -56,7 +51,7 @@ void control_read(struct loader *loader, const struct node *node)
                                          "bytes, and this has %zu: %s",
                                          (int)SOCKET_PATH_MAX, strlen(path), path),
                             "a folder of its own under /run is the usual place");
-    check_folders(loader->reader, node, path, state);
+    check_folder(loader->reader, socket, path);
     if (strcmp(path, state) == 0)
         (void)reader_error(loader->reader, node, "`socket` and `state` are the same path");
     snapshot->control_path = path;

@@ -4,7 +4,6 @@
 #include <openssl/mem.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "auth/base/text.h"
 #include "proxy/config/clients.h"
@@ -150,29 +149,6 @@ static struct snapshot *snapshot_create(void)
     return NULL;
 }
 
-// check_audit_folder finds out now what would stop the proxy at its first record. The file itself
-// is opened by proxy/audit.
-static void check_audit_folder(struct reader *reader, const struct node *node, const char *path)
-{
-    struct stat status;
-    char folder[CONFIG_PATH_MAX + 1];
-    const char *slash = strrchr(path, '/');
-    const size_t len = slash == NULL ? 0 : (size_t)(slash - path);
-    if (stat(path, &status) == 0) {
-        if (S_ISDIR(status.st_mode))
-            (void)reader_error(reader, node, "%s is a directory: expected a file", path);
-        return;
-    }
-    // An empty part in front of the slash is the root folder.
-    const struct slice name = slash == NULL ? SLICE_LITERAL(".")
-                              : len == 0    ? SLICE_LITERAL("/")
-                                            : slice_of(path, len);
-    (void)string_copy(folder, sizeof folder, name);
-    if (stat(folder, &status) != 0 || !S_ISDIR(status.st_mode))
-        diagnostic_set_hint(reader_error(reader, node, "the folder of %s does not exist", path),
-                            "run: mkdir -p %s", folder);
-}
-
 static void audit_read(struct loader *loader, const struct node *node)
 {
     static const struct key keys[] = {{"file", KEY_REQUIRED}, {"on_full", KEY_OPTIONAL}};
@@ -185,8 +161,8 @@ static void audit_read(struct loader *loader, const struct node *node)
     const struct node *file = node_get(node, "file");
     if (file != NULL && slice_equal(file->text, SLICE_LITERAL("-")))
         snapshot->audit_path = "-";
-    else if (loader_path(loader, file, "`file`", &snapshot->audit_path))
-        check_audit_folder(loader->reader, file, snapshot->audit_path);
+    else
+        (void)loader_path(loader, file, "`file`", &snapshot->audit_path);
     if (node_get(node, "on_full") != NULL)
         (void)reader_choice(loader->reader, node_get(node, "on_full"), "on_full", words, 2, &index);
     snapshot->audit_on_full = values[index];

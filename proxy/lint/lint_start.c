@@ -38,33 +38,64 @@ static bool may(const char *path, int access)
            faccessat(AT_FDCWD, folder_of(path, folder), W_OK | X_OK, AT_EACCESS) == 0;
 }
 
-static void look_at_written_files(struct lint *lint)
+// look_at_audit looks for what `serve` would meet when it opens the audit log; a running proxy has opened its own.
+static void look_at_audit(struct lint *lint)
 {
-    const struct snapshot *snapshot = lint->snapshot;
-    const struct node *control = node_get(root_of(lint), "control");
+    const char *path = lint->snapshot->audit_path;
+    const struct node *node = node_get(node_get(root_of(lint), "audit"), "file");
     char folder[PATH_CAP];
-    const bool is_stdout = strcmp(snapshot->audit_path, "-") == 0; // which `serve` has in any case
-    if (!is_stdout && !may(snapshot->audit_path, R_OK | W_OK))
-        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR,
-                                      node_get(node_get(root_of(lint), "audit"), "file"),
+    struct stat status;
+    if (strcmp(path, "-") == 0) // stdout, which `serve` has in any case
+        return;
+    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        (void)lint_find(lint, SEVERITY_ERROR, node,
+                        "the audit log %s is a directory: expected a file", path);
+    else if (stat(folder_of(path, folder), &status) != 0 && errno == ENOENT)
+        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR, node,
+                                      "the folder of the audit log %s does not exist; `serve` "
+                                      "would end with that",
+                                      path),
+                            "run: mkdir -p %s", folder);
+    else if (!may(path, R_OK | W_OK))
+        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR, node,
                                       "the audit log %s cannot be written by user %u: %m; `serve` "
                                       "would end with that",
-                                      snapshot->audit_path, (unsigned)geteuid()),
+                                      path, (unsigned)geteuid()),
                             "let that user write it, or run this as the user of the proxy");
-    if (snapshot->state_path != NULL &&
-        (!may(snapshot->state_path, R_OK | W_OK) ||
-         faccessat(AT_FDCWD, folder_of(snapshot->state_path, folder), W_OK | X_OK, AT_EACCESS)))
+}
+
+// look_at_state looks for what `serve` would meet when it writes the blocks beside the old ones.
+static void look_at_state(struct lint *lint)
+{
+    const char *path = lint->snapshot->state_path;
+    const struct node *node = node_get(node_get(root_of(lint), "control"), "state");
+    char folder[PATH_CAP];
+    if (path == NULL)
+        return;
+    if (faccessat(AT_FDCWD, folder_of(path, folder), F_OK, AT_EACCESS) != 0 && errno == ENOENT)
+        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR, node,
+                                      "the folder of the file of blocks %s does not exist; `serve` "
+                                      "would end with that",
+                                      path),
+                            "run: mkdir -p %s", folder);
+    else if (!may(path, R_OK | W_OK) || faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0)
         diagnostic_set_hint(
-            lint_find(lint, SEVERITY_ERROR, node_get(control, "state"),
+            lint_find(lint, SEVERITY_ERROR, node,
                       "the file of blocks %s, or its folder, cannot be written by "
                       "user %u: %m; `serve` would end with that, or the first block",
-                      snapshot->state_path, (unsigned)geteuid()),
+                      path, (unsigned)geteuid()),
             "let that user write it, or run this as the user of the proxy");
-    if (snapshot->control_path != NULL &&
-        faccessat(AT_FDCWD, folder_of(snapshot->control_path, folder), W_OK | X_OK, AT_EACCESS) !=
-            0 &&
+}
+
+static void look_at_socket(struct lint *lint)
+{
+    const char *path = lint->snapshot->control_path;
+    char folder[PATH_CAP];
+    if (path != NULL &&
+        faccessat(AT_FDCWD, folder_of(path, folder), W_OK | X_OK, AT_EACCESS) != 0 &&
         errno != ENOENT) // which the configuration's own findings tell
-        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR, node_get(control, "socket"),
+        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR,
+                                      node_get(node_get(root_of(lint), "control"), "socket"),
                                       "no control socket can be made in %s by user %u: %m; `serve` "
                                       "would end with that",
                                       folder, (unsigned)geteuid()),
@@ -163,7 +194,9 @@ static void look_at_open_listeners(struct lint *lint)
 
 void lint_start(struct lint *lint)
 {
-    look_at_written_files(lint);
+    look_at_audit(lint);
+    look_at_state(lint);
+    look_at_socket(lint);
     look_at_files(lint);
     look_at_open_listeners(lint);
     if (geteuid() == 0)

@@ -389,6 +389,9 @@ def test_a_state_that_cannot_be_written_is_said_and_the_block_holds_all_the_same
     assert "until the next restart" in result.stderr
     proxy.assert_closed(tunnel.id, "blocked")
     assert_shut_out(proxy, guest)
+    proxy.send_signal(signal.SIGHUP)  # which writes nothing there, and takes the blocks along
+    proxy.stderr.wait("reloaded: ")
+    assert_shut_out(proxy, guest)
     assert "state.json" in proxy.control.status()["control"]["problem"]
     assert "! blocks hold only" in proxy.control.run("status").stdout
     assert proxy.control.admin("block")["result"] == "failed"

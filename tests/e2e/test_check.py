@@ -112,6 +112,31 @@ def test_check_and_serve_agree_on_what_this_user_can_write(gate, a_user, spoil, 
     assert serves(gate) == (words is None)
 
 
+@pytest.mark.parametrize(
+    ("path", "words", "said_by_serve"),
+    [
+        ("gone/audit.jsonl", "hint: run: mkdir -p {}/gone\n", "make its folder first"),
+        ("log", "is a directory: expected a file", "Is a directory"),
+        ("sallyport.yaml/audit.jsonl", "cannot be written", "Not a directory"),
+    ],
+)
+def test_an_audit_log_that_can_never_be_opened_stops_check_and_serve(gate, path, words, said_by_serve):
+    change(gate, "{file: audit.jsonl}", f"{{file: {path}}}")
+    result = check(gate)
+    assert result.returncode == 3 and words.format(gate) in result.stderr
+    assert re.search(r"sallyport\.yaml:\d+:15: error: ", result.stderr), result.stderr
+    result = run("serve", "-c", gate / "sallyport.yaml")
+    assert result.returncode == 3 and said_by_serve in result.stderr
+
+
+def test_a_file_of_blocks_that_can_never_be_written_stops_check_and_serve(gate):
+    change(gate, "state: state.json", "state: gone/state.json")
+    result = check(gate)
+    assert result.returncode == 3 and f"hint: run: mkdir -p {gate}/gone\n" in result.stderr
+    result = run("serve", "-c", gate / "sallyport.yaml")
+    assert result.returncode == 3 and "gone/state.json" in result.stderr
+
+
 @pytest.mark.parametrize(("word", "is_refused"), [("refuse", True), ("keep", False)])
 def test_check_says_who_is_refused_once_a_crl_has_expired(gate, word, is_refused):
     change(gate, "crl_expired: keep", f"crl_expired: {word}")

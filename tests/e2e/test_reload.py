@@ -107,9 +107,21 @@ def test_an_audit_file_that_cannot_be_opened_changes_nothing(start, server):
     config = dict(proxy.config, audit={"file": str(proxy.folder / "nowhere" / "audit.jsonl")})
     write_config(proxy.config_path, config)
     proxy.send_signal(signal.SIGHUP)
-    proxy.stderr.wait("reload failed, the old configuration")
+    proxy.stderr.wait("reload failed, the old configuration.*cannot open the audit log.*make its folder first")
     answer = proxy.ask(DENIED)
     assert proxy.decision(answer.id)
+
+
+def test_a_reload_asks_for_no_folder_of_an_audit_log_that_is_open(start, server, tmp_path):
+    (tmp_path / "logs").mkdir()
+    proxy = start(client(rule(server)), folder=tmp_path, audit={"file": "logs/audit.jsonl"})
+    (tmp_path / "logs").rename(tmp_path / "kept")
+    proxy.audit.path = tmp_path / "kept" / "audit.jsonl"
+    proxy.reload(client(rule(server, "other.test")))
+    proxy.assert_refused(proxy.ask(place(server)), 403, "no_rule")
+    (tmp_path / "logs").write_text("a file\n")
+    proxy.reload(client(rule(server)))
+    proxy.tunnel(place(server)).echo(b"hello")
 
 
 def test_a_change_of_workers_is_said_and_not_made(start, server):
