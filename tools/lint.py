@@ -57,6 +57,9 @@ LAYERS = {
     "proxy/metrics": (("auth/base/",), ()),
 }
 
+# Names on pages that look like ours and are examples, or somebody else's.
+FOREIGN_NAMES = {"noun_verb_object", "on_xxx", "a_reset_of_the_target_resets_the_client", "sched_setattr"}
+
 # Headers that have one user each.
 ONLY_IN = {
     "ares.h": {"proxy/net/dns_client.c"},
@@ -237,6 +240,29 @@ def check_architecture(root, paths):
             find("docs/ARCHITECTURE.md", 1, "does not name %s; say what it owns" % path)
 
 
+def check_names(root, paths, texts):
+    """A page that names a function, a type or a file of ours names one that is there."""
+    words = set()
+    for path in paths:
+        if path.endswith(".md") or path not in texts:
+            continue
+        words.update(re.findall(r"[A-Za-z_]\w*", texts[path]))
+    files = {Path(path).name for path in paths}
+    for path in paths:
+        if not path.startswith("docs/") or not path.endswith(".md") or path not in texts:
+            continue
+        for number, line in enumerate(texts[path].split("\n"), 1):
+            for quoted in re.findall(r"`([^`]+)`", line):
+                for name in re.findall(r"(?<![\w.<-])([a-z]+(?:_[a-z0-9]+)+)(?![\w.-])", quoted):
+                    if name.endswith("_test") or name in FOREIGN_NAMES:
+                        continue  # a target of Bazel, made from a file's name
+                    if name not in words:
+                        find(path, number, "names %s, which is nowhere in this tree; say what is" % name)
+                for name in re.findall(r"(?<![\w.<-])([\w-]+\.[ch])(?!\w)", quoted):
+                    if name not in files:
+                        find(path, number, "names the file %s, which is not in this tree" % name)
+
+
 def main(argv):
     """The command."""
     if len(argv) != 2:
@@ -248,6 +274,7 @@ def main(argv):
         check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")
     paths = sorted({path for path in listed if path and (root / path).is_file()})
     pages = {Path(path).name for path in paths if path.endswith(".md")}
+    texts = {}
     for path in paths:
         if path == "LICENSE" or Path(path).suffix not in TEXT_SUFFIXES:
             continue
@@ -258,10 +285,12 @@ def main(argv):
         except UnicodeDecodeError:
             find(path, 1, "is not UTF-8")
             continue
+        texts[path] = text
         check_text(path, text, pages)
         if path.endswith((".c", ".h")):
             check_c(root, path, text)
     check_architecture(root, paths)
+    check_names(root, paths, texts)
     print("\n".join(findings), end="\n" if findings else "")
     return 1 if findings else 0
 
