@@ -18,6 +18,7 @@ struct revocation {
     struct crl_answers *answers;       // owned; NULL when no list waits
     struct denied *denied;             // owned; sorted once finished
     size_t denied_count;
+    size_t sorted_count; // of them, in front, are sorted already
     size_t denied_capacity;
 };
 
@@ -31,11 +32,9 @@ struct revocation *revocation_copy(const struct revocation *base)
     struct revocation *copy = revocation_create();
     if (copy == NULL)
         return NULL;
-    for (size_t i = 0; i < base->denied_count; i++) {
-        if (revocation_deny(copy, base->denied[i].digest) != ERR_OK) {
-            revocation_destroy(copy);
-            return NULL;
-        }
+    if (revocation_keep_denied(copy, base) != ERR_OK) {
+        revocation_destroy(copy);
+        return NULL;
     }
     for (size_t i = 0; i < base->crl_count; i++) {
         copy->crls[i] = crl_ref(base->crls[i]);
@@ -94,8 +93,23 @@ enum err revocation_take_crl(struct revocation *revocation, struct crl *crl, str
     return ERR_OK;
 }
 
+static int compare_denied(const void *a, const void *b)
+{
+    return memcmp(a, b, CHAIN_DIGEST_LEN);
+}
+
+// is_denied looks among those that are sorted, which are all of them once it is finished.
+static bool is_denied(const struct revocation *revocation, const uint8_t *digest)
+{
+    return revocation->sorted_count > 0 &&
+           bsearch(digest, revocation->denied, revocation->sorted_count, sizeof *revocation->denied,
+                   compare_denied) != NULL;
+}
+
 enum err revocation_deny(struct revocation *revocation, const uint8_t digest[CHAIN_DIGEST_LEN])
 {
+    if (is_denied(revocation, digest))
+        return ERR_OK;
     if (revocation->denied_count == REVOCATION_MAX_DENIED)
         return ERR_LIMIT;
     if (revocation->denied_count == revocation->denied_capacity) {
@@ -112,9 +126,13 @@ enum err revocation_deny(struct revocation *revocation, const uint8_t digest[CHA
     return ERR_OK;
 }
 
-static int compare_denied(const void *a, const void *b)
+enum err revocation_keep_denied(struct revocation *revocation, const struct revocation *before)
 {
-    return memcmp(a, b, CHAIN_DIGEST_LEN);
+    ASSERT(revocation->denied_count == 0);
+    for (size_t i = 0; i < before->denied_count; i++)
+        TRY(revocation_deny(revocation, before->denied[i].digest));
+    revocation->sorted_count = revocation->denied_count;
+    return ERR_OK;
 }
 
 static int compare_names(const uint8_t *a, const uint8_t *b)
@@ -156,14 +174,8 @@ enum err revocation_finish(struct revocation *revocation, int64_t now_s, struct 
     if (revocation->denied_count > 1)
         qsort(revocation->denied, revocation->denied_count, sizeof *revocation->denied,
               compare_denied);
+    revocation->sorted_count = revocation->denied_count;
     return ERR_OK;
-}
-
-static bool is_denied(const struct revocation *revocation, const uint8_t *digest)
-{
-    return revocation->denied_count > 0 &&
-           bsearch(digest, revocation->denied, revocation->denied_count, sizeof *revocation->denied,
-                   compare_denied) != NULL;
 }
 
 // inquiry is what is asked about one certificate, and what has been found out.

@@ -20,7 +20,7 @@
 
 enum {
     REVOCATION_MAX_CRLS = 1024,
-    REVOCATION_MAX_DENIED = 100000,
+    REVOCATION_MAX_DENIED = 200000, // twice what a configuration may name: another one adds to it
     REVOCATION_SKEW_S = 300,
     REVOCATION_MAX_CHECKS = 64, // lists verified for one chain; more wait for the next one
 };
@@ -43,9 +43,14 @@ enum err revocation_take_crl(struct revocation *revocation, struct crl *crl,
                              struct errinfo *info) MUST_USE;
 
 // revocation_deny adds a certificate that is refused, by a digest: the certificate's SHA-256, or
-// what chain_issuer_serial gives. ERR_LIMIT, ERR_MEMORY.
+// what chain_issuer_serial gives. One that was taken over from another is not added again. ERR_LIMIT, ERR_MEMORY.
 enum err revocation_deny(struct revocation *revocation,
                          const uint8_t digest[CHAIN_DIGEST_LEN]) MUST_USE;
+
+// revocation_keep_denied denies what the finished `before` denies; to be called before any revocation_deny.
+// ERR_LIMIT, ERR_MEMORY.
+enum err revocation_keep_denied(struct revocation *revocation,
+                                const struct revocation *before) MUST_USE;
 
 // revocation_finish makes it ready to judge; nothing is added afterwards. ERR_INPUT when a list
 // begins more than five minutes after `now_s`.

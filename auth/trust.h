@@ -103,10 +103,14 @@ enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *
 
 // trust_deny_sha256 and trust_deny_serial put a certificate on the list of the denied: by its
 // SHA-256, 32 bytes, or by issuer and serial (big-endian). It holds for every certificate of a
-// chain, the anchor included. ERR_LIMIT beyond 100,000, ERR_MEMORY.
+// chain, the anchor included. ERR_LIMIT beyond 200,000, ERR_MEMORY.
 enum err trust_deny_sha256(struct trust *trust, const uint8_t *sha256) MUST_USE;
 enum err trust_deny_serial(struct trust *trust, const struct dn *issuer,
                            struct slice serial) MUST_USE;
+
+// trust_keep_denied denies what the finished `before` denies, another profile; to be called before any
+// trust_deny_... ERR_LIMIT, ERR_MEMORY.
+enum err trust_keep_denied(struct trust *trust, const struct trust *before) MUST_USE;
 
 // trust_finish sorts out anchors and helpers; afterwards the profile is immutable. `now_s` is Unix
 // seconds: an anchor outside its validity is left out, as an anchor only: what else is anchor or helper

@@ -81,6 +81,12 @@ enum err trust_deny_serial(struct trust *trust, const struct dn *issuer, struct 
     return revocation_deny(trust->revocation, digest);
 }
 
+enum err trust_keep_denied(struct trust *trust, const struct trust *before)
+{
+    ASSERT(!trust->is_finished && before->is_finished);
+    return revocation_keep_denied(trust->revocation, before->revocation);
+}
+
 size_t trust_crl_count(const struct trust *trust)
 {
     return revocation_crl_count(trust->revocation);

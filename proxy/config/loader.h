@@ -20,6 +20,8 @@ struct loader {
     struct snapshot *snapshot; // borrowed; under construction
     const char *folder;        // borrowed; of the configuration file
     int64_t now_s;             // Unix seconds
+    const struct snapshot *
+        in_force; // borrowed; made from the same text: what its profiles deny stays denied; NULL: none
 };
 
 // loader_path reads a path and resolves it against the folder of the configuration; arena.

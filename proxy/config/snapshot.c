@@ -234,11 +234,13 @@ static bool set_identity(struct snapshot *snapshot, const char *path, struct sli
 }
 
 static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, const char *path,
-                              int64_t now_s, struct diagnostics *diagnostics)
+                              const struct snapshot *in_force, int64_t now_s,
+                              struct diagnostics *diagnostics)
 {
     const char *label = source_label(path);
     struct reader reader = {.diagnostics = diagnostics, .file = label, .arena = snapshot->arena};
-    struct loader loader = {.reader = &reader, .snapshot = snapshot, .now_s = now_s};
+    struct loader loader = {
+        .reader = &reader, .snapshot = snapshot, .now_s = now_s, .in_force = in_force};
     struct yaml_document *document = NULL;
     TRY(yaml_document_parse(bytes, label, diagnostics, &document));
     if (set_identity(snapshot, path, bytes, &loader.folder))
@@ -251,9 +253,9 @@ static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, con
     return diagnostics->error_count == 0 ? ERR_OK : ERR_INPUT;
 }
 
-// load_source makes a snapshot of a configuration's text.
-static enum err load_source(struct slice source, const char *path, int64_t now_s,
-                            struct diagnostics *diagnostics, struct snapshot **out)
+// load_source makes a snapshot of a configuration's text; `in_force` was made from the same one, or is NULL.
+static enum err load_source(struct slice source, const char *path, const struct snapshot *in_force,
+                            int64_t now_s, struct diagnostics *diagnostics, struct snapshot **out)
 {
     enum err error = ERR_OK;
     struct snapshot *snapshot = snapshot_create();
@@ -262,7 +264,7 @@ static enum err load_source(struct slice source, const char *path, int64_t now_s
                               "no memory to load the configuration");
         error = ERR_MEMORY;
     } else {
-        error = snapshot_fill(snapshot, source, path, now_s, diagnostics);
+        error = snapshot_fill(snapshot, source, path, in_force, now_s, diagnostics);
     }
     diagnostics_sort(diagnostics);
     if (error == ERR_OK)
@@ -280,7 +282,7 @@ enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diag
     *out = NULL;
     enum err error = source_read(path, YAML_MAX_BYTES, &content, &info);
     if (error == ERR_OK)
-        error = load_source(content.bytes, path, now_s, diagnostics, out);
+        error = load_source(content.bytes, path, NULL, now_s, diagnostics, out);
     else
         (void)diagnostics_add(diagnostics, SEVERITY_ERROR, source_label(path), 0, 0, "%s",
                               info.text);
@@ -292,7 +294,7 @@ enum err snapshot_load_again(const struct snapshot *like, int64_t now_s,
                              struct diagnostics *diagnostics, struct snapshot **out)
 {
     *out = NULL;
-    return load_source(like->source, like->path, now_s, diagnostics, out);
+    return load_source(like->source, like->path, like, now_s, diagnostics, out);
 }
 
 bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b)
@@ -312,7 +314,7 @@ bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b)
     return file_a == NULL && file_b == NULL;
 }
 
-static const struct trust *find_trust(const struct snapshot *snapshot, const char *name)
+const struct trust *snapshot_find_trust(const struct snapshot *snapshot, const char *name)
 {
     for (size_t i = 0; i < snapshot->trust_count; i++) {
         if (strcmp(trust_name(snapshot->trusts[i]), name) == 0)
@@ -342,7 +344,7 @@ enum err snapshot_may_follow(const struct snapshot *next, const struct snapshot 
 {
     for (size_t i = 0; i < next->trust_count; i++) {
         const struct trust *trust = next->trusts[i];
-        const struct trust *before = find_trust(last, trust_name(trust));
+        const struct trust *before = snapshot_find_trust(last, trust_name(trust));
         if (before == NULL)
             continue;
         TRY(trust_check_crls_succeed(trust, before, info));
@@ -356,7 +358,7 @@ void snapshot_warn_of_lost(const struct snapshot *next, const struct snapshot *l
 {
     for (size_t i = 0; i < next->trust_count; i++) {
         const struct trust *trust = next->trusts[i];
-        const struct trust *before = find_trust(last, trust_name(trust));
+        const struct trust *before = snapshot_find_trust(last, trust_name(trust));
         const char *issuer = NULL;
         size_t index = 0;
         while (before != NULL && (issuer = trust_lost_crl(trust, before, &index)) != NULL)

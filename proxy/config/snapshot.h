@@ -109,9 +109,13 @@ enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diag
                        struct snapshot **out) MUST_USE;
 
 // snapshot_load_again reads everything that `like`'s configuration names anew, but not that file itself:
-// what somebody has written into it since is not asked for. Otherwise as snapshot_load.
+// what somebody has written into it since is not asked for. What the profiles of `like` deny stays denied, also
+// where a configuration that was refused has added it. Otherwise as snapshot_load.
 enum err snapshot_load_again(const struct snapshot *like, int64_t now_s,
                              struct diagnostics *diagnostics, struct snapshot **out) MUST_USE;
+
+// snapshot_find_trust gives the profile of that name, or NULL.
+const struct trust *snapshot_find_trust(const struct snapshot *snapshot, const char *name);
 
 // snapshot_has_same_files tells whether both were made from the same configuration and files that had the
 // same content.

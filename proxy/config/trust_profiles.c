@@ -104,8 +104,20 @@ static void deny(struct reader *reader, const struct node *node, struct trust *t
         error = trust_deny_sha256(trust, sha256);
     else if (issuer.data != NULL && serial.data != NULL)
         error = deny_serial(trust, issuer, serial);
-    if (error != ERR_OK)
+    if (error == ERR_LIMIT)
+        (void)reader_error(reader, node, "`denied`: too many, together with those in force");
+    else if (error != ERR_OK)
         (void)reader_no_memory(reader);
+}
+
+// denied_keep takes over what the profile denies that is in force: a refused configuration may have added to it.
+static void denied_keep(struct loader *loader, struct trust *trust)
+{
+    const struct snapshot *in_force = loader->in_force;
+    const struct trust *before =
+        in_force == NULL ? NULL : snapshot_find_trust(in_force, trust_name(trust));
+    if (before != NULL && trust_keep_denied(trust, before) != ERR_OK)
+        (void)reader_no_memory(loader->reader);
 }
 
 static void denied_read(struct reader *reader, const struct node *node, struct trust *trust)
@@ -246,6 +258,7 @@ static void profile_read(struct loader *loader, const struct node *node, const c
         system_add(loader, system_cas, *out);
     files_add(loader, node_get(node, "intermediates"), "`intermediates`", 0,
               trust_add_intermediates, *out);
+    denied_keep(loader, *out);
     denied_read(reader, node_get(node, "denied"), *out);
     if (reader->diagnostics->error_count == errors_before)
         crls_read(loader, node_get(node, "crl"), *out);

@@ -328,7 +328,6 @@ static void say_failed(struct service *service, const struct diagnostics *diagno
 // begin_taking has what takes trust away read by itself, after a reload of that scope was refused.
 static void begin_taking(struct service *service, enum loader_scope refused)
 {
-    service->must_take = false;
     service->loader =
         loader_start(service->snapshot, refused == LOADER_ALL ? LOADER_TAKING_ALL : LOADER_TAKING,
                      &service->loaded);
@@ -449,7 +448,6 @@ static void finish_reload(struct service *service)
     }
     diagnostics_deinit(&diagnostics);
     if (error == ERR_OK && !is_same) {
-        service->must_take = service->has_refused_file;
         take_over(service, snapshot, &sockets);
         return;
     }
@@ -494,8 +492,6 @@ void reload_on_adopted(void *arg, uint32_t rung)
         return;
     if (service->is_loaded)
         finish_loading(service);
-    else if (service->must_take && service->loader == NULL)
-        begin_taking(service, LOADER_ALL);
     else
         reload_again(service);
 }

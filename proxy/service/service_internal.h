@@ -61,9 +61,8 @@ struct service {
     enum loader_scope again;   // and then how much
     bool has_refused_file;     // the configuration file as it was read last is not the one in force
     bool is_adopting_taking;   // what takes trust away is on its way to the workers
-    bool must_take;          // what that denies is to be read once more, for new files are in force
-    struct watcher *watcher; // owned; of the files that `snapshot` names
-    struct horizon *horizon; // owned; of the lists of `snapshot`
+    struct watcher *watcher;   // owned; of the files that `snapshot` names
+    struct horizon *horizon;   // owned; of the lists of `snapshot`
     struct clock_watch clock_watch;
     struct watchdog watchdog;
     ev_timer retry;              // files that did not fit together are read again

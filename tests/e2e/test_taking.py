@@ -252,7 +252,41 @@ def test_a_new_file_that_is_good_does_not_let_in_again_what_a_refused_configurat
     house.proxy.stderr.wait("in force all the same")
     said = house.proxy.stderr.count()
     house.publish(number=7)
-    house.proxy.stderr.wait("in force all the same", after=said)
+    house.proxy.stderr.wait("reloaded:", after=said)
+    house.proxy.dial(bad).refusal()
+    assert house.proxy.audit.wait("handshake_refused", reason="denied_certificate")
+
+
+def deny_in_refused(house, *sha256s, name="nonsense"):
+    """Has a configuration refused that denies these certificates, and waits until they are denied."""
+    config, said = dict(house.proxy.config), house.proxy.stderr.count()
+    staff = {**config["trust"]["staff"], "denied": [{"sha256": one} for one in sha256s]}
+    house.reload_refused({**config, name: 1, "trust": {**config["trust"], "staff": staff}})
+    house.proxy.stderr.wait("in force all the same|not everything that was revoked", after=said)
+
+
+def test_what_a_refused_configuration_denied_stays_denied_though_its_file_has_changed_since(house, pki):
+    bad = pki.ca.leaf("denied-by-a-file-that-has-changed")
+    deny_in_refused(house, bad.sha256)
+    house.proxy.config_path.write_text("trust: {staff: {denied: [\n")
+    said = house.proxy.stderr.count()
+    house.publish(number=7)
+    house.proxy.stderr.wait("reloaded:", after=said)
+    house.proxy.dial(bad).refusal()
+    assert house.proxy.audit.wait("handshake_refused", reason="denied_certificate")
+    said = house.proxy.stderr.count()
+    write_config(house.proxy.config_path, house.proxy.config)
+    house.proxy.send_signal(signal.SIGHUP)
+    house.proxy.stderr.wait("reloaded:", after=said)
+    house.proxy.tunnel(house.target, bad).echo(b"let in again by a whole reload")
+
+
+def test_a_long_list_of_denied_certificates_is_taken_by_one_refused_reload_after_another(house, pki):
+    many = [f"{number:064x}" for number in range(40_000)]
+    for attempt in range(3):
+        deny_in_refused(house, *many, name=f"nonsense-{attempt}")
+    bad = pki.ca.leaf("denied-after-many-refusals")
+    deny_in_refused(house, *many, bad.sha256)
     house.proxy.dial(bad).refusal()
     assert house.proxy.audit.wait("handshake_refused", reason="denied_certificate")
 
