@@ -347,8 +347,7 @@ class Dial(Wait):
         self._hole = self.stage.full_queue()
         self.stage.dns.addresses(self.name, "127.0.0.1")
         self._ask(f"{self.name}:{self._hole.getsockname()[1]}")
-        sha256 = self.leaf.sha256
-        self.stage.proxy.audit.wait("decision", client__sha256=sha256, decision__action="allow")
+        self.stage.proxy.audit.wait("decision", request__host=self.name, decision__action="allow")
 
     def release(self):
         if self._hole.fileno() >= 0:
