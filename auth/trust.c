@@ -416,6 +416,21 @@ static enum err verify_chain(const struct trust *trust, const struct presented_c
     return error;
 }
 
+enum err trust_check_size(const STACK_OF(CRYPTO_BUFFER) *chain, size_t max_bytes,
+                          struct trust_verdict *out)
+{
+    size_t total_len = 0;
+    for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(chain); i++)
+        total_len += CRYPTO_BUFFER_len(sk_CRYPTO_BUFFER_value(chain, i));
+    if (total_len <= max_bytes)
+        return ERR_OK;
+    *out = (struct trust_verdict){
+        .reason = REASON_WORK_LIMIT,
+        .detail = "the certificates have more bytes than the listener's max_chain allows",
+    };
+    return ERR_DENIED;
+}
+
 enum err trust_verify(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *chain,
                       int64_t now_s, struct trust_verdict *out)
 {

@@ -202,6 +202,12 @@ struct trust_verdict {
     uint32_t depth;             // intermediates between leaf and anchor, when accepted
 };
 
+// trust_check_size looks at how many bytes of certificates a presented chain has: ERR_OK where they are `max_bytes` at
+// most, or else ERR_DENIED with work_limit in `*out`. Nothing is read, so it comes before trust_verify, which bounds
+// them by TRUST_CHAIN_MAX_BYTES only.
+enum err trust_check_size(const STACK_OF(CRYPTO_BUFFER) *chain, size_t max_bytes,
+                          struct trust_verdict *out) MUST_USE;
+
 // trust_verify judges a presented chain (leaf first, the rest in any order) at `now_s`. ERR_OK,
 // ERR_DENIED with a reason, or ERR_MEMORY (also with reason no_memory). `*out` is fully written.
 // Floors, always: RSA >= 2048, P-256/384/521, Ed25519, SHA-256 or better (an anchor's own signature

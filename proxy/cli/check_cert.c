@@ -14,6 +14,8 @@
 #include "auth/trust.h"
 #include "proxy/cli/options.h"
 #include "proxy/config/file.h"
+#include "proxy/config/units.h"
+#include "proxy/tls/context.h"
 
 enum {
     CA_FILE_MAX = 16 * 1024 * 1024,
@@ -24,7 +26,8 @@ enum {
 
 static const char USAGE[] =
     "usage: sallyport check-cert --ca FILE --chain FILE [--crl FILE] [--at EPOCH]\n"
-    "                            [--peer KIND:VALUE] [--max-depth N] [--strict]\n"
+    "                            [--peer KIND:VALUE] [--max-depth N] [--max-chain SIZE]\n"
+    "                            [--strict]\n"
     "\n"
     "Would a listener take this client certificate? Prints one JSON object on one line.\n"
     "\n"
@@ -34,6 +37,7 @@ static const char USAGE[] =
     "  --at EPOCH         Unix seconds (default: now)\n"
     "  --peer KIND:VALUE  dns:, email:, ip: or uri: that the leaf must have, exactly\n"
     "  --max-depth N      intermediates between leaf and anchor (default: 3, at most 8)\n"
+    "  --max-chain SIZE   bytes of certificates (default: 16KiB, at most 64KiB), as a listener's max_chain\n"
     "  --strict           RFC 5280 to the letter\n"
     "  --json             changes nothing: it is JSON\n"
     "  --help             this text\n"
@@ -46,6 +50,7 @@ struct arguments {
     const char *crl_path; // NULL without
     int64_t at_s;
     uint32_t max_depth;
+    uint32_t max_chain;
     bool is_strict;
     bool has_peer;
     enum san_kind peer_kind;
@@ -131,10 +136,23 @@ static enum err take_depth(void *arg, const char *value, struct errinfo *info)
     return ERR_OK;
 }
 
+static enum err take_max_chain(void *arg, const char *value, struct errinfo *info)
+{
+    struct arguments *out = arg;
+    uint64_t bytes = 0;
+    TRY(size_parse(slice_of_string(value), &bytes, info));
+    if (bytes < TLS_MAX_CHAIN_LEAST || bytes > TLS_MAX_CHAIN_MOST)
+        return errinfo_set(info, ERR_INPUT, "'%.100s' is not between 16KiB and 64KiB", value);
+    out->max_chain = (uint32_t)bytes;
+    return ERR_OK;
+}
+
 static struct cli_line read_line(int argc, char **argv, struct arguments *out)
 {
     bool is_json = false; // it is JSON anyway
-    *out = (struct arguments){.at_s = (int64_t)time(NULL), .max_depth = TRUST_DEFAULT_MAX_DEPTH};
+    *out = (struct arguments){.at_s = (int64_t)time(NULL),
+                              .max_depth = TRUST_DEFAULT_MAX_DEPTH,
+                              .max_chain = TLS_MAX_CHAIN_LEAST};
     const struct cli_option options[] = {
         {"ca", .text = &out->ca_path},
         {"chain", .text = &out->chain_path},
@@ -142,6 +160,7 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
         {"at", .take = take_time, .arg = out},
         {"peer", .take = take_peer, .arg = out},
         {"max-depth", .take = take_depth, .arg = out},
+        {"max-chain", .take = take_max_chain, .arg = out},
         {"strict", .flag = &out->is_strict},
         {"json", .flag = &is_json},
         {.name = NULL},
@@ -215,7 +234,9 @@ static void judge(const struct arguments *arguments, const struct inputs *inputs
                   const struct trust *trust, struct answer *answer)
 {
     struct trust_verdict *verdict = &answer->verdict;
-    const enum err error = trust_verify(trust, inputs->chain, arguments->at_s, verdict);
+    enum err error = trust_check_size(inputs->chain, arguments->max_chain, verdict);
+    if (error == ERR_OK)
+        error = trust_verify(trust, inputs->chain, arguments->at_s, verdict);
     if (error == ERR_MEMORY) {
         give_up(answer, "no memory");
     } else if (error != ERR_OK) {

@@ -318,6 +318,7 @@ static void listener_read(struct loader *loader, const struct node *node,
         choice_read(reader, node_get(node, "refuse_with"), "refuse_with", refuse_words);
     bounded_size_read(reader, node_get(node, "max_chain"), "`max_chain`", TLS_MAX_CHAIN_LEAST,
                       TLS_MAX_CHAIN_MOST, &options.max_chain);
+    listener->max_chain = options.max_chain;
     options.is_certificate_optional =
         listener->is_certificate_optional || listener->refuses_in_http;
     certificates_read(loader, node_get(node, "certificates"), false, &options, &server);

@@ -39,6 +39,7 @@ struct listener_config {
     const char *trust_name;    // name of the profile
     struct sni_config *sni;    // snapshot's arena
     size_t sni_count;
+    uint32_t max_chain;           // bytes of certificates that a client may show
     bool refuses_in_http;         // a bad certificate, or none, is answered 403 and not by alert
     bool is_certificate_optional; // a client that shows none is anonymous
 };

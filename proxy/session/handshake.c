@@ -44,10 +44,11 @@ static enum err judge_chain(struct session *session, const STACK_OF(CRYPTO_BUFFE
     return verdicts_judge(&session->peer.context->verdicts, session->trust, chain, now_s, out);
 }
 
-// judge_today judges a chain by trust and by today's blocks.
+// judge_today judges a chain by its size, by trust and by today's blocks.
 static enum err judge_today(struct session *session, const STACK_OF(CRYPTO_BUFFER) *chain,
                             struct trust_verdict *out)
 {
+    TRY(trust_check_size(chain, session->peer.listener->max_chain, out));
     const enum err error = judge_chain(session, chain, out);
     if (error != ERR_OK || !session_is_blocked(session, out->identity))
         return error;

@@ -5,10 +5,11 @@ import json
 import ssl
 from dataclasses import dataclass
 
+import pytest
 from cryptography.hazmat.primitives import serialization
 
 from support.chains import every_case, pem
-from support.config import base_config
+from support.config import base_config, client
 from support.proxy import run
 from support.wire import Client, client_context
 
@@ -46,8 +47,10 @@ def files_of(case, folder, spare):
     return paths
 
 
-def by_check_cert(paths):
-    result = run("check-cert", "--ca", paths["ca"], "--chain", paths["chain"], "--max-depth", 8)
+def by_check_cert(paths, *options):
+    result = run(
+        "check-cert", "--ca", paths["ca"], "--chain", paths["chain"], "--max-depth", 8, *options
+    )
     return json.loads(result.stdout)
 
 
@@ -107,7 +110,7 @@ def test_every_chain_has_one_verdict_in_check_cert_and_in_a_listener(pki, start,
         folder = tmp_path / f"c{index}"
         folder.mkdir()
         paths = files_of(case, folder, pki.authority("Spare CA"))
-        answer = by_check_cert(paths)
+        answer = by_check_cert(paths, "--max-chain", "64KiB")
         is_profile = answer["result"] != "error"
         (judged if is_profile else unloadable)[f"c{index}"] = (paths, answer["reason"])
     differing, sent_count = {}, 0
@@ -124,6 +127,41 @@ def test_every_chain_has_one_verdict_in_check_cert_and_in_a_listener(pki, start,
     assert set(differing) == NOT_SHOWN, differing
     assert sent_count > 200
     assert 0 < len(unloadable) < 20
+
+
+def size_of(leaf):
+    return len(leaf.certificate.public_bytes(serialization.Encoding.DER))
+
+
+def leaf_of_size(pki, size):
+    """A leaf of exactly so many bytes: a long name makes up for what is missing."""
+    names = tuple(f"{i:03}.{'x' * 60}.test" for i in range(size // 72 - 20))
+    length = 800
+    for attempt in range(100, 300):
+        leaf = pki.ca.leaf(f"long {attempt}", dns=names, uri=("u:" + "x" * length,), key="ed25519")
+        if size_of(leaf) == size:
+            return leaf
+        length += size - size_of(leaf)
+    raise AssertionError(f"no leaf has {size} bytes")
+
+
+@pytest.mark.parametrize("max_chain", [None, "16KiB", "20KiB"])
+def test_a_chain_of_any_size_has_one_verdict_in_check_cert_and_in_a_listener(start, pki, max_chain):
+    most = (20 if max_chain == "20KiB" else 16) * 1024
+    options = ["--max-chain", max_chain] if max_chain else []
+    listener = base_config(pki, "127.0.0.1:9")["listeners"][0]
+    proxy = start(client(), listeners=[{**listener, **({"max_chain": max_chain} if max_chain else {})}])
+    for size in (most - 1, most, most + 1, most + 60, most + 1000):
+        leaf = leaf_of_size(pki, size)
+        paths = {"ca": pki.ca.path, "chain": leaf.chain}
+        answer = by_check_cert(paths, *options)
+        seen = len(proxy.audit.records("handshake_refused"))
+        try:
+            assert proxy.ask("nowhere.test:443", leaf).status == 403
+            reason = "accepted"
+        except (ssl.SSLError, AssertionError, OSError):
+            reason = proxy.audit.wait_count(seen + 1, "handshake_refused")[-1]["reason"]
+        assert (answer["reason"], reason) == (("accepted",) if size <= most else ("work_limit",)) * 2, size
 
 
 def test_what_check_cert_calls_not_loadable_no_profile_takes(pki, tmp_path):
