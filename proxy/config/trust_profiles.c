@@ -212,6 +212,8 @@ static void describe(struct loader *loader, const struct node *node, const struc
         if (found.warning != NULL)
             (void)reader_warning(reader, node, "trust.%s: %s (%s): %s", trust_name(trust), what,
                                  found.subject, found.warning);
+        else if (found.is_left_out)
+            continue; // of a bundle that others keep
         if (count <= TRUST_NOTES_MAX ||
             days_left(loader->now_s, found.not_after_s) <= CERTIFICATE_WARNING_DAYS)
             loader_validity(loader, node, what, found.subject, found.not_after_s);

@@ -236,6 +236,25 @@ def test_a_line_of_a_hosts_file_that_cannot_be_read_is_named(gate):
     assert result.returncode == 3 and f"{hosts}:100001:1: error: `hosts_file`: more than" in result.stderr
 
 
+def in_place_of_the_systems(bundle):
+    """What runs a program that finds this file where the system has its CAs."""
+    if not os.path.exists(SYSTEM_CAS):
+        pytest.skip("this machine has no bundle of CAs")
+    return ["unshare", "-rm", "sh", "-c", f'mount --bind "{bundle}" {SYSTEM_CAS} && exec "$@"', "sh"]
+
+
+def test_what_has_expired_in_the_systems_bundle_is_no_warning(gate):
+    change(gate, "    crl: [ca.crl]\n    crl_expired: keep\n", "    system_cas: true\n")
+    run("ca", "init", "--dir", gate / "old", "--ttl", "1s", "--name", "Old CA")
+    bundle = gate / "bundle.pem"
+    bundle.write_text((gate / "old" / "ca.crt").read_text())
+    by = in_place_of_the_systems(bundle)
+    change(gate, "ca: [ca.crt]", "ca: [ca.crt, old/ca.crt]")
+    eventually(lambda: any("has expired" in one for one in findings(gate)), "the end of the CA")
+    change(gate, "ca: [ca.crt, old/ca.crt]", "ca: [ca.crt]")
+    assert not findings(gate, by=by)
+
+
 DAMAGE = {
     "bad letters": ("-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n", True),
     "no certificate inside": ("-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n", True),
@@ -249,9 +268,7 @@ DAMAGE = {
 def test_what_is_damaged_in_the_systems_bundle_is_left_out_and_named(gate, kind):
     damage, is_found = DAMAGE[kind]
     bundle = gate / "bundle.pem"
-    with_bundle = ["unshare", "-rm", "sh", "-c", f'mount --bind "{bundle}" {SYSTEM_CAS} && exec "$@"', "sh"]
-    if not os.path.exists(SYSTEM_CAS):
-        pytest.skip("this machine has no bundle of CAs")
+    with_bundle = in_place_of_the_systems(bundle)
     change(gate, "    crl: [ca.crl]\n    crl_expired: keep\n", "    system_cas: true\n")
     run("ca", "init", "--dir", gate / "one", "--name", "First CA")
     run("ca", "init", "--dir", gate / "two", "--name", "Last CA")
