@@ -13,6 +13,8 @@ struct revocation {
     struct crl *crls[REVOCATION_MAX_CRLS]; // refs
     size_t crl_count;
     bool goes_back[REVOCATION_MAX_CRLS]; // see revocation_goes_back
+    bool is_copied
+        [REVOCATION_MAX_CRLS]; // from another one that was finished: its beginning was looked at
     const struct crl
         *by_name[REVOCATION_MAX_CRLS]; // the same; by name, scope and age once finished
     struct crl_answers *answers;       // owned; NULL when no list waits
@@ -39,6 +41,7 @@ struct revocation *revocation_copy(const struct revocation *base)
     for (size_t i = 0; i < base->crl_count; i++) {
         copy->crls[i] = crl_ref(base->crls[i]);
         copy->goes_back[i] = base->goes_back[i];
+        copy->is_copied[i] = true;
     }
     copy->crl_count = base->crl_count;
     return copy;
@@ -74,6 +77,7 @@ static void replace(struct revocation *revocation, size_t index, struct crl *crl
     revocation->goes_back[index] =
         crl_has_lower_number(newer, older) || (is_older && revocation->goes_back[index]);
     revocation->crls[index] = newer;
+    revocation->is_copied[index] &= is_older;
     crl_unref(older);
 }
 
@@ -158,7 +162,7 @@ enum err revocation_finish(struct revocation *revocation, int64_t now_s, struct 
     bool has_waiting = false;
     for (size_t i = 0; i < revocation->crl_count; i++) {
         const struct crl *crl = revocation->crls[i];
-        if (crl_this_update_s(crl) > now_s + REVOCATION_SKEW_S)
+        if (!revocation->is_copied[i] && crl_this_update_s(crl) > now_s + REVOCATION_SKEW_S)
             return errinfo_set(info, ERR_INPUT,
                                "the CRL of %.200s begins in the future: is the clock of this "
                                "machine right?",

@@ -53,7 +53,8 @@ enum err revocation_keep_denied(struct revocation *revocation,
                                 const struct revocation *before) MUST_USE;
 
 // revocation_finish makes it ready to judge; nothing is added afterwards. ERR_INPUT when a list
-// begins more than five minutes after `now_s`.
+// begins more than five minutes after `now_s`, unless revocation_copy has taken it over: the clock may have been set
+// back since, and what is in force must not keep newer lists out. Until it has begun it covers nobody.
 enum err revocation_finish(struct revocation *revocation, int64_t now_s,
                            struct errinfo *info) MUST_USE;
 

@@ -20,6 +20,7 @@ struct loader {
     struct snapshot *snapshot; // borrowed; under construction
     const char *folder;        // borrowed; of the configuration file
     int64_t now_s;             // Unix seconds
+    bool is_early;             // something that takes trust away is good, but not valid at `now_s`
     const struct snapshot *
         in_force; // borrowed; made from the same text: what its profiles deny stays denied; NULL: none
 };
@@ -85,7 +86,7 @@ enum err trust_profile_take(struct loader *loader, const struct node *node, cons
                             const struct trust *current, struct trust **out) MUST_USE;
 
 // trust_replace puts a revision that has been added to in the place of `*trust`, finished for the loader's time;
-// where it cannot be finished `*trust` stays.
+// where it cannot be finished `*trust` stays, and the loader notes that it may be another time.
 void trust_replace(struct loader *loader, struct trust *revision, struct trust **trust);
 
 // crls_take puts a revision of `*trust` in its place for each file of the list `crl` that can be read.

@@ -15,6 +15,7 @@ struct taking {
     size_t trust_count;
     struct listener_config *listeners; // arena
     struct denials *denials;           // ref; NULL: the policy stays what it is
+    bool is_early;                     // the same files may give more at another time
 };
 
 struct taking *taking_ref(struct taking *taking)
@@ -119,6 +120,7 @@ static enum err fill(struct taking *taking, struct snapshot *current,
                       taking));
     TRY(denials_read(&loader, current, root,
                      current->taking == NULL ? NULL : current->taking->denials, &taking->denials));
+    taking->is_early = loader.is_early;
     if (reader->is_out_of_memory || !move_listeners(taking, current))
         return ERR_MEMORY;
     return ERR_OK;
@@ -136,7 +138,7 @@ static struct yaml_document *parse(struct slice text, const char *path,
 
 static bool is_same(const struct taking *a, const struct taking *b)
 {
-    return b != NULL && snapshot_has_same_files(&a->notes, &b->notes);
+    return b != NULL && !b->is_early && snapshot_has_same_files(&a->notes, &b->notes);
 }
 
 enum err taking_read(struct snapshot *current, struct slice next, int64_t now_s,

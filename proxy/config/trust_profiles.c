@@ -291,6 +291,7 @@ void trust_replace(struct loader *loader, struct trust *revision, struct trust *
     struct errinfo info;
     if (trust_finish(revision, loader->now_s, &info) != ERR_OK) {
         trust_destroy(revision);
+        loader->is_early = true;
         return;
     }
     trust_destroy(*trust);

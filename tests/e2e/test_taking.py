@@ -7,8 +7,10 @@ import signal
 import pytest
 
 from support import der
+from support.clocks import Clock
 from support.config import client, reach, write_config
 from support.pki import SERVER_AUTH
+from support.scale import IS_SMALL
 
 ORIGIN, OTHER = "origin.test", "other.test"
 
@@ -98,13 +100,41 @@ def to_pem(data):
 
 
 @pytest.fixture
-def house(start, dns, origin, pki, tmp_path):
-    server = origin()
-    dns.addresses(ORIGIN, "127.0.0.1")
-    dns.addresses(OTHER, "127.0.0.1")
-    folder = tmp_path / "house"
-    folder.mkdir()
-    return House(start, pki, server.port, folder)
+def furnish(dns, origin, pki, tmp_path):
+    """Makes a house with the proxy that `start` starts."""
+
+    def furnish(start):
+        server = origin()
+        dns.addresses(ORIGIN, "127.0.0.1")
+        dns.addresses(OTHER, "127.0.0.1")
+        folder = tmp_path / "house"
+        folder.mkdir()
+        return House(start, pki, server.port, folder)
+
+    return furnish
+
+
+@pytest.fixture
+def house(furnish, start):
+    return furnish(start)
+
+
+needs_clock = pytest.mark.skipif(IS_SMALL, reason="the probe and a sanitizer both want to be loaded first")
+
+
+@pytest.fixture
+def clock(tmp_path):
+    return Clock(tmp_path)
+
+
+@pytest.fixture
+def timed_house(furnish, start, clock):
+    """A house whose proxy has a clock that can be set."""
+
+    def start_timed(*clients, **changes):
+        return start(*clients, process={"environment": clock.environment}, **changes)
+
+    return furnish(start_timed)
 
 
 # What goes wrong, and whether the whole of it is refused.
@@ -289,6 +319,42 @@ def test_a_long_list_of_denied_certificates_is_taken_by_one_refused_reload_after
     deny_in_refused(house, *many, bad.sha256)
     house.proxy.dial(bad).refusal()
     assert house.proxy.audit.wait("handshake_refused", reason="denied_certificate")
+
+
+def reload_refused_once_more(house):
+    """Asks for a reload, and waits until it was refused."""
+    said = house.proxy.stderr.count()
+    house.proxy.send_signal(signal.SIGHUP)
+    house.proxy.stderr.wait("reload failed, the old", after=said)
+
+
+@needs_clock
+def test_a_list_of_the_future_is_in_force_at_the_first_refused_reload_after_its_beginning(timed_house, clock, pki):
+    bad = pki.ca.leaf("revoked-by-a-list-of-the-future")
+    break_list(timed_house)
+    said = timed_house.proxy.stderr.count()
+    put(timed_house.crls / "staff.crl", read(pki.ca.crl(bad, number=9, begins=0.02, label="-future")))
+    timed_house.proxy.stderr.wait("in force all the same", after=said)
+    reload_refused_once_more(timed_house)
+    tunnel = timed_house.proxy.tunnel(timed_house.target, bad)
+    clock.jump(3600)
+    reload_refused_once_more(timed_house)
+    timed_house.proxy.assert_closed(tunnel.id, "revoked")
+    assert "REVOKED" in timed_house.proxy.dial(bad).refusal()
+
+
+@needs_clock
+def test_a_clock_that_was_set_back_keeps_no_revocation_by_another_ca_out(timed_house, clock, pki):
+    bad, said = timed_house.gone.leaf("revoked-when-the-clock-was-set-back"), timed_house.proxy.stderr.count()
+    put(timed_house.crls / "staff.crl", read(pki.ca.crl(number=9, begins=0, label="-now")))
+    timed_house.proxy.stderr.wait("reloaded:", after=said)
+    clock.jump(-600)
+    timed_house.proxy.stderr.wait("the machine's clock was set")
+    tunnel = timed_house.proxy.tunnel(timed_house.target, bad)
+    put(timed_house.crls / "gone.crl", read(timed_house.gone.crl(bad, number=9, begins=-0.5)))
+    timed_house.proxy.assert_closed(tunnel.id, "revoked")
+    assert "REVOKED" in timed_house.proxy.dial(bad).refusal()
+    timed_house.proxy.dial(pki.worker).refusal()  # its list has not begun: nobody knows
 
 
 def test_a_configuration_that_is_no_yaml_denies_nobody(house, pki):
