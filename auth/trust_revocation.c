@@ -165,6 +165,22 @@ enum err trust_check_crls_succeed(const struct trust *trust, const struct trust 
     return ERR_OK;
 }
 
+static const struct ca_entry *find_authority(const struct trust *trust, const uint8_t *authority)
+{
+    for (size_t i = 0; i < trust->cas->count; i++) {
+        if (memcmp(trust->cas->entries[i].authority, authority, CRL_AUTHORITY_LEN) == 0)
+            return &trust->cas->entries[i];
+    }
+    return NULL;
+}
+
+// has_left tells whether an anchor of `old` is no CA of the profile any more: nobody below it asks for its list.
+static bool has_left(const struct trust *trust, const struct trust *old, const uint8_t *authority)
+{
+    const struct ca_entry *before = authority == NULL ? NULL : find_authority(old, authority);
+    return before != NULL && before->is_anchor && find_authority(trust, authority) == NULL;
+}
+
 const char *trust_lost_crl(const struct trust *trust, const struct trust *old, size_t *index)
 {
     if (revocation_crl_count(trust->revocation) == 0)
@@ -172,7 +188,8 @@ const char *trust_lost_crl(const struct trust *trust, const struct trust *old, s
     while (*index < revocation_crl_count(old->revocation)) {
         const struct crl *before = revocation_crl_at(old->revocation, (*index)++);
         const bool counted = crl_authority(before) != NULL || crl_is_waiting(before);
-        if (counted && revocation_find_like(trust->revocation, before) == REVOCATION_MAX_CRLS)
+        if (counted && !has_left(trust, old, crl_authority(before)) &&
+            revocation_find_like(trust->revocation, before) == REVOCATION_MAX_CRLS)
             return crl_issuer(before);
     }
     return NULL;

@@ -71,7 +71,7 @@ static const char usage[] =
     "  status     -c FILE                    how is the running proxy?\n"
     "  top        -c FILE                    its busiest tunnels\n"
     "  tail       -c FILE                    its audit records as they come\n"
-    "  reload     -c FILE                    read the configuration anew\n"
+    "  reload     -c FILE                    read the configuration again\n"
     "  block      -c FILE NAME|sha256:HEX    refuse somebody from now on; unblock takes it back\n"
     "  kill       -c FILE ID|client:NAME     end a tunnel, or all of a client's\n"
     "  drain      -c FILE                    finish what is under way, and exit\n"

@@ -52,7 +52,7 @@ LAYERS = {
     "proxy/admin": (("auth/", "proxy/config/"), (r"ev\.h",)),
     "proxy/explain": (("auth/",), (r"jansson\.h",)),
     "proxy/history": (("auth/", "proxy/net/sockaddr.h"), (r"jansson\.h",)),
-    "proxy/lint": (("auth/", "proxy/config/", "proxy/net/host_table.h"), (r"libpsl\.h",)),
+    "proxy/lint": (("auth/", "proxy/config/", "proxy/net/host_table.h", "proxy/net/sockaddr.h"), (r"libpsl\.h",)),
     "proxy/log": (("auth/base/",), ()),
     "proxy/metrics": (("auth/base/",), ()),
 }

@@ -85,6 +85,12 @@ static inline size_t slice_find(struct slice s, uint8_t byte)
     return hit == NULL ? s.len : (size_t)((const uint8_t *)hit - s.data);
 }
 
+// slice_contains tells whether `part` stands somewhere in `s`.
+static inline bool slice_contains(struct slice s, struct slice part)
+{
+    return part.len == 0 || (s.len != 0 && memmem(s.data, s.len, part.data, part.len) != NULL);
+}
+
 // bytes_copy copies `src` to `dst`, which has room for `cap` bytes, and tells whether it fitted.
 // Nothing is written when it does not. The regions must not overlap.
 static inline bool bytes_copy(void *dst, size_t cap, struct slice src)

@@ -16,7 +16,7 @@ static const char block_usage[] =
     "usage: sallyport block (-c FILE | --control SOCKET) [--force] (NAME | sha256:HEX |\n"
     "                       --issuer DN --serial HEX)\n"
     "\n"
-    "From now on the client, or whoever has the certificate anywhere in its chain, is refused: new\n"
+    "From now on the client, or anybody with the certificate anywhere in its chain, is refused: new\n"
     "connections, resumptions and requests; its live tunnels end within a second. The reason is\n"
     "`blocked`. It holds over reloads and restarts, until `unblock`.\n"
     "\n" OPTIONS_HELP "      --force            block a NAME that no client has today\n"

@@ -14,7 +14,7 @@ enum { CA_TTL_DAYS = 3650, PASSPHRASE_MAX = 255 };
 static const char CA_USAGE[] =
     "usage: sallyport ca init          make a certificate authority: ca.crt, ca.key, ca.index\n"
     "       sallyport ca issue NAME    make a key and a certificate for a client or a server\n"
-    "       sallyport ca renew NAME    make them anew; --before 1/3: all that end soon\n"
+    "       sallyport ca renew NAME    make them again; --before 1/3: all that end soon\n"
     "       sallyport ca revoke NAME   take certificates back (or one, by its serial)\n"
     "       sallyport ca crl           write the list of what is revoked\n"
     "       sallyport ca list          what was issued\n"

@@ -40,12 +40,17 @@ struct revoke_arguments {
     bool may_be_unlisted;
 };
 
+// The words of REVOCATION_TABLE.
+#define REASONS                                                                                    \
+    "unspecified, keyCompromise, cACompromise, affiliationChanged, superseded, "                   \
+    "cessationOfOperation, privilegeWithdrawn, aACompromise"
+
 static enum err take_reason(void *arg, const char *value, struct errinfo *info)
 {
     if (revocation_parse(slice_of_string(value), arg))
         return ERR_OK;
     return errinfo_set(info, ERR_INPUT,
-                       "'%.40s' is none of RFC 5280's that last (a hold could not be lifted here)",
+                       "'%.40s' is none of " REASONS " (RFC 5280; a hold could not be lifted here)",
                        value);
 }
 

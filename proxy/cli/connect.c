@@ -41,7 +41,7 @@ static const char usage[] =
     "  --pin SHA256           also, the proxy's public key has to be this one: sha256//BASE64, or 64\n"
     "                         hexadecimal digits; up to 16 times, one of which it has to be\n"
     "  --listen ADDRESS:PORT  where local programs connect (default: 127.0.0.1:3128); up to 8 times\n"
-    "  --allow-remote         with a --listen that other machines can reach: whoever reaches it acts\n"
+    "  --allow-remote         with a --listen that other machines can reach: anybody there acts\n"
     "                         under this certificate\n"
     "  --resolver ADDR:PORT   ask this DNS server for the proxy's name (default: the system's, and\n"
     "                         the hosts file)\n"
@@ -127,7 +127,7 @@ static int check_listen(const struct arguments *arguments)
                                   "reaches it acts under your certificate; if that is meant, give "
                                   "--allow-remote too",
                                   text);
-        cli_say("connect", "warning: whoever reaches %s acts under your certificate", text);
+        cli_say("connect", "warning: anybody who reaches %s acts under your certificate", text);
     }
     return CLI_OK;
 }

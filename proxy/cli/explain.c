@@ -172,8 +172,10 @@ static int ask_once(struct explain_run *run)
     struct asker asker;
     struct errinfo info = {0};
     if (target_parse(slice_of_string(run->to), &question.target) != ERR_OK)
-        return cli_fail_usage("explain", "--to: `%.100s` is not HOST:PORT as a request has it",
-                              run->to);
+        return cli_fail_usage(
+            "explain",
+            "--to: `%.100s` is not HOST:PORT as a request has it, such as example.com:443",
+            run->to);
     if (asker_load(&run->asker, run->snapshot, (int64_t)time(NULL), &asker, &info) != ERR_OK) {
         cli_say("explain", "%s", info.text);
         return CLI_UNLOADABLE;
@@ -218,6 +220,19 @@ static void explain_record(struct explain_run *run, const struct history_entry *
         run->status = status;
 }
 
+// explain_handshake tells what a record says of a client that came to no request.
+static void explain_handshake(struct explain_run *run, const struct history_entry *entry)
+{
+    const char *reason = json_string_value(json_object_get(entry->root, "reason"));
+    const char *detail = json_string_value(json_object_get(entry->root, "detail"));
+    run->found++;
+    run->status = CLI_FAILED;
+    cli_say("explain",
+            "refused in the handshake: %s, %s; there was no request. docs/AUDIT.md says "
+            "what to do, `presented` in the record who it claimed to be",
+            reason == NULL ? "?" : reason, detail == NULL ? "no detail" : detail);
+}
+
 static void on_line(void *arg, const struct log_line *line)
 {
     struct explain_run *run = arg;
@@ -228,6 +243,8 @@ static void on_line(void *arg, const struct log_line *line)
         cli_say("explain", "%s:%zu: %s", line->path, line->number, line->problem);
         return;
     }
+    if (run->has_id && entry->event == AUDIT_EVENT_HANDSHAKE_REFUSED && entry->id == run->id)
+        explain_handshake(run, entry);
     if (entry->event != AUDIT_EVENT_DECISION || (run->has_id && entry->id != run->id))
         return;
     if (history_decision_read(entry, &past, &info) == ERR_OK)
@@ -247,7 +264,10 @@ static int ask_log(struct explain_run *run)
         return CLI_UNLOADABLE;
     }
     if (run->found == 0) {
-        cli_say("explain", "%s: there is no such decision", run->log);
+        cli_say("explain",
+                "%s: no decision has this id. Look into rotated files too; a request that "
+                "`requests_refused` counts has no record of its own",
+                run->log);
         return CLI_UNLOADABLE;
     }
     return run->status;

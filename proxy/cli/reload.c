@@ -8,7 +8,7 @@
 static const char usage[] =
     "usage: sallyport reload (-c FILE | --control SOCKET) [--json]\n"
     "\n"
-    "Makes the running proxy read its configuration, and everything that it names, anew. It comes\n"
+    "Makes the running proxy read its configuration, and everything that it names, again. It comes\n"
     "into force as a whole, or not at all; the command waits for it and tells what is wrong.\n"
     "\n" CONTROL_OPTIONS_HELP "      --json             one object of JSON; see docs/CONTROL.md\n"
     "  -h, --help             this text\n"
@@ -31,7 +31,7 @@ static void print_findings(void *arg, struct slice line, const struct node *root
         (void)fprintf(stderr, ": %s: %s\n", node_text(found, "severity"),
                       node_text(found, "message"));
         if (node_text(found, "hint")[0] != '\0')
-            (void)fprintf(stderr, "    %s\n", node_text(found, "hint"));
+            (void)fprintf(stderr, "    hint: %s\n", node_text(found, "hint"));
     }
 }
 

@@ -65,7 +65,8 @@ static enum err find_path(const struct node *root, const char *config_path, char
     const struct node *socket = node_get(control, "socket");
     if (socket == NULL || socket->kind != NODE_SCALAR || socket->text.len == 0)
         return errinfo_set(info, ERR_INPUT,
-                           "%.200s has no `control: {socket: ...}`, so there is nothing to ask",
+                           "%.200s has no control socket, so nothing can be asked: add `control: "
+                           "{socket: control.sock, state: state.json}` and start the proxy again",
                            config_path);
     const char *slash = strrchr(config_path, '/');
     struct text path;

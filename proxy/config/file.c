@@ -45,13 +45,14 @@ static enum err check_secrecy(int fd, const char *path, const struct stat *statu
     free(groups);
     if (secrecy == SECRECY_KEPT)
         return ERR_OK;
-    return errinfo_set(info, ERR_INPUT,
-                       "%s is a private key, and %s (mode %04o, owner %u, group %u): it is for "
-                       "its owner, and at most readable for a group of this process (user %u); "
-                       "run: %schmod 600 %s",
-                       path, secrecy_fault(secrecy), (unsigned)(status->st_mode & 07777),
-                       (unsigned)status->st_uid, (unsigned)status->st_gid, (unsigned)geteuid(),
-                       secrecy == SECRECY_ACL ? "setfacl -b, then " : "", path);
+    return errinfo_set(
+        info, ERR_INPUT,
+        "%s is named as a private key, and %s (mode %04o, owner %u, group %u): it is for "
+        "its owner, and at most readable for a group of this process (user %u); "
+        "run: %schmod 600 %s",
+        path, secrecy_fault(secrecy), (unsigned)(status->st_mode & 07777), (unsigned)status->st_uid,
+        (unsigned)status->st_gid, (unsigned)geteuid(),
+        secrecy == SECRECY_ACL ? "setfacl -b, then " : "", path);
 }
 
 static enum err check_status(int fd, const char *path, size_t max_len, enum file_access access,

@@ -98,6 +98,13 @@ static enum err certificate_add(struct tls_context_options *options, struct slic
     return tls_context_create(options, &server->tls, info);
 }
 
+// is_key_alone tells whether a PEM file has a private key and nothing else.
+static bool is_key_alone(struct slice pem)
+{
+    return slice_contains(pem, SLICE_LITERAL("PRIVATE KEY-----")) &&
+           !slice_contains(pem, SLICE_LITERAL("BEGIN CERTIFICATE"));
+}
+
 // certificate_read loads chain and key and adds them. `is_inherited`: its findings are there already.
 static void certificate_read(struct loader *loader, const struct node *node, bool is_inherited,
                              struct tls_context_options *options, struct server *server)
@@ -118,7 +125,12 @@ static void certificate_read(struct loader *loader, const struct node *node, boo
     if (server->chain_path == NULL)
         server->chain_path = chain_path;
     reader->diagnostics->pair_count += (size_t)!has_chain + (size_t)!has_key;
-    if (has_chain && has_key) {
+    if (has_chain && is_key_alone(chain.bytes)) {
+        diagnostic_set_hint(reader_error(reader, node_get(node, "chain"),
+                                         "%s holds a private key and no certificate", chain_path),
+                            "are `chain` and `key` swapped?");
+        reader->diagnostics->pair_count++;
+    } else if (has_chain && has_key) {
         if (certificate_add(options, chain.bytes, key.bytes, server, &info) != ERR_OK) {
             (void)reader_error(reader, node, "chain %s, key %s: %s", chain_path, key_path,
                                info.text);

@@ -9,6 +9,13 @@
 
 enum { SECONDS_A_DAY = 24 * 60 * 60 };
 
+// is_for_a_shell tells whether a path looks like one that a shell, or a template, should make another one of.
+static bool is_for_a_shell(struct slice path)
+{
+    return slice_starts_with(path, SLICE_LITERAL("~/")) ||
+           slice_contains(path, SLICE_LITERAL("${")) || slice_contains(path, SLICE_LITERAL("$("));
+}
+
 bool loader_path(struct loader *loader, const struct node *node, const char *what, const char **out)
 {
     struct slice path = {0};
@@ -24,6 +31,13 @@ bool loader_path(struct loader *loader, const struct node *node, const char *wha
         (void)reader_error(loader->reader, node, "%s is longer than %d bytes", what,
                            CONFIG_PATH_MAX);
         return false;
+    }
+    if (is_for_a_shell(path)) {
+        char quoted[CONFIG_QUOTE_CAP];
+        diagnostic_set_hint(reader_warning(loader->reader, node,
+                                           "%s `%s`: nothing in a configuration is expanded", what,
+                                           reader_quote(path, quoted)),
+                            "write the whole path; relative ones begin at the folder of the file");
     }
     *out = reader_copy(loader->reader, text_slice(&full));
     return *out != NULL;

@@ -152,6 +152,9 @@ static bool expect_kind(struct reader *reader, const struct node *node, enum nod
         diagnostic_set_hint(found, "write it in brackets: [value]");
     if (kind == NODE_LIST && node->kind == NODE_MAP)
         diagnostic_set_hint(found, "put `- ` in front of each entry, or brackets round it");
+    if (kind == NODE_MAP && node->line == 1 && node->column == 1)
+        diagnostic_set_hint(found,
+                            "is this the right file? A configuration begins with `version: 1`");
     return false;
 }
 

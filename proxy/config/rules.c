@@ -123,7 +123,7 @@ static void check_wildcards(struct reader *reader, const struct node *node,
         return;
     diagnostic_set_hint(
         reader_warning(reader, node,
-                       "a wildcard together with a special address range: whoever owns that "
+                       "a wildcard together with a special address range: the owner of that "
                        "DNS chooses which of its addresses is reached"),
         "name the hosts, or narrow the addresses to single ones");
 }

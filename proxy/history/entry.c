@@ -66,8 +66,8 @@ enum err history_entry_read(struct slice line, struct history_entry *out, struct
     out->root = json_loadb((const char *)line.data, line.len, JSON_REJECT_DUPLICATES, &error);
     if (out->root == NULL && is_torn(line, &error))
         return errinfo_set(info, ERR_EOF,
-                           "is torn: the proxy was killed, or lost power, while it "
-                           "wrote this record");
+                           "is torn: the proxy was killed, the machine lost power, or the disk was "
+                           "full, while this record was written");
     if (out->root == NULL)
         return errinfo_set(info, ERR_INPUT, "is not JSON: %s", error.text);
     const enum err result = check(out, info);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proxy/config/endpoint_text.h"
+#include "proxy/net/sockaddr.h"
 
 enum { PATH_CAP = 4096 };
 
@@ -192,6 +193,24 @@ static void look_at_open_listeners(struct lint *lint)
     }
 }
 
+// look_at_addresses finds listeners that `serve` could not bind now.
+static void look_at_addresses(struct lint *lint)
+{
+    const struct node *list = node_get(root_of(lint), "listeners");
+    for (size_t i = 0; i < lint->snapshot->listener_count; i++) {
+        const struct endpoint *endpoint = &lint->snapshot->listeners[i].address;
+        char text[IP_TEXT_CAP];
+        if (endpoint_is_any_address(endpoint) || address_is_local(&endpoint->address))
+            continue;
+        diagnostic_set_hint(
+            lint_find(lint, SEVERITY_WARNING, node_get(places_item(list, i), "address"),
+                      "%s is no address of this machine now; `serve` would end with "
+                      "that",
+                      ip_addr_format(&endpoint->address, text)),
+            "`ip address` shows those of this machine; 0.0.0.0 and [::] are all");
+    }
+}
+
 void lint_start(struct lint *lint)
 {
     look_at_audit(lint);
@@ -199,6 +218,7 @@ void lint_start(struct lint *lint)
     look_at_socket(lint);
     look_at_files(lint);
     look_at_open_listeners(lint);
+    look_at_addresses(lint);
     if (geteuid() == 0)
         diagnostic_set_hint(
             lint_find(lint, SEVERITY_NOTE, NULL,

@@ -102,8 +102,8 @@ static enum err open_end(struct audit_tail *tail, struct errinfo *info)
     struct stat status;
     if (sink_is_stdout(tail->path))
         return errinfo_set(info, ERR_INPUT,
-                           "the audit goes to the proxy's stdout (audit.file is \"-\"): whoever "
-                           "has that has the records");
+                           "the audit goes to the proxy's stdout (audit.file is \"-\"): the "
+                           "records are there");
     tail->fd = open(tail->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (tail->fd < 0 || fstat(tail->fd, &status) != 0)
         return errinfo_set(info, ERR_SYSTEM, "cannot read %.300s: %m", tail->path);

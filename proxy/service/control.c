@@ -266,7 +266,7 @@ static bool may_block(const struct control *control, const struct control_reques
     if (name == NULL || request->is_forced ||
         find_client(control->service->snapshot->policy, name, &nearest))
         return true;
-    say_no_client(name, nearest, "; --force blocks the name all the same", info);
+    say_no_client(name, nearest, " (--force blocks the name all the same)", info);
     return false;
 }
 
@@ -367,8 +367,11 @@ static bool make_question(const struct control_request *request, struct survey *
 {
     *out = (struct survey){.kind = SURVEY_COUNT};
     if (request->command == CONTROL_KILL && !parse_kill(request->argument, out)) {
-        (void)errinfo_set(info, ERR_INPUT,
-                          "expected id: and 16 hexadecimal digits, or client:NAME");
+        (void)errinfo_set(
+            info, ERR_INPUT, "`%.64s` is no id, which has 16 hexadecimal digits, nor client:NAME",
+            slice_starts_with(slice_of_string(request->argument), SLICE_LITERAL("id:"))
+                ? request->argument + 3
+                : request->argument);
         return false;
     }
     if (request->command == CONTROL_TOP) {

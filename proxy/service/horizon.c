@@ -65,7 +65,7 @@ static void each_crl(const struct trust *trust, thing_function *tell, void *arg)
             .end_s = crl.next_update_s,
             .to_do = "fetch the CA's new one in time",
             .when_out = trust_keeps_expired_crls(trust)
-                            ? "and goes on to count (`crl_expired: keep`): whoever has been "
+                            ? "and goes on to count (`crl_expired: keep`): a client that was "
                               "revoked since is let in; fetch the CA's new one"
                             : ": handshakes and requests below this CA are refused until its "
                               "new one is there",

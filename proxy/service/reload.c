@@ -245,9 +245,11 @@ static void be_adopted(struct service *service)
 {
     service->adopted_generation = service->generation;
     if (service->is_adopting_taking)
-        log_warning("reload: refused as a whole; what takes trust away (CRLs, `denied`, CAs that "
-                    "are gone, lists of a `deny`) is in force all the same, generation %" PRIu64,
-                    service->generation);
+        log_warning(
+            "reload: not all that is on the disk can be taken (what is wrong is said when it "
+            "is refused for good); what of it takes trust away (CRLs, `denied`, CAs that "
+            "are gone, lists of a `deny`) is in force all the same, generation %" PRIu64,
+            service->generation);
     service->is_adopting_taking = false;
     if (!service->is_adopting_reload)
         return;

@@ -40,8 +40,10 @@ static void on_problem(const char *path, int error)
     if (error == 0)
         log_info("audit log %s: writing works again", sink_label(path));
     else
-        log_error("audit log %s: %s; see `audit.on_full` for what happens to requests meanwhile",
-                  sink_label(path), error == EAGAIN ? "nobody reads it" : strerror(error));
+        log_error(
+            "audit log %s: %s; it is tried twice a second, and until it works `audit.on_full` "
+            "decides: new requests are refused, or go without record",
+            sink_label(path), error == EAGAIN ? "nobody reads it" : strerror(error));
 }
 
 static void on_audit_removed(const char *path, uint64_t count)

@@ -251,7 +251,7 @@ def test_a_block_acts_while_the_proxy_drains(controlled, guest):
 def test_a_name_that_nobody_has_is_no_block(controlled):
     proxy = controlled()
     result = proxy.control.block("guest", expected=1)
-    assert "did you mean `guests`" in result.stderr and "--force" in result.stderr
+    assert "did you mean `guests`? (--force blocks" in result.stderr
     assert proxy.control.status()["blocks"] == []
     assert proxy.control.admin("block")["result"] == "failed"
 

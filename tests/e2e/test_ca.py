@@ -409,6 +409,13 @@ def test_revoking_by_serial_in_any_spelling(ca):
     ca.bad("revoked already", "revoke", serial)
 
 
+def test_a_reason_that_is_none_is_answered_with_those_that_are(ca):
+    ca.good("issue", "x")
+    for reason in ("keyCompromize", "certificateHold", ""):
+        ca.bad("keyCompromise, cACompromise", "revoke", "x", "--reason", reason, status=2)
+    assert {entry["state"] for entry in ca.listed()} == {"valid"}
+
+
 def test_what_was_never_issued_is_revoked_only_on_demand(ca):
     ca.bad("nothing was issued", "revoke", "nobody")
     ca.bad("--unlisted", "revoke", "4f01")

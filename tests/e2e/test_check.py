@@ -176,6 +176,35 @@ def test_a_mistake_that_people_make_has_a_hint(gate, old, new, place, words):
     assert result.stderr.endswith("sallyport check: 1 error\n")
 
 
+@pytest.mark.parametrize("path", ["~/ca.crt", "${HOME}/ca.crt", "$(pwd)/ca.crt"])
+def test_a_path_that_a_shell_would_expand_is_a_warning(gate, path):
+    change(gate, "ca: [ca.crt]", f'ca: ["{path}"]')
+    result = check(gate)
+    assert result.returncode == 3
+    assert f"sallyport.yaml:18:10: warning: `ca` `{path}`: nothing in a configuration is expanded" in result.stderr
+
+
+def test_an_address_of_another_machine_is_a_warning(gate):
+    change(gate, '"127.0.0.1:0"', '"192.0.2.7:8443"')
+    result = check(gate)
+    assert "sallyport.yaml:10:14: warning: 192.0.2.7 is no address of this machine now" in result.stderr
+    change(gate, '"192.0.2.7:8443"', '"[::]:8443"')
+    assert "no address of this machine" not in check(gate).stderr
+
+
+def test_a_chain_and_a_key_that_are_swapped_are_said_to_be(gate):
+    change(gate, "chain: server.crt, key: server.key", "chain: server.key, key: server.crt")
+    result = check(gate)
+    assert result.returncode == 3
+    assert "server.key holds a private key and no certificate" in result.stderr and "swapped" in result.stderr
+    assert "server.crt is a private key" not in result.stderr
+
+
+def test_what_is_no_configuration_at_all_has_a_hint(gate):
+    result = run("check", "-c", gate / "server.crt")
+    assert result.returncode == 3 and "begins with `version: 1`" in result.stderr
+
+
 def test_check_by_root_says_so(gate):
     assert os.geteuid() == 0
     assert "looked at as user 0 (root)" in check(gate).stdout

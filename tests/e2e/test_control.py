@@ -257,7 +257,7 @@ def test_a_command_that_cannot_be_understood_is_usage(arguments):
 def test_a_configuration_without_a_socket_is_said(start):
     proxy = start()
     result = run("status", "-c", proxy.config_path)
-    assert result.returncode == 3 and "control" in result.stderr
+    assert result.returncode == 3 and "control: {socket: control.sock, state: state.json}" in result.stderr
 
 
 def test_status_tells_what_is_there(controlled, pki):
@@ -360,6 +360,14 @@ def test_reload_answers_with_the_error_and_the_old_rules_stay(controlled):
     assert record["result"] == "failed" and ":1:1: " in record["detail"]
     proxy.config_path.write_text(good)
     proxy.control.run("reload")
+
+
+def test_a_finding_of_a_reload_has_its_hint_as_in_check(controlled):
+    proxy = controlled()
+    text = proxy.config_path.read_text()
+    proxy.config_path.write_text(text.replace('"version"', '"versoin"'))
+    result = proxy.control.run("reload", expected=3)
+    assert "\n    hint: did you mean `version`?" in result.stderr
 
 
 def test_reloads_asked_for_at_once_are_each_answered(controlled):
@@ -495,6 +503,8 @@ def test_kill_of_nobody_says_so(controlled):
     assert json.loads(refused.stdout)["exit"] == 2
     missing = proxy.control.run("kill", "client", "worker", expected=1)
     assert "did you mean `workers`" in missing.stderr
+    bare = proxy.control.run("kill", "workers", expected=2)
+    assert "`workers` is no id" in bare.stderr and "client:NAME" in bare.stderr
     proxy.control.run("kill", "client", "workers")
 
 

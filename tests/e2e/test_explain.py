@@ -194,7 +194,18 @@ def test_a_request_of_the_log_is_explained_by_its_id(start, dns, origin):
     assert judged == {"127.0.0.1": True, "10.1.1.1": False}
     none = run("explain", "-c", proxy.config_path, *log, "--id", "0" * 16)
     assert none.returncode == 3
-    assert "no such decision" in none.stderr
+    assert "no decision has this id" in none.stderr and "rotated" in none.stderr
+
+
+def test_the_id_of_a_refused_handshake_leads_to_its_reason(start, pki):
+    proxy = start()
+    assert proxy.dial(pki.authority("Other CA").leaf("stranger")).refusal()
+    refused = proxy.audit.wait("handshake_refused")
+    proxy.stop()
+    log = ["--log", proxy.folder / "audit.jsonl"]
+    result = run("explain", "-c", proxy.config_path, *log, "--id", refused["id"])
+    assert result.returncode == 1
+    assert f"refused in the handshake: {refused['reason']}" in result.stderr
 
 
 @pytest.mark.parametrize(

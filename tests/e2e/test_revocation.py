@@ -450,3 +450,10 @@ def test_a_list_that_disappears_is_told_with_its_ca_and_counted(staff, pki, midd
     assert "CN=Clients CA is gone" not in proxy.stderr.text()
     tunnel.echo(b"untouched")
     proxy.tunnel(proxy.target, pki.worker).echo(b"hello")
+
+def test_a_list_that_goes_with_its_ca_is_no_finding(start, pki):
+    """The last step of moving to a new CA: the old one and its list are taken out together."""
+    other = pki.authority("Other CA")
+    proxy = start(trust={"staff": {"ca": [pki.ca.path, other.path], "crl": [pki.ca.crl(), other.crl()]}})
+    proxy.reload(trust={"staff": {"ca": [pki.ca.path], "crl": [pki.ca.crl()]}})
+    assert "is gone" not in proxy.stderr.text()

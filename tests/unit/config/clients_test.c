@@ -457,8 +457,8 @@ static void warns_of_rules_that_do_other_than_they_seem(void **state)
     (void)state;
     static const struct finding_case cases[] = {
         {"{hosts: ['*']}", 4, 19, "every host name"},
-        {"{hosts: ['*.a.example'], addresses: [10.0.0.0/8]}", 4, 19, "whoever owns that DNS"},
-        {"{hosts: ['*'], addresses: [127.0.0.1]}", 4, 19, "whoever owns that DNS"},
+        {"{hosts: ['*.a.example'], addresses: [10.0.0.0/8]}", 4, 19, "the owner of that DNS"},
+        {"{hosts: ['*'], addresses: [127.0.0.1]}", 4, 19, "the owner of that DNS"},
         {"{addresses: [0.0.0.0/0]}", 4, 24, "wider than a special range"},
         {"{addresses: ['::/0']}", 4, 24, "wider than a special range"},
         {"{addresses: [10.0.0.0/7]}", 4, 24, "wider than a special range"},

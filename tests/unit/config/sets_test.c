@@ -348,7 +348,7 @@ static void warns_of_wildcards_with_special_ranges_through_sets_too(void **state
                  "sets: {hosts: {w: ['*.a.example']}, addresses: {s: [10.0.0.0/8]}}\n" CLIENT(
                      "{hosts: ['@w'], addresses: ['@s']}"));
     assert_no_errors(&fixture.diagnostics);
-    assert_true(finds(&fixture, SEVERITY_WARNING, "t.yaml", 3, 51, "whoever owns that DNS"));
+    assert_true(finds(&fixture, SEVERITY_WARNING, "t.yaml", 3, 51, "the owner of that DNS"));
     fixture_deinit(&fixture);
 }
 
