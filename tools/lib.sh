@@ -27,7 +27,7 @@ PACKAGES_TEST=(
 )
 # What the tests with real client programs need beside that (tools/test --clients).
 PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python3-aiohttp
-    python3-httpx golang-go netcat-openbsd ncat)
+    python3-httpx golang-go netcat-openbsd ncat openssh-client rclone squid-openssl python3-grpcio)
 # What it needs from npm, where Debian's are too old; without npm their tests fail and say so.
 NODE_CLIENTS=(undici@6 https-proxy-agent@7 axios@1 got@14)
 # What the clang build, the fuzzers and the lints need beside that.

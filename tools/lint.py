@@ -58,7 +58,8 @@ LAYERS = {
 }
 
 # Names on pages that look like ours and are examples, or somebody else's.
-FOREIGN_NAMES = {"noun_verb_object", "on_xxx", "a_reset_of_the_target_resets_the_client", "sched_setattr"}
+FOREIGN_NAMES = {"noun_verb_object", "on_xxx", "a_reset_of_the_target_resets_the_client", "sched_setattr",
+                 "grpc_proxy", "no_grpc_proxy", "never_direct"}
 
 # Headers that have one user each.
 ONLY_IN = {

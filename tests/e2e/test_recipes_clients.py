@@ -3,19 +3,25 @@
 
 import json
 import os
+import hashlib
+import io
 import re
 import signal
+import socket
+import struct
 import subprocess
+import tarfile
+import threading
 
 import pytest
 
 from support.control import CONTROL, Control
-from support.pki import CLIENT_AUTH
+from support.pki import CLIENT_AUTH, SERVER_AUTH
 from support.proxy import BINARY, Lines, run
 from support.recipe_cases import HUGE, LARGE, Cases, PinnedCases, Recipe, replace, said
 from support.recipe_cases import kitchen, plain_site, site  # noqa: F401 - fixtures
 from support.recipes import PAGE_PATH, recipes, without_certificate
-from support.scale import PATIENCE
+from support.scale import PATIENCE, eventually
 from support.web import PAGE
 from support.wheel import WHEEL, make_wheel
 
@@ -180,3 +186,192 @@ def test_pip_downloads_with_the_recipe(kitchen, aside, site):
     assert (kitchen.folder / WHEEL).read_bytes() == wheel
     actions = {each["decision"]["action"] for each in kitchen.proxy.audit.records("decision")}
     assert actions == {"allow"}
+
+
+def npm_package(site, url):
+    """A registry with one package in it."""
+    manifest = json.dumps({"name": "demo", "version": "1.0.0"}).encode()
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        entry = tarfile.TarInfo("package/package.json")
+        entry.size = len(manifest)
+        tar.addfile(entry, io.BytesIO(manifest))
+    digest = hashlib.sha1(archive.getvalue()).hexdigest()
+    version = {"name": "demo", "version": "1.0.0", "dist": {"tarball": url, "shasum": digest}}
+    about = {"name": "demo", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version}}
+    site.pages.update({"/demo": json.dumps(about).encode(), "/demo.tgz": archive.getvalue()})
+
+
+def test_npm_installs_with_the_recipe(kitchen, aside, site):
+    npm_package(site, kitchen.url("/demo.tgz"))
+    result = aside(
+        "npm",
+        "",
+        npm_config_registry=kitchen.url("/"),
+        npm_config_cafile=kitchen.origin_ca,
+        npm_config_cache=str(kitchen.folder / "npm"),
+        npm_config_audit="false",
+        npm_config_fund="false",
+        npm_config_update_notifier="false",
+        PACKAGE="demo",
+    )
+    assert result.returncode == 0, said(result)
+    assert json.loads((kitchen.folder / "node_modules/demo/package.json").read_text())["name"] == "demo"
+    actions = {each["decision"]["action"] for each in kitchen.proxy.audit.records("decision")}
+    assert actions == {"allow"}
+
+
+def test_rclone_copies_with_the_recipe(kitchen, aside):
+    for url in (kitchen.url("/large"), kitchen.plain_url("/large")):
+        result = aside("rclone", url, RCLONE_CA_CERT=kitchen.origin_ca, RCLONE_CONFIG="")
+        assert (result.returncode, result.stdout) == (0, LARGE), result.stderr
+
+
+def test_rclone_fails_where_a_rule_refuses_it(kitchen, aside):
+    url = kitchen.url(name="social.test")
+    result = aside("rclone", url, RCLONE_CA_CERT=kitchen.origin_ca, RCLONE_CONFIG="", RCLONE_RETRIES="1")
+    assert result.returncode != 0 and "Denied" in said(result), said(result)
+
+
+class SshServer:
+    """Says who it is, as sshd does, and keeps what the other side says of itself."""
+
+    def __init__(self):
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self.heard = b""
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        conn, _ = self._listening.accept()
+        with conn:
+            conn.sendall(b"SSH-2.0-demo\r\n")
+            self.heard = conn.recv(4096)
+            conn.sendall(self._disconnect(b"no login here"))
+            while conn.recv(4096):
+                pass
+
+    @staticmethod
+    def _disconnect(words):
+        """SSH_MSG_DISCONNECT, in the clear (RFC 4253 6 and 11.1)."""
+        payload = b"\x01" + struct.pack(">II", 2, len(words)) + words + struct.pack(">I", 0)
+        padding = 12 - (len(payload) + 9) % 8
+        return struct.pack(">IB", 1 + len(payload) + padding, padding) + payload + bytes(padding)
+
+    def stop(self):
+        self._thread.join(PATIENCE)
+        self._listening.close()
+
+
+def test_ssh_reaches_its_server_with_the_recipe(kitchen, aside):
+    server = SshServer()
+    clients = json.loads(kitchen.proxy.config_path.read_text())["clients"]
+    clients[0]["allow"].append({"hosts": ["origin.test"], "addresses": ["127.0.0.1/32"], "ports": [server.port]})
+    kitchen.proxy.reload(clients=clients)
+    result = aside("ssh", "", lambda text: replace(text, "nc -X", "nc.openbsd -X"), HOST="origin.test", PORT=str(server.port))
+    server.stop()
+    assert result.returncode != 0 and b"no login here" in result.stderr, said(result)
+    assert server.heard.startswith(b"SSH-2.0-OpenSSH"), said(result)
+
+
+GRPC_SERVER = """
+import sys
+from concurrent import futures
+import grpc
+
+class Echo(grpc.GenericRpcHandler):
+    def service(self, call):
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: b"hello from " + call.method.encode())
+
+server = grpc.server(futures.ThreadPoolExecutor(2))
+server.add_generic_rpc_handlers((Echo(),))
+pair = [(open(sys.argv[2], "rb").read(), open(sys.argv[1], "rb").read())]
+print(server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials(pair)), flush=True)
+server.start()
+server.wait_for_termination()
+"""
+
+
+def test_grpc_calls_with_the_recipe(kitchen, aside, pki):
+    authority = pki.authority("gRPC CA")
+    leaf = authority.leaf("origin.test", dns=("origin.test",), usages=(SERVER_AUTH,))
+    server = subprocess.Popen(
+        ["/usr/bin/python3", "-c", GRPC_SERVER, leaf.chain, leaf.key], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        port = int(server.stdout.readline())
+        clients = json.loads(kitchen.proxy.config_path.read_text())["clients"]
+        clients[0]["allow"].append({"hosts": ["origin.test"], "addresses": ["127.0.0.1/32"], "ports": [port]})
+        kitchen.proxy.reload(clients=clients)
+        result = aside(
+            "grpc",
+            "",
+            GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=authority.path,
+            TARGET=f"origin.test:{port}",
+            METHOD="/demo.Demo/Say",
+        )
+    finally:
+        server.terminate()
+        server.wait(PATIENCE)
+    assert result.stdout == b"hello from /demo.Demo/Say\n", said(result)
+    assert kitchen.proxy.audit.records("decision")[-1]["request"]["port"] == port
+
+
+# -- Squid as a child ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def squid(kitchen, tmp_path):
+    """The page's Squid, with what a test needs: a port of its own, its files in the folder, no change of user."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    more = (
+        f"pid_filename none\ncache_log {tmp_path}/cache.log\naccess_log none\ncoredump_dir {tmp_path}\n"
+        f"shutdown_lifetime 1 seconds\nvisible_hostname test\nnetdb_filename none\n"
+        f"logfile_rotate 0\nmax_filedescriptors 1024\n"
+    )
+    peer = kitchen.proxy_url.rsplit(":", 1)[1]
+    command = kitchen.prepare(
+        "squid", lambda text: more + replace(replace(text, ":3129", f":{port}"), "8443", peer)
+    )
+    # Not as root: it would change its user, which a namespace of the tests does not allow.
+    command = ["unshare", "--user", "--map-user=1000", "--map-group=1000", *command]
+    process = subprocess.Popen(
+        command, cwd=kitchen.folder, env=kitchen.surroundings(), stderr=subprocess.PIPE, text=True
+    )
+    lines = Lines(process.stderr)
+
+    def is_ready():
+        with socket.socket() as probe:
+            return process.poll() is not None or probe.connect_ex(("127.0.0.1", port)) == 0
+
+    eventually(is_ready, lambda: f"Squid: {lines.text()}")
+    assert process.poll() is None, lines.text()
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(PATIENCE)
+
+
+def fetch(kitchen, proxy, url):
+    return subprocess.run(
+        ["curl", "-q", "-sS", "-x", proxy, "--cacert", kitchen.origin_ca, url],
+        capture_output=True,
+        timeout=PATIENCE,
+        env=kitchen.surroundings(),
+    )
+
+
+def test_squid_goes_through_with_its_certificate(kitchen, squid):
+    for url in (kitchen.url("/large"), kitchen.plain_url("/large")):
+        result = fetch(kitchen, squid, url)
+        assert (result.returncode, result.stdout) == (0, LARGE), said(result)
+    clients = {each["client"]["cn"] for each in kitchen.proxy.audit.records("decision")}
+    assert clients == {"worker-1"}
+
+
+def test_squid_gets_nowhere_that_its_certificate_may_not(kitchen, squid):
+    result = fetch(kitchen, squid, kitchen.url(name="social.test"))
+    assert result.returncode != 0
+    assert kitchen.proxy.audit.wait_count(1, "decision")[-1]["decision"]["rule"] == "no-social"

@@ -620,6 +620,36 @@ def test_a_sidecar_that_waits_for_a_proxy_can_be_stopped(sidecar, free_port):
             sock.recv(1)
 
 
+def test_proxies_that_restart_one_after_the_other_fail_no_request_but_one_met_by_the_drain(start, sidecar, origin):
+    target = origin()
+    proxies = [start(ALLOW), start(ALLOW)]
+    one = sidecar(proxies[0], options=[*also(proxies[1]), "--retry-for", "10m"])
+    answers, is_over = [], threading.Event()
+
+    def ask():
+        while not is_over.is_set():
+            with one.dial() as sock:
+                sock.sendall(connect("origin.test", target.port))
+                answers.append(read_head(sock)[0])
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for proxy in proxies:
+            place = {**proxy.config["listeners"][0], "address": f"127.0.0.1:{proxy.address[1]}"}
+            proxy.send_signal(signal.SIGTERM)
+            assert proxy.wait_exit() == 0
+            start(ALLOW, listeners=[place])
+            many = len(answers) + 20
+            eventually(lambda: len(answers) > many, "requests to go on")
+    finally:
+        is_over.set()
+        asking.join()
+    failed = [answer for answer in answers if answer.split()[1] != "200"]
+    assert len(failed) <= len(proxies), failed
+    assert all("503 Service unavailable: draining" in answer for answer in failed), failed
+
+
 # -- renewed files ------------------------------------------------------------------------------
 
 

@@ -38,6 +38,7 @@ RUNNERS = {
     "python": (["/usr/bin/python3"], "recipe.py"),
     "js": (["node"], "recipe.js"),
     "go": (["go", "run"], "recipe.go"),
+    "squid": (["squid", "-N", "-f"], "recipe.conf"),
 }
 
 
