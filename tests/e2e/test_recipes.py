@@ -75,8 +75,9 @@ def test_the_pin_of_a_certificate_is_worked_out_as_the_page_says(kitchen, pki):
 def test_every_recipe_of_the_page_has_a_test():
     git_apt = {"git", "apt"}
     node = {"undici", "https-proxy-agent", "axios", "got"}
-    clients = {"aiohttp", "httpx", "go", "sidecar", "wget", "pip"}
+    clients = {"aiohttp", "httpx", "go", "rclone-direct", "squid", "sidecar"}
+    aside = {"wget", "pip", "npm", "rclone", "ssh", "grpc"}
     browser = {"chromium", "chromium-policy"}
     pins = {"pin", "curl-pinned", "urllib3-pinned", "https-proxy-agent-pinned", "go-pinned"}
     named = {row.name for row in ROWS}
-    assert recipes().keys() == named | git_apt | node | clients | browser | pins
+    assert recipes().keys() == named | git_apt | node | clients | aside | browser | pins

@@ -48,6 +48,11 @@ ROWS = [
         *("go", "Denied by rule no-social", "dns_failed", "expired certificate"),
         "certificate required",
     ),
+    Recipe(
+        *("rclone-direct", "Denied by rule no-social", "dns_failed", "expired certificate"),
+        *("certificate required",),
+        is_shown=True,
+    ),
 ]
 
 
@@ -375,3 +380,9 @@ def test_squid_gets_nowhere_that_its_certificate_may_not(kitchen, squid):
     result = fetch(kitchen, squid, kitchen.url(name="social.test"))
     assert result.returncode != 0
     assert kitchen.proxy.audit.wait_count(1, "decision")[-1]["decision"]["rule"] == "no-social"
+
+
+def test_squid_does_not_go_around_a_proxy_that_is_down(kitchen, squid, plain_site):
+    kitchen.proxy.stop()
+    result = fetch(kitchen, squid, kitchen.plain_url(name="127.0.0.1"))
+    assert PAGE not in result.stdout and b"ERR_CONNECT_FAIL" in result.stdout, said(result)

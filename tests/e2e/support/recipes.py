@@ -15,6 +15,7 @@ RECIPE = re.compile(r"<!-- recipe: (\S+) -->\n```(\w*)\n(.*?)```\n", re.S)
 # What a recipe has for the client's certificate: without it, the program shows none.
 CERTIFICATE = re.compile(
     r"""[ ]--proxy-cert[ ]\S+[ ]--proxy-key[ ]\S+            # curl
+    |[ ]--client-cert[ ]\S+[ ]--client-key[ ]\S+          # rclone
     |[ ]*-c[ ]http\.proxySSL(?:Cert|Key)="[^"]*"           # git
     |^.*::Ssl(?:Cert|Key)[ ].*\n                           # apt
     |^.*\.load_cert_chain\(.*\n                            # Python
