@@ -333,7 +333,8 @@ void exchange_update_interest(struct exchange *exchange)
         forward_update_interest(exchange->forward);
         return;
     case EXCHANGE_REFUSE:
-        stream_want(peer->stream, false, !exchange_is_held_back(exchange));
+        stream_want(peer->stream, exchange_is_looking_behind(exchange),
+                    !exchange_is_held_back(exchange));
         return;
     case EXCHANGE_DONE:
     case EXCHANGE_STATE_COUNT:

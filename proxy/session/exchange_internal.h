@@ -132,6 +132,9 @@ enum exchange_step exchange_step_refuse(struct exchange *exchange);
 // exchange_is_held_back tells whether the answer is still to wait.
 bool exchange_is_held_back(const struct exchange *exchange);
 
+// exchange_is_looking_behind tells whether bytes that come before the answer is out would still end the connection.
+bool exchange_is_looking_behind(const struct exchange *exchange);
+
 // exchange_has_right judges the client again, as it is today. False: it has been refused.
 bool exchange_has_right(struct exchange *exchange);
 

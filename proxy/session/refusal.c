@@ -10,6 +10,11 @@ bool exchange_is_held_back(const struct exchange *exchange)
     return exchange->answer_due_ms > exchange->peer->context->now_ms;
 }
 
+bool exchange_is_looking_behind(const struct exchange *exchange)
+{
+    return exchange->may_keep && !exchange->is_plain;
+}
+
 // is_body_here tells whether the whole body of a plain request that is not on its way stands in the inbox; then it
 // is dropped with the head.
 static bool is_body_here(struct exchange *exchange)
@@ -37,6 +42,16 @@ static bool is_nothing_behind(const struct exchange *exchange)
 {
     const struct peer *peer = exchange->peer;
     return peer->inbox_len == exchange->head_len && peer_inbox_has_room(peer);
+}
+
+// look_behind looks again while the answer to a CONNECT waits: what comes before it has been sent was meant for the
+// tunnel, too.
+static void look_behind(struct exchange *exchange)
+{
+    if (!exchange_is_looking_behind(exchange))
+        return;
+    const enum err filled = peer_fill_inbox(exchange->peer);
+    exchange->may_keep = filled == ERR_AGAIN && is_nothing_behind(exchange);
 }
 
 // can_go_on tells whether what stands behind the request can only be the next one.
@@ -180,6 +195,7 @@ static enum err send_answer(struct exchange *exchange)
 
 enum exchange_step exchange_step_refuse(struct exchange *exchange)
 {
+    look_behind(exchange);
     if (exchange_is_held_back(exchange))
         return EXCHANGE_STEP_WAIT;
     const enum err error = send_answer(exchange);

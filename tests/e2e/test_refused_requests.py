@@ -6,9 +6,10 @@ import time
 import pytest
 
 from support.config import client, reach
+from support.control import CONTROL, Control
 from support.plain import PlainClient
 from support.scale import count, eventually
-from support.wire import connect_head
+from support.wire import Ending, connect_head
 
 URI = "spiffe://example.test/alice"
 ALICE = {"name": "alice", "match": [{"uri": URI}]}
@@ -179,3 +180,15 @@ def test_it_can_be_switched_off(start, pki, limit):
     proxy.audit.wait_count(500, "decision", decision__reason="no_rule")
     proxy.audit.wait_count(500, "close", reason="refused")
     assert counted(proxy) == 0
+
+
+def test_what_comes_while_the_answer_to_a_connect_waits_is_no_request(start, pki):
+    """It was meant for the tunnel, as what stands behind the head at once."""
+    proxy = start(client(**ALICE), limits={"refused_requests": "1/s"}, control=CONTROL)
+    first, requester = (proxy.connect(leaf(pki)) for _ in range(2))
+    assert first.ask(DENIED).status == 403
+    requester.send(connect_head(DENIED))
+    eventually(lambda: Control(proxy).status()["requests"]["refuse"] == 1, "a late answer")
+    requester.send(b"GET http://sallyport.internal/whoami HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert requester.read_answer().status == 403
+    assert requester.read_to_end() == (b"", Ending.CLOSE_NOTIFY)
