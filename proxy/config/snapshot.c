@@ -340,33 +340,41 @@ static void warn_of_lower_numbers(const struct snapshot *next, const struct trus
 }
 
 enum err snapshot_may_follow(const struct snapshot *next, const struct snapshot *last,
-                             struct diagnostics *diagnostics, struct errinfo *info)
+                             struct errinfo *info)
+{
+    for (size_t i = 0; i < next->trust_count; i++) {
+        const struct trust *trust = next->trusts[i];
+        const struct trust *before = snapshot_find_trust(last, trust_name(trust));
+        if (before != NULL)
+            TRY(trust_check_crls_succeed(trust, before, info));
+    }
+    return ERR_OK;
+}
+
+// warn_of_lost says which CAs had a list before.
+static void warn_of_lost(const struct snapshot *next, const struct trust *trust,
+                         const struct trust *before, struct diagnostics *diagnostics)
+{
+    const char *issuer = NULL;
+    size_t index = 0;
+    while ((issuer = trust_lost_crl(trust, before, &index)) != NULL)
+        diagnostic_set_hint(
+            diagnostics_add(diagnostics, SEVERITY_WARNING, next->path, 0, 0,
+                            "trust.%s: the CRL of %.200s is gone: those under this CA whom no "
+                            "other list covers are refused (`crl_missing`)",
+                            trust_name(trust), issuer),
+            "put its list back, or the CA's next one");
+}
+
+void snapshot_warn_of_lists(const struct snapshot *next, const struct snapshot *last,
+                            struct diagnostics *diagnostics)
 {
     for (size_t i = 0; i < next->trust_count; i++) {
         const struct trust *trust = next->trusts[i];
         const struct trust *before = snapshot_find_trust(last, trust_name(trust));
         if (before == NULL)
             continue;
-        TRY(trust_check_crls_succeed(trust, before, info));
         warn_of_lower_numbers(next, trust, before, diagnostics);
-    }
-    return ERR_OK;
-}
-
-void snapshot_warn_of_lost(const struct snapshot *next, const struct snapshot *last,
-                           struct diagnostics *diagnostics)
-{
-    for (size_t i = 0; i < next->trust_count; i++) {
-        const struct trust *trust = next->trusts[i];
-        const struct trust *before = snapshot_find_trust(last, trust_name(trust));
-        const char *issuer = NULL;
-        size_t index = 0;
-        while (before != NULL && (issuer = trust_lost_crl(trust, before, &index)) != NULL)
-            diagnostic_set_hint(
-                diagnostics_add(diagnostics, SEVERITY_WARNING, next->path, 0, 0,
-                                "trust.%s: the CRL of %.200s is gone: those under this CA whom no "
-                                "other list covers are refused (`crl_missing`)",
-                                trust_name(trust), issuer),
-                "put its list back, or the CA's next one");
+        warn_of_lost(next, trust, before, diagnostics);
     }
 }

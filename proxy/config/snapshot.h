@@ -123,15 +123,15 @@ const struct trust *snapshot_find_trust(const struct snapshot *snapshot, const c
 bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b);
 
 // snapshot_may_follow tells whether `next` may come into force after `last`: ERR_INPUT with a sentence when a
-// CRL of a trust profile is older, by date and number, than the one that it would take the place of. One of a
-// later date and a lower number is a warning in `diagnostics`.
+// CRL of a trust profile is older, by date and number, than the one that it would take the place of.
 enum err snapshot_may_follow(const struct snapshot *next, const struct snapshot *last,
-                             struct diagnostics *diagnostics, struct errinfo *info) MUST_USE;
+                             struct errinfo *info) MUST_USE;
 
-// snapshot_warn_of_lost warns of each CA that had a list in `last` and has none in `next`, where its profile goes
-// by lists.
-void snapshot_warn_of_lost(const struct snapshot *next, const struct snapshot *last,
-                           struct diagnostics *diagnostics);
+// snapshot_warn_of_lists warns of each CRL of `next` that has a later date and a lower number than the one in `last`
+// that it takes the place of, and of each CA that had a list in `last` and has none in `next`, where its profile
+// goes by lists.
+void snapshot_warn_of_lists(const struct snapshot *next, const struct snapshot *last,
+                            struct diagnostics *diagnostics);
 
 // snapshot_revise makes another snapshot of the same configuration with these blocks, and with what `taking` (NULL:
 // nothing) takes away, which was read for `snapshot` or is its own; of both it takes a reference. It has no

@@ -190,11 +190,11 @@ static bool may_retry(struct service *service, enum loader_scope scope,
 }
 
 // prepare does all of a reload that can fail, beside the loading itself.
-static enum err prepare(struct service *service, struct snapshot *snapshot,
-                        struct diagnostics *diagnostics, struct sockets *out, struct errinfo *info)
+static enum err prepare(struct service *service, struct snapshot *snapshot, struct sockets *out,
+                        struct errinfo *info)
 {
     const struct snapshot *old = service->snapshot;
-    TRY(snapshot_may_follow(snapshot, old, diagnostics, info));
+    TRY(snapshot_may_follow(snapshot, old, info));
     TRY(sockets_open(snapshot, service->worker_count, old, &service->sockets, out, info));
     enum err error = snapshot_set_own_endpoints(snapshot, out->bound, out->listener_count);
     if (error == ERR_OK && strcmp(snapshot->audit_path, old->audit_path) != 0)
@@ -338,10 +338,21 @@ static void begin_taking(struct service *service, enum loader_scope refused)
                   "certificates stay what they are");
 }
 
+// warn_of_taken says what is unusual about the lists that a taking has brought into force after `before`.
+static void warn_of_taken(const struct service *service, const struct snapshot *before)
+{
+    struct diagnostics diagnostics;
+    diagnostics_init(&diagnostics);
+    snapshot_warn_of_lists(service->snapshot, before, &diagnostics);
+    log_findings(&diagnostics);
+    diagnostics_deinit(&diagnostics);
+}
+
 // finish_taking brings into force what takes trust away, whatever else is wrong.
 static void finish_taking(struct service *service)
 {
     struct taking *taking = NULL;
+    struct snapshot *before = snapshot_ref(service->snapshot);
     const enum err error = loader_finish_taking(service->loader, &taking);
     service->loader = NULL;
     service->is_loaded = false;
@@ -350,6 +361,8 @@ static void finish_taking(struct service *service)
                   "denied since is in force");
     else
         service->is_adopting_taking = taking != NULL;
+    warn_of_taken(service, before);
+    snapshot_unref(before);
     taking_unref(taking);
     if (service->adopting_count == 0)
         reload_again(service);
@@ -432,7 +445,7 @@ static void finish_reload(struct service *service)
                          snapshot_has_same_files(snapshot, service->snapshot);
     service->has_refused_file &= error != ERR_OK || scope != LOADER_ALL;
     if (error == ERR_OK && !is_same)
-        error = prepare(service, snapshot, &diagnostics, &sockets, &info);
+        error = prepare(service, snapshot, &sockets, &info);
     if (error != ERR_OK) {
         refuse_reload(service, scope, &diagnostics, &info);
     } else if (is_same) {
@@ -441,7 +454,7 @@ static void finish_reload(struct service *service)
         be_done(service);
     } else {
         warn_of_constants(service, snapshot, &diagnostics);
-        snapshot_warn_of_lost(snapshot, service->snapshot, &diagnostics);
+        snapshot_warn_of_lists(snapshot, service->snapshot, &diagnostics);
         keep_control(service, snapshot);
         log_findings(&diagnostics);
         keep_outcome(service, true, &diagnostics);

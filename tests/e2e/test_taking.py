@@ -321,6 +321,18 @@ def test_a_long_list_of_denied_certificates_is_taken_by_one_refused_reload_after
     assert house.proxy.audit.wait("handshake_refused", reason="denied_certificate")
 
 
+def test_a_lower_number_of_a_later_date_is_taken_and_said_aloud(house, pki):
+    bad, said = pki.ca.leaf("revoked-and-then-forgotten"), house.proxy.stderr.count()
+    house.publish(bad, number=9)
+    house.proxy.stderr.wait("reloaded:", after=said)
+    break_list(house)
+    said = house.proxy.stderr.count()
+    put(house.crls / "staff.crl", read(pki.ca.crl(number=7, begins=-0.5, label="-restored")))
+    house.proxy.stderr.wait("in force all the same", after=said)
+    assert "number 7, lower than" in house.proxy.stderr.text()
+    house.proxy.tunnel(house.target, bad).echo(b"let in again, as by a reload that is good")
+
+
 def reload_refused_once_more(house):
     """Asks for a reload, and waits until it was refused."""
     said = house.proxy.stderr.count()
