@@ -183,12 +183,14 @@ static enum err load_claims(const struct asker_options *options, const struct tr
     for (size_t i = 0; i < options->claim_count; i++) {
         const struct slice all = slice_of_string(options->claims[i]);
         const size_t colon = slice_find(all, ':');
+        const bool is_url = slice_contains(all, SLICE_LITERAL("://"));
         if (!claim_take(slice_first(all, colon), slice_from(all, colon + 1), &claimed))
             return errinfo_set(info, ERR_INPUT,
                                "--as: `%.100s` is none of uri:URI, dns:NAME, email:ADDRESS, "
                                "ip:ADDRESS, cn:NAME, subject:NAME, issuer:NAME, serial:HEX, "
-                               "sha256:HEX, spki_sha256:HEX, anonymous",
-                               options->claims[i]);
+                               "sha256:HEX, spki_sha256:HEX, anonymous%s%.100s%s",
+                               options->claims[i], is_url ? "; did you mean `uri:" : "",
+                               is_url ? options->claims[i] : "", is_url ? "`?" : "");
     }
     TRY(claim_to_identity(&claimed.claim, &out->identity, info));
     return summarise(out, "somebody with what --as says");

@@ -355,6 +355,8 @@ static const char *hint_for_syntax(const yaml_parser_t *parser, struct slice byt
     const char *problem = parser->problem == NULL ? "" : parser->problem;
     if (has_bare_ipv6(line_at(bytes, parser->problem_mark.line)))
         return "an address that begins with `[` needs quotes: \"[::]:8443\"";
+    if (slice_contains(line_at(bytes, parser->problem_mark.line), SLICE_LITERAL("${")))
+        return "`${` is not expanded here, and a text with braces needs quotes";
     if (strstr(context, "alias") != NULL || strstr(context, "anchor") != NULL)
         return "quote a text that begins with `*` or `&`: \"*.example.com\"";
     if (strstr(problem, "tab character") != NULL)

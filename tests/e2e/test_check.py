@@ -163,6 +163,7 @@ def test_check_says_who_is_refused_once_a_crl_has_expired(gate, word, is_refused
         ("ca: [ca.crt]", "ca: [ca.crt", "20:5", "the `[` at 18:9 is not closed"),
         ('["example.com"]', '["example.com]', None, "the quote at"),
         ("trust: clients", "trust:clients", None, "with a blank after the colon"),
+        ("file: audit.jsonl", "file: ${HOME}/audit.jsonl", None, "`${` is not expanded here"),
         ("ports: [443]", "ports: [9000-8000]", None, "begins with its lower port"),
     ],
 )

@@ -177,6 +177,18 @@ def test_a_revocation_is_in_force_at_once_in_spite_of(house, pki, fault):
     house.proxy.tunnel(house.target, good).echo(b"hello")
 
 
+@pytest.mark.parametrize(
+    "fault, words",
+    [
+        ("a typo in a host list", "refused as a whole, see above"),
+        ("a key that does not fit its chain", "not whole yet, and is read again"),
+    ],
+)
+def test_the_log_says_whether_it_waits_or_refuses(house, fault, words):
+    FAULTS[fault](house)
+    assert house.proxy.stderr.wait(f"{words}.*in force all the same")
+
+
 @pytest.mark.parametrize("fault", TAKEN_IN)
 def test_a_restart_with_it_serves_those_of_the_other_cas(house, pki, fault):
     FAULTS[fault](house)
