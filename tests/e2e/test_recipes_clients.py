@@ -269,12 +269,23 @@ class SshServer:
         self._listening.close()
 
 
-def test_ssh_reaches_its_server_with_the_recipe(kitchen, aside):
+def with_ncat(text):
+    """The recipe with the other program's command, as the page has it."""
+    ncat = re.search(r"`(ncat --proxy-type .*)`", PAGE_PATH.read_text(encoding="utf-8")).group(1)
+    return replace(text, "nc -X connect -x 127.0.0.1", ncat.split(":3128")[0])
+
+
+def with_nc(text):
+    return replace(text, "nc -X", "nc.openbsd -X")
+
+
+@pytest.mark.parametrize("change", [with_nc, with_ncat])
+def test_ssh_reaches_its_server_with_the_recipe(kitchen, aside, change):
     server = SshServer()
     clients = json.loads(kitchen.proxy.config_path.read_text())["clients"]
     clients[0]["allow"].append({"hosts": ["origin.test"], "addresses": ["127.0.0.1/32"], "ports": [server.port]})
     kitchen.proxy.reload(clients=clients)
-    result = aside("ssh", "", lambda text: replace(text, "nc -X", "nc.openbsd -X"), HOST="origin.test", PORT=str(server.port))
+    result = aside("ssh", "", change, HOST="origin.test", PORT=str(server.port))
     server.stop()
     assert result.returncode != 0 and b"no login here" in result.stderr, said(result)
     assert server.heard.startswith(b"SSH-2.0-OpenSSH"), said(result)
