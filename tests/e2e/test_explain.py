@@ -234,6 +234,7 @@ def test_a_wrong_call_says_what_is_missing(options, says):
         (["--as", "cn:a", "--to", "a"], 2, "`a` is not HOST:PORT"),
         (["--as", "cn:a", "--to", "127.1:443"], 2, "`127.1:443` is not HOST:PORT"),
         (["--as", "colour:red", "--to", "a.example:443"], 3, "`colour:red` is none of"),
+        (["--as", "spiffe://a/b", "--to", "a.example:443"], 3, "did you mean `uri:spiffe://a/b`?"),
         (["--as", "ip:", "--to", "a.example:443"], 3, "`ip:` is none of"),
         (["--as", "subject:nonsense", "--to", "a.example:443"], 3, ""),
         (["--as", "cn:a", "--trust", "nobody", "--to", "a.example:443"], 3, "no trust profile `nobody`"),
