@@ -192,11 +192,13 @@ struct inquiry {
     bool is_revoked;
     bool is_covered; // by a list that has begun
     bool is_current; // by one that has not expired either
+    bool
+        is_cut; // a list was not verified, for there were no checks left: nobody knows what it says
 };
 
 // is_of_issuer tells whether the certificate's issuer has signed the list. What cannot be verified any
-// more for this chain counts as not signed, which takes nobody in.
-static bool is_of_issuer(const struct inquiry *inquiry, const struct crl *crl)
+// more for this chain counts as not signed, and cuts the inquiry: it takes nobody in.
+static bool is_of_issuer(struct inquiry *inquiry, const struct crl *crl)
 {
     const uint8_t *authority = inquiry->link->authority;
     bool is_signed = false;
@@ -207,8 +209,10 @@ static bool is_of_issuer(const struct inquiry *inquiry, const struct crl *crl)
     struct crl_answers *answers = inquiry->revocation->answers;
     if (crl_answers_find(answers, crl, authority, &is_signed))
         return is_signed;
-    if (*inquiry->checks_left == 0)
+    if (*inquiry->checks_left == 0) {
+        inquiry->is_cut = true;
         return false;
+    }
     (*inquiry->checks_left)--;
     is_signed = crl_is_signed_with(crl, inquiry->issuer->key);
     crl_answers_add(answers, crl, authority, is_signed);
@@ -253,7 +257,7 @@ static struct run take_scope(struct run *rest)
 }
 
 // has_one_point tells whether all lists of the issuer are of the same distribution point as `like`.
-static bool has_one_point(const struct inquiry *inquiry, struct run all, const struct crl *like)
+static bool has_one_point(struct inquiry *inquiry, struct run all, const struct crl *like)
 {
     for (size_t i = 0; i < all.count; i++) {
         if (!crl_has_same_points(all.lists[i], like) && is_of_issuer(inquiry, all.lists[i]))
@@ -262,7 +266,7 @@ static bool has_one_point(const struct inquiry *inquiry, struct run all, const s
     return true;
 }
 
-static bool is_in_scope(const struct inquiry *inquiry, struct run all, const struct crl *crl)
+static bool is_in_scope(struct inquiry *inquiry, struct run all, const struct crl *crl)
 {
     const struct chain_link *link = inquiry->link;
     if (!crl_covers_kind(crl, link->is_ca))
@@ -308,7 +312,7 @@ static enum reason judge_link(struct inquiry *inquiry, bool keeps_expired)
         ask_scope(inquiry, all, take_scope(&rest));
     if (inquiry->is_revoked)
         return REASON_REVOKED;
-    if (!inquiry->is_covered || !inquiry->link->has_serial)
+    if (!inquiry->is_covered || !inquiry->link->has_serial || inquiry->is_cut)
         return REASON_CRL_MISSING;
     return inquiry->is_current || keeps_expired ? REASON_NONE : REASON_CRL_EXPIRED;
 }
@@ -340,7 +344,7 @@ static enum reason judge_lists(const struct revocation *revocation,
         *out_index = i;
         if (reason == REASON_REVOKED)
             return reason;
-        if (reason == REASON_NONE || (i > 0 && rules.is_leaf_only))
+        if (reason == REASON_NONE || (i > 0 && rules.is_leaf_only && !inquiry.is_cut))
             continue;
         if (worst != REASON_CRL_MISSING)
             worst = reason;

@@ -22,7 +22,7 @@ enum {
     REVOCATION_MAX_CRLS = 1024,
     REVOCATION_MAX_DENIED = 200000, // twice what a configuration may name: another one adds to it
     REVOCATION_SKEW_S = 300,
-    REVOCATION_MAX_CHECKS = 64, // lists verified for one chain; more wait for the next one
+    REVOCATION_MAX_CHECKS = 64, // lists verified for one chain; see revocation_judge
 };
 
 struct revocation;

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "auth/revocation.h"
 #include "auth/chain_record.h"
 #include "auth/trust.h"
 #include "tests/unit/cert/forge_crl.h"
@@ -314,6 +315,37 @@ static void a_list_of_an_intermediate_counts_once_a_chain_brings_it(void **state
         trust_destroy(trust);
     }
     identity_destroy(identity);
+}
+
+// More lists of a namesake than are verified for one chain hide the issuer's own: nobody is let in on what was seen
+// of them, and once the answers are remembered the serial is found.
+static void a_list_that_was_not_reached_lets_nobody_in(void **state)
+{
+    enum { NAMESAKES = REVOCATION_MAX_CHECKS + 1 };
+    const struct pki pki = make_pki(*state);
+    const struct trust_options options = {.name = "staff", .max_depth = 3};
+    const struct forged *namesake =
+        forge(*state, &(struct forge_plan){.cn = "Middle", .is_ca = true});
+    const struct forge_crl_plan own = {.issuer = pki.middle,
+                                       .is_for_cas = true,
+                                       .serials = {LEAF_SERIAL},
+                                       .this_update_s = FORGE_NOW_S - 1000};
+    struct forge_crl_plan others[NAMESAKES];
+    const struct forge_crl_plan *plans[NAMESAKES + 4] = {CRL(.issuer = pki.root),
+                                                         CRL(.issuer = pki.middle), &own};
+    for (int i = 0; i < NAMESAKES; i++) {
+        others[i] = (struct forge_crl_plan){.issuer = namesake,
+                                            .is_for_cas = true,
+                                            .has_no_key_id = true,
+                                            .number = i + 1,
+                                            .serials = {LEAF_SERIAL},
+                                            .this_update_s = FORGE_NOW_S - 10};
+        plans[3 + i] = &others[i];
+    }
+    struct trust *trust = make_alone(*state, &pki, &options, plans);
+    assert_int_equal(verify(trust, &pki, FORGE_NOW_S), REASON_CRL_MISSING);
+    assert_int_equal(verify(trust, &pki, FORGE_NOW_S), REASON_REVOKED);
+    trust_destroy(trust);
 }
 
 static void a_list_of_an_intermediate_that_may_sign_none_never_counts(void **state)
@@ -973,6 +1005,7 @@ int main(void)
         TEST(the_latest_date_counts_in_any_order),
         TEST(a_list_of_a_namesake_with_another_key_covers_nobody),
         TEST(a_list_of_an_intermediate_counts_once_a_chain_brings_it),
+        TEST(a_list_that_was_not_reached_lets_nobody_in),
         TEST(a_list_of_an_intermediate_that_may_sign_none_never_counts),
         TEST(with_the_scope_leaf_no_ca_needs_a_list),
         TEST(a_list_of_a_distribution_point_covers_who_names_it),
