@@ -912,7 +912,7 @@ def test_a_key_that_others_can_read_is_exit_3(pki, tmp_path):
 def test_a_listener_for_others_needs_to_be_meant(start, sidecar, local_address):
     proxy = start(ALLOW)
     one = sidecar(proxy, options=["--listen", "0.0.0.0:0", "--allow-remote"])
-    assert one.stderr.wait("warning: whoever reaches 0.0.0.0:0 acts under your certificate")
+    assert one.stderr.wait("warning: anybody who reaches 0.0.0.0:0 acts under your certificate")
 
 
 def test_an_address_that_is_taken_is_exit_1(pki, start, sidecar):
