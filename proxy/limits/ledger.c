@@ -73,13 +73,18 @@ void ledger_destroy(struct ledger *ledger)
     free(ledger);
 }
 
+static uint64_t hash_of(const char *name)
+{
+    uint64_t hash = hash_begin();
+    for (; *name != '\0'; name++)
+        hash = hash_add(hash, (uint8_t)*name);
+    return hash_end(hash);
+}
+
 // chain_of finds the chain of a name; names are the configuration's, nobody can make them collide.
 static struct account **chain_of(struct ledger *ledger, const char *name)
 {
-    uint32_t hash = 2166136261u;
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (uint8_t)*name) * 16777619u;
-    return &ledger->chains[hash % LEDGER_CHAINS];
+    return &ledger->chains[hash_of(name) % LEDGER_CHAINS];
 }
 
 static bool is_rested(const struct account *account, int64_t now_ms)
@@ -353,10 +358,7 @@ uint32_t ledger_count_tunnels(struct ledger *ledger, const char *name)
 
 uint64_t account_id(const struct account *account)
 {
-    uint64_t hash = hash_begin();
-    for (const char *at = account->name; *at != '\0'; at++)
-        hash = hash_add(hash, (uint8_t)*at);
-    return hash_end(hash);
+    return hash_of(account->name);
 }
 
 struct bandwidth *account_up(struct account *account)

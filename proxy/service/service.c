@@ -25,6 +25,7 @@
 #include "proxy/service/limits.h"
 #include "proxy/service/notify.h"
 #include "proxy/service/service_internal.h"
+#include "proxy/session/context.h"
 
 static const int handled_signals[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGUSR2};
 
@@ -240,16 +241,9 @@ static enum err open_control(struct service *service, struct errinfo *info)
     return ERR_OK;
 }
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 void service_apply_limits(struct service *service, const struct snapshot *snapshot)
 {
-    ledger_configure(service->ledger, &snapshot->limits, monotonic_ms());
+    ledger_configure(service->ledger, &snapshot->limits, monotonic_us() / 1000);
     sources_configure(service->sources, &snapshot->limits);
     memory_watch_set(&service->memory, snapshot->limits.memory != 0);
 }
@@ -314,7 +308,7 @@ static void close_loop(struct service *service)
 static void on_written(void *arg, void *holder)
 {
     struct service *service = arg;
-    ledger_give_record(service->ledger, holder, monotonic_ms());
+    ledger_give_record(service->ledger, holder, monotonic_us() / 1000);
 }
 
 // have_workers_turned is the watchdog's probe. Each worker is asked, also behind one that is late.
