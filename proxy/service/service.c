@@ -304,7 +304,8 @@ static void close_loop(struct service *service)
     bell_deinit(&service->adopted);
 }
 
-// on_written tells the ledger that a record waits no more. Called by the audit's writer, only while there are workers.
+// on_written tells the ledger that a record waits no more. Called by the audit's writer, and by audit_log_close for what
+// was never written: the ledger lives longer than the audit log.
 static void on_written(void *arg, void *holder)
 {
     struct service *service = arg;
