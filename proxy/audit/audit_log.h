@@ -21,7 +21,8 @@ struct audit_log_options {
     // on_removed is told, on the writer's thread, that somebody had removed the file and that it was made again at
     // its path; `count` is how often since the start. May be NULL.
     void (*on_removed)(const char *path, uint64_t count);
-    // on_written is told, on the writer's thread, that a decision of this holder waits no more. May be NULL.
+    // on_written is told that a decision of this holder waits no more: on the writer's thread, or by audit_log_close, so
+    // `arg` lives longer than the log. May be NULL.
     void (*on_written)(void *arg, void *holder);
     void *arg; // borrowed; of on_written
 };
