@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "auth/base/hash.h"
+
 struct answer {
     const struct crl *crl; // borrowed; NULL: free
     uint8_t authority[CRL_AUTHORITY_LEN];
@@ -45,12 +47,14 @@ static void end(struct set *set)
     atomic_store_explicit(&set->is_busy, false, memory_order_release);
 }
 
-// set_of spreads lists and keys; both halves of the mix are digests or as good.
+// set_of spreads lists and keys. Addresses alone would not do: allocators put large things at even distances.
 static struct set *set_of(struct crl_answers *answers, const struct crl *crl,
                           const uint8_t *authority)
 {
-    const size_t mix = ((uintptr_t)crl >> 4) * 31 + (size_t)(authority[0] | authority[1] << 8);
-    return &answers->sets[mix % CRL_ANSWERS_SETS];
+    uint64_t mix = hash_end(hash_begin() ^ (uintptr_t)crl);
+    for (size_t i = 0; i < sizeof mix; i++)
+        mix = hash_add(mix, authority[i]);
+    return &answers->sets[hash_end(mix) % CRL_ANSWERS_SETS];
 }
 
 static struct answer *find(struct set *set, const struct crl *crl, const uint8_t *authority)
