@@ -531,6 +531,7 @@ static bool step_failed(struct upstream *upstream)
     if (clock_ms() + RETRY_EVERY_MS - upstream->begun_ms > route->retry_ms)
         return false;
     say_waiting(upstream);
+    drop_attempt(upstream, true); // a socket that has ended would wake the loop all the time
     enter(upstream, UPSTREAM_WAIT, RETRY_EVERY_MS);
     return false;
 }

@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 import threading
+import time
 
 import pytest
 
@@ -17,7 +18,7 @@ from support.config import client, reach
 from support.origin import echo_after_end, pattern, pattern_sha256, reset, source
 from support.pki import CLIENT_AUTH, SERVER_AUTH, pin_of
 from support.plain import PlainClient, Reader, StrictOrigin, head, ok, url
-from support.proxy import run
+from support.proxy import cpu_seconds, run
 from support.scale import PATIENCE, count, eventually
 from support.sidecar import Sidecar, TlsServer, read_head, read_to_end
 from support.web import PAGE, Website
@@ -608,6 +609,21 @@ def test_waiting_for_a_proxy_ends_when_its_time_is_over(sidecar, free_port):
     one = sidecar(free_port, options=["--retry-for", "1s"])
     assert_failure(ask_failing(one), 502, "connection_refused", "refuses connections")
     assert one.stderr.wait("trying again, for 1000 ms at most")
+
+
+@pytest.mark.parametrize("leave", [lambda conn: None, reset], ids=["closes at once", "resets"])
+def test_waiting_for_a_proxy_that_ends_connections_costs_no_processor_time(leave, sidecar, origin):
+    """What is left of the connection that came to nothing wakes no loop."""
+    server = origin(leave)
+    one = sidecar(server.port, options=["--retry-for", "10m"])
+    with one.dial() as sock:
+        sock.sendall(connect("origin.test", 443))
+        server.wait_accepted(1)
+        before, begun = cpu_seconds(one.process.pid), time.monotonic()
+        server.wait_accepted(4)
+        spent, elapsed = cpu_seconds(one.process.pid) - before, time.monotonic() - begun
+        one.stop(signal.SIGINT)
+    assert spent < 0.25 * elapsed
 
 
 def test_a_sidecar_that_waits_for_a_proxy_can_be_stopped(sidecar, free_port):

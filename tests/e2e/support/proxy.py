@@ -78,6 +78,13 @@ class Lines:
             self._changed.notify_all()
 
 
+def cpu_seconds(pid):
+    """The processor time that a process has used."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Proxy:
     """`sallyport serve` with one configuration in `folder`."""
 
@@ -240,9 +247,7 @@ class Proxy:
         eventually(is_read, "the proxy to read")
 
     def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
 
     # -- clients ------------------------------------------------------------------------------
 
