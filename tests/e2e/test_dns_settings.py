@@ -4,8 +4,9 @@ import pytest
 
 from support import dns as servers
 from support.config import client, reach
+from support.control import CONTROL, Control
 from support.origin import Origin, dead_port, echo
-from support.scale import count
+from support.scale import count, eventually
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +71,14 @@ def test_that_there_is_no_such_name_is_kept_as_its_soa_says(start, dns, server):
 
 
 def test_many_who_ask_at_once_are_one_question(start, dns, server):
-    proxy = start(anywhere(server), workers=1)
+    proxy = start(anywhere(server), workers=1, control=CONTROL)
+    control = Control(proxy)
     released = dns.hold("herd.test", "127.0.0.1")
     herd = [proxy.connect() for _ in range(count(50, 10))]
     for requester in herd:
         requester.send(f"CONNECT herd.test:{server.port} HTTP/1.1\r\n\r\n".encode())
     dns.wait_asked("herd.test", 2)
+    eventually(lambda: control.status()["requests"]["resolve"] == len(herd), "all to wait")
     released.set()
     assert {requester.read_answer().status for requester in herd} == {200}
     assert asked(dns, "herd.test") == 1
