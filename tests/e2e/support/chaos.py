@@ -30,10 +30,10 @@ HELD_MAX = 12
 NOT_NOTICED = (OSError, AssertionError)  # what a peer finds that somebody else has broken off
 
 
-def play(start, dns, folder, pki, audit, steps):
-    """One run from a seed of its own, or the given one; the seed is said where it fails."""
-    given = os.environ.get("SALLYPORT_CHAOS_SEED")
-    seed = int(given) if given else int.from_bytes(os.urandom(4), "big")
+def play(start, dns, folder, pki, audit, steps, seed=None):
+    """One run from this seed, or one of its own; SALLYPORT_CHAOS_SEED goes before both. It is said where it fails."""
+    given = os.environ.get("SALLYPORT_CHAOS_SEED", seed)
+    seed = int.from_bytes(os.urandom(4), "big") if given is None else int(given)
     chaos = Chaos(start, dns, folder, pki, seed, audit)
     try:
         chaos.play(steps)
