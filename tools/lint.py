@@ -34,26 +34,27 @@ LAYERS = {
         ("auth/", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h",
          "proxy/net/sockaddr.h"),
         (r"openssl/", r"yaml\.h", r"idn2\.h")),
-    "proxy/audit": (("auth/",), (r"pthread\.h",)),
+    "proxy/clock": ((), ()),
+    "proxy/process": (("auth/base/", "proxy/clock/"), (r"ev\.h", r"pthread\.h")),
+    "proxy/audit": (("auth/", "proxy/clock/"), (r"pthread\.h",)),
     "proxy/session": (
         ("auth/", "proxy/tls/", "proxy/net/", "proxy/http/", "proxy/audit/", "proxy/config/",
-         "proxy/limits/", "proxy/log/"),
+         "proxy/limits/", "proxy/log/", "proxy/clock/"),
         (r"openssl/", r"ev\.h")),
     "proxy/worker": (
         ("auth/", "proxy/session/", "proxy/net/", "proxy/audit/", "proxy/config/snapshot.h",
-         "proxy/limits/", "proxy/log/"),
+         "proxy/limits/", "proxy/log/", "proxy/clock/"),
         (r"ev\.h", r"pthread\.h")),
     "proxy/sidecar": (
         ("auth/", "proxy/tls/", "proxy/net/", "proxy/http/", "proxy/log/", "proxy/config/file.h",
          "proxy/config/endpoint_text.h", "proxy/config/system_resolver.h",
-         "proxy/service/limits.h", "proxy/service/notify.h", "proxy/service/signals.h",
-         "proxy/service/watcher.h"),
+         "proxy/clock/", "proxy/process/"),
         (r"openssl/", r"ev\.h", r"pthread\.h")),
     "proxy/admin": (("auth/", "proxy/config/"), (r"ev\.h",)),
     "proxy/explain": (("auth/",), (r"jansson\.h",)),
     "proxy/history": (("auth/", "proxy/net/sockaddr.h"), (r"jansson\.h",)),
     "proxy/lint": (("auth/", "proxy/config/", "proxy/net/host_table.h", "proxy/net/sockaddr.h"), (r"libpsl\.h",)),
-    "proxy/log": (("auth/base/",), ()),
+    "proxy/log": (("auth/base/", "proxy/clock/"), ()),
     "proxy/metrics": (("auth/base/",), ()),
 }
 

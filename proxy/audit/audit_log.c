@@ -20,6 +20,7 @@
 
 #include "auth/base/share.h"
 #include "proxy/audit/sink.h"
+#include "proxy/clock/clock.h"
 
 enum {
     DEFAULT_MAX_DECISIONS = 16384,
@@ -59,20 +60,6 @@ struct audit_log {
     struct audit_record **waiting_end;
     size_t written_of_first; // bytes of `waiting` that are in the file already
 };
-
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void wake(struct audit_log *log)
 {
@@ -170,7 +157,7 @@ static void tell_lost(struct audit_log *log)
     struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP);
     if (record == NULL)
         return;
-    audit_lost_format(wall_ms(), atomic_exchange(&log->lost, 0), record);
+    audit_lost_format(wall_clock_ms(), atomic_exchange(&log->lost, 0), record);
     *log->waiting_end = record;
     log->waiting_end = &record->next;
 }

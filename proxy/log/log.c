@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proxy/clock/clock.h"
+
 enum { LOG_LINE_CAP = 1024 };
 
 static void write_line(const char *level, const char *format, va_list args) PRINTF_LIKE(2, 0);
@@ -13,13 +15,13 @@ static void write_line(const char *level, const char *format, va_list args) PRIN
 static void write_line(const char *level, const char *format, va_list args)
 {
     char line[LOG_LINE_CAP];
-    struct timespec now;
     struct tm utc;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    (void)gmtime_r(&now.tv_sec, &utc);
+    const int64_t now_ms = wall_clock_ms();
+    const time_t now_s = (time_t)(now_ms / 1000);
+    (void)gmtime_r(&now_s, &utc);
     size_t len = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
-    len += (size_t)snprintf(line + len, sizeof line - len, ".%03dZ %s ",
-                            (int)(now.tv_nsec / 1000000), level);
+    len +=
+        (size_t)snprintf(line + len, sizeof line - len, ".%03dZ %s ", (int)(now_ms % 1000), level);
     const size_t head_len = len;
     const int written = vsnprintf(line + len, sizeof line - len - 1, format, args);
     if (written > 0)

@@ -13,7 +13,7 @@
 #include "auth/base/text.h"
 #include "proxy/config/source.h"
 #include "proxy/log/log.h"
-#include "proxy/service/notify.h"
+#include "proxy/process/notify.h"
 #include "proxy/service/service_internal.h"
 
 enum { RETRIES_MAX = 20, REMIND_EVERY_S = 60 * 60 };

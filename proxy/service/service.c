@@ -22,8 +22,8 @@
 #include "proxy/log/log.h"
 #include "proxy/net/dns_client.h"
 #include "proxy/net/loop_memory.h"
-#include "proxy/service/limits.h"
-#include "proxy/service/notify.h"
+#include "proxy/process/limits.h"
+#include "proxy/process/notify.h"
 #include "proxy/service/service_internal.h"
 #include "proxy/session/context.h"
 

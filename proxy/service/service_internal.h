@@ -11,10 +11,10 @@
 #include "proxy/service/horizon.h"
 #include "proxy/service/loader.h"
 #include "proxy/service/memory.h"
-#include "proxy/service/signals.h"
+#include "proxy/process/signals.h"
 #include "proxy/service/sockets.h"
-#include "proxy/service/watchdog.h"
-#include "proxy/service/watcher.h"
+#include "proxy/process/watchdog.h"
+#include "proxy/process/watcher.h"
 #include "proxy/session/survey.h"
 #include "proxy/worker/worker.h"
 

@@ -3,7 +3,6 @@
 
 #include <malloc.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "proxy/session/session.h"
 #include "proxy/session/survey.h"
@@ -11,25 +10,6 @@
 enum { TRIM_SESSIONS = 1024 }; // at least so many sessions must have gone
 
 static const ev_tstamp tick_s = 1.;
-
-int64_t wall_clock_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int64_t monotonic_us(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-static int64_t monotonic_ms(void)
-{
-    return monotonic_us() / 1000;
-}
 
 static void on_clock(struct ev_loop *loop, ev_check *check, int events)
 {

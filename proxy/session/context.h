@@ -9,6 +9,7 @@
 
 #include "proxy/audit/audit_log.h"
 #include "proxy/audit/refusals.h"
+#include "proxy/clock/clock.h"
 #include "proxy/config/snapshot.h"
 #include "proxy/net/buffer.h"
 #include "proxy/net/resolver.h"
@@ -135,10 +136,3 @@ void session_context_make_id(struct session_context *context, char out[17]);
 // session_context_take_turn gives a number that rises with each request of a client: which of its egress addresses
 // has its turn.
 uint32_t session_context_take_turn(struct session_context *context, const struct client *client);
-
-// wall_clock_ms gives Unix time in milliseconds, for records and certificates, not for deadlines.
-int64_t wall_clock_ms(void);
-
-// monotonic_us gives the monotonic clock in microseconds, for what must know how long it has taken; a
-// deadline is compared with the context's now_ms.
-int64_t monotonic_us(void);

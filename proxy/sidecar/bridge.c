@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "proxy/clock/clock.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/http/head.h"
 #include "proxy/log/log.h"
 #include "proxy/net/sockaddr.h"
 #include "proxy/net/tcp_stream.h"
-#include "proxy/sidecar/clock.h"
 #include "proxy/sidecar/relay.h"
 #include "proxy/sidecar/reply.h"
 
@@ -83,7 +83,7 @@ static void enter(struct bridge *bridge, enum bridge_state state)
 {
     ASSERT(is_legal(bridge->state, state));
     bridge->state = state;
-    bridge->since_ms = clock_ms();
+    bridge->since_ms = monotonic_ms();
 }
 
 static void drop_head(struct bridge *bridge)
@@ -139,7 +139,7 @@ static void send_answer(struct bridge *bridge, const struct text *text)
 static void say(struct bridge *bridge, enum cause cause, const char *detail)
 {
     struct bridge_context *context = bridge->context;
-    const int64_t now_ms = clock_ms();
+    const int64_t now_ms = monotonic_ms();
     char host[TARGET_TEXT_CAP];
     char proxy[TARGET_TEXT_CAP + 32] = "";
     context->unsaid++;
@@ -264,7 +264,7 @@ static enum err fill_head(struct bridge *bridge)
     const enum err error = stream_read(&bridge->client.stream, bridge->head + bridge->head_len,
                                        bridge->head_cap - bridge->head_len, &len);
     if (bridge->head_len == 0 && len > 0)
-        bridge->since_ms = clock_ms(); // the head has its time from its first byte on
+        bridge->since_ms = monotonic_ms(); // the head has its time from its first byte on
     bridge->head_len += len;
     if (bridge->head_len == 0)
         drop_head(bridge);
@@ -310,7 +310,7 @@ static bool begin_relay(struct bridge *bridge)
     const enum err error =
         relay_open(&bridge->relay, &bridge->client.stream, upstream_stream(bridge->upstream),
                    &bridge->context->buffers, slice_first(all, bridge->request_len),
-                   slice_from(all, bridge->request_len), clock_ms());
+                   slice_from(all, bridge->request_len), monotonic_ms());
     drop_head(bridge);
     if (error != ERR_OK) {
         finish(bridge, true);
@@ -354,7 +354,7 @@ static void begin_closing(struct bridge *bridge)
 
 static bool step_relay(struct bridge *bridge)
 {
-    switch (relay_step(&bridge->relay, clock_ms())) {
+    switch (relay_step(&bridge->relay, monotonic_ms())) {
     case RELAY_WAITS:
         return false;
     case RELAY_MORE:
@@ -509,7 +509,7 @@ static void set_timer(struct bridge *bridge)
     }
     if (ev_is_active(&bridge->timer) && bridge->timer_due_ms <= due_ms)
         return;
-    const int64_t wait_ms = due_ms - clock_ms();
+    const int64_t wait_ms = due_ms - monotonic_ms();
     ev_timer_stop(loop, &bridge->timer);
     ev_timer_set(&bridge->timer, wait_ms > 0 ? (ev_tstamp)wait_ms / 1000. : 0., 0.);
     ev_timer_start(loop, &bridge->timer);
@@ -555,7 +555,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     struct bridge *bridge = timer->data;
     ASSERT(bridge->magic == BRIDGE_MAGIC);
-    const int64_t now_ms = clock_ms();
+    const int64_t now_ms = monotonic_ms();
     const bool is_due = ends_at_ms(bridge) <= now_ms;
     if (is_due && bridge->state == BRIDGE_READ_HEAD && bridge->head_len > 0)
         answer_with(bridge, reply_late);
@@ -582,7 +582,7 @@ void bridge_accept(struct bridge_context *context, int fd)
     client->stream.owner = bridge;
     bridge->magic = BRIDGE_MAGIC;
     bridge->context = context;
-    bridge->since_ms = clock_ms();
+    bridge->since_ms = monotonic_ms();
     ev_timer_init(&bridge->timer, on_timer, 0., 0.);
     bridge->timer.data = bridge;
     TAILQ_INSERT_TAIL(&context->live, bridge, link);

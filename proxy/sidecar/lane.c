@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/clock/clock.h"
 #include "proxy/log/log.h"
 #include "proxy/net/bell.h"
 #include "proxy/net/listener.h"
-#include "proxy/sidecar/clock.h"
 
 enum { LANE_MAGIC = 0x1A9E0000, EXHAUSTED_LOG_EVERY_MS = 5000 };
 
@@ -58,7 +58,7 @@ static void on_accept(void *arg, int fd, const struct ip_addr *peer, uint16_t pe
 static void on_exhausted(void *arg, int error)
 {
     struct lane *lane = arg;
-    const int64_t now_ms = clock_ms();
+    const int64_t now_ms = monotonic_ms();
     if (lane->exhausted_ms != 0 && now_ms - lane->exhausted_ms < EXHAUSTED_LOG_EVERY_MS)
         return;
     lane->exhausted_ms = now_ms;

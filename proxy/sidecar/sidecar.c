@@ -15,10 +15,10 @@
 #include "proxy/net/dns_client.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/loop_memory.h"
-#include "proxy/service/limits.h"
-#include "proxy/service/notify.h"
-#include "proxy/service/signals.h"
-#include "proxy/service/watcher.h"
+#include "proxy/process/limits.h"
+#include "proxy/process/notify.h"
+#include "proxy/process/signals.h"
+#include "proxy/process/watcher.h"
 #include "proxy/sidecar/lane.h"
 
 static const int handled_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};

@@ -16,10 +16,10 @@
 #include <time.h>
 
 #include "auth/server_name.h"
+#include "proxy/clock/clock.h"
 #include "proxy/log/log.h"
 #include "proxy/net/dialer.h"
 #include "proxy/net/tcp_stream.h"
-#include "proxy/sidecar/clock.h"
 
 enum {
     UPSTREAM_MAGIC = 0x0D57EA33,
@@ -64,7 +64,7 @@ struct upstream {
 
 static int64_t elapsed_ms(const struct upstream *upstream)
 {
-    return clock_ms() - upstream->since_ms;
+    return monotonic_ms() - upstream->since_ms;
 }
 
 static void set_deadline(struct upstream *upstream, int64_t after_ms)
@@ -79,7 +79,7 @@ static void set_deadline(struct upstream *upstream, int64_t after_ms)
 static void enter(struct upstream *upstream, enum upstream_state state, int64_t limit_ms)
 {
     upstream->state = state;
-    upstream->since_ms = clock_ms();
+    upstream->since_ms = monotonic_ms();
     set_deadline(upstream, limit_ms);
 }
 
@@ -150,7 +150,7 @@ static void take_answer(struct upstream *upstream)
     for (size_t i = 0; i < answer.count; i++)
         way->addresses[i] = answer.addresses[i];
     way->address_count = answer.count;
-    way->resolved_ms = clock_ms();
+    way->resolved_ms = monotonic_ms();
 }
 
 static void on_resolved(void *arg)
@@ -221,7 +221,7 @@ static void begin(struct upstream *upstream)
         way->addresses[0] = way->proxy.address;
         way->address_count = 1;
         dial(upstream);
-    } else if (way->address_count > 0 && clock_ms() - way->resolved_ms < FRESH_MS) {
+    } else if (way->address_count > 0 && monotonic_ms() - way->resolved_ms < FRESH_MS) {
         upstream->is_remembered = true;
         dial(upstream);
     } else {
@@ -510,9 +510,9 @@ static void say_waiting(struct upstream *upstream)
 {
     struct route *route = upstream->route;
     char host[TARGET_TEXT_CAP];
-    if (route->said_ms != 0 && clock_ms() - route->said_ms < SAY_EVERY_MS)
+    if (route->said_ms != 0 && monotonic_ms() - route->said_ms < SAY_EVERY_MS)
         return;
-    route->said_ms = clock_ms();
+    route->said_ms = monotonic_ms();
     log_warning("https://%s:%u: %s (%s); trying again, for %" PRId64 " ms at most",
                 target_format_host(&upstream->way->proxy, host), upstream->way->proxy.port,
                 cause_phrase(upstream->cause), cause_name(upstream->cause), route->retry_ms);
@@ -528,7 +528,7 @@ static bool step_failed(struct upstream *upstream)
         begin_again(upstream, way_behind(upstream));
         return true;
     }
-    if (clock_ms() + RETRY_EVERY_MS - upstream->begun_ms > route->retry_ms)
+    if (monotonic_ms() + RETRY_EVERY_MS - upstream->begun_ms > route->retry_ms)
         return false;
     say_waiting(upstream);
     drop_attempt(upstream, true); // a socket that has ended would wake the loop all the time
@@ -588,7 +588,7 @@ struct upstream *upstream_create(struct route *route, void (*wake)(void *owner),
         .magic = UPSTREAM_MAGIC,
         .route = route,
         .way = &route->ways[route->way_at],
-        .begun_ms = clock_ms(),
+        .begun_ms = monotonic_ms(),
         .credentials = credentials_ref(route->credentials),
         .wake = wake,
         .owner = owner,
@@ -598,7 +598,7 @@ struct upstream *upstream_create(struct route *route, void (*wake)(void *owner),
     };
     ev_timer_init(&upstream->timer, on_timer, 0., 0.);
     upstream->timer.data = upstream;
-    upstream->since_ms = clock_ms();
+    upstream->since_ms = monotonic_ms();
     begin(upstream);
     return upstream;
 }

@@ -7,7 +7,7 @@
 //      next to a certificate.
 //   3. A change starts a short timer, so that a certificate and its key come as a pair.
 //   4. Every 30 s the files' size, time, and place are compared with what they were.
-#include "proxy/service/watcher.h"
+#include "proxy/process/watcher.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 // A core dump or a debugger of the same user would show private keys.
-#include "proxy/service/limits.h"
+#include "proxy/process/limits.h"
 
 #include <malloc.h>
 #include <dirent.h>

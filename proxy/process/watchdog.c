@@ -1,10 +1,10 @@
 // A timer that repeats, and two variables of the environment.
-#include "proxy/service/watchdog.h"
+#include "proxy/process/watchdog.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "proxy/service/notify.h"
+#include "proxy/process/notify.h"
 
 enum { TURNS = 3 }; // in the time that the manager waits: two may come late
 

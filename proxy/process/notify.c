@@ -1,5 +1,5 @@
 // One datagram to a Unix socket; a leading `@` stands for the abstract namespace.
-#include "proxy/service/notify.h"
+#include "proxy/process/notify.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "auth/base/slice.h"
+#include "proxy/clock/clock.h"
 
 void notify_send(const char *state)
 {
@@ -34,10 +34,7 @@ void notify_send(const char *state)
 
 void notify_send_reloading(void)
 {
-    struct timespec now;
     char state[64];
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    (void)snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
-                   (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    (void)snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, monotonic_us());
     notify_send(state);
 }

@@ -1,5 +1,5 @@
 // A signalfd under a watcher.
-#include "proxy/service/signals.h"
+#include "proxy/process/signals.h"
 
 #include <pthread.h>
 #include <sys/signalfd.h>
