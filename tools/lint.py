@@ -35,20 +35,21 @@ LAYERS = {
          "proxy/net/sockaddr.h"),
         (r"openssl/", r"yaml\.h", r"idn2\.h")),
     "proxy/clock": ((), ()),
+    "proxy/loop": (("auth/base/", "proxy/clock/"), (r"ev\.h", r"pthread\.h")),
     "proxy/process": (("auth/base/", "proxy/clock/"), (r"ev\.h", r"pthread\.h")),
     "proxy/audit": (("auth/", "proxy/clock/"), (r"pthread\.h",)),
     "proxy/session": (
         ("auth/", "proxy/tls/", "proxy/net/", "proxy/http/", "proxy/audit/", "proxy/config/",
-         "proxy/limits/", "proxy/log/", "proxy/clock/"),
+         "proxy/limits/", "proxy/log/", "proxy/clock/", "proxy/loop/"),
         (r"openssl/", r"ev\.h")),
     "proxy/worker": (
         ("auth/", "proxy/session/", "proxy/net/", "proxy/audit/", "proxy/config/snapshot.h",
-         "proxy/limits/", "proxy/log/", "proxy/clock/"),
+         "proxy/limits/", "proxy/log/", "proxy/clock/", "proxy/loop/"),
         (r"ev\.h", r"pthread\.h")),
     "proxy/sidecar": (
         ("auth/", "proxy/tls/", "proxy/net/", "proxy/http/", "proxy/log/", "proxy/config/file.h",
          "proxy/config/endpoint_text.h", "proxy/config/system_resolver.h",
-         "proxy/clock/", "proxy/process/"),
+         "proxy/clock/", "proxy/loop/", "proxy/process/"),
         (r"openssl/", r"ev\.h", r"pthread\.h")),
     "proxy/admin": (("auth/", "proxy/config/"), (r"ev\.h",)),
     "proxy/explain": (("auth/",), (r"jansson\.h",)),
@@ -106,7 +107,7 @@ MEMCPY_IN = {"auth/base/slice.h"}
 # Calls that block: never on a worker's thread. The audit writer has a thread of its own.
 BLOCKING = ("fopen", "sleep", "usleep", "nanosleep", "fsync", "fdatasync", "pthread_cond_wait",
             "sem_wait", "system", "wait", "waitpid")
-ON_WORKERS = re.compile(r"proxy/(session|worker|net|tls|http)/|proxy/audit/(queue|record)"
+ON_WORKERS = re.compile(r"proxy/(session|worker|loop|net|tls|http)/|proxy/audit/(queue|record)"
                         r"|proxy/sidecar/(bridge|relay|upstream|reply|cause|lane)")
 
 # The wall clock and the environment are arguments in the pure parts.

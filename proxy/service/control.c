@@ -43,7 +43,7 @@ struct control {
     struct survey *parts;          // owned; one a worker
     atomic_uint answered;          // parts that the workers have given back
     uint32_t asked_count;
-    struct bell surveys; // owned; a part was given back
+    struct wakeup surveys; // owned; a part was given back
 };
 
 const char *control_path(const struct control *control)
@@ -331,7 +331,7 @@ static void on_part(void *arg)
 {
     struct control *control = arg;
     (void)atomic_fetch_add(&control->answered, 1);
-    bell_ring(&control->surveys);
+    wakeup_send(&control->surveys);
 }
 
 // parse_kill reads `id:HEX` or `client:NAME` into the question.
@@ -557,7 +557,7 @@ enum err control_create(struct service *service, struct control **out, struct er
         return errinfo_set(info, ERR_SYSTEM, "no memory for the control socket");
     control->service = service;
     enum err error = ERR_OK;
-    if (!bell_init(&control->surveys, on_survey_part, control))
+    if (!wakeup_init(&control->surveys, on_survey_part, control))
         error = errinfo_set(info, ERR_SYSTEM, "the control socket: no eventfd: %m");
     else
         error = control_socket_open(service->snapshot->control_path, &control->socket, info);
@@ -565,7 +565,7 @@ enum err control_create(struct service *service, struct control **out, struct er
         *out = control;
         return ERR_OK;
     }
-    bell_deinit(&control->surveys);
+    wakeup_deinit(&control->surveys);
     free(control);
     return error;
 }
@@ -576,7 +576,7 @@ enum err control_serve(struct control *control, struct errinfo *info)
     const struct control_events events = {
         .on_call = on_call, .on_refused = on_refused, .arg = control};
     control->parts = calloc(service->worker_count, sizeof *control->parts);
-    bell_start(&control->surveys, service->loop);
+    wakeup_start(&control->surveys, service->loop);
     control->server = control_server_create(service->loop, control->socket.fd, &events);
     if (control->parts == NULL || control->server == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the control socket");
@@ -600,8 +600,8 @@ void control_destroy(struct control *control)
     for (uint32_t w = 0; control->parts != NULL && w < control->service->worker_count; w++)
         survey_deinit(&control->parts[w]);
     control_server_destroy(control->server);
-    bell_stop(&control->surveys, control->service->loop);
-    bell_deinit(&control->surveys);
+    wakeup_stop(&control->surveys, control->service->loop);
+    wakeup_deinit(&control->surveys);
     control_socket_close(&control->socket);
     free(control->parts);
     free(control);

@@ -10,8 +10,8 @@
 
 struct loader {
     pthread_t thread;
-    const struct bell *done;  // borrowed
-    struct snapshot *current; // ref
+    const struct wakeup *done; // borrowed
+    struct snapshot *current;  // ref
     enum loader_scope scope;
     enum err error;
     struct diagnostics diagnostics;
@@ -52,7 +52,7 @@ static void *run(void *arg)
 {
     struct loader *loader = arg;
     loader->error = load(loader);
-    bell_ring(loader->done);
+    wakeup_send(loader->done);
     return NULL;
 }
 
@@ -63,7 +63,7 @@ static void destroy(struct loader *loader)
 }
 
 struct loader *loader_start(struct snapshot *current, enum loader_scope scope,
-                            const struct bell *done)
+                            const struct wakeup *done)
 {
     struct loader *loader = calloc(1, sizeof *loader);
     if (loader == NULL)

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "proxy/config/taking.h"
-#include "proxy/net/bell.h"
+#include "proxy/loop/wakeup.h"
 
 struct loader;
 
@@ -16,7 +16,7 @@ enum loader_scope {
 // loader_start begins to load what comes after `current`, of which it takes a reference of its own. When it
 // is done, `done` is rung, which is borrowed. NULL when there is no memory or no thread.
 struct loader *loader_start(struct snapshot *current, enum loader_scope scope,
-                            const struct bell *done) MUST_USE;
+                            const struct wakeup *done) MUST_USE;
 
 // loader_scope_of tells what was asked for.
 enum loader_scope loader_scope_of(const struct loader *loader);

@@ -59,13 +59,13 @@ static void on_audit_removed(const char *path, uint64_t count)
 static void on_worker_exit(void *arg)
 {
     struct service *service = arg;
-    bell_ring(&service->exits);
+    wakeup_send(&service->exits);
 }
 
 static void on_worker_adopted(void *arg)
 {
     struct service *service = arg;
-    bell_ring(&service->adopted);
+    wakeup_send(&service->adopted);
 }
 
 static enum err start_workers(struct service *service, struct errinfo *info)
@@ -266,18 +266,18 @@ static enum err open_counts(struct service *service, struct errinfo *info)
 // open_loop makes main's loop and what wakes it.
 static enum err open_loop(struct service *service, struct errinfo *info)
 {
-    bool has_bells = bell_init(&service->exits, on_exits, service);
-    has_bells = bell_init(&service->loaded, reload_on_loaded, service) && has_bells;
-    has_bells = bell_init(&service->adopted, reload_on_adopted, service) && has_bells;
+    bool has_wakeups = wakeup_init(&service->exits, on_exits, service);
+    has_wakeups = wakeup_init(&service->loaded, reload_on_loaded, service) && has_wakeups;
+    has_wakeups = wakeup_init(&service->adopted, reload_on_adopted, service) && has_wakeups;
     ev_timer_init(&service->retry, reload_on_retry, 0., 0.);
     service->retry.data = service;
     const bool has_reserve = loop_memory_start();
     service->loop = has_reserve ? ev_default_loop(EVFLAG_NOENV) : NULL;
-    if (service->loop == NULL || !has_bells)
+    if (service->loop == NULL || !has_wakeups)
         return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop: %m");
-    bell_start(&service->exits, service->loop);
-    bell_start(&service->loaded, service->loop);
-    bell_start(&service->adopted, service->loop);
+    wakeup_start(&service->exits, service->loop);
+    wakeup_start(&service->loaded, service->loop);
+    wakeup_start(&service->adopted, service->loop);
     service->watcher = watcher_create(service->loop, reload_on_files_changed, service);
     service->horizon = horizon_create(service->loop, on_look, service);
     if (service->watcher == NULL || service->horizon == NULL)
@@ -294,14 +294,14 @@ static void close_loop(struct service *service)
         ev_timer_stop(service->loop, &service->retry);
         clock_watch_stop(&service->clock_watch, service->loop);
         watchdog_stop(&service->watchdog, service->loop);
-        bell_stop(&service->exits, service->loop);
-        bell_stop(&service->loaded, service->loop);
-        bell_stop(&service->adopted, service->loop);
+        wakeup_stop(&service->exits, service->loop);
+        wakeup_stop(&service->loaded, service->loop);
+        wakeup_stop(&service->adopted, service->loop);
         ev_loop_destroy(service->loop);
     }
-    bell_deinit(&service->exits);
-    bell_deinit(&service->loaded);
-    bell_deinit(&service->adopted);
+    wakeup_deinit(&service->exits);
+    wakeup_deinit(&service->loaded);
+    wakeup_deinit(&service->adopted);
 }
 
 // on_written tells the ledger that a record waits no more. Called by the audit's writer, and by audit_log_close for what

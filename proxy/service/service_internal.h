@@ -6,15 +6,15 @@
 #include <ev.h>
 
 #include "proxy/audit/audit_log.h"
-#include "proxy/net/bell.h"
+#include "proxy/loop/wakeup.h"
+#include "proxy/process/signals.h"
+#include "proxy/process/watchdog.h"
+#include "proxy/process/watcher.h"
 #include "proxy/service/clock_watch.h"
 #include "proxy/service/horizon.h"
 #include "proxy/service/loader.h"
 #include "proxy/service/memory.h"
-#include "proxy/process/signals.h"
 #include "proxy/service/sockets.h"
-#include "proxy/process/watchdog.h"
-#include "proxy/process/watcher.h"
 #include "proxy/session/survey.h"
 #include "proxy/worker/worker.h"
 
@@ -78,10 +78,10 @@ struct service {
     uint64_t cut_count;
     bool is_stopping;
     bool is_interrupted;    // asked to end at once, so that cutting is no failure
-    struct signals signals; // owned, like the bells
-    struct bell exits;      // a worker has ended
-    struct bell loaded;     // the loader is done
-    struct bell adopted;    // a worker has adopted the newest snapshot
+    struct signals signals; // owned, like the wakeups
+    struct wakeup exits;    // a worker has ended
+    struct wakeup loaded;   // the loader is done
+    struct wakeup adopted;  // a worker has adopted the newest snapshot
 };
 
 // service_apply_limits makes the limits of the whole process those of `snapshot`, at once. A client's come with
@@ -108,7 +108,7 @@ void reload_remind(struct service *service, int64_t now_s);
 // reload_watch_files watches what the snapshot in force was made of.
 void reload_watch_files(struct service *service);
 
-// The callbacks of the bells `loaded` and `adopted`, of `retry`, and of the watcher of files.
+// The callbacks of the wakeups `loaded` and `adopted`, of `retry`, and of the watcher of files.
 void reload_on_loaded(void *arg, uint32_t rung);
 void reload_on_adopted(void *arg, uint32_t rung);
 void reload_on_retry(struct ev_loop *loop, ev_timer *timer, int events);

@@ -10,7 +10,7 @@
 
 #include "proxy/clock/clock.h"
 #include "proxy/log/log.h"
-#include "proxy/net/bell.h"
+#include "proxy/loop/wakeup.h"
 #include "proxy/net/listener.h"
 
 enum { LANE_MAGIC = 0x1A9E0000, EXHAUSTED_LOG_EVERY_MS = 5000 };
@@ -23,7 +23,7 @@ struct lane {
     struct ev_loop *loop;          // owned
     struct bridge_context context; // its route's resolver, sessions and credentials are owned
     struct listener *listeners[LANE_LISTENERS_MAX]; // owned; NULL when not accepting
-    struct bell mail;                               // owned
+    struct wakeup mail;                             // owned
     _Atomic(struct credentials *) renewed;          // owned; put there by others, taken by the loop
     atomic_uint letters;                            // of enum mail
     int64_t drain_ms;
@@ -126,7 +126,7 @@ static void on_mail(void *arg, uint32_t rung)
 static void post(struct lane *lane, enum mail letter)
 {
     (void)atomic_fetch_or(&lane->letters, (unsigned)letter);
-    bell_ring(&lane->mail);
+    wakeup_send(&lane->mail);
 }
 
 void lane_adopt(struct lane *lane, struct credentials *credentials)
@@ -150,7 +150,7 @@ static enum err open_parts(struct lane *lane, const struct lane_options *options
 {
     struct route *route = &lane->context.route;
     lane->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    const bool has_mail = bell_init(&lane->mail, on_mail, lane);
+    const bool has_mail = wakeup_init(&lane->mail, on_mail, lane);
     ev_timer_init(&lane->drain, on_drain_over, 0., 0.);
     ev_prepare_init(&lane->drained, on_drained);
     lane->drain.data = lane;
@@ -159,7 +159,7 @@ static enum err open_parts(struct lane *lane, const struct lane_options *options
         return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop: %s", strerror(errno));
     route->loop = lane->loop;
     bridge_context_start(&lane->context);
-    bell_start(&lane->mail, lane->loop);
+    wakeup_start(&lane->mail, lane->loop);
     route->sessions = tls_sessions_create();
     if (route->sessions == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
@@ -270,7 +270,7 @@ void lane_destroy(struct lane *lane)
     credentials_unref(atomic_exchange(&lane->renewed, NULL));
     if (lane->loop != NULL)
         ev_loop_destroy(lane->loop);
-    bell_deinit(&lane->mail);
+    wakeup_deinit(&lane->mail);
     lane->magic = 0;
     free(lane);
 }

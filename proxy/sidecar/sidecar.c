@@ -11,7 +11,7 @@
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/system_resolver.h"
 #include "proxy/log/log.h"
-#include "proxy/net/bell.h"
+#include "proxy/loop/wakeup.h"
 #include "proxy/net/dns_client.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/loop_memory.h"
@@ -48,7 +48,7 @@ struct sidecar {
     int retry_count;
     ev_timer look;          // is the certificate near its end?
     struct signals signals; // owned
-    struct bell exits;      // owned; a lane has ended
+    struct wakeup exits;    // owned; a lane has ended
     bool is_stopping;
     bool is_interrupted; // asked to end at once, so that cutting is no failure
 };
@@ -56,7 +56,7 @@ struct sidecar {
 static void on_lane_exit(void *arg)
 {
     struct sidecar *sidecar = arg;
-    bell_ring(&sidecar->exits);
+    wakeup_send(&sidecar->exits);
 }
 
 // warn_of_end says that the own certificate ends soon, or has ended.
@@ -258,7 +258,7 @@ static void say_ready(const struct sidecar *sidecar)
 
 static enum err start(struct sidecar *sidecar, struct errinfo *info)
 {
-    const bool has_bell = bell_init(&sidecar->exits, on_exits, sidecar);
+    const bool has_wakeup = wakeup_init(&sidecar->exits, on_exits, sidecar);
     sidecar->loop = loop_memory_start() ? ev_default_loop(EVFLAG_NOENV) : NULL;
     ev_timer_init(&sidecar->retry, on_retry, 0., 0.);
     ev_timer_init(&sidecar->look, on_look, look_every_s, look_every_s);
@@ -266,7 +266,7 @@ static enum err start(struct sidecar *sidecar, struct errinfo *info)
     sidecar->look.data = sidecar;
     if (sidecar->loop != NULL)
         sidecar->watcher = watcher_create(sidecar->loop, on_files_changed, sidecar);
-    if (sidecar->watcher == NULL || !has_bell)
+    if (sidecar->watcher == NULL || !has_wakeup)
         return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop: %m");
     TRY(bind_all(sidecar, info));
     if (dns_client_global_init() != ERR_OK)
@@ -277,7 +277,7 @@ static enum err start(struct sidecar *sidecar, struct errinfo *info)
     if (system_resolver_fill(&sidecar->names) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     TRY(start_lanes(sidecar, info));
-    bell_start(&sidecar->exits, sidecar->loop);
+    wakeup_start(&sidecar->exits, sidecar->loop);
     if (!signals_start(&sidecar->signals, sidecar->loop, on_signal, sidecar))
         return errinfo_set(info, ERR_SYSTEM, "cannot take signals: %m");
     ev_timer_start(sidecar->loop, &sidecar->look);
@@ -303,10 +303,10 @@ static size_t stop(struct sidecar *sidecar)
     if (sidecar->loop != NULL) {
         ev_timer_stop(sidecar->loop, &sidecar->retry);
         ev_timer_stop(sidecar->loop, &sidecar->look);
-        bell_stop(&sidecar->exits, sidecar->loop);
+        wakeup_stop(&sidecar->exits, sidecar->loop);
     }
     signals_stop(&sidecar->signals, sidecar->loop);
-    bell_deinit(&sidecar->exits);
+    wakeup_deinit(&sidecar->exits);
     const size_t count = sidecar->options->listen_count * sidecar->options->workers;
     for (size_t i = 0; sidecar->fds != NULL && i < count; i++) {
         if (sidecar->fds[i] >= 0)

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "proxy/log/log.h"
-#include "proxy/net/bell.h"
+#include "proxy/loop/wakeup.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/resolver.h"
 #include "proxy/session/session.h"
@@ -57,7 +57,7 @@ struct worker {
     struct snapshot *snapshot; // ref
     struct port *ports;        // owned; one a listener
     struct session_context context;
-    struct bell mail;                 // owned
+    struct wakeup mail;               // owned
     _Atomic(struct update *) update;  // owned; put there by main, taken by the loop
     _Atomic(struct survey *) survey;  // borrowed; put there by main, taken by the loop
     atomic_bool owes_pulse;           // it was asked for a sign of life, and has not given it
@@ -313,7 +313,7 @@ static void on_mail(void *arg, uint32_t rung)
 static void post(struct worker *worker, enum mail letter)
 {
     (void)atomic_fetch_or(&worker->letters, (unsigned)letter);
-    bell_ring(&worker->mail);
+    wakeup_send(&worker->mail);
 }
 
 // drop_update frees one that nobody has adopted. NULL is allowed.
@@ -411,7 +411,7 @@ static void close_loop(struct worker *worker)
     session_context_stop(&worker->context);
     resolver_destroy(worker->context.resolver);
     drop_retired(worker, true);
-    bell_stop(&worker->mail, worker->loop);
+    wakeup_stop(&worker->mail, worker->loop);
     ev_loop_destroy(worker->loop);
     worker->loop = NULL;
 }
@@ -439,7 +439,7 @@ static enum err open_loop(struct worker *worker, struct errinfo *info)
     worker->context.loop = loop;
     worker->context.resolver = resolver;
     session_context_start(&worker->context);
-    bell_start(&worker->mail, loop);
+    wakeup_start(&worker->mail, loop);
     return ERR_OK;
 }
 
@@ -447,7 +447,7 @@ static enum err open_loop(struct worker *worker, struct errinfo *info)
 static enum err open_parts(struct worker *worker, struct errinfo *info)
 {
     init_watchers(worker);
-    if (!bell_init(&worker->mail, on_mail, worker))
+    if (!wakeup_init(&worker->mail, on_mail, worker))
         return errinfo_set(info, ERR_SYSTEM, "worker %u: cannot make a mailbox: %s", worker->index,
                            strerror(errno));
     if (getrandom(&worker->context.id_seed, sizeof worker->context.id_seed, 0) !=
@@ -608,7 +608,7 @@ void worker_destroy(struct worker *worker)
     }
     close_loop(worker);
     drop_update(atomic_exchange(&worker->update, NULL));
-    bell_deinit(&worker->mail);
+    wakeup_deinit(&worker->mail);
     snapshot_unref(worker->snapshot);
     free(worker->ports);
     worker->magic = 0;
