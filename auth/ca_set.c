@@ -2,7 +2,6 @@
 // rest sorted.
 #include "auth/ca_set.h"
 
-#include <openssl/err.h>
 #include <openssl/pool.h>
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
@@ -11,6 +10,7 @@
 #include "auth/crl.h"
 #include "auth/dn.h"
 #include "auth/strength.h"
+#include "auth/verification.h"
 
 enum { MAX_CERTIFICATES = 4096, MAX_PEM_BYTES = 16 * 1024 * 1024 };
 
@@ -256,29 +256,34 @@ enum err ca_set_add(struct ca_set *set, const struct ca_addition *what, struct s
 }
 
 // issued_by tells whether `issuer` issued `cert`, signature included.
-static bool issued_by(X509 *cert, X509 *issuer)
+static enum verification issued_by(X509 *cert, X509 *issuer)
 {
     if (X509_check_issued(issuer, cert) != X509_V_OK)
-        return false;
+        return VERIFICATION_BAD;
+    if (!verification_begin())
+        return VERIFICATION_UNKNOWN;
     EVP_PKEY *key = X509_get_pubkey(issuer);
     const bool is_signed = key != NULL && X509_verify(cert, key) == 1;
     EVP_PKEY_free(key);
-    ERR_clear_error();
-    return is_signed;
+    return verification_end(is_signed);
 }
 
-// find_issuer looks for a certificate of the set that issued `cert`, and notes that it did.
-static bool find_issuer(struct ca_set *set, X509 *cert)
+// find_issuer looks for a certificate of the set that issued `cert`, and notes that it did. ERR_MEMORY: nobody knows,
+// and a helper must not become an anchor for that.
+static enum err find_issuer(struct ca_set *set, X509 *cert, bool *out_is_found)
 {
-    bool is_found = false;
+    *out_is_found = false;
     for (size_t i = 0; i < set->count; i++) {
         struct ca_entry *entry = &set->entries[i];
-        if (X509_cmp(entry->cert, cert) == 0 || !issued_by(cert, entry->cert))
+        if (X509_cmp(entry->cert, cert) == 0)
             continue;
-        entry->has_helpers = true;
-        is_found = true;
+        const enum verification issued = issued_by(cert, entry->cert);
+        if (issued == VERIFICATION_UNKNOWN)
+            return ERR_MEMORY;
+        entry->has_helpers |= issued == VERIFICATION_GOOD;
+        *out_is_found |= issued == VERIFICATION_GOOD;
     }
-    return is_found;
+    return ERR_OK;
 }
 
 enum err ca_set_sort(struct ca_set *set, bool trusts_every_ca)
@@ -287,7 +292,9 @@ enum err ca_set_sort(struct ca_set *set, bool trusts_every_ca)
     set->is_sorted = true;
     for (size_t i = 0; i < set->count; i++) {
         struct ca_entry *entry = &set->entries[i];
-        const bool has_issuer = !is_self_issued(entry->cert) && find_issuer(set, entry->cert);
+        bool has_issuer = false;
+        if (!is_self_issued(entry->cert))
+            TRY(find_issuer(set, entry->cert, &has_issuer));
         entry->is_anchor = entry->is_ca_entry && (trusts_every_ca || !has_issuer);
         if (!entry->is_anchor && !sk_X509_push(set->helpers, entry->cert))
             return ERR_MEMORY;

@@ -406,7 +406,8 @@ static enum err check_record(const struct search *search, const struct path *pat
     if (reason == REASON_NONE)
         return ERR_OK;
     chain_record_destroy(record);
-    return deny(out, reason, detail);
+    (void)deny(out, reason, detail);
+    return reason == REASON_NO_MEMORY ? ERR_MEMORY : ERR_DENIED;
 }
 
 static enum err judge_path(const struct search *search, const struct path *path,

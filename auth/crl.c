@@ -490,13 +490,14 @@ static struct slice slice_of_cbs(const CBS *cbs)
     return slice_of(CBS_data(cbs), CBS_len(cbs));
 }
 
-static bool is_signed_by(const struct crl_signature *signature, X509 *signer)
+static enum verification verify_signer(const struct crl_signature *signature, X509 *signer)
 {
+    if (!verification_begin())
+        return VERIFICATION_UNKNOWN;
     EVP_PKEY *key = X509_get_pubkey(signer);
     const bool is_good = key != NULL && crl_signature_is_by(signature, key);
     EVP_PKEY_free(key);
-    ERR_clear_error();
-    return is_good;
+    return verification_end(is_good);
 }
 
 // is_other_key tells whether the list's authority key identifier says that a namesake of `signer` signed it.
@@ -514,21 +515,26 @@ struct search {
     bool may_sign; // one of these may sign lists
 };
 
-static void try_signer(const struct parts *parts, X509 *signer, bool is_readable, struct crl *crl,
-                       struct search *search)
+static enum err try_signer(const struct parts *parts, X509 *signer, bool is_readable,
+                           struct crl *crl, struct search *search)
 {
     const bool may_sign = (X509_get_key_usage(signer) & KU_CRL_SIGN) != 0; // all bits without one
-    if (may_sign && is_readable && strength_key_is_enough(signer) &&
-        is_signed_by(&crl->signature, signer) && crl_authority_of(signer, crl->authority)) {
+    enum verification verified = VERIFICATION_BAD;
+    if (may_sign && is_readable && strength_key_is_enough(signer))
+        verified = verify_signer(&crl->signature, signer);
+    if (verified == VERIFICATION_UNKNOWN)
+        return ERR_MEMORY;
+    if (verified == VERIFICATION_GOOD) {
         crl->has_authority = true;
         // The name as its certificate spells it, for that is what chains are made of.
         chain_name_digest(X509_get_subject_name(signer), crl->name);
-        return;
+        return crl_authority_of(signer, crl->authority) ? ERR_OK : ERR_MEMORY;
     }
     if (is_other_key(parts, signer))
-        return;
+        return ERR_OK;
     search->is_known = true;
     search->may_sign |= may_sign;
+    return ERR_OK;
 }
 
 // keep_signature lets a list wait for its issuer, if its algorithm is one that can ever count.
@@ -558,15 +564,17 @@ static enum err find_signer(const struct parts *parts, const struct crl_signers 
     X509_NAME *issuer = d2i_X509_NAME(NULL, &at, (long)CBS_len(&parts->issuer));
     if (issuer == NULL)
         return errinfo_set(info, ERR_INPUT, "the name of its issuer cannot be read");
-    const bool is_readable =
-        crl_signature_read(slice_of_cbs(&parts->tbs), slice_of_cbs(&parts->algorithm),
-                           slice_of_cbs(&parts->signature), &crl->signature);
+    enum err error = crl_signature_read(slice_of_cbs(&parts->tbs), slice_of_cbs(&parts->algorithm),
+                                        slice_of_cbs(&parts->signature), &crl->signature);
+    const bool is_readable = error == ERR_OK;
     struct search search = {.is_known = false};
-    for (size_t i = 0; i < signers->count && !crl->has_authority; i++) {
+    for (size_t i = 0; i < signers->count && !crl->has_authority && error != ERR_MEMORY; i++) {
         if (X509_NAME_cmp(X509_get_subject_name(signers->certs[i]), issuer) == 0)
-            try_signer(parts, signers->certs[i], is_readable, crl, &search);
+            error = try_signer(parts, signers->certs[i], is_readable, crl, &search);
     }
     X509_NAME_free(issuer);
+    if (error == ERR_MEMORY)
+        return errinfo_set(info, error, "no memory");
     if (crl->has_authority)
         return ERR_OK;
     if (search.is_known && !search.may_sign)
@@ -671,16 +679,17 @@ bool crl_is_waiting(const struct crl *crl)
     return crl->is_waiting;
 }
 
-bool crl_is_signed_with(const struct crl *crl, struct slice key)
+enum verification crl_verify(const struct crl *crl, struct slice key)
 {
     CBS cbs;
+    if (!verification_begin())
+        return VERIFICATION_UNKNOWN;
     CBS_init(&cbs, key.data, key.len);
     EVP_PKEY *parsed = EVP_parse_public_key(&cbs);
     const bool is_good =
         crl->is_waiting && parsed != NULL && crl_signature_is_by(&crl->signature, parsed);
     EVP_PKEY_free(parsed);
-    ERR_clear_error();
-    return is_good;
+    return verification_end(is_good);
 }
 
 const uint8_t *crl_name(const struct crl *crl)

@@ -19,6 +19,7 @@
 #include "auth/base/slice.h"
 #include "auth/base/text.h"
 #include "auth/crl_points.h"
+#include "auth/verification.h"
 
 enum {
     CRL_SERIAL_MAX = 32,       // bytes; RFC 5280 allows 20
@@ -62,12 +63,12 @@ const uint8_t *crl_authority(const struct crl *crl);
 // signer must have in common. `false` without memory.
 bool crl_authority_of(X509 *issuer, uint8_t out[CRL_AUTHORITY_LEN]);
 
-// crl_is_waiting tells whether its issuer was not known when it was read: crl_is_signed_with will tell.
+// crl_is_waiting tells whether its issuer was not known when it was read: crl_verify will tell.
 bool crl_is_waiting(const struct crl *crl);
 
-// crl_is_signed_with tells whether the owner of `key`, a SubjectPublicKeyInfo that is not below the floor,
-// has signed a list that waits. Costs one verification; no list is hashed, but one with Ed25519.
-bool crl_is_signed_with(const struct crl *crl, struct slice key);
+// crl_verify tells whether the owner of `key`, a SubjectPublicKeyInfo that is not below the floor, has signed a list
+// that waits. VERIFICATION_UNKNOWN without memory. Costs one verification; no list is hashed, but one with Ed25519.
+enum verification crl_verify(const struct crl *crl, struct slice key) MUST_USE;
 
 // crl_name gives the digest of its issuer's name, as chain_name_digest makes it.
 const uint8_t *crl_name(const struct crl *crl);

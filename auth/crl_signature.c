@@ -3,7 +3,6 @@
 
 #include <openssl/bytestring.h>
 #include <openssl/digest.h>
-#include <openssl/err.h>
 #include <openssl/nid.h>
 #include <openssl/obj.h>
 #include <openssl/rsa.h>
@@ -97,8 +96,8 @@ static bool read_kind(struct slice algorithm, struct crl_signature *out)
     return out->hash != NULL;
 }
 
-bool crl_signature_read(struct slice signed_bytes, struct slice algorithm, struct slice bits,
-                        struct crl_signature *out)
+enum err crl_signature_read(struct slice signed_bytes, struct slice algorithm, struct slice bits,
+                            struct crl_signature *out)
 {
     CBS cbs;
     CBS content;
@@ -107,13 +106,15 @@ bool crl_signature_read(struct slice signed_bytes, struct slice algorithm, struc
     CBS_init(&cbs, bits.data, bits.len);
     if (!CBS_get_asn1(&cbs, &content, CBS_ASN1_BITSTRING) || !CBS_get_u8(&content, &unused_bits) ||
         unused_bits != 0 || CBS_len(&content) > CRL_SIGNATURE_MAX_LEN || !read_kind(algorithm, out))
-        return false;
+        return ERR_INPUT;
     out->bytes = slice_of(CBS_data(&content), CBS_len(&content));
     if (out->kind == CRL_SIGNATURE_ED25519) {
         out->signed_bytes = signed_bytes;
-        return true;
+        return ERR_OK;
     }
-    return EVP_Digest(signed_bytes.data, signed_bytes.len, out->digest, NULL, out->hash, NULL) == 1;
+    return EVP_Digest(signed_bytes.data, signed_bytes.len, out->digest, NULL, out->hash, NULL) == 1
+               ? ERR_OK
+               : ERR_MEMORY;
 }
 
 static bool is_by_ed25519(const struct crl_signature *signature, EVP_PKEY *key)
@@ -145,21 +146,16 @@ static bool is_by_digest(const struct crl_signature *signature, EVP_PKEY *key)
 
 bool crl_signature_is_by(const struct crl_signature *signature, EVP_PKEY *key)
 {
-    bool is_good = false;
     switch (signature->kind) {
     case CRL_SIGNATURE_RSA:
     case CRL_SIGNATURE_RSA_PSS:
-        is_good = EVP_PKEY_id(key) == EVP_PKEY_RSA && is_by_digest(signature, key);
-        break;
+        return EVP_PKEY_id(key) == EVP_PKEY_RSA && is_by_digest(signature, key);
     case CRL_SIGNATURE_ECDSA:
-        is_good = EVP_PKEY_id(key) == EVP_PKEY_EC && is_by_digest(signature, key);
-        break;
+        return EVP_PKEY_id(key) == EVP_PKEY_EC && is_by_digest(signature, key);
     case CRL_SIGNATURE_ED25519:
-        is_good = EVP_PKEY_id(key) == EVP_PKEY_ED25519 && is_by_ed25519(signature, key);
-        break;
+        return EVP_PKEY_id(key) == EVP_PKEY_ED25519 && is_by_ed25519(signature, key);
     }
-    ERR_clear_error();
-    return is_good;
+    return false;
 }
 
 enum err crl_signature_keep(struct crl_signature *signature)

@@ -34,12 +34,13 @@ struct crl_signature {
 };
 
 // crl_signature_read takes an AlgorithmIdentifier and a BIT STRING, both as DER elements, and hashes
-// `signed_bytes`, which stay the caller's. `false` when the algorithm is weak or unknown, or the
-// signature malformed.
-bool crl_signature_read(struct slice signed_bytes, struct slice algorithm, struct slice bits,
-                        struct crl_signature *out);
+// `signed_bytes`, which stay the caller's. ERR_INPUT when the algorithm is weak or unknown, or the
+// signature malformed; ERR_MEMORY.
+enum err crl_signature_read(struct slice signed_bytes, struct slice algorithm, struct slice bits,
+                            struct crl_signature *out) MUST_USE;
 
-// crl_signature_is_by tells whether `key` made it. Costs one verification, and a hash with Ed25519 only.
+// crl_signature_is_by tells whether `key` made it. Costs one verification, and a hash with Ed25519 only. False without
+// memory too, and then the library's error queue says so: see verification.h.
 bool crl_signature_is_by(const struct crl_signature *signature, EVP_PKEY *key);
 
 // crl_signature_keep copies what is borrowed. ERR_LIMIT with Ed25519 and more than CRL_SIGNATURE_MAX_KEPT

@@ -190,14 +190,14 @@ struct inquiry {
     int64_t now_s;
     size_t *checks_left; // shared by the inquiries of one chain
     bool is_revoked;
-    bool is_covered; // by a list that has begun
-    bool is_current; // by one that has not expired either
-    bool
-        is_cut; // a list was not verified, for there were no checks left: nobody knows what it says
+    bool is_covered;        // by a list that has begun
+    bool is_current;        // by one that has not expired either
+    bool is_cut;            // no checks were left for a list: nobody knows what it says
+    bool has_lacked_memory; // likewise, and this time only
 };
 
-// is_of_issuer tells whether the certificate's issuer has signed the list. What cannot be verified any
-// more for this chain counts as not signed, and cuts the inquiry: it takes nobody in.
+// is_of_issuer tells whether the certificate's issuer has signed the list. A list that could not be verified counts as
+// not signed, and cuts the inquiry, so that nobody is let in for it. Only what is certain is remembered.
 static bool is_of_issuer(struct inquiry *inquiry, const struct crl *crl)
 {
     const uint8_t *authority = inquiry->link->authority;
@@ -214,7 +214,12 @@ static bool is_of_issuer(struct inquiry *inquiry, const struct crl *crl)
         return false;
     }
     (*inquiry->checks_left)--;
-    is_signed = crl_is_signed_with(crl, inquiry->issuer->key);
+    const enum verification verified = crl_verify(crl, inquiry->issuer->key);
+    if (verified == VERIFICATION_UNKNOWN) {
+        inquiry->has_lacked_memory = true;
+        return false;
+    }
+    is_signed = verified == VERIFICATION_GOOD;
     crl_answers_add(answers, crl, authority, is_signed);
     return is_signed;
 }
@@ -312,6 +317,8 @@ static enum reason judge_link(struct inquiry *inquiry, bool keeps_expired)
         ask_scope(inquiry, all, take_scope(&rest));
     if (inquiry->is_revoked)
         return REASON_REVOKED;
+    if (inquiry->has_lacked_memory)
+        return REASON_NO_MEMORY;
     if (!inquiry->is_covered || !inquiry->link->has_serial || inquiry->is_cut)
         return REASON_CRL_MISSING;
     return inquiry->is_current || keeps_expired ? REASON_NONE : REASON_CRL_EXPIRED;
@@ -344,9 +351,11 @@ static enum reason judge_lists(const struct revocation *revocation,
         *out_index = i;
         if (reason == REASON_REVOKED)
             return reason;
-        if (reason == REASON_NONE || (i > 0 && rules.is_leaf_only && !inquiry.is_cut))
+        const bool is_unknown = inquiry.is_cut || inquiry.has_lacked_memory;
+        if (reason == REASON_NONE || (i > 0 && rules.is_leaf_only && !is_unknown))
             continue;
-        if (worst != REASON_CRL_MISSING)
+        if (worst != REASON_NO_MEMORY &&
+            (worst != REASON_CRL_MISSING || reason == REASON_NO_MEMORY))
             worst = reason;
     }
     return worst;
@@ -373,6 +382,8 @@ enum reason revocation_judge(const struct revocation *revocation, const struct c
             "covers it), so nobody knows whether it has been revoked";
     else if (reason == REASON_CRL_EXPIRED)
         *out_detail = "the CRL of a CA of the chain has expired";
+    else if (reason == REASON_NO_MEMORY)
+        *out_detail = "there was no memory to verify the signature of a CRL";
     return reason;
 }
 

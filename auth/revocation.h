@@ -5,7 +5,8 @@
 // 5.2.5): all, CAs or others, those of one distribution point. Of several lists of one issuer and scope
 // the newest counts. How a certificate is judged:
 //   1. Take the lists that have its issuer's name. One that waits for its issuer is verified with the
-//      issuer's key from the record, once a key; the answer is remembered.
+//      issuer's key from the record, once a key; the answer is remembered. No memory to verify it: nobody knows
+//      what it says, and the certificate is refused (no_memory), this time.
 //   2. A serial on any list of that name and key is revoked, whatever the list's scope and age.
 //   3. A list covers the certificate when it is of its kind, and either of no distribution point, or of one
 //      whose URI the certificate names too, or the certificate names none and all lists of the issuer
@@ -65,7 +66,7 @@ struct revocation_rules {
 };
 
 // revocation_judge judges a path at `now_s`: REASON_NONE, or denied_certificate, revoked,
-// crl_missing, crl_expired: the first of them that holds for any of its certificates. Denied counts
+// no_memory, crl_missing, crl_expired: the first of them that holds for any of its certificates. Denied counts
 // for all of them, the anchor included; lists for all below the anchor. `*out_detail` is one sentence in
 // static memory.
 enum reason revocation_judge(const struct revocation *revocation, const struct chain_record *record,
