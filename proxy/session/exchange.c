@@ -217,7 +217,7 @@ static void open_tunnel(struct exchange *exchange)
         return;
     }
     tunnel_on_ready(&exchange->tunnel, peer->wake, peer->owner);
-    tunnel_set_pace(&exchange->tunnel, account_up(exchange->quota.account),
+    duplex_set_pace(&exchange->tunnel.duplex, account_up(exchange->quota.account),
                     account_down(exchange->quota.account), &context->now_ms);
     exchange_end_search(exchange);
     peer_empty_inbox(peer);
@@ -280,15 +280,16 @@ static enum exchange_step step_dial(struct exchange *exchange)
 static enum exchange_step step_tunnel(struct exchange *exchange)
 {
     switch (tunnel_step(&exchange->tunnel, exchange->peer->context->now_ms)) {
-    case TUNNEL_WAITS:
+    case DUPLEX_WAITS:
         return EXCHANGE_STEP_WAIT;
-    case TUNNEL_MORE:
+    case DUPLEX_MORE:
         return EXCHANGE_STEP_MORE;
-    case TUNNEL_FINISHED:
-    case TUNNEL_LEFT:
+    case DUPLEX_FINISHED:
+    case DUPLEX_LEFT:
         exchange_finish(exchange, EXCHANGE_CLOSE, exchange->tunnel.reason);
         return EXCHANGE_STEP_AGAIN;
-    case TUNNEL_BROKEN:
+    case DUPLEX_CLIENT_BROKEN:
+    case DUPLEX_SERVER_BROKEN:
         exchange_finish(exchange, EXCHANGE_RESET, exchange->tunnel.reason);
         return EXCHANGE_STEP_AGAIN;
     }
@@ -327,7 +328,7 @@ void exchange_update_interest(struct exchange *exchange)
         stream_want(peer->stream, peer_inbox_has_room(peer), false);
         return;
     case EXCHANGE_TUNNEL:
-        tunnel_update_interest(&exchange->tunnel);
+        duplex_update_interest(&exchange->tunnel.duplex);
         return;
     case EXCHANGE_FORWARD:
         forward_update_interest(exchange->forward);
@@ -368,7 +369,7 @@ static bool is_too_old(const struct exchange *exchange)
 static int64_t idle_ends_ms(const struct exchange *exchange, int64_t active_ms)
 {
     const struct timeouts *timeouts = &exchange->peer->snapshot->timeouts;
-    if (exchange->state == EXCHANGE_TUNNEL && tunnel_is_half_closed(&exchange->tunnel))
+    if (exchange->state == EXCHANGE_TUNNEL && duplex_is_half_closed(&exchange->tunnel.duplex))
         return active_ms + timeouts->half_closed_ms;
     return active_ms + (exchange->quota.idle_ms == 0 ? timeouts->idle_ms : exchange->quota.idle_ms);
 }
@@ -376,7 +377,7 @@ static int64_t idle_ends_ms(const struct exchange *exchange, int64_t active_ms)
 int64_t exchange_turn_ms(const struct exchange *exchange)
 {
     if (exchange->state == EXCHANGE_TUNNEL)
-        return tunnel_turn_ms(&exchange->tunnel);
+        return duplex_turn_ms(&exchange->tunnel.duplex);
     if (exchange->state == EXCHANGE_REFUSE && exchange_is_held_back(exchange))
         return exchange->answer_due_ms;
     return exchange->state == EXCHANGE_FORWARD ? forward_turn_ms(exchange->forward) : INT64_MAX;
@@ -395,7 +396,7 @@ int64_t exchange_deadline_ms(const struct exchange *exchange)
     case EXCHANGE_DIAL:
         return exchange->since_ms + timeouts->connect_ms;
     case EXCHANGE_TUNNEL:
-        return sooner(idle_ends_ms(exchange, tunnel_active_ms(&exchange->tunnel)),
+        return sooner(idle_ends_ms(exchange, duplex_active_ms(&exchange->tunnel.duplex)),
                       age_ends_ms(exchange));
     case EXCHANGE_FORWARD:
         return sooner(sooner(idle_ends_ms(exchange, forward_active_ms(exchange->forward)),
@@ -449,7 +450,7 @@ bool exchange_is_tunnel(const struct exchange *exchange)
 
 bool exchange_is_heavy(const struct exchange *exchange)
 {
-    return exchange->state == EXCHANGE_TUNNEL && exchange->tunnel.step_len >= HEAVY_LEN;
+    return exchange->state == EXCHANGE_TUNNEL && exchange->tunnel.duplex.step_len >= HEAVY_LEN;
 }
 
 void exchange_look(const struct exchange *exchange, struct exchange_view *out)
@@ -459,8 +460,8 @@ void exchange_look(const struct exchange *exchange, struct exchange_view *out)
         .id = exchange->id,
         .target = exchange->has_target ? exchange->target : NULL,
         .upstream = &exchange->upstream,
-        .bytes_up = forward == NULL ? exchange->tunnel.up.passed : forward->up.passed,
-        .bytes_down = forward == NULL ? exchange->tunnel.down.passed : forward->down.passed,
+        .bytes_up = forward == NULL ? exchange->tunnel.duplex.up.passed : forward->up.passed,
+        .bytes_down = forward == NULL ? exchange->tunnel.duplex.down.passed : forward->down.passed,
         .begun_ms = exchange->begun_ms,
     };
 }

@@ -70,7 +70,7 @@ void forward_set_pace(struct forward *forward, struct bandwidth *up, struct band
 // forward_turn_ms gives when it is to be stepped though nothing has happened; INT64_MAX: never.
 int64_t forward_turn_ms(const struct forward *forward);
 
-// forward_active_ms gives when something was last passed on, or could have been; see tunnel_active_ms.
+// forward_active_ms gives when something was last passed on, or could have been; see duplex_active_ms.
 int64_t forward_active_ms(const struct forward *forward);
 
 // forward_body_ends_ms gives when the client has to have sent FORWARD_BODY_RATE bytes of the body for each second since

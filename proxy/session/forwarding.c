@@ -165,7 +165,7 @@ static void upgrade(struct exchange *exchange)
     }
     exchange_end_forward(exchange, false);
     tunnel_on_ready(&exchange->tunnel, peer->wake, peer->owner);
-    tunnel_set_pace(&exchange->tunnel, account_up(exchange->quota.account),
+    duplex_set_pace(&exchange->tunnel.duplex, account_up(exchange->quota.account),
                     account_down(exchange->quota.account), &context->now_ms);
     peer_empty_inbox(peer);
     exchange->status = 101;

@@ -460,7 +460,7 @@ static bool is_tunnel(const struct bridge *bridge)
 {
     const struct relay *relay = &bridge->relay;
     if (bridge->is_connect)
-        return relay->status < 300 || relay->up.passed > 0;
+        return relay->status < 300 || relay->duplex.up.passed > 0;
     return relay->status == 101;
 }
 
@@ -471,7 +471,7 @@ static int64_t retires_at_ms(const struct bridge *bridge)
     const struct relay *relay = &bridge->relay;
     const bool may_end = bridge->is_retiring && bridge->state == BRIDGE_RELAY &&
                          relay->is_answered && !relay_has_client_end(relay) && !is_tunnel(bridge);
-    return may_end ? relay->up_ms + RETIRE_QUIET_MS : INT64_MAX;
+    return may_end ? relay->duplex.up_ms + RETIRE_QUIET_MS : INT64_MAX;
 }
 
 // ends_at_ms tells how long the state may last. REACH has deadlines of its own, in upstream.
@@ -483,9 +483,9 @@ static int64_t ends_at_ms(const struct bridge *bridge)
         return bridge->since_ms +
                (bridge->head_len == 0 ? timeouts->silent_ms : timeouts->request_ms);
     case BRIDGE_RELAY:
-        return bridge->relay.active_ms + (relay_is_half_closed(&bridge->relay)
-                                              ? timeouts->half_closed_ms
-                                              : timeouts->idle_ms);
+        return bridge->relay.duplex.active_ms + (duplex_is_half_closed(&bridge->relay.duplex)
+                                                     ? timeouts->half_closed_ms
+                                                     : timeouts->idle_ms);
     case BRIDGE_ANSWER:
         return bridge->since_ms + timeouts->request_ms;
     case BRIDGE_CLOSING:
@@ -528,7 +528,7 @@ static void update_interest(struct bridge *bridge)
         stream_want(client, false, false);
         break;
     case BRIDGE_RELAY:
-        relay_update_interest(&bridge->relay);
+        duplex_update_interest(&bridge->relay.duplex);
         break;
     case BRIDGE_ANSWER:
         stream_want(client, false, true);

@@ -1,17 +1,16 @@
-// Steps both flows and reads their ends together.
+// A duplex whose way down begins with the first byte of an answer.
 #include "proxy/sidecar/relay.h"
 
 enum err relay_open(struct relay *relay, struct stream *client, struct stream *proxy,
                     struct buffer_pool *pool, struct slice head, struct slice rest, int64_t now_ms)
 {
-    *relay = (struct relay){
-        .client = client, .proxy = proxy, .pool = pool, .up_ms = now_ms, .active_ms = now_ms};
-    flow_init(&relay->up, client, proxy, pool, true);
-    flow_init(&relay->down, proxy, client, pool, false);
-    relay->down.demands_close = true;
-    enum err error = flow_preload(&relay->up, head, true);
+    *relay = (struct relay){.pool = pool};
+    duplex_init(&relay->duplex, client, proxy, pool, true, false, now_ms);
+    relay->duplex.down.demands_close = true;
+    relay->duplex.holds_down = true;
+    enum err error = flow_preload(&relay->duplex.up, head, true);
     if (error == ERR_OK)
-        error = flow_preload(&relay->up, rest, false);
+        error = flow_preload(&relay->duplex.up, rest, false);
     if (error != ERR_OK)
         relay_close(relay);
     return error;
@@ -19,21 +18,7 @@ enum err relay_open(struct relay *relay, struct stream *client, struct stream *p
 
 void relay_close(struct relay *relay)
 {
-    flow_deinit(&relay->up);
-    flow_deinit(&relay->down);
-}
-
-// step_up moves bytes to the proxy. One that takes no more may have said why: the way down tells.
-static enum flow_status step_up(struct relay *relay)
-{
-    if (relay->is_up_lost)
-        return FLOW_WAITS;
-    const enum flow_status status = flow_step(&relay->up);
-    if (status != FLOW_TO_FAILED)
-        return status;
-    relay->is_up_lost = true;
-    flow_deinit(&relay->up);
-    return FLOW_WAITS;
+    duplex_deinit(&relay->duplex);
 }
 
 // status_of reads the status of an answer's first bytes (RFC 9112 4); 0 where they do not hold it.
@@ -58,82 +43,60 @@ static enum err read_first(struct relay *relay)
     size_t len = 0;
     if (first == NULL)
         return ERR_MEMORY;
-    enum err error = stream_read(relay->proxy, first->data, BUFFER_CAP / 2, &len);
+    enum err error = stream_read(relay->duplex.server, first->data, BUFFER_CAP / 2, &len);
     relay->status = status_of(slice_of(first->data, len));
     if (error == ERR_OK)
-        error = flow_preload(&relay->down, slice_of(first->data, len), false);
+        error = flow_preload(&relay->duplex.down, slice_of(first->data, len), false);
     buffer_pool_give(relay->pool, &first);
     return error;
 }
 
-// step_unanswered waits for the first byte of an answer.
-static enum relay_status step_unanswered(struct relay *relay, enum flow_status up)
+// await_answer looks for the first byte of an answer; RELAY_WAITS: it is there, or there is none yet.
+static enum relay_status await_answer(struct relay *relay)
 {
     const enum err error = read_first(relay);
     if (error == ERR_AGAIN)
-        return up == FLOW_MORE ? RELAY_MORE : RELAY_WAITS;
+        return RELAY_WAITS;
     if (error == ERR_MEMORY)
         return RELAY_BROKEN;
     if (error != ERR_OK)
-        return error == ERR_EOF && relay->up.has_end ? RELAY_LEFT : RELAY_UNANSWERED;
+        return error == ERR_EOF && relay->duplex.up.has_end ? RELAY_LEFT : RELAY_UNANSWERED;
     relay->is_answered = true;
+    relay->duplex.holds_down = false;
     return RELAY_WAITS;
-}
-
-static void note_progress(struct relay *relay, int64_t now_ms)
-{
-    const uint64_t passed = relay->up.passed + relay->down.passed;
-    if (passed != relay->passed)
-        relay->active_ms = now_ms;
-    if (relay->up.passed != relay->up_passed)
-        relay->up_ms = now_ms;
-    relay->passed = passed;
-    relay->up_passed = relay->up.passed;
-}
-
-static enum relay_status step_answered(struct relay *relay, enum flow_status up)
-{
-    const enum flow_status down = flow_step(&relay->down);
-    if (down == FLOW_TO_FAILED || down == FLOW_FROM_FAILED)
-        return RELAY_BROKEN;
-    if (down == FLOW_DONE && (up == FLOW_DONE || relay->is_up_lost))
-        return RELAY_FINISHED;
-    return up == FLOW_MORE || down == FLOW_MORE ? RELAY_MORE : RELAY_WAITS;
 }
 
 enum relay_status relay_step(struct relay *relay, int64_t now_ms)
 {
-    const enum flow_status up = step_up(relay);
-    enum relay_status status = RELAY_WAITS;
-    if (up == FLOW_FROM_FAILED)
-        return RELAY_BROKEN;
-    if (!relay->is_answered)
-        status = step_unanswered(relay, up);
-    if (relay->is_answered)
-        status = step_answered(relay, up);
-    note_progress(relay, now_ms);
-    return status;
+    enum duplex_status status = duplex_step(&relay->duplex, now_ms);
+    if (!relay->is_answered && status != DUPLEX_CLIENT_BROKEN) {
+        const enum relay_status answer = await_answer(relay);
+        if (answer != RELAY_WAITS)
+            return answer;
+        if (relay->is_answered)
+            status = duplex_step(&relay->duplex, now_ms);
+    }
+    switch (status) {
+    case DUPLEX_WAITS:
+        return RELAY_WAITS;
+    case DUPLEX_MORE:
+        return RELAY_MORE;
+    case DUPLEX_FINISHED:
+    case DUPLEX_LEFT:
+        return RELAY_FINISHED;
+    case DUPLEX_CLIENT_BROKEN:
+    case DUPLEX_SERVER_BROKEN:
+        break;
+    }
+    return RELAY_BROKEN;
 }
 
 void relay_end_up(struct relay *relay)
 {
-    relay->up.has_end = true;
-}
-
-void relay_update_interest(const struct relay *relay)
-{
-    const bool reads_client = !relay->is_up_lost && flow_wants_read(&relay->up);
-    const bool writes_proxy = !relay->is_up_lost && flow_wants_write(&relay->up);
-    stream_want(relay->client, reads_client, flow_wants_write(&relay->down));
-    stream_want(relay->proxy, flow_wants_read(&relay->down), writes_proxy);
+    relay->duplex.up.has_end = true;
 }
 
 bool relay_has_client_end(const struct relay *relay)
 {
-    return relay->up.has_end;
-}
-
-bool relay_is_half_closed(const struct relay *relay)
-{
-    return relay->up.is_done != relay->down.is_done || relay->is_up_lost;
+    return relay->duplex.up.has_end;
 }

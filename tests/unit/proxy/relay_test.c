@@ -148,7 +148,7 @@ static void both_ends_finish_it(void **state)
     fake_stream_feed(bench->proxy, SLICE_LITERAL("answer"));
     bench->proxy->has_end = true;
     assert_int_equal(relay_step(&bench->relay, 1000), RELAY_WAITS);
-    assert_true(relay_is_half_closed(&bench->relay));
+    assert_true(duplex_is_half_closed(&bench->relay.duplex));
     assert_int_equal(bench->client->finish_count, 1);
     bench->client->has_end = true;
     assert_int_equal(relay_step(&bench->relay, 1000), RELAY_FINISHED);
@@ -186,13 +186,13 @@ static void bytes_move_the_clocks_that_they_are_about(void **state)
     begin(bench, SLICE_LITERAL(""));
     fake_stream_feed(bench->client, SLICE_LITERAL("up"));
     assert_int_equal(relay_step(&bench->relay, 2000), RELAY_WAITS);
-    assert_int_equal(bench->relay.up_ms, 2000);
+    assert_int_equal(bench->relay.duplex.up_ms, 2000);
     fake_stream_feed(bench->proxy, SLICE_LITERAL("down"));
     assert_int_equal(relay_step(&bench->relay, 3000), RELAY_WAITS);
-    assert_int_equal(bench->relay.up_ms, 2000);
-    assert_int_equal(bench->relay.active_ms, 3000);
+    assert_int_equal(bench->relay.duplex.up_ms, 2000);
+    assert_int_equal(bench->relay.duplex.active_ms, 3000);
     assert_int_equal(relay_step(&bench->relay, 4000), RELAY_WAITS);
-    assert_int_equal(bench->relay.active_ms, 3000);
+    assert_int_equal(bench->relay.duplex.active_ms, 3000);
 }
 
 int main(void)
