@@ -227,20 +227,10 @@ def check_text(path, text, pages):
         find(path, text.count("\n") + 1, "no line end at the end of the file")
 
 
-def check_architecture(root, paths):
-    """docs/ARCHITECTURE.md walks through every source file."""
-    page = root / "docs/ARCHITECTURE.md"
-    if not page.exists():
-        find("docs/ARCHITECTURE.md", 1, "is missing; it walks through every file")
-        return
-    text = page.read_text(encoding="utf-8")
-    for path in paths:
-        if not path.startswith(("auth/", "proxy/")) or not path.endswith((".c", ".h")):
-            continue
-        name, stem = Path(path).name, Path(path).stem
-        if not re.search(r"(?<![\w-])%s(?![\w])|(?<![\w-])%s\.(\{[ch],[ch]\}|\[ch\])"
-                         % (re.escape(name), re.escape(stem)), text):
-            find("docs/ARCHITECTURE.md", 1, "does not name %s; say what it owns" % path)
+def check_head(path, text):
+    """A source file begins with what it owns and what it must never know."""
+    if not re.match(r"// \S", text):
+        find(path, 1, "does not begin with a comment; say what the file owns and must never know")
 
 
 def check_names(root, paths, texts):
@@ -292,7 +282,8 @@ def main(argv):
         check_text(path, text, pages)
         if path.endswith((".c", ".h")):
             check_c(root, path, text)
-    check_architecture(root, paths)
+            if path.startswith(("auth/", "proxy/")):
+                check_head(path, text)
     check_names(root, paths, texts)
     print("\n".join(findings), end="\n" if findings else "")
     return 1 if findings else 0
