@@ -122,6 +122,15 @@ PACKAGE_SERVER = re.compile(r"\bhttps?://[\w.-]*(?:debian|ubuntu|pypi|pythonhost
 TODO = re.compile(r"\b(?:TODO|FIXME|XXX)\b(?!.{0,3}#\d+)")
 PAGE = re.compile(r"(?<![\w/.:-])((?:docs/)?[A-Za-z][\w-]*\.md)\b")
 
+# Turns of phrase that are not plain English, and what to write. Checked where a folder is clean of them.
+TURNS = (
+    (re.compile(r"\bbehind\b(?! (?:a|an|one|the) (?:proxy|NAT|firewall|balancer|address))"), "after, or below"),
+    (re.compile(r"\banew\b"), "again"),
+    (re.compile(r"\b[Ww]ho(?:so)?ever\b"), "the noun: a client that, everybody who"),
+    (re.compile(r"\b[Ff]or who\b|\bwho wants?\b"), "the noun: readers who, a client that"),
+)
+PLAIN_ENGLISH = ("docs/", "README.md", "CHANGELOG.md")
+
 findings = []
 
 
@@ -217,6 +226,10 @@ def check_text(path, text, pages):
         # The pages and this file speak about the word.
         if path != "tools/lint.py" and not path.endswith(".md") and TODO.search(line):
             find(path, number, "TODO without an issue's number; write TODO(#12)")
+        if path.startswith(PLAIN_ENGLISH):
+            for turn, better in TURNS:
+                if found := turn.search(line):
+                    find(path, number, '"%s" is not plain English; write: %s' % (found.group(), better))
         if MACHINE_PATH.search(line):
             find(path, number, "a path of one machine; derive it, or use a made-up one")
         if PACKAGE_SERVER.search(line):
