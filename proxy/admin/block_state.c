@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "proxy/config/file.h"
-#include "proxy/config/reader.h"
+#include "proxy/config/section.h"
 
 enum {
     STATE_VERSION = 1,
@@ -22,14 +22,16 @@ enum {
 // entry_read reads one block; its text goes to the reader's arena.
 static bool entry_read(struct reader *reader, const struct node *node, struct block *out)
 {
-    static const struct key keys[] = {
-        {"block", KEY_REQUIRED}, {"since", KEY_REQUIRED}, {"uid", KEY_REQUIRED}};
+    static const struct key keys[] = {KEY_KNOWN("block", KEY_REQUIRED),
+                                      KEY_KNOWN("since", KEY_REQUIRED),
+                                      KEY_KNOWN("uid", KEY_REQUIRED)};
+    static const struct section section = SECTION("a block", keys);
     struct slice spelling = {0};
     char text[BLOCK_TEXT_CAP];
     struct errinfo info;
     int64_t since_s = 0;
     int64_t uid = 0;
-    if (!reader_map(reader, node, "a block", keys, sizeof keys / sizeof keys[0]) ||
+    if (!section_read(reader, node, &section, NULL) ||
         !reader_text(reader, node_get(node, "block"), "`block`", BLOCK_TEXT_CAP, &spelling) ||
         !reader_integer(reader, node_get(node, "since"), "`since`", 0, INT64_MAX / 1000,
                         &since_s) ||
@@ -47,11 +49,13 @@ static bool entry_read(struct reader *reader, const struct node *node, struct bl
 
 static enum err list_read(struct reader *reader, const struct node *root, struct blocklist **out)
 {
-    static const struct key keys[] = {{"v", KEY_REQUIRED}, {"blocks", KEY_REQUIRED}};
+    static const struct key keys[] = {KEY_KNOWN("v", KEY_REQUIRED),
+                                      KEY_KNOWN("blocks", KEY_REQUIRED)};
+    static const struct section section = SECTION("the state", keys);
     const struct node *list = node_get(root, "blocks");
     int64_t version = 0;
     size_t count = 0;
-    if (!reader_map(reader, root, "the state", keys, 2) ||
+    if (!section_read(reader, root, &section, NULL) ||
         !reader_integer(reader, node_get(root, "v"), "`v`", STATE_VERSION, STATE_VERSION,
                         &version) ||
         !reader_list(reader, list, "`blocks`", 0, BLOCKS_MAX))

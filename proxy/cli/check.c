@@ -12,6 +12,7 @@
 #include "proxy/cli/options.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/limits.h"
+#include "proxy/config/loader.h"
 #include "proxy/config/snapshot.h"
 #include "proxy/config/source.h"
 #include "proxy/lint/lint.h"

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "proxy/cli/options.h"
+#include "proxy/config/loader.h"
 #include "proxy/config/source.h"
 
 int cli_load_snapshot(const char *command, const char *path, enum severity least,

@@ -23,7 +23,7 @@
 #include "proxy/cli/options.h"
 #include "proxy/cli/starter_config.h"
 #include "proxy/cli/starter_names.h"
-#include "proxy/config/snapshot.h"
+#include "proxy/config/loader.h"
 #include "proxy/pki/authority.h"
 #include "proxy/pki/new_file.h"
 

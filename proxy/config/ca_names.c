@@ -1,23 +1,11 @@
-// `client_ca_names` of a listener: the names of CAs that a handshake asks the client for. A TLS message has
-// room for 64 KiB of them (RFC 8446 4.2.4), some clients for less; and nobody needs to be asked: a client
-// that has one certificate shows it.
-#include "proxy/config/loader.h"
+// A TLS message has room for 64 KiB of names (RFC 8446 4.2.4), some clients for less.
+#include "proxy/config/ca_names.h"
 
 enum {
     NAMES_AUTO_MAX = 16 * 1024, // bytes that `auto` sends
     NAMES_JAVA_MAX = 32 * 1024, // Java reads no handshake message that is longer
     NAMES_MAX = 65000,          // and a few bytes around them
 };
-
-void ca_names_read(struct loader *loader, const struct node *node, enum ca_names *out)
-{
-    static const char *const words[] = {"auto", "send", "none"};
-    static const enum ca_names values[] = {CA_NAMES_AUTO, CA_NAMES_SEND, CA_NAMES_NONE};
-    size_t index = 0;
-    if (node != NULL)
-        (void)reader_choice(loader->reader, node, "client_ca_names", words, 3, &index);
-    *out = values[index];
-}
 
 // wire_len gives the bytes that the names have in a handshake.
 static size_t wire_len(const STACK_OF(CRYPTO_BUFFER) *names)
@@ -28,7 +16,7 @@ static size_t wire_len(const STACK_OF(CRYPTO_BUFFER) *names)
     return len;
 }
 
-void ca_names_report(struct loader *loader, const struct node *node, enum ca_names mode,
+void ca_names_report(struct reader *reader, const struct node *node, enum ca_names mode,
                      const struct trust *trust)
 {
     STACK_OF(CRYPTO_BUFFER) *names = trust_client_ca_names(trust);
@@ -37,20 +25,20 @@ void ca_names_report(struct loader *loader, const struct node *node, enum ca_nam
     sk_CRYPTO_BUFFER_pop_free(names, CRYPTO_BUFFER_free);
     if (mode == CA_NAMES_AUTO && len > NAMES_AUTO_MAX)
         diagnostic_set_hint(
-            reader_warning(loader->reader, node,
+            reader_warning(reader, node,
                            "the names of the %zu CAs of trust.%s have %zu bytes, so "
                            "that clients are not told them",
                            count, trust_name(trust), len),
             "write `client_ca_names: none`; or `send`: `auto` stops at %d bytes", NAMES_AUTO_MAX);
     if (mode == CA_NAMES_SEND && len > NAMES_MAX)
         diagnostic_set_hint(
-            reader_error(loader->reader, node,
+            reader_error(reader, node,
                          "the names of the %zu CAs of trust.%s have %zu bytes, and a "
                          "TLS handshake has room for %d: none could succeed",
                          count, trust_name(trust), len, NAMES_MAX),
             "write `client_ca_names: none`");
     else if (mode == CA_NAMES_SEND && len > NAMES_JAVA_MAX)
-        diagnostic_set_hint(reader_warning(loader->reader, node,
+        diagnostic_set_hint(reader_warning(reader, node,
                                            "the names of the %zu CAs of trust.%s have %zu bytes: "
                                            "Java reads no more than %d and ends the handshake",
                                            count, trust_name(trust), len, NAMES_JAVA_MAX),

@@ -5,25 +5,23 @@
 
 #include "proxy/config/egress.h"
 #include "proxy/config/limits.h"
-#include "proxy/config/matches.h"
 #include "proxy/config/rules.h"
 
-static void mode_read(struct reader *reader, const struct node *node, struct client *client)
-{
-    static const char *const words[] = {"enforce", "report", "open"};
-    static const enum policy_mode modes[] = {POLICY_ENFORCE, POLICY_REPORT, POLICY_OPEN};
-    size_t index = 0;
-    client->mode = POLICY_ENFORCE;
-    if (node == NULL ||
-        !reader_choice(reader, node, "mode", words, sizeof words / sizeof words[0], &index))
-        return;
-    client->mode = modes[index];
-    if (client->mode != POLICY_ENFORCE)
-        diagnostic_set_hint(reader_warning(reader, node,
-                                           "mode `%s` lets requests through that no rule allows",
-                                           words[index]),
-                            "`mode: enforce` once the rules are complete");
-}
+static const char *const mode_words[] = {
+    [POLICY_ENFORCE] = "enforce", [POLICY_REPORT] = "report", [POLICY_OPEN] = "open", NULL};
+
+static const struct key keys[] = {
+    KEY_ROW("name", KEY_NAME, struct client, name, .support = KEY_REQUIRED, .label = "client name"),
+    KEY_KNOWN("match", KEY_REQUIRED),
+    KEY_KNOWN("sources", KEY_OPTIONAL),
+    KEY_ROW("mode", KEY_CHOICE, struct client, mode, .words = mode_words),
+    KEY_KNOWN("allow", KEY_OPTIONAL),
+    KEY_KNOWN("deny", KEY_OPTIONAL),
+    KEY_KNOWN("egress", KEY_OPTIONAL),
+    KEY_KNOWN("limits", KEY_OPTIONAL),
+};
+
+const struct section client_section = SECTION("a client", keys);
 
 // scope is what all clients share while they are read.
 struct scope {
@@ -32,38 +30,38 @@ struct scope {
     struct rule_names names;
 };
 
-static void client_read(struct reader *reader, const struct node *node, struct scope *scope,
-                        struct client *client)
+static bool client_read(struct reader *reader, const struct node *node, void *out, void *arg)
 {
-    static const struct key keys[] = {
-        {"name", KEY_REQUIRED},   {"match", KEY_REQUIRED},  {"sources", KEY_OPTIONAL},
-        {"mode", KEY_OPTIONAL},   {"allow", KEY_OPTIONAL},  {"deny", KEY_OPTIONAL},
-        {"egress", KEY_OPTIONAL}, {"limits", KEY_OPTIONAL},
-    };
+    struct client *client = out;
+    struct scope *scope = arg;
+    struct list_facts facts = {0};
+    const struct node *sources = node_get(node, "sources");
+    const struct node *allow = node_get(node, "allow");
     client->name = "?"; // for the names of rules, when there is no good one
-    if (!reader_map(reader, node, "a client", keys, sizeof keys / sizeof keys[0]))
-        return;
-    (void)reader_name(reader, node_get(node, "name"), "client name", &client->name);
+    if (!section_read(reader, node, &client_section, client))
+        return true;
     matches_read(reader, node_get(node, "match"), scope->trusts, &client->matches,
                  &client->match_count);
-    client->has_sources = node_get(node, "sources") != NULL;
-    struct list_facts facts = {0};
-    (void)sets_read_addresses(scope->sets, node_get(node, "sources"), "`sources`", false,
-                              &client->sources, &facts);
-    mode_read(reader, node_get(node, "mode"), client);
+    client->has_sources = sources != NULL;
+    (void)sets_read_addresses(scope->sets, sources, "`sources`", false, &client->sources, &facts);
+    if (client->mode != POLICY_ENFORCE)
+        diagnostic_set_hint(reader_warning(reader, node_get(node, "mode"),
+                                           "mode `%s` lets requests through that no rule allows",
+                                           mode_words[client->mode]),
+                            "`mode: enforce` once the rules are complete");
     egress_read(reader, node_get(node, "egress"), client);
-    rules_read(reader, scope->sets, node_get(node, "allow"), RULE_ALLOW, client->name,
-               &scope->names, &client->allow, &client->allow_count);
+    rules_read(reader, scope->sets, allow, RULE_ALLOW, client->name, &scope->names, &client->allow,
+               &client->allow_count);
     rules_read(reader, scope->sets, node_get(node, "deny"), RULE_DENY, client->name, &scope->names,
                &client->deny, &client->deny_count);
     client_limits_read(reader, node_get(node, "limits"), &client->limits);
-    const struct node *allow = node_get(node, "allow");
     if (client->mode == POLICY_ENFORCE && (allow == NULL || allow->child == NULL))
         diagnostic_set_hint(reader_warning(reader, node,
                                            "client `%s` has no `allow`: each of its requests will "
                                            "be denied",
                                            client->name),
                             "add `allow: [{hosts: [api.example.com]}]`");
+    return true;
 }
 
 // check_names reports client names that stand twice.
@@ -95,23 +93,20 @@ static void clients_list_read(struct reader *reader, const struct node *clients,
             "add `clients:` with a name, a match and an allow");
         return;
     }
-    if (!reader_list(reader, clients, "`clients`", 0, CLIENTS_MAX))
-        return;
-    struct client *read = reader_alloc(reader, clients->child_count, sizeof *read);
-    if (read == NULL)
-        return;
-    size_t count = 0;
-    for (const struct node *entry = clients->child; entry != NULL; entry = entry->next)
-        client_read(reader, entry, scope, &read[count++]);
-    policy->clients = read;
-    policy->client_count = count;
-    check_names(reader, clients, read);
+    const struct items entries = {.what = "`clients`",
+                                  .max = CLIENTS_MAX,
+                                  .size = sizeof(struct client),
+                                  .read = client_read,
+                                  .arg = scope};
+    policy->clients = reader_items(reader, clients, &entries, &policy->client_count);
+    if (policy->clients != NULL)
+        check_names(reader, clients, policy->clients);
 }
 
 void clients_read(struct reader *reader, const struct node *root, const struct name_list *trusts,
-                  const struct list_files *files, struct policy *policy)
+                  struct policy *policy)
 {
-    struct scope scope = {.trusts = trusts, .sets = sets_create(reader, files)};
+    struct scope scope = {.trusts = trusts, .sets = sets_create(reader)};
     if (scope.sets == NULL) {
         (void)reader_no_memory(reader);
         return;

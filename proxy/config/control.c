@@ -1,14 +1,20 @@
-// `control`: where the control socket is, and where blocks are kept.
+// The socket's folder is looked for now: without it the proxy could not start.
 #include "proxy/config/control.h"
 
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include "auth/base/text.h"
-#include "proxy/config/loader.h"
 #include "proxy/config/source.h"
 
 enum { SOCKET_PATH_MAX = sizeof((struct sockaddr_un *)0)->sun_path - 1 };
+
+static const struct key keys[] = {
+    KEY_ROW("socket", KEY_PATH, struct snapshot, control_path, .support = KEY_REQUIRED),
+    KEY_ROW("state", KEY_PATH, struct snapshot, state_path, .support = KEY_REQUIRED),
+};
+
+const struct section control_section = SECTION("`control`", keys);
 
 // has_folder finds out now what would stop the proxy at its start. `*out_folder` is where the path is.
 static bool has_folder(const char *path, char out_folder[CONFIG_PATH_MAX + 1])
@@ -33,29 +39,22 @@ static void check_folder(struct reader *reader, const struct node *node, const c
             "run: mkdir -m 700 -p %s; with systemd: RuntimeDirectory=", folder);
 }
 
-void control_read(struct loader *loader, const struct node *node)
+void control_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
 {
-    static const struct key keys[] = {{"socket", KEY_REQUIRED}, {"state", KEY_REQUIRED}};
-    struct snapshot *snapshot = loader->snapshot;
-    const char *path = NULL;
-    const char *state = NULL;
-    if (node == NULL || !reader_map(loader->reader, node, "`control`", keys, 2))
-        return;
     const struct node *socket = node_get(node, "socket");
-    if (!loader_path(loader, socket, "`socket`", &path) ||
-        !loader_path(loader, node_get(node, "state"), "`state`", &state))
+    if (!section_read(reader, node, &control_section, snapshot) || snapshot->control_path == NULL ||
+        snapshot->state_path == NULL)
         return;
+    const char *path = snapshot->control_path;
     if (strlen(path) > SOCKET_PATH_MAX)
-        diagnostic_set_hint(reader_error(loader->reader, socket,
+        diagnostic_set_hint(reader_error(reader, socket,
                                          "`socket`: the path of a Unix socket has at most %d "
                                          "bytes, and this has %zu: %s",
                                          (int)SOCKET_PATH_MAX, strlen(path), path),
                             "a folder of its own under /run is the usual place");
-    check_folder(loader->reader, socket, path);
-    if (strcmp(path, state) == 0)
-        (void)reader_error(loader->reader, node, "`socket` and `state` are the same path");
-    snapshot->control_path = path;
-    snapshot->state_path = state;
+    check_folder(reader, socket, path);
+    if (strcmp(path, snapshot->state_path) == 0)
+        (void)reader_error(reader, node, "`socket` and `state` are the same path");
 }
 
 static enum err find_path(const struct node *root, const char *config_path, char *out, size_t cap,

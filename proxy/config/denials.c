@@ -1,30 +1,9 @@
-// The rules that a `deny` has in force, and behind them the same rules read once more: a request that one of them
-// speaks about is denied.
+// The rules that a `deny` has in force, followed by the same rules read once more.
 #include "proxy/config/denials.h"
 
 #include <stdlib.h>
 
 #include "proxy/config/rules.h"
-
-struct denials {
-    atomic_size_t refs;
-    struct snapshot *base; // ref; its policy has the clients and rules in force
-    struct policy *policy; // owned
-};
-
-void denials_unref(struct denials *denials)
-{
-    if (denials == NULL || atomic_fetch_sub_explicit(&denials->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    policy_destroy(denials->policy);
-    snapshot_unref(denials->base);
-    free(denials);
-}
-
-struct policy *denials_policy(const struct denials *denials)
-{
-    return denials->policy;
-}
 
 static bool list_has_file(const struct node *list)
 {
@@ -66,7 +45,7 @@ struct further {
     struct rule_names names;
 };
 
-// deny_read reads `node` once more and puts its rules behind those in force.
+// deny_read reads `node` once more and puts its rules after those in force.
 static bool deny_read(struct further *further, const struct node *node, const char *owner,
                       const struct rule **rules, size_t *count)
 {
@@ -115,13 +94,11 @@ static bool fill(struct further *further, const struct node *root, const struct 
 }
 
 // read_further reads into the arena of `policy`. `*out_is_whole`: every list that a `deny` uses could be read.
-static bool read_further(struct loader *loader, const struct node *root,
+static bool read_further(struct reader *reader, const struct node *root,
                          const struct policy *in_force, struct policy *policy, bool *out_is_whole)
 {
-    struct reader *reader = loader->reader;
     struct arena *arena = reader->arena;
-    const struct list_files files = loader_list_files(loader);
-    struct further further = {.reader = reader, .sets = sets_create(reader, &files)};
+    struct further further = {.reader = reader, .sets = sets_create(reader)};
     if (further.sets == NULL)
         return false;
     reader->arena = policy->arena;
@@ -136,10 +113,11 @@ static bool read_further(struct loader *loader, const struct node *root,
     return is_made;
 }
 
-enum err denials_read(struct loader *loader, struct snapshot *current, const struct node *root,
-                      struct denials *former, struct denials **out)
+enum err denials_read(struct reader *reader, const struct snapshot *current,
+                      const struct node *root, struct denials **out)
 {
-    struct snapshot *base = current->base == NULL ? current : current->base;
+    const struct snapshot *base = current->base == NULL ? current : current->base;
+    struct denials *former = current->taking == NULL ? NULL : current->taking->denials;
     bool is_whole = false;
     *out = NULL;
     if (!config_has_file(root))
@@ -148,17 +126,15 @@ enum err denials_read(struct loader *loader, struct snapshot *current, const str
     if (denials == NULL)
         return ERR_MEMORY;
     atomic_init(&denials->refs, 1);
-    denials->base = snapshot_ref(base);
     denials->policy = policy_create();
     if (denials->policy == NULL ||
-        !read_further(loader, root, base->policy, denials->policy, &is_whole)) {
+        !read_further(reader, root, base->policy, denials->policy, &is_whole)) {
         denials_unref(denials);
         return ERR_MEMORY;
     }
     if (!is_whole && former != NULL) {
         denials_unref(denials);
-        (void)atomic_fetch_add_explicit(&former->refs, 1, memory_order_relaxed);
-        denials = former;
+        denials = denials_ref(former);
     }
     *out = denials;
     return ERR_OK;

@@ -1,7 +1,6 @@
 // The list of findings: bounded, in file order once sorted, printed like a compiler's.
 #include "proxy/config/diagnostics.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,9 +61,9 @@ static struct diagnostic *place_for(struct diagnostics *diagnostics, enum severi
     return &diagnostics->spare;
 }
 
-struct diagnostic *diagnostics_add(struct diagnostics *diagnostics, enum severity severity,
-                                   const char *file, uint32_t line, uint32_t column,
-                                   const char *format, ...)
+struct diagnostic *diagnostics_add_list(struct diagnostics *diagnostics, enum severity severity,
+                                        const char *file, uint32_t line, uint32_t column,
+                                        const char *format, va_list args)
 {
     if (severity == SEVERITY_ERROR)
         diagnostics->error_count++;
@@ -76,9 +75,18 @@ struct diagnostic *diagnostics_add(struct diagnostics *diagnostics, enum severit
     (void)string_copy(
         place->file, sizeof place->file,
         slice_from(name, name.len < sizeof place->file ? 0 : name.len - (sizeof place->file - 1)));
+    (void)vsnprintf(place->message, sizeof place->message, format, args);
+    return place;
+}
+
+struct diagnostic *diagnostics_add(struct diagnostics *diagnostics, enum severity severity,
+                                   const char *file, uint32_t line, uint32_t column,
+                                   const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(place->message, sizeof place->message, format, args);
+    struct diagnostic *place =
+        diagnostics_add_list(diagnostics, severity, file, line, column, format, args);
     va_end(args);
     return place;
 }

@@ -3,6 +3,7 @@
 // Collected while loading, so that one run of `check` shows every mistake; printed by the caller.
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -46,6 +47,11 @@ void diagnostics_deinit(struct diagnostics *diagnostics);
 struct diagnostic *diagnostics_add(struct diagnostics *diagnostics, enum severity severity,
                                    const char *file, uint32_t line, uint32_t column,
                                    const char *format, ...) PRINTF_LIKE(6, 7);
+
+// diagnostics_add_list does the same with the arguments in a list.
+struct diagnostic *diagnostics_add_list(struct diagnostics *diagnostics, enum severity severity,
+                                        const char *file, uint32_t line, uint32_t column,
+                                        const char *format, va_list args) PRINTF_LIKE(6, 0);
 
 // diagnostics_is_full tells whether there is no free place any more, so that costly hints can be
 // saved.

@@ -4,8 +4,10 @@
 #include "proxy/net/sockaddr.h"
 
 // address_read reads one address that a connection can come from.
-static bool address_read(struct reader *reader, const struct node *node, struct ip_addr *out)
+static bool address_read(struct reader *reader, const struct node *node, void *item, void *arg)
 {
+    struct ip_addr *out = item;
+    (void)arg;
     char quoted[CONFIG_QUOTE_CAP];
     struct slice text = {0};
     if (!reader_text(reader, node, "egress address", CONFIG_TEXT_MAX, &text))
@@ -31,19 +33,18 @@ static bool address_read(struct reader *reader, const struct node *node, struct 
     return true;
 }
 
+static const struct key keys[] = {KEY_KNOWN("addresses", KEY_REQUIRED)};
+
+const struct section egress_section = SECTION("`egress`", keys);
+
 void egress_read(struct reader *reader, const struct node *node, struct client *client)
 {
-    static const struct key keys[] = {{"addresses", KEY_REQUIRED}};
-    const struct node *list = node_get(node, "addresses");
-    if (!reader_map(reader, node, "`egress`", keys, 1) ||
-        !reader_list(reader, list, "`addresses`", 1, EGRESS_MAX_ADDRESSES))
-        return;
-    struct ip_addr *addresses = reader_alloc(reader, list->child_count, sizeof *addresses);
-    if (addresses == NULL)
-        return;
-    for (const struct node *entry = list->child; entry != NULL; entry = entry->next) {
-        if (address_read(reader, entry, &addresses[client->egress_count]))
-            client->egress_count++;
-    }
-    client->egress = addresses;
+    static const struct items addresses = {.what = "`addresses`",
+                                           .min = 1,
+                                           .max = EGRESS_MAX_ADDRESSES,
+                                           .size = sizeof(struct ip_addr),
+                                           .read = address_read};
+    if (section_read(reader, node, &egress_section, NULL))
+        client->egress =
+            reader_items(reader, node_get(node, "addresses"), &addresses, &client->egress_count);
 }

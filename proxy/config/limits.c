@@ -1,236 +1,89 @@
-// Numbers, rates, sizes and durations with bounds. A limit of 0 is refused everywhere: it would deny all, and
-// is written as having no rule, or meant as none, and is left out. Where leaving out means a default, `none` is
-// written.
+// Tables of numbers, rates, sizes and durations. 0 is rejected: to deny everything write no rule; for no
+// limit leave the key out, or write `none` where the key has a default.
 #include "proxy/config/limits.h"
-
-#include <inttypes.h>
 
 #include "auth/base/text.h"
 #include "proxy/config/units.h"
 
-enum {
-    COUNT_MAX = 10000000,
-    REFUSED_REQUESTS_DEFAULT = 200,  // a second
-    FAILED_HANDSHAKES_DEFAULT = 100, // a second
-    HALF_OPEN_DEFAULT = 2000,
+enum { COUNT_MAX = 10000000 };
+
+#define BANDWIDTH_MIN INT64_C(1000)
+#define KIB           INT64_C(1024)
+#define MIB           (1024 * KIB)
+
+#define CLIENT(key, kind, field, ...)                                                              \
+    KEY_ROW(key, kind, struct client_limits, field, .min = __VA_ARGS__)
+#define PROXY(key, kind, field, ...)                                                               \
+    KEY_ROW(key, kind, struct proxy_limits, field, .min = __VA_ARGS__)
+#define SOURCE(key, kind, field, ...)                                                              \
+    KEY_ROW(key, kind, struct source_limits, field, .min = __VA_ARGS__)
+
+static const struct key client_keys[] = {
+    CLIENT("tunnels", KEY_NUMBER, tunnels, 1, .max = COUNT_MAX),
+    CLIENT("new_tunnels", KEY_RATE, new_tunnels, 1),
+    CLIENT("burst", KEY_NUMBER, burst, 1, .max = (int64_t)RATE_MAX_A_SECOND),
+    CLIENT("bandwidth_up", KEY_BANDWIDTH, bandwidth_up, BANDWIDTH_MIN),
+    CLIENT("bandwidth_down", KEY_BANDWIDTH, bandwidth_down, BANDWIDTH_MIN),
+    CLIENT("age", KEY_DURATION, age_ms, 1, .max = 3650 * DAY_MS),
+    CLIENT("idle", KEY_DURATION, idle_ms, 1, .max = 30 * DAY_MS),
 };
 
-#define SECOND_MS     INT64_C(1000)
-#define DAY_MS        (24 * 60 * 60 * SECOND_MS)
-#define BANDWIDTH_MIN UINT64_C(1000)
-#define MEMORY_MIN    (UINT64_C(16) << 20)
-#define MEMORY_MAX    (UINT64_C(1) << 50)
-#define HEAD_MIN      (UINT32_C(16) << 10)
-#define HEAD_DEFAULT  (UINT32_C(32) << 10)
-#define NOT_ZERO_HINT "for no limit leave it out, or write `none` where there is a default"
+static const struct key proxy_keys[] = {
+    PROXY("sessions", KEY_NUMBER, sessions, 1, .max = COUNT_MAX),
+    PROXY("tunnels", KEY_NUMBER, tunnels, 1, .max = COUNT_MAX),
+    PROXY("memory", KEY_SIZE, memory, 16 * MIB),
+    PROXY("refused_requests", KEY_RATE, refused_requests, 1, .fallback = 200, .takes_none = true),
+    PROXY("head", KEY_SIZE, head, 16 * KIB, .max = LIMITS_HEAD_MAX, .fallback = 32 * KIB),
+    KEY_KNOWN("source", KEY_OPTIONAL),
+};
 
-typedef enum err quantity_parser(struct slice s, uint64_t *out, struct errinfo *info);
+static const struct key source_keys[] = {
+    SOURCE("failed_handshakes", KEY_RATE, failed_handshakes, 1, .fallback = 100,
+           .takes_none = true),
+    SOURCE("half_open", KEY_NUMBER, half_open, 1, .max = COUNT_MAX, .fallback = 2000,
+           .takes_none = true),
+};
 
-static void count_read(struct reader *reader, const struct node *node, const char *what,
-                       uint32_t *out)
-{
-    int64_t value = 0;
-    if (node != NULL && reader_integer(reader, node, what, 1, COUNT_MAX, &value))
-        *out = (uint32_t)value;
-}
-
-static void duration_read(struct reader *reader, const struct node *node, const char *what,
-                          int64_t max_ms, int64_t *out_ms)
-{
-    int64_t value_ms = 0;
-    if (node != NULL && reader_duration(reader, node, what, 1, max_ms, &value_ms))
-        *out_ms = value_ms;
-}
-
-// quantity_read reads a number with a unit, and refuses one below `min`.
-static bool quantity_read(struct reader *reader, const struct node *node, const char *what,
-                          quantity_parser *parse, uint64_t min, uint64_t *out)
-{
-    struct slice text = {0};
-    struct errinfo info = {0};
-    char quoted[CONFIG_QUOTE_CAP];
-    char least[SIZE_TEXT_CAP];
-    uint64_t value = 0;
-    if (node == NULL || !reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
-        return false;
-    if (parse(text, &value, &info) != ERR_OK) {
-        (void)reader_error(reader, node, "%s: %s", what, info.text);
-        return false;
-    }
-    if (value < min) {
-        diagnostic_set_hint(reader_error(reader, node, "%s is `%s`: expected at least %s%s", what,
-                                         reader_quote(text, quoted),
-                                         min == 1 ? "1" : size_format(min, least),
-                                         parse == size_parse ? "" : "/s"),
-                            NOT_ZERO_HINT);
-        return false;
-    }
-    *out = value;
-    return true;
-}
-
-void bounded_size_read(struct reader *reader, const struct node *node, const char *what,
-                       uint32_t min, uint32_t max, uint32_t *out)
-{
-    struct slice text = {0};
-    struct errinfo info = {0};
-    char quoted[CONFIG_QUOTE_CAP];
-    char least[SIZE_TEXT_CAP];
-    char most[SIZE_TEXT_CAP];
-    uint64_t value = 0;
-    if (node == NULL || !reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
-        return;
-    if (size_parse(text, &value, &info) != ERR_OK)
-        (void)reader_error(reader, node, "%s: %s", what, info.text);
-    else if (value < min || value > max)
-        (void)reader_error(reader, node, "%s is `%s`: expected %s to %s", what,
-                           reader_quote(text, quoted), size_format(min, least),
-                           size_format(max, most));
-    else
-        *out = (uint32_t)value;
-}
-
-static void rate_read(struct reader *reader, const struct node *node, const char *what,
-                      uint32_t *out)
-{
-    uint64_t value = 0;
-    if (quantity_read(reader, node, what, rate_parse, 1, &value))
-        *out = (uint32_t)value;
-}
-
-// is_none tells whether a limit that has a default is switched off, and does so.
-static bool is_none(const struct node *node, uint32_t *out)
-{
-    if (node == NULL || node->kind != NODE_SCALAR ||
-        !slice_equal(node->text, SLICE_LITERAL("none")))
-        return false;
-    *out = 0;
-    return true;
-}
-
-// rate_or_none_read reads a rate that has a default.
-static void rate_or_none_read(struct reader *reader, const struct node *node, const char *what,
-                              uint32_t *out)
-{
-    if (!is_none(node, out))
-        rate_read(reader, node, what, out);
-}
-
-static void bandwidth_read(struct reader *reader, const struct node *node, const char *what,
-                           uint64_t *out)
-{
-    (void)quantity_read(reader, node, what, bandwidth_parse, BANDWIDTH_MIN, out);
-}
-
-// burst_read reads how many tunnels may come at once after a rest: as many as a second has, unless it is said.
-static void burst_read(struct reader *reader, const struct node *node, const struct node *rate,
-                       struct client_limits *out)
-{
-    int64_t value = 0;
-    out->burst = out->new_tunnels;
-    if (node == NULL)
-        return;
-    if (rate == NULL)
-        diagnostic_set_hint(reader_error(reader, node, "`burst` has no `new_tunnels` beside it"),
-                            "add the rate that it belongs to: `new_tunnels: 50/s`");
-    if (reader_integer(reader, node, "`burst`", 1, (int64_t)RATE_MAX_A_SECOND, &value))
-        out->burst = (uint32_t)value;
-}
+const struct section client_limits_section = SECTION("`limits`", client_keys);
+const struct section proxy_limits_section = SECTION("`limits`", proxy_keys);
+const struct section source_limits_section = SECTION("`source`", source_keys);
 
 void client_limits_read(struct reader *reader, const struct node *node, struct client_limits *out)
 {
-    static const struct key keys[] = {
-        {"tunnels", KEY_OPTIONAL},      {"new_tunnels", KEY_OPTIONAL},    {"burst", KEY_OPTIONAL},
-        {"bandwidth_up", KEY_OPTIONAL}, {"bandwidth_down", KEY_OPTIONAL}, {"age", KEY_OPTIONAL},
-        {"idle", KEY_OPTIONAL},
-    };
-    *out = (struct client_limits){0};
-    if (!reader_map(reader, node, "`limits`", keys, sizeof keys / sizeof keys[0]))
-        return;
-    const struct node *rate = node_get(node, "new_tunnels");
-    count_read(reader, node_get(node, "tunnels"), "`tunnels`", &out->tunnels);
-    rate_read(reader, rate, "`new_tunnels`", &out->new_tunnels);
-    burst_read(reader, node_get(node, "burst"), rate, out);
-    bandwidth_read(reader, node_get(node, "bandwidth_up"), "`bandwidth_up`", &out->bandwidth_up);
-    bandwidth_read(reader, node_get(node, "bandwidth_down"), "`bandwidth_down`",
-                   &out->bandwidth_down);
-    duration_read(reader, node_get(node, "age"), "`age`", 3650 * DAY_MS, &out->age_ms);
-    duration_read(reader, node_get(node, "idle"), "`idle`", 30 * DAY_MS, &out->idle_ms);
-}
-
-static void source_read(struct reader *reader, const struct node *node, struct source_limits *out)
-{
-    static const struct key keys[] = {
-        {"failed_handshakes", KEY_OPTIONAL},
-        {"half_open", KEY_OPTIONAL},
-    };
-    if (!reader_map(reader, node, "`source`", keys, sizeof keys / sizeof keys[0]))
-        return;
-    const struct node *half_open = node_get(node, "half_open");
-    rate_or_none_read(reader, node_get(node, "failed_handshakes"), "`failed_handshakes`",
-                      &out->failed_handshakes);
-    if (!is_none(half_open, &out->half_open))
-        count_read(reader, half_open, "`half_open`", &out->half_open);
+    const struct node *burst = node_get(node, "burst");
+    (void)section_read(reader, node, &client_limits_section, out);
+    if (out->burst == 0) // as many at once as a second may have
+        out->burst = out->new_tunnels;
+    if (burst != NULL && node_get(node, "new_tunnels") == NULL)
+        diagnostic_set_hint(reader_error(reader, burst, "`burst` has no `new_tunnels` beside it"),
+                            "add the rate that it belongs to: `new_tunnels: 50/s`");
 }
 
 void proxy_limits_read(struct reader *reader, const struct node *node, struct proxy_limits *out)
 {
-    static const struct key keys[] = {
-        {"sessions", KEY_OPTIONAL},         {"tunnels", KEY_OPTIONAL}, {"memory", KEY_OPTIONAL},
-        {"refused_requests", KEY_OPTIONAL}, {"head", KEY_OPTIONAL},    {"source", KEY_OPTIONAL},
-    };
-    *out = (struct proxy_limits){
-        .refused_requests = REFUSED_REQUESTS_DEFAULT,
-        .head = HEAD_DEFAULT,
-        .source = {.failed_handshakes = FAILED_HANDSHAKES_DEFAULT, .half_open = HALF_OPEN_DEFAULT},
-    };
-    if (!reader_map(reader, node, "`limits`", keys, sizeof keys / sizeof keys[0]))
-        return;
-    count_read(reader, node_get(node, "sessions"), "`sessions`", &out->sessions);
-    count_read(reader, node_get(node, "tunnels"), "`tunnels`", &out->tunnels);
-    (void)quantity_read(reader, node_get(node, "memory"), "`memory`", size_parse, MEMORY_MIN,
-                        &out->memory);
-    rate_or_none_read(reader, node_get(node, "refused_requests"), "`refused_requests`",
-                      &out->refused_requests);
-    bounded_size_read(reader, node_get(node, "head"), "`head`", HEAD_MIN, LIMITS_HEAD_MAX,
-                      &out->head);
-    source_read(reader, node_get(node, "source"), &out->source);
+    (void)section_read(reader, node, &proxy_limits_section, out);
+    (void)section_read(reader, node_get(node, "source"), &source_limits_section, &out->source);
 }
 
-static void append_count(struct text *text, const char *name, uint64_t count, const char *unit)
+// append_limits adds each limit of a section that is set, as the configuration writes it.
+static void append_limits(struct text *text, const struct section *section, const char *prefix,
+                          const void *limits)
 {
-    if (count != 0)
-        text_append_format(text, "%s%s %" PRIu64 "%s", text->len == 0 ? "" : ", ", name, count,
-                           unit);
-}
-
-static void append_size(struct text *text, const char *name, uint64_t bytes, const char *unit)
-{
-    char size[SIZE_TEXT_CAP];
-    if (bytes != 0)
-        text_append_format(text, "%s%s %s%s", text->len == 0 ? "" : ", ", name,
-                           size_format(bytes, size), unit);
-}
-
-static void append_duration(struct text *text, const char *name, int64_t ms)
-{
-    char duration[DURATION_TEXT_CAP];
-    if (ms != 0)
-        text_append_format(text, "%s%s %s", text->len == 0 ? "" : ", ", name,
-                           duration_format(ms, duration));
+    for (size_t i = 0; i < section->count; i++) {
+        const struct key *key = &section->keys[i];
+        const int64_t value = key_value(key, limits);
+        char formatted[KEY_VALUE_CAP];
+        if (value != 0)
+            text_append_format(text, "%s%s%s %s", text->len == 0 ? "" : ", ", prefix, key->name,
+                               key_format_value(key, value, formatted));
+    }
 }
 
 const char *client_limits_format(const struct client_limits *limits, char out[LIMITS_TEXT_CAP])
 {
     struct text text;
     text_init(&text, out, LIMITS_TEXT_CAP);
-    append_count(&text, "tunnels", limits->tunnels, "");
-    append_count(&text, "new_tunnels", limits->new_tunnels, "/s");
-    append_count(&text, "burst", limits->burst, "");
-    append_size(&text, "bandwidth_up", limits->bandwidth_up, "/s");
-    append_size(&text, "bandwidth_down", limits->bandwidth_down, "/s");
-    append_duration(&text, "age", limits->age_ms);
-    append_duration(&text, "idle", limits->idle_ms);
+    append_limits(&text, &client_limits_section, "", limits);
     return out;
 }
 
@@ -238,12 +91,7 @@ const char *proxy_limits_format(const struct proxy_limits *limits, char out[LIMI
 {
     struct text text;
     text_init(&text, out, LIMITS_TEXT_CAP);
-    append_count(&text, "sessions", limits->sessions, "");
-    append_count(&text, "tunnels", limits->tunnels, "");
-    append_size(&text, "memory", limits->memory, "");
-    append_count(&text, "refused_requests", limits->refused_requests, "/s");
-    append_size(&text, "head", limits->head, "");
-    append_count(&text, "source.failed_handshakes", limits->source.failed_handshakes, "/s");
-    append_count(&text, "source.half_open", limits->source.half_open, "");
+    append_limits(&text, &proxy_limits_section, "", limits);
+    append_limits(&text, &source_limits_section, "source.", &limits->source);
     return out;
 }

@@ -1,67 +1,110 @@
-// The entries of `listeners`: where to listen, with which certificate, for which trust profile.
-#include "proxy/config/loader.h"
+// A listener, its certificates, and the server names on it that have their own.
+#include "proxy/config/listeners.h"
 
 #include <inttypes.h>
 #include <openssl/sha.h>
-#include <stdlib.h>
 
-#include "proxy/config/clients.h"
+#include "proxy/config/ca_names.h"
 #include "proxy/config/endpoint_text.h"
-#include "proxy/config/limits.h"
+#include "proxy/config/named_files.h"
+#include "proxy/config/tickets.h"
+#include "proxy/config/validity.h"
 
-enum { LISTENERS_MAX = 64, CERTIFICATES_MAX = 64, SNI_ENTRIES_MAX = 256, SNI_NAMES_MAX = 256 };
+enum {
+    LISTENERS_MAX = 64,
+    CERTIFICATES_MAX = 64,
+    SNI_ENTRIES_MAX = 256,
+    SNI_NAMES_MAX = 256,
+    CERTIFICATE_FILE_MAX = 1024 * 1024, // bytes of a chain or key
+};
 
-// choice_read tells whether the second of two words is written; the first is the default.
-static bool choice_read(struct reader *reader, const struct node *node, const char *key,
-                        const char *const words[2])
-{
-    size_t index = 0;
-    return node != NULL && reader_choice(reader, node, key, words, 2, &index) && index == 1;
-}
+static const char *const certificate_words[] = {"required", "optional", NULL};
+static const char *const refuse_words[] = {"alert", "http", NULL};
+static const char *const version_words[] = {
+    [TLS_VERSION_1_2] = "1.2", [TLS_VERSION_1_3] = "1.3", NULL};
+static const char *const ca_names_words[] = {
+    [CA_NAMES_AUTO] = "auto", [CA_NAMES_SEND] = "send", [CA_NAMES_NONE] = "none", NULL};
+
+#define LISTENER(key, kind, field, ...)                                                            \
+    KEY_ROW(key, kind, struct listener_config, field, __VA_ARGS__)
+
+static const struct key listener_keys[] = {
+    LISTENER("name", KEY_NAME, name, .support = KEY_REQUIRED, .label = "listener name"),
+    LISTENER("address", KEY_ADDRESS, address, .support = KEY_REQUIRED),
+    KEY_KNOWN("certificates", KEY_REQUIRED),
+    KEY_KNOWN("tls", KEY_OPTIONAL),
+    KEY_KNOWN("trust", KEY_REQUIRED),
+    LISTENER("client_certificate", KEY_CHOICE, is_certificate_optional, .words = certificate_words),
+    LISTENER("refuse_with", KEY_CHOICE, refuses_in_http, .words = refuse_words),
+    KEY_KNOWN("sni", KEY_OPTIONAL),
+    LISTENER("max_chain", KEY_SIZE, max_chain, .min = TLS_MAX_CHAIN_LEAST,
+             .max = TLS_MAX_CHAIN_MOST, .fallback = TLS_MAX_CHAIN_LEAST),
+    KEY_KNOWN("proxy_protocol", KEY_NOT_YET),
+    LISTENER("client_ca_names", KEY_CHOICE, ca_names, .words = ca_names_words),
+};
+
+static const struct key tls_keys[] = {
+    KEY_ROW("min", KEY_CHOICE, struct tls_context_options, min, .words = version_words,
+            .fallback = TLS_VERSION_1_2),
+    KEY_ROW("max", KEY_CHOICE, struct tls_context_options, max, .words = version_words,
+            .fallback = TLS_VERSION_1_3),
+    KEY_KNOWN("tickets", KEY_OPTIONAL),
+};
+
+static const struct key certificate_keys[] = {
+    KEY_KNOWN("chain", KEY_REQUIRED),
+    KEY_KNOWN("key", KEY_REQUIRED),
+};
+
+static const struct key sni_keys[] = {
+    KEY_KNOWN("names", KEY_REQUIRED),
+    KEY_KNOWN("trust", KEY_OPTIONAL),
+    KEY_KNOWN("certificates", KEY_OPTIONAL),
+};
+
+const struct section listener_section = SECTION("a listener", listener_keys);
+const struct section tls_section = SECTION("`tls`", tls_keys);
+const struct section certificate_section = SECTION("a certificate", certificate_keys);
+const struct section sni_section = SECTION("an entry of `sni`", sni_keys);
+
+// listening is what is known while one listener and the names on it are read.
+struct listening {
+    struct snapshot *snapshot;
+    const struct name_list *trusts;
+    const struct node *node; // of the listener
+    struct listener_config *listener;
+    struct tls_context_options options;
+};
 
 static void versions_read(struct reader *reader, const struct node *node,
                           struct tls_context_options *options)
 {
-    static const struct key keys[] = {
-        {"min", KEY_OPTIONAL}, {"max", KEY_OPTIONAL}, {"tickets", KEY_OPTIONAL}};
-    static const char *const words[] = {"1.2", "1.3"};
-    static const enum tls_version versions[] = {TLS_VERSION_1_2, TLS_VERSION_1_3};
-    size_t min = 0;
-    size_t max = 1;
-    options->min = TLS_VERSION_1_2;
-    options->max = TLS_VERSION_1_3;
-    if (node == NULL || !reader_map(reader, node, "`tls`", keys, sizeof keys / sizeof keys[0]))
+    (void)section_read(reader, node, &tls_section, options);
+    if (options->min <= options->max)
         return;
-    if (node_get(node, "min") != NULL)
-        (void)reader_choice(reader, node_get(node, "min"), "TLS version", words, 2, &min);
-    if (node_get(node, "max") != NULL)
-        (void)reader_choice(reader, node_get(node, "max"), "TLS version", words, 2, &max);
-    if (min > max)
-        (void)reader_error(reader, node_get(node, "max"), "`max` is below `min`");
+    (void)reader_error(reader, node_get(node, "max"), "`max` is below `min`");
     // One mistake is one error: the context that is made all the same has a range.
-    options->min = versions[min < max ? min : max];
-    options->max = versions[max];
+    options->min = options->max;
 }
 
 // check_served judges the certificate that was added last and that clients will see: nobody can connect to a listener with
 // one that is out of date, so that is an error and not left to be found out by them.
-static void check_served(struct loader *loader, const struct node *node, const char *path,
+static void check_served(struct reader *reader, const struct node *node, const char *path,
                          const struct tls_context *context)
 {
-    struct reader *reader = loader->reader;
     struct tls_context_info info;
     char date[DATE_TEXT_CAP];
     tls_context_describe_at(context, tls_context_certificate_count(context) - 1, &info);
-    if (info.not_after_s < loader->now_s)
+    if (info.not_after_s < reader->now_s)
         diagnostic_set_hint(reader_error(reader, node, "%s (%s) has expired on %s", path,
                                          info.subject, date_format(info.not_after_s, date)),
                             "every client would refuse it: renew it");
-    else if (info.not_before_s > loader->now_s)
+    else if (info.not_before_s > reader->now_s)
         diagnostic_set_hint(reader_error(reader, node, "%s (%s) is not valid before %s", path,
                                          info.subject, date_format(info.not_before_s, date)),
                             "every client would refuse it: is the clock of this machine right?");
     else
-        loader_validity(loader, node, path, info.subject, info.not_after_s);
+        validity_report(reader, node, path, info.subject, info.not_after_s);
     if (!info.has_server_auth)
         diagnostic_set_hint(reader_error(reader, node,
                                          "%s (%s) is no server certificate: its extended key usage "
@@ -76,26 +119,18 @@ static void check_served(struct loader *loader, const struct node *node, const c
                             "issue one with the name or address that clients use");
 }
 
-// server is what `listeners` and `sni` entries have in common while they are read.
-struct server {
-    struct tls_context *tls; // ref, once there is a certificate
-    const struct trust *trust;
-    const char *trust_name;
-    const char *chain_path;
-    enum ca_names ca_names;
-};
-
 // certificate_add makes the TLS context of `server` with this certificate, or adds it.
-static enum err certificate_add(struct tls_context_options *options, struct slice chain,
-                                struct slice key, struct server *server, struct errinfo *info)
+static enum err certificate_add(const struct listening *listening, struct slice chain,
+                                struct slice key, struct sni_config *server, struct errinfo *info)
 {
+    struct tls_context_options options = listening->options;
     if (server->tls != NULL)
         return tls_context_add_certificate(server->tls, chain, key, info);
-    options->chain_pem = chain;
-    options->key_pem = key;
-    options->client_ca_names =
-        server->trust == NULL ? NULL : ca_names_choose(server->ca_names, server->trust);
-    return tls_context_create(options, &server->tls, info);
+    options.chain_pem = chain;
+    options.key_pem = key;
+    if (server->trust != NULL)
+        options.client_ca_names = ca_names_choose(listening->listener->ca_names, server->trust);
+    return tls_context_create(&options, &server->tls, info);
 }
 
 // is_key_alone tells whether a PEM file has a private key and nothing else.
@@ -106,50 +141,50 @@ static bool is_key_alone(struct slice pem)
 }
 
 // certificate_read loads chain and key and adds them. `is_inherited`: its findings are there already.
-static void certificate_read(struct loader *loader, const struct node *node, bool is_inherited,
-                             struct tls_context_options *options, struct server *server)
+static void certificate_read(struct reader *reader, const struct node *node, bool is_inherited,
+                             const struct listening *listening, struct sni_config *server)
 {
-    static const struct key keys[] = {{"chain", KEY_REQUIRED}, {"key", KEY_REQUIRED}};
-    struct reader *reader = loader->reader;
+    const struct node *chain_node = node_get(node, "chain");
     struct file_content chain = {0};
     struct file_content key = {0};
     struct errinfo info = {0};
     const char *chain_path = NULL;
     const char *key_path = NULL;
-    if (!reader_map(reader, node, "a certificate", keys, 2))
+    size_t *pair_count = &reader->diagnostics->pair_count;
+    if (!section_read(reader, node, &certificate_section, NULL))
         return;
-    const bool has_chain = loader_file(loader, node_get(node, "chain"), "`chain`",
-                                       CERTIFICATE_FILE_MAX, FILE_PUBLIC, &chain_path, &chain);
-    const bool has_key = loader_file(loader, node_get(node, "key"), "`key`", CERTIFICATE_FILE_MAX,
+    const bool has_chain = reader_file(reader, chain_node, "`chain`", CERTIFICATE_FILE_MAX,
+                                       FILE_PUBLIC, &chain_path, &chain);
+    const bool has_key = reader_file(reader, node_get(node, "key"), "`key`", CERTIFICATE_FILE_MAX,
                                      FILE_SECRET, &key_path, &key);
     if (server->chain_path == NULL)
         server->chain_path = chain_path;
-    reader->diagnostics->pair_count += (size_t)!has_chain + (size_t)!has_key;
+    *pair_count += (size_t)!has_chain + (size_t)!has_key;
     if (has_chain && is_key_alone(chain.bytes)) {
-        diagnostic_set_hint(reader_error(reader, node_get(node, "chain"),
+        diagnostic_set_hint(reader_error(reader, chain_node,
                                          "%s holds a private key and no certificate", chain_path),
                             "are `chain` and `key` swapped?");
-        reader->diagnostics->pair_count++;
+        (*pair_count)++;
     } else if (has_chain && has_key) {
-        if (certificate_add(options, chain.bytes, key.bytes, server, &info) != ERR_OK) {
+        if (certificate_add(listening, chain.bytes, key.bytes, server, &info) != ERR_OK) {
             (void)reader_error(reader, node, "chain %s, key %s: %s", chain_path, key_path,
                                info.text);
-            reader->diagnostics->pair_count++;
+            (*pair_count)++;
         } else if (!is_inherited) {
-            check_served(loader, node_get(node, "chain"), chain_path, server->tls);
+            check_served(reader, chain_node, chain_path, server->tls);
         }
     }
     file_content_deinit(&chain);
     file_content_deinit(&key);
 }
 
-static void certificates_read(struct loader *loader, const struct node *node, bool is_inherited,
-                              struct tls_context_options *options, struct server *server)
+static void certificates_read(struct reader *reader, const struct node *node, bool is_inherited,
+                              const struct listening *listening, struct sni_config *server)
 {
-    if (!reader_list(loader->reader, node, "`certificates`", 1, CERTIFICATES_MAX))
+    if (!reader_list(reader, node, "`certificates`", 1, CERTIFICATES_MAX))
         return;
     for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
-        certificate_read(loader, entry, is_inherited, options, server);
+        certificate_read(reader, entry, is_inherited, listening, server);
 }
 
 // bind_tickets works out what tickets are good for: this listener, this entry of `sni`, this profile.
@@ -168,72 +203,63 @@ static void bind_tickets(const char *listener, const struct host_pattern *sni, c
     (void)SHA256_Final(out, &hash);
 }
 
-static void trust_read(struct loader *loader, const struct node *node,
-                       const struct name_list *trusts, struct server *server)
+static void trust_read(struct reader *reader, const struct node *node,
+                       const struct listening *listening, struct sni_config *server)
 {
     size_t trust = 0;
-    if (node == NULL || !trust_reference_read(loader->reader, node, trusts, &trust))
+    if (node == NULL || !trust_reference_read(reader, node, listening->trusts, &trust))
         return;
-    server->trust = loader->snapshot->trusts[trust];
-    server->trust_name = trusts->names[trust];
+    server->trust = listening->snapshot->trusts[trust];
+    server->trust_name = listening->trusts->names[trust];
 }
 
-static void sni_names_read(struct reader *reader, const struct node *node, struct sni_config *sni)
+static bool sni_name_read(struct reader *reader, const struct node *node, void *out, void *arg)
 {
-    if (!reader_list(reader, node, "`names`", 1, SNI_NAMES_MAX))
-        return;
-    struct host_pattern *names = reader_alloc(reader, node->child_count, sizeof *names);
-    if (names == NULL)
-        return;
-    sni->names = names;
-    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
-        struct slice text = {0};
-        struct errinfo info = {0};
-        if (!reader_text(reader, entry, "a name", CONFIG_TEXT_MAX, &text))
-            continue;
-        if (host_pattern_parse(text, &names[sni->name_count], &info) != ERR_OK)
-            (void)reader_error(reader, entry, "%s", info.text);
-        else if (names[sni->name_count].kind == HOST_PATTERN_ANY)
-            diagnostic_set_hint(reader_error(reader, entry, "`*` is no server name"),
-                                "every other name gets what the listener itself has");
-        else
-            sni->name_count++;
+    struct host_pattern *name = out;
+    struct slice text = {0};
+    struct errinfo info = {0};
+    (void)arg;
+    if (!reader_text(reader, node, "a name", CONFIG_TEXT_MAX, &text))
+        return false;
+    if (host_pattern_parse(text, name, &info) != ERR_OK) {
+        (void)reader_error(reader, node, "%s", info.text);
+        return false;
     }
+    if (name->kind == HOST_PATTERN_ANY)
+        diagnostic_set_hint(reader_error(reader, node, "`*` is no server name"),
+                            "every other name gets what the listener itself has");
+    return name->kind != HOST_PATTERN_ANY;
 }
 
-// sni_entry_read reads one entry; what it leaves out is the listener's, whose node is `listener`.
-static void sni_entry_read(struct loader *loader, const struct node *node,
-                           const struct node *listener, const char *listener_name,
-                           const struct name_list *trusts, struct tls_context_options options,
-                           struct sni_config *sni)
+// sni_entry_read reads one entry; what it leaves out is the listener's.
+static bool sni_entry_read(struct reader *reader, const struct node *node, void *out, void *arg)
 {
-    static const struct key keys[] = {
-        {"names", KEY_REQUIRED}, {"trust", KEY_OPTIONAL}, {"certificates", KEY_OPTIONAL}};
-    struct reader *reader = loader->reader;
-    struct server server = {0};
+    static const struct items names = {.what = "`names`",
+                                       .min = 1,
+                                       .max = SNI_NAMES_MAX,
+                                       .size = sizeof(struct host_pattern),
+                                       .read = sni_name_read};
+    struct listening listening = *(const struct listening *)arg;
+    struct sni_config *sni = out;
     uint8_t binding[TICKET_BINDING_LEN];
-    ca_names_read(loader, node_get(listener, "client_ca_names"), &server.ca_names);
-    if (!reader_map(reader, node, "an entry of `sni`", keys, sizeof keys / sizeof keys[0]))
-        return;
-    const bool has_trust = node_get(node, "trust") != NULL;
-    const bool has_own = node_get(node, "certificates") != NULL;
-    if (!has_trust && !has_own)
+    const struct node *trust = node_get(node, "trust");
+    const struct node *own = node_get(node, "certificates");
+    if (!section_read(reader, node, &sni_section, NULL))
+        return true;
+    if (trust == NULL && own == NULL)
         (void)reader_warning(reader, node,
                              "an entry of `sni` without `trust` and `certificates` "
                              "changes nothing");
-    sni_names_read(reader, node_get(node, "names"), sni);
-    trust_read(loader, node_get(has_trust ? node : listener, "trust"), trusts, &server);
-    if (has_trust && server.trust != NULL)
-        ca_names_report(loader, node_get(node, "trust"), server.ca_names, server.trust);
-    bind_tickets(listener_name, sni->name_count == 0 ? NULL : &sni->names[0], server.trust_name,
-                 binding);
-    options.binding = binding;
-    certificates_read(loader, node_get(has_own ? node : listener, "certificates"), !has_own,
-                      &options, &server);
-    sni->tls = server.tls;
-    sni->trust = server.trust;
-    sni->trust_name = server.trust_name;
-    sni->chain_path = server.chain_path;
+    sni->names = reader_items(reader, node_get(node, "names"), &names, &sni->name_count);
+    trust_read(reader, trust != NULL ? trust : node_get(listening.node, "trust"), &listening, sni);
+    if (trust != NULL && sni->trust != NULL)
+        ca_names_report(reader, trust, listening.listener->ca_names, sni->trust);
+    bind_tickets(listening.listener->name, sni->name_count == 0 ? NULL : &sni->names[0],
+                 sni->trust_name, binding);
+    listening.options.binding = binding;
+    certificates_read(reader, own != NULL ? own : node_get(listening.node, "certificates"),
+                      own == NULL, &listening, sni);
+    return true;
 }
 
 // check_sni_names reports a name that stands twice on a listener.
@@ -259,86 +285,50 @@ static void check_sni_names(struct reader *reader, const struct node *list,
     }
 }
 
-static void sni_read(struct loader *loader, const struct node *listener_node,
-                     const struct name_list *trusts, const struct tls_context_options *options,
-                     struct listener_config *listener)
+static void sni_read(struct reader *reader, struct listening *listening)
 {
-    const struct node *node = node_get(listener_node, "sni");
-    if (node == NULL || !reader_list(loader->reader, node, "`sni`", 0, SNI_ENTRIES_MAX))
-        return;
-    if (node->child_count == 0)
-        return;
-    listener->sni = reader_alloc(loader->reader, node->child_count, sizeof *listener->sni);
-    if (listener->sni == NULL)
-        return;
-    for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
-        sni_entry_read(loader, entry, listener_node, listener->name, trusts, *options,
-                       &listener->sni[listener->sni_count++]);
-    check_sni_names(loader->reader, node, listener);
+    const struct items entries = {.what = "`sni`",
+                                  .max = SNI_ENTRIES_MAX,
+                                  .size = sizeof(struct sni_config),
+                                  .read = sni_entry_read,
+                                  .arg = listening};
+    struct listener_config *listener = listening->listener;
+    const struct node *node = node_get(listening->node, "sni");
+    listener->sni = reader_items(reader, node, &entries, &listener->sni_count);
+    if (listener->sni != NULL)
+        check_sni_names(reader, node, listener);
 }
 
-static void address_read(struct reader *reader, const struct node *node, struct endpoint *out)
+static bool listener_read(struct reader *reader, const struct node *node, void *out, void *arg)
 {
-    char quoted[CONFIG_QUOTE_CAP];
-    struct slice text = {0};
-    struct errinfo info = {0};
-    if (reader_text(reader, node, "`address`", CONFIG_TEXT_MAX, &text) &&
-        endpoint_parse(text, out, &info) != ERR_OK)
-        (void)reader_error(reader, node, "`address` `%s`: %s", reader_quote(text, quoted),
-                           info.text);
-}
-
-static void listener_read(struct loader *loader, const struct node *node,
-                          const struct name_list *trusts, struct listener_config *listener)
-{
-    static const struct key keys[] = {
-        {"name", KEY_REQUIRED},
-        {"address", KEY_REQUIRED},
-        {"certificates", KEY_REQUIRED},
-        {"tls", KEY_OPTIONAL},
-        {"trust", KEY_REQUIRED},
-        {"client_certificate", KEY_OPTIONAL},
-        {"refuse_with", KEY_OPTIONAL},
-        {"sni", KEY_OPTIONAL},
-        {"max_chain", KEY_OPTIONAL},
-        {"proxy_protocol", KEY_NOT_YET},
-        {"client_ca_names", KEY_OPTIONAL},
-    };
-    static const char *const certificate_words[2] = {"required", "optional"};
-    static const char *const refuse_words[2] = {"alert", "http"};
-    struct reader *reader = loader->reader;
-    struct tls_context_options options = {.max_chain = TLS_MAX_CHAIN_LEAST};
-    struct server server = {0};
+    struct listening listening = *(const struct listening *)arg;
+    struct listener_config *listener = listening.listener = out;
+    struct tls_context_options *options = &listening.options;
+    struct sni_config server = {0};
     uint8_t binding[TICKET_BINDING_LEN];
-    if (!reader_map(reader, node, "a listener", keys, sizeof keys / sizeof keys[0]))
-        return;
-    (void)reader_name(reader, node_get(node, "name"), "listener name", &listener->name);
-    address_read(reader, node_get(node, "address"), &listener->address);
-    trust_read(loader, node_get(node, "trust"), trusts, &server);
+    const struct node *tls = node_get(node, "tls");
     const struct node *ca_names = node_get(node, "client_ca_names");
-    ca_names_read(loader, ca_names, &server.ca_names);
+    listening.node = node;
+    if (!section_read(reader, node, &listener_section, listener))
+        return true;
+    trust_read(reader, node_get(node, "trust"), &listening, &server);
     if (server.trust != NULL)
-        ca_names_report(loader, ca_names == NULL ? node_get(node, "trust") : ca_names,
-                        server.ca_names, server.trust);
-    versions_read(reader, node_get(node, "tls"), &options);
-    tickets_read(loader, node_get(node_get(node, "tls"), "tickets"));
+        ca_names_report(reader, ca_names == NULL ? node_get(node, "trust") : ca_names,
+                        listener->ca_names, server.trust);
+    versions_read(reader, tls, options);
+    tickets_read(reader, node_get(tls, "tickets"), listening.snapshot);
     bind_tickets(listener->name, NULL, server.trust_name, binding);
-    options.binding = binding;
-    listener->is_certificate_optional = choice_read(reader, node_get(node, "client_certificate"),
-                                                    "client_certificate", certificate_words);
-    listener->refuses_in_http =
-        choice_read(reader, node_get(node, "refuse_with"), "refuse_with", refuse_words);
-    bounded_size_read(reader, node_get(node, "max_chain"), "`max_chain`", TLS_MAX_CHAIN_LEAST,
-                      TLS_MAX_CHAIN_MOST, &options.max_chain);
-    listener->max_chain = options.max_chain;
-    options.is_certificate_optional =
+    options->binding = binding;
+    options->max_chain = listener->max_chain;
+    options->is_certificate_optional =
         listener->is_certificate_optional || listener->refuses_in_http;
-    certificates_read(loader, node_get(node, "certificates"), false, &options, &server);
+    certificates_read(reader, node_get(node, "certificates"), false, &listening, &server);
     listener->tls = server.tls;
     listener->trust = server.trust;
     listener->trust_name = server.trust_name;
     listener->chain_path = server.chain_path;
-    sni_read(loader, node, trusts, &options, listener);
+    sni_read(reader, &listening);
+    return true;
 }
 
 // is_taken tells whether `b` cannot be bound beside `a`. [::] takes IPv4 too.
@@ -408,22 +398,21 @@ static void check_unused(struct reader *reader, const struct node *list,
     }
 }
 
-void listeners_read(struct loader *loader, const struct node *node, const char *const *trust_names,
-                    size_t trust_count)
+void listeners_read(struct reader *reader, const struct node *node, const struct name_list *trusts,
+                    struct snapshot *snapshot)
 {
-    struct reader *reader = loader->reader;
-    const struct name_list trusts = {.names = trust_names, .count = trust_count};
-    if (!reader_list(reader, node, "`listeners`", 1, LISTENERS_MAX))
-        return;
-    struct listener_config *listeners = reader_alloc(reader, node->child_count, sizeof *listeners);
-    if (listeners == NULL)
-        return;
-    struct snapshot *snapshot = loader->snapshot;
+    struct listening listening = {.snapshot = snapshot, .trusts = trusts};
+    const struct items entries = {.what = "`listeners`",
+                                  .min = 1,
+                                  .max = LISTENERS_MAX,
+                                  .size = sizeof(struct listener_config),
+                                  .read = listener_read,
+                                  .arg = &listening};
     tickets_init(snapshot);
-    snapshot->listeners = listeners;
-    for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
-        listener_read(loader, entry, &trusts, &listeners[snapshot->listener_count++]);
-    check_names(reader, node, listeners);
-    check_addresses(reader, node, listeners);
-    check_unused(reader, node, &trusts, snapshot);
+    snapshot->listeners = reader_items(reader, node, &entries, &snapshot->listener_count);
+    if (snapshot->listeners == NULL)
+        return;
+    check_names(reader, node, snapshot->listeners);
+    check_addresses(reader, node, snapshot->listeners);
+    check_unused(reader, node, trusts, snapshot);
 }

@@ -1,147 +1,145 @@
-// Paths, files and dates, as every section that names files needs them.
+// Each section reads its part, in the order in which they need each other.
 #include "proxy/config/loader.h"
 
 #include <openssl/sha.h>
-#include <inttypes.h>
-#include <time.h>
 
 #include "auth/base/text.h"
+#include "proxy/config/clients.h"
+#include "proxy/config/control.h"
+#include "proxy/config/listeners.h"
+#include "proxy/config/named_files.h"
+#include "proxy/config/resolving.h"
+#include "proxy/config/settings.h"
+#include "proxy/config/source.h"
+#include "proxy/config/trust_profiles.h"
 
-enum { SECONDS_A_DAY = 24 * 60 * 60 };
+_Static_assert((int)NAME_MAX_LEN == (int)CONFIG_NAME_MAX, "one length of names");
 
-// is_for_a_shell tells whether a path looks like one that a shell, or a template, should make another one of.
-static bool is_for_a_shell(struct slice path)
+static bool has_anonymous(const struct client *client)
 {
-    return slice_starts_with(path, SLICE_LITERAL("~/")) ||
-           slice_contains(path, SLICE_LITERAL("${")) || slice_contains(path, SLICE_LITERAL("$("));
-}
-
-bool loader_path(struct loader *loader, const struct node *node, const char *what, const char **out)
-{
-    struct slice path = {0};
-    char buffer[CONFIG_PATH_MAX + 1];
-    struct text full;
-    if (!reader_text(loader->reader, node, what, CONFIG_PATH_MAX, &path))
-        return false;
-    text_init(&full, buffer, sizeof buffer);
-    if (path.data[0] != '/' && strcmp(loader->folder, ".") != 0)
-        text_append_format(&full, "%s/", loader->folder);
-    text_append(&full, path);
-    if (full.is_cut) {
-        (void)reader_error(loader->reader, node, "%s is longer than %d bytes", what,
-                           CONFIG_PATH_MAX);
-        return false;
+    for (size_t i = 0; i < client->match_count; i++) {
+        if (client->matches[i].anonymous)
+            return true;
     }
-    if (is_for_a_shell(path)) {
-        char quoted[CONFIG_QUOTE_CAP];
-        diagnostic_set_hint(reader_warning(loader->reader, node,
-                                           "%s `%s`: nothing in a configuration is expanded", what,
-                                           reader_quote(path, quoted)),
-                            "write the whole path; relative ones begin at the folder of the file");
-    }
-    *out = reader_copy(loader->reader, text_slice(&full));
-    return *out != NULL;
-}
-
-bool loader_file(struct loader *loader, const struct node *node, const char *what, size_t max_len,
-                 enum file_access access, const char **out_path, struct file_content *out)
-{
-    struct errinfo info = {0};
-    if (!loader_path(loader, node, what, out_path))
-        return false;
-    if (file_read(*out_path, max_len, access, out, &info) == ERR_OK) {
-        loader_note_file(loader, *out_path, out->bytes);
-        return true;
-    }
-    (void)reader_error(loader->reader, node, "%s: %s", what, info.text);
     return false;
 }
 
-void loader_note_file(struct loader *loader, const char *path, struct slice bytes)
+// check_anonymous warns of clients without certificate whom no listener lets in.
+static void check_anonymous(struct reader *reader, const struct node *clients,
+                            const struct snapshot *snapshot)
 {
-    struct snapshot *snapshot = loader->snapshot;
-    struct snapshot_file *file = arena_alloc(snapshot->arena, 1, sizeof *file);
-    const char *copy = arena_copy_string(snapshot->arena, slice_of_string(path));
-    if (file == NULL || copy == NULL) {
-        (void)reader_no_memory(loader->reader);
-        return;
+    bool is_optional = false;
+    for (size_t i = 0; i < snapshot->listener_count; i++)
+        is_optional |= snapshot->listeners[i].is_certificate_optional;
+    for (size_t i = 0; i < snapshot->policy->client_count && !is_optional; i++) {
+        const struct client *client = &snapshot->policy->clients[i];
+        if (has_anonymous(client))
+            diagnostic_set_hint(
+                reader_warning(reader, clients,
+                               "the client `%s` matches `anonymous: true`, and every listener "
+                               "requires a certificate: nobody is ever anonymous",
+                               client->name),
+                "set `client_certificate: optional` on a listener, or take the entry out");
     }
-    file->path = copy;
-    if (bytes.data != NULL)
-        (void)SHA256(bytes.data, bytes.len, file->sha256);
-    file->next = snapshot->files;
-    snapshot->files = file;
 }
 
-const char *loader_folder(struct arena *arena, const char *path)
+// sections_read reads every section of the document; what is wrong goes to the diagnostics.
+static void sections_read(struct reader *reader, const struct node *root,
+                          const struct snapshot *in_force, struct snapshot *snapshot)
 {
-    const char *slash = strrchr(path, '/');
-    struct slice folder = slice_of(path, slash == NULL ? 0 : (size_t)(slash - path));
-    if (slash == path)
-        folder = SLICE_LITERAL("/");
-    if (slash == NULL)
-        folder = SLICE_LITERAL(".");
-    return arena_copy_string(arena, folder);
+    struct name_list trusts;
+    if (!settings_read(reader, root, snapshot))
+        return;
+    resolver_read(reader, node_get(root, "resolver"), snapshot);
+    control_read(reader, node_get(root, "control"), snapshot);
+    trust_profiles_read(reader, node_get(root, "trust"), in_force, snapshot, &trusts);
+    listeners_read(reader, node_get(root, "listeners"), &trusts, snapshot);
+    reader->arena = snapshot->policy->arena; // the policy owns what it is made of
+    clients_read(reader, root, &trusts, snapshot->policy);
+    check_anonymous(reader, node_get(root, "clients"), snapshot);
 }
 
-// resolve_list and read_list are how the policy reaches its list files.
-static bool resolve_list(void *arg, const struct node *node, const char **out_path)
+// set_identity keeps the path, the folder, the text and the digest of the file.
+static bool set_identity(struct snapshot *snapshot, const char *path, struct slice bytes,
+                         const char **out_folder)
 {
-    return loader_path(arg, node, "`file`", out_path);
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    struct text id;
+    (void)SHA256(bytes.data, bytes.len, digest);
+    text_init(&id, snapshot->id, sizeof snapshot->id);
+    text_append_hex(&id, slice_of(digest, (sizeof snapshot->id - 1) / 2));
+    snapshot->path = arena_copy_string(snapshot->arena, slice_of_string(path));
+    *out_folder = folder_of(snapshot->arena, path);
+    const char *source = arena_copy_string(snapshot->arena, bytes);
+    snapshot->source = slice_of(source, source == NULL ? 0 : bytes.len);
+    return snapshot->path != NULL && *out_folder != NULL && source != NULL;
 }
 
-static bool read_list(void *arg, const struct node *node, const char *path,
-                      void (*take)(void *taker, struct slice bytes), void *taker)
+static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, const char *path,
+                              const struct snapshot *in_force, int64_t now_s,
+                              struct diagnostics *diagnostics)
 {
-    struct loader *loader = arg;
+    struct reader reader = {
+        .diagnostics = diagnostics,
+        .file = source_label(path),
+        .arena = snapshot->arena,
+        .files_arena = snapshot->arena,
+        .read_list = reader_list_file,
+        .now_s = now_s,
+    };
+    struct yaml_document *document = NULL;
+    TRY(yaml_document_parse(bytes, reader.file, diagnostics, &document));
+    if (set_identity(snapshot, path, bytes, &reader.folder))
+        sections_read(&reader, yaml_document_root(document), in_force, snapshot);
+    else
+        (void)reader_no_memory(&reader);
+    yaml_document_destroy(document);
+    snapshot->files = reader.files;
+    if (reader.is_out_of_memory)
+        return ERR_MEMORY;
+    return diagnostics->error_count == 0 ? ERR_OK : ERR_INPUT;
+}
+
+// load_source makes a snapshot of a configuration's text; `in_force` was made from the same one, or is NULL.
+static enum err load_source(struct slice source, const char *path, const struct snapshot *in_force,
+                            int64_t now_s, struct diagnostics *diagnostics, struct snapshot **out)
+{
+    enum err error = ERR_OK;
+    struct snapshot *snapshot = snapshot_create();
+    if (snapshot == NULL) {
+        (void)diagnostics_add(diagnostics, SEVERITY_ERROR, path, 0, 0,
+                              "no memory to load the configuration");
+        error = ERR_MEMORY;
+    } else {
+        error = snapshot_fill(snapshot, source, path, in_force, now_s, diagnostics);
+    }
+    diagnostics_sort(diagnostics);
+    if (error == ERR_OK)
+        *out = snapshot;
+    else
+        snapshot_unref(snapshot);
+    return error;
+}
+
+enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diagnostics,
+                       struct snapshot **out)
+{
     struct file_content content = {0};
     struct errinfo info = {0};
-    if (file_read(path, LIST_FILE_MAX, FILE_PUBLIC, &content, &info) != ERR_OK) {
-        (void)reader_error(loader->reader, node, "`file`: %s", info.text);
-        return false;
-    }
-    loader_note_file(loader, path, content.bytes);
-    take(taker, content.bytes);
+    *out = NULL;
+    enum err error = source_read(path, YAML_MAX_BYTES, &content, &info);
+    if (error == ERR_OK)
+        error = load_source(content.bytes, path, NULL, now_s, diagnostics, out);
+    else
+        (void)diagnostics_add(diagnostics, SEVERITY_ERROR, source_label(path), 0, 0, "%s",
+                              info.text);
     file_content_deinit(&content);
-    return true;
+    return error;
 }
 
-struct list_files loader_list_files(struct loader *loader)
+enum err snapshot_load_again(const struct snapshot *like, int64_t now_s,
+                             struct diagnostics *diagnostics, struct snapshot **out)
 {
-    return (struct list_files){.resolve = resolve_list, .read = read_list, .arg = loader};
-}
-
-const char *date_format(int64_t time_s, char out[DATE_TEXT_CAP])
-{
-    struct tm parts = {0};
-    const time_t time = (time_t)time_s;
-    if (gmtime_r(&time, &parts) == NULL || strftime(out, DATE_TEXT_CAP, "%Y-%m-%d", &parts) == 0)
-        (void)string_copy(out, DATE_TEXT_CAP, SLICE_LITERAL("?"));
-    return out;
-}
-
-int64_t days_left(int64_t now_s, int64_t not_after_s)
-{
-    const int64_t seconds = not_after_s - now_s;
-    return seconds < 0 ? -1 - (-1 - seconds) / SECONDS_A_DAY : seconds / SECONDS_A_DAY;
-}
-
-void loader_validity(struct loader *loader, const struct node *node, const char *what,
-                     const char *subject, int64_t not_after_s)
-{
-    char date[DATE_TEXT_CAP];
-    const int64_t days = days_left(loader->now_s, not_after_s);
-    (void)date_format(not_after_s, date);
-    if (days < 0) {
-        (void)reader_warning(loader->reader, node, "%s (%s) has expired on %s", what, subject,
-                             date);
-    } else if (days <= CERTIFICATE_WARNING_DAYS) {
-        diagnostic_set_hint(reader_warning(loader->reader, node,
-                                           "%s (%s) has %" PRId64 " days left, until %s", what,
-                                           subject, days, date),
-                            "renew it in time");
-    } else {
-        (void)reader_note(loader->reader, node, "%s (%s) has %" PRId64 " days left, until %s", what,
-                          subject, days, date);
-    }
+    *out = NULL;
+    return load_source(like->source, like->path, like, now_s, diagnostics, out);
 }

@@ -1,4 +1,4 @@
-// One function a kind of value, a table of keys, and the rules that hold between keys.
+// One function for each kind of value, a table of keys, and the rules that hold between keys.
 #include "proxy/config/matches.h"
 
 #include "auth/base/hex.h"
@@ -259,19 +259,25 @@ static void check_combination(struct reader *reader, const struct node *node,
                             trusts->names[0]);
 }
 
-static void match_read(struct reader *reader, const struct node *node,
-                       const struct name_list *trusts, struct match_entry *entry)
+static const struct key keys[] = {
+    KEY_KNOWN("uri", KEY_OPTIONAL),    KEY_KNOWN("dns", KEY_OPTIONAL),
+    KEY_KNOWN("email", KEY_OPTIONAL),  KEY_KNOWN("ip", KEY_OPTIONAL),
+    KEY_KNOWN("cn", KEY_OPTIONAL),     KEY_KNOWN("subject", KEY_OPTIONAL),
+    KEY_KNOWN("sha256", KEY_OPTIONAL), KEY_KNOWN("spki_sha256", KEY_OPTIONAL),
+    KEY_KNOWN("issuer", KEY_OPTIONAL), KEY_KNOWN("serial", KEY_OPTIONAL),
+    KEY_KNOWN("trust", KEY_OPTIONAL),  KEY_KNOWN("anonymous", KEY_OPTIONAL),
+    KEY_KNOWN("any", KEY_OPTIONAL),
+};
+
+const struct section match_section = SECTION("a `match` entry", keys);
+
+static bool match_read(struct reader *reader, const struct node *node, void *out, void *arg)
 {
-    static const struct key keys[] = {
-        {"uri", KEY_OPTIONAL},    {"dns", KEY_OPTIONAL},         {"email", KEY_OPTIONAL},
-        {"ip", KEY_OPTIONAL},     {"cn", KEY_OPTIONAL},          {"subject", KEY_OPTIONAL},
-        {"sha256", KEY_OPTIONAL}, {"spki_sha256", KEY_OPTIONAL}, {"issuer", KEY_OPTIONAL},
-        {"serial", KEY_OPTIONAL}, {"trust", KEY_OPTIONAL},       {"anonymous", KEY_OPTIONAL},
-        {"any", KEY_OPTIONAL},
-    };
+    struct match_entry *entry = out;
+    const struct name_list *trusts = arg;
     size_t trust = 0;
-    if (!reader_map(reader, node, "a `match` entry", keys, sizeof keys / sizeof keys[0]))
-        return;
+    if (!section_read(reader, node, &match_section, NULL))
+        return true;
     check_combination(reader, node, trusts);
     if (node_get(node, "trust") != NULL &&
         trust_reference_read(reader, node_get(node, "trust"), trusts, &trust))
@@ -288,19 +294,17 @@ static void match_read(struct reader *reader, const struct node *node,
     match_read_serial(reader, node_get(node, "serial"), &entry->serial);
     entry->any = flag_read(reader, node_get(node, "any"), "`any`");
     entry->anonymous = flag_read(reader, node_get(node, "anonymous"), "`anonymous`");
+    return true;
 }
 
 void matches_read(struct reader *reader, const struct node *node, const struct name_list *trusts,
                   const struct match_entry **out, size_t *out_count)
 {
-    *out = NULL;
-    *out_count = 0;
-    if (!reader_list(reader, node, "`match`", 1, CLIENT_MATCHES_MAX))
-        return;
-    struct match_entry *entries = reader_alloc(reader, node->child_count, sizeof *entries);
-    if (entries == NULL)
-        return;
-    for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
-        match_read(reader, entry, trusts, &entries[(*out_count)++]);
-    *out = entries;
+    const struct items entries = {.what = "`match`",
+                                  .min = 1,
+                                  .max = CLIENT_MATCHES_MAX,
+                                  .size = sizeof(struct match_entry),
+                                  .read = match_read,
+                                  .arg = (void *)trusts};
+    *out = reader_items(reader, node, &entries, out_count);
 }

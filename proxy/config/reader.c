@@ -1,4 +1,4 @@
-// One function a kind of value. Every message says what was found, what was expected, what to do.
+// One function for each kind of value. Every message says what was found, what was expected and what to do.
 #include "proxy/config/reader.h"
 
 #include <inttypes.h>
@@ -7,50 +7,17 @@
 
 #include "auth/base/text.h"
 #include "proxy/config/spelling.h"
-#include "proxy/config/units.h"
 
-enum {
-    MAP_KEYS_MAX = 32,     // in any table of known keys
-    QUOTED_BYTES_MAX = 64, // of a value in a message
-    MESSAGE_CAP = 512,
-};
+enum { QUOTED_BYTES_MAX = 64 }; // of a value in a message
 
-static struct diagnostic *add_finding(struct reader *reader, enum severity severity,
-                                      const struct node *node, const char *format, va_list args)
-{
-    char message[MESSAGE_CAP];
-    (void)vsnprintf(message, sizeof message, format, args);
-    return diagnostics_add(reader->diagnostics, severity, reader->file,
-                           node == NULL ? 0 : node->line, node == NULL ? 0 : node->column, "%s",
-                           message);
-}
-
-struct diagnostic *reader_error(struct reader *reader, const struct node *node, const char *format,
-                                ...)
+struct diagnostic *reader_report(struct reader *reader, enum severity severity,
+                                 const struct node *node, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    struct diagnostic *found = add_finding(reader, SEVERITY_ERROR, node, format, args);
-    va_end(args);
-    return found;
-}
-
-struct diagnostic *reader_warning(struct reader *reader, const struct node *node,
-                                  const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    struct diagnostic *found = add_finding(reader, SEVERITY_WARNING, node, format, args);
-    va_end(args);
-    return found;
-}
-
-struct diagnostic *reader_note(struct reader *reader, const struct node *node, const char *format,
-                               ...)
-{
-    va_list args;
-    va_start(args, format);
-    struct diagnostic *found = add_finding(reader, SEVERITY_NOTE, node, format, args);
+    struct diagnostic *found = diagnostics_add_list(reader->diagnostics, severity, reader->file,
+                                                    node == NULL ? 0 : node->line,
+                                                    node == NULL ? 0 : node->column, format, args);
     va_end(args);
     return found;
 }
@@ -61,12 +28,6 @@ bool reader_no_memory(struct reader *reader)
         (void)reader_error(reader, NULL, "no memory to load the configuration");
     reader->is_out_of_memory = true;
     return false;
-}
-
-void reader_not_yet(struct reader *reader, const struct node *node, const char *what)
-{
-    diagnostic_set_hint(reader_error(reader, node, "%s is not supported yet by this version", what),
-                        "take it out: nothing would enforce it");
 }
 
 const char *reader_quote(struct slice text, char out[CONFIG_QUOTE_CAP])
@@ -96,8 +57,7 @@ const char *reader_copy(struct reader *reader, struct slice text)
     return out;
 }
 
-// hint_nearest says which word was perhaps meant, and lists all of them.
-static void hint_words(struct diagnostic *found, struct slice wrong, const char *const *words,
+void reader_hint_words(struct diagnostic *found, struct slice wrong, const char *const *words,
                        size_t count)
 {
     char buffer[sizeof found->hint];
@@ -110,29 +70,6 @@ static void hint_words(struct diagnostic *found, struct slice wrong, const char 
     for (size_t i = 0; i < count; i++)
         text_append_format(&hint, "%s%s", i == 0 ? "" : ", ", words[i]);
     diagnostic_set_hint(found, "%s", buffer);
-}
-
-static void report_unknown_key(struct reader *reader, const struct node *key, const char *what,
-                               const struct key *keys, size_t key_count)
-{
-    char quoted[CONFIG_QUOTE_CAP];
-    const char *words[MAP_KEYS_MAX];
-    for (size_t i = 0; i < key_count; i++)
-        words[i] = keys[i].name;
-    const bool is_full = diagnostics_is_full(reader->diagnostics);
-    struct diagnostic *found =
-        reader_error(reader, key, "unknown key `%s` in %s", reader_quote(key->text, quoted), what);
-    if (!is_full)
-        hint_words(found, key->text, words, key_count);
-}
-
-static const struct key *find_key(struct slice name, const struct key *keys, size_t key_count)
-{
-    for (size_t i = 0; i < key_count; i++) {
-        if (slice_equal(name, slice_of_string(keys[i].name)))
-            return &keys[i];
-    }
-    return NULL;
 }
 
 static bool expect_kind(struct reader *reader, const struct node *node, enum node_kind kind,
@@ -158,30 +95,9 @@ static bool expect_kind(struct reader *reader, const struct node *node, enum nod
     return false;
 }
 
-bool reader_map(struct reader *reader, const struct node *node, const char *what,
-                const struct key *keys, size_t key_count)
+bool reader_map(struct reader *reader, const struct node *node, const char *what)
 {
-    ASSERT(key_count <= MAP_KEYS_MAX);
-    if (!expect_kind(reader, node, NODE_MAP, what))
-        return false;
-    for (const struct node *value = node->child; value != NULL; value = value->next) {
-        const struct key *known = find_key(value->key->text, keys, key_count);
-        char quoted[CONFIG_QUOTE_CAP];
-        if (known == NULL) {
-            report_unknown_key(reader, value->key, what, keys, key_count);
-        } else if (known->support == KEY_NOT_YET) {
-            struct errinfo name = {0};
-            (void)snprintf(name.text, sizeof name.text, "`%s`",
-                           reader_quote(value->key->text, quoted));
-            reader_not_yet(reader, value->key, name.text);
-        }
-    }
-    for (size_t i = 0; i < key_count; i++) {
-        if (keys[i].support == KEY_REQUIRED && node_get(node, keys[i].name) == NULL)
-            (void)reader_error(reader, node, "%s has no `%s`, which is required", what,
-                               keys[i].name);
-    }
-    return true;
+    return expect_kind(reader, node, NODE_MAP, what);
 }
 
 bool reader_list(struct reader *reader, const struct node *node, const char *what, size_t min,
@@ -200,6 +116,22 @@ bool reader_list(struct reader *reader, const struct node *node, const char *wha
         return false;
     }
     return true;
+}
+
+void *reader_items(struct reader *reader, const struct node *node, const struct items *items,
+                   size_t *out_count)
+{
+    *out_count = 0;
+    if (!reader_list(reader, node, items->what, items->min, items->max))
+        return NULL;
+    uint8_t *elements = reader_alloc(reader, node->child_count, items->size);
+    if (elements == NULL)
+        return NULL;
+    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
+        if (items->read(reader, entry, elements + *out_count * items->size, items->arg))
+            (*out_count)++;
+    }
+    return elements;
 }
 
 // is_bare_word tells whether `node` is this word, not in quotes.
@@ -238,6 +170,38 @@ bool reader_text(struct reader *reader, const struct node *node, const char *wha
     }
     *out = node->text;
     return true;
+}
+
+// is_for_a_shell tells whether a path looks like one that a shell or a template should expand.
+static bool is_for_a_shell(struct slice path)
+{
+    return slice_starts_with(path, SLICE_LITERAL("~/")) ||
+           slice_contains(path, SLICE_LITERAL("${")) || slice_contains(path, SLICE_LITERAL("$("));
+}
+
+bool reader_path(struct reader *reader, const struct node *node, const char *what, const char **out)
+{
+    struct slice path = {0};
+    char buffer[CONFIG_PATH_MAX + 1];
+    char quoted[CONFIG_QUOTE_CAP];
+    struct text full;
+    if (!reader_text(reader, node, what, CONFIG_PATH_MAX, &path))
+        return false;
+    text_init(&full, buffer, sizeof buffer);
+    if (path.data[0] != '/' && reader->folder != NULL && strcmp(reader->folder, ".") != 0)
+        text_append_format(&full, "%s/", reader->folder);
+    text_append(&full, path);
+    if (full.is_cut) {
+        (void)reader_error(reader, node, "%s is longer than %d bytes", what, CONFIG_PATH_MAX);
+        return false;
+    }
+    if (is_for_a_shell(path))
+        diagnostic_set_hint(reader_warning(reader, node,
+                                           "%s `%s`: nothing in a configuration is expanded", what,
+                                           reader_quote(path, quoted)),
+                            "write the whole path; relative ones begin at the folder of the file");
+    *out = reader_copy(reader, text_slice(&full));
+    return *out != NULL;
 }
 
 static bool is_name_byte(uint8_t byte)
@@ -308,28 +272,6 @@ bool reader_boolean(struct reader *reader, const struct node *node, const char *
     return false;
 }
 
-bool reader_duration(struct reader *reader, const struct node *node, const char *what,
-                     int64_t min_ms, int64_t max_ms, int64_t *out_ms)
-{
-    struct slice text = {0};
-    struct errinfo info = {0};
-    char least[DURATION_TEXT_CAP];
-    char most[DURATION_TEXT_CAP];
-    if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
-        return false;
-    if (duration_parse(text, out_ms, &info) != ERR_OK) {
-        (void)reader_error(reader, node, "%s: %s", what, info.text);
-        return false;
-    }
-    if (*out_ms >= min_ms && *out_ms <= max_ms)
-        return true;
-    char quoted[CONFIG_QUOTE_CAP];
-    (void)reader_error(reader, node, "%s is `%s`: expected %s to %s", what,
-                       reader_quote(text, quoted), duration_format(min_ms, least),
-                       duration_format(max_ms, most));
-    return false;
-}
-
 bool reader_choice(struct reader *reader, const struct node *node, const char *what,
                    const char *const *words, size_t count, size_t *out)
 {
@@ -343,8 +285,9 @@ bool reader_choice(struct reader *reader, const struct node *node, const char *w
             return true;
         }
     }
-    hint_words(reader_error(reader, node, "%s `%s` is not known", what, reader_quote(text, quoted)),
-               text, words, count);
+    reader_hint_words(
+        reader_error(reader, node, "%s `%s` is not known", what, reader_quote(text, quoted)), text,
+        words, count);
     return false;
 }
 

@@ -1,8 +1,8 @@
 // reader: typed reading of configuration nodes, with one wording for every kind of mistake.
 //
-// A mistake is put into the diagnostics with its place and reading goes on, so that one run shows
-// all of them: functions give `false` where there is no usable value, and the file is bad when the
-// diagnostics hold an error at the end. Knows no section of the configuration and no files.
+// A mistake goes into the diagnostics with its place, and reading continues, so that one run shows
+// all mistakes: functions return `false` when there is no usable value, and the file is bad when the
+// diagnostics hold an error at the end. Knows no section of the configuration and opens no file.
 #pragma once
 
 #include "auth/base/arena.h"
@@ -12,67 +12,96 @@
 enum {
     CONFIG_NAME_MAX = 32,   // bytes of a name: of a listener, trust profile, client or rule
     CONFIG_TEXT_MAX = 4096, // bytes of any other text
+    CONFIG_PATH_MAX = 4095, // bytes of a path
     CONFIG_QUOTE_CAP = 72,  // bytes that reader_quote needs, with the NUL
 };
+
+#define SECOND_MS INT64_C(1000)
+#define MINUTE_MS (60 * SECOND_MS)
+#define HOUR_MS   (60 * MINUTE_MS)
+#define DAY_MS    (24 * HOUR_MS)
+
+struct file_content;
+struct reader;
+
+// list_file_read reads the list file at `path`, which `node` names. On `true` the content is the
+// caller's; otherwise an error is in the diagnostics.
+typedef bool list_file_read(struct reader *reader, const struct node *node, const char *path,
+                            struct file_content *out);
 
 struct reader {
     struct diagnostics *diagnostics; // borrowed
     const char *file;                // borrowed; of the configuration, as the user named it
     struct arena *arena;             // borrowed; values that outlive the document go here
+    const char *folder;              // borrowed; paths are relative to it; NULL: the current one
+    list_file_read *read_list;       // NULL: a list from a file is an error
+    int64_t now_s;                   // Unix seconds
+    struct arena *files_arena;       // borrowed; of `files`
+    struct snapshot_file *files;     // in `files_arena`: what has been read, the last one first
     bool is_out_of_memory;           // set by reader_no_memory
 };
 
-// reader_error, reader_warning and reader_note add a finding at the place of `node` (NULL: about
-// the whole file) and give it for diagnostic_set_hint. It is valid until the next finding.
-struct diagnostic *reader_error(struct reader *reader, const struct node *node, const char *format,
-                                ...) PRINTF_LIKE(3, 4);
-struct diagnostic *reader_warning(struct reader *reader, const struct node *node,
-                                  const char *format, ...) PRINTF_LIKE(3, 4);
-struct diagnostic *reader_note(struct reader *reader, const struct node *node, const char *format,
-                               ...) PRINTF_LIKE(3, 4);
+// reader_report adds a finding at the place of `node` (NULL: about the whole file) and returns it
+// for diagnostic_set_hint. It is valid until the next finding.
+struct diagnostic *reader_report(struct reader *reader, enum severity severity,
+                                 const struct node *node, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 
-// reader_no_memory adds an error, sets `is_out_of_memory`, and gives `false`.
+// reader_error, reader_warning and reader_note are reader_report with their severity.
+#define reader_error(reader, node, ...) reader_report((reader), SEVERITY_ERROR, (node), __VA_ARGS__)
+#define reader_warning(reader, node, ...)                                                          \
+    reader_report((reader), SEVERITY_WARNING, (node), __VA_ARGS__)
+#define reader_note(reader, node, ...) reader_report((reader), SEVERITY_NOTE, (node), __VA_ARGS__)
+
+// reader_no_memory adds an error, sets `is_out_of_memory`, and returns `false`.
 bool reader_no_memory(struct reader *reader);
-
-// reader_not_yet adds the error for what is promised and this version does not do; `what` is
-// such as "`crl`".
-void reader_not_yet(struct reader *reader, const struct node *node, const char *what);
 
 // reader_quote writes a text for use in a message, cut after 64 bytes, and returns `out`.
 const char *reader_quote(struct slice text, char out[CONFIG_QUOTE_CAP]);
 
-// reader_alloc gives zeroed elements of the arena; NULL, and an error, when there is no memory.
+// reader_hint_words sets the hint of `found`: which word was perhaps meant by `wrong`, and all words.
+void reader_hint_words(struct diagnostic *found, struct slice wrong, const char *const *words,
+                       size_t count);
+
+// reader_alloc returns zeroed elements of the arena; NULL, and an error, without memory.
 void *reader_alloc(struct reader *reader, size_t count, size_t size) MUST_USE;
 
-// reader_copy copies a text into the arena; NULL, and an error, when there is no memory.
+// reader_copy copies a text into the arena; NULL, and an error, without memory.
 const char *reader_copy(struct reader *reader, struct slice text) MUST_USE;
 
-enum key_support {
-    KEY_OPTIONAL,
-    KEY_REQUIRED,
-    KEY_NOT_YET, // promised by the interface, not enforced by this version: an error
-};
-
-struct key {
-    const char *name;
-    enum key_support support;
-};
-
-// reader_map tells whether `node` is a map, and reports keys that are not among `keys`, not yet
-// supported, or missing. `what` names the map in messages ("a listener"). A map with such mistakes
-// is read further by the caller, who must expect that a required key is missing. `node` may be
-// NULL, which gives `false` without a finding: the missing key has been reported.
-bool reader_map(struct reader *reader, const struct node *node, const char *what,
-                const struct key *keys, size_t key_count);
+// reader_map tells whether `node` is a map, and reports it when not. NULL gives `false`.
+bool reader_map(struct reader *reader, const struct node *node, const char *what);
 
 // reader_list tells whether `node` is a list of `min` to `max` entries. NULL gives `false`.
 bool reader_list(struct reader *reader, const struct node *node, const char *what, size_t min,
                  size_t max);
 
+// item_read reads one entry of a list into `out`, a zeroed element, and tells whether to keep it.
+typedef bool item_read(struct reader *reader, const struct node *node, void *out, void *arg);
+
+// items describes a list whose entries are read one by one.
+struct items {
+    const char *what; // for messages
+    size_t min;       // entries
+    size_t max;       // entries
+    size_t size;      // bytes of an element
+    item_read *read;
+    void *arg; // borrowed; for `read`
+};
+
+// reader_items reads the list `node` into an array in the arena and sets `*out_count`, which is also
+// right while an entry is being read. NULL, and a count of 0, when there is no usable list.
+void *reader_items(struct reader *reader, const struct node *node, const struct items *items,
+                   size_t *out_count);
+
 // reader_text reads a text of 1 to `max_len` bytes without control characters, borrowed from the
 // document. A bare `true`, `false`, `null` or `~` is no text unless quoted. NULL gives `false`.
 bool reader_text(struct reader *reader, const struct node *node, const char *what, size_t max_len,
                  struct slice *out);
+
+// reader_path reads a path and resolves it against the folder of the configuration; in the arena.
+bool reader_path(struct reader *reader, const struct node *node, const char *what,
+                 const char **out);
 
 // reader_name reads a name of the shape [A-Za-z0-9._-]{1,32} and copies it into the arena.
 bool reader_name(struct reader *reader, const struct node *node, const char *what,
@@ -88,11 +117,7 @@ bool reader_integer(struct reader *reader, const struct node *node, const char *
 // reader_boolean reads a bare `true` or `false`.
 bool reader_boolean(struct reader *reader, const struct node *node, const char *what, bool *out);
 
-// reader_duration reads a duration with its unit, within the bounds.
-bool reader_duration(struct reader *reader, const struct node *node, const char *what,
-                     int64_t min_ms, int64_t max_ms, int64_t *out_ms);
-
-// reader_choice reads one of `count` words and gives its index.
+// reader_choice reads one of `count` words and sets its index.
 bool reader_choice(struct reader *reader, const struct node *node, const char *what,
                    const char *const *words, size_t count, size_t *out);
 

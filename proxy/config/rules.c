@@ -1,12 +1,11 @@
-// What rules mean is said in docs/CONFIG.md and done in auth/policy.c; here is only how they are
-// written, and the findings for rules that do less or more than their writer may think.
+// How rules are written, and the findings for rules that do less or more than their author may think.
+// What they mean is said in docs/CONFIG.md and decided in auth/policy.c.
 #include "proxy/config/rules.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "auth/base/text.h"
+#include "proxy/config/array.h"
 
 void rule_names_deinit(struct rule_names *names)
 {
@@ -36,79 +35,85 @@ static bool is_range_downwards(struct slice text)
            port_parse(slice_from(text, dash + 1), &last) == ERR_OK && first > last;
 }
 
-static void port_read(struct reader *reader, const struct node *node, struct rule *rule,
-                      struct port_range *ports)
+static bool port_read(struct reader *reader, const struct node *node, void *out, void *arg)
 {
+    struct port_range *range = out;
     char quoted[CONFIG_QUOTE_CAP];
     struct slice text = {0};
+    (void)arg;
     if (!reader_text(reader, node, "port", CONFIG_TEXT_MAX, &text))
-        return;
-    struct port_range *range = &ports[rule->port_count];
-    if (slice_equal(text, SLICE_LITERAL("any")))
+        return false;
+    if (slice_equal(text, SLICE_LITERAL("any"))) {
         *range = (struct port_range){.first = 1, .last = UINT16_MAX};
-    else if (!port_range_parse(text, range)) {
-        struct diagnostic *found =
-            reader_error(reader, node,
-                         "port `%s`: expected 1 to 65535 without leading zeros, a range such as "
-                         "8000-8999, or any",
-                         reader_quote(text, quoted));
-        if (is_range_downwards(text))
-            diagnostic_set_hint(found, "a range begins with its lower port");
-        return;
+        return true;
     }
-    rule->port_count++;
+    if (port_range_parse(text, range))
+        return true;
+    struct diagnostic *found =
+        reader_error(reader, node,
+                     "port `%s`: expected 1 to 65535 without leading zeros, a range such as "
+                     "8000-8999, or any",
+                     reader_quote(text, quoted));
+    if (is_range_downwards(text))
+        diagnostic_set_hint(found, "a range begins with its lower port");
+    return false;
 }
 
+// ports_read reads a list, or the word `any` alone.
 static void ports_read(struct reader *reader, const struct node *node, struct rule *rule)
 {
+    static const struct items ranges = {.what = "`ports`",
+                                        .min = 1,
+                                        .max = RULE_PORTS_MAX,
+                                        .size = sizeof(struct port_range),
+                                        .read = port_read};
     const bool is_any =
         node != NULL && node->kind == NODE_SCALAR && slice_equal(node->text, SLICE_LITERAL("any"));
-    if (!is_any && !reader_list(reader, node, "`ports`", 1, RULE_PORTS_MAX))
-        return;
-    struct port_range *ports = reader_alloc(reader, is_any ? 1 : node->child_count, sizeof *ports);
-    if (ports == NULL)
-        return;
-    if (is_any) {
-        port_read(reader, node, rule, ports);
-    } else {
-        for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
-            port_read(reader, entry, rule, ports);
-    }
-    rule->ports = ports;
+    struct node alone = is_any ? *node : (struct node){0};
+    const struct node list = {.kind = NODE_LIST, .child = &alone, .child_count = 1};
+    size_t count = 0;
+    alone.next = NULL; // it stands in a map, with other keys after it
+    rule->ports = reader_items(reader, is_any ? &list : node, &ranges, &count);
+    rule->port_count = (uint32_t)count;
 }
 
 // remember_name keeps a rule's own name for the check that names are unique.
 static void remember_name(struct reader *reader, struct rule_names *names, const char *name,
                           const struct node *node)
 {
-    if (names->count == names->cap) {
-        const size_t cap = names->cap == 0 ? 64 : names->cap * 2;
-        struct named_place *grown = reallocarray(names->places, cap, sizeof *grown);
-        if (grown == NULL) {
-            (void)reader_no_memory(reader);
-            return;
-        }
-        names->places = grown;
-        names->cap = cap;
+    struct named_place *places =
+        array_make_room(names->places, names->count, &names->cap, sizeof *places);
+    if (places == NULL) {
+        (void)reader_no_memory(reader);
+        return;
     }
-    names->places[names->count++] = (struct named_place){.name = name, .node = node};
+    names->places = places;
+    places[names->count++] = (struct named_place){.name = name, .node = node};
 }
 
-static void rule_name_read(struct reader *reader, const struct node *node, enum rule_kind kind,
-                           const char *owner, size_t index, struct rule_names *names,
-                           struct rule *rule)
+// rule_list is what the rules of one `allow` or `deny` share while they are read.
+struct rule_list {
+    struct sets *sets;
+    struct rule_names *names;
+    enum rule_kind kind;
+    const char *owner;
+    const size_t *count; // of those that have been read
+};
+
+static void rule_name_read(struct reader *reader, const struct node *node,
+                           const struct rule_list *list, struct rule *rule)
 {
     const struct node *own = node_get(node, "name");
     if (own != NULL) {
         if (reader_name(reader, own, "rule name", &rule->name))
-            remember_name(reader, names, rule->name, own);
+            remember_name(reader, list->names, rule->name, own);
         return;
     }
     char buffer[CONFIG_NAME_MAX + 32];
     struct text name;
     text_init(&name, buffer, sizeof buffer);
-    text_append_format(&name, "%s%s%s[%zu]", owner, owner[0] == '\0' ? "" : ".",
-                       kind == RULE_ALLOW ? "allow" : "deny", index);
+    text_append_format(&name, "%s%s%s[%zu]", list->owner, list->owner[0] == '\0' ? "" : ".",
+                       list->kind == RULE_ALLOW ? "allow" : "deny", *list->count);
     rule->name = reader_copy(reader, text_slice(&name));
 }
 
@@ -128,56 +133,57 @@ static void check_wildcards(struct reader *reader, const struct node *node,
         "name the hosts, or narrow the addresses to single ones");
 }
 
-static void rule_read(struct reader *reader, struct sets *sets, const struct node *node,
-                      enum rule_kind kind, struct rule *rule)
+static const struct key keys[] = {
+    KEY_KNOWN("hosts", KEY_OPTIONAL),
+    KEY_KNOWN("ports", KEY_OPTIONAL),
+    KEY_KNOWN("addresses", KEY_OPTIONAL),
+    KEY_KNOWN("name", KEY_OPTIONAL),
+};
+
+const struct section rule_section = SECTION("a rule", keys);
+
+static bool rule_read(struct reader *reader, const struct node *node, void *out, void *arg)
 {
-    static const struct key keys[] = {
-        {"hosts", KEY_OPTIONAL},
-        {"ports", KEY_OPTIONAL},
-        {"addresses", KEY_OPTIONAL},
-        {"name", KEY_OPTIONAL},
-    };
-    const char *what = kind == RULE_ALLOW ? "an `allow` rule" : "a `deny` rule";
-    if (!reader_map(reader, node, what, keys, sizeof keys / sizeof keys[0]))
-        return;
+    const struct rule_list *list = arg;
+    const bool is_allow = list->kind == RULE_ALLOW;
+    struct section section = rule_section;
+    struct rule *rule = out;
+    struct list_facts host_facts = {0};
+    struct list_facts address_facts = {0};
     const struct node *hosts = node_get(node, "hosts");
     const struct node *addresses = node_get(node, "addresses");
     const struct node *ports = node_get(node, "ports");
-    if (kind == RULE_ALLOW && hosts == NULL && addresses == NULL)
+    section.what = is_allow ? "an `allow` rule" : "a `deny` rule";
+    rule_name_read(reader, node, list, rule);
+    if (!section_read(reader, node, &section, NULL))
+        return true;
+    if (is_allow && hosts == NULL && addresses == NULL)
         diagnostic_set_hint(
             reader_error(reader, node, "an `allow` rule needs `hosts`, `addresses` or both"),
             "`hosts: [\"*\"]` is any name, `addresses: [public]` any ordinary address");
-    if (kind == RULE_DENY && hosts == NULL && addresses == NULL && ports == NULL)
+    if (!is_allow && hosts == NULL && addresses == NULL && ports == NULL)
         (void)reader_error(reader, node, "a `deny` rule needs `hosts`, `addresses` or `ports`");
-    struct list_facts host_facts = {0};
-    struct list_facts address_facts = {0};
     rule->has_hosts = hosts != NULL;
     rule->has_addresses = addresses != NULL;
-    (void)sets_read_hosts(sets, hosts, "`hosts`", &rule->hosts, &host_facts);
-    (void)sets_read_addresses(sets, addresses, "`addresses`", kind == RULE_ALLOW, &rule->addresses,
+    (void)sets_read_hosts(list->sets, hosts, "`hosts`", &rule->hosts, &host_facts);
+    (void)sets_read_addresses(list->sets, addresses, "`addresses`", is_allow, &rule->addresses,
                               &address_facts);
     ports_read(reader, ports, rule);
-    if (kind == RULE_ALLOW)
+    if (is_allow)
         check_wildcards(reader, hosts, &host_facts, &address_facts);
+    return true;
 }
 
 void rules_read(struct reader *reader, struct sets *sets, const struct node *node,
                 enum rule_kind kind, const char *owner, struct rule_names *names,
                 const struct rule **out, size_t *out_count)
 {
-    const char *what = kind == RULE_ALLOW ? "`allow`" : "`deny`";
-    *out = NULL;
-    *out_count = 0;
-    if (!reader_list(reader, node, what, 0, RULES_MAX))
-        return;
-    struct rule *rules = reader_alloc(reader, node->child_count, sizeof *rules);
-    if (rules == NULL)
-        return;
-    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
-        struct rule *rule = &rules[*out_count];
-        rule_name_read(reader, entry, kind, owner, *out_count, names, rule);
-        rule_read(reader, sets, entry, kind, rule);
-        (*out_count)++;
-    }
-    *out = rules;
+    struct rule_list list = {
+        .sets = sets, .names = names, .kind = kind, .owner = owner, .count = out_count};
+    const struct items rules = {.what = kind == RULE_ALLOW ? "`allow`" : "`deny`",
+                                .max = RULES_MAX,
+                                .size = sizeof(struct rule),
+                                .read = rule_read,
+                                .arg = &list};
+    *out = reader_items(reader, node, &rules, out_count);
 }

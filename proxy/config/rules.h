@@ -10,6 +10,8 @@ enum {
     RULE_PORTS_MAX = 1000, // in one `ports`
 };
 
+extern const struct section rule_section;
+
 enum rule_kind { RULE_ALLOW, RULE_DENY };
 
 // The names that rules were given, in the order read, for one check over the whole configuration.

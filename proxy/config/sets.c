@@ -1,44 +1,70 @@
-// One table of shared lists, found by `@NAME` or by path. What uses one borrows its compiled sets.
+// One tree of shared lists, found by `@NAME` or by path. A rule that uses one borrows its compiled sets.
 #include "proxy/config/sets.h"
 
+#include <search.h>
 #include <stdlib.h>
 
-#include "auth/base/hash.h"
 #include "auth/base/text.h"
+#include "proxy/config/array.h"
+#include "proxy/config/file.h"
 #include "proxy/config/spelling.h"
 
 enum { HINT_NAMES_MAX = 1000 }; // set names that a hint is looked for among
+
+static const struct key sets_keys[] = {
+    KEY_KNOWN("hosts", KEY_OPTIONAL),
+    KEY_KNOWN("addresses", KEY_OPTIONAL),
+};
+
+struct list_file {
+    const char *path;
+    bool may_be_empty;
+};
+
+static const struct key file_keys[] = {
+    KEY_ROW("file", KEY_PATH, struct list_file, path, .support = KEY_REQUIRED),
+    KEY_ROW("allow_empty", KEY_BOOL, struct list_file, may_be_empty),
+};
+
+const struct section sets_section = SECTION("`sets`", sets_keys);
+const struct section list_file_section = SECTION("a list from a file", file_keys);
+
+// set is a compiled one, of either kind. An array of them is also one of pointers of either kind.
+union set {
+    const struct host_set *hosts;
+    const struct ip_set *addresses;
+};
+
+_Static_assert(sizeof(union set) == sizeof(const void *), "an array of sets is one of pointers");
 
 // shared is a list that more than one rule may use: a named set, or a file named in a rule.
 struct shared {
     enum list_kind kind;
     const char *key;         // name with its `@`, or path; arena
     const struct node *name; // of a named set, where it stands; NULL for a file
-    struct host_sets hosts;  // of kind LIST_HOSTS
-    struct ip_sets addresses;
+    const union set *items;  // arena
+    size_t count;
     struct list_facts facts;
-    bool is_bad; // reported; it has no sets
+    struct shared *next; // the one that came after it
+    bool is_bad;         // reported; it has no sets
     bool is_used;
     bool is_reported; // its odd prefixes
 };
 
 struct sets {
-    struct reader *reader;          // borrowed
-    const struct list_files *files; // borrowed; NULL: none
-    struct shared **slots;          // owned: a hash table; free slots are NULL
-    size_t slot_count;              // a power of 2
-    struct shared **order;          // owned: as they came; owns what it points to
-    size_t count;
-    size_t cap;
+    struct reader *reader; // borrowed
+    void *tree;            // owned: of tsearch(3), by kind and key; owns the lists
+    struct shared *first;  // in the order in which they came
+    struct shared **end;   // where the next one goes
 };
 
-struct sets *sets_create(struct reader *reader, const struct list_files *files)
+struct sets *sets_create(struct reader *reader)
 {
     struct sets *sets = calloc(1, sizeof *sets);
     if (sets == NULL)
         return NULL;
     sets->reader = reader;
-    sets->files = files;
+    sets->end = &sets->first;
     return sets;
 }
 
@@ -46,136 +72,88 @@ void sets_destroy(struct sets *sets)
 {
     if (sets == NULL)
         return;
-    for (size_t i = 0; i < sets->count; i++)
-        free(sets->order[i]);
-    free(sets->order);
-    free(sets->slots);
+    tdestroy(sets->tree, free);
     free(sets);
 }
 
-// ---- the table ----------------------------------------------------------------------------------
+// ---- shared lists -------------------------------------------------------------------------------
 
-static size_t hash_key(enum list_kind kind, struct slice key)
+static int compare_shared(const void *left, const void *right)
 {
-    uint64_t hash = hash_add(hash_begin(), (uint8_t)kind);
-    for (size_t i = 0; i < key.len; i++)
-        hash = hash_add(hash, key.data[i]);
-    return (size_t)hash_end(hash);
+    const struct shared *a = left;
+    const struct shared *b = right;
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    return strcmp(a->key, b->key);
 }
 
-// slot_for gives the slot of the list with this key, or the free one where it would go.
-static struct shared **slot_for(const struct sets *sets, enum list_kind kind, struct slice key)
+static struct shared *find_shared(const struct sets *sets, enum list_kind kind, const char *key)
 {
-    size_t i = hash_key(kind, key);
-    for (;; i++) {
-        struct shared **slot = &sets->slots[i & (sets->slot_count - 1)];
-        if (*slot == NULL ||
-            ((*slot)->kind == kind && slice_equal(slice_of_string((*slot)->key), key)))
-            return slot;
-    }
-}
-
-static struct shared *find_shared(const struct sets *sets, enum list_kind kind, struct slice key)
-{
-    return sets->slot_count == 0 ? NULL : *slot_for(sets, kind, key);
-}
-
-// grow makes room for one more: a table at most half full, and the list in order.
-static bool grow(struct sets *sets)
-{
-    if (sets->count < sets->cap)
-        return true;
-    const size_t cap = sets->cap == 0 ? 16 : sets->cap * 2;
-    struct shared **order = reallocarray(sets->order, cap, sizeof *order);
-    struct shared **slots = calloc(cap * 2, sizeof *slots);
-    if (order != NULL)
-        sets->order = order;
-    if (order == NULL || slots == NULL) {
-        free(slots);
-        return false;
-    }
-    free(sets->slots);
-    sets->slots = slots;
-    sets->slot_count = cap * 2;
-    sets->cap = cap;
-    for (size_t i = 0; i < sets->count; i++)
-        *slot_for(sets, order[i]->kind, slice_of_string(order[i]->key)) = order[i];
-    return true;
+    const struct shared probe = {.kind = kind, .key = key};
+    struct shared *const *found = tfind(&probe, &sets->tree, compare_shared);
+    return found == NULL ? NULL : *found;
 }
 
 // add_shared makes an empty list with this key, which is not there yet.
-static struct shared *add_shared(struct sets *sets, enum list_kind kind, struct slice key)
+static struct shared *add_shared(struct sets *sets, enum list_kind kind, const char *key)
 {
     struct shared *shared = calloc(1, sizeof *shared);
-    const char *copy = reader_copy(sets->reader, key);
-    if (shared == NULL || copy == NULL || !grow(sets)) {
+    const char *copy = reader_copy(sets->reader, slice_of_string(key));
+    if (shared != NULL)
+        *shared = (struct shared){.kind = kind, .key = copy};
+    if (shared == NULL || copy == NULL || tsearch(shared, &sets->tree, compare_shared) == NULL) {
         free(shared);
         (void)reader_no_memory(sets->reader);
         return NULL;
     }
-    shared->kind = kind;
-    shared->key = copy;
-    *slot_for(sets, kind, key) = shared;
-    sets->order[sets->count++] = shared;
+    *sets->end = shared;
+    sets->end = &shared->next;
     return shared;
 }
 
-// ---- from builders to sets ----------------------------------------------------------------------
-
-// finish compiles the builder into the one set of `out`.
-static bool finish(struct sets *sets, struct list_builder *builder, struct host_sets *hosts,
-                   struct ip_sets *addresses)
+// finish compiles the builder into one set.
+static bool finish(struct sets *sets, struct list_builder *builder, union set *out)
 {
     struct arena *arena = sets->reader->arena;
-    if (builder->kind == LIST_HOSTS) {
-        const struct host_set **items = arena_alloc(arena, 1, sizeof *items);
-        const struct host_set *set = host_set_builder_finish(&builder->hosts, arena);
-        if (items == NULL || set == NULL)
-            return reader_no_memory(sets->reader);
-        items[0] = set;
-        *hosts = (struct host_sets){.items = items, .count = 1};
-        return true;
-    }
-    const struct ip_set **items = arena_alloc(arena, 1, sizeof *items);
-    const struct ip_set *set = ip_set_builder_finish(&builder->addresses, arena);
-    if (items == NULL || set == NULL)
-        return reader_no_memory(sets->reader);
-    items[0] = set;
-    *addresses = (struct ip_sets){.items = items, .count = 1};
-    return true;
+    const bool is_hosts = builder->kind == LIST_HOSTS;
+    if (is_hosts)
+        out->hosts = host_set_builder_finish(&builder->hosts, arena);
+    else
+        out->addresses = ip_set_builder_finish(&builder->addresses, arena);
+    const bool is_made = is_hosts ? out->hosts != NULL : out->addresses != NULL;
+    return is_made || reader_no_memory(sets->reader);
 }
 
 // ---- files --------------------------------------------------------------------------------------
 
-struct file_taker {
-    struct sets *sets;
-    struct shared *shared;
-};
-
-static void take_file(void *taker, struct slice bytes)
+// load_file reads the list file `shared`, which `node` names.
+static bool load_file(struct sets *sets, const struct node *node, struct shared *shared)
 {
-    struct file_taker *file = taker;
-    struct shared *shared = file->shared;
-    struct reader *reader = file->sets->reader;
+    struct reader *reader = sets->reader;
     struct list_builder builder = {.kind = shared->kind};
+    struct file_content content = {0};
+    union set *set = reader_alloc(reader, 1, sizeof *set);
+    if (set == NULL || !reader->read_list(reader, node, shared->key, &content))
+        return false;
     const size_t before = reader->diagnostics->error_count;
-    list_builder_add_lines(&builder, reader, shared->key, bytes);
+    list_builder_add_lines(&builder, reader, shared->key, content.bytes);
+    file_content_deinit(&content);
     shared->facts = builder.facts;
-    shared->is_bad = reader->diagnostics->error_count != before ||
-                     !finish(file->sets, &builder, &shared->hosts, &shared->addresses);
+    shared->items = set;
+    shared->count = 1;
+    const bool is_good = reader->diagnostics->error_count == before && finish(sets, &builder, set);
     list_builder_deinit(&builder);
+    return is_good;
 }
 
 // file_list reads `{file: PATH, allow_empty: true}`, the file only when it is new. NULL when it is
 // no good; that has been reported.
 static struct shared *file_list(struct sets *sets, const struct node *node, enum list_kind kind)
 {
-    static const struct key keys[] = {{"file", KEY_REQUIRED}, {"allow_empty", KEY_OPTIONAL}};
     struct reader *reader = sets->reader;
-    const char *path = NULL;
-    bool may_be_empty = false;
+    struct list_file list = {0};
     const struct node *file = node_get(node, "file");
-    const struct node *allow_empty = node_get(node, "allow_empty");
+    const size_t before = reader->diagnostics->error_count;
     if (file == NULL) {
         diagnostic_set_hint(reader_error(reader, node,
                                          "a map without `file` among the entries of "
@@ -184,29 +162,24 @@ static struct shared *file_list(struct sets *sets, const struct node *node, enum
                             "an entry is a text, or {file: PATH}");
         return NULL;
     }
-    if (!reader_map(reader, node, "a list from a file", keys, 2) ||
-        (allow_empty != NULL &&
-         !reader_boolean(reader, allow_empty, "`allow_empty`", &may_be_empty)))
-        return NULL;
-    if (sets->files == NULL) {
+    if (reader->read_list == NULL) {
         (void)reader_error(reader, file, "a list from a file cannot be read here");
         return NULL;
     }
-    if (!sets->files->resolve(sets->files->arg, file, &path))
+    (void)section_read(reader, node, &list_file_section, &list);
+    if (list.path == NULL || reader->diagnostics->error_count != before)
         return NULL;
-    struct shared *shared = find_shared(sets, kind, slice_of_string(path));
+    struct shared *shared = find_shared(sets, kind, list.path);
     if (shared == NULL) {
-        shared = add_shared(sets, kind, slice_of_string(path));
+        shared = add_shared(sets, kind, list.path);
         if (shared == NULL)
             return NULL;
-        struct file_taker taker = {.sets = sets, .shared = shared};
-        if (!sets->files->read(sets->files->arg, file, shared->key, take_file, &taker))
-            shared->is_bad = true;
+        shared->is_bad = !load_file(sets, file, shared);
     }
     if (shared->is_bad)
         return NULL;
-    if (shared->facts.entry_count == 0 && !may_be_empty) {
-        diagnostic_set_hint(reader_error(reader, file, "the list %s is empty", path),
+    if (shared->facts.entry_count == 0 && !list.may_be_empty) {
+        diagnostic_set_hint(reader_error(reader, file, "the list %s is empty", list.path),
                             "if it may be, write {file: ..., allow_empty: true}");
         return NULL;
     }
@@ -224,15 +197,11 @@ struct part_list {
 
 static bool add_part(struct sets *sets, struct part_list *parts, struct shared *shared)
 {
-    if (parts->count == parts->cap) {
-        const size_t cap = parts->cap == 0 ? 4 : parts->cap * 2;
-        struct shared **grown = reallocarray(parts->items, cap, sizeof *grown);
-        if (grown == NULL)
-            return reader_no_memory(sets->reader);
-        parts->items = grown;
-        parts->cap = cap;
-    }
-    parts->items[parts->count++] = shared;
+    struct shared **items = array_make_room(parts->items, parts->count, &parts->cap, sizeof *items);
+    if (items == NULL)
+        return reader_no_memory(sets->reader);
+    parts->items = items;
+    items[parts->count++] = shared;
     return true;
 }
 
@@ -246,14 +215,15 @@ static void report_unknown(struct sets *sets, const struct node *node, enum list
     struct diagnostic *found =
         reader_error(sets->reader, node, "there is no set `%s` under `sets.%s`",
                      reader_quote(node->text, quoted), list_kind_name(kind));
-    if (find_shared(sets, other, node->text) != NULL) {
+    if (find_shared(sets, other, (const char *)node->text.data) != NULL) {
         diagnostic_set_hint(found, "there is one under `sets.%s`, which is for other lists",
                             list_kind_name(other));
         return;
     }
-    for (size_t i = 0; i < sets->count && count < HINT_NAMES_MAX; i++) {
-        if (sets->order[i]->kind == kind && sets->order[i]->name != NULL)
-            names[count++] = sets->order[i]->key;
+    for (const struct shared *set = sets->first; set != NULL && count < HINT_NAMES_MAX;
+         set = set->next) {
+        if (set->kind == kind && set->name != NULL)
+            names[count++] = set->key;
     }
     const size_t nearest = spelling_nearest(node->text, names, count);
     if (nearest < count)
@@ -280,7 +250,7 @@ static struct shared *part_read(struct sets *sets, const struct node *node, enum
                             "name both where they are used: [\"%s\", \"@...\"]", inside->key);
         return NULL;
     }
-    struct shared *shared = find_shared(sets, kind, node->text);
+    struct shared *shared = find_shared(sets, kind, (const char *)node->text.data);
     if (shared == NULL || shared->name == NULL) {
         report_unknown(sets, node, kind);
         return NULL;
@@ -304,49 +274,27 @@ static void entries_read(struct sets *sets, const struct node *node, const struc
     }
 }
 
-// combine_hosts and combine_addresses give the sets of the plain entries and of all parts.
-static bool combine_hosts(struct sets *sets, const struct host_sets *plain,
-                          const struct part_list *parts, struct host_sets *out)
+// combine gives `out` the set of the plain entries, where there are any, and those of all parts.
+static bool combine(struct sets *sets, struct list_builder *builder, const struct part_list *parts,
+                    struct shared *out)
 {
-    size_t count = plain->count;
-    if (plain->count == 0 && parts->count == 1) {
-        *out = parts->items[0]->hosts;
+    const bool has_plain = builder->facts.entry_count > 0;
+    size_t count = has_plain;
+    if (!has_plain && parts->count == 1) {
+        out->items = parts->items[0]->items;
+        out->count = parts->items[0]->count;
         return true;
     }
     for (size_t i = 0; i < parts->count; i++)
-        count += parts->items[i]->hosts.count;
-    const struct host_set **items = reader_alloc(sets->reader, count, sizeof *items);
-    if (items == NULL)
+        count += parts->items[i]->count;
+    union set *items = reader_alloc(sets->reader, count, sizeof *items);
+    if (items == NULL || (has_plain && !finish(sets, builder, &items[0])))
         return false;
-    *out = (struct host_sets){.items = items};
-    for (size_t i = 0; i < plain->count; i++)
-        items[out->count++] = plain->items[i];
+    out->items = items;
+    out->count = has_plain;
     for (size_t i = 0; i < parts->count; i++) {
-        for (size_t k = 0; k < parts->items[i]->hosts.count; k++)
-            items[out->count++] = parts->items[i]->hosts.items[k];
-    }
-    return true;
-}
-
-static bool combine_addresses(struct sets *sets, const struct ip_sets *plain,
-                              const struct part_list *parts, struct ip_sets *out)
-{
-    size_t count = plain->count;
-    if (plain->count == 0 && parts->count == 1) {
-        *out = parts->items[0]->addresses;
-        return true;
-    }
-    for (size_t i = 0; i < parts->count; i++)
-        count += parts->items[i]->addresses.count;
-    const struct ip_set **items = reader_alloc(sets->reader, count, sizeof *items);
-    if (items == NULL)
-        return false;
-    *out = (struct ip_sets){.items = items};
-    for (size_t i = 0; i < plain->count; i++)
-        items[out->count++] = plain->items[i];
-    for (size_t i = 0; i < parts->count; i++) {
-        for (size_t k = 0; k < parts->items[i]->addresses.count; k++)
-            items[out->count++] = parts->items[i]->addresses.items[k];
+        for (size_t k = 0; k < parts->items[i]->count; k++)
+            items[out->count++] = parts->items[i]->items[k];
     }
     return true;
 }
@@ -369,17 +317,11 @@ static bool list_read(struct sets *sets, const struct node *node, const char *wh
 {
     struct list_builder builder = {.kind = out->kind};
     struct part_list parts = {0};
-    struct host_sets hosts = {0};
-    struct ip_sets addresses = {0};
     if (!reader_list(sets->reader, node, what, 1, LIST_ENTRIES_MAX))
         return false;
     entries_read(sets, node, inside, &builder, &parts);
     out->facts = builder.facts;
-    bool is_good = builder.facts.entry_count == 0 || finish(sets, &builder, &hosts, &addresses);
-    if (is_good)
-        is_good = out->kind == LIST_HOSTS
-                      ? combine_hosts(sets, &hosts, &parts, &out->hosts)
-                      : combine_addresses(sets, &addresses, &parts, &out->addresses);
+    const bool is_good = combine(sets, &builder, &parts, out);
     if (is_allow)
         report_odd(sets, &builder.facts, &parts);
     for (size_t i = 0; i < parts.count; i++)
@@ -394,7 +336,8 @@ bool sets_read_hosts(struct sets *sets, const struct node *node, const char *wha
 {
     struct shared list = {.kind = LIST_HOSTS};
     const bool is_good = list_read(sets, node, what, NULL, false, &list);
-    *out = list.hosts;
+    *out = (struct host_sets){.items = (const struct host_set *const *)list.items,
+                              .count = list.count};
     *facts = list.facts;
     return is_good;
 }
@@ -404,7 +347,7 @@ bool sets_read_addresses(struct sets *sets, const struct node *node, const char 
 {
     struct shared list = {.kind = LIST_ADDRESSES};
     const bool is_good = list_read(sets, node, what, NULL, is_allow, &list);
-    *out = list.addresses;
+    *out = (struct ip_sets){.items = (const struct ip_set *const *)list.items, .count = list.count};
     *facts = list.facts;
     return is_good;
 }
@@ -421,7 +364,7 @@ static void set_read(struct sets *sets, const struct node *node, enum list_kind 
     (void)string_copy(key + 1, sizeof key - 1, node->key->text);
     text_init(&text, what, sizeof what);
     text_append_format(&text, "the set `%s`", key);
-    struct shared *shared = add_shared(sets, kind, slice_of_string(key));
+    struct shared *shared = add_shared(sets, kind, key);
     if (shared == NULL)
         return;
     shared->name = node->key;
@@ -446,8 +389,7 @@ static void kind_read(struct sets *sets, const struct node *node, enum list_kind
 
 void sets_read(struct sets *sets, const struct node *node)
 {
-    static const struct key keys[] = {{"hosts", KEY_OPTIONAL}, {"addresses", KEY_OPTIONAL}};
-    if (!reader_map(sets->reader, node, "`sets`", keys, 2))
+    if (!section_read(sets->reader, node, &sets_section, NULL))
         return;
     kind_read(sets, node_get(node, "hosts"), LIST_HOSTS);
     kind_read(sets, node_get(node, "addresses"), LIST_ADDRESSES);
@@ -455,8 +397,8 @@ void sets_read(struct sets *sets, const struct node *node)
 
 bool sets_uses_bad(const struct sets *sets)
 {
-    for (size_t i = 0; i < sets->count; i++) {
-        if (sets->order[i]->is_used && sets->order[i]->is_bad)
+    for (const struct shared *set = sets->first; set != NULL; set = set->next) {
+        if (set->is_used && set->is_bad)
             return true;
     }
     return false;
@@ -464,12 +406,10 @@ bool sets_uses_bad(const struct sets *sets)
 
 void sets_warn_unused(struct sets *sets)
 {
-    for (size_t i = 0; i < sets->count; i++) {
-        const struct shared *shared = sets->order[i];
-        if (shared->name == NULL || shared->is_used)
-            continue;
-        diagnostic_set_hint(
-            reader_warning(sets->reader, shared->name, "no rule uses the set `%s`", shared->key),
-            "use it as \"%s\", or take it out", shared->key);
+    for (const struct shared *set = sets->first; set != NULL; set = set->next) {
+        if (set->name != NULL && !set->is_used)
+            diagnostic_set_hint(
+                reader_warning(sets->reader, set->name, "no rule uses the set `%s`", set->key),
+                "use it as \"%s\", or take it out", set->key);
     }
 }

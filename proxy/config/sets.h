@@ -2,26 +2,20 @@
 // once, however many rules use it.
 //
 // Lives while a configuration is read; what it hands out lives in the reader's arena. Opens no file
-// itself: a list_files does.
+// itself: the reader's `read_list` does.
 #pragma once
 
 #include "auth/policy.h"
 #include "proxy/config/lists.h"
+#include "proxy/config/section.h"
 
-// list_files is how list files are reached. `resolve` makes a path of a node, in the arena; `read`
-// gives the bytes of a resolved one to `take`, once. Both report what is wrong at the node.
-struct list_files {
-    bool (*resolve)(void *arg, const struct node *node, const char **out_path);
-    bool (*read)(void *arg, const struct node *node, const char *path,
-                 void (*take)(void *taker, struct slice bytes), void *taker);
-    void *arg; // borrowed
-};
+extern const struct section sets_section;
+extern const struct section list_file_section;
 
 struct sets;
 
-// sets_create makes an empty collection; NULL without memory. `reader` and `files` are borrowed; a
-// NULL `files` makes every `file` an error.
-struct sets *sets_create(struct reader *reader, const struct list_files *files) MUST_USE;
+// sets_create makes an empty collection; NULL without memory. `reader` is borrowed.
+struct sets *sets_create(struct reader *reader) MUST_USE;
 
 // sets_destroy frees it. NULL is allowed.
 void sets_destroy(struct sets *sets);

@@ -1,4 +1,4 @@
-// Tables of keys with their bounds; the defaults are those of docs/CONFIG.md.
+// Tables of keys with their bounds and defaults.
 #include "proxy/config/settings.h"
 
 #include <sched.h>
@@ -8,10 +8,39 @@
 
 enum { WORKERS_MAX = 256, CONFIG_VERSION = 1 };
 
-#define SECOND_MS INT64_C(1000)
-#define MINUTE_MS (60 * SECOND_MS)
-#define HOUR_MS   (60 * MINUTE_MS)
-#define DAY_MS    (24 * HOUR_MS)
+static const struct key top_keys[] = {
+    KEY_KNOWN("version", KEY_REQUIRED),   KEY_KNOWN("workers", KEY_OPTIONAL),
+    KEY_KNOWN("listeners", KEY_REQUIRED), KEY_KNOWN("trust", KEY_REQUIRED),
+    KEY_KNOWN("sets", KEY_OPTIONAL),      KEY_KNOWN("clients", KEY_OPTIONAL),
+    KEY_KNOWN("deny", KEY_OPTIONAL),      KEY_KNOWN("resolver", KEY_OPTIONAL),
+    KEY_KNOWN("timeouts", KEY_OPTIONAL),  KEY_KNOWN("limits", KEY_OPTIONAL),
+    KEY_KNOWN("audit", KEY_REQUIRED),     KEY_KNOWN("control", KEY_OPTIONAL),
+    KEY_KNOWN("admin", KEY_NOT_YET),
+};
+
+#define TIMEOUT(key, default_ms, most_ms)                                                          \
+    KEY_ROW(#key, KEY_DURATION, struct timeouts, key##_ms, .min = 1, .max = (most_ms),             \
+            .fallback = (default_ms))
+
+static const struct key timeout_keys[] = {
+    TIMEOUT(handshake, 10 * SECOND_MS, HOUR_MS),       TIMEOUT(request, 10 * SECOND_MS, HOUR_MS),
+    TIMEOUT(keepalive, 60 * SECOND_MS, DAY_MS),        TIMEOUT(resolve, 5 * SECOND_MS, HOUR_MS),
+    TIMEOUT(attempt, 3 * SECOND_MS, HOUR_MS),          TIMEOUT(connect, 10 * SECOND_MS, HOUR_MS),
+    TIMEOUT(idle, 5 * MINUTE_MS, 30 * DAY_MS),         TIMEOUT(body, 60 * SECOND_MS, HOUR_MS),
+    TIMEOUT(half_closed, 60 * SECOND_MS, 30 * DAY_MS), TIMEOUT(linger, 2 * SECOND_MS, HOUR_MS),
+    TIMEOUT(drain, 30 * SECOND_MS, 30 * DAY_MS),
+};
+
+static const char *const on_full_words[] = {[AUDIT_REFUSE] = "refuse", [AUDIT_DROP] = "drop", NULL};
+
+static const struct key audit_keys[] = {
+    KEY_KNOWN("file", KEY_REQUIRED),
+    KEY_ROW("on_full", KEY_CHOICE, struct snapshot, audit_on_full, .words = on_full_words),
+};
+
+const struct section top_section = SECTION("the configuration", top_keys);
+const struct section timeouts_section = SECTION("`timeouts`", timeout_keys);
+const struct section audit_section = SECTION("`audit`", audit_keys);
 
 static void version_read(struct reader *reader, const struct node *node)
 {
@@ -49,62 +78,31 @@ static void workers_read(struct reader *reader, const struct node *node, struct 
         snapshot->workers = (uint32_t)count;
 }
 
-struct duration_key {
-    const char *name;
-    int64_t *out_ms;
-    int64_t default_ms;
-    int64_t max_ms;
-};
-
 static void timeouts_read(struct reader *reader, const struct node *node, struct timeouts *out)
 {
-    static const struct key keys[] = {
-        {"handshake", KEY_OPTIONAL}, {"request", KEY_OPTIONAL},     {"keepalive", KEY_OPTIONAL},
-        {"resolve", KEY_OPTIONAL},   {"attempt", KEY_OPTIONAL},     {"connect", KEY_OPTIONAL},
-        {"idle", KEY_OPTIONAL},      {"half_closed", KEY_OPTIONAL}, {"linger", KEY_OPTIONAL},
-        {"drain", KEY_OPTIONAL},     {"body", KEY_OPTIONAL},
-    };
-    const struct duration_key durations[] = {
-        {"handshake", &out->handshake_ms, 10 * SECOND_MS, HOUR_MS},
-        {"request", &out->request_ms, 10 * SECOND_MS, HOUR_MS},
-        {"keepalive", &out->keepalive_ms, 60 * SECOND_MS, DAY_MS},
-        {"resolve", &out->resolve_ms, 5 * SECOND_MS, HOUR_MS},
-        {"attempt", &out->attempt_ms, 3 * SECOND_MS, HOUR_MS},
-        {"connect", &out->connect_ms, 10 * SECOND_MS, HOUR_MS},
-        {"idle", &out->idle_ms, 5 * MINUTE_MS, 30 * DAY_MS},
-        {"body", &out->body_ms, 60 * SECOND_MS, HOUR_MS},
-        {"half_closed", &out->half_closed_ms, 60 * SECOND_MS, 30 * DAY_MS},
-        {"linger", &out->linger_ms, 2 * SECOND_MS, HOUR_MS},
-        {"drain", &out->drain_ms, 30 * SECOND_MS, 30 * DAY_MS},
-    };
-    const bool has_map = reader_map(reader, node, "`timeouts`", keys, sizeof keys / sizeof keys[0]);
-    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
-        const struct duration_key *duration = &durations[i];
-        const struct node *value = has_map ? node_get(node, duration->name) : NULL;
-        *duration->out_ms = duration->default_ms;
-        if (value != NULL)
-            (void)reader_duration(reader, value, duration->name, 1, duration->max_ms,
-                                  duration->out_ms);
-    }
-    if (has_map && out->attempt_ms > out->connect_ms)
+    if (section_read(reader, node, &timeouts_section, out) && out->attempt_ms > out->connect_ms)
         (void)reader_warning(
             reader, node, "`attempt` is longer than `connect`, which ends all attempts together");
 }
 
+static void audit_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
+{
+    const struct node *file = node_get(node, "file");
+    (void)section_read(reader, node, &audit_section, snapshot);
+    if (file != NULL && slice_equal(file->text, SLICE_LITERAL("-")))
+        snapshot->audit_path = "-";
+    else
+        (void)reader_path(reader, file, "`file`", &snapshot->audit_path);
+}
+
 bool settings_read(struct reader *reader, const struct node *root, struct snapshot *snapshot)
 {
-    static const struct key keys[] = {
-        {"version", KEY_REQUIRED}, {"workers", KEY_OPTIONAL},  {"listeners", KEY_REQUIRED},
-        {"trust", KEY_REQUIRED},   {"sets", KEY_OPTIONAL},     {"clients", KEY_OPTIONAL},
-        {"deny", KEY_OPTIONAL},    {"resolver", KEY_OPTIONAL}, {"timeouts", KEY_OPTIONAL},
-        {"limits", KEY_OPTIONAL},  {"audit", KEY_REQUIRED},    {"control", KEY_OPTIONAL},
-        {"admin", KEY_NOT_YET},
-    };
-    if (!reader_map(reader, root, "the configuration", keys, sizeof keys / sizeof keys[0]))
+    if (!section_read(reader, root, &top_section, NULL))
         return false;
     version_read(reader, node_get(root, "version"));
     workers_read(reader, node_get(root, "workers"), snapshot);
     timeouts_read(reader, node_get(root, "timeouts"), &snapshot->timeouts);
     proxy_limits_read(reader, node_get(root, "limits"), &snapshot->limits);
+    audit_read(reader, node_get(root, "audit"), snapshot);
     return true;
 }

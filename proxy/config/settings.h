@@ -1,10 +1,14 @@
-// settings: the sections that hold for the whole proxy: version, workers, timeouts. Opens no
-// files.
+// settings: the sections that hold for the whole proxy and open no file: version, workers, timeouts,
+// limits and audit.
 #pragma once
 
-#include "proxy/config/reader.h"
+#include "proxy/config/section.h"
 #include "proxy/config/snapshot.h"
 
-// settings_read reads the top level's small sections into `snapshot`, and reports unknown, missing
-// and not yet supported keys of the top level. Gives whether `root` is a map at all.
+extern const struct section top_section;
+extern const struct section timeouts_section;
+extern const struct section audit_section;
+
+// settings_read reads these sections into `snapshot`, and reports unknown, missing and not yet
+// supported keys of the top level. Tells whether `root` is a map at all.
 bool settings_read(struct reader *reader, const struct node *root, struct snapshot *snapshot);

@@ -1,18 +1,50 @@
-// Reads the file, lets each section read its part, and gives out the whole or nothing.
+// References, revisions, and what the process asks of a configuration.
 #include "proxy/config/snapshot.h"
 
 #include <openssl/mem.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 
-#include "auth/base/text.h"
-#include "proxy/config/clients.h"
-#include "proxy/config/loader.h"
-#include "proxy/config/settings.h"
-#include "proxy/config/source.h"
-#include "proxy/config/taking.h"
+struct denials *denials_ref(struct denials *denials)
+{
+    if (denials != NULL)
+        (void)atomic_fetch_add_explicit(&denials->refs, 1, memory_order_relaxed);
+    return denials;
+}
 
-_Static_assert((int)NAME_MAX_LEN == (int)CONFIG_NAME_MAX, "one length of names");
+void denials_unref(struct denials *denials)
+{
+    if (denials == NULL || atomic_fetch_sub_explicit(&denials->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    policy_destroy(denials->policy);
+    free(denials);
+}
+
+struct taking *taking_ref(struct taking *taking)
+{
+    if (taking != NULL)
+        (void)atomic_fetch_add_explicit(&taking->refs, 1, memory_order_relaxed);
+    return taking;
+}
+
+void taking_unref(struct taking *taking)
+{
+    if (taking == NULL || atomic_fetch_sub_explicit(&taking->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < taking->trust_count; i++)
+        trust_destroy(taking->trusts[i]);
+    denials_unref(taking->denials);
+    arena_destroy(taking->arena);
+    free(taking);
+}
+
+// taking_apply puts what was read into `snapshot`, a copy of the one that it was read for.
+static void taking_apply(const struct taking *taking, struct snapshot *snapshot)
+{
+    snapshot->trusts = taking->trusts;
+    snapshot->listeners = taking->listeners;
+    if (taking->denials != NULL)
+        snapshot->policy = taking->denials->policy;
+}
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot)
 {
@@ -50,14 +82,14 @@ void snapshot_unref(struct snapshot *snapshot)
 enum err snapshot_revise(struct snapshot *snapshot, struct blocklist *blocks, struct taking *taking,
                          struct snapshot **out)
 {
-    const size_t behind_refs = offsetof(struct snapshot, base);
+    const size_t after_refs = offsetof(struct snapshot, base);
     struct snapshot *revision = calloc(1, sizeof *revision);
     *out = NULL;
     if (revision == NULL)
         return ERR_MEMORY;
     const struct slice rest =
-        slice_of((const uint8_t *)snapshot + behind_refs, sizeof *snapshot - behind_refs);
-    (void)bytes_copy((uint8_t *)revision + behind_refs, rest.len, rest);
+        slice_of((const uint8_t *)snapshot + after_refs, sizeof *snapshot - after_refs);
+    (void)bytes_copy((uint8_t *)revision + after_refs, rest.len, rest);
     atomic_init(&revision->refs, 1);
     revision->base = snapshot_ref(snapshot->base == NULL ? snapshot : snapshot->base);
     revision->blocks = blocklist_ref(blocks);
@@ -134,8 +166,7 @@ struct site listener_config_find_site(const struct listener_config *listener,
     return site;
 }
 
-// snapshot_create makes an empty snapshot with one reference.
-static struct snapshot *snapshot_create(void)
+struct snapshot *snapshot_create(void)
 {
     struct snapshot *snapshot = calloc(1, sizeof *snapshot);
     if (snapshot == NULL)
@@ -149,169 +180,20 @@ static struct snapshot *snapshot_create(void)
     return NULL;
 }
 
-static void audit_read(struct loader *loader, const struct node *node)
+bool snapshot_files_equal(const struct snapshot_file *a, const struct snapshot_file *b)
 {
-    static const struct key keys[] = {{"file", KEY_REQUIRED}, {"on_full", KEY_OPTIONAL}};
-    static const char *const words[] = {"refuse", "drop"};
-    static const enum audit_on_full values[] = {AUDIT_REFUSE, AUDIT_DROP};
-    struct snapshot *snapshot = loader->snapshot;
-    size_t index = 0;
-    if (!reader_map(loader->reader, node, "`audit`", keys, 2))
-        return;
-    const struct node *file = node_get(node, "file");
-    if (file != NULL && slice_equal(file->text, SLICE_LITERAL("-")))
-        snapshot->audit_path = "-";
-    else
-        (void)loader_path(loader, file, "`file`", &snapshot->audit_path);
-    if (node_get(node, "on_full") != NULL)
-        (void)reader_choice(loader->reader, node_get(node, "on_full"), "on_full", words, 2, &index);
-    snapshot->audit_on_full = values[index];
-}
-
-static bool has_anonymous(const struct client *client)
-{
-    for (size_t i = 0; i < client->match_count; i++) {
-        if (client->matches[i].anonymous)
-            return true;
+    while (a != NULL && b != NULL) {
+        if (strcmp(a->path, b->path) != 0 || memcmp(a->sha256, b->sha256, sizeof a->sha256) != 0)
+            return false;
+        a = a->next;
+        b = b->next;
     }
-    return false;
-}
-
-// check_anonymous warns of clients without certificate whom no listener lets in.
-static void check_anonymous(struct reader *reader, const struct node *clients,
-                            const struct snapshot *snapshot)
-{
-    bool is_optional = false;
-    for (size_t i = 0; i < snapshot->listener_count; i++)
-        is_optional |= snapshot->listeners[i].is_certificate_optional;
-    for (size_t i = 0; i < snapshot->policy->client_count && !is_optional; i++) {
-        const struct client *client = &snapshot->policy->clients[i];
-        if (has_anonymous(client))
-            diagnostic_set_hint(
-                reader_warning(reader, clients,
-                               "the client `%s` matches `anonymous: true`, and every listener "
-                               "requires a certificate: nobody is ever anonymous",
-                               client->name),
-                "set `client_certificate: optional` on a listener, or take the entry out");
-    }
-}
-
-// sections_read reads every section of the document; what is wrong goes to the diagnostics.
-static void sections_read(struct loader *loader, const struct node *root)
-{
-    struct reader *reader = loader->reader;
-    struct snapshot *snapshot = loader->snapshot;
-    struct name_list trusts = {0};
-    if (!settings_read(reader, root, snapshot))
-        return;
-    resolver_read(loader, node_get(root, "resolver"));
-    audit_read(loader, node_get(root, "audit"));
-    control_read(loader, node_get(root, "control"));
-    trust_profiles_read(loader, node_get(root, "trust"), &trusts.names, &trusts.count);
-    listeners_read(loader, node_get(root, "listeners"), trusts.names, trusts.count);
-    // The policy owns what it is made of.
-    reader->arena = snapshot->policy->arena;
-    const struct list_files files = loader_list_files(loader);
-    clients_read(reader, root, &trusts, &files, snapshot->policy);
-    check_anonymous(reader, node_get(root, "clients"), snapshot);
-    reader->arena = snapshot->arena;
-}
-
-// set_identity keeps the path, the folder, the text and the digest of the file.
-static bool set_identity(struct snapshot *snapshot, const char *path, struct slice bytes,
-                         const char **out_folder)
-{
-    uint8_t digest[SHA256_DIGEST_LENGTH];
-    struct text id;
-    (void)SHA256(bytes.data, bytes.len, digest);
-    text_init(&id, snapshot->id, sizeof snapshot->id);
-    text_append_hex(&id, slice_of(digest, (sizeof snapshot->id - 1) / 2));
-    snapshot->path = arena_copy_string(snapshot->arena, slice_of_string(path));
-    *out_folder = loader_folder(snapshot->arena, path);
-    const char *source = arena_copy_string(snapshot->arena, bytes);
-    snapshot->source = slice_of(source, source == NULL ? 0 : bytes.len);
-    return snapshot->path != NULL && *out_folder != NULL && source != NULL;
-}
-
-static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, const char *path,
-                              const struct snapshot *in_force, int64_t now_s,
-                              struct diagnostics *diagnostics)
-{
-    const char *label = source_label(path);
-    struct reader reader = {.diagnostics = diagnostics, .file = label, .arena = snapshot->arena};
-    struct loader loader = {
-        .reader = &reader, .snapshot = snapshot, .now_s = now_s, .in_force = in_force};
-    struct yaml_document *document = NULL;
-    TRY(yaml_document_parse(bytes, label, diagnostics, &document));
-    if (set_identity(snapshot, path, bytes, &loader.folder))
-        sections_read(&loader, yaml_document_root(document));
-    else
-        (void)reader_no_memory(&reader);
-    yaml_document_destroy(document);
-    if (reader.is_out_of_memory)
-        return ERR_MEMORY;
-    return diagnostics->error_count == 0 ? ERR_OK : ERR_INPUT;
-}
-
-// load_source makes a snapshot of a configuration's text; `in_force` was made from the same one, or is NULL.
-static enum err load_source(struct slice source, const char *path, const struct snapshot *in_force,
-                            int64_t now_s, struct diagnostics *diagnostics, struct snapshot **out)
-{
-    enum err error = ERR_OK;
-    struct snapshot *snapshot = snapshot_create();
-    if (snapshot == NULL) {
-        (void)diagnostics_add(diagnostics, SEVERITY_ERROR, path, 0, 0,
-                              "no memory to load the configuration");
-        error = ERR_MEMORY;
-    } else {
-        error = snapshot_fill(snapshot, source, path, in_force, now_s, diagnostics);
-    }
-    diagnostics_sort(diagnostics);
-    if (error == ERR_OK)
-        *out = snapshot;
-    else
-        snapshot_unref(snapshot);
-    return error;
-}
-
-enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diagnostics,
-                       struct snapshot **out)
-{
-    struct file_content content = {0};
-    struct errinfo info = {0};
-    *out = NULL;
-    enum err error = source_read(path, YAML_MAX_BYTES, &content, &info);
-    if (error == ERR_OK)
-        error = load_source(content.bytes, path, NULL, now_s, diagnostics, out);
-    else
-        (void)diagnostics_add(diagnostics, SEVERITY_ERROR, source_label(path), 0, 0, "%s",
-                              info.text);
-    file_content_deinit(&content);
-    return error;
-}
-
-enum err snapshot_load_again(const struct snapshot *like, int64_t now_s,
-                             struct diagnostics *diagnostics, struct snapshot **out)
-{
-    *out = NULL;
-    return load_source(like->source, like->path, like, now_s, diagnostics, out);
+    return a == b;
 }
 
 bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b)
 {
-    if (!slice_equal(a->source, b->source))
-        return false;
-    const struct snapshot_file *file_a = a->files;
-    const struct snapshot_file *file_b = b->files;
-    while (file_a != NULL && file_b != NULL) {
-        if (strcmp(file_a->path, file_b->path) != 0 ||
-            !slice_equal(slice_of(file_a->sha256, sizeof file_a->sha256),
-                         slice_of(file_b->sha256, sizeof file_b->sha256)))
-            return false;
-        file_a = file_a->next;
-        file_b = file_b->next;
-    }
-    return file_a == NULL && file_b == NULL;
+    return slice_equal(a->source, b->source) && snapshot_files_equal(a->files, b->files);
 }
 
 const struct trust *snapshot_find_trust(const struct snapshot *snapshot, const char *name)

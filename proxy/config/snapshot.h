@@ -1,8 +1,8 @@
-// snapshot: one complete, validated configuration with everything that it names loaded: policy,
-// trust profiles, TLS contexts, timeouts. Immutable after the listeners are bound, counted by
-// reference, shared by all threads.
+// snapshot: one complete, valid configuration with everything that it names: policy, trust profiles,
+// TLS contexts, timeouts. Immutable after the listeners are bound, counted by reference, shared by
+// all threads.
 //
-// Made by snapshot_load from a file; nothing of a file that fails to load gets into use.
+// A value: proxy/config/loader makes it from a file, proxy/config/taking revises it.
 #pragma once
 
 #include <stdatomic.h>
@@ -17,9 +17,14 @@
 
 enum { NAME_MAX_LEN = 32 };
 
-struct taking;
+// What a listener tells its clients of the CAs that it trusts: `client_ca_names`.
+enum ca_names {
+    CA_NAMES_AUTO, // their names, unless there are many
+    CA_NAMES_SEND,
+    CA_NAMES_NONE,
+};
 
-// What stands in one entry of `sni`, with what it inherits: what those get who ask for these names.
+// One entry of `sni`, with what it inherits: what a client gets that asks for one of these names.
 struct sni_config {
     const struct host_pattern *names; // snapshot's arena; exact, or `*.` and a name
     size_t name_count;
@@ -39,12 +44,13 @@ struct listener_config {
     const char *trust_name;    // name of the profile
     struct sni_config *sni;    // snapshot's arena
     size_t sni_count;
-    uint32_t max_chain;           // bytes of certificates that a client may show
+    uint32_t max_chain; // bytes of certificates that a client may show
+    enum ca_names ca_names;
     bool refuses_in_http;         // a bad certificate, or none, is answered 403 and not by alert
     bool is_certificate_optional; // a client that shows none is anonymous
 };
 
-// What a client meets that asks a listener for a server name: all borrowed from the snapshot.
+// What a client gets that asks a listener for a server name; borrowed from the snapshot.
 struct site {
     struct tls_context *tls;
     const struct trust *trust;
@@ -102,34 +108,55 @@ struct snapshot {
     const char *state_path;   // where blocks are kept; set with control_path
 };
 
-// snapshot_load reads the file at `path` (`-`: stdin, proxy/config/source.h) and everything that it names. ERR_OK with one reference in
-// `*out`; otherwise `diagnostics` holds at least one error with its place. Warnings and notes (days
-// left of each certificate, a missing `clients`) are in `diagnostics` either way. `now_s` is Unix
-// seconds. Blocking: for start-up and loader threads, never for workers.
-enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diagnostics,
-                       struct snapshot **out) MUST_USE;
+// denials is the policy of a snapshot with further `deny` rules; several takings may share it.
+struct denials {
+    atomic_size_t refs;
+    struct policy *policy; // owned; borrows from that of the snapshot that it was read for
+};
 
-// snapshot_load_again reads everything that `like`'s configuration names anew, but not that file itself:
-// what somebody has written into it since is not asked for. What the profiles of `like` deny stays denied, also
-// where a configuration that was refused has added it. Otherwise as snapshot_load.
-enum err snapshot_load_again(const struct snapshot *like, int64_t now_s,
-                             struct diagnostics *diagnostics, struct snapshot **out) MUST_USE;
+// denials_ref takes another reference and returns its argument, denials_unref gives one back; the last
+// one frees. NULL is allowed for both. Any thread.
+struct denials *denials_ref(struct denials *denials);
+void denials_unref(struct denials *denials);
 
-// snapshot_find_trust gives the profile of that name, or NULL.
+// taking is what takes trust away from a snapshot: what a revision has in the place of its base's parts.
+struct taking {
+    atomic_size_t refs;
+    struct arena *arena;         // owned
+    struct slice source;         // arena; a digest of the text that was refused
+    struct snapshot_file *files; // arena; what was read
+    struct trust **trusts;       // owned, in the arena
+    size_t trust_count;
+    struct listener_config *listeners; // arena
+    struct denials *denials;           // ref; NULL: the policy stays what it is
+    bool is_early;                     // the same files may give more at another time
+};
+
+// taking_ref takes another reference and returns its argument, taking_unref gives one back; the last
+// one frees. NULL is allowed for both. Any thread.
+struct taking *taking_ref(struct taking *taking);
+void taking_unref(struct taking *taking);
+
+// snapshot_create makes an empty snapshot with one reference and an empty policy; NULL without memory.
+struct snapshot *snapshot_create(void) MUST_USE;
+
+// snapshot_find_trust returns the profile of that name, or NULL.
 const struct trust *snapshot_find_trust(const struct snapshot *snapshot, const char *name);
+
+// snapshot_files_equal tells whether the same files with the same content were read, in the same order.
+bool snapshot_files_equal(const struct snapshot_file *a, const struct snapshot_file *b);
 
 // snapshot_has_same_files tells whether both were made from the same configuration and files that had the
 // same content.
 bool snapshot_has_same_files(const struct snapshot *a, const struct snapshot *b);
 
 // snapshot_may_follow tells whether `next` may come into force after `last`: ERR_INPUT with a sentence when a
-// CRL of a trust profile is older, by date and number, than the one that it would take the place of.
+// CRL of a trust profile is older, by date and number, than the one that it would replace.
 enum err snapshot_may_follow(const struct snapshot *next, const struct snapshot *last,
                              struct errinfo *info) MUST_USE;
 
 // snapshot_warn_of_lists warns of each CRL of `next` that has a later date and a lower number than the one in `last`
-// that it takes the place of, and of each CA that had a list in `last` and has none in `next`, where its profile
-// goes by lists.
+// that it replaces, and of each CA that had a list in `last` and has none in `next`, where its profile requires lists.
 void snapshot_warn_of_lists(const struct snapshot *next, const struct snapshot *last,
                             struct diagnostics *diagnostics);
 
@@ -145,19 +172,19 @@ struct snapshot *snapshot_ref(struct snapshot *snapshot);
 // snapshot_unref gives one back; the last one frees everything. NULL is allowed. Any thread.
 void snapshot_unref(struct snapshot *snapshot);
 
-// snapshot_find_listener gives the listener that has the name of `like`, which may be of another
+// snapshot_find_listener returns the listener that has the name of `like`, which may be of another
 // snapshot; NULL when there is none any more.
 const struct listener_config *snapshot_find_listener(const struct snapshot *snapshot,
                                                      const struct listener_config *like);
 
-// listener_config_find_site gives what belongs to the server name that a client asks for: the `sni`
-// entry with this very name, else the one with the longest `*.` that fits, else (also without a name,
+// listener_config_find_site returns what belongs to the server name that a client asks for: the `sni`
+// entry with exactly this name, else the one with the longest `*.` that fits, else (also without a name,
 // NULL) the listener's own.
 struct site listener_config_find_site(const struct listener_config *listener,
                                       const char *server_name);
 
 // listener_config_is_same_place tells whether both, of two snapshots, want the same address, so that
-// the second one goes on with the first one's sockets. Any free port is the same by name only.
+// the second one keeps the first one's sockets. Any free port is the same by name only.
 bool listener_config_is_same_place(const struct listener_config *a,
                                    const struct listener_config *b);
 

@@ -1,48 +1,13 @@
-// A second, lenient reading of a configuration that was good once. Its findings are nobody's: the reload that
-// was refused has told them.
+// A second, lenient reading of a configuration that was good once. Its findings are not shown: the reload that
+// was refused has shown them.
 #include "proxy/config/taking.h"
 
 #include <openssl/sha.h>
 #include <stdlib.h>
 
 #include "proxy/config/denials.h"
-#include "proxy/config/loader.h"
-
-struct taking {
-    atomic_size_t refs;
-    struct snapshot notes; // its arena is owned; only that, `source` and `files` are used
-    struct trust **trusts; // owned, in the arena
-    size_t trust_count;
-    struct listener_config *listeners; // arena
-    struct denials *denials;           // ref; NULL: the policy stays what it is
-    bool is_early;                     // the same files may give more at another time
-};
-
-struct taking *taking_ref(struct taking *taking)
-{
-    if (taking != NULL)
-        (void)atomic_fetch_add_explicit(&taking->refs, 1, memory_order_relaxed);
-    return taking;
-}
-
-void taking_unref(struct taking *taking)
-{
-    if (taking == NULL || atomic_fetch_sub_explicit(&taking->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    for (size_t i = 0; i < taking->trust_count; i++)
-        trust_destroy(taking->trusts[i]);
-    denials_unref(taking->denials);
-    arena_destroy(taking->notes.arena);
-    free(taking);
-}
-
-void taking_apply(const struct taking *taking, struct snapshot *snapshot)
-{
-    snapshot->trusts = taking->trusts;
-    snapshot->listeners = taking->listeners;
-    if (taking->denials != NULL)
-        snapshot->policy = denials_policy(taking->denials);
-}
+#include "proxy/config/named_files.h"
+#include "proxy/config/trust_taking.h"
 
 // trust_of gives what has taken the place of a profile of `current`.
 static const struct trust *trust_of(const struct taking *taking, const struct snapshot *current,
@@ -58,7 +23,7 @@ static const struct trust *trust_of(const struct taking *taking, const struct sn
 // move_listeners copies the listeners, with the new profiles in them.
 static bool move_listeners(struct taking *taking, const struct snapshot *current)
 {
-    struct arena *arena = taking->notes.arena;
+    struct arena *arena = taking->arena;
     taking->listeners = arena_alloc(arena, current->listener_count, sizeof *taking->listeners);
     if (taking->listeners == NULL)
         return false;
@@ -78,19 +43,19 @@ static bool move_listeners(struct taking *taking, const struct snapshot *current
 }
 
 // read_profiles makes a revision of each profile.
-static enum err read_profiles(struct loader *loader, const struct snapshot *current,
+static enum err read_profiles(struct reader *reader, const struct snapshot *current,
                               const struct node *root, const struct node *next,
                               struct taking *taking)
 {
-    taking->trusts = arena_alloc(taking->notes.arena, current->trust_count, sizeof *taking->trusts);
+    taking->trusts = arena_alloc(taking->arena, current->trust_count, sizeof *taking->trusts);
     if (taking->trusts == NULL)
         return ERR_MEMORY;
     const struct node *profiles = node_get(root, "trust");
     for (size_t i = 0; i < current->trust_count; i++) {
         const char *name = trust_name(current->trusts[i]);
-        TRY(trust_profile_take(loader, node_get(profiles, name),
-                               node_get(node_get(next, "trust"), name), current->trusts[i],
-                               &taking->trusts[i]));
+        TRY(trust_taking_read(reader, node_get(profiles, name),
+                              node_get(node_get(next, "trust"), name), current->trusts[i],
+                              &taking->is_early, &taking->trusts[i]));
         taking->trust_count = i + 1;
     }
     return ERR_OK;
@@ -99,49 +64,48 @@ static enum err read_profiles(struct loader *loader, const struct snapshot *curr
 // keep_source keeps a digest of the text that was refused, to see whether it is another one.
 static bool keep_source(struct taking *taking, struct slice next)
 {
-    uint8_t *digest = arena_alloc(taking->notes.arena, 1, SHA256_DIGEST_LENGTH);
+    uint8_t *digest = arena_alloc(taking->arena, 1, SHA256_DIGEST_LENGTH);
     if (digest == NULL)
         return false;
     (void)SHA256(next.data, next.len, digest);
-    taking->notes.source = slice_of(digest, SHA256_DIGEST_LENGTH);
+    taking->source = slice_of(digest, SHA256_DIGEST_LENGTH);
     return true;
 }
 
-static enum err fill(struct taking *taking, struct snapshot *current,
+static enum err fill(struct taking *taking, const struct snapshot *current,
                      const struct yaml_document *document, const struct yaml_document *next,
-                     struct reader *reader, int64_t now_s)
+                     struct reader *reader)
 {
-    struct loader loader = {.reader = reader, .snapshot = &taking->notes, .now_s = now_s};
     const struct node *root = yaml_document_root(document);
-    loader.folder = loader_folder(reader->arena, current->path);
-    if (loader.folder == NULL)
+    reader->folder = folder_of(reader->arena, current->path);
+    if (reader->folder == NULL)
         return ERR_MEMORY;
-    TRY(read_profiles(&loader, current, root, next == NULL ? NULL : yaml_document_root(next),
+    TRY(read_profiles(reader, current, root, next == NULL ? NULL : yaml_document_root(next),
                       taking));
-    TRY(denials_read(&loader, current, root,
-                     current->taking == NULL ? NULL : current->taking->denials, &taking->denials));
-    taking->is_early = loader.is_early;
+    TRY(denials_read(reader, current, root, &taking->denials));
+    taking->files = reader->files;
     if (reader->is_out_of_memory || !move_listeners(taking, current))
         return ERR_MEMORY;
     return ERR_OK;
 }
 
-// parse gives NULL where the text is none.
-static struct yaml_document *parse(struct slice text, const char *path,
-                                   struct diagnostics *diagnostics)
+// parse sets `*out` to NULL when the text is no document. ERR_MEMORY.
+static enum err parse(struct slice text, const char *path, struct diagnostics *diagnostics,
+                      struct yaml_document **out)
 {
-    struct yaml_document *document = NULL;
-    if (text.len == 0 || yaml_document_parse(text, path, diagnostics, &document) != ERR_OK)
-        return NULL;
-    return document;
+    *out = NULL;
+    if (text.len == 0)
+        return ERR_OK;
+    return yaml_document_parse(text, path, diagnostics, out) == ERR_MEMORY ? ERR_MEMORY : ERR_OK;
 }
 
 static bool is_same(const struct taking *a, const struct taking *b)
 {
-    return b != NULL && !b->is_early && snapshot_has_same_files(&a->notes, &b->notes);
+    return b != NULL && !b->is_early && slice_equal(a->source, b->source) &&
+           snapshot_files_equal(a->files, b->files);
 }
 
-enum err taking_read(struct snapshot *current, struct slice next, int64_t now_s,
+enum err taking_read(const struct snapshot *current, struct slice next, int64_t now_s,
                      struct taking **out)
 {
     struct diagnostics diagnostics;
@@ -152,13 +116,21 @@ enum err taking_read(struct snapshot *current, struct slice next, int64_t now_s,
         return ERR_MEMORY;
     diagnostics_init(&diagnostics);
     atomic_init(&taking->refs, 1);
-    taking->notes.arena = arena_create();
+    taking->arena = arena_create();
     struct reader reader = {
-        .diagnostics = &diagnostics, .file = current->path, .arena = taking->notes.arena};
-    struct yaml_document *document = parse(current->source, current->path, &diagnostics);
-    struct yaml_document *refused = parse(next, current->path, &diagnostics);
-    if (document != NULL && reader.arena != NULL && keep_source(taking, next))
-        error = fill(taking, current, document, refused, &reader, now_s);
+        .diagnostics = &diagnostics,
+        .file = current->path,
+        .arena = taking->arena,
+        .files_arena = taking->arena,
+        .read_list = reader_list_file,
+        .now_s = now_s,
+    };
+    struct yaml_document *document = NULL;
+    struct yaml_document *refused = NULL;
+    if (parse(current->source, current->path, &diagnostics, &document) == ERR_OK &&
+        parse(next, current->path, &diagnostics, &refused) == ERR_OK && document != NULL &&
+        reader.arena != NULL && keep_source(taking, next))
+        error = fill(taking, current, document, refused, &reader);
     yaml_document_destroy(document);
     yaml_document_destroy(refused);
     diagnostics_deinit(&diagnostics);

@@ -1,15 +1,22 @@
-// `tls.tickets` of the listeners: how long ticket keys live, and the file of those that are shared.
+// A table, and lines of digits.
+#include "proxy/config/tickets.h"
+
 #include "auth/base/hex.h"
-#include "proxy/config/loader.h"
+#include "proxy/config/named_files.h"
 
 enum { TICKETS_FILE_MAX = 4096, HEX_LEN = 2 * TICKET_SECRET_LEN };
 
-static const int64_t rotate_default_s = 12 * 60 * 60;
-static const int64_t rotate_max_ms = INT64_C(7) * 24 * 60 * 60 * 1000;
+static const struct key keys[] = {
+    KEY_KNOWN("file", KEY_OPTIONAL),
+    KEY_ROW("rotate", KEY_SECONDS, struct ticket_settings, rotate_s, .min = SECOND_MS,
+            .max = 7 * DAY_MS, .fallback = 12 * HOUR_MS),
+};
+
+const struct section tickets_section = SECTION("`tickets`", keys);
 
 void tickets_init(struct snapshot *snapshot)
 {
-    snapshot->tickets.rotate_s = rotate_default_s;
+    snapshot->tickets.rotate_s = 12 * HOUR_MS / SECOND_MS;
 }
 
 static bool secret_read(struct slice line, uint8_t out[TICKET_SECRET_LEN])
@@ -35,15 +42,15 @@ static bool secrets_read(struct slice text, struct ticket_settings *out)
     return out->secret_count > 0;
 }
 
-static const char *file_read_secrets(struct loader *loader, const struct node *node,
+static const char *secrets_file_read(struct reader *reader, const struct node *node,
                                      struct ticket_settings *out)
 {
     struct file_content content = {0};
     const char *path = NULL;
-    if (!loader_file(loader, node, "`file`", TICKETS_FILE_MAX, FILE_SECRET, &path, &content))
+    if (!reader_file(reader, node, "`file`", TICKETS_FILE_MAX, FILE_SECRET, &path, &content))
         return NULL;
     if (!secrets_read(content.bytes, out))
-        diagnostic_set_hint(reader_error(loader->reader, node,
+        diagnostic_set_hint(reader_error(reader, node,
                                          "%s is no file of ticket keys: expected one to three "
                                          "lines of 64 hexadecimal digits",
                                          path),
@@ -57,24 +64,14 @@ static bool is_same_path(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-void tickets_read(struct loader *loader, const struct node *node)
+void tickets_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
 {
-    static const struct key keys[] = {{"file", KEY_OPTIONAL}, {"rotate", KEY_OPTIONAL}};
-    struct reader *reader = loader->reader;
-    struct snapshot *snapshot = loader->snapshot;
-    struct ticket_settings settings = {.rotate_s = rotate_default_s};
-    int64_t rotate_ms = rotate_default_s * 1000;
+    struct ticket_settings settings = {0};
     const char *path = NULL;
-    if (node == NULL || !reader_map(reader, node, "`tickets`", keys, 2))
+    if (!section_read(reader, node, &tickets_section, &settings))
         return;
-    const struct node *rotate = node_get(node, "rotate");
-    if (rotate != NULL &&
-        reader_duration(reader, rotate, "`rotate`", 1000, rotate_max_ms, &rotate_ms) &&
-        rotate_ms % 1000 != 0)
-        (void)reader_error(reader, rotate, "`rotate`: expected whole seconds");
-    settings.rotate_s = rotate_ms / 1000;
     if (node_get(node, "file") != NULL)
-        path = file_read_secrets(loader, node_get(node, "file"), &settings);
+        path = secrets_file_read(reader, node_get(node, "file"), &settings);
     const bool differs = snapshot->has_tickets && (!is_same_path(path, snapshot->tickets_path) ||
                                                    settings.rotate_s != snapshot->tickets.rotate_s);
     if (differs)

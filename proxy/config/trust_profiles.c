@@ -1,48 +1,88 @@
-// The entries of `trust`: names, files of certificates, and bounds, into profiles of auth/trust.
-#include "proxy/config/loader.h"
+// Options by table; certificates, `denied`, `purposes` and lists by hand.
+#include "proxy/config/trust_profiles.h"
 
 #include <inttypes.h>
 
-#include "proxy/config/matches.h"
+#include "proxy/config/crls.h"
+#include "proxy/config/named_files.h"
+#include "proxy/config/validity.h"
 
 enum {
     TRUST_PROFILES_MAX = 64,
     TRUST_FILES_MAX = 64, // in one `ca` or `intermediates`
     TRUST_NOTES_MAX = 4,  // a profile with more certificates gets one note
     DENIED_MAX = 100000,
+    CA_FILE_MAX = 16 * 1024 * 1024, // bytes of a bundle of CAs
 };
 
 static const char SYSTEM_CAS[] = "/etc/ssl/certs/ca-certificates.crt";
 
+// profile is what the table fills.
+struct profile {
+    struct trust_options options;
+    bool has_system_cas;
+};
+
+static const char *const expired_words[] = {"refuse", "keep", NULL};
+static const char *const scope_words[] = {"chain", "leaf", NULL};
+
+#define PROFILE(key, kind, field, ...) KEY_ROW(key, kind, struct profile, field, __VA_ARGS__)
+
+static const struct key profile_keys[] = {
+    KEY_KNOWN("ca", KEY_OPTIONAL),
+    KEY_KNOWN("intermediates", KEY_OPTIONAL),
+    PROFILE("system_cas", KEY_BOOL, has_system_cas, .fallback = false),
+    KEY_KNOWN("crl", KEY_OPTIONAL),
+    PROFILE("crl_expired", KEY_CHOICE, options.keeps_expired_crls, .words = expired_words),
+    PROFILE("crl_scope", KEY_CHOICE, options.is_crl_for_leaves, .words = scope_words),
+    PROFILE("strict", KEY_BOOL, options.is_strict, .fallback = false),
+    PROFILE("max_lifetime", KEY_SECONDS, options.max_lifetime_s, .min = SECOND_MS,
+            .max = 36500 * DAY_MS),
+    PROFILE("max_depth", KEY_NUMBER, options.max_depth, .max = TRUST_MAX_DEPTH,
+            .fallback = TRUST_DEFAULT_MAX_DEPTH),
+    KEY_KNOWN("denied", KEY_OPTIONAL),
+    KEY_KNOWN("purposes", KEY_OPTIONAL),
+};
+
+static const struct key denied_keys[] = {
+    KEY_KNOWN("sha256", KEY_OPTIONAL),
+    KEY_KNOWN("issuer", KEY_OPTIONAL),
+    KEY_KNOWN("serial", KEY_OPTIONAL),
+};
+
+const struct section profile_section = SECTION("a trust profile", profile_keys);
+const struct section denied_section = SECTION("an entry of `denied`", denied_keys);
+
 typedef enum err trust_add_function(struct trust *trust, struct slice pem, struct errinfo *info);
 
 // files_add gives every file of the list `node` to `add`.
-static void files_add(struct loader *loader, const struct node *node, const char *what, size_t min,
+static void files_add(struct reader *reader, const struct node *node, const char *what, size_t min,
                       trust_add_function *add, struct trust *trust)
 {
-    struct reader *reader = loader->reader;
     if (!reader_list(reader, node, what, min, TRUST_FILES_MAX))
         return;
     for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
         struct file_content content = {0};
         struct errinfo info = {0};
         const char *path = NULL;
-        if (!loader_file(loader, entry, what, CA_FILE_MAX, FILE_PUBLIC, &path, &content))
+        if (!reader_file(reader, entry, what, CA_FILE_MAX, FILE_PUBLIC, &path, &content))
             continue;
-        if (add(trust, content.bytes, &info) != ERR_OK)
+        const enum err error = add(trust, content.bytes, &info);
+        if (error == ERR_MEMORY)
+            (void)reader_no_memory(reader);
+        else if (error != ERR_OK)
             (void)reader_error(reader, entry, "%s: %s: %s", what, path, info.text);
         file_content_deinit(&content);
     }
 }
 
 // warn_of_damage says where the system's bundle has what cannot be read.
-static void warn_of_damage(struct loader *loader, const struct pem_left_out *left_out)
+static void warn_of_damage(struct reader *reader, const struct pem_left_out *left_out)
 {
     if (left_out->count == 0)
         return;
     diagnostic_set_hint(
-        diagnostics_add(loader->reader->diagnostics, SEVERITY_WARNING, SYSTEM_CAS,
-                        left_out->first_line, 1,
+        diagnostics_add(reader->diagnostics, SEVERITY_WARNING, SYSTEM_CAS, left_out->first_line, 1,
                         "`system_cas`: this block is damaged, or no certificate, and is left out "
                         "(%zu in this file): nobody is accepted under it",
                         left_out->count),
@@ -50,22 +90,40 @@ static void warn_of_damage(struct loader *loader, const struct pem_left_out *lef
 }
 
 // system_add gives the system's bundle to the profile.
-static void system_add(struct loader *loader, const struct node *node, struct trust *trust)
+static void system_add(struct reader *reader, const struct node *node, struct trust *trust)
 {
     struct file_content content = {0};
     struct errinfo info = {0};
     struct pem_left_out left_out = {0};
     enum err error = file_read(SYSTEM_CAS, CA_FILE_MAX, FILE_PUBLIC, &content, &info);
     if (error == ERR_OK)
-        loader_note_file(loader, SYSTEM_CAS, content.bytes);
+        reader_note_file(reader, SYSTEM_CAS, content.bytes);
     if (error == ERR_OK)
         error = trust_add_system_cas(trust, content.bytes, &left_out, &info);
-    warn_of_damage(loader, &left_out);
-    if (error != ERR_OK)
+    warn_of_damage(reader, &left_out);
+    if (error == ERR_MEMORY)
+        (void)reader_no_memory(reader);
+    else if (error != ERR_OK)
         diagnostic_set_hint(
-            reader_error(loader->reader, node, "`system_cas`: %s: %s", SYSTEM_CAS, info.text),
+            reader_error(reader, node, "`system_cas`: %s: %s", SYSTEM_CAS, info.text),
             "install the package ca-certificates, or name the CAs under `ca`");
     file_content_deinit(&content);
+}
+
+void profile_add_cas(struct reader *reader, const struct node *node, bool has_system_cas,
+                     struct trust *trust)
+{
+    files_add(reader, node_get(node, "ca"), "`ca`", 1, trust_add_ca, trust);
+    if (has_system_cas)
+        system_add(reader, node_get(node, "system_cas"), trust);
+}
+
+bool profile_has_system_cas(struct reader *reader, const struct node *node)
+{
+    const struct node *value = node_get(node, "system_cas");
+    bool has_system_cas = false;
+    return value != NULL && reader_boolean(reader, value, "`system_cas`", &has_system_cas) &&
+           has_system_cas;
 }
 
 static enum err deny_serial(struct trust *trust, struct slice issuer, struct slice serial)
@@ -78,12 +136,10 @@ static enum err deny_serial(struct trust *trust, struct slice issuer, struct sli
 
 static void deny(struct reader *reader, const struct node *node, struct trust *trust)
 {
-    static const struct key keys[] = {
-        {"sha256", KEY_OPTIONAL}, {"issuer", KEY_OPTIONAL}, {"serial", KEY_OPTIONAL}};
     const uint8_t *sha256 = NULL;
     struct slice issuer = {0};
     struct slice serial = {0};
-    if (!reader_map(reader, node, "an entry of `denied`", keys, sizeof keys / sizeof keys[0]))
+    if (!section_read(reader, node, &denied_section, NULL))
         return;
     const bool has_digest = node_get(node, "sha256") != NULL;
     const bool has_issuer = node_get(node, "issuer") != NULL;
@@ -111,16 +167,15 @@ static void deny(struct reader *reader, const struct node *node, struct trust *t
 }
 
 // denied_keep takes over what the profile denies that is in force: a refused configuration may have added to it.
-static void denied_keep(struct loader *loader, struct trust *trust)
+static void denied_keep(struct reader *reader, const struct snapshot *in_force, struct trust *trust)
 {
-    const struct snapshot *in_force = loader->in_force;
     const struct trust *before =
         in_force == NULL ? NULL : snapshot_find_trust(in_force, trust_name(trust));
     if (before != NULL && trust_keep_denied(trust, before) != ERR_OK)
-        (void)reader_no_memory(loader->reader);
+        (void)reader_no_memory(reader);
 }
 
-static void denied_read(struct reader *reader, const struct node *node, struct trust *trust)
+void profile_read_denied(struct reader *reader, const struct node *node, struct trust *trust)
 {
     if (node == NULL || !reader_list(reader, node, "`denied`", 0, DENIED_MAX))
         return;
@@ -156,50 +211,17 @@ static void purposes_read(struct reader *reader, const struct node *node, bool h
             "name the CAs under `ca`, and let `clients` match exact names only");
 }
 
-static void options_read(struct reader *reader, const struct node *node,
-                         struct trust_options *options)
+// check_needs_crl warns of a key that says something about lists where there are none.
+static void check_needs_crl(struct reader *reader, const struct node *profile, const char *key)
 {
-    static const char *const expired_words[] = {"refuse", "keep"};
-    static const char *const scope_words[] = {"chain", "leaf"};
-    size_t expired = 0;
-    size_t scope = 0;
-    if (node_get(node, "strict") != NULL)
-        (void)reader_boolean(reader, node_get(node, "strict"), "`strict`", &options->is_strict);
-    if (node_get(node, "crl_expired") != NULL) {
-        (void)reader_choice(reader, node_get(node, "crl_expired"), "`crl_expired`", expired_words,
-                            2, &expired);
-        if (node_get(node, "crl") == NULL)
-            (void)reader_warning(reader, node_get(node, "crl_expired"),
-                                 "`crl_expired` does nothing without `crl`");
-    }
-    options->keeps_expired_crls = expired == 1;
-    if (node_get(node, "crl_scope") != NULL) {
-        (void)reader_choice(reader, node_get(node, "crl_scope"), "`crl_scope`", scope_words, 2,
-                            &scope);
-        if (node_get(node, "crl") == NULL)
-            (void)reader_warning(reader, node_get(node, "crl_scope"),
-                                 "`crl_scope` does nothing without `crl`");
-    }
-    options->is_crl_for_leaves = scope == 1;
-    int64_t depth = TRUST_DEFAULT_MAX_DEPTH;
-    int64_t lifetime_ms = 0;
-    const struct node *max_lifetime = node_get(node, "max_lifetime");
-    if (node_get(node, "max_depth") != NULL)
-        (void)reader_integer(reader, node_get(node, "max_depth"), "`max_depth`", 0, TRUST_MAX_DEPTH,
-                             &depth);
-    if (max_lifetime != NULL)
-        (void)reader_duration(reader, max_lifetime, "`max_lifetime`", 1000,
-                              INT64_C(36500) * 24 * 60 * 60 * 1000, &lifetime_ms);
-    options->max_depth = (uint32_t)depth;
-    options->max_lifetime_s = lifetime_ms / 1000;
-    if (lifetime_ms % 1000 != 0)
-        (void)reader_error(reader, max_lifetime, "`max_lifetime`: expected whole seconds");
+    const struct node *node = node_get(profile, key);
+    if (node != NULL && node_get(profile, "crl") == NULL)
+        (void)reader_warning(reader, node, "`%s` does nothing without `crl`", key);
 }
 
 // describe notes what a finished profile holds.
-static void describe(struct loader *loader, const struct node *node, const struct trust *trust)
+static void describe(struct reader *reader, const struct node *node, const struct trust *trust)
 {
-    struct reader *reader = loader->reader;
     const size_t count = trust_certificate_count(trust);
     size_t anchors = 0;
     int64_t earliest_s = INT64_MAX;
@@ -215,161 +237,69 @@ static void describe(struct loader *loader, const struct node *node, const struc
         else if (found.is_left_out)
             continue; // of a bundle that others keep
         if (count <= TRUST_NOTES_MAX ||
-            days_left(loader->now_s, found.not_after_s) <= CERTIFICATE_WARNING_DAYS)
-            loader_validity(loader, node, what, found.subject, found.not_after_s);
+            days_left(reader->now_s, found.not_after_s) <= CERTIFICATE_WARNING_DAYS)
+            validity_report(reader, node, what, found.subject, found.not_after_s);
     }
     if (count > TRUST_NOTES_MAX)
         (void)reader_note(reader, node,
                           "trust.%s: %zu anchors and %zu helpers, the first of them expires in "
                           "%" PRId64 " days",
                           trust_name(trust), anchors, count - anchors,
-                          days_left(loader->now_s, earliest_s));
-    crls_describe(loader, node, trust);
+                          days_left(reader->now_s, earliest_s));
+    crls_describe(reader, node, trust);
 }
 
-static void profile_read(struct loader *loader, const struct node *node, const char *name,
-                         struct trust **out)
+static void add_crl(struct reader *reader, const struct node *node, const char *path,
+                    struct slice bytes, void *arg)
 {
-    static const struct key keys[] = {
-        {"ca", KEY_OPTIONAL},     {"intermediates", KEY_OPTIONAL}, {"system_cas", KEY_OPTIONAL},
-        {"crl", KEY_OPTIONAL},    {"crl_expired", KEY_OPTIONAL},   {"crl_scope", KEY_OPTIONAL},
-        {"strict", KEY_OPTIONAL}, {"max_lifetime", KEY_OPTIONAL},  {"max_depth", KEY_OPTIONAL},
-        {"denied", KEY_OPTIONAL}, {"purposes", KEY_OPTIONAL},
-    };
-    const struct node *ca = node_get(node, "ca");
-    const struct node *system_cas = node_get(node, "system_cas");
-    bool has_system_cas = false;
-    struct reader *reader = loader->reader;
-    struct trust_options options = {.name = name};
     struct errinfo info = {0};
-    if (!reader_map(reader, node, "a trust profile", keys, sizeof keys / sizeof keys[0]))
-        return;
-    if (system_cas != NULL)
-        (void)reader_boolean(reader, system_cas, "`system_cas`", &has_system_cas);
-    if (ca == NULL && !has_system_cas)
-        (void)reader_error(reader, node, "a trust profile has no `ca`, which is required");
-    options_read(reader, node, &options);
-    purposes_read(reader, node_get(node, "purposes"), has_system_cas, &options);
-    if (trust_create(&options, out) != ERR_OK) {
+    const enum err error = trust_add_crl(arg, bytes, &info);
+    if (error == ERR_MEMORY)
         (void)reader_no_memory(reader);
-        return;
-    }
-    const size_t errors_before = reader->diagnostics->error_count;
-    files_add(loader, ca, "`ca`", 1, trust_add_ca, *out);
-    if (has_system_cas)
-        system_add(loader, system_cas, *out);
-    files_add(loader, node_get(node, "intermediates"), "`intermediates`", 0,
-              trust_add_intermediates, *out);
-    denied_keep(loader, *out);
-    denied_read(reader, node_get(node, "denied"), *out);
-    if (reader->diagnostics->error_count == errors_before)
-        crls_read(loader, node_get(node, "crl"), *out);
-    if ((ca == NULL && !has_system_cas) || reader->diagnostics->error_count != errors_before)
-        return; // what is missing would only be reported again
-    if (trust_finish(*out, loader->now_s, &info) != ERR_OK)
-        (void)reader_error(reader, ca != NULL ? ca : system_cas, "trust.%s: %s", name, info.text);
-    else
-        describe(loader, node->key, *out);
+    else if (error != ERR_OK)
+        (void)reader_error(reader, node, "`crl`: %s: %s", path, info.text);
 }
 
-// trust_finish_like finishes a revision of `base` for today, or, where no anchor is valid today, for the time of
-// `base`: then every chain has ended by its dates.
-static enum err trust_finish_like(const struct loader *loader, const struct trust *base,
-                                  struct trust **revision)
+static void profile_read(struct reader *reader, const struct node *node, const char *name,
+                         const struct snapshot *in_force, struct trust **out)
 {
-    struct errinfo info;
-    if (trust_finish(*revision, loader->now_s, &info) == ERR_OK)
-        return ERR_OK;
-    trust_destroy(*revision);
-    *revision = NULL;
-    TRY(trust_revise(base, revision));
-    return trust_finish(*revision, trust_finished_s(base), &info);
-}
-
-void trust_replace(struct loader *loader, struct trust *revision, struct trust **trust)
-{
-    struct errinfo info;
-    if (trust_finish(revision, loader->now_s, &info) != ERR_OK) {
-        trust_destroy(revision);
-        loader->is_early = true;
-        return;
-    }
-    trust_destroy(*trust);
-    *trust = revision;
-}
-
-// anchors_take takes away the CAs that are gone from the profile's files. Where one of these cannot be read it
-// takes nothing.
-static void anchors_take(struct loader *loader, const struct node *node, struct trust **trust)
-{
-    const struct trust_options options = {.name = trust_name(*trust)};
-    struct reader *reader = loader->reader;
-    struct trust *present = NULL;
-    struct trust *revision = NULL;
-    bool has_system_cas = false;
-    const size_t errors_before = reader->diagnostics->error_count;
     const struct node *ca = node_get(node, "ca");
-    const struct node *system_cas = node_get(node, "system_cas");
-    if (system_cas != NULL)
-        (void)reader_boolean(reader, system_cas, "`system_cas`", &has_system_cas);
-    if (trust_create(&options, &present) != ERR_OK || trust_revise(*trust, &revision) != ERR_OK) {
+    struct profile profile = {.options = {.name = name}};
+    struct errinfo info = {0};
+    if (!section_read(reader, node, &profile_section, &profile))
+        return;
+    if (ca == NULL && !profile.has_system_cas)
+        (void)reader_error(reader, node, "a trust profile has no `ca`, which is required");
+    check_needs_crl(reader, node, "crl_expired");
+    check_needs_crl(reader, node, "crl_scope");
+    purposes_read(reader, node_get(node, "purposes"), profile.has_system_cas, &profile.options);
+    if (trust_create(&profile.options, out) != ERR_OK) {
         (void)reader_no_memory(reader);
-    } else {
-        files_add(loader, ca, "`ca`", 1, trust_add_ca, present);
-        if (has_system_cas)
-            system_add(loader, system_cas, present);
-        if (reader->diagnostics->error_count == errors_before &&
-            trust_drop_absent(revision, present) == ERR_OK) {
-            trust_replace(loader, revision, trust);
-            revision = NULL;
-        }
+        return;
     }
-    trust_destroy(present);
-    trust_destroy(revision);
-}
-
-// denied_take denies what `next` denies, where all of its list is good.
-static void denied_take(struct loader *loader, const struct node *next, struct trust **trust)
-{
-    struct reader *reader = loader->reader;
-    const struct node *denied = node_get(next, "denied");
     const size_t errors_before = reader->diagnostics->error_count;
-    struct trust *revision = NULL;
-    if (denied == NULL)
-        return;
-    if (trust_revise(*trust, &revision) != ERR_OK) {
-        (void)reader_no_memory(reader);
-        return;
-    }
-    denied_read(reader, denied, revision);
+    profile_add_cas(reader, node, profile.has_system_cas, *out);
+    files_add(reader, node_get(node, "intermediates"), "`intermediates`", 0,
+              trust_add_intermediates, *out);
+    denied_keep(reader, in_force, *out);
+    profile_read_denied(reader, node_get(node, "denied"), *out);
     if (reader->diagnostics->error_count == errors_before)
-        trust_replace(loader, revision, trust);
+        crls_walk(reader, node_get(node, "crl"), add_crl, *out);
+    if ((ca == NULL && !profile.has_system_cas) ||
+        reader->diagnostics->error_count != errors_before)
+        return; // what is missing would only be reported again
+    if (trust_finish(*out, reader->now_s, &info) != ERR_OK)
+        (void)reader_error(reader, ca != NULL ? ca : node_get(node, "system_cas"), "trust.%s: %s",
+                           name, info.text);
     else
-        trust_destroy(revision);
+        describe(reader, node->key, *out);
 }
 
-enum err trust_profile_take(struct loader *loader, const struct node *node, const struct node *next,
-                            const struct trust *current, struct trust **out)
+void trust_profiles_read(struct reader *reader, const struct node *node,
+                         const struct snapshot *in_force, struct snapshot *snapshot,
+                         struct name_list *out_names)
 {
-    *out = NULL;
-    TRY(trust_revise(current, out));
-    if (trust_finish_like(loader, current, out) != ERR_OK) {
-        trust_destroy(*out);
-        *out = NULL;
-        return ERR_MEMORY;
-    }
-    crls_take(loader, node_get(node, "crl"), out);
-    anchors_take(loader, node, out);
-    denied_take(loader, next, out);
-    return ERR_OK;
-}
-
-void trust_profiles_read(struct loader *loader, const struct node *node,
-                         const char *const **out_names, size_t *out_count)
-{
-    struct reader *reader = loader->reader;
-    *out_names = NULL;
-    *out_count = 0;
+    *out_names = (struct name_list){0};
     if (node == NULL)
         return;
     if (node->kind != NODE_MAP || node->child == NULL || node->child_count > TRUST_PROFILES_MAX) {
@@ -383,16 +313,13 @@ void trust_profiles_read(struct loader *loader, const struct node *node,
     struct trust **trusts = reader_alloc(reader, node->child_count, sizeof *trusts);
     if (names == NULL || trusts == NULL)
         return;
-    loader->snapshot->trusts = trusts;
+    out_names->names = names;
+    snapshot->trusts = trusts;
     for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
-        if (!reader_check_name(reader, entry->key, "trust profile"))
+        const size_t index = out_names->count;
+        if (!reader_name(reader, entry->key, "trust profile", &names[index]))
             continue;
-        names[*out_count] = reader_copy(reader, entry->key->text);
-        if (names[*out_count] == NULL)
-            return;
-        loader->snapshot->trust_count = *out_count + 1;
-        profile_read(loader, entry, names[*out_count], &trusts[*out_count]);
-        (*out_count)++;
+        snapshot->trust_count = ++out_names->count;
+        profile_read(reader, entry, names[index], in_force, &trusts[index]);
     }
-    *out_names = names;
 }

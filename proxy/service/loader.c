@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "proxy/config/file.h"
+#include "proxy/config/loader.h"
 #include "proxy/config/yaml_document.h"
 
 struct loader {

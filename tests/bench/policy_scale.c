@@ -120,32 +120,13 @@ static void write_config(const char *folder, const struct size *size)
 
 // ---- loading ------------------------------------------------------------------------------------
 
-struct load {
-    const char *folder;
-    struct reader reader;
-};
-
-static bool resolve(void *arg, const struct node *node, const char **out_path)
+static bool read_list(struct reader *reader, const struct node *node, const char *path,
+                      struct file_content *out)
 {
-    struct load *load = arg;
-    char path[PATH_CAP];
-    (void)snprintf(path, sizeof path, "%s/%s", load->folder, (const char *)node->text.data);
-    *out_path = reader_copy(&load->reader, slice_of_string(path));
-    return *out_path != NULL;
-}
-
-static bool read_list(void *arg, const struct node *node, const char *path,
-                      void (*take)(void *taker, struct slice bytes), void *taker)
-{
-    struct file_content content;
     struct errinfo info;
-    (void)arg;
+    (void)reader;
     (void)node;
-    if (file_read(path, 1 << 28, FILE_PUBLIC, &content, &info) != ERR_OK)
-        return false;
-    take(taker, content.bytes);
-    file_content_deinit(&content);
-    return true;
+    return file_read(path, 1 << 28, FILE_PUBLIC, out, &info) == ERR_OK;
 }
 
 // load reads the configuration in `folder` as the proxy does, but for the sections that name
@@ -163,13 +144,15 @@ static struct policy *load_policy(const char *folder)
     (void)snprintf(path, sizeof path, "%s/sallyport.yaml", folder);
     ASSERT(policy != NULL && file_read(path, 1 << 28, FILE_PUBLIC, &content, &info) == ERR_OK);
     diagnostics_init(&diagnostics);
-    struct load load = {
+    struct reader reader = {
+        .diagnostics = &diagnostics,
+        .file = path,
+        .arena = policy->arena,
         .folder = folder,
-        .reader = {.diagnostics = &diagnostics, .file = path, .arena = policy->arena},
+        .read_list = read_list,
     };
-    const struct list_files files = {.resolve = resolve, .read = read_list, .arg = &load};
     ASSERT(yaml_document_parse(content.bytes, path, &diagnostics, &document) == ERR_OK);
-    clients_read(&load.reader, yaml_document_root(document), &names, &files, policy);
+    clients_read(&reader, yaml_document_root(document), &names, policy);
     diagnostics_print(&diagnostics, stderr, SEVERITY_WARNING);
     ASSERT(diagnostics.error_count == 0);
     yaml_document_destroy(document);

@@ -60,7 +60,7 @@ static void read_root(const struct node *root, struct diagnostics *diagnostics)
     struct reader reader = {
         .diagnostics = diagnostics, .file = "fuzz.yaml", .arena = policy->arena};
     if (settings_read(&reader, root, &snapshot))
-        clients_read(&reader, root, &names, NULL, policy);
+        clients_read(&reader, root, &names, policy);
     ASSERT(snapshot.timeouts.handshake_ms > 0 || diagnostics->error_count > 0);
     // Trust, listeners and audit name files, and so are missing here: only the clients are judged.
     struct diagnostics clients_only;
@@ -69,7 +69,7 @@ static void read_root(const struct node *root, struct diagnostics *diagnostics)
     if (second != NULL) {
         struct reader again = {
             .diagnostics = &clients_only, .file = "fuzz.yaml", .arena = second->arena};
-        clients_read(&again, root, &names, NULL, second);
+        clients_read(&again, root, &names, second);
         if (clients_only.error_count == 0)
             check_policy(second);
     }

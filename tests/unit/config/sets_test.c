@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "auth/base/text.h"
+#include "proxy/config/file.h"
 #include "tests/unit/config/findings.h"
 
 // memory_file is a list file of a test.
@@ -27,28 +28,18 @@ struct fixture {
     struct memory_file files[FILES_MAX];
 };
 
-static bool resolve(void *arg, const struct node *node, const char **out_path)
+static bool read_file(struct reader *reader, const struct node *node, const char *path,
+                      struct file_content *out)
 {
-    struct fixture *fixture = arg;
-    struct slice text;
-    if (!reader_text(&fixture->reader, node, "`file`", CONFIG_TEXT_MAX, &text))
-        return false;
-    *out_path = reader_copy(&fixture->reader, text);
-    return true;
-}
-
-static bool read_file(void *arg, const struct node *node, const char *path,
-                      void (*take)(void *taker, struct slice bytes), void *taker)
-{
-    struct fixture *fixture = arg;
+    struct fixture *fixture = (struct fixture *)((char *)reader - offsetof(struct fixture, reader));
     for (size_t i = 0; i < FILES_MAX && fixture->files[i].name != NULL; i++) {
         if (!slice_equal(slice_of_string(path), slice_of_string(fixture->files[i].name)))
             continue;
         fixture->files[i].read_count++;
-        take(taker, slice_of_string(fixture->files[i].text));
+        *out = (struct file_content){.bytes = slice_of_string(fixture->files[i].text)};
         return true;
     }
-    (void)reader_error(&fixture->reader, node, "cannot open %s", path);
+    (void)reader_error(reader, node, "cannot open %s", path);
     return false;
 }
 
@@ -57,16 +48,17 @@ static void fixture_read(struct fixture *fixture, const char *text)
 {
     static const char *const trusts[] = {"staff"};
     const struct name_list names = {.names = trusts, .count = 1};
-    const struct list_files files = {.resolve = resolve, .read = read_file, .arg = fixture};
     struct yaml_document *document = NULL;
     diagnostics_init(&fixture->diagnostics);
     fixture->policy = policy_create();
     assert_non_null(fixture->policy);
-    fixture->reader = (struct reader){
-        .diagnostics = &fixture->diagnostics, .file = "t.yaml", .arena = fixture->policy->arena};
+    fixture->reader = (struct reader){.diagnostics = &fixture->diagnostics,
+                                      .file = "t.yaml",
+                                      .arena = fixture->policy->arena,
+                                      .read_list = read_file};
     assert_int_equal(ERR_OK, yaml_document_parse(slice_of_string(text), "t.yaml",
                                                  &fixture->diagnostics, &document));
-    clients_read(&fixture->reader, yaml_document_root(document), &names, &files, fixture->policy);
+    clients_read(&fixture->reader, yaml_document_root(document), &names, fixture->policy);
     yaml_document_destroy(document);
     diagnostics_sort(&fixture->diagnostics);
 }

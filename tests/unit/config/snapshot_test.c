@@ -1,5 +1,5 @@
 // Whole configurations with real files: the sample, defaults, and a table of what is refused where.
-#include "proxy/config/snapshot.h"
+#include "proxy/config/loader.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,16 @@
+// listeners: the entries of `listeners`: where to listen, with which certificates, for which trust profile.
+#pragma once
+
+#include "proxy/config/matches.h"
+#include "proxy/config/section.h"
+#include "proxy/config/snapshot.h"
+
+extern const struct section listener_section;
+extern const struct section tls_section;
+extern const struct section certificate_section;
+extern const struct section sni_section;
+
+// listeners_read reads `listeners` into the snapshot, which has its trust profiles already; `trusts`
+// holds their names, in the same order. Reads certificates and keys. NULL: the missing key has been reported.
+void listeners_read(struct reader *reader, const struct node *node, const struct name_list *trusts,
+                    struct snapshot *snapshot);

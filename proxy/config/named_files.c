@@ -1,0 +1,62 @@
+// Each file is noted with its digest.
+#include "proxy/config/named_files.h"
+
+#include <openssl/sha.h>
+
+#include "proxy/config/snapshot.h"
+
+enum { LIST_FILE_MAX = 256 * 1024 * 1024 }; // bytes
+
+bool reader_file_at(struct reader *reader, const struct node *node, const char *what,
+                    const char *path, size_t max_len, enum file_access access,
+                    struct file_content *out)
+{
+    struct errinfo info = {0};
+    const enum err error = file_read(path, max_len, access, out, &info);
+    if (error == ERR_OK)
+        reader_note_file(reader, path, out->bytes);
+    else if (error == ERR_MEMORY)
+        (void)reader_no_memory(reader);
+    else
+        (void)reader_error(reader, node, "%s: %s", what, info.text);
+    return error == ERR_OK;
+}
+
+bool reader_file(struct reader *reader, const struct node *node, const char *what, size_t max_len,
+                 enum file_access access, const char **out_path, struct file_content *out)
+{
+    return reader_path(reader, node, what, out_path) &&
+           reader_file_at(reader, node, what, *out_path, max_len, access, out);
+}
+
+bool reader_list_file(struct reader *reader, const struct node *node, const char *path,
+                      struct file_content *out)
+{
+    return reader_file_at(reader, node, "`file`", path, LIST_FILE_MAX, FILE_PUBLIC, out);
+}
+
+void reader_note_file(struct reader *reader, const char *path, struct slice bytes)
+{
+    struct snapshot_file *file = arena_alloc(reader->files_arena, 1, sizeof *file);
+    const char *copy = arena_copy_string(reader->files_arena, slice_of_string(path));
+    if (file == NULL || copy == NULL) {
+        (void)reader_no_memory(reader);
+        return;
+    }
+    file->path = copy;
+    if (bytes.data != NULL)
+        (void)SHA256(bytes.data, bytes.len, file->sha256);
+    file->next = reader->files;
+    reader->files = file;
+}
+
+const char *folder_of(struct arena *arena, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct slice folder = slice_of(path, slash == NULL ? 0 : (size_t)(slash - path));
+    if (slash == path)
+        folder = SLICE_LITERAL("/");
+    if (slash == NULL)
+        folder = SLICE_LITERAL(".");
+    return arena_copy_string(arena, folder);
+}
