@@ -1,152 +1,98 @@
-// Every question of a request to today's trust and policy: before DNS, after it, before the 200, and while the
-// tunnel lives. What was asked under an older snapshot is asked again.
-#include "proxy/session/exchange_internal.h"
+// The order in which reasons count; the policy itself is auth/policy.
+#include "proxy/session/admission.h"
 
-// is_expired: its right ends with the earliest certificate of the chain, by the wall clock.
-static bool is_expired(const struct peer *peer)
+struct verdict admission_decide_room(bool is_draining, bool has_records)
 {
-    return wall_clock_ms() / 1000 > peer->not_after_s;
+    if (is_draining)
+        return verdict_error(503, REASON_DRAINING, NULL);
+    if (!has_records)
+        return verdict_error(503, REASON_AUDIT_FULL, NULL);
+    return (struct verdict){.kind = VERDICT_GO};
 }
 
-bool exchange_has_right(struct exchange *exchange)
+struct verdict admission_decide_right(const struct snapshot *snapshot, enum reason reason,
+                                      int64_t not_after_s, int64_t now_s)
 {
-    struct peer *peer = exchange->peer;
-    enum reason reason = peer->judge_again(peer->owner);
-    if (reason == REASON_NONE && is_expired(peer))
-        reason = REASON_EXPIRED;
-    exchange->generation = peer->snapshot->generation;
-    if (reason == REASON_NONE)
-        return true;
-    exchange->may_keep = false;
-    const struct decision denial = {.action = ACTION_DENY, .reason = reason};
-    exchange_rule(exchange, &denial);
-    exchange_refuse_decided(exchange, 403, "no longer let in");
+    if (reason == REASON_NONE && now_s <= not_after_s)
+        return (struct verdict){.kind = VERDICT_GO};
+    const struct decision denial = {.action = ACTION_DENY,
+                                    .reason = reason == REASON_NONE ? REASON_EXPIRED : reason};
+    struct verdict verdict = verdict_of_decision(&denial, snapshot->id, 403);
+    verdict.detail = "no longer let in";
+    verdict.ends_connection = true;
+    return verdict;
+}
+
+struct verdict admission_decide_target(const struct admission *admission)
+{
+    struct decision decision;
+    policy_decide_target(admission->snapshot->policy, admission->client, admission->source,
+                         admission->target, &decision);
+    return verdict_of_decision(&decision, admission->snapshot->id, 403);
+}
+
+// decide_addresses asks the policy. The names of its rules do not stay in the candidates, which live longer.
+static void decide_addresses(const struct admission *admission, struct candidate *candidates,
+                             size_t count, struct decision *out)
+{
+    policy_decide_addresses(admission->snapshot->policy, admission->client, admission->source,
+                            admission->target, candidates, count, out);
+    for (size_t i = 0; i < count; i++)
+        candidates[i].rule = NULL;
+}
+
+// can_dial tells whether an admitted address has a family that can be dialled.
+static bool can_dial(const struct candidate *candidates, size_t count,
+                     const struct admission_facts *facts)
+{
+    for (size_t i = 0; i < count; i++) {
+        const bool is_ipv4 = candidates[i].address.family == IP_V4;
+        if (candidates[i].is_admitted && (is_ipv4 ? facts->can_dial_ipv4 : facts->can_dial_ipv6))
+            return true;
+    }
     return false;
 }
 
-// is_admitted_target takes the first decision: all that policy can say before DNS.
-static bool is_admitted_target(struct exchange *exchange)
+struct verdict admission_decide_addresses(const struct admission *admission,
+                                          struct candidate *candidates, size_t count,
+                                          const struct admission_facts *facts)
 {
-    const struct peer *peer = exchange->peer;
     struct decision decision;
-    policy_decide_target(peer->snapshot->policy, peer->client, &peer->address, exchange->target,
-                         &decision);
-    exchange_rule(exchange, &decision);
-    if (decision.action == ACTION_ALLOW)
-        return true;
-    exchange_refuse_decided(exchange, 403, NULL);
-    return false;
+    decide_addresses(admission, candidates, count, &decision);
+    if (decision.action == ACTION_ALLOW && !can_dial(candidates, count, facts))
+        decision = (struct decision){
+            .action = ACTION_ERROR, .reason = REASON_EGRESS_UNAVAILABLE, .mode = decision.mode};
+    // What a mode lets through could still come by a rule, and then the mode would not count.
+    const bool is_final = decision.action == ACTION_ALLOW && decision.reason == REASON_RULE;
+    if (!facts->is_complete && !is_final)
+        return (struct verdict){.kind = VERDICT_WAIT};
+    return verdict_of_decision(&decision, admission->snapshot->id,
+                               decision.action == ACTION_DENY ? 403 : 502);
 }
 
-// has_room_for_records takes the room for both records, before anything is waited for: no record, no tunnel. Where
-// the configuration says that records may be dropped it is not needed.
-static bool has_room_for_records(struct exchange *exchange)
+bool admission_admits_address(const struct admission *admission, struct candidate *candidate,
+                              bool *out_by_rule)
 {
-    const struct peer *peer = exchange->peer;
-    const bool must_have = peer->snapshot->audit_on_full == AUDIT_REFUSE;
-    if (must_have && audit_log_is_failing(peer->context->audit))
-        return false;
-    return quota_take_record(&exchange->quota, peer) || !must_have;
-}
-
-// has_quota takes the client's tunnel before DNS is asked, so that those who wait for it count.
-static bool has_quota(struct exchange *exchange)
-{
-    struct limit_refusal refusal;
-    if (quota_take(&exchange->quota, exchange->peer, &refusal))
-        return true;
-    exchange_refuse_limited(exchange, &refusal);
-    return false;
-}
-
-bool exchange_is_admitted(struct exchange *exchange)
-{
-    const struct peer *peer = exchange->peer;
-    const struct session_context *context = peer->context;
-    if (context->is_draining) {
-        exchange_refuse_error(exchange, 503, REASON_DRAINING, NULL);
-        return false;
-    }
-    if (!has_room_for_records(exchange)) {
-        exchange_refuse_error(exchange, 503, REASON_AUDIT_FULL, NULL);
-        return false;
-    }
-    return exchange_has_right(exchange) && is_admitted_target(exchange) && has_quota(exchange);
-}
-
-bool exchange_is_still_admitted(struct exchange *exchange)
-{
-    if (exchange->generation == exchange->peer->context->snapshot->generation)
-        return true;
-    return exchange_has_right(exchange) && is_admitted_target(exchange) && has_quota(exchange);
-}
-
-bool exchange_admits_addresses(struct exchange *exchange)
-{
-    const struct peer *peer = exchange->peer;
     struct decision decision;
-    if (!search_judge(exchange->search, peer->snapshot->policy, peer->client, &peer->address,
-                      &decision))
-        return false;
-    exchange_rule(exchange, &decision);
-    if (decision.action != ACTION_ALLOW) {
-        const bool is_denied = decision.action == ACTION_DENY;
-        exchange_refuse_decided(exchange, is_denied ? 403 : 502, NULL);
-        return false;
-    }
-    struct limit_refusal refusal;
-    if (!quota_begin(&exchange->quota, peer, &refusal)) {
-        exchange_refuse_limited(exchange, &refusal);
-        return false;
-    }
-    exchange_submit_decision(exchange);
-    return true;
-}
-
-// judge_dialled judges the address that is connected, or was, under the peer's snapshot.
-static bool judge_dialled(struct exchange *exchange, const struct ip_addr *address)
-{
-    const struct peer *peer = exchange->peer;
-    struct decision decision;
-    search_judge_one(peer->snapshot->policy, peer->client, &peer->address, exchange->target,
-                     address, &decision);
+    decide_addresses(admission, candidate, 1, &decision);
+    *out_by_rule = decision.action == ACTION_ALLOW && decision.reason == REASON_RULE;
     return decision.action == ACTION_ALLOW;
 }
 
-// reason_today tells what has become of the right that was there before the dialling, in the word for its end.
-static enum reason reason_today(struct exchange *exchange)
+// lost refuses late, because the right is gone.
+static struct verdict lost(enum reason reason)
 {
-    const struct peer *peer = exchange->peer;
-    enum reason reason = REASON_NONE;
-    if (exchange->generation != peer->context->snapshot->generation) {
-        const struct ip_addr address = search_last_dialled(exchange->search);
-        reason = peer->judge_again(peer->owner);
-        exchange->generation = peer->context->snapshot->generation;
-        if (reason != REASON_NONE)
-            reason = reason_of_end(reason);
-        else if (!judge_dialled(exchange, &address))
-            reason = REASON_POLICY_CHANGED;
-    }
-    if (reason == REASON_NONE && is_expired(peer))
-        reason = REASON_EXPIRED;
-    return reason;
+    struct verdict verdict = verdict_late(403, reason, NULL);
+    verdict.ends_connection = true;
+    return verdict;
 }
 
-bool exchange_is_still_right(struct exchange *exchange)
+struct verdict admission_decide_today(enum reason reason, bool is_admitted, int64_t not_after_s,
+                                      int64_t now_s)
 {
-    const enum reason reason = reason_today(exchange);
-    if (reason == REASON_NONE)
-        return true;
-    exchange->may_keep = false;
-    exchange_refuse_late(exchange, 403, reason, NULL);
-    return false;
-}
-
-void exchange_judge_again(struct exchange *exchange)
-{
-    if (!exchange_is_tunnel(exchange))
-        return;
-    exchange->generation = exchange->peer->snapshot->generation;
-    if (!judge_dialled(exchange, &exchange->upstream))
-        exchange_end(exchange, REASON_POLICY_CHANGED);
+    if (reason != REASON_NONE)
+        return lost(reason_of_end(reason));
+    if (!is_admitted)
+        return lost(REASON_POLICY_CHANGED);
+    return now_s > not_after_s ? lost(REASON_EXPIRED) : (struct verdict){.kind = VERDICT_GO};
 }

@@ -174,7 +174,7 @@ void session_context_stop(struct session_context *context)
     ev_prepare_stop(context->loop, &context->reap);
     ev_check_stop(context->loop, &context->clock);
     buffer_pool_deinit(&context->buffers);
-    verdicts_clear(&context->verdicts);
+    chain_cache_clear(&context->chains);
 }
 
 void session_context_count_accepted(struct session_context *context)

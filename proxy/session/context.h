@@ -14,7 +14,7 @@
 #include "proxy/net/buffer.h"
 #include "proxy/net/resolver.h"
 #include "proxy/session/upstream_pool.h"
-#include "proxy/session/verdicts.h"
+#include "proxy/session/chain_cache.h"
 
 struct session;
 struct survey;
@@ -48,6 +48,13 @@ enum exchange_state {
     EXCHANGE_STATE_TABLE(X)
 #undef X
         EXCHANGE_STATE_COUNT
+};
+
+// What becomes of the connection after an exchange.
+enum exchange_outcome {
+    EXCHANGE_KEEP,  // the next request may come
+    EXCHANGE_CLOSE, // end it in an orderly way
+    EXCHANGE_RESET, // end it so that nobody takes it for an orderly end
 };
 
 // session_counters only ever rise; live = accepted - closed.
@@ -95,7 +102,7 @@ struct session_context {
     uint64_t id_count;
     uint32_t egress_turns[EGRESS_TURNS]; // clients that share one take turns with each other
     struct buffer_pool buffers;
-    struct verdicts verdicts; // of today's snapshot
+    struct chain_cache chains; // of today's snapshot
     struct session_list by_state[SESSION_STATE_COUNT];
     struct session_list sweep; // still to be judged again under today's snapshot
     struct session_list idle;  // wait for a request, the longest first

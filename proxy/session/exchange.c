@@ -1,135 +1,324 @@
-// The life of one request. Steps are small and named after the state in which they run; the only
-// function that writes the state is enter.
+// The life of one request. `states` is the table of its states; `enter` is the only function that writes the state, and
+// `conclude` the only one that acts on a verdict.
 #include "proxy/session/exchange.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "proxy/http/answer.h"
-#include "proxy/session/exchange_internal.h"
+#include "proxy/session/records.h"
+#include "proxy/session/reply.h"
+#include "proxy/session/whoami.h"
 
 enum { HEAVY_LEN = 32 * 1024 }; // bytes of a step, see exchange_is_heavy
 
-static bool is_legal(enum exchange_state from, enum exchange_state to)
-{
-    static const uint8_t legal[EXCHANGE_STATE_COUNT] = {
-        [EXCHANGE_READ_REQUEST] = 1 << EXCHANGE_RESOLVE | 1 << EXCHANGE_FORWARD |
-                                  1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
-        [EXCHANGE_RESOLVE] = 1 << EXCHANGE_DIAL | 1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
-        [EXCHANGE_DIAL] = 1 << EXCHANGE_TUNNEL | 1 << EXCHANGE_FORWARD | 1 << EXCHANGE_REFUSE |
-                          1 << EXCHANGE_DONE,
-        [EXCHANGE_FORWARD] = 1 << EXCHANGE_RESOLVE | 1 << EXCHANGE_DIAL | 1 << EXCHANGE_TUNNEL |
-                             1 << EXCHANGE_REFUSE | 1 << EXCHANGE_DONE,
-        [EXCHANGE_TUNNEL] = 1 << EXCHANGE_DONE,
-        [EXCHANGE_REFUSE] = 1 << EXCHANGE_DONE,
-    };
-    return (legal[from] & 1 << to) != 0;
-}
+// A state: what is done in it, what it waits for, for how long, what it means when that is over, and what may follow.
+struct state_row {
+    enum exchange_step (*step)(struct exchange *exchange);
+    void (*update_interest)(struct exchange *exchange);
+    size_t timeout; // offset in struct timeouts: since the state began
+    int64_t (*deadline_ms)(const struct exchange *exchange); // NULL: `timeout` says it all
+    void (*on_deadline)(struct exchange *exchange);
+    uint8_t next; // bits of enum exchange_state
+};
 
-void exchange_enter(struct exchange *exchange, enum exchange_state state)
+static const struct state_row states[EXCHANGE_STATE_COUNT];
+
+static void enter(struct exchange *exchange, enum exchange_state state)
 {
-    ASSERT(is_legal(exchange->state, state));
     struct session_context *context = exchange->peer->context;
+    struct exchange_timing *timing = &exchange->timing;
+    ASSERT((states[exchange->state].next & 1 << state) != 0);
+    if (exchange->state == EXCHANGE_RESOLVE)
+        timing->resolve_ms = context->now_ms - timing->since_ms;
+    if (exchange->state == EXCHANGE_DIAL)
+        timing->connect_ms = context->now_ms - timing->since_ms;
     context->exchange_counts[exchange->state]--;
     context->exchange_counts[state]++;
     exchange->state = state;
-    exchange->since_ms = context->now_ms;
+    timing->since_ms = context->now_ms;
 }
 
-void exchange_rule(struct exchange *exchange, const struct decision *decision)
+static void end_forward(struct exchange *exchange, bool is_reset)
 {
-    ruling_take(&exchange->ruling, decision, exchange->peer->snapshot);
+    if (exchange->route.forward != NULL)
+        exchange->ending.status = exchange->route.forward->status;
+    route_end_forward(&exchange->route, is_reset);
 }
 
-void exchange_end_search(struct exchange *exchange)
+// finish is the one way to DONE: what is missing in the audit is recorded, the upstream side is closed. The first reason
+// stays.
+static void finish(struct exchange *exchange, enum exchange_outcome outcome, enum reason reason)
 {
-    if (exchange->search == NULL)
-        return;
-    const uint32_t attempts = search_attempts(exchange->search);
-    exchange->attempts += attempts;
-    if (attempts > 0)
-        exchange->upstream = search_last_dialled(exchange->search);
-    search_destroy(exchange->search);
-    exchange->search = NULL;
-}
-
-void exchange_finish(struct exchange *exchange, enum exchange_outcome outcome, enum reason reason)
-{
+    struct session_context *context = exchange->peer->context;
+    const bool is_reset = outcome == EXCHANGE_RESET;
     if (exchange->state == EXCHANGE_DONE)
         return;
-    if (exchange->reason == REASON_NONE)
-        exchange->reason = reason;
-    if (exchange->decision_record != NULL && exchange->ruling.reason == REASON_NONE) {
-        const struct decision none = {.action = ACTION_ERROR, .reason = exchange->reason};
-        exchange_rule(exchange, &none);
+    if (exchange->ending.reason == REASON_NONE)
+        exchange->ending.reason = reason;
+    if (exchange->records.decision != NULL && exchange->verdict.reason == REASON_NONE) {
+        const struct decision none = {.action = ACTION_ERROR, .reason = exchange->ending.reason};
+        exchange->verdict = verdict_of_decision(&none, exchange->peer->snapshot->id, 0);
     }
-    exchange->outcome = outcome;
-    exchange_submit_decision(exchange);
-    exchange_end_search(exchange);
-    exchange_end_forward(exchange, outcome == EXCHANGE_RESET);
-    exchange_submit_close(exchange);
-    tunnel_close(&exchange->tunnel, outcome == EXCHANGE_RESET);
-    quota_give(&exchange->quota, exchange->peer->context);
-    buffer_pool_give(&exchange->peer->context->buffers, &exchange->answer);
-    exchange_enter(exchange, EXCHANGE_DONE);
+    exchange->ending.outcome = outcome;
+    records_submit_decision(exchange);
+    route_end_search(&exchange->route);
+    end_forward(exchange, is_reset);
+    records_submit_close(exchange);
+    tunnel_close(&exchange->route.tunnel, is_reset);
+    quota_give(&exchange->route.quota, context);
+    buffer_pool_give(&context->buffers, &exchange->reply.bytes);
+    enter(exchange, EXCHANGE_DONE);
 }
 
 void exchange_end(struct exchange *exchange, enum reason reason)
 {
-    exchange_finish(exchange, EXCHANGE_RESET, reason);
+    finish(exchange, EXCHANGE_RESET, reason);
+}
+
+static void end_without_memory(struct exchange *exchange)
+{
+    exchange_end(exchange, REASON_NO_MEMORY);
 }
 
 // client_left ends an exchange whose client has gone before there was a tunnel.
 static void client_left(struct exchange *exchange, enum err error)
 {
-    const bool is_reset = error != ERR_EOF;
-    const bool is_truncated = !is_reset && stream_is_truncated(exchange->peer->stream);
-    exchange_finish(exchange, is_reset ? EXCHANGE_RESET : EXCHANGE_CLOSE,
-                    is_reset       ? REASON_CLIENT_RESET
-                    : is_truncated ? REASON_CLIENT_TRUNCATED
-                                   : REASON_CLIENT_CLOSED);
+    const bool is_truncated = stream_is_truncated(exchange->peer->stream);
+    if (error == ERR_EOF)
+        finish(exchange, EXCHANGE_CLOSE,
+               is_truncated ? REASON_CLIENT_TRUNCATED : REASON_CLIENT_CLOSED);
+    else
+        exchange_end(exchange, REASON_CLIENT_RESET);
 }
 
-// on_take_dial and on_give_dial are for attempts that are begun while another one is under way.
-static bool on_take_dial(void *arg)
+// ---- verdicts -----------------------------------------------------------------------------------
+
+// keep keeps a verdict that decided something, under the peer's snapshot.
+static void keep(struct exchange *exchange, const struct verdict *verdict)
 {
-    struct exchange *exchange = arg;
-    ASSERT(exchange->magic == EXCHANGE_MAGIC);
-    return quota_take_dial(&exchange->quota, exchange->peer->context);
+    const enum policy_mode mode = exchange->verdict.mode;
+    exchange->verdict = *verdict;
+    if (verdict->config[0] != '\0')
+        return;
+    exchange->verdict.mode = mode; // an error says nothing about it
+    const bool fits = string_copy(exchange->verdict.config, sizeof exchange->verdict.config,
+                                  slice_of_string(exchange->peer->snapshot->id));
+    ASSERT(fits);
 }
 
-static void on_give_dial(void *arg)
+static void count(struct session_counters *counters, const struct verdict *verdict)
 {
-    struct exchange *exchange = arg;
-    quota_give_dial(&exchange->quota, exchange->peer->context);
+    if (verdict->reason == REASON_CRL_MISSING)
+        counters->crl_missing++;
+    if (verdict->status == 429)
+        counters->limited++;
 }
 
-// dial_admitted connects to the addresses that may be dialled, where there is one.
-static void dial_admitted(struct exchange *exchange)
+// conclude acts on a verdict. True: go on.
+static bool conclude(struct exchange *exchange, struct verdict verdict)
+{
+    switch (verdict.kind) {
+    case VERDICT_GO:
+        if (verdict.config[0] != '\0')
+            keep(exchange, &verdict);
+        return true;
+    case VERDICT_WAIT:
+        return false;
+    case VERDICT_REFUSE:
+        keep(exchange, &verdict);
+        count(&exchange->peer->context->counters, &verdict);
+        // What comes after an allow that was recorded is told by the `close`.
+        exchange->ending.reason =
+            exchange->records.decision == NULL ? verdict.reason : REASON_REFUSED;
+        break;
+    case VERDICT_REFUSE_LATE:
+        exchange->ending.reason = verdict.reason;
+        break;
+    }
+    if (verdict.ends_connection)
+        exchange->ending.may_keep = false;
+    if (reply_refuse(exchange, &verdict) == ERR_OK)
+        enter(exchange, EXCHANGE_REFUSE);
+    else
+        end_without_memory(exchange);
+    return false;
+}
+
+static struct admission admission_of(const struct exchange *exchange)
 {
     const struct peer *peer = exchange->peer;
-    if (!exchange_admits_addresses(exchange))
-        return;
-    const uint32_t turn = session_context_take_turn(peer->context, peer->client);
-    const struct dial_places places = {on_take_dial, on_give_dial, exchange};
-    if (search_dial(exchange->search, peer->client, turn, peer->snapshot->timeouts.attempt_ms,
-                    &places) != ERR_OK) {
-        exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
-        return;
-    }
-    exchange->search_ms = peer->context->now_ms;
-    exchange_enter(exchange, EXCHANGE_DIAL);
+    return (struct admission){.snapshot = peer->snapshot,
+                              .client = peer->client,
+                              .source = &peer->address,
+                              .target = &exchange->request.url.target};
 }
 
-void exchange_begin_search(struct exchange *exchange)
+// judge_right judges the client again, as it is today.
+static struct verdict judge_right(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
-    struct session_context *context = peer->context;
-    exchange->search = search_create(context->loop, exchange->target, peer->wake, peer->owner);
-    if (exchange->search == NULL ||
-        search_resolve(exchange->search, context->resolver, account_id(peer->account)) != ERR_OK)
-        exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
+    const enum reason reason = peer->judge_again(peer->owner);
+    exchange->generation = peer->snapshot->generation;
+    return admission_decide_right(peer->snapshot, reason, peer->not_after_s,
+                                  wall_clock_ms() / 1000);
+}
+
+static struct verdict judge_target(const struct exchange *exchange)
+{
+    const struct admission admission = admission_of(exchange);
+    return admission_decide_target(&admission);
+}
+
+// take_record_room takes the room for both records, before anything is waited for: no record, no tunnel. Where the
+// configuration says that records may be dropped it is not needed.
+static bool take_record_room(struct exchange *exchange)
+{
+    const struct peer *peer = exchange->peer;
+    const bool must_have = peer->snapshot->audit_on_full == AUDIT_REFUSE;
+    if (peer->context->is_draining || (must_have && audit_log_is_failing(peer->context->audit)))
+        return false;
+    return quota_take_record(&exchange->route.quota, peer) || !must_have;
+}
+
+// take_tunnel takes the client's tunnel before DNS is asked, so that those who wait for it count.
+static struct verdict take_tunnel(struct exchange *exchange)
+{
+    struct limit_refusal refusal;
+    const bool has_tunnel = quota_take(&exchange->route.quota, exchange->peer, &refusal);
+    return has_tunnel ? (struct verdict){.kind = VERDICT_GO} : verdict_limited(&refusal);
+}
+
+// begin_tunnel counts it as a new one, when it may dial.
+static struct verdict begin_tunnel(struct exchange *exchange)
+{
+    struct limit_refusal refusal;
+    const bool may_begin = quota_begin(&exchange->route.quota, exchange->peer, &refusal);
+    return may_begin ? (struct verdict){.kind = VERDICT_GO} : verdict_limited(&refusal);
+}
+
+// admit asks everything that may refuse a well-formed request before DNS, in order. False: it has been refused.
+static bool admit(struct exchange *exchange)
+{
+    return conclude(exchange, judge_right(exchange)) &&
+           conclude(exchange, judge_target(exchange)) && conclude(exchange, take_tunnel(exchange));
+}
+
+// admit_again asks it again, where the snapshot is no longer the one that it was asked under.
+static bool admit_again(struct exchange *exchange)
+{
+    return exchange->generation == exchange->peer->context->snapshot->generation || admit(exchange);
+}
+
+// admit_addresses asks which addresses may be dialled, and records the decision before the first packet. False: it has
+// been refused, or addresses are still to come that it depends on.
+static bool admit_addresses(struct exchange *exchange)
+{
+    const struct admission admission = admission_of(exchange);
+    if (!conclude(exchange, search_judge(exchange->route.search, &admission)) ||
+        !conclude(exchange, begin_tunnel(exchange)))
+        return false;
+    records_submit_decision(exchange);
+    return true;
+}
+
+// judge_today judges everything again before the 200, where the snapshot has changed meanwhile.
+static struct verdict judge_today(struct exchange *exchange)
+{
+    struct peer *peer = exchange->peer;
+    enum reason reason = REASON_NONE;
+    bool is_admitted = true;
+    if (exchange->generation != peer->context->snapshot->generation) {
+        const struct ip_addr address = search_last_dialled(exchange->route.search);
+        reason = peer->judge_again(peer->owner);
+        exchange->generation = peer->context->snapshot->generation;
+        const struct admission admission = admission_of(exchange);
+        is_admitted = reason != REASON_NONE || search_admits(&admission, &address);
+    }
+    return admission_decide_today(reason, is_admitted, peer->not_after_s, wall_clock_ms() / 1000);
+}
+
+void exchange_judge_again(struct exchange *exchange)
+{
+    if (!exchange_is_tunnel(exchange))
+        return;
+    exchange->generation = exchange->peer->snapshot->generation;
+    const struct admission admission = admission_of(exchange);
+    if (!search_admits(&admission, &exchange->route.upstream))
+        exchange_end(exchange, REASON_POLICY_CHANGED);
+}
+
+// ---- steps --------------------------------------------------------------------------------------
+
+static void begin_search(struct exchange *exchange)
+{
+    if (route_search(&exchange->route, exchange->peer, &exchange->request) == ERR_OK)
+        enter(exchange, EXCHANGE_RESOLVE);
     else
-        exchange_enter(exchange, EXCHANGE_RESOLVE);
+        end_without_memory(exchange);
+}
+
+static void begin_forward(struct exchange *exchange)
+{
+    if (route_forward(&exchange->route, exchange->peer, &exchange->request) == ERR_OK)
+        enter(exchange, EXCHANGE_FORWARD);
+    else
+        end_without_memory(exchange);
+}
+
+// seek_upstream looks for a way to the target of an admitted request: a connection that waits, or its addresses.
+static void seek_upstream(struct exchange *exchange)
+{
+    const struct admission admission = admission_of(exchange);
+    if (!request_is_repeatable(&exchange->request) ||
+        !route_use_pooled(&exchange->route, exchange->peer, &admission, exchange->generation))
+        begin_search(exchange);
+    else if (admit_addresses(exchange))
+        begin_forward(exchange);
+}
+
+// answer_whoami puts the proxy's own page on its way.
+static void answer_whoami(struct exchange *exchange)
+{
+    struct buffer_pool *pool = &exchange->peer->context->buffers;
+    struct text text;
+    if (!conclude(exchange, judge_right(exchange)) ||
+        !conclude(exchange, whoami_decide(exchange->peer, &exchange->request)))
+        return;
+    struct buffer *json = buffer_pool_take(pool);
+    if (json == NULL) {
+        end_without_memory(exchange);
+        return;
+    }
+    text_init(&text, (char *)json->data, BUFFER_CAP);
+    whoami_append(exchange->peer, exchange->id, &text);
+    ASSERT(!text.is_cut);
+    exchange->ending.reason = REASON_COMPLETED;
+    if (reply_json(exchange, text_slice(&text)) == ERR_OK)
+        enter(exchange, EXCHANGE_REFUSE);
+    else
+        end_without_memory(exchange);
+    buffer_pool_give(pool, &json);
+}
+
+// take_request looks at a complete head, and goes on from there.
+static void take_request(struct exchange *exchange, const struct request_head *head)
+{
+    struct request *request = &exchange->request;
+    const bool is_draining = exchange->peer->context->is_draining;
+    uint8_t *bytes = peer_take_inbox(exchange->peer, head->len);
+    if (bytes == NULL) {
+        end_without_memory(exchange);
+        return;
+    }
+    if (!conclude(exchange, request_take(request, head, bytes)))
+        return;
+    exchange->ending.may_keep = head->is_persistent;
+    if (whoami_is_for(&request->url.target))
+        answer_whoami(exchange);
+    else if (conclude(exchange, admission_decide_room(is_draining, take_record_room(exchange))) &&
+             admit(exchange))
+        seek_upstream(exchange);
 }
 
 static enum exchange_step step_read_request(struct exchange *exchange)
@@ -138,225 +327,270 @@ static enum exchange_step step_read_request(struct exchange *exchange)
     const enum err error = peer_fill_inbox(peer);
     struct request_head head;
     const char *why = "";
-    const enum head_result result =
-        request_head_parse(peer_unread(peer), peer_head_max_len(peer), &head, &why);
-    switch (result) {
+    switch (request_head_parse(peer_unread(peer), peer_head_max_len(peer), &head, &why)) {
     case HEAD_OK:
-        exchange_take_request(exchange, &head);
+        take_request(exchange, &head);
         return EXCHANGE_STEP_AGAIN;
     case HEAD_BAD:
-        exchange_refuse_error(exchange, 400, REASON_BAD_REQUEST, why);
+        (void)conclude(exchange, verdict_error(400, REASON_BAD_REQUEST, why));
         return EXCHANGE_STEP_AGAIN;
     case HEAD_TOO_LARGE:
-        exchange_refuse_error(exchange, 431, REASON_BAD_REQUEST, NULL);
+        (void)conclude(exchange, verdict_error(431, REASON_BAD_REQUEST, NULL));
         return EXCHANGE_STEP_AGAIN;
     case HEAD_MORE:
         break;
     }
-    if (error == ERR_OK)
-        return EXCHANGE_STEP_AGAIN;
     if (error == ERR_AGAIN)
         return EXCHANGE_STEP_WAIT;
-    client_left(exchange, error);
+    if (error != ERR_OK)
+        client_left(exchange, error);
     return EXCHANGE_STEP_AGAIN;
 }
 
-// watch_client reads on while we wait for others: early bytes for the tunnel, or the client's leaving.
-// An end is no leaving: it may have sent all that it has to say. Also one without close_notify, which the tunnel passes
-// on.
+// watch_client reads on while we wait for others: early bytes for the tunnel, or the client's leaving. An end is no
+// leaving: it may have sent all that it has to say. Also one without close_notify, which the tunnel passes on.
 static bool watch_client(struct exchange *exchange)
 {
-    struct peer *peer = exchange->peer;
-    const enum err error = peer_fill_inbox(peer);
-    if (error == ERR_OK || error == ERR_AGAIN || error == ERR_LIMIT)
-        return true;
-    if (error == ERR_EOF)
+    const enum err error = peer_fill_inbox(exchange->peer);
+    if (error == ERR_OK || error == ERR_AGAIN || error == ERR_LIMIT || error == ERR_EOF)
         return true;
     client_left(exchange, error);
     return false;
 }
 
-static enum exchange_step step_resolve(struct exchange *exchange)
+static void dial(struct exchange *exchange)
+{
+    if (!admit_addresses(exchange))
+        return;
+    if (route_dial(&exchange->route, exchange->peer) == ERR_OK)
+        enter(exchange, EXCHANGE_DIAL);
+    else
+        end_without_memory(exchange);
+}
+
+static struct verdict unresolved(enum resolve_result result)
 {
     static const struct limit_refusal crowded = {.reason = REASON_LIMIT_QUESTIONS,
                                                  .retry_after_s = 1};
+    if (result == RESOLVE_CROWDED)
+        return verdict_limited(&crowded);
+    return verdict_error(result == RESOLVE_TIMED_OUT ? 504 : 502, REASON_DNS_FAILED,
+                         resolve_result_name(result));
+}
+
+static enum exchange_step step_resolve(struct exchange *exchange)
+{
     enum resolve_result result;
     if (!watch_client(exchange))
         return EXCHANGE_STEP_AGAIN;
-    if (!search_is_resolved(exchange->search, &result))
+    if (!search_is_resolved(exchange->route.search, &result))
         return EXCHANGE_STEP_WAIT;
-    exchange->resolve_ms = exchange->peer->context->now_ms - exchange->since_ms;
-    if (!exchange_is_still_admitted(exchange))
+    if (!admit_again(exchange))
         return EXCHANGE_STEP_AGAIN;
     if (result == RESOLVE_OK)
-        dial_admitted(exchange);
-    else if (result == RESOLVE_CROWDED)
-        exchange_refuse_limited(exchange, &crowded);
+        dial(exchange);
     else
-        exchange_refuse_error(exchange, result == RESOLVE_TIMED_OUT ? 504 : 502, REASON_DNS_FAILED,
-                              resolve_result_name(result));
+        (void)conclude(exchange, unresolved(result));
     return EXCHANGE_STEP_AGAIN;
 }
 
-// open_tunnel sends the 200 and lets the bytes flow. Those behind the head go first.
+// open_tunnel sends the 200 and lets the bytes flow.
 static void open_tunnel(struct exchange *exchange)
 {
-    struct peer *peer = exchange->peer;
-    struct session_context *context = peer->context;
     char data[ANSWER_CAP];
     struct text text;
     text_init(&text, data, sizeof data);
     const struct answer answer = {.status = 200, .id = exchange->id};
     answer_format(&answer, &text);
-    const enum err error = tunnel_open(&exchange->tunnel, context->loop, &context->buffers,
-                                       peer->stream, search_take_fd(exchange->search),
-                                       slice_from(peer_unread(peer), exchange->head_len),
-                                       text_slice(&text), context->now_ms);
-    if (error != ERR_OK) {
-        exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
+    if (route_open_tunnel(&exchange->route, exchange->peer, text_slice(&text)) != ERR_OK) {
+        end_without_memory(exchange);
         return;
     }
-    tunnel_on_ready(&exchange->tunnel, peer->wake, peer->owner);
-    duplex_set_pace(&exchange->tunnel.duplex, account_up(exchange->quota.account),
-                    account_down(exchange->quota.account), &context->now_ms);
-    exchange_end_search(exchange);
-    peer_empty_inbox(peer);
-    exchange->status = 200;
-    context->counters.tunnels++;
-    exchange_enter(exchange, EXCHANGE_TUNNEL);
+    exchange->ending.status = 200;
+    enter(exchange, EXCHANGE_TUNNEL);
 }
 
-// use_connection does over the new connection what was asked for.
-static void use_connection(struct exchange *exchange)
+// undialled refuses after an allow: the target could not be reached.
+static struct verdict undialled(enum dial_result result)
 {
-    exchange->upstream = search_last_dialled(exchange->search);
-    if (exchange->is_plain)
-        exchange_begin_forward(exchange, search_take_fd(exchange->search));
-    else
-        open_tunnel(exchange);
-}
-
-static const char *dial_detail(enum dial_result result)
-{
-    switch (result) {
-    case DIAL_CONNECTED:
-        return "connected";
-    case DIAL_REFUSED:
-        return "connection refused";
-    case DIAL_TIMED_OUT:
-        return "no answer";
-    case DIAL_NO_RESOURCES:
-        return "out of descriptors";
-    case DIAL_NO_SOURCE:
-        return "no egress address";
-    }
-    return NULL;
-}
-
-// refuse_dialled refuses after an allow: the target could not be reached.
-static void refuse_dialled(struct exchange *exchange, uint16_t status, const char *detail)
-{
-    const enum reason reason = status == 504 ? REASON_TIMEOUT : REASON_CONNECT_FAILED;
-    exchange_refuse_late(exchange, status, reason, detail);
+    static const char *const details[] = {
+        [DIAL_CONNECTED] = "connected",         [DIAL_REFUSED] = "connection refused",
+        [DIAL_TIMED_OUT] = "no answer",         [DIAL_NO_RESOURCES] = "out of descriptors",
+        [DIAL_NO_SOURCE] = "no egress address",
+    };
+    return result == DIAL_TIMED_OUT ? verdict_late(504, REASON_TIMEOUT, details[result])
+                                    : verdict_late(502, REASON_CONNECT_FAILED, details[result]);
 }
 
 static enum exchange_step step_dial(struct exchange *exchange)
 {
+    const struct admission admission = admission_of(exchange);
     enum dial_result result;
     if (!watch_client(exchange))
         return EXCHANGE_STEP_AGAIN;
-    const struct peer *peer = exchange->peer;
-    search_judge_late(exchange->search, peer->snapshot->policy, peer->client, &peer->address);
-    if (!search_is_dialled(exchange->search, &result))
+    search_judge_late(exchange->route.search, &admission);
+    if (!search_is_dialled(exchange->route.search, &result))
         return EXCHANGE_STEP_WAIT;
-    exchange->connect_ms = exchange->peer->context->now_ms - exchange->search_ms;
-    if (result == DIAL_CONNECTED && exchange_is_still_right(exchange))
-        use_connection(exchange);
-    else if (result != DIAL_CONNECTED)
-        refuse_dialled(exchange, result == DIAL_TIMED_OUT ? 504 : 502, dial_detail(result));
+    if (!conclude(exchange, result == DIAL_CONNECTED ? judge_today(exchange) : undialled(result)))
+        return EXCHANGE_STEP_AGAIN;
+    if (exchange->request.is_plain)
+        begin_forward(exchange);
+    else
+        open_tunnel(exchange);
     return EXCHANGE_STEP_AGAIN;
 }
 
 static enum exchange_step step_tunnel(struct exchange *exchange)
 {
-    switch (tunnel_step(&exchange->tunnel, exchange->peer->context->now_ms)) {
+    struct tunnel *tunnel = &exchange->route.tunnel;
+    switch (tunnel_step(tunnel, exchange->peer->context->now_ms)) {
     case DUPLEX_WAITS:
         return EXCHANGE_STEP_WAIT;
     case DUPLEX_MORE:
         return EXCHANGE_STEP_MORE;
     case DUPLEX_FINISHED:
     case DUPLEX_LEFT:
-        exchange_finish(exchange, EXCHANGE_CLOSE, exchange->tunnel.reason);
+        finish(exchange, EXCHANGE_CLOSE, tunnel->reason);
         return EXCHANGE_STEP_AGAIN;
     case DUPLEX_CLIENT_BROKEN:
     case DUPLEX_SERVER_BROKEN:
-        exchange_finish(exchange, EXCHANGE_RESET, exchange->tunnel.reason);
+        finish(exchange, EXCHANGE_RESET, tunnel->reason);
         return EXCHANGE_STEP_AGAIN;
     }
     return EXCHANGE_STEP_WAIT;
 }
 
-enum exchange_step exchange_step(struct exchange *exchange)
+static void finish_forward(struct exchange *exchange)
 {
-    switch (exchange->state) {
-    case EXCHANGE_READ_REQUEST:
-        return step_read_request(exchange);
-    case EXCHANGE_RESOLVE:
-        return step_resolve(exchange);
-    case EXCHANGE_DIAL:
-        return step_dial(exchange);
-    case EXCHANGE_TUNNEL:
-        return step_tunnel(exchange);
-    case EXCHANGE_FORWARD:
-        return exchange_step_forward(exchange);
-    case EXCHANGE_REFUSE:
-        return exchange_step_refuse(exchange);
-    case EXCHANGE_DONE:
-    case EXCHANGE_STATE_COUNT:
-        break;
+    const bool is_kept = exchange->route.forward->is_kept;
+    route_keep_upstream(&exchange->route, exchange->peer, &exchange->request.url.target,
+                        exchange->generation);
+    finish(exchange, is_kept ? EXCHANGE_KEEP : EXCHANGE_CLOSE, REASON_COMPLETED);
+}
+
+// upgrade turns the exchange into a tunnel: the 101 goes to the client, and from then on bytes are bytes.
+static void upgrade(struct exchange *exchange)
+{
+    if (route_open_upgraded(&exchange->route, exchange->peer) != ERR_OK) {
+        end_without_memory(exchange);
+        return;
     }
+    request_drop_head(&exchange->request);
+    exchange->ending.status = 101;
+    enter(exchange, EXCHANGE_TUNNEL);
+}
+
+// try_again sends the request over a new connection: the one that had waited was dead, and has not answered.
+static void try_again(struct exchange *exchange)
+{
+    end_forward(exchange, true);
+    if (admit_again(exchange))
+        begin_search(exchange);
+}
+
+// refuse_forward answers in place of the target, of which the client has got nothing.
+static void refuse_forward(struct exchange *exchange, struct verdict verdict)
+{
+    if (!exchange->route.forward->up.is_done)
+        exchange->ending.may_keep = false;
+    end_forward(exchange, true);
+    (void)conclude(exchange, verdict);
+}
+
+static enum exchange_step step_forward(struct exchange *exchange)
+{
+    struct forward *forward = exchange->route.forward;
+    switch (forward_step(forward)) {
+    case FORWARD_WAITS:
+        return EXCHANGE_STEP_WAIT;
+    case FORWARD_MORE:
+        return EXCHANGE_STEP_MORE;
+    case FORWARD_FINISHED:
+        finish_forward(exchange);
+        return EXCHANGE_STEP_AGAIN;
+    case FORWARD_UPGRADED:
+        upgrade(exchange);
+        return EXCHANGE_STEP_AGAIN;
+    case FORWARD_UNANSWERED:
+        if (exchange->route.is_pooled)
+            try_again(exchange);
+        else
+            refuse_forward(exchange,
+                           verdict_late(502, forward->reason, "the target gave no answer"));
+        return EXCHANGE_STEP_AGAIN;
+    case FORWARD_BAD_RESPONSE:
+        refuse_forward(exchange, verdict_late(502, REASON_BAD_RESPONSE, forward->why));
+        return EXCHANGE_STEP_AGAIN;
+    case FORWARD_BAD_REQUEST:
+        exchange->ending.may_keep = false;
+        refuse_forward(exchange, verdict_late(400, REASON_BAD_REQUEST, forward->why));
+        return EXCHANGE_STEP_AGAIN;
+    case FORWARD_BROKEN:
+        exchange_end(exchange, forward->reason);
+        return EXCHANGE_STEP_AGAIN;
+    }
+    return EXCHANGE_STEP_WAIT;
+}
+
+static enum exchange_step step_refuse(struct exchange *exchange)
+{
+    const enum err error = reply_step(exchange);
+    if (error == ERR_AGAIN)
+        return EXCHANGE_STEP_WAIT;
+    if (error == ERR_OK)
+        finish(exchange, exchange->ending.may_keep ? EXCHANGE_KEEP : EXCHANGE_CLOSE,
+               REASON_REFUSED);
+    else
+        exchange_end(exchange, REASON_CLIENT_RESET);
+    return EXCHANGE_STEP_AGAIN;
+}
+
+static enum exchange_step step_done(struct exchange *exchange)
+{
+    (void)exchange;
     return EXCHANGE_STEP_DONE;
 }
 
-void exchange_update_interest(struct exchange *exchange)
+// ---- what the states wait for -------------------------------------------------------------------
+
+static void want_client(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
-    switch (exchange->state) {
-    case EXCHANGE_READ_REQUEST:
-    case EXCHANGE_RESOLVE:
-    case EXCHANGE_DIAL:
-        stream_want(peer->stream, peer_inbox_has_room(peer), false);
-        return;
-    case EXCHANGE_TUNNEL:
-        duplex_update_interest(&exchange->tunnel.duplex);
-        return;
-    case EXCHANGE_FORWARD:
-        forward_update_interest(exchange->forward);
-        return;
-    case EXCHANGE_REFUSE:
-        stream_want(peer->stream, exchange_is_looking_behind(exchange),
-                    !exchange_is_held_back(exchange));
-        return;
-    case EXCHANGE_DONE:
-    case EXCHANGE_STATE_COUNT:
-        return;
-    }
+    stream_want(peer->stream, peer_inbox_has_room(peer), false);
 }
+
+static void want_tunnel(struct exchange *exchange)
+{
+    duplex_update_interest(&exchange->route.tunnel.duplex);
+}
+
+static void want_forward(struct exchange *exchange)
+{
+    forward_update_interest(exchange->route.forward);
+}
+
+static void want_refuse(struct exchange *exchange)
+{
+    reply_update_interest(exchange);
+}
+
+static void want_nothing(struct exchange *exchange)
+{
+    (void)exchange;
+}
+
+// ---- deadlines ----------------------------------------------------------------------------------
 
 static int64_t sooner(int64_t a_ms, int64_t b_ms)
 {
     return a_ms < b_ms ? a_ms : b_ms;
 }
 
-static int64_t later(int64_t a_ms, int64_t b_ms)
-{
-    return a_ms < b_ms ? b_ms : a_ms;
-}
-
 // age_ends_ms gives when it has lived as long as its client's tunnels may.
 static int64_t age_ends_ms(const struct exchange *exchange)
 {
-    return exchange->quota.age_ms == 0 ? INT64_MAX : exchange->since_ms + exchange->quota.age_ms;
+    const int64_t age_ms = exchange->route.quota.age_ms;
+    return age_ms == 0 ? INT64_MAX : exchange->timing.since_ms + age_ms;
 }
 
 static bool is_too_old(const struct exchange *exchange)
@@ -369,79 +603,151 @@ static bool is_too_old(const struct exchange *exchange)
 static int64_t idle_ends_ms(const struct exchange *exchange, int64_t active_ms)
 {
     const struct timeouts *timeouts = &exchange->peer->snapshot->timeouts;
-    if (exchange->state == EXCHANGE_TUNNEL && duplex_is_half_closed(&exchange->tunnel.duplex))
+    const int64_t idle_ms = exchange->route.quota.idle_ms;
+    if (exchange->state == EXCHANGE_TUNNEL && duplex_is_half_closed(&exchange->route.tunnel.duplex))
         return active_ms + timeouts->half_closed_ms;
-    return active_ms + (exchange->quota.idle_ms == 0 ? timeouts->idle_ms : exchange->quota.idle_ms);
+    return active_ms + (idle_ms == 0 ? timeouts->idle_ms : idle_ms);
 }
 
-int64_t exchange_turn_ms(const struct exchange *exchange)
+static int64_t tunnel_deadline_ms(const struct exchange *exchange)
 {
-    if (exchange->state == EXCHANGE_TUNNEL)
-        return duplex_turn_ms(&exchange->tunnel.duplex);
-    if (exchange->state == EXCHANGE_REFUSE && exchange_is_held_back(exchange))
-        return exchange->answer_due_ms;
-    return exchange->state == EXCHANGE_FORWARD ? forward_turn_ms(exchange->forward) : INT64_MAX;
+    return sooner(idle_ends_ms(exchange, duplex_active_ms(&exchange->route.tunnel.duplex)),
+                  age_ends_ms(exchange));
+}
+
+static int64_t forward_deadline_ms(const struct exchange *exchange)
+{
+    const struct forward *forward = exchange->route.forward;
+    const int64_t body_ms = exchange->peer->snapshot->timeouts.body_ms;
+    return sooner(sooner(idle_ends_ms(exchange, forward_active_ms(forward)),
+                         forward_body_ends_ms(forward, body_ms)),
+                  age_ends_ms(exchange));
+}
+
+static int64_t refuse_deadline_ms(const struct exchange *exchange)
+{
+    const int64_t since_ms = exchange->timing.since_ms;
+    const int64_t due_ms = exchange->reply.due_ms;
+    return (since_ms < due_ms ? due_ms : since_ms) + exchange->peer->snapshot->timeouts.request_ms;
+}
+
+static int64_t never_ms(const struct exchange *exchange)
+{
+    (void)exchange;
+    return INT64_MAX;
+}
+
+static void read_request_is_late(struct exchange *exchange)
+{
+    (void)conclude(exchange, verdict_error(408, REASON_TIMEOUT, "the head did not arrive in time"));
+}
+
+static void resolve_is_late(struct exchange *exchange)
+{
+    (void)conclude(exchange, unresolved(RESOLVE_TIMED_OUT));
+}
+
+static void dial_is_late(struct exchange *exchange)
+{
+    (void)conclude(exchange, undialled(DIAL_TIMED_OUT));
+}
+
+static void tunnel_is_late(struct exchange *exchange)
+{
+    exchange_end(exchange, is_too_old(exchange) ? REASON_AGE : REASON_IDLE);
+}
+
+// forward_is_idle ends a request of which nothing has been passed on for too long.
+static void forward_is_idle(struct exchange *exchange)
+{
+    const struct forward *forward = exchange->route.forward;
+    if (forward->is_answered)
+        exchange_end(exchange, REASON_IDLE);
+    else if (body_flow_wants_read(&forward->up))
+        refuse_forward(exchange,
+                       verdict_late(408, REASON_TIMEOUT, "the body did not arrive in time"));
+    else
+        refuse_forward(exchange,
+                       verdict_late(504, REASON_TIMEOUT, "the target gave no answer in time"));
+}
+
+static void forward_is_late(struct exchange *exchange)
+{
+    struct forward *forward = exchange->route.forward;
+    const struct peer *peer = exchange->peer;
+    if (is_too_old(exchange))
+        exchange_end(exchange, REASON_AGE);
+    else if (idle_ends_ms(exchange, forward_active_ms(forward)) <= peer->context->now_ms)
+        forward_is_idle(exchange);
+    else if (!forward_has_slow_body(forward, peer->snapshot->timeouts.body_ms))
+        return;
+    else if (forward->is_answered)
+        exchange_end(exchange, REASON_TIMEOUT);
+    else
+        refuse_forward(exchange, verdict_late(408, REASON_TIMEOUT,
+                                              "the body came too slowly (timeouts.body)"));
+}
+
+static void refuse_is_late(struct exchange *exchange)
+{
+    exchange_end(exchange, REASON_TIMEOUT);
+}
+
+#define STATE(name) (1 << EXCHANGE_##name)
+
+static const struct state_row states[EXCHANGE_STATE_COUNT] = {
+    [EXCHANGE_READ_REQUEST] = {step_read_request, want_client,
+                               offsetof(struct timeouts, request_ms), NULL, read_request_is_late,
+                               STATE(RESOLVE) | STATE(FORWARD) | STATE(REFUSE) | STATE(DONE)},
+    [EXCHANGE_RESOLVE] = {step_resolve, want_client, offsetof(struct timeouts, resolve_ms), NULL,
+                          resolve_is_late, STATE(DIAL) | STATE(REFUSE) | STATE(DONE)},
+    [EXCHANGE_DIAL] = {step_dial, want_client, offsetof(struct timeouts, connect_ms), NULL,
+                       dial_is_late, STATE(TUNNEL) | STATE(FORWARD) | STATE(REFUSE) | STATE(DONE)},
+    [EXCHANGE_TUNNEL] = {step_tunnel, want_tunnel, offsetof(struct timeouts, idle_ms),
+                         tunnel_deadline_ms, tunnel_is_late, STATE(DONE)},
+    [EXCHANGE_FORWARD] = {step_forward, want_forward, offsetof(struct timeouts, idle_ms),
+                          forward_deadline_ms, forward_is_late,
+                          STATE(RESOLVE) | STATE(TUNNEL) | STATE(REFUSE) | STATE(DONE)},
+    [EXCHANGE_REFUSE] = {step_refuse, want_refuse, offsetof(struct timeouts, request_ms),
+                         refuse_deadline_ms, refuse_is_late, STATE(DONE)},
+    [EXCHANGE_DONE] = {step_done, want_nothing, 0, never_ms, want_nothing, 0},
+};
+
+enum exchange_step exchange_step(struct exchange *exchange)
+{
+    return states[exchange->state].step(exchange);
+}
+
+void exchange_update_interest(struct exchange *exchange)
+{
+    states[exchange->state].update_interest(exchange);
 }
 
 int64_t exchange_deadline_ms(const struct exchange *exchange)
 {
-    const struct timeouts *timeouts = &exchange->peer->snapshot->timeouts;
-    switch (exchange->state) {
-    case EXCHANGE_READ_REQUEST:
-        return exchange->since_ms + timeouts->request_ms;
-    case EXCHANGE_REFUSE:
-        return later(exchange->since_ms, exchange->answer_due_ms) + timeouts->request_ms;
-    case EXCHANGE_RESOLVE:
-        return exchange->since_ms + timeouts->resolve_ms;
-    case EXCHANGE_DIAL:
-        return exchange->since_ms + timeouts->connect_ms;
-    case EXCHANGE_TUNNEL:
-        return sooner(idle_ends_ms(exchange, duplex_active_ms(&exchange->tunnel.duplex)),
-                      age_ends_ms(exchange));
-    case EXCHANGE_FORWARD:
-        return sooner(sooner(idle_ends_ms(exchange, forward_active_ms(exchange->forward)),
-                             forward_body_ends_ms(exchange->forward, timeouts->body_ms)),
-                      age_ends_ms(exchange));
-    case EXCHANGE_DONE:
-    case EXCHANGE_STATE_COUNT:
-        break;
-    }
-    return INT64_MAX;
+    const struct state_row *row = &states[exchange->state];
+    const char *timeouts = (const char *)&exchange->peer->snapshot->timeouts;
+    if (row->deadline_ms != NULL)
+        return row->deadline_ms(exchange);
+    return exchange->timing.since_ms + *(const int64_t *)(const void *)(timeouts + row->timeout);
 }
 
 void exchange_on_deadline(struct exchange *exchange)
 {
-    switch (exchange->state) {
-    case EXCHANGE_READ_REQUEST:
-        exchange_refuse_error(exchange, 408, REASON_TIMEOUT, "the head did not arrive in time");
-        return;
-    case EXCHANGE_RESOLVE:
-        exchange->resolve_ms = exchange->peer->context->now_ms - exchange->since_ms;
-        exchange_refuse_error(exchange, 504, REASON_DNS_FAILED,
-                              resolve_result_name(RESOLVE_TIMED_OUT));
-        return;
-    case EXCHANGE_DIAL:
-        exchange->connect_ms = exchange->peer->context->now_ms - exchange->search_ms;
-        refuse_dialled(exchange, 504, dial_detail(DIAL_TIMED_OUT));
-        return;
-    case EXCHANGE_TUNNEL:
-        exchange_end(exchange, is_too_old(exchange) ? REASON_AGE : REASON_IDLE);
-        return;
-    case EXCHANGE_FORWARD:
-        if (is_too_old(exchange))
-            exchange_end(exchange, REASON_AGE);
-        else
-            exchange_on_forward_deadline(
-                exchange, idle_ends_ms(exchange, forward_active_ms(exchange->forward)));
-        return;
-    case EXCHANGE_REFUSE:
-        exchange_end(exchange, REASON_TIMEOUT);
-        return;
-    case EXCHANGE_DONE:
-    case EXCHANGE_STATE_COUNT:
-        return;
-    }
+    states[exchange->state].on_deadline(exchange);
 }
+
+int64_t exchange_turn_ms(const struct exchange *exchange)
+{
+    const struct route *route = &exchange->route;
+    if (exchange->state == EXCHANGE_TUNNEL)
+        return duplex_turn_ms(&route->tunnel.duplex);
+    if (exchange->state == EXCHANGE_REFUSE && reply_is_held_back(exchange))
+        return exchange->reply.due_ms;
+    return exchange->state == EXCHANGE_FORWARD ? forward_turn_ms(route->forward) : INT64_MAX;
+}
+
+// ---- what the session asks ----------------------------------------------------------------------
 
 bool exchange_is_tunnel(const struct exchange *exchange)
 {
@@ -450,51 +756,49 @@ bool exchange_is_tunnel(const struct exchange *exchange)
 
 bool exchange_is_heavy(const struct exchange *exchange)
 {
-    return exchange->state == EXCHANGE_TUNNEL && exchange->tunnel.duplex.step_len >= HEAVY_LEN;
+    return exchange->state == EXCHANGE_TUNNEL &&
+           exchange->route.tunnel.duplex.step_len >= HEAVY_LEN;
 }
 
 void exchange_look(const struct exchange *exchange, struct exchange_view *out)
 {
-    const struct forward *forward = exchange->forward;
+    const struct request *request = &exchange->request;
     *out = (struct exchange_view){
         .id = exchange->id,
-        .target = exchange->has_target ? exchange->target : NULL,
-        .upstream = &exchange->upstream,
-        .bytes_up = forward == NULL ? exchange->tunnel.duplex.up.passed : forward->up.passed,
-        .bytes_down = forward == NULL ? exchange->tunnel.duplex.down.passed : forward->down.passed,
-        .begun_ms = exchange->begun_ms,
+        .target = request->has_target ? &request->url.target : NULL,
+        .upstream = &exchange->route.upstream,
+        .begun_ms = exchange->timing.begun_ms,
     };
+    route_bytes(&exchange->route, &out->bytes_up, &out->bytes_down);
 }
 
 enum exchange_outcome exchange_outcome(const struct exchange *exchange)
 {
-    return exchange->outcome;
+    return exchange->ending.outcome;
 }
 
 struct exchange *exchange_create(struct peer *peer)
 {
+    struct session_context *context = peer->context;
     struct exchange *exchange = calloc(1, sizeof *exchange);
     if (exchange == NULL)
         return NULL;
-    exchange->magic = EXCHANGE_MAGIC;
-    exchange->peer = peer;
-    exchange->target = calloc(1, sizeof *exchange->target);
-    exchange->decision_record = audit_record_create(AUDIT_DECISION_EXTRA_CAP + peer->json_len);
-    exchange->close_record = audit_record_create(AUDIT_CLOSE_CAP);
-    if (exchange->target == NULL || exchange->decision_record == NULL ||
-        exchange->close_record == NULL) {
-        audit_record_destroy(exchange->decision_record);
-        audit_record_destroy(exchange->close_record);
-        free(exchange->target);
+    struct exchange_records *records = &exchange->records;
+    records->decision = audit_record_create(AUDIT_DECISION_EXTRA_CAP + peer->json_len);
+    records->close = audit_record_create(AUDIT_CLOSE_CAP);
+    if (records->decision == NULL || records->close == NULL) {
+        audit_record_destroy(records->decision);
+        audit_record_destroy(records->close);
         free(exchange);
         return NULL;
     }
-    struct session_context *context = peer->context;
+    exchange->magic = EXCHANGE_MAGIC;
+    exchange->peer = peer;
     session_context_make_id(context, exchange->id);
     context->counters.exchanges++;
     context->exchange_counts[EXCHANGE_READ_REQUEST]++;
-    exchange->begun_ms = context->now_ms;
-    exchange->since_ms = context->now_ms;
+    exchange->timing.begun_ms = context->now_ms;
+    exchange->timing.since_ms = context->now_ms;
     return exchange;
 }
 
@@ -504,7 +808,7 @@ void exchange_destroy(struct exchange *exchange)
         return;
     ASSERT(exchange->state == EXCHANGE_DONE);
     exchange->peer->context->exchange_counts[EXCHANGE_DONE]--;
-    free(exchange->target);
+    request_drop_head(&exchange->request);
     exchange->magic = 0;
     free(exchange);
 }

@@ -44,13 +44,6 @@ void exchange_look(const struct exchange *exchange, struct exchange_view *out);
 // be done: each step on the way to it compares for itself.
 void exchange_judge_again(struct exchange *exchange);
 
-// exchange_outcome tells what becomes of the connection.
-enum exchange_outcome {
-    EXCHANGE_KEEP,  // the next request may come
-    EXCHANGE_CLOSE, // end it in an orderly way
-    EXCHANGE_RESET, // end it so that nobody takes it for an orderly end
-};
-
 // exchange_create begins an exchange with the bytes in the peer's inbox. `peer` is borrowed until destroy.
 // NULL when there is no memory.
 struct exchange *exchange_create(struct peer *peer) MUST_USE;

@@ -34,21 +34,21 @@ static enum err begin_up(struct forward *forward, const struct request_out *out,
     return body_flow_give(&forward->up, slice_first(body, *out_taken));
 }
 
-struct forward *forward_create(struct peer *peer, int fd, const struct request_head *head,
-                               const struct absolute_url *url, struct slice body, bool is_last,
-                               size_t *out_taken, enum err *out_error)
+enum err forward_create(struct peer *peer, int fd, const struct forward_options *options,
+                        size_t *out_taken, struct forward **out)
 {
+    const struct request_head *head = options->head;
     struct tcp_stream unowned;
     struct forward *forward = calloc(1, sizeof *forward);
     struct tcp_stream *tcp = forward == NULL ? &unowned : &forward->upstream;
+    *out = forward;
     tcp_stream_init(tcp, peer->context->loop, fd);
-    *out_error = ERR_MEMORY;
     if (forward == NULL) {
         stream_close(&tcp->stream, true);
-        return NULL;
+        return ERR_MEMORY;
     }
-    tcp->stream.on_ready = peer->wake;
-    tcp->stream.owner = peer->owner;
+    tcp->stream.on_ready = peer->stream->on_ready;
+    tcp->stream.owner = peer->stream->owner;
     forward->peer = peer;
     forward->is_for_head = slice_equal(head->method_text, SLICE_LITERAL("HEAD"));
     forward->wants_websocket = head->wants_websocket;
@@ -57,13 +57,16 @@ struct forward *forward_create(struct peer *peer, int fd, const struct request_h
     forward->minor_version = head->minor_version;
     forward->active_ms = peer->context->now_ms;
     forward->body_ms = forward->active_ms;
-    forward->is_last = is_last || (head->body != BODY_NONE && !may_have_body(head->method_text));
-    const struct request_out out = {.head = head, .url = url, .is_last = forward->is_last};
-    *out_error = begin_up(forward, &out, body, out_taken);
-    if (*out_error == ERR_OK)
-        return forward;
-    forward_destroy(forward, true);
-    return NULL;
+    forward->is_last =
+        options->is_last || (head->body != BODY_NONE && !may_have_body(head->method_text));
+    const struct request_out request = {
+        .head = head, .url = options->url, .is_last = forward->is_last};
+    const enum err error = begin_up(forward, &request, options->body, out_taken);
+    if (error != ERR_OK) {
+        forward_destroy(forward, true);
+        *out = NULL;
+    }
+    return error;
 }
 
 void forward_destroy(struct forward *forward, bool is_reset)

@@ -53,13 +53,18 @@ struct forward {
     struct response_head switched; // private; of the 101, borrowed from what has been read
 };
 
-// forward_create begins to pass on the request whose head is `head` (borrowed for the call) and whose target is `url`,
-// over the connected socket `fd`, which it takes over, also on an error. `body` is what has come behind the head:
-// what belongs to the request's body is copied, for as many bytes as there are, and counted in `*out_taken`.
-// `is_last`: the target is told that no further request comes. NULL: `*out_error` is ERR_MEMORY or ERR_LIMIT.
-struct forward *forward_create(struct peer *peer, int fd, const struct request_head *head,
-                               const struct absolute_url *url, struct slice body, bool is_last,
-                               size_t *out_taken, enum err *out_error) MUST_USE;
+struct forward_options {
+    const struct request_head *head; // borrowed for the call, as all here
+    const struct absolute_url *url;
+    struct slice body; // what has come after the head
+    bool is_last;      // the target is told that no further request comes
+};
+
+// forward_create begins to pass a request on over the connected socket `fd`, which it takes over, also on an error.
+// What belongs to the request's body is copied, and counted in `*out_taken`. Events on either side wake the owner of the
+// peer's stream. ERR_MEMORY, ERR_LIMIT; then `*out` is NULL.
+enum err forward_create(struct peer *peer, int fd, const struct forward_options *options,
+                        size_t *out_taken, struct forward **out) MUST_USE;
 
 // forward_destroy closes what it still has, with a reset where `is_reset`, and frees. NULL is allowed.
 void forward_destroy(struct forward *forward, bool is_reset);

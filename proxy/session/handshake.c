@@ -41,7 +41,7 @@ static enum err judge_chain(struct session *session, const STACK_OF(CRYPTO_BUFFE
     const int64_t now_s = wall_clock_ms() / 1000;
     if (!peer_is_current(&session->peer))
         return trust_verify(session->trust, chain, now_s, out);
-    return verdicts_judge(&session->peer.context->verdicts, session->trust, chain, now_s, out);
+    return chain_cache_verify(&session->peer.context->chains, session->trust, chain, now_s, out);
 }
 
 // judge_today judges a chain by its size, by trust and by today's blocks.

@@ -103,6 +103,22 @@ void peer_empty_inbox(struct peer *peer)
     peer->inbox_cap = 0;
 }
 
+uint8_t *peer_take_inbox(struct peer *peer, size_t len)
+{
+    const struct slice rest = slice_from(peer_unread(peer), len);
+    uint8_t *taken = peer->inbox;
+    const size_t cap = rest.len > INBOX_FIRST_CAP ? rest.len : INBOX_FIRST_CAP;
+    uint8_t *larger = rest.len == 0 ? NULL : malloc(cap);
+    if (rest.len > 0 && (larger == NULL || !bytes_copy(larger, cap, rest))) {
+        free(larger);
+        return NULL;
+    }
+    peer->inbox = larger;
+    peer->inbox_len = rest.len;
+    peer->inbox_cap = larger == NULL ? 0 : cap;
+    return taken;
+}
+
 void peer_consume_inbox(struct peer *peer, size_t len)
 {
     ASSERT(len <= peer->inbox_len);

@@ -31,11 +31,10 @@ struct peer {
     struct upstream_pool
         *upstreams; // owned; connections that the next request may use; NULL: none yet
     const struct identity *identity; // borrowed from the session; NULL: no certificate
-    void (*wake)(void *owner);       // drives the session on, from the loop
     // judge_again judges the client under today's snapshot, and makes that the peer's. REASON_NONE: it
     // still has its right; anything else says why not.
     enum reason (*judge_again)(void *owner);
-    void *owner; // borrowed; argument of both
+    void *owner; // borrowed; its argument
 };
 
 // peer_is_current tells whether the client was judged under today's snapshot.
@@ -63,6 +62,10 @@ struct slice peer_unread(const struct peer *peer);
 
 // peer_empty_inbox drops what is in the inbox, which somebody has taken, and gives its memory back.
 void peer_empty_inbox(struct peer *peer);
+
+// peer_take_inbox hands out the inbox's memory, in which the first `len` bytes stay where they are; what stands after
+// these is in the inbox from then on. The caller frees it. NULL without memory: nothing changes.
+uint8_t *peer_take_inbox(struct peer *peer, size_t len) MUST_USE;
 
 // peer_consume_inbox drops the first `len` bytes; when none is left the memory is given back.
 void peer_consume_inbox(struct peer *peer, size_t len);

@@ -1,6 +1,13 @@
-// From a head to what is to be done about it: a CONNECT, a plain request, a question to the proxy itself, or a
-// refusal that says what would have been right.
-#include "proxy/session/exchange_internal.h"
+// From a head to what is to be done about it, or a refusal that says what would have been right.
+#include "proxy/session/request.h"
+
+#include <stdlib.h>
+
+static const char malformed_host[] = "malformed Host";
+
+static const char what_this_is[] =
+    "This is Sallyport, a forward proxy: set it as the proxy of your client, which then sends "
+    "CONNECT host:port, or http:// URLs. http://sallyport.internal/whoami says who you are.";
 
 // is_good_host: a Host field, where there is one, is a host with or without a port. What it names does not count: the
 // request-target is what is judged, and what the target of a plain request reads in Host is written from that
@@ -12,113 +19,97 @@ static bool is_good_host(const struct request_head *head)
            target_parse(head->host, &host) == ERR_OK;
 }
 
-static const char malformed_host[] = "malformed Host";
-
-static void refuse_bad(struct exchange *exchange, const char *detail, const char *help)
+static struct verdict bad(const char *detail)
 {
-    exchange->help = help;
-    exchange_refuse_error(exchange, 400, REASON_BAD_REQUEST, detail);
+    return verdict_bad_request(REASON_BAD_REQUEST, detail, NULL);
 }
 
-// go_on asks the policy, and then for a way to the target.
-static void go_on(struct exchange *exchange, const struct request_head *head)
+static struct verdict take_connect(struct request *request, const struct request_head *head)
 {
-    exchange->may_keep = head->is_persistent;
-    if (whoami_is_for(exchange->target))
-        exchange_answer_whoami(exchange, head);
-    else if (exchange_is_admitted(exchange))
-        exchange_seek_upstream(exchange);
-}
-
-static void take_connect(struct exchange *exchange, const struct request_head *head)
-{
-    exchange->has_target = target_parse(head->target, exchange->target) == ERR_OK;
-    if (!exchange->has_target) {
-        exchange_refuse_error(exchange, 400, REASON_BAD_TARGET, "expected host:port");
-        return;
-    }
-    if (!is_good_host(head))
-        refuse_bad(exchange, malformed_host, NULL);
-    else
-        go_on(exchange, head);
+    request->has_target = target_parse(head->target, &request->url.target) == ERR_OK;
+    if (!request->has_target)
+        return verdict_error(400, REASON_BAD_TARGET, "expected host:port");
+    return is_good_host(head) ? (struct verdict){.kind = VERDICT_GO} : bad(malformed_host);
 }
 
 // take_plain looks at a request whose URL can be asked for.
-static void take_plain(struct exchange *exchange, const struct request_head *head,
-                       const struct absolute_url *url)
+static struct verdict take_plain(struct request *request)
 {
-    *exchange->target = url->target;
-    exchange->has_target = true;
-    exchange->is_plain = true;
-    exchange->body = head->body;
-    exchange->body_len = head->length;
+    const struct request_head *head = &request->head;
+    const bool has_body = head->body != BODY_NONE;
+    request->has_target = true;
     if (head->minor_version == 1 && !head->has_host)
-        refuse_bad(exchange, "no Host field", NULL); // RFC 9112 3.2
-    else if (!is_good_host(head))
-        refuse_bad(exchange, malformed_host, NULL);
-    else if (url->is_websocket && !head->wants_websocket)
-        refuse_bad(exchange, "ws:// without an upgrade", NULL);
-    else if (head->wants_websocket && head->body != BODY_NONE)
-        refuse_bad(exchange, "an upgrade with a body", NULL);
-    else if (exchange->body != BODY_NONE && slice_equal(exchange->method, SLICE_LITERAL("TRACE")))
-        refuse_bad(exchange, "TRACE with a body", NULL); // RFC 9110 9.3.8
-    else if (head->has_max_forwards && head->max_forwards == 0)
-        exchange_refuse_error(exchange, 405, REASON_BAD_REQUEST, "Max-Forwards is 0");
-    else if (head->expects_other)
-        exchange_refuse_error(exchange, 417, REASON_BAD_REQUEST, "unknown Expect");
-    else
-        go_on(exchange, head);
+        return bad("no Host field"); // RFC 9112 3.2
+    if (!is_good_host(head))
+        return bad(malformed_host);
+    if (request->url.is_websocket && !head->wants_websocket)
+        return bad("ws:// without an upgrade");
+    if (head->wants_websocket && has_body)
+        return bad("an upgrade with a body");
+    if (has_body && slice_equal(request->method, SLICE_LITERAL("TRACE")))
+        return bad("TRACE with a body"); // RFC 9110 9.3.8
+    if (head->has_max_forwards && head->max_forwards == 0)
+        return verdict_error(405, REASON_BAD_REQUEST, "Max-Forwards is 0");
+    if (head->expects_other)
+        return verdict_error(417, REASON_BAD_REQUEST, "unknown Expect");
+    return (struct verdict){.kind = VERDICT_GO};
 }
 
-static const char what_this_is[] =
-    "This is Sallyport, a forward proxy: set it as the proxy of your client, which then sends "
-    "CONNECT host:port, or http:// URLs. http://sallyport.internal/whoami says who you are.";
-
-static void take_other(struct exchange *exchange, const struct request_head *head)
+static struct verdict take_other(struct request *request)
 {
-    struct absolute_url url;
+    struct absolute_url *url = &request->url;
     const char *why = NULL;
-    absolute_url_parse(head->target, &url, &why);
-    switch (url.kind) {
+    absolute_url_parse(request->head.target, url, &why);
+    request->is_plain = url->kind == URL_HTTP;
+    switch (url->kind) {
     case URL_HTTP:
-        take_plain(exchange, head, &url);
-        return;
+        return take_plain(request);
     case URL_HTTPS:
-        refuse_bad(
-            exchange, "use CONNECT for https",
+        return verdict_bad_request(
+            REASON_BAD_REQUEST, "use CONNECT for https",
             "For an https:// URL a client asks its proxy to CONNECT host:443, and speaks TLS "
             "through the tunnel.");
-        return;
     case URL_OTHER:
-        refuse_bad(exchange, "only http:// URLs", what_this_is);
-        return;
+        return verdict_bad_request(REASON_BAD_REQUEST, "only http:// URLs", what_this_is);
     case URL_ORIGIN:
-        refuse_bad(exchange, "this is a proxy", what_this_is);
-        return;
+        return verdict_bad_request(REASON_BAD_REQUEST, "this is a proxy", what_this_is);
     case URL_AUTHORITY:
-        exchange->help = what_this_is;
-        exchange_refuse_error(exchange, 400, REASON_BAD_TARGET, "expected an http:// URL");
-        return;
+        return verdict_bad_request(REASON_BAD_TARGET, "expected an http:// URL", what_this_is);
     case URL_BAD:
-        exchange_refuse_error(exchange, 400, REASON_BAD_TARGET, why);
-        return;
+        return verdict_error(400, REASON_BAD_TARGET, why);
     }
+    return bad(why);
 }
 
-void exchange_take_request(struct exchange *exchange, const struct request_head *head)
+struct verdict request_take(struct request *request, const struct request_head *head,
+                            uint8_t *bytes)
 {
-    exchange->head_len = head->len;
-    exchange->request_len = head->len;
-    exchange_note_method(exchange, head->method_text);
-    if (head->method == METHOD_CONNECT)
-        take_connect(exchange, head);
-    else
-        take_other(exchange, head);
+    request->bytes = bytes;
+    request->head = *head;
+    if (bytes_copy(request->method_data, sizeof request->method_data, head->method_text))
+        request->method = slice_of(request->method_data, head->method_text.len);
+    request->is_for_head = slice_equal(head->method_text, SLICE_LITERAL("HEAD"));
+    if (head->method != METHOD_CONNECT)
+        return take_other(request);
+    const struct verdict verdict = take_connect(request, head);
+    request_drop_head(request);
+    return verdict;
 }
 
-void exchange_note_method(struct exchange *exchange, struct slice method)
+bool request_is_repeatable(const struct request *request)
 {
-    if (bytes_copy(exchange->method_data, sizeof exchange->method_data, method))
-        exchange->method = slice_of(exchange->method_data, method.len);
-    exchange->is_for_head = slice_equal(method, SLICE_LITERAL("HEAD"));
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "DELETE", "PUT"};
+    if (!request->is_plain || request->head.body != BODY_NONE)
+        return false;
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (slice_equal(request->method, slice_of_string(methods[i])))
+            return true;
+    }
+    return false;
+}
+
+void request_drop_head(struct request *request)
+{
+    free(request->bytes);
+    request->bytes = NULL;
 }

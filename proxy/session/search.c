@@ -14,26 +14,24 @@ enum {
 
 struct search {
     uint32_t magic;
-    struct ev_loop *loop;        // borrowed
-    const struct target *target; // borrowed from the exchange
-    void (*wake)(void *owner);
-    void *owner;                  // borrowed
+    struct ev_loop *loop;         // borrowed
+    const struct target *target;  // borrowed from the exchange
+    const struct stream *client;  // borrowed; whose owner is woken
     struct resolver_query *query; // owned; NULL when nothing more will come from it
     ev_timer delay;
     bool is_resolved;
     bool needs_all; // what was there did not do: judge again only when all is there
     bool has_late;  // addresses have come, or the last word, since they were judged
     enum resolve_result resolved;
-    struct dialer *dialer; // owned
-    struct dial_places places;
+    struct dialer *dialer;           // owned
+    struct quota *quota;             // borrowed; of the places for attempts at the same time
+    struct session_context *context; // borrowed
     bool is_dialled;
     enum dial_result dialled;
     int fd; // owned; -1: none
     size_t candidate_count;
     size_t judged_count; // of the candidates, from the first one on
     struct candidate candidates[RESOLVER_MAX_ADDRESSES];
-    size_t admitted_count;
-    struct ip_addr admitted[RESOLVER_MAX_ADDRESSES];
     struct dns_aliases aliases;
 };
 
@@ -44,11 +42,11 @@ static void on_delay(struct ev_loop *loop, ev_timer *timer, int events)
     struct search *search = timer->data;
     ASSERT(search->magic == SEARCH_MAGIC);
     search->is_resolved = true;
-    search->wake(search->owner);
+    search->client->on_ready(search->client->owner);
 }
 
 struct search *search_create(struct ev_loop *loop, const struct target *target,
-                             void (*wake)(void *owner), void *owner)
+                             const struct stream *client)
 {
     struct search *search = calloc(1, sizeof *search);
     if (search == NULL)
@@ -56,8 +54,7 @@ struct search *search_create(struct ev_loop *loop, const struct target *target,
     search->magic = SEARCH_MAGIC;
     search->loop = loop;
     search->target = target;
-    search->wake = wake;
-    search->owner = owner;
+    search->client = client;
     search->fd = -1;
     ev_timer_init(&search->delay, on_delay, RESOLUTION_DELAY_MS / 1000., 0.);
     search->delay.data = search;
@@ -74,7 +71,7 @@ void search_destroy(struct search *search)
     if (search->fd >= 0) {
         struct tcp_stream unwanted;
         tcp_stream_init(&unwanted, search->loop, search->fd);
-        stream_close(&unwanted.stream, true);
+        stream_close(&unwanted.stream, search->dialer != NULL);
     }
     search->magic = 0;
     free(search);
@@ -122,25 +119,26 @@ static void on_answer(void *arg)
     ASSERT(search->magic == SEARCH_MAGIC);
     take_answer(search);
     if (search->is_resolved)
-        search->wake(search->owner);
+        search->client->on_ready(search->client->owner);
 }
 
-void search_assume(struct search *search, const struct ip_addr *address)
+void search_assume(struct search *search, const struct ip_addr *address, int fd)
 {
     search->candidates[0] = (struct candidate){.address = *address};
     search->candidate_count = 1;
     search->is_resolved = true;
     search->resolved = RESOLVE_OK;
+    search->fd = fd;
 }
 
-enum err search_resolve(struct search *search, struct resolver *resolver, uint64_t asker)
+enum err search_resolve(struct search *search, struct resolver *resolver, uint64_t client_id)
 {
     if (search->target->kind == TARGET_ADDRESS) {
-        search_assume(search, &search->target->address);
+        search_assume(search, &search->target->address, -1);
         return ERR_OK;
     }
-    search->query =
-        resolver_submit(resolver, hostname_slice(&search->target->name), asker, on_answer, search);
+    search->query = resolver_submit(resolver, hostname_slice(&search->target->name), client_id,
+                                    on_answer, search);
     if (search->query == NULL)
         return ERR_MEMORY;
     take_answer(search);
@@ -153,58 +151,44 @@ bool search_is_resolved(const struct search *search, enum resolve_result *out)
     return search->is_resolved;
 }
 
-// judge fills in what only the machine knows, and asks the policy.
-static void judge(const struct policy *policy, const struct client *client,
-                  const struct ip_addr *source, const struct target *target,
-                  struct candidate *candidates, size_t count, struct decision *out)
+// note_local fills in which candidates are of this machine, where that counts.
+static void note_local(const struct admission *admission, struct candidate *candidates,
+                       size_t count)
 {
-    if (policy_is_own_port(policy, target->port)) {
-        for (size_t i = 0; i < count; i++)
-            candidates[i].is_local = address_is_local(&candidates[i].address);
-    }
-    policy_decide_addresses(policy, client, source, target, candidates, count, out);
+    if (!policy_is_own_port(admission->snapshot->policy, admission->target->port))
+        return;
     for (size_t i = 0; i < count; i++)
-        candidates[i].rule = NULL; // the policy's: candidates live longer
+        candidates[i].is_local = address_is_local(&candidates[i].address);
 }
 
-// has_source tells whether an admitted address can be dialled from one of the client's own.
-static bool has_source(const struct search *search, const struct client *client)
+// has_source tells whether the client may dial addresses of `family`: one of its own of that family is here.
+static bool has_source(const struct client *client, enum ip_family family)
 {
     for (size_t i = 0; i < client->egress_count; i++) {
-        if (!address_is_local(&client->egress[i]))
-            continue;
-        for (size_t j = 0; j < search->admitted_count; j++) {
-            if (search->admitted[j].family == client->egress[i].family)
-                return true;
-        }
+        if (client->egress[i].family == family && address_is_local(&client->egress[i]))
+            return true;
     }
     return client->egress_count == 0;
 }
 
-bool search_judge(struct search *search, const struct policy *policy, const struct client *client,
-                  const struct ip_addr *source, struct decision *out)
+struct verdict search_judge(struct search *search, const struct admission *admission)
 {
-    judge(policy, client, source, search->target, search->candidates, search->candidate_count, out);
-    search->judged_count = search->candidate_count;
-    search->admitted_count = 0;
-    for (size_t i = 0; i < search->candidate_count; i++) {
-        if (search->candidates[i].is_admitted)
-            search->admitted[search->admitted_count++] = search->candidates[i].address;
-    }
-    if (out->action == ACTION_ALLOW && !has_source(search, client))
-        *out = (struct decision){
-            .action = ACTION_ERROR, .reason = REASON_EGRESS_UNAVAILABLE, .mode = out->mode};
-    // What a mode lets through could still come by a rule, and then the mode would not count.
-    if (search->query == NULL || (out->action == ACTION_ALLOW && out->reason == REASON_RULE))
-        return true;
-    search->judged_count = 0;
-    search->is_resolved = false;
-    search->needs_all = true;
-    return false;
+    const struct admission_facts facts = {
+        .is_complete = search->query == NULL,
+        .can_dial_ipv4 = has_source(admission->client, IP_V4),
+        .can_dial_ipv6 = has_source(admission->client, IP_V6),
+    };
+    note_local(admission, search->candidates, search->candidate_count);
+    const struct verdict verdict =
+        admission_decide_addresses(admission, search->candidates, search->candidate_count, &facts);
+    const bool waits = verdict.kind == VERDICT_WAIT;
+    search->judged_count = waits ? 0 : search->candidate_count;
+    search->is_resolved = !waits;
+    search->needs_all = search->needs_all || waits;
+    return verdict;
 }
 
-void search_judge_late(struct search *search, const struct policy *policy,
-                       const struct client *client, const struct ip_addr *source)
+void search_judge_late(struct search *search, const struct admission *admission)
 {
     struct ip_addr admitted[RESOLVER_MAX_ADDRESSES];
     size_t count = 0;
@@ -213,12 +197,20 @@ void search_judge_late(struct search *search, const struct policy *policy,
     search->has_late = false;
     while (search->judged_count < search->candidate_count) {
         struct candidate *candidate = &search->candidates[search->judged_count++];
-        struct decision decision;
-        judge(policy, client, source, search->target, candidate, 1, &decision);
-        if (decision.action == ACTION_ALLOW && decision.reason == REASON_RULE)
+        bool is_by_rule = false;
+        note_local(admission, candidate, 1);
+        if (admission_admits_address(admission, candidate, &is_by_rule) && is_by_rule)
             admitted[count++] = candidate->address;
     }
     dialer_add(search->dialer, admitted, count, search->query != NULL);
+}
+
+bool search_admits(const struct admission *admission, const struct ip_addr *address)
+{
+    struct candidate candidate = {.address = *address};
+    bool is_by_rule = false;
+    note_local(admission, &candidate, 1);
+    return admission_admits_address(admission, &candidate, &is_by_rule);
 }
 
 const struct dns_aliases *search_aliases(const struct search *search)
@@ -232,14 +224,6 @@ const struct candidate *search_candidates(const struct search *search, size_t *o
     return search->candidates;
 }
 
-void search_judge_one(const struct policy *policy, const struct client *client,
-                      const struct ip_addr *source, const struct target *target,
-                      const struct ip_addr *address, struct decision *out)
-{
-    struct candidate candidate = {.address = *address};
-    judge(policy, client, source, target, &candidate, 1, out);
-}
-
 static void on_dialled(void *arg, enum dial_result result, int fd)
 {
     struct search *search = arg;
@@ -247,31 +231,37 @@ static void on_dialled(void *arg, enum dial_result result, int fd)
     search->is_dialled = true;
     search->dialled = result;
     search->fd = fd;
-    search->wake(search->owner);
+    search->client->on_ready(search->client->owner);
 }
 
 static bool on_take_place(void *arg)
 {
     const struct search *search = arg;
-    return search->places.take(search->places.arg);
+    return quota_take_dial(search->quota, search->context);
 }
 
 static void on_give_place(void *arg)
 {
     const struct search *search = arg;
-    search->places.give(search->places.arg);
+    quota_give_dial(search->quota, search->context);
 }
 
 enum err search_dial(struct search *search, const struct client *client, uint32_t turn,
-                     int64_t attempt_ms, const struct dial_places *places)
+                     int64_t attempt_ms, struct quota *quota, struct session_context *context)
 {
+    struct ip_addr admitted[RESOLVER_MAX_ADDRESSES];
+    size_t admitted_count = 0;
+    for (size_t i = 0; i < search->candidate_count; i++) {
+        if (search->candidates[i].is_admitted)
+            admitted[admitted_count++] = search->candidates[i].address;
+    }
     const struct dialer_events events = {.on_done = on_dialled,
                                          .take_place = on_take_place,
                                          .give_place = on_give_place,
                                          .arg = search};
     const struct dialer_options options = {
-        .addresses = search->admitted,
-        .count = search->admitted_count,
+        .addresses = admitted,
+        .count = admitted_count,
         .port = search->target->port,
         .attempt_ms = attempt_ms,
         .sources = client->egress,
@@ -279,7 +269,8 @@ enum err search_dial(struct search *search, const struct client *client, uint32_
         .source_turn = turn,
         .expects_more = search->query != NULL,
     };
-    search->places = *places;
+    search->quota = quota;
+    search->context = context;
     search->dialer = dialer_start(search->loop, &options, &events);
     return search->dialer == NULL ? ERR_MEMORY : ERR_OK;
 }
@@ -304,5 +295,7 @@ uint32_t search_attempts(const struct search *search)
 
 struct ip_addr search_last_dialled(const struct search *search)
 {
-    return search->dialer == NULL ? (struct ip_addr){0} : dialer_last_dialled(search->dialer);
+    if (search->dialer != NULL)
+        return dialer_last_dialled(search->dialer);
+    return search->fd >= 0 ? search->candidates[0].address : (struct ip_addr){0};
 }

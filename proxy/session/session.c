@@ -458,6 +458,8 @@ static void begin(struct session *session, const struct arrival *arrival)
     session->trust = arrival->listener->trust;
     session->tcp.stream.on_ready = on_ready;
     session->tcp.stream.owner = session;
+    session->peer.stream->on_ready = on_ready; // and with it streams to targets
+    session->peer.stream->owner = session;
     session->is_first = true;
     session->is_half_open = arrival->is_half_open;
     session->since_ms = context->now_ms + arrival->wait_ms;
@@ -491,7 +493,6 @@ void session_accept(struct session_context *context, const struct listener_confi
         .address = *peer,
         .port = peer_port,
         .not_after_s = NEVER_S, // until a certificate is verified
-        .wake = on_ready,
         .judge_again = session_judge_again,
         .owner = session,
     };

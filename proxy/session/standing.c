@@ -163,7 +163,7 @@ static void queue_for_sweep(struct session *session)
 
 void sessions_judge_again(struct session_context *context)
 {
-    verdicts_clear(&context->verdicts);
+    chain_cache_clear(&context->chains);
     struct session *session = NULL;
     TAILQ_FOREACH(session, &context->by_state[SESSION_SERVING], link)
     {

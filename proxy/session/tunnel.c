@@ -7,6 +7,8 @@ enum err tunnel_open(struct tunnel *tunnel, struct ev_loop *loop, struct buffer_
 {
     *tunnel = (struct tunnel){.is_open = true};
     tcp_stream_init(&tunnel->upstream, loop, fd);
+    tunnel->upstream.stream.on_ready = client->on_ready;
+    tunnel->upstream.stream.owner = client->owner;
     duplex_init(&tunnel->duplex, client, &tunnel->upstream.stream, pool, false, true, now_ms);
     enum err error = flow_preload(&tunnel->duplex.up, early, false);
     if (error == ERR_OK)
@@ -19,12 +21,6 @@ enum err tunnel_open(struct tunnel *tunnel, struct ev_loop *loop, struct buffer_
 enum err tunnel_preload_down(struct tunnel *tunnel, struct slice bytes)
 {
     return flow_preload(&tunnel->duplex.down, bytes, false);
-}
-
-void tunnel_on_ready(struct tunnel *tunnel, void (*on_ready)(void *owner), void *owner)
-{
-    tunnel->upstream.stream.on_ready = on_ready;
-    tunnel->upstream.stream.owner = owner;
 }
 
 // note_reason keeps the first reason: who ended it.

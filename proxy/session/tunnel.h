@@ -16,7 +16,8 @@ struct tunnel {
 };
 
 // tunnel_open takes over the connected socket `fd` and prepares both flows: `early` bytes of the client
-// go first on the way up, `answer` (the 200) goes first on the way down. On an error the socket is closed.
+// go first on the way up, `answer` (the 200) goes first on the way down. Events on either side wake the owner of `client`.
+// On an error the socket is closed.
 enum err tunnel_open(struct tunnel *tunnel, struct ev_loop *loop, struct buffer_pool *pool,
                      struct stream *client, int fd, struct slice early, struct slice answer,
                      int64_t now_ms) MUST_USE;
@@ -24,9 +25,6 @@ enum err tunnel_open(struct tunnel *tunnel, struct ev_loop *loop, struct buffer_
 // tunnel_preload_down puts bytes of the target that have been read already after the answer. Before the first
 // step. ERR_MEMORY, ERR_LIMIT; then the tunnel is to be closed.
 enum err tunnel_preload_down(struct tunnel *tunnel, struct slice bytes) MUST_USE;
-
-// tunnel_on_ready sets who is told of events on the upstream side.
-void tunnel_on_ready(struct tunnel *tunnel, void (*on_ready)(void *owner), void *owner);
 
 // tunnel_step moves what can be moved now, and keeps the reason of the first end.
 enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms);

@@ -119,3 +119,10 @@ struct upstream upstream_pool_take(struct upstream_pool *pool, const struct targ
     }
     return (struct upstream){.fd = -1};
 }
+
+void upstream_close(struct ev_loop *loop, const struct upstream *upstream)
+{
+    struct tcp_stream unwanted;
+    tcp_stream_init(&unwanted, loop, upstream->fd);
+    stream_close(&unwanted.stream, false);
+}

@@ -1,10 +1,5 @@
-// What the proxy says about itself: http://sallyport.internal/whoami tells a client who it is here, whether or not an
-// entry of the config fits its certificate. The name and those below it are never resolved or dialled.
-#include <stdlib.h>
-
-#include "proxy/session/exchange_internal.h"
-
-#include "proxy/http/answer.h"
+// The words are those of the audit log.
+#include "proxy/session/whoami.h"
 
 #define OWN_NAME "sallyport.internal"
 
@@ -52,15 +47,15 @@ static void append_limit(struct text *out, const char *key, uint64_t value)
 }
 
 // append_limits writes the client's limits, null where there is none, and what is in use of them by now.
-static void append_limits(const struct exchange *exchange, struct text *out)
+static void append_limits(const struct peer *peer, struct text *out)
 {
-    const struct client *client = exchange->peer->client;
+    const struct client *client = peer->client;
     if (client == NULL) {
         text_append_string(out, "\"limits\":null,");
         return;
     }
     const struct client_limits *limits = &client->limits;
-    const uint32_t open = ledger_count_tunnels(exchange->peer->context->ledger, client->name);
+    const uint32_t open = ledger_count_tunnels(peer->context->ledger, client->name);
     const uint32_t left = limits->tunnels > open ? limits->tunnels - open : 0;
     text_append_string(out, "\"limits\":{");
     append_limit(out, "tunnels", limits->tunnels);
@@ -77,9 +72,8 @@ static void append_limits(const struct exchange *exchange, struct text *out)
     text_append_format(out, "\"tunnels_open\":%u},", open);
 }
 
-static void append_json(const struct exchange *exchange, struct text *out)
+void whoami_append(const struct peer *peer, const char *id, struct text *out)
 {
-    const struct peer *peer = exchange->peer;
     const struct client *client = peer->client;
     char address[IP_TEXT_CAP];
     text_append_string(out, "{");
@@ -93,59 +87,25 @@ static void append_json(const struct exchange *exchange, struct text *out)
     append_string(out, "version", peer->tls_version);
     append_string(out, "cipher", peer->tls_cipher);
     text_append_format(out, "\"resumed\":%s},", peer->is_resumed ? "true" : "false");
-    append_limits(exchange, out);
+    append_limits(peer, out);
     append_string(out, "config", peer->snapshot->id);
-    text_append_format(out, "\"id\":\"%s\"}\n", exchange->id);
+    text_append_format(out, "\"id\":\"%s\"}\n", id);
 }
 
-// answer puts the object on its way, as what refusals are.
-static void answer(struct exchange *exchange)
+struct verdict whoami_decide(const struct peer *peer, const struct request *request)
 {
-    struct peer *peer = exchange->peer;
-    struct buffer *json = buffer_pool_take(&peer->context->buffers);
-    struct text text;
-    if (json == NULL) {
-        exchange_finish(exchange, EXCHANGE_RESET, REASON_NO_MEMORY);
-        return;
-    }
-    text_init(&text, (char *)json->data, BUFFER_CAP);
-    append_json(exchange, &text);
-    ASSERT(!text.is_cut);
-    const struct decision decision = {.action = ACTION_ALLOW, .reason = REASON_WHOAMI};
-    exchange_rule(exchange, &decision);
-    exchange->reason = REASON_COMPLETED;
-    exchange_answer(exchange, text_slice(&text));
-    buffer_pool_give(&peer->context->buffers, &json);
-}
-
-// refuse_stranger: who has shown no certificate and is no client of the config is told nothing.
-static void refuse_stranger(struct exchange *exchange)
-{
-    const struct decision decision = {.action = ACTION_DENY, .reason = REASON_NO_CLIENT};
-    exchange_rule(exchange, &decision);
-    exchange_refuse_decided(exchange, 403, NULL);
-}
-
-void exchange_answer_whoami(struct exchange *exchange, const struct request_head *head)
-{
-    struct absolute_url url;
-    const char *why = NULL;
-    const bool is_get =
-        exchange->is_for_head || slice_equal(exchange->method, SLICE_LITERAL("GET"));
-    if (!exchange_has_right(exchange))
-        return;
-    if (!exchange->is_plain) {
-        exchange_refuse_error(exchange, 404, REASON_NOT_FOUND, "no tunnels to the proxy");
-        return;
-    }
-    absolute_url_parse(head->target, &url, &why);
-    if (!slice_equal(hostname_slice(&exchange->target->name), SLICE_LITERAL(OWN_NAME)) ||
-        exchange->target->port != 80 || !slice_equal(url.path, SLICE_LITERAL("/whoami")))
-        exchange_refuse_error(exchange, 404, REASON_NOT_FOUND, "there is only /whoami");
-    else if (!is_get)
-        exchange_refuse_error(exchange, 405, REASON_BAD_REQUEST, "use GET");
-    else if (exchange->peer->identity == NULL && exchange->peer->client == NULL)
-        refuse_stranger(exchange);
-    else
-        answer(exchange);
+    const struct slice name = hostname_slice(&request->url.target.name);
+    const bool is_get = request->is_for_head || slice_equal(request->method, SLICE_LITERAL("GET"));
+    if (!request->is_plain)
+        return verdict_error(404, REASON_NOT_FOUND, "no tunnels to the proxy");
+    if (!slice_equal(name, SLICE_LITERAL(OWN_NAME)) || request->url.target.port != 80 ||
+        !slice_equal(request->url.path, SLICE_LITERAL("/whoami")))
+        return verdict_error(404, REASON_NOT_FOUND, "there is only /whoami");
+    if (!is_get)
+        return verdict_error(405, REASON_BAD_REQUEST, "use GET");
+    // A client without certificate, which no entry of the config fits, is told nothing.
+    const bool is_known = peer->identity != NULL || peer->client != NULL;
+    const struct decision decision = {.action = is_known ? ACTION_ALLOW : ACTION_DENY,
+                                      .reason = is_known ? REASON_WHOAMI : REASON_NO_CLIENT};
+    return verdict_of_decision(&decision, peer->snapshot->id, is_known ? 200 : 403);
 }

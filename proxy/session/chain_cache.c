@@ -1,5 +1,5 @@
 // A table of sets: the chain's hash picks the set, the least recently used of its places makes room.
-#include "proxy/session/verdicts.h"
+#include "proxy/session/chain_cache.h"
 
 #include <openssl/mem.h>
 #include <openssl/pool.h>
@@ -26,23 +26,23 @@ static void hash_chain(const STACK_OF(CRYPTO_BUFFER) *chain, uint8_t out[SHA256_
 
 // set_of gives the first place of the set that a hash belongs to. Who could choose a hash would still
 // have to get such a certificate issued.
-static struct verdict *set_of(const struct verdicts *verdicts, const uint8_t *hash)
+static struct cached_chain *set_of(const struct chain_cache *cache, const uint8_t *hash)
 {
-    const size_t set = (size_t)(hash[0] | hash[1] << 8) % VERDICTS_SETS;
-    return &verdicts->places[set * VERDICTS_WAYS];
+    const size_t set = (size_t)(hash[0] | hash[1] << 8) % CHAIN_CACHE_SETS;
+    return &cache->places[set * CHAIN_CACHE_WAYS];
 }
 
-static void forget(struct verdict *verdict)
+static void forget(struct cached_chain *entry)
 {
-    identity_destroy(verdict->identity);
-    *verdict = (struct verdict){0};
+    identity_destroy(entry->identity);
+    *entry = (struct cached_chain){0};
 }
 
-static struct verdict *find(const struct verdicts *verdicts, const uint8_t *hash,
-                            const struct trust *trust)
+static struct cached_chain *find(const struct chain_cache *cache, const uint8_t *hash,
+                                 const struct trust *trust)
 {
-    struct verdict *set = verdicts->places == NULL ? NULL : set_of(verdicts, hash);
-    for (size_t i = 0; set != NULL && i < VERDICTS_WAYS; i++) {
+    struct cached_chain *set = cache->places == NULL ? NULL : set_of(cache, hash);
+    for (size_t i = 0; set != NULL && i < CHAIN_CACHE_WAYS; i++) {
         if (set[i].identity != NULL && set[i].trust == trust &&
             CRYPTO_memcmp(set[i].chain, hash, sizeof set[i].chain) == 0)
             return &set[i];
@@ -51,16 +51,17 @@ static struct verdict *find(const struct verdicts *verdicts, const uint8_t *hash
 }
 
 // is_still_good asks what can have changed. It also fills `*out`.
-static bool is_still_good(const struct verdict *verdict, int64_t now_s, struct trust_verdict *out)
+static bool is_still_good(const struct cached_chain *entry, int64_t now_s,
+                          struct trust_verdict *out)
 {
-    const struct chain_record *record = identity_record(verdict->identity);
+    const struct chain_record *record = identity_record(entry->identity);
     const char *detail = NULL;
-    if (trust_recheck(verdict->trust, record, now_s, &detail) != REASON_NONE)
+    if (trust_recheck(entry->trust, record, now_s, &detail) != REASON_NONE)
         return false;
     *out = (struct trust_verdict){
         .reason = REASON_NONE,
         .detail = "",
-        .identity = identity_share(verdict->identity),
+        .identity = identity_share(entry->identity),
         .not_after_s = record->not_after_s,
         .depth = record->depth,
     };
@@ -68,52 +69,53 @@ static bool is_still_good(const struct verdict *verdict, int64_t now_s, struct t
 }
 
 // remember takes a place. Without memory nothing is remembered, which is as good.
-static void remember(struct verdicts *verdicts, const uint8_t *hash, const struct trust *trust,
+static void remember(struct chain_cache *cache, const uint8_t *hash, const struct trust *trust,
                      const struct trust_verdict *good)
 {
-    if (verdicts->places == NULL)
-        verdicts->places = calloc((size_t)VERDICTS_SETS * VERDICTS_WAYS, sizeof *verdicts->places);
-    if (verdicts->places == NULL)
+    if (cache->places == NULL)
+        cache->places = calloc((size_t)CHAIN_CACHE_SETS * CHAIN_CACHE_WAYS, sizeof *cache->places);
+    if (cache->places == NULL)
         return;
-    struct verdict *place = set_of(verdicts, hash);
-    for (struct verdict *other = place + 1; other < set_of(verdicts, hash) + VERDICTS_WAYS;
+    struct cached_chain *place = set_of(cache, hash);
+    for (struct cached_chain *other = place + 1; other < set_of(cache, hash) + CHAIN_CACHE_WAYS;
          other++) {
         if (other->used < place->used)
             place = other;
     }
     forget(place);
-    *place = (struct verdict){
+    *place = (struct cached_chain){
         .trust = trust,
         .identity = identity_share(good->identity),
-        .used = verdicts->look_ups,
+        .used = cache->look_ups,
     };
     (void)bytes_copy(place->chain, sizeof place->chain, slice_of(hash, SHA256_DIGEST_LENGTH));
 }
 
-enum err verdicts_judge(struct verdicts *verdicts, const struct trust *trust,
-                        const STACK_OF(CRYPTO_BUFFER) *chain, int64_t now_s,
-                        struct trust_verdict *out)
+enum err chain_cache_verify(struct chain_cache *cache, const struct trust *trust,
+                            const STACK_OF(CRYPTO_BUFFER) *chain, int64_t now_s,
+                            struct trust_verdict *out)
 {
     uint8_t hash[SHA256_DIGEST_LENGTH];
     hash_chain(chain, hash);
-    verdicts->look_ups++;
-    struct verdict *known = find(verdicts, hash, trust);
+    cache->look_ups++;
+    struct cached_chain *known = find(cache, hash, trust);
     if (known != NULL && is_still_good(known, now_s, out)) {
-        known->used = verdicts->look_ups;
-        verdicts->hits++;
+        known->used = cache->look_ups;
+        cache->hits++;
         return ERR_OK;
     }
     if (known != NULL)
         forget(known); // what is wrong is told by a whole verification
     TRY(trust_verify(trust, chain, now_s, out));
-    remember(verdicts, hash, trust, out);
+    remember(cache, hash, trust, out);
     return ERR_OK;
 }
 
-void verdicts_clear(struct verdicts *verdicts)
+void chain_cache_clear(struct chain_cache *cache)
 {
-    for (size_t i = 0; verdicts->places != NULL && i < (size_t)VERDICTS_SETS * VERDICTS_WAYS; i++)
-        forget(&verdicts->places[i]);
-    free(verdicts->places);
-    verdicts->places = NULL;
+    for (size_t i = 0; cache->places != NULL && i < (size_t)CHAIN_CACHE_SETS * CHAIN_CACHE_WAYS;
+         i++)
+        forget(&cache->places[i]);
+    free(cache->places);
+    cache->places = NULL;
 }

@@ -1,0 +1,52 @@
+// admission: every question that a request puts to policy, limits and trust, as pure functions from values to a
+// verdict. Nothing here refuses, waits, takes room or writes a record: exchange.c does, with what it is told here.
+//
+// A request is asked about before DNS (room, right, target), after it (addresses), and before the 200 (today).
+#pragma once
+
+#include "proxy/session/verdict.h"
+
+// What a request is judged by; all borrowed.
+struct admission {
+    const struct snapshot *snapshot;
+    const struct client *client; // NULL: no entry of the configuration fits
+    const struct ip_addr *source;
+    const struct target *target;
+};
+
+// What the machine and DNS say about the candidates.
+struct admission_facts {
+    bool is_complete;   // no further address will come
+    bool can_dial_ipv4; // from an address that the client's `egress` admits, where it has one
+    bool can_dial_ipv6; // likewise
+};
+
+// admission_decide_room refuses requests while the proxy drains, and those whose records have no room (`has_records`):
+// no record, no tunnel.
+struct verdict admission_decide_room(bool is_draining, bool has_records);
+
+// admission_decide_right refuses a client that has lost its right: `reason` is what judging it again has said,
+// REASON_NONE for nothing; `not_after_s` is when its certificate ends (Unix seconds, like `now_s`).
+struct verdict admission_decide_right(const struct snapshot *snapshot, enum reason reason,
+                                      int64_t not_after_s, int64_t now_s);
+
+// admission_decide_target takes the first decision: all that the policy can say before DNS.
+struct verdict admission_decide_target(const struct admission *admission);
+
+// admission_decide_addresses takes the second decision, which of the candidates may be dialled, and marks these. Wait:
+// addresses that are still to come may change the verdict. An allow of which none can be dialled from the client's
+// `egress` is an error, REASON_EGRESS_UNAVAILABLE.
+struct verdict admission_decide_addresses(const struct admission *admission,
+                                          struct candidate *candidates, size_t count,
+                                          const struct admission_facts *facts);
+
+// admission_admits_address judges one address in the same way, `candidate` being all that the target has.
+// `out_by_rule`: a rule admits it, and not only the client's mode.
+bool admission_admits_address(const struct admission *admission, struct candidate *candidate,
+                              bool *out_by_rule);
+
+// admission_decide_today judges before the 200 what has become of a right that was there before the dialling. The
+// reasons are those of the end of a tunnel. `reason` as in admission_decide_right; `is_admitted`: today's policy still
+// admits the address that is connected.
+struct verdict admission_decide_today(enum reason reason, bool is_admitted, int64_t not_after_s,
+                                      int64_t now_s);

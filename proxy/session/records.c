@@ -1,0 +1,108 @@
+// The memory of both records was taken with the exchange, so that recording cannot fail. Refused requests above their
+// rate have neither: they are counted.
+#include "proxy/session/records.h"
+
+// count_refusal counts the request in place of its two records.
+static void count_refusal(struct exchange *exchange)
+{
+    const struct peer *peer = exchange->peer;
+    const struct refusal_subject subject = {
+        .client = peer->client == NULL ? NULL : peer->client->name,
+        .source = &peer->address,
+        .port = peer->port,
+        .reason = exchange->verdict.reason,
+        .listener = peer->listener->name,
+    };
+    audit_record_destroy(exchange->records.decision);
+    audit_record_destroy(exchange->records.close);
+    exchange->records.decision = NULL;
+    exchange->records.close = NULL;
+    exchange->records.is_counted = true;
+    quota_give_record(&exchange->route.quota, peer->context);
+    peer->context->counters.counted++;
+    (void)refusals_note(peer->context->refused_requests, &subject, peer->context->now_ms);
+}
+
+// submit_decision formats the record, and queues it.
+static void submit_decision(struct exchange *exchange)
+{
+    struct peer *peer = exchange->peer;
+    struct audit_record *record = exchange->records.decision;
+    exchange->records.decision = NULL;
+    if (!quota_take_record(&exchange->route.quota, peer)) {
+        audit_record_destroy(record);
+        audit_log_note_lost(peer->context->audit, 1);
+        exchange->records.is_unrecorded = true;
+        return;
+    }
+    const struct decision ruled = verdict_decision(&exchange->verdict);
+    const struct candidate *judged = NULL;
+    size_t judged_count = 0;
+    struct slice aliases = {0};
+    if (exchange->route.search != NULL) {
+        judged = search_candidates(exchange->route.search, &judged_count);
+        aliases = slice_of(search_aliases(exchange->route.search)->text,
+                           search_aliases(exchange->route.search)->len);
+    }
+    const struct audit_decision decision = {
+        .now_ms = wall_clock_ms(),
+        .id = exchange->id,
+        .listener = peer->listener->name,
+        .client_json = slice_of(peer->json, peer->json_len),
+        .tls_version = peer->tls_version,
+        .tls_cipher = peer->tls_cipher,
+        .is_resumed = peer->is_resumed,
+        .method = exchange->request.method,
+        .target = exchange->request.has_target ? &exchange->request.url.target : NULL,
+        .decision = &ruled,
+        .judged = judged_count == 0 ? NULL : judged,
+        .judged_count = judged_count,
+        .aliases = aliases,
+        .config = exchange->verdict.config,
+    };
+    audit_decision_format(&decision, record);
+    audit_log_submit_decision(peer->context->audit, record,
+                              quota_hand_record(&exchange->route.quota));
+}
+
+void records_submit_decision(struct exchange *exchange)
+{
+    if (exchange->records.decision == NULL)
+        return;
+    if (exchange->verdict.action == ACTION_ALLOW || quota_take_refusal(exchange->peer))
+        submit_decision(exchange);
+    else
+        count_refusal(exchange);
+}
+
+void records_submit_close(struct exchange *exchange)
+{
+    struct audit_record *record = exchange->records.close;
+    if (record == NULL)
+        return;
+    exchange->records.close = NULL;
+    if (exchange->records.is_unrecorded) { // a close never stands alone
+        audit_record_destroy(record);
+        audit_log_note_lost(exchange->peer->context->audit, 1);
+        return;
+    }
+    uint64_t bytes_up = 0;
+    uint64_t bytes_down = 0;
+    route_bytes(&exchange->route, &bytes_up, &bytes_down);
+    const struct audit_close close = {
+        .now_ms = wall_clock_ms(),
+        .id = exchange->id,
+        .upstream = exchange->route.upstream.family == IP_NONE ? NULL : &exchange->route.upstream,
+        .upstream_port = exchange->request.url.target.port,
+        .attempts = exchange->route.attempts,
+        .status = exchange->ending.status,
+        .bytes_up = bytes_up,
+        .bytes_down = bytes_down,
+        .resolve_ms = exchange->timing.resolve_ms,
+        .connect_ms = exchange->timing.connect_ms,
+        .total_ms = exchange->peer->context->now_ms - exchange->timing.begun_ms,
+        .reason = exchange->ending.reason,
+    };
+    audit_close_format(&close, record);
+    audit_log_submit(exchange->peer->context->audit, record);
+}

@@ -1,0 +1,152 @@
+// Record, then room in the pool, then the bytes.
+#include "proxy/session/reply.h"
+
+#include "proxy/http/answer.h"
+#include "proxy/session/records.h"
+
+enum { HOLD_BACK_MS = 1000 }; // an answer above the rate
+
+bool reply_is_held_back(const struct exchange *exchange)
+{
+    return exchange->reply.due_ms > exchange->peer->context->now_ms;
+}
+
+// is_watching tells whether bytes that come before the answer to a CONNECT is out would still end the connection.
+static bool is_watching(const struct exchange *exchange)
+{
+    return exchange->ending.may_keep && !exchange->request.is_plain;
+}
+
+void reply_update_interest(const struct exchange *exchange)
+{
+    stream_want(exchange->peer->stream, is_watching(exchange), !reply_is_held_back(exchange));
+}
+
+// drop_body drops the body of a plain request that is not on its way, where all of it stands in the inbox.
+static bool drop_body(struct exchange *exchange)
+{
+    const struct request_head *head = &exchange->request.head;
+    const struct slice unread = peer_unread(exchange->peer);
+    struct body_reader reader;
+    enum body_result result = BODY_DATA;
+    size_t len = 0;
+    if (exchange->request.bytes == NULL) // the forward has taken the request, body and all
+        return true;
+    body_reader_init(&reader, head->body, head->length);
+    while (result == BODY_DATA) {
+        struct slice content;
+        const char *why = NULL;
+        size_t used = 0;
+        result = body_reader_next(&reader, slice_from(unread, len), &used, &content, &why);
+        len += used;
+    }
+    if (result == BODY_DONE)
+        peer_consume_inbox(exchange->peer, len);
+    return result == BODY_DONE;
+}
+
+// can_go_on tells whether what stands after the request can only be the next one. What comes after the head of a CONNECT
+// was meant for its tunnel, and must never be read as a request.
+static bool can_go_on(struct exchange *exchange)
+{
+    struct peer *peer = exchange->peer;
+    const enum err filled = peer_fill_inbox(peer);
+    if (!exchange->ending.may_keep || peer->has_end || peer->context->is_draining)
+        return false;
+    if (filled != ERR_OK && filled != ERR_AGAIN && filled != ERR_LIMIT)
+        return false;
+    return exchange->request.is_plain ? drop_body(exchange) : peer->inbox_len == 0;
+}
+
+// record records the decision. Each answer of ours takes one from the rate of refused requests, also one that tells of a
+// failure after an allow, or the proxy's own page: above the rate the answer is true, and late.
+static void record(struct exchange *exchange)
+{
+    const bool is_refusal =
+        exchange->records.decision != NULL && exchange->verdict.action != ACTION_ALLOW;
+    records_submit_decision(exchange);
+    if (is_refusal ? exchange->records.is_counted : !quota_take_refusal(exchange->peer))
+        exchange->reply.due_ms = exchange->peer->context->now_ms + HOLD_BACK_MS;
+}
+
+// begin records the decision and takes memory for the answer; NULL: there is none.
+static struct buffer *begin(struct exchange *exchange, uint16_t status)
+{
+    struct session_context *context = exchange->peer->context;
+    record(exchange);
+    route_end_search(&exchange->route);
+    quota_give(&exchange->route.quota, context);
+    exchange->ending.may_keep = can_go_on(exchange);
+    exchange->ending.status = status;
+    exchange->reply.bytes = buffer_pool_take(&context->buffers);
+    return exchange->reply.bytes;
+}
+
+// concerns_client tells whether the answer says which client of the config it is about.
+static bool concerns_client(const struct exchange *exchange, const struct verdict *verdict)
+{
+    if (exchange->peer->client == NULL)
+        return false;
+    return verdict->status == 403 || (verdict->status == 429 && !verdict->is_of_whole_proxy);
+}
+
+enum err reply_refuse(struct exchange *exchange, const struct verdict *verdict)
+{
+    char data[ANSWER_CAP];
+    struct text text;
+    struct buffer *out = begin(exchange, verdict->status);
+    if (out == NULL)
+        return ERR_MEMORY;
+    text_init(&text, data, sizeof data);
+    const struct answer answer = {
+        .status = verdict->status,
+        .reason = verdict->reason,
+        .rule = verdict->action == ACTION_DENY ? verdict_decision(verdict).rule : NULL,
+        .client = concerns_client(exchange, verdict) ? exchange->peer->client->name : NULL,
+        .detail = verdict->detail,
+        .help = verdict->help,
+        .id = exchange->id,
+        .is_persistent = exchange->ending.may_keep,
+        .is_for_head = exchange->request.is_for_head,
+        .retry_after_s = verdict->retry_after_s,
+    };
+    answer_format(&answer, &text);
+    (void)buffer_append(out, text_slice(&text));
+    return ERR_OK;
+}
+
+enum err reply_json(struct exchange *exchange, struct slice json)
+{
+    struct text text;
+    struct buffer *out = begin(exchange, 200);
+    if (out == NULL)
+        return ERR_MEMORY;
+    text_init(&text, (char *)out->data, BUFFER_CAP);
+    const struct answer answer = {
+        .status = 200,
+        .id = exchange->id,
+        .is_persistent = exchange->ending.may_keep,
+        .is_for_head = exchange->request.is_for_head,
+    };
+    answer_format_json(&answer, json, &text);
+    ASSERT(!text.is_cut);
+    buffer_produce(out, text.len);
+    return ERR_OK;
+}
+
+enum err reply_step(struct exchange *exchange)
+{
+    struct stream *stream = exchange->peer->stream;
+    struct buffer *bytes = exchange->reply.bytes;
+    if (is_watching(exchange))
+        exchange->ending.may_keep =
+            peer_fill_inbox(exchange->peer) == ERR_AGAIN && exchange->peer->inbox_len == 0;
+    if (reply_is_held_back(exchange))
+        return ERR_AGAIN;
+    while (buffer_len(bytes) > 0) {
+        size_t len = 0;
+        TRY(stream_push(stream, buffer_unread(bytes), &len));
+        buffer_consume(bytes, len);
+    }
+    return stream_flush(stream);
+}

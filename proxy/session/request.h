@@ -1,0 +1,31 @@
+// request: one request's head as values, parsed once and kept: a CONNECT, or a plain request to be passed on.
+//
+// Knows no streams and no policy. What is wrong with a head, beyond its syntax (proxy/http/head.h), is a verdict.
+#pragma once
+
+#include "proxy/http/absolute_url.h"
+#include "proxy/http/head.h"
+#include "proxy/session/verdict.h"
+
+// Zeroed: nothing is known.
+struct request {
+    struct request_head head; // of a plain request; its slices are of `bytes`
+    struct absolute_url url;  // of a plain request; of a CONNECT only the target is set
+    uint8_t *bytes; // owned; the head's, of a plain request; NULL once it needs no repeating
+    bool has_target;
+    bool is_plain;       // no CONNECT: a request to be passed on
+    bool is_for_head;    // a HEAD: answers have no body
+    struct slice method; // empty until it is known; in method_data
+    char method_data[HEAD_MAX_METHOD_LEN];
+};
+
+// request_take looks at a complete head. Its slices are of `bytes`, which the request takes over.
+struct verdict request_take(struct request *request, const struct request_head *head,
+                            uint8_t *bytes);
+
+// request_is_repeatable tells whether it may be sent twice (RFC 9110 9.2.2), with nothing lost once it was sent. Only such
+// a request uses a connection that has waited, for that may have ended meanwhile.
+bool request_is_repeatable(const struct request *request);
+
+// request_drop_head frees the head's bytes, when it will not be sent again. The target and the method stay. Idempotent.
+void request_drop_head(struct request *request);

@@ -1,0 +1,155 @@
+// The steps between a request and the bytes of its target.
+#include "proxy/session/route.h"
+
+#include "proxy/session/upstream_pool.h"
+
+enum err route_search(struct route *route, struct peer *peer, const struct request *request)
+{
+    const struct session_context *context = peer->context;
+    route->search = search_create(context->loop, &request->url.target, peer->stream);
+    if (route->search == NULL)
+        return ERR_MEMORY;
+    return search_resolve(route->search, context->resolver, account_id(peer->account));
+}
+
+enum err route_dial(struct route *route, struct peer *peer)
+{
+    const uint32_t turn = session_context_take_turn(peer->context, peer->client);
+    return search_dial(route->search, peer->client, turn, peer->snapshot->timeouts.attempt_ms,
+                       &route->quota, peer->context);
+}
+
+// open_tunnel takes over the connection `fd`. What the client has sent goes first.
+static enum err open_tunnel(struct route *route, struct peer *peer, int fd, struct slice answer)
+{
+    struct session_context *context = peer->context;
+    TRY(tunnel_open(&route->tunnel, context->loop, &context->buffers, peer->stream, fd,
+                    peer_unread(peer), answer, context->now_ms));
+    duplex_set_pace(&route->tunnel.duplex, account_up(route->quota.account),
+                    account_down(route->quota.account), &context->now_ms);
+    context->counters.tunnels++;
+    return ERR_OK;
+}
+
+enum err route_open_tunnel(struct route *route, struct peer *peer, struct slice answer)
+{
+    route->upstream = search_last_dialled(route->search);
+    TRY(open_tunnel(route, peer, search_take_fd(route->search), answer));
+    route_end_search(route);
+    peer_empty_inbox(peer);
+    return ERR_OK;
+}
+
+enum err route_open_upgraded(struct route *route, struct peer *peer)
+{
+    struct buffer_pool *pool = &peer->context->buffers;
+    struct buffer *answer = buffer_pool_take(pool);
+    struct slice behind;
+    struct text text;
+    if (answer == NULL)
+        return ERR_MEMORY;
+    text_init(&text, (char *)answer->data, BUFFER_CAP);
+    const int fd = forward_take_upgraded(route->forward, &text, &behind);
+    enum err error = open_tunnel(route, peer, fd, text_slice(&text));
+    if (error == ERR_OK)
+        error = tunnel_preload_down(&route->tunnel, behind);
+    buffer_pool_give(pool, &answer);
+    if (error != ERR_OK)
+        return error;
+    route_end_forward(route, false);
+    peer_empty_inbox(peer);
+    return ERR_OK;
+}
+
+enum err route_forward(struct route *route, struct peer *peer, struct request *request)
+{
+    const struct forward_options options = {
+        .head = &request->head,
+        .url = &request->url,
+        .body = peer_unread(peer),
+        .is_last = peer->context->is_draining,
+    };
+    size_t taken = 0;
+    route->upstream = search_last_dialled(route->search);
+    const enum err error =
+        forward_create(peer, search_take_fd(route->search), &options, &taken, &route->forward);
+    route_end_search(route);
+    if (error != ERR_OK)
+        return error;
+    forward_set_pace(route->forward, account_up(route->quota.account),
+                     account_down(route->quota.account));
+    peer_consume_inbox(peer, taken);
+    if (!route->is_pooled) // otherwise it may have to be sent again
+        request_drop_head(request);
+    peer->context->counters.forwarded++;
+    return ERR_OK;
+}
+
+bool route_use_pooled(struct route *route, const struct peer *peer,
+                      const struct admission *admission, uint64_t generation)
+{
+    struct session_context *context = peer->context;
+    struct upstream upstream =
+        upstream_pool_take(peer->upstreams, admission->target, generation, context->now_ms);
+    if (upstream.fd < 0)
+        return false;
+    if (search_admits(admission, &upstream.address))
+        route->search = search_create(context->loop, admission->target, peer->stream);
+    if (route->search == NULL) {
+        upstream_close(context->loop, &upstream);
+        return false;
+    }
+    search_assume(route->search, &upstream.address, upstream.fd);
+    route->is_pooled = true;
+    return true;
+}
+
+void route_keep_upstream(struct route *route, struct peer *peer, const struct target *target,
+                         uint64_t generation)
+{
+    struct session_context *context = peer->context;
+    struct upstream upstream = {
+        .fd = route->forward->is_kept ? forward_take_reusable(route->forward) : -1,
+        .address = route->upstream,
+    };
+    if (upstream.fd < 0)
+        return;
+    if (peer->upstreams == NULL)
+        peer->upstreams = upstream_pool_create(context->loop, &context->upstreams);
+    if (peer->upstreams == NULL)
+        upstream_close(context->loop, &upstream);
+    else
+        upstream_pool_give(peer->upstreams, target, &upstream, generation, context->now_ms);
+}
+
+void route_end_search(struct route *route)
+{
+    if (route->search == NULL)
+        return;
+    const uint32_t attempts = search_attempts(route->search);
+    route->attempts += attempts;
+    if (attempts > 0)
+        route->upstream = search_last_dialled(route->search);
+    search_destroy(route->search);
+    route->search = NULL;
+}
+
+void route_end_forward(struct route *route, bool is_reset)
+{
+    if (route->forward == NULL)
+        return;
+    route->bytes_up = route->forward->up.passed;
+    route->bytes_down = route->forward->down.passed;
+    forward_destroy(route->forward, is_reset);
+    route->forward = NULL;
+    route->is_pooled = false;
+}
+
+void route_bytes(const struct route *route, uint64_t *out_up, uint64_t *out_down)
+{
+    const struct forward *forward = route->forward;
+    *out_up =
+        forward == NULL ? route->bytes_up + route->tunnel.duplex.up.passed : forward->up.passed;
+    *out_down = forward == NULL ? route->bytes_down + route->tunnel.duplex.down.passed
+                                : forward->down.passed;
+}

@@ -1,0 +1,59 @@
+// route: the way of one request to its target and back: a search for addresses and the dialling, or a connection that
+// has waited; then a tunnel, or a plain request with its response.
+//
+// It takes no decision and writes no record: exchange.c asks admission in between, and says how it ends.
+#pragma once
+
+#include "proxy/session/forward.h"
+#include "proxy/session/quota.h"
+#include "proxy/session/request.h"
+#include "proxy/session/search.h"
+#include "proxy/session/tunnel.h"
+
+// Zeroed: there is no way yet. Private to route.c, except where it is said.
+struct route {
+    struct search *search;   // owned; NULL when not needed; may be read
+    struct forward *forward; // owned; NULL unless a plain request is on its way; may be read
+    struct tunnel tunnel;    // may be read
+    struct quota quota;      // what has been taken for it; may be used
+    bool is_pooled;          // on its way over a connection that had waited; may be read
+    struct ip_addr upstream; // dialled last; IP_NONE: nothing was; may be read
+    uint32_t attempts;       // addresses dialled; may be read
+    uint64_t bytes_up;       // of a plain request's body; see route_bytes
+    uint64_t bytes_down;     // of its response's
+};
+
+// route_search goes for the addresses of the target: one that is written, or those that DNS knows. ERR_MEMORY.
+enum err route_search(struct route *route, struct peer *peer,
+                      const struct request *request) MUST_USE;
+
+// route_dial connects to the addresses that the search's verdict admits. ERR_MEMORY.
+enum err route_dial(struct route *route, struct peer *peer) MUST_USE;
+
+// route_open_tunnel opens the tunnel over the connection that the search has found: `answer` is the first thing on the way down, what is
+// in the peer's inbox on the way up. ERR_MEMORY.
+enum err route_open_tunnel(struct route *route, struct peer *peer, struct slice answer) MUST_USE;
+
+// route_open_upgraded makes a tunnel of a plain request whose target has agreed to speak WebSocket. ERR_MEMORY, ERR_LIMIT.
+enum err route_open_upgraded(struct route *route, struct peer *peer) MUST_USE;
+
+// route_forward passes the plain request on over the connection that the search has found. ERR_MEMORY, ERR_LIMIT.
+enum err route_forward(struct route *route, struct peer *peer, struct request *request) MUST_USE;
+
+// route_use_pooled takes a connection to the target that waits, where the policy admits its address: the search has then
+// found this address, and is connected. False: there is none.
+bool route_use_pooled(struct route *route, const struct peer *peer,
+                      const struct admission *admission, uint64_t generation);
+
+// route_keep_upstream lets the connection of a finished forward wait for the next request, where it can.
+void route_keep_upstream(struct route *route, struct peer *peer, const struct target *target,
+                         uint64_t generation);
+
+// route_end_search keeps what the audit wants to know and frees the search. Idempotent.
+void route_end_search(struct route *route);
+
+// route_end_forward keeps what the audit wants to know, and closes the connection to the target. Idempotent.
+void route_end_forward(struct route *route, bool is_reset);
+
+// route_bytes gives how many bytes have been passed on.
+void route_bytes(const struct route *route, uint64_t *out_up, uint64_t *out_down);
