@@ -25,7 +25,7 @@ LAYERS = {
         ("auth/", "proxy/net/pace.h"),
         (r"openssl/(siphash|rand)\.h", r"pthread\.h")),
     "proxy/net": (
-        ("auth/base/", "auth/ipaddr.h"),
+        ("auth/base/", "auth/ipaddr.h", "proxy/clock/", "proxy/loop/"),
         (r"ev\.h", r"ares\.h", r"openssl/siphash\.h")),
     "proxy/tls": (
         ("auth/base/", "auth/hostname.h", "auth/pem.h", "proxy/net/stream.h", "proxy/net/buffer.h"),
@@ -35,7 +35,7 @@ LAYERS = {
          "proxy/net/sockaddr.h"),
         (r"openssl/", r"yaml\.h", r"idn2\.h")),
     "proxy/clock": ((), ()),
-    "proxy/loop": (("auth/base/", "proxy/clock/"), (r"ev\.h", r"pthread\.h")),
+    "proxy/loop": (("auth/base/", "proxy/clock/", "proxy/log/"), (r"ev\.h", r"pthread\.h")),
     "proxy/process": (("auth/base/", "proxy/clock/"), (r"ev\.h", r"pthread\.h")),
     "proxy/audit": (("auth/", "proxy/clock/"), (r"pthread\.h",)),
     "proxy/session": (
@@ -108,7 +108,7 @@ MEMCPY_IN = {"auth/base/slice.h"}
 BLOCKING = ("fopen", "sleep", "usleep", "nanosleep", "fsync", "fdatasync", "pthread_cond_wait",
             "sem_wait", "system", "wait", "waitpid")
 ON_WORKERS = re.compile(r"proxy/(session|worker|loop|net|tls|http)/|proxy/audit/(queue|record)"
-                        r"|proxy/sidecar/(bridge|relay|upstream|reply|cause|lane)")
+                        r"|proxy/sidecar/(bridge|relay|upstream|reply|cause|sidecar_worker)")
 
 # The wall clock and the environment are arguments in the pure parts.
 AMBIENT = ("time", "gettimeofday", "clock_gettime", "getenv", "fopen", "open", "read", "write",

@@ -66,8 +66,8 @@ struct arguments {
 static enum err take_listen(void *arg, const char *value, struct errinfo *info)
 {
     struct sidecar_options *sidecar = arg;
-    if (sidecar->listen_count == LANE_LISTENERS_MAX)
-        return errinfo_set(info, ERR_LIMIT, "no more than %d", LANE_LISTENERS_MAX);
+    if (sidecar->listen_count == SIDECAR_LISTENERS_MAX)
+        return errinfo_set(info, ERR_LIMIT, "no more than %d", SIDECAR_LISTENERS_MAX);
     TRY(endpoint_parse(slice_of_string(value), &sidecar->listen[sidecar->listen_count], info));
     sidecar->listen_count++;
     return ERR_OK;

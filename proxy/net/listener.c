@@ -8,9 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/clock/clock.h"
 #include "proxy/net/sockaddr.h"
 
-enum { LISTENER_MAGIC = 0x715EA1E4, LISTEN_BACKLOG = 4096, ACCEPT_BATCH = 16 };
+enum {
+    LISTENER_MAGIC = 0x715EA1E4,
+    LISTEN_BACKLOG = 4096,
+    ACCEPT_BATCH = 16,
+    EXHAUSTED_EVERY_MS = 5000,
+};
 static const ev_tstamp exhausted_pause_s = 0.1;
 
 struct listener {
@@ -19,6 +25,7 @@ struct listener {
     struct listener_events events;
     ev_io io;
     ev_timer pause;
+    int64_t exhausted_ms; // monotonic; when the owner was last told
 };
 
 static bool set_flag(int fd, int level, int option)
@@ -128,6 +135,16 @@ static void pause_accepting(struct listener *listener)
     ev_timer_start(listener->loop, &listener->pause);
 }
 
+// tell_exhausted tells the owner, but not each time.
+static void tell_exhausted(struct listener *listener, int error)
+{
+    const int64_t now_ms = monotonic_ms();
+    if (listener->exhausted_ms != 0 && now_ms - listener->exhausted_ms < EXHAUSTED_EVERY_MS)
+        return;
+    listener->exhausted_ms = now_ms;
+    listener->events.on_exhausted(listener->events.arg, error);
+}
+
 // accept_batch accepts at most `count` connections; false when there are no more for now.
 static bool accept_batch(struct listener *listener, size_t count)
 {
@@ -148,7 +165,7 @@ static bool accept_batch(struct listener *listener, size_t count)
             return false;
         if (is_passing(errno))
             continue;
-        events->on_exhausted(events->arg, errno);
+        tell_exhausted(listener, errno);
         pause_accepting(listener);
         return false;
     }

@@ -22,7 +22,7 @@ struct listener_events {
     void (*on_accept)(void *arg, int fd, const struct ip_addr *peer, uint16_t peer_port);
     // may_accept is asked before each; false: accepting pauses for a moment. NULL: always.
     bool (*may_accept)(void *arg);
-    // on_exhausted is told when descriptors or memory ran out and accepting pauses for a moment.
+    // on_exhausted is told, at most every 5 s, that descriptors or memory ran out and accepting pauses for a moment.
     void (*on_exhausted)(void *arg, int error);
     void *arg; // borrowed
 };

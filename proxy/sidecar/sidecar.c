@@ -1,4 +1,4 @@
-// Start order: limits, listeners, resolver library, lanes, watcher, ready. Stop order: the reverse. Signals are
+// Start order: limits, listeners, resolver library, workers, watcher, ready. Stop order: the reverse. Signals are
 // blocked in every thread; the loop of this one reads them from a signalfd, and reads the files anew when
 // they have changed: a certificate without its key yet is normal while they are being renewed.
 #include "proxy/sidecar/sidecar.h"
@@ -19,7 +19,7 @@
 #include "proxy/process/notify.h"
 #include "proxy/process/signals.h"
 #include "proxy/process/watcher.h"
-#include "proxy/sidecar/lane.h"
+#include "proxy/sidecar/sidecar_worker.h"
 
 static const int handled_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
@@ -37,10 +37,10 @@ struct sidecar {
     const struct sidecar_options *options; // borrowed
     struct credentials *credentials;       // ref; today's
     struct ev_loop *loop;                  // borrowed; libev's default loop
-    struct endpoint bound[LANE_LISTENERS_MAX];
-    int *fds;            // owned; of listener l for lane w at [w * listen_count + l]; -1: taken
-    struct lane **lanes; // owned
-    uint32_t lane_count; // made and started
+    struct endpoint bound[SIDECAR_LISTENERS_MAX];
+    int *fds; // owned; of listener l for worker w at [w * listen_count + l]; -1: taken
+    struct sidecar_worker **workers; // owned
+    uint32_t worker_count;           // made and started
     uint32_t exited_count;
     struct resolver_options names; // its hosts are a ref
     struct watcher *watcher;       // owned
@@ -48,12 +48,12 @@ struct sidecar {
     int retry_count;
     ev_timer look;          // is the certificate near its end?
     struct signals signals; // owned
-    struct wakeup exits;    // owned; a lane has ended
+    struct wakeup exits;    // owned; a worker has ended
     bool is_stopping;
     bool is_interrupted; // asked to end at once, so that cutting is no failure
 };
 
-static void on_lane_exit(void *arg)
+static void on_worker_exit(void *arg)
 {
     struct sidecar *sidecar = arg;
     wakeup_send(&sidecar->exits);
@@ -101,7 +101,7 @@ static void retry_later(struct sidecar *sidecar, const struct errinfo *info)
     ev_timer_start(sidecar->loop, &sidecar->retry);
 }
 
-// renew reads the files again and hands them to the lanes, if they are good and other than before.
+// renew reads the files again and hands them to the workers, if they are good and other than before.
 static void renew(struct sidecar *sidecar)
 {
     struct credentials *read = NULL;
@@ -118,8 +118,8 @@ static void renew(struct sidecar *sidecar)
         credentials_unref(read);
         return;
     }
-    for (uint32_t i = 0; i < sidecar->lane_count; i++)
-        lane_adopt(sidecar->lanes[i], read);
+    for (uint32_t i = 0; i < sidecar->worker_count; i++)
+        sidecar_worker_adopt(sidecar->workers[i], read);
     credentials_unref(sidecar->credentials);
     sidecar->credentials = read;
     log_info("renewed: new connections use the files of now; the certificate is good for %.1f days",
@@ -156,11 +156,11 @@ static void on_signal(void *arg, uint32_t number)
     log_info(is_drain ? "draining: no new connections" : "stopping now");
     sidecar->is_stopping = true;
     sidecar->is_interrupted |= !is_drain;
-    for (uint32_t i = 0; i < sidecar->lane_count; i++) {
+    for (uint32_t i = 0; i < sidecar->worker_count; i++) {
         if (is_drain)
-            lane_drain(sidecar->lanes[i]);
+            sidecar_worker_drain(sidecar->workers[i]);
         else
-            lane_stop(sidecar->lanes[i]);
+            sidecar_worker_stop(sidecar->workers[i]);
     }
 }
 
@@ -168,7 +168,7 @@ static void on_exits(void *arg, uint32_t rung)
 {
     struct sidecar *sidecar = arg;
     sidecar->exited_count += rung;
-    if (sidecar->exited_count >= sidecar->lane_count)
+    if (sidecar->exited_count >= sidecar->worker_count)
         ev_break(sidecar->loop, EVBREAK_ALL);
 }
 
@@ -195,15 +195,16 @@ static enum err bind_all(struct sidecar *sidecar, struct errinfo *info)
     return error;
 }
 
-static enum err start_lanes(struct sidecar *sidecar, struct errinfo *info)
+static enum err start_workers(struct sidecar *sidecar, struct errinfo *info)
 {
     const struct sidecar_options *options = sidecar->options;
     const size_t listen_count = options->listen_count;
-    sidecar->lanes = calloc(options->workers, sizeof(struct lane *));
-    if (sidecar->lanes == NULL)
+    sidecar->workers = calloc(options->workers, sizeof(struct sidecar_worker *));
+    if (sidecar->workers == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     for (uint32_t w = 0; w < options->workers; w++) {
-        const struct lane_options lane = {
+        const struct sidecar_worker_options worker = {
+            .index = w,
             .credentials = sidecar->credentials,
             .proxies = options->proxies,
             .proxy_count = options->proxy_count,
@@ -223,19 +224,19 @@ static enum err start_lanes(struct sidecar *sidecar, struct errinfo *info)
             .drain_ms = options->drain_ms,
             .listener_fds = sidecar->fds + w * listen_count,
             .listener_count = listen_count,
-            .on_exit = on_lane_exit,
+            .on_exit = on_worker_exit,
             .arg = sidecar,
         };
-        const enum err error = lane_create(&lane, &sidecar->lanes[w], info);
+        const enum err error = sidecar_worker_create(&worker, &sidecar->workers[w], info);
         for (size_t l = 0; l < listen_count; l++)
             sidecar->fds[w * listen_count + l] = -1;
         TRY(error);
-        const enum err started = lane_start(sidecar->lanes[w], info);
+        const enum err started = sidecar_worker_start(sidecar->workers[w], info);
         if (started != ERR_OK) {
-            lane_destroy(sidecar->lanes[w]);
+            sidecar_worker_destroy(sidecar->workers[w]);
             return started;
         }
-        sidecar->lane_count++;
+        sidecar->worker_count++;
     }
     return ERR_OK;
 }
@@ -243,7 +244,7 @@ static enum err start_lanes(struct sidecar *sidecar, struct errinfo *info)
 // say_ready prints the line that scripts wait for, in one write.
 static void say_ready(const struct sidecar *sidecar)
 {
-    char data[16 + LANE_LISTENERS_MAX * (ENDPOINT_TEXT_CAP + 10)];
+    char data[16 + SIDECAR_LISTENERS_MAX * (ENDPOINT_TEXT_CAP + 10)];
     char endpoint[ENDPOINT_TEXT_CAP];
     struct text line;
     text_init(&line, data, sizeof data);
@@ -276,7 +277,7 @@ static enum err start(struct sidecar *sidecar, struct errinfo *info)
         sidecar->names.servers[i] = sidecar->options->servers[i];
     if (system_resolver_fill(&sidecar->names) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory");
-    TRY(start_lanes(sidecar, info));
+    TRY(start_workers(sidecar, info));
     wakeup_start(&sidecar->exits, sidecar->loop);
     if (!signals_start(&sidecar->signals, sidecar->loop, on_signal, sidecar))
         return errinfo_set(info, ERR_SYSTEM, "cannot take signals: %m");
@@ -291,11 +292,11 @@ static enum err start(struct sidecar *sidecar, struct errinfo *info)
 static size_t stop(struct sidecar *sidecar)
 {
     size_t cut_count = 0;
-    for (uint32_t i = 0; i < sidecar->lane_count; i++)
-        lane_stop(sidecar->lanes[i]);
-    for (uint32_t i = 0; i < sidecar->lane_count; i++) {
-        cut_count += lane_join(sidecar->lanes[i]);
-        lane_destroy(sidecar->lanes[i]);
+    for (uint32_t i = 0; i < sidecar->worker_count; i++)
+        sidecar_worker_stop(sidecar->workers[i]);
+    for (uint32_t i = 0; i < sidecar->worker_count; i++) {
+        cut_count += sidecar_worker_join(sidecar->workers[i]);
+        sidecar_worker_destroy(sidecar->workers[i]);
     }
     dns_client_global_deinit();
     host_table_unref(sidecar->names.hosts);
@@ -315,7 +316,7 @@ static size_t stop(struct sidecar *sidecar)
     if (sidecar->loop != NULL)
         ev_loop_destroy(sidecar->loop);
     free(sidecar->fds);
-    free(sidecar->lanes);
+    free(sidecar->workers);
     credentials_unref(sidecar->credentials);
     return cut_count;
 }

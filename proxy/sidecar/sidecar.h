@@ -1,14 +1,14 @@
-// sidecar: `sallyport connect` as a process: binds, starts and stops its lanes, watches the files, minds the
+// sidecar: `sallyport connect` as a process: binds, starts and stops its workers, watches the files, minds the
 // signals. A plain HTTP proxy for this machine, whose every request goes to one proxy over TLS with the
 // certificate of this machine, and nowhere else.
 #pragma once
 
 #include "auth/policy.h"
 #include "proxy/sidecar/credentials.h"
-#include "proxy/sidecar/lane.h"
+#include "proxy/sidecar/sidecar_worker.h"
 
 struct sidecar_options {
-    struct endpoint listen[LANE_LISTENERS_MAX];
+    struct endpoint listen[SIDECAR_LISTENERS_MAX];
     size_t listen_count;
     struct credential_paths paths;            // borrowed
     struct pins pins;                         // keys of which a proxy must have one; none: any

@@ -1,32 +1,29 @@
-// The loop of a worker: listeners, mailbox, drain.
+// A worker on its loop: listeners, what is in its mailbox, a new snapshot, its end.
 #include "proxy/worker/worker.h"
 
 #include <errno.h>
-#include <ev.h>
-#include <malloc.h>
-#include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include "proxy/log/log.h"
-#include "proxy/loop/wakeup.h"
+#include "proxy/loop/loop_thread.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/resolver.h"
 #include "proxy/session/session.h"
 #include "proxy/session/survey.h"
 #include "proxy/worker/headroom.h"
 
-enum { WORKER_MAGIC = 0x3E0A4E40, EXHAUSTED_LOG_EVERY_MS = 5000 };
+enum { WORKER_MAGIC = 0x3E0A4E40 };
 
-enum mail {
-    MAIL_DRAIN = 1,
-    MAIL_STOP = 2,
-    MAIL_ADOPT = 4,
-    MAIL_SURVEY = 8,
-    MAIL_CLOCK = 16,
-    MAIL_PULSE = 32
+// message is what others post to a worker.
+enum message {
+    MESSAGE_ADOPT = LOOP_FIRST_OWN,
+    MESSAGE_SURVEY = LOOP_FIRST_OWN << 1,
+    MESSAGE_CLOCK = LOOP_FIRST_OWN << 2,
+    MESSAGE_PULSE = LOOP_FIRST_OWN << 3,
 };
 
 // port is one listener of this worker.
@@ -52,25 +49,17 @@ struct retired_resolver {
 struct worker {
     uint32_t magic;
     uint32_t index;
-    pthread_t thread;          // its own, when it has begun anew
-    struct ev_loop *loop;      // owned
+    struct loop_thread thread;
     struct snapshot *snapshot; // ref
     struct port *ports;        // owned; one a listener
     struct session_context context;
-    struct wakeup mail;               // owned
     _Atomic(struct update *) update;  // owned; put there by main, taken by the loop
     _Atomic(struct survey *) survey;  // borrowed; put there by main, taken by the loop
     atomic_bool owes_pulse;           // it was asked for a sign of life, and has not given it
     atomic_bool is_gone;              // the loop has ended: nobody opens the mailbox any more
     struct retired_resolver *retired; // owned
-    atomic_uint letters;              // of enum mail; set by others, read by the loop
-    ev_timer drain;                   // the end of patience
-    ev_prepare drained;               // runs while draining: leaves the loop when nothing lives
     struct headroom headroom;
-    bool has_ended;          // by a drain or a stop: not to begin anew
-    bool is_stuck;           // could not begin anew, and has said so
-    uint64_t cut_count;      // exchanges that were ended by us
-    int64_t exhausted_at_ms; // monotonic; when it was last logged
+    uint64_t cut_count; // exchanges that were ended by us
     void (*on_exit)(void *arg);
     void (*on_adopted)(void *arg);
     void *arg; // borrowed
@@ -89,7 +78,7 @@ static bool may_accept(void *arg)
     struct port *port = arg;
     struct worker *worker = port->worker;
     const bool has_room = headroom_has_room(&worker->headroom, worker->context.ledger,
-                                            worker->mail.io.fd, worker->context.now_ms);
+                                            worker->thread.mail.io.fd, worker->context.now_ms);
     if (!has_room)
         (void)sessions_make_room(&worker->context, NULL); // for the next time that is asked
     return has_room;
@@ -97,12 +86,7 @@ static bool may_accept(void *arg)
 
 static void on_exhausted(void *arg, int error)
 {
-    struct port *port = arg;
-    struct worker *worker = port->worker;
-    const int64_t now_ms = worker->context.now_ms;
-    if (worker->exhausted_at_ms != 0 && now_ms - worker->exhausted_at_ms < EXHAUSTED_LOG_EVERY_MS)
-        return;
-    worker->exhausted_at_ms = now_ms;
+    const struct port *port = arg;
     log_error("listener %s: cannot accept: %s; waiting for connections to end (raise LimitNOFILE "
               "when this is no attack)",
               port->config->name, strerror(error));
@@ -124,48 +108,26 @@ static uint64_t open_exchanges(const struct worker *worker)
     return count;
 }
 
-static void end_loop(struct worker *worker)
+static bool is_empty(void *owner)
 {
-    worker->has_ended = true;
-    ev_break(worker->loop, EVBREAK_ALL);
+    const struct worker *worker = owner;
+    return sessions_live(&worker->context) == 0;
 }
 
-static void end_all(struct worker *worker, enum reason reason)
+static void end_all(void *owner, bool is_late)
 {
+    struct worker *worker = owner;
     stop_listeners(worker);
     worker->cut_count += open_exchanges(worker);
-    sessions_end_all(&worker->context, reason);
-    end_loop(worker);
+    sessions_end_all(&worker->context, is_late ? REASON_DRAINED : REASON_KILLED);
 }
 
-static void on_drain_over(struct ev_loop *loop, ev_timer *timer, int events)
+static int64_t begin_drain(void *owner)
 {
-    (void)loop;
-    (void)events;
-    struct worker *worker = timer->data;
-    ASSERT(worker->magic == WORKER_MAGIC);
-    end_all(worker, REASON_DRAINED);
-}
-
-static void on_drained(struct ev_loop *loop, ev_prepare *prepare, int events)
-{
-    (void)loop;
-    (void)events;
-    struct worker *worker = prepare->data;
-    ASSERT(worker->magic == WORKER_MAGIC);
-    if (sessions_live(&worker->context) == 0)
-        end_loop(worker);
-}
-
-static void begin_drain(struct worker *worker)
-{
-    if (worker->context.is_draining)
-        return;
+    struct worker *worker = owner;
     stop_listeners(worker);
     sessions_begin_drain(&worker->context);
-    ev_timer_set(&worker->drain, (ev_tstamp)worker->snapshot->timeouts.drain_ms / 1000., 0.);
-    ev_timer_start(worker->loop, &worker->drain);
-    ev_prepare_start(worker->loop, &worker->drained);
+    return worker->snapshot->timeouts.drain_ms;
 }
 
 // open_port begins to accept from the port's descriptor.
@@ -178,7 +140,7 @@ static bool open_port(struct port *port)
         .on_exhausted = on_exhausted,
         .arg = port,
     };
-    port->listener = listener_start(worker->loop, port->fd, &events);
+    port->listener = listener_start(worker->thread.loop, port->fd, &events);
     if (port->listener == NULL)
         return false;
     port->fd = -1;
@@ -253,7 +215,7 @@ static void adopt_resolver(struct worker *worker, const struct snapshot *snapsho
     struct resolver *resolver = NULL;
     struct retired_resolver *retired = malloc(sizeof *retired);
     if (retired == NULL ||
-        resolver_create(worker->loop, &snapshot->resolver, &resolver, &info) != ERR_OK) {
+        resolver_create(worker->thread.loop, &snapshot->resolver, &resolver, &info) != ERR_OK) {
         log_error("worker %u: the old resolver stays: %s", worker->index,
                   retired == NULL ? "no memory" : info.text);
         free(retired);
@@ -290,30 +252,18 @@ static void open_survey(struct worker *worker)
         survey_start(&worker->context, survey);
 }
 
-static void on_mail(void *arg, uint32_t rung)
+static void on_messages(void *owner, unsigned messages)
 {
-    (void)rung;
-    struct worker *worker = arg;
+    struct worker *worker = owner;
     ASSERT(worker->magic == WORKER_MAGIC);
-    const unsigned letters = atomic_exchange(&worker->letters, 0);
-    if ((letters & MAIL_PULSE) != 0)
+    if ((messages & MESSAGE_PULSE) != 0)
         atomic_store(&worker->owes_pulse, false);
-    if ((letters & MAIL_ADOPT) != 0)
+    if ((messages & MESSAGE_ADOPT) != 0)
         adopt(worker);
-    if ((letters & MAIL_SURVEY) != 0)
+    if ((messages & MESSAGE_SURVEY) != 0)
         open_survey(worker);
-    if ((letters & MAIL_CLOCK) != 0)
+    if ((messages & MESSAGE_CLOCK) != 0)
         sessions_judge_again(&worker->context);
-    if ((letters & MAIL_DRAIN) != 0)
-        begin_drain(worker);
-    if ((letters & MAIL_STOP) != 0)
-        end_all(worker, REASON_KILLED);
-}
-
-static void post(struct worker *worker, enum mail letter)
-{
-    (void)atomic_fetch_or(&worker->letters, (unsigned)letter);
-    wakeup_send(&worker->mail);
 }
 
 // drop_update frees one that nobody has adopted. NULL is allowed.
@@ -351,7 +301,7 @@ enum err worker_adopt(struct worker *worker, struct snapshot *snapshot, const in
     fill_ports(worker, snapshot, listener_fds, ports);
     *update = (struct update){.snapshot = snapshot_ref(snapshot), .ports = ports};
     ASSERT(atomic_exchange(&worker->update, update) == NULL);
-    post(worker, MAIL_ADOPT);
+    loop_thread_post(&worker->thread, MESSAGE_ADOPT);
     if (!atomic_load(&worker->is_gone))
         return ERR_OK;
     // Its loop has ended, maybe after it looked: whoever takes the letter out knows that it is alone.
@@ -363,7 +313,7 @@ enum err worker_adopt(struct worker *worker, struct snapshot *snapshot, const in
 bool worker_survey(struct worker *worker, struct survey *survey)
 {
     ASSERT(atomic_exchange(&worker->survey, survey) == NULL);
-    post(worker, MAIL_SURVEY);
+    loop_thread_post(&worker->thread, MESSAGE_SURVEY);
     if (!atomic_load(&worker->is_gone) || atomic_exchange(&worker->survey, NULL) == NULL)
         return true;
     survey->counters = worker->context.counters; // nobody changes them any more
@@ -376,88 +326,116 @@ bool worker_take_pulse(struct worker *worker)
         return true;
     const bool is_alive = !atomic_exchange(&worker->owes_pulse, true);
     if (is_alive)
-        post(worker, MAIL_PULSE);
+        loop_thread_post(&worker->thread, MESSAGE_PULSE);
     return is_alive || atomic_load(&worker->is_gone);
 }
 
 void worker_note_clock(struct worker *worker)
 {
-    post(worker, MAIL_CLOCK);
+    loop_thread_post(&worker->thread, MESSAGE_CLOCK);
 }
 
 void worker_drain(struct worker *worker)
 {
-    post(worker, MAIL_DRAIN);
+    loop_thread_post(&worker->thread, LOOP_DRAIN);
 }
 
 void worker_stop(struct worker *worker)
 {
-    post(worker, MAIL_STOP);
+    loop_thread_post(&worker->thread, LOOP_STOP);
 }
 
-static void init_watchers(struct worker *worker)
+// leave_loop frees what the worker has on its loop, but for the listeners.
+static void leave_loop(struct worker *worker)
 {
-    ev_timer_init(&worker->drain, on_drain_over, 0., 0.);
-    ev_prepare_init(&worker->drained, on_drained);
-    worker->drain.data = worker;
-    worker->drained.data = worker;
-}
-
-// close_loop frees the loop, if there is one, and what hangs on it, but for the listeners.
-static void close_loop(struct worker *worker)
-{
-    if (worker->loop == NULL)
+    if (worker->context.loop == NULL)
         return;
     session_context_stop(&worker->context);
     resolver_destroy(worker->context.resolver);
     drop_retired(worker, true);
-    wakeup_stop(&worker->mail, worker->loop);
-    ev_loop_destroy(worker->loop);
-    worker->loop = NULL;
+    worker->context.loop = NULL;
 }
 
-// open_loop makes a loop with a resolver, and moves the worker to it: sessions there must be none. The DNS cache and
-// the verdicts remembered are lost. An error changes nothing.
-static enum err open_loop(struct worker *worker, struct errinfo *info)
+// enter_loop makes a resolver on the loop and moves the worker there. It must have no sessions. The DNS cache and the
+// verdicts remembered are lost. An error changes nothing.
+static enum err enter_loop(void *owner, struct ev_loop *loop, struct errinfo *info)
 {
+    struct worker *worker = owner;
     struct resolver *resolver = NULL;
-    struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    if (loop == NULL)
-        return errinfo_set(info, ERR_SYSTEM, "worker %u: cannot make an event loop: %s",
-                           worker->index, strerror(errno));
-    const enum err error = resolver_create(loop, &worker->snapshot->resolver, &resolver, info);
-    if (error != ERR_OK) {
-        ev_loop_destroy(loop);
-        return error;
-    }
+    TRY(resolver_create(loop, &worker->snapshot->resolver, &resolver, info));
     for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
         if (worker->ports[i].listener != NULL)
             listener_move(worker->ports[i].listener, loop);
     }
-    close_loop(worker);
-    worker->loop = loop;
+    leave_loop(worker);
     worker->context.loop = loop;
     worker->context.resolver = resolver;
     session_context_start(&worker->context);
-    wakeup_start(&worker->mail, loop);
     return ERR_OK;
 }
+
+// answer_unread answers what is left in the mailbox when the loop has ended, so that nobody waits for it.
+static void answer_unread(struct worker *worker)
+{
+    survey_finish(&worker->context);
+    atomic_store(&worker->is_gone, true);
+    struct survey *survey = atomic_exchange(&worker->survey, NULL);
+    struct update *update = atomic_exchange(&worker->update, NULL);
+    if (survey != NULL) {
+        survey->counters = worker->context.counters;
+        survey->on_done(survey->arg);
+    }
+    if (update != NULL && worker->on_adopted != NULL)
+        worker->on_adopted(worker->arg);
+    drop_update(update);
+}
+
+static void on_thread_exit(void *owner)
+{
+    struct worker *worker = owner;
+    sessions_reap(&worker->context);
+    answer_unread(worker);
+    if (worker->on_exit != NULL)
+        worker->on_exit(worker->arg);
+}
+
+// may_renew ends what can end now, and tells whether nothing is left on the loop but what the worker itself has put
+// there. A survey of no sessions is ready as it is.
+static bool may_renew(void *owner)
+{
+    struct worker *worker = owner;
+    sessions_reap(&worker->context);
+    drop_retired(worker, false);
+    if (sessions_live(&worker->context) > 0)
+        return false;
+    survey_finish(&worker->context);
+    return worker->retired == NULL && resolver_is_idle(worker->context.resolver);
+}
+
+static const struct loop_thread_events thread_events = {
+    .on_messages = on_messages,
+    .begin_drain = begin_drain,
+    .is_empty = is_empty,
+    .end_all = end_all,
+    .on_exit = on_thread_exit,
+    .may_renew = may_renew,
+    .renew = enter_loop,
+};
 
 // open_parts makes everything that can fail. What was made is freed by worker_destroy.
 static enum err open_parts(struct worker *worker, struct errinfo *info)
 {
-    init_watchers(worker);
-    if (!wakeup_init(&worker->mail, on_mail, worker))
-        return errinfo_set(info, ERR_SYSTEM, "worker %u: cannot make a mailbox: %s", worker->index,
-                           strerror(errno));
+    char name[LOOP_THREAD_NAME_CAP];
+    (void)snprintf(name, sizeof name, "worker %u", worker->index);
+    TRY(loop_thread_init(&worker->thread, &thread_events, worker, name, info));
     if (getrandom(&worker->context.id_seed, sizeof worker->context.id_seed, 0) !=
         sizeof worker->context.id_seed)
-        return errinfo_set(info, ERR_SYSTEM, "worker %u: no randomness", worker->index);
+        return errinfo_set(info, ERR_SYSTEM, "%s: no randomness", name);
     worker->context.snapshot = worker->snapshot;
-    TRY(open_loop(worker, info));
+    TRY(enter_loop(worker, worker->thread.loop, info));
     for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
         if (!open_port(&worker->ports[i]))
-            return errinfo_set(info, ERR_MEMORY, "worker %u: no memory", worker->index);
+            return errinfo_set(info, ERR_MEMORY, "%s: no memory", name);
     }
     return ERR_OK;
 }
@@ -502,98 +480,14 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     return error;
 }
 
-// answer_unread answers what is left in the mailbox when the loop has ended, so that nobody waits for it.
-static void answer_unread(struct worker *worker)
-{
-    survey_finish(&worker->context);
-    atomic_store(&worker->is_gone, true);
-    struct survey *survey = atomic_exchange(&worker->survey, NULL);
-    struct update *update = atomic_exchange(&worker->update, NULL);
-    if (survey != NULL) {
-        survey->counters = worker->context.counters;
-        survey->on_done(survey->arg);
-    }
-    if (update != NULL && worker->on_adopted != NULL)
-        worker->on_adopted(worker->arg);
-    drop_update(update);
-}
-
-// settle ends what can end now, and tells whether nothing is left on the loop but what the worker itself has put
-// there. A survey of no sessions is ready as it is.
-static bool settle(struct worker *worker)
-{
-    sessions_reap(&worker->context);
-    drop_retired(worker, false);
-    if (sessions_live(&worker->context) > 0 || worker->context.is_draining)
-        return false;
-    survey_finish(&worker->context);
-    return worker->retired == NULL && resolver_is_idle(worker->context.resolver);
-}
-
-static void *run(void *arg);
-
-// be_stuck says, the first time, that the worker cannot begin anew.
-static void be_stuck(struct worker *worker, const char *why)
-{
-    if (!worker->is_stuck)
-        log_warning("worker %u keeps the memory of a crowd that has gone, and tries again each "
-                    "second: %s",
-                    worker->index, why);
-    worker->is_stuck = true;
-}
-
-// succeed takes over from the thread that has started it. The old loop stays where there is no memory or
-// descriptor for a new one; the next second tries again.
-static void *succeed(void *arg)
-{
-    struct worker *worker = arg;
-    struct errinfo info;
-    (void)pthread_join(worker->thread, NULL);
-    worker->thread = pthread_self();
-    if (open_loop(worker, &info) == ERR_OK) {
-        worker->is_stuck = false;
-        (void)malloc_trim(0);
-    } else {
-        be_stuck(worker, info.text);
-    }
-    return run(worker);
-}
-
-// run is the worker's thread. When nobody is left of a crowd, another takes its place: libev's tables have room
-// for the highest descriptor that there has ever been, and go with the loop only; malloc keeps small pieces
-// for each thread, strewn over all the memory of the crowd, until it ends.
-static void *run(void *arg)
-{
-    struct worker *worker = arg;
-    pthread_t successor;
-    do {
-        ev_run(worker->loop, 0);
-        if (worker->has_ended || !settle(worker))
-            continue;
-        const int error = pthread_create(&successor, NULL, succeed, worker);
-        if (error == 0)
-            return NULL;
-        be_stuck(worker, strerror(error));
-    } while (!worker->has_ended);
-    sessions_reap(&worker->context);
-    answer_unread(worker);
-    if (worker->on_exit != NULL)
-        worker->on_exit(worker->arg);
-    return NULL;
-}
-
 enum err worker_start(struct worker *worker, struct errinfo *info)
 {
-    const int error = pthread_create(&worker->thread, NULL, run, worker);
-    if (error != 0)
-        return errinfo_set(info, ERR_SYSTEM, "worker %u: cannot start its thread: %s",
-                           worker->index, strerror(error));
-    return ERR_OK;
+    return loop_thread_start(&worker->thread, info);
 }
 
 uint64_t worker_join(struct worker *worker)
 {
-    (void)pthread_join(worker->thread, NULL);
+    loop_thread_join(&worker->thread);
     return worker->cut_count;
 }
 
@@ -606,9 +500,9 @@ void worker_destroy(struct worker *worker)
         if (worker->ports[i].fd >= 0)
             (void)close(worker->ports[i].fd);
     }
-    close_loop(worker);
+    leave_loop(worker);
     drop_update(atomic_exchange(&worker->update, NULL));
-    wakeup_deinit(&worker->mail);
+    loop_thread_deinit(&worker->thread);
     snapshot_unref(worker->snapshot);
     free(worker->ports);
     worker->magic = 0;

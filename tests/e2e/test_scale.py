@@ -171,7 +171,7 @@ def test_a_worker_that_cannot_begin_anew_says_so_and_does_when_it_can(start, dns
     resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (0, most))
     for one in crowd:
         one.close()
-    proxy.stderr.wait("worker 0 keeps the memory of a crowd .*: .*cannot make an event loop")
+    proxy.stderr.wait("worker 0 keeps the memory of closed connections .*: .*cannot make an event loop")
     for _attempt in range(2):  # each is a thread
         tried = proxy.threads()
         eventually(lambda: proxy.threads() - tried, "another attempt")  # pylint: disable=cell-var-from-loop

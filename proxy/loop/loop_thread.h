@@ -1,0 +1,69 @@
+// loop_thread: a thread with an event loop, a mailbox for other threads, and an orderly end.
+//
+// A drain gives what is under way some time to end; a stop ends everything now. A loop that has become empty after
+// many connections can be replaced, see `renew`. Knows nothing of what runs on the loop.
+#pragma once
+
+#include <ev.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "proxy/loop/wakeup.h"
+
+// Messages are bits. Those of the owner begin with LOOP_FIRST_OWN.
+enum { LOOP_DRAIN = 1, LOOP_STOP = 2, LOOP_FIRST_OWN = 4 };
+
+// loop_thread_events is what the owner does; all functions run on the thread.
+struct loop_thread_events {
+    // on_messages gets the owner's messages that have been posted since the last call. NULL: there are none.
+    void (*on_messages)(void *owner, unsigned messages);
+    // begin_drain stops accepting, ends what is idle, and returns how many milliseconds the rest may last. Called once.
+    int64_t (*begin_drain)(void *owner);
+    // is_empty tells whether a drain is over: nothing is left that it waits for.
+    bool (*is_empty)(void *owner);
+    // end_all stops accepting and ends everything now. `is_late`: the time for a drain is over.
+    void (*end_all)(void *owner, bool is_late);
+    // on_exit is the last act of the thread.
+    void (*on_exit)(void *owner);
+    // may_renew is asked when somebody else has broken the loop (ev_break): is it empty, so that it can be replaced?
+    // renew moves everything to another loop; an error leaves it on the old one. Both NULL: the loop is never broken.
+    bool (*may_renew)(void *owner);
+    enum err (*renew)(void *owner, struct ev_loop *loop, struct errinfo *info);
+};
+
+enum { LOOP_THREAD_NAME_CAP = 32 };
+
+// Embedded. The owner may read `loop`, `name` and `is_draining`; the other fields are private to loop_thread.c.
+struct loop_thread {
+    struct ev_loop *loop; // owned
+    char name[LOOP_THREAD_NAME_CAP];
+    bool is_draining;
+    bool has_ended;                          // by a drain or a stop
+    bool has_warned;                         // that the loop could not be replaced
+    const struct loop_thread_events *events; // static memory
+    void *owner;                             // borrowed
+    pthread_t thread;
+    struct wakeup mail; // owned
+    atomic_uint messages;
+    ev_timer drain;     // the end of patience
+    ev_prepare drained; // runs while draining: looks whether all has ended
+};
+
+// loop_thread_init makes a loop and a mailbox; the thread is not started. `name` is for messages. ERR_SYSTEM.
+// loop_thread_deinit must follow in any case.
+enum err loop_thread_init(struct loop_thread *thread, const struct loop_thread_events *events,
+                          void *owner, const char *name, struct errinfo *info) MUST_USE;
+
+// loop_thread_start starts the thread. ERR_SYSTEM.
+enum err loop_thread_start(struct loop_thread *thread, struct errinfo *info) MUST_USE;
+
+// loop_thread_post has the loop take a message. A message that is posted again before it is taken is taken once. Any
+// thread, from loop_thread_init to loop_thread_deinit.
+void loop_thread_post(struct loop_thread *thread, unsigned message);
+
+// loop_thread_join waits for the thread to exit.
+void loop_thread_join(struct loop_thread *thread);
+
+// loop_thread_deinit frees the loop and the mailbox. The thread never ran or has been joined, and the owner has
+// stopped its watchers. A zeroed one is allowed.
+void loop_thread_deinit(struct loop_thread *thread);
