@@ -3,61 +3,20 @@
 
     lint.py ROOT
 
-Owns: the tables below and nothing else: which file may include what, which functions are not
-called where, what every file looks like. Reads C without its comments and strings, so that a rule
+Owns: the tables below: which functions are not called where, what every file looks like. Which folder
+may include what is read from tools/bazel/layers.bzl. Reads C without its comments and strings, so that a rule
 may be explained where it applies. Each finding is `file:line: what is wrong; what to do`, and the
 exit status is 1 if there was one. To allow an exception, change the table, with the reason.
 """
 
+import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-# What a part may include, by the longest matching folder: our own headers (prefixes), and the
-# libraries' headers (patterns). A part may always include its own folder. A part that is not listed
-# (proxy/main.c, proxy/cli) may include everything. docs/ARCHITECTURE.md has the same table in words.
-LAYERS = {
-    "auth/base": ((), ()),
-    "auth": (("auth/base/",), (r"openssl/",)),
-    "proxy/http": (("auth/",), ()),
-    "proxy/limits": (
-        ("auth/", "proxy/net/pace.h"),
-        (r"openssl/(siphash|rand)\.h", r"pthread\.h")),
-    "proxy/net": (
-        ("auth/base/", "auth/ipaddr.h", "proxy/clock/", "proxy/loop/"),
-        (r"ev\.h", r"ares\.h", r"openssl/siphash\.h")),
-    "proxy/tls": (
-        ("auth/base/", "auth/hostname.h", "auth/pem.h", "proxy/net/stream.h", "proxy/net/buffer.h"),
-        (r"openssl/", r"pthread\.h")),
-    "proxy/config": (
-        ("auth/", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h",
-         "proxy/net/sockaddr.h"),
-        (r"openssl/", r"yaml\.h", r"idn2\.h")),
-    "proxy/clock": ((), ()),
-    "proxy/loop": (("auth/base/", "proxy/clock/", "proxy/log/"), (r"ev\.h", r"pthread\.h")),
-    "proxy/process": (("auth/base/", "proxy/clock/"), (r"ev\.h", r"pthread\.h")),
-    "proxy/audit": (("auth/", "proxy/clock/"), (r"pthread\.h",)),
-    "proxy/session": (
-        ("auth/", "proxy/tls/", "proxy/net/", "proxy/http/", "proxy/audit/", "proxy/config/",
-         "proxy/limits/", "proxy/log/", "proxy/clock/", "proxy/loop/"),
-        (r"openssl/", r"ev\.h")),
-    "proxy/worker": (
-        ("auth/", "proxy/session/", "proxy/net/", "proxy/audit/", "proxy/config/snapshot.h",
-         "proxy/limits/", "proxy/log/", "proxy/clock/", "proxy/loop/"),
-        (r"ev\.h", r"pthread\.h")),
-    "proxy/sidecar": (
-        ("auth/", "proxy/tls/", "proxy/net/", "proxy/http/", "proxy/log/", "proxy/config/file.h",
-         "proxy/config/endpoint_text.h", "proxy/config/system_resolver.h",
-         "proxy/clock/", "proxy/loop/", "proxy/process/"),
-        (r"openssl/", r"ev\.h", r"pthread\.h")),
-    "proxy/admin": (("auth/", "proxy/config/"), (r"ev\.h",)),
-    "proxy/explain": (("auth/",), (r"jansson\.h",)),
-    "proxy/history": (("auth/", "proxy/net/sockaddr.h"), (r"jansson\.h",)),
-    "proxy/lint": (("auth/", "proxy/config/", "proxy/net/host_table.h", "proxy/net/sockaddr.h"), (r"libpsl\.h",)),
-    "proxy/log": (("auth/base/", "proxy/clock/"), ()),
-    "proxy/metrics": (("auth/base/",), ()),
-}
+# The rule of layers: what a folder may include.
+LAYERS_FILE = "tools/bazel/layers.bzl"
 
 # Names on pages that look like ours and are examples, or somebody else's.
 FOREIGN_NAMES = {"noun_verb_object", "on_xxx", "a_reset_of_the_target_resets_the_client", "sched_setattr",
@@ -71,7 +30,7 @@ ONLY_IN = {
     "libpsl.h": {"proxy/lint/public_suffix.c"},
 }
 
-# Headers of libraries: forbidden unless LAYERS lists them. Everything else in <> is libc.
+# Headers of libraries: forbidden unless a folder's row lists them. Everything else in <> is libc.
 LIBRARY = re.compile(r"(openssl/|ev\.h|ares\.h|yaml\.h|idn2\.h|jansson\.h|libpsl\.h|pthread\.h)")
 
 # libc's headers that a pure part has no use for, and why.
@@ -157,15 +116,17 @@ def calls(code, names):
         yield code.count("\n", 0, match.start()) + 1, match.group(1)
 
 
-def layer_of(path):
-    """The folder of LAYERS that a path belongs to, or None."""
-    fits = [layer for layer in LAYERS if path.startswith(layer + "/")]
-    return max(fits, key=len) if fits else None
+def read_layers(root):
+    """The rule of layers: {folder: (our folders and headers, headers of libraries)}."""
+    tree = ast.parse((root / LAYERS_FILE).read_text(encoding="utf-8"))
+    return next(ast.literal_eval(node.value) for node in tree.body
+                if isinstance(node, ast.Assign) and node.targets[0].id == "LAYERS")
 
 
-def check_includes(root, path, text):
+def check_includes(root, path, text, layers):
     """Who includes what, and each .c its own header first."""
-    layer = layer_of(path)
+    layer = str(Path(path).parent)
+    row = layers.get(layer)
     first = None
     for number, line in enumerate(text.split("\n"), 1):
         match = re.match(r'\s*#\s*include\s*(["<])([^">]+)[">]', line)
@@ -181,24 +142,20 @@ def check_includes(root, path, text):
             if not (root / name).exists():
                 find(path, number, 'includes "%s", which is not in this tree; name it from the '
                                    "root" % name)
-            if layer:
-                ours, _ = LAYERS[layer]
-                own_folder = name.startswith(layer + "/") and layer_of(name) == layer
-                if not own_folder and not name.startswith(tuple(ours) or ("\0",)):
-                    find(path, number, "%s may not include %s; see LAYERS in tools/lint.py and "
-                                       "docs/ARCHITECTURE.md" % (layer, name))
+            if row and str(Path(name).parent) != layer and not name.startswith(tuple(row[0])):
+                find(path, number, "%s may not include %s; see %s" % (layer, name, LAYERS_FILE))
             continue
         if name in ONLY_IN and path.startswith(("auth/", "proxy/")) and path not in ONLY_IN[name]:
             find(path, number, "only %s may include <%s>" % (" ".join(ONLY_IN[name]), name))
-        if layer and LIBRARY.match(name) and not any(re.match(p, name) for p in LAYERS[layer][1]):
-            find(path, number, "%s may not include <%s>; see LAYERS in tools/lint.py" % (layer, name))
+        if row and LIBRARY.match(name) and not name.startswith(tuple(row[1])):
+            find(path, number, "%s may not include <%s>; see %s" % (layer, name, LAYERS_FILE))
         if path.startswith(PURE) and IMPURE_HEADERS.match(name):
             find(path, number, "%s is pure code: no <%s> in it" % (path, name))
 
 
-def check_c(root, path, text):
+def check_c(root, path, text, layers):
     """All rules for one C file."""
-    check_includes(root, path, text)
+    check_includes(root, path, text, layers)
     code = code_only(text)
     for number, name in calls(code, FORBIDDEN):
         find(path, number, "%s() is not used here: %s" % (name, FORBIDDEN[name]))
@@ -260,7 +217,7 @@ def check_names(root, paths, texts):
         for number, line in enumerate(texts[path].split("\n"), 1):
             for quoted in re.findall(r"`([^`]+)`", line):
                 for name in re.findall(r"(?<![\w.<-])([a-z]+(?:_[a-z0-9]+)+)(?![\w.-])", quoted):
-                    if name.endswith("_test") or name in FOREIGN_NAMES:
+                    if name.endswith(("_test", "_fuzz")) or name in FOREIGN_NAMES:
                         continue  # a target of Bazel, made from a file's name
                     if name not in words:
                         find(path, number, "names %s, which is nowhere in this tree; say what is" % name)
@@ -280,6 +237,7 @@ def main(argv):
         check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")
     paths = sorted({path for path in listed if path and (root / path).is_file()})
     pages = {Path(path).name for path in paths if path.endswith(".md")}
+    layers = read_layers(root)
     texts = {}
     for path in paths:
         if path == "LICENSE" or Path(path).suffix not in TEXT_SUFFIXES:
@@ -294,7 +252,7 @@ def main(argv):
         texts[path] = text
         check_text(path, text, pages)
         if path.endswith((".c", ".h")):
-            check_c(root, path, text)
+            check_c(root, path, text, layers)
             if path.startswith(("auth/", "proxy/")):
                 check_head(path, text)
     check_names(root, paths, texts)
