@@ -89,10 +89,10 @@ static enum err check_ca(const struct ca_entry *entry, size_t number, struct err
                            "CA:TRUE; did a client's or server's certificate get into this file?",
                            number, entry->subject);
     if (X509_NAME_entry_count(X509_get_subject_name(entry->cert)) == 0)
-        return errinfo_set(info, ERR_INPUT,
-                           "certificate %zu is a CA without a name (RFC 5280 4.1.2.6): nobody can "
-                           "tell whom it issued; have the CA make one with a subject",
-                           number);
+        return errinfo_set(
+            info, ERR_INPUT,
+            "certificate %zu is a CA without a name (RFC 5280 4.1.2.6), so its issued certificates cannot be found; have the CA make one with a subject",
+            number);
     if (!X509_check_ca(entry->cert))
         return errinfo_set(info, ERR_INPUT,
                            "certificate %zu (%.200s) may not issue certificates: its key usage "
@@ -110,7 +110,7 @@ static const char *find_warning(X509 *cert)
 {
     const int index = X509_get_ext_by_NID(cert, NID_basic_constraints, -1);
     if (!strength_key_is_enough(cert))
-        return "its key is below the floor: no client will be accepted under it";
+        return "its key is too weak: no client will be accepted under it";
     if (index < 0 || !X509_EXTENSION_get_critical(X509_get_ext(cert, index)))
         return "its basicConstraints is not critical, as RFC 5280 wants it";
     return NULL;
@@ -204,9 +204,9 @@ static enum err add_block(void *arg, const char *kind, struct slice der, size_t 
     const struct addition *addition = arg;
     const struct slice name = slice_of_string(kind);
     if (slice_ends_with(name, SLICE_LITERAL("PRIVATE KEY")))
-        return errinfo_set(info, ERR_INPUT,
-                           "there is a private key in this file; a file of CA certificates is "
-                           "read by many and needs none: take it out");
+        return errinfo_set(
+            info, ERR_INPUT,
+            "there is a private key in this file; a file of CA certificates is read by many and needs none: remove it");
     if (!slice_equal(name, SLICE_LITERAL("CERTIFICATE")) &&
         !slice_equal(name, SLICE_LITERAL("X509 CERTIFICATE")))
         return errinfo_set(info, ERR_INPUT,

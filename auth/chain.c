@@ -69,7 +69,7 @@ enum err chain_parse(const STACK_OF(CRYPTO_BUFFER) *buffers, struct presented_ch
     // This also fills the library's caches while nobody else has the certificate.
     if ((X509_get_extension_flags(out->certs[0]) & EXFLAG_INVALID) != 0)
         return deny(out_finding, REASON_BAD_CERTIFICATE,
-                    "an extension of the client's certificate is malformed or stands twice");
+                    "an extension of the client's certificate is malformed or appears twice");
     return ERR_OK;
 }
 
@@ -122,8 +122,8 @@ static const struct {
      "the certificate is self-signed and not trusted itself"},
     {X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, REASON_UNKNOWN_CA, "the chain ends at no trusted CA"},
     {X509_V_ERR_INVALID_PURPOSE, REASON_BAD_PURPOSE,
-     "a certificate of the chain is not meant for this (key usage or extended key usage)"},
-    {X509_V_ERR_INVALID_CA, REASON_BAD_PURPOSE, "an issuer in the chain is no CA"},
+     "a certificate of the chain is not for this purpose (key usage or extended key usage)"},
+    {X509_V_ERR_INVALID_CA, REASON_BAD_PURPOSE, "an issuer in the chain is not a CA"},
     {X509_V_ERR_PATH_LENGTH_EXCEEDED, REASON_CHAIN_TOO_LONG,
      "a CA of the chain allows fewer intermediates below it (pathlen)"},
     {X509_V_ERR_CERT_CHAIN_TOO_LONG, REASON_CHAIN_TOO_LONG, "the chain is too long"},
@@ -170,11 +170,11 @@ static enum err check_strength(const struct path *path, struct chain_finding *ou
     for (size_t i = 0; i < path->len; i++) {
         if (!strength_key_is_enough(path->certs[i]))
             return deny(out, REASON_WEAK_KEY,
-                        "a key of the chain is below the floor (RSA 2048 bits, P-256, P-384, "
+                        "a key of the chain is too weak (needed: RSA 2048 bits, P-256, P-384, "
                         "P-521, Ed25519)");
         if (i + 1 < path->len && !strength_signature_is_enough(path->certs[i]))
             return deny(out, REASON_WEAK_KEY,
-                        "a signature in the chain is below the floor (SHA-256)");
+                        "a signature in the chain is too weak (needed: SHA-256)");
     }
     return ERR_OK;
 }
@@ -199,13 +199,13 @@ static enum err check_usages(const struct chain_set *set, const struct path *pat
             continue;
         if (is_issuer)
             return deny(out, REASON_BAD_PURPOSE,
-                        set->is_for_servers ? "a CA of the chain is not meant for TLS servers"
-                                            : "a CA of the chain is not meant for TLS clients");
-        return deny(out, REASON_BAD_PURPOSE,
-                    set->is_for_servers
-                        ? "the server's certificate is not meant for TLS servers (serverAuth)"
-                        : "the client's certificate has no extended key usage that this profile "
-                          "takes (clientAuth, unless `purposes` says otherwise)");
+                        set->is_for_servers ? "a CA of the chain is not for TLS servers"
+                                            : "a CA of the chain is not for TLS clients");
+        return deny(
+            out, REASON_BAD_PURPOSE,
+            set->is_for_servers
+                ? "the server's certificate is not for TLS servers (serverAuth)"
+                : "the client's certificate has no extended key usage that this profile accepts (clientAuth, unless `purposes` says otherwise)");
     }
     return ERR_OK;
 }
@@ -218,7 +218,7 @@ static enum err check_issuers(const struct chain_set *set, const struct path *pa
     long below = 0; // intermediates that are not self-issued (RFC 5280 6.1.4 l)
     for (size_t i = 1; i + 1 < path->len; i++) {
         if (!X509_check_ca(path->certs[i]))
-            return deny(out, REASON_BAD_PURPOSE, "an issuer in the chain is no CA");
+            return deny(out, REASON_BAD_PURPOSE, "an issuer in the chain is not a CA");
         if (X509_NAME_entry_count(X509_get_subject_name(path->certs[i])) == 0)
             return deny(out, REASON_BAD_CERTIFICATE,
                         "a CA of the chain has no name (RFC 5280 4.1.2.6)");
@@ -231,8 +231,8 @@ static enum err check_issuers(const struct chain_set *set, const struct path *pa
                     "the trusted CA allows fewer intermediates below it (pathlen)");
     if (X509_check_purpose(anchor, purpose_of(set), 1) != 1)
         return deny(out, REASON_BAD_PURPOSE,
-                    set->is_for_servers ? "the trusted CA is not meant for TLS servers"
-                                        : "the trusted CA is not meant for TLS clients");
+                    set->is_for_servers ? "the trusted CA is not for TLS servers"
+                                        : "the trusted CA is not for TLS clients");
     return ERR_OK;
 }
 
@@ -240,12 +240,11 @@ static enum err check_leaf(const struct chain_set *set, X509 *leaf, struct chain
 {
     if (X509_check_purpose(leaf, purpose_of(set), 0) != 1 ||
         (X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) == 0)
-        return deny(out, REASON_BAD_PURPOSE,
-                    set->is_for_servers
-                        ? "the server's certificate is not meant for TLS servers (serverAuth, "
-                          "digitalSignature)"
-                        : "the client's certificate is not meant for TLS clients (clientAuth, "
-                          "digitalSignature)");
+        return deny(
+            out, REASON_BAD_PURPOSE,
+            set->is_for_servers
+                ? "the server's certificate is not for TLS servers (serverAuth, digitalSignature)"
+                : "the client's certificate is not for TLS clients (clientAuth, digitalSignature)");
     const char *hole = strict_find_hole(leaf);
     if (hole != NULL)
         return deny(out, REASON_BAD_CERTIFICATE, hole);

@@ -72,7 +72,7 @@ enum { REASON_CODE_REMOVE_FROM_CRL = 8 }; // RFC 5280 5.3.1
 
 static enum err damaged(struct errinfo *info)
 {
-    return errinfo_set(info, ERR_INPUT, "it is no CRL, or a damaged one");
+    return errinfo_set(info, ERR_INPUT, "it is not a CRL, or a damaged one");
 }
 
 static bool is_time(CBS_ASN1_TAG tag)
@@ -109,9 +109,9 @@ static enum err split_tbs(CBS tbs, struct parts *out, struct errinfo *info)
         !get_time(&tbs, &out->this_update))
         return damaged(info);
     if (!peek_is_time(&tbs))
-        return errinfo_set(info, ERR_INPUT,
-                           "it has no nextUpdate, so nobody could tell when it is too old: have it "
-                           "issued with one");
+        return errinfo_set(
+            info, ERR_INPUT,
+            "it has no nextUpdate, so nobody can tell when it is too old: have it issued with one");
     if (!get_time(&tbs, &out->next_update))
         return damaged(info);
     CBS_init(&out->entries, NULL, 0);
@@ -136,9 +136,9 @@ static enum err split(struct slice der, struct parts *out, struct errinfo *info)
     CBS_init(&cbs, der.data, der.len);
     *out = (struct parts){.is_v2 = false};
     if (!CBS_get_asn1(&cbs, &list, CBS_ASN1_SEQUENCE))
-        return errinfo_set(info, ERR_INPUT, "it is no CRL, or it is cut off");
+        return errinfo_set(info, ERR_INPUT, "it is not a CRL, or it is cut off");
     if (CBS_len(&cbs) != 0)
-        return errinfo_set(info, ERR_INPUT, "there are bytes behind the CRL");
+        return errinfo_set(info, ERR_INPUT, "there are bytes after the CRL");
     if (!CBS_get_asn1_element(&list, &out->tbs, CBS_ASN1_SEQUENCE) ||
         !CBS_get_asn1_element(&list, &out->algorithm, CBS_ASN1_SEQUENCE) ||
         !CBS_get_asn1_element(&list, &out->signature, CBS_ASN1_BITSTRING) || CBS_len(&list) != 0)
@@ -312,7 +312,7 @@ static enum err read_extensions(struct parts *parts, struct crl *crl, struct err
             return damaged(info);
         const uint64_t bit = UINT64_C(1) << (extension.id % 64);
         if (extension.id != ID_OTHER && (seen[extension.id / 64] & bit) != 0)
-            return errinfo_set(info, ERR_INPUT, "an extension stands twice in it");
+            return errinfo_set(info, ERR_INPUT, "an extension appears twice in it");
         seen[extension.id / 64] |= bit;
         TRY(read_extension(&extension, parts, crl, info));
     }

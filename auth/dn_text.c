@@ -225,8 +225,8 @@ static enum err parse_escaped(struct parser *parser, uint8_t *out)
         return ERR_OK;
     if (parser->rest.len == 0 || parser->rest.data[0] == '\0' ||
         strchr("\"+,;<>\\ #=", parser->rest.data[0]) == NULL)
-        return parser_fail(&start, "a backslash stands before a special character or two hex "
-                                   "digits only");
+        return parser_fail(&start,
+                           "a backslash may only precede a special character or two hex digits");
     *out = parser->rest.data[0];
     parser->rest = slice_from(parser->rest, 1);
     return ERR_OK;

@@ -103,7 +103,7 @@ static enum err refuse_pattern(struct slice s, struct errinfo *info)
     else if (slice_find(s, '/') != s.len || slice_find(s, ':') != s.len)
         hint = "leave out scheme, port and path: ports are written under `ports`";
     else if (slice_find(s, '*') != s.len)
-        hint = "`*` stands alone, or as the whole first label: *.example.com";
+        hint = "`*` must be alone, or the whole first label: *.example.com";
     return errinfo_set(info, ERR_INPUT, "`%.*s` is not a host name: %s", len,
                        s.len == 0 ? "" : (const char *)s.data, hint);
 }

@@ -260,14 +260,14 @@ enum err ip_prefix_parse(struct slice s, struct ip_prefix *out, struct errinfo *
     const unsigned bits = family_bits(&prefix.addr);
     prefix.length = (uint8_t)bits;
     if (slash != s.len && !parse_decimal(slice_from(s, slash + 1), bits, &prefix.length))
-        return errinfo_set(info, ERR_INPUT,
-                           "`%.*s` has no good prefix length: behind the slash comes a number from "
-                           "0 to %u",
-                           show_length(s), (const char *)s.data, bits);
+        return errinfo_set(
+            info, ERR_INPUT,
+            "`%.*s` has no valid prefix length: write a number from 0 to %u after the slash",
+            show_length(s), (const char *)s.data, bits);
     char text[IP_PREFIX_TEXT_CAP];
     if (clear_host_bits(&prefix.addr, prefix.length))
         return errinfo_set(info, ERR_INPUT,
-                           "`%.*s` has bits set behind its prefix: write `%s`, or /%u for the one "
+                           "`%.*s` has bits set after its prefix: write `%s`, or /%u for the one "
                            "address",
                            show_length(s), (const char *)s.data, ip_prefix_format(&prefix, text),
                            bits);

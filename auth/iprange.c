@@ -336,13 +336,15 @@ enum err nat64_prefix_parse(struct slice s, struct ip_prefix *out, struct errinf
     TRY(ip_prefix_parse(s, &prefix, info));
     const int shown = (int)(s.len < 100 ? s.len : 100);
     if (prefix.addr.family != IP_V6 || find_nat64_length(prefix.length) == NULL)
-        return errinfo_set(info, ERR_INPUT,
-                           "`%.*s` is no NAT64 prefix: expected an IPv6 prefix of length 32, 40, "
-                           "48, 56, 64 or 96, such as 64:ff9b::/96",
-                           shown, (const char *)s.data);
+        return errinfo_set(
+            info, ERR_INPUT,
+            "`%.*s` is not a NAT64 prefix: expected an IPv6 prefix of length 32, 40, "
+            "48, 56, 64 or 96, such as 64:ff9b::/96",
+            shown, (const char *)s.data);
     if (prefix.addr.bytes[8] != 0)
-        return errinfo_set(info, ERR_INPUT, "`%.*s` is no NAT64 prefix: its bits 64 to 71 are zero",
-                           shown, (const char *)s.data);
+        return errinfo_set(info, ERR_INPUT,
+                           "`%.*s` is not a NAT64 prefix: its bits 64 to 71 are zero", shown,
+                           (const char *)s.data);
     *out = prefix;
     return ERR_OK;
 }

@@ -23,9 +23,9 @@ const char *strict_find_hole(X509 *leaf)
     if ((flags & EXFLAG_CA) != 0)
         return NULL;
     if ((flags & EXFLAG_KUSAGE) != 0 && (X509_get_key_usage(leaf) & KU_KEY_CERT_SIGN) != 0)
-        return "the client's certificate is no CA, and yet may sign certificates (keyCertSign)";
+        return "the client's certificate is not a CA, but may sign certificates (keyCertSign)";
     if (has_extension(leaf, NID_name_constraints))
-        return "the client's certificate is no CA, and yet constrains names";
+        return "the client's certificate is not a CA, but constrains names";
     return NULL;
 }
 
@@ -67,7 +67,7 @@ static const char *find_repetition(const X509 *cert)
     for (int i = 1; i < count; i++) {
         const ASN1_OBJECT *object = X509_EXTENSION_get_object(X509_get_ext(cert, i));
         if (X509_get_ext_by_OBJ(cert, object, -1) != i)
-            return "an extension stands twice in a certificate (4.2)";
+            return "an extension appears twice in a certificate (4.2)";
     }
     return NULL;
 }
@@ -188,7 +188,7 @@ static const char *find_leaf_fault(X509 *cert)
         return "the client's certificate has no subject, and its other names are not critical "
                "(4.1.2.6)";
     if ((flags & EXFLAG_BCONS) != 0 && (flags & EXFLAG_CA) == 0 && X509_get_pathlen(cert) >= 0)
-        return "the client's certificate is no CA and has a pathlen (4.2.1.9)";
+        return "the client's certificate is not a CA but has a pathlen (4.2.1.9)";
     return NULL;
 }
 

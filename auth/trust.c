@@ -200,13 +200,12 @@ size_t trust_certificate_count(const struct trust *trust)
 static const char *warning_of(const struct trust *trust, const struct ca_entry *entry)
 {
     if (trust_has_dropped(trust, entry))
-        return "it was taken out of the file: nobody is accepted under it";
+        return "it was removed from the file: nobody is accepted under it";
     if (entry->is_lenient)
         return NULL; // a bundle that others keep
     if (trust->finished_s > entry->not_after_s)
         return entry->is_anchor
-                   ? "it has expired and is left out: nobody is accepted under it; renew it, or "
-                     "take it out"
+                   ? "it has expired and is left out: nobody is accepted under it; renew it, or remove it"
                    : "it has expired: no client will be accepted under it";
     if (entry->is_anchor && trust->finished_s < entry->not_before_s)
         return "it is not valid yet and is left out: nobody is accepted under it; is the clock of "
@@ -365,10 +364,10 @@ static enum err accept(const struct trust *trust, X509 *leaf, struct chain_findi
     if (error == ERR_MEMORY)
         return refuse(REASON_NO_MEMORY, "no memory", out);
     if (error == ERR_LIMIT)
-        return refuse(REASON_BAD_CERTIFICATE,
-                      "the client's certificate has more than 1,024 names, or one of a size beyond "
-                      "every reason",
-                      out);
+        return refuse(
+            REASON_BAD_CERTIFICATE,
+            "the client's certificate has more than 1,024 names, or one of an unreasonable size",
+            out);
     if (error != ERR_OK)
         return refuse(REASON_BAD_CERTIFICATE,
                       "a name or the serial of the client's certificate cannot be read", out);

@@ -115,12 +115,12 @@ struct trust_crl trust_crl_at(const struct trust *trust, size_t index)
     text_init(&text, found.number, sizeof found.number);
     crl_format_number(crl, &text);
     if (found.state == TRUST_CRL_IDLE)
-        found.warning = "no CA of this profile issued it, and its signature is below the floor, so "
-                        "it counts for nobody: have it signed with SHA-256, or take it out";
+        found.warning =
+            "no CA of this profile issued it, and its signature is too weak, so it is ignored: have it signed with SHA-256, or remove it";
     else if (revocation_goes_back(trust->revocation, index))
-        found.warning = "its number is lower than that of an earlier list of the same CA, which it "
-                        "takes the place of: was the CA restored from a backup? Certificates that "
-                        "were revoked in between may be good again";
+        found.warning =
+            "its number is lower than that of the earlier list of the same CA that it replaces: was the CA restored from a backup? Certificates that "
+            "were revoked in between may be good again";
     return found;
 }
 
@@ -234,7 +234,7 @@ enum reason trust_recheck(const struct trust *trust, const struct chain_record *
     }
     for (size_t i = 0; i < record->count; i++) {
         if (!usages_fit(record->links[i].usages, trust->options.usages, i > 0)) {
-            *out_detail = "a certificate of the chain is not meant for this (`purposes`)";
+            *out_detail = "a certificate of the chain is not for this purpose (`purposes`)";
             return REASON_BAD_PURPOSE;
         }
     }

@@ -212,12 +212,12 @@ static void warn_of_lower_numbers(const struct snapshot *next, const struct trus
     for (size_t i = 0; i < trust_crl_count(trust); i++) {
         const struct trust_crl crl = trust_crl_at(trust, i);
         if (trust_crl_succession(trust, i, before) == TRUST_SUCCESSION_LOWER)
-            (void)diagnostics_add(diagnostics, SEVERITY_WARNING, next->path, 0, 0,
-                                  "trust.%s: the new CRL of %s has number %s, lower than that of "
-                                  "the one that it takes the place of: was the CA restored from a "
-                                  "backup? Certificates that were revoked in between may be good "
-                                  "again",
-                                  trust_name(trust), crl.issuer, crl.number);
+            (void)diagnostics_add(
+                diagnostics, SEVERITY_WARNING, next->path, 0, 0,
+                "trust.%s: the new CRL of %s has number %s, lower than that of the one that it replaces: was the CA restored from a "
+                "backup? Certificates that were revoked in between may be good "
+                "again",
+                trust_name(trust), crl.issuer, crl.number);
     }
 }
 

@@ -1,8 +1,8 @@
-// cause: why the proxy could not be used, from the client's side: one stable word for each, whose matter it
-// is, and what a person can do about it. The sidecar answers with them, the doctor reports them.
+// cause: why the proxy cannot be used, from the client's side: one stable word for each cause, which side can fix it,
+// and what a person can do about it. The sidecar answers with causes, the doctor reports them.
 //
-// Pure: alerts, verdicts and times in, a cause out. A proxy tells in an alert less than it knows; where
-// our own certificate explains the rest (it has expired, it is not meant for clients), that is said.
+// Pure: alerts, verdicts and times in, a cause out. An alert says less than the proxy knows. If our own certificate
+// explains the rest (it has expired, it is not for clients), the cause says so.
 #pragma once
 
 #include "auth/reason.h"
@@ -10,131 +10,128 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// cause_side is whose matter it is.
+// cause_side is the side that can fix it.
 enum cause_side {
     SIDE_NOBODY,
     SIDE_CLIENT,  // this machine: its files, its command line, its clock
     SIDE_NETWORK, // between here and the proxy
     SIDE_PROXY,   // the proxy, or the address that should be it
     SIDE_POLICY,  // the proxy's rules
-    SIDE_TARGET,  // what lies behind the proxy
+    SIDE_TARGET,  // the target
 };
 
 // Symbol, word, side, HTTP status and error of RFC 9209 for the sidecar's answer, what it is, what to do.
-#define CAUSE_TABLE(X)                                                                             \
-    X(CAUSE_NONE, "ok", SIDE_NOBODY, 200, "", "all is well", "")                                   \
-    X(CAUSE_CERT_FILE, "cert_file", SIDE_CLIENT, 503, "proxy_configuration_error",                 \
-      "the own certificate cannot be loaded",                                                      \
-      "give --cert a PEM file: the certificate first, its intermediates behind it")                \
-    X(CAUSE_KEY_FILE, "key_file", SIDE_CLIENT, 503, "proxy_configuration_error",                   \
-      "the private key cannot be loaded",                                                          \
-      "give --key a PEM file that only its owner can read: chmod 600")                             \
-    X(CAUSE_KEY_ENCRYPTED, "key_encrypted", SIDE_CLIENT, 503, "proxy_configuration_error",         \
-      "the private key is encrypted",                                                              \
-      "nobody can be asked for a passphrase here; decrypt it into a file that only its owner "     \
-      "can read: openssl pkey -in KEY -out NEW")                                                   \
-    X(CAUSE_KEY_MISMATCH, "key_mismatch", SIDE_CLIENT, 503, "proxy_configuration_error",           \
-      "the private key does not belong to the certificate",                                        \
-      "--cert and --key have to be a pair, and the own certificate the first one in --cert")       \
-    X(CAUSE_CA_FILE, "ca_file", SIDE_CLIENT, 503, "proxy_configuration_error",                     \
-      "the CA file cannot be loaded",                                                              \
-      "give --ca the PEM file of the CA that has issued the proxy's certificate")                  \
-    X(CAUSE_TLS_TO_SIDECAR, "tls_to_sidecar", SIDE_CLIENT, 400, "http_request_error",              \
-      "the sidecar's port speaks plain HTTP, not TLS",                                             \
-      "write http:// instead of https:// in the program's proxy URL: the TLS to the proxy is "     \
-      "the sidecar's")                                                                             \
-    X(CAUSE_DNS_NOT_FOUND, "dns_not_found", SIDE_NETWORK, 502, "dns_error",                        \
-      "the proxy's name does not exist",                                                           \
-      "check the name in --proxy, and whether this network knows it")                              \
-    X(CAUSE_DNS_FAILED, "dns_failed", SIDE_NETWORK, 502, "dns_error",                              \
-      "the proxy's name cannot be resolved",                                                       \
-      "check this machine's DNS (/etc/resolv.conf), or name a server with --resolver")             \
-    X(CAUSE_CONNECTION_REFUSED, "connection_refused", SIDE_NETWORK, 502, "connection_refused",     \
-      "the proxy refuses connections",                                                             \
-      "check the port in --proxy; is the proxy running, and does a firewall stand between?")       \
-    X(CAUSE_CONNECTION_TIMEOUT, "connection_timeout", SIDE_NETWORK, 504, "connection_timeout",     \
-      "the proxy does not answer",                                                                 \
-      "check the address in --proxy; a firewall between here and there may drop packets")          \
-    X(CAUSE_NO_RESOURCES, "no_resources", SIDE_CLIENT, 503, "connection_limit_reached",            \
-      "out of descriptors or memory", "raise the limit of open files, or close something")         \
-    X(CAUSE_CLOSED, "closed", SIDE_PROXY, 502, "connection_terminated",                            \
-      "the proxy closed the connection",                                                           \
-      "is this the proxy's port? If so, the proxy's log tells why; one that trusts hundreds of "   \
-      "CAs and names them all needs `client_ca_names: none`")                                      \
-    X(CAUSE_HANDSHAKE_TIMEOUT, "handshake_timeout", SIDE_PROXY, 504, "connection_timeout",         \
-      "the proxy did not finish the TLS handshake",                                                \
-      "is this the proxy's port? Something accepts connections there and says nothing")            \
-    X(CAUSE_PLAIN_HTTP, "plain_http", SIDE_PROXY, 502, "tls_protocol_error",                       \
-      "that port speaks plain HTTP, not TLS",                                                      \
-      "this is another proxy's port, or a web server's: check the port in --proxy")                \
-    X(CAUSE_NOT_TLS, "not_tls", SIDE_PROXY, 502, "tls_protocol_error",                             \
-      "that port does not speak TLS", "check the port in --proxy")                                 \
-    X(CAUSE_PROTOCOL, "protocol", SIDE_PROXY, 502, "tls_protocol_error",                           \
-      "no TLS version or cipher suite in common",                                                  \
-      "the proxy has to speak TLS 1.2 or 1.3 with ECDHE and an AEAD cipher")                       \
-    X(CAUSE_PROXY_UNKNOWN_CA, "proxy_unknown_ca", SIDE_PROXY, 502, "tls_certificate_error",        \
-      "the proxy's certificate is not from a CA in --ca",                                          \
-      "give --ca the CA of the proxy's own certificate, which need not be that of the clients")    \
-    X(CAUSE_PROXY_MISSING_INTERMEDIATE, "proxy_missing_intermediate", SIDE_PROXY, 502,             \
-      "tls_certificate_error", "the proxy does not send its intermediate certificate",             \
-      "the proxy's `chain` file needs the intermediates behind the leaf")                          \
-    X(CAUSE_PROXY_BAD_PURPOSE, "proxy_bad_purpose", SIDE_PROXY, 502, "tls_certificate_error",      \
-      "the proxy's certificate is not one for servers",                                            \
-      "the proxy needs a certificate with the extended key usage serverAuth")                      \
-    X(CAUSE_PROXY_EXPIRED, "proxy_expired", SIDE_PROXY, 502, "tls_certificate_error",              \
-      "the proxy's certificate has expired",                                                       \
-      "the proxy's operator has to renew it; is the clock of this machine right?")                 \
-    X(CAUSE_PROXY_NOT_YET_VALID, "proxy_not_yet_valid", SIDE_PROXY, 502, "tls_certificate_error",  \
-      "the proxy's certificate is not valid yet", "is the clock of this machine right?")           \
-    X(CAUSE_PROXY_NAME_MISMATCH, "proxy_name_mismatch", SIDE_PROXY, 502, "tls_certificate_error",  \
-      "the proxy's certificate is for another name",                                               \
-      "use a name of the certificate in --proxy, or have this one put into its SAN")               \
-    X(CAUSE_PROXY_PIN_MISMATCH, "proxy_pin_mismatch", SIDE_PROXY, 502, "tls_certificate_error",    \
-      "the proxy's key is none of those that are pinned",                                          \
-      "if the proxy has a new key on purpose, give its --pin (`sallyport doctor` shows it); if "   \
-      "not, somebody else may answer there")                                                       \
-    X(CAUSE_PROXY_BAD_CERTIFICATE, "proxy_bad_certificate", SIDE_PROXY, 502,                       \
-      "tls_certificate_error", "the proxy's certificate is not acceptable",                        \
-      "the proxy's operator has to replace it")                                                    \
-    X(CAUSE_NO_CERTIFICATE_REQUESTED, "no_certificate_requested", SIDE_PROXY, 502,                 \
-      "tls_protocol_error", "the server does not ask for a client certificate",                    \
-      "this is no port of the proxy's, or of an origin: check host and port in --proxy")           \
-    X(CAUSE_NO_CERTIFICATE, "no_certificate", SIDE_CLIENT, 502, "tls_alert_received",              \
-      "the proxy wants a client certificate and got none",                                         \
-      "give --cert and --key; with curl that is --proxy-cert and --proxy-key, for --cert and "     \
-      "--key are for the origin")                                                                  \
-    X(CAUSE_EXPIRED, "expired", SIDE_CLIENT, 502, "tls_alert_received",                            \
-      "the own certificate has expired", "renew it: sallyport ca renew, or ask who issued it")     \
-    X(CAUSE_NOT_YET_VALID, "not_yet_valid", SIDE_CLIENT, 502, "tls_alert_received",                \
-      "the own certificate is not valid yet", "are the clocks of both machines right?")            \
-    X(CAUSE_REVOKED, "revoked", SIDE_CLIENT, 502, "tls_alert_received",                            \
-      "the own certificate is revoked", "ask who issued it for a new one")                         \
-    X(CAUSE_UNKNOWN_CA, "unknown_ca", SIDE_CLIENT, 502, "tls_alert_received",                      \
-      "the proxy does not know the CA of the own certificate",                                     \
-      "use a certificate from a CA that the proxy trusts, and send its intermediates along: "      \
-      "they belong behind the certificate in --cert")                                              \
-    X(CAUSE_MISSING_INTERMEDIATE, "missing_intermediate", SIDE_CLIENT, 502, "tls_alert_received",  \
-      "an intermediate certificate is missing",                                                    \
-      "put the certificate of the CA that issued yours behind it in --cert")                       \
-    X(CAUSE_BAD_PURPOSE, "bad_purpose", SIDE_CLIENT, 502, "tls_alert_received",                    \
-      "the own certificate is not one for clients",                                                \
-      "use a certificate with the extended key usage clientAuth, and digitalSignature")            \
-    X(CAUSE_WEAK_KEY, "weak_key", SIDE_CLIENT, 502, "tls_alert_received",                          \
-      "the own key or signature is too weak",                                                      \
-      "use RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519, signed with SHA-256")         \
-    X(CAUSE_REFUSED, "refused", SIDE_CLIENT, 502, "tls_alert_received",                            \
-      "the proxy refuses the own certificate",                                                     \
-      "the proxy's audit log has the reason: event handshake_refused")                             \
-    X(CAUSE_NOT_A_PROXY, "not_a_proxy", SIDE_PROXY, 502, "http_protocol_error",                    \
-      "what answers there is no Sallyport",                                                        \
-      "this is a web server, or another proxy: check host and port in --proxy")                    \
-    X(CAUSE_DENIED, "denied", SIDE_POLICY, 403, "http_request_denied", "the proxy's rules say no", \
-      "ask the proxy's operator, with the id: it stands in the audit log")                         \
-    X(CAUSE_TARGET_FAILED, "target_failed", SIDE_TARGET, 502, "http_response_incomplete",          \
-      "the proxy cannot reach the target",                                                         \
-      "the target's name does not resolve, or it does not answer the proxy")                       \
-    X(CAUSE_UNAVAILABLE, "unavailable", SIDE_PROXY, 503, "proxy_internal_error",                   \
-      "the proxy takes no requests now", "it is stopping, overloaded, or cannot write its audit")
+#define CAUSE_TABLE(X)                                                                                                                       \
+    X(CAUSE_NONE, "ok", SIDE_NOBODY, 200, "", "all is well", "")                                                                             \
+    X(CAUSE_CERT_FILE, "cert_file", SIDE_CLIENT, 503, "proxy_configuration_error",                                                           \
+      "your certificate cannot be loaded",                                                                                                   \
+      "give --cert a PEM file: the certificate first, then its intermediates")                                                               \
+    X(CAUSE_KEY_FILE, "key_file", SIDE_CLIENT, 503, "proxy_configuration_error",                                                             \
+      "the private key cannot be loaded",                                                                                                    \
+      "give --key a PEM file that only its owner can read: chmod 600")                                                                       \
+    X(CAUSE_KEY_ENCRYPTED, "key_encrypted", SIDE_CLIENT, 503, "proxy_configuration_error",                                                   \
+      "the private key is encrypted",                                                                                                        \
+      "no passphrase can be asked for here; decrypt it into a file that only its owner "                                                     \
+      "can read: openssl pkey -in KEY -out NEW")                                                                                             \
+    X(CAUSE_KEY_MISMATCH, "key_mismatch", SIDE_CLIENT, 503, "proxy_configuration_error",                                                     \
+      "the private key does not belong to the certificate",                                                                                  \
+      "--cert and --key must be a pair, and your certificate must be the first one in --cert")                                               \
+    X(CAUSE_CA_FILE, "ca_file", SIDE_CLIENT, 503, "proxy_configuration_error",                                                               \
+      "the CA file cannot be loaded",                                                                                                        \
+      "give --ca the PEM file of the CA that has issued the proxy's certificate")                                                            \
+    X(CAUSE_TLS_TO_SIDECAR, "tls_to_sidecar", SIDE_CLIENT, 400, "http_request_error",                                                        \
+      "the sidecar's port speaks plain HTTP, not TLS",                                                                                       \
+      "write http:// instead of https:// in the program's proxy URL: the TLS to the proxy is "                                               \
+      "the sidecar's")                                                                                                                       \
+    X(CAUSE_DNS_NOT_FOUND, "dns_not_found", SIDE_NETWORK, 502, "dns_error",                                                                  \
+      "the proxy's name does not exist",                                                                                                     \
+      "check the name in --proxy, and whether this network knows it")                                                                        \
+    X(CAUSE_DNS_FAILED, "dns_failed", SIDE_NETWORK, 502, "dns_error",                                                                        \
+      "the proxy's name cannot be resolved",                                                                                                 \
+      "check this machine's DNS (/etc/resolv.conf), or name a server with --resolver")                                                       \
+    X(CAUSE_CONNECTION_REFUSED, "connection_refused", SIDE_NETWORK, 502, "connection_refused",                                               \
+      "the proxy refuses connections",                                                                                                       \
+      "check the port in --proxy; is the proxy running? Is there a firewall between?")                                                       \
+    X(CAUSE_CONNECTION_TIMEOUT, "connection_timeout", SIDE_NETWORK, 504, "connection_timeout",                                               \
+      "the proxy does not answer",                                                                                                           \
+      "check the address in --proxy; a firewall between here and there may drop packets")                                                    \
+    X(CAUSE_NO_RESOURCES, "no_resources", SIDE_CLIENT, 503, "connection_limit_reached",                                                      \
+      "out of descriptors or memory", "raise the limit of open files, or close something")                                                   \
+    X(CAUSE_CLOSED, "closed", SIDE_PROXY, 502, "connection_terminated",                                                                      \
+      "the proxy closed the connection",                                                                                                     \
+      "is this the proxy's port? If so, the proxy's log says why; a proxy that names hundreds of trusted CAs needs `client_ca_names: none`") \
+    X(CAUSE_HANDSHAKE_TIMEOUT, "handshake_timeout", SIDE_PROXY, 504, "connection_timeout",                                                   \
+      "the proxy did not finish the TLS handshake",                                                                                          \
+      "is this the proxy's port? Something accepts connections there and sends nothing")                                                     \
+    X(CAUSE_PLAIN_HTTP, "plain_http", SIDE_PROXY, 502, "tls_protocol_error",                                                                 \
+      "that port speaks plain HTTP, not TLS",                                                                                                \
+      "this is another proxy's port, or a web server's: check the port in --proxy")                                                          \
+    X(CAUSE_NOT_TLS, "not_tls", SIDE_PROXY, 502, "tls_protocol_error",                                                                       \
+      "that port does not speak TLS", "check the port in --proxy")                                                                           \
+    X(CAUSE_PROTOCOL, "protocol", SIDE_PROXY, 502, "tls_protocol_error",                                                                     \
+      "no TLS version or cipher suite in common",                                                                                            \
+      "the proxy must speak TLS 1.2 or 1.3 with ECDHE and an AEAD cipher")                                                                   \
+    X(CAUSE_PROXY_UNKNOWN_CA, "proxy_unknown_ca", SIDE_PROXY, 502, "tls_certificate_error",                                                  \
+      "the proxy's certificate is not from a CA in --ca",                                                                                    \
+      "give --ca the CA of the proxy's own certificate, which may differ from the CA of the clients")                                        \
+    X(CAUSE_PROXY_MISSING_INTERMEDIATE, "proxy_missing_intermediate", SIDE_PROXY, 502,                                                       \
+      "tls_certificate_error", "the proxy does not send its intermediate certificate",                                                       \
+      "the proxy's `chain` file needs the intermediates after the leaf")                                                                     \
+    X(CAUSE_PROXY_BAD_PURPOSE, "proxy_bad_purpose", SIDE_PROXY, 502, "tls_certificate_error",                                                \
+      "the proxy's certificate is not for servers",                                                                                          \
+      "the proxy needs a certificate with the extended key usage serverAuth")                                                                \
+    X(CAUSE_PROXY_EXPIRED, "proxy_expired", SIDE_PROXY, 502, "tls_certificate_error",                                                        \
+      "the proxy's certificate has expired",                                                                                                 \
+      "the proxy's operator must renew it; is the clock of this machine right?")                                                             \
+    X(CAUSE_PROXY_NOT_YET_VALID, "proxy_not_yet_valid", SIDE_PROXY, 502, "tls_certificate_error",                                            \
+      "the proxy's certificate is not valid yet", "is the clock of this machine right?")                                                     \
+    X(CAUSE_PROXY_NAME_MISMATCH, "proxy_name_mismatch", SIDE_PROXY, 502, "tls_certificate_error",                                            \
+      "the proxy's certificate is for another name",                                                                                         \
+      "use a name of the certificate in --proxy, or have this name added to its SAN")                                                        \
+    X(CAUSE_PROXY_PIN_MISMATCH, "proxy_pin_mismatch", SIDE_PROXY, 502, "tls_certificate_error",                                              \
+      "the proxy's key is not one of the pinned keys",                                                                                       \
+      "if the new key is intended, give its --pin (`sallyport doctor` shows it); if not, somebody else may answer there")                    \
+    X(CAUSE_PROXY_BAD_CERTIFICATE, "proxy_bad_certificate", SIDE_PROXY, 502,                                                                 \
+      "tls_certificate_error", "the proxy's certificate is not acceptable",                                                                  \
+      "the proxy's operator must replace it")                                                                                                \
+    X(CAUSE_NO_CERTIFICATE_REQUESTED, "no_certificate_requested", SIDE_PROXY, 502,                                                           \
+      "tls_protocol_error", "the server does not ask for a client certificate",                                                              \
+      "this is another server's port, or an origin's: check host and port in --proxy")                                                       \
+    X(CAUSE_NO_CERTIFICATE, "no_certificate", SIDE_CLIENT, 502, "tls_alert_received",                                                        \
+      "the proxy wants a client certificate and got none",                                                                                   \
+      "give --cert and --key; with curl that is --proxy-cert and --proxy-key, because --cert and --key are for the origin")                  \
+    X(CAUSE_EXPIRED, "expired", SIDE_CLIENT, 502, "tls_alert_received",                                                                      \
+      "your certificate has expired", "renew it: sallyport ca renew, or ask who issued it")                                                  \
+    X(CAUSE_NOT_YET_VALID, "not_yet_valid", SIDE_CLIENT, 502, "tls_alert_received",                                                          \
+      "your certificate is not valid yet", "are the clocks of both machines right?")                                                         \
+    X(CAUSE_REVOKED, "revoked", SIDE_CLIENT, 502, "tls_alert_received",                                                                      \
+      "your certificate is revoked", "ask who issued it for a new one")                                                                      \
+    X(CAUSE_UNKNOWN_CA, "unknown_ca", SIDE_CLIENT, 502, "tls_alert_received",                                                                \
+      "the proxy does not know the CA of your certificate",                                                                                  \
+      "use a certificate from a CA that the proxy trusts, and send its intermediates too: put them after the certificate in --cert")         \
+    X(CAUSE_MISSING_INTERMEDIATE, "missing_intermediate", SIDE_CLIENT, 502, "tls_alert_received",                                            \
+      "an intermediate certificate is missing",                                                                                              \
+      "put the certificate of the CA that issued yours after it in --cert")                                                                  \
+    X(CAUSE_BAD_PURPOSE, "bad_purpose", SIDE_CLIENT, 502, "tls_alert_received",                                                              \
+      "your certificate is not for clients",                                                                                                 \
+      "use a certificate with the extended key usage clientAuth, and digitalSignature")                                                      \
+    X(CAUSE_WEAK_KEY, "weak_key", SIDE_CLIENT, 502, "tls_alert_received",                                                                    \
+      "your key or signature is too weak",                                                                                                   \
+      "use RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519, signed with SHA-256")                                                   \
+    X(CAUSE_REFUSED, "refused", SIDE_CLIENT, 502, "tls_alert_received",                                                                      \
+      "the proxy refuses your certificate",                                                                                                  \
+      "the proxy's audit log has the reason: event handshake_refused")                                                                       \
+    X(CAUSE_NOT_A_PROXY, "not_a_proxy", SIDE_PROXY, 502, "http_protocol_error",                                                              \
+      "what answers there is not Sallyport",                                                                                                 \
+      "this is a web server, or another proxy: check host and port in --proxy")                                                              \
+    X(CAUSE_DENIED, "denied", SIDE_POLICY, 403, "http_request_denied", "the proxy's rules say no",                                           \
+      "ask the proxy's operator, with the id, which is in the audit log")                                                                    \
+    X(CAUSE_TARGET_FAILED, "target_failed", SIDE_TARGET, 502, "http_response_incomplete",                                                    \
+      "the proxy cannot reach the target",                                                                                                   \
+      "the target's name does not resolve, or it does not answer the proxy")                                                                 \
+    X(CAUSE_UNAVAILABLE, "unavailable", SIDE_PROXY, 503, "proxy_internal_error",                                                             \
+      "the proxy accepts no requests now",                                                                                                   \
+      "it is stopping, overloaded, or cannot write its audit")
 
 enum cause {
 #define X(symbol, name, side, status, error, phrase, advice) symbol,

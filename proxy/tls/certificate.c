@@ -160,7 +160,7 @@ static enum err check_pair(struct certificate *certificate, struct errinfo *info
     if (is_mismatch(code))
         return errinfo_set(info, ERR_INPUT,
                            "the private key does not belong to the first certificate of the chain "
-                           "(%s): the leaf has to stand first",
+                           "(%s): the leaf must come first",
                            certificate->info.subject);
     return errinfo_set(info, ERR_INPUT, "TLS cannot use this certificate and key (%s)",
                        ERR_reason_error_string(code));

@@ -510,7 +510,7 @@ FAILURES = {
     ),
     "plain HTTP": (
         lambda proxy: speak(proxy, b"GET / HTTP/1.1\r\n\r\n"),
-        ("plain_http", "plain_http", "has to begin with https://"),
+        ("plain_http", "plain_http", "must begin with https://"),
     ),
     "another protocol": (
         lambda proxy: speak(proxy, b"SSH-2.0-OpenSSH_9.2\r\n"),

@@ -366,7 +366,7 @@ def test_a_lower_number_of_a_later_date_is_taken_and_said_aloud(watched, pki):
     bad = pki.ca.leaf("revoked-after-a-restore")
     watched.publish(pki.ca.crl(bad, number=3, begins=-0.5))
     watched.stderr.wait("generation 1$")
-    assert watched.stderr.wait("has number 3, lower than that of the one that it takes the place of")
+    assert watched.stderr.wait("has number 3, lower than that of the one that it replaces")
     assert_refused(watched, bad, "revoked", REVOKED)
 
 

@@ -416,7 +416,7 @@ def test_a_certificate_that_the_proxy_refuses_is_told_with_its_cause(
     proxy.reload(listeners=[{**proxy.config["listeners"][0], "tls": {"min": version, "max": version}}])
     one = sidecar(proxy, leaf)
     for _ in range(5):  # readable every time
-        assert_failure(ask_failing(one), 502, cause, "the")
+        assert_failure(ask_failing(one), 502, cause, "your certificate")
     assert proxy.audit.wait("handshake_refused")["reason"] == cause
     assert one.stderr.wait(f"{cause}: ")
 
@@ -486,7 +486,7 @@ def test_a_pinned_key_lets_through_in_both_spellings_and_in_resumed_sessions(pki
 def test_a_proxy_whose_key_is_not_pinned_gets_nothing_though_its_ca_is_good(pki, start, sidecar):
     proxy, other = start(ALLOW), start(ALLOW)
     one = sidecar(proxy, options=["--pin", OTHER_KEY, *also(other), "--retry-for", "10m"])
-    assert_failure(ask_failing(one), 502, "proxy_pin_mismatch", "is none of those")
+    assert_failure(ask_failing(one), 502, "proxy_pin_mismatch", "is not one of the pinned keys")
     assert one.stderr.wait(re.escape(f"(its key is {pki.server.pin})"))
     for each in (proxy, other):
         each.stop()
@@ -495,7 +495,7 @@ def test_a_proxy_whose_key_is_not_pinned_gets_nothing_though_its_ca_is_good(pki,
 
 def test_the_key_of_an_issuer_is_not_the_key_of_the_proxy(pki, start, sidecar):
     one = sidecar(start(ALLOW), options=["--pin", pin_of(pki.server_ca.certificate)])
-    assert_failure(ask_failing(one), 502, "proxy_pin_mismatch", "is none of those")
+    assert_failure(ask_failing(one), 502, "proxy_pin_mismatch", "is not one of the pinned keys")
 
 
 def test_a_pin_takes_the_place_of_no_other_check(pki, sidecar):
@@ -586,7 +586,7 @@ def test_a_no_of_one_proxy_is_not_taken_to_the_next(cause, version, pki, start, 
     first.reload(listeners=[{**first.config["listeners"][0], "tls": tls}])
     options = [*also(other), "--retry-for", "10m"]
     one = sidecar(first, refused_client(pki, cause), options)
-    assert_failure(ask_failing(one), 502, cause, "the")
+    assert_failure(ask_failing(one), 502, cause, "your certificate")
     other.stop()
     assert other.audit.records() == []
 

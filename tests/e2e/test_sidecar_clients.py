@@ -233,7 +233,7 @@ def test_it_shows_that_its_certificate_has_expired_and_works_once_renewed(
     put(old)
     one = through(proxy, Files)
     said = getattr(programs, name)(f"https://origin.test:{site.port}/page")
-    assert shown(name, 502, "Sidecar: the own certificate has expired (expired)") in said, said
+    assert shown(name, 502, "Sidecar: your certificate has expired (expired)") in said, said
     assert proxy.audit.wait("handshake_refused")["reason"] == "expired"
     put(pki.worker)
     assert one.stderr.wait("renewed: ")

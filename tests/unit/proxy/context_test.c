@@ -172,8 +172,7 @@ static void a_key_of_another_certificate_is_refused(void **state)
     // The leaf has to stand first.
     const struct slice parts[] = {pem_slice(&bench->other.cert_pem),
                                   pem_slice(&bench->server.cert_pem)};
-    assert_refused(bench, joined(bench, parts, 2), pem_slice(&bench->server.key_pem),
-                   "stand first");
+    assert_refused(bench, joined(bench, parts, 2), pem_slice(&bench->server.key_pem), "come first");
 }
 
 static void an_encrypted_key_is_refused_without_asking_for_a_passphrase(void **state)
