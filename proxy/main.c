@@ -72,7 +72,7 @@ static const char usage[] =
     "  top        -c FILE                    its busiest tunnels\n"
     "  tail       -c FILE                    its audit records as they come\n"
     "  reload     -c FILE                    read the configuration again\n"
-    "  block      -c FILE NAME|sha256:HEX    refuse somebody from now on; unblock takes it back\n"
+    "  block      -c FILE NAME|sha256:HEX    refuse a client from now on; unblock undoes it\n"
     "  kill       -c FILE ID|client:NAME     end a tunnel, or all of a client's\n"
     "  drain      -c FILE                    finish what is under way, and exit\n"
     "  version                               what this is\n"

@@ -71,7 +71,7 @@ static enum err list_read(struct reader *reader, const struct node *root, struct
         return ERR_INPUT;
     const enum err error = blocklist_create(blocks, count, out);
     if (error == ERR_INPUT)
-        (void)reader_error(reader, list, "a block stands twice");
+        (void)reader_error(reader, list, "a block appears twice");
     return error;
 }
 
@@ -82,10 +82,11 @@ static enum err tell(const struct diagnostics *diagnostics, enum err error, cons
     if (error == ERR_MEMORY || diagnostics->count == 0)
         return errinfo_set(info, error, "%.200s: no memory for the blocks", path);
     const struct diagnostic *first = &diagnostics->items[0];
-    return errinfo_set(info, error,
-                       "%.200s:%" PRIu32 ":%" PRIu32 ": %.120s; who is blocked is not known, so "
-                       "nothing starts: repair the file, or remove it if nobody is to be blocked",
-                       path, first->line, first->column, first->message);
+    return errinfo_set(
+        info, error,
+        "%.200s:%" PRIu32 ":%" PRIu32
+        ": %.120s; it is not known who is blocked, so the proxy does not start: repair the file, or remove it if nobody is to be blocked",
+        path, first->line, first->column, first->message);
 }
 
 enum err block_state_parse(struct slice bytes, const char *path, struct blocklist **out,

@@ -70,7 +70,7 @@ enum err control_request_parse(struct slice line, struct control_request *out, s
     if (out->is_forced && row->command != CONTROL_BLOCK)
         return errinfo_set(info, ERR_INPUT, "only `block` can be forced");
     if (rest.len > 0 && (row->argument == CONTROL_ARGUMENT_NONE || rest.data[0] == ' '))
-        return errinfo_set(info, ERR_INPUT, "`%s`: too much behind it", row->name);
+        return errinfo_set(info, ERR_INPUT, "`%s`: too much text after it", row->name);
     if (rest.len == 0 && row->argument == CONTROL_ARGUMENT_REQUIRED)
         return errinfo_set(info, ERR_INPUT, "`%s` of what?", row->name);
     (void)string_copy(out->argument, sizeof out->argument, rest);

@@ -132,7 +132,7 @@ static void take_line(struct control_call *call, size_t line_len)
 {
     struct errinfo info;
     if (line_len + 1 != call->line_len) {
-        refuse(call, 2, "one line is one request, and nothing stands behind it");
+        refuse(call, 2, "one line is one request, and nothing may follow it");
         return;
     }
     if (control_request_parse(slice_of(call->line, line_len), &call->request, &info) != ERR_OK) {

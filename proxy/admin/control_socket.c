@@ -79,10 +79,10 @@ static enum err remove_stale(const char *path, struct errinfo *info)
         return errinfo_set(info, ERR_SYSTEM, "control socket %s: %m", path);
     }
     if (!S_ISSOCK(status.st_mode))
-        return errinfo_set(info, ERR_DENIED,
-                           "control socket %s: there is something that is no socket; it stays "
-                           "untouched: move it away, or choose another `control.socket`",
-                           path);
+        return errinfo_set(
+            info, ERR_DENIED,
+            "control socket %s: this path is not a socket and is left untouched: move it away, or choose another `control.socket`",
+            path);
     if (is_served(path, &error))
         return errinfo_set(
             info, ERR_DENIED,
@@ -177,7 +177,8 @@ enum err control_socket_connect(const char *path, int *out_fd, struct errinfo *i
                            "may use it",
                            path);
     if (error == ENOENT || error == ECONNREFUSED)
-        return errinfo_set(info, ERR_SYSTEM, "%s: nobody is there (%s): is sallyport running?",
-                           path, strerror(error));
+        return errinfo_set(info, ERR_SYSTEM,
+                           "%s: nothing listens there (%s): is sallyport running?", path,
+                           strerror(error));
     return errinfo_set(info, ERR_SYSTEM, "%s: %s", path, strerror(error));
 }

@@ -186,7 +186,7 @@ static enum err load_claims(const struct asker_options *options, const struct tr
         const bool is_url = slice_contains(all, SLICE_LITERAL("://"));
         if (!claim_take(slice_first(all, colon), slice_from(all, colon + 1), &claimed))
             return errinfo_set(info, ERR_INPUT,
-                               "--as: `%.100s` is none of uri:URI, dns:NAME, email:ADDRESS, "
+                               "--as: `%.100s` is not one of uri:URI, dns:NAME, email:ADDRESS, "
                                "ip:ADDRESS, cn:NAME, subject:NAME, issuer:NAME, serial:HEX, "
                                "sha256:HEX, spki_sha256:HEX, anonymous%s%.100s%s",
                                options->claims[i], is_url ? "; did you mean `uri:" : "",

@@ -79,7 +79,7 @@ static void print_yaml(const struct suggest_run *run, const json_t *rules)
                      json_integer_value(json_object_get(rule, "requests")),
                      json_object_get(rule, "special") == NULL
                          ? ""
-                         : ", special addresses: leave them out unless they are meant");
+                         : ", special addresses: leave them out unless they are intended");
     }
 }
 

@@ -177,8 +177,7 @@ static uint64_t join(struct verify *verify)
             continue;
         }
         if (closes->items[j].order < decision->order)
-            problem(verify, "id %016" PRIx64 ": the close stands before the decision",
-                    decision->id);
+            problem(verify, "id %016" PRIx64 ": the close comes before the decision", decision->id);
         j++;
     }
     for (; j < closes->count; j++)

@@ -88,7 +88,7 @@ static enum err take_uri(void *arg, const char *value, struct errinfo *info)
 {
     struct issue_arguments *out = arg;
     if (out->has_uri)
-        return errinfo_set(info, ERR_INPUT, "one only, for two would make it nobody's id");
+        return errinfo_set(info, ERR_INPUT, "one only, because with two it would identify nobody");
     out->has_uri = true;
     return add_san(out, SAN_URI, slice_of_string(value), "a URI such as spiffe://example.org/name",
                    value, info);

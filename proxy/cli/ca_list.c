@@ -99,7 +99,8 @@ static int list_run(const char *directory, bool is_json)
         cli_say("ca list", "there is no ca.index yet: these are the certificates whose files are "
                            "here; what else was issued is not known");
     char end[TIME_CAP];
-    cli_say("ca list", "the CA itself ends at %s: nothing that it has issued is good after that",
+    cli_say("ca list",
+            "the CA itself expires at %s: nothing that it has issued is valid after that",
             format_time(end_s, end));
     for (size_t i = 0; i < index.count; i++)
         print_entry(&index.entries[i], now_s, is_json);

@@ -108,8 +108,8 @@ static struct cli_line read_line(int argc, char **argv, struct renew_arguments *
     if (renews_ca(out) && (out->options.directory == NULL || out->under_directory != NULL ||
                            out->options.keeps_key || out->exec != NULL))
         return cli_end(cli_fail_usage(
-            COMMAND, "a new CA is made beside the old one, in a directory of its own: "
-                     "`ca renew ca --out DIR`"));
+            COMMAND,
+            "a new CA is made beside the old one, in a separate directory: `ca renew ca --out DIR`"));
     if (out->options.directory == NULL)
         out->options.directory = out->ca_directory;
     return line;

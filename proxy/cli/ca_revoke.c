@@ -24,7 +24,7 @@ static const char CRL_USAGE[] =
     "usage: sallyport ca crl [--out FILE] [--ttl 30d] [--dir DIR] [--passphrase-file FILE]\n"
     "\n"
     "Writes the CRL of everything revoked, in PEM, in place of the one that is there, and prints\n"
-    "its path. With an intermediate the root's CRL stands behind it. Run it again before --ttl\n"
+    "its path. With an intermediate the root's CRL follows it. Run it again before --ttl\n"
     "is over: the proxy refuses everybody once it is.\n"
     "\n"
     "  --out FILE              where to (default: ca.crl in the authority's directory)\n"

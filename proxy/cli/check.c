@@ -102,7 +102,7 @@ static void print_crls(const struct trust *trust, int64_t now_s)
                      whole_days(now_s, crl.next_update_s),
                      crl.state == TRUST_CRL_COUNTS  ? ""
                      : crl.state == TRUST_CRL_WAITS ? ", waits for its issuer"
-                                                    : ", counts for nobody");
+                                                    : ", has no effect");
     }
     if (trust_crl_count(trust) == 0)
         (void)printf("  no revocation by CRL: trust.%s has no crl\n", trust_name(trust));

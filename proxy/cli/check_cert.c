@@ -115,7 +115,8 @@ static enum err take_peer(void *arg, const char *value, struct errinfo *info)
     if (peer_read(value, arg))
         return ERR_OK;
     return errinfo_set(info, ERR_INPUT,
-                       "'%.100s' is none of dns:NAME, email:ADDRESS, ip:ADDRESS, uri:URI", value);
+                       "'%.100s' is not one of dns:NAME, email:ADDRESS, ip:ADDRESS, uri:URI",
+                       value);
 }
 
 static enum err take_time(void *arg, const char *value, struct errinfo *info)

@@ -19,7 +19,7 @@ int cli_load_snapshot(const char *command, const char *path, enum severity least
     diagnostics_deinit(&diagnostics);
     if (error == ERR_OK)
         return CLI_OK;
-    cli_say(command, "%s cannot be loaded; `sallyport check -c %s` tells more", source_label(path),
+    cli_say(command, "%s cannot be loaded; `sallyport check -c %s` says more", source_label(path),
             path);
     return CLI_UNLOADABLE;
 }

@@ -35,7 +35,7 @@ static const char usage[] =
     "                         one cannot be reached\n"
     "  --retry-for TIME       when none can be reached, try again for so long, such as 10s, for one\n"
     "                         that restarts (default: not at all)\n"
-    "  --cert FILE            PEM: the own certificate, its intermediates behind it\n"
+    "  --cert FILE            PEM: your certificate, then its intermediates\n"
     "  --key FILE             PEM: its private key, without a passphrase, readable by you alone\n"
     "  --ca FILE              PEM: the CAs that the proxy's certificate is checked against\n"
     "  --pin SHA256           also, the proxy's public key has to be this one: sha256//BASE64, or 64\n"
@@ -122,11 +122,10 @@ static int check_listen(const struct arguments *arguments)
             continue;
         (void)endpoint_format(endpoint, text);
         if (!arguments->allows_remote)
-            return cli_fail_usage("connect",
-                                  "--listen %s can be reached by other machines, and whoever "
-                                  "reaches it acts under your certificate; if that is meant, give "
-                                  "--allow-remote too",
-                                  text);
+            return cli_fail_usage(
+                "connect",
+                "--listen %s can be reached by other machines, and anybody who reaches it acts under your certificate; if that is intended, add --allow-remote",
+                text);
         cli_say("connect", "warning: anybody who reaches %s acts under your certificate", text);
     }
     return CLI_OK;

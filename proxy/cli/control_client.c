@@ -197,7 +197,7 @@ int control_ask(const struct control_options *options, const char *request, bool
         exit_status = tell(options, slice_of(answer.data, answer.len), says_message, on_line, arg);
     else
         cli_say(options->command, "%s",
-                heard == ERR_TIMEOUT ? "it does not answer in time" : "there is no whole answer");
+                heard == ERR_TIMEOUT ? "it does not answer in time" : "the answer is incomplete");
     free(answer.data);
     const int written = cli_finish(options->command);
     return exit_status == CLI_OK ? written : exit_status;

@@ -18,7 +18,7 @@ static const char usage[] =
     "it is, and what to do.\n"
     "\n"
     "  --proxy URL           the proxy: https://HOST:PORT\n"
-    "  --cert FILE           PEM: the own certificate, its intermediates behind it (curl's\n"
+    "  --cert FILE           PEM: your certificate, then its intermediates (curl's\n"
     "                        --proxy-cert)\n"
     "  --key FILE            PEM: its private key (curl's --proxy-key)\n"
     "  --ca FILE             PEM: the CAs for the proxy's certificate (curl's --proxy-cacert)\n"

@@ -124,7 +124,7 @@ static int go_by_live(const struct explain_run *run, struct explanation *explana
         blocklist_judge(live.blocks, name, identity == NULL ? NULL : identity_record(identity));
     const bool is_other = strcmp(live.config, run->snapshot->id) != 0;
     if (is_other)
-        cli_say("explain", "the proxy goes by configuration %s, and this is %s: reload it first",
+        cli_say("explain", "the proxy uses configuration %s, and this is %s: reload it first",
                 live.config, run->snapshot->id);
     else if (block != NULL)
         explanation_override(explanation, ACTION_DENY, REASON_BLOCKED, block->text,
@@ -279,7 +279,7 @@ static enum err take_ip(void *arg, const char *value, struct errinfo *info)
 {
     if (ip_addr_parse(slice_of_string(value), arg) == ERR_OK)
         return ERR_OK;
-    return errinfo_set(info, ERR_INPUT, "`%.60s` is no address", value);
+    return errinfo_set(info, ERR_INPUT, "`%.60s` is not an address", value);
 }
 
 static enum err take_address(void *arg, const char *value, struct errinfo *info)

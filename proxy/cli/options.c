@@ -214,8 +214,8 @@ enum err cli_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t
         *out = strtoull(text, &end, DECIMAL);
     if (end != NULL && *end == '\0' && errno == 0 && *out >= min && *out <= max)
         return ERR_OK;
-    return errinfo_set(info, ERR_INPUT, "'%.40s' is no number from %" PRIu64 " to %" PRIu64, text,
-                       min, max);
+    return errinfo_set(info, ERR_INPUT, "'%.40s' is not a number from %" PRIu64 " to %" PRIu64,
+                       text, min, max);
 }
 
 const char *cli_format_date(int64_t seconds, char out[CLI_DATE_CAP])

@@ -89,11 +89,10 @@ static enum err check_pair(const struct quickstart *quickstart, const char *name
     const bool has_key = has_file(quickstart, name, ".key");
     if (has_cert == has_key)
         return ERR_OK;
-    return errinfo_set(info, ERR_INPUT,
-                       "%s/%s.%s is there without its %s.%s: put the missing one back, or remove "
-                       "this one, so that a new pair is made",
-                       quickstart->directory, name, has_cert ? "crt" : "key", name,
-                       has_cert ? "key" : "crt");
+    return errinfo_set(
+        info, ERR_INPUT,
+        "%s/%s.%s is there without its %s.%s: restore the missing one, or remove this one, so that a new pair is made",
+        quickstart->directory, name, has_cert ? "crt" : "key", name, has_cert ? "key" : "crt");
 }
 
 // check_presence looks at which files are there before anything is made.
@@ -166,10 +165,10 @@ static enum err check_leaf_files(const struct quickstart *quickstart, const char
         goto out;
     const char *wrong = NULL;
     if (certificate_parse(pem_slice(&cert_pem), &cert) != ERR_OK)
-        wrong = "is no certificate in PEM";
+        wrong = "is not a certificate in PEM";
     else if (keypair_parse(pem_slice(&key_pem), &key) != ERR_OK ||
              X509_check_private_key(cert, key) != 1)
-        wrong = "does not fit the key beside it";
+        wrong = "does not match the key beside it";
     else if (!authority_has_issued(quickstart->authority, cert))
         wrong = "was not issued by the ca.crt beside it";
     else if (certificate_not_after_s(cert) < quickstart->now_s)
@@ -405,7 +404,7 @@ static enum err write_config(struct quickstart *quickstart, struct errinfo *info
     cli_say(COMMAND, "made %s", quickstart->config_path);
     if (!config.has_control)
         cli_say(COMMAND,
-                "without a control socket, for its path would have more than 107 bytes: "
+                "without a control socket, because its path would have more than 107 bytes: "
                 "choose one under `control` in %s",
                 quickstart->config_path);
     quickstart->made_count++;

@@ -43,7 +43,7 @@ static enum err allow_address(const struct ip_addr *addr, struct starter_allow *
             return ERR_OK;
     }
     char text[IP_TEXT_CAP];
-    return errinfo_set(info, ERR_INPUT, "the address %s is in none of the ranges behind the '='",
+    return errinfo_set(info, ERR_INPUT, "the address %s is in none of the ranges after the '='",
                        ip_addr_format(addr, text));
 }
 

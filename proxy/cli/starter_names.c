@@ -46,7 +46,7 @@ enum err starter_names_judge(const struct starter_allow *allow, const struct ip_
     const char *range = ip_addr_special_name(special);
     return errinfo_set(info, ERR_INPUT,
                        "--allow %s:%u: DNS says that the name is at %s (%s), and a name alone "
-                       "reaches public addresses only. If this is meant: --allow %s:%u=%s",
+                       "reaches public addresses only. If this is intended: --allow %s:%u=%s",
                        name, (unsigned)allow->port, ip_addr_format(special, address),
                        range == NULL ? "special" : range, name, (unsigned)allow->port, buffer);
 }

@@ -51,7 +51,7 @@ void control_read(struct reader *reader, const struct node *node, struct snapsho
                                          "`socket`: the path of a Unix socket has at most %d "
                                          "bytes, and this has %zu: %s",
                                          (int)SOCKET_PATH_MAX, strlen(path), path),
-                            "a folder of its own under /run is the usual place");
+                            "a separate folder under /run is the usual place");
     check_folder(reader, socket, path);
     if (strcmp(path, snapshot->state_path) == 0)
         (void)reader_error(reader, node, "`socket` and `state` are the same path");

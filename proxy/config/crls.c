@@ -108,14 +108,14 @@ static void crl_describe(struct reader *reader, const struct node *node, const s
         return;
     if (days < 0) {
         const bool is_kept = trust_keeps_expired_crls(trust);
-        diagnostic_set_hint(reader_warning(reader, node,
-                                           "trust.%s: the CRL of %s (number %s) has expired on "
-                                           "%s%s",
-                                           trust_name(trust), crl->issuer, crl->number, date,
-                                           is_kept ? "" : ": everybody under this CA is refused"),
-                            is_kept ? "fetch the CA's new one"
-                                    : "fetch the CA's new one; `crl_expired: keep` goes by the old "
-                                      "one until then");
+        diagnostic_set_hint(
+            reader_warning(reader, node,
+                           "trust.%s: the CRL of %s (number %s) has expired on "
+                           "%s%s",
+                           trust_name(trust), crl->issuer, crl->number, date,
+                           is_kept ? "" : ": everybody under this CA is refused"),
+            is_kept ? "fetch the CA's new one"
+                    : "fetch the CA's new one; `crl_expired: keep` uses the old one until then");
     } else if (days < CRL_WARNING_DAYS) {
         diagnostic_set_hint(reader_warning(reader, node,
                                            "trust.%s: the CRL of %s (number %s) has %" PRId64
@@ -164,7 +164,6 @@ void crls_describe(struct reader *reader, const struct node *node, const struct 
     if (trust_crl_count(trust) == 0)
         (void)reader_note(
             reader, node,
-            "no revocation by CRL: trust.%s has no `crl`, so a revoked certificate is "
-            "taken until it expires",
+            "no revocation by CRL: trust.%s has no `crl`, so a revoked certificate is accepted until it expires",
             trust_name(trust));
 }

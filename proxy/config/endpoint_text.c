@@ -21,7 +21,8 @@ static enum err split_port(struct slice *s, uint16_t *out_port, struct errinfo *
     if (slice_equal(port, SLICE_LITERAL("0")))
         *out_port = 0;
     else if (port_parse(port, out_port) != ERR_OK)
-        return errinfo_set(info, ERR_INPUT, "the port is no number from 0 to 65535: %s", expected);
+        return errinfo_set(info, ERR_INPUT, "the port is not a number from 0 to 65535: %s",
+                           expected);
     *s = slice_first(*s, colon);
     return ERR_OK;
 }
@@ -44,7 +45,7 @@ enum err endpoint_parse(struct slice s, struct endpoint *out, struct errinfo *in
     if (has_brackets)
         address = slice_of(address.data + 1, address.len - 2);
     if (ip_addr_parse(address, &out->address) != ERR_OK)
-        return errinfo_set(info, ERR_INPUT, "no IP address stands before the port: %s", expected);
+        return errinfo_set(info, ERR_INPUT, "there is no IP address before the port: %s", expected);
     if (has_brackets != (out->address.family == IP_V6))
         return errinfo_set(info, ERR_INPUT, "brackets are for IPv6 addresses, and only those: %s",
                            expected);

@@ -63,7 +63,7 @@ static enum err check_status(int fd, const char *path, size_t max_len, enum file
     if (S_ISDIR(status->st_mode))
         return errinfo_set(info, ERR_INPUT, "%s is a directory: expected a file", path);
     if (!S_ISREG(status->st_mode))
-        return errinfo_set(info, ERR_INPUT, "%s is no regular file", path);
+        return errinfo_set(info, ERR_INPUT, "%s is not a regular file", path);
     if (status->st_size < 0 || (uint64_t)status->st_size > max_len)
         return errinfo_set(info, ERR_LIMIT, "%s is larger than %zu bytes", path, max_len);
     return access == FILE_SECRET ? check_secrecy(fd, path, status, info) : ERR_OK;

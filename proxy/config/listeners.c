@@ -106,11 +106,12 @@ static void check_served(struct reader *reader, const struct node *node, const c
     else
         validity_report(reader, node, path, info.subject, info.not_after_s);
     if (!info.has_server_auth)
-        diagnostic_set_hint(reader_error(reader, node,
-                                         "%s (%s) is no server certificate: its extended key usage "
-                                         "is without serverAuth",
-                                         path, info.subject),
-                            "every client would refuse it: issue one with serverAuth");
+        diagnostic_set_hint(
+            reader_error(
+                reader, node,
+                "%s (%s) is not a server certificate: its extended key usage lacks serverAuth",
+                path, info.subject),
+            "every client would refuse it: issue one with serverAuth");
     if (info.san_count == 0)
         diagnostic_set_hint(reader_warning(reader, node,
                                            "%s (%s) has no DNS or IP subject alternative name: "
@@ -226,7 +227,7 @@ static bool sni_name_read(struct reader *reader, const struct node *node, void *
         return false;
     }
     if (name->kind == HOST_PATTERN_ANY)
-        diagnostic_set_hint(reader_error(reader, node, "`*` is no server name"),
+        diagnostic_set_hint(reader_error(reader, node, "`*` is not a server name"),
                             "every other name gets what the listener itself has");
     return name->kind != HOST_PATTERN_ANY;
 }
@@ -279,7 +280,7 @@ static void check_sni_names(struct reader *reader, const struct node *list,
             }
             if (is_twice)
                 (void)reader_error(reader, node_get(entry, "names"),
-                                   "the name %s%s stands twice on this listener",
+                                   "the name %s%s appears twice on this listener",
                                    name->kind == HOST_PATTERN_EXACT ? "" : "*.", name->name.text);
         }
     }
@@ -356,7 +357,7 @@ static void check_addresses(struct reader *reader, const struct node *list,
             diagnostic_set_hint(
                 reader_error(reader, node_get(entry, "address"), "the address %s is used twice",
                              endpoint_format(&listeners[index].address, text)),
-                "the other listener is at line %" PRIu32 "; [::] takes IPv4 too", other->line);
+                "the other listener is at line %" PRIu32 "; [::] accepts IPv4 too", other->line);
             break;
         }
     }

@@ -35,11 +35,11 @@ static void check_anonymous(struct reader *reader, const struct node *clients,
         const struct client *client = &snapshot->policy->clients[i];
         if (has_anonymous(client))
             diagnostic_set_hint(
-                reader_warning(reader, clients,
-                               "the client `%s` matches `anonymous: true`, and every listener "
-                               "requires a certificate: nobody is ever anonymous",
-                               client->name),
-                "set `client_certificate: optional` on a listener, or take the entry out");
+                reader_warning(
+                    reader, clients,
+                    "the client `%s` matches `anonymous: true`, but every listener requires a certificate: no client is ever anonymous",
+                    client->name),
+                "set `client_certificate: optional` on a listener, or remove the entry");
     }
 }
 

@@ -77,7 +77,7 @@ static const char *check_uri(struct slice uri)
         return NULL;
     const size_t path = uri_authority_end(uri);
     if (star + 1 != uri.len || path == 0 || star <= path || uri.data[star - 1] != '/')
-        return "`*` may stand only at the end, behind a `/` that follows a host part: "
+        return "`*` is allowed only at the end, after a `/` that follows a host part: "
                "spiffe://example.org/team/*";
     return NULL;
 }
@@ -113,7 +113,7 @@ static void dns_read(struct reader *reader, const struct node *node, const char 
         return;
     }
     if (pattern.kind == HOST_PATTERN_ANY) {
-        diagnostic_set_hint(reader_error(reader, node, "`dns`: `*` alone is no name"),
+        diagnostic_set_hint(reader_error(reader, node, "`dns`: `*` alone is not a name"),
                             "`any: true` fits every verified certificate");
         return;
     }
@@ -241,16 +241,16 @@ static void check_combination(struct reader *reader, const struct node *node,
         return;
     }
     if (is_anonymous && (has_any || has_trust || other_count != 1)) {
-        diagnostic_set_hint(reader_error(reader, node,
-                                         "`anonymous` stands alone: it is for clients "
-                                         "without a certificate"),
-                            "write another entry for those with one");
+        diagnostic_set_hint(
+            reader_error(reader, node,
+                         "`anonymous` must be alone: it is for clients without a certificate"),
+            "write another entry for those with one");
         return;
     }
     if (has_any && other_count != 0)
         diagnostic_set_hint(
-            reader_error(reader, node, "`any` stands alone, or together with `trust`"),
-            "leave out `any`: the other keys say which certificates are meant");
+            reader_error(reader, node, "`any` must be alone, or together with `trust`"),
+            "leave out `any`: the other keys already choose the certificates");
     if (trusts->count > 1 && !has_trust && !has_digest && !is_anonymous)
         diagnostic_set_hint(reader_error(reader, node,
                                          "a `match` entry has no `trust`: with several profiles "

@@ -88,7 +88,7 @@ static bool expect_kind(struct reader *reader, const struct node *node, enum nod
     if (kind == NODE_LIST && node->kind == NODE_SCALAR)
         diagnostic_set_hint(found, "write it in brackets: [value]");
     if (kind == NODE_LIST && node->kind == NODE_MAP)
-        diagnostic_set_hint(found, "put `- ` in front of each entry, or brackets round it");
+        diagnostic_set_hint(found, "put `- ` in front of each entry, or brackets around it");
     if (kind == NODE_MAP && node->line == 1 && node->column == 1)
         diagnostic_set_hint(found,
                             "is this the right file? A configuration begins with `version: 1`");
@@ -154,7 +154,7 @@ bool reader_text(struct reader *reader, const struct node *node, const char *wha
         if (is_bare_word(node, bare[i])) {
             diagnostic_set_hint(
                 reader_error(reader, node, "%s is `%s`: expected a text", what, bare[i]),
-                "if the word itself is meant, put it in quotes");
+                "for the word itself, write it in quotes");
             return false;
         }
     }
@@ -222,7 +222,7 @@ bool reader_check_name(struct reader *reader, const struct node *node, const cha
     if (is_name)
         return true;
     (void)reader_error(reader, node,
-                       "%s `%s` is no name: expected 1 to 32 of A-Z a-z 0-9 `.` `_` `-`", what,
+                       "%s `%s` is not a name: expected 1 to 32 of A-Z a-z 0-9 `.` `_` `-`", what,
                        reader_quote(text, quoted));
     return false;
 }

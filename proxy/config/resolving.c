@@ -125,11 +125,10 @@ static void system_servers_read(struct reader *reader, const struct node *node,
         return;
     options->servers[options->server_count++] = (struct dns_server){
         .address = {.family = IP_V4, .bytes = {127, 0, 0, 1}}, .port = DNS_PORT};
-    diagnostic_set_hint(reader_note(reader, resolver,
-                                    "`resolver`: there is no server in %s: names are asked of "
-                                    "127.0.0.1:53",
-                                    path),
-                        "name the servers under `servers`");
+    diagnostic_set_hint(
+        reader_note(reader, resolver,
+                    "`resolver`: there is no server in %s: 127.0.0.1:53 is asked for names", path),
+        "name the servers under `servers`");
 }
 
 // known is what is gathered of names that need no DNS.
@@ -165,9 +164,9 @@ static bool host_name_read(struct reader *reader, const struct node *key, struct
     if (idn_to_ascii(key->text, ascii, &info) == ERR_OK &&
         hostname_parse(slice_of_string(ascii), out) == ERR_OK)
         return true;
-    diagnostic_set_hint(
-        reader_error(reader, key, "`hosts`: `%s` is no host name", reader_quote(key->text, quoted)),
-        "a whole name, without `*`: `db.example.org: [10.2.0.7]`");
+    diagnostic_set_hint(reader_error(reader, key, "`hosts`: `%s` is not a host name",
+                                     reader_quote(key->text, quoted)),
+                        "a whole name, without `*`: `db.example.org: [10.2.0.7]`");
     return false;
 }
 

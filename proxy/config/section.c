@@ -49,7 +49,7 @@ static void check_keys(struct reader *reader, const struct node *node,
             diagnostic_set_hint(reader_error(reader, value->key,
                                              "`%s` is not supported yet by this version",
                                              known->name),
-                                "take it out: nothing would enforce it");
+                                "remove it: nothing would enforce it");
     }
     for (size_t i = 0; i < section->count; i++) {
         const struct key *key = &section->keys[i];

@@ -246,7 +246,7 @@ static struct shared *part_read(struct sets *sets, const struct node *node, enum
     if (node->kind == NODE_MAP)
         return file_list(sets, node, kind);
     if (inside != NULL) {
-        diagnostic_set_hint(reader_error(sets->reader, node, "a set does not hold another set"),
+        diagnostic_set_hint(reader_error(sets->reader, node, "a set cannot contain another set"),
                             "name both where they are used: [\"%s\", \"@...\"]", inside->key);
         return NULL;
     }
@@ -410,6 +410,6 @@ void sets_warn_unused(struct sets *sets)
         if (set->name != NULL && !set->is_used)
             diagnostic_set_hint(
                 reader_warning(sets->reader, set->name, "no rule uses the set `%s`", set->key),
-                "use it as \"%s\", or take it out", set->key);
+                "use it as \"%s\", or remove it", set->key);
     }
 }

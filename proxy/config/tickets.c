@@ -51,7 +51,7 @@ static const char *secrets_file_read(struct reader *reader, const struct node *n
         return NULL;
     if (!secrets_read(content.bytes, out))
         diagnostic_set_hint(reader_error(reader, node,
-                                         "%s is no file of ticket keys: expected one to three "
+                                         "%s is not a file of ticket keys: expected one to three "
                                          "lines of 64 hexadecimal digits",
                                          path),
                             "make one with: (umask 077; openssl rand -hex 32 > %s)", path);

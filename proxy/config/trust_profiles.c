@@ -82,10 +82,11 @@ static void warn_of_damage(struct reader *reader, const struct pem_left_out *lef
     if (left_out->count == 0)
         return;
     diagnostic_set_hint(
-        diagnostics_add(reader->diagnostics, SEVERITY_WARNING, SYSTEM_CAS, left_out->first_line, 1,
-                        "`system_cas`: this block is damaged, or no certificate, and is left out "
-                        "(%zu in this file): nobody is accepted under it",
-                        left_out->count),
+        diagnostics_add(
+            reader->diagnostics, SEVERITY_WARNING, SYSTEM_CAS, left_out->first_line, 1,
+            "`system_cas`: this block is damaged, or not a certificate, and is left out "
+            "(%zu in this file): nobody is accepted under it",
+            left_out->count),
         "run: update-ca-certificates --fresh");
 }
 
@@ -199,7 +200,7 @@ static void purposes_read(struct reader *reader, const struct node *node, bool h
             continue;
         const uint32_t usage = UINT32_C(1) << number;
         if ((options->usages & usage) != 0)
-            (void)reader_error(reader, entry, "`purposes`: `%s` stands twice", words[number]);
+            (void)reader_error(reader, entry, "`purposes`: `%s` appears twice", words[number]);
         options->usages |= usage;
     }
     if (has_system_cas && (options->usages & (TRUST_USAGE_ANY | TRUST_USAGE_SERVER_AUTH)) != 0)
@@ -304,7 +305,7 @@ void trust_profiles_read(struct reader *reader, const struct node *node,
         return;
     if (node->kind != NODE_MAP || node->child == NULL || node->child_count > TRUST_PROFILES_MAX) {
         diagnostic_set_hint(reader_error(reader, node,
-                                         "`trust` is no map of 1 to %d profiles by name",
+                                         "`trust` is not a map of 1 to %d profiles by name",
                                          TRUST_PROFILES_MAX),
                             "write `trust: {staff: {ca: [clients-ca.crt]}}`");
         return;

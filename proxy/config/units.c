@@ -65,7 +65,7 @@ static enum err quantity_parse(struct slice s, const struct unit_kind *kind, uin
     if (number == ERR_LIMIT)
         return errinfo_set(info, ERR_LIMIT, "`%.*s` is too large", quoted_len, quoted);
     if (number != ERR_OK)
-        return errinfo_set(info, ERR_INPUT, "`%.*s` is no %s: expected %s", quoted_len, quoted,
+        return errinfo_set(info, ERR_INPUT, "`%.*s` is not a %s: expected %s", quoted_len, quoted,
                            kind->what, kind->expected);
     if (rest.len == 0)
         return errinfo_set(info, ERR_INPUT, "`%.*s` has no unit: expected %s", quoted_len, quoted,

@@ -103,7 +103,7 @@ static void report_duplicate(struct builder *builder, const struct node *first,
     struct diagnostic *found = diagnostics_add(builder->diagnostics, SEVERITY_ERROR, builder->file,
                                                second->line, second->column, "duplicate key `%.*s`",
                                                shown, (const char *)second->text.data);
-    diagnostic_set_hint(found, "it stands at line %u already; keep one of them", first->line);
+    diagnostic_set_hint(found, "it is at line %u already; keep one of them", first->line);
 }
 
 // check_few_keys compares each key with those before it.

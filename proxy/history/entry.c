@@ -35,7 +35,7 @@ static enum err check(struct history_entry *entry, struct errinfo *info)
     const char *event = string_of(entry->root, "event");
     entry->stamp = string_of(entry->root, "ts");
     if (!json_is_object(entry->root) || event == NULL || entry->stamp == NULL)
-        return errinfo_set(info, ERR_INPUT, "is no audit record: `event` or `ts` is missing");
+        return errinfo_set(info, ERR_INPUT, "is not an audit record: `event` or `ts` is missing");
     if (!json_is_integer(version) || json_integer_value(version) != VERSION)
         return errinfo_set(info, ERR_INPUT, "is of a version that this program does not know");
     entry->event = audit_event_named(event);

@@ -86,7 +86,7 @@ static enum body_result read_chunk_end(struct body_reader *reader, struct slice 
                                        const char **out_why)
 {
     const struct slice crlf = SLICE_LITERAL("\r\n");
-    *out_why = "no line end behind a chunk";
+    *out_why = "no line end after a chunk";
     if (rest->len < crlf.len)
         return slice_starts_with(crlf, *rest) ? BODY_MORE : BODY_BAD;
     if (!slice_starts_with(*rest, crlf))

@@ -40,8 +40,7 @@ enum err lint_policy(const struct snapshot *snapshot, struct diagnostics *diagno
     if (lint.list == NULL)
         (void)lint_find(
             &lint, SEVERITY_NOTE, NULL,
-            "wildcards are not compared with the list of public suffixes: there is none "
-            "here (Debian: apt-get install publicsuffix)");
+            "wildcards are not compared with the list of public suffixes: it is not on this machine (Debian: apt-get install publicsuffix)");
     const enum err error = lint_clients(&lint);
     lint_rules(&lint);
     lint_start(&lint);

@@ -176,7 +176,7 @@ static bool look_at_entry(struct lint *lint, const struct entry_index *index, ui
     const struct node *node = places_item(node_get(lint->places.clients[client], "match"), number);
     if (entry->trust != NULL && !uses_trust(lint->snapshot, entry->trust)) {
         diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING, node,
-                                      "match[%zu] of client `%s` fits nobody: no listener uses the "
+                                      "match[%zu] of client `%s` never fits: no listener uses the "
                                       "trust profile `%s`",
                                       number, owner->name, entry->trust),
                             "give a listener this `trust`, or remove the entry");
@@ -188,11 +188,11 @@ static bool look_at_entry(struct lint *lint, const struct entry_index *index, ui
     if (first == NULL)
         return true;
     diagnostic_set_hint(
-        lint_find(lint, SEVERITY_WARNING, node,
-                  "match[%zu] of client `%s` is never reached: client `%s` (line %u) takes every "
-                  "certificate that it fits, and stands before it",
-                  number, owner->name, policy->clients[first->client].name,
-                  lint_line(lint, first->client)),
+        lint_find(
+            lint, SEVERITY_WARNING, node,
+            "match[%zu] of client `%s` is never reached: client `%s` (line %u) matches every certificate that it fits, and comes first",
+            number, owner->name, policy->clients[first->client].name,
+            lint_line(lint, first->client)),
         "put the narrower client first, or remove one of the two");
     return false;
 }
@@ -209,7 +209,7 @@ enum err lint_clients(struct lint *lint)
         if (reached == 0)
             diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING, lint->places.clients[i],
                                           "client `%s` can never match", policy->clients[i].name),
-                                "its rules count for nobody: see the findings about its `match`");
+                                "its rules have no effect: see the findings about its `match`");
     }
     index_close(&index);
     return error;

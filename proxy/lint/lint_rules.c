@@ -82,10 +82,9 @@ static void look_for_ways_round(struct lint *lint, const struct rule_list *deny,
             diagnostic_set_hint(
                 lint_find(
                     lint, SEVERITY_WARNING, places_item(deny->node, i),
-                    "rule `%s` denies names, and `%s` allows written addresses: who knows the "
-                    "address of such a name gets there",
+                    "rule `%s` denies names, and `%s` allows literal addresses: a client that knows the address of such a name reaches it",
                     deny->rules[i].name, allow->rules[j].name),
-                "deny the `addresses` too, in a rule of their own");
+                "deny the `addresses` too, in a separate rule");
             break;
         }
     }
@@ -109,7 +108,7 @@ static void look_for_suffixes(struct lint *lint, const struct rule_list *allow)
                         "rule `%s`: anybody can have a name under `*.%.*s`, which is a public "
                         "suffix",
                         allow->rules[i].name, (int)record.name.len, (const char *)record.name.data),
-                    "name the domains that are meant");
+                    "name the intended domains");
             }
         }
     }
@@ -154,9 +153,8 @@ static void look_for_unreachable_names(struct lint *lint, const struct rule *rul
                           rule->name, (int)record.name.len, (const char *)record.name.data, text,
                           range == NULL ? "public" : range),
                 rule->has_addresses
-                    ? "add \"%s/%d\" to its `addresses`, if this is meant"
-                    : "without `addresses` a rule reaches public addresses only: add "
-                      "`addresses: [\"%s/%d\"]`, if this is meant",
+                    ? "add \"%s/%d\" to its `addresses`, if this is intended"
+                    : "without `addresses` a rule reaches public addresses only: add `addresses: [\"%s/%d\"]`, if this is intended",
                 text, last->family == IP_V4 ? 32 : 128);
         }
     }

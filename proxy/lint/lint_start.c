@@ -126,11 +126,12 @@ static void look_at_writers(struct lint *lint, const char *path)
         const char *who = stat(places[i], &status) == 0 ? others_write(&status) : NULL;
         if (who == NULL)
             continue;
-        diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING, NULL,
-                                      "%s can be written by %s (mode %04o): who can do that says "
-                                      "who may go where",
-                                      places[i], who, (unsigned)(status.st_mode & 07777)),
-                            "run: chmod go-w %s", places[i]);
+        diagnostic_set_hint(
+            lint_find(
+                lint, SEVERITY_WARNING, NULL,
+                "%s can be written by %s (mode %04o): anybody who can do that decides who may go where",
+                places[i], who, (unsigned)(status.st_mode & 07777)),
+            "run: chmod go-w %s", places[i]);
         return;
     }
 }
@@ -145,12 +146,13 @@ static bool look_for_ca_keys(struct lint *lint, const char *path)
         (void)snprintf(key, sizeof key, "%s/%s", folder_of(path, folder), names[i]);
         if (faccessat(AT_FDCWD, key, R_OK, AT_EACCESS) != 0)
             continue;
-        diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING, NULL,
-                                      "%s can be read here: who takes over the proxy can then make "
-                                      "certificates for anybody",
-                                      key),
-                            "once the certificates are made, keep it on another machine: only "
-                            "`sallyport ca` needs it");
+        diagnostic_set_hint(
+            lint_find(
+                lint, SEVERITY_WARNING, NULL,
+                "%s can be read here: an attacker who takes over the proxy can then make certificates for any name",
+                key),
+            "once the certificates are made, keep it on another machine: only "
+            "`sallyport ca` needs it");
         return true;
     }
     return false;
@@ -186,7 +188,7 @@ static void look_at_open_listeners(struct lint *lint)
         diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING,
                                       node_get(places_item(list, i), "address"),
                                       "listener %s listens on every address, and there are no "
-                                      "`limits`: one client can take all that the machine has",
+                                      "`limits`: one client can use up the whole machine",
                                       listener->name),
                             "set `limits` for the proxy and for each client: docs/CONFIG.md");
         return;
@@ -204,8 +206,7 @@ static void look_at_addresses(struct lint *lint)
             continue;
         diagnostic_set_hint(
             lint_find(lint, SEVERITY_WARNING, node_get(places_item(list, i), "address"),
-                      "%s is no address of this machine now; `serve` would end with "
-                      "that",
+                      "%s is not an address of this machine now; `serve` would fail",
                       ip_addr_format(&endpoint->address, text)),
             "`ip address` shows those of this machine; 0.0.0.0 and [::] are all");
     }
@@ -221,8 +222,8 @@ void lint_start(struct lint *lint)
     look_at_addresses(lint);
     if (geteuid() == 0)
         diagnostic_set_hint(
-            lint_find(lint, SEVERITY_NOTE, NULL,
-                      "looked as root, who may read and write everything: `serve` by another user "
-                      "may fail where this does not"),
-            "run the proxy as a user of its own, and `check` as that user");
+            lint_find(
+                lint, SEVERITY_NOTE, NULL,
+                "checked as root, who may read and write everything: `serve` as another user may fail where this does not"),
+            "run the proxy as a separate user, and `check` as that user");
 }

@@ -277,7 +277,7 @@ enum err authority_succeed(const struct authority *old, const char *directory, i
     struct identity *identity = NULL;
     char common_name[AUTHORITY_COMMON_NAME_MAX + 1];
     if (identity_create(old->cert, NULL, &identity) != ERR_OK)
-        return errinfo_set(info, ERR_INPUT, "ca.crt has names that cannot be taken over");
+        return errinfo_set(info, ERR_INPUT, "ca.crt has names that cannot be copied");
     const bool has_name =
         string_copy(common_name, sizeof common_name, identity_common_name(identity));
     const int64_t life_s = identity_not_after_s(identity) - identity_not_before_s(identity);
@@ -354,10 +354,9 @@ static enum err load_key(struct authority *authority, const char *path, struct s
         return errinfo_set(info, ERR_INPUT, "%s holds no private key in PEM", path);
     if (X509_check_private_key(authority->cert, authority->key) != 1) {
         ERR_clear_error();
-        return errinfo_set(info, ERR_INPUT,
-                           "%s is not the key of the certificate beside it: put back the pair that "
-                           "belongs together",
-                           path);
+        return errinfo_set(
+            info, ERR_INPUT,
+            "%s is not the key of the certificate beside it: restore the matching pair", path);
     }
     return ERR_OK;
 }

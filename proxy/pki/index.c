@@ -283,7 +283,7 @@ enum err index_read(struct index *index, struct slice bytes, size_t *out_len, st
             error = read_line(index, line, info);
         if (error == ERR_INPUT)
             return errinfo_set(info, ERR_INPUT,
-                               "%s:%zu: not a line of an index: put back a good copy of the file",
+                               "%s:%zu: not a line of an index: restore a good copy of the file",
                                index->path, number);
         if (error != ERR_OK)
             return error;
@@ -315,7 +315,7 @@ static enum err repair(const struct index *index, size_t len, size_t whole_len,
                        struct errinfo *info)
 {
     if (whole_len == 0) // not even the first line was written whole
-        return errinfo_set(info, ERR_INPUT, "%s is not an index: put back a good copy of the file",
+        return errinfo_set(info, ERR_INPUT, "%s is not an index: restore a good copy of the file",
                            index->path);
     if (len == whole_len || index->lock_fd < 0)
         return ERR_OK;

@@ -17,7 +17,7 @@ static enum err check_target(const char *path, struct errinfo *info)
     pem_deinit(&old);
     return is_crl ? ERR_OK
                   : errinfo_set(info, ERR_DENIED,
-                                "%s is there and is no CRL, so it is not replaced: choose another "
+                                "%s exists and is not a CRL, so it is not replaced: choose another "
                                 "--out",
                                 path);
 }

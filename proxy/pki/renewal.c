@@ -71,7 +71,7 @@ static enum err load_old(const struct authority *issuer, struct renewal *renewal
     TRY(authority_load_leaf(issuer, renewal->files.chain_path, &renewal->old, info));
     if (!index_entry_of(renewal->old, renewal->options->name, &renewal->old_entry) ||
         identity_create(renewal->old, NULL, &renewal->names) != ERR_OK)
-        return errinfo_set(info, ERR_INPUT, "%s has names that cannot be taken over",
+        return errinfo_set(info, ERR_INPUT, "%s has names that cannot be copied",
                            renewal->files.chain_path);
     return ERR_OK;
 }
@@ -81,10 +81,10 @@ static enum err check_revocation(const struct renewal *renewal, const struct ind
 {
     const struct index_entry *known = index_find(index, renewal->old_entry.serial);
     if (known != NULL && known->is_revoked)
-        return errinfo_set(info, ERR_DENIED,
-                           "%s is revoked (%s): who may have a new one gets it from `ca issue` "
-                           "under another name, or after the files are moved away",
-                           renewal->files.chain_path, revocation_name(known->reason));
+        return errinfo_set(
+            info, ERR_DENIED,
+            "%s is revoked (%s): for a new one use `ca issue` with another name, or move the files away first",
+            renewal->files.chain_path, revocation_name(known->reason));
     return ERR_OK;
 }
 
@@ -119,7 +119,7 @@ static enum err make_new(const struct authority *authority, int64_t now_s, struc
     char common_name[AUTHORITY_COMMON_NAME_MAX + 1];
     const struct slice cn = identity_common_name(renewal->names);
     if (!string_copy(common_name, sizeof common_name, cn) || cn.len == 0)
-        return errinfo_set(info, ERR_INPUT, "%s has no common name that can be taken over",
+        return errinfo_set(info, ERR_INPUT, "%s has no common name that can be copied",
                            renewal->files.chain_path);
     out->not_after_s = validity.not_after_s;
     out->is_cut = validity.is_cut;

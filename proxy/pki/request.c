@@ -26,10 +26,11 @@ static enum err take_key(X509_REQ *request, const char *path, EVP_PKEY **out, st
     if (key == NULL)
         wrong = "has a public key of a kind that is not known here";
     else if (X509_REQ_verify(request, key) != 1)
-        wrong = "is not signed with the key in it: its maker does not hold that key, or the "
-                "file is damaged";
+        wrong =
+            "is not signed with its own key: its maker does not have that key, or the file is damaged";
     else if (!is_strong(key))
-        wrong = "has a weak key: RSA from 2048 bits, P-256, P-384, P-521 or Ed25519 are taken";
+        wrong =
+            "has a weak key: RSA of 2048 bits or more, P-256, P-384, P-521 and Ed25519 are accepted";
     ERR_clear_error();
     if (wrong == NULL) {
         *out = key;

@@ -109,7 +109,7 @@ static enum err open_end(struct audit_tail *tail, struct errinfo *info)
         return errinfo_set(info, ERR_SYSTEM, "cannot read %.300s: %m", tail->path);
     if (!S_ISREG(status.st_mode))
         return errinfo_set(info, ERR_INPUT,
-                           "%.300s is no regular file: it cannot be followed through the proxy",
+                           "%.300s is not a regular file: it cannot be followed through the proxy",
                            tail->path);
     tail->at = status.st_size;
     return ERR_OK;

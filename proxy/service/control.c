@@ -368,7 +368,7 @@ static bool make_question(const struct control_request *request, struct survey *
     *out = (struct survey){.kind = SURVEY_COUNT};
     if (request->command == CONTROL_KILL && !parse_kill(request->argument, out)) {
         (void)errinfo_set(
-            info, ERR_INPUT, "`%.64s` is no id, which has 16 hexadecimal digits, nor client:NAME",
+            info, ERR_INPUT, "`%.64s` is neither an id (16 hexadecimal digits) nor client:NAME",
             slice_starts_with(slice_of_string(request->argument), SLICE_LITERAL("id:"))
                 ? request->argument + 3
                 : request->argument);

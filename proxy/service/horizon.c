@@ -64,11 +64,11 @@ static void each_crl(const struct trust *trust, thing_function *tell, void *arg)
             .name = name,
             .end_s = crl.next_update_s,
             .to_do = "fetch the CA's new one in time",
-            .when_out = trust_keeps_expired_crls(trust)
-                            ? "and goes on to count (`crl_expired: keep`): a client that was "
-                              "revoked since is let in; fetch the CA's new one"
-                            : ": handshakes and requests below this CA are refused until its "
-                              "new one is there",
+            .when_out =
+                trust_keeps_expired_crls(trust)
+                    ? "and stays in use (`crl_expired: keep`): a client that was revoked since then is accepted; fetch the CA's new one"
+                    : ": handshakes and requests below this CA are refused until its "
+                      "new one is there",
         };
         tell(arg, &thing);
     }
@@ -83,9 +83,9 @@ static void each_ca(const struct trust *trust, thing_function *tell, void *arg)
             .what = ca.is_anchor ? "the CA" : "the helper CA",
             .name = ca.subject,
             .end_s = ca.not_after_s,
-            .to_do = "put its next certificate beside it in time",
-            .when_out = ": nobody is let in under it any more; put its new certificate into the "
-                        "profile's files",
+            .to_do = "replace it in time",
+            .when_out =
+                ": nobody is accepted under it any more; add its new certificate to the profile's files",
         };
         if (!ca.is_left_out)
             tell(arg, &thing);

@@ -121,8 +121,7 @@ const char *reload_refusal(const struct service *service)
         return "the proxy is draining: it reloads nothing any more";
     if (source_is_stdin(service->snapshot->path))
         return "the configuration came from stdin (-c -), which cannot be read again: restart the "
-               "proxy with the new one (files that it names are taken by themselves when they "
-               "change)";
+               "proxy with the new one (files that it names are picked up when they change)";
     return NULL;
 }
 
@@ -216,7 +215,7 @@ static bool hand_over(struct service *service, struct snapshot *snapshot, struct
         if (error == ERR_OK)
             service->adopting_count++;
         else if (error != ERR_EOF)
-            log_error("worker %" PRIu32 ": no memory for a new state; it goes on as before", w);
+            log_error("worker %" PRIu32 ": no memory for a new state; it continues as before", w);
         is_whole &= error == ERR_OK || error == ERR_EOF;
         sockets_taken(sockets, w);
     }
@@ -336,8 +335,8 @@ static void begin_taking(struct service *service, enum loader_scope refused)
         loader_start(service->snapshot, refused == LOADER_ALL ? LOADER_TAKING_ALL : LOADER_TAKING,
                      &service->loaded);
     if (service->loader == NULL)
-        log_error("reload: no memory to look for what takes trust away: lists of revoked "
-                  "certificates stay what they are");
+        log_error(
+            "reload: no memory to look for what takes trust away: lists of revoked certificates stay as they are");
 }
 
 // warn_of_taken says what is unusual about the lists that a taking has brought into force after `before`.
@@ -461,7 +460,7 @@ static void finish_reload(struct service *service)
         log_findings(&diagnostics);
         keep_outcome(service, true, &diagnostics);
         (void)string_copy(service->reloads.message, sizeof service->reloads.message,
-                          SLICE_LITERAL("it is good, and being handed to the workers"));
+                          SLICE_LITERAL("it is good, and is being handed to the workers"));
     }
     diagnostics_deinit(&diagnostics);
     if (error == ERR_OK && !is_same) {

@@ -43,7 +43,7 @@ static void on_problem(const char *path, int error)
     else
         log_error(
             "audit log %s: %s; it is tried twice a second, and until it works `audit.on_full` "
-            "decides: new requests are refused, or go without record",
+            "decides: new requests are refused, or have no record",
             sink_label(path), error == EAGAIN ? "nobody reads it" : strerror(error));
 }
 
@@ -346,7 +346,7 @@ static enum err start(struct service *service, struct errinfo *info)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
     TRY(start_workers(service, info));
     if (!signals_start(&service->signals, service->loop, on_signal, service))
-        return errinfo_set(info, ERR_SYSTEM, "cannot take signals: %m");
+        return errinfo_set(info, ERR_SYSTEM, "cannot receive signals: %m");
     reload_watch_files(service);
     if (service->control != NULL)
         TRY(control_serve(service->control, info));

@@ -126,7 +126,7 @@ static void put_certificate(struct control_call *call, bool is_first, const char
     put_end(call, "not_after", info->not_after_s, now_s);
     const bool is_soon = info->not_after_s - now_s < (int64_t)SOON_DAYS * SECONDS_A_DAY;
     put_member(call, false, "warning",
-               info->not_after_s < now_s ? "has expired: no client goes on with it"
+               info->not_after_s < now_s ? "has expired: no client is accepted with it"
                : is_soon                 ? "ends soon"
                                          : NULL);
     put(call, "}");

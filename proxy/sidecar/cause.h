@@ -101,11 +101,12 @@ enum cause_side {
       "the proxy wants a client certificate and got none",                                                                                   \
       "give --cert and --key; with curl that is --proxy-cert and --proxy-key, because --cert and --key are for the origin")                  \
     X(CAUSE_EXPIRED, "expired", SIDE_CLIENT, 502, "tls_alert_received",                                                                      \
-      "your certificate has expired", "renew it: sallyport ca renew, or ask who issued it")                                                  \
+      "your certificate has expired",                                                                                                        \
+      "renew it: sallyport ca renew, or ask the person who issued it")                                                                       \
     X(CAUSE_NOT_YET_VALID, "not_yet_valid", SIDE_CLIENT, 502, "tls_alert_received",                                                          \
       "your certificate is not valid yet", "are the clocks of both machines right?")                                                         \
     X(CAUSE_REVOKED, "revoked", SIDE_CLIENT, 502, "tls_alert_received",                                                                      \
-      "your certificate is revoked", "ask who issued it for a new one")                                                                      \
+      "your certificate is revoked", "ask the person who issued it for a new one")                                                           \
     X(CAUSE_UNKNOWN_CA, "unknown_ca", SIDE_CLIENT, 502, "tls_alert_received",                                                                \
       "the proxy does not know the CA of your certificate",                                                                                  \
       "use a certificate from a CA that the proxy trusts, and send its intermediates too: put them after the certificate in --cert")         \

@@ -321,7 +321,7 @@ static enum cause check_ca_list(struct ward *ward, const struct upstream_facts *
     ca_list_append(facts->ca_names, &names);
     if (!credentials->own.is_shown) {
         note(ward, EXAM_CA_LIST, EXAM_WARNING,
-             "the proxy asks for a certificate of: %s; there is none to show", names.data);
+             "the proxy asks for a certificate of: %s; you gave none", names.data);
         return CAUSE_NO_CERTIFICATE;
     }
     if (file_read(ward->plan->paths.ca, CA_FILE_MAX, FILE_PUBLIC, &ca, &info) != ERR_OK)
@@ -445,7 +445,7 @@ static void read_whoami(struct ward *ward, const struct visit *visit)
              (const char *)answer->reason.data);
         return;
     }
-    note(ward, EXAM_ACCEPTED, EXAM_OK, "the proxy takes this %s",
+    note(ward, EXAM_ACCEPTED, EXAM_OK, "the proxy accepts this %s",
          ward->route.credentials->own.is_shown ? "certificate" : "client without a certificate");
     if (answer->status == 200 && slice_starts_with(body, SLICE_LITERAL("{"))) {
         (void)string_copy(ward->out->whoami, sizeof ward->out->whoami, body);
@@ -454,7 +454,7 @@ static void read_whoami(struct ward *ward, const struct visit *visit)
         note(ward, EXAM_WHOAMI, EXAM_OK, "the proxy knows this machine as client %.*s, mode %.*s",
              (int)client.len, (const char *)client.data, (int)mode.len, (const char *)mode.data);
     } else {
-        note(ward, EXAM_WHOAMI, EXAM_WARNING, "the proxy does not say who this is: %u %.*s",
+        note(ward, EXAM_WHOAMI, EXAM_WARNING, "the proxy does not say who this client is: %u %.*s",
              answer->status, (int)slice_first(answer->reason, 200).len,
              (const char *)answer->reason.data);
     }

@@ -38,7 +38,7 @@ enum err pins_add(struct pins *pins, const char *written, struct errinfo *info)
         return errinfo_set(info, ERR_LIMIT, "no more than %d", PINS_MAX);
     if (!read_pin(slice_of_string(written), pins->sha256[pins->count]))
         return errinfo_set(info, ERR_INPUT,
-                           "'%.100s' is no pin: write sha256// and the base64 of the SHA-256 of "
+                           "'%.100s' is not a pin: write sha256// and the base64 of the SHA-256 of "
                            "the proxy's public key, or its 64 hexadecimal digits; `sallyport "
                            "doctor` shows it",
                            written);

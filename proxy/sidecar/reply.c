@@ -46,7 +46,7 @@ void reply_failure(enum cause cause, const char *detail, uint8_t alert, struct t
     if (detail[0] != '\0')
         text_append_format(&body, "It says: %s.\n", detail);
     text_append_format(&body, "What to do: %s.\n", cause_advice(cause));
-    text_append_string(&body, "`sallyport doctor` with the same options tells more.\n");
+    text_append_string(&body, "`sallyport doctor` with the same options says more.\n");
     append(out, cause_status(cause), phrase.data, status.data, "text/plain; charset=utf-8",
            body.data);
 }

@@ -122,7 +122,7 @@ static void renew(struct sidecar *sidecar)
         sidecar_worker_adopt(sidecar->workers[i], read);
     credentials_unref(sidecar->credentials);
     sidecar->credentials = read;
-    log_info("renewed: new connections use the files of now; the certificate is good for %.1f days",
+    log_info("renewed: new connections use the new files; the certificate is valid for %.1f days",
              (double)(read->own.not_after_s - (int64_t)time(NULL)) / DAY_S);
     warn_of_end(sidecar);
 }
@@ -280,7 +280,7 @@ static enum err start(struct sidecar *sidecar, struct errinfo *info)
     TRY(start_workers(sidecar, info));
     wakeup_start(&sidecar->exits, sidecar->loop);
     if (!signals_start(&sidecar->signals, sidecar->loop, on_signal, sidecar))
-        return errinfo_set(info, ERR_SYSTEM, "cannot take signals: %m");
+        return errinfo_set(info, ERR_SYSTEM, "cannot receive signals: %m");
     ev_timer_start(sidecar->loop, &sidecar->look);
     watch_files(sidecar);
     warn_of_end(sidecar);

@@ -75,9 +75,10 @@ bool headroom_has_room(struct headroom *headroom, const struct ledger *ledger, i
         return true;
     headroom->is_tight = is_still_tight(headroom, ledger, any_fd);
     if (headroom->is_tight && is_to_be_said(headroom, now_ms)) {
-        log_error("all %" PRIu64 " descriptors are in use or spoken for: no new connections until "
-                  "some have ended; live ones go on (raise LimitNOFILE when this is no attack)",
-                  headroom->descriptors);
+        log_error(
+            "all %" PRIu64
+            " descriptors are in use or reserved: no new connections until some have ended; live ones continue (raise LimitNOFILE if this is not an attack)",
+            headroom->descriptors);
     }
     return !headroom->is_tight;
 }

@@ -87,9 +87,9 @@ static bool may_accept(void *arg)
 static void on_exhausted(void *arg, int error)
 {
     const struct port *port = arg;
-    log_error("listener %s: cannot accept: %s; waiting for connections to end (raise LimitNOFILE "
-              "when this is no attack)",
-              port->config->name, strerror(error));
+    log_error(
+        "listener %s: cannot accept: %s; waiting for connections to end (raise LimitNOFILE if this is not an attack)",
+        port->config->name, strerror(error));
 }
 
 static void stop_listeners(struct worker *worker)

@@ -144,7 +144,7 @@ def test_init_names_every_file_that_it_makes(tmp_path):
 
 def test_list_says_when_the_ca_itself_ends(ca):
     end = json.loads(ca.good("inspect", "ca.crt", "--json"))["not_after"]
-    assert f"the CA itself ends at {end}" in ca("list").stderr
+    assert f"the CA itself expires at {end}" in ca("list").stderr
 
 
 def test_the_root_key_may_be_away(tmp_path):
@@ -231,7 +231,7 @@ def test_a_request_without_proof_of_possession_is_refused(ca, tmp_path):
     openssl("req", "-in", request, "-outform", "DER", "-out", der)
     der.write_bytes(der.read_bytes().replace(b"aaaa", b"bbbb"))
     openssl("req", "-inform", "DER", "-in", der, "-out", request)
-    ca.bad("not signed with the key", "issue", "x", "--csr", request, status=2)
+    ca.bad("not signed with its own key", "issue", "x", "--csr", request, status=2)
 
 
 @pytest.mark.parametrize("text", ["", "hello", "-----BEGIN CERTIFICATE REQUEST-----\n"])
@@ -426,8 +426,8 @@ def test_what_was_never_issued_is_revoked_only_on_demand(ca):
 
 def test_crl_replaces_a_crl_and_nothing_else(ca):
     before = ca.path("ca.key").read_bytes()
-    ca.bad("is no CRL", "crl", "--out", "ca.key")
-    ca.bad("is no CRL", "crl", "--out", "ca.crt")
+    ca.bad("is not a CRL", "crl", "--out", "ca.key")
+    ca.bad("is not a CRL", "crl", "--out", "ca.crt")
     assert ca.path("ca.key").read_bytes() == before
     ca.good("crl", "--out", "x.crl")
     ca.good("crl", "--out", "x.crl")

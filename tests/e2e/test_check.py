@@ -188,9 +188,9 @@ def test_a_path_that_a_shell_would_expand_is_a_warning(gate, path):
 def test_an_address_of_another_machine_is_a_warning(gate):
     change(gate, '"127.0.0.1:0"', '"192.0.2.7:8443"')
     result = check(gate)
-    assert "sallyport.yaml:10:14: warning: 192.0.2.7 is no address of this machine now" in result.stderr
+    assert "sallyport.yaml:10:14: warning: 192.0.2.7 is not an address of this machine now" in result.stderr
     change(gate, '"192.0.2.7:8443"', '"[::]:8443"')
-    assert "no address of this machine" not in check(gate).stderr
+    assert "not an address of this machine" not in check(gate).stderr
 
 
 def test_a_chain_and_a_key_that_are_swapped_are_said_to_be(gate):
@@ -209,7 +209,7 @@ def test_what_is_no_configuration_at_all_has_a_hint(gate):
 def test_check_by_root_says_so(gate):
     assert os.geteuid() == 0
     assert "looked at as user 0 (root)" in check(gate).stdout
-    assert any("looked as root" in one for one in findings(gate, "note"))
+    assert any("checked as root" in one for one in findings(gate, "note"))
 
 
 def test_the_key_of_a_ca_beside_the_config_is_a_warning(gate):

@@ -125,7 +125,7 @@ def test_what_is_no_socket_stays_where_it_is(start, tmp_path):
     path.write_text("data")
     proxy = start(is_ready=False, control={**CONTROL, "socket": str(path)})
     assert proxy.wait_exit() == 1
-    assert "no socket" in proxy.stderr.text() and path.read_text() == "data"
+    assert "not a socket" in proxy.stderr.text() and path.read_text() == "data"
     proxy.stop(expected=1)
 
 
@@ -504,7 +504,7 @@ def test_kill_of_nobody_says_so(controlled):
     missing = proxy.control.run("kill", "client", "worker", expected=1)
     assert "did you mean `workers`" in missing.stderr
     bare = proxy.control.run("kill", "workers", expected=2)
-    assert "`workers` is no id" in bare.stderr and "client:NAME" in bare.stderr
+    assert "`workers` is neither an id" in bare.stderr and "client:NAME" in bare.stderr
     proxy.control.run("kill", "client", "workers")
 
 
@@ -646,6 +646,6 @@ def test_an_audit_that_is_no_file_cannot_be_followed(controlled, tmp_path):
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     proxy = controlled(audit={"file": str(path)})
-    assert "no regular file" in proxy.control.run("tail", expected=1).stderr
+    assert "not a regular file" in proxy.control.run("tail", expected=1).stderr
     proxy.stop()
     os.close(reader)

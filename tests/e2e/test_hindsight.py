@@ -147,7 +147,7 @@ def test_a_close_before_its_decision_is_a_fault(past):
         lines.insert(0, lines.pop(close_at(lines)))
 
     _, talk = spoil(past, swap)
-    assert "the close stands before the decision" in talk
+    assert "the close comes before the decision" in talk
 
 
 def test_lost_records_are_a_fault(past):
@@ -372,7 +372,7 @@ def test_the_suggestion_holds_what_was_used_and_no_more(past):
         {"ports": [past.port], "requests": 2, "hosts": ["one.test"], "addresses": local, "special": local},
     ]
     text = run("audit", "suggest", "--client", "workers", past.log).stdout
-    assert text.count("special addresses: leave them out unless they are meant") == 3
+    assert text.count("special addresses: leave them out unless they are intended") == 3
 
 
 def test_what_was_denied_is_added_when_asked_for(past):

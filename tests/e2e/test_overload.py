@@ -293,7 +293,7 @@ def test_before_descriptors_run_out_accepting_stops_and_then_goes_on(start, dns,
         served += take_served(waiting, target)
     # Everyone that was let in reaches its target: no descriptor is missing for that.
     for tunnel in served:
-        tunnel.echo(b"live ones go on")
+        tunnel.echo(b"live ones continue")
     assert proxy.descriptors() < limit
     # Each that ends lets others in, until all have had their turn.
     done = 0
@@ -391,7 +391,7 @@ def test_above_the_limit_of_memory_new_work_is_refused_until_it_is_free_again(st
     if answer.status == 429:  # it may be free again by now
         assert answer.reason.startswith("Too many requests: limit_memory (id ")
         proxy.assert_refused(answer, 429, "limit_memory", action="error")
-    early.echo(b"live ones go on")
+    early.echo(b"live ones continue")
     for one in hungry:
         one.reset()
     assert proxy.stderr.wait("below limits.memory again")

@@ -375,12 +375,12 @@ def test_a_new_key_goes_first_and_the_old_one_still_opens_until_it_is_gone(start
 
 
 MISTAKES = {
-    "an empty file": ("", 0o600, "no file of ticket keys"),
-    "a short key": ("ab" * 31 + "\n", 0o600, "no file of ticket keys"),
-    "a long key": ("ab" * 33 + "\n", 0o600, "no file of ticket keys"),
-    "four keys": (("ab" * 32 + "\n") * 4, 0o600, "no file of ticket keys"),
-    "no hexadecimal": ("xy" * 32 + "\n", 0o600, "no file of ticket keys"),
-    "an empty line": ("ab" * 32 + "\n\n", 0o600, "no file of ticket keys"),
+    "an empty file": ("", 0o600, "not a file of ticket keys"),
+    "a short key": ("ab" * 31 + "\n", 0o600, "not a file of ticket keys"),
+    "a long key": ("ab" * 33 + "\n", 0o600, "not a file of ticket keys"),
+    "four keys": (("ab" * 32 + "\n") * 4, 0o600, "not a file of ticket keys"),
+    "no hexadecimal": ("xy" * 32 + "\n", 0o600, "not a file of ticket keys"),
+    "an empty line": ("ab" * 32 + "\n\n", 0o600, "not a file of ticket keys"),
     "a file that others may read": ("ab" * 32 + "\n", 0o644, "chmod"),
 }
 

@@ -270,12 +270,12 @@ def test_a_name_that_changes_its_trust_ends_the_tunnels_of_those_it_no_longer_tr
 # -- configuration ----------------------------------------------------------------------------
 
 MISTAKES = {
-    "a name twice in an entry": ([{"names": ["a.test", "A.test"]}], "stands twice"),
-    "a name in two entries": ([{"names": ["a.test"]}, {"names": ["a.test"]}], "stands twice"),
-    "a wildcard twice": ([{"names": ["*.a.test"]}, {"names": ["*.a.test"]}], "stands twice"),
+    "a name twice in an entry": ([{"names": ["a.test", "A.test"]}], "appears twice"),
+    "a name in two entries": ([{"names": ["a.test"]}, {"names": ["a.test"]}], "appears twice"),
+    "a wildcard twice": ([{"names": ["*.a.test"]}, {"names": ["*.a.test"]}], "appears twice"),
     "no names": ([{"trust": "staff"}], "no `names`"),
     "an empty list of names": ([{"names": [], "trust": "staff"}], "empty"),
-    "every name": ([{"names": ["*"], "trust": "staff"}], "no server name"),
+    "every name": ([{"names": ["*"], "trust": "staff"}], "not a server name"),
     "an address": ([{"names": ["192.0.2.1"], "trust": "staff"}], "address"),
     "a wildcard in the middle": ([{"names": ["a.*.test"], "trust": "staff"}], r"\*"),
     "an unknown profile": ([{"names": ["a.test"], "trust": "stafff"}], "did you mean"),

@@ -279,7 +279,7 @@ static void finds_a_duplicate_among_very_many_keys(void **state)
     assert_int_equal(parse(slice_of(text, len), &diagnostics, &document), ERR_INPUT);
     assert_true(now_ms() - start_ms < QUICK_MS);
     assert_int_equal(diagnostics.error_count, 1);
-    assert_finding(&diagnostics, SEVERITY_ERROR, KEYS, 1, "it stands at line 1");
+    assert_finding(&diagnostics, SEVERITY_ERROR, KEYS, 1, "it is at line 1");
     diagnostics_deinit(&diagnostics);
     free(text);
 }

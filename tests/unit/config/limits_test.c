@@ -152,7 +152,7 @@ static void refuses_limits_of_a_client_that_mean_nothing(void **state)
         {"{new_tunnels: 50/m}", 15, "not known"},
         {"{new_tunnels: 50 /s}", 15, "not known"},
         {"{new_tunnels: 5.5/s}", 15, "not known"},
-        {"{new_tunnels: -5/s}", 15, "no rate"},
+        {"{new_tunnels: -5/s}", 15, "not a rate"},
         {"{new_tunnels: 1000001/s}", 15, "too large"},
         {"{new_tunnels: 99999999999999999999999/s}", 15, "too large"},
         {"{new_tunnels: 50MB/s}", 15, "not known"},

@@ -305,8 +305,8 @@ static void refuses_bad_settings_with_their_place(void **state)
         {"resolver: {nat64: ['2001:db8::/95']}\n", 1, 20, "nat64"},
         {"resolver: {nat64: [10.0.0.0/8]}\n", 1, 20, "nat64"},
         {"resolver: {hosts: [a]}\n", 1, 19, "expected a map"},
-        {"resolver: {hosts: {'*.a': [10.0.0.1]}}\n", 1, 20, "no host name"},
-        {"resolver: {hosts: {10.0.0.1: [10.0.0.1]}}\n", 1, 20, "no host name"},
+        {"resolver: {hosts: {'*.a': [10.0.0.1]}}\n", 1, 20, "not a host name"},
+        {"resolver: {hosts: {10.0.0.1: [10.0.0.1]}}\n", 1, 20, "not a host name"},
         {"resolver: {hosts: {a: 10.0.0.1}}\n", 1, 23, "expected a list"},
         {"resolver: {hosts: {a: []}}\n", 1, 23, "empty"},
         {"resolver: {hosts: {a: [010.0.0.1]}}\n", 1, 24, "not an address"},
@@ -347,7 +347,7 @@ static void refuses_bad_listeners_with_their_place(void **state)
         {LISTENER, 2, 3, "no `certificates`"},
         {LISTENER CERTIFICATES "  trsut: x\n", 6, 3, "did you mean `trust`"},
         {"listeners:\n- name: a b\n  address: '127.0.0.1:8443'\n  trust: staff\n" CERTIFICATES, 2,
-         9, "no name"},
+         9, "not a name"},
         {"listeners:\n- name: a\n  address: localhost:8443\n  trust: staff\n" CERTIFICATES, 3, 12,
          "IP address"},
         {"listeners:\n- name: a\n  address: ':8443'\n  trust: staff\n" CERTIFICATES, 3, 12,
@@ -376,8 +376,9 @@ static void refuses_bad_listeners_with_their_place(void **state)
         {LISTENER CERTIFICATES "  client_certificate: none\n", 6, 23, "required, optional"},
         {LISTENER CERTIFICATES "  refuse_with: html\n", 6, 16, "alert, http"},
         {LISTENER CERTIFICATES "  sni: [{trust: staff}]\n", 6, 9, "no `names`"},
-        {LISTENER CERTIFICATES "  sni: [{names: [a.test, A.test.]}]\n", 6, 17, "stands twice"},
-        {LISTENER CERTIFICATES "  sni: [{names: ['*'], trust: staff}]\n", 6, 18, "no server name"},
+        {LISTENER CERTIFICATES "  sni: [{names: [a.test, A.test.]}]\n", 6, 17, "appears twice"},
+        {LISTENER CERTIFICATES "  sni: [{names: ['*'], trust: staff}]\n", 6, 18,
+         "not a server name"},
         {LISTENER CERTIFICATES "  proxy_protocol: {from: []}\n", 6, 3, "not supported yet"},
         {LISTENER CERTIFICATES "  tls: {tickets: {rotate: 8d}}\n", 6, 27, "`rotate`"},
         {LISTENER CERTIFICATES "  tls: {tickets: {file: tls/no.key}}\n", 6, 25, "No such file"},
@@ -388,7 +389,7 @@ static void refuses_bad_listeners_with_their_place(void **state)
          7, 12, "used twice"},
         {"listeners:\n- name: a\n  address: '[::]:8443'\n  trust: staff\n" CERTIFICATES
          "- name: b\n  address: '0.0.0.0:8443'\n  trust: staff\n" CERTIFICATES,
-         7, 12, "takes IPv4 too"},
+         7, 12, "accepts IPv4 too"},
         {LISTENER CERTIFICATES
          "- name: a\n  address: '127.0.0.1:8444'\n  trust: staff\n" CERTIFICATES,
          6, 9, "used twice"},
@@ -409,9 +410,9 @@ static void refuses_bad_certificates_of_listeners(void **state)
          "No such file"},
         {LISTENER "  certificates: [{chain: tls, key: tls/server.key}]\n", 5, 26, "is a directory"},
         {LISTENER "  certificates: [{chain: tls/fifo, key: tls/server.key}]\n", 5, 26,
-         "no regular file"},
+         "not a regular file"},
         {LISTENER "  certificates: [{chain: /dev/zero, key: tls/server.key}]\n", 5, 26,
-         "no regular file"},
+         "not a regular file"},
         {LISTENER "  certificates: [{chain: tls/large, key: tls/server.key}]\n", 5, 26,
          "larger than 1048576"},
         {LISTENER "  certificates: [{chain: tls/server.crt, key: tls/group.key}]\n", 5, 47,
@@ -419,7 +420,7 @@ static void refuses_bad_certificates_of_listeners(void **state)
         {LISTENER "  certificates: [{chain: tls/server.crt, key: tls/world.key}]\n", 5, 47,
          "chmod 600"},
         {LISTENER "  certificates: [{chain: tls/server.crt, key: tls/fifo}]\n", 5, 47,
-         "no regular file"},
+         "not a regular file"},
         {LISTENER "  certificates: [{chain: tls/server.crt, key: tls/other.key}]\n", 5, 18,
          "tls/other.key"},
         {LISTENER "  certificates: [{chain: tls/server.crt, key: tls/empty}]\n", 5, 18,
@@ -463,7 +464,7 @@ static void refuses_bad_trust_profiles(void **state)
         {"trust: {staff: {ca: [tls/clients-ca.crt], max_lifetime: 1500ms}}\n", 1, 57,
          "whole seconds"},
         {"trust: {staff: {ca: [tls/clients-ca.crt]}, 'a b': {ca: [tls/partners-ca.crt]}}\n", 1, 44,
-         "no name"},
+         "not a name"},
         {"trust: {staff: {ca: [tls/clients-ca.crt], maxdepth: 1}}\n", 1, 43,
          "did you mean `max_depth`"},
     };
@@ -487,7 +488,7 @@ static void refuses_bad_revocation(void **state)
         {STAFF "purposes: []}}\n", 1, 53, "empty"},
         {STAFF "purposes: any}}\n", 1, 53, "in brackets"},
         {STAFF "purposes: [clientAuth]}}\n", 1, 54, "client_auth"},
-        {STAFF "purposes: [any, any]}}\n", 1, 59, "stands twice"},
+        {STAFF "purposes: [any, any]}}\n", 1, 59, "appears twice"},
         {STAFF "denied: {}}}\n", 1, 51, "expected a list"},
         {STAFF "denied: [{}]}}\n", 1, 52, "names one certificate"},
         {STAFF "denied: [{serial: 4f}]}}\n", 1, 52, "names one certificate"},
@@ -582,7 +583,7 @@ static void reports_a_file_that_cannot_be_opened(void **state)
     assert_finding(&loaded.diagnostics, SEVERITY_ERROR, 0, 0, "directory");
     unload(&loaded);
     load_path(folder, "tls/fifo", &loaded);
-    assert_finding(&loaded.diagnostics, SEVERITY_ERROR, 0, 0, "no regular file");
+    assert_finding(&loaded.diagnostics, SEVERITY_ERROR, 0, 0, "not a regular file");
     unload(&loaded);
 }
 

@@ -49,16 +49,16 @@ static void refuses_durations_that_could_be_misread(void **state)
 {
     (void)state;
     static const struct refusal refusals[] = {
-        {"", ERR_INPUT, "no duration"},    {"10", ERR_INPUT, "no unit"},
-        {"s", ERR_INPUT, "no duration"},   {"-5s", ERR_INPUT, "no duration"},
-        {"+5s", ERR_INPUT, "no duration"}, {"1.5s", ERR_INPUT, "not known"},
-        {"5 s", ERR_INPUT, "not known"},   {" 5s", ERR_INPUT, "no duration"},
-        {"5s ", ERR_INPUT, "not known"},   {"05s", ERR_INPUT, "no duration"},
-        {"010", ERR_INPUT, "no duration"}, {"5S", ERR_INPUT, "not known"},
-        {"5M", ERR_INPUT, "not known"},    {"1h30m", ERR_INPUT, "not known"},
-        {"5sec", ERR_INPUT, "not known"},  {"5w", ERR_INPUT, "not known"},
-        {"0x5s", ERR_INPUT, "not known"},  {"1e3s", ERR_INPUT, "not known"},
-        {"5KiB", ERR_INPUT, "not known"},  {"\xC2\xB5s", ERR_INPUT, "no duration"},
+        {"", ERR_INPUT, "not a duration"},    {"10", ERR_INPUT, "no unit"},
+        {"s", ERR_INPUT, "not a duration"},   {"-5s", ERR_INPUT, "not a duration"},
+        {"+5s", ERR_INPUT, "not a duration"}, {"1.5s", ERR_INPUT, "not known"},
+        {"5 s", ERR_INPUT, "not known"},      {" 5s", ERR_INPUT, "not a duration"},
+        {"5s ", ERR_INPUT, "not known"},      {"05s", ERR_INPUT, "not a duration"},
+        {"010", ERR_INPUT, "not a duration"}, {"5S", ERR_INPUT, "not known"},
+        {"5M", ERR_INPUT, "not known"},       {"1h30m", ERR_INPUT, "not known"},
+        {"5sec", ERR_INPUT, "not known"},     {"5w", ERR_INPUT, "not known"},
+        {"0x5s", ERR_INPUT, "not known"},     {"1e3s", ERR_INPUT, "not known"},
+        {"5KiB", ERR_INPUT, "not known"},     {"\xC2\xB5s", ERR_INPUT, "not a duration"},
     };
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
         assert_duration_refused(&refusals[i]);

@@ -49,7 +49,7 @@ static void what_is_no_digest_is_no_pin(void **state)
         struct errinfo info;
         assert_int_equal(pins_add(&pins, rows[i], &info), ERR_INPUT);
         assert_int_equal(pins.count, 0);
-        assert_non_null(strstr(info.text, "is no pin"));
+        assert_non_null(strstr(info.text, "is not a pin"));
     }
 }
 
