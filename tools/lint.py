@@ -83,12 +83,14 @@ PAGE = re.compile(r"(?<![\w/.:-])((?:docs/)?[A-Za-z][\w-]*\.md)\b")
 
 # Turns of phrase that are not plain English, and what to write. Checked where a folder is clean of them.
 TURNS = (
-    (re.compile(r"\bbehind\b(?! (?:a|an|one|the) (?:proxy|NAT|firewall|balancer|address))"), "after, or below"),
+    (re.compile(r"\bbehind (?=[\w`'])(?!(?:a|an|one|the) (?:proxy|NAT|firewall|balancer|address)|CGI)"), "after, or below"),
     (re.compile(r"\banew\b"), "again"),
     (re.compile(r"\b[Ww]ho(?:so)?ever\b"), "the noun: a client that, everybody who"),
-    (re.compile(r"\b[Ff]or who\b|\bwho wants?\b"), "the noun: readers who, a client that"),
+    (re.compile(r"\b[Ff]or who (?!in\b)|\bwho wants\b"), "the noun: readers who, a client that"),
 )
-PLAIN_ENGLISH = ("docs/", "README.md", "CHANGELOG.md")
+PLAIN_ENGLISH = ("README.md", "CHANGELOG.md", "docs/", "auth/base/", "proxy/admin/", "proxy/audit/", "proxy/explain/",
+                 "proxy/history/", "proxy/http/", "proxy/limits/", "proxy/lint/", "proxy/log/", "proxy/loop/",
+                 "proxy/net/", "proxy/pki/", "proxy/process/", "proxy/tls/", "tests/")
 
 findings = []
 

@@ -1,6 +1,6 @@
 // A list of growing blocks; allocation moves a mark. Large blocks are mapped, not malloc'd: after a
 // reload the memory of the old configuration goes back to the system, whatever malloc would keep.
-// AddressSanitizer is told what is handed out: it sees who writes or reads behind the last piece.
+// AddressSanitizer is told what is handed out: it sees a write or read after the last piece.
 #include "auth/base/arena.h"
 
 #include <sanitizer/asan_interface.h>
@@ -69,7 +69,7 @@ void arena_destroy(struct arena *arena)
 }
 
 // add_block gives a new block with room for at least `len` bytes. One for a single large piece goes
-// behind the newest, which may still have room for many small ones.
+// after the newest, which may still have room for many small ones.
 static struct arena_block *add_block(struct arena *arena, size_t len)
 {
     struct arena_block *newest = arena->blocks;
@@ -95,7 +95,7 @@ static struct arena_block *add_block(struct arena *arena, size_t len)
     return block;
 }
 
-// take gives `len` bytes behind a mark that `alignment`, a power of 2, divides.
+// take gives `len` bytes after a mark that `alignment`, a power of 2, divides.
 static void *take(struct arena *arena, size_t len, size_t alignment)
 {
     struct arena_block *block = arena->blocks;

@@ -19,11 +19,11 @@ void arena_destroy(struct arena *arena);
 // arena; NULL when there is no memory or the product overflows. `count` 0 gives a valid pointer.
 void *arena_alloc(struct arena *arena, size_t count, size_t size) MUST_USE;
 
-// arena_alloc_bytes gives `len` zeroed bytes without any alignment, packed behind what was given
+// arena_alloc_bytes gives `len` zeroed bytes without any alignment, packed after what was given
 // last; NULL when there is no memory.
 uint8_t *arena_alloc_bytes(struct arena *arena, size_t len) MUST_USE;
 
-// arena_copy_string copies `s` with a NUL behind it; NULL when there is no memory.
+// arena_copy_string copies `s` with a NUL after it; NULL when there is no memory.
 char *arena_copy_string(struct arena *arena, struct slice s) MUST_USE;
 
 // arena_size tells how many bytes the arena has taken from the system.

@@ -1,6 +1,6 @@
 // slice: borrowed bytes with their length, and the only places where bytes are copied.
 //
-// A slice never owns its memory; whoever hands one out says how long it lives. Text in a slice has
+// A slice never owns its memory; the function that hands one out says how long it lives. Text in a slice has
 // no terminating NUL and may hold one anywhere: compare with slice_equal, never with strcmp.
 #pragma once
 
@@ -109,7 +109,7 @@ static inline void bytes_drop_front(uint8_t *data, size_t len, size_t count)
         memmove(data, data + count, len - count);
 }
 
-// string_copy copies `src` to `dst` of `cap` bytes with a NUL behind it, and tells whether it
+// string_copy copies `src` to `dst` of `cap` bytes with a NUL after it, and tells whether it
 // fitted; when it does not, `dst` becomes the empty string (`cap` must be at least 1).
 static inline bool string_copy(char *dst, size_t cap, struct slice src)
 {

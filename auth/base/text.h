@@ -1,7 +1,7 @@
 // text: a bounded text under construction in somebody else's memory.
 //
 // Appending never writes past the end: what does not fit is dropped as a whole and `is_cut` stays
-// set, so that a caller checks once, at the end. There is always a NUL behind the text.
+// set, so that a caller checks once, at the end. There is always a NUL after the text.
 #pragma once
 
 #include "auth/base/err.h"
@@ -34,7 +34,7 @@ void text_append_hex(struct text *text, struct slice bytes);
 // becomes U+FFFD. At most `max_len` bytes of the input are taken, cut between characters.
 void text_append_json(struct text *text, struct slice bytes, size_t max_len);
 
-// text_slice gives what has been written so far; valid until the memory behind it goes.
+// text_slice gives what has been written so far; valid until the memory after it goes.
 struct slice text_slice(const struct text *text);
 
 // utf8_length gives the length of the well-formed UTF-8 sequence at the front of `s`, which is not empty; 0: there

@@ -37,7 +37,7 @@ static const struct command_row *find_row(struct slice word)
     return NULL;
 }
 
-// take_word takes the first word off the line, with the space behind it.
+// take_word takes the first word off the line, with the space after it.
 static struct slice take_word(struct slice *line)
 {
     const size_t space = slice_find(*line, ' ');

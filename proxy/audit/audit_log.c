@@ -54,7 +54,7 @@ struct audit_log {
     atomic_bool is_failing;
     atomic_bool must_reopen;
     atomic_bool must_stop;
-    atomic_int_fast64_t stop_by_ms; // monotonic; how long a stop waits for who reads slowly
+    atomic_int_fast64_t stop_by_ms; // monotonic; how long a stop waits for a slow reader
     // The writer's own.
     struct audit_record *waiting; // oldest first
     struct audit_record **waiting_end;
@@ -68,7 +68,7 @@ static void wake(struct audit_log *log)
     }
 }
 
-// take_pushed moves what the workers have pushed behind what waits, oldest first.
+// take_pushed moves what the workers have pushed after what waits, oldest first.
 static void take_pushed(struct audit_log *log)
 {
     struct audit_record *newest = atomic_exchange(&log->pushed, NULL);
@@ -203,14 +203,14 @@ static bool has_place(struct audit_log *log)
     return true;
 }
 
-// is_late tells whether the process wants to end and has waited long enough for who reads what we write.
+// is_late tells whether the process wants to end and has waited long enough for the reader of what we write.
 static bool is_late(const struct audit_log *log)
 {
     return log->sink.kind != SINK_FILE && atomic_load(&log->must_stop) &&
            monotonic_ms() > atomic_load(&log->stop_by_ms);
 }
 
-// write_all writes what has been pushed. Whether to reopen is asked behind taking, so that no record
+// write_all writes what has been pushed. Whether to reopen is asked after taking, so that no record
 // submitted after audit_log_reopen goes to the old file.
 static void write_all(struct audit_log *log)
 {

@@ -2,7 +2,7 @@
 //
 // Workers hand records over with one lock-free push; the writer owns them from then on. The queue is
 // bounded in decisions, whose room is reserved before anything is waited for: where there is none, or while the last
-// write has failed, whoever admits work acts on it. A client that holds more of the room than is free gets no more. A
+// write has failed, the code that admits work acts on it. A client that holds more of the room than is free gets no more. A
 // `close` always finds room, for its memory was taken with its decision.
 #pragma once
 
@@ -86,6 +86,6 @@ void audit_log_note_lost(struct audit_log *log, uint64_t count);
 // with a sentence when that file cannot be opened: then nothing changes. Blocking; called by main.
 enum err audit_log_move(struct audit_log *log, const char *path, struct errinfo *info) MUST_USE;
 
-// audit_log_reopen makes the writer open the path anew before it writes on; when that fails it keeps the
+// audit_log_reopen makes the writer open the path again before it writes on; when that fails it keeps the
 // old file. Any thread; returns at once.
 void audit_log_reopen(struct audit_log *log);

@@ -1,4 +1,4 @@
-// Stdout is opened anew where that is possible, so that O_NONBLOCK is ours alone: the flag belongs to everybody who
+// Stdout is opened again where that is possible, so that O_NONBLOCK is ours alone: the flag belongs to everybody who
 // shares a descriptor. Elsewhere no more is written than what poll(2) promises room for: PIPE_BUF bytes.
 #include "proxy/audit/sink.h"
 

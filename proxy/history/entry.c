@@ -9,7 +9,7 @@
 
 enum { ID_LEN = 16, VERSION = 1, UTF8_LEN_MAX = 4 };
 
-// is_lower_hex: the log writes digits in one case and without colons, and whoever else writes it does not.
+// is_lower_hex: the log writes digits in one case and without colons, and other writers do not.
 static bool is_lower_hex(const char *text)
 {
     return text[strspn(text, "0123456789abcdef")] == '\0';

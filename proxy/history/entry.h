@@ -34,7 +34,7 @@ bool history_id_parse(const char *text, uint64_t *out);
 void history_entry_deinit(struct history_entry *entry);
 
 // history_decision is what a `decision` says: who asked for what, and what came of it. The strings and the text
-// behind them are borrowed from the entry.
+// after them are borrowed from the entry.
 struct history_decision {
     const char *client; // name, or NULL: none fitted
     struct ip_addr source;

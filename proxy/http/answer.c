@@ -1,4 +1,4 @@
-// Status lines, and the fields and short body behind them.
+// Status lines, and the fields and short body after them.
 #include "proxy/http/answer.h"
 
 #include <stdio.h>

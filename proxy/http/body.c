@@ -27,7 +27,7 @@ void body_reader_init(struct body_reader *reader, enum body_kind kind, uint64_t 
     }
 }
 
-// parse_chunk_line reads chunk-size [ chunk-ext ] (RFC 9112 7.1). No blank stands behind the size, and an
+// parse_chunk_line reads chunk-size [ chunk-ext ] (RFC 9112 7.1). No blank stands after the size, and an
 // extension begins with its semicolon: what else there is, readers take for one thing or another.
 static bool parse_chunk_line(struct slice line, uint64_t *out_size, size_t *out_extensions_len)
 {

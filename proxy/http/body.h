@@ -32,7 +32,7 @@ enum {
 enum body_state {
     BODY_STATE_DATA,       // `remaining` bytes of content come next
     BODY_STATE_CHUNK_LINE, // a chunk's size
-    BODY_STATE_CHUNK_END,  // the CRLF behind a chunk's data
+    BODY_STATE_CHUNK_END,  // the CRLF after a chunk's data
     BODY_STATE_TRAILER,    // fields, or the empty line
     BODY_STATE_DONE,
 };
@@ -66,7 +66,7 @@ enum body_result body_reader_next(struct body_reader *reader, struct slice bytes
 bool body_reader_ends_well(const struct body_reader *reader);
 
 // body_reader_max_read gives how many bytes may be read from the sender now so that no more than
-// `max_behind` bytes can belong to what comes behind the body; at least 1 while it is not done and
+// `max_behind` bytes can belong to what comes after the body; at least 1 while it is not done and
 // `max_behind` is not 0.
 uint64_t body_reader_max_read(const struct body_reader *reader, size_t max_behind);
 

@@ -1,6 +1,6 @@
 // field: the lines of a head or of a trailer section as names and values (RFC 9112 5), strictly.
 //
-// Pure. Whoever reads messages shares these: request heads, response heads, chunked bodies. What two
+// Pure. All readers of messages share these: request heads, response heads, chunked bodies. What two
 // readers could understand differently is refused: a line that does not end in CRLF, a CR or LF inside
 // it, a folded line, a blank before the colon, an empty name, a control byte.
 #pragma once
@@ -15,7 +15,7 @@ struct field {
 enum line_result { LINE_OK, LINE_MORE, LINE_BAD, LINE_TOO_LONG };
 
 // line_next takes one line off `*rest`, without its CRLF. What it says does not depend on how much has
-// arrived behind the byte that decides. LINE_MORE: the line is not complete; LINE_TOO_LONG: it is longer
+// arrived after the byte that decides. LINE_MORE: the line is not complete; LINE_TOO_LONG: it is longer
 // than `max_len` bytes. Only LINE_OK changes `*rest`.
 enum line_result line_next(struct slice *rest, size_t max_len, struct slice *out);
 

@@ -1,5 +1,5 @@
 // hop: which fields belong to one connection and are never passed on (RFC 9110 7.6.1), and which may not
-// come behind a body (6.5.1).
+// come after a body (6.5.1).
 #pragma once
 
 #include "auth/base/slice.h"
@@ -25,6 +25,6 @@ bool hop_options_have(const struct hop_options *options, struct slice option);
 // the message on writes its own.
 bool hop_is_by_hop(struct slice name, const struct hop_options *options);
 
-// hop_is_forbidden_trailer tells whether a field of this name, behind a body, would frame, route, authenticate or
+// hop_is_forbidden_trailer tells whether a field of this name, after a body, would frame, route, authenticate or
 // control what has been said already.
 bool hop_is_forbidden_trailer(struct slice name);

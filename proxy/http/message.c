@@ -18,7 +18,7 @@ static void append_field(struct text *out, struct slice name, struct slice value
 }
 
 // append_travelling passes on the fields that belong to the message and not to the connection, in order, but for
-// `other`, if it is not NULL. `has_trailers`: fields may come behind the body, so that Trailer says something true.
+// `other`, if it is not NULL. `has_trailers`: fields may come after the body, so that Trailer says something true.
 static void append_travelling(struct slice fields, bool has_trailers, const char *other,
                               struct text *out)
 {

@@ -1,7 +1,7 @@
 // message: the heads that are passed on: what came, without what belongs to one connection, with framing of
 // our own and `Via` (RFC 9110 7.6, RFC 9112 6).
 //
-// Pure. Every passed-on head is written anew from the values that were read, never copied as a whole, so
+// Pure. Every passed-on head is written again from the values that were read, never copied as a whole, so
 // that who reads it reads what we have read.
 #pragma once
 

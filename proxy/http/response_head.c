@@ -85,7 +85,7 @@ static bool settle(struct response_head *out, bool is_for_head, const char **out
         out->body = out->length > 0 ? BODY_LENGTH : BODY_NONE;
     else
         out->body = BODY_TO_END;
-    // A 204 that announces a body may well send one: nothing behind it can be trusted.
+    // A 204 that announces a body may well send one: nothing after it can be trusted.
     if (out->body == BODY_TO_END || (out->status == 204 && (out->is_chunked || out->length > 0)))
         out->is_persistent = false;
     return true;

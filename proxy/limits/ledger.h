@@ -28,7 +28,7 @@ struct limit_refusal {
     bool is_of_whole_proxy; // otherwise it is the client's own
 };
 
-// What is in use, for whoever wants to show it.
+// What is in use, for reports.
 struct ledger_totals {
     uint32_t sessions;
     uint32_t tunnels;

@@ -1,4 +1,4 @@
-// The first client whose match fits is the client: whoever stands behind one that takes everybody is nobody. Exact
+// The first client whose match fits is the client: a client after one that fits every certificate is never reached. Exact
 // names are looked up in a sorted index of all entries; entries that take many are compared one by one.
 #include <stdlib.h>
 

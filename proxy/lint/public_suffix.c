@@ -1,4 +1,4 @@
-// libpsl behind three functions: Debian's package `publicsuffix`, or the list that was built into the library.
+// libpsl in three functions: Debian's package `publicsuffix`, or the list that was built into the library.
 #include "proxy/lint/public_suffix.h"
 
 #include <libpsl.h>

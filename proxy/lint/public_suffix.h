@@ -15,5 +15,5 @@ struct public_suffix_list *public_suffix_list_open(void);
 void public_suffix_list_close(struct public_suffix_list *list);
 
 // public_suffix_list_has tells whether the canonical `name` is on the list. A last label that is not on it is none:
-// `internal` belongs to whoever runs that DNS.
+// `internal` belongs to the operator of that DNS.
 bool public_suffix_list_has(const struct public_suffix_list *list, struct slice name);

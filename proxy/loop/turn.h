@@ -1,6 +1,6 @@
 // turn: a queue whose entries are worked off from the loop, a bounded time in each pass.
 //
-// Nobody else waits behind a long queue: when the budget is used up the rest is left to the next pass. An entry that
+// A long queue delays nobody else: when the budget is used up the rest is left to the next pass. An entry that
 // is queued again while it is worked on has its next turn in a later pass. Knows nothing of the work.
 #pragma once
 

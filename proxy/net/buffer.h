@@ -15,7 +15,7 @@ enum {
 struct buffer {
     struct buffer *next; // in the pool's list; NULL while lent
     uint32_t start;      // first unread byte
-    uint32_t end;        // one behind the last byte
+    uint32_t end;        // one after the last byte
     uint8_t data[BUFFER_CAP];
 };
 
@@ -67,8 +67,8 @@ static inline struct slice buffer_unread(const struct buffer *buffer)
 // buffer_consume drops `count` unread bytes from the front.
 void buffer_consume(struct buffer *buffer, size_t count);
 
-// buffer_produce counts `count` bytes that were written behind the end.
+// buffer_produce counts `count` bytes that were written after the end.
 void buffer_produce(struct buffer *buffer, size_t count);
 
-// buffer_append copies `bytes` behind the end, all or nothing.
+// buffer_append copies `bytes` after the end, all or nothing.
 bool buffer_append(struct buffer *buffer, struct slice bytes);

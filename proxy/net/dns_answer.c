@@ -91,7 +91,7 @@ static void name_add_label(struct cursor *cursor, size_t len, struct wire_name *
         name->bytes[name->len++] = ascii_lower(take_u8(cursor));
 }
 
-// take_name expands the name that begins here, and goes on behind it (RFC 1035 4.1.4).
+// take_name expands the name that begins here, and goes on after it (RFC 1035 4.1.4).
 static void take_name(struct cursor *cursor, struct wire_name *name)
 {
     size_t behind = 0; // where the name ends in its own place; 0: not left yet
@@ -283,7 +283,7 @@ static bool take_question(struct cursor *cursor, const struct wire_name *name, e
                           uint8_t *out_rcode, uint16_t *out_answers, uint16_t *out_authority)
 {
     struct wire_name asked;
-    (void)take_u16(cursor); // the id has been compared by whoever received it
+    (void)take_u16(cursor); // the id has been compared by its receiver
     const uint16_t flags = take_u16(cursor);
     const uint16_t questions = take_u16(cursor);
     *out_answers = take_u16(cursor);

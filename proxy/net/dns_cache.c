@@ -22,7 +22,7 @@ struct cache_entry {
     uint8_t name_len;
     uint8_t count;
     uint8_t alias_count;
-    // Behind it: `count` addresses, the name, the text of the aliases.
+    // After it: `count` addresses, the name, the text of the aliases.
     struct ip_addr addresses[];
 };
 

@@ -2,7 +2,7 @@
 //
 // One a worker, used on that worker's thread. Servers are asked in their order, by UDP, and by TCP where the answer
 // does not fit; one that has been silent is asked last for a while. A name is asked as it is: no search list, no
-// hosts file, nothing from the environment. Knows no cache; whoever asks twice is asked for twice.
+// hosts file, nothing from the environment. Knows no cache; a question that is put twice is sent twice.
 #pragma once
 
 #include <ev.h>

@@ -28,7 +28,7 @@ struct duplex {
     int64_t active_ms;     // monotonic; when any byte was
 };
 
-// duplex_init prepares both flows. The one that leads to whoever reads TLS records inside the stream keeps them whole:
+// duplex_init prepares both flows. The one towards the reader of TLS records inside the stream keeps them whole:
 // `keeps_up`, `keeps_down`; see flow_init.
 void duplex_init(struct duplex *duplex, struct stream *client, struct stream *server,
                  struct buffer_pool *pool, bool keeps_up, bool keeps_down, int64_t now_ms);

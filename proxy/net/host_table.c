@@ -1,4 +1,4 @@
-// A sorted array and one piece of text behind it.
+// A sorted array and one piece of text after it.
 #include "proxy/net/host_table.h"
 
 #include <stdatomic.h>

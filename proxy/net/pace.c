@@ -22,7 +22,7 @@ bool bandwidth_is_rested(const struct bandwidth *bandwidth, int64_t now_ms)
     return atomic_load_explicit(&bandwidth->paid_ns, memory_order_relaxed) <= now_ms * NS_A_MS;
 }
 
-// turn_after gives the millisecond from which on there is room behind `paid_ns`.
+// turn_after gives the millisecond from which on there is room after `paid_ns`.
 static int64_t turn_after(int64_t paid_ns)
 {
     return (paid_ns + NS_A_MS - 1) / NS_A_MS - PACE_BURST_MS;
@@ -54,7 +54,7 @@ void pacer_deinit(struct pacer *pacer)
     pacer->bandwidth = NULL;
 }
 
-// piece_of gives how much one flow may read in its turn: less, the more wait behind it.
+// piece_of gives how much one flow may read in its turn: less, the more wait after it.
 static size_t piece_of(const struct pacer *pacer)
 {
     const uint64_t others = atomic_load_explicit(&pacer->bandwidth->waiting, memory_order_relaxed);

@@ -44,7 +44,7 @@ struct pacer {
     bool is_waiting;             // counts among the bandwidth's
 };
 
-// pacer_init begins a flow: its first turn is behind everything that was read before.
+// pacer_init begins a flow: its first turn is after everything that was read before.
 void pacer_init(struct pacer *pacer, struct bandwidth *bandwidth, int64_t now_ms);
 
 // pacer_deinit ends it. May be repeated; a zeroed one is allowed.

@@ -24,7 +24,7 @@ struct resolver_options {
     int64_t timeout_ms;  // of one try at one server
     uint32_t tries;      // at each server that is silent
     enum resolver_family family;
-    struct host_table *hosts; // ref of whoever holds these options; NULL: none
+    struct host_table *hosts; // ref of the holder of these options; NULL: none
     size_t cache_entries;     // 0: no cache
     size_t cache_bytes;
     int64_t min_ttl_ms; // an address is kept at least so long

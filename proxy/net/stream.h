@@ -1,4 +1,4 @@
-// stream: bytes to and from one peer, plain TCP or TLS; whoever uses it does not know which.
+// stream: bytes to and from one peer, plain TCP or TLS; its user does not know which.
 //
 // The contract of every operation: it never blocks, never calls back, and never frees. What it could
 // not do now it does when called again after `on_ready`. A stream remembers readiness (an operation

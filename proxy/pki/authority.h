@@ -68,7 +68,7 @@ enum err authority_format_crl(const struct authority *authority, enum authority_
                               const struct index *index, uint64_t number, int64_t now_s,
                               int64_t ttl_s, struct pem *out, struct errinfo *info) MUST_USE;
 
-// authority_publish_crl writes the CRL of `authority`, and that of `root` behind it unless it is NULL, to `path`, in
+// authority_publish_crl writes the CRL of `authority`, and that of `root` after it unless it is NULL, to `path`, in
 // place of the CRL that is there, with the next number, which is recorded first. Both were opened with their keys, and
 // `index` for writing. ERR_DENIED when something else than a CRL is there; ERR_SYSTEM, ERR_MEMORY.
 enum err authority_publish_crl(const struct authority *authority, const struct authority *root,
@@ -111,7 +111,7 @@ struct issued {
 
 // authority_issue makes a key and a certificate, adds it to the index, and writes NAME.key and
 // NAME.crt (with the intermediate, if there is one). The authority was loaded with its key. Errors
-// as with authority_init; no file is left behind by a failure, but the index may know of one more
+// as with authority_init; no file is left after by a failure, but the index may know of one more
 // certificate than there is.
 enum err authority_issue(const struct authority *authority, const struct issue_options *options,
                          int64_t now_s, struct issued *out, struct errinfo *info) MUST_USE;

@@ -35,7 +35,7 @@ struct leaf_texts {
 };
 
 // leaf_texts_make writes a leaf and, when `key` is not NULL, its key as they go into files: the
-// chain with the intermediate, the bundle with the key behind it, and with `p12_passphrase` of some
+// chain with the intermediate, the bundle with the key after it, and with `p12_passphrase` of some
 // length PKCS#12. `out` is the caller's on every return. ERR_MEMORY.
 enum err leaf_texts_make(const struct authority *authority, X509 *cert, EVP_PKEY *key,
                          const char *name, struct slice p12_passphrase, struct leaf_texts *out,
@@ -51,7 +51,7 @@ bool index_entry_of(X509 *cert, const char *name, struct index_entry *out);
 enum err authority_load_leaf(const struct authority *authority, const char *path, X509 **out,
                              struct errinfo *info) MUST_USE;
 
-enum { AUTHORITY_BACKDATE_S = 5 * 60 }; // for clocks that are a little behind ours
+enum { AUTHORITY_BACKDATE_S = 5 * 60 }; // for clocks that are a little slow
 
 // validity is from when until when a certificate is good, in Unix seconds.
 struct validity {

@@ -3,7 +3,7 @@
 //
 // What every certificate has: version 3, a random serial of 128 bits, SHA-256, critical
 // basicConstraints and key usage, key identifiers of both sides. Checks no names: that is for
-// whoever makes the plan. Knows no files.
+// the caller that makes the plan. Knows no files.
 #pragma once
 
 #include <openssl/x509.h>

@@ -310,7 +310,7 @@ static enum err write_line(const struct index *index, struct slice line, struct 
                        strerror(cause));
 }
 
-// repair ends the file behind its last whole line.
+// repair ends the file after its last whole line.
 static enum err repair(const struct index *index, size_t len, size_t whole_len,
                        struct errinfo *info)
 {

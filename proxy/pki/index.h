@@ -2,7 +2,7 @@
 //
 // Lines are only ever added, and are on disk before what they tell of exists: nothing that was
 // issued can be unknown. A last line without its end is what a crash left of a record; nothing
-// followed it, so it is not read, and taken away before the next one is added. Whoever adds holds a
+// followed it, so it is not read, and taken away before the next one is added. A caller that adds holds a
 // lock on the directory. Knows no certificates.
 //
 //   sallyport-ca-index 1

@@ -1,4 +1,4 @@
-// A certificate made anew with the names of the old one, and the files of both kinds exchanged.
+// A certificate made again with the names of the old one, and the files of both kinds exchanged.
 //
 //   1. The old certificate: ours, or of the CA that is given up; not revoked; one that our index knows or learns of now.
 //   2. Its names and kind; the key, old or new.

@@ -1,10 +1,10 @@
 // request: the public key out of a certificate signing request (RFC 2986), and nothing else of it:
-// names come from whoever runs the CA.
+// names come from the operator of the CA.
 #pragma once
 
 #include "proxy/pki/keypair.h"
 
-// request_load_key reads the first request in the PEM file at `path` and checks that whoever made it
+// request_load_key reads the first request in the PEM file at `path` and checks that its maker
 // holds the private key, and that the key is one that the proxy takes; `*out` is the public key and
 // the caller's. ERR_INPUT with the sentence, or what new_file_read says.
 enum err request_load_key(const char *path, EVP_PKEY **out, struct errinfo *info) MUST_USE;

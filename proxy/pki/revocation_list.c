@@ -12,7 +12,7 @@
 
 #include "proxy/pki/certificate.h"
 
-// Expired certificates stay listed for a week, for clocks that are behind.
+// Expired certificates stay listed for a week, for slow clocks.
 enum { LINGER_S = 7 * 24 * 60 * 60 };
 
 static bool add_reason(X509_REVOKED *row, enum revocation reason)

@@ -3,7 +3,7 @@
 //
 // It watches folders, never files: every folder on the way to a file in which a symbolic link, or the
 // file itself, stands. inotify may miss what happens on network and overlay file systems, so that it also
-// looks by itself now and then. It does not say what has changed: whoever is told loads and compares.
+// looks by itself now and then. It does not say what has changed: the callback loads and compares.
 #pragma once
 
 #include <ev.h>

@@ -228,7 +228,7 @@ static bool has_names_of(const struct certificate *a, const struct certificate *
     return true;
 }
 
-// hello_list gives a list of two-byte values out of an extension, behind `len_len` bytes of length.
+// hello_list gives a list of two-byte values out of an extension, after `len_len` bytes of length.
 static CBS hello_list(const SSL_CLIENT_HELLO *hello, uint16_t extension, size_t len_len)
 {
     const uint8_t *data = NULL;

@@ -169,7 +169,7 @@ static enum err push_output(struct tls_stream *tls)
 }
 
 // release_input gives the input buffer back where nothing in it waits to be read; once reading is over,
-// whatever the peer has sent behind the end goes with it.
+// whatever the peer has sent after the end goes with it.
 static void release_input(struct tls_stream *tls, bool is_over)
 {
     if (is_over)
@@ -236,7 +236,7 @@ static enum err tls_read(struct stream *stream, void *out, size_t cap, size_t *o
     return total > 0 ? ERR_OK : error;
 }
 
-// has_room_for tells whether a record of `len` bytes fits behind what is gathered already.
+// has_room_for tells whether a record of `len` bytes fits after what is gathered already.
 static bool has_room_for(const struct tls_stream *tls, size_t len)
 {
     return tls->out == NULL || buffer_room(tls->out) >= len + tls->seal_overhead;

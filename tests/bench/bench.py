@@ -2,7 +2,7 @@
 """Measures the proxies beside each other; called by tools/bench, in a network of its own.
 
 Owns: rounds, their order, what is told on the way, and that everything that was started is ended.
-Every proxy is started anew for each scenario of each round; the order of the proxies turns with the
+Every proxy is started again for each scenario of each round; the order of the proxies turns with the
 rounds, so that no one always has the quiet moment.
 """
 

@@ -1,4 +1,4 @@
-"""The certificates of a run: P-256 leaf and intermediate on both sides, made anew each time.
+"""The certificates of a run: P-256 leaf and intermediate on both sides, made again each time.
 
 Owns: nothing but their shape; they are made by the end-to-end tests' own authority.
 """

@@ -21,7 +21,7 @@ class Origin:
         ]
         small, large = map(self._read_ports, self._processes)
         self.ports = {**large, "echo": small["echo"]}
-        # Echoes of many bytes, for those who want them beside small ones.
+        # Echoes of many bytes, next to small ones.
         self.ports["bulk_echo"] = large["echo"]
 
     @staticmethod

@@ -10,7 +10,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def _stat(pid):
-    """The fields of /proc/PID/stat behind the name, from `state` on."""
+    """The fields of /proc/PID/stat after the name, from `state` on."""
     with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
         return file.read().rsplit(")", 1)[1].split()
 

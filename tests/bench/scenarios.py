@@ -2,7 +2,7 @@
 
 Owns: the scenarios and their table. A figure is a number under a name; FIGURES says what it means.
 CPU is the proxy's own, of all its processes, while the work was done. `Stage` is one fresh proxy with
-the load generator in front of it and the origin behind it.
+the load generator in front of it and the origin after it.
 """
 
 import os

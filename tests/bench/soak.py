@@ -120,11 +120,11 @@ class Soak:
     # -- what must be true --------------------------------------------------------------------
 
     def rotate(self):
-        """Gives the records since the last time; the file is begun anew."""
+        """Gives the records since the last time; the file is begun again."""
         old = self.audit + ".old"
         os.rename(self.audit, old)
         self.proxy.processes[0].send_signal(signal.SIGUSR1)
-        wait_for(lambda: os.path.exists(self.audit), "the log is begun anew")
+        wait_for(lambda: os.path.exists(self.audit), "the log is begun again")
         return old
 
     def judge_records(self, path, expected):

@@ -222,7 +222,7 @@ def measure(bench, rounds):
         again = bench.pki.ca.issued_again(f"again-{turn}")
         proxy.reload(trust={"staff": {"ca": [again, bench.leaving_ca.path]}})
 
-    bench.watch("the CA is issued again, every chain is verified anew", reissued, rounds)
+    bench.watch("the CA is issued again, every chain is verified again", reissued, rounds)
     leaving = proxy.tunnel(bench.target, bench.leaving)
     trust = bench.trust(100, bench.leaving)
     began = time.monotonic()

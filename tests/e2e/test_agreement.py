@@ -1,5 +1,5 @@
 """The proxy, `audit replay` and a second reading of the rules (support/model.py) say the same about random
-requests: identities, sources, targets and answers of DNS, drawn anew for every run from a seed that is told.
+requests: identities, sources, targets and answers of DNS, drawn again for every run from a seed that is told.
 """
 
 import json
@@ -186,7 +186,7 @@ def test_explaining_each_request_gives_the_decision_that_was_made(asked):
 
 
 def test_replaying_under_another_configuration_finds_what_a_second_reading_finds(asked, dns):
-    """The clients are drawn anew; the log's addresses stay."""
+    """The clients are drawn again; the log's addresses stay."""
     dice = random.Random(SEED + 1)
     config = {**asked.config, "clients": draw_clients(dice, MATCHES)}
     other = asked.folder / "other.yaml"

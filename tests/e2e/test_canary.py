@@ -238,7 +238,7 @@ def test_no_form_of_a_literal_reaches_a_canary(proxy, canaries):
 
 
 def answers_of_dns():
-    """(name, records) for every forbidden address, plain, hidden, behind an alias, and among others."""
+    """(name, records) for every forbidden address, plain, hidden, after an alias, and among others."""
     number = itertools.count()
     for text in [*SPECIAL4, *SPECIAL6, *CLOSED_FOR_GOOD]:
         forms = [text, *(hidden_in(text) if "." in text else [])]

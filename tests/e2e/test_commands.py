@@ -628,7 +628,7 @@ BAD = {
     "too many workers": ({"workers": 100_000}, "workers"),
     "an address in hosts": ({"clients": [configs.client({"hosts": ["10.0.0.1"]})]}, "addresses"),
     "an allow with neither": ({"clients": [configs.client({"ports": [443]})]}, "hosts"),
-    "bits behind a prefix": (
+    "bits after a prefix": (
         {"clients": [configs.client({"addresses": ["10.0.0.1/8"]})]},
         "10.0.0.0/8",
     ),

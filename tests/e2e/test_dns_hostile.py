@@ -195,7 +195,7 @@ def test_of_a_mixed_answer_only_the_admitted_address_is_dialled(proxy, dns, serv
 
 @pytest.mark.parametrize("first, then", [(PUBLIC, "127.0.0.1"), ("127.0.0.1", PUBLIC)])
 def test_a_name_that_rebinds_is_judged_by_what_is_dialled(proxy, dns, server, first, then):
-    """A TTL of zero: each request asks anew, is judged anew, and dials what it has judged."""
+    """A TTL of zero: each request asks again, is judged again, and dials what it has judged."""
     name = f"rebind-{first.replace('.', '-')}.test"
     dns.rebinds(name, first, then, ttl=0)
     for address in (first, then):

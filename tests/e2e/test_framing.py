@@ -1,6 +1,6 @@
 """Requests made to be read in two ways: each is refused, or passed on in exactly one meaning.
 
-The origin is a strict reader that keeps what it saw. Behind every request that is to be refused stands another one,
+The origin is a strict reader that keeps what it saw. After every request that is to be refused stands another one,
 the canary, which nobody may ever see.
 """
 

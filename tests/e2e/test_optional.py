@@ -190,7 +190,7 @@ def in_http(listeners):
 
 
 def everything(server):
-    """Clients for whom nothing is denied, whoever they are."""
+    """Clients for whom nothing is denied."""
     rules = reach("origin.test", server.port)
     return client(rules, name="all", match=[{"any": True}, {"anonymous": True}])
 

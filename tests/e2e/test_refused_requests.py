@@ -183,7 +183,7 @@ def test_it_can_be_switched_off(start, pki, limit):
 
 
 def test_what_comes_while_the_answer_to_a_connect_waits_is_no_request(start, pki):
-    """It was meant for the tunnel, as what stands behind the head at once."""
+    """It was meant for the tunnel, as what stands after the head at once."""
     proxy = start(client(**ALICE), limits={"refused_requests": "1/s"}, control=CONTROL)
     first, requester = (proxy.connect(leaf(pki)) for _ in range(2))
     assert first.ask(DENIED).status == 403

@@ -10,9 +10,9 @@ TARGET = "origin.test:443"
 HEAD = b"CONNECT origin.test:443 HTTP/1.1\r\n"
 
 BAD = {
-    "a bare LF behind the request line": (HEAD[:-2] + b"\nA: b\r\n\r\n", 400),
+    "a bare LF after the request line": (HEAD[:-2] + b"\nA: b\r\n\r\n", 400),
     "bare LFs everywhere": (b"CONNECT origin.test:443 HTTP/1.1\n\n", 400),
-    "a bare LF behind a field": (HEAD + b"A: b\nC: d\r\n\r\n", 400),
+    "a bare LF after a field": (HEAD + b"A: b\nC: d\r\n\r\n", 400),
     "a bare CR in a field": (HEAD + b"A: b\rC: d\r\n\r\n", 400),
     "a blank before the colon": (HEAD + b"Host : origin.test:443\r\n\r\n", 400),
     "a tab before the colon": (HEAD + b"Host\t: origin.test:443\r\n\r\n", 400),
@@ -85,7 +85,7 @@ SLOPPY = {
     "Host without a port": LINE + b"Host: origin.test\r\n\r\n",
     "connection: close": LINE + b"connection: close\r\n\r\n",
     "Proxy-Connection: close": LINE + b"Proxy-Connection: close\r\n\r\n",
-    "no blank behind the colon": LINE + b"Host:origin.test:PORT\r\n\r\n",
+    "no blank after the colon": LINE + b"Host:origin.test:PORT\r\n\r\n",
     "blanks round a value": LINE + b"Host: \t origin.test:PORT \r\n\r\n",
     "an empty line first": b"\r\n" + LINE + b"\r\n",
     "an empty value": LINE + b"User-Agent:\r\n\r\n",
@@ -231,7 +231,7 @@ def test_bytes_behind_a_refused_connect_close_it(proxy, kind):
 
 @pytest.mark.parametrize("size", [2048, 4096, 8192, 16_383, 16_384])
 def test_bytes_behind_a_refused_head_that_fills_the_buffer_close_it(start_shared, size):
-    """A buffer without room says nothing about what waits behind it."""
+    """A buffer without room says nothing about what waits after it."""
     proxy = start_shared(client(), limits={"head": "16KiB"})
     head = b"CONNECT other.test:443 HTTP/1.1\r\n"
     while len(head) < size - 8000:

@@ -125,7 +125,7 @@ def test_memory_does_not_grow_with_the_number_of_tunnels_that_were(start, dns, o
 
 
 def test_a_worker_that_is_empty_after_a_crowd_begins_anew_and_serves_as_before(start, dns, origin):
-    total = 1100  # with more than 1,023 at once a worker begins anew when all have gone
+    total = 1100  # with more than 1,023 at once a worker begins again when all have gone
     server = origin()
     dns.addresses("origin.test", "127.0.0.1")
     proxy = start(client(reach("origin.test", server.port)), workers=1)
@@ -155,7 +155,7 @@ def test_a_worker_that_is_empty_after_a_crowd_begins_anew_and_serves_as_before(s
 
 
 def open_crowd(proxy):
-    """More connections than the 1,023 after which a worker begins anew, all accepted."""
+    """More connections than the 1,023 after which a worker begins again, all accepted."""
     crowd = [socket.create_connection(proxy.address) for _ in range(1100)]
     eventually(lambda: proxy.descriptors() > len(crowd), "all to be accepted")
     return crowd

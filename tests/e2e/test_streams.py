@@ -171,7 +171,7 @@ class Pipe:
         self.read_fd = None
 
     def records(self):
-        """What has come behind the marks that have filled it."""
+        """What has come after the marks that have filled it."""
         text = self.data.decode().replace("\r\n", "\n")
         return records_of(text.replace("#", "").lstrip("\n"))
 

@@ -115,7 +115,7 @@ BLANKS = {
     "a blank in the target": b"CONNECT origin.test :443 HTTP/1.1\r\n\r\n",
     "a tab in the target": b"CONNECT origin.test\t:443 HTTP/1.1\r\n\r\n",
     "two blanks before it": b"CONNECT  origin.test:443 HTTP/1.1\r\n\r\n",
-    "two blanks behind it": b"CONNECT origin.test:443  HTTP/1.1\r\n\r\n",
+    "two blanks after it": b"CONNECT origin.test:443  HTTP/1.1\r\n\r\n",
     "no target": b"CONNECT HTTP/1.1\r\n\r\n",
     "an empty target": b"CONNECT  HTTP/1.1\r\nHost: origin.test:443\r\n\r\n",
     "NUL": b"CONNECT origin.test\0:443 HTTP/1.1\r\n\r\n",

@@ -247,7 +247,7 @@ def test_a_broken_record_resets_the_target(tunnel_to):
 
 
 def test_what_the_client_sent_before_its_end_reaches_a_slow_target(tunnel_to):
-    """The end is passed on behind the last byte, not before it."""
+    """The end is passed on after the last byte, not before it."""
     may_read = threading.Event()
     got = hashlib.sha256()
     is_over = threading.Event()

@@ -1,4 +1,4 @@
-"""Trust and rules that change while much is going on: nobody fails who should not, whoever lost the
+"""Trust and rules that change while much is going on: nobody fails who should not, a client that lost its
 right is gone, and nothing is left behind."""
 
 import threading

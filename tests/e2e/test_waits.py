@@ -211,7 +211,7 @@ class Events:
 
 ENDING = ("draining", "drained", "stopped")  # events by which the proxy ends
 
-NOT_NOTICED = "whoever is not read from and not written to is not watched"
+NOT_NOTICED = "a client that is not read from and not written to is not watched"
 KNOWN = {("download", "target_reset"): NOT_NOTICED}
 CELLS = [(wait, event) for event, outcomes in EXPECTED.items() for wait in WAITS if wait in outcomes]
 if IS_SMALL:  # a half of them under each sanitizer

@@ -1,4 +1,4 @@
-"""Libraries from Debian's -dev packages, each behind one label: @NAME//:NAME.
+"""Libraries from Debian's -dev packages, each with one label: @NAME//:NAME.
 
 Owns: finding the header and, where one is asked for, the static archive, and saying which package
 to install when they are not there. The headers stay in the system's include directory, where the

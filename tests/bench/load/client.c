@@ -204,7 +204,7 @@ void client_ask(struct client *client, const char *target)
         end(client, "cannot send CONNECT");
 }
 
-// field_number gives the number behind a header's name, or 0.
+// field_number gives the number after a header's name, or 0.
 static size_t field_number(const char *head, const char *name)
 {
     const char *found = strcasestr(head, name);

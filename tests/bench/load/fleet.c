@@ -22,7 +22,7 @@ struct fleet {
     enum task task;
     const char *target; // of what is being opened
     size_t next;        // client to start with the task
-    size_t end;         // one behind the last client of the task
+    size_t end;         // one after the last client of the task
     size_t active;      // that are at it
     size_t done;
     size_t failed;

@@ -38,7 +38,7 @@ struct visitor {
     uint8_t *pending; // owned; NULL: nothing waits
 };
 
-static uint8_t chunk[CHUNK];                // of whoever is being served; one thread
+static uint8_t chunk[CHUNK];                // of the client being served; one thread
 static uint8_t records[CHUNK + RECORD_LEN]; // records, one after the other
 
 static void end_visitor(struct ev_loop *loop, struct visitor *visitor)

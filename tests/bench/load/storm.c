@@ -1,4 +1,4 @@
-// A fixed number of slots; each connects, does its part, and begins anew. The mixture of the soak is drawn
+// A fixed number of slots; each connects, does its part, and begins again. The mixture of the soak is drawn
 // by a small generator with a fixed seed, so that a run can be repeated.
 #include "tests/bench/load/storm.h"
 

@@ -46,7 +46,7 @@ def look_up(record, path):
 
 
 class AuditLog:
-    """Reads the file anew each time; a line counts once it has ended."""
+    """Reads the file again each time; a line counts once it has ended."""
 
     def __init__(self, path):
         self.path = path

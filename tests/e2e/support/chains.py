@@ -1,5 +1,5 @@
 """Chains of clients, each with one peculiarity: the case list of the x509-limbo suite where it makes
-sense for a client's leaf, and more. Written anew, from what the cases are about.
+sense for a client's leaf, and more. Written again, from what the cases are about.
 
 A case says what RFC 5280 says of it (`is_valid`), not what any program does.
 """

@@ -110,17 +110,17 @@ def chunks():
     ):  # fmt: skip
         refuse(f"chunk line {line[:40]!r}", CHUNKED + line + b"\r\nhello\r\n0\r\n\r\n")
     for name, text in {
-        "a bare LF behind the size": b"5\nhello\r\n0\r\n\r\n",
-        "a bare CR behind the size": b"5\rhello\r\n0\r\n\r\n",
-        "LF CR behind the size": b"5\n\rhello\r\n0\r\n\r\n",
-        "a bare LF behind the data": b"5\r\nhello\n0\r\n\r\n",
-        "a bare CR behind the data": b"5\r\nhello\r0\r\n\r\n",
-        "nothing behind the data": b"5\r\nhello0\r\n\r\n",
-        "two CRLF behind the data": b"5\r\nhello\r\n\r\n0\r\n\r\n",
-        "a blank behind the data": b"5\r\nhello \r\n0\r\n\r\n",
+        "a bare LF after the size": b"5\nhello\r\n0\r\n\r\n",
+        "a bare CR after the size": b"5\rhello\r\n0\r\n\r\n",
+        "LF CR after the size": b"5\n\rhello\r\n0\r\n\r\n",
+        "a bare LF after the data": b"5\r\nhello\n0\r\n\r\n",
+        "a bare CR after the data": b"5\r\nhello\r0\r\n\r\n",
+        "nothing after the data": b"5\r\nhello0\r\n\r\n",
+        "two CRLF after the data": b"5\r\nhello\r\n\r\n0\r\n\r\n",
+        "a blank after the data": b"5\r\nhello \r\n0\r\n\r\n",
         "too much data": b"5\r\nhello!\r\n0\r\n\r\n",
         "too little data": b"6\r\nhello\r\n0\r\n\r\n",
-        "a bare LF behind the last size": b"5\r\nhello\r\n0\n\r\n",
+        "a bare LF after the last size": b"5\r\nhello\r\n0\n\r\n",
         "a bare LF at the end": b"5\r\nhello\r\n0\r\n\n",
         "a bare CR at the end": b"5\r\nhello\r\n0\r\n\rX: y\r\n\r\n",
         "a last size with a blank": b"5\r\nhello\r\n0 \r\n\r\n",
@@ -146,9 +146,9 @@ def heads():
     """What a line of a head may hold, and how it ends."""
     line = b"GET " + URL + b" HTTP/1.1\r\n"
     for name, text in {
-        "a bare LF behind the request line": line[:-2] + b"\n" + HOST + b"\r\n",
+        "a bare LF after the request line": line[:-2] + b"\n" + HOST + b"\r\n",
         "bare LFs": line[:-2] + b"\n" + HOST[:-2] + b"\n\n",
-        "a bare LF behind a field": GET + b"A: b\n\r\n",
+        "a bare LF after a field": GET + b"A: b\n\r\n",
         "a bare LF for the end": GET + b"A: b\r\n\n",
         "LF CR": GET + b"A: b\n\r\r\n",
         "a bare CR in a value": GET + b"A: b\rC: d\r\n\r\n",
@@ -172,10 +172,10 @@ def heads():
         "a folded field, tab": GET + b"A: b\r\n\tc\r\n\r\n",
         "a folded first field": line + b" " + HOST + b"\r\n",
         "a second request line": GET + b"GET http://origin.test/ HTTP/1.1\r\n\r\n",
-        "two blanks behind the method": b"GET  " + URL + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+        "two blanks after the method": b"GET  " + URL + b" HTTP/1.1\r\n" + HOST + b"\r\n",
         "two blanks before the version": b"GET " + URL + b"  HTTP/1.1\r\n" + HOST + b"\r\n",
-        "a tab behind the method": b"GET\t" + URL + b" HTTP/1.1\r\n" + HOST + b"\r\n",
-        "a blank behind the version": b"GET " + URL + b" HTTP/1.1 \r\n" + HOST + b"\r\n",
+        "a tab after the method": b"GET\t" + URL + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+        "a blank after the version": b"GET " + URL + b" HTTP/1.1 \r\n" + HOST + b"\r\n",
         "a blank in front": b" GET " + URL + b" HTTP/1.1\r\n" + HOST + b"\r\n",
         "two empty lines in front": b"\r\n\r\n" + GET + b"\r\n",
         "a bare LF in front": b"\n" + GET + b"\r\n",
@@ -256,7 +256,7 @@ def plainly():
     canary = b"GET http://origin.test:PORT/second HTTP/1.1\r\n" + HOST + b"\r\n"
     second = ("GET", "/second", b"")
     forward("an empty line in front", b"\r\n" + GET + b"\r\n")
-    forward("no blank behind a colon", GET + b"A:b\r\n\r\n", a=["b"])
+    forward("no blank after a colon", GET + b"A:b\r\n\r\n", a=["b"])
     forward("blanks round a value", GET + b"A: \t b \t\r\n\r\n", a=["b"])
     forward("an empty value", GET + b"A:\r\n\r\n", a=[""])
     forward("obs-text in a value", GET + b"A: \xc3\xa9\xff\r\n\r\n", a=["\xc3\xa9\xff"])
@@ -330,7 +330,7 @@ def plainly():
         b"http://127.0.0.1:PORT/x": "/x",
         b"http://origin.test:PORT/caf\xc3\xa9": "/caf%C3%A9",
         b"http://origin.test:PORT?\xe6\x97\xa5=\xf0\x9f\x98\x80": "/?%E6%97%A5=%F0%9F%98%80",
-        # Whoever takes the line for Latin-1 finds a blank in it, and a second version.
+        # A reader that takes the line for Latin-1 finds a blank in it, and a second version.
         b"http://origin.test:PORT/\xc3\xa0HTTP/1.1": "/%C3%A0HTTP/1.1",
         b"http://origin.test:PORT/\xc2\x85HTTP/1.1": "/%C2%85HTTP/1.1",
     }.items():  # fmt: skip

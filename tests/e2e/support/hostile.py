@@ -51,7 +51,7 @@ def bad_leaves(top):
         "a length of four gigabytes": b"\x30\x84\xff\xff\xff\xff" + good[4:],
         "an indefinite length": b"\x30\x80" + good[4:] + b"\0\0",
         "a length with a zero in front": b"\x30\x83\x00" + good[2:],
-        "something behind it": good + b"\0",
+        "something after it": good + b"\0",
         "half of it": good[: len(good) // 2],
         "sequences 20,000 deep": nested(20000),
         "60,000 bytes of nothing": leaf(top, more=[extension(der.UNKNOWN, bytes(60000))]).der,
@@ -132,7 +132,7 @@ def many_names(count, prefix="n", tail="t"):
 
 
 def costly_chains():
-    """{title: (anchors, chain)}: chains that keep whoever judges them busy, within the bounds on size."""
+    """{title: (anchors, chain)}: chains that keep the judge busy, within the bounds on size."""
     return {
         "sixteen intermediates of one name and other keys": _same_names(),
         "nine intermediates with P-521": _long_path(der.ec.SECP521R1),

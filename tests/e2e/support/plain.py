@@ -114,7 +114,7 @@ class Reader:
                 return body, self.fields()
             body += self.take(size)
             if self.take(2) != b"\r\n":
-                raise Violation("no line end behind a chunk")
+                raise Violation("no line end after a chunk")
 
     def framing(self, fields):
         """The length of the body, "chunked", or None."""

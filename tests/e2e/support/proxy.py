@@ -287,7 +287,7 @@ class Proxy:
         return answer
 
     def send_head(self, head, identity="worker"):
-        """The answer to exactly these bytes, and what came behind it."""
+        """The answer to exactly these bytes, and what came after it."""
         client = self.connect(identity)
         client.send(head)
         answer = client.read_answer()

@@ -24,7 +24,7 @@ PIECE = 1000
 
 
 def vector(size, *parts):
-    """`parts` behind their length in `size` bytes."""
+    """`parts` after their length in `size` bytes."""
     body = b"".join(parts)
     return len(body).to_bytes(size, "big") + body
 

@@ -83,7 +83,7 @@ def answers(port):
 
 
 class RealServer:
-    """One such server with its origin behind it."""
+    """One such server with its origin after it."""
 
     def __init__(self, kind, folder):
         self.origin = StrictOrigin(lambda request: ok(), reader=Lenient)

@@ -98,7 +98,7 @@ def read_to_end(sock):
 
 
 def read_head(sock):
-    """The head of an answer, byte by byte: what comes behind it stays."""
+    """The head of an answer, byte by byte: what comes after it stays."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         more = sock.recv(1)

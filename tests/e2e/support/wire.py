@@ -226,7 +226,7 @@ class Client:
     # -- HTTP ---------------------------------------------------------------------------------
 
     def read_answer(self):
-        """The next response, checked. Bytes behind it stay to be read."""
+        """The next response, checked. Bytes after it stay to be read."""
         data = b""
         while b"\r\n\r\n" not in data:
             more = self.read()

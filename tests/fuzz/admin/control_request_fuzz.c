@@ -1,4 +1,4 @@
-// Fuzzes control_request_parse and, behind `block`, block_parse: what is accepted is the line again when it is
+// Fuzzes control_request_parse and, after `block`, block_parse: what is accepted is the line again when it is
 // put together, and a block's one spelling is read as the same block.
 #include <stdlib.h>
 

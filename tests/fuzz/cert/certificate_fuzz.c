@@ -1,4 +1,4 @@
-// Fuzzes what a client sends as its certificates: DER, one behind the other, the leaf first. The
+// Fuzzes what a client sends as its certificates: DER, one after the other, the leaf first. The
 // leaf as an identity with its part of the audit, and the chain judged against one anchor.
 #include <openssl/bytestring.h>
 #include <openssl/err.h>

@@ -13,7 +13,7 @@ struct outcome {
     enum body_result result;
     size_t used;
     struct text content;
-    struct text written; // anew, as chunks
+    struct text written; // again, as chunks
     size_t trailer_len;
 };
 

@@ -1,4 +1,4 @@
-// Fuzzes dns_answer_parse with a message behind its id. Whatever a server sends, the answer is bounded and whole, its
+// Fuzzes dns_answer_parse with a message after its id. Whatever a server sends, the answer is bounded and whole, its
 // aliases are text that can be logged, and a message that is cut is never read beyond its end. What is kept of it in
 // the cache comes out as it went in.
 #include <stdlib.h>

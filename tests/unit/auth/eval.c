@@ -51,7 +51,7 @@ static struct slice trim(struct slice s)
     return s;
 }
 
-// take gives what stands before the next `separator`, trimmed, and moves `*rest` behind it.
+// take gives what stands before the next `separator`, trimmed, and moves `*rest` after it.
 static struct slice take(struct slice *rest, uint8_t separator)
 {
     const size_t end = slice_find(*rest, separator);

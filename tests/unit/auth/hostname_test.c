@@ -295,7 +295,7 @@ static void a_refusal_shows_the_text_and_nothing_behind_it(void **state)
     struct errinfo info;
     assert_int_equal(ERR_INPUT, host_pattern_parse(slice_of("a b\x80z", 3), &pattern, &info));
     assert_non_null(strstr(info.text, "`a b` is not"));
-    assert_null(strstr(info.text, "ASCII form")); // which what stands behind would need
+    assert_null(strstr(info.text, "ASCII form")); // which what stands after would need
     assert_int_equal(ERR_INPUT, host_pattern_parse(slice_of("a\x80", 2), &pattern, &info));
     assert_non_null(strstr(info.text, "ASCII form"));
 }

@@ -25,5 +25,5 @@ void range_list_load(struct range_list *list, const char *path);
 const struct range_row *range_list_find(const struct range_list *list, const struct ip_addr *addr);
 
 // range_edges gives the first, last and a middle address of `prefix`, and the addresses just before
-// and behind it where there are any; returns how many.
+// and after it where there are any; returns how many.
 size_t range_edges(const struct ip_prefix *prefix, struct ip_addr out[RANGE_EDGES]);

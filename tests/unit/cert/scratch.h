@@ -21,7 +21,7 @@ int scratch_mode(const char *directory, const char *name);
 // scratch_write makes or replaces a file.
 void scratch_write(const char *directory, const char *name, struct slice bytes);
 
-// scratch_read reads a file of less than `cap` bytes into `out`, with a NUL behind it.
+// scratch_read reads a file of less than `cap` bytes into `out`, with a NUL after it.
 void scratch_read(const char *directory, const char *name, char *out, size_t cap);
 
 // scratch_remove takes one file away; the test fails when it is not there.

@@ -748,7 +748,7 @@ static void refuses_junk_and_other_spellings_of_der(void **state)
         assert_true(bytes_copy(bytes, sizeof bytes, slice_of(der, (size_t)len)));
         size_t bytes_len = (size_t)len;
         if (variant == 1)
-            bytes_len++; // a byte behind it
+            bytes_len++; // a byte after it
         else if (variant == 2)
             bytes_len--; // cut off
         else if (variant == 3)

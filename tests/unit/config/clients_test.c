@@ -101,7 +101,7 @@ static void reads_every_key_of_a_match(void **state)
     fixture_deinit(&fixture);
 }
 
-// assert_hosts compares the patterns of a rule, a blank behind each.
+// assert_hosts compares the patterns of a rule, a blank after each.
 static void assert_hosts(const struct rule *rule, const char *expected)
 {
     char buffer[512];

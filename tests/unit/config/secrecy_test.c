@@ -57,7 +57,7 @@ static void a_group_of_the_process_may_read_and_nobody_else(void **state)
         {"others may read, the group not", US, US, 0604, false, SECRECY_OTHERS},
         {"others may write", US, US, 0602, false, SECRECY_OTHERS},
         {"others may execute", US, US, 0601, false, SECRECY_OTHERS},
-        {"a list behind the group's bits", ROOT, POD, 0640, true, SECRECY_ACL},
+        {"a list after the group's bits", ROOT, POD, 0640, true, SECRECY_ACL},
         {"a list that lets nobody in", US, US, 0600, true, SECRECY_KEPT},
     };
     CHECK(cases, (&(struct process_owner){US, GROUPS, 2}));

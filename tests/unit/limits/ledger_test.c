@@ -210,7 +210,7 @@ static void a_client_that_has_more_sessions_than_are_free_gets_no_more(void **st
     for (int i = 0; i < 4; i++)
         assert_int_equal(ledger_take_session(ledger), REASON_NONE); // of nobody yet
     assert_int_equal(ledger_take_session(ledger), REASON_NONE);
-    account_begin_session(b); // the last one, of whoever has none
+    account_begin_session(b); // the last one, of a client that has none
     assert_true(ledger_is_fair(ledger, b));
     assert_int_equal(ledger_take_session(ledger), REASON_LIMIT_SESSIONS);
     assert_int_equal(account_sessions(a), 5);

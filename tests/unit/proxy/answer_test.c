@@ -1,4 +1,4 @@
-// Answers: the phrase and its bounds, the fields behind it, and nothing that a client chose.
+// Answers: the phrase and its bounds, the fields after it, and nothing that a client chose.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

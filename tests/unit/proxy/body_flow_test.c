@@ -115,7 +115,7 @@ static void run(struct random *random)
     }
     assert_int_equal(status, BODY_FLOW_DONE);
     assert_int_equal(bench.flow.passed, len);
-    // What stands behind has been read not at all, in part, or whole; nothing of it is gone.
+    // What stands after has been read not at all, in part, or whole; nothing of it is gone.
     const struct slice unread = body_flow_unread(&bench.flow);
     assert_true(unread.len <= behind.len && slice_starts_with(behind, unread));
     assert_int_equal(bench.from->in_len - bench.from->in_taken, behind.len - unread.len);

@@ -110,7 +110,7 @@ static void assert_refused(struct bench *bench, struct slice chain, struct slice
         fail_msg("not about `%s`: %s", sentence, bench->info.text);
 }
 
-// joined puts texts behind each other.
+// joined puts texts after each other.
 static struct slice joined(struct bench *bench, const struct slice *parts, size_t count)
 {
     size_t len = 0;

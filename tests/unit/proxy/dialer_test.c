@@ -283,7 +283,7 @@ static void the_one_dialled_first_may_still_win(void **state)
 {
     struct bench *bench = *state;
     // Two that are silent; the first one takes connections again once the second one is dialled, and
-    // answers the SYN that is sent anew.
+    // answers the SYN that is sent again.
     const struct ip_addr addresses[] = {loopback(1), loopback(2)};
     struct silence first;
     struct silence second;

@@ -264,7 +264,7 @@ static void a_chain_without_an_end_is_refused(void **state)
     assert_refused();
 }
 
-// chain writes `length` aliases, and an address behind the last.
+// chain writes `length` aliases, and an address after the last.
 static void chain(unsigned length)
 {
     char owner[32] = NAME;
@@ -322,7 +322,7 @@ static void thousands_of_addresses_are_cut(void **state)
     assert_int_equal(answer.count, DNS_MAX_ADDRESSES);
     for (unsigned i = 0; i < DNS_MAX_ADDRESSES; i++)
         assert_int_equal(answer.addresses[i].bytes[3], i);
-    begin(); // too far behind to be found, and not believed to be absent
+    begin(); // too far after to be found, and not believed to be absent
     for (unsigned i = 0; i < DNS_MAX_RECORDS; i++)
         dns_put_a(&message, "other.example", 60, i);
     dns_put_a(&message, NAME, 60, 1);

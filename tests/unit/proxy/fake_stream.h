@@ -15,9 +15,9 @@ struct fake_stream {
     size_t in_len;
     size_t in_taken;
     size_t read_max; // bytes of one read; 0: no limit
-    bool has_end;    // ERR_EOF behind the bytes
+    bool has_end;    // ERR_EOF after the bytes
     bool is_truncated;
-    enum err read_failure; // behind the bytes, in place of the end
+    enum err read_failure; // after the bytes, in place of the end
     // What has been written.
     uint8_t out[FAKE_CAP];
     size_t out_len;

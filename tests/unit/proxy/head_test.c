@@ -448,7 +448,7 @@ static void an_unfinished_head_of_full_length_is_too_large(void **state)
 static void the_first_fault_decides_however_much_has_arrived(void **state)
 {
     (void)state;
-    // A bare CR in a line that then grows too long, and junk behind the limit of the whole head.
+    // A bare CR in a line that then grows too long, and junk after the limit of the whole head.
     uint8_t *bytes = malloc(4 * HEAD_CONNECT_MAX_LEN);
     assert_non_null(bytes);
     memset(bytes, 'a', 4 * HEAD_CONNECT_MAX_LEN);

@@ -31,7 +31,7 @@ static enum err gather(void *arg, const char *value, struct errinfo *info)
     return ERR_OK;
 }
 
-// read_words reads the words behind the command's name; NULL ends them.
+// read_words reads the words after the command's name; NULL ends them.
 static void read_words(const char *const words[WORDS_MAX], struct read *out)
 {
     static const char usage[] = "--config --json --name --ttl\n";

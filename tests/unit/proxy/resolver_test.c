@@ -185,7 +185,7 @@ static void server_open(struct bench *bench, struct server *server)
     ev_io_start(bench->loop, &server->io);
 }
 
-// remake makes the resolver anew, with what the options say now.
+// remake makes the resolver again, with what the options say now.
 static void remake(struct bench *bench)
 {
     struct errinfo info;
@@ -525,7 +525,7 @@ static void a_silent_server_is_asked_last_from_then_on(void **state)
     assert_int_equal(bench->servers[0].question_count, 2);
     assert_int_equal(bench->servers[1].question_count, 2);
     (void)resolve(bench, "v4.example", &asker);
-    assert_int_equal(bench->servers[0].question_count, 0); // resolve() counts anew
+    assert_int_equal(bench->servers[0].question_count, 0); // resolve() counts again
     assert_int_equal(bench->servers[1].question_count, 4);
     bench->servers[0].is_dead = false;
     bench->servers[1].is_dead = true; // the other one is still there, last

@@ -39,7 +39,7 @@ struct tls_rig {
 int tls_rig_create(void **state);
 int tls_rig_destroy(void **state);
 
-// tls_rig_begin starts both ends anew; the client speaks versions from `min` to `max` and shows its
+// tls_rig_begin starts both ends again; the client speaks versions from `min` to `max` and shows its
 // certificate.
 void tls_rig_begin(struct tls_rig *rig, uint16_t min, uint16_t max);
 

@@ -141,7 +141,7 @@ static void no_buffer_is_held_where_nothing_is_in_flight(void **state)
         assert_int_equal(rig->pool.lent_count, 0);
         assert_true(SSL_shutdown(rig->ssl) == 0);
         tls_rig_carry(rig);
-        fake_stream_feed(rig->below, SLICE_LITERAL("bytes behind the end"));
+        fake_stream_feed(rig->below, SLICE_LITERAL("bytes after the end"));
         assert_int_equal(stream_read(rig->stream, some, sizeof some, &len), ERR_EOF);
         assert_int_equal(rig->pool.lent_count, 0); // half closed, waiting for the other side
     }
