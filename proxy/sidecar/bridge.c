@@ -1,5 +1,5 @@
-// The life of a local connection. The only function that writes the state is enter; what it waits for is
-// worked out anew after each drive.
+// The life of a local connection. What is done in a state, what it waits for, until when, and what may follow, is one
+// row of the table `states`. Only enter writes the state.
 #include "proxy/sidecar/bridge.h"
 
 #include <netinet/in.h>
@@ -12,6 +12,8 @@
 #include "proxy/config/endpoint_text.h"
 #include "proxy/http/head.h"
 #include "proxy/log/log.h"
+#include "proxy/loop/deadline.h"
+#include "proxy/net/linger.h"
 #include "proxy/net/sockaddr.h"
 #include "proxy/net/tcp_stream.h"
 #include "proxy/sidecar/relay.h"
@@ -20,11 +22,10 @@
 enum {
     BRIDGE_MAGIC = 0xB41D6E00,
     HEAD_FIRST_CAP = 2048,
-    LINGER_MAX_LEN = 256 * 1024, // bytes of a client that are read and dropped
     SAY_EVERY_MS = 1000,
-    TLS_HANDSHAKE =
-        22, // the first byte of a client that speaks TLS (RFC 8446 5.1): no method begins so
+    TLS_HANDSHAKE = 22, // the first byte of a client that speaks TLS (RFC 8446 5.1)
     RETIRE_QUIET_MS = 1000,
+    READY_TURN_US = 10000, // of a pass of the loop, for relays that move much
 };
 
 struct bridge {
@@ -32,10 +33,9 @@ struct bridge {
     enum bridge_state state;
     struct bridge_context *context; // borrowed
     TAILQ_ENTRY(bridge) link;       // in live or dead
-    TAILQ_ENTRY(bridge) ready_link;
-    bool is_ready; // in ready
+    struct turn_entry ready;
     struct tcp_stream client;
-    struct upstream *upstream; // owned; NULL before REACH and behind RELAY
+    struct upstream *upstream; // owned; NULL before REACH and after RELAY
     uint8_t *head;             // owned; what the client has sent first; NULL once it is on its way
     size_t head_len;           // bytes
     size_t head_cap;           // bytes
@@ -47,11 +47,28 @@ struct bridge {
     bool has_client_end;
     bool has_said_end;
     size_t dropped_len;
-    int64_t since_ms;     // monotonic; of the state
-    int64_t timer_due_ms; // monotonic; when `timer` fires
-    ev_timer timer;
+    int64_t since_ms; // monotonic; of the state
+    struct deadline deadline;
 };
 
+// wait is what a state waits for, beside its deadline.
+enum wait {
+    WAIT_UPSTREAM, // the connection to the proxy, which wakes us
+    WAIT_READ,     // bytes of the client
+    WAIT_WRITE,    // the client to take bytes
+    WAIT_RELAY,    // both, as the relay says
+};
+
+// state_row is all that there is to know of a state.
+struct state_row {
+    bool (*step)(struct bridge *bridge); // does one thing; true when there may be another
+    enum wait wait;
+    int64_t (*due_ms)(const struct bridge *bridge); // how long it may last; monotonic
+    void (*on_due)(struct bridge *bridge);          // what is done then
+    uint8_t next;                                   // legal next states, a bit each
+};
+
+static const struct state_row *row_of(enum bridge_state state);
 static void drive(struct bridge *bridge);
 
 static void on_wake(void *owner)
@@ -66,22 +83,9 @@ static struct ev_loop *loop_of(const struct bridge *bridge)
     return bridge->context->route.loop;
 }
 
-static bool is_legal(enum bridge_state from, enum bridge_state to)
-{
-    static const uint8_t legal[] = {
-        [BRIDGE_READ_HEAD] = 1 << BRIDGE_REACH | 1 << BRIDGE_ANSWER | 1 << BRIDGE_DEAD,
-        [BRIDGE_REACH] = 1 << BRIDGE_RELAY | 1 << BRIDGE_ANSWER | 1 << BRIDGE_DEAD,
-        [BRIDGE_RELAY] = 1 << BRIDGE_ANSWER | 1 << BRIDGE_CLOSING | 1 << BRIDGE_DEAD,
-        [BRIDGE_ANSWER] = 1 << BRIDGE_CLOSING | 1 << BRIDGE_DEAD,
-        [BRIDGE_CLOSING] = 1 << BRIDGE_DEAD,
-        [BRIDGE_DEAD] = 0,
-    };
-    return (legal[from] & 1 << to) != 0;
-}
-
 static void enter(struct bridge *bridge, enum bridge_state state)
 {
-    ASSERT(is_legal(bridge->state, state));
+    ASSERT((row_of(bridge->state)->next & 1 << state) != 0);
     bridge->state = state;
     bridge->since_ms = monotonic_ms();
 }
@@ -112,7 +116,7 @@ static void finish(struct bridge *bridge, bool is_reset)
     buffer_pool_give(&context->buffers, &bridge->answer);
     drop_head(bridge);
     stream_close(&bridge->client.stream, is_reset);
-    ev_timer_stop(context->route.loop, &bridge->timer);
+    deadline_stop(&bridge->deadline, loop_of(bridge));
     enter(bridge, BRIDGE_DEAD);
     TAILQ_REMOVE(&context->live, bridge, link);
     TAILQ_INSERT_TAIL(&context->dead, bridge, link);
@@ -322,26 +326,19 @@ static bool begin_relay(struct bridge *bridge)
 
 static bool step_reach(struct bridge *bridge)
 {
-    const enum upstream_state state = upstream_step(bridge->upstream);
-    if (state == UPSTREAM_READY)
+    switch (upstream_step(bridge->upstream)) {
+    case UPSTREAM_READY:
         return begin_relay(bridge);
-    if (state != UPSTREAM_FAILED)
-        return false;
-    answer_failure(bridge);
-    return true;
-}
-
-static void queue_ready(struct bridge *bridge)
-{
-    struct bridge_context *context = bridge->context;
-    if (bridge->is_ready)
-        return;
-    bridge->is_ready = true;
-    TAILQ_INSERT_TAIL(&context->ready, bridge, ready_link);
-    if (!ev_is_active(&context->kick)) {
-        ev_timer_set(&context->kick, 0., 0.);
-        ev_timer_start(context->route.loop, &context->kick);
+    case UPSTREAM_FAILED:
+        answer_failure(bridge);
+        return true;
+    case UPSTREAM_WAIT:
+    case UPSTREAM_RESOLVE:
+    case UPSTREAM_DIAL:
+    case UPSTREAM_HANDSHAKE:
+        break;
     }
+    return false;
 }
 
 // begin_closing is for a relay that has ended in an orderly way.
@@ -358,7 +355,7 @@ static bool step_relay(struct bridge *bridge)
     case RELAY_WAITS:
         return false;
     case RELAY_MORE:
-        queue_ready(bridge);
+        turn_enqueue(&bridge->context->ready, &bridge->ready, bridge);
         return false;
     case RELAY_FINISHED:
         begin_closing(bridge);
@@ -396,23 +393,6 @@ static bool step_answer(struct bridge *bridge)
     return true;
 }
 
-// drop_input reads and forgets what the client still sends, so that it gets to read our last words.
-static enum err drop_input(struct bridge *bridge)
-{
-    struct buffer_pool *pool = &bridge->context->buffers;
-    struct buffer *scratch = buffer_pool_take(pool);
-    enum err error = scratch == NULL ? ERR_MEMORY : ERR_OK;
-    while (error == ERR_OK) {
-        size_t len = 0;
-        error = stream_read(&bridge->client.stream, scratch->data, BUFFER_CAP, &len);
-        bridge->dropped_len += len;
-        if (bridge->dropped_len > LINGER_MAX_LEN)
-            error = ERR_LIMIT;
-    }
-    buffer_pool_give(pool, &scratch);
-    return error;
-}
-
 static bool step_closing(struct bridge *bridge)
 {
     if (!bridge->has_said_end) {
@@ -422,36 +402,42 @@ static bool step_closing(struct bridge *bridge)
             return false;
         }
     }
-    const enum err error = bridge->has_client_end ? ERR_EOF : drop_input(bridge);
+    const enum err error =
+        bridge->has_client_end
+            ? ERR_EOF
+            : linger_drop(&bridge->client.stream, &bridge->context->buffers, &bridge->dropped_len);
     if (error == ERR_AGAIN)
         return false;
     finish(bridge, false);
     return false;
 }
 
-// step does one thing; true when there may be another.
-static bool step(struct bridge *bridge)
+static bool step_dead(struct bridge *bridge)
 {
-    switch (bridge->state) {
-    case BRIDGE_READ_HEAD:
-        return step_read_head(bridge);
-    case BRIDGE_REACH:
-        return step_reach(bridge);
-    case BRIDGE_RELAY:
-        return step_relay(bridge);
-    case BRIDGE_ANSWER:
-        return step_answer(bridge);
-    case BRIDGE_CLOSING:
-        return step_closing(bridge);
-    case BRIDGE_DEAD:
-        break;
-    }
+    (void)bridge;
     return false;
 }
 
-static int64_t sooner(int64_t a_ms, int64_t b_ms)
+static int64_t never(const struct bridge *bridge)
 {
-    return a_ms < b_ms ? a_ms : b_ms;
+    (void)bridge;
+    return INT64_MAX;
+}
+
+static int64_t head_due_ms(const struct bridge *bridge)
+{
+    const struct bridge_timeouts *timeouts = &bridge->context->timeouts;
+    return bridge->since_ms + (bridge->head_len == 0 ? timeouts->silent_ms : timeouts->request_ms);
+}
+
+static int64_t answer_due_ms(const struct bridge *bridge)
+{
+    return bridge->since_ms + bridge->context->timeouts.request_ms;
+}
+
+static int64_t closing_due_ms(const struct bridge *bridge)
+{
+    return bridge->since_ms + bridge->context->timeouts.linger_ms;
 }
 
 // is_tunnel tells whether the relay may carry more than requests and answers, so that its end is not ours to
@@ -469,100 +455,98 @@ static bool is_tunnel(const struct bridge *bridge)
 static int64_t retires_at_ms(const struct bridge *bridge)
 {
     const struct relay *relay = &bridge->relay;
-    const bool may_end = bridge->is_retiring && bridge->state == BRIDGE_RELAY &&
-                         relay->is_answered && !relay_has_client_end(relay) && !is_tunnel(bridge);
+    const bool may_end = bridge->is_retiring && relay->is_answered &&
+                         !relay_has_client_end(relay) && !is_tunnel(bridge);
     return may_end ? relay->duplex.up_ms + RETIRE_QUIET_MS : INT64_MAX;
 }
 
-// ends_at_ms tells how long the state may last. REACH has deadlines of its own, in upstream.
-static int64_t ends_at_ms(const struct bridge *bridge)
+// idle_ends_ms tells how long the relay may go on without a byte.
+static int64_t idle_ends_ms(const struct bridge *bridge)
 {
     const struct bridge_timeouts *timeouts = &bridge->context->timeouts;
-    switch (bridge->state) {
-    case BRIDGE_READ_HEAD:
-        return bridge->since_ms +
-               (bridge->head_len == 0 ? timeouts->silent_ms : timeouts->request_ms);
-    case BRIDGE_RELAY:
-        return bridge->relay.duplex.active_ms + (duplex_is_half_closed(&bridge->relay.duplex)
-                                                     ? timeouts->half_closed_ms
-                                                     : timeouts->idle_ms);
-    case BRIDGE_ANSWER:
-        return bridge->since_ms + timeouts->request_ms;
-    case BRIDGE_CLOSING:
-        return bridge->since_ms + timeouts->linger_ms;
-    case BRIDGE_REACH:
-    case BRIDGE_DEAD:
-        break;
-    }
-    return INT64_MAX;
+    const struct duplex *duplex = &bridge->relay.duplex;
+    return duplex->active_ms +
+           (duplex_is_half_closed(duplex) ? timeouts->half_closed_ms : timeouts->idle_ms);
 }
 
-// set_timer moves the timer only when the deadline comes nearer: one that has moved away is found out when
-// it fires.
-static void set_timer(struct bridge *bridge)
+static int64_t relay_due_ms(const struct bridge *bridge)
 {
-    struct ev_loop *loop = loop_of(bridge);
-    const int64_t due_ms = sooner(ends_at_ms(bridge), retires_at_ms(bridge));
-    if (due_ms == INT64_MAX) {
-        ev_timer_stop(loop, &bridge->timer);
-        return;
-    }
-    if (ev_is_active(&bridge->timer) && bridge->timer_due_ms <= due_ms)
-        return;
-    const int64_t wait_ms = due_ms - monotonic_ms();
-    ev_timer_stop(loop, &bridge->timer);
-    ev_timer_set(&bridge->timer, wait_ms > 0 ? (ev_tstamp)wait_ms / 1000. : 0., 0.);
-    ev_timer_start(loop, &bridge->timer);
-    bridge->timer_due_ms = due_ms;
+    return deadline_sooner(idle_ends_ms(bridge), retires_at_ms(bridge));
+}
+
+static void on_head_due(struct bridge *bridge)
+{
+    if (bridge->head_len > 0)
+        answer_with(bridge, reply_late);
+    else
+        finish(bridge, false);
+}
+
+static void on_relay_due(struct bridge *bridge)
+{
+    if (idle_ends_ms(bridge) <= monotonic_ms())
+        finish(bridge, true);
+    else
+        relay_end_up(&bridge->relay);
+}
+
+static void on_due(struct bridge *bridge)
+{
+    finish(bridge, false);
+}
+
+// REACH has its deadlines in upstream.
+static const struct state_row states[] = {
+    [BRIDGE_READ_HEAD] = {step_read_head, WAIT_READ, head_due_ms, on_head_due,
+                          1 << BRIDGE_REACH | 1 << BRIDGE_ANSWER | 1 << BRIDGE_DEAD},
+    [BRIDGE_REACH] = {step_reach, WAIT_UPSTREAM, never, on_due,
+                      1 << BRIDGE_RELAY | 1 << BRIDGE_ANSWER | 1 << BRIDGE_DEAD},
+    [BRIDGE_RELAY] = {step_relay, WAIT_RELAY, relay_due_ms, on_relay_due,
+                      1 << BRIDGE_ANSWER | 1 << BRIDGE_CLOSING | 1 << BRIDGE_DEAD},
+    [BRIDGE_ANSWER] = {step_answer, WAIT_WRITE, answer_due_ms, on_due,
+                       1 << BRIDGE_CLOSING | 1 << BRIDGE_DEAD},
+    [BRIDGE_CLOSING] = {step_closing, WAIT_READ, closing_due_ms, on_due, 1 << BRIDGE_DEAD},
+    [BRIDGE_DEAD] = {step_dead, WAIT_UPSTREAM, never, on_due, 0},
+};
+
+static const struct state_row *row_of(enum bridge_state state)
+{
+    return &states[state];
+}
+
+static void set_deadline(struct bridge *bridge)
+{
+    deadline_set(&bridge->deadline, loop_of(bridge), row_of(bridge->state)->due_ms(bridge),
+                 monotonic_ms());
 }
 
 // update_interest works out, from the state alone, what to wait for.
 static void update_interest(struct bridge *bridge)
 {
-    struct stream *client = &bridge->client.stream;
-    switch (bridge->state) {
-    case BRIDGE_READ_HEAD:
-        stream_want(client, true, false);
-        break;
-    case BRIDGE_REACH:
-        stream_want(client, false, false);
-        break;
-    case BRIDGE_RELAY:
-        duplex_update_interest(&bridge->relay.duplex);
-        break;
-    case BRIDGE_ANSWER:
-        stream_want(client, false, true);
-        break;
-    case BRIDGE_CLOSING:
-        stream_want(client, !bridge->has_client_end, false);
-        break;
-    case BRIDGE_DEAD:
+    const enum wait wait = row_of(bridge->state)->wait;
+    if (bridge->state == BRIDGE_DEAD)
         return;
-    }
-    set_timer(bridge);
+    if (wait == WAIT_RELAY)
+        duplex_update_interest(&bridge->relay.duplex);
+    else
+        stream_want(&bridge->client.stream, wait == WAIT_READ, wait == WAIT_WRITE);
+    set_deadline(bridge);
 }
 
 static void drive(struct bridge *bridge)
 {
-    while (step(bridge)) {
+    while (row_of(bridge->state)->step(bridge)) {
     }
     update_interest(bridge);
 }
 
-static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_deadline(void *owner)
 {
-    (void)loop;
-    (void)events;
-    struct bridge *bridge = timer->data;
+    struct bridge *bridge = owner;
     ASSERT(bridge->magic == BRIDGE_MAGIC);
-    const int64_t now_ms = monotonic_ms();
-    const bool is_due = ends_at_ms(bridge) <= now_ms;
-    if (is_due && bridge->state == BRIDGE_READ_HEAD && bridge->head_len > 0)
-        answer_with(bridge, reply_late);
-    else if (is_due)
-        finish(bridge, bridge->state == BRIDGE_RELAY);
-    else if (retires_at_ms(bridge) <= now_ms)
-        relay_end_up(&bridge->relay);
+    const struct state_row *row = row_of(bridge->state);
+    if (row->due_ms(bridge) <= monotonic_ms())
+        row->on_due(bridge);
     drive(bridge);
 }
 
@@ -583,8 +567,7 @@ void bridge_accept(struct bridge_context *context, int fd)
     bridge->magic = BRIDGE_MAGIC;
     bridge->context = context;
     bridge->since_ms = monotonic_ms();
-    ev_timer_init(&bridge->timer, on_timer, 0., 0.);
-    bridge->timer.data = bridge;
+    deadline_init(&bridge->deadline, on_deadline, bridge);
     TAILQ_INSERT_TAIL(&context->live, bridge, link);
     context->live_count++;
     drive(bridge);
@@ -595,8 +578,7 @@ static void free_dead(struct bridge_context *context)
     struct bridge *bridge = NULL;
     while ((bridge = TAILQ_FIRST(&context->dead)) != NULL) {
         TAILQ_REMOVE(&context->dead, bridge, link);
-        if (bridge->is_ready)
-            TAILQ_REMOVE(&context->ready, bridge, ready_link);
+        turn_leave(&bridge->ready);
         bridge->magic = 0;
         free(bridge);
     }
@@ -609,31 +591,14 @@ static void on_reap(struct ev_loop *loop, ev_prepare *prepare, int events)
     free_dead(prepare->data);
 }
 
-static void on_kick(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)loop;
-    (void)events;
-    struct bridge_context *context = timer->data;
-    struct bridge_list ready = TAILQ_HEAD_INITIALIZER(ready);
-    TAILQ_CONCAT(&ready, &context->ready, ready_link);
-    while (!TAILQ_EMPTY(&ready)) {
-        struct bridge *bridge = TAILQ_FIRST(&ready);
-        TAILQ_REMOVE(&ready, bridge, ready_link);
-        bridge->is_ready = false;
-        drive(bridge);
-    }
-}
-
 void bridge_context_start(struct bridge_context *context)
 {
     TAILQ_INIT(&context->live);
     TAILQ_INIT(&context->dead);
-    TAILQ_INIT(&context->ready);
     context->route.pool = &context->buffers;
     context->said_ms = INT64_MIN / 2;
-    ev_timer_init(&context->kick, on_kick, 0., 0.);
+    turn_init(&context->ready, context->route.loop, 0, READY_TURN_US, on_wake);
     ev_prepare_init(&context->reap, on_reap);
-    context->kick.data = context;
     context->reap.data = context;
     ev_prepare_start(context->route.loop, &context->reap);
 }
@@ -642,7 +607,7 @@ void bridge_context_stop(struct bridge_context *context)
 {
     free_dead(context);
     ASSERT(context->live_count == 0);
-    ev_timer_stop(context->route.loop, &context->kick);
+    turn_stop(&context->ready);
     ev_prepare_stop(context->route.loop, &context->reap);
     buffer_pool_deinit(&context->buffers);
 }
@@ -655,7 +620,7 @@ void bridge_retire(struct bridge_context *context)
         if (bridge->state == BRIDGE_READ_HEAD)
             continue;
         bridge->is_retiring = true;
-        set_timer(bridge);
+        set_deadline(bridge);
     }
 }
 

@@ -13,6 +13,7 @@
 #include <ev.h>
 #include <sys/queue.h>
 
+#include "proxy/loop/turn.h"
 #include "proxy/sidecar/upstream.h"
 
 enum bridge_state {
@@ -44,10 +45,9 @@ struct bridge_context {
 
     struct buffer_pool buffers;
     struct bridge_list live;
-    struct bridge_list dead;  // freed at the end of the loop's pass
-    struct bridge_list ready; // used up their share of a turn
+    struct bridge_list dead; // freed at the end of the loop's pass
+    struct turn ready;       // those that have used up their share
     size_t live_count;
-    ev_timer kick;   // of length zero: drives the ready ones
     ev_prepare reap; // frees the dead ones
     int64_t said_ms; // monotonic; when a failure was last logged
     uint64_t unsaid; // and how many have not been since
