@@ -183,6 +183,12 @@ bool tcp_stream_has_failed(const struct tcp_stream *tcp)
     return poll(&failed, 1, 0) == 1 && (failed.revents & POLLERR) != 0;
 }
 
+bool tcp_stream_has_peer_end(const struct tcp_stream *tcp)
+{
+    struct pollfd ended = {.fd = tcp->io.fd, .events = POLLRDHUP}; // errors are told unasked
+    return poll(&ended, 1, 0) == 1;
+}
+
 int tcp_stream_take_fd(struct tcp_stream *tcp)
 {
     ASSERT(tcp->magic == TCP_STREAM_MAGIC && tcp->is_open);

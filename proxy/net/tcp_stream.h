@@ -36,6 +36,10 @@ bool tcp_stream_is_deaf(const struct tcp_stream *tcp);
 // tcp_stream_has_failed asks the kernel whether the connection has been reset; one system call.
 bool tcp_stream_has_failed(const struct tcp_stream *tcp);
 
+// tcp_stream_has_peer_end asks the kernel whether the peer has ended its side or the connection has been reset, also
+// where bytes are unread; one system call.
+bool tcp_stream_has_peer_end(const struct tcp_stream *tcp);
+
 // tcp_stream_take_fd hands the descriptor of an open stream over; the caller owns it, and the stream is
 // closed without a word to the peer.
 int tcp_stream_take_fd(struct tcp_stream *tcp);

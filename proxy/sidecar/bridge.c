@@ -324,6 +324,16 @@ static bool begin_relay(struct bridge *bridge)
     return true;
 }
 
+// give_up_if_left ends the wait for a proxy when the client has ended its side. One that still reads is answered.
+static bool give_up_if_left(struct bridge *bridge)
+{
+    if (!tcp_stream_has_peer_end(&bridge->client))
+        return false;
+    upstream_give_up(bridge->upstream);
+    answer_failure(bridge);
+    return true;
+}
+
 static bool step_reach(struct bridge *bridge)
 {
     switch (upstream_step(bridge->upstream)) {
@@ -333,6 +343,7 @@ static bool step_reach(struct bridge *bridge)
         answer_failure(bridge);
         return true;
     case UPSTREAM_WAIT:
+        return give_up_if_left(bridge);
     case UPSTREAM_RESOLVE:
     case UPSTREAM_DIAL:
     case UPSTREAM_HANDSHAKE:

@@ -49,6 +49,7 @@ struct upstream {
     struct tls_stream *tls; // owned
     bool has_tcp;
     bool is_waited;     // another round may begin
+    bool is_given_up;   // no other proxy and no other round is tried
     bool is_remembered; // dialling addresses of an earlier answer
     bool is_answered;   // DNS has said something: `resolved`
     bool is_dialled;    // the dialer is done: `dial_result`, `fd`
@@ -522,7 +523,7 @@ static void say_waiting(struct upstream *upstream)
 static bool step_failed(struct upstream *upstream)
 {
     const struct route *route = upstream->route;
-    if (!cause_is_absence(upstream->cause))
+    if (!cause_is_absence(upstream->cause) || upstream->is_given_up)
         return false;
     if (upstream->tried_count < route->way_count) {
         begin_again(upstream, way_behind(upstream));
@@ -543,6 +544,12 @@ static bool step_wait(struct upstream *upstream)
     upstream->tried_count = 0;
     begin_again(upstream, way_behind(upstream));
     return true;
+}
+
+void upstream_give_up(struct upstream *upstream)
+{
+    upstream->is_given_up = true;
+    fail(upstream, upstream->cause, upstream->detail);
 }
 
 enum upstream_state upstream_step(struct upstream *upstream)

@@ -74,6 +74,9 @@ void upstream_destroy(struct upstream *upstream, bool is_reset);
 // upstream_step does what can be done now, and tells how far it has come.
 enum upstream_state upstream_step(struct upstream *upstream);
 
+// upstream_give_up ends the wait for another round (UPSTREAM_WAIT): it has failed with the cause of the last one.
+void upstream_give_up(struct upstream *upstream);
+
 // upstream_stream gives the stream to the proxy, once it is ready.
 struct stream *upstream_stream(struct upstream *upstream);
 

@@ -636,6 +636,28 @@ def test_a_sidecar_that_waits_for_a_proxy_can_be_stopped(sidecar, free_port):
             sock.recv(1)
 
 
+@pytest.mark.parametrize("early", [b"", b"early"], ids=["nothing unread", "bytes unread"])
+@pytest.mark.parametrize("leave", [lambda sock: sock.close(), reset], ids=["closes", "resets"])
+def test_a_client_that_leaves_while_a_proxy_is_waited_for_is_not_waited_for(leave, early, sidecar, free_port):
+    one = sidecar(free_port, options=["--retry-for", "10m", "--drain", "10m"])
+    with one.dial() as sock:
+        sock.sendall(connect("origin.test", 443))
+        assert one.stderr.wait("trying again")
+        sock.sendall(early)
+        leave(sock)
+    one.stop()
+    assert "stopped; nothing was cut" in one.stderr.text()
+
+
+def test_a_client_that_has_ended_its_side_is_answered_and_no_longer_waited_with(sidecar, free_port):
+    one = sidecar(free_port, options=["--retry-for", "10m"])
+    with one.dial() as sock:
+        sock.sendall(connect("origin.test", 443))
+        assert one.stderr.wait("trying again")
+        sock.shutdown(socket.SHUT_WR)
+        assert read_head(sock)[0].startswith("HTTP/1.1 502 ")
+
+
 def test_proxies_that_restart_one_after_the_other_fail_no_request_but_one_met_by_the_drain(start, sidecar, origin):
     target = origin()
     proxies = [start(ALLOW), start(ALLOW)]
