@@ -56,7 +56,7 @@ static int64_t whole_days(int64_t now_s, int64_t not_after_s)
     return (not_after_s - now_s) / SECONDS_A_DAY;
 }
 
-// print_further prints the certificates behind the first, and the other names of a listener.
+// print_further prints the certificates after the first, and the other names of a listener.
 static void print_further(const struct listener_config *listener, int64_t now_s)
 {
     struct tls_context_info info;

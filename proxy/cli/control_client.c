@@ -220,7 +220,7 @@ static int print_lines(const struct control_options *options, struct answer *ans
     return CLI_UNREACHABLE;
 }
 
-// follow prints until the end. Whoever closes our stdout has had enough.
+// follow prints until the end. A reader that closes our stdout wants no more.
 static int follow(const struct control_options *options, int fd, int signals, struct answer *answer)
 {
     for (;;) {

@@ -172,7 +172,7 @@ struct cli_line cli_read(const struct cli_syntax *syntax, int argc, char **argv)
     struct tables tables;
     int found = 0;
     tables_make(syntax->usage, syntax->options, &tables);
-    optind = 0; // glibc: start anew
+    optind = 0; // glibc: start again
     opterr = 0;
     while ((found = getopt_long(argc, argv, tables.letters, tables.names, NULL)) != -1) {
         if (found == 'h' || found == HELP_NAME) {

@@ -62,7 +62,7 @@ struct cli_line {
     int argument_count;
 };
 
-// cli_read reads a command line, `argv[0]` being the command. Options may stand behind arguments, and `--` ends them.
+// cli_read reads a command line, `argv[0]` being the command. Options may stand after arguments, and `--` ends them.
 // An option that is required and missing is the caller's matter.
 struct cli_line cli_read(const struct cli_syntax *syntax, int argc, char **argv) MUST_USE;
 

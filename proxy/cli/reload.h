@@ -1,4 +1,4 @@
-// reload: `sallyport reload`: makes a running proxy read its configuration anew, and tells how that went.
+// reload: `sallyport reload`: makes a running proxy read its configuration again, and tells how that went.
 #pragma once
 
 // reload_command runs the command; `argv[0]` is its name. Returns the exit status.

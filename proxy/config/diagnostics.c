@@ -107,7 +107,7 @@ static bool comes_before(const struct diagnostic *a, const struct diagnostic *b)
     return a->column < b->column;
 }
 
-// insert moves the finding at `index` down to its place behind those of its file that come before
+// insert moves the finding at `index` down to its place after those of its file that come before
 // it, at `start` or later.
 static void insert(struct diagnostic *items, size_t start, size_t index)
 {

@@ -7,7 +7,7 @@
 
 static const char expected[] = "expected ADDRESS:PORT, such as \"127.0.0.1:8443\" or \"[::]:8443\"";
 
-// split_port takes the port behind the last colon off `s`.
+// split_port takes the port after the last colon off `s`.
 static enum err split_port(struct slice *s, uint16_t *out_port, struct errinfo *info)
 {
     size_t colon = s->len;

@@ -16,7 +16,7 @@ static enum err refuse_system(struct errinfo *info, const char *verb, const char
     return errinfo_set(info, ERR_SYSTEM, "cannot %s %s: %m", verb, path);
 }
 
-// has_acl tells whether a list stands behind the mode. What cannot be found out counts as one.
+// has_acl tells whether a list stands after the mode. What cannot be found out counts as one.
 static bool has_acl(int fd)
 {
     return fgetxattr(fd, "system.posix_acl_access", NULL, 0) >= 0 ||

@@ -8,7 +8,7 @@
 #include "auth/base/slice.h"
 
 enum file_access {
-    FILE_PUBLIC, // whoever may read it
+    FILE_PUBLIC, // anybody may read it
     FILE_SECRET, // readable by its owner only, or by a group of ours: see secrecy.h
 };
 

@@ -1,4 +1,4 @@
-// libidn2 behind one function.
+// libidn2 in one function.
 #include "proxy/config/idn.h"
 
 #include <idn2.h>

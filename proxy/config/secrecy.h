@@ -12,7 +12,7 @@ enum secrecy {
     SECRECY_KEPT,
     SECRECY_OTHERS,       // others than owner and group have access
     SECRECY_GROUP_WRITES, // the group may do more than read
-    SECRECY_ACL,          // an access control list stands behind the bits of the group
+    SECRECY_ACL,          // an access control list extends the bits of the group
     SECRECY_OWNER,        // its group may read, and its owner is neither root nor this user
     SECRECY_GROUP,        // a group may read that this process is not in
 };

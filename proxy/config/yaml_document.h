@@ -25,10 +25,10 @@ struct node {
     uint32_t line;            // from 1
     uint32_t column;          // from 1, in characters
     uint32_t child_count;     // of a list or map
-    struct slice text;        // of a scalar: UTF-8 with a NUL behind it and none inside
+    struct slice text;        // of a scalar: UTF-8 with a NUL after it and none inside
     const struct node *key;   // of a map's child: a scalar; NULL elsewhere
     const struct node *child; // the first; NULL when there is none
-    const struct node *next;  // the next sibling; NULL behind the last
+    const struct node *next;  // the next sibling; NULL after the last
 };
 
 struct yaml_document; // opaque: owns the nodes and their texts

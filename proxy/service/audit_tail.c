@@ -96,7 +96,7 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
         control_call_send(tail->call);
 }
 
-// open_end opens the file and stands behind its last record.
+// open_end opens the file and stands after its last record.
 static enum err open_end(struct audit_tail *tail, struct errinfo *info)
 {
     struct stat status;

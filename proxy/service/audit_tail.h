@@ -1,6 +1,6 @@
 // audit_tail: somebody who follows the audit log through the control socket.
 //
-// It reads the file behind the writer's back, at the pace of whoever listens: so nothing is lost however slow
+// It reads the file without the writer, at the pace of the listener: so nothing is lost however slow
 // he is, nothing is gathered for him, and neither the writer nor a worker knows of him. Followed over
 // rotation. Lives on main's loop.
 #pragma once
@@ -11,7 +11,7 @@
 
 struct audit_tail;
 
-// audit_tail_start begins behind the last record of the file at `path` (copied). `on_gone` is called from the
+// audit_tail_start begins after the last record of the file at `path` (copied). `on_gone` is called from the
 // loop when nobody listens any more; then the call is to be ended and the tail to be destroyed. ERR_INPUT
 // when it is no file that can be read again, such as a pipe; ERR_SYSTEM, ERR_MEMORY; with a sentence.
 enum err audit_tail_start(struct ev_loop *loop, const char *path, struct control_call *call,

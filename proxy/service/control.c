@@ -1,5 +1,5 @@
 // What is asked at the control socket, and what comes of it. Every command ends with one answer and one
-// `admin` record; whoever has to wait (for a reload, for the workers to adopt a block, for their numbers) is
+// `admin` record; a client that has to wait (for a reload, for the workers to adopt a block, for their numbers) is
 // kept in a list, and the loop goes on.
 #include <inttypes.h>
 #include <stdatomic.h>

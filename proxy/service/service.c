@@ -312,7 +312,7 @@ static void on_written(void *arg, void *holder)
     ledger_give_record(service->ledger, holder, monotonic_us() / 1000);
 }
 
-// have_workers_turned is the watchdog's probe. Each worker is asked, also behind one that is late.
+// have_workers_turned is the watchdog's probe. Each worker is asked, also after one that is late.
 static bool have_workers_turned(void *arg)
 {
     const struct service *service = arg;

@@ -94,7 +94,7 @@ void service_begin_drain(struct service *service);
 // reload_refusal tells why nobody may ask for a reload of everything; static memory. NULL: he may.
 const char *reload_refusal(const struct service *service);
 
-// reload_request begins a reload, or notes that there has to be another one behind the one under way. Gives
+// reload_request begins a reload, or notes that there has to be another one after the one under way. Gives
 // the number that reloads.done will have reached when it is over; 0 when the process is stopping.
 uint64_t reload_request(struct service *service, enum loader_scope scope);
 

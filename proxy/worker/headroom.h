@@ -3,7 +3,7 @@
 //
 // Two counts, and the larger one holds: those of which the ledger knows, two for each session, since every one may
 // want a connection to a target; and the number of the last descriptor, for the kernel gives the lowest that is
-// free, so that at least as many are in use, whoever has them.
+// free, so that at least as many are in use, by us or by others.
 #pragma once
 
 #include "proxy/limits/ledger.h"

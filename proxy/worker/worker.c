@@ -304,7 +304,7 @@ enum err worker_adopt(struct worker *worker, struct snapshot *snapshot, const in
     loop_thread_post(&worker->thread, MESSAGE_ADOPT);
     if (!atomic_load(&worker->is_gone))
         return ERR_OK;
-    // Its loop has ended, maybe after it looked: whoever takes the letter out knows that it is alone.
+    // Its loop has ended, maybe after it looked: the thread that takes the letter out knows that it is alone.
     update = atomic_exchange(&worker->update, NULL);
     drop_update(update);
     return update == NULL ? ERR_OK : ERR_EOF;
