@@ -57,13 +57,14 @@ struct cli_line control_options_read(const char *usage, unsigned takes, int argu
                                            "--control SOCKET"));
 }
 
-// connect_to finds the socket and connects.
+// connect_to finds the socket and connects. ERR_INPUT: the configuration cannot be loaded, or names no socket.
 static enum err connect_to(const struct control_options *options, int *out_fd, struct errinfo *info)
 {
     char path[PATH_CAP];
     if (options->socket_path != NULL)
         return control_socket_connect(options->socket_path, out_fd, info);
-    TRY(control_find_socket(options->config_path, path, sizeof path, info));
+    if (control_find_socket(options->config_path, path, sizeof path, info) != ERR_OK)
+        return ERR_INPUT;
     return control_socket_connect(path, out_fd, info);
 }
 

@@ -260,6 +260,11 @@ def test_a_configuration_without_a_socket_is_said(start):
     assert result.returncode == 3 and "control: {socket: control.sock, state: state.json}" in result.stderr
 
 
+def test_a_configuration_that_is_not_there_is_not_a_proxy_that_is_not_there(tmp_path):
+    result = run("status", "-c", tmp_path / "none.yaml")
+    assert result.returncode == 3 and "No such file" in result.stderr, result.stderr
+
+
 def test_status_tells_what_is_there(controlled, pki):
     proxy = controlled()
     tunnels = [proxy.tunnel(proxy.target) for _ in range(3)]
