@@ -17,7 +17,7 @@
 #include "proxy/net/dns_cache.h"
 #include "proxy/net/dns_client.h"
 
-enum { RESOLVER_MAGIC = 0x4E501BE4, FAMILIES = 2, PENDING_BUCKETS = 256 };
+enum { RESOLVER_MAGIC = 0x4E501BE4, FAMILIES = 2, PENDING_BUCKETS = 256, HOLDER_BUCKETS = 64 };
 
 enum part_state {
     PART_UNUSED,  // this family is not asked for
@@ -43,10 +43,19 @@ struct resolver_query {
     struct part parts[FAMILIES]; // in the order of preference
 };
 
+// holder is who has questions under way; see share.h.
+struct holder {
+    LIST_ENTRY(holder) link;
+    uint64_t id;
+    uint64_t held; // questions, at least one
+};
+
+LIST_HEAD(holder_list, holder);
+
 // pending is a question under way. It is known by its name and type; those who wait for it are borrowed.
 struct pending {
     LIST_ENTRY(pending) link;
-    uint64_t asker;            // who has put it
+    struct holder *holder;     // counted; who has asked it
     struct resolver *resolver; // borrowed
     struct part_list waiting;
     enum dns_type type;
@@ -71,6 +80,7 @@ struct resolver {
     ev_timer deliver; // fed, never started: calls on_deliver in this pass of the loop
     struct part_list arrived;
     struct pending_list pending[PENDING_BUCKETS]; // owned; by hash
+    struct holder_list holders[HOLDER_BUCKETS];   // owned; by id
 };
 
 static int64_t now_ms(const struct resolver *resolver)
@@ -117,6 +127,52 @@ static int64_t ttl_ms(const struct resolver *resolver, const struct dns_answer *
     return 0;
 }
 
+static struct holder_list *holders_of(struct resolver *resolver, uint64_t id)
+{
+    return &resolver->holders[id % HOLDER_BUCKETS];
+}
+
+// find_holder gives NULL where nothing of it is under way.
+static struct holder *find_holder(struct resolver *resolver, uint64_t id)
+{
+    struct holder *holder;
+    LIST_FOREACH(holder, holders_of(resolver, id), link)
+    {
+        if (holder->id == id)
+            return holder;
+    }
+    return NULL;
+}
+
+// count_question counts one more for a holder. NULL without memory.
+static struct holder *count_question(struct resolver *resolver, uint64_t id)
+{
+    struct holder *holder = find_holder(resolver, id);
+    if (holder == NULL) {
+        holder = calloc(1, sizeof *holder);
+        if (holder == NULL)
+            return NULL;
+        holder->id = id;
+        LIST_INSERT_HEAD(holders_of(resolver, id), holder, link);
+    }
+    holder->held++;
+    resolver->pending_count++;
+    return holder;
+}
+
+// free_pending takes a question off the tables. No part waits for it.
+static void free_pending(struct pending *pending)
+{
+    struct holder *holder = pending->holder;
+    LIST_REMOVE(pending, link);
+    pending->resolver->pending_count--;
+    if (--holder->held == 0) {
+        LIST_REMOVE(holder, link);
+        free(holder);
+    }
+    free(pending);
+}
+
 static void on_answer(void *arg, const struct dns_answer *answer)
 {
     struct pending *pending = arg;
@@ -133,9 +189,7 @@ static void on_answer(void *arg, const struct dns_answer *answer)
         part->answer = *answer;
         TAILQ_INSERT_TAIL(&resolver->arrived, part, link);
     }
-    LIST_REMOVE(pending, link);
-    resolver->pending_count--;
-    free(pending);
+    free_pending(pending);
     if (!TAILQ_EMPTY(&resolver->arrived))
         ev_feed_event(resolver->loop, &resolver->deliver, EV_TIMER);
 }
@@ -143,11 +197,8 @@ static void on_answer(void *arg, const struct dns_answer *answer)
 static void drop_pending(struct resolver *resolver)
 {
     for (size_t i = 0; i < PENDING_BUCKETS; i++) {
-        while (!LIST_EMPTY(&resolver->pending[i])) {
-            struct pending *pending = LIST_FIRST(&resolver->pending[i]);
-            LIST_REMOVE(pending, link);
-            free(pending);
-        }
+        while (!LIST_EMPTY(&resolver->pending[i]))
+            free_pending(LIST_FIRST(&resolver->pending[i]));
     }
 }
 
@@ -171,6 +222,8 @@ enum err resolver_create(struct ev_loop *loop, const struct resolver_options *op
     TAILQ_INIT(&resolver->arrived);
     for (size_t i = 0; i < PENDING_BUCKETS; i++)
         LIST_INIT(&resolver->pending[i]);
+    for (size_t i = 0; i < HOLDER_BUCKETS; i++)
+        LIST_INIT(&resolver->holders[i]);
     ev_timer_init(&resolver->deliver, on_deliver, 0., 0.);
     resolver->deliver.data = resolver;
     resolver->cache = dns_cache_create(&cache);
@@ -220,32 +273,26 @@ static struct pending *find_pending(struct resolver *resolver, struct slice name
     return NULL;
 }
 
-// may_ask tells whether an asker may put one more question. Those that it has are counted where they could be too many
-// only; they outlive its queries.
-static bool may_ask(const struct resolver *resolver, uint64_t asker)
+// may_ask tells whether a holder may ask one more question. Questions outlive the queries that asked them.
+static bool may_ask(struct resolver *resolver, uint64_t id)
 {
-    uint64_t held = 0;
-    if (resolver->pending_count < RESOLVER_MAX_QUESTIONS / 2)
-        return true;
-    for (size_t i = 0; i < PENDING_BUCKETS; i++) {
-        const struct pending *pending;
-        LIST_FOREACH(pending, &resolver->pending[i], link)
-        {
-            held += pending->asker == asker ? 1 : 0;
-        }
-    }
-    return share_may_take(held, resolver->pending_count, RESOLVER_MAX_QUESTIONS);
+    const struct holder *holder = find_holder(resolver, id);
+    return share_may_take(holder == NULL ? 0 : holder->held, resolver->pending_count,
+                          RESOLVER_MAX_QUESTIONS);
 }
 
-// begin_question puts a question to DNS and has the part wait for it. False: it could not be put.
+// begin_question asks DNS and has the part wait for the answer. False: it could not be asked.
 static bool begin_question(struct resolver *resolver, struct slice name, struct part *part,
-                           enum dns_type type, uint64_t asker)
+                           enum dns_type type, uint64_t holder_id)
 {
     struct pending *pending = calloc(1, sizeof *pending + name.len);
-    if (pending == NULL)
+    struct holder *holder = pending == NULL ? NULL : count_question(resolver, holder_id);
+    if (holder == NULL) {
+        free(pending);
         return false;
+    }
     pending->resolver = resolver;
-    pending->asker = asker;
+    pending->holder = holder;
     pending->type = type;
     pending->name_len = (uint8_t)name.len;
     (void)bytes_copy(pending->name, name.len, name);
@@ -254,20 +301,17 @@ static bool begin_question(struct resolver *resolver, struct slice name, struct 
     part->state = PART_WAITING;
     part->pending = pending;
     LIST_INSERT_HEAD(bucket_of(resolver, name), pending, link);
-    resolver->pending_count++;
     resolver->question_count++;
     if (dns_client_ask(resolver->client, name, type, on_answer, pending) == ERR_OK)
         return true;
-    LIST_REMOVE(pending, link);
-    resolver->pending_count--;
-    free(pending);
+    free_pending(pending);
     part->pending = NULL;
     return false;
 }
 
 // begin_part gets the answer for one family, from where it is nearest.
 static void begin_part(struct resolver *resolver, struct slice name, struct part *part,
-                       enum dns_type type, uint64_t asker)
+                       enum dns_type type, uint64_t holder_id)
 {
     part->state = PART_DONE;
     if (dns_cache_get(resolver->cache, name, type, now_ms(resolver), &part->answer))
@@ -279,8 +323,8 @@ static void begin_part(struct resolver *resolver, struct slice name, struct part
         part->pending = pending;
         return;
     }
-    const bool is_within = may_ask(resolver, asker);
-    if (is_within && begin_question(resolver, name, part, type, asker))
+    const bool is_within = may_ask(resolver, holder_id);
+    if (is_within && begin_question(resolver, name, part, type, holder_id))
         return;
     part->state = PART_DONE;
     part->answer = (struct dns_answer){.result = is_within ? RESOLVE_FAILED : RESOLVE_CROWDED};
@@ -299,8 +343,8 @@ static void take_hosts(struct part *part, enum ip_family family, const struct ho
     answer->result = answer->count > 0 ? RESOLVE_OK : RESOLVE_NO_DATA;
 }
 
-struct resolver_query *resolver_submit(struct resolver *resolver, struct slice name, uint64_t asker,
-                                       resolver_callback callback, void *arg)
+struct resolver_query *resolver_submit(struct resolver *resolver, struct slice name,
+                                       uint64_t holder_id, resolver_callback callback, void *arg)
 {
     static const enum dns_type types[] = {DNS_TYPE_AAAA, DNS_TYPE_A};
     static const enum ip_family families[] = {IP_V6, IP_V4};
@@ -322,7 +366,7 @@ struct resolver_query *resolver_submit(struct resolver *resolver, struct slice n
         if (host_count > 0)
             take_hosts(part, families[i], hosts, host_count);
         else
-            begin_part(resolver, name, part, types[i], asker);
+            begin_part(resolver, name, part, types[i], holder_id);
     }
     return query;
 }

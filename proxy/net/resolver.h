@@ -13,7 +13,7 @@
 
 enum {
     RESOLVER_MAX_ADDRESSES = 2 * DNS_MAX_ADDRESSES,
-    RESOLVER_MAX_QUESTIONS = 4096,   // under way; an asker that has more than are free puts no more
+    RESOLVER_MAX_QUESTIONS = 4096,   // under way; a holder of more than are free asks no more
     RESOLVER_NEGATIVE_TTL_MS = 5000, // "no such name" is believed no longer than this
     RESOLVER_FAILURE_TTL_MS = 1000, // a failure is not asked about again for so long (RFC 9520 3.2)
 };
@@ -48,12 +48,13 @@ void resolver_destroy(struct resolver *resolver);
 // resolver_is_idle tells whether there is no query.
 bool resolver_is_idle(const struct resolver *resolver);
 
-// resolver_submit asks for the addresses of `name` (canonical text without final dot) on behalf of `asker`, any number
+// resolver_submit asks for the addresses of `name` (canonical text without final dot) on behalf of `holder_id`, any number
 // that stands for a client: its share of the questions is counted by it, and where that is used up the answer is
 // RESOLVE_CROWDED. The query is the caller's until resolver_cancel. What the host table and the cache know is there
 // at once. NULL when there is no memory, or the name is too long to be one.
-struct resolver_query *resolver_submit(struct resolver *resolver, struct slice name, uint64_t asker,
-                                       resolver_callback callback, void *arg) MUST_USE;
+struct resolver_query *resolver_submit(struct resolver *resolver, struct slice name,
+                                       uint64_t holder_id, resolver_callback callback,
+                                       void *arg) MUST_USE;
 
 // resolver_query_read gives what is known now.
 void resolver_query_read(const struct resolver_query *query, struct resolver_answer *out);

@@ -894,7 +894,7 @@ def arguments(pki, **changes):
         ({"workers": "0"}, "--workers: "),
         ({"workers": "two"}, "--workers: "),
         ({"idle": "5"}, "--idle: "),
-        ({"pin": "junk"}, "--pin: 'junk' is no pin"),
+        ({"pin": "junk"}, "--pin: 'junk' is not a pin"),
         ({"retry-for": "5"}, "--retry-for: "),
         ({"retry-for": "11m"}, "--retry-for: no longer than 10m"),
         ({"max-connections": "-1"}, "--max-connections: "),
