@@ -60,15 +60,15 @@ static const char usage[] =
     "\n"
     "  serve      -c FILE                    run the proxy\n"
     "  check      -c FILE [--strict]         is this configuration good?\n"
-    "  quickstart DIR [--allow HOST:PORT]    a CA, certificates and a configuration to begin with\n"
+    "  quickstart DIR [--allow HOST:PORT]    make a CA, certificates and a first configuration\n"
     "  ca         init | issue | renew | revoke | crl | list | inspect    a CA of files\n"
-    "  check-cert --ca FILE --chain FILE     would a listener take this certificate?\n"
+    "  check-cert --ca FILE --chain FILE     would a listener accept this certificate?\n"
     "  explain    -c FILE --cert FILE --to HOST:PORT    why would this be allowed or denied?\n"
-    "  audit      verify | replay | suggest  is a log whole, what would change, which rules are needed\n"
-    "  connect    --proxy URL --cert FILE --key FILE --ca FILE    a plain proxy on this machine, that\n"
-    "                                        goes through the real one with your certificate\n"
-    "  doctor     --proxy URL --cert FILE --key FILE --ca FILE    is the way through the proxy open?\n"
-    "  status     -c FILE                    how is the running proxy?\n"
+    "  audit      verify | replay | suggest  is a log complete, what would change, which rules are needed\n"
+    "  connect    --proxy URL --cert FILE --key FILE --ca FILE    a plain proxy on this machine that\n"
+    "                                        forwards to the real one with your certificate\n"
+    "  doctor     --proxy URL --cert FILE --key FILE --ca FILE    does the way through the proxy work?\n"
+    "  status     -c FILE                    the state of the running proxy\n"
     "  top        -c FILE                    its busiest tunnels\n"
     "  tail       -c FILE                    its audit records as they come\n"
     "  reload     -c FILE                    read the configuration again\n"
@@ -77,7 +77,7 @@ static const char usage[] =
     "  drain      -c FILE                    finish what is under way, and exit\n"
     "  version                               what this is\n"
     "\n"
-    "`sallyport COMMAND --help` tells about each.\n";
+    "`sallyport COMMAND --help` describes each.\n";
 
 static const struct command *find_command(const char *name)
 {

@@ -13,7 +13,7 @@ static const char usage[] =
     "  suggest --client NAME LOG...      the smallest allowlist for what this client did\n"
     "\n"
     "LOG is a file of the key `audit.file`, `-` is stdin; rotated ones in their order, the oldest first.\n"
-    "`sallyport audit VERB --help` tells about each.\n";
+    "`sallyport audit VERB --help` describes each.\n";
 
 struct cli_line audit_read(const char *verb, const char *usage_of_verb,
                            const struct cli_option *options, int argc, char **argv)

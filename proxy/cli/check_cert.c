@@ -29,7 +29,7 @@ static const char USAGE[] =
     "                            [--peer KIND:VALUE] [--max-depth N] [--max-chain SIZE]\n"
     "                            [--strict]\n"
     "\n"
-    "Would a listener take this client certificate? Prints one JSON object on one line.\n"
+    "Would a listener accept this client certificate? Prints one JSON object on one line.\n"
     "\n"
     "  --ca FILE          PEM: every certificate in it is an anchor, nothing else is trusted\n"
     "  --chain FILE       PEM: the leaf first, the others untrusted, in any order\n"

@@ -30,7 +30,7 @@ struct control_options {
 
 // What --help says of the options that all have.
 #define CONTROL_OPTIONS_HELP                                                                       \
-    "  -c, --config FILE      the configuration of the proxy, which says where its socket is\n"    \
+    "  -c, --config FILE      the configuration of the proxy, which names its socket\n"            \
     "      --control SOCKET   its control socket\n"
 
 // control_options_read reads a command line as cli_read does; `takes` says which options it may have, and one of

@@ -6,8 +6,8 @@
 static const char usage[] =
     "usage: sallyport drain (-c FILE | --control SOCKET)\n"
     "\n"
-    "Makes the running proxy accept nothing more, let the live tunnels end, for timeouts.drain at\n"
-    "most, and then exit: what SIGTERM does. Says so at once; `status` works on until the end.\n"
+    "Makes the running proxy accept nothing more, wait at most timeouts.drain for live tunnels to end,\n"
+    "and then exit, as SIGTERM does. Returns at once; `status` works until the end.\n"
     "\n" CONTROL_OPTIONS_HELP "  -h, --help             this text\n"
     "\n"
     "Exit: 0 it drains, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";

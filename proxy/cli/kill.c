@@ -10,9 +10,9 @@
 static const char usage[] =
     "usage: sallyport kill (-c FILE | --control SOCKET) (ID | client:NAME) [--json]\n"
     "\n"
-    "Ends the request or tunnel with this id (as answers, the audit and `top` show it), or all of\n"
-    "those that a client has now, with the reason `killed`. The client may come again: to stop that,\n"
-    "see `sallyport block`.\n"
+    "Ends the request or tunnel with this id (as in answers, the audit log and `top`), or all those\n"
+    "that a client has now, with the reason `killed`. The client may come again; to prevent that, use\n"
+    "`sallyport block`.\n"
     "\n" CONTROL_OPTIONS_HELP "      --json             one object of JSON; see docs/CONTROL.md\n"
     "  -h, --help             this text\n"
     "\n"

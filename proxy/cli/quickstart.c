@@ -42,8 +42,8 @@ static const char USAGE[] =
     "run checks what is there and makes what is missing; it never overwrites.\n"
     "\n"
     "  --allow HOST:PORT       one more target: a name, *.name, or an address ([IPv6]:PORT).\n"
-    "                          localhost and names in /etc/hosts get their addresses by themselves\n"
-    "  --allow HOST:PORT=CIDR  the same at these addresses: this is how a name may be private\n"
+    "                          localhost and names in /etc/hosts get their addresses automatically\n"
+    "  --allow HOST:PORT=CIDR  the same at these addresses: a private name needs this\n"
     "  --listen ADDRESS:PORT   where the proxy listens (default: 127.0.0.1:8443; port 0: any)\n"
     "  --help                  this text\n";
 

@@ -8,8 +8,8 @@
 static const char usage[] =
     "usage: sallyport reload (-c FILE | --control SOCKET) [--json]\n"
     "\n"
-    "Makes the running proxy read its configuration, and everything that it names, again. It comes\n"
-    "into force as a whole, or not at all; the command waits for it and tells what is wrong.\n"
+    "Makes the running proxy read its configuration, and everything that it names, again. It takes\n"
+    "effect as a whole, or not at all; the command waits for it and says what is wrong.\n"
     "\n" CONTROL_OPTIONS_HELP "      --json             one object of JSON; see docs/CONTROL.md\n"
     "  -h, --help             this text\n"
     "\n"

@@ -11,23 +11,23 @@
 static const char status_usage[] =
     "usage: sallyport status (-c FILE | --control SOCKET) [--json]\n"
     "\n"
-    "Tells how the running proxy is: configuration and reloads, listeners, sessions and tunnels,\n"
-    "clients, certificates and CRLs with the days left, blocks, the audit. What needs attention is\n"
+    "Shows the state of the running proxy: configuration and reloads, listeners, sessions and tunnels,\n"
+    "clients, certificates and CRLs with the days left, blocks, the audit log. What needs attention is\n"
     "marked with `!`.\n"
     "\n" CONTROL_OPTIONS_HELP "      --json             one object of JSON; see docs/CONTROL.md\n"
     "  -h, --help             this text\n"
     "\n"
-    "Exit: 0 told, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
+    "Exit: 0 done, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
 
 static const char top_usage[] =
     "usage: sallyport top (-c FILE | --control SOCKET) [--count N] [--json]\n"
     "\n"
     "Lists the live tunnels that have moved the most bytes.\n"
-    "\n" CONTROL_OPTIONS_HELP "      --count N          how many, 1 to 1000; without it 20\n"
+    "\n" CONTROL_OPTIONS_HELP "      --count N          how many, 1 to 1000 (default: 20)\n"
     "      --json             one object of JSON; see docs/CONTROL.md\n"
     "  -h, --help             this text\n"
     "\n"
-    "Exit: 0 told, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
+    "Exit: 0 done, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
 
 static bool is_true(const struct node *map, const char *key)
 {

@@ -8,7 +8,7 @@ static const char usage[] =
     "\n"
     "Prints the audit records of the running proxy as they are written, one line of JSON each, until\n"
     "it is interrupted or the proxy ends. A slow reader gets them later; none is left out.\n"
-    "\n" CONTROL_OPTIONS_HELP "      --json             changes nothing: they are JSON\n"
+    "\n" CONTROL_OPTIONS_HELP "      --json             changes nothing: records are JSON\n"
     "  -h, --help             this text\n"
     "\n"
     "Exit: 0 interrupted, or the proxy has ended, 1 the audit cannot be followed, 2 usage, 3 FILE has\n"
