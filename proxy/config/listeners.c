@@ -9,6 +9,7 @@
 #include "proxy/config/named_files.h"
 #include "proxy/config/tickets.h"
 #include "proxy/config/validity.h"
+#include "proxy/tls/tls_server.h"
 
 enum {
     LISTENERS_MAX = 64,

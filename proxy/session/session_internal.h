@@ -6,7 +6,7 @@
 #include "proxy/session/exchange.h"
 #include "proxy/session/peer.h"
 #include "proxy/session/session.h"
-#include "proxy/tls/tls_stream.h"
+#include "proxy/tls/tls_server.h"
 
 enum { SESSION_MAGIC = 0x5E5510A7 };
 

@@ -1,12 +1,13 @@
 // certificate: one certificate that a listener serves: chain, key, and the names that it is chosen by.
 //
-// Private to proxy/tls. Immutable once made. Knows no listener, no SSL but a client's first message.
+// Private to proxy/tls. Immutable once made. Knows no listener; of an SSL only the client's first message.
 #pragma once
 
 #include <openssl/ssl.h>
 
+#include "auth/base/err.h"
 #include "auth/hostname.h"
-#include "proxy/tls/context.h"
+#include "proxy/tls/certificate_info.h"
 
 enum { CHAIN_MAX_CERTIFICATES = 16, NAMES_MAX = 1024 };
 

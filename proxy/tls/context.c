@@ -1,4 +1,4 @@
-// Makes the SSL_CTX of a listener, or of names on it: versions, suites, certificates, the CAs to ask for.
+// The SSL_CTX of a listener, or of names on it: versions, certificates, the CAs to ask for.
 #include "proxy/tls/context.h"
 
 #include <openssl/bio.h>
@@ -10,6 +10,7 @@
 
 #include "proxy/tls/certificate.h"
 #include "proxy/tls/context_internal.h"
+#include "proxy/tls/rules.h"
 #include "proxy/tls/ticket_keys.h"
 #include "proxy/tls/trial.h"
 
@@ -32,18 +33,6 @@ struct tls_context {
     enum tls_version max;
     uint8_t binding[TICKET_BINDING_LEN];
 };
-
-// What a peer's proofs may be signed with, and what we sign ours with: the same floor as auth/trust sets for chains.
-// BoringSSL's own list for signing ends with SHA-1.
-static const uint16_t signature_algorithms[] = {
-    SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ED25519,
-    SSL_SIGN_RSA_PSS_RSAE_SHA256,    SSL_SIGN_RSA_PKCS1_SHA256,
-    SSL_SIGN_ECDSA_SECP384R1_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA384,
-    SSL_SIGN_RSA_PKCS1_SHA384,       SSL_SIGN_ECDSA_SECP521R1_SHA512,
-    SSL_SIGN_RSA_PSS_RSAE_SHA512,    SSL_SIGN_RSA_PKCS1_SHA512,
-};
-
-static const char cipher_list[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
 // on_alpn takes http/1.1 where it is offered, and refuses those who offer only what we do not speak
 // (RFC 7301 3.2).
@@ -71,28 +60,17 @@ static uint16_t version_code(enum tls_version version)
     return version == TLS_VERSION_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION;
 }
 
-bool tls_set_common_rules(SSL_CTX *ctx)
-{
-    const size_t count = sizeof signature_algorithms / sizeof *signature_algorithms;
-    return SSL_CTX_set_strict_cipher_list(ctx, cipher_list) &&
-           SSL_CTX_set_verify_algorithm_prefs(ctx, signature_algorithms, count) &&
-           SSL_CTX_set_signing_algorithm_prefs(ctx, signature_algorithms, count);
-}
-
 // set_rules sets all that does not depend on the certificate.
 static bool set_rules(struct tls_context *context, const struct tls_context_options *options)
 {
     SSL_CTX *ctx = context->ssl_ctx;
     const int need = options->is_certificate_optional ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     context->verify_mode = SSL_VERIFY_PEER | need;
-    SSL_CTX_set_custom_verify(ctx, context->verify_mode, tls_stream_on_verify);
-    SSL_CTX_set_select_certificate_cb(ctx, tls_stream_on_client_hello);
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
     (void)SSL_CTX_set_timeout(ctx, TLS_TICKET_LIFE_S);
     SSL_CTX_set_session_psk_dhe_timeout(ctx, TLS_TICKET_LIFE_S);
-    SSL_CTX_set_ticket_aead_method(ctx, tls_stream_ticket_method());
     SSL_CTX_set0_buffer_pool(ctx, context->pool);
     // The name is too narrow: it bounds each message of a handshake in which a certificate is asked for.
     SSL_CTX_set_max_cert_list(ctx, options->max_chain + CHAIN_FRAMING_LEN);
@@ -126,15 +104,18 @@ enum err tls_context_add_certificate(struct tls_context *context, struct slice c
     return ERR_OK;
 }
 
-enum err tls_context_create(const struct tls_context_options *options, struct tls_context **out,
-                            struct errinfo *info)
+enum err tls_context_make(const struct tls_context_options *options, BIO_METHOD *bio_method,
+                          struct tls_context **out, struct errinfo *info)
 {
     *out = NULL;
     STACK_OF(CRYPTO_BUFFER) *ca_names = options->client_ca_names;
     enum err error = ERR_MEMORY;
     struct tls_context *context = calloc(1, sizeof *context);
-    if (context == NULL)
+    if (context == NULL) {
+        BIO_meth_free(bio_method);
         goto out;
+    }
+    context->bio_method = bio_method;
     atomic_init(&context->refs, 1);
     context->min = options->min;
     context->max = options->max;
@@ -142,9 +123,8 @@ enum err tls_context_create(const struct tls_context_options *options, struct tl
         (void)bytes_copy(context->binding, sizeof context->binding,
                          slice_of(options->binding, TICKET_BINDING_LEN));
     context->ssl_ctx = SSL_CTX_new(TLS_with_buffers_method());
-    context->bio_method = tls_bio_method_create();
     context->pool = CRYPTO_BUFFER_POOL_new();
-    if (context->ssl_ctx == NULL || context->bio_method == NULL || context->pool == NULL ||
+    if (context->ssl_ctx == NULL || bio_method == NULL || context->pool == NULL ||
         !set_rules(context, options))
         goto out;
     if (ca_names != NULL) {
@@ -171,11 +151,10 @@ out:
 bool tls_context_apply(const struct tls_context *context, const SSL_CLIENT_HELLO *hello)
 {
     SSL *ssl = hello->ssl;
-    // This switches certificate, session id context and CA names (SSL_set_SSL_CTX), and nothing
-    // else: versions and verification stay those of the SSL, and are set on it.
+    // SSL_set_SSL_CTX switches certificate, session id context and CA names, and nothing else. The SSL keeps its
+    // versions, which are set here, and its verification, which is set by the caller.
     if (SSL_get_SSL_CTX(ssl) != context->ssl_ctx && SSL_set_SSL_CTX(ssl, context->ssl_ctx) == NULL)
         return false;
-    SSL_set_custom_verify(ssl, context->verify_mode, tls_stream_on_verify);
     if (!SSL_set_min_proto_version(ssl, version_code(context->min)) ||
         !SSL_set_max_proto_version(ssl, version_code(context->max)))
         return false;
@@ -233,4 +212,9 @@ SSL_CTX *tls_context_ssl_ctx(const struct tls_context *context)
 const BIO_METHOD *tls_context_bio_method(const struct tls_context *context)
 {
     return context->bio_method;
+}
+
+int tls_context_verify_mode(const struct tls_context *context)
+{
+    return context->verify_mode;
 }

@@ -1,9 +1,8 @@
-// tls_context: what a listener, or names on it, need to speak TLS: certificates and keys, versions, and
-// the names of the CAs that clients are asked for. Immutable and shared by all workers once made.
+// tls_context: what a listener, or the names on it, needs to speak TLS: certificates and keys, versions, and the names
+// of the CAs that clients are asked for. Immutable and shared by all workers once made. tls_server.h makes one.
 //
-// TLS 1.2 and 1.3 only, no renegotiation, no early data. Sessions are resumed by ticket alone, and only
-// where the stream's owner has judged the client's chain again. Knows no policy: who may come in is
-// asked of the stream's verifier.
+// TLS 1.2 and 1.3 only, no renegotiation, no early data. Sessions are resumed by ticket only. Knows no stream and no
+// policy.
 #pragma once
 
 #include <openssl/pool.h>
@@ -11,6 +10,7 @@
 
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
+#include "proxy/tls/certificate_info.h"
 
 struct tls_context;
 
@@ -31,22 +31,6 @@ struct tls_context_options {
     const uint8_t *binding;
     STACK_OF(CRYPTO_BUFFER) *client_ca_names; // taken over, freed also on failure; may be NULL
 };
-
-// tls_context_info is what `check` tells about the certificate that a context serves.
-struct tls_context_info {
-    char subject[256];   // RFC 4514, cut when too long
-    int64_t not_after_s; // Unix seconds, of the leaf
-    int64_t not_before_s;
-    bool has_server_auth; // usable as a server certificate by its EKU (or has none)
-    size_t san_count;     // subject alternative names of types DNS and IP: clients need one
-};
-
-// tls_context_create parses chain and key; the caller owns one reference. ERR_INPUT with a sentence in `info` when one cannot be
-// read, when they do not belong together, the key is of a kind that TLS cannot use, or a handshake that is
-// tried in memory fails. The sentence
-// does not name the file: the caller does.
-enum err tls_context_create(const struct tls_context_options *options, struct tls_context **out,
-                            struct errinfo *info) MUST_USE;
 
 // tls_context_ref takes another reference: a stream holds one, for it uses the context's parts to its
 // end. tls_context_unref gives one back; the last one frees. NULL is allowed. Any thread.

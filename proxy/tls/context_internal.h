@@ -1,4 +1,4 @@
-// What contexts and streams of proxy/tls share and nobody else sees: BoringSSL's objects.
+// context_internal: what the server's streams need of a context: BoringSSL's objects. Private to proxy/tls.
 #pragma once
 
 #include <openssl/bio.h>
@@ -6,33 +6,26 @@
 
 #include "proxy/tls/context.h"
 
+enum { TLS_TICKET_LIFE_S = 2 * 60 * 60 }; // and never longer than the certificate lives
+
+// tls_context_make makes a context without the callbacks of its streams, which tls_context_create adds. Takes
+// `bio_method` over, on failure too; NULL counts as no memory. Errors as of tls_context_create.
+enum err tls_context_make(const struct tls_context_options *options, BIO_METHOD *bio_method,
+                          struct tls_context **out, struct errinfo *info) MUST_USE;
+
 // tls_context_ssl_ctx gives the context's SSL_CTX, borrowed.
 SSL_CTX *tls_context_ssl_ctx(const struct tls_context *context);
-
-enum { TLS_TICKET_LIFE_S = 2 * 60 * 60 }; // and never longer than the certificate lives
 
 // tls_context_binding gives the TICKET_BINDING_LEN bytes that its sessions are bound to, borrowed.
 const uint8_t *tls_context_binding(const struct tls_context *context);
 
-// tls_stream_ticket_method gives the callbacks that seal and open tickets; static.
-const SSL_TICKET_AEAD_METHOD *tls_stream_ticket_method(void);
-
 // tls_context_bio_method gives the method of the BIOs under its streams, borrowed.
 const BIO_METHOD *tls_context_bio_method(const struct tls_context *context);
 
-// tls_set_common_rules sets what holds in both roles: suites, and what proofs may be signed with.
-bool tls_set_common_rules(SSL_CTX *ctx);
+// tls_context_verify_mode gives BoringSSL's flags for the client's certificate: asked for, or needed.
+int tls_context_verify_mode(const struct tls_context *context);
 
-// tls_bio_method_create makes the method; owned by the caller. NULL without memory.
-BIO_METHOD *tls_bio_method_create(void);
-
-// tls_stream_on_verify is BoringSSL's custom verify callback for the streams of a context.
-enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert);
-
-// tls_stream_on_client_hello is called for every ClientHello, before anything is agreed.
-enum ssl_select_cert_result_t tls_stream_on_client_hello(const SSL_CLIENT_HELLO *hello);
-
-// tls_context_apply makes the SSL, which may have been made for another context, this one's: the
-// certificate that suits the client, CA names, session id context, versions and verification. Only from
-// within tls_stream_on_client_hello. False without memory.
+// tls_context_apply makes the SSL, which may have been made for another context, this one's: the certificate that
+// suits the client, CA names, session id context and versions. The caller sets the verification. Only while the
+// ClientHello is handled. False without memory.
 bool tls_context_apply(const struct tls_context *context, const SSL_CLIENT_HELLO *hello);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "proxy/tls/certificate.h"
-#include "proxy/tls/context_internal.h"
+#include "proxy/tls/rules.h"
 #include "proxy/tls/tls_stream_internal.h"
 
 enum { SESSIONS_MAX = 32 };
@@ -27,6 +27,25 @@ struct tls_sessions {
     SSL_SESSION *kept[SESSIONS_MAX]; // owned; the newest last
     size_t count;
 };
+
+struct client_stream {
+    struct tls_stream tls;         // first
+    struct tls_client *client;     // ref
+    struct tls_sessions *sessions; // borrowed; NULL: nothing is resumed
+    tls_request_fn on_request;     // NULL: not called
+    bool has_alert;                // the server has sent a fatal alert
+    uint8_t alert;                 // which one
+};
+
+static struct client_stream *client_of(struct tls_stream *tls)
+{
+    return (struct client_stream *)tls;
+}
+
+static void release(struct tls_stream *tls)
+{
+    tls_client_unref(client_of(tls)->client);
+}
 
 static void drop_sessions(struct tls_sessions *sessions)
 {
@@ -69,9 +88,9 @@ static void take_session(struct tls_sessions *sessions, struct tls_client *clien
 // on_session keeps a new session, in the place of the oldest where there is no room. 1: it is ours now.
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
-    const struct tls_stream *tls = SSL_get_app_data(ssl);
-    struct tls_sessions *sessions = tls->sessions;
-    if (sessions == NULL || sessions->client != tls->client)
+    const struct client_stream *stream = SSL_get_app_data(ssl);
+    struct tls_sessions *sessions = stream->sessions;
+    if (sessions == NULL || sessions->client != stream->client)
         return 0;
     if (sessions->count == SESSIONS_MAX) {
         SSL_SESSION_free(sessions->kept[0]);
@@ -86,19 +105,19 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 static int on_certificate_request(SSL *ssl, void *arg)
 {
     (void)arg;
-    const struct tls_stream *tls = SSL_get_app_data(ssl);
-    if (tls->on_request != NULL)
-        tls->on_request(tls->verify_arg, SSL_get0_server_requested_CAs(ssl));
+    const struct client_stream *stream = SSL_get_app_data(ssl);
+    if (stream->on_request != NULL)
+        stream->on_request(stream->tls.verify_arg, SSL_get0_server_requested_CAs(ssl));
     return 1;
 }
 
 static void on_info(const SSL *ssl, int kind, int value)
 {
-    struct tls_stream *tls = SSL_get_app_data(ssl);
+    struct client_stream *stream = SSL_get_app_data(ssl);
     if (kind != SSL_CB_READ_ALERT || value >> 8 != SSL3_AL_FATAL)
         return;
-    tls->has_alert = true;
-    tls->alert = (uint8_t)value;
+    stream->has_alert = true;
+    stream->alert = (uint8_t)value;
 }
 
 static bool set_rules(SSL_CTX *ctx)
@@ -171,12 +190,12 @@ struct tls_stream *tls_client_stream_create(struct tls_client *client,
                                             struct stream *below, struct buffer_pool *pool,
                                             tls_verify_fn verify, void *verify_arg)
 {
-    struct tls_stream *tls =
-        tls_stream_make(client->ssl_ctx, client->bio_method, below, pool, verify, verify_arg);
+    struct tls_stream *tls = tls_stream_make(sizeof(struct client_stream), release, client->ssl_ctx,
+                                             client->bio_method, below, pool, verify, verify_arg);
     if (tls == NULL)
         return NULL;
-    tls->client = tls_client_ref(client);
-    tls->sessions = sessions;
+    client_of(tls)->client = tls_client_ref(client);
+    client_of(tls)->sessions = sessions;
     SSL_set_connect_state(tls->ssl);
     if (server_name != NULL && !SSL_set_tlsext_host_name(tls->ssl, server_name)) {
         ERR_clear_error();
@@ -190,13 +209,14 @@ struct tls_stream *tls_client_stream_create(struct tls_client *client,
 
 void tls_client_stream_on_request(struct tls_stream *tls, tls_request_fn on_request)
 {
-    tls->on_request = on_request;
+    client_of(tls)->on_request = on_request;
 }
 
 bool tls_stream_alert(const struct tls_stream *tls, uint8_t *out)
 {
-    *out = tls->alert;
-    return tls->has_alert;
+    const struct client_stream *stream = (const struct client_stream *)tls;
+    *out = stream->alert;
+    return stream->has_alert;
 }
 
 const char *tls_alert_name(uint8_t alert)

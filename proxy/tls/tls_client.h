@@ -1,12 +1,11 @@
-// tls_client: the client's side of a TLS connection over another stream: the sidecar and the doctor, who
-// speak to the proxy.
+// tls_client: the client's side of a TLS connection over another stream, for the sidecar and the doctor.
 //
-// A tls_client holds what all connections share: own certificate and key, versions, suites. It is
-// immutable, counted and shared by all threads. The streams that are made with it are tls_streams as
-// the server's are: tls_stream.h tells how they are used. Knows no policy: the server's chain and name
-// are judged by a callback, in resumed sessions too.
+// A tls_client holds what all connections share: own certificate and key, versions, suites. It is immutable, counted
+// and shared by all threads. Its streams are used as tls_stream.h says. Knows no policy: a callback judges the
+// server's chain and name, in resumed sessions too.
 #pragma once
 
+#include "auth/base/slice.h"
 #include "proxy/tls/tls_stream.h"
 
 struct tls_client;
@@ -44,7 +43,7 @@ struct tls_stream *tls_client_stream_create(struct tls_client *client,
 // the call; NULL or empty: it does not say. `arg` is that of the verify callback.
 typedef void (*tls_request_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *ca_names);
 
-// tls_client_stream_on_request sets who is told. Before the handshake.
+// tls_client_stream_on_request sets the callback for such a request. Before the handshake.
 void tls_client_stream_on_request(struct tls_stream *tls, tls_request_fn on_request);
 
 // tls_stream_alert tells whether the peer of a client stream has sent a fatal alert, and which (RFC 8446

@@ -1,4 +1,6 @@
-// The server's role: a certificate by the client's server name, tickets given and taken.
+// BoringSSL's callbacks of the server's role. An SSL without a stream is a trial's, which has chosen already.
+#include "proxy/tls/tls_server.h"
+
 #include <openssl/err.h>
 #include <time.h>
 
@@ -7,24 +9,47 @@
 
 enum { TICKET_CONTENT_MAX = 12 * 1024 };
 
-enum ssl_select_cert_result_t tls_stream_on_client_hello(const SSL_CLIENT_HELLO *hello)
+struct server_stream {
+    struct tls_stream tls;        // first
+    struct tls_context *context;  // ref; what the stream was made with
+    struct tls_context *selected; // ref; NULL, or what the client's server name has led to
+    tls_select_fn select;         // NULL: the stream's own, whatever the name
+    tls_resume_fn resume;         // NULL: no tickets
+    struct ticket_keys *keys;     // borrowed
+};
+
+static struct server_stream *server_of(struct tls_stream *tls)
 {
-    struct tls_stream *tls = SSL_get_app_data(hello->ssl);
-    if (tls == NULL)
-        return ssl_select_cert_success; // a trial, which has chosen already
-    struct tls_context *selected = tls->context;
-    if (tls->select != NULL)
-        selected = tls->select(tls->verify_arg, tls_stream_server_name(tls));
+    return (struct server_stream *)tls;
+}
+
+static void release(struct tls_stream *tls)
+{
+    struct server_stream *server = server_of(tls);
+    tls_context_unref(server->selected);
+    tls_context_unref(server->context);
+}
+
+// on_client_hello is called for every ClientHello, before anything is agreed.
+static enum ssl_select_cert_result_t on_client_hello(const SSL_CLIENT_HELLO *hello)
+{
+    struct server_stream *server = SSL_get_app_data(hello->ssl);
+    if (server == NULL)
+        return ssl_select_cert_success;
+    struct tls_context *selected = server->context;
+    if (server->select != NULL)
+        selected = server->select(server->tls.verify_arg, tls_stream_server_name(&server->tls));
     if (!tls_context_apply(selected, hello))
         return ssl_select_cert_error;
-    tls_context_unref(tls->selected);
-    tls->selected = tls_context_ref(selected);
+    SSL_set_custom_verify(hello->ssl, tls_context_verify_mode(selected), tls_stream_on_verify);
+    tls_context_unref(server->selected);
+    server->selected = tls_context_ref(selected);
     return ssl_select_cert_success;
 }
 
-static const struct tls_context *selected_context(const struct tls_stream *tls)
+static const uint8_t *binding_of(const struct server_stream *server)
 {
-    return tls->selected == NULL ? tls->context : tls->selected;
+    return tls_context_binding(server->selected == NULL ? server->context : server->selected);
 }
 
 static size_t ticket_overhead(SSL *ssl)
@@ -39,10 +64,10 @@ static size_t ticket_overhead(SSL *ssl)
 static int ticket_seal(SSL *ssl, uint8_t *out, size_t *out_len, size_t cap, const uint8_t *in,
                        size_t in_len)
 {
-    const struct tls_stream *tls = SSL_get_app_data(ssl);
-    if (tls->keys != NULL && in_len <= TICKET_CONTENT_MAX &&
-        ticket_keys_seal(tls->keys, time(NULL), tls_context_binding(selected_context(tls)),
-                         slice_of(in, in_len), out, cap, out_len))
+    const struct server_stream *server = SSL_get_app_data(ssl);
+    if (server->keys != NULL && in_len <= TICKET_CONTENT_MAX &&
+        ticket_keys_seal(server->keys, time(NULL), binding_of(server), slice_of(in, in_len), out,
+                         cap, out_len))
         return 1;
     ERR_clear_error();
     out[0] = 0;
@@ -55,28 +80,33 @@ static int ticket_seal(SSL *ssl, uint8_t *out, size_t *out_len, size_t cap, cons
 static enum ssl_ticket_aead_result_t ticket_open(SSL *ssl, uint8_t *out, size_t *out_len,
                                                  size_t cap, const uint8_t *in, size_t in_len)
 {
-    struct tls_stream *tls = SSL_get_app_data(ssl);
+    struct server_stream *server = SSL_get_app_data(ssl);
     SSL_SESSION *session = NULL;
     enum err error = ERR_DENIED;
-    if (tls->keys != NULL &&
-        ticket_keys_open(tls->keys, time(NULL), tls_context_binding(selected_context(tls)),
-                         slice_of(in, in_len), out, cap, out_len))
+    if (server->keys != NULL && ticket_keys_open(server->keys, time(NULL), binding_of(server),
+                                                 slice_of(in, in_len), out, cap, out_len))
         session = SSL_SESSION_from_bytes(out, *out_len, SSL_get_SSL_CTX(ssl));
     if (session != NULL) {
         const STACK_OF(CRYPTO_BUFFER) *chain = SSL_SESSION_get0_peer_certificates(session);
         const bool is_empty = chain == NULL || sk_CRYPTO_BUFFER_num(chain) == 0;
-        error = tls->resume(tls->verify_arg, is_empty ? NULL : chain);
+        error = server->resume(server->tls.verify_arg, is_empty ? NULL : chain);
     }
     SSL_SESSION_free(session);
     ERR_clear_error();
     return error == ERR_OK ? ssl_ticket_aead_success : ssl_ticket_aead_ignore_ticket;
 }
 
-const SSL_TICKET_AEAD_METHOD *tls_stream_ticket_method(void)
+enum err tls_context_create(const struct tls_context_options *options, struct tls_context **out,
+                            struct errinfo *info)
 {
-    static const SSL_TICKET_AEAD_METHOD method = {
+    static const SSL_TICKET_AEAD_METHOD tickets = {
         .max_overhead = ticket_overhead, .seal = ticket_seal, .open = ticket_open};
-    return &method;
+    TRY(tls_context_make(options, tls_bio_method_create(), out, info));
+    SSL_CTX *ctx = tls_context_ssl_ctx(*out);
+    SSL_CTX_set_custom_verify(ctx, tls_context_verify_mode(*out), tls_stream_on_verify);
+    SSL_CTX_set_select_certificate_cb(ctx, on_client_hello);
+    SSL_CTX_set_ticket_aead_method(ctx, &tickets);
+    return ERR_OK;
 }
 
 struct tls_stream *tls_stream_create(struct tls_context *context, struct stream *below,
@@ -84,11 +114,11 @@ struct tls_stream *tls_stream_create(struct tls_context *context, struct stream 
                                      void *verify_arg)
 {
     struct tls_stream *tls =
-        tls_stream_make(tls_context_ssl_ctx(context), tls_context_bio_method(context), below, pool,
-                        verify, verify_arg);
+        tls_stream_make(sizeof(struct server_stream), release, tls_context_ssl_ctx(context),
+                        tls_context_bio_method(context), below, pool, verify, verify_arg);
     if (tls == NULL)
         return NULL;
-    tls->context = tls_context_ref(context);
+    server_of(tls)->context = tls_context_ref(context);
     SSL_set_accept_state(tls->ssl);
     (void)SSL_set_options(tls->ssl, SSL_OP_NO_TICKET);
     return tls;
@@ -96,14 +126,14 @@ struct tls_stream *tls_stream_create(struct tls_context *context, struct stream 
 
 void tls_stream_select_by_name(struct tls_stream *tls, tls_select_fn select)
 {
-    tls->select = select;
+    server_of(tls)->select = select;
 }
 
 void tls_stream_allow_resumption(struct tls_stream *tls, struct ticket_keys *keys,
                                  tls_resume_fn resume)
 {
-    tls->keys = keys;
-    tls->resume = resume;
+    server_of(tls)->keys = keys;
+    server_of(tls)->resume = resume;
     (void)SSL_clear_options(tls->ssl, SSL_OP_NO_TICKET);
 }
 

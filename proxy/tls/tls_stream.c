@@ -14,7 +14,6 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 
-#include "proxy/tls/context_internal.h"
 #include "proxy/tls/tls_stream_internal.h"
 
 enum {
@@ -73,7 +72,7 @@ static bool check_first_bytes(struct tls_stream *tls)
         return true;
     tls->has_begun = true;
     const struct slice first = buffer_unread(tls->in);
-    const bool is_from_server = tls->client != NULL;
+    const bool is_from_server = !SSL_is_server(tls->ssl);
     if (first.data[0] == RECORD_TYPE_HANDSHAKE ||
         (is_from_server && first.data[0] == RECORD_TYPE_ALERT))
         return true;
@@ -350,10 +349,11 @@ enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert)
     return ssl_verify_invalid;
 }
 
-struct tls_stream *tls_stream_make(SSL_CTX *ctx, const BIO_METHOD *method, struct stream *below,
+struct tls_stream *tls_stream_make(size_t size, void (*release)(struct tls_stream *tls),
+                                   SSL_CTX *ctx, const BIO_METHOD *method, struct stream *below,
                                    struct buffer_pool *pool, tls_verify_fn verify, void *verify_arg)
 {
-    struct tls_stream *tls = calloc(1, sizeof *tls);
+    struct tls_stream *tls = calloc(1, size);
     if (tls == NULL)
         return NULL;
     *tls = (struct tls_stream){
@@ -364,6 +364,7 @@ struct tls_stream *tls_stream_make(SSL_CTX *ctx, const BIO_METHOD *method, struc
         .verify = verify,
         .verify_arg = verify_arg,
         .failure_detail = "",
+        .release = release,
     };
     tls->ssl = SSL_new(ctx);
     BIO *bio = BIO_new(method);
@@ -389,9 +390,7 @@ void tls_stream_destroy(struct tls_stream *tls)
     buffer_pool_give(tls->pool, &tls->in);
     buffer_pool_give(tls->pool, &tls->out);
     SSL_free(tls->ssl);
-    tls_context_unref(tls->selected);
-    tls_context_unref(tls->context);
-    tls_client_unref(tls->client);
+    tls->release(tls);
     tls->magic = 0;
     free(tls);
 }

@@ -1,9 +1,9 @@
-// tls_stream: one end of a TLS connection over another stream; made here for the server's side, in
-// tls_client.h for the client's.
+// tls_stream: one end of a TLS connection over another stream. tls_server.h makes the server's, tls_client.h the
+// client's.
 //
-// The handshake is driven by tls_stream_handshake; afterwards it is a stream like any other. Bytes
-// in flight live in buffers borrowed from the worker's pool: ciphertext is read in large pieces and
-// several records are written at once. Knows no policy: the peer's chain is judged by a callback.
+// tls_stream_handshake drives the handshake; afterwards it is a stream like any other. Bytes in flight are in buffers
+// borrowed from the worker's pool: ciphertext is read in large pieces, and several records are written at once. Knows
+// no policy, and of its role only what the handshake needs: a callback judges the peer's chain.
 #pragma once
 
 #include <openssl/pool.h>
@@ -11,8 +11,6 @@
 
 #include "proxy/net/buffer.h"
 #include "proxy/net/stream.h"
-#include "proxy/tls/context.h"
-#include "proxy/tls/ticket_keys.h"
 
 // tls_alert is what the peer is told when its certificate is refused (RFC 8446 6.2).
 enum tls_alert {
@@ -31,15 +29,6 @@ enum tls_alert {
 typedef enum err (*tls_verify_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
                                   enum tls_alert *out_alert);
 
-// tls_select_fn gives the context for the server name that the client asks for (NULL: none), borrowed;
-// `arg` is that of the verify callback. Called from within tls_stream_handshake, before anything else.
-typedef struct tls_context *(*tls_select_fn)(void *arg, const char *server_name);
-
-// tls_resume_fn judges, before it is resumed, a session that the client has a ticket of: its chain as
-// tls_verify_fn has it, or NULL when there was none. ERR_OK lets it be resumed, if TLS finds no fault
-// with it either; anything else leads to a full handshake. Called at most once, before tls_verify_fn.
-typedef enum err (*tls_resume_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain);
-
 // tls_failure tells why a handshake did not finish.
 enum tls_failure {
     TLS_FAILURE_NONE,
@@ -53,24 +42,6 @@ enum tls_failure {
 };
 
 struct tls_stream;
-
-// tls_stream_create makes a server stream with a reference to `context` over `below`, which stays the caller's and must outlive it.
-// `pool` is the worker's. NULL when there is no memory. Owned by the caller.
-struct tls_stream *tls_stream_create(struct tls_context *context, struct stream *below,
-                                     struct buffer_pool *pool, tls_verify_fn verify,
-                                     void *verify_arg) MUST_USE;
-
-// tls_stream_select_by_name has the context chosen by server name. Before the handshake.
-void tls_stream_select_by_name(struct tls_stream *tls, tls_select_fn select);
-
-// tls_stream_allow_resumption gives tickets and takes them, where `resume` agrees. Before the handshake.
-// `keys` is borrowed and must outlive the stream.
-void tls_stream_allow_resumption(struct tls_stream *tls, struct ticket_keys *keys,
-                                 tls_resume_fn resume);
-
-// tls_stream_limit_tickets bounds the life of this session's tickets, those of later connections that
-// resume it included. From within tls_verify_fn.
-void tls_stream_limit_tickets(struct tls_stream *tls, int64_t max_s);
 
 // tls_stream_is_resumed tells whether the finished handshake has resumed a session.
 bool tls_stream_is_resumed(const struct tls_stream *tls);

@@ -1,10 +1,10 @@
-// What the files of tls_stream share and nobody else sees: the stream itself, and how one is made for
-// either role.
+// tls_stream_internal: the part of a stream that both roles share, and how a role makes its streams. Private to
+// proxy/tls.
 #pragma once
 
+#include <openssl/bio.h>
 #include <openssl/ssl.h>
 
-#include "proxy/tls/tls_client.h"
 #include "proxy/tls/tls_stream.h"
 
 struct tls_stream {
@@ -25,23 +25,20 @@ struct tls_stream {
     bool has_begun;
     bool is_shut; // close_notify is written or on its way
     bool saw_close_notify;
-    bool has_alert; // in the client's role: the server has sent a fatal alert
-    uint8_t alert;  // which one
-
-    // In the server's role.
-    struct tls_context *context;  // ref; what the stream was made with; NULL in the other role
-    struct tls_context *selected; // ref; NULL, or what the client's server name has led to
-    tls_select_fn select;         // NULL: the stream's own, whatever the name
-    tls_resume_fn resume;         // NULL: no tickets
-    struct ticket_keys *keys;     // borrowed
-
-    // In the client's role.
-    struct tls_client *client;     // ref; NULL in the other role
-    struct tls_sessions *sessions; // borrowed; NULL: nothing is resumed
-    tls_request_fn on_request;     // NULL: nobody wants to know
+    void (*release)(struct tls_stream *tls); // frees what the role has; after `ssl`
 };
 
-// tls_stream_make makes a stream that has no role yet. NULL when there is no memory.
-struct tls_stream *tls_stream_make(SSL_CTX *ctx, const BIO_METHOD *method, struct stream *below,
+// tls_stream_make makes a stream of `size` bytes, of which a struct tls_stream is the first member and what the role
+// adds is zeroed. The role is still to be set on its SSL. `release` is called by tls_stream_destroy, on failure here
+// too. NULL when there is no memory.
+struct tls_stream *tls_stream_make(size_t size, void (*release)(struct tls_stream *tls),
+                                   SSL_CTX *ctx, const BIO_METHOD *method, struct stream *below,
                                    struct buffer_pool *pool, tls_verify_fn verify,
                                    void *verify_arg) MUST_USE;
+
+// tls_bio_method_create makes the method of the BIOs under all streams of an SSL_CTX; owned by the caller. NULL without
+// memory.
+BIO_METHOD *tls_bio_method_create(void) MUST_USE;
+
+// tls_stream_on_verify is BoringSSL's custom verify callback.
+enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert);

@@ -4,7 +4,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 
-#include "proxy/tls/context_internal.h"
+#include "proxy/tls/rules.h"
 
 enum { TURNS_MAX = 64 };
 

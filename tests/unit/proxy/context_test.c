@@ -17,7 +17,7 @@
 #include <openssl/x509.h>
 
 #include "proxy/pki/certificate.h"
-#include "proxy/tls/context.h"
+#include "proxy/tls/tls_server.h"
 
 enum { TEXT_CAP = 64 * 1024 };
 

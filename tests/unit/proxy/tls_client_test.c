@@ -11,8 +11,8 @@
 #include <openssl/ssl.h>
 
 #include "proxy/pki/certificate.h"
-#include "proxy/tls/ticket_keys.h"
 #include "proxy/tls/tls_client.h"
+#include "proxy/tls/tls_server.h"
 #include "tests/unit/proxy/fake_stream.h"
 
 struct party {

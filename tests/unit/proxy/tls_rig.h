@@ -4,7 +4,7 @@
 
 #include <openssl/ssl.h>
 
-#include "proxy/tls/tls_stream.h"
+#include "proxy/tls/tls_server.h"
 #include "tests/unit/proxy/fake_stream.h"
 
 // One key pair and self-signed certificate, for either side.

@@ -1,0 +1,42 @@
+// tls_server: the server's side of a TLS connection: a context with the callbacks that its streams need, a certificate by
+// the client's server name, tickets given and taken.
+//
+// A session is resumed only after the stream's owner has judged the client's chain again. Knows no policy.
+#pragma once
+
+#include "proxy/tls/context.h"
+#include "proxy/tls/ticket_keys.h"
+#include "proxy/tls/tls_stream.h"
+
+// tls_select_fn gives the context for the server name that the client asks for (NULL: none), borrowed;
+// `arg` is that of the verify callback. Called from within tls_stream_handshake, before anything else.
+typedef struct tls_context *(*tls_select_fn)(void *arg, const char *server_name);
+
+// tls_resume_fn judges, before it is resumed, a session that the client has a ticket of: its chain as
+// tls_verify_fn has it, or NULL when there was none. ERR_OK lets it be resumed, if TLS finds no fault
+// with it either; anything else leads to a full handshake. Called at most once, before tls_verify_fn.
+typedef enum err (*tls_resume_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain);
+
+// tls_context_create parses chain and key; the caller owns one reference. ERR_INPUT with a sentence in `info` when one
+// cannot be read, they do not belong together, TLS cannot use the key, or a handshake tried in memory fails. The
+// sentence does not name the file: the caller does. ERR_MEMORY.
+enum err tls_context_create(const struct tls_context_options *options, struct tls_context **out,
+                            struct errinfo *info) MUST_USE;
+
+// tls_stream_create makes a server's stream with a reference to `context` over `below`, which stays the caller's and
+// must outlive it. `pool` is the worker's. Owned by the caller. NULL without memory.
+struct tls_stream *tls_stream_create(struct tls_context *context, struct stream *below,
+                                     struct buffer_pool *pool, tls_verify_fn verify,
+                                     void *verify_arg) MUST_USE;
+
+// tls_stream_select_by_name has the context chosen by server name. Before the handshake.
+void tls_stream_select_by_name(struct tls_stream *tls, tls_select_fn select);
+
+// tls_stream_allow_resumption gives tickets and takes them, where `resume` agrees. Before the handshake.
+// `keys` is borrowed and must outlive the stream.
+void tls_stream_allow_resumption(struct tls_stream *tls, struct ticket_keys *keys,
+                                 tls_resume_fn resume);
+
+// tls_stream_limit_tickets bounds the life of this session's tickets, those of later connections that
+// resume it included. From within tls_verify_fn.
+void tls_stream_limit_tickets(struct tls_stream *tls, int64_t max_s);
