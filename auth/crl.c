@@ -4,7 +4,6 @@
 
 #include <inttypes.h>
 #include <openssl/bytestring.h>
-#include <openssl/err.h>
 #include <openssl/mem.h>
 #include <openssl/obj.h>
 #include <openssl/sha.h>
@@ -16,6 +15,7 @@
 #include "auth/crl_signature.h"
 #include "auth/dn.h"
 #include "auth/strength.h"
+#include "auth/verification.h"
 
 struct crl {
     atomic_size_t refs;
@@ -615,13 +615,14 @@ enum err crl_create(struct slice der, const struct crl_signers *signers, struct 
 {
     *out = NULL;
     struct crl *crl = calloc(1, sizeof *crl);
-    if (crl == NULL)
+    if (crl == NULL || !verification_begin()) {
+        free(crl);
         return errinfo_set(info, ERR_MEMORY, "no memory");
+    }
     atomic_init(&crl->refs, 1);
     crl->covers_leaves = true;
     crl->covers_cas = true;
-    const enum err error = crl_read(der, signers, crl, info);
-    ERR_clear_error();
+    const enum err error = verification_error(crl_read(der, signers, crl, info));
     if (error != ERR_OK) {
         crl_unref(crl);
         return error;

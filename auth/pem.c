@@ -7,6 +7,8 @@
 #include <openssl/mem.h>
 #include <openssl/pem.h>
 
+#include "auth/verification.h"
+
 static enum err read_blocks(BIO *bio, pem_block_function *on_block, void *arg, size_t *out_count,
                             struct errinfo *info)
 {
@@ -40,12 +42,13 @@ enum err pem_read_blocks(struct slice pem, pem_block_function *on_block, void *a
     if (pem.len > INT_MAX)
         return errinfo_set(info, ERR_LIMIT, "more than 2 GiB of PEM");
     BIO *bio = BIO_new_mem_buf(pem.data, (ossl_ssize_t)pem.len);
-    if (bio == NULL)
+    if (bio == NULL || !verification_begin()) {
+        BIO_free(bio);
         return errinfo_set(info, ERR_MEMORY, "no memory");
+    }
     const enum err error = read_blocks(bio, on_block, arg, out_count, info);
     BIO_free(bio);
-    ERR_clear_error();
-    return error;
+    return verification_error(error);
 }
 
 static bool begins_block(struct slice text)

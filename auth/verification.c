@@ -13,12 +13,24 @@ bool verification_begin(void)
     return has_queue;
 }
 
+// lacked_memory tells whether an allocation of the library failed, and empties the queue.
+static bool lacked_memory(void)
+{
+    bool is_lacking = false;
+    for (uint32_t error = ERR_get_error(); error != 0; error = ERR_get_error())
+        is_lacking |= ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+    return is_lacking;
+}
+
 enum verification verification_end(bool is_good)
 {
-    bool lacked_memory = false;
-    for (uint32_t error = ERR_get_error(); error != 0; error = ERR_get_error())
-        lacked_memory |= ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+    const bool is_lacking = lacked_memory();
     if (is_good)
         return VERIFICATION_GOOD;
-    return lacked_memory ? VERIFICATION_UNKNOWN : VERIFICATION_BAD;
+    return is_lacking ? VERIFICATION_UNKNOWN : VERIFICATION_BAD;
+}
+
+enum err verification_error(enum err error)
+{
+    return lacked_memory() && error == ERR_INPUT ? ERR_MEMORY : error;
 }

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "auth/base/err.h"
+
 enum verification {
     VERIFICATION_BAD,
     VERIFICATION_GOOD,
@@ -16,6 +18,10 @@ enum verification {
 // verification_begin empties the error queue before the library is asked. False without memory for the queue itself:
 // then the answer is VERIFICATION_UNKNOWN, and verification_end is not called.
 bool verification_begin(void);
+
+// verification_error is for a reader that began with verification_begin and failed: `error`, or ERR_MEMORY when it is
+// ERR_INPUT and the library lacked memory, so that nothing is called bad that could not be read. Empties the queue.
+enum err verification_error(enum err error);
 
 // verification_end gives the answer after the library has said `is_good`, and empties the queue again.
 enum verification verification_end(bool is_good);
