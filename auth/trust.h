@@ -48,7 +48,7 @@ struct trust_options {
     uint32_t max_depth;      // intermediates between leaf and anchor; at most TRUST_MAX_DEPTH
     int64_t max_lifetime_s;  // a leaf issued for longer is refused; 0 = no limit
     bool is_strict;          // RFC 5280 to the letter, also for anchors and CRLs
-    bool keeps_expired_crls; // a CRL that has expired goes on to count
+    bool keeps_expired_crls; // a CRL that has expired stays in use
     bool is_crl_for_leaves;  // CAs need no CRL, for PKIs whose root is offline and issues none
     bool trusts_every_ca;    // each certificate of trust_add_ca is an anchor
     enum trust_purpose purpose;
@@ -152,7 +152,7 @@ struct trust_crl trust_crl_at(const struct trust *trust, size_t index);
 // trust_usages gives the bits of enum trust_usage that are accepted.
 uint32_t trust_usages(const struct trust *trust);
 
-// trust_keeps_expired_crls tells whether a list that has expired goes on to count.
+// trust_keeps_expired_crls tells whether an expired list stays in use.
 bool trust_keeps_expired_crls(const struct trust *trust);
 
 // trust_lacks_crl tells whether the profile has lists, but none that the CA `index` (of

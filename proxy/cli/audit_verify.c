@@ -206,11 +206,10 @@ static void print_text(const struct verify *verify, uint64_t open)
                  verify->counted, open, verify->lost, verify->torn);
     if (verify->problems > SHOWN_MAX)
         (void)fprintf(stderr, "and %" PRIu64 " more\n", verify->problems - SHOWN_MAX);
-    (void)printf("%s\n"
-                 "not shown by any log: whether records were cut out whole, at the beginning, at "
-                 "the end or between, or changed by hand\n",
-                 verify->problems == 0 ? "no fault in what is there"
-                                       : "there are faults, see above");
+    (void)printf(
+        "%s\n"
+        "a log cannot show whether whole records were removed, at the beginning, at the end or between, or changed by hand\n",
+        verify->problems == 0 ? "no fault in what is there" : "there are faults, see above");
 }
 
 static int verify_logs(struct verify *verify, const struct cli_line *line)

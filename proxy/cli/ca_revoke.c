@@ -102,7 +102,7 @@ static enum err revoke_serial(struct index *index, const struct revoke_arguments
     if (entry == NULL && !arguments->may_be_unlisted)
         return errinfo_set(info, ERR_DENIED,
                            "no certificate with the serial %s is known here: `ca list` shows those "
-                           "that are; --unlisted revokes it all the same",
+                           "that are; --unlisted revokes it anyway",
                            serial);
     if (entry != NULL && entry->is_revoked)
         return errinfo_set(info, ERR_DENIED, "%s is revoked already (%s)", serial,
@@ -230,8 +230,8 @@ static enum err publish(const struct authority *authority, const struct crl_argu
     }
     authority_destroy(root);
     if (error == ERR_OK)
-        cli_say("ca crl", "number %" PRIu64 ", good until %s; make the next one before", number,
-                cli_format_date(now_s + arguments->ttl_s, date));
+        cli_say("ca crl", "number %" PRIu64 ", valid until %s; make the next one before that",
+                number, cli_format_date(now_s + arguments->ttl_s, date));
     return error;
 }
 

@@ -363,8 +363,8 @@ static enum err ensure_crl(struct quickstart *quickstart, struct errinfo *info)
         index_deinit(&index);
     }
     if (error == ERR_OK)
-        cli_say(COMMAND, "made %s, a list of what is revoked (nothing yet), good until %s", path,
-                cli_format_date(quickstart->now_s + ttl_s, date));
+        cli_say(COMMAND, "made %s, the list of revoked certificates (none yet), valid until %s",
+                path, cli_format_date(quickstart->now_s + ttl_s, date));
     free(path);
     return error;
 }

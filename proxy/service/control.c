@@ -266,7 +266,7 @@ static bool may_block(const struct control *control, const struct control_reques
     if (name == NULL || request->is_forced ||
         find_client(control->service->snapshot->policy, name, &nearest))
         return true;
-    say_no_client(name, nearest, " (--force blocks the name all the same)", info);
+    say_no_client(name, nearest, " (--force blocks the name anyway)", info);
     return false;
 }
 
@@ -320,7 +320,7 @@ static void do_unblock(struct control *control, struct control_call *call)
         change_blocks(control, call, blocks, "unblocked", block.text);
     else
         answer(control, call, EXIT_FAILED,
-               error == ERR_INPUT ? "it is not blocked; `sallyport status` lists what is"
+               error == ERR_INPUT ? "it is not blocked; `sallyport status` lists the blocks"
                                   : "no memory: it stays blocked");
 }
 

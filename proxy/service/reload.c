@@ -245,11 +245,10 @@ static void be_adopted(struct service *service)
     service->adopted_generation = service->generation;
     if (service->is_adopting_taking)
         log_warning(
-            "reload: %s; what takes trust away (CRLs, `denied`, CAs that are gone, lists of "
-            "a `deny`) is in force all the same, generation %" PRIu64,
+            "reload: %s; what takes trust away (CRLs, `denied`, removed CAs, lists of a `deny`) is in force all the same, generation %" PRIu64,
             ev_is_active(&service->retry)
                 ? "a certificate or its key is not whole yet, and is read again for 10 s"
-                : "what is on the disk was refused as a whole, see above",
+                : "the files on the disk were rejected as a whole, see above",
             service->generation);
     service->is_adopting_taking = false;
     if (!service->is_adopting_reload)

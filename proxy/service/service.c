@@ -50,8 +50,8 @@ static void on_problem(const char *path, int error)
 static void on_audit_removed(const char *path, uint64_t count)
 {
     log_error(
-        "audit log %s: the file was removed while it was in use; it is made again, and what it held is gone "
-        "(%" PRIu64 " times since the start); to rotate, rename it and send SIGUSR1",
+        "audit log %s: the file was removed while it was in use; it is created again, and its contents are lost (%" PRIu64
+        " times since the start); to rotate, rename it and send SIGUSR1",
         path, count);
 }
 

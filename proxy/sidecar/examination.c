@@ -106,7 +106,7 @@ static void append_date(int64_t not_after_s, int64_t now_s, struct text *out)
     if (gmtime_r(&time, &tm) != NULL)
         (void)strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", &tm);
     if (days >= 0)
-        text_append_format(out, "good until %s (%.1f days left)", date, days);
+        text_append_format(out, "valid until %s (%.1f days left)", date, days);
     else
         text_append_format(out, "expired on %s (%.1f days ago)", date, -days);
 }

@@ -66,7 +66,7 @@ def test_the_end_of_a_served_certificate_and_of_a_ca_is_told_when_it_comes(proxy
     clock.jump(3 * DAY_S)
     proxy.stderr.wait("listener main: the certificate CN=proxy.test has expired: clients go on")
     clock.jump(980 * DAY_S)
-    proxy.stderr.wait("trust.staff: the CA CN=Clients CA has expired: nobody is let in under it")
+    proxy.stderr.wait("trust.staff: the CA CN=Clients CA has expired: nobody is accepted under it")
     certificates = Control(proxy).status()["certificates"]
     assert [entry for entry in certificates if entry["kind"] == "anchor"][0]["days_left"] < 0
 

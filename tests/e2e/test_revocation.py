@@ -385,7 +385,7 @@ def test_a_list_that_expires_refuses_what_is_new_and_ends_nothing(watched, pki):
     "keys, said",
     [
         ({}, "ERROR.*number 6. has expired: handshakes and requests below this CA are refused"),
-        ({"crl_expired": "keep"}, "ERROR.*number 6. has expired and goes on to count"),
+        ({"crl_expired": "keep"}, "ERROR.*number 6. has expired and stays in use"),
     ],
     ids=["refuse", "keep"],
 )

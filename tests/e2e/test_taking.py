@@ -180,7 +180,7 @@ def test_a_revocation_is_in_force_at_once_in_spite_of(house, pki, fault):
 @pytest.mark.parametrize(
     "fault, words",
     [
-        ("a typo in a host list", "refused as a whole, see above"),
+        ("a typo in a host list", "rejected as a whole, see above"),
         ("a key that does not fit its chain", "not whole yet, and is read again"),
     ],
 )
