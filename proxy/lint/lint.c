@@ -1,31 +1,10 @@
 // Opens what the findings need, and has everything looked at.
 #include "proxy/lint/lint.h"
 
-#include <stdarg.h>
-
-#include "proxy/lint/lint_internal.h"
+#include "proxy/lint/parts.h"
 
 // Comparing a thousand rules of a thousand names with one another would take minutes.
 enum { WORK_MAX = 20 * 1000 * 1000 };
-
-struct diagnostic *lint_find(struct lint *lint, enum severity severity, const struct node *node,
-                             const char *format, ...)
-{
-    char message[sizeof((struct diagnostic *)0)->message];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(message, sizeof message, format, args);
-    va_end(args);
-    return diagnostics_add(lint->diagnostics, severity, lint->places.file,
-                           node == NULL ? 0 : node->line, node == NULL ? 0 : node->column, "%s",
-                           message);
-}
-
-uint32_t lint_line(const struct lint *lint, size_t client)
-{
-    const struct node *node = lint->places.clients[client];
-    return node == NULL ? 0 : node->line;
-}
 
 enum err lint_policy(const struct snapshot *snapshot, struct diagnostics *diagnostics)
 {

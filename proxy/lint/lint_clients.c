@@ -2,7 +2,7 @@
 // names are looked up in a sorted index of all entries; entries that take many are compared one by one.
 #include <stdlib.h>
 
-#include "proxy/lint/lint_internal.h"
+#include "proxy/lint/parts.h"
 
 enum key_kind {
     KEY_URI,

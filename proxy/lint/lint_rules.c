@@ -1,7 +1,7 @@
 // Every list of rules: what is shadowed or unreachable, wildcards that strangers can fill, doors to special ranges,
 // denials that a written address walks round.
 #include "auth/rule_fit.h"
-#include "proxy/lint/lint_internal.h"
+#include "proxy/lint/parts.h"
 #include "proxy/net/host_table.h"
 
 // A special range opened as wide as this, or wider, is a warning; narrower it is a note.

@@ -1,6 +1,6 @@
 // What a start would meet on this machine: files that cannot be written are errors, for `serve` would end there; what
 // lets others take the proxy over, or use it up, is a warning. Everything by the user who asks.
-#include "proxy/lint/lint_internal.h"
+#include "proxy/lint/parts.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -12,6 +12,7 @@
 
 #include "auth/base/text.h"
 #include "proxy/pki/authority_internal.h"
+#include "proxy/pki/index_entry.h"
 #include "proxy/pki/new_file.h"
 #include "proxy/pki/revocation_list.h"
 
@@ -23,37 +24,6 @@ enum {
 // The end of 9999, which GeneralizedTime can still say.
 #define LAST_SECOND INT64_C(253402300799)
 
-static bool is_name_byte(char byte)
-{
-    const uint8_t lower = ascii_lower((uint8_t)byte);
-    return (lower >= 'a' && lower <= 'z') || (byte >= '0' && byte <= '9') || byte == '.' ||
-           byte == '_' || byte == '-';
-}
-
-bool authority_name_is_valid(const char *name)
-{
-    const size_t len = strlen(name);
-    if (len < 1 || len > AUTHORITY_NAME_MAX || name[0] == '.')
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        if (!is_name_byte(name[i]))
-            return false;
-    }
-    return true;
-}
-
-bool authority_trust_domain_is_valid(const char *domain)
-{
-    const size_t len = strlen(domain);
-    if (len < 1 || len > AUTHORITY_TRUST_DOMAIN_MAX)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        if (!is_name_byte(domain[i]) || (domain[i] >= 'A' && domain[i] <= 'Z'))
-            return false;
-    }
-    return true;
-}
-
 static bool common_name_is_valid(const char *name)
 {
     const size_t len = strlen(name);
@@ -62,14 +32,6 @@ static bool common_name_is_valid(const char *name)
             return false;
     }
     return len >= 1 && len <= AUTHORITY_COMMON_NAME_MAX;
-}
-
-char *path_join(const char *directory, const char *name, const char *suffix)
-{
-    char *path = NULL;
-    const size_t len = strlen(directory);
-    const char *separator = len > 0 && directory[len - 1] == '/' ? "" : "/";
-    return asprintf(&path, "%s%s%s%s", directory, separator, name, suffix) < 0 ? NULL : path;
 }
 
 static enum err no_memory(struct errinfo *info)
@@ -434,6 +396,24 @@ bool authority_has_issued(const struct authority *authority, X509 *cert)
     EVP_PKEY_free(key);
     ERR_clear_error();
     return is_issued;
+}
+
+enum err authority_load_leaf(const struct authority *authority, const char *path, X509 **out,
+                             struct errinfo *info)
+{
+    *out = NULL;
+    struct pem pem;
+    TRY(new_file_read(path, false, &pem, info));
+    enum err error = certificate_parse(pem_slice(&pem), out);
+    pem_deinit(&pem);
+    if (error != ERR_OK)
+        return errinfo_set(info, ERR_INPUT, "%s holds no certificate in PEM", path);
+    if (authority_has_issued(authority, *out) && !X509_check_ca(*out))
+        return ERR_OK;
+    X509_free(*out);
+    *out = NULL;
+    return errinfo_set(info, ERR_INPUT, "%s was not issued by this CA: --dir says where its CA is",
+                       path);
 }
 
 // adopt_file takes NAME.crt into the index when this authority, or its root, has issued it.

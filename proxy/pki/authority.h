@@ -7,12 +7,11 @@
 
 #include "proxy/pki/certificate.h"
 #include "proxy/pki/index.h"
+#include "proxy/pki/names.h"
 
 enum {
-    AUTHORITY_NAME_MAX = 32,          // bytes of what a certificate is issued to
-    AUTHORITY_COMMON_NAME_MAX = 64,   // bytes of the authority's own CN (RFC 5280 ub-common-name)
-    AUTHORITY_TRUST_DOMAIN_MAX = 255, // bytes (SPIFFE ID 2.1)
-    AUTHORITY_MAX_SANS = 64,          // in one certificate
+    AUTHORITY_COMMON_NAME_MAX = 64, // bytes of the authority's own CN (RFC 5280 ub-common-name)
+    AUTHORITY_MAX_SANS = 64,        // in one certificate
 };
 
 struct authority;
@@ -143,13 +142,3 @@ enum err authority_renew(const struct authority *authority, const struct renew_o
 enum err authority_due_names(const struct authority *authority, const char *directory,
                              unsigned numerator, unsigned denominator, int64_t now_s, char ***out,
                              size_t *out_count, struct errinfo *info) MUST_USE;
-
-// authority_name_is_valid tells whether `name` is [A-Za-z0-9._-]{1,32} without a dot in front, for it
-// becomes a file's name.
-bool authority_name_is_valid(const char *name);
-
-// authority_trust_domain_is_valid tells whether `domain` is [a-z0-9._-]{1,255} (SPIFFE ID 2.1).
-bool authority_trust_domain_is_valid(const char *domain);
-
-// path_join gives `directory`/`name``suffix` on the heap; NULL without memory.
-char *path_join(const char *directory, const char *name, const char *suffix) MUST_USE;

@@ -42,10 +42,6 @@ enum err leaf_texts_make(const struct authority *authority, X509 *cert, EVP_PKEY
                          struct errinfo *info) MUST_USE;
 void leaf_texts_deinit(struct leaf_texts *texts);
 
-// index_entry_of fills an entry from a certificate and the name it goes by; false when it is
-// nothing that an index can hold.
-bool index_entry_of(X509 *cert, const char *name, struct index_entry *out);
-
 // authority_load_leaf reads PATH, a certificate that this authority has issued; `*out` is the
 // caller's.
 enum err authority_load_leaf(const struct authority *authority, const char *path, X509 **out,

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "auth/base/text.h"
-#include "proxy/pki/authority.h"
+#include "proxy/pki/names.h"
 #include "proxy/pki/new_file.h"
 
 // Some 100 bytes a certificate: a few hundred thousand of them.

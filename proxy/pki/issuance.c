@@ -5,6 +5,7 @@
 
 #include "auth/base/text.h"
 #include "proxy/pki/authority_internal.h"
+#include "proxy/pki/index_entry.h"
 #include "proxy/pki/new_file.h"
 #include "proxy/pki/request.h"
 

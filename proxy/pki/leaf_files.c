@@ -1,12 +1,9 @@
 // What belongs to one name, as files: NAME.crt, NAME.key, NAME.pem, NAME.p12.
 #include <openssl/mem.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "auth/base/text.h"
 #include "proxy/pki/authority_internal.h"
-#include "proxy/pki/new_file.h"
 #include "proxy/pki/pkcs12.h"
 
 enum err leaf_files_init(const char *directory, const char *name, struct leaf_files *out,
@@ -86,48 +83,4 @@ void leaf_texts_deinit(struct leaf_texts *texts)
     pem_deinit(&texts->key);
     pem_deinit(&texts->bundle);
     pem_deinit(&texts->p12);
-}
-
-static enum index_kind kind_of(X509 *cert)
-{
-    if (X509_check_ca(cert))
-        return INDEX_CA;
-    return (X509_get_extended_key_usage(cert) & XKU_SSL_SERVER) != 0 ? INDEX_SERVER : INDEX_CLIENT;
-}
-
-bool index_entry_of(X509 *cert, const char *name, struct index_entry *out)
-{
-    *out = (struct index_entry){.kind = kind_of(cert)};
-    struct identity *identity = NULL;
-    if (!authority_name_is_valid(name) || identity_create(cert, NULL, &identity) != ERR_OK)
-        return false;
-    struct text serial;
-    char hex[INDEX_SERIAL_CAP];
-    text_init(&serial, hex, sizeof hex);
-    text_append_hex(&serial, identity_serial(identity));
-    const bool is_good = !serial.is_cut &&
-                         index_parse_serial(serial.len == 0 ? "0" : hex, out->serial) &&
-                         string_copy(out->name, sizeof out->name, slice_of_string(name));
-    out->not_before_s = identity_not_before_s(identity);
-    out->not_after_s = identity_not_after_s(identity);
-    identity_destroy(identity);
-    return is_good;
-}
-
-enum err authority_load_leaf(const struct authority *authority, const char *path, X509 **out,
-                             struct errinfo *info)
-{
-    *out = NULL;
-    struct pem pem;
-    TRY(new_file_read(path, false, &pem, info));
-    enum err error = certificate_parse(pem_slice(&pem), out);
-    pem_deinit(&pem);
-    if (error != ERR_OK)
-        return errinfo_set(info, ERR_INPUT, "%s holds no certificate in PEM", path);
-    if (authority_has_issued(authority, *out) && !X509_check_ca(*out))
-        return ERR_OK;
-    X509_free(*out);
-    *out = NULL;
-    return errinfo_set(info, ERR_INPUT, "%s was not issued by this CA: --dir says where its CA is",
-                       path);
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "proxy/pki/authority_internal.h"
+#include "proxy/pki/index_entry.h"
 #include "proxy/pki/new_file.h"
 
 static enum err no_memory(struct errinfo *info)

@@ -1,8 +1,8 @@
-// What the files of the lint share: the run, and how a finding is put down.
+// findings: one run of the lint, and how its parts report what they find. Private to proxy/lint. Knows no part.
 #pragma once
 
+#include "proxy/config/snapshot.h"
 #include "proxy/lint/cover.h"
-#include "proxy/lint/lint.h"
 #include "proxy/lint/places.h"
 #include "proxy/lint/public_suffix.h"
 
@@ -21,12 +21,3 @@ struct diagnostic *lint_find(struct lint *lint, enum severity severity, const st
 
 // lint_line gives the line of a client, for a finding about another one.
 uint32_t lint_line(const struct lint *lint, size_t client);
-
-// lint_clients looks at who is matched by what. ERR_MEMORY.
-enum err lint_clients(struct lint *lint) MUST_USE;
-
-// lint_start looks at what a start would meet on this machine: errors where `serve` would end.
-void lint_start(struct lint *lint);
-
-// lint_rules looks at every list of rules.
-void lint_rules(struct lint *lint);
