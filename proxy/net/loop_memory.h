@@ -1,8 +1,8 @@
 // loop_memory: the memory of all event loops, with a reserve. libev ends the process where it gets none.
 //
-// libev asks when a loop gets more descriptors, timers or events than ever before, for a table twice as large as the
-// last one at most. The reserve always has room for a few such tables. While one of it is used up nothing new should
-// be begun. Knows nothing of loops.
+// libev asks for memory when a loop has more descriptors, timers or events than ever before: for a table at most twice as
+// large as the last one. The reserve has room for a few such tables. While part of it is used up, nothing new should be
+// begun.
 #pragma once
 
 #include <stdbool.h>

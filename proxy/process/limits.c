@@ -1,4 +1,4 @@
-// A core dump or a debugger of the same user would show private keys.
+// A core dump, or a debugger of the same user, would show private keys.
 #include "proxy/process/limits.h"
 
 #include <malloc.h>
@@ -14,8 +14,8 @@ uint64_t limits_apply(void)
 #ifndef __SANITIZE_ADDRESS__ // its leak check attaches to the process
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
-    // Said, for otherwise malloc raises it with every large block that is freed, and keeps those that
-    // come later: what a reload needs for a moment would stay for good.
+    // Fixed: otherwise malloc raises the threshold with each large block that is freed, and the memory that a reload
+    // needs for a moment stays with the process.
     (void)mallopt(M_MMAP_THRESHOLD, 256 * 1024);
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)

@@ -1,6 +1,6 @@
-// signals: those sent to the process, as events of main's loop.
+// signals: signals to the process as events of main's loop.
 //
-// They are blocked in every thread and read from a signalfd: none interrupts anything, and none is lost.
+// They are blocked in every thread and read from a signalfd. So no signal interrupts a system call, and none is lost.
 #pragma once
 
 #include <ev.h>
@@ -18,13 +18,13 @@ struct signals {
     void *arg; // borrowed
 };
 
-// signals_block blocks `numbers` for good, in this thread and in all that it starts from now on, and has SIGPIPE and
-// SIGXFSZ ignored: a write that cannot be done is an error where it is done.
+// signals_block blocks `numbers` for good, in this thread and in all threads that it starts later. It ignores SIGPIPE
+// and SIGXFSZ: a write that fails returns an error instead.
 void signals_block(struct signals *signals, const int *numbers, size_t count);
 
-// signals_start has `loop` take them, those too that have come since they were blocked. False with errno set.
+// signals_start has `loop` deliver them, including those that came since signals_block. False with errno set.
 bool signals_start(struct signals *signals, struct ev_loop *loop,
                    void (*on_signal)(void *arg, uint32_t number), void *arg) MUST_USE;
 
-// signals_stop ends that, if it was begun.
+// signals_stop ends the delivery, if it was started.
 void signals_stop(struct signals *signals, struct ev_loop *loop);

@@ -1,9 +1,9 @@
-// watcher: notices that files have changed, however that is done: written in place, renamed over, or a
-// symbolic link anywhere on the way swapped (as Kubernetes and cert-manager do).
+// watcher: notices changed files: written in place, renamed over, or reached by a symbolic link that was swapped (as
+// Kubernetes and cert-manager do).
 //
-// It watches folders, never files: every folder on the way to a file in which a symbolic link, or the
-// file itself, stands. inotify may miss what happens on network and overlay file systems, so that it also
-// looks by itself now and then. It does not say what has changed: the callback loads and compares.
+// It watches folders, never files: each folder on the path that holds a symbolic link or the file itself. inotify may
+// miss changes on network and overlay file systems, so the watcher also compares the files every 30 s. It does not
+// tell what has changed: the callback loads and compares.
 #pragma once
 
 #include <ev.h>
@@ -20,10 +20,12 @@ struct watcher *watcher_create(struct ev_loop *loop, void (*on_change)(void *arg
 // watcher_destroy frees it. NULL is allowed.
 void watcher_destroy(struct watcher *watcher);
 
-// Of a folder that is added, everything counts that comes into it, changes or goes, but hidden files.
-//
-// watcher_begin, watcher_add and watcher_commit set the files to watch, by path, in the place of the former
-// ones. What cannot be watched is still looked at now and then.
+// watcher_begin starts a new list of files to watch. The former list counts until watcher_commit.
 void watcher_begin(struct watcher *watcher);
+
+// watcher_add adds a file or a folder to the new list. In a folder every name counts but hidden ones. A path that
+// cannot be watched is compared every 30 s.
 void watcher_add(struct watcher *watcher, const char *path);
+
+// watcher_commit puts the new list in the place of the former one.
 void watcher_commit(struct watcher *watcher);

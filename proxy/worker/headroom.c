@@ -1,5 +1,5 @@
-// While there is room nothing is asked of the kernel. Where it is tight a descriptor is opened and closed, to see
-// its number.
+// While there is room the kernel is not asked. When it is tight, a descriptor is opened and closed to see its
+// number.
 #include "proxy/worker/headroom.h"
 
 #include <fcntl.h>

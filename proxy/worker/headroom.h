@@ -13,15 +13,15 @@ struct headroom {
     uint64_t descriptors; // that the process may have; 0: unknown, never asked for
     uint64_t base;        // those that are open without any client
     bool is_tight;
-    int64_t logged_ms; // monotonic; when it was last said
+    int64_t logged_ms; // monotonic; when it was last logged
 };
 
 // headroom_note looks at the descriptor `fd` of a connection that was just accepted.
 void headroom_note(struct headroom *headroom, const struct ledger *ledger, int fd);
 
 // headroom_has_room tells whether another one may be accepted: there are descriptors, and the
-// reserve of the loops' memory is whole. `any_fd` is some open descriptor. Says so in
-// the log when accepting stops and when it goes on, not more often than every few seconds.
+// reserve of the loops' memory is whole. `any_fd` is some open descriptor. Logs that accepting stops, at most every
+// 10 s.
 bool headroom_has_room(struct headroom *headroom, const struct ledger *ledger, int any_fd,
                        int64_t now_ms);
 

@@ -1,7 +1,7 @@
 // worker: a thread with a loop of its own, its share of the listening sockets, and its sessions.
 //
-// Sessions never move between workers and workers share nothing but the snapshot and the audit queue.
-// Everybody else talks to a worker through its mailbox.
+// Sessions never move between workers. Workers share the snapshot, the audit queue and what is counted for limits. Other
+// threads talk to a worker through its mailbox.
 #pragma once
 
 #include "proxy/audit/audit_log.h"
@@ -44,8 +44,8 @@ enum err worker_start(struct worker *worker, struct errinfo *info) MUST_USE;
 enum err worker_adopt(struct worker *worker, struct snapshot *snapshot,
                       const int *listener_fds) MUST_USE;
 
-// worker_survey hands a survey over, which is answered by its `on_done` on the worker's thread, also when
-// the worker ends meanwhile. False: it has ended before, and only its counters are told. Only when every
+// worker_survey hands a survey over. Its `on_done` answers on the worker's thread, also when the worker ends
+// meanwhile. False: it has ended before, and only its counters are told. Only when every
 // earlier one has been answered.
 bool worker_survey(struct worker *worker, struct survey *survey);
 
@@ -53,7 +53,7 @@ bool worker_survey(struct worker *worker, struct survey *survey);
 // asked, or has ended), and asks it again. For one thread only.
 bool worker_take_pulse(struct worker *worker);
 
-// worker_note_clock makes the worker judge its live tunnels again, for the wall clock was set. Any thread.
+// worker_note_clock makes the worker judge its live tunnels again, because the wall clock was set. Any thread.
 void worker_note_clock(struct worker *worker);
 
 // worker_drain makes the worker accept no more, refuse new requests, and exit when its last tunnel has ended
