@@ -1,4 +1,4 @@
-// audit_event: the events of the audit log. One enum with stable names, for who writes them and for who reads them
+// audit_event: the events of the audit log. One enum with stable names, for writers and readers of the log
 // back; docs/AUDIT.md says what they hold. Names are never changed or reused.
 #pragma once
 

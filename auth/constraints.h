@@ -4,7 +4,7 @@
 // The library applies constraints of host names, e-mail addresses, URIs and directory names. It refuses a
 // certificate with an address under a constraint of addresses, and one without other names whose CN might
 // be a host name. chain.c lets these two errors pass and asks constraints_check_rest instead, which
-// judges the path anew: with the addresses by itself, with the rest by the library.
+// judges the path again: with the addresses by itself, with the rest by the library.
 #pragma once
 
 #include <openssl/x509.h>

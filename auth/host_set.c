@@ -1,4 +1,4 @@
-// Records of flags, length and name, one behind the other; behind eight of them a table.
+// Records of flags, length and name, one after the other; after eight of them a table.
 //
 //   1. A name is hashed from its end to its start. In front of each dot the hash so far is that of
 //      a suffix, and is looked up only when the set holds a suffix of so many labels: a name of 127
@@ -183,7 +183,7 @@ static uint8_t find_record(const struct host_set *set, struct slice name, uint64
 static bool table_matches(const struct host_set *set, struct slice name)
 {
     uint64_t hash = hash_begin();
-    size_t labels = 1; // of what stands behind the byte at `i`
+    size_t labels = 1; // of what stands after the byte at `i`
     for (size_t i = name.len; i-- > 0; hash = hash_add(hash, name.data[i])) {
         if (name.data[i] != '.')
             continue;

@@ -43,5 +43,5 @@ struct host_record {
     struct slice name; // empty with HOST_PATTERN_ANY
 };
 
-// host_set_next gives the next pattern, `*` last; false behind it. `*cursor` is 0 at the start.
+// host_set_next gives the next pattern, `*` last; false after it. `*cursor` is 0 at the start.
 bool host_set_next(const struct host_set *set, size_t *cursor, struct host_record *out);

@@ -35,7 +35,8 @@ enum {
     IDENTITY_DIGEST_LEN = 32,
 };
 
-struct identity; // opaque: heap, immutable, owned by whoever got it from identity_create, or shared
+struct
+    identity; // opaque: heap, immutable, owned by the caller that got it from identity_create, or shared
 struct chain_record;
 
 // identity_create reads `leaf`. It copies what it needs; `leaf` stays the caller's. ERR_INPUT when

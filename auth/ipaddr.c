@@ -98,7 +98,7 @@ static size_t find_gap(struct slice s)
 }
 
 // parse_v6 reads the three forms of RFC 4291 2.2. `::` stands for one or more groups of zeros; a
-// second one, or a third colon, leaves an empty group behind and so fails.
+// second one, or a third colon, leaves an empty group and so fails.
 static bool parse_v6(struct slice s, uint8_t out[V6_BYTES])
 {
     uint8_t head[V6_BYTES] = {0};
@@ -213,7 +213,7 @@ struct ip_addr ip_addr_canonical(const struct ip_addr *addr)
     return out;
 }
 
-// clear_host_bits sets the bits behind the first `length` to zero and tells whether any was set.
+// clear_host_bits sets the bits after the first `length` to zero and tells whether any was set.
 static bool clear_host_bits(struct ip_addr *addr, unsigned length)
 {
     bool any = false;

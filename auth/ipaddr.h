@@ -38,7 +38,7 @@ bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b);
 struct ip_addr ip_addr_canonical(const struct ip_addr *addr);
 
 // ip_prefix_parse reads `ADDRESS/LENGTH`, or an address alone as the prefix of its full length.
-// Bits behind the prefix must be zero (`10.0.0.1/8` is ERR_INPUT with a hint in `info`), and an
+// Bits after the prefix must be zero (`10.0.0.1/8` is ERR_INPUT with a hint in `info`), and an
 // IPv4-mapped prefix is ERR_INPUT: rules are written in plain IPv4.
 enum err ip_prefix_parse(struct slice s, struct ip_prefix *out, struct errinfo *info) MUST_USE;
 

@@ -270,7 +270,7 @@ static void put(struct ip_addr reading, struct ip_addr out[IP_EMBEDDED_MAX], siz
     out[(*count)++] = reading;
 }
 
-// Where the four bytes stand behind a prefix of each length: byte 8 is left out (RFC 6052 2.2).
+// Where the four bytes stand after a prefix of each length: byte 8 is left out (RFC 6052 2.2).
 struct nat64_length {
     uint8_t length;
     uint8_t at[4];

@@ -61,5 +61,5 @@ bool ip_prefix_opens(const struct ip_prefix *prefix, const struct ip_addr *addr)
 // opens some of it: a finding of the lint. False for one that is always closed altogether.
 bool ip_prefix_opens_special(const struct ip_prefix *prefix);
 
-// ip_special_range_at gives the special ranges of a family one by one; false behind the last.
+// ip_special_range_at gives the special ranges of a family one by one; false after the last.
 bool ip_special_range_at(enum ip_family family, size_t index, struct ip_prefix *out);

@@ -36,7 +36,7 @@ struct pem_left_out {
     uint32_t first_line; // where the first of them begins, from 1
 };
 
-// pem_read_chain puts the certificates of `pem` behind those in `chain`, in their order, each as its
+// pem_read_chain puts the certificates of `pem` after those in `chain`, in their order, each as its
 // DER, not yet looked at. Blocks of any other kind, of TRUSTED CERTIFICATE too, are skipped: the key
 // may be in the same file. Errors as of pem_read_blocks.
 enum err pem_read_chain(struct slice pem, STACK_OF(CRYPTO_BUFFER) *chain,

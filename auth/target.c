@@ -49,7 +49,7 @@ enum err target_parse(struct slice authority, struct target *out)
 {
     *out = (struct target){0};
     struct target target = {0};
-    // The port stands behind the last colon; a colon in front of it is parse_host's to refuse.
+    // The port stands after the last colon; a colon in front of it is parse_host's to refuse.
     size_t colon = authority.len;
     for (size_t i = 0; i < authority.len; i++) {
         if (authority.data[i] == ':')

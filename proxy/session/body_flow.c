@@ -41,7 +41,7 @@ void body_flow_expect(struct body_flow *flow, enum body_kind kind, uint64_t leng
     flow->as = as;
 }
 
-// need gives the buffer behind `*buffer`, taking one where there is none; NULL without memory.
+// need gives the buffer in `*buffer`, taking one where there is none; NULL without memory.
 static struct buffer *need(struct body_flow *flow, struct buffer **buffer)
 {
     if (*buffer == NULL)
@@ -75,7 +75,7 @@ enum err body_flow_give(struct body_flow *flow, struct slice bytes)
     return buffer_append(flow->in, bytes) ? ERR_OK : ERR_LIMIT;
 }
 
-// make_room moves what is unread to the front of a buffer, where little room is left behind it.
+// make_room moves what is unread to the front of a buffer, where little room is left after it.
 static enum err make_room(struct body_flow *flow)
 {
     struct buffer *fresh = NULL;
@@ -140,7 +140,7 @@ static bool hand_over(struct body_flow *flow, struct slice content)
     return true;
 }
 
-// append writes a piece of content, or with `is_end` what ends the body, behind what is to be written.
+// append writes a piece of content, or with `is_end` what ends the body, after what is to be written.
 static void append(struct body_flow *flow, struct slice piece, bool is_end)
 {
     struct text text;

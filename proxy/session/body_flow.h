@@ -3,7 +3,7 @@
 // head, goes with it.
 //
 // It holds buffers of the pool only while bytes wait. It knows no heads, sessions or policy, and decides
-// nothing: its owner asks what happened. The messages behind the body are never touched.
+// nothing: its owner asks what happened. The messages after the body are never touched.
 #pragma once
 
 #include "proxy/http/body.h"
@@ -30,7 +30,7 @@ struct body_flow {
     struct buffer *out;        // borrowed from the pool; to be written; NULL: nothing
     struct body_reader reader; // private
     enum body_kind as;         // private; how the body is written
-    size_t max_behind;         // private; bytes that may be read of what stands behind the body
+    size_t max_behind;         // private; bytes that may be read of what stands after the body
     bool is_read;              // the whole body has been read
     bool is_done;              // and written
     bool is_blocked;           // private; waits for room to write
@@ -41,7 +41,7 @@ struct body_flow {
     const int64_t *clock_ms;   // borrowed; monotonic; NULL where nothing is shaped
 };
 
-// body_flow_init prepares a flow without a body. `max_behind`: bytes of what stands behind the body that its
+// body_flow_init prepares a flow without a body. `max_behind`: bytes of what stands after the body that its
 // owner can keep; see body_flow_unread.
 void body_flow_init(struct body_flow *flow, struct stream *from, struct stream *to,
                     struct buffer_pool *pool, size_t max_behind);

@@ -154,7 +154,7 @@ static enum reason client_left(const struct forward *forward, bool is_reset)
                                                       : REASON_CLIENT_CLOSED;
 }
 
-// watch_client reads on behind a request that has been read: the next one, or the client's leaving. An end is no
+// watch_client reads on after a request that has been read: the next one, or the client's leaving. An end is no
 // leaving, also one without close_notify: it waits for its answer.
 static enum forward_status watch_client(struct forward *forward)
 {
@@ -245,7 +245,7 @@ static enum forward_status pass_interim(struct forward *forward, const struct re
 static enum forward_status take_head(struct forward *forward, const struct response_head *head)
 {
     if (head->status == 101) {
-        // Only what was asked for, and only behind a request that is out: anything else is no switch
+        // Only what was asked for, and only after a request that is out: anything else is no switch
         // that both sides have agreed on (RFC 9110 7.8).
         if (!forward->wants_websocket || !head->is_websocket || !forward->up.is_done)
             return bad(forward, FORWARD_BAD_RESPONSE, "a protocol switch that nobody asked for");

@@ -1,4 +1,4 @@
-// forward: one plain request and its response between a client and a target (RFC 9112): heads written anew,
+// forward: one plain request and its response between a client and a target (RFC 9112): heads written again,
 // bodies streamed both ways at once.
 //
 // The way up is head and body; the way down is interim heads, one head and a body, or after a 101 whatever the two
@@ -41,7 +41,7 @@ struct forward {
     bool is_up_lost;           // private; the target takes no more
     bool has_heard;            // the target has said something
     bool is_answered;          // the response's head is on its way to the client
-    bool is_kept;              // the client's connection goes on behind the response
+    bool is_kept;              // the client's connection goes on after the response
     bool is_target_kept;       // private; the target's goes on as well
     size_t interim_count;      // private
     uint16_t status;           // of the response; 0: none yet
@@ -92,13 +92,13 @@ enum forward_status forward_step(struct forward *forward);
 // forward_update_interest sets what both streams wait for.
 void forward_update_interest(struct forward *forward);
 
-// forward_return_unread puts back into the peer's inbox what was read behind a body that has been read whole.
+// forward_return_unread puts back into the peer's inbox what was read after a body that has been read whole.
 enum err forward_return_unread(struct forward *forward) MUST_USE;
 
 // forward_take_reusable hands the connection to the target over where it can take another request; -1: it
 // cannot. Only when finished.
 int forward_take_reusable(struct forward *forward);
 
-// forward_take_upgraded hands it over with the head for the client, appended to `answer`, and what came behind the
+// forward_take_upgraded hands it over with the head for the client, appended to `answer`, and what came after the
 // target's, borrowed from `forward`. Only when upgraded.
 int forward_take_upgraded(struct forward *forward, struct text *answer, struct slice *out_behind);

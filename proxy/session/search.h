@@ -43,7 +43,7 @@ void search_judge_late(struct search *search, const struct admission *admission)
 // search_admits tells whether one address of the target may be dialled, without a search.
 bool search_admits(const struct admission *admission, const struct ip_addr *address);
 
-// search_aliases gives the chain of CNAMEs behind the name: for the audit, never for policy.
+// search_aliases gives the chain of CNAMEs of the name: for the audit, never for policy.
 const struct dns_aliases *search_aliases(const struct search *search);
 
 // search_candidates gives the addresses with their verdicts; `*out_count` 0 before they are there.

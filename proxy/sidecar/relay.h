@@ -24,8 +24,8 @@ struct relay {
     uint16_t status;          // of the first answer; 0: unknown
 };
 
-// relay_open prepares both flows. `head` goes first on the way up, then `rest`, what has come behind it. Of a
-// CONNECT `rest` and all that follows is the tunnel's: the records of TLS inside it are kept whole; behind
+// relay_open prepares both flows. `head` goes first on the way up, then `rest`, what has come after it. Of a
+// CONNECT `rest` and all that follows is the tunnel's: the records of TLS inside it are kept whole; after
 // other heads there is no TLS, and the bytes are left alone. ERR_MEMORY.
 enum err relay_open(struct relay *relay, struct stream *client, struct stream *proxy,
                     struct buffer_pool *pool, struct slice head, struct slice rest,

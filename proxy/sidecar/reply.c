@@ -1,4 +1,4 @@
-// Status lines, the fields behind them, and short bodies.
+// Status lines, the fields after them, and short bodies.
 #include "proxy/sidecar/reply.h"
 
 enum { PHRASE_MAX = 80, PHRASE_CAP = PHRASE_MAX + 1, BODY_CAP = 1024 };

@@ -1,5 +1,5 @@
 // Start order: limits, listeners, resolver library, workers, watcher, ready. Stop order: the reverse. Signals are
-// blocked in every thread; the loop of this one reads them from a signalfd, and reads the files anew when
+// blocked in every thread; the loop of this one reads them from a signalfd, and reads the files again when
 // they have changed: a certificate without its key yet is normal while they are being renewed.
 #include "proxy/sidecar/sidecar.h"
 
@@ -145,7 +145,7 @@ static void on_signal(void *arg, uint32_t number)
 {
     struct sidecar *sidecar = arg;
     if (number == SIGHUP || number == SIGUSR1) {
-        sidecar->retry_count = RETRIES_MAX; // whoever asks is told at once
+        sidecar->retry_count = RETRIES_MAX; // the request is answered at once
         renew(sidecar);
         return;
     }

@@ -25,7 +25,7 @@ bool visit_is_connected(const struct visit *visit);
 // visit_answer gives the answer, borrowed until destroy; NULL: none came, and visit_cause tells why.
 const struct response_head *visit_answer(const struct visit *visit);
 
-// visit_body gives what came behind its head, at most some 32 KiB.
+// visit_body gives what came after its head, at most some 32 KiB.
 struct slice visit_body(const struct visit *visit);
 
 // visit_field gives the first field of that name, or an empty slice.
