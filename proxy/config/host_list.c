@@ -3,23 +3,7 @@
 
 #include <stdlib.h>
 
-enum { FIRST_CAP = 64 };
-
-// make_room sees to it that one more entry fits.
-static enum err make_room(struct host_list *list)
-{
-    if (list->arena == NULL && (list->arena = arena_create()) == NULL)
-        return ERR_MEMORY;
-    if (list->count < list->cap)
-        return ERR_OK;
-    const size_t cap = list->cap == 0 ? FIRST_CAP : 2 * list->cap;
-    struct host_entry *entries = realloc(list->entries, cap * sizeof *entries);
-    if (entries == NULL)
-        return ERR_MEMORY;
-    list->entries = entries;
-    list->cap = cap;
-    return ERR_OK;
-}
+#include "proxy/config/array.h"
 
 enum err host_list_add(struct host_list *list, const struct ip_addr *address,
                        const struct hostname *name)
@@ -28,11 +12,17 @@ enum err host_list_add(struct host_list *list, const struct ip_addr *address,
         list->is_full = true;
         return ERR_LIMIT;
     }
-    TRY(make_room(list));
+    if (list->arena == NULL && (list->arena = arena_create()) == NULL)
+        return ERR_MEMORY;
+    struct host_entry *entries =
+        array_make_room(list->entries, list->count, &list->cap, sizeof *entries);
+    if (entries == NULL)
+        return ERR_MEMORY;
+    list->entries = entries;
     const char *copy = arena_copy_string(list->arena, hostname_slice(name));
     if (copy == NULL)
         return ERR_MEMORY;
-    list->entries[list->count++] = (struct host_entry){.name = copy, .address = *address};
+    entries[list->count++] = (struct host_entry){.name = copy, .address = *address};
     return ERR_OK;
 }
 

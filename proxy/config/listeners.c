@@ -88,8 +88,8 @@ static void versions_read(struct reader *reader, const struct node *node,
     options->min = options->max;
 }
 
-// check_served judges the certificate that was added last and that clients will see: nobody can connect to a listener with
-// one that is out of date, so that is an error and not left to be found out by them.
+// check_served judges the certificate that was added last and that clients will see: nobody can connect to
+// a listener with one that is out of date, so that is an error and not left to be found out by them.
 static void check_served(struct reader *reader, const struct node *node, const char *path,
                          const struct tls_context *context)
 {

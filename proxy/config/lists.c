@@ -23,8 +23,9 @@ void list_builder_deinit(struct list_builder *builder)
 
 // ---- one entry ----------------------------------------------------------------------------------
 
-bool host_pattern_read(struct reader *reader, const struct node *node, const char *what,
-                       struct host_pattern *out)
+// host_pattern_read reads one host name or pattern; international names become A-labels.
+static bool host_pattern_read(struct reader *reader, const struct node *node, const char *what,
+                              struct host_pattern *out)
 {
     char quoted[CONFIG_QUOTE_CAP];
     char ascii[IDN_CAP];

@@ -63,7 +63,3 @@ void list_facts_add(struct list_facts *facts, const struct list_facts *other);
 
 // list_facts_report warns of the odd prefixes, for a list that an allow uses.
 void list_facts_report(struct reader *reader, const struct list_facts *facts);
-
-// host_pattern_read reads one host name or pattern; international names become A-labels.
-bool host_pattern_read(struct reader *reader, const struct node *node, const char *what,
-                       struct host_pattern *out);

@@ -3,15 +3,15 @@
 
 #include "proxy/config/snapshot.h"
 
-// snapshot_load reads the file at `path` (`-`: stdin, proxy/config/source.h) and everything that it names. ERR_OK with one reference in
-// `*out`; otherwise `diagnostics` holds at least one error with its place. Warnings and notes (days
-// left of each certificate, a missing `clients`) are in `diagnostics` either way. `now_s` is Unix
-// seconds. Blocking: for start-up and loader threads, never for workers.
+// snapshot_load reads the file at `path` (`-`: stdin, proxy/config/source.h) and everything that it names.
+// ERR_OK with one reference in `*out`; otherwise `diagnostics` holds at least one error with its place.
+// Warnings and notes (days left of each certificate, a missing `clients`) are in `diagnostics` either way.
+// `now_s` is Unix seconds. Blocking: for start-up and loader threads, never for workers.
 enum err snapshot_load(const char *path, int64_t now_s, struct diagnostics *diagnostics,
                        struct snapshot **out) MUST_USE;
 
-// snapshot_load_again reads again what the configuration of `like` names, but not the configuration
-// file: later changes to it do not count. What the profiles of `like` deny stays denied, also where a refused configuration
-// has added it. Otherwise as snapshot_load.
+// snapshot_load_again reads again what the configuration of `like` names, but not the configuration file:
+// later changes to it do not count. What the profiles of `like` deny stays denied, also where a refused
+// configuration has added it. Otherwise as snapshot_load.
 enum err snapshot_load_again(const struct snapshot *like, int64_t now_s,
                              struct diagnostics *diagnostics, struct snapshot **out) MUST_USE;

@@ -6,7 +6,8 @@
 #include "proxy/config/reader.h"
 
 // reader_file reads the file that `node` names, of at most `max_len` bytes. On `true` the content is the
-// caller's; otherwise an error has been reported. `*out_path` is set when the path could be read. NULL gives `false`.
+// caller's; otherwise an error has been reported. `*out_path` is set when the path could be read. NULL
+// gives `false`.
 bool reader_file(struct reader *reader, const struct node *node, const char *what, size_t max_len,
                  enum file_access access, const char **out_path, struct file_content *out);
 

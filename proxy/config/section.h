@@ -69,9 +69,10 @@ struct section {
         .what = (section_what), .keys = (rows), .count = sizeof(rows) / sizeof((rows)[0])          \
     }
 
-// section_read sets the defaults in `out`, the struct that the rows speak about, and reads each key of
-// the map `node` that has a row with a kind. Unknown, unsupported, missing and bad keys are reported; a
-// field with a bad value keeps its default. `out` may be NULL when no row has a kind. Tells whether `node` is a map; NULL gives `false` without a finding, since the missing key has been reported.
+// section_read sets the defaults in `out`, the struct that the rows speak about, and reads each key of the
+// map `node` that has a row with a kind. Unknown, unsupported, missing and bad keys are reported; a field
+// with a bad value keeps its default. `out` may be NULL when no row has a kind. Tells whether `node` is a
+// map; NULL gives `false` without a finding, since the missing key has been reported.
 bool section_read(struct reader *reader, const struct node *node, const struct section *section,
                   void *out);
 

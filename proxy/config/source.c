@@ -1,4 +1,4 @@
-// A pipe is read to its end; a file is left to those who know files.
+// A pipe is read to its end; a file is read by proxy/config/file.
 #include "proxy/config/source.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-// Two files of the system into resolver_options.
+// What this machine has in /etc/hosts and /etc/resolv.conf, as resolver_options.
 #include "proxy/config/system_resolver.h"
 
 #include "proxy/config/file.h"

@@ -1,4 +1,4 @@
-// Lines of words.
+// Lines are cut into words; a line with a word that cannot be read is skipped and counted.
 #include "proxy/config/system_text.h"
 
 static bool is_blank(uint8_t byte)

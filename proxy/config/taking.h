@@ -1,5 +1,6 @@
 // taking: what takes trust away from a configuration in force, read by itself when a new configuration is
-// refused: the CRLs of each profile, `denied`, CAs that are gone from their files, and list files that a `deny` uses.
+// refused: the CRLs of each profile, `denied`, CAs that are gone from their files, and list files that a
+// `deny` uses.
 //
 // Read from the files that the configuration in force names. Each counts by itself; what is missing or cannot
 // be read changes nothing. A taking only ever allows less than before. Immutable once read.
@@ -7,8 +8,9 @@
 
 #include "proxy/config/snapshot.h"
 
-// taking_read reads what takes trust away from `current` now. `next` is the text of the configuration that was
-// refused, where only `denied` counts; empty: none. ERR_OK with one reference in `*out`, NULL there when
-// nothing has changed since the last taking. ERR_MEMORY: nothing was read, and the same files may be tried again. Blocking: for loader threads.
+// taking_read reads what takes trust away from `current` now. `next` is the text of the configuration that
+// was refused, where only `denied` counts; empty: none. ERR_OK with one reference in `*out`, NULL there
+// when nothing has changed since the last taking. ERR_MEMORY: nothing was read, and the same files may be
+// tried again. Blocking: for loader threads.
 enum err taking_read(const struct snapshot *current, struct slice next, int64_t now_s,
                      struct taking **out) MUST_USE;

@@ -11,7 +11,8 @@ extern const struct section profile_section;
 extern const struct section denied_section;
 
 // trust_profiles_read reads `trust` and everything that it names into the snapshot, and sets `*out_names`
-// to the names of all profiles, in the order of the file, in the arena. What the profiles of `in_force` (NULL: none) deny stays denied.
+// to the names of all profiles, in the order of the file, in the arena. What the profiles of `in_force`
+// (NULL: none) deny stays denied.
 void trust_profiles_read(struct reader *reader, const struct node *node,
                          const struct snapshot *in_force, struct snapshot *snapshot,
                          struct name_list *out_names);

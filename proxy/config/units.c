@@ -1,4 +1,4 @@
-// Numbers with units: digits, then a word from a table, nothing between and nothing behind.
+// Numbers with units: digits, then a word from a table, nothing between and nothing after.
 #include "proxy/config/units.h"
 
 #include <stdbool.h>
