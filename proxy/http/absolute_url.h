@@ -1,6 +1,6 @@
-// absolute_url: the absolute-form of a request target (RFC 9112 3.2.2) as values, strictly.
+// absolute_url: the absolute-form of a request target (RFC 9112 3.2.2) as values, read strictly.
 //
-// Pure. The authority goes through auth/target, as that of a CONNECT does.
+// Pure. auth/target reads the authority, as for a CONNECT.
 #pragma once
 
 #include "auth/target.h"

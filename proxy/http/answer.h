@@ -1,7 +1,7 @@
-// answer: what the proxy itself says to a client in HTTP/1.1 (RFC 9112 4; Proxy-Status: RFC 9209).
+// answer: the answers that the proxy itself gives in HTTP/1.1 (RFC 9112 4; Proxy-Status: RFC 9209).
 //
-// Pure. Nothing in an answer comes from the request: the reason phrase, for many clients the only
-// thing that a person gets to see, carries the rule or reason and the id that stands in the audit.
+// Pure. Nothing in an answer comes from the request. The reason phrase has the rule or the reason, and the id of the
+// audit records: many clients show their user nothing else.
 #pragma once
 
 #include "auth/base/text.h"

@@ -1,13 +1,11 @@
 // body: where the body of a message ends (RFC 9112 6 and 7), read a piece at a time.
 //
-// Pure: bytes in, slices of content out; it keeps a few numbers and no bytes, so that its owner's buffer
-// is the only memory. Strict where readers differ: chunk sizes are hexadecimal digits and nothing else,
-// lines end in CRLF, what stands in place of it is refused. Chunk extensions mean nothing to anybody here
-// and are dropped; trailer fields are checked as those of a head and handed out.
+// Pure: bytes in, slices of content out. The reader keeps a few numbers and no bytes, so its owner's buffer is the only
+// memory. It is strict where readers differ: chunk sizes have hexadecimal digits only, and lines end in CRLF. It drops
+// chunk extensions, and checks trailer fields like those of a head before it gives them out.
 //
-// In use: look at the head (request_head, response_head) for `kind` and `length`; call body_reader_next
-// with what is unread until it says BODY_MORE, BODY_DONE or BODY_BAD; when the sender ends, ask
-// body_reader_ends_well.
+// Use: take `kind` and `length` from the head (request_head, response_head). Call body_reader_next with the unread bytes
+// until it returns BODY_MORE, BODY_DONE or BODY_BAD. When the sender ends, call body_reader_ends_well.
 #pragma once
 
 #include "auth/base/slice.h"

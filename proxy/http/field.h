@@ -1,8 +1,8 @@
-// field: the lines of a head or of a trailer section as names and values (RFC 9112 5), strictly.
+// field: the lines of a head or of a trailer section as names and values (RFC 9112 5), read strictly.
 //
-// Pure. All readers of messages share these: request heads, response heads, chunked bodies. What two
-// readers could understand differently is refused: a line that does not end in CRLF, a CR or LF inside
-// it, a folded line, a blank before the colon, an empty name, a control byte.
+// Pure. All readers of messages share these functions: request heads, response heads, chunked bodies. What two readers
+// could understand differently is refused: a line that does not end in CRLF, a CR or LF inside it, a folded line, a blank
+// before the colon, an empty name, a control byte.
 #pragma once
 
 #include "auth/base/slice.h"

@@ -1,9 +1,9 @@
 // request_head: the head of an HTTP/1.x request as values (RFC 9112 2-6), read strictly.
 //
-// Pure: bytes in, values out. What two readers could understand differently is refused: bare LF, bare
-// CR, NUL, folded fields, blanks before a colon, empty names, several Hosts, a body on CONNECT, and every
-// framing that is not plainly one: two lengths, a length and a coding, a coding other than `chunked`, a
-// coding in HTTP/1.0, names that differ from Content-Length and Transfer-Encoding by an underscore.
+// Pure: bytes in, values out. What two readers could understand differently is refused: bare LF, bare CR, NUL, folded
+// fields, blanks before a colon, empty names, several Hosts, a body on CONNECT, and every framing that is not plain: two
+// lengths, a length and a coding, a coding other than `chunked`, a coding in HTTP/1.0, names that differ from
+// Content-Length and Transfer-Encoding by an underscore.
 #pragma once
 
 #include "auth/limits.h"

@@ -1,5 +1,5 @@
-// hop: which fields belong to one connection and are never passed on (RFC 9110 7.6.1), and which may not
-// come after a body (6.5.1).
+// hop: which fields belong to one connection and are never passed on (RFC 9110 7.6.1), and which fields may not follow
+// a body (6.5.1).
 #pragma once
 
 #include "auth/base/slice.h"

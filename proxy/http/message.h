@@ -1,8 +1,8 @@
-// message: the heads that are passed on: what came, without what belongs to one connection, with framing of
-// our own and `Via` (RFC 9110 7.6, RFC 9112 6).
+// message: the heads that are passed on: the received head without the fields that belong to one connection, with our
+// own framing and `Via` (RFC 9110 7.6, RFC 9112 6).
 //
-// Pure. Every passed-on head is written again from the values that were read, never copied as a whole, so
-// that who reads it reads what we have read.
+// Pure. Every head is written again from the values that were read, never copied as a whole, so the next reader reads
+// what we have read.
 #pragma once
 
 #include "proxy/http/absolute_url.h"

@@ -1,5 +1,5 @@
-// response_head: the head of an HTTP/1.x response as values (RFC 9112 4-6), read as strictly as that of a
-// request: what is not plainly framed is refused, and never passed on.
+// response_head: the head of an HTTP/1.x response as values (RFC 9112 4-6), read as strictly as that of a request: a
+// response without plain framing is refused, and never passed on.
 //
 // Pure.
 #pragma once

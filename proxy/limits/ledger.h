@@ -1,12 +1,13 @@
-// ledger: what every client, and the whole process, uses at this moment: one for all workers, which lives
-// as long as the process, so that neither workers nor reloads count for themselves.
+// ledger: what every client, and the whole process, uses now. There is one for all workers, and it lives as long as the
+// process, so limits count across workers and reloads.
 //
-// A client's account goes by its name, and holds its open tunnels, the rate of its new ones, its bandwidth, and what
-// it has of things that all clients share: connections, records that wait to be written. Of connections a client that
-// holds more than are free gets no more (auth/base/share.h).
-// It is there while somebody holds a reference, and afterwards until nothing in it counts any more. Taking
-// and giving back are atomic operations: a limit of N admits exactly N. Opening an account takes a lock, once
-// a connection. Knows no sessions, no clock and no config: limits and time are arguments.
+// A client's account is found by the client's name. It holds its open tunnels, the rate of its new ones, its bandwidth,
+// and its part of what all clients share: connections, and records that wait to be written. A client that holds more
+// connections than are free gets no more (auth/base/share.h).
+//
+// An account exists while somebody holds a reference, and then until nothing in it counts any more. Taking and giving
+// back are atomic operations: a limit of N admits exactly N. Opening an account takes a lock, once a connection. Knows
+// no sessions, no clock and no config: limits and time are arguments.
 #pragma once
 
 #include <stdbool.h>

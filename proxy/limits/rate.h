@@ -1,8 +1,8 @@
-// rate: so many events a second, shared by threads without a lock.
+// rate: a number of events a second, shared by threads without a lock.
 //
-// A token bucket kept as one number, the time at which everything taken so far is paid for (GCRA, as in ITU-T
-// I.371), so that taking is one compare-and-swap and no thread has to refill anything. Knows no clock: time
-// is an argument, monotonic, in nanoseconds.
+// A token bucket as one number: the time at which everything taken so far is paid for (GCRA, as in ITU-T I.371). Taking
+// is one compare-and-swap, and no thread has to refill anything. Knows no clock: time is an argument, monotonic, in
+// nanoseconds.
 #pragma once
 
 #include <stdatomic.h>

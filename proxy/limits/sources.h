@@ -1,10 +1,10 @@
-// sources: what counts by source address, where nobody knows who is there: handshakes under way, those that failed
-// lately, and refused requests of certificates that fit no client. One for all workers.
+// sources: what is counted by source address while the client is not known: unfinished handshakes, recently failed
+// handshakes, and refused requests of certificates that fit no client. One table for all workers.
 //
-// A source is an IPv4 address, or the /64 of an IPv6 address. The table is of fixed size, in sets of a few
-// slots under a key that nobody outside knows, so that no sender can choose whom to crowd out. A source
-// that finds its set full of others with handshakes under way goes uncounted: the limits protect
-// against single sources, the process's own limit of sessions against many.
+// A source is an IPv4 address, or the /64 of an IPv6 address. The table has a fixed size. It has sets of a few slots,
+// under a secret key, so no sender can choose which source to push out. A source whose set is full of others with
+// unfinished handshakes is not counted: these limits protect against single sources, and the process's own limit of
+// sessions protects against many.
 #pragma once
 
 #include "auth/base/err.h"
