@@ -1,83 +1,35 @@
-// sallyport: finds the command and hands over. What a command does stands in proxy/cli.
+// sallyport: finds the command and hands over. The commands are in proxy/cli.
 #include <stdbool.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "proxy/cli/audit.h"
-#include "proxy/cli/block.h"
-#include "proxy/cli/ca.h"
-#include "proxy/cli/check.h"
-#include "proxy/cli/check_cert.h"
-#include "proxy/cli/connect.h"
-#include "proxy/cli/doctor.h"
-#include "proxy/cli/drain.h"
-#include "proxy/cli/explain.h"
-#include "proxy/cli/kill.h"
-#include "proxy/cli/quickstart.h"
-#include "proxy/cli/reload.h"
-#include "proxy/cli/serve.h"
-#include "proxy/cli/status.h"
-#include "proxy/cli/tail.h"
-#include "proxy/cli/version.h"
+#include "proxy/cli/commands.h"
 #include "proxy/config/spelling.h"
 
 enum { EXIT_USAGE = 2 };
 
 struct command {
     const char *name;
-    int (*run)(int argc, char **argv); // NULL: not supported yet
+    int (*run)(int argc, char **argv);
 };
 
 static const struct command commands[] = {
-    {"serve", serve_command},
-    {"check", check_command},
-    {"quickstart", quickstart_command},
-    {"ca", ca_command},
-    {"version", version_command},
-    {"check-cert", check_cert_command},
-    {"explain", explain_command},
-    {"audit", audit_command},
-    // The client's side.
-    {"connect", connect_command},
-    {"doctor", doctor_command},
-    // These ask a running proxy.
-    {"status", status_command},
-    {"top", top_command},
-    {"tail", tail_command},
-    {"reload", reload_command},
-    {"drain", drain_command},
-    {"kill", kill_command},
-    {"block", block_command},
-    {"unblock", unblock_command},
+#define X(name, function, help) {name, function},
+    COMMAND_TABLE(X)
+#undef X
 };
 
-static const char usage[] =
-    "usage: sallyport COMMAND [OPTIONS]\n"
-    "\n"
-    "A forward HTTPS proxy that knows its clients by their certificates.\n"
-    "\n"
-    "  serve      -c FILE                    run the proxy\n"
-    "  check      -c FILE [--strict]         is this configuration good?\n"
-    "  quickstart DIR [--allow HOST:PORT]    make a CA, certificates and a first configuration\n"
-    "  ca         init | issue | renew | revoke | crl | list | inspect    a CA of files\n"
-    "  check-cert --ca FILE --chain FILE     would a listener accept this certificate?\n"
-    "  explain    -c FILE --cert FILE --to HOST:PORT    why would this be allowed or denied?\n"
-    "  audit      verify | replay | suggest  is a log complete, what would change, which rules are needed\n"
-    "  connect    --proxy URL --cert FILE --key FILE --ca FILE    a plain proxy on this machine that\n"
-    "                                        forwards to the real one with your certificate\n"
-    "  doctor     --proxy URL --cert FILE --key FILE --ca FILE    does the way through the proxy work?\n"
-    "  status     -c FILE                    the state of the running proxy\n"
-    "  top        -c FILE                    its busiest tunnels\n"
-    "  tail       -c FILE                    its audit records as they come\n"
-    "  reload     -c FILE                    read the configuration again\n"
-    "  block      -c FILE NAME|sha256:HEX    refuse a client from now on; unblock undoes it\n"
-    "  kill       -c FILE ID|client:NAME     end a tunnel, or all of a client's\n"
-    "  drain      -c FILE                    finish what is under way, and exit\n"
-    "  version                               what this is\n"
-    "\n"
-    "`sallyport COMMAND --help` describes each.\n";
+static const char usage[] = "usage: sallyport COMMAND [OPTIONS]\n"
+                            "\n"
+                            "A forward HTTPS proxy that knows its clients by their certificates.\n"
+                            "\n"
+#define X(name, function, help) help
+    COMMAND_TABLE(X)
+#undef X
+        "\n"
+        "`sallyport COMMAND --help` describes each.\n";
 
 static const struct command *find_command(const char *name)
 {
@@ -135,9 +87,5 @@ int main(int argc, char **argv)
     const struct command *command = find_command(name);
     if (command == NULL)
         return no_such_command(name);
-    if (command->run == NULL) {
-        (void)fprintf(stderr, "sallyport: `%s` is not supported yet by this version\n", name);
-        return EXIT_USAGE;
-    }
     return command->run(argc - 1, argv + 1);
 }

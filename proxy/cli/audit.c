@@ -1,5 +1,5 @@
 // Finds the verb.
-#include "proxy/cli/audit.h"
+#include "proxy/cli/commands.h"
 
 #include "proxy/cli/audit_verbs.h"
 #include "proxy/cli/options.h"

@@ -1,5 +1,5 @@
 // Turns the arguments into one line; both commands name a client or a certificate in the same way.
-#include "proxy/cli/block.h"
+#include "proxy/cli/commands.h"
 
 #include "auth/base/text.h"
 #include "proxy/admin/control_request.h"

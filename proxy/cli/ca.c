@@ -1,6 +1,6 @@
 // `sallyport ca`: finds the verb; `ca init`; what the verbs share. What a certificate looks like is
 // in proxy/pki.
-#include "proxy/cli/ca.h"
+#include "proxy/cli/commands.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 // Loads the configuration exactly as `serve` does, and tells about it instead of using it.
-#include "proxy/cli/check.h"
+#include "proxy/cli/commands.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 // `sallyport check-cert`: files in, auth/trust asked, one JSON object on one line out.
-#include "proxy/cli/check_cert.h"
+#include "proxy/cli/commands.h"
 
 #include <inttypes.h>
 #include <openssl/err.h>

@@ -1,5 +1,5 @@
 // Arguments and files, then the sidecar.
-#include "proxy/cli/connect.h"
+#include "proxy/cli/commands.h"
 
 #include <time.h>
 

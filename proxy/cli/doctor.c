@@ -1,5 +1,5 @@
 // Arguments in, the examination, its findings out: lines for a person, or one JSON object on one line.
-#include "proxy/cli/doctor.h"
+#include "proxy/cli/commands.h"
 
 #include <stdio.h>
 #include <stdlib.h>

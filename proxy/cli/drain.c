@@ -1,5 +1,5 @@
 // Asks; the answer comes at once.
-#include "proxy/cli/drain.h"
+#include "proxy/cli/commands.h"
 
 #include "proxy/cli/control_client.h"
 

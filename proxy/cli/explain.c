@@ -1,6 +1,6 @@
 // `sallyport explain`: puts the question together from the command line, or from an audit log, and has it answered by
 // the code that decides in the proxy.
-#include "proxy/cli/explain.h"
+#include "proxy/cli/commands.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 // Turns the arguments into one line.
-#include "proxy/cli/kill.h"
+#include "proxy/cli/commands.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
 //      configuration names. sallyport.yaml: written unless it is there, then loaded as `serve` would
 //      load it.
 //   5. The next steps: commands that work as printed, with a target that is allowed.
-#include "proxy/cli/quickstart.h"
+#include "proxy/cli/commands.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 // Asks, and prints the findings as `check` does.
-#include "proxy/cli/reload.h"
+#include "proxy/cli/commands.h"
 
 #include <stdio.h>
 

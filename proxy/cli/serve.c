@@ -1,5 +1,5 @@
 // Arguments, the configuration with what is remarkable about it, then the service.
-#include "proxy/cli/serve.h"
+#include "proxy/cli/commands.h"
 
 #include "proxy/cli/configuration.h"
 #include "proxy/cli/options.h"

@@ -1,5 +1,5 @@
 // The answer as a table for people. What needs attention stands first, marked with `!`.
-#include "proxy/cli/status.h"
+#include "proxy/cli/commands.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // Prints what comes until somebody has had enough.
-#include "proxy/cli/tail.h"
+#include "proxy/cli/commands.h"
 
 #include "proxy/cli/control_client.h"
 

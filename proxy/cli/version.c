@@ -1,5 +1,5 @@
 // One line for people, one object for scripts.
-#include "proxy/cli/version.h"
+#include "proxy/cli/commands.h"
 
 #include <stdio.h>
 

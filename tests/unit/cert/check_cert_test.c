@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "proxy/cli/check_cert.h"
+#include "proxy/cli/commands.h"
 #include "tests/unit/cert/forge_crl.h"
 #include "tests/unit/cert/scratch.h"
 

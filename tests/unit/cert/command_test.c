@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "proxy/cli/ca.h"
-#include "proxy/cli/quickstart.h"
+#include "proxy/cli/commands.h"
 #include "tests/unit/cert/scratch.h"
 
 enum { OUTPUT_CAP = 8192 };

@@ -1,5 +1,5 @@
 // The command line of `check`: what it answers with, and where it writes it.
-#include "proxy/cli/check.h"
+#include "proxy/cli/commands.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
