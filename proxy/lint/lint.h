@@ -1,5 +1,6 @@
-// lint: what is written correctly and is probably not meant: rules that can never count, clients that nobody is, doors
-// wider than they look; and what a start would meet on this machine. For `sallyport check`; a proxy starts without it.
+// lint: finds what is valid and probably not intended: rules that never apply, clients that match nobody, rules that
+// allow more than they seem to, and problems that a start would have on this machine. For `sallyport check`; `serve` does
+// not use it.
 #pragma once
 
 #include "proxy/config/snapshot.h"

@@ -1,5 +1,5 @@
-// places: where the parts of a policy are written. The policy itself keeps no lines, for nothing that decides needs
-// them: here the configuration is read once more, as a tree.
+// places: the lines of the configuration where the parts of a policy are. No decision needs them, so the policy does not
+// keep them: places reads the configuration once more, as a tree.
 #pragma once
 
 #include "proxy/config/snapshot.h"

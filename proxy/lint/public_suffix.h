@@ -1,5 +1,5 @@
-// public_suffix: is a domain one under which anybody may register names? The list of publicsuffix.org, by libpsl, of
-// which this is the only user.
+// public_suffix: tells whether anybody may register names under a domain. Uses the list of publicsuffix.org. This is the
+// only user of libpsl.
 #pragma once
 
 #include <stdbool.h>

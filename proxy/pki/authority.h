@@ -1,8 +1,8 @@
 // authority: a certificate authority in a directory: ca.crt and ca.key, and what it issues.
 //
-// The trust domain of its clients' SPIFFE ids stands as a URI SAN in ca.crt, as the X509-SVID
-// specification (4.2) has it for signing certificates, so that nothing else needs to be kept.
-// Blocking. Never overwrites a file, but what is renewed. Knows no command line.
+// ca.crt has the trust domain of the clients' SPIFFE ids as a URI SAN, as the X509-SVID specification (4.2) says for
+// signing certificates, so nothing else needs to be kept. Blocking. Overwrites a file only when it renews it. Knows no
+// command line.
 #pragma once
 
 #include "proxy/pki/certificate.h"

@@ -1,5 +1,5 @@
-// authority_internal: what the halves of the CA share: the loaded authority, and how certificates
-// and keys get into files. Private to proxy/pki.
+// authority_internal: what the files of the CA share: the loaded authority, and how certificates and keys get into
+// files. Private to proxy/pki.
 #pragma once
 
 #include "proxy/pki/authority.h"

@@ -1,9 +1,8 @@
 // index: what a CA has issued, revoked and published, one line a record in DIR/ca.index.
 //
-// Lines are only ever added, and are on disk before what they tell of exists: nothing that was
-// issued can be unknown. A last line without its end is what a crash left of a record; nothing
-// followed it, so it is not read, and taken away before the next one is added. A caller that adds holds a
-// lock on the directory. Knows no certificates.
+// Lines are only added. A line is on disk before the certificate or CRL that it records exists, so the index knows
+// everything that was issued. A last line without its end is what a crash left of a record: it is not read, and is
+// removed before the next line is added. A caller that adds lines holds a lock on the directory. Knows no certificates.
 //
 //   sallyport-ca-index 1
 //   issue SERIAL KIND NAME NOT_BEFORE NOT_AFTER      times in Unix seconds

@@ -1,7 +1,6 @@
-// new_file: files written once, whole, never over another one (but by stage and publish); and read
-// back.
+// new_file: files written once and whole, and read back. Only new_file_stage with new_file_publish replaces a file.
 //
-// Blocking. Knows nothing of what the bytes mean.
+// Blocking. Does not know what the bytes mean.
 #pragma once
 
 #include <sys/types.h>

@@ -1,6 +1,6 @@
-// pkcs12: a key and its chain in one file (RFC 7292) for programs that want them so: the key under
-// PBES2 with AES-256, a MAC with HMAC-SHA-256 over all of it. Certificates are public and stay
-// readable. BoringSSL's own writer can do neither.
+// pkcs12: a key and its chain in one file (RFC 7292), for programs that need that form. The key is encrypted with PBES2
+// and AES-256, and an HMAC-SHA-256 covers all of it. Certificates are public and stay readable. BoringSSL's own writer
+// can do neither.
 //
 // Knows no files.
 #pragma once

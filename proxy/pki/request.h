@@ -1,5 +1,5 @@
-// request: the public key out of a certificate signing request (RFC 2986), and nothing else of it:
-// names come from the operator of the CA.
+// request: the public key of a certificate signing request (RFC 2986). Nothing else in the request counts: the operator
+// of the CA gives the names.
 #pragma once
 
 #include "proxy/pki/keypair.h"

@@ -1,6 +1,6 @@
 // revocation_list: a CRL (RFC 5280 section 5), version 2, full, made and signed.
 //
-// Knows no files and no index; the caller gives the rows and a number that rises for ever.
+// Knows no files and no index; the caller gives the rows and a number that only grows.
 #pragma once
 
 #include <openssl/x509.h>

@@ -1,4 +1,4 @@
-// failure_text: what TLS's own words for a failed handshake mean, for people.
+// failure_text: explains BoringSSL's word for a failed handshake in a sentence for people.
 #pragma once
 
 enum { FAILURE_CODE_CAP = 48 };

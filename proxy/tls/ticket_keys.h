@@ -1,9 +1,9 @@
 // ticket_keys: the keys that session tickets are sealed with (RFC 5077, RFC 8446 4.6.1), one set for
-// all workers of the process, whatever configuration comes and goes.
+// all workers of the process. It outlives every configuration.
 //
 // Without secrets of its own a key is random, seals for one period, opens for one more, and is gone.
-// With secrets (a file that several proxies share) the keys of each period are derived from them, so
-// that all who have the file change keys at the same time. What a ticket is worth is not decided here.
+// With secrets (a file that several proxies share) the keys of each period are derived from them, so all proxies that
+// have the file change keys at the same time. Does not decide whether a ticket is accepted.
 #pragma once
 
 #include "auth/base/err.h"
