@@ -91,7 +91,7 @@ TURNS = (
 PLAIN_ENGLISH = ("README.md", "CHANGELOG.md", "docs/", "auth/base/", "proxy/admin/", "proxy/audit/", "proxy/cli/",
                  "proxy/config/", "proxy/explain/", "proxy/history/", "proxy/http/", "proxy/limits/", "proxy/lint/",
                  "proxy/log/", "proxy/loop/", "proxy/net/", "proxy/pki/", "proxy/process/", "proxy/service/",
-                 "proxy/tls/", "proxy/worker/", "tests/")
+                 "proxy/sidecar/", "proxy/tls/", "proxy/worker/", "tests/")
 
 findings = []
 

@@ -418,7 +418,7 @@ static bool is_sallyport(const struct visit *visit)
     return slice_starts_with(visit_field(visit, "proxy-status"), SLICE_LITERAL("sallyport"));
 }
 
-// value_of gives what stands behind a key of the proxy's own JSON, up to the next comma: for a person to read.
+// value_of gives what stands after a key of the proxy's own JSON, up to the next comma: for a person to read.
 static struct slice value_of(struct slice json, const char *key)
 {
     const struct slice wanted = slice_of_string(key);
@@ -488,7 +488,7 @@ static bool read_way(struct ward *ward, const struct visit *visit, int64_t now_s
         fail(ward, EXAM_ACCEPTED, doubt, "the proxy sent the alert %s", why);
     else if (is_refused)
         fail(ward, EXAM_ACCEPTED, cause, "the proxy sent the alert %s", why);
-    else if (cause != CAUSE_NONE && is_connected) // it ended behind the handshake
+    else if (cause != CAUSE_NONE && is_connected) // it ended after the handshake
         fail(ward, EXAM_ACCEPTED, cause, "%s", why);
     else if (cause != CAUSE_NONE && last != EXAM_PROXY_CERTIFICATE)
         fail(ward, last, cause, "%s", why);
