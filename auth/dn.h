@@ -1,23 +1,13 @@
 // dn: distinguished names, compared by attribute type and value in order, never as strings.
 //
-// The canonical form is a run of bytes, made from a certificate's DER or from RFC 4514 text, such
-// that two names are equal exactly when the bytes are: for each RDN in certificate order its
-// attributes sorted, each as its type's OID and its value as UTF-8, with lengths in front. Case and
+// A name is read from a certificate's DER or from RFC 4514 text into canonical bytes (see dn_canonical.h). Case and
 // blanks count: a name is what its issuer wrote.
 #pragma once
 
-#include "auth/base/err.h"
-#include "auth/base/slice.h"
 #include "auth/base/text.h"
+#include "auth/dn_canonical.h"
 
-// A session keeps two names for as long as it lives, so the limit is what real names need, several
-// times over. The text of any canonical name fits in DN_TEXT_CAP.
-enum { DN_CANONICAL_MAX = 1024, DN_TEXT_CAP = 4096 };
-
-struct dn {
-    size_t len; // bytes
-    uint8_t bytes[DN_CANONICAL_MAX];
-};
+enum { DN_TEXT_CAP = 4096 }; // bytes; the text of any canonical name fits
 
 // dn_from_der reads a DER `Name` (RFC 5280 4.1.2.4). String values of every DirectoryString kind,
 // IA5String, NumericString and VisibleString too, become UTF-8 (TeletexString as Latin-1); a value

@@ -1,7 +1,6 @@
-// dn_canonical: the canonical bytes of a distinguished name, written and read. Private to dn.c and
-// dn_text.c.
+// dn_canonical: a distinguished name as a value, and its bytes written and read. Others use dn.h.
 //
-// A run of RDNs in certificate order, each
+// Two names are equal exactly when their bytes are. The bytes are a run of RDNs in certificate order, each
 //     u16 length, then its attributes sorted bytewise, each
 //         u8 length of the type, the type's OID (DER contents)
 //         u8 kind: 0 = the value is UTF-8 text, 1 = the value is the DER of something else
@@ -9,7 +8,18 @@
 // with all numbers big-endian.
 #pragma once
 
-#include "auth/dn.h"
+#include <stdint.h>
+
+#include "auth/base/err.h"
+#include "auth/base/slice.h"
+
+// A session keeps two names for as long as it lives, so the limit is what real names need, several times over.
+enum { DN_CANONICAL_MAX = 1024 };
+
+struct dn {
+    size_t len; // bytes
+    uint8_t bytes[DN_CANONICAL_MAX];
+};
 
 enum dn_value_kind { DN_VALUE_TEXT = 0, DN_VALUE_DER = 1 };
 

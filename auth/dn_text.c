@@ -1,5 +1,5 @@
 // Distinguished names as RFC 4514 text: written from canonical bytes, and read into them.
-#include "auth/dn_canonical.h"
+#include "auth/dn.h"
 
 #include <openssl/bytestring.h>
 
