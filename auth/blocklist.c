@@ -31,7 +31,7 @@ static bool is_name(struct slice s)
     return s.len >= 1 && s.len <= BLOCK_NAME_MAX;
 }
 
-static void digest_name(struct slice name, uint8_t out[CHAIN_DIGEST_LEN])
+static void digest_name(struct slice name, uint8_t out[CERT_DIGEST_LEN])
 {
     (void)SHA256(name.data, name.len, out);
 }
@@ -82,7 +82,7 @@ static enum err parse_serial(struct slice s, struct text *text, struct block *ou
     static const struct slice mark = {(const uint8_t *)" issuer:", 8};
     const size_t space = slice_find(s, ' ');
     const struct slice rest = slice_from(s, space);
-    uint8_t bytes[CHAIN_SERIAL_MAX];
+    uint8_t bytes[CERT_SERIAL_MAX];
     size_t digits = 0;
     struct dn issuer;
     if (!slice_starts_with(rest, mark))
@@ -90,13 +90,13 @@ static enum err parse_serial(struct slice s, struct text *text, struct block *ou
                            "a serial needs its issuer: serial:4f01 issuer:CN=Clients CA");
     if (!digits_read(slice_first(s, space), bytes, sizeof bytes, &digits))
         return errinfo_set(info, ERR_INPUT, "a serial is 1 to %d hexadecimal digits",
-                           2 * CHAIN_SERIAL_MAX);
+                           2 * CERT_SERIAL_MAX);
     TRY(dn_parse(slice_from(rest, mark.len), &issuer, info));
     struct slice serial = slice_of(bytes, (digits + 1) / 2);
     while (serial.len > 1 && serial.data[0] == 0)
         serial = slice_from(serial, 1);
     out->kind = BLOCK_SERIAL;
-    chain_issuer_serial(&issuer, serial, out->digest);
+    cert_id_of_serial(&issuer, serial, out->digest);
     text_append_string(text, "serial:");
     text_append_hex(text, serial);
     text_append(text, mark);
@@ -139,7 +139,7 @@ static int compare(const void *a, const void *b)
     const struct block *right = b;
     if (left->kind != right->kind)
         return left->kind < right->kind ? -1 : 1;
-    return memcmp(left->digest, right->digest, CHAIN_DIGEST_LEN);
+    return memcmp(left->digest, right->digest, CERT_DIGEST_LEN);
 }
 
 // fill copies the blocks, sorts them and looks for twins.
@@ -253,10 +253,10 @@ const struct block *blocklist_find(const struct blocklist *list, const struct bl
 }
 
 static const struct block *find_digest(const struct blocklist *list, enum block_kind kind,
-                                       const uint8_t digest[CHAIN_DIGEST_LEN])
+                                       const uint8_t digest[CERT_DIGEST_LEN])
 {
     struct block like = {.kind = kind};
-    (void)bytes_copy(like.digest, sizeof like.digest, slice_of(digest, CHAIN_DIGEST_LEN));
+    (void)bytes_copy(like.digest, sizeof like.digest, slice_of(digest, CERT_DIGEST_LEN));
     return blocklist_find(list, &like);
 }
 
@@ -267,7 +267,7 @@ const struct block *blocklist_judge(const struct blocklist *list, const char *cl
     if (blocklist_count(list) == 0)
         return NULL;
     if (client != NULL && list->has_clients) {
-        uint8_t digest[CHAIN_DIGEST_LEN];
+        uint8_t digest[CERT_DIGEST_LEN];
         digest_name(slice_of_string(client), digest);
         found = find_digest(list, BLOCK_CLIENT, digest);
     }

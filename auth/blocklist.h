@@ -19,7 +19,7 @@ enum block_kind { BLOCK_CLIENT, BLOCK_SHA256, BLOCK_SERIAL };
 // below it along, as `denied` does.
 struct block {
     enum block_kind kind;
-    uint8_t digest[CHAIN_DIGEST_LEN]; // of the name, the certificate, or chain_issuer_serial
+    uint8_t digest[CERT_DIGEST_LEN]; // of the name, the certificate, or cert_id_of_serial
     const char *text; // the one spelling; borrowed from the list, or from block_parse
     int64_t since_s;  // Unix seconds
     uint32_t uid;     // of whoever did it

@@ -7,8 +7,6 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
-#include "auth/crl.h"
-#include "auth/dn.h"
 #include "auth/strength.h"
 #include "auth/verification.h"
 
@@ -48,14 +46,6 @@ void ca_set_unref(struct ca_set *set)
     free(set);
 }
 
-static bool name_to_dn(X509_NAME *name, struct dn *out)
-{
-    const uint8_t *der = NULL;
-    size_t len = 0;
-    return X509_NAME_get0_der(name, &der, &len) == 1 &&
-           dn_from_der(slice_of(der, len), out) == ERR_OK;
-}
-
 // format_subject gives the RFC 4514 text on the heap; NULL without memory.
 static char *format_subject(X509 *cert)
 {
@@ -63,7 +53,7 @@ static char *format_subject(X509 *cert)
     struct text text;
     struct dn dn;
     text_init(&text, buffer, sizeof buffer);
-    if (name_to_dn(X509_get_subject_name(cert), &dn))
+    if (cert_id_read_name(X509_get_subject_name(cert), &dn) == ERR_OK)
         dn_format(&dn, &text);
     else
         text_append_string(&text, "(unreadable name)");
@@ -175,7 +165,7 @@ static enum err read_entry(struct slice der, size_t number, struct ca_entry *out
     TRY(check_ca(out, number, info));
     out->warning = find_warning(out->cert);
     SHA256(der.data, der.len, out->sha256);
-    if (!crl_authority_of(out->cert, out->authority))
+    if (!cert_id_of_authority(out->cert, out->authority))
         return errinfo_set(info, ERR_MEMORY, "no memory");
     return ERR_OK;
 }

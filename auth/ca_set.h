@@ -11,7 +11,7 @@
 
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
-#include "auth/chain_record.h"
+#include "auth/cert_id.h"
 #include "auth/pem.h"
 
 // ca_entry is one certificate of the set.
@@ -21,12 +21,12 @@ struct ca_entry {
     const char *warning; // static memory, or NULL
     int64_t not_before_s;
     int64_t not_after_s;
-    uint8_t sha256[CHAIN_DIGEST_LEN];
-    uint8_t authority[CHAIN_DIGEST_LEN]; // crl_authority_of
-    bool is_ca_entry;                    // came as a CA, else as an intermediate
-    bool is_lenient;                     // came with a bundle that others keep
-    bool is_anchor;                      // known once sorted, whatever its validity
-    bool has_helpers;                    // known once sorted: another one of the set is below it
+    uint8_t sha256[CERT_DIGEST_LEN];
+    uint8_t authority[CERT_DIGEST_LEN]; // cert_id_of_authority
+    bool is_ca_entry;                   // came as a CA, else as an intermediate
+    bool is_lenient;                    // came with a bundle that others keep
+    bool is_anchor;                     // known once sorted, whatever its validity
+    bool has_helpers;                   // known once sorted: another one of the set is below it
 };
 
 struct ca_set {

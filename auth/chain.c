@@ -8,17 +8,10 @@
 #include <openssl/x509v3.h>
 
 #include "auth/constraints.h"
-#include "auth/dn.h"
 #include "auth/strength.h"
 #include "auth/strict.h"
-#include "auth/trust.h"
 #include "auth/usages.h"
 
-_Static_assert(TRUST_CHAIN_MAX_CERTIFICATES ==
-                   sizeof((struct presented_chain *)0)->certs / sizeof(X509 *),
-               "a presented chain has room for what trust.h allows");
-_Static_assert(TRUST_MAX_DEPTH + 2 == CHAIN_MAX_PATH,
-               "a path holds a leaf, an anchor, and what may be between");
 _Static_assert((CHAIN_MAX_PATH - 1) * STRENGTH_MAX_COST <= CHAIN_MAX_COST,
                "the longest path can always be paid for");
 
@@ -54,9 +47,9 @@ enum err chain_parse(const STACK_OF(CRYPTO_BUFFER) *buffers, struct presented_ch
     if (count == 0)
         return deny(out_finding, REASON_NO_CERTIFICATE, "the client sent no certificate");
     size_t total_len = 0;
-    for (size_t i = 0; i < count && count <= TRUST_CHAIN_MAX_CERTIFICATES; i++)
+    for (size_t i = 0; i < count && count <= CHAIN_MAX_CERTIFICATES; i++)
         total_len += CRYPTO_BUFFER_len(sk_CRYPTO_BUFFER_value(buffers, i));
-    if (count > TRUST_CHAIN_MAX_CERTIFICATES || total_len > TRUST_CHAIN_MAX_BYTES)
+    if (count > CHAIN_MAX_CERTIFICATES || total_len > CHAIN_MAX_BYTES)
         return deny(out_finding, REASON_WORK_LIMIT,
                     "the client sent more than 16 certificates or 64 KiB of them");
     for (size_t i = 0; i < count; i++) {
@@ -91,7 +84,7 @@ struct path {
 struct search {
     const struct chain_set *set;
     const struct presented_chain *chain;
-    bool is_anchor[TRUST_CHAIN_MAX_CERTIFICATES]; // this presented one is an anchor itself
+    bool is_anchor[CHAIN_MAX_CERTIFICATES]; // this presented one is an anchor itself
     int64_t now_s;
     struct path path; // without the anchor
     size_t comparison_count;
@@ -183,8 +176,8 @@ static enum err check_strength(const struct path *path, struct chain_finding *ou
 // `usages` has more than it would take.
 static int purpose_of(const struct chain_set *set)
 {
-    const uint32_t own = set->is_for_servers ? TRUST_USAGE_SERVER_AUTH : TRUST_USAGE_CLIENT_AUTH;
-    if ((set->usages & ~(own | TRUST_USAGE_NONE)) != 0)
+    const uint32_t own = set->is_for_servers ? USAGE_SERVER_AUTH : USAGE_CLIENT_AUTH;
+    if ((set->usages & ~(own | USAGE_NONE)) != 0)
         return X509_PURPOSE_ANY;
     return set->is_for_servers ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT;
 }
@@ -534,14 +527,6 @@ static void search_upwards(struct search *search)
     }
 }
 
-static bool name_to_dn(X509_NAME *name, struct dn *out)
-{
-    const uint8_t *der = NULL;
-    size_t len = 0;
-    return X509_NAME_get0_der(name, &der, &len) == 1 &&
-           dn_from_der(slice_of(der, len), out) == ERR_OK;
-}
-
 // authority_names tells whether the authority key identifier of `cert` says that its issuer was
 // issued by `anchor`.
 static bool authority_names(X509 *cert, X509 *anchor)
@@ -563,13 +548,13 @@ static bool authority_names(X509 *cert, X509 *anchor)
 static bool lacks_intermediate(const struct chain_set *set, X509 *cert)
 {
     struct dn issuer;
-    if (is_self_issued(cert) || !name_to_dn(X509_get_issuer_name(cert), &issuer))
+    if (is_self_issued(cert) || cert_id_read_name(X509_get_issuer_name(cert), &issuer) != ERR_OK)
         return false;
     bool is_akin = false;
     for (size_t i = 0; i < sk_X509_num(set->anchors); i++) {
         X509 *anchor = sk_X509_value(set->anchors, i);
         struct dn subject;
-        if (!name_to_dn(X509_get_subject_name(anchor), &subject))
+        if (cert_id_read_name(X509_get_subject_name(anchor), &subject) != ERR_OK)
             continue;
         if (dn_equal(&issuer, &subject))
             return false; // the name is known, but the key is another

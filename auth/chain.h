@@ -28,6 +28,8 @@
 #include "auth/revocation.h"
 
 enum {
+    CHAIN_MAX_CERTIFICATES = 16,   // presented
+    CHAIN_MAX_BYTES = 64 * 1024,   // presented
     CHAIN_MAX_PATH = 10,           // certificates of one path, leaf and anchor included
     CHAIN_MAX_SIGNATURES = 32,     // checked for one presented chain
     CHAIN_MAX_COST = 200,          // of them together, as strength.h counts
@@ -37,7 +39,7 @@ enum {
 
 // presented_chain is what the client sent, parsed. All owned.
 struct presented_chain {
-    X509 *certs[16]; // leaf first
+    X509 *certs[CHAIN_MAX_CERTIFICATES]; // leaf first
     size_t count;
 };
 
@@ -53,7 +55,7 @@ struct chain_set {
     const struct revocation *revocation;
     struct revocation_rules rules;
     bool is_strict;
-    uint32_t usages;     // of enum trust_usage: what is asked for
+    uint32_t usages;     // of enum usage: what is asked for
     bool is_for_servers; // for the words
 };
 

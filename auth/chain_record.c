@@ -3,65 +3,27 @@
 
 #include <openssl/digest.h>
 #include <openssl/mem.h>
-#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
-#include "auth/crl.h"
 #include "auth/strict.h"
 #include "auth/usages.h"
-
-_Static_assert((int)CRL_AUTHORITY_LEN == (int)CHAIN_DIGEST_LEN, "an authority is a digest");
-_Static_assert((int)CRL_SERIAL_MAX == (int)CHAIN_SERIAL_MAX, "a list can name every serial kept");
-
-static struct slice drop_zeros(struct slice bytes)
-{
-    while (bytes.len > 0 && bytes.data[0] == 0)
-        bytes = slice_from(bytes, 1);
-    return bytes;
-}
-
-void chain_issuer_serial(const struct dn *issuer, struct slice serial,
-                         uint8_t out[CHAIN_DIGEST_LEN])
-{
-    const uint8_t len[2] = {(uint8_t)(issuer->len >> 8), (uint8_t)issuer->len};
-    const struct slice number = drop_zeros(serial);
-    SHA256_CTX sha;
-    (void)SHA256_Init(&sha);
-    (void)SHA256_Update(&sha, len, sizeof len);
-    (void)SHA256_Update(&sha, issuer->bytes, issuer->len);
-    if (number.len > 0)
-        (void)SHA256_Update(&sha, number.data, number.len);
-    (void)SHA256_Final(out, &sha);
-}
 
 // read_numbers takes the serial. An issuer that is no dn cannot be written into a list either, and
 // keeps a digest of zeros.
 static void read_numbers(X509 *cert, struct chain_link *link)
 {
     const ASN1_INTEGER *serial = X509_get0_serialNumber(cert);
-    const struct slice bytes =
-        drop_zeros(slice_of(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial)));
-    struct slice der = {0};
+    const struct slice bytes = cert_id_trim_serial(
+        slice_of(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial)));
     struct dn issuer;
     link->has_serial = ASN1_STRING_type(serial) == V_ASN1_INTEGER &&
                        bytes_copy(link->serial, sizeof link->serial, bytes);
     if (!link->has_serial)
         return;
     link->serial_len = (uint8_t)bytes.len;
-    if (X509_NAME_get0_der(X509_get_issuer_name(cert), &der.data, &der.len) == 1 &&
-        dn_from_der(der, &issuer) == ERR_OK)
-        chain_issuer_serial(&issuer, bytes, link->issuer_serial);
-}
-
-void chain_name_digest(X509_NAME *name, uint8_t out[CHAIN_DIGEST_LEN])
-{
-    struct slice der = {0};
-    struct dn dn;
-    if (X509_NAME_get0_der(name, &der.data, &der.len) == 1 && dn_from_der(der, &dn) == ERR_OK)
-        SHA256(dn.bytes, dn.len, out);
-    else
-        ASSERT(bytes_copy(out, CHAIN_DIGEST_LEN, slice_of((const uint8_t[32]){0}, 32)));
+    if (cert_id_read_name(X509_get_issuer_name(cert), &issuer) == ERR_OK)
+        cert_id_of_serial(&issuer, bytes, link->issuer_serial);
 }
 
 static enum err read_link(X509 *cert, X509 *issuer, struct chain_link *link)
@@ -72,7 +34,7 @@ static enum err read_link(X509 *cert, X509 *issuer, struct chain_link *link)
     read_numbers(cert, link);
     if (!X509_digest(cert, EVP_sha256(), link->sha256, &len))
         return ERR_MEMORY;
-    return issuer == NULL || crl_authority_of(issuer, link->authority) ? ERR_OK : ERR_MEMORY;
+    return issuer == NULL || cert_id_of_authority(issuer, link->authority) ? ERR_OK : ERR_MEMORY;
 }
 
 static enum err read_dates(X509 *cert, bool is_leaf, struct chain_record *record)
@@ -156,7 +118,7 @@ static enum err read_path(X509 *const *certs, struct chain_record *record)
         TRY(read_link(certs[i], issuer, &record->links[i]));
         if (i == 0)
             continue;
-        chain_name_digest(X509_get_subject_name(certs[i]), record->links[i].name);
+        cert_id_of_name(X509_get_subject_name(certs[i]), record->links[i].name);
         record->links[i].signs_lists = (X509_get_key_usage(certs[i]) & KU_CRL_SIGN) != 0;
     }
     return add_extras(certs, record);

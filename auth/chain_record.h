@@ -11,28 +11,26 @@
 
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
+#include "auth/cert_id.h"
 #include "auth/crl_points.h"
-#include "auth/dn.h"
-
-enum { CHAIN_DIGEST_LEN = 32, CHAIN_SERIAL_MAX = 32 };
 
 // chain_link is one certificate of the path.
 struct chain_link {
-    uint8_t sha256[CHAIN_DIGEST_LEN];        // of the certificate
-    uint8_t issuer_serial[CHAIN_DIGEST_LEN]; // see chain_issuer_serial
-    uint8_t authority[CHAIN_DIGEST_LEN];     // crl_authority_of its issuer; zeros for the anchor
-    uint8_t serial[CHAIN_SERIAL_MAX];        // big-endian, no leading zeros
+    uint8_t sha256[CERT_DIGEST_LEN];        // of the certificate
+    uint8_t issuer_serial[CERT_DIGEST_LEN]; // see cert_id_of_serial
+    uint8_t authority[CERT_DIGEST_LEN]; // cert_id_of_authority of its issuer; zeros for the anchor
+    uint8_t serial[CERT_SERIAL_MAX];    // big-endian, no leading zeros
     uint8_t serial_len;
     bool has_serial; // false: negative or too long, so that no list could name it
     bool is_ca;
-    uint32_t usages;                // of enum trust_usage
+    uint32_t usages;                // of enum usage
     bool names_points;              // it has distribution points, whether they are listed or not
     const struct crl_point *points; // borrowed from the record; those that a list may have, sorted
     size_t point_count;
     // As an issuer of lists; nothing of it for the leaf, unless that is the anchor too.
-    uint8_t name[CHAIN_DIGEST_LEN]; // chain_name_digest of its subject
-    struct slice key;               // its SubjectPublicKeyInfo, borrowed from the record
-    bool signs_lists;               // its key usage allows it
+    uint8_t name[CERT_DIGEST_LEN]; // cert_id_of_name of its subject
+    struct slice key;              // its SubjectPublicKeyInfo, borrowed from the record
+    bool signs_lists;              // its key usage allows it
 };
 
 struct chain_record {
@@ -52,10 +50,3 @@ enum err chain_record_create(X509 *const *certs, size_t count, struct chain_reco
 
 // chain_record_destroy frees it. NULL is allowed.
 void chain_record_destroy(struct chain_record *record);
-
-// chain_issuer_serial names a certificate by issuer and serial (big-endian, leading zeros or not).
-void chain_issuer_serial(const struct dn *issuer, struct slice serial,
-                         uint8_t out[CHAIN_DIGEST_LEN]);
-
-// chain_name_digest names an issuer by its name alone; zeros for a name that is no dn.
-void chain_name_digest(X509_NAME *name, uint8_t out[CHAIN_DIGEST_LEN]);

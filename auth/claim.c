@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "auth/cert_id.h"
 #include "auth/identity_internal.h"
 #include "auth/ipaddr.h"
 
@@ -14,8 +15,7 @@ static enum err read_dn(struct slice text, struct dn *out, struct errinfo *info)
 
 static enum err read_serial(struct slice serial, struct identity *identity, struct errinfo *info)
 {
-    while (serial.len > 0 && serial.data[0] == 0)
-        serial = slice_from(serial, 1);
+    serial = cert_id_trim_serial(serial);
     if (bytes_copy(identity->serial, sizeof identity->serial, serial)) {
         identity->serial_len = serial.len;
         return ERR_OK;

@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "auth/chain_record.h"
+#include "auth/cert_id.h"
 #include "auth/crl_signature.h"
 #include "auth/dn.h"
 #include "auth/strength.h"
@@ -27,11 +27,11 @@ struct crl {
     uint8_t number[CRL_NUMBER_MAX]; // big-endian, no leading zeros
     bool covers_leaves;
     bool covers_cas;
-    struct crl_points points;          // its scope; not there for a list of all certificates
-    uint8_t name[CRL_AUTHORITY_LEN];   // chain_name_digest of its issuer
-    uint8_t key_id[CRL_AUTHORITY_LEN]; // SHA-256 of its authority key identifier; zeros without one
+    struct crl_points points;        // its scope; not there for a list of all certificates
+    uint8_t name[CERT_DIGEST_LEN];   // cert_id_of_name of its issuer
+    uint8_t key_id[CERT_DIGEST_LEN]; // SHA-256 of its authority key identifier; zeros without one
     bool has_authority;
-    uint8_t authority[CRL_AUTHORITY_LEN];
+    uint8_t authority[CERT_DIGEST_LEN];
     bool is_waiting; // its signature is kept until somebody has the key
     struct crl_signature signature;
     size_t width;     // bytes of one serial in the index
@@ -69,6 +69,11 @@ enum {
 };
 
 enum { REASON_CODE_REMOVE_FROM_CRL = 8 }; // RFC 5280 5.3.1
+
+static struct slice slice_of_cbs(const CBS *cbs)
+{
+    return slice_of(CBS_data(cbs), CBS_len(cbs));
+}
 
 static enum err damaged(struct errinfo *info)
 {
@@ -183,9 +188,7 @@ static bool read_number(CBS value, struct crl *crl)
     if (!CBS_get_asn1(&value, &number, CBS_ASN1_INTEGER) || CBS_len(&value) != 0 ||
         !CBS_is_unsigned_asn1_integer(&number) || crl->has_number)
         return false;
-    struct slice bytes = slice_of(CBS_data(&number), CBS_len(&number));
-    while (bytes.len > 0 && bytes.data[0] == 0)
-        bytes = slice_from(bytes, 1);
+    const struct slice bytes = cert_id_trim_serial(slice_of_cbs(&number));
     crl->has_number = bytes_copy(crl->number, sizeof crl->number, bytes);
     crl->number_len = bytes.len;
     return crl->has_number;
@@ -363,9 +366,7 @@ static enum err entry_next(CBS *list, struct entry *out, struct errinfo *info)
         !CBS_get_asn1(&sequence, &serial, CBS_ASN1_INTEGER) ||
         !CBS_is_valid_asn1_integer(&serial, &is_negative) || !get_time(&sequence, &date))
         return damaged(info);
-    struct slice bytes = slice_of(CBS_data(&serial), CBS_len(&serial));
-    while (bytes.len > 0 && bytes.data[0] == 0)
-        bytes = slice_from(bytes, 1);
+    const struct slice bytes = cert_id_trim_serial(slice_of_cbs(&serial));
     *out = (struct entry){.serial = bytes, .is_ignored = is_negative != 0};
     if (bytes.len > CRL_SERIAL_MAX && !out->is_ignored)
         return errinfo_set(info, ERR_LIMIT, "a serial in it is longer than %d bytes",
@@ -443,7 +444,7 @@ static enum err read_fields(struct parts *parts, struct crl *crl, struct errinfo
     struct text text;
     struct dn dn;
     text_init(&text, buffer, sizeof buffer);
-    if (dn_from_der(slice_of(CBS_data(&parts->issuer), CBS_len(&parts->issuer)), &dn) != ERR_OK)
+    if (dn_from_der(slice_of_cbs(&parts->issuer), &dn) != ERR_OK)
         return errinfo_set(info, ERR_INPUT, "the name of its issuer cannot be read");
     dn_format(&dn, &text);
     SHA256(dn.bytes, dn.len, crl->name);
@@ -464,30 +465,6 @@ static enum err check_letter(const struct parts *parts, const struct crl *crl, s
                            "`strict` wants a CRL of version 2 with a CRL number and an authority "
                            "key identifier (RFC 5280 5.2)");
     return ERR_OK;
-}
-
-bool crl_authority_of(X509 *issuer, uint8_t out[CRL_AUTHORITY_LEN])
-{
-    uint8_t *key = NULL;
-    struct slice name = {0};
-    SHA256_CTX sha;
-    const int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(issuer), &key);
-    if (len <= 0 || X509_NAME_get0_der(X509_get_subject_name(issuer), &name.data, &name.len) != 1) {
-        OPENSSL_free(key);
-        return false;
-    }
-    // Both are DER and tell their own length, so that no two pairs are the same bytes.
-    (void)SHA256_Init(&sha);
-    (void)SHA256_Update(&sha, key, (size_t)len);
-    (void)SHA256_Update(&sha, name.data, name.len);
-    (void)SHA256_Final(out, &sha);
-    OPENSSL_free(key);
-    return true;
-}
-
-static struct slice slice_of_cbs(const CBS *cbs)
-{
-    return slice_of(CBS_data(cbs), CBS_len(cbs));
 }
 
 static enum verification verify_signer(const struct crl_signature *signature, X509 *signer)
@@ -527,8 +504,8 @@ static enum err try_signer(const struct parts *parts, X509 *signer, bool is_read
     if (verified == VERIFICATION_GOOD) {
         crl->has_authority = true;
         // The name as its certificate spells it, for that is what chains are made of.
-        chain_name_digest(X509_get_subject_name(signer), crl->name);
-        return crl_authority_of(signer, crl->authority) ? ERR_OK : ERR_MEMORY;
+        cert_id_of_name(X509_get_subject_name(signer), crl->name);
+        return cert_id_of_authority(signer, crl->authority) ? ERR_OK : ERR_MEMORY;
     }
     if (is_other_key(parts, signer))
         return ERR_OK;
@@ -737,15 +714,15 @@ int crl_compare_scope(const struct crl *a, const struct crl *b)
 
 bool crl_has_same_issuer(const struct crl *a, const struct crl *b)
 {
-    static const uint8_t none[CRL_AUTHORITY_LEN];
+    static const uint8_t none[CERT_DIGEST_LEN];
     if (a->has_authority && b->has_authority)
-        return memcmp(a->authority, b->authority, CRL_AUTHORITY_LEN) == 0;
+        return memcmp(a->authority, b->authority, CERT_DIGEST_LEN) == 0;
     if (!(a->has_authority || a->is_waiting) || !(b->has_authority || b->is_waiting) ||
-        memcmp(a->name, b->name, CRL_AUTHORITY_LEN) != 0 ||
-        memcmp(a->key_id, b->key_id, CRL_AUTHORITY_LEN) != 0)
+        memcmp(a->name, b->name, CERT_DIGEST_LEN) != 0 ||
+        memcmp(a->key_id, b->key_id, CERT_DIGEST_LEN) != 0)
         return false;
     // Without a key identifier only the very same list is sure to be of the same key.
-    return memcmp(a->key_id, none, CRL_AUTHORITY_LEN) != 0 ||
+    return memcmp(a->key_id, none, CERT_DIGEST_LEN) != 0 ||
            (a->is_waiting && b->is_waiting && slice_equal(a->signature.bytes, b->signature.bytes));
 }
 

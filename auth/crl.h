@@ -18,14 +18,14 @@
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
 #include "auth/base/text.h"
+#include "auth/cert_id.h"
 #include "auth/crl_points.h"
 #include "auth/verification.h"
 
 enum {
-    CRL_SERIAL_MAX = 32,       // bytes; RFC 5280 allows 20
-    CRL_NUMBER_MAX = 20,       // bytes, as RFC 5280 says
-    CRL_MAX_ENTRIES = 1 << 24, // 16 million
-    CRL_AUTHORITY_LEN = 32,
+    CRL_SERIAL_MAX = CERT_SERIAL_MAX, // bytes
+    CRL_NUMBER_MAX = 20,              // bytes, as RFC 5280 says
+    CRL_MAX_ENTRIES = 1 << 24,        // 16 million
 };
 
 struct crl; // opaque: heap
@@ -56,12 +56,8 @@ void crl_unref(struct crl *crl);
 // zeros. Under a microsecond with a million entries.
 bool crl_has_serial(const struct crl *crl, struct slice serial);
 
-// crl_authority gives who signed it, as crl_authority_of made it; NULL when that is nobody known.
+// crl_authority gives who signed it, as cert_id_of_authority made it; NULL when that is nobody known.
 const uint8_t *crl_authority(const struct crl *crl);
-
-// crl_authority_of names an issuer by its key and its name: what a certificate's issuer and a list's
-// signer must have in common. `false` without memory.
-bool crl_authority_of(X509 *issuer, uint8_t out[CRL_AUTHORITY_LEN]);
 
 // crl_is_waiting tells whether its issuer was not known when it was read: crl_verify will tell.
 bool crl_is_waiting(const struct crl *crl);
@@ -70,7 +66,7 @@ bool crl_is_waiting(const struct crl *crl);
 // that waits. VERIFICATION_UNKNOWN without memory. Costs one verification; no list is hashed, but one with Ed25519.
 enum verification crl_verify(const struct crl *crl, struct slice key) MUST_USE;
 
-// crl_name gives the digest of its issuer's name, as chain_name_digest makes it.
+// crl_name gives the digest of its issuer's name, as cert_id_of_name makes it.
 const uint8_t *crl_name(const struct crl *crl);
 
 // crl_covers_kind tells whether it speaks of CA certificates, or of those that are none.

@@ -9,7 +9,7 @@
 
 struct answer {
     const struct crl *crl; // borrowed; NULL: free
-    uint8_t authority[CRL_AUTHORITY_LEN];
+    uint8_t authority[CERT_DIGEST_LEN];
     bool is_signed;
 };
 
@@ -61,14 +61,14 @@ static struct answer *find(struct set *set, const struct crl *crl, const uint8_t
 {
     for (size_t i = 0; i < CRL_ANSWERS_WAYS; i++) {
         if (set->ways[i].crl == crl &&
-            memcmp(set->ways[i].authority, authority, CRL_AUTHORITY_LEN) == 0)
+            memcmp(set->ways[i].authority, authority, CERT_DIGEST_LEN) == 0)
             return &set->ways[i];
     }
     return NULL;
 }
 
 bool crl_answers_find(struct crl_answers *answers, const struct crl *crl,
-                      const uint8_t authority[CRL_AUTHORITY_LEN], bool *out)
+                      const uint8_t authority[CERT_DIGEST_LEN], bool *out)
 {
     struct set *set = set_of(answers, crl, authority);
     *out = false;
@@ -82,7 +82,7 @@ bool crl_answers_find(struct crl_answers *answers, const struct crl *crl,
 }
 
 void crl_answers_add(struct crl_answers *answers, const struct crl *crl,
-                     const uint8_t authority[CRL_AUTHORITY_LEN], bool is_signed)
+                     const uint8_t authority[CERT_DIGEST_LEN], bool is_signed)
 {
     struct set *set = set_of(answers, crl, authority);
     if (!begin(set))
@@ -92,7 +92,7 @@ void crl_answers_add(struct crl_answers *answers, const struct crl *crl,
         set->next = (set->next + 1) % CRL_ANSWERS_WAYS;
         *place = (struct answer){.crl = crl, .is_signed = is_signed};
         ASSERT(bytes_copy(place->authority, sizeof place->authority,
-                          slice_of(authority, CRL_AUTHORITY_LEN)));
+                          slice_of(authority, CERT_DIGEST_LEN)));
     }
     end(set);
 }

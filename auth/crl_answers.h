@@ -21,8 +21,8 @@ void crl_answers_destroy(struct crl_answers *answers);
 
 // crl_answers_find tells whether it is known, and then in `*out` whether that issuer has signed `crl`.
 bool crl_answers_find(struct crl_answers *answers, const struct crl *crl,
-                      const uint8_t authority[CRL_AUTHORITY_LEN], bool *out);
+                      const uint8_t authority[CERT_DIGEST_LEN], bool *out);
 
 // crl_answers_add remembers an answer. `crl` is only compared, and must outlive the table.
 void crl_answers_add(struct crl_answers *answers, const struct crl *crl,
-                     const uint8_t authority[CRL_AUTHORITY_LEN], bool is_signed);
+                     const uint8_t authority[CERT_DIGEST_LEN], bool is_signed);

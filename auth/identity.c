@@ -29,25 +29,14 @@ enum {
 
 enum { SAN_VALUE_MAX = 4096 }; // bytes of one SAN
 
-static enum err read_name(X509_NAME *name, struct dn *out)
-{
-    const uint8_t *der = NULL;
-    size_t len = 0;
-    if (X509_NAME_get0_der(name, &der, &len) != 1)
-        return ERR_INPUT;
-    return dn_from_der(slice_of(der, len), out);
-}
-
 // read_serial takes the magnitude; a negative serial could pass for a positive one.
 static enum err read_serial(const X509 *leaf, struct identity *identity)
 {
     const ASN1_INTEGER *serial = X509_get0_serialNumber(leaf);
     if (ASN1_STRING_type(serial) != V_ASN1_INTEGER)
         return ERR_INPUT;
-    const int len = ASN1_STRING_length(serial);
-    struct slice bytes = slice_of(ASN1_STRING_get0_data(serial), (size_t)len);
-    while (bytes.len > 0 && bytes.data[0] == 0)
-        bytes = slice_from(bytes, 1);
+    const size_t len = (size_t)ASN1_STRING_length(serial);
+    const struct slice bytes = cert_id_trim_serial(slice_of(ASN1_STRING_get0_data(serial), len));
     if (!bytes_copy(identity->serial, sizeof identity->serial, bytes))
         return ERR_LIMIT;
     identity->serial_len = bytes.len;
@@ -252,8 +241,8 @@ static enum err read_leaf(X509 *leaf, const char *trust_name, struct identity *i
     identity->trust_name = strdup(trust_name == NULL ? "" : trust_name);
     if (identity->trust_name == NULL)
         return ERR_MEMORY;
-    TRY(read_name(X509_get_subject_name(leaf), &identity->subject));
-    TRY(read_name(X509_get_issuer_name(leaf), &identity->issuer));
+    TRY(cert_id_read_name(X509_get_subject_name(leaf), &identity->subject));
+    TRY(cert_id_read_name(X509_get_issuer_name(leaf), &identity->issuer));
     TRY(read_serial(leaf, identity));
     TRY(read_validity(leaf, identity));
     TRY(read_sans(leaf, identity));

@@ -6,7 +6,7 @@
 #include "auth/crl_answers.h"
 
 struct denied {
-    uint8_t digest[CHAIN_DIGEST_LEN];
+    uint8_t digest[CERT_DIGEST_LEN];
 };
 
 struct revocation {
@@ -99,7 +99,7 @@ enum err revocation_take_crl(struct revocation *revocation, struct crl *crl, str
 
 static int compare_denied(const void *a, const void *b)
 {
-    return memcmp(a, b, CHAIN_DIGEST_LEN);
+    return memcmp(a, b, CERT_DIGEST_LEN);
 }
 
 // is_denied looks among those that are sorted, which are all of them once it is finished.
@@ -110,7 +110,7 @@ static bool is_denied(const struct revocation *revocation, const uint8_t *digest
                    compare_denied) != NULL;
 }
 
-enum err revocation_deny(struct revocation *revocation, const uint8_t digest[CHAIN_DIGEST_LEN])
+enum err revocation_deny(struct revocation *revocation, const uint8_t digest[CERT_DIGEST_LEN])
 {
     if (is_denied(revocation, digest))
         return ERR_OK;
@@ -126,7 +126,7 @@ enum err revocation_deny(struct revocation *revocation, const uint8_t digest[CHA
         revocation->denied_capacity = capacity;
     }
     struct denied *added = &revocation->denied[revocation->denied_count++];
-    ASSERT(bytes_copy(added->digest, sizeof added->digest, slice_of(digest, CHAIN_DIGEST_LEN)));
+    ASSERT(bytes_copy(added->digest, sizeof added->digest, slice_of(digest, CERT_DIGEST_LEN)));
     return ERR_OK;
 }
 
@@ -141,7 +141,7 @@ enum err revocation_keep_denied(struct revocation *revocation, const struct revo
 
 static int compare_names(const uint8_t *a, const uint8_t *b)
 {
-    return memcmp(a, b, CHAIN_DIGEST_LEN);
+    return memcmp(a, b, CERT_DIGEST_LEN);
 }
 
 // compare_lists orders by name, then scope, then the newest first.
@@ -203,7 +203,7 @@ static bool is_of_issuer(struct inquiry *inquiry, const struct crl *crl)
     const uint8_t *authority = inquiry->link->authority;
     bool is_signed = false;
     if (crl_authority(crl) != NULL)
-        return memcmp(crl_authority(crl), authority, CRL_AUTHORITY_LEN) == 0;
+        return memcmp(crl_authority(crl), authority, CERT_DIGEST_LEN) == 0;
     if (!crl_is_waiting(crl) || !inquiry->issuer->signs_lists)
         return false;
     struct crl_answers *answers = inquiry->revocation->answers;
@@ -394,11 +394,11 @@ bool revocation_goes_back(const struct revocation *revocation, size_t index)
 }
 
 bool revocation_has_list_of(const struct revocation *revocation,
-                            const uint8_t authority[CRL_AUTHORITY_LEN])
+                            const uint8_t authority[CERT_DIGEST_LEN])
 {
     for (size_t i = 0; i < revocation->crl_count; i++) {
         const uint8_t *signer = crl_authority(revocation->crls[i]);
-        if (signer != NULL && memcmp(signer, authority, CRL_AUTHORITY_LEN) == 0)
+        if (signer != NULL && memcmp(signer, authority, CERT_DIGEST_LEN) == 0)
             return true;
     }
     return false;

@@ -44,9 +44,9 @@ enum err revocation_take_crl(struct revocation *revocation, struct crl *crl,
                              struct errinfo *info) MUST_USE;
 
 // revocation_deny adds a certificate that is refused, by a digest: the certificate's SHA-256, or
-// what chain_issuer_serial gives. One that was taken over from another is not added again. ERR_LIMIT, ERR_MEMORY.
+// what cert_id_of_serial gives. One that was taken over from another is not added again. ERR_LIMIT, ERR_MEMORY.
 enum err revocation_deny(struct revocation *revocation,
-                         const uint8_t digest[CHAIN_DIGEST_LEN]) MUST_USE;
+                         const uint8_t digest[CERT_DIGEST_LEN]) MUST_USE;
 
 // revocation_keep_denied denies what the finished `before` denies; to be called before any revocation_deny.
 // ERR_LIMIT, ERR_MEMORY.
@@ -86,4 +86,4 @@ size_t revocation_find_like(const struct revocation *revocation, const struct cr
 
 // revocation_has_list_of tells whether there is a list of this issuer, whose key is known.
 bool revocation_has_list_of(const struct revocation *revocation,
-                            const uint8_t authority[CRL_AUTHORITY_LEN]);
+                            const uint8_t authority[CERT_DIGEST_LEN]);

@@ -9,7 +9,9 @@
 
 #include "auth/chain.h"
 #include "auth/trust_internal.h"
-#include "auth/usages.h"
+
+_Static_assert(TRUST_MAX_DEPTH + 2 == CHAIN_MAX_PATH,
+               "a path holds a leaf, an anchor, and what may be between");
 
 // create makes a profile with these certificates, of which it takes the reference, also on an error.
 static enum err create(const struct trust_options *options, struct ca_set *cas,
@@ -26,8 +28,8 @@ static enum err create(const struct trust_options *options, struct ca_set *cas,
     trust->options = *options;
     if (options->usages == 0)
         trust->options.usages =
-            TRUST_USAGE_NONE |
-            (options->purpose == TRUST_SERVERS ? TRUST_USAGE_SERVER_AUTH : TRUST_USAGE_CLIENT_AUTH);
+            USAGE_NONE |
+            (options->purpose == TRUST_SERVERS ? USAGE_SERVER_AUTH : USAGE_CLIENT_AUTH);
     trust->options.name = trust->name;
     trust->anchors = sk_X509_new_null();
     trust->left_out = sk_X509_new_null();
@@ -238,17 +240,6 @@ int64_t trust_finished_s(const struct trust *trust)
 uint32_t trust_usages(const struct trust *trust)
 {
     return trust->options.usages;
-}
-
-const char *trust_usage_name(size_t number)
-{
-    static const char *const names[] = {
-#define X(symbol, name, bit) [bit] = name,
-        TRUST_USAGE_TABLE(X)
-#undef X
-    };
-    ASSERT(number < TRUST_USAGES);
-    return names[number];
 }
 
 const char *trust_name(const struct trust *trust)

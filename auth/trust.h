@@ -10,10 +10,9 @@
 #include "auth/identity.h"
 #include "auth/pem.h"
 #include "auth/reason.h"
+#include "auth/usages.h"
 
 enum {
-    TRUST_CHAIN_MAX_CERTIFICATES = 16,
-    TRUST_CHAIN_MAX_BYTES = 64 * 1024,
     TRUST_DEFAULT_MAX_DEPTH = 3, // intermediates between leaf and anchor
     TRUST_MAX_DEPTH = 8,         // with leaf and anchor the ten certificates of a path
 };
@@ -24,25 +23,6 @@ struct trust;
 // proxy itself.
 enum trust_purpose { TRUST_CLIENTS, TRUST_SERVERS };
 
-// trust_usage is what a leaf, and every CA above it that says so, may be for by its extended key usage, in the
-// words of the configuration. NONE: it has no extended key usage at all. ANY: anyExtendedKeyUsage.
-#define TRUST_USAGE_TABLE(X)                                                                       \
-    X(TRUST_USAGE_CLIENT_AUTH, "client_auth", 0)                                                   \
-    X(TRUST_USAGE_NONE, "none", 1)                                                                 \
-    X(TRUST_USAGE_ANY, "any", 2)                                                                   \
-    X(TRUST_USAGE_SERVER_AUTH, "server_auth", 3)
-
-enum trust_usage {
-#define X(symbol, name, bit) symbol = 1 << (bit),
-    TRUST_USAGE_TABLE(X)
-#undef X
-};
-
-enum { TRUST_USAGES = 4 };
-
-// trust_usage_name gives the word for the usage with this number, below TRUST_USAGES; static memory.
-const char *trust_usage_name(size_t number);
-
 struct trust_options {
     const char *name;        // of the profile; copied
     uint32_t max_depth;      // intermediates between leaf and anchor; at most TRUST_MAX_DEPTH
@@ -52,8 +32,7 @@ struct trust_options {
     bool is_crl_for_leaves;  // CAs need no CRL, for PKIs whose root is offline and issues none
     bool trusts_every_ca;    // each certificate of trust_add_ca is an anchor
     enum trust_purpose purpose;
-    uint32_t
-        usages; // of enum trust_usage; 0: clientAuth, or with TRUST_SERVERS serverAuth, or none
+    uint32_t usages; // of enum usage; 0: clientAuth, or with TRUST_SERVERS serverAuth, or none
 };
 
 // trust_create makes an empty profile.
@@ -149,7 +128,7 @@ struct trust_crl {
 size_t trust_crl_count(const struct trust *trust);
 struct trust_crl trust_crl_at(const struct trust *trust, size_t index);
 
-// trust_usages gives the bits of enum trust_usage that are accepted.
+// trust_usages gives the bits of enum usage that are accepted.
 uint32_t trust_usages(const struct trust *trust);
 
 // trust_keeps_expired_crls tells whether an expired list stays in use.
@@ -204,7 +183,7 @@ struct trust_verdict {
 
 // trust_check_size looks at how many bytes of certificates a presented chain has: ERR_OK where they are `max_bytes` at
 // most, or else ERR_DENIED with work_limit in `*out`. Nothing is read, so it comes before trust_verify, which bounds
-// them by TRUST_CHAIN_MAX_BYTES only.
+// them by 64 KiB only.
 enum err trust_check_size(const STACK_OF(CRYPTO_BUFFER) *chain, size_t max_bytes,
                           struct trust_verdict *out) MUST_USE;
 

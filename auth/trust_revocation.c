@@ -75,9 +75,9 @@ enum err trust_deny_sha256(struct trust *trust, const uint8_t *sha256)
 
 enum err trust_deny_serial(struct trust *trust, const struct dn *issuer, struct slice serial)
 {
-    uint8_t digest[CHAIN_DIGEST_LEN];
+    uint8_t digest[CERT_DIGEST_LEN];
     ASSERT(!trust->is_finished);
-    chain_issuer_serial(issuer, serial, digest);
+    cert_id_of_serial(issuer, serial, digest);
     return revocation_deny(trust->revocation, digest);
 }
 
@@ -168,7 +168,7 @@ enum err trust_check_crls_succeed(const struct trust *trust, const struct trust 
 static const struct ca_entry *find_authority(const struct trust *trust, const uint8_t *authority)
 {
     for (size_t i = 0; i < trust->cas->count; i++) {
-        if (memcmp(trust->cas->entries[i].authority, authority, CRL_AUTHORITY_LEN) == 0)
+        if (memcmp(trust->cas->entries[i].authority, authority, CERT_DIGEST_LEN) == 0)
             return &trust->cas->entries[i];
     }
     return NULL;
@@ -208,7 +208,7 @@ static bool has_anchor(const struct trust *trust, const uint8_t *sha256)
     for (size_t i = 0; i < trust->cas->count; i++) {
         if (trust->cas->entries[i].is_anchor &&
             !trust_has_dropped(trust, &trust->cas->entries[i]) &&
-            memcmp(trust->cas->entries[i].sha256, sha256, CHAIN_DIGEST_LEN) == 0)
+            memcmp(trust->cas->entries[i].sha256, sha256, CERT_DIGEST_LEN) == 0)
             return true;
     }
     return false;

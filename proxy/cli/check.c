@@ -112,14 +112,14 @@ static void print_crls(const struct trust *trust, int64_t now_s)
 static void print_purposes(const struct trust *trust)
 {
     const uint32_t usages = trust_usages(trust);
-    if (usages == (TRUST_USAGE_CLIENT_AUTH | TRUST_USAGE_NONE))
+    if (usages == (USAGE_CLIENT_AUTH | USAGE_NONE))
         return;
     (void)printf("  trust.%s: purposes", trust_name(trust));
-    for (size_t i = 0; i < TRUST_USAGES; i++) {
+    for (size_t i = 0; i < USAGE_COUNT; i++) {
         if ((usages & UINT32_C(1) << i) != 0)
-            (void)printf(" %s", trust_usage_name(i));
+            (void)printf(" %s", usage_name(i));
     }
-    (void)printf("%s\n", (usages & (TRUST_USAGE_ANY | TRUST_USAGE_SERVER_AUTH)) != 0
+    (void)printf("%s\n", (usages & (USAGE_ANY | USAGE_SERVER_AUTH)) != 0
                              ? ", so certificates count that were not made for clients alone"
                              : "");
 }
@@ -128,9 +128,9 @@ static void print_json_purposes(const struct trust *trust)
 {
     size_t count = 0;
     (void)printf("\"purposes\":[");
-    for (size_t i = 0; i < TRUST_USAGES; i++) {
+    for (size_t i = 0; i < USAGE_COUNT; i++) {
         if ((trust_usages(trust) & UINT32_C(1) << i) != 0)
-            (void)printf("%s\"%s\"", count++ == 0 ? "" : ",", trust_usage_name(i));
+            (void)printf("%s\"%s\"", count++ == 0 ? "" : ",", usage_name(i));
     }
     (void)printf("],");
 }

@@ -378,7 +378,7 @@ static void append_path(const struct chain_record *record, struct text *out)
     text_append_string(out, ",\"chain\":[");
     for (size_t i = 0; i < record->count; i++) {
         text_append_string(out, i == 0 ? "\"" : ",\"");
-        text_append_hex(out, slice_of(record->links[i].sha256, CHAIN_DIGEST_LEN));
+        text_append_hex(out, slice_of(record->links[i].sha256, CERT_DIGEST_LEN));
         text_append_string(out, "\"");
     }
     text_append_string(out, "]");

@@ -189,21 +189,21 @@ void profile_read_denied(struct reader *reader, const struct node *node, struct 
 static void purposes_read(struct reader *reader, const struct node *node, bool has_system_cas,
                           struct trust_options *options)
 {
-    const char *words[TRUST_USAGES];
-    if (node == NULL || !reader_list(reader, node, "`purposes`", 1, TRUST_USAGES))
+    const char *words[USAGE_COUNT];
+    if (node == NULL || !reader_list(reader, node, "`purposes`", 1, USAGE_COUNT))
         return;
-    for (size_t i = 0; i < TRUST_USAGES; i++)
-        words[i] = trust_usage_name(i);
+    for (size_t i = 0; i < USAGE_COUNT; i++)
+        words[i] = usage_name(i);
     for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
         size_t number = 0;
-        if (!reader_choice(reader, entry, "`purposes`", words, TRUST_USAGES, &number))
+        if (!reader_choice(reader, entry, "`purposes`", words, USAGE_COUNT, &number))
             continue;
         const uint32_t usage = UINT32_C(1) << number;
         if ((options->usages & usage) != 0)
             (void)reader_error(reader, entry, "`purposes`: `%s` appears twice", words[number]);
         options->usages |= usage;
     }
-    if (has_system_cas && (options->usages & (TRUST_USAGE_ANY | TRUST_USAGE_SERVER_AUTH)) != 0)
+    if (has_system_cas && (options->usages & (USAGE_ANY | USAGE_SERVER_AUTH)) != 0)
         diagnostic_set_hint(
             reader_warning(
                 reader, node,

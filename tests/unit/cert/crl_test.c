@@ -400,7 +400,7 @@ static void a_million_entries_take_at_most_64_bytes_each(void **state)
 // authority_number makes the name of an issuer out of a number.
 static const uint8_t *authority_number(size_t number)
 {
-    static uint8_t authority[CRL_AUTHORITY_LEN]; // until the next call
+    static uint8_t authority[CERT_DIGEST_LEN]; // until the next call
     for (size_t i = 0; i < sizeof authority; i++)
         authority[i] = (uint8_t)(number >> (8 * (i % 4)));
     return authority;

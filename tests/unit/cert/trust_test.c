@@ -414,8 +414,8 @@ static void refuses_a_servers_certificate(void **state)
 static void takes_the_usages_that_are_chosen_and_no_other(void **state)
 {
     struct workshop *workshop = *state;
-    enum { C = TRUST_USAGE_CLIENT_AUTH, N = TRUST_USAGE_NONE, A = TRUST_USAGE_ANY };
-    enum { S = TRUST_USAGE_SERVER_AUTH, NOTHING = -1 };
+    enum { C = USAGE_CLIENT_AUTH, N = USAGE_NONE, A = USAGE_ANY };
+    enum { S = USAGE_SERVER_AUTH, NOTHING = -1 };
     const int client = NID_client_auth;
     const int server = NID_server_auth;
     const int any = NID_anyExtendedKeyUsage;
@@ -475,7 +475,7 @@ static void a_profile_that_takes_fewer_usages_refuses_whom_it_took(void **state)
         workshop, &(struct forge_plan){.cn = "s", .issuer = ca, .purpose_nid = NID_server_auth});
     struct trust_options options = OPTIONS;
     const struct trust *narrow = forge_trust(workshop, &options, LIST(ca), NULL);
-    options.usages = TRUST_USAGE_CLIENT_AUTH | TRUST_USAGE_SERVER_AUTH;
+    options.usages = USAGE_CLIENT_AUTH | USAGE_SERVER_AUTH;
     const struct trust *wide = forge_trust(workshop, &options, LIST(ca), NULL);
     struct trust_verdict verdict;
     const char *detail = NULL;
