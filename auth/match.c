@@ -3,10 +3,6 @@
 // mixed up, several CNs, several SPIFFE ids). Sees an identity only through its accessors.
 #include "auth/match.h"
 
-#include "auth/client_index.h"
-#include "auth/policy.h"
-#include "auth/policy_trace.h"
-
 // any_san tells whether one usable SAN of `kind` fits `wanted`; an empty one fits nothing. What is
 // malformed, holds a wildcard, or is one of two SPIFFE ids is not usable: identity.c saw to that.
 static bool any_san(const struct identity *identity, enum san_kind kind, struct slice wanted,
@@ -41,7 +37,7 @@ bool match_is_uri_pattern(struct slice wanted)
     return authority_len != 0 && authority_len < rest.len;
 }
 
-static bool uri_fits(struct slice wanted, struct slice value)
+bool match_uri_fits(struct slice wanted, struct slice value)
 {
     if (!match_is_uri_pattern(wanted))
         return slice_equal(wanted, value);
@@ -54,7 +50,7 @@ bool match_is_dns_pattern(struct slice wanted)
     return slice_starts_with(wanted, SLICE_LITERAL("*."));
 }
 
-static bool dns_fits(struct slice wanted, struct slice value)
+bool match_dns_fits(struct slice wanted, struct slice value)
 {
     if (!match_is_dns_pattern(wanted))
         return slice_equal_ignore_case(wanted, value);
@@ -65,8 +61,8 @@ static bool dns_fits(struct slice wanted, struct slice value)
     return slice_equal_ignore_case(slice_from(value, front), suffix);
 }
 
-// email_fits splits at the value's own `@`: a usable one has exactly one, and something on both sides.
-static bool email_fits(struct slice wanted, struct slice value)
+// match_email_fits splits at the value's own `@`: a usable one has exactly one, and something on both sides.
+bool match_email_fits(struct slice wanted, struct slice value)
 {
     const size_t at = slice_find(value, '@');
     return slice_equal(slice_first(wanted, at), slice_first(value, at)) &&
@@ -80,12 +76,14 @@ static bool ip_fits(struct slice wanted, struct slice value)
 
 static enum entry_part san_misfit(const struct match_entry *entry, const struct identity *identity)
 {
-    if (entry->uri != NULL && !any_san(identity, SAN_URI, slice_of_string(entry->uri), uri_fits))
+    if (entry->uri != NULL &&
+        !any_san(identity, SAN_URI, slice_of_string(entry->uri), match_uri_fits))
         return ENTRY_URI;
-    if (entry->dns != NULL && !any_san(identity, SAN_DNS, slice_of_string(entry->dns), dns_fits))
+    if (entry->dns != NULL &&
+        !any_san(identity, SAN_DNS, slice_of_string(entry->dns), match_dns_fits))
         return ENTRY_DNS;
     if (entry->email != NULL &&
-        !any_san(identity, SAN_EMAIL, slice_of_string(entry->email), email_fits))
+        !any_san(identity, SAN_EMAIL, slice_of_string(entry->email), match_email_fits))
         return ENTRY_EMAIL;
     if (entry->ip != NULL) {
         const struct slice bytes = slice_of(entry->ip->bytes, entry->ip->family == IP_V4 ? 4 : 16);
@@ -169,38 +167,4 @@ enum entry_part match_entry_misfit(const struct match_entry *entry, const struct
 bool match_entry_fits(const struct match_entry *entry, const struct identity *identity)
 {
     return match_entry_misfit(entry, identity) == ENTRY_FITS;
-}
-
-// tell_entry tells the trace, when there is one, and passes the answer on.
-static bool tell_entry(const struct policy_trace *trace, const struct client *client, size_t entry,
-                       enum entry_part part)
-{
-    if (trace != NULL) {
-        const struct policy_step step = {
-            .kind = POLICY_STEP_ENTRY, .client = client, .entry = entry, .entry_part = part};
-        trace->told(trace->arg, &step);
-    }
-    return part == ENTRY_FITS;
-}
-
-const struct client *policy_trace_client(const struct policy *policy,
-                                         const struct identity *identity,
-                                         const struct policy_trace *trace)
-{
-    if (trace == NULL && policy->client_index != NULL)
-        return client_index_find(policy->client_index, policy, identity);
-    for (size_t i = 0; i < policy->client_count; i++) {
-        const struct client *client = &policy->clients[i];
-        for (size_t j = 0; j < client->match_count; j++) {
-            if (tell_entry(trace, client, j, match_entry_misfit(&client->matches[j], identity)))
-                return client;
-        }
-    }
-    return NULL;
-}
-
-const struct client *policy_find_client(const struct policy *policy,
-                                        const struct identity *identity)
-{
-    return policy_trace_client(policy, identity, NULL);
 }

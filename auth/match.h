@@ -1,12 +1,49 @@
-// match: how the patterns of `match` read a name. Internal to auth; the rest of auth/match.c is
-// declared in policy.h.
+// match: does one entry of `match` fit an identity? Each part is compared with the name of its own type and no other.
 #pragma once
 
-#include "auth/base/slice.h"
+#include "auth/identity.h"
+#include "auth/rules.h"
 
-// match_is_uri_pattern tells whether the final `*` of a `uri` stands for something: behind a `/`
-// after a non-empty authority.
+// The parts of an entry, in the order in which they are compared.
+#define ENTRY_PART_TABLE(X)                                                                        \
+    X(ENTRY_FITS, "fits")                                                                          \
+    X(ENTRY_EMPTY, "empty")             /* an entry that says nothing fits nobody */               \
+    X(ENTRY_ANONYMOUS, "anonymous")     /* it is for clients without certificate */                \
+    X(ENTRY_CERTIFICATE, "certificate") /* there is no certificate */                              \
+    X(ENTRY_UNVERIFIED, "unverified")   /* the certificate was verified by nobody */               \
+    X(ENTRY_TRUST, "trust")                                                                        \
+    X(ENTRY_CN, "cn")                                                                              \
+    X(ENTRY_SUBJECT, "subject")                                                                    \
+    X(ENTRY_ISSUER, "issuer")                                                                      \
+    X(ENTRY_SERIAL, "serial")                                                                      \
+    X(ENTRY_SHA256, "sha256")                                                                      \
+    X(ENTRY_SPKI_SHA256, "spki_sha256")                                                            \
+    X(ENTRY_URI, "uri")                                                                            \
+    X(ENTRY_DNS, "dns")                                                                            \
+    X(ENTRY_EMAIL, "email")                                                                        \
+    X(ENTRY_IP, "ip")
+
+enum entry_part {
+#define X(symbol, name) symbol,
+    ENTRY_PART_TABLE(X)
+#undef X
+};
+
+// entry_part_name gives the stable name of the part, the key in `match` where it is one.
+const char *entry_part_name(enum entry_part part);
+
+// match_entry_misfit gives the first part of this one entry that does not fit `identity` (NULL: no
+// certificate), or ENTRY_FITS. match_entry_fits tells whether it is that.
+enum entry_part match_entry_misfit(const struct match_entry *entry,
+                                   const struct identity *identity);
+bool match_entry_fits(const struct match_entry *entry, const struct identity *identity);
+
+// match_is_uri_pattern tells whether the final `*` of a `uri` is a wildcard: after a `/` that comes after a non-empty
+// authority. match_is_dns_pattern tells whether a `dns` begins with `*.`.
 bool match_is_uri_pattern(struct slice wanted);
-
-// match_is_dns_pattern tells whether a `dns` begins with `*.`.
 bool match_is_dns_pattern(struct slice wanted);
+
+// match_uri_fits, match_dns_fits and match_email_fits compare what a rule names, a pattern or not, with a value.
+bool match_uri_fits(struct slice wanted, struct slice value);
+bool match_dns_fits(struct slice wanted, struct slice value);
+bool match_email_fits(struct slice wanted, struct slice value);

@@ -15,7 +15,6 @@
 
 #include "auth/client_index.h"
 #include "auth/policy_trace.h"
-#include "auth/rule_index.h"
 
 // ---- names of the enums -------------------------------------------------------------------------
 
@@ -69,41 +68,62 @@ struct rule_span {
     enum policy_list list;
     const struct rule *rules;
     size_t count;
-    const struct rule_index *index; // NULL: none
 };
 
 static struct rule_span denials_of_all(const struct policy *policy)
 {
-    return (struct rule_span){.list = POLICY_LIST_GLOBAL_DENY,
-                              .rules = policy->deny,
-                              .count = policy->deny_count,
-                              .index = policy->deny_index};
+    return (struct rule_span){POLICY_LIST_GLOBAL_DENY, policy->deny, policy->deny_count};
 }
 
 static struct rule_span denials_of(const struct client *client)
 {
-    return (struct rule_span){.list = POLICY_LIST_CLIENT_DENY,
-                              .rules = client->deny,
-                              .count = client->deny_count,
-                              .index = client->deny_index};
+    return (struct rule_span){POLICY_LIST_CLIENT_DENY, client->deny, client->deny_count};
 }
 
-static struct rule_span allows_of(const struct client *client)
+// ---- the client ---------------------------------------------------------------------------------
+
+// tell_entry passes the answer on.
+static bool tell_entry(const struct policy_trace *trace, const struct client *client, size_t entry,
+                       enum entry_part part)
 {
-    return (struct rule_span){.list = POLICY_LIST_ALLOW,
-                              .rules = client->allow,
-                              .count = client->allow_count,
-                              .index = client->allow_index};
+    if (trace != NULL)
+        tell(trace,
+             &(struct policy_step){
+                 .kind = POLICY_STEP_ENTRY, .client = client, .entry = entry, .entry_part = part});
+    return part == ENTRY_FITS;
 }
 
-// begin_by_name starts a walk through the rules that could speak about the target's name; with
-// somebody listening, through all.
-static void begin_by_name(struct rule_walk *walk, const struct rule_span *span,
-                          const struct target *target, const struct policy_trace *trace)
+// find_in_order tries one entry after the other.
+static const struct client *find_in_order(const struct policy *policy,
+                                          const struct identity *identity,
+                                          const struct policy_trace *trace)
 {
-    rule_walk_begin(walk, span->rules, span->count, trace == NULL ? span->index : NULL);
-    if (target->kind == TARGET_NAME)
-        rule_walk_add_name(walk, &target->name);
+    for (size_t i = 0; i < policy->client_count; i++) {
+        const struct client *client = &policy->clients[i];
+        for (size_t j = 0; j < client->match_count; j++) {
+            if (tell_entry(trace, client, j, match_entry_misfit(&client->matches[j], identity)))
+                return client;
+        }
+    }
+    return NULL;
+}
+
+const struct client *policy_trace_client(const struct policy *policy,
+                                         const struct identity *identity,
+                                         const struct policy_trace *trace)
+{
+    if (policy->client_index == NULL)
+        return find_in_order(policy, identity, trace);
+    const struct client *found = client_index_find(policy->client_index, identity);
+    if (trace != NULL)
+        ASSERT(find_in_order(policy, identity, trace) == found); // what is told is what is done
+    return found;
+}
+
+const struct client *policy_find_client(const struct policy *policy,
+                                        const struct identity *identity)
+{
+    return policy_trace_client(policy, identity, NULL);
 }
 
 // ---- before DNS ---------------------------------------------------------------------------------
@@ -146,19 +166,15 @@ static bool client_may_ask(const struct client *client, const struct ip_addr *so
 }
 
 // find_denial_in gives the first rule of a list that denies the name and port whatever the address.
-static const struct rule *find_denial_in(const struct rule_span *span, const struct target *target,
+static const struct rule *find_denial_in(struct rule_span span, const struct target *target,
                                          const struct policy_trace *trace)
 {
-    struct rule_walk walk;
-    begin_by_name(&walk, span, target, trace);
-    for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
-         rule = rule_walk_next(&walk)) {
-        if (rule->has_addresses && trace == NULL)
-            continue; // it waits for them, whether it fits or not
+    for (size_t i = 0; i < span.count; i++) {
+        const struct rule *rule = &span.rules[i];
         enum rule_part part = deny_misfit(rule, target);
         if (part == RULE_FITS && rule->has_addresses)
             part = RULE_NEEDS_ADDRESS;
-        if (tell_rule(trace, span->list, rule, part))
+        if (tell_rule(trace, span.list, rule, part))
             return rule;
     }
     return NULL;
@@ -169,20 +185,15 @@ static const struct rule *find_denial_by_name(const struct policy *policy,
                                               const struct target *target,
                                               const struct policy_trace *trace)
 {
-    const struct rule_span for_all = denials_of_all(policy);
-    const struct rule_span for_client = denials_of(client);
-    const struct rule *denial = find_denial_in(&for_all, target, trace);
-    return denial != NULL ? denial : find_denial_in(&for_client, target, trace);
+    const struct rule *denial = find_denial_in(denials_of_all(policy), target, trace);
+    return denial != NULL ? denial : find_denial_in(denials_of(client), target, trace);
 }
 
 static bool any_allow_concerns(const struct client *client, const struct target *target,
                                const struct policy_trace *trace)
 {
-    const struct rule_span span = allows_of(client);
-    struct rule_walk walk;
-    begin_by_name(&walk, &span, target, trace);
-    for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
-         rule = rule_walk_next(&walk)) {
+    for (size_t i = 0; i < client->allow_count; i++) {
+        const struct rule *rule = &client->allow[i];
         if (tell_rule(trace, POLICY_LIST_ALLOW, rule, allow_misfit(rule, target)))
             return true;
     }
@@ -258,10 +269,7 @@ bool policy_is_own_port(const struct policy *policy, uint16_t port)
 
 // ---- after DNS ----------------------------------------------------------------------------------
 
-enum {
-    FORMS_KEPT = 8,   // candidates whose forms are worked out once; those of others each time
-    ALLOWS_KEPT = 16, // allows that speak about the target; more are looked for again
-};
+enum { FORMS_KEPT = 8 }; // candidates whose forms are worked out once; those of others each time
 
 // judgement is one request's addresses while they are judged, step by step in the order of the
 // reasons. A candidate is settled once it has a reason; the first denial is the request's own.
@@ -278,8 +286,6 @@ struct judgement {
     bool is_admitted;              // some candidate may be dialled
     struct forms kept[FORMS_KEPT]; // written by judge as far as there are candidates
     struct forms spare;
-    const struct rule *allows[ALLOWS_KEPT]; // that speak about the target, in order
-    size_t allow_count;                     // how many there are, kept or not
 };
 
 static const struct forms *forms_at(struct judgement *j, size_t index)
@@ -377,23 +383,10 @@ static void apply_denial(struct judgement *j, enum policy_list list, const struc
     }
 }
 
-// begin_by_all starts a walk through the rules that could speak about the name or an address.
-static void begin_by_all(struct rule_walk *walk, struct judgement *j, const struct rule_span *span)
-{
-    begin_by_name(walk, span, j->target, j->trace);
-    for (size_t i = 0; i < j->count && walk->index != NULL; i++)
-        rule_walk_add_forms(walk, forms_at(j, i));
-}
-
 static void judge_denials(struct judgement *j, struct rule_span span)
 {
-    struct rule_walk walk;
-    begin_by_all(&walk, j, &span);
-    for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
-         rule = rule_walk_next(&walk)) {
-        // One that fits the name whatever the address has ended it before.
-        if (!rule->has_addresses && j->target->kind == TARGET_NAME && j->trace == NULL)
-            continue;
+    for (size_t i = 0; i < span.count; i++) {
+        const struct rule *rule = &span.rules[i];
         if (tell_rule(j->trace, span.list, rule, deny_misfit(rule, j->target)))
             apply_denial(j, span.list, rule);
     }
@@ -412,42 +405,10 @@ static void apply_allow(struct judgement *j, const struct rule *rule)
     }
 }
 
-// gather_allows finds the allows that speak about the target, before anything is told.
-static void gather_allows(struct judgement *j)
-{
-    const struct rule_span span = allows_of(j->client);
-    struct rule_walk walk;
-    rule_walk_begin(&walk, span.rules, span.count, span.index);
-    if (j->target->kind == TARGET_NAME)
-        rule_walk_add_name(&walk, &j->target->name);
-    for (size_t i = 0; i < j->count && j->target->kind == TARGET_ADDRESS; i++)
-        rule_walk_add_forms(&walk, forms_at(j, i));
-    // A walk by index passes over the rules for other addresses, which speak about this one too.
-    if (walk.index != NULL && j->target->kind == TARGET_ADDRESS)
-        j->is_concerned = rule_index_has_address_port(walk.index, j->target->port);
-    for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
-         rule = rule_walk_next(&walk)) {
-        if (allow_misfit(rule, j->target) != RULE_FITS)
-            continue;
-        if (j->allow_count < ALLOWS_KEPT)
-            j->allows[j->allow_count] = rule;
-        j->allow_count++;
-        j->is_concerned = true;
-    }
-}
-
 static void judge_allows(struct judgement *j)
 {
-    if (j->allow_count <= ALLOWS_KEPT && j->trace == NULL) {
-        for (size_t i = 0; i < j->allow_count; i++)
-            apply_allow(j, j->allows[i]);
-        return;
-    }
-    const struct rule_span span = allows_of(j->client);
-    struct rule_walk walk;
-    begin_by_all(&walk, j, &span);
-    for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
-         rule = rule_walk_next(&walk)) {
+    for (size_t i = 0; i < j->client->allow_count; i++) {
+        const struct rule *rule = &j->client->allow[i];
         if (tell_rule(j->trace, POLICY_LIST_ALLOW, rule, allow_misfit(rule, j->target)))
             apply_allow(j, rule);
     }
@@ -503,7 +464,7 @@ static void judge(struct judgement *j, struct decision *out)
     }
     for (size_t i = 0; i < j->count && i < FORMS_KEPT; i++)
         forms_of(&j->candidates[i].address, j->policy->nat64, &j->kept[i]);
-    gather_allows(j);
+    j->is_concerned = any_allow_concerns(j->client, j->target, NULL);
     if (is_name && !j->is_concerned && j->client->mode == POLICY_ENFORCE) {
         decide(out, ACTION_DENY, REASON_NO_RULE, NULL);
         return;
@@ -542,7 +503,6 @@ void policy_trace_addresses(const struct policy *policy, const struct client *cl
         judgement.denied_rule = NULL;
         judgement.is_concerned = false;
         judgement.is_admitted = false;
-        judgement.allow_count = 0;
         judge(&judgement, out);
     }
     // What was decided before any address was looked at holds for each of them.
@@ -578,16 +538,8 @@ struct policy *policy_create(void)
 
 enum err policy_seal(struct policy *policy)
 {
-    // Whoever built the policy still owns its clients: nobody else has seen them.
-    struct client *clients = (struct client *)policy->clients;
-    for (size_t i = 0; i < policy->client_count; i++) {
-        TRY(rule_index_create(policy->arena, clients[i].allow, clients[i].allow_count,
-                              &clients[i].allow_index));
-        TRY(rule_index_create(policy->arena, clients[i].deny, clients[i].deny_count,
-                              &clients[i].deny_index));
-    }
-    TRY(rule_index_create(policy->arena, policy->deny, policy->deny_count, &policy->deny_index));
-    return client_index_create(policy, &policy->client_index);
+    return client_index_create(policy->arena, policy->clients, policy->client_count,
+                               &policy->client_index);
 }
 
 void policy_destroy(struct policy *policy)

@@ -1,17 +1,14 @@
-// policy_trace: the deciding code tells, step by step, what it looks at. For `explain` and lints.
+// policy_trace: what the deciding code looks at, told step by step. For `explain` and lints.
 //
-// There is no second engine: each function here is the one that decides, with somebody listening.
-// Without a listener nothing is prepared or called. With one, every entry and rule is tried in file
-// order and told, also those that the indexes of a large policy would pass over unseen because they
-// cannot fit; the verdict is the same.
-//
-// Use: policy_trace_client, then policy_trace_target with its client, then, when that allows,
-// policy_trace_addresses with the addresses that DNS gave or the target names. `told` is called from
-// inside, must not change the policy, and may keep the pointers as long as the policy lives, except
-// those to candidates and forms. A switch over `kind` shows which fields count.
+// The functions that decide tell it (policy_trace_... of policy.h); there is no second engine. `told` must not change
+// the policy. It may keep the pointers as long as the policy lives, except those to candidates and forms. The comment of
+// each kind names the fields that count.
 #pragma once
 
-#include "auth/policy.h"
+#include "auth/match.h"
+#include "auth/rule_fit.h"
+
+struct candidate;
 
 enum policy_step_kind {
     // client, entry, entry_part: an entry of `match` was compared; ENTRY_FITS makes it the client.
@@ -48,15 +45,3 @@ struct policy_trace {
     void (*told)(void *arg, const struct policy_step *step);
     void *arg; // borrowed
 };
-
-// Each decides as the function of policy.h with the similar name, and tells `trace` (NULL: nobody).
-const struct client *policy_trace_client(const struct policy *policy,
-                                         const struct identity *identity,
-                                         const struct policy_trace *trace);
-void policy_trace_target(const struct policy *policy, const struct client *client,
-                         const struct ip_addr *source, const struct target *target,
-                         const struct policy_trace *trace, struct decision *out);
-void policy_trace_addresses(const struct policy *policy, const struct client *client,
-                            const struct ip_addr *source, const struct target *target,
-                            struct candidate *candidates, size_t count,
-                            const struct policy_trace *trace, struct decision *out);

@@ -4,7 +4,26 @@
 // here, for each kind side by side. Knows one rule at a time, no order and no client.
 #pragma once
 
-#include "auth/policy.h"
+#include "auth/rules.h"
+#include "auth/target.h"
+
+// Why a rule does not speak about a target.
+#define RULE_PART_TABLE(X)                                                                         \
+    X(RULE_FITS, "fits")                                                                           \
+    X(RULE_PORTS, "ports")                 /* another port */                                      \
+    X(RULE_HOSTS, "hosts")                 /* another name */                                      \
+    X(RULE_FOR_NAMES, "for_names")         /* it has `hosts`, the target is an address */          \
+    X(RULE_FOR_ADDRESSES, "for_addresses") /* an allow without `hosts`, the target is a name */    \
+    X(RULE_NEEDS_ADDRESS, "needs_address") /* a denial that waits for what DNS says */
+
+enum rule_part {
+#define X(symbol, name) symbol,
+    RULE_PART_TABLE(X)
+#undef X
+};
+
+// rule_part_name gives the stable name.
+const char *rule_part_name(enum rule_part part);
 
 enum { FORMS_MAX = 1 + IP_EMBEDDED_MAX };
 

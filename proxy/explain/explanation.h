@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "auth/policy.h"
 #include "auth/policy_trace.h"
 
 // question is what is asked about.

@@ -27,33 +27,12 @@ static bool same_slice(struct slice wide, struct slice narrow)
     return wide.data == NULL || (narrow.data != NULL && slice_equal(wide, narrow));
 }
 
-static bool uri_covers(const char *wide, const char *narrow)
+// pattern_covers asks as auth/match does, of a name or of a pattern as if it were one: what a pattern fits, it covers.
+static bool pattern_covers(const char *wide, const char *narrow,
+                           bool (*fits)(struct slice wanted, struct slice value))
 {
-    if (wide == NULL || (narrow != NULL && strcmp(wide, narrow) == 0))
-        return true;
-    const struct slice pattern = slice_of_string(wide);
-    if (narrow == NULL || !slice_ends_with(pattern, SLICE_LITERAL("/*")))
-        return false;
-    const struct slice prefix = slice_first(pattern, pattern.len - 1);
-    const struct slice value = slice_of_string(narrow);
-    return value.len > prefix.len && slice_starts_with(value, prefix);
-}
-
-static bool dns_covers(const char *wide, const char *narrow)
-{
-    if (wide == NULL)
-        return true;
-    if (narrow == NULL)
-        return false;
-    const struct slice pattern = slice_of_string(wide);
-    const struct slice value = slice_of_string(narrow);
-    if (slice_equal_ignore_case(pattern, value))
-        return true;
-    if (!slice_starts_with(pattern, SLICE_LITERAL("*.")))
-        return false;
-    const struct slice suffix = slice_from(pattern, 1);
-    return value.len > suffix.len &&
-           slice_equal_ignore_case(slice_from(value, value.len - suffix.len), suffix);
+    return same_text(wide, narrow) ||
+           (narrow != NULL && fits(slice_of_string(wide), slice_of_string(narrow)));
 }
 
 static bool ip_covers(const struct ip_addr *wide, const struct ip_addr *narrow)
@@ -65,8 +44,10 @@ bool entry_covers(const struct match_entry *wide, const struct match_entry *narr
 {
     if (wide->anonymous || narrow->anonymous)
         return wide->anonymous && narrow->anonymous;
-    return same_text(wide->trust, narrow->trust) && uri_covers(wide->uri, narrow->uri) &&
-           dns_covers(wide->dns, narrow->dns) && same_text(wide->email, narrow->email) &&
+    return same_text(wide->trust, narrow->trust) &&
+           pattern_covers(wide->uri, narrow->uri, match_uri_fits) &&
+           pattern_covers(wide->dns, narrow->dns, match_dns_fits) &&
+           pattern_covers(wide->email, narrow->email, match_email_fits) &&
            ip_covers(wide->ip, narrow->ip) && same_text(wide->cn, narrow->cn) &&
            same_slice(wide->subject, narrow->subject) && same_slice(wide->issuer, narrow->issuer) &&
            same_bytes(wide->sha256, narrow->sha256) &&

@@ -3,7 +3,7 @@
 // In doubt the answer is no: a finding that is wrong costs more than one that is missing.
 #pragma once
 
-#include "auth/policy.h"
+#include "auth/match.h"
 
 // budget bounds the work: what looks at a pattern or a range takes one. Once it is used up every answer is no.
 struct budget {

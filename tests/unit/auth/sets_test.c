@@ -1,4 +1,4 @@
-// The edges of compiled sets and indexes, which random cases seldom meet.
+// The edges of compiled sets, which random cases seldom meet.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,8 +8,6 @@
 #include <cmocka.h>
 
 #include "auth/base/text.h"
-#include "auth/key_index.h"
-#include "auth/rule_index.h"
 #include "tests/unit/auth/set_maker.h"
 
 static struct hostname host(const char *text)
@@ -268,194 +266,6 @@ static void a_set_holds_more_than_an_allow_opens(void **state)
     }
 }
 
-static void numbers_are_found_under_their_keys_in_order(void **state)
-{
-    (void)state;
-    struct arena *arena = arena_create();
-    struct key_index_builder builder = {0};
-    // Keys that fall into the same slots, each with some numbers, some of them twice.
-    for (uint32_t id = 300; id-- > 0;) {
-        assert_int_equal(ERR_OK, key_index_builder_add(&builder, id % 7 * 1024, id));
-        if (id % 3 == 0)
-            assert_int_equal(ERR_OK, key_index_builder_add(&builder, id % 7 * 1024, id));
-    }
-    const struct key_index *index = key_index_builder_finish(&builder, arena);
-    assert_non_null(index);
-    for (uint32_t key = 0; key < 7; key++) {
-        const struct id_list list = key_index_find(index, key * UINT64_C(1024));
-        assert_int_equal(list.count, 300 / 7 + (key < 300 % 7));
-        for (uint32_t i = 0; i < list.count; i++)
-            assert_int_equal(list.ids[i], key + 7 * i);
-    }
-    assert_int_equal(0, key_index_find(index, 7 * UINT64_C(1024)).count);
-    assert_int_equal(0, key_index_find(index, 1).count);
-    index = key_index_builder_finish(&builder, arena); // which is empty again
-    assert_non_null(index);
-    assert_int_equal(0, key_index_find(index, 0).count);
-    key_index_builder_deinit(&builder);
-    arena_destroy(arena);
-}
-
-enum { RULES = 40 };
-
-// walk_list gives the numbers of the rules that a walk comes by, for a name or an address.
-static const char *walk_list(const struct rule *rules, const struct rule_index *index,
-                             const char *name, const char *addr, char out[512])
-{
-    struct rule_walk walk;
-    struct text text;
-    text_init(&text, out, 512);
-    rule_walk_begin(&walk, rules, RULES, index);
-    if (name != NULL)
-        rule_walk_add_name(&walk, &(struct hostname){0});
-    if (name != NULL) {
-        const struct hostname asked = host(name);
-        rule_walk_add_name(&walk, &asked);
-    }
-    if (addr != NULL) {
-        struct forms forms;
-        const struct ip_addr asked = address(addr);
-        forms_of(&asked, (struct nat64_list){0}, &forms);
-        rule_walk_add_forms(&walk, &forms);
-    }
-    for (const struct rule *rule = rule_walk_next(&walk); rule != NULL;
-         rule = rule_walk_next(&walk))
-        text_append_format(&text, "%d ", (int)(rule - rules));
-    assert_null(rule_walk_next(&walk));
-    return out;
-}
-
-static void a_walk_gives_the_rules_that_could_be_concerned_in_order(void **state)
-{
-    (void)state;
-    struct arena *arena = arena_create();
-    struct rule rules[RULES] = {0};
-    const struct rule_index *index = NULL;
-    char out[512];
-    for (size_t i = 0; i < RULES; i++) {
-        char name[64];
-        (void)snprintf(name, sizeof name, "h%zu.example,*.w%zu.example", i, i);
-        rules[i] = (struct rule){.has_hosts = true, .hosts = make_hosts(arena, name)};
-    }
-    rules[3].hosts = make_hosts(arena, "*");
-    rules[5] = (struct rule){.port_count = 1};
-    rules[20] = (struct rule){.has_addresses = true,
-                              .addresses = make_addresses(arena, "10.0.0.0/8,2001:db8::/32")};
-    rules[21] =
-        (struct rule){.has_addresses = true, .addresses = make_addresses(arena, "10.1.0.0/16")};
-    rules[22] = (struct rule){.has_addresses = true, .addresses = make_addresses(arena, "public")};
-    rules[39].hosts = make_hosts(arena, "h7.example,x.w8.example");
-    assert_int_equal(ERR_OK, rule_index_create(arena, rules, 16, &index));
-    assert_null(index); // short lists have none
-    assert_int_equal(ERR_OK, rule_index_create(arena, rules, RULES, &index));
-    assert_non_null(index);
-    assert_string_equal(walk_list(rules, index, NULL, NULL, out), "3 5 22 ");
-    assert_string_equal(walk_list(rules, index, "h7.example", NULL, out), "3 5 7 22 39 ");
-    assert_string_equal(walk_list(rules, index, "x.w8.example", NULL, out), "3 5 8 22 39 ");
-    assert_string_equal(walk_list(rules, index, "y.x.w8.example", NULL, out), "3 5 8 22 ");
-    assert_string_equal(walk_list(rules, index, "w8.example", NULL, out), "3 5 22 ");
-    assert_string_equal(walk_list(rules, index, NULL, "10.1.2.3", out), "3 5 20 21 22 ");
-    assert_string_equal(walk_list(rules, index, NULL, "10.2.2.3", out), "3 5 20 22 ");
-    assert_string_equal(walk_list(rules, index, NULL, "11.1.2.3", out), "3 5 22 ");
-    assert_string_equal(walk_list(rules, index, NULL, "2001:db8::1", out), "3 5 20 22 ");
-    assert_string_equal(walk_list(rules, index, NULL, "::ffff:10.1.0.1", out), "3 5 20 21 22 ");
-    assert_string_equal(walk_list(rules, index, "h7.example", "10.1.0.1", out),
-                        "3 5 7 20 21 22 39 ");
-    arena_destroy(arena);
-}
-
-static void a_rule_with_many_hosts_is_always_tried(void **state)
-{
-    (void)state;
-    struct arena *arena = arena_create();
-    struct rule rules[RULES] = {0};
-    const struct rule_index *index = NULL;
-    char many[2048];
-    char out[512];
-    struct text text;
-    text_init(&text, many, sizeof many);
-    for (size_t i = 0; i < RULES; i++)
-        rules[i] = (struct rule){.has_hosts = true, .hosts = make_hosts(arena, "a.example")};
-    for (int i = 0; i < 65; i++)
-        text_append_format(&text, "%sh%d.example", i == 0 ? "" : ",", i);
-    rules[30].hosts = make_hosts(arena, many);
-    assert_int_equal(ERR_OK, rule_index_create(arena, rules, RULES, &index));
-    assert_string_equal(walk_list(rules, index, "b.example", NULL, out), "30 ");
-    many[strrchr(many, ',') - many] = '\0'; // 64 are still filed
-    rules[30].hosts = make_hosts(arena, many);
-    assert_int_equal(ERR_OK, rule_index_create(arena, rules, RULES, &index));
-    assert_string_equal(walk_list(rules, index, "b.example", NULL, out), "");
-    assert_string_equal(walk_list(rules, index, "h63.example", NULL, out), "30 ");
-    arena_destroy(arena);
-}
-
-static void more_lists_than_a_walk_can_merge_make_it_try_every_rule(void **state)
-{
-    (void)state;
-    struct arena *arena = arena_create();
-    struct rule rules[RULES] = {0};
-    const struct rule_index *index = NULL;
-    char out[512];
-    struct rule_walk walk;
-    for (size_t i = 0; i < RULES; i++)
-        rules[i] = (struct rule){.has_hosts = true, .hosts = make_hosts(arena, "a.example")};
-    assert_int_equal(ERR_OK, rule_index_create(arena, rules, RULES, &index));
-    const struct hostname asked = host("a.example");
-    rule_walk_begin(&walk, rules, RULES, index);
-    for (size_t i = 0; i < WALK_CURSORS_MAX; i++)
-        rule_walk_add_name(&walk, &asked);
-    assert_non_null(walk.index);
-    rule_walk_add_name(&walk, &asked);
-    assert_null(walk.index);
-    for (size_t i = 0; i < RULES; i++)
-        assert_ptr_equal(&rules[i], rule_walk_next(&walk));
-    assert_null(rule_walk_next(&walk));
-    (void)out;
-    arena_destroy(arena);
-}
-
-static void the_ports_of_rules_for_addresses_are_known(void **state)
-{
-    (void)state;
-    static const struct port_range web = {80, 90};
-    static const struct port_range more[] = {{85, 100}, {8000, 8000}};
-    struct arena *arena = arena_create();
-    struct rule rules[RULES] = {0};
-    const struct rule_index *index = NULL;
-    for (size_t i = 0; i < RULES; i++)
-        rules[i] = (struct rule){
-            .has_hosts = true, .hosts = make_hosts(arena, "a"), .ports = &web, .port_count = 1};
-    assert_int_equal(ERR_OK, rule_index_create(arena, rules, RULES, &index));
-    for (uint32_t port = 0; port <= UINT16_MAX; port++)
-        assert_false(rule_index_has_address_port(index, (uint16_t)port));
-    rules[4] = (struct rule){.has_addresses = true,
-                             .addresses = make_addresses(arena, "1.1.1.1"),
-                             .ports = more,
-                             .port_count = 2};
-    assert_int_equal(ERR_OK, rule_index_create(arena, rules, RULES, &index));
-    static const struct {
-        uint16_t port;
-        bool is_there;
-    } rows[] = {{84, false},   {85, true},   {100, true},   {101, false}, {443, false},
-                {7999, false}, {8000, true}, {8001, false}, {80, false}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        assert_int_equal(rows[i].is_there, rule_index_has_address_port(index, rows[i].port));
-    rules[9] =
-        (struct rule){.has_addresses = true, .addresses = make_addresses(arena, "1.1.1.1")}; // 443
-    rules[10] = (struct rule){.has_addresses = true,
-                              .addresses = make_addresses(arena, "1.1.1.1"),
-                              .ports = &web,
-                              .port_count = 1};
-    assert_int_equal(ERR_OK, rule_index_create(arena, rules, RULES, &index));
-    assert_true(rule_index_has_address_port(index, 443));
-    assert_false(rule_index_has_address_port(index, 442));
-    assert_false(rule_index_has_address_port(index, 444));
-    assert_true(rule_index_has_address_port(index, 80));
-    assert_false(rule_index_has_address_port(index, 79));
-    assert_true(rule_index_has_address_port(index, 95));
-    arena_destroy(arena);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,11 +277,6 @@ int main(void)
         cmocka_unit_test(the_patterns_of_a_set_are_listed),
         cmocka_unit_test(ranges_that_touch_or_overlap_become_one),
         cmocka_unit_test(a_set_holds_more_than_an_allow_opens),
-        cmocka_unit_test(numbers_are_found_under_their_keys_in_order),
-        cmocka_unit_test(a_walk_gives_the_rules_that_could_be_concerned_in_order),
-        cmocka_unit_test(a_rule_with_many_hosts_is_always_tried),
-        cmocka_unit_test(more_lists_than_a_walk_can_merge_make_it_try_every_rule),
-        cmocka_unit_test(the_ports_of_rules_for_addresses_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "auth/base/text.h"
+#include "auth/policy.h"
 #include "auth/policy_trace.h"
 #include "tests/unit/auth/identity_maker.h"
 #include "tests/unit/auth/set_maker.h"

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "auth/claim.h"
+#include "auth/match.h"
 #include "auth/policy.h"
 #include "tests/unit/cert/forge.h"
 

@@ -1,0 +1,99 @@
+// rules: the policy of a configuration as values: clients, what fits them, and what they may reach.
+//
+// The config loader builds them once; then nothing changes and every worker reads them. Decides nothing: policy.h does.
+#pragma once
+
+#include "auth/base/arena.h"
+#include "auth/host_set.h"
+#include "auth/ip_set.h"
+#include "auth/limits.h"
+
+enum policy_mode { POLICY_ENFORCE, POLICY_REPORT, POLICY_OPEN };
+
+// port_range is what stands under `ports`.
+struct port_range {
+    uint16_t first; // 1-65535
+    uint16_t last;  // >= first
+};
+
+// host_sets is what stands under `hosts`; ip_sets what stands under `addresses` or `sources`. A set may be shared with
+// other rules. Arrays and sets are borrowed from the policy's arena.
+struct host_sets {
+    const struct host_set *const *items;
+    size_t count;
+};
+
+struct ip_sets {
+    const struct ip_set *const *items;
+    size_t count;
+};
+
+// rule is one entry of `allow` or `deny`. Left-out parts mean what docs/CONFIG.md says, differently
+// for allow and deny; `has_hosts` and `has_addresses` keep "left out" and "empty" apart.
+struct rule {
+    const char *name; // `CLIENT.allow[0]`, `deny[1]` or its own; arena
+    struct host_sets hosts;
+    struct ip_sets addresses;
+    const struct port_range *ports; // none: 443 for an allow, every port for a deny
+    uint32_t port_count;
+    bool has_hosts;
+    bool has_addresses;
+};
+
+// match_entry is one entry of `match`; every part that is set must fit. With nothing set it fits
+// nobody; `trust` alone fits whoever that profile has verified.
+struct match_entry {
+    const char *trust; // NULL: any profile
+    const char *uri;   // byte-exact; a final `*` behind a `/` stands for one or more characters
+    const char *dns;   // case ignored; `*.` stands for one or more labels
+    const char *email; // case of the domain ignored
+    const struct ip_addr *ip;
+    const char *cn;             // byte-exact, subject with exactly one CN only
+    struct slice subject;       // the bytes of a dn; data NULL: not set
+    struct slice issuer;        // likewise
+    const uint8_t *sha256;      // 32 bytes, of the certificate
+    const uint8_t *spki_sha256; // 32 bytes, of its public key
+    struct slice serial;        // big-endian without leading zeros; data NULL: not set
+    bool any;                   // any verified certificate
+    bool anonymous;             // no certificate at all
+};
+
+// client is one entry of `clients`.
+struct client {
+    const char *name; // arena
+    const struct match_entry *matches;
+    size_t match_count;
+    struct ip_sets sources;
+    bool has_sources; // false: from anywhere
+    enum policy_mode mode;
+    const struct rule *allow;
+    size_t allow_count;
+    const struct rule *deny;
+    size_t deny_count;
+    struct client_limits limits;
+    const struct ip_addr *egress; // ours, to dial from, in turns; none: the kernel chooses
+    size_t egress_count;
+};
+
+enum { EGRESS_MAX_ADDRESSES = 16 };
+
+// endpoint is an address and port on which the proxy itself listens.
+struct endpoint {
+    struct ip_addr address; // all zeros: every local address (for IPv6, of both families)
+    uint16_t port;
+};
+
+struct client_index;
+
+// policy is everything above, ready to be decided by.
+struct policy {
+    struct arena *arena; // owned; holds everything below
+    const struct client *clients;
+    size_t client_count;
+    const struct client_index *client_index; // made by policy_seal; NULL: one by one
+    const struct rule *deny;                 // for everybody
+    size_t deny_count;
+    const struct endpoint *own; // the proxy's own listeners; set once they are bound
+    size_t own_count;
+    struct nat64_list nat64; // `resolver.nat64`; in the arena
+};
