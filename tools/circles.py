@@ -19,11 +19,6 @@ from pathlib import Path
 TIED = {
     "proxy/cli/audit", "proxy/cli/audit_replay", "proxy/cli/audit_suggest", "proxy/cli/audit_verify",
     "proxy/service/control", "proxy/service/reload", "proxy/service/service", "proxy/service/status",
-    "proxy/session/arrival", "proxy/session/context", "proxy/session/exchange",
-    "proxy/session/exchange_parts", "proxy/session/forward", "proxy/session/handshake", "proxy/session/peer",
-    "proxy/session/quota", "proxy/session/records", "proxy/session/reply", "proxy/session/route",
-    "proxy/session/search", "proxy/session/session", "proxy/session/standing", "proxy/session/survey",
-    "proxy/session/whoami",
 }
 
 

@@ -23,7 +23,6 @@ LARGE = {
     "proxy/config/snapshot.h:snapshot",
     "proxy/service/service_internal.h:service",
     "proxy/session/context.h:session_context",
-    "proxy/session/session_internal.h:session",
     "proxy/sidecar/upstream.c:upstream",
 }
 

@@ -1,7 +1,6 @@
 // session_context: what the sessions of one worker share: loop, buffers, resolver, audit, their lists.
 //
-// Made by the worker, used on its thread only. Sessions take no thread, signal or other session into
-// account; what must happen to all of them is a function of session.h.
+// Made by the worker, used on its thread only. What must happen to all sessions is a function of sessions.h.
 #pragma once
 
 #include <ev.h>
@@ -11,6 +10,7 @@
 #include "proxy/audit/refusals.h"
 #include "proxy/clock/clock.h"
 #include "proxy/config/snapshot.h"
+#include "proxy/loop/turn.h"
 #include "proxy/net/buffer.h"
 #include "proxy/net/resolver.h"
 #include "proxy/session/upstream_pool.h"
@@ -76,7 +76,7 @@ struct session_counters {
 enum { EGRESS_TURNS = 64 };
 
 struct session_context {
-    // Set by the worker before session_context_start.
+    // Set by the worker before sessions_start.
     struct ev_loop *loop;              // borrowed
     struct resolver *resolver;         // borrowed
     struct audit_log *audit;           // borrowed
@@ -104,34 +104,26 @@ struct session_context {
     struct buffer_pool buffers;
     struct chain_cache chains; // of today's snapshot
     struct session_list by_state[SESSION_STATE_COUNT];
-    struct session_list sweep; // still to be judged again under today's snapshot
-    struct session_list idle;  // wait for a request, the longest first
+    struct session_list idle; // wait for a request, the longest first
     struct session_list
-        deaf;              // hear nothing of their client at the moment: see session_look_at_deaf
-    ev_timer sweep_turn;   // of length zero: judges the next few
-    struct survey *survey; // borrowed; under way, or NULL
+        deaf; // hear nothing of their client at the moment: a reset is found out each second
+    struct turn ready;           // move much; driven again in the next pass, after all others
+    struct turn shaking;         // handshakes whose next step is for a later pass
+    struct turn sweep;           // still to be judged again under today's snapshot
+    struct turn survey_turn;     // has one entry, while a survey is under way
+    struct turn_entry surveyor;  // that entry
+    struct survey *survey;       // borrowed; under way, or NULL
     struct session *survey_next; // borrowed; the serving session that it comes to next
-    ev_timer survey_turn;        // of length zero: goes on with it
-    struct session_list ready;   // move much; driven again in the next pass, behind all others
-    ev_timer kick;               // of length zero: drives the ready ones
-    struct session_list shaking; // handshakes whose next step is for a later pass
-    ev_timer shaking_turn;       // of length zero: drives those, before newer ones
-    int64_t shaking_us;          // microseconds of this pass that went into handshakes
     ev_timer tick;               // each second: counted refusals, memory that is free
     size_t live_count;           // sessions alive at the last tick
     size_t peak_count;           // most sessions alive since memory was given back
-    size_t crowd_count;          // most sessions alive since session_context_start
+    size_t crowd_count;          // most sessions alive since sessions_start
     ev_prepare reap;             // frees the dead ones
     ev_check clock;              // takes the time after each wait
 };
 
-// session_context_start prepares the lists and watchers. The fields above them are set. When there have been many
-// sessions, and none is left, the loop is told to end (ev_break), so that the worker can begin anew.
-void session_context_start(struct session_context *context);
-
-// session_context_stop writes what is counted and frees what is left. No session may be alive. It may be
-// started again, on another loop.
-void session_context_stop(struct session_context *context);
+// sessions_live tells how many sessions are not dead.
+size_t sessions_live(const struct session_context *context);
 
 // session_context_count_accepted counts a new session.
 void session_context_count_accepted(struct session_context *context);

@@ -8,6 +8,7 @@
 #include "proxy/http/answer.h"
 #include "proxy/session/records.h"
 #include "proxy/session/reply.h"
+#include "proxy/session/revalidation.h"
 #include "proxy/session/whoami.h"
 
 enum { HEAVY_LEN = 32 * 1024 }; // bytes of a step, see exchange_is_heavy
@@ -158,7 +159,7 @@ static struct admission admission_of(const struct exchange *exchange)
 static struct verdict judge_right(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
-    const enum reason reason = peer->judge_again(peer->owner);
+    const enum reason reason = peer_revalidate(peer, false);
     exchange->generation = peer->snapshot->generation;
     return admission_decide_right(peer->snapshot, reason, peer->not_after_s,
                                   wall_clock_ms() / 1000);
@@ -230,7 +231,7 @@ static struct verdict judge_today(struct exchange *exchange)
     bool is_admitted = true;
     if (exchange->generation != peer->context->snapshot->generation) {
         const struct ip_addr address = search_last_dialled(exchange->route.search);
-        reason = peer->judge_again(peer->owner);
+        reason = peer_revalidate(peer, false);
         exchange->generation = peer->context->snapshot->generation;
         const struct admission admission = admission_of(exchange);
         is_admitted = reason != REASON_NONE || search_admits(&admission, &address);

@@ -1,10 +1,10 @@
-// From the first byte to a judged client: which certificates and trust the server name stands for, what the
-// shown or resumed chain is worth, and how a refusal is told and recorded.
+// Which certificates and trust the server name stands for, what the shown or resumed chain is worth, and how a refusal
+// is told and recorded.
+#include "proxy/session/handshake.h"
+
 #include "proxy/http/answer.h"
 #include "proxy/http/head.h"
-#include "proxy/limits/ledger.h"
-#include "proxy/session/arrival.h"
-#include "proxy/session/session_internal.h"
+#include "proxy/limits/sources.h"
 #include "proxy/tls/failure_text.h"
 
 static enum tls_alert alert_for(enum reason reason)
@@ -30,7 +30,7 @@ struct tls_context *session_on_select(void *arg, const char *server_name)
     struct session *session = arg;
     ASSERT(session->magic == SESSION_MAGIC);
     const struct site site = listener_config_find_site(session->peer.listener, server_name);
-    session->trust = site.trust;
+    session->peer.trust = site.trust;
     return site.tls;
 }
 
@@ -40,8 +40,9 @@ static enum err judge_chain(struct session *session, const STACK_OF(CRYPTO_BUFFE
 {
     const int64_t now_s = wall_clock_ms() / 1000;
     if (!peer_is_current(&session->peer))
-        return trust_verify(session->trust, chain, now_s, out);
-    return chain_cache_verify(&session->peer.context->chains, session->trust, chain, now_s, out);
+        return trust_verify(session->peer.trust, chain, now_s, out);
+    return chain_cache_verify(&session->peer.context->chains, session->peer.trust, chain, now_s,
+                              out);
 }
 
 // judge_today judges a chain by its size, by trust and by today's blocks.
@@ -50,7 +51,7 @@ static enum err judge_today(struct session *session, const STACK_OF(CRYPTO_BUFFE
 {
     TRY(trust_check_size(chain, session->peer.listener->max_chain, out));
     const enum err error = judge_chain(session, chain, out);
-    if (error != ERR_OK || !session_is_blocked(session, out->identity))
+    if (error != ERR_OK || !peer_is_blocked(&session->peer, out->identity))
         return error;
     *out = (struct trust_verdict){
         .reason = REASON_BLOCKED,
@@ -68,16 +69,16 @@ enum err session_on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
     struct trust_verdict verdict;
     const enum err error = judge_today(session, chain, &verdict);
     if (error == ERR_OK) {
-        session->identity = verdict.identity;
+        session->peer.identity = verdict.identity;
         session->peer.not_after_s = verdict.not_after_s;
-        tls_stream_limit_tickets(session->tls, verdict.not_after_s - wall_clock_ms() / 1000);
+        tls_stream_limit_tickets(session->peer.tls, verdict.not_after_s - wall_clock_ms() / 1000);
         return ERR_OK;
     }
     session->refusal.reason = verdict.reason;
     session->refusal.detail = verdict.detail;
     session->refusal.presented = verdict.presented;
     if (session->peer.listener->refuses_in_http && error != ERR_MEMORY) {
-        tls_stream_limit_tickets(session->tls, 0);
+        tls_stream_limit_tickets(session->peer.tls, 0);
         return ERR_OK; // finish_handshake looks at the refusal
     }
     *out_alert = alert_for(verdict.reason);
@@ -113,18 +114,18 @@ enum err session_on_resume(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain)
 // take_resumed makes the identity of the resumed session's chain the session's.
 static void take_resumed(struct session *session)
 {
-    session->peer.is_resumed = tls_stream_is_resumed(session->tls);
+    session->peer.is_resumed = tls_stream_is_resumed(session->peer.tls);
     if (!session->peer.is_resumed)
         return;
-    identity_destroy(session->identity);
-    session->identity = session->offer.identity;
+    identity_destroy(session->peer.identity);
+    session->peer.identity = session->offer.identity;
     session->offer.identity = NULL;
     session->peer.not_after_s = session->offer.not_after_s;
 }
 
 static enum reason refused_reason(const struct session *session)
 {
-    switch (tls_stream_failure(session->tls)) {
+    switch (tls_stream_failure(session->peer.tls)) {
     case TLS_FAILURE_NONE:
         return REASON_TIMEOUT;
     case TLS_FAILURE_REFUSED:
@@ -148,7 +149,7 @@ static enum reason refused_reason(const struct session *session)
 // refusal_detail gives a sentence about the refusal.
 static const char *refusal_detail(const struct session *session, enum reason reason)
 {
-    const char *word = tls_stream_failure_detail(session->tls);
+    const char *word = tls_stream_failure_detail(session->peer.tls);
     if (session->refusal.reason == reason && session->refusal.detail != NULL)
         return session->refusal.detail;
     if (reason == REASON_NO_CERTIFICATE)
@@ -165,23 +166,32 @@ static const char *refusal_detail(const struct session *session, enum reason rea
 // refusal_code gives TLS's own word for it as a token, or NULL where it says nothing, or nothing more than the reason.
 static const char *refusal_code(const struct session *session, char out[FAILURE_CODE_CAP])
 {
-    const char *word = tls_stream_failure_detail(session->tls);
-    const bool is_judged = tls_stream_failure(session->tls) == TLS_FAILURE_REFUSED;
+    const char *word = tls_stream_failure_detail(session->peer.tls);
+    const bool is_judged = tls_stream_failure(session->peer.tls) == TLS_FAILURE_REFUSED;
     return is_judged || word[0] == '\0' ? NULL : failure_code(word, out);
 }
 
-void session_record_refusal(struct session *session, enum reason reason)
+// note_failure counts a refused handshake against its source, where that is a failure: a client that ends the connection
+// by itself, as browsers do while a person looks for a certificate, has failed nothing.
+static void note_failure(const struct peer *peer, enum reason reason)
+{
+    if (reason != REASON_CLIENT_ABORTED && reason != REASON_NO_MEMORY &&
+        reason != REASON_LIMIT_SESSIONS)
+        sources_note_failure(peer->context->sources, &peer->address, peer->context->now_ms);
+}
+
+void handshake_record_refusal(struct session *session, enum reason reason)
 {
     struct peer *peer = &session->peer;
     struct session_context *context = peer->context;
-    if (!tls_stream_has_begun(session->tls)) {
+    if (!tls_stream_has_begun(session->peer.tls)) {
         context->counters.silent++;
         return;
     }
     context->counters.handshakes_refused++;
     if (reason == REASON_CRL_MISSING)
         context->counters.crl_missing++;
-    arrival_note_failure(context, &peer->address, reason);
+    note_failure(peer, reason);
     session_context_make_id(context, session->refusal.id);
     const struct refusal_subject subject = {.source = &peer->address,
                                             .port = peer->port,
@@ -196,7 +206,7 @@ void session_record_refusal(struct session *session, enum reason reason)
         .listener = peer->listener->name,
         .address = peer->address,
         .port = peer->port,
-        .tls_version = tls_stream_version_name(session->tls),
+        .tls_version = tls_stream_version_name(session->peer.tls),
         .reason = reason,
         .detail = refusal_detail(session, reason),
         .code = refusal_code(session, code),
@@ -220,58 +230,24 @@ static void say_https(struct session *session)
     session->is_plain = true;
 }
 
-static void refuse_handshake(struct session *session)
+static enum session_step refuse_handshake(struct session *session)
 {
     const enum reason reason = refused_reason(session);
-    session_record_refusal(session, reason);
+    handshake_record_refusal(session, reason);
     if (reason == REASON_PLAIN_HTTP)
         say_https(session);
-    if (reason == REASON_CLIENT_ABORTED)
-        session_kill(session, false);
-    else
-        session_begin_closing(session);
+    return reason == REASON_CLIENT_ABORTED ? SESSION_STEP_END : SESSION_STEP_CLOSE;
 }
 
 // is_let_in tells whether the handshake has made the client somebody: a verified certificate, or none at
 // all where that will do.
-static bool is_let_in(const struct session *session)
+static bool is_let_in(const struct peer *peer)
 {
-    return session->identity != NULL || (session->peer.listener->is_certificate_optional &&
-                                         tls_stream_peer_chain(session->tls) == NULL);
+    return peer->identity != NULL ||
+           (peer->listener->is_certificate_optional && tls_stream_peer_chain(peer->tls) == NULL);
 }
 
-// has_share tells whether the client may have this connection: one that has more than are left for all may not. Its
-// idle ones are ended first.
-static bool has_share(const struct session *session)
-{
-    const struct peer *peer = &session->peer;
-    const struct session_context *context = peer->context;
-    bool is_fair = ledger_is_fair(context->ledger, peer->account);
-    while (!is_fair && sessions_make_room(peer->context, peer->account))
-        is_fair = ledger_is_fair(context->ledger, peer->account);
-    return is_fair;
-}
-
-static bool begin_serving(struct session *session)
-{
-    session->peer.tls_version = tls_stream_version_name(session->tls);
-    session->peer.tls_cipher = tls_stream_cipher_name(session->tls);
-    take_resumed(session);
-    if (!is_let_in(session) || !session_take_identity(session, session->peer.snapshot))
-        return false;
-    if (!has_share(session)) {
-        session->refusal.detail =
-            "this client has more connections than there are left for all (limits.sessions)";
-        session->refusal.reason = REASON_LIMIT_SESSIONS;
-        session_record_refusal(session, REASON_LIMIT_SESSIONS);
-        session_hang_up(session);
-        return true;
-    }
-    session_enter(session, SESSION_SERVING);
-    return true;
-}
-
-// answer_refused tells a refused client why, in HTTP: the same 403 for whatever it asks.
+// answer_refused tells a refused client why, in HTTP.
 static void answer_refused(struct session *session)
 {
     char data[ANSWER_CAP];
@@ -281,12 +257,12 @@ static void answer_refused(struct session *session)
         .status = 403, .reason = session->refusal.reason, .id = session->refusal.id};
     answer_format(&answer, &text);
     size_t len = 0;
-    if (stream_write(tls_stream_stream(session->tls), text_slice(&text), &len) != ERR_OK) {
+    if (stream_write(session->peer.stream, text_slice(&text), &len) != ERR_OK) {
         // Nothing was written before it: there is room, or the client has gone.
     }
 }
 
-bool session_step_refusing(struct session *session)
+enum session_step handshake_step_refusing(struct session *session)
 {
     struct peer *peer = &session->peer;
     struct request_head head;
@@ -295,53 +271,37 @@ bool session_step_refusing(struct session *session)
     if (request_head_parse(peer_unread(peer), HEAD_CONNECT_MAX_LEN, &head, &why) != HEAD_MORE) {
         answer_refused(session);
         peer_empty_inbox(peer);
-        session_begin_closing(session);
-        return true;
+        return SESSION_STEP_CLOSE;
     }
-    const bool is_waiting = error == ERR_AGAIN && !peer->context->is_draining;
-    if (error == ERR_OK || is_waiting)
-        return error == ERR_OK;
-    if (error == ERR_EOF || error == ERR_AGAIN)
-        session_begin_closing(session);
-    else
-        session_kill(session, true);
-    return true;
+    if (error == ERR_OK)
+        return SESSION_STEP_AGAIN;
+    if (error == ERR_AGAIN && !peer->context->is_draining)
+        return SESSION_STEP_WAIT;
+    return error == ERR_EOF || error == ERR_AGAIN ? SESSION_STEP_CLOSE : SESSION_STEP_RESET;
 }
 
 // finish_handshake goes on where TLS is done: to serve the client, or to tell it why not.
-static void finish_handshake(struct session *session)
+static enum session_step finish_handshake(struct session *session)
 {
-    if (tls_stream_is_peer_unanswered(session->tls))
+    struct peer *peer = &session->peer;
+    if (tls_stream_is_peer_unanswered(peer->tls))
         tcp_stream_acknowledge(&session->tcp);
-    if (session->refusal.reason == REASON_NONE && tls_stream_peer_chain(session->tls) == NULL &&
-        !session->peer.listener->is_certificate_optional)
+    if (session->refusal.reason == REASON_NONE && tls_stream_peer_chain(peer->tls) == NULL &&
+        !peer->listener->is_certificate_optional)
         session->refusal.reason = REASON_NO_CERTIFICATE;
-    if (session->refusal.reason == REASON_NONE) {
-        if (!begin_serving(session))
-            session_kill(session, true);
-    } else {
-        session_record_refusal(session, session->refusal.reason);
-        session_enter(session, SESSION_REFUSING);
+    if (session->refusal.reason != REASON_NONE) {
+        handshake_record_refusal(session, session->refusal.reason);
+        return SESSION_STEP_REFUSE;
     }
+    take_resumed(session);
+    return is_let_in(peer) && peer_identify(peer, peer->snapshot) ? SESSION_STEP_SERVE
+                                                                  : SESSION_STEP_RESET;
 }
 
-bool session_step_handshake(struct session *session)
+enum session_step handshake_step(struct session *session)
 {
-    switch (tls_stream_handshake(session->tls)) {
-    case ERR_OK:
-        finish_handshake(session);
-        return true;
-    case ERR_AGAIN:
-        return false;
-    case ERR_EOF:
-    case ERR_INPUT:
-    case ERR_LIMIT:
-    case ERR_DENIED:
-    case ERR_SYSTEM:
-    case ERR_TIMEOUT:
-    case ERR_MEMORY:
-        refuse_handshake(session);
-        return true;
-    }
-    return false;
+    const enum err error = tls_stream_handshake(session->peer.tls);
+    if (error == ERR_AGAIN)
+        return SESSION_STEP_WAIT;
+    return error == ERR_OK ? finish_handshake(session) : refuse_handshake(session);
 }

@@ -157,6 +157,8 @@ void peer_deinit(struct peer *peer)
 {
     free(peer->inbox);
     free(peer->json);
+    identity_destroy(peer->identity);
+    tls_stream_destroy(peer->tls);
     upstream_pool_destroy(peer->upstreams);
     peer_leave(peer);
     if (peer->account != NULL)

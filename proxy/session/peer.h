@@ -1,8 +1,9 @@
-// peer: the client at the other end of a session, as the exchanges on it see it: who it is, and the
-// stream to it. An exchange knows no session and no TLS.
+// peer: the client at the other end of a session, as the exchanges on it see it: who it is, the stream to it, and what
+// has been read from it. An exchange knows no session.
 #pragma once
 
 #include "proxy/session/context.h"
+#include "proxy/tls/tls_stream.h"
 
 enum { INBOX_FIRST_CAP = 2048 };
 
@@ -12,29 +13,26 @@ struct peer {
     struct session_context *context;        // borrowed
     struct snapshot *snapshot;              // ref; what the client was last judged under
     const struct listener_config *listener; // borrowed from the snapshot
-    struct stream *stream;                  // borrowed from the session
-    struct ip_addr address;                 // canonical
-    bool is_resumed;                        // by the handshake
-    bool has_end;                           // the client has ended its direction
-    bool is_counted;                        // among its client's sessions
+    const struct trust *trust; // borrowed from the snapshot; of the server name asked for
+    struct tls_stream *tls;    // owned
+    struct stream *stream;     // of `tls`
+    struct ip_addr address;    // canonical
+    bool is_resumed;           // by the handshake
+    bool has_end;              // the client has ended its direction
+    bool is_counted;           // among its client's sessions
     uint16_t port;
     const struct client *client; // borrowed from the snapshot's policy; NULL: none fits
     struct account *account;     // ref; the client's in the ledger; NULL before it is judged
+    struct identity *identity;   // owned; NULL: no certificate, or none that was verified
     int64_t not_after_s;         // Unix seconds; when the certificate's right ends
+    int64_t expires_ms;          // the same, monotonic, unless the clock is set
     char *json;                  // owned; the audit's `client` object
     size_t json_len;             // bytes
-    const char *tls_version;     // static memory
-    const char *tls_cipher;      // static memory
     uint8_t *inbox;              // owned; what has been read and belongs to no flow yet
     size_t inbox_len;            // bytes
     size_t inbox_cap;            // bytes
     struct upstream_pool
         *upstreams; // owned; connections that the next request may use; NULL: none yet
-    const struct identity *identity; // borrowed from the session; NULL: no certificate
-    // judge_again judges the client under today's snapshot, and makes that the peer's. REASON_NONE: it
-    // still has its right; anything else says why not.
-    enum reason (*judge_again)(void *owner);
-    void *owner; // borrowed; its argument
 };
 
 // peer_is_current tells whether the client was judged under today's snapshot.

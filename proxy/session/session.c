@@ -1,74 +1,34 @@
-// The life of a connection: its state, its requests one after the other, its deadlines, its end. The only
-// function that writes the state is session_enter.
+// The life of a connection: its requests one after the other, its deadlines, its end. `states` is the table of its states;
+// `enter` is the only function that writes the state.
 #include "proxy/session/session.h"
 
+#include <stddef.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "proxy/limits/ledger.h"
-#include "proxy/session/arrival.h"
-#include "proxy/session/session_internal.h"
+#include "proxy/limits/sources.h"
+#include "proxy/session/handshake.h"
 #include "proxy/session/upstream_pool.h"
 
 enum {
     LINGER_MAX_LEN = 256 * 1024, // bytes of a refused client that are read and dropped
     LINGER_MAX_SESSIONS = 1024,  // of a worker; more are closed without lingering
-    SHAKING_TURN_US = 1000,      // microseconds of a pass of the loop that go into handshakes
-    READY_TURN_US = 100,         // likewise into tunnels that move much; one step at least
     IDLE_LEAST_MS =
         1000, // a connection waits so long before it has to make room for another client's
     IDLE_LOOKED_AT = 32, // idle connections that are compared where one has to go
 };
 
-// enqueue lets the session wait in `queue` for `turn`, a timer of length zero.
-static void enqueue(struct session *session, struct session_list *queue, ev_timer *turn)
-{
-    struct ev_loop *loop = session->peer.context->loop;
-    if (session->queue != NULL)
-        return;
-    session->queue = queue;
-    TAILQ_INSERT_TAIL(queue, session, queue_link);
-    if (!ev_is_active(turn)) {
-        ev_timer_set(turn, 0., 0.);
-        ev_timer_start(loop, turn);
-    }
-}
+// A state: what is done in it, what it waits for, for how long, what comes when that is over, and what may follow.
+struct state_row {
+    enum session_step (*step)(struct session *session);
+    void (*update_interest)(struct session *session);
+    size_t timeout;                                        // offset in struct timeouts
+    int64_t (*deadline_ms)(const struct session *session); // NULL: `timeout` after the state began
+    enum session_step (*on_deadline)(struct session *session);
+    uint8_t next; // bits of enum session_state
+};
 
-static void enqueue_ready(struct session *session)
-{
-    enqueue(session, &session->peer.context->ready, &session->peer.context->kick);
-}
-
-static void leave_queue(struct session *session)
-{
-    if (session->queue != NULL)
-        TAILQ_REMOVE(session->queue, session, queue_link);
-    session->queue = NULL;
-}
-
-// on_ready drives the session, unless it is one that moves much: those wait until all others have had
-// their turn.
-static void on_ready(void *owner)
-{
-    struct session *session = owner;
-    ASSERT(session->magic == SESSION_MAGIC);
-    if (session->exchange != NULL && exchange_is_heavy(session->exchange))
-        enqueue_ready(session);
-    else
-        session_drive(session);
-}
-
-static bool is_legal(enum session_state from, enum session_state to)
-{
-    static const uint8_t legal[SESSION_STATE_COUNT] = {
-        [SESSION_HANDSHAKE] =
-            1 << SESSION_REFUSING | 1 << SESSION_SERVING | 1 << SESSION_CLOSING | 1 << SESSION_DEAD,
-        [SESSION_SERVING] = 1 << SESSION_CLOSING | 1 << SESSION_DEAD,
-        [SESSION_REFUSING] = 1 << SESSION_CLOSING | 1 << SESSION_DEAD,
-        [SESSION_CLOSING] = 1 << SESSION_DEAD,
-    };
-    return (legal[from] & 1 << to) != 0;
-}
+static const struct state_row states[SESSION_STATE_COUNT];
 
 // note_idle and note_deaf keep the session in, or out of, the lists of the context.
 static void note_idle(struct session *session, bool is_idle)
@@ -91,20 +51,20 @@ static void note_deaf(struct session *session, bool is_deaf)
     session->is_deaf = is_deaf;
 }
 
-void session_enter(struct session *session, enum session_state state)
+static void enter(struct session *session, enum session_state state)
 {
-    ASSERT(is_legal(session->state, state));
     struct session_context *context = session->peer.context;
+    ASSERT((states[session->state].next & 1 << state) != 0);
     if (context->survey_next == session)
         context->survey_next = TAILQ_NEXT(session, link);
     if (session->is_half_open) // every way out of HANDSHAKE comes by here
-        arrival_end_handshake(context, &session->peer.address);
+        sources_end(context->sources, &session->peer.address);
     session->is_half_open = false;
     note_idle(session, false);
     note_deaf(session, false);
     if (state == SESSION_DEAD) {
         peer_leave(&session->peer);
-        arrival_give_session(context);
+        ledger_give_session(context->ledger);
     }
     TAILQ_REMOVE(&context->by_state[session->state], session, link);
     context->state_counts[session->state]--;
@@ -119,14 +79,15 @@ void session_kill(struct session *session, bool is_reset)
     if (session->state == SESSION_DEAD)
         return;
     upstream_pool_close(session->peer.upstreams);
-    stream_close(tls_stream_stream(session->tls), is_reset);
-    ev_timer_stop(session->peer.context->loop, &session->timer);
-    session_enter(session, SESSION_DEAD);
+    stream_close(session->peer.stream, is_reset);
+    deadline_stop(&session->deadline, session->peer.context->loop);
+    enter(session, SESSION_DEAD);
 }
 
-void session_hang_up(struct session *session)
+// hang_up says goodbye as far as that goes out at once, and closes the socket: room is needed.
+static void hang_up(struct session *session)
 {
-    if (stream_finish(tls_stream_stream(session->tls)) != ERR_OK) {
+    if (stream_finish(session->peer.stream) != ERR_OK) {
         // What does not go out at once is not waited for.
     }
     session_kill(session, false);
@@ -135,376 +96,19 @@ void session_hang_up(struct session *session)
 void session_begin_closing(struct session *session)
 {
     upstream_pool_close(session->peer.upstreams);
-    if (session->peer.context->state_counts[SESSION_CLOSING] >= LINGER_MAX_SESSIONS) {
-        session_hang_up(session);
-        return;
-    }
-    session_enter(session, SESSION_CLOSING);
+    if (session->peer.context->state_counts[SESSION_CLOSING] >= LINGER_MAX_SESSIONS)
+        hang_up(session);
+    else
+        enter(session, SESSION_CLOSING);
 }
 
-// await_request waits for the first byte of the next request.
-static bool await_request(struct session *session)
+void session_end_exchange(struct session *session, enum reason reason)
 {
-    struct peer *peer = &session->peer;
-    if (peer->inbox_len == 0) {
-        const enum err error = peer_fill_inbox(peer);
-        if (error == ERR_AGAIN) {
-            if (!peer->context->is_draining || session->is_first)
-                return false;
-            session_begin_closing(session);
-            return true;
-        }
-        if (error != ERR_OK) {
-            if (error == ERR_EOF)
-                session_begin_closing(session);
-            else
-                session_kill(session, true);
-            return true;
-        }
-    }
-    session->exchange = exchange_create(peer);
-    if (session->exchange == NULL)
-        session_kill(session, true);
-    session->is_first = false;
-    return true;
+    if (session->exchange != NULL)
+        exchange_end(session->exchange, reason);
 }
 
-// take_outcome goes on after an exchange.
-static void take_outcome(struct session *session)
-{
-    const enum exchange_outcome outcome = exchange_outcome(session->exchange);
-    exchange_destroy(session->exchange);
-    session->exchange = NULL;
-    session->since_ms = session->peer.context->now_ms;
-    switch (outcome) {
-    case EXCHANGE_KEEP:
-        return;
-    case EXCHANGE_CLOSE:
-        session_begin_closing(session);
-        return;
-    case EXCHANGE_RESET:
-        session_kill(session, true);
-        return;
-    }
-}
-
-// is_held_back tells whether the handshake is still to begin: nothing is read before.
-static bool is_held_back(const struct session *session)
-{
-    return session->state == SESSION_HANDSHAKE && session->since_ms > session->peer.context->now_ms;
-}
-
-// step_shaking takes the handshake's next step, where this pass of the loop has time left for such: a
-// signature takes as long as a hundred small messages of tunnels, which are waiting, too.
-static bool step_shaking(struct session *session)
-{
-    struct session_context *context = session->peer.context;
-    if (is_held_back(session))
-        return false;
-    if (context->shaking_us >= SHAKING_TURN_US) {
-        enqueue(session, &context->shaking, &context->shaking_turn);
-        return false;
-    }
-    const int64_t begun_us = monotonic_us();
-    const bool may_go_on = session_step_handshake(session);
-    context->shaking_us += monotonic_us() - begun_us;
-    return may_go_on;
-}
-
-static bool step_serving(struct session *session)
-{
-    if (session->exchange == NULL)
-        return await_request(session);
-    switch (exchange_step(session->exchange)) {
-    case EXCHANGE_STEP_AGAIN:
-        return true;
-    case EXCHANGE_STEP_WAIT:
-        return false;
-    case EXCHANGE_STEP_MORE:
-        enqueue_ready(session);
-        return false;
-    case EXCHANGE_STEP_DONE:
-        take_outcome(session);
-        if (session->state != SESSION_SERVING || session->peer.inbox_len == 0)
-            return true;
-        enqueue_ready(session); // one request a turn, however many have come at once
-        return false;
-    }
-    return false;
-}
-
-// say_end sends what is left, close_notify and FIN.
-static enum err say_end(struct session *session)
-{
-    if (session->has_said_end)
-        return ERR_OK;
-    const enum err error = session->is_plain ? stream_finish(&session->tcp.stream)
-                                             : stream_finish(tls_stream_stream(session->tls));
-    session->has_said_end = error == ERR_OK;
-    return error;
-}
-
-// drop_input reads and forgets what the client still sends; ERR_AGAIN when there is no more for now.
-static enum err drop_input(struct session *session)
-{
-    struct buffer_pool *pool = &session->peer.context->buffers;
-    struct buffer *scratch = buffer_pool_take(pool);
-    if (scratch == NULL)
-        return ERR_MEMORY;
-    enum err error = ERR_OK;
-    while (error == ERR_OK) {
-        size_t len = 0;
-        error = stream_read(&session->tcp.stream, scratch->data, BUFFER_CAP, &len);
-        session->dropped_len += len;
-        if (session->dropped_len > LINGER_MAX_LEN)
-            error = ERR_LIMIT;
-    }
-    buffer_pool_give(pool, &scratch);
-    return error;
-}
-
-static bool step_closing(struct session *session)
-{
-    const enum err said = say_end(session);
-    if (said != ERR_OK && said != ERR_AGAIN) {
-        session_kill(session, false);
-        return true;
-    }
-    if (session->peer.has_end && said == ERR_OK) {
-        session_kill(session, false);
-        return true;
-    }
-    const enum err dropped = session->peer.has_end ? ERR_AGAIN : drop_input(session);
-    if (dropped == ERR_EOF)
-        session->peer.has_end = true;
-    else if (dropped != ERR_AGAIN)
-        session_kill(session, false);
-    return dropped != ERR_AGAIN;
-}
-
-// step does one thing; true when there may be another.
-static bool step(struct session *session)
-{
-    switch (session->state) {
-    case SESSION_HANDSHAKE:
-        return step_shaking(session);
-    case SESSION_SERVING:
-        return step_serving(session);
-    case SESSION_REFUSING:
-        return session_step_refusing(session);
-    case SESSION_CLOSING:
-        return step_closing(session);
-    case SESSION_DEAD:
-    case SESSION_STATE_COUNT:
-        break;
-    }
-    return false;
-}
-
-static int64_t sooner(int64_t a_ms, int64_t b_ms)
-{
-    return a_ms < b_ms ? a_ms : b_ms;
-}
-
-static int64_t deadline_ms(const struct session *session)
-{
-    const struct timeouts *timeouts = &session->peer.snapshot->timeouts;
-    switch (session->state) {
-    case SESSION_HANDSHAKE:
-        return session->since_ms + timeouts->handshake_ms;
-    case SESSION_SERVING:
-        if (session->exchange != NULL && exchange_is_tunnel(session->exchange))
-            return sooner(exchange_deadline_ms(session->exchange), session->expires_ms);
-        if (session->exchange != NULL)
-            return exchange_deadline_ms(session->exchange);
-        return session->since_ms +
-               (session->is_first ? timeouts->request_ms : timeouts->keepalive_ms);
-    case SESSION_REFUSING:
-        return session->since_ms + timeouts->request_ms;
-    case SESSION_CLOSING:
-        return session->since_ms + timeouts->linger_ms;
-    case SESSION_DEAD:
-    case SESSION_STATE_COUNT:
-        break;
-    }
-    return INT64_MAX;
-}
-
-// turn_ms gives when a shaped tunnel, or a handshake that is held back, goes on by itself.
-static int64_t turn_ms(const struct session *session)
-{
-    if (is_held_back(session))
-        return session->since_ms;
-    const bool has_exchange = session->state == SESSION_SERVING && session->exchange != NULL;
-    return has_exchange ? exchange_turn_ms(session->exchange) : INT64_MAX;
-}
-
-// update_interest works out, from the state alone, what to wait for and until when. The timer is only
-// moved when the deadline comes nearer: one that has moved away is found out when it fires.
-static void update_interest(struct session *session)
-{
-    struct stream *stream = tls_stream_stream(session->tls);
-    switch (session->state) {
-    case SESSION_HANDSHAKE:
-    case SESSION_REFUSING:
-        stream_want(stream, !is_held_back(session), false);
-        break;
-    case SESSION_SERVING:
-        if (session->exchange != NULL)
-            exchange_update_interest(session->exchange);
-        else
-            stream_want(stream, true, false);
-        break;
-    case SESSION_CLOSING:
-        stream_want(&session->tcp.stream, !session->peer.has_end, !session->has_said_end);
-        break;
-    case SESSION_DEAD:
-    case SESSION_STATE_COUNT:
-        return;
-    }
-    note_idle(session, session->state == SESSION_SERVING && session->exchange == NULL);
-    note_deaf(session, session->exchange != NULL && tcp_stream_is_deaf(&session->tcp));
-    const int64_t due_ms = sooner(deadline_ms(session), turn_ms(session));
-    if (ev_is_active(&session->timer) && due_ms >= session->timer_due_ms)
-        return;
-    struct session_context *context = session->peer.context;
-    const int64_t wait_ms = due_ms > context->now_ms ? due_ms - context->now_ms : 0;
-    ev_timer_stop(context->loop, &session->timer);
-    ev_timer_set(&session->timer, (ev_tstamp)wait_ms / 1000., 0.);
-    ev_timer_start(context->loop, &session->timer);
-    session->timer_due_ms = due_ms;
-}
-
-void session_drive(struct session *session)
-{
-    while (step(session)) {
-    }
-    update_interest(session);
-}
-
-// act_on_exchange_deadline ends a tunnel with its certificate; before that, requests look for themselves.
-static void act_on_exchange_deadline(struct session *session)
-{
-    struct exchange *exchange = session->exchange;
-    if (exchange_deadline_ms(exchange) <= session->peer.context->now_ms)
-        exchange_on_deadline(exchange);
-    else if (session_is_expired(session))
-        exchange_end(exchange, REASON_EXPIRED);
-}
-
-// act_on_deadline ends a wait that took too long.
-static void act_on_deadline(struct session *session)
-{
-    switch (session->state) {
-    case SESSION_HANDSHAKE:
-        session_record_refusal(session, REASON_TIMEOUT);
-        session_kill(session, false);
-        return;
-    case SESSION_SERVING:
-        if (session->exchange != NULL)
-            act_on_exchange_deadline(session);
-        else
-            session_begin_closing(session);
-        return;
-    case SESSION_REFUSING:
-        session_begin_closing(session);
-        return;
-    case SESSION_CLOSING:
-        session_kill(session, false);
-        return;
-    case SESSION_DEAD:
-    case SESSION_STATE_COUNT:
-        return;
-    }
-}
-
-static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)loop;
-    (void)events;
-    struct session *session = timer->data;
-    ASSERT(session->magic == SESSION_MAGIC);
-    if (deadline_ms(session) <= session->peer.context->now_ms)
-        act_on_deadline(session);
-    session_drive(session);
-}
-
-// create makes a session of a socket, which is closed where there is no memory.
-static struct session *create(struct session_context *context,
-                              const struct listener_config *listener, int fd)
-{
-    struct session *session = calloc(1, sizeof *session);
-    struct tcp_stream unowned;
-    struct tcp_stream *tcp = session == NULL ? &unowned : &session->tcp;
-    tcp_stream_init(tcp, context->loop, fd);
-    if (session != NULL) {
-        session->magic = SESSION_MAGIC;
-        session->tls = tls_stream_create(listener->tls, &tcp->stream, &context->buffers,
-                                         session_on_verify, session);
-    }
-    if (session != NULL && session->tls != NULL)
-        return session;
-    stream_close(&tcp->stream, true);
-    free(session);
-    return NULL;
-}
-
-// begin puts a new session into its first state.
-static void begin(struct session *session, const struct arrival *arrival)
-{
-    struct session_context *context = session->peer.context;
-    tls_stream_select_by_name(session->tls, session_on_select);
-    tls_stream_allow_resumption(session->tls, context->tickets, session_on_resume);
-    session->trust = arrival->listener->trust;
-    session->tcp.stream.on_ready = on_ready;
-    session->tcp.stream.owner = session;
-    session->peer.stream->on_ready = on_ready; // and with it streams to targets
-    session->peer.stream->owner = session;
-    session->is_first = true;
-    session->is_half_open = arrival->is_half_open;
-    session->since_ms = context->now_ms + arrival->wait_ms;
-    ev_timer_init(&session->timer, on_timer, 0., 0.);
-    session->timer.data = session;
-    TAILQ_INSERT_TAIL(&context->by_state[SESSION_HANDSHAKE], session, link);
-    context->state_counts[SESSION_HANDSHAKE]++;
-    session_context_count_accepted(context);
-}
-
-void session_accept(struct session_context *context, const struct listener_config *listener, int fd,
-                    const struct ip_addr *peer, uint16_t peer_port)
-{
-    struct arrival arrival = {.listener = listener, .address = peer, .port = peer_port};
-    if (!arrival_admit(context, &arrival)) {
-        (void)close(fd);
-        return;
-    }
-    struct session *session = create(context, listener, fd);
-    if (session == NULL) {
-        if (arrival.is_half_open)
-            arrival_end_handshake(context, peer);
-        arrival_give_session(context);
-        return;
-    }
-    session->peer = (struct peer){
-        .context = context,
-        .snapshot = snapshot_ref(context->snapshot),
-        .listener = listener,
-        .stream = tls_stream_stream(session->tls),
-        .address = *peer,
-        .port = peer_port,
-        .not_after_s = NEVER_S, // until a certificate is verified
-        .judge_again = session_judge_again,
-        .owner = session,
-    };
-    begin(session, &arrival);
-    session_drive(session);
-}
-
-size_t sessions_live(const struct session_context *context)
-{
-    return (size_t)(context->counters.accepted - context->counters.closed) -
-           context->state_counts[SESSION_DEAD];
-}
+// ---- room ---------------------------------------------------------------------------------------
 
 // most_held finds the one whose client has most connections, among those that have waited longest; NULL: all have come
 // but now, and are about to ask.
@@ -529,111 +133,356 @@ bool sessions_make_room(struct session_context *context, const struct account *a
         found = TAILQ_NEXT(found, idle_link);
     if (found == NULL)
         return false;
-    session_hang_up(found);
+    hang_up(found);
     return true;
 }
 
-void sessions_look_at_deaf(struct session_context *context)
+// has_share tells whether the client may have this connection: one that has more than are left for all may not. Its
+// idle ones are ended first.
+static bool has_share(const struct peer *peer)
 {
-    struct session *next = NULL;
-    for (struct session *at = TAILQ_FIRST(&context->deaf); at != NULL; at = next) {
-        next = TAILQ_NEXT(at, deaf_link);
-        if (!tcp_stream_has_failed(&at->tcp))
-            continue;
-        exchange_end(at->exchange, REASON_CLIENT_RESET);
-        session_drive(at);
+    const struct session_context *context = peer->context;
+    bool is_fair = ledger_is_fair(context->ledger, peer->account);
+    while (!is_fair && sessions_make_room(peer->context, peer->account))
+        is_fair = ledger_is_fair(context->ledger, peer->account);
+    return is_fair;
+}
+
+static void serve(struct session *session)
+{
+    if (has_share(&session->peer)) {
+        enter(session, SESSION_SERVING);
+        return;
     }
+    session->refusal.detail =
+        "this client has more connections than there are left for all (limits.sessions)";
+    session->refusal.reason = REASON_LIMIT_SESSIONS;
+    handshake_record_refusal(session, REASON_LIMIT_SESSIONS);
+    hang_up(session);
 }
 
-// end_idle ends, in an orderly way, those in a state that have nothing under way.
-static void end_idle(struct session_context *context, enum session_state state)
+// ---- steps --------------------------------------------------------------------------------------
+
+// await_request waits for the first byte of the next request.
+static enum session_step await_request(struct session *session)
 {
-    struct session *session = TAILQ_FIRST(&context->by_state[state]);
-    while (session != NULL) {
-        struct session *next = TAILQ_NEXT(session, link);
-        if (session->exchange == NULL) {
-            session_begin_closing(session);
-            session_drive(session);
-        }
-        session = next;
+    struct peer *peer = &session->peer;
+    const enum err error = peer->inbox_len > 0 ? ERR_OK : peer_fill_inbox(peer);
+    if (error == ERR_AGAIN)
+        return peer->context->is_draining && !session->is_first ? SESSION_STEP_CLOSE
+                                                                : SESSION_STEP_WAIT;
+    if (error != ERR_OK)
+        return error == ERR_EOF ? SESSION_STEP_CLOSE : SESSION_STEP_RESET;
+    session->exchange = exchange_create(peer);
+    session->is_first = false;
+    return session->exchange == NULL ? SESSION_STEP_RESET : SESSION_STEP_AGAIN;
+}
+
+static void enqueue_ready(struct session *session)
+{
+    turn_enqueue(&session->peer.context->ready, &session->turn, session);
+}
+
+// take_outcome goes on after an exchange.
+static enum session_step take_outcome(struct session *session)
+{
+    const enum exchange_outcome outcome = exchange_outcome(session->exchange);
+    exchange_destroy(session->exchange);
+    session->exchange = NULL;
+    session->since_ms = session->peer.context->now_ms;
+    if (outcome != EXCHANGE_KEEP)
+        return outcome == EXCHANGE_CLOSE ? SESSION_STEP_CLOSE : SESSION_STEP_RESET;
+    if (session->peer.inbox_len == 0)
+        return SESSION_STEP_AGAIN;
+    enqueue_ready(session); // one request a turn, however many have come at once
+    return SESSION_STEP_WAIT;
+}
+
+// is_held_back tells whether the handshake is still to begin: nothing is read before.
+static bool is_held_back(const struct session *session)
+{
+    return session->state == SESSION_HANDSHAKE && session->since_ms > session->peer.context->now_ms;
+}
+
+// step_shaking takes the handshake's next step, where this pass of the loop has time left for such: a
+// signature takes as long as a hundred small messages of tunnels, which are waiting, too.
+static enum session_step step_shaking(struct session *session)
+{
+    struct turn *shaking = &session->peer.context->shaking;
+    if (is_held_back(session))
+        return SESSION_STEP_WAIT;
+    if (turn_is_spent(shaking)) {
+        turn_enqueue(shaking, &session->turn, session);
+        return SESSION_STEP_WAIT;
     }
+    const int64_t begun_us = monotonic_us();
+    const enum session_step next = handshake_step(session);
+    shaking->spent_us += monotonic_us() - begun_us;
+    return next;
 }
 
-void sessions_begin_drain(struct session_context *context)
+static enum session_step step_serving(struct session *session)
 {
-    context->is_draining = true;
-    end_idle(context, SESSION_SERVING);
-    end_idle(context, SESSION_REFUSING);
-}
-
-void sessions_end_all(struct session_context *context, enum reason reason)
-{
-    for (size_t state = 0; state < SESSION_DEAD; state++) {
-        struct session *session = TAILQ_FIRST(&context->by_state[state]);
-        while (session != NULL) {
-            struct session *next = TAILQ_NEXT(session, link);
-            if (session->exchange != NULL)
-                exchange_end(session->exchange, reason);
-            session_kill(session, true);
-            session = next;
-        }
+    if (session->exchange == NULL)
+        return await_request(session);
+    switch (exchange_step(session->exchange)) {
+    case EXCHANGE_STEP_AGAIN:
+        return SESSION_STEP_AGAIN;
+    case EXCHANGE_STEP_WAIT:
+        break;
+    case EXCHANGE_STEP_MORE:
+        enqueue_ready(session);
+        break;
+    case EXCHANGE_STEP_DONE:
+        return take_outcome(session);
     }
+    return SESSION_STEP_WAIT;
 }
 
-static void free_session(struct session *session)
+// say_end sends what is left, close_notify and FIN.
+static enum err say_end(struct session *session)
+{
+    if (session->has_said_end)
+        return ERR_OK;
+    const enum err error =
+        stream_finish(session->is_plain ? &session->tcp.stream : session->peer.stream);
+    session->has_said_end = error == ERR_OK;
+    return error;
+}
+
+// drop_input reads and forgets what the client still sends; ERR_AGAIN when there is no more for now.
+static enum err drop_input(struct session *session)
+{
+    struct buffer_pool *pool = &session->peer.context->buffers;
+    struct buffer *scratch = buffer_pool_take(pool);
+    if (scratch == NULL)
+        return ERR_MEMORY;
+    enum err error = ERR_OK;
+    while (error == ERR_OK) {
+        size_t len = 0;
+        error = stream_read(&session->tcp.stream, scratch->data, BUFFER_CAP, &len);
+        session->dropped_len += len;
+        if (session->dropped_len > LINGER_MAX_LEN)
+            error = ERR_LIMIT;
+    }
+    buffer_pool_give(pool, &scratch);
+    return error;
+}
+
+static enum session_step step_closing(struct session *session)
+{
+    struct peer *peer = &session->peer;
+    const enum err said = say_end(session);
+    if ((said != ERR_OK && said != ERR_AGAIN) || (peer->has_end && said == ERR_OK))
+        return SESSION_STEP_END;
+    const enum err dropped = peer->has_end ? ERR_AGAIN : drop_input(session);
+    if (dropped == ERR_AGAIN)
+        return SESSION_STEP_WAIT;
+    peer->has_end = dropped == ERR_EOF;
+    return dropped == ERR_EOF ? SESSION_STEP_AGAIN : SESSION_STEP_END;
+}
+
+static enum session_step step_dead(struct session *session)
+{
+    (void)session;
+    return SESSION_STEP_WAIT;
+}
+
+// ---- what the states wait for -------------------------------------------------------------------
+
+static void want_hello(struct session *session)
+{
+    stream_want(session->peer.stream, !is_held_back(session), false);
+}
+
+static void want_serving(struct session *session)
+{
+    if (session->exchange != NULL)
+        exchange_update_interest(session->exchange);
+    else
+        stream_want(session->peer.stream, true, false);
+}
+
+static void want_end(struct session *session)
+{
+    stream_want(&session->tcp.stream, !session->peer.has_end, !session->has_said_end);
+}
+
+// ---- deadlines ----------------------------------------------------------------------------------
+
+static int64_t serving_deadline_ms(const struct session *session)
+{
+    const struct timeouts *timeouts = &session->peer.snapshot->timeouts;
+    const struct exchange *exchange = session->exchange;
+    if (exchange == NULL)
+        return session->since_ms +
+               (session->is_first ? timeouts->request_ms : timeouts->keepalive_ms);
+    const int64_t due_ms = exchange_deadline_ms(exchange);
+    // A tunnel ends with its certificate; before that, requests look for themselves.
+    return exchange_is_tunnel(exchange) ? deadline_sooner(due_ms, session->peer.expires_ms)
+                                        : due_ms;
+}
+
+static enum session_step handshake_is_late(struct session *session)
+{
+    handshake_record_refusal(session, REASON_TIMEOUT);
+    return SESSION_STEP_END;
+}
+
+static enum session_step serving_is_late(struct session *session)
+{
+    struct exchange *exchange = session->exchange;
+    if (exchange == NULL)
+        return SESSION_STEP_CLOSE;
+    if (exchange_deadline_ms(exchange) <= session->peer.context->now_ms)
+        exchange_on_deadline(exchange);
+    else if (peer_is_expired(&session->peer))
+        exchange_end(exchange, REASON_EXPIRED);
+    return SESSION_STEP_AGAIN;
+}
+
+static enum session_step refusing_is_late(struct session *session)
+{
+    (void)session;
+    return SESSION_STEP_CLOSE;
+}
+
+static enum session_step closing_is_late(struct session *session)
+{
+    (void)session;
+    return SESSION_STEP_END;
+}
+
+#define STATE(name)   (1 << SESSION_##name)
+#define TIMEOUT(name) offsetof(struct timeouts, name##_ms)
+
+static const struct state_row states[SESSION_STATE_COUNT] = {
+    [SESSION_HANDSHAKE] = {step_shaking, want_hello, TIMEOUT(handshake), NULL, handshake_is_late,
+                           STATE(REFUSING) | STATE(SERVING) | STATE(CLOSING) | STATE(DEAD)},
+    [SESSION_SERVING] = {step_serving, want_serving, TIMEOUT(keepalive), serving_deadline_ms,
+                         serving_is_late, STATE(CLOSING) | STATE(DEAD)},
+    [SESSION_REFUSING] = {handshake_step_refusing, want_hello, TIMEOUT(request), NULL,
+                          refusing_is_late, STATE(CLOSING) | STATE(DEAD)},
+    [SESSION_CLOSING] = {step_closing, want_end, TIMEOUT(linger), NULL, closing_is_late,
+                         STATE(DEAD)},
+    [SESSION_DEAD] = {.step = step_dead},
+};
+
+static int64_t deadline_ms(const struct session *session)
+{
+    const struct state_row *row = &states[session->state];
+    const char *timeouts = (const char *)&session->peer.snapshot->timeouts;
+    if (row->deadline_ms != NULL)
+        return row->deadline_ms(session);
+    return session->since_ms + *(const int64_t *)(const void *)(timeouts + row->timeout);
+}
+
+// turn_ms gives when a shaped tunnel, or a handshake that is held back, goes on by itself.
+static int64_t turn_ms(const struct session *session)
+{
+    if (is_held_back(session))
+        return session->since_ms;
+    const bool has_exchange = session->state == SESSION_SERVING && session->exchange != NULL;
+    return has_exchange ? exchange_turn_ms(session->exchange) : INT64_MAX;
+}
+
+// update_interest works out, from the state alone, what to wait for and until when.
+static void update_interest(struct session *session)
 {
     struct session_context *context = session->peer.context;
-    if (session->is_in_sweep)
-        TAILQ_REMOVE(&context->sweep, session, sweep_link);
-    leave_queue(session);
-    if (session->exchange != NULL) {
-        exchange_end(session->exchange, REASON_KILLED);
-        exchange_destroy(session->exchange);
+    if (session->state == SESSION_DEAD)
+        return;
+    states[session->state].update_interest(session);
+    note_idle(session, session->state == SESSION_SERVING && session->exchange == NULL);
+    note_deaf(session, session->exchange != NULL && tcp_stream_is_deaf(&session->tcp));
+    deadline_set(&session->deadline, context->loop,
+                 deadline_sooner(deadline_ms(session), turn_ms(session)), context->now_ms);
+}
+
+// go_on does what a step asks for. True: another step may be possible.
+static bool go_on(struct session *session, enum session_step next)
+{
+    switch (next) {
+    case SESSION_STEP_WAIT:
+        return false;
+    case SESSION_STEP_AGAIN:
+        break;
+    case SESSION_STEP_SERVE:
+        serve(session);
+        break;
+    case SESSION_STEP_REFUSE:
+        enter(session, SESSION_REFUSING);
+        break;
+    case SESSION_STEP_CLOSE:
+        session_begin_closing(session);
+        break;
+    case SESSION_STEP_HANG_UP:
+        hang_up(session);
+        break;
+    case SESSION_STEP_END:
+    case SESSION_STEP_RESET:
+        session_kill(session, next == SESSION_STEP_RESET);
+        break;
     }
-    tls_stream_destroy(session->tls);
-    identity_destroy(session->identity);
+    return true;
+}
+
+void session_drive(struct session *session)
+{
+    while (go_on(session, states[session->state].step(session))) {
+    }
+    update_interest(session);
+}
+
+static void on_deadline(void *owner)
+{
+    struct session *session = owner;
+    ASSERT(session->magic == SESSION_MAGIC);
+    if (deadline_ms(session) <= session->peer.context->now_ms)
+        (void)go_on(session, states[session->state].on_deadline(session));
+    session_drive(session);
+}
+
+// on_ready drives the session, unless it is one that moves much: those wait until all others have had
+// their turn.
+static void on_ready(void *owner)
+{
+    struct session *session = owner;
+    ASSERT(session->magic == SESSION_MAGIC);
+    if (session->exchange != NULL && exchange_is_heavy(session->exchange))
+        enqueue_ready(session);
+    else
+        session_drive(session);
+}
+
+void session_start(struct session *session)
+{
+    struct session_context *context = session->peer.context;
+    session->tcp.stream.on_ready = on_ready;
+    session->tcp.stream.owner = session;
+    session->peer.stream->on_ready = on_ready; // streams to targets copy it
+    session->peer.stream->owner = session;
+    deadline_init(&session->deadline, on_deadline, session);
+    TAILQ_INSERT_TAIL(&context->by_state[SESSION_HANDSHAKE], session, link);
+    context->state_counts[SESSION_HANDSHAKE]++;
+    session_context_count_accepted(context);
+    session_drive(session);
+}
+
+void session_destroy(struct session *session)
+{
+    struct session_context *context = session->peer.context;
+    ASSERT(session->state == SESSION_DEAD);
+    TAILQ_REMOVE(&context->by_state[SESSION_DEAD], session, link);
+    context->state_counts[SESSION_DEAD]--;
+    turn_leave(&session->turn);
+    turn_leave(&session->sweep);
+    session_end_exchange(session, REASON_KILLED);
+    exchange_destroy(session->exchange);
     identity_destroy(session->offer.identity);
     identity_destroy(session->refusal.presented);
     peer_deinit(&session->peer);
     session->magic = 0;
     free(session);
     context->counters.closed++;
-}
-
-void sessions_reap(struct session_context *context)
-{
-    struct session_list *dead = &context->by_state[SESSION_DEAD];
-    while (!TAILQ_EMPTY(dead)) {
-        struct session *session = TAILQ_FIRST(dead);
-        TAILQ_REMOVE(dead, session, link);
-        context->state_counts[SESSION_DEAD]--;
-        free_session(session);
-    }
-}
-
-void sessions_drive_ready(struct session_context *context)
-{
-    // Those that are queued anew meanwhile stand behind the last one of now.
-    const struct session *last = TAILQ_LAST(&context->ready, session_list);
-    const struct session *driven = NULL;
-    const int64_t until_us = monotonic_us() + READY_TURN_US;
-    while (driven != last && monotonic_us() < until_us) {
-        struct session *session = TAILQ_FIRST(&context->ready);
-        leave_queue(session);
-        session_drive(session);
-        driven = session;
-    }
-    if (!TAILQ_EMPTY(&context->ready) && !ev_is_active(&context->kick))
-        ev_timer_start(context->loop, &context->kick);
-}
-
-void sessions_drive_shaking(struct session_context *context)
-{
-    while (!TAILQ_EMPTY(&context->shaking) && context->shaking_us < SHAKING_TURN_US) {
-        struct session *session = TAILQ_FIRST(&context->shaking);
-        leave_queue(session);
-        session_drive(session);
-    }
-    if (!TAILQ_EMPTY(&context->shaking))
-        ev_timer_start(context->loop, &context->shaking_turn);
 }

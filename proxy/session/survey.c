@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 
-#include "proxy/session/session_internal.h"
+#include "proxy/session/session.h"
 
-enum { TURN_US = 2000, FIRST_CLIENT_CAP = 64 };
+enum { FIRST_CLIENT_CAP = 64 };
 
 // hash_name is FNV-1a: names come from the configuration, nobody can choose them to collide.
 static size_t hash_name(const char *name)
@@ -175,7 +175,7 @@ static void visit(struct session *session, struct survey *survey)
     case SURVEY_KILL_CLIENT:
         if (!is_meant(session, survey))
             return;
-        exchange_end(session->exchange, REASON_KILLED);
+        session_end_exchange(session, REASON_KILLED);
         session_drive(session);
         survey->killed++;
         return;
@@ -192,13 +192,13 @@ void survey_start(struct session_context *context, struct survey *survey)
         survey->exchanges[i] = context->exchange_counts[i];
     context->survey = survey;
     context->survey_next = TAILQ_FIRST(&context->by_state[SESSION_SERVING]);
-    ev_timer_set(&context->survey_turn, 0., 0.);
-    ev_timer_start(context->loop, &context->survey_turn);
+    turn_enqueue(&context->survey_turn, &context->surveyor, context);
 }
 
-void survey_step(struct session_context *context)
+void survey_step(void *owner)
 {
-    const int64_t until_us = monotonic_us() + TURN_US;
+    struct session_context *context = owner;
+    const int64_t until_us = monotonic_us() + context->survey_turn.budget_us;
     while (context->survey_next != NULL && monotonic_us() < until_us) {
         struct session *session = context->survey_next;
         context->survey_next = TAILQ_NEXT(session, link);
@@ -207,7 +207,7 @@ void survey_step(struct session_context *context)
     if (context->survey_next == NULL)
         survey_finish(context);
     else
-        ev_timer_start(context->loop, &context->survey_turn);
+        turn_enqueue(&context->survey_turn, &context->surveyor, context);
 }
 
 void survey_finish(struct session_context *context)
@@ -215,7 +215,7 @@ void survey_finish(struct session_context *context)
     struct survey *survey = context->survey;
     context->survey = NULL;
     context->survey_next = NULL;
-    ev_timer_stop(context->loop, &context->survey_turn);
+    turn_leave(&context->surveyor);
     if (survey != NULL)
         survey->on_done(survey->arg);
 }

@@ -60,8 +60,8 @@ struct survey {
 // survey_start begins; one at a time for each context. `survey` is borrowed until `on_done`.
 void survey_start(struct session_context *context, struct survey *survey);
 
-// survey_step goes on for a while. Called from the loop.
-void survey_step(struct session_context *context);
+// survey_step goes on for a while, with the context `owner`. The work of the context's turn for it.
+void survey_step(void *owner);
 
 // survey_finish ends the one under way, if any, as it is: the worker ends, or has no sessions left.
 void survey_finish(struct session_context *context);

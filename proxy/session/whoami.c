@@ -84,8 +84,8 @@ void whoami_append(const struct peer *peer, const char *id, struct text *out)
     text_append_format(out, "\"port\":%u,", peer->port);
     append_string(out, "listener", peer->listener->name);
     text_append_string(out, "\"tls\":{");
-    append_string(out, "version", peer->tls_version);
-    append_string(out, "cipher", peer->tls_cipher);
+    append_string(out, "version", tls_stream_version_name(peer->tls));
+    append_string(out, "cipher", tls_stream_cipher_name(peer->tls));
     text_append_format(out, "\"resumed\":%s},", peer->is_resumed ? "true" : "false");
     append_limits(peer, out);
     append_string(out, "config", peer->snapshot->id);

@@ -12,7 +12,9 @@
 #include "proxy/loop/loop_thread.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/resolver.h"
+#include "proxy/session/accept.h"
 #include "proxy/session/session.h"
+#include "proxy/session/sessions.h"
 #include "proxy/session/survey.h"
 #include "proxy/worker/headroom.h"
 
@@ -350,7 +352,7 @@ static void leave_loop(struct worker *worker)
 {
     if (worker->context.loop == NULL)
         return;
-    session_context_stop(&worker->context);
+    sessions_stop(&worker->context);
     resolver_destroy(worker->context.resolver);
     drop_retired(worker, true);
     worker->context.loop = NULL;
@@ -370,7 +372,7 @@ static enum err enter_loop(void *owner, struct ev_loop *loop, struct errinfo *in
     leave_loop(worker);
     worker->context.loop = loop;
     worker->context.resolver = resolver;
-    session_context_start(&worker->context);
+    sessions_start(&worker->context);
     return ERR_OK;
 }
 

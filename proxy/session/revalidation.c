@@ -1,0 +1,144 @@
+// First the record of the verified chain, then the blocks, then the entry of the config.
+#include "proxy/session/revalidation.h"
+
+#include <stdlib.h>
+
+enum { CLIENT_JSON_CAP = 8192 }; // bytes
+
+void peer_note_expiry(struct peer *peer)
+{
+    peer->expires_ms = INT64_MAX;
+    if (peer->not_after_s != NEVER_S)
+        peer->expires_ms = peer->context->now_ms + (peer->not_after_s + 1) * 1000 - wall_clock_ms();
+}
+
+bool peer_identify(struct peer *peer, const struct snapshot *snapshot)
+{
+    const struct client *found = policy_find_client(snapshot->policy, peer->identity);
+    const struct audit_client client = {
+        .address = peer->address,
+        .port = peer->port,
+        .name = found == NULL ? NULL : found->name,
+        .trust = peer->identity == NULL ? NULL : identity_trust_name(peer->identity),
+        .identity = peer->identity,
+    };
+    char data[CLIENT_JSON_CAP];
+    struct text text;
+    text_init(&text, data, sizeof data);
+    audit_client_format(&client, &text);
+    ASSERT(!text.is_cut);
+    if (!peer_become(peer, snapshot, found, text_slice(&text)))
+        return false;
+    peer_note_expiry(peer);
+    return true;
+}
+
+// recheck_record judges what is kept of the verified chain by `trust` as it is now, without a signature.
+// REASON_UNKNOWN_CA says that only a verification can tell: the profile is another one, whose name is
+// part of who the client is, or the anchor is not found again, for it may have been issued anew.
+static enum reason recheck_record(const struct peer *peer, const struct trust *trust, int64_t now_s)
+{
+    const char *detail = NULL;
+    if (peer->identity == NULL)
+        return REASON_NONE;
+    if (strcmp(identity_trust_name(peer->identity), trust_name(trust)) != 0)
+        return REASON_UNKNOWN_CA;
+    return trust_recheck(trust, identity_record(peer->identity), now_s, &detail);
+}
+
+// recheck_chain judges the shown certificates by `trust` as it is now. What was verified once needs no
+// second verification as long as the record says enough.
+static enum reason recheck_chain(struct peer *peer, const struct trust *trust,
+                                 const STACK_OF(CRYPTO_BUFFER) *chain)
+{
+    const int64_t now_s = wall_clock_ms() / 1000;
+    struct trust_verdict verdict;
+    const enum reason reason = recheck_record(peer, trust, now_s);
+    if (reason != REASON_UNKNOWN_CA || chain == NULL)
+        return reason;
+    if (trust_verify(trust, chain, now_s, &verdict) != ERR_OK) {
+        identity_destroy(verdict.presented);
+        return verdict.reason;
+    }
+    identity_destroy(peer->identity);
+    peer->identity = verdict.identity;
+    peer->not_after_s = verdict.not_after_s;
+    return REASON_NONE;
+}
+
+// is_blocked_as tells whether today's blocks stop this client, or a certificate of its chain.
+static bool is_blocked_as(const struct peer *peer, const struct client *client,
+                          const struct identity *identity)
+{
+    const struct blocklist *blocks = peer->context->snapshot->blocks;
+    return blocklist_judge(blocks, client == NULL ? NULL : client->name,
+                           identity == NULL ? NULL : identity_record(identity)) != NULL;
+}
+
+bool peer_is_blocked(const struct peer *peer, const struct identity *identity)
+{
+    const struct snapshot *today = peer->context->snapshot;
+    return blocklist_count(today->blocks) > 0 &&
+           is_blocked_as(peer, policy_find_client(today->policy, identity), identity);
+}
+
+// is_blocked asks the same for the peer's own identity.
+static bool is_blocked(const struct peer *peer)
+{
+    if (peer_is_current(peer))
+        return is_blocked_as(peer, peer->client, peer->identity);
+    return peer_is_blocked(peer, peer->identity);
+}
+
+// move_to_today makes today's snapshot the peer's, and finds out who its client is by it. Everything that the peer
+// borrows from a snapshot moves here, at once, or nothing does.
+static enum reason move_to_today(struct peer *peer, const struct listener_config *listener,
+                                 const struct trust *trust)
+{
+    if (peer_is_current(peer))
+        return REASON_NONE;
+    if (!peer_identify(peer, peer->context->snapshot))
+        return REASON_NO_MEMORY;
+    snapshot_unref(peer->snapshot);
+    peer->snapshot = snapshot_ref(peer->context->snapshot);
+    peer->listener = listener;
+    peer->trust = trust;
+    return REASON_NONE;
+}
+
+enum reason peer_revalidate(struct peer *peer, bool is_live)
+{
+    struct snapshot *today = peer->context->snapshot;
+    const struct listener_config *listener = snapshot_find_listener(today, peer->listener);
+    const STACK_OF(CRYPTO_BUFFER) *chain = tls_stream_peer_chain(peer->tls);
+    if (listener == NULL)
+        return REASON_POLICY_CHANGED;
+    if (chain == NULL && !listener->is_certificate_optional)
+        return REASON_NO_CERTIFICATE;
+    const struct site site = listener_config_find_site(listener, tls_stream_server_name(peer->tls));
+    enum reason reason = recheck_chain(peer, site.trust, chain);
+    if (is_live && (reason == REASON_CRL_MISSING || reason == REASON_CRL_EXPIRED))
+        reason = REASON_NONE; // nobody knows: that takes no tunnel away
+    if (reason == REASON_NONE && is_blocked(peer))
+        reason = REASON_BLOCKED;
+    // Only a client that still has its right moves on: the others stay to be judged again.
+    return reason == REASON_NONE ? move_to_today(peer, listener, site.trust) : reason;
+}
+
+bool peer_is_expired(struct peer *peer)
+{
+    if (wall_clock_ms() / 1000 > peer->not_after_s)
+        return true;
+    peer_note_expiry(peer);
+    return false;
+}
+
+bool peer_needs_signatures(const struct peer *peer)
+{
+    const struct listener_config *listener =
+        snapshot_find_listener(peer->context->snapshot, peer->listener);
+    if (listener == NULL)
+        return false;
+    const struct site site = listener_config_find_site(listener, tls_stream_server_name(peer->tls));
+    return recheck_record(peer, site.trust, wall_clock_ms() / 1000) == REASON_UNKNOWN_CA;
+}

@@ -1,0 +1,28 @@
+// revalidation: who a client is today, and whether it still has its right: by today's trust, blocks and client entries.
+//
+// A chain that was verified once is rechecked without signatures. What comes of it for a request or a tunnel is decided
+// in exchange.c.
+#pragma once
+
+#include "proxy/session/peer.h"
+
+#define NEVER_S INT64_MAX // when the right of a client without certificate ends
+
+// peer_identify finds out which client of `snapshot` the peer's certificate is, and makes the audit's object of it. False
+// without memory: nothing changes.
+bool peer_identify(struct peer *peer, const struct snapshot *snapshot) MUST_USE;
+
+// peer_revalidate judges the client as if it came today, and makes today's snapshot the peer's. REASON_NONE, or
+// why it has no right any more. For a live tunnel only what takes trust away counts.
+enum reason peer_revalidate(struct peer *peer, bool is_live);
+
+// peer_needs_signatures tells whether peer_revalidate would have to verify the chain again.
+bool peer_needs_signatures(const struct peer *peer);
+
+// peer_is_blocked tells whether an operator has blocked the client with this verified identity, as of today.
+bool peer_is_blocked(const struct peer *peer, const struct identity *identity);
+
+// peer_note_expiry works out again when, on the monotonic clock, the certificate's right ends: the wall clock may have been
+// set. peer_is_expired tells whether it has ended; if not, it notes that as well.
+void peer_note_expiry(struct peer *peer);
+bool peer_is_expired(struct peer *peer);

@@ -1,0 +1,264 @@
+// The watchers that a worker's sessions share: clock, reaper, turns, counted refusals, free memory.
+#include "proxy/session/sessions.h"
+
+#include <malloc.h>
+
+#include "proxy/session/session.h"
+#include "proxy/session/survey.h"
+
+enum {
+    TRIM_SESSIONS = 1024, // at least so many sessions must have gone
+    // Microseconds of a pass of the loop:
+    SHAKING_TURN_US = 1000, // that go into handshakes
+    READY_TURN_US = 100,    // into tunnels that move much; one step at least
+    SWEEP_TURN_US = 4000,   // into judging again
+    SURVEY_TURN_US = 2000,
+};
+
+static const ev_tstamp tick_s = 1.;
+
+// look_at_deaf ends the exchanges whose client has reset the connection while nothing was to be read from it
+// or written to it, so that the loop does not tell. Without such sessions it costs nothing.
+static void look_at_deaf(struct session_context *context)
+{
+    struct session *next = NULL;
+    for (struct session *at = TAILQ_FIRST(&context->deaf); at != NULL; at = next) {
+        next = TAILQ_NEXT(at, deaf_link);
+        if (!tcp_stream_has_failed(&at->tcp))
+            continue;
+        session_end_exchange(at, REASON_CLIENT_RESET);
+        session_drive(at);
+    }
+}
+
+// end_idle ends, in an orderly way, those in a state that have nothing under way.
+static void end_idle(struct session_context *context, enum session_state state)
+{
+    struct session *session = TAILQ_FIRST(&context->by_state[state]);
+    while (session != NULL) {
+        struct session *next = TAILQ_NEXT(session, link);
+        if (session->exchange == NULL) {
+            session_begin_closing(session);
+            session_drive(session);
+        }
+        session = next;
+    }
+}
+
+void sessions_begin_drain(struct session_context *context)
+{
+    context->is_draining = true;
+    end_idle(context, SESSION_SERVING);
+    end_idle(context, SESSION_REFUSING);
+}
+
+void sessions_end_all(struct session_context *context, enum reason reason)
+{
+    for (size_t state = 0; state < SESSION_DEAD; state++) {
+        struct session *session = TAILQ_FIRST(&context->by_state[state]);
+        while (session != NULL) {
+            struct session *next = TAILQ_NEXT(session, link);
+            session_end_exchange(session, reason);
+            session_kill(session, true);
+            session = next;
+        }
+    }
+}
+
+void sessions_reap(struct session_context *context)
+{
+    struct session_list *dead = &context->by_state[SESSION_DEAD];
+    while (!TAILQ_EMPTY(dead))
+        session_destroy(TAILQ_FIRST(dead));
+}
+
+// ---- today's snapshot ---------------------------------------------------------------------------
+
+void sessions_judge_again(struct session_context *context)
+{
+    struct session *session = NULL;
+    chain_cache_clear(&context->chains);
+    TAILQ_FOREACH(session, &context->by_state[SESSION_SERVING], link)
+    {
+        session->is_put_off = false;
+        if (session->exchange != NULL)
+            turn_enqueue(&context->sweep, &session->sweep, session);
+    }
+}
+
+void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
+{
+    context->snapshot = snapshot;
+    sessions_judge_again(context);
+}
+
+// sweep judges one again, and its tunnel. One that costs signatures waits until all the others have
+// been judged: a client that was revoked does not live on meanwhile.
+static void sweep(void *owner)
+{
+    struct session *session = owner;
+    struct peer *peer = &session->peer;
+    if (session->state != SESSION_SERVING || session->exchange == NULL)
+        return;
+    if (!session->is_put_off && peer_needs_signatures(peer)) {
+        session->is_put_off = true;
+        turn_enqueue(&peer->context->sweep, &session->sweep, session);
+        return;
+    }
+    peer_note_expiry(peer); // the clock may have been set
+    const bool is_tunnel = exchange_is_tunnel(session->exchange);
+    const enum reason reason = peer_revalidate(peer, is_tunnel);
+    if (reason == REASON_NONE)
+        exchange_judge_again(session->exchange);
+    else if (is_tunnel)
+        session_end_exchange(session, reason_of_end(reason));
+    session_drive(session);
+}
+
+// ---- the loop -----------------------------------------------------------------------------------
+
+static void drive(void *owner)
+{
+    session_drive(owner);
+}
+
+// shake drives a handshake that has waited for its turn. The queue counts its time: session.c does not count it twice.
+static void shake(void *owner)
+{
+    struct session *session = owner;
+    struct turn *shaking = &session->peer.context->shaking;
+    const int64_t spent_us = shaking->spent_us;
+    session_drive(session);
+    shaking->spent_us = spent_us;
+}
+
+static void on_clock(struct ev_loop *loop, ev_check *check, int events)
+{
+    (void)loop;
+    (void)events;
+    struct session_context *context = check->data;
+    context->now_ms = monotonic_ms();
+    turn_begin_pass(&context->shaking);
+}
+
+static void on_reap(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+    (void)loop;
+    (void)events;
+    sessions_reap(prepare->data);
+}
+
+// write_counted_requests makes one record of each finished window of counted requests.
+static void write_counted_requests(struct session_context *context, bool is_final)
+{
+    struct refusal_slot slot;
+    while (refusals_next_due(context->refused_requests, context->now_ms, is_final, &slot)) {
+        const struct audit_requests requests = {
+            .now_ms = wall_clock_ms(),
+            .client = slot.client[0] == '\0' ? NULL : slot.client,
+            .source = slot.source.family == IP_NONE ? NULL : &slot.source,
+            .reason = slot.reason,
+            .count = slot.counted,
+        };
+        audit_log_submit_requests(context->audit, audit_requests_create(&requests), slot.counted);
+    }
+}
+
+// write_counted makes one record of each finished window of counted refusals.
+static void write_counted(struct session_context *context, bool is_final)
+{
+    write_counted_requests(context, is_final);
+    struct refusal_slot slot;
+    while (refusals_next_due(context->refusals, context->now_ms, is_final, &slot)) {
+        char id[17];
+        session_context_make_id(context, id);
+        const struct audit_refusal refusal = {
+            .now_ms = wall_clock_ms(),
+            .id = id,
+            .listener = slot.listener,
+            .address = slot.source,
+            .port = slot.port,
+            .reason = slot.reason,
+            .detail = "counted over a second",
+            .count = slot.counted,
+        };
+        audit_log_submit_refusal(context->audit, audit_refusal_create(&refusal), slot.counted);
+    }
+}
+
+// give_back_memory returns to the system what many sessions have left behind, once most of them have
+// gone and no more are going: malloc would keep it. It takes a millisecond or two for a thousand sessions, so it is done once
+// for many.
+static void give_back_memory(struct session_context *context)
+{
+    const size_t live = sessions_live(context);
+    const bool goes_on = live < context->live_count;
+    context->live_count = live;
+    if (goes_on || context->peak_count < TRIM_SESSIONS || live > context->peak_count / 4)
+        return;
+    context->peak_count = live;
+    buffer_pool_trim(&context->buffers);
+    (void)malloc_trim(0);
+}
+
+// end_if_spent ends the loop where nobody is left of many: what libev has for them goes with the loop only.
+static void end_if_spent(struct session_context *context)
+{
+    if (context->live_count == 0 && context->crowd_count >= TRIM_SESSIONS)
+        ev_break(context->loop, EVBREAK_ALL);
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    write_counted(timer->data, false);
+    look_at_deaf(timer->data);
+    give_back_memory(timer->data);
+    end_if_spent(timer->data);
+}
+
+void sessions_start(struct session_context *context)
+{
+    struct ev_loop *loop = context->loop;
+    for (size_t i = 0; i < SESSION_STATE_COUNT; i++)
+        TAILQ_INIT(&context->by_state[i]);
+    TAILQ_INIT(&context->idle);
+    TAILQ_INIT(&context->deaf);
+    context->now_ms = monotonic_ms();
+    context->live_count = 0;
+    context->peak_count = 0;
+    context->crowd_count = 0;
+    turn_init(&context->shaking, loop, 1, SHAKING_TURN_US, shake); // first come, first served
+    turn_init(&context->ready, loop, EV_MINPRI, READY_TURN_US,
+              drive); // who sends little goes first
+    turn_init(&context->sweep, loop, 0, SWEEP_TURN_US, sweep);
+    turn_init(&context->survey_turn, loop, 0, SURVEY_TURN_US, survey_step);
+    ev_timer_init(&context->tick, on_tick, tick_s, tick_s);
+    ev_prepare_init(&context->reap, on_reap);
+    ev_check_init(&context->clock, on_clock);
+    ev_set_priority(&context->clock, EV_MAXPRI);
+    context->tick.data = context;
+    context->reap.data = context;
+    context->clock.data = context;
+    ev_timer_start(loop, &context->tick);
+    ev_prepare_start(loop, &context->reap);
+    ev_check_start(loop, &context->clock);
+}
+
+void sessions_stop(struct session_context *context)
+{
+    sessions_reap(context);
+    ASSERT(context->counters.accepted == context->counters.closed);
+    ASSERT(context->upstreams.count == 0);
+    write_counted(context, true);
+    turn_stop(&context->shaking);
+    turn_stop(&context->ready);
+    turn_stop(&context->sweep);
+    turn_stop(&context->survey_turn);
+    ev_timer_stop(context->loop, &context->tick);
+    ev_prepare_stop(context->loop, &context->reap);
+    ev_check_stop(context->loop, &context->clock);
+    buffer_pool_deinit(&context->buffers);
+    chain_cache_clear(&context->chains);
+}
