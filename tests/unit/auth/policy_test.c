@@ -233,6 +233,28 @@ static void a_listener_written_as_a_mapped_address_is_its_ipv4_address(void **st
     assert_int_equal(REASON_OWN_LISTENER, decision.reason);
 }
 
+// The forms of candidates after the eighth are worked out in one place, one after the other.
+static void the_forms_of_one_candidate_count_for_no_other(void **state)
+{
+    (void)state;
+    const struct endpoint own = {address("8.8.8.8"), 443};
+    const struct rule allow = allow_all();
+    const struct client client = {.name = "c", .allow = &allow, .allow_count = 1};
+    const struct policy policy = {.own = &own, .own_count = 1};
+    const struct ip_addr source = address("192.0.2.1");
+    const struct target asked = target("a.example:443");
+    enum { COUNT = 10 };
+    struct candidate candidates[COUNT];
+    for (size_t i = 0; i < COUNT; i++)
+        candidates[i] = (struct candidate){.address = address("2606:4700::1")};
+    candidates[COUNT - 2].address = address("2001:0:808:808::1"); // Teredo: its server is 8.8.8.8
+    struct decision decision;
+    policy_decide_addresses(&policy, &client, &source, &asked, candidates, COUNT, &decision);
+    assert_false(candidates[COUNT - 2].is_admitted);
+    assert_string_equal("rule", reason_name(candidates[COUNT - 1].reason));
+    assert_true(candidates[COUNT - 1].is_admitted);
+}
+
 // judge gives the verdict on one address under `client`, which has one allow for every name.
 static enum reason judge(const struct client *client, const struct ip_addr *addr)
 {
@@ -349,6 +371,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_written_address_is_no_name_whatever_stands_in_its_name,
                                         begin_sets, end_sets),
         cmocka_unit_test(own_ports_are_those_of_wildcard_listeners),
+        cmocka_unit_test_setup_teardown(the_forms_of_one_candidate_count_for_no_other, begin_sets,
+                                        end_sets),
         cmocka_unit_test_setup_teardown(a_listener_written_as_a_mapped_address_is_its_ipv4_address,
                                         begin_sets, end_sets),
         cmocka_unit_test_setup_teardown(every_range_opens_at_its_edges_only_to_a_prefix_inside_it,
