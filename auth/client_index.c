@@ -1,5 +1,6 @@
 // One chain of entries for each slot of the table, one for those that are always tried; each in file order. An identity
-// is looked up under every name that it has, and of what fits the first in the file counts.
+// is looked up under every name that it has, and of what fits the first in the file counts. A URI is looked up under each
+// prefix that ends in a `/` too, and a host name under each suffix that begins with a dot: there its patterns are.
 #include "auth/client_index.h"
 
 #include "auth/base/hash.h"
@@ -7,12 +8,21 @@
 enum { NONE = UINT32_MAX };
 
 // What a key is made of, beside the kinds of SANs.
-enum key_kind { KEY_SUBJECT = SAN_IP + 1, KEY_CN, KEY_SHA256, KEY_SPKI_SHA256 };
+enum key_kind {
+    KEY_URI_PREFIX = SAN_IP + 1, // with its final `/`
+    KEY_DNS_SUFFIX,              // with its first dot
+    KEY_SUBJECT,
+    KEY_CN,
+    KEY_SERIAL,
+    KEY_SHA256,
+    KEY_SPKI_SHA256,
+};
 
 // place is one entry of `match`, numbered in file order.
 struct place {
     const struct client *client;
     const struct match_entry *entry;
+    uint64_t key;  // what it is looked up by; 0 where it is always tried
     uint32_t next; // in its chain; NONE: the last
 };
 
@@ -23,36 +33,61 @@ struct client_index {
     uint32_t others;      // the first of those that are always tried, or NONE
 };
 
-// head_of gives the chain for a thing of this kind. Case is ignored, as in host names: more are compared, never fewer.
-static uint32_t *head_of(const struct client_index *index, unsigned kind, struct slice bytes)
+// key_end makes a key of what was hashed. Case is ignored, as in host names: more are compared, never fewer. An entry
+// whose key happens to be 0 is always tried.
+static uint64_t key_end(unsigned kind, uint64_t hash)
 {
-    uint64_t hash = hash_add(hash_begin(), (uint8_t)kind);
-    for (size_t i = 0; i < bytes.len; i++)
-        hash = hash_add(hash, ascii_lower(bytes.data[i]));
-    return &index->heads[hash_end(hash) & index->mask];
+    return hash_end(hash_add(hash, (uint8_t)kind));
 }
 
-// chain_of gives the chain of an entry: that of the most telling exact thing it asks for.
-static uint32_t *chain_of(struct client_index *index, const struct match_entry *entry)
+static uint64_t key_of(unsigned kind, struct slice bytes)
+{
+    uint64_t hash = hash_begin();
+    for (size_t i = 0; i < bytes.len; i++)
+        hash = hash_add(hash, ascii_lower(bytes.data[i]));
+    return key_end(kind, hash);
+}
+
+// key_backward reads a host name from its end, so that one pass gives the keys of its suffixes.
+static uint64_t key_backward(unsigned kind, struct slice name)
+{
+    uint64_t hash = hash_begin();
+    for (size_t i = name.len; i-- > 0;)
+        hash = hash_add(hash, ascii_lower(name.data[i]));
+    return key_end(kind, hash);
+}
+
+// key_of_pattern gives the key of an entry that names nothing exactly; 0: it is always tried.
+static uint64_t key_of_pattern(struct slice uri, struct slice dns)
+{
+    if (uri.data != NULL)
+        return key_of(KEY_URI_PREFIX, slice_first(uri, uri.len - 1));
+    return dns.data == NULL ? 0 : key_backward(KEY_DNS_SUFFIX, slice_from(dns, 1));
+}
+
+// key_of_entry gives the key of the most telling thing that an entry asks for; 0: it is always tried.
+static uint64_t key_of_entry(const struct match_entry *entry)
 {
     const struct slice uri = entry->uri == NULL ? (struct slice){0} : slice_of_string(entry->uri);
     const struct slice dns = entry->dns == NULL ? (struct slice){0} : slice_of_string(entry->dns);
     if (entry->sha256 != NULL)
-        return head_of(index, KEY_SHA256, slice_of(entry->sha256, IDENTITY_DIGEST_LEN));
+        return key_of(KEY_SHA256, slice_of(entry->sha256, IDENTITY_DIGEST_LEN));
     if (entry->spki_sha256 != NULL)
-        return head_of(index, KEY_SPKI_SHA256, slice_of(entry->spki_sha256, IDENTITY_DIGEST_LEN));
+        return key_of(KEY_SPKI_SHA256, slice_of(entry->spki_sha256, IDENTITY_DIGEST_LEN));
     if (entry->uri != NULL && !match_is_uri_pattern(uri))
-        return head_of(index, SAN_URI, uri);
+        return key_of(SAN_URI, uri);
     if (entry->ip != NULL)
-        return head_of(index, SAN_IP,
-                       slice_of(entry->ip->bytes, entry->ip->family == IP_V4 ? 4 : 16));
+        return key_of(SAN_IP, slice_of(entry->ip->bytes, entry->ip->family == IP_V4 ? 4 : 16));
     if (entry->email != NULL)
-        return head_of(index, SAN_EMAIL, slice_of_string(entry->email));
+        return key_of(SAN_EMAIL, slice_of_string(entry->email));
     if (entry->dns != NULL && !match_is_dns_pattern(dns))
-        return head_of(index, SAN_DNS, dns);
+        return key_backward(SAN_DNS, dns);
     if (entry->subject.data != NULL)
-        return head_of(index, KEY_SUBJECT, entry->subject);
-    return entry->cn != NULL ? head_of(index, KEY_CN, slice_of_string(entry->cn)) : &index->others;
+        return key_of(KEY_SUBJECT, entry->subject);
+    if (entry->cn != NULL)
+        return key_of(KEY_CN, slice_of_string(entry->cn));
+    return entry->serial.data != NULL ? key_of(KEY_SERIAL, entry->serial)
+                                      : key_of_pattern(uri, dns);
 }
 
 enum err client_index_create(struct arena *arena, const struct client *clients, size_t count,
@@ -77,8 +112,9 @@ enum err client_index_create(struct arena *arena, const struct client *clients, 
     for (size_t i = count; i-- > 0;) {
         for (size_t j = clients[i].match_count; j-- > 0;) {
             const struct match_entry *entry = &clients[i].matches[j];
-            uint32_t *chain = chain_of(index, entry);
-            places[--entry_count] = (struct place){&clients[i], entry, *chain};
+            const uint64_t key = key_of_entry(entry);
+            uint32_t *chain = key == 0 ? &index->others : &heads[key & index->mask];
+            places[--entry_count] = (struct place){&clients[i], entry, key, *chain};
             *chain = (uint32_t)entry_count;
         }
     }
@@ -93,36 +129,74 @@ struct search {
     uint32_t best; // NONE: none yet
 };
 
-static void try_chain(struct search *search, uint32_t first)
+static void try_chain(struct search *search, uint32_t first, uint64_t key)
 {
     const struct place *places = search->index->places;
     for (uint32_t i = first; i < search->best; i = places[i].next) {
-        if (match_entry_fits(places[i].entry, search->identity))
+        if (places[i].key == key && match_entry_fits(places[i].entry, search->identity))
             search->best = i;
     }
 }
 
-static void try_key(struct search *search, unsigned kind, struct slice bytes)
+static void try_key(struct search *search, uint64_t key)
 {
-    try_chain(search, *head_of(search->index, kind, bytes));
+    if (key != 0)
+        try_chain(search, search->index->heads[key & search->index->mask], key);
+}
+
+static void try_uri(struct search *search, struct slice uri)
+{
+    uint64_t hash = hash_begin();
+    for (size_t i = 0; i < uri.len; i++) {
+        hash = hash_add(hash, ascii_lower(uri.data[i]));
+        if (uri.data[i] == '/')
+            try_key(search, key_end(KEY_URI_PREFIX, hash));
+    }
+    try_key(search, key_end(SAN_URI, hash));
+}
+
+static void try_dns(struct search *search, struct slice name)
+{
+    uint64_t hash = hash_begin();
+    for (size_t i = name.len; i-- > 0;) {
+        hash = hash_add(hash, ascii_lower(name.data[i]));
+        if (name.data[i] == '.')
+            try_key(search, key_end(KEY_DNS_SUFFIX, hash));
+    }
+    try_key(search, key_end(SAN_DNS, hash));
+}
+
+static void try_san(struct search *search, const struct san *san)
+{
+    if (san->kind == SAN_URI)
+        try_uri(search, san->value);
+    else if (san->kind == SAN_DNS)
+        try_dns(search, san->value);
+    else
+        try_key(search, key_of(san->kind, san->value));
+}
+
+static void try_names(struct search *search, const struct identity *identity)
+{
+    const struct slice sha256 = slice_of(identity_sha256(identity), IDENTITY_DIGEST_LEN);
+    const struct slice spki_sha256 = slice_of(identity_spki_sha256(identity), IDENTITY_DIGEST_LEN);
+    try_key(search, key_of(KEY_SHA256, sha256));
+    try_key(search, key_of(KEY_SPKI_SHA256, spki_sha256));
+    try_key(search, key_of(KEY_SUBJECT, dn_slice(identity_subject(identity))));
+    try_key(search, key_of(KEY_CN, identity_common_name(identity)));
+    try_key(search, key_of(KEY_SERIAL, identity_serial(identity)));
 }
 
 const struct client *client_index_find(const struct client_index *index,
                                        const struct identity *identity)
 {
     struct search search = {.index = index, .identity = identity, .best = NONE};
-    try_chain(&search, index->others);
-    if (identity != NULL) {
-        try_key(&search, KEY_SHA256, slice_of(identity_sha256(identity), IDENTITY_DIGEST_LEN));
-        try_key(&search, KEY_SPKI_SHA256,
-                slice_of(identity_spki_sha256(identity), IDENTITY_DIGEST_LEN));
-        try_key(&search, KEY_SUBJECT, dn_slice(identity_subject(identity)));
-        try_key(&search, KEY_CN, identity_common_name(identity));
-    }
+    try_chain(&search, index->others, 0);
+    if (identity != NULL)
+        try_names(&search, identity);
     for (size_t i = 0; identity != NULL && i < identity_san_count(identity); i++) {
-        const struct san *san = identity_san(identity, i);
-        if (san->is_usable)
-            try_key(&search, san->kind, san->value);
+        if (identity_san(identity, i)->is_usable)
+            try_san(&search, identity_san(identity, i));
     }
     return search.best == NONE ? NULL : index->places[search.best].client;
 }

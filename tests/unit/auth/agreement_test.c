@@ -5,9 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <cmocka.h>
 
+#include "auth/claim.h"
 #include "auth/policy.h"
 #include "auth/policy_trace.h"
 #include "tests/unit/auth/identity_maker.h"
@@ -654,6 +656,69 @@ static void a_pattern_alone_is_found_however_deep_it_is(void **state)
     }
 }
 
+// fill_patterns gives each client one pattern. `texts` is what they are written in.
+static void fill_patterns(struct client *clients, struct match_entry *entries, char (*texts)[48],
+                          size_t count, bool is_uri)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct text text;
+        text_init(&text, texts[i], sizeof texts[i]);
+        text_append_format(&text, is_uri ? "https://client%zu.example/*" : "*.client%zu.example",
+                           i);
+        entries[i] =
+            is_uri ? (struct match_entry){.uri = texts[i]} : (struct match_entry){.dns = texts[i]};
+        clients[i] = (struct client){.name = "c", .matches = &entries[i], .match_count = 1};
+    }
+}
+
+static double thread_ms(void)
+{
+    struct timespec now;
+    assert_int_equal(0, clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now));
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static void many_names_and_many_patterns_do_not_multiply(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 10000, TRIES = 3 };
+    static struct client clients[CLIENTS];
+    static struct match_entry entries[CLIENTS];
+    static char texts[CLIENTS][48];
+    static struct claimed_san sans[IDENTITY_MAX_SANS];
+    static char names[IDENTITY_MAX_SANS][32];
+    for (int is_uri = 0; is_uri < 2; is_uri++) {
+        struct policy *policy = policy_create();
+        struct identity *identity = NULL;
+        struct errinfo info = {0};
+        double best = 1e9;
+        for (size_t i = 0; i < IDENTITY_MAX_SANS; i++) {
+            struct text text;
+            text_init(&text, names[i], sizeof names[i]);
+            text_append_format(&text, is_uri ? "https://h%zu.example/x" : "h%zu.example", i);
+            sans[i] = (struct claimed_san){is_uri ? SAN_URI : SAN_DNS, text_slice(&text)};
+        }
+        const struct claim claim = {
+            .trust_name = "staff", .sans = sans, .san_count = IDENTITY_MAX_SANS};
+        assert_int_equal(ERR_OK, claim_to_identity(&claim, &identity, &info));
+        fill_patterns(clients, entries, texts, CLIENTS, is_uri);
+        assert_non_null(policy);
+        policy->clients = clients;
+        policy->client_count = CLIENTS;
+        assert_int_equal(ERR_OK, policy_seal(policy));
+        for (int i = 0; i < TRIES; i++) {
+            const double start = thread_ms();
+            assert_null(policy_find_client(policy, identity));
+            const double took = thread_ms() - start;
+            best = took < best ? took : best;
+        }
+        if (best > 10) // one by one it is some 50 to 100 ms
+            fail_msg("%s: %.1f ms", is_uri ? "uri" : "dns", best);
+        identity_destroy(identity);
+        policy_destroy(policy);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -662,6 +727,7 @@ int main(void)
         cmocka_unit_test(sealed_policies_decide_as_plain_lists_do),
         cmocka_unit_test(sealed_policies_find_the_client_that_is_first_in_the_file),
         cmocka_unit_test(a_pattern_alone_is_found_however_deep_it_is),
+        cmocka_unit_test(many_names_and_many_patterns_do_not_multiply),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
