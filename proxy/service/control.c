@@ -152,7 +152,8 @@ void control_go_on(struct control *control)
         if (waiter.kind == WAIT_RELOAD)
             answer_reload(control, waiter.call);
         else if (control->service->has_failed_to_revise)
-            answer(control, waiter.call, EXIT_FAILED, "no memory: not in force; try again");
+            answer(control, waiter.call, EXIT_FAILED,
+                   "no memory: not in force everywhere yet; it is tried twice a second");
         else
             answer(control, waiter.call, waiter.exit_status, waiter.message.text);
     }
@@ -241,7 +242,8 @@ static void change_blocks(struct control *control, struct control_call *call,
     const uint64_t generation = reload_revise(service);
     const bool is_kept = keep_blocks(control);
     if (generation == 0) {
-        answer(control, call, EXIT_FAILED, "no memory: not in force everywhere; try again");
+        answer(control, call, EXIT_FAILED,
+               "no memory: not in force everywhere yet; it is tried twice a second");
         return;
     }
     struct waiter *waiter = add_waiter(control, call, WAIT_BLOCKS, generation);

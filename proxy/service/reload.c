@@ -4,7 +4,8 @@
 // are open and its audit log too, does each worker get it. Until then nothing has changed. Blocks make a
 // revision: the snapshot in force with another list, handed over in the same way. So does what takes trust away,
 // which is read by itself when a reload is refused. One hand-over at a time:
-// whatever comes meanwhile waits until every worker has adopted the last one.
+// whatever comes meanwhile waits until every worker has adopted the last one. What a worker had no memory for is
+// handed over again, twice a second, until each has it.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -203,10 +204,18 @@ static enum err prepare(struct service *service, struct snapshot *snapshot, stru
     return error;
 }
 
+// try_again has what did not reach every worker tried once more in a while.
+static void try_again(struct service *service)
+{
+    service->missed.repeat = retry_after_s;
+    ev_timer_again(service->loop, &service->missed);
+}
+
 // hand_over gives a snapshot to every worker, with the sockets that are new in it. False when there was no
-// memory for one of them.
+// memory for one of them: then it is tried again, and only the first lack is logged.
 static bool hand_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
 {
+    const bool is_again = ev_is_active(&service->missed);
     bool is_whole = true;
     snapshot->generation = ++service->generation;
     for (uint32_t w = 0; w < service->worker_count; w++) {
@@ -214,14 +223,22 @@ static bool hand_over(struct service *service, struct snapshot *snapshot, struct
             worker_adopt(service->workers[w], snapshot, sockets_take(sockets, w));
         if (error == ERR_OK)
             service->adopting_count++;
-        else if (error != ERR_EOF)
-            log_error("worker %" PRIu32 ": no memory for a new state; it continues as before", w);
+        else if (error != ERR_EOF && !is_again)
+            log_error("worker %" PRIu32
+                      ": no memory for a new state; it continues as before until it "
+                      "has one, and is given it twice a second",
+                      w);
         is_whole &= error == ERR_OK || error == ERR_EOF;
         sockets_taken(sockets, w);
     }
     snapshot_unref(service->snapshot);
     service->snapshot = snapshot;
-    if (service->adopting_count == 0)
+    service->is_handed_to_all = is_whole;
+    if (!is_whole)
+        try_again(service);
+    else if (!service->must_take)
+        ev_timer_stop(service->loop, &service->missed);
+    if (is_whole && service->adopting_count == 0)
         service->adopted_generation = service->generation;
     return is_whole;
 }
@@ -233,24 +250,26 @@ static void miss_workers(struct service *service)
     service->reloads.failed++;
     service->reloads.is_last_good = false;
     note_failing(service, true, (int64_t)time(NULL));
-    (void)snprintf(service->reloads.message, sizeof service->reloads.message,
-                   "no memory to hand the new configuration to each worker: those without it go on "
-                   "as before; reload again");
+    (void)snprintf(
+        service->reloads.message, sizeof service->reloads.message,
+        "no memory to hand the new configuration to each worker: it is tried twice a second, and "
+        "until then those without it go on as before; reload again");
     log_error("reload: %s", service->reloads.message);
 }
 
 // be_adopted notes that every worker has what was handed over last, or will not get it.
 static void be_adopted(struct service *service)
 {
-    service->adopted_generation = service->generation;
-    if (service->is_adopting_taking)
+    if (service->is_handed_to_all)
+        service->adopted_generation = service->generation;
+    if (service->is_adopting_taking && service->is_handed_to_all)
         log_warning(
             "reload: %s; what takes trust away (CRLs, `denied`, removed CAs, lists of a `deny`) is in force all the same, generation %" PRIu64,
             ev_is_active(&service->retry)
                 ? "a certificate or its key is not whole yet, and is read again for 10 s"
                 : "the files on the disk were rejected as a whole, see above",
             service->generation);
-    service->is_adopting_taking = false;
+    service->is_adopting_taking &= !service->is_handed_to_all;
     if (!service->is_adopting_reload)
         return;
     service->is_adopting_reload = false;
@@ -272,9 +291,14 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
     service_apply_limits(service, snapshot);
     snapshot->blocks = blocklist_ref(service->blocks);
     service->must_revise = false;
+    service->must_take &= service->has_refused_file; // for what that denies
+    service->is_adopting_taking = false;
     service->is_adopting_reload = true;
     service->snapshot_at_s = (int64_t)time(NULL);
-    service->is_handed_to_all = hand_over(service, snapshot, sockets);
+    ev_timer_stop(service->loop, &service->missed); // it has all that was missed
+    (void)hand_over(service, snapshot, sockets);
+    if (service->must_take)
+        try_again(service);
     sockets_close(&service->sockets);
     service->sockets = *sockets;
     reload_watch_files(service);
@@ -289,8 +313,11 @@ static uint64_t revise(struct service *service, struct taking *taking)
 {
     struct snapshot *revision = NULL;
     service->must_revise = false;
-    if (snapshot_revise(service->snapshot, service->blocks, taking, &revision) != ERR_OK)
+    if (snapshot_revise(service->snapshot, service->blocks, taking, &revision) != ERR_OK) {
+        service->is_handed_to_all = false;
+        try_again(service);
         return 0;
+    }
     // Every socket stays where it is.
     const bool is_whole = hand_over(service, revision, &service->sockets);
     horizon_follow(service->horizon, revision);
@@ -327,15 +354,25 @@ static void say_failed(struct service *service, const struct diagnostics *diagno
     (void)string_copy(service->reloads.message, sizeof data, text_slice(&text));
 }
 
-// begin_taking has what takes trust away read by itself, after a reload of that scope was refused.
+// miss_taking has what takes trust away read again in a while: there was no memory for it.
+static void miss_taking(struct service *service)
+{
+    if (!service->must_take)
+        log_error("reload: no memory for what takes trust away: not everything that was revoked or "
+                  "denied since is in force; it is tried twice a second");
+    service->must_take = true;
+    try_again(service);
+}
+
+// begin_taking has what takes trust away read by itself, after a reload of that scope was refused. What one
+// of everything has missed is read with it.
 static void begin_taking(struct service *service, enum loader_scope refused)
 {
-    service->loader =
-        loader_start(service->snapshot, refused == LOADER_ALL ? LOADER_TAKING_ALL : LOADER_TAKING,
-                     &service->loaded);
+    if (!service->must_take || refused == LOADER_ALL)
+        service->taking_scope = refused == LOADER_ALL ? LOADER_TAKING_ALL : LOADER_TAKING;
+    service->loader = loader_start(service->snapshot, service->taking_scope, &service->loaded);
     if (service->loader == NULL)
-        log_error(
-            "reload: no memory to look for what takes trust away: lists of revoked certificates stay as they are");
+        miss_taking(service);
 }
 
 // warn_of_taken says what is unusual about the lists that a taking has brought into force after `before`.
@@ -356,11 +393,14 @@ static void finish_taking(struct service *service)
     const enum err error = loader_finish_taking(service->loader, &taking);
     service->loader = NULL;
     service->is_loaded = false;
-    if (error != ERR_OK || (taking != NULL && revise(service, taking) == 0))
-        log_error("reload: no memory for what takes trust away: not everything that was revoked or "
-                  "denied since is in force");
-    else
-        service->is_adopting_taking = taking != NULL;
+    if (error == ERR_OK && taking != NULL)
+        (void)revise(service, taking);
+    if (error != ERR_OK || (taking != NULL && service->snapshot->taking != taking)) {
+        miss_taking(service);
+    } else {
+        service->must_take = false;
+        service->is_adopting_taking |= taking != NULL;
+    }
     warn_of_taken(service, before);
     snapshot_unref(before);
     taking_unref(taking);
@@ -509,6 +549,21 @@ void reload_on_adopted(void *arg, uint32_t rung)
         finish_loading(service);
     else
         reload_again(service);
+}
+
+void reload_on_missed(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct service *service = timer->data;
+    (void)loop;
+    (void)events;
+    if (service->adopting_count > 0)
+        return;
+    if (!service->must_take && service->is_handed_to_all)
+        ev_timer_stop(service->loop, timer);
+    if (!service->is_handed_to_all)
+        (void)revise(service, service->snapshot->taking);
+    if (service->must_take && service->loader == NULL)
+        begin_taking(service, LOADER_FILES);
 }
 
 void reload_drop(struct service *service)

@@ -271,6 +271,8 @@ static enum err open_loop(struct service *service, struct errinfo *info)
     has_wakeups = wakeup_init(&service->adopted, reload_on_adopted, service) && has_wakeups;
     ev_timer_init(&service->retry, reload_on_retry, 0., 0.);
     service->retry.data = service;
+    ev_timer_init(&service->missed, reload_on_missed, 0., 0.);
+    service->missed.data = service;
     const bool has_reserve = loop_memory_start();
     service->loop = has_reserve ? ev_default_loop(EVFLAG_NOENV) : NULL;
     if (service->loop == NULL || !has_wakeups)
@@ -292,6 +294,7 @@ static void close_loop(struct service *service)
 {
     if (service->loop != NULL) {
         ev_timer_stop(service->loop, &service->retry);
+        ev_timer_stop(service->loop, &service->missed);
         clock_watch_stop(&service->clock_watch, service->loop);
         watchdog_stop(&service->watchdog, service->loop);
         wakeup_stop(&service->exits, service->loop);

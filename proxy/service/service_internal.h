@@ -54,19 +54,22 @@ struct service {
     bool is_loaded;            // it is done, and waits for workers that are still adopting
     uint32_t adopting_count;   // workers that have not adopted the newest snapshot yet
     bool is_adopting_reload;   // that snapshot is a reload's
-    bool is_handed_to_all;     // no worker lacked the memory for it
+    bool is_handed_to_all;     // no worker lacked the memory for the newest snapshot
     bool must_revise;          // other blocks wait for workers that are still adopting
     bool has_failed_to_revise; // there was no memory for them
     bool must_reload_again;    // asked for while one was under way
     enum loader_scope again;   // and then how much
     bool has_refused_file;     // the configuration file as it was read last is not the one in force
     bool is_adopting_taking;   // what takes trust away is on its way to the workers
-    struct watcher *watcher;   // owned; of the files that `snapshot` names
-    struct horizon *horizon;   // owned; of the lists of `snapshot`
+    bool must_take;            // there was no memory for it, and it is read again
+    enum loader_scope taking_scope; // of the last one: LOADER_TAKING or LOADER_TAKING_ALL
+    struct watcher *watcher;        // owned; of the files that `snapshot` names
+    struct horizon *horizon;        // owned; of the lists of `snapshot`
     struct clock_watch clock_watch;
     struct watchdog watchdog;
     ev_timer retry;              // files that did not fit together are read again
     int retry_count;             // how often they have been
+    ev_timer missed;             // runs until every worker has what is in force
     uint64_t generation;         // of the newest snapshot
     uint64_t adopted_generation; // of the newest one that every worker has
     struct reload_outcome reloads;
@@ -99,7 +102,8 @@ const char *reload_refusal(const struct service *service);
 uint64_t reload_request(struct service *service, enum loader_scope scope);
 
 // reload_revise brings service->blocks into force, at once or when the workers have adopted what they are
-// adopting. Gives the generation with which they are; 0 without memory: then some workers go on without.
+// adopting. Gives the generation with which they are; 0 without memory: then some workers go on without, and it is
+// tried twice a second until each has them.
 uint64_t reload_revise(struct service *service);
 
 // reload_remind says once an hour that what is on the disk is still refused.
@@ -108,10 +112,11 @@ void reload_remind(struct service *service, int64_t now_s);
 // reload_watch_files watches what the snapshot in force was made of.
 void reload_watch_files(struct service *service);
 
-// The callbacks of the wakeups `loaded` and `adopted`, of `retry`, and of the watcher of files.
+// The callbacks of the wakeups `loaded` and `adopted`, of `retry` and `missed`, and of the watcher of files.
 void reload_on_loaded(void *arg, uint32_t rung);
 void reload_on_adopted(void *arg, uint32_t rung);
 void reload_on_retry(struct ev_loop *loop, ev_timer *timer, int events);
+void reload_on_missed(struct ev_loop *loop, ev_timer *timer, int events);
 void reload_on_files_changed(void *arg);
 
 // reload_drop waits for a reload that nobody wants any more.

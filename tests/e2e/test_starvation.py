@@ -7,13 +7,14 @@ import itertools
 import mmap
 import os
 import random
+import signal
 import ssl
 import struct
 from pathlib import Path
 
 import pytest
 
-from support.config import client
+from support.config import client, write_config
 from support.control import CONTROL, Control
 from support.plain import PlainClient, StrictOrigin, head, ok, url
 from support.proxy import BINARY, run
@@ -165,6 +166,53 @@ def test_a_reload_that_a_worker_has_no_memory_for_is_no_good_one(starved):
     assert missed > 0 or STRIDE > 1, "with strides the one call that matters may be passed over"
     reloads = control.status()["reloads"]
     assert reloads["failed"] >= missed and reloads["failing_since"] is None  # the last one was good
+
+
+@pytest.mark.parametrize("starved", [2], indirect=True)
+def test_a_block_that_a_worker_has_no_memory_for_reaches_it_all_the_same(starved):
+    control, tunnels = Control(starved), []
+    for first in itertools.count(1):
+        missing = 6 - len(tunnels)  # so many that each worker has one
+        tunnels += [starved.tunnel(starved.next_target()) for _ in range(missing)]
+        starved.allocator.fail(first, 1)
+        result = run("block", "-c", starved.config_path, "workers")
+        count = starved.allocator.relent()
+        if result.returncode == 0 or "not in force everywhere" in result.stderr:
+            for one in tunnels:
+                starved.assert_closed(one.id, "blocked")
+            tunnels.clear()
+        if "no memory for a new state" in starved.stderr.text():
+            return
+        assert count >= first, "no call was left to fail"
+        run("unblock", "-c", starved.config_path, "workers")
+
+
+@pytest.mark.parametrize("starved", [2], indirect=True)
+def test_a_denial_that_a_worker_has_no_memory_for_reaches_it_all_the_same(starved, pki):
+    bad, good = pki.ca.leaf("to-be-denied"), dict(starved.config)
+    (profile, trust), = good["trust"].items()
+    denying = {**trust, "denied": [{"sha256": bad.sha256}]}
+    refused = {**good, "nonsense": 1, "trust": {profile: denying}}
+
+    def deny(first):
+        """Has a configuration refused that denies the certificate; how often the allocator was called until it was in force."""
+        said = starved.stderr.count()
+        write_config(starved.config_path, refused)
+        starved.allocator.fail(first, 1)
+        starved.send_signal(signal.SIGHUP)
+        starved.stderr.wait("in force all the same", after=said)
+        count = starved.allocator.relent()
+        for _ in range(6):  # by either worker
+            assert starved.dial(bad).refusal()
+        write_config(starved.config_path, good)
+        Control(starved).run("reload")
+        return count
+
+    for first in range(deny(0), 0, -1):  # it is handed over last
+        deny(first)
+        if "no memory for a new state" in starved.stderr.text():
+            return
+    raise AssertionError("no call was the hand-over's")
 
 
 def test_no_memory_at_all_is_survived(starved):
