@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/cli/audit_logs.h"
 #include "proxy/cli/audit_verbs.h"
 #include "proxy/cli/configuration.h"
-#include "proxy/cli/options.h"
 #include "proxy/config/snapshot.h"
 #include "proxy/history/replay.h"
 
@@ -213,13 +213,12 @@ static int finish(struct replay_run *run)
 
 static int replay_logs(struct replay_run *run, const struct cli_line *line)
 {
-    const struct log_file_events events = {.on_line = on_line, .arg = run};
     int status = cli_load_snapshot("audit replay", run->config, SEVERITY_ERROR, &run->snapshot);
     if (status != CLI_OK)
         return status;
     run->groups = json_object();
     run->has_failed = run->groups == NULL;
-    status = audit_read_logs("audit replay", line, &events);
+    status = audit_read_logs("audit replay", line, on_line, run);
     return status == CLI_OK ? finish(run) : status;
 }
 

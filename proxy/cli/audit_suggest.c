@@ -1,8 +1,8 @@
 // `sallyport audit suggest`: the rules that a client would need for what it did, as YAML to paste.
 #include <stdio.h>
 
+#include "proxy/cli/audit_logs.h"
 #include "proxy/cli/audit_verbs.h"
-#include "proxy/cli/options.h"
 #include "proxy/history/suggestion.h"
 
 static const char usage[] =
@@ -117,13 +117,6 @@ static int finish(const struct suggest_run *run)
     return run->unreadable > 0 ? CLI_UNLOADABLE : CLI_OK;
 }
 
-static int suggest_from(struct suggest_run *run, const struct cli_line *line)
-{
-    const struct log_file_events events = {.on_line = on_line, .arg = run};
-    const int status = audit_read_logs("audit suggest", line, &events);
-    return status == CLI_OK ? finish(run) : status;
-}
-
 int audit_suggest(int argc, char **argv)
 {
     struct suggest_run run = {0};
@@ -143,7 +136,9 @@ int audit_suggest(int argc, char **argv)
         cli_say("audit suggest", "no memory");
         return CLI_UNLOADABLE;
     }
-    const int status = suggest_from(&run, &line);
+    int status = audit_read_logs("audit suggest", &line, on_line, &run);
+    if (status == CLI_OK)
+        status = finish(&run);
     suggestion_destroy(run.suggestion);
     return status;
 }

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/cli/audit_logs.h"
 #include "proxy/cli/audit_verbs.h"
-#include "proxy/cli/options.h"
 
 static const char usage[] =
     "usage: sallyport audit verify [--json] LOG...\n"
@@ -214,8 +214,7 @@ static void print_text(const struct verify *verify, uint64_t open)
 
 static int verify_logs(struct verify *verify, const struct cli_line *line)
 {
-    const struct log_file_events events = {.on_line = on_line, .arg = verify};
-    const int status = audit_read_logs("audit verify", line, &events);
+    const int status = audit_read_logs("audit verify", line, on_line, verify);
     if (status != CLI_OK)
         return status;
     if (verify->has_no_memory) {

@@ -1,0 +1,14 @@
+// audit_logs: the logs on the command line of a verb of `sallyport audit`, and how they are read. Knows no verb.
+#pragma once
+
+#include "proxy/cli/options.h"
+#include "proxy/history/log_file.h"
+
+// audit_read reads the command line of `verb`: `options`, and at least one log.
+struct cli_line audit_read(const char *verb, const char *usage_of_verb,
+                           const struct cli_option *options, int argc, char **argv) MUST_USE;
+
+// audit_read_logs reads the logs that `line` names one after the other for `verb`, and calls `on_line` with `arg` for
+// each of their lines. CLI_OK, or CLI_UNLOADABLE when a log cannot be read; the reason is then on stderr.
+int audit_read_logs(const char *verb, const struct cli_line *line,
+                    void (*on_line)(void *arg, const struct log_line *line), void *arg) MUST_USE;
