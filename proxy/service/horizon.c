@@ -167,12 +167,21 @@ static void find_nearest(void *arg, const struct thing *thing)
         nearest->left_s = left_s;
 }
 
+int64_t horizon_wait_s(int64_t last_s, int64_t left_s, int64_t now_s)
+{
+    const int64_t wait_s = last_s + left_s - now_s;
+    if (wait_s > left_s)
+        return left_s; // the clock was set back
+    return wait_s > 0 ? wait_s : 0;
+}
+
 static void wait_for_next(struct horizon *horizon)
 {
     struct nearest nearest = {.now_s = horizon->last_s, .left_s = LOOK_EVERY_S};
     each_thing(horizon->snapshot, find_nearest, &nearest);
+    const int64_t wait_s = horizon_wait_s(horizon->last_s, nearest.left_s, (int64_t)time(NULL));
     ev_timer_stop(horizon->loop, &horizon->timer);
-    ev_timer_set(&horizon->timer, (ev_tstamp)nearest.left_s, 0.);
+    ev_timer_set(&horizon->timer, (ev_tstamp)wait_s, 0.);
     ev_timer_start(horizon->loop, &horizon->timer);
 }
 

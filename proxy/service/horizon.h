@@ -38,3 +38,7 @@ enum horizon_stage {
 // horizon_stage_of tells what to say of something that is good through `end_s` at `now_s` to somebody who last
 // looked at `last_s`, all Unix seconds. Pure. A day that begins is said once.
 enum horizon_stage horizon_stage_of(int64_t end_s, int64_t last_s, int64_t now_s);
+
+// horizon_wait_s gives the seconds from `now_s` to the next look, which is due `left_s` after the last one at `last_s`:
+// a new revision does not put it off. Never more than `left_s`, for clocks are set back. Pure.
+int64_t horizon_wait_s(int64_t last_s, int64_t left_s, int64_t now_s);

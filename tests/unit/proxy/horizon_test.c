@@ -37,9 +37,31 @@ static void says_each_day_once_and_the_end_to_the_second(void **state)
         assert_int_equal(horizon_stage_of(END_S, rows[i].last_s, rows[i].now_s), rows[i].stage);
 }
 
+static void a_new_revision_does_not_put_the_next_look_off(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t last_s;
+        int64_t left_s;
+        int64_t now_s;
+        int64_t wait_s;
+    } rows[] = {
+        {1000, 60, 1000, 60}, // looked just now
+        {1000, 60, 1001, 59}, {1000, 60, 1059, 1},
+        {1000, 60, 1060, 0},  {1000, 60, 5000, 0}, // it is overdue
+        {1000, 5, 1002, 3},                        // something ends before the minute is over
+        {1000, 60, 999, 60},                       // the clock was set back
+        {1000, 60, 0, 60},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_int_equal(horizon_wait_s(rows[i].last_s, rows[i].left_s, rows[i].now_s),
+                         rows[i].wait_s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_new_revision_does_not_put_the_next_look_off),
         cmocka_unit_test(says_each_day_once_and_the_end_to_the_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
