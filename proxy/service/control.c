@@ -20,6 +20,10 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3 };
 
 enum { TOP_DEFAULT = 20, TOP_MAX = 1000 };
 
+// What is said of blocks that a worker had no memory for.
+static const char not_everywhere[] =
+    "no memory: not in force everywhere yet; it is tried twice a second";
+
 enum wait_kind { WAIT_RELOAD, WAIT_BLOCKS, WAIT_SURVEY };
 
 struct waiter {
@@ -152,8 +156,7 @@ void control_go_on(struct control *control)
         if (waiter.kind == WAIT_RELOAD)
             answer_reload(control, waiter.call);
         else if (control->service->has_failed_to_revise)
-            answer(control, waiter.call, EXIT_FAILED,
-                   "no memory: not in force everywhere yet; it is tried twice a second");
+            answer(control, waiter.call, EXIT_FAILED, not_everywhere);
         else
             answer(control, waiter.call, waiter.exit_status, waiter.message.text);
     }
@@ -242,8 +245,7 @@ static void change_blocks(struct control *control, struct control_call *call,
     const uint64_t generation = reload_revise(service);
     const bool is_kept = keep_blocks(control);
     if (generation == 0) {
-        answer(control, call, EXIT_FAILED,
-               "no memory: not in force everywhere yet; it is tried twice a second");
+        answer(control, call, EXIT_FAILED, not_everywhere);
         return;
     }
     struct waiter *waiter = add_waiter(control, call, WAIT_BLOCKS, generation);

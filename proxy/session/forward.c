@@ -248,7 +248,7 @@ static enum forward_status take_head(struct forward *forward, const struct respo
         // Only what was asked for, and only after a request that is out: anything else is no switch
         // that both sides have agreed on (RFC 9110 7.8).
         if (!forward->wants_websocket || !head->is_websocket || !forward->up.is_done)
-            return bad(forward, FORWARD_BAD_RESPONSE, "a protocol switch that nobody asked for");
+            return bad(forward, FORWARD_BAD_RESPONSE, "a protocol switch not asked for");
         forward->switched = *head;
         forward->status = head->status;
         return FORWARD_UPGRADED;

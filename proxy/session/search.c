@@ -161,9 +161,12 @@ static void note_local(const struct admission *admission, struct candidate *cand
         candidates[i].is_local = address_is_local(&candidates[i].address);
 }
 
-// has_source tells whether the client may dial addresses of `family`: one of its own of that family is here.
+// has_source tells whether the client may dial addresses of `family`: one of its own of that family is here. Of a
+// request that fits no client it says yes: the policy refuses it.
 static bool has_source(const struct client *client, enum ip_family family)
 {
+    if (client == NULL)
+        return true;
     for (size_t i = 0; i < client->egress_count; i++) {
         if (client->egress[i].family == family && address_is_local(&client->egress[i]))
             return true;

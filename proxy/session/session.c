@@ -416,9 +416,6 @@ static bool go_on(struct session *session, enum session_step next)
     case SESSION_STEP_CLOSE:
         session_begin_closing(session);
         break;
-    case SESSION_STEP_HANG_UP:
-        hang_up(session);
-        break;
     case SESSION_STEP_END:
     case SESSION_STEP_RESET:
         session_kill(session, next == SESSION_STEP_RESET);

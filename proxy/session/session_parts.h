@@ -11,14 +11,13 @@ enum { SESSION_MAGIC = 0x5E5510A7 };
 
 // What comes after a step.
 enum session_step {
-    SESSION_STEP_WAIT,    // for an event
-    SESSION_STEP_AGAIN,   // another step may be possible
-    SESSION_STEP_SERVE,   // enter SERVING
-    SESSION_STEP_REFUSE,  // enter REFUSING
-    SESSION_STEP_CLOSE,   // say goodbye, and linger until the client has read it
-    SESSION_STEP_HANG_UP, // say goodbye as far as that goes out at once
-    SESSION_STEP_END,     // close the socket
-    SESSION_STEP_RESET,   // close it with a reset
+    SESSION_STEP_WAIT,   // for an event
+    SESSION_STEP_AGAIN,  // another step may be possible
+    SESSION_STEP_SERVE,  // enter SERVING
+    SESSION_STEP_REFUSE, // enter REFUSING
+    SESSION_STEP_CLOSE,  // say goodbye, and linger until the client has read it
+    SESSION_STEP_END,    // close the socket
+    SESSION_STEP_RESET,  // close it with a reset
 };
 
 // What is known of a handshake that is not to be served.
