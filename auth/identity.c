@@ -11,8 +11,8 @@
 #include <openssl/nid.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "auth/base/json.h"
 #include "auth/chain_record.h"
 #include "auth/hostname.h"
 #include "auth/identity_internal.h"
@@ -353,32 +353,31 @@ int64_t identity_not_after_s(const struct identity *identity)
     return identity->not_after_s;
 }
 
-// append_dn_json tells whether the whole name was written; so do the functions below.
-static bool append_dn_json(const struct dn *dn, struct text *out)
+// add_dn tells whether the whole name was written; so do the functions below.
+static bool add_dn(const char *name, const struct dn *dn, struct text *out)
 {
     char buffer[DN_TEXT_CAP];
     struct text text;
     text_init(&text, buffer, sizeof buffer);
     dn_format(dn, &text);
-    text_append_json(out, text_slice(&text), JSON_DN_MAX);
+    json_add_bytes(out, name, text_slice(&text), JSON_DN_MAX);
     return text.len <= JSON_DN_MAX;
 }
 
-static bool append_san_json(const struct san *san, struct text *out)
+static bool add_san(const struct san *san, struct text *out)
 {
     if (san->kind != SAN_IP) {
-        text_append_json(out, san->value, JSON_SAN_MAX);
+        json_add_bytes(out, NULL, san->value, JSON_SAN_MAX);
         return san->value.len <= JSON_SAN_MAX;
     }
-    if (!san->is_usable) {
-        text_append_string(out, "\"\"");
-        return true;
-    }
+    char ip[IP_TEXT_CAP] = "";
     struct ip_addr addr = {.family = san->value.len == 4 ? IP_V4 : IP_V6};
-    const bool fits = bytes_copy(addr.bytes, sizeof addr.bytes, san->value);
-    ASSERT(fits);
-    char buffer[IP_TEXT_CAP];
-    text_append_json(out, slice_of_string(ip_addr_format(&addr, buffer)), JSON_SAN_MAX);
+    if (san->is_usable) {
+        const bool fits = bytes_copy(addr.bytes, sizeof addr.bytes, san->value);
+        ASSERT(fits);
+        (void)ip_addr_format(&addr, ip);
+    }
+    json_add_string(out, NULL, ip);
     return true;
 }
 
@@ -391,9 +390,9 @@ static size_t san_json_cost(const struct san *san)
     return text_len * (san->is_usable ? 2 : 6) + 3;
 }
 
-// append_sans_json adds `,"KEY":[...]` with the SANs of one kind, as far as the budget goes.
-static bool append_sans_json(const struct identity *identity, enum san_kind kind, const char *key,
-                             bool is_always, size_t *budget, struct text *out)
+// add_sans adds the SANs of one kind, as far as the budget goes; where there are none, only if `is_always`.
+static bool add_sans(const char *name, const struct identity *identity, enum san_kind kind,
+                     bool is_always, size_t *budget, struct text *out)
 {
     size_t count = 0;
     bool is_whole = true;
@@ -408,53 +407,31 @@ static bool append_sans_json(const struct identity *identity, enum san_kind kind
         }
         *budget -= cost;
         if (count++ == 0)
-            text_append_format(out, ",\"%s\":[", key);
-        else
-            text_append_string(out, ",");
-        is_whole = append_san_json(san, out) && is_whole;
+            json_begin_array(out, name);
+        is_whole = add_san(san, out) && is_whole;
     }
-    if (count > 0)
-        text_append_string(out, "]");
-    else if (is_always)
-        text_append_format(out, ",\"%s\":[]", key);
+    if (count == 0 && is_always)
+        json_begin_array(out, name);
+    if (count > 0 || is_always)
+        json_end_array(out);
     return is_whole;
-}
-
-static void append_time_json(int64_t seconds, struct text *out)
-{
-    const time_t time = (time_t)seconds;
-    struct tm tm;
-    if (gmtime_r(&time, &tm) == NULL) {
-        text_append_string(out, "null");
-        return;
-    }
-    text_append_format(out, "\"%04d-%02d-%02dT%02d:%02d:%02dZ\"", tm.tm_year + 1900, tm.tm_mon + 1,
-                       tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 void identity_append_json(const struct identity *identity, struct text *out)
 {
-    text_append_string(out, "\"subject\":");
-    bool is_whole = append_dn_json(&identity->subject, out);
-    text_append_string(out, ",\"cn\":");
-    text_append_json(out, identity_common_name(identity), JSON_CN_MAX);
     size_t budget = JSON_SAN_BUDGET;
-    is_whole = append_sans_json(identity, SAN_URI, "san_uri", true, &budget, out) && is_whole;
-    is_whole = append_sans_json(identity, SAN_DNS, "san_dns", false, &budget, out) && is_whole;
-    is_whole = append_sans_json(identity, SAN_EMAIL, "san_email", false, &budget, out) && is_whole;
-    is_whole = append_sans_json(identity, SAN_IP, "san_ip", false, &budget, out) && is_whole;
-    text_append_string(out, ",\"serial\":\"");
-    if (identity->serial_len == 0)
-        text_append_string(out, "00");
-    text_append_hex(out, identity_serial(identity));
-    text_append_string(out, "\",\"issuer\":");
-    is_whole = append_dn_json(&identity->issuer, out) && is_whole;
-    text_append_string(out, ",\"sha256\":\"");
-    text_append_hex(out, slice_of(identity->sha256, IDENTITY_DIGEST_LEN));
-    text_append_string(out, "\",\"spki_sha256\":\"");
-    text_append_hex(out, slice_of(identity->spki_sha256, IDENTITY_DIGEST_LEN));
-    text_append_string(out, "\",\"not_after\":");
-    append_time_json(identity->not_after_s, out);
+    const struct slice serial = identity_serial(identity);
+    bool is_whole = add_dn("subject", &identity->subject, out);
+    json_add_bytes(out, "cn", identity_common_name(identity), JSON_CN_MAX);
+    is_whole = add_sans("san_uri", identity, SAN_URI, true, &budget, out) && is_whole;
+    is_whole = add_sans("san_dns", identity, SAN_DNS, false, &budget, out) && is_whole;
+    is_whole = add_sans("san_email", identity, SAN_EMAIL, false, &budget, out) && is_whole;
+    is_whole = add_sans("san_ip", identity, SAN_IP, false, &budget, out) && is_whole;
+    json_add_hex(out, "serial", serial.len == 0 ? SLICE_LITERAL("\0") : serial);
+    is_whole = add_dn("issuer", &identity->issuer, out) && is_whole;
+    json_add_hex(out, "sha256", slice_of(identity->sha256, IDENTITY_DIGEST_LEN));
+    json_add_hex(out, "spki_sha256", slice_of(identity->spki_sha256, IDENTITY_DIGEST_LEN));
+    json_add_time(out, "not_after", identity->not_after_s);
     if (!is_whole)
-        text_append_string(out, ",\"cut\":true");
+        json_add_bool(out, "cut", true);
 }

@@ -1,21 +1,34 @@
-// text: a bounded text under construction in somebody else's memory.
+// text: a bounded text under construction in the caller's memory.
 //
-// Appending never writes past the end: what does not fit is dropped as a whole and `is_cut` stays
-// set, so that a caller checks once, at the end. There is always a NUL after the text.
+// Appending never writes past the end: a piece that does not fit is dropped as a whole and `is_cut` stays
+// set, so that a caller checks once, at the end. There is always a NUL after the text. A text with a sink may be
+// longer than its memory: what is there goes to the sink when the next piece does not fit.
 #pragma once
 
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
+
+// text_sink_fn takes what has been written so far.
+typedef void (*text_sink_fn)(void *arg, struct slice bytes);
 
 struct text {
     char *data; // borrowed; NUL-terminated
     size_t len; // bytes, without the NUL
     size_t cap; // bytes, with the NUL; at least 1
     bool is_cut;
+    text_sink_fn sink; // or NULL
+    void *sink_arg;    // borrowed
 };
 
 // text_init starts an empty text in `data`, which has room for `cap` >= 1 bytes and is borrowed.
 void text_init(struct text *text, char *data, size_t cap);
+
+// text_init_sink starts an empty text that hands on to `sink`. The caller ends it with text_flush. Pieces longer
+// than `cap` - 2 bytes do not fit.
+void text_init_sink(struct text *text, char *data, size_t cap, text_sink_fn sink, void *arg);
+
+// text_flush hands on what is left, and starts over.
+void text_flush(struct text *text);
 
 // text_append adds bytes as they are.
 void text_append(struct text *text, struct slice bytes);

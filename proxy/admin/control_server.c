@@ -4,20 +4,18 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "auth/base/json.h"
 
 enum {
     CALL_MAGIC = 0x3C0117A1,
     ANSWER_MAX = 16 * 1024 * 1024,
     FIRST_ANSWER_CAP = 4096,
     PIECE_CAP = 1024,
-    JSON_CAP = 32 * 1024,
-    JSON_TEXT_MAX = 5000, // bytes of a string; escaped it is at most six times as long
 };
 
 static const ev_tstamp request_s = 10.;
@@ -54,6 +52,8 @@ struct control_call {
     struct control_request request;
     char line[CONTROL_LINE_MAX + 1];
     size_t line_len;
+    struct text text; // what comes next of the answer
+    char piece[PIECE_CAP];
     char *answer; // owned
     size_t answer_len;
     size_t answer_cap;
@@ -188,6 +188,40 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
         destroy(call);
 }
 
+// make_room makes the answer's memory fit for `len` more bytes.
+static bool make_room(struct control_call *call, size_t len)
+{
+    const size_t needed = call->answer_len + len;
+    size_t cap = call->answer_cap == 0 ? FIRST_ANSWER_CAP : call->answer_cap;
+    if (needed > ANSWER_MAX)
+        return false;
+    while (cap < needed)
+        cap *= 2;
+    if (cap == call->answer_cap)
+        return true;
+    char *larger = realloc(call->answer, cap);
+    if (larger == NULL)
+        return false;
+    call->answer = larger;
+    call->answer_cap = cap;
+    return true;
+}
+
+// take adds bytes to the answer.
+static void take(void *arg, struct slice bytes)
+{
+    struct control_call *call = arg;
+    ASSERT(call->magic == CALL_MAGIC && call->state == CALL_OPEN);
+    if (call->is_broken)
+        return;
+    if (!make_room(call, bytes.len)) {
+        call->is_broken = true;
+        return;
+    }
+    (void)bytes_copy(call->answer + call->answer_len, call->answer_cap - call->answer_len, bytes);
+    call->answer_len += bytes.len;
+}
+
 static bool ask_who(int fd, uid_t *out_uid, pid_t *out_pid)
 {
     struct ucred who;
@@ -209,6 +243,7 @@ static void begin_call(struct control_server *server, int fd)
     }
     call->magic = CALL_MAGIC;
     call->server = server;
+    text_init_sink(&call->text, call->piece, sizeof call->piece, take, call);
     ev_io_init(&call->io, on_io, fd, EV_READ);
     ev_timer_init(&call->timer, on_timer, 0., 0.);
     call->io.data = call;
@@ -292,60 +327,20 @@ pid_t control_call_pid(const struct control_call *call)
     return call->pid;
 }
 
-// make_room makes the answer's memory fit for `len` more bytes.
-static bool make_room(struct control_call *call, size_t len)
+struct text *control_call_text(struct control_call *call)
 {
-    const size_t needed = call->answer_len + len;
-    size_t cap = call->answer_cap == 0 ? FIRST_ANSWER_CAP : call->answer_cap;
-    if (needed > ANSWER_MAX)
-        return false;
-    while (cap < needed)
-        cap *= 2;
-    if (cap == call->answer_cap)
-        return true;
-    char *larger = realloc(call->answer, cap);
-    if (larger == NULL)
-        return false;
-    call->answer = larger;
-    call->answer_cap = cap;
-    return true;
+    return &call->text;
 }
 
 void control_call_append(struct control_call *call, struct slice bytes)
 {
-    ASSERT(call->magic == CALL_MAGIC && call->state == CALL_OPEN);
-    if (call->is_broken)
-        return;
-    if (!make_room(call, bytes.len)) {
-        call->is_broken = true;
-        return;
-    }
-    (void)bytes_copy(call->answer + call->answer_len, call->answer_cap - call->answer_len, bytes);
-    call->answer_len += bytes.len;
-}
-
-void control_call_format(struct control_call *call, const char *format, ...)
-{
-    char piece[PIECE_CAP];
-    va_list args;
-    va_start(args, format);
-    const int len = vsnprintf(piece, sizeof piece, format, args);
-    va_end(args);
-    ASSERT(len >= 0 && (size_t)len < sizeof piece);
-    control_call_append(call, slice_of(piece, (size_t)len));
-}
-
-void control_call_json(struct control_call *call, const char *string)
-{
-    char piece[JSON_CAP];
-    struct text text;
-    text_init(&text, piece, sizeof piece);
-    text_append_json(&text, slice_of_string(string), JSON_TEXT_MAX);
-    control_call_append(call, text_slice(&text));
+    text_flush(&call->text);
+    take(call, bytes);
 }
 
 void control_call_send(struct control_call *call)
 {
+    text_flush(&call->text);
     go_on(call);
 }
 
@@ -363,9 +358,14 @@ bool control_call_is_gone(const struct control_call *call)
 
 void control_call_end(struct control_call *call, int exit_status, const char *message)
 {
-    control_call_format(call, "{\"exit\":%d,\"message\":", exit_status);
-    control_call_json(call, message);
-    control_call_append(call, SLICE_LITERAL("}\n"));
+    struct text *text = &call->text;
+    json_begin_object(text, NULL);
+    json_add_number(text, "exit", exit_status);
+    json_add_string(text, "message", message);
+    json_end_object(text);
+    text_append_string(text, "\n");
+    text_flush(text);
+    ASSERT(!text->is_cut);
     call->state = CALL_ENDED;
     go_on(call);
 }

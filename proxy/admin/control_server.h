@@ -40,11 +40,12 @@ const struct control_request *control_call_request(const struct control_call *ca
 uid_t control_call_uid(const struct control_call *call);
 pid_t control_call_pid(const struct control_call *call);
 
-// control_call_append, _format and _json add to the answer, which is lines of JSON: bytes, formatted text
-// (at most 1 KiB at a time), and a string with its quotes. An answer that grows beyond its bound is not sent.
+// control_call_text gives the text that adds to the answer, which is lines of JSON: pieces of at most 1 KiB each. An
+// answer that grows beyond its bound is not sent.
+struct text *control_call_text(struct control_call *call);
+
+// control_call_append adds bytes of any length.
 void control_call_append(struct control_call *call, struct slice bytes);
-void control_call_format(struct control_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
-void control_call_json(struct control_call *call, const char *string);
 
 // control_call_send begins to send what has been added, while there is more to come.
 void control_call_send(struct control_call *call);

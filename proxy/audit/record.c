@@ -1,11 +1,11 @@
 // The JSON lines. Order and names of the members are the contract of docs/AUDIT.md.
 #include "proxy/audit/record.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "auth/audit_event.h"
+#include "auth/base/date.h"
+#include "auth/base/json.h"
 
 enum {
     METHOD_TEXT_MAX = 32,
@@ -34,14 +34,12 @@ void audit_record_destroy(struct audit_record *record)
 static struct text begin(struct audit_record *record, int64_t now_ms, enum audit_event event)
 {
     struct text text;
+    char date[DATE_TEXT_CAP];
     text_init(&text, record->data, record->cap);
-    const time_t seconds = (time_t)(now_ms / 1000);
-    struct tm utc;
-    (void)gmtime_r(&seconds, &utc);
-    char stamp[32];
-    (void)strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-    text_append_format(&text, "{\"v\":1,\"ts\":\"%s.%03dZ\",\"event\":\"%s\"", stamp,
-                       (int)(now_ms % 1000), audit_event_name(event));
+    json_begin_object(&text, NULL);
+    json_add_number(&text, "v", 1);
+    json_add_string(&text, "ts", date_format_ms(now_ms, date));
+    json_add_string(&text, "event", audit_event_name(event));
     return text;
 }
 
@@ -49,160 +47,171 @@ static struct text begin(struct audit_record *record, int64_t now_ms, enum audit
 // the program, and would not be JSON.
 static void finish(struct audit_record *record, struct text *text)
 {
-    text_append_string(text, "}\n");
+    json_end_object(text);
+    text_append_string(text, "\n");
     ASSERT(!text->is_cut);
     record->len = (uint32_t)text->len;
 }
 
-// append_member adds `,"name":"value"`, with null for NULL.
-static void append_member(struct text *text, const char *name, const char *value)
+// add_capped adds a string that may come from a client: at most `max_len` bytes of it. null for NULL.
+static void add_capped(struct text *text, const char *name, const char *value, size_t max_len)
 {
-    text_append_format(text, ",\"%s\":", name);
     if (value == NULL)
-        text_append_string(text, "null");
+        json_add_null(text, name);
     else
-        text_append_json(text, slice_of_string(value), DETAIL_TEXT_MAX);
+        json_add_bytes(text, name, slice_of_string(value), max_len);
 }
 
-static void append_address(struct text *text, const struct ip_addr *address, uint16_t port)
+static void add_member(struct text *text, const char *name, const char *value)
+{
+    add_capped(text, name, value, DETAIL_TEXT_MAX);
+}
+
+static void add_address(struct text *text, const struct ip_addr *address, uint16_t port)
 {
     char ip[IP_TEXT_CAP];
-    text_append_format(text, "\"address\":\"%s\",\"port\":%u", ip_addr_format(address, ip), port);
+    json_add_string(text, "address", ip_addr_format(address, ip));
+    json_add_count(text, "port", port);
 }
 
 void audit_client_format(const struct audit_client *client, struct text *out)
 {
-    text_append_string(out, "{");
-    append_address(out, &client->address, client->port);
-    append_member(out, "name", client->name);
-    append_member(out, "trust", client->trust);
-    if (client->identity != NULL) {
-        text_append_string(out, ",");
+    json_begin_object(out, NULL);
+    add_address(out, &client->address, client->port);
+    add_member(out, "name", client->name);
+    add_member(out, "trust", client->trust);
+    if (client->identity != NULL)
         identity_append_json(client->identity, out);
-    } else {
+    else
         text_append_string(out, ",\"subject\":null,\"cn\":null,\"san_uri\":[],\"serial\":null,"
                                 "\"issuer\":null,\"sha256\":null,\"not_after\":null");
-    }
-    text_append_string(out, "}");
+    json_end_object(out);
 }
 
-static void append_request(struct text *text, const struct audit_decision *decision)
+static void add_request(struct text *text, const struct audit_decision *decision)
 {
-    text_append_string(text, ",\"request\":{\"method\":");
-    if (decision->method.len == 0)
-        text_append_string(text, "null");
-    else
-        text_append_json(text, decision->method, METHOD_TEXT_MAX);
-    if (decision->target == NULL) {
-        text_append_string(text, ",\"host\":null,\"port\":null}");
-        return;
-    }
     char host[TARGET_TEXT_CAP];
-    text_append_format(text, ",\"host\":\"%s\",\"port\":%u}",
-                       target_format_host(decision->target, host), decision->target->port);
+    json_begin_object(text, "request");
+    if (decision->method.len == 0)
+        json_add_null(text, "method");
+    else
+        json_add_bytes(text, "method", decision->method, METHOD_TEXT_MAX);
+    if (decision->target == NULL) {
+        json_add_null(text, "host");
+        json_add_null(text, "port");
+    } else {
+        json_add_string(text, "host", target_format_host(decision->target, host));
+        json_add_count(text, "port", decision->target->port);
+    }
+    json_end_object(text);
 }
 
-static void append_addresses(struct text *text, const struct candidate *judged, size_t count)
+static void add_addresses(struct text *text, const struct candidate *judged, size_t count)
 {
     if (judged == NULL) {
-        text_append_string(text, ",\"addresses\":null");
+        json_add_null(text, "addresses");
         return;
     }
-    text_append_string(text, ",\"addresses\":[");
+    json_begin_array(text, "addresses");
     for (size_t i = 0; i < count && i < AUDIT_MAX_ADDRESSES; i++) {
         char ip[IP_TEXT_CAP];
-        text_append_format(text, "%s\"%s\"", i == 0 ? "" : ",",
-                           ip_addr_format(&judged[i].address, ip));
+        json_add_string(text, NULL, ip_addr_format(&judged[i].address, ip));
     }
-    text_append_string(text, "]");
+    json_end_array(text);
 }
 
-static void append_aliases(struct text *text, struct slice aliases)
+static void add_aliases(struct text *text, struct slice aliases)
 {
-    text_append_string(text, ",\"aliases\":[");
+    json_begin_array(text, "aliases");
     aliases = slice_first(aliases, AUDIT_ALIASES_MAX);
-    for (bool is_first = true; aliases.len > 0; is_first = false) {
+    while (aliases.len > 0) {
         const struct slice name = slice_first(aliases, slice_find(aliases, '\0'));
-        text_append_string(text, is_first ? "" : ",");
-        text_append_json(text, name, AUDIT_ALIASES_MAX);
+        json_add_bytes(text, NULL, name, AUDIT_ALIASES_MAX);
         aliases = slice_from(aliases, name.len + 1);
     }
-    text_append_string(text, "]");
+    json_end_array(text);
 }
 
-static void append_verdict(struct text *text, const struct decision *decision)
+static void add_verdict(struct text *text, const struct decision *decision)
 {
-    text_append_format(text, ",\"decision\":{\"action\":\"%s\",\"mode\":\"%s\",\"would_deny\":%s",
-                       action_name(decision->action), policy_mode_name(decision->mode),
-                       decision->would_deny ? "true" : "false");
-    append_member(text, "reason", reason_name(decision->reason));
-    append_member(text, "rule", decision->rule);
-    text_append_string(text, "}");
+    json_begin_object(text, "decision");
+    json_add_string(text, "action", action_name(decision->action));
+    json_add_string(text, "mode", policy_mode_name(decision->mode));
+    json_add_bool(text, "would_deny", decision->would_deny);
+    add_member(text, "reason", reason_name(decision->reason));
+    add_member(text, "rule", decision->rule);
+    json_end_object(text);
 }
 
 void audit_decision_format(const struct audit_decision *decision, struct audit_record *out)
 {
     struct text text = begin(out, decision->now_ms, AUDIT_EVENT_DECISION);
-    append_member(&text, "id", decision->id);
-    append_member(&text, "listener", decision->listener);
-    text_append_string(&text, ",\"client\":");
-    text_append(&text, decision->client_json);
-    text_append_format(&text, ",\"tls\":{\"resumed\":%s", decision->is_resumed ? "true" : "false");
-    append_member(&text, "version", decision->tls_version);
-    append_member(&text, "cipher", decision->tls_cipher);
-    text_append_string(&text, "}");
-    append_request(&text, decision);
-    append_verdict(&text, decision->decision);
-    append_addresses(&text, decision->judged, decision->judged_count);
-    append_aliases(&text, decision->aliases);
-    append_member(&text, "config", decision->config);
+    add_member(&text, "id", decision->id);
+    add_member(&text, "listener", decision->listener);
+    json_add_raw(&text, "client", decision->client_json);
+    json_begin_object(&text, "tls");
+    json_add_bool(&text, "resumed", decision->is_resumed);
+    add_member(&text, "version", decision->tls_version);
+    add_member(&text, "cipher", decision->tls_cipher);
+    json_end_object(&text);
+    add_request(&text, decision);
+    add_verdict(&text, decision->decision);
+    add_addresses(&text, decision->judged, decision->judged_count);
+    add_aliases(&text, decision->aliases);
+    add_member(&text, "config", decision->config);
     finish(out, &text);
 }
 
 void audit_close_format(const struct audit_close *close, struct audit_record *out)
 {
     struct text text = begin(out, close->now_ms, AUDIT_EVENT_CLOSE);
-    append_member(&text, "id", close->id);
-    text_append_string(&text, ",\"upstream\":");
+    add_member(&text, "id", close->id);
     if (close->upstream == NULL) {
-        text_append_string(&text, "null");
+        json_add_null(&text, "upstream");
     } else {
-        text_append_string(&text, "{");
-        append_address(&text, close->upstream, close->upstream_port);
-        text_append_format(&text, ",\"attempts\":%" PRIu32 "}", close->attempts);
+        json_begin_object(&text, "upstream");
+        add_address(&text, close->upstream, close->upstream_port);
+        json_add_count(&text, "attempts", close->attempts);
+        json_end_object(&text);
     }
     if (close->status == 0)
-        text_append_string(&text, ",\"status\":null");
+        json_add_null(&text, "status");
     else
-        text_append_format(&text, ",\"status\":%u", close->status);
-    text_append_format(&text, ",\"bytes\":{\"up\":%" PRIu64 ",\"down\":%" PRIu64 "}",
-                       close->bytes_up, close->bytes_down);
-    text_append_format(
-        &text, ",\"ms\":{\"resolve\":%" PRId64 ",\"connect\":%" PRId64 ",\"total\":%" PRId64 "}",
-        close->resolve_ms, close->connect_ms, close->total_ms);
-    append_member(&text, "reason", reason_name(close->reason));
+        json_add_count(&text, "status", close->status);
+    json_begin_object(&text, "bytes");
+    json_add_count(&text, "up", close->bytes_up);
+    json_add_count(&text, "down", close->bytes_down);
+    json_end_object(&text);
+    json_begin_object(&text, "ms");
+    json_add_number(&text, "resolve", close->resolve_ms);
+    json_add_number(&text, "connect", close->connect_ms);
+    json_add_number(&text, "total", close->total_ms);
+    json_end_object(&text);
+    add_member(&text, "reason", reason_name(close->reason));
     finish(out, &text);
 }
 
-static void append_refusal(struct text *text, const struct audit_refusal *refusal,
-                           struct slice presented)
+static void add_refusal(struct text *text, const struct audit_refusal *refusal,
+                        struct slice presented)
 {
-    append_member(text, "id", refusal->id);
-    append_member(text, "listener", refusal->listener);
-    text_append_string(text, ",\"client\":{");
-    append_address(text, &refusal->address, refusal->port);
-    text_append_string(text, "},\"tls\":{\"resumed\":false");
-    append_member(text, "version", refusal->tls_version);
-    text_append_string(text, "}");
-    append_member(text, "reason", reason_name(refusal->reason));
-    append_member(text, "detail", refusal->detail);
+    add_member(text, "id", refusal->id);
+    add_member(text, "listener", refusal->listener);
+    json_begin_object(text, "client");
+    add_address(text, &refusal->address, refusal->port);
+    json_end_object(text);
+    json_begin_object(text, "tls");
+    json_add_bool(text, "resumed", false);
+    add_member(text, "version", refusal->tls_version);
+    json_end_object(text);
+    add_member(text, "reason", reason_name(refusal->reason));
+    add_member(text, "detail", refusal->detail);
     if (refusal->code != NULL)
-        append_member(text, "code", refusal->code);
-    text_append_format(text, ",\"count\":%" PRIu32, refusal->count);
+        add_member(text, "code", refusal->code);
+    json_add_count(text, "count", refusal->count);
     if (presented.len > 0) {
-        text_append_string(text, ",\"presented\":{");
+        json_begin_object(text, "presented");
         text_append(text, presented);
-        text_append_string(text, "}");
+        json_end_object(text);
     }
 }
 
@@ -219,7 +228,7 @@ struct audit_record *audit_refusal_create(const struct audit_refusal *refusal)
     if (record == NULL)
         return NULL;
     struct text text = begin(record, refusal->now_ms, AUDIT_EVENT_HANDSHAKE_REFUSED);
-    append_refusal(&text, refusal, text_slice(&presented));
+    add_refusal(&text, refusal, text_slice(&presented));
     finish(record, &text);
     return record;
 }
@@ -231,11 +240,11 @@ struct audit_record *audit_requests_create(const struct audit_requests *requests
     if (record == NULL)
         return NULL;
     struct text text = begin(record, requests->now_ms, AUDIT_EVENT_REQUESTS_REFUSED);
-    append_member(&text, "client", requests->client);
-    append_member(&text, "source",
-                  requests->source == NULL ? NULL : ip_addr_format(requests->source, source));
-    append_member(&text, "reason", reason_name(requests->reason));
-    text_append_format(&text, ",\"count\":%" PRIu32, requests->count);
+    add_member(&text, "client", requests->client);
+    add_member(&text, "source",
+               requests->source == NULL ? NULL : ip_addr_format(requests->source, source));
+    add_member(&text, "reason", reason_name(requests->reason));
+    json_add_count(&text, "count", requests->count);
     finish(record, &text);
     return record;
 }
@@ -246,17 +255,14 @@ struct audit_record *audit_admin_create(const struct audit_admin *admin)
     if (record == NULL)
         return NULL;
     struct text text = begin(record, admin->now_ms, AUDIT_EVENT_ADMIN);
-    append_member(&text, "command", admin->command);
-    text_append_string(&text, ",\"argument\":");
-    if (admin->argument == NULL)
-        text_append_string(&text, "null");
-    else
-        text_append_json(&text, slice_of_string(admin->argument), ADMIN_TEXT_MAX);
-    text_append_format(&text, ",\"by\":{\"uid\":%" PRIu32 ",\"pid\":%" PRId32 "}", admin->uid,
-                       admin->pid);
-    append_member(&text, "result", admin->result);
-    text_append_string(&text, ",\"detail\":");
-    text_append_json(&text, slice_of_string(admin->detail), ADMIN_TEXT_MAX);
+    add_member(&text, "command", admin->command);
+    add_capped(&text, "argument", admin->argument, ADMIN_TEXT_MAX);
+    json_begin_object(&text, "by");
+    json_add_count(&text, "uid", admin->uid);
+    json_add_number(&text, "pid", admin->pid);
+    json_end_object(&text);
+    add_member(&text, "result", admin->result);
+    add_capped(&text, "detail", admin->detail, ADMIN_TEXT_MAX);
     finish(record, &text);
     return record;
 }
@@ -264,6 +270,6 @@ struct audit_record *audit_admin_create(const struct audit_admin *admin)
 void audit_lost_format(int64_t now_ms, uint64_t count, struct audit_record *out)
 {
     struct text text = begin(out, now_ms, AUDIT_EVENT_RECORDS_LOST);
-    text_append_format(&text, ",\"count\":%" PRIu64, count);
+    json_add_count(&text, "count", count);
     finish(out, &text);
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/base/date.h"
 #include "auth/hostname.h"
 #include "auth/ipaddr.h"
 #include "proxy/cli/ca_verbs.h"
@@ -157,9 +158,9 @@ static void issue_tell(const struct issue_arguments *arguments, const struct aut
                        const struct issued *issued)
 {
     const struct issue_options *options = &arguments->options;
-    char date[CLI_DATE_CAP];
+    char date[DATE_TEXT_CAP];
     cli_say("ca issue", "%s '%s', valid until %s%s", options->is_server ? "server" : "client",
-            options->name, cli_format_date(issued->not_after_s, date),
+            options->name, date_format(issued->not_after_s, DATE_MINUTE, date),
             issued->is_cut ? ": cut short, for the CA itself ends then" : "");
     if (!options->is_server && !arguments->has_uri)
         cli_say("ca issue", "to let it in: match: [{uri: \"spiffe://%s/%s\"}]",

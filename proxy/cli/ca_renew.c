@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "auth/base/date.h"
 #include "proxy/cli/ca_verbs.h"
 
 static const char COMMAND[] = "ca renew";
@@ -149,7 +150,7 @@ static int renew_one(const struct authority *authority, const struct renew_argum
 {
     struct errinfo info;
     struct issued issued;
-    char date[CLI_DATE_CAP];
+    char date[DATE_TEXT_CAP];
     const enum err error =
         authority_renew(authority, &options, (int64_t)time(NULL), &issued, &info);
     if (error != ERR_OK) {
@@ -157,7 +158,7 @@ static int renew_one(const struct authority *authority, const struct renew_argum
         return CLI_FAILED;
     }
     cli_say(COMMAND, "%s, valid until %s%s", issued.chain_path,
-            cli_format_date(issued.not_after_s, date),
+            date_format(issued.not_after_s, DATE_MINUTE, date),
             issued.is_cut ? ": cut short, for the CA itself ends then" : "");
     warn_of_leftover(&options, &issued);
     issued_deinit(&issued);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/base/date.h"
 #include "proxy/cli/ca_verbs.h"
 #include "proxy/pki/new_file.h"
 
@@ -218,7 +219,7 @@ static enum err publish(const struct authority *authority, const struct crl_argu
     struct authority *root = NULL;
     struct index index;
     uint64_t number = 0;
-    char date[CLI_DATE_CAP];
+    char date[DATE_TEXT_CAP];
     const int64_t now_s = (int64_t)time(NULL);
     if (authority_has_root(authority))
         TRY(open_root(arguments, passphrase, now_s, &root, info));
@@ -231,7 +232,7 @@ static enum err publish(const struct authority *authority, const struct crl_argu
     authority_destroy(root);
     if (error == ERR_OK)
         cli_say("ca crl", "number %" PRIu64 ", valid until %s; make the next one before that",
-                number, cli_format_date(now_s + arguments->ttl_s, date));
+                number, date_format(now_s + arguments->ttl_s, DATE_MINUTE, date));
     return error;
 }
 

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "auth/base/text.h"
 #include "proxy/config/spelling.h"
@@ -216,13 +215,4 @@ enum err cli_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t
         return ERR_OK;
     return errinfo_set(info, ERR_INPUT, "'%.40s' is not a number from %" PRIu64 " to %" PRIu64,
                        text, min, max);
-}
-
-const char *cli_format_date(int64_t seconds, char out[CLI_DATE_CAP])
-{
-    const time_t time = (time_t)seconds;
-    struct tm tm;
-    if (gmtime_r(&time, &tm) == NULL || strftime(out, CLI_DATE_CAP, "%Y-%m-%d %H:%M UTC", &tm) == 0)
-        out[0] = '\0';
-    return out;
 }

@@ -75,8 +75,3 @@ enum err cli_take_ttl(void *arg, const char *value, struct errinfo *info) MUST_U
 // cli_parse_number reads decimal digits and nothing else. ERR_INPUT with a sentence in `info` that has the bounds.
 enum err cli_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out,
                           struct errinfo *info) MUST_USE;
-
-enum { CLI_DATE_CAP = 24 }; // bytes, with the NUL
-
-// cli_format_date writes Unix seconds as `2026-12-01 10:00 UTC` and returns `out`.
-const char *cli_format_date(int64_t seconds, char out[CLI_DATE_CAP]);

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "auth/base/date.h"
 #include "proxy/cli/options.h"
 #include "proxy/cli/starter_config.h"
 #include "proxy/cli/starter_names.h"
@@ -250,9 +251,9 @@ static enum err ensure_leaf(struct quickstart *quickstart, const char *name, boo
     };
     struct issued issued;
     TRY(authority_issue(quickstart->authority, &options, quickstart->now_s, &issued, info));
-    char date[CLI_DATE_CAP];
+    char date[DATE_TEXT_CAP];
     cli_say(COMMAND, "made %s and its key, valid until %s", issued.chain_path,
-            cli_format_date(issued.not_after_s, date));
+            date_format(issued.not_after_s, DATE_MINUTE, date));
     issued_deinit(&issued);
     quickstart->made_count++;
     return ERR_OK;
@@ -351,7 +352,7 @@ static enum err ensure_crl(struct quickstart *quickstart, struct errinfo *info)
         return ERR_OK;
     struct index index;
     uint64_t number = 0;
-    char date[CLI_DATE_CAP];
+    char date[DATE_TEXT_CAP];
     const int64_t ttl_s = (int64_t)CRL_TTL_DAYS * SECONDS_A_DAY;
     char *path = path_of(quickstart, "ca", ".crl");
     if (path == NULL)
@@ -364,7 +365,7 @@ static enum err ensure_crl(struct quickstart *quickstart, struct errinfo *info)
     }
     if (error == ERR_OK)
         cli_say(COMMAND, "made %s, the list of revoked certificates (none yet), valid until %s",
-                path, cli_format_date(quickstart->now_s + ttl_s, date));
+                path, date_format(quickstart->now_s + ttl_s, DATE_MINUTE, date));
     free(path);
     return error;
 }

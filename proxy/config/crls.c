@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "auth/base/date.h"
 #include "auth/base/text.h"
 #include "proxy/config/named_files.h"
 #include "proxy/config/validity.h"
@@ -99,8 +100,8 @@ static void crl_describe(struct reader *reader, const struct node *node, const s
                          const struct trust_crl *crl)
 {
     char date[DATE_TEXT_CAP];
-    const int64_t days = days_left(reader->now_s, crl->next_update_s);
-    (void)date_format(crl->next_update_s, date);
+    const int64_t days = date_days_left(reader->now_s, crl->next_update_s);
+    (void)date_format(crl->next_update_s, DATE_DAY, date);
     if (crl->warning != NULL)
         (void)reader_warning(reader, node, "trust.%s: the CRL of %s (number %s): %s",
                              trust_name(trust), crl->issuer, crl->number, crl->warning);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <openssl/sha.h>
 
+#include "auth/base/date.h"
 #include "proxy/config/ca_names.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/named_files.h"
@@ -98,11 +99,13 @@ static void check_served(struct reader *reader, const struct node *node, const c
     tls_context_describe_at(context, tls_context_certificate_count(context) - 1, &info);
     if (info.not_after_s < reader->now_s)
         diagnostic_set_hint(reader_error(reader, node, "%s (%s) has expired on %s", path,
-                                         info.subject, date_format(info.not_after_s, date)),
+                                         info.subject,
+                                         date_format(info.not_after_s, DATE_DAY, date)),
                             "every client would refuse it: renew it");
     else if (info.not_before_s > reader->now_s)
         diagnostic_set_hint(reader_error(reader, node, "%s (%s) is not valid before %s", path,
-                                         info.subject, date_format(info.not_before_s, date)),
+                                         info.subject,
+                                         date_format(info.not_before_s, DATE_DAY, date)),
                             "every client would refuse it: is the clock of this machine right?");
     else
         validity_report(reader, node, path, info.subject, info.not_after_s);

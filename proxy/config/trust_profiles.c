@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "auth/base/date.h"
 #include "proxy/config/crls.h"
 #include "proxy/config/named_files.h"
 #include "proxy/config/validity.h"
@@ -238,7 +239,7 @@ static void describe(struct reader *reader, const struct node *node, const struc
         else if (found.is_left_out)
             continue; // of a bundle that others keep
         if (count <= TRUST_NOTES_MAX ||
-            days_left(reader->now_s, found.not_after_s) <= CERTIFICATE_WARNING_DAYS)
+            date_days_left(reader->now_s, found.not_after_s) <= CERTIFICATE_WARNING_DAYS)
             validity_report(reader, node, what, found.subject, found.not_after_s);
     }
     if (count > TRUST_NOTES_MAX)
@@ -246,7 +247,7 @@ static void describe(struct reader *reader, const struct node *node, const struc
                           "trust.%s: %zu anchors and %zu helpers, the first of them expires in "
                           "%" PRId64 " days",
                           trust_name(trust), anchors, count - anchors,
-                          days_left(reader->now_s, earliest_s));
+                          date_days_left(reader->now_s, earliest_s));
     crls_describe(reader, node, trust);
 }
 

@@ -3,9 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "auth/base/date.h"
 #include "proxy/clock/clock.h"
 
 enum { LOG_LINE_CAP = 1024 };
@@ -15,13 +15,9 @@ static void write_line(const char *level, const char *format, va_list args) PRIN
 static void write_line(const char *level, const char *format, va_list args)
 {
     char line[LOG_LINE_CAP];
-    struct tm utc;
-    const int64_t now_ms = wall_clock_ms();
-    const time_t now_s = (time_t)(now_ms / 1000);
-    (void)gmtime_r(&now_s, &utc);
-    size_t len = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
-    len +=
-        (size_t)snprintf(line + len, sizeof line - len, ".%03dZ %s ", (int)(now_ms % 1000), level);
+    char date[DATE_TEXT_CAP];
+    size_t len =
+        (size_t)snprintf(line, sizeof line, "%s %s ", date_format_ms(wall_clock_ms(), date), level);
     const size_t head_len = len;
     const int written = vsnprintf(line + len, sizeof line - len - 1, format, args);
     if (written > 0)

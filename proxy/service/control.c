@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "auth/base/json.h"
 #include "proxy/admin/block_state.h"
 #include "proxy/admin/control_server.h"
 #include "proxy/admin/control_socket.h"
@@ -122,10 +123,13 @@ static void answer_reload(struct control *control, struct control_call *call)
 {
     const struct service *service = control->service;
     const struct reload_outcome *reloads = &service->reloads;
-    control_call_format(call, "{\"generation\":%" PRIu64 ",\"config\":\"%s\",\"findings\":",
-                        service->generation, service->snapshot->id);
-    status_write_findings(&reloads->findings, call);
-    control_call_append(call, SLICE_LITERAL("}\n"));
+    struct text *text = control_call_text(call);
+    json_begin_object(text, NULL);
+    json_add_count(text, "generation", service->generation);
+    json_add_string(text, "config", service->snapshot->id);
+    status_add_findings(text, "findings", &reloads->findings);
+    json_end_object(text);
+    text_append_string(text, "\n");
     answer(control, call, reloads->is_last_good ? EXIT_OK : EXIT_CONFIG, reloads->message);
 }
 
@@ -429,7 +433,7 @@ static void answer_kill(struct control *control, struct control_call *call,
     struct errinfo info;
     const char *nearest = NULL;
     int exit_status = EXIT_OK;
-    control_call_format(call, "{\"killed\":%" PRIu64 "}\n", sum->killed);
+    text_append_format(control_call_text(call), "{\"killed\":%" PRIu64 "}\n", sum->killed);
     (void)errinfo_set(&info, ERR_OK, "killed: %" PRIu64, sum->killed);
     if (sum->killed == 0 && sum->kind == SURVEY_KILL_ID) {
         exit_status = EXIT_FAILED;
@@ -459,9 +463,9 @@ static void finish_survey(struct control *control)
         answer_kill(control, call, &sum);
     } else {
         if (request->command == CONTROL_TOP)
-            status_write_top(&sum, call);
+            status_write_top(&sum, control_call_text(call));
         else
-            status_write(control->service, &sum, call);
+            status_write(control->service, &sum, control_call_text(call));
         answer(control, call, EXIT_OK, sum.is_partial ? "partial: no memory for all" : "ok");
     }
     survey_deinit(&sum);

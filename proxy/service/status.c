@@ -1,12 +1,12 @@
-// The process told about in JSON, from what main knows and what the workers have answered. The members are
-// described in docs/CONTROL.md.
-#include <inttypes.h>
+// The state of the process as JSON, from what main knows and what the workers have answered. docs/CONTROL.md
+// describes the members.
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "proxy/admin/control_server.h"
+#include "auth/base/date.h"
+#include "auth/base/json.h"
 #include "proxy/config/endpoint_text.h"
 #include "proxy/service/service_internal.h"
 #include "proxy/version.h"
@@ -20,216 +20,198 @@ enum {
     BLOCKS_LISTED = 1000,
 };
 
-static void put(struct control_call *call, const char *text)
+// add_time adds a Unix time; null for 0.
+static void add_time(struct text *out, const char *name, int64_t at_s)
 {
-    control_call_append(call, slice_of_string(text));
+    json_add_time(out, name, at_s == 0 ? INT64_MAX : at_s);
 }
 
-// put_member adds `"name":"value"`, null for NULL, with a comma in front unless it is the first.
-static void put_member(struct control_call *call, bool is_first, const char *name,
-                       const char *value)
+// add_end adds when something ends, and how many days are left.
+static void add_end(struct text *out, const char *name, int64_t end_s, int64_t now_s)
 {
-    control_call_format(call, "%s\"%s\":", is_first ? "" : ",", name);
-    if (value == NULL)
-        put(call, "null");
-    else
-        control_call_json(call, value);
+    add_time(out, name, end_s);
+    json_add_number(out, "days_left", date_days_left(now_s, end_s));
 }
 
-// put_time adds `,"name":"2026-11-22T03:00:00Z"`; null for 0.
-static void put_time(struct control_call *call, const char *name, int64_t at_s)
+static bool is_soon(int64_t end_s, int64_t now_s, int64_t days)
 {
-    char stamp[32];
-    struct tm utc;
-    const time_t time = (time_t)at_s;
-    if (at_s == 0 || gmtime_r(&time, &utc) == NULL ||
-        strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
-        put_member(call, false, name, NULL);
-    else
-        put_member(call, false, name, stamp);
+    return end_s - now_s < days * SECONDS_A_DAY;
 }
 
-// put_end adds when something ends, and how many days are left.
-static void put_end(struct control_call *call, const char *name, int64_t end_s, int64_t now_s)
+void status_add_findings(struct text *out, const char *name, const struct diagnostics *findings)
 {
-    const int64_t left_s = end_s - now_s;
-    const int64_t days =
-        left_s >= 0 ? left_s / SECONDS_A_DAY : -((-left_s + SECONDS_A_DAY - 1) / SECONDS_A_DAY);
-    put_time(call, name, end_s);
-    control_call_format(call, ",\"days_left\":%" PRId64, days);
-}
-
-void status_write_findings(const struct diagnostics *findings, struct control_call *call)
-{
-    put(call, "[");
-    for (size_t i = 0, count = 0; i < findings->count; i++) {
+    json_begin_array(out, name);
+    for (size_t i = 0; i < findings->count; i++) {
         const struct diagnostic *found = &findings->items[i];
         if (found->severity == SEVERITY_NOTE)
             continue;
-        control_call_format(call, "%s{\"severity\":\"%s\",\"line\":%" PRIu32 ",\"column\":%" PRIu32,
-                            count++ == 0 ? "" : ",", severity_name(found->severity), found->line,
-                            found->column);
-        put_member(call, false, "file", found->file);
-        put_member(call, false, "message", found->message);
-        put_member(call, false, "hint", found->hint);
-        put(call, "}");
+        json_begin_object(out, NULL);
+        json_add_string(out, "severity", severity_name(found->severity));
+        json_add_count(out, "line", found->line);
+        json_add_count(out, "column", found->column);
+        json_add_string(out, "file", found->file);
+        json_add_string(out, "message", found->message);
+        json_add_string(out, "hint", found->hint);
+        json_end_object(out);
     }
-    put(call, "]");
+    json_end_array(out);
 }
 
-static void put_process(const struct service *service, struct control_call *call, int64_t now_s)
+static void add_process(const struct service *service, struct text *out, int64_t now_s)
 {
     const struct snapshot *snapshot = service->snapshot;
-    put_member(call, true, "version", SALLYPORT_VERSION);
-    control_call_format(call, ",\"pid\":%d,\"state\":\"%s\"", (int)getpid(),
-                        service->is_stopping ? "draining" : "serving");
-    put_time(call, "draining_since", service->draining_at_s);
-    put_time(call, "started", service->started_s);
-    control_call_format(call, ",\"uptime_s\":%" PRId64 ",\"workers\":%" PRIu32,
-                        now_s - service->started_s, service->worker_count);
-    put(call, ",\"config\":{");
-    put_member(call, true, "path", snapshot->path);
-    put_member(call, false, "id", snapshot->id);
-    control_call_format(call, ",\"generation\":%" PRIu64, service->generation);
-    put_time(call, "since", service->snapshot_at_s);
-    put(call, "}");
+    json_add_string(out, "version", SALLYPORT_VERSION);
+    json_add_number(out, "pid", getpid());
+    json_add_string(out, "state", service->is_stopping ? "draining" : "serving");
+    add_time(out, "draining_since", service->draining_at_s);
+    add_time(out, "started", service->started_s);
+    json_add_number(out, "uptime_s", now_s - service->started_s);
+    json_add_count(out, "workers", service->worker_count);
+    json_begin_object(out, "config");
+    json_add_string(out, "path", snapshot->path);
+    json_add_string(out, "id", snapshot->id);
+    json_add_count(out, "generation", service->generation);
+    add_time(out, "since", service->snapshot_at_s);
+    json_end_object(out);
 }
 
-static void put_reloads(const struct service *service, struct control_call *call)
+static void add_reloads(const struct service *service, struct text *out)
 {
     const struct reload_outcome *reloads = &service->reloads;
-    control_call_format(
-        call, ",\"reloads\":{\"good\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"under_way\":%s",
-        reloads->good, reloads->failed, reloads->done < reloads->begun ? "true" : "false");
-    put_time(call, "failing_since", reloads->failing_since_s);
-    put(call, ",\"last\":");
+    json_begin_object(out, "reloads");
+    json_add_count(out, "good", reloads->good);
+    json_add_count(out, "failed", reloads->failed);
+    json_add_bool(out, "under_way", reloads->done < reloads->begun);
+    add_time(out, "failing_since", reloads->failing_since_s);
     if (reloads->last_at_s == 0) {
-        put(call, "null}");
-        return;
+        json_add_null(out, "last");
+    } else {
+        json_begin_object(out, "last");
+        json_add_bool(out, "good", reloads->is_last_good);
+        add_time(out, "at", reloads->last_at_s);
+        json_add_string(out, "message", reloads->message);
+        status_add_findings(out, "findings", &reloads->findings);
+        json_end_object(out);
     }
-    control_call_format(call, "{\"good\":%s", reloads->is_last_good ? "true" : "false");
-    put_time(call, "at", reloads->last_at_s);
-    put_member(call, false, "message", reloads->message);
-    put(call, ",\"findings\":");
-    status_write_findings(&reloads->findings, call);
-    put(call, "}}");
+    json_end_object(out);
 }
 
-static void put_certificate(struct control_call *call, bool is_first, const char *listener,
-                            const char *path, const struct tls_context_info *info, int64_t now_s)
+// certificate is one that is served or trusted.
+struct certificate {
+    const char *kind;
+    const char *of; // the listener or the trust profile
+    const char *subject;
+    const char *path; // or NULL
+    int64_t not_after_s;
+    const char *expired; // what it means that it has expired
+    const char *other;   // a warning about something else, or NULL
+};
+
+static void add_certificate(struct text *out, const struct certificate *certificate, int64_t now_s)
 {
-    put(call, is_first ? "{" : ",{");
-    put_member(call, true, "kind", "server");
-    put_member(call, false, "of", listener);
-    put_member(call, false, "subject", info->subject);
-    put_member(call, false, "path", path);
-    put_end(call, "not_after", info->not_after_s, now_s);
-    const bool is_soon = info->not_after_s - now_s < (int64_t)SOON_DAYS * SECONDS_A_DAY;
-    put_member(call, false, "warning",
-               info->not_after_s < now_s ? "has expired: no client is accepted with it"
-               : is_soon                 ? "ends soon"
-                                         : NULL);
-    put(call, "}");
+    json_begin_object(out, NULL);
+    json_add_string(out, "kind", certificate->kind);
+    json_add_string(out, "of", certificate->of);
+    json_add_string(out, "subject", certificate->subject);
+    json_add_string(out, "path", certificate->path);
+    add_end(out, "not_after", certificate->not_after_s, now_s);
+    json_add_string(out, "warning",
+                    certificate->not_after_s < now_s                      ? certificate->expired
+                    : is_soon(certificate->not_after_s, now_s, SOON_DAYS) ? "ends soon"
+                                                                          : certificate->other);
+    json_end_object(out);
 }
 
-static size_t put_served(struct control_call *call, size_t count, const char *listener,
-                         const char *path, const struct tls_context *tls, int64_t now_s)
+static void add_served(struct text *out, const char *listener, const char *path,
+                       const struct tls_context *tls, int64_t now_s)
 {
     for (size_t i = 0; i < tls_context_certificate_count(tls); i++) {
         struct tls_context_info info;
         tls_context_describe_at(tls, i, &info);
-        put_certificate(call, count++ == 0, listener, i == 0 ? path : NULL, &info, now_s);
+        const struct certificate served = {
+            .kind = "server",
+            .of = listener,
+            .subject = info.subject,
+            .path = i == 0 ? path : NULL,
+            .not_after_s = info.not_after_s,
+            .expired = "has expired: no client is accepted with it",
+        };
+        add_certificate(out, &served, now_s);
     }
-    return count;
 }
 
-static size_t put_cas(struct control_call *call, size_t count, const struct trust *trust,
-                      int64_t now_s)
+static void add_cas(struct text *out, const struct trust *trust, int64_t now_s)
 {
     const size_t total = trust_certificate_count(trust);
     for (size_t i = 0; i < total; i++) {
         const struct trust_certificate found = trust_certificate_at(trust, i);
-        const bool is_soon = found.not_after_s - now_s < (int64_t)SOON_DAYS * SECONDS_A_DAY;
-        if (total > CAS_MAX && !is_soon)
-            continue;
-        put(call, count++ == 0 ? "{" : ",{");
-        put_member(call, true, "kind", found.is_anchor ? "anchor" : "helper");
-        put_member(call, false, "of", trust_name(trust));
-        put_member(call, false, "subject", found.subject);
-        put_member(call, false, "path", NULL);
-        put_end(call, "not_after", found.not_after_s, now_s);
-        put_member(call, false, "warning",
-                   found.not_after_s < now_s   ? "has expired: its clients are refused"
-                   : is_soon                   ? "ends soon"
-                   : found.warning != NULL     ? found.warning
-                   : trust_lacks_crl(trust, i) ? "has no CRL: its clients are refused"
-                                               : NULL);
-        put(call, "}");
+        const struct certificate ca = {
+            .kind = found.is_anchor ? "anchor" : "helper",
+            .of = trust_name(trust),
+            .subject = found.subject,
+            .not_after_s = found.not_after_s,
+            .expired = "has expired: its clients are refused",
+            .other = found.warning != NULL       ? found.warning
+                     : trust_lacks_crl(trust, i) ? "has no CRL: its clients are refused"
+                                                 : NULL,
+        };
+        if (total <= CAS_MAX || is_soon(ca.not_after_s, now_s, SOON_DAYS))
+            add_certificate(out, &ca, now_s);
     }
-    return count;
 }
 
-static void put_certificates(const struct snapshot *snapshot, struct control_call *call,
-                             int64_t now_s)
+static void add_certificates(const struct snapshot *snapshot, struct text *out, int64_t now_s)
 {
-    size_t count = 0;
-    put(call, ",\"certificates\":[");
+    json_begin_array(out, "certificates");
     for (size_t l = 0; l < snapshot->listener_count; l++) {
         const struct listener_config *listener = &snapshot->listeners[l];
-        count = put_served(call, count, listener->name, listener->chain_path, listener->tls, now_s);
+        add_served(out, listener->name, listener->chain_path, listener->tls, now_s);
         for (size_t s = 0; s < listener->sni_count; s++) {
             const struct sni_config *sni = &listener->sni[s];
             if (sni->tls != listener->tls)
-                count = put_served(call, count, listener->name, sni->chain_path, sni->tls, now_s);
+                add_served(out, listener->name, sni->chain_path, sni->tls, now_s);
         }
     }
     for (size_t t = 0; t < snapshot->trust_count; t++)
-        count = put_cas(call, count, snapshot->trusts[t], now_s);
-    put(call, "]");
+        add_cas(out, snapshot->trusts[t], now_s);
+    json_end_array(out);
 }
 
-static void put_crls(const struct snapshot *snapshot, struct control_call *call, int64_t now_s)
+static void add_crls(struct text *out, const struct trust *trust, int64_t now_s)
 {
-    size_t count = 0;
-    put(call, ",\"crls\":[");
-    for (size_t t = 0; t < snapshot->trust_count; t++) {
-        const struct trust *trust = snapshot->trusts[t];
-        for (size_t i = 0; i < trust_crl_count(trust); i++) {
-            const struct trust_crl crl = trust_crl_at(trust, i);
-            const int64_t left_s = crl.next_update_s - now_s;
-            put(call, count++ == 0 ? "{" : ",{");
-            put_member(call, true, "of", trust_name(trust));
-            put_member(call, false, "issuer", crl.issuer);
-            put_member(call, false, "number", crl.number);
-            control_call_format(call, ",\"entries\":%zu", crl.entry_count);
-            put_end(call, "next_update", crl.next_update_s, now_s);
-            put_member(call, false, "warning",
-                       crl.warning != NULL                               ? crl.warning
-                       : left_s < 0                                      ? "has expired"
-                       : left_s < (int64_t)CRL_SOON_DAYS * SECONDS_A_DAY ? "ends soon"
-                       : crl.state == TRUST_CRL_WAITS                    ? "waits for its issuer"
-                                                                         : NULL);
-            put(call, "}");
-        }
+    for (size_t i = 0; i < trust_crl_count(trust); i++) {
+        const struct trust_crl crl = trust_crl_at(trust, i);
+        json_begin_object(out, NULL);
+        json_add_string(out, "of", trust_name(trust));
+        json_add_string(out, "issuer", crl.issuer);
+        json_add_string(out, "number", crl.number);
+        json_add_count(out, "entries", crl.entry_count);
+        add_end(out, "next_update", crl.next_update_s, now_s);
+        json_add_string(out, "warning",
+                        crl.warning != NULL                                ? crl.warning
+                        : crl.next_update_s < now_s                        ? "has expired"
+                        : is_soon(crl.next_update_s, now_s, CRL_SOON_DAYS) ? "ends soon"
+                        : crl.state == TRUST_CRL_WAITS                     ? "waits for its issuer"
+                                                                           : NULL);
+        json_end_object(out);
     }
-    put(call, "]");
 }
 
-static void put_listeners(const struct service *service, struct control_call *call)
+static void add_listeners(const struct service *service, struct text *out)
 {
-    put(call, ",\"listeners\":[");
+    json_begin_array(out, "listeners");
     for (size_t l = 0; l < service->snapshot->listener_count; l++) {
         char address[ENDPOINT_TEXT_CAP];
-        put(call, l == 0 ? "{" : ",{");
-        put_member(call, true, "name", service->snapshot->listeners[l].name);
-        put_member(call, false, "address", endpoint_format(&service->sockets.bound[l], address));
-        put_member(call, false, "trust", service->snapshot->listeners[l].trust_name);
-        put(call, "}");
+        json_begin_object(out, NULL);
+        json_add_string(out, "name", service->snapshot->listeners[l].name);
+        json_add_string(out, "address", endpoint_format(&service->sockets.bound[l], address));
+        json_add_string(out, "trust", service->snapshot->listeners[l].trust_name);
+        json_end_object(out);
     }
-    put(call, "]");
+    json_end_array(out);
 }
 
-static void put_numbers(const struct survey *survey, struct control_call *call)
+static void add_numbers(const struct survey *survey, struct text *out)
 {
     static const char *const sessions[] = {
 #define X(symbol, name) name,
@@ -242,47 +224,51 @@ static void put_numbers(const struct survey *survey, struct control_call *call)
 #undef X
     };
     const struct session_counters *counters = &survey->counters;
-    put(call, ",\"sessions\":{");
+    json_begin_object(out, "sessions");
     for (size_t i = 0; i < SESSION_DEAD; i++)
-        control_call_format(call, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", sessions[i],
-                            survey->sessions[i]);
-    put(call, "},\"requests\":{");
+        json_add_count(out, sessions[i], survey->sessions[i]);
+    json_end_object(out);
+    json_begin_object(out, "requests");
     for (size_t i = 0; i < EXCHANGE_DONE; i++)
-        control_call_format(call, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", exchanges[i],
-                            survey->exchanges[i]);
-    control_call_format(
-        call,
-        "},\"counters\":{\"connections\":%" PRIu64 ",\"connections_closed\":%" PRIu64
-        ",\"connections_silent\":%" PRIu64 ",\"connections_turned_away\":%" PRIu64
-        ",\"connections_slowed\":%" PRIu64 ",\"handshakes_refused\":%" PRIu64
-        ",\"requests\":%" PRIu64 ",\"requests_limited\":%" PRIu64 ",\"requests_counted\":%" PRIu64
-        ",\"crl_missing\":%" PRIu64 ",\"tunnels\":%" PRIu64 "}",
-        counters->accepted, counters->closed, counters->silent, counters->turned_away,
-        counters->slowed, counters->handshakes_refused, counters->exchanges, counters->limited,
-        counters->counted, counters->crl_missing, counters->tunnels);
+        json_add_count(out, exchanges[i], survey->exchanges[i]);
+    json_end_object(out);
+    json_begin_object(out, "counters");
+    json_add_count(out, "connections", counters->accepted);
+    json_add_count(out, "connections_closed", counters->closed);
+    json_add_count(out, "connections_silent", counters->silent);
+    json_add_count(out, "connections_turned_away", counters->turned_away);
+    json_add_count(out, "connections_slowed", counters->slowed);
+    json_add_count(out, "handshakes_refused", counters->handshakes_refused);
+    json_add_count(out, "requests", counters->exchanges);
+    json_add_count(out, "requests_limited", counters->limited);
+    json_add_count(out, "requests_counted", counters->counted);
+    json_add_count(out, "crl_missing", counters->crl_missing);
+    json_add_count(out, "tunnels", counters->tunnels);
+    json_end_object(out);
 }
 
-// put_use adds `"name":N,"name_max":N`; null where there is no limit.
-static void put_use(struct control_call *call, bool is_first, const char *name, uint64_t used,
-                    uint64_t max)
+// add_max adds a limit; null where there is none.
+static void add_max(struct text *out, const char *name, uint64_t max)
 {
-    control_call_format(call, "%s\"%s\":%" PRIu64 ",\"%s_max\":", is_first ? "" : ",", name, used,
-                        name);
     if (max == 0)
-        put(call, "null");
+        json_add_null(out, name);
     else
-        control_call_format(call, "%" PRIu64, max);
+        json_add_count(out, name, max);
 }
 
-static void put_limits(const struct service *service, struct control_call *call)
+static void add_limits(const struct service *service, struct text *out)
 {
     const struct proxy_limits *limits = &service->snapshot->limits;
     const struct ledger_totals totals = ledger_read(service->ledger);
-    put(call, ",\"limits\":{");
-    put_use(call, true, "sessions", totals.sessions, limits->sessions);
-    put_use(call, false, "tunnels", totals.tunnels, limits->tunnels);
-    put_use(call, false, "memory", totals.memory, limits->memory);
-    control_call_format(call, ",\"descriptors_max\":%" PRIu64 "}", service->descriptors);
+    json_begin_object(out, "limits");
+    json_add_count(out, "sessions", totals.sessions);
+    add_max(out, "sessions_max", limits->sessions);
+    json_add_count(out, "tunnels", totals.tunnels);
+    add_max(out, "tunnels_max", limits->tunnels);
+    json_add_count(out, "memory", totals.memory);
+    add_max(out, "memory_max", limits->memory);
+    json_add_count(out, "descriptors_max", service->descriptors);
+    json_end_object(out);
 }
 
 // is_busier sorts clients: tunnels first, then sessions, then names.
@@ -297,7 +283,7 @@ static int is_busier(const void *a, const void *b)
     return strcmp(left->name, right->name);
 }
 
-static void put_clients(const struct survey *survey, struct control_call *call)
+static void add_clients(const struct survey *survey, struct text *out)
 {
     const struct survey_client **sorted = calloc(survey->client_count + 1, sizeof *sorted);
     size_t count = 0;
@@ -307,13 +293,17 @@ static void put_clients(const struct survey *survey, struct control_call *call)
     }
     if (count > 1)
         qsort(sorted, count, sizeof *sorted, is_busier);
-    put(call, ",\"clients\":[");
-    for (size_t i = 0; i < count && i < CLIENTS_MAX; i++)
-        control_call_format(
-            call, "%s{\"name\":\"%s\",\"sessions\":%" PRIu64 ",\"tunnels\":%" PRIu64 "}",
-            i == 0 ? "" : ",", sorted[i]->name, sorted[i]->sessions, sorted[i]->tunnels);
-    control_call_format(call, "],\"clients_not_listed\":%zu,\"sessions_of_no_client\":%" PRIu64,
-                        count > CLIENTS_MAX ? count - CLIENTS_MAX : 0, survey->nobody_sessions);
+    json_begin_array(out, "clients");
+    for (size_t i = 0; i < count && i < CLIENTS_MAX; i++) {
+        json_begin_object(out, NULL);
+        json_add_string(out, "name", sorted[i]->name);
+        json_add_count(out, "sessions", sorted[i]->sessions);
+        json_add_count(out, "tunnels", sorted[i]->tunnels);
+        json_end_object(out);
+    }
+    json_end_array(out);
+    json_add_count(out, "clients_not_listed", count > CLIENTS_MAX ? count - CLIENTS_MAX : 0);
+    json_add_count(out, "sessions_of_no_client", survey->nobody_sessions);
     free(sorted);
 }
 
@@ -326,64 +316,74 @@ static bool has_client(const struct policy *policy, const char *name)
     return false;
 }
 
-static void put_blocks(const struct service *service, struct control_call *call)
+static void add_blocks(const struct service *service, struct text *out)
 {
     const size_t count = blocklist_count(service->blocks);
-    put(call, ",\"blocks\":[");
+    json_begin_array(out, "blocks");
     for (size_t i = 0; i < count && i < BLOCKS_LISTED; i++) {
         const struct block *block = blocklist_at(service->blocks, i);
         const char *name = block_client_name(block);
-        put(call, i == 0 ? "{" : ",{");
-        put_member(call, true, "block", block->text);
-        put_time(call, "since", block->since_s);
-        control_call_format(call, ",\"uid\":%" PRIu32, block->uid);
-        put_member(call, false, "warning",
-                   name == NULL || has_client(service->snapshot->policy, name)
-                       ? NULL
-                       : "no client of the configuration has this name");
-        put(call, "}");
+        json_begin_object(out, NULL);
+        json_add_string(out, "block", block->text);
+        add_time(out, "since", block->since_s);
+        json_add_count(out, "uid", block->uid);
+        json_add_string(out, "warning",
+                        name == NULL || has_client(service->snapshot->policy, name)
+                            ? NULL
+                            : "no client of the configuration has this name");
+        json_end_object(out);
     }
-    control_call_format(call, "],\"blocks_not_listed\":%zu",
-                        count > BLOCKS_LISTED ? count - BLOCKS_LISTED : 0);
+    json_end_array(out);
+    json_add_count(out, "blocks_not_listed", count > BLOCKS_LISTED ? count - BLOCKS_LISTED : 0);
 }
 
-static void put_audit(const struct service *service, struct control_call *call)
+static void add_control(const struct service *service, struct text *out)
+{
+    const char *problem = control_state_problem(service->control);
+    json_begin_object(out, "control");
+    json_add_string(out, "socket", control_path(service->control));
+    json_add_string(out, "state", service->snapshot->state_path);
+    json_add_string(out, "problem", problem[0] == '\0' ? NULL : problem);
+    json_end_object(out);
+}
+
+static void add_audit(const struct service *service, struct text *out)
 {
     struct audit_log_status status;
     audit_log_look(service->audit, &status);
-    put(call, ",\"audit\":{");
-    put_member(call, true, "path", service->snapshot->audit_path);
-    put_member(call, false, "on_full",
-               service->snapshot->audit_on_full == AUDIT_REFUSE ? "refuse" : "drop");
-    control_call_format(call,
-                        ",\"full\":%s,\"failing\":%s,\"queued\":%" PRIu64 ",\"lost\":%" PRIu64
-                        ",\"removed\":%" PRIu64 "}",
-                        status.is_full ? "true" : "false", status.is_failing ? "true" : "false",
-                        status.queued, status.lost, status.removed);
+    json_begin_object(out, "audit");
+    json_add_string(out, "path", service->snapshot->audit_path);
+    json_add_string(out, "on_full",
+                    service->snapshot->audit_on_full == AUDIT_REFUSE ? "refuse" : "drop");
+    json_add_bool(out, "full", status.is_full);
+    json_add_bool(out, "failing", status.is_failing);
+    json_add_count(out, "queued", status.queued);
+    json_add_count(out, "lost", status.lost);
+    json_add_count(out, "removed", status.removed);
+    json_end_object(out);
 }
 
-void status_write(const struct service *service, const struct survey *survey,
-                  struct control_call *call)
+void status_write(const struct service *service, const struct survey *survey, struct text *out)
 {
+    const struct snapshot *snapshot = service->snapshot;
     const int64_t now_s = (int64_t)time(NULL);
-    const char *problem = control_state_problem(service->control);
-    put(call, "{");
-    put_process(service, call, now_s);
-    put_reloads(service, call);
-    put_listeners(service, call);
-    put_numbers(survey, call);
-    put_limits(service, call);
-    put_clients(survey, call);
-    put_certificates(service->snapshot, call, now_s);
-    put_crls(service->snapshot, call, now_s);
-    put_blocks(service, call);
-    put(call, ",\"control\":{");
-    put_member(call, true, "socket", control_path(service->control));
-    put_member(call, false, "state", service->snapshot->state_path);
-    put_member(call, false, "problem", problem[0] == '\0' ? NULL : problem);
-    put(call, "}");
-    put_audit(service, call);
-    put(call, "}\n");
+    json_begin_object(out, NULL);
+    add_process(service, out, now_s);
+    add_reloads(service, out);
+    add_listeners(service, out);
+    add_numbers(survey, out);
+    add_limits(service, out);
+    add_clients(survey, out);
+    add_certificates(snapshot, out, now_s);
+    json_begin_array(out, "crls");
+    for (size_t t = 0; t < snapshot->trust_count; t++)
+        add_crls(out, snapshot->trusts[t], now_s);
+    json_end_array(out);
+    add_blocks(service, out);
+    add_control(service, out);
+    add_audit(service, out);
+    json_end_object(out);
+    text_append_string(out, "\n");
 }
 
 // has_more_bytes sorts tunnels: those that have moved the most bytes first.
@@ -398,26 +398,31 @@ static int has_more_bytes(const void *a, const void *b)
     return strcmp(left->id, right->id);
 }
 
-void status_write_top(const struct survey *survey, struct control_call *call)
+void status_write_top(const struct survey *survey, struct text *out)
 {
     if (survey->tunnel_count > 1)
         qsort(survey->tunnels, survey->tunnel_count, sizeof *survey->tunnels, has_more_bytes);
-    control_call_format(call, "{\"open\":%" PRIu64 ",\"tunnels\":[",
-                        survey->exchanges[EXCHANGE_TUNNEL]);
+    json_begin_object(out, NULL);
+    json_add_count(out, "open", survey->exchanges[EXCHANGE_TUNNEL]);
+    json_begin_array(out, "tunnels");
     for (size_t i = 0; i < survey->tunnel_count; i++) {
         const struct survey_tunnel *tunnel = &survey->tunnels[i];
-        char upstream[IP_TEXT_CAP];
-        char source[IP_TEXT_CAP];
-        put(call, i == 0 ? "{" : ",{");
-        put_member(call, true, "id", tunnel->id);
-        put_member(call, false, "client", tunnel->client[0] == '\0' ? NULL : tunnel->client);
-        put_member(call, false, "source", ip_addr_format(&tunnel->source, source));
-        put_member(call, false, "host", tunnel->host);
-        control_call_format(call, ",\"port\":%u", tunnel->port);
-        put_member(call, false, "upstream", ip_addr_format(&tunnel->upstream, upstream));
-        control_call_format(
-            call, ",\"bytes\":{\"up\":%" PRIu64 ",\"down\":%" PRIu64 "},\"age_ms\":%" PRId64 "}",
-            tunnel->bytes_up, tunnel->bytes_down, tunnel->age_ms);
+        char ip[IP_TEXT_CAP];
+        json_begin_object(out, NULL);
+        json_add_string(out, "id", tunnel->id);
+        json_add_string(out, "client", tunnel->client[0] == '\0' ? NULL : tunnel->client);
+        json_add_string(out, "source", ip_addr_format(&tunnel->source, ip));
+        json_add_string(out, "host", tunnel->host);
+        json_add_count(out, "port", tunnel->port);
+        json_add_string(out, "upstream", ip_addr_format(&tunnel->upstream, ip));
+        json_begin_object(out, "bytes");
+        json_add_count(out, "up", tunnel->bytes_up);
+        json_add_count(out, "down", tunnel->bytes_down);
+        json_end_object(out);
+        json_add_number(out, "age_ms", tunnel->age_ms);
+        json_end_object(out);
     }
-    put(call, "]}\n");
+    json_end_array(out);
+    json_end_object(out);
+    text_append_string(out, "\n");
 }

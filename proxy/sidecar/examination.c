@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "auth/base/date.h"
 #include "proxy/config/file.h"
 #include "proxy/config/system_resolver.h"
 #include "proxy/net/dns_client.h"
@@ -99,12 +100,9 @@ static void fail(struct ward *ward, enum exam_step step, enum cause cause, const
 // append_date appends `until 2026-12-01 (9.3 days left)`, or how long ago it was.
 static void append_date(int64_t not_after_s, int64_t now_s, struct text *out)
 {
-    char date[32] = "";
-    struct tm tm;
-    const time_t time = (time_t)not_after_s;
+    char date[DATE_TEXT_CAP];
     const double days = (double)(not_after_s - now_s) / DAY_S;
-    if (gmtime_r(&time, &tm) != NULL)
-        (void)strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", &tm);
+    (void)date_format(not_after_s, DATE_MINUTE, date);
     if (days >= 0)
         text_append_format(out, "valid until %s (%.1f days left)", date, days);
     else
@@ -431,7 +429,7 @@ static struct slice value_of(struct slice json, const char *key)
 // read_whoami looks at the answer to the question who we are.
 static void read_whoami(struct ward *ward, const struct visit *visit)
 {
-    const struct message_head *answer = visit_answer(visit);
+    const struct response_head *answer = visit_answer(visit);
     const struct slice body = visit_body(visit);
     const enum cause refused = refusal_of(visit);
     if (!is_sallyport(visit)) {
@@ -512,7 +510,7 @@ static enum err ask_whoami(struct ward *ward, int64_t now_s)
 // read_connect looks at the answer to a CONNECT.
 static void read_connect(struct ward *ward, const struct visit *visit, const char *target)
 {
-    const struct message_head *answer = visit_answer(visit);
+    const struct response_head *answer = visit_answer(visit);
     if (answer == NULL) {
         fail(ward, EXAM_CONNECT, visit_cause(visit), "%s", upstream_detail(visit_upstream(visit)));
         return;

@@ -1,0 +1,24 @@
+// date: a point in time as text, always UTC, always the proleptic Gregorian calendar.
+//
+// Knows no clock and no time zone. libc's gmtime_r takes the lock of its time zones; this does not, so that a
+// worker may use it.
+#pragma once
+
+#include <stdint.h>
+
+enum { DATE_TEXT_CAP = 28 }; // bytes, with the NUL
+
+enum date_style {
+    DATE_SECOND, // 2026-11-22T03:00:00Z, RFC 3339
+    DATE_MINUTE, // 2026-11-22 03:00 UTC
+    DATE_DAY,    // 2026-11-22
+};
+
+// date_format writes the Unix time `unix_s` to `out` and returns it: "" for a year that has not four digits.
+const char *date_format(int64_t unix_s, enum date_style style, char out[DATE_TEXT_CAP]);
+
+// date_format_ms writes `unix_ms`, which is not negative, with its milliseconds: 2026-11-22T03:00:00.123Z.
+const char *date_format_ms(int64_t unix_ms, char out[DATE_TEXT_CAP]);
+
+// date_days_left returns the whole days from `now_s` to `end_s`; negative when it has passed.
+int64_t date_days_left(int64_t now_s, int64_t end_s);
