@@ -93,13 +93,11 @@ static enum err load_tls(const struct credential_paths *paths, const struct file
                          struct credentials *out, enum cause *out_cause, struct errinfo *info)
 {
     struct errinfo why;
-    const struct tls_client_options options = {.chain_pem = files->cert.bytes,
-                                               .key_pem = files->key.bytes};
     *out_cause = CAUSE_KEY_ENCRYPTED;
     if (contains(files->key.bytes, SLICE_LITERAL("-----BEGIN ENCRYPTED PRIVATE KEY-----")) ||
         contains(files->key.bytes, SLICE_LITERAL("Proc-Type: 4,ENCRYPTED")))
         return errinfo_set(info, ERR_INPUT, "%s: the private key is encrypted", paths->key);
-    const enum err error = tls_client_create(&options, &out->tls, &why);
+    const enum err error = tls_client_create(files->cert.bytes, files->key.bytes, &out->tls, &why);
     if (error == ERR_OK)
         return ERR_OK;
     if (out->own.is_shown && !out->may_sign) {
@@ -188,7 +186,7 @@ void credentials_unref(struct credentials *credentials)
     if (credentials == NULL ||
         atomic_fetch_sub_explicit(&counted->refs, 1, memory_order_acq_rel) != 1)
         return;
-    tls_client_unref(credentials->tls);
+    tls_context_unref(credentials->tls);
     trust_destroy(credentials->trust);
     identity_destroy(credentials->identity);
     sk_CRYPTO_BUFFER_pop_free(credentials->chain, CRYPTO_BUFFER_free);

@@ -16,7 +16,7 @@ struct credential_paths {
 enum { CREDENTIALS_DIGEST_LEN = 32 };
 
 struct credentials {
-    struct tls_client *tls;         // ref
+    struct tls_context *tls;        // ref
     struct trust *trust;            // owned; for servers
     STACK_OF(CRYPTO_BUFFER) *chain; // owned; what is shown, leaf first; empty without one
     struct identity *identity;      // owned; what the own leaf says; NULL without one

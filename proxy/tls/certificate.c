@@ -18,27 +18,21 @@
 // chain_read reads the certificates of a PEM text, leaf first, into `out`.
 static enum err chain_read(struct slice pem, struct certificate *out, struct errinfo *info)
 {
-    STACK_OF(CRYPTO_BUFFER) *chain = sk_CRYPTO_BUFFER_new_null();
-    enum err error = ERR_OK;
-    if (chain == NULL)
-        error = errinfo_set(info, ERR_MEMORY, "no memory");
-    else
-        error = pem_read_chain(pem, chain, info);
-    const size_t count = sk_CRYPTO_BUFFER_num(chain);
-    if (error == ERR_OK && count == 0)
-        error = errinfo_set(info, ERR_INPUT,
-                            "no certificate in it: expected PEM, `-----BEGIN CERTIFICATE-----`, "
-                            "leaf first");
-    if (error == ERR_OK && count > CHAIN_MAX_CERTIFICATES)
-        error =
-            errinfo_set(info, ERR_INPUT, "more than %d certificates in it", CHAIN_MAX_CERTIFICATES);
-    while (error == ERR_OK && out->count < count) {
-        CRYPTO_BUFFER *one = sk_CRYPTO_BUFFER_value(chain, out->count);
-        (void)CRYPTO_BUFFER_up_ref(one);
-        out->chain[out->count++] = one;
-    }
-    sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
-    return error;
+    out->stack = sk_CRYPTO_BUFFER_new_null();
+    if (out->stack == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    TRY(pem_read_chain(pem, out->stack, info));
+    out->count = sk_CRYPTO_BUFFER_num(out->stack);
+    if (out->count == 0)
+        return errinfo_set(info, ERR_INPUT,
+                           "no certificate in it: expected PEM, `-----BEGIN CERTIFICATE-----`, "
+                           "leaf first");
+    if (out->count > CHAIN_MAX_CERTIFICATES)
+        return errinfo_set(info, ERR_INPUT, "more than %d certificates in it",
+                           CHAIN_MAX_CERTIFICATES);
+    for (size_t i = 0; i < out->count; i++)
+        out->chain[i] = sk_CRYPTO_BUFFER_value(out->stack, i);
+    return ERR_OK;
 }
 
 // no_passphrase answers BoringSSL's question for a passphrase: there is none, and nobody to ask.
@@ -89,10 +83,9 @@ static bool keep_name(struct certificate *out, const ASN1_STRING *name)
 }
 
 // describe_leaf notes the facts about the served leaf that `check` tells.
-static bool describe_leaf(const CRYPTO_BUFFER *leaf, struct certificate *out)
+static bool describe_leaf(CRYPTO_BUFFER *leaf, struct certificate *out)
 {
-    CRYPTO_BUFFER *borrowed = (CRYPTO_BUFFER *)(uintptr_t)leaf;
-    X509 *x509 = X509_parse_from_buffer(borrowed);
+    X509 *x509 = X509_parse_from_buffer(leaf);
     if (x509 == NULL) {
         ERR_clear_error();
         return false;
@@ -184,8 +177,7 @@ enum err certificate_init(struct certificate *certificate, struct slice chain_pe
 
 void certificate_deinit(struct certificate *certificate)
 {
-    for (size_t i = 0; i < certificate->count; i++)
-        CRYPTO_BUFFER_free(certificate->chain[i]);
+    sk_CRYPTO_BUFFER_pop_free(certificate->stack, CRYPTO_BUFFER_free);
     EVP_PKEY_free(certificate->key);
     free(certificate->names);
     *certificate = (struct certificate){0};
@@ -304,21 +296,17 @@ const struct certificate *certificates_choose(const struct certificate *certific
                                               const SSL_CLIENT_HELLO *hello, bool speaks_1_3)
 {
     const char *asked = SSL_get_servername(hello->ssl, TLSEXT_NAMETYPE_host_name);
-    const struct certificate *first = &certificates[0];
+    const struct certificate *first = NULL;
     struct hostname name;
     if (count == 1)
-        return first;
+        return certificates;
     if (asked != NULL && hostname_parse(slice_of_string(asked), &name) == ERR_OK) {
-        for (size_t i = 0; i < count; i++) {
-            if (!has_name(&certificates[i], &name))
-                continue;
-            first = &certificates[i];
-            break;
-        }
-    } else {
-        asked = NULL;
+        for (size_t i = 0; i < count && first == NULL; i++)
+            first = has_name(&certificates[i], &name) ? &certificates[i] : NULL;
     }
-    const bool is_known = asked != NULL && has_name(first, &name);
+    const bool is_known = first != NULL;
+    if (!is_known)
+        first = certificates;
     for (size_t i = 0; i < count; i++) {
         const struct certificate *other = &certificates[i];
         const bool is_like = is_known ? has_name(other, &name)

@@ -1,4 +1,4 @@
-// certificate: one certificate that a listener serves: chain, key, and the names that it is chosen by.
+// certificate: one certificate of a context: chain, key, and the names that it is chosen by.
 //
 // Private to proxy/tls. Immutable once made. Knows no listener; of an SSL only the client's first message.
 #pragma once
@@ -18,7 +18,8 @@ struct served_name {
 };
 
 struct certificate {
-    CRYPTO_BUFFER *chain[CHAIN_MAX_CERTIFICATES]; // refs; leaf first
+    STACK_OF(CRYPTO_BUFFER) *stack;               // owned
+    CRYPTO_BUFFER *chain[CHAIN_MAX_CERTIFICATES]; // borrowed from `stack`; leaf first
     size_t count;
     EVP_PKEY *key;             // owned
     struct served_name *names; // owned
@@ -26,15 +27,16 @@ struct certificate {
     struct tls_context_info info;
 };
 
-// certificate_init reads chain and key from PEM; ERR_INPUT with a sentence when they cannot be served,
-// or ERR_MEMORY. To be given to certificate_deinit either way.
+// certificate_init reads chain and key from PEM. ERR_INPUT with a sentence when TLS cannot use them, or ERR_MEMORY.
+// certificate_deinit must follow either way.
 enum err certificate_init(struct certificate *certificate, struct slice chain_pem,
                           struct slice key_pem, struct errinfo *info) MUST_USE;
 
+// certificate_deinit frees what certificate_init has made.
 void certificate_deinit(struct certificate *certificate);
 
-// certificates_choose gives the first certificate that has the name asked for and that the client can
-// verify. Where none has the name, those with the same names as the first one are the candidates;
-// where the client can verify none of them, the first of them.
+// certificates_choose gives the first certificate that has the name asked for and that the client can verify. If none has
+// the name, the candidates are those with the same names as the first one. If the client can verify none of the
+// candidates, it is the first of them.
 const struct certificate *certificates_choose(const struct certificate *certificates, size_t count,
                                               const SSL_CLIENT_HELLO *hello, bool speaks_1_3);

@@ -1,8 +1,8 @@
-// tls_context: what a listener, or the names on it, needs to speak TLS: certificates and keys, versions, and the names
-// of the CAs that clients are asked for. Immutable and shared by all workers once made. tls_server.h makes one.
+// tls_context: what all connections of a listener, of a name on it, or of a client share in TLS: certificates and keys,
+// versions, rules. Immutable once made, counted, and shared by all threads.
 //
-// TLS 1.2 and 1.3 only, no renegotiation, no early data. Sessions are resumed by ticket only. Knows no stream and no
-// policy.
+// tls_server.h and tls_client.h make one. TLS 1.2 and 1.3 only, no renegotiation, no early data. Sessions are resumed by
+// ticket only. Knows no stream and no policy.
 #pragma once
 
 #include <openssl/pool.h>
@@ -27,22 +27,23 @@ struct tls_context_options {
     uint32_t
         max_chain; // bytes of certificates that a client may show; bounds every message of its handshake
     bool is_certificate_optional; // a client without one finishes the handshake, unverified
-    // 32 bytes that a session has to have been made under to be resumed; NULL: zeros.
+    // 32 bytes. A session is resumed only under the same ones. NULL: zeros.
     const uint8_t *binding;
     STACK_OF(CRYPTO_BUFFER) *client_ca_names; // taken over, freed also on failure; may be NULL
 };
 
-// tls_context_ref takes another reference: a stream holds one, for it uses the context's parts to its
-// end. tls_context_unref gives one back; the last one frees. NULL is allowed. Any thread.
+// tls_context_ref takes another reference. Every stream holds one, because it uses parts of the context to its end.
+// tls_context_unref gives one back; the last one frees. NULL is allowed. Any thread.
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context);
 
-// tls_context_add_certificate adds one that is served instead of the first where the client asks for its
-// name, or has the same names and a key that the client can verify. Before any stream is made. Errors as
-// tls_context_create, and ERR_LIMIT beyond 64.
+// tls_context_add_certificate adds a certificate to a server's context. It is served instead of the first one to a client
+// that asks for one of its names, or where it has the same names and a key that the client can verify. Before any stream
+// is made. Errors as of tls_context_create, and ERR_LIMIT beyond 64.
 enum err tls_context_add_certificate(struct tls_context *context, struct slice chain_pem,
                                      struct slice key_pem, struct errinfo *info) MUST_USE;
 
+// tls_context_certificate_count gives the number of certificates.
 size_t tls_context_certificate_count(const struct tls_context *context);
 
 // tls_context_describe gives the facts about the first certificate, tls_context_describe_at about any.

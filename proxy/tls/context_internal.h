@@ -1,31 +1,44 @@
-// context_internal: what the server's streams need of a context: BoringSSL's objects. Private to proxy/tls.
+// context_internal: the inside of a context, and how either role makes one. Private to proxy/tls.
 #pragma once
 
-#include <openssl/bio.h>
 #include <openssl/ssl.h>
+#include <stdatomic.h>
 
+#include "proxy/tls/certificate.h"
 #include "proxy/tls/context.h"
+#include "proxy/tls/ticket_keys.h"
 
 enum { TLS_TICKET_LIFE_S = 2 * 60 * 60 }; // and never longer than the certificate lives
 
-// tls_context_make makes a context without the callbacks of its streams, which tls_context_create adds. Takes
-// `bio_method` over, on failure too; NULL counts as no memory. Errors as of tls_context_create.
-enum err tls_context_make(const struct tls_context_options *options, BIO_METHOD *bio_method,
-                          struct tls_context **out, struct errinfo *info) MUST_USE;
+struct tls_context {
+    atomic_size_t refs;
+    SSL_CTX *ssl_ctx;                 // owned; shows the first certificate
+    struct certificate *certificates; // owned; a client has one at most
+    size_t certificate_count;
+    uint16_t min; // BoringSSL's numbers of versions
+    uint16_t max;
+    // Of a server:
+    int verify_mode;          // BoringSSL's flags; its own getter is for X.509 contexts only
+    CRYPTO_BUFFER_POOL *pool; // owned; certificates seen often are kept once
+    uint8_t binding[TICKET_BINDING_LEN]; // what its sessions are bound to
+};
 
-// tls_context_ssl_ctx gives the context's SSL_CTX, borrowed.
-SSL_CTX *tls_context_ssl_ctx(const struct tls_context *context);
+// tls_context_begin makes a context for these versions, with the rules of both roles and no certificate. The caller owns
+// it, and gives it to tls_context_finish. NULL without memory.
+struct tls_context *tls_context_begin(enum tls_version min, enum tls_version max) MUST_USE;
 
-// tls_context_binding gives the TICKET_BINDING_LEN bytes that its sessions are bound to, borrowed.
-const uint8_t *tls_context_binding(const struct tls_context *context);
+// tls_context_add adds a certificate with its key; the first one is set on the SSL_CTX. `is_tried`: a handshake in
+// memory, with the context as the server, must succeed with it. Errors as of tls_context_create, and ERR_LIMIT beyond
+// 64 certificates. After an error the context is as it was before.
+enum err tls_context_add(struct tls_context *context, struct slice chain_pem, struct slice key_pem,
+                         bool is_tried, struct errinfo *info) MUST_USE;
 
-// tls_context_bio_method gives the method of the BIOs under its streams, borrowed.
-const BIO_METHOD *tls_context_bio_method(const struct tls_context *context);
+// tls_context_finish gives the context to `*out` when `error` is ERR_OK. Otherwise it frees the context, which may be
+// NULL, and writes the sentence for ERR_MEMORY. Gives `error`.
+enum err tls_context_finish(struct tls_context *context, enum err error, struct tls_context **out,
+                            struct errinfo *info) MUST_USE;
 
-// tls_context_verify_mode gives BoringSSL's flags for the client's certificate: asked for, or needed.
-int tls_context_verify_mode(const struct tls_context *context);
-
-// tls_context_apply makes the SSL, which may have been made for another context, this one's: the certificate that
+// tls_context_apply makes an SSL that may have been made for another context this one's: the certificate that
 // suits the client, CA names, session id context and versions. The caller sets the verification. Only while the
 // ClientHello is handled. False without memory.
 bool tls_context_apply(const struct tls_context *context, const SSL_CLIENT_HELLO *hello);

@@ -21,10 +21,13 @@ enum {
 
 _Static_assert((int)TICKET_OVERHEAD == (int)NAME_LEN + (int)NONCE_LEN + (int)TAG_LEN, "format");
 
+// slot is a key with its name. Both are made at once, as the bytes of the slot.
 struct slot {
     uint8_t name[NAME_LEN];
     uint8_t key[KEY_LEN];
 };
+
+_Static_assert(sizeof(struct slot) == (size_t)NAME_LEN + (size_t)KEY_LEN, "no padding");
 
 struct ticket_keys {
     pthread_mutex_t lock; // of all below
@@ -74,16 +77,11 @@ static bool derive(const uint8_t *secret, int64_t period, struct slot *out)
 {
     static const char label[] = "sallyport ticket";
     uint8_t info[sizeof label + sizeof(uint64_t)];
-    uint8_t bytes[NAME_LEN + KEY_LEN];
     (void)bytes_copy(info, sizeof info, slice_of(label, sizeof label));
     for (size_t i = 0; i < sizeof(uint64_t); i++)
         info[sizeof label + i] = (uint8_t)((uint64_t)period >> (8 * (7 - i)));
-    const bool is_good = HKDF(bytes, sizeof bytes, EVP_sha256(), secret, TICKET_SECRET_LEN, NULL, 0,
-                              info, sizeof info);
-    (void)bytes_copy(out->name, sizeof out->name, slice_of(bytes, NAME_LEN));
-    (void)bytes_copy(out->key, sizeof out->key, slice_of(bytes + NAME_LEN, KEY_LEN));
-    OPENSSL_cleanse(bytes, sizeof bytes);
-    return is_good;
+    return HKDF((uint8_t *)out, sizeof *out, EVP_sha256(), secret, TICKET_SECRET_LEN, NULL, 0, info,
+                sizeof info);
 }
 
 static bool derive_all(struct ticket_keys *keys, int64_t period)
@@ -107,7 +105,7 @@ static bool draw(struct ticket_keys *keys, int64_t period)
     if (follows)
         keys->slots[1] = keys->slots[0];
     keys->slot_count = follows ? 2 : 1;
-    return RAND_bytes(keys->slots[0].name, NAME_LEN) && RAND_bytes(keys->slots[0].key, KEY_LEN);
+    return RAND_bytes((uint8_t *)keys->slots, sizeof keys->slots[0]);
 }
 
 // refresh makes the slots those of now. With the lock.

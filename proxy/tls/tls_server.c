@@ -4,30 +4,25 @@
 #include <openssl/err.h>
 #include <time.h>
 
-#include "proxy/tls/context_internal.h"
 #include "proxy/tls/tls_stream_internal.h"
 
-enum { TICKET_CONTENT_MAX = 12 * 1024 };
+enum {
+    TICKET_CONTENT_MAX = 12 * 1024,
+    // Bytes of a Certificate message beside the certificates: lengths, and in TLS 1.3 empty extensions, of the 16
+    // certificates that a chain may have (RFC 8446 4.4.2).
+    CHAIN_FRAMING_LEN = 4 + 16 * 5,
+};
 
 struct server_stream {
-    struct tls_stream tls;        // first
-    struct tls_context *context;  // ref; what the stream was made with
-    struct tls_context *selected; // ref; NULL, or what the client's server name has led to
-    tls_select_fn select;         // NULL: the stream's own, whatever the name
-    tls_resume_fn resume;         // NULL: no tickets
-    struct ticket_keys *keys;     // borrowed
+    struct tls_stream tls;    // first
+    tls_select_fn select;     // NULL: the stream's own, whatever the name
+    tls_resume_fn resume;     // NULL: no tickets
+    struct ticket_keys *keys; // borrowed
 };
 
 static struct server_stream *server_of(struct tls_stream *tls)
 {
     return (struct server_stream *)tls;
-}
-
-static void release(struct tls_stream *tls)
-{
-    struct server_stream *server = server_of(tls);
-    tls_context_unref(server->selected);
-    tls_context_unref(server->context);
 }
 
 // on_client_hello is called for every ClientHello, before anything is agreed.
@@ -36,20 +31,22 @@ static enum ssl_select_cert_result_t on_client_hello(const SSL_CLIENT_HELLO *hel
     struct server_stream *server = SSL_get_app_data(hello->ssl);
     if (server == NULL)
         return ssl_select_cert_success;
-    struct tls_context *selected = server->context;
+    struct tls_stream *tls = &server->tls;
+    struct tls_context *selected = tls->context;
     if (server->select != NULL)
-        selected = server->select(server->tls.verify_arg, tls_stream_server_name(&server->tls));
+        selected = server->select(tls->verify_arg, tls_stream_server_name(tls));
     if (!tls_context_apply(selected, hello))
         return ssl_select_cert_error;
-    SSL_set_custom_verify(hello->ssl, tls_context_verify_mode(selected), tls_stream_on_verify);
-    tls_context_unref(server->selected);
-    server->selected = tls_context_ref(selected);
+    SSL_set_custom_verify(hello->ssl, selected->verify_mode, tls_stream_on_verify);
+    tls_context_unref(tls->selected);
+    tls->selected = tls_context_ref(selected);
     return ssl_select_cert_success;
 }
 
 static const uint8_t *binding_of(const struct server_stream *server)
 {
-    return tls_context_binding(server->selected == NULL ? server->context : server->selected);
+    const struct tls_stream *tls = &server->tls;
+    return (tls->selected == NULL ? tls->context : tls->selected)->binding;
 }
 
 static size_t ticket_overhead(SSL *ssl)
@@ -58,9 +55,9 @@ static size_t ticket_overhead(SSL *ssl)
     return TICKET_OVERHEAD;
 }
 
-// ticket_seal makes a ticket. One that cannot be made, or would burden each later connection with a
-// chain of unusual size, becomes a single byte, which nobody will take: an error here would end a good
-// handshake, and TLS 1.3 has no empty tickets.
+// ticket_seal makes a ticket. If it cannot be made, or its chain is too large to be sent with each later connection, the
+// ticket is a single byte, which nobody accepts: an error here would end a good handshake, and TLS 1.3 has no empty
+// tickets.
 static int ticket_seal(SSL *ssl, uint8_t *out, size_t *out_len, size_t cap, const uint8_t *in,
                        size_t in_len)
 {
@@ -75,8 +72,8 @@ static int ticket_seal(SSL *ssl, uint8_t *out, size_t *out_len, size_t cap, cons
     return 1;
 }
 
-// ticket_open lets a session be resumed whose client would be let in today. Everything else is no
-// error: a full handshake follows, which tells the client the true reason.
+// ticket_open lets a session be resumed if its client would be accepted today. Otherwise a full handshake follows, which
+// tells the client the true reason.
 static enum ssl_ticket_aead_result_t ticket_open(SSL *ssl, uint8_t *out, size_t *out_len,
                                                  size_t cap, const uint8_t *in, size_t in_len)
 {
@@ -96,17 +93,65 @@ static enum ssl_ticket_aead_result_t ticket_open(SSL *ssl, uint8_t *out, size_t 
     return error == ERR_OK ? ssl_ticket_aead_success : ssl_ticket_aead_ignore_ticket;
 }
 
-enum err tls_context_create(const struct tls_context_options *options, struct tls_context **out,
-                            struct errinfo *info)
+// on_alpn takes http/1.1 where it is offered, and refuses a client that offers only other protocols (RFC 7301 3.2).
+static int on_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in,
+                   unsigned in_len, void *arg)
+{
+    (void)ssl;
+    (void)arg;
+    static const struct slice spoken = {(const uint8_t *)"http/1.1", 8};
+    struct slice rest = slice_of(in, in_len);
+    while (rest.len > 0) {
+        const struct slice name = slice_first(slice_from(rest, 1), rest.data[0]);
+        if (slice_equal(name, spoken)) {
+            *out = name.data;
+            *out_len = (uint8_t)name.len;
+            return SSL_TLSEXT_ERR_OK;
+        }
+        rest = slice_from(rest, 1 + name.len);
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+// set_rules sets what a server's context has beside its certificates. False without memory.
+static bool set_rules(struct tls_context *context, const struct tls_context_options *options)
 {
     static const SSL_TICKET_AEAD_METHOD tickets = {
         .max_overhead = ticket_overhead, .seal = ticket_seal, .open = ticket_open};
-    TRY(tls_context_make(options, tls_bio_method_create(), out, info));
-    SSL_CTX *ctx = tls_context_ssl_ctx(*out);
-    SSL_CTX_set_custom_verify(ctx, tls_context_verify_mode(*out), tls_stream_on_verify);
+    SSL_CTX *ctx = context->ssl_ctx;
+    const int need = options->is_certificate_optional ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    context->verify_mode = SSL_VERIFY_PEER | need;
+    context->pool = CRYPTO_BUFFER_POOL_new();
+    if (options->binding != NULL)
+        (void)bytes_copy(context->binding, sizeof context->binding,
+                         slice_of(options->binding, TICKET_BINDING_LEN));
+    SSL_CTX_set_custom_verify(ctx, context->verify_mode, tls_stream_on_verify);
     SSL_CTX_set_select_certificate_cb(ctx, on_client_hello);
     SSL_CTX_set_ticket_aead_method(ctx, &tickets);
-    return ERR_OK;
+    SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    (void)SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    (void)SSL_CTX_set_timeout(ctx, TLS_TICKET_LIFE_S);
+    SSL_CTX_set_session_psk_dhe_timeout(ctx, TLS_TICKET_LIFE_S);
+    SSL_CTX_set0_buffer_pool(ctx, context->pool);
+    // The name is too narrow: it bounds each message of a handshake in which a certificate is asked for.
+    SSL_CTX_set_max_cert_list(ctx, options->max_chain + CHAIN_FRAMING_LEN);
+    return context->pool != NULL && SSL_CTX_set_num_tickets(ctx, 1) &&
+           SSL_CTX_set_session_id_context(ctx, context->binding, sizeof context->binding);
+}
+
+enum err tls_context_create(const struct tls_context_options *options, struct tls_context **out,
+                            struct errinfo *info)
+{
+    struct tls_context *context = tls_context_begin(options->min, options->max);
+    enum err error = ERR_MEMORY;
+    if (context == NULL)
+        sk_CRYPTO_BUFFER_pop_free(options->client_ca_names, CRYPTO_BUFFER_free);
+    else if (options->client_ca_names != NULL)
+        SSL_CTX_set0_client_CAs(context->ssl_ctx, options->client_ca_names);
+    if (context != NULL && set_rules(context, options))
+        error = tls_context_add(context, options->chain_pem, options->key_pem, true, info);
+    return tls_context_finish(context, error, out, info);
 }
 
 struct tls_stream *tls_stream_create(struct tls_context *context, struct stream *below,
@@ -114,11 +159,9 @@ struct tls_stream *tls_stream_create(struct tls_context *context, struct stream 
                                      void *verify_arg)
 {
     struct tls_stream *tls =
-        tls_stream_make(sizeof(struct server_stream), release, tls_context_ssl_ctx(context),
-                        tls_context_bio_method(context), below, pool, verify, verify_arg);
+        tls_stream_make(sizeof(struct server_stream), context, below, pool, verify, verify_arg);
     if (tls == NULL)
         return NULL;
-    server_of(tls)->context = tls_context_ref(context);
     SSL_set_accept_state(tls->ssl);
     (void)SSL_set_options(tls->ssl, SSL_OP_NO_TICKET);
     return tls;

@@ -136,18 +136,8 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
-BIO_METHOD *tls_bio_method_create(void)
-{
-    BIO_METHOD *method = BIO_meth_new(0, "sallyport stream");
-    if (method == NULL)
-        return NULL;
-    if (!BIO_meth_set_read(method, bio_read) || !BIO_meth_set_write(method, bio_write) ||
-        !BIO_meth_set_ctrl(method, bio_ctrl)) {
-        BIO_meth_free(method);
-        return NULL;
-    }
-    return method;
-}
+static const BIO_METHOD bio_method = {
+    .name = "sallyport stream", .bread = bio_read, .bwrite = bio_write, .ctrl = bio_ctrl};
 
 // push_output hands the gathered records to the stream below.
 static enum err push_output(struct tls_stream *tls)
@@ -314,27 +304,6 @@ static const struct stream_ops tls_ops = {
     .close = tls_close,
 };
 
-static uint8_t alert_code(enum tls_alert alert)
-{
-    switch (alert) {
-    case TLS_ALERT_BAD_CERTIFICATE:
-        return SSL_AD_BAD_CERTIFICATE;
-    case TLS_ALERT_UNSUPPORTED_CERTIFICATE:
-        return SSL_AD_UNSUPPORTED_CERTIFICATE;
-    case TLS_ALERT_CERTIFICATE_REVOKED:
-        return SSL_AD_CERTIFICATE_REVOKED;
-    case TLS_ALERT_CERTIFICATE_EXPIRED:
-        return SSL_AD_CERTIFICATE_EXPIRED;
-    case TLS_ALERT_UNKNOWN_CA:
-        return SSL_AD_UNKNOWN_CA;
-    case TLS_ALERT_ACCESS_DENIED:
-        return SSL_AD_ACCESS_DENIED;
-    case TLS_ALERT_INTERNAL_ERROR:
-        return SSL_AD_INTERNAL_ERROR;
-    }
-    return SSL_AD_INTERNAL_ERROR;
-}
-
 enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert)
 {
     struct tls_stream *tls = SSL_get_app_data(ssl);
@@ -345,12 +314,11 @@ enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert)
         return ssl_verify_ok;
     tls->failure = TLS_FAILURE_REFUSED;
     tls->failure_detail = "certificate_refused";
-    *out_alert = alert_code(alert);
+    *out_alert = (uint8_t)alert;
     return ssl_verify_invalid;
 }
 
-struct tls_stream *tls_stream_make(size_t size, void (*release)(struct tls_stream *tls),
-                                   SSL_CTX *ctx, const BIO_METHOD *method, struct stream *below,
+struct tls_stream *tls_stream_make(size_t size, struct tls_context *context, struct stream *below,
                                    struct buffer_pool *pool, tls_verify_fn verify, void *verify_arg)
 {
     struct tls_stream *tls = calloc(1, size);
@@ -359,15 +327,15 @@ struct tls_stream *tls_stream_make(size_t size, void (*release)(struct tls_strea
     *tls = (struct tls_stream){
         .stream = {.ops = &tls_ops},
         .magic = TLS_STREAM_MAGIC,
+        .context = tls_context_ref(context),
         .below = below,
         .pool = pool,
         .verify = verify,
         .verify_arg = verify_arg,
         .failure_detail = "",
-        .release = release,
     };
-    tls->ssl = SSL_new(ctx);
-    BIO *bio = BIO_new(method);
+    tls->ssl = SSL_new(context->ssl_ctx);
+    BIO *bio = BIO_new(&bio_method);
     if (tls->ssl == NULL || bio == NULL) {
         BIO_free(bio);
         tls_stream_destroy(tls);
@@ -390,7 +358,8 @@ void tls_stream_destroy(struct tls_stream *tls)
     buffer_pool_give(tls->pool, &tls->in);
     buffer_pool_give(tls->pool, &tls->out);
     SSL_free(tls->ssl);
-    tls->release(tls);
+    tls_context_unref(tls->selected);
+    tls_context_unref(tls->context);
     tls->magic = 0;
     free(tls);
 }

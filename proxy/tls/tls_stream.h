@@ -11,21 +11,10 @@
 
 #include "proxy/net/buffer.h"
 #include "proxy/net/stream.h"
+#include "proxy/tls/alert.h"
 
-// tls_alert is what the peer is told when its certificate is refused (RFC 8446 6.2).
-enum tls_alert {
-    TLS_ALERT_BAD_CERTIFICATE,
-    TLS_ALERT_UNSUPPORTED_CERTIFICATE,
-    TLS_ALERT_CERTIFICATE_REVOKED,
-    TLS_ALERT_CERTIFICATE_EXPIRED,
-    TLS_ALERT_UNKNOWN_CA,
-    TLS_ALERT_ACCESS_DENIED,
-    TLS_ALERT_INTERNAL_ERROR,
-};
-
-// tls_verify_fn judges the peer's chain (leaf first, never empty; borrowed for the call). ERR_OK lets
-// the handshake go on; anything else refuses it with `*out_alert`. Called once, from within
-// tls_stream_handshake.
+// tls_verify_fn judges the peer's chain (leaf first, never empty; borrowed for the call). ERR_OK lets the handshake go on.
+// Anything else refuses it, and the peer is told `*out_alert`. Called once, from within tls_stream_handshake.
 typedef enum err (*tls_verify_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
                                   enum tls_alert *out_alert);
 

@@ -46,8 +46,8 @@ static bool is_waiting(const SSL *ssl, int result)
     return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
 }
 
-// shake drives both ends. ERR_INPUT with what stopped them.
-static enum err shake(SSL *server, SSL *client, struct errinfo *info)
+// run drives both ends. ERR_INPUT with what stopped them.
+static enum err run(SSL *server, SSL *client, struct errinfo *info)
 {
     for (int turn = 0; turn < TURNS_MAX; turn++) {
         const int asked = SSL_do_handshake(client);
@@ -85,7 +85,7 @@ static enum err try_version(SSL_CTX *server_ctx, SSL_CTX *client_ctx,
     if (server != NULL && client != NULL && prepare(server, certificate, version) &&
         connect_ends(server, client)) {
         SSL_set_connect_state(client);
-        error = shake(server, client, info);
+        error = run(server, client, info);
     }
     SSL_free(server);
     SSL_free(client);
@@ -93,8 +93,8 @@ static enum err try_version(SSL_CTX *server_ctx, SSL_CTX *client_ctx,
     return error;
 }
 
-enum err trial_shake(SSL_CTX *server, const struct certificate *certificate, uint16_t min,
-                     uint16_t max, struct errinfo *info)
+enum err trial_run(SSL_CTX *server, const struct certificate *certificate, uint16_t min,
+                   uint16_t max, struct errinfo *info)
 {
     SSL_CTX *client = make_client();
     enum err error = ERR_MEMORY;

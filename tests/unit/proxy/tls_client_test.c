@@ -26,7 +26,7 @@ struct rig {
     struct party server_party;
     struct party client_party;
     struct tls_context *context;
-    struct tls_client *client;
+    struct tls_context *client;
     struct ticket_keys *keys;
     struct tls_sessions *sessions;
     struct buffer_pool pool;
@@ -71,13 +71,13 @@ static STACK_OF(CRYPTO_BUFFER) *two_names(void)
     return names;
 }
 
-static struct tls_client *make_client(const struct party *party)
+static struct tls_context *make_client(const struct party *party)
 {
-    struct tls_client *client = NULL;
+    struct tls_context *client = NULL;
     struct errinfo info;
-    const struct tls_client_options options = {.chain_pem = pem_slice(&party->cert_pem),
-                                               .key_pem = pem_slice(&party->key_pem)};
-    assert_int_equal(tls_client_create(&options, &client, &info), ERR_OK);
+    assert_int_equal(
+        tls_client_create(pem_slice(&party->cert_pem), pem_slice(&party->key_pem), &client, &info),
+        ERR_OK);
     return client;
 }
 
@@ -123,7 +123,7 @@ static int destroy(void **state)
     struct rig *rig = *state;
     drop_ends(rig);
     tls_sessions_destroy(rig->sessions);
-    tls_client_unref(rig->client);
+    tls_context_unref(rig->client);
     tls_context_unref(rig->context);
     ticket_keys_destroy(rig->keys);
     buffer_pool_deinit(&rig->pool);
@@ -164,7 +164,7 @@ static void on_request(void *arg, const STACK_OF(CRYPTO_BUFFER) *ca_names)
     rig->ca_name_count = sk_CRYPTO_BUFFER_num(ca_names);
 }
 
-static void begin(struct rig *rig, struct tls_client *client)
+static void begin(struct rig *rig, struct tls_context *client)
 {
     drop_ends(rig);
     rig->judged_by_client = 0;
@@ -307,7 +307,7 @@ static void a_server_that_only_sends_an_alert_speaks_tls(void **state)
 
 // visit makes one connection on which the client hears the server, whose ticket comes with what it says
 // first.
-static bool visit(struct rig *rig, struct tls_client *client)
+static bool visit(struct rig *rig, struct tls_context *client)
 {
     size_t len = 0;
     begin(rig, client);
@@ -336,12 +336,12 @@ static void another_certificate_resumes_nothing_of_the_former(void **state)
 {
     struct rig *rig = *state;
     assert_false(visit(rig, rig->client));
-    struct tls_client *renewed = make_client(&rig->client_party);
+    struct tls_context *renewed = make_client(&rig->client_party);
     assert_false(visit(rig, renewed));
     assert_true(visit(rig, renewed));
     assert_false(visit(rig, rig->client));
     drop_ends(rig);
-    tls_client_unref(renewed);
+    tls_context_unref(renewed);
 }
 
 static void keeps_a_bounded_number_of_sessions(void **state)
@@ -362,11 +362,11 @@ static void keeps_a_bounded_number_of_sessions(void **state)
 static void a_key_of_another_certificate_is_refused(void **state)
 {
     struct rig *rig = *state;
-    struct tls_client *client = NULL;
+    struct tls_context *client = NULL;
     struct errinfo info;
-    const struct tls_client_options options = {.chain_pem = pem_slice(&rig->client_party.cert_pem),
-                                               .key_pem = pem_slice(&rig->server_party.key_pem)};
-    assert_int_equal(tls_client_create(&options, &client, &info), ERR_INPUT);
+    assert_int_equal(tls_client_create(pem_slice(&rig->client_party.cert_pem),
+                                       pem_slice(&rig->server_party.key_pem), &client, &info),
+                     ERR_INPUT);
     assert_null(client);
     assert_non_null(strstr(info.text, "does not belong"));
 }
