@@ -4,7 +4,7 @@
 // memory. It is strict where readers differ: chunk sizes have hexadecimal digits only, and lines end in CRLF. It drops
 // chunk extensions, and checks trailer fields like those of a head before it gives them out.
 //
-// Use: take `kind` and `length` from the head (request_head, response_head). Call body_reader_next with the unread bytes
+// Use: take `kind` and `length` from the head (message_head). Call body_reader_next with the unread bytes
 // until it returns BODY_MORE, BODY_DONE or BODY_BAD. When the sender ends, call body_reader_ends_well.
 #pragma once
 

@@ -79,8 +79,8 @@ static void append_target(const struct request_out *request, struct text *out)
 // append_options writes what is asked of the target itself, and names it in Connection.
 static void append_options(const struct request_out *request, struct text *out)
 {
-    const struct request_head *head = request->head;
-    const bool is_upgrade = head->wants_websocket;
+    const struct message_head *head = request->head;
+    const bool is_upgrade = head->is_websocket;
     if (head->takes_trailers)
         append_literal(out, "TE: trailers\r\nConnection: TE\r\n");
     if (is_upgrade)
@@ -99,7 +99,7 @@ static void append_framing(enum body_kind kind, bool has_length, uint64_t length
 
 void message_append_request(const struct request_out *request, struct text *out)
 {
-    const struct request_head *head = request->head;
+    const struct message_head *head = request->head;
     text_append(out, head->method_text);
     append_literal(out, " ");
     append_target(request, out);
@@ -122,7 +122,7 @@ void message_append_request(const struct request_out *request, struct text *out)
 // fields tell of the one that there would be.
 static void append_response_framing(const struct response_out *response, struct text *out)
 {
-    const struct response_head *head = response->head;
+    const struct message_head *head = response->head;
     if (head->status < 200 || head->status == 204)
         return;
     if (response->body != BODY_NONE)
@@ -135,7 +135,7 @@ static void append_response_framing(const struct response_out *response, struct 
 
 void message_append_response(const struct response_out *response, struct text *out)
 {
-    const struct response_head *head = response->head;
+    const struct message_head *head = response->head;
     text_append_format(out, "HTTP/1.1 %u ", head->status);
     text_append(out, head->reason);
     append_literal(out, "\r\n");

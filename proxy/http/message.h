@@ -7,7 +7,6 @@
 
 #include "proxy/http/absolute_url.h"
 #include "proxy/http/head.h"
-#include "proxy/http/response_head.h"
 
 enum {
     MESSAGE_EXTRA_CAP =
@@ -16,7 +15,7 @@ enum {
 };
 
 struct request_out {
-    const struct request_head *head;
+    const struct message_head *head;
     const struct absolute_url *url;
     bool is_last; // no further request will be sent on this connection
 };
@@ -25,7 +24,7 @@ struct request_out {
 void message_append_request(const struct request_out *request, struct text *out);
 
 struct response_out {
-    const struct response_head *head;
+    const struct message_head *head;
     enum body_kind body;       // how the body is framed for the client
     bool is_persistent;        // the client's connection goes on
     uint8_t for_minor_version; // the client's

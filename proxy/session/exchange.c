@@ -303,7 +303,7 @@ static void answer_whoami(struct exchange *exchange)
 }
 
 // take_request looks at a complete head, and goes on from there.
-static void take_request(struct exchange *exchange, const struct request_head *head)
+static void take_request(struct exchange *exchange, const struct message_head *head)
 {
     struct request *request = &exchange->request;
     const bool is_draining = exchange->peer->context->is_draining;
@@ -326,7 +326,7 @@ static enum exchange_step step_read_request(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
     const enum err error = peer_fill_inbox(peer);
-    struct request_head head;
+    struct message_head head;
     const char *why = "";
     switch (request_head_parse(peer_unread(peer), peer_head_max_len(peer), &head, &why)) {
     case HEAD_OK:

@@ -37,7 +37,7 @@ static enum err begin_up(struct forward *forward, const struct request_out *out,
 enum err forward_create(struct peer *peer, int fd, const struct forward_options *options,
                         size_t *out_taken, struct forward **out)
 {
-    const struct request_head *head = options->head;
+    const struct message_head *head = options->head;
     struct tcp_stream unowned;
     struct forward *forward = calloc(1, sizeof *forward);
     struct tcp_stream *tcp = forward == NULL ? &unowned : &forward->upstream;
@@ -51,7 +51,7 @@ enum err forward_create(struct peer *peer, int fd, const struct forward_options 
     tcp->stream.owner = peer->stream->owner;
     forward->peer = peer;
     forward->is_for_head = slice_equal(head->method_text, SLICE_LITERAL("HEAD"));
-    forward->wants_websocket = head->wants_websocket;
+    forward->wants_websocket = head->is_websocket;
     forward->expects_continue = head->expects_continue;
     forward->is_client_persistent = head->is_persistent;
     forward->minor_version = head->minor_version;
@@ -199,7 +199,7 @@ static enum forward_status step_up(struct forward *forward)
 }
 
 // begin_down answers the client: `head` is the one that is not interim.
-static enum forward_status begin_down(struct forward *forward, const struct response_head *head)
+static enum forward_status begin_down(struct forward *forward, const struct message_head *head)
 {
     struct text text;
     const bool is_framed = head->body == BODY_NONE || head->body == BODY_LENGTH;
@@ -223,7 +223,7 @@ static enum forward_status begin_down(struct forward *forward, const struct resp
 }
 
 // pass_interim passes a 1xx on to a client that understands it: 100 only if it has asked.
-static enum forward_status pass_interim(struct forward *forward, const struct response_head *head)
+static enum forward_status pass_interim(struct forward *forward, const struct message_head *head)
 {
     struct text text;
     const bool is_wanted = head->status == 100 ? forward->expects_continue : true;
@@ -242,7 +242,7 @@ static enum forward_status pass_interim(struct forward *forward, const struct re
 }
 
 // take_head acts on a response's head. FORWARD_MORE: something has happened, go on.
-static enum forward_status take_head(struct forward *forward, const struct response_head *head)
+static enum forward_status take_head(struct forward *forward, const struct message_head *head)
 {
     if (head->status == 101) {
         // Only what was asked for, and only after a request that is out: anything else is no switch
@@ -284,7 +284,7 @@ static enum forward_status read_on(struct forward *forward)
 static enum forward_status step_heads(struct forward *forward)
 {
     while (!forward->is_answered) {
-        struct response_head head;
+        struct message_head head;
         enum forward_status status = FORWARD_MORE;
         switch (response_head_parse(body_flow_unread(&forward->down), forward->is_for_head, &head,
                                     &forward->why)) {

@@ -50,11 +50,11 @@ struct forward {
     int64_t active_ms;         // monotonic; when something was last passed on
     int64_t body_ms;           // monotonic; since when the body's bytes are counted
     uint64_t body_len;         // bytes of it that had been passed on then
-    struct response_head switched; // private; of the 101, borrowed from what has been read
+    struct message_head switched; // private; of the 101, borrowed from what has been read
 };
 
 struct forward_options {
-    const struct request_head *head; // borrowed for the call, as all here
+    const struct message_head *head; // borrowed for the call, as all here
     const struct absolute_url *url;
     struct slice body; // what has come after the head
     bool is_last;      // the target is told that no further request comes

@@ -265,7 +265,7 @@ static void answer_refused(struct session *session)
 enum session_step handshake_step_refusing(struct session *session)
 {
     struct peer *peer = &session->peer;
-    struct request_head head;
+    struct message_head head;
     const char *why = "";
     const enum err error = peer_fill_inbox(peer);
     if (request_head_parse(peer_unread(peer), HEAD_CONNECT_MAX_LEN, &head, &why) != HEAD_MORE) {

@@ -25,7 +25,7 @@ void reply_update_interest(const struct exchange *exchange)
 // drop_body drops the body of a plain request that is not on its way, where all of it stands in the inbox.
 static bool drop_body(struct exchange *exchange)
 {
-    const struct request_head *head = &exchange->request.head;
+    const struct message_head *head = &exchange->request.head;
     const struct slice unread = peer_unread(exchange->peer);
     struct body_reader reader;
     enum body_result result = BODY_DATA;

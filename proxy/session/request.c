@@ -12,7 +12,7 @@ static const char what_this_is[] =
 // is_good_host: a Host field, where there is one, is a host with or without a port. What it names does not count: the
 // request-target is what is judged, and what the target of a plain request reads in Host is written from that
 // (RFC 9112 3.2.2).
-static bool is_good_host(const struct request_head *head)
+static bool is_good_host(const struct message_head *head)
 {
     struct target host;
     return !head->has_host || target_host_parse(head->host, &host) == ERR_OK ||
@@ -24,7 +24,7 @@ static struct verdict bad(const char *detail)
     return verdict_bad_request(REASON_BAD_REQUEST, detail, NULL);
 }
 
-static struct verdict take_connect(struct request *request, const struct request_head *head)
+static struct verdict take_connect(struct request *request, const struct message_head *head)
 {
     request->has_target = target_parse(head->target, &request->url.target) == ERR_OK;
     if (!request->has_target)
@@ -35,16 +35,16 @@ static struct verdict take_connect(struct request *request, const struct request
 // take_plain looks at a request whose URL can be asked for.
 static struct verdict take_plain(struct request *request)
 {
-    const struct request_head *head = &request->head;
+    const struct message_head *head = &request->head;
     const bool has_body = head->body != BODY_NONE;
     request->has_target = true;
     if (head->minor_version == 1 && !head->has_host)
         return bad("no Host field"); // RFC 9112 3.2
     if (!is_good_host(head))
         return bad(malformed_host);
-    if (request->url.is_websocket && !head->wants_websocket)
+    if (request->url.is_websocket && !head->is_websocket)
         return bad("ws:// without an upgrade");
-    if (head->wants_websocket && has_body)
+    if (head->is_websocket && has_body)
         return bad("an upgrade with a body");
     if (has_body && slice_equal(request->method, SLICE_LITERAL("TRACE")))
         return bad("TRACE with a body"); // RFC 9110 9.3.8
@@ -81,7 +81,7 @@ static struct verdict take_other(struct request *request)
     return bad(why);
 }
 
-struct verdict request_take(struct request *request, const struct request_head *head,
+struct verdict request_take(struct request *request, const struct message_head *head,
                             uint8_t *bytes)
 {
     request->bytes = bytes;

@@ -9,7 +9,7 @@
 
 // Zeroed: nothing is known.
 struct request {
-    struct request_head head; // of a plain request; its slices are of `bytes`
+    struct message_head head; // of a plain request; its slices are of `bytes`
     struct absolute_url url;  // of a plain request; of a CONNECT only the target is set
     uint8_t *bytes; // owned; the head's, of a plain request; NULL once it needs no repeating
     bool has_target;
@@ -20,7 +20,7 @@ struct request {
 };
 
 // request_take looks at a complete head. Its slices are of `bytes`, which the request takes over.
-struct verdict request_take(struct request *request, const struct request_head *head,
+struct verdict request_take(struct request *request, const struct message_head *head,
                             uint8_t *bytes);
 
 // request_is_repeatable tells whether it may be sent twice (RFC 9110 9.2.2), with nothing lost once it was sent. Only such

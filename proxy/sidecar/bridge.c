@@ -191,7 +191,7 @@ static const char *local_endpoint(const struct bridge *bridge, char out[ENDPOINT
 }
 
 // answer_origin_form is for those who take us for a web server.
-static void answer_origin_form(struct bridge *bridge, const struct request_head *head)
+static void answer_origin_form(struct bridge *bridge, const struct message_head *head)
 {
     char data[REPLY_CAP];
     char endpoint[ENDPOINT_TEXT_CAP];
@@ -236,7 +236,7 @@ static void reach(struct bridge *bridge)
 }
 
 // take_head looks at the first head: what is for the proxy, and what for us.
-static void take_head(struct bridge *bridge, const struct request_head *head)
+static void take_head(struct bridge *bridge, const struct message_head *head)
 {
     bridge->request_len = head->len;
     bridge->is_connect = head->method == METHOD_CONNECT;
@@ -277,7 +277,7 @@ static enum err fill_head(struct bridge *bridge)
 
 static bool step_read_head(struct bridge *bridge)
 {
-    struct request_head head;
+    struct message_head head;
     const char *why = "";
     const enum err error = fill_head(bridge);
     if (error == ERR_AGAIN)

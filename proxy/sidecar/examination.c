@@ -429,7 +429,7 @@ static struct slice value_of(struct slice json, const char *key)
 // read_whoami looks at the answer to the question who we are.
 static void read_whoami(struct ward *ward, const struct visit *visit)
 {
-    const struct response_head *answer = visit_answer(visit);
+    const struct message_head *answer = visit_answer(visit);
     const struct slice body = visit_body(visit);
     const enum cause refused = refusal_of(visit);
     if (!is_sallyport(visit)) {
@@ -510,7 +510,7 @@ static enum err ask_whoami(struct ward *ward, int64_t now_s)
 // read_connect looks at the answer to a CONNECT.
 static void read_connect(struct ward *ward, const struct visit *visit, const char *target)
 {
-    const struct response_head *answer = visit_answer(visit);
+    const struct message_head *answer = visit_answer(visit);
     if (answer == NULL) {
         fail(ward, EXAM_CONNECT, visit_cause(visit), "%s", upstream_detail(visit_upstream(visit)));
         return;

@@ -16,7 +16,7 @@ struct visit {
     bool has_request;
     bool is_done;
     bool has_answer;
-    struct response_head answer; // borrows from `bytes`
+    struct message_head answer; // borrows from `bytes`
     enum cause cause;
     ev_timer patience;
     size_t len; // bytes
@@ -67,7 +67,7 @@ static void look(struct visit *visit)
 // is_whole tells whether all of the answer is here: the head of a tunnel, or a body of known length.
 static bool is_whole(const struct visit *visit)
 {
-    const struct response_head *answer = &visit->answer;
+    const struct message_head *answer = &visit->answer;
     if (!visit->has_answer)
         return false;
     if (!answer->has_length)
@@ -179,7 +179,7 @@ bool visit_is_connected(const struct visit *visit)
     return visit->is_connected;
 }
 
-const struct response_head *visit_answer(const struct visit *visit)
+const struct message_head *visit_answer(const struct visit *visit)
 {
     return visit->has_answer ? &visit->answer : NULL;
 }

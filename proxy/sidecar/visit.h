@@ -2,7 +2,7 @@
 // asks. Blocking; for commands only.
 #pragma once
 
-#include "proxy/http/response_head.h"
+#include "proxy/http/head.h"
 #include "proxy/sidecar/upstream.h"
 
 struct visit;
@@ -23,7 +23,7 @@ const struct upstream *visit_upstream(const struct visit *visit);
 bool visit_is_connected(const struct visit *visit);
 
 // visit_answer gives the answer, borrowed until destroy; NULL: none came, and visit_cause tells why.
-const struct response_head *visit_answer(const struct visit *visit);
+const struct message_head *visit_answer(const struct visit *visit);
 
 // visit_body gives what came after its head, at most some 32 KiB.
 struct slice visit_body(const struct visit *visit);

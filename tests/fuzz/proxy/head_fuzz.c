@@ -16,7 +16,7 @@ static bool is_inside(struct slice part, struct slice whole)
            (part.data >= whole.data && part.data + part.len <= whole.data + whole.len);
 }
 
-static void check_accepted(const struct request_head *head, struct slice input)
+static void check_accepted(const struct message_head *head, struct slice input)
 {
     const struct slice text = slice_first(input, head->len);
     ASSERT(head->len >= 4 && head->len <= input.len && head->len <= PLAIN_MAX_LEN);
@@ -42,7 +42,7 @@ static void check_prefix(struct slice input, size_t len, enum head_result whole,
 {
     uint8_t *copy = malloc(len == 0 ? 1 : len);
     ASSERT(copy != NULL && bytes_copy(copy, len, slice_first(input, len)));
-    struct request_head head;
+    struct message_head head;
     const char *why = NULL;
     const enum head_result result =
         request_head_parse(slice_of(copy, len), PLAIN_MAX_LEN, &head, &why);
@@ -56,7 +56,7 @@ static void check_prefix(struct slice input, size_t len, enum head_result whole,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct slice input = slice_of(data, size < INPUT_MAX ? size : INPUT_MAX);
-    struct request_head head;
+    struct message_head head;
     const char *why = NULL;
     const enum head_result result = request_head_parse(input, PLAIN_MAX_LEN, &head, &why);
     if (result == HEAD_OK)

@@ -10,7 +10,7 @@ enum { OUT_CAP = 3 * HEAD_MAX_LEN };
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 // check_names: none of the fields that belong to the client's connection is left.
-static void check_names(const struct request_head *before, const struct request_head *after)
+static void check_names(const struct message_head *before, const struct message_head *after)
 {
     static const char *const gone[] = {"keep-alive", "proxy-connection", "proxy-authorization",
                                        "http2-settings"};
@@ -23,14 +23,14 @@ static void check_names(const struct request_head *before, const struct request_
     ASSERT(before->body == after->body && before->length == after->length);
     ASSERT(before->has_length == after->has_length);
     ASSERT(before->expects_continue == after->expects_continue);
-    ASSERT(before->wants_websocket == after->wants_websocket);
+    ASSERT(before->is_websocket == after->is_websocket);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char out[OUT_CAP];
-    struct request_head head;
-    struct request_head again;
+    struct message_head head;
+    struct message_head again;
     struct absolute_url url;
     struct target host;
     struct text text;

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_prefix(struct slice input, size_t len, enum head_result whole, size_t head_len)
 {
     uint8_t *copy = malloc(len == 0 ? 1 : len);
-    struct response_head head;
+    struct message_head head;
     const char *why = NULL;
     ASSERT(copy != NULL && bytes_copy(copy, len, slice_first(input, len)));
     const enum head_result result = response_head_parse(slice_of(copy, len), false, &head, &why);
@@ -26,11 +26,11 @@ static void check_prefix(struct slice input, size_t len, enum head_result whole,
 }
 
 // check_passed_on reads what the client would get.
-static void check_passed_on(const struct response_head *head, bool is_for_head, uint8_t minor)
+static void check_passed_on(const struct message_head *head, bool is_for_head, uint8_t minor)
 {
     static char out[OUT_CAP];
     struct text text;
-    struct response_head again;
+    struct message_head again;
     const char *why = NULL;
     const enum body_kind body = head->body == BODY_LENGTH || head->body == BODY_NONE ? head->body
                                 : minor == 1                                         ? BODY_CHUNKED
@@ -57,7 +57,7 @@ static void check_passed_on(const struct response_head *head, bool is_for_head, 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct slice input = slice_of(data, size < INPUT_MAX ? size : INPUT_MAX);
-    struct response_head head;
+    struct message_head head;
     const char *why = NULL;
     for (int is_for_head = 0; is_for_head < 2; is_for_head++) {
         const enum head_result result = response_head_parse(input, is_for_head != 0, &head, &why);

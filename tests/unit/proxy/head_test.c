@@ -13,7 +13,7 @@
 
 enum { PLAIN_MAX_LEN = 32 * 1024 };
 
-static enum head_result parse(struct slice bytes, struct request_head *out)
+static enum head_result parse(struct slice bytes, struct message_head *out)
 {
     const char *why = NULL;
     const enum head_result result = request_head_parse(bytes, PLAIN_MAX_LEN, out, &why);
@@ -28,7 +28,7 @@ static enum head_result parse_copy(struct slice bytes)
     uint8_t *copy = malloc(bytes.len + 1);
     assert_non_null(copy);
     assert_true(bytes_copy(copy, bytes.len, bytes));
-    struct request_head head;
+    struct message_head head;
     const enum head_result result = parse(slice_of(copy, bytes.len), &head);
     free(copy);
     return result;
@@ -77,7 +77,7 @@ static void reads_what_is_well_formed(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++) {
         const struct accepted *row = &accepted[i];
-        struct request_head head;
+        struct message_head head;
         if (parse(slice_of_string(row->text), &head) != HEAD_OK)
             fail_msg("refused: %s", row->text);
         assert_int_equal(head.method, METHOD_CONNECT);
@@ -114,7 +114,7 @@ static void leaves_the_bytes_behind_the_head_alone(void **state)
         for (size_t j = 0; j < sizeof behind / sizeof *behind; j++) {
             char text[512];
             (void)snprintf(text, sizeof text, "%s%s", accepted[i].text, behind[j]);
-            struct request_head head;
+            struct message_head head;
             assert_int_equal(parse(slice_of_string(text), &head), HEAD_OK);
             assert_int_equal(head.len, strlen(accepted[i].text));
         }
@@ -130,7 +130,7 @@ static void other_methods_are_told_apart(void **state)
         char text[128];
         (void)snprintf(text, sizeof text,
                        "%s http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", methods[i]);
-        struct request_head head;
+        struct message_head head;
         assert_int_equal(parse(slice_of_string(text), &head), HEAD_OK);
         assert_int_equal(head.method, METHOD_OTHER);
         assert_int_equal(head.body, BODY_LENGTH);
@@ -262,7 +262,7 @@ static void what_is_bad_stays_bad_with_more_bytes_behind(void **state)
         uint8_t text[256];
         assert_true(bytes_copy(text, sizeof text, refused[i]));
         assert_true(bytes_copy(text + refused[i].len, 64, SLICE_LITERAL("X: y\r\n\r\n")));
-        struct request_head head;
+        struct message_head head;
         assert_int_equal(parse(slice_of(text, refused[i].len + 8), &head), HEAD_BAD);
     }
 }
@@ -270,7 +270,7 @@ static void what_is_bad_stays_bad_with_more_bytes_behind(void **state)
 static void a_bad_head_still_tells_its_request_line(void **state)
 {
     (void)state;
-    struct request_head head;
+    struct message_head head;
     assert_int_equal(parse(SLICE_LITERAL("CONNECT a:1 HTTP/1.1\r\nbad\r\n\r\n"), &head), HEAD_BAD);
     assert_true(slice_equal(head.method_text, SLICE_LITERAL("CONNECT")));
     assert_true(slice_equal(head.target, SLICE_LITERAL("a:1")));
@@ -309,7 +309,7 @@ static void draft_add(struct draft *draft, size_t len)
 static enum head_result draft_finish(struct draft *draft, size_t *out_len)
 {
     assert_true(bytes_copy(draft->data + draft->len, 2, SLICE_LITERAL("\r\n")));
-    struct request_head head;
+    struct message_head head;
     const enum head_result result = parse(slice_of(draft->data, draft->len + 2), &head);
     *out_len = head.len;
     free(draft->data);
@@ -494,7 +494,7 @@ static void a_body_is_framed_in_one_way(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof framed / sizeof *framed; i++) {
-        struct request_head head;
+        struct message_head head;
         if (parse(slice_of_string(framed[i].text), &head) != HEAD_OK)
             fail_msg("refused: %s", framed[i].text);
         assert_int_equal(head.body, framed[i].body);
@@ -551,23 +551,23 @@ static void a_body_that_could_be_framed_in_two_ways_is_refused(void **state)
 static void wishes_of_the_next_hop_are_noted(void **state)
 {
     (void)state;
-    struct request_head head;
+    struct message_head head;
     assert_int_equal(parse(SLICE_LITERAL(POST_A "Expect: 100-Continue\r\nTE: trailers\r\n"
                                                 "Connection: keep-alive, upgrade\r\n"
                                                 "Upgrade: x, WebSocket\r\n\r\n"),
                            &head),
                      HEAD_OK);
-    assert_true(head.expects_continue && head.takes_trailers && head.wants_websocket);
+    assert_true(head.expects_continue && head.takes_trailers && head.is_websocket);
     assert_false(head.expects_other);
     assert_int_equal(
         parse(SLICE_LITERAL(POST_A "Expect: more\r\nUpgrade: websocket\r\n\r\n"), &head), HEAD_OK);
     assert_true(head.expects_other);
-    assert_false(head.wants_websocket); // no Connection option
+    assert_false(head.is_websocket); // no Connection option
     assert_int_equal(parse(SLICE_LITERAL("GET http://a/ HTTP/1.0\r\nExpect: 100-continue\r\n"
                                          "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"),
                            &head),
                      HEAD_OK);
-    assert_false(head.expects_continue || head.wants_websocket);
+    assert_false(head.expects_continue || head.is_websocket);
 }
 
 static void what_is_too_large_says_so(void **state)
@@ -578,7 +578,7 @@ static void what_is_too_large_says_so(void **state)
     for (size_t i = 0; i < 3; i++)
         draft_add(&draft, HEAD_CONNECT_MAX_LEN / 3);
     assert_true(bytes_copy(draft.data + draft.len, 2, SLICE_LITERAL("\r\n")));
-    struct request_head head;
+    struct message_head head;
     const char *why = NULL;
     assert_int_equal(
         request_head_parse(slice_of(draft.data, draft.len + 2), PLAIN_MAX_LEN, &head, &why),

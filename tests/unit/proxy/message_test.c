@@ -110,7 +110,7 @@ static void what_cannot_be_asked_for_is_told_apart(void **state)
 
 static void check_request(const char *in, const char *expected, bool is_last)
 {
-    struct request_head head;
+    struct message_head head;
     struct absolute_url url;
     const char *why = NULL;
     char data[OUT_CAP];
@@ -184,7 +184,7 @@ static void what_belongs_to_the_connection_stays_behind(void **state)
 static void check_response(const char *in, bool is_for_head, uint8_t minor, bool is_persistent,
                            enum body_kind body, const char *expected)
 {
-    struct response_head head;
+    struct message_head head;
     const char *why = NULL;
     char data[OUT_CAP];
     struct text text;

@@ -28,7 +28,7 @@ static struct verdict take(const char *line, const char *fields, struct request 
     uint8_t *bytes = malloc((size_t)len);
     assert_non_null(bytes);
     assert_true(bytes_copy(bytes, (size_t)len, slice_of(text, (size_t)len)));
-    struct request_head head;
+    struct message_head head;
     const char *why = NULL;
     if (request_head_parse(slice_of(bytes, (size_t)len), HEAD_MAX_LEN, &head, &why) != HEAD_OK)
         fail_msg("%s: %s", line, why);

@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "proxy/http/response_head.h"
+#include "proxy/http/head.h"
 
-static enum head_result parse(struct slice bytes, bool is_for_head, struct response_head *out)
+static enum head_result parse(struct slice bytes, bool is_for_head, struct message_head *out)
 {
     uint8_t *copy = malloc(bytes.len + 1);
     const char *why = NULL;
@@ -62,7 +62,7 @@ static void a_response_is_framed_in_one_way(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++) {
         const struct accepted *row = &accepted[i];
-        struct response_head head;
+        struct message_head head;
         if (parse(slice_of_string(row->text), false, &head) != HEAD_OK)
             fail_msg("refused: %s", row->text);
         if (head.body != row->body || head.is_persistent != row->is_persistent)
@@ -80,7 +80,7 @@ static void a_head_that_is_not_whole_is_waited_for(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++) {
         const struct slice text = slice_of_string(accepted[i].text);
-        struct response_head head;
+        struct message_head head;
         for (size_t len = 0; len < text.len; len++)
             assert_int_equal(parse(slice_first(text, len), false, &head), HEAD_MORE);
     }
@@ -141,7 +141,7 @@ static void a_response_that_could_be_read_in_two_ways_is_refused(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        struct response_head head;
+        struct message_head head;
         const enum head_result result = parse(refused[i], false, &head);
         if (result != HEAD_BAD)
             fail_msg("result %d: %.*s", result, (int)refused[i].len, refused[i].data);
@@ -153,7 +153,7 @@ static void a_head_without_end_is_too_large(void **state)
 {
     (void)state;
     uint8_t *data = malloc(2 * RESPONSE_HEAD_MAX_LEN);
-    struct response_head head;
+    struct message_head head;
     assert_non_null(data);
     memset(data, 'a', 2 * RESPONSE_HEAD_MAX_LEN);
     assert_int_equal(parse(slice_of(data, RESPONSE_HEAD_MAX_LINE_LEN + 1), false, &head),
