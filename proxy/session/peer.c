@@ -34,7 +34,7 @@ bool peer_become(struct peer *peer, const struct snapshot *snapshot, const struc
     peer->account = account;
     peer->json = copy;
     peer->json_len = json.len;
-    account_begin_session(account);
+    account->sessions++;
     peer->is_counted = true;
     return true;
 }
@@ -42,7 +42,7 @@ bool peer_become(struct peer *peer, const struct snapshot *snapshot, const struc
 void peer_leave(struct peer *peer)
 {
     if (peer->is_counted)
-        account_end_session(peer->account);
+        count_down(&peer->account->sessions);
     peer->is_counted = false;
 }
 
