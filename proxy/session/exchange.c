@@ -303,16 +303,18 @@ static void answer_whoami(struct exchange *exchange)
 }
 
 // take_request looks at a complete head, and goes on from there.
-static void take_request(struct exchange *exchange, const struct message_head *head)
+static void take_request(struct exchange *exchange, struct message_head *head)
 {
     struct request *request = &exchange->request;
     const bool is_draining = exchange->peer->context->is_draining;
-    uint8_t *bytes = peer_take_inbox(exchange->peer, head->len);
-    if (bytes == NULL) {
+    if (peer_take_head(exchange->peer, head) != ERR_OK) {
         end_without_memory(exchange);
         return;
     }
-    if (!conclude(exchange, request_take(request, head, bytes)))
+    const struct verdict taken = request_take(request, head);
+    if (!request->is_plain)
+        peer_drop_head(exchange->peer);
+    if (!conclude(exchange, taken))
         return;
     exchange->ending.may_keep = head->is_persistent;
     if (whoami_is_for(&request->url.target))
@@ -476,7 +478,7 @@ static void upgrade(struct exchange *exchange)
         end_without_memory(exchange);
         return;
     }
-    request_drop_head(&exchange->request);
+    peer_drop_head(exchange->peer);
     exchange->ending.status = 101;
     enter(exchange, EXCHANGE_TUNNEL);
 }
@@ -809,7 +811,7 @@ void exchange_destroy(struct exchange *exchange)
         return;
     ASSERT(exchange->state == EXCHANGE_DONE);
     exchange->peer->context->exchange_counts[EXCHANGE_DONE]--;
-    request_drop_head(&exchange->request);
+    peer_drop_head(exchange->peer);
     exchange->magic = 0;
     free(exchange);
 }

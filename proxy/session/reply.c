@@ -30,7 +30,7 @@ static bool drop_body(struct exchange *exchange)
     struct body_reader reader;
     enum body_result result = BODY_DATA;
     size_t len = 0;
-    if (exchange->request.bytes == NULL) // the forward has taken the request, body and all
+    if (exchange->peer->head == NULL) // the forward has taken the request, body and all
         return true;
     body_reader_init(&reader, head->body, head->length);
     while (result == BODY_DATA) {

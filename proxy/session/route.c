@@ -79,7 +79,7 @@ enum err route_forward(struct route *route, struct peer *peer, struct request *r
     forward_set_pace(route->forward, &route->quota.account->up, &route->quota.account->down);
     peer_consume_inbox(peer, taken);
     if (!route->is_pooled) // otherwise it may have to be sent again
-        request_drop_head(request);
+        peer_drop_head(peer);
     peer->context->counters.forwarded++;
     return ERR_OK;
 }
