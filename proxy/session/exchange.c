@@ -57,7 +57,9 @@ static void finish(struct exchange *exchange, enum exchange_outcome outcome, enu
         return;
     if (exchange->ending.reason == REASON_NONE)
         exchange->ending.reason = reason;
-    if (exchange->records.decision != NULL && exchange->verdict.reason == REASON_NONE) {
+    // What was to be allowed, and has not been recorded, came to nothing.
+    if (exchange->records.decision != NULL &&
+        (exchange->verdict.reason == REASON_NONE || exchange->verdict.action == ACTION_ALLOW)) {
         const struct decision none = {.action = ACTION_ERROR, .reason = exchange->ending.reason};
         exchange->verdict = verdict_of_decision(&none, exchange->peer->snapshot->id, 0);
     }
@@ -281,25 +283,18 @@ static void seek_upstream(struct exchange *exchange)
 // answer_whoami puts the proxy's own page on its way.
 static void answer_whoami(struct exchange *exchange)
 {
-    struct buffer_pool *pool = &exchange->peer->context->buffers;
+    char data[WHOAMI_CAP];
     struct text text;
     if (!conclude(exchange, judge_right(exchange)) ||
         !conclude(exchange, whoami_decide(exchange->peer, &exchange->request)))
         return;
-    struct buffer *json = buffer_pool_take(pool);
-    if (json == NULL) {
-        end_without_memory(exchange);
-        return;
-    }
-    text_init(&text, (char *)json->data, BUFFER_CAP);
+    text_init(&text, data, sizeof data);
     whoami_append(exchange->peer, exchange->id, &text);
     ASSERT(!text.is_cut);
-    exchange->ending.reason = REASON_COMPLETED;
     if (reply_json(exchange, text_slice(&text)) == ERR_OK)
         enter(exchange, EXCHANGE_REFUSE);
     else
         end_without_memory(exchange);
-    buffer_pool_give(pool, &json);
 }
 
 // take_request looks at a complete head, and goes on from there.
@@ -542,7 +537,7 @@ static enum exchange_step step_refuse(struct exchange *exchange)
         return EXCHANGE_STEP_WAIT;
     if (error == ERR_OK)
         finish(exchange, exchange->ending.may_keep ? EXCHANGE_KEEP : EXCHANGE_CLOSE,
-               REASON_REFUSED);
+               exchange->verdict.action == ACTION_ALLOW ? REASON_COMPLETED : REASON_REFUSED);
     else
         exchange_end(exchange, REASON_CLIENT_RESET);
     return EXCHANGE_STEP_AGAIN;
