@@ -181,7 +181,8 @@ int connect_command(int argc, char **argv)
     sidecar->server_count = arguments.client.server_count;
     if (credentials_load(&sidecar->paths, time(NULL), &sidecar->credentials, &cause, &info) !=
         ERR_OK) {
-        cli_say("connect", "%s: %s; %s", cause_name(cause), info.text, cause_advice(cause));
+        cli_say("connect", "%s: %s; %s", cause_info(cause)->name, info.text,
+                cause_info(cause)->advice);
         return CLI_UNLOADABLE;
     }
     return sidecar_run(sidecar);

@@ -104,7 +104,7 @@ LAYERS = {
             "proxy/process/",
             "proxy/tls/",
         ],
-        ["openssl/", "ev.h", "pthread.h"],
+        ["openssl/", "ev.h", "jansson.h"],
     ),
     "proxy/tls": (
         ["auth/base/", "auth/hostname.h", "auth/pem.h", "proxy/net/stream.h", "proxy/net/buffer.h"],
