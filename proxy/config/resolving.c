@@ -50,18 +50,24 @@ const struct section cache_section = SECTION("`cache`", cache_keys);
 
 static bool server_read(struct reader *reader, const struct node *node, struct dns_server *out)
 {
+    char quoted[CONFIG_QUOTE_CAP];
     struct slice text = {0};
     struct errinfo info = {0};
     struct endpoint endpoint;
     if (!reader_text(reader, node, "DNS server", CONFIG_TEXT_MAX, &text))
         return false;
-    if (endpoint_parse(text, &endpoint, &info) != ERR_OK)
-        return reader_refuse(reader, node, "DNS server", info.text,
-                             "DNS is at port 53: \"127.0.0.53:53\"");
+    if (endpoint_parse(text, &endpoint, &info) != ERR_OK) {
+        diagnostic_set_hint(reader_error(reader, node, "DNS server `%s`: %s",
+                                         reader_quote(text, quoted), info.text),
+                            "DNS is at port 53: \"127.0.0.53:53\"");
+        return false;
+    }
     *out = (struct dns_server){endpoint.address, endpoint.port};
     if (endpoint.port != 0 && ip_addr_classify(&endpoint.address) != IP_CLASS_CLOSED)
         return true;
-    return reader_refuse(reader, node, "DNS server", "no server can be there", "");
+    (void)reader_error(reader, node, "DNS server `%s`: no server can be there",
+                       reader_quote(text, quoted));
+    return false;
 }
 
 static void servers_read(struct reader *reader, const struct node *node,
@@ -90,11 +96,11 @@ static void system_servers_add(struct reader *reader, const struct node *node, c
         options->servers[options->server_count++] = (struct dns_server){found[i], DNS_PORT};
     }
     if (skipped > 0)
-        reader_warning(reader, node,
-                       "`resolver`: %zu of the servers in %s cannot be used (an address with a "
-                       "zone, or more than %d)"
-                       "\nname the servers under `servers`",
-                       skipped, path, DNS_MAX_SERVERS);
+        diagnostic_set_hint(reader_warning(reader, node,
+                                           "`resolver`: %zu of the servers in %s cannot be used "
+                                           "(an address with a zone, or more than %d)",
+                                           skipped, path, DNS_MAX_SERVERS),
+                            "name the servers under `servers`");
 }
 
 // system_servers_read asks the system, as libc would: without any server it is the one on this machine.
@@ -119,10 +125,10 @@ static void system_servers_read(struct reader *reader, const struct node *node,
         return;
     options->servers[options->server_count++] = (struct dns_server){
         .address = {.family = IP_V4, .bytes = {127, 0, 0, 1}}, .port = DNS_PORT};
-    reader_note(reader, resolver,
-                "`resolver`: there is no server in %s: 127.0.0.1:53 is asked for names"
-                "\nname the servers under `servers`",
-                path);
+    diagnostic_set_hint(
+        reader_note(reader, resolver,
+                    "`resolver`: there is no server in %s: 127.0.0.1:53 is asked for names", path),
+        "name the servers under `servers`");
 }
 
 // known is what is gathered of names that need no DNS.
@@ -138,7 +144,7 @@ static bool known_add(struct known *known, const struct ip_addr *address,
 {
     const enum err error = host_list_add(&known->list, address, name);
     if (error == ERR_MEMORY)
-        reader_no_memory(known->reader);
+        (void)reader_no_memory(known->reader);
     return error == ERR_OK;
 }
 
@@ -158,10 +164,10 @@ static bool host_name_read(struct reader *reader, const struct node *key, struct
     if (idn_to_ascii(key->text, ascii, &info) == ERR_OK &&
         hostname_parse(slice_of_string(ascii), out) == ERR_OK)
         return true;
-    return reader_error(reader, key,
-                        "`hosts`: `%s` is not a host name"
-                        "\na whole name, without `*`: `db.example.org: [10.2.0.7]`",
-                        reader_quote(key->text, quoted));
+    diagnostic_set_hint(reader_error(reader, key, "`hosts`: `%s` is not a host name",
+                                     reader_quote(key->text, quoted)),
+                        "a whole name, without `*`: `db.example.org: [10.2.0.7]`");
+    return false;
 }
 
 static void host_read(struct known *known, const struct node *node)
@@ -178,7 +184,7 @@ static void host_read(struct known *known, const struct node *node)
         if (!reader_text(reader, entry, "address", CONFIG_TEXT_MAX, &text))
             continue;
         if (ip_addr_parse(text, &address) != ERR_OK)
-            reader_error(reader, entry, "`%s` is not an address", reader_quote(text, quoted));
+            (void)reader_error(reader, entry, "`%s` is not an address", reader_quote(text, quoted));
         else
             (void)known_add(known, &address, &name);
     }
@@ -188,7 +194,7 @@ static struct host_table *table_make(struct known *known)
 {
     struct host_table *table = host_list_make(&known->list);
     if (table == NULL)
-        reader_no_memory(known->reader);
+        (void)reader_no_memory(known->reader);
     return table;
 }
 
@@ -198,10 +204,9 @@ static void hosts_read(struct known *known, const struct node *node)
     if (node == NULL)
         return;
     if (node->kind != NODE_MAP || node->child_count > HOSTS_MAX) {
-        reader_error(reader, node,
-                     "`hosts`: expected a map of at most %d names"
-                     "\n`hosts: {db.example.org: [10.2.0.7]}`",
-                     HOSTS_MAX);
+        diagnostic_set_hint(
+            reader_error(reader, node, "`hosts`: expected a map of at most %d names", HOSTS_MAX),
+            "`hosts: {db.example.org: [10.2.0.7]}`");
         return;
     }
     for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
@@ -228,12 +233,13 @@ static void hosts_file_read(struct known *known, const struct node *node)
                               "`hosts_file`: more than %d names, from this line on",
                               HOST_ENTRIES_MAX);
     if (seen.skipped > 0)
-        (void)diagnostics_add(diagnostics, SEVERITY_WARNING, path, seen.first_skipped, 1,
-                              "`hosts_file`: this line cannot be read and says nothing (%zu in "
-                              "this file)"
-                              "\na line is an address without a zone, and names: `10.2.0.7 "
-                              "db.example.org`",
-                              seen.skipped);
+        diagnostic_set_hint(diagnostics_add(diagnostics, SEVERITY_WARNING, path, seen.first_skipped,
+                                            1,
+                                            "`hosts_file`: this line cannot be read and says "
+                                            "nothing (%zu in this file)",
+                                            seen.skipped),
+                            "a line is an address without a zone, and names: `10.2.0.7 "
+                            "db.example.org`");
 }
 
 // known_read makes the table of the names that need no DNS.
@@ -258,7 +264,8 @@ static bool nat64_prefix_read(struct reader *reader, const struct node *node, vo
         return false;
     if (nat64_prefix_parse(text, out, &info) == ERR_OK)
         return true;
-    return reader_error(reader, node, "`nat64`: %s", info.text);
+    (void)reader_error(reader, node, "`nat64`: %s", info.text);
+    return false;
 }
 
 // nat64_read gives the policy the prefixes of the site's translators: addresses below them are judged
@@ -275,7 +282,7 @@ static void nat64_read(struct reader *reader, const struct node *node, struct po
 static void cache_read(struct reader *reader, const struct node *node, struct resolver_options *out)
 {
     if (section_read(reader, node, &cache_section, out) && out->min_ttl_ms > out->max_ttl_ms)
-        reader_error(reader, node, "`cache`: `min_ttl` is longer than `max_ttl`");
+        (void)reader_error(reader, node, "`cache`: `min_ttl` is longer than `max_ttl`");
     out->cache_bytes = out->cache_entries * CACHE_ENTRY_BYTES;
 }
 
@@ -286,7 +293,8 @@ void resolver_read(struct reader *reader, const struct node *node, struct snapsh
     const struct node *servers = node_get(map, "servers");
     const struct node *resolv_conf = node_get(map, "resolv_conf");
     if (servers != NULL && resolv_conf != NULL)
-        reader_error(reader, resolv_conf, "`resolv_conf` and `servers`: expected one of them");
+        (void)reader_error(reader, resolv_conf,
+                           "`resolv_conf` and `servers`: expected one of them");
     servers_read(reader, servers, out);
     if (servers == NULL)
         system_servers_read(reader, resolv_conf, node, out);

@@ -49,18 +49,20 @@ static void look_at_audit(struct lint *lint)
     if (strcmp(path, "-") == 0) // stdout, which `serve` has in any case
         return;
     if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
-        lint_find(lint, SEVERITY_ERROR, node, "the audit log %s is a directory: expected a file",
-                  path);
+        (void)lint_find(lint, SEVERITY_ERROR, node,
+                        "the audit log %s is a directory: expected a file", path);
     else if (stat(folder_of(path, folder), &status) != 0 && errno == ENOENT)
-        lint_find(lint, SEVERITY_ERROR, node,
-                  "the folder of the audit log %s does not exist; `serve` would end with that"
-                  "\nrun: mkdir -p %s",
-                  path, folder);
+        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR, node,
+                                      "the folder of the audit log %s does not exist; `serve` "
+                                      "would end with that",
+                                      path),
+                            "run: mkdir -p %s", folder);
     else if (!may(path, R_OK | W_OK))
-        lint_find(lint, SEVERITY_ERROR, node,
-                  "the audit log %s cannot be written by user %u: %m; `serve` would end with that"
-                  "\nlet that user write it, or run this as the user of the proxy",
-                  path, (unsigned)geteuid());
+        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR, node,
+                                      "the audit log %s cannot be written by user %u: %m; `serve` "
+                                      "would end with that",
+                                      path, (unsigned)geteuid()),
+                            "let that user write it, or run this as the user of the proxy");
 }
 
 // look_at_state looks for what `serve` would meet when it writes the blocks beside the old ones.
@@ -72,16 +74,18 @@ static void look_at_state(struct lint *lint)
     if (path == NULL)
         return;
     if (faccessat(AT_FDCWD, folder_of(path, folder), F_OK, AT_EACCESS) != 0 && errno == ENOENT)
-        lint_find(lint, SEVERITY_ERROR, node,
-                  "the folder of the file of blocks %s does not exist; `serve` would end with that"
-                  "\nrun: mkdir -p %s",
-                  path, folder);
+        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR, node,
+                                      "the folder of the file of blocks %s does not exist; `serve` "
+                                      "would end with that",
+                                      path),
+                            "run: mkdir -p %s", folder);
     else if (!may(path, R_OK | W_OK) || faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0)
-        lint_find(lint, SEVERITY_ERROR, node,
-                  "the file of blocks %s, or its folder, cannot be written by user %u: %m; `serve` "
-                  "would end with that, or the first block"
-                  "\nlet that user write it, or run this as the user of the proxy",
-                  path, (unsigned)geteuid());
+        diagnostic_set_hint(
+            lint_find(lint, SEVERITY_ERROR, node,
+                      "the file of blocks %s, or its folder, cannot be written by "
+                      "user %u: %m; `serve` would end with that, or the first block",
+                      path, (unsigned)geteuid()),
+            "let that user write it, or run this as the user of the proxy");
 }
 
 static void look_at_socket(struct lint *lint)
@@ -91,10 +95,12 @@ static void look_at_socket(struct lint *lint)
     if (path != NULL &&
         faccessat(AT_FDCWD, folder_of(path, folder), W_OK | X_OK, AT_EACCESS) != 0 &&
         errno != ENOENT) // which the configuration's own findings tell
-        lint_find(lint, SEVERITY_ERROR, node_get(node_get(root_of(lint), "control"), "socket"),
-                  "no control socket can be made in %s by user %u: %m; `serve` would end with that"
-                  "\nlet that user write it, or run this as the user of the proxy",
-                  folder, (unsigned)geteuid());
+        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR,
+                                      node_get(node_get(root_of(lint), "control"), "socket"),
+                                      "no control socket can be made in %s by user %u: %m; `serve` "
+                                      "would end with that",
+                                      folder, (unsigned)geteuid()),
+                            "let that user write it, or run this as the user of the proxy");
 }
 
 // others_write tells who else may change what has this status; NULL for nobody. A group of the owner's own (the number
@@ -120,11 +126,12 @@ static void look_at_writers(struct lint *lint, const char *path)
         const char *who = stat(places[i], &status) == 0 ? others_write(&status) : NULL;
         if (who == NULL)
             continue;
-        lint_find(
-            lint, SEVERITY_WARNING, NULL,
-            "%s can be written by %s (mode %04o): anybody who can do that decides who may go where"
-            "\nrun: chmod go-w %s",
-            places[i], who, (unsigned)(status.st_mode & 07777), places[i]);
+        diagnostic_set_hint(
+            lint_find(
+                lint, SEVERITY_WARNING, NULL,
+                "%s can be written by %s (mode %04o): anybody who can do that decides who may go where",
+                places[i], who, (unsigned)(status.st_mode & 07777)),
+            "run: chmod go-w %s", places[i]);
         return;
     }
 }
@@ -139,12 +146,13 @@ static bool look_for_ca_keys(struct lint *lint, const char *path)
         (void)snprintf(key, sizeof key, "%s/%s", folder_of(path, folder), names[i]);
         if (faccessat(AT_FDCWD, key, R_OK, AT_EACCESS) != 0)
             continue;
-        lint_find(
-            lint, SEVERITY_WARNING, NULL,
-            "%s can be read here: an attacker who takes over the proxy can then make certificates for any name"
-            "\nonce the certificates are made, keep it on another machine: only `sallyport ca` "
-            "needs it",
-            key);
+        diagnostic_set_hint(
+            lint_find(
+                lint, SEVERITY_WARNING, NULL,
+                "%s can be read here: an attacker who takes over the proxy can then make certificates for any name",
+                key),
+            "once the certificates are made, keep it on another machine: only "
+            "`sallyport ca` needs it");
         return true;
     }
     return false;
@@ -177,11 +185,12 @@ static void look_at_open_listeners(struct lint *lint)
         const struct listener_config *listener = &lint->snapshot->listeners[i];
         if (!endpoint_is_any_address(&listener->address))
             continue;
-        lint_find(lint, SEVERITY_WARNING, node_get(places_item(list, i), "address"),
-                  "listener %s listens on every address, and there are no `limits`: one client can "
-                  "use up the whole machine"
-                  "\nset `limits` for the proxy and for each client: docs/CONFIG.md",
-                  listener->name);
+        diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING,
+                                      node_get(places_item(list, i), "address"),
+                                      "listener %s listens on every address, and there are no "
+                                      "`limits`: one client can use up the whole machine",
+                                      listener->name),
+                            "set `limits` for the proxy and for each client: docs/CONFIG.md");
         return;
     }
 }
@@ -195,10 +204,11 @@ static void look_at_addresses(struct lint *lint)
         char text[IP_TEXT_CAP];
         if (endpoint_is_any_address(endpoint) || address_is_local(&endpoint->address))
             continue;
-        lint_find(lint, SEVERITY_WARNING, node_get(places_item(list, i), "address"),
-                  "%s is not an address of this machine now; `serve` would fail"
-                  "\n`ip address` shows those of this machine; 0.0.0.0 and [::] are all",
-                  ip_addr_format(&endpoint->address, text));
+        diagnostic_set_hint(
+            lint_find(lint, SEVERITY_WARNING, node_get(places_item(list, i), "address"),
+                      "%s is not an address of this machine now; `serve` would fail",
+                      ip_addr_format(&endpoint->address, text)),
+            "`ip address` shows those of this machine; 0.0.0.0 and [::] are all");
     }
 }
 
@@ -211,8 +221,9 @@ void lint_start(struct lint *lint)
     look_at_open_listeners(lint);
     look_at_addresses(lint);
     if (geteuid() == 0)
-        lint_find(
-            lint, SEVERITY_NOTE, NULL,
-            "checked as root, who may read and write everything: `serve` as another user may fail where this does not"
-            "\nrun the proxy as a separate user, and `check` as that user");
+        diagnostic_set_hint(
+            lint_find(
+                lint, SEVERITY_NOTE, NULL,
+                "checked as root, who may read and write everything: `serve` as another user may fail where this does not"),
+            "run the proxy as a separate user, and `check` as that user");
 }
