@@ -23,7 +23,6 @@ LARGE = {
     "proxy/config/snapshot.h:snapshot",
     "proxy/service/service_internal.h:service",
     "proxy/session/context.h:session_context",
-    "proxy/sidecar/upstream.c:upstream",
 }
 
 FUNCTION = re.compile(r"^[A-Za-z_][^;{}=\n]*?\b(\w+)\([^;{}]*\)\s*\n\{\n.*?^\}", re.MULTILINE | re.DOTALL)

@@ -74,12 +74,13 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
 static void print_lines(const struct examination *examination)
 {
     const enum cause cause = examination->cause;
+    const struct cause_info *info = cause_info(cause);
     for (size_t i = 0; i < EXAM_STEP_COUNT; i++) {
         const struct exam_finding *finding = &examination->steps[i];
         const char *word = exam_outcome_name(finding->outcome);
         const char *step = exam_step_name((enum exam_step)i);
         if (finding->outcome == EXAM_FAILED)
-            (void)printf("%-8s %-18s %s%s%s\n", word, step, cause_phrase(finding->cause),
+            (void)printf("%-8s %-18s %s%s%s\n", word, step, cause_info(finding->cause)->phrase,
                          finding->detail[0] == '\0' ? "" : ": ", finding->detail);
         else
             (void)printf("%-8s %-18s %s\n", word, step, finding->detail);
@@ -88,9 +89,9 @@ static void print_lines(const struct examination *examination)
         (void)printf("\nall is well\n");
         return;
     }
-    (void)printf("\ncause: %s: %s\n", cause_name(cause), cause_phrase(cause));
-    (void)printf("side:  %s\n", cause_side_name(cause_side(cause)));
-    (void)printf("do:    %s\n", cause_advice(cause));
+    (void)printf("\ncause: %s: %s\n", info->name, info->phrase);
+    (void)printf("side:  %s\n", info->side_name);
+    (void)printf("do:    %s\n", info->advice);
 }
 
 static void append_member(struct text *out, const char *key, const char *value)
@@ -108,17 +109,18 @@ static int print_json(const struct examination *examination)
         return CLI_FAILED;
     }
     const enum cause cause = examination->cause;
+    const struct cause_info *info = cause_info(cause);
     text_init(&text, data, OUTPUT_CAP);
     text_append_string(&text, "{");
     append_member(&text, "result", cause == CAUSE_NONE ? "ok" : "failed");
     text_append_string(&text, ",");
-    append_member(&text, "cause", cause_name(cause));
+    append_member(&text, "cause", info->name);
     text_append_string(&text, ",");
-    append_member(&text, "side", cause_side_name(cause_side(cause)));
+    append_member(&text, "side", info->side_name);
     text_append_string(&text, ",");
-    append_member(&text, "detail", cause_phrase(cause));
+    append_member(&text, "detail", info->phrase);
     text_append_string(&text, ",");
-    append_member(&text, "advice", cause_advice(cause));
+    append_member(&text, "advice", info->advice);
     text_append_string(&text, ",\"steps\":[");
     for (size_t i = 0; i < EXAM_STEP_COUNT; i++) {
         const struct exam_finding *finding = &examination->steps[i];
@@ -127,7 +129,7 @@ static int print_json(const struct examination *examination)
         text_append_string(&text, ",");
         append_member(&text, "outcome", exam_outcome_name(finding->outcome));
         text_append_string(&text, ",");
-        append_member(&text, "cause", cause_name(finding->cause));
+        append_member(&text, "cause", cause_info(finding->cause)->name);
         text_append_string(&text, ",");
         append_member(&text, "detail", finding->detail);
         text_append_string(&text, "}");
@@ -146,7 +148,7 @@ static int exit_status(const struct examination *examination)
         return CLI_OK;
     if (examination->steps[EXAM_FILES].outcome == EXAM_FAILED)
         return CLI_UNLOADABLE;
-    return cause_side(examination->cause) == SIDE_NETWORK ? CLI_UNREACHABLE : CLI_FAILED;
+    return cause_info(examination->cause)->side == SIDE_NETWORK ? CLI_UNREACHABLE : CLI_FAILED;
 }
 
 int doctor_command(int argc, char **argv)

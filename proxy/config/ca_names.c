@@ -24,25 +24,23 @@ void ca_names_report(struct reader *reader, const struct node *node, enum ca_nam
     const size_t count = sk_CRYPTO_BUFFER_num(names);
     sk_CRYPTO_BUFFER_pop_free(names, CRYPTO_BUFFER_free);
     if (mode == CA_NAMES_AUTO && len > NAMES_AUTO_MAX)
-        diagnostic_set_hint(
-            reader_warning(reader, node,
-                           "the names of the %zu CAs of trust.%s have %zu bytes, so "
-                           "that clients are not told them",
-                           count, trust_name(trust), len),
-            "write `client_ca_names: none`; or `send`: `auto` stops at %d bytes", NAMES_AUTO_MAX);
+        reader_warning(reader, node,
+                       "the names of the %zu CAs of trust.%s have %zu bytes, so that clients are "
+                       "not told them"
+                       "\nwrite `client_ca_names: none`; or `send`: `auto` stops at %d bytes",
+                       count, trust_name(trust), len, NAMES_AUTO_MAX);
     if (mode == CA_NAMES_SEND && len > NAMES_MAX)
-        diagnostic_set_hint(
-            reader_error(reader, node,
-                         "the names of the %zu CAs of trust.%s have %zu bytes, and a "
-                         "TLS handshake has room for %d: none could succeed",
-                         count, trust_name(trust), len, NAMES_MAX),
-            "write `client_ca_names: none`");
+        reader_error(reader, node,
+                     "the names of the %zu CAs of trust.%s have %zu bytes, and a TLS handshake has "
+                     "room for %d: none could succeed"
+                     "\nwrite `client_ca_names: none`",
+                     count, trust_name(trust), len, NAMES_MAX);
     else if (mode == CA_NAMES_SEND && len > NAMES_JAVA_MAX)
-        diagnostic_set_hint(reader_warning(reader, node,
-                                           "the names of the %zu CAs of trust.%s have %zu bytes: "
-                                           "Java reads no more than %d and ends the handshake",
-                                           count, trust_name(trust), len, NAMES_JAVA_MAX),
-                            "write `client_ca_names: none`, or `auto`");
+        reader_warning(reader, node,
+                       "the names of the %zu CAs of trust.%s have %zu bytes: Java reads no more "
+                       "than %d and ends the handshake"
+                       "\nwrite `client_ca_names: none`, or `auto`",
+                       count, trust_name(trust), len, NAMES_JAVA_MAX);
 }
 
 STACK_OF(CRYPTO_BUFFER) *ca_names_choose(enum ca_names mode, const struct trust *trust)

@@ -45,10 +45,10 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
     client->has_sources = sources != NULL;
     (void)sets_read_addresses(scope->sets, sources, "`sources`", false, &client->sources, &facts);
     if (client->mode != POLICY_ENFORCE)
-        diagnostic_set_hint(reader_warning(reader, node_get(node, "mode"),
-                                           "mode `%s` lets requests through that no rule allows",
-                                           mode_words[client->mode]),
-                            "`mode: enforce` once the rules are complete");
+        reader_warning(reader, node_get(node, "mode"),
+                       "mode `%s` lets requests through that no rule allows"
+                       "\n`mode: enforce` once the rules are complete",
+                       mode_words[client->mode]);
     egress_read(reader, node_get(node, "egress"), client);
     rules_read(reader, scope->sets, allow, RULE_ALLOW, client->name, &scope->names, &client->allow,
                &client->allow_count);
@@ -56,11 +56,10 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
                &client->deny, &client->deny_count);
     client_limits_read(reader, node_get(node, "limits"), &client->limits);
     if (client->mode == POLICY_ENFORCE && (allow == NULL || allow->child == NULL))
-        diagnostic_set_hint(reader_warning(reader, node,
-                                           "client `%s` has no `allow`: each of its requests will "
-                                           "be denied",
-                                           client->name),
-                            "add `allow: [{hosts: [api.example.com]}]`");
+        reader_warning(reader, node,
+                       "client `%s` has no `allow`: each of its requests will be denied"
+                       "\nadd `allow: [{hosts: [api.example.com]}]`",
+                       client->name);
     return true;
 }
 
@@ -70,7 +69,7 @@ static void check_names(struct reader *reader, const struct node *list,
 {
     struct named_place *places = calloc(list->child_count, sizeof *places);
     if (places == NULL) {
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
         return;
     }
     size_t count = 0;
@@ -88,9 +87,9 @@ static void clients_list_read(struct reader *reader, const struct node *clients,
                               struct scope *scope, struct policy *policy)
 {
     if (clients == NULL || (clients->kind == NODE_LIST && clients->child == NULL)) {
-        diagnostic_set_hint(
-            reader_warning(reader, clients, "there are no `clients`: every request will be denied"),
-            "add `clients:` with a name, a match and an allow");
+        reader_warning(reader, clients,
+                       "there are no `clients`: every request will be denied"
+                       "\nadd `clients:` with a name, a match and an allow");
         return;
     }
     const struct items entries = {.what = "`clients`",
@@ -108,7 +107,7 @@ void clients_read(struct reader *reader, const struct node *root, const struct n
 {
     struct scope scope = {.trusts = trusts, .sets = sets_create(reader)};
     if (scope.sets == NULL) {
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
         return;
     }
     sets_read(scope.sets, node_get(root, "sets"));
@@ -116,7 +115,7 @@ void clients_read(struct reader *reader, const struct node *root, const struct n
     rules_read(reader, scope.sets, node_get(root, "deny"), RULE_DENY, "", &scope.names,
                &policy->deny, &policy->deny_count);
     if (!reader->is_out_of_memory && policy_seal(policy) != ERR_OK)
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
     sets_warn_unused(scope.sets);
     reader_unique(reader, "rule name", scope.names.places, scope.names.count);
     rule_names_deinit(&scope.names);

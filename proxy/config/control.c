@@ -33,10 +33,10 @@ static void check_folder(struct reader *reader, const struct node *node, const c
 {
     char folder[CONFIG_PATH_MAX + 1];
     if (!has_folder(socket, folder))
-        diagnostic_set_hint(
-            reader_warning(reader, node,
-                           "the folder of %s does not exist; the start will fail without", socket),
-            "run: mkdir -m 700 -p %s; with systemd: RuntimeDirectory=", folder);
+        reader_warning(reader, node,
+                       "the folder of %s does not exist; the start will fail without"
+                       "\nrun: mkdir -m 700 -p %s; with systemd: RuntimeDirectory=",
+                       socket, folder);
 }
 
 void control_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
@@ -47,14 +47,14 @@ void control_read(struct reader *reader, const struct node *node, struct snapsho
         return;
     const char *path = snapshot->control_path;
     if (strlen(path) > SOCKET_PATH_MAX)
-        diagnostic_set_hint(reader_error(reader, socket,
-                                         "`socket`: the path of a Unix socket has at most %d "
-                                         "bytes, and this has %zu: %s",
-                                         (int)SOCKET_PATH_MAX, strlen(path), path),
-                            "a separate folder under /run is the usual place");
+        reader_error(reader, socket,
+                     "`socket`: the path of a Unix socket has at most %d bytes, and this has %zu: "
+                     "%s"
+                     "\na separate folder under /run is the usual place",
+                     (int)SOCKET_PATH_MAX, strlen(path), path);
     check_folder(reader, socket, path);
     if (strcmp(path, snapshot->state_path) == 0)
-        (void)reader_error(reader, node, "`socket` and `state` are the same path");
+        reader_error(reader, node, "`socket` and `state` are the same path");
 }
 
 static enum err find_path(const struct node *root, const char *config_path, char *out, size_t cap,

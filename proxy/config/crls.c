@@ -67,7 +67,7 @@ static void walk_directory(const struct crl_walk *walk, const char *path)
     reader_note_file(walk->reader, path, (struct slice){0});
     const int count = scandir(path, &entries, NULL, alphasort);
     if (count < 0) {
-        (void)reader_error(reader, walk->node, "`crl`: cannot read the directory %s: %m", path);
+        reader_error(reader, walk->node, "`crl`: cannot read the directory %s: %m", path);
         return;
     }
     for (int i = 0; i < count; i++) {
@@ -76,8 +76,10 @@ static void walk_directory(const struct crl_walk *walk, const char *path)
     }
     free(entries);
     if (!has_file)
-        diagnostic_set_hint(reader_error(reader, walk->node, "`crl`: there is no file in %s", path),
-                            "put the CRL of each CA there, or leave `crl` out");
+        reader_error(reader, walk->node,
+                     "`crl`: there is no file in %s"
+                     "\nput the CRL of each CA there, or leave `crl` out",
+                     path);
 }
 
 void crls_walk(struct reader *reader, const struct node *list, crl_take *take, void *arg)
@@ -103,28 +105,25 @@ static void crl_describe(struct reader *reader, const struct node *node, const s
     const int64_t days = date_days_left(reader->now_s, crl->next_update_s);
     (void)date_format(crl->next_update_s, DATE_DAY, date);
     if (crl->warning != NULL)
-        (void)reader_warning(reader, node, "trust.%s: the CRL of %s (number %s): %s",
-                             trust_name(trust), crl->issuer, crl->number, crl->warning);
+        reader_warning(reader, node, "trust.%s: the CRL of %s (number %s): %s", trust_name(trust),
+                       crl->issuer, crl->number, crl->warning);
     if (crl->state == TRUST_CRL_IDLE)
         return;
     if (days < 0) {
         const bool is_kept = trust_keeps_expired_crls(trust);
-        diagnostic_set_hint(
-            reader_warning(reader, node,
-                           "trust.%s: the CRL of %s (number %s) has expired on "
-                           "%s%s",
-                           trust_name(trust), crl->issuer, crl->number, date,
-                           is_kept ? "" : ": everybody under this CA is refused"),
+        reader_warning(
+            reader, node, "trust.%s: the CRL of %s (number %s) has expired on %s%s\n%s",
+            trust_name(trust), crl->issuer, crl->number, date,
+            is_kept ? "" : ": everybody under this CA is refused",
             is_kept ? "fetch the CA's new one"
                     : "fetch the CA's new one; `crl_expired: keep` uses the old one until then");
     } else if (days < CRL_WARNING_DAYS) {
-        diagnostic_set_hint(reader_warning(reader, node,
-                                           "trust.%s: the CRL of %s (number %s) has %" PRId64
-                                           " days left, until %s",
-                                           trust_name(trust), crl->issuer, crl->number, days, date),
-                            "fetch the CA's new one in time");
+        reader_warning(reader, node,
+                       "trust.%s: the CRL of %s (number %s) has %" PRId64 " days left, until %s"
+                       "\nfetch the CA's new one in time",
+                       trust_name(trust), crl->issuer, crl->number, days, date);
     } else {
-        (void)reader_note(
+        reader_note(
             reader, node,
             "trust.%s: CRL of %s, number %s, %zu entries, %" PRId64 " days left, until %s%s",
             trust_name(trust), crl->issuer, crl->number, crl->entry_count, days, date,
@@ -143,16 +142,15 @@ static void lacks_describe(struct reader *reader, const struct node *node,
     for (size_t i = 0; i < trust_certificate_count(trust); i++) {
         if (!trust_lacks_crl(trust, i) || ++count > LACKS_MAX)
             continue;
-        diagnostic_set_hint(
-            reader_warning(reader, node,
-                           "trust.%s: the CA %s has no CRL, so every certificate that it issued is "
-                           "refused (`crl_missing`)",
-                           trust_name(trust), trust_certificate_at(trust, i).subject),
-            "put its CRL under `crl`, or the CA into a profile without `crl`");
+        reader_warning(reader, node,
+                       "trust.%s: the CA %s has no CRL, so every certificate that it issued is "
+                       "refused (`crl_missing`)"
+                       "\nput its CRL under `crl`, or the CA into a profile without `crl`",
+                       trust_name(trust), trust_certificate_at(trust, i).subject);
     }
     if (count > LACKS_MAX)
-        (void)reader_warning(reader, node, "trust.%s: %zu more CAs have no CRL", trust_name(trust),
-                             count - LACKS_MAX);
+        reader_warning(reader, node, "trust.%s: %zu more CAs have no CRL", trust_name(trust),
+                       count - LACKS_MAX);
 }
 
 void crls_describe(struct reader *reader, const struct node *node, const struct trust *trust)
@@ -163,7 +161,7 @@ void crls_describe(struct reader *reader, const struct node *node, const struct 
     }
     lacks_describe(reader, node, trust);
     if (trust_crl_count(trust) == 0)
-        (void)reader_note(
+        reader_note(
             reader, node,
             "no revocation by CRL: trust.%s has no `crl`, so a revoked certificate is accepted until it expires",
             trust_name(trust));

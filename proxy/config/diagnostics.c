@@ -1,6 +1,7 @@
 // The list of findings: bounded, in file order once sorted, printed like a compiler's.
 #include "proxy/config/diagnostics.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +62,26 @@ static struct diagnostic *place_for(struct diagnostics *diagnostics, enum severi
     return &diagnostics->spare;
 }
 
+// write_texts writes the message, and the hint: what follows the first line break of `format` itself. One that a
+// value brings along does not count.
+static void write_texts(struct diagnostic *place, const char *format, va_list args)
+{
+    char first_line[sizeof place->message];
+    char *whole = NULL;
+    const size_t len = strcspn(format, "\n");
+    va_list again;
+    va_copy(again, args);
+    const int saved_errno = errno; // of a `%m`
+    ASSERT(string_copy(first_line, sizeof first_line, slice_of(format, len)));
+    const int message_len = vsnprintf(place->message, sizeof place->message, first_line, args);
+    errno = saved_errno;
+    if (format[len] != '\0' && vasprintf(&whole, format, again) > message_len) {
+        (void)snprintf(place->hint, sizeof place->hint, "%s", whole + message_len + 1);
+        free(whole);
+    }
+    va_end(again);
+}
+
 struct diagnostic *diagnostics_add_list(struct diagnostics *diagnostics, enum severity severity,
                                         const char *file, uint32_t line, uint32_t column,
                                         const char *format, va_list args)
@@ -75,7 +96,7 @@ struct diagnostic *diagnostics_add_list(struct diagnostics *diagnostics, enum se
     (void)string_copy(
         place->file, sizeof place->file,
         slice_from(name, name.len < sizeof place->file ? 0 : name.len - (sizeof place->file - 1)));
-    (void)vsnprintf(place->message, sizeof place->message, format, args);
+    write_texts(place, format, args);
     return place;
 }
 
@@ -89,14 +110,6 @@ struct diagnostic *diagnostics_add(struct diagnostics *diagnostics, enum severit
         diagnostics_add_list(diagnostics, severity, file, line, column, format, args);
     va_end(args);
     return place;
-}
-
-void diagnostic_set_hint(struct diagnostic *diagnostic, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(diagnostic->hint, sizeof diagnostic->hint, format, args);
-    va_end(args);
 }
 
 // comes_before compares two findings of one file.

@@ -41,9 +41,9 @@ struct diagnostics {
 void diagnostics_init(struct diagnostics *diagnostics);
 void diagnostics_deinit(struct diagnostics *diagnostics);
 
-// diagnostics_add adds one finding and gives it for the caller to fill the hint in; never NULL (the
-// findings past the bound share one spare place). An error past the bound takes the place of a note
-// or a warning, a warning that of a note.
+// diagnostics_add adds one finding. `format` is the message; what follows its first line break is the hint. An
+// error past the bound takes the place of a note or a warning, a warning that of a note. Returns the finding, valid
+// until the next one and never NULL: those past the bound share one spare place.
 struct diagnostic *diagnostics_add(struct diagnostics *diagnostics, enum severity severity,
                                    const char *file, uint32_t line, uint32_t column,
                                    const char *format, ...) PRINTF_LIKE(6, 7);
@@ -56,9 +56,6 @@ struct diagnostic *diagnostics_add_list(struct diagnostics *diagnostics, enum se
 // diagnostics_is_full tells whether there is no free place any more, so that costly hints can be
 // saved.
 bool diagnostics_is_full(const struct diagnostics *diagnostics);
-
-// diagnostic_set_hint writes the hint of a finding that diagnostics_add gave.
-void diagnostic_set_hint(struct diagnostic *diagnostic, const char *format, ...) PRINTF_LIKE(2, 3);
 
 // diagnostics_sort puts the findings in file order; those at one place keep theirs.
 void diagnostics_sort(struct diagnostics *diagnostics);

@@ -12,24 +12,18 @@ static bool address_read(struct reader *reader, const struct node *node, void *i
     struct slice text = {0};
     if (!reader_text(reader, node, "egress address", CONFIG_TEXT_MAX, &text))
         return false;
-    (void)reader_quote(text, quoted);
-    if (ip_addr_parse(text, out) != ERR_OK) {
-        diagnostic_set_hint(
-            reader_error(reader, node, "egress address `%s`: not an address", quoted),
-            "one address of this machine, without a prefix length");
-        return false;
-    }
+    if (ip_addr_parse(text, out) != ERR_OK)
+        return reader_refuse(reader, node, "egress address", "not an address",
+                             "one address of this machine, without a prefix length");
     const struct ip_addr canonical = ip_addr_canonical(out);
-    if (ip_addr_classify(out) == IP_CLASS_CLOSED || canonical.family != out->family) {
-        (void)reader_error(reader, node, "egress address `%s`: nothing can come from there",
-                           quoted);
-        return false;
-    }
+    if (ip_addr_classify(out) == IP_CLASS_CLOSED || canonical.family != out->family)
+        return reader_refuse(reader, node, "egress address", "nothing can come from there", "");
     if (!address_is_local(out))
-        diagnostic_set_hint(
-            reader_warning(reader, node, "egress address `%s` is not on this machine now", quoted),
-            "ip address add %s dev INTERFACE; until then requests that need it are refused",
-            quoted);
+        reader_warning(
+            reader, node,
+            "egress address `%s` is not on this machine now"
+            "\nip address add %s dev INTERFACE; until then requests that need it are refused",
+            reader_quote(text, quoted), quoted);
     return true;
 }
 

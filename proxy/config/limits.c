@@ -55,8 +55,9 @@ void client_limits_read(struct reader *reader, const struct node *node, struct c
     if (out->burst == 0) // as many at once as a second may have
         out->burst = out->new_tunnels;
     if (burst != NULL && node_get(node, "new_tunnels") == NULL)
-        diagnostic_set_hint(reader_error(reader, burst, "`burst` needs `new_tunnels`"),
-                            "add the rate that it belongs to: `new_tunnels: 50/s`");
+        reader_error(reader, burst,
+                     "`burst` needs `new_tunnels`"
+                     "\nadd the rate that it belongs to: `new_tunnels: 50/s`");
 }
 
 void proxy_limits_read(struct reader *reader, const struct node *node, struct proxy_limits *out)

@@ -84,7 +84,7 @@ static void versions_read(struct reader *reader, const struct node *node,
     (void)section_read(reader, node, &tls_section, options);
     if (options->min <= options->max)
         return;
-    (void)reader_error(reader, node_get(node, "max"), "`max` is below `min`");
+    reader_error(reader, node_get(node, "max"), "`max` is below `min`");
     // One mistake is one error: the context that is made all the same has a range.
     options->min = options->max;
 }
@@ -98,30 +98,27 @@ static void check_served(struct reader *reader, const struct node *node, const c
     char date[DATE_TEXT_CAP];
     tls_context_describe_at(context, tls_context_certificate_count(context) - 1, &info);
     if (info.not_after_s < reader->now_s)
-        diagnostic_set_hint(reader_error(reader, node, "%s (%s) has expired on %s", path,
-                                         info.subject,
-                                         date_format(info.not_after_s, DATE_DAY, date)),
-                            "every client would refuse it: renew it");
+        reader_error(reader, node,
+                     "%s (%s) has expired on %s\nevery client would refuse it: renew it", path,
+                     info.subject, date_format(info.not_after_s, DATE_DAY, date));
     else if (info.not_before_s > reader->now_s)
-        diagnostic_set_hint(reader_error(reader, node, "%s (%s) is not valid before %s", path,
-                                         info.subject,
-                                         date_format(info.not_before_s, DATE_DAY, date)),
-                            "every client would refuse it: is the clock of this machine right?");
+        reader_error(reader, node,
+                     "%s (%s) is not valid before %s"
+                     "\nevery client would refuse it: is the clock of this machine right?",
+                     path, info.subject, date_format(info.not_before_s, DATE_DAY, date));
     else
         validity_report(reader, node, path, info.subject, info.not_after_s);
     if (!info.has_server_auth)
-        diagnostic_set_hint(
-            reader_error(
-                reader, node,
-                "%s (%s) is not a server certificate: its extended key usage lacks serverAuth",
-                path, info.subject),
-            "every client would refuse it: issue one with serverAuth");
+        reader_error(reader, node,
+                     "%s (%s) is not a server certificate: its extended key usage lacks serverAuth"
+                     "\nevery client would refuse it: issue one with serverAuth",
+                     path, info.subject);
     if (info.san_count == 0)
-        diagnostic_set_hint(reader_warning(reader, node,
-                                           "%s (%s) has no DNS or IP subject alternative name: "
-                                           "most clients refuse such a certificate",
-                                           path, info.subject),
-                            "issue one with the name or address that clients use");
+        reader_warning(reader, node,
+                       "%s (%s) has no DNS or IP subject alternative name: most clients refuse "
+                       "such a certificate"
+                       "\nissue one with the name or address that clients use",
+                       path, info.subject);
 }
 
 // certificate_add makes the TLS context of `server` with this certificate, or adds it.
@@ -166,14 +163,13 @@ static void certificate_read(struct reader *reader, const struct node *node, boo
         server->chain_path = chain_path;
     *pair_count += (size_t)!has_chain + (size_t)!has_key;
     if (has_chain && is_key_alone(chain.bytes)) {
-        diagnostic_set_hint(reader_error(reader, chain_node,
-                                         "%s holds a private key and no certificate", chain_path),
-                            "are `chain` and `key` swapped?");
+        reader_error(reader, chain_node,
+                     "%s holds a private key and no certificate\nare `chain` and `key` swapped?",
+                     chain_path);
         (*pair_count)++;
     } else if (has_chain && has_key) {
         if (certificate_add(listening, chain.bytes, key.bytes, server, &info) != ERR_OK) {
-            (void)reader_error(reader, node, "chain %s, key %s: %s", chain_path, key_path,
-                               info.text);
+            reader_error(reader, node, "chain %s, key %s: %s", chain_path, key_path, info.text);
             (*pair_count)++;
         } else if (!is_inherited) {
             check_served(reader, chain_node, chain_path, server->tls);
@@ -226,13 +222,12 @@ static bool sni_name_read(struct reader *reader, const struct node *node, void *
     (void)arg;
     if (!reader_text(reader, node, "a name", CONFIG_TEXT_MAX, &text))
         return false;
-    if (host_pattern_parse(text, name, &info) != ERR_OK) {
-        (void)reader_error(reader, node, "%s", info.text);
-        return false;
-    }
+    if (host_pattern_parse(text, name, &info) != ERR_OK)
+        return reader_error(reader, node, "%s", info.text);
     if (name->kind == HOST_PATTERN_ANY)
-        diagnostic_set_hint(reader_error(reader, node, "`*` is not a server name"),
-                            "every other name gets what the listener itself has");
+        reader_error(reader, node,
+                     "`*` is not a server name"
+                     "\nevery other name gets what the listener itself has");
     return name->kind != HOST_PATTERN_ANY;
 }
 
@@ -252,9 +247,8 @@ static bool sni_entry_read(struct reader *reader, const struct node *node, void 
     if (!section_read(reader, node, &sni_section, NULL))
         return true;
     if (trust == NULL && own == NULL)
-        (void)reader_warning(reader, node,
-                             "an entry of `sni` without `trust` and `certificates` "
-                             "changes nothing");
+        reader_warning(reader, node,
+                       "an entry of `sni` without `trust` and `certificates` changes nothing");
     sni->names = reader_items(reader, node_get(node, "names"), &names, &sni->name_count);
     trust_read(reader, trust != NULL ? trust : node_get(listening.node, "trust"), &listening, sni);
     if (trust != NULL && sni->trust != NULL)
@@ -283,9 +277,9 @@ static void check_sni_names(struct reader *reader, const struct node *list,
                                 strcmp(listener->sni[j].names[m].name.text, name->name.text) == 0;
             }
             if (is_twice)
-                (void)reader_error(reader, node_get(entry, "names"),
-                                   "the name %s%s appears twice on this listener",
-                                   name->kind == HOST_PATTERN_EXACT ? "" : "*.", name->name.text);
+                reader_error(reader, node_get(entry, "names"),
+                             "the name %s%s appears twice on this listener",
+                             name->kind == HOST_PATTERN_EXACT ? "" : "*.", name->name.text);
         }
     }
 }
@@ -358,10 +352,10 @@ static void check_addresses(struct reader *reader, const struct node *list,
                 listeners[i].address.address.family == IP_NONE ||
                 !is_taken(&listeners[i].address, &listeners[index].address))
                 continue;
-            diagnostic_set_hint(
-                reader_error(reader, node_get(entry, "address"), "the address %s is used twice",
-                             endpoint_format(&listeners[index].address, text)),
-                "the other listener is at line %" PRIu32 "; [::] accepts IPv4 too", other->line);
+            reader_error(reader, node_get(entry, "address"),
+                         "the address %s is used twice"
+                         "\nthe other listener is at line %" PRIu32 "; [::] accepts IPv4 too",
+                         endpoint_format(&listeners[index].address, text), other->line);
             break;
         }
     }
@@ -396,10 +390,10 @@ static void check_unused(struct reader *reader, const struct node *list,
         for (size_t j = 0; j < snapshot->listener_count; j++)
             is_used |= uses_trust(&snapshot->listeners[j], trusts->names[i]);
         if (!is_used)
-            diagnostic_set_hint(reader_warning(reader, list,
-                                               "the trust profile `%s` is used by no listener",
-                                               trusts->names[i]),
-                                "name it in a listener, or remove it");
+            reader_warning(reader, list,
+                           "the trust profile `%s` is used by no listener"
+                           "\nname it in a listener, or remove it",
+                           trusts->names[i]);
     }
 }
 

@@ -2,8 +2,6 @@
 // node whose place is in that file.
 #include "proxy/config/lists.h"
 
-#include "proxy/config/idn.h"
-
 const char *list_kind_name(enum list_kind kind)
 {
     switch (kind) {
@@ -23,32 +21,24 @@ void list_builder_deinit(struct list_builder *builder)
 
 // ---- one entry ----------------------------------------------------------------------------------
 
-// host_pattern_read reads one host name or pattern; international names become A-labels.
-static bool host_pattern_read(struct reader *reader, const struct node *node, const char *what,
-                              struct host_pattern *out)
+bool host_pattern_read(struct reader *reader, const struct node *node, const char *what,
+                       char ascii[IDN_CAP], struct host_pattern *out)
 {
-    char quoted[CONFIG_QUOTE_CAP];
-    char ascii[IDN_CAP];
     struct slice text = {0};
-    struct errinfo info;
-    info.text[0] = '\0';
+    struct errinfo info = {0};
     if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
         return false;
-    if (idn_to_ascii(text, ascii, &info) != ERR_OK) {
-        (void)reader_error(reader, node, "%s `%s`: %s", what, reader_quote(text, quoted),
-                           info.text);
-        return false;
-    }
-    if (host_pattern_parse(slice_of_string(ascii), out, &info) == ERR_OK)
-        return true;
-    (void)reader_error(reader, node, "%s: %s", what, info.text); // which repeats the name
-    return false;
+    if (idn_to_ascii(text, ascii, &info) != ERR_OK)
+        return reader_refuse(reader, node, what, info.text, "");
+    return host_pattern_parse(slice_of_string(ascii), out, &info) == ERR_OK ||
+           reader_error(reader, node, "%s: %s", what, info.text); // which repeats the name
 }
 
 static bool host_add(struct list_builder *builder, struct reader *reader, const struct node *node)
 {
+    char ascii[IDN_CAP];
     struct host_pattern pattern;
-    if (!host_pattern_read(reader, node, "host", &pattern))
+    if (!host_pattern_read(reader, node, "host", ascii, &pattern))
         return false;
     builder->facts.has_any |= pattern.kind == HOST_PATTERN_ANY;
     builder->facts.has_wildcard |= pattern.kind != HOST_PATTERN_EXACT;
@@ -93,7 +83,7 @@ static bool address_add(struct list_builder *builder, struct reader *reader,
         return true;
     }
     if (ip_prefix_parse(text, &prefix, &info) != ERR_OK) {
-        (void)reader_error(reader, node, "address: %s", info.text); // which repeats it
+        reader_error(reader, node, "address: %s", info.text); // which repeats it
         return false;
     }
     note_prefix(&builder->facts, reader, node, &prefix);
@@ -102,10 +92,8 @@ static bool address_add(struct list_builder *builder, struct reader *reader,
 
 bool list_builder_add(struct list_builder *builder, struct reader *reader, const struct node *node)
 {
-    if (builder->facts.entry_count == LIST_ENTRIES_MAX) {
-        (void)reader_error(reader, node, "this list has more than %d entries", LIST_ENTRIES_MAX);
-        return false;
-    }
+    if (builder->facts.entry_count == LIST_ENTRIES_MAX)
+        return reader_error(reader, node, "this list has more than %d entries", LIST_ENTRIES_MAX);
     builder->facts.entry_count++;
     return builder->kind == LIST_HOSTS ? host_add(builder, reader, node)
                                        : address_add(builder, reader, node);
@@ -185,16 +173,13 @@ void list_facts_report(struct reader *reader, const struct list_facts *facts)
         (void)ip_prefix_format(&odd->prefix, text);
         there.file = odd->file;
         if (is_never_reachable(&odd->prefix))
-            diagnostic_set_hint(reader_warning(&there, &place,
-                                               "`%s` is never reachable, whatever a rule says",
-                                               text),
-                                "take it out");
+            reader_warning(&there, &place,
+                           "`%s` is never reachable, whatever a rule says\ntake it out", text);
         else
-            diagnostic_set_hint(
-                reader_warning(&there, &place,
-                               "`%s` is wider than a special range: it opens only the ordinary "
-                               "addresses in it",
-                               text),
-                "write `public` for all ordinary addresses, and each special range by itself");
+            reader_warning(
+                &there, &place,
+                "`%s` is wider than a special range: it opens only the ordinary addresses in it"
+                "\nwrite `public` for all ordinary addresses, and each special range by itself",
+                text);
     }
 }

@@ -7,7 +7,12 @@
 
 #include "auth/host_set.h"
 #include "auth/ip_set.h"
+#include "proxy/config/idn.h"
 #include "proxy/config/reader.h"
+
+// host_pattern_read reads one host name or pattern, in UTF-8. `ascii` gets it as A-labels, otherwise as written.
+bool host_pattern_read(struct reader *reader, const struct node *node, const char *what,
+                       char ascii[IDN_CAP], struct host_pattern *out);
 
 enum list_kind { LIST_HOSTS, LIST_ADDRESSES };
 

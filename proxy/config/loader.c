@@ -34,12 +34,11 @@ static void check_anonymous(struct reader *reader, const struct node *clients,
     for (size_t i = 0; i < snapshot->policy->client_count && !is_optional; i++) {
         const struct client *client = &snapshot->policy->clients[i];
         if (has_anonymous(client))
-            diagnostic_set_hint(
-                reader_warning(
-                    reader, clients,
-                    "the client `%s` matches `anonymous: true`, but every listener requires a certificate: no client is ever anonymous",
-                    client->name),
-                "set `client_certificate: optional` on a listener, or remove the entry");
+            reader_warning(
+                reader, clients,
+                "the client `%s` matches `anonymous: true`, but every listener requires a certificate: no client is ever anonymous"
+                "\nset `client_certificate: optional` on a listener, or remove the entry",
+                client->name);
     }
 }
 
@@ -92,7 +91,7 @@ static enum err snapshot_fill(struct snapshot *snapshot, struct slice bytes, con
     if (set_identity(snapshot, path, bytes, &reader.folder))
         sections_read(&reader, yaml_document_root(document), in_force, snapshot);
     else
-        (void)reader_no_memory(&reader);
+        reader_no_memory(&reader);
     yaml_document_destroy(document);
     snapshot->files = reader.files;
     if (reader.is_out_of_memory)

@@ -2,7 +2,7 @@
 #include "proxy/config/matches.h"
 
 #include "auth/base/hex.h"
-#include "proxy/config/idn.h"
+#include "proxy/config/lists.h"
 
 enum {
     COMMON_NAME_MAX = 256, // bytes; X.520 says 64 characters
@@ -26,8 +26,8 @@ void match_read_digest(struct reader *reader, const struct node *node, const cha
         *out = digest;
         return;
     }
-    diagnostic_set_hint(reader_error(reader, node, "%s: expected 64 hexadecimal digits", what),
-                        "colons between them may stay");
+    reader_error(reader, node, "%s: expected 64 hexadecimal digits\ncolons between them may stay",
+                 what);
 }
 
 void match_read_serial(struct reader *reader, const struct node *node, struct slice *out)
@@ -40,7 +40,7 @@ void match_read_serial(struct reader *reader, const struct node *node, struct sl
     if (serial == NULL)
         return;
     if (!hex_read(text, serial, IDENTITY_SERIAL_MAX, &digits)) {
-        (void)reader_error(reader, node, "`serial`: expected 1 to 64 hexadecimal digits");
+        reader_error(reader, node, "`serial`: expected 1 to 64 hexadecimal digits");
         return;
     }
     struct slice value = slice_of(serial, (digits + 1) / 2);
@@ -84,37 +84,25 @@ static const char *check_uri(struct slice uri)
 
 static void uri_read(struct reader *reader, const struct node *node, const char **out)
 {
-    char quoted[CONFIG_QUOTE_CAP];
     struct slice text = {0};
     if (node == NULL || !reader_text(reader, node, "`uri`", URI_MAX, &text))
         return;
     const char *problem = check_uri(text);
     if (problem != NULL)
-        (void)reader_error(reader, node, "`uri` `%s`: %s", reader_quote(text, quoted), problem);
+        reader_refuse(reader, node, "`uri`", problem, "");
     else
         *out = reader_copy(reader, text);
 }
 
 static void dns_read(struct reader *reader, const struct node *node, const char **out)
 {
-    char quoted[CONFIG_QUOTE_CAP];
     char ascii[IDN_CAP];
-    struct errinfo info = {0};
-    struct slice text = {0};
     struct host_pattern pattern = {0};
-    if (node == NULL || !reader_text(reader, node, "`dns`", CONFIG_TEXT_MAX, &text))
+    if (node == NULL || !host_pattern_read(reader, node, "`dns`", ascii, &pattern))
         return;
-    if (idn_to_ascii(text, ascii, &info) != ERR_OK) {
-        (void)reader_error(reader, node, "`dns` `%s`: %s", reader_quote(text, quoted), info.text);
-        return;
-    }
-    if (host_pattern_parse(slice_of_string(ascii), &pattern, &info) != ERR_OK) {
-        (void)reader_error(reader, node, "`dns`: %s", info.text); // which repeats the name
-        return;
-    }
     if (pattern.kind == HOST_PATTERN_ANY) {
-        diagnostic_set_hint(reader_error(reader, node, "`dns`: `*` alone is not a name"),
-                            "`any: true` fits every verified certificate");
+        reader_error(reader, node,
+                     "`dns`: `*` alone is not a name\n`any: true` fits every verified certificate");
         return;
     }
     // The final dot, where there is one, goes: SANs are written without.
@@ -125,7 +113,6 @@ static void dns_read(struct reader *reader, const struct node *node, const char 
 
 static void email_read(struct reader *reader, const struct node *node, const char **out)
 {
-    char quoted[CONFIG_QUOTE_CAP];
     struct slice text = {0};
     struct hostname domain = {0};
     if (node == NULL || !reader_text(reader, node, "`email`", EMAIL_MAX, &text))
@@ -137,13 +124,11 @@ static void email_read(struct reader *reader, const struct node *node, const cha
     if (is_good)
         *out = reader_copy(reader, text);
     else
-        (void)reader_error(reader, node, "`email` `%s`: expected NAME@DOMAIN in ASCII",
-                           reader_quote(text, quoted));
+        reader_refuse(reader, node, "`email`", "expected NAME@DOMAIN in ASCII", "");
 }
 
 static void ip_read(struct reader *reader, const struct node *node, const struct ip_addr **out)
 {
-    char quoted[CONFIG_QUOTE_CAP];
     struct slice text = {0};
     struct ip_prefix prefix = {0};
     struct errinfo info = {0};
@@ -160,24 +145,21 @@ static void ip_read(struct reader *reader, const struct node *node, const struct
         return;
     }
     if (has_length)
-        (void)reader_error(reader, node, "`ip` `%s`: expected one address, without a `/`",
-                           reader_quote(text, quoted));
+        reader_refuse(reader, node, "`ip`", "expected one address, without a `/`", "");
     else
-        (void)reader_error(reader, node, "`ip`: %s", info.text); // which repeats the address
+        reader_error(reader, node, "`ip`: %s", info.text); // which repeats the address
 }
 
 void match_read_name(struct reader *reader, const struct node *node, const char *what,
                      struct slice *out)
 {
-    char quoted[CONFIG_QUOTE_CAP];
     struct slice text = {0};
     struct errinfo info = {0};
     struct dn parsed;
     if (node == NULL || !reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
         return;
     if (dn_parse(text, &parsed, &info) != ERR_OK) {
-        (void)reader_error(reader, node, "%s `%s`: %s", what, reader_quote(text, quoted),
-                           info.text);
+        reader_refuse(reader, node, what, info.text, "");
         return;
     }
     const char *bytes = reader_copy(reader, slice_of(parsed.bytes, parsed.len));
@@ -199,8 +181,7 @@ static bool flag_read(struct reader *reader, const struct node *node, const char
     if (node == NULL || !reader_boolean(reader, node, what, &value))
         return false;
     if (!value)
-        diagnostic_set_hint(reader_error(reader, node, "%s: only `true` means anything", what),
-                            "leave the key out");
+        reader_error(reader, node, "%s: only `true` means anything\nleave the key out", what);
     return value;
 }
 
@@ -235,28 +216,27 @@ static void check_combination(struct reader *reader, const struct node *node,
     const bool is_anonymous = node_get(node, "anonymous") != NULL;
     const size_t other_count = count_matchers(node);
     if (!has_any && other_count == 0) {
-        diagnostic_set_hint(
-            reader_error(reader, node, "a `match` entry says nothing about the certificate"),
-            "add a key such as `uri`, or `any: true` for every verified certificate");
+        reader_error(reader, node,
+                     "a `match` entry says nothing about the certificate"
+                     "\nadd a key such as `uri`, or `any: true` for every verified certificate");
         return;
     }
     if (is_anonymous && (has_any || has_trust || other_count != 1)) {
-        diagnostic_set_hint(
-            reader_error(reader, node,
-                         "`anonymous` must be alone: it is for clients without a certificate"),
-            "write another entry for those with one");
+        reader_error(reader, node,
+                     "`anonymous` must be alone: it is for clients without a certificate"
+                     "\nwrite another entry for those with one");
         return;
     }
     if (has_any && other_count != 0)
-        diagnostic_set_hint(
-            reader_error(reader, node, "`any` must be alone, or together with `trust`"),
-            "leave out `any`: the other keys already choose the certificates");
+        reader_error(reader, node,
+                     "`any` must be alone, or together with `trust`"
+                     "\nleave out `any`: the other keys already choose the certificates");
     if (trusts->count > 1 && !has_trust && !has_digest && !is_anonymous)
-        diagnostic_set_hint(reader_error(reader, node,
-                                         "a `match` entry has no `trust`: with several profiles "
-                                         "each entry names the one it means"),
-                            "the same name from another CA is another client: add `trust: %s`",
-                            trusts->names[0]);
+        reader_error(reader, node,
+                     "a `match` entry has no `trust`: with several profiles each entry names the "
+                     "one it means"
+                     "\nthe same name from another CA is another client: add `trust: %s`",
+                     trusts->names[0]);
 }
 
 static const struct key keys[] = {

@@ -16,9 +16,9 @@ bool reader_file_at(struct reader *reader, const struct node *node, const char *
     if (error == ERR_OK)
         reader_note_file(reader, path, out->bytes);
     else if (error == ERR_MEMORY)
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
     else
-        (void)reader_error(reader, node, "%s: %s", what, info.text);
+        reader_error(reader, node, "%s: %s", what, info.text);
     return error == ERR_OK;
 }
 
@@ -40,7 +40,7 @@ void reader_note_file(struct reader *reader, const char *path, struct slice byte
     struct snapshot_file *file = arena_alloc(reader->files_arena, 1, sizeof *file);
     const char *copy = arena_copy_string(reader->files_arena, slice_of_string(path));
     if (file == NULL || copy == NULL) {
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
         return;
     }
     file->path = copy;

@@ -10,22 +10,30 @@
 
 enum { QUOTED_BYTES_MAX = 64 }; // of a value in a message
 
-struct diagnostic *reader_report(struct reader *reader, enum severity severity,
-                                 const struct node *node, const char *format, ...)
+bool reader_report(struct reader *reader, enum severity severity, const struct node *node,
+                   const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    struct diagnostic *found = diagnostics_add_list(reader->diagnostics, severity, reader->file,
-                                                    node == NULL ? 0 : node->line,
-                                                    node == NULL ? 0 : node->column, format, args);
+    (void)diagnostics_add_list(reader->diagnostics, severity, reader->file,
+                               node == NULL ? 0 : node->line, node == NULL ? 0 : node->column,
+                               format, args);
     va_end(args);
-    return found;
+    return false;
+}
+
+bool reader_refuse(struct reader *reader, const struct node *node, const char *what,
+                   const char *reason, const char *hint)
+{
+    char quoted[CONFIG_QUOTE_CAP];
+    return reader_error(reader, node, "%s `%s`: %s\n%s", what, reader_quote(node->text, quoted),
+                        reason, hint);
 }
 
 bool reader_no_memory(struct reader *reader)
 {
     if (!reader->is_out_of_memory)
-        (void)reader_error(reader, NULL, "no memory to load the configuration");
+        reader_error(reader, NULL, "no memory to load the configuration");
     reader->is_out_of_memory = true;
     return false;
 }
@@ -45,7 +53,7 @@ void *reader_alloc(struct reader *reader, size_t count, size_t size)
 {
     void *out = arena_alloc(reader->arena, count, size);
     if (out == NULL)
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
     return out;
 }
 
@@ -53,23 +61,22 @@ const char *reader_copy(struct reader *reader, struct slice text)
 {
     const char *out = arena_copy_string(reader->arena, text);
     if (out == NULL)
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
     return out;
 }
 
-void reader_hint_words(struct diagnostic *found, struct slice wrong, const char *const *words,
-                       size_t count)
+const char *reader_words(struct slice wrong, const char *const *words, size_t count,
+                         char out[CONFIG_HINT_CAP])
 {
-    char buffer[sizeof found->hint];
     struct text hint;
-    text_init(&hint, buffer, sizeof buffer);
+    text_init(&hint, out, CONFIG_HINT_CAP);
     const size_t nearest = spelling_nearest(wrong, words, count);
     if (nearest < count)
         text_append_format(&hint, "did you mean `%s`? ", words[nearest]);
     text_append_string(&hint, "known here: ");
     for (size_t i = 0; i < count; i++)
         text_append_format(&hint, "%s%s", i == 0 ? "" : ", ", words[i]);
-    diagnostic_set_hint(found, "%s", buffer);
+    return out;
 }
 
 static bool expect_kind(struct reader *reader, const struct node *node, enum node_kind kind,
@@ -79,20 +86,16 @@ static bool expect_kind(struct reader *reader, const struct node *node, enum nod
         return false;
     if (node->kind == kind)
         return true;
-    if (node->kind == NODE_SCALAR && node->text.len == 0) {
-        (void)reader_error(reader, node, "%s is empty: expected %s", what, node_kind_name(kind));
-        return false;
-    }
-    struct diagnostic *found = reader_error(reader, node, "%s is %s: expected %s", what,
-                                            node_kind_name(node->kind), node_kind_name(kind));
-    if (kind == NODE_LIST && node->kind == NODE_SCALAR)
-        diagnostic_set_hint(found, "write it in brackets: [value]");
-    if (kind == NODE_LIST && node->kind == NODE_MAP)
-        diagnostic_set_hint(found, "put `- ` in front of each entry, or brackets around it");
-    if (kind == NODE_MAP && node->line == 1 && node->column == 1)
-        diagnostic_set_hint(found,
-                            "is this the right file? A configuration begins with `version: 1`");
-    return false;
+    if (node->kind == NODE_SCALAR && node->text.len == 0)
+        return reader_error(reader, node, "%s is empty: expected %s", what, node_kind_name(kind));
+    const char *hint = "";
+    if (kind == NODE_LIST)
+        hint = node->kind == NODE_SCALAR ? "write it in brackets: [value]"
+                                         : "put `- ` in front of each entry, or brackets around it";
+    else if (kind == NODE_MAP && node->line == 1 && node->column == 1)
+        hint = "is this the right file? A configuration begins with `version: 1`";
+    return reader_error(reader, node, "%s is %s: expected %s\n%s", what, node_kind_name(node->kind),
+                        node_kind_name(kind), hint);
 }
 
 bool reader_map(struct reader *reader, const struct node *node, const char *what)
@@ -105,16 +108,13 @@ bool reader_list(struct reader *reader, const struct node *node, const char *wha
 {
     if (!expect_kind(reader, node, NODE_LIST, what))
         return false;
-    if (node->child_count < min) {
-        struct diagnostic *found = reader_error(reader, node, "%s is empty", what);
-        diagnostic_set_hint(found, "write at least one entry, or leave the key out if it may be");
-        return false;
-    }
-    if (node->child_count > max) {
-        (void)reader_error(reader, node, "%s has %" PRIu32 " entries: at most %zu are allowed",
-                           what, node->child_count, max);
-        return false;
-    }
+    if (node->child_count < min)
+        return reader_error(
+            reader, node,
+            "%s is empty\nwrite at least one entry, or leave the key out if it may be", what);
+    if (node->child_count > max)
+        return reader_error(reader, node, "%s has %" PRIu32 " entries: at most %zu are allowed",
+                            what, node->child_count, max);
     return true;
 }
 
@@ -146,27 +146,20 @@ bool reader_text(struct reader *reader, const struct node *node, const char *wha
     static const char *const bare[] = {"true", "false", "null", "~"};
     if (!expect_kind(reader, node, NODE_SCALAR, what))
         return false;
-    if (node->text.len == 0) {
-        (void)reader_error(reader, node, "%s is empty", what);
-        return false;
-    }
+    if (node->text.len == 0)
+        return reader_error(reader, node, "%s is empty", what);
     for (size_t i = 0; i < sizeof bare / sizeof bare[0]; i++) {
-        if (is_bare_word(node, bare[i])) {
-            diagnostic_set_hint(
-                reader_error(reader, node, "%s is `%s`: expected a text", what, bare[i]),
-                "for the word itself, write it in quotes");
-            return false;
-        }
+        if (is_bare_word(node, bare[i]))
+            return reader_error(reader, node,
+                                "%s is `%s`: expected a text"
+                                "\nfor the word itself, write it in quotes",
+                                what, bare[i]);
     }
-    if (node->text.len > max_len) {
-        (void)reader_error(reader, node, "%s is longer than %zu bytes", what, max_len);
-        return false;
-    }
+    if (node->text.len > max_len)
+        return reader_error(reader, node, "%s is longer than %zu bytes", what, max_len);
     for (size_t i = 0; i < node->text.len; i++) {
-        if (node->text.data[i] < 0x20 || node->text.data[i] == 0x7F) {
-            (void)reader_error(reader, node, "%s holds a control character", what);
-            return false;
-        }
+        if (node->text.data[i] < 0x20 || node->text.data[i] == 0x7F)
+            return reader_error(reader, node, "%s holds a control character", what);
     }
     *out = node->text;
     return true;
@@ -191,15 +184,13 @@ bool reader_path(struct reader *reader, const struct node *node, const char *wha
     if (path.data[0] != '/' && reader->folder != NULL && strcmp(reader->folder, ".") != 0)
         text_append_format(&full, "%s/", reader->folder);
     text_append(&full, path);
-    if (full.is_cut) {
-        (void)reader_error(reader, node, "%s is longer than %d bytes", what, CONFIG_PATH_MAX);
-        return false;
-    }
+    if (full.is_cut)
+        return reader_error(reader, node, "%s is longer than %d bytes", what, CONFIG_PATH_MAX);
     if (is_for_a_shell(path))
-        diagnostic_set_hint(reader_warning(reader, node,
-                                           "%s `%s`: nothing in a configuration is expanded", what,
-                                           reader_quote(path, quoted)),
-                            "write the whole path; relative ones begin at the folder of the file");
+        reader_warning(reader, node,
+                       "%s `%s`: nothing in a configuration is expanded"
+                       "\nwrite the whole path; relative ones begin at the folder of the file",
+                       what, reader_quote(path, quoted));
     *out = reader_copy(reader, text_slice(&full));
     return *out != NULL;
 }
@@ -221,10 +212,9 @@ bool reader_check_name(struct reader *reader, const struct node *node, const cha
         is_name = is_name_byte(text.data[i]);
     if (is_name)
         return true;
-    (void)reader_error(reader, node,
-                       "%s `%s` is not a name: expected 1 to 32 of A-Z a-z 0-9 `.` `_` `-`", what,
-                       reader_quote(text, quoted));
-    return false;
+    return reader_error(reader, node,
+                        "%s `%s` is not a name: expected 1 to 32 of A-Z a-z 0-9 `.` `_` `-`", what,
+                        reader_quote(text, quoted));
 }
 
 bool reader_name(struct reader *reader, const struct node *node, const char *what, const char **out)
@@ -253,10 +243,9 @@ bool reader_integer(struct reader *reader, const struct node *node, const char *
         return true;
     }
     char quoted[CONFIG_QUOTE_CAP];
-    (void)reader_error(reader, node, "%s is `%s`: expected a whole number from %lld to %lld%s",
-                       what, reader_quote(text, quoted), (long long)min, (long long)max,
-                       node->is_quoted ? ", without quotes" : "");
-    return false;
+    return reader_error(reader, node, "%s is `%s`: expected a whole number from %lld to %lld%s",
+                        what, reader_quote(text, quoted), (long long)min, (long long)max,
+                        node->is_quoted ? ", without quotes" : "");
 }
 
 bool reader_boolean(struct reader *reader, const struct node *node, const char *what, bool *out)
@@ -267,28 +256,24 @@ bool reader_boolean(struct reader *reader, const struct node *node, const char *
     *out = is_bare_word(node, "true");
     if (*out || is_bare_word(node, "false"))
         return true;
-    (void)reader_error(reader, node, "%s is `%s`: expected true or false", what,
-                       reader_quote(node->text, quoted));
-    return false;
+    return reader_error(reader, node, "%s is `%s`: expected true or false", what,
+                        reader_quote(node->text, quoted));
 }
 
 bool reader_choice(struct reader *reader, const struct node *node, const char *what,
                    const char *const *words, size_t count, size_t *out)
 {
     char quoted[CONFIG_QUOTE_CAP];
+    char hint[CONFIG_HINT_CAP];
     struct slice text = {0};
     if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
         return false;
-    for (size_t i = 0; i < count; i++) {
-        if (slice_equal(text, slice_of_string(words[i]))) {
-            *out = i;
+    for (*out = 0; *out < count; ++*out) {
+        if (slice_equal(text, slice_of_string(words[*out])))
             return true;
-        }
     }
-    reader_hint_words(
-        reader_error(reader, node, "%s `%s` is not known", what, reader_quote(text, quoted)), text,
-        words, count);
-    return false;
+    return reader_error(reader, node, "%s `%s` is not known\n%s", what, reader_quote(text, quoted),
+                        reader_words(text, words, count, hint));
 }
 
 static int compare_places(const void *left, const void *right)
@@ -312,8 +297,9 @@ void reader_unique(struct reader *reader, const char *what, struct named_place *
     for (size_t i = 1; i < count; i++) {
         if (strcmp(places[i - 1].name, places[i].name) != 0)
             continue;
-        diagnostic_set_hint(
-            reader_error(reader, places[i].node, "%s `%s` is used twice", what, places[i].name),
-            "the other one is at line %" PRIu32 "; names are unique", places[i - 1].node->line);
+        reader_error(reader, places[i].node,
+                     "%s `%s` is used twice"
+                     "\nthe other one is at line %" PRIu32 "; names are unique",
+                     what, places[i].name, places[i - 1].node->line);
     }
 }

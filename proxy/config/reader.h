@@ -41,11 +41,10 @@ struct reader {
     bool is_out_of_memory;           // set by reader_no_memory
 };
 
-// reader_report adds a finding at the place of `node` (NULL: about the whole file) and returns it
-// for diagnostic_set_hint. It is valid until the next finding.
-struct diagnostic *reader_report(struct reader *reader, enum severity severity,
-                                 const struct node *node, const char *format, ...)
-    PRINTF_LIKE(4, 5);
+// reader_report adds a finding at the place of `node` (NULL: about the whole file). `format` is the message, and
+// after a line break the hint, as with diagnostics_add. Returns `false`, so that a refusal is one statement.
+bool reader_report(struct reader *reader, enum severity severity, const struct node *node,
+                   const char *format, ...) PRINTF_LIKE(4, 5);
 
 // reader_error, reader_warning and reader_note are reader_report with their severity.
 #define reader_error(reader, node, ...) reader_report((reader), SEVERITY_ERROR, (node), __VA_ARGS__)
@@ -59,9 +58,17 @@ bool reader_no_memory(struct reader *reader);
 // reader_quote writes a text for use in a message, cut after 64 bytes, and returns `out`.
 const char *reader_quote(struct slice text, char out[CONFIG_QUOTE_CAP]);
 
-// reader_hint_words sets the hint of `found`: which word was perhaps meant by `wrong`, and all words.
-void reader_hint_words(struct diagnostic *found, struct slice wrong, const char *const *words,
-                       size_t count);
+// reader_refuse reports that the text of `node` is bad: "WHAT `TEXT`: REASON", with `hint`, which may be empty.
+// Returns `false`.
+bool reader_refuse(struct reader *reader, const struct node *node, const char *what,
+                   const char *reason, const char *hint);
+
+enum { CONFIG_HINT_CAP = sizeof((struct diagnostic *)0)->hint };
+
+// reader_words writes a hint, NUL-terminated: which of `words` was perhaps meant by `wrong`, and all of them.
+// Returns `out`.
+const char *reader_words(struct slice wrong, const char *const *words, size_t count,
+                         char out[CONFIG_HINT_CAP]);
 
 // reader_alloc returns zeroed elements of the arena; NULL, and an error, without memory.
 void *reader_alloc(struct reader *reader, size_t count, size_t size) MUST_USE;

@@ -50,24 +50,18 @@ const struct section cache_section = SECTION("`cache`", cache_keys);
 
 static bool server_read(struct reader *reader, const struct node *node, struct dns_server *out)
 {
-    char quoted[CONFIG_QUOTE_CAP];
     struct slice text = {0};
     struct errinfo info = {0};
     struct endpoint endpoint;
     if (!reader_text(reader, node, "DNS server", CONFIG_TEXT_MAX, &text))
         return false;
-    if (endpoint_parse(text, &endpoint, &info) != ERR_OK) {
-        diagnostic_set_hint(reader_error(reader, node, "DNS server `%s`: %s",
-                                         reader_quote(text, quoted), info.text),
-                            "DNS is at port 53: \"127.0.0.53:53\"");
-        return false;
-    }
+    if (endpoint_parse(text, &endpoint, &info) != ERR_OK)
+        return reader_refuse(reader, node, "DNS server", info.text,
+                             "DNS is at port 53: \"127.0.0.53:53\"");
     *out = (struct dns_server){endpoint.address, endpoint.port};
     if (endpoint.port != 0 && ip_addr_classify(&endpoint.address) != IP_CLASS_CLOSED)
         return true;
-    (void)reader_error(reader, node, "DNS server `%s`: no server can be there",
-                       reader_quote(text, quoted));
-    return false;
+    return reader_refuse(reader, node, "DNS server", "no server can be there", "");
 }
 
 static void servers_read(struct reader *reader, const struct node *node,
@@ -96,11 +90,11 @@ static void system_servers_add(struct reader *reader, const struct node *node, c
         options->servers[options->server_count++] = (struct dns_server){found[i], DNS_PORT};
     }
     if (skipped > 0)
-        diagnostic_set_hint(reader_warning(reader, node,
-                                           "`resolver`: %zu of the servers in %s cannot be used "
-                                           "(an address with a zone, or more than %d)",
-                                           skipped, path, DNS_MAX_SERVERS),
-                            "name the servers under `servers`");
+        reader_warning(reader, node,
+                       "`resolver`: %zu of the servers in %s cannot be used (an address with a "
+                       "zone, or more than %d)"
+                       "\nname the servers under `servers`",
+                       skipped, path, DNS_MAX_SERVERS);
 }
 
 // system_servers_read asks the system, as libc would: without any server it is the one on this machine.
@@ -125,10 +119,10 @@ static void system_servers_read(struct reader *reader, const struct node *node,
         return;
     options->servers[options->server_count++] = (struct dns_server){
         .address = {.family = IP_V4, .bytes = {127, 0, 0, 1}}, .port = DNS_PORT};
-    diagnostic_set_hint(
-        reader_note(reader, resolver,
-                    "`resolver`: there is no server in %s: 127.0.0.1:53 is asked for names", path),
-        "name the servers under `servers`");
+    reader_note(reader, resolver,
+                "`resolver`: there is no server in %s: 127.0.0.1:53 is asked for names"
+                "\nname the servers under `servers`",
+                path);
 }
 
 // known is what is gathered of names that need no DNS.
@@ -144,7 +138,7 @@ static bool known_add(struct known *known, const struct ip_addr *address,
 {
     const enum err error = host_list_add(&known->list, address, name);
     if (error == ERR_MEMORY)
-        (void)reader_no_memory(known->reader);
+        reader_no_memory(known->reader);
     return error == ERR_OK;
 }
 
@@ -164,10 +158,10 @@ static bool host_name_read(struct reader *reader, const struct node *key, struct
     if (idn_to_ascii(key->text, ascii, &info) == ERR_OK &&
         hostname_parse(slice_of_string(ascii), out) == ERR_OK)
         return true;
-    diagnostic_set_hint(reader_error(reader, key, "`hosts`: `%s` is not a host name",
-                                     reader_quote(key->text, quoted)),
-                        "a whole name, without `*`: `db.example.org: [10.2.0.7]`");
-    return false;
+    return reader_error(reader, key,
+                        "`hosts`: `%s` is not a host name"
+                        "\na whole name, without `*`: `db.example.org: [10.2.0.7]`",
+                        reader_quote(key->text, quoted));
 }
 
 static void host_read(struct known *known, const struct node *node)
@@ -184,7 +178,7 @@ static void host_read(struct known *known, const struct node *node)
         if (!reader_text(reader, entry, "address", CONFIG_TEXT_MAX, &text))
             continue;
         if (ip_addr_parse(text, &address) != ERR_OK)
-            (void)reader_error(reader, entry, "`%s` is not an address", reader_quote(text, quoted));
+            reader_error(reader, entry, "`%s` is not an address", reader_quote(text, quoted));
         else
             (void)known_add(known, &address, &name);
     }
@@ -194,7 +188,7 @@ static struct host_table *table_make(struct known *known)
 {
     struct host_table *table = host_list_make(&known->list);
     if (table == NULL)
-        (void)reader_no_memory(known->reader);
+        reader_no_memory(known->reader);
     return table;
 }
 
@@ -204,9 +198,10 @@ static void hosts_read(struct known *known, const struct node *node)
     if (node == NULL)
         return;
     if (node->kind != NODE_MAP || node->child_count > HOSTS_MAX) {
-        diagnostic_set_hint(
-            reader_error(reader, node, "`hosts`: expected a map of at most %d names", HOSTS_MAX),
-            "`hosts: {db.example.org: [10.2.0.7]}`");
+        reader_error(reader, node,
+                     "`hosts`: expected a map of at most %d names"
+                     "\n`hosts: {db.example.org: [10.2.0.7]}`",
+                     HOSTS_MAX);
         return;
     }
     for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
@@ -233,13 +228,12 @@ static void hosts_file_read(struct known *known, const struct node *node)
                               "`hosts_file`: more than %d names, from this line on",
                               HOST_ENTRIES_MAX);
     if (seen.skipped > 0)
-        diagnostic_set_hint(diagnostics_add(diagnostics, SEVERITY_WARNING, path, seen.first_skipped,
-                                            1,
-                                            "`hosts_file`: this line cannot be read and says "
-                                            "nothing (%zu in this file)",
-                                            seen.skipped),
-                            "a line is an address without a zone, and names: `10.2.0.7 "
-                            "db.example.org`");
+        (void)diagnostics_add(diagnostics, SEVERITY_WARNING, path, seen.first_skipped, 1,
+                              "`hosts_file`: this line cannot be read and says nothing (%zu in "
+                              "this file)"
+                              "\na line is an address without a zone, and names: `10.2.0.7 "
+                              "db.example.org`",
+                              seen.skipped);
 }
 
 // known_read makes the table of the names that need no DNS.
@@ -264,8 +258,7 @@ static bool nat64_prefix_read(struct reader *reader, const struct node *node, vo
         return false;
     if (nat64_prefix_parse(text, out, &info) == ERR_OK)
         return true;
-    (void)reader_error(reader, node, "`nat64`: %s", info.text);
-    return false;
+    return reader_error(reader, node, "`nat64`: %s", info.text);
 }
 
 // nat64_read gives the policy the prefixes of the site's translators: addresses below them are judged
@@ -282,7 +275,7 @@ static void nat64_read(struct reader *reader, const struct node *node, struct po
 static void cache_read(struct reader *reader, const struct node *node, struct resolver_options *out)
 {
     if (section_read(reader, node, &cache_section, out) && out->min_ttl_ms > out->max_ttl_ms)
-        (void)reader_error(reader, node, "`cache`: `min_ttl` is longer than `max_ttl`");
+        reader_error(reader, node, "`cache`: `min_ttl` is longer than `max_ttl`");
     out->cache_bytes = out->cache_entries * CACHE_ENTRY_BYTES;
 }
 
@@ -293,8 +286,7 @@ void resolver_read(struct reader *reader, const struct node *node, struct snapsh
     const struct node *servers = node_get(map, "servers");
     const struct node *resolv_conf = node_get(map, "resolv_conf");
     if (servers != NULL && resolv_conf != NULL)
-        (void)reader_error(reader, resolv_conf,
-                           "`resolv_conf` and `servers`: expected one of them");
+        reader_error(reader, resolv_conf, "`resolv_conf` and `servers`: expected one of them");
     servers_read(reader, servers, out);
     if (servers == NULL)
         system_servers_read(reader, resolv_conf, node, out);

@@ -49,14 +49,12 @@ static bool port_read(struct reader *reader, const struct node *node, void *out,
     }
     if (port_range_parse(text, range))
         return true;
-    struct diagnostic *found =
-        reader_error(reader, node,
-                     "port `%s`: expected 1 to 65535 without leading zeros, a range such as "
-                     "8000-8999, or any",
-                     reader_quote(text, quoted));
-    if (is_range_downwards(text))
-        diagnostic_set_hint(found, "a range begins with its lower port");
-    return false;
+    return reader_error(
+        reader, node,
+        "port `%s`: expected 1 to 65535 without leading zeros, a range such as 8000-8999, or "
+        "any\n%s",
+        reader_quote(text, quoted),
+        is_range_downwards(text) ? "a range begins with its lower port" : "");
 }
 
 // ports_read reads a list, or the word `any` alone.
@@ -84,7 +82,7 @@ static void remember_name(struct reader *reader, struct rule_names *names, const
     struct named_place *places =
         array_make_room(names->places, names->count, &names->cap, sizeof *places);
     if (places == NULL) {
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
         return;
     }
     names->places = places;
@@ -122,15 +120,15 @@ static void check_wildcards(struct reader *reader, const struct node *node,
                             const struct list_facts *hosts, const struct list_facts *addresses)
 {
     if (hosts->has_any)
-        diagnostic_set_hint(reader_warning(reader, node, "`*` allows every host name"),
-                            "name the hosts; `mode: report` shows which ones are needed");
+        reader_warning(reader, node,
+                       "`*` allows every host name"
+                       "\nname the hosts; `mode: report` shows which ones are needed");
     if (!hosts->has_wildcard || !addresses->opens_special)
         return;
-    diagnostic_set_hint(
-        reader_warning(reader, node,
-                       "a wildcard together with a special address range: the owner of that "
-                       "DNS chooses which of its addresses is reached"),
-        "name the hosts, or narrow the addresses to single ones");
+    reader_warning(reader, node,
+                   "a wildcard together with a special address range: the owner of that DNS "
+                   "chooses which of its addresses is reached"
+                   "\nname the hosts, or narrow the addresses to single ones");
 }
 
 static const struct key keys[] = {
@@ -158,11 +156,11 @@ static bool rule_read(struct reader *reader, const struct node *node, void *out,
     if (!section_read(reader, node, &section, NULL))
         return true;
     if (is_allow && hosts == NULL && addresses == NULL)
-        diagnostic_set_hint(
-            reader_error(reader, node, "an `allow` rule needs `hosts`, `addresses` or both"),
-            "`hosts: [\"*\"]` is any name, `addresses: [public]` any ordinary address");
+        reader_error(reader, node,
+                     "an `allow` rule needs `hosts`, `addresses` or both"
+                     "\n`hosts: [\"*\"]` is any name, `addresses: [public]` any ordinary address");
     if (!is_allow && hosts == NULL && addresses == NULL && ports == NULL)
-        (void)reader_error(reader, node, "a `deny` rule needs `hosts`, `addresses` or `ports`");
+        reader_error(reader, node, "a `deny` rule needs `hosts`, `addresses` or `ports`");
     rule->has_hosts = hosts != NULL;
     rule->has_addresses = addresses != NULL;
     (void)sets_read_hosts(list->sets, hosts, "`hosts`", &rule->hosts, &host_facts);

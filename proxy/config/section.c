@@ -27,14 +27,14 @@ static void report_unknown(struct reader *reader, const struct node *key,
                            const struct section *section)
 {
     char quoted[CONFIG_QUOTE_CAP];
+    char hint[CONFIG_HINT_CAP];
     const char *words[KEYS_MAX];
     const bool is_full = diagnostics_is_full(reader->diagnostics);
-    struct diagnostic *found = reader_error(reader, key, "unknown key `%s` in %s",
-                                            reader_quote(key->text, quoted), section->what);
     for (size_t i = 0; i < section->count; i++)
         words[i] = section->keys[i].name;
-    if (!is_full) // the hint is costly
-        reader_hint_words(found, key->text, words, section->count);
+    reader_error(
+        reader, key, "unknown key `%s` in %s\n%s", reader_quote(key->text, quoted), section->what,
+        is_full ? "" : reader_words(key->text, words, section->count, hint)); // it is costly
 }
 
 static void check_keys(struct reader *reader, const struct node *node,
@@ -46,16 +46,16 @@ static void check_keys(struct reader *reader, const struct node *node,
         if (known == NULL)
             report_unknown(reader, value->key, section);
         else if (known->support == KEY_NOT_YET)
-            diagnostic_set_hint(reader_error(reader, value->key,
-                                             "`%s` is not supported yet by this version",
-                                             known->name),
-                                "remove it: nothing would enforce it");
+            reader_error(reader, value->key,
+                         "`%s` is not supported yet by this version"
+                         "\nremove it: nothing would enforce it",
+                         known->name);
     }
     for (size_t i = 0; i < section->count; i++) {
         const struct key *key = &section->keys[i];
         if (key->support == KEY_REQUIRED && node_get(node, key->name) == NULL)
-            (void)reader_error(reader, node, "%s has no `%s`, which is required", section->what,
-                               key->name);
+            reader_error(reader, node, "%s has no `%s`, which is required", section->what,
+                         key->name);
     }
 }
 
@@ -140,21 +140,20 @@ static bool quantity_read(struct reader *reader, const struct node *node, const 
     char most[KEY_VALUE_CAP];
     if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
         return false;
-    if (quantity_parse(key->kind, text, out, &info) != ERR_OK) {
-        (void)reader_error(reader, node, "%s: %s", what, info.text);
-        return false;
-    }
+    if (quantity_parse(key->kind, text, out, &info) != ERR_OK)
+        return reader_error(reader, node, "%s: %s", what, info.text);
     if (*out >= key->min && (key->max == 0 || *out <= key->max))
         return true;
     (void)reader_quote(text, quoted);
     (void)key_format_value(key, key->min, least);
     if (key->max != 0)
-        (void)reader_error(reader, node, "%s is `%s`: expected %s to %s", what, quoted, least,
-                           key_format_value(key, key->max, most));
+        reader_error(reader, node, "%s is `%s`: expected %s to %s", what, quoted, least,
+                     key_format_value(key, key->max, most));
     else
-        diagnostic_set_hint(
-            reader_error(reader, node, "%s is `%s`: expected at least %s", what, quoted, least),
-            "for no limit leave it out, or write `none` where there is a default");
+        reader_error(reader, node,
+                     "%s is `%s`: expected at least %s"
+                     "\nfor no limit leave it out, or write `none` where there is a default",
+                     what, quoted, least);
     return false;
 }
 
@@ -186,23 +185,19 @@ static bool integer_read(struct reader *reader, const struct node *node, const c
     }
     if (!quantity_read(reader, node, what, key, out))
         return false;
-    if (key->kind == KEY_SECONDS && *out % SECOND_MS != 0) {
-        (void)reader_error(reader, node, "%s: expected whole seconds", what);
-        return false;
-    }
+    if (key->kind == KEY_SECONDS && *out % SECOND_MS != 0)
+        return reader_error(reader, node, "%s: expected whole seconds", what);
     return true;
 }
 
 static void address_read(struct reader *reader, const struct node *node, const char *what,
                          struct endpoint *out)
 {
-    char quoted[CONFIG_QUOTE_CAP];
     struct slice text = {0};
     struct errinfo info = {0};
     if (reader_text(reader, node, what, CONFIG_TEXT_MAX, &text) &&
         endpoint_parse(text, out, &info) != ERR_OK)
-        (void)reader_error(reader, node, "%s `%s`: %s", what, reader_quote(text, quoted),
-                           info.text);
+        reader_refuse(reader, node, what, info.text, "");
 }
 
 static void value_read(struct reader *reader, const struct node *node, const struct key *key,

@@ -103,7 +103,7 @@ static struct shared *add_shared(struct sets *sets, enum list_kind kind, const c
         *shared = (struct shared){.kind = kind, .key = copy};
     if (shared == NULL || copy == NULL || tsearch(shared, &sets->tree, compare_shared) == NULL) {
         free(shared);
-        (void)reader_no_memory(sets->reader);
+        reader_no_memory(sets->reader);
         return NULL;
     }
     *sets->end = shared;
@@ -155,15 +155,14 @@ static struct shared *file_list(struct sets *sets, const struct node *node, enum
     const struct node *file = node_get(node, "file");
     const size_t before = reader->diagnostics->error_count;
     if (file == NULL) {
-        diagnostic_set_hint(reader_error(reader, node,
-                                         "a map without `file` among the entries of "
-                                         "`%s`",
-                                         list_kind_name(kind)),
-                            "an entry is a text, or {file: PATH}");
+        reader_error(reader, node,
+                     "a map without `file` among the entries of `%s`"
+                     "\nan entry is a text, or {file: PATH}",
+                     list_kind_name(kind));
         return NULL;
     }
     if (reader->read_list == NULL) {
-        (void)reader_error(reader, file, "a list from a file cannot be read here");
+        reader_error(reader, file, "a list from a file cannot be read here");
         return NULL;
     }
     (void)section_read(reader, node, &list_file_section, &list);
@@ -179,8 +178,9 @@ static struct shared *file_list(struct sets *sets, const struct node *node, enum
     if (shared->is_bad)
         return NULL;
     if (shared->facts.entry_count == 0 && !list.may_be_empty) {
-        diagnostic_set_hint(reader_error(reader, file, "the list %s is empty", list.path),
-                            "if it may be, write {file: ..., allow_empty: true}");
+        reader_error(reader, file,
+                     "the list %s is empty\nif it may be, write {file: ..., allow_empty: true}",
+                     list.path);
         return NULL;
     }
     return shared;
@@ -209,29 +209,30 @@ static bool add_part(struct sets *sets, struct part_list *parts, struct shared *
 static void report_unknown(struct sets *sets, const struct node *node, enum list_kind kind)
 {
     char quoted[CONFIG_QUOTE_CAP];
+    char hint[CONFIG_HINT_CAP];
+    struct text text;
     const char *names[HINT_NAMES_MAX];
+    const char *section = list_kind_name(kind);
     const enum list_kind other = kind == LIST_HOSTS ? LIST_ADDRESSES : LIST_HOSTS;
     size_t count = 0;
-    struct diagnostic *found =
-        reader_error(sets->reader, node, "there is no set `%s` under `sets.%s`",
-                     reader_quote(node->text, quoted), list_kind_name(kind));
-    if (find_shared(sets, other, (const char *)node->text.data) != NULL) {
-        diagnostic_set_hint(found, "there is one under `sets.%s`, which is for other lists",
-                            list_kind_name(other));
-        return;
-    }
     for (const struct shared *set = sets->first; set != NULL && count < HINT_NAMES_MAX;
          set = set->next) {
         if (set->kind == kind && set->name != NULL)
             names[count++] = set->key;
     }
     const size_t nearest = spelling_nearest(node->text, names, count);
-    if (nearest < count)
-        diagnostic_set_hint(found, "did you mean `%s`?", names[nearest]);
+    text_init(&text, hint, sizeof hint);
+    if (find_shared(sets, other, (const char *)node->text.data) != NULL)
+        text_append_format(&text, "there is one under `sets.%s`, which is for other lists",
+                           list_kind_name(other));
+    else if (nearest < count)
+        text_append_format(&text, "did you mean `%s`?", names[nearest]);
     else
-        diagnostic_set_hint(found, "add `sets: {%s: {%.*s: [...]}}`", list_kind_name(kind),
-                            (int)(node->text.len - 1 < 32 ? node->text.len - 1 : 32),
-                            (const char *)node->text.data + 1);
+        text_append_format(&text, "add `sets: {%s: {%.*s: [...]}}`", section,
+                           (int)(node->text.len - 1 < 32 ? node->text.len - 1 : 32),
+                           (const char *)node->text.data + 1);
+    reader_error(sets->reader, node, "there is no set `%s` under `sets.%s`\n%s",
+                 reader_quote(node->text, quoted), section, hint);
 }
 
 static bool is_set_name(const struct node *node)
@@ -246,8 +247,10 @@ static struct shared *part_read(struct sets *sets, const struct node *node, enum
     if (node->kind == NODE_MAP)
         return file_list(sets, node, kind);
     if (inside != NULL) {
-        diagnostic_set_hint(reader_error(sets->reader, node, "a set cannot contain another set"),
-                            "name both where they are used: [\"%s\", \"@...\"]", inside->key);
+        reader_error(sets->reader, node,
+                     "a set cannot contain another set"
+                     "\nname both where they are used: [\"%s\", \"@...\"]",
+                     inside->key);
         return NULL;
     }
     struct shared *shared = find_shared(sets, kind, (const char *)node->text.data);
@@ -378,9 +381,8 @@ static void kind_read(struct sets *sets, const struct node *node, enum list_kind
     if (node == NULL)
         return;
     if (node->kind != NODE_MAP) {
-        diagnostic_set_hint(reader_error(sets->reader, node, "`%s` is %s: expected a map",
-                                         list_kind_name(kind), node_kind_name(node->kind)),
-                            "write `%s: {NAME: [...]}`", list_kind_name(kind));
+        reader_error(sets->reader, node, "`%s` is %s: expected a map\nwrite `%s: {NAME: [...]}`",
+                     list_kind_name(kind), node_kind_name(node->kind), list_kind_name(kind));
         return;
     }
     for (const struct node *set = node->child; set != NULL; set = set->next)
@@ -408,8 +410,8 @@ void sets_warn_unused(struct sets *sets)
 {
     for (const struct shared *set = sets->first; set != NULL; set = set->next) {
         if (set->name != NULL && !set->is_used)
-            diagnostic_set_hint(
-                reader_warning(sets->reader, set->name, "no rule uses the set `%s`", set->key),
-                "use it as \"%s\", or remove it", set->key);
+            reader_warning(sets->reader, set->name,
+                           "no rule uses the set `%s`\nuse it as \"%s\", or remove it", set->key,
+                           set->key);
     }
 }

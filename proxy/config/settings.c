@@ -48,9 +48,10 @@ static void version_read(struct reader *reader, const struct node *node)
     if (node == NULL || !reader_integer(reader, node, "`version`", 0, INT32_MAX, &version))
         return;
     if (version != CONFIG_VERSION)
-        diagnostic_set_hint(reader_error(reader, node, "`version` %lld is not known: expected %d",
-                                         (long long)version, CONFIG_VERSION),
-                            "a newer sallyport may be needed for this file");
+        reader_error(reader, node,
+                     "`version` %lld is not known: expected %d"
+                     "\na newer sallyport may be needed for this file",
+                     (long long)version, CONFIG_VERSION);
 }
 
 // usable_cores counts the cores that this process may run on, at least one.
@@ -81,8 +82,8 @@ static void workers_read(struct reader *reader, const struct node *node, struct 
 static void timeouts_read(struct reader *reader, const struct node *node, struct timeouts *out)
 {
     if (section_read(reader, node, &timeouts_section, out) && out->attempt_ms > out->connect_ms)
-        (void)reader_warning(
-            reader, node, "`attempt` is longer than `connect`, which ends all attempts together");
+        reader_warning(reader, node,
+                       "`attempt` is longer than `connect`, which ends all attempts together");
 }
 
 static void audit_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)

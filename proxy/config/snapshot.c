@@ -215,8 +215,7 @@ static void warn_of_lower_numbers(const struct snapshot *next, const struct trus
             (void)diagnostics_add(
                 diagnostics, SEVERITY_WARNING, next->path, 0, 0,
                 "trust.%s: the new CRL of %s has number %s, lower than that of the one that it replaces: was the CA restored from a "
-                "backup? Certificates that were revoked in between may be good "
-                "again",
+                "backup? Certificates that were revoked in between may be good again",
                 trust_name(trust), crl.issuer, crl.number);
     }
 }
@@ -240,12 +239,11 @@ static void warn_of_lost(const struct snapshot *next, const struct trust *trust,
     const char *issuer = NULL;
     size_t index = 0;
     while ((issuer = trust_lost_crl(trust, before, &index)) != NULL)
-        diagnostic_set_hint(
-            diagnostics_add(diagnostics, SEVERITY_WARNING, next->path, 0, 0,
-                            "trust.%s: the CRL of %.200s is gone: those under this CA whom no "
-                            "other list covers are refused (`crl_missing`)",
-                            trust_name(trust), issuer),
-            "put its list back, or the CA's next one");
+        (void)diagnostics_add(diagnostics, SEVERITY_WARNING, next->path, 0, 0,
+                              "trust.%s: the CRL of %.200s is gone: those under this CA whom no "
+                              "other list covers are refused (`crl_missing`)"
+                              "\nput its list back, or the CA's next one",
+                              trust_name(trust), issuer);
 }
 
 void snapshot_warn_of_lists(const struct snapshot *next, const struct snapshot *last,

@@ -50,11 +50,11 @@ static const char *secrets_file_read(struct reader *reader, const struct node *n
     if (!reader_file(reader, node, "`file`", TICKETS_FILE_MAX, FILE_SECRET, &path, &content))
         return NULL;
     if (!secrets_read(content.bytes, out))
-        diagnostic_set_hint(reader_error(reader, node,
-                                         "%s is not a file of ticket keys: expected one to three "
-                                         "lines of 64 hexadecimal digits",
-                                         path),
-                            "make one with: (umask 077; openssl rand -hex 32 > %s)", path);
+        reader_error(reader, node,
+                     "%s is not a file of ticket keys: expected one to three lines of 64 "
+                     "hexadecimal digits"
+                     "\nmake one with: (umask 077; openssl rand -hex 32 > %s)",
+                     path, path);
     file_content_deinit(&content);
     return path;
 }
@@ -75,10 +75,9 @@ void tickets_read(struct reader *reader, const struct node *node, struct snapsho
     const bool differs = snapshot->has_tickets && (!is_same_path(path, snapshot->tickets_path) ||
                                                    settings.rotate_s != snapshot->tickets.rotate_s);
     if (differs)
-        diagnostic_set_hint(reader_error(reader, node,
-                                         "`tickets` differs from that of another "
-                                         "listener: the keys are the process's"),
-                            "write the same at each listener, or only at one");
+        reader_error(reader, node,
+                     "`tickets` differs from that of another listener: the keys are the process's"
+                     "\nwrite the same at each listener, or only at one");
     snapshot->has_tickets = true;
     snapshot->tickets = settings;
     snapshot->tickets_path = path;

@@ -70,9 +70,9 @@ static void files_add(struct reader *reader, const struct node *node, const char
             continue;
         const enum err error = add(trust, content.bytes, &info);
         if (error == ERR_MEMORY)
-            (void)reader_no_memory(reader);
+            reader_no_memory(reader);
         else if (error != ERR_OK)
-            (void)reader_error(reader, entry, "%s: %s: %s", what, path, info.text);
+            reader_error(reader, entry, "%s: %s: %s", what, path, info.text);
         file_content_deinit(&content);
     }
 }
@@ -82,13 +82,12 @@ static void warn_of_damage(struct reader *reader, const struct pem_left_out *lef
 {
     if (left_out->count == 0)
         return;
-    diagnostic_set_hint(
-        diagnostics_add(
-            reader->diagnostics, SEVERITY_WARNING, SYSTEM_CAS, left_out->first_line, 1,
-            "`system_cas`: this block is damaged, or not a certificate, and is left out "
-            "(%zu in this file): nobody is accepted under it",
-            left_out->count),
-        "run: update-ca-certificates --fresh");
+    (void)diagnostics_add(
+        reader->diagnostics, SEVERITY_WARNING, SYSTEM_CAS, left_out->first_line, 1,
+        "`system_cas`: this block is damaged, or not a certificate, and is left out (%zu in this "
+        "file): nobody is accepted under it"
+        "\nrun: update-ca-certificates --fresh",
+        left_out->count);
 }
 
 // system_add gives the system's bundle to the profile.
@@ -104,11 +103,12 @@ static void system_add(struct reader *reader, const struct node *node, struct tr
         error = trust_add_system_cas(trust, content.bytes, &left_out, &info);
     warn_of_damage(reader, &left_out);
     if (error == ERR_MEMORY)
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
     else if (error != ERR_OK)
-        diagnostic_set_hint(
-            reader_error(reader, node, "`system_cas`: %s: %s", SYSTEM_CAS, info.text),
-            "install the package ca-certificates, or name the CAs under `ca`");
+        reader_error(reader, node,
+                     "`system_cas`: %s: %s"
+                     "\ninstall the package ca-certificates, or name the CAs under `ca`",
+                     SYSTEM_CAS, info.text);
     file_content_deinit(&content);
 }
 
@@ -147,11 +147,11 @@ static void deny(struct reader *reader, const struct node *node, struct trust *t
     const bool has_issuer = node_get(node, "issuer") != NULL;
     const bool has_serial = node_get(node, "serial") != NULL;
     if (has_issuer != has_serial || has_digest == has_issuer) {
-        diagnostic_set_hint(reader_error(reader, node,
-                                         "an entry of `denied` names one certificate: "
-                                         "by `sha256`, or by `issuer` and `serial`"),
-                            "write {sha256: \"9f...\"} or {issuer: \"CN=Clients CA\", serial: "
-                            "\"4f01\"}");
+        reader_error(reader, node,
+                     "an entry of `denied` names one certificate: by `sha256`, or by `issuer` and "
+                     "`serial`"
+                     "\nwrite {sha256: \"9f...\"} or {issuer: \"CN=Clients CA\", serial: "
+                     "\"4f01\"}");
         return;
     }
     match_read_digest(reader, node_get(node, "sha256"), "`sha256`", &sha256);
@@ -163,9 +163,9 @@ static void deny(struct reader *reader, const struct node *node, struct trust *t
     else if (issuer.data != NULL && serial.data != NULL)
         error = deny_serial(trust, issuer, serial);
     if (error == ERR_LIMIT)
-        (void)reader_error(reader, node, "`denied`: too many, together with those in force");
+        reader_error(reader, node, "`denied`: too many, together with those in force");
     else if (error != ERR_OK)
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
 }
 
 // denied_keep takes over what the profile denies that is in force: a refused configuration may have added to it.
@@ -174,7 +174,7 @@ static void denied_keep(struct reader *reader, const struct snapshot *in_force, 
     const struct trust *before =
         in_force == NULL ? NULL : snapshot_find_trust(in_force, trust_name(trust));
     if (before != NULL && trust_keep_denied(trust, before) != ERR_OK)
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
 }
 
 void profile_read_denied(struct reader *reader, const struct node *node, struct trust *trust)
@@ -201,16 +201,14 @@ static void purposes_read(struct reader *reader, const struct node *node, bool h
             continue;
         const uint32_t usage = UINT32_C(1) << number;
         if ((options->usages & usage) != 0)
-            (void)reader_error(reader, entry, "`purposes`: `%s` appears twice", words[number]);
+            reader_error(reader, entry, "`purposes`: `%s` appears twice", words[number]);
         options->usages |= usage;
     }
     if (has_system_cas && (options->usages & (USAGE_ANY | USAGE_SERVER_AUTH)) != 0)
-        diagnostic_set_hint(
-            reader_warning(
-                reader, node,
-                "`purposes` with `any` or `server_auth`, and `system_cas`: everybody with "
-                "a web server's certificate of a public CA passes the handshake"),
-            "name the CAs under `ca`, and let `clients` match exact names only");
+        reader_warning(reader, node,
+                       "`purposes` with `any` or `server_auth`, and `system_cas`: everybody with a "
+                       "web server's certificate of a public CA passes the handshake"
+                       "\nname the CAs under `ca`, and let `clients` match exact names only");
 }
 
 // check_needs_crl warns of a key that says something about lists where there are none.
@@ -218,7 +216,7 @@ static void check_needs_crl(struct reader *reader, const struct node *profile, c
 {
     const struct node *node = node_get(profile, key);
     if (node != NULL && node_get(profile, "crl") == NULL)
-        (void)reader_warning(reader, node, "`%s` does nothing without `crl`", key);
+        reader_warning(reader, node, "`%s` does nothing without `crl`", key);
 }
 
 // describe notes what a finished profile holds.
@@ -234,8 +232,8 @@ static void describe(struct reader *reader, const struct node *node, const struc
         if (found.not_after_s < earliest_s)
             earliest_s = found.not_after_s;
         if (found.warning != NULL)
-            (void)reader_warning(reader, node, "trust.%s: %s (%s): %s", trust_name(trust), what,
-                                 found.subject, found.warning);
+            reader_warning(reader, node, "trust.%s: %s (%s): %s", trust_name(trust), what,
+                           found.subject, found.warning);
         else if (found.is_left_out)
             continue; // of a bundle that others keep
         if (count <= TRUST_NOTES_MAX ||
@@ -243,11 +241,11 @@ static void describe(struct reader *reader, const struct node *node, const struc
             validity_report(reader, node, what, found.subject, found.not_after_s);
     }
     if (count > TRUST_NOTES_MAX)
-        (void)reader_note(reader, node,
-                          "trust.%s: %zu anchors and %zu helpers, the first of them expires in "
-                          "%" PRId64 " days",
-                          trust_name(trust), anchors, count - anchors,
-                          date_days_left(reader->now_s, earliest_s));
+        reader_note(reader, node,
+                    "trust.%s: %zu anchors and %zu helpers, the first of them expires in "
+                    "%" PRId64 " days",
+                    trust_name(trust), anchors, count - anchors,
+                    date_days_left(reader->now_s, earliest_s));
     crls_describe(reader, node, trust);
 }
 
@@ -257,9 +255,9 @@ static void add_crl(struct reader *reader, const struct node *node, const char *
     struct errinfo info = {0};
     const enum err error = trust_add_crl(arg, bytes, &info);
     if (error == ERR_MEMORY)
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
     else if (error != ERR_OK)
-        (void)reader_error(reader, node, "`crl`: %s: %s", path, info.text);
+        reader_error(reader, node, "`crl`: %s: %s", path, info.text);
 }
 
 static void profile_read(struct reader *reader, const struct node *node, const char *name,
@@ -271,12 +269,12 @@ static void profile_read(struct reader *reader, const struct node *node, const c
     if (!section_read(reader, node, &profile_section, &profile))
         return;
     if (ca == NULL && !profile.has_system_cas)
-        (void)reader_error(reader, node, "a trust profile has no `ca`, which is required");
+        reader_error(reader, node, "a trust profile has no `ca`, which is required");
     check_needs_crl(reader, node, "crl_expired");
     check_needs_crl(reader, node, "crl_scope");
     purposes_read(reader, node_get(node, "purposes"), profile.has_system_cas, &profile.options);
     if (trust_create(&profile.options, out) != ERR_OK) {
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
         return;
     }
     const size_t errors_before = reader->diagnostics->error_count;
@@ -291,8 +289,8 @@ static void profile_read(struct reader *reader, const struct node *node, const c
         reader->diagnostics->error_count != errors_before)
         return; // what is missing would only be reported again
     if (trust_finish(*out, reader->now_s, &info) != ERR_OK)
-        (void)reader_error(reader, ca != NULL ? ca : node_get(node, "system_cas"), "trust.%s: %s",
-                           name, info.text);
+        reader_error(reader, ca != NULL ? ca : node_get(node, "system_cas"), "trust.%s: %s", name,
+                     info.text);
     else
         describe(reader, node->key, *out);
 }
@@ -305,10 +303,10 @@ void trust_profiles_read(struct reader *reader, const struct node *node,
     if (node == NULL)
         return;
     if (node->kind != NODE_MAP || node->child == NULL || node->child_count > TRUST_PROFILES_MAX) {
-        diagnostic_set_hint(reader_error(reader, node,
-                                         "`trust` is not a map of 1 to %d profiles by name",
-                                         TRUST_PROFILES_MAX),
-                            "write `trust: {staff: {ca: [clients-ca.crt]}}`");
+        reader_error(reader, node,
+                     "`trust` is not a map of 1 to %d profiles by name"
+                     "\nwrite `trust: {staff: {ca: [clients-ca.crt]}}`",
+                     TRUST_PROFILES_MAX);
         return;
     }
     const char **names = reader_alloc(reader, node->child_count, sizeof *names);

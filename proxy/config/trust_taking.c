@@ -29,7 +29,7 @@ static struct trust *begin_revision(struct reader *reader, const struct progress
 {
     struct trust *revision = NULL;
     if (trust_revise(progress->trust, &revision) != ERR_OK)
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
     return revision;
 }
 
@@ -44,7 +44,7 @@ static void end_revision(struct reader *reader, struct progress *progress, struc
         progress->is_early |= error != ERR_OK;
     }
     if (error == ERR_MEMORY)
-        (void)reader_no_memory(reader);
+        reader_no_memory(reader);
     trust_destroy(error == ERR_OK ? progress->trust : revision);
     if (error == ERR_OK)
         progress->trust = revision;

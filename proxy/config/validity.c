@@ -12,14 +12,13 @@ void validity_report(struct reader *reader, const struct node *node, const char 
     const int64_t days = date_days_left(reader->now_s, not_after_s);
     (void)date_format(not_after_s, DATE_DAY, date);
     if (days < 0) {
-        (void)reader_warning(reader, node, "%s (%s) has expired on %s", what, subject, date);
+        reader_warning(reader, node, "%s (%s) has expired on %s", what, subject, date);
     } else if (days <= CERTIFICATE_WARNING_DAYS) {
-        diagnostic_set_hint(reader_warning(reader, node,
-                                           "%s (%s) has %" PRId64 " days left, until %s", what,
-                                           subject, days, date),
-                            "renew it in time");
+        reader_warning(reader, node,
+                       "%s (%s) has %" PRId64 " days left, until %s\nrenew it in time", what,
+                       subject, days, date);
     } else {
-        (void)reader_note(reader, node, "%s (%s) has %" PRId64 " days left, until %s", what,
-                          subject, days, date);
+        reader_note(reader, node, "%s (%s) has %" PRId64 " days left, until %s", what, subject,
+                    days, date);
     }
 }

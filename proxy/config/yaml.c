@@ -63,21 +63,21 @@ static uint32_t clamp_place(size_t from_zero)
     return from_zero < UINT32_MAX ? (uint32_t)from_zero + 1 : UINT32_MAX;
 }
 
-// refuse adds an error at `mark` and gives `error` back, with the hint where there is one.
-static enum err refuse(struct builder *builder, const yaml_mark_t *mark, enum err error,
-                       const char *message, const char *hint)
+// refuse adds an error at `mark`, with a hint after a line break, and returns `error`.
+static PRINTF_LIKE(4, 5) enum err refuse(struct builder *builder, const yaml_mark_t *mark,
+                                         enum err error, const char *format, ...)
 {
-    struct diagnostic *found =
-        diagnostics_add(builder->diagnostics, SEVERITY_ERROR, builder->file,
-                        clamp_place(mark->line), clamp_place(mark->column), "%s", message);
-    if (hint != NULL)
-        diagnostic_set_hint(found, "%s", hint);
+    va_list args;
+    va_start(args, format);
+    (void)diagnostics_add_list(builder->diagnostics, SEVERITY_ERROR, builder->file,
+                               clamp_place(mark->line), clamp_place(mark->column), format, args);
+    va_end(args);
     return error;
 }
 
 static enum err refuse_no_memory(struct builder *builder, const yaml_mark_t *mark)
 {
-    return refuse(builder, mark, ERR_MEMORY, "no memory to read further", NULL);
+    return refuse(builder, mark, ERR_MEMORY, "no memory to read further");
 }
 
 static int compare_keys(const void *left, const void *right)
@@ -100,10 +100,10 @@ static void report_duplicate(struct builder *builder, const struct node *first,
 {
     builder->has_duplicates = true;
     const int shown = second->text.len < 64 ? (int)second->text.len : 64;
-    struct diagnostic *found = diagnostics_add(builder->diagnostics, SEVERITY_ERROR, builder->file,
-                                               second->line, second->column, "duplicate key `%.*s`",
-                                               shown, (const char *)second->text.data);
-    diagnostic_set_hint(found, "it is at line %u already; keep one of them", first->line);
+    (void)diagnostics_add(builder->diagnostics, SEVERITY_ERROR, builder->file, second->line,
+                          second->column,
+                          "duplicate key `%.*s`\nit is at line %u already; keep one of them", shown,
+                          (const char *)second->text.data, first->line);
 }
 
 // check_few_keys compares each key with those before it.
@@ -146,11 +146,13 @@ static enum err refuse_properties(struct builder *builder, const yaml_mark_t *ma
                                   const yaml_char_t *anchor, const yaml_char_t *tag)
 {
     if (anchor != NULL)
-        return refuse(builder, mark, ERR_INPUT, "anchors (`&name`) are not supported",
-                      "write the value out; quote a text that begins with `&`");
+        return refuse(builder, mark, ERR_INPUT,
+                      "anchors (`&name`) are not supported"
+                      "\nwrite the value out; quote a text that begins with `&`");
     if (tag != NULL)
-        return refuse(builder, mark, ERR_INPUT, "tags (`!name`) are not supported",
-                      "leave the tag out; quote a text that begins with `!`");
+        return refuse(builder, mark, ERR_INPUT,
+                      "tags (`!name`) are not supported"
+                      "\nleave the tag out; quote a text that begins with `!`");
     return ERR_OK;
 }
 
@@ -158,12 +160,12 @@ static enum err refuse_properties(struct builder *builder, const yaml_mark_t *ma
 static enum err check_key(struct builder *builder, const yaml_mark_t *mark, const struct node *node)
 {
     if (node->kind != NODE_SCALAR)
-        return refuse(builder, mark, ERR_INPUT, "a key must be a word, not a list or a map", NULL);
+        return refuse(builder, mark, ERR_INPUT, "a key must be a word, not a list or a map");
     if (node->text.len == 0)
-        return refuse(builder, mark, ERR_INPUT, "a key is empty", "write `key: value`");
+        return refuse(builder, mark, ERR_INPUT, "a key is empty\nwrite `key: value`");
     if (!node->is_quoted && slice_equal(node->text, SLICE_LITERAL("<<")))
-        return refuse(builder, mark, ERR_INPUT, "merge keys (`<<`) are not supported",
-                      "write the keys out");
+        return refuse(builder, mark, ERR_INPUT,
+                      "merge keys (`<<`) are not supported\nwrite the keys out");
     return ERR_OK;
 }
 
@@ -213,8 +215,9 @@ static enum err add_node(struct builder *builder, const yaml_mark_t *mark, enum 
     if (kind == NODE_SCALAR)
         return ERR_OK;
     if (builder->depth == YAML_MAX_DEPTH)
-        return refuse(builder, mark, ERR_LIMIT, "maps and lists are nested too deeply",
-                      "no configuration needs more than 16 levels");
+        return refuse(builder, mark, ERR_LIMIT,
+                      "maps and lists are nested too deeply"
+                      "\nno configuration needs more than 16 levels");
     builder->frames[builder->depth++] = (struct frame){.node = node};
     return ERR_OK;
 }
@@ -225,7 +228,7 @@ static enum err add_scalar(struct builder *builder, const yaml_event_t *event)
     const struct slice text = slice_of(event->data.scalar.value, event->data.scalar.length);
     TRY(refuse_properties(builder, mark, event->data.scalar.anchor, event->data.scalar.tag));
     if (slice_find(text, 0) != text.len)
-        return refuse(builder, mark, ERR_INPUT, "a text holds a NUL byte", NULL);
+        return refuse(builder, mark, ERR_INPUT, "a text holds a NUL byte");
     return add_node(builder, mark, NODE_SCALAR, text,
                     event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE);
 }
@@ -244,12 +247,13 @@ static enum err start_document(struct builder *builder, const yaml_event_t *even
 {
     const yaml_mark_t *mark = &event->start_mark;
     if (builder->has_document)
-        return refuse(builder, mark, ERR_INPUT, "a second document begins here",
-                      "one file holds one document; remove the `---`");
+        return refuse(builder, mark, ERR_INPUT,
+                      "a second document begins here"
+                      "\none file holds one document; remove the `---`");
     builder->has_document = true;
     if (event->data.document_start.tag_directives.start !=
         event->data.document_start.tag_directives.end)
-        return refuse(builder, mark, ERR_INPUT, "%TAG is not supported", NULL);
+        return refuse(builder, mark, ERR_INPUT, "%%TAG is not supported");
     return ERR_OK;
 }
 
@@ -258,7 +262,7 @@ static enum err take_event(struct builder *builder, const yaml_event_t *event)
     const yaml_mark_t *mark = &event->start_mark;
     const struct slice none = {0};
     if (++builder->event_count > YAML_MAX_EVENTS)
-        return refuse(builder, mark, ERR_LIMIT, "the file has too many entries", NULL);
+        return refuse(builder, mark, ERR_LIMIT, "the file has too many entries");
     switch (event->type) {
     case YAML_NO_EVENT:
     case YAML_STREAM_START_EVENT:
@@ -268,8 +272,10 @@ static enum err take_event(struct builder *builder, const yaml_event_t *event)
     case YAML_DOCUMENT_START_EVENT:
         return start_document(builder, event);
     case YAML_ALIAS_EVENT:
-        return refuse(builder, mark, ERR_INPUT, "aliases (`*name`) are not supported",
-                      "write the value out; quote a text that begins with `*`: \"*.example.com\"");
+        return refuse(
+            builder, mark, ERR_INPUT,
+            "aliases (`*name`) are not supported"
+            "\nwrite the value out; quote a text that begins with `*`: \"*.example.com\"");
     case YAML_SCALAR_EVENT:
         return add_scalar(builder, event);
     case YAML_SEQUENCE_START_EVENT:
@@ -347,7 +353,7 @@ static bool hint_for_open(const char *context, const char *problem, const yaml_m
     return true;
 }
 
-// hint_for_syntax gives a way out of the mistakes that people make most, or NULL. `buffer` is room for it.
+// hint_for_syntax gives a way out of the mistakes that people make most, or "". `buffer` is room for it.
 static const char *hint_for_syntax(const yaml_parser_t *parser, struct slice bytes,
                                    struct errinfo *buffer)
 {
@@ -369,7 +375,7 @@ static const char *hint_for_syntax(const yaml_parser_t *parser, struct slice byt
                "it needs quotes";
     if (strstr(problem, "expected ':'") != NULL)
         return "write `key: value`, with a blank after the colon";
-    return hint_for_open(context, problem, &parser->context_mark, buffer) ? buffer->text : NULL;
+    return hint_for_open(context, problem, &parser->context_mark, buffer) ? buffer->text : "";
 }
 
 // refuse_syntax reports what libyaml itself could not read.
@@ -378,21 +384,19 @@ static enum err refuse_syntax(struct builder *builder, const yaml_parser_t *pars
 {
     const char *problem = parser->problem == NULL ? "unreadable" : parser->problem;
     yaml_mark_t mark = parser->problem_mark;
-    struct errinfo text = {0};
     struct errinfo hint = {0};
     if (parser->error == YAML_MEMORY_ERROR)
         return refuse_no_memory(builder, &mark);
     if (parser->error == YAML_READER_ERROR) {
         mark = mark_of_offset(bytes, parser->problem_offset);
-        return refuse(builder, &mark,
-                      errinfo_set(&text, ERR_INPUT, "not readable as UTF-8 text: %s", problem),
-                      text.text, "save the file as UTF-8 without control characters");
+        return refuse(builder, &mark, ERR_INPUT,
+                      "not readable as UTF-8 text: %s"
+                      "\nsave the file as UTF-8 without control characters",
+                      problem);
     }
     const char *context = parser->context == NULL ? "" : parser->context;
-    return refuse(builder, &mark,
-                  errinfo_set(&text, ERR_INPUT, "not valid YAML: %s%s%s", context,
-                              context[0] == '\0' ? "" : ", ", problem),
-                  text.text, hint_for_syntax(parser, bytes, &hint));
+    return refuse(builder, &mark, ERR_INPUT, "not valid YAML: %s%s%s\n%s", context,
+                  context[0] == '\0' ? "" : ", ", problem, hint_for_syntax(parser, bytes, &hint));
 }
 
 // build takes events until the stream ends or something is refused.
@@ -411,7 +415,7 @@ static enum err build(struct builder *builder, yaml_parser_t *parser, struct sli
     }
     const yaml_mark_t start = {0};
     if (builder->document->root == NULL)
-        return refuse(builder, &start, ERR_INPUT, "the file is empty", NULL);
+        return refuse(builder, &start, ERR_INPUT, "the file is empty");
     return builder->has_duplicates ? ERR_INPUT : ERR_OK;
 }
 
@@ -421,7 +425,7 @@ enum err yaml_document_parse(struct slice bytes, const char *file, struct diagno
     const yaml_mark_t start = {0};
     struct builder builder = {.diagnostics = diagnostics, .file = file};
     if (bytes.len > YAML_MAX_BYTES)
-        return refuse(&builder, &start, ERR_LIMIT, "the file is larger than 64 MiB", NULL);
+        return refuse(&builder, &start, ERR_LIMIT, "the file is larger than 64 MiB");
     struct yaml_document *document = calloc(1, sizeof *document);
     if (document != NULL)
         document->arena = arena_create();

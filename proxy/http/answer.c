@@ -3,122 +3,89 @@
 
 #include <stdio.h>
 
-static const char *status_words(uint16_t status)
+// wording is what an answer with this status, for this reason, says.
+struct wording {
+    uint16_t status;    // 0: any
+    enum reason reason; // REASON_NONE: any
+    const char *words;  // begin the reason phrase
+    const char *error;  // the error type of RFC 9209 2.3 that fits best
+};
+
+// The first row that fits is taken.
+static const struct wording wordings[] = {
+    {400, REASON_NONE, "Bad request", "http_request_error"},
+    {403, REASON_OWN_LISTENER, "Denied", "proxy_loop_detected"},
+    {403, REASON_SPECIAL_RANGE, "Denied", "destination_ip_prohibited"},
+    {403, REASON_METADATA, "Denied", "destination_ip_prohibited"},
+    {403, REASON_NONE, "Denied", "http_request_denied"},
+    {404, REASON_NONE, "Not found", "http_request_error"},
+    {405, REASON_NONE, "Method not allowed", "http_request_error"},
+    {408, REASON_NONE, "Request timeout", "http_request_error"},
+    {417, REASON_NONE, "Expectation failed", "http_request_error"},
+    {429, REASON_NONE, "Too many requests", "connection_limit_reached"},
+    {431, REASON_NONE, "Request head too large", "http_request_error"},
+    {502, REASON_DNS_FAILED, "Bad gateway", "dns_error"},
+    {502, REASON_EGRESS_UNAVAILABLE, "Bad gateway", "proxy_configuration_error"},
+    {502, REASON_BAD_RESPONSE, "Bad gateway", "http_protocol_error"},
+    {502, REASON_UPSTREAM_CLOSED, "Bad gateway", "connection_terminated"},
+    {502, REASON_UPSTREAM_RESET, "Bad gateway", "connection_terminated"},
+    {502, REASON_NONE, "Bad gateway", "connection_refused"},
+    {503, REASON_NONE, "Service unavailable", "proxy_internal_error"},
+    {504, REASON_DNS_FAILED, "Gateway timeout", "dns_timeout"},
+    {504, REASON_NONE, "Gateway timeout", "connection_timeout"},
+    {0, REASON_NONE, "Refused", "http_request_error"},
+};
+
+static const struct wording *find_wording(const struct answer *answer)
 {
-    switch (status) {
-    case 200:
-        return "Connection established";
-    case 400:
-        return "Bad request";
-    case 403:
-        return "Denied";
-    case 404:
-        return "Not found";
-    case 405:
-        return "Method not allowed";
-    case 408:
-        return "Request timeout";
-    case 417:
-        return "Expectation failed";
-    case 429:
-        return "Too many requests";
-    case 431:
-        return "Request head too large";
-    case 502:
-        return "Bad gateway";
-    case 503:
-        return "Service unavailable";
-    case 504:
-        return "Gateway timeout";
-    default:
-        return "Refused";
-    }
+    const struct wording *row = wordings;
+    while ((row->status != 0 && row->status != answer->status) ||
+           (row->reason != REASON_NONE && row->reason != answer->reason))
+        row++;
+    return row;
 }
 
-static const char *bad_gateway_error(enum reason reason)
+static const char *or_empty(const char *text)
 {
-    if (reason == REASON_DNS_FAILED)
-        return "dns_error";
-    if (reason == REASON_EGRESS_UNAVAILABLE)
-        return "proxy_configuration_error";
-    if (reason == REASON_BAD_RESPONSE)
-        return "http_protocol_error";
-    if (reason == REASON_UPSTREAM_CLOSED || reason == REASON_UPSTREAM_RESET)
-        return "connection_terminated";
-    return "connection_refused";
-}
-
-// proxy_status_error gives the error type of RFC 9209 2.3 that fits best.
-static const char *proxy_status_error(const struct answer *answer)
-{
-    switch (answer->status) {
-    case 403:
-        if (answer->reason == REASON_OWN_LISTENER)
-            return "proxy_loop_detected";
-        if (answer->reason == REASON_SPECIAL_RANGE || answer->reason == REASON_METADATA)
-            return "destination_ip_prohibited";
-        return "http_request_denied";
-    case 429:
-        return "connection_limit_reached";
-    case 502:
-        return bad_gateway_error(answer->reason);
-    case 503:
-        return "proxy_internal_error";
-    case 504:
-        return answer->reason == REASON_DNS_FAILED ? "dns_timeout" : "connection_timeout";
-    default:
-        return "http_request_error";
-    }
+    return text == NULL ? "" : text;
 }
 
 // append_phrase writes the reason phrase; what explains gives way so that the id is never cut.
-static void append_phrase(const struct answer *answer, struct text *out)
+static void append_phrase(const struct answer *answer, const char *start, struct text *out)
 {
     char id[40];
     const int id_len = snprintf(id, sizeof id, " (id %.16s)", answer->id);
     char words[ANSWER_REASON_PHRASE_MAX + 1];
     const size_t room = ANSWER_REASON_PHRASE_MAX - (size_t)id_len;
     if (answer->rule != NULL)
-        (void)snprintf(words, room + 1, "%s by rule %s", status_words(answer->status),
-                       answer->rule);
+        (void)snprintf(words, room + 1, "%s by rule %s", start, answer->rule);
     else
-        (void)snprintf(words, room + 1, "%s: %s%s%s%s%s", status_words(answer->status),
-                       reason_name(answer->reason), answer->client == NULL ? "" : " for ",
-                       answer->client == NULL ? "" : answer->client,
-                       answer->detail == NULL ? "" : ", ",
-                       answer->detail == NULL ? "" : answer->detail);
+        (void)snprintf(words, room + 1, "%s: %s%s%s%s%s", start, reason_name(answer->reason),
+                       answer->client == NULL ? "" : " for ", or_empty(answer->client),
+                       answer->detail == NULL ? "" : ", ", or_empty(answer->detail));
     text_append_string(out, words);
     text_append_string(out, id);
-}
-
-static void append_proxy_status(const struct answer *answer, struct text *out)
-{
-    text_append_format(out, "Proxy-Status: sallyport; error=%s; details=\"%s%s%s%s%s\"\r\n",
-                       proxy_status_error(answer), reason_name(answer->reason),
-                       answer->rule == NULL ? "" : "; rule ",
-                       answer->rule == NULL ? "" : answer->rule, answer->detail == NULL ? "" : "; ",
-                       answer->detail == NULL ? "" : answer->detail);
-}
-
-static void append_tunnel(const struct answer *answer, struct text *out)
-{
-    text_append_format(out,
-                       "HTTP/1.1 200 %s\r\nProxy-Status: sallyport\r\nX-Request-Id: %s\r\n\r\n",
-                       status_words(200), answer->id);
 }
 
 void answer_format(const struct answer *answer, struct text *out)
 {
     if (answer->status == 200) {
-        append_tunnel(answer, out);
+        text_append_format(out,
+                           "HTTP/1.1 200 Connection established\r\nProxy-Status: sallyport\r\n"
+                           "X-Request-Id: %s\r\n\r\n",
+                           answer->id);
         return;
     }
+    const struct wording *wording = find_wording(answer);
     char phrase_data[ANSWER_REASON_PHRASE_MAX + 1];
     struct text phrase;
     text_init(&phrase, phrase_data, sizeof phrase_data);
-    append_phrase(answer, &phrase);
+    append_phrase(answer, wording->words, &phrase);
     text_append_format(out, "HTTP/1.1 %u %s\r\n", answer->status, phrase.data);
-    append_proxy_status(answer, out);
+    text_append_format(out, "Proxy-Status: sallyport; error=%s; details=\"%s%s%s%s%s\"\r\n",
+                       wording->error, reason_name(answer->reason),
+                       answer->rule == NULL ? "" : "; rule ", or_empty(answer->rule),
+                       answer->detail == NULL ? "" : "; ", or_empty(answer->detail));
     text_append_format(out, "X-Request-Id: %s\r\n", answer->id);
     if (answer->status == 405)
         text_append_string(out, "Allow: GET, HEAD\r\n");

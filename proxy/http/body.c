@@ -62,15 +62,9 @@ static enum body_result read_chunk_line(struct body_reader *reader, struct slice
     uint64_t size = 0;
     size_t extensions_len = 0;
     *out_why = "chunk size";
-    switch (line_next(rest, BODY_MAX_CHUNK_LINE_LEN, &line)) {
-    case LINE_OK:
-        break;
-    case LINE_MORE:
-        return BODY_MORE;
-    case LINE_BAD:
-    case LINE_TOO_LONG:
-        return BODY_BAD;
-    }
+    const enum line_result result = line_next(rest, BODY_MAX_CHUNK_LINE_LEN, &line);
+    if (result != LINE_OK)
+        return result == LINE_MORE ? BODY_MORE : BODY_BAD;
     if (!parse_chunk_line(line, &size, &extensions_len))
         return BODY_BAD;
     *out_why = "chunk extensions";
@@ -194,12 +188,8 @@ void body_end_append(struct slice trailer, struct text *out)
     struct field field;
     text_append(out, SLICE_LITERAL("0\r\n"));
     while (field_next(&trailer, &field)) {
-        if (hop_is_forbidden_trailer(field.name))
-            continue;
-        text_append(out, field.name);
-        text_append(out, SLICE_LITERAL(": "));
-        text_append(out, field.value);
-        text_append(out, SLICE_LITERAL("\r\n"));
+        if (!hop_is_forbidden_trailer(field.name))
+            field_append(&field, out);
     }
     text_append(out, SLICE_LITERAL("\r\n"));
 }

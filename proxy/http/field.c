@@ -33,7 +33,8 @@ static bool is_blank(uint8_t byte)
     return byte == ' ' || byte == '\t';
 }
 
-struct slice slice_trim(struct slice s)
+// trim drops blanks and tabs at both ends.
+static struct slice trim(struct slice s)
 {
     while (s.len > 0 && is_blank(s.data[0]))
         s = slice_from(s, 1);
@@ -65,7 +66,7 @@ bool field_parse(struct slice line, struct field *out)
 {
     const size_t colon = slice_find(line, ':');
     out->name = slice_first(line, colon);
-    out->value = slice_trim(slice_from(line, colon + 1));
+    out->value = trim(slice_from(line, colon + 1));
     // A folded line starts with a blank, which no token does.
     return colon < line.len && is_token(out->name) && is_field_value(out->value);
 }
@@ -77,11 +78,19 @@ bool field_next(struct slice *lines, struct field *out)
            field_parse(line, out);
 }
 
+void field_append(const struct field *field, struct text *out)
+{
+    text_append(out, field->name);
+    text_append(out, SLICE_LITERAL(": "));
+    text_append(out, field->value);
+    text_append(out, SLICE_LITERAL("\r\n"));
+}
+
 bool list_next(struct slice *list, struct slice *out)
 {
     while (list->len > 0) {
         const size_t comma = slice_find(*list, ',');
-        *out = slice_trim(slice_first(*list, comma));
+        *out = trim(slice_first(*list, comma));
         *list = slice_from(*list, comma + 1);
         if (out->len > 0)
             return true;

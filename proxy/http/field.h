@@ -6,6 +6,7 @@
 #pragma once
 
 #include "auth/base/slice.h"
+#include "auth/base/text.h"
 
 struct field {
     struct slice name;  // a token; borrowed from the input, as all slices here
@@ -26,14 +27,14 @@ bool field_parse(struct slice line, struct field *out);
 // False at the end.
 bool field_next(struct slice *lines, struct field *out);
 
+// field_append writes a field as a line.
+void field_append(const struct field *field, struct text *out);
+
 // is_token tells whether `s` is a token (RFC 9110 5.6.2): one or more of its bytes and no other.
 bool is_token(struct slice s);
 
 // is_field_value tells whether `s` holds no control byte but tabs (RFC 9110 5.5).
 bool is_field_value(struct slice s);
-
-// slice_trim drops blanks and tabs at both ends.
-struct slice slice_trim(struct slice s);
 
 // list_next takes the next item that is not empty off a comma-separated list (RFC 9110 5.6.1), trimmed.
 // False at the end. It knows no quoted strings: for lists of tokens.

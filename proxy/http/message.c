@@ -4,19 +4,6 @@
 #include "proxy/http/field.h"
 #include "proxy/http/hop.h"
 
-static void append_literal(struct text *out, const char *literal)
-{
-    text_append_string(out, literal);
-}
-
-static void append_field(struct text *out, struct slice name, struct slice value)
-{
-    text_append(out, name);
-    append_literal(out, ": ");
-    text_append(out, value);
-    append_literal(out, "\r\n");
-}
-
 // append_travelling passes on the fields that belong to the message and not to the connection, in order, but for
 // `other`, if it is not NULL. `has_trailers`: fields may come after the body, so that Trailer says something true.
 static void append_travelling(struct slice fields, bool has_trailers, const char *other,
@@ -33,7 +20,7 @@ static void append_travelling(struct slice fields, bool has_trailers, const char
             continue;
         if (other != NULL && slice_equal_ignore_case(field.name, slice_of_string(other)))
             continue;
-        append_field(out, field.name, field.value);
+        field_append(&field, out);
     }
 }
 
@@ -46,7 +33,7 @@ static void append_host(const struct target *target, struct text *out)
                        is_v6 ? "]" : "");
     if (target->port != 80)
         text_append_format(out, ":%u", target->port);
-    append_literal(out, "\r\n");
+    text_append_string(out, "\r\n");
 }
 
 // append_path writes a path with its query. Bytes above ASCII are percent-encoded: as they are, a reader that takes
@@ -70,9 +57,9 @@ static void append_target(const struct request_out *request, struct text *out)
 {
     const bool is_options = slice_equal(request->head->method_text, SLICE_LITERAL("OPTIONS"));
     if (request->url->path.len == 0)
-        append_literal(out, is_options ? "*" : "/");
+        text_append_string(out, is_options ? "*" : "/");
     else if (request->url->is_path_query)
-        append_literal(out, "/");
+        text_append_string(out, "/");
     append_path(request->url->path, out);
 }
 
@@ -82,17 +69,17 @@ static void append_options(const struct request_out *request, struct text *out)
     const struct message_head *head = request->head;
     const bool is_upgrade = head->is_websocket;
     if (head->takes_trailers)
-        append_literal(out, "TE: trailers\r\nConnection: TE\r\n");
+        text_append_string(out, "TE: trailers\r\nConnection: TE\r\n");
     if (is_upgrade)
-        append_literal(out, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
+        text_append_string(out, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
     else if (request->is_last)
-        append_literal(out, "Connection: close\r\n");
+        text_append_string(out, "Connection: close\r\n");
 }
 
 static void append_framing(enum body_kind kind, bool has_length, uint64_t length, struct text *out)
 {
     if (kind == BODY_CHUNKED)
-        append_literal(out, "Transfer-Encoding: chunked\r\n");
+        text_append_string(out, "Transfer-Encoding: chunked\r\n");
     else if (has_length)
         text_append_format(out, "Content-Length: %llu\r\n", (unsigned long long)length);
 }
@@ -101,9 +88,9 @@ void message_append_request(const struct request_out *request, struct text *out)
 {
     const struct message_head *head = request->head;
     text_append(out, head->method_text);
-    append_literal(out, " ");
+    text_append_string(out, " ");
     append_target(request, out);
-    append_literal(out, " HTTP/1.1\r\n");
+    text_append_string(out, " HTTP/1.1\r\n");
     append_host(&request->url->target, out);
     append_travelling(head->fields, head->body == BODY_CHUNKED,
                       head->has_max_forwards ? "max-forwards" : NULL, out);
@@ -112,10 +99,10 @@ void message_append_request(const struct request_out *request, struct text *out)
                            (unsigned long long)head->max_forwards - 1);
     append_framing(head->body, head->has_length, head->length, out);
     if (head->expects_continue)
-        append_literal(out, "Expect: 100-continue\r\n");
+        text_append_string(out, "Expect: 100-continue\r\n");
     text_append_format(out, "Via: 1.%u sallyport\r\n", head->minor_version);
     append_options(request, out);
-    append_literal(out, "\r\n");
+    text_append_string(out, "\r\n");
 }
 
 // append_response_framing says how the body comes. Where there is none because it was a HEAD or a 304, the
@@ -138,15 +125,15 @@ void message_append_response(const struct response_out *response, struct text *o
     const struct message_head *head = response->head;
     text_append_format(out, "HTTP/1.1 %u ", head->status);
     text_append(out, head->reason);
-    append_literal(out, "\r\n");
+    text_append_string(out, "\r\n");
     append_travelling(head->fields, response->body == BODY_CHUNKED, NULL, out);
     append_response_framing(response, out);
     text_append_format(out, "Via: 1.%u sallyport\r\n", head->minor_version);
     if (head->status == 101)
-        append_literal(out, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+        text_append_string(out, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
     else if (head->status >= 200 && !response->is_persistent)
-        append_literal(out, "Connection: close\r\n");
+        text_append_string(out, "Connection: close\r\n");
     else if (head->status >= 200 && response->for_minor_version == 0)
-        append_literal(out, "Connection: keep-alive\r\n");
-    append_literal(out, "\r\n");
+        text_append_string(out, "Connection: keep-alive\r\n");
+    text_append_string(out, "\r\n");
 }

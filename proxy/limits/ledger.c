@@ -9,29 +9,10 @@
 #include "auth/base/hash.h"
 #include "auth/base/share.h"
 #include "auth/base/slice.h"
-#include "proxy/limits/rate.h"
 
-enum {
-    LEDGER_CHAINS = 16384,
-    ACCOUNT_NAME_CAP = 33, // bytes, with the NUL
-};
+enum { LEDGER_CHAINS = 16384 };
 
 #define NS_A_MS INT64_C(1000000)
-
-struct account {
-    struct account *next; // in its chain; under the lock
-    uint64_t generation;  // of the configuration that set the bandwidth; under the lock
-    atomic_size_t refs;   // rises from 0 under the lock only
-    _Atomic uint32_t tunnels;
-    _Atomic uint32_t sessions;
-    _Atomic uint32_t dials;
-    _Atomic uint32_t records; // that wait to be written, or will
-    struct rate new_tunnels;
-    struct rate refusals;
-    struct bandwidth up;
-    struct bandwidth down;
-    char name[ACCOUNT_NAME_CAP];
-};
 
 struct ledger {
     pthread_mutex_t lock; // of the chains
@@ -54,23 +35,6 @@ struct ledger *ledger_create(void)
         return ledger;
     free(ledger);
     return NULL;
-}
-
-void ledger_destroy(struct ledger *ledger)
-{
-    if (ledger == NULL)
-        return;
-    ASSERT(ledger->sessions == 0 && ledger->tunnels == 0);
-    for (size_t i = 0; i < LEDGER_CHAINS; i++) {
-        while (ledger->chains[i] != NULL) {
-            struct account *account = ledger->chains[i];
-            ledger->chains[i] = account->next;
-            ASSERT(account->refs == 0 && account->tunnels == 0);
-            free(account);
-        }
-    }
-    (void)pthread_mutex_destroy(&ledger->lock);
-    free(ledger);
 }
 
 static uint64_t hash_of(const char *name)
@@ -109,6 +73,23 @@ static void drop_rested(struct ledger *ledger, struct account **at, int64_t now_
     }
 }
 
+// drop_all_rested does so for every chain, under the lock.
+static void drop_all_rested(struct ledger *ledger, int64_t now_ms)
+{
+    for (size_t i = 0; i < LEDGER_CHAINS; i++)
+        drop_rested(ledger, &ledger->chains[i], now_ms);
+}
+
+void ledger_destroy(struct ledger *ledger)
+{
+    if (ledger == NULL)
+        return;
+    drop_all_rested(ledger, INT64_MAX / NS_A_MS);
+    ASSERT(ledger->sessions == 0 && ledger->tunnels == 0 && ledger->account_count == 0);
+    (void)pthread_mutex_destroy(&ledger->lock);
+    free(ledger);
+}
+
 void ledger_configure(struct ledger *ledger, const struct proxy_limits *limits, int64_t now_ms)
 {
     ledger->sessions_max = limits->sessions;
@@ -116,8 +97,7 @@ void ledger_configure(struct ledger *ledger, const struct proxy_limits *limits, 
     ledger->memory_max = limits->memory;
     ledger->refused_requests_max = limits->refused_requests;
     (void)pthread_mutex_lock(&ledger->lock);
-    for (size_t i = 0; i < LEDGER_CHAINS; i++)
-        drop_rested(ledger, &ledger->chains[i], now_ms);
+    drop_all_rested(ledger, now_ms);
     (void)pthread_mutex_unlock(&ledger->lock);
 }
 
@@ -148,6 +128,7 @@ static struct account *add(struct ledger *ledger, struct account **chain, const 
     if (account == NULL)
         return NULL;
     ASSERT(string_copy(account->name, sizeof account->name, slice_of_string(name)));
+    account->id = hash_of(name);
     account->next = *chain;
     *chain = account;
     ledger->account_count++;
@@ -246,8 +227,8 @@ bool ledger_begin_tunnel(struct account *account, const struct client_limits *li
 
 void ledger_give_tunnel(struct ledger *ledger, struct account *account, int64_t now_ms)
 {
-    ASSERT(atomic_fetch_sub(&ledger->tunnels, 1) > 0);
-    ASSERT(atomic_fetch_sub(&account->tunnels, 1) > 0);
+    count_down(&ledger->tunnels);
+    count_down(&account->tunnels);
     ledger_close_account(ledger, account, now_ms);
 }
 
@@ -267,37 +248,12 @@ enum reason ledger_take_session(struct ledger *ledger)
 
 void ledger_give_session(struct ledger *ledger)
 {
-    ASSERT(atomic_fetch_sub(&ledger->sessions, 1) > 0);
+    count_down(&ledger->sessions);
 }
 
 void ledger_set_room(struct ledger *ledger, uint32_t sessions)
 {
     ledger->sessions_room = sessions;
-}
-
-void account_begin_session(struct account *account)
-{
-    account->sessions++;
-}
-
-void account_end_session(struct account *account)
-{
-    ASSERT(atomic_fetch_sub(&account->sessions, 1) > 0);
-}
-
-void account_begin_dial(struct account *account)
-{
-    account->dials++;
-}
-
-void account_end_dial(struct account *account)
-{
-    ASSERT(atomic_fetch_sub(&account->dials, 1) > 0);
-}
-
-uint32_t account_dials(const struct account *account)
-{
-    return account->dials;
 }
 
 bool ledger_is_fair(const struct ledger *ledger, const struct account *account)
@@ -308,11 +264,6 @@ bool ledger_is_fair(const struct ledger *ledger, const struct account *account)
            share_may_take(account->sessions - 1, ledger->sessions - 1, max);
 }
 
-uint32_t account_sessions(const struct account *account)
-{
-    return account->sessions;
-}
-
 uint32_t account_take_record(struct account *account)
 {
     account->refs++; // the caller holds one: it does not rise from 0
@@ -321,7 +272,7 @@ uint32_t account_take_record(struct account *account)
 
 void ledger_give_record(struct ledger *ledger, struct account *account, int64_t now_ms)
 {
-    ASSERT(atomic_fetch_sub(&account->records, 1) > 0);
+    count_down(&account->records);
     ledger_close_account(ledger, account, now_ms);
 }
 
@@ -354,19 +305,4 @@ uint32_t ledger_count_tunnels(struct ledger *ledger, const char *name)
     const uint32_t tunnels = account == NULL ? 0 : account->tunnels;
     (void)pthread_mutex_unlock(&ledger->lock);
     return tunnels;
-}
-
-uint64_t account_id(const struct account *account)
-{
-    return hash_of(account->name);
-}
-
-struct bandwidth *account_up(struct account *account)
-{
-    return &account->up;
-}
-
-struct bandwidth *account_down(struct account *account)
-{
-    return &account->down;
 }

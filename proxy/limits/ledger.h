@@ -10,6 +10,7 @@
 // no sessions, no clock and no config: limits and time are arguments.
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,10 +18,36 @@
 #include "auth/base/err.h"
 #include "auth/limits.h"
 #include "auth/reason.h"
+#include "proxy/limits/rate.h"
 #include "proxy/net/pace.h"
 
+enum { ACCOUNT_NAME_CAP = 33 }; // bytes, with the NUL
+
 struct ledger;
-struct account;
+
+// account is what one client uses. Valid as long as a reference to it. Any thread may read the counts and the bandwidth;
+// the owner of a session or of a dial counts it up, and down with count_down. The rest is private to ledger.c.
+struct account {
+    uint64_t id;               // of the client's name
+    _Atomic uint32_t sessions; // that have begun
+    _Atomic uint32_t dials;    // connects under way beside others
+    struct bandwidth up;
+    struct bandwidth down;
+    struct account *next; // private; in its chain; under the lock
+    uint64_t generation;  // private; of the configuration that set the bandwidth; under the lock
+    atomic_size_t refs;   // private; rises from 0 under the lock only
+    _Atomic uint32_t tunnels;    // private
+    _Atomic uint32_t records;    // private; that wait to be written, or will
+    struct rate new_tunnels;     // private
+    struct rate refusals;        // private
+    char name[ACCOUNT_NAME_CAP]; // private
+};
+
+// count_down takes one off a count, which must not be 0.
+static inline void count_down(_Atomic uint32_t *count)
+{
+    ASSERT(atomic_fetch_sub(count, 1) > 0);
+}
 
 // limit_refusal says which limit stands in the way, and when asking again makes sense.
 struct limit_refusal {
@@ -89,21 +116,8 @@ void ledger_give_session(struct ledger *ledger);
 // ledger_set_room tells how many connections there can be where no limit is set; 0: unknown. Called by main.
 void ledger_set_room(struct ledger *ledger, uint32_t sessions);
 
-// account_begin_session counts one of the sessions taken for this client, account_end_session no longer.
-void account_begin_session(struct account *account);
-void account_end_session(struct account *account);
-
-// account_begin_dial counts a connect of this client that is under way beside others, account_end_dial no longer;
-// account_dials tells how many there are.
-void account_begin_dial(struct account *account);
-void account_end_dial(struct account *account);
-uint32_t account_dials(const struct account *account);
-
 // ledger_is_fair tells whether the client's youngest session, which has been taken and begun, is within its share.
 bool ledger_is_fair(const struct ledger *ledger, const struct account *account);
-
-// account_sessions tells how many sessions of the client have begun.
-uint32_t account_sessions(const struct account *account);
 
 // account_take_record counts a record that will wait to be written, with a reference to the account, and tells how many
 // the client had before; ledger_give_record gives it back.
@@ -121,10 +135,3 @@ struct ledger_totals ledger_read(struct ledger *ledger);
 
 // ledger_count_tunnels tells how many tunnels of the client `name` are open.
 uint32_t ledger_count_tunnels(struct ledger *ledger, const char *name);
-
-// account_id gives a number that stands for the client's name, also when the account has been gone meanwhile.
-uint64_t account_id(const struct account *account);
-
-// account_up and account_down give the client's bandwidth, valid as long as the reference.
-struct bandwidth *account_up(struct account *account);
-struct bandwidth *account_down(struct account *account);

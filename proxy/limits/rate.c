@@ -21,24 +21,18 @@ bool rate_take(struct rate *rate, uint32_t per_second, uint32_t burst, int64_t n
                int64_t *out_wait_ns)
 {
     const int64_t interval_ns = interval_of(per_second);
-    const int64_t full_ns = interval_ns * burst;
     int64_t paid_ns = atomic_load_explicit(&rate->paid_ns, memory_order_relaxed);
-    for (;;) {
-        const int64_t debt_ns = debt_at(paid_ns, now_ns, full_ns);
-        *out_wait_ns = debt_ns - (full_ns - interval_ns);
+    int64_t debt_ns = 0;
+    do {
+        debt_ns = debt_at(paid_ns, now_ns, interval_ns * burst);
+        *out_wait_ns = debt_ns - interval_ns * (burst - 1);
         if (*out_wait_ns > 0)
             return false;
-        *out_wait_ns = 0;
-        if (atomic_compare_exchange_weak_explicit(&rate->paid_ns, &paid_ns,
-                                                  now_ns + debt_ns + interval_ns,
-                                                  memory_order_relaxed, memory_order_relaxed))
-            return true;
-    }
-}
-
-void rate_give_back(struct rate *rate, uint32_t per_second)
-{
-    (void)atomic_fetch_sub_explicit(&rate->paid_ns, interval_of(per_second), memory_order_relaxed);
+    } while (!atomic_compare_exchange_weak_explicit(&rate->paid_ns, &paid_ns,
+                                                    now_ns + debt_ns + interval_ns,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    *out_wait_ns = 0;
+    return true;
 }
 
 int64_t rate_wait(const struct rate *rate, uint32_t per_second, uint32_t burst, int64_t now_ns,

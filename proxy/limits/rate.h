@@ -24,9 +24,6 @@ struct rate {
 bool rate_take(struct rate *rate, uint32_t per_second, uint32_t burst, int64_t now_ns,
                int64_t *out_wait_ns);
 
-// rate_give_back undoes one rate_take that came to nothing. Any thread.
-void rate_give_back(struct rate *rate, uint32_t per_second);
-
 // rate_wait tells in how many nanoseconds there will be room for one, if nobody takes it; 0: now. `max_wait_ns` is
 // the most that it says. Any thread.
 int64_t rate_wait(const struct rate *rate, uint32_t per_second, uint32_t burst, int64_t now_ns,

@@ -80,37 +80,36 @@ static bool is_of(const struct source_slot *slot, const struct ip_addr *address)
            slice_equal(slice_of(slot->bytes, SOURCE_BYTES), slice_of(address->bytes, SOURCE_BYTES));
 }
 
-// is_lesser tells whether `a` is the better one to forget.
-static bool is_lesser(const struct source_slot *a, const struct source_slot *b)
-{
-    return b == NULL || a->used_ms < b->used_ms;
-}
-
-// find_slot finds the slot of a source, under the lock of its set; NULL when it has none.
-static struct source_slot *find_slot(struct source_slot *set, const struct ip_addr *address)
-{
-    for (size_t i = 0; i < SOURCE_SLOTS; i++) {
-        if (set[i].family != IP_NONE && is_of(&set[i], address))
-            return &set[i];
-    }
-    return NULL;
-}
-
-// take_slot finds or makes one; NULL when all of them are in use by others.
+// take_slot finds the slot of a source in its set, under the lock, or makes one; NULL when all are in use by others.
 static struct source_slot *take_slot(struct source_slot *set, const struct ip_addr *address)
 {
-    struct source_slot *found = find_slot(set, address);
-    if (found != NULL)
-        return found;
+    struct source_slot *oldest = NULL;
     for (size_t i = 0; i < SOURCE_SLOTS; i++) {
-        if (set[i].half_open == 0 && is_lesser(&set[i], found))
-            found = &set[i];
+        struct source_slot *slot = &set[i];
+        if (is_of(slot, address))
+            return slot;
+        if (slot->half_open == 0 && (oldest == NULL || slot->used_ms < oldest->used_ms))
+            oldest = slot;
     }
-    if (found == NULL)
+    if (oldest == NULL)
         return NULL;
-    *found = (struct source_slot){.family = (uint8_t)address->family};
-    (void)bytes_copy(found->bytes, SOURCE_BYTES, slice_of(address->bytes, SOURCE_BYTES));
-    return found;
+    *oldest = (struct source_slot){.family = (uint8_t)address->family};
+    (void)bytes_copy(oldest->bytes, SOURCE_BYTES, slice_of(address->bytes, SOURCE_BYTES));
+    return oldest;
+}
+
+// lock_slot takes the slot of a source and leaves its set locked; the caller unlocks `*out_lock` in any case. `now_ms` is
+// noted as the time of the last use; 0: it is not one.
+static struct source_slot *lock_slot(struct sources *sources, const struct ip_addr *address,
+                                     int64_t now_ms, pthread_mutex_t **out_lock)
+{
+    const size_t set = set_of(sources, address);
+    *out_lock = &sources->locks[set % SOURCE_LOCKS];
+    (void)pthread_mutex_lock(*out_lock);
+    struct source_slot *slot = take_slot(sources->slots[set], address);
+    if (slot != NULL && now_ms != 0)
+        slot->used_ms = now_ms;
+    return slot;
 }
 
 static enum reason begin(const struct sources *sources, struct source_slot *slot, int64_t now_ms,
@@ -136,26 +135,20 @@ enum reason sources_begin(struct sources *sources, const struct ip_addr *address
     *out = (struct source_turn){0};
     if (sources->failed_handshakes_max == 0 && sources->half_open_max == 0)
         return REASON_NONE;
-    const size_t set = set_of(sources, address);
-    enum reason reason = REASON_NONE;
-    (void)pthread_mutex_lock(&sources->locks[set % SOURCE_LOCKS]);
-    struct source_slot *slot = take_slot(sources->slots[set], address);
-    if (slot != NULL) {
-        slot->used_ms = now_ms;
-        reason = begin(sources, slot, now_ms, out);
-    }
-    (void)pthread_mutex_unlock(&sources->locks[set % SOURCE_LOCKS]);
+    pthread_mutex_t *lock;
+    struct source_slot *slot = lock_slot(sources, address, now_ms, &lock);
+    const enum reason reason = slot == NULL ? REASON_NONE : begin(sources, slot, now_ms, out);
+    (void)pthread_mutex_unlock(lock);
     return reason;
 }
 
 void sources_end(struct sources *sources, const struct ip_addr *address)
 {
-    const size_t set = set_of(sources, address);
-    (void)pthread_mutex_lock(&sources->locks[set % SOURCE_LOCKS]);
-    struct source_slot *slot = find_slot(sources->slots[set], address);
+    pthread_mutex_t *lock;
+    struct source_slot *slot = lock_slot(sources, address, 0, &lock);
     ASSERT(slot != NULL && slot->half_open > 0); // such a slot is nobody else's
     slot->half_open--;
-    (void)pthread_mutex_unlock(&sources->locks[set % SOURCE_LOCKS]);
+    (void)pthread_mutex_unlock(lock);
 }
 
 void sources_note_failure(struct sources *sources, const struct ip_addr *address, int64_t now_ms)
@@ -163,30 +156,23 @@ void sources_note_failure(struct sources *sources, const struct ip_addr *address
     const uint32_t max = sources->failed_handshakes_max;
     if (max == 0)
         return;
-    const size_t set = set_of(sources, address);
-    (void)pthread_mutex_lock(&sources->locks[set % SOURCE_LOCKS]);
-    struct source_slot *slot = take_slot(sources->slots[set], address);
-    if (slot != NULL) {
-        slot->used_ms = now_ms;
+    pthread_mutex_t *lock;
+    struct source_slot *slot = lock_slot(sources, address, now_ms, &lock);
+    if (slot != NULL)
         rate_charge(&slot->failures, max, max, now_ms * NS_A_MS, SOURCES_WAIT_MAX_MS * NS_A_MS);
-    }
-    (void)pthread_mutex_unlock(&sources->locks[set % SOURCE_LOCKS]);
+    (void)pthread_mutex_unlock(lock);
 }
 
 bool sources_take_refusal(struct sources *sources, const struct ip_addr *address, int64_t now_ms)
 {
     const uint32_t max = sources->refused_requests_max;
     int64_t wait_ns = 0;
-    bool has_room = false;
     if (max == 0)
         return true;
-    const size_t set = set_of(sources, address);
-    (void)pthread_mutex_lock(&sources->locks[set % SOURCE_LOCKS]);
-    struct source_slot *slot = take_slot(sources->slots[set], address);
-    if (slot != NULL) {
-        slot->used_ms = now_ms;
-        has_room = rate_take(&slot->refusals, max, max, now_ms * NS_A_MS, &wait_ns);
-    }
-    (void)pthread_mutex_unlock(&sources->locks[set % SOURCE_LOCKS]);
+    pthread_mutex_t *lock;
+    struct source_slot *slot = lock_slot(sources, address, now_ms, &lock);
+    const bool has_room =
+        slot != NULL && rate_take(&slot->refusals, max, max, now_ms * NS_A_MS, &wait_ns);
+    (void)pthread_mutex_unlock(lock);
     return has_room;
 }

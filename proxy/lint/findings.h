@@ -15,9 +15,10 @@ struct lint {
     struct budget listing;           // for looking at entries: many rules may share one long list
 };
 
-// lint_find puts a finding down at a node, which may be NULL: then it is about the whole file.
-struct diagnostic *lint_find(struct lint *lint, enum severity severity, const struct node *node,
-                             const char *format, ...) PRINTF_LIKE(4, 5);
+// lint_find reports a finding at a node (NULL: about the whole file). `format` is the message, and after a line break
+// the hint, as with diagnostics_add.
+void lint_find(struct lint *lint, enum severity severity, const struct node *node,
+               const char *format, ...) PRINTF_LIKE(4, 5);
 
 // lint_line gives the line of a client, for a finding about another one.
 uint32_t lint_line(const struct lint *lint, size_t client);

@@ -17,15 +17,15 @@ enum err lint_policy(const struct snapshot *snapshot, struct diagnostics *diagno
     TRY(places_open(snapshot, &lint.places));
     lint.list = public_suffix_list_open();
     if (lint.list == NULL)
-        (void)lint_find(
+        lint_find(
             &lint, SEVERITY_NOTE, NULL,
             "wildcards are not compared with the list of public suffixes: it is not on this machine (Debian: apt-get install publicsuffix)");
     const enum err error = lint_clients(&lint);
     lint_rules(&lint);
     lint_start(&lint);
     if (lint.budget.left == 0 || lint.listing.left == 0)
-        (void)lint_find(&lint, SEVERITY_NOTE, NULL,
-                        "not everything was looked at: there are too many rules with long lists");
+        lint_find(&lint, SEVERITY_NOTE, NULL,
+                  "not everything was looked at: there are too many rules with long lists");
     public_suffix_list_close(lint.list);
     places_close(&lint.places);
     return error == ERR_OK && diagnostics->error_count > 0 ? ERR_INPUT : error;

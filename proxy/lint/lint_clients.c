@@ -175,11 +175,10 @@ static bool look_at_entry(struct lint *lint, const struct entry_index *index, ui
     const struct match_entry *entry = &owner->matches[number];
     const struct node *node = places_item(node_get(lint->places.clients[client], "match"), number);
     if (entry->trust != NULL && !uses_trust(lint->snapshot, entry->trust)) {
-        diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING, node,
-                                      "match[%zu] of client `%s` never fits: no listener uses the "
-                                      "trust profile `%s`",
-                                      number, owner->name, entry->trust),
-                            "give a listener this `trust`, or remove the entry");
+        lint_find(lint, SEVERITY_WARNING, node,
+                  "match[%zu] of client `%s` never fits: no listener uses the trust profile `%s`"
+                  "\ngive a listener this `trust`, or remove the entry",
+                  number, owner->name, entry->trust);
         return false;
     }
     const struct entry_at *first = find_exact(index, entry, client, &lint->budget);
@@ -187,13 +186,11 @@ static bool look_at_entry(struct lint *lint, const struct entry_index *index, ui
         first = find_broad(index, entry, client, &lint->budget);
     if (first == NULL)
         return true;
-    diagnostic_set_hint(
-        lint_find(
-            lint, SEVERITY_WARNING, node,
-            "match[%zu] of client `%s` is never reached: client `%s` (line %u) matches every certificate that it fits, and comes first",
-            number, owner->name, policy->clients[first->client].name,
-            lint_line(lint, first->client)),
-        "put the narrower client first, or remove one of the two");
+    lint_find(
+        lint, SEVERITY_WARNING, node,
+        "match[%zu] of client `%s` is never reached: client `%s` (line %u) matches every certificate that it fits, and comes first"
+        "\nput the narrower client first, or remove one of the two",
+        number, owner->name, policy->clients[first->client].name, lint_line(lint, first->client));
     return false;
 }
 
@@ -207,9 +204,10 @@ enum err lint_clients(struct lint *lint)
         for (size_t j = 0; j < policy->clients[i].match_count; j++)
             reached += look_at_entry(lint, &index, i, j);
         if (reached == 0)
-            diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING, lint->places.clients[i],
-                                          "client `%s` can never match", policy->clients[i].name),
-                                "its rules have no effect: see the findings about its `match`");
+            lint_find(lint, SEVERITY_WARNING, lint->places.clients[i],
+                      "client `%s` can never match"
+                      "\nits rules have no effect: see the findings about its `match`",
+                      policy->clients[i].name);
     }
     index_close(&index);
     return error;

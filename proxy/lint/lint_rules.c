@@ -46,10 +46,10 @@ static void look_for_shadows(struct lint *lint, const struct rule_list *list,
             if (i == j || !covers(other, rule, &lint->budget) ||
                 (j > i && covers(rule, other, &lint->budget)))
                 continue;
-            diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING, places_item(list->node, i),
-                                          "rule `%s` adds nothing: `%s` says all of it", rule->name,
-                                          other->name),
-                                "remove it, or narrow the other one");
+            lint_find(lint, SEVERITY_WARNING, places_item(list->node, i),
+                      "rule `%s` adds nothing: `%s` says all of it"
+                      "\nremove it, or narrow the other one",
+                      rule->name, other->name);
             break;
         }
     }
@@ -63,10 +63,10 @@ static void look_for_closed(struct lint *lint, const struct rule_list *allow,
         for (size_t j = 0; j < deny->count && lint->budget.left > 0; j++) {
             if (!deny_closes(&deny->rules[j], &allow->rules[i], &lint->budget))
                 continue;
-            diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING, places_item(allow->node, i),
-                                          "rule `%s` allows nothing: `%s` denies all of it",
-                                          allow->rules[i].name, deny->rules[j].name),
-                                "a `deny` always wins: narrow it, or remove the rule");
+            lint_find(lint, SEVERITY_WARNING, places_item(allow->node, i),
+                      "rule `%s` allows nothing: `%s` denies all of it"
+                      "\na `deny` always wins: narrow it, or remove the rule",
+                      allow->rules[i].name, deny->rules[j].name);
             break;
         }
     }
@@ -79,12 +79,11 @@ static void look_for_ways_round(struct lint *lint, const struct rule_list *deny,
         for (size_t j = 0; j < allow->count; j++) {
             if (!deny_is_walked_round(&deny->rules[i], &allow->rules[j]))
                 continue;
-            diagnostic_set_hint(
-                lint_find(
-                    lint, SEVERITY_WARNING, places_item(deny->node, i),
-                    "rule `%s` denies names, and `%s` allows literal addresses: a client that knows the address of such a name reaches it",
-                    deny->rules[i].name, allow->rules[j].name),
-                "deny the `addresses` too, in a separate rule");
+            lint_find(
+                lint, SEVERITY_WARNING, places_item(deny->node, i),
+                "rule `%s` denies names, and `%s` allows literal addresses: a client that knows the address of such a name reaches it"
+                "\ndeny the `addresses` too, in a separate rule",
+                deny->rules[i].name, allow->rules[j].name);
             break;
         }
     }
@@ -102,13 +101,12 @@ static void look_for_suffixes(struct lint *lint, const struct rule_list *allow)
                 if (record.kind != HOST_PATTERN_SUFFIX ||
                     !public_suffix_list_has(lint->list, record.name))
                     continue;
-                diagnostic_set_hint(
-                    lint_find(
-                        lint, SEVERITY_WARNING, places_item(allow->node, i),
-                        "rule `%s`: anybody can have a name under `*.%.*s`, which is a public "
-                        "suffix",
-                        allow->rules[i].name, (int)record.name.len, (const char *)record.name.data),
-                    "name the intended domains");
+                lint_find(lint, SEVERITY_WARNING, places_item(allow->node, i),
+                          "rule `%s`: anybody can have a name under `*.%.*s`, which is a public "
+                          "suffix"
+                          "\nname the intended domains",
+                          allow->rules[i].name, (int)record.name.len,
+                          (const char *)record.name.data);
             }
         }
     }
@@ -147,15 +145,17 @@ static void look_for_unreachable_names(struct lint *lint, const struct rule *rul
             const struct ip_addr *last = &entries[count - 1].address; // of localhost that is IPv4
             const char *text = ip_addr_format(last, address);
             const char *range = ip_addr_special_name(last);
-            diagnostic_set_hint(
-                lint_find(lint, SEVERITY_WARNING, node,
-                          "rule `%s` never lets anybody reach `%.*s`: that is at %s (%s)",
-                          rule->name, (int)record.name.len, (const char *)record.name.data, text,
-                          range == NULL ? "public" : range),
-                rule->has_addresses
-                    ? "add \"%s/%d\" to its `addresses`, if this is intended"
-                    : "without `addresses` a rule reaches public addresses only: add `addresses: [\"%s/%d\"]`, if this is intended",
-                text, last->family == IP_V4 ? 32 : 128);
+            const bool has_addresses = rule->has_addresses;
+            lint_find(lint, SEVERITY_WARNING, node,
+                      "rule `%s` never lets anybody reach `%.*s`: that is at %s (%s)"
+                      "\n%s\"%s/%d\"%s, if this is intended",
+                      rule->name, (int)record.name.len, (const char *)record.name.data, text,
+                      range == NULL ? "public" : range,
+                      has_addresses ? "add "
+                                    : "without `addresses` a rule reaches public addresses only: "
+                                      "add `addresses: [",
+                      text, last->family == IP_V4 ? 32 : 128,
+                      has_addresses ? " to its `addresses`" : "]`");
         }
     }
 }
@@ -199,12 +199,11 @@ static void look_for_unreachable(struct lint *lint, const struct rule_list *allo
         const struct rule *rule = &allow->rules[i];
         const struct node *node = places_item(allow->node, i);
         if (rule->has_addresses && opens_nothing(lint, &rule->addresses))
-            diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING, node,
-                                          "rule `%s` allows nothing: no rule opens any of its "
-                                          "`addresses`",
-                                          rule->name),
-                                "metadata services, multicast and the like are always closed: name "
-                                "other addresses, or remove the rule");
+            lint_find(lint, SEVERITY_WARNING, node,
+                      "rule `%s` allows nothing: no rule opens any of its `addresses`"
+                      "\nmetadata services, multicast and the like are always closed: name other "
+                      "addresses, or remove the rule",
+                      rule->name);
         else
             look_for_unreachable_names(lint, rule, node);
     }
@@ -250,12 +249,12 @@ static void look_for_special(struct lint *lint, const struct rule_list *allow)
         if (!find_opened(&lint->listing, rule, &first, &last))
             continue;
         const char *range = ip_addr_special_name(&first);
-        diagnostic_set_hint(lint_find(lint,
-                                      is_wide(&first, &last) ? SEVERITY_WARNING : SEVERITY_NOTE,
-                                      places_item(allow->node, i), "rule `%s` opens %s to %s (%s)",
-                                      rule->name, ip_addr_format(&first, from),
-                                      ip_addr_format(&last, to), range == NULL ? "special" : range),
-                            "name the hosts and their single addresses, where they are known");
+        lint_find(lint, is_wide(&first, &last) ? SEVERITY_WARNING : SEVERITY_NOTE,
+                  places_item(allow->node, i),
+                  "rule `%s` opens %s to %s (%s)"
+                  "\nname the hosts and their single addresses, where they are known",
+                  rule->name, ip_addr_format(&first, from), ip_addr_format(&last, to),
+                  range == NULL ? "special" : range);
     }
 }
 

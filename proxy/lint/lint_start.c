@@ -49,20 +49,18 @@ static void look_at_audit(struct lint *lint)
     if (strcmp(path, "-") == 0) // stdout, which `serve` has in any case
         return;
     if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
-        (void)lint_find(lint, SEVERITY_ERROR, node,
-                        "the audit log %s is a directory: expected a file", path);
+        lint_find(lint, SEVERITY_ERROR, node, "the audit log %s is a directory: expected a file",
+                  path);
     else if (stat(folder_of(path, folder), &status) != 0 && errno == ENOENT)
-        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR, node,
-                                      "the folder of the audit log %s does not exist; `serve` "
-                                      "would end with that",
-                                      path),
-                            "run: mkdir -p %s", folder);
+        lint_find(lint, SEVERITY_ERROR, node,
+                  "the folder of the audit log %s does not exist; `serve` would end with that"
+                  "\nrun: mkdir -p %s",
+                  path, folder);
     else if (!may(path, R_OK | W_OK))
-        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR, node,
-                                      "the audit log %s cannot be written by user %u: %m; `serve` "
-                                      "would end with that",
-                                      path, (unsigned)geteuid()),
-                            "let that user write it, or run this as the user of the proxy");
+        lint_find(lint, SEVERITY_ERROR, node,
+                  "the audit log %s cannot be written by user %u: %m; `serve` would end with that"
+                  "\nlet that user write it, or run this as the user of the proxy",
+                  path, (unsigned)geteuid());
 }
 
 // look_at_state looks for what `serve` would meet when it writes the blocks beside the old ones.
@@ -74,18 +72,16 @@ static void look_at_state(struct lint *lint)
     if (path == NULL)
         return;
     if (faccessat(AT_FDCWD, folder_of(path, folder), F_OK, AT_EACCESS) != 0 && errno == ENOENT)
-        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR, node,
-                                      "the folder of the file of blocks %s does not exist; `serve` "
-                                      "would end with that",
-                                      path),
-                            "run: mkdir -p %s", folder);
+        lint_find(lint, SEVERITY_ERROR, node,
+                  "the folder of the file of blocks %s does not exist; `serve` would end with that"
+                  "\nrun: mkdir -p %s",
+                  path, folder);
     else if (!may(path, R_OK | W_OK) || faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0)
-        diagnostic_set_hint(
-            lint_find(lint, SEVERITY_ERROR, node,
-                      "the file of blocks %s, or its folder, cannot be written by "
-                      "user %u: %m; `serve` would end with that, or the first block",
-                      path, (unsigned)geteuid()),
-            "let that user write it, or run this as the user of the proxy");
+        lint_find(lint, SEVERITY_ERROR, node,
+                  "the file of blocks %s, or its folder, cannot be written by user %u: %m; `serve` "
+                  "would end with that, or the first block"
+                  "\nlet that user write it, or run this as the user of the proxy",
+                  path, (unsigned)geteuid());
 }
 
 static void look_at_socket(struct lint *lint)
@@ -95,12 +91,10 @@ static void look_at_socket(struct lint *lint)
     if (path != NULL &&
         faccessat(AT_FDCWD, folder_of(path, folder), W_OK | X_OK, AT_EACCESS) != 0 &&
         errno != ENOENT) // which the configuration's own findings tell
-        diagnostic_set_hint(lint_find(lint, SEVERITY_ERROR,
-                                      node_get(node_get(root_of(lint), "control"), "socket"),
-                                      "no control socket can be made in %s by user %u: %m; `serve` "
-                                      "would end with that",
-                                      folder, (unsigned)geteuid()),
-                            "let that user write it, or run this as the user of the proxy");
+        lint_find(lint, SEVERITY_ERROR, node_get(node_get(root_of(lint), "control"), "socket"),
+                  "no control socket can be made in %s by user %u: %m; `serve` would end with that"
+                  "\nlet that user write it, or run this as the user of the proxy",
+                  folder, (unsigned)geteuid());
 }
 
 // others_write tells who else may change what has this status; NULL for nobody. A group of the owner's own (the number
@@ -126,12 +120,11 @@ static void look_at_writers(struct lint *lint, const char *path)
         const char *who = stat(places[i], &status) == 0 ? others_write(&status) : NULL;
         if (who == NULL)
             continue;
-        diagnostic_set_hint(
-            lint_find(
-                lint, SEVERITY_WARNING, NULL,
-                "%s can be written by %s (mode %04o): anybody who can do that decides who may go where",
-                places[i], who, (unsigned)(status.st_mode & 07777)),
-            "run: chmod go-w %s", places[i]);
+        lint_find(
+            lint, SEVERITY_WARNING, NULL,
+            "%s can be written by %s (mode %04o): anybody who can do that decides who may go where"
+            "\nrun: chmod go-w %s",
+            places[i], who, (unsigned)(status.st_mode & 07777), places[i]);
         return;
     }
 }
@@ -146,13 +139,12 @@ static bool look_for_ca_keys(struct lint *lint, const char *path)
         (void)snprintf(key, sizeof key, "%s/%s", folder_of(path, folder), names[i]);
         if (faccessat(AT_FDCWD, key, R_OK, AT_EACCESS) != 0)
             continue;
-        diagnostic_set_hint(
-            lint_find(
-                lint, SEVERITY_WARNING, NULL,
-                "%s can be read here: an attacker who takes over the proxy can then make certificates for any name",
-                key),
-            "once the certificates are made, keep it on another machine: only "
-            "`sallyport ca` needs it");
+        lint_find(
+            lint, SEVERITY_WARNING, NULL,
+            "%s can be read here: an attacker who takes over the proxy can then make certificates for any name"
+            "\nonce the certificates are made, keep it on another machine: only `sallyport ca` "
+            "needs it",
+            key);
         return true;
     }
     return false;
@@ -185,12 +177,11 @@ static void look_at_open_listeners(struct lint *lint)
         const struct listener_config *listener = &lint->snapshot->listeners[i];
         if (!endpoint_is_any_address(&listener->address))
             continue;
-        diagnostic_set_hint(lint_find(lint, SEVERITY_WARNING,
-                                      node_get(places_item(list, i), "address"),
-                                      "listener %s listens on every address, and there are no "
-                                      "`limits`: one client can use up the whole machine",
-                                      listener->name),
-                            "set `limits` for the proxy and for each client: docs/CONFIG.md");
+        lint_find(lint, SEVERITY_WARNING, node_get(places_item(list, i), "address"),
+                  "listener %s listens on every address, and there are no `limits`: one client can "
+                  "use up the whole machine"
+                  "\nset `limits` for the proxy and for each client: docs/CONFIG.md",
+                  listener->name);
         return;
     }
 }
@@ -204,11 +195,10 @@ static void look_at_addresses(struct lint *lint)
         char text[IP_TEXT_CAP];
         if (endpoint_is_any_address(endpoint) || address_is_local(&endpoint->address))
             continue;
-        diagnostic_set_hint(
-            lint_find(lint, SEVERITY_WARNING, node_get(places_item(list, i), "address"),
-                      "%s is not an address of this machine now; `serve` would fail",
-                      ip_addr_format(&endpoint->address, text)),
-            "`ip address` shows those of this machine; 0.0.0.0 and [::] are all");
+        lint_find(lint, SEVERITY_WARNING, node_get(places_item(list, i), "address"),
+                  "%s is not an address of this machine now; `serve` would fail"
+                  "\n`ip address` shows those of this machine; 0.0.0.0 and [::] are all",
+                  ip_addr_format(&endpoint->address, text));
     }
 }
 
@@ -221,9 +211,8 @@ void lint_start(struct lint *lint)
     look_at_open_listeners(lint);
     look_at_addresses(lint);
     if (geteuid() == 0)
-        diagnostic_set_hint(
-            lint_find(
-                lint, SEVERITY_NOTE, NULL,
-                "checked as root, who may read and write everything: `serve` as another user may fail where this does not"),
-            "run the proxy as a separate user, and `check` as that user");
+        lint_find(
+            lint, SEVERITY_NOTE, NULL,
+            "checked as root, who may read and write everything: `serve` as another user may fail where this does not"
+            "\nrun the proxy as a separate user, and `check` as that user");
 }

@@ -10,16 +10,17 @@
 
 enum { LOG_LINE_CAP = 1024 };
 
-static void write_line(const char *level, const char *format, va_list args) PRINTF_LIKE(2, 0);
-
-static void write_line(const char *level, const char *format, va_list args)
+void log_line(const char *level, const char *format, ...)
 {
     char line[LOG_LINE_CAP];
     char date[DATE_TEXT_CAP];
     size_t len =
         (size_t)snprintf(line, sizeof line, "%s %s ", date_format_ms(wall_clock_ms(), date), level);
     const size_t head_len = len;
+    va_list args;
+    va_start(args, format);
     const int written = vsnprintf(line + len, sizeof line - len - 1, format, args);
+    va_end(args);
     if (written > 0)
         len += (size_t)written;
     if (len > sizeof line - 2)
@@ -30,28 +31,4 @@ static void write_line(const char *level, const char *format, va_list args)
     }
     line[len++] = '\n';
     (void)!write(STDERR_FILENO, line, len);
-}
-
-void log_info(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    write_line("info", format, args);
-    va_end(args);
-}
-
-void log_warning(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    write_line("warning", format, args);
-    va_end(args);
-}
-
-void log_error(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    write_line("error", format, args);
-    va_end(args);
 }

@@ -6,8 +6,10 @@
 
 #include "auth/base/err.h"
 
-// log_info, log_warning and log_error write `TIME LEVEL MESSAGE`. Control bytes in the message become `?`.
-// Any thread.
-void log_info(const char *format, ...) PRINTF_LIKE(1, 2);
-void log_warning(const char *format, ...) PRINTF_LIKE(1, 2);
-void log_error(const char *format, ...) PRINTF_LIKE(1, 2);
+// log_line writes `TIME LEVEL MESSAGE`. Control bytes in the message become `?`. Any thread.
+void log_line(const char *level, const char *format, ...) PRINTF_LIKE(2, 3);
+
+// The levels.
+#define log_info(...)    log_line("info", __VA_ARGS__)
+#define log_warning(...) log_line("warning", __VA_ARGS__)
+#define log_error(...)   log_line("error", __VA_ARGS__)

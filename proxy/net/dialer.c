@@ -3,7 +3,7 @@
 //   1. begin_due begins the attempts that are due: one when none is under way, another each 250 ms.
 //   2. A writable socket is asked how its connect went. Good: it is the result. Bad: the next is due.
 //   3. The one timer stands at whatever comes first: the next attempt, or the end of the oldest one.
-//   4. When nothing is under way, left or expected, the result is that of the last failure.
+//   4. When nothing is under way, left or expected, the timer tells the result: that of the last failure.
 #include "proxy/net/dialer.h"
 
 #include <errno.h>
@@ -74,17 +74,23 @@ static bool take_place(struct dialer *dialer)
     return true;
 }
 
-// end_attempt closes one that is under way, unless its descriptor has been taken.
-static void end_attempt(struct attempt *attempt)
+// release_attempt makes the place free again and gives the descriptor, which is the caller's.
+static int release_attempt(struct attempt *attempt)
 {
     struct dialer *dialer = attempt->dialer;
-    if (attempt->io.fd < 0)
-        return;
+    const int fd = attempt->io.fd;
     ev_io_stop(dialer->loop, &attempt->io);
-    (void)close(attempt->io.fd);
     ev_io_set(&attempt->io, -1, EV_WRITE);
     dialer->live_count--;
     give_places(dialer);
+    return fd;
+}
+
+// end_attempt closes one, if it is under way.
+static void end_attempt(struct attempt *attempt)
+{
+    if (attempt->io.fd >= 0)
+        (void)close(release_attempt(attempt));
 }
 
 static void end_all(struct dialer *dialer)
@@ -93,46 +99,34 @@ static void end_all(struct dialer *dialer)
         end_attempt(&dialer->attempts[i]);
 }
 
-// open_socket gives a socket bound to `source`, where there is one. The port is left to connect(), which
-// may then use one for each target: bind() would need one for all of them.
-static enum dial_result open_socket(const struct socket_address *to, const struct ip_addr *source,
-                                    int *out_fd)
-{
-    const int on = 1;
-    const int fd = socket(to->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    *out_fd = fd;
-    if (fd < 0)
-        return is_ours(errno) ? DIAL_NO_RESOURCES : DIAL_REFUSED;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    if (source == NULL)
-        return DIAL_CONNECTED;
-    struct socket_address from;
-    socket_address_make(source, 0, &from);
-    (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    if (bind(fd, (const struct sockaddr *)&from.storage, from.len) == 0)
-        return DIAL_CONNECTED;
-    (void)close(fd);
-    *out_fd = -1;
-    return DIAL_NO_SOURCE;
-}
-
-// connect_from begins a connect to `addr` from `source` (NULL: the kernel chooses).
+// connect_from begins a connect to `addr` from `source` (NULL: the kernel chooses). The source port is left to connect(),
+// which may then use one for each target: bind() would need one for all of them.
 static enum dial_result connect_from(struct dialer *dialer, const struct ip_addr *addr,
                                      const struct ip_addr *source, int *out_fd)
 {
     struct socket_address to;
+    struct socket_address from;
+    bool is_bound = true;
     socket_address_make(addr, dialer->port, &to);
-    const enum dial_result opened = open_socket(&to, source, out_fd);
-    if (opened != DIAL_CONNECTED)
-        return opened;
-    if (connect(*out_fd, (const struct sockaddr *)&to.storage, to.len) == 0 || errno == EINPROGRESS)
+    const int fd = socket(to.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return is_ours(errno) ? DIAL_NO_RESOURCES : DIAL_REFUSED;
+    (void)socket_set(fd, IPPROTO_TCP, TCP_NODELAY);
+    (void)socket_set(fd, SOL_SOCKET, SO_KEEPALIVE);
+    if (source != NULL) {
+        socket_address_make(source, 0, &from);
+        (void)socket_set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
+        is_bound = bind(fd, (const struct sockaddr *)&from.storage, from.len) == 0;
+    }
+    *out_fd = fd;
+    if (is_bound &&
+        (connect(fd, (const struct sockaddr *)&to.storage, to.len) == 0 || errno == EINPROGRESS))
         return DIAL_CONNECTED;
     const int error = errno;
-    (void)close(*out_fd);
+    (void)close(fd);
     *out_fd = -1;
-    if (error == EADDRNOTAVAIL && source != NULL)
-        return DIAL_NO_SOURCE; // it has no port left for this target
+    if (!is_bound || (error == EADDRNOTAVAIL && source != NULL))
+        return DIAL_NO_SOURCE; // it is not ours, or has no port left for this target
     return is_ours(error) ? DIAL_NO_RESOURCES : DIAL_REFUSED;
 }
 
@@ -185,6 +179,12 @@ static void begin_attempt(struct dialer *dialer, struct attempt *attempt)
     dialer->due_s = ev_now(dialer->loop) + DIALER_DELAY_MS / 1000.;
 }
 
+// is_over tells whether nothing is under way or left.
+static bool is_over(const struct dialer *dialer)
+{
+    return dialer->live_count == 0 && dialer->next == dialer->count;
+}
+
 // begin_due begins what is due now. Each start moves the next one away, a failure at once does not.
 static void begin_due(struct dialer *dialer)
 {
@@ -202,25 +202,29 @@ static void begin_due(struct dialer *dialer)
 // rearm sets the timer at what comes first; at once, where only the end is left to be told.
 static void rearm(struct dialer *dialer)
 {
-    const bool is_over = dialer->live_count == 0 && dialer->next == dialer->count;
-    ev_tstamp first_s = ev_now(dialer->loop);
+    const ev_tstamp now_s = ev_now(dialer->loop);
+    ev_tstamp first_s = now_s + dialer->attempt_s;
     ev_timer_stop(dialer->loop, &dialer->timer);
-    if (is_over && dialer->expects_more)
+    if (is_over(dialer) && dialer->expects_more)
         return;
-    if (!is_over) {
-        first_s += dialer->attempt_s;
-        for (size_t i = 0; i < DIALER_MAX_AT_ONCE; i++) {
-            const struct attempt *attempt = &dialer->attempts[i];
-            if (attempt->io.fd >= 0 && attempt->end_s < first_s)
-                first_s = attempt->end_s;
-        }
-        if (dialer->next < dialer->count && dialer->live_count < DIALER_MAX_AT_ONCE &&
-            dialer->due_s < first_s)
-            first_s = dialer->due_s;
+    for (size_t i = 0; i < DIALER_MAX_AT_ONCE; i++) {
+        const struct attempt *attempt = &dialer->attempts[i];
+        if (attempt->io.fd >= 0 && attempt->end_s < first_s)
+            first_s = attempt->end_s;
     }
-    const ev_tstamp after_s = first_s - ev_now(dialer->loop);
-    ev_timer_set(&dialer->timer, after_s > 0. ? after_s : 0., 0.);
+    if (dialer->next < dialer->count && dialer->live_count < DIALER_MAX_AT_ONCE &&
+        dialer->due_s < first_s)
+        first_s = dialer->due_s;
+    if (is_over(dialer) || first_s < now_s)
+        first_s = now_s;
+    ev_timer_set(&dialer->timer, first_s - now_s, 0.);
     ev_timer_start(dialer->loop, &dialer->timer);
+}
+
+static void go_on(struct dialer *dialer)
+{
+    begin_due(dialer);
+    rearm(dialer);
 }
 
 static void finish(struct dialer *dialer, enum dial_result result, int fd)
@@ -229,16 +233,6 @@ static void finish(struct dialer *dialer, enum dial_result result, int fd)
     ev_timer_stop(dialer->loop, &dialer->timer);
     dialer->result = result;
     dialer->events.on_done(dialer->events.arg, result, fd);
-}
-
-// go_on begins what is due, and tells the end when there is nothing more to wait for.
-static void go_on(struct dialer *dialer)
-{
-    begin_due(dialer);
-    if (dialer->live_count == 0 && dialer->next == dialer->count && !dialer->expects_more)
-        finish(dialer, dialer->result, -1);
-    else
-        rearm(dialer);
 }
 
 // is_connected asks the socket how the connect went, and whom it reached.
@@ -272,13 +266,8 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events)
         go_on(dialer);
         return;
     }
-    const int fd = attempt->io.fd;
-    ev_io_stop(loop, &attempt->io);
-    ev_io_set(&attempt->io, -1, EV_WRITE);
-    dialer->live_count--;
-    give_places(dialer);
     dialer->last_dialled = attempt->address;
-    finish(dialer, DIAL_CONNECTED, fd);
+    finish(dialer, DIAL_CONNECTED, release_attempt(attempt));
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -294,7 +283,10 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
         dialer->result = DIAL_TIMED_OUT;
         dialer->due_s = ev_now(loop);
     }
-    go_on(dialer);
+    if (is_over(dialer) && !dialer->expects_more)
+        finish(dialer, dialer->result, -1);
+    else
+        go_on(dialer);
 }
 
 struct dialer *dialer_start(struct ev_loop *loop, const struct dialer_options *options,
@@ -340,8 +332,7 @@ void dialer_add(struct dialer *dialer, const struct ip_addr *addresses, size_t c
             dialer->addresses[dialer->count++] = waiting[i];
     }
     dialer->expects_more = expects_more;
-    begin_due(dialer);
-    rearm(dialer);
+    go_on(dialer);
 }
 
 uint32_t dialer_attempts(const struct dialer *dialer)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include <openssl/rand.h>
 #include <openssl/siphash.h>
 
 enum { BUCKETS_MAX = 1 << 16 };
@@ -29,7 +30,9 @@ struct cache_entry {
 LIST_HEAD(bucket, cache_entry);
 
 struct dns_cache {
-    struct dns_cache_options options;
+    size_t max_entries;
+    size_t max_bytes;
+    uint64_t key[2]; // random
     size_t count;
     size_t bytes;
     size_t bucket_count;                            // a power of two
@@ -37,15 +40,17 @@ struct dns_cache {
     struct bucket buckets[];
 };
 
-struct dns_cache *dns_cache_create(const struct dns_cache_options *options)
+struct dns_cache *dns_cache_create(size_t max_entries, size_t max_bytes)
 {
     size_t count = 1;
-    while (count < options->max_entries && count < BUCKETS_MAX)
+    while (count < max_entries && count < BUCKETS_MAX)
         count *= 2;
     struct dns_cache *cache = calloc(1, sizeof *cache + count * sizeof cache->buckets[0]);
     if (cache == NULL)
         return NULL;
-    cache->options = *options;
+    cache->max_entries = max_entries;
+    cache->max_bytes = max_bytes;
+    (void)RAND_bytes((uint8_t *)cache->key, sizeof cache->key); // BoringSSL's never fails
     cache->bucket_count = count;
     TAILQ_INIT(&cache->by_use);
     return cache;
@@ -76,7 +81,7 @@ void dns_cache_destroy(struct dns_cache *cache)
 
 uint64_t dns_cache_hash(const struct dns_cache *cache, struct slice name)
 {
-    return SIPHASH_24(cache->options.key, name.data, name.len);
+    return SIPHASH_24(cache->key, name.data, name.len);
 }
 
 static struct cache_entry *find(struct dns_cache *cache, struct slice name, enum dns_type type,
@@ -120,10 +125,9 @@ bool dns_cache_get(struct dns_cache *cache, struct slice name, enum dns_type typ
 // make_room drops the entries that were not used for the longest time; false when it never fits.
 static bool make_room(struct dns_cache *cache, size_t bytes)
 {
-    if (cache->options.max_entries == 0 || bytes > cache->options.max_bytes)
+    if (cache->max_entries == 0 || bytes > cache->max_bytes)
         return false;
-    while (cache->count >= cache->options.max_entries ||
-           cache->bytes + bytes > cache->options.max_bytes)
+    while (cache->count >= cache->max_entries || cache->bytes + bytes > cache->max_bytes)
         drop(cache, TAILQ_LAST(&cache->by_use, entries_by_use));
     return true;
 }

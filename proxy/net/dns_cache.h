@@ -9,14 +9,9 @@
 
 struct dns_cache;
 
-struct dns_cache_options {
-    size_t max_entries; // 0: keeps nothing
-    size_t max_bytes;   // of all entries, as they were asked of the allocator
-    uint64_t key[2];    // random
-};
-
-// dns_cache_create makes an empty cache; NULL without memory.
-struct dns_cache *dns_cache_create(const struct dns_cache_options *options) MUST_USE;
+// dns_cache_create makes an empty cache for at most `max_entries` answers (0: it keeps nothing) and `max_bytes` of all of
+// them, as they were asked of the allocator. NULL without memory.
+struct dns_cache *dns_cache_create(size_t max_entries, size_t max_bytes) MUST_USE;
 
 // dns_cache_destroy frees it with its entries. NULL is allowed.
 void dns_cache_destroy(struct dns_cache *cache);

@@ -15,13 +15,11 @@
 #include <arpa/nameser.h>
 #define CARES_NO_DEPRECATED // newer versions have another call for the same; Debian 12's has not
 #include <ares.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
     DNS_CLIENT_MAGIC = 0xD45C11E0,
     EDNS_PAYLOAD = 1232, // bytes that are never fragmented (DNS flag day 2020)
-    SERVER_TEXT_CAP = 64,
 };
 
 // watched_socket is one of c-ares' sockets on the loop.
@@ -43,26 +41,13 @@ struct upstream {
 struct dns_client {
     uint32_t magic;
     struct ev_loop *loop; // borrowed
+    dns_answer_function *on_answer;
     uint32_t tries;
-    bool is_ending;
     size_t upstream_count;
     struct upstream upstreams[DNS_MAX_SERVERS];
 };
 
-// question is one that is being asked; freed when it has been answered.
-struct question {
-    struct dns_client *client; // borrowed
-    struct upstream *asked;    // borrowed; whose turn it is
-    dns_callback callback;
-    void *arg;                        // borrowed
-    uint8_t tried[DNS_MAX_SERVERS];   // how often; `tries`: used up
-    bool has_lacked_memory;           // at some try
-    enum resolve_result worst_result; // TIMED_OUT until a server has failed in another way
-    enum dns_type type;
-    char name[DNS_NAME_MAX + 1];
-};
-
-static void ask_next(struct question *question);
+static void ask_next(struct dns_question *question);
 
 static int64_t now_ms(const struct dns_client *client)
 {
@@ -136,15 +121,8 @@ static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writa
     ev_io_start(upstream->client->loop, &socket->io);
 }
 
-static void end_question(struct question *question, const struct dns_answer *answer)
-{
-    if (!question->client->is_ending)
-        question->callback(question->arg, answer);
-    free(question);
-}
-
 // note_failure takes the server that was asked out of the question's list; a silent one has been tried once more.
-static void note_failure(struct question *question, int status)
+static void note_failure(struct dns_question *question, int status)
 {
     struct upstream *upstream = question->asked;
     struct dns_client *client = question->client;
@@ -164,18 +142,16 @@ static void note_failure(struct question *question, int status)
 static void on_reply(void *arg, int status, int timeouts, unsigned char *message, int message_len)
 {
     (void)timeouts;
-    struct question *question = arg;
-    struct dns_answer answer;
-    if (question->client->is_ending || status == ARES_EDESTRUCTION || status == ARES_ECANCELLED) {
-        free(question);
+    struct dns_question *question = arg;
+    if (status == ARES_EDESTRUCTION) // by dns_client_destroy
         return;
-    }
     if (message == NULL || message_len <= 0) {
         note_failure(question, status);
         ask_next(question);
         return;
     }
     question->asked->silent_until_ms = 0;
+    struct dns_answer answer;
     if (dns_answer_parse(slice_of(message, (size_t)message_len), slice_of_string(question->name),
                          question->type, &answer) != ERR_OK ||
         answer.result == RESOLVE_FAILED) {
@@ -183,39 +159,35 @@ static void on_reply(void *arg, int status, int timeouts, unsigned char *message
         ask_next(question);
         return;
     }
-    end_question(question, &answer);
+    question->client->on_answer(question, &answer);
 }
 
 // best_upstream gives the server to be asked next, or NULL when all are used up.
-static struct upstream *best_upstream(const struct question *question)
+static struct upstream *best_upstream(const struct dns_question *question)
 {
     struct dns_client *client = question->client;
     struct upstream *best = NULL;
+    uint32_t best_rank = UINT32_MAX;
     for (size_t i = 0; i < client->upstream_count; i++) {
-        struct upstream *upstream = &client->upstreams[i];
-        if (question->tried[i] >= client->tries)
-            continue;
-        if (best == NULL) {
-            best = upstream;
-            continue;
+        const uint32_t tried = question->tried[i];
+        const bool is_silent = client->upstreams[i].silent_until_ms > now_ms(client);
+        const uint32_t rank = (is_silent ? UINT8_MAX + 1 : 0) + tried;
+        if (tried < client->tries && rank < best_rank) {
+            best = &client->upstreams[i];
+            best_rank = rank;
         }
-        const bool is_silent = upstream->silent_until_ms > now_ms(client);
-        const bool is_best_silent = best->silent_until_ms > now_ms(client);
-        if (is_silent != is_best_silent
-                ? is_best_silent
-                : question->tried[i] < question->tried[best - client->upstreams])
-            best = upstream;
     }
     return best;
 }
 
-static void ask_next(struct question *question)
+static void ask_next(struct dns_question *question)
 {
+    struct dns_client *client = question->client;
     struct upstream *upstream = best_upstream(question);
     if (upstream == NULL) {
         const struct dns_answer failure = {.result = question->worst_result,
                                            .is_local = question->has_lacked_memory};
-        end_question(question, &failure);
+        client->on_answer(question, &failure);
         return;
     }
     question->asked = upstream;
@@ -223,20 +195,11 @@ static void ask_next(struct question *question)
     rearm_timeout(upstream); // the question may be gone
 }
 
-enum err dns_client_ask(struct dns_client *client, struct slice name, enum dns_type type,
-                        dns_callback callback, void *arg)
+void dns_client_ask(struct dns_client *client, struct dns_question *question)
 {
-    struct question *question = calloc(1, sizeof *question);
-    if (question == NULL)
-        return ERR_MEMORY;
-    ASSERT(string_copy(question->name, sizeof question->name, name));
     question->client = client;
-    question->type = type;
-    question->callback = callback;
-    question->arg = arg;
     question->worst_result = RESOLVE_TIMED_OUT;
     ask_next(question);
-    return ERR_OK;
 }
 
 static bool is_loopback(const struct ip_addr *addr)
@@ -249,8 +212,9 @@ static enum err upstream_init(struct upstream *upstream, const struct resolver_o
                               const struct dns_server *server)
 {
     static char only_dns[] = "b";
-    char address[IP_TEXT_CAP];
-    char text[SERVER_TEXT_CAP];
+    const bool is_v6 = server->address.family == IP_V6;
+    struct ares_addr_port_node node = {
+        .family = is_v6 ? AF_INET6 : AF_INET, .udp_port = server->port, .tcp_port = server->port};
     struct ares_options ares = {
         // NOCHECKRESP: a server's failure is given to us, instead of being asked about again.
         .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_EDNS | ARES_FLAG_NOCHECKRESP |
@@ -272,14 +236,8 @@ static enum err upstream_init(struct upstream *upstream, const struct resolver_o
         upstream->channel = NULL;
         return ERR_SYSTEM;
     }
-    (void)ip_addr_format(&server->address, address);
-    const int len =
-        snprintf(text, sizeof text, server->address.family == IP_V6 ? "[%s]:%u" : "%s:%u", address,
-                 server->port);
-    if (len < 0 || (size_t)len >= sizeof text ||
-        ares_set_servers_ports_csv(upstream->channel, text) != ARES_SUCCESS)
-        return ERR_SYSTEM;
-    return ERR_OK;
+    (void)bytes_copy(&node.addr, sizeof node.addr, slice_of(server->address.bytes, is_v6 ? 16 : 4));
+    return ares_set_servers_ports(upstream->channel, &node) == ARES_SUCCESS ? ERR_OK : ERR_SYSTEM;
 }
 
 enum err dns_client_global_init(void)
@@ -297,7 +255,8 @@ void dns_client_global_deinit(void)
 }
 
 enum err dns_client_create(struct ev_loop *loop, const struct resolver_options *options,
-                           struct dns_client **out, struct errinfo *info)
+                           dns_answer_function *on_answer, struct dns_client **out,
+                           struct errinfo *info)
 {
     *out = NULL;
     ASSERT(options->server_count >= 1 && options->server_count <= DNS_MAX_SERVERS);
@@ -306,6 +265,7 @@ enum err dns_client_create(struct ev_loop *loop, const struct resolver_options *
         return errinfo_set(info, ERR_MEMORY, "no memory for a resolver");
     client->magic = DNS_CLIENT_MAGIC;
     client->loop = loop;
+    client->on_answer = on_answer;
     client->tries = options->tries;
     for (size_t i = 0; i < options->server_count; i++) {
         struct upstream *upstream = &client->upstreams[client->upstream_count++];
@@ -325,11 +285,10 @@ void dns_client_destroy(struct dns_client *client)
 {
     if (client == NULL)
         return;
-    client->is_ending = true;
     for (size_t i = 0; i < client->upstream_count; i++) {
         struct upstream *upstream = &client->upstreams[i];
         if (upstream->channel != NULL)
-            ares_destroy(upstream->channel); // calls back for every open question
+            ares_destroy(upstream->channel); // calls on_reply for every open question
         while (upstream->sockets != NULL)
             forget_socket(upstream, upstream->sockets->io.fd);
         ev_timer_stop(client->loop, &upstream->timeout);

@@ -14,9 +14,21 @@ enum { DNS_SILENT_MS = 10 * 1000 }; // for so long a server that did not answer 
 
 struct dns_client;
 
-// dns_callback gets the answer, borrowed for the call. It may be called from within dns_client_ask, and may ask
-// itself.
-typedef void (*dns_callback)(void *arg, const struct dns_answer *answer);
+// dns_question is one question under way. Embedded by its owner, who sets `name` and `type`; the other fields are
+// private to dns_client.c.
+struct dns_question {
+    char name[DNS_NAME_MAX + 1]; // canonical, without a final dot
+    enum dns_type type;
+    struct dns_client *client;        // borrowed
+    struct upstream *asked;           // borrowed; the server that is asked now
+    uint8_t tried[DNS_MAX_SERVERS];   // how often; `tries`: used up
+    bool has_lacked_memory;           // at some try
+    enum resolve_result worst_result; // TIMED_OUT until a server has failed in another way
+};
+
+// dns_answer_function gets the answer, borrowed for the call, and the question back. It may be called from within
+// dns_client_ask, and may ask itself.
+typedef void dns_answer_function(struct dns_question *question, const struct dns_answer *answer);
 
 // dns_client_global_init and dns_client_global_deinit prepare the library: once a process, in main, before the
 // first and after the last client.
@@ -25,12 +37,11 @@ void dns_client_global_deinit(void);
 
 // dns_client_create makes a client on `loop` for the servers of `options`. ERR_SYSTEM with a sentence when it cannot.
 enum err dns_client_create(struct ev_loop *loop, const struct resolver_options *options,
-                           struct dns_client **out, struct errinfo *info) MUST_USE;
+                           dns_answer_function *on_answer, struct dns_client **out,
+                           struct errinfo *info) MUST_USE;
 
 // dns_client_destroy drops all questions without calling back. NULL is allowed.
 void dns_client_destroy(struct dns_client *client);
 
-// dns_client_ask asks for `type` of `name` (canonical text without final dot, of at most DNS_NAME_MAX bytes);
-// `callback` is called once. ERR_MEMORY: never.
-enum err dns_client_ask(struct dns_client *client, struct slice name, enum dns_type type,
-                        dns_callback callback, void *arg) MUST_USE;
+// dns_client_ask asks `question`, which stays where it is until the answer or dns_client_destroy. on_answer is called once.
+void dns_client_ask(struct dns_client *client, struct dns_question *question);

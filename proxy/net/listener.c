@@ -28,12 +28,6 @@ struct listener {
     int64_t exhausted_ms; // monotonic; when the owner was last told
 };
 
-static bool set_flag(int fd, int level, int option)
-{
-    const int on = 1;
-    return setsockopt(fd, level, option, &on, sizeof on) == 0;
-}
-
 // bind_one opens one socket. The first of a group is bound alone, then opened to the others.
 static int bind_one(const struct socket_address *name, bool is_first)
 {
@@ -42,12 +36,12 @@ static int bind_one(const struct socket_address *name, bool is_first)
     if (fd < 0)
         return -1;
     const int dual = 0;
-    if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR) &&
-        (is_first || set_flag(fd, SOL_SOCKET, SO_REUSEPORT)) &&
+    if (socket_set(fd, SOL_SOCKET, SO_REUSEADDR) &&
+        (is_first || socket_set(fd, SOL_SOCKET, SO_REUSEPORT)) &&
         (family != AF_INET6 ||
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &dual, sizeof dual) == 0) &&
         bind(fd, (const struct sockaddr *)&name->storage, name->len) == 0 &&
-        listen(fd, LISTEN_BACKLOG) == 0 && set_flag(fd, SOL_SOCKET, SO_REUSEPORT))
+        listen(fd, LISTEN_BACKLOG) == 0 && socket_set(fd, SOL_SOCKET, SO_REUSEPORT))
         return fd;
     const int error = errno;
     (void)close(fd);
@@ -96,22 +90,15 @@ enum err listener_bind(const struct ip_addr *addr, uint16_t port, size_t count, 
 // is_passing tells the errors that concern one connection only (accept(2), "Error handling").
 static bool is_passing(int error)
 {
-    switch (error) {
-    case EINTR:
-    case ECONNABORTED:
-    case EPROTO:
-    case ENETDOWN:
-    case ENOPROTOOPT:
-    case EHOSTDOWN:
-    case ENONET:
-    case EHOSTUNREACH:
-    case EOPNOTSUPP:
-    case ENETUNREACH:
-    case EPERM:
-        return true;
-    default:
-        return false;
+    static const int errors[] = {
+        EINTR,  ECONNABORTED, EPROTO,     ENETDOWN,    ENOPROTOOPT, EHOSTDOWN,
+        ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH, EPERM,
+    };
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        if (errors[i] == error)
+            return true;
     }
+    return false;
 }
 
 static void accept_one(struct listener *listener, int fd, const struct socket_address *name)
@@ -122,8 +109,8 @@ static void accept_one(struct listener *listener, int fd, const struct socket_ad
         (void)close(fd);
         return;
     }
-    (void)set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
-    (void)set_flag(fd, SOL_SOCKET, SO_KEEPALIVE);
+    (void)socket_set(fd, IPPROTO_TCP, TCP_NODELAY);
+    (void)socket_set(fd, SOL_SOCKET, SO_KEEPALIVE);
     const struct ip_addr canonical = ip_addr_canonical(&peer);
     listener->events.on_accept(listener->events.arg, fd, &canonical, port);
 }

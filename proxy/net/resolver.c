@@ -11,7 +11,6 @@
 
 #include <stdlib.h>
 #include <sys/queue.h>
-#include <sys/random.h>
 
 #include "auth/base/share.h"
 #include "proxy/net/dns_cache.h"
@@ -20,26 +19,25 @@
 enum { RESOLVER_MAGIC = 0x4E501BE4, FAMILIES = 2, PENDING_BUCKETS = 256, HOLDER_BUCKETS = 64 };
 
 enum part_state {
-    PART_UNUSED,  // this family is not asked for
     PART_WAITING, // in the list of its question
     PART_ARRIVED, // in the resolver's list of those to be told
-    PART_DONE,
+    PART_DONE,    // in no list
 };
 
 struct part {
     enum part_state state;
     struct resolver_query *query; // borrowed; the one that this is part of
-    TAILQ_ENTRY(part) link;       // of the list that `state` names
-    struct pending *pending;      // borrowed; while waiting
-    struct dns_answer answer;
+    LIST_ENTRY(part) link;
+    struct dns_answer answer; // where it is not waiting
 };
 
-TAILQ_HEAD(part_list, part);
+LIST_HEAD(part_list, part);
 
 struct resolver_query {
     struct resolver *resolver; // borrowed
     resolver_callback callback;
-    void *arg;                   // borrowed
+    void *arg; // borrowed
+    size_t part_count;
     struct part parts[FAMILIES]; // in the order of preference
 };
 
@@ -52,15 +50,13 @@ struct holder {
 
 LIST_HEAD(holder_list, holder);
 
-// pending is a question under way. It is known by its name and type; those who wait for it are borrowed.
+// pending is a question under way, with the parts that wait for it.
 struct pending {
+    struct dns_question question; // first
     LIST_ENTRY(pending) link;
-    struct holder *holder;     // counted; who has asked it
+    struct holder *holder;     // counted; the client that has asked it
     struct resolver *resolver; // borrowed
-    struct part_list waiting;
-    enum dns_type type;
-    uint8_t name_len;
-    char name[]; // without a NUL
+    struct part_list waiting;  // borrowed; the youngest first
 };
 
 LIST_HEAD(pending_list, pending);
@@ -95,8 +91,8 @@ static void on_deliver(struct ev_loop *loop, ev_timer *timer, int events)
     struct resolver *resolver = timer->data;
     ASSERT(resolver->magic == RESOLVER_MAGIC);
     struct part *part;
-    while ((part = TAILQ_FIRST(&resolver->arrived)) != NULL) {
-        TAILQ_REMOVE(&resolver->arrived, part, link);
+    while ((part = LIST_FIRST(&resolver->arrived)) != NULL) {
+        LIST_REMOVE(part, link);
         part->state = PART_DONE;
         part->query->callback(part->query->arg); // the query may be gone after it
     }
@@ -105,26 +101,15 @@ static void on_deliver(struct ev_loop *loop, ev_timer *timer, int events)
 // ttl_ms bounds how long an answer is kept.
 static int64_t ttl_ms(const struct resolver *resolver, const struct dns_answer *answer)
 {
-    const int64_t told_ms = (int64_t)answer->ttl_s * 1000;
-    int64_t max_ms = RESOLVER_NEGATIVE_TTL_MS;
     if (answer->is_local)
         return 0;
-    switch (answer->result) {
-    case RESOLVE_OK:
-        max_ms = resolver->max_ttl_ms;
-        return told_ms > max_ms                 ? max_ms
-               : told_ms < resolver->min_ttl_ms ? resolver->min_ttl_ms
-                                                : told_ms;
-    case RESOLVE_NOT_FOUND:
-    case RESOLVE_NO_DATA:
-        return told_ms > max_ms ? max_ms : told_ms;
-    case RESOLVE_TIMED_OUT:
-    case RESOLVE_FAILED:
+    if (answer->result == RESOLVE_TIMED_OUT || answer->result == RESOLVE_FAILED)
         return RESOLVER_FAILURE_TTL_MS;
-    case RESOLVE_CROWDED:
-        return 0;
-    }
-    return 0;
+    const bool is_good = answer->result == RESOLVE_OK;
+    const int64_t told_ms = (int64_t)answer->ttl_s * 1000;
+    const int64_t max_ms = is_good ? resolver->max_ttl_ms : RESOLVER_NEGATIVE_TTL_MS;
+    const int64_t min_ms = is_good ? resolver->min_ttl_ms : 0;
+    return told_ms > max_ms ? max_ms : told_ms < min_ms ? min_ms : told_ms;
 }
 
 static struct holder_list *holders_of(struct resolver *resolver, uint64_t id)
@@ -173,24 +158,24 @@ static void free_pending(struct pending *pending)
     free(pending);
 }
 
-static void on_answer(void *arg, const struct dns_answer *answer)
+static void on_answer(struct dns_question *question, const struct dns_answer *answer)
 {
-    struct pending *pending = arg;
+    struct pending *pending = (struct pending *)question;
     struct resolver *resolver = pending->resolver;
     const int64_t keep_ms = ttl_ms(resolver, answer);
     if (keep_ms > 0)
-        dns_cache_put(resolver->cache, slice_of(pending->name, pending->name_len), pending->type,
-                      answer, now_ms(resolver) + keep_ms);
+        dns_cache_put(resolver->cache, slice_of_string(question->name), question->type, answer,
+                      now_ms(resolver) + keep_ms);
     struct part *part;
-    while ((part = TAILQ_FIRST(&pending->waiting)) != NULL) {
-        TAILQ_REMOVE(&pending->waiting, part, link);
+    while ((part = LIST_FIRST(&pending->waiting)) != NULL) {
+        LIST_REMOVE(part, link);
         part->state = PART_ARRIVED;
-        part->pending = NULL;
         part->answer = *answer;
-        TAILQ_INSERT_TAIL(&resolver->arrived, part, link);
+        LIST_INSERT_HEAD(&resolver->arrived, part,
+                         link); // the one that has waited longest is first
     }
     free_pending(pending);
-    if (!TAILQ_EMPTY(&resolver->arrived))
+    if (!LIST_EMPTY(&resolver->arrived))
         ev_feed_event(resolver->loop, &resolver->deliver, EV_TIMER);
 }
 
@@ -206,10 +191,6 @@ enum err resolver_create(struct ev_loop *loop, const struct resolver_options *op
                          struct resolver **out, struct errinfo *info)
 {
     *out = NULL;
-    struct dns_cache_options cache = {.max_entries = options->cache_entries,
-                                      .max_bytes = options->cache_bytes};
-    if (getrandom(cache.key, sizeof cache.key, 0) != sizeof cache.key)
-        return errinfo_set(info, ERR_SYSTEM, "no randomness for a resolver");
     struct resolver *resolver = calloc(1, sizeof *resolver);
     if (resolver == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for a resolver");
@@ -219,17 +200,12 @@ enum err resolver_create(struct ev_loop *loop, const struct resolver_options *op
     resolver->min_ttl_ms = options->min_ttl_ms;
     resolver->max_ttl_ms = options->max_ttl_ms;
     resolver->hosts = host_table_ref(options->hosts);
-    TAILQ_INIT(&resolver->arrived);
-    for (size_t i = 0; i < PENDING_BUCKETS; i++)
-        LIST_INIT(&resolver->pending[i]);
-    for (size_t i = 0; i < HOLDER_BUCKETS; i++)
-        LIST_INIT(&resolver->holders[i]);
     ev_timer_init(&resolver->deliver, on_deliver, 0., 0.);
     resolver->deliver.data = resolver;
-    resolver->cache = dns_cache_create(&cache);
+    resolver->cache = dns_cache_create(options->cache_entries, options->cache_bytes);
     enum err error = resolver->cache == NULL
                          ? errinfo_set(info, ERR_MEMORY, "no memory for a resolver")
-                         : dns_client_create(loop, options, &resolver->client, info);
+                         : dns_client_create(loop, options, on_answer, &resolver->client, info);
     if (error == ERR_OK)
         *out = resolver;
     else
@@ -267,7 +243,8 @@ static struct pending *find_pending(struct resolver *resolver, struct slice name
     struct pending *pending;
     LIST_FOREACH(pending, bucket_of(resolver, name), link)
     {
-        if (pending->type == type && slice_equal(slice_of(pending->name, pending->name_len), name))
+        if (pending->question.type == type &&
+            slice_equal(slice_of_string(pending->question.name), name))
             return pending;
     }
     return NULL;
@@ -281,53 +258,41 @@ static bool may_ask(struct resolver *resolver, uint64_t id)
                           RESOLVER_MAX_QUESTIONS);
 }
 
-// begin_question asks DNS and has the part wait for the answer. False: it could not be asked.
-static bool begin_question(struct resolver *resolver, struct slice name, struct part *part,
-                           enum dns_type type, uint64_t holder_id)
+// begin_question puts a question to DNS. NULL without memory.
+static struct pending *begin_question(struct resolver *resolver, struct slice name,
+                                      enum dns_type type, uint64_t holder_id)
 {
-    struct pending *pending = calloc(1, sizeof *pending + name.len);
-    struct holder *holder = pending == NULL ? NULL : count_question(resolver, holder_id);
-    if (holder == NULL) {
+    struct pending *pending = calloc(1, sizeof *pending);
+    if (pending == NULL || (pending->holder = count_question(resolver, holder_id)) == NULL) {
         free(pending);
-        return false;
+        return NULL;
     }
     pending->resolver = resolver;
-    pending->holder = holder;
-    pending->type = type;
-    pending->name_len = (uint8_t)name.len;
-    (void)bytes_copy(pending->name, name.len, name);
-    TAILQ_INIT(&pending->waiting);
-    TAILQ_INSERT_TAIL(&pending->waiting, part, link);
-    part->state = PART_WAITING;
-    part->pending = pending;
+    pending->question.type = type;
+    ASSERT(string_copy(pending->question.name, sizeof pending->question.name, name));
     LIST_INSERT_HEAD(bucket_of(resolver, name), pending, link);
     resolver->question_count++;
-    if (dns_client_ask(resolver->client, name, type, on_answer, pending) == ERR_OK)
-        return true;
-    free_pending(pending);
-    part->pending = NULL;
-    return false;
+    return pending;
 }
 
-// begin_part gets the answer for one family, from where it is nearest.
+// begin_part gets the answer for one family: from the cache, or from a question under way, or by asking.
 static void begin_part(struct resolver *resolver, struct slice name, struct part *part,
                        enum dns_type type, uint64_t holder_id)
 {
-    part->state = PART_DONE;
     if (dns_cache_get(resolver->cache, name, type, now_ms(resolver), &part->answer))
         return;
-    struct pending *pending = find_pending(resolver, name, type);
-    if (pending != NULL) {
-        TAILQ_INSERT_TAIL(&pending->waiting, part, link);
-        part->state = PART_WAITING;
-        part->pending = pending;
+    struct pending *known = find_pending(resolver, name, type);
+    struct pending *pending = known;
+    part->answer.result = RESOLVE_CROWDED;
+    if (known == NULL && !may_ask(resolver, holder_id))
         return;
-    }
-    const bool is_within = may_ask(resolver, holder_id);
-    if (is_within && begin_question(resolver, name, part, type, holder_id))
+    part->answer.result = RESOLVE_FAILED;
+    if (known == NULL && (pending = begin_question(resolver, name, type, holder_id)) == NULL)
         return;
-    part->state = PART_DONE;
-    part->answer = (struct dns_answer){.result = is_within ? RESOLVE_FAILED : RESOLVE_CROWDED};
+    part->state = PART_WAITING;
+    LIST_INSERT_HEAD(&pending->waiting, part, link);
+    if (known == NULL)
+        dns_client_ask(resolver->client, &pending->question);
 }
 
 // take_hosts fills a part from the entries of the host table.
@@ -335,7 +300,6 @@ static void take_hosts(struct part *part, enum ip_family family, const struct ho
                        size_t count)
 {
     struct dns_answer *answer = &part->answer;
-    part->state = PART_DONE;
     for (size_t i = 0; i < count && answer->count < DNS_MAX_ADDRESSES; i++) {
         if (entries[i].address.family == family)
             answer->addresses[answer->count++] = entries[i].address;
@@ -346,8 +310,12 @@ static void take_hosts(struct part *part, enum ip_family family, const struct ho
 struct resolver_query *resolver_submit(struct resolver *resolver, struct slice name,
                                        uint64_t holder_id, resolver_callback callback, void *arg)
 {
-    static const enum dns_type types[] = {DNS_TYPE_AAAA, DNS_TYPE_A};
-    static const enum ip_family families[] = {IP_V6, IP_V4};
+    static const enum ip_family families[][FAMILIES] = {
+        [RESOLVER_ANY] = {IP_V6, IP_V4},
+        [RESOLVER_IPV4] = {IP_V4},
+        [RESOLVER_IPV6] = {IP_V6},
+        [RESOLVER_PREFER_IPV4] = {IP_V4, IP_V6},
+    };
     struct resolver_query *query = NULL;
     if (name.len == 0 || name.len > DNS_NAME_MAX || (query = calloc(1, sizeof *query)) == NULL)
         return NULL;
@@ -357,61 +325,41 @@ struct resolver_query *resolver_submit(struct resolver *resolver, struct slice n
     resolver->query_count++;
     size_t host_count = 0;
     const struct host_entry *hosts = host_table_find_known(resolver->hosts, name, &host_count);
-    for (size_t i = 0; i < FAMILIES; i++) {
-        const bool is_swapped = resolver->family == RESOLVER_PREFER_IPV4;
-        struct part *part = &query->parts[is_swapped ? FAMILIES - 1 - i : i];
-        part->query = query;
-        if (resolver->family == (families[i] == IP_V6 ? RESOLVER_IPV4 : RESOLVER_IPV6))
-            continue;
+    for (size_t i = 0; i < FAMILIES && families[resolver->family][i] != IP_NONE; i++) {
+        const enum ip_family family = families[resolver->family][i];
+        struct part *part = &query->parts[query->part_count++];
+        *part = (struct part){.state = PART_DONE, .query = query};
         if (host_count > 0)
-            take_hosts(part, families[i], hosts, host_count);
+            take_hosts(part, family, hosts, host_count);
         else
-            begin_part(resolver, name, part, types[i], holder_id);
+            begin_part(resolver, name, part, family == IP_V6 ? DNS_TYPE_AAAA : DNS_TYPE_A,
+                       holder_id);
     }
     return query;
 }
 
-static bool is_there(const struct part *part)
-{
-    return part->state == PART_ARRIVED || part->state == PART_DONE;
-}
-
-// worse_result gives the one that says more about why there is no address: trouble before absence.
-static enum resolve_result worse_result(enum resolve_result a, enum resolve_result b)
-{
-    return a > b ? a : b;
-}
-
 void resolver_query_read(const struct resolver_query *query, struct resolver_answer *out)
 {
-    const struct part *first = &query->parts[0];
-    const struct part *second = &query->parts[1];
-    if (first->state == PART_UNUSED) {
-        first = second;
-        second = &query->parts[0];
-    }
-    *out = (struct resolver_answer){.result = RESOLVE_NOT_FOUND, .is_complete = true};
-    const struct part *const parts[] = {first, second};
     size_t most = 0;
-    for (size_t i = 0; i < FAMILIES; i++) {
-        const struct part *part = parts[i];
-        if (part->state == PART_UNUSED)
-            continue;
-        if (!is_there(part)) {
+    *out = (struct resolver_answer){.result = RESOLVE_NOT_FOUND, .is_complete = true};
+    for (size_t i = 0; i < query->part_count; i++) {
+        const struct dns_answer *answer = &query->parts[i].answer;
+        if (query->parts[i].state == PART_WAITING) {
             out->is_complete = false;
             continue;
         }
-        most = part->answer.count > most ? part->answer.count : most;
-        if (part->answer.aliases.count > out->aliases.count)
-            out->aliases = part->answer.aliases;
-        if (part->answer.result != RESOLVE_OK)
-            out->result = worse_result(out->result, part->answer.result);
+        out->has_preferred = out->has_preferred || (i == 0 && answer->count > 0);
+        most = answer->count > most ? answer->count : most;
+        if (answer->aliases.count > out->aliases.count)
+            out->aliases = answer->aliases;
+        // The one that says more about why there is no address counts: trouble before absence.
+        if (answer->result != RESOLVE_OK && answer->result > out->result)
+            out->result = answer->result;
     }
-    out->has_preferred = is_there(first) && first->answer.count > 0;
     for (size_t i = 0; i < most; i++) {
-        for (size_t j = 0; j < FAMILIES; j++) {
-            if (is_there(parts[j]) && i < parts[j]->answer.count)
-                out->addresses[out->count++] = parts[j]->answer.addresses[i];
+        for (size_t j = 0; j < query->part_count; j++) {
+            if (query->parts[j].state != PART_WAITING && i < query->parts[j].answer.count)
+                out->addresses[out->count++] = query->parts[j].answer.addresses[i];
         }
     }
     if (out->count > 0)
@@ -422,19 +370,9 @@ void resolver_cancel(struct resolver_query *query)
 {
     if (query == NULL)
         return;
-    for (size_t i = 0; i < FAMILIES; i++) {
-        struct part *part = &query->parts[i];
-        switch (part->state) {
-        case PART_WAITING:
-            TAILQ_REMOVE(&part->pending->waiting, part, link);
-            break;
-        case PART_ARRIVED:
-            TAILQ_REMOVE(&query->resolver->arrived, part, link);
-            break;
-        case PART_UNUSED:
-        case PART_DONE:
-            break;
-        }
+    for (size_t i = 0; i < query->part_count; i++) {
+        if (query->parts[i].state != PART_DONE)
+            LIST_REMOVE(&query->parts[i], link);
     }
     query->resolver->query_count--;
     free(query);

@@ -55,6 +55,12 @@ bool socket_peer_name(int fd, struct ip_addr *out_addr, uint16_t *out_port)
            socket_address_read((const struct sockaddr *)&name.storage, out_addr, out_port);
 }
 
+bool socket_set(int fd, int level, int option)
+{
+    const int on = 1;
+    return setsockopt(fd, level, option, &on, sizeof on) == 0;
+}
+
 bool address_is_local(const struct ip_addr *addr)
 {
     struct socket_address name;

@@ -21,6 +21,9 @@ bool socket_address_read(const struct sockaddr *in, struct ip_addr *out_addr, ui
 bool socket_local_name(int fd, struct ip_addr *out_addr, uint16_t *out_port);
 bool socket_peer_name(int fd, struct ip_addr *out_addr, uint16_t *out_port);
 
+// socket_set switches an option of a socket on; false with errno set when it cannot.
+bool socket_set(int fd, int level, int option);
+
 // address_is_local tells whether the address belongs to this machine in its network namespace now.
 // Costs three system calls: for the rare request to a port on which the proxy itself listens.
 bool address_is_local(const struct ip_addr *addr);

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/net/sockaddr.h"
+
 enum { TCP_STREAM_MAGIC = 0x7C957EA1 };
 
 static struct tcp_stream *tcp_of(struct stream *stream)
@@ -167,9 +169,8 @@ int tcp_stream_fd(const struct tcp_stream *tcp)
 
 void tcp_stream_acknowledge(const struct tcp_stream *tcp)
 {
-    const int on = 1;
     if (tcp->is_open)
-        (void)setsockopt(tcp->io.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+        (void)socket_set(tcp->io.fd, IPPROTO_TCP, TCP_QUICKACK);
 }
 
 bool tcp_stream_is_deaf(const struct tcp_stream *tcp)

@@ -41,33 +41,34 @@ static void decide_addresses(const struct admission *admission, struct candidate
         candidates[i].rule = NULL;
 }
 
-// can_dial tells whether an admitted address has a family that can be dialled.
-static bool can_dial(const struct candidate *candidates, size_t count,
-                     const struct admission_facts *facts)
-{
-    for (size_t i = 0; i < count; i++) {
-        const bool is_ipv4 = candidates[i].address.family == IP_V4;
-        if (candidates[i].is_admitted && (is_ipv4 ? facts->can_dial_ipv4 : facts->can_dial_ipv6))
-            return true;
-    }
-    return false;
-}
-
 struct verdict admission_decide_addresses(const struct admission *admission,
                                           struct candidate *candidates, size_t count,
-                                          const struct admission_facts *facts)
+                                          bool is_complete)
 {
     struct decision decision;
     decide_addresses(admission, candidates, count, &decision);
-    if (decision.action == ACTION_ALLOW && !can_dial(candidates, count, facts))
-        decision = (struct decision){
-            .action = ACTION_ERROR, .reason = REASON_EGRESS_UNAVAILABLE, .mode = decision.mode};
     // What a mode lets through could still come by a rule, and then the mode would not count.
     const bool is_final = decision.action == ACTION_ALLOW && decision.reason == REASON_RULE;
-    if (!facts->is_complete && !is_final)
+    if (!is_complete && !is_final)
         return (struct verdict){.kind = VERDICT_WAIT};
     return verdict_of_decision(&decision, admission->snapshot->id,
                                decision.action == ACTION_DENY ? 403 : 502);
+}
+
+struct verdict admission_decide_egress(const struct verdict *allowed,
+                                       const struct candidate *candidates, size_t count,
+                                       bool is_complete, bool can_dial_ipv4, bool can_dial_ipv6)
+{
+    for (size_t i = 0; i < count; i++) {
+        const bool is_ipv4 = candidates[i].address.family == IP_V4;
+        if (candidates[i].is_admitted && (is_ipv4 ? can_dial_ipv4 : can_dial_ipv6))
+            return *allowed;
+    }
+    if (!is_complete)
+        return (struct verdict){.kind = VERDICT_WAIT};
+    const struct decision none = {
+        .action = ACTION_ERROR, .reason = REASON_EGRESS_UNAVAILABLE, .mode = allowed->mode};
+    return verdict_of_decision(&none, allowed->config, 502);
 }
 
 bool admission_admits_address(const struct admission *admission, struct candidate *candidate,

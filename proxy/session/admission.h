@@ -14,13 +14,6 @@ struct admission {
     const struct target *target;
 };
 
-// What the machine and DNS say about the candidates.
-struct admission_facts {
-    bool is_complete;   // no further address will come
-    bool can_dial_ipv4; // from an address that the client's `egress` admits, where it has one
-    bool can_dial_ipv6; // likewise
-};
-
 // admission_decide_room refuses requests while the proxy drains, and those whose records have no room (`has_records`):
 // no record, no tunnel.
 struct verdict admission_decide_room(bool is_draining, bool has_records);
@@ -34,11 +27,17 @@ struct verdict admission_decide_right(const struct snapshot *snapshot, enum reas
 struct verdict admission_decide_target(const struct admission *admission);
 
 // admission_decide_addresses takes the second decision, which of the candidates may be dialled, and marks these. Wait:
-// addresses that are still to come may change the verdict. An allow of which none can be dialled from the client's
-// `egress` is an error, REASON_EGRESS_UNAVAILABLE.
+// addresses that are still to come may change the verdict. `is_complete`: no further address will come, here and below.
 struct verdict admission_decide_addresses(const struct admission *admission,
                                           struct candidate *candidates, size_t count,
-                                          const struct admission_facts *facts);
+                                          bool is_complete);
+
+// admission_decide_egress follows an allow of admission_decide_addresses: where none of the admitted addresses can be
+// dialled from the client's `egress` it is an error, REASON_EGRESS_UNAVAILABLE. `can_dial_ipv4`, `can_dial_ipv6`: it has
+// an address of the family that this machine has, too.
+struct verdict admission_decide_egress(const struct verdict *allowed,
+                                       const struct candidate *candidates, size_t count,
+                                       bool is_complete, bool can_dial_ipv4, bool can_dial_ipv6);
 
 // admission_admits_address judges one address in the same way, `candidate` being all that the target has.
 // `out_by_rule`: a rule admits it, and not only the client's mode.

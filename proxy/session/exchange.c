@@ -57,7 +57,9 @@ static void finish(struct exchange *exchange, enum exchange_outcome outcome, enu
         return;
     if (exchange->ending.reason == REASON_NONE)
         exchange->ending.reason = reason;
-    if (exchange->records.decision != NULL && exchange->verdict.reason == REASON_NONE) {
+    // What was to be allowed, and has not been recorded, came to nothing.
+    if (exchange->records.decision != NULL &&
+        (exchange->verdict.reason == REASON_NONE || exchange->verdict.action == ACTION_ALLOW)) {
         const struct decision none = {.action = ACTION_ERROR, .reason = exchange->ending.reason};
         exchange->verdict = verdict_of_decision(&none, exchange->peer->snapshot->id, 0);
     }
@@ -281,38 +283,33 @@ static void seek_upstream(struct exchange *exchange)
 // answer_whoami puts the proxy's own page on its way.
 static void answer_whoami(struct exchange *exchange)
 {
-    struct buffer_pool *pool = &exchange->peer->context->buffers;
+    char data[WHOAMI_CAP];
     struct text text;
     if (!conclude(exchange, judge_right(exchange)) ||
         !conclude(exchange, whoami_decide(exchange->peer, &exchange->request)))
         return;
-    struct buffer *json = buffer_pool_take(pool);
-    if (json == NULL) {
-        end_without_memory(exchange);
-        return;
-    }
-    text_init(&text, (char *)json->data, BUFFER_CAP);
+    text_init(&text, data, sizeof data);
     whoami_append(exchange->peer, exchange->id, &text);
     ASSERT(!text.is_cut);
-    exchange->ending.reason = REASON_COMPLETED;
     if (reply_json(exchange, text_slice(&text)) == ERR_OK)
         enter(exchange, EXCHANGE_REFUSE);
     else
         end_without_memory(exchange);
-    buffer_pool_give(pool, &json);
 }
 
 // take_request looks at a complete head, and goes on from there.
-static void take_request(struct exchange *exchange, const struct message_head *head)
+static void take_request(struct exchange *exchange, struct message_head *head)
 {
     struct request *request = &exchange->request;
     const bool is_draining = exchange->peer->context->is_draining;
-    uint8_t *bytes = peer_take_inbox(exchange->peer, head->len);
-    if (bytes == NULL) {
+    if (peer_take_head(exchange->peer, head) != ERR_OK) {
         end_without_memory(exchange);
         return;
     }
-    if (!conclude(exchange, request_take(request, head, bytes)))
+    const struct verdict taken = request_take(request, head);
+    if (!request->is_plain)
+        peer_drop_head(exchange->peer);
+    if (!conclude(exchange, taken))
         return;
     exchange->ending.may_keep = head->is_persistent;
     if (whoami_is_for(&request->url.target))
@@ -476,7 +473,7 @@ static void upgrade(struct exchange *exchange)
         end_without_memory(exchange);
         return;
     }
-    request_drop_head(&exchange->request);
+    peer_drop_head(exchange->peer);
     exchange->ending.status = 101;
     enter(exchange, EXCHANGE_TUNNEL);
 }
@@ -540,7 +537,7 @@ static enum exchange_step step_refuse(struct exchange *exchange)
         return EXCHANGE_STEP_WAIT;
     if (error == ERR_OK)
         finish(exchange, exchange->ending.may_keep ? EXCHANGE_KEEP : EXCHANGE_CLOSE,
-               REASON_REFUSED);
+               exchange->verdict.action == ACTION_ALLOW ? REASON_COMPLETED : REASON_REFUSED);
     else
         exchange_end(exchange, REASON_CLIENT_RESET);
     return EXCHANGE_STEP_AGAIN;
@@ -809,7 +806,7 @@ void exchange_destroy(struct exchange *exchange)
         return;
     ASSERT(exchange->state == EXCHANGE_DONE);
     exchange->peer->context->exchange_counts[EXCHANGE_DONE]--;
-    request_drop_head(&exchange->request);
+    peer_drop_head(exchange->peer);
     exchange->magic = 0;
     free(exchange);
 }

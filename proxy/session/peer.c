@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "proxy/http/head.h"
 #include "proxy/limits/ledger.h"
 #include "proxy/net/stream.h"
 #include "proxy/session/upstream_pool.h"
@@ -34,7 +33,7 @@ bool peer_become(struct peer *peer, const struct snapshot *snapshot, const struc
     peer->account = account;
     peer->json = copy;
     peer->json_len = json.len;
-    account_begin_session(account);
+    account->sessions++;
     peer->is_counted = true;
     return true;
 }
@@ -42,7 +41,7 @@ bool peer_become(struct peer *peer, const struct snapshot *snapshot, const struc
 void peer_leave(struct peer *peer)
 {
     if (peer->is_counted)
-        account_end_session(peer->account);
+        count_down(&peer->account->sessions);
     peer->is_counted = false;
 }
 
@@ -51,12 +50,19 @@ size_t peer_head_max_len(const struct peer *peer)
     return peer->json == NULL ? HEAD_CONNECT_MAX_LEN : peer->snapshot->limits.head;
 }
 
-// grow makes room for more, up to the size of a head.
+// inbox_max_len gives how many bytes the inbox may have beside the head of the request under way.
+static size_t inbox_max_len(const struct peer *peer)
+{
+    const size_t max = peer_head_max_len(peer);
+    return max > peer->head_len ? max - peer->head_len : 0;
+}
+
+// grow makes room for more, where there may be more.
 static enum err grow(struct peer *peer)
 {
     if (peer->inbox_len < peer->inbox_cap)
         return ERR_OK;
-    const size_t max = peer_head_max_len(peer);
+    const size_t max = inbox_max_len(peer);
     const size_t doubled = peer->inbox_cap == 0 ? INBOX_FIRST_CAP : peer->inbox_cap * 2;
     const size_t cap = doubled < max ? doubled : max;
     if (cap <= peer->inbox_cap)
@@ -103,20 +109,28 @@ void peer_empty_inbox(struct peer *peer)
     peer->inbox_cap = 0;
 }
 
-uint8_t *peer_take_inbox(struct peer *peer, size_t len)
+enum err peer_take_head(struct peer *peer, struct message_head *head)
 {
-    const struct slice rest = slice_from(peer_unread(peer), len);
-    uint8_t *taken = peer->inbox;
-    const size_t cap = rest.len > INBOX_FIRST_CAP ? rest.len : INBOX_FIRST_CAP;
-    uint8_t *larger = rest.len == 0 ? NULL : malloc(cap);
-    if (rest.len > 0 && (larger == NULL || !bytes_copy(larger, cap, rest))) {
-        free(larger);
-        return NULL;
+    struct slice *const slices[] = {&head->method_text, &head->target, &head->host, &head->fields};
+    uint8_t *taken = malloc(head->len);
+    if (taken == NULL)
+        return ERR_MEMORY;
+    (void)bytes_copy(taken, head->len, slice_first(peer_unread(peer), head->len));
+    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++) {
+        if (slices[i]->len > 0)
+            slices[i]->data = taken + (slices[i]->data - peer->inbox);
     }
-    peer->inbox = larger;
-    peer->inbox_len = rest.len;
-    peer->inbox_cap = larger == NULL ? 0 : cap;
-    return taken;
+    peer->head = taken;
+    peer->head_len = head->len;
+    peer_consume_inbox(peer, head->len);
+    return ERR_OK;
+}
+
+void peer_drop_head(struct peer *peer)
+{
+    free(peer->head);
+    peer->head = NULL;
+    peer->head_len = 0;
 }
 
 void peer_consume_inbox(struct peer *peer, size_t len)
@@ -124,8 +138,15 @@ void peer_consume_inbox(struct peer *peer, size_t len)
     ASSERT(len <= peer->inbox_len);
     bytes_drop_front(peer->inbox, peer->inbox_len, len);
     peer->inbox_len -= len;
-    if (peer->inbox_len == 0)
+    if (peer->inbox_len == 0) {
         peer_empty_inbox(peer);
+        return;
+    }
+    uint8_t *smaller = realloc(peer->inbox, peer->inbox_len);
+    if (smaller == NULL)
+        return;
+    peer->inbox = smaller;
+    peer->inbox_cap = peer->inbox_len;
 }
 
 enum err peer_put_back(struct peer *peer, struct slice bytes)
@@ -150,11 +171,12 @@ enum err peer_put_back(struct peer *peer, struct slice bytes)
 
 bool peer_inbox_has_room(const struct peer *peer)
 {
-    return !peer->has_end && peer->inbox_len < peer_head_max_len(peer);
+    return !peer->has_end && peer->inbox_len < inbox_max_len(peer);
 }
 
 void peer_deinit(struct peer *peer)
 {
+    peer_drop_head(peer);
     free(peer->inbox);
     free(peer->json);
     identity_destroy(peer->identity);

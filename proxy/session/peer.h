@@ -2,6 +2,7 @@
 // has been read from it. An exchange knows no session.
 #pragma once
 
+#include "proxy/http/head.h"
 #include "proxy/session/context.h"
 #include "proxy/tls/tls_stream.h"
 
@@ -28,6 +29,8 @@ struct peer {
     int64_t expires_ms;          // the same, monotonic, unless the clock is set
     char *json;                  // owned; the audit's `client` object
     size_t json_len;             // bytes
+    uint8_t *head;               // owned; of the request under way; NULL once it needs no repeating
+    size_t head_len;             // bytes
     uint8_t *inbox;              // owned; what has been read and belongs to no flow yet
     size_t inbox_len;            // bytes
     size_t inbox_cap;            // bytes
@@ -47,8 +50,8 @@ bool peer_become(struct peer *peer, const struct snapshot *snapshot, const struc
 // peer_leave no longer counts the session as the client's. Idempotent.
 void peer_leave(struct peer *peer);
 
-// peer_head_max_len gives how many bytes the head of a plain request may have, and with it the inbox. A client that is
-// not served (without the audit's object) has what a CONNECT has.
+// peer_head_max_len gives how many bytes the head of a plain request may have; the head and the inbox together have no
+// more. A client that is not served (without the audit's object) has what a CONNECT has.
 size_t peer_head_max_len(const struct peer *peer);
 
 // peer_fill_inbox reads what is there into the inbox. ERR_OK when at least a byte came, ERR_AGAIN,
@@ -61,15 +64,18 @@ struct slice peer_unread(const struct peer *peer);
 // peer_empty_inbox drops what is in the inbox, which somebody has taken, and gives its memory back.
 void peer_empty_inbox(struct peer *peer);
 
-// peer_take_inbox hands out the inbox's memory, in which the first `len` bytes stay where they are; what stands after
-// these is in the inbox from then on. The caller frees it. NULL without memory: nothing changes.
-uint8_t *peer_take_inbox(struct peer *peer, size_t len) MUST_USE;
+// peer_take_head moves the head at the front of the inbox into the peer's `head`, where its slices point to from then
+// on. It stays until peer_drop_head. ERR_MEMORY: nothing changes.
+enum err peer_take_head(struct peer *peer, struct message_head *head) MUST_USE;
 
-// peer_consume_inbox drops the first `len` bytes; when none is left the memory is given back.
+// peer_drop_head frees the head when it will not be sent again. Idempotent.
+void peer_drop_head(struct peer *peer);
+
+// peer_consume_inbox drops the first `len` bytes, and gives the memory back that is no longer needed.
 void peer_consume_inbox(struct peer *peer, size_t len);
 
-// peer_put_back puts bytes that were read too far in front of the inbox, whose own are behind them. At most
-// HEAD_MAX_LEN bytes in all; ERR_LIMIT, ERR_MEMORY.
+// peer_put_back puts bytes that were read too far in front of the inbox's own. At most HEAD_MAX_LEN bytes in all;
+// ERR_LIMIT, ERR_MEMORY.
 enum err peer_put_back(struct peer *peer, struct slice bytes) MUST_USE;
 
 // peer_inbox_has_room tells whether reading on makes sense.

@@ -44,16 +44,16 @@ void quota_give(struct quota *quota, const struct session_context *context)
 
 bool quota_take_dial(struct quota *quota, struct session_context *context)
 {
-    if (!share_may_take(account_dials(quota->account), context->dial_count, context->dial_max))
+    if (!share_may_take(quota->account->dials, context->dial_count, context->dial_max))
         return false;
-    account_begin_dial(quota->account);
+    quota->account->dials++;
     context->dial_count++;
     return true;
 }
 
 void quota_give_dial(struct quota *quota, struct session_context *context)
 {
-    account_end_dial(quota->account);
+    count_down(&quota->account->dials);
     context->dial_count--;
 }
 

@@ -1,4 +1,4 @@
-// Record, then room in the pool, then the bytes.
+// Room in the pool, then the record, then the bytes.
 #include "proxy/session/reply.h"
 
 #include "proxy/http/answer.h"
@@ -30,7 +30,7 @@ static bool drop_body(struct exchange *exchange)
     struct body_reader reader;
     enum body_result result = BODY_DATA;
     size_t len = 0;
-    if (exchange->request.bytes == NULL) // the forward has taken the request, body and all
+    if (exchange->peer->head == NULL) // the forward has taken the request, body and all
         return true;
     body_reader_init(&reader, head->body, head->length);
     while (result == BODY_DATA) {
@@ -69,16 +69,18 @@ static void record(struct exchange *exchange)
         exchange->reply.due_ms = exchange->peer->context->now_ms + HOLD_BACK_MS;
 }
 
-// begin records the decision and takes memory for the answer; NULL: there is none.
+// begin takes memory for the answer and records the decision; NULL: there is none, and nothing is recorded.
 static struct buffer *begin(struct exchange *exchange, uint16_t status)
 {
     struct session_context *context = exchange->peer->context;
+    exchange->reply.bytes = buffer_pool_take(&context->buffers);
+    if (exchange->reply.bytes == NULL)
+        return NULL;
     record(exchange);
     route_end_search(&exchange->route);
     quota_give(&exchange->route.quota, context);
     exchange->ending.may_keep = can_go_on(exchange);
     exchange->ending.status = status;
-    exchange->reply.bytes = buffer_pool_take(&context->buffers);
     return exchange->reply.bytes;
 }
 

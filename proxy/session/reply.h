@@ -5,8 +5,8 @@
 
 #include "proxy/session/exchange_parts.h"
 
-// reply_refuse puts the answer to the exchange's verdict on its way. ERR_MEMORY; the decision is recorded all the same,
-// here and below.
+// reply_refuse records the decision and puts the answer to the exchange's verdict on its way. ERR_MEMORY: nothing is
+// recorded, here and below.
 enum err reply_refuse(struct exchange *exchange, const struct verdict *verdict) MUST_USE;
 
 // reply_json puts a 200 with `json` on its way.

@@ -1,8 +1,6 @@
 // From a head to what is to be done about it, or a refusal that says what would have been right.
 #include "proxy/session/request.h"
 
-#include <stdlib.h>
-
 static const char malformed_host[] = "malformed Host";
 
 static const char what_this_is[] =
@@ -81,19 +79,13 @@ static struct verdict take_other(struct request *request)
     return bad(why);
 }
 
-struct verdict request_take(struct request *request, const struct message_head *head,
-                            uint8_t *bytes)
+struct verdict request_take(struct request *request, const struct message_head *head)
 {
-    request->bytes = bytes;
     request->head = *head;
     if (bytes_copy(request->method_data, sizeof request->method_data, head->method_text))
         request->method = slice_of(request->method_data, head->method_text.len);
     request->is_for_head = slice_equal(head->method_text, SLICE_LITERAL("HEAD"));
-    if (head->method != METHOD_CONNECT)
-        return take_other(request);
-    const struct verdict verdict = take_connect(request, head);
-    request_drop_head(request);
-    return verdict;
+    return head->method == METHOD_CONNECT ? take_connect(request, head) : take_other(request);
 }
 
 bool request_is_repeatable(const struct request *request)
@@ -106,10 +98,4 @@ bool request_is_repeatable(const struct request *request)
             return true;
     }
     return false;
-}
-
-void request_drop_head(struct request *request)
-{
-    free(request->bytes);
-    request->bytes = NULL;
 }

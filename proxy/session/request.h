@@ -1,6 +1,6 @@
 // request: one request's head as values, parsed once and kept: a CONNECT, or a plain request to be passed on.
 //
-// Knows no streams and no policy. What is wrong with a head, beyond its syntax (proxy/http/head.h), is a verdict.
+// Owns no memory, knows no streams and no policy. What is wrong with a head, beyond its syntax (proxy/http/head.h), is a verdict.
 #pragma once
 
 #include "proxy/http/absolute_url.h"
@@ -9,9 +9,8 @@
 
 // Zeroed: nothing is known.
 struct request {
-    struct message_head head; // of a plain request; its slices are of `bytes`
+    struct message_head head; // its slices are of the peer's head, while that lives
     struct absolute_url url;  // of a plain request; of a CONNECT only the target is set
-    uint8_t *bytes; // owned; the head's, of a plain request; NULL once it needs no repeating
     bool has_target;
     bool is_plain;       // no CONNECT: a request to be passed on
     bool is_for_head;    // a HEAD: answers have no body
@@ -19,13 +18,9 @@ struct request {
     char method_data[HEAD_MAX_METHOD_LEN];
 };
 
-// request_take looks at a complete head. Its slices are of `bytes`, which the request takes over.
-struct verdict request_take(struct request *request, const struct message_head *head,
-                            uint8_t *bytes);
+// request_take looks at a complete head. The target and the method outlive the bytes that it was parsed from.
+struct verdict request_take(struct request *request, const struct message_head *head);
 
 // request_is_repeatable tells whether it may be sent twice (RFC 9110 9.2.2), with nothing lost once it was sent. Only such
 // a request uses a connection that has waited, for that may have ended meanwhile.
 bool request_is_repeatable(const struct request *request);
-
-// request_drop_head frees the head's bytes, when it will not be sent again. The target and the method stay. Idempotent.
-void request_drop_head(struct request *request);

@@ -9,7 +9,7 @@ enum err route_search(struct route *route, struct peer *peer, const struct reque
     route->search = search_create(context->loop, &request->url.target, peer->stream);
     if (route->search == NULL)
         return ERR_MEMORY;
-    return search_resolve(route->search, context->resolver, account_id(peer->account));
+    return search_resolve(route->search, context->resolver, peer->account->id);
 }
 
 enum err route_dial(struct route *route, struct peer *peer)
@@ -25,8 +25,8 @@ static enum err open_tunnel(struct route *route, struct peer *peer, int fd, stru
     struct session_context *context = peer->context;
     TRY(tunnel_open(&route->tunnel, context->loop, &context->buffers, peer->stream, fd,
                     peer_unread(peer), answer, context->now_ms));
-    duplex_set_pace(&route->tunnel.duplex, account_up(route->quota.account),
-                    account_down(route->quota.account), &context->now_ms);
+    duplex_set_pace(&route->tunnel.duplex, &route->quota.account->up, &route->quota.account->down,
+                    &context->now_ms);
     context->counters.tunnels++;
     return ERR_OK;
 }
@@ -76,11 +76,10 @@ enum err route_forward(struct route *route, struct peer *peer, struct request *r
     route_end_search(route);
     if (error != ERR_OK)
         return error;
-    forward_set_pace(route->forward, account_up(route->quota.account),
-                     account_down(route->quota.account));
+    forward_set_pace(route->forward, &route->quota.account->up, &route->quota.account->down);
     peer_consume_inbox(peer, taken);
     if (!route->is_pooled) // otherwise it may have to be sent again
-        request_drop_head(request);
+        peer_drop_head(peer);
     peer->context->counters.forwarded++;
     return ERR_OK;
 }

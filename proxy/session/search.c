@@ -161,31 +161,29 @@ static void note_local(const struct admission *admission, struct candidate *cand
         candidates[i].is_local = address_is_local(&candidates[i].address);
 }
 
-// has_source tells whether the client may dial addresses of `family`: one of its own of that family is here. Of a
-// request that fits no client it says yes: the policy refuses it.
+// has_source tells whether the client's `egress` has an address of `family` that is of this machine.
 static bool has_source(const struct client *client, enum ip_family family)
 {
-    if (client == NULL)
-        return true;
     for (size_t i = 0; i < client->egress_count; i++) {
         if (client->egress[i].family == family && address_is_local(&client->egress[i]))
             return true;
     }
-    return client->egress_count == 0;
+    return false;
 }
 
 struct verdict search_judge(struct search *search, const struct admission *admission)
 {
-    const struct admission_facts facts = {
-        .is_complete = search->query == NULL,
-        .can_dial_ipv4 = has_source(admission->client, IP_V4),
-        .can_dial_ipv6 = has_source(admission->client, IP_V6),
-    };
-    note_local(admission, search->candidates, search->candidate_count);
-    const struct verdict verdict =
-        admission_decide_addresses(admission, search->candidates, search->candidate_count, &facts);
+    const bool is_complete = search->query == NULL;
+    struct candidate *candidates = search->candidates;
+    const size_t count = search->candidate_count;
+    note_local(admission, candidates, count);
+    struct verdict verdict = admission_decide_addresses(admission, candidates, count, is_complete);
+    if (verdict.kind == VERDICT_GO && admission->client->egress_count > 0)
+        verdict = admission_decide_egress(&verdict, candidates, count, is_complete,
+                                          has_source(admission->client, IP_V4),
+                                          has_source(admission->client, IP_V6));
     const bool waits = verdict.kind == VERDICT_WAIT;
-    search->judged_count = waits ? 0 : search->candidate_count;
+    search->judged_count = waits ? 0 : count;
     search->is_resolved = !waits;
     search->needs_all = search->needs_all || waits;
     return verdict;

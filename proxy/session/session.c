@@ -119,8 +119,7 @@ static struct session *most_held(const struct session_context *context)
     for (size_t i = 0; i < IDLE_LOOKED_AT && at != NULL; i++, at = TAILQ_NEXT(at, idle_link)) {
         if (context->now_ms - at->since_ms < IDLE_LEAST_MS)
             return found;
-        if (found == NULL ||
-            account_sessions(at->peer.account) > account_sessions(found->peer.account))
+        if (found == NULL || at->peer.account->sessions > found->peer.account->sessions)
             found = at;
     }
     return found;

@@ -23,7 +23,11 @@ enum {
     BRIDGE_MAGIC = 0xB41D6E00,
     HEAD_FIRST_CAP = 2048,
     SAY_EVERY_MS = 1000,
-    TLS_HANDSHAKE = 22, // the first byte of a client that speaks TLS (RFC 8446 5.1)
+    TLS_HANDSHAKE = 22,     // the first byte of a client that speaks TLS (RFC 8446 5.1)
+    SILENT_MS = 60000,      // for the first byte of the first head
+    REQUEST_MS = 10000,     // for the rest of it, and for the client to read our answer
+    HALF_CLOSED_MS = 60000, // between two bytes of a relay of which one direction has ended
+    LINGER_MS = 2000,
     RETIRE_QUIET_MS = 1000,
     READY_TURN_US = 10000, // of a pass of the loop, for relays that move much
 };
@@ -63,12 +67,12 @@ enum wait {
 struct state_row {
     bool (*step)(struct bridge *bridge); // does one thing; true when there may be another
     enum wait wait;
-    int64_t (*due_ms)(const struct bridge *bridge); // how long it may last; monotonic
-    void (*on_due)(struct bridge *bridge);          // what is done then
-    uint8_t next;                                   // legal next states, a bit each
+    int64_t limit_ms;                      // how long it may last; 0: see due_ms
+    void (*on_due)(struct bridge *bridge); // what is done then
+    uint8_t next;                          // legal next states, a bit each
 };
 
-static const struct state_row *row_of(enum bridge_state state);
+static const struct state_row states[BRIDGE_DEAD + 1];
 static void drive(struct bridge *bridge);
 
 static void on_wake(void *owner)
@@ -85,7 +89,7 @@ static struct ev_loop *loop_of(const struct bridge *bridge)
 
 static void enter(struct bridge *bridge, enum bridge_state state)
 {
-    ASSERT((row_of(bridge->state)->next & 1 << state) != 0);
+    ASSERT((states[bridge->state].next & 1 << state) != 0);
     bridge->state = state;
     bridge->since_ms = monotonic_ms();
 }
@@ -101,7 +105,7 @@ static void drop_head(struct bridge *bridge)
 // drop_upstream ends the connection to the proxy.
 static void drop_upstream(struct bridge *bridge, bool is_reset)
 {
-    relay_close(&bridge->relay);
+    duplex_deinit(&bridge->relay.duplex);
     upstream_destroy(bridge->upstream, is_reset);
     bridge->upstream = NULL;
 }
@@ -143,6 +147,7 @@ static void send_answer(struct bridge *bridge, const struct text *text)
 static void say(struct bridge *bridge, enum cause cause, const char *detail)
 {
     struct bridge_context *context = bridge->context;
+    const struct cause_info *info = cause_info(cause);
     const int64_t now_ms = monotonic_ms();
     char host[TARGET_TEXT_CAP];
     char proxy[TARGET_TEXT_CAP + 32] = "";
@@ -154,31 +159,33 @@ static void say(struct bridge *bridge, enum cause cause, const char *detail)
         (void)snprintf(proxy, sizeof proxy, "https://%s:%u: ", target_format_host(last, host),
                        last->port);
     }
-    log_error("%s%s: %s%s%s%s; %s%s", proxy, cause_name(cause), cause_phrase(cause),
-              detail[0] == '\0' ? "" : " (", detail, detail[0] == '\0' ? "" : ")",
-              cause_advice(cause), context->unsaid > 1 ? " (and before that, several times)" : "");
+    log_error("%s%s: %s%s%s%s; %s%s", proxy, info->name, info->phrase,
+              detail[0] == '\0' ? "" : " (", detail, detail[0] == '\0' ? "" : ")", info->advice,
+              context->unsaid > 1 ? " (and before that, several times)" : "");
     context->said_ms = now_ms;
     context->unsaid = 0;
 }
 
-// answer_cause tells the client, and the log, what is wrong.
-static void answer_cause(struct bridge *bridge, enum cause cause, const char *detail, uint8_t alert)
+// answer_failure tells the client, and the log, what is wrong.
+static void answer_failure(struct bridge *bridge, struct failure failure)
 {
     char data[REPLY_CAP];
     struct text text;
     text_init(&text, data, sizeof data);
-    reply_failure(cause, detail, alert, &text);
-    say(bridge, cause, detail);
+    reply_failure(failure.cause, failure.detail, failure.alert, &text);
+    say(bridge, failure.cause, failure.detail);
     send_answer(bridge, &text);
 }
 
-// answer_failure tells the client why the proxy cannot be used.
-static void answer_failure(struct bridge *bridge)
+// refuse answers a request that does not get to the proxy; see reply_refusal.
+static void refuse(struct bridge *bridge, uint16_t status, const char *error, const char *what,
+                   const char *why)
 {
-    uint8_t alert = 0;
-    (void)upstream_alert(bridge->upstream, &alert);
-    answer_cause(bridge, upstream_cause(bridge->upstream), upstream_detail(bridge->upstream),
-                 alert);
+    char data[REPLY_CAP];
+    struct text text;
+    text_init(&text, data, sizeof data);
+    reply_refusal(status, error, what, why, &text);
+    send_answer(bridge, &text);
 }
 
 // local_endpoint writes where the client has reached us: the address that the PAC file has to name.
@@ -190,7 +197,7 @@ static const char *local_endpoint(const struct bridge *bridge, char out[ENDPOINT
     return endpoint_format(&endpoint, out);
 }
 
-// answer_origin_form is for those who take us for a web server.
+// answer_origin_form answers a client that takes us for a web server.
 static void answer_origin_form(struct bridge *bridge, const struct message_head *head)
 {
     char data[REPLY_CAP];
@@ -204,24 +211,6 @@ static void answer_origin_form(struct bridge *bridge, const struct message_head 
         reply_pac(endpoint, !is_head, &text);
     else
         reply_about(endpoint, &text);
-    send_answer(bridge, &text);
-}
-
-static void answer_with(struct bridge *bridge, void (*reply)(struct text *out))
-{
-    char data[REPLY_CAP];
-    struct text text;
-    text_init(&text, data, sizeof data);
-    reply(&text);
-    send_answer(bridge, &text);
-}
-
-static void answer_bad(struct bridge *bridge, const char *why)
-{
-    char data[REPLY_CAP];
-    struct text text;
-    text_init(&text, data, sizeof data);
-    reply_bad_request(why, &text);
     send_answer(bridge, &text);
 }
 
@@ -244,9 +233,9 @@ static void take_head(struct bridge *bridge, const struct message_head *head)
     if (is_origin_form)
         answer_origin_form(bridge, head);
     else if (bridge->context->is_draining)
-        answer_with(bridge, reply_draining);
+        refuse(bridge, 503, "proxy_internal_error", "stopping", "");
     else if (bridge->context->live_count > bridge->context->live_max)
-        answer_with(bridge, reply_full);
+        refuse(bridge, 503, "connection_limit_reached", "too many connections", "");
     else
         reach(bridge);
 }
@@ -287,7 +276,7 @@ static bool step_read_head(struct bridge *bridge)
         return false;
     }
     if (bridge->head[0] == TLS_HANDSHAKE) {
-        answer_cause(bridge, CAUSE_TLS_TO_SIDECAR, "", 0);
+        answer_failure(bridge, (struct failure){CAUSE_TLS_TO_SIDECAR, "", 0});
         return true;
     }
     switch (
@@ -296,10 +285,10 @@ static bool step_read_head(struct bridge *bridge)
         take_head(bridge, &head);
         return true;
     case HEAD_BAD:
-        answer_bad(bridge, why);
+        refuse(bridge, 400, "http_request_error", "bad request, ", why);
         return true;
     case HEAD_TOO_LARGE:
-        answer_with(bridge, reply_too_large);
+        refuse(bridge, 431, "http_request_error", "request head too large", "");
         return true;
     case HEAD_MORE:
         return true;
@@ -330,7 +319,7 @@ static bool give_up_if_left(struct bridge *bridge)
     if (!tcp_stream_has_peer_end(&bridge->client))
         return false;
     upstream_give_up(bridge->upstream);
-    answer_failure(bridge);
+    answer_failure(bridge, upstream_failure(bridge->upstream));
     return true;
 }
 
@@ -340,7 +329,7 @@ static bool step_reach(struct bridge *bridge)
     case UPSTREAM_READY:
         return begin_relay(bridge);
     case UPSTREAM_FAILED:
-        answer_failure(bridge);
+        answer_failure(bridge, upstream_failure(bridge->upstream));
         return true;
     case UPSTREAM_WAIT:
         return give_up_if_left(bridge);
@@ -355,7 +344,7 @@ static bool step_reach(struct bridge *bridge)
 // begin_closing is for a relay that has ended in an orderly way.
 static void begin_closing(struct bridge *bridge)
 {
-    bridge->has_client_end = relay_has_client_end(&bridge->relay) && !bridge->is_retiring;
+    bridge->has_client_end = bridge->relay.duplex.up.has_end && !bridge->is_retiring;
     drop_upstream(bridge, false);
     enter(bridge, BRIDGE_CLOSING);
 }
@@ -372,7 +361,7 @@ static bool step_relay(struct bridge *bridge)
         begin_closing(bridge);
         return true;
     case RELAY_UNANSWERED:
-        answer_failure(bridge);
+        answer_failure(bridge, upstream_failure(bridge->upstream));
         return true;
     case RELAY_LEFT:
         finish(bridge, false);
@@ -406,49 +395,14 @@ static bool step_answer(struct bridge *bridge)
 
 static bool step_closing(struct bridge *bridge)
 {
-    if (!bridge->has_said_end) {
-        bridge->has_said_end = true;
-        if (stream_finish(&bridge->client.stream) != ERR_OK) {
-            finish(bridge, false);
-            return false;
-        }
-    }
-    const enum err error =
-        bridge->has_client_end
-            ? ERR_EOF
-            : linger_drop(&bridge->client.stream, &bridge->context->buffers, &bridge->dropped_len);
-    if (error == ERR_AGAIN)
+    struct stream *client = &bridge->client.stream;
+    const bool is_said = bridge->has_said_end || stream_finish(client) == ERR_OK;
+    bridge->has_said_end = true;
+    if (is_said && !bridge->has_client_end &&
+        linger_drop(client, &bridge->context->buffers, &bridge->dropped_len) == ERR_AGAIN)
         return false;
     finish(bridge, false);
     return false;
-}
-
-static bool step_dead(struct bridge *bridge)
-{
-    (void)bridge;
-    return false;
-}
-
-static int64_t never(const struct bridge *bridge)
-{
-    (void)bridge;
-    return INT64_MAX;
-}
-
-static int64_t head_due_ms(const struct bridge *bridge)
-{
-    const struct bridge_timeouts *timeouts = &bridge->context->timeouts;
-    return bridge->since_ms + (bridge->head_len == 0 ? timeouts->silent_ms : timeouts->request_ms);
-}
-
-static int64_t answer_due_ms(const struct bridge *bridge)
-{
-    return bridge->since_ms + bridge->context->timeouts.request_ms;
-}
-
-static int64_t closing_due_ms(const struct bridge *bridge)
-{
-    return bridge->since_ms + bridge->context->timeouts.linger_ms;
 }
 
 // is_tunnel tells whether the relay may carry more than requests and answers, so that its end is not ours to
@@ -466,29 +420,34 @@ static bool is_tunnel(const struct bridge *bridge)
 static int64_t retires_at_ms(const struct bridge *bridge)
 {
     const struct relay *relay = &bridge->relay;
-    const bool may_end = bridge->is_retiring && relay->is_answered &&
-                         !relay_has_client_end(relay) && !is_tunnel(bridge);
+    const bool may_end = bridge->is_retiring && relay->is_answered && !relay->duplex.up.has_end &&
+                         !is_tunnel(bridge);
     return may_end ? relay->duplex.up_ms + RETIRE_QUIET_MS : INT64_MAX;
 }
 
 // idle_ends_ms tells how long the relay may go on without a byte.
 static int64_t idle_ends_ms(const struct bridge *bridge)
 {
-    const struct bridge_timeouts *timeouts = &bridge->context->timeouts;
     const struct duplex *duplex = &bridge->relay.duplex;
     return duplex->active_ms +
-           (duplex_is_half_closed(duplex) ? timeouts->half_closed_ms : timeouts->idle_ms);
+           (duplex_is_half_closed(duplex) ? HALF_CLOSED_MS : bridge->context->idle_ms);
 }
 
-static int64_t relay_due_ms(const struct bridge *bridge)
+// due_ms tells when the state must end; INT64_MAX: it has its deadlines elsewhere.
+static int64_t due_ms(const struct bridge *bridge)
 {
-    return deadline_sooner(idle_ends_ms(bridge), retires_at_ms(bridge));
+    const int64_t limit_ms = states[bridge->state].limit_ms;
+    if (bridge->state == BRIDGE_RELAY)
+        return deadline_sooner(idle_ends_ms(bridge), retires_at_ms(bridge));
+    if (bridge->state == BRIDGE_READ_HEAD && bridge->head_len == 0)
+        return bridge->since_ms + SILENT_MS;
+    return limit_ms == 0 ? INT64_MAX : bridge->since_ms + limit_ms;
 }
 
 static void on_head_due(struct bridge *bridge)
 {
     if (bridge->head_len > 0)
-        answer_with(bridge, reply_late);
+        refuse(bridge, 408, "http_request_error", "the request head did not arrive in time", "");
     else
         finish(bridge, false);
 }
@@ -498,7 +457,7 @@ static void on_relay_due(struct bridge *bridge)
     if (idle_ends_ms(bridge) <= monotonic_ms())
         finish(bridge, true);
     else
-        relay_end_up(&bridge->relay);
+        bridge->relay.duplex.up.has_end = true; // as if the client had ended it
 }
 
 static void on_due(struct bridge *bridge)
@@ -506,37 +465,28 @@ static void on_due(struct bridge *bridge)
     finish(bridge, false);
 }
 
-// REACH has its deadlines in upstream.
 static const struct state_row states[] = {
-    [BRIDGE_READ_HEAD] = {step_read_head, WAIT_READ, head_due_ms, on_head_due,
+    [BRIDGE_READ_HEAD] = {step_read_head, WAIT_READ, REQUEST_MS, on_head_due,
                           1 << BRIDGE_REACH | 1 << BRIDGE_ANSWER | 1 << BRIDGE_DEAD},
-    [BRIDGE_REACH] = {step_reach, WAIT_UPSTREAM, never, on_due,
+    [BRIDGE_REACH] = {step_reach, WAIT_UPSTREAM, 0, on_due, // upstream has the deadlines
                       1 << BRIDGE_RELAY | 1 << BRIDGE_ANSWER | 1 << BRIDGE_DEAD},
-    [BRIDGE_RELAY] = {step_relay, WAIT_RELAY, relay_due_ms, on_relay_due,
+    [BRIDGE_RELAY] = {step_relay, WAIT_RELAY, 0, on_relay_due,
                       1 << BRIDGE_ANSWER | 1 << BRIDGE_CLOSING | 1 << BRIDGE_DEAD},
-    [BRIDGE_ANSWER] = {step_answer, WAIT_WRITE, answer_due_ms, on_due,
+    [BRIDGE_ANSWER] = {step_answer, WAIT_WRITE, REQUEST_MS, on_due,
                        1 << BRIDGE_CLOSING | 1 << BRIDGE_DEAD},
-    [BRIDGE_CLOSING] = {step_closing, WAIT_READ, closing_due_ms, on_due, 1 << BRIDGE_DEAD},
-    [BRIDGE_DEAD] = {step_dead, WAIT_UPSTREAM, never, on_due, 0},
+    [BRIDGE_CLOSING] = {step_closing, WAIT_READ, LINGER_MS, on_due, 1 << BRIDGE_DEAD},
+    [BRIDGE_DEAD] = {0},
 };
-
-static const struct state_row *row_of(enum bridge_state state)
-{
-    return &states[state];
-}
 
 static void set_deadline(struct bridge *bridge)
 {
-    deadline_set(&bridge->deadline, loop_of(bridge), row_of(bridge->state)->due_ms(bridge),
-                 monotonic_ms());
+    deadline_set(&bridge->deadline, loop_of(bridge), due_ms(bridge), monotonic_ms());
 }
 
 // update_interest works out, from the state alone, what to wait for.
 static void update_interest(struct bridge *bridge)
 {
-    const enum wait wait = row_of(bridge->state)->wait;
-    if (bridge->state == BRIDGE_DEAD)
-        return;
+    const enum wait wait = states[bridge->state].wait;
     if (wait == WAIT_RELAY)
         duplex_update_interest(&bridge->relay.duplex);
     else
@@ -546,18 +496,18 @@ static void update_interest(struct bridge *bridge)
 
 static void drive(struct bridge *bridge)
 {
-    while (row_of(bridge->state)->step(bridge)) {
+    while (bridge->state != BRIDGE_DEAD && states[bridge->state].step(bridge)) {
     }
-    update_interest(bridge);
+    if (bridge->state != BRIDGE_DEAD)
+        update_interest(bridge);
 }
 
 static void on_deadline(void *owner)
 {
     struct bridge *bridge = owner;
     ASSERT(bridge->magic == BRIDGE_MAGIC);
-    const struct state_row *row = row_of(bridge->state);
-    if (row->due_ms(bridge) <= monotonic_ms())
-        row->on_due(bridge);
+    if (due_ms(bridge) <= monotonic_ms())
+        states[bridge->state].on_due(bridge);
     drive(bridge);
 }
 

@@ -5,9 +5,9 @@
 //                                    |\<--ended without an answer---------/                    |
 //                                    \---------------------------------------------------------/
 //
-// The sidecar reads one head, the first, and only to know whether it can answer for itself when the proxy
-// cannot be reached. From then on bytes go through as they are: the proxy alone reads HTTP, so that nothing
-// can be understood in two ways. A client never shares a connection to the proxy with another.
+// The sidecar reads one head, the first, and only to know whether it can answer by itself when the proxy
+// cannot be reached. From then on bytes go through as they are: only the proxy reads HTTP, so that nothing
+// can be understood in two ways. A client never shares a connection to the proxy with another client.
 #pragma once
 
 #include <ev.h>
@@ -28,19 +28,11 @@ enum bridge_state {
 struct bridge;
 TAILQ_HEAD(bridge_list, bridge);
 
-struct bridge_timeouts {
-    int64_t request_ms; // for the whole first head
-    int64_t silent_ms;  // for its first byte
-    int64_t idle_ms;    // between two bytes of a relay, either way
-    int64_t half_closed_ms;
-    int64_t linger_ms;
-};
-
 // bridge_context is what the bridges of one thread share. The first part is set by its owner.
 struct bridge_context {
     struct route route; // to the proxy
-    struct bridge_timeouts timeouts;
-    size_t live_max; // more are answered 503
+    int64_t idle_ms;    // between two bytes of a relay, either way
+    size_t live_max;    // more are answered 503
     bool is_draining;
 
     struct buffer_pool buffers;
@@ -53,20 +45,21 @@ struct bridge_context {
     uint64_t unsaid; // and how many have not been since
 };
 
-// bridge_context_start prepares lists and watchers, bridge_context_stop frees; no bridge may be alive but
-// those that bridge_end_all has ended.
+// bridge_context_start prepares lists and watchers on the route's loop. bridge_context_stop frees them, after
+// bridge_end_all.
 void bridge_context_start(struct bridge_context *context);
 void bridge_context_stop(struct bridge_context *context);
 
 // bridge_accept takes over a connected local socket. Without memory the socket is closed.
 void bridge_accept(struct bridge_context *context, int fd);
 
-// bridge_retire ends connections that plain requests come by, each between two of them: what comes next has to
-// come by a new one. Tunnels go on.
+// bridge_retire ends the connections that carry plain requests, each one between two requests: the next request needs a
+// new connection. Tunnels go on.
 void bridge_retire(struct bridge_context *context);
 
-// bridge_begin_drain does so, and ends what waits for a first request; what is under way goes on.
+// bridge_begin_drain retires them too, and ends the connections that have not sent a byte. Requests under way go on, and
+// new ones are refused.
 void bridge_begin_drain(struct bridge_context *context);
 
-// bridge_end_all ends all of them at once, with a reset, and tells how many were in use.
+// bridge_end_all ends all connections at once, with a reset, and tells how many were in use.
 size_t bridge_end_all(struct bridge_context *context);

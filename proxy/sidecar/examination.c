@@ -2,8 +2,10 @@
 #include "proxy/sidecar/examination.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "auth/base/date.h"
@@ -20,15 +22,17 @@ enum {
     CA_FILE_MAX = 16 * 1024 * 1024,
     NAMES_CAP = 400,
     NAMES_SHOWN = 8,
+    MEMBER_MAX = 64,
     JAVA_NAMES_MAX = 32 * 1024, // bytes; it reads no longer handshake message
 };
 
-// ward is one examination under way.
-struct ward {
+// examiner is one examination under way.
+struct examiner {
     const struct exam_plan *plan; // borrowed
     struct examination *out;      // borrowed
     struct route route;           // loop, resolver and credentials are owned
     struct buffer_pool pool;
+    struct upstream_facts facts; // of the first visit
 };
 
 const char *exam_step_name(enum exam_step step)
@@ -43,58 +47,34 @@ const char *exam_step_name(enum exam_step step)
 
 const char *exam_outcome_name(enum exam_outcome outcome)
 {
-    switch (outcome) {
-    case EXAM_SKIPPED:
-        return "skipped";
-    case EXAM_OK:
-        return "ok";
-    case EXAM_WARNING:
-        return "warning";
-    case EXAM_FAILED:
-        return "failed";
-    }
-    return "";
+    static const char *const names[] = {
+        [EXAM_SKIPPED] = "skipped",
+        [EXAM_OK] = "ok",
+        [EXAM_WARNING] = "warning",
+        [EXAM_FAILED] = "failed",
+    };
+    return names[outcome];
 }
 
-static void set_detail(struct exam_finding *finding, const char *format, va_list args)
+// note writes what a step has found; `cause` is for EXAM_FAILED. A failure is not written over.
+static void note(struct examiner *examiner, enum exam_step step, enum exam_outcome outcome,
+                 enum cause cause, const char *format, ...) PRINTF_LIKE(5, 6);
+static void note(struct examiner *examiner, enum exam_step step, enum exam_outcome outcome,
+                 enum cause cause, const char *format, ...)
 {
-    (void)vsnprintf(finding->detail, sizeof finding->detail, format, args);
-    for (char *at = finding->detail; *at != '\0'; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7F)
-            *at = ' ';
-    }
-}
-
-// note writes what a step has found; a failure is not written over.
-static void note(struct ward *ward, enum exam_step step, enum exam_outcome outcome,
-                 const char *format, ...) PRINTF_LIKE(4, 5);
-static void note(struct ward *ward, enum exam_step step, enum exam_outcome outcome,
-                 const char *format, ...)
-{
-    struct exam_finding *finding = &ward->out->steps[step];
+    struct exam_finding *finding = &examiner->out->steps[step];
     va_list args;
     if (finding->outcome == EXAM_FAILED)
         return;
     finding->outcome = outcome;
-    va_start(args, format);
-    set_detail(finding, format, args);
-    va_end(args);
-}
-
-// fail notes that a step has failed.
-static void fail(struct ward *ward, enum exam_step step, enum cause cause, const char *format, ...)
-    PRINTF_LIKE(4, 5);
-static void fail(struct ward *ward, enum exam_step step, enum cause cause, const char *format, ...)
-{
-    struct exam_finding *finding = &ward->out->steps[step];
-    va_list args;
-    if (finding->outcome == EXAM_FAILED)
-        return;
-    finding->outcome = EXAM_FAILED;
     finding->cause = cause;
     va_start(args, format);
-    set_detail(finding, format, args);
+    (void)vsnprintf(finding->detail, sizeof finding->detail, format, args);
     va_end(args);
+    for (char *at = finding->detail; *at != '\0'; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7F)
+            *at = ' ';
+    }
 }
 
 // append_date appends `until 2026-12-01 (9.3 days left)`, or how long ago it was.
@@ -138,15 +118,15 @@ static void append_names(const struct identity *identity, struct text *out)
         text_append_string(out, "no name at all");
 }
 
-static void check_own_certificate(struct ward *ward, int64_t now_s)
+static void check_own_certificate(struct examiner *examiner, int64_t now_s)
 {
-    const struct credentials *credentials = ward->route.credentials;
+    const struct credentials *credentials = examiner->route.credentials;
     const struct own_certificate *own = &credentials->own;
     char data[EXAM_DETAIL_CAP];
     struct text text;
     if (!own->is_shown) {
         note(
-            ward, EXAM_OWN_CERTIFICATE, EXAM_WARNING,
+            examiner, EXAM_OWN_CERTIFICATE, EXAM_WARNING, CAUSE_NONE,
             "none was given (--cert, --key): the proxy will want one, unless it is optional there");
         return;
     }
@@ -159,68 +139,69 @@ static void check_own_certificate(struct ward *ward, int64_t now_s)
     text_append_format(&text, ", with %zu intermediates",
                        sk_CRYPTO_BUFFER_num(credentials->chain) - 1);
     if (now_s > own->not_after_s)
-        fail(ward, EXAM_OWN_CERTIFICATE, CAUSE_EXPIRED, "%s", text.data);
+        note(examiner, EXAM_OWN_CERTIFICATE, EXAM_FAILED, CAUSE_EXPIRED, "%s", text.data);
     else if (now_s < own->not_before_s)
-        fail(ward, EXAM_OWN_CERTIFICATE, CAUSE_NOT_YET_VALID,
+        note(examiner, EXAM_OWN_CERTIFICATE, EXAM_FAILED, CAUSE_NOT_YET_VALID,
              "%s; not valid before %" PRId64 " (Unix time), and it is %" PRId64, text.data,
              own->not_before_s, now_s);
     else if (!own->is_for_clients)
-        fail(ward, EXAM_OWN_CERTIFICATE, CAUSE_BAD_PURPOSE,
+        note(examiner, EXAM_OWN_CERTIFICATE, EXAM_FAILED, CAUSE_BAD_PURPOSE,
              "%s; its key usage or extended key usage leaves out TLS clients", text.data);
     else
-        note(ward, EXAM_OWN_CERTIFICATE,
-             own->not_after_s - now_s < WARN_BEFORE_S ? EXAM_WARNING : EXAM_OK, "%s", text.data);
+        note(examiner, EXAM_OWN_CERTIFICATE,
+             own->not_after_s - now_s < WARN_BEFORE_S ? EXAM_WARNING : EXAM_OK, CAUSE_NONE, "%s",
+             text.data);
 }
 
 // load reads the files, the first step.
-static bool load(struct ward *ward, int64_t now_s)
+static bool load(struct examiner *examiner, int64_t now_s)
 {
     struct errinfo info;
     enum cause cause = CAUSE_NONE;
-    const struct credential_paths *paths = &ward->plan->paths;
-    if (credentials_load(paths, now_s, &ward->route.credentials, &cause, &info) != ERR_OK) {
-        fail(ward, EXAM_FILES, cause, "%s", info.text);
+    const struct credential_paths *paths = &examiner->plan->paths;
+    if (credentials_load(paths, now_s, &examiner->route.credentials, &cause, &info) != ERR_OK) {
+        note(examiner, EXAM_FILES, EXAM_FAILED, cause, "%s", info.text);
         return false;
     }
-    note(ward, EXAM_FILES, EXAM_OK, "%s%s",
+    note(examiner, EXAM_FILES, EXAM_OK, CAUSE_NONE, "%s%s",
          paths->cert == NULL ? "" : "the key belongs to the certificate; ",
          "the CA file can be used");
-    check_own_certificate(ward, now_s);
+    check_own_certificate(examiner, now_s);
     return true;
 }
 
-static void note_name(struct ward *ward, const struct upstream_facts *facts)
+static void note_name(struct examiner *examiner, const struct upstream_facts *facts)
 {
     char host[TARGET_TEXT_CAP];
     char data[NAMES_CAP];
     struct text text;
     text_init(&text, data, sizeof data);
-    (void)target_format_host(&ward->plan->proxy, host);
+    (void)target_format_host(&examiner->plan->proxy, host);
     for (size_t i = 0; i < facts->address_count; i++) {
         char address[IP_TEXT_CAP];
         text_append_format(&text, "%s%s", i == 0 ? "" : ", ",
                            ip_addr_format(&facts->addresses[i], address));
     }
-    if (ward->plan->proxy.kind == TARGET_ADDRESS)
-        note(ward, EXAM_NAME, EXAM_OK, "%s is an address", host);
+    if (examiner->plan->proxy.kind == TARGET_ADDRESS)
+        note(examiner, EXAM_NAME, EXAM_OK, CAUSE_NONE, "%s is an address", host);
     else
-        note(ward, EXAM_NAME, EXAM_OK, "%s is %s (%" PRId64 " ms)", host, text.data,
+        note(examiner, EXAM_NAME, EXAM_OK, CAUSE_NONE, "%s is %s (%" PRId64 " ms)", host, text.data,
              facts->resolve_ms);
 }
 
 // note_proxy_certificate notes what the proxy has shown.
-static void note_proxy_certificate(struct ward *ward, const struct upstream_facts *facts,
+static void note_proxy_certificate(struct examiner *examiner, const struct upstream_facts *facts,
                                    enum cause cause, const char *why, int64_t now_s)
 {
     char data[EXAM_DETAIL_CAP];
     char pin[PIN_TEXT_CAP];
     struct text text;
-    if (facts->server == NULL && cause_side(cause) != SIDE_PROXY)
+    if (facts->server == NULL && cause_info(cause)->side != SIDE_PROXY)
         return;
     text_init(&text, data, sizeof data);
     if (cause == CAUSE_PROXY_PIN_MISMATCH) { // first, for the rest may be cut
         text_append_format(&text, "%s, and --pin has ", why);
-        pins_append(&ward->plan->pins, &text);
+        pins_append(&examiner->plan->pins, &text);
         text_append_string(&text, "; ");
         why = "";
     }
@@ -237,113 +218,57 @@ static void note_proxy_certificate(struct ward *ward, const struct upstream_fact
                            pin_format(identity_spki_sha256(facts->server), pin));
     }
     if (cause != CAUSE_NONE)
-        fail(ward, EXAM_PROXY_CERTIFICATE, cause, "%s%s%s", text.data, why[0] == '\0' ? "" : "; ",
-             why);
-    else if (identity_not_after_s(facts->server) - now_s < WARN_BEFORE_S)
-        note(ward, EXAM_PROXY_CERTIFICATE, EXAM_WARNING, "%s", text.data);
+        note(examiner, EXAM_PROXY_CERTIFICATE, EXAM_FAILED, cause, "%s%s%s", text.data,
+             why[0] == '\0' ? "" : "; ", why);
     else
-        note(ward, EXAM_PROXY_CERTIFICATE, EXAM_OK, "%s", text.data);
-}
-
-// step_of tells at which step a way to the proxy ends that ends for this cause.
-static enum exam_step step_of(enum cause cause)
-{
-    switch (cause) {
-    case CAUSE_DNS_NOT_FOUND:
-    case CAUSE_DNS_FAILED:
-        return EXAM_NAME;
-    case CAUSE_CONNECTION_REFUSED:
-    case CAUSE_CONNECTION_TIMEOUT:
-    case CAUSE_NO_RESOURCES:
-        return EXAM_TCP;
-    case CAUSE_PROXY_UNKNOWN_CA:
-    case CAUSE_PROXY_MISSING_INTERMEDIATE:
-    case CAUSE_PROXY_BAD_PURPOSE:
-    case CAUSE_PROXY_EXPIRED:
-    case CAUSE_PROXY_NOT_YET_VALID:
-    case CAUSE_PROXY_NAME_MISMATCH:
-    case CAUSE_PROXY_PIN_MISMATCH:
-    case CAUSE_PROXY_BAD_CERTIFICATE:
-        return EXAM_PROXY_CERTIFICATE;
-    case CAUSE_CLOSED:
-    case CAUSE_HANDSHAKE_TIMEOUT:
-    case CAUSE_PLAIN_HTTP:
-    case CAUSE_NOT_TLS:
-    case CAUSE_PROTOCOL:
-        return EXAM_HANDSHAKE;
-    case CAUSE_NO_CERTIFICATE_REQUESTED:
-        return EXAM_CA_LIST;
-    case CAUSE_NO_CERTIFICATE:
-    case CAUSE_EXPIRED:
-    case CAUSE_NOT_YET_VALID:
-    case CAUSE_REVOKED:
-    case CAUSE_UNKNOWN_CA:
-    case CAUSE_MISSING_INTERMEDIATE:
-    case CAUSE_BAD_PURPOSE:
-    case CAUSE_WEAK_KEY:
-    case CAUSE_REFUSED:
-    case CAUSE_UNAVAILABLE:
-        return EXAM_ACCEPTED;
-    case CAUSE_NOT_A_PROXY:
-        return EXAM_WHOAMI;
-    case CAUSE_DENIED:
-    case CAUSE_TARGET_FAILED:
-        return EXAM_CONNECT;
-    case CAUSE_TLS_TO_SIDECAR: // the sidecar alone has a plain port
-    case CAUSE_CERT_FILE:
-    case CAUSE_KEY_FILE:
-    case CAUSE_KEY_ENCRYPTED:
-    case CAUSE_KEY_MISMATCH:
-    case CAUSE_CA_FILE:
-    case CAUSE_NONE:
-    case CAUSE_COUNT:
-        break;
-    }
-    return EXAM_FILES;
+        note(examiner, EXAM_PROXY_CERTIFICATE,
+             identity_not_after_s(facts->server) - now_s < WARN_BEFORE_S ? EXAM_WARNING : EXAM_OK,
+             CAUSE_NONE, "%s", text.data);
 }
 
 // check_ca_list compares what the proxy asks for with what we have to show.
-static enum cause check_ca_list(struct ward *ward, const struct upstream_facts *facts)
+static enum cause check_ca_list(struct examiner *examiner, const struct upstream_facts *facts)
 {
-    const struct credentials *credentials = ward->route.credentials;
+    const struct credentials *credentials = examiner->route.credentials;
     struct file_content ca = {0};
     struct errinfo info;
     char data[NAMES_CAP];
     struct text names;
     text_init(&names, data, sizeof data);
     if (!facts->was_asked) {
-        fail(ward, EXAM_CA_LIST, CAUSE_NO_CERTIFICATE_REQUESTED,
+        note(examiner, EXAM_CA_LIST, EXAM_FAILED, CAUSE_NO_CERTIFICATE_REQUESTED,
              "no certificate was asked for in the handshake");
         return CAUSE_NO_CERTIFICATE_REQUESTED;
     }
     ca_list_append(facts->ca_names, &names);
     if (!credentials->own.is_shown) {
-        note(ward, EXAM_CA_LIST, EXAM_WARNING,
+        note(examiner, EXAM_CA_LIST, EXAM_WARNING, CAUSE_NONE,
              "the proxy asks for a certificate of: %s; you gave none", names.data);
         return CAUSE_NO_CERTIFICATE;
     }
-    if (file_read(ward->plan->paths.ca, CA_FILE_MAX, FILE_PUBLIC, &ca, &info) != ERR_OK)
+    if (file_read(examiner->plan->paths.ca, CA_FILE_MAX, FILE_PUBLIC, &ca, &info) != ERR_OK)
         ca = (struct file_content){0};
     const enum ca_list_finding finding =
         ca_list_check(credentials->chain, facts->ca_names, ca.bytes);
     file_content_deinit(&ca);
     switch (finding) {
     case CA_LIST_SILENT:
-        note(ward, EXAM_CA_LIST, EXAM_OK, "the proxy does not say which CAs it accepts");
+        note(examiner, EXAM_CA_LIST, EXAM_OK, CAUSE_NONE,
+             "the proxy does not say which CAs it accepts");
         return CAUSE_NONE;
     case CA_LIST_FITS:
         if (ca_list_wire_len(facts->ca_names) > JAVA_NAMES_MAX)
-            note(ward, EXAM_CA_LIST, EXAM_WARNING,
+            note(examiner, EXAM_CA_LIST, EXAM_WARNING, CAUSE_NONE,
                  "the proxy names %zu CAs, yours among them, in %zu bytes: Java reads no more than "
                  "%d and ends the handshake; the proxy needs `client_ca_names: none`",
                  sk_CRYPTO_BUFFER_num(facts->ca_names), ca_list_wire_len(facts->ca_names),
                  JAVA_NAMES_MAX);
         else
-            note(ward, EXAM_CA_LIST, EXAM_OK, "the proxy accepts certificates of: %s; this is one",
-                 names.data);
+            note(examiner, EXAM_CA_LIST, EXAM_OK, CAUSE_NONE,
+                 "the proxy accepts certificates of: %s; this is one", names.data);
         return CAUSE_NONE;
     case CA_LIST_LACKS_INTERMEDIATE:
-        note(ward, EXAM_CA_LIST, EXAM_WARNING,
+        note(examiner, EXAM_CA_LIST, EXAM_WARNING, CAUSE_NONE,
              "the proxy accepts certificates of: %s; the chain in --cert ends below that",
              names.data);
         return CAUSE_MISSING_INTERMEDIATE;
@@ -351,40 +276,20 @@ static enum cause check_ca_list(struct ward *ward, const struct upstream_facts *
     case CA_LIST_UNREADABLE:
         break;
     }
-    note(ward, EXAM_CA_LIST, EXAM_WARNING,
+    note(examiner, EXAM_CA_LIST, EXAM_WARNING, CAUSE_NONE,
          "the proxy accepts certificates of: %s; the chain in --cert does not lead to one",
          names.data);
     return CAUSE_UNKNOWN_CA;
 }
 
-// cause_of_word is for a proxy that tells in HTTP why it refuses a certificate (`refuse_with: http`).
-static enum cause cause_of_word(struct slice details)
+// cause_of_word reads the word with which a proxy refuses a certificate in HTTP (`refuse_with: http`): the reason of a
+// refused handshake. CAUSE_NONE: it is no such word.
+static enum cause cause_of_word(struct slice word)
 {
-    static const struct {
-        const char *word;
-        enum cause cause;
-    } words[] = {
-        {"no_certificate", CAUSE_NO_CERTIFICATE},
-        {"expired", CAUSE_EXPIRED},
-        {"not_yet_valid", CAUSE_NOT_YET_VALID},
-        {"unknown_ca", CAUSE_UNKNOWN_CA},
-        {"missing_intermediate", CAUSE_MISSING_INTERMEDIATE},
-        {"bad_purpose", CAUSE_BAD_PURPOSE},
-        {"revoked", CAUSE_REVOKED},
-        {"weak_key", CAUSE_WEAK_KEY},
-        {"bad_signature", CAUSE_REFUSED},
-        {"bad_certificate", CAUSE_REFUSED},
-        {"too_long_lived", CAUSE_REFUSED},
-        {"chain_too_long", CAUSE_REFUSED},
-        {"name_constraint", CAUSE_REFUSED},
-        {"crl_missing", CAUSE_REFUSED},
-        {"crl_expired", CAUSE_REFUSED},
-        {"denied_certificate", CAUSE_REFUSED},
-        {"blocked", CAUSE_REFUSED},
-    };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (slice_equal(details, slice_of_string(words[i].word)))
-            return words[i].cause;
+    for (int i = REASON_NO_CERTIFICATE; i <= REASON_BLOCKED; i++) {
+        const enum reason reason = (enum reason)i;
+        if (slice_equal(word, slice_of_string(reason_name(reason))))
+            return cause_of_refusal(reason);
     }
     return CAUSE_NONE;
 }
@@ -406,7 +311,7 @@ static enum cause refusal_of(const struct visit *visit)
     const struct slice details = details_of(visit_field(visit, "proxy-status"));
     const struct slice word = slice_first(details, slice_find(details, ';'));
     const enum cause cause = cause_of_word(word);
-    if (visit_answer(visit)->status != 403)
+    if (visit->answer.status != 403)
         return CAUSE_NONE;
     return cause == CAUSE_NO_CERTIFICATE && word.len < details.len ? CAUSE_NONE : cause;
 }
@@ -416,123 +321,134 @@ static bool is_sallyport(const struct visit *visit)
     return slice_starts_with(visit_field(visit, "proxy-status"), SLICE_LITERAL("sallyport"));
 }
 
-// value_of gives what stands after a key of the proxy's own JSON, up to the next comma: for a person to read.
-static struct slice value_of(struct slice json, const char *key)
+// append_member appends a member of the proxy's JSON, for a person to read.
+static void append_member(const json_t *object, const char *name, struct text *out)
 {
-    const struct slice wanted = slice_of_string(key);
-    while (json.len > 0 && !slice_starts_with(json, wanted))
-        json = slice_from(json, 1);
-    const struct slice value = slice_from(json, wanted.len);
-    return slice_first(value, slice_find(value, ','));
+    char *value = json_dumps(json_object_get(object, name), JSON_ENCODE_ANY);
+    text_append(out, slice_first(slice_of_string(value == NULL ? "" : value), MEMBER_MAX));
+    free(value);
 }
 
 // read_whoami looks at the answer to the question who we are.
-static void read_whoami(struct ward *ward, const struct visit *visit)
+static void read_whoami(struct examiner *examiner, const struct visit *visit)
 {
-    const struct message_head *answer = visit_answer(visit);
+    const struct message_head *answer = &visit->answer;
     const struct slice body = visit_body(visit);
     const enum cause refused = refusal_of(visit);
     if (!is_sallyport(visit)) {
-        fail(ward, EXAM_WHOAMI, CAUSE_NOT_A_PROXY,
+        note(examiner, EXAM_WHOAMI, EXAM_FAILED, CAUSE_NOT_A_PROXY,
              "it answers %u %.*s, without the Proxy-Status of a Sallyport", answer->status,
              (int)slice_first(answer->reason, 80).len, (const char *)answer->reason.data);
         return;
     }
     if (refused != CAUSE_NONE) {
-        fail(ward, EXAM_ACCEPTED, refused, "%u %.*s", answer->status, (int)answer->reason.len,
-             (const char *)answer->reason.data);
+        note(examiner, EXAM_ACCEPTED, EXAM_FAILED, refused, "%u %.*s", answer->status,
+             (int)answer->reason.len, (const char *)answer->reason.data);
         return;
     }
-    note(ward, EXAM_ACCEPTED, EXAM_OK, "the proxy accepts this %s",
-         ward->route.credentials->own.is_shown ? "certificate" : "client without a certificate");
-    if (answer->status == 200 && slice_starts_with(body, SLICE_LITERAL("{"))) {
-        (void)string_copy(ward->out->whoami, sizeof ward->out->whoami, body);
-        const struct slice client = slice_first(value_of(body, "\"client\":"), 64);
-        const struct slice mode = slice_first(value_of(body, "\"mode\":"), 64);
-        note(ward, EXAM_WHOAMI, EXAM_OK, "the proxy knows this machine as client %.*s, mode %.*s",
-             (int)client.len, (const char *)client.data, (int)mode.len, (const char *)mode.data);
-    } else {
-        note(ward, EXAM_WHOAMI, EXAM_WARNING, "the proxy does not say who this client is: %u %.*s",
-             answer->status, (int)slice_first(answer->reason, 200).len,
-             (const char *)answer->reason.data);
+    note(examiner, EXAM_ACCEPTED, EXAM_OK, CAUSE_NONE, "the proxy accepts this %s",
+         examiner->route.credentials->own.is_shown ? "certificate"
+                                                   : "client without a certificate");
+    json_t *whoami = NULL;
+    if (answer->status == 200)
+        whoami = json_loadb((const char *)body.data, body.len, JSON_REJECT_DUPLICATES, NULL);
+    if (whoami == NULL) {
+        note(examiner, EXAM_WHOAMI, EXAM_WARNING, CAUSE_NONE,
+             "the proxy does not say who this client is: %u %.*s", answer->status,
+             (int)slice_first(answer->reason, 200).len, (const char *)answer->reason.data);
+        return;
     }
+    char data[2 * MEMBER_MAX + 16];
+    struct text text;
+    text_init(&text, data, sizeof data);
+    append_member(whoami, "client", &text);
+    text_append_string(&text, ", mode ");
+    append_member(whoami, "mode", &text);
+    json_decref(whoami);
+    (void)string_copy(examiner->out->whoami, sizeof examiner->out->whoami, body);
+    note(examiner, EXAM_WHOAMI, EXAM_OK, CAUSE_NONE, "the proxy knows this machine as client %s",
+         text.data);
 }
 
 // read_way notes how far the way to the proxy was open. True: an answer can be looked at.
-static bool read_way(struct ward *ward, const struct visit *visit, int64_t now_s)
+static bool read_way(struct examiner *examiner, const struct visit *visit, int64_t now_s)
 {
-    const struct upstream_facts *facts = upstream_facts(visit_upstream(visit));
-    const enum cause cause = visit_answer(visit) == NULL ? visit_cause(visit) : CAUSE_NONE;
-    const char *why = upstream_detail(visit_upstream(visit));
-    const enum exam_step last = cause == CAUSE_NONE ? EXAM_STEP_COUNT : step_of(cause);
-    const bool is_connected = visit_is_connected(visit);
+    const struct upstream_facts *facts = &examiner->facts;
+    const enum cause cause = visit->has_answer ? CAUSE_NONE : visit->failure.cause;
+    const char *why = visit->failure.detail;
+    const enum exam_step last = cause == CAUSE_NONE ? EXAM_STEP_COUNT : cause_info(cause)->step;
+    const bool is_connected = visit->is_connected;
     char address[IP_TEXT_CAP];
     if (facts->address_count > 0)
-        note_name(ward, facts);
+        note_name(examiner, facts);
     if (last > EXAM_TCP || is_connected)
-        note(ward, EXAM_TCP, EXAM_OK, "%s:%u connected (%" PRId64 " ms)",
-             ip_addr_format(&facts->dialled, address), ward->plan->proxy.port, facts->connect_ms);
+        note(examiner, EXAM_TCP, EXAM_OK, CAUSE_NONE, "%s:%u connected (%" PRId64 " ms)",
+             ip_addr_format(&facts->dialled, address), examiner->plan->proxy.port,
+             facts->connect_ms);
     if (last == EXAM_PROXY_CERTIFICATE || facts->server != NULL)
-        note_proxy_certificate(ward, facts, last == EXAM_PROXY_CERTIFICATE ? cause : CAUSE_NONE,
+        note_proxy_certificate(examiner, facts, last == EXAM_PROXY_CERTIFICATE ? cause : CAUSE_NONE,
                                why, now_s);
     if (is_connected)
-        note(ward, EXAM_HANDSHAKE, EXAM_OK, "TLS %s, %s (%" PRId64 " ms)", facts->tls_version,
-             facts->tls_cipher, facts->handshake_ms);
+        note(examiner, EXAM_HANDSHAKE, EXAM_OK, CAUSE_NONE, "TLS %s, %s (%" PRId64 " ms)",
+             facts->tls_version, facts->tls_cipher, facts->handshake_ms);
     const bool is_refused = last == EXAM_ACCEPTED;
     enum cause doubt = CAUSE_NONE;
     if (is_connected || is_refused)
-        doubt = check_ca_list(ward, facts);
+        doubt = check_ca_list(examiner, facts);
     if (cause == CAUSE_UNKNOWN_CA && doubt == CAUSE_MISSING_INTERMEDIATE)
-        fail(ward, EXAM_ACCEPTED, doubt, "the proxy sent the alert %s", why);
+        note(examiner, EXAM_ACCEPTED, EXAM_FAILED, doubt, "the proxy sent the alert %s", why);
     else if (is_refused)
-        fail(ward, EXAM_ACCEPTED, cause, "the proxy sent the alert %s", why);
+        note(examiner, EXAM_ACCEPTED, EXAM_FAILED, cause, "the proxy sent the alert %s", why);
     else if (cause != CAUSE_NONE && is_connected) // it ended after the handshake
-        fail(ward, EXAM_ACCEPTED, cause, "%s", why);
+        note(examiner, EXAM_ACCEPTED, EXAM_FAILED, cause, "%s", why);
     else if (cause != CAUSE_NONE && last != EXAM_PROXY_CERTIFICATE)
-        fail(ward, last, cause, "%s", why);
+        note(examiner, last, EXAM_FAILED, cause, "%s", why);
     return cause == CAUSE_NONE;
 }
 
 // ask_whoami walks the whole way once, and asks the proxy who we are.
-static enum err ask_whoami(struct ward *ward, int64_t now_s)
+static enum err ask_whoami(struct examiner *examiner, int64_t now_s)
 {
     const struct slice request = SLICE_LITERAL("GET http://sallyport.internal/whoami HTTP/1.1\r\n"
                                                "Host: sallyport.internal\r\n"
                                                "Connection: close\r\n\r\n");
     struct visit *visit = NULL;
-    TRY(visit_make(&ward->route, request, PATIENCE_MS, &visit));
-    if (read_way(ward, visit, now_s))
-        read_whoami(ward, visit);
+    examiner->route.facts = &examiner->facts;
+    TRY(visit_make(&examiner->route, request, PATIENCE_MS, &visit));
+    examiner->route.facts = NULL;
+    if (read_way(examiner, visit, now_s))
+        read_whoami(examiner, visit);
     visit_destroy(visit);
     return ERR_OK;
 }
 
 // read_connect looks at the answer to a CONNECT.
-static void read_connect(struct ward *ward, const struct visit *visit, const char *target)
+static void read_connect(struct examiner *examiner, const struct visit *visit, const char *target)
 {
-    const struct message_head *answer = visit_answer(visit);
-    if (answer == NULL) {
-        fail(ward, EXAM_CONNECT, visit_cause(visit), "%s", upstream_detail(visit_upstream(visit)));
+    const struct message_head *answer = &visit->answer;
+    if (!visit->has_answer) {
+        note(examiner, EXAM_CONNECT, EXAM_FAILED, visit->failure.cause, "%s",
+             visit->failure.detail);
         return;
     }
     const struct slice status = visit_field(visit, "proxy-status");
     const struct slice reason = slice_first(answer->reason, 100);
     if (answer->status == 200) {
-        note(ward, EXAM_CONNECT, EXAM_OK, "a tunnel to %s was opened", target);
+        note(examiner, EXAM_CONNECT, EXAM_OK, CAUSE_NONE, "a tunnel to %s was opened", target);
         return;
     }
     const enum cause cause = !is_sallyport(visit)                             ? CAUSE_NOT_A_PROXY
                              : answer->status == 502 || answer->status == 504 ? CAUSE_TARGET_FAILED
                              : answer->status == 503 || answer->status == 429 ? CAUSE_UNAVAILABLE
                                                                               : CAUSE_DENIED;
-    fail(ward, EXAM_CONNECT, cause, "%s: %u %.*s; Proxy-Status: %.*s", target, answer->status,
-         (int)reason.len, (const char *)reason.data, (int)slice_first(status, 200).len,
-         (const char *)status.data);
+    note(examiner, EXAM_CONNECT, EXAM_FAILED, cause, "%s: %u %.*s; Proxy-Status: %.*s", target,
+         answer->status, (int)reason.len, (const char *)reason.data,
+         (int)slice_first(status, 200).len, (const char *)status.data);
 }
 
-static enum err ask_connect(struct ward *ward)
+static enum err ask_connect(struct examiner *examiner)
 {
-    const struct target *to = ward->plan->to;
+    const struct target *to = examiner->plan->to;
     char host[TARGET_TEXT_CAP];
     char authority[TARGET_TEXT_CAP + 16];
     char data[2 * sizeof authority + 64];
@@ -543,40 +459,37 @@ static enum err ask_connect(struct ward *ward)
     (void)snprintf(authority, sizeof authority, is_v6 ? "[%s]:%u" : "%s:%u", host, to->port);
     text_init(&text, data, sizeof data);
     text_append_format(&text, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", authority, authority);
-    TRY(visit_make(&ward->route, text_slice(&text), PATIENCE_MS, &visit));
-    read_connect(ward, visit, authority);
+    TRY(visit_make(&examiner->route, text_slice(&text), PATIENCE_MS, &visit));
+    read_connect(examiner, visit, authority);
     visit_destroy(visit);
     return ERR_OK;
 }
 
-static enum err walk(struct ward *ward, int64_t now_s)
+static enum err walk(struct examiner *examiner, int64_t now_s)
 {
-    const struct exam_finding *steps = ward->out->steps;
-    TRY(ask_whoami(ward, now_s));
+    const struct exam_finding *steps = examiner->out->steps;
+    TRY(ask_whoami(examiner, now_s));
     for (size_t i = EXAM_NAME; i < EXAM_WHOAMI; i++) {
         if (steps[i].outcome == EXAM_FAILED)
             return ERR_OK;
     }
-    if (ward->plan->to == NULL || steps[EXAM_WHOAMI].outcome == EXAM_FAILED)
+    if (examiner->plan->to == NULL || steps[EXAM_WHOAMI].outcome == EXAM_FAILED)
         return ERR_OK;
-    return ask_connect(ward);
+    return ask_connect(examiner);
 }
 
 // open prepares a loop and a resolver for the way.
-static enum err open_route(struct ward *ward)
+static enum err open_route(struct examiner *examiner)
 {
     struct errinfo info;
-    struct resolver_options options = {.server_count = ward->plan->server_count};
+    struct resolver_options options = {.server_count = examiner->plan->server_count};
     for (size_t i = 0; i < options.server_count; i++)
-        options.servers[i] = ward->plan->servers[i];
-    struct route *route = &ward->route;
-    route->ways[0].proxy = ward->plan->proxy;
+        options.servers[i] = examiner->plan->servers[i];
+    struct route *route = &examiner->route;
+    route->ways[0].proxy = examiner->plan->proxy;
     route->way_count = 1;
-    route->pins = &ward->plan->pins;
-    route->pool = &ward->pool;
-    route->keeps_facts = true;
-    route->timeouts = (struct upstream_timeouts){
-        .resolve_ms = 5000, .attempt_ms = 3000, .connect_ms = 10000, .handshake_ms = 10000};
+    route->pins = &examiner->plan->pins;
+    route->pool = &examiner->pool;
     route->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     if (route->loop == NULL || dns_client_global_init() != ERR_OK)
         return ERR_SYSTEM;
@@ -586,28 +499,29 @@ static enum err open_route(struct ward *ward)
     return error;
 }
 
-static void close_route(struct ward *ward)
+static void close_route(struct examiner *examiner)
 {
-    struct route *route = &ward->route;
+    struct route *route = &examiner->route;
     resolver_destroy(route->resolver);
     dns_client_global_deinit();
     if (route->loop != NULL)
         ev_loop_destroy(route->loop);
-    buffer_pool_deinit(&ward->pool);
+    buffer_pool_deinit(&examiner->pool);
+    upstream_facts_deinit(&examiner->facts);
     credentials_unref(route->credentials);
 }
 
 enum err examination_run(const struct exam_plan *plan, struct examination *out)
 {
     *out = (struct examination){.cause = CAUSE_NONE};
-    struct ward ward = {.plan = plan, .out = out};
+    struct examiner examiner = {.plan = plan, .out = out};
     const int64_t now_s = time(NULL);
     enum err error = ERR_OK;
-    if (load(&ward, now_s)) {
-        error = open_route(&ward);
+    if (load(&examiner, now_s)) {
+        error = open_route(&examiner);
         if (error == ERR_OK)
-            error = walk(&ward, now_s);
-        close_route(&ward);
+            error = walk(&examiner, now_s);
+        close_route(&examiner);
     }
     for (size_t i = 0; i < EXAM_STEP_COUNT && out->cause == CAUSE_NONE; i++) {
         if (out->steps[i].outcome == EXAM_FAILED)

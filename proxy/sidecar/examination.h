@@ -1,29 +1,10 @@
-// examination: the way from this machine through the proxy, step by step, as `sallyport doctor` walks it:
-// what is well, what is not, whose matter that is and what to do.
+// examination: the way from this machine through the proxy, step by step, as `sallyport doctor` shows it: what works, what
+// does not, who can fix it and how.
 //
-// It goes on as far as it can, so that one visit tells as much as possible. Blocking; for commands only.
+// It goes on as far as it can, so that one run tells as much as possible. Blocking; for commands only.
 #pragma once
 
 #include "proxy/sidecar/upstream.h"
-
-#define EXAM_STEP_TABLE(X)                                                                         \
-    X(EXAM_FILES, "files")                         /* certificate, key and CAs can be loaded */    \
-    X(EXAM_OWN_CERTIFICATE, "own_certificate")     /* dates and purpose */                         \
-    X(EXAM_NAME, "name")                           /* the proxy's name is resolved */              \
-    X(EXAM_TCP, "tcp")                             /* somebody listens there */                    \
-    X(EXAM_PROXY_CERTIFICATE, "proxy_certificate") /* chain, name and dates */                     \
-    X(EXAM_HANDSHAKE, "handshake")                 /* TLS */                                       \
-    X(EXAM_CA_LIST, "ca_list")                     /* would the CAs that it names accept us? */    \
-    X(EXAM_ACCEPTED, "accepted")                   /* the proxy takes our certificate */           \
-    X(EXAM_WHOAMI, "whoami")                       /* who we are to the proxy */                   \
-    X(EXAM_CONNECT, "connect")                     /* a tunnel to the target */
-
-enum exam_step {
-#define X(symbol, name) symbol,
-    EXAM_STEP_TABLE(X)
-#undef X
-        EXAM_STEP_COUNT
-};
 
 enum exam_outcome { EXAM_SKIPPED, EXAM_OK, EXAM_WARNING, EXAM_FAILED };
 
@@ -54,5 +35,5 @@ struct exam_plan {
 const char *exam_step_name(enum exam_step step);
 const char *exam_outcome_name(enum exam_outcome outcome);
 
-// examination_run walks the way. ERR_MEMORY, or ERR_SYSTEM where this machine does not let it begin.
+// examination_run goes through the steps. ERR_MEMORY; ERR_SYSTEM when there is no event loop or no resolver.
 enum err examination_run(const struct exam_plan *plan, struct examination *out) MUST_USE;

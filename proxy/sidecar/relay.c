@@ -12,13 +12,8 @@ enum err relay_open(struct relay *relay, struct stream *client, struct stream *p
     if (error == ERR_OK)
         error = flow_preload(&relay->duplex.up, rest, false);
     if (error != ERR_OK)
-        relay_close(relay);
+        duplex_deinit(&relay->duplex);
     return error;
-}
-
-void relay_close(struct relay *relay)
-{
-    duplex_deinit(&relay->duplex);
 }
 
 // status_of reads the status of an answer's first bytes (RFC 9112 4); 0 where they do not hold it.
@@ -36,33 +31,25 @@ static uint16_t status_of(struct slice answer)
     return status;
 }
 
-// read_first reads the first bytes of the proxy's answer into the way down.
-static enum err read_first(struct relay *relay)
+// await_answer reads the first bytes of the proxy's answer into the way down. RELAY_WAITS: they are there, or there are
+// none yet.
+static enum relay_status await_answer(struct relay *relay)
 {
     struct buffer *first = buffer_pool_take(relay->pool);
     size_t len = 0;
     if (first == NULL)
-        return ERR_MEMORY;
+        return RELAY_BROKEN;
     enum err error = stream_read(relay->duplex.server, first->data, BUFFER_CAP / 2, &len);
     relay->status = status_of(slice_of(first->data, len));
     if (error == ERR_OK)
         error = flow_preload(&relay->duplex.down, slice_of(first->data, len), false);
     buffer_pool_give(relay->pool, &first);
-    return error;
-}
-
-// await_answer looks for the first byte of an answer; RELAY_WAITS: it is there, or there is none yet.
-static enum relay_status await_answer(struct relay *relay)
-{
-    const enum err error = read_first(relay);
-    if (error == ERR_AGAIN)
-        return RELAY_WAITS;
     if (error == ERR_MEMORY)
         return RELAY_BROKEN;
-    if (error != ERR_OK)
+    if (error != ERR_OK && error != ERR_AGAIN)
         return error == ERR_EOF && relay->duplex.up.has_end ? RELAY_LEFT : RELAY_UNANSWERED;
-    relay->is_answered = true;
-    relay->duplex.holds_down = false;
+    relay->is_answered = error == ERR_OK;
+    relay->duplex.holds_down = error != ERR_OK;
     return RELAY_WAITS;
 }
 
@@ -89,14 +76,4 @@ enum relay_status relay_step(struct relay *relay, int64_t now_ms)
         break;
     }
     return RELAY_BROKEN;
-}
-
-void relay_end_up(struct relay *relay)
-{
-    relay->duplex.up.has_end = true;
-}
-
-bool relay_has_client_end(const struct relay *relay)
-{
-    return relay->duplex.up.has_end;
 }

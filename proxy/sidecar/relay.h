@@ -16,7 +16,7 @@ enum relay_status {
     RELAY_BROKEN,     // reset or TLS error on one side: the other is to see a reset, too
 };
 
-// Embedded by the bridge, which may read `duplex`, `is_answered` and `status`.
+// Embedded by the bridge, which may read `is_answered`, `status` and `duplex`, and may end the way up of the duplex.
 struct relay {
     struct duplex duplex;     // between the client and the proxy
     struct buffer_pool *pool; // borrowed
@@ -24,21 +24,12 @@ struct relay {
     uint16_t status;          // of the first answer; 0: unknown
 };
 
-// relay_open prepares both flows. `head` goes first on the way up, then `rest`, what has come after it. Of a
-// CONNECT `rest` and all that follows is the tunnel's: the records of TLS inside it are kept whole; after
-// other heads there is no TLS, and the bytes are left alone. ERR_MEMORY.
+// relay_open prepares both flows. `head` goes first on the way up, then `rest`, the bytes that have come after it. After the
+// head of a CONNECT these and all later bytes belong to the tunnel: the records of TLS inside it are kept whole. After
+// other heads there is no TLS, and the bytes are left alone. The owner ends it with duplex_deinit. ERR_MEMORY.
 enum err relay_open(struct relay *relay, struct stream *client, struct stream *proxy,
                     struct buffer_pool *pool, struct slice head, struct slice rest,
                     int64_t now_ms) MUST_USE;
 
-// relay_close gives the buffers back. A zeroed relay is allowed.
-void relay_close(struct relay *relay);
-
 // relay_step moves what can be moved now.
 enum relay_status relay_step(struct relay *relay, int64_t now_ms);
-
-// relay_end_up ends the way up, as if the client had: it will send nothing more to this proxy.
-void relay_end_up(struct relay *relay);
-
-// relay_has_client_end tells whether the way up has ended.
-bool relay_has_client_end(const struct relay *relay);

@@ -1,7 +1,7 @@
 // reply: what the sidecar itself says to a local client, in HTTP/1.1: why the proxy could not be used, what
 // this port is, and the PAC file. Pure.
 //
-// As with the proxy's own answers, the reason phrase carries the cause, for many clients show nothing else
+// As in the proxy's own answers, the reason phrase carries the cause, because many clients show nothing else
 // (RFC 9112 4; Proxy-Status: RFC 9209). Nothing of the request gets into a reply.
 #pragma once
 
@@ -14,21 +14,14 @@ enum { REPLY_CAP = 2048 }; // bytes that always suffice, with the NUL
 // `alert` is the proxy's, or 0.
 void reply_failure(enum cause cause, const char *detail, uint8_t alert, struct text *out);
 
-// reply_bad_request appends a 400 with a few words of ours, reply_too_large a 431.
-void reply_bad_request(const char *why, struct text *out);
-void reply_too_large(struct text *out);
+// reply_refusal appends an answer that refuses a request: `what` and `why`, in a few words of ours, make the sentence, and
+// `error` is of RFC 9209.
+void reply_refusal(uint16_t status, const char *error, const char *what, const char *why,
+                   struct text *out);
 
-// reply_late appends the 408 for a head that was begun and not finished.
-void reply_late(struct text *out);
-
-// reply_draining appends the 503 of a sidecar that is stopping, reply_full that of one with too many
-// connections.
-void reply_draining(struct text *out);
-void reply_full(struct text *out);
-
-// reply_pac appends the PAC file: everything but this machine itself goes to `endpoint`, and never around
-// it. `has_body` is false for HEAD.
+// reply_pac appends the PAC file: everything goes to `endpoint`, except what is for this machine itself. `has_body` is
+// false for HEAD.
 void reply_pac(const char *endpoint, bool has_body, struct text *out);
 
-// reply_about appends the 404 for somebody who takes this port for a web server.
+// reply_about appends the 404 for a client that takes this port for a web server's.
 void reply_about(const char *endpoint, struct text *out);

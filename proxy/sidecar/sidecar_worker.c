@@ -166,7 +166,6 @@ static void take_route(struct route *route, const struct sidecar_worker_options 
         route->ways[i].proxy = options->proxies[i];
     route->way_count = options->proxy_count;
     route->pins = options->pins;
-    route->timeouts = options->reach;
     route->retry_ms = options->retry_ms;
 }
 
@@ -185,7 +184,7 @@ enum err sidecar_worker_create(const struct sidecar_worker_options *options,
     worker->on_exit = options->on_exit;
     worker->arg = options->arg;
     worker->context.live_max = options->live_max;
-    worker->context.timeouts = options->bridges;
+    worker->context.idle_ms = options->idle_ms;
     worker->context.route.credentials = credentials_ref(options->credentials);
     take_route(&worker->context.route, options);
     enum err error = open_parts(worker, options, info);

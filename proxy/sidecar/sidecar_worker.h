@@ -9,14 +9,13 @@
 enum { SIDECAR_LISTENERS_MAX = 8 };
 
 struct sidecar_worker_options {
-    uint32_t index;                  // from 0; for messages
-    struct credentials *credentials; // a reference of its own is taken
-    const struct target *proxies;    // borrowed for the call
-    size_t proxy_count;              // 1 to ROUTE_PROXIES_MAX
-    const struct pins *pins;         // borrowed; must outlive the worker
-    struct upstream_timeouts reach;
-    int64_t retry_ms; // see struct route
-    struct bridge_timeouts bridges;
+    uint32_t index;                   // from 0; for messages
+    struct credentials *credentials;  // a reference of its own is taken
+    const struct target *proxies;     // borrowed for the call
+    size_t proxy_count;               // 1 to ROUTE_PROXIES_MAX
+    const struct pins *pins;          // borrowed; must outlive the worker
+    int64_t retry_ms;                 // see struct route
+    int64_t idle_ms;                  // see struct bridge_context
     struct resolver_options resolver; // borrowed for the call
     size_t live_max;
     int64_t drain_ms;

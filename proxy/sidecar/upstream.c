@@ -1,10 +1,11 @@
 // The way to a proxy:
 //   1. Resolve its name, unless an answer of the last seconds is at hand. When DNS fails, an older answer
 //      will do: the certificate tells whether it is still the proxy.
-//   2. Dial. Addresses that were remembered and do not answer are asked for again, once.
+//   2. Dial. If remembered addresses do not answer, DNS is asked for today's, once.
 //   3. The handshake, in which on_verify judges the proxy's chain and name.
-// Where nobody is there the next proxy of the route is tried; after the last one all of them again, as long as
-// the route says. No byte of a client has been sent by then. Each step has a deadline, in one timer.
+// If a proxy cannot be reached, the next one of the route is tried, and after the last one all of them again, as long as
+// the route says. No byte of a client has been sent by then. Each state has a deadline, in one timer. The loop's
+// callbacks move the connection on to the next state; only the handshake is driven by upstream_step.
 #include "proxy/sidecar/upstream.h"
 
 #include <inttypes.h>
@@ -23,10 +24,10 @@
 
 enum {
     UPSTREAM_MAGIC = 0x0D57EA33,
-    KEEPALIVE_IDLE_S = 60,
-    KEEPALIVE_INTERVAL_S = 15,
-    KEEPALIVE_COUNT = 4,
-    UNACKNOWLEDGED_MS = 2 * 60 * 1000,
+    RESOLVE_MS = 5000,
+    ATTEMPT_MS = 3000,  // for each address
+    CONNECT_MS = 10000, // for all of them
+    HANDSHAKE_MS = 10000,
     FRESH_MS = 10 * 1000, // an answer of DNS is used again
     RETRY_EVERY_MS = 500,
     SAY_EVERY_MS = 1000,
@@ -39,49 +40,39 @@ struct upstream {
     struct way *way;                 // in `route`; the proxy that is tried
     size_t tried_count;              // of this round
     int64_t begun_ms;                // monotonic
+    int64_t since_ms;                // monotonic; of the state
     struct credentials *credentials; // ref; those that this connection was begun with
     void (*wake)(void *owner);
     void *owner;                  // borrowed
-    ev_timer timer;               // ends the step under way; of length zero: wakes
+    ev_timer timer;               // ends the state
     struct resolver_query *query; // owned; NULL when none is open
     struct dialer *dialer;        // owned
-    struct tcp_stream tcp;
-    struct tls_stream *tls; // owned
-    bool has_tcp;
-    bool is_waited;     // another round may begin
-    bool is_given_up;   // no other proxy and no other round is tried
-    bool is_remembered; // dialling addresses of an earlier answer
-    bool is_answered;   // DNS has said something: `resolved`
-    bool is_dialled;    // the dialer is done: `dial_result`, `fd`
-    enum resolve_result resolved;
-    enum dial_result dial_result;
-    int fd;           // owned until the stream has it; -1
-    int64_t since_ms; // monotonic; of the step
+    struct tcp_stream tcp;        // open when there is `tls`
+    struct tls_stream *tls;       // owned
+    bool is_given_up;             // no other proxy and no other round is tried
+    bool is_remembered;           // dialling addresses of an earlier answer
     enum cause cause;
     const char *detail;           // static memory, or `key`
     char key[PIN_TEXT_CAP + 16];  // about the proxy's key, where that is the cause
-    struct upstream_facts *facts; // owned; NULL when they are not kept
+    struct upstream_facts *facts; // borrowed; NULL when they are not kept
 };
+
+static void dial(struct upstream *upstream);
 
 static int64_t elapsed_ms(const struct upstream *upstream)
 {
     return monotonic_ms() - upstream->since_ms;
 }
 
-static void set_deadline(struct upstream *upstream, int64_t after_ms)
-{
-    struct ev_loop *loop = upstream->route->loop;
-    ev_timer_stop(loop, &upstream->timer);
-    ev_timer_set(&upstream->timer, (ev_tstamp)after_ms / 1000., 0.);
-    ev_timer_start(loop, &upstream->timer);
-}
-
-// enter begins a step that waits at most `limit_ms`.
+// enter begins a state that lasts at most `limit_ms`.
 static void enter(struct upstream *upstream, enum upstream_state state, int64_t limit_ms)
 {
+    struct ev_loop *loop = upstream->route->loop;
     upstream->state = state;
     upstream->since_ms = monotonic_ms();
-    set_deadline(upstream, limit_ms);
+    ev_timer_stop(loop, &upstream->timer);
+    ev_timer_set(&upstream->timer, (ev_tstamp)limit_ms / 1000., 0.);
+    ev_timer_start(loop, &upstream->timer);
 }
 
 static void fail(struct upstream *upstream, enum cause cause, const char *detail)
@@ -92,46 +83,23 @@ static void fail(struct upstream *upstream, enum cause cause, const char *detail
     ev_timer_stop(upstream->route->loop, &upstream->timer);
 }
 
-// fail_step notes that a step has taken too long.
-static void fail_step(struct upstream *upstream)
-{
-    switch (upstream->state) {
-    case UPSTREAM_WAIT:
-        upstream->is_waited = true;
-        return;
-    case UPSTREAM_RESOLVE:
-        upstream->is_answered = true;
-        upstream->resolved = RESOLVE_TIMED_OUT;
-        resolver_cancel(upstream->query);
-        upstream->query = NULL;
-        return;
-    case UPSTREAM_DIAL:
-        fail(upstream, CAUSE_CONNECTION_TIMEOUT, "");
-        return;
-    case UPSTREAM_HANDSHAKE:
-        fail(upstream, CAUSE_HANDSHAKE_TIMEOUT, "");
-        return;
-    case UPSTREAM_READY:
-    case UPSTREAM_FAILED:
-        return;
-    }
-}
-
-static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)loop;
-    struct upstream *upstream = timer->data;
-    ASSERT(upstream->magic == UPSTREAM_MAGIC);
-    if ((events & EV_CUSTOM) == 0)
-        fail_step(upstream);
-    upstream->wake(upstream->owner);
-}
-
 static void on_ready(void *owner)
 {
     struct upstream *upstream = owner;
     ASSERT(upstream->magic == UPSTREAM_MAGIC);
     upstream->wake(upstream->owner);
+}
+
+// end_resolve goes on when DNS has answered, or has not in time.
+static void end_resolve(struct upstream *upstream, enum resolve_result result)
+{
+    resolver_cancel(upstream->query);
+    upstream->query = NULL;
+    if (result == RESOLVE_OK || upstream->way->address_count > 0)
+        dial(upstream);
+    else
+        fail(upstream, result == RESOLVE_NOT_FOUND ? CAUSE_DNS_NOT_FOUND : CAUSE_DNS_FAILED,
+             resolve_result_name(result));
 }
 
 // take_answer takes what DNS knows, once the preferred family is there, or everything.
@@ -142,16 +110,13 @@ static void take_answer(struct upstream *upstream)
     resolver_query_read(upstream->query, &answer);
     if (!answer.is_complete && !answer.has_preferred)
         return;
-    resolver_cancel(upstream->query);
-    upstream->query = NULL;
-    upstream->is_answered = true;
-    upstream->resolved = answer.result;
-    if (answer.result != RESOLVE_OK)
-        return;
-    for (size_t i = 0; i < answer.count; i++)
-        way->addresses[i] = answer.addresses[i];
-    way->address_count = answer.count;
-    way->resolved_ms = monotonic_ms();
+    if (answer.result == RESOLVE_OK) {
+        for (size_t i = 0; i < answer.count; i++)
+            way->addresses[i] = answer.addresses[i];
+        way->address_count = answer.count;
+        way->resolved_ms = monotonic_ms();
+    }
+    end_resolve(upstream, answer.result);
 }
 
 static void on_resolved(void *arg)
@@ -159,58 +124,19 @@ static void on_resolved(void *arg)
     struct upstream *upstream = arg;
     ASSERT(upstream->magic == UPSTREAM_MAGIC);
     take_answer(upstream);
-    if (upstream->is_answered)
-        upstream->wake(upstream->owner);
-}
-
-static void on_dialled(void *arg, enum dial_result result, int fd)
-{
-    struct upstream *upstream = arg;
-    ASSERT(upstream->magic == UPSTREAM_MAGIC);
-    upstream->is_dialled = true;
-    upstream->dial_result = result;
-    upstream->fd = fd;
     upstream->wake(upstream->owner);
-}
-
-static void dial(struct upstream *upstream)
-{
-    struct route *route = upstream->route;
-    const struct way *way = upstream->way;
-    const struct dialer_options options = {
-        .addresses = way->addresses,
-        .count = way->address_count,
-        .port = way->proxy.port,
-        .attempt_ms = route->timeouts.attempt_ms,
-    };
-    const struct dialer_events events = {.on_done = on_dialled, .arg = upstream};
-    if (upstream->facts != NULL) {
-        upstream->facts->resolve_ms = elapsed_ms(upstream);
-        upstream->facts->address_count = way->address_count;
-        for (size_t i = 0; i < way->address_count; i++)
-            upstream->facts->addresses[i] = way->addresses[i];
-    }
-    upstream->dialer = dialer_start(route->loop, &options, &events);
-    if (upstream->dialer == NULL)
-        fail(upstream, CAUSE_NO_RESOURCES, "");
-    else
-        enter(upstream, UPSTREAM_DIAL, route->timeouts.connect_ms);
 }
 
 static void resolve(struct upstream *upstream)
 {
     struct route *route = upstream->route;
-    upstream->is_answered = false;
-    enter(upstream, UPSTREAM_RESOLVE, route->timeouts.resolve_ms);
+    enter(upstream, UPSTREAM_RESOLVE, RESOLVE_MS);
     upstream->query = resolver_submit(route->resolver, hostname_slice(&upstream->way->proxy.name),
                                       0, on_resolved, upstream);
-    if (upstream->query == NULL) {
+    if (upstream->query == NULL)
         fail(upstream, CAUSE_NO_RESOURCES, "");
-        return;
-    }
-    take_answer(upstream);
-    if (upstream->is_answered) // at once: it is told from the loop, as any other answer
-        ev_feed_event(route->loop, &upstream->timer, EV_CUSTOM);
+    else
+        take_answer(upstream);
 }
 
 // begin goes for the addresses: the one that is written, those of the last seconds, or those of DNS.
@@ -228,61 +154,6 @@ static void begin(struct upstream *upstream)
     } else {
         resolve(upstream);
     }
-}
-
-// step_resolve goes on when DNS has answered.
-static bool step_resolve(struct upstream *upstream)
-{
-    if (!upstream->is_answered)
-        return false;
-    if (upstream->resolved == RESOLVE_OK || upstream->way->address_count > 0)
-        dial(upstream);
-    else
-        fail(upstream,
-             upstream->resolved == RESOLVE_NOT_FOUND ? CAUSE_DNS_NOT_FOUND : CAUSE_DNS_FAILED,
-             resolve_result_name(upstream->resolved));
-    return true;
-}
-
-// forget_addresses drops remembered addresses that have not answered, and asks for today's.
-static void forget_addresses(struct upstream *upstream)
-{
-    dialer_destroy(upstream->dialer);
-    upstream->dialer = NULL;
-    upstream->is_dialled = false;
-    upstream->is_remembered = false;
-    upstream->way->address_count = 0;
-    resolve(upstream);
-}
-
-static enum cause cause_of_dial(enum dial_result result)
-{
-    switch (result) {
-    case DIAL_CONNECTED:
-        return CAUSE_NONE;
-    case DIAL_REFUSED:
-        return CAUSE_CONNECTION_REFUSED;
-    case DIAL_TIMED_OUT:
-        return CAUSE_CONNECTION_TIMEOUT;
-    case DIAL_NO_RESOURCES:
-    case DIAL_NO_SOURCE:
-        return CAUSE_NO_RESOURCES;
-    }
-    return CAUSE_NO_RESOURCES;
-}
-
-// watch_peer has the kernel find out when the proxy is gone without a word.
-static void watch_peer(int fd)
-{
-    const int idle = KEEPALIVE_IDLE_S;
-    const int interval = KEEPALIVE_INTERVAL_S;
-    const int count = KEEPALIVE_COUNT;
-    const unsigned unacknowledged_ms = UNACKNOWLEDGED_MS;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms,
-                     sizeof unacknowledged_ms);
 }
 
 // keep_facts notes what the proxy's leaf says.
@@ -348,59 +219,110 @@ static void on_request(void *arg, const STACK_OF(CRYPTO_BUFFER) *ca_names)
     facts->was_asked = true;
     for (size_t i = 0; ca_names != NULL && i < sk_CRYPTO_BUFFER_num(ca_names); i++) {
         CRYPTO_BUFFER *name = sk_CRYPTO_BUFFER_value(ca_names, i);
+        if (facts->ca_names == NULL)
+            facts->ca_names = sk_CRYPTO_BUFFER_new_null();
         if (facts->ca_names != NULL && sk_CRYPTO_BUFFER_push(facts->ca_names, name) != 0)
             (void)CRYPTO_BUFFER_up_ref(name);
     }
 }
 
+// watch_peer has the kernel find out when the proxy is gone without a word.
+static void watch_peer(int fd)
+{
+    static const struct {
+        int option;
+        int value;
+    } settings[] = {
+        {TCP_KEEPIDLE, 60},                // seconds without a byte
+        {TCP_KEEPINTVL, 15},               // seconds between two probes
+        {TCP_KEEPCNT, 4},                  // probes
+        {TCP_USER_TIMEOUT, 2 * 60 * 1000}, // milliseconds for what is not acknowledged
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        (void)setsockopt(fd, IPPROTO_TCP, settings[i].option, &settings[i].value,
+                         sizeof settings[i].value);
+}
+
 // begin_handshake puts TLS on the connected socket.
-static void begin_handshake(struct upstream *upstream)
+static void begin_handshake(struct upstream *upstream, int fd)
 {
     struct route *route = upstream->route;
     const struct target *proxy = &upstream->way->proxy;
     const char *name = proxy->kind == TARGET_NAME ? proxy->name.text : NULL;
-    watch_peer(upstream->fd);
-    tcp_stream_init(&upstream->tcp, route->loop, upstream->fd);
-    upstream->has_tcp = true;
-    upstream->fd = -1;
+    watch_peer(fd);
+    tcp_stream_init(&upstream->tcp, route->loop, fd);
     upstream->tcp.stream.on_ready = on_ready;
     upstream->tcp.stream.owner = upstream;
     upstream->tls =
         tls_client_stream_create(upstream->credentials->tls, route->sessions, name,
                                  &upstream->tcp.stream, route->pool, on_verify, upstream);
     if (upstream->tls == NULL) {
+        stream_close(&upstream->tcp.stream, true);
         fail(upstream, CAUSE_NO_RESOURCES, "");
         return;
     }
     if (upstream->facts != NULL)
         tls_client_stream_on_request(upstream->tls, on_request);
-    enter(upstream, UPSTREAM_HANDSHAKE, route->timeouts.handshake_ms);
+    enter(upstream, UPSTREAM_HANDSHAKE, HANDSHAKE_MS);
 }
 
-static bool step_dial(struct upstream *upstream)
+static void on_dialled(void *arg, enum dial_result result, int fd)
 {
-    if (!upstream->is_dialled)
-        return false;
+    static const enum cause causes[] = {
+        [DIAL_REFUSED] = CAUSE_CONNECTION_REFUSED,
+        [DIAL_TIMED_OUT] = CAUSE_CONNECTION_TIMEOUT,
+        [DIAL_NO_RESOURCES] = CAUSE_NO_RESOURCES,
+        [DIAL_NO_SOURCE] = CAUSE_NO_RESOURCES,
+    };
+    struct upstream *upstream = arg;
+    ASSERT(upstream->magic == UPSTREAM_MAGIC);
     if (upstream->facts != NULL) {
         upstream->facts->connect_ms = elapsed_ms(upstream);
         upstream->facts->dialled = dialer_last_dialled(upstream->dialer);
     }
-    if (upstream->dial_result == DIAL_CONNECTED) {
-        dialer_destroy(upstream->dialer);
-        upstream->dialer = NULL;
-        begin_handshake(upstream);
-    } else if (upstream->is_remembered && upstream->dial_result != DIAL_NO_RESOURCES) {
-        forget_addresses(upstream);
+    dialer_destroy(upstream->dialer);
+    upstream->dialer = NULL;
+    if (result == DIAL_CONNECTED) {
+        begin_handshake(upstream, fd);
+    } else if (upstream->is_remembered && result != DIAL_NO_RESOURCES) {
+        upstream->is_remembered = false;
+        upstream->way->address_count = 0;
+        resolve(upstream);
     } else {
-        fail(upstream, cause_of_dial(upstream->dial_result), "");
+        fail(upstream, causes[result], "");
     }
-    return true;
+    upstream->wake(upstream->owner);
 }
 
-// fail_handshake sorts out why TLS did not come about.
+static void dial(struct upstream *upstream)
+{
+    struct upstream_facts *facts = upstream->facts;
+    const struct way *way = upstream->way;
+    const struct dialer_options options = {
+        .addresses = way->addresses,
+        .count = way->address_count,
+        .port = way->proxy.port,
+        .attempt_ms = ATTEMPT_MS,
+    };
+    const struct dialer_events events = {.on_done = on_dialled, .arg = upstream};
+    if (facts != NULL) {
+        facts->resolve_ms = elapsed_ms(upstream);
+        facts->address_count = way->address_count;
+        for (size_t i = 0; i < way->address_count; i++)
+            facts->addresses[i] = way->addresses[i];
+    }
+    upstream->dialer = dialer_start(upstream->route->loop, &options, &events);
+    if (upstream->dialer == NULL)
+        fail(upstream, CAUSE_NO_RESOURCES, "");
+    else
+        enter(upstream, UPSTREAM_DIAL, CONNECT_MS);
+}
+
+// fail_handshake finds out why TLS has failed.
 static void fail_handshake(struct upstream *upstream)
 {
     const char *word = tls_stream_failure_detail(upstream->tls);
+    const struct failure told = upstream_failure(upstream);
     switch (tls_stream_failure(upstream->tls)) {
     case TLS_FAILURE_REFUSED:
         fail(upstream, upstream->cause == CAUSE_NONE ? CAUSE_NO_RESOURCES : upstream->cause,
@@ -413,7 +335,7 @@ static void fail_handshake(struct upstream *upstream)
         fail(upstream, CAUSE_PROXY_BAD_PURPOSE, word);
         return;
     case TLS_FAILURE_ABORTED:
-        fail(upstream, upstream_cause(upstream), upstream_detail(upstream));
+        fail(upstream, told.cause, told.detail);
         return;
     case TLS_FAILURE_NONE:
     case TLS_FAILURE_NO_CERTIFICATE:
@@ -427,7 +349,7 @@ static void fail_handshake(struct upstream *upstream)
     }
 }
 
-// note_way has those who come later begin with the proxy that is there.
+// note_way has later connections begin with the proxy that was reached.
 static void note_way(struct upstream *upstream)
 {
     struct route *route = upstream->route;
@@ -470,63 +392,47 @@ static void drop_attempt(struct upstream *upstream, bool is_reset)
     upstream->query = NULL;
     dialer_destroy(upstream->dialer);
     upstream->dialer = NULL;
-    if (upstream->fd >= 0) {
-        tcp_stream_init(&upstream->tcp, upstream->route->loop, upstream->fd);
-        upstream->has_tcp = true;
-        upstream->fd = -1;
-    }
     if (upstream->tls != NULL)
         stream_close(tls_stream_stream(upstream->tls), is_reset);
-    else if (upstream->has_tcp)
-        stream_close(&upstream->tcp.stream, true);
     tls_stream_destroy(upstream->tls);
     upstream->tls = NULL;
-    upstream->has_tcp = false;
 }
 
-// begin_again begins with a proxy of the route, as if none had been tried before in this round.
-static void begin_again(struct upstream *upstream, struct way *way)
+// try_next begins with the next proxy of the route.
+static void try_next(struct upstream *upstream)
 {
+    struct route *route = upstream->route;
+    const size_t next = (size_t)(upstream->way - route->ways) + 1;
     drop_attempt(upstream, true);
-    upstream->way = way;
-    upstream->is_waited = false;
+    upstream->way = &route->ways[next == route->way_count ? 0 : next];
     upstream->is_remembered = false;
-    upstream->is_answered = false;
-    upstream->is_dialled = false;
     upstream->cause = CAUSE_NONE;
     upstream->detail = "";
     begin(upstream);
 }
 
-// way_behind gives the way that is tried when nobody is at the present one.
-static struct way *way_behind(const struct upstream *upstream)
-{
-    struct route *route = upstream->route;
-    const size_t at = (size_t)(upstream->way - route->ways) + 1;
-    return &route->ways[at == route->way_count ? 0 : at];
-}
-
-// say_waiting logs that nobody is there; while many find that out, one a second.
+// say_waiting logs that no proxy can be reached; while many connections find that out, once a second.
 static void say_waiting(struct upstream *upstream)
 {
     struct route *route = upstream->route;
+    const struct cause_info *info = cause_info(upstream->cause);
     char host[TARGET_TEXT_CAP];
     if (route->said_ms != 0 && monotonic_ms() - route->said_ms < SAY_EVERY_MS)
         return;
     route->said_ms = monotonic_ms();
     log_warning("https://%s:%u: %s (%s); trying again, for %" PRId64 " ms at most",
                 target_format_host(&upstream->way->proxy, host), upstream->way->proxy.port,
-                cause_phrase(upstream->cause), cause_name(upstream->cause), route->retry_ms);
+                info->phrase, info->name, route->retry_ms);
 }
 
-// step_failed goes on to the next proxy, or to another round; false where it stays failed.
+// step_failed goes on to the next proxy, or to another round; false where the connection stays failed, or waits.
 static bool step_failed(struct upstream *upstream)
 {
     const struct route *route = upstream->route;
     if (!cause_is_absence(upstream->cause) || upstream->is_given_up)
         return false;
     if (upstream->tried_count < route->way_count) {
-        begin_again(upstream, way_behind(upstream));
+        try_next(upstream);
         return true;
     }
     if (monotonic_ms() + RETRY_EVERY_MS - upstream->begun_ms > route->retry_ms)
@@ -537,13 +443,33 @@ static bool step_failed(struct upstream *upstream)
     return false;
 }
 
-static bool step_wait(struct upstream *upstream)
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
-    if (!upstream->is_waited)
-        return false;
-    upstream->tried_count = 0;
-    begin_again(upstream, way_behind(upstream));
-    return true;
+    (void)loop;
+    (void)events;
+    struct upstream *upstream = timer->data;
+    ASSERT(upstream->magic == UPSTREAM_MAGIC);
+    switch (upstream->state) {
+    case UPSTREAM_WAIT:
+        upstream->tried_count = 0;
+        try_next(upstream);
+        break;
+    case UPSTREAM_RESOLVE:
+        end_resolve(upstream, RESOLVE_TIMED_OUT);
+        break;
+    case UPSTREAM_DIAL:
+        dialer_destroy(upstream->dialer);
+        upstream->dialer = NULL;
+        fail(upstream, CAUSE_CONNECTION_TIMEOUT, "");
+        break;
+    case UPSTREAM_HANDSHAKE:
+        fail(upstream, CAUSE_HANDSHAKE_TIMEOUT, "");
+        break;
+    case UPSTREAM_READY:
+    case UPSTREAM_FAILED:
+        break;
+    }
+    upstream->wake(upstream->owner);
 }
 
 void upstream_give_up(struct upstream *upstream)
@@ -555,68 +481,39 @@ void upstream_give_up(struct upstream *upstream)
 enum upstream_state upstream_step(struct upstream *upstream)
 {
     bool is_moving = true;
-    while (is_moving) {
-        switch (upstream->state) {
-        case UPSTREAM_WAIT:
-            is_moving = step_wait(upstream);
-            break;
-        case UPSTREAM_RESOLVE:
-            is_moving = step_resolve(upstream);
-            break;
-        case UPSTREAM_DIAL:
-            is_moving = step_dial(upstream);
-            break;
-        case UPSTREAM_HANDSHAKE:
-            is_moving = step_handshake(upstream);
-            break;
-        case UPSTREAM_FAILED:
-            is_moving = step_failed(upstream);
-            break;
-        case UPSTREAM_READY:
-            is_moving = false;
-            break;
-        }
-    }
+    while (is_moving)
+        is_moving = (upstream->state == UPSTREAM_HANDSHAKE && step_handshake(upstream)) ||
+                    (upstream->state == UPSTREAM_FAILED && step_failed(upstream));
     return upstream->state;
 }
 
 struct upstream *upstream_create(struct route *route, void (*wake)(void *owner), void *owner)
 {
     struct upstream *upstream = calloc(1, sizeof *upstream);
-    struct upstream_facts *facts = route->keeps_facts ? calloc(1, sizeof *facts) : NULL;
-    if (facts != NULL)
-        facts->ca_names = sk_CRYPTO_BUFFER_new_null();
-    if (upstream == NULL || (route->keeps_facts && facts == NULL)) {
-        free(upstream);
-        free(facts);
+    if (upstream == NULL)
         return NULL;
-    }
     *upstream = (struct upstream){
         .magic = UPSTREAM_MAGIC,
         .route = route,
         .way = &route->ways[route->way_at],
         .begun_ms = monotonic_ms(),
+        .since_ms = monotonic_ms(),
         .credentials = credentials_ref(route->credentials),
         .wake = wake,
         .owner = owner,
-        .fd = -1,
         .detail = "",
-        .facts = facts,
+        .facts = route->facts,
     };
     ev_timer_init(&upstream->timer, on_timer, 0., 0.);
     upstream->timer.data = upstream;
-    upstream->since_ms = monotonic_ms();
     begin(upstream);
     return upstream;
 }
 
-static void destroy_facts(struct upstream_facts *facts)
+void upstream_facts_deinit(struct upstream_facts *facts)
 {
-    if (facts == NULL)
-        return;
     identity_destroy(facts->server);
     sk_CRYPTO_BUFFER_pop_free(facts->ca_names, CRYPTO_BUFFER_free);
-    free(facts);
 }
 
 void upstream_destroy(struct upstream *upstream, bool is_reset)
@@ -625,7 +522,6 @@ void upstream_destroy(struct upstream *upstream, bool is_reset)
         return;
     drop_attempt(upstream, is_reset);
     credentials_unref(upstream->credentials);
-    destroy_facts(upstream->facts);
     upstream->magic = 0;
     free(upstream);
 }
@@ -640,31 +536,14 @@ struct stream *upstream_stream(struct upstream *upstream)
     return tls_stream_stream(upstream->tls);
 }
 
-bool upstream_alert(const struct upstream *upstream, uint8_t *out)
-{
-    *out = 0;
-    return upstream->tls != NULL && tls_stream_alert(upstream->tls, out);
-}
-
-enum cause upstream_cause(const struct upstream *upstream)
+struct failure upstream_failure(const struct upstream *upstream)
 {
     uint8_t alert = 0;
+    const bool has_alert = upstream->tls != NULL && tls_stream_alert(upstream->tls, &alert);
     if (upstream->state == UPSTREAM_FAILED)
-        return upstream->cause;
-    if (upstream_alert(upstream, &alert))
-        return cause_of_alert(alert, &upstream->credentials->own, time(NULL));
-    return CAUSE_CLOSED;
-}
-
-const char *upstream_detail(const struct upstream *upstream)
-{
-    uint8_t alert = 0;
-    if (upstream->state == UPSTREAM_FAILED)
-        return upstream->detail;
-    return upstream_alert(upstream, &alert) ? tls_alert_name(alert) : "";
-}
-
-const struct upstream_facts *upstream_facts(const struct upstream *upstream)
-{
-    return upstream->facts;
+        return (struct failure){upstream->cause, upstream->detail, alert};
+    if (!has_alert)
+        return (struct failure){CAUSE_CLOSED, "", 0};
+    return (struct failure){cause_of_alert(alert, &upstream->credentials->own, time(NULL)),
+                            tls_alert_name(alert), alert};
 }

@@ -6,31 +6,15 @@
 #include "proxy/http/field.h"
 #include "proxy/net/stream.h"
 
-enum { ANSWER_CAP = 2 * RESPONSE_HEAD_MAX_LEN };
-
-struct visit {
-    struct route *route;       // borrowed
-    struct upstream *upstream; // owned
-    struct slice request;      // borrowed for the run; what has not been sent
-    bool is_connected;
-    bool has_request;
-    bool is_done;
-    bool has_answer;
-    struct message_head answer; // borrows from `bytes`
-    enum cause cause;
-    ev_timer patience;
-    size_t len; // bytes
-    uint8_t bytes[ANSWER_CAP];
-};
-
 static void end(struct visit *visit, enum cause cause)
 {
     visit->is_done = true;
-    visit->cause = cause;
+    visit->failure = upstream_failure(visit->upstream);
+    visit->failure.cause = cause;
     ev_break(visit->route->loop, EVBREAK_ALL);
 }
 
-// send sends what is left of the request. A proxy that takes no more may have said why.
+// send_rest sends what is left of the request. A proxy that takes no more may have said why.
 static void send_rest(struct visit *visit)
 {
     struct stream *stream = upstream_stream(visit->upstream);
@@ -93,7 +77,7 @@ static void receive(struct visit *visit)
         if (is_whole(visit) || (error != ERR_OK && visit->has_answer))
             end(visit, CAUSE_NONE);
         else if (error != ERR_OK)
-            end(visit, upstream_cause(visit->upstream));
+            end(visit, upstream_failure(visit->upstream).cause);
     }
 }
 
@@ -103,16 +87,12 @@ static void drive(struct visit *visit)
     if (visit->is_done)
         return;
     if (state == UPSTREAM_FAILED) {
-        end(visit, upstream_cause(visit->upstream));
+        end(visit, upstream_failure(visit->upstream).cause);
         return;
     }
     if (state != UPSTREAM_READY)
         return;
     visit->is_connected = true;
-    if (!visit->has_request) {
-        end(visit, CAUSE_NONE);
-        return;
-    }
     send_rest(visit);
     receive(visit);
     if (!visit->is_done)
@@ -140,7 +120,6 @@ enum err visit_make(struct route *route, struct slice request, int64_t patience_
         return ERR_MEMORY;
     visit->route = route;
     visit->request = request;
-    visit->has_request = request.len > 0;
     visit->upstream = upstream_create(route, on_wake, visit);
     if (visit->upstream == NULL) {
         free(visit);
@@ -169,21 +148,6 @@ void visit_destroy(struct visit *visit)
     free(visit);
 }
 
-const struct upstream *visit_upstream(const struct visit *visit)
-{
-    return visit->upstream;
-}
-
-bool visit_is_connected(const struct visit *visit)
-{
-    return visit->is_connected;
-}
-
-const struct message_head *visit_answer(const struct visit *visit)
-{
-    return visit->has_answer ? &visit->answer : NULL;
-}
-
 struct slice visit_body(const struct visit *visit)
 {
     if (!visit->has_answer)
@@ -201,9 +165,4 @@ struct slice visit_field(const struct visit *visit, const char *name)
             return field.value;
     }
     return (struct slice){0};
-}
-
-enum cause visit_cause(const struct visit *visit)
-{
-    return visit->cause;
 }

@@ -5,30 +5,33 @@
 #include "proxy/http/head.h"
 #include "proxy/sidecar/upstream.h"
 
-struct visit;
+enum { VISIT_BYTES_CAP = 2 * RESPONSE_HEAD_MAX_LEN };
 
-// visit_make makes the visit along `route` (its loop is run, and has to be the caller's alone) and sends
-// `request`, if it is not empty. At most `patience_ms` for the answer. `*out` is the caller's, also when the
-// proxy could not be reached; ERR_MEMORY.
+// The caller may read `failure`, `is_connected` and `answer`; the other fields are private to visit.c.
+struct visit {
+    struct failure failure; // why there is no answer; CAUSE_NONE: it is there, or nothing was asked
+    bool is_connected;      // the handshake was finished, as far as we can see
+    bool has_answer;
+    struct message_head answer; // with `has_answer`; borrows from `bytes`
+    struct route *route;        // borrowed
+    struct upstream *upstream;  // owned
+    struct slice request;       // borrowed for the run; what has not been sent
+    bool is_done;
+    ev_timer patience;
+    size_t len; // bytes
+    uint8_t bytes[VISIT_BYTES_CAP];
+};
+
+// visit_make connects along `route` and sends `request`. It runs the route's loop, which has nothing else on it. It waits
+// `patience_ms` at most for the answer. `*out` is the caller's, also when the proxy could not be reached. ERR_MEMORY.
 enum err visit_make(struct route *route, struct slice request, int64_t patience_ms,
                     struct visit **out) MUST_USE;
 
 // visit_destroy frees it. NULL is allowed.
 void visit_destroy(struct visit *visit);
 
-// visit_upstream gives the way there, with its facts; borrowed until destroy.
-const struct upstream *visit_upstream(const struct visit *visit);
-
-// visit_is_connected tells whether the handshake was finished, as far as we can see.
-bool visit_is_connected(const struct visit *visit);
-
-// visit_answer gives the answer, borrowed until destroy; NULL: none came, and visit_cause tells why.
-const struct message_head *visit_answer(const struct visit *visit);
-
-// visit_body gives what came after its head, at most some 32 KiB.
+// visit_body gives what came after the answer's head, at most some 32 KiB; empty without an answer.
 struct slice visit_body(const struct visit *visit);
 
-// visit_field gives the first field of that name, or an empty slice.
+// visit_field gives the value of the answer's first field of that name, or an empty slice.
 struct slice visit_field(const struct visit *visit, const char *name);
-
-enum cause visit_cause(const struct visit *visit);

@@ -142,6 +142,34 @@ def test_a_plain_request_for_which_there_is_no_memory_ends_alone(starved, span):
         server.stop()
 
 
+def test_the_page_about_the_client_is_recorded_as_sent_only_where_there_is_memory_for_it(start, tmp_path):
+    allocator = Allocator(tmp_path)
+    failed = 0
+    for first in itertools.count(1):
+        # A new process each time: no buffer is left over from another page.
+        proxy = start(client(), process={"environment": allocator.environment}, workers=1)
+        opened = proxy.dial()
+        opened.sock.settimeout(5)
+        requester = PlainClient(opened.handshake())
+        allocator.fail(first, 1000)
+        answer = None
+        try:
+            answer = requester.get("http://sallyport.internal/whoami")
+        except ENDED:
+            failed += 1
+        count = allocator.relent()
+        opened.sock.close()
+        proxy.stop()
+        for close in proxy.audit.records("close"):
+            (decision,) = proxy.audit.records("decision", id=close["id"])
+            assert (close["reason"] == "completed") == (answer is not None), (decision, close)
+            if close["reason"] == "no_memory":
+                assert decision["decision"]["action"] == "error", (decision, close)
+        if count < first:
+            break
+    assert failed > 0
+
+
 @pytest.mark.parametrize("span", [1, 1000])
 def test_a_reload_for_which_there_is_no_memory_changes_nothing(starved, span):
     control = Control(starved)

@@ -52,7 +52,7 @@ LAYERS = {
     "proxy/loop": (["auth/base/", "proxy/clock/", "proxy/log/"], ["ev.h", "pthread.h"]),
     "proxy/net": (
         ["auth/base/", "auth/ipaddr.h", "proxy/clock/", "proxy/loop/"],
-        ["ev.h", "ares.h", "openssl/siphash.h"],
+        ["ev.h", "ares.h", "openssl/rand.h", "openssl/siphash.h"],
     ),
     "proxy/pki": (["auth/"], ["openssl/"]),
     "proxy/process": (["auth/base/", "proxy/clock/"], ["ev.h", "pthread.h"]),
@@ -104,7 +104,7 @@ LAYERS = {
             "proxy/process/",
             "proxy/tls/",
         ],
-        ["openssl/", "ev.h", "pthread.h"],
+        ["openssl/", "ev.h", "jansson.h"],
     ),
     "proxy/tls": (
         ["auth/base/", "auth/hostname.h", "auth/pem.h", "proxy/net/stream.h", "proxy/net/buffer.h"],

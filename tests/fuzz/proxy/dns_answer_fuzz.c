@@ -39,8 +39,7 @@ static void check_answer(const struct dns_answer *answer, enum dns_type type)
 
 static void check_cached(const struct dns_answer *answer, struct slice name, enum dns_type type)
 {
-    const struct dns_cache_options options = {.max_entries = 2, .max_bytes = 4096};
-    struct dns_cache *cache = dns_cache_create(&options);
+    struct dns_cache *cache = dns_cache_create(2, 4096);
     struct dns_answer found = {0};
     if (cache == NULL)
         return;

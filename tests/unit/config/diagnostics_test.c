@@ -17,7 +17,8 @@ static void formats_place_severity_message_and_hint(void **state)
         diagnostics_add(&list, SEVERITY_ERROR, "a.yaml", 3, 7, "unknown key `%s`", "x");
     diagnostic_format(found, text, sizeof text);
     assert_string_equal(text, "a.yaml:3:7: error: unknown key `x`");
-    diagnostic_set_hint(found, "did you mean `%s`?", "y");
+    found = diagnostics_add(&list, SEVERITY_ERROR, "a.yaml", 3, 7,
+                            "unknown key `%s`\ndid you mean `%s`?", "x", "y");
     diagnostic_format(found, text, sizeof text);
     assert_string_equal(text, "a.yaml:3:7: error: unknown key `x`\n    hint: did you mean `y`?");
     found = diagnostics_add(&list, SEVERITY_WARNING, "b.yaml", 0, 0, "odd");
@@ -26,6 +27,35 @@ static void formats_place_severity_message_and_hint(void **state)
     found = diagnostics_add(&list, SEVERITY_NOTE, "", 0, 0, "hm");
     diagnostic_format(found, text, sizeof text);
     assert_string_equal(text, "note: hm");
+    diagnostics_deinit(&list);
+}
+
+static void a_line_break_in_a_value_begins_no_hint(void **state)
+{
+    (void)state;
+    struct diagnostics list;
+    diagnostics_init(&list);
+    struct diagnostic *found =
+        diagnostics_add(&list, SEVERITY_ERROR, "a", 1, 1, "unknown key `%s`\nremove it", "x\ny");
+    assert_string_equal(found->message, "unknown key `x\ny`");
+    assert_string_equal(found->hint, "remove it");
+    found = diagnostics_add(&list, SEVERITY_ERROR, "a", 1, 1, "unknown key `%s`", "x\ny");
+    assert_string_equal(found->hint, "");
+    diagnostics_deinit(&list);
+}
+
+static void a_hint_stays_when_the_message_is_cut(void **state)
+{
+    (void)state;
+    struct diagnostics list;
+    char value[2 * sizeof list.spare.message];
+    memset(value, 'v', sizeof value);
+    value[sizeof value - 1] = '\0';
+    diagnostics_init(&list);
+    struct diagnostic *found = diagnostics_add(&list, SEVERITY_ERROR, "a", 1, 1,
+                                               "unknown key `%s`\n%s", value, "remove it");
+    assert_int_equal(strlen(found->message), sizeof found->message - 1);
+    assert_string_equal(found->hint, "remove it");
     diagnostics_deinit(&list);
 }
 
@@ -112,8 +142,8 @@ static void cuts_what_is_too_long(void **state)
         file[i] = 'f';
     file[sizeof file - 1] = '\0';
     diagnostics_init(&list);
-    struct diagnostic *found = diagnostics_add(&list, SEVERITY_ERROR, file, 1, 1, "%s", file);
-    diagnostic_set_hint(found, "%s", file);
+    struct diagnostic *found =
+        diagnostics_add(&list, SEVERITY_ERROR, file, 1, 1, "%s\n%s", file, file);
     diagnostic_format(found, text, sizeof text);
     assert_true(strlen(found->file) == sizeof found->file - 1);
     assert_true(strlen(found->message) == sizeof found->message - 1);
@@ -126,6 +156,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formats_place_severity_message_and_hint),
+        cmocka_unit_test(a_line_break_in_a_value_begins_no_hint),
+        cmocka_unit_test(a_hint_stays_when_the_message_is_cut),
         cmocka_unit_test(shows_control_bytes_as_question_marks),
         cmocka_unit_test(counts_what_it_does_not_keep),
         cmocka_unit_test(never_lets_notes_crowd_out_errors),

@@ -199,26 +199,26 @@ static void a_client_that_has_more_sessions_than_are_free_gets_no_more(void **st
     ledger_configure(ledger, &ten, 0);
     for (int i = 0; i < 5; i++) {
         assert_int_equal(ledger_take_session(ledger), REASON_NONE);
-        account_begin_session(a);
+        a->sessions++;
         assert_true(ledger_is_fair(ledger, a));
     }
     assert_int_equal(ledger_take_session(ledger), REASON_NONE);
-    account_begin_session(a);
+    a->sessions++;
     assert_false(ledger_is_fair(ledger, a));
-    account_end_session(a);
+    count_down(&a->sessions);
     ledger_give_session(ledger);
     for (int i = 0; i < 4; i++)
         assert_int_equal(ledger_take_session(ledger), REASON_NONE); // of nobody yet
     assert_int_equal(ledger_take_session(ledger), REASON_NONE);
-    account_begin_session(b); // the last one, of a client that has none
+    b->sessions++; // the last one, of a client that has none
     assert_true(ledger_is_fair(ledger, b));
     assert_int_equal(ledger_take_session(ledger), REASON_LIMIT_SESSIONS);
-    assert_int_equal(account_sessions(a), 5);
+    assert_int_equal(a->sessions, 5);
     for (int i = 0; i < 10; i++)
         ledger_give_session(ledger);
     for (int i = 0; i < 5; i++)
-        account_end_session(a);
-    account_end_session(b);
+        count_down(&a->sessions);
+    count_down(&b->sessions);
     ledger_close_account(ledger, a, 0);
     ledger_close_account(ledger, b, 0);
 }
@@ -229,7 +229,7 @@ static void without_a_limit_the_room_of_the_process_counts(void **state)
     struct account *a = open_account(ledger, "a");
     for (int i = 0; i < 3; i++) {
         assert_int_equal(ledger_take_session(ledger), REASON_NONE);
-        account_begin_session(a);
+        a->sessions++;
     }
     assert_true(ledger_is_fair(ledger, a)); // nobody knows how much there is
     ledger_set_room(ledger, 4);
@@ -237,7 +237,7 @@ static void without_a_limit_the_room_of_the_process_counts(void **state)
     ledger_set_room(ledger, 5);
     assert_true(ledger_is_fair(ledger, a));
     for (int i = 0; i < 3; i++) {
-        account_end_session(a);
+        count_down(&a->sessions);
         ledger_give_session(ledger);
     }
     ledger_close_account(ledger, a, 0);
@@ -304,8 +304,8 @@ static void the_youngest_configuration_sets_the_bandwidth(void **state)
     struct account *account = ledger_open_account(ledger, "a", &slow, 1, 0);
     assert_ptr_equal(ledger_open_account(ledger, "a", &fast, 2, 0), account);
     assert_ptr_equal(ledger_open_account(ledger, "a", &slow, 1, 0), account);
-    assert_int_equal(account_up(account)->per_second, 3000);
-    assert_int_equal(account_down(account)->per_second, 0);
+    assert_int_equal(account->up.per_second, 3000);
+    assert_int_equal(account->down.per_second, 0);
     for (int i = 0; i < 3; i++)
         ledger_close_account(ledger, account, 0);
 }

@@ -140,15 +140,6 @@ static void a_rate_that_was_slower_is_forgotten_when_it_is_faster(void **state)
     assert_int_equal(wait_ns, SECOND_NS / 1000);
 }
 
-static void what_is_given_back_can_be_taken_again(void **state)
-{
-    (void)state;
-    struct rate rate = {0};
-    assert_int_equal(take_all(&rate, 7, 3, SECOND_NS), 3);
-    rate_give_back(&rate, 7);
-    assert_int_equal(take_all(&rate, 7, 3, SECOND_NS), 1);
-}
-
 static void it_is_rested_when_all_is_paid_for(void **state)
 {
     (void)state;
@@ -196,7 +187,6 @@ int main(void)
         cmocka_unit_test(a_clock_that_jumps_ahead_gives_one_burst),
         cmocka_unit_test(a_clock_that_jumps_back_makes_nobody_wait_longer_than_a_full_bucket),
         cmocka_unit_test(a_rate_that_was_slower_is_forgotten_when_it_is_faster),
-        cmocka_unit_test(what_is_given_back_can_be_taken_again),
         cmocka_unit_test(it_is_rested_when_all_is_paid_for),
         cmocka_unit_test(threads_together_get_exactly_the_burst),
     };

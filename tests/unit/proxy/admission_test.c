@@ -422,13 +422,14 @@ static void addresses_are_admitted_refused_or_waited_for(void **state)
         const struct target asked = target(row->target);
         const struct admission admission = {&world->snapshot, client_of(world, row->who), &source,
                                             &asked};
-        const struct admission_facts facts = {.is_complete = (row->facts & MORE) == 0,
-                                              .can_dial_ipv4 = (row->facts & V4) != 0,
-                                              .can_dial_ipv6 = (row->facts & V6) != 0};
+        const bool is_complete = (row->facts & MORE) == 0;
         struct candidate candidates[CANDIDATES_MAX];
         const size_t count = read_candidates(row->candidates, candidates);
-        const struct verdict verdict =
-            admission_decide_addresses(&admission, candidates, count, &facts);
+        struct verdict verdict =
+            admission_decide_addresses(&admission, candidates, count, is_complete);
+        if (verdict.kind == VERDICT_GO)
+            verdict = admission_decide_egress(&verdict, candidates, count, is_complete,
+                                              (row->facts & V4) != 0, (row->facts & V6) != 0);
         if (verdict.kind != row->kind || verdict.reason != row->reason)
             fail_msg("row %zu: kind %d, %s", i, (int)verdict.kind, reason_name(verdict.reason));
         assert_decided(world, row, &verdict);
@@ -536,9 +537,8 @@ static void verdicts_keep_their_names_when_the_policy_is_gone(void **state)
     const struct target bad = target("a.bad.example:443");
     const struct admission asks_good = {&world->snapshot, &world->clients[STRICT], &source, &good};
     const struct admission asks_bad = {&world->snapshot, &world->clients[STRICT], &source, &bad};
-    const struct admission_facts facts = {true, true, true};
     struct candidate candidate = {.address = address("1.1.1.1")};
-    const struct verdict allowed = admission_decide_addresses(&asks_good, &candidate, 1, &facts);
+    const struct verdict allowed = admission_decide_addresses(&asks_good, &candidate, 1, true);
     const struct verdict denied = admission_decide_target(&asks_bad);
     const struct verdict lost = admission_decide_right(&world->snapshot, REASON_REVOKED, NOW, NOW);
     end_world(world);

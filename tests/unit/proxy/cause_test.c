@@ -20,12 +20,13 @@ static void every_cause_says_what_it_is_whose_matter_and_what_to_do(void **state
     (void)state;
     for (int i = CAUSE_NONE + 1; i < CAUSE_COUNT; i++) {
         const enum cause cause = (enum cause)i;
-        assert_true(cause_name(cause)[0] != '\0' && cause_advice(cause)[0] != '\0');
-        assert_true(cause_side(cause) != SIDE_NOBODY && cause_proxy_status(cause)[0] != '\0');
-        assert_true(cause_side_name(cause_side(cause))[0] != '\0');
-        assert_in_range(cause_status(cause), 400, 504);
+        assert_true(cause_info(cause)->name[0] != '\0' && cause_info(cause)->advice[0] != '\0');
+        assert_true(cause_info(cause)->side != SIDE_NOBODY &&
+                    cause_info(cause)->proxy_status[0] != '\0');
+        assert_true(cause_info(cause)->side_name[0] != '\0');
+        assert_in_range(cause_info(cause)->status, 400, 504);
         for (int other = CAUSE_NONE; other < i; other++)
-            assert_string_not_equal(cause_name(cause), cause_name((enum cause)other));
+            assert_string_not_equal(cause_info(cause)->name, cause_info((enum cause)other)->name);
     }
 }
 
@@ -77,8 +78,23 @@ static void verdicts_on_the_proxy_lead_to_causes_of_the_proxy(void **state)
     (void)state;
     assert_int_equal(cause_of_verdict(REASON_UNKNOWN_CA), CAUSE_PROXY_UNKNOWN_CA);
     assert_int_equal(cause_of_verdict(REASON_EXPIRED), CAUSE_PROXY_EXPIRED);
+    assert_int_equal(cause_of_verdict(REASON_REVOKED), CAUSE_PROXY_BAD_CERTIFICATE);
     for (int i = 0; i < REASON_COUNT; i++)
-        assert_int_equal(cause_side(cause_of_verdict((enum reason)i)), SIDE_PROXY);
+        assert_int_equal(cause_info(cause_of_verdict((enum reason)i))->side, SIDE_PROXY);
+}
+
+static void what_the_proxy_refuses_has_the_word_of_its_reason(void **state)
+{
+    (void)state;
+    for (int i = REASON_NO_CERTIFICATE; i <= REASON_BLOCKED; i++) {
+        const enum cause cause = cause_of_refusal((enum reason)i);
+        assert_int_equal(cause_info(cause)->side, SIDE_CLIENT);
+        assert_int_equal(cause_info(cause)->step, EXAM_ACCEPTED);
+        if (cause != CAUSE_REFUSED)
+            assert_string_equal(cause_info(cause)->name, reason_name((enum reason)i));
+    }
+    assert_int_equal(cause_of_refusal(REASON_WEAK_KEY), CAUSE_WEAK_KEY);
+    assert_int_equal(cause_of_refusal(REASON_CRL_MISSING), CAUSE_REFUSED);
 }
 
 static void every_failure_fits_a_status_line_of_80_bytes_and_one_buffer(void **state)
@@ -92,7 +108,7 @@ static void every_failure_fits_a_status_line_of_80_bytes_and_one_buffer(void **s
         assert_false(text.is_cut);
         const size_t line = slice_find(text_slice(&text), '\r');
         assert_in_range(line, 20, sizeof "HTTP/1.1 502 " - 1 + 80);
-        assert_non_null(strstr(data, cause_phrase((enum cause)i)));
+        assert_non_null(strstr(data, cause_info((enum cause)i)->phrase));
         assert_non_null(strstr(data, "; alert-id=45; alert-message=\"certificate_expired\""));
         assert_non_null(strstr(data, "\r\nConnection: close\r\n"));
         // The body is as long as it says.
@@ -127,6 +143,7 @@ int main(void)
         cmocka_unit_test(only_who_is_not_there_is_passed_over),
         cmocka_unit_test(what_we_know_of_our_own_certificate_sharpens_an_alert),
         cmocka_unit_test(verdicts_on_the_proxy_lead_to_causes_of_the_proxy),
+        cmocka_unit_test(what_the_proxy_refuses_has_the_word_of_its_reason),
         cmocka_unit_test(every_failure_fits_a_status_line_of_80_bytes_and_one_buffer),
         cmocka_unit_test(a_pac_file_has_no_body_for_head),
     };

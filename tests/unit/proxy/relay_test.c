@@ -35,7 +35,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct bench *bench = *state;
-    relay_close(&bench->relay);
+    duplex_deinit(&bench->relay.duplex);
     assert_int_equal(bench->pool.lent_count, 0);
     buffer_pool_deinit(&bench->pool);
     fake_stream_destroy(bench->client);
@@ -80,7 +80,7 @@ static void a_status_that_cannot_be_read_is_none(void **state)
         assert_int_equal(relay_step(&bench->relay, 1000), RELAY_WAITS);
         assert_true(bench->relay.is_answered);
         assert_int_equal(bench->relay.status, 0);
-        relay_close(&bench->relay);
+        duplex_deinit(&bench->relay.duplex);
     }
 }
 
@@ -161,7 +161,7 @@ static void ending_the_way_up_sends_what_waits_and_hears_the_answer_out(void **s
     bench->proxy->room = 10;
     fake_stream_feed(bench->proxy, SLICE_LITERAL("first"));
     assert_int_equal(relay_step(&bench->relay, 1000), RELAY_WAITS);
-    relay_end_up(&bench->relay);
+    bench->relay.duplex.up.has_end = true;
     bench->proxy->room = FAKE_CAP;
     assert_int_equal(relay_step(&bench->relay, 1000), RELAY_WAITS);
     assert_written(bench->proxy, SLICE_LITERAL(HEAD "body"));
