@@ -37,60 +37,44 @@ static const char INIT_USAGE[] =
     "                         the proxy, and ca.crt and ca.key, which issue\n"
     "  --help                 this text\n";
 
-struct init_arguments {
-    const char *directory;
-    struct authority_options options;
-    const char *passphrase_path;
-};
-
-static struct cli_line init_read(int argc, char **argv, struct init_arguments *out)
+int ca_init_command(int argc, char **argv)
 {
-    *out = (struct init_arguments){
-        .directory = ".",
-        .options = {.common_name = "Sallyport CA",
-                    .trust_domain = "sallyport.internal",
-                    .ttl_s = (int64_t)CA_TTL_DAYS * SECONDS_A_DAY},
+    const char *directory = ".";
+    const char *passphrase_path = NULL;
+    struct authority_options authority = {
+        .common_name = "Sallyport CA",
+        .trust_domain = "sallyport.internal",
+        .ttl_s = (int64_t)CA_TTL_DAYS * SECONDS_A_DAY,
     };
     const struct cli_option options[] = {
-        {"dir", .text = &out->directory},
-        {"name", .text = &out->options.common_name},
-        {"trust-domain", .text = &out->options.trust_domain},
-        {"ttl", .take = cli_take_ttl, .arg = &out->options.ttl_s},
-        {"passphrase-file", .text = &out->passphrase_path},
-        {"intermediate", .flag = &out->options.has_root},
+        {"dir", .text = &directory},
+        {"name", .text = &authority.common_name},
+        {"trust-domain", .text = &authority.trust_domain},
+        {"ttl", .seconds = &authority.ttl_s},
+        {"passphrase-file", .text = &passphrase_path},
+        {"intermediate", .flag = &authority.has_root},
         {.name = NULL},
     };
     const struct cli_syntax syntax = {
         .command = "ca init", .usage = INIT_USAGE, .options = options};
-    return cli_read(&syntax, argc, argv);
-}
-
-static int init_run(const struct init_arguments *arguments)
-{
+    const struct cli_line line = cli_read(&syntax, argc, argv);
+    if (line.is_over)
+        return line.exit_status;
     struct errinfo info;
     struct passphrase passphrase;
-    struct authority_options options = arguments->options;
-    const int64_t now_s = (int64_t)time(NULL);
-    enum err error = passphrase_load(arguments->passphrase_path, &passphrase, &info);
-    options.passphrase = passphrase.text;
+    enum err error = passphrase_load(passphrase_path, &passphrase, &info);
+    authority.passphrase = passphrase.text;
     if (error == ERR_OK)
-        error = authority_init(arguments->directory, &options, now_s, &info);
+        error = authority_init(directory, &authority, (int64_t)time(NULL), &info);
     passphrase_deinit(&passphrase);
     if (error != ERR_OK)
         return ca_fail("ca init", error, &info);
     cli_say("ca init", "'%s' for the trust domain %s; keep ca.key secret, and off the proxy",
-            options.common_name, options.trust_domain);
-    if (options.has_root)
+            authority.common_name, authority.trust_domain);
+    if (authority.has_root)
         cli_say("ca init", "the proxy trusts root.crt (trust: ca: [root.crt]); keep root.key "
                            "offline: only `ca crl` needs it again");
-    return ca_print_paths("ca init", arguments->directory, options.has_root);
-}
-
-int ca_init_command(int argc, char **argv)
-{
-    struct init_arguments arguments;
-    const struct cli_line line = init_read(argc, argv, &arguments);
-    return line.is_over ? line.exit_status : init_run(&arguments);
+    return ca_print_paths("ca init", directory, authority.has_root);
 }
 
 int ca_command(int argc, char **argv)

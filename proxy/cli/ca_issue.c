@@ -1,6 +1,5 @@
 // `sallyport ca issue`: arguments in, files, paths and advice out.
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "auth/base/date.h"
 #include "auth/hostname.h"
@@ -128,7 +127,7 @@ static struct cli_line issue_read(int argc, char **argv, struct issue_arguments 
         {"ip", .take = take_ip, .arg = out},
         {"uri", .take = take_uri, .arg = out},
         {"email", .take = take_email, .arg = out},
-        {"ttl", .take = cli_take_ttl, .arg = &issue->ttl_s},
+        {"ttl", .seconds = &issue->ttl_s},
         {"out", .text = &issue->directory},
         {"csr", .text = &issue->csr_path},
         {"p12", .flag = &out->wants_p12},
@@ -164,16 +163,16 @@ static void issue_tell(const struct issue_arguments *arguments, const struct aut
             issued->is_cut ? ": cut short, for the CA itself ends then" : "");
     if (!options->is_server && !arguments->has_uri)
         cli_say("ca issue", "to let it in: match: [{uri: \"spiffe://%s/%s\"}]",
-                authority_trust_domain(authority), options->name);
+                authority->trust_domain, options->name);
 }
 
 // issue_teach shows on stderr how clients use what was made.
 static void issue_teach(const struct issue_arguments *arguments, const struct issued *issued)
 {
-    if (arguments->options.is_server || issued->key_path == NULL)
+    const char *cert = issued->paths[ISSUED_CHAIN];
+    const char *key = issued->paths[ISSUED_KEY];
+    if (arguments->options.is_server || key[0] == '\0')
         return;
-    const char *cert = issued->chain_path;
-    const char *key = issued->key_path;
     (void)fprintf(stderr,
                   "\n# curl (PROXY is the proxy's HOST:PORT, PROXY-CA.crt the CA of its own "
                   "certificate)\n"
@@ -207,76 +206,36 @@ static void issue_teach(const struct issue_arguments *arguments, const struct is
                   cert, key);
 }
 
-// issue_print writes the paths that were made to stdout.
-static int issue_print(const struct issued *issued)
+static int issue_run(const struct issue_arguments *arguments, const struct ca *ca)
 {
-    const char *const paths[] = {issued->chain_path, issued->key_path, issued->bundle_path,
-                                 issued->p12_path};
-    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        if (paths[i] != NULL)
-            (void)printf("%s\n", paths[i]);
+    struct errinfo info;
+    struct issued issued;
+    struct issue_options options = arguments->options;
+    options.p12_passphrase = ca->p12_passphrase.text;
+    const enum err error =
+        authority_issue(&ca->authority, &options, (int64_t)time(NULL), &issued, &info);
+    if (error != ERR_OK)
+        return ca_fail("ca issue", error, &info);
+    issue_tell(arguments, &ca->authority, &issued);
+    issue_teach(arguments, &issued);
+    for (size_t i = 0; i < ISSUED_FILES; i++) {
+        if (issued.paths[i][0] != '\0')
+            (void)puts(issued.paths[i]);
     }
     return cli_finish("ca issue");
-}
-
-static bool is_ascii(struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < ' ' || text.data[i] > '~')
-            return false;
-    }
-    return true;
-}
-
-static int issue_with(const struct issue_arguments *arguments, struct slice passphrase,
-                      struct slice p12_passphrase)
-{
-    struct errinfo info;
-    struct authority *authority = NULL;
-    const int64_t now_s = (int64_t)time(NULL);
-    if (!is_ascii(p12_passphrase))
-        return cli_fail_usage("ca issue",
-                              "%s: programs disagree on how other characters than "
-                              "ASCII go into a .p12: choose an ASCII passphrase",
-                              arguments->p12_passphrase_path);
-    if (authority_open(arguments->ca_directory, AUTHORITY_ISSUING, passphrase, now_s, &authority,
-                       &info) != ERR_OK)
-        return ca_fail_opening("ca issue", &info);
-    struct issue_options options = arguments->options;
-    options.p12_passphrase = p12_passphrase;
-    struct issued issued = {0};
-    const enum err error = authority_issue(authority, &options, now_s, &issued, &info);
-    int status = CLI_FAILED;
-    if (error != ERR_OK) {
-        status = ca_fail("ca issue", error, &info);
-    } else {
-        issue_tell(arguments, authority, &issued);
-        issue_teach(arguments, &issued);
-        status = issue_print(&issued);
-    }
-    issued_deinit(&issued);
-    authority_destroy(authority);
-    return status;
-}
-
-static int issue_run(const struct issue_arguments *arguments)
-{
-    struct errinfo info;
-    struct passphrase passphrase = {0};
-    struct passphrase p12_passphrase = {0};
-    enum err error = passphrase_load(arguments->passphrase_path, &passphrase, &info);
-    if (error == ERR_OK)
-        error = passphrase_load(arguments->p12_passphrase_path, &p12_passphrase, &info);
-    const int status = error == ERR_OK ? issue_with(arguments, passphrase.text, p12_passphrase.text)
-                                       : ca_fail("ca issue", error, &info);
-    passphrase_deinit(&passphrase);
-    passphrase_deinit(&p12_passphrase);
-    return status;
 }
 
 int ca_issue_command(int argc, char **argv)
 {
     struct issue_arguments arguments;
+    struct ca ca;
     const struct cli_line line = issue_read(argc, argv, &arguments);
-    return line.is_over ? line.exit_status : issue_run(&arguments);
+    if (line.is_over)
+        return line.exit_status;
+    int status = ca_open("ca issue", arguments.ca_directory, arguments.passphrase_path,
+                         arguments.p12_passphrase_path, &ca);
+    if (status == CLI_OK)
+        status = issue_run(&arguments, &ca);
+    ca_close(&ca);
+    return status;
 }

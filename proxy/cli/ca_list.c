@@ -84,13 +84,13 @@ static int list_run(const char *directory, bool is_json)
 {
     struct errinfo info;
     struct index index;
-    struct authority *authority = NULL;
+    struct authority authority;
     const int64_t now_s = (int64_t)time(NULL);
-    if (authority_load(directory, false, now_s, &authority, &info) != ERR_OK)
+    if (authority_load(directory, AUTHORITY_ISSUING, now_s, &authority, &info) != ERR_OK)
         return ca_fail_opening("ca list", &info);
-    const int64_t end_s = authority_not_after_s(authority);
-    const enum err error = authority_read_index(authority, false, &index, &info);
-    authority_destroy(authority);
+    const int64_t end_s = authority_not_after_s(&authority);
+    const enum err error = authority_read_index(&authority, false, &index, &info);
+    authority_deinit(&authority);
     if (error != ERR_OK) {
         cli_say("ca list", "%s", info.text);
         return CLI_FAILED;

@@ -89,7 +89,7 @@ static struct cli_line read_line(int argc, char **argv, struct renew_arguments *
         {"dir", .text = &out->ca_directory},
         {"out", .text = &out->options.directory},
         {"under", .text = &out->under_directory},
-        {"ttl", .take = cli_take_ttl, .arg = &out->options.ttl_s},
+        {"ttl", .seconds = &out->options.ttl_s},
         {"before", .take = take_fraction, .arg = out},
         {"exec", .text = &out->exec},
         {"keep-key", .flag = &out->options.keeps_key},
@@ -138,10 +138,10 @@ static bool run_command(const char *command, const char *name)
 // warn_of_leftover says that a .p12 still holds the old certificate.
 static void warn_of_leftover(const struct renew_options *options, const struct issued *issued)
 {
-    char *path = path_join(options->directory, options->name, ".p12");
-    if (path != NULL && issued->p12_path == NULL && access(path, F_OK) == 0)
+    char path[PATH_CAP];
+    (void)path_join(options->directory, options->name, ".p12", path);
+    if (issued->paths[ISSUED_P12][0] == '\0' && access(path, F_OK) == 0)
         cli_say(COMMAND, "%s still holds the old certificate: give --p12-passphrase-file", path);
-    free(path);
 }
 
 // renew_one renews one certificate, prints its name and runs the command.
@@ -157,11 +157,10 @@ static int renew_one(const struct authority *authority, const struct renew_argum
         cli_say(COMMAND, "%s", info.text);
         return CLI_FAILED;
     }
-    cli_say(COMMAND, "%s, valid until %s%s", issued.chain_path,
+    cli_say(COMMAND, "%s, valid until %s%s", issued.paths[ISSUED_CHAIN],
             date_format(issued.not_after_s, DATE_MINUTE, date),
             issued.is_cut ? ": cut short, for the CA itself ends then" : "");
     warn_of_leftover(&options, &issued);
-    issued_deinit(&issued);
     (void)printf("%s\n", options.name);
     const int status = cli_finish(COMMAND);
     return arguments->exec == NULL || run_command(arguments->exec, options.name) ? status
@@ -173,36 +172,34 @@ static int renew_due(const struct authority *authority, const struct renew_argum
                      struct renew_options options)
 {
     struct errinfo info;
-    char **names = NULL;
+    struct index_entry *due = NULL;
     size_t count = 0;
-    if (authority_due_names(options.old != NULL ? options.old : authority, options.directory,
-                            arguments->numerator, arguments->denominator, (int64_t)time(NULL),
-                            &names, &count, &info) != ERR_OK) {
-        cli_say(COMMAND, "%s", info.text);
-        return CLI_FAILED;
-    }
     int status = CLI_OK;
-    for (size_t i = 0; i < count; i++) {
-        options.name = names[i];
-        if (renew_one(authority, arguments, options) != CLI_OK)
-            status = CLI_FAILED;
-        free(names[i]);
-    }
-    free(names);
-    if (count == 0)
+    if (authority_find_due(options.old != NULL ? options.old : authority, options.directory,
+                           arguments->numerator, arguments->denominator, (int64_t)time(NULL), &due,
+                           &count, &info) != ERR_OK) {
+        cli_say(COMMAND, "%s", info.text);
+        status = CLI_FAILED;
+    } else if (count == 0) {
         cli_say(COMMAND, "nothing to do: none has less than %u/%u of its life left",
                 arguments->numerator, arguments->denominator);
+    }
+    for (size_t i = 0; i < count; i++) {
+        options.name = due[i].name;
+        if (renew_one(authority, arguments, options) != CLI_OK)
+            status = CLI_FAILED;
+    }
+    free(due);
     return status;
 }
 
 // renew_ca makes a new CA and prints its paths.
-static int renew_ca(const struct authority *old, const struct renew_arguments *arguments,
-                    struct slice passphrase)
+static int renew_ca(const struct ca *old, const struct renew_arguments *arguments)
 {
     struct errinfo info;
     const struct renew_options *options = &arguments->options;
-    const enum err error = authority_succeed(old, options->directory, options->ttl_s, passphrase,
-                                             (int64_t)time(NULL), &info);
+    const enum err error = authority_init_like(&old->authority, options->directory, options->ttl_s,
+                                               old->passphrase.text, (int64_t)time(NULL), &info);
     if (error != ERR_OK)
         return ca_fail(COMMAND, error, &info);
     cli_say(
@@ -210,57 +207,41 @@ static int renew_ca(const struct authority *old, const struct renew_arguments *a
         "a new CA in %s; the one in %s is as it was. Trust both (`ca` and `crl` of the profile), "
         "then give the certificates to the new one: ca renew --before 1/1 --dir %s --under %s",
         options->directory, arguments->ca_directory, arguments->ca_directory, options->directory);
-    return ca_print_paths(COMMAND, options->directory, authority_has_root(old));
+    return ca_print_paths(COMMAND, options->directory, old->authority.has_root);
 }
 
-// renew_leaves renews what the command names, under the CA in --under, where there is one.
-static int renew_leaves(const struct authority *authority, const struct renew_arguments *arguments,
-                        struct slice p12_passphrase)
+// renew_leaves renews what the command names. With --under another CA issues than the one that issued before.
+static int renew_leaves(const struct ca *ca, const struct renew_arguments *arguments)
 {
     struct errinfo info;
-    struct authority *old = NULL;
+    struct authority old = {0};
     struct renew_options options = arguments->options;
-    options.p12_passphrase = p12_passphrase;
-    if (arguments->under_directory != NULL &&
-        authority_load(arguments->ca_directory, false, (int64_t)time(NULL), &old, &info) != ERR_OK)
-        return ca_fail_opening(COMMAND, &info);
-    options.old = old;
-    const int status = arguments->numerator > 0 ? renew_due(authority, arguments, options)
-                                                : renew_one(authority, arguments, options);
-    authority_destroy(old);
-    return status;
-}
-
-static int run(const struct renew_arguments *arguments)
-{
-    struct errinfo info;
-    struct passphrase passphrase = {0};
-    struct passphrase p12_passphrase = {0};
-    struct authority *authority = NULL;
-    const char *directory =
-        arguments->under_directory != NULL ? arguments->under_directory : arguments->ca_directory;
-    int status = CLI_FAILED;
-    enum err error = passphrase_load(arguments->passphrase_path, &passphrase, &info);
-    if (error == ERR_OK)
-        error = passphrase_load(arguments->p12_passphrase_path, &p12_passphrase, &info);
-    if (error != ERR_OK)
-        status = ca_fail(COMMAND, error, &info);
-    else if (authority_open(directory, AUTHORITY_ISSUING, passphrase.text, (int64_t)time(NULL),
-                            &authority, &info) != ERR_OK)
-        status = ca_fail_opening(COMMAND, &info);
-    else if (renews_ca(arguments))
-        status = renew_ca(authority, arguments, passphrase.text);
-    else
-        status = renew_leaves(authority, arguments, p12_passphrase.text);
-    authority_destroy(authority);
-    passphrase_deinit(&passphrase);
-    passphrase_deinit(&p12_passphrase);
+    options.p12_passphrase = ca->p12_passphrase.text;
+    if (arguments->under_directory != NULL) {
+        if (authority_load(arguments->ca_directory, AUTHORITY_ISSUING, (int64_t)time(NULL), &old,
+                           &info) != ERR_OK)
+            return ca_fail_opening(COMMAND, &info);
+        options.old = &old;
+    }
+    const int status = arguments->numerator > 0 ? renew_due(&ca->authority, arguments, options)
+                                                : renew_one(&ca->authority, arguments, options);
+    authority_deinit(&old);
     return status;
 }
 
 int ca_renew_command(int argc, char **argv)
 {
     struct renew_arguments arguments;
+    struct ca ca;
     const struct cli_line line = read_line(argc, argv, &arguments);
-    return line.is_over ? line.exit_status : run(&arguments);
+    if (line.is_over)
+        return line.exit_status;
+    int status = ca_open(COMMAND,
+                         arguments.under_directory != NULL ? arguments.under_directory
+                                                           : arguments.ca_directory,
+                         arguments.passphrase_path, arguments.p12_passphrase_path, &ca);
+    if (status == CLI_OK)
+        status = renews_ca(&arguments) ? renew_ca(&ca, &arguments) : renew_leaves(&ca, &arguments);
+    ca_close(&ca);
+    return status;
 }

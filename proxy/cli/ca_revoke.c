@@ -1,7 +1,6 @@
 // `sallyport ca revoke` and `ca crl`: taking certificates back, and telling the proxy.
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "auth/base/date.h"
 #include "proxy/cli/ca_verbs.h"
@@ -53,26 +52,6 @@ static enum err take_reason(void *arg, const char *value, struct errinfo *info)
     return errinfo_set(info, ERR_INPUT,
                        "'%.40s' is none of " REASONS " (RFC 5280; a hold could not be lifted here)",
                        value);
-}
-
-static struct cli_line revoke_read(int argc, char **argv, struct revoke_arguments *out)
-{
-    *out = (struct revoke_arguments){.directory = "."};
-    const struct cli_option options[] = {
-        {"dir", .text = &out->directory},
-        {"reason", .take = take_reason, .arg = &out->reason},
-        {"unlisted", .flag = &out->may_be_unlisted},
-        {.name = NULL},
-    };
-    const struct cli_syntax syntax = {.command = "ca revoke",
-                                      .usage = REVOKE_USAGE,
-                                      .options = options,
-                                      .argument_missing = "whose? NAME or SERIAL is missing",
-                                      .argument_max = 1};
-    const struct cli_line line = cli_read(&syntax, argc, argv);
-    if (!line.is_over)
-        out->target = line.arguments[0];
-    return line;
 }
 
 // revoke_name revokes every live certificate of a name; `*out_known` tells how many it ever had.
@@ -148,16 +127,16 @@ static int revoke_run(const struct revoke_arguments *arguments)
 {
     struct errinfo info;
     struct index index;
-    struct authority *authority = NULL;
+    struct authority authority;
     const int64_t now_s = (int64_t)time(NULL);
-    if (authority_load(arguments->directory, false, now_s, &authority, &info) != ERR_OK)
+    if (authority_load(arguments->directory, AUTHORITY_ISSUING, now_s, &authority, &info) != ERR_OK)
         return ca_fail_opening("ca revoke", &info);
-    enum err error = authority_read_index(authority, true, &index, &info);
+    enum err error = authority_read_index(&authority, true, &index, &info);
     if (error == ERR_OK) {
         error = revoke(&index, arguments, now_s, &info);
         index_deinit(&index);
     }
-    authority_destroy(authority);
+    authority_deinit(&authority);
     if (error != ERR_OK) {
         cli_say("ca revoke", "%s", info.text);
         return CLI_FAILED;
@@ -168,106 +147,98 @@ static int revoke_run(const struct revoke_arguments *arguments)
 
 int ca_revoke_command(int argc, char **argv)
 {
-    struct revoke_arguments arguments;
-    const struct cli_line line = revoke_read(argc, argv, &arguments);
-    return line.is_over ? line.exit_status : revoke_run(&arguments);
-}
-
-struct crl_arguments {
-    const char *directory;
-    const char *path;
-    const char *passphrase_path;
-    int64_t ttl_s;
-};
-
-static struct cli_line crl_read(int argc, char **argv, struct crl_arguments *out)
-{
-    *out = (struct crl_arguments){
-        .directory = ".",
-        .ttl_s = (int64_t)CRL_TTL_DAYS * SECONDS_A_DAY,
-    };
+    struct revoke_arguments arguments = {.directory = "."};
     const struct cli_option options[] = {
-        {"dir", .text = &out->directory},
-        {"out", .text = &out->path},
-        {"ttl", .take = cli_take_ttl, .arg = &out->ttl_s},
-        {"passphrase-file", .text = &out->passphrase_path},
+        {"dir", .text = &arguments.directory},
+        {"reason", .take = take_reason, .arg = &arguments.reason},
+        {"unlisted", .flag = &arguments.may_be_unlisted},
         {.name = NULL},
     };
-    const struct cli_syntax syntax = {.command = "ca crl", .usage = CRL_USAGE, .options = options};
-    return cli_read(&syntax, argc, argv);
+    const struct cli_syntax syntax = {.command = "ca revoke",
+                                      .usage = REVOKE_USAGE,
+                                      .options = options,
+                                      .argument_missing = "whose? NAME or SERIAL is missing",
+                                      .argument_max = 1};
+    const struct cli_line line = cli_read(&syntax, argc, argv);
+    if (line.is_over)
+        return line.exit_status;
+    arguments.target = line.arguments[0];
+    return revoke_run(&arguments);
 }
 
-// open_root opens the root, when its key is here; `*out` is NULL otherwise.
-static enum err open_root(const struct crl_arguments *arguments, struct slice passphrase,
-                          int64_t now_s, struct authority **out, struct errinfo *info)
+// open_root opens the root if its key is here. Otherwise `out` stays zeroed.
+static enum err open_root(const struct ca *ca, int64_t now_s, struct authority *out,
+                          struct errinfo *info)
 {
-    *out = NULL;
-    char *key_path = path_join(arguments->directory, "root", ".key");
-    const bool has_key = key_path == NULL || new_file_exists(key_path);
-    free(key_path);
-    if (has_key)
-        return authority_open(arguments->directory, AUTHORITY_ROOT, passphrase, now_s, out, info);
+    char key_path[PATH_CAP];
+    const char *directory = ca->authority.directory;
+    if (new_file_exists(path_join(directory, "root", ".key", key_path))) {
+        TRY(authority_load(directory, AUTHORITY_ROOT, now_s, out, info));
+        return authority_load_key(out, ca->passphrase.text, info);
+    }
     cli_say("ca crl", "root.key is not here: the root's CRL, which the proxy needs for ca.crt, "
                       "is not in this file; run it where root.key is, too");
     return ERR_OK;
 }
 
-// publish puts the CRLs in place and says until when they are good.
-static enum err publish(const struct authority *authority, const struct crl_arguments *arguments,
-                        struct slice passphrase, const char *path, struct errinfo *info)
+// publish puts the CRLs in place and says how long they are valid.
+static enum err publish(const struct ca *ca, const char *path, int64_t ttl_s, struct errinfo *info)
 {
-    struct authority *root = NULL;
+    struct authority root = {0};
     struct index index;
     uint64_t number = 0;
     char date[DATE_TEXT_CAP];
     const int64_t now_s = (int64_t)time(NULL);
-    if (authority_has_root(authority))
-        TRY(open_root(arguments, passphrase, now_s, &root, info));
-    enum err error = authority_read_index(authority, true, &index, info);
+    enum err error = ca->authority.has_root ? open_root(ca, now_s, &root, info) : ERR_OK;
+    if (error == ERR_OK)
+        error = authority_read_index(&ca->authority, true, &index, info);
     if (error == ERR_OK) {
-        error = authority_publish_crl(authority, root, &index, path, now_s, arguments->ttl_s,
-                                      &number, info);
+        error = authority_publish_crl(&ca->authority, root.key == NULL ? NULL : &root, &index, path,
+                                      now_s, ttl_s, &number, info);
         index_deinit(&index);
     }
-    authority_destroy(root);
+    authority_deinit(&root);
     if (error == ERR_OK)
         cli_say("ca crl", "number %" PRIu64 ", valid until %s; make the next one before that",
-                number, date_format(now_s + arguments->ttl_s, DATE_MINUTE, date));
+                number, date_format(now_s + ttl_s, DATE_MINUTE, date));
     return error;
 }
 
-static int crl_with(const struct crl_arguments *arguments, struct slice passphrase)
+static int crl_run(const struct ca *ca, const char *path, int64_t ttl_s)
 {
     struct errinfo info;
-    struct authority *authority = NULL;
-    if (authority_open(arguments->directory, AUTHORITY_ISSUING, passphrase, (int64_t)time(NULL),
-                       &authority, &info) != ERR_OK)
-        return ca_fail_opening("ca crl", &info);
-    char *path = arguments->path == NULL ? path_join(arguments->directory, "ca", ".crl")
-                                         : strdup(arguments->path);
-    const enum err error = path == NULL ? errinfo_set(&info, ERR_MEMORY, "no memory")
-                                        : publish(authority, arguments, passphrase, path, &info);
-    authority_destroy(authority);
-    if (error == ERR_OK)
-        (void)printf("%s\n", path);
-    else
+    if (publish(ca, path, ttl_s, &info) != ERR_OK) {
         cli_say("ca crl", "%s", info.text);
-    free(path);
-    return error == ERR_OK ? cli_finish("ca crl") : CLI_FAILED;
+        return CLI_FAILED;
+    }
+    (void)puts(path);
+    return cli_finish("ca crl");
 }
 
 int ca_crl_command(int argc, char **argv)
 {
-    struct crl_arguments arguments;
-    struct passphrase passphrase;
-    struct errinfo info;
-    const struct cli_line line = crl_read(argc, argv, &arguments);
+    const char *directory = ".";
+    const char *path = NULL;
+    const char *passphrase_path = NULL;
+    int64_t ttl_s = (int64_t)CRL_TTL_DAYS * SECONDS_A_DAY;
+    const struct cli_option options[] = {
+        {"dir", .text = &directory},
+        {"out", .text = &path},
+        {"ttl", .seconds = &ttl_s},
+        {"passphrase-file", .text = &passphrase_path},
+        {.name = NULL},
+    };
+    const struct cli_syntax syntax = {.command = "ca crl", .usage = CRL_USAGE, .options = options};
+    const struct cli_line line = cli_read(&syntax, argc, argv);
     if (line.is_over)
         return line.exit_status;
-    const enum err error = passphrase_load(arguments.passphrase_path, &passphrase, &info);
-    if (error != ERR_OK)
-        return ca_fail("ca crl", error, &info);
-    const int result = crl_with(&arguments, passphrase.text);
-    passphrase_deinit(&passphrase);
-    return result;
+    struct ca ca;
+    char own_path[PATH_CAP];
+    if (path == NULL)
+        path = path_join(directory, "ca", ".crl", own_path);
+    int status = ca_open("ca crl", directory, passphrase_path, NULL, &ca);
+    if (status == CLI_OK)
+        status = crl_run(&ca, path, ttl_s);
+    ca_close(&ca);
+    return status;
 }

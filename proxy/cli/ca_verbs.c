@@ -2,7 +2,6 @@
 #include "proxy/cli/ca_verbs.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "proxy/pki/new_file.h"
 
@@ -47,23 +46,50 @@ void passphrase_deinit(struct passphrase *passphrase)
     *passphrase = (struct passphrase){0};
 }
 
-// print_pair writes the paths of a certificate and its key to stdout.
-static int print_pair(const char *command, const char *directory, const char *name)
-{
-    char *cert_path = path_join(directory, name, ".crt");
-    char *key_path = path_join(directory, name, ".key");
-    int status = CLI_FAILED;
-    if (cert_path != NULL && key_path != NULL) {
-        (void)printf("%s\n%s\n", cert_path, key_path);
-        status = cli_finish(command);
-    }
-    free(cert_path);
-    free(key_path);
-    return status;
-}
-
 int ca_print_paths(const char *command, const char *directory, bool has_root)
 {
-    const int status = print_pair(command, directory, "ca");
-    return status == CLI_OK && has_root ? print_pair(command, directory, "root") : status;
+    static const char *const names[] = {"ca.crt", "ca.key", "root.crt", "root.key"};
+    for (size_t i = 0; i < (has_root ? 4 : 2); i++) {
+        char path[PATH_CAP];
+        (void)puts(path_join(directory, names[i], "", path));
+    }
+    return cli_finish(command);
+}
+
+static bool is_ascii(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < ' ' || text.data[i] > '~')
+            return false;
+    }
+    return true;
+}
+
+int ca_open(const char *command, const char *directory, const char *passphrase_path,
+            const char *p12_passphrase_path, struct ca *out)
+{
+    struct errinfo info;
+    *out = (struct ca){0};
+    enum err error = passphrase_load(passphrase_path, &out->passphrase, &info);
+    if (error == ERR_OK)
+        error = passphrase_load(p12_passphrase_path, &out->p12_passphrase, &info);
+    if (error == ERR_OK && !is_ascii(out->p12_passphrase.text))
+        error = errinfo_set(&info, ERR_INPUT,
+                            "%s: programs disagree on how other characters than ASCII go into a "
+                            ".p12: choose an ASCII passphrase",
+                            p12_passphrase_path);
+    if (error != ERR_OK)
+        return ca_fail(command, error, &info);
+    if (authority_load(directory, AUTHORITY_ISSUING, (int64_t)time(NULL), &out->authority, &info) !=
+            ERR_OK ||
+        authority_load_key(&out->authority, out->passphrase.text, &info) != ERR_OK)
+        return ca_fail_opening(command, &info);
+    return CLI_OK;
+}
+
+void ca_close(struct ca *ca)
+{
+    authority_deinit(&ca->authority);
+    passphrase_deinit(&ca->passphrase);
+    passphrase_deinit(&ca->p12_passphrase);
 }

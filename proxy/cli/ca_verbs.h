@@ -38,3 +38,16 @@ struct passphrase {
 // ERR_INPUT when its first line is empty, or longer than 255 bytes.
 enum err passphrase_load(const char *path, struct passphrase *out, struct errinfo *info) MUST_USE;
 void passphrase_deinit(struct passphrase *passphrase);
+
+// ca is what a verb that signs works with: the CA with its key, and the passphrases. All owned.
+struct ca {
+    struct authority authority;
+    struct passphrase passphrase;
+    struct passphrase p12_passphrase;
+};
+
+// ca_open opens the CA in `directory` with its key; either path may be NULL. CLI_OK, or the exit status of the error,
+// which has been printed. The caller calls ca_close in any case.
+int ca_open(const char *command, const char *directory, const char *passphrase_path,
+            const char *p12_passphrase_path, struct ca *out);
+void ca_close(struct ca *ca);

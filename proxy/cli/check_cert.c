@@ -49,7 +49,7 @@ struct arguments {
     const char *chain_path;
     const char *crl_path; // NULL without
     int64_t at_s;
-    uint32_t max_depth;
+    int64_t max_depth;
     uint32_t max_chain;
     bool is_strict;
     bool has_peer;
@@ -119,24 +119,6 @@ static enum err take_peer(void *arg, const char *value, struct errinfo *info)
                        value);
 }
 
-static enum err take_time(void *arg, const char *value, struct errinfo *info)
-{
-    struct arguments *out = arg;
-    uint64_t seconds = 0;
-    TRY(cli_parse_number(value, 0, LAST_SECOND, &seconds, info));
-    out->at_s = (int64_t)seconds;
-    return ERR_OK;
-}
-
-static enum err take_depth(void *arg, const char *value, struct errinfo *info)
-{
-    struct arguments *out = arg;
-    uint64_t depth = 0;
-    TRY(cli_parse_number(value, 0, UINT32_MAX, &depth, info));
-    out->max_depth = depth > TRUST_MAX_DEPTH ? TRUST_MAX_DEPTH : (uint32_t)depth;
-    return ERR_OK;
-}
-
 static enum err take_max_chain(void *arg, const char *value, struct errinfo *info)
 {
     struct arguments *out = arg;
@@ -158,9 +140,9 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
         {"ca", .text = &out->ca_path},
         {"chain", .text = &out->chain_path},
         {"crl", .text = &out->crl_path},
-        {"at", .take = take_time, .arg = out},
+        {"at", .number = &out->at_s, .max = LAST_SECOND},
         {"peer", .take = take_peer, .arg = out},
-        {"max-depth", .take = take_depth, .arg = out},
+        {"max-depth", .number = &out->max_depth, .max = UINT32_MAX},
         {"max-chain", .take = take_max_chain, .arg = out},
         {"strict", .flag = &out->is_strict},
         {"json", .flag = &is_json},
@@ -199,8 +181,10 @@ struct inputs {
 static enum err anchors_add(const struct arguments *arguments, const struct inputs *inputs,
                             struct trust **out, struct errinfo *info)
 {
+    const uint32_t max_depth =
+        arguments->max_depth > TRUST_MAX_DEPTH ? TRUST_MAX_DEPTH : (uint32_t)arguments->max_depth;
     const struct trust_options options = {.name = "check-cert",
-                                          .max_depth = arguments->max_depth,
+                                          .max_depth = max_depth,
                                           .is_strict = arguments->is_strict,
                                           .trusts_every_ca = true};
     if (trust_create(&options, out) != ERR_OK)

@@ -60,6 +60,8 @@ static const char usage[] =
 struct arguments {
     struct client_options client;
     struct sidecar_options sidecar;
+    int64_t workers;
+    int64_t live_max;
     bool allows_remote;
 };
 
@@ -71,38 +73,6 @@ static enum err take_listen(void *arg, const char *value, struct errinfo *info)
     TRY(endpoint_parse(slice_of_string(value), &sidecar->listen[sidecar->listen_count], info));
     sidecar->listen_count++;
     return ERR_OK;
-}
-
-static enum err take_workers(void *arg, const char *value, struct errinfo *info)
-{
-    struct sidecar_options *sidecar = arg;
-    uint64_t count = 0;
-    TRY(cli_parse_number(value, 1, WORKERS_MAX, &count, info));
-    sidecar->workers = (uint32_t)count;
-    return ERR_OK;
-}
-
-static enum err take_connections(void *arg, const char *value, struct errinfo *info)
-{
-    struct sidecar_options *sidecar = arg;
-    uint64_t count = 0;
-    TRY(cli_parse_number(value, 1, LIVE_MAX, &count, info));
-    sidecar->live_max = count;
-    return ERR_OK;
-}
-
-static enum err take_retry(void *arg, const char *value, struct errinfo *info)
-{
-    struct sidecar_options *sidecar = arg;
-    TRY(duration_parse(slice_of_string(value), &sidecar->retry_ms, info));
-    if (sidecar->retry_ms > RETRY_MAX_MS)
-        return errinfo_set(info, ERR_LIMIT, "no longer than 10m: a program waits all the while");
-    return ERR_OK;
-}
-
-static enum err take_time(void *arg, const char *value, struct errinfo *info)
-{
-    return duration_parse(slice_of_string(value), arg, info);
 }
 
 // is_loopback tells whether no other machine can reach the address.
@@ -134,18 +104,19 @@ static int check_listen(const struct arguments *arguments)
 static struct cli_line read_line(int argc, char **argv, struct arguments *out)
 {
     struct sidecar_options *sidecar = &out->sidecar;
-    *out = (struct arguments){.sidecar = {.workers = 1,
-                                          .live_max = LIVE_DEFAULT,
-                                          .idle_ms = IDLE_DEFAULT_MS,
-                                          .drain_ms = DRAIN_DEFAULT_MS}};
+    *out = (struct arguments){
+        .sidecar = {.idle_ms = IDLE_DEFAULT_MS, .drain_ms = DRAIN_DEFAULT_MS},
+        .workers = 1,
+        .live_max = LIVE_DEFAULT,
+    };
     const struct cli_option options[] = {
         {"listen", .take = take_listen, .arg = sidecar},
         {"allow-remote", .flag = &out->allows_remote},
-        {"retry-for", .take = take_retry, .arg = sidecar},
-        {"workers", .take = take_workers, .arg = sidecar},
-        {"max-connections", .take = take_connections, .arg = sidecar},
-        {"idle", .take = take_time, .arg = &sidecar->idle_ms},
-        {"drain", .take = take_time, .arg = &sidecar->drain_ms},
+        {"retry-for", .milliseconds = &sidecar->retry_ms},
+        {"workers", .number = &out->workers, .min = 1, .max = WORKERS_MAX},
+        {"max-connections", .number = &out->live_max, .min = 1, .max = LIVE_MAX},
+        {"idle", .milliseconds = &sidecar->idle_ms},
+        {"drain", .milliseconds = &sidecar->drain_ms},
         {.name = NULL},
     };
     const struct cli_syntax syntax = {.command = "connect", .usage = usage, .options = options};
@@ -153,6 +124,11 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
     const struct credential_paths *paths = &out->client.paths;
     if (line.is_over)
         return line;
+    sidecar->workers = (uint32_t)out->workers;
+    sidecar->live_max = (size_t)out->live_max;
+    if (sidecar->retry_ms > RETRY_MAX_MS)
+        return cli_end(cli_fail_usage(
+            "connect", "--retry-for: no longer than 10m: a program waits all the while"));
     if (out->client.proxy_count == 0 || paths->cert == NULL || paths->key == NULL ||
         paths->ca == NULL)
         return cli_end(cli_fail_usage("connect", "--proxy, --cert, --key and --ca are needed"));

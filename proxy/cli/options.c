@@ -148,15 +148,36 @@ static const struct cli_option *find_option(const struct cli_option *options, in
     return options;
 }
 
+// read_value reads the value of an option that has one.
+static enum err read_value(const struct cli_option *option, const char *value, struct errinfo *info)
+{
+    uint64_t number = 0;
+    int64_t ms = 0;
+    if (option->take != NULL)
+        return option->take(option->arg, value, info);
+    if (option->text != NULL) {
+        *option->text = value;
+    } else if (option->number != NULL) {
+        TRY(cli_parse_number(value, option->min, option->max, &number, info));
+        *option->number = (int64_t)number;
+    } else if (option->milliseconds != NULL) {
+        return duration_parse(slice_of_string(value), option->milliseconds, info);
+    } else {
+        TRY(duration_parse(slice_of_string(value), &ms, info));
+        if (ms < MS_A_SECOND)
+            return errinfo_set(info, ERR_INPUT, "'%.40s' is shorter than a second", value);
+        *option->seconds = ms / MS_A_SECOND;
+    }
+    return ERR_OK;
+}
+
 // take_option does what a known option asks for.
 static int take_option(const char *command, const struct cli_option *option, const char *value)
 {
     struct errinfo info = {0};
     if (option->flag != NULL)
         *option->flag = true;
-    else if (option->text != NULL)
-        *option->text = value;
-    else if (option->take(option->arg, value, &info) != ERR_OK)
+    else if (read_value(option, value, &info) != ERR_OK)
         return cli_fail_usage(command, "--%s: %s", option->name, info.text);
     return CLI_OK;
 }
@@ -191,17 +212,6 @@ struct cli_line cli_read(const struct cli_syntax *syntax, int argc, char **argv)
         return cli_end(cli_fail_usage(syntax->command, "unexpected argument '%s'",
                                       argv[optind + syntax->argument_max]));
     return (struct cli_line){.arguments = argv + optind, .argument_count = argc - optind};
-}
-
-enum err cli_take_ttl(void *arg, const char *value, struct errinfo *info)
-{
-    int64_t *out_s = arg;
-    int64_t ms = 0;
-    TRY(duration_parse(slice_of_string(value), &ms, info));
-    if (ms < MS_A_SECOND)
-        return errinfo_set(info, ERR_INPUT, "'%.40s' is shorter than a second", value);
-    *out_s = ms / MS_A_SECOND;
-    return ERR_OK;
 }
 
 enum err cli_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out,

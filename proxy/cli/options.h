@@ -31,15 +31,20 @@ int cli_finish(const char *command);
 // option's name is put before the sentence in `info`.
 typedef enum err (*cli_take_fn)(void *arg, const char *value, struct errinfo *info);
 
-// cli_option is one option of a command: its name, and what becomes of it: one of `flag`, `text` and `take`. Where it
-// is given twice the last one counts, unless `take` gathers.
+// cli_option is one option of a command: its name, and where its value goes: exactly one of the pointers is set. If an
+// option is given twice the last one counts, unless `take` gathers them.
 struct cli_option {
-    const char *name;  // --NAME; any beginning of it will do that no other has
-    char letter;       // also -LETTER; 0: none
-    bool *flag;        // it has no value; becomes true
-    const char **text; // its value as it is, borrowed from argv
-    cli_take_fn take;  // reads its value
-    void *arg;         // for `take`
+    const char *name;      // --NAME; any beginning of it will do that no other has
+    char letter;           // also -LETTER; 0: none
+    bool *flag;            // it has no value; becomes true
+    const char **text;     // its value as it is, borrowed from argv
+    int64_t *number;       // decimal digits, from `min` to `max`
+    int64_t *seconds;      // a duration such as `90d` or `12h`, at least a second, in whole seconds
+    int64_t *milliseconds; // a duration such as `500ms`
+    cli_take_fn take;      // reads its value
+    void *arg;             // for `take`
+    uint64_t min;          // for `number`
+    uint64_t max;
 };
 
 enum { CLI_OPTIONS_MAX = 24, CLI_ANY_NUMBER = INT_MAX };
@@ -68,9 +73,6 @@ struct cli_line cli_read(const struct cli_syntax *syntax, int argc, char **argv)
 
 // cli_end gives what cli_read gives when the command is over.
 struct cli_line cli_end(int exit_status) MUST_USE;
-
-// cli_take_ttl takes a duration such as `90d` or `12h`, at least a second, into an int64_t of whole seconds.
-enum err cli_take_ttl(void *arg, const char *value, struct errinfo *info) MUST_USE;
 
 // cli_parse_number reads decimal digits and nothing else. ERR_INPUT with a sentence in `info` that has the bounds.
 enum err cli_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out,

@@ -55,11 +55,11 @@ struct quickstart {
     bool has_listen;
     struct starter_allow allows[STARTER_MAX_ALLOWS];
     size_t allow_count;
-    struct authority *authority; // owned; once loaded
-    char *config_path;           // owned
-    bool needs_hosts_file;       // a name of --allow is known by /etc/hosts
-    char url[URL_CAP];           // a target that is allowed
-    size_t made_count;           // things made in this run
+    struct authority authority; // owned
+    char config_path[PATH_CAP];
+    bool needs_hosts_file; // a name of --allow is known by /etc/hosts
+    char url[URL_CAP];     // a target that is allowed
+    size_t made_count;     // things made in this run
 };
 
 // program_name gives what a shell finds this program by: the path that it was called by, or its name.
@@ -68,18 +68,10 @@ static const char *program_name(void)
     return strchr(program_invocation_name, '/') == NULL ? "sallyport" : program_invocation_name;
 }
 
-// path_of gives the path of one file in the directory, owned by the caller; NULL without memory.
-static char *path_of(const struct quickstart *quickstart, const char *name, const char *suffix)
-{
-    return path_join(quickstart->directory, name, suffix);
-}
-
 static bool has_file(const struct quickstart *quickstart, const char *name, const char *suffix)
 {
-    char *path = path_of(quickstart, name, suffix);
-    const bool is_there = path == NULL || new_file_exists(path);
-    free(path);
-    return is_there;
+    char path[PATH_CAP];
+    return new_file_exists(path_join(quickstart->directory, name, suffix, path));
 }
 
 // check_pair refuses one half of a pair without the other.
@@ -140,10 +132,12 @@ static enum err open_authority(struct quickstart *quickstart, struct errinfo *in
         cli_say(COMMAND, "made %s/ca.crt and ca.key", quickstart->directory);
         quickstart->made_count++;
     }
-    const bool with_key = has_file(quickstart, "ca", ".key");
-    TRY(authority_load(quickstart->directory, with_key, quickstart->now_s, &quickstart->authority,
+    struct authority *authority = &quickstart->authority;
+    TRY(authority_load(quickstart->directory, AUTHORITY_ISSUING, quickstart->now_s, authority,
                        info));
-    if (authority_trust_domain(quickstart->authority)[0] == '\0')
+    if (has_file(quickstart, "ca", ".key"))
+        TRY(authority_load_key(authority, (struct slice){0}, info));
+    if (authority->trust_domain[0] == '\0')
         return errinfo_set(info, ERR_INPUT,
                            "%s/ca.crt names no trust domain (a URI spiffe://DOMAIN): it was not "
                            "made by sallyport; start in another directory",
@@ -151,26 +145,30 @@ static enum err open_authority(struct quickstart *quickstart, struct errinfo *in
     return ERR_OK;
 }
 
-// check_leaf_files looks at a certificate that is there: its key, its issuer, its time.
-static enum err check_leaf_files(const struct quickstart *quickstart, const char *cert_path,
-                                 const char *key_path, struct errinfo *info)
+// check_leaf checks a certificate that exists: its key, its issuer, its validity.
+static enum err check_leaf(const struct quickstart *quickstart, const char *name,
+                           struct errinfo *info)
 {
+    char cert_path[PATH_CAP];
+    char key_path[PATH_CAP];
     struct pem cert_pem = {0};
     struct pem key_pem = {0};
     X509 *cert = NULL;
     EVP_PKEY *key = NULL;
-    enum err error = new_file_read(cert_path, false, &cert_pem, info);
+    enum err error = new_file_read(path_join(quickstart->directory, name, ".crt", cert_path), false,
+                                   &cert_pem, info);
     if (error == ERR_OK)
-        error = new_file_read(key_path, true, &key_pem, info);
+        error = new_file_read(path_join(quickstart->directory, name, ".key", key_path), true,
+                              &key_pem, info);
     if (error != ERR_OK)
         goto out;
     const char *wrong = NULL;
     if (certificate_parse(pem_slice(&cert_pem), &cert) != ERR_OK)
         wrong = "is not a certificate in PEM";
-    else if (keypair_parse(pem_slice(&key_pem), &key) != ERR_OK ||
+    else if (keypair_parse(pem_slice(&key_pem), (struct slice){0}, &key) != ERR_OK ||
              X509_check_private_key(cert, key) != 1)
         wrong = "does not match the key beside it";
-    else if (!authority_has_issued(quickstart->authority, cert))
+    else if (!authority_has_issued(&quickstart->authority, cert))
         wrong = "was not issued by the ca.crt beside it";
     else if (certificate_not_after_s(cert) < quickstart->now_s)
         wrong = "has expired";
@@ -183,21 +181,6 @@ out:
     EVP_PKEY_free(key);
     pem_deinit(&cert_pem);
     pem_deinit(&key_pem);
-    return error;
-}
-
-static enum err check_leaf(const struct quickstart *quickstart, const char *name,
-                           struct errinfo *info)
-{
-    char *cert_path = path_of(quickstart, name, ".crt");
-    char *key_path = path_of(quickstart, name, ".key");
-    enum err error = ERR_OK;
-    if (cert_path == NULL || key_path == NULL)
-        error = errinfo_set(info, ERR_MEMORY, "no memory");
-    else
-        error = check_leaf_files(quickstart, cert_path, key_path, info);
-    free(cert_path);
-    free(key_path);
     return error;
 }
 
@@ -250,11 +233,10 @@ static enum err ensure_leaf(struct quickstart *quickstart, const char *name, boo
         .directory = quickstart->directory,
     };
     struct issued issued;
-    TRY(authority_issue(quickstart->authority, &options, quickstart->now_s, &issued, info));
+    TRY(authority_issue(&quickstart->authority, &options, quickstart->now_s, &issued, info));
     char date[DATE_TEXT_CAP];
-    cli_say(COMMAND, "made %s and its key, valid until %s", issued.chain_path,
+    cli_say(COMMAND, "made %s and its key, valid until %s", issued.paths[ISSUED_CHAIN],
             date_format(issued.not_after_s, DATE_MINUTE, date));
-    issued_deinit(&issued);
     quickstart->made_count++;
     return ERR_OK;
 }
@@ -354,19 +336,15 @@ static enum err ensure_crl(struct quickstart *quickstart, struct errinfo *info)
     uint64_t number = 0;
     char date[DATE_TEXT_CAP];
     const int64_t ttl_s = (int64_t)CRL_TTL_DAYS * SECONDS_A_DAY;
-    char *path = path_of(quickstart, "ca", ".crl");
-    if (path == NULL)
-        return errinfo_set(info, ERR_MEMORY, "no memory");
-    enum err error = authority_read_index(quickstart->authority, true, &index, info);
-    if (error == ERR_OK) {
-        error = authority_publish_crl(quickstart->authority, NULL, &index, path, quickstart->now_s,
-                                      ttl_s, &number, info);
-        index_deinit(&index);
-    }
+    char path[PATH_CAP];
+    (void)path_join(quickstart->directory, "ca", ".crl", path);
+    TRY(authority_read_index(&quickstart->authority, true, &index, info));
+    const enum err error = authority_publish_crl(&quickstart->authority, NULL, &index, path,
+                                                 quickstart->now_s, ttl_s, &number, info);
+    index_deinit(&index);
     if (error == ERR_OK)
         cli_say(COMMAND, "made %s, the list of revoked certificates (none yet), valid until %s",
                 path, date_format(quickstart->now_s + ttl_s, DATE_MINUTE, date));
-    free(path);
     return error;
 }
 
@@ -388,7 +366,7 @@ static enum err write_config(struct quickstart *quickstart, struct errinfo *info
     struct text text;
     text_init(&text, buffer, STARTER_TEXT_CAP);
     const struct starter_config config = {
-        .trust_domain = authority_trust_domain(quickstart->authority),
+        .trust_domain = quickstart->authority.trust_domain,
         .listen = quickstart->listen,
         .allows = quickstart->allows,
         .allow_count = quickstart->allow_count,
@@ -444,9 +422,8 @@ static void print_word(const char *word)
 
 static void print_path(const struct quickstart *quickstart, const char *name)
 {
-    char *path = path_of(quickstart, name, "");
-    print_word(path == NULL ? name : path);
-    free(path);
+    char path[PATH_CAP];
+    print_word(path_join(quickstart->directory, name, "", path));
 }
 
 // print_proxy writes the URL that a client on this machine uses.
@@ -486,9 +463,7 @@ static int print_next_steps(const struct quickstart *quickstart)
 
 static enum err run(struct quickstart *quickstart, struct errinfo *info)
 {
-    quickstart->config_path = path_of(quickstart, "sallyport", ".yaml");
-    if (quickstart->config_path == NULL)
-        return errinfo_set(info, ERR_MEMORY, "no memory");
+    (void)path_join(quickstart->directory, "sallyport", ".yaml", quickstart->config_path);
     const bool has_config = new_file_exists(quickstart->config_path);
     if (!has_config)
         TRY(starter_names_settle(quickstart->allows, quickstart->allow_count,
@@ -550,8 +525,7 @@ static int run_and_tell(struct quickstart *quickstart)
         cli_say(COMMAND, "%s is complete and good: reused, nothing was changed",
                 quickstart->directory);
     const int status = error == ERR_OK ? print_next_steps(quickstart) : CLI_FAILED;
-    authority_destroy(quickstart->authority);
-    free(quickstart->config_path);
+    authority_deinit(&quickstart->authority);
     return status;
 }
 

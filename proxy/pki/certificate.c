@@ -1,5 +1,5 @@
-// Certificates put together field by field. No text of a user ever goes through the library's
-// little languages for names and extensions.
+// Certificates, put together field by field. Text from a user never goes through the library's little languages for names
+// and extensions; only constants do.
 #include "proxy/pki/certificate.h"
 
 #include <openssl/asn1.h>
@@ -7,38 +7,45 @@
 #include <openssl/bn.h>
 #include <openssl/digest.h>
 #include <openssl/err.h>
-#include <openssl/mem.h>
 #include <openssl/nid.h>
-#include <openssl/obj.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 
-enum { SERIAL_LEN = 16 };
+enum {
+    SERIAL_LEN = 16,
+    BACKDATE_PART = 10, // of a short lifetime, this part may lie before its beginning
+};
+
+struct validity certificate_validity(int64_t now_s, int64_t ttl_s, int64_t limit_s)
+{
+    const int64_t part_s = ttl_s / BACKDATE_PART;
+    const int64_t back_s = part_s < CERTIFICATE_BACKDATE_S ? part_s : CERTIFICATE_BACKDATE_S;
+    const bool is_cut = ttl_s - back_s > limit_s - now_s;
+    return (struct validity){
+        .not_before_s = now_s - back_s,
+        .not_after_s = is_cut ? limit_s : now_s - back_s + ttl_s,
+        .is_cut = is_cut,
+    };
+}
 
 static bool set_serial(X509 *cert)
 {
     uint8_t bytes[SERIAL_LEN];
     RAND_bytes(bytes, sizeof bytes);
     BIGNUM *number = BN_bin2bn(bytes, sizeof bytes, NULL);
-    ASN1_INTEGER *serial = number == NULL ? NULL : BN_to_ASN1_INTEGER(number, NULL);
-    const bool is_set = serial != NULL && X509_set_serialNumber(cert, serial);
-    ASN1_INTEGER_free(serial);
+    const bool is_set =
+        number != NULL && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert)) != NULL;
     BN_free(number);
     return is_set;
 }
 
 static bool set_validity(X509 *cert, const struct certificate_plan *plan)
 {
-    ASN1_TIME *not_before = ASN1_TIME_set_posix(NULL, plan->not_before_s);
-    ASN1_TIME *not_after = ASN1_TIME_set_posix(NULL, plan->not_after_s);
-    const bool is_set = not_before != NULL && not_after != NULL &&
-                        X509_set1_notBefore(cert, not_before) &&
-                        X509_set1_notAfter(cert, not_after);
-    ASN1_TIME_free(not_before);
-    ASN1_TIME_free(not_after);
-    return is_set;
+    return ASN1_TIME_set_posix(X509_getm_notBefore(cert), plan->not_before_s) != NULL &&
+           ASN1_TIME_set_posix(X509_getm_notAfter(cert), plan->not_after_s) != NULL;
 }
 
 static bool set_names(X509 *cert, const struct certificate_plan *plan, X509 *issuer)
@@ -54,46 +61,15 @@ static bool set_names(X509 *cert, const struct certificate_plan *plan, X509 *iss
     return is_set;
 }
 
-static bool add_basic_constraints(X509 *cert, bool is_ca, unsigned path_len)
+// add_extension adds one extension from a constant text in the library's language.
+static bool add_extension(X509 *cert, int nid, const char *value)
 {
-    BASIC_CONSTRAINTS *constraints = BASIC_CONSTRAINTS_new();
-    if (constraints == NULL)
-        return false;
-    constraints->ca = is_ca ? ASN1_BOOLEAN_TRUE : ASN1_BOOLEAN_FALSE;
-    bool is_set = true;
-    if (is_ca) {
-        constraints->pathlen = ASN1_INTEGER_new();
-        is_set =
-            constraints->pathlen != NULL && ASN1_INTEGER_set_uint64(constraints->pathlen, path_len);
-    }
-    is_set = is_set &&
-             X509_add1_ext_i2d(cert, NID_basic_constraints, constraints, 1, X509V3_ADD_DEFAULT);
-    BASIC_CONSTRAINTS_free(constraints);
-    return is_set;
-}
-
-static bool add_key_usage(X509 *cert, bool is_ca)
-{
-    enum { DIGITAL_SIGNATURE = 0, KEY_CERT_SIGN = 5, CRL_SIGN = 6 }; // RFC 5280 4.2.1.3
-    ASN1_BIT_STRING *usage = ASN1_BIT_STRING_new();
-    if (usage == NULL)
-        return false;
-    const bool is_set = (is_ca ? ASN1_BIT_STRING_set_bit(usage, KEY_CERT_SIGN, 1) &&
-                                     ASN1_BIT_STRING_set_bit(usage, CRL_SIGN, 1)
-                               : ASN1_BIT_STRING_set_bit(usage, DIGITAL_SIGNATURE, 1)) &&
-                        X509_add1_ext_i2d(cert, NID_key_usage, usage, 1, X509V3_ADD_DEFAULT);
-    ASN1_BIT_STRING_free(usage);
-    return is_set;
-}
-
-static bool add_extended_key_usage(X509 *cert, int purpose_nid)
-{
-    EXTENDED_KEY_USAGE *usage = sk_ASN1_OBJECT_new_null();
-    const bool is_set = usage != NULL &&
-                        sk_ASN1_OBJECT_push(usage, OBJ_nid2obj(purpose_nid)) != 0 &&
-                        X509_add1_ext_i2d(cert, NID_ext_key_usage, usage, 0, X509V3_ADD_DEFAULT);
-    sk_ASN1_OBJECT_free(usage); // the object is static
-    return is_set;
+    X509V3_CTX context;
+    X509V3_set_ctx(&context, NULL, cert, NULL, NULL, 0);
+    X509_EXTENSION *extension = X509V3_EXT_nconf_nid(NULL, &context, nid, value);
+    const bool is_added = extension != NULL && X509_add_ext(cert, extension, -1);
+    X509_EXTENSION_free(extension);
+    return is_added;
 }
 
 // make_key_id gives the identifier of the key in `cert` (RFC 5280 4.2.1.2, method 1).
@@ -122,39 +98,19 @@ AUTHORITY_KEYID *certificate_make_authority_key_id(X509 *issuer)
     return NULL;
 }
 
-static bool add_key_ids(X509 *cert, X509 *issuer)
+static bool add_authority_key_id(X509 *cert, X509 *issuer)
 {
-    ASN1_OCTET_STRING *own_id = make_key_id(cert);
-    bool is_set = own_id != NULL && X509_add1_ext_i2d(cert, NID_subject_key_identifier, own_id, 0,
-                                                      X509V3_ADD_DEFAULT);
-    if (is_set) {
-        AUTHORITY_KEYID *authority =
-            certificate_make_authority_key_id(issuer == NULL ? cert : issuer);
-        is_set = authority != NULL && X509_add1_ext_i2d(cert, NID_authority_key_identifier,
-                                                        authority, 0, X509V3_ADD_DEFAULT);
-        AUTHORITY_KEYID_free(authority);
-    }
-    ASN1_OCTET_STRING_free(own_id);
-    return is_set;
-}
-
-static int general_name_type(enum san_kind kind)
-{
-    switch (kind) {
-    case SAN_DNS:
-        return GEN_DNS;
-    case SAN_URI:
-        return GEN_URI;
-    case SAN_EMAIL:
-        return GEN_EMAIL;
-    case SAN_IP:
-        return GEN_IPADD;
-    }
-    return GEN_DNS;
+    AUTHORITY_KEYID *authority = certificate_make_authority_key_id(issuer == NULL ? cert : issuer);
+    const bool is_added = authority != NULL && X509_add1_ext_i2d(cert, NID_authority_key_identifier,
+                                                                 authority, 0, X509V3_ADD_DEFAULT);
+    AUTHORITY_KEYID_free(authority);
+    return is_added;
 }
 
 static bool push_general_name(GENERAL_NAMES *names, const struct san *san)
 {
+    static const int types[] = {
+        [SAN_DNS] = GEN_DNS, [SAN_URI] = GEN_URI, [SAN_EMAIL] = GEN_EMAIL, [SAN_IP] = GEN_IPADD};
     GENERAL_NAME *name = GENERAL_NAME_new();
     ASN1_STRING *value =
         ASN1_STRING_type_new(san->kind == SAN_IP ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING);
@@ -164,7 +120,7 @@ static bool push_general_name(GENERAL_NAMES *names, const struct san *san)
         ASN1_STRING_free(value);
         return false;
     }
-    GENERAL_NAME_set0_value(name, general_name_type(san->kind), value); // takes `value`
+    GENERAL_NAME_set0_value(name, types[san->kind], value); // takes `value`
     if (sk_GENERAL_NAME_push(names, name) != 0)
         return true;
     GENERAL_NAME_free(name);
@@ -186,11 +142,18 @@ static bool add_sans(X509 *cert, const struct certificate_plan *plan)
 
 static bool add_extensions(X509 *cert, const struct certificate_plan *plan, X509 *issuer)
 {
+    char ca_constraints[32];
+    (void)snprintf(ca_constraints, sizeof ca_constraints, "critical,CA:TRUE,pathlen:%u",
+                   plan->path_len);
     const bool is_ca = plan->kind == CERTIFICATE_CA;
-    const int purpose = plan->kind == CERTIFICATE_CLIENT ? NID_client_auth : NID_server_auth;
-    return add_basic_constraints(cert, is_ca, plan->path_len) && add_key_usage(cert, is_ca) &&
-           (is_ca || add_extended_key_usage(cert, purpose)) && add_sans(cert, plan) &&
-           add_key_ids(cert, issuer);
+    const char *constraints = is_ca ? ca_constraints : "critical,CA:FALSE";
+    const char *usage = is_ca ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature";
+    const char *purpose = plan->kind == CERTIFICATE_CLIENT ? "clientAuth" : "serverAuth";
+    return add_extension(cert, NID_basic_constraints, constraints) &&
+           add_extension(cert, NID_key_usage, usage) &&
+           (is_ca || add_extension(cert, NID_ext_key_usage, purpose)) && add_sans(cert, plan) &&
+           add_extension(cert, NID_subject_key_identifier, "hash") &&
+           add_authority_key_id(cert, issuer);
 }
 
 enum err certificate_make(const struct certificate_plan *plan, EVP_PKEY *key, X509 *issuer,
@@ -209,18 +172,13 @@ enum err certificate_make(const struct certificate_plan *plan, EVP_PKEY *key, X5
     return ERR_MEMORY;
 }
 
-enum err certificate_format(X509 *cert, struct pem *out)
+enum err certificate_format(X509 *const *certs, size_t count, struct pem *out)
 {
-    *out = (struct pem){0};
     BIO *bio = BIO_new(BIO_s_mem());
-    const uint8_t *data = NULL;
-    enum err error = ERR_MEMORY;
-    if (bio != NULL && PEM_write_bio_X509(bio, cert) && BIO_mem_contents(bio, &data, &out->len)) {
-        out->data = OPENSSL_memdup(data, out->len);
-        error = out->data != NULL ? ERR_OK : ERR_MEMORY;
-    }
-    BIO_free(bio);
-    return error;
+    bool is_written = bio != NULL;
+    for (size_t i = 0; i < count && is_written; i++)
+        is_written = PEM_write_bio_X509(bio, certs[i]);
+    return pem_take(bio, is_written, out);
 }
 
 enum err certificate_parse(struct slice pem, X509 **out)

@@ -1,4 +1,4 @@
-// The index file: read strictly, added to one line at a time.
+// The index file: read strictly, one line added at a time.
 #include "proxy/pki/index.h"
 
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/base/hash.h"
 #include "auth/base/text.h"
 #include "proxy/pki/names.h"
 #include "proxy/pki/new_file.h"
@@ -19,63 +20,53 @@ enum { INDEX_MAX_LEN = 64 * 1024 * 1024, LINE_CAP = 256, MAX_FIELDS = 6, DECIMAL
 
 #define HEADER "sallyport-ca-index 1"
 
+static const char *const KIND_NAMES[] = {
+#define X(symbol, name) name,
+    INDEX_KIND_TABLE(X)
+#undef X
+};
+
+static const struct {
+    const char *name;
+    unsigned code;
+} REVOCATIONS[] = {
+#define X(symbol, name, code) {name, code},
+    REVOCATION_TABLE(X)
+#undef X
+};
+
 const char *index_kind_name(enum index_kind kind)
 {
-    static const char *const names[] = {
-#define X(symbol, name) name,
-        INDEX_KIND_TABLE(X)
-#undef X
-    };
-    return names[kind];
+    return KIND_NAMES[kind];
 }
 
 const char *revocation_name(enum revocation reason)
 {
-    static const char *const names[] = {
-#define X(symbol, name, code) name,
-        REVOCATION_TABLE(X)
-#undef X
-    };
-    return names[reason];
+    return REVOCATIONS[reason].name;
 }
 
 unsigned revocation_code(enum revocation reason)
 {
-    static const unsigned codes[] = {
-#define X(symbol, name, code) code,
-        REVOCATION_TABLE(X)
-#undef X
-    };
-    return codes[reason];
+    return REVOCATIONS[reason].code;
 }
 
 bool revocation_parse(struct slice name, enum revocation *out)
 {
-    static const struct {
-        enum revocation reason;
-        const char *name;
-    } rows[] = {
-#define X(symbol, name, code) {symbol, name},
-        REVOCATION_TABLE(X)
-#undef X
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (slice_equal_ignore_case(name, slice_of_string(rows[i].name))) {
-            *out = rows[i].reason;
+    for (size_t i = 0; i < sizeof REVOCATIONS / sizeof *REVOCATIONS; i++) {
+        *out = (enum revocation)i;
+        if (slice_equal_ignore_case(name, slice_of_string(REVOCATIONS[i].name)))
             return true;
-        }
     }
     return false;
 }
 
+// kind_parse reads every kind but INDEX_UNKNOWN, the last one, which no line has.
 static bool kind_parse(struct slice name, enum index_kind *out)
 {
-    static const enum index_kind kinds[] = {INDEX_CLIENT, INDEX_SERVER, INDEX_CA};
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (slice_equal(name, slice_of_string(index_kind_name(kinds[i])))) {
-            *out = kinds[i];
+    for (size_t i = 0; i < INDEX_UNKNOWN; i++) {
+        *out = (enum index_kind)i;
+        if (slice_equal(name, slice_of_string(KIND_NAMES[i])))
             return true;
-        }
     }
     return false;
 }
@@ -127,10 +118,10 @@ static enum err no_memory(struct errinfo *info)
 // find_slot gives the slot of a serial, or the empty one where it belongs. There always is an empty one.
 static uint32_t *find_slot(const struct index *index, const char *serial)
 {
-    uint64_t hash = 14695981039346656037u; // FNV-1a; serials are our own and random
+    uint64_t hash = hash_begin();
     for (const char *at = serial; *at != '\0'; at++)
-        hash = (hash ^ (uint8_t)*at) * 1099511628211u;
-    size_t slot = hash & (index->slot_count - 1);
+        hash = hash_add(hash, (uint8_t)*at);
+    size_t slot = hash_end(hash) & (index->slot_count - 1);
     while (index->slots[slot] != 0 &&
            strcmp(index->entries[index->slots[slot] - 1].serial, serial) != 0)
         slot = (slot + 1) & (index->slot_count - 1);
@@ -291,9 +282,10 @@ enum err index_read(struct index *index, struct slice bytes, size_t *out_len, st
     }
 }
 
-// write_line adds a line; what a failed write left of it is taken away again.
+// write_line adds a line. What a failed write left of it is removed again.
 static enum err write_line(const struct index *index, struct slice line, struct errinfo *info)
 {
+    ASSERT(index->fd >= 0 && index->lock_fd >= 0);
     const off_t end = lseek(index->fd, 0, SEEK_END);
     ssize_t written = -1;
     if (end >= 0)
@@ -321,7 +313,7 @@ static enum err repair(const struct index *index, size_t len, size_t whole_len,
         return ERR_OK;
     if (ftruncate(index->fd, (off_t)whole_len) == 0 && fsync(index->fd) == 0)
         return ERR_OK;
-    return errinfo_set(info, ERR_SYSTEM, "%s cannot be repaired: %s", index->path, strerror(errno));
+    return errinfo_set(info, ERR_SYSTEM, "%s cannot be repaired: %m", index->path);
 }
 
 static enum err read_whole(int fd, const char *path, struct text *out, struct errinfo *info)
@@ -366,21 +358,20 @@ static enum err open_file(struct index *index, bool is_writing, struct errinfo *
     if (index->is_missing)
         return ERR_OK;
     if (index->fd < 0)
-        return errinfo_set(info, ERR_SYSTEM, "%s cannot be opened: %s", index->path,
-                           strerror(errno));
+        return errinfo_set(info, ERR_SYSTEM, "%s cannot be opened: %m", index->path);
     return read_file(index, info);
 }
 
 enum err index_open(const char *directory, bool is_writing, struct index *out, struct errinfo *info)
 {
     *out = (struct index){.fd = -1, .lock_fd = -1};
-    out->path = path_join(directory, "ca", ".index");
-    enum err error = out->path == NULL ? no_memory(info) : ERR_OK;
-    if (error == ERR_OK && is_writing) {
+    (void)path_join(directory, "ca", ".index", out->path);
+    enum err error = ERR_OK;
+    if (is_writing) {
         out->lock_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (out->lock_fd < 0 || flock(out->lock_fd, LOCK_EX) != 0)
-            error = errinfo_set(info, ERR_SYSTEM, "the directory %s cannot be locked: %s",
-                                directory, strerror(errno));
+            error =
+                errinfo_set(info, ERR_SYSTEM, "the directory %s cannot be locked: %m", directory);
     }
     if (error == ERR_OK)
         error = open_file(out, is_writing, info);
@@ -397,7 +388,6 @@ void index_deinit(struct index *index)
         (void)close(index->lock_fd);
     free(index->entries);
     free(index->slots);
-    free(index->path);
     *index = (struct index){.fd = -1, .lock_fd = -1};
 }
 
@@ -421,23 +411,19 @@ enum err index_create(struct index *index, struct errinfo *info)
     for (size_t i = 0; i < index->count; i++)
         format_issue(&index->entries[i], &text);
     ASSERT(!text.is_cut);
-    enum err error = new_file_stage(index->path, text_slice(&text), FILE_MODE_PUBLIC, info);
-    if (error == ERR_OK)
-        error = new_file_publish(index->path, info);
+    const struct new_file file = {index->path, text_slice(&text), FILE_MODE_PUBLIC};
+    const enum err error = new_file_replace_all(&file, 1, info);
     free(buffer);
-    if (error != ERR_OK)
-        return error;
+    TRY(error);
     index->fd = open(index->path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
     index->is_missing = index->fd < 0;
     if (index->fd < 0)
-        return errinfo_set(info, ERR_SYSTEM, "%s cannot be opened: %s", index->path,
-                           strerror(errno));
+        return errinfo_set(info, ERR_SYSTEM, "%s cannot be opened: %m", index->path);
     return ERR_OK;
 }
 
 enum err index_add_issue(struct index *index, const struct index_entry *entry, struct errinfo *info)
 {
-    ASSERT(index->fd >= 0 && index->lock_fd >= 0);
     char buffer[LINE_CAP];
     struct text line;
     text_init(&line, buffer, sizeof buffer);
@@ -450,23 +436,18 @@ enum err index_add_issue(struct index *index, const struct index_entry *entry, s
 enum err index_add_revocation(struct index *index, const char *serial, enum revocation reason,
                               int64_t at_s, struct errinfo *info)
 {
-    ASSERT(index->fd >= 0 && index->lock_fd >= 0);
-    char buffer[LINE_CAP];
-    struct text line;
-    text_init(&line, buffer, sizeof buffer);
-    text_append_format(&line, "revoke %s %s %" PRId64 "\n", serial, revocation_name(reason), at_s);
-    TRY(write_line(index, text_slice(&line), info));
+    char line[LINE_CAP];
+    (void)snprintf(line, sizeof line, "revoke %s %s %" PRId64 "\n", serial, revocation_name(reason),
+                   at_s);
+    TRY(write_line(index, slice_of_string(line), info));
     return apply_revocation(index, serial, reason, at_s, info);
 }
 
 enum err index_add_crl(struct index *index, uint64_t number, int64_t at_s, struct errinfo *info)
 {
-    ASSERT(index->fd >= 0 && index->lock_fd >= 0);
-    char buffer[LINE_CAP];
-    struct text line;
-    text_init(&line, buffer, sizeof buffer);
-    text_append_format(&line, "crl %" PRIu64 " %" PRId64 "\n", number, at_s);
-    TRY(write_line(index, text_slice(&line), info));
+    char line[LINE_CAP];
+    (void)snprintf(line, sizeof line, "crl %" PRIu64 " %" PRId64 "\n", number, at_s);
+    TRY(write_line(index, slice_of_string(line), info));
     index->crl_number = number;
     return ERR_OK;
 }

@@ -1,8 +1,9 @@
-// index: what a CA has issued, revoked and published, one line a record in DIR/ca.index.
+// index: what a CA has issued, revoked and published: one line for each record in DIR/ca.index.
 //
 // Lines are only added. A line is on disk before the certificate or CRL that it records exists, so the index knows
-// everything that was issued. A last line without its end is what a crash left of a record: it is not read, and is
-// removed before the next line is added. A caller that adds lines holds a lock on the directory. Knows no certificates.
+// everything that was issued. A last line without its end is the rest of a record that a crash interrupted: it is
+// ignored, and removed before the next line is added. A caller that adds lines holds a lock on the directory. Knows no
+// certificates.
 //
 //   sallyport-ca-index 1
 //   issue SERIAL KIND NAME NOT_BEFORE NOT_AFTER      times in Unix seconds
@@ -15,8 +16,9 @@
 
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
+#include "proxy/pki/names.h"
 
-enum { INDEX_SERIAL_CAP = 2 * 32 + 1, INDEX_NAME_CAP = 32 + 1 };
+enum { INDEX_SERIAL_CAP = 2 * 32 + 1, INDEX_NAME_CAP = AUTHORITY_NAME_MAX + 1 };
 
 #define INDEX_KIND_TABLE(X)                                                                        \
     X(INDEX_CLIENT, "client")                                                                      \
@@ -30,7 +32,7 @@ enum index_kind {
 #undef X
 };
 
-// RFC 5280 5.3.1, without those that end a revocation: here it is for good.
+// RFC 5280 5.3.1, without the reasons of a revocation that can end: here a revocation is permanent.
 #define REVOCATION_TABLE(X)                                                                        \
     X(REVOCATION_UNSPECIFIED, "unspecified", 0)                                                    \
     X(REVOCATION_KEY_COMPROMISE, "keyCompromise", 1)                                               \
@@ -66,37 +68,36 @@ struct index {
     uint32_t *slots;     // owned; hash table: place of an entry + 1, 0: empty
     size_t slot_count;   // a power of two
     uint64_t crl_number; // of the last CRL; 0: none yet
-    char *path;          // owned
-    int fd;              // open for adding, or -1
-    int lock_fd;         // the directory, locked; or -1
-    bool is_missing;     // there is no file yet
+    char path[PATH_CAP];
+    int fd;          // open for adding, or -1
+    int lock_fd;     // the directory, locked; or -1
+    bool is_missing; // there is no file yet
 };
 
-// index_open reads the index of `directory`; with `is_writing` it waits for the lock, so that
-// records can be added until index_deinit. A file that is not there leaves `is_missing` set, and
-// index_create must come before the first record. ERR_INPUT names file and line.
+// index_open reads the index of `directory`. With `is_writing` it waits for the lock on the directory; then records can be
+// added until index_deinit. If there is no file, `is_missing` is set, and index_create must be called before the first
+// record is added. ERR_INPUT names file and line; ERR_SYSTEM, ERR_MEMORY.
 enum err index_open(const char *directory, bool is_writing, struct index *out,
                     struct errinfo *info) MUST_USE;
 
-// index_read takes every whole line of `bytes` and tells how many bytes they are. Pure, but for memory.
-// ERR_INPUT names the line of `index->path`.
+// index_read reads every complete line of `bytes` and gives their length. Pure, except that it allocates. ERR_INPUT names
+// the line of `index->path`; ERR_MEMORY.
 enum err index_read(struct index *index, struct slice bytes, size_t *out_len,
                     struct errinfo *info) MUST_USE;
 
-// index_deinit frees it and gives the lock back. For what index_open gave only.
+// index_deinit frees the index and releases the lock. Only for an index that index_open has opened, or one with `fd` and
+// `lock_fd` -1.
 void index_deinit(struct index *index);
 
-// index_adopt adds an entry to memory alone: for what is found in a directory without an index.
-// ERR_MEMORY.
+// index_adopt adds an entry in memory only, for certificates that are found in a directory without an index. ERR_MEMORY.
 enum err index_adopt(struct index *index, const struct index_entry *entry,
                      struct errinfo *info) MUST_USE;
 
-// index_create writes the file that is missing, with all entries so far, and makes it ready for
-// more.
+// index_create writes the missing file with all entries so far. After that records can be added. ERR_SYSTEM, ERR_MEMORY.
 enum err index_create(struct index *index, struct errinfo *info) MUST_USE;
 
-// index_add_issue, index_add_revocation and index_add_crl add a record, on disk when they return.
-// A revocation of a serial that is not there makes an entry of INDEX_UNKNOWN. ERR_SYSTEM.
+// index_add_issue, index_add_revocation and index_add_crl add one record. It is on disk when they return. A revocation of
+// an unknown serial adds an entry of INDEX_UNKNOWN. ERR_SYSTEM, ERR_MEMORY.
 enum err index_add_issue(struct index *index, const struct index_entry *entry,
                          struct errinfo *info) MUST_USE;
 enum err index_add_revocation(struct index *index, const char *serial, enum revocation reason,
@@ -104,13 +105,14 @@ enum err index_add_revocation(struct index *index, const char *serial, enum revo
 enum err index_add_crl(struct index *index, uint64_t number, int64_t at_s,
                        struct errinfo *info) MUST_USE;
 
-// index_find gives the entry of a serial, borrowed until something is added; NULL when there is
-// none.
+// index_find gives the entry with this serial, borrowed until something is added; NULL when there is none.
 struct index_entry *index_find(const struct index *index, const char *serial);
 
-// index_parse_serial reads hex in either case, with colons or without, into the form of an entry.
+// index_parse_serial reads hexadecimal digits in either case, with or without colons, into the form that an entry has.
 bool index_parse_serial(const char *text, char out[INDEX_SERIAL_CAP]);
 
+// index_kind_name, revocation_name and revocation_code give what the tables above say. revocation_parse reads a name, in
+// either case.
 const char *index_kind_name(enum index_kind kind);
 const char *revocation_name(enum revocation reason);
 unsigned revocation_code(enum revocation reason);

@@ -36,53 +36,45 @@ enum err keypair_generate(EVP_PKEY **out)
     return *out != NULL ? ERR_OK : ERR_MEMORY;
 }
 
-enum err keypair_format(EVP_PKEY *key, struct pem *out)
+enum err pem_take(BIO *bio, bool is_written, struct pem *out)
 {
-    *out = (struct pem){0};
-    BIO *bio = BIO_new(BIO_s_mem());
     const uint8_t *data = NULL;
-    enum err error = ERR_MEMORY;
-    if (bio != NULL && PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) &&
-        BIO_mem_contents(bio, &data, &out->len)) {
+    *out = (struct pem){0};
+    if (bio != NULL && is_written && BIO_mem_contents(bio, &data, &out->len))
         out->data = OPENSSL_memdup(data, out->len);
-        error = out->data != NULL ? ERR_OK : ERR_MEMORY;
-    }
     BIO_free(bio);
-    return error;
+    ERR_clear_error();
+    return out->data != NULL ? ERR_OK : ERR_MEMORY;
 }
 
-enum err keypair_format_sealed(EVP_PKEY *key, struct slice passphrase, struct pem *out)
+enum err keypair_format(EVP_PKEY *key, struct slice passphrase, struct pem *out)
 {
-    *out = (struct pem){0};
+    const bool is_encrypted = passphrase.len > 0;
+    const char *label = is_encrypted ? PEM_STRING_PKCS8 : PEM_STRING_PKCS8INF;
     CBB plain;
-    CBB sealed;
+    CBB encrypted;
     CBB_zero(&plain);
-    CBB_zero(&sealed);
+    CBB_zero(&encrypted);
+    const CBB *der = is_encrypted ? &encrypted : &plain;
     BIO *bio = BIO_new(BIO_s_mem());
-    const uint8_t *data = NULL;
-    enum err error = ERR_MEMORY;
-    if (bio != NULL && CBB_init(&plain, KEY_CAP) && CBB_init(&sealed, KEY_CAP) &&
+    const bool is_written =
+        bio != NULL && CBB_init(&plain, KEY_CAP) && CBB_init(&encrypted, KEY_CAP) &&
         EVP_marshal_private_key(&plain, key) &&
-        pbes2_seal(&sealed, passphrase, slice_of(CBB_data(&plain), CBB_len(&plain))) &&
-        PEM_write_bio(bio, PEM_STRING_PKCS8, "", CBB_data(&sealed), (long)CBB_len(&sealed)) > 0 &&
-        BIO_mem_contents(bio, &data, &out->len)) {
-        out->data = OPENSSL_memdup(data, out->len);
-        error = out->data != NULL ? ERR_OK : ERR_MEMORY;
-    }
+        (!is_encrypted ||
+         pbes2_encrypt(&encrypted, passphrase, slice_of(CBB_data(&plain), CBB_len(&plain)))) &&
+        PEM_write_bio(bio, label, "", CBB_data(der), (long)CBB_len(der)) > 0;
     CBB_cleanup(&plain);
-    CBB_cleanup(&sealed);
-    BIO_free(bio);
-    return error;
+    CBB_cleanup(&encrypted);
+    return pem_take(bio, is_written, out);
 }
 
-bool keypair_is_sealed(struct slice pem)
+bool keypair_is_encrypted(struct slice pem)
 {
     static const char mark[] = "ENCRYPTED"; // PKCS#8's label, and the old Proc-Type header
     return pem.len > 0 && memmem(pem.data, pem.len, mark, sizeof mark - 1) != NULL;
 }
 
-// give_passphrase answers the library's question for a passphrase, which would otherwise be asked
-// on the terminal.
+// give_passphrase gives the library the passphrase. Without it the library would ask on the terminal.
 static int give_passphrase(char *buffer, int size, int is_writing, void *data)
 {
     (void)is_writing;
@@ -92,7 +84,7 @@ static int give_passphrase(char *buffer, int size, int is_writing, void *data)
     return (int)passphrase->len;
 }
 
-enum err keypair_parse_sealed(struct slice pem, struct slice passphrase, EVP_PKEY **out)
+enum err keypair_parse(struct slice pem, struct slice passphrase, EVP_PKEY **out)
 {
     *out = NULL;
     BIO *bio = BIO_new_mem_buf(pem.data, (ossl_ssize_t)pem.len);
@@ -102,9 +94,4 @@ enum err keypair_parse_sealed(struct slice pem, struct slice passphrase, EVP_PKE
     BIO_free(bio);
     ERR_clear_error();
     return *out != NULL ? ERR_OK : ERR_INPUT;
-}
-
-enum err keypair_parse(struct slice pem, EVP_PKEY **out)
-{
-    return keypair_parse_sealed(pem, (struct slice){0}, out);
 }

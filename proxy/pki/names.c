@@ -1,4 +1,4 @@
-// Names are ASCII, without what a path gives a meaning to.
+// Names are ASCII and hold no character that has a meaning in a path.
 #include "proxy/pki/names.h"
 
 #include <stdio.h>
@@ -37,10 +37,11 @@ bool authority_trust_domain_is_valid(const char *domain)
     return true;
 }
 
-char *path_join(const char *directory, const char *name, const char *suffix)
+const char *path_join(const char *directory, const char *name, const char *suffix,
+                      char out[PATH_CAP])
 {
-    char *path = NULL;
     const size_t len = strlen(directory);
     const char *separator = len > 0 && directory[len - 1] == '/' ? "" : "/";
-    return asprintf(&path, "%s%s%s%s", directory, separator, name, suffix) < 0 ? NULL : path;
+    (void)snprintf(out, PATH_CAP, "%s%s%s%s", directory, separator, name, suffix);
+    return out;
 }

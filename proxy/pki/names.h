@@ -1,21 +1,23 @@
-// names: what a certificate may be issued to, SPIFFE trust domains, and the paths of files. Knows no certificate.
+// names: which names certificates and trust domains may have, and the paths of files. Knows no certificate.
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 
-#include "auth/base/err.h"
-
 enum {
-    AUTHORITY_NAME_MAX = 32,          // bytes of what a certificate is issued to
+    AUTHORITY_NAME_MAX = 32,          // bytes of the name that a certificate is issued to
     AUTHORITY_TRUST_DOMAIN_MAX = 255, // bytes (SPIFFE ID 2.1)
+    PATH_CAP = PATH_MAX + 1,          // bytes, with the NUL
 };
 
-// authority_name_is_valid tells whether `name` is [A-Za-z0-9._-]{1,32} and begins with no dot: it becomes a
-// file's name.
+// authority_name_is_valid tells whether `name` is [A-Za-z0-9._-]{1,32} and does not begin with a dot. A valid name is
+// used as the name of files.
 bool authority_name_is_valid(const char *name);
 
 // authority_trust_domain_is_valid tells whether `domain` is [a-z0-9._-]{1,255} (SPIFFE ID 2.1).
 bool authority_trust_domain_is_valid(const char *domain);
 
-// path_join gives `directory`/`name``suffix` on the heap; NULL without memory.
-char *path_join(const char *directory, const char *name, const char *suffix) MUST_USE;
+// path_join writes `directory`/`name``suffix` and returns `out`. A path that does not fit is cut to PATH_MAX bytes. The
+// kernel refuses a path of that length (ENAMETOOLONG), so a cut path never names another file.
+const char *path_join(const char *directory, const char *name, const char *suffix,
+                      char out[PATH_CAP]);

@@ -1,4 +1,4 @@
-// Files on disk with the checks that keys need: exclusive creation, modes, no links in the way.
+// Files on disk, with the checks that keys need: exclusive creation, exact modes, no links followed.
 #include "proxy/pki/new_file.h"
 
 #include <errno.h>
@@ -6,10 +6,11 @@
 #include <libgen.h>
 #include <openssl/mem.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "proxy/pki/names.h"
 
 enum { FILE_MAX_LEN = 1024 * 1024 };
 
@@ -49,48 +50,62 @@ enum err new_file_write(const char *path, struct slice bytes, mode_t mode, struc
     return errinfo_set(info, ERR_SYSTEM, "%s cannot be written: %s", path, strerror(cause));
 }
 
-// staged_path gives PATH.new on the heap; NULL without memory.
-static char *staged_path(const char *path)
+enum err new_file_write_all(const struct new_file *files, size_t count, struct errinfo *info)
 {
-    char *staged = NULL;
-    return asprintf(&staged, "%s.new", path) < 0 ? NULL : staged;
+    for (size_t i = 0; i < count; i++) {
+        const enum err error = new_file_write(files[i].path, files[i].bytes, files[i].mode, info);
+        if (error == ERR_OK)
+            continue;
+        new_file_remove_all(files, i);
+        return error;
+    }
+    return ERR_OK;
 }
 
-enum err new_file_stage(const char *path, struct slice bytes, mode_t mode, struct errinfo *info)
+void new_file_remove_all(const struct new_file *files, size_t count)
 {
-    char *staged = staged_path(path);
-    if (staged == NULL)
-        return errinfo_set(info, ERR_MEMORY, "no memory");
+    for (size_t i = 0; i < count; i++)
+        (void)unlink(files[i].path);
+}
+
+// stage writes PATH.new, in place of one that an interrupted run left.
+static enum err stage(const struct new_file *file, struct errinfo *info)
+{
+    char staged[PATH_CAP];
+    (void)snprintf(staged, sizeof staged, "%s.new", file->path);
     (void)unlink(staged);
-    const enum err error = new_file_write(staged, bytes, mode, info);
-    free(staged);
-    return error;
+    return new_file_write(staged, file->bytes, file->mode, info);
 }
 
 // sync_parent makes the names in the directory of `path` last.
 static void sync_parent(const char *path)
 {
-    char *copy = strdup(path);
-    const int fd = copy == NULL ? -1 : open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char copy[PATH_CAP];
+    (void)string_copy(copy, sizeof copy, slice_of_string(path));
+    const int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
         (void)fsync(fd); // some filesystems cannot; the name is there all the same
         (void)close(fd);
     }
-    free(copy);
 }
 
-enum err new_file_publish(const char *path, struct errinfo *info)
+static enum err publish(const char *path, struct errinfo *info)
 {
-    char *staged = staged_path(path);
-    if (staged == NULL)
-        return errinfo_set(info, ERR_MEMORY, "no memory");
-    const bool is_done = rename(staged, path) == 0;
-    const int cause = errno;
-    free(staged);
-    if (!is_done)
-        return errinfo_set(info, ERR_SYSTEM, "%s cannot be replaced: %s; the new one is in %s.new",
-                           path, strerror(cause), path);
+    char staged[PATH_CAP];
+    (void)snprintf(staged, sizeof staged, "%s.new", path);
+    if (rename(staged, path) != 0)
+        return errinfo_set(info, ERR_SYSTEM, "%s cannot be replaced: %m; the new one is in %s",
+                           path, staged);
     sync_parent(path);
+    return ERR_OK;
+}
+
+enum err new_file_replace_all(const struct new_file *files, size_t count, struct errinfo *info)
+{
+    for (size_t i = 0; i < count; i++)
+        TRY(stage(&files[i], info));
+    for (size_t i = 0; i < count; i++)
+        TRY(publish(files[i].path, info));
     return ERR_OK;
 }
 

@@ -5,21 +5,11 @@
 #include <openssl/digest.h>
 #include <openssl/evp.h>
 #include <openssl/mem.h>
+#include <openssl/nid.h>
+#include <openssl/obj.h>
 #include <openssl/rand.h>
 
 enum { KEY_LEN = 32, BLOCK_LEN = 16 };
-
-static const uint8_t OID_PBES2[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0d};
-static const uint8_t OID_PBKDF2[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0c};
-static const uint8_t OID_HMAC_SHA256[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x02, 0x09};
-static const uint8_t OID_AES_256_CBC[] = {0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2a};
-
-static bool add_oid(CBB *out, struct slice oid)
-{
-    CBB object;
-    return CBB_add_asn1(out, &object, CBS_ASN1_OBJECT) &&
-           CBB_add_bytes(&object, oid.data, oid.len) && CBB_flush(out);
-}
 
 // add_algorithm appends the AlgorithmIdentifier of PBES2 with its parameters.
 static bool add_algorithm(CBB *out, struct slice salt, struct slice iv)
@@ -31,19 +21,17 @@ static bool add_algorithm(CBB *out, struct slice salt, struct slice iv)
     CBB prf;
     CBB null;
     CBB scheme;
-    return CBB_add_asn1(out, &algorithm, CBS_ASN1_SEQUENCE) &&
-           add_oid(&algorithm, slice_of(OID_PBES2, sizeof OID_PBES2)) &&
+    return CBB_add_asn1(out, &algorithm, CBS_ASN1_SEQUENCE) && OBJ_nid2cbb(&algorithm, NID_pbes2) &&
            CBB_add_asn1(&algorithm, &parameters, CBS_ASN1_SEQUENCE) &&
            CBB_add_asn1(&parameters, &derivation, CBS_ASN1_SEQUENCE) &&
-           add_oid(&derivation, slice_of(OID_PBKDF2, sizeof OID_PBKDF2)) &&
+           OBJ_nid2cbb(&derivation, NID_id_pbkdf2) &&
            CBB_add_asn1(&derivation, &derivation_parameters, CBS_ASN1_SEQUENCE) &&
            CBB_add_asn1_octet_string(&derivation_parameters, salt.data, salt.len) &&
            CBB_add_asn1_uint64(&derivation_parameters, PBES2_ITERATIONS) &&
            CBB_add_asn1(&derivation_parameters, &prf, CBS_ASN1_SEQUENCE) &&
-           add_oid(&prf, slice_of(OID_HMAC_SHA256, sizeof OID_HMAC_SHA256)) &&
-           CBB_add_asn1(&prf, &null, CBS_ASN1_NULL) &&
+           OBJ_nid2cbb(&prf, NID_hmacWithSHA256) && CBB_add_asn1(&prf, &null, CBS_ASN1_NULL) &&
            CBB_add_asn1(&parameters, &scheme, CBS_ASN1_SEQUENCE) &&
-           add_oid(&scheme, slice_of(OID_AES_256_CBC, sizeof OID_AES_256_CBC)) &&
+           OBJ_nid2cbb(&scheme, NID_aes_256_cbc) &&
            CBB_add_asn1_octet_string(&scheme, iv.data, iv.len) && CBB_flush(out);
 }
 
@@ -65,7 +53,7 @@ static bool encrypt(CBB *out, const uint8_t *key, const uint8_t *iv, struct slic
     return is_done;
 }
 
-bool pbes2_seal(CBB *out, struct slice passphrase, struct slice plain)
+bool pbes2_encrypt(CBB *out, struct slice passphrase, struct slice plain)
 {
     uint8_t salt[PBES2_SALT_LEN];
     uint8_t iv[BLOCK_LEN];

@@ -1,6 +1,6 @@
-// pkcs12: a key and its chain in one file (RFC 7292), for programs that need that form. The key is encrypted with PBES2
-// and AES-256, and an HMAC-SHA-256 covers all of it. Certificates are public and stay readable. BoringSSL's own writer
-// can do neither.
+// pkcs12: a key and its chain in one file (RFC 7292), for programs that need this format. The key is encrypted with
+// PBES2 and AES-256, and an HMAC-SHA-256 covers the whole file. Certificates are public and are not encrypted.
+// BoringSSL's own writer supports neither algorithm.
 //
 // Knows no files.
 #pragma once
@@ -9,7 +9,7 @@
 
 #include "proxy/pki/keypair.h"
 
-// pkcs12_format writes `key` and the chain, leaf first, under `passphrase` (ASCII); `name` is shown
-// by programs that hold several. `*out` is DER and the caller's. ERR_MEMORY.
+// pkcs12_format writes `key` and the chain, leaf first, encrypted with `passphrase` (ASCII). Programs that hold several
+// certificates show `name`. `*out` is DER; the caller owns it. ERR_MEMORY.
 enum err pkcs12_format(EVP_PKEY *key, X509 *const *chain, size_t chain_count, const char *name,
                        struct slice passphrase, struct pem *out) MUST_USE;

@@ -1,11 +1,9 @@
-// The file with the CRLs of an authority: numbered, recorded in the index, then put in place as a whole.
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "proxy/pki/authority_internal.h"
+// The file with the CRLs of an authority: numbered, recorded in the index, then replaced as a whole.
+#include "proxy/pki/authority.h"
 #include "proxy/pki/new_file.h"
+#include "proxy/pki/revocation_list.h"
 
-// check_target refuses to replace what is no CRL.
+// check_target refuses to replace a file that is not a CRL.
 static enum err check_target(const char *path, struct errinfo *info)
 {
     if (!new_file_exists(path))
@@ -22,41 +20,37 @@ static enum err check_target(const char *path, struct errinfo *info)
                                 path);
 }
 
-// join_texts makes one text of both CRLs; NULL without memory.
-static char *join_texts(const struct pem *first, const struct pem *second)
+// write_crl appends the CRL of one authority: with AUTHORITY_ROOT of what root.crt has issued, which is ca.crt.
+static bool write_crl(const struct authority *authority, struct revocation_plan *plan, BIO *out)
 {
-    char *joined = NULL;
-    const int len =
-        asprintf(&joined, "%.*s%.*s", (int)first->len, (const char *)first->data, (int)second->len,
-                 second->data == NULL ? "" : (const char *)second->data);
-    return len < 0 ? NULL : joined;
+    ASSERT(authority->key != NULL);
+    plan->is_of_cas = authority->part == AUTHORITY_ROOT;
+    return revocation_list_write(plan, authority->cert, authority->key, out);
 }
 
 enum err authority_publish_crl(const struct authority *authority, const struct authority *root,
                                struct index *index, const char *path, int64_t now_s, int64_t ttl_s,
                                uint64_t *out_number, struct errinfo *info)
 {
-    struct pem crl = {0};
-    struct pem root_crl = {0};
-    const uint64_t number = index->crl_number + 1;
+    struct pem pem;
+    struct revocation_plan plan = {
+        .entries = index->entries,
+        .entry_count = index->count,
+        .number = index->crl_number + 1,
+        .this_update_s = now_s - CERTIFICATE_BACKDATE_S,
+        .next_update_s = now_s + ttl_s,
+    };
+    *out_number = plan.number;
     TRY(check_target(path, info));
-    enum err error =
-        authority_format_crl(authority, AUTHORITY_ISSUING, index, number, now_s, ttl_s, &crl, info);
-    if (error == ERR_OK && root != NULL)
-        error = authority_format_crl(root, AUTHORITY_ROOT, index, number, now_s, ttl_s, &root_crl,
-                                     info);
-    char *text = error == ERR_OK ? join_texts(&crl, &root_crl) : NULL;
-    if (error == ERR_OK && text == NULL)
-        error = errinfo_set(info, ERR_MEMORY, "no memory");
+    BIO *bio = BIO_new(BIO_s_mem());
+    const bool is_written = bio != NULL && write_crl(authority, &plan, bio) &&
+                            (root == NULL || write_crl(root, &plan, bio));
+    if (pem_take(bio, is_written, &pem) != ERR_OK)
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    const struct new_file file = {path, pem_slice(&pem), FILE_MODE_PUBLIC};
+    enum err error = index_add_crl(index, plan.number, now_s, info);
     if (error == ERR_OK)
-        error = index_add_crl(index, number, now_s, info);
-    if (error == ERR_OK)
-        error = new_file_stage(path, slice_of_string(text), FILE_MODE_PUBLIC, info);
-    if (error == ERR_OK)
-        error = new_file_publish(path, info);
-    free(text);
-    pem_deinit(&crl);
-    pem_deinit(&root_crl);
-    *out_number = number;
+        error = new_file_replace_all(&file, 1, info);
+    pem_deinit(&pem);
     return error;
 }

@@ -4,15 +4,13 @@
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/bn.h>
-#include <openssl/err.h>
-#include <openssl/mem.h>
 #include <openssl/nid.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #include "proxy/pki/certificate.h"
 
-// Expired certificates stay listed for a week, for slow clocks.
+// An expired certificate stays listed for a week, because some clocks are slow.
 enum { LINGER_S = 7 * 24 * 60 * 60 };
 
 static bool add_reason(X509_REVOKED *row, enum revocation reason)
@@ -85,24 +83,15 @@ static bool add_extensions(X509_CRL *crl, const struct revocation_plan *plan, X5
     return is_set;
 }
 
-enum err revocation_list_format(const struct revocation_plan *plan, X509 *issuer, EVP_PKEY *key,
-                                struct pem *out)
+bool revocation_list_write(const struct revocation_plan *plan, X509 *issuer, EVP_PKEY *key,
+                           BIO *out)
 {
-    *out = (struct pem){0};
     X509_CRL *crl = X509_CRL_new();
-    BIO *bio = BIO_new(BIO_s_mem());
-    const uint8_t *data = NULL;
-    enum err error = ERR_MEMORY;
-    if (crl != NULL && bio != NULL && X509_CRL_set_version(crl, X509_CRL_VERSION_2) &&
+    const bool is_written =
+        crl != NULL && X509_CRL_set_version(crl, X509_CRL_VERSION_2) &&
         X509_CRL_set_issuer_name(crl, X509_get_subject_name(issuer)) && set_times(crl, plan) &&
         add_rows(crl, plan) && add_extensions(crl, plan, issuer) &&
-        X509_CRL_sign(crl, key, EVP_sha256()) > 0 && PEM_write_bio_X509_CRL(bio, crl) &&
-        BIO_mem_contents(bio, &data, &out->len)) {
-        out->data = OPENSSL_memdup(data, out->len);
-        error = out->data != NULL ? ERR_OK : ERR_MEMORY;
-    }
-    BIO_free(bio);
+        X509_CRL_sign(crl, key, EVP_sha256()) > 0 && PEM_write_bio_X509_CRL(out, crl);
     X509_CRL_free(crl);
-    ERR_clear_error();
-    return error;
+    return is_written;
 }

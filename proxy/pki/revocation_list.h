@@ -1,6 +1,6 @@
-// revocation_list: a CRL (RFC 5280 section 5), version 2, full, made and signed.
+// revocation_list: makes and signs one complete CRL, version 2 (RFC 5280 section 5).
 //
-// Knows no files and no index; the caller gives the rows and a number that only grows.
+// Knows no files. The caller gives the entries of the index and a number that only grows.
 #pragma once
 
 #include <openssl/x509.h>
@@ -17,7 +17,6 @@ struct revocation_plan {
     int64_t next_update_s;
 };
 
-// revocation_list_format makes a CRL in the name of `issuer`, signs it and writes it as PEM; `*out`
-// is the caller's. ERR_MEMORY.
-enum err revocation_list_format(const struct revocation_plan *plan, X509 *issuer, EVP_PKEY *key,
-                                struct pem *out) MUST_USE;
+// revocation_list_write makes a CRL in the name of `issuer`, signs it, and appends it to `out` as PEM. False: no memory.
+bool revocation_list_write(const struct revocation_plan *plan, X509 *issuer, EVP_PKEY *key,
+                           BIO *out) MUST_USE;

@@ -266,6 +266,10 @@ def test_a_p12_opens_in_openssl_and_nss(tmp_path, secret):
 
 def test_a_p12_passphrase_beyond_ascii_is_refused(ca, secret):
     ca.bad("ASCII", "issue", "x", "--p12", "--p12-passphrase-file", secret("pass\u00e9"), status=2)
+    ca.good("issue", "y")
+    before = ca.path("y.crt").read_bytes()
+    ca.bad("ASCII", "renew", "y", "--p12-passphrase-file", secret("pass\u00e9"), status=2)
+    assert ca.path("y.crt").read_bytes() == before
     assert not ca.path("x.key").exists()
 
 

@@ -62,14 +62,14 @@ static void keeps_what_is_added(void **state)
 static void reads_a_hundred_thousand_revocations(void **state)
 {
     (void)state;
-    enum { COUNT = 100000, LINE_MAX = 64 };
-    struct index index = {.path = strdup("ca.index"), .fd = -1, .lock_fd = -1};
+    enum { COUNT = 100000, LINE_LEN_MAX = 64 };
+    struct index index = {.path = "ca.index", .fd = -1, .lock_fd = -1};
     struct text text;
     struct errinfo info;
     size_t len = 0;
-    char *data = malloc((size_t)2 * COUNT * LINE_MAX);
+    char *data = malloc((size_t)2 * COUNT * LINE_LEN_MAX);
     assert_non_null(data);
-    text_init(&text, data, (size_t)2 * COUNT * LINE_MAX);
+    text_init(&text, data, (size_t)2 * COUNT * LINE_LEN_MAX);
     text_append_string(&text, "sallyport-ca-index 1\n");
     for (int i = 1; i <= COUNT; i++)
         text_append_format(&text, "issue %x client a 1 2\n", i);

@@ -108,7 +108,7 @@ static enum reason judge(X509 *ca, X509 *leaf, enum trust_purpose purpose)
         .name = "proxy", .max_depth = 3, .trusts_every_ca = true, .purpose = purpose};
     STACK_OF(CRYPTO_BUFFER) *chain = sk_CRYPTO_BUFFER_new_null();
     assert_true(sk_CRYPTO_BUFFER_push(chain, buffer_of(leaf)));
-    assert_int_equal(certificate_format(ca, &pem), ERR_OK);
+    assert_int_equal(certificate_format(&ca, 1, &pem), ERR_OK);
     assert_int_equal(trust_create(&options, &trust), ERR_OK);
     assert_int_equal(trust_add_ca(trust, pem_slice(&pem), &info), ERR_OK);
     assert_int_equal(trust_finish(trust, NOW, &info), ERR_OK);

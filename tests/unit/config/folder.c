@@ -36,7 +36,7 @@ void folder_write(const struct folder *folder, const char *name, struct slice by
 static void write_certificate(const struct folder *folder, const char *name, X509 *cert)
 {
     struct pem pem = {0};
-    assert_int_equal(certificate_format(cert, &pem), ERR_OK);
+    assert_int_equal(certificate_format(&cert, 1, &pem), ERR_OK);
     folder_write(folder, name, pem_slice(&pem), 0644);
     pem_deinit(&pem);
 }
@@ -44,7 +44,7 @@ static void write_certificate(const struct folder *folder, const char *name, X50
 static void write_key(const struct folder *folder, const char *name, EVP_PKEY *key, unsigned mode)
 {
     struct pem pem = {0};
-    assert_int_equal(keypair_format(key, &pem), ERR_OK);
+    assert_int_equal(keypair_format(key, (struct slice){0}, &pem), ERR_OK);
     folder_write(folder, name, pem_slice(&pem), mode);
     pem_deinit(&pem);
 }

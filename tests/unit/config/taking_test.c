@@ -87,7 +87,7 @@ static void make_ca(struct house *house)
     assert_int_equal(keypair_generate(&house->ca.key), ERR_OK);
     assert_int_equal(certificate_make(&plan, house->ca.key, NULL, house->ca.key, &house->ca.cert),
                      ERR_OK);
-    assert_int_equal(certificate_format(house->ca.cert, &pem), ERR_OK);
+    assert_int_equal(certificate_format(&house->ca.cert, 1, &pem), ERR_OK);
     folder_write(&house->folder, "house.crt", pem_slice(&pem), 0644);
     pem_deinit(&pem);
 }

@@ -50,8 +50,8 @@ static void pair_init(struct pair *pair, EVP_PKEY *key, enum certificate_kind ki
                                           .not_after_s = 1800000000};
     *pair = (struct pair){.key = key};
     assert_int_equal(certificate_make(&plan, key, NULL, key, &pair->cert), ERR_OK);
-    assert_int_equal(certificate_format(pair->cert, &pair->cert_pem), ERR_OK);
-    assert_int_equal(keypair_format(key, &pair->key_pem), ERR_OK);
+    assert_int_equal(certificate_format(&pair->cert, 1, &pair->cert_pem), ERR_OK);
+    assert_int_equal(keypair_format(key, (struct slice){0}, &pair->key_pem), ERR_OK);
 }
 
 static void pair_deinit(struct pair *pair)

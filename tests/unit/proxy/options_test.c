@@ -44,7 +44,7 @@ static void read_words(const char *const words[WORDS_MAX], struct read *out)
         {"config", .letter = 'c', .text = &out->config},
         {"json", .letter = 'j', .flag = &out->is_json},
         {"name", .take = gather, .arg = out},
-        {"ttl", .take = cli_take_ttl, .arg = &out->ttl_s},
+        {"ttl", .seconds = &out->ttl_s},
         {.name = NULL},
     };
     const struct cli_syntax syntax = {.command = "test",

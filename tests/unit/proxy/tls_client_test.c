@@ -49,8 +49,8 @@ static void make_party(struct party *party, enum certificate_kind kind, const ch
         .kind = kind, .common_name = name, .not_before_s = 1700000000, .not_after_s = 2000000000};
     assert_int_equal(keypair_generate(&party->key), ERR_OK);
     assert_int_equal(certificate_make(&plan, party->key, NULL, party->key, &party->cert), ERR_OK);
-    assert_int_equal(certificate_format(party->cert, &party->cert_pem), ERR_OK);
-    assert_int_equal(keypair_format(party->key, &party->key_pem), ERR_OK);
+    assert_int_equal(certificate_format(&party->cert, 1, &party->cert_pem), ERR_OK);
+    assert_int_equal(keypair_format(party->key, (struct slice){0}, &party->key_pem), ERR_OK);
 }
 
 static void drop_party(struct party *party)

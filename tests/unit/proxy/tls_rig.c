@@ -27,8 +27,8 @@ static void make_context(struct tls_rig *rig)
     struct pem chain = {0};
     struct pem key = {0};
     struct errinfo info;
-    assert_int_equal(certificate_format(rig->server.cert, &chain), ERR_OK);
-    assert_int_equal(keypair_format(rig->server.key, &key), ERR_OK);
+    assert_int_equal(certificate_format(&rig->server.cert, 1, &chain), ERR_OK);
+    assert_int_equal(keypair_format(rig->server.key, (struct slice){0}, &key), ERR_OK);
     const struct tls_context_options options = {.chain_pem = pem_slice(&chain),
                                                 .key_pem = pem_slice(&key),
                                                 .min = TLS_VERSION_1_2,
