@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/base/json.h"
 #include "proxy/cli/audit_logs.h"
 #include "proxy/cli/audit_verbs.h"
 
@@ -187,13 +188,31 @@ static uint64_t join(struct verify *verify)
 
 static void print_json(const struct verify *verify, uint64_t open)
 {
-    (void)printf("{\"result\":\"%s\",\"problems\":%" PRIu64 ",\"records\":%" PRIu64
-                 ",\"decisions\":%zu,\"closes\":%zu,\"open\":%" PRIu64
-                 ",\"handshakes_refused\":%" PRIu64 ",\"requests_counted\":%" PRIu64
-                 ",\"lost\":%" PRIu64 ",\"torn\":%" PRIu64 ",\"complete\":\"unknown\"}\n",
-                 verify->problems == 0 ? "good" : "bad", verify->problems, verify->records,
-                 verify->decisions.count, verify->closes.count, open, verify->refused,
-                 verify->counted, verify->lost, verify->torn);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } sums[] = {
+        {"problems", verify->problems},
+        {"records", verify->records},
+        {"decisions", verify->decisions.count},
+        {"closes", verify->closes.count},
+        {"open", open},
+        {"handshakes_refused", verify->refused},
+        {"requests_counted", verify->counted},
+        {"lost", verify->lost},
+        {"torn", verify->torn},
+    };
+    char piece[CLI_PIECE_CAP];
+    struct text out;
+    cli_text_init(&out, piece);
+    json_begin_object(&out, NULL);
+    json_add_string(&out, "result", verify->problems == 0 ? "good" : "bad");
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
+        json_add_count(&out, sums[i].name, sums[i].value);
+    json_add_string(&out, "complete", "unknown");
+    json_end_object(&out);
+    text_append_string(&out, "\n");
+    text_flush(&out);
 }
 
 static void print_text(const struct verify *verify, uint64_t open)

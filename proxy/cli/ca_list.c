@@ -1,5 +1,4 @@
 // `sallyport ca list` and `ca inspect`: what was issued, and what is in a file.
-#include <inttypes.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/mem.h>
@@ -9,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/base/date.h"
+#include "auth/base/json.h"
 #include "auth/ipaddr.h"
 #include "proxy/cli/ca_verbs.h"
 #include "proxy/pki/new_file.h"
 
-enum { JSON_CAP = 32 * 1024, TIME_CAP = 32, VALUE_MAX = 2048, MAX_OBJECTS = 100 };
+enum { JSON_CAP = 32 * 1024, VALUE_MAX = 2048, MAX_OBJECTS = 100 };
 
 static const char LIST_USAGE[] =
     "usage: sallyport ca list [--dir DIR] [--json]\n"
@@ -33,17 +34,6 @@ static const char INSPECT_USAGE[] =
     "  --json  one JSON object a line\n"
     "  --help  this text\n";
 
-// format_time writes RFC 3339; "" for no time.
-static const char *format_time(int64_t seconds, char out[TIME_CAP])
-{
-    const time_t time = (time_t)seconds;
-    struct tm tm;
-    if (seconds == INT64_MAX || seconds == INT64_MIN || gmtime_r(&time, &tm) == NULL ||
-        strftime(out, TIME_CAP, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        out[0] = '\0';
-    return out;
-}
-
 static const char *state_of(const struct index_entry *entry, int64_t now_s)
 {
     if (entry->is_revoked)
@@ -51,33 +41,36 @@ static const char *state_of(const struct index_entry *entry, int64_t now_s)
     return entry->not_after_s < now_s ? "expired" : "valid";
 }
 
-static void print_entry(const struct index_entry *entry, int64_t now_s, bool is_json)
+static void print_line(const struct index_entry *entry, const char *state)
 {
-    char not_after[TIME_CAP];
-    char revoked[TIME_CAP];
-    const char *state = state_of(entry, now_s);
-    (void)format_time(entry->not_after_s, not_after);
-    (void)format_time(entry->revoked_s, revoked);
-    if (!is_json) {
-        (void)printf("%-7s  %-7s  %-20s  %s  %s%s%s\n", state, index_kind_name(entry->kind),
-                     not_after[0] == '\0' ? "-" : not_after, entry->serial,
-                     entry->name[0] == '\0' ? "-" : entry->name, entry->is_revoked ? "  " : "",
-                     entry->is_revoked ? revocation_name(entry->reason) : "");
-        return;
+    char not_after[DATE_TEXT_CAP];
+    (void)date_format(entry->not_after_s, DATE_SECOND, not_after);
+    (void)printf("%-7s  %-7s  %-20s  %s  %s%s%s\n", state, index_kind_name(entry->kind),
+                 not_after[0] == '\0' ? "-" : not_after, entry->serial,
+                 entry->name[0] == '\0' ? "-" : entry->name, entry->is_revoked ? "  " : "",
+                 entry->is_revoked ? revocation_name(entry->reason) : "");
+}
+
+static void print_json(const struct index_entry *entry, const char *state)
+{
+    const bool has_times = entry->kind != INDEX_UNKNOWN;
+    char piece[CLI_PIECE_CAP];
+    struct text out;
+    cli_text_init(&out, piece);
+    json_begin_object(&out, NULL);
+    json_add_string(&out, "name", entry->name);
+    json_add_string(&out, "kind", index_kind_name(entry->kind));
+    json_add_string(&out, "state", state);
+    json_add_string(&out, "serial", entry->serial);
+    json_add_time(&out, "not_before", has_times ? entry->not_before_s : INT64_MAX);
+    json_add_time(&out, "not_after", has_times ? entry->not_after_s : INT64_MAX);
+    if (entry->is_revoked) {
+        json_add_time(&out, "revoked", entry->revoked_s);
+        json_add_string(&out, "reason", revocation_name(entry->reason));
     }
-    char not_before[TIME_CAP];
-    (void)format_time(entry->not_before_s, not_before);
-    // Nothing here needs escaping: names, hex and our own words.
-    (void)printf("{\"name\":\"%s\",\"kind\":\"%s\",\"state\":\"%s\",\"serial\":\"%s\",",
-                 entry->name, index_kind_name(entry->kind), state, entry->serial);
-    if (entry->kind == INDEX_UNKNOWN)
-        (void)printf("\"not_before\":null,\"not_after\":null");
-    else
-        (void)printf("\"not_before\":\"%s\",\"not_after\":\"%s\"", not_before, not_after);
-    if (entry->is_revoked)
-        (void)printf(",\"revoked\":\"%s\",\"reason\":\"%s\"", revoked,
-                     revocation_name(entry->reason));
-    (void)printf("}\n");
+    json_end_object(&out);
+    text_append_string(&out, "\n");
+    text_flush(&out);
 }
 
 static int list_run(const char *directory, bool is_json)
@@ -98,12 +91,12 @@ static int list_run(const char *directory, bool is_json)
     if (index.is_missing)
         cli_say("ca list", "there is no ca.index yet: these are the certificates whose files are "
                            "here; what else was issued is not known");
-    char end[TIME_CAP];
+    char end[DATE_TEXT_CAP];
     cli_say("ca list",
             "the CA itself expires at %s: nothing that it has issued is valid after that",
-            format_time(end_s, end));
+            date_format(end_s, DATE_SECOND, end));
     for (size_t i = 0; i < index.count; i++)
-        print_entry(&index.entries[i], now_s, is_json);
+        (is_json ? print_json : print_line)(&index.entries[i], state_of(&index.entries[i], now_s));
     index_deinit(&index);
     return cli_finish("ca list");
 }
@@ -123,50 +116,58 @@ int ca_list_command(int argc, char **argv)
     return line.is_over ? line.exit_status : list_run(directory, is_json);
 }
 
-// field appends `"key":"value",` or, for people, `key: value` and a line end; values escaped alike.
-static void field(struct text *out, bool is_json, const char *key, struct slice value)
+// output is where the members of an object go: as JSON, or a line for each.
+struct output {
+    struct text text;
+    bool is_json;
+};
+
+// field adds `"key":"value"` or, for people, `key value` and a line end; values escaped alike.
+static void field(struct output *out, const char *key, struct slice value)
 {
-    if (is_json)
-        text_append_format(out, "\"%s\":", key);
-    else
-        text_append_format(out, "%-14s ", key);
-    text_append_json(out, value, VALUE_MAX);
-    text_append_string(out, is_json ? "," : "\n");
+    if (out->is_json) {
+        json_add_bytes(&out->text, key, value, VALUE_MAX);
+        return;
+    }
+    text_append_format(&out->text, "%-14s ", key);
+    text_append_json(&out->text, value, VALUE_MAX);
+    text_append_string(&out->text, "\n");
 }
 
-static void field_string(struct text *out, bool is_json, const char *key, const char *value)
+static void field_string(struct output *out, const char *key, const char *value)
 {
-    field(out, is_json, key, slice_of_string(value));
+    field(out, key, slice_of_string(value));
 }
 
-static void field_hex(struct text *out, bool is_json, const char *key, struct slice bytes)
+static void field_time(struct output *out, const char *key, int64_t at_s)
+{
+    char date[DATE_TEXT_CAP];
+    field_string(out, key, date_format(at_s, DATE_SECOND, date));
+}
+
+static void field_hex(struct output *out, const char *key, struct slice bytes)
 {
     char buffer[2 * IDENTITY_SERIAL_MAX + 1];
     struct text text;
     text_init(&text, buffer, sizeof buffer);
     text_append_hex(&text, bytes);
-    field(out, is_json, key, text_slice(&text));
+    field(out, key, text_slice(&text));
 }
 
-static void field_dn(struct text *out, bool is_json, const char *key, const struct dn *dn)
+static void field_dn(struct output *out, const char *key, const struct dn *dn)
 {
     char buffer[DN_TEXT_CAP];
     struct text text;
     text_init(&text, buffer, sizeof buffer);
     dn_format(dn, &text);
-    field(out, is_json, key, text_slice(&text));
+    field(out, key, text_slice(&text));
 }
 
-static void field_san(struct text *out, bool is_json, enum san_kind kind,
+static void field_san(struct output *out, const char *key, enum san_kind kind,
                       const struct identity *identity)
 {
-    static const char *const keys[] = {[SAN_DNS] = "san_dns",
-                                       [SAN_URI] = "san_uri",
-                                       [SAN_EMAIL] = "san_email",
-                                       [SAN_IP] = "san_ip"};
-    bool is_first = true;
-    if (is_json)
-        text_append_format(out, "\"%s\":[", keys[kind]);
+    if (out->is_json)
+        json_begin_array(&out->text, key);
     for (size_t i = 0; i < identity_san_count(identity); i++) {
         const struct san *san = identity_san(identity, i);
         if (san->kind != kind)
@@ -175,21 +176,12 @@ static void field_san(struct text *out, bool is_json, enum san_kind kind,
         struct ip_addr addr = {.family = value.len == 4 ? IP_V4 : IP_V6};
         char ip[IP_TEXT_CAP];
         if (kind == SAN_IP && (value.len == 4 || value.len == 16) &&
-            bytes_copy(addr.bytes, sizeof addr.bytes, value)) {
-            (void)ip_addr_format(&addr, ip);
-            value = slice_of_string(ip);
-        }
-        if (!is_json) {
-            field(out, false, keys[kind], value);
-            continue;
-        }
-        if (!is_first)
-            text_append_string(out, ",");
-        is_first = false;
-        text_append_json(out, value, VALUE_MAX);
+            bytes_copy(addr.bytes, sizeof addr.bytes, value))
+            value = slice_of_string(ip_addr_format(&addr, ip));
+        field(out, out->is_json ? NULL : key, value);
     }
-    if (is_json)
-        text_append_string(out, "],");
+    if (out->is_json)
+        json_end_array(&out->text);
 }
 
 static const char *usage_of(X509 *cert)
@@ -205,44 +197,29 @@ static const char *usage_of(X509 *cert)
                                   : "other";
 }
 
-// print_text ends an object and writes it; false when there is too much of it.
-static bool print_text(struct text *out, bool is_json)
+static bool add_certificate(X509 *cert, struct output *out)
 {
-    if (out->is_cut)
+    struct identity *identity = NULL;
+    if (identity_create(cert, NULL, &identity) != ERR_OK)
         return false;
-    if (is_json && out->len > 0)
-        out->data[out->len - 1] = '}'; // in place of the last comma
-    (void)fwrite(out->data, 1, out->len, stdout);
-    (void)fputc('\n', stdout);
+    field_string(out, "type", "certificate");
+    field_string(out, "usage", usage_of(cert));
+    field_dn(out, "subject", identity_subject(identity));
+    field_dn(out, "issuer", identity_issuer(identity));
+    field_hex(out, "serial", identity_serial(identity));
+    field_time(out, "not_before", identity_not_before_s(identity));
+    field_time(out, "not_after", identity_not_after_s(identity));
+    field_san(out, "san_uri", SAN_URI, identity);
+    field_san(out, "san_dns", SAN_DNS, identity);
+    field_san(out, "san_email", SAN_EMAIL, identity);
+    field_san(out, "san_ip", SAN_IP, identity);
+    field_hex(out, "sha256", slice_of(identity_sha256(identity), IDENTITY_DIGEST_LEN));
+    field_hex(out, "spki_sha256", slice_of(identity_spki_sha256(identity), IDENTITY_DIGEST_LEN));
+    identity_destroy(identity);
     return true;
 }
 
-static bool print_certificate(X509 *cert, bool is_json, struct text *out)
-{
-    struct identity *identity = NULL;
-    char time[TIME_CAP];
-    if (identity_create(cert, NULL, &identity) != ERR_OK)
-        return false;
-    text_append_string(out, is_json ? "{" : "");
-    field_string(out, is_json, "type", "certificate");
-    field_string(out, is_json, "usage", usage_of(cert));
-    field_dn(out, is_json, "subject", identity_subject(identity));
-    field_dn(out, is_json, "issuer", identity_issuer(identity));
-    field_hex(out, is_json, "serial", identity_serial(identity));
-    field_string(out, is_json, "not_before", format_time(identity_not_before_s(identity), time));
-    field_string(out, is_json, "not_after", format_time(identity_not_after_s(identity), time));
-    field_san(out, is_json, SAN_URI, identity);
-    field_san(out, is_json, SAN_DNS, identity);
-    field_san(out, is_json, SAN_EMAIL, identity);
-    field_san(out, is_json, SAN_IP, identity);
-    field_hex(out, is_json, "sha256", slice_of(identity_sha256(identity), IDENTITY_DIGEST_LEN));
-    field_hex(out, is_json, "spki_sha256",
-              slice_of(identity_spki_sha256(identity), IDENTITY_DIGEST_LEN));
-    identity_destroy(identity);
-    return print_text(out, is_json);
-}
-
-static bool print_crl(X509_CRL *crl, bool is_json, struct text *out)
+static bool add_crl(X509_CRL *crl, struct output *out)
 {
     uint8_t *der = NULL;
     const int len = i2d_X509_NAME(X509_CRL_get_issuer(crl), &der);
@@ -257,37 +234,37 @@ static bool print_crl(X509_CRL *crl, bool is_json, struct text *out)
         (void)ASN1_TIME_to_posix(X509_CRL_get0_nextUpdate(crl), &next_s);
     ASN1_INTEGER *number = X509_CRL_get_ext_d2i(crl, NID_crl_number, NULL, NULL);
     char *number_text = number == NULL ? NULL : i2s_ASN1_INTEGER(NULL, number);
-    char time[TIME_CAP];
-    char count[TIME_CAP];
+    char count[24];
     const STACK_OF(X509_REVOKED) *rows = X509_CRL_get_REVOKED(crl);
     (void)snprintf(count, sizeof count, "%zu", rows == NULL ? 0 : sk_X509_REVOKED_num(rows));
-    text_append_string(out, is_json ? "{" : "");
-    field_string(out, is_json, "type", "crl");
-    field_dn(out, is_json, "issuer", &issuer);
-    field_string(out, is_json, "number", number_text == NULL ? "" : number_text);
-    field_string(out, is_json, "this_update", format_time(this_s, time));
-    field_string(out, is_json, "next_update", format_time(next_s, time));
-    field_string(out, is_json, "revoked", count);
+    field_string(out, "type", "crl");
+    field_dn(out, "issuer", &issuer);
+    field_string(out, "number", number_text == NULL ? "" : number_text);
+    field_time(out, "this_update", this_s);
+    field_time(out, "next_update", next_s);
+    field_string(out, "revoked", count);
     OPENSSL_free(number_text);
     ASN1_INTEGER_free(number);
-    return print_text(out, is_json);
+    return true;
 }
 
 // print_object writes one X509_INFO; false when it cannot be shown.
-static bool print_object(const X509_INFO *object, bool is_json, size_t *shown)
+static bool print_object(const X509_INFO *object, bool is_json)
 {
     char *buffer = malloc(JSON_CAP);
     if (buffer == NULL)
         return false;
-    bool is_good = true;
-    struct text text;
-    text_init(&text, buffer, JSON_CAP);
-    if (object->x509 != NULL)
-        is_good = print_certificate(object->x509, is_json, &text);
-    text_init(&text, buffer, JSON_CAP);
-    if (object->crl != NULL)
-        is_good = is_good && print_crl(object->crl, is_json, &text);
-    *shown += object->x509 != NULL || object->crl != NULL;
+    struct output out = {.is_json = is_json};
+    text_init(&out.text, buffer, JSON_CAP);
+    if (is_json)
+        json_begin_object(&out.text, NULL);
+    bool is_good =
+        object->x509 != NULL ? add_certificate(object->x509, &out) : add_crl(object->crl, &out);
+    if (is_json)
+        json_end_object(&out.text);
+    is_good = is_good && !out.text.is_cut;
+    if (is_good)
+        (void)puts(buffer);
     free(buffer);
     return is_good;
 }
@@ -316,8 +293,13 @@ static int inspect_run(const char *path, bool is_json)
         bio == NULL ? NULL : PEM_X509_INFO_read_bio(bio, NULL, no_passphrase, NULL);
     size_t shown = 0;
     bool is_good = true;
-    for (size_t i = 0; objects != NULL && i < sk_X509_INFO_num(objects) && i < MAX_OBJECTS; i++)
-        is_good = print_object(sk_X509_INFO_value(objects, i), is_json, &shown) && is_good;
+    for (size_t i = 0; objects != NULL && i < sk_X509_INFO_num(objects) && i < MAX_OBJECTS; i++) {
+        const X509_INFO *object = sk_X509_INFO_value(objects, i);
+        if (object->x509 == NULL && object->crl == NULL)
+            continue;
+        shown++;
+        is_good = print_object(object, is_json) && is_good;
+    }
     sk_X509_INFO_pop_free(objects, X509_INFO_free);
     ERR_clear_error();
     BIO_free(bio);

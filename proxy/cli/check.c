@@ -7,7 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "auth/base/text.h"
+#include "auth/base/date.h"
+#include "auth/base/json.h"
 #include "proxy/audit/sink.h"
 #include "proxy/cli/options.h"
 #include "proxy/config/endpoint_text.h"
@@ -17,7 +18,7 @@
 #include "proxy/config/source.h"
 #include "proxy/lint/lint.h"
 
-enum { SECONDS_A_DAY = 24 * 60 * 60, JSON_STRING_CAP = 8192 };
+enum { NAME_CAP = HOSTNAME_MAX_LEN + 4 };
 
 struct check_options {
     const char *path; // borrowed from argv
@@ -50,31 +51,32 @@ static const char *plural(size_t count)
     return count == 1 ? "" : "s";
 }
 
-// whole_days gives the days from `now_s` on, rounded down.
-static int64_t whole_days(int64_t now_s, int64_t not_after_s)
+// name_format writes a name that a listener is reached by, with `*.` where it stands for all below.
+static const char *name_format(const struct host_pattern *name, char out[NAME_CAP])
 {
-    return (not_after_s - now_s) / SECONDS_A_DAY;
+    (void)snprintf(out, NAME_CAP, "%s%s", name->kind == HOST_PATTERN_SUFFIX ? "*." : "",
+                   name->name.text);
+    return out;
 }
 
 // print_further prints the certificates after the first, and the other names of a listener.
 static void print_further(const struct listener_config *listener, int64_t now_s)
 {
     struct tls_context_info info;
+    char name[NAME_CAP];
     for (size_t i = 1; i < tls_context_certificate_count(listener->tls); i++) {
         tls_context_describe_at(listener->tls, i, &info);
         (void)printf("    also the certificate of %s (%" PRId64 " days left)\n", info.subject,
-                     whole_days(now_s, info.not_after_s));
+                     date_days_left(now_s, info.not_after_s));
     }
     for (size_t i = 0; i < listener->sni_count; i++) {
         const struct sni_config *sni = &listener->sni[i];
         tls_context_describe(sni->tls, &info);
         (void)printf("    as");
-        for (size_t n = 0; n < sni->name_count; n++) {
-            const bool is_wildcard = sni->names[n].kind == HOST_PATTERN_SUFFIX;
-            (void)printf(" %s%s", is_wildcard ? "*." : "", sni->names[n].name.text);
-        }
+        for (size_t n = 0; n < sni->name_count; n++)
+            (void)printf(" %s", name_format(&sni->names[n], name));
         (void)printf(": trust %s, certificate %s (%" PRId64 " days left)\n", sni->trust_name,
-                     sni->chain_path, whole_days(now_s, info.not_after_s));
+                     sni->chain_path, date_days_left(now_s, info.not_after_s));
     }
 }
 
@@ -88,7 +90,7 @@ static void print_listeners(const struct snapshot *snapshot, int64_t now_s)
         (void)printf("  listener %s on %s, trust %s, certificate %s (%" PRId64 " days left)\n",
                      listener->name, endpoint_format(&listener->address, address),
                      listener->trust_name, listener->chain_path,
-                     whole_days(now_s, info.not_after_s));
+                     date_days_left(now_s, info.not_after_s));
         print_further(listener, now_s);
     }
 }
@@ -99,7 +101,7 @@ static void print_crls(const struct trust *trust, int64_t now_s)
         const struct trust_crl crl = trust_crl_at(trust, i);
         (void)printf("  trust.%s: CRL of %s, number %s, %zu entries (%" PRId64 " days left)%s\n",
                      trust_name(trust), crl.issuer, crl.number, crl.entry_count,
-                     whole_days(now_s, crl.next_update_s),
+                     date_days_left(now_s, crl.next_update_s),
                      crl.state == TRUST_CRL_COUNTS  ? ""
                      : crl.state == TRUST_CRL_WAITS ? ", waits for its issuer"
                                                     : ", has no effect");
@@ -124,17 +126,6 @@ static void print_purposes(const struct trust *trust)
                              : "");
 }
 
-static void print_json_purposes(const struct trust *trust)
-{
-    size_t count = 0;
-    (void)printf("\"purposes\":[");
-    for (size_t i = 0; i < USAGE_COUNT; i++) {
-        if ((trust_usages(trust) & UINT32_C(1) << i) != 0)
-            (void)printf("%s\"%s\"", count++ == 0 ? "" : ",", usage_name(i));
-    }
-    (void)printf("],");
-}
-
 static void print_trusts(const struct snapshot *snapshot, int64_t now_s)
 {
     for (size_t i = 0; i < snapshot->trust_count; i++) {
@@ -143,7 +134,7 @@ static void print_trusts(const struct snapshot *snapshot, int64_t now_s)
             const struct trust_certificate found = trust_certificate_at(trust, j);
             (void)printf("  trust.%s: %s %s (%" PRId64 " days left)%s%s\n", trust_name(trust),
                          found.is_anchor ? "anchor" : "helper", found.subject,
-                         whole_days(now_s, found.not_after_s),
+                         date_days_left(now_s, found.not_after_s),
                          found.is_left_out ? ", left out" : "",
                          trust_lacks_crl(trust, j) ? ", has no CRL" : "");
         }
@@ -187,130 +178,122 @@ static void print_summary(const struct check_options *options, const struct snap
                  snapshot->audit_on_full == AUDIT_REFUSE ? "refuse" : "drop");
 }
 
-// print_json_string writes one JSON string, escaped.
-static void print_json_string(const char *string)
+// add_served adds what a listener and its names have in common.
+static void add_served(struct text *out, const char *trust_name, const char *chain_path,
+                       const struct tls_context *tls, int64_t now_s)
 {
-    char buffer[JSON_STRING_CAP];
-    struct text text;
-    text_init(&text, buffer, sizeof buffer);
-    text_append_json(&text, slice_of_string(string), sizeof buffer / 8);
-    (void)fputs(buffer, stdout);
+    struct tls_context_info info;
+    tls_context_describe(tls, &info);
+    json_add_string(out, "trust", trust_name);
+    json_add_string(out, "chain", chain_path);
+    json_add_number(out, "days_left", date_days_left(now_s, info.not_after_s));
 }
 
-static void print_json_findings(const struct diagnostics *diagnostics)
+static void add_listener(struct text *out, const struct listener_config *listener, int64_t now_s)
 {
-    (void)printf("\"findings\":[");
-    for (size_t i = 0; i < diagnostics->count; i++) {
-        const struct diagnostic *found = &diagnostics->items[i];
-        (void)printf("%s{\"severity\":\"%s\",\"file\":", i == 0 ? "" : ",",
-                     severity_name(found->severity));
-        print_json_string(found->file);
-        (void)printf(",\"line\":%" PRIu32 ",\"column\":%" PRIu32 ",\"message\":", found->line,
-                     found->column);
-        print_json_string(found->message);
-        (void)printf(",\"hint\":");
-        print_json_string(found->hint);
-        (void)printf("}");
-    }
-    (void)printf("],\"errors\":%zu,\"warnings\":%zu,\"not_shown\":%zu", diagnostics->error_count,
-                 diagnostics->warning_count, diagnostics->dropped_count);
-}
-
-static void print_json_names(const struct listener_config *listener, int64_t now_s)
-{
-    (void)printf(",\"sni\":[");
+    char address[ENDPOINT_TEXT_CAP];
+    char name[NAME_CAP];
+    json_begin_object(out, NULL);
+    json_add_string(out, "name", listener->name);
+    json_add_string(out, "address", endpoint_format(&listener->address, address));
+    add_served(out, listener->trust_name, listener->chain_path, listener->tls, now_s);
+    json_begin_array(out, "sni");
     for (size_t i = 0; i < listener->sni_count; i++) {
         const struct sni_config *sni = &listener->sni[i];
-        struct tls_context_info info;
-        tls_context_describe(sni->tls, &info);
-        (void)printf("%s{\"names\":[", i == 0 ? "" : ",");
-        for (size_t n = 0; n < sni->name_count; n++) {
-            const bool is_wildcard = sni->names[n].kind == HOST_PATTERN_SUFFIX;
-            (void)printf("%s\"%s%s\"", n == 0 ? "" : ",", is_wildcard ? "*." : "",
-                         sni->names[n].name.text);
-        }
-        (void)printf("],\"trust\":\"%s\",\"chain\":", sni->trust_name);
-        print_json_string(sni->chain_path);
-        (void)printf(",\"days_left\":%" PRId64 "}", whole_days(now_s, info.not_after_s));
+        json_begin_object(out, NULL);
+        json_begin_array(out, "names");
+        for (size_t n = 0; n < sni->name_count; n++)
+            json_add_string(out, NULL, name_format(&sni->names[n], name));
+        json_end_array(out);
+        add_served(out, sni->trust_name, sni->chain_path, sni->tls, now_s);
+        json_end_object(out);
     }
-    (void)printf("]");
+    json_end_array(out);
+    json_end_object(out);
 }
 
-static void print_json_listeners(const struct snapshot *snapshot, int64_t now_s)
+static void add_crls(struct text *out, const struct trust *trust, int64_t now_s)
 {
-    (void)printf("\"listeners\":[");
-    for (size_t i = 0; i < snapshot->listener_count; i++) {
-        const struct listener_config *listener = &snapshot->listeners[i];
-        struct tls_context_info info;
-        char address[ENDPOINT_TEXT_CAP];
-        tls_context_describe(listener->tls, &info);
-        (void)printf(
-            "%s{\"name\":\"%s\",\"address\":\"%s\",\"trust\":\"%s\",\"chain\":", i == 0 ? "" : ",",
-            listener->name, endpoint_format(&listener->address, address), listener->trust_name);
-        print_json_string(listener->chain_path);
-        (void)printf(",\"days_left\":%" PRId64, whole_days(now_s, info.not_after_s));
-        print_json_names(listener, now_s);
-        (void)printf("}");
-    }
-    (void)printf("]");
-}
-
-static void print_json_crls(const struct trust *trust, int64_t now_s)
-{
+    json_add_bool(out, "crl", trust_crl_count(trust) > 0);
+    json_begin_array(out, "crls");
     for (size_t i = 0; i < trust_crl_count(trust); i++) {
         const struct trust_crl crl = trust_crl_at(trust, i);
-        (void)printf("%s{\"issuer\":", i == 0 ? "" : ",");
-        print_json_string(crl.issuer);
-        (void)printf(",\"number\":\"%s\",\"entries\":%zu,\"days_left\":%" PRId64
-                     ",\"counts\":%s,\"waits\":%s}",
-                     crl.number, crl.entry_count, whole_days(now_s, crl.next_update_s),
-                     crl.state == TRUST_CRL_COUNTS ? "true" : "false",
-                     crl.state == TRUST_CRL_WAITS ? "true" : "false");
+        json_begin_object(out, NULL);
+        json_add_string(out, "issuer", crl.issuer);
+        json_add_string(out, "number", crl.number);
+        json_add_count(out, "entries", crl.entry_count);
+        json_add_number(out, "days_left", date_days_left(now_s, crl.next_update_s));
+        json_add_bool(out, "counts", crl.state == TRUST_CRL_COUNTS);
+        json_add_bool(out, "waits", crl.state == TRUST_CRL_WAITS);
+        json_end_object(out);
     }
+    json_end_array(out);
 }
 
-static void print_json_trusts(const struct snapshot *snapshot, int64_t now_s)
+static void add_trust(struct text *out, const struct trust *trust, int64_t now_s)
 {
-    (void)printf("\"trust\":[");
-    for (size_t i = 0; i < snapshot->trust_count; i++) {
-        const struct trust *trust = snapshot->trusts[i];
-        (void)printf("%s{\"name\":\"%s\",", i == 0 ? "" : ",", trust_name(trust));
-        print_json_purposes(trust);
-        (void)printf("\"crl\":%s,\"crls\":[", trust_crl_count(trust) > 0 ? "true" : "false");
-        print_json_crls(trust, now_s);
-        (void)printf("],\"certificates\":[");
-        for (size_t j = 0; j < trust_certificate_count(trust); j++) {
-            const struct trust_certificate found = trust_certificate_at(trust, j);
-            (void)printf("%s{\"subject\":", j == 0 ? "" : ",");
-            print_json_string(found.subject);
-            (void)printf(
-                ",\"anchor\":%s,\"left_out\":%s,\"lacks_crl\":%s,\"days_left\":%" PRId64 "}",
-                found.is_anchor ? "true" : "false", found.is_left_out ? "true" : "false",
-                trust_lacks_crl(trust, j) ? "true" : "false", whole_days(now_s, found.not_after_s));
-        }
-        (void)printf("]}");
+    json_begin_object(out, NULL);
+    json_add_string(out, "name", trust_name(trust));
+    json_begin_array(out, "purposes");
+    for (size_t i = 0; i < USAGE_COUNT; i++) {
+        if ((trust_usages(trust) & UINT32_C(1) << i) != 0)
+            json_add_string(out, NULL, usage_name(i));
     }
-    (void)printf("]");
+    json_end_array(out);
+    add_crls(out, trust, now_s);
+    json_begin_array(out, "certificates");
+    for (size_t i = 0; i < trust_certificate_count(trust); i++) {
+        const struct trust_certificate found = trust_certificate_at(trust, i);
+        json_begin_object(out, NULL);
+        json_add_string(out, "subject", found.subject);
+        json_add_bool(out, "anchor", found.is_anchor);
+        json_add_bool(out, "left_out", found.is_left_out);
+        json_add_bool(out, "lacks_crl", trust_lacks_crl(trust, i));
+        json_add_number(out, "days_left", date_days_left(now_s, found.not_after_s));
+        json_end_object(out);
+    }
+    json_end_array(out);
+    json_end_object(out);
+}
+
+static void add_summary(struct text *out, const struct snapshot *snapshot, int64_t now_s)
+{
+    json_begin_object(out, "summary");
+    json_add_string(out, "config", snapshot->id);
+    json_begin_array(out, "listeners");
+    for (size_t i = 0; i < snapshot->listener_count; i++)
+        add_listener(out, &snapshot->listeners[i], now_s);
+    json_end_array(out);
+    json_begin_array(out, "trust");
+    for (size_t i = 0; i < snapshot->trust_count; i++)
+        add_trust(out, snapshot->trusts[i], now_s);
+    json_end_array(out);
+    json_add_count(out, "clients", snapshot->policy->client_count);
+    json_add_count(out, "rules", count_rules(snapshot->policy));
+    json_add_count(out, "workers", snapshot->workers);
+    json_add_string(out, "audit", snapshot->audit_path);
+    json_add_count(out, "user", geteuid());
+    json_end_object(out);
 }
 
 // print_json writes the whole answer; `snapshot` is NULL when the file could not be loaded.
 static void print_json(const struct diagnostics *diagnostics, const struct snapshot *snapshot,
                        bool is_good, int64_t now_s)
 {
-    (void)printf("{\"result\":\"%s\",", is_good ? "good" : "bad");
-    print_json_findings(diagnostics);
-    if (snapshot != NULL) {
-        (void)printf(",\"summary\":{\"config\":\"%s\",", snapshot->id);
-        print_json_listeners(snapshot, now_s);
-        (void)printf(",");
-        print_json_trusts(snapshot, now_s);
-        (void)printf(",\"clients\":%zu,\"rules\":%zu,\"workers\":%" PRIu32 ",\"audit\":",
-                     snapshot->policy->client_count, count_rules(snapshot->policy),
-                     snapshot->workers);
-        print_json_string(snapshot->audit_path);
-        (void)printf(",\"user\":%u}", (unsigned)geteuid());
-    }
-    (void)printf("}\n");
+    char piece[CLI_PIECE_CAP];
+    struct text out;
+    cli_text_init(&out, piece);
+    json_begin_object(&out, NULL);
+    json_add_string(&out, "result", is_good ? "good" : "bad");
+    diagnostics_append_json(diagnostics, &out, SEVERITY_NOTE);
+    json_add_count(&out, "errors", diagnostics->error_count);
+    json_add_count(&out, "warnings", diagnostics->warning_count);
+    json_add_count(&out, "not_shown", diagnostics->dropped_count);
+    if (snapshot != NULL)
+        add_summary(&out, snapshot, now_s);
+    json_end_object(&out);
+    text_append_string(&out, "\n");
+    text_flush(&out);
 }
 
 // run loads the file and prints what there is to say.

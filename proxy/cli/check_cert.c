@@ -1,13 +1,12 @@
 // `sallyport check-cert`: files in, auth/trust asked, one JSON object on one line out.
 #include "proxy/cli/commands.h"
 
-#include <inttypes.h>
 #include <openssl/err.h>
 #include <openssl/pool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
+#include "auth/base/json.h"
 #include "auth/chain_record.h"
 #include "auth/ipaddr.h"
 #include "auth/pem.h"
@@ -20,7 +19,6 @@
 enum {
     CA_FILE_MAX = 16 * 1024 * 1024,
     CRL_FILE_MAX = 256 * 1024 * 1024,
-    OUTPUT_CAP = 1024 * 1024, // all names of a 64 KiB chain, each byte as \u00XX
 };
 #define LAST_SECOND INT64_C(253402300799) // of the year 9999
 
@@ -294,118 +292,86 @@ static void check(const struct arguments *arguments, struct inputs *inputs, stru
     trust_destroy(trust);
 }
 
-static void append_dn(const char *key, const struct dn *dn, struct text *out)
+static void add_dn(const char *name, const struct dn *dn, struct text *out)
 {
     char buffer[DN_TEXT_CAP];
     struct text text;
     text_init(&text, buffer, sizeof buffer);
     dn_format(dn, &text);
-    text_append_format(out, "\"%s\":", key);
-    text_append_json(out, text_slice(&text), text.len);
+    json_add_string(out, name, buffer);
 }
 
-static void append_san(const struct san *san, struct text *out)
+static void add_san(const struct san *san, struct text *out)
 {
     struct ip_addr address = {.family = san->value.len == 4 ? IP_V4 : IP_V6};
     char text[IP_TEXT_CAP];
-    if (san->kind != SAN_IP || !san->is_usable ||
-        !bytes_copy(address.bytes, sizeof address.bytes, san->value)) {
-        text_append_json(out, san->value, san->value.len);
-        return;
-    }
-    text_append_json(out, slice_of_string(ip_addr_format(&address, text)), sizeof text);
+    if (san->kind == SAN_IP && san->is_usable &&
+        bytes_copy(address.bytes, sizeof address.bytes, san->value))
+        json_add_string(out, NULL, ip_addr_format(&address, text));
+    else
+        json_add_bytes(out, NULL, san->value, san->value.len);
 }
 
-static void append_sans(const struct identity *identity, enum san_kind kind, const char *key,
-                        struct text *out)
+static void add_sans(const struct identity *identity, enum san_kind kind, const char *name,
+                     struct text *out)
 {
-    bool is_first = true;
-    text_append_format(out, "\"%s\":[", key);
+    json_begin_array(out, name);
     for (size_t i = 0; i < identity_san_count(identity); i++) {
-        const struct san *san = identity_san(identity, i);
-        if (san->kind != kind)
-            continue;
-        text_append_string(out, is_first ? "" : ",");
-        append_san(san, out);
-        is_first = false;
+        if (identity_san(identity, i)->kind == kind)
+            add_san(identity_san(identity, i), out);
     }
-    text_append_string(out, "],");
+    json_end_array(out);
 }
 
-static void append_identity(const struct identity *identity, struct text *out)
+static void add_identity(const struct identity *identity, struct text *out)
 {
     const struct slice cn = identity_common_name(identity);
     const struct slice serial = identity_serial(identity);
-    text_append_string(out, ",\"identity\":{");
-    append_dn("subject", identity_subject(identity), out);
-    text_append_string(out, ",\"cn\":");
-    text_append_json(out, cn, cn.len);
-    text_append_string(out, ",");
-    append_sans(identity, SAN_URI, "san_uri", out);
-    append_sans(identity, SAN_DNS, "san_dns", out);
-    append_sans(identity, SAN_EMAIL, "san_email", out);
-    append_sans(identity, SAN_IP, "san_ip", out);
-    text_append_string(out, "\"serial\":\"");
-    text_append_string(out, serial.len == 0 ? "00" : "");
-    text_append_hex(out, serial);
-    text_append_string(out, "\",");
-    append_dn("issuer", identity_issuer(identity), out);
-    text_append_string(out, ",\"sha256\":\"");
-    text_append_hex(out, slice_of(identity_sha256(identity), IDENTITY_DIGEST_LEN));
-    text_append_string(out, "\",\"spki_sha256\":\"");
-    text_append_hex(out, slice_of(identity_spki_sha256(identity), IDENTITY_DIGEST_LEN));
-    text_append_string(out, "\"}");
+    json_begin_object(out, "identity");
+    add_dn("subject", identity_subject(identity), out);
+    json_add_bytes(out, "cn", cn, cn.len);
+    add_sans(identity, SAN_URI, "san_uri", out);
+    add_sans(identity, SAN_DNS, "san_dns", out);
+    add_sans(identity, SAN_EMAIL, "san_email", out);
+    add_sans(identity, SAN_IP, "san_ip", out);
+    json_add_hex(out, "serial", serial.len == 0 ? slice_of("", 1) : serial);
+    add_dn("issuer", identity_issuer(identity), out);
+    json_add_hex(out, "sha256", slice_of(identity_sha256(identity), IDENTITY_DIGEST_LEN));
+    json_add_hex(out, "spki_sha256", slice_of(identity_spki_sha256(identity), IDENTITY_DIGEST_LEN));
+    json_end_object(out);
 }
 
-static void append_path(const struct chain_record *record, struct text *out)
+static void add_path(const struct chain_record *record, struct text *out)
 {
-    text_append_string(out, ",\"chain\":[");
-    for (size_t i = 0; i < record->count; i++) {
-        text_append_string(out, i == 0 ? "\"" : ",\"");
-        text_append_hex(out, slice_of(record->links[i].sha256, CERT_DIGEST_LEN));
-        text_append_string(out, "\"");
-    }
-    text_append_string(out, "]");
-}
-
-static void append_time(int64_t seconds, struct text *out)
-{
-    const time_t time = (time_t)seconds;
-    struct tm tm;
-    if (gmtime_r(&time, &tm) == NULL)
-        text_append_string(out, ",\"not_after\":null");
-    else
-        text_append_format(out, ",\"not_after\":\"%04d-%02d-%02dT%02d:%02d:%02dZ\"",
-                           tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-                           tm.tm_sec);
+    json_begin_array(out, "chain");
+    for (size_t i = 0; record != NULL && i < record->count; i++)
+        json_add_hex(out, NULL, slice_of(record->links[i].sha256, CERT_DIGEST_LEN));
+    json_end_array(out);
 }
 
 // answer_print writes the one line. Only an accepted chain has identity, path and end.
 static int answer_print(const struct answer *answer)
 {
-    struct text text;
-    char *buffer = malloc(OUTPUT_CAP);
-    if (buffer == NULL) {
-        cli_say("check-cert", "no memory");
-        return CLI_UNLOADABLE;
-    }
-    text_init(&text, buffer, OUTPUT_CAP);
-    text_append_format(&text, "{\"result\":\"%s\",\"reason\":\"%s\",\"detail\":", answer->result,
-                       answer->reason);
-    text_append_json(&text, slice_of_string(answer->detail.text), sizeof answer->detail.text);
-    if (answer->status == CLI_OK) {
-        const struct identity *identity = answer->verdict.identity;
-        text_append_format(&text, ",\"depth\":%" PRIu32, answer->verdict.depth);
-        append_identity(identity, &text);
-        append_path(identity_record(identity), &text);
-        append_time(answer->verdict.not_after_s, &text);
-    } else {
-        text_append_string(&text, ",\"depth\":0,\"chain\":[],\"not_after\":null");
-    }
-    text_append_string(&text, "}");
-    ASSERT(!text.is_cut);
-    (void)puts(buffer);
-    free(buffer);
+    const bool is_accepted = answer->status == CLI_OK;
+    const struct identity *identity = answer->verdict.identity;
+    char piece[CLI_PIECE_CAP];
+    struct text out;
+    cli_text_init(&out, piece);
+    json_begin_object(&out, NULL);
+    json_add_string(&out, "result", answer->result);
+    json_add_string(&out, "reason", answer->reason);
+    json_add_string(&out, "detail", answer->detail.text);
+    json_add_count(&out, "depth", is_accepted ? answer->verdict.depth : 0);
+    if (is_accepted)
+        add_identity(identity, &out);
+    add_path(is_accepted ? identity_record(identity) : NULL, &out);
+    if (is_accepted)
+        json_add_time(&out, "not_after", answer->verdict.not_after_s);
+    else
+        json_add_null(&out, "not_after");
+    json_end_object(&out);
+    text_append_string(&out, "\n");
+    text_flush(&out);
     return cli_finish("check-cert") == CLI_OK ? answer->status : CLI_UNLOADABLE;
 }
 

@@ -4,11 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/base/json.h"
 #include "proxy/cli/client_options.h"
 #include "proxy/cli/options.h"
 #include "proxy/sidecar/examination.h"
-
-enum { OUTPUT_CAP = 128 * 1024 };
 
 static const char usage[] =
     "usage: sallyport doctor --proxy https://HOST:PORT [--cert FILE --key FILE] --ca FILE\n"
@@ -94,52 +93,34 @@ static void print_lines(const struct examination *examination)
     (void)printf("do:    %s\n", info->advice);
 }
 
-static void append_member(struct text *out, const char *key, const char *value)
+static void print_json(const struct examination *examination)
 {
-    text_append_format(out, "\"%s\":", key);
-    text_append_json(out, slice_of_string(value), OUTPUT_CAP);
-}
-
-static int print_json(const struct examination *examination)
-{
-    char *data = malloc(OUTPUT_CAP);
-    struct text text;
-    if (data == NULL) {
-        cli_say("doctor", "no memory");
-        return CLI_FAILED;
-    }
     const enum cause cause = examination->cause;
     const struct cause_info *info = cause_info(cause);
-    text_init(&text, data, OUTPUT_CAP);
-    text_append_string(&text, "{");
-    append_member(&text, "result", cause == CAUSE_NONE ? "ok" : "failed");
-    text_append_string(&text, ",");
-    append_member(&text, "cause", info->name);
-    text_append_string(&text, ",");
-    append_member(&text, "side", info->side_name);
-    text_append_string(&text, ",");
-    append_member(&text, "detail", info->phrase);
-    text_append_string(&text, ",");
-    append_member(&text, "advice", info->advice);
-    text_append_string(&text, ",\"steps\":[");
+    char piece[CLI_PIECE_CAP];
+    struct text out;
+    cli_text_init(&out, piece);
+    json_begin_object(&out, NULL);
+    json_add_string(&out, "result", cause == CAUSE_NONE ? "ok" : "failed");
+    json_add_string(&out, "cause", info->name);
+    json_add_string(&out, "side", info->side_name);
+    json_add_string(&out, "detail", info->phrase);
+    json_add_string(&out, "advice", info->advice);
+    json_begin_array(&out, "steps");
     for (size_t i = 0; i < EXAM_STEP_COUNT; i++) {
         const struct exam_finding *finding = &examination->steps[i];
-        text_append_string(&text, i == 0 ? "{" : ",{");
-        append_member(&text, "step", exam_step_name((enum exam_step)i));
-        text_append_string(&text, ",");
-        append_member(&text, "outcome", exam_outcome_name(finding->outcome));
-        text_append_string(&text, ",");
-        append_member(&text, "cause", cause_info(finding->cause)->name);
-        text_append_string(&text, ",");
-        append_member(&text, "detail", finding->detail);
-        text_append_string(&text, "}");
+        json_begin_object(&out, NULL);
+        json_add_string(&out, "step", exam_step_name((enum exam_step)i));
+        json_add_string(&out, "outcome", exam_outcome_name(finding->outcome));
+        json_add_string(&out, "cause", cause_info(finding->cause)->name);
+        json_add_string(&out, "detail", finding->detail);
+        json_end_object(&out);
     }
-    text_append_string(&text, "],");
-    append_member(&text, "whoami", examination->whoami);
-    text_append_string(&text, "}\n");
-    (void)fputs(data, stdout);
-    free(data);
-    return CLI_OK;
+    json_end_array(&out);
+    json_add_string(&out, "whoami", examination->whoami);
+    json_end_object(&out);
+    text_append_string(&out, "\n");
+    text_flush(&out);
 }
 
 static int exit_status(const struct examination *examination)
@@ -171,14 +152,12 @@ int doctor_command(int argc, char **argv)
         free(examination);
         return CLI_FAILED;
     }
-    int result = CLI_OK;
     if (arguments.is_json)
-        result = print_json(examination);
+        print_json(examination);
     else
         print_lines(examination);
     const int found = exit_status(examination);
     free(examination);
-    if (result == CLI_OK)
-        result = cli_finish("doctor");
-    return result == CLI_OK ? found : result;
+    const int written = cli_finish("doctor");
+    return written == CLI_OK ? found : written;
 }

@@ -41,6 +41,17 @@ int cli_fail_usage(const char *command, const char *format, ...)
     return CLI_USAGE;
 }
 
+static void write_piece(void *arg, struct slice bytes)
+{
+    (void)arg;
+    (void)fwrite(bytes.data, 1, bytes.len, stdout);
+}
+
+void cli_text_init(struct text *text, char piece[CLI_PIECE_CAP])
+{
+    text_init_sink(text, piece, CLI_PIECE_CAP, write_piece, NULL);
+}
+
 int cli_finish(const char *command)
 {
     if (fflush(stdout) == 0 && ferror(stdout) == 0)

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "auth/base/err.h"
+#include "auth/base/text.h"
 
 enum cli_exit {
     CLI_OK = 0,
@@ -23,6 +23,11 @@ void cli_say(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
 
 // cli_fail_usage says what is wrong and where help is, and gives CLI_USAGE.
 int cli_fail_usage(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
+
+enum { CLI_PIECE_CAP = 1024 }; // bytes
+
+// cli_text_init starts a text in `piece` that goes to stdout, however long it gets. text_flush ends it.
+void cli_text_init(struct text *text, char piece[CLI_PIECE_CAP]);
 
 // cli_finish flushes stdout and gives CLI_OK, or CLI_FAILED when the data did not get out.
 int cli_finish(const char *command);

@@ -7,6 +7,7 @@
 #include <ev.h>
 #include <openssl/base.h>
 
+#include "auth/base/json.h"
 #include "proxy/cli/options.h"
 #include "proxy/version.h"
 
@@ -16,6 +17,23 @@ static const char usage[] = "usage: sallyport version [--json]\n"
                             "\n"
                             "      --json   one JSON object\n"
                             "  -h, --help   this text\n";
+
+static void print_json(void)
+{
+    char piece[CLI_PIECE_CAP];
+    char libev[32];
+    struct text out;
+    (void)snprintf(libev, sizeof libev, "%d.%d", EV_VERSION_MAJOR, EV_VERSION_MINOR);
+    cli_text_init(&out, piece);
+    json_begin_object(&out, NULL);
+    json_add_string(&out, "version", SALLYPORT_VERSION);
+    json_add_number(&out, "boringssl_api", BORINGSSL_API_VERSION);
+    json_add_string(&out, "libev", libev);
+    json_add_string(&out, "c_ares", ARES_VERSION_STR);
+    json_end_object(&out);
+    text_append_string(&out, "\n");
+    text_flush(&out);
+}
 
 int version_command(int argc, char **argv)
 {
@@ -28,11 +46,10 @@ int version_command(int argc, char **argv)
     const struct cli_line line = cli_read(&syntax, argc, argv);
     if (line.is_over)
         return line.exit_status;
-    (void)printf(
-        is_json
-            ? "{\"version\":\"%s\",\"boringssl_api\":%d,\"libev\":\"%d.%d\",\"c_ares\":\"%s\"}\n"
-            : "sallyport %s (BoringSSL API %d, libev %d.%d, c-ares %s)\n",
-        SALLYPORT_VERSION, BORINGSSL_API_VERSION, EV_VERSION_MAJOR, EV_VERSION_MINOR,
-        ARES_VERSION_STR);
+    if (is_json)
+        print_json();
+    else
+        (void)printf("sallyport %s (BoringSSL API %d, libev %d.%d, c-ares %s)\n", SALLYPORT_VERSION,
+                     BORINGSSL_API_VERSION, EV_VERSION_MAJOR, EV_VERSION_MINOR, ARES_VERSION_STR);
     return cli_finish("version");
 }

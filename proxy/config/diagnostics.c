@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/base/slice.h"
-#include "auth/base/text.h"
+#include "auth/base/json.h"
 
 const char *severity_name(enum severity severity)
 {
@@ -190,4 +189,24 @@ void diagnostics_print(const struct diagnostics *diagnostics, FILE *stream, enum
     if (diagnostics->dropped_count != 0)
         (void)fprintf(stream, "and %zu more findings that are not shown\n",
                       diagnostics->dropped_count);
+}
+
+void diagnostics_append_json(const struct diagnostics *diagnostics, struct text *out,
+                             enum severity least)
+{
+    json_begin_array(out, "findings");
+    for (size_t i = 0; i < diagnostics->count; i++) {
+        const struct diagnostic *found = &diagnostics->items[i];
+        if (found->severity < least)
+            continue;
+        json_begin_object(out, NULL);
+        json_add_string(out, "severity", severity_name(found->severity));
+        json_add_string(out, "file", found->file);
+        json_add_count(out, "line", found->line);
+        json_add_count(out, "column", found->column);
+        json_add_string(out, "message", found->message);
+        json_add_string(out, "hint", found->hint);
+        json_end_object(out);
+    }
+    json_end_array(out);
 }

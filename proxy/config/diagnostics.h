@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "auth/base/err.h"
+#include "auth/base/text.h"
 
 enum severity { SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_ERROR };
 
@@ -68,3 +68,8 @@ void diagnostic_format(const struct diagnostic *diagnostic, char *out, size_t ca
 
 // diagnostics_print writes the findings of at least this severity to `stream`, one below the other.
 void diagnostics_print(const struct diagnostics *diagnostics, FILE *stream, enum severity least);
+
+// diagnostics_append_json adds the findings of at least this severity to the JSON object under construction in `out`,
+// as the member `findings`.
+void diagnostics_append_json(const struct diagnostics *diagnostics, struct text *out,
+                             enum severity least);

@@ -127,7 +127,7 @@ static void answer_reload(struct control *control, struct control_call *call)
     json_begin_object(text, NULL);
     json_add_count(text, "generation", service->generation);
     json_add_string(text, "config", service->snapshot->id);
-    status_add_findings(text, "findings", &reloads->findings);
+    diagnostics_append_json(&reloads->findings, text, SEVERITY_WARNING);
     json_end_object(text);
     text_append_string(text, "\n");
     answer(control, call, reloads->is_last_good ? EXIT_OK : EXIT_CONFIG, reloads->message);

@@ -146,8 +146,6 @@ void control_destroy(struct control *control);
 const char *control_path(const struct control *control);
 const char *control_state_problem(const struct control *control);
 
-// status_write adds the line of `status` to `out`, status_write_top that of `top`, and status_add_findings a member
-// that lists findings.
+// status_write adds the line of `status` to `out`, status_write_top that of `top`.
 void status_write(const struct service *service, const struct survey *survey, struct text *out);
 void status_write_top(const struct survey *survey, struct text *out);
-void status_add_findings(struct text *out, const char *name, const struct diagnostics *findings);

@@ -38,25 +38,6 @@ static bool is_soon(int64_t end_s, int64_t now_s, int64_t days)
     return end_s - now_s < days * SECONDS_A_DAY;
 }
 
-void status_add_findings(struct text *out, const char *name, const struct diagnostics *findings)
-{
-    json_begin_array(out, name);
-    for (size_t i = 0; i < findings->count; i++) {
-        const struct diagnostic *found = &findings->items[i];
-        if (found->severity == SEVERITY_NOTE)
-            continue;
-        json_begin_object(out, NULL);
-        json_add_string(out, "severity", severity_name(found->severity));
-        json_add_count(out, "line", found->line);
-        json_add_count(out, "column", found->column);
-        json_add_string(out, "file", found->file);
-        json_add_string(out, "message", found->message);
-        json_add_string(out, "hint", found->hint);
-        json_end_object(out);
-    }
-    json_end_array(out);
-}
-
 static void add_process(const struct service *service, struct text *out, int64_t now_s)
 {
     const struct snapshot *snapshot = service->snapshot;
@@ -90,7 +71,7 @@ static void add_reloads(const struct service *service, struct text *out)
         json_add_bool(out, "good", reloads->is_last_good);
         add_time(out, "at", reloads->last_at_s);
         json_add_string(out, "message", reloads->message);
-        status_add_findings(out, "findings", &reloads->findings);
+        diagnostics_append_json(&reloads->findings, out, SEVERITY_WARNING);
         json_end_object(out);
     }
     json_end_object(out);

@@ -1,6 +1,9 @@
 // The words are those of the audit log.
 #include "proxy/session/whoami.h"
 
+#include "auth/base/date.h"
+#include "auth/base/json.h"
+
 #define OWN_NAME "sallyport.internal"
 
 bool whoami_is_for(const struct target *target)
@@ -12,84 +15,85 @@ bool whoami_is_for(const struct target *target)
            slice_ends_with(name, SLICE_LITERAL("." OWN_NAME));
 }
 
-static void append_string(struct text *out, const char *key, const char *value)
+// add_certificate adds what is known of the certificate, in the words of the audit, and how long it is valid.
+static void add_certificate(const struct peer *peer, struct text *out)
 {
-    text_append_format(out, "\"%s\":", key);
-    if (value == NULL)
-        text_append_string(out, "null");
-    else
-        text_append_json(out, slice_of_string(value), 256);
-    text_append_string(out, ",");
-}
-
-// append_certificate writes what is known of the certificate, in the words of the audit, and how long it is good.
-static void append_certificate(const struct peer *peer, struct text *out)
-{
-    const int64_t left_s = peer->not_after_s - wall_clock_ms() / 1000;
+    const int64_t now_s = wall_clock_ms() / 1000;
     if (peer->identity == NULL) {
-        text_append_string(out, "\"trust\":null,\"certificate\":null,\"expires_in_s\":null,"
-                                "\"days_left\":null,");
+        json_add_null(out, "trust");
+        json_add_null(out, "certificate");
+        json_add_null(out, "expires_in_s");
+        json_add_null(out, "days_left");
         return;
     }
-    append_string(out, "trust", identity_trust_name(peer->identity));
-    text_append_string(out, "\"certificate\":{");
+    json_add_string(out, "trust", identity_trust_name(peer->identity));
+    json_begin_object(out, "certificate");
     identity_append_json(peer->identity, out);
-    text_append_format(out, "},\"expires_in_s\":%lld,\"days_left\":%lld,", (long long)left_s,
-                       (long long)(left_s / 86400));
+    json_end_object(out);
+    json_add_number(out, "expires_in_s", peer->not_after_s - now_s);
+    json_add_number(out, "days_left", date_days_left(now_s, peer->not_after_s));
 }
 
-static void append_limit(struct text *out, const char *key, uint64_t value)
+static void add_limit(struct text *out, const char *name, bool is_limited, uint64_t value)
 {
-    if (value == 0)
-        text_append_format(out, "\"%s\":null,", key);
+    if (is_limited)
+        json_add_count(out, name, value);
     else
-        text_append_format(out, "\"%s\":%llu,", key, (unsigned long long)value);
+        json_add_null(out, name);
 }
 
-// append_limits writes the client's limits, null where there is none, and what is in use of them by now.
-static void append_limits(const struct peer *peer, struct text *out)
+// add_limits adds the client's limits, null where there is none, and what is in use of them by now.
+static void add_limits(const struct peer *peer, struct text *out)
 {
     const struct client *client = peer->client;
     if (client == NULL) {
-        text_append_string(out, "\"limits\":null,");
+        json_add_null(out, "limits");
         return;
     }
     const struct client_limits *limits = &client->limits;
     const uint32_t open = ledger_count_tunnels(peer->context->ledger, client->name);
-    const uint32_t left = limits->tunnels > open ? limits->tunnels - open : 0;
-    text_append_string(out, "\"limits\":{");
-    append_limit(out, "tunnels", limits->tunnels);
-    append_limit(out, "new_tunnels", limits->new_tunnels);
-    append_limit(out, "burst", limits->burst);
-    append_limit(out, "bandwidth_up", limits->bandwidth_up);
-    append_limit(out, "bandwidth_down", limits->bandwidth_down);
-    append_limit(out, "age_ms", (uint64_t)limits->age_ms);
-    append_limit(out, "idle_ms", (uint64_t)limits->idle_ms);
-    if (limits->tunnels == 0)
-        text_append_string(out, "\"tunnels_left\":null,");
-    else
-        text_append_format(out, "\"tunnels_left\":%u,", left);
-    text_append_format(out, "\"tunnels_open\":%u},", open);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } all[] = {
+        {"tunnels", limits->tunnels},
+        {"new_tunnels", limits->new_tunnels},
+        {"burst", limits->burst},
+        {"bandwidth_up", limits->bandwidth_up},
+        {"bandwidth_down", limits->bandwidth_down},
+        {"age_ms", (uint64_t)limits->age_ms},
+        {"idle_ms", (uint64_t)limits->idle_ms},
+    };
+    json_begin_object(out, "limits");
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        add_limit(out, all[i].name, all[i].value != 0, all[i].value);
+    add_limit(out, "tunnels_left", limits->tunnels != 0,
+              limits->tunnels > open ? limits->tunnels - open : 0);
+    json_add_count(out, "tunnels_open", open);
+    json_end_object(out);
 }
 
 void whoami_append(const struct peer *peer, const char *id, struct text *out)
 {
     const struct client *client = peer->client;
     char address[IP_TEXT_CAP];
-    text_append_string(out, "{");
-    append_string(out, "client", client == NULL ? NULL : client->name);
-    append_string(out, "mode", client == NULL ? NULL : policy_mode_name(client->mode));
-    append_certificate(peer, out);
-    append_string(out, "address", ip_addr_format(&peer->address, address));
-    text_append_format(out, "\"port\":%u,", peer->port);
-    append_string(out, "listener", peer->listener->name);
-    text_append_string(out, "\"tls\":{");
-    append_string(out, "version", tls_stream_version_name(peer->tls));
-    append_string(out, "cipher", tls_stream_cipher_name(peer->tls));
-    text_append_format(out, "\"resumed\":%s},", peer->is_resumed ? "true" : "false");
-    append_limits(peer, out);
-    append_string(out, "config", peer->snapshot->id);
-    text_append_format(out, "\"id\":\"%s\"}\n", id);
+    json_begin_object(out, NULL);
+    json_add_string(out, "client", client == NULL ? NULL : client->name);
+    json_add_string(out, "mode", client == NULL ? NULL : policy_mode_name(client->mode));
+    add_certificate(peer, out);
+    json_add_string(out, "address", ip_addr_format(&peer->address, address));
+    json_add_count(out, "port", peer->port);
+    json_add_string(out, "listener", peer->listener->name);
+    json_begin_object(out, "tls");
+    json_add_string(out, "version", tls_stream_version_name(peer->tls));
+    json_add_string(out, "cipher", tls_stream_cipher_name(peer->tls));
+    json_add_bool(out, "resumed", peer->is_resumed);
+    json_end_object(out);
+    add_limits(peer, out);
+    json_add_string(out, "config", peer->snapshot->id);
+    json_add_string(out, "id", id);
+    json_end_object(out);
+    text_append_string(out, "\n");
 }
 
 struct verdict whoami_decide(const struct peer *peer, const struct request *request)
