@@ -133,15 +133,13 @@ static bool is_last(struct slice line)
 }
 
 // tell_outcome says what the last line has to say, and gives its exit status.
-static int tell_outcome(const struct control_options *options, const struct node *root,
+static int tell_outcome(const struct control_options *options, const json_t *root,
                         bool says_message)
 {
-    const long long exit_status = node_number(root, "exit");
+    const json_int_t exit_status = json_integer_value(json_object_get(root, "exit"));
     if (exit_status != 0 || says_message)
-        cli_say(options->command, "%s", node_text(root, "message"));
-    if (exit_status < 0 || exit_status > CLI_UNREACHABLE)
-        return CLI_FAILED;
-    return (int)exit_status;
+        cli_say(options->command, "%s", member_text(root, "message"));
+    return exit_status < 0 || exit_status > CLI_UNREACHABLE ? CLI_FAILED : (int)exit_status;
 }
 
 // tell goes through the lines. CLI_UNREACHABLE without a last one.
@@ -152,48 +150,51 @@ static int tell(const struct control_options *options, struct slice left, bool s
     int exit_status = CLI_UNREACHABLE;
     bool is_first = true;
     while (take_line(&left, &line)) {
-        struct diagnostics diagnostics;
-        struct yaml_document *document = NULL;
         if (options->is_json && (is_first || !is_last(line)))
             (void)printf("%.*s\n", (int)line.len, (const char *)line.data);
         is_first = false;
-        diagnostics_init(&diagnostics);
-        if (yaml_document_parse(line, "answer", &diagnostics, &document) == ERR_OK) {
-            const struct node *root = yaml_document_root(document);
-            if (is_last(line))
-                exit_status = tell_outcome(options, root, says_message);
-            else if (on_line != NULL && !options->is_json)
-                on_line(arg, line, root);
-        }
-        yaml_document_destroy(document);
-        diagnostics_deinit(&diagnostics);
+        json_t *root = json_loadb((const char *)line.data, line.len, JSON_REJECT_DUPLICATES, NULL);
+        if (root != NULL && is_last(line))
+            exit_status = tell_outcome(options, root, says_message);
+        else if (root != NULL && on_line != NULL && !options->is_json)
+            on_line(arg, root);
+        json_decref(root);
     }
     if (exit_status == CLI_UNREACHABLE)
         cli_say(options->command, "the proxy has ended the connection without a whole answer");
     return exit_status;
 }
 
-int control_ask(const struct control_options *options, const char *request, bool says_message,
-                control_line_fn on_line, void *arg)
+// begin connects and sends the request. CLI_OK, or an exit status that has been explained.
+static int begin(const struct control_options *options, const char *request, int *out_fd)
 {
     struct errinfo info;
-    struct answer answer = {0};
-    int fd = -1;
     if (strlen(request) > CONTROL_LINE_MAX)
         return cli_fail_usage(options->command, "that is too long");
-    const enum err reached = connect_to(options, &fd, &info);
+    const enum err reached = connect_to(options, out_fd, &info);
     if (reached != ERR_OK) {
         cli_say(options->command, "%s", info.text);
         return reached == ERR_INPUT ? CLI_UNLOADABLE : CLI_UNREACHABLE;
     }
+    // A client that is refused need not be listened to: the answer may be there although nothing was taken.
+    (void)send_line(*out_fd, request);
+    return CLI_OK;
+}
+
+int control_ask(const struct control_options *options, const char *request, bool says_message,
+                control_line_fn on_line, void *arg)
+{
+    struct answer answer = {0};
+    int fd = -1;
+    int exit_status = begin(options, request, &fd);
+    if (exit_status != CLI_OK)
+        return exit_status;
     const bool is_reload = strcmp(request, "reload") == 0;
     const struct timeval patience = {.tv_sec = is_reload ? RELOAD_PATIENCE_S : PATIENCE_S};
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    // One who is refused need not be listened to: the answer may be there although nothing was taken.
-    (void)send_line(fd, request);
     const enum err heard = hear(fd, &answer);
     (void)close(fd);
-    int exit_status = CLI_UNREACHABLE;
+    exit_status = CLI_UNREACHABLE;
     if (heard == ERR_OK)
         exit_status = tell(options, slice_of(answer.data, answer.len), says_message, on_line, arg);
     else
@@ -250,7 +251,6 @@ static int follow(const struct control_options *options, int fd, int signals, st
 
 int control_follow(const struct control_options *options, const char *request)
 {
-    struct errinfo info;
     int fd = -1;
     sigset_t set;
     (void)sigemptyset(&set);
@@ -258,17 +258,13 @@ int control_follow(const struct control_options *options, const char *request)
     (void)sigaddset(&set, SIGTERM);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-    const enum err reached = connect_to(options, &fd, &info);
-    if (reached != ERR_OK) {
-        cli_say(options->command, "%s", info.text);
-        return reached == ERR_INPUT ? CLI_UNLOADABLE : CLI_UNREACHABLE;
-    }
+    int exit_status = begin(options, request, &fd);
+    if (exit_status != CLI_OK)
+        return exit_status;
     const int signals = signalfd(-1, &set, SFD_CLOEXEC);
     struct answer answer = {.data = malloc(FOLLOW_CAP), .cap = FOLLOW_CAP};
-    int exit_status = CLI_FAILED;
-    (void)send_line(fd, request);
-    if (signals >= 0 && answer.data != NULL)
-        exit_status = follow(options, fd, signals, &answer);
+    exit_status =
+        signals >= 0 && answer.data != NULL ? follow(options, fd, signals, &answer) : CLI_FAILED;
     free(answer.data);
     (void)close(fd);
     if (signals >= 0)
@@ -276,20 +272,13 @@ int control_follow(const struct control_options *options, const char *request)
     return exit_status;
 }
 
-const char *node_text(const struct node *map, const char *key)
+const char *member_text(const json_t *object, const char *name)
 {
-    const struct node *node = node_get(map, key);
-    return node != NULL && node->kind == NODE_SCALAR ? (const char *)node->text.data : "";
+    const char *text = json_string_value(json_object_get(object, name));
+    return text == NULL ? "" : text;
 }
 
-long long node_number(const struct node *map, const char *key)
+long long member_number(const json_t *object, const char *name)
 {
-    return strtoll(node_text(map, key), NULL, 10);
-}
-
-bool node_is_null(const struct node *map, const char *key)
-{
-    const struct node *node = node_get(map, key);
-    return node == NULL || (node->kind == NODE_SCALAR && !node->is_quoted &&
-                            slice_equal(node->text, SLICE_LITERAL("null")));
+    return json_integer_value(json_object_get(object, name));
 }

@@ -4,10 +4,10 @@
 // Knows no command. See docs/CONTROL.md for the protocol.
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "proxy/cli/options.h"
-#include "proxy/config/yaml_document.h"
 
 // Options beside -c, --control and --help; which of them a command takes is a sum of these.
 enum control_takes {
@@ -38,8 +38,8 @@ struct control_options {
 struct cli_line control_options_read(const char *usage, unsigned takes, int argument_max, int argc,
                                      char **argv, struct control_options *out) MUST_USE;
 
-// control_line_fn is told of each line of an answer but the last, as text and as a tree.
-typedef void (*control_line_fn)(void *arg, struct slice line, const struct node *root);
+// control_line_fn is told of each line of an answer but the last; `root` is borrowed for the call.
+typedef void (*control_line_fn)(void *arg, const json_t *root);
 
 // control_ask sends one line and hears the answer. Gives the exit status: that of the answer, or
 // CLI_UNREACHABLE, which has been explained on stderr. The answer's message goes to stderr when it failed,
@@ -52,9 +52,7 @@ int control_ask(const struct control_options *options, const char *request, bool
 // answer or stdout ends, or SIGINT or SIGTERM comes, which is no failure. Gives the exit status.
 int control_follow(const struct control_options *options, const char *request);
 
-// node_text gives the text of a member, "" when there is none; node_number its value, 0 likewise.
-const char *node_text(const struct node *map, const char *key);
-long long node_number(const struct node *map, const char *key);
-
-// node_is_null tells whether a member is null or not there.
-bool node_is_null(const struct node *map, const char *key);
+// member_text gives the string that is a member of an object, "" when there is none; member_number its integer, 0
+// likewise.
+const char *member_text(const json_t *object, const char *name);
+long long member_number(const json_t *object, const char *name);

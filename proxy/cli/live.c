@@ -11,17 +11,20 @@ struct gathering {
     bool has_failed;
 };
 
-static void take_blocks(struct gathering *gathering, const struct node *root)
+static void take_blocks(struct gathering *gathering, const json_t *root)
 {
-    const struct node *list = node_get(root, "blocks");
     struct live *live = gathering->live;
-    live->has_all_blocks = node_number(root, "blocks_not_listed") == 0;
-    for (const struct node *one = list == NULL ? NULL : list->child; one != NULL; one = one->next) {
+    size_t i = 0;
+    json_t *one = NULL;
+    live->has_all_blocks = member_number(root, "blocks_not_listed") == 0;
+    json_array_foreach(json_object_get(root, "blocks"), i, one)
+    {
         char text[BLOCK_TEXT_CAP];
         struct block block;
         struct errinfo info;
         struct blocklist *longer = NULL;
-        if (block_parse(slice_of_string(node_text(one, "block")), text, &block, &info) != ERR_OK ||
+        if (block_parse(slice_of_string(member_text(one, "block")), text, &block, &info) !=
+                ERR_OK ||
             blocklist_add(live->blocks, &block, &longer) != ERR_OK) {
             gathering->has_failed = true;
             return;
@@ -31,25 +34,26 @@ static void take_blocks(struct gathering *gathering, const struct node *root)
     }
 }
 
-static void take_client(struct live *live, const struct node *root)
+static void take_client(struct live *live, const json_t *root)
 {
-    const struct node *list = node_get(root, "clients");
-    for (const struct node *one = list == NULL ? NULL : list->child; one != NULL; one = one->next) {
-        if (live->client == NULL || strcmp(node_text(one, "name"), live->client) != 0)
+    size_t i = 0;
+    json_t *one = NULL;
+    json_array_foreach(json_object_get(root, "clients"), i, one)
+    {
+        if (live->client == NULL || strcmp(member_text(one, "name"), live->client) != 0)
             continue;
         live->is_counted = true;
-        live->tunnels = node_number(one, "tunnels");
-        live->sessions = node_number(one, "sessions");
+        live->tunnels = member_number(one, "tunnels");
+        live->sessions = member_number(one, "sessions");
     }
     if (!live->is_counted) // those who are left out have no more than the last one that is there
-        live->is_counted = live->client != NULL && node_number(root, "clients_not_listed") == 0;
+        live->is_counted = live->client != NULL && member_number(root, "clients_not_listed") == 0;
 }
 
-static void on_line(void *arg, struct slice line, const struct node *root)
+static void on_line(void *arg, const json_t *root)
 {
     struct gathering *gathering = arg;
-    (void)line;
-    const char *id = node_text(node_get(root, "config"), "id");
+    const char *id = member_text(json_object_get(root, "config"), "id");
     if (!string_copy(gathering->live->config, sizeof gathering->live->config, slice_of_string(id)))
         gathering->has_failed = true;
     take_blocks(gathering, root);

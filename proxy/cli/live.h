@@ -1,8 +1,6 @@
 // live: what only the running proxy knows about a client: blocks, and what is in use. Asked over its control socket.
 #pragma once
 
-#include <jansson.h>
-
 #include "auth/blocklist.h"
 
 struct live {

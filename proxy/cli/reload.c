@@ -17,21 +17,21 @@ static const char usage[] =
     "force, 4 there is no proxy.\n";
 
 // print_findings writes each as a compiler does.
-static void print_findings(void *arg, struct slice line, const struct node *root)
+static void print_findings(void *arg, const json_t *root)
 {
+    size_t i = 0;
+    json_t *found = NULL;
     (void)arg;
-    (void)line;
-    const struct node *list = node_get(root, "findings");
-    for (const struct node *found = list == NULL ? NULL : list->child; found != NULL;
-         found = found->next) {
-        (void)fprintf(stderr, "%s", node_text(found, "file"));
-        if (node_number(found, "line") > 0)
-            (void)fprintf(stderr, ":%lld:%lld", node_number(found, "line"),
-                          node_number(found, "column"));
-        (void)fprintf(stderr, ": %s: %s\n", node_text(found, "severity"),
-                      node_text(found, "message"));
-        if (node_text(found, "hint")[0] != '\0')
-            (void)fprintf(stderr, "    hint: %s\n", node_text(found, "hint"));
+    json_array_foreach(json_object_get(root, "findings"), i, found)
+    {
+        (void)fprintf(stderr, "%s", member_text(found, "file"));
+        if (member_number(found, "line") > 0)
+            (void)fprintf(stderr, ":%lld:%lld", member_number(found, "line"),
+                          member_number(found, "column"));
+        (void)fprintf(stderr, ": %s: %s\n", member_text(found, "severity"),
+                      member_text(found, "message"));
+        if (member_text(found, "hint")[0] != '\0')
+            (void)fprintf(stderr, "    hint: %s\n", member_text(found, "hint"));
     }
 }
 

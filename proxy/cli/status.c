@@ -29,148 +29,153 @@ static const char top_usage[] =
     "\n"
     "Exit: 0 done, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
 
-static bool is_true(const struct node *map, const char *key)
+static bool is_true(const json_t *object, const char *name)
 {
-    return strcmp(node_text(map, key), "true") == 0;
+    return json_is_true(json_object_get(object, name));
 }
 
-static const struct node *first_of(const struct node *map, const char *key)
+// find finds the value at a path such as `config.id`, which ends before `path_len`; NULL: there is none.
+static const json_t *find(const json_t *at, const char *path, size_t path_len)
 {
-    const struct node *list = node_get(map, key);
-    return list == NULL ? NULL : list->child;
+    for (size_t taken = 0; taken < path_len; taken++) {
+        const size_t len = slice_find(slice_of(path + taken, path_len - taken), '.');
+        at = json_object_getn(at, path + taken, len);
+        taken += len;
+    }
+    return at;
 }
 
-// print_warning ends a line with a member `warning`, if it says something.
-static void print_warning(const struct node *map)
+static void print_value(const json_t *value)
 {
-    if (node_is_null(map, "warning"))
-        (void)printf("\n");
-    else
-        (void)printf("  ! %s\n", node_text(map, "warning"));
+    if (json_is_string(value))
+        (void)fputs(json_string_value(value), stdout);
+    else if (json_is_integer(value))
+        (void)printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else if (json_is_null(value))
+        (void)fputs("null", stdout);
 }
 
-static void print_reload(const struct node *root)
+// print_row writes `format`, in which `{path}` stands for a member of `row`.
+static void print_row(const json_t *row, const char *format)
 {
-    const struct node *reloads = node_get(root, "reloads");
-    const struct node *last = node_get(reloads, "last");
-    if (last == NULL || last->kind != NODE_MAP) {
+    for (size_t len = 0; *format != '\0'; format += len) {
+        len = strcspn(format, "{");
+        (void)fwrite(format, 1, len, stdout);
+        if (format[len] == '\0')
+            return;
+        format += len + 1;
+        len = strcspn(format, "}");
+        print_value(find(row, format, len));
+        len++;
+    }
+}
+
+// print_list writes a line for each element of a list, with its `warning`, if it has one.
+static void print_list(const json_t *root, const char *name, const char *format)
+{
+    size_t i = 0;
+    json_t *row = NULL;
+    json_array_foreach(json_object_get(root, name), i, row)
+    {
+        print_row(row, format);
+        print_row(row, json_is_string(json_object_get(row, "warning")) ? "  ! {warning}\n" : "\n");
+    }
+}
+
+static void print_reload(const json_t *root)
+{
+    const json_t *reloads = json_object_get(root, "reloads");
+    const json_t *last = json_object_get(reloads, "last");
+    if (!json_is_object(last)) {
         (void)printf("reloads      none\n");
         return;
     }
-    (void)printf("reloads      %lld good, %lld failed; the last one at %s%s\n             %s\n",
-                 node_number(reloads, "good"), node_number(reloads, "failed"),
-                 node_text(last, "at"), is_true(last, "good") ? "" : "  ! failed",
-                 node_text(last, "message"));
-    if (!node_is_null(reloads, "failing_since"))
-        (void)printf("             ! what is on the disk is refused since %s\n",
-                     node_text(reloads, "failing_since"));
+    print_row(reloads, "reloads      {good} good, {failed} failed; the last one at {last.at}");
+    (void)printf("%s", is_true(last, "good") ? "" : "  ! failed");
+    print_row(reloads, "\n             {last.message}\n");
+    if (json_is_string(json_object_get(reloads, "failing_since")))
+        print_row(reloads, "             ! what is on the disk is refused since {failing_since}\n");
 }
 
-static void print_process(const struct node *root)
+static void print_process(const json_t *root)
 {
-    const struct node *config = node_get(root, "config");
-    const long long up_s = node_number(root, "uptime_s");
-    const bool is_draining = !node_is_null(root, "draining_since");
-    (void)printf("sallyport %s, pid %s, %s%s%s for %lldd %02lld:%02lld:%02lld\n",
-                 node_text(root, "version"), node_text(root, "pid"), node_text(root, "state"),
-                 is_draining ? " since " : "", is_draining ? node_text(root, "draining_since") : "",
-                 up_s / 86400, up_s / 3600 % 24, up_s / 60 % 60, up_s % 60);
-    (void)printf("config       %s (%s), generation %s, since %s\n", node_text(config, "path"),
-                 node_text(config, "id"), node_text(config, "generation"),
-                 node_text(config, "since"));
+    const long long up_s = member_number(root, "uptime_s");
+    print_row(root, "sallyport {version}, pid {pid}, {state}");
+    if (json_is_string(json_object_get(root, "draining_since")))
+        print_row(root, " since {draining_since}");
+    (void)printf(" for %lldd %02lld:%02lld:%02lld\n", up_s / 86400, up_s / 3600 % 24,
+                 up_s / 60 % 60, up_s % 60);
+    print_row(root,
+              "config       {config.path} ({config.id}), generation {config.generation}, since "
+              "{config.since}\n");
     print_reload(root);
-    for (const struct node *at = first_of(root, "listeners"); at != NULL; at = at->next)
-        (void)printf("listener     %s on %s, trust %s\n", node_text(at, "name"),
-                     node_text(at, "address"), node_text(at, "trust"));
+    print_list(root, "listeners", "listener     {name} on {address}, trust {trust}");
 }
 
-// print_numbers writes `name n, name n, ...` of a map.
-static void print_numbers(const char *what, const struct node *map)
+// print_numbers writes `name n, name n, ...` of the member `what`.
+static void print_numbers(const json_t *root, const char *what)
 {
+    const char *name = NULL;
+    json_t *value = NULL;
+    const char *separator = "";
     (void)printf("%-12s", what);
-    for (const struct node *at = map == NULL ? NULL : map->child; at != NULL; at = at->next)
-        (void)printf("%s %s %s", at == map->child ? "" : ",", (const char *)at->key->text.data,
-                     (const char *)at->text.data);
+    json_object_foreach(json_object_get(root, what), name, value)
+    {
+        (void)printf("%s %s ", separator, name);
+        print_value(value);
+        separator = ",";
+    }
     (void)printf("\n");
 }
 
-static void print_clients(const struct node *root)
+static void print_status(void *arg, const json_t *root)
 {
-    for (const struct node *at = first_of(root, "clients"); at != NULL; at = at->next)
-        (void)printf("client       %s: tunnels %s, sessions %s\n", node_text(at, "name"),
-                     node_text(at, "tunnels"), node_text(at, "sessions"));
-    if (node_number(root, "clients_not_listed") > 0)
-        (void)printf("             and %s more clients\n", node_text(root, "clients_not_listed"));
-    if (node_number(root, "sessions_of_no_client") > 0)
-        (void)printf("client       (none fits): sessions %s\n",
-                     node_text(root, "sessions_of_no_client"));
-}
-
-static void print_trust(const struct node *root)
-{
-    for (const struct node *at = first_of(root, "certificates"); at != NULL; at = at->next) {
-        (void)printf("certificate  %s of %s: %s, %s days left", node_text(at, "kind"),
-                     node_text(at, "of"), node_text(at, "subject"), node_text(at, "days_left"));
-        print_warning(at);
-    }
-    for (const struct node *at = first_of(root, "crls"); at != NULL; at = at->next) {
-        (void)printf("crl          of %s: %s, number %s, %s entries, %s days left",
-                     node_text(at, "of"), node_text(at, "issuer"), node_text(at, "number"),
-                     node_text(at, "entries"), node_text(at, "days_left"));
-        print_warning(at);
-    }
-}
-
-static void print_blocks(const struct node *root)
-{
-    const struct node *control = node_get(root, "control");
-    for (const struct node *at = first_of(root, "blocks"); at != NULL; at = at->next) {
-        (void)printf("block        %s since %s by uid %s", node_text(at, "block"),
-                     node_text(at, "since"), node_text(at, "uid"));
-        print_warning(at);
-    }
-    if (node_number(root, "blocks_not_listed") > 0)
-        (void)printf("             and %s more blocks\n", node_text(root, "blocks_not_listed"));
-    if (!node_is_null(control, "problem"))
-        (void)printf("state        ! blocks hold only until the next restart: %s\n",
-                     node_text(control, "problem"));
-}
-
-static void print_status(void *arg, struct slice line, const struct node *root)
-{
+    const json_t *audit = json_object_get(root, "audit");
     (void)arg;
-    (void)line;
-    const struct node *audit = node_get(root, "audit");
     print_process(root);
-    print_numbers("sessions", node_get(root, "sessions"));
-    print_numbers("requests", node_get(root, "requests"));
-    print_numbers("counters", node_get(root, "counters"));
-    print_numbers("limits", node_get(root, "limits"));
-    print_clients(root);
-    print_trust(root);
-    print_blocks(root);
-    (void)printf("audit        %s, %s waiting, %s lost%s%s%s%s\n", node_text(audit, "path"),
-                 node_text(audit, "queued"), node_text(audit, "lost"),
-                 is_true(audit, "failing") ? "  ! cannot be written" : "",
+    print_numbers(root, "sessions");
+    print_numbers(root, "requests");
+    print_numbers(root, "counters");
+    print_numbers(root, "limits");
+    print_list(root, "clients", "client       {name}: tunnels {tunnels}, sessions {sessions}");
+    if (member_number(root, "clients_not_listed") > 0)
+        print_row(root, "             and {clients_not_listed} more clients\n");
+    if (member_number(root, "sessions_of_no_client") > 0)
+        print_row(root, "client       (none fits): sessions {sessions_of_no_client}\n");
+    print_list(root, "certificates",
+               "certificate  {kind} of {of}: {subject}, {days_left} days left");
+    print_list(
+        root, "crls",
+        "crl          of {of}: {issuer}, number {number}, {entries} entries, {days_left} days left");
+    print_list(root, "blocks", "block        {block} since {since} by uid {uid}");
+    if (member_number(root, "blocks_not_listed") > 0)
+        print_row(root, "             and {blocks_not_listed} more blocks\n");
+    if (json_is_string(find(root, "control.problem", sizeof "control.problem" - 1)))
+        print_row(root,
+                  "state        ! blocks hold only until the next restart: {control.problem}\n");
+    print_row(root, "audit        {audit.path}, {audit.queued} waiting, {audit.lost} lost");
+    (void)printf("%s%s%s%s\n", is_true(audit, "failing") ? "  ! cannot be written" : "",
                  is_true(audit, "full") && !is_true(audit, "failing") ? "  ! full" : "",
-                 node_number(audit, "lost") > 0 ? "  ! records are missing" : "",
-                 node_number(audit, "removed") > 0 ? "  ! the file was removed" : "");
+                 member_number(audit, "lost") > 0 ? "  ! records are missing" : "",
+                 member_number(audit, "removed") > 0 ? "  ! the file was removed" : "");
 }
 
-static void print_top(void *arg, struct slice line, const struct node *root)
+static void print_top(void *arg, const json_t *root)
 {
+    const json_t *tunnels = json_object_get(root, "tunnels");
+    size_t i = 0;
+    json_t *at = NULL;
     (void)arg;
-    (void)line;
-    (void)printf("%s tunnels open\n", node_text(root, "open"));
-    if (first_of(root, "tunnels") != NULL)
+    print_row(root, "{open} tunnels open\n");
+    if (json_array_size(tunnels) > 0)
         (void)printf("%-16s %15s %15s %8s  %s\n", "ID", "UP", "DOWN", "AGE s", "CLIENT -> TARGET");
-    for (const struct node *at = first_of(root, "tunnels"); at != NULL; at = at->next) {
-        const struct node *bytes = node_get(at, "bytes");
-        (void)printf("%-16s %15s %15s %8lld  %s (%s) -> %s:%s (%s)\n", node_text(at, "id"),
-                     node_text(bytes, "up"), node_text(bytes, "down"),
-                     node_number(at, "age_ms") / 1000, node_text(at, "client"),
-                     node_text(at, "source"), node_text(at, "host"), node_text(at, "port"),
-                     node_text(at, "upstream"));
+    json_array_foreach(tunnels, i, at)
+    {
+        const json_t *bytes = json_object_get(at, "bytes");
+        (void)printf("%-16s %15lld %15lld %8lld  ", member_text(at, "id"),
+                     member_number(bytes, "up"), member_number(bytes, "down"),
+                     member_number(at, "age_ms") / 1000);
+        print_row(at, "{client} ({source}) -> {host}:{port} ({upstream})\n");
     }
 }
 
