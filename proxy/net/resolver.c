@@ -70,6 +70,8 @@ struct resolver {
     enum resolver_family family;
     int64_t min_ttl_ms;
     int64_t max_ttl_ms;
+    bool is_retired;    // frees itself when the last query has been cancelled,
+    bool is_delivering; // but not from within on_deliver
     size_t query_count;
     size_t pending_count;
     uint64_t question_count;
@@ -84,6 +86,12 @@ static int64_t now_ms(const struct resolver *resolver)
     return (int64_t)(ev_now(resolver->loop) * 1000.);
 }
 
+static void free_retired(struct resolver *resolver)
+{
+    if (resolver->is_retired && resolver->query_count == 0 && !resolver->is_delivering)
+        resolver_destroy(resolver);
+}
+
 static void on_deliver(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
@@ -91,11 +99,14 @@ static void on_deliver(struct ev_loop *loop, ev_timer *timer, int events)
     struct resolver *resolver = timer->data;
     ASSERT(resolver->magic == RESOLVER_MAGIC);
     struct part *part;
+    resolver->is_delivering = true;
     while ((part = LIST_FIRST(&resolver->arrived)) != NULL) {
         LIST_REMOVE(part, link);
         part->state = PART_DONE;
         part->query->callback(part->query->arg); // the query may be gone after it
     }
+    resolver->is_delivering = false;
+    free_retired(resolver);
 }
 
 // ttl_ms bounds how long an answer is kept.
@@ -225,6 +236,12 @@ void resolver_destroy(struct resolver *resolver)
     (void)ev_clear_pending(resolver->loop, &resolver->deliver);
     resolver->magic = 0;
     free(resolver);
+}
+
+void resolver_retire(struct resolver *resolver)
+{
+    resolver->is_retired = true;
+    free_retired(resolver);
 }
 
 bool resolver_is_idle(const struct resolver *resolver)
@@ -375,6 +392,7 @@ void resolver_cancel(struct resolver_query *query)
             LIST_REMOVE(&query->parts[i], link);
     }
     query->resolver->query_count--;
+    free_retired(query->resolver);
     free(query);
 }
 

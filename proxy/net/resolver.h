@@ -45,6 +45,10 @@ enum err resolver_create(struct ev_loop *loop, const struct resolver_options *op
 // resolver_destroy drops all questions without calling back. All queries have been cancelled. NULL is allowed.
 void resolver_destroy(struct resolver *resolver);
 
+// resolver_retire has the resolver free itself when its last query has been cancelled; until then it answers. Nothing more
+// may be asked of it.
+void resolver_retire(struct resolver *resolver);
+
 // resolver_is_idle tells whether there is no query.
 bool resolver_is_idle(const struct resolver *resolver);
 

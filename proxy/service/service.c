@@ -75,17 +75,20 @@ static enum err start_workers(struct service *service, struct errinfo *info)
         return errinfo_set(info, ERR_MEMORY, "no memory for the workers");
     const uint64_t base =
         limits_count_descriptors() + (uint64_t)service->snapshot->workers * WORKER_DESCRIPTORS;
+    const struct session_context context = {
+        .snapshot = service->snapshot,
+        .audit = service->audit,
+        .tickets = service->tickets,
+        .ledger = service->ledger,
+        .sources = service->sources,
+        .refusals = service->refusals,
+        .refused_requests = service->refused_requests,
+    };
     for (uint32_t w = 0; w < service->snapshot->workers; w++) {
         const struct worker_options options = {
             .index = w,
-            .snapshot = service->snapshot,
             .listener_fds = sockets_take(&service->sockets, w),
-            .audit = service->audit,
-            .tickets = service->tickets,
-            .ledger = service->ledger,
-            .sources = service->sources,
-            .refusals = service->refusals,
-            .refused_requests = service->refused_requests,
+            .context = &context,
             .descriptors = service->descriptors,
             .base_descriptors = base,
             .on_exit = on_worker_exit,

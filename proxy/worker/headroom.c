@@ -92,16 +92,20 @@ uint32_t headroom_sessions_max(const struct headroom *headroom)
     return left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
 }
 
+// share_of gives one of `divisor` descriptors, at most `max`; `max` where the number of descriptors is unknown.
+static size_t share_of(const struct headroom *headroom, uint64_t divisor, size_t max)
+{
+    const uint64_t share = headroom->descriptors / divisor;
+    return headroom->descriptors == 0 || share > max ? max : (size_t)share;
+}
+
 size_t headroom_dials_max(const struct headroom *headroom)
 {
-    const uint64_t share = headroom->descriptors / DIALS_SHARE;
-    if (headroom->descriptors == 0 || share > DIALS_MAX)
-        return DIALS_MAX;
-    return share < DIALS_MIN ? DIALS_MIN : (size_t)share;
+    const size_t share = share_of(headroom, DIALS_SHARE, DIALS_MAX);
+    return share < DIALS_MIN ? DIALS_MIN : share;
 }
 
 size_t headroom_pooled_max(const struct headroom *headroom)
 {
-    const uint64_t share = headroom->descriptors / POOLED_SHARE;
-    return headroom->descriptors == 0 || share > POOLED_MAX ? POOLED_MAX : (size_t)share;
+    return share_of(headroom, POOLED_SHARE, POOLED_MAX);
 }

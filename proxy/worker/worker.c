@@ -42,24 +42,16 @@ struct update {
     struct port *ports;        // owned; fd -1: go on with the one in the same place
 };
 
-// retired_resolver answers what was asked of it, and then goes.
-struct retired_resolver {
-    struct resolver *resolver;     // owned
-    struct retired_resolver *next; // owned
-};
-
 struct worker {
     uint32_t magic;
-    uint32_t index;
     struct loop_thread thread;
-    struct snapshot *snapshot; // ref
-    struct port *ports;        // owned; one a listener
-    struct session_context context;
-    _Atomic(struct update *) update;  // owned; put there by main, taken by the loop
-    _Atomic(struct survey *) survey;  // borrowed; put there by main, taken by the loop
-    atomic_bool owes_pulse;           // it was asked for a sign of life, and has not given it
-    atomic_bool is_gone;              // the loop has ended: nobody opens the mailbox any more
-    struct retired_resolver *retired; // owned
+    struct port *ports; // owned; one a listener
+    struct session_context
+        context; // its snapshot is a reference of the worker, its resolver is owned
+    _Atomic(struct update *) update; // owned; put there by main, taken by the loop
+    _Atomic(struct survey *) survey; // borrowed; put there by main, taken by the loop
+    atomic_bool owes_pulse;          // it was asked for a sign of life, and has not given it
+    atomic_bool is_gone;             // the loop has ended: nobody opens the mailbox any more
     struct headroom headroom;
     uint64_t cut_count; // exchanges that were ended by us
     void (*on_exit)(void *arg);
@@ -96,7 +88,7 @@ static void on_exhausted(void *arg, int error)
 
 static void stop_listeners(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
+    for (size_t i = 0; i < worker->context.snapshot->listener_count; i++) {
         listener_stop(worker->ports[i].listener);
         worker->ports[i].listener = NULL;
     }
@@ -129,7 +121,7 @@ static int64_t begin_drain(void *owner)
     struct worker *worker = owner;
     stop_listeners(worker);
     sessions_begin_drain(&worker->context);
-    return worker->snapshot->timeouts.drain_ms;
+    return worker->context.snapshot->timeouts.drain_ms;
 }
 
 // open_port begins to accept from the port's descriptor.
@@ -149,18 +141,37 @@ static bool open_port(struct port *port)
     return true;
 }
 
-static void fill_ports(struct worker *worker, const struct snapshot *snapshot, const int *fds,
-                       struct port *out_ports)
+// make_ports takes the descriptors over. NULL without memory, or where `worker` is NULL: then they are closed.
+static struct port *make_ports(struct worker *worker, const struct snapshot *snapshot,
+                               const int *fds)
 {
-    for (size_t i = 0; i < snapshot->listener_count; i++)
-        out_ports[i] =
-            (struct port){.worker = worker, .config = &snapshot->listeners[i], .fd = fds[i]};
+    const size_t count = snapshot->listener_count;
+    struct port *ports = worker == NULL ? NULL : calloc(count, sizeof *ports);
+    for (size_t i = 0; i < count; i++) {
+        if (ports != NULL)
+            ports[i] =
+                (struct port){.worker = worker, .config = &snapshot->listeners[i], .fd = fds[i]};
+        else if (fds[i] >= 0)
+            (void)close(fds[i]);
+    }
+    return ports;
+}
+
+// drop_ports closes and frees those of `snapshot`.
+static void drop_ports(struct port *ports, const struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->listener_count; i++) {
+        listener_stop(ports[i].listener);
+        if (ports[i].fd >= 0)
+            (void)close(ports[i].fd);
+    }
+    free(ports);
 }
 
 // move_listener goes on with the old listener in the same place.
 static void move_listener(struct worker *worker, struct port *port)
 {
-    for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
+    for (size_t i = 0; i < worker->context.snapshot->listener_count; i++) {
         struct port *old = &worker->ports[i];
         if (old->listener == NULL || !listener_config_is_same_place(old->config, port->config))
             continue;
@@ -179,52 +190,29 @@ static void adopt_ports(struct worker *worker, const struct update *update)
         if (port->fd < 0)
             move_listener(worker, port);
         else if (!open_port(port))
-            log_error("listener %s: no memory; worker %u does not serve it", port->config->name,
-                      worker->index);
+            log_error("listener %s: no memory; %s does not serve it", port->config->name,
+                      worker->thread.name);
     }
-    for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
+    for (size_t i = 0; i < worker->context.snapshot->listener_count; i++) {
         if (worker->ports[i].listener != NULL)
             listener_accept_waiting(worker->ports[i].listener);
     }
-    stop_listeners(worker);
-    free(worker->ports);
+    drop_ports(worker->ports, worker->context.snapshot);
     worker->ports = update->ports;
-}
-
-// drop_retired frees the old resolvers that have nothing to answer any more, or all of them.
-static void drop_retired(struct worker *worker, bool is_final)
-{
-    struct retired_resolver **at = &worker->retired;
-    while (*at != NULL) {
-        struct retired_resolver *retired = *at;
-        if (!is_final && !resolver_is_idle(retired->resolver)) {
-            at = &retired->next;
-            continue;
-        }
-        *at = retired->next;
-        resolver_destroy(retired->resolver);
-        free(retired);
-    }
 }
 
 // adopt_resolver makes a new resolver where its settings have changed. Open questions stay with the old one.
 static void adopt_resolver(struct worker *worker, const struct snapshot *snapshot)
 {
-    drop_retired(worker, false);
-    if (resolver_options_equal(&worker->snapshot->resolver, &snapshot->resolver))
-        return;
     struct errinfo info;
     struct resolver *resolver = NULL;
-    struct retired_resolver *retired = malloc(sizeof *retired);
-    if (retired == NULL ||
-        resolver_create(worker->thread.loop, &snapshot->resolver, &resolver, &info) != ERR_OK) {
-        log_error("worker %u: the old resolver stays: %s", worker->index,
-                  retired == NULL ? "no memory" : info.text);
-        free(retired);
+    if (resolver_options_equal(&worker->context.snapshot->resolver, &snapshot->resolver))
+        return;
+    if (resolver_create(worker->thread.loop, &snapshot->resolver, &resolver, &info) != ERR_OK) {
+        log_error("%s: the old resolver stays: %s", worker->thread.name, info.text);
         return;
     }
-    *retired = (struct retired_resolver){worker->context.resolver, worker->retired};
-    worker->retired = retired;
+    resolver_retire(worker->context.resolver);
     worker->context.resolver = resolver;
 }
 
@@ -233,11 +221,10 @@ static void adopt(struct worker *worker)
     struct update *update = atomic_exchange(&worker->update, NULL);
     if (update == NULL)
         return;
-    struct snapshot *old = worker->snapshot;
+    struct snapshot *old = worker->context.snapshot;
     adopt_ports(worker, update);
     adopt_resolver(worker, update->snapshot);
-    worker->snapshot = update->snapshot;
-    sessions_adopt(&worker->context, worker->snapshot);
+    sessions_adopt(&worker->context, update->snapshot);
     snapshot_unref(old);
     free(update);
     if (worker->context.is_draining)
@@ -273,34 +260,19 @@ static void drop_update(struct update *update)
 {
     if (update == NULL)
         return;
-    for (size_t i = 0; i < update->snapshot->listener_count; i++) {
-        if (update->ports[i].fd >= 0)
-            (void)close(update->ports[i].fd);
-    }
-    free(update->ports);
+    drop_ports(update->ports, update->snapshot);
     snapshot_unref(update->snapshot);
     free(update);
-}
-
-static void close_all(const int *fds, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (fds[i] >= 0)
-            (void)close(fds[i]);
-    }
 }
 
 enum err worker_adopt(struct worker *worker, struct snapshot *snapshot, const int *listener_fds)
 {
     struct update *update = calloc(1, sizeof *update);
-    struct port *ports = calloc(snapshot->listener_count, sizeof *ports);
-    if (update == NULL || ports == NULL) {
+    struct port *ports = make_ports(update == NULL ? NULL : worker, snapshot, listener_fds);
+    if (ports == NULL) {
         free(update);
-        free(ports);
-        close_all(listener_fds, snapshot->listener_count);
         return ERR_MEMORY;
     }
-    fill_ports(worker, snapshot, listener_fds, ports);
     *update = (struct update){.snapshot = snapshot_ref(snapshot), .ports = ports};
     ASSERT(atomic_exchange(&worker->update, update) == NULL);
     loop_thread_post(&worker->thread, MESSAGE_ADOPT);
@@ -354,7 +326,6 @@ static void leave_loop(struct worker *worker)
         return;
     sessions_stop(&worker->context);
     resolver_destroy(worker->context.resolver);
-    drop_retired(worker, true);
     worker->context.loop = NULL;
 }
 
@@ -364,8 +335,8 @@ static enum err enter_loop(void *owner, struct ev_loop *loop, struct errinfo *in
 {
     struct worker *worker = owner;
     struct resolver *resolver = NULL;
-    TRY(resolver_create(loop, &worker->snapshot->resolver, &resolver, info));
-    for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
+    TRY(resolver_create(loop, &worker->context.snapshot->resolver, &resolver, info));
+    for (size_t i = 0; i < worker->context.snapshot->listener_count; i++) {
         if (worker->ports[i].listener != NULL)
             listener_move(worker->ports[i].listener, loop);
     }
@@ -402,16 +373,15 @@ static void on_thread_exit(void *owner)
 }
 
 // may_renew ends what can end now, and tells whether nothing is left on the loop but what the worker itself has put
-// there. A survey of no sessions is ready as it is.
+// there: without sessions nobody waits for a resolver, and a survey is ready as it is.
 static bool may_renew(void *owner)
 {
     struct worker *worker = owner;
     sessions_reap(&worker->context);
-    drop_retired(worker, false);
     if (sessions_live(&worker->context) > 0)
         return false;
     survey_finish(&worker->context);
-    return worker->retired == NULL && resolver_is_idle(worker->context.resolver);
+    return true;
 }
 
 static const struct loop_thread_events thread_events = {
@@ -425,17 +395,16 @@ static const struct loop_thread_events thread_events = {
 };
 
 // open_parts makes everything that can fail. What was made is freed by worker_destroy.
-static enum err open_parts(struct worker *worker, struct errinfo *info)
+static enum err open_parts(struct worker *worker, uint32_t index, struct errinfo *info)
 {
     char name[LOOP_THREAD_NAME_CAP];
-    (void)snprintf(name, sizeof name, "worker %u", worker->index);
+    (void)snprintf(name, sizeof name, "worker %u", index);
     TRY(loop_thread_init(&worker->thread, &thread_events, worker, name, info));
     if (getrandom(&worker->context.id_seed, sizeof worker->context.id_seed, 0) !=
         sizeof worker->context.id_seed)
         return errinfo_set(info, ERR_SYSTEM, "%s: no randomness", name);
-    worker->context.snapshot = worker->snapshot;
     TRY(enter_loop(worker, worker->thread.loop, info));
-    for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
+    for (size_t i = 0; i < worker->context.snapshot->listener_count; i++) {
         if (!open_port(&worker->ports[i]))
             return errinfo_set(info, ERR_MEMORY, "%s: no memory", name);
     }
@@ -445,36 +414,27 @@ static enum err open_parts(struct worker *worker, struct errinfo *info)
 enum err worker_create(const struct worker_options *options, struct worker **out,
                        struct errinfo *info)
 {
-    *out = NULL;
-    const size_t count = options->snapshot->listener_count;
+    const struct session_context *context = options->context;
     struct worker *worker = calloc(1, sizeof *worker);
-    struct port *ports = calloc(count, sizeof *ports);
-    if (worker == NULL || ports == NULL) {
+    struct port *ports = make_ports(worker, context->snapshot, options->listener_fds);
+    *out = NULL;
+    if (ports == NULL) {
         free(worker);
-        free(ports);
-        close_all(options->listener_fds, count);
         return errinfo_set(info, ERR_MEMORY, "worker %u: no memory", options->index);
     }
     worker->magic = WORKER_MAGIC;
-    worker->index = options->index;
-    worker->snapshot = snapshot_ref(options->snapshot);
-    worker->context.audit = options->audit;
-    worker->context.tickets = options->tickets;
-    worker->context.ledger = options->ledger;
+    worker->context = *context;
+    worker->context.snapshot = snapshot_ref(context->snapshot);
     worker->headroom.descriptors = options->descriptors;
     worker->headroom.base = options->base_descriptors;
     worker->context.upstreams.max = headroom_pooled_max(&worker->headroom);
     worker->context.dial_max = headroom_dials_max(&worker->headroom);
-    ledger_set_room(options->ledger, headroom_sessions_max(&worker->headroom));
-    worker->context.sources = options->sources;
-    worker->context.refusals = options->refusals;
-    worker->context.refused_requests = options->refused_requests;
+    ledger_set_room(context->ledger, headroom_sessions_max(&worker->headroom));
     worker->on_exit = options->on_exit;
     worker->on_adopted = options->on_adopted;
     worker->arg = options->arg;
     worker->ports = ports;
-    fill_ports(worker, worker->snapshot, options->listener_fds, ports);
-    const enum err error = open_parts(worker, info);
+    const enum err error = open_parts(worker, options->index, info);
     if (error == ERR_OK)
         *out = worker;
     else
@@ -497,16 +457,11 @@ void worker_destroy(struct worker *worker)
 {
     if (worker == NULL)
         return;
-    for (size_t i = 0; i < worker->snapshot->listener_count; i++) {
-        listener_stop(worker->ports[i].listener);
-        if (worker->ports[i].fd >= 0)
-            (void)close(worker->ports[i].fd);
-    }
+    drop_ports(worker->ports, worker->context.snapshot);
     leave_loop(worker);
     drop_update(atomic_exchange(&worker->update, NULL));
     loop_thread_deinit(&worker->thread);
-    snapshot_unref(worker->snapshot);
-    free(worker->ports);
+    snapshot_unref(worker->context.snapshot);
     worker->magic = 0;
     free(worker);
 }

@@ -4,24 +4,19 @@
 // threads talk to a worker through its mailbox.
 #pragma once
 
-#include "proxy/audit/audit_log.h"
-#include "proxy/config/snapshot.h"
+#include "proxy/session/context.h"
 
 struct worker;
 struct survey;
 
 struct worker_options {
-    uint32_t index;                    // from 0; for messages
-    struct snapshot *snapshot;         // a reference of its own is taken
-    const int *listener_fds;           // one for each listener of the snapshot, taken over
-    struct audit_log *audit;           // borrowed; must outlive the worker
-    struct ticket_keys *tickets;       // borrowed; likewise
-    struct ledger *ledger;             // borrowed; likewise
-    struct sources *sources;           // borrowed; likewise
-    struct refusals *refusals;         // borrowed; likewise
-    struct refusals *refused_requests; // borrowed; likewise
-    uint64_t descriptors;              // that the process may have
-    uint64_t base_descriptors;         // that it has without any client
+    uint32_t index;          // from 0; for messages
+    const int *listener_fds; // one for each listener of the snapshot, taken over
+    // What the workers share, copied: snapshot (a reference is taken), audit, tickets, ledger, sources, refusals and
+    // refused_requests (borrowed; must outlive the worker). The rest is zero.
+    const struct session_context *context;
+    uint64_t descriptors;      // that the process may have
+    uint64_t base_descriptors; // that it has without any client
     // on_exit is called on the worker's thread as its last act, on_adopted when it has adopted a
     // snapshot. Either may be NULL.
     void (*on_exit)(void *arg);

@@ -513,6 +513,37 @@ static void questions_under_way_are_joined(void **state)
     assert_int_equal(bench->servers[0].question_count, 2);
 }
 
+static void on_more_of_retired(void *arg)
+{
+    struct asker *asker = arg;
+    on_more(asker);
+    if (asker->is_done)
+        resolver_cancel(asker->query); // the last one: from within the resolver that it frees
+}
+
+static void a_retired_resolver_answers_what_was_asked_and_frees_itself(void **state)
+{
+    struct bench *bench = *state;
+    struct asker asker;
+    struct asker other = {0};
+    ask(bench, &asker, "both.example");
+    other.query = resolver_submit(bench->resolver, SLICE_LITERAL("fleeting.example"), 0,
+                                  on_more_of_retired, &other);
+    assert_non_null(other.query);
+    resolver_retire(bench->resolver);
+    await(bench, &asker);
+    assert_int_equal(asker.answer.count, 2);
+    if (!other.is_done)
+        loop_rig_run(bench->loop, &other.is_done);
+    assert_int_equal(other.answer.count, 2);
+    bench->resolver = NULL;
+    remake(bench);
+    resolver_retire(bench->resolver); // one of which nothing is asked goes at once
+    bench->resolver = NULL;
+    remake(bench);
+    assert_int_equal(resolve(bench, "both.example", &asker), 2);
+}
+
 static void a_silent_server_is_asked_last_from_then_on(void **state)
 {
     struct bench *bench = *state;
@@ -701,6 +732,7 @@ int main(void)
         WITH_BENCH(what_may_not_be_kept_is_asked_again),
         WITH_BENCH(an_answer_ends_with_its_time),
         WITH_BENCH(questions_under_way_are_joined),
+        WITH_BENCH(a_retired_resolver_answers_what_was_asked_and_frees_itself),
         WITH_BENCH(a_silent_server_is_asked_last_from_then_on),
         WITH_BENCH(a_server_that_fails_is_followed_by_the_next),
         WITH_BENCH(names_of_the_table_are_not_asked),
