@@ -1,6 +1,8 @@
 // Steps both flows and reads their ends together.
 #include "proxy/net/duplex.h"
 
+#include "proxy/loop/deadline.h"
+
 void duplex_init(struct duplex *duplex, struct stream *client, struct stream *server,
                  struct buffer_pool *pool, bool keeps_up, bool keeps_down, int64_t now_ms)
 {
@@ -25,17 +27,13 @@ void duplex_set_pace(struct duplex *duplex, struct bandwidth *up, struct bandwid
 
 int64_t duplex_turn_ms(const struct duplex *duplex)
 {
-    const int64_t up_ms = flow_turn_ms(&duplex->up);
-    const int64_t down_ms = flow_turn_ms(&duplex->down);
-    return up_ms < down_ms ? up_ms : down_ms;
+    return deadline_sooner(pacer_turn_ms(&duplex->up.pacer), pacer_turn_ms(&duplex->down.pacer));
 }
 
 int64_t duplex_active_ms(const struct duplex *duplex)
 {
-    const int64_t up_ms = flow_held_until_ms(&duplex->up);
-    const int64_t down_ms = flow_held_until_ms(&duplex->down);
-    const int64_t held_ms = up_ms > down_ms ? up_ms : down_ms;
-    return held_ms > duplex->active_ms ? held_ms : duplex->active_ms;
+    return pacer_active_ms(&duplex->up.pacer,
+                           pacer_active_ms(&duplex->down.pacer, duplex->active_ms));
 }
 
 // step_up moves bytes to the server. A failure there is not the end: the way down tells what it was.

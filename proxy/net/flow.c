@@ -39,27 +39,8 @@ enum err flow_preload(struct flow *flow, struct slice bytes, bool is_preamble)
 
 void flow_set_pace(struct flow *flow, struct bandwidth *bandwidth, const int64_t *clock_ms)
 {
-    pacer_init(&flow->pacer, bandwidth, *clock_ms);
-    flow->clock_ms = clock_ms;
-    pacer_pay(&flow->pacer, buffer_len(flow->buffer) - flow->preamble_len, *clock_ms);
-}
-
-int64_t flow_turn_ms(const struct flow *flow)
-{
-    return pacer_turn_ms(&flow->pacer);
-}
-
-int64_t flow_held_until_ms(const struct flow *flow)
-{
-    return pacer_held_until_ms(&flow->pacer);
-}
-
-// may_read gives how much may be read now; 0 when it is the others' turn.
-static size_t may_read(struct flow *flow)
-{
-    if (flow->clock_ms == NULL)
-        return FLOW_READ_MAX;
-    return pacer_ask(&flow->pacer, FLOW_READ_MAX, *flow->clock_ms);
+    pacer_init(&flow->pacer, bandwidth, clock_ms);
+    pacer_pay(&flow->pacer, buffer_len(flow->buffer) - flow->preamble_len);
 }
 
 // next_piece gives what may be written as one unit.
@@ -107,8 +88,7 @@ static enum err pull(struct flow *flow, size_t max, size_t *out_len)
     const enum err error = stream_read(flow->from, flow->buffer->data, max, out_len);
     if (error == ERR_OK) {
         buffer_produce(flow->buffer, *out_len);
-        if (flow->clock_ms != NULL)
-            pacer_pay(&flow->pacer, *out_len, *flow->clock_ms);
+        pacer_pay(&flow->pacer, *out_len);
     }
     buffer_pool_give_if_empty(flow->pool, &flow->buffer);
     return error;
@@ -141,7 +121,7 @@ enum flow_status flow_step(struct flow *flow)
             return end(flow);
         if (share == 0)
             return FLOW_MORE;
-        const size_t max = may_read(flow);
+        const size_t max = pacer_ask(&flow->pacer, FLOW_READ_MAX);
         if (max == 0)
             return FLOW_WAITS;
         size_t len = 0;

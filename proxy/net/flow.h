@@ -30,8 +30,7 @@ struct flow {
     bool is_blocked;    // waits for room to write
     bool is_done;
     struct record_scanner scanner;
-    struct pacer pacer;      // how fast it may read
-    const int64_t *clock_ms; // borrowed; monotonic; NULL where nothing is shaped
+    struct pacer pacer; // how fast it may read; zeroed: nothing is shaped
 };
 
 // flow_init prepares a flow. `keeps_records`: see record_scanner.
@@ -49,12 +48,6 @@ enum err flow_preload(struct flow *flow, struct slice bytes, bool is_preamble) M
 // flow_set_pace makes the flow take turns with all others of `bandwidth`, and pay for what was preloaded.
 // `clock_ms` is where the time stands. Both are borrowed until flow_deinit. Only before the first flow_step.
 void flow_set_pace(struct flow *flow, struct bandwidth *bandwidth, const int64_t *clock_ms);
-
-// flow_turn_ms gives when a flow that waits for its turn is to be stepped again; INT64_MAX: it does not.
-int64_t flow_turn_ms(const struct flow *flow);
-
-// flow_held_until_ms gives until when it had to wait for its turn, or has to; see pacer_held_until_ms.
-int64_t flow_held_until_ms(const struct flow *flow);
 
 // flow_step moves what can be moved now, within a fair share.
 enum flow_status flow_step(struct flow *flow);

@@ -28,13 +28,14 @@ static int64_t turn_after(int64_t paid_ns)
     return (paid_ns + NS_A_MS - 1) / NS_A_MS - PACE_BURST_MS;
 }
 
-void pacer_init(struct pacer *pacer, struct bandwidth *bandwidth, int64_t now_ms)
+void pacer_init(struct pacer *pacer, struct bandwidth *bandwidth, const int64_t *clock_ms)
 {
-    *pacer = (struct pacer){.bandwidth = bandwidth, .turn_ms = now_ms};
-    if (bandwidth == NULL)
-        return;
-    pacer->per_second = rate_of(bandwidth);
-    pacer->turn_ms = turn_after(atomic_load_explicit(&bandwidth->paid_ns, memory_order_relaxed));
+    *pacer = (struct pacer){
+        .bandwidth = bandwidth,
+        .clock_ms = clock_ms,
+        .per_second = rate_of(bandwidth),
+        .turn_ms = turn_after(atomic_load_explicit(&bandwidth->paid_ns, memory_order_relaxed)),
+    };
 }
 
 static void set_waiting(struct pacer *pacer, bool is_waiting)
@@ -64,10 +65,11 @@ static size_t piece_of(const struct pacer *pacer)
     return piece > PACE_PIECE_MAX ? PACE_PIECE_MAX : (size_t)piece;
 }
 
-size_t pacer_ask(struct pacer *pacer, size_t wanted, int64_t now_ms)
+size_t pacer_ask(struct pacer *pacer, size_t wanted)
 {
     if (pacer->bandwidth == NULL)
         return wanted;
+    const int64_t now_ms = *pacer->clock_ms;
     const uint64_t per_second = rate_of(pacer->bandwidth);
     if (per_second != pacer->per_second) {
         pacer->per_second = per_second;
@@ -82,14 +84,14 @@ size_t pacer_ask(struct pacer *pacer, size_t wanted, int64_t now_ms)
     return wanted < piece ? wanted : piece;
 }
 
-void pacer_pay(struct pacer *pacer, size_t count, int64_t now_ms)
+void pacer_pay(struct pacer *pacer, size_t count)
 {
     if (pacer->bandwidth == NULL || pacer->per_second == 0)
         return;
     // Rounded up: of many small reads none is free. A piece is small enough for the product.
     const uint64_t cost =
         ((uint64_t)count * (uint64_t)NS_A_SECOND + pacer->per_second - 1) / pacer->per_second;
-    const int64_t now_ns = now_ms * NS_A_MS;
+    const int64_t now_ns = *pacer->clock_ms * NS_A_MS;
     _Atomic int64_t *paid = &pacer->bandwidth->paid_ns;
     int64_t paid_ns = atomic_load_explicit(paid, memory_order_relaxed);
     int64_t next_ns = 0;
@@ -100,9 +102,9 @@ void pacer_pay(struct pacer *pacer, size_t count, int64_t now_ms)
     pacer->turn_ms = turn_after(next_ns);
 }
 
-int64_t pacer_held_until_ms(const struct pacer *pacer)
+int64_t pacer_active_ms(const struct pacer *pacer, int64_t active_ms)
 {
-    return pacer->per_second == 0 ? 0 : pacer->turn_ms;
+    return pacer->per_second == 0 || pacer->turn_ms < active_ms ? active_ms : pacer->turn_ms;
 }
 
 int64_t pacer_turn_ms(const struct pacer *pacer)

@@ -5,7 +5,7 @@
 // has gone by: so all flows that have something to read take turns, piece by piece, and nobody is cut. While
 // it waits it reads nothing, so that its sender finds out by TCP. What comes through in any time t is at most
 //     rate * t + PACE_BURST_MS of it + one piece for each flow that is open at a time.
-// Time is an argument, monotonic. No locks: one atomic operation a read, none where there is no limit.
+// The time is read where the owner keeps it, monotonic. No locks: one atomic operation a read, none where there is no limit.
 #pragma once
 
 #include <stdatomic.h>
@@ -39,25 +39,28 @@ bool bandwidth_is_rested(const struct bandwidth *bandwidth, int64_t now_ms);
 // pacer is zeroed where nothing is shaped. Fields private to pace.c.
 struct pacer {
     struct bandwidth *bandwidth; // borrowed; NULL: never shaped
+    const int64_t *clock_ms;     // borrowed; where the monotonic time stands
     uint64_t per_second;         // under which turn_ms was worked out
     int64_t turn_ms;             // monotonic; when the next piece may be read
     bool is_waiting;             // counts among the bandwidth's
 };
 
-// pacer_init begins a flow: its first turn is after everything that was read before.
-void pacer_init(struct pacer *pacer, struct bandwidth *bandwidth, int64_t now_ms);
+// pacer_init begins a flow: its first turn is after everything that was read before. `bandwidth`, and `clock_ms`, which
+// its owner keeps at the time, are borrowed until pacer_deinit.
+void pacer_init(struct pacer *pacer, struct bandwidth *bandwidth, const int64_t *clock_ms);
 
 // pacer_deinit ends it. May be repeated; a zeroed one is allowed.
 void pacer_deinit(struct pacer *pacer);
 
 // pacer_ask gives how many of `wanted` bytes may be read now; 0: wait until pacer_turn_ms.
-size_t pacer_ask(struct pacer *pacer, size_t wanted, int64_t now_ms);
+size_t pacer_ask(struct pacer *pacer, size_t wanted);
 
 // pacer_pay pays for `count` bytes that were read.
-void pacer_pay(struct pacer *pacer, size_t count, int64_t now_ms);
+void pacer_pay(struct pacer *pacer, size_t count);
 
-// pacer_held_until_ms gives until when the pacer has kept the flow from reading, or does; 0 where it never has.
-int64_t pacer_held_until_ms(const struct pacer *pacer);
+// pacer_active_ms gives when a flow that last passed something on at `active_ms` could have done so: the time that the
+// pacer has kept it from reading, or does, is not idle time. It may be in the future.
+int64_t pacer_active_ms(const struct pacer *pacer, int64_t active_ms);
 
 // pacer_turn_ms gives when a waiting pacer is to ask again; INT64_MAX where it does not wait.
 int64_t pacer_turn_ms(const struct pacer *pacer);

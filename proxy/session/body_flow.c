@@ -29,9 +29,8 @@ void body_flow_deinit(struct body_flow *flow)
 void body_flow_set_pace(struct body_flow *flow, struct bandwidth *bandwidth,
                         const int64_t *clock_ms)
 {
-    pacer_init(&flow->pacer, bandwidth, *clock_ms);
-    flow->clock_ms = clock_ms;
-    pacer_pay(&flow->pacer, buffer_len(flow->in), *clock_ms);
+    pacer_init(&flow->pacer, bandwidth, clock_ms);
+    pacer_pay(&flow->pacer, buffer_len(flow->in));
 }
 
 void body_flow_expect(struct body_flow *flow, enum body_kind kind, uint64_t length,
@@ -96,8 +95,7 @@ static enum err make_room(struct body_flow *flow)
 enum err body_flow_pull(struct body_flow *flow, size_t cap, size_t *out_len)
 {
     *out_len = 0;
-    if (flow->clock_ms != NULL)
-        cap = pacer_ask(&flow->pacer, cap, *flow->clock_ms);
+    cap = pacer_ask(&flow->pacer, cap);
     if (flow->pacer.is_waiting)
         return ERR_AGAIN;
     enum err error = make_room(flow);
@@ -110,8 +108,7 @@ enum err body_flow_pull(struct body_flow *flow, size_t cap, size_t *out_len)
     error = stream_read(flow->from, flow->in->data + flow->in->end, cap, out_len);
     if (error == ERR_OK)
         buffer_produce(flow->in, *out_len);
-    if (flow->clock_ms != NULL)
-        pacer_pay(&flow->pacer, *out_len, *flow->clock_ms);
+    pacer_pay(&flow->pacer, *out_len);
     flow->has_end = flow->has_end || error == ERR_EOF;
     buffer_pool_give_if_empty(flow->pool, &flow->in);
     return error;

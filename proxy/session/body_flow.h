@@ -37,8 +37,7 @@ struct body_flow {
     bool has_end;              // the sender has ended its direction
     uint64_t passed;           // bytes of content read so far
     const char *why;           // static memory; set with BODY_FLOW_FROM_BAD
-    struct pacer pacer;        // private; how fast it may read
-    const int64_t *clock_ms;   // borrowed; monotonic; NULL where nothing is shaped
+    struct pacer pacer;        // private; how fast it may read; zeroed: nothing is shaped
 };
 
 // body_flow_init prepares a flow without a body. `max_behind`: bytes of what stands after the body that its

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "proxy/loop/deadline.h"
+
 enum { MAX_INTERIM = 16 }; // interim responses to one request
 
 // may_have_body: of other methods a body has no meaning (RFC 9110 9.3), and a target that ignores it takes it for the
@@ -88,17 +90,13 @@ void forward_set_pace(struct forward *forward, struct bandwidth *up, struct band
 
 int64_t forward_turn_ms(const struct forward *forward)
 {
-    const int64_t up_ms = pacer_turn_ms(&forward->up.pacer);
-    const int64_t down_ms = pacer_turn_ms(&forward->down.pacer);
-    return up_ms < down_ms ? up_ms : down_ms;
+    return deadline_sooner(pacer_turn_ms(&forward->up.pacer), pacer_turn_ms(&forward->down.pacer));
 }
 
 int64_t forward_active_ms(const struct forward *forward)
 {
-    const int64_t up_ms = pacer_held_until_ms(&forward->up.pacer);
-    const int64_t down_ms = pacer_held_until_ms(&forward->down.pacer);
-    const int64_t held_ms = up_ms > down_ms ? up_ms : down_ms;
-    return held_ms > forward->active_ms ? held_ms : forward->active_ms;
+    return pacer_active_ms(&forward->up.pacer,
+                           pacer_active_ms(&forward->down.pacer, forward->active_ms));
 }
 
 // begin_window counts the body's bytes from here on.

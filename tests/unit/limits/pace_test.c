@@ -28,7 +28,7 @@ static struct rig *rig_create(uint64_t per_second, size_t count)
     rig->now_ms = 5000;
     bandwidth_set(&rig->bandwidth, per_second);
     for (size_t i = 0; i < count; i++)
-        pacer_init(&rig->pacers[i], &rig->bandwidth, rig->now_ms);
+        pacer_init(&rig->pacers[i], &rig->bandwidth, &rig->now_ms);
     return rig;
 }
 
@@ -44,10 +44,10 @@ static void rig_destroy(struct rig *rig)
 static void read_one(struct rig *rig, size_t i, size_t wanted)
 {
     for (;;) {
-        const size_t may = pacer_ask(&rig->pacers[i], wanted, rig->now_ms);
+        const size_t may = pacer_ask(&rig->pacers[i], wanted);
         if (may == 0)
             return;
-        pacer_pay(&rig->pacers[i], may, rig->now_ms);
+        pacer_pay(&rig->pacers[i], may);
         rig->passed[i] += may;
     }
 }
@@ -69,15 +69,15 @@ static void without_a_limit_all_may_be_read_at_once(void **state)
     (void)state;
     struct rig *rig = rig_create(0, 1);
     for (int i = 0; i < 1000; i++) {
-        assert_int_equal(pacer_ask(&rig->pacers[0], WANTED, rig->now_ms), WANTED);
-        pacer_pay(&rig->pacers[0], WANTED, rig->now_ms);
+        assert_int_equal(pacer_ask(&rig->pacers[0], WANTED), WANTED);
+        pacer_pay(&rig->pacers[0], WANTED);
     }
     assert_int_equal(pacer_turn_ms(&rig->pacers[0]), INT64_MAX);
     assert_int_equal(rig->bandwidth.paid_ns, 0);
     rig_destroy(rig);
     struct pacer unshaped = {0};
-    assert_int_equal(pacer_ask(&unshaped, WANTED, 1), WANTED);
-    pacer_pay(&unshaped, WANTED, 1);
+    assert_int_equal(pacer_ask(&unshaped, WANTED), WANTED);
+    pacer_pay(&unshaped, WANTED);
     pacer_deinit(&unshaped);
 }
 
@@ -125,7 +125,7 @@ static void a_flow_that_comes_later_waits_its_turn_and_then_gets_its_share(void 
     struct rig *rig = rig_create(1000000, 3);
     rig->count = 2;
     (void)run_ms(rig, 5000, WANTED);
-    pacer_init(&rig->pacers[2], &rig->bandwidth, rig->now_ms);
+    pacer_init(&rig->pacers[2], &rig->bandwidth, &rig->now_ms);
     rig->count = 3;
     const uint64_t before = rig->passed[0];
     (void)run_ms(rig, 9000, WANTED);
@@ -144,9 +144,9 @@ static void new_flows_one_after_the_other_do_not_get_round_the_rate(void **state
     for (int64_t end_ms = rig->now_ms + 10000; rig->now_ms < end_ms; rig->now_ms++) {
         for (int i = 0; i < 20; i++) {
             struct pacer pacer;
-            pacer_init(&pacer, &rig->bandwidth, rig->now_ms);
-            const size_t may = pacer_ask(&pacer, WANTED, rig->now_ms);
-            pacer_pay(&pacer, may, rig->now_ms);
+            pacer_init(&pacer, &rig->bandwidth, &rig->now_ms);
+            const size_t may = pacer_ask(&pacer, WANTED);
+            pacer_pay(&pacer, may);
             total += may;
             pacer_deinit(&pacer);
         }
@@ -161,10 +161,10 @@ static void a_small_message_does_not_wait_behind_bulk(void **state)
     struct rig *rig = rig_create(1000000, 20);
     (void)run_ms(rig, 1000, WANTED);
     struct pacer talker;
-    pacer_init(&talker, &rig->bandwidth, rig->now_ms);
+    pacer_init(&talker, &rig->bandwidth, &rig->now_ms);
     (void)run_ms(rig, 1000, WANTED);
-    assert_true(pacer_ask(&talker, 100, rig->now_ms) > 0); // it has rested for a second
-    pacer_pay(&talker, 100, rig->now_ms);
+    assert_true(pacer_ask(&talker, 100) > 0); // it has rested for a second
+    pacer_pay(&talker, 100);
     pacer_deinit(&talker);
     rig_destroy(rig);
 }
@@ -180,7 +180,7 @@ static void a_new_rate_holds_at_once_in_both_directions(void **state)
     const uint64_t faster = run_ms(rig, 1000, WANTED) - before;
     assert_true(faster >= 900000 && faster <= 1000000 + 50000 + 2 * PACE_PIECE_MAX);
     bandwidth_set(&rig->bandwidth, 0);
-    assert_int_equal(pacer_ask(&rig->pacers[0], WANTED, rig->now_ms), WANTED);
+    assert_int_equal(pacer_ask(&rig->pacers[0], WANTED), WANTED);
     assert_int_equal(pacer_turn_ms(&rig->pacers[0]), INT64_MAX);
     bandwidth_set(&rig->bandwidth, 2000);
     const uint64_t unlimited = rig->passed[0] + rig->passed[1];
@@ -206,10 +206,10 @@ static void a_clock_far_ahead_or_behind_overflows_nothing(void **state)
     (void)state;
     struct rig *rig = rig_create(PACE_RATE_MAX, 1);
     rig->now_ms = INT64_MAX / 2000000;
-    assert_int_equal(pacer_ask(&rig->pacers[0], WANTED, rig->now_ms), WANTED);
-    pacer_pay(&rig->pacers[0], WANTED, rig->now_ms);
+    assert_int_equal(pacer_ask(&rig->pacers[0], WANTED), WANTED);
+    pacer_pay(&rig->pacers[0], WANTED);
     rig->now_ms = 0; // back: the turn is far away, and stays finite
-    (void)pacer_ask(&rig->pacers[0], WANTED, rig->now_ms);
+    (void)pacer_ask(&rig->pacers[0], WANTED);
     assert_true(pacer_turn_ms(&rig->pacers[0]) <= INT64_MAX / 1000000);
     rig_destroy(rig);
 }
