@@ -38,16 +38,14 @@ struct audit_log {
     char *path;                       // owned; the writer's once it runs
     _Atomic(char *) next_path;        // owned; where the writer is to go on, or NULL
     struct audit_log_options options; // `path` unused
+    uint32_t max[AUDIT_KIND_COUNT];   // of `queued`
     pthread_t thread;
     struct sink sink; // owned; the writer's
     int wake_fd;      // owned; eventfd
     // Shared by all threads.
-    _Atomic(struct audit_record *) pushed; // newest first
-    atomic_uint_fast32_t decisions;        // reserved, or queued and not yet written
-    atomic_uint_fast32_t refusals;         // likewise
-    atomic_uint_fast32_t requests;         // likewise
-    atomic_uint_fast32_t admins;           // likewise
-    atomic_uint_fast64_t lost;             // not told yet
+    _Atomic(struct audit_record *) pushed;         // newest first
+    atomic_uint_fast32_t queued[AUDIT_KIND_COUNT]; // reserved, or queued and not yet written
+    atomic_uint_fast64_t lost;                     // not told yet
     atomic_uint_fast64_t lost_ever;
     atomic_uint_fast64_t removed;
     atomic_bool is_asleep;
@@ -91,16 +89,10 @@ static void drop_first(struct audit_log *log)
     log->waiting = first->next;
     if (log->waiting == NULL)
         log->waiting_end = &log->waiting;
-    if (first->kind == AUDIT_KIND_DECISION)
-        atomic_fetch_sub(&log->decisions, 1);
+    if (first->kind != AUDIT_KIND_OTHER)
+        atomic_fetch_sub(&log->queued[first->kind], 1);
     if (first->holder != NULL && log->options.on_written != NULL)
         log->options.on_written(log->options.arg, first->holder);
-    if (first->kind == AUDIT_KIND_REFUSAL)
-        atomic_fetch_sub(&log->refusals, 1);
-    if (first->kind == AUDIT_KIND_REQUESTS)
-        atomic_fetch_sub(&log->requests, 1);
-    if (first->kind == AUDIT_KIND_ADMIN)
-        atomic_fetch_sub(&log->admins, 1);
     log->written_of_first = 0;
     free(first);
 }
@@ -180,14 +172,6 @@ static int reopen(struct audit_log *log)
     return 0;
 }
 
-// reopen_as_told reopens because somebody asked for it.
-static void reopen_as_told(struct audit_log *log)
-{
-    const int error = reopen(log);
-    if (error != 0 && log->options.on_problem != NULL)
-        log->options.on_problem(log->path, error);
-}
-
 // has_place tells whether there is a file to write to; one that was removed is made again at its path.
 static bool has_place(struct audit_log *log)
 {
@@ -215,8 +199,9 @@ static bool is_late(const struct audit_log *log)
 static void write_all(struct audit_log *log)
 {
     take_pushed(log);
-    if (atomic_exchange(&log->must_reopen, false))
-        reopen_as_told(log);
+    const int error = atomic_exchange(&log->must_reopen, false) ? reopen(log) : 0;
+    if (error != 0 && log->options.on_problem != NULL)
+        log->options.on_problem(log->path, error);
     if (!has_place(log))
         return;
     tell_lost(log);
@@ -240,8 +225,7 @@ static void sleep_until_woken(struct audit_log *log)
     (void)!read(log->wake_fd, &count, sizeof count);
 }
 
-// gather lets company come for the first record. Nobody wakes the writer for a record now; who does
-// wants something else done, at once.
+// gather waits a moment for further records. No push wakes the writer now: a wake-up asks for something else, at once.
 static void gather(const struct audit_log *log)
 {
     struct pollfd woken = {.fd = log->wake_fd, .events = POLLIN};
@@ -300,10 +284,12 @@ enum err audit_log_open(const struct audit_log_options *options, struct audit_lo
         return errinfo_set(info, ERR_MEMORY, "no memory for the audit log");
     log->options = *options;
     log->options.path = NULL;
-    if (log->options.max_decisions == 0)
-        log->options.max_decisions = DEFAULT_MAX_DECISIONS;
-    if (log->options.max_refusals == 0)
-        log->options.max_refusals = DEFAULT_MAX_REFUSALS;
+    log->max[AUDIT_KIND_DECISION] =
+        options->max_decisions == 0 ? DEFAULT_MAX_DECISIONS : options->max_decisions;
+    log->max[AUDIT_KIND_REFUSAL] =
+        options->max_refusals == 0 ? DEFAULT_MAX_REFUSALS : options->max_refusals;
+    log->max[AUDIT_KIND_REQUESTS] = log->max[AUDIT_KIND_REFUSAL];
+    log->max[AUDIT_KIND_ADMIN] = MAX_ADMINS;
     log->sink.fd = -1;
     log->wake_fd = -1;
     log->waiting_end = &log->waiting;
@@ -341,8 +327,8 @@ bool audit_log_is_failing(const struct audit_log *log)
 bool audit_log_is_full(const struct audit_log *log)
 {
     return audit_log_is_failing(log) ||
-           atomic_load_explicit(&log->decisions, memory_order_relaxed) >=
-               log->options.max_decisions;
+           atomic_load_explicit(&log->queued[AUDIT_KIND_DECISION], memory_order_relaxed) >=
+               log->max[AUDIT_KIND_DECISION];
 }
 
 static void wake_if_asleep(struct audit_log *log)
@@ -363,28 +349,20 @@ static void push(struct audit_log *log, struct audit_record *record)
     wake_if_asleep(log);
 }
 
-// take_room counts one more of a kind that is bounded; false when there are `max` already.
-static bool take_room(atomic_uint_fast32_t *queued, uint32_t max)
-{
-    if (atomic_fetch_add(queued, 1) < max)
-        return true;
-    atomic_fetch_sub(queued, 1);
-    return false;
-}
-
 bool audit_log_reserve(struct audit_log *log, uint32_t held)
 {
-    uint_fast32_t in_use = atomic_load(&log->decisions);
+    atomic_uint_fast32_t *queued = &log->queued[AUDIT_KIND_DECISION];
+    uint_fast32_t in_use = atomic_load(queued);
     do {
-        if (!share_may_take(held, in_use, log->options.max_decisions))
+        if (!share_may_take(held, in_use, log->max[AUDIT_KIND_DECISION]))
             return false;
-    } while (!atomic_compare_exchange_weak(&log->decisions, &in_use, in_use + 1));
+    } while (!atomic_compare_exchange_weak(queued, &in_use, in_use + 1));
     return true;
 }
 
 void audit_log_give_back(struct audit_log *log)
 {
-    atomic_fetch_sub(&log->decisions, 1);
+    atomic_fetch_sub(&log->queued[AUDIT_KIND_DECISION], 1);
 }
 
 void audit_log_submit_decision(struct audit_log *log, struct audit_record *record, void *holder)
@@ -399,50 +377,26 @@ void audit_log_submit(struct audit_log *log, struct audit_record *record)
     push(log, record);
 }
 
-// queue_of finds the small queue of a kind that has one of its own, and its bound.
-static atomic_uint_fast32_t *queue_of(struct audit_log *log, enum audit_kind kind,
-                                      uint32_t *out_max)
+void audit_log_submit_bounded(struct audit_log *log, enum audit_kind kind,
+                              struct audit_record *record, uint32_t count)
 {
-    *out_max = kind == AUDIT_KIND_ADMIN ? MAX_ADMINS : log->options.max_refusals;
-    if (kind == AUDIT_KIND_ADMIN)
-        return &log->admins;
-    return kind == AUDIT_KIND_REQUESTS ? &log->requests : &log->refusals;
-}
-
-// submit_bounded queues a record of such a kind, which stands for `count` others. NULL counts as lost.
-static void submit_bounded(struct audit_log *log, struct audit_record *record, enum audit_kind kind,
-                           uint32_t count)
-{
-    uint32_t max = 0;
-    atomic_uint_fast32_t *queued = queue_of(log, kind, &max);
-    if (record == NULL || !take_room(queued, max)) {
-        audit_log_note_lost(log, count);
-        audit_record_destroy(record);
+    atomic_uint_fast32_t *queued = &log->queued[kind];
+    const bool has_room = record != NULL && atomic_fetch_add(queued, 1) < log->max[kind];
+    if (has_room) {
+        record->kind = kind;
+        push(log, record);
         return;
     }
-    record->kind = kind;
-    push(log, record);
-}
-
-void audit_log_submit_refusal(struct audit_log *log, struct audit_record *record, uint32_t count)
-{
-    submit_bounded(log, record, AUDIT_KIND_REFUSAL, count);
-}
-
-void audit_log_submit_requests(struct audit_log *log, struct audit_record *record, uint32_t count)
-{
-    submit_bounded(log, record, AUDIT_KIND_REQUESTS, count);
-}
-
-void audit_log_submit_admin(struct audit_log *log, struct audit_record *record)
-{
-    submit_bounded(log, record, AUDIT_KIND_ADMIN, 1);
+    if (record != NULL)
+        atomic_fetch_sub(queued, 1);
+    audit_log_note_lost(log, count);
+    audit_record_destroy(record);
 }
 
 void audit_log_look(const struct audit_log *log, struct audit_log_status *out)
 {
     *out = (struct audit_log_status){
-        .queued = atomic_load_explicit(&log->decisions, memory_order_relaxed),
+        .queued = atomic_load_explicit(&log->queued[AUDIT_KIND_DECISION], memory_order_relaxed),
         .lost = atomic_load_explicit(&log->lost_ever, memory_order_relaxed),
         .removed = atomic_load_explicit(&log->removed, memory_order_relaxed),
         .is_failing = atomic_load_explicit(&log->is_failing, memory_order_relaxed),

@@ -1,9 +1,9 @@
 // audit_log: the queue of audit records and the thread that writes them.
 //
 // Workers hand records over with one lock-free push; the writer owns them from then on. The queue is
-// bounded in decisions, whose room is reserved before anything is waited for: where there is none, or while the last
-// write has failed, the code that admits work acts on it. A client that holds more of the room than is free gets no more. A
-// `close` always finds room, for its memory was taken with its decision.
+// bounded in decisions. Their room is reserved before a request waits for anything: without room, or after a failed
+// write, the code that admits work decides what to do. A client that holds more of the room than is free gets no more.
+// A `close` always finds room, because its memory was taken with its decision.
 #pragma once
 
 #include "proxy/audit/record.h"
@@ -13,8 +13,7 @@ struct audit_log;
 struct audit_log_options {
     const char *path;       // copied
     uint32_t max_decisions; // decisions queued and not yet written; 0: the default of 16,384
-    uint32_t
-        max_refusals; // handshake_refused records likewise, and requests_refused; 0: 1,024 of each
+    uint32_t max_refusals;  // handshake_refused likewise, and requests_refused; 0: 1,024 of each
     // on_problem is told, on the writer's thread, when writing starts to fail (`error` is an errno)
     // and when it works again (`error` is 0). May be NULL.
     void (*on_problem)(const char *path, int error);
@@ -27,9 +26,9 @@ struct audit_log_options {
     void *arg; // borrowed; of on_written
 };
 
-// audit_log_open opens the file, or stdout for `-` (proxy/audit/sink.h), for appending (created with mode 0640), ends a torn last line, and starts the
-// writer's thread. A file that loses its last name is missed within half a second and made again at its path; while
-// that cannot be done the log counts as failing. One that is renamed is left alone. ERR_SYSTEM or ERR_MEMORY with a
+// audit_log_open opens the file, or stdout for `-` (proxy/audit/sink.h), for appending (created with mode 0640), ends a
+// torn last line, and starts the writer's thread. A file that was removed is made again at its path within half a
+// second; while that fails the log counts as failing. A file that was renamed stays in use. ERR_SYSTEM or ERR_MEMORY with a
 // sentence in `info`.
 enum err audit_log_open(const struct audit_log_options *options, struct audit_log **out,
                         struct errinfo *info) MUST_USE;
@@ -58,15 +57,11 @@ void audit_log_submit_decision(struct audit_log *log, struct audit_record *recor
 // audit_log_submit takes over a `close`, for which there always is room. Any thread, lock-free.
 void audit_log_submit(struct audit_log *log, struct audit_record *record);
 
-// audit_log_submit_refusal takes over a handshake_refused record that stands for `count` of them, or counts these
-// as lost where their own small queue is full. NULL (no memory for it) is counted too.
-void audit_log_submit_refusal(struct audit_log *log, struct audit_record *record, uint32_t count);
-
-// audit_log_submit_requests does the same for a requests_refused record, with a small queue of their own.
-void audit_log_submit_requests(struct audit_log *log, struct audit_record *record, uint32_t count);
-
-// audit_log_submit_admin does the same for an `admin` record, with a small queue of their own.
-void audit_log_submit_admin(struct audit_log *log, struct audit_record *record);
+// audit_log_submit_bounded takes over a record of a kind with a small queue of its own (refusal, requests, admin) that
+// stands for `count` events, or counts these as lost where the queue is full. NULL (no memory for it) is counted too.
+// Any thread, lock-free.
+void audit_log_submit_bounded(struct audit_log *log, enum audit_kind kind,
+                              struct audit_record *record, uint32_t count);
 
 struct audit_log_status {
     uint64_t queued;  // decisions that wait to be written

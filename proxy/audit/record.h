@@ -13,6 +13,7 @@ enum audit_kind {
     AUDIT_KIND_REFUSAL,
     AUDIT_KIND_REQUESTS,
     AUDIT_KIND_ADMIN,
+    AUDIT_KIND_COUNT,
 };
 
 // audit_record is a line under construction or on its way to the writer. Fields private to

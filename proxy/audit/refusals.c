@@ -1,10 +1,12 @@
 // A small open-addressed table: a few neighbouring slots for each subject and reason. When all of them are taken
 // by others, the refusal gets a record of its own (the log's own bound still holds), or is counted in the
-// reason's last slot, which is nobody's.
+// reason's last slot, which belongs to no subject.
 #include "proxy/audit/refusals.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+
+#include "auth/base/hash.h"
 
 enum {
     WINDOW_MS = 1000,
@@ -49,10 +51,10 @@ static uint32_t hash_of(const struct refusal_subject *subject)
 {
     const struct slice key =
         subject->client == NULL ? source_of(subject->source) : slice_of_string(subject->client);
-    uint32_t hash = 2166136261u ^ (uint32_t)subject->reason; // FNV-1a: colliding gains nothing
+    uint64_t hash = hash_add(hash_begin(), (uint8_t)subject->reason); // colliding gains nothing
     for (size_t i = 0; i < key.len; i++)
-        hash = (hash ^ key.data[i]) * 16777619u;
-    return hash;
+        hash = hash_add(hash, key.data[i]);
+    return (uint32_t)hash_end(hash);
 }
 
 static bool is_over(const struct refusal_slot *slot, int64_t now_ms)

@@ -82,7 +82,8 @@ static void record(struct control *control, const struct control_call *call, int
         .result = result_word(exit_status),
         .detail = message,
     };
-    audit_log_submit_admin(control->service->audit, audit_admin_create(&admin));
+    audit_log_submit_bounded(control->service->audit, AUDIT_KIND_ADMIN, audit_admin_create(&admin),
+                             1);
 }
 
 // answer ends a call: its record, and its last line.
@@ -99,7 +100,8 @@ static void on_refused(void *arg, uid_t uid, pid_t pid, const char *why)
     struct control *control = arg;
     const struct audit_admin admin = {
         .now_ms = wall_clock_ms(), .uid = uid, .pid = pid, .result = "refused", .detail = why};
-    audit_log_submit_admin(control->service->audit, audit_admin_create(&admin));
+    audit_log_submit_bounded(control->service->audit, AUDIT_KIND_ADMIN, audit_admin_create(&admin),
+                             1);
 }
 
 static struct waiter *add_waiter(struct control *control, struct control_call *call,

@@ -47,7 +47,7 @@ static void record(struct session_context *context, const struct arrival *arriva
         .detail = detail_of(reason),
         .count = 1,
     };
-    audit_log_submit_refusal(context->audit, audit_refusal_create(&refusal), 1);
+    audit_log_submit_bounded(context->audit, AUDIT_KIND_REFUSAL, audit_refusal_create(&refusal), 1);
 }
 
 // give_back gives back what admit has taken.

@@ -213,7 +213,7 @@ void handshake_record_refusal(struct session *session, enum reason reason)
         .count = 1,
         .presented = session->refusal.presented,
     };
-    audit_log_submit_refusal(context->audit, audit_refusal_create(&refusal), 1);
+    audit_log_submit_bounded(context->audit, AUDIT_KIND_REFUSAL, audit_refusal_create(&refusal), 1);
 }
 
 // say_https answers a client that speaks plain HTTP, in plain HTTP.

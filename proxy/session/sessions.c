@@ -160,7 +160,8 @@ static void write_counted_requests(struct session_context *context, bool is_fina
             .reason = slot.reason,
             .count = slot.counted,
         };
-        audit_log_submit_requests(context->audit, audit_requests_create(&requests), slot.counted);
+        audit_log_submit_bounded(context->audit, AUDIT_KIND_REQUESTS,
+                                 audit_requests_create(&requests), slot.counted);
     }
 }
 
@@ -182,7 +183,8 @@ static void write_counted(struct session_context *context, bool is_final)
             .detail = "counted over a second",
             .count = slot.counted,
         };
-        audit_log_submit_refusal(context->audit, audit_refusal_create(&refusal), slot.counted);
+        audit_log_submit_bounded(context->audit, AUDIT_KIND_REFUSAL, audit_refusal_create(&refusal),
+                                 slot.counted);
     }
 }
 

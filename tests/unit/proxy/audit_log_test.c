@@ -404,8 +404,8 @@ static void refusals_are_bounded_and_the_others_counted(void **state)
     assert_int_equal(symlink("/dev/full", place->path), 0);
     struct audit_log *log = open_log(place, 0, 5);
     for (int i = 0; i < 8; i++)
-        audit_log_submit_refusal(log, make_refusal(), 1);
-    audit_log_submit_refusal(log, NULL, 5); // there was no memory for it
+        audit_log_submit_bounded(log, AUDIT_KIND_REFUSAL, make_refusal(), 1);
+    audit_log_submit_bounded(log, AUDIT_KIND_REFUSAL, NULL, 5); // there was no memory for it
     audit_log_submit(log, make_close(0, 1));
     assert_int_equal(next_problem(), ENOSPC);
     assert_int_equal(unlink(place->path), 0);
@@ -424,7 +424,7 @@ static void room_for_refusals_comes_back(void **state)
     struct place *place = *state;
     for (int round = 0; round < 3; round++) {
         struct audit_log *log = open_log(place, 0, 1);
-        audit_log_submit_refusal(log, make_refusal(), 1);
+        audit_log_submit_bounded(log, AUDIT_KIND_REFUSAL, make_refusal(), 1);
         assert_int_equal(audit_log_close(log), 0);
     }
     assert_int_equal(count_events(read_file(place, place->path), "handshake_refused"), 3);
@@ -554,7 +554,7 @@ static void *push_many(void *arg)
     for (uint64_t i = 0; i < EACH; i++) {
         audit_log_submit(pusher->log, make_close(pusher->number, i));
         if (i % 100 == 0)
-            audit_log_submit_refusal(pusher->log, make_refusal(), 1);
+            audit_log_submit_bounded(pusher->log, AUDIT_KIND_REFUSAL, make_refusal(), 1);
     }
     return NULL;
 }
