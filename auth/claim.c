@@ -34,7 +34,7 @@ static void add_san(const struct claimed_san *claimed, struct identity *identity
         if (ip_addr_parse(claimed->text, &address) != ERR_OK)
             value = (struct slice){0}; // a malformed one fits nothing
         else
-            value = slice_of(address.bytes, address.family == IP_V4 ? 4 : 16);
+            value = ip_addr_slice(&address);
     }
     const bool fits = bytes_copy(identity->san_bytes + *used, cap - *used, value);
     ASSERT(fits);

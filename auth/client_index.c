@@ -77,7 +77,7 @@ static uint64_t key_of_entry(const struct match_entry *entry)
     if (entry->uri != NULL && !match_is_uri_pattern(uri))
         return key_of(SAN_URI, uri);
     if (entry->ip != NULL)
-        return key_of(SAN_IP, slice_of(entry->ip->bytes, entry->ip->family == IP_V4 ? 4 : 16));
+        return key_of(SAN_IP, ip_addr_slice(entry->ip));
     if (entry->email != NULL)
         return key_of(SAN_EMAIL, slice_of_string(entry->email));
     if (entry->dns != NULL && !match_is_dns_pattern(dns))

@@ -7,102 +7,29 @@
 
 #include <stdlib.h>
 
-// number is an address as an integer; IPv4 in the low 32 bits.
-struct number {
-    uint64_t high;
-    uint64_t low;
-};
+#include "auth/base/array.h"
 
+// span is a run of addresses as integers, both ends in it.
 struct span {
-    struct number first;
-    struct number last; // in the span
+    unsigned __int128 first;
+    unsigned __int128 last;
 };
 
-struct span_v4 {
-    uint32_t first;
-    uint32_t last; // in the span
-};
-
+// ranges are the spans of one family as bytes in network order, sorted: first and last, each of 4 or 16 bytes.
 struct ranges {
-    const struct span_v4 *v4; // arena
-    const struct span *v6;    // arena
-    size_t v4_count;
-    size_t v6_count;
+    const uint8_t *bounds; // arena
+    size_t count;
 };
 
+enum { FAMILY_COUNT = 2 };
+static const enum ip_family families[FAMILY_COUNT] = {IP_V4, IP_V6};
+
+// In the order of `families`.
 struct ip_set {
-    struct ranges held;   // every address of the prefixes
-    struct ranges opened; // the special ones that an allow opens
+    struct ranges held[FAMILY_COUNT];   // every address of the prefixes
+    struct ranges opened[FAMILY_COUNT]; // the special ones that an allow opens
     bool has_public;
 };
-
-// ---- numbers ------------------------------------------------------------------------------------
-
-static uint64_t read_u64(const uint8_t *bytes)
-{
-    uint64_t out = 0;
-    for (size_t i = 0; i < 8; i++)
-        out = out << 8 | bytes[i];
-    return out;
-}
-
-static uint32_t number_v4(const struct ip_addr *addr)
-{
-    return (uint32_t)(read_u64(addr->bytes) >> 32);
-}
-
-static struct number number_of(const struct ip_addr *addr)
-{
-    if (addr->family == IP_V4)
-        return (struct number){.low = number_v4(addr)};
-    return (struct number){.high = read_u64(addr->bytes), .low = read_u64(addr->bytes + 8)};
-}
-
-static struct ip_addr address_of(struct number number, enum ip_family family)
-{
-    struct ip_addr out = {.family = (uint8_t)family};
-    const size_t len = family == IP_V4 ? 4 : 16;
-    for (size_t i = 0; i < len; i++) {
-        const size_t shift = 8 * (len - 1 - i); // in bits
-        out.bytes[i] = (uint8_t)(shift >= 64 ? number.high >> (shift - 64) : number.low >> shift);
-    }
-    return out;
-}
-
-static bool is_less(struct number a, struct number b)
-{
-    return a.high != b.high ? a.high < b.high : a.low < b.low;
-}
-
-static struct number plus_one(struct number n)
-{
-    n.low++;
-    n.high += n.low == 0;
-    return n;
-}
-
-static struct number minus_one(struct number n)
-{
-    n.high -= n.low == 0;
-    n.low--;
-    return n;
-}
-
-// low_bits gives a number whose `count` lowest bits are set.
-static uint64_t low_bits(unsigned count)
-{
-    return count == 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
-}
-
-static struct span span_of(const struct ip_prefix *prefix)
-{
-    const unsigned free_bits = (prefix->addr.family == IP_V4 ? 32u : 128u) - prefix->length;
-    const struct number addr = number_of(&prefix->addr);
-    const struct number free = {.high = low_bits(free_bits < 64 ? 0 : free_bits - 64),
-                                .low = low_bits(free_bits < 64 ? free_bits : 64)};
-    return (struct span){.first = {.high = addr.high & ~free.high, .low = addr.low & ~free.low},
-                         .last = {.high = addr.high | free.high, .low = addr.low | free.low}};
-}
 
 // ---- lists of spans -----------------------------------------------------------------------------
 
@@ -112,25 +39,33 @@ struct span_list {
     size_t cap;
 };
 
-static bool push(struct span_list *list, struct span span)
+static bool push(struct span_list *list, unsigned __int128 first, unsigned __int128 last)
 {
-    if (list->count == list->cap) {
-        const size_t cap = list->cap == 0 ? 8 : list->cap * 2;
-        struct span *grown = reallocarray(list->items, cap, sizeof *grown);
-        if (grown == NULL)
-            return false;
-        list->items = grown;
-        list->cap = cap;
-    }
-    list->items[list->count++] = span;
+    struct span *items = array_make_room(list->items, list->count, &list->cap, sizeof *items);
+    if (items == NULL)
+        return false;
+    list->items = items;
+    items[list->count++] = (struct span){first, last};
     return true;
+}
+
+static struct span span_of(const struct ip_prefix *prefix)
+{
+    const size_t width = ip_addr_slice(&prefix->addr).len;
+    const size_t free_bits = 8 * width - prefix->length;
+    unsigned __int128 first = 0;
+    for (size_t i = 0; i < width; i++)
+        first = first << 8 | prefix->addr.bytes[i];
+    const unsigned __int128 all = ~(unsigned __int128)0;
+    const unsigned __int128 host = free_bits == 128 ? all : ~(all << free_bits);
+    return (struct span){first & ~host, first | host};
 }
 
 static int compare_spans(const void *left, const void *right)
 {
     const struct span *a = left;
     const struct span *b = right;
-    return is_less(a->first, b->first) ? -1 : is_less(b->first, a->first);
+    return (a->first > b->first) - (a->first < b->first);
 }
 
 // join sorts the spans and makes one of those that overlap or touch.
@@ -143,9 +78,8 @@ static void join(struct span_list *list)
         const struct span span = list->items[i];
         struct span *last = kept == 0 ? NULL : &list->items[kept - 1];
         // The span before begins no later; it takes this one in unless there is a gap between them.
-        if (last != NULL &&
-            !(is_less(last->last, span.first) && is_less(plus_one(last->last), span.first))) {
-            if (is_less(last->last, span.last))
+        if (last != NULL && !(last->last < span.first && last->last + 1 < span.first)) {
+            if (last->last < span.last)
                 last->last = span.last;
         } else {
             list->items[kept++] = span;
@@ -164,24 +98,24 @@ static bool push_opened(struct span_list *list, const struct ip_prefix *prefix)
         return true;
     struct span_list holes = {0};
     const struct span whole = span_of(prefix);
-    struct ip_prefix range;
+    const struct ip_prefix *range = NULL;
     bool is_good = true;
-    for (size_t i = 0; is_good && ip_special_range_at(prefix->addr.family, i, &range); i++) {
-        if (range.length > prefix->length && ip_prefix_contains(prefix, &range.addr))
-            is_good = push(&holes, span_of(&range));
+    for (size_t i = 0; is_good && (range = ip_special_range_at(i)) != NULL; i++) {
+        const struct span hole = span_of(range);
+        if (range->length > prefix->length && ip_prefix_contains(prefix, &range->addr))
+            is_good = push(&holes, hole.first, hole.last);
     }
     join(&holes);
-    struct number from = whole.first;
+    unsigned __int128 from = whole.first;
     for (size_t i = 0; i < holes.count && is_good; i++) {
-        if (is_less(from, holes.items[i].first))
-            is_good = push(list, (struct span){from, minus_one(holes.items[i].first)});
-        from = plus_one(holes.items[i].last);
+        if (from < holes.items[i].first)
+            is_good = push(list, from, holes.items[i].first - 1);
+        from = holes.items[i].last + 1;
     }
     // A last hole may end where the prefix does.
-    const bool has_rest =
-        holes.count == 0 || is_less(holes.items[holes.count - 1].last, whole.last);
+    const bool has_rest = holes.count == 0 || holes.items[holes.count - 1].last < whole.last;
     if (is_good && has_rest)
-        is_good = push(list, (struct span){from, whole.last});
+        is_good = push(list, from, whole.last);
     free(holes.items);
     return is_good;
 }
@@ -190,15 +124,12 @@ static bool push_opened(struct span_list *list, const struct ip_prefix *prefix)
 
 enum err ip_set_builder_add(struct ip_set_builder *builder, const struct ip_prefix *prefix)
 {
-    if (builder->count == builder->cap) {
-        const size_t cap = builder->cap == 0 ? 4 : builder->cap * 2;
-        struct ip_prefix *grown = reallocarray(builder->prefixes, cap, sizeof *grown);
-        if (grown == NULL)
-            return ERR_MEMORY;
-        builder->prefixes = grown;
-        builder->cap = cap;
-    }
-    builder->prefixes[builder->count++] = *prefix;
+    struct ip_prefix *prefixes =
+        array_make_room(builder->prefixes, builder->count, &builder->cap, sizeof *prefixes);
+    if (prefixes == NULL)
+        return ERR_MEMORY;
+    builder->prefixes = prefixes;
+    prefixes[builder->count++] = *prefix;
     return ERR_OK;
 }
 
@@ -213,29 +144,11 @@ void ip_set_builder_deinit(struct ip_set_builder *builder)
     *builder = (struct ip_set_builder){0};
 }
 
-static bool keep_v4(struct arena *arena, const struct span_list *list, struct ranges *out)
+static uint8_t *put_number(unsigned __int128 number, size_t width, uint8_t *out)
 {
-    struct span_v4 *kept = arena_alloc(arena, list->count, sizeof *kept);
-    if (kept == NULL)
-        return false;
-    for (size_t i = 0; i < list->count; i++)
-        kept[i] =
-            (struct span_v4){(uint32_t)list->items[i].first.low, (uint32_t)list->items[i].last.low};
-    out->v4 = kept;
-    out->v4_count = list->count;
-    return true;
-}
-
-static bool keep_v6(struct arena *arena, const struct span_list *list, struct ranges *out)
-{
-    struct span *kept = arena_alloc(arena, list->count, sizeof *kept);
-    if (kept == NULL)
-        return false;
-    for (size_t i = 0; i < list->count; i++)
-        kept[i] = list->items[i];
-    out->v6 = kept;
-    out->v6_count = list->count;
-    return true;
+    for (size_t i = width; i-- > 0; number >>= 8)
+        out[i] = (uint8_t)number;
+    return out + width;
 }
 
 // compile gathers the ranges of one family, held or opened, into `out`.
@@ -246,71 +159,60 @@ static bool compile(const struct ip_set_builder *builder, struct arena *arena,
     bool is_good = true;
     for (size_t i = 0; i < builder->count && is_good; i++) {
         const struct ip_prefix *prefix = &builder->prefixes[i];
+        const struct span span = span_of(prefix);
         if (prefix->addr.family == family)
-            is_good = is_opened ? push_opened(&list, prefix) : push(&list, span_of(prefix));
+            is_good = is_opened ? push_opened(&list, prefix) : push(&list, span.first, span.last);
     }
     join(&list);
-    if (is_good && list.count > 0)
-        is_good = family == IP_V4 ? keep_v4(arena, &list, out) : keep_v6(arena, &list, out);
+    const size_t width = family == IP_V4 ? 4 : 16;
+    uint8_t *bounds = is_good ? arena_alloc(arena, list.count, 2 * width) : NULL;
+    *out = (struct ranges){.bounds = bounds, .count = list.count};
+    for (size_t i = 0; i < list.count && bounds != NULL; i++) {
+        bounds = put_number(list.items[i].first, width, bounds);
+        bounds = put_number(list.items[i].last, width, bounds);
+    }
     free(list.items);
-    return is_good;
+    return bounds != NULL;
 }
 
 const struct ip_set *ip_set_builder_finish(struct ip_set_builder *builder, struct arena *arena)
 {
     struct ip_set *set = arena_alloc(arena, 1, sizeof *set);
     bool is_good = set != NULL;
-    if (is_good) {
+    for (size_t i = 0; i < FAMILY_COUNT && is_good; i++)
+        is_good = compile(builder, arena, families[i], false, &set->held[i]) &&
+                  compile(builder, arena, families[i], true, &set->opened[i]);
+    if (is_good)
         set->has_public = builder->has_public;
-        is_good = compile(builder, arena, IP_V4, false, &set->held) &&
-                  compile(builder, arena, IP_V6, false, &set->held) &&
-                  compile(builder, arena, IP_V4, true, &set->opened) &&
-                  compile(builder, arena, IP_V6, true, &set->opened);
-    }
     ip_set_builder_deinit(builder);
     return is_good ? set : NULL;
 }
 
 // ---- asking -------------------------------------------------------------------------------------
 
-static bool v4_has(const struct ranges *ranges, uint32_t wanted)
+// ranges_have looks among the ranges of the address's own family.
+static bool ranges_have(const struct ranges families_ranges[FAMILY_COUNT],
+                        const struct ip_addr *addr)
 {
-    size_t low = 0; // every span in front of it ends below `wanted`
-    size_t high = ranges->v4_count;
+    if (addr->family == IP_NONE)
+        return false;
+    const struct ranges *ranges = &families_ranges[addr->family == IP_V6];
+    const size_t width = ip_addr_slice(addr).len;
+    size_t low = 0; // every range in front of it ends below the address
+    size_t high = ranges->count;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        if (ranges->v4[middle].last < wanted)
+        if (memcmp(ranges->bounds + (2 * middle + 1) * width, addr->bytes, width) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < ranges->v4_count && ranges->v4[low].first <= wanted;
-}
-
-static bool v6_has(const struct ranges *ranges, struct number wanted)
-{
-    size_t low = 0; // every span in front of it ends below `wanted`
-    size_t high = ranges->v6_count;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (is_less(ranges->v6[middle].last, wanted))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < ranges->v6_count && !is_less(wanted, ranges->v6[low].first);
-}
-
-static bool ranges_have(const struct ranges *ranges, const struct ip_addr *addr)
-{
-    if (addr->family == IP_V4)
-        return v4_has(ranges, number_v4(addr));
-    return addr->family == IP_V6 && v6_has(ranges, number_of(addr));
+    return low < ranges->count && memcmp(ranges->bounds + 2 * low * width, addr->bytes, width) <= 0;
 }
 
 bool ip_set_holds(const struct ip_set *set, const struct ip_addr *addr, enum ip_class ip_class)
 {
-    return (set->has_public && ip_class == IP_CLASS_ORDINARY) || ranges_have(&set->held, addr);
+    return (set->has_public && ip_class == IP_CLASS_ORDINARY) || ranges_have(set->held, addr);
 }
 
 bool ip_set_opens(const struct ip_set *set, const struct ip_addr *addr, enum ip_class ip_class)
@@ -319,7 +221,7 @@ bool ip_set_opens(const struct ip_set *set, const struct ip_addr *addr, enum ip_
     case IP_CLASS_ORDINARY:
         return ip_set_holds(set, addr, ip_class);
     case IP_CLASS_SPECIAL:
-        return ranges_have(&set->opened, addr);
+        return ranges_have(set->opened, addr);
     case IP_CLASS_CLOSED:
     case IP_CLASS_METADATA:
         return false;
@@ -334,19 +236,20 @@ bool ip_set_has_public(const struct ip_set *set)
 
 size_t ip_set_count(const struct ip_set *set)
 {
-    return set->held.v4_count + set->held.v6_count;
+    return set->held[0].count + set->held[1].count;
 }
 
 void ip_set_range(const struct ip_set *set, size_t index, struct ip_addr *first,
                   struct ip_addr *last)
 {
-    const struct ranges *held = &set->held;
-    if (index < held->v4_count) {
-        *first = address_of((struct number){.low = held->v4[index].first}, IP_V4);
-        *last = address_of((struct number){.low = held->v4[index].last}, IP_V4);
-        return;
-    }
-    ASSERT(index - held->v4_count < held->v6_count);
-    *first = address_of(held->v6[index - held->v4_count].first, IP_V6);
-    *last = address_of(held->v6[index - held->v4_count].last, IP_V6);
+    const bool is_v6 = index >= set->held[0].count;
+    const struct ranges *held = &set->held[is_v6];
+    const size_t at = is_v6 ? index - set->held[0].count : index;
+    ASSERT(at < held->count);
+    *first = (struct ip_addr){.family = (uint8_t)families[is_v6]};
+    *last = *first;
+    const size_t width = ip_addr_slice(first).len;
+    const uint8_t *bounds = held->bounds + 2 * at * width;
+    (void)bytes_copy(first->bytes, sizeof first->bytes, slice_of(bounds, width));
+    (void)bytes_copy(last->bytes, sizeof last->bytes, slice_of(bounds + width, width));
 }

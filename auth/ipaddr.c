@@ -203,6 +203,11 @@ bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b)
     return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
+struct slice ip_addr_slice(const struct ip_addr *addr)
+{
+    return slice_of(addr->bytes, addr->family == IP_V4 ? V4_BYTES : V6_BYTES);
+}
+
 struct ip_addr ip_addr_canonical(const struct ip_addr *addr)
 {
     if (!ip_prefix_contains(&v4_mapped, addr))
@@ -224,11 +229,6 @@ static bool clear_host_bits(struct ip_addr *addr, unsigned length)
         addr->bytes[i] = (uint8_t)(addr->bytes[i] & ~host);
     }
     return any;
-}
-
-static unsigned family_bits(const struct ip_addr *addr)
-{
-    return addr->family == IP_V4 ? 8 * V4_BYTES : 8 * V6_BYTES;
 }
 
 // show_length bounds what a message repeats of a value from a file.
@@ -257,7 +257,7 @@ enum err ip_prefix_parse(struct slice s, struct ip_prefix *out, struct errinfo *
                            "`%.*s` is not an address range: write it like 192.0.2.0/24, "
                            "2001:db8::/32, or as one address without leading zeros",
                            show_length(s), (const char *)s.data);
-    const unsigned bits = family_bits(&prefix.addr);
+    const unsigned bits = 8 * (unsigned)ip_addr_slice(&prefix.addr).len;
     prefix.length = (uint8_t)bits;
     if (slash != s.len && !parse_decimal(slice_from(s, slash + 1), bits, &prefix.length))
         return errinfo_set(

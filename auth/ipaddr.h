@@ -33,6 +33,9 @@ const char *ip_addr_format(const struct ip_addr *addr, char out[IP_TEXT_CAP]);
 // ip_addr_equal compares family and bytes.
 bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b);
 
+// ip_addr_slice gives the 4 or 16 bytes of an address, borrowed from `addr`.
+struct slice ip_addr_slice(const struct ip_addr *addr);
+
 // ip_addr_canonical gives the IPv4 address inside an IPv4-mapped one, and any other as it is. For
 // the addresses of peers on sockets that speak both families; never for targets.
 struct ip_addr ip_addr_canonical(const struct ip_addr *addr);

@@ -49,7 +49,7 @@ static const struct ip_range always_closed[] = {
     {V6(0xFD20, 0x00CE, 0, 0, 0, 0, 0, 0x254, 128), IP_CLASS_METADATA, "metadata (Google)"},
 };
 
-static const struct ip_range special_v4[] = {
+static const struct ip_range special[] = {
     {V4(0, 0, 0, 0, 8), IP_CLASS_SPECIAL, "this network"},
     {V4(10, 0, 0, 0, 8), IP_CLASS_SPECIAL, "private use"},
     {V4(100, 64, 0, 0, 10), IP_CLASS_SPECIAL, "shared address space"},
@@ -73,9 +73,6 @@ static const struct ip_range special_v4[] = {
     {V4(198, 51, 100, 0, 24), IP_CLASS_SPECIAL, "documentation"},
     {V4(203, 0, 113, 0, 24), IP_CLASS_SPECIAL, "documentation"},
     {V4(240, 0, 0, 0, 4), IP_CLASS_SPECIAL, "reserved"},
-};
-
-static const struct ip_range special_v6[] = {
     {V6(0, 0, 0, 0, 0, 0, 0, 1, 128), IP_CLASS_SPECIAL, "loopback"},
     {V6(0, 0, 0, 0, 0, 0, 0, 0, 96), IP_CLASS_SPECIAL, "IPv4-compatible"},
     {V6(0, 0, 0, 0, 0, 0xFFFF, 0, 0, 96), IP_CLASS_SPECIAL, "IPv4-mapped"},
@@ -124,27 +121,20 @@ static const struct ip_range special_v6[] = {
 // no_address is the range of what is no address at all: a zeroed value is never reachable.
 static const struct ip_range no_address = {.ip_class = IP_CLASS_CLOSED, .name = "no address"};
 
-struct range_table {
-    const struct ip_range *rows; // static memory
-    size_t count;
+enum {
+    CLOSED_COUNT = sizeof always_closed / sizeof always_closed[0],
+    SPECIAL_COUNT = sizeof special / sizeof special[0],
 };
 
-#define TABLE(rows) ((struct range_table){(rows), sizeof(rows) / sizeof((rows)[0])})
-
-static struct range_table special_table(const struct ip_addr *addr)
-{
-    return addr->family == IP_V4 ? TABLE(special_v4) : TABLE(special_v6);
-}
-
-// narrowest_range gives the longest range of `table` around `addr`, or NULL.
-static const struct ip_range *narrowest_range(struct range_table table, const struct ip_addr *addr)
+// narrowest_range gives the longest of `count` ranges around `addr`, or NULL.
+static const struct ip_range *narrowest_range(const struct ip_range *rows, size_t count,
+                                              const struct ip_addr *addr)
 {
     const struct ip_range *best = NULL;
-    for (size_t i = 0; i < table.count; i++) {
-        const struct ip_range *row = &table.rows[i];
-        if (ip_prefix_contains(&row->prefix, addr) &&
-            (best == NULL || row->prefix.length > best->prefix.length))
-            best = row;
+    for (size_t i = 0; i < count; i++) {
+        if (ip_prefix_contains(&rows[i].prefix, addr) &&
+            (best == NULL || rows[i].prefix.length > best->prefix.length))
+            best = &rows[i];
     }
     return best;
 }
@@ -181,23 +171,8 @@ static const struct ip_range *range_of(const struct ip_addr *addr)
         return &no_address;
     if (!may_be_listed(addr))
         return NULL;
-    const struct ip_range *closed = narrowest_range(TABLE(always_closed), addr);
-    return closed != NULL ? closed : narrowest_range(special_table(addr), addr);
-}
-
-const char *ip_class_name(enum ip_class ip_class)
-{
-    switch (ip_class) {
-    case IP_CLASS_ORDINARY:
-        return "ordinary";
-    case IP_CLASS_SPECIAL:
-        return "special";
-    case IP_CLASS_CLOSED:
-        return "closed";
-    case IP_CLASS_METADATA:
-        return "metadata";
-    }
-    return "unknown";
+    const struct ip_range *closed = narrowest_range(always_closed, CLOSED_COUNT, addr);
+    return closed != NULL ? closed : narrowest_range(special, SPECIAL_COUNT, addr);
 }
 
 enum ip_class ip_addr_classify(const struct ip_addr *addr)
@@ -212,32 +187,36 @@ const char *ip_addr_special_name(const struct ip_addr *addr)
     return range == NULL ? NULL : range->name;
 }
 
-// Where an IPv6 range keeps the four bytes of an IPv4 address.
+// Where an IPv6 range keeps the four bytes of an IPv4 address: after its first `length` bits, of which byte 8 is no
+// part (RFC 6052 2.2).
 struct embedding {
     struct ip_prefix prefix;
-    uint8_t at[4]; // indices of the bytes, in order
-    uint8_t flip;  // 0xFF where they are stored inverted
+    uint8_t length; // bits: 16 to 64, or 96
+    uint8_t flip;   // 0xFF where they are stored inverted
 };
 
 static const struct embedding embeddings[] = {
-    {V6(0, 0, 0, 0, 0, 0xFFFF, 0, 0, 96), {12, 13, 14, 15}, 0},    // mapped, RFC 4291
-    {V6(0, 0, 0, 0, 0, 0, 0, 0, 96), {12, 13, 14, 15}, 0},         // compatible, RFC 4291
-    {V6(0, 0, 0, 0, 0xFFFF, 0, 0, 0, 96), {12, 13, 14, 15}, 0},    // translated, RFC 2765
-    {V6(0x64, 0xFF9B, 0, 0, 0, 0, 0, 0, 96), {12, 13, 14, 15}, 0}, // NAT64, RFC 6052
-    {V6(0x64, 0xFF9B, 1, 0, 0, 0, 0, 0, 48), {6, 7, 9, 10}, 0},    // local, RFC 8215, as /48
-    {V6(0x64, 0xFF9B, 1, 0, 0, 0, 0, 0, 48), {7, 9, 10, 11}, 0},   // the same as /56
-    {V6(0x64, 0xFF9B, 1, 0, 0, 0, 0, 0, 48), {9, 10, 11, 12}, 0},  // the same as /64
-    {V6(0x64, 0xFF9B, 1, 0, 0, 0, 0, 0, 48), {12, 13, 14, 15}, 0}, // the same as /96
-    {V6(0x2002, 0, 0, 0, 0, 0, 0, 0, 16), {2, 3, 4, 5}, 0},        // 6to4, RFC 3056
-    {V6(0x2001, 0, 0, 0, 0, 0, 0, 0, 32), {4, 5, 6, 7}, 0},        // Teredo server, RFC 4380
-    {V6(0x2001, 0, 0, 0, 0, 0, 0, 0, 32), {12, 13, 14, 15}, 0xFF}, // Teredo client
+    {V6(0, 0, 0, 0, 0, 0xFFFF, 0, 0, 96), 96, 0},    // mapped, RFC 4291
+    {V6(0, 0, 0, 0, 0, 0, 0, 0, 96), 96, 0},         // compatible, RFC 4291
+    {V6(0, 0, 0, 0, 0xFFFF, 0, 0, 0, 96), 96, 0},    // translated, RFC 2765
+    {V6(0x64, 0xFF9B, 0, 0, 0, 0, 0, 0, 96), 96, 0}, // NAT64, RFC 6052
+    {V6(0x64, 0xFF9B, 1, 0, 0, 0, 0, 0, 48), 48, 0}, // local, RFC 8215, as /48
+    {V6(0x64, 0xFF9B, 1, 0, 0, 0, 0, 0, 48), 56, 0}, // the same as /56
+    {V6(0x64, 0xFF9B, 1, 0, 0, 0, 0, 0, 48), 64, 0}, // the same as /64
+    {V6(0x64, 0xFF9B, 1, 0, 0, 0, 0, 0, 48), 96, 0}, // the same as /96
+    {V6(0x2002, 0, 0, 0, 0, 0, 0, 0, 16), 16, 0},    // 6to4, RFC 3056
+    {V6(0x2001, 0, 0, 0, 0, 0, 0, 0, 32), 32, 0},    // Teredo server, RFC 4380
+    {V6(0x2001, 0, 0, 0, 0, 0, 0, 0, 32), 96, 0xFF}, // Teredo client
 };
 
-static struct ip_addr extract(const struct ip_addr *addr, const struct embedding *embedding)
+static struct ip_addr extract(const struct ip_addr *addr, unsigned length, uint8_t flip)
 {
     struct ip_addr out = {.family = IP_V4};
-    for (size_t i = 0; i < sizeof embedding->at; i++)
-        out.bytes[i] = addr->bytes[embedding->at[i]] ^ embedding->flip;
+    size_t at = length / 8;
+    for (size_t i = 0; i < 4; i++, at++) {
+        at += at == 8;
+        out.bytes[i] = addr->bytes[at] ^ flip;
+    }
     return out;
 }
 
@@ -270,24 +249,10 @@ static void put(struct ip_addr reading, struct ip_addr out[IP_EMBEDDED_MAX], siz
     out[(*count)++] = reading;
 }
 
-// Where the four bytes stand after a prefix of each length: byte 8 is left out (RFC 6052 2.2).
-struct nat64_length {
-    uint8_t length;
-    uint8_t at[4];
-};
-
-static const struct nat64_length nat64_lengths[] = {
-    {32, {4, 5, 6, 7}},   {40, {5, 6, 7, 9}},    {48, {6, 7, 9, 10}},
-    {56, {7, 9, 10, 11}}, {64, {9, 10, 11, 12}}, {96, {12, 13, 14, 15}},
-};
-
-static const struct nat64_length *find_nat64_length(uint8_t length)
+// is_nat64_length tells whether a translator's prefix may have this length (RFC 6052 2.2).
+static bool is_nat64_length(uint8_t length)
 {
-    for (size_t i = 0; i < sizeof nat64_lengths / sizeof nat64_lengths[0]; i++) {
-        if (nat64_lengths[i].length == length)
-            return &nat64_lengths[i];
-    }
-    return NULL;
+    return (length >= 32 && length <= 64 && length % 8 == 0) || length == 96;
 }
 
 static const struct ip_prefix local_nat64 = V6(0x64, 0xFF9B, 1, 0, 0, 0, 0, 0, 48);
@@ -299,14 +264,11 @@ static bool put_configured(const struct ip_addr *addr, struct nat64_list nat64,
 {
     bool names_local = false;
     for (size_t i = 0; i < nat64.count; i++) {
-        const struct nat64_length *length = find_nat64_length(nat64.prefixes[i].length);
-        if (length == NULL || !ip_prefix_contains(&nat64.prefixes[i], addr))
+        const struct ip_prefix *prefix = &nat64.prefixes[i];
+        if (!is_nat64_length(prefix->length) || !ip_prefix_contains(prefix, addr))
             continue;
-        struct embedding embedding = {.flip = 0};
-        (void)bytes_copy(embedding.at, sizeof embedding.at,
-                         slice_of(length->at, sizeof length->at));
-        put(extract(addr, &embedding), out, count);
-        names_local |= ip_prefix_covers(&local_nat64, &nat64.prefixes[i]);
+        put(extract(addr, prefix->length, 0), out, count);
+        names_local |= ip_prefix_covers(&local_nat64, prefix);
     }
     return names_local;
 }
@@ -320,12 +282,10 @@ size_t ip_addr_embedded(const struct ip_addr *addr, struct nat64_list nat64,
     const bool is_named_local = put_configured(addr, nat64, out, &count);
     for (size_t i = 0; i < sizeof embeddings / sizeof embeddings[0] && !is_named_local; i++) {
         if (ip_prefix_contains(&embeddings[i].prefix, addr))
-            put(extract(addr, &embeddings[i]), out, &count);
+            put(extract(addr, embeddings[i].length, embeddings[i].flip), out, &count);
     }
-    if (is_isatap(addr)) {
-        static const struct embedding isatap = {.at = {12, 13, 14, 15}};
-        put(extract(addr, &isatap), out, &count);
-    }
+    if (is_isatap(addr))
+        put(extract(addr, 96, 0), out, &count);
     return count;
 }
 
@@ -335,7 +295,7 @@ enum err nat64_prefix_parse(struct slice s, struct ip_prefix *out, struct errinf
     *out = (struct ip_prefix){0};
     TRY(ip_prefix_parse(s, &prefix, info));
     const int shown = (int)(s.len < 100 ? s.len : 100);
-    if (prefix.addr.family != IP_V6 || find_nat64_length(prefix.length) == NULL)
+    if (prefix.addr.family != IP_V6 || !is_nat64_length(prefix.length))
         return errinfo_set(
             info, ERR_INPUT,
             "`%.*s` is not a NAT64 prefix: expected an IPv6 prefix of length 32, 40, "
@@ -361,24 +321,18 @@ bool ip_prefix_opens(const struct ip_prefix *prefix, const struct ip_addr *addr)
 
 bool ip_prefix_opens_special(const struct ip_prefix *prefix)
 {
-    const struct range_table closed = TABLE(always_closed);
-    for (size_t i = 0; i < closed.count; i++) {
-        if (ip_prefix_covers(&closed.rows[i].prefix, prefix))
+    for (size_t i = 0; i < CLOSED_COUNT; i++) {
+        if (ip_prefix_covers(&always_closed[i].prefix, prefix))
             return false;
     }
-    const struct range_table special = special_table(&prefix->addr);
-    for (size_t i = 0; i < special.count; i++) {
-        if (ip_prefix_covers(&special.rows[i].prefix, prefix))
+    for (size_t i = 0; i < SPECIAL_COUNT; i++) {
+        if (ip_prefix_covers(&special[i].prefix, prefix))
             return true;
     }
     return false;
 }
 
-bool ip_special_range_at(enum ip_family family, size_t index, struct ip_prefix *out)
+const struct ip_prefix *ip_special_range_at(size_t index)
 {
-    const struct range_table special = family == IP_V4 ? TABLE(special_v4) : TABLE(special_v6);
-    if (index >= special.count)
-        return false;
-    *out = special.rows[index].prefix;
-    return true;
+    return index < SPECIAL_COUNT ? &special[index].prefix : NULL;
 }

@@ -13,9 +13,6 @@ enum ip_class {
     IP_CLASS_METADATA, // a cloud's metadata service: never reachable
 };
 
-// ip_class_name gives a stable name (`ordinary`, `special`, `closed`, `metadata`).
-const char *ip_class_name(enum ip_class ip_class);
-
 // ip_addr_classify tells the class of this form of the address alone; an embedded IPv4 address is
 // not looked at (see ip_addr_embedded).
 enum ip_class ip_addr_classify(const struct ip_addr *addr);
@@ -61,5 +58,5 @@ bool ip_prefix_opens(const struct ip_prefix *prefix, const struct ip_addr *addr)
 // opens some of it: a finding of the lint. False for one that is always closed altogether.
 bool ip_prefix_opens_special(const struct ip_prefix *prefix);
 
-// ip_special_range_at gives the special ranges of a family one by one; false after the last.
-bool ip_special_range_at(enum ip_family family, size_t index, struct ip_prefix *out);
+// ip_special_range_at gives the special ranges one by one, static memory; NULL after the last.
+const struct ip_prefix *ip_special_range_at(size_t index);

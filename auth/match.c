@@ -86,7 +86,7 @@ static enum entry_part san_misfit(const struct match_entry *entry, const struct 
         !any_san(identity, SAN_EMAIL, slice_of_string(entry->email), match_email_fits))
         return ENTRY_EMAIL;
     if (entry->ip != NULL) {
-        const struct slice bytes = slice_of(entry->ip->bytes, entry->ip->family == IP_V4 ? 4 : 16);
+        const struct slice bytes = ip_addr_slice(entry->ip);
         if (entry->ip->family == IP_NONE || !any_san(identity, SAN_IP, bytes, ip_fits))
             return ENTRY_IP;
     }

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "proxy/config/array.h"
+#include "auth/base/array.h"
 
 enum err host_list_add(struct host_list *list, const struct ip_addr *address,
                        const struct hostname *name)

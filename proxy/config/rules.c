@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "auth/base/text.h"
-#include "proxy/config/array.h"
+#include "auth/base/array.h"
 
 void rule_names_deinit(struct rule_names *names)
 {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "auth/base/text.h"
-#include "proxy/config/array.h"
+#include "auth/base/array.h"
 #include "proxy/config/file.h"
 #include "proxy/config/spelling.h"
 

@@ -13,10 +13,15 @@
 
 static enum ip_class parse_class(struct slice word)
 {
-    static const enum ip_class classes[] = {IP_CLASS_SPECIAL, IP_CLASS_CLOSED, IP_CLASS_METADATA};
+    static const struct {
+        const char *name;
+        enum ip_class ip_class;
+    } classes[] = {{"special", IP_CLASS_SPECIAL},
+                   {"closed", IP_CLASS_CLOSED},
+                   {"metadata", IP_CLASS_METADATA}};
     for (size_t i = 0; i < 3; i++) {
-        if (slice_equal(word, slice_of_string(ip_class_name(classes[i]))))
-            return classes[i];
+        if (slice_equal(word, slice_of_string(classes[i].name)))
+            return classes[i].ip_class;
     }
     fail_msg("no such class: %.*s", (int)word.len, (const char *)word.data);
     return IP_CLASS_ORDINARY;
