@@ -127,12 +127,14 @@ struct search {
     const struct client_index *index;
     const struct identity *identity;
     uint32_t best; // NONE: none yet
+    size_t compared;
 };
 
 static void try_chain(struct search *search, uint32_t first, uint64_t key)
 {
     const struct place *places = search->index->places;
     for (uint32_t i = first; i < search->best; i = places[i].next) {
+        search->compared++;
         if (places[i].key == key && match_entry_fits(places[i].entry, search->identity))
             search->best = i;
     }
@@ -188,7 +190,7 @@ static void try_names(struct search *search, const struct identity *identity)
 }
 
 const struct client *client_index_find(const struct client_index *index,
-                                       const struct identity *identity)
+                                       const struct identity *identity, size_t *out_compared)
 {
     struct search search = {.index = index, .identity = identity, .best = NONE};
     try_chain(&search, index->others, 0);
@@ -198,5 +200,6 @@ const struct client *client_index_find(const struct client_index *index,
         if (identity_san(identity, i)->is_usable)
             try_san(&search, identity_san(identity, i));
     }
+    *out_compared = search.compared;
     return search.best == NONE ? NULL : index->places[search.best].client;
 }

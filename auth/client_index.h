@@ -17,6 +17,7 @@
 enum err client_index_create(struct arena *arena, const struct client *clients, size_t count,
                              const struct client_index **out) MUST_USE;
 
-// client_index_find gives the first client in file order that fits, or NULL.
+// client_index_find gives the first client in file order that fits, or NULL. `*out_compared` is the number of entries
+// that it looked at.
 const struct client *client_index_find(const struct client_index *index,
-                                       const struct identity *identity);
+                                       const struct identity *identity, size_t *out_compared);

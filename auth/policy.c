@@ -11,8 +11,6 @@
 // auth/rule_fit's. Without allocation. Knows nothing of DNS, sockets and config syntax.
 #include "auth/policy.h"
 
-#include <stdlib.h>
-
 #include "auth/client_index.h"
 #include "auth/policy_trace.h"
 
@@ -20,44 +18,27 @@
 
 const char *policy_mode_name(enum policy_mode mode)
 {
-    switch (mode) {
-    case POLICY_ENFORCE:
-        return "enforce";
-    case POLICY_REPORT:
-        return "report";
-    case POLICY_OPEN:
-        return "open";
-    }
-    return "unknown";
+    static const char *const names[] = {
+        [POLICY_ENFORCE] = "enforce", [POLICY_REPORT] = "report", [POLICY_OPEN] = "open"};
+    return names[mode];
 }
 
 const char *action_name(enum action action)
 {
-    switch (action) {
-    case ACTION_ALLOW:
-        return "allow";
-    case ACTION_DENY:
-        return "deny";
-    case ACTION_ERROR:
-        return "error";
-    }
-    return "unknown";
+    static const char *const names[] = {
+        [ACTION_ALLOW] = "allow", [ACTION_DENY] = "deny", [ACTION_ERROR] = "error"};
+    return names[action];
 }
 
 // ---- telling what is looked at ------------------------------------------------------------------
-
-static void tell(const struct policy_trace *trace, const struct policy_step *step)
-{
-    if (trace != NULL)
-        trace->told(trace->arg, step);
-}
 
 // tell_rule passes the answer on.
 static bool tell_rule(const struct policy_trace *trace, enum policy_list list,
                       const struct rule *rule, enum rule_part part)
 {
     if (trace != NULL)
-        tell(trace, &(struct policy_step){
+        trace->told(trace->arg,
+                    &(struct policy_step){
                         .kind = POLICY_STEP_RULE, .list = list, .rule = rule, .rule_part = part});
     return part == RULE_FITS;
 }
@@ -87,9 +68,10 @@ static bool tell_entry(const struct policy_trace *trace, const struct client *cl
                        enum entry_part part)
 {
     if (trace != NULL)
-        tell(trace,
-             &(struct policy_step){
-                 .kind = POLICY_STEP_ENTRY, .client = client, .entry = entry, .entry_part = part});
+        trace->told(trace->arg, &(struct policy_step){.kind = POLICY_STEP_ENTRY,
+                                                      .client = client,
+                                                      .entry = entry,
+                                                      .entry_part = part});
     return part == ENTRY_FITS;
 }
 
@@ -108,22 +90,17 @@ static const struct client *find_in_order(const struct policy *policy,
     return NULL;
 }
 
-const struct client *policy_trace_client(const struct policy *policy,
-                                         const struct identity *identity,
-                                         const struct policy_trace *trace)
+const struct client *policy_find_client(const struct policy *policy,
+                                        const struct identity *identity,
+                                        const struct policy_trace *trace)
 {
     if (policy->client_index == NULL)
         return find_in_order(policy, identity, trace);
-    const struct client *found = client_index_find(policy->client_index, identity);
+    size_t compared = 0;
+    const struct client *found = client_index_find(policy->client_index, identity, &compared);
     if (trace != NULL)
         ASSERT(find_in_order(policy, identity, trace) == found); // what is told is what is done
     return found;
-}
-
-const struct client *policy_find_client(const struct policy *policy,
-                                        const struct identity *identity)
-{
-    return policy_trace_client(policy, identity, NULL);
 }
 
 // ---- before DNS ---------------------------------------------------------------------------------
@@ -143,8 +120,9 @@ static bool source_fits(const struct client *client, const struct ip_addr *sourc
         return true;
     const bool is_fit = ip_sets_hold(&client->sources, source, ip_addr_classify(source));
     if (trace != NULL)
-        tell(trace,
-             &(struct policy_step){.kind = POLICY_STEP_SOURCE, .client = client, .is_fit = is_fit});
+        trace->told(
+            trace->arg,
+            &(struct policy_step){.kind = POLICY_STEP_SOURCE, .client = client, .is_fit = is_fit});
     return is_fit;
 }
 
@@ -200,9 +178,9 @@ static bool any_allow_concerns(const struct client *client, const struct target 
     return false;
 }
 
-void policy_trace_target(const struct policy *policy, const struct client *client,
-                         const struct ip_addr *source, const struct target *target,
-                         const struct policy_trace *trace, struct decision *out)
+void policy_decide_target(const struct policy *policy, const struct client *client,
+                          const struct ip_addr *source, const struct target *target,
+                          const struct policy_trace *trace, struct decision *out)
 {
     // A written address goes on to its own judgement, where "always closed" comes before the rules.
     if (!client_may_ask(client, source, trace, out) || target->kind == TARGET_ADDRESS)
@@ -212,13 +190,6 @@ void policy_trace_target(const struct policy *policy, const struct client *clien
         decide(out, ACTION_DENY, REASON_DENIED_BY_RULE, denial->name);
     else if (!any_allow_concerns(client, target, trace) && client->mode == POLICY_ENFORCE)
         decide(out, ACTION_DENY, REASON_NO_RULE, NULL);
-}
-
-void policy_decide_target(const struct policy *policy, const struct client *client,
-                          const struct ip_addr *source, const struct target *target,
-                          struct decision *out)
-{
-    policy_trace_target(policy, client, source, target, NULL, out);
 }
 
 // ---- our own listeners --------------------------------------------------------------------------
@@ -305,8 +276,9 @@ static void tell_verdict(const struct judgement *j, const struct candidate *cand
                          const struct ip_addr *form)
 {
     if (j->trace != NULL)
-        tell(j->trace, &(struct policy_step){
-                           .kind = POLICY_STEP_VERDICT, .candidate = candidate, .form = form});
+        j->trace->told(j->trace->arg, &(struct policy_step){.kind = POLICY_STEP_VERDICT,
+                                                            .candidate = candidate,
+                                                            .form = form});
 }
 
 // deny and admit settle a candidate; `form` is what decided.
@@ -362,7 +334,8 @@ static void tell_address(const struct judgement *j, enum policy_list list, const
                          const struct candidate *candidate, const struct ip_addr *form, bool is_fit)
 {
     if (j->trace != NULL)
-        tell(j->trace, &(struct policy_step){.kind = POLICY_STEP_ADDRESS,
+        j->trace->told(j->trace->arg,
+                       &(struct policy_step){.kind = POLICY_STEP_ADDRESS,
                                              .list = list,
                                              .rule = rule,
                                              .candidate = candidate,
@@ -481,10 +454,10 @@ static void judge(struct judgement *j, struct decision *out)
     conclude(j, out);
 }
 
-void policy_trace_addresses(const struct policy *policy, const struct client *client,
-                            const struct ip_addr *source, const struct target *target,
-                            struct candidate *candidates, size_t count,
-                            const struct policy_trace *trace, struct decision *out)
+void policy_decide_addresses(const struct policy *policy, const struct client *client,
+                             const struct ip_addr *source, const struct target *target,
+                             struct candidate *candidates, size_t count,
+                             const struct policy_trace *trace, struct decision *out)
 {
     for (size_t i = 0; i < count; i++) {
         candidates[i].is_admitted = false;
@@ -514,25 +487,16 @@ void policy_trace_addresses(const struct policy *policy, const struct client *cl
     }
 }
 
-void policy_decide_addresses(const struct policy *policy, const struct client *client,
-                             const struct ip_addr *source, const struct target *target,
-                             struct candidate *candidates, size_t count, struct decision *out)
-{
-    policy_trace_addresses(policy, client, source, target, candidates, count, NULL, out);
-}
-
 // ---- life ---------------------------------------------------------------------------------------
 
 struct policy *policy_create(void)
 {
-    struct policy *policy = calloc(1, sizeof *policy);
+    struct arena *arena = arena_create();
+    struct policy *policy = arena == NULL ? NULL : arena_alloc(arena, 1, sizeof *policy);
     if (policy == NULL)
-        return NULL;
-    policy->arena = arena_create();
-    if (policy->arena == NULL) {
-        free(policy);
-        return NULL;
-    }
+        arena_destroy(arena);
+    else
+        policy->arena = arena;
     return policy;
 }
 
@@ -544,8 +508,6 @@ enum err policy_seal(struct policy *policy)
 
 void policy_destroy(struct policy *policy)
 {
-    if (policy == NULL)
-        return;
-    arena_destroy(policy->arena);
-    free(policy);
+    if (policy != NULL)
+        arena_destroy(policy->arena);
 }

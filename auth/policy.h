@@ -30,9 +30,11 @@ struct decision {
 };
 
 // policy_find_client gives the first client in file order that fits `identity` (NULL: a client
-// without certificate), or NULL.
+// without certificate), or NULL. Like the two functions below it tells `trace` each entry and rule that
+// it looks at, in file order; with NULL it tells nobody.
 const struct client *policy_find_client(const struct policy *policy,
-                                        const struct identity *identity);
+                                        const struct identity *identity,
+                                        const struct policy_trace *trace);
 
 // policy_decide_target decides what can be decided before DNS: source, client, denials by name and
 // port, and whether any allow could apply. `client` may be NULL (no_client). `source` is canonical.
@@ -42,7 +44,7 @@ const struct client *policy_find_client(const struct policy *policy,
 // written; its strings are borrowed from the policy.
 void policy_decide_target(const struct policy *policy, const struct client *client,
                           const struct ip_addr *source, const struct target *target,
-                          struct decision *out);
+                          const struct policy_trace *trace, struct decision *out);
 
 // policy_is_own_port tells whether one of the proxy's listeners that are bound to every local
 // address has this port, so that the caller has to find out which candidates are local.
@@ -67,20 +69,8 @@ struct candidate {
 // nothing.
 void policy_decide_addresses(const struct policy *policy, const struct client *client,
                              const struct ip_addr *source, const struct target *target,
-                             struct candidate *candidates, size_t count, struct decision *out);
-
-// policy_trace_client, policy_trace_target and policy_trace_addresses decide as the three functions above, and tell
-// `trace` each entry and rule that they look at, in file order; NULL: nobody is told.
-const struct client *policy_trace_client(const struct policy *policy,
-                                         const struct identity *identity,
-                                         const struct policy_trace *trace);
-void policy_trace_target(const struct policy *policy, const struct client *client,
-                         const struct ip_addr *source, const struct target *target,
-                         const struct policy_trace *trace, struct decision *out);
-void policy_trace_addresses(const struct policy *policy, const struct client *client,
-                            const struct ip_addr *source, const struct target *target,
-                            struct candidate *candidates, size_t count,
-                            const struct policy_trace *trace, struct decision *out);
+                             struct candidate *candidates, size_t count,
+                             const struct policy_trace *trace, struct decision *out);
 
 // policy_create makes an empty policy with an arena to build in; NULL without memory.
 struct policy *policy_create(void) MUST_USE;

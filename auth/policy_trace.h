@@ -1,6 +1,6 @@
 // policy_trace: what the deciding code looks at, told step by step. For `explain` and lints.
 //
-// The functions that decide tell it (policy_trace_... of policy.h); there is no second engine. `told` must not change
+// The functions that decide tell it (see policy.h); there is no second engine. `told` must not change
 // the policy. It may keep the pointers as long as the policy lives, except those to candidates and forms. The comment of
 // each kind names the fields that count.
 #pragma once

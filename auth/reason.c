@@ -3,16 +3,12 @@
 
 const char *reason_name(enum reason reason)
 {
-    switch (reason) {
-#define X(symbol, name)                                                                            \
-    case symbol:                                                                                   \
-        return name;
+    static const char *const names[REASON_COUNT] = {
+#define X(symbol, name) name,
         REASON_TABLE(X)
 #undef X
-    case REASON_COUNT:
-        break;
-    }
-    return "unknown";
+    };
+    return reason < REASON_COUNT ? names[reason] : "unknown";
 }
 
 enum reason reason_of_end(enum reason reason)

@@ -87,7 +87,7 @@ struct client_index;
 
 // policy is everything above, ready to be decided by.
 struct policy {
-    struct arena *arena; // owned; holds everything below
+    struct arena *arena; // holds the policy itself and everything below
     const struct client *clients;
     size_t client_count;
     const struct client_index *client_index; // made by policy_seal; NULL: one by one

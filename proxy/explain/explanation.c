@@ -199,7 +199,7 @@ static void ask(struct explanation *explanation)
         json_pack("{s:s,s:i}", "host", target_format_host(&question->target, host), "port",
                   question->target.port));
     explanation->entries = add(explanation, "misfits", json_array());
-    explanation->client = policy_trace_client(explanation->policy, question->identity, &trace);
+    explanation->client = policy_find_client(explanation->policy, question->identity, &trace);
     if (explanation->client == NULL)
         add(explanation, "client", json_null());
     explanation->rules = add(explanation, "rules", json_array());
@@ -207,8 +207,8 @@ static void ask(struct explanation *explanation)
                                 question->source.family == IP_NONE;
     if (explanation->lacks_source)
         return;
-    policy_trace_target(explanation->policy, explanation->client, &question->source,
-                        &question->target, &trace, &explanation->decision);
+    policy_decide_target(explanation->policy, explanation->client, &question->source,
+                         &question->target, &trace, &explanation->decision);
 }
 
 struct explanation *explanation_create(const struct policy *policy, const struct question *question)
@@ -254,8 +254,8 @@ void explanation_judge(struct explanation *explanation, struct candidate *candid
     const struct question *question = explanation->question;
     const struct policy_trace trace = trace_of(explanation);
     ASSERT(explanation_lacks_addresses(explanation));
-    policy_trace_addresses(explanation->policy, explanation->client, &question->source,
-                           &question->target, candidates, count, &trace, &explanation->decision);
+    policy_decide_addresses(explanation->policy, explanation->client, &question->source,
+                            &question->target, candidates, count, &trace, &explanation->decision);
     add(explanation, "addresses_from", json_string(origin));
     explanation->addresses = add(explanation, "addresses", json_array());
     for (size_t i = 0; i < count; i++)

@@ -44,9 +44,9 @@ void replay_decision(const struct policy *policy, struct history_decision *past,
     *out = (struct replay){.kind = REPLAY_SKIPPED, .why = why_not(past)};
     if (out->why != NULL)
         return;
-    out->client = policy_find_client(policy, past->identity);
+    out->client = policy_find_client(policy, past->identity, NULL);
     out->kind = REPLAY_JUDGED;
-    policy_decide_target(policy, out->client, &past->source, &past->target, &out->decision);
+    policy_decide_target(policy, out->client, &past->source, &past->target, NULL, &out->decision);
     if (out->decision.action != ACTION_ALLOW)
         return;
     if (past->target.kind == TARGET_ADDRESS) {
@@ -59,7 +59,7 @@ void replay_decision(const struct policy *policy, struct history_decision *past,
     }
     replay_mark_local(policy, past->target.port, past->judged, past->judged_count);
     policy_decide_addresses(policy, out->client, &past->source, &past->target, past->judged,
-                            past->judged_count, &out->decision);
+                            past->judged_count, NULL, &out->decision);
 }
 
 static bool is_same_text(const char *a, const char *b)

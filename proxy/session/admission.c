@@ -27,7 +27,7 @@ struct verdict admission_decide_target(const struct admission *admission)
 {
     struct decision decision;
     policy_decide_target(admission->snapshot->policy, admission->client, admission->source,
-                         admission->target, &decision);
+                         admission->target, NULL, &decision);
     return verdict_of_decision(&decision, admission->snapshot->id, 403);
 }
 
@@ -36,7 +36,7 @@ static void decide_addresses(const struct admission *admission, struct candidate
                              size_t count, struct decision *out)
 {
     policy_decide_addresses(admission->snapshot->policy, admission->client, admission->source,
-                            admission->target, candidates, count, out);
+                            admission->target, candidates, count, NULL, out);
     for (size_t i = 0; i < count; i++)
         candidates[i].rule = NULL;
 }

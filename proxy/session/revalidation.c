@@ -14,7 +14,7 @@ void peer_note_expiry(struct peer *peer)
 
 bool peer_identify(struct peer *peer, const struct snapshot *snapshot)
 {
-    const struct client *found = policy_find_client(snapshot->policy, peer->identity);
+    const struct client *found = policy_find_client(snapshot->policy, peer->identity, NULL);
     const struct audit_client client = {
         .address = peer->address,
         .port = peer->port,
@@ -79,7 +79,7 @@ bool peer_is_blocked(const struct peer *peer, const struct identity *identity)
 {
     const struct snapshot *today = peer->context->snapshot;
     return blocklist_count(today->blocks) > 0 &&
-           is_blocked_as(peer, policy_find_client(today->policy, identity), identity);
+           is_blocked_as(peer, policy_find_client(today->policy, identity, NULL), identity);
 }
 
 // is_blocked asks the same for the peer's own identity.

@@ -203,11 +203,11 @@ static enum reason decide(const struct policy *policy, const struct question *qu
 {
     struct candidate candidate = {.address = question->address};
     struct decision decision;
-    policy_decide_target(policy, question->client, &question->address, &question->target,
+    policy_decide_target(policy, question->client, &question->address, &question->target, NULL,
                          &decision);
     if (decision.action == ACTION_ALLOW)
         policy_decide_addresses(policy, question->client, &question->address, &question->target,
-                                &candidate, 1, &decision);
+                                &candidate, 1, NULL, &decision);
     return decision.reason;
 }
 
@@ -250,7 +250,7 @@ static double time_client(const struct policy *policy, const struct size *size, 
     for (size_t round = 0; round < ROUNDS; round++) {
         const double began = now_s(CLOCK_THREAD_CPUTIME_ID);
         for (size_t i = 0; i < IDENTITIES; i++)
-            ASSERT((policy_find_client(policy, identities[i]) != NULL) == is_known);
+            ASSERT((policy_find_client(policy, identities[i], NULL) != NULL) == is_known);
         const double each = (now_s(CLOCK_THREAD_CPUTIME_ID) - began) / IDENTITIES;
         best = each < best ? each : best;
     }

@@ -372,10 +372,10 @@ struct question {
 static const struct client *find_client(struct eval *eval, struct slice who)
 {
     if (is_word(who, "anonymous"))
-        return policy_find_client(eval->policy, NULL);
+        return policy_find_client(eval->policy, NULL, NULL);
     if (slice_find(who, '=') != who.len) {
         struct identity *identity = identity_make(keep(eval, who));
-        const struct client *client = policy_find_client(eval->policy, identity);
+        const struct client *client = policy_find_client(eval->policy, identity, NULL);
         identity_destroy(identity);
         return client;
     }
@@ -421,7 +421,8 @@ static void answer(struct eval *eval, struct question *question, struct decision
         *out = (struct decision){.action = ACTION_ERROR, .reason = REASON_BAD_TARGET};
         return;
     }
-    policy_decide_target(eval->policy, question->client, &question->source, &question->target, out);
+    policy_decide_target(eval->policy, question->client, &question->source, &question->target, NULL,
+                         out);
     if (question->stops_before_dns) {
         if (out->action == ACTION_ALLOW)
             failed(eval, "was not decided before DNS");
@@ -436,7 +437,7 @@ static void answer(struct eval *eval, struct question *question, struct decision
         failed(eval, "the first step says more than it knows");
     memset(out, 0xA5, sizeof *out);
     policy_decide_addresses(eval->policy, question->client, &question->source, &question->target,
-                            question->candidates, question->count, out);
+                            question->candidates, question->count, NULL, out);
 }
 
 // describe writes a decision as the fifth column has it.
@@ -493,7 +494,7 @@ static void check_second_step(struct eval *eval, const struct question *question
         return;
     ASSERT(ip_addr_parse(SLICE_LITERAL("9.9.9.9"), &candidate.address) == ERR_OK);
     policy_decide_addresses(eval->policy, question->client, &question->source, &question->target,
-                            &candidate, 1, &second);
+                            &candidate, 1, NULL, &second);
     if (second.action != first->action || second.reason != first->reason ||
         second.rule != first->rule || candidate.is_admitted)
         failed(eval, "the second step forgets what the first one denied");

@@ -232,17 +232,17 @@ static void the_first_client_that_fits_is_found(void **state)
     };
     const struct policy policy = {.clients = clients, .client_count = 6};
     struct identity *identity = identity_make(leaf_text);
-    assert_ptr_equal(&clients[2], policy_find_client(&policy, identity));
+    assert_ptr_equal(&clients[2], policy_find_client(&policy, identity, NULL));
     identity_destroy(identity);
     identity = identity_make("cn=other trust=staff");
-    assert_ptr_equal(&clients[3], policy_find_client(&policy, identity));
+    assert_ptr_equal(&clients[3], policy_find_client(&policy, identity, NULL));
     identity_destroy(identity);
     identity = identity_make("cn=bot"); // only presented
-    assert_null(policy_find_client(&policy, identity));
+    assert_null(policy_find_client(&policy, identity, NULL));
     identity_destroy(identity);
-    assert_ptr_equal(&clients[5], policy_find_client(&policy, NULL));
+    assert_ptr_equal(&clients[5], policy_find_client(&policy, NULL, NULL));
     const struct policy empty = {0};
-    assert_null(policy_find_client(&empty, NULL));
+    assert_null(policy_find_client(&empty, NULL, NULL));
 }
 
 int main(void)

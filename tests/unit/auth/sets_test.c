@@ -190,6 +190,10 @@ static void ranges_that_touch_or_overlap_become_one(void **state)
     assert_string_equal(ranges("2001:db8::1,2001:db8::3", out),
                         "2001:db8::1-2001:db8::1 2001:db8::3-2001:db8::3 ");
     assert_string_equal(ranges("", out), "");
+    struct arena *arena = arena_create();
+    assert_true(ip_set_has_public(make_addresses(arena, "public,1.2.3.4").items[0]));
+    assert_false(ip_set_has_public(make_addresses(arena, "1.2.3.4").items[0]));
+    arena_destroy(arena);
 }
 
 struct membership {
