@@ -22,12 +22,12 @@ LAYERS_FILE = "tools/bazel/layers.bzl"
 FOREIGN_NAMES = {"noun_verb_object", "on_xxx", "a_reset_of_the_target_resets_the_client", "sched_setattr",
                  "grpc_proxy", "no_grpc_proxy", "never_direct"}
 
-# Headers that have one user each.
+# Headers that few files may use.
 ONLY_IN = {
     "ares.h": {"proxy/net/dns_client.c"},
     "yaml.h": {"proxy/config/yaml.c"},
     "idn2.h": {"proxy/config/idn.c"},
-    "libpsl.h": {"proxy/lint/public_suffix.c"},
+    "libpsl.h": {"proxy/lint/lint.c", "proxy/lint/lint_rules.c"},
 }
 
 # Headers of libraries: forbidden unless a folder's row lists them. Everything else in <> is libc.

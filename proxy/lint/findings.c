@@ -13,9 +13,3 @@ void lint_find(struct lint *lint, enum severity severity, const struct node *nod
                                format, args);
     va_end(args);
 }
-
-uint32_t lint_line(const struct lint *lint, size_t client)
-{
-    const struct node *node = lint->places.clients[client];
-    return node == NULL ? 0 : node->line;
-}

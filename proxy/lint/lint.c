@@ -1,6 +1,8 @@
 // Opens what the findings need, and has everything looked at.
 #include "proxy/lint/lint.h"
 
+#include <libpsl.h>
+
 #include "proxy/lint/parts.h"
 
 // Comparing a thousand rules of a thousand names with one another would take minutes.
@@ -15,8 +17,8 @@ enum err lint_policy(const struct snapshot *snapshot, struct diagnostics *diagno
         .listing = {.left = WORK_MAX},
     };
     TRY(places_open(snapshot, &lint.places));
-    lint.list = public_suffix_list_open();
-    if (lint.list == NULL)
+    lint.suffixes = psl_latest(NULL);
+    if (lint.suffixes == NULL)
         lint_find(
             &lint, SEVERITY_NOTE, NULL,
             "wildcards are not compared with the list of public suffixes: it is not on this machine (Debian: apt-get install publicsuffix)");
@@ -26,7 +28,7 @@ enum err lint_policy(const struct snapshot *snapshot, struct diagnostics *diagno
     if (lint.budget.left == 0 || lint.listing.left == 0)
         lint_find(&lint, SEVERITY_NOTE, NULL,
                   "not everything was looked at: there are too many rules with long lists");
-    public_suffix_list_close(lint.list);
+    psl_free(lint.suffixes);
     places_close(&lint.places);
     return error == ERR_OK && diagnostics->error_count > 0 ? ERR_INPUT : error;
 }

@@ -186,11 +186,12 @@ static bool look_at_entry(struct lint *lint, const struct entry_index *index, ui
         first = find_broad(index, entry, client, &lint->budget);
     if (first == NULL)
         return true;
+    const struct node *place = lint->places.clients[first->client];
     lint_find(
         lint, SEVERITY_WARNING, node,
         "match[%zu] of client `%s` is never reached: client `%s` (line %u) matches every certificate that it fits, and comes first"
         "\nput the narrower client first, or remove one of the two",
-        number, owner->name, policy->clients[first->client].name, lint_line(lint, first->client));
+        number, owner->name, policy->clients[first->client].name, place == NULL ? 0 : place->line);
     return false;
 }
 

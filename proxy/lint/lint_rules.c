@@ -1,5 +1,7 @@
 // Every list of rules: what is shadowed or unreachable, wildcards that strangers can fill, doors to special ranges,
 // denials that a written address walks round.
+#include <libpsl.h>
+
 #include "auth/rule_fit.h"
 #include "proxy/lint/parts.h"
 #include "proxy/net/host_table.h"
@@ -13,26 +15,6 @@ struct rule_list {
     size_t count;
     const struct node *node; // the list, or NULL
 };
-
-static struct rule_list allow_of(const struct lint *lint, size_t client)
-{
-    const struct client *owner = &lint->snapshot->policy->clients[client];
-    return (struct rule_list){owner->allow, owner->allow_count,
-                              node_get(lint->places.clients[client], "allow")};
-}
-
-static struct rule_list deny_of(const struct lint *lint, size_t client)
-{
-    const struct client *owner = &lint->snapshot->policy->clients[client];
-    return (struct rule_list){owner->deny, owner->deny_count,
-                              node_get(lint->places.clients[client], "deny")};
-}
-
-static struct rule_list deny_for_all(const struct lint *lint)
-{
-    const struct policy *policy = lint->snapshot->policy;
-    return (struct rule_list){policy->deny, policy->deny_count, lint->places.deny};
-}
 
 // look_for_shadows finds rules of a list that others of it make superfluous. Of two that are alike the later one is.
 static void look_for_shadows(struct lint *lint, const struct rule_list *list,
@@ -89,26 +71,46 @@ static void look_for_ways_round(struct lint *lint, const struct rule_list *deny,
     }
 }
 
-static void look_for_suffixes(struct lint *lint, const struct rule_list *allow)
+// name_walk is a walk through the names of a rule.
+struct name_walk {
+    size_t set;
+    size_t cursor;
+    struct host_record record; // the name that it is at
+};
+
+// next_name goes on to the next name. False after the last, and when the budget is used up.
+static bool next_name(struct lint *lint, const struct rule *rule, struct name_walk *walk)
 {
-    for (size_t i = 0; lint->list != NULL && i < allow->count; i++) {
-        const struct host_sets *sets = &allow->rules[i].hosts;
-        for (size_t j = 0; j < sets->count; j++) {
-            struct host_record record;
-            size_t cursor = 0;
-            while (lint->listing.left > 0 && host_set_next(sets->items[j], &cursor, &record)) {
-                lint->listing.left--;
-                if (record.kind != HOST_PATTERN_SUFFIX ||
-                    !public_suffix_list_has(lint->list, record.name))
-                    continue;
-                lint_find(lint, SEVERITY_WARNING, places_item(allow->node, i),
-                          "rule `%s`: anybody can have a name under `*.%.*s`, which is a public "
-                          "suffix"
-                          "\nname the intended domains",
-                          allow->rules[i].name, (int)record.name.len,
-                          (const char *)record.name.data);
-            }
+    while (lint->listing.left > 0 && walk->set < rule->hosts.count) {
+        if (host_set_next(rule->hosts.items[walk->set], &walk->cursor, &walk->record)) {
+            lint->listing.left--;
+            return true;
         }
+        walk->set++;
+        walk->cursor = 0;
+    }
+    return false;
+}
+
+static bool is_public_suffix(const struct lint *lint, struct slice name)
+{
+    char text[HOSTNAME_MAX_LEN + 1];
+    return lint->suffixes != NULL && string_copy(text, sizeof text, name) &&
+           psl_is_public_suffix2(lint->suffixes, text, PSL_TYPE_ANY | PSL_TYPE_NO_STAR_RULE) == 1;
+}
+
+// look_for_suffixes finds wildcards under which anybody may register a name. A last label that is not on the list does
+// not count: `internal` belongs to the operator of that DNS.
+static void look_for_suffixes(struct lint *lint, const struct rule *rule, const struct node *node)
+{
+    struct name_walk walk = {0};
+    while (next_name(lint, rule, &walk)) {
+        const struct slice name = walk.record.name;
+        if (walk.record.kind == HOST_PATTERN_SUFFIX && is_public_suffix(lint, name))
+            lint_find(lint, SEVERITY_WARNING, node,
+                      "rule `%s`: anybody can have a name under `*.%.*s`, which is a public suffix"
+                      "\nname the intended domains",
+                      rule->name, (int)name.len, (const char *)name.data);
     }
 }
 
@@ -125,38 +127,35 @@ static bool is_admitted(const struct lint *lint, const struct rule *rule,
     return false;
 }
 
-// look_for_unreachable_names finds names whose addresses are known here, and of which the rule admits none.
+// look_for_unreachable_names finds names whose addresses are known here, and none of them is admitted by the rule.
 static void look_for_unreachable_names(struct lint *lint, const struct rule *rule,
                                        const struct node *node)
 {
-    for (size_t i = 0; i < rule->hosts.count; i++) {
-        struct host_record record;
-        size_t cursor = 0;
-        while (lint->listing.left > 0 && host_set_next(rule->hosts.items[i], &cursor, &record)) {
-            size_t count = 0;
-            char address[IP_TEXT_CAP];
-            lint->listing.left--;
-            const struct host_entry *entries =
-                record.kind != HOST_PATTERN_EXACT
-                    ? NULL
-                    : host_table_find_known(lint->snapshot->resolver.hosts, record.name, &count);
-            if (count == 0 || is_admitted(lint, rule, entries, count))
-                continue;
-            const struct ip_addr *last = &entries[count - 1].address; // of localhost that is IPv4
-            const char *text = ip_addr_format(last, address);
-            const char *range = ip_addr_special_name(last);
-            const bool has_addresses = rule->has_addresses;
-            lint_find(lint, SEVERITY_WARNING, node,
-                      "rule `%s` never lets anybody reach `%.*s`: that is at %s (%s)"
-                      "\n%s\"%s/%d\"%s, if this is intended",
-                      rule->name, (int)record.name.len, (const char *)record.name.data, text,
-                      range == NULL ? "public" : range,
-                      has_addresses ? "add "
-                                    : "without `addresses` a rule reaches public addresses only: "
-                                      "add `addresses: [",
-                      text, last->family == IP_V4 ? 32 : 128,
-                      has_addresses ? " to its `addresses`" : "]`");
-        }
+    struct name_walk walk = {0};
+    while (next_name(lint, rule, &walk)) {
+        size_t count = 0;
+        char address[IP_TEXT_CAP];
+        const struct slice name = walk.record.name;
+        const struct host_entry *entries =
+            walk.record.kind != HOST_PATTERN_EXACT
+                ? NULL
+                : host_table_find_known(lint->snapshot->resolver.hosts, name, &count);
+        if (count == 0 || is_admitted(lint, rule, entries, count))
+            continue;
+        const struct ip_addr *last = &entries[count - 1].address; // of localhost that is IPv4
+        const char *text = ip_addr_format(last, address);
+        const char *range = ip_addr_special_name(last);
+        const bool has_addresses = rule->has_addresses;
+        lint_find(lint, SEVERITY_WARNING, node,
+                  "rule `%s` never lets anybody reach `%.*s`: that is at %s (%s)"
+                  "\n%s\"%s/%d\"%s, if this is intended",
+                  rule->name, (int)name.len, (const char *)name.data, text,
+                  range == NULL ? "public" : range,
+                  has_addresses ? "add "
+                                : "without `addresses` a rule reaches public addresses only: "
+                                  "add `addresses: [",
+                  text, last->family == IP_V4 ? 32 : 128,
+                  has_addresses ? " to its `addresses`" : "]`");
     }
 }
 
@@ -192,24 +191,21 @@ static bool opens_nothing(struct lint *lint, const struct ip_sets *sets)
     return has_range;
 }
 
-// look_for_unreachable finds allows that can never admit anything, and names that they can never admit.
-static void look_for_unreachable(struct lint *lint, const struct rule_list *allow)
+// look_for_unreachable finds a rule that can never admit anything, and names that it can never admit.
+static void look_for_unreachable(struct lint *lint, const struct rule *rule,
+                                 const struct node *node)
 {
-    for (size_t i = 0; i < allow->count; i++) {
-        const struct rule *rule = &allow->rules[i];
-        const struct node *node = places_item(allow->node, i);
-        if (rule->has_addresses && opens_nothing(lint, &rule->addresses))
-            lint_find(lint, SEVERITY_WARNING, node,
-                      "rule `%s` allows nothing: no rule opens any of its `addresses`"
-                      "\nmetadata services, multicast and the like are always closed: name other "
-                      "addresses, or remove the rule",
-                      rule->name);
-        else
-            look_for_unreachable_names(lint, rule, node);
-    }
+    if (rule->has_addresses && opens_nothing(lint, &rule->addresses))
+        lint_find(lint, SEVERITY_WARNING, node,
+                  "rule `%s` allows nothing: no rule opens any of its `addresses`"
+                  "\nmetadata services, multicast and the like are always closed: name other "
+                  "addresses, or remove the rule",
+                  rule->name);
+    else
+        look_for_unreachable_names(lint, rule, node);
 }
 
-// spans_bits tells whether the range is at least as wide as a prefix of `v4` or `v6` bits.
+// is_wide tells whether the range is at least as wide as a prefix of WIDE_V4_BITS or WIDE_V6_BITS.
 static bool is_wide(const struct ip_addr *first, const struct ip_addr *last)
 {
     const size_t bytes = first->family == IP_V4 ? WIDE_V4_BITS / 8 : WIDE_V6_BITS / 8;
@@ -238,41 +234,44 @@ static bool find_opened(struct budget *budget, const struct rule *rule, struct i
     return false;
 }
 
-static void look_for_special(struct lint *lint, const struct rule_list *allow)
+static void look_for_special(struct lint *lint, const struct rule *rule, const struct node *node)
 {
-    for (size_t i = 0; i < allow->count; i++) {
-        const struct rule *rule = &allow->rules[i];
-        struct ip_addr first;
-        struct ip_addr last;
-        char from[IP_TEXT_CAP];
-        char to[IP_TEXT_CAP];
-        if (!find_opened(&lint->listing, rule, &first, &last))
-            continue;
-        const char *range = ip_addr_special_name(&first);
-        lint_find(lint, is_wide(&first, &last) ? SEVERITY_WARNING : SEVERITY_NOTE,
-                  places_item(allow->node, i),
-                  "rule `%s` opens %s to %s (%s)"
-                  "\nname the hosts and their single addresses, where they are known",
-                  rule->name, ip_addr_format(&first, from), ip_addr_format(&last, to),
-                  range == NULL ? "special" : range);
-    }
+    struct ip_addr first;
+    struct ip_addr last;
+    char from[IP_TEXT_CAP];
+    char to[IP_TEXT_CAP];
+    if (!find_opened(&lint->listing, rule, &first, &last))
+        return;
+    const char *range = ip_addr_special_name(&first);
+    lint_find(lint, is_wide(&first, &last) ? SEVERITY_WARNING : SEVERITY_NOTE, node,
+              "rule `%s` opens %s to %s (%s)"
+              "\nname the hosts and their single addresses, where they are known",
+              rule->name, ip_addr_format(&first, from), ip_addr_format(&last, to),
+              range == NULL ? "special" : range);
 }
 
 void lint_rules(struct lint *lint)
 {
-    const struct rule_list for_all = deny_for_all(lint);
+    const struct policy *policy = lint->snapshot->policy;
+    const struct rule_list for_all = {policy->deny, policy->deny_count, lint->places.deny};
     look_for_shadows(lint, &for_all, deny_covers);
-    for (size_t i = 0; i < lint->snapshot->policy->client_count; i++) {
-        const struct rule_list allow = allow_of(lint, i);
-        const struct rule_list deny = deny_of(lint, i);
+    for (size_t i = 0; i < policy->client_count; i++) {
+        const struct client *client = &policy->clients[i];
+        const struct node *place = lint->places.clients[i];
+        const struct rule_list allow = {client->allow, client->allow_count,
+                                        node_get(place, "allow")};
+        const struct rule_list deny = {client->deny, client->deny_count, node_get(place, "deny")};
         look_for_shadows(lint, &allow, allow_covers);
         look_for_shadows(lint, &deny, deny_covers);
         look_for_closed(lint, &allow, &for_all);
         look_for_closed(lint, &allow, &deny);
         look_for_ways_round(lint, &deny, &allow);
         look_for_ways_round(lint, &for_all, &allow);
-        look_for_suffixes(lint, &allow);
-        look_for_special(lint, &allow);
-        look_for_unreachable(lint, &allow);
+        for (size_t j = 0; j < allow.count; j++) {
+            const struct node *node = places_item(allow.node, j);
+            look_for_suffixes(lint, &allow.rules[j], node);
+            look_for_special(lint, &allow.rules[j], node);
+            look_for_unreachable(lint, &allow.rules[j], node);
+        }
     }
 }
