@@ -54,25 +54,24 @@ static enum err take_reason(void *arg, const char *value, struct errinfo *info)
                        value);
 }
 
-// revoke_name revokes every live certificate of a name; `*out_known` tells how many it ever had.
+// revoke_name revokes every valid certificate of a name.
 static enum err revoke_name(struct index *index, const struct revoke_arguments *arguments,
-                            int64_t now_s, size_t *out_known, size_t *out_revoked,
-                            struct errinfo *info)
+                            int64_t now_s, struct errinfo *info)
 {
-    *out_known = 0;
-    *out_revoked = 0;
+    bool has_valid = false;
     for (size_t i = 0; i < index->count; i++) {
         const struct index_entry *entry = &index->entries[i];
-        if (strcmp(entry->name, arguments->target) != 0)
+        if (strcmp(entry->name, arguments->target) != 0 || entry->is_revoked ||
+            entry->not_after_s < now_s)
             continue;
-        ++*out_known;
-        if (entry->is_revoked || entry->not_after_s < now_s)
-            continue;
+        has_valid = true;
         TRY(index_add_revocation(index, entry->serial, arguments->reason, now_s, info));
-        (void)printf("%s\n", index->entries[i].serial);
-        ++*out_revoked;
+        (void)puts(index->entries[i].serial);
     }
-    return ERR_OK;
+    if (has_valid)
+        return ERR_OK;
+    return errinfo_set(info, ERR_DENIED, "'%s' has no live certificate: all are revoked or expired",
+                       arguments->target);
 }
 
 static enum err revoke_serial(struct index *index, const struct revoke_arguments *arguments,
@@ -96,8 +95,6 @@ static enum err revoke(struct index *index, const struct revoke_arguments *argum
                        struct errinfo *info)
 {
     char serial[INDEX_SERIAL_CAP];
-    size_t known = 0;
-    size_t revoked = 0;
     const bool is_serial = index_parse_serial(arguments->target, serial);
     bool is_name = false;
     for (size_t i = 0; i < index->count; i++)
@@ -109,18 +106,12 @@ static enum err revoke(struct index *index, const struct revoke_arguments *argum
                            arguments->target);
     if (!is_name && is_serial)
         return revoke_serial(index, arguments, serial, now_s, info);
-    TRY(revoke_name(index, arguments, now_s, &known, &revoked, info));
-    if (known == 0)
-        return errinfo_set(info, ERR_DENIED,
-                           "nothing was issued to '%.100s': `ca list` shows the names; a "
-                           "certificate that is not listed is revoked by its serial, with "
-                           "--unlisted",
-                           arguments->target);
-    if (revoked == 0)
-        return errinfo_set(info, ERR_DENIED,
-                           "'%s' has no live certificate: all are revoked or expired",
-                           arguments->target);
-    return ERR_OK;
+    if (is_name)
+        return revoke_name(index, arguments, now_s, info);
+    return errinfo_set(info, ERR_DENIED,
+                       "nothing was issued to '%.100s': `ca list` shows the names; a certificate "
+                       "that is not listed is revoked by its serial, with --unlisted",
+                       arguments->target);
 }
 
 static int revoke_run(const struct revoke_arguments *arguments)

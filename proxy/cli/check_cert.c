@@ -84,13 +84,15 @@ static void give_up(struct answer *answer, const char *detail)
     answer_set(answer, "error", CLI_UNLOADABLE, "not_loadable", detail);
 }
 
-static bool peer_read(const char *text, struct arguments *out)
+static enum err take_peer(void *arg, const char *value, struct errinfo *info)
 {
     static const struct {
         const char *prefix;
         enum san_kind kind;
     } kinds[] = {{"dns:", SAN_DNS}, {"email:", SAN_EMAIL}, {"ip:", SAN_IP}, {"uri:", SAN_URI}};
-    const struct slice all = slice_of_string(text);
+    struct arguments *out = arg;
+    struct ip_addr *address = &out->peer_address;
+    const struct slice all = slice_of_string(value);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         const struct slice prefix = slice_of_string(kinds[i].prefix);
         if (!slice_starts_with(all, prefix) || all.len == prefix.len)
@@ -99,19 +101,12 @@ static bool peer_read(const char *text, struct arguments *out)
         out->peer_kind = kinds[i].kind;
         out->peer = slice_from(all, prefix.len);
         if (out->peer_kind != SAN_IP)
-            return true;
-        if (ip_addr_parse(out->peer, &out->peer_address) != ERR_OK)
-            return false;
-        out->peer = slice_of(out->peer_address.bytes, out->peer_address.family == IP_V4 ? 4 : 16);
-        return true;
-    }
-    return false;
-}
-
-static enum err take_peer(void *arg, const char *value, struct errinfo *info)
-{
-    if (peer_read(value, arg))
+            return ERR_OK;
+        if (ip_addr_parse(out->peer, address) != ERR_OK)
+            break;
+        out->peer = slice_of(address->bytes, address->family == IP_V4 ? 4 : 16);
         return ERR_OK;
+    }
     return errinfo_set(info, ERR_INPUT,
                        "'%.100s' is not one of dns:NAME, email:ADDRESS, ip:ADDRESS, uri:URI",
                        value);

@@ -23,16 +23,16 @@
     X("status", status_command,                                                                                 \
       "  status     -c FILE                    the state of the running proxy\n")                               \
     X("top", top_command, "  top        -c FILE                    its busiest tunnels\n")                      \
-    X("tail", tail_command,                                                                                     \
+    X("tail", control_command,                                                                                  \
       "  tail       -c FILE                    its audit records as they come\n")                               \
     X("reload", reload_command,                                                                                 \
       "  reload     -c FILE                    read the configuration again\n")                                 \
-    X("block", block_command,                                                                                   \
+    X("block", control_command,                                                                                 \
       "  block      -c FILE NAME|sha256:HEX    refuse a client from now on; unblock undoes it\n")               \
-    X("unblock", unblock_command, "")                                                                           \
-    X("kill", kill_command,                                                                                     \
+    X("unblock", control_command, "")                                                                           \
+    X("kill", control_command,                                                                                  \
       "  kill       -c FILE ID|client:NAME     end a tunnel, or all of a client's\n")                           \
-    X("drain", drain_command,                                                                                   \
+    X("drain", control_command,                                                                                 \
       "  drain      -c FILE                    finish what is under way, and exit\n")                           \
     X("version", version_command, "  version                               what this is\n")
 

@@ -1,0 +1,154 @@
+// The commands that send one line to the running proxy and print its answer: block, unblock, kill, drain and tail.
+#include "proxy/cli/commands.h"
+
+#include <string.h>
+
+#include "auth/base/text.h"
+#include "proxy/admin/control_request.h"
+#include "proxy/cli/control_client.h"
+
+#define OPTIONS_HELP                                                                               \
+    "  NAME                   a client of the configuration\n"                                     \
+    "  sha256:HEX             a certificate by its digest (client.sha256 in the audit)\n"          \
+    "      --issuer DN        a certificate by its issuer (RFC 4514) and\n"                        \
+    "      --serial HEX       its serial\n" CONTROL_OPTIONS_HELP                                   \
+    "  -h, --help             this text\n"
+
+static const char block_usage[] =
+    "usage: sallyport block (-c FILE | --control SOCKET) [--force] (NAME | sha256:HEX |\n"
+    "                       --issuer DN --serial HEX)\n"
+    "\n"
+    "From now on the client, or every client with the certificate anywhere in its chain, is refused: new\n"
+    "connections, resumptions and requests. Its live tunnels end within a second. The reason is\n"
+    "`blocked`. Blocks survive reloads and restarts, until `unblock`.\n"
+    "\n" OPTIONS_HELP "      --force            block a NAME that no client has today\n"
+    "\n"
+    "Exit: 0 blocked, 1 not blocked, or only until the next restart (it says which), 2 usage,\n"
+    "3 FILE has no control socket, 4 there is no proxy.\n";
+
+static const char unblock_usage[] =
+    "usage: sallyport unblock (-c FILE | --control SOCKET) (NAME | sha256:HEX |\n"
+    "                         --issuer DN --serial HEX)\n"
+    "\n"
+    "Undoes `sallyport block`. `sallyport status` lists the blocks.\n"
+    "\n" OPTIONS_HELP "\n"
+    "Exit: 0 not blocked any more, 1 it was not blocked, or will be again after a restart (it says\n"
+    "which), 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
+
+static const char kill_usage[] =
+    "usage: sallyport kill (-c FILE | --control SOCKET) (ID | client:NAME) [--json]\n"
+    "\n"
+    "Ends the request or tunnel with this id (as in answers, the audit log and `top`), or all those\n"
+    "that a client has now, with the reason `killed`. The client may come again; to prevent that, use\n"
+    "`sallyport block`.\n"
+    "\n" CONTROL_OPTIONS_HELP "      --json             one object of JSON; see docs/CONTROL.md\n"
+    "  -h, --help             this text\n"
+    "\n"
+    "Exit: 0 done, 1 nothing has this id, or nobody this name, 2 usage, 3 FILE has no control socket,\n"
+    "4 there is no proxy.\n";
+
+static const char drain_usage[] =
+    "usage: sallyport drain (-c FILE | --control SOCKET)\n"
+    "\n"
+    "Makes the running proxy accept nothing more, wait at most timeouts.drain for live tunnels to end,\n"
+    "and then exit, as SIGTERM does. Returns at once; `status` works until the end.\n"
+    "\n" CONTROL_OPTIONS_HELP "  -h, --help             this text\n"
+    "\n"
+    "Exit: 0 it drains, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
+
+static const char tail_usage[] =
+    "usage: sallyport tail (-c FILE | --control SOCKET)\n"
+    "\n"
+    "Prints the audit records of the running proxy as they are written, one line of JSON each, until\n"
+    "it is interrupted or the proxy ends. A slow reader gets them later; none is left out.\n"
+    "\n" CONTROL_OPTIONS_HELP "      --json             changes nothing: records are JSON\n"
+    "  -h, --help             this text\n"
+    "\n"
+    "Exit: 0 interrupted, or the proxy has ended, 1 the audit cannot be followed, 2 usage, 3 FILE has\n"
+    "no control socket, 4 there is no proxy.\n";
+
+// add_blocked adds the client or the certificate to be blocked. False: the arguments do not say which.
+static bool add_blocked(const struct control_options *options, const struct cli_line *line,
+                        struct text *request)
+{
+    text_append_string(request, options->is_forced ? " force " : " ");
+    const bool has_certificate = options->issuer != NULL && options->serial != NULL;
+    const bool has_part = options->issuer != NULL || options->serial != NULL;
+    if (has_certificate && line->argument_count == 0) {
+        text_append_format(request, "serial:%s issuer:%s", options->serial, options->issuer);
+        return true;
+    }
+    if (has_part || line->argument_count != 1)
+        return false;
+    const struct slice word = slice_of_string(line->arguments[0]);
+    if (slice_find(word, ':') == word.len)
+        text_append_string(request, "client:");
+    text_append(request, word);
+    return true;
+}
+
+// has_kind tells whether the argument says itself what it names, as a line of the protocol does.
+static bool has_kind(const char *argument)
+{
+    const struct slice who = slice_of_string(argument);
+    return slice_starts_with(who, SLICE_LITERAL("client:")) ||
+           slice_starts_with(who, SLICE_LITERAL("id:"));
+}
+
+// add_killed adds the request or the client to be killed. False: the arguments do not say which.
+static bool add_killed(const struct control_options *options, const struct cli_line *line,
+                       struct text *request)
+{
+    (void)options;
+    if (line->argument_count == 1)
+        text_append_format(request, " %s%s",
+                           has_kind(line->arguments[0]) ? "" : "id:", line->arguments[0]);
+    else if (line->argument_count == 2 && strcmp(line->arguments[0], "client") == 0)
+        text_append_format(request, " client:%s", line->arguments[1]);
+    else
+        return false;
+    return true;
+}
+
+#define WHOM "whom? give NAME, sha256:HEX, or --issuer DN and --serial HEX"
+
+static const struct row {
+    const char *name; // of the command and of the request
+    const char *usage;
+    unsigned takes; // of enum control_takes
+    int argument_max;
+    bool (*add)(const struct control_options *options, const struct cli_line *line,
+                struct text *request); // adds what the request is about; NULL: nothing
+    const char *missing;               // what is said when it cannot
+    bool follows;                      // the answer does not end by itself
+} ROWS[] = {
+    {"block", block_usage, CONTROL_TAKES_CERTIFICATE | CONTROL_TAKES_FORCE, 1, add_blocked, WHOM,
+     false},
+    {"unblock", unblock_usage, CONTROL_TAKES_CERTIFICATE, 1, add_blocked, WHOM, false},
+    {"kill", kill_usage, CONTROL_TAKES_JSON, 2, add_killed, "what? give an ID, or client:NAME",
+     false},
+    {"drain", .usage = drain_usage},
+    {"tail", .usage = tail_usage, .takes = CONTROL_TAKES_JSON, .follows = true},
+};
+
+int control_command(int argc, char **argv)
+{
+    struct control_options options;
+    struct text request;
+    char data[CONTROL_LINE_MAX + 1];
+    const struct row *row = ROWS;
+    while (strcmp(row->name, argv[0]) != 0)
+        row++;
+    const struct cli_line line =
+        control_options_read(row->usage, row->takes, row->argument_max, argc, argv, &options);
+    if (line.is_over)
+        return line.exit_status;
+    text_init(&request, data, sizeof data);
+    text_append_string(&request, row->name);
+    if (row->add != NULL && !row->add(&options, &line, &request))
+        return cli_fail_usage(row->name, "%s", row->missing);
+    if (request.is_cut)
+        return cli_fail_usage(row->name, "that is too long");
+    return row->follows ? control_follow(&options, data)
+                        : control_ask(&options, data, true, NULL, NULL);
+}
