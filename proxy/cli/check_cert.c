@@ -115,8 +115,8 @@ static enum err take_peer(void *arg, const char *value, struct errinfo *info)
 static enum err take_max_chain(void *arg, const char *value, struct errinfo *info)
 {
     struct arguments *out = arg;
-    uint64_t bytes = 0;
-    TRY(size_parse(slice_of_string(value), &bytes, info));
+    int64_t bytes = 0;
+    TRY(quantity_parse(QUANTITY_SIZE, slice_of_string(value), &bytes, info));
     if (bytes < TLS_MAX_CHAIN_LEAST || bytes > TLS_MAX_CHAIN_MOST)
         return errinfo_set(info, ERR_INPUT, "'%.100s' is not between 16KiB and 64KiB", value);
     out->max_chain = (uint32_t)bytes;

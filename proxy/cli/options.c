@@ -172,9 +172,10 @@ static enum err read_value(const struct cli_option *option, const char *value, s
         TRY(cli_parse_number(value, option->min, option->max, &number, info));
         *option->number = (int64_t)number;
     } else if (option->milliseconds != NULL) {
-        return duration_parse(slice_of_string(value), option->milliseconds, info);
+        return quantity_parse(QUANTITY_DURATION, slice_of_string(value), option->milliseconds,
+                              info);
     } else {
-        TRY(duration_parse(slice_of_string(value), &ms, info));
+        TRY(quantity_parse(QUANTITY_DURATION, slice_of_string(value), &ms, info));
         if (ms < MS_A_SECOND)
             return errinfo_set(info, ERR_INPUT, "'%.40s' is shorter than a second", value);
         *option->seconds = ms / MS_A_SECOND;

@@ -28,15 +28,6 @@ static const struct key client_keys[] = {
     CLIENT("idle", KEY_DURATION, idle_ms, 1, .max = 30 * DAY_MS),
 };
 
-static const struct key proxy_keys[] = {
-    PROXY("sessions", KEY_NUMBER, sessions, 1, .max = COUNT_MAX),
-    PROXY("tunnels", KEY_NUMBER, tunnels, 1, .max = COUNT_MAX),
-    PROXY("memory", KEY_SIZE, memory, 16 * MIB),
-    PROXY("refused_requests", KEY_RATE, refused_requests, 1, .fallback = 200, .takes_none = true),
-    PROXY("head", KEY_SIZE, head, 16 * KIB, .max = LIMITS_HEAD_MAX, .fallback = 32 * KIB),
-    KEY_KNOWN("source", KEY_OPTIONAL),
-};
-
 static const struct key source_keys[] = {
     SOURCE("failed_handshakes", KEY_RATE, failed_handshakes, 1, .fallback = 100,
            .takes_none = true),
@@ -44,9 +35,19 @@ static const struct key source_keys[] = {
            .takes_none = true),
 };
 
+const struct section source_limits_section = SECTION("`source`", source_keys);
+
+static const struct key proxy_keys[] = {
+    PROXY("sessions", KEY_NUMBER, sessions, 1, .max = COUNT_MAX),
+    PROXY("tunnels", KEY_NUMBER, tunnels, 1, .max = COUNT_MAX),
+    PROXY("memory", KEY_SIZE, memory, 16 * MIB),
+    PROXY("refused_requests", KEY_RATE, refused_requests, 1, .fallback = 200, .takes_none = true),
+    PROXY("head", KEY_SIZE, head, 16 * KIB, .max = LIMITS_HEAD_MAX, .fallback = 32 * KIB),
+    KEY_ROW("source", KEY_SECTION, struct proxy_limits, source, .section = &source_limits_section),
+};
+
 const struct section client_limits_section = SECTION("`limits`", client_keys);
 const struct section proxy_limits_section = SECTION("`limits`", proxy_keys);
-const struct section source_limits_section = SECTION("`source`", source_keys);
 
 void client_limits_read(struct reader *reader, const struct node *node, struct client_limits *out)
 {
@@ -58,12 +59,6 @@ void client_limits_read(struct reader *reader, const struct node *node, struct c
         reader_error(reader, burst,
                      "`burst` needs `new_tunnels`"
                      "\nadd the rate that it belongs to: `new_tunnels: 50/s`");
-}
-
-void proxy_limits_read(struct reader *reader, const struct node *node, struct proxy_limits *out)
-{
-    (void)section_read(reader, node, &proxy_limits_section, out);
-    (void)section_read(reader, node_get(node, "source"), &source_limits_section, &out->source);
 }
 
 // append_limits adds each limit of a section that is set, as the configuration writes it.

@@ -11,10 +11,6 @@ extern const struct section source_limits_section; // `source` in the proxy's li
 // client_limits_read reads `limits` of a client. A key that is not there sets no limit; NULL: no limits.
 void client_limits_read(struct reader *reader, const struct node *node, struct client_limits *out);
 
-// proxy_limits_read reads `limits` of the top level into `out`; keys that are not there have their
-// defaults, so `head` always has a value. NULL: all are defaults.
-void proxy_limits_read(struct reader *reader, const struct node *node, struct proxy_limits *out);
-
 enum { LIMITS_TEXT_CAP = 256 }; // bytes, with the NUL
 
 // client_limits_format and proxy_limits_format write what is limited, such as `tunnels 500, age 12h`;

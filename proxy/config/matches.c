@@ -12,11 +12,12 @@ enum {
 };
 
 void match_read_digest(struct reader *reader, const struct node *node, const char *what,
-                       const uint8_t **out)
+                       void *field)
 {
+    const uint8_t **out = field;
     struct slice text = {0};
     size_t digits = 0;
-    if (node == NULL || !reader_text(reader, node, what, HEX_MAX, &text))
+    if (!reader_text(reader, node, what, HEX_MAX, &text))
         return;
     uint8_t *digest = reader_alloc(reader, IDENTITY_DIGEST_LEN, 1);
     if (digest == NULL)
@@ -30,17 +31,19 @@ void match_read_digest(struct reader *reader, const struct node *node, const cha
                  what);
 }
 
-void match_read_serial(struct reader *reader, const struct node *node, struct slice *out)
+void match_read_serial(struct reader *reader, const struct node *node, const char *what,
+                       void *field)
 {
+    struct slice *out = field;
     struct slice text = {0};
     size_t digits = 0;
-    if (node == NULL || !reader_text(reader, node, "`serial`", HEX_MAX, &text))
+    if (!reader_text(reader, node, what, HEX_MAX, &text))
         return;
     uint8_t *serial = reader_alloc(reader, IDENTITY_SERIAL_MAX, 1);
     if (serial == NULL)
         return;
     if (!hex_read(text, serial, IDENTITY_SERIAL_MAX, &digits)) {
-        reader_error(reader, node, "`serial`: expected 1 to 64 hexadecimal digits");
+        reader_error(reader, node, "%s: expected 1 to 64 hexadecimal digits", what);
         return;
     }
     struct slice value = slice_of(serial, (digits + 1) / 2);
@@ -82,27 +85,30 @@ static const char *check_uri(struct slice uri)
     return NULL;
 }
 
-static void uri_read(struct reader *reader, const struct node *node, const char **out)
+static void uri_read(struct reader *reader, const struct node *node, const char *what, void *field)
 {
+    const char **out = field;
     struct slice text = {0};
-    if (node == NULL || !reader_text(reader, node, "`uri`", URI_MAX, &text))
+    if (!reader_text(reader, node, what, URI_MAX, &text))
         return;
     const char *problem = check_uri(text);
     if (problem != NULL)
-        reader_refuse(reader, node, "`uri`", problem, "");
+        reader_refuse(reader, node, what, problem, "");
     else
         *out = reader_copy(reader, text);
 }
 
-static void dns_read(struct reader *reader, const struct node *node, const char **out)
+static void dns_read(struct reader *reader, const struct node *node, const char *what, void *field)
 {
+    const char **out = field;
     char ascii[IDN_CAP];
     struct host_pattern pattern = {0};
-    if (node == NULL || !host_pattern_read(reader, node, "`dns`", ascii, &pattern))
+    if (!host_pattern_read(reader, node, what, ascii, &pattern))
         return;
     if (pattern.kind == HOST_PATTERN_ANY) {
         reader_error(reader, node,
-                     "`dns`: `*` alone is not a name\n`any: true` fits every verified certificate");
+                     "%s: `*` alone is not a name\n`any: true` fits every verified certificate",
+                     what);
         return;
     }
     // The final dot, where there is one, goes: SANs are written without.
@@ -111,11 +117,13 @@ static void dns_read(struct reader *reader, const struct node *node, const char 
         reader, slice_ends_with(name, SLICE_LITERAL(".")) ? slice_first(name, name.len - 1) : name);
 }
 
-static void email_read(struct reader *reader, const struct node *node, const char **out)
+static void email_read(struct reader *reader, const struct node *node, const char *what,
+                       void *field)
 {
+    const char **out = field;
     struct slice text = {0};
     struct hostname domain = {0};
-    if (node == NULL || !reader_text(reader, node, "`email`", EMAIL_MAX, &text))
+    if (!reader_text(reader, node, what, EMAIL_MAX, &text))
         return;
     const size_t at = slice_find(text, '@');
     bool is_good = at > 0 && hostname_parse(slice_from(text, at + 1), &domain) == ERR_OK;
@@ -124,15 +132,16 @@ static void email_read(struct reader *reader, const struct node *node, const cha
     if (is_good)
         *out = reader_copy(reader, text);
     else
-        reader_refuse(reader, node, "`email`", "expected NAME@DOMAIN in ASCII", "");
+        reader_refuse(reader, node, what, "expected NAME@DOMAIN in ASCII", "");
 }
 
-static void ip_read(struct reader *reader, const struct node *node, const struct ip_addr **out)
+static void ip_read(struct reader *reader, const struct node *node, const char *what, void *field)
 {
+    const struct ip_addr **out = field;
     struct slice text = {0};
     struct ip_prefix prefix = {0};
     struct errinfo info = {0};
-    if (node == NULL || !reader_text(reader, node, "`ip`", CONFIG_TEXT_MAX, &text))
+    if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
         return;
     struct ip_addr *address = reader_alloc(reader, 1, sizeof *address);
     if (address == NULL)
@@ -145,18 +154,18 @@ static void ip_read(struct reader *reader, const struct node *node, const struct
         return;
     }
     if (has_length)
-        reader_refuse(reader, node, "`ip`", "expected one address, without a `/`", "");
+        reader_refuse(reader, node, what, "expected one address, without a `/`", "");
     else
-        reader_error(reader, node, "`ip`: %s", info.text); // which repeats the address
+        reader_error(reader, node, "%s: %s", what, info.text); // which repeats the address
 }
 
-void match_read_name(struct reader *reader, const struct node *node, const char *what,
-                     struct slice *out)
+void match_read_name(struct reader *reader, const struct node *node, const char *what, void *field)
 {
+    struct slice *out = field;
     struct slice text = {0};
     struct errinfo info = {0};
     struct dn parsed;
-    if (node == NULL || !reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
+    if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
         return;
     if (dn_parse(text, &parsed, &info) != ERR_OK) {
         reader_refuse(reader, node, what, info.text, "");
@@ -167,23 +176,40 @@ void match_read_name(struct reader *reader, const struct node *node, const char 
         *out = slice_of(bytes, parsed.len);
 }
 
-static void common_name_read(struct reader *reader, const struct node *node, const char **out)
+static void common_name_read(struct reader *reader, const struct node *node, const char *what,
+                             void *field)
 {
+    const char **out = field;
     struct slice text = {0};
-    if (node != NULL && reader_text(reader, node, "`cn`", COMMON_NAME_MAX, &text))
+    if (reader_text(reader, node, what, COMMON_NAME_MAX, &text))
         *out = reader_copy(reader, text);
 }
 
-// flag_read reads `any` and `anonymous`, of which only `true` means anything.
-static bool flag_read(struct reader *reader, const struct node *node, const char *what)
+// flag_read reads `any` and `anonymous`, where only `true` means anything.
+static void flag_read(struct reader *reader, const struct node *node, const char *what, void *field)
 {
-    bool value = false;
-    if (node == NULL || !reader_boolean(reader, node, what, &value))
-        return false;
-    if (!value)
+    bool *out = field;
+    if (reader_boolean(reader, node, what, out) && !*out)
         reader_error(reader, node, "%s: only `true` means anything\nleave the key out", what);
-    return value;
 }
+
+static const struct key keys[] = {
+    KEY_OF("uri", uri_read, struct match_entry, uri),
+    KEY_OF("dns", dns_read, struct match_entry, dns),
+    KEY_OF("email", email_read, struct match_entry, email),
+    KEY_OF("ip", ip_read, struct match_entry, ip),
+    KEY_OF("cn", common_name_read, struct match_entry, cn),
+    KEY_OF("subject", match_read_name, struct match_entry, subject),
+    KEY_OF("sha256", match_read_digest, struct match_entry, sha256),
+    KEY_OF("spki_sha256", match_read_digest, struct match_entry, spki_sha256),
+    KEY_OF("issuer", match_read_name, struct match_entry, issuer),
+    KEY_OF("serial", match_read_serial, struct match_entry, serial),
+    KEY_KNOWN("trust", KEY_OPTIONAL),
+    KEY_OF("anonymous", flag_read, struct match_entry, anonymous),
+    KEY_OF("any", flag_read, struct match_entry, any),
+};
+
+const struct section match_section = SECTION("a `match` entry", keys);
 
 bool trust_reference_read(struct reader *reader, const struct node *node,
                           const struct name_list *trusts, size_t *out)
@@ -191,18 +217,6 @@ bool trust_reference_read(struct reader *reader, const struct node *node,
     if (trusts->count == 0)
         return false; // that there are no profiles has been reported
     return reader_choice(reader, node, "trust profile", trusts->names, trusts->count, out);
-}
-
-// count_matchers counts the keys that say something about the certificate, `any` and `trust` aside.
-static size_t count_matchers(const struct node *node)
-{
-    static const char *const matchers[] = {"uri",    "dns",         "email",    "ip",
-                                           "cn",     "subject",     "issuer",   "serial",
-                                           "sha256", "spki_sha256", "anonymous"};
-    size_t count = 0;
-    for (size_t i = 0; i < sizeof matchers / sizeof matchers[0]; i++)
-        count += node_get(node, matchers[i]) != NULL;
-    return count;
 }
 
 // check_combination holds what docs/CONFIG.md says about keys together.
@@ -214,7 +228,10 @@ static void check_combination(struct reader *reader, const struct node *node,
     const bool has_digest =
         node_get(node, "sha256") != NULL || node_get(node, "spki_sha256") != NULL;
     const bool is_anonymous = node_get(node, "anonymous") != NULL;
-    const size_t other_count = count_matchers(node);
+    size_t other_count = 0; // of the keys that say something about the certificate
+    for (size_t i = 0; i < match_section.count; i++)
+        other_count += strcmp(keys[i].name, "any") != 0 && strcmp(keys[i].name, "trust") != 0 &&
+                       node_get(node, keys[i].name) != NULL;
     if (!has_any && other_count == 0) {
         reader_error(reader, node,
                      "a `match` entry says nothing about the certificate"
@@ -239,41 +256,17 @@ static void check_combination(struct reader *reader, const struct node *node,
                      trusts->names[0]);
 }
 
-static const struct key keys[] = {
-    KEY_KNOWN("uri", KEY_OPTIONAL),    KEY_KNOWN("dns", KEY_OPTIONAL),
-    KEY_KNOWN("email", KEY_OPTIONAL),  KEY_KNOWN("ip", KEY_OPTIONAL),
-    KEY_KNOWN("cn", KEY_OPTIONAL),     KEY_KNOWN("subject", KEY_OPTIONAL),
-    KEY_KNOWN("sha256", KEY_OPTIONAL), KEY_KNOWN("spki_sha256", KEY_OPTIONAL),
-    KEY_KNOWN("issuer", KEY_OPTIONAL), KEY_KNOWN("serial", KEY_OPTIONAL),
-    KEY_KNOWN("trust", KEY_OPTIONAL),  KEY_KNOWN("anonymous", KEY_OPTIONAL),
-    KEY_KNOWN("any", KEY_OPTIONAL),
-};
-
-const struct section match_section = SECTION("a `match` entry", keys);
-
 static bool match_read(struct reader *reader, const struct node *node, void *out, void *arg)
 {
     struct match_entry *entry = out;
     const struct name_list *trusts = arg;
     size_t trust = 0;
-    if (!section_read(reader, node, &match_section, NULL))
+    if (!section_read(reader, node, &match_section, entry))
         return true;
     check_combination(reader, node, trusts);
     if (node_get(node, "trust") != NULL &&
         trust_reference_read(reader, node_get(node, "trust"), trusts, &trust))
         entry->trust = reader_copy(reader, slice_of_string(trusts->names[trust]));
-    uri_read(reader, node_get(node, "uri"), &entry->uri);
-    dns_read(reader, node_get(node, "dns"), &entry->dns);
-    email_read(reader, node_get(node, "email"), &entry->email);
-    ip_read(reader, node_get(node, "ip"), &entry->ip);
-    common_name_read(reader, node_get(node, "cn"), &entry->cn);
-    match_read_name(reader, node_get(node, "subject"), "`subject`", &entry->subject);
-    match_read_name(reader, node_get(node, "issuer"), "`issuer`", &entry->issuer);
-    match_read_digest(reader, node_get(node, "sha256"), "`sha256`", &entry->sha256);
-    match_read_digest(reader, node_get(node, "spki_sha256"), "`spki_sha256`", &entry->spki_sha256);
-    match_read_serial(reader, node_get(node, "serial"), &entry->serial);
-    entry->any = flag_read(reader, node_get(node, "any"), "`any`");
-    entry->anonymous = flag_read(reader, node_get(node, "anonymous"), "`anonymous`");
     return true;
 }
 

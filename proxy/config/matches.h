@@ -23,14 +23,12 @@ bool trust_reference_read(struct reader *reader, const struct node *node,
 void matches_read(struct reader *reader, const struct node *node, const struct name_list *trusts,
                   const struct match_entry **out, size_t *out_count);
 
-// match_read_digest reads a digest of 32 bytes, written as 64 hexadecimal digits, into the arena. As with
-// the two below, `*out` stays as it is when `node` is NULL or bad. A profile's `denied` is written in the same way.
-void match_read_digest(struct reader *reader, const struct node *node, const char *what,
-                       const uint8_t **out);
+// match_read_digest reads a digest of 32 bytes, 64 hexadecimal digits, into the arena; the field is a const uint8_t *.
+// These three are key_reads, for `denied` of a trust profile too.
+key_read match_read_digest;
 
-// match_read_serial reads a serial without leading zeros; zero is empty, with data that is not NULL.
-void match_read_serial(struct reader *reader, const struct node *node, struct slice *out);
+// match_read_serial reads a serial without leading zeros into a struct slice; zero is empty, with data that is not NULL.
+key_read match_read_serial;
 
-// match_read_name reads RFC 4514 text and sets the bytes of the dn, with data that is not NULL.
-void match_read_name(struct reader *reader, const struct node *node, const char *what,
-                     struct slice *out);
+// match_read_name reads RFC 4514 text into a struct slice: the bytes of the dn.
+key_read match_read_name;

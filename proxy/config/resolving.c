@@ -27,6 +27,14 @@ static const char *const family_words[] = {[RESOLVER_ANY] = "any",
 #define RESOLVER(key, kind, field, ...)                                                            \
     KEY_ROW(key, kind, struct resolver_options, field, __VA_ARGS__)
 
+static const struct key cache_keys[] = {
+    RESOLVER("entries", KEY_NUMBER, cache_entries, .max = 1000000, .fallback = 10000),
+    RESOLVER("min_ttl", KEY_DURATION, min_ttl_ms, .max = HOUR_MS),
+    RESOLVER("max_ttl", KEY_DURATION, max_ttl_ms, .max = DAY_MS, .fallback = HOUR_MS),
+};
+
+const struct section cache_section = SECTION("`cache`", cache_keys);
+
 static const struct key resolver_keys[] = {
     KEY_KNOWN("servers", KEY_OPTIONAL),
     KEY_KNOWN("resolv_conf", KEY_OPTIONAL),
@@ -35,18 +43,11 @@ static const struct key resolver_keys[] = {
     RESOLVER("timeout", KEY_DURATION, timeout_ms, .min = 10, .max = MINUTE_MS, .fallback = 1500),
     RESOLVER("tries", KEY_NUMBER, tries, .min = 1, .max = 10, .fallback = 2),
     RESOLVER("family", KEY_CHOICE, family, .words = family_words),
-    KEY_KNOWN("cache", KEY_OPTIONAL),
+    {.name = "cache", .kind = KEY_SECTION, .section = &cache_section}, // the same struct
     KEY_KNOWN("nat64", KEY_OPTIONAL),
 };
 
-static const struct key cache_keys[] = {
-    RESOLVER("entries", KEY_NUMBER, cache_entries, .max = 1000000, .fallback = 10000),
-    RESOLVER("min_ttl", KEY_DURATION, min_ttl_ms, .max = HOUR_MS),
-    RESOLVER("max_ttl", KEY_DURATION, max_ttl_ms, .max = DAY_MS, .fallback = HOUR_MS),
-};
-
 const struct section resolver_section = SECTION("`resolver`", resolver_keys);
-const struct section cache_section = SECTION("`cache`", cache_keys);
 
 static bool server_read(struct reader *reader, const struct node *node, struct dns_server *out)
 {
@@ -272,13 +273,6 @@ static void nat64_read(struct reader *reader, const struct node *node, struct po
     policy->nat64.prefixes = reader_items(reader, node, &prefixes, &policy->nat64.count);
 }
 
-static void cache_read(struct reader *reader, const struct node *node, struct resolver_options *out)
-{
-    if (section_read(reader, node, &cache_section, out) && out->min_ttl_ms > out->max_ttl_ms)
-        reader_error(reader, node, "`cache`: `min_ttl` is longer than `max_ttl`");
-    out->cache_bytes = out->cache_entries * CACHE_ENTRY_BYTES;
-}
-
 void resolver_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
 {
     struct resolver_options *out = &snapshot->resolver;
@@ -291,6 +285,8 @@ void resolver_read(struct reader *reader, const struct node *node, struct snapsh
     if (servers == NULL)
         system_servers_read(reader, resolv_conf, node, out);
     known_read(reader, node_get(map, "hosts"), node_get(map, "hosts_file"), out);
-    cache_read(reader, node_get(map, "cache"), out);
+    if (out->min_ttl_ms > out->max_ttl_ms)
+        reader_error(reader, node_get(map, "cache"), "`cache`: `min_ttl` is longer than `max_ttl`");
+    out->cache_bytes = out->cache_entries * CACHE_ENTRY_BYTES;
     nat64_read(reader, node_get(map, "nat64"), snapshot->policy);
 }

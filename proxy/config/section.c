@@ -92,42 +92,25 @@ static size_t word_count(const struct key *key)
     return count;
 }
 
+static const enum quantity quantities[] = {
+    [KEY_DURATION] = QUANTITY_DURATION,   [KEY_SECONDS] = QUANTITY_DURATION,
+    [KEY_SIZE] = QUANTITY_SIZE,           [KEY_RATE] = QUANTITY_RATE,
+    [KEY_BANDWIDTH] = QUANTITY_BANDWIDTH,
+};
+
 const char *key_format_value(const struct key *key, int64_t value, char out[KEY_VALUE_CAP])
 {
-    char quantity[SIZE_TEXT_CAP];
     struct text text;
     text_init(&text, out, KEY_VALUE_CAP);
     if (key->kind == KEY_BOOL)
         text_append_string(&text, value != 0 ? "true" : "false");
     else if (key->kind == KEY_CHOICE)
         text_append_string(&text, key->words[value]);
-    else if (key->kind == KEY_DURATION || key->kind == KEY_SECONDS)
-        text_append_string(&text, duration_format(value, quantity));
-    else if (key->kind == KEY_SIZE || key->kind == KEY_BANDWIDTH)
-        text_append_string(&text, size_format((uint64_t)value, quantity));
-    else
+    else if (key->kind == KEY_NUMBER)
         text_append_format(&text, "%" PRId64, value);
-    if (key->kind == KEY_RATE || key->kind == KEY_BANDWIDTH)
-        text_append_string(&text, "/s");
-    return out;
-}
-
-// quantity_parse reads a number with the unit of its kind.
-static enum err quantity_parse(enum key_kind kind, struct slice text, int64_t *out,
-                               struct errinfo *info)
-{
-    uint64_t value = 0;
-    enum err error = ERR_OK;
-    if (kind == KEY_SIZE)
-        error = size_parse(text, &value, info);
-    else if (kind == KEY_RATE)
-        error = rate_parse(text, &value, info);
-    else if (kind == KEY_BANDWIDTH)
-        error = bandwidth_parse(text, &value, info);
     else
-        return duration_parse(text, out, info);
-    *out = (int64_t)value; // every kind has a bound below INT64_MAX
-    return error;
+        (void)quantity_format(quantities[key->kind], value, out);
+    return out;
 }
 
 static bool quantity_read(struct reader *reader, const struct node *node, const char *what,
@@ -140,7 +123,7 @@ static bool quantity_read(struct reader *reader, const struct node *node, const 
     char most[KEY_VALUE_CAP];
     if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
         return false;
-    if (quantity_parse(key->kind, text, out, &info) != ERR_OK)
+    if (quantity_parse(quantities[key->kind], text, out, &info) != ERR_OK)
         return reader_error(reader, node, "%s: %s", what, info.text);
     if (*out >= key->min && (key->max == 0 || *out <= key->max))
         return true;
@@ -213,6 +196,8 @@ static void value_read(struct reader *reader, const struct node *node, const str
         (void)reader_name(reader, node, buffer, field);
     else if (key->kind == KEY_PATH)
         (void)reader_path(reader, node, buffer, field);
+    else if (key->kind == KEY_READ)
+        key->read(reader, node, buffer, field);
     else if (key->kind == KEY_ADDRESS)
         address_read(reader, node, buffer, field);
     else if (integer_read(reader, node, buffer, key, &value))
@@ -233,7 +218,9 @@ bool section_read(struct reader *reader, const struct node *node, const struct s
         const struct node *value = is_map ? node_get(node, key->name) : NULL;
         if (key->kind < KEY_NAME)
             store(field, key, key->fallback);
-        if (value != NULL)
+        if (key->kind == KEY_SECTION) // also without a value: its fields have defaults
+            (void)section_read(reader, value, key->section, field);
+        else if (value != NULL)
             value_read(reader, value, key, field);
     }
     return is_map;

@@ -1,8 +1,8 @@
-// section: a map of the configuration as a table: one row for each key, with its kind, its place in
-// the struct, bounds, default and words. One reader for all of them.
+// section: a map of the configuration as a table: one row for each key, with its kind, its place in the struct,
+// bounds, default and words. One reader for all of them.
 //
-// A row without a kind (KEY_BY_HAND) only makes its key known: the section's own code reads its value.
-// The tables of docs/CONFIG.md are checked against these.
+// A row without a kind (KEY_BY_HAND) only makes its key known: the section's own code reads its value. A test checks
+// the tables of docs/CONFIG.md against these.
 #pragma once
 
 #include <stddef.h>
@@ -30,20 +30,29 @@ enum key_kind {
     KEY_NAME,      // const char *, in the arena
     KEY_PATH,      // const char *, resolved, in the arena
     KEY_ADDRESS,   // struct endpoint
+    KEY_READ,      // whatever `read` of the row reads
+    KEY_SECTION,   // a map: the struct that `section` of the row fills
 };
+
+// key_read reads the value `node` of a key into its field; `what` is the key for messages. A bad value is reported,
+// and leaves the field as it is.
+typedef void key_read(struct reader *reader, const struct node *node, const char *what,
+                      void *field);
 
 struct key {
     const char *name;
     enum key_support support;
     enum key_kind kind;
-    size_t offset;            // of the field
-    size_t size;              // bytes of the field
-    int64_t min;              // least value of an integer
-    int64_t max;              // largest; 0: only what the kind itself allows
-    int64_t fallback;         // the value when the key is not there, of integers and choices
-    const char *const *words; // of a choice; the last one is NULL
-    bool takes_none;          // `none` is 0: no limit
-    const char *label;        // for messages, such as "client name"; NULL: the key in backquotes
+    size_t offset;                 // of the field
+    size_t size;                   // bytes of the field
+    int64_t min;                   // least value of an integer
+    int64_t max;                   // largest; 0: only what the kind itself allows
+    int64_t fallback;              // the value when the key is not there, of integers and choices
+    const char *const *words;      // of a choice; the last one is NULL
+    bool takes_none;               // `none` is 0: no limit
+    key_read *read;                // of KEY_READ
+    const struct section *section; // of KEY_SECTION
+    const char *label; // for messages, such as "client name"; NULL: the key in backquotes
 };
 
 // KEY_ROW makes the row of a key whose value goes into a field; KEY_KNOWN one that is read by hand.
@@ -56,6 +65,10 @@ struct key {
     {                                                                                              \
         .name = (key_name), .support = (key_support)                                               \
     }
+
+// KEY_OF makes the row of a key that `function`, a key_read, reads into a field.
+#define KEY_OF(key_name, function, type, field)                                                    \
+    KEY_ROW(key_name, KEY_READ, type, field, .read = (function))
 
 struct section {
     const char *what; // names the map in messages ("a listener")

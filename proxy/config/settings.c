@@ -8,16 +8,6 @@
 
 enum { WORKERS_MAX = 256, CONFIG_VERSION = 1 };
 
-static const struct key top_keys[] = {
-    KEY_KNOWN("version", KEY_REQUIRED),   KEY_KNOWN("workers", KEY_OPTIONAL),
-    KEY_KNOWN("listeners", KEY_REQUIRED), KEY_KNOWN("trust", KEY_REQUIRED),
-    KEY_KNOWN("sets", KEY_OPTIONAL),      KEY_KNOWN("clients", KEY_OPTIONAL),
-    KEY_KNOWN("deny", KEY_OPTIONAL),      KEY_KNOWN("resolver", KEY_OPTIONAL),
-    KEY_KNOWN("timeouts", KEY_OPTIONAL),  KEY_KNOWN("limits", KEY_OPTIONAL),
-    KEY_KNOWN("audit", KEY_REQUIRED),     KEY_KNOWN("control", KEY_OPTIONAL),
-    KEY_KNOWN("admin", KEY_NOT_YET),
-};
-
 #define TIMEOUT(key, default_ms, most_ms)                                                          \
     KEY_ROW(#key, KEY_DURATION, struct timeouts, key##_ms, .min = 1, .max = (most_ms),             \
             .fallback = (default_ms))
@@ -32,15 +22,6 @@ static const struct key timeout_keys[] = {
 };
 
 static const char *const on_full_words[] = {[AUDIT_REFUSE] = "refuse", [AUDIT_DROP] = "drop", NULL};
-
-static const struct key audit_keys[] = {
-    KEY_KNOWN("file", KEY_REQUIRED),
-    KEY_ROW("on_full", KEY_CHOICE, struct snapshot, audit_on_full, .words = on_full_words),
-};
-
-const struct section top_section = SECTION("the configuration", top_keys);
-const struct section timeouts_section = SECTION("`timeouts`", timeout_keys);
-const struct section audit_section = SECTION("`audit`", audit_keys);
 
 static void version_read(struct reader *reader, const struct node *node)
 {
@@ -68,42 +49,65 @@ static uint32_t usable_cores(void)
     return count > WORKERS_MAX ? WORKERS_MAX : (uint32_t)count;
 }
 
-static void workers_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
+static void workers_read(struct reader *reader, const struct node *node, const char *what,
+                         void *field)
 {
-    int64_t count = 1;
-    snapshot->workers = usable_cores();
-    if (node == NULL ||
-        (node->kind == NODE_SCALAR && slice_equal(node->text, SLICE_LITERAL("auto"))))
+    uint32_t *out = field;
+    int64_t count = 0;
+    (void)what;
+    if (node->kind == NODE_SCALAR && slice_equal(node->text, SLICE_LITERAL("auto")))
         return;
     if (reader_integer(reader, node, "`workers` (a number, or auto)", 1, WORKERS_MAX, &count))
-        snapshot->workers = (uint32_t)count;
+        *out = (uint32_t)count;
 }
 
-static void timeouts_read(struct reader *reader, const struct node *node, struct timeouts *out)
+static void audit_file_read(struct reader *reader, const struct node *node, const char *what,
+                            void *field)
 {
-    if (section_read(reader, node, &timeouts_section, out) && out->attempt_ms > out->connect_ms)
-        reader_warning(reader, node,
-                       "`attempt` is longer than `connect`, which ends all attempts together");
-}
-
-static void audit_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
-{
-    const struct node *file = node_get(node, "file");
-    (void)section_read(reader, node, &audit_section, snapshot);
-    if (file != NULL && slice_equal(file->text, SLICE_LITERAL("-")))
-        snapshot->audit_path = "-";
+    const char **out = field;
+    if (slice_equal(node->text, SLICE_LITERAL("-")))
+        *out = "-";
     else
-        (void)reader_path(reader, file, "`file`", &snapshot->audit_path);
+        (void)reader_path(reader, node, what, out);
 }
+
+static const struct key audit_keys[] = {
+    KEY_ROW("file", KEY_READ, struct snapshot, audit_path, .read = audit_file_read,
+            .support = KEY_REQUIRED),
+    KEY_ROW("on_full", KEY_CHOICE, struct snapshot, audit_on_full, .words = on_full_words),
+};
+
+const struct section timeouts_section = SECTION("`timeouts`", timeout_keys);
+const struct section audit_section = SECTION("`audit`", audit_keys);
+
+static const struct key top_keys[] = {
+    KEY_KNOWN("version", KEY_REQUIRED),
+    KEY_OF("workers", workers_read, struct snapshot, workers),
+    KEY_KNOWN("listeners", KEY_REQUIRED),
+    KEY_KNOWN("trust", KEY_REQUIRED),
+    KEY_KNOWN("sets", KEY_OPTIONAL),
+    KEY_KNOWN("clients", KEY_OPTIONAL),
+    KEY_KNOWN("deny", KEY_OPTIONAL),
+    KEY_KNOWN("resolver", KEY_OPTIONAL),
+    KEY_ROW("timeouts", KEY_SECTION, struct snapshot, timeouts, .section = &timeouts_section),
+    KEY_ROW("limits", KEY_SECTION, struct snapshot, limits, .section = &proxy_limits_section),
+    KEY_KNOWN("audit", KEY_REQUIRED),
+    KEY_KNOWN("control", KEY_OPTIONAL),
+    KEY_KNOWN("admin", KEY_NOT_YET),
+};
+
+const struct section top_section = SECTION("the configuration", top_keys);
 
 bool settings_read(struct reader *reader, const struct node *root, struct snapshot *snapshot)
 {
-    if (!section_read(reader, root, &top_section, NULL))
+    const struct timeouts *timeouts = &snapshot->timeouts;
+    snapshot->workers = usable_cores();
+    if (!section_read(reader, root, &top_section, snapshot))
         return false;
     version_read(reader, node_get(root, "version"));
-    workers_read(reader, node_get(root, "workers"), snapshot);
-    timeouts_read(reader, node_get(root, "timeouts"), &snapshot->timeouts);
-    proxy_limits_read(reader, node_get(root, "limits"), &snapshot->limits);
-    audit_read(reader, node_get(root, "audit"), snapshot);
+    (void)section_read(reader, node_get(root, "audit"), &audit_section, snapshot);
+    if (timeouts->attempt_ms > timeouts->connect_ms)
+        reader_warning(reader, node_get(root, "timeouts"),
+                       "`attempt` is longer than `connect`, which ends all attempts together");
     return true;
 }

@@ -45,10 +45,17 @@ static const struct key profile_keys[] = {
     KEY_KNOWN("purposes", KEY_OPTIONAL),
 };
 
+// denied is one entry of `denied`.
+struct denied {
+    const uint8_t *sha256;
+    struct slice issuer;
+    struct slice serial;
+};
+
 static const struct key denied_keys[] = {
-    KEY_KNOWN("sha256", KEY_OPTIONAL),
-    KEY_KNOWN("issuer", KEY_OPTIONAL),
-    KEY_KNOWN("serial", KEY_OPTIONAL),
+    KEY_OF("sha256", match_read_digest, struct denied, sha256),
+    KEY_OF("issuer", match_read_name, struct denied, issuer),
+    KEY_OF("serial", match_read_serial, struct denied, serial),
 };
 
 const struct section profile_section = SECTION("a trust profile", profile_keys);
@@ -138,10 +145,8 @@ static enum err deny_serial(struct trust *trust, struct slice issuer, struct sli
 
 static void deny(struct reader *reader, const struct node *node, struct trust *trust)
 {
-    const uint8_t *sha256 = NULL;
-    struct slice issuer = {0};
-    struct slice serial = {0};
-    if (!section_read(reader, node, &denied_section, NULL))
+    struct denied denied = {0};
+    if (!section_read(reader, node, &denied_section, &denied))
         return;
     const bool has_digest = node_get(node, "sha256") != NULL;
     const bool has_issuer = node_get(node, "issuer") != NULL;
@@ -154,14 +159,11 @@ static void deny(struct reader *reader, const struct node *node, struct trust *t
                      "\"4f01\"}");
         return;
     }
-    match_read_digest(reader, node_get(node, "sha256"), "`sha256`", &sha256);
-    match_read_name(reader, node_get(node, "issuer"), "`issuer`", &issuer);
-    match_read_serial(reader, node_get(node, "serial"), &serial);
     enum err error = ERR_OK;
-    if (sha256 != NULL)
-        error = trust_deny_sha256(trust, sha256);
-    else if (issuer.data != NULL && serial.data != NULL)
-        error = deny_serial(trust, issuer, serial);
+    if (denied.sha256 != NULL)
+        error = trust_deny_sha256(trust, denied.sha256);
+    else if (denied.issuer.data != NULL && denied.serial.data != NULL)
+        error = deny_serial(trust, denied.issuer, denied.serial);
     if (error == ERR_LIMIT)
         reader_error(reader, node, "`denied`: too many, together with those in force");
     else if (error != ERR_OK)

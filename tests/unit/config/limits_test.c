@@ -21,7 +21,7 @@ static void read_text(const char *text, struct diagnostics *diagnostics,
     if (client != NULL)
         client_limits_read(&reader, yaml_document_root(document), client);
     else
-        proxy_limits_read(&reader, yaml_document_root(document), proxy);
+        (void)section_read(&reader, yaml_document_root(document), &proxy_limits_section, proxy);
     yaml_document_destroy(document);
 }
 

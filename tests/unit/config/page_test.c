@@ -149,23 +149,17 @@ static bool is_token_byte(uint8_t byte)
 // token_value reads a word as a value of this kind.
 static bool token_value(enum key_kind kind, const char *token, int64_t *out)
 {
-    const struct slice text = slice_of_string(token);
+    static const enum quantity quantities[] = {
+        [KEY_DURATION] = QUANTITY_DURATION,   [KEY_SECONDS] = QUANTITY_DURATION,
+        [KEY_SIZE] = QUANTITY_SIZE,           [KEY_RATE] = QUANTITY_RATE,
+        [KEY_BANDWIDTH] = QUANTITY_BANDWIDTH,
+    };
     struct errinfo info;
-    uint64_t value = 0;
     char *end = NULL;
-    bool is_good = false;
-    if (kind == KEY_DURATION || kind == KEY_SECONDS)
-        return duration_parse(text, out, &info) == ERR_OK;
-    if (kind == KEY_SIZE)
-        is_good = size_parse(text, &value, &info) == ERR_OK;
-    else if (kind == KEY_RATE)
-        is_good = rate_parse(text, &value, &info) == ERR_OK;
-    else if (kind == KEY_BANDWIDTH)
-        is_good = bandwidth_parse(text, &value, &info) == ERR_OK;
-    else
-        value = strtoull(token, &end, 10);
-    *out = (int64_t)value;
-    return is_good || (end != NULL && end != token && *end == '\0');
+    if (kind >= KEY_DURATION && kind <= KEY_BANDWIDTH)
+        return quantity_parse(quantities[kind], slice_of_string(token), out, &info) == ERR_OK;
+    *out = (int64_t)strtoull(token, &end, 10);
+    return end != token && *end == '\0';
 }
 
 // has_value tells whether one of the words of `text` has this value.

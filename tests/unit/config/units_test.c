@@ -24,7 +24,8 @@ static void reads_durations_in_every_unit(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int64_t ms = -1;
         struct errinfo info = {0};
-        assert_int_equal(duration_parse(slice_of_string(cases[i].text), &ms, &info), ERR_OK);
+        assert_int_equal(
+            quantity_parse(QUANTITY_DURATION, slice_of_string(cases[i].text), &ms, &info), ERR_OK);
         assert_int_equal(ms, cases[i].ms);
     }
 }
@@ -39,7 +40,8 @@ static void assert_duration_refused(const struct refusal *refusal)
 {
     int64_t ms = -1;
     struct errinfo info = {0};
-    const enum err error = duration_parse(slice_of_string(refusal->text), &ms, &info);
+    const enum err error =
+        quantity_parse(QUANTITY_DURATION, slice_of_string(refusal->text), &ms, &info);
     if (error != refusal->error || strstr(info.text, refusal->part) == NULL)
         fail_msg("`%s`: %s, %s", refusal->text, err_name(error), info.text);
     assert_int_equal(ms, -1);
@@ -83,13 +85,13 @@ static void refuses_a_duration_with_a_nul_byte(void **state)
     (void)state;
     int64_t ms = -1;
     struct errinfo info = {0};
-    assert_int_equal(duration_parse(slice_of("5s\0", 3), &ms, &info), ERR_INPUT);
-    assert_int_equal(duration_parse(slice_of(NULL, 0), &ms, &info), ERR_INPUT);
+    assert_int_equal(quantity_parse(QUANTITY_DURATION, slice_of("5s\0", 3), &ms, &info), ERR_INPUT);
+    assert_int_equal(quantity_parse(QUANTITY_DURATION, slice_of(NULL, 0), &ms, &info), ERR_INPUT);
 }
 
 struct size_case {
     const char *text;
-    uint64_t bytes;
+    int64_t bytes;
 };
 
 static void reads_sizes_in_powers_of_1000_and_1024(void **state)
@@ -100,16 +102,17 @@ static void reads_sizes_in_powers_of_1000_and_1024(void **state)
         {"1B", 1},
         {"16KiB", 16384},
         {"50MB", 50000000},
-        {"4GiB", UINT64_C(4294967296)},
+        {"4GiB", INT64_C(4294967296)},
         {"1KB", 1000},
-        {"3GB", UINT64_C(3000000000)},
-        {"1TB", UINT64_C(1000000000000)},
+        {"3GB", INT64_C(3000000000)},
+        {"1TB", INT64_C(1000000000000)},
         {"1048576TiB", SIZE_MAX_BYTES},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        uint64_t bytes = 7;
+        int64_t bytes = 7;
         struct errinfo info = {0};
-        assert_int_equal(size_parse(slice_of_string(cases[i].text), &bytes, &info), ERR_OK);
+        assert_int_equal(
+            quantity_parse(QUANTITY_SIZE, slice_of_string(cases[i].text), &bytes, &info), ERR_OK);
         assert_true(bytes == cases[i].bytes);
     }
 }
@@ -120,9 +123,10 @@ static void refuses_sizes_with_other_units(void **state)
     static const char *const texts[] = {"",      "16",  "16K",  "16kb", "16kib",      "16 KiB",
                                         "1.5MB", "-1B", "016B", "5s",   "1048577TiB", "B"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        uint64_t bytes = 7;
+        int64_t bytes = 7;
         struct errinfo info = {0};
-        assert_int_not_equal(size_parse(slice_of_string(texts[i]), &bytes, &info), ERR_OK);
+        assert_int_not_equal(
+            quantity_parse(QUANTITY_SIZE, slice_of_string(texts[i]), &bytes, &info), ERR_OK);
         assert_true(bytes == 7);
         assert_true(info.text[0] != '\0');
     }
@@ -136,7 +140,8 @@ static void cuts_long_values_in_messages(void **state)
         text[i] = 'x';
     int64_t ms = 0;
     struct errinfo info = {0};
-    assert_int_equal(duration_parse(slice_of(text, sizeof text), &ms, &info), ERR_INPUT);
+    assert_int_equal(quantity_parse(QUANTITY_DURATION, slice_of(text, sizeof text), &ms, &info),
+                     ERR_INPUT);
     assert_true(strlen(info.text) < 200);
 }
 
@@ -148,8 +153,8 @@ static void formats_durations_in_the_largest_exact_unit(void **state)
         {"2d", 172800000}, {"0ms", 0},     {"1001ms", 1001},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char text[DURATION_TEXT_CAP];
-        assert_string_equal(duration_format(cases[i].ms, text), cases[i].text);
+        char text[QUANTITY_TEXT_CAP];
+        assert_string_equal(quantity_format(QUANTITY_DURATION, cases[i].ms, text), cases[i].text);
     }
 }
 
