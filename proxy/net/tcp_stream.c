@@ -162,6 +162,13 @@ void tcp_stream_init(struct tcp_stream *tcp, struct ev_loop *loop, int fd)
     tcp->io.data = tcp;
 }
 
+void tcp_stream_discard(struct ev_loop *loop, int fd, bool is_reset)
+{
+    struct tcp_stream unwanted;
+    tcp_stream_init(&unwanted, loop, fd);
+    stream_close(&unwanted.stream, is_reset);
+}
+
 int tcp_stream_fd(const struct tcp_stream *tcp)
 {
     return tcp->is_open ? tcp->io.fd : -1;

@@ -21,6 +21,9 @@ struct tcp_stream {
 // tcp_stream_init takes over the connected non-blocking socket `fd`. Nothing is wanted yet.
 void tcp_stream_init(struct tcp_stream *tcp, struct ev_loop *loop, int fd);
 
+// tcp_stream_discard closes a connected socket of which no stream will be made; with a reset where `is_reset`.
+void tcp_stream_discard(struct ev_loop *loop, int fd, bool is_reset);
+
 // tcp_stream_fd gives the descriptor, or -1 when closed.
 int tcp_stream_fd(const struct tcp_stream *tcp);
 

@@ -1,4 +1,4 @@
-// The ledger and the table of sources count; what they say is turned into a record.
+// Takes room in the ledger and in the table of sources, or records which limit stands in the way.
 #include "proxy/session/accept.h"
 
 #include <stdlib.h>
@@ -9,13 +9,6 @@
 #include "proxy/session/handshake.h"
 #include "proxy/session/session.h"
 
-struct arrival {
-    const struct listener_config *listener; // borrowed
-    const struct ip_addr *address;          // borrowed; canonical
-    uint16_t port;
-    struct source_turn turn; // whether it counts among its source's handshakes, and when it begins
-};
-
 static const char *detail_of(enum reason reason)
 {
     if (reason == REASON_LIMIT_SESSIONS)
@@ -25,107 +18,85 @@ static const char *detail_of(enum reason reason)
     return "too many handshakes of this source are under way (limits.source.half_open)";
 }
 
-static void record(struct session_context *context, const struct arrival *arrival,
-                   enum reason reason)
+static void turn_away(const struct peer *peer, enum reason reason)
 {
     char id[17];
-    context->counters.turned_away++;
-    session_context_make_id(context, id);
-    const struct refusal_subject subject = {.source = arrival->address,
-                                            .port = arrival->port,
-                                            .reason = reason,
-                                            .listener = arrival->listener->name};
-    if (!refusals_note(context->refusals, &subject, context->now_ms))
-        return;
-    const struct audit_refusal refusal = {
-        .now_ms = wall_clock_ms(),
-        .id = id,
-        .listener = arrival->listener->name,
-        .address = *arrival->address,
-        .port = arrival->port,
-        .reason = reason,
-        .detail = detail_of(reason),
-        .count = 1,
-    };
-    audit_log_submit_bounded(context->audit, AUDIT_KIND_REFUSAL, audit_refusal_create(&refusal), 1);
+    peer->context->counters.turned_away++;
+    session_context_make_id(peer->context, id);
+    peer_record_refusal(
+        peer, &(struct audit_refusal){.id = id, .reason = reason, .detail = detail_of(reason)});
 }
 
-// give_back gives back what admit has taken.
-static void give_back(struct session_context *context, const struct arrival *arrival)
+// admit takes room for one session, and a place among the handshakes of its source. REASON_NONE, or why there is none.
+static enum reason admit(const struct peer *peer, struct source_turn *out)
 {
-    if (arrival->turn.is_counted)
-        sources_end(context->sources, arrival->address);
-    ledger_give_session(context->ledger);
-}
-
-// admit takes room for one session, and a place among the handshakes of its source. False: it is recorded why not.
-static bool admit(struct session_context *context, struct arrival *arrival)
-{
-    enum reason reason =
-        sources_begin(context->sources, arrival->address, context->now_ms, &arrival->turn);
-    if (reason == REASON_NONE) {
-        reason = ledger_take_session(context->ledger);
-        if (reason == REASON_LIMIT_SESSIONS && sessions_make_room(context, NULL))
-            reason = ledger_take_session(context->ledger);
-        if (reason != REASON_NONE && arrival->turn.is_counted)
-            sources_end(context->sources, arrival->address);
-    }
+    struct session_context *context = peer->context;
+    enum reason reason = sources_begin(context->sources, &peer->address, context->now_ms, out);
     if (reason != REASON_NONE)
-        record(context, arrival, reason);
-    else if (arrival->turn.wait_ms > 0)
-        context->counters.slowed++;
-    return reason == REASON_NONE;
+        return reason;
+    reason = ledger_take_session(context->ledger);
+    if (reason == REASON_LIMIT_SESSIONS && sessions_make_room(context, NULL))
+        reason = ledger_take_session(context->ledger);
+    if (reason != REASON_NONE && out->is_counted)
+        sources_end(context->sources, &peer->address);
+    return reason;
 }
 
 // create makes a session of a socket, which is closed where there is no memory.
-static struct session *create(struct session_context *context,
-                              const struct listener_config *listener, int fd)
+static struct session *create(const struct peer *peer, int fd)
 {
+    struct session_context *context = peer->context;
     struct session *session = calloc(1, sizeof *session);
-    struct tcp_stream unowned;
-    struct tcp_stream *tcp = session == NULL ? &unowned : &session->tcp;
-    tcp_stream_init(tcp, context->loop, fd);
-    if (session != NULL) {
-        session->magic = SESSION_MAGIC;
-        session->peer.tls = tls_stream_create(listener->tls, &tcp->stream, &context->buffers,
-                                              session_on_verify, session);
+    if (session == NULL) {
+        tcp_stream_discard(context->loop, fd, true);
+        return NULL;
     }
-    if (session != NULL && session->peer.tls != NULL)
-        return session;
-    stream_close(&tcp->stream, true);
-    free(session);
-    return NULL;
+    tcp_stream_init(&session->tcp, context->loop, fd);
+    session->magic = SESSION_MAGIC;
+    session->peer = *peer;
+    session->peer.tls = tls_stream_create(peer->listener->tls, &session->tcp.stream,
+                                          &context->buffers, session_on_verify, session);
+    if (session->peer.tls == NULL) {
+        stream_close(&session->tcp.stream, true);
+        free(session);
+        return NULL;
+    }
+    session->peer.stream = tls_stream_stream(session->peer.tls);
+    session->peer.snapshot = snapshot_ref(context->snapshot);
+    return session;
 }
 
 void session_accept(struct session_context *context, const struct listener_config *listener, int fd,
-                    const struct ip_addr *peer, uint16_t peer_port)
+                    const struct ip_addr *address, uint16_t port)
 {
-    struct arrival arrival = {.listener = listener, .address = peer, .port = peer_port};
-    if (!admit(context, &arrival)) {
+    const struct peer peer = {
+        .context = context,
+        .listener = listener,
+        .trust = listener->trust,
+        .address = *address,
+        .port = port,
+        .not_after_s = NEVER_S, // until a certificate is verified
+    };
+    struct source_turn turn;
+    const enum reason reason = admit(&peer, &turn);
+    if (reason != REASON_NONE) {
+        turn_away(&peer, reason);
         (void)close(fd);
         return;
     }
-    struct session *session = create(context, listener, fd);
+    if (turn.wait_ms > 0)
+        context->counters.slowed++;
+    struct session *session = create(&peer, fd);
     if (session == NULL) {
-        give_back(context, &arrival);
+        if (turn.is_counted)
+            sources_end(context->sources, address);
+        ledger_give_session(context->ledger);
         return;
     }
-    struct tls_stream *tls = session->peer.tls;
-    tls_stream_select_by_name(tls, session_on_select);
-    tls_stream_allow_resumption(tls, context->tickets, session_on_resume);
+    tls_stream_select_by_name(session->peer.tls, session_on_select);
+    tls_stream_allow_resumption(session->peer.tls, context->tickets, session_on_resume);
     session->is_first = true;
-    session->is_half_open = arrival.turn.is_counted;
-    session->since_ms = context->now_ms + arrival.turn.wait_ms;
-    session->peer = (struct peer){
-        .context = context,
-        .snapshot = snapshot_ref(context->snapshot),
-        .listener = listener,
-        .trust = listener->trust,
-        .tls = tls,
-        .stream = tls_stream_stream(tls),
-        .address = *peer,
-        .port = peer_port,
-        .not_after_s = NEVER_S, // until a certificate is verified
-    };
+    session->is_half_open = turn.is_counted;
+    session->since_ms = context->now_ms + turn.wait_ms;
     session_start(session);
 }

@@ -40,17 +40,15 @@ enum err forward_create(struct peer *peer, int fd, const struct forward_options 
                         size_t *out_taken, struct forward **out)
 {
     const struct message_head *head = options->head;
-    struct tcp_stream unowned;
     struct forward *forward = calloc(1, sizeof *forward);
-    struct tcp_stream *tcp = forward == NULL ? &unowned : &forward->upstream;
     *out = forward;
-    tcp_stream_init(tcp, peer->context->loop, fd);
     if (forward == NULL) {
-        stream_close(&tcp->stream, true);
+        tcp_stream_discard(peer->context->loop, fd, true);
         return ERR_MEMORY;
     }
-    tcp->stream.on_ready = peer->stream->on_ready;
-    tcp->stream.owner = peer->stream->owner;
+    tcp_stream_init(&forward->upstream, peer->context->loop, fd);
+    forward->upstream.stream.on_ready = peer->stream->on_ready;
+    forward->upstream.stream.owner = peer->stream->owner;
     forward->peer = peer;
     forward->is_for_head = slice_equal(head->method_text, SLICE_LITERAL("HEAD"));
     forward->wants_websocket = head->is_websocket;

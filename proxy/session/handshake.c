@@ -9,20 +9,19 @@
 
 static enum tls_alert alert_for(enum reason reason)
 {
-    if (reason == REASON_EXPIRED || reason == REASON_NOT_YET_VALID)
-        return TLS_ALERT_CERTIFICATE_EXPIRED;
-    if (reason == REASON_UNKNOWN_CA || reason == REASON_MISSING_INTERMEDIATE)
-        return TLS_ALERT_UNKNOWN_CA;
-    if (reason == REASON_BAD_PURPOSE || reason == REASON_WEAK_KEY ||
-        reason == REASON_TOO_LONG_LIVED)
-        return TLS_ALERT_UNSUPPORTED_CERTIFICATE;
-    if (reason == REASON_REVOKED)
-        return TLS_ALERT_CERTIFICATE_REVOKED;
-    if (reason == REASON_BLOCKED)
-        return TLS_ALERT_ACCESS_DENIED;
-    if (reason == REASON_NO_MEMORY)
-        return TLS_ALERT_INTERNAL_ERROR;
-    return TLS_ALERT_BAD_CERTIFICATE;
+    static const enum tls_alert alerts[REASON_COUNT] = {
+        [REASON_EXPIRED] = TLS_ALERT_CERTIFICATE_EXPIRED,
+        [REASON_NOT_YET_VALID] = TLS_ALERT_CERTIFICATE_EXPIRED,
+        [REASON_UNKNOWN_CA] = TLS_ALERT_UNKNOWN_CA,
+        [REASON_MISSING_INTERMEDIATE] = TLS_ALERT_UNKNOWN_CA,
+        [REASON_BAD_PURPOSE] = TLS_ALERT_UNSUPPORTED_CERTIFICATE,
+        [REASON_WEAK_KEY] = TLS_ALERT_UNSUPPORTED_CERTIFICATE,
+        [REASON_TOO_LONG_LIVED] = TLS_ALERT_UNSUPPORTED_CERTIFICATE,
+        [REASON_REVOKED] = TLS_ALERT_CERTIFICATE_REVOKED,
+        [REASON_BLOCKED] = TLS_ALERT_ACCESS_DENIED,
+        [REASON_NO_MEMORY] = TLS_ALERT_INTERNAL_ERROR,
+    };
+    return alerts[reason] == 0 ? TLS_ALERT_BAD_CERTIFICATE : alerts[reason];
 }
 
 struct tls_context *session_on_select(void *arg, const char *server_name)
@@ -125,25 +124,17 @@ static void take_resumed(struct session *session)
 
 static enum reason refused_reason(const struct session *session)
 {
-    switch (tls_stream_failure(session->peer.tls)) {
-    case TLS_FAILURE_NONE:
-        return REASON_TIMEOUT;
-    case TLS_FAILURE_REFUSED:
-        return session->refusal.reason;
-    case TLS_FAILURE_NO_CERTIFICATE:
-        return REASON_NO_CERTIFICATE;
-    case TLS_FAILURE_KEY_USAGE:
-        return REASON_BAD_PURPOSE;
-    case TLS_FAILURE_ABORTED:
-        return REASON_CLIENT_ABORTED;
-    case TLS_FAILURE_PLAIN_HTTP:
-        return REASON_PLAIN_HTTP;
-    case TLS_FAILURE_TOO_LONG:
-        return REASON_WORK_LIMIT;
-    case TLS_FAILURE_PROTOCOL:
-        return REASON_PROTOCOL;
-    }
-    return REASON_PROTOCOL;
+    static const enum reason reasons[] = {
+        [TLS_FAILURE_NONE] = REASON_TIMEOUT,
+        [TLS_FAILURE_NO_CERTIFICATE] = REASON_NO_CERTIFICATE,
+        [TLS_FAILURE_KEY_USAGE] = REASON_BAD_PURPOSE,
+        [TLS_FAILURE_ABORTED] = REASON_CLIENT_ABORTED,
+        [TLS_FAILURE_PLAIN_HTTP] = REASON_PLAIN_HTTP,
+        [TLS_FAILURE_TOO_LONG] = REASON_WORK_LIMIT,
+        [TLS_FAILURE_PROTOCOL] = REASON_PROTOCOL,
+    };
+    const enum tls_failure failure = tls_stream_failure(session->peer.tls);
+    return failure == TLS_FAILURE_REFUSED ? session->refusal.reason : reasons[failure];
 }
 
 // refusal_detail gives a sentence about the refusal.
@@ -193,27 +184,16 @@ void handshake_record_refusal(struct session *session, enum reason reason)
         context->counters.crl_missing++;
     note_failure(peer, reason);
     session_context_make_id(context, session->refusal.id);
-    const struct refusal_subject subject = {.source = &peer->address,
-                                            .port = peer->port,
-                                            .reason = reason,
-                                            .listener = peer->listener->name};
-    if (!refusals_note(context->refusals, &subject, context->now_ms))
-        return;
     char code[FAILURE_CODE_CAP];
-    const struct audit_refusal refusal = {
-        .now_ms = wall_clock_ms(),
+    struct audit_refusal refusal = {
         .id = session->refusal.id,
-        .listener = peer->listener->name,
-        .address = peer->address,
-        .port = peer->port,
         .tls_version = tls_stream_version_name(session->peer.tls),
         .reason = reason,
         .detail = refusal_detail(session, reason),
         .code = refusal_code(session, code),
-        .count = 1,
         .presented = session->refusal.presented,
     };
-    audit_log_submit_bounded(context->audit, AUDIT_KIND_REFUSAL, audit_refusal_create(&refusal), 1);
+    peer_record_refusal(peer, &refusal);
 }
 
 // say_https answers a client that speaks plain HTTP, in plain HTTP.

@@ -12,6 +12,23 @@ bool peer_is_current(const struct peer *peer)
     return peer->snapshot == peer->context->snapshot;
 }
 
+void peer_record_refusal(const struct peer *peer, struct audit_refusal *refusal)
+{
+    const struct session_context *context = peer->context;
+    const struct refusal_subject subject = {.source = &peer->address,
+                                            .port = peer->port,
+                                            .reason = refusal->reason,
+                                            .listener = peer->listener->name};
+    if (!refusals_note(context->refusals, &subject, context->now_ms))
+        return;
+    refusal->now_ms = wall_clock_ms();
+    refusal->listener = peer->listener->name;
+    refusal->address = peer->address;
+    refusal->port = peer->port;
+    refusal->count = 1;
+    audit_log_submit_bounded(context->audit, AUDIT_KIND_REFUSAL, audit_refusal_create(refusal), 1);
+}
+
 bool peer_become(struct peer *peer, const struct snapshot *snapshot, const struct client *client,
                  struct slice json)
 {

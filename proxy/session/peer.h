@@ -41,6 +41,10 @@ struct peer {
 // peer_is_current tells whether the client was judged under today's snapshot.
 bool peer_is_current(const struct peer *peer);
 
+// peer_record_refusal writes a `handshake_refused` record, or counts it in a flood. `refusal` says why; listener, address
+// and time are filled in.
+void peer_record_refusal(const struct peer *peer, struct audit_refusal *refusal);
+
 // peer_become makes the peer this client of `snapshot`, NULL where none fits: those share one account. `json` is the
 // audit's object of it, copied. Counts one more session of the client, and one less of a former one. False without
 // memory: nothing changes.

@@ -95,7 +95,7 @@ bool route_use_pooled(struct route *route, const struct peer *peer,
     if (search_admits(admission, &upstream.address))
         route->search = search_create(context->loop, admission->target, peer->stream);
     if (route->search == NULL) {
-        upstream_close(context->loop, &upstream);
+        tcp_stream_discard(context->loop, upstream.fd, false);
         return false;
     }
     search_assume(route->search, &upstream.address, upstream.fd);
@@ -116,7 +116,7 @@ void route_keep_upstream(struct route *route, struct peer *peer, const struct ta
     if (peer->upstreams == NULL)
         peer->upstreams = upstream_pool_create(context->loop, &context->upstreams);
     if (peer->upstreams == NULL)
-        upstream_close(context->loop, &upstream);
+        tcp_stream_discard(context->loop, upstream.fd, false);
     else
         upstream_pool_give(peer->upstreams, target, &upstream, generation, context->now_ms);
 }

@@ -68,11 +68,8 @@ void search_destroy(struct search *search)
     resolver_cancel(search->query);
     ev_timer_stop(search->loop, &search->delay);
     dialer_destroy(search->dialer);
-    if (search->fd >= 0) {
-        struct tcp_stream unwanted;
-        tcp_stream_init(&unwanted, search->loop, search->fd);
-        stream_close(&unwanted.stream, search->dialer != NULL);
-    }
+    if (search->fd >= 0)
+        tcp_stream_discard(search->loop, search->fd, search->dialer != NULL);
     search->magic = 0;
     free(search);
 }

@@ -7,11 +7,11 @@
 
 #include "proxy/limits/ledger.h"
 #include "proxy/limits/sources.h"
+#include "proxy/net/linger.h"
 #include "proxy/session/handshake.h"
 #include "proxy/session/upstream_pool.h"
 
 enum {
-    LINGER_MAX_LEN = 256 * 1024, // bytes of a refused client that are read and dropped
     LINGER_MAX_SESSIONS = 1024,  // of a worker; more are closed without lingering
     IDLE_LEAST_MS =
         1000, // a connection waits so long before it has to make room for another client's
@@ -24,8 +24,9 @@ struct state_row {
     void (*update_interest)(struct session *session);
     size_t timeout;                                        // offset in struct timeouts
     int64_t (*deadline_ms)(const struct session *session); // NULL: `timeout` after the state began
-    enum session_step (*on_deadline)(struct session *session);
-    uint8_t next; // bits of enum session_state
+    enum session_step (*on_deadline)(struct session *session); // NULL: `late` says it all
+    enum session_step late;                                    // what comes then
+    uint8_t next;                                              // bits of enum session_state
 };
 
 static const struct state_row states[SESSION_STATE_COUNT];
@@ -140,11 +141,12 @@ bool sessions_make_room(struct session_context *context, const struct account *a
 // idle ones are ended first.
 static bool has_share(const struct peer *peer)
 {
-    const struct session_context *context = peer->context;
-    bool is_fair = ledger_is_fair(context->ledger, peer->account);
-    while (!is_fair && sessions_make_room(peer->context, peer->account))
-        is_fair = ledger_is_fair(context->ledger, peer->account);
-    return is_fair;
+    struct session_context *context = peer->context;
+    while (!ledger_is_fair(context->ledger, peer->account)) {
+        if (!sessions_make_room(context, peer->account))
+            return false;
+    }
+    return true;
 }
 
 static void serve(struct session *session)
@@ -224,18 +226,12 @@ static enum session_step step_serving(struct session *session)
 {
     if (session->exchange == NULL)
         return await_request(session);
-    switch (exchange_step(session->exchange)) {
-    case EXCHANGE_STEP_AGAIN:
-        return SESSION_STEP_AGAIN;
-    case EXCHANGE_STEP_WAIT:
-        break;
-    case EXCHANGE_STEP_MORE:
-        enqueue_ready(session);
-        break;
-    case EXCHANGE_STEP_DONE:
+    const enum exchange_step next = exchange_step(session->exchange);
+    if (next == EXCHANGE_STEP_DONE)
         return take_outcome(session);
-    }
-    return SESSION_STEP_WAIT;
+    if (next == EXCHANGE_STEP_MORE)
+        enqueue_ready(session);
+    return next == EXCHANGE_STEP_AGAIN ? SESSION_STEP_AGAIN : SESSION_STEP_WAIT;
 }
 
 // say_end sends what is left, close_notify and FIN.
@@ -249,42 +245,20 @@ static enum err say_end(struct session *session)
     return error;
 }
 
-// drop_input reads and forgets what the client still sends; ERR_AGAIN when there is no more for now.
-static enum err drop_input(struct session *session)
-{
-    struct buffer_pool *pool = &session->peer.context->buffers;
-    struct buffer *scratch = buffer_pool_take(pool);
-    if (scratch == NULL)
-        return ERR_MEMORY;
-    enum err error = ERR_OK;
-    while (error == ERR_OK) {
-        size_t len = 0;
-        error = stream_read(&session->tcp.stream, scratch->data, BUFFER_CAP, &len);
-        session->dropped_len += len;
-        if (session->dropped_len > LINGER_MAX_LEN)
-            error = ERR_LIMIT;
-    }
-    buffer_pool_give(pool, &scratch);
-    return error;
-}
-
 static enum session_step step_closing(struct session *session)
 {
     struct peer *peer = &session->peer;
     const enum err said = say_end(session);
     if ((said != ERR_OK && said != ERR_AGAIN) || (peer->has_end && said == ERR_OK))
         return SESSION_STEP_END;
-    const enum err dropped = peer->has_end ? ERR_AGAIN : drop_input(session);
+    enum err dropped = ERR_AGAIN;
+    if (!peer->has_end)
+        dropped =
+            linger_drop(&session->tcp.stream, &peer->context->buffers, &session->dropped_len);
     if (dropped == ERR_AGAIN)
         return SESSION_STEP_WAIT;
     peer->has_end = dropped == ERR_EOF;
     return dropped == ERR_EOF ? SESSION_STEP_AGAIN : SESSION_STEP_END;
-}
-
-static enum session_step step_dead(struct session *session)
-{
-    (void)session;
-    return SESSION_STEP_WAIT;
 }
 
 // ---- what the states wait for -------------------------------------------------------------------
@@ -340,31 +314,19 @@ static enum session_step serving_is_late(struct session *session)
     return SESSION_STEP_AGAIN;
 }
 
-static enum session_step refusing_is_late(struct session *session)
-{
-    (void)session;
-    return SESSION_STEP_CLOSE;
-}
-
-static enum session_step closing_is_late(struct session *session)
-{
-    (void)session;
-    return SESSION_STEP_END;
-}
-
 #define STATE(name)   (1 << SESSION_##name)
 #define TIMEOUT(name) offsetof(struct timeouts, name##_ms)
 
 static const struct state_row states[SESSION_STATE_COUNT] = {
     [SESSION_HANDSHAKE] = {step_shaking, want_hello, TIMEOUT(handshake), NULL, handshake_is_late,
+                           SESSION_STEP_END,
                            STATE(REFUSING) | STATE(SERVING) | STATE(CLOSING) | STATE(DEAD)},
     [SESSION_SERVING] = {step_serving, want_serving, TIMEOUT(keepalive), serving_deadline_ms,
-                         serving_is_late, STATE(CLOSING) | STATE(DEAD)},
-    [SESSION_REFUSING] = {handshake_step_refusing, want_hello, TIMEOUT(request), NULL,
-                          refusing_is_late, STATE(CLOSING) | STATE(DEAD)},
-    [SESSION_CLOSING] = {step_closing, want_end, TIMEOUT(linger), NULL, closing_is_late,
+                         serving_is_late, SESSION_STEP_CLOSE, STATE(CLOSING) | STATE(DEAD)},
+    [SESSION_REFUSING] = {handshake_step_refusing, want_hello, TIMEOUT(request), NULL, NULL,
+                          SESSION_STEP_CLOSE, STATE(CLOSING) | STATE(DEAD)},
+    [SESSION_CLOSING] = {step_closing, want_end, TIMEOUT(linger), NULL, NULL, SESSION_STEP_END,
                          STATE(DEAD)},
-    [SESSION_DEAD] = {.step = step_dead},
 };
 
 static int64_t deadline_ms(const struct session *session)
@@ -425,7 +387,7 @@ static bool go_on(struct session *session, enum session_step next)
 
 void session_drive(struct session *session)
 {
-    while (go_on(session, states[session->state].step(session))) {
+    while (session->state != SESSION_DEAD && go_on(session, states[session->state].step(session))) {
     }
     update_interest(session);
 }
@@ -434,8 +396,9 @@ static void on_deadline(void *owner)
 {
     struct session *session = owner;
     ASSERT(session->magic == SESSION_MAGIC);
+    const struct state_row *row = &states[session->state];
     if (deadline_ms(session) <= session->peer.context->now_ms)
-        (void)go_on(session, states[session->state].on_deadline(session));
+        (void)go_on(session, row->on_deadline == NULL ? row->late : row->on_deadline(session));
     session_drive(session);
 }
 

@@ -72,11 +72,11 @@ void upstream_pool_give(struct upstream_pool *pool, const struct target *target,
             slot = &pool->slots[i];
     }
     close_slot(slot);
-    tcp_stream_init(&slot->tcp, pool->loop, upstream->fd);
     if (pool->share->count >= pool->share->max) {
-        stream_close(&slot->tcp.stream, false);
+        tcp_stream_discard(pool->loop, upstream->fd, false);
         return;
     }
+    tcp_stream_init(&slot->tcp, pool->loop, upstream->fd);
     pool->share->count++;
     slot->is_taken = true;
     slot->pool = pool;
@@ -118,11 +118,4 @@ struct upstream upstream_pool_take(struct upstream_pool *pool, const struct targ
         return (struct upstream){.fd = tcp_stream_take_fd(&slot->tcp), .address = slot->address};
     }
     return (struct upstream){.fd = -1};
-}
-
-void upstream_close(struct ev_loop *loop, const struct upstream *upstream)
-{
-    struct tcp_stream unwanted;
-    tcp_stream_init(&unwanted, loop, upstream->fd);
-    stream_close(&unwanted.stream, false);
 }

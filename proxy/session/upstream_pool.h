@@ -46,6 +46,3 @@ void upstream_pool_give(struct upstream_pool *pool, const struct target *target,
 // is allowed, and has none.
 struct upstream upstream_pool_take(struct upstream_pool *pool, const struct target *target,
                                    uint64_t generation, int64_t now_ms);
-
-// upstream_close closes one that nobody wants.
-void upstream_close(struct ev_loop *loop, const struct upstream *upstream);
