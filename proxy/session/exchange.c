@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "proxy/http/answer.h"
+#include "proxy/loop/deadline.h"
 #include "proxy/session/records.h"
 #include "proxy/session/reply.h"
 #include "proxy/session/revalidation.h"
@@ -76,12 +77,17 @@ static void finish(struct exchange *exchange, enum exchange_outcome outcome, enu
 
 void exchange_end(struct exchange *exchange, enum reason reason)
 {
-    finish(exchange, EXCHANGE_RESET, reason);
+    if (exchange != NULL)
+        finish(exchange, EXCHANGE_RESET, reason);
 }
 
-static void end_without_memory(struct exchange *exchange)
+// enter_if_ok enters the state where what leads to it has succeeded; otherwise there is no memory.
+static void enter_if_ok(struct exchange *exchange, enum err error, enum exchange_state state)
 {
-    exchange_end(exchange, REASON_NO_MEMORY);
+    if (error == ERR_OK)
+        enter(exchange, state);
+    else
+        exchange_end(exchange, REASON_NO_MEMORY);
 }
 
 // client_left ends an exchange whose client has gone before there was a tunnel.
@@ -141,10 +147,7 @@ static bool conclude(struct exchange *exchange, struct verdict verdict)
     }
     if (verdict.ends_connection)
         exchange->ending.may_keep = false;
-    if (reply_refuse(exchange, &verdict) == ERR_OK)
-        enter(exchange, EXCHANGE_REFUSE);
-    else
-        end_without_memory(exchange);
+    enter_if_ok(exchange, reply_refuse(exchange, &verdict), EXCHANGE_REFUSE);
     return false;
 }
 
@@ -255,18 +258,14 @@ void exchange_judge_again(struct exchange *exchange)
 
 static void begin_search(struct exchange *exchange)
 {
-    if (route_search(&exchange->route, exchange->peer, &exchange->request) == ERR_OK)
-        enter(exchange, EXCHANGE_RESOLVE);
-    else
-        end_without_memory(exchange);
+    enter_if_ok(exchange, route_search(&exchange->route, exchange->peer, &exchange->request),
+                EXCHANGE_RESOLVE);
 }
 
 static void begin_forward(struct exchange *exchange)
 {
-    if (route_forward(&exchange->route, exchange->peer, &exchange->request) == ERR_OK)
-        enter(exchange, EXCHANGE_FORWARD);
-    else
-        end_without_memory(exchange);
+    enter_if_ok(exchange, route_forward(&exchange->route, exchange->peer, &exchange->request),
+                EXCHANGE_FORWARD);
 }
 
 // seek_upstream looks for a way to the target of an admitted request: a connection that waits, or its addresses.
@@ -291,10 +290,7 @@ static void answer_whoami(struct exchange *exchange)
     text_init(&text, data, sizeof data);
     whoami_append(exchange->peer, exchange->id, &text);
     ASSERT(!text.is_cut);
-    if (reply_json(exchange, text_slice(&text)) == ERR_OK)
-        enter(exchange, EXCHANGE_REFUSE);
-    else
-        end_without_memory(exchange);
+    enter_if_ok(exchange, reply_json(exchange, text_slice(&text)), EXCHANGE_REFUSE);
 }
 
 // take_request looks at a complete head, and goes on from there.
@@ -303,7 +299,7 @@ static void take_request(struct exchange *exchange, struct message_head *head)
     struct request *request = &exchange->request;
     const bool is_draining = exchange->peer->context->is_draining;
     if (peer_take_head(exchange->peer, head) != ERR_OK) {
-        end_without_memory(exchange);
+        exchange_end(exchange, REASON_NO_MEMORY);
         return;
     }
     const struct verdict taken = request_take(request, head);
@@ -356,16 +352,6 @@ static bool watch_client(struct exchange *exchange)
     return false;
 }
 
-static void dial(struct exchange *exchange)
-{
-    if (!admit_addresses(exchange))
-        return;
-    if (route_dial(&exchange->route, exchange->peer) == ERR_OK)
-        enter(exchange, EXCHANGE_DIAL);
-    else
-        end_without_memory(exchange);
-}
-
 static struct verdict unresolved(enum resolve_result result)
 {
     static const struct limit_refusal crowded = {.reason = REASON_LIMIT_QUESTIONS,
@@ -385,10 +371,10 @@ static enum exchange_step step_resolve(struct exchange *exchange)
         return EXCHANGE_STEP_WAIT;
     if (!admit_again(exchange))
         return EXCHANGE_STEP_AGAIN;
-    if (result == RESOLVE_OK)
-        dial(exchange);
-    else
+    if (result != RESOLVE_OK)
         (void)conclude(exchange, unresolved(result));
+    else if (admit_addresses(exchange))
+        enter_if_ok(exchange, route_dial(&exchange->route, exchange->peer), EXCHANGE_DIAL);
     return EXCHANGE_STEP_AGAIN;
 }
 
@@ -400,12 +386,9 @@ static void open_tunnel(struct exchange *exchange)
     text_init(&text, data, sizeof data);
     const struct answer answer = {.status = 200, .id = exchange->id};
     answer_format(&answer, &text);
-    if (route_open_tunnel(&exchange->route, exchange->peer, text_slice(&text)) != ERR_OK) {
-        end_without_memory(exchange);
-        return;
-    }
-    exchange->ending.status = 200;
-    enter(exchange, EXCHANGE_TUNNEL);
+    const enum err error = route_open_tunnel(&exchange->route, exchange->peer, text_slice(&text));
+    exchange->ending.status = error == ERR_OK ? 200 : 0;
+    enter_if_ok(exchange, error, EXCHANGE_TUNNEL);
 }
 
 // undialled refuses after an allow: the target could not be reached.
@@ -441,21 +424,12 @@ static enum exchange_step step_dial(struct exchange *exchange)
 static enum exchange_step step_tunnel(struct exchange *exchange)
 {
     struct tunnel *tunnel = &exchange->route.tunnel;
-    switch (tunnel_step(tunnel, exchange->peer->context->now_ms)) {
-    case DUPLEX_WAITS:
-        return EXCHANGE_STEP_WAIT;
-    case DUPLEX_MORE:
-        return EXCHANGE_STEP_MORE;
-    case DUPLEX_FINISHED:
-    case DUPLEX_LEFT:
-        finish(exchange, EXCHANGE_CLOSE, tunnel->reason);
-        return EXCHANGE_STEP_AGAIN;
-    case DUPLEX_CLIENT_BROKEN:
-    case DUPLEX_SERVER_BROKEN:
-        finish(exchange, EXCHANGE_RESET, tunnel->reason);
-        return EXCHANGE_STEP_AGAIN;
-    }
-    return EXCHANGE_STEP_WAIT;
+    const enum duplex_status status = tunnel_step(tunnel, exchange->peer->context->now_ms);
+    if (status == DUPLEX_WAITS || status == DUPLEX_MORE)
+        return status == DUPLEX_WAITS ? EXCHANGE_STEP_WAIT : EXCHANGE_STEP_MORE;
+    const bool is_orderly = status == DUPLEX_FINISHED || status == DUPLEX_LEFT;
+    finish(exchange, is_orderly ? EXCHANGE_CLOSE : EXCHANGE_RESET, tunnel->reason);
+    return EXCHANGE_STEP_AGAIN;
 }
 
 static void finish_forward(struct exchange *exchange)
@@ -469,13 +443,10 @@ static void finish_forward(struct exchange *exchange)
 // upgrade turns the exchange into a tunnel: the 101 goes to the client, and from then on bytes are bytes.
 static void upgrade(struct exchange *exchange)
 {
-    if (route_open_upgraded(&exchange->route, exchange->peer) != ERR_OK) {
-        end_without_memory(exchange);
-        return;
-    }
+    const enum err error = route_open_upgraded(&exchange->route, exchange->peer);
     peer_drop_head(exchange->peer);
     exchange->ending.status = 101;
-    enter(exchange, EXCHANGE_TUNNEL);
+    enter_if_ok(exchange, error, EXCHANGE_TUNNEL);
 }
 
 // try_again sends the request over a new connection: the one that had waited was dead, and has not answered.
@@ -543,12 +514,6 @@ static enum exchange_step step_refuse(struct exchange *exchange)
     return EXCHANGE_STEP_AGAIN;
 }
 
-static enum exchange_step step_done(struct exchange *exchange)
-{
-    (void)exchange;
-    return EXCHANGE_STEP_DONE;
-}
-
 // ---- what the states wait for -------------------------------------------------------------------
 
 static void want_client(struct exchange *exchange)
@@ -572,17 +537,7 @@ static void want_refuse(struct exchange *exchange)
     reply_update_interest(exchange);
 }
 
-static void want_nothing(struct exchange *exchange)
-{
-    (void)exchange;
-}
-
 // ---- deadlines ----------------------------------------------------------------------------------
-
-static int64_t sooner(int64_t a_ms, int64_t b_ms)
-{
-    return a_ms < b_ms ? a_ms : b_ms;
-}
 
 // age_ends_ms gives when it has lived as long as its client's tunnels may.
 static int64_t age_ends_ms(const struct exchange *exchange)
@@ -609,7 +564,7 @@ static int64_t idle_ends_ms(const struct exchange *exchange, int64_t active_ms)
 
 static int64_t tunnel_deadline_ms(const struct exchange *exchange)
 {
-    return sooner(idle_ends_ms(exchange, duplex_active_ms(&exchange->route.tunnel.duplex)),
+    return deadline_sooner(idle_ends_ms(exchange, duplex_active_ms(&exchange->route.tunnel.duplex)),
                   age_ends_ms(exchange));
 }
 
@@ -617,7 +572,7 @@ static int64_t forward_deadline_ms(const struct exchange *exchange)
 {
     const struct forward *forward = exchange->route.forward;
     const int64_t body_ms = exchange->peer->snapshot->timeouts.body_ms;
-    return sooner(sooner(idle_ends_ms(exchange, forward_active_ms(forward)),
+    return deadline_sooner(deadline_sooner(idle_ends_ms(exchange, forward_active_ms(forward)),
                          forward_body_ends_ms(forward, body_ms)),
                   age_ends_ms(exchange));
 }
@@ -627,12 +582,6 @@ static int64_t refuse_deadline_ms(const struct exchange *exchange)
     const int64_t since_ms = exchange->timing.since_ms;
     const int64_t due_ms = exchange->reply.due_ms;
     return (since_ms < due_ms ? due_ms : since_ms) + exchange->peer->snapshot->timeouts.request_ms;
-}
-
-static int64_t never_ms(const struct exchange *exchange)
-{
-    (void)exchange;
-    return INT64_MAX;
 }
 
 static void read_request_is_late(struct exchange *exchange)
@@ -708,12 +657,12 @@ static const struct state_row states[EXCHANGE_STATE_COUNT] = {
                           STATE(RESOLVE) | STATE(TUNNEL) | STATE(REFUSE) | STATE(DONE)},
     [EXCHANGE_REFUSE] = {step_refuse, want_refuse, offsetof(struct timeouts, request_ms),
                          refuse_deadline_ms, refuse_is_late, STATE(DONE)},
-    [EXCHANGE_DONE] = {step_done, want_nothing, 0, never_ms, want_nothing, 0},
 };
 
 enum exchange_step exchange_step(struct exchange *exchange)
 {
-    return states[exchange->state].step(exchange);
+    return exchange->state == EXCHANGE_DONE ? EXCHANGE_STEP_DONE
+                                            : states[exchange->state].step(exchange);
 }
 
 void exchange_update_interest(struct exchange *exchange)
@@ -758,23 +707,6 @@ bool exchange_is_heavy(const struct exchange *exchange)
            exchange->route.tunnel.duplex.step_len >= HEAVY_LEN;
 }
 
-void exchange_look(const struct exchange *exchange, struct exchange_view *out)
-{
-    const struct request *request = &exchange->request;
-    *out = (struct exchange_view){
-        .id = exchange->id,
-        .target = request->has_target ? &request->url.target : NULL,
-        .upstream = &exchange->route.upstream,
-        .begun_ms = exchange->timing.begun_ms,
-    };
-    route_bytes(&exchange->route, &out->bytes_up, &out->bytes_down);
-}
-
-enum exchange_outcome exchange_outcome(const struct exchange *exchange)
-{
-    return exchange->ending.outcome;
-}
-
 struct exchange *exchange_create(struct peer *peer)
 {
     struct session_context *context = peer->context;
@@ -790,7 +722,6 @@ struct exchange *exchange_create(struct peer *peer)
         free(exchange);
         return NULL;
     }
-    exchange->magic = EXCHANGE_MAGIC;
     exchange->peer = peer;
     session_context_make_id(context, exchange->id);
     context->counters.exchanges++;
@@ -807,6 +738,5 @@ void exchange_destroy(struct exchange *exchange)
     ASSERT(exchange->state == EXCHANGE_DONE);
     exchange->peer->context->exchange_counts[EXCHANGE_DONE]--;
     peer_drop_head(exchange->peer);
-    exchange->magic = 0;
     free(exchange);
 }

@@ -103,12 +103,6 @@ void session_begin_closing(struct session *session)
         enter(session, SESSION_CLOSING);
 }
 
-void session_end_exchange(struct session *session, enum reason reason)
-{
-    if (session->exchange != NULL)
-        exchange_end(session->exchange, reason);
-}
-
 // ---- room ---------------------------------------------------------------------------------------
 
 // most_held finds the one whose client has most connections, among those that have waited longest; NULL: all have come
@@ -187,7 +181,7 @@ static void enqueue_ready(struct session *session)
 // take_outcome goes on after an exchange.
 static enum session_step take_outcome(struct session *session)
 {
-    const enum exchange_outcome outcome = exchange_outcome(session->exchange);
+    const enum exchange_outcome outcome = session->exchange->ending.outcome;
     exchange_destroy(session->exchange);
     session->exchange = NULL;
     session->since_ms = session->peer.context->now_ms;
@@ -436,7 +430,7 @@ void session_destroy(struct session *session)
     context->state_counts[SESSION_DEAD]--;
     turn_leave(&session->turn);
     turn_leave(&session->sweep);
-    session_end_exchange(session, REASON_KILLED);
+    exchange_end(session->exchange, REASON_KILLED);
     exchange_destroy(session->exchange);
     identity_destroy(session->offer.identity);
     identity_destroy(session->refusal.presented);

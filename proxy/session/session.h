@@ -16,9 +16,6 @@ void session_start(struct session *session);
 // session_drive does what can be done now, and works out what to wait for.
 void session_drive(struct session *session);
 
-// session_end_exchange ends what is under way at once, if anything is, with `reason`. session_drive goes on from there.
-void session_end_exchange(struct session *session, enum reason reason);
-
 // session_begin_closing says goodbye: our last bytes go out, the client's are read and dropped for a
 // while, so that no reset destroys what we said.
 void session_begin_closing(struct session *session);

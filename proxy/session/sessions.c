@@ -26,7 +26,7 @@ static void look_at_deaf(struct session_context *context)
         next = TAILQ_NEXT(at, deaf_link);
         if (!tcp_stream_has_failed(&at->tcp))
             continue;
-        session_end_exchange(at, REASON_CLIENT_RESET);
+        exchange_end(at->exchange, REASON_CLIENT_RESET);
         session_drive(at);
     }
 }
@@ -58,7 +58,7 @@ void sessions_end_all(struct session_context *context, enum reason reason)
         struct session *session = TAILQ_FIRST(&context->by_state[state]);
         while (session != NULL) {
             struct session *next = TAILQ_NEXT(session, link);
-            session_end_exchange(session, reason);
+            exchange_end(session->exchange, reason);
             session_kill(session, true);
             session = next;
         }
@@ -111,7 +111,7 @@ static void sweep(void *owner)
     if (reason == REASON_NONE)
         exchange_judge_again(session->exchange);
     else if (is_tunnel)
-        session_end_exchange(session, reason_of_end(reason));
+        exchange_end(session->exchange, reason_of_end(reason));
     session_drive(session);
 }
 

@@ -121,21 +121,18 @@ void survey_add(struct survey *sum, const struct survey *part)
 static void list_tunnel(const struct session *session, const char *client, struct survey *survey)
 {
     const struct peer *peer = &session->peer;
-    struct exchange_view view;
-    exchange_look(session->exchange, &view);
+    const struct exchange *exchange = session->exchange;
+    const struct target *target = &exchange->request.url.target;
     struct survey_tunnel tunnel = {
-        .upstream = *view.upstream,
+        .port = target->port,
+        .upstream = exchange->route.upstream,
         .source = peer->address,
-        .bytes_up = view.bytes_up,
-        .bytes_down = view.bytes_down,
-        .age_ms = peer->context->now_ms - view.begun_ms,
+        .age_ms = peer->context->now_ms - exchange->timing.begun_ms,
     };
-    (void)string_copy(tunnel.id, sizeof tunnel.id, slice_of_string(view.id));
+    route_bytes(&exchange->route, &tunnel.bytes_up, &tunnel.bytes_down);
+    (void)string_copy(tunnel.id, sizeof tunnel.id, slice_of_string(exchange->id));
     (void)string_copy(tunnel.client, sizeof tunnel.client, slice_of_string(client));
-    if (view.target != NULL) {
-        (void)target_format_host(view.target, tunnel.host);
-        tunnel.port = view.target->port;
-    }
+    (void)target_format_host(target, tunnel.host);
     survey_add_tunnel(survey, &tunnel);
 }
 
@@ -154,14 +151,12 @@ static void count_session(const struct session *session, struct survey *survey)
 // is_meant tells whether a session's exchange is to be ended.
 static bool is_meant(const struct session *session, const struct survey *survey)
 {
-    struct exchange_view view;
     if (session->exchange == NULL)
         return false;
     if (survey->kind == SURVEY_KILL_CLIENT)
         return session->peer.client != NULL &&
                strcmp(session->peer.client->name, survey->client) == 0;
-    exchange_look(session->exchange, &view);
-    return strcmp(view.id, survey->id) == 0;
+    return strcmp(session->exchange->id, survey->id) == 0;
 }
 
 static void visit(struct session *session, struct survey *survey)
@@ -175,7 +170,7 @@ static void visit(struct session *session, struct survey *survey)
     case SURVEY_KILL_CLIENT:
         if (!is_meant(session, survey))
             return;
-        session_end_exchange(session, REASON_KILLED);
+        exchange_end(session->exchange, REASON_KILLED);
         session_drive(session);
         survey->killed++;
         return;
