@@ -9,16 +9,6 @@ size_t sessions_live(const struct session_context *context)
            context->state_counts[SESSION_DEAD];
 }
 
-void session_context_count_accepted(struct session_context *context)
-{
-    context->counters.accepted++;
-    const size_t live = sessions_live(context);
-    if (live > context->peak_count)
-        context->peak_count = live;
-    if (live > context->crowd_count)
-        context->crowd_count = live;
-}
-
 // mix is the finalizer of SplitMix64: one to one, so different counts give different ids.
 static uint64_t mix(uint64_t value)
 {
@@ -31,9 +21,4 @@ void session_context_make_id(struct session_context *context, char out[17])
 {
     const uint64_t value = mix(context->id_seed + context->id_count++);
     (void)snprintf(out, 17, "%08x%08x", (uint32_t)(value >> 32), (uint32_t)value);
-}
-
-uint32_t session_context_take_turn(struct session_context *context, const struct client *client)
-{
-    return context->egress_turns[((uintptr_t)client / sizeof *client) % EGRESS_TURNS]++;
 }

@@ -125,13 +125,6 @@ struct session_context {
 // sessions_live tells how many sessions are not dead.
 size_t sessions_live(const struct session_context *context);
 
-// session_context_count_accepted counts a new session.
-void session_context_count_accepted(struct session_context *context);
-
 // session_context_make_id writes the next id: 16 lower-case hex digits and a NUL. Ids of one worker never
 // repeat, and those of others start at random places.
 void session_context_make_id(struct session_context *context, char out[17]);
-
-// session_context_take_turn gives a number that rises with each request of a client: which of its egress addresses
-// has its turn.
-uint32_t session_context_take_turn(struct session_context *context, const struct client *client);

@@ -324,20 +324,20 @@ static enum exchange_step step_read_request(struct exchange *exchange)
     switch (request_head_parse(peer_unread(peer), peer_head_max_len(peer), &head, &why)) {
     case HEAD_OK:
         take_request(exchange, &head);
-        return EXCHANGE_STEP_AGAIN;
+        break;
     case HEAD_BAD:
         (void)conclude(exchange, verdict_error(400, REASON_BAD_REQUEST, why));
-        return EXCHANGE_STEP_AGAIN;
+        break;
     case HEAD_TOO_LARGE:
         (void)conclude(exchange, verdict_error(431, REASON_BAD_REQUEST, NULL));
-        return EXCHANGE_STEP_AGAIN;
+        break;
     case HEAD_MORE:
+        if (error == ERR_AGAIN)
+            return EXCHANGE_STEP_WAIT;
+        if (error != ERR_OK)
+            client_left(exchange, error);
         break;
     }
-    if (error == ERR_AGAIN)
-        return EXCHANGE_STEP_WAIT;
-    if (error != ERR_OK)
-        client_left(exchange, error);
     return EXCHANGE_STEP_AGAIN;
 }
 
@@ -364,17 +364,17 @@ static struct verdict unresolved(enum resolve_result result)
 
 static enum exchange_step step_resolve(struct exchange *exchange)
 {
-    enum resolve_result result;
+    struct search *search = exchange->route.search;
     if (!watch_client(exchange))
         return EXCHANGE_STEP_AGAIN;
-    if (!search_is_resolved(exchange->route.search, &result))
+    if (!search->is_resolved)
         return EXCHANGE_STEP_WAIT;
     if (!admit_again(exchange))
         return EXCHANGE_STEP_AGAIN;
-    if (result != RESOLVE_OK)
-        (void)conclude(exchange, unresolved(result));
+    if (search->resolved != RESOLVE_OK)
+        (void)conclude(exchange, unresolved(search->resolved));
     else if (admit_addresses(exchange))
-        enter_if_ok(exchange, route_dial(&exchange->route, exchange->peer), EXCHANGE_DIAL);
+        enter_if_ok(exchange, search_dial(search), EXCHANGE_DIAL);
     return EXCHANGE_STEP_AGAIN;
 }
 
@@ -406,13 +406,14 @@ static struct verdict undialled(enum dial_result result)
 static enum exchange_step step_dial(struct exchange *exchange)
 {
     const struct admission admission = admission_of(exchange);
-    enum dial_result result;
+    struct search *search = exchange->route.search;
     if (!watch_client(exchange))
         return EXCHANGE_STEP_AGAIN;
-    search_judge_late(exchange->route.search, &admission);
-    if (!search_is_dialled(exchange->route.search, &result))
+    search_judge_late(search, &admission);
+    if (!search->is_dialled)
         return EXCHANGE_STEP_WAIT;
-    if (!conclude(exchange, result == DIAL_CONNECTED ? judge_today(exchange) : undialled(result)))
+    if (!conclude(exchange, search->dialled == DIAL_CONNECTED ? judge_today(exchange)
+                                                              : undialled(search->dialled)))
         return EXCHANGE_STEP_AGAIN;
     if (exchange->request.is_plain)
         begin_forward(exchange);
@@ -476,29 +477,28 @@ static enum exchange_step step_forward(struct exchange *exchange)
         return EXCHANGE_STEP_MORE;
     case FORWARD_FINISHED:
         finish_forward(exchange);
-        return EXCHANGE_STEP_AGAIN;
+        break;
     case FORWARD_UPGRADED:
         upgrade(exchange);
-        return EXCHANGE_STEP_AGAIN;
+        break;
     case FORWARD_UNANSWERED:
         if (exchange->route.is_pooled)
             try_again(exchange);
         else
             refuse_forward(exchange,
                            verdict_late(502, forward->reason, "the target gave no answer"));
-        return EXCHANGE_STEP_AGAIN;
+        break;
     case FORWARD_BAD_RESPONSE:
         refuse_forward(exchange, verdict_late(502, REASON_BAD_RESPONSE, forward->why));
-        return EXCHANGE_STEP_AGAIN;
-    case FORWARD_BAD_REQUEST:
-        exchange->ending.may_keep = false;
+        break;
+    case FORWARD_BAD_REQUEST: // its body is not done: the connection ends
         refuse_forward(exchange, verdict_late(400, REASON_BAD_REQUEST, forward->why));
-        return EXCHANGE_STEP_AGAIN;
+        break;
     case FORWARD_BROKEN:
         exchange_end(exchange, forward->reason);
-        return EXCHANGE_STEP_AGAIN;
+        break;
     }
-    return EXCHANGE_STEP_WAIT;
+    return EXCHANGE_STEP_AGAIN;
 }
 
 static enum exchange_step step_refuse(struct exchange *exchange)
@@ -565,7 +565,7 @@ static int64_t idle_ends_ms(const struct exchange *exchange, int64_t active_ms)
 static int64_t tunnel_deadline_ms(const struct exchange *exchange)
 {
     return deadline_sooner(idle_ends_ms(exchange, duplex_active_ms(&exchange->route.tunnel.duplex)),
-                  age_ends_ms(exchange));
+                           age_ends_ms(exchange));
 }
 
 static int64_t forward_deadline_ms(const struct exchange *exchange)
@@ -573,8 +573,8 @@ static int64_t forward_deadline_ms(const struct exchange *exchange)
     const struct forward *forward = exchange->route.forward;
     const int64_t body_ms = exchange->peer->snapshot->timeouts.body_ms;
     return deadline_sooner(deadline_sooner(idle_ends_ms(exchange, forward_active_ms(forward)),
-                         forward_body_ends_ms(forward, body_ms)),
-                  age_ends_ms(exchange));
+                                           forward_body_ends_ms(forward, body_ms)),
+                           age_ends_ms(exchange));
 }
 
 static int64_t refuse_deadline_ms(const struct exchange *exchange)

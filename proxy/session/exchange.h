@@ -6,60 +6,15 @@
 //
 // A state is a place where we wait; a decision is a function between states. Every exchange submits
 // exactly one `decision` record, before the first packet goes upstream, and one `close` record.
-//
-// exchange.c owns the states and their order; reply.c reads and writes the parts for the answers of the proxy's own,
-// records.c for the audit. Others read.
 #pragma once
 
-#include "proxy/session/route.h"
+#include "proxy/session/exchange_parts.h"
 
 enum exchange_step {
     EXCHANGE_STEP_AGAIN, // something changed: call again
     EXCHANGE_STEP_WAIT,  // for an event; exchange_update_interest says which
     EXCHANGE_STEP_MORE,  // its share of this turn is used up
     EXCHANGE_STEP_DONE,  // see `ending`
-};
-
-struct exchange_timing {
-    int64_t begun_ms;   // monotonic
-    int64_t since_ms;   // monotonic; of the state
-    int64_t resolve_ms; // that DNS took
-    int64_t connect_ms; // that the dialling took
-};
-
-// The audit's two records.
-struct exchange_records {
-    struct audit_record *decision; // owned until submitted
-    struct audit_record *close;    // owned until submitted
-    bool is_unrecorded;            // there was no room for the decision: both are counted as lost
-    bool is_counted;               // it was refused above the rate: it has none
-};
-
-struct exchange_ending {
-    enum exchange_outcome outcome;
-    enum reason reason; // the first one stays
-    uint16_t status;    // of the answer that the client got
-    bool may_keep;      // the client wants, and may, send another request after a refusal
-};
-
-// An answer of the proxy's own on its way.
-struct exchange_reply {
-    struct buffer *bytes; // borrowed from the pool; NULL: none
-    int64_t due_ms;       // monotonic; one above the rate of refusals is held back until then
-};
-
-struct exchange {
-    enum exchange_state state;
-    char id[17];
-    struct peer *peer;      // borrowed
-    uint64_t generation;    // of the snapshot that it was last judged under
-    struct verdict verdict; // the last one that decided something
-    struct request request;
-    struct route route;
-    struct exchange_timing timing;
-    struct exchange_records records;
-    struct exchange_reply reply;
-    struct exchange_ending ending;
 };
 
 // exchange_is_tunnel tells whether bytes flow.

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "proxy/limits/ledger.h"
 #include "proxy/loop/deadline.h"
 
 enum { MAX_INTERIM = 16 }; // interim responses to one request
@@ -17,56 +18,59 @@ static bool may_have_body(struct slice method)
 }
 
 // begin_up puts the head and what has come of the body on their way.
-static enum err begin_up(struct forward *forward, const struct request_out *out, struct slice body,
-                         size_t *out_taken)
+static enum err begin_up(struct forward *forward)
 {
     struct text text;
     struct peer *peer = forward->peer;
-    body_flow_init(&forward->up, peer->stream, &forward->upstream.stream, &peer->context->buffers,
-                   HEAD_CONNECT_MAX_LEN);
-    body_flow_init(&forward->down, &forward->upstream.stream, peer->stream, &peer->context->buffers,
-                   BUFFER_CAP);
-    body_flow_expect(&forward->up, out->head->body, out->head->length, out->head->body);
-    if (!body_flow_begin_out(&forward->up, &text))
+    struct body_flow *up = &forward->up;
+    const struct message_head *head = &forward->request->head;
+    const struct request_out request = {
+        .head = head, .url = &forward->request->url, .is_last = forward->is_last};
+    const size_t body_len = head->body == BODY_NONE ? 0 : peer->inbox_len;
+    body_flow_expect(up, head->body, head->length, head->body);
+    if (!body_flow_begin_out(up, &text))
         return ERR_MEMORY;
-    message_append_request(out, &text);
-    if (!body_flow_end_out(&forward->up, &text))
+    message_append_request(&request, &text);
+    if (!body_flow_end_out(up, &text))
         return ERR_LIMIT;
-    *out_taken = out->head->body == BODY_NONE ? 0 : body.len;
-    return body_flow_give(&forward->up, slice_first(body, *out_taken));
+    TRY(body_flow_give(up, slice_first(peer_unread(peer), body_len)));
+    peer_consume_inbox(peer, body_len);
+    return ERR_OK;
 }
 
-enum err forward_create(struct peer *peer, int fd, const struct forward_options *options,
-                        size_t *out_taken, struct forward **out)
+enum err forward_create(struct peer *peer, int fd, const struct request *request,
+                        struct account *account, struct forward **out)
 {
-    const struct message_head *head = options->head;
+    const struct session_context *context = peer->context;
+    const struct message_head *head = &request->head;
     struct forward *forward = calloc(1, sizeof *forward);
     *out = forward;
     if (forward == NULL) {
-        tcp_stream_discard(peer->context->loop, fd, true);
+        tcp_stream_discard(context->loop, fd, true);
         return ERR_MEMORY;
     }
-    tcp_stream_init(&forward->upstream, peer->context->loop, fd);
-    forward->upstream.stream.on_ready = peer->stream->on_ready;
-    forward->upstream.stream.owner = peer->stream->owner;
+    struct stream *target = &forward->upstream.stream;
+    tcp_stream_init(&forward->upstream, context->loop, fd);
+    target->on_ready = peer->stream->on_ready;
+    target->owner = peer->stream->owner;
     forward->peer = peer;
-    forward->is_for_head = slice_equal(head->method_text, SLICE_LITERAL("HEAD"));
-    forward->wants_websocket = head->is_websocket;
-    forward->expects_continue = head->expects_continue;
-    forward->is_client_persistent = head->is_persistent;
-    forward->minor_version = head->minor_version;
-    forward->active_ms = peer->context->now_ms;
-    forward->body_ms = forward->active_ms;
+    forward->request = request;
+    forward->active_ms = context->now_ms;
+    forward->body_ms = context->now_ms;
     forward->is_last =
-        options->is_last || (head->body != BODY_NONE && !may_have_body(head->method_text));
-    const struct request_out request = {
-        .head = head, .url = options->url, .is_last = forward->is_last};
-    const enum err error = begin_up(forward, &request, options->body, out_taken);
+        context->is_draining || (head->body != BODY_NONE && !may_have_body(head->method_text));
+    body_flow_init(&forward->up, peer->stream, target, &peer->context->buffers,
+                   HEAD_CONNECT_MAX_LEN);
+    body_flow_init(&forward->down, target, peer->stream, &peer->context->buffers, BUFFER_CAP);
+    const enum err error = begin_up(forward);
     if (error != ERR_OK) {
         forward_destroy(forward, true);
         *out = NULL;
+        return error;
     }
-    return error;
+    body_flow_set_pace(&forward->up, &account->up, &context->now_ms);
+    body_flow_set_pace(&forward->down, &account->down, &context->now_ms);
+    return ERR_OK;
 }
 
 void forward_destroy(struct forward *forward, bool is_reset)
@@ -77,13 +81,6 @@ void forward_destroy(struct forward *forward, bool is_reset)
     body_flow_deinit(&forward->down);
     stream_close(&forward->upstream.stream, is_reset);
     free(forward);
-}
-
-void forward_set_pace(struct forward *forward, struct bandwidth *up, struct bandwidth *down)
-{
-    const int64_t *clock_ms = &forward->peer->context->now_ms;
-    body_flow_set_pace(&forward->up, up, clock_ms);
-    body_flow_set_pace(&forward->down, down, clock_ms);
 }
 
 int64_t forward_turn_ms(const struct forward *forward)
@@ -107,7 +104,7 @@ static void begin_window(struct forward *forward)
 // awaits_leave tells whether the client may be waiting for the target's 100 before it sends anything.
 static bool awaits_leave(const struct forward *forward)
 {
-    return forward->expects_continue && forward->up.passed == 0;
+    return forward->request->head.expects_continue && forward->up.passed == 0;
 }
 
 int64_t forward_body_ends_ms(const struct forward *forward, int64_t window_ms)
@@ -155,11 +152,17 @@ static enum reason client_left(const struct forward *forward, bool is_reset)
 static enum forward_status watch_client(struct forward *forward)
 {
     const enum err error = peer_fill_inbox(forward->peer);
-    if (error == ERR_OK || error == ERR_AGAIN || error == ERR_LIMIT)
-        return FORWARD_WAITS;
-    if (error == ERR_EOF)
+    if (error == ERR_OK || error == ERR_AGAIN || error == ERR_LIMIT || error == ERR_EOF)
         return FORWARD_WAITS;
     return broken(forward, REASON_CLIENT_RESET);
+}
+
+// return_unread puts back into the peer's inbox what was read after a body that has been read whole.
+static enum err return_unread(struct forward *forward)
+{
+    const enum err error = peer_put_back(forward->peer, body_flow_unread(&forward->up));
+    buffer_pool_give(forward->up.pool, &forward->up.in);
+    return error;
 }
 
 // step_up moves the request. A target that takes no more of it may still answer: that is waited for.
@@ -179,8 +182,8 @@ static enum forward_status step_up(struct forward *forward)
     case BODY_FLOW_MORE:
         return FORWARD_MORE;
     case BODY_FLOW_DONE:
-        return forward_return_unread(forward) == ERR_OK ? watch_client(forward)
-                                                        : broken(forward, REASON_NO_MEMORY);
+        return return_unread(forward) == ERR_OK ? watch_client(forward)
+                                                : broken(forward, REASON_NO_MEMORY);
     case BODY_FLOW_FROM_BAD:
         return bad(forward, FORWARD_BAD_REQUEST, up->why);
     case BODY_FLOW_FROM_CUT:
@@ -198,12 +201,12 @@ static enum forward_status step_up(struct forward *forward)
 static enum forward_status begin_down(struct forward *forward, const struct message_head *head)
 {
     struct text text;
+    const struct message_head *asked = &forward->request->head;
     const bool is_framed = head->body == BODY_NONE || head->body == BODY_LENGTH;
-    struct response_out out = {.head = head, .for_minor_version = forward->minor_version};
-    out.body = is_framed ? head->body : forward->minor_version == 1 ? BODY_CHUNKED : BODY_TO_END;
-    out.is_persistent = forward->is_client_persistent && forward->up.is_done &&
-                        out.body != BODY_TO_END && !forward->peer->has_end &&
-                        !forward->peer->context->is_draining;
+    struct response_out out = {.head = head, .for_minor_version = asked->minor_version};
+    out.body = is_framed ? head->body : asked->minor_version == 1 ? BODY_CHUNKED : BODY_TO_END;
+    out.is_persistent = asked->is_persistent && forward->up.is_done && out.body != BODY_TO_END &&
+                        !forward->peer->has_end && !forward->peer->context->is_draining;
     if (!body_flow_begin_out(&forward->down, &text))
         return broken(forward, REASON_NO_MEMORY);
     message_append_response(&out, &text);
@@ -222,10 +225,11 @@ static enum forward_status begin_down(struct forward *forward, const struct mess
 static enum forward_status pass_interim(struct forward *forward, const struct message_head *head)
 {
     struct text text;
-    const bool is_wanted = head->status == 100 ? forward->expects_continue : true;
+    const struct message_head *asked = &forward->request->head;
+    const bool is_wanted = head->status != 100 || asked->expects_continue;
     if (++forward->interim_count > MAX_INTERIM)
         return bad(forward, FORWARD_BAD_RESPONSE, "too many interim responses");
-    if (is_wanted && forward->minor_version == 1) {
+    if (is_wanted && asked->minor_version == 1) {
         const struct response_out out = {.head = head, .for_minor_version = 1};
         if (!body_flow_begin_out(&forward->down, &text))
             return broken(forward, REASON_NO_MEMORY);
@@ -243,7 +247,7 @@ static enum forward_status take_head(struct forward *forward, const struct messa
     if (head->status == 101) {
         // Only what was asked for, and only after a request that is out: anything else is no switch
         // that both sides have agreed on (RFC 9110 7.8).
-        if (!forward->wants_websocket || !head->is_websocket || !forward->up.is_done)
+        if (!forward->request->head.is_websocket || !head->is_websocket || !forward->up.is_done)
             return bad(forward, FORWARD_BAD_RESPONSE, "a protocol switch not asked for");
         forward->switched = *head;
         forward->status = head->status;
@@ -282,8 +286,8 @@ static enum forward_status step_heads(struct forward *forward)
     while (!forward->is_answered) {
         struct message_head head;
         enum forward_status status = FORWARD_MORE;
-        switch (response_head_parse(body_flow_unread(&forward->down), forward->is_for_head, &head,
-                                    &forward->why)) {
+        switch (response_head_parse(body_flow_unread(&forward->down), forward->request->is_for_head,
+                                    &head, &forward->why)) {
         case HEAD_OK:
             status = take_head(forward, &head);
             break;
@@ -362,13 +366,6 @@ void forward_update_interest(struct forward *forward)
     stream_want(peer->stream, reads_client, body_flow_wants_write(down));
     stream_want(&forward->upstream.stream, body_flow_wants_read(down),
                 is_up_open && body_flow_wants_write(up));
-}
-
-enum err forward_return_unread(struct forward *forward)
-{
-    const enum err error = peer_put_back(forward->peer, body_flow_unread(&forward->up));
-    buffer_pool_give(forward->up.pool, &forward->up.in);
-    return error;
 }
 
 int forward_take_reusable(struct forward *forward)

@@ -12,6 +12,7 @@
 #include "proxy/net/tcp_stream.h"
 #include "proxy/session/body_flow.h"
 #include "proxy/session/peer.h"
+#include "proxy/session/request.h"
 
 enum { FORWARD_BODY_RATE = 1024 }; // bytes a second that a request's body must have on average
 
@@ -26,51 +27,37 @@ enum forward_status {
     FORWARD_BROKEN,      // somebody broke off: `reason`; the other side is to see a reset, too
 };
 
-// Owned by its exchange, who reads what is not private.
+// Owned by its exchange, which reads what is not private.
 struct forward {
     struct tcp_stream upstream;
-    struct peer *peer;         // borrowed
-    struct body_flow up;       // client to target
-    struct body_flow down;     // target to client
-    bool is_for_head;          // the request is a HEAD
-    bool is_last;              // private; no further request may use the connection to the target
-    bool wants_websocket;      // private
-    bool expects_continue;     // private
-    bool is_client_persistent; // private; the client means to send more requests
-    uint8_t minor_version;     // private; the client's
-    bool is_up_lost;           // private; the target takes no more
-    bool has_heard;            // the target has said something
-    bool is_answered;          // the response's head is on its way to the client
-    bool is_kept;              // the client's connection goes on after the response
-    bool is_target_kept;       // private; the target's goes on as well
-    size_t interim_count;      // private
-    uint16_t status;           // of the response; 0: none yet
-    enum reason reason;        // of the end
-    const char *why;           // static memory; what is malformed
-    int64_t active_ms;         // monotonic; when something was last passed on
-    int64_t body_ms;           // monotonic; since when the body's bytes are counted
-    uint64_t body_len;         // bytes of it that had been passed on then
+    struct peer *peer;             // borrowed
+    const struct request *request; // borrowed; its slices only while it is created
+    struct body_flow up;           // client to target
+    struct body_flow down;         // target to client
+    bool is_last;         // private; no further request may use the connection to the target
+    bool is_up_lost;      // private; the target takes no more
+    bool has_heard;       // the target has said something
+    bool is_answered;     // the response's head is on its way to the client
+    bool is_kept;         // the client's connection goes on after the response
+    bool is_target_kept;  // private; the target's goes on as well
+    size_t interim_count; // private
+    uint16_t status;      // of the response; 0: none yet
+    enum reason reason;   // of the end
+    const char *why;      // static memory; what is malformed
+    int64_t active_ms;    // monotonic; when something was last passed on
+    int64_t body_ms;      // monotonic; since when the body's bytes are counted
+    uint64_t body_len;    // bytes of it that had been passed on then
     struct message_head switched; // private; of the 101, borrowed from what has been read
 };
 
-struct forward_options {
-    const struct message_head *head; // borrowed for the call, as all here
-    const struct absolute_url *url;
-    struct slice body; // what has come after the head
-    bool is_last;      // the target is told that no further request comes
-};
-
 // forward_create begins to pass a request on over the connected socket `fd`, which it takes over, also on an error.
-// What belongs to the request's body is copied, and counted in `*out_taken`. Events on either side wake the owner of the
-// peer's stream. ERR_MEMORY, ERR_LIMIT; then `*out` is NULL.
-enum err forward_create(struct peer *peer, int fd, const struct forward_options *options,
-                        size_t *out_taken, struct forward **out) MUST_USE;
+// What stands in the peer's inbox of the request's body goes with it. Events on either side wake the owner of the peer's
+// stream. Both directions take turns with all others of the account. ERR_MEMORY, ERR_LIMIT; then `*out` is NULL.
+enum err forward_create(struct peer *peer, int fd, const struct request *request,
+                        struct account *account, struct forward **out) MUST_USE;
 
 // forward_destroy closes what it still has, with a reset where `is_reset`, and frees. NULL is allowed.
 void forward_destroy(struct forward *forward, bool is_reset);
-
-// forward_set_pace makes both directions take turns with all others that share these. Before the first step.
-void forward_set_pace(struct forward *forward, struct bandwidth *up, struct bandwidth *down);
 
 // forward_turn_ms gives when it is to be stepped though nothing has happened; INT64_MAX: never.
 int64_t forward_turn_ms(const struct forward *forward);
@@ -91,9 +78,6 @@ enum forward_status forward_step(struct forward *forward);
 
 // forward_update_interest sets what both streams wait for.
 void forward_update_interest(struct forward *forward);
-
-// forward_return_unread puts back into the peer's inbox what was read after a body that has been read whole.
-enum err forward_return_unread(struct forward *forward) MUST_USE;
 
 // forward_take_reusable hands the connection to the target over where it can take another request; -1: it
 // cannot. Only when finished.

@@ -36,14 +36,8 @@ static void submit_decision(struct exchange *exchange)
         return;
     }
     const struct decision ruled = verdict_decision(&exchange->verdict);
-    const struct candidate *judged = NULL;
-    size_t judged_count = 0;
-    struct slice aliases = {0};
-    if (exchange->route.search != NULL) {
-        judged = search_candidates(exchange->route.search, &judged_count);
-        aliases = slice_of(search_aliases(exchange->route.search)->text,
-                           search_aliases(exchange->route.search)->len);
-    }
+    const struct search *search = exchange->route.search;
+    const size_t judged_count = search == NULL ? 0 : search->candidate_count;
     const struct audit_decision decision = {
         .now_ms = wall_clock_ms(),
         .id = exchange->id,
@@ -55,9 +49,10 @@ static void submit_decision(struct exchange *exchange)
         .method = exchange->request.method,
         .target = exchange->request.has_target ? &exchange->request.url.target : NULL,
         .decision = &ruled,
-        .judged = judged_count == 0 ? NULL : judged,
+        .judged = judged_count == 0 ? NULL : search->candidates,
         .judged_count = judged_count,
-        .aliases = aliases,
+        .aliases = search == NULL ? (struct slice){0}
+                                  : slice_of(search->aliases.text, search->aliases.len),
         .config = exchange->verdict.config,
     };
     audit_decision_format(&decision, record);

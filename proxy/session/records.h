@@ -1,7 +1,7 @@
 // records: the audit's two records of an exchange: `decision` before the first packet, `close` after everything.
 #pragma once
 
-#include "proxy/session/exchange.h"
+#include "proxy/session/exchange_parts.h"
 
 // records_submit_decision and records_submit_close hand their record to the audit, once. A request that is refused above
 // the rate of its client is counted instead, and has no `close` either.

@@ -3,7 +3,7 @@
 // one.
 #pragma once
 
-#include "proxy/session/exchange.h"
+#include "proxy/session/exchange_parts.h"
 
 // reply_refuse records the decision and puts the answer to the exchange's verdict on its way. ERR_MEMORY: nothing is
 // recorded, here and below.

@@ -5,18 +5,8 @@
 
 enum err route_search(struct route *route, struct peer *peer, const struct request *request)
 {
-    const struct session_context *context = peer->context;
-    route->search = search_create(context->loop, &request->url.target, peer->stream);
-    if (route->search == NULL)
-        return ERR_MEMORY;
-    return search_resolve(route->search, context->resolver, peer->account->id);
-}
-
-enum err route_dial(struct route *route, struct peer *peer)
-{
-    const uint32_t turn = session_context_take_turn(peer->context, peer->client);
-    return search_dial(route->search, peer->client, turn, peer->snapshot->timeouts.attempt_ms,
-                       &route->quota, peer->context);
+    route->search = search_create(peer, &request->url.target, &route->quota);
+    return route->search == NULL ? ERR_MEMORY : search_resolve(route->search);
 }
 
 // open_tunnel takes over the connection `fd`. What the client has sent goes first.
@@ -52,7 +42,7 @@ enum err route_open_upgraded(struct route *route, struct peer *peer)
     const int fd = forward_take_upgraded(route->forward, &text, &behind);
     enum err error = open_tunnel(route, peer, fd, text_slice(&text));
     if (error == ERR_OK)
-        error = tunnel_preload_down(&route->tunnel, behind);
+        error = flow_preload(&route->tunnel.duplex.down, behind, false);
     buffer_pool_give(pool, &answer);
     if (error != ERR_OK)
         return error;
@@ -61,31 +51,22 @@ enum err route_open_upgraded(struct route *route, struct peer *peer)
     return ERR_OK;
 }
 
-enum err route_forward(struct route *route, struct peer *peer, struct request *request)
+enum err route_forward(struct route *route, struct peer *peer, const struct request *request)
 {
-    const struct forward_options options = {
-        .head = &request->head,
-        .url = &request->url,
-        .body = peer_unread(peer),
-        .is_last = peer->context->is_draining,
-    };
-    size_t taken = 0;
     route->upstream = search_last_dialled(route->search);
-    const enum err error =
-        forward_create(peer, search_take_fd(route->search), &options, &taken, &route->forward);
+    const enum err error = forward_create(peer, search_take_fd(route->search), request,
+                                          route->quota.account, &route->forward);
     route_end_search(route);
     if (error != ERR_OK)
         return error;
-    forward_set_pace(route->forward, &route->quota.account->up, &route->quota.account->down);
-    peer_consume_inbox(peer, taken);
     if (!route->is_pooled) // otherwise it may have to be sent again
         peer_drop_head(peer);
     peer->context->counters.forwarded++;
     return ERR_OK;
 }
 
-bool route_use_pooled(struct route *route, const struct peer *peer,
-                      const struct admission *admission, uint64_t generation)
+bool route_use_pooled(struct route *route, struct peer *peer, const struct admission *admission,
+                      uint64_t generation)
 {
     struct session_context *context = peer->context;
     struct upstream upstream =
@@ -93,7 +74,7 @@ bool route_use_pooled(struct route *route, const struct peer *peer,
     if (upstream.fd < 0)
         return false;
     if (search_admits(admission, &upstream.address))
-        route->search = search_create(context->loop, admission->target, peer->stream);
+        route->search = search_create(peer, admission->target, &route->quota);
     if (route->search == NULL) {
         tcp_stream_discard(context->loop, upstream.fd, false);
         return false;
@@ -125,7 +106,8 @@ void route_end_search(struct route *route)
 {
     if (route->search == NULL)
         return;
-    const uint32_t attempts = search_attempts(route->search);
+    const struct dialer *dialer = route->search->dialer;
+    const uint32_t attempts = dialer == NULL ? 0 : dialer_attempts(dialer);
     route->attempts += attempts;
     if (attempts > 0)
         route->upstream = search_last_dialled(route->search);

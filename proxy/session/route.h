@@ -27,9 +27,6 @@ struct route {
 enum err route_search(struct route *route, struct peer *peer,
                       const struct request *request) MUST_USE;
 
-// route_dial connects to the addresses that the search's verdict admits. ERR_MEMORY.
-enum err route_dial(struct route *route, struct peer *peer) MUST_USE;
-
 // route_open_tunnel opens the tunnel over the connection that the search has found: `answer` is the first thing on the way down, what is
 // in the peer's inbox on the way up. ERR_MEMORY.
 enum err route_open_tunnel(struct route *route, struct peer *peer, struct slice answer) MUST_USE;
@@ -38,12 +35,13 @@ enum err route_open_tunnel(struct route *route, struct peer *peer, struct slice 
 enum err route_open_upgraded(struct route *route, struct peer *peer) MUST_USE;
 
 // route_forward passes the plain request on over the connection that the search has found. ERR_MEMORY, ERR_LIMIT.
-enum err route_forward(struct route *route, struct peer *peer, struct request *request) MUST_USE;
+enum err route_forward(struct route *route, struct peer *peer,
+                       const struct request *request) MUST_USE;
 
 // route_use_pooled takes a connection to the target that waits, where the policy admits its address: the search has then
 // found this address, and is connected. False: there is none.
-bool route_use_pooled(struct route *route, const struct peer *peer,
-                      const struct admission *admission, uint64_t generation);
+bool route_use_pooled(struct route *route, struct peer *peer, const struct admission *admission,
+                      uint64_t generation);
 
 // route_keep_upstream lets the connection of a finished forward wait for the next request, where it can.
 void route_keep_upstream(struct route *route, struct peer *peer, const struct target *target,

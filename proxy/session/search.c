@@ -7,54 +7,33 @@
 #include "proxy/net/tcp_stream.h"
 
 enum {
-    SEARCH_MAGIC = 0x5EA4C400,
     RESOLUTION_DELAY_MS =
         50, // the wait for the preferred family once the other is there: RFC 8305 3
 };
 
-struct search {
-    uint32_t magic;
-    struct ev_loop *loop;         // borrowed
-    const struct target *target;  // borrowed from the exchange
-    const struct stream *client;  // borrowed; whose owner is woken
-    struct resolver_query *query; // owned; NULL when nothing more will come from it
-    ev_timer delay;
-    bool is_resolved;
-    bool needs_all; // what was there did not do: judge again only when all is there
-    bool has_late;  // addresses have come, or the last word, since they were judged
-    enum resolve_result resolved;
-    struct dialer *dialer;           // owned
-    struct quota *quota;             // borrowed; of the places for attempts at the same time
-    struct session_context *context; // borrowed
-    bool is_dialled;
-    enum dial_result dialled;
-    int fd; // owned; -1: none
-    size_t candidate_count;
-    size_t judged_count; // of the candidates, from the first one on
-    struct candidate candidates[RESOLVER_MAX_ADDRESSES];
-    struct dns_aliases aliases;
-};
+static void wake(const struct search *search)
+{
+    const struct stream *client = search->peer->stream;
+    client->on_ready(client->owner);
+}
 
 static void on_delay(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
     struct search *search = timer->data;
-    ASSERT(search->magic == SEARCH_MAGIC);
     search->is_resolved = true;
-    search->client->on_ready(search->client->owner);
+    wake(search);
 }
 
-struct search *search_create(struct ev_loop *loop, const struct target *target,
-                             const struct stream *client)
+struct search *search_create(struct peer *peer, const struct target *target, struct quota *quota)
 {
     struct search *search = calloc(1, sizeof *search);
     if (search == NULL)
         return NULL;
-    search->magic = SEARCH_MAGIC;
-    search->loop = loop;
+    search->peer = peer;
     search->target = target;
-    search->client = client;
+    search->quota = quota;
     search->fd = -1;
     ev_timer_init(&search->delay, on_delay, RESOLUTION_DELAY_MS / 1000., 0.);
     search->delay.data = search;
@@ -65,12 +44,12 @@ void search_destroy(struct search *search)
 {
     if (search == NULL)
         return;
+    struct ev_loop *loop = search->peer->context->loop;
     resolver_cancel(search->query);
-    ev_timer_stop(search->loop, &search->delay);
+    ev_timer_stop(loop, &search->delay);
     dialer_destroy(search->dialer);
     if (search->fd >= 0)
-        tcp_stream_discard(search->loop, search->fd, search->dialer != NULL);
-    search->magic = 0;
+        tcp_stream_discard(loop, search->fd, search->dialer != NULL);
     free(search);
 }
 
@@ -86,6 +65,7 @@ static bool is_candidate(const struct search *search, const struct ip_addr *addr
 // take_answer takes over what DNS knows now. Addresses that have been judged keep their places.
 static void take_answer(struct search *search)
 {
+    struct ev_loop *loop = search->peer->context->loop;
     struct resolver_answer answer;
     resolver_query_read(search->query, &answer);
     search->resolved = answer.result;
@@ -104,19 +84,18 @@ static void take_answer(struct search *search)
         search->has_late = true;
     } else if (answer.is_complete || (answer.has_preferred && !search->needs_all)) {
         search->is_resolved = true;
-        ev_timer_stop(search->loop, &search->delay);
+        ev_timer_stop(loop, &search->delay);
     } else if (answer.count > 0 && !search->needs_all && !ev_is_active(&search->delay)) {
-        ev_timer_start(search->loop, &search->delay);
+        ev_timer_start(loop, &search->delay);
     }
 }
 
 static void on_answer(void *arg)
 {
     struct search *search = arg;
-    ASSERT(search->magic == SEARCH_MAGIC);
     take_answer(search);
     if (search->is_resolved)
-        search->client->on_ready(search->client->owner);
+        wake(search);
 }
 
 void search_assume(struct search *search, const struct ip_addr *address, int fd)
@@ -128,24 +107,19 @@ void search_assume(struct search *search, const struct ip_addr *address, int fd)
     search->fd = fd;
 }
 
-enum err search_resolve(struct search *search, struct resolver *resolver, uint64_t client_id)
+enum err search_resolve(struct search *search)
 {
+    const struct peer *peer = search->peer;
     if (search->target->kind == TARGET_ADDRESS) {
         search_assume(search, &search->target->address, -1);
         return ERR_OK;
     }
-    search->query = resolver_submit(resolver, hostname_slice(&search->target->name), client_id,
-                                    on_answer, search);
+    search->query = resolver_submit(peer->context->resolver, hostname_slice(&search->target->name),
+                                    peer->account->id, on_answer, search);
     if (search->query == NULL)
         return ERR_MEMORY;
     take_answer(search);
     return ERR_OK;
-}
-
-bool search_is_resolved(const struct search *search, enum resolve_result *out)
-{
-    *out = search->resolved;
-    return search->is_resolved;
 }
 
 // note_local fills in which candidates are of this machine, where that counts.
@@ -211,42 +185,37 @@ bool search_admits(const struct admission *admission, const struct ip_addr *addr
     return admission_admits_address(admission, &candidate, &is_by_rule);
 }
 
-const struct dns_aliases *search_aliases(const struct search *search)
-{
-    return &search->aliases;
-}
-
-const struct candidate *search_candidates(const struct search *search, size_t *out_count)
-{
-    *out_count = search->candidate_count;
-    return search->candidates;
-}
-
 static void on_dialled(void *arg, enum dial_result result, int fd)
 {
     struct search *search = arg;
-    ASSERT(search->magic == SEARCH_MAGIC);
     search->is_dialled = true;
     search->dialled = result;
     search->fd = fd;
-    search->client->on_ready(search->client->owner);
+    wake(search);
 }
 
 static bool on_take_place(void *arg)
 {
     const struct search *search = arg;
-    return quota_take_dial(search->quota, search->context);
+    return quota_take_dial(search->quota, search->peer->context);
 }
 
 static void on_give_place(void *arg)
 {
     const struct search *search = arg;
-    quota_give_dial(search->quota, search->context);
+    quota_give_dial(search->quota, search->peer->context);
 }
 
-enum err search_dial(struct search *search, const struct client *client, uint32_t turn,
-                     int64_t attempt_ms, struct quota *quota, struct session_context *context)
+// take_turn gives a number that rises with each request of a client: which of its egress addresses has its turn.
+static uint32_t take_turn(struct session_context *context, const struct client *client)
 {
+    return context->egress_turns[((uintptr_t)client / sizeof *client) % EGRESS_TURNS]++;
+}
+
+enum err search_dial(struct search *search)
+{
+    const struct peer *peer = search->peer;
+    const struct client *client = peer->client;
     struct ip_addr admitted[RESOLVER_MAX_ADDRESSES];
     size_t admitted_count = 0;
     for (size_t i = 0; i < search->candidate_count; i++) {
@@ -261,22 +230,14 @@ enum err search_dial(struct search *search, const struct client *client, uint32_
         .addresses = admitted,
         .count = admitted_count,
         .port = search->target->port,
-        .attempt_ms = attempt_ms,
+        .attempt_ms = peer->snapshot->timeouts.attempt_ms,
         .sources = client->egress,
         .source_count = client->egress_count,
-        .source_turn = turn,
+        .source_turn = take_turn(peer->context, client),
         .expects_more = search->query != NULL,
     };
-    search->quota = quota;
-    search->context = context;
-    search->dialer = dialer_start(search->loop, &options, &events);
+    search->dialer = dialer_start(peer->context->loop, &options, &events);
     return search->dialer == NULL ? ERR_MEMORY : ERR_OK;
-}
-
-bool search_is_dialled(const struct search *search, enum dial_result *out)
-{
-    *out = search->dialled;
-    return search->is_dialled;
 }
 
 int search_take_fd(struct search *search)
@@ -284,11 +245,6 @@ int search_take_fd(struct search *search)
     const int fd = search->fd;
     search->fd = -1;
     return fd;
-}
-
-uint32_t search_attempts(const struct search *search)
-{
-    return search->dialer == NULL ? 0 : dialer_attempts(search->dialer);
 }
 
 struct ip_addr search_last_dialled(const struct search *search)

@@ -12,7 +12,7 @@
 #include "proxy/session/upstream_pool.h"
 
 enum {
-    LINGER_MAX_SESSIONS = 1024,  // of a worker; more are closed without lingering
+    LINGER_MAX_SESSIONS = 1024, // of a worker; more are closed without lingering
     IDLE_LEAST_MS =
         1000, // a connection waits so long before it has to make room for another client's
     IDLE_LOOKED_AT = 32, // idle connections that are compared where one has to go
@@ -247,8 +247,7 @@ static enum session_step step_closing(struct session *session)
         return SESSION_STEP_END;
     enum err dropped = ERR_AGAIN;
     if (!peer->has_end)
-        dropped =
-            linger_drop(&session->tcp.stream, &peer->context->buffers, &session->dropped_len);
+        dropped = linger_drop(&session->tcp.stream, &peer->context->buffers, &session->dropped_len);
     if (dropped == ERR_AGAIN)
         return SESSION_STEP_WAIT;
     peer->has_end = dropped == ERR_EOF;
@@ -418,7 +417,10 @@ void session_start(struct session *session)
     deadline_init(&session->deadline, on_deadline, session);
     TAILQ_INSERT_TAIL(&context->by_state[SESSION_HANDSHAKE], session, link);
     context->state_counts[SESSION_HANDSHAKE]++;
-    session_context_count_accepted(context);
+    context->counters.accepted++;
+    const size_t live = sessions_live(context);
+    context->peak_count = live > context->peak_count ? live : context->peak_count;
+    context->crowd_count = live > context->crowd_count ? live : context->crowd_count;
     session_drive(session);
 }
 

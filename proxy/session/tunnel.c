@@ -18,31 +18,21 @@ enum err tunnel_open(struct tunnel *tunnel, struct ev_loop *loop, struct buffer_
     return error;
 }
 
-enum err tunnel_preload_down(struct tunnel *tunnel, struct slice bytes)
-{
-    return flow_preload(&tunnel->duplex.down, bytes, false);
-}
-
-// note_reason keeps the first reason: who ended it.
-static void note_reason(struct tunnel *tunnel, enum reason reason)
-{
-    if (tunnel->reason == REASON_NONE)
-        tunnel->reason = reason;
-}
-
 enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms)
 {
     const struct duplex *duplex = &tunnel->duplex;
     const enum duplex_status status = duplex_step(&tunnel->duplex, now_ms);
+    if (tunnel->reason != REASON_NONE) // the first one stays: who ended it
+        return status;
     if (duplex->up.has_end)
-        note_reason(tunnel, stream_is_truncated(duplex->client) ? REASON_CLIENT_TRUNCATED
-                                                                : REASON_CLIENT_CLOSED);
-    if (duplex->down.has_end)
-        note_reason(tunnel, REASON_UPSTREAM_CLOSED);
-    if (status == DUPLEX_CLIENT_BROKEN)
-        note_reason(tunnel, REASON_CLIENT_RESET);
-    if (status == DUPLEX_SERVER_BROKEN)
-        note_reason(tunnel, REASON_UPSTREAM_RESET);
+        tunnel->reason =
+            stream_is_truncated(duplex->client) ? REASON_CLIENT_TRUNCATED : REASON_CLIENT_CLOSED;
+    else if (duplex->down.has_end)
+        tunnel->reason = REASON_UPSTREAM_CLOSED;
+    else if (status == DUPLEX_CLIENT_BROKEN)
+        tunnel->reason = REASON_CLIENT_RESET;
+    else if (status == DUPLEX_SERVER_BROKEN)
+        tunnel->reason = REASON_UPSTREAM_RESET;
     return status;
 }
 

@@ -22,10 +22,6 @@ enum err tunnel_open(struct tunnel *tunnel, struct ev_loop *loop, struct buffer_
                      struct stream *client, int fd, struct slice early, struct slice answer,
                      int64_t now_ms) MUST_USE;
 
-// tunnel_preload_down puts bytes of the target that have been read already after the answer. Before the first
-// step. ERR_MEMORY, ERR_LIMIT; then the tunnel is to be closed.
-enum err tunnel_preload_down(struct tunnel *tunnel, struct slice bytes) MUST_USE;
-
 // tunnel_step moves what can be moved now, and keeps the reason of the first end.
 enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms);
 

@@ -1,0 +1,47 @@
+// What an exchange is made of. exchange.c owns the states and their order; reply.c reads and writes the parts for the
+// answers of the proxy's own, records.c for the audit. Others read.
+#pragma once
+
+#include "proxy/session/route.h"
+
+struct exchange_timing {
+    int64_t begun_ms;   // monotonic
+    int64_t since_ms;   // monotonic; of the state
+    int64_t resolve_ms; // that DNS took
+    int64_t connect_ms; // that the dialling took
+};
+
+// The audit's two records.
+struct exchange_records {
+    struct audit_record *decision; // owned until submitted
+    struct audit_record *close;    // owned until submitted
+    bool is_unrecorded;            // there was no room for the decision: both are counted as lost
+    bool is_counted;               // it was refused above the rate: it has none
+};
+
+struct exchange_ending {
+    enum exchange_outcome outcome;
+    enum reason reason; // the first one stays
+    uint16_t status;    // of the answer that the client got
+    bool may_keep;      // the client wants, and may, send another request after a refusal
+};
+
+// An answer of the proxy's own on its way.
+struct exchange_reply {
+    struct buffer *bytes; // borrowed from the pool; NULL: none
+    int64_t due_ms;       // monotonic; one above the rate of refusals is held back until then
+};
+
+struct exchange {
+    enum exchange_state state;
+    char id[17];
+    struct peer *peer;      // borrowed
+    uint64_t generation;    // of the snapshot that it was last judged under
+    struct verdict verdict; // the last one that decided something
+    struct request request;
+    struct route route;
+    struct exchange_timing timing;
+    struct exchange_records records;
+    struct exchange_reply reply;
+    struct exchange_ending ending;
+};
