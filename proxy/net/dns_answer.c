@@ -10,8 +10,9 @@
 // no chain of pointers is endless.
 #include "proxy/net/dns_answer.h"
 
+#include <openssl/bytestring.h>
+
 enum {
-    HEADER_LEN = 12,
     NAME_WIRE_CAP = 255,
     LABEL_MAX = 63,
     TYPE_CNAME = 5,
@@ -35,86 +36,69 @@ const char *resolve_result_name(enum resolve_result result)
     return "unknown";
 }
 
-// cursor reads a message from front to back; what is not there reads as zero, and is noted.
-struct cursor {
-    struct slice message;
-    size_t at;
-    bool is_bad;
-};
-
 // wire_name is a name as labels with their lengths, in lower case, without the root's empty one.
 struct wire_name {
     size_t len;
     uint8_t bytes[NAME_WIRE_CAP];
 };
 
-// place is where a record's parts stand in the message.
-struct place {
-    size_t owner;
+// record is a record of the message, whose bytes it borrows.
+struct record {
+    CBS owner; // begins with the name
     uint16_t type;
     uint16_t class;
     uint32_t ttl_s;
-    size_t data;
-    uint16_t data_len;
+    CBS data;
 };
 
-static uint8_t take_u8(struct cursor *cursor)
+// records are those of the answer section.
+struct records {
+    struct slice message;
+    size_t count;
+    struct record items[DNS_MAX_RECORDS];
+};
+
+// name_add_label appends a label of at most LABEL_MAX bytes; false where the name gets too long.
+static bool name_add_label(struct wire_name *name, struct slice label)
 {
-    if (cursor->at >= cursor->message.len) {
-        cursor->is_bad = true;
-        return 0;
-    }
-    return cursor->message.data[cursor->at++];
+    if (name->len + 1 + label.len >= NAME_WIRE_CAP)
+        return false;
+    name->bytes[name->len++] = (uint8_t)label.len;
+    for (size_t i = 0; i < label.len; i++)
+        name->bytes[name->len++] = ascii_lower(label.data[i]);
+    return true;
 }
 
-static uint16_t take_u16(struct cursor *cursor)
+// take_name expands the name that `at` begins with, and moves `at` after it (RFC 1035 4.1.4).
+static bool take_name(struct slice message, CBS *at, struct wire_name *name)
 {
-    const uint16_t high = take_u8(cursor);
-    return (uint16_t)(high << 8 | take_u8(cursor));
-}
-
-static uint32_t take_u32(struct cursor *cursor)
-{
-    const uint32_t high = take_u16(cursor);
-    return high << 16 | take_u16(cursor);
-}
-
-// name_add_label appends the next `len` bytes of the message as a label.
-static void name_add_label(struct cursor *cursor, size_t len, struct wire_name *name)
-{
-    if (name->len + 1 + len >= NAME_WIRE_CAP) {
-        cursor->is_bad = true;
-        return;
-    }
-    name->bytes[name->len++] = (uint8_t)len;
-    for (size_t i = 0; i < len; i++)
-        name->bytes[name->len++] = ascii_lower(take_u8(cursor));
-}
-
-// take_name expands the name that begins here, and goes on after it (RFC 1035 4.1.4).
-static void take_name(struct cursor *cursor, struct wire_name *name)
-{
-    size_t behind = 0; // where the name ends in its own place; 0: not left yet
-    size_t limit = cursor->at;
+    CBS rest = *at;
+    CBS *cursor = at; // of the place where the name began, until it is left
+    size_t limit = (size_t)(CBS_data(at) - message.data);
     name->len = 0;
-    while (!cursor->is_bad) {
-        const uint8_t len = take_u8(cursor);
+    for (;;) {
+        uint8_t len = 0;
+        uint8_t low = 0;
+        CBS label;
+        if (!CBS_get_u8(cursor, &len))
+            return false;
         if (len == 0)
-            break;
+            return true;
         if (len <= LABEL_MAX) {
-            name_add_label(cursor, len, name);
+            if (!CBS_get_bytes(cursor, &label, len) ||
+                !name_add_label(name, slice_of(CBS_data(&label), len)))
+                return false;
             continue;
         }
-        const size_t to = (size_t)(len & LABEL_MAX) << 8 | take_u8(cursor);
-        if (len < 0xC0 || to >= limit)
-            cursor->is_bad = true;
-        if (behind == 0)
-            behind = cursor->at;
+        if (len < 0xC0 || !CBS_get_u8(cursor, &low))
+            return false;
+        const size_t to = (size_t)(len & LABEL_MAX) << 8 | low;
+        if (to >= limit)
+            return false;
         limit = to;
-        cursor->at = to;
+        cursor = &rest;
+        CBS_init(&rest, message.data + to, message.len - to);
     }
-    if (behind != 0)
-        cursor->at = behind;
 }
 
 static bool name_equal(const struct wire_name *a, const struct wire_name *b)
@@ -128,40 +112,34 @@ static bool name_of_text(struct slice text, struct wire_name *out)
     out->len = 0;
     while (text.len > 0) {
         const size_t len = slice_find(text, '.');
-        if (len == 0 || len > LABEL_MAX || out->len + 1 + len >= NAME_WIRE_CAP)
+        if (len == 0 || len > LABEL_MAX || !name_add_label(out, slice_first(text, len)))
             return false;
-        out->bytes[out->len++] = (uint8_t)len;
-        for (size_t i = 0; i < len; i++)
-            out->bytes[out->len++] = ascii_lower(text.data[i]);
         text = slice_from(text, len + 1);
     }
     return out->len > 0;
 }
 
-static bool take_place(struct cursor *cursor, struct place *out)
+static bool take_record(struct slice message, CBS *at, struct record *out)
 {
     struct wire_name owner;
-    out->owner = cursor->at;
-    take_name(cursor, &owner);
-    out->type = take_u16(cursor);
-    out->class = take_u16(cursor);
-    out->ttl_s = take_u32(cursor);
+    out->owner = *at;
+    if (!take_name(message, at, &owner) || !CBS_get_u16(at, &out->type) ||
+        !CBS_get_u16(at, &out->class) || !CBS_get_u32(at, &out->ttl_s) ||
+        !CBS_get_u16_length_prefixed(at, &out->data))
+        return false;
     if (out->ttl_s > INT32_MAX)
         out->ttl_s = 0; // RFC 2181 8
-    out->data_len = take_u16(cursor);
-    out->data = cursor->at;
-    if (cursor->is_bad || cursor->message.len - cursor->at < out->data_len)
-        return false;
-    cursor->at += out->data_len;
     return true;
 }
 
-static bool name_at_equals(struct slice message, size_t at, const struct wire_name *name)
+// is_of tells whether a record is of this type and has this owner.
+static bool is_of(const struct record *record, struct slice message, uint16_t type,
+                  const struct wire_name *owner)
 {
-    struct cursor cursor = {.message = message, .at = at};
     struct wire_name found;
-    take_name(&cursor, &found);
-    return !cursor.is_bad && name_equal(&found, name);
+    CBS at = record->owner;
+    return record->type == type && record->class == CLASS_IN && take_name(message, &at, &found) &&
+           name_equal(&found, owner);
 }
 
 // aliases_add notes a name of the chain as text, where there is room.
@@ -195,28 +173,25 @@ static void aliases_add(struct dns_aliases *aliases, const struct wire_name *nam
     aliases->count++;
 }
 
-static const struct place *find_alias(struct slice message, const struct place *places,
-                                      size_t count, const struct wire_name *owner)
+static const struct record *find_alias(const struct records *records, const struct wire_name *owner)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (places[i].type == TYPE_CNAME && places[i].class == CLASS_IN &&
-            name_at_equals(message, places[i].owner, owner))
-            return &places[i];
+    for (size_t i = 0; i < records->count; i++) {
+        if (is_of(&records->items[i], records->message, TYPE_CNAME, owner))
+            return &records->items[i];
     }
     return NULL;
 }
 
 // follow_chain goes from `name` to the last name of its chain.
-static enum err follow_chain(struct slice message, const struct place *places, size_t count,
-                             struct wire_name *name, struct dns_answer *out)
+static enum err follow_chain(const struct records *records, struct wire_name *name,
+                             struct dns_answer *out)
 {
     for (size_t hops = 0; hops <= DNS_MAX_CHAIN; hops++) {
-        const struct place *alias = find_alias(message, places, count, name);
+        const struct record *alias = find_alias(records, name);
         if (alias == NULL)
             return ERR_OK;
-        struct cursor cursor = {.message = message, .at = alias->data};
-        take_name(&cursor, name);
-        if (cursor.is_bad || cursor.at != alias->data + alias->data_len)
+        CBS data = alias->data;
+        if (!take_name(records->message, &data, name) || CBS_len(&data) != 0)
             return ERR_INPUT;
         if (alias->ttl_s < out->ttl_s)
             out->ttl_s = alias->ttl_s;
@@ -234,22 +209,20 @@ static bool is_known(const struct dns_answer *answer, const struct ip_addr *addr
     return false;
 }
 
-static enum err take_addresses(struct slice message, const struct place *places, size_t count,
-                               const struct wire_name *owner, enum dns_type type,
-                               struct dns_answer *out)
+static enum err take_addresses(const struct records *records, const struct wire_name *owner,
+                               enum dns_type type, struct dns_answer *out)
 {
-    const size_t len = type == DNS_TYPE_A ? 4 : 16;
-    for (size_t i = 0; i < count && out->count < DNS_MAX_ADDRESSES; i++) {
-        const struct place *place = &places[i];
-        if (place->type != (uint16_t)type || place->class != CLASS_IN ||
-            !name_at_equals(message, place->owner, owner))
+    for (size_t i = 0; i < records->count && out->count < DNS_MAX_ADDRESSES; i++) {
+        const struct record *record = &records->items[i];
+        if (!is_of(record, records->message, (uint16_t)type, owner))
             continue;
         struct ip_addr addr = {.family = type == DNS_TYPE_A ? IP_V4 : IP_V6};
-        if (place->data_len != len ||
-            !bytes_copy(addr.bytes, sizeof addr.bytes, slice_of(message.data + place->data, len)))
+        const struct slice data = slice_of(CBS_data(&record->data), CBS_len(&record->data));
+        if (data.len != (type == DNS_TYPE_A ? 4 : 16) ||
+            !bytes_copy(addr.bytes, sizeof addr.bytes, data))
             return ERR_INPUT;
-        if (place->ttl_s < out->ttl_s)
-            out->ttl_s = place->ttl_s;
+        if (record->ttl_s < out->ttl_s)
+            out->ttl_s = record->ttl_s;
         if (!is_known(out, &addr))
             out->addresses[out->count++] = addr;
     }
@@ -257,78 +230,77 @@ static enum err take_addresses(struct slice message, const struct place *places,
 }
 
 // negative_ttl_s gives how long a negative answer may be believed: RFC 2308 5. 0 when nobody says.
-static uint32_t negative_ttl_s(struct cursor *cursor, uint16_t authority_count)
+static uint32_t negative_ttl_s(struct slice message, CBS *at, uint16_t authority_count)
 {
     for (uint16_t i = 0; i < authority_count && i < AUTHORITY_MAX; i++) {
-        struct place place;
+        struct record soa;
         struct wire_name unused;
-        if (!take_place(cursor, &place))
+        uint32_t minimum_s = 0;
+        if (!take_record(message, at, &soa))
             return 0;
-        if (place.type != TYPE_SOA || place.class != CLASS_IN)
+        if (soa.type != TYPE_SOA || soa.class != CLASS_IN)
             continue;
-        struct cursor data = {.message = cursor->message, .at = place.data};
-        take_name(&data, &unused);
-        take_name(&data, &unused);
-        if (data.is_bad || data.at + SOA_NUMBERS_LEN != place.data + place.data_len)
+        if (!take_name(message, &soa.data, &unused) || !take_name(message, &soa.data, &unused) ||
+            CBS_len(&soa.data) != SOA_NUMBERS_LEN || !CBS_skip(&soa.data, SOA_NUMBERS_LEN - 4) ||
+            !CBS_get_u32(&soa.data, &minimum_s))
             return 0;
-        data.at += SOA_NUMBERS_LEN - 4;
-        const uint32_t minimum_s = take_u32(&data);
-        return minimum_s < place.ttl_s ? minimum_s : place.ttl_s;
+        return minimum_s < soa.ttl_s ? minimum_s : soa.ttl_s;
     }
     return 0;
 }
 
-// take_question reads over header and question; false when it is not the answer to ours.
-static bool take_question(struct cursor *cursor, const struct wire_name *name, enum dns_type type,
-                          uint8_t *out_rcode, uint16_t *out_answers, uint16_t *out_authority)
+// take_question reads over header and question; false when it is not the answer to ours. The id has been compared by
+// the receiver.
+static bool take_question(struct slice message, CBS *at, const struct wire_name *name,
+                          enum dns_type type, uint8_t *out_rcode, uint16_t *out_answers,
+                          uint16_t *out_authority)
 {
+    uint16_t flags = 0;
+    uint16_t questions = 0;
+    uint16_t asked_type = 0;
+    uint16_t asked_class = 0;
     struct wire_name asked;
-    (void)take_u16(cursor); // the id has been compared by its receiver
-    const uint16_t flags = take_u16(cursor);
-    const uint16_t questions = take_u16(cursor);
-    *out_answers = take_u16(cursor);
-    *out_authority = take_u16(cursor);
-    (void)take_u16(cursor);
+    if (!CBS_skip(at, 2) || !CBS_get_u16(at, &flags) || !CBS_get_u16(at, &questions) ||
+        !CBS_get_u16(at, out_answers) || !CBS_get_u16(at, out_authority) || !CBS_skip(at, 2))
+        return false;
     *out_rcode = flags & 15;
     // A response (QR), a standard query (OPCODE), and all of it (TC).
     if ((flags & 0x8000) == 0 || (flags & 0x7800) != 0 || (flags & 0x0200) != 0 || questions != 1)
         return false;
-    take_name(cursor, &asked);
-    const uint16_t asked_type = take_u16(cursor);
-    const uint16_t asked_class = take_u16(cursor);
-    return !cursor->is_bad && asked_type == (uint16_t)type && asked_class == CLASS_IN &&
-           name_equal(&asked, name);
+    return take_name(message, at, &asked) && CBS_get_u16(at, &asked_type) &&
+           CBS_get_u16(at, &asked_class) && asked_type == (uint16_t)type &&
+           asked_class == CLASS_IN && name_equal(&asked, name);
 }
 
 enum err dns_answer_parse(struct slice message, struct slice name, enum dns_type type,
                           struct dns_answer *out)
 {
-    struct cursor cursor = {.message = message};
+    CBS at;
     struct wire_name owner;
-    struct place places[DNS_MAX_RECORDS];
-    size_t count = 0;
+    struct records records = {.message = message};
     uint8_t rcode = 0;
     uint16_t answers = 0;
     uint16_t authority = 0;
+    CBS_init(&at, message.data, message.len);
     *out = (struct dns_answer){.result = RESOLVE_FAILED, .ttl_s = UINT32_MAX};
     if (!name_of_text(name, &owner) ||
-        !take_question(&cursor, &owner, type, &rcode, &answers, &authority))
+        !take_question(message, &at, &owner, type, &rcode, &answers, &authority))
         return ERR_INPUT;
     if (rcode != RCODE_OK && rcode != RCODE_NXDOMAIN) {
         out->ttl_s = 0;
         return ERR_OK;
     }
-    while (count < answers && count < DNS_MAX_RECORDS) {
-        if (!take_place(&cursor, &places[count++]))
+    while (records.count < answers && records.count < DNS_MAX_RECORDS) {
+        if (!take_record(message, &at, &records.items[records.count++]))
             return ERR_INPUT;
     }
-    TRY(follow_chain(message, places, count, &owner, out));
+    TRY(follow_chain(&records, &owner, out));
     if (rcode == RCODE_OK)
-        TRY(take_addresses(message, places, count, &owner, type, out));
+        TRY(take_addresses(&records, &owner, type, out));
     out->result = out->count > 0      ? RESOLVE_OK
                   : rcode == RCODE_OK ? RESOLVE_NO_DATA
                                       : RESOLVE_NOT_FOUND;
     if (out->count == 0)
-        out->ttl_s = count < answers ? 0 : negative_ttl_s(&cursor, authority);
+        out->ttl_s = records.count < answers ? 0 : negative_ttl_s(message, &at, authority);
     return ERR_OK;
 }

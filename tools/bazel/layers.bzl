@@ -52,7 +52,7 @@ LAYERS = {
     "proxy/loop": (["auth/base/", "proxy/clock/", "proxy/log/"], ["ev.h", "pthread.h"]),
     "proxy/net": (
         ["auth/base/", "auth/ipaddr.h", "proxy/clock/", "proxy/loop/"],
-        ["ev.h", "ares.h", "openssl/rand.h", "openssl/siphash.h"],
+        ["ev.h", "ares.h", "openssl/bytestring.h", "openssl/rand.h", "openssl/siphash.h"],
     ),
     "proxy/pki": (["auth/"], ["openssl/"]),
     "proxy/process": (["auth/base/", "proxy/clock/"], ["ev.h", "pthread.h"]),
