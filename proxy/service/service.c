@@ -95,23 +95,18 @@ static enum err start_workers(struct service *service, struct errinfo *info)
             .on_adopted = on_worker_adopted,
             .arg = service,
         };
-        const enum err error = worker_create(&options, &service->workers[w], info);
+        const enum err error = worker_start(&options, &service->workers[w], info);
         sockets_taken(&service->sockets, w); // the worker has them, or has closed them
         TRY(error);
-        const enum err started = worker_start(service->workers[w], info);
-        if (started != ERR_OK) {
-            worker_destroy(service->workers[w]);
-            return started;
-        }
         service->worker_count++;
     }
     return ERR_OK;
 }
 
-static void stop_workers(struct service *service)
+static void post_all(struct service *service, enum worker_message message)
 {
     for (uint32_t w = 0; w < service->worker_count; w++)
-        worker_stop(service->workers[w]);
+        worker_post(service->workers[w], message);
 }
 
 void service_begin_drain(struct service *service)
@@ -122,8 +117,7 @@ void service_begin_drain(struct service *service)
     log_info("draining: no new connections; live tunnels have %.1f s (timeouts.drain); SIGINT ends "
              "them now",
              (double)service->snapshot->timeouts.drain_ms / 1000.);
-    for (uint32_t w = 0; w < service->worker_count; w++)
-        worker_drain(service->workers[w]);
+    post_all(service, WORKER_DRAIN);
 }
 
 // reopen_audit is for those who have moved the file away.
@@ -165,7 +159,7 @@ static void on_signal(void *arg, uint32_t number)
         service->is_stopping = true;
         service->is_interrupted = true;
         log_info("stopping now");
-        stop_workers(service);
+        post_all(service, WORKER_STOP);
         break;
     case SIGUSR1:
         reopen_audit(service);
@@ -192,8 +186,7 @@ static void on_clock_set(void *arg)
     struct service *service = arg;
     log_warning("the machine's clock was set, or it has slept: every tunnel is judged again by the "
                 "time that it is now");
-    for (uint32_t w = 0; w < service->worker_count; w++)
-        worker_note_clock(service->workers[w]);
+    post_all(service, WORKER_CLOCK_SET);
     horizon_look(service->horizon);
 }
 
@@ -363,11 +356,9 @@ static enum err start(struct service *service, struct errinfo *info)
 // stop undoes what start has done, as far as it came.
 static bool stop(struct service *service)
 {
-    stop_workers(service);
-    for (uint32_t w = 0; w < service->worker_count; w++) {
+    post_all(service, WORKER_STOP);
+    for (uint32_t w = 0; w < service->worker_count; w++)
         service->cut_count += worker_join(service->workers[w]);
-        worker_destroy(service->workers[w]);
-    }
     control_destroy(service->control);
     reload_drop(service);
     watcher_destroy(service->watcher);

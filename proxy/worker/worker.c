@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "proxy/log/log.h"
-#include "proxy/loop/loop_thread.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/resolver.h"
 #include "proxy/session/accept.h"
@@ -20,11 +19,10 @@
 
 enum { WORKER_MAGIC = 0x3E0A4E40 };
 
-// message is what others post to a worker.
+// message is what others post to a worker beside worker_message.
 enum message {
-    MESSAGE_ADOPT = LOOP_FIRST_OWN,
-    MESSAGE_SURVEY = LOOP_FIRST_OWN << 1,
-    MESSAGE_CLOCK = LOOP_FIRST_OWN << 2,
+    MESSAGE_ADOPT = LOOP_FIRST_OWN << 1,
+    MESSAGE_SURVEY = LOOP_FIRST_OWN << 2,
     MESSAGE_PULSE = LOOP_FIRST_OWN << 3,
 };
 
@@ -251,7 +249,7 @@ static void on_messages(void *owner, unsigned messages)
         adopt(worker);
     if ((messages & MESSAGE_SURVEY) != 0)
         open_survey(worker);
-    if ((messages & MESSAGE_CLOCK) != 0)
+    if ((messages & WORKER_CLOCK_SET) != 0)
         sessions_judge_again(&worker->context);
 }
 
@@ -304,19 +302,9 @@ bool worker_take_pulse(struct worker *worker)
     return is_alive || atomic_load(&worker->is_gone);
 }
 
-void worker_note_clock(struct worker *worker)
+void worker_post(struct worker *worker, enum worker_message message)
 {
-    loop_thread_post(&worker->thread, MESSAGE_CLOCK);
-}
-
-void worker_drain(struct worker *worker)
-{
-    loop_thread_post(&worker->thread, LOOP_DRAIN);
-}
-
-void worker_stop(struct worker *worker)
-{
-    loop_thread_post(&worker->thread, LOOP_STOP);
+    loop_thread_post(&worker->thread, message);
 }
 
 // leave_loop frees what the worker has on its loop, but for the listeners.
@@ -394,8 +382,20 @@ static const struct loop_thread_events thread_events = {
     .renew = enter_loop,
 };
 
-// open_parts makes everything that can fail. What was made is freed by worker_destroy.
-static enum err open_parts(struct worker *worker, uint32_t index, struct errinfo *info)
+// free_worker frees one whose thread never ran or has been joined.
+static void free_worker(struct worker *worker)
+{
+    drop_ports(worker->ports, worker->context.snapshot);
+    leave_loop(worker);
+    drop_update(atomic_exchange(&worker->update, NULL));
+    loop_thread_deinit(&worker->thread);
+    snapshot_unref(worker->context.snapshot);
+    worker->magic = 0;
+    free(worker);
+}
+
+// start makes everything that can fail, and the thread. What was made is freed by free_worker.
+static enum err start(struct worker *worker, uint32_t index, struct errinfo *info)
 {
     char name[LOOP_THREAD_NAME_CAP];
     (void)snprintf(name, sizeof name, "worker %u", index);
@@ -408,11 +408,11 @@ static enum err open_parts(struct worker *worker, uint32_t index, struct errinfo
         if (!open_port(&worker->ports[i]))
             return errinfo_set(info, ERR_MEMORY, "%s: no memory", name);
     }
-    return ERR_OK;
+    return loop_thread_start(&worker->thread, info);
 }
 
-enum err worker_create(const struct worker_options *options, struct worker **out,
-                       struct errinfo *info)
+enum err worker_start(const struct worker_options *options, struct worker **out,
+                      struct errinfo *info)
 {
     const struct session_context *context = options->context;
     struct worker *worker = calloc(1, sizeof *worker);
@@ -434,34 +434,18 @@ enum err worker_create(const struct worker_options *options, struct worker **out
     worker->on_adopted = options->on_adopted;
     worker->arg = options->arg;
     worker->ports = ports;
-    const enum err error = open_parts(worker, options->index, info);
+    const enum err error = start(worker, options->index, info);
     if (error == ERR_OK)
         *out = worker;
     else
-        worker_destroy(worker);
+        free_worker(worker);
     return error;
-}
-
-enum err worker_start(struct worker *worker, struct errinfo *info)
-{
-    return loop_thread_start(&worker->thread, info);
 }
 
 uint64_t worker_join(struct worker *worker)
 {
     loop_thread_join(&worker->thread);
-    return worker->cut_count;
-}
-
-void worker_destroy(struct worker *worker)
-{
-    if (worker == NULL)
-        return;
-    drop_ports(worker->ports, worker->context.snapshot);
-    leave_loop(worker);
-    drop_update(atomic_exchange(&worker->update, NULL));
-    loop_thread_deinit(&worker->thread);
-    snapshot_unref(worker->context.snapshot);
-    worker->magic = 0;
-    free(worker);
+    const uint64_t cut_count = worker->cut_count;
+    free_worker(worker);
+    return cut_count;
 }

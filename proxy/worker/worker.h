@@ -4,6 +4,7 @@
 // threads talk to a worker through its mailbox.
 #pragma once
 
+#include "proxy/loop/loop_thread.h"
 #include "proxy/session/context.h"
 
 struct worker;
@@ -24,12 +25,18 @@ struct worker_options {
     void *arg; // borrowed
 };
 
-// worker_create prepares everything but the thread. On an error the descriptors are closed.
-enum err worker_create(const struct worker_options *options, struct worker **out,
-                       struct errinfo *info) MUST_USE;
+// worker_message is what a worker can be told without more.
+enum worker_message {
+    WORKER_DRAIN =
+        LOOP_DRAIN, // accept no more, refuse new requests, exit when the last tunnel has ended or the drain time
+                    // of the snapshot is over
+    WORKER_STOP = LOOP_STOP,           // end everything and exit now
+    WORKER_CLOCK_SET = LOOP_FIRST_OWN, // the wall clock was set: judge the live tunnels again
+};
 
-// worker_start starts the thread.
-enum err worker_start(struct worker *worker, struct errinfo *info) MUST_USE;
+// worker_start makes a worker and starts its thread. On an error the descriptors are closed.
+enum err worker_start(const struct worker_options *options, struct worker **out,
+                      struct errinfo *info) MUST_USE;
 
 // worker_adopt hands a new snapshot over: its worker takes a reference of its own, goes on with the
 // sockets of the listeners that stay in their place (`listener_fds` has -1 for them), accepts from the
@@ -48,18 +55,8 @@ bool worker_survey(struct worker *worker, struct survey *survey);
 // asked, or has ended), and asks it again. For one thread only.
 bool worker_take_pulse(struct worker *worker);
 
-// worker_note_clock makes the worker judge its live tunnels again, because the wall clock was set. Any thread.
-void worker_note_clock(struct worker *worker);
+// worker_post tells the worker something. Any thread.
+void worker_post(struct worker *worker, enum worker_message message);
 
-// worker_drain makes the worker accept no more, refuse new requests, and exit when its last tunnel has ended
-// or the snapshot's drain time has passed. Any thread.
-void worker_drain(struct worker *worker);
-
-// worker_stop makes the worker end everything and exit now. Any thread.
-void worker_stop(struct worker *worker);
-
-// worker_join waits for the thread to exit and tells how many exchanges had to be cut.
+// worker_join waits for the thread to exit, frees the worker, and tells how many exchanges had to be cut.
 uint64_t worker_join(struct worker *worker);
-
-// worker_destroy frees a worker that never ran or has been joined. NULL is allowed.
-void worker_destroy(struct worker *worker);
