@@ -168,12 +168,12 @@ bool body_reader_ends_well(const struct body_reader *reader)
     return reader->state == BODY_STATE_DONE || reader->kind == BODY_TO_END;
 }
 
-uint64_t body_reader_max_read(const struct body_reader *reader, size_t max_behind)
+uint64_t body_reader_max_read(const struct body_reader *reader, size_t max_after)
 {
     if (reader->kind == BODY_TO_END)
         return UINT64_MAX;
     const uint64_t certain = reader->state == BODY_STATE_DATA ? reader->remaining : 0;
-    return reader->kind == BODY_CHUNKED ? certain + max_behind : certain;
+    return reader->kind == BODY_CHUNKED ? certain + max_after : certain;
 }
 
 void body_chunk_append(struct slice content, struct text *out)

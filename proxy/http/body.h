@@ -64,9 +64,9 @@ enum body_result body_reader_next(struct body_reader *reader, struct slice bytes
 bool body_reader_ends_well(const struct body_reader *reader);
 
 // body_reader_max_read gives how many bytes may be read from the sender now so that no more than
-// `max_behind` bytes can belong to what comes after the body; at least 1 while it is not done and
-// `max_behind` is not 0.
-uint64_t body_reader_max_read(const struct body_reader *reader, size_t max_behind);
+// `max_after` bytes can belong to what comes after the body; at least 1 while it is not done and
+// `max_after` is not 0.
+uint64_t body_reader_max_read(const struct body_reader *reader, size_t max_after);
 
 enum { BODY_CHUNK_OVERHEAD = 16 + 4 }; // bytes that body_chunk_append adds at most
 

@@ -28,7 +28,7 @@ static const char *const always[] = {
     "http2-settings",
 };
 
-static const char *const not_behind[] = {
+static const char *const not_after_body[] = {
     "trailer",
     "content-encoding",
     "content-type",
@@ -90,5 +90,5 @@ bool hop_is_by_hop(struct slice name, const struct hop_options *options)
 bool hop_is_forbidden_trailer(struct slice name)
 {
     return is_one_of(name, always, sizeof always / sizeof always[0]) ||
-           is_one_of(name, not_behind, sizeof not_behind / sizeof not_behind[0]);
+           is_one_of(name, not_after_body, sizeof not_after_body / sizeof not_after_body[0]);
 }

@@ -51,7 +51,7 @@ static inline size_t buffer_len(const struct buffer *buffer)
     return buffer == NULL ? 0 : buffer->end - buffer->start;
 }
 
-// buffer_room gives how many bytes can be added behind.
+// buffer_room gives how many bytes can be added.
 static inline size_t buffer_room(const struct buffer *buffer)
 {
     return BUFFER_CAP - buffer->end;

@@ -3,7 +3,6 @@
 #include "proxy/net/dns_cache.h"
 
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #include <openssl/rand.h>
 #include <openssl/siphash.h>
@@ -25,19 +24,6 @@ struct cache_entry {
     uint8_t alias_count;
     // After it: `count` addresses, the name, the text of the aliases.
     struct ip_addr addresses[];
-};
-
-LIST_HEAD(bucket, cache_entry);
-
-struct dns_cache {
-    size_t max_entries;
-    size_t max_bytes;
-    uint64_t key[2]; // random
-    size_t count;
-    size_t bytes;
-    size_t bucket_count;                            // a power of two
-    TAILQ_HEAD(entries_by_use, cache_entry) by_use; // owned; the latest first
-    struct bucket buckets[];
 };
 
 struct dns_cache *dns_cache_create(size_t max_entries, size_t max_bytes)
@@ -167,14 +153,4 @@ void dns_cache_put(struct dns_cache *cache, struct slice name, enum dns_type typ
     TAILQ_INSERT_HEAD(&cache->by_use, entry, by_use);
     cache->count++;
     cache->bytes += bytes;
-}
-
-size_t dns_cache_count(const struct dns_cache *cache)
-{
-    return cache->count;
-}
-
-size_t dns_cache_bytes(const struct dns_cache *cache)
-{
-    return cache->bytes;
 }

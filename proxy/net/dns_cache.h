@@ -5,9 +5,23 @@
 // worker; knows nothing of questions under way.
 #pragma once
 
+#include <sys/queue.h>
+
 #include "proxy/net/dns_answer.h"
 
-struct dns_cache;
+LIST_HEAD(dns_cache_bucket, cache_entry);
+
+// dns_cache holds `count` entries of `bytes` bytes, which may be read. The other fields are private to dns_cache.c.
+struct dns_cache {
+    size_t count;
+    size_t bytes;
+    size_t max_entries;
+    size_t max_bytes;
+    uint64_t key[2];                                // random
+    size_t bucket_count;                            // a power of two
+    TAILQ_HEAD(entries_by_use, cache_entry) by_use; // owned; the latest first
+    struct dns_cache_bucket buckets[];
+};
 
 // dns_cache_create makes an empty cache for at most `max_entries` answers (0: it keeps nothing) and `max_bytes` of all of
 // them, as they were asked of the allocator. NULL without memory.
@@ -28,7 +42,3 @@ bool dns_cache_get(struct dns_cache *cache, struct slice name, enum dns_type typ
 // it nothing is kept.
 void dns_cache_put(struct dns_cache *cache, struct slice name, enum dns_type type,
                    const struct dns_answer *answer, int64_t end_ms);
-
-// dns_cache_count and dns_cache_bytes tell what it holds.
-size_t dns_cache_count(const struct dns_cache *cache);
-size_t dns_cache_bytes(const struct dns_cache *cache);

@@ -20,7 +20,7 @@ struct stream_ops {
     enum err (*flush)(struct stream *stream);
     enum err (*finish)(struct stream *stream);
     void (*want)(struct stream *stream, bool read, bool write);
-    bool (*is_truncated)(const struct stream *stream);
+    bool (*is_truncated)(const struct stream *stream); // NULL: never
     void (*close)(struct stream *stream, bool is_reset);
 };
 
@@ -82,7 +82,7 @@ static inline void stream_want(struct stream *stream, bool read, bool write)
 // stream_is_truncated tells whether the ERR_EOF came without the close_notify that TLS demands.
 static inline bool stream_is_truncated(const struct stream *stream)
 {
-    return stream->ops->is_truncated(stream);
+    return stream->ops->is_truncated != NULL && stream->ops->is_truncated(stream);
 }
 
 // stream_close ends both directions and the descriptor, at once; with `is_reset` the peer sees a

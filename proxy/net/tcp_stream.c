@@ -106,12 +106,6 @@ static void tcp_want(struct stream *stream, bool read, bool write)
         ev_io_start(tcp->loop, &tcp->io);
 }
 
-static bool tcp_is_truncated(const struct stream *stream)
-{
-    (void)stream; // a FIN is TCP's orderly end
-    return false;
-}
-
 static void tcp_close(struct stream *stream, bool is_reset)
 {
     struct tcp_stream *tcp = tcp_of(stream);
@@ -132,7 +126,6 @@ static const struct stream_ops tcp_ops = {
     .flush = tcp_flush,
     .finish = tcp_finish,
     .want = tcp_want,
-    .is_truncated = tcp_is_truncated,
     .close = tcp_close,
 };
 
@@ -180,7 +173,7 @@ void tcp_stream_acknowledge(const struct tcp_stream *tcp)
         (void)socket_set(tcp->io.fd, IPPROTO_TCP, TCP_QUICKACK);
 }
 
-bool tcp_stream_is_deaf(const struct tcp_stream *tcp)
+bool tcp_stream_is_unwatched(const struct tcp_stream *tcp)
 {
     return tcp->is_open && !ev_is_active(&tcp->io);
 }

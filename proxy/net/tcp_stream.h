@@ -32,9 +32,9 @@ int tcp_stream_fd(const struct tcp_stream *tcp);
 // wait up to 40 ms for bytes to send it with (RFC 1122 4.2.3.2). One system call; a failure changes nothing.
 void tcp_stream_acknowledge(const struct tcp_stream *tcp);
 
-// tcp_stream_is_deaf tells whether the stream is open and nothing is wanted from it: the loop tells nothing of it then,
+// tcp_stream_is_unwatched tells whether the stream is open and nothing is wanted from it: the loop tells nothing of it then,
 // not even that the peer has reset the connection.
-bool tcp_stream_is_deaf(const struct tcp_stream *tcp);
+bool tcp_stream_is_unwatched(const struct tcp_stream *tcp);
 
 // tcp_stream_has_failed asks the kernel whether the connection has been reset; one system call.
 bool tcp_stream_has_failed(const struct tcp_stream *tcp);

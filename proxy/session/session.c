@@ -348,7 +348,7 @@ static void update_interest(struct session *session)
         return;
     states[session->state].update_interest(session);
     note_idle(session, session->state == SESSION_SERVING && session->exchange == NULL);
-    note_deaf(session, session->exchange != NULL && tcp_stream_is_deaf(&session->tcp));
+    note_deaf(session, session->exchange != NULL && tcp_stream_is_unwatched(&session->tcp));
     deadline_set(&session->deadline, context->loop,
                  deadline_sooner(deadline_ms(session), turn_ms(session)), context->now_ms);
 }
