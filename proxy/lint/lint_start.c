@@ -29,14 +29,17 @@ static const char *folder_of(const char *path, char out[PATH_CAP])
     return out;
 }
 
-// may tells whether this user has this access; a file that is not there is its folder's matter.
+// may tells whether this user has this access to what exists.
 static bool may(const char *path, int access)
 {
+    return faccessat(AT_FDCWD, path, access, AT_EACCESS) == 0;
+}
+
+// may_open tells whether this user may read and write the file, or make it in its folder.
+static bool may_open(const char *path)
+{
     char folder[PATH_CAP];
-    if (faccessat(AT_FDCWD, path, access, AT_EACCESS) == 0)
-        return true;
-    return errno == ENOENT &&
-           faccessat(AT_FDCWD, folder_of(path, folder), W_OK | X_OK, AT_EACCESS) == 0;
+    return may(path, R_OK | W_OK) || (errno == ENOENT && may(folder_of(path, folder), W_OK | X_OK));
 }
 
 // look_at_audit looks for what `serve` would meet when it opens the audit log; a running proxy has opened its own.
@@ -56,7 +59,7 @@ static void look_at_audit(struct lint *lint)
                   "the folder of the audit log %s does not exist; `serve` would end with that"
                   "\nrun: mkdir -p %s",
                   path, folder);
-    else if (!may(path, R_OK | W_OK))
+    else if (!may_open(path))
         lint_find(lint, SEVERITY_ERROR, node,
                   "the audit log %s cannot be written by user %u: %m; `serve` would end with that"
                   "\nlet that user write it, or run this as the user of the proxy",
@@ -71,12 +74,12 @@ static void look_at_state(struct lint *lint)
     char folder[PATH_CAP];
     if (path == NULL)
         return;
-    if (faccessat(AT_FDCWD, folder_of(path, folder), F_OK, AT_EACCESS) != 0 && errno == ENOENT)
+    if (!may(folder_of(path, folder), F_OK) && errno == ENOENT)
         lint_find(lint, SEVERITY_ERROR, node,
                   "the folder of the file of blocks %s does not exist; `serve` would end with that"
                   "\nrun: mkdir -p %s",
                   path, folder);
-    else if (!may(path, R_OK | W_OK) || faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0)
+    else if (!may_open(path) || !may(folder, W_OK | X_OK))
         lint_find(lint, SEVERITY_ERROR, node,
                   "the file of blocks %s, or its folder, cannot be written by user %u: %m; `serve` "
                   "would end with that, or the first block"
@@ -88,8 +91,7 @@ static void look_at_socket(struct lint *lint)
 {
     const char *path = lint->snapshot->control_path;
     char folder[PATH_CAP];
-    if (path != NULL &&
-        faccessat(AT_FDCWD, folder_of(path, folder), W_OK | X_OK, AT_EACCESS) != 0 &&
+    if (path != NULL && !may(folder_of(path, folder), W_OK | X_OK) &&
         errno != ENOENT) // which the configuration's own findings tell
         lint_find(lint, SEVERITY_ERROR, node_get(node_get(root_of(lint), "control"), "socket"),
                   "no control socket can be made in %s by user %u: %m; `serve` would end with that"
@@ -137,7 +139,7 @@ static bool look_for_ca_keys(struct lint *lint, const char *path)
     char key[PATH_CAP];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         (void)snprintf(key, sizeof key, "%s/%s", folder_of(path, folder), names[i]);
-        if (faccessat(AT_FDCWD, key, R_OK, AT_EACCESS) != 0)
+        if (!may(key, R_OK))
             continue;
         lint_find(
             lint, SEVERITY_WARNING, NULL,

@@ -115,16 +115,18 @@ static enum err no_memory(struct errinfo *info)
     return errinfo_set(info, ERR_MEMORY, "no memory");
 }
 
-// find_slot gives the slot of a serial, or the empty one where it belongs. There always is an empty one.
+// find_slot gives the slot of a serial, or the empty one where it belongs. There are twice as many slots as there is room
+// for entries, so there always is an empty one.
 static uint32_t *find_slot(const struct index *index, const char *serial)
 {
+    const size_t mask = 2 * index->cap - 1;
     uint64_t hash = hash_begin();
     for (const char *at = serial; *at != '\0'; at++)
         hash = hash_add(hash, (uint8_t)*at);
-    size_t slot = hash_end(hash) & (index->slot_count - 1);
+    size_t slot = hash_end(hash) & mask;
     while (index->slots[slot] != 0 &&
            strcmp(index->entries[index->slots[slot] - 1].serial, serial) != 0)
-        slot = (slot + 1) & (index->slot_count - 1);
+        slot = (slot + 1) & mask;
     return &index->slots[slot];
 }
 
@@ -136,19 +138,21 @@ struct index_entry *index_find(const struct index *index, const char *serial)
     return place == 0 ? NULL : &index->entries[place - 1];
 }
 
-// reserve_slots keeps at least half of the slots empty for one entry more.
-static enum err reserve_slots(struct index *index, struct errinfo *info)
+// grow makes room for twice as many entries.
+static enum err grow(struct index *index, struct errinfo *info)
 {
-    enum { FIRST_COUNT = 128 };
-    if (2 * (index->count + 1) <= index->slot_count)
-        return ERR_OK;
-    const size_t count = index->slot_count == 0 ? FIRST_COUNT : 2 * index->slot_count;
-    uint32_t *slots = calloc(count, sizeof *slots);
+    enum { FIRST_CAP = 64 };
+    const size_t cap = index->cap == 0 ? FIRST_CAP : 2 * index->cap;
+    struct index_entry *entries = reallocarray(index->entries, cap, sizeof *entries);
+    if (entries == NULL)
+        return no_memory(info);
+    index->entries = entries;
+    uint32_t *slots = calloc(cap, 2 * sizeof *slots);
     if (slots == NULL)
         return no_memory(info);
     free(index->slots);
     index->slots = slots;
-    index->slot_count = count;
+    index->cap = cap;
     for (size_t i = 0; i < index->count; i++)
         *find_slot(index, index->entries[i].serial) = (uint32_t)i + 1;
     return ERR_OK;
@@ -156,16 +160,8 @@ static enum err reserve_slots(struct index *index, struct errinfo *info)
 
 enum err index_adopt(struct index *index, const struct index_entry *entry, struct errinfo *info)
 {
-    enum { FIRST_CAP = 64 };
-    if (index->count == index->cap) {
-        const size_t cap = index->cap == 0 ? FIRST_CAP : 2 * index->cap;
-        struct index_entry *entries = reallocarray(index->entries, cap, sizeof *entries);
-        if (entries == NULL)
-            return no_memory(info);
-        index->entries = entries;
-        index->cap = cap;
-    }
-    TRY(reserve_slots(index, info));
+    if (index->count == index->cap)
+        TRY(grow(index, info));
     index->entries[index->count++] = *entry;
     *find_slot(index, entry->serial) = (uint32_t)index->count; // the last of one serial is found
     return ERR_OK;
@@ -206,8 +202,6 @@ static bool split(struct slice line, struct fields *out)
         if (len == line.len)
             return true;
         line = slice_from(line, len + 1);
-        if (line.len == 0)
-            return false;
     }
 }
 

@@ -64,9 +64,8 @@ struct index_entry {
 struct index {
     struct index_entry *entries; // owned; in the order of the file
     size_t count;
-    size_t cap;
-    uint32_t *slots;     // owned; hash table: place of an entry + 1, 0: empty
-    size_t slot_count;   // a power of two
+    size_t cap;          // a power of two
+    uint32_t *slots;     // owned; hash table, 2 * cap: place of an entry + 1, 0: empty
     uint64_t crl_number; // of the last CRL; 0: none yet
     char path[PATH_CAP];
     int fd;          // open for adding, or -1
