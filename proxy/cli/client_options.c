@@ -28,7 +28,7 @@ enum err proxy_url_parse(const char *url, struct target *out, struct errinfo *in
 
 static enum err take_proxy(void *arg, const char *value, struct errinfo *info)
 {
-    struct client_options *options = arg;
+    struct route_options *options = arg;
     if (options->proxy_count == ROUTE_PROXIES_MAX)
         return errinfo_set(info, ERR_LIMIT, "no more than %d", ROUTE_PROXIES_MAX);
     TRY(proxy_url_parse(value, &options->proxies[options->proxy_count], info));
@@ -43,7 +43,7 @@ static enum err take_pin(void *arg, const char *value, struct errinfo *info)
 
 static enum err take_server(void *arg, const char *value, struct errinfo *info)
 {
-    struct client_options *options = arg;
+    struct resolver_options *options = arg;
     struct endpoint endpoint;
     if (options->server_count == CLIENT_SERVERS_MAX)
         return errinfo_set(info, ERR_LIMIT, "no more than %d", CLIENT_SERVERS_MAX);
@@ -54,7 +54,7 @@ static enum err take_server(void *arg, const char *value, struct errinfo *info)
 }
 
 struct cli_line client_options_read(const struct cli_syntax *own, int argc, char **argv,
-                                    struct client_options *out)
+                                    struct route_options *out)
 {
     const struct cli_option shared[] = {
         {"proxy", .take = take_proxy, .arg = out},
@@ -62,7 +62,7 @@ struct cli_line client_options_read(const struct cli_syntax *own, int argc, char
         {"key", .text = &out->paths.key},
         {"ca", .text = &out->paths.ca},
         {"pin", .take = take_pin, .arg = &out->pins},
-        {"resolver", .take = take_server, .arg = out},
+        {"resolver", .take = take_server, .arg = &out->resolver},
     };
     struct cli_option all[CLI_OPTIONS_MAX + 1] = {{.name = NULL}};
     size_t count = 0;

@@ -9,18 +9,9 @@
 
 enum { CLIENT_SERVERS_MAX = 4 };
 
-struct client_options {
-    struct target proxies[ROUTE_PROXIES_MAX];
-    size_t proxy_count;
-    struct credential_paths paths; // borrowed from argv
-    struct pins pins;
-    struct dns_server servers[CLIENT_SERVERS_MAX];
-    size_t server_count;
-};
-
 // client_options_read reads a command line with the options of `own` and the shared ones, which go into `out`.
 struct cli_line client_options_read(const struct cli_syntax *own, int argc, char **argv,
-                                    struct client_options *out) MUST_USE;
+                                    struct route_options *out) MUST_USE;
 
 // proxy_url_parse reads `https://HOST:PORT`, with or without a final slash, and nothing else. ERR_INPUT with a
 // sentence in `info` that says what to write instead.

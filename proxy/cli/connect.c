@@ -58,7 +58,6 @@ static const char usage[] =
     "Exit: 0 stopped, 1 failed or connections had to be cut, 2 usage, 3 a file cannot be loaded.\n";
 
 struct arguments {
-    struct client_options client;
     struct sidecar_options sidecar;
     int64_t workers;
     int64_t live_max;
@@ -112,7 +111,7 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
     const struct cli_option options[] = {
         {"listen", .take = take_listen, .arg = sidecar},
         {"allow-remote", .flag = &out->allows_remote},
-        {"retry-for", .milliseconds = &sidecar->retry_ms},
+        {"retry-for", .milliseconds = &sidecar->route.retry_ms},
         {"workers", .number = &out->workers, .min = 1, .max = WORKERS_MAX},
         {"max-connections", .number = &out->live_max, .min = 1, .max = LIVE_MAX},
         {"idle", .milliseconds = &sidecar->idle_ms},
@@ -120,16 +119,16 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
         {.name = NULL},
     };
     const struct cli_syntax syntax = {.command = "connect", .usage = usage, .options = options};
-    const struct cli_line line = client_options_read(&syntax, argc, argv, &out->client);
-    const struct credential_paths *paths = &out->client.paths;
+    const struct cli_line line = client_options_read(&syntax, argc, argv, &sidecar->route);
+    const struct credential_paths *paths = &sidecar->route.paths;
     if (line.is_over)
         return line;
     sidecar->workers = (uint32_t)out->workers;
     sidecar->live_max = (size_t)out->live_max;
-    if (sidecar->retry_ms > RETRY_MAX_MS)
+    if (sidecar->route.retry_ms > RETRY_MAX_MS)
         return cli_end(cli_fail_usage(
             "connect", "--retry-for: no longer than 10m: a program waits all the while"));
-    if (out->client.proxy_count == 0 || paths->cert == NULL || paths->key == NULL ||
+    if (sidecar->route.proxy_count == 0 || paths->cert == NULL || paths->key == NULL ||
         paths->ca == NULL)
         return cli_end(cli_fail_usage("connect", "--proxy, --cert, --key and --ca are needed"));
     if (sidecar->listen_count == 0)
@@ -146,20 +145,12 @@ int connect_command(int argc, char **argv)
     const struct cli_line line = read_line(argc, argv, &arguments);
     if (line.is_over)
         return line.exit_status;
-    struct sidecar_options *sidecar = &arguments.sidecar;
-    sidecar->paths = arguments.client.paths;
-    sidecar->pins = arguments.client.pins;
-    for (size_t i = 0; i < arguments.client.proxy_count; i++)
-        sidecar->proxies[i] = arguments.client.proxies[i];
-    sidecar->proxy_count = arguments.client.proxy_count;
-    for (size_t i = 0; i < arguments.client.server_count; i++)
-        sidecar->servers[i] = arguments.client.servers[i];
-    sidecar->server_count = arguments.client.server_count;
-    if (credentials_load(&sidecar->paths, time(NULL), &sidecar->credentials, &cause, &info) !=
+    struct credentials *credentials = NULL;
+    if (credentials_load(&arguments.sidecar.route.paths, time(NULL), &credentials, &cause, &info) !=
         ERR_OK) {
         cli_say("connect", "%s: %s; %s", cause_info(cause)->name, info.text,
                 cause_info(cause)->advice);
         return CLI_UNLOADABLE;
     }
-    return sidecar_run(sidecar);
+    return sidecar_run(&arguments.sidecar, credentials);
 }

@@ -33,7 +33,7 @@ static const char usage[] =
     "cannot be reached.\n";
 
 struct arguments {
-    struct client_options client;
+    struct route_options route;
     struct target to;
     bool has_to;
     bool is_json;
@@ -57,13 +57,13 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
         {.name = NULL},
     };
     const struct cli_syntax syntax = {.command = "doctor", .usage = usage, .options = options};
-    const struct cli_line line = client_options_read(&syntax, argc, argv, &out->client);
-    const struct credential_paths *paths = &out->client.paths;
+    const struct cli_line line = client_options_read(&syntax, argc, argv, &out->route);
+    const struct credential_paths *paths = &out->route.paths;
     if (line.is_over)
         return line;
-    if (out->client.proxy_count == 0 || paths->ca == NULL)
+    if (out->route.proxy_count == 0 || paths->ca == NULL)
         return cli_end(cli_fail_usage("doctor", "--proxy and --ca are needed"));
-    if (out->client.proxy_count > 1)
+    if (out->route.proxy_count > 1)
         return cli_end(cli_fail_usage("doctor", "one --proxy at a time: run it for each"));
     if ((paths->cert == NULL) != (paths->key == NULL))
         return cli_end(cli_fail_usage("doctor", "--cert and --key are needed together"));
@@ -138,16 +138,9 @@ int doctor_command(int argc, char **argv)
     const struct cli_line line = read_line(argc, argv, &arguments);
     if (line.is_over)
         return line.exit_status;
-    const struct exam_plan plan = {
-        .proxy = arguments.client.proxies[0],
-        .paths = arguments.client.paths,
-        .pins = arguments.client.pins,
-        .servers = arguments.client.servers,
-        .server_count = arguments.client.server_count,
-        .to = arguments.has_to ? &arguments.to : NULL,
-    };
+    const struct target *to = arguments.has_to ? &arguments.to : NULL;
     struct examination *examination = calloc(1, sizeof *examination);
-    if (examination == NULL || examination_run(&plan, examination) != ERR_OK) {
+    if (examination == NULL || examination_run(&arguments.route, to, examination) != ERR_OK) {
         cli_say("doctor", "no memory, or no event loop to be had");
         free(examination);
         return CLI_FAILED;

@@ -154,7 +154,7 @@ static void say(struct bridge *bridge, enum cause cause, const char *detail)
     context->unsaid++;
     if (now_ms - context->said_ms < SAY_EVERY_MS)
         return;
-    if (bridge->upstream != NULL && context->route.way_count > 1) {
+    if (bridge->upstream != NULL && context->route.options->proxy_count > 1) {
         const struct target *last = upstream_proxy(bridge->upstream);
         (void)snprintf(proxy, sizeof proxy, "https://%s:%u: ", target_format_host(last, host),
                        last->port);
@@ -556,7 +556,6 @@ void bridge_context_start(struct bridge_context *context)
 {
     TAILQ_INIT(&context->live);
     TAILQ_INIT(&context->dead);
-    context->route.pool = &context->buffers;
     context->said_ms = INT64_MIN / 2;
     turn_init(&context->ready, context->route.loop, 0, READY_TURN_US, on_wake);
     ev_prepare_init(&context->reap, on_reap);

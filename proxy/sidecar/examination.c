@@ -28,9 +28,10 @@ enum {
 
 // examiner is one examination under way.
 struct examiner {
-    const struct exam_plan *plan; // borrowed
-    struct examination *out;      // borrowed
-    struct route route;           // loop, resolver and credentials are owned
+    const struct route_options *options; // borrowed
+    struct examination *out;             // borrowed
+    struct credentials *credentials;     // ref
+    struct route route;
     struct buffer_pool pool;
     struct upstream_facts facts; // of the first visit
 };
@@ -120,7 +121,7 @@ static void append_names(const struct identity *identity, struct text *out)
 
 static void check_own_certificate(struct examiner *examiner, int64_t now_s)
 {
-    const struct credentials *credentials = examiner->route.credentials;
+    const struct credentials *credentials = examiner->credentials;
     const struct own_certificate *own = &credentials->own;
     char data[EXAM_DETAIL_CAP];
     struct text text;
@@ -158,8 +159,8 @@ static bool load(struct examiner *examiner, int64_t now_s)
 {
     struct errinfo info;
     enum cause cause = CAUSE_NONE;
-    const struct credential_paths *paths = &examiner->plan->paths;
-    if (credentials_load(paths, now_s, &examiner->route.credentials, &cause, &info) != ERR_OK) {
+    const struct credential_paths *paths = &examiner->options->paths;
+    if (credentials_load(paths, now_s, &examiner->credentials, &cause, &info) != ERR_OK) {
         note(examiner, EXAM_FILES, EXAM_FAILED, cause, "%s", info.text);
         return false;
     }
@@ -176,13 +177,13 @@ static void note_name(struct examiner *examiner, const struct upstream_facts *fa
     char data[NAMES_CAP];
     struct text text;
     text_init(&text, data, sizeof data);
-    (void)target_format_host(&examiner->plan->proxy, host);
+    (void)target_format_host(&examiner->options->proxies[0], host);
     for (size_t i = 0; i < facts->address_count; i++) {
         char address[IP_TEXT_CAP];
         text_append_format(&text, "%s%s", i == 0 ? "" : ", ",
                            ip_addr_format(&facts->addresses[i], address));
     }
-    if (examiner->plan->proxy.kind == TARGET_ADDRESS)
+    if (examiner->options->proxies[0].kind == TARGET_ADDRESS)
         note(examiner, EXAM_NAME, EXAM_OK, CAUSE_NONE, "%s is an address", host);
     else
         note(examiner, EXAM_NAME, EXAM_OK, CAUSE_NONE, "%s is %s (%" PRId64 " ms)", host, text.data,
@@ -201,7 +202,7 @@ static void note_proxy_certificate(struct examiner *examiner, const struct upstr
     text_init(&text, data, sizeof data);
     if (cause == CAUSE_PROXY_PIN_MISMATCH) { // first, for the rest may be cut
         text_append_format(&text, "%s, and --pin has ", why);
-        pins_append(&examiner->plan->pins, &text);
+        pins_append(&examiner->options->pins, &text);
         text_append_string(&text, "; ");
         why = "";
     }
@@ -229,7 +230,7 @@ static void note_proxy_certificate(struct examiner *examiner, const struct upstr
 // check_ca_list compares what the proxy asks for with what we have to show.
 static enum cause check_ca_list(struct examiner *examiner, const struct upstream_facts *facts)
 {
-    const struct credentials *credentials = examiner->route.credentials;
+    const struct credentials *credentials = examiner->credentials;
     struct file_content ca = {0};
     struct errinfo info;
     char data[NAMES_CAP];
@@ -246,7 +247,7 @@ static enum cause check_ca_list(struct examiner *examiner, const struct upstream
              "the proxy asks for a certificate of: %s; you gave none", names.data);
         return CAUSE_NO_CERTIFICATE;
     }
-    if (file_read(examiner->plan->paths.ca, CA_FILE_MAX, FILE_PUBLIC, &ca, &info) != ERR_OK)
+    if (file_read(examiner->options->paths.ca, CA_FILE_MAX, FILE_PUBLIC, &ca, &info) != ERR_OK)
         ca = (struct file_content){0};
     const enum ca_list_finding finding =
         ca_list_check(credentials->chain, facts->ca_names, ca.bytes);
@@ -347,8 +348,7 @@ static void read_whoami(struct examiner *examiner, const struct visit *visit)
         return;
     }
     note(examiner, EXAM_ACCEPTED, EXAM_OK, CAUSE_NONE, "the proxy accepts this %s",
-         examiner->route.credentials->own.is_shown ? "certificate"
-                                                   : "client without a certificate");
+         examiner->credentials->own.is_shown ? "certificate" : "client without a certificate");
     json_t *whoami = NULL;
     if (answer->status == 200)
         whoami = json_loadb((const char *)body.data, body.len, JSON_REJECT_DUPLICATES, NULL);
@@ -383,7 +383,7 @@ static bool read_way(struct examiner *examiner, const struct visit *visit, int64
         note_name(examiner, facts);
     if (last > EXAM_TCP || is_connected)
         note(examiner, EXAM_TCP, EXAM_OK, CAUSE_NONE, "%s:%u connected (%" PRId64 " ms)",
-             ip_addr_format(&facts->dialled, address), examiner->plan->proxy.port,
+             ip_addr_format(&facts->dialled, address), examiner->options->proxies[0].port,
              facts->connect_ms);
     if (last == EXAM_PROXY_CERTIFICATE || facts->server != NULL)
         note_proxy_certificate(examiner, facts, last == EXAM_PROXY_CERTIFICATE ? cause : CAUSE_NONE,
@@ -446,9 +446,8 @@ static void read_connect(struct examiner *examiner, const struct visit *visit, c
          (int)slice_first(status, 200).len, (const char *)status.data);
 }
 
-static enum err ask_connect(struct examiner *examiner)
+static enum err ask_connect(struct examiner *examiner, const struct target *to)
 {
-    const struct target *to = examiner->plan->to;
     char host[TARGET_TEXT_CAP];
     char authority[TARGET_TEXT_CAP + 16];
     char data[2 * sizeof authority + 64];
@@ -465,64 +464,52 @@ static enum err ask_connect(struct examiner *examiner)
     return ERR_OK;
 }
 
-static enum err walk(struct examiner *examiner, int64_t now_s)
+// ask goes the way to the proxy, and through it to `to` where that makes sense.
+static enum err ask(struct examiner *examiner, const struct target *to, int64_t now_s)
 {
     const struct exam_finding *steps = examiner->out->steps;
     TRY(ask_whoami(examiner, now_s));
-    for (size_t i = EXAM_NAME; i < EXAM_WHOAMI; i++) {
+    for (size_t i = EXAM_NAME; i <= EXAM_WHOAMI; i++) {
         if (steps[i].outcome == EXAM_FAILED)
             return ERR_OK;
     }
-    if (examiner->plan->to == NULL || steps[EXAM_WHOAMI].outcome == EXAM_FAILED)
-        return ERR_OK;
-    return ask_connect(examiner);
+    return to == NULL ? ERR_OK : ask_connect(examiner, to);
 }
 
-// open prepares a loop and a resolver for the way.
-static enum err open_route(struct examiner *examiner)
+// ask_on_loop asks with a loop and a resolver of its own.
+static enum err ask_on_loop(struct examiner *examiner, struct route_options *options,
+                            const struct target *to, int64_t now_s)
 {
     struct errinfo info;
-    struct resolver_options options = {.server_count = examiner->plan->server_count};
-    for (size_t i = 0; i < options.server_count; i++)
-        options.servers[i] = examiner->plan->servers[i];
-    struct route *route = &examiner->route;
-    route->ways[0].proxy = examiner->plan->proxy;
-    route->way_count = 1;
-    route->pins = &examiner->plan->pins;
-    route->pool = &examiner->pool;
-    route->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    if (route->loop == NULL || dns_client_global_init() != ERR_OK)
-        return ERR_SYSTEM;
-    TRY(system_resolver_fill(&options));
-    const enum err error = resolver_create(route->loop, &options, &route->resolver, &info);
-    host_table_unref(options.hosts);
+    struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    enum err error = loop == NULL ? ERR_SYSTEM : dns_client_global_init();
+    if (error == ERR_OK)
+        error = system_resolver_fill(&options->resolver);
+    if (error == ERR_OK)
+        error = route_open(&examiner->route, options, loop, &examiner->pool, examiner->credentials,
+                           &info);
+    if (error == ERR_OK)
+        error = ask(examiner, to, now_s);
+    route_close(&examiner->route);
+    host_table_unref(options->resolver.hosts);
+    dns_client_global_deinit();
+    if (loop != NULL)
+        ev_loop_destroy(loop);
     return error;
 }
 
-static void close_route(struct examiner *examiner)
-{
-    struct route *route = &examiner->route;
-    resolver_destroy(route->resolver);
-    dns_client_global_deinit();
-    if (route->loop != NULL)
-        ev_loop_destroy(route->loop);
-    buffer_pool_deinit(&examiner->pool);
-    upstream_facts_deinit(&examiner->facts);
-    credentials_unref(route->credentials);
-}
-
-enum err examination_run(const struct exam_plan *plan, struct examination *out)
+enum err examination_run(struct route_options *options, const struct target *to,
+                         struct examination *out)
 {
     *out = (struct examination){.cause = CAUSE_NONE};
-    struct examiner examiner = {.plan = plan, .out = out};
+    struct examiner examiner = {.options = options, .out = out};
     const int64_t now_s = time(NULL);
     enum err error = ERR_OK;
-    if (load(&examiner, now_s)) {
-        error = open_route(&examiner);
-        if (error == ERR_OK)
-            error = walk(&examiner, now_s);
-        close_route(&examiner);
-    }
+    if (load(&examiner, now_s))
+        error = ask_on_loop(&examiner, options, to, now_s);
+    buffer_pool_deinit(&examiner.pool);
+    upstream_facts_deinit(&examiner.facts);
+    credentials_unref(examiner.credentials);
     for (size_t i = 0; i < EXAM_STEP_COUNT && out->cause == CAUSE_NONE; i++) {
         if (out->steps[i].outcome == EXAM_FAILED)
             out->cause = out->steps[i].cause;

@@ -22,18 +22,11 @@ struct examination {
     char whoami[EXAM_WHOAMI_CAP]; // the proxy's JSON, or ""
 };
 
-struct exam_plan {
-    struct target proxy;
-    struct credential_paths paths;
-    struct pins pins;
-    const struct dns_server *servers; // borrowed; of DNS; DNS_MAX_SERVERS at most
-    size_t server_count;              // 0: the system's
-    const struct target *to;          // NULL: no tunnel is tried
-};
-
 // exam_step_name and exam_outcome_name give stable words; static memory.
 const char *exam_step_name(enum exam_step step);
 const char *exam_outcome_name(enum exam_outcome outcome);
 
-// examination_run goes through the steps. ERR_MEMORY; ERR_SYSTEM when there is no event loop or no resolver.
-enum err examination_run(const struct exam_plan *plan, struct examination *out) MUST_USE;
+// examination_run goes through the steps to the one proxy of `options`, whose resolver it fills in, and tries a tunnel to
+// `to`; NULL: it tries none. ERR_MEMORY; ERR_SYSTEM when there is no event loop or no resolver.
+enum err examination_run(struct route_options *options, const struct target *to,
+                         struct examination *out) MUST_USE;

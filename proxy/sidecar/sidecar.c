@@ -34,17 +34,17 @@ static const ev_tstamp retry_after_s = 0.5;
 static const ev_tstamp look_every_s = 60. * 60.;
 
 struct sidecar {
-    const struct sidecar_options *options; // borrowed
-    struct credentials *credentials;       // ref; today's
-    struct ev_loop *loop;                  // borrowed; libev's default loop
+    struct sidecar_options *options; // borrowed
+    struct credentials *credentials; // ref; today's
+    struct ev_loop *loop;            // borrowed; libev's default loop
     struct endpoint bound[SIDECAR_LISTENERS_MAX];
-    int *fds; // owned; of listener l for worker w at [w * listen_count + l]; -1: taken
-    struct sidecar_worker **workers; // owned
-    uint32_t worker_count;           // made and started
+    size_t bound_count;
+    int *fds; // owned; of listener l for worker w at [l * workers + w]; -1: taken
+    struct sidecar_worker *workers; // owned
+    uint32_t worker_count;          // started
     uint32_t exited_count;
-    struct resolver_options names; // its hosts are a ref
-    struct watcher *watcher;       // owned
-    ev_timer retry;                // files that did not fit together are read again
+    struct watcher *watcher; // owned
+    ev_timer retry;          // files that did not fit together are read again
     int retry_count;
     ev_timer look;          // is the certificate near its end?
     struct signals signals; // owned
@@ -53,22 +53,16 @@ struct sidecar {
     bool is_interrupted; // asked to end at once, so that cutting is no failure
 };
 
-static void on_worker_exit(void *arg)
-{
-    struct sidecar *sidecar = arg;
-    wakeup_send(&sidecar->exits);
-}
-
 // warn_of_end says that the own certificate ends soon, or has ended.
 static void warn_of_end(const struct sidecar *sidecar)
 {
     const int64_t left_s = sidecar->credentials->own.not_after_s - (int64_t)time(NULL);
     if (left_s < 0)
         log_error("the certificate %s has expired: the proxy will refuse it until it is renewed",
-                  sidecar->options->paths.cert);
+                  sidecar->options->route.paths.cert);
     else if (left_s < WARN_BEFORE_S)
         log_warning("the certificate %s expires in %.1f days: renew it",
-                    sidecar->options->paths.cert, (double)left_s / DAY_S);
+                    sidecar->options->route.paths.cert, (double)left_s / DAY_S);
 }
 
 static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
@@ -80,7 +74,7 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void watch_files(struct sidecar *sidecar)
 {
-    const struct credential_paths *paths = &sidecar->options->paths;
+    const struct credential_paths *paths = &sidecar->options->route.paths;
     watcher_begin(sidecar->watcher);
     watcher_add(sidecar->watcher, paths->cert);
     watcher_add(sidecar->watcher, paths->key);
@@ -108,7 +102,8 @@ static void renew(struct sidecar *sidecar)
     struct errinfo info;
     enum cause cause = CAUSE_NONE;
     watch_files(sidecar); // links may lead elsewhere by now
-    if (credentials_load(&sidecar->options->paths, time(NULL), &read, &cause, &info) != ERR_OK) {
+    if (credentials_load(&sidecar->options->route.paths, time(NULL), &read, &cause, &info) !=
+        ERR_OK) {
         retry_later(sidecar, &info);
         return;
     }
@@ -119,7 +114,7 @@ static void renew(struct sidecar *sidecar)
         return;
     }
     for (uint32_t i = 0; i < sidecar->worker_count; i++)
-        sidecar_worker_adopt(sidecar->workers[i], read);
+        sidecar_worker_adopt(&sidecar->workers[i], read);
     credentials_unref(sidecar->credentials);
     sidecar->credentials = read;
     log_info("renewed: new connections use the new files; the certificate is valid for %.1f days",
@@ -141,6 +136,12 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int events)
     renew(timer->data);
 }
 
+static void post_to_all(struct sidecar *sidecar, unsigned message)
+{
+    for (uint32_t i = 0; i < sidecar->worker_count; i++)
+        loop_thread_post(&sidecar->workers[i].thread, message);
+}
+
 static void on_signal(void *arg, uint32_t number)
 {
     struct sidecar *sidecar = arg;
@@ -156,12 +157,7 @@ static void on_signal(void *arg, uint32_t number)
     log_info(is_drain ? "draining: no new connections" : "stopping now");
     sidecar->is_stopping = true;
     sidecar->is_interrupted |= !is_drain;
-    for (uint32_t i = 0; i < sidecar->worker_count; i++) {
-        if (is_drain)
-            sidecar_worker_drain(sidecar->workers[i]);
-        else
-            sidecar_worker_stop(sidecar->workers[i]);
-    }
+    post_to_all(sidecar, is_drain ? LOOP_DRAIN : LOOP_STOP);
 }
 
 static void on_exits(void *arg, uint32_t rung)
@@ -175,59 +171,28 @@ static void on_exits(void *arg, uint32_t rung)
 static enum err bind_all(struct sidecar *sidecar, struct errinfo *info)
 {
     const struct sidecar_options *options = sidecar->options;
-    const size_t count = options->listen_count * options->workers;
-    int *group = calloc(options->workers, sizeof *group);
-    sidecar->fds = calloc(count, sizeof *sidecar->fds);
-    enum err error = ERR_OK;
-    if (group == NULL || sidecar->fds == NULL)
-        error = errinfo_set(info, ERR_MEMORY, "no memory for the listeners");
-    for (size_t i = 0; sidecar->fds != NULL && i < count; i++)
-        sidecar->fds[i] = -1;
-    for (size_t l = 0; l < options->listen_count && error == ERR_OK; l++) {
+    sidecar->fds = calloc(options->listen_count * options->workers, sizeof *sidecar->fds);
+    if (sidecar->fds == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory for the listeners");
+    for (size_t l = 0; l < options->listen_count; l++) {
         struct endpoint *bound = &sidecar->bound[l];
         *bound = options->listen[l];
-        error = listener_bind(&bound->address, bound->port, options->workers, group, &bound->port,
-                              info);
-        for (size_t w = 0; w < options->workers && error == ERR_OK; w++)
-            sidecar->fds[w * options->listen_count + l] = group[w];
+        TRY(listener_bind(&bound->address, bound->port, options->workers,
+                          &sidecar->fds[l * options->workers], &bound->port, info));
+        sidecar->bound_count++;
     }
-    free(group);
-    return error;
+    return ERR_OK;
 }
 
 static enum err start_workers(struct sidecar *sidecar, struct errinfo *info)
 {
-    const struct sidecar_options *options = sidecar->options;
-    const size_t listen_count = options->listen_count;
-    sidecar->workers = calloc(options->workers, sizeof(struct sidecar_worker *));
+    const uint32_t count = sidecar->options->workers;
+    sidecar->workers = calloc(count, sizeof *sidecar->workers);
     if (sidecar->workers == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
-    for (uint32_t w = 0; w < options->workers; w++) {
-        const struct sidecar_worker_options worker = {
-            .index = w,
-            .credentials = sidecar->credentials,
-            .proxies = options->proxies,
-            .proxy_count = options->proxy_count,
-            .pins = &options->pins,
-            .retry_ms = options->retry_ms,
-            .idle_ms = options->idle_ms,
-            .resolver = sidecar->names,
-            .live_max = options->live_max,
-            .drain_ms = options->drain_ms,
-            .listener_fds = sidecar->fds + w * listen_count,
-            .listener_count = listen_count,
-            .on_exit = on_worker_exit,
-            .arg = sidecar,
-        };
-        const enum err error = sidecar_worker_create(&worker, &sidecar->workers[w], info);
-        for (size_t l = 0; l < listen_count; l++)
-            sidecar->fds[w * listen_count + l] = -1;
-        TRY(error);
-        const enum err started = sidecar_worker_start(sidecar->workers[w], info);
-        if (started != ERR_OK) {
-            sidecar_worker_destroy(sidecar->workers[w]);
-            return started;
-        }
+    for (uint32_t w = 0; w < count; w++) {
+        TRY(sidecar_worker_start(&sidecar->workers[w], w, sidecar->options, sidecar->credentials,
+                                 &sidecar->fds[w], &sidecar->exits, info));
         sidecar->worker_count++;
     }
     return ERR_OK;
@@ -241,7 +206,7 @@ static void say_ready(const struct sidecar *sidecar)
     struct text line;
     text_init(&line, data, sizeof data);
     text_append_string(&line, "ready");
-    for (size_t l = 0; l < sidecar->options->listen_count; l++)
+    for (size_t l = 0; l < sidecar->bound_count; l++)
         text_append_format(&line, " connect=%s", endpoint_format(&sidecar->bound[l], endpoint));
     text_append_string(&line, "\n");
     if (write(STDOUT_FILENO, line.data, line.len) < 0)
@@ -264,10 +229,7 @@ static enum err start(struct sidecar *sidecar, struct errinfo *info)
     TRY(bind_all(sidecar, info));
     if (dns_client_global_init() != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
-    sidecar->names.server_count = sidecar->options->server_count;
-    for (size_t i = 0; i < sidecar->names.server_count; i++)
-        sidecar->names.servers[i] = sidecar->options->servers[i];
-    if (system_resolver_fill(&sidecar->names) != ERR_OK)
+    if (system_resolver_fill(&sidecar->options->route.resolver) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     TRY(start_workers(sidecar, info));
     wakeup_start(&sidecar->exits, sidecar->loop);
@@ -284,14 +246,14 @@ static enum err start(struct sidecar *sidecar, struct errinfo *info)
 static size_t stop(struct sidecar *sidecar)
 {
     size_t cut_count = 0;
-    for (uint32_t i = 0; i < sidecar->worker_count; i++)
-        sidecar_worker_stop(sidecar->workers[i]);
+    post_to_all(sidecar, LOOP_STOP);
     for (uint32_t i = 0; i < sidecar->worker_count; i++) {
-        cut_count += sidecar_worker_join(sidecar->workers[i]);
-        sidecar_worker_destroy(sidecar->workers[i]);
+        loop_thread_join(&sidecar->workers[i].thread);
+        cut_count += sidecar->workers[i].cut_count;
+        sidecar_worker_deinit(&sidecar->workers[i]);
     }
     dns_client_global_deinit();
-    host_table_unref(sidecar->names.hosts);
+    host_table_unref(sidecar->options->route.resolver.hosts);
     watcher_destroy(sidecar->watcher);
     if (sidecar->loop != NULL) {
         ev_timer_stop(sidecar->loop, &sidecar->retry);
@@ -300,8 +262,7 @@ static size_t stop(struct sidecar *sidecar)
     }
     signals_stop(&sidecar->signals, sidecar->loop);
     wakeup_deinit(&sidecar->exits);
-    const size_t count = sidecar->options->listen_count * sidecar->options->workers;
-    for (size_t i = 0; sidecar->fds != NULL && i < count; i++) {
+    for (size_t i = 0; i < sidecar->bound_count * sidecar->options->workers; i++) {
         if (sidecar->fds[i] >= 0)
             (void)close(sidecar->fds[i]);
     }
@@ -313,9 +274,9 @@ static size_t stop(struct sidecar *sidecar)
     return cut_count;
 }
 
-int sidecar_run(const struct sidecar_options *options)
+int sidecar_run(struct sidecar_options *options, struct credentials *credentials)
 {
-    struct sidecar sidecar = {.options = options, .credentials = options->credentials};
+    struct sidecar sidecar = {.options = options, .credentials = credentials};
     struct errinfo info = {.text = "no memory"};
     const uint64_t descriptors = limits_apply();
     signals_block(&sidecar.signals, handled_signals, SIGNAL_COUNT);
@@ -324,8 +285,8 @@ int sidecar_run(const struct sidecar_options *options)
         (void)stop(&sidecar);
         return EXIT_FAILED;
     }
-    for (size_t i = 0; i < options->proxy_count; i++) {
-        const struct target *proxy = &options->proxies[i];
+    for (size_t i = 0; i < options->route.proxy_count; i++) {
+        const struct target *proxy = &options->route.proxies[i];
         char host[TARGET_TEXT_CAP];
         log_info("serving local clients through https://%s:%u with %u workers and at most %" PRIu64
                  " descriptors%s",

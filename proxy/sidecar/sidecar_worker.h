@@ -1,51 +1,36 @@
 // sidecar_worker: a thread of the sidecar with its loop, its listening sockets and its bridges.
 //
-// Workers share nothing but the credentials, which do not change. Renewed ones are handed to each.
+// Workers share nothing but the credentials, which do not change. Renewed ones are handed to each worker.
 #pragma once
 
-#include "proxy/net/resolver.h"
+#include "proxy/loop/loop_thread.h"
 #include "proxy/sidecar/bridge.h"
+#include "proxy/sidecar/sidecar_options.h"
 
-enum { SIDECAR_LISTENERS_MAX = 8 };
-
-struct sidecar_worker_options {
-    uint32_t index;                   // from 0; for messages
-    struct credentials *credentials;  // a reference of its own is taken
-    const struct target *proxies;     // borrowed for the call
-    size_t proxy_count;               // 1 to ROUTE_PROXIES_MAX
-    const struct pins *pins;          // borrowed; must outlive the worker
-    int64_t retry_ms;                 // see struct route
-    int64_t idle_ms;                  // see struct bridge_context
-    struct resolver_options resolver; // borrowed for the call
-    size_t live_max;
-    int64_t drain_ms;
-    const int *listener_fds; // taken over, also on an error
-    size_t listener_count;
-    void (*on_exit)(void *arg); // called on the worker's thread as its last act
-    void *arg;                  // borrowed
+// Embedded. The owner posts LOOP_DRAIN and LOOP_STOP to `thread`, joins it, and then may read `cut_count`. The other fields
+// are private to sidecar_worker.c.
+struct sidecar_worker {
+    uint32_t magic;
+    struct loop_thread thread;
+    size_t cut_count;                      // connections that were ended by us
+    const struct sidecar_options *options; // borrowed
+    struct bridge_context context;
+    struct listener *listeners[SIDECAR_LISTENERS_MAX]; // owned; NULL when not accepting
+    _Atomic(struct credentials *) renewed; // owned; put there by others, taken by the loop
+    const struct wakeup *exits;            // borrowed
 };
 
-struct sidecar_worker;
-
-// sidecar_worker_create prepares everything but the thread. ERR_MEMORY or ERR_SYSTEM with a sentence in `info`.
-enum err sidecar_worker_create(const struct sidecar_worker_options *options,
-                               struct sidecar_worker **out, struct errinfo *info) MUST_USE;
-
-// sidecar_worker_start starts the thread.
-enum err sidecar_worker_start(struct sidecar_worker *worker, struct errinfo *info) MUST_USE;
+// sidecar_worker_start prepares a worker and starts its thread. `index` counts from 0, for messages. Of each listener of
+// `options` it takes over the descriptor at `fds` plus a multiple of the number of workers, and leaves -1 there. `options`
+// and `exits` must outlive the worker, whose last act is to send `exits`. On an error it has freed itself: ERR_MEMORY or
+// ERR_SYSTEM with a sentence in `info`.
+enum err sidecar_worker_start(struct sidecar_worker *worker, uint32_t index,
+                              const struct sidecar_options *options,
+                              struct credentials *credentials, int *fds, const struct wakeup *exits,
+                              struct errinfo *info) MUST_USE;
 
 // sidecar_worker_adopt has new connections made with other credentials; open ones go on. Any thread.
 void sidecar_worker_adopt(struct sidecar_worker *worker, struct credentials *credentials);
 
-// sidecar_worker_drain makes the worker accept no more, and exit when the last bridge has ended or `drain_ms` have passed. Any
-// thread.
-void sidecar_worker_drain(struct sidecar_worker *worker);
-
-// sidecar_worker_stop makes the worker end everything and exit now. Any thread.
-void sidecar_worker_stop(struct sidecar_worker *worker);
-
-// sidecar_worker_join waits for the thread and returns how many connections had to be cut.
-size_t sidecar_worker_join(struct sidecar_worker *worker);
-
-// sidecar_worker_destroy frees a worker that never ran or has been joined. NULL is allowed.
-void sidecar_worker_destroy(struct sidecar_worker *worker);
+// sidecar_worker_deinit frees a worker whose thread has been joined.
+void sidecar_worker_deinit(struct sidecar_worker *worker);

@@ -59,6 +59,12 @@ struct upstream {
 
 static void dial(struct upstream *upstream);
 
+const struct target *upstream_proxy(const struct upstream *upstream)
+{
+    const struct route *route = upstream->route;
+    return &route->options->proxies[upstream->way - route->ways];
+}
+
 static int64_t elapsed_ms(const struct upstream *upstream)
 {
     return monotonic_ms() - upstream->since_ms;
@@ -131,8 +137,8 @@ static void resolve(struct upstream *upstream)
 {
     struct route *route = upstream->route;
     enter(upstream, UPSTREAM_RESOLVE, RESOLVE_MS);
-    upstream->query = resolver_submit(route->resolver, hostname_slice(&upstream->way->proxy.name),
-                                      0, on_resolved, upstream);
+    upstream->query = resolver_submit(
+        route->resolver, hostname_slice(&upstream_proxy(upstream)->name), 0, on_resolved, upstream);
     if (upstream->query == NULL)
         fail(upstream, CAUSE_NO_RESOURCES, "");
     else
@@ -143,9 +149,10 @@ static void resolve(struct upstream *upstream)
 static void begin(struct upstream *upstream)
 {
     struct way *way = upstream->way;
+    const struct target *proxy = upstream_proxy(upstream);
     upstream->tried_count++;
-    if (way->proxy.kind == TARGET_ADDRESS) {
-        way->addresses[0] = way->proxy.address;
+    if (proxy->kind == TARGET_ADDRESS) {
+        way->addresses[0] = proxy->address;
         way->address_count = 1;
         dial(upstream);
     } else if (way->address_count > 0 && monotonic_ms() - way->resolved_ms < FRESH_MS) {
@@ -174,10 +181,10 @@ static void keep_facts(struct upstream *upstream, const STACK_OF(CRYPTO_BUFFER) 
 // is_pinned tells whether the key of a chain that is good is one that may be; if not, `key` names it.
 static bool is_pinned(struct upstream *upstream, const struct identity *identity)
 {
-    const struct pins *pins = upstream->route->pins;
+    const struct pins *pins = &upstream->route->options->pins;
     const uint8_t *sha256 = identity_spki_sha256(identity);
     char pin[PIN_TEXT_CAP];
-    if (pins == NULL || pins_allow(pins, sha256))
+    if (pins_allow(pins, sha256))
         return true;
     (void)snprintf(upstream->key, sizeof upstream->key, "its key is %s", pin_format(sha256, pin));
     return false;
@@ -190,7 +197,8 @@ static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
     ASSERT(upstream->magic == UPSTREAM_MAGIC);
     struct trust_verdict verdict;
     enum err error = trust_verify(upstream->credentials->trust, chain, time(NULL), &verdict);
-    const bool has_name = server_name_fits(sk_CRYPTO_BUFFER_value(chain, 0), &upstream->way->proxy);
+    const bool has_name =
+        server_name_fits(sk_CRYPTO_BUFFER_value(chain, 0), upstream_proxy(upstream));
     *out_alert = TLS_ALERT_UNKNOWN_CA;
     if (error != ERR_OK) {
         upstream->cause = cause_of_verdict(verdict.reason);
@@ -247,7 +255,7 @@ static void watch_peer(int fd)
 static void begin_handshake(struct upstream *upstream, int fd)
 {
     struct route *route = upstream->route;
-    const struct target *proxy = &upstream->way->proxy;
+    const struct target *proxy = upstream_proxy(upstream);
     const char *name = proxy->kind == TARGET_NAME ? proxy->name.text : NULL;
     watch_peer(fd);
     tcp_stream_init(&upstream->tcp, route->loop, fd);
@@ -301,7 +309,7 @@ static void dial(struct upstream *upstream)
     const struct dialer_options options = {
         .addresses = way->addresses,
         .count = way->address_count,
-        .port = way->proxy.port,
+        .port = upstream_proxy(upstream)->port,
         .attempt_ms = ATTEMPT_MS,
     };
     const struct dialer_events events = {.on_done = on_dialled, .arg = upstream};
@@ -359,7 +367,7 @@ static void note_way(struct upstream *upstream)
         return;
     route->way_at = at;
     log_warning("the proxy before cannot be reached: from now on through https://%s:%u",
-                target_format_host(&upstream->way->proxy, host), upstream->way->proxy.port);
+                target_format_host(upstream_proxy(upstream), host), upstream_proxy(upstream)->port);
 }
 
 static bool step_handshake(struct upstream *upstream)
@@ -404,7 +412,7 @@ static void try_next(struct upstream *upstream)
     struct route *route = upstream->route;
     const size_t next = (size_t)(upstream->way - route->ways) + 1;
     drop_attempt(upstream, true);
-    upstream->way = &route->ways[next == route->way_count ? 0 : next];
+    upstream->way = &route->ways[next == route->options->proxy_count ? 0 : next];
     upstream->is_remembered = false;
     upstream->cause = CAUSE_NONE;
     upstream->detail = "";
@@ -421,8 +429,8 @@ static void say_waiting(struct upstream *upstream)
         return;
     route->said_ms = monotonic_ms();
     log_warning("https://%s:%u: %s (%s); trying again, for %" PRId64 " ms at most",
-                target_format_host(&upstream->way->proxy, host), upstream->way->proxy.port,
-                info->phrase, info->name, route->retry_ms);
+                target_format_host(upstream_proxy(upstream), host), upstream_proxy(upstream)->port,
+                info->phrase, info->name, route->options->retry_ms);
 }
 
 // step_failed goes on to the next proxy, or to another round; false where the connection stays failed, or waits.
@@ -431,11 +439,11 @@ static bool step_failed(struct upstream *upstream)
     const struct route *route = upstream->route;
     if (!cause_is_absence(upstream->cause) || upstream->is_given_up)
         return false;
-    if (upstream->tried_count < route->way_count) {
+    if (upstream->tried_count < route->options->proxy_count) {
         try_next(upstream);
         return true;
     }
-    if (monotonic_ms() + RETRY_EVERY_MS - upstream->begun_ms > route->retry_ms)
+    if (monotonic_ms() + RETRY_EVERY_MS - upstream->begun_ms > route->options->retry_ms)
         return false;
     say_waiting(upstream);
     drop_attempt(upstream, true); // a socket that has ended would wake the loop all the time
@@ -526,11 +534,6 @@ void upstream_destroy(struct upstream *upstream, bool is_reset)
     free(upstream);
 }
 
-const struct target *upstream_proxy(const struct upstream *upstream)
-{
-    return &upstream->way->proxy;
-}
-
 struct stream *upstream_stream(struct upstream *upstream)
 {
     return tls_stream_stream(upstream->tls);
@@ -546,4 +549,21 @@ struct failure upstream_failure(const struct upstream *upstream)
         return (struct failure){CAUSE_CLOSED, "", 0};
     return (struct failure){cause_of_alert(alert, &upstream->credentials->own, time(NULL)),
                             tls_alert_name(alert), alert};
+}
+
+enum err route_open(struct route *route, const struct route_options *options, struct ev_loop *loop,
+                    struct buffer_pool *pool, struct credentials *credentials, struct errinfo *info)
+{
+    *route = (struct route){.options = options,
+                            .loop = loop,
+                            .pool = pool,
+                            .credentials = credentials_ref(credentials)};
+    return resolver_create(loop, &options->resolver, &route->resolver, info);
+}
+
+void route_close(struct route *route)
+{
+    resolver_destroy(route->resolver);
+    tls_sessions_destroy(route->sessions);
+    credentials_unref(route->credentials);
 }

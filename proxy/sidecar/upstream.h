@@ -14,11 +14,18 @@
 
 enum { ROUTE_PROXIES_MAX = 8 };
 
-// way is one proxy that a route may lead to.
-struct way {
-    struct target proxy;
+// route_options says which proxies may be used, with which files, and found by which DNS.
+struct route_options {
+    struct target proxies[ROUTE_PROXIES_MAX]; // when one cannot be reached, the next one is tried
+    size_t proxy_count;                       // at least 1
+    int64_t retry_ms;                         // how long all of them are tried again; 0: once
+    struct credential_paths paths;            // borrowed
+    struct pins pins;                 // a proxy's key must be one of them; none: any key will do
+    struct resolver_options resolver; // see system_resolver_fill
+};
 
-    // Private to upstream.c: the addresses of its name. They are used again for some seconds, and longer while DNS fails.
+// way holds the addresses of one proxy. They are used again for some seconds, and longer while DNS fails.
+struct way {
     struct ip_addr addresses[RESOLVER_MAX_ADDRESSES];
     size_t address_count;
     int64_t resolved_ms; // monotonic
@@ -44,24 +51,30 @@ struct upstream_facts {
 // upstream_facts_deinit frees what the facts own.
 void upstream_facts_deinit(struct upstream_facts *facts);
 
-// route is what all connections of one thread to the proxy share.
+// route is what all connections of one thread to the proxy share. Its owner may set `credentials`, `sessions` and `facts`.
 struct route {
-    // Set by its owner, borrowed but for the values.
-    struct ev_loop *loop;
-    struct resolver *resolver;
-    struct buffer_pool *pool;
-    struct tls_sessions *sessions;      // NULL: nothing is resumed
-    struct credentials *credentials;    // today's
-    const struct pins *pins;            // NULL: any key will do
-    struct way ways[ROUTE_PROXIES_MAX]; // when one cannot be reached, the next one is tried
-    size_t way_count;
-    int64_t retry_ms;             // how long all of them are tried again; 0: once
-    struct upstream_facts *facts; // where the next connection writes them; NULL: nowhere
+    const struct route_options *options; // borrowed
+    struct ev_loop *loop;                // borrowed
+    struct buffer_pool *pool;            // borrowed
+    struct resolver *resolver;           // owned
+    struct credentials *credentials;     // ref; today's
+    struct tls_sessions *sessions;       // owned; NULL: nothing is resumed
+    struct upstream_facts *facts; // borrowed; where the next connection writes them; NULL: nowhere
 
     // Private to upstream.c.
-    size_t way_at;   // the one that was reached last
+    struct way ways[ROUTE_PROXIES_MAX]; // one for each proxy
+    size_t way_at;                      // the one that was reached last
     int64_t said_ms; // monotonic; when it was last logged that none can be reached
 };
+
+// route_open makes the resolver, and takes a reference to `credentials`. `options`, `loop` and `pool` are borrowed until
+// route_close, which must follow in any case. Errors as of resolver_create.
+enum err route_open(struct route *route, const struct route_options *options, struct ev_loop *loop,
+                    struct buffer_pool *pool, struct credentials *credentials,
+                    struct errinfo *info) MUST_USE;
+
+// route_close frees what the route owns. A zeroed one is allowed.
+void route_close(struct route *route);
 
 enum upstream_state {
     UPSTREAM_WAIT, // no proxy was reached: until all are tried again

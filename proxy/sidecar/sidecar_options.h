@@ -1,0 +1,17 @@
+// sidecar_options: what `connect` was told. A plain value.
+#pragma once
+
+#include "auth/policy.h"
+#include "proxy/sidecar/upstream.h"
+
+enum { SIDECAR_LISTENERS_MAX = 8 };
+
+struct sidecar_options {
+    struct route_options route;
+    struct endpoint listen[SIDECAR_LISTENERS_MAX];
+    size_t listen_count;
+    uint32_t workers;
+    size_t live_max; // connections of a worker
+    int64_t idle_ms; // see struct bridge_context
+    int64_t drain_ms;
+};
