@@ -27,24 +27,17 @@ static const struct trust *find_trust(const struct snapshot *snapshot, const cha
     return NULL;
 }
 
-static enum err summarise(struct asker *asker, const char *how)
+static void summarise(struct asker *asker, const char *how)
 {
-    char data[8192];
     struct text text;
-    text_init(&text, data, sizeof data);
-    text_append_string(&text, "{");
-    identity_append_json(asker->identity, &text);
-    text_append_string(&text, "}");
-    asker->summary = json_loadb(data, text.len, 0, NULL);
-    if (asker->summary == NULL)
-        return ERR_MEMORY;
-    char subject[DN_TEXT_CAP];
-    struct text line;
-    text_init(&line, subject, sizeof subject);
-    dn_format(identity_subject(asker->identity), &line);
-    json_t *said = json_sprintf("%s%s%s (trust %s)", how, line.len == 0 ? "" : ", ", subject,
-                                identity_trust_name(asker->identity));
-    return json_object_set_new(asker->summary, "summary", said) == 0 ? ERR_OK : ERR_MEMORY;
+    text_init(&text, asker->summary, sizeof asker->summary);
+    text_append_string(&text, how);
+    const size_t len = text.len;
+    text_append_string(&text, ", ");
+    dn_format(identity_subject(asker->identity), &text);
+    if (text.len == len + 2) // it has no name
+        text.len = len;
+    text_append_format(&text, " (trust %s)", identity_trust_name(asker->identity));
 }
 
 // ---- a certificate ------------------------------------------------------------------------------
@@ -70,7 +63,8 @@ static enum err judge(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *
         return errinfo_set(info, error, "no memory");
     if (error == ERR_OK) {
         out->identity = verdict.identity;
-        return summarise(out, "a certificate that is good today");
+        summarise(out, "a certificate that is good today");
+        return ERR_OK;
     }
     out->is_refused = true;
     (void)snprintf(out->refusal, sizeof out->refusal, "%s: %s (trust %s)",
@@ -193,7 +187,8 @@ static enum err load_claims(const struct asker_options *options, const struct tr
                                is_url ? options->claims[i] : "", is_url ? "`?" : "");
     }
     TRY(claim_to_identity(&claimed.claim, &out->identity, info));
-    return summarise(out, "somebody with what --as says");
+    summarise(out, "somebody with what --as says");
+    return ERR_OK;
 }
 
 static bool is_anonymous(const struct asker_options *options)
@@ -207,8 +202,9 @@ enum err asker_load(const struct asker_options *options, const struct snapshot *
     *out = (struct asker){0};
     enum err error = ERR_OK;
     if (is_anonymous(options)) {
-        out->summary = json_pack("{s:s}", "summary", "a client without certificate");
-        return out->summary == NULL ? errinfo_set(info, ERR_MEMORY, "no memory") : ERR_OK;
+        (void)string_copy(out->summary, sizeof out->summary,
+                          SLICE_LITERAL("a client without certificate"));
+        return ERR_OK;
     }
     const struct trust *trust = find_trust(snapshot, options->trust, info);
     if (trust == NULL)
@@ -225,6 +221,5 @@ enum err asker_load(const struct asker_options *options, const struct snapshot *
 void asker_deinit(struct asker *asker)
 {
     identity_destroy(asker->identity);
-    json_decref(asker->summary);
     *asker = (struct asker){0};
 }

@@ -2,11 +2,9 @@
 // said of one.
 #pragma once
 
-#include <jansson.h>
-
 #include "proxy/config/snapshot.h"
 
-enum { ASKER_CLAIMS_MAX = 16, ASKER_REFUSAL_CAP = 640 };
+enum { ASKER_CLAIMS_MAX = 16, ASKER_REFUSAL_CAP = 640, ASKER_SUMMARY_CAP = DN_TEXT_CAP + 128 };
 
 struct asker_options {
     const char *chain_path;               // PEM, the leaf first; or NULL
@@ -16,9 +14,9 @@ struct asker_options {
 };
 
 struct asker {
-    struct identity *identity; // owned; NULL: a client without certificate
-    json_t *summary;           // owned; an object whose `summary` is a line for people
-    bool is_refused;           // by the trust profile: there is no question left
+    struct identity *identity;       // owned; NULL: a client without certificate
+    char summary[ASKER_SUMMARY_CAP]; // a line for people
+    bool is_refused;                 // by the trust profile: there is no question left
     char refusal[ASKER_REFUSAL_CAP];
 };
 

@@ -59,35 +59,30 @@ struct explain_run {
     int status;
 };
 
-// print writes the finished explanation, `who` (may be NULL) added to it.
-static int print(const struct explain_run *run, struct explanation *explanation, json_t *who,
-                 const char *id)
+// print writes the finished explanation, and gives the exit status.
+static int print(const struct explain_run *run, const struct explanation *explanation)
 {
-    const bool is_allowed = explanation_decision(explanation)->action == ACTION_ALLOW;
-    json_t *root = explanation_take_json(explanation);
-    int failed = root == NULL ? -1 : 0;
-    if (failed == 0 && who != NULL)
-        failed = json_object_set(root, "certificate", who);
-    if (failed == 0 && id != NULL)
-        failed = json_object_set_new(root, "id", json_string(id));
-    if (failed == 0 && run->is_json) {
-        failed = json_dumpf(root, stdout, JSON_COMPACT);
-        (void)putchar('\n');
-    } else if (failed == 0) {
-        explanation_print(root, stdout);
-    }
-    json_decref(root);
-    if (failed != 0) {
+    char piece[CLI_PIECE_CAP];
+    struct text out;
+    if (explanation->is_spoilt) {
         cli_say("explain", "no memory");
         return CLI_UNLOADABLE;
     }
-    return is_allowed ? CLI_OK : CLI_FAILED;
+    if (run->is_json) {
+        cli_text_init(&out, piece);
+        explanation_append_json(explanation, &out);
+        text_flush(&out);
+    } else {
+        explanation_print(explanation, stdout);
+    }
+    return explanation->decision.action == ACTION_ALLOW ? CLI_OK : CLI_FAILED;
 }
 
 // judge finds the addresses, as far as there are none yet, and goes on with them.
 static void judge(struct explain_run *run, struct explanation *explanation,
-                  const struct target *target, const char *origin)
+                  const struct target *target)
 {
+    const char *origin = "given";
     const char *why = NULL;
     if (target->kind == TARGET_ADDRESS) {
         origin = "target";
@@ -111,10 +106,10 @@ static void judge(struct explain_run *run, struct explanation *explanation,
 
 // go_by_live lets the running proxy have the last word: who is blocked there, and what is used up. CLI_OK, or an exit
 // status that has been explained.
-static int go_by_live(const struct explain_run *run, struct explanation *explanation,
-                      const struct identity *identity)
+static int go_by_live(const struct explain_run *run, struct explanation *explanation)
 {
-    const struct client *client = explanation_client(explanation);
+    const struct client *client = explanation->client;
+    const struct identity *identity = explanation->question->identity;
     const char *name = client == NULL ? NULL : client->name;
     struct live live;
     const int status = live_ask(run->config, name, &live);
@@ -131,7 +126,7 @@ static int go_by_live(const struct explain_run *run, struct explanation *explana
                              "`sallyport unblock` takes the block away");
     else if (client != NULL && client->limits.tunnels > 0 && live.is_counted &&
              live.tunnels >= (long long)client->limits.tunnels &&
-             explanation_decision(explanation)->action == ACTION_ALLOW)
+             explanation->decision.action == ACTION_ALLOW)
         explanation_override(explanation, ACTION_ERROR, REASON_LIMIT_TUNNELS,
                              "all of the client's tunnels are in use",
                              "wait, or raise `limits.tunnels` of the client");
@@ -140,27 +135,22 @@ static int go_by_live(const struct explain_run *run, struct explanation *explana
 }
 
 // answer explains one question; the addresses are in `run`, where they are known.
-static int answer(struct explain_run *run, const struct question *question, json_t *who,
-                  const char *origin, const char *id)
+static int answer(struct explain_run *run, const struct question *question)
 {
-    struct explanation *explanation = explanation_create(run->snapshot->policy, question);
-    int status = CLI_UNLOADABLE;
-    if (explanation == NULL) {
-        cli_say("explain", "no memory");
-        return status;
-    }
-    if (explanation_lacks_source(explanation)) {
+    struct explanation explanation;
+    explanation_init(&explanation, run->snapshot->policy, question);
+    int status = CLI_OK;
+    if (explanation.lacks_source)
         status = cli_fail_usage("explain",
                                 "client `%s` has `sources`: say where it comes from with --from",
-                                explanation_client(explanation)->name);
-    } else {
-        if (explanation_lacks_addresses(explanation))
-            judge(run, explanation, &question->target, origin);
-        status = run->is_live ? go_by_live(run, explanation, question->identity) : CLI_OK;
-        if (status == CLI_OK)
-            status = print(run, explanation, who, id);
-    }
-    explanation_destroy(explanation);
+                                explanation.client->name);
+    else if (explanation_lacks_addresses(&explanation))
+        judge(run, &explanation, &question->target);
+    if (status == CLI_OK && run->is_live)
+        status = go_by_live(run, &explanation);
+    if (status == CLI_OK)
+        status = print(run, &explanation);
+    explanation_deinit(&explanation);
     return status;
 }
 
@@ -182,8 +172,9 @@ static int ask_once(struct explain_run *run)
     }
     int status = CLI_FAILED;
     question.identity = asker.identity;
+    question.who = asker.summary;
     if (!asker.is_refused)
-        status = answer(run, &question, asker.summary, "given", NULL);
+        status = answer(run, &question);
     else if (run->is_json)
         (void)printf("%s\n", asker.refusal);
     else
@@ -197,9 +188,9 @@ static int ask_once(struct explain_run *run)
 static void explain_record(struct explain_run *run, const struct history_entry *entry,
                            struct history_decision *past)
 {
-    const struct question question = {
-        .identity = past->identity, .source = past->source, .target = past->target};
     const char *id = json_string_value(json_object_get(entry->root, "id"));
+    const struct question question = {
+        .identity = past->identity, .id = id, .source = past->source, .target = past->target};
     run->found++;
     if (!past->has_target || !past->is_whole) {
         cli_say("explain", "id %s: %s", id,
@@ -215,7 +206,7 @@ static void explain_record(struct explain_run *run, const struct history_entry *
         (void)putchar('\n');
     if (!run->is_json)
         (void)printf("id         %s\n", id);
-    const int status = answer(run, &question, NULL, "given", id);
+    const int status = answer(run, &question);
     if (status != CLI_OK)
         run->status = status;
 }

@@ -1,245 +1,103 @@
-// Gathers what the policy tells. A member that could not be kept for want of memory spoils the whole: half an
-// explanation would be a wrong one.
+// Keeps what the policy tells.
 #include "proxy/explain/explanation.h"
 
 #include <stdlib.h>
 
-// Of the entries and rules that do not fit, so many are listed; the rest is counted.
-enum { MISFITS_MAX = 50 };
-
-struct explanation {
-    const struct policy *policy;     // borrowed
-    const struct question *question; // borrowed
-    const struct client *client;
-    struct decision decision;
-    bool lacks_source;
-    bool is_spoilt;
-    const char *advice; // static memory; NULL: the one for the reason
-    json_t *root;       // owned; the members below are borrowed from it
-    json_t *entries;    // of `match`, that did not fit
-    size_t entry_count;
-    json_t *rules; // that were asked about the target
-    size_t rule_misfits;
-    json_t *addresses; // judged; one is filled while its candidate is
-    json_t *tried;     // rule against address, until its candidate has its verdict
-};
-
-static void set(struct explanation *explanation, json_t *object, const char *name, json_t *value)
-{
-    if (json_object_set_new(object, name, value) != 0)
-        explanation->is_spoilt = true;
-}
-
-static void append(struct explanation *explanation, json_t *list, json_t *value)
-{
-    if (json_array_append_new(list, value) != 0)
-        explanation->is_spoilt = true;
-}
-
-static json_t *text_or_null(const char *text)
-{
-    return text == NULL ? json_null() : json_string(text);
-}
-
-// add makes a member that is filled later, and gives it.
-static json_t *add(struct explanation *explanation, const char *name, json_t *value)
-{
-    set(explanation, explanation->root, name, value);
-    return json_object_get(explanation->root, name);
-}
-
-// ---- who ----------------------------------------------------------------------------------------
-
-static void told_entry(struct explanation *explanation, const struct policy_step *step)
-{
-    if (step->entry_part == ENTRY_FITS) {
-        add(explanation, "client",
-            json_pack("{s:s,s:I,s:s}", "name", step->client->name, "entry", (json_int_t)step->entry,
-                      "mode", policy_mode_name(step->client->mode)));
-        return;
-    }
-    if (explanation->entry_count++ < MISFITS_MAX)
-        append(explanation, explanation->entries,
-               json_pack("{s:s,s:I,s:s}", "client", step->client->name, "entry",
-                         (json_int_t)step->entry, "misfit", entry_part_name(step->entry_part)));
-}
-
-static void told_source(struct explanation *explanation, const struct policy_step *step)
-{
-    char text[IP_TEXT_CAP];
-    add(explanation, "source",
-        json_pack("{s:s,s:b}", "address", ip_addr_format(&explanation->question->source, text),
-                  "fits", step->is_fit));
-}
-
-// ---- rules --------------------------------------------------------------------------------------
-
-static const char *list_name(enum policy_list list)
-{
-    switch (list) {
-    case POLICY_LIST_GLOBAL_DENY:
-        return "deny for everybody";
-    case POLICY_LIST_CLIENT_DENY:
-        return "deny";
-    case POLICY_LIST_ALLOW:
-        return "allow";
-    }
-    return NULL;
-}
+// Of the entries and rules that do not fit, so many are kept.
+enum { MISFITS_MAX = 50, FIRST_CAP = 64 };
 
 // is_known tells whether the rule has been told with this result: a target that is an address is asked twice.
 static bool is_known(const struct explanation *explanation, const struct policy_step *step)
 {
-    for (size_t i = 0; i < json_array_size(explanation->rules); i++) {
-        const json_t *known = json_array_get(explanation->rules, i);
-        const char *rule = json_string_value(json_object_get(known, "rule"));
-        const char *list = json_string_value(json_object_get(known, "list"));
-        if (strcmp(rule, step->rule->name) == 0 && strcmp(list, list_name(step->list)) == 0)
+    const struct explained *known = NULL;
+    while ((known = explanation_next(explanation, known, POLICY_STEP_RULE)) != NULL) {
+        if (known->step.list == step->list && strcmp(known->step.rule->name, step->rule->name) == 0)
             return true;
     }
     return false;
 }
 
-static void told_rule(struct explanation *explanation, const struct policy_step *step)
+// has_room counts one more.
+static bool has_room(struct misfits *misfits)
 {
-    const bool is_misfit = step->rule_part != RULE_FITS && step->rule_part != RULE_NEEDS_ADDRESS;
-    if (is_misfit && explanation->rule_misfits >= MISFITS_MAX) {
-        explanation->rule_misfits++;
-        return;
+    const bool has = misfits->kept < MISFITS_MAX;
+    ++*(has ? &misfits->kept : &misfits->hidden);
+    return has;
+}
+
+// is_kept looks at a step, and tells whether it goes into the list.
+static bool is_kept(struct explanation *explanation, const struct policy_step *step)
+{
+    switch (step->kind) {
+    case POLICY_STEP_ENTRY:
+        explanation->entry = step->entry;
+        return step->entry_part != ENTRY_FITS && has_room(&explanation->misfits);
+    case POLICY_STEP_SOURCE:
+        explanation->is_source_fit = step->is_fit;
+        explanation->has_source = true;
+        return false;
+    case POLICY_STEP_RULE:
+        if (step->rule_part == RULE_FITS || step->rule_part == RULE_NEEDS_ADDRESS)
+            return !is_known(explanation, step);
+        return (explanation->rule_misfits.hidden > 0 || !is_known(explanation, step)) &&
+               has_room(&explanation->rule_misfits);
+    case POLICY_STEP_ADDRESS:
+    case POLICY_STEP_VERDICT:
+        return true;
     }
-    if (is_known(explanation, step))
-        return;
-    explanation->rule_misfits += is_misfit;
-    append(explanation, explanation->rules,
-           json_pack("{s:s,s:s,s:s}", "list", list_name(step->list), "rule", step->rule->name,
-                     "result", rule_part_name(step->rule_part)));
-}
-
-// ---- addresses ----------------------------------------------------------------------------------
-
-static json_t *address_text(const struct ip_addr *address)
-{
-    char text[IP_TEXT_CAP];
-    return json_string(ip_addr_format(address, text));
-}
-
-// address_of gives the object of a candidate, made when it is first told of.
-static json_t *address_of(struct explanation *explanation, const struct candidate *candidate)
-{
-    char text[IP_TEXT_CAP];
-    (void)ip_addr_format(&candidate->address, text);
-    json_t *found = json_object_get(explanation->tried, text);
-    if (found != NULL)
-        return found;
-    set(explanation, explanation->tried, text,
-        json_pack("{s:s,s:o,s:[]}", "address", text, "range",
-                  text_or_null(ip_addr_special_name(&candidate->address)), "rules"));
-    return json_object_get(explanation->tried, text);
-}
-
-static void told_address(struct explanation *explanation, const struct policy_step *step)
-{
-    json_t *address = address_of(explanation, step->candidate);
-    const bool is_allow = step->list == POLICY_LIST_ALLOW;
-    const char *result = is_allow ? (step->is_fit ? "admits" : "does not admit")
-                                  : (step->is_fit ? "denies" : "does not deny");
-    json_t *told = json_pack("{s:s,s:s}", "rule", step->rule->name, "result", result);
-    if (step->form != NULL && !ip_addr_equal(step->form, &step->candidate->address))
-        set(explanation, told, "embedded", address_text(step->form));
-    append(explanation, json_object_get(address, "rules"), told);
-}
-
-static void told_verdict(struct explanation *explanation, const struct policy_step *step)
-{
-    const struct candidate *candidate = step->candidate;
-    json_t *address = address_of(explanation, candidate);
-    set(explanation, address, "admitted", json_boolean(candidate->is_admitted));
-    set(explanation, address, "reason", json_string(reason_name(candidate->reason)));
-    set(explanation, address, "rule", text_or_null(candidate->rule));
-    if (step->form != NULL && !ip_addr_equal(step->form, &candidate->address))
-        set(explanation, address, "embedded", address_text(step->form));
+    return false;
 }
 
 static void told(void *arg, const struct policy_step *step)
 {
     struct explanation *explanation = arg;
-    switch (step->kind) {
-    case POLICY_STEP_ENTRY:
-        told_entry(explanation, step);
+    if (!is_kept(explanation, step))
         return;
-    case POLICY_STEP_SOURCE:
-        if (json_object_get(explanation->root, "source") == NULL)
-            told_source(explanation, step);
-        return;
-    case POLICY_STEP_RULE:
-        told_rule(explanation, step);
-        return;
-    case POLICY_STEP_ADDRESS:
-        told_address(explanation, step);
-        return;
-    case POLICY_STEP_VERDICT:
-        told_verdict(explanation, step);
-        return;
+    if (explanation->step_count == explanation->step_cap) {
+        const size_t cap = explanation->step_cap == 0 ? FIRST_CAP : 2 * explanation->step_cap;
+        struct explained *steps = reallocarray(explanation->steps, cap, sizeof *steps);
+        if (steps == NULL) {
+            explanation->is_spoilt = true;
+            return;
+        }
+        explanation->steps = steps;
+        explanation->step_cap = cap;
     }
+    struct explained *kept = &explanation->steps[explanation->step_count++];
+    *kept = (struct explained){.step = *step};
+    kept->step.form = NULL;
+    if (step->form != NULL && !ip_addr_equal(step->form, &step->candidate->address))
+        kept->embedded = *step->form;
 }
 
-// ---- life ---------------------------------------------------------------------------------------
-
-static struct policy_trace trace_of(struct explanation *explanation)
+const struct explained *explanation_next(const struct explanation *explanation,
+                                         const struct explained *after, enum policy_step_kind kind)
 {
-    return (struct policy_trace){.told = told, .arg = explanation};
+    const size_t start = after == NULL ? 0 : (size_t)(after - explanation->steps) + 1;
+    for (size_t i = start; i < explanation->step_count; i++) {
+        if (explanation->steps[i].step.kind == kind)
+            return &explanation->steps[i];
+    }
+    return NULL;
 }
 
-static void ask(struct explanation *explanation)
+void explanation_init(struct explanation *explanation, const struct policy *policy,
+                      const struct question *question)
 {
-    const struct question *question = explanation->question;
-    const struct policy_trace trace = trace_of(explanation);
-    char host[TARGET_TEXT_CAP];
-    add(explanation, "target",
-        json_pack("{s:s,s:i}", "host", target_format_host(&question->target, host), "port",
-                  question->target.port));
-    explanation->entries = add(explanation, "misfits", json_array());
-    explanation->client = policy_find_client(explanation->policy, question->identity, &trace);
-    if (explanation->client == NULL)
-        add(explanation, "client", json_null());
-    explanation->rules = add(explanation, "rules", json_array());
+    const struct policy_trace trace = {.told = told, .arg = explanation};
+    *explanation = (struct explanation){.policy = policy, .question = question};
+    explanation->client = policy_find_client(policy, question->identity, &trace);
     explanation->lacks_source = explanation->client != NULL && explanation->client->has_sources &&
                                 question->source.family == IP_NONE;
-    if (explanation->lacks_source)
-        return;
-    policy_decide_target(explanation->policy, explanation->client, &question->source,
-                         &question->target, &trace, &explanation->decision);
+    if (!explanation->lacks_source)
+        policy_decide_target(policy, explanation->client, &question->source, &question->target,
+                             &trace, &explanation->decision);
 }
 
-struct explanation *explanation_create(const struct policy *policy, const struct question *question)
+void explanation_deinit(struct explanation *explanation)
 {
-    struct explanation *explanation = calloc(1, sizeof *explanation);
-    if (explanation == NULL)
-        return NULL;
-    explanation->policy = policy;
-    explanation->question = question;
-    explanation->root = json_object();
-    explanation->tried = json_object();
-    if (explanation->root == NULL || explanation->tried == NULL) {
-        explanation_destroy(explanation);
-        return NULL;
-    }
-    ask(explanation);
-    return explanation;
-}
-
-void explanation_destroy(struct explanation *explanation)
-{
-    if (explanation == NULL)
-        return;
-    json_decref(explanation->root);
-    json_decref(explanation->tried);
-    free(explanation);
-}
-
-bool explanation_lacks_source(const struct explanation *explanation)
-{
-    return explanation->lacks_source;
+    free(explanation->steps);
+    *explanation = (struct explanation){0};
 }
 
 bool explanation_lacks_addresses(const struct explanation *explanation)
@@ -252,22 +110,20 @@ void explanation_judge(struct explanation *explanation, struct candidate *candid
                        const char *origin)
 {
     const struct question *question = explanation->question;
-    const struct policy_trace trace = trace_of(explanation);
+    const struct policy_trace trace = {.told = told, .arg = explanation};
     ASSERT(explanation_lacks_addresses(explanation));
     policy_decide_addresses(explanation->policy, explanation->client, &question->source,
                             &question->target, candidates, count, &trace, &explanation->decision);
-    add(explanation, "addresses_from", json_string(origin));
-    explanation->addresses = add(explanation, "addresses", json_array());
-    for (size_t i = 0; i < count; i++)
-        append(explanation, explanation->addresses,
-               json_incref(address_of(explanation, &candidates[i])));
+    explanation->origin = origin;
+    explanation->candidates = candidates;
+    explanation->candidate_count = count;
 }
 
 void explanation_fail(struct explanation *explanation, const char *why)
 {
     explanation->decision.action = ACTION_ERROR;
     explanation->decision.reason = REASON_DNS_FAILED;
-    add(explanation, "dns", json_string(why));
+    explanation->dns = why;
 }
 
 void explanation_override(struct explanation *explanation, enum action action, enum reason reason,
@@ -278,52 +134,42 @@ void explanation_override(struct explanation *explanation, enum action action, e
     explanation->decision.rule = NULL;
     explanation->decision.would_deny = false;
     explanation->advice = advice;
-    add(explanation, "live", json_string(why));
+    (void)string_copy(explanation->live, sizeof explanation->live, slice_of_string(why));
 }
 
-const struct decision *explanation_decision(const struct explanation *explanation)
+const char *explanation_advice(const struct explanation *explanation)
 {
-    return &explanation->decision;
+    static const struct {
+        enum reason reason;
+        const char *advice;
+    } all[] = {
+        {REASON_NO_CLIENT, "add an entry under `clients` whose `match` fits the certificate"},
+        {REASON_SOURCE_NOT_ALLOWED,
+         "add the address to the client's `sources`, or find out why it comes from there"},
+        {REASON_NO_RULE,
+         "if it should be allowed, add a rule to the client's `allow` with this host and port"},
+        {REASON_DENIED_BY_RULE,
+         "the named `deny` wins over every `allow`; narrow it, if this should pass"},
+        {REASON_SPECIAL_RANGE,
+         "private and reserved addresses open only to a rule that names them under `addresses`"},
+        {REASON_METADATA, "this address is closed whatever the configuration says"},
+        {REASON_OWN_LISTENER, "this address is closed whatever the configuration says"},
+        {REASON_DNS_FAILED, "look at the name, and at `resolver`"},
+    };
+    for (size_t i = 0; explanation->advice == NULL && i < sizeof all / sizeof *all; i++) {
+        if (all[i].reason == explanation->decision.reason)
+            return all[i].advice;
+    }
+    return explanation->advice;
 }
 
-const struct client *explanation_client(const struct explanation *explanation)
+void explanation_limits(const struct explanation *explanation,
+                        struct explained_limit out[EXPLAINED_LIMITS])
 {
-    return explanation->client;
-}
-
-// advice_for says what to do about a denial; NULL where there is nothing to do.
-static const char *advice_for(const struct explanation *explanation)
-{
-    const enum reason reason = explanation->decision.reason;
-    if (explanation->advice != NULL)
-        return explanation->advice;
-    if (reason == REASON_NO_CLIENT)
-        return "add an entry under `clients` whose `match` fits the certificate";
-    if (reason == REASON_SOURCE_NOT_ALLOWED)
-        return "add the address to the client's `sources`, or find out why it comes from there";
-    if (reason == REASON_NO_RULE)
-        return "if it should be allowed, add a rule to the client's `allow` with this host and port";
-    if (reason == REASON_DENIED_BY_RULE)
-        return "the named `deny` wins over every `allow`; narrow it, if this should pass";
-    if (reason == REASON_SPECIAL_RANGE)
-        return "private and reserved addresses open only to a rule that names them under `addresses`";
-    if (reason == REASON_METADATA || reason == REASON_OWN_LISTENER)
-        return "this address is closed whatever the configuration says";
-    if (reason == REASON_DNS_FAILED)
-        return "look at the name, and at `resolver`";
-    return NULL;
-}
-
-// add_limits tells what the client may use, as the configuration has it; what is 0 is not limited.
-static void add_limits(struct explanation *explanation)
-{
-    if (explanation->client == NULL)
-        return;
-    const struct client_limits *limits = &explanation->client->limits;
-    const struct {
-        const char *name;
-        uint64_t value;
-    } members[] = {
+    static const struct client_limits none = {0};
+    const struct client *client = explanation->client;
+    const struct client_limits *limits = client == NULL ? &none : &client->limits;
+    const struct explained_limit all[EXPLAINED_LIMITS] = {
         {"tunnels", limits->tunnels},
         {"new_tunnels_per_second", limits->new_tunnels},
         {"burst", limits->burst},
@@ -332,35 +178,23 @@ static void add_limits(struct explanation *explanation)
         {"age_ms", (uint64_t)limits->age_ms},
         {"idle_ms", (uint64_t)limits->idle_ms},
     };
-    json_t *object = add(explanation, "limits", json_object());
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
-        if (members[i].value > 0)
-            set(explanation, object, members[i].name, json_integer((json_int_t)members[i].value));
-    }
+    for (size_t i = 0; i < EXPLAINED_LIMITS; i++)
+        out[i] = all[i];
 }
 
-json_t *explanation_take_json(struct explanation *explanation)
+const char *explained_list(const struct explained *explained)
 {
-    const struct decision *decision = &explanation->decision;
-    add_limits(explanation);
-    add(explanation, "misfits_not_shown",
-        json_integer(explanation->entry_count > MISFITS_MAX
-                         ? (json_int_t)(explanation->entry_count - MISFITS_MAX)
-                         : 0));
-    add(explanation, "rules_not_shown",
-        json_integer(explanation->rule_misfits > MISFITS_MAX
-                         ? (json_int_t)(explanation->rule_misfits - MISFITS_MAX)
-                         : 0));
-    add(explanation, "decision",
-        json_pack("{s:s,s:s,s:o,s:s,s:b}", "action", action_name(decision->action), "reason",
-                  reason_name(decision->reason), "rule", text_or_null(decision->rule), "mode",
-                  policy_mode_name(decision->mode), "would_deny", decision->would_deny));
-    add(explanation, "advice", text_or_null(advice_for(explanation)));
-    json_t *root = explanation->root;
-    explanation->root = NULL;
-    if (explanation->is_spoilt) {
-        json_decref(root);
-        return NULL;
-    }
-    return root;
+    static const char *const names[] = {
+        [POLICY_LIST_GLOBAL_DENY] = "deny for everybody",
+        [POLICY_LIST_CLIENT_DENY] = "deny",
+        [POLICY_LIST_ALLOW] = "allow",
+    };
+    return names[explained->step.list];
+}
+
+const char *explained_result(const struct explained *explained)
+{
+    if (explained->step.list == POLICY_LIST_ALLOW)
+        return explained->step.is_fit ? "admits" : "does not admit";
+    return explained->step.is_fit ? "denies" : "does not deny";
 }

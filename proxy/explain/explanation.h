@@ -1,61 +1,106 @@
 // explanation: why a request is, or would be, allowed or denied: each thing that the policy looks at, in its
 // order, and what it found. The deciding code tells (auth/policy_trace.h); nothing is decided here.
 //
-// Made in two steps, as a request is decided: before DNS, and with the addresses. What comes out is JSON, which
-// explanation_print writes for people. No sockets, no files.
+// Made in two steps, as a request is decided: before DNS, and with the addresses. It is a list of steps, which
+// explanation_print writes for people and explanation_append_json for programs. No sockets, no files.
 #pragma once
 
-#include <jansson.h>
 #include <stdio.h>
 
+#include "auth/blocklist.h"
 #include "auth/policy.h"
 #include "auth/policy_trace.h"
 
-// question is what is asked about.
+// question is what is asked about. All pointers are borrowed.
 struct question {
-    const struct identity *identity; // borrowed; NULL: a client without certificate
-    struct ip_addr source;           // family IP_NONE: not said
+    const struct identity *identity; // NULL: a client without certificate
+    const char *who;                 // a line about it for people; NULL: there is none
+    const char *id;        // of the record that has the question; NULL: it is none of a log
+    struct ip_addr source; // family IP_NONE: not said
     struct target target;
 };
 
-struct explanation;
+// explained is one step that the policy told of: an entry that does not fit, a rule, an address, a verdict.
+struct explained {
+    struct policy_step step; // without `form`; the candidate is one of explanation_judge
+    struct ip_addr
+        embedded; // the IPv4 address inside that was looked at; IP_NONE: the address itself
+};
 
-// explanation_create asks about client, source and target. `policy` and `question` are borrowed until destroy.
-// NULL without memory.
-struct explanation *explanation_create(const struct policy *policy,
-                                       const struct question *question) MUST_USE;
+// misfits counts what does not fit: what is among the steps, and what is more than these hold.
+struct misfits {
+    size_t kept;
+    size_t hidden;
+};
 
-// explanation_destroy frees it. NULL is allowed.
-void explanation_destroy(struct explanation *explanation);
+// explanation is read by everybody and changed by the functions below only.
+struct explanation {
+    const struct policy *policy;     // borrowed
+    const struct question *question; // borrowed
+    const struct client *client;     // borrowed from the policy; NULL: no entry fits
+    struct decision decision;        // the final word
+    struct explained *steps;         // owned
+    size_t step_count;
+    size_t step_cap;
+    size_t entry;           // the one that fits, of the client's `match`
+    struct misfits misfits; // entries
+    struct misfits rule_misfits;
+    bool has_source; // the client has `sources`
+    bool is_source_fit;
+    const struct candidate *candidates; // borrowed
+    size_t candidate_count;
+    const char
+        *origin; // of the candidates: `dns`, `given` or `target`; NULL: it did not come to them
+    const char
+        *dns; // why there are none, by the resolver's word; NULL: it was not asked, or answered
+    char live[BLOCK_TEXT_CAP]; // what only the running proxy knows; "": it was not asked
+    const char *advice;        // static memory; NULL: the one for the reason
+    bool
+        lacks_source; // there is no answer: the client has `sources`, and the question does not say whence
+    bool is_spoilt; // there was no memory for a step: half an explanation would be a wrong one
+};
 
-// explanation_lacks_source tells that the client has `sources`, and that the question does not say where it comes
-// from: there is no answer.
-bool explanation_lacks_source(const struct explanation *explanation);
+// explanation_init asks about client, source and target. The caller ends it with explanation_deinit.
+void explanation_init(struct explanation *explanation, const struct policy *policy,
+                      const struct question *question);
+void explanation_deinit(struct explanation *explanation);
 
 // explanation_lacks_addresses tells that nothing is decided yet: the addresses of the target decide.
 bool explanation_lacks_addresses(const struct explanation *explanation);
 
-// explanation_judge goes on with the addresses; `origin` says where they are from (`dns`, `given`, `target`), static
-// memory. Only where they are lacking.
+// explanation_judge goes on with the addresses, which are borrowed until explanation_deinit; `origin` is static memory.
+// Only where they are lacking.
 void explanation_judge(struct explanation *explanation, struct candidate *candidates, size_t count,
                        const char *origin);
 
-// explanation_fail ends it where DNS has no answer; `why` is the resolver's word.
+// explanation_fail ends it where DNS has no answer; `why` is the resolver's word, static memory.
 void explanation_fail(struct explanation *explanation, const char *why);
 
-// explanation_override takes the final word away from the policy, for what only a running proxy knows: `why` is told
-// as `live`. The advice for it is the caller's, or NULL.
+// explanation_override takes the final word away from the policy, for what only a running proxy knows: `why` is copied.
 void explanation_override(struct explanation *explanation, enum action action, enum reason reason,
                           const char *why, const char *advice);
 
-// explanation_decision gives the final word.
-const struct decision *explanation_decision(const struct explanation *explanation);
+// explanation_next gives the next step of a kind after `after`, the first one for NULL; NULL: there are no more.
+const struct explained *explanation_next(const struct explanation *explanation,
+                                         const struct explained *after, enum policy_step_kind kind);
 
-// explanation_client gives the client that it is about, or NULL.
-const struct client *explanation_client(const struct explanation *explanation);
+// explanation_advice says what to do about a denial; NULL where there is nothing to do. explained_list and
+// explained_result give the words for the rule of a step: which list has it, and what it does to an address.
+const char *explanation_advice(const struct explanation *explanation);
+const char *explained_list(const struct explained *explained);
+const char *explained_result(const struct explained *explained);
 
-// explanation_take_json completes the object and hands it over (json_decref); NULL without memory. Once.
-json_t *explanation_take_json(struct explanation *explanation) MUST_USE;
+enum { EXPLAINED_LIMITS = 7 };
 
-// explanation_print writes such an object for people.
-void explanation_print(const json_t *explanation, FILE *out);
+struct explained_limit {
+    const char *name;
+    uint64_t value; // 0: not limited
+};
+
+// explanation_limits tells what the client may use, as the configuration has it.
+void explanation_limits(const struct explanation *explanation,
+                        struct explained_limit out[EXPLAINED_LIMITS]);
+
+// explanation_print writes a whole explanation for people, explanation_append_json as a JSON object.
+void explanation_print(const struct explanation *explanation, FILE *out);
+void explanation_append_json(const struct explanation *explanation, struct text *out);

@@ -1,16 +1,7 @@
 // An explanation for people: a paragraph for each question that was asked, the answer last.
+#include <inttypes.h>
+
 #include "proxy/explain/explanation.h"
-
-static const char *text(const json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-    return value == NULL ? "" : value;
-}
-
-static json_int_t number(const json_t *object, const char *name)
-{
-    return json_integer_value(json_object_get(object, name));
-}
 
 // meaning puts a result's word into a person's.
 static const char *meaning(const char *word)
@@ -37,130 +28,133 @@ static const char *meaning(const char *word)
     return NULL;
 }
 
-static void print_misfits(const json_t *explanation, FILE *out)
+static void print_misfits(const struct explanation *explanation, FILE *out)
 {
-    const json_t *misfits = json_object_get(explanation, "misfits");
-    for (size_t i = 0; i < json_array_size(misfits); i++) {
-        const json_t *entry = json_array_get(misfits, i);
-        const char *word = text(entry, "misfit");
-        (void)fprintf(out,
-                      "           not %s, match[%" JSON_INTEGER_FORMAT "]: ", text(entry, "client"),
-                      number(entry, "entry"));
+    const struct explained *at = NULL;
+    while ((at = explanation_next(explanation, at, POLICY_STEP_ENTRY)) != NULL) {
+        const char *word = entry_part_name(at->step.entry_part);
+        (void)fprintf(out, "           not %s, match[%zu]: ", at->step.client->name,
+                      at->step.entry);
         if (meaning(word) == NULL)
             (void)fprintf(out, "its `%s` does not fit\n", word);
         else
             (void)fprintf(out, "it %s\n", meaning(word));
     }
-    if (number(explanation, "misfits_not_shown") > 0)
-        (void)fprintf(out, "           nor %" JSON_INTEGER_FORMAT " more\n",
-                      number(explanation, "misfits_not_shown"));
+    if (explanation->misfits.hidden > 0)
+        (void)fprintf(out, "           nor %zu more\n", explanation->misfits.hidden);
 }
 
-static void print_client(const json_t *explanation, FILE *out)
+static void print_client(const struct explanation *explanation, FILE *out)
 {
-    const json_t *certificate = json_object_get(explanation, "certificate");
-    const json_t *client = json_object_get(explanation, "client");
-    if (certificate != NULL)
-        (void)fprintf(out, "who        %s\n", text(certificate, "summary"));
-    if (json_is_object(client))
-        (void)fprintf(out,
-                      "client     %s: its match[%" JSON_INTEGER_FORMAT
-                      "] is the first that fits; mode %s\n",
-                      text(client, "name"), number(client, "entry"), text(client, "mode"));
-    else
+    const struct client *client = explanation->client;
+    char source[IP_TEXT_CAP];
+    if (explanation->question->who != NULL)
+        (void)fprintf(out, "who        %s\n", explanation->question->who);
+    if (client == NULL)
         (void)fprintf(out, "client     none: no entry of `clients` fits\n");
+    else
+        (void)fprintf(out, "client     %s: its match[%zu] is the first that fits; mode %s\n",
+                      client->name, explanation->entry, policy_mode_name(client->mode));
     print_misfits(explanation, out);
-    const json_t *source = json_object_get(explanation, "source");
-    if (source != NULL)
-        (void)fprintf(out, "source     %s is %s its `sources`\n", text(source, "address"),
-                      json_is_true(json_object_get(source, "fits")) ? "in" : "not in");
+    if (explanation->has_source)
+        (void)fprintf(out, "source     %s is %s its `sources`\n",
+                      ip_addr_format(&explanation->question->source, source),
+                      explanation->is_source_fit ? "in" : "not in");
 }
 
-static void print_rules(const json_t *explanation, FILE *out)
+static void print_rules(const struct explanation *explanation, FILE *out)
 {
-    const json_t *rules = json_object_get(explanation, "rules");
-    for (size_t i = 0; i < json_array_size(rules); i++) {
-        const json_t *rule = json_array_get(rules, i);
-        (void)fprintf(out, "%-10s %s (%s) %s\n", i == 0 ? "rules" : "", text(rule, "rule"),
-                      text(rule, "list"), meaning(text(rule, "result")));
+    const struct explained *at = NULL;
+    const char *title = "rules";
+    while ((at = explanation_next(explanation, at, POLICY_STEP_RULE)) != NULL) {
+        (void)fprintf(out, "%-10s %s (%s) %s\n", title, at->step.rule->name, explained_list(at),
+                      meaning(rule_part_name(at->step.rule_part)));
+        title = "";
     }
-    if (number(explanation, "rules_not_shown") > 0)
-        (void)fprintf(
-            out, "           and %" JSON_INTEGER_FORMAT " more that are about something else\n",
-            number(explanation, "rules_not_shown"));
+    if (explanation->rule_misfits.hidden > 0)
+        (void)fprintf(out, "           and %zu more that are about something else\n",
+                      explanation->rule_misfits.hidden);
 }
 
-static void print_address(const json_t *address, FILE *out)
+// print_embedded writes `before` and the address inside, if there is one.
+static void print_embedded(const char *before, const struct ip_addr *embedded, FILE *out)
 {
-    const char *range = text(address, "range");
-    const char *embedded = text(address, "embedded");
-    const json_t *rules = json_object_get(address, "rules");
-    (void)fprintf(out, "           %s%s%s%s%s%s: %s, %s%s%s\n", text(address, "address"),
-                  range[0] == '\0' ? "" : " (", range, range[0] == '\0' ? "" : ")",
-                  embedded[0] == '\0' ? "" : " for ", embedded,
-                  json_is_true(json_object_get(address, "admitted")) ? "may be dialled"
-                                                                     : "may not be dialled",
-                  text(address, "reason"), text(address, "rule")[0] == '\0' ? "" : " ",
-                  text(address, "rule"));
-    for (size_t i = 0; i < json_array_size(rules); i++) {
-        const json_t *rule = json_array_get(rules, i);
-        const char *form = text(rule, "embedded");
-        (void)fprintf(out, "             %s %s it%s%s\n", text(rule, "rule"), text(rule, "result"),
-                      form[0] == '\0' ? "" : ", for ", form);
+    char text[IP_TEXT_CAP];
+    if (embedded->family != IP_NONE)
+        (void)fprintf(out, "%s%s", before, ip_addr_format(embedded, text));
+}
+
+static void print_address(const struct explanation *explanation, const struct candidate *candidate,
+                          FILE *out)
+{
+    const struct explained *at = NULL;
+    const char *range = ip_addr_special_name(&candidate->address);
+    char text[IP_TEXT_CAP];
+    (void)fprintf(out, "           %s", ip_addr_format(&candidate->address, text));
+    if (range != NULL)
+        (void)fprintf(out, " (%s)", range);
+    while ((at = explanation_next(explanation, at, POLICY_STEP_VERDICT)) != NULL) {
+        if (at->step.candidate == candidate)
+            print_embedded(" for ", &at->embedded, out);
+    }
+    (void)fprintf(out, ": %s, %s%s%s\n",
+                  candidate->is_admitted ? "may be dialled" : "may not be dialled",
+                  reason_name(candidate->reason), candidate->rule == NULL ? "" : " ",
+                  candidate->rule == NULL ? "" : candidate->rule);
+    while ((at = explanation_next(explanation, at, POLICY_STEP_ADDRESS)) != NULL) {
+        if (at->step.candidate != candidate)
+            continue;
+        (void)fprintf(out, "             %s %s it", at->step.rule->name, explained_result(at));
+        print_embedded(", for ", &at->embedded, out);
+        (void)fprintf(out, "\n");
     }
 }
 
-static void print_addresses(const json_t *explanation, FILE *out)
+static void print_addresses(const struct explanation *explanation, FILE *out)
 {
-    const json_t *addresses = json_object_get(explanation, "addresses");
-    const char *dns = text(explanation, "dns");
-    if (dns[0] != '\0')
-        (void)fprintf(out, "addresses  none: DNS says %s\n", dns);
-    if (addresses == NULL)
+    const char *origin = explanation->origin;
+    if (explanation->dns != NULL)
+        (void)fprintf(out, "addresses  none: DNS says %s\n", explanation->dns);
+    if (origin == NULL)
         return;
-    const char *origin = text(explanation, "addresses_from");
-    (void)fprintf(out, "addresses  %zu%s\n", json_array_size(addresses),
+    (void)fprintf(out, "addresses  %zu%s\n", explanation->candidate_count,
                   strcmp(origin, "dns") == 0     ? " from DNS"
                   : strcmp(origin, "given") == 0 ? " as given"
                                                  : ", as written");
-    for (size_t i = 0; i < json_array_size(addresses); i++)
-        print_address(json_array_get(addresses, i), out);
+    for (size_t i = 0; i < explanation->candidate_count; i++)
+        print_address(explanation, &explanation->candidates[i], out);
 }
 
-static void print_limits(const json_t *explanation, FILE *out)
+static void print_limits(const struct explanation *explanation, FILE *out)
 {
-    json_t *limits = json_object_get(explanation, "limits");
-    const char *live = text(explanation, "live");
-    const char *name = NULL;
-    json_t *value = NULL;
-    bool is_first = true;
-    json_object_foreach(limits, name, value)
-    {
-        (void)fprintf(out, "%-10s %s %" JSON_INTEGER_FORMAT "\n", is_first ? "limits" : "", name,
-                      json_integer_value(value));
-        is_first = false;
+    struct explained_limit limits[EXPLAINED_LIMITS];
+    const char *title = "limits";
+    explanation_limits(explanation, limits);
+    for (size_t i = 0; i < EXPLAINED_LIMITS; i++) {
+        if (limits[i].value == 0)
+            continue;
+        (void)fprintf(out, "%-10s %s %" PRIu64 "\n", title, limits[i].name, limits[i].value);
+        title = "";
     }
-    if (live[0] != '\0')
-        (void)fprintf(out, "live       %s\n", live);
+    if (explanation->live[0] != '\0')
+        (void)fprintf(out, "live       %s\n", explanation->live);
 }
 
-void explanation_print(const json_t *explanation, FILE *out)
+void explanation_print(const struct explanation *explanation, FILE *out)
 {
-    const json_t *target = json_object_get(explanation, "target");
-    const json_t *decision = json_object_get(explanation, "decision");
-    const char *rule = text(decision, "rule");
-    const char *advice = text(explanation, "advice");
-    (void)fprintf(out, "target     %s port %" JSON_INTEGER_FORMAT "\n", text(target, "host"),
-                  number(target, "port"));
+    const struct target *target = &explanation->question->target;
+    const struct decision *decision = &explanation->decision;
+    const char *advice = explanation_advice(explanation);
+    char host[TARGET_TEXT_CAP];
+    (void)fprintf(out, "target     %s port %u\n", target_format_host(target, host), target->port);
     print_client(explanation, out);
     print_rules(explanation, out);
     print_addresses(explanation, out);
     print_limits(explanation, out);
-    (void)fprintf(out, "answer     %s: %s%s%s%s\n", text(decision, "action"),
-                  text(decision, "reason"), rule[0] == '\0' ? "" : " ", rule,
-                  json_is_true(json_object_get(decision, "would_deny"))
-                      ? " (allowed only because the mode is report)"
-                      : "");
-    if (advice[0] != '\0')
+    (void)fprintf(out, "answer     %s: %s%s%s%s\n", action_name(decision->action),
+                  reason_name(decision->reason), decision->rule == NULL ? "" : " ",
+                  decision->rule == NULL ? "" : decision->rule,
+                  decision->would_deny ? " (allowed only because the mode is report)" : "");
+    if (advice != NULL)
         (void)fprintf(out, "           %s\n", advice);
 }

@@ -37,7 +37,7 @@ LAYERS = {
         ["auth/", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h"],
         ["openssl/", "yaml.h", "idn2.h"],
     ),
-    "proxy/explain": (["auth/"], ["jansson.h"]),
+    "proxy/explain": (["auth/"], []),
     "proxy/history": (["auth/", "proxy/net/sockaddr.h"], ["jansson.h"]),
     "proxy/http": (["auth/"], []),
     "proxy/limits": (

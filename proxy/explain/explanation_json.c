@@ -1,0 +1,157 @@
+// An explanation as JSON. docs name the members.
+#include "auth/base/json.h"
+#include "proxy/explain/explanation.h"
+
+static void add_address_text(struct text *out, const char *name, const struct ip_addr *address)
+{
+    char text[IP_TEXT_CAP];
+    if (address->family != IP_NONE)
+        json_add_string(out, name, ip_addr_format(address, text));
+}
+
+static void add_misfits(const struct explanation *explanation, struct text *out)
+{
+    const struct explained *at = NULL;
+    json_begin_array(out, "misfits");
+    while ((at = explanation_next(explanation, at, POLICY_STEP_ENTRY)) != NULL) {
+        json_begin_object(out, NULL);
+        json_add_string(out, "client", at->step.client->name);
+        json_add_count(out, "entry", at->step.entry);
+        json_add_string(out, "misfit", entry_part_name(at->step.entry_part));
+        json_end_object(out);
+    }
+    json_end_array(out);
+}
+
+static void add_client(const struct explanation *explanation, struct text *out)
+{
+    const struct client *client = explanation->client;
+    if (client == NULL) {
+        json_add_null(out, "client");
+        return;
+    }
+    json_begin_object(out, "client");
+    json_add_string(out, "name", client->name);
+    json_add_count(out, "entry", explanation->entry);
+    json_add_string(out, "mode", policy_mode_name(client->mode));
+    json_end_object(out);
+    if (!explanation->has_source)
+        return;
+    json_begin_object(out, "source");
+    add_address_text(out, "address", &explanation->question->source);
+    json_add_bool(out, "fits", explanation->is_source_fit);
+    json_end_object(out);
+}
+
+static void add_rules(const struct explanation *explanation, struct text *out)
+{
+    const struct explained *at = NULL;
+    json_begin_array(out, "rules");
+    while ((at = explanation_next(explanation, at, POLICY_STEP_RULE)) != NULL) {
+        json_begin_object(out, NULL);
+        json_add_string(out, "list", explained_list(at));
+        json_add_string(out, "rule", at->step.rule->name);
+        json_add_string(out, "result", rule_part_name(at->step.rule_part));
+        json_end_object(out);
+    }
+    json_end_array(out);
+}
+
+static void add_address(const struct explanation *explanation, const struct candidate *candidate,
+                        struct text *out)
+{
+    const struct explained *at = NULL;
+    json_begin_object(out, NULL);
+    add_address_text(out, "address", &candidate->address);
+    json_add_string(out, "range", ip_addr_special_name(&candidate->address));
+    json_begin_array(out, "rules");
+    while ((at = explanation_next(explanation, at, POLICY_STEP_ADDRESS)) != NULL) {
+        if (at->step.candidate != candidate)
+            continue;
+        json_begin_object(out, NULL);
+        json_add_string(out, "rule", at->step.rule->name);
+        json_add_string(out, "result", explained_result(at));
+        add_address_text(out, "embedded", &at->embedded);
+        json_end_object(out);
+    }
+    json_end_array(out);
+    json_add_bool(out, "admitted", candidate->is_admitted);
+    json_add_string(out, "reason", reason_name(candidate->reason));
+    json_add_string(out, "rule", candidate->rule);
+    while ((at = explanation_next(explanation, at, POLICY_STEP_VERDICT)) != NULL) {
+        if (at->step.candidate == candidate)
+            add_address_text(out, "embedded", &at->embedded);
+    }
+    json_end_object(out);
+}
+
+static void add_addresses(const struct explanation *explanation, struct text *out)
+{
+    if (explanation->dns != NULL)
+        json_add_string(out, "dns", explanation->dns);
+    if (explanation->origin == NULL)
+        return;
+    json_add_string(out, "addresses_from", explanation->origin);
+    json_begin_array(out, "addresses");
+    for (size_t i = 0; i < explanation->candidate_count; i++)
+        add_address(explanation, &explanation->candidates[i], out);
+    json_end_array(out);
+}
+
+static void add_limits(const struct explanation *explanation, struct text *out)
+{
+    struct explained_limit limits[EXPLAINED_LIMITS];
+    if (explanation->live[0] != '\0')
+        json_add_string(out, "live", explanation->live);
+    if (explanation->client == NULL)
+        return;
+    json_begin_object(out, "limits");
+    explanation_limits(explanation, limits);
+    for (size_t i = 0; i < EXPLAINED_LIMITS; i++) {
+        if (limits[i].value > 0)
+            json_add_count(out, limits[i].name, limits[i].value);
+    }
+    json_end_object(out);
+}
+
+static void add_decision(const struct decision *decision, struct text *out)
+{
+    json_begin_object(out, "decision");
+    json_add_string(out, "action", action_name(decision->action));
+    json_add_string(out, "reason", reason_name(decision->reason));
+    json_add_string(out, "rule", decision->rule);
+    json_add_string(out, "mode", policy_mode_name(decision->mode));
+    json_add_bool(out, "would_deny", decision->would_deny);
+    json_end_object(out);
+}
+
+void explanation_append_json(const struct explanation *explanation, struct text *out)
+{
+    const struct question *question = explanation->question;
+    char host[TARGET_TEXT_CAP];
+    json_begin_object(out, NULL);
+    json_begin_object(out, "target");
+    json_add_string(out, "host", target_format_host(&question->target, host));
+    json_add_count(out, "port", question->target.port);
+    json_end_object(out);
+    add_misfits(explanation, out);
+    add_client(explanation, out);
+    add_rules(explanation, out);
+    add_addresses(explanation, out);
+    add_limits(explanation, out);
+    json_add_count(out, "misfits_not_shown", explanation->misfits.hidden);
+    json_add_count(out, "rules_not_shown", explanation->rule_misfits.hidden);
+    add_decision(&explanation->decision, out);
+    json_add_string(out, "advice", explanation_advice(explanation));
+    if (question->who != NULL) {
+        json_begin_object(out, "certificate");
+        if (question->identity != NULL)
+            identity_append_json(question->identity, out);
+        json_add_string(out, "summary", question->who);
+        json_end_object(out);
+    }
+    if (question->id != NULL)
+        json_add_string(out, "id", question->id);
+    json_end_object(out);
+    text_append_string(out, "\n");
+}
