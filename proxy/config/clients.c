@@ -1,8 +1,6 @@
 // A client is a name, a match, and its rules; order in the file is order in the policy.
 #include "proxy/config/clients.h"
 
-#include <stdlib.h>
-
 #include "proxy/config/egress.h"
 #include "proxy/config/limits.h"
 #include "proxy/config/rules.h"
@@ -27,7 +25,8 @@ const struct section client_section = SECTION("a client", keys);
 struct scope {
     const struct name_list *trusts;
     struct sets *sets;
-    struct rule_names names;
+    struct named_places client_names;
+    struct named_places rule_names;
 };
 
 static bool client_read(struct reader *reader, const struct node *node, void *out, void *arg)
@@ -40,6 +39,8 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
     client->name = "?"; // for the names of rules, when there is no good one
     if (!section_read(reader, node, &client_section, client))
         return true;
+    if (client->name[0] != '?')
+        reader_note_name(reader, &scope->client_names, client->name, node_get(node, "name"));
     matches_read(reader, node_get(node, "match"), scope->trusts, &client->matches,
                  &client->match_count);
     client->has_sources = sources != NULL;
@@ -50,10 +51,10 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
                        "\n`mode: enforce` once the rules are complete",
                        mode_words[client->mode]);
     egress_read(reader, node_get(node, "egress"), client);
-    rules_read(reader, scope->sets, allow, RULE_ALLOW, client->name, &scope->names, &client->allow,
-               &client->allow_count);
-    rules_read(reader, scope->sets, node_get(node, "deny"), RULE_DENY, client->name, &scope->names,
-               &client->deny, &client->deny_count);
+    rules_read(reader, scope->sets, allow, RULE_ALLOW, client->name, &scope->rule_names,
+               &client->allow, &client->allow_count);
+    rules_read(reader, scope->sets, node_get(node, "deny"), RULE_DENY, client->name,
+               &scope->rule_names, &client->deny, &client->deny_count);
     client_limits_read(reader, node_get(node, "limits"), &client->limits);
     if (client->mode == POLICY_ENFORCE && (allow == NULL || allow->child == NULL))
         reader_warning(reader, node,
@@ -61,26 +62,6 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
                        "\nadd `allow: [{hosts: [api.example.com]}]`",
                        client->name);
     return true;
-}
-
-// check_names reports client names that stand twice.
-static void check_names(struct reader *reader, const struct node *list,
-                        const struct client *clients)
-{
-    struct named_place *places = calloc(list->child_count, sizeof *places);
-    if (places == NULL) {
-        reader_no_memory(reader);
-        return;
-    }
-    size_t count = 0;
-    size_t index = 0;
-    for (const struct node *entry = list->child; entry != NULL; entry = entry->next, index++) {
-        const struct node *name = node_get(entry, "name");
-        if (name != NULL && clients[index].name[0] != '?')
-            places[count++] = (struct named_place){.name = clients[index].name, .node = name};
-    }
-    reader_unique(reader, "client name", places, count);
-    free(places);
 }
 
 static void clients_list_read(struct reader *reader, const struct node *clients,
@@ -98,8 +79,7 @@ static void clients_list_read(struct reader *reader, const struct node *clients,
                                   .read = client_read,
                                   .arg = scope};
     policy->clients = reader_items(reader, clients, &entries, &policy->client_count);
-    if (policy->clients != NULL)
-        check_names(reader, clients, policy->clients);
+    reader_unique(reader, "client name", &scope->client_names);
 }
 
 void clients_read(struct reader *reader, const struct node *root, const struct name_list *trusts,
@@ -112,12 +92,11 @@ void clients_read(struct reader *reader, const struct node *root, const struct n
     }
     sets_read(scope.sets, node_get(root, "sets"));
     clients_list_read(reader, node_get(root, "clients"), &scope, policy);
-    rules_read(reader, scope.sets, node_get(root, "deny"), RULE_DENY, "", &scope.names,
+    rules_read(reader, scope.sets, node_get(root, "deny"), RULE_DENY, "", &scope.rule_names,
                &policy->deny, &policy->deny_count);
     if (!reader->is_out_of_memory && policy_seal(policy) != ERR_OK)
         reader_no_memory(reader);
     sets_warn_unused(scope.sets);
-    reader_unique(reader, "rule name", scope.names.places, scope.names.count);
-    rule_names_deinit(&scope.names);
+    reader_unique(reader, "rule name", &scope.rule_names);
     sets_destroy(scope.sets);
 }

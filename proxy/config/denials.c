@@ -5,44 +5,34 @@
 
 #include "proxy/config/rules.h"
 
-static bool list_has_file(const struct node *list)
+// has_file tells whether a list in this part of the configuration could have come from a file: a map with `file`, or a
+// set, which may have one.
+static bool has_file(const struct node *node)
 {
-    for (const struct node *entry = list == NULL ? NULL : list->child; entry != NULL;
-         entry = entry->next) {
-        const bool is_set = entry->kind == NODE_SCALAR && entry->text.len > 0 &&
-                            entry->text.data[0] == '@'; // which may have one
-        if (is_set || entry->kind == NODE_MAP)
-            return true;
-    }
-    return false;
+    if (node == NULL || node->kind == NODE_SCALAR)
+        return node != NULL && node->text.len > 0 && node->text.data[0] == '@';
+    bool has = node_get(node, "file") != NULL;
+    for (const struct node *child = node->child; child != NULL && !has; child = child->next)
+        has = has_file(child);
+    return has;
 }
 
-// deny_has_file tells whether a rule of `deny` could use a list file.
-static bool deny_has_file(const struct node *deny)
-{
-    for (const struct node *rule = deny == NULL ? NULL : deny->child; rule != NULL;
-         rule = rule->next) {
-        if (list_has_file(node_get(rule, "hosts")) || list_has_file(node_get(rule, "addresses")))
-            return true;
-    }
-    return false;
-}
-
+// config_has_file tells so of any `deny`.
 static bool config_has_file(const struct node *root)
 {
     const struct node *clients = node_get(root, "clients");
-    bool has_file = deny_has_file(node_get(root, "deny"));
-    for (const struct node *client = clients == NULL ? NULL : clients->child; client != NULL;
-         client = client->next)
-        has_file |= deny_has_file(node_get(client, "deny"));
-    return has_file;
+    bool has = has_file(node_get(root, "deny"));
+    for (const struct node *client = clients == NULL ? NULL : clients->child;
+         client != NULL && !has; client = client->next)
+        has = has_file(node_get(client, "deny"));
+    return has;
 }
 
 // further is where rules are read once more.
 struct further {
     struct reader *reader; // borrowed; its arena is the new policy's
     struct sets *sets;     // owned
-    struct rule_names names;
+    struct named_places names;
 };
 
 // deny_read reads `node` once more and puts its rules after those in force.
@@ -51,7 +41,7 @@ static bool deny_read(struct further *further, const struct node *node, const ch
 {
     const struct rule *more = NULL;
     size_t more_count = 0;
-    if (!deny_has_file(node))
+    if (!has_file(node))
         return true;
     rules_read(further->reader, further->sets, node, RULE_DENY, owner, &further->names, &more,
                &more_count);
@@ -108,7 +98,7 @@ static bool read_further(struct reader *reader, const struct node *root,
     *out_is_whole =
         reader->diagnostics->error_count == errors_before && !sets_uses_bad(further.sets);
     reader->arena = arena;
-    rule_names_deinit(&further.names);
+    free(further.names.items);
     sets_destroy(further.sets);
     return is_made;
 }

@@ -9,15 +9,9 @@
 
 const char *severity_name(enum severity severity)
 {
-    switch (severity) {
-    case SEVERITY_NOTE:
-        return "note";
-    case SEVERITY_WARNING:
-        return "warning";
-    case SEVERITY_ERROR:
-        return "error";
-    }
-    return "unknown";
+    static const char *const names[] = {
+        [SEVERITY_NOTE] = "note", [SEVERITY_WARNING] = "warning", [SEVERITY_ERROR] = "error"};
+    return names[severity];
 }
 
 void diagnostics_init(struct diagnostics *diagnostics)

@@ -29,7 +29,6 @@ static enum err split_port(struct slice *s, uint16_t *out_port, struct errinfo *
 
 enum err endpoint_parse(struct slice s, struct endpoint *out, struct errinfo *info)
 {
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
     struct slice address = s;
     struct ip_addr bare = {0};
     if (ip_addr_parse(s, &bare) == ERR_OK)
@@ -49,8 +48,7 @@ enum err endpoint_parse(struct slice s, struct endpoint *out, struct errinfo *in
     if (has_brackets != (out->address.family == IP_V6))
         return errinfo_set(info, ERR_INPUT, "brackets are for IPv6 addresses, and only those: %s",
                            expected);
-    if (out->address.family == IP_V6 &&
-        slice_equal(slice_of(out->address.bytes, sizeof mapped), slice_of(mapped, sizeof mapped)))
+    if (ip_addr_canonical(&out->address).family != out->address.family)
         return errinfo_set(info, ERR_INPUT, "an IPv4 address is written as IPv4: %s", expected);
     return ERR_OK;
 }
@@ -67,9 +65,6 @@ const char *endpoint_format(const struct endpoint *endpoint, char out[ENDPOINT_T
 
 bool endpoint_is_any_address(const struct endpoint *endpoint)
 {
-    for (size_t i = 0; i < sizeof endpoint->address.bytes; i++) {
-        if (endpoint->address.bytes[i] != 0)
-            return false;
-    }
-    return true;
+    static const struct ip_addr any;
+    return memcmp(endpoint->address.bytes, any.bytes, sizeof any.bytes) == 0;
 }

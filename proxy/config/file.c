@@ -1,4 +1,5 @@
-// Open, check the open descriptor, read to the end, wipe afterwards.
+// Open, check the open descriptor, read to the end, wipe afterwards. Memory that nothing was read into stays untouched:
+// a reader of stdin can ask for room for the largest text.
 #include "proxy/config/file.h"
 
 #include <errno.h>
@@ -69,29 +70,27 @@ static enum err check_status(int fd, const char *path, size_t max_len, enum file
     return access == FILE_SECRET ? check_secrecy(fd, path, status, info) : ERR_OK;
 }
 
-// read_all fills `out` from `fd`; one byte more than it said is room to see that it has grown.
-static enum err read_all(int fd, const char *path, size_t said_len, struct file_content *out,
-                         struct errinfo *info)
+enum err file_read_open(int fd, const char *name, size_t max_len, struct file_content *out,
+                        struct errinfo *info)
 {
-    out->cap = said_len + 1;
-    out->memory = calloc(1, out->cap);
-    if (out->memory == NULL)
-        return errinfo_set(info, ERR_MEMORY, "no memory to read %s", path);
+    enum err error = ERR_OK;
+    ssize_t count = 1;
     size_t len = 0;
-    while (len < out->cap) {
-        const ssize_t count = read(fd, out->memory + len, out->cap - len);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return refuse_system(info, "read", path);
-        if (count == 0)
-            break;
-        len += (size_t)count;
+    *out = (struct file_content){.memory = calloc(1, max_len + 1)};
+    if (out->memory == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory to read %s", name);
+    while (error == ERR_OK && count != 0) {
+        count = read(fd, out->memory + len, max_len + 1 - len);
+        if (count < 0 && errno != EINTR)
+            error = refuse_system(info, "read", name);
+        len += count > 0 ? (size_t)count : 0;
+        if (len > max_len)
+            error = ERR_LIMIT;
     }
-    if (len == out->cap)
-        return errinfo_set(info, ERR_INPUT, "%s grew while it was read: try again", path);
     out->bytes = slice_of(out->memory, len);
-    return ERR_OK;
+    if (error != ERR_OK)
+        file_content_deinit(out);
+    return error;
 }
 
 enum err file_read(const char *path, size_t max_len, enum file_access access,
@@ -104,18 +103,19 @@ enum err file_read(const char *path, size_t max_len, enum file_access access,
     if (fd < 0)
         return refuse_system(info, "open", path);
     enum err error = check_status(fd, path, max_len, access, &status, info);
-    if (error == ERR_OK)
-        error = read_all(fd, path, (size_t)status.st_size, out, info);
+    if (error == ERR_OK) {
+        error = file_read_open(fd, path, (size_t)status.st_size, out, info);
+        if (error == ERR_LIMIT)
+            error = errinfo_set(info, ERR_INPUT, "%s grew while it was read: try again", path);
+    }
     (void)close(fd);
-    if (error != ERR_OK)
-        file_content_deinit(out);
     return error;
 }
 
 void file_content_deinit(struct file_content *content)
 {
     if (content->memory != NULL)
-        explicit_bzero(content->memory, content->cap);
+        explicit_bzero(content->memory, content->bytes.len);
     free(content->memory);
     *content = (struct file_content){0};
 }

@@ -14,8 +14,7 @@ enum file_access {
 
 struct file_content {
     struct slice bytes; // borrowed from `memory`
-    uint8_t *memory;    // owned
-    size_t cap;         // bytes of `memory`
+    uint8_t *memory;    // owned; NULL: the bytes are somebody else's
 };
 
 // file_read reads the regular file at `path` of at most `max_len` bytes. On ERR_OK the content is
@@ -23,6 +22,11 @@ struct file_content {
 // ERR_MEMORY with a sentence in `info` that names the file and, where there is one, the way out.
 enum err file_read(const char *path, size_t max_len, enum file_access access,
                    struct file_content *out, struct errinfo *info) MUST_USE;
+
+// file_read_open reads what is left of the open `fd`, at most `max_len` bytes; `name` is for messages. On ERR_OK as
+// file_read; else ERR_SYSTEM or ERR_MEMORY with a sentence in `info`, or ERR_LIMIT without one. Blocking.
+enum err file_read_open(int fd, const char *name, size_t max_len, struct file_content *out,
+                        struct errinfo *info) MUST_USE;
 
 // file_content_deinit wipes and frees the bytes. A zeroed content is allowed.
 void file_content_deinit(struct file_content *content);

@@ -73,7 +73,8 @@ const struct section sni_section = SECTION("an entry of `sni`", sni_keys);
 struct listening {
     struct snapshot *snapshot;
     const struct name_list *trusts;
-    const struct node *node; // of the listener
+    struct named_places *names; // of the listeners
+    const struct node *node;    // of the listener
     struct listener_config *listener;
     struct tls_context_options options;
 };
@@ -310,12 +311,14 @@ static bool listener_read(struct reader *reader, const struct node *node, void *
     listening.node = node;
     if (!section_read(reader, node, &listener_section, listener))
         return true;
+    if (listener->name != NULL)
+        reader_note_name(reader, listening.names, listener->name, node_get(node, "name"));
     trust_read(reader, node_get(node, "trust"), &listening, &server);
     if (server.trust != NULL)
         ca_names_report(reader, ca_names == NULL ? node_get(node, "trust") : ca_names,
                         listener->ca_names, server.trust);
     versions_read(reader, tls, options);
-    tickets_read(reader, node_get(tls, "tickets"), listening.snapshot);
+    tickets_read(reader, node_get(tls, "tickets"), &listening.snapshot->tickets);
     bind_tickets(listener->name, NULL, server.trust_name, binding);
     options->binding = binding;
     options->max_chain = listener->max_chain;
@@ -339,7 +342,7 @@ static bool is_taken(const struct endpoint *a, const struct endpoint *b)
            (endpoint_is_any_address(a) && endpoint_is_any_address(b));
 }
 
-// check_addresses and check_names report what two listeners share and must not.
+// check_addresses reports an address that two listeners share.
 static void check_addresses(struct reader *reader, const struct node *list,
                             const struct listener_config *listeners)
 {
@@ -359,19 +362,6 @@ static void check_addresses(struct reader *reader, const struct node *list,
             break;
         }
     }
-}
-
-static void check_names(struct reader *reader, const struct node *list,
-                        const struct listener_config *listeners)
-{
-    struct named_place places[LISTENERS_MAX];
-    size_t count = 0;
-    size_t index = 0;
-    for (const struct node *entry = list->child; entry != NULL; entry = entry->next, index++) {
-        if (listeners[index].name != NULL)
-            places[count++] = (struct named_place){listeners[index].name, node_get(entry, "name")};
-    }
-    reader_unique(reader, "listener name", places, count);
 }
 
 static bool uses_trust(const struct listener_config *listener, const char *name)
@@ -400,18 +390,19 @@ static void check_unused(struct reader *reader, const struct node *list,
 void listeners_read(struct reader *reader, const struct node *node, const struct name_list *trusts,
                     struct snapshot *snapshot)
 {
-    struct listening listening = {.snapshot = snapshot, .trusts = trusts};
+    struct named_places names = {0};
+    struct listening listening = {.snapshot = snapshot, .trusts = trusts, .names = &names};
     const struct items entries = {.what = "`listeners`",
                                   .min = 1,
                                   .max = LISTENERS_MAX,
                                   .size = sizeof(struct listener_config),
                                   .read = listener_read,
                                   .arg = &listening};
-    tickets_init(snapshot);
+    (void)section_read(reader, NULL, &tickets_section, &snapshot->tickets.settings); // defaults
     snapshot->listeners = reader_items(reader, node, &entries, &snapshot->listener_count);
+    reader_unique(reader, "listener name", &names);
     if (snapshot->listeners == NULL)
         return;
-    check_names(reader, node, snapshot->listeners);
     check_addresses(reader, node, snapshot->listeners);
     check_unused(reader, node, trusts, snapshot);
 }

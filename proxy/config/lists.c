@@ -4,13 +4,7 @@
 
 const char *list_kind_name(enum list_kind kind)
 {
-    switch (kind) {
-    case LIST_HOSTS:
-        return "hosts";
-    case LIST_ADDRESSES:
-        return "addresses";
-    }
-    return "unknown";
+    return kind == LIST_HOSTS ? "hosts" : "addresses";
 }
 
 void list_builder_deinit(struct list_builder *builder)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "auth/base/text.h"
+#include "auth/base/array.h"
 #include "proxy/config/spelling.h"
 
 enum { QUOTED_BYTES_MAX = 64 }; // of a value in a message
@@ -288,18 +289,31 @@ static int compare_places(const void *left, const void *right)
     return a->node->column < b->node->column ? -1 : a->node->column > b->node->column;
 }
 
-void reader_unique(struct reader *reader, const char *what, struct named_place *places,
-                   size_t count)
+void reader_note_name(struct reader *reader, struct named_places *places, const char *name,
+                      const struct node *node)
 {
-    if (count == 0)
+    struct named_place *items =
+        array_make_room(places->items, places->count, &places->cap, sizeof *items);
+    if (items == NULL) {
+        reader_no_memory(reader);
         return;
-    qsort(places, count, sizeof *places, compare_places);
-    for (size_t i = 1; i < count; i++) {
-        if (strcmp(places[i - 1].name, places[i].name) != 0)
-            continue;
-        reader_error(reader, places[i].node,
-                     "%s `%s` is used twice"
-                     "\nthe other one is at line %" PRIu32 "; names are unique",
-                     what, places[i].name, places[i - 1].node->line);
     }
+    places->items = items;
+    items[places->count++] = (struct named_place){.name = name, .node = node};
+}
+
+void reader_unique(struct reader *reader, const char *what, struct named_places *places)
+{
+    const struct named_place *items = places->items;
+    if (places->count > 0)
+        qsort(places->items, places->count, sizeof *items, compare_places);
+    for (size_t i = 1; i < places->count; i++) {
+        if (strcmp(items[i - 1].name, items[i].name) == 0)
+            reader_error(reader, items[i].node,
+                         "%s `%s` is used twice"
+                         "\nthe other one is at line %" PRIu32 "; names are unique",
+                         what, items[i].name, items[i - 1].node->line);
+    }
+    free(places->items);
+    *places = (struct named_places){0};
 }

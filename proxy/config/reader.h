@@ -128,12 +128,19 @@ bool reader_boolean(struct reader *reader, const struct node *node, const char *
 bool reader_choice(struct reader *reader, const struct node *node, const char *what,
                    const char *const *words, size_t count, size_t *out);
 
-// A name and where it stands, for reader_unique.
-struct named_place {
-    const char *name;        // borrowed
-    const struct node *node; // borrowed
+// named_places is names and where they stand. A zeroed one is empty.
+struct named_places {
+    struct named_place {
+        const char *name;        // borrowed
+        const struct node *node; // borrowed
+    } * items;                   // owned
+    size_t count;
+    size_t cap;
 };
 
-// reader_unique reports each name that stands among `places` more than once. Reorders `places`.
-void reader_unique(struct reader *reader, const char *what, struct named_place *places,
-                   size_t count);
+// reader_note_name adds a name, for reader_unique.
+void reader_note_name(struct reader *reader, struct named_places *places, const char *name,
+                      const struct node *node);
+
+// reader_unique reports each name that was added more than once, and frees `places`.
+void reader_unique(struct reader *reader, const char *what, struct named_places *places);

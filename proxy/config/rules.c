@@ -2,16 +2,7 @@
 // What they mean is said in docs/CONFIG.md and decided in auth/policy.c.
 #include "proxy/config/rules.h"
 
-#include <stdlib.h>
-
 #include "auth/base/text.h"
-#include "auth/base/array.h"
-
-void rule_names_deinit(struct rule_names *names)
-{
-    free(names->places);
-    *names = (struct rule_names){0};
-}
 
 // port_range_parse reads `443` or `8000-8999`.
 static bool port_range_parse(struct slice s, struct port_range *out)
@@ -75,24 +66,10 @@ static void ports_read(struct reader *reader, const struct node *node, struct ru
     rule->port_count = (uint32_t)count;
 }
 
-// remember_name keeps a rule's own name for the check that names are unique.
-static void remember_name(struct reader *reader, struct rule_names *names, const char *name,
-                          const struct node *node)
-{
-    struct named_place *places =
-        array_make_room(names->places, names->count, &names->cap, sizeof *places);
-    if (places == NULL) {
-        reader_no_memory(reader);
-        return;
-    }
-    names->places = places;
-    places[names->count++] = (struct named_place){.name = name, .node = node};
-}
-
 // rule_list is what the rules of one `allow` or `deny` share while they are read.
 struct rule_list {
     struct sets *sets;
-    struct rule_names *names;
+    struct named_places *names;
     enum rule_kind kind;
     const char *owner;
     const size_t *count; // of those that have been read
@@ -104,7 +81,7 @@ static void rule_name_read(struct reader *reader, const struct node *node,
     const struct node *own = node_get(node, "name");
     if (own != NULL) {
         if (reader_name(reader, own, "rule name", &rule->name))
-            remember_name(reader, list->names, rule->name, own);
+            reader_note_name(reader, list->names, rule->name, own);
         return;
     }
     char buffer[CONFIG_NAME_MAX + 32];
@@ -173,7 +150,7 @@ static bool rule_read(struct reader *reader, const struct node *node, void *out,
 }
 
 void rules_read(struct reader *reader, struct sets *sets, const struct node *node,
-                enum rule_kind kind, const char *owner, struct rule_names *names,
+                enum rule_kind kind, const char *owner, struct named_places *names,
                 const struct rule **out, size_t *out_count)
 {
     struct rule_list list = {

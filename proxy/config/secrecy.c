@@ -31,19 +31,13 @@ enum secrecy secrecy_judge(const struct file_owner *file, const struct process_o
 
 const char *secrecy_fault(enum secrecy secrecy)
 {
-    switch (secrecy) {
-    case SECRECY_KEPT:
-        return "";
-    case SECRECY_OTHERS:
-        return "others have access";
-    case SECRECY_GROUP_WRITES:
-        return "its group may write it";
-    case SECRECY_ACL:
-        return "an access control list lets more users in than its mode shows";
-    case SECRECY_OWNER:
-        return "its group can read it, and it belongs to neither root nor this user";
-    case SECRECY_GROUP:
-        return "a group can read it that this process is not in";
-    }
-    return "";
+    static const char *const faults[] = {
+        [SECRECY_KEPT] = "",
+        [SECRECY_OTHERS] = "others have access",
+        [SECRECY_GROUP_WRITES] = "its group may write it",
+        [SECRECY_ACL] = "an access control list lets more users in than its mode shows",
+        [SECRECY_OWNER] = "its group can read it, and it belongs to neither root nor this user",
+        [SECRECY_GROUP] = "a group can read it that this process is not in",
+    };
+    return faults[secrecy];
 }

@@ -70,6 +70,13 @@ struct timeouts {
     int64_t drain_ms;       // live tunnels at SIGTERM
 };
 
+// tickets is what the listeners say of the process's ticket keys.
+struct tickets {
+    struct ticket_settings settings;
+    const char *path; // of the shared keys; NULL: they are random
+    bool is_set;      // a listener says something
+};
+
 enum audit_on_full { AUDIT_REFUSE, AUDIT_DROP };
 
 // snapshot_file is a file, or folder, that the configuration names and that was read for this snapshot.
@@ -93,10 +100,8 @@ struct snapshot {
     uint32_t workers;            // 1-256; `auto` already resolved to the cores usable
     struct listener_config *listeners;
     size_t listener_count;
-    struct ticket_settings tickets; // for the process's keys
-    const char *tickets_path;       // NULL: random keys
-    bool has_tickets;               // a listener says something about them
-    struct trust **trusts;          // owned
+    struct tickets tickets;
+    struct trust **trusts; // owned
     size_t trust_count;
     struct policy *policy; // owned
     struct timeouts timeouts;

@@ -14,11 +14,6 @@ static const struct key keys[] = {
 
 const struct section tickets_section = SECTION("`tickets`", keys);
 
-void tickets_init(struct snapshot *snapshot)
-{
-    snapshot->tickets.rotate_s = 12 * HOUR_MS / SECOND_MS;
-}
-
 static bool secret_read(struct slice line, uint8_t out[TICKET_SECRET_LEN])
 {
     size_t digits = 0;
@@ -42,21 +37,19 @@ static bool secrets_read(struct slice text, struct ticket_settings *out)
     return out->secret_count > 0;
 }
 
-static const char *secrets_file_read(struct reader *reader, const struct node *node,
-                                     struct ticket_settings *out)
+static void secrets_file_read(struct reader *reader, const struct node *node, struct tickets *out)
 {
     struct file_content content = {0};
-    const char *path = NULL;
-    if (!reader_file(reader, node, "`file`", TICKETS_FILE_MAX, FILE_SECRET, &path, &content))
-        return NULL;
-    if (!secrets_read(content.bytes, out))
-        reader_error(reader, node,
-                     "%s is not a file of ticket keys: expected one to three lines of 64 "
-                     "hexadecimal digits"
-                     "\nmake one with: (umask 077; openssl rand -hex 32 > %s)",
-                     path, path);
+    if (!reader_file(reader, node, "`file`", TICKETS_FILE_MAX, FILE_SECRET, &out->path, &content))
+        return;
+    if (!secrets_read(content.bytes, &out->settings))
+        reader_error(
+            reader, node,
+            "%s is not a file of ticket keys: expected one to three lines of 64 hexadecimal "
+            "digits"
+            "\nmake one with: (umask 077; openssl rand -hex 32 > %s)",
+            out->path, out->path);
     file_content_deinit(&content);
-    return path;
 }
 
 static bool is_same_path(const char *a, const char *b)
@@ -64,21 +57,16 @@ static bool is_same_path(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-void tickets_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
+void tickets_read(struct reader *reader, const struct node *node, struct tickets *tickets)
 {
-    struct ticket_settings settings = {0};
-    const char *path = NULL;
-    if (!section_read(reader, node, &tickets_section, &settings))
+    struct tickets own = {.is_set = true};
+    if (!section_read(reader, node, &tickets_section, &own.settings))
         return;
-    if (node_get(node, "file") != NULL)
-        path = secrets_file_read(reader, node_get(node, "file"), &settings);
-    const bool differs = snapshot->has_tickets && (!is_same_path(path, snapshot->tickets_path) ||
-                                                   settings.rotate_s != snapshot->tickets.rotate_s);
-    if (differs)
+    secrets_file_read(reader, node_get(node, "file"), &own);
+    if (tickets->is_set && (!is_same_path(own.path, tickets->path) ||
+                            own.settings.rotate_s != tickets->settings.rotate_s))
         reader_error(reader, node,
                      "`tickets` differs from that of another listener: the keys are the process's"
                      "\nwrite the same at each listener, or only at one");
-    snapshot->has_tickets = true;
-    snapshot->tickets = settings;
-    snapshot->tickets_path = path;
+    *tickets = own;
 }

@@ -8,8 +8,5 @@
 
 extern const struct section tickets_section;
 
-// tickets_init sets what holds without any `tickets`.
-void tickets_init(struct snapshot *snapshot);
-
-// tickets_read reads `tickets` of one listener into the snapshot, and its file. NULL: it says nothing.
-void tickets_read(struct reader *reader, const struct node *node, struct snapshot *snapshot);
+// tickets_read reads `tickets` of one listener into `tickets`, and its file. NULL: it says nothing.
+void tickets_read(struct reader *reader, const struct node *node, struct tickets *tickets);

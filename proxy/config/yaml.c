@@ -9,7 +9,7 @@
 
 #include "auth/base/arena.h"
 
-enum { FEW_KEYS = 16 }; // up to here comparing each key with each is cheaper than sorting
+enum { FEW_KEYS = 16 }; // of a map that is checked without memory from the heap
 
 struct yaml_document {
     struct arena *arena;     // owned; holds the nodes and texts
@@ -36,15 +36,9 @@ struct builder {
 
 const char *node_kind_name(enum node_kind kind)
 {
-    switch (kind) {
-    case NODE_SCALAR:
-        return "a value";
-    case NODE_LIST:
-        return "a list";
-    case NODE_MAP:
-        return "a map";
-    }
-    return "unknown";
+    static const char *const names[] = {
+        [NODE_SCALAR] = "a value", [NODE_LIST] = "a list", [NODE_MAP] = "a map"};
+    return names[kind];
 }
 
 const struct node *node_get(const struct node *map, const char *key)
@@ -106,30 +100,14 @@ static void report_duplicate(struct builder *builder, const struct node *first,
                           (const char *)second->text.data, first->line);
 }
 
-// check_few_keys compares each key with those before it.
-static void check_few_keys(struct builder *builder, const struct node *map)
-{
-    for (const struct node *value = map->child; value != NULL; value = value->next) {
-        for (const struct node *other = map->child; other != value; other = other->next) {
-            if (slice_equal(value->key->text, other->key->text)) {
-                report_duplicate(builder, other->key, value->key);
-                break;
-            }
-        }
-    }
-}
-
 // check_keys reports the keys that stand in `map` twice.
 static enum err check_keys(struct builder *builder, const struct node *map)
 {
-    if (map->child_count <= FEW_KEYS) {
-        check_few_keys(builder, map);
-        return ERR_OK;
-    }
-    const struct node **sorted = calloc(map->child_count, sizeof *sorted);
-    if (sorted == NULL)
-        return ERR_MEMORY;
+    const struct node *few[FEW_KEYS];
+    const struct node **sorted = few;
     size_t count = 0;
+    if (map->child_count > FEW_KEYS && (sorted = calloc(map->child_count, sizeof *sorted)) == NULL)
+        return ERR_MEMORY;
     for (const struct node *value = map->child; value != NULL; value = value->next)
         sorted[count++] = value;
     qsort(sorted, count, sizeof *sorted, compare_keys);
@@ -137,7 +115,8 @@ static enum err check_keys(struct builder *builder, const struct node *map)
         if (slice_equal(sorted[i - 1]->key->text, sorted[i]->key->text))
             report_duplicate(builder, sorted[i - 1]->key, sorted[i]->key);
     }
-    free(sorted);
+    if (sorted != few)
+        free(sorted);
     return ERR_OK;
 }
 

@@ -287,7 +287,7 @@ static void be_adopted(struct service *service)
 // take_over brings a reload's snapshot into force.
 static void take_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
 {
-    ticket_keys_configure(service->tickets, &snapshot->tickets);
+    ticket_keys_configure(service->tickets, &snapshot->tickets.settings);
     service_apply_limits(service, snapshot);
     snapshot->blocks = blocklist_ref(service->blocks);
     service->must_revise = false;

@@ -337,7 +337,7 @@ static enum err start(struct service *service, struct errinfo *info)
     const enum err opened = audit_log_open(&audit, &service->audit, info);
     if (opened != ERR_OK)
         return ERR_INPUT;
-    service->tickets = ticket_keys_create(&service->snapshot->tickets);
+    service->tickets = ticket_keys_create(&service->snapshot->tickets.settings);
     if (service->tickets == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the ticket keys");
     TRY(open_counts(service, info));
