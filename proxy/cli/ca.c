@@ -1,5 +1,4 @@
-// `sallyport ca`: finds the verb; `ca init`; what the verbs share. What a certificate looks like is
-// in proxy/pki.
+// `sallyport ca`: finds the verb; and `ca init`. How certificates are made is in proxy/pki.
 #include "proxy/cli/commands.h"
 
 #include <stdio.h>

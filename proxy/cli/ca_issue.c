@@ -1,4 +1,4 @@
-// `sallyport ca issue`: arguments in, files, paths and advice out.
+// `sallyport ca issue`: makes a certificate, prints the paths of its files, and shows how clients use them.
 #include <stdio.h>
 
 #include "auth/base/date.h"

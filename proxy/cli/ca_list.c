@@ -1,4 +1,4 @@
-// `sallyport ca list` and `ca inspect`: what was issued, and what is in a file.
+// `sallyport ca list` shows what was issued; `ca inspect` shows what is in a file.
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/mem.h>

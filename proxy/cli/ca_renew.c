@@ -1,5 +1,5 @@
-// `sallyport ca renew`: one certificate by name, or all that end soon; a command after each. The CA itself: a new one
-// in another directory.
+// `sallyport ca renew`: renews one certificate by its name, or all that expire soon, and runs a command after each. For the
+// CA itself it makes a new one in another directory.
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// `sallyport ca revoke` and `ca crl`: taking certificates back, and telling the proxy.
+// `sallyport ca revoke` records revocations in the index; `ca crl` writes the list that the proxy reads.
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-// What the verbs of `sallyport ca` share.
+// What the verbs of `sallyport ca` share: errors, passphrases, opening a CA.
 #include "proxy/cli/ca_verbs.h"
 
 #include <stdio.h>

@@ -1,5 +1,4 @@
-// ca_verbs: the verbs of `sallyport ca`, one file a group, and what they share. Private to the
-// command.
+// ca_verbs: the verbs of `sallyport ca` and what they share. Private to this command.
 #pragma once
 
 #include <time.h>
@@ -9,7 +8,7 @@
 
 enum { SECONDS_A_DAY = 24 * 60 * 60 };
 
-// Each runs one verb (`argv[0]` is the verb) and gives the exit status.
+// Each function runs one verb (`argv[0]` is the verb) and returns the exit status.
 int ca_init_command(int argc, char **argv);
 int ca_issue_command(int argc, char **argv);
 int ca_renew_command(int argc, char **argv);
@@ -18,14 +17,13 @@ int ca_crl_command(int argc, char **argv);
 int ca_list_command(int argc, char **argv);
 int ca_inspect_command(int argc, char **argv);
 
-// ca_fail says what went wrong with the command and gives the exit status: usage for what cannot be
-// taken, else failed.
+// ca_fail prints the error and returns the exit status: CLI_USAGE for ERR_INPUT, otherwise CLI_FAILED.
 int ca_fail(const char *command, enum err error, const struct errinfo *info);
 
-// ca_fail_opening does so for a CA that could not be opened, and says where one comes from.
+// ca_fail_opening prints the error of a CA that could not be opened, and how to make one. Returns CLI_FAILED.
 int ca_fail_opening(const char *command, const struct errinfo *info);
 
-// ca_print_paths writes the paths of a new CA's files to stdout, those of its root too, and gives the exit status.
+// ca_print_paths prints the paths of a new CA's files, and of its root's, on stdout. Returns the exit status.
 int ca_print_paths(const char *command, const char *directory, bool has_root);
 
 // passphrase is the first line of a file, wiped when freed.
@@ -34,12 +32,12 @@ struct passphrase {
     struct slice text; // borrowed from `file`; empty without a file
 };
 
-// passphrase_load reads the file at `path`, which nobody else may read; NULL gives an empty one.
-// ERR_INPUT when its first line is empty, or longer than 255 bytes.
+// passphrase_load reads the file at `path`, which others must not be able to read. With NULL the passphrase is empty.
+// ERR_INPUT when the first line is empty or longer than 255 bytes; or the errors of new_file_read.
 enum err passphrase_load(const char *path, struct passphrase *out, struct errinfo *info) MUST_USE;
 void passphrase_deinit(struct passphrase *passphrase);
 
-// ca is what a verb that signs works with: the CA with its key, and the passphrases. All owned.
+// ca is what a verb that signs needs: the CA with its key, and the passphrases. All owned.
 struct ca {
     struct authority authority;
     struct passphrase passphrase;

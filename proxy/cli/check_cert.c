@@ -1,4 +1,4 @@
-// `sallyport check-cert`: files in, auth/trust asked, one JSON object on one line out.
+// `sallyport check-cert`: reads files, asks auth/trust, and prints one JSON object on one line.
 #include "proxy/cli/commands.h"
 
 #include <openssl/err.h>

@@ -1,4 +1,4 @@
-// The same words for all.
+// Loads a configuration, with the same messages for every command.
 #include "proxy/cli/configuration.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// Arguments and files, then the sidecar.
+// `sallyport connect`: reads the arguments and the files, then runs the sidecar.
 #include "proxy/cli/commands.h"
 
 #include <time.h>

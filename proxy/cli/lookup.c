@@ -1,4 +1,4 @@
-// The proxy's own resolver, on a loop that runs until it has its answer.
+// Runs the resolver of the proxy on its own loop until the answer is complete.
 #include "proxy/cli/lookup.h"
 
 #include "proxy/net/dns_client.h"

@@ -1,4 +1,4 @@
-// The manners of the command line, in one place.
+// Reads command lines with getopt_long; messages, exit codes and values.
 #include "proxy/cli/options.h"
 
 #include <ctype.h>

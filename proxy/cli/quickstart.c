@@ -1,15 +1,12 @@
-// `sallyport quickstart`: what is there is checked, what is missing is made, nothing is
-// overwritten.
+// `sallyport quickstart`: checks what exists, makes what is missing, and overwrites nothing.
 //
-//   1. A key without its certificate, or the other way round, stops it, and so does a certificate
-//      that is there without the CA that must have issued it: the file is named, and the way out.
-//   2. The CA: loaded, or made when neither of its files is there. Its key is needed only when
-//      something has to be issued.
-//   3. server and client: checked against their keys, the CA and the clock, or issued.
-//   4. The names of --allow: what this machine and DNS say of them. The first CRL, which the
-//      configuration names. sallyport.yaml: written unless it is there, then loaded as `serve` would
-//      load it.
-//   5. The next steps: commands that work as printed, with a target that is allowed.
+//   1. Stop if a key is there without its certificate, or a certificate without its key or without the CA that must
+//      have issued it. The message names the file and says what to do.
+//   2. The CA: load it, or make it if none of its files exists. Its key is needed only to issue something.
+//   3. server and client: check them against their keys, the CA and the clock, or issue them.
+//   4. The names of --allow: ask this machine and DNS about them. Write the first CRL, which the configuration
+//      names, and sallyport.yaml, unless it exists. Load it as `serve` would.
+//   5. Print the next steps: commands that work as printed, with a target that is allowed.
 #include "proxy/cli/commands.h"
 
 #include <errno.h>

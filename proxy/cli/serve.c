@@ -1,4 +1,4 @@
-// Arguments, the configuration with what is remarkable about it, then the service.
+// `sallyport serve`: loads the configuration, prints its warnings, then runs the service.
 #include "proxy/cli/commands.h"
 
 #include "proxy/cli/configuration.h"

@@ -1,4 +1,4 @@
-// The first configuration, written so that it teaches.
+// The first configuration. Its comments explain it to a new user.
 #include "proxy/cli/starter_config.h"
 
 #include "auth/target.h"

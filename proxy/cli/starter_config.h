@@ -1,7 +1,6 @@
-// starter_config: the configuration that `quickstart` writes: a YAML text for people, with
-// comments.
+// starter_config: the configuration that `quickstart` writes: YAML with comments for people.
 //
-// Pure: arguments in, text out. What it writes is what the loader takes today.
+// Pure. The loader of this version accepts what it writes.
 #pragma once
 
 #include "auth/base/text.h"
@@ -22,14 +21,13 @@ struct starter_allow {
     size_t prefix_count;
 };
 
-// starter_allow_parse reads `HOST:PORT`, or `HOST:PORT=CIDR[,CIDR]...`: a name, `*.name` or an
-// address (IPv6 in brackets). Ranges with a name say at which addresses it may be; with an address,
-// which range is allowed, and it must hold the address. ERR_INPUT or ERR_LIMIT with a sentence in
-// `info`.
+// starter_allow_parse reads `HOST:PORT` or `HOST:PORT=CIDR[,CIDR]...`. HOST is a name, `*.name` or an address (IPv6 in
+// brackets). With a name, the ranges are the addresses at which it is allowed. With an address, the ranges are what is
+// allowed, and one of them must contain the address. ERR_INPUT or ERR_LIMIT with a sentence in `info`.
 enum err starter_allow_parse(struct slice s, struct starter_allow *out,
                              struct errinfo *info) MUST_USE;
 
-// starter_allow_format appends the rule as one YAML list item, without indent and line end.
+// starter_allow_format appends the rule as one item of a YAML list, without indent and line end.
 void starter_allow_format(const struct starter_allow *allow, struct text *out);
 
 struct starter_config {
@@ -41,5 +39,5 @@ struct starter_config {
     bool reads_hosts_file; // one of the names is in /etc/hosts
 };
 
-// starter_config_format appends the whole file; STARTER_TEXT_CAP bytes are enough.
+// starter_config_format appends the whole file. STARTER_TEXT_CAP bytes are enough.
 void starter_config_format(const struct starter_config *config, struct text *out);

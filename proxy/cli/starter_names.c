@@ -1,4 +1,4 @@
-// The hosts file first, then DNS, as the proxy would be answered.
+// Looks in the hosts file first, then asks DNS, as the proxy would.
 #include "proxy/cli/starter_names.h"
 
 #include "proxy/cli/lookup.h"

@@ -1,4 +1,4 @@
-// A table, gone through.
+// Looks the verb up in its table.
 #include "proxy/cli/verb.h"
 
 #include <stdio.h>

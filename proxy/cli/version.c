@@ -1,4 +1,4 @@
-// One line for people, one object for scripts.
+// `sallyport version`: one line for people, one JSON object for scripts.
 #include "proxy/cli/commands.h"
 
 #include <stdio.h>

@@ -253,7 +253,7 @@ bool deny_covers(const struct rule *wide, const struct rule *narrow, struct budg
            deny_reaches(wide, narrow, budget);
 }
 
-bool deny_closes(const struct rule *deny, const struct rule *allow, struct budget *budget)
+bool deny_covers_allow(const struct rule *deny, const struct rule *allow, struct budget *budget)
 {
     if (!ports_cover(ports_of(deny, &ALL_PORTS), ports_of(allow, &HTTPS_PORT)))
         return false;
@@ -263,7 +263,7 @@ bool deny_closes(const struct rule *deny, const struct rule *allow, struct budge
     return deny_reaches(deny, allow, budget);
 }
 
-bool deny_is_walked_round(const struct rule *deny, const struct rule *allow)
+bool deny_is_bypassed(const struct rule *deny, const struct rule *allow)
 {
     return deny->has_hosts && !deny->has_addresses && !allow->has_hosts && allow->has_addresses &&
            ports_meet(ports_of(deny, &ALL_PORTS), ports_of(allow, &HTTPS_PORT));

@@ -1,11 +1,11 @@
-// cover: does one rule, or one entry of `match`, stand for everything that another one stands for? Pure.
+// cover: does one rule, or one entry of `match`, include everything that another one includes? Pure.
 //
-// In doubt the answer is no: a finding that is wrong costs more than one that is missing.
+// When in doubt the answer is no: a wrong finding costs more than a missing one.
 #pragma once
 
 #include "auth/match.h"
 
-// budget bounds the work: what looks at a pattern or a range takes one. Once it is used up every answer is no.
+// budget bounds the work. Each pattern or range that is looked at costs one. When it is used up, every answer is no.
 struct budget {
     size_t left;
 };
@@ -19,9 +19,9 @@ bool allow_covers(const struct rule *wide, const struct rule *narrow, struct bud
 // deny_covers tells whether the denial `wide` denies all that the denial `narrow` denies.
 bool deny_covers(const struct rule *wide, const struct rule *narrow, struct budget *budget);
 
-// deny_closes tells whether the denial denies all that the allow admits.
-bool deny_closes(const struct rule *deny, const struct rule *allow, struct budget *budget);
+// deny_covers_allow tells whether the denial denies all that the allow admits.
+bool deny_covers_allow(const struct rule *deny, const struct rule *allow, struct budget *budget);
 
-// deny_is_walked_round tells whether the denial is of names alone, while the allow admits written addresses at one of
-// its ports: the same server by its address.
-bool deny_is_walked_round(const struct rule *deny, const struct rule *allow);
+// deny_is_bypassed tells whether the denial names hosts only and the allow admits literal addresses at one of its ports.
+// Then the same server can be reached by its address.
+bool deny_is_bypassed(const struct rule *deny, const struct rule *allow);

@@ -1,4 +1,4 @@
-// A finding's place comes from the node that it is about.
+// A finding has the place of the node that it is about.
 #include "proxy/lint/findings.h"
 
 #include <stdarg.h>

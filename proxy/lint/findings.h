@@ -1,4 +1,4 @@
-// findings: one run of the lint, and how its parts report what they find. Private to proxy/lint. Knows no part.
+// findings: the state of one run of the lint, and how its checks report findings. Private to proxy/lint. Knows no check.
 #pragma once
 
 #include "proxy/config/snapshot.h"

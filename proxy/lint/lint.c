@@ -1,4 +1,4 @@
-// Opens what the findings need, and has everything looked at.
+// Opens what the checks need, and runs all of them.
 #include "proxy/lint/lint.h"
 
 #include <libpsl.h>

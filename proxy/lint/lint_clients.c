@@ -1,5 +1,6 @@
-// The first client whose match fits is the client: a client after one that fits every certificate is never reached. Exact
-// names are looked up in a sorted index of all entries; entries that take many are compared one by one.
+// Checks the clients. The first client that matches is the client, so one that comes after a client that matches
+// everything is never reached. Exact names are looked up in a sorted index of all entries; patterns are compared one by
+// one.
 #include <stdlib.h>
 
 #include "proxy/lint/parts.h"

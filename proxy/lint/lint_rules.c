@@ -1,5 +1,5 @@
-// Every list of rules: what is shadowed or unreachable, wildcards that strangers can fill, doors to special ranges,
-// denials that a written address walks round.
+// Checks every list of rules: rules that are redundant or unreachable, wildcards under public suffixes, special ranges
+// that are opened, denials that a literal address bypasses.
 #include <libpsl.h>
 
 #include "auth/rule_fit.h"
@@ -16,7 +16,7 @@ struct rule_list {
     const struct node *node; // the list, or NULL
 };
 
-// look_for_shadows finds rules of a list that others of it make superfluous. Of two that are alike the later one is.
+// look_for_shadows finds rules that other rules of the same list make redundant. Of two equal rules the later one is.
 static void look_for_shadows(struct lint *lint, const struct rule_list *list,
                              bool (*covers)(const struct rule *, const struct rule *,
                                             struct budget *))
@@ -37,13 +37,13 @@ static void look_for_shadows(struct lint *lint, const struct rule_list *list,
     }
 }
 
-// look_for_closed finds allows that a denial closes altogether.
-static void look_for_closed(struct lint *lint, const struct rule_list *allow,
+// look_for_denied finds allows that a denial denies completely.
+static void look_for_denied(struct lint *lint, const struct rule_list *allow,
                             const struct rule_list *deny)
 {
     for (size_t i = 0; i < allow->count; i++) {
         for (size_t j = 0; j < deny->count && lint->budget.left > 0; j++) {
-            if (!deny_closes(&deny->rules[j], &allow->rules[i], &lint->budget))
+            if (!deny_covers_allow(&deny->rules[j], &allow->rules[i], &lint->budget))
                 continue;
             lint_find(lint, SEVERITY_WARNING, places_item(allow->node, i),
                       "rule `%s` allows nothing: `%s` denies all of it"
@@ -54,12 +54,12 @@ static void look_for_closed(struct lint *lint, const struct rule_list *allow,
     }
 }
 
-static void look_for_ways_round(struct lint *lint, const struct rule_list *deny,
-                                const struct rule_list *allow)
+static void look_for_bypasses(struct lint *lint, const struct rule_list *deny,
+                              const struct rule_list *allow)
 {
     for (size_t i = 0; i < deny->count; i++) {
         for (size_t j = 0; j < allow->count; j++) {
-            if (!deny_is_walked_round(&deny->rules[i], &allow->rules[j]))
+            if (!deny_is_bypassed(&deny->rules[i], &allow->rules[j]))
                 continue;
             lint_find(
                 lint, SEVERITY_WARNING, places_item(deny->node, i),
@@ -263,10 +263,10 @@ void lint_rules(struct lint *lint)
         const struct rule_list deny = {client->deny, client->deny_count, node_get(place, "deny")};
         look_for_shadows(lint, &allow, allow_covers);
         look_for_shadows(lint, &deny, deny_covers);
-        look_for_closed(lint, &allow, &for_all);
-        look_for_closed(lint, &allow, &deny);
-        look_for_ways_round(lint, &deny, &allow);
-        look_for_ways_round(lint, &for_all, &allow);
+        look_for_denied(lint, &allow, &for_all);
+        look_for_denied(lint, &allow, &deny);
+        look_for_bypasses(lint, &deny, &allow);
+        look_for_bypasses(lint, &for_all, &allow);
         for (size_t j = 0; j < allow.count; j++) {
             const struct node *node = places_item(allow.node, j);
             look_for_suffixes(lint, &allow.rules[j], node);

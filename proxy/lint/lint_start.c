@@ -1,5 +1,5 @@
-// What a start would meet on this machine: files that cannot be written are errors, for `serve` would end there; what
-// lets others take the proxy over, or use it up, is a warning. Everything by the user who asks.
+// Checks what `serve` would find on this machine, run by the same user. A file that cannot be written is an error,
+// because `serve` would end there. What lets others take over or exhaust the proxy is a warning.
 #include "proxy/lint/parts.h"
 
 #include <errno.h>

@@ -1,13 +1,13 @@
-// parts: what the lint looks at, a file each. Private to proxy/lint.
+// parts: the checks of the lint, one file each. Private to proxy/lint.
 #pragma once
 
 #include "proxy/lint/findings.h"
 
-// lint_clients looks at who is matched by what. ERR_MEMORY.
+// lint_clients checks which clients and entries of `match` can ever match. ERR_MEMORY.
 enum err lint_clients(struct lint *lint) MUST_USE;
 
-// lint_start looks at what a start would meet on this machine: errors where `serve` would end.
+// lint_start checks what `serve` would find on this machine. Errors are findings that would end it.
 void lint_start(struct lint *lint);
 
-// lint_rules looks at every list of rules.
+// lint_rules checks every list of rules.
 void lint_rules(struct lint *lint);

@@ -1,4 +1,4 @@
-// Serial, kind and validity of a certificate.
+// Reads serial, kind and validity of a certificate.
 #include "proxy/pki/index_entry.h"
 
 #include <openssl/x509v3.h>

@@ -1,4 +1,4 @@
-// Key pairs made, written and read with BoringSSL.
+// Makes, writes and reads key pairs with BoringSSL.
 #include "proxy/pki/keypair.h"
 
 #include <openssl/bio.h>

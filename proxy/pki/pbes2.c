@@ -1,4 +1,4 @@
-// EncryptedPrivateKeyInfo, written field by field.
+// Writes EncryptedPrivateKeyInfo (RFC 5958) field by field.
 #include "proxy/pki/pbes2.h"
 
 #include <openssl/cipher.h>

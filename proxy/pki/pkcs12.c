@@ -1,4 +1,4 @@
-// A PFX, from the inside out: safe bags, two safes (certificates, key), and the MAC over both.
+// Writes a PFX: two safes with bags (certificates, key), and the MAC over both.
 #include "proxy/pki/pkcs12.h"
 
 #include <openssl/bytestring.h>

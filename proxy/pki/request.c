@@ -1,4 +1,4 @@
-// A request read for its key.
+// Reads the public key of a request and checks it.
 #include "proxy/pki/request.h"
 
 #include <openssl/bio.h>

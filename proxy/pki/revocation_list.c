@@ -1,4 +1,4 @@
-// CRLs put together field by field.
+// Makes CRLs field by field.
 #include "proxy/pki/revocation_list.h"
 
 #include <openssl/asn1.h>
