@@ -33,12 +33,7 @@ enum { SHOWN_MAX = 100 };
 struct seen {
     uint64_t id;
     uint64_t order; // of the line, over all files
-};
-
-struct seen_list {
-    struct seen *items; // owned
-    size_t count;
-    size_t cap;
+    bool is_close;
 };
 
 struct verify {
@@ -51,8 +46,12 @@ struct verify {
     uint64_t lost;
     uint64_t torn; // lines
     uint64_t problems;
-    struct seen_list decisions;
-    struct seen_list closes;
+    uint64_t decisions;
+    uint64_t closes;
+    uint64_t open;     // decisions without a close
+    struct seen *seen; // owned
+    size_t count;
+    size_t cap;
 };
 
 static void problem(struct verify *verify, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -68,19 +67,21 @@ static void problem(struct verify *verify, const char *format, ...)
     (void)fputc('\n', stderr);
 }
 
-static void add(struct verify *verify, struct seen_list *list, uint64_t id)
+static void add(struct verify *verify, uint64_t id, bool is_close)
 {
-    if (list->count == list->cap) {
-        const size_t cap = list->cap == 0 ? 1024 : list->cap * 2;
-        struct seen *items = reallocarray(list->items, cap, sizeof *items);
-        if (items == NULL) {
+    ++*(is_close ? &verify->closes : &verify->decisions);
+    if (verify->count == verify->cap) {
+        const size_t cap = verify->cap == 0 ? 1024 : verify->cap * 2;
+        struct seen *seen = reallocarray(verify->seen, cap, sizeof *seen);
+        if (seen == NULL) {
             verify->has_no_memory = true;
             return;
         }
-        list->items = items;
-        list->cap = cap;
+        verify->seen = seen;
+        verify->cap = cap;
     }
-    list->items[list->count++] = (struct seen){.id = id, .order = verify->line_count};
+    verify->seen[verify->count++] =
+        (struct seen){.id = id, .order = verify->line_count, .is_close = is_close};
 }
 
 static uint64_t count_of(const struct history_entry *entry)
@@ -94,7 +95,7 @@ static void on_decision(struct verify *verify, const struct log_line *line)
 {
     struct history_decision decision;
     struct errinfo info = {0};
-    add(verify, &verify->decisions, line->entry->id);
+    add(verify, line->entry->id, false);
     if (history_decision_read(line->entry, &decision, &info) != ERR_OK)
         problem(verify, "%s:%zu: %s", line->path, line->number, info.text);
     history_decision_deinit(&decision);
@@ -109,7 +110,7 @@ static void on_entry(struct verify *verify, const struct log_line *line)
         on_decision(verify, line);
         return;
     case AUDIT_EVENT_CLOSE:
-        add(verify, &verify->closes, entry->id);
+        add(verify, entry->id, true);
         return;
     case AUDIT_EVENT_HANDSHAKE_REFUSED:
         verify->refused += count_of(entry);
@@ -142,51 +143,51 @@ static void on_line(void *arg, const struct log_line *line)
     }
 }
 
+// compare sorts by id; of one id the decisions stand before the closes.
 static int compare(const void *a, const void *b)
 {
     const struct seen *left = a;
     const struct seen *right = b;
     if (left->id != right->id)
         return left->id < right->id ? -1 : 1;
+    if (left->is_close != right->is_close)
+        return left->is_close ? 1 : -1;
     return (left->order > right->order) - (left->order < right->order);
 }
 
-static void sort(struct verify *verify, struct seen_list *list, const char *what)
+// join_one looks at what has one id, `decisions` of them and then `closes`.
+static void join_one(struct verify *verify, const struct seen *first, size_t decisions,
+                     size_t closes)
 {
-    if (list->count > 0)
-        qsort(list->items, list->count, sizeof *list->items, compare);
-    for (size_t i = 1; i < list->count; i++) {
-        if (list->items[i].id == list->items[i - 1].id)
-            problem(verify, "id %016" PRIx64 ": there is more than one %s", list->items[i].id,
-                    what);
+    const uint64_t id = first->id;
+    for (size_t i = 1; i < decisions; i++)
+        problem(verify, "id %016" PRIx64 ": there is more than one decision", id);
+    for (size_t i = 1; i < closes; i++)
+        problem(verify, "id %016" PRIx64 ": there is more than one close", id);
+    for (size_t i = decisions; i < closes; i++)
+        problem(verify, "id %016" PRIx64 ": a close without a decision", id);
+    for (size_t i = 0; i < decisions && i < closes; i++) {
+        if (first[decisions + i].order < first[i].order)
+            problem(verify, "id %016" PRIx64 ": the close comes before the decision", id);
+    }
+    verify->open += decisions > closes ? decisions - closes : 0;
+}
+
+// join pairs decisions with closes.
+static void join(struct verify *verify)
+{
+    if (verify->count > 0)
+        qsort(verify->seen, verify->count, sizeof *verify->seen, compare);
+    for (size_t i = 0; i < verify->count;) {
+        size_t counts[2] = {0};
+        const struct seen *first = &verify->seen[i];
+        for (; i < verify->count && verify->seen[i].id == first->id; i++)
+            counts[verify->seen[i].is_close]++;
+        join_one(verify, first, counts[0], counts[1]);
     }
 }
 
-// join walks through both lists side by side; gives how many decisions have no close.
-static uint64_t join(struct verify *verify)
-{
-    const struct seen_list *decisions = &verify->decisions;
-    const struct seen_list *closes = &verify->closes;
-    uint64_t open = 0;
-    size_t j = 0;
-    for (size_t i = 0; i < decisions->count; i++) {
-        const struct seen *decision = &decisions->items[i];
-        for (; j < closes->count && closes->items[j].id < decision->id; j++)
-            problem(verify, "id %016" PRIx64 ": a close without a decision", closes->items[j].id);
-        if (j == closes->count || closes->items[j].id != decision->id) {
-            open++;
-            continue;
-        }
-        if (closes->items[j].order < decision->order)
-            problem(verify, "id %016" PRIx64 ": the close comes before the decision", decision->id);
-        j++;
-    }
-    for (; j < closes->count; j++)
-        problem(verify, "id %016" PRIx64 ": a close without a decision", closes->items[j].id);
-    return open;
-}
-
-static void print_json(const struct verify *verify, uint64_t open)
+static void print_json(const struct verify *verify)
 {
     const struct {
         const char *name;
@@ -194,9 +195,9 @@ static void print_json(const struct verify *verify, uint64_t open)
     } sums[] = {
         {"problems", verify->problems},
         {"records", verify->records},
-        {"decisions", verify->decisions.count},
-        {"closes", verify->closes.count},
-        {"open", open},
+        {"decisions", verify->decisions},
+        {"closes", verify->closes},
+        {"open", verify->open},
         {"handshakes_refused", verify->refused},
         {"requests_counted", verify->counted},
         {"lost", verify->lost},
@@ -215,14 +216,14 @@ static void print_json(const struct verify *verify, uint64_t open)
     text_flush(&out);
 }
 
-static void print_text(const struct verify *verify, uint64_t open)
+static void print_text(const struct verify *verify)
 {
-    (void)printf("%" PRIu64 " records: %zu decisions, %zu closes, %" PRIu64
+    (void)printf("%" PRIu64 " records: %" PRIu64 " decisions, %" PRIu64 " closes, %" PRIu64
                  " refused handshakes, %" PRIu64
                  " refused requests that were only counted; %" PRIu64 " without close, %" PRIu64
                  " lost, %" PRIu64 " torn\n",
-                 verify->records, verify->decisions.count, verify->closes.count, verify->refused,
-                 verify->counted, open, verify->lost, verify->torn);
+                 verify->records, verify->decisions, verify->closes, verify->refused,
+                 verify->counted, verify->open, verify->lost, verify->torn);
     if (verify->problems > SHOWN_MAX)
         (void)fprintf(stderr, "and %" PRIu64 " more\n", verify->problems - SHOWN_MAX);
     (void)printf(
@@ -240,13 +241,11 @@ static int verify_logs(struct verify *verify, const struct cli_line *line)
         cli_say("audit verify", "no memory for so many records");
         return CLI_UNLOADABLE;
     }
-    sort(verify, &verify->decisions, "decision");
-    sort(verify, &verify->closes, "close");
-    const uint64_t open = join(verify);
+    join(verify);
     if (verify->is_json)
-        print_json(verify, open);
+        print_json(verify);
     else
-        print_text(verify, open);
+        print_text(verify);
     return cli_finish("audit verify") == CLI_OK && verify->problems == 0 ? CLI_OK : CLI_FAILED;
 }
 
@@ -261,7 +260,6 @@ int audit_verify(int argc, char **argv)
     if (line.is_over)
         return line.exit_status;
     const int status = verify_logs(&verify, &line);
-    free(verify.decisions.items);
-    free(verify.closes.items);
+    free(verify.seen);
     return status;
 }

@@ -2,7 +2,6 @@
 // that is special is put in only once it was connected to: DNS may have named others beside it.
 #include "proxy/history/suggestion.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 struct suggestion {
@@ -65,18 +64,25 @@ static enum err add_prefix(json_t *host, const struct ip_addr *address)
     return set(json_object_get(host, "addresses"), ip_prefix_format(&prefix, text), json_true());
 }
 
-// add_address lets a rule reach this address: an ordinary one by the word, a special one by itself, and what is
-// embedded in it as well.
-static enum err add_address(json_t *host, const struct ip_addr *address)
+// add_forms lets a rule reach exactly this address, and what is embedded in it as well.
+static enum err add_forms(json_t *host, const struct ip_addr *address)
 {
     struct ip_addr embedded[IP_EMBEDDED_MAX];
     const size_t count = ip_addr_embedded(address, (struct nat64_list){0}, embedded);
-    if (ip_addr_classify(address) == IP_CLASS_ORDINARY && count == 0)
-        return set(json_object_get(host, "addresses"), "public", json_true());
     TRY(add_prefix(host, address));
     for (size_t i = 0; i < count; i++)
         TRY(add_prefix(host, &embedded[i]));
     return ERR_OK;
+}
+
+// add_address lets a rule reach this address: an ordinary one by the word, others by themselves.
+static enum err add_address(json_t *host, const struct ip_addr *address)
+{
+    struct ip_addr embedded[IP_EMBEDDED_MAX];
+    if (ip_addr_classify(address) == IP_CLASS_ORDINARY &&
+        ip_addr_embedded(address, (struct nat64_list){0}, embedded) == 0)
+        return set(json_object_get(host, "addresses"), "public", json_true());
+    return add_forms(host, address);
 }
 
 static bool is_special(const struct ip_addr *address)
@@ -94,14 +100,12 @@ static bool may_be_special(const struct history_decision *past)
     return false;
 }
 
-static enum err add_wait(struct suggestion *suggestion, uint64_t id, const char *host)
+static const char *id_of(const struct history_entry *entry)
 {
-    char key[24];
-    (void)snprintf(key, sizeof key, "%016" PRIx64, id);
-    return set(suggestion->waiting, key, json_string(host));
+    return json_string_value(json_object_get(entry->root, "id"));
 }
 
-static enum err add_target(struct suggestion *suggestion, uint64_t id,
+static enum err add_target(struct suggestion *suggestion, const struct history_entry *decision,
                            const struct history_decision *past)
 {
     char host[TARGET_TEXT_CAP];
@@ -112,11 +116,12 @@ static enum err add_target(struct suggestion *suggestion, uint64_t id,
     json_t *requests = json_object_get(entry, "requests");
     if (json_integer_set(requests, json_integer_value(requests) + 1) != 0)
         return ERR_MEMORY;
-    (void)snprintf(port, sizeof port, "%u", past->target.port);
+    (void)snprintf(port, sizeof port, "%05u", past->target.port); // sorts as text
     TRY(set(json_object_get(entry, "ports"), port, json_true()));
     if (is_address)
-        return ERR_OK;
-    return may_be_special(past) ? add_wait(suggestion, id, host) : ERR_OK;
+        return add_forms(entry, &past->target.address);
+    return may_be_special(past) ? set(suggestion->waiting, id_of(decision), json_string(host))
+                                : ERR_OK;
 }
 
 static bool has_reason(const struct history_decision *past, enum reason reason)
@@ -164,7 +169,7 @@ static enum err add_decision(struct suggestion *suggestion, const struct history
         if (is_wanted(suggestion, &past)) {
             ++*sum_of(&suggestion->sums, &past);
             if (!is_unreachable(&past))
-                error = add_target(suggestion, entry->id, &past);
+                error = add_target(suggestion, entry, &past);
         } else {
             suggestion->sums.denied++;
         }
@@ -175,16 +180,14 @@ static enum err add_decision(struct suggestion *suggestion, const struct history
 
 static enum err add_close(struct suggestion *suggestion, const struct history_entry *entry)
 {
-    char key[24];
     struct ip_addr address;
-    (void)snprintf(key, sizeof key, "%016" PRIx64, entry->id);
-    const char *host = json_string_value(json_object_get(suggestion->waiting, key));
+    const char *host = json_string_value(json_object_get(suggestion->waiting, id_of(entry)));
     if (host == NULL)
         return ERR_OK;
     enum err error = ERR_OK;
     if (history_close_upstream(entry, &address))
         error = add_address(json_object_get(suggestion->hosts, host), &address);
-    (void)json_object_del(suggestion->waiting, key);
+    (void)json_object_del(suggestion->waiting, id_of(entry));
     return error;
 }
 
@@ -201,13 +204,6 @@ struct suggestion_sums suggestion_sums(const struct suggestion *suggestion)
     return suggestion->sums;
 }
 
-static int compare_numbers(const void *a, const void *b)
-{
-    const json_int_t left = json_integer_value(*(json_t *const *)a);
-    const json_int_t right = json_integer_value(*(json_t *const *)b);
-    return (left > right) - (left < right);
-}
-
 static int compare_strings(const void *a, const void *b)
 {
     return strcmp(json_string_value(*(json_t *const *)a), json_string_value(*(json_t *const *)b));
@@ -220,43 +216,52 @@ static int compare_requests(const void *a, const void *b)
     return (left < right) - (left > right);
 }
 
-// sorted gives the same values in order, in an array of its own; NULL without memory.
-static json_t *sorted(const json_t *list, int (*compare)(const void *, const void *))
+// sorted gives the same values in order, in an array of its own; NULL without memory. It takes the reference to `list`.
+static json_t *sorted(json_t *list, int (*compare)(const void *, const void *))
 {
     const size_t count = json_array_size(list);
     json_t **values = calloc(count + 1, sizeof(json_t *));
-    json_t *out = json_array();
-    for (size_t i = 0; values != NULL && i < count; i++)
+    json_t *out = values == NULL ? NULL : json_array();
+    for (size_t i = 0; out != NULL && i < count; i++)
         values[i] = json_array_get(list, i);
-    if (values != NULL)
+    if (out != NULL)
         qsort(values, count, sizeof(json_t *), compare);
-    for (size_t i = 0; values != NULL && out != NULL && i < count; i++) {
+    for (size_t i = 0; out != NULL && i < count; i++) {
         if (json_array_append(out, values[i]) != 0) {
             json_decref(out);
             out = NULL;
         }
     }
     free(values);
+    json_decref(list);
     return out;
 }
 
-// keys gives the keys of an object as sorted strings, or numbers.
-static json_t *keys(json_t *object, bool are_numbers)
+// keys gives the keys of an object, sorted.
+static json_t *keys(json_t *object)
 {
     const char *key = NULL;
     json_t *value = NULL;
     json_t *list = json_array();
     json_object_foreach(object, key, value)
     {
-        json_t *item = are_numbers ? json_integer(strtol(key, NULL, 10)) : json_string(key);
-        if (list == NULL || json_array_append_new(list, item) != 0) {
+        if (list == NULL || json_array_append_new(list, json_string(key)) != 0) {
             json_decref(list);
             return NULL;
         }
     }
-    json_t *out = sorted(list, are_numbers ? compare_numbers : compare_strings);
-    json_decref(list);
-    return out;
+    return sorted(list, compare_strings);
+}
+
+// port_numbers turns the keys of `ports` into numbers, in place.
+static enum err port_numbers(json_t *ports)
+{
+    for (size_t i = 0; i < json_array_size(ports); i++) {
+        const char *port = json_string_value(json_array_get(ports, i));
+        if (json_array_set_new(ports, i, json_integer(strtol(port, NULL, 10))) != 0)
+            return ERR_MEMORY;
+    }
+    return ports == NULL ? ERR_MEMORY : ERR_OK;
 }
 
 // is_alike tells whether a target with these ports and addresses fits into `rule`: hosts that need no address of
@@ -313,26 +318,6 @@ static enum err put_rule(json_t *rules, const char *host, json_t *entry, json_t 
     return is_plain ? ERR_OK : extend(rule, "addresses", addresses);
 }
 
-// literal gives the prefixes that open exactly this written address.
-static json_t *literal(const char *host)
-{
-    struct ip_addr address;
-    struct ip_addr embedded[IP_EMBEDDED_MAX];
-    json_t *list = json_object();
-    json_t *holder = json_pack("{s:o}", "addresses", list);
-    if (holder == NULL || ip_addr_parse(slice_of_string(host), &address) != ERR_OK) {
-        json_decref(holder);
-        return NULL;
-    }
-    enum err error = add_prefix(holder, &address);
-    const size_t count = ip_addr_embedded(&address, (struct nat64_list){0}, embedded);
-    for (size_t i = 0; error == ERR_OK && i < count; i++)
-        error = add_prefix(holder, &embedded[i]);
-    json_t *out = error == ERR_OK ? keys(list, false) : NULL;
-    json_decref(holder);
-    return out;
-}
-
 // mark_special lists those of the rule's addresses that are in special ranges.
 static enum err mark_special(json_t *rule)
 {
@@ -355,13 +340,11 @@ static enum err mark_special(json_t *rule)
 
 static enum err put_host(json_t *rules, const char *host, json_t *entry)
 {
-    const bool is_address = json_is_true(json_object_get(entry, "is_address"));
-    json_t *ports = keys(json_object_get(entry, "ports"), true);
-    json_t *addresses =
-        is_address ? literal(host) : keys(json_object_get(entry, "addresses"), false);
-    const enum err error = ports == NULL || addresses == NULL
-                               ? ERR_MEMORY
-                               : put_rule(rules, host, entry, ports, addresses);
+    json_t *ports = keys(json_object_get(entry, "ports"));
+    json_t *addresses = keys(json_object_get(entry, "addresses"));
+    enum err error = addresses == NULL ? ERR_MEMORY : port_numbers(ports);
+    if (error == ERR_OK)
+        error = put_rule(rules, host, entry, ports, addresses);
     json_decref(ports);
     json_decref(addresses);
     return error;
@@ -380,7 +363,8 @@ json_t *suggestion_rules(const struct suggestion *suggestion)
     }
     for (size_t i = 0; error == ERR_OK && i < json_array_size(rules); i++)
         error = mark_special(json_array_get(rules, i));
-    json_t *out = error == ERR_OK ? sorted(rules, compare_requests) : NULL;
+    if (error == ERR_OK)
+        return sorted(rules, compare_requests);
     json_decref(rules);
-    return out;
+    return NULL;
 }
