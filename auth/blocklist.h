@@ -22,7 +22,7 @@ struct block {
     uint8_t digest[CERT_DIGEST_LEN]; // of the name, the certificate, or cert_id_of_serial
     const char *text; // the one spelling; borrowed from the list, or from block_parse
     int64_t since_s;  // Unix seconds
-    uint32_t uid;     // of whoever did it
+    uint32_t uid;     // of the user that did it
 };
 
 // block_parse reads `client:NAME`, `sha256:HEX` or `serial:HEX issuer:RFC4514`; hexadecimal digits with
@@ -31,7 +31,7 @@ struct block {
 enum err block_parse(struct slice s, char text[BLOCK_TEXT_CAP], struct block *out,
                      struct errinfo *info) MUST_USE;
 
-// block_client_name gives the name behind `client:`, NULL for other kinds.
+// block_client_name gives the name after `client:`, NULL for other kinds.
 const char *block_client_name(const struct block *block);
 
 struct blocklist;

@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
+#include "auth/base/array.h"
 #include "auth/strength.h"
 #include "auth/verification.h"
 
@@ -58,11 +59,6 @@ static char *format_subject(X509 *cert)
     else
         text_append_string(&text, "(unreadable name)");
     return strdup(buffer);
-}
-
-static bool is_self_issued(X509 *cert)
-{
-    return (X509_get_extension_flags(cert) & EXFLAG_SI) != 0;
 }
 
 // check_ca refuses what could never do its work as a CA here. It also fills the library's caches
@@ -120,14 +116,11 @@ static enum err reserve_entry(struct ca_set *set, struct errinfo *info)
     if (set->count == MAX_CERTIFICATES)
         return errinfo_set(info, ERR_LIMIT, "more than %d certificates in one trust profile",
                            MAX_CERTIFICATES);
-    if (set->count < set->capacity)
-        return ERR_OK;
-    const size_t capacity = set->capacity == 0 ? 8 : set->capacity * 2;
-    struct ca_entry *grown = reallocarray(set->entries, capacity, sizeof *grown);
-    if (grown == NULL)
+    struct ca_entry *entries =
+        array_make_room(set->entries, set->count, &set->cap, sizeof *entries);
+    if (entries == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
-    set->entries = grown;
-    set->capacity = capacity;
+    set->entries = entries;
     return ERR_OK;
 }
 
@@ -135,12 +128,6 @@ bool ca_entry_is_valid(const struct ca_entry *entry, int64_t now_s)
 {
     return now_s >= entry->not_before_s && now_s <= entry->not_after_s;
 }
-
-// addition is what add_block needs to know of a file of certificates.
-struct addition {
-    struct ca_set *set;             // borrowed
-    const struct ca_addition *what; // borrowed
-};
 
 // read_entry reads one certificate; `number` is its place in the file, from 1. What it has made is the
 // caller's, also on an error.
@@ -158,8 +145,7 @@ static enum err read_entry(struct slice der, size_t number, struct ca_entry *out
     out->subject = format_subject(out->cert);
     if (out->subject == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
-    if (!ASN1_TIME_to_posix(X509_get0_notBefore(out->cert), &out->not_before_s) ||
-        !ASN1_TIME_to_posix(X509_get0_notAfter(out->cert), &out->not_after_s))
+    if (!cert_read_validity(out->cert, &out->not_before_s, &out->not_after_s))
         return errinfo_set(info, ERR_INPUT, "certificate %zu (%.200s) has a malformed date", number,
                            out->subject);
     TRY(check_ca(out, number, info));
@@ -170,11 +156,10 @@ static enum err read_entry(struct slice der, size_t number, struct ca_entry *out
     return ERR_OK;
 }
 
-static enum err add_der(const struct addition *addition, struct slice der, size_t number,
+static enum err add_der(const struct ca_addition *what, struct slice der, size_t number,
                         struct errinfo *info)
 {
-    struct ca_set *set = addition->set;
-    const struct ca_addition *what = addition->what;
+    struct ca_set *set = what->set;
     struct ca_entry entry = {.is_ca_entry = what->is_ca_entry, .is_lenient = what->is_lenient};
     TRY(reserve_entry(set, info));
     const enum err error = read_entry(der, number, &entry, info);
@@ -191,7 +176,6 @@ static enum err add_der(const struct addition *addition, struct slice der, size_
 static enum err add_block(void *arg, const char *kind, struct slice der, size_t number,
                           struct errinfo *info)
 {
-    const struct addition *addition = arg;
     const struct slice name = slice_of_string(kind);
     if (slice_ends_with(name, SLICE_LITERAL("PRIVATE KEY")))
         return errinfo_set(
@@ -202,12 +186,12 @@ static enum err add_block(void *arg, const char *kind, struct slice der, size_t 
         return errinfo_set(info, ERR_INPUT,
                            "there is a block '%.40s' in this file; only CERTIFICATE is expected",
                            kind);
-    return add_der(addition, der, number, info);
+    return add_der(arg, der, number, info);
 }
 
 // add_readable adds block by block and notes in `out` what cannot be read. The number of the others goes to
 // `*out_count`.
-static enum err add_readable(struct addition *addition, struct slice pem, struct pem_left_out *out,
+static enum err add_readable(struct ca_addition *what, struct slice pem, struct pem_left_out *out,
                              size_t *out_count, struct errinfo *info)
 {
     struct pem_cursor cursor = {.rest = pem};
@@ -216,7 +200,7 @@ static enum err add_readable(struct addition *addition, struct slice pem, struct
     *out = (struct pem_left_out){0};
     while (pem_next_block(&cursor, &block, &line)) {
         size_t count = 0;
-        const enum err error = pem_read_blocks(block, add_block, addition, &count, info);
+        const enum err error = pem_read_blocks(block, add_block, what, &count, info);
         if (error != ERR_OK && error != ERR_INPUT)
             return error;
         *out_count += count;
@@ -226,18 +210,17 @@ static enum err add_readable(struct addition *addition, struct slice pem, struct
     return ERR_OK;
 }
 
-enum err ca_set_add(struct ca_set *set, const struct ca_addition *what, struct slice pem,
-                    struct pem_left_out *out, struct errinfo *info)
+enum err ca_set_add(struct ca_addition *what, struct slice pem, struct pem_left_out *out,
+                    struct errinfo *info)
 {
-    struct addition addition = {.set = set, .what = what};
     size_t count = 0;
-    ASSERT(!set->is_sorted);
+    ASSERT(!what->set->is_sorted);
     if (pem.len > MAX_PEM_BYTES)
         return errinfo_set(info, ERR_LIMIT, "more than %d bytes of certificates", MAX_PEM_BYTES);
     if (what->is_lenient)
-        TRY(add_readable(&addition, pem, out, &count, info));
+        TRY(add_readable(what, pem, out, &count, info));
     else
-        TRY(pem_read_blocks(pem, add_block, &addition, &count, info));
+        TRY(pem_read_blocks(pem, add_block, what, &count, info));
     if (count == 0)
         return errinfo_set(info, ERR_INPUT,
                            "there is no certificate in it; PEM is expected, beginning with "
@@ -283,7 +266,7 @@ enum err ca_set_sort(struct ca_set *set, bool trusts_every_ca)
     for (size_t i = 0; i < set->count; i++) {
         struct ca_entry *entry = &set->entries[i];
         bool has_issuer = false;
-        if (!is_self_issued(entry->cert))
+        if (!cert_is_self_issued(entry->cert))
             TRY(find_issuer(set, entry->cert, &has_issuer));
         entry->is_anchor = entry->is_ca_entry && (trusts_every_ca || !has_issuer);
         if (!entry->is_anchor && !sk_X509_push(set->helpers, entry->cert))

@@ -33,7 +33,7 @@ struct ca_set {
     atomic_size_t refs;
     struct ca_entry *entries; // owned
     size_t count;
-    size_t capacity;
+    size_t cap;
     STACK_OF(X509) *helpers; // owned; the certificates are the entries'
     X509_STORE *store;       // owned; empty for ever, see chain.h
     bool is_sorted;
@@ -41,8 +41,9 @@ struct ca_set {
 
 // ca_addition says how a file of certificates is read.
 struct ca_addition {
-    bool is_ca_entry; // they may become anchors
-    bool is_lenient;  // what is no CA, or is damaged, is left out
+    struct ca_set *set; // borrowed; what they are added to
+    bool is_ca_entry;   // they may become anchors
+    bool is_lenient;    // what is no CA, or is damaged, is left out
 };
 
 // ca_set_create makes an empty set with one reference. NULL without memory.
@@ -57,8 +58,8 @@ void ca_set_unref(struct ca_set *set);
 // ca_set_add reads every certificate in `pem` as `addition` says. ERR_INPUT, ERR_LIMIT or ERR_MEMORY with
 // the sentence in `info`; see trust_add_ca. The same certificate twice counts once. `*out` says what a lenient addition
 // could not read; NULL for others.
-enum err ca_set_add(struct ca_set *set, const struct ca_addition *addition, struct slice pem,
-                    struct pem_left_out *out, struct errinfo *info) MUST_USE;
+enum err ca_set_add(struct ca_addition *addition, struct slice pem, struct pem_left_out *out,
+                    struct errinfo *info) MUST_USE;
 
 // ca_set_sort decides which are anchors, over everything added and whatever the validity, so that no
 // helper becomes an anchor because its issuer has expired. Nothing is added afterwards. ERR_MEMORY.

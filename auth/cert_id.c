@@ -3,6 +3,36 @@
 
 #include <openssl/mem.h>
 #include <openssl/sha.h>
+#include <openssl/x509v3.h>
+
+struct slice asn1_slice(const ASN1_STRING *string)
+{
+    return slice_of(ASN1_STRING_get0_data(string), (size_t)ASN1_STRING_length(string));
+}
+
+bool cert_has_extension(const X509 *cert, int nid)
+{
+    return X509_get_ext_by_NID(cert, nid, -1) >= 0;
+}
+
+CBS cert_extension_value(const X509 *cert, int index)
+{
+    CBS cbs;
+    const struct slice value = asn1_slice(X509_EXTENSION_get_data(X509_get_ext(cert, index)));
+    CBS_init(&cbs, value.data, value.len);
+    return cbs;
+}
+
+bool cert_is_self_issued(X509 *cert)
+{
+    return (X509_get_extension_flags(cert) & EXFLAG_SI) != 0;
+}
+
+bool cert_read_validity(const X509 *cert, int64_t *not_before_s, int64_t *not_after_s)
+{
+    return ASN1_TIME_to_posix(X509_get0_notBefore(cert), not_before_s) &&
+           ASN1_TIME_to_posix(X509_get0_notAfter(cert), not_after_s);
+}
 
 struct slice cert_id_trim_serial(struct slice serial)
 {

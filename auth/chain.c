@@ -151,11 +151,6 @@ static enum err deny_library_error(int error, struct chain_finding *out)
     return deny(out, REASON_BAD_CERTIFICATE, "a certificate of the chain is not well formed");
 }
 
-static bool is_self_issued(X509 *cert)
-{
-    return (X509_get_extension_flags(cert) & EXFLAG_SI) != 0;
-}
-
 // check_strength applies the floor to every key of the path and to every signature but the
 // anchor's own, which proves nothing.
 static enum err check_strength(const struct path *path, struct chain_finding *out)
@@ -165,7 +160,8 @@ static enum err check_strength(const struct path *path, struct chain_finding *ou
             return deny(out, REASON_WEAK_KEY,
                         "a key of the chain is too weak (needed: RSA 2048 bits, P-256, P-384, "
                         "P-521, Ed25519)");
-        if (i + 1 < path->len && !strength_signature_is_enough(path->certs[i]))
+        if (i + 1 < path->len &&
+            !strength_algorithm_is_enough(X509_get_signature_nid(path->certs[i])))
             return deny(out, REASON_WEAK_KEY,
                         "a signature in the chain is too weak (needed: SHA-256)");
     }
@@ -204,7 +200,7 @@ static enum err check_usages(const struct chain_set *set, const struct path *pat
 }
 
 // check_issuers looks at what stands above the leaf. The library leaves the anchor's own pathlen
-// and extended key usage out; whoever wrote them meant them.
+// and extended key usage out, but a CA means them.
 static enum err check_issuers(const struct chain_set *set, const struct path *path,
                               struct chain_finding *out)
 {
@@ -215,7 +211,7 @@ static enum err check_issuers(const struct chain_set *set, const struct path *pa
         if (X509_NAME_entry_count(X509_get_subject_name(path->certs[i])) == 0)
             return deny(out, REASON_BAD_CERTIFICATE,
                         "a CA of the chain has no name (RFC 5280 4.1.2.6)");
-        below += is_self_issued(path->certs[i]) ? 0 : 1;
+        below += cert_is_self_issued(path->certs[i]) ? 0 : 1;
     }
     X509 *anchor = path->certs[path->len - 1];
     const long limit = X509_get_pathlen(anchor);
@@ -243,8 +239,7 @@ static enum err check_leaf(const struct chain_set *set, X509 *leaf, struct chain
         return deny(out, REASON_BAD_CERTIFICATE, hole);
     int64_t not_before_s = 0;
     int64_t not_after_s = 0;
-    if (!ASN1_TIME_to_posix(X509_get0_notBefore(leaf), &not_before_s) ||
-        !ASN1_TIME_to_posix(X509_get0_notAfter(leaf), &not_after_s))
+    if (!cert_read_validity(leaf, &not_before_s, &not_after_s))
         return deny(out, REASON_BAD_CERTIFICATE, "the certificate's validity cannot be read");
     if (set->max_lifetime_s > 0 && not_after_s - not_before_s > set->max_lifetime_s)
         return deny(out, REASON_TOO_LONG_LIVED,
@@ -275,7 +270,7 @@ static enum err note_path(const STACK_OF(X509) *certs, struct chain_finding *out
             return deny(out, REASON_BAD_CERTIFICATE, "a certificate's validity cannot be read");
         if (not_after_s < out->not_after_s)
             out->not_after_s = not_after_s;
-        if (i == 0 || X509_get_ext_by_NID(cert, NID_name_constraints, -1) < 0)
+        if (i == 0 || !cert_has_extension(cert, NID_name_constraints))
             continue;
         NAME_CONSTRAINTS *constraints = X509_get_ext_d2i(cert, NID_name_constraints, NULL, NULL);
         if (constraints == NULL)
@@ -294,8 +289,7 @@ static enum err check_dates(const struct path *path, int64_t now_s, struct chain
     for (size_t i = path->len; i > 0; i--) {
         int64_t not_before_s = 0;
         int64_t not_after_s = 0;
-        if (!ASN1_TIME_to_posix(X509_get0_notBefore(path->certs[i - 1]), &not_before_s) ||
-            !ASN1_TIME_to_posix(X509_get0_notAfter(path->certs[i - 1]), &not_after_s))
+        if (!cert_read_validity(path->certs[i - 1], &not_before_s, &not_after_s))
             return deny(out, REASON_BAD_CERTIFICATE, "a certificate's validity cannot be read");
         if (now_s < not_before_s)
             return deny(out, REASON_NOT_YET_VALID, "a certificate of the chain is not valid yet");
@@ -548,7 +542,8 @@ static bool authority_names(X509 *cert, X509 *anchor)
 static bool lacks_intermediate(const struct chain_set *set, X509 *cert)
 {
     struct dn issuer;
-    if (is_self_issued(cert) || cert_id_read_name(X509_get_issuer_name(cert), &issuer) != ERR_OK)
+    if (cert_is_self_issued(cert) ||
+        cert_id_read_name(X509_get_issuer_name(cert), &issuer) != ERR_OK)
         return false;
     bool is_akin = false;
     for (size_t i = 0; i < sk_X509_num(set->anchors); i++) {
@@ -586,7 +581,7 @@ static enum err deny_no_anchor(const struct search *search, struct chain_finding
         return deny(out, REASON_MISSING_INTERMEDIATE,
                     "the chain ends below a trusted CA: send the intermediate certificates with "
                     "the leaf, or list them under intermediates");
-    if (top != NULL && is_self_issued(top))
+    if (top != NULL && cert_is_self_issued(top))
         return deny(out, REASON_UNKNOWN_CA,
                     "the chain ends at a self-signed certificate that is "
                     "not one of the trusted CAs");

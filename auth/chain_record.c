@@ -14,8 +14,7 @@
 static void read_numbers(X509 *cert, struct chain_link *link)
 {
     const ASN1_INTEGER *serial = X509_get0_serialNumber(cert);
-    const struct slice bytes = cert_id_trim_serial(
-        slice_of(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial)));
+    const struct slice bytes = cert_id_trim_serial(asn1_slice(serial));
     struct dn issuer;
     link->has_serial = ASN1_STRING_type(serial) == V_ASN1_INTEGER &&
                        bytes_copy(link->serial, sizeof link->serial, bytes);
@@ -28,11 +27,10 @@ static void read_numbers(X509 *cert, struct chain_link *link)
 
 static enum err read_link(X509 *cert, X509 *issuer, struct chain_link *link)
 {
-    unsigned len = 0;
     link->is_ca = (X509_get_extension_flags(cert) & EXFLAG_CA) != 0;
     link->usages = usages_of(cert);
     read_numbers(cert, link);
-    if (!X509_digest(cert, EVP_sha256(), link->sha256, &len))
+    if (!X509_digest(cert, EVP_sha256(), link->sha256, NULL))
         return ERR_MEMORY;
     return issuer == NULL || cert_id_of_authority(issuer, link->authority) ? ERR_OK : ERR_MEMORY;
 }
@@ -41,8 +39,7 @@ static enum err read_dates(X509 *cert, bool is_leaf, struct chain_record *record
 {
     int64_t not_before_s = 0;
     int64_t not_after_s = 0;
-    if (!ASN1_TIME_to_posix(X509_get0_notBefore(cert), &not_before_s) ||
-        !ASN1_TIME_to_posix(X509_get0_notAfter(cert), &not_after_s))
+    if (!cert_read_validity(cert, &not_before_s, &not_after_s))
         return ERR_INPUT;
     if (is_leaf)
         record->lifetime_s = not_after_s - not_before_s;

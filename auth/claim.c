@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "auth/cert_id.h"
-#include "auth/identity_internal.h"
+#include "auth/identity.h"
 #include "auth/ipaddr.h"
 
 static enum err read_dn(struct slice text, struct dn *out, struct errinfo *info)
@@ -16,14 +16,14 @@ static enum err read_dn(struct slice text, struct dn *out, struct errinfo *info)
 static enum err read_serial(struct slice serial, struct identity *identity, struct errinfo *info)
 {
     serial = cert_id_trim_serial(serial);
-    if (bytes_copy(identity->serial, sizeof identity->serial, serial)) {
-        identity->serial_len = serial.len;
-        return ERR_OK;
-    }
-    return errinfo_set(info, ERR_LIMIT, "a serial of more than %d bytes", (int)IDENTITY_SERIAL_MAX);
+    identity->serial = slice_of(identity->serial_bytes, serial.len);
+    if (!bytes_copy(identity->serial_bytes, sizeof identity->serial_bytes, serial))
+        return errinfo_set(info, ERR_LIMIT, "a serial of more than %d bytes",
+                           (int)IDENTITY_SERIAL_MAX);
+    return ERR_OK;
 }
 
-// add_san copies one name behind those that are there. `used` counts the bytes in san_bytes.
+// add_san adds one name to those that are there. `used` counts the bytes in san_bytes.
 static void add_san(const struct claimed_san *claimed, struct identity *identity, size_t *used,
                     size_t cap)
 {

@@ -180,13 +180,13 @@ static void try_san(struct search *search, const struct san *san)
 
 static void try_names(struct search *search, const struct identity *identity)
 {
-    const struct slice sha256 = slice_of(identity_sha256(identity), IDENTITY_DIGEST_LEN);
-    const struct slice spki_sha256 = slice_of(identity_spki_sha256(identity), IDENTITY_DIGEST_LEN);
+    const struct slice sha256 = slice_of(identity->sha256, IDENTITY_DIGEST_LEN);
+    const struct slice spki_sha256 = slice_of(identity->spki_sha256, IDENTITY_DIGEST_LEN);
     try_key(search, key_of(KEY_SHA256, sha256));
     try_key(search, key_of(KEY_SPKI_SHA256, spki_sha256));
-    try_key(search, key_of(KEY_SUBJECT, dn_slice(identity_subject(identity))));
-    try_key(search, key_of(KEY_CN, identity_common_name(identity)));
-    try_key(search, key_of(KEY_SERIAL, identity_serial(identity)));
+    try_key(search, key_of(KEY_SUBJECT, dn_slice(&identity->subject)));
+    try_key(search, key_of(KEY_CN, dn_common_name(&identity->subject)));
+    try_key(search, key_of(KEY_SERIAL, identity->serial));
 }
 
 const struct client *client_index_find(const struct client_index *index,
@@ -196,9 +196,9 @@ const struct client *client_index_find(const struct client_index *index,
     try_chain(&search, index->others, 0);
     if (identity != NULL)
         try_names(&search, identity);
-    for (size_t i = 0; identity != NULL && i < identity_san_count(identity); i++) {
-        if (identity_san(identity, i)->is_usable)
-            try_san(&search, identity_san(identity, i));
+    for (size_t i = 0; identity != NULL && i < identity->san_count; i++) {
+        if (identity->sans[i].is_usable)
+            try_san(&search, &identity->sans[i]);
     }
     *out_compared = search.compared;
     return search.best == NONE ? NULL : index->places[search.best].client;

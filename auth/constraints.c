@@ -6,31 +6,15 @@
 #include <openssl/nid.h>
 #include <openssl/x509v3.h>
 
-#include "auth/base/err.h"
-#include "auth/base/slice.h"
+#include "auth/cert_id.h"
 
 enum { IPV4_LEN = 4, IPV6_LEN = 16 };
-
-static struct slice bytes_of(const ASN1_STRING *string)
-{
-    return slice_of(ASN1_STRING_get0_data(string), (size_t)ASN1_STRING_length(string));
-}
-
-static bool has_extension(const X509 *cert, int nid)
-{
-    return X509_get_ext_by_NID(cert, nid, -1) >= 0;
-}
-
-static bool is_self_issued(X509 *cert)
-{
-    return (X509_get_extension_flags(cert) & EXFLAG_SI) != 0;
-}
 
 // subtree_count gives how many constraints a certificate makes; 0 where they cannot be read, which
 // the library refuses.
 static size_t subtree_count(X509 *cert)
 {
-    if (!has_extension(cert, NID_name_constraints))
+    if (!cert_has_extension(cert, NID_name_constraints))
         return 0;
     NAME_CONSTRAINTS *constraints = X509_get_ext_d2i(cert, NID_name_constraints, NULL, NULL);
     if (constraints == NULL)
@@ -45,7 +29,7 @@ static size_t subtree_count(X509 *cert)
 static size_t name_count(X509 *cert)
 {
     size_t count = (size_t)X509_NAME_entry_count(X509_get_subject_name(cert));
-    if (!has_extension(cert, NID_subject_alt_name))
+    if (!cert_has_extension(cert, NID_subject_alt_name))
         return count;
     GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
     count += sk_GENERAL_NAME_num(names);
@@ -112,13 +96,10 @@ static int match_host(struct slice host, struct slice base)
     if (base.len > host.len)
         return X509_V_ERR_PERMITTED_VIOLATION;
     const size_t rest = host.len - base.len;
-    const struct slice tail = slice_from(host, rest);
-    for (size_t i = 0; i < base.len; i++) {
-        if (ascii_lower(tail.data[i]) != ascii_lower(base.data[i]))
-            return X509_V_ERR_PERMITTED_VIOLATION;
-    }
     const bool is_at_label = rest == 0 || host.data[rest - 1] == '.' || base.data[0] == '.';
-    return is_at_label ? X509_V_OK : X509_V_ERR_PERMITTED_VIOLATION;
+    return is_at_label && slice_equal_ignore_case(slice_from(host, rest), base)
+               ? X509_V_OK
+               : X509_V_ERR_PERMITTED_VIOLATION;
 }
 
 // judge_in looks for `name` in the subtrees of its type. `*out_seen` says whether there was one.
@@ -135,8 +116,8 @@ static int judge_in(const STACK_OF(GENERAL_SUBTREE) *subtrees, int type, struct 
         if (subtree->minimum != NULL || subtree->maximum != NULL)
             return X509_V_ERR_SUBTREE_MINMAX;
         const int result = type == GEN_IPADD
-                               ? match_address(name, bytes_of(subtree->base->d.iPAddress))
-                               : match_host(name, bytes_of(subtree->base->d.dNSName));
+                               ? match_address(name, asn1_slice(subtree->base->d.iPAddress))
+                               : match_host(name, asn1_slice(subtree->base->d.dNSName));
         if (result == X509_V_OK)
             found = X509_V_OK;
         else if (result != X509_V_ERR_PERMITTED_VIOLATION)
@@ -161,7 +142,7 @@ static int judge_name(const NAME_CONSTRAINTS *constraints, int type, struct slic
 static int judge_addresses(const NAME_CONSTRAINTS *constraints, X509 *cert)
 {
     int result = X509_V_OK;
-    if (!has_extension(cert, NID_subject_alt_name))
+    if (!cert_has_extension(cert, NID_subject_alt_name))
         return X509_V_OK;
     GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
     if (names == NULL)
@@ -169,7 +150,7 @@ static int judge_addresses(const NAME_CONSTRAINTS *constraints, X509 *cert)
     for (size_t i = 0; i < sk_GENERAL_NAME_num(names) && result == X509_V_OK; i++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
         if (name->type == GEN_IPADD)
-            result = judge_name(constraints, GEN_IPADD, bytes_of(name->d.iPAddress));
+            result = judge_name(constraints, GEN_IPADD, asn1_slice(name->d.iPAddress));
     }
     GENERAL_NAMES_free(names);
     return result;
@@ -210,7 +191,7 @@ static int judge_common_name(const NAME_CONSTRAINTS *constraints, const ASN1_STR
 static int judge_common_names(const NAME_CONSTRAINTS *constraints, X509 *leaf)
 {
     X509_NAME *subject = X509_get_subject_name(leaf);
-    if (has_extension(leaf, NID_subject_alt_name))
+    if (cert_has_extension(leaf, NID_subject_alt_name))
         return X509_V_OK;
     int index = -1;
     while ((index = X509_NAME_get_index_by_NID(subject, NID_commonName, index)) >= 0) {
@@ -222,24 +203,14 @@ static int judge_common_names(const NAME_CONSTRAINTS *constraints, X509 *leaf)
     return X509_V_OK;
 }
 
-// drop_addresses takes out what was judged here, so that the library can judge the rest. `false` without
-// memory; the constraints are good for nothing then.
-static bool drop_addresses(STACK_OF(GENERAL_SUBTREE) **subtrees)
+// drop_address takes out what was judged here, so that the library can judge the rest.
+static int drop_address(GENERAL_SUBTREE *subtree, void *unused)
 {
-    STACK_OF(GENERAL_SUBTREE) *kept = sk_GENERAL_SUBTREE_new_null();
-    bool is_good = kept != NULL;
-    for (GENERAL_SUBTREE *subtree = NULL;
-         is_good && *subtrees != NULL && (subtree = sk_GENERAL_SUBTREE_pop(*subtrees)) != NULL;) {
-        if (subtree->base->type == GEN_IPADD) {
-            GENERAL_SUBTREE_free(subtree);
-        } else if (!sk_GENERAL_SUBTREE_push(kept, subtree)) {
-            GENERAL_SUBTREE_free(subtree);
-            is_good = false;
-        }
-    }
-    sk_GENERAL_SUBTREE_pop_free(*subtrees, GENERAL_SUBTREE_free);
-    *subtrees = kept;
-    return is_good;
+    (void)unused;
+    if (subtree->base->type != GEN_IPADD)
+        return 0;
+    GENERAL_SUBTREE_free(subtree);
+    return 1;
 }
 
 // has_foreign_type tells whether there is a constraint of a type that the library does not apply.
@@ -261,16 +232,15 @@ static int judge_below(X509 *const *certs, size_t above, NAME_CONSTRAINTS *const
         !has_foreign_type(constraints->excludedSubtrees))
         return result; // the library has applied all the rest
     for (size_t i = 0; i < above && result == X509_V_OK; i++) {
-        if (i == 0 || !is_self_issued(certs[i]))
+        if (i == 0 || !cert_is_self_issued(certs[i]))
             result = judge_addresses(constraints, certs[i]);
     }
     if (result != X509_V_OK)
         return result;
-    if (!drop_addresses(&constraints->permittedSubtrees) ||
-        !drop_addresses(&constraints->excludedSubtrees))
-        return X509_V_ERR_OUT_OF_MEM;
+    sk_GENERAL_SUBTREE_delete_if(constraints->permittedSubtrees, drop_address, NULL);
+    sk_GENERAL_SUBTREE_delete_if(constraints->excludedSubtrees, drop_address, NULL);
     for (size_t i = 0; i < above && result == X509_V_OK; i++) {
-        if (i == 0 || !is_self_issued(certs[i]))
+        if (i == 0 || !cert_is_self_issued(certs[i]))
             result = NAME_CONSTRAINTS_check(certs[i], constraints);
     }
     return result;
@@ -280,7 +250,7 @@ int constraints_check_rest(X509 *const *certs, size_t count)
 {
     int result = X509_V_OK;
     for (size_t above = count - 1; above > 0 && result == X509_V_OK; above--) {
-        if (!has_extension(certs[above], NID_name_constraints))
+        if (!cert_has_extension(certs[above], NID_name_constraints))
             continue;
         NAME_CONSTRAINTS *constraints =
             X509_get_ext_d2i(certs[above], NID_name_constraints, NULL, NULL);

@@ -8,36 +8,11 @@
 #include <openssl/obj.h>
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "auth/cert_id.h"
-#include "auth/crl_signature.h"
 #include "auth/dn.h"
 #include "auth/strength.h"
-#include "auth/verification.h"
-
-struct crl {
-    atomic_size_t refs;
-    char *issuer; // owned; RFC 4514
-    int64_t this_update_s;
-    int64_t next_update_s;
-    bool has_number;
-    size_t number_len;
-    uint8_t number[CRL_NUMBER_MAX]; // big-endian, no leading zeros
-    bool covers_leaves;
-    bool covers_cas;
-    struct crl_points points;        // its scope; not there for a list of all certificates
-    uint8_t name[CERT_DIGEST_LEN];   // cert_id_of_name of its issuer
-    uint8_t key_id[CERT_DIGEST_LEN]; // SHA-256 of its authority key identifier; zeros without one
-    bool has_authority;
-    uint8_t authority[CERT_DIGEST_LEN];
-    bool is_waiting; // its signature is kept until somebody has the key
-    struct crl_signature signature;
-    size_t width;     // bytes of one serial in the index
-    size_t count;     // entries that revoke
-    uint8_t *serials; // owned; count x width bytes, sorted, with leading zeros
-};
 
 // parts is a CertificateList taken apart (RFC 5280 5.1). All cursors are into the given DER.
 struct parts {
@@ -482,8 +457,7 @@ static bool is_other_key(const struct parts *parts, X509 *signer)
 {
     const ASN1_OCTET_STRING *id = X509_get0_subject_key_id(signer);
     return id != NULL && CBS_len(&parts->key_id) > 0 &&
-           !slice_equal(slice_of_cbs(&parts->key_id),
-                        slice_of(ASN1_STRING_get0_data(id), (size_t)ASN1_STRING_length(id)));
+           !slice_equal(slice_of_cbs(&parts->key_id), asn1_slice(id));
 }
 
 // search is what is found out about the signers of one list.
@@ -647,16 +621,6 @@ bool crl_has_serial(const struct crl *crl, struct slice serial)
     return false;
 }
 
-const uint8_t *crl_authority(const struct crl *crl)
-{
-    return crl->has_authority ? crl->authority : NULL;
-}
-
-bool crl_is_waiting(const struct crl *crl)
-{
-    return crl->is_waiting;
-}
-
 enum verification crl_verify(const struct crl *crl, struct slice key)
 {
     CBS cbs;
@@ -670,19 +634,9 @@ enum verification crl_verify(const struct crl *crl, struct slice key)
     return verification_end(is_good);
 }
 
-const uint8_t *crl_name(const struct crl *crl)
-{
-    return crl->name;
-}
-
 bool crl_covers_kind(const struct crl *crl, bool is_ca)
 {
     return is_ca ? crl->covers_cas : crl->covers_leaves;
-}
-
-bool crl_has_points(const struct crl *crl)
-{
-    return crl->points.is_there;
 }
 
 bool crl_covers_points(const struct crl *crl, const struct crl_point *points, size_t count)
@@ -748,32 +702,6 @@ bool crl_is_older(const struct crl *crl, const struct crl *other)
     if (crl->this_update_s != other->this_update_s)
         return crl->this_update_s < other->this_update_s;
     return crl_has_lower_number(crl, other);
-}
-
-const char *crl_issuer(const struct crl *crl)
-{
-    return crl->issuer;
-}
-
-size_t crl_entry_count(const struct crl *crl)
-{
-    return crl->count;
-}
-
-int64_t crl_this_update_s(const struct crl *crl)
-{
-    return crl->this_update_s;
-}
-
-int64_t crl_next_update_s(const struct crl *crl)
-{
-    return crl->next_update_s;
-}
-
-size_t crl_memory_len(const struct crl *crl)
-{
-    return sizeof *crl + strlen(crl->issuer) + 1 + crl->count * crl->width +
-           (crl->is_waiting ? crl->signature.bytes.len + crl->signature.signed_bytes.len : 0);
 }
 
 void crl_format_number(const struct crl *crl, struct text *out)

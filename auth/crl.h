@@ -1,7 +1,7 @@
 // crl: one certificate revocation list (RFC 5280 section 5), read once into a compact index.
 //
 // The procedure:
-//   1. Parse: a CertificateList in DER, nothing behind it. Extensions and entries that change what
+//   1. Parse: a CertificateList in DER, nothing after it. Extensions and entries that change what
 //      the list means and that are not understood make it not loadable: delta, indirect, split by
 //      reason or distribution point, for attribute certificates, unknown and critical.
 //   2. Index: the serials as fixed-width numbers, sorted. An entry costs as many bytes as the
@@ -13,6 +13,7 @@
 #pragma once
 
 #include <openssl/x509.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "auth/base/err.h"
@@ -20,6 +21,7 @@
 #include "auth/base/text.h"
 #include "auth/cert_id.h"
 #include "auth/crl_points.h"
+#include "auth/crl_signature.h"
 #include "auth/verification.h"
 
 enum {
@@ -28,7 +30,29 @@ enum {
     CRL_MAX_ENTRIES = 1 << 24,        // 16 million
 };
 
-struct crl; // opaque: heap
+// crl is a list on the heap; all may read its fields.
+struct crl {
+    atomic_size_t refs;
+    char *issuer;          // owned; RFC 4514
+    int64_t this_update_s; // Unix seconds
+    int64_t next_update_s; // Unix seconds
+    bool has_number;
+    size_t number_len;
+    uint8_t number[CRL_NUMBER_MAX]; // big-endian, no leading zeros
+    bool covers_leaves;
+    bool covers_cas;
+    struct crl_points points; // that it is the list of; not there for a list of all certificates
+    uint8_t name[CERT_DIGEST_LEN];   // cert_id_of_name of its issuer
+    uint8_t key_id[CERT_DIGEST_LEN]; // SHA-256 of its authority key identifier; zeros without one
+    bool has_authority;              // it is known who signed it
+    uint8_t authority[CERT_DIGEST_LEN]; // as cert_id_of_authority made it
+    bool
+        is_waiting; // its issuer was not known when it was read; its signature is kept, and crl_verify will tell
+    struct crl_signature signature;
+    size_t width;     // bytes of one serial in the index
+    size_t count;     // entries that revoke
+    uint8_t *serials; // owned; count x width bytes, sorted, with leading zeros
+};
 
 // crl_signers are the certificates that a list may be signed by, and how strictly it is read.
 struct crl_signers {
@@ -56,24 +80,12 @@ void crl_unref(struct crl *crl);
 // zeros. Under a microsecond with a million entries.
 bool crl_has_serial(const struct crl *crl, struct slice serial);
 
-// crl_authority gives who signed it, as cert_id_of_authority made it; NULL when that is nobody known.
-const uint8_t *crl_authority(const struct crl *crl);
-
-// crl_is_waiting tells whether its issuer was not known when it was read: crl_verify will tell.
-bool crl_is_waiting(const struct crl *crl);
-
 // crl_verify tells whether the owner of `key`, a SubjectPublicKeyInfo that is not below the floor, has signed a list
 // that waits. VERIFICATION_UNKNOWN without memory. Costs one verification; no list is hashed, but one with Ed25519.
 enum verification crl_verify(const struct crl *crl, struct slice key) MUST_USE;
 
-// crl_name gives the digest of its issuer's name, as cert_id_of_name makes it.
-const uint8_t *crl_name(const struct crl *crl);
-
 // crl_covers_kind tells whether it speaks of CA certificates, or of those that are none.
 bool crl_covers_kind(const struct crl *crl, bool is_ca);
-
-// crl_has_points tells whether it is the list of a distribution point, and not of all.
-bool crl_has_points(const struct crl *crl);
 
 // crl_covers_points tells whether a certificate with these distribution points, sorted, is in its scope.
 bool crl_covers_points(const struct crl *crl, const struct crl_point *points, size_t count);
@@ -98,12 +110,6 @@ bool crl_has_lower_number(const struct crl *crl, const struct crl *other);
 // crl_has_number_as_high tells whether both have a CRL number and that of `crl` is not the lower one.
 bool crl_has_number_as_high(const struct crl *crl, const struct crl *other);
 
-const char *crl_issuer(const struct crl *crl); // RFC 4514, borrowed
-size_t crl_entry_count(const struct crl *crl);
-int64_t crl_this_update_s(const struct crl *crl); // Unix seconds
-int64_t crl_next_update_s(const struct crl *crl); // Unix seconds
-size_t crl_memory_len(const struct crl *crl);     // bytes that it takes
-
-// crl_format_number appends the CRL number, decimal up to 64 bits, else hexadecimal behind `0x`;
+// crl_format_number appends the CRL number, decimal up to 64 bits, else hexadecimal after `0x`;
 // `none` without one.
 void crl_format_number(const struct crl *crl, struct text *out);

@@ -5,6 +5,8 @@
 #include <openssl/sha.h>
 #include <string.h>
 
+#include "auth/cert_id.h"
+
 enum { TAG_FULL_NAME = 0, TAG_RELATIVE_NAME = 1, TAG_URI = 6 };
 #define TAGGED_LIST(number)                                                                        \
     ((CBS_ASN1_TAG)(CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | (number)))
@@ -82,15 +84,12 @@ static bool read_points(CBS cbs, struct crl_points *out)
 
 void crl_points_read(const X509 *cert, struct crl_points *out)
 {
-    CBS cbs;
     *out = (struct crl_points){.is_there = false};
     const int index = X509_get_ext_by_NID(cert, NID_crl_distribution_points, -1);
     if (index < 0)
         return;
-    const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(X509_get_ext(cert, index));
-    CBS_init(&cbs, ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
     out->is_there = true;
-    if (!read_points(cbs, out) || out->is_cut)
+    if (!read_points(cert_extension_value(cert, index), out) || out->is_cut)
         out->count = 0;
 }
 

@@ -20,7 +20,7 @@ static enum err put_u8(struct dn *dn, uint8_t value)
     return dn_put(dn, slice_of(&value, 1));
 }
 
-// set_length writes the length of what stands behind the two bytes at `at`.
+// set_length writes the length of what stands after the two bytes at `at`.
 static void set_length(struct dn *dn, size_t at)
 {
     const size_t len = dn->len - at - 2;

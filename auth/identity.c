@@ -15,7 +15,6 @@
 #include "auth/base/json.h"
 #include "auth/chain_record.h"
 #include "auth/hostname.h"
-#include "auth/identity_internal.h"
 #include "auth/ipaddr.h"
 
 // What identity_append_json may write. The worst case is 2 x (2 x 512) for the names, whose text is
@@ -35,36 +34,22 @@ static enum err read_serial(const X509 *leaf, struct identity *identity)
     const ASN1_INTEGER *serial = X509_get0_serialNumber(leaf);
     if (ASN1_STRING_type(serial) != V_ASN1_INTEGER)
         return ERR_INPUT;
-    const size_t len = (size_t)ASN1_STRING_length(serial);
-    const struct slice bytes = cert_id_trim_serial(slice_of(ASN1_STRING_get0_data(serial), len));
-    if (!bytes_copy(identity->serial, sizeof identity->serial, bytes))
-        return ERR_LIMIT;
-    identity->serial_len = bytes.len;
-    return ERR_OK;
+    const struct slice bytes = cert_id_trim_serial(asn1_slice(serial));
+    identity->serial = slice_of(identity->serial_bytes, bytes.len);
+    return bytes_copy(identity->serial_bytes, sizeof identity->serial_bytes, bytes) ? ERR_OK
+                                                                                    : ERR_LIMIT;
 }
 
 static enum err read_digests(X509 *leaf, struct identity *identity)
 {
     uint8_t *der = NULL;
-    int len = i2d_X509(leaf, &der);
-    if (len <= 0)
+    if (!X509_digest(leaf, EVP_sha256(), identity->sha256, NULL))
         return ERR_MEMORY;
-    SHA256(der, (size_t)len, identity->sha256);
-    OPENSSL_free(der);
-    der = NULL;
-    len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
+    const int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
     if (len <= 0)
         return ERR_MEMORY;
     SHA256(der, (size_t)len, identity->spki_sha256);
     OPENSSL_free(der);
-    return ERR_OK;
-}
-
-static enum err read_validity(const X509 *leaf, struct identity *identity)
-{
-    if (!ASN1_TIME_to_posix(X509_get0_notBefore(leaf), &identity->not_before_s) ||
-        !ASN1_TIME_to_posix(X509_get0_notAfter(leaf), &identity->not_after_s))
-        return ERR_INPUT;
     return ERR_OK;
 }
 
@@ -171,7 +156,7 @@ bool san_is_spiffe(const struct san *san)
 struct san_sums {
     size_t kept_count;   // at most IDENTITY_MAX_SANS
     size_t kept_len;     // bytes of their values
-    size_t spiffe_count; // of all, so that a second one cannot hide behind many others
+    size_t spiffe_count; // of all, so that a second one after many others counts too
 };
 
 static enum err sum_sans(CBS names, struct san_sums *out)
@@ -225,10 +210,8 @@ static enum err read_sans(const X509 *leaf, struct identity *identity)
         return ERR_OK;
     if (X509_get_ext_by_NID(leaf, NID_subject_alt_name, index) >= 0)
         return ERR_INPUT; // RFC 5280 4.2: not more than one
-    const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(X509_get_ext(leaf, index));
-    CBS cbs;
+    CBS cbs = cert_extension_value(leaf, index);
     CBS names;
-    CBS_init(&cbs, ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
     if (!CBS_get_asn1(&cbs, &names, CBS_ASN1_SEQUENCE) || CBS_len(&cbs) != 0)
         return ERR_INPUT;
     struct san_sums sums;
@@ -244,7 +227,8 @@ static enum err read_leaf(X509 *leaf, const char *trust_name, struct identity *i
     TRY(cert_id_read_name(X509_get_subject_name(leaf), &identity->subject));
     TRY(cert_id_read_name(X509_get_issuer_name(leaf), &identity->issuer));
     TRY(read_serial(leaf, identity));
-    TRY(read_validity(leaf, identity));
+    if (!cert_read_validity(leaf, &identity->not_before_s, &identity->not_after_s))
+        return ERR_INPUT;
     TRY(read_sans(leaf, identity));
     return read_digests(leaf, identity);
 }
@@ -284,73 +268,6 @@ void identity_destroy(struct identity *identity)
     free(identity->sans);
     free(identity->san_bytes);
     free(identity);
-}
-
-void identity_take_record(struct identity *identity, struct chain_record *record)
-{
-    ASSERT(identity->record == NULL);
-    identity->record = record;
-}
-
-const struct chain_record *identity_record(const struct identity *identity)
-{
-    return identity->record;
-}
-
-const char *identity_trust_name(const struct identity *identity)
-{
-    return identity->trust_name;
-}
-
-const struct dn *identity_subject(const struct identity *identity)
-{
-    return &identity->subject;
-}
-
-const struct dn *identity_issuer(const struct identity *identity)
-{
-    return &identity->issuer;
-}
-
-struct slice identity_common_name(const struct identity *identity)
-{
-    return dn_common_name(&identity->subject);
-}
-
-size_t identity_san_count(const struct identity *identity)
-{
-    return identity->san_count;
-}
-
-const struct san *identity_san(const struct identity *identity, size_t index)
-{
-    ASSERT(index < identity->san_count);
-    return &identity->sans[index];
-}
-
-struct slice identity_serial(const struct identity *identity)
-{
-    return slice_of(identity->serial, identity->serial_len);
-}
-
-const uint8_t *identity_sha256(const struct identity *identity)
-{
-    return identity->sha256;
-}
-
-const uint8_t *identity_spki_sha256(const struct identity *identity)
-{
-    return identity->spki_sha256;
-}
-
-int64_t identity_not_before_s(const struct identity *identity)
-{
-    return identity->not_before_s;
-}
-
-int64_t identity_not_after_s(const struct identity *identity)
-{
-    return identity->not_after_s;
 }
 
 // add_dn tells whether the whole name was written; so do the functions below.
@@ -420,14 +337,13 @@ static bool add_sans(const char *name, const struct identity *identity, enum san
 void identity_append_json(const struct identity *identity, struct text *out)
 {
     size_t budget = JSON_SAN_BUDGET;
-    const struct slice serial = identity_serial(identity);
     bool is_whole = add_dn("subject", &identity->subject, out);
-    json_add_bytes(out, "cn", identity_common_name(identity), JSON_CN_MAX);
+    json_add_bytes(out, "cn", dn_common_name(&identity->subject), JSON_CN_MAX);
     is_whole = add_sans("san_uri", identity, SAN_URI, true, &budget, out) && is_whole;
     is_whole = add_sans("san_dns", identity, SAN_DNS, false, &budget, out) && is_whole;
     is_whole = add_sans("san_email", identity, SAN_EMAIL, false, &budget, out) && is_whole;
     is_whole = add_sans("san_ip", identity, SAN_IP, false, &budget, out) && is_whole;
-    json_add_hex(out, "serial", serial.len == 0 ? SLICE_LITERAL("\0") : serial);
+    json_add_hex(out, "serial", identity->serial.len == 0 ? SLICE_LITERAL("\0") : identity->serial);
     is_whole = add_dn("issuer", &identity->issuer, out) && is_whole;
     json_add_hex(out, "sha256", slice_of(identity->sha256, IDENTITY_DIGEST_LEN));
     json_add_hex(out, "spki_sha256", slice_of(identity->spki_sha256, IDENTITY_DIGEST_LEN));

@@ -35,9 +35,30 @@ enum {
     IDENTITY_DIGEST_LEN = 32,
 };
 
-struct
-    identity; // opaque: heap, immutable, owned by the caller that got it from identity_create, or shared
 struct chain_record;
+
+// identity is immutable once made. Only auth makes one; all may read it.
+struct identity {
+    size_t other_owners; // beside the first one; see identity_share
+    char *trust_name;    // owned; the profile that verified it, "" when only presented
+    struct chain_record
+        *record; // owned; of the verified chain, for trust_recheck; NULL when only presented
+    struct dn subject;
+    struct dn issuer;
+    struct san *sans;   // owned
+    uint8_t *san_bytes; // owned; what the values of `sans` point into
+    size_t san_count;
+    struct slice
+        serial; // of serial_bytes; big-endian, no leading zeros; serial 0 is empty, data non-NULL
+    uint8_t serial_bytes[IDENTITY_SERIAL_MAX];
+    uint8_t sha256[IDENTITY_DIGEST_LEN];      // of the certificate
+    uint8_t spki_sha256[IDENTITY_DIGEST_LEN]; // of its public key
+    int64_t not_before_s;                     // Unix seconds
+    int64_t not_after_s;                      // Unix seconds, of the leaf
+};
+
+// san_is_spiffe tells whether it is a SPIFFE id; a leaf with two of them is nobody by URI.
+bool san_is_spiffe(const struct san *san);
 
 // identity_create reads `leaf`. It copies what it needs; `leaf` stays the caller's. ERR_INPUT when
 // a name or the SAN extension is malformed or stands twice, or the serial is negative; ERR_LIMIT
@@ -51,27 +72,6 @@ struct identity *identity_share(struct identity *identity);
 
 // identity_destroy ends one ownership; with the last one the identity is freed. NULL is allowed.
 void identity_destroy(struct identity *identity);
-
-// identity_take_record gives the record of the verified chain to the identity, which owns it from
-// then on. For trust_verify, once.
-void identity_take_record(struct identity *identity, struct chain_record *record);
-
-// identity_record gives that record, for trust_recheck; NULL for one that is only presented.
-const struct chain_record *identity_record(const struct identity *identity);
-
-// The parts; everything borrowed from the identity.
-const char *identity_trust_name(const struct identity *identity); // "" when only presented
-const struct dn *identity_subject(const struct identity *identity);
-const struct dn *identity_issuer(const struct identity *identity);
-struct slice identity_common_name(const struct identity *identity); // empty unless exactly one
-size_t identity_san_count(const struct identity *identity);
-const struct san *identity_san(const struct identity *identity, size_t index);
-struct slice identity_serial(const struct identity *identity);   // big-endian, no leading zeros;
-                                                                 // serial 0 is empty, data non-NULL
-const uint8_t *identity_sha256(const struct identity *identity); // of the certificate, 32 bytes
-const uint8_t *identity_spki_sha256(const struct identity *identity); // of its public key, 32 bytes
-int64_t identity_not_before_s(const struct identity *identity);       // Unix seconds
-int64_t identity_not_after_s(const struct identity *identity);        // Unix seconds, of the leaf
 
 // identity_append_json appends the members of the audit's `client` object that come from the
 // certificate, without braces: "subject", "cn", "san_uri", (and "san_dns", "san_email", "san_ip"

@@ -10,15 +10,15 @@ static bool any_san(const struct identity *identity, enum san_kind kind, struct 
 {
     if (wanted.len == 0)
         return false;
-    for (size_t i = 0; i < identity_san_count(identity); i++) {
-        const struct san *san = identity_san(identity, i);
+    for (size_t i = 0; i < identity->san_count; i++) {
+        const struct san *san = &identity->sans[i];
         if (san->kind == kind && san->is_usable && fits(wanted, san->value))
             return true;
     }
     return false;
 }
 
-// Where the authority of a URI starts (RFC 3986 3): behind `scheme://`; `uri.len` without one.
+// Where the authority of a URI starts (RFC 3986 3): after `scheme://`; `uri.len` without one.
 static size_t authority_start(struct slice uri)
 {
     const size_t colon = slice_find(uri, ':');
@@ -108,24 +108,23 @@ static bool dn_fits(struct slice wanted, const struct dn *value)
 static enum entry_part name_misfit(const struct match_entry *entry, const struct identity *identity)
 {
     if (entry->trust != NULL &&
-        !slice_equal(slice_of_string(entry->trust), slice_of_string(identity_trust_name(identity))))
+        !slice_equal(slice_of_string(entry->trust), slice_of_string(identity->trust_name)))
         return ENTRY_TRUST;
     if (entry->cn != NULL) {
         // Empty also when there are several: an entry that asks for an empty CN fits nobody.
-        const struct slice cn = identity_common_name(identity);
+        const struct slice cn = dn_common_name(&identity->subject);
         if (cn.len == 0 || !slice_equal(cn, slice_of_string(entry->cn)))
             return ENTRY_CN;
     }
-    if (!dn_fits(entry->subject, identity_subject(identity)))
+    if (!dn_fits(entry->subject, &identity->subject))
         return ENTRY_SUBJECT;
-    if (!dn_fits(entry->issuer, identity_issuer(identity)))
+    if (!dn_fits(entry->issuer, &identity->issuer))
         return ENTRY_ISSUER;
-    if (entry->serial.data != NULL && !slice_equal(entry->serial, identity_serial(identity)))
+    if (entry->serial.data != NULL && !slice_equal(entry->serial, identity->serial))
         return ENTRY_SERIAL;
-    if (!digest_fits(entry->sha256, identity_sha256(identity)))
+    if (!digest_fits(entry->sha256, identity->sha256))
         return ENTRY_SHA256;
-    return digest_fits(entry->spki_sha256, identity_spki_sha256(identity)) ? ENTRY_FITS
-                                                                           : ENTRY_SPKI_SHA256;
+    return digest_fits(entry->spki_sha256, identity->spki_sha256) ? ENTRY_FITS : ENTRY_SPKI_SHA256;
 }
 
 // asks_for_certificate tells whether any part is set that only a certificate can fit.
@@ -158,7 +157,7 @@ enum entry_part match_entry_misfit(const struct match_entry *entry, const struct
         return ENTRY_EMPTY;
     if (identity == NULL)
         return ENTRY_CERTIFICATE;
-    if (identity_trust_name(identity)[0] == '\0')
+    if (identity->trust_name[0] == '\0')
         return ENTRY_UNVERIFIED;
     const enum entry_part part = name_misfit(entry, identity);
     return part == ENTRY_FITS ? san_misfit(entry, identity) : part;

@@ -3,81 +3,47 @@
 
 #include <stdlib.h>
 
+#include "auth/base/array.h"
 #include "auth/crl_answers.h"
 
-struct denied {
-    uint8_t digest[CERT_DIGEST_LEN];
-};
-
-struct revocation {
-    struct crl *crls[REVOCATION_MAX_CRLS]; // refs
-    size_t crl_count;
-    bool goes_back[REVOCATION_MAX_CRLS]; // see revocation_goes_back
-    bool is_copied
-        [REVOCATION_MAX_CRLS]; // from another one that was finished: its beginning was looked at
-    const struct crl
-        *by_name[REVOCATION_MAX_CRLS]; // the same; by name, scope and age once finished
-    struct crl_answers *answers;       // owned; NULL when no list waits
-    struct denied *denied;             // owned; sorted once finished
-    size_t denied_count;
-    size_t sorted_count; // of them, in front, are sorted already
-    size_t denied_capacity;
-};
-
-struct revocation *revocation_create(void)
+enum err revocation_copy(const struct revocation *base, struct revocation *out)
 {
-    return calloc(1, sizeof(struct revocation));
+    for (size_t i = 0; i < base->count; i++) {
+        out->lists[i] = base->lists[i];
+        out->lists[i].is_copied = true;
+        (void)crl_ref(out->lists[i].crl);
+    }
+    out->count = base->count;
+    return revocation_keep_denied(out, base);
 }
 
-struct revocation *revocation_copy(const struct revocation *base)
+void revocation_deinit(struct revocation *revocation)
 {
-    struct revocation *copy = revocation_create();
-    if (copy == NULL)
-        return NULL;
-    if (revocation_keep_denied(copy, base) != ERR_OK) {
-        revocation_destroy(copy);
-        return NULL;
-    }
-    for (size_t i = 0; i < base->crl_count; i++) {
-        copy->crls[i] = crl_ref(base->crls[i]);
-        copy->goes_back[i] = base->goes_back[i];
-        copy->is_copied[i] = true;
-    }
-    copy->crl_count = base->crl_count;
-    return copy;
-}
-
-void revocation_destroy(struct revocation *revocation)
-{
-    if (revocation == NULL)
-        return;
-    for (size_t i = 0; i < revocation->crl_count; i++)
-        crl_unref(revocation->crls[i]);
+    for (size_t i = 0; i < revocation->count; i++)
+        crl_unref(revocation->lists[i].crl);
     crl_answers_destroy(revocation->answers);
     free(revocation->denied);
-    free(revocation);
 }
 
 size_t revocation_find_like(const struct revocation *revocation, const struct crl *crl)
 {
     size_t i = 0;
-    while (i < revocation->crl_count && !(crl_has_same_issuer(revocation->crls[i], crl) &&
-                                          crl_compare_scope(revocation->crls[i], crl) == 0))
+    while (i < revocation->count && !(crl_has_same_issuer(revocation->lists[i].crl, crl) &&
+                                      crl_compare_scope(revocation->lists[i].crl, crl) == 0))
         i++;
-    return i < revocation->crl_count ? i : REVOCATION_MAX_CRLS;
+    return i < revocation->count ? i : REVOCATION_MAX_CRLS;
 }
 
 // replace keeps the newer one of two lists of one issuer and scope; of equals the one that came later.
-static void replace(struct revocation *revocation, size_t index, struct crl *crl)
+static void replace(struct revocation_list *list, struct crl *crl)
 {
-    struct crl *other = revocation->crls[index];
+    struct crl *other = list->crl;
     const bool is_older = crl_is_older(crl, other);
     struct crl *newer = is_older ? other : crl;
     struct crl *older = is_older ? crl : other;
-    revocation->goes_back[index] =
-        crl_has_lower_number(newer, older) || (is_older && revocation->goes_back[index]);
-    revocation->crls[index] = newer;
-    revocation->is_copied[index] &= is_older;
+    list->goes_back = crl_has_lower_number(newer, older) || (is_older && list->goes_back);
+    list->crl = newer;
+    list->is_copied &= is_older;
     crl_unref(older);
 }
 
@@ -85,19 +51,19 @@ enum err revocation_take_crl(struct revocation *revocation, struct crl *crl, str
 {
     const size_t like = revocation_find_like(revocation, crl);
     if (like < REVOCATION_MAX_CRLS) {
-        replace(revocation, like, crl);
+        replace(&revocation->lists[like], crl);
         return ERR_OK;
     }
-    if (revocation->crl_count == REVOCATION_MAX_CRLS) {
+    if (revocation->count == REVOCATION_MAX_CRLS) {
         crl_unref(crl);
         return errinfo_set(info, ERR_LIMIT, "more than %d CRLs in one trust profile",
                            REVOCATION_MAX_CRLS);
     }
-    revocation->crls[revocation->crl_count++] = crl;
+    revocation->lists[revocation->count++] = (struct revocation_list){.crl = crl};
     return ERR_OK;
 }
 
-static int compare_denied(const void *a, const void *b)
+static int compare_digests(const void *a, const void *b)
 {
     return memcmp(a, b, CERT_DIGEST_LEN);
 }
@@ -107,7 +73,7 @@ static bool is_denied(const struct revocation *revocation, const uint8_t *digest
 {
     return revocation->sorted_count > 0 &&
            bsearch(digest, revocation->denied, revocation->sorted_count, sizeof *revocation->denied,
-                   compare_denied) != NULL;
+                   compare_digests) != NULL;
 }
 
 enum err revocation_deny(struct revocation *revocation, const uint8_t digest[CERT_DIGEST_LEN])
@@ -116,17 +82,13 @@ enum err revocation_deny(struct revocation *revocation, const uint8_t digest[CER
         return ERR_OK;
     if (revocation->denied_count == REVOCATION_MAX_DENIED)
         return ERR_LIMIT;
-    if (revocation->denied_count == revocation->denied_capacity) {
-        const size_t capacity =
-            revocation->denied_capacity == 0 ? 16 : revocation->denied_capacity * 2;
-        struct denied *grown = reallocarray(revocation->denied, capacity, sizeof *grown);
-        if (grown == NULL)
-            return ERR_MEMORY;
-        revocation->denied = grown;
-        revocation->denied_capacity = capacity;
-    }
-    struct denied *added = &revocation->denied[revocation->denied_count++];
-    ASSERT(bytes_copy(added->digest, sizeof added->digest, slice_of(digest, CERT_DIGEST_LEN)));
+    uint8_t(*denied)[CERT_DIGEST_LEN] = array_make_room(
+        revocation->denied, revocation->denied_count, &revocation->denied_cap, sizeof *denied);
+    if (denied == NULL)
+        return ERR_MEMORY;
+    revocation->denied = denied;
+    ASSERT(bytes_copy(denied[revocation->denied_count++], CERT_DIGEST_LEN,
+                      slice_of(digest, CERT_DIGEST_LEN)));
     return ERR_OK;
 }
 
@@ -134,14 +96,9 @@ enum err revocation_keep_denied(struct revocation *revocation, const struct revo
 {
     ASSERT(revocation->denied_count == 0);
     for (size_t i = 0; i < before->denied_count; i++)
-        TRY(revocation_deny(revocation, before->denied[i].digest));
+        TRY(revocation_deny(revocation, before->denied[i]));
     revocation->sorted_count = revocation->denied_count;
     return ERR_OK;
-}
-
-static int compare_names(const uint8_t *a, const uint8_t *b)
-{
-    return memcmp(a, b, CERT_DIGEST_LEN);
 }
 
 // compare_lists orders by name, then scope, then the newest first.
@@ -149,7 +106,7 @@ static int compare_lists(const void *a, const void *b)
 {
     const struct crl *one = *(const struct crl *const *)a;
     const struct crl *other = *(const struct crl *const *)b;
-    int order = compare_names(crl_name(one), crl_name(other));
+    int order = compare_digests(one->name, other->name);
     if (order == 0)
         order = crl_compare_scope(one, other);
     if (order == 0)
@@ -160,24 +117,23 @@ static int compare_lists(const void *a, const void *b)
 enum err revocation_finish(struct revocation *revocation, int64_t now_s, struct errinfo *info)
 {
     bool has_waiting = false;
-    for (size_t i = 0; i < revocation->crl_count; i++) {
-        const struct crl *crl = revocation->crls[i];
-        if (!revocation->is_copied[i] && crl_this_update_s(crl) > now_s + REVOCATION_SKEW_S)
+    for (size_t i = 0; i < revocation->count; i++) {
+        const struct crl *crl = revocation->lists[i].crl;
+        if (!revocation->lists[i].is_copied && crl->this_update_s > now_s + REVOCATION_SKEW_S)
             return errinfo_set(info, ERR_INPUT,
                                "the CRL of %.200s begins in the future: is the clock of this "
                                "machine right?",
-                               crl_issuer(crl));
-        has_waiting |= crl_is_waiting(crl);
+                               crl->issuer);
+        has_waiting |= crl->is_waiting;
         revocation->by_name[i] = crl;
     }
     if (has_waiting && (revocation->answers = crl_answers_create()) == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
-    if (revocation->crl_count > 1)
-        qsort(revocation->by_name, revocation->crl_count, sizeof revocation->by_name[0],
-              compare_lists);
+    if (revocation->count > 1)
+        qsort(revocation->by_name, revocation->count, sizeof revocation->by_name[0], compare_lists);
     if (revocation->denied_count > 1)
         qsort(revocation->denied, revocation->denied_count, sizeof *revocation->denied,
-              compare_denied);
+              compare_digests);
     revocation->sorted_count = revocation->denied_count;
     return ERR_OK;
 }
@@ -202,9 +158,9 @@ static bool is_of_issuer(struct inquiry *inquiry, const struct crl *crl)
 {
     const uint8_t *authority = inquiry->link->authority;
     bool is_signed = false;
-    if (crl_authority(crl) != NULL)
-        return memcmp(crl_authority(crl), authority, CERT_DIGEST_LEN) == 0;
-    if (!crl_is_waiting(crl) || !inquiry->issuer->signs_lists)
+    if (crl->has_authority)
+        return memcmp(crl->authority, authority, CERT_DIGEST_LEN) == 0;
+    if (!crl->is_waiting || !inquiry->issuer->signs_lists)
         return false;
     struct crl_answers *answers = inquiry->revocation->answers;
     if (crl_answers_find(answers, crl, authority, &is_signed))
@@ -234,17 +190,17 @@ struct run {
 static struct run find_name(const struct revocation *revocation, const uint8_t *name)
 {
     size_t low = 0;
-    size_t high = revocation->crl_count;
+    size_t high = revocation->count;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        if (compare_names(crl_name(revocation->by_name[middle]), name) < 0)
+        if (compare_digests(revocation->by_name[middle]->name, name) < 0)
             low = middle + 1;
         else
             high = middle;
     }
     struct run run = {.lists = &revocation->by_name[low]};
-    while (low + run.count < revocation->crl_count &&
-           compare_names(crl_name(run.lists[run.count]), name) == 0)
+    while (low + run.count < revocation->count &&
+           compare_digests(run.lists[run.count]->name, name) == 0)
         run.count++;
     return run;
 }
@@ -276,7 +232,7 @@ static bool is_in_scope(struct inquiry *inquiry, struct run all, const struct cr
     const struct chain_link *link = inquiry->link;
     if (!crl_covers_kind(crl, link->is_ca))
         return false;
-    if (crl_has_points(crl) && !link->names_points)
+    if (crl->points.is_there && !link->names_points)
         return has_one_point(inquiry, all, crl);
     return crl_covers_points(crl, link->points, link->point_count);
 }
@@ -302,10 +258,10 @@ static void ask_scope(struct inquiry *inquiry, struct run all, struct run scope)
     const struct crl *crl = scope.lists[at];
     inquiry->is_revoked |=
         names_link(crl, inquiry->link); // an old list too: nobody comes back from it
-    if (!is_covering || inquiry->now_s + REVOCATION_SKEW_S < crl_this_update_s(crl))
+    if (!is_covering || inquiry->now_s + REVOCATION_SKEW_S < crl->this_update_s)
         return;
     inquiry->is_covered = true;
-    inquiry->is_current |= inquiry->now_s <= crl_next_update_s(crl);
+    inquiry->is_current |= inquiry->now_s <= crl->next_update_s;
 }
 
 // judge_link gives what the lists of a certificate's issuer say of it.
@@ -370,7 +326,7 @@ enum reason revocation_judge(const struct revocation *revocation, const struct c
         *out_detail = "a certificate of the chain is on the profile's list `denied`";
         return REASON_DENIED_CERTIFICATE;
     }
-    if (revocation->crl_count == 0)
+    if (revocation->count == 0)
         return REASON_NONE;
     const enum reason reason = judge_lists(revocation, record, now_s, rules, &index);
     if (reason == REASON_REVOKED)
@@ -387,30 +343,13 @@ enum reason revocation_judge(const struct revocation *revocation, const struct c
     return reason;
 }
 
-bool revocation_goes_back(const struct revocation *revocation, size_t index)
-{
-    ASSERT(index < revocation->crl_count);
-    return revocation->goes_back[index];
-}
-
 bool revocation_has_list_of(const struct revocation *revocation,
                             const uint8_t authority[CERT_DIGEST_LEN])
 {
-    for (size_t i = 0; i < revocation->crl_count; i++) {
-        const uint8_t *signer = crl_authority(revocation->crls[i]);
-        if (signer != NULL && memcmp(signer, authority, CERT_DIGEST_LEN) == 0)
+    for (size_t i = 0; i < revocation->count; i++) {
+        const struct crl *crl = revocation->lists[i].crl;
+        if (crl->has_authority && memcmp(crl->authority, authority, CERT_DIGEST_LEN) == 0)
             return true;
     }
     return false;
-}
-
-size_t revocation_crl_count(const struct revocation *revocation)
-{
-    return revocation->crl_count;
-}
-
-const struct crl *revocation_crl_at(const struct revocation *revocation, size_t index)
-{
-    ASSERT(index < revocation->crl_count);
-    return revocation->crls[index];
 }

@@ -26,17 +26,34 @@ enum {
     REVOCATION_MAX_CHECKS = 64, // lists verified for one chain; see revocation_judge
 };
 
-struct revocation;
+// revocation_list is a list in force, or one whose issuer is not known.
+struct revocation_list {
+    struct crl *crl; // ref
+    bool
+        goes_back; // it took the place of an older one with a higher number, as after a CA was restored from a backup
+    bool is_copied; // from another revocation that was finished: its beginning was looked at
+};
 
-// revocation_create makes an empty one. NULL without memory.
-struct revocation *revocation_create(void) MUST_USE;
+// revocation is embedded in its profile, which may read `lists`; the other fields are private to revocation.c. A zeroed
+// one is empty.
+struct revocation {
+    struct revocation_list lists[REVOCATION_MAX_CRLS];
+    size_t count;
+    const struct crl
+        *by_name[REVOCATION_MAX_CRLS];  // the same; by name, scope and age once finished
+    struct crl_answers *answers;        // owned; NULL when no list waits
+    uint8_t (*denied)[CERT_DIGEST_LEN]; // owned; sorted once finished
+    size_t denied_count;
+    size_t sorted_count; // of them, in front, are sorted already
+    size_t denied_cap;
+};
 
-// revocation_copy makes one with the same lists, shared, and the same denied certificates, to which more
-// can be added. NULL without memory.
-struct revocation *revocation_copy(const struct revocation *base) MUST_USE;
+// revocation_copy puts the same lists, shared, and the same denied certificates into an empty one, to which more can be
+// added. ERR_MEMORY.
+enum err revocation_copy(const struct revocation *base, struct revocation *out) MUST_USE;
 
-// revocation_destroy frees it. NULL is allowed.
-void revocation_destroy(struct revocation *revocation);
+// revocation_deinit frees what it holds.
+void revocation_deinit(struct revocation *revocation);
 
 // revocation_take_crl adds a list and owns the reference afterwards, whatever comes of it. From then on every
 // certificate needs one. ERR_LIMIT, ERR_MEMORY.
@@ -71,14 +88,6 @@ struct revocation_rules {
 // static memory.
 enum reason revocation_judge(const struct revocation *revocation, const struct chain_record *record,
                              int64_t now_s, struct revocation_rules rules, const char **out_detail);
-
-// revocation_crl_count and revocation_crl_at give the lists in force, and those of unknown issuers.
-size_t revocation_crl_count(const struct revocation *revocation);
-const struct crl *revocation_crl_at(const struct revocation *revocation, size_t index);
-
-// revocation_goes_back tells whether a list took the place of an older one with a higher number, as after
-// a CA was restored from a backup.
-bool revocation_goes_back(const struct revocation *revocation, size_t index);
 
 // revocation_find_like gives the list that speaks for the same issuer and the same certificates as `crl`,
 // which may be of another profile; REVOCATION_MAX_CRLS when there is none.

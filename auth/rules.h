@@ -41,10 +41,10 @@ struct rule {
 };
 
 // match_entry is one entry of `match`; every part that is set must fit. With nothing set it fits
-// nobody; `trust` alone fits whoever that profile has verified.
+// nobody; `trust` alone fits everybody that this profile has verified.
 struct match_entry {
     const char *trust; // NULL: any profile
-    const char *uri;   // byte-exact; a final `*` behind a `/` stands for one or more characters
+    const char *uri;   // byte-exact; a final `*` after a `/` stands for one or more characters
     const char *dns;   // case ignored; `*.` stands for one or more labels
     const char *email; // case of the domain ignored
     const struct ip_addr *ip;

@@ -45,11 +45,6 @@ bool strength_algorithm_is_enough(int algorithm)
            algorithm == NID_rsassaPss; // the library takes PSS with SHA-256, 384 and 512 only
 }
 
-bool strength_signature_is_enough(const X509 *cert)
-{
-    return strength_algorithm_is_enough(X509_get_signature_nid(cert));
-}
-
 static unsigned cost_of_key(const EVP_PKEY *key)
 {
     if (EVP_PKEY_id(key) == EVP_PKEY_RSA)

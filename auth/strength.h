@@ -11,10 +11,7 @@
 // keys above 8192 bits are not: their cost is the server's.
 bool strength_key_is_enough(X509 *cert);
 
-// strength_signature_is_enough tells whether `cert` was signed with an algorithm on the list.
-bool strength_signature_is_enough(const X509 *cert);
-
-// strength_algorithm_is_enough tells the same of a signature algorithm by its NID.
+// strength_algorithm_is_enough tells whether a signature algorithm, by its NID, is on the list.
 bool strength_algorithm_is_enough(int algorithm);
 
 enum { STRENGTH_MAX_COST = 20 };

@@ -8,14 +8,9 @@
 #include <openssl/obj.h>
 #include <openssl/x509v3.h>
 
-#include "auth/base/slice.h"
+#include "auth/cert_id.h"
 
 enum { SERIAL_MAX = 20, EXTENSIONS_MAX = 64 };
-
-static bool has_extension(const X509 *cert, int nid)
-{
-    return X509_get_ext_by_NID(cert, nid, -1) >= 0;
-}
 
 const char *strict_find_hole(X509 *leaf)
 {
@@ -24,7 +19,7 @@ const char *strict_find_hole(X509 *leaf)
         return NULL;
     if ((flags & EXFLAG_KUSAGE) != 0 && (X509_get_key_usage(leaf) & KU_KEY_CERT_SIGN) != 0)
         return "the client's certificate is not a CA, but may sign certificates (keyCertSign)";
-    if (has_extension(leaf, NID_name_constraints))
+    if (cert_has_extension(leaf, NID_name_constraints))
         return "the client's certificate is not a CA, but constrains names";
     return NULL;
 }
@@ -85,8 +80,7 @@ static bool is_in_its_form(const ASN1_TIME *time)
 static const char *find_field_fault(const X509 *cert)
 {
     const ASN1_INTEGER *serial = X509_get0_serialNumber(cert);
-    const struct slice number =
-        slice_of(ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial));
+    const struct slice number = asn1_slice(serial);
     const ASN1_BIT_STRING *issuer_uid = NULL;
     const ASN1_BIT_STRING *subject_uid = NULL;
     X509_get0_uids(cert, &issuer_uid, &subject_uid);
@@ -118,10 +112,8 @@ static bool is_empty_sequence(const X509 *cert, int nid)
     const int index = X509_get_ext_by_NID(cert, nid, -1);
     if (index < 0)
         return false;
-    const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(X509_get_ext(cert, index));
-    CBS cbs;
+    CBS cbs = cert_extension_value(cert, index);
     CBS sequence;
-    CBS_init(&cbs, ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
     return CBS_get_asn1(&cbs, &sequence, CBS_ASN1_SEQUENCE) && CBS_len(&sequence) == 0;
 }
 
@@ -140,7 +132,7 @@ static bool has_dotted_constraint(const STACK_OF(GENERAL_SUBTREE) *subtrees)
 
 static const char *find_constraint_fault(const X509 *cert)
 {
-    if (!has_extension(cert, NID_name_constraints))
+    if (!cert_has_extension(cert, NID_name_constraints))
         return NULL;
     if (is_empty_sequence(cert, NID_name_constraints))
         return "name constraints constrain nothing (4.2.1.10)";
@@ -155,7 +147,7 @@ static const char *find_constraint_fault(const X509 *cert)
 // is_access_bad tells whether an information access cannot be read, or gives none.
 static bool is_access_bad(const X509 *cert, int nid)
 {
-    if (!has_extension(cert, nid))
+    if (!cert_has_extension(cert, nid))
         return false;
     AUTHORITY_INFO_ACCESS *access = X509_get_ext_d2i(cert, nid, NULL, NULL);
     const bool is_bad = sk_ACCESS_DESCRIPTION_num(access) == 0;

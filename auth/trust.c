@@ -14,14 +14,12 @@ _Static_assert(TRUST_MAX_DEPTH + 2 == CHAIN_MAX_PATH,
                "a path holds a leaf, an anchor, and what may be between");
 
 // create makes a profile with these certificates, of which it takes the reference, also on an error.
-static enum err create(const struct trust_options *options, struct ca_set *cas,
-                       struct revocation *revocation, struct trust **out)
+static enum err create(const struct trust_options *options, struct ca_set *cas, struct trust **out)
 {
     *out = NULL;
     struct trust *trust = calloc(1, sizeof *trust);
     if (trust == NULL) {
         ca_set_unref(cas);
-        revocation_destroy(revocation);
         return ERR_MEMORY;
     }
     trust->name = strdup(options->name);
@@ -35,9 +33,8 @@ static enum err create(const struct trust_options *options, struct ca_set *cas,
     trust->left_out = sk_X509_new_null();
     trust->dropped = sk_X509_new_null();
     trust->cas = cas;
-    trust->revocation = revocation;
     if (trust->name == NULL || trust->anchors == NULL || trust->left_out == NULL ||
-        trust->dropped == NULL || cas == NULL || revocation == NULL) {
+        trust->dropped == NULL || cas == NULL) {
         trust_destroy(trust);
         return ERR_MEMORY;
     }
@@ -47,21 +44,23 @@ static enum err create(const struct trust_options *options, struct ca_set *cas,
 
 enum err trust_create(const struct trust_options *options, struct trust **out)
 {
-    return create(options, ca_set_create(), revocation_create(), out);
+    return create(options, ca_set_create(), out);
 }
 
 enum err trust_revise(const struct trust *base, struct trust **out)
 {
     ASSERT(base->is_finished);
-    TRY(create(&base->options, ca_set_ref(base->cas), revocation_copy(base->revocation), out));
-    for (size_t i = 0; i < sk_X509_num(base->dropped); i++) {
-        if (sk_X509_push((*out)->dropped, sk_X509_value(base->dropped, i)) != 0)
-            continue;
-        trust_destroy(*out);
-        *out = NULL;
-        return ERR_MEMORY;
-    }
-    return ERR_OK;
+    struct trust *trust = NULL;
+    *out = NULL;
+    TRY(create(&base->options, ca_set_ref(base->cas), &trust));
+    enum err error = revocation_copy(&base->revocation, &trust->revocation);
+    for (size_t i = 0; i < sk_X509_num(base->dropped) && error == ERR_OK; i++)
+        error = sk_X509_push(trust->dropped, sk_X509_value(base->dropped, i)) ? ERR_OK : ERR_MEMORY;
+    if (error == ERR_OK)
+        *out = trust;
+    else
+        trust_destroy(trust);
+    return error;
 }
 
 bool trust_has_dropped(const struct trust *trust, const struct ca_entry *entry)
@@ -118,33 +117,31 @@ void trust_destroy(struct trust *trust)
     sk_X509_free(trust->left_out);
     sk_X509_free(trust->dropped);
     ca_set_unref(trust->cas);
-    revocation_destroy(trust->revocation);
+    revocation_deinit(&trust->revocation);
     free(trust->name);
     free(trust);
 }
 
-static enum err add_cas(struct trust *trust, struct ca_addition addition, struct slice pem,
-                        struct pem_left_out *out, struct errinfo *info)
-{
-    ASSERT(!trust->is_finished);
-    return ca_set_add(trust->cas, &addition, pem, out, info);
-}
-
 enum err trust_add_ca(struct trust *trust, struct slice pem, struct errinfo *info)
 {
-    return add_cas(trust, (struct ca_addition){.is_ca_entry = true}, pem, NULL, info);
+    ASSERT(!trust->is_finished);
+    return ca_set_add(&(struct ca_addition){.set = trust->cas, .is_ca_entry = true}, pem, NULL,
+                      info);
 }
 
 enum err trust_add_system_cas(struct trust *trust, struct slice pem, struct pem_left_out *out,
                               struct errinfo *info)
 {
-    return add_cas(trust, (struct ca_addition){.is_ca_entry = true, .is_lenient = true}, pem, out,
-                   info);
+    ASSERT(!trust->is_finished);
+    return ca_set_add(
+        &(struct ca_addition){.set = trust->cas, .is_ca_entry = true, .is_lenient = true}, pem, out,
+        info);
 }
 
 enum err trust_add_intermediates(struct trust *trust, struct slice pem, struct errinfo *info)
 {
-    return add_cas(trust, (struct ca_addition){.is_ca_entry = false}, pem, NULL, info);
+    ASSERT(!trust->is_finished);
+    return ca_set_add(&(struct ca_addition){.set = trust->cas}, pem, NULL, info);
 }
 
 // pick_anchors takes the anchors that are valid now. One that is not is left out as an anchor and as
@@ -185,7 +182,7 @@ enum err trust_finish(struct trust *trust, int64_t now_s, struct errinfo *info)
     if (!trust->cas->is_sorted && ca_set_sort(trust->cas, trust->options.trusts_every_ca) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     TRY(pick_anchors(trust, info));
-    return revocation_finish(trust->revocation, now_s, info);
+    return revocation_finish(&trust->revocation, now_s, info);
 }
 
 bool trust_has_anchor(const struct trust *trust)
@@ -302,8 +299,8 @@ static bool uri_is_plain(struct slice uri)
 // read in two ways: one by the constraint, another by a rule.
 static bool has_doubtful_name(const struct identity *identity, const struct chain_finding *finding)
 {
-    for (size_t i = 0; i < identity_san_count(identity); i++) {
-        const struct san *san = identity_san(identity, i);
+    for (size_t i = 0; i < identity->san_count; i++) {
+        const struct san *san = &identity->sans[i];
         switch (san->kind) {
         case SAN_DNS:
             if (finding->has_dns_constraint && !san->is_usable)
@@ -328,8 +325,8 @@ static bool has_doubtful_name(const struct identity *identity, const struct chai
 // host name is one, though no rule can name it.
 static bool has_malformed_name(const struct identity *identity)
 {
-    for (size_t i = 0; i < identity_san_count(identity); i++) {
-        const struct san *san = identity_san(identity, i);
+    for (size_t i = 0; i < identity->san_count; i++) {
+        const struct san *san = &identity->sans[i];
         const bool is_wildcard =
             san->kind == SAN_DNS && slice_starts_with(san->value, SLICE_LITERAL("*."));
         const struct slice value = is_wildcard ? slice_from(san->value, 2) : san->value;
@@ -373,7 +370,7 @@ static enum err accept(const struct trust *trust, X509 *leaf, struct chain_findi
                       out);
     }
     finding->record->is_strict = finding->record->is_strict && !is_malformed;
-    identity_take_record(identity, finding->record);
+    identity->record = finding->record;
     finding->record = NULL;
     *out = (struct trust_verdict){.reason = REASON_NONE,
                                   .detail = "",
@@ -381,6 +378,12 @@ static enum err accept(const struct trust *trust, X509 *leaf, struct chain_findi
                                   .not_after_s = finding->not_after_s,
                                   .depth = finding->depth};
     return ERR_OK;
+}
+
+struct revocation_rules trust_rules(const struct trust *trust)
+{
+    return (struct revocation_rules){.keeps_expired = trust->options.keeps_expired_crls,
+                                     .is_leaf_only = trust->options.is_crl_for_leaves};
 }
 
 static enum err verify_chain(const struct trust *trust, const struct presented_chain *chain,
@@ -392,9 +395,8 @@ static enum err verify_chain(const struct trust *trust, const struct presented_c
                                   .store = trust->cas->store,
                                   .max_depth = trust->options.max_depth,
                                   .max_lifetime_s = trust->options.max_lifetime_s,
-                                  .revocation = trust->revocation,
-                                  .rules = {.keeps_expired = trust->options.keeps_expired_crls,
-                                            .is_leaf_only = trust->options.is_crl_for_leaves},
+                                  .revocation = &trust->revocation,
+                                  .rules = trust_rules(trust),
                                   .is_strict = trust->options.is_strict,
                                   .usages = trust->options.usages,
                                   .is_for_servers = trust->options.purpose == TRUST_SERVERS};

@@ -217,7 +217,7 @@ enum err trust_verify(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *
 //
 // For resumption and new requests every reason counts. For live tunnels crl_missing and crl_expired
 // do not: these say that nobody knows, not that trust was taken away. An anchor counts by its
-// certificate: one that was issued anew under the same key is another, and a full handshake may
+// certificate: one that was issued again under the same key is another, and a full handshake may
 // succeed where this says unknown_ca. Helpers that were taken out do not matter.
 enum reason trust_recheck(const struct trust *trust, const struct chain_record *record,
                           int64_t now_s, const char **out_detail);

@@ -10,14 +10,16 @@ struct trust {
     char *name;                   // owned
     struct trust_options options; // its name is the one above
     struct ca_set *cas;           // ref; shared with revisions
-    STACK_OF(X509) *anchors;     // owned; those valid at finished_s; the certificates are the set's
-    STACK_OF(X509) *left_out;    // owned; the anchors that were not; likewise
-    STACK_OF(X509) *dropped;     // owned; the anchors that were taken away since; likewise
-    STACK_OF(X509) *crl_signers; // owned, with its certificates; NULL without; beside the set
-    struct revocation *revocation; // owned
-    int64_t finished_s;            // Unix seconds; known once finished
+    STACK_OF(X509) *anchors;  // owned; those valid at finished_s; the certificates are the set's
+    STACK_OF(X509) *left_out; // owned; the anchors that were not; likewise
+    STACK_OF(X509) *dropped;  // owned; the anchors that were taken away since; likewise
+    struct revocation revocation;
+    int64_t finished_s; // Unix seconds; known once finished
     bool is_finished;
 };
+
+// trust_rules gives what of the lists counts.
+struct revocation_rules trust_rules(const struct trust *trust);
 
 // trust_has_dropped tells whether this anchor was taken away by trust_drop_absent.
 bool trust_has_dropped(const struct trust *trust, const struct ca_entry *entry);

@@ -23,7 +23,7 @@ static enum err add_crl(const struct crl_addition *addition, struct slice der, s
 {
     struct crl *crl = NULL;
     TRY(crl_create(der, &addition->signers, &crl, info));
-    return revocation_take_crl(addition->trust->revocation, crl, info);
+    return revocation_take_crl(&addition->trust->revocation, crl, info);
 }
 
 static enum err add_crl_block(void *arg, const char *kind, struct slice der, size_t number,
@@ -55,7 +55,7 @@ enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *
                                                 .count = trust->cas->count,
                                                 .is_strict = trust->options.is_strict}};
     size_t count = 1;
-    // A SEQUENCE with a long length; no text has such a second byte behind a zero.
+    // A SEQUENCE with a long length; no text has such a second byte after a zero.
     const bool is_der = bytes.len > 1 && bytes.data[0] == 0x30 && bytes.data[1] >= 0x80;
     enum err error = is_der ? add_crl(&addition, bytes, info)
                             : pem_read_blocks(bytes, add_crl_block, &addition, &count, info);
@@ -70,7 +70,7 @@ enum err trust_add_crl(struct trust *trust, struct slice bytes, struct errinfo *
 enum err trust_deny_sha256(struct trust *trust, const uint8_t *sha256)
 {
     ASSERT(!trust->is_finished);
-    return revocation_deny(trust->revocation, sha256);
+    return revocation_deny(&trust->revocation, sha256);
 }
 
 enum err trust_deny_serial(struct trust *trust, const struct dn *issuer, struct slice serial)
@@ -78,18 +78,18 @@ enum err trust_deny_serial(struct trust *trust, const struct dn *issuer, struct 
     uint8_t digest[CERT_DIGEST_LEN];
     ASSERT(!trust->is_finished);
     cert_id_of_serial(issuer, serial, digest);
-    return revocation_deny(trust->revocation, digest);
+    return revocation_deny(&trust->revocation, digest);
 }
 
 enum err trust_keep_denied(struct trust *trust, const struct trust *before)
 {
     ASSERT(!trust->is_finished && before->is_finished);
-    return revocation_keep_denied(trust->revocation, before->revocation);
+    return revocation_keep_denied(&trust->revocation, &before->revocation);
 }
 
 size_t trust_crl_count(const struct trust *trust)
 {
-    return revocation_crl_count(trust->revocation);
+    return trust->revocation.count;
 }
 
 bool trust_keeps_expired_crls(const struct trust *trust)
@@ -99,25 +99,25 @@ bool trust_keeps_expired_crls(const struct trust *trust)
 
 static enum trust_crl_state state_of(const struct crl *crl)
 {
-    if (crl_authority(crl) != NULL)
+    if (crl->has_authority)
         return TRUST_CRL_COUNTS;
-    return crl_is_waiting(crl) ? TRUST_CRL_WAITS : TRUST_CRL_IDLE;
+    return crl->is_waiting ? TRUST_CRL_WAITS : TRUST_CRL_IDLE;
 }
 
 struct trust_crl trust_crl_at(const struct trust *trust, size_t index)
 {
-    const struct crl *crl = revocation_crl_at(trust->revocation, index);
-    struct trust_crl found = {.issuer = crl_issuer(crl),
+    const struct crl *crl = trust->revocation.lists[index].crl;
+    struct trust_crl found = {.issuer = crl->issuer,
                               .state = state_of(crl),
-                              .entry_count = crl_entry_count(crl),
-                              .next_update_s = crl_next_update_s(crl)};
+                              .entry_count = crl->count,
+                              .next_update_s = crl->next_update_s};
     struct text text;
     text_init(&text, found.number, sizeof found.number);
     crl_format_number(crl, &text);
     if (found.state == TRUST_CRL_IDLE)
         found.warning =
             "no CA of this profile issued it, and its signature is too weak, so it is ignored: have it signed with SHA-256, or remove it";
-    else if (revocation_goes_back(trust->revocation, index))
+    else if (trust->revocation.lists[index].goes_back)
         found.warning =
             "its number is lower than that of the earlier list of the same CA that it replaces: was the CA restored from a backup? Certificates that "
             "were revoked in between may be good again";
@@ -129,9 +129,9 @@ bool trust_lacks_crl(const struct trust *trust, size_t index)
     const struct ca_set *cas = trust->cas;
     ASSERT(index < cas->count);
     const struct ca_entry *entry = &cas->entries[index];
-    if (revocation_crl_count(trust->revocation) == 0 ||
-        !ca_entry_is_valid(entry, trust->finished_s) || trust_has_dropped(trust, entry) ||
-        revocation_has_list_of(trust->revocation, entry->authority))
+    if (trust->revocation.count == 0 || !ca_entry_is_valid(entry, trust->finished_s) ||
+        trust_has_dropped(trust, entry) ||
+        revocation_has_list_of(&trust->revocation, entry->authority))
         return false;
     return !trust->options.is_crl_for_leaves || !entry->has_helpers;
 }
@@ -139,12 +139,12 @@ bool trust_lacks_crl(const struct trust *trust, size_t index)
 enum trust_succession trust_crl_succession(const struct trust *trust, size_t index,
                                            const struct trust *old)
 {
-    const struct crl *now = revocation_crl_at(trust->revocation, index);
-    const size_t like = revocation_find_like(old->revocation, now);
+    const struct crl *now = trust->revocation.lists[index].crl;
+    const size_t like = revocation_find_like(&old->revocation, now);
     if (like == REVOCATION_MAX_CRLS)
         return TRUST_SUCCESSION_GOOD;
-    const struct crl *before = revocation_crl_at(old->revocation, like);
-    const int64_t later_s = crl_this_update_s(now) - crl_this_update_s(before);
+    const struct crl *before = old->revocation.lists[like].crl;
+    const int64_t later_s = now->this_update_s - before->this_update_s;
     if (later_s < 0)
         return crl_has_number_as_high(now, before) ? TRUST_SUCCESSION_GOOD : TRUST_SUCCESSION_OLD;
     if (!crl_has_lower_number(now, before))
@@ -155,12 +155,12 @@ enum trust_succession trust_crl_succession(const struct trust *trust, size_t ind
 enum err trust_check_crls_succeed(const struct trust *trust, const struct trust *old,
                                   struct errinfo *info)
 {
-    for (size_t i = 0; i < revocation_crl_count(trust->revocation); i++) {
+    for (size_t i = 0; i < trust->revocation.count; i++) {
         if (trust_crl_succession(trust, i, old) == TRUST_SUCCESSION_OLD)
             return errinfo_set(info, ERR_INPUT,
                                "the CRL of %.200s is older than the one in force, by date and "
                                "number: an old file, which would take revocations back",
-                               crl_issuer(revocation_crl_at(trust->revocation, i)));
+                               trust->revocation.lists[i].crl->issuer);
     }
     return ERR_OK;
 }
@@ -175,30 +175,24 @@ static const struct ca_entry *find_authority(const struct trust *trust, const ui
 }
 
 // has_left tells whether an anchor of `old` is no CA of the profile any more: nobody below it asks for its list.
-static bool has_left(const struct trust *trust, const struct trust *old, const uint8_t *authority)
+static bool has_left(const struct trust *trust, const struct trust *old, const struct crl *crl)
 {
-    const struct ca_entry *before = authority == NULL ? NULL : find_authority(old, authority);
-    return before != NULL && before->is_anchor && find_authority(trust, authority) == NULL;
+    const struct ca_entry *before = crl->has_authority ? find_authority(old, crl->authority) : NULL;
+    return before != NULL && before->is_anchor && find_authority(trust, crl->authority) == NULL;
 }
 
 const char *trust_lost_crl(const struct trust *trust, const struct trust *old, size_t *index)
 {
-    if (revocation_crl_count(trust->revocation) == 0)
+    if (trust->revocation.count == 0)
         return NULL; // it goes by lists no more
-    while (*index < revocation_crl_count(old->revocation)) {
-        const struct crl *before = revocation_crl_at(old->revocation, (*index)++);
-        const bool counted = crl_authority(before) != NULL || crl_is_waiting(before);
-        if (counted && !has_left(trust, old, crl_authority(before)) &&
-            revocation_find_like(trust->revocation, before) == REVOCATION_MAX_CRLS)
-            return crl_issuer(before);
+    while (*index < old->revocation.count) {
+        const struct crl *before = old->revocation.lists[(*index)++].crl;
+        const bool counted = before->has_authority || before->is_waiting;
+        if (counted && !has_left(trust, old, before) &&
+            revocation_find_like(&trust->revocation, before) == REVOCATION_MAX_CRLS)
+            return before->issuer;
     }
     return NULL;
-}
-
-static struct revocation_rules rules_of(const struct trust *trust)
-{
-    return (struct revocation_rules){.keeps_expired = trust->options.keeps_expired_crls,
-                                     .is_leaf_only = trust->options.is_crl_for_leaves};
 }
 
 // has_anchor tells whether the certificate is an anchor, left out for its validity or not: that is judged
@@ -214,45 +208,46 @@ static bool has_anchor(const struct trust *trust, const uint8_t *sha256)
     return false;
 }
 
+static enum reason because(enum reason reason, const char *detail, const char **out_detail)
+{
+    *out_detail = detail;
+    return reason;
+}
+
 enum reason trust_recheck(const struct trust *trust, const struct chain_record *record,
                           int64_t now_s, const char **out_detail)
 {
     ASSERT(trust->is_finished && record->count >= 1);
     if (!has_anchor(trust, record->links[record->count - 1].sha256)) {
-        struct revocation_rules rules = rules_of(trust);
+        struct revocation_rules rules = trust_rules(trust);
         rules.keeps_expired = true;
         const enum reason reason =
-            revocation_judge(trust->revocation, record, now_s, rules, out_detail);
+            revocation_judge(&trust->revocation, record, now_s, rules, out_detail);
         if (reason == REASON_REVOKED || reason == REASON_DENIED_CERTIFICATE)
-            return reason; // whoever else may be trusted, this one is not
-        *out_detail = "the CA that the chain ends at is no longer trusted";
-        return REASON_UNKNOWN_CA;
+            return reason; // whatever else may be trusted, this one is not
+        return because(REASON_UNKNOWN_CA, "the CA that the chain ends at is no longer trusted",
+                       out_detail);
     }
-    if (record->depth > trust->options.max_depth) {
-        *out_detail = "more intermediates than max_depth allows";
-        return REASON_CHAIN_TOO_LONG;
-    }
+    if (record->depth > trust->options.max_depth)
+        return because(REASON_CHAIN_TOO_LONG, "more intermediates than max_depth allows",
+                       out_detail);
     for (size_t i = 0; i < record->count; i++) {
-        if (!usages_fit(record->links[i].usages, trust->options.usages, i > 0)) {
-            *out_detail = "a certificate of the chain is not for this purpose (`purposes`)";
-            return REASON_BAD_PURPOSE;
-        }
+        if (!usages_fit(record->links[i].usages, trust->options.usages, i > 0))
+            return because(REASON_BAD_PURPOSE,
+                           "a certificate of the chain is not for this purpose (`purposes`)",
+                           out_detail);
     }
-    if (now_s < record->not_before_s) {
-        *out_detail = "a certificate of the chain is not valid yet";
-        return REASON_NOT_YET_VALID;
-    }
-    if (now_s > record->not_after_s) { // through the last second (RFC 5280 4.1.2.5)
-        *out_detail = "a certificate of the chain has expired";
-        return REASON_EXPIRED;
-    }
-    if (trust->options.max_lifetime_s > 0 && record->lifetime_s > trust->options.max_lifetime_s) {
-        *out_detail = "the client's certificate was issued for longer than max_lifetime";
-        return REASON_TOO_LONG_LIVED;
-    }
-    if (trust->options.is_strict && !record->is_strict) {
-        *out_detail = "a certificate of the chain is against the letter of RFC 5280";
-        return REASON_BAD_CERTIFICATE;
-    }
-    return revocation_judge(trust->revocation, record, now_s, rules_of(trust), out_detail);
+    if (now_s < record->not_before_s)
+        return because(REASON_NOT_YET_VALID, "a certificate of the chain is not valid yet",
+                       out_detail);
+    if (now_s > record->not_after_s) // through the last second (RFC 5280 4.1.2.5)
+        return because(REASON_EXPIRED, "a certificate of the chain has expired", out_detail);
+    if (trust->options.max_lifetime_s > 0 && record->lifetime_s > trust->options.max_lifetime_s)
+        return because(REASON_TOO_LONG_LIVED,
+                       "the client's certificate was issued for longer than max_lifetime",
+                       out_detail);
+    if (trust->options.is_strict && !record->is_strict)
+        return because(REASON_BAD_CERTIFICATE,
+                       "a certificate of the chain is against the letter of RFC 5280", out_detail);
+    return revocation_judge(&trust->revocation, record, now_s, trust_rules(trust), out_detail);
 }

@@ -88,7 +88,7 @@ TURNS = (
     (re.compile(r"\b[Ww]ho(?:so)?ever\b"), "the noun: a client that, everybody who"),
     (re.compile(r"\b[Ff]or who (?!in\b)|\bwho wants\b"), "the noun: readers who, a client that"),
 )
-PLAIN_ENGLISH = ("README.md", "CHANGELOG.md", "docs/", "auth/base/", "proxy/admin/", "proxy/audit/", "proxy/cli/",
+PLAIN_ENGLISH = ("README.md", "CHANGELOG.md", "docs/", "auth/", "proxy/admin/", "proxy/audit/", "proxy/cli/",
                  "proxy/config/", "proxy/explain/", "proxy/history/", "proxy/http/", "proxy/limits/", "proxy/lint/",
                  "proxy/log/", "proxy/loop/", "proxy/net/", "proxy/pki/", "proxy/process/", "proxy/service/",
                  "proxy/sidecar/", "proxy/tls/", "proxy/worker/", "tests/")

@@ -34,10 +34,10 @@ static void summarise(struct asker *asker, const char *how)
     text_append_string(&text, how);
     const size_t len = text.len;
     text_append_string(&text, ", ");
-    dn_format(identity_subject(asker->identity), &text);
+    dn_format(&asker->identity->subject, &text);
     if (text.len == len + 2) // it has no name
         text.len = len;
-    text_append_format(&text, " (trust %s)", identity_trust_name(asker->identity));
+    text_append_format(&text, " (trust %s)", asker->identity->trust_name);
 }
 
 // ---- a certificate ------------------------------------------------------------------------------

@@ -168,8 +168,8 @@ static void field_san(struct output *out, const char *key, enum san_kind kind,
 {
     if (out->is_json)
         json_begin_array(&out->text, key);
-    for (size_t i = 0; i < identity_san_count(identity); i++) {
-        const struct san *san = identity_san(identity, i);
+    for (size_t i = 0; i < identity->san_count; i++) {
+        const struct san *san = &identity->sans[i];
         if (san->kind != kind)
             continue;
         struct slice value = san->value;
@@ -204,17 +204,17 @@ static bool add_certificate(X509 *cert, struct output *out)
         return false;
     field_string(out, "type", "certificate");
     field_string(out, "usage", usage_of(cert));
-    field_dn(out, "subject", identity_subject(identity));
-    field_dn(out, "issuer", identity_issuer(identity));
-    field_hex(out, "serial", identity_serial(identity));
-    field_time(out, "not_before", identity_not_before_s(identity));
-    field_time(out, "not_after", identity_not_after_s(identity));
+    field_dn(out, "subject", &identity->subject);
+    field_dn(out, "issuer", &identity->issuer);
+    field_hex(out, "serial", identity->serial);
+    field_time(out, "not_before", identity->not_before_s);
+    field_time(out, "not_after", identity->not_after_s);
     field_san(out, "san_uri", SAN_URI, identity);
     field_san(out, "san_dns", SAN_DNS, identity);
     field_san(out, "san_email", SAN_EMAIL, identity);
     field_san(out, "san_ip", SAN_IP, identity);
-    field_hex(out, "sha256", slice_of(identity_sha256(identity), IDENTITY_DIGEST_LEN));
-    field_hex(out, "spki_sha256", slice_of(identity_spki_sha256(identity), IDENTITY_DIGEST_LEN));
+    field_hex(out, "sha256", slice_of(identity->sha256, IDENTITY_DIGEST_LEN));
+    field_hex(out, "spki_sha256", slice_of(identity->spki_sha256, IDENTITY_DIGEST_LEN));
     identity_destroy(identity);
     return true;
 }

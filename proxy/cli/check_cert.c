@@ -188,8 +188,8 @@ static enum err anchors_add(const struct arguments *arguments, const struct inpu
 static bool has_peer(const struct identity *identity, const struct arguments *arguments)
 {
     const struct slice wanted = arguments->peer;
-    for (size_t i = 0; i < identity_san_count(identity); i++) {
-        const struct san *san = identity_san(identity, i);
+    for (size_t i = 0; i < identity->san_count; i++) {
+        const struct san *san = &identity->sans[i];
         if (!san->is_usable || san->kind != arguments->peer_kind)
             continue;
         bool is_equal = false;
@@ -311,28 +311,28 @@ static void add_sans(const struct identity *identity, enum san_kind kind, const 
                      struct text *out)
 {
     json_begin_array(out, name);
-    for (size_t i = 0; i < identity_san_count(identity); i++) {
-        if (identity_san(identity, i)->kind == kind)
-            add_san(identity_san(identity, i), out);
+    for (size_t i = 0; i < identity->san_count; i++) {
+        if (identity->sans[i].kind == kind)
+            add_san(&identity->sans[i], out);
     }
     json_end_array(out);
 }
 
 static void add_identity(const struct identity *identity, struct text *out)
 {
-    const struct slice cn = identity_common_name(identity);
-    const struct slice serial = identity_serial(identity);
+    const struct slice cn = dn_common_name(&identity->subject);
+    const struct slice serial = identity->serial;
     json_begin_object(out, "identity");
-    add_dn("subject", identity_subject(identity), out);
+    add_dn("subject", &identity->subject, out);
     json_add_bytes(out, "cn", cn, cn.len);
     add_sans(identity, SAN_URI, "san_uri", out);
     add_sans(identity, SAN_DNS, "san_dns", out);
     add_sans(identity, SAN_EMAIL, "san_email", out);
     add_sans(identity, SAN_IP, "san_ip", out);
     json_add_hex(out, "serial", serial.len == 0 ? slice_of("", 1) : serial);
-    add_dn("issuer", identity_issuer(identity), out);
-    json_add_hex(out, "sha256", slice_of(identity_sha256(identity), IDENTITY_DIGEST_LEN));
-    json_add_hex(out, "spki_sha256", slice_of(identity_spki_sha256(identity), IDENTITY_DIGEST_LEN));
+    add_dn("issuer", &identity->issuer, out);
+    json_add_hex(out, "sha256", slice_of(identity->sha256, IDENTITY_DIGEST_LEN));
+    json_add_hex(out, "spki_sha256", slice_of(identity->spki_sha256, IDENTITY_DIGEST_LEN));
     json_end_object(out);
 }
 
@@ -359,7 +359,7 @@ static int answer_print(const struct answer *answer)
     json_add_count(&out, "depth", is_accepted ? answer->verdict.depth : 0);
     if (is_accepted)
         add_identity(identity, &out);
-    add_path(is_accepted ? identity_record(identity) : NULL, &out);
+    add_path(is_accepted ? identity->record : NULL, &out);
     if (is_accepted)
         json_add_time(&out, "not_after", answer->verdict.not_after_s);
     else

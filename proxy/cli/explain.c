@@ -116,7 +116,7 @@ static int go_by_live(const struct explain_run *run, struct explanation *explana
     if (status != CLI_OK)
         return status;
     const struct block *block =
-        blocklist_judge(live.blocks, name, identity == NULL ? NULL : identity_record(identity));
+        blocklist_judge(live.blocks, name, identity == NULL ? NULL : identity->record);
     const bool is_other = strcmp(live.config, run->snapshot->id) != 0;
     if (is_other)
         cli_say("explain", "the proxy uses configuration %s, and this is %s: reload it first",

@@ -165,12 +165,12 @@ enum err authority_init_like(const struct authority *old, const char *directory,
     char common_name[AUTHORITY_COMMON_NAME_MAX + 1];
     if (identity == NULL)
         return errinfo_set(info, ERR_INPUT, "ca.crt has names that cannot be copied");
-    if (!string_copy(common_name, sizeof common_name, identity_common_name(identity)) ||
+    if (!string_copy(common_name, sizeof common_name, dn_common_name(&identity->subject)) ||
         common_name[0] == '\0' || old->trust_domain[0] == '\0')
         return errinfo_set(info, ERR_INPUT,
                            "ca.crt was not made by sallyport (it has no name, or no URI "
                            "spiffe://DOMAIN): make the new one with `ca init --dir DIR`");
-    const int64_t life_s = identity_not_after_s(identity) - identity_not_before_s(identity);
+    const int64_t life_s = identity->not_after_s - identity->not_before_s;
     const struct authority_options options = {
         .common_name = common_name,
         .trust_domain = old->trust_domain,
@@ -185,8 +185,8 @@ enum err authority_init_like(const struct authority *old, const char *directory,
 static void read_trust_domain(struct authority *authority)
 {
     const struct slice scheme = SLICE_LITERAL("spiffe://");
-    for (size_t i = 0; i < identity_san_count(authority->identity); i++) {
-        const struct san *san = identity_san(authority->identity, i);
+    for (size_t i = 0; i < authority->identity->san_count; i++) {
+        const struct san *san = &authority->identity->sans[i];
         if (san->kind != SAN_URI || !san->is_usable || !slice_starts_with(san->value, scheme))
             continue;
         char *domain = authority->trust_domain;

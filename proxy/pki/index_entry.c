@@ -23,12 +23,12 @@ bool index_entry_of(X509 *cert, const char *name, struct index_entry *out)
     struct text serial;
     char hex[INDEX_SERIAL_CAP];
     text_init(&serial, hex, sizeof hex);
-    text_append_hex(&serial, identity_serial(identity));
+    text_append_hex(&serial, identity->serial);
     const bool is_good = !serial.is_cut &&
                          index_parse_serial(serial.len == 0 ? "0" : hex, out->serial) &&
                          string_copy(out->name, sizeof out->name, slice_of_string(name));
-    out->not_before_s = identity_not_before_s(identity);
-    out->not_after_s = identity_not_after_s(identity);
+    out->not_before_s = identity->not_before_s;
+    out->not_after_s = identity->not_after_s;
     identity_destroy(identity);
     return is_good;
 }

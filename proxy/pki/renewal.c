@@ -100,12 +100,12 @@ static enum err make_new(const struct authority *authority, int64_t now_s, struc
     const struct renew_options *options = renewal->options;
     const struct index_entry *old = &renewal->old_entry;
     struct san sans[IDENTITY_MAX_SANS];
-    const size_t count = identity_san_count(renewal->names);
+    const size_t count = renewal->names->san_count;
     for (size_t i = 0; i < count; i++)
-        sans[i] = *identity_san(renewal->names, i);
+        sans[i] = *&renewal->names->sans[i];
     char bundle_path[PATH_CAP];
     char common_name[AUTHORITY_COMMON_NAME_MAX + 1];
-    const struct slice cn = identity_common_name(renewal->names);
+    const struct slice cn = dn_common_name(&renewal->names->subject);
     if (!string_copy(common_name, sizeof common_name, cn) || cn.len == 0)
         return errinfo_set(info, ERR_INPUT, "%s has no common name that can be copied",
                            renewal->chain_path);

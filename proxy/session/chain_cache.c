@@ -54,7 +54,7 @@ static struct cached_chain *find(const struct chain_cache *cache, const uint8_t 
 static bool is_still_good(const struct cached_chain *entry, int64_t now_s,
                           struct trust_verdict *out)
 {
-    const struct chain_record *record = identity_record(entry->identity);
+    const struct chain_record *record = entry->identity->record;
     const char *detail = NULL;
     if (trust_recheck(entry->trust, record, now_s, &detail) != REASON_NONE)
         return false;

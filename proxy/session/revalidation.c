@@ -19,7 +19,7 @@ bool peer_identify(struct peer *peer, const struct snapshot *snapshot)
         .address = peer->address,
         .port = peer->port,
         .name = found == NULL ? NULL : found->name,
-        .trust = peer->identity == NULL ? NULL : identity_trust_name(peer->identity),
+        .trust = peer->identity == NULL ? NULL : peer->identity->trust_name,
         .identity = peer->identity,
     };
     char data[CLIENT_JSON_CAP];
@@ -41,9 +41,9 @@ static enum reason recheck_record(const struct peer *peer, const struct trust *t
     const char *detail = NULL;
     if (peer->identity == NULL)
         return REASON_NONE;
-    if (strcmp(identity_trust_name(peer->identity), trust_name(trust)) != 0)
+    if (strcmp(peer->identity->trust_name, trust_name(trust)) != 0)
         return REASON_UNKNOWN_CA;
-    return trust_recheck(trust, identity_record(peer->identity), now_s, &detail);
+    return trust_recheck(trust, peer->identity->record, now_s, &detail);
 }
 
 // recheck_chain judges the shown certificates by `trust` as it is now. What was verified once needs no
@@ -72,7 +72,7 @@ static bool is_blocked_as(const struct peer *peer, const struct client *client,
 {
     const struct blocklist *blocks = peer->context->snapshot->blocks;
     return blocklist_judge(blocks, client == NULL ? NULL : client->name,
-                           identity == NULL ? NULL : identity_record(identity)) != NULL;
+                           identity == NULL ? NULL : identity->record) != NULL;
 }
 
 bool peer_is_blocked(const struct peer *peer, const struct identity *identity)

@@ -26,7 +26,7 @@ static void add_certificate(const struct peer *peer, struct text *out)
         json_add_null(out, "days_left");
         return;
     }
-    json_add_string(out, "trust", identity_trust_name(peer->identity));
+    json_add_string(out, "trust", peer->identity->trust_name);
     json_begin_object(out, "certificate");
     identity_append_json(peer->identity, out);
     json_end_object(out);

@@ -57,8 +57,8 @@ static enum err read_leaf(struct credentials *out, const char *path, struct erri
             .is_shown = true,
             .is_for_clients =
                 out->may_sign && X509_check_purpose(leaf, X509_PURPOSE_SSL_CLIENT, 0) == 1,
-            .not_before_s = identity_not_before_s(out->identity),
-            .not_after_s = identity_not_after_s(out->identity),
+            .not_before_s = out->identity->not_before_s,
+            .not_after_s = out->identity->not_after_s,
         };
     }
     X509_free(leaf);

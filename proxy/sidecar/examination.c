@@ -103,8 +103,8 @@ static void append_dn(const struct dn *dn, struct text *out)
 static void append_names(const struct identity *identity, struct text *out)
 {
     size_t shown = 0;
-    for (size_t i = 0; i < identity_san_count(identity); i++) {
-        const struct san *san = identity_san(identity, i);
+    for (size_t i = 0; i < identity->san_count; i++) {
+        const struct san *san = &identity->sans[i];
         struct ip_addr address = {.family = san->value.len == 4 ? IP_V4 : IP_V6};
         char text[IP_TEXT_CAP];
         if ((san->kind != SAN_DNS && san->kind != SAN_IP) || shown == NAMES_SHOWN)
@@ -132,9 +132,9 @@ static void check_own_certificate(struct examiner *examiner, int64_t now_s)
         return;
     }
     text_init(&text, data, sizeof data);
-    append_dn(identity_subject(credentials->identity), &text);
+    append_dn(&credentials->identity->subject, &text);
     text_append_string(&text, ", issued by ");
-    append_dn(identity_issuer(credentials->identity), &text);
+    append_dn(&credentials->identity->issuer, &text);
     text_append_string(&text, ", ");
     append_date(own->not_after_s, now_s, &text);
     text_append_format(&text, ", with %zu intermediates",
@@ -207,23 +207,22 @@ static void note_proxy_certificate(struct examiner *examiner, const struct upstr
         why = "";
     }
     if (facts->server != NULL) {
-        append_dn(identity_subject(facts->server), &text);
+        append_dn(&facts->server->subject, &text);
         text_append_string(&text, ", for ");
         append_names(facts->server, &text);
         text_append_string(&text, ", issued by ");
-        append_dn(identity_issuer(facts->server), &text);
+        append_dn(&facts->server->issuer, &text);
         text_append_string(&text, ", ");
-        append_date(identity_not_after_s(facts->server), now_s, &text);
+        append_date(facts->server->not_after_s, now_s, &text);
         text_append_format(&text, "; the proxy sends %zu certificates; its key is %s",
-                           facts->chain_count,
-                           pin_format(identity_spki_sha256(facts->server), pin));
+                           facts->chain_count, pin_format(facts->server->spki_sha256, pin));
     }
     if (cause != CAUSE_NONE)
         note(examiner, EXAM_PROXY_CERTIFICATE, EXAM_FAILED, cause, "%s%s%s", text.data,
              why[0] == '\0' ? "" : "; ", why);
     else
         note(examiner, EXAM_PROXY_CERTIFICATE,
-             identity_not_after_s(facts->server) - now_s < WARN_BEFORE_S ? EXAM_WARNING : EXAM_OK,
+             facts->server->not_after_s - now_s < WARN_BEFORE_S ? EXAM_WARNING : EXAM_OK,
              CAUSE_NONE, "%s", text.data);
 }
 

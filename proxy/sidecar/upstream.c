@@ -182,7 +182,7 @@ static void keep_facts(struct upstream *upstream, const STACK_OF(CRYPTO_BUFFER) 
 static bool is_pinned(struct upstream *upstream, const struct identity *identity)
 {
     const struct pins *pins = &upstream->route->options->pins;
-    const uint8_t *sha256 = identity_spki_sha256(identity);
+    const uint8_t *sha256 = identity->spki_sha256;
     char pin[PIN_TEXT_CAP];
     if (pins_allow(pins, sha256))
         return true;

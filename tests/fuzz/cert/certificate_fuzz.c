@@ -44,9 +44,9 @@ static void check_json(const struct identity *identity)
 
 static void check_identity(const struct identity *identity)
 {
-    ASSERT(identity_san_count(identity) <= IDENTITY_MAX_SANS);
-    for (size_t i = 0; i < identity_san_count(identity); i++) {
-        const struct san *san = identity_san(identity, i);
+    ASSERT(identity->san_count <= IDENTITY_MAX_SANS);
+    for (size_t i = 0; i < identity->san_count; i++) {
+        const struct san *san = &identity->sans[i];
         ASSERT(!san->is_usable || san_is_strict(san->kind, san->value));
         ASSERT(!san->is_usable || san->kind == SAN_IP ||
                slice_find(san->value, 0) == san->value.len);

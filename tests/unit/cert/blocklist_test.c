@@ -211,8 +211,7 @@ static bool stops(const struct verified *verified, const char *client, const cha
     const struct block block = make(written, text);
     struct blocklist *list = NULL;
     assert_int_equal(ERR_OK, blocklist_add(NULL, &block, &list));
-    const struct chain_record *record =
-        verified == NULL ? NULL : identity_record(verified->identity);
+    const struct chain_record *record = verified == NULL ? NULL : verified->identity->record;
     const bool is_stopped = blocklist_judge(list, client, record) != NULL;
     blocklist_unref(list);
     return is_stopped;
@@ -258,7 +257,7 @@ static void stops_nobody_else(void **state)
     assert_false(stops(&verified, "alice", "serial:4f01 issuer:CN=Root"));
     assert_false(stops(&verified, "alice", "serial:4f02 issuer:CN=Middle"));
     assert_false(stops(&verified, "alice", "serial:4f01 issuer:CN=middle"));
-    assert_null(blocklist_judge(NULL, "alice", identity_record(verified.identity)));
+    assert_null(blocklist_judge(NULL, "alice", verified.identity->record));
     identity_destroy(verified.identity);
 }
 

@@ -44,12 +44,12 @@ static void copies_every_part(void **state)
                                                       "email:a@example.org", "ip4:10.0.0.1"}});
     struct identity *identity = NULL;
     assert_int_equal(identity_create(leaf->cert, "staff", &identity), ERR_OK);
-    assert_string_equal(identity_trust_name(identity), "staff");
-    assert_true(slice_equal(identity_common_name(identity), SLICE_LITERAL("alice")));
-    assert_true(slice_equal(dn_common_name(identity_issuer(identity)), SLICE_LITERAL("Root")));
-    assert_true(slice_equal(identity_serial(identity), SLICE_LITERAL("\x4f\x01")));
-    assert_int_equal(identity_not_before_s(identity), FORGE_NOW_S - FORGE_DAY_S);
-    assert_int_equal(identity_not_after_s(identity), FORGE_NOW_S + FORGE_DAY_S);
+    assert_string_equal(identity->trust_name, "staff");
+    assert_true(slice_equal(dn_common_name(&identity->subject), SLICE_LITERAL("alice")));
+    assert_true(slice_equal(dn_common_name(&identity->issuer), SLICE_LITERAL("Root")));
+    assert_true(slice_equal(identity->serial, SLICE_LITERAL("\x4f\x01")));
+    assert_int_equal(identity->not_before_s, FORGE_NOW_S - FORGE_DAY_S);
+    assert_int_equal(identity->not_after_s, FORGE_NOW_S + FORGE_DAY_S);
     static const struct {
         enum san_kind kind;
         struct slice value;
@@ -59,9 +59,9 @@ static void copies_every_part(void **state)
         {SAN_EMAIL, {(const uint8_t *)"a@example.org", 13}},
         {SAN_IP, {(const uint8_t *)"\x0a\0\0\x01", 4}},
     };
-    assert_int_equal(identity_san_count(identity), 4);
+    assert_int_equal(identity->san_count, 4);
     for (size_t i = 0; i < 4; i++) {
-        const struct san *san = identity_san(identity, i);
+        const struct san *san = &identity->sans[i];
         assert_int_equal(san->kind, expected[i].kind);
         assert_true(san->is_usable);
         assert_true(slice_equal(san->value, expected[i].value));
@@ -70,8 +70,8 @@ static void copies_every_part(void **state)
     uint8_t digest[32];
     const int len = i2d_X509(leaf->cert, &der);
     SHA256(der, (size_t)len, digest);
-    assert_memory_equal(identity_sha256(identity), digest, sizeof digest);
-    assert_memory_not_equal(identity_spki_sha256(identity), digest, sizeof digest);
+    assert_memory_equal(identity->sha256, digest, sizeof digest);
+    assert_memory_not_equal(identity->spki_sha256, digest, sizeof digest);
     OPENSSL_free(der);
     identity_destroy(identity);
 }
@@ -83,9 +83,9 @@ static void one_key_has_one_spki_digest(void **state)
     struct identity *a = identity_of(workshop, &(struct forge_plan){.cn = "a", .key_of = first});
     struct identity *b = identity_of(workshop, &(struct forge_plan){.cn = "b", .key_of = first});
     struct identity *c = identity_of(workshop, &(struct forge_plan){.cn = "a"});
-    assert_memory_equal(identity_spki_sha256(a), identity_spki_sha256(b), IDENTITY_DIGEST_LEN);
-    assert_memory_not_equal(identity_spki_sha256(a), identity_spki_sha256(c), IDENTITY_DIGEST_LEN);
-    assert_memory_not_equal(identity_sha256(a), identity_sha256(b), IDENTITY_DIGEST_LEN);
+    assert_memory_equal(a->spki_sha256, b->spki_sha256, IDENTITY_DIGEST_LEN);
+    assert_memory_not_equal(a->spki_sha256, c->spki_sha256, IDENTITY_DIGEST_LEN);
+    assert_memory_not_equal(a->sha256, b->sha256, IDENTITY_DIGEST_LEN);
     identity_destroy(a);
     identity_destroy(b);
     identity_destroy(c);
@@ -98,9 +98,9 @@ static bool is_usable(struct workshop *workshop, uint8_t tag, struct slice value
     assert_true(value.len <= 100 && bytes_copy(der + 4, sizeof der - 4, value));
     struct identity *identity = identity_of(
         workshop, &(struct forge_plan){.cn = "a", .san_der = slice_of(der, value.len + 4)});
-    assert_int_equal(identity_san_count(identity), 1);
-    assert_true(slice_equal(identity_san(identity, 0)->value, value));
-    const bool usable = identity_san(identity, 0)->is_usable;
+    assert_int_equal(identity->san_count, 1);
+    assert_true(slice_equal(identity->sans[0].value, value));
+    const bool usable = identity->sans[0].is_usable;
     identity_destroy(identity);
     return usable;
 }
@@ -191,15 +191,15 @@ static void makes_a_leaf_with_two_spiffe_ids_nobody(void **state)
         &(struct forge_plan){.cn = "a",
                              .sans = {"uri:spiffe://example.org/a", "dns:a.example.org",
                                       "uri:https://example.org/", "uri:SPIFFE://example.org/b"}});
-    for (size_t i = 0; i < identity_san_count(identity); i++) {
-        const struct san *san = identity_san(identity, i);
+    for (size_t i = 0; i < identity->san_count; i++) {
+        const struct san *san = &identity->sans[i];
         assert_true(san->is_usable == (san->kind == SAN_DNS));
     }
     identity_destroy(identity);
     identity = identity_of(
         *state, &(struct forge_plan){
                     .cn = "a", .sans = {"uri:spiffe://example.org/a", "uri:https://example.org/"}});
-    assert_true(identity_san(identity, 0)->is_usable && identity_san(identity, 1)->is_usable);
+    assert_true(identity->sans[0].is_usable && identity->sans[1].is_usable);
     identity_destroy(identity);
 }
 
@@ -214,8 +214,8 @@ static void skips_the_kinds_that_no_rule_names(void **state)
                       "\x82\x01\x61");
     struct identity *identity =
         identity_of(*state, &(struct forge_plan){.cn = "a", .san_der = der});
-    assert_int_equal(identity_san_count(identity), 1);
-    assert_int_equal(identity_san(identity, 0)->kind, SAN_DNS);
+    assert_int_equal(identity->san_count, 1);
+    assert_int_equal(identity->sans[0].kind, SAN_DNS);
     identity_destroy(identity);
 }
 
@@ -284,7 +284,7 @@ static void looks_at_every_san_or_at_none(void **state)
     struct identity *identity = identity_of(
         *state,
         &(struct forge_plan){.cn = "a", .san_der = make_many(der, IDENTITY_MAX_SANS - SPIFFE_IDS)});
-    assert_int_equal(identity_san_count(identity), IDENTITY_MAX_SANS);
+    assert_int_equal(identity->san_count, IDENTITY_MAX_SANS);
     identity_destroy(identity);
     const size_t counts[] = {IDENTITY_MAX_SANS - SPIFFE_IDS + 1, 5000};
     for (size_t i = 0; i < 2; i++) {
@@ -299,8 +299,8 @@ static void a_second_spiffe_id_cannot_hide_behind_many_sans(void **state)
     struct identity *identity =
         identity_of(*state, &(struct forge_plan){.cn = "a", .san_der = make_many(der, 200)});
     for (size_t i = 200; i < 202; i++) {
-        assert_int_equal(identity_san(identity, i)->kind, SAN_URI);
-        assert_false(identity_san(identity, i)->is_usable);
+        assert_int_equal(identity->sans[i].kind, SAN_URI);
+        assert_false(identity->sans[i].is_usable);
     }
     identity_destroy(identity);
 }
@@ -309,7 +309,7 @@ static void has_no_common_name_when_there_are_two(void **state)
 {
     struct identity *identity =
         identity_of(*state, &(struct forge_plan){.cn = "a", .second_cn = "b"});
-    assert_int_equal(identity_common_name(identity).len, 0);
+    assert_int_equal(dn_common_name(&identity->subject).len, 0);
     identity_destroy(identity);
 }
 
@@ -385,8 +385,8 @@ static void a_zero_serial_is_written_as_such(void **state)
     assert_true(ASN1_INTEGER_set_int64(zero, 0) && X509_set_serialNumber(copy, zero));
     struct identity *identity = NULL;
     assert_int_equal(identity_create(copy, NULL, &identity), ERR_OK);
-    assert_int_equal(identity_serial(identity).len, 0);
-    assert_non_null(identity_serial(identity).data);
+    assert_int_equal(identity->serial.len, 0);
+    assert_non_null(identity->serial.data);
     char buffer[JSON_PROMISE];
     struct text text;
     text_init(&text, buffer, sizeof buffer);

@@ -99,13 +99,12 @@ static void issues_a_client_that_is_let_in(void **state)
     assert_int_equal(issue(&authority, &options), ERR_OK);
     struct identity *identity = NULL;
     assert_string_equal(reason_name(verify(*state, "alice.crt", &identity)), "none");
-    assert_true(slice_equal(identity_common_name(identity), SLICE_LITERAL("alice")));
-    assert_int_equal(identity_san_count(identity), 1);
-    assert_true(
-        slice_equal(identity_san(identity, 0)->value, SLICE_LITERAL("spiffe://example.org/alice")));
-    assert_int_equal(identity_not_before_s(identity), NOW_S - 300);
-    assert_int_equal(identity_not_after_s(identity) - identity_not_before_s(identity), DAY_S);
-    assert_true(identity_serial(identity).len >= 12);
+    assert_true(slice_equal(dn_common_name(&identity->subject), SLICE_LITERAL("alice")));
+    assert_int_equal(identity->san_count, 1);
+    assert_true(slice_equal(identity->sans[0].value, SLICE_LITERAL("spiffe://example.org/alice")));
+    assert_int_equal(identity->not_before_s, NOW_S - 300);
+    assert_int_equal(identity->not_after_s - identity->not_before_s, DAY_S);
+    assert_true(identity->serial.len >= 12);
     identity_destroy(identity);
     authority_deinit(&authority);
 }

@@ -62,11 +62,10 @@ static void deny_by_name(struct trust *trust, const struct forged *forged)
     struct identity *identity = NULL;
     uint8_t serial[IDENTITY_SERIAL_MAX + 1] = {0}; // with a zero in front
     assert_int_equal(identity_create(forged->cert, NULL, &identity), ERR_OK);
-    const struct slice plain = identity_serial(identity);
+    const struct slice plain = identity->serial;
     assert_true(bytes_copy(serial + 1, sizeof serial - 1, plain));
-    assert_int_equal(
-        trust_deny_serial(trust, identity_issuer(identity), slice_of(serial, plain.len + 1)),
-        ERR_OK);
+    assert_int_equal(trust_deny_serial(trust, &identity->issuer, slice_of(serial, plain.len + 1)),
+                     ERR_OK);
     identity_destroy(identity);
 }
 
@@ -94,7 +93,7 @@ static struct trust *make_trust(struct workshop *workshop, const struct pki *pki
     if (profile->denied != NULL) {
         struct identity *identity = NULL;
         assert_int_equal(identity_create(profile->denied->cert, NULL, &identity), ERR_OK);
-        assert_int_equal(trust_deny_sha256(trust, identity_sha256(identity)), ERR_OK);
+        assert_int_equal(trust_deny_sha256(trust, identity->sha256), ERR_OK);
         identity_destroy(identity);
     }
     if (profile->denied_by_name != NULL)
@@ -134,7 +133,7 @@ static enum reason reason_at(struct workshop *workshop, const struct pki *pki,
     struct trust *trust = make_trust(workshop, pki, profile);
     const char *detail = NULL;
     const enum reason reason = verify(trust, pki, now_s);
-    assert_int_equal(trust_recheck(trust, identity_record(identity), now_s, &detail), reason);
+    assert_int_equal(trust_recheck(trust, identity->record, now_s, &detail), reason);
     assert_true((detail[0] == '\0') == (reason == REASON_NONE));
     trust_destroy(trust);
     identity_destroy(identity);
@@ -306,7 +305,7 @@ static void a_list_of_an_intermediate_counts_once_a_chain_brings_it(void **state
         const char *detail = NULL;
         // The record alone is enough, before and after a chain was seen.
         for (size_t k = 0; k < 2; k++) {
-            assert_int_equal(trust_recheck(trust, identity_record(identity), FORGE_NOW_S, &detail),
+            assert_int_equal(trust_recheck(trust, identity->record, FORGE_NOW_S, &detail),
                              rows[i].reason);
             assert_int_equal(verify(trust, &pki, FORGE_NOW_S), rows[i].reason);
         }
@@ -552,7 +551,7 @@ static void judges_a_record_by_time_lifetime_depth_and_anchor(void **state)
     struct trust *trust = forge_trust(*state, &flat, LIST(pki.root), NULL);
     struct identity *identity = open_identity(*state, &pki);
     const char *detail = NULL;
-    assert_int_equal(trust_recheck(trust, identity_record(identity), FORGE_NOW_S, &detail),
+    assert_int_equal(trust_recheck(trust, identity->record, FORGE_NOW_S, &detail),
                      REASON_CHAIN_TOO_LONG);
     assert_int_equal(verify(trust, &pki, FORGE_NOW_S), REASON_CHAIN_TOO_LONG);
     identity_destroy(identity);
@@ -579,7 +578,7 @@ static void tells_who_is_revoked_although_the_anchor_is_gone(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct trust *trust = make_trust(*state, &pki, &rows[i].profile);
         const char *detail = NULL;
-        assert_int_equal(trust_recheck(trust, identity_record(identity), FORGE_NOW_S, &detail),
+        assert_int_equal(trust_recheck(trust, identity->record, FORGE_NOW_S, &detail),
                          rows[i].reason);
         assert_true(detail[0] != '\0');
         trust_destroy(trust);
@@ -596,7 +595,7 @@ static void an_anchor_that_became_a_helper_is_gone(void **state)
     struct trust_verdict verdict;
     const char *detail = NULL;
     assert_int_equal(trust_verify(below, pki.chain, FORGE_NOW_S, &verdict), ERR_OK);
-    assert_int_equal(trust_recheck(above, identity_record(verdict.identity), FORGE_NOW_S, &detail),
+    assert_int_equal(trust_recheck(above, verdict.identity->record, FORGE_NOW_S, &detail),
                      REASON_UNKNOWN_CA);
     identity_destroy(verdict.identity);
 }
@@ -605,15 +604,15 @@ static void only_verified_identities_have_a_record(void **state)
 {
     const struct pki pki = make_pki(*state);
     struct identity *identity = open_identity(*state, &pki);
-    const struct chain_record *record = identity_record(identity);
+    const struct chain_record *record = identity->record;
     assert_int_equal(record->count, 3);
     assert_int_equal(record->depth, 1);
-    assert_memory_equal(record->links[0].sha256, identity_sha256(identity), 32);
+    assert_memory_equal(record->links[0].sha256, identity->sha256, 32);
     assert_int_equal(record->links[0].serial_len, 1);
     assert_int_equal(record->links[0].serial[0], LEAF_SERIAL);
     identity_destroy(identity);
     assert_int_equal(identity_create(pki.leaf->cert, NULL, &identity), ERR_OK);
-    assert_null(identity_record(identity));
+    assert_null(identity->record);
     identity_destroy(identity);
 }
 
@@ -969,7 +968,7 @@ static void judge_on_many_threads(const struct pki *pki, struct trust *trust,
     struct share shares[4];
     pthread_t threads[4];
     for (size_t i = 0; i < 4; i++) {
-        shares[i] = (struct share){.trust = trust, .pki = pki, .record = identity_record(identity)};
+        shares[i] = (struct share){.trust = trust, .pki = pki, .record = identity->record};
         assert_int_equal(pthread_create(&threads[i], NULL, judge_share, &shares[i]), 0);
     }
     for (size_t i = 0; i < 4; i++) {

@@ -82,8 +82,8 @@ static void accepts_a_client_of_an_anchor(void **state)
     check_consistency(ERR_OK, &verdict);
     assert_int_equal(verdict.depth, 0);
     assert_int_equal(verdict.not_after_s, FORGE_NOW_S + FORGE_DAY_S);
-    assert_string_equal(identity_trust_name(verdict.identity), "staff");
-    assert_int_equal(identity_san_count(verdict.identity), 1);
+    assert_string_equal(verdict.identity->trust_name, "staff");
+    assert_int_equal(verdict.identity->san_count, 1);
     identity_destroy(verdict.identity);
 }
 
@@ -481,7 +481,7 @@ static void a_profile_that_takes_fewer_usages_refuses_whom_it_took(void **state)
     const char *detail = NULL;
     assert_int_equal(trust_verify(wide, forge_chain(workshop, LIST(server)), FORGE_NOW_S, &verdict),
                      ERR_OK);
-    const struct chain_record *record = identity_record(verdict.identity);
+    const struct chain_record *record = verdict.identity->record;
     assert_int_equal(trust_recheck(wide, record, FORGE_NOW_S, &detail), REASON_NONE);
     assert_int_equal(trust_recheck(narrow, record, FORGE_NOW_S, &detail), REASON_BAD_PURPOSE);
     identity_destroy(verdict.identity);
@@ -828,8 +828,8 @@ static void keeps_what_an_unverified_certificate_claims_apart(void **state)
                      ERR_DENIED);
     assert_null(verdict.identity);
     assert_non_null(verdict.presented);
-    assert_string_equal(identity_trust_name(verdict.presented), "");
-    assert_true(slice_equal(identity_common_name(verdict.presented), SLICE_LITERAL("alice")));
+    assert_string_equal(verdict.presented->trust_name, "");
+    assert_true(slice_equal(dn_common_name(&verdict.presented->subject), SLICE_LITERAL("alice")));
     identity_destroy(verdict.presented);
 }
 
