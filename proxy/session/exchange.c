@@ -93,10 +93,8 @@ static void enter_if_ok(struct exchange *exchange, enum err error, enum exchange
 // client_left ends an exchange whose client has gone before there was a tunnel.
 static void client_left(struct exchange *exchange, enum err error)
 {
-    const bool is_truncated = stream_is_truncated(exchange->peer->stream);
     if (error == ERR_EOF)
-        finish(exchange, EXCHANGE_CLOSE,
-               is_truncated ? REASON_CLIENT_TRUNCATED : REASON_CLIENT_CLOSED);
+        finish(exchange, EXCHANGE_CLOSE, peer_end_reason(exchange->peer));
     else
         exchange_end(exchange, REASON_CLIENT_RESET);
 }
@@ -116,17 +114,10 @@ static void keep(struct exchange *exchange, const struct verdict *verdict)
     ASSERT(fits);
 }
 
-static void count(struct session_counters *counters, const struct verdict *verdict)
-{
-    if (verdict->reason == REASON_CRL_MISSING)
-        counters->crl_missing++;
-    if (verdict->status == 429)
-        counters->limited++;
-}
-
 // conclude acts on a verdict. True: go on.
 static bool conclude(struct exchange *exchange, struct verdict verdict)
 {
+    struct session_counters *counters = &exchange->peer->context->counters;
     switch (verdict.kind) {
     case VERDICT_GO:
         if (verdict.config[0] != '\0')
@@ -136,7 +127,8 @@ static bool conclude(struct exchange *exchange, struct verdict verdict)
         return false;
     case VERDICT_REFUSE:
         keep(exchange, &verdict);
-        count(&exchange->peer->context->counters, &verdict);
+        counters->crl_missing += verdict.reason == REASON_CRL_MISSING;
+        counters->limited += verdict.status == 429;
         // What comes after an allow that was recorded is told by the `close`.
         exchange->ending.reason =
             exchange->records.decision == NULL ? verdict.reason : REASON_REFUSED;
@@ -187,27 +179,12 @@ static bool take_record_room(struct exchange *exchange)
     return quota_take_record(&exchange->route.quota, peer) || !must_have;
 }
 
-// take_tunnel takes the client's tunnel before DNS is asked, so that those who wait for it count.
-static struct verdict take_tunnel(struct exchange *exchange)
-{
-    struct limit_refusal refusal;
-    const bool has_tunnel = quota_take(&exchange->route.quota, exchange->peer, &refusal);
-    return has_tunnel ? (struct verdict){.kind = VERDICT_GO} : verdict_limited(&refusal);
-}
-
-// begin_tunnel counts it as a new one, when it may dial.
-static struct verdict begin_tunnel(struct exchange *exchange)
-{
-    struct limit_refusal refusal;
-    const bool may_begin = quota_begin(&exchange->route.quota, exchange->peer, &refusal);
-    return may_begin ? (struct verdict){.kind = VERDICT_GO} : verdict_limited(&refusal);
-}
-
 // admit asks everything that may refuse a well-formed request before DNS, in order. False: it has been refused.
 static bool admit(struct exchange *exchange)
 {
     return conclude(exchange, judge_right(exchange)) &&
-           conclude(exchange, judge_target(exchange)) && conclude(exchange, take_tunnel(exchange));
+           conclude(exchange, judge_target(exchange)) &&
+           conclude(exchange, quota_take(&exchange->route.quota, exchange->peer));
 }
 
 // admit_again asks it again, where the snapshot is no longer the one that it was asked under.
@@ -222,7 +199,7 @@ static bool admit_addresses(struct exchange *exchange)
 {
     const struct admission admission = admission_of(exchange);
     if (!conclude(exchange, search_judge(exchange->route.search, &admission)) ||
-        !conclude(exchange, begin_tunnel(exchange)))
+        !conclude(exchange, quota_begin(&exchange->route.quota, exchange->peer)))
         return false;
     records_submit_decision(exchange);
     return true;
@@ -532,11 +509,6 @@ static void want_forward(struct exchange *exchange)
     forward_update_interest(exchange->route.forward);
 }
 
-static void want_refuse(struct exchange *exchange)
-{
-    reply_update_interest(exchange);
-}
-
 // ---- deadlines ----------------------------------------------------------------------------------
 
 // age_ends_ms gives when it has lived as long as its client's tunnels may.
@@ -655,7 +627,7 @@ static const struct state_row states[EXCHANGE_STATE_COUNT] = {
     [EXCHANGE_FORWARD] = {step_forward, want_forward, offsetof(struct timeouts, idle_ms),
                           forward_deadline_ms, forward_is_late,
                           STATE(RESOLVE) | STATE(TUNNEL) | STATE(REFUSE) | STATE(DONE)},
-    [EXCHANGE_REFUSE] = {step_refuse, want_refuse, offsetof(struct timeouts, request_ms),
+    [EXCHANGE_REFUSE] = {step_refuse, reply_update_interest, offsetof(struct timeouts, request_ms),
                          refuse_deadline_ms, refuse_is_late, STATE(DONE)},
 };
 

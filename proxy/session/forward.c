@@ -138,15 +138,6 @@ static enum forward_status bad(struct forward *forward, enum forward_status stat
                   status == FORWARD_BAD_REQUEST ? REASON_BAD_REQUEST : REASON_BAD_RESPONSE);
 }
 
-// client_left tells how.
-static enum reason client_left(const struct forward *forward, bool is_reset)
-{
-    if (is_reset)
-        return REASON_CLIENT_RESET;
-    return stream_is_truncated(forward->peer->stream) ? REASON_CLIENT_TRUNCATED
-                                                      : REASON_CLIENT_CLOSED;
-}
-
 // watch_client reads on after a request that has been read: the next one, or the client's leaving. An end is no
 // leaving, also one without close_notify: it waits for its answer.
 static enum forward_status watch_client(struct forward *forward)
@@ -188,7 +179,8 @@ static enum forward_status step_up(struct forward *forward)
         return bad(forward, FORWARD_BAD_REQUEST, up->why);
     case BODY_FLOW_FROM_CUT:
     case BODY_FLOW_FROM_FAILED:
-        return broken(forward, client_left(forward, status == BODY_FLOW_FROM_FAILED));
+        return broken(forward, status == BODY_FLOW_FROM_FAILED ? REASON_CLIENT_RESET
+                                                               : peer_end_reason(forward->peer));
     case BODY_FLOW_TO_FAILED:
         forward->is_up_lost = true;
         forward->is_last = true;

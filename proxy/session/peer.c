@@ -186,6 +186,11 @@ enum err peer_put_back(struct peer *peer, struct slice bytes)
     return ERR_OK;
 }
 
+enum reason peer_end_reason(const struct peer *peer)
+{
+    return stream_is_truncated(peer->stream) ? REASON_CLIENT_TRUNCATED : REASON_CLIENT_CLOSED;
+}
+
 bool peer_inbox_has_room(const struct peer *peer)
 {
     return !peer->has_end && peer->inbox_len < inbox_max_len(peer);

@@ -82,6 +82,9 @@ void peer_consume_inbox(struct peer *peer, size_t len);
 // ERR_LIMIT, ERR_MEMORY.
 enum err peer_put_back(struct peer *peer, struct slice bytes) MUST_USE;
 
+// peer_end_reason tells how the client has ended its direction.
+enum reason peer_end_reason(const struct peer *peer);
+
 // peer_inbox_has_room tells whether reading on makes sense.
 bool peer_inbox_has_room(const struct peer *peer);
 

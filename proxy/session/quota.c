@@ -4,19 +4,20 @@
 #include "auth/base/share.h"
 #include "proxy/limits/sources.h"
 
-bool quota_take(struct quota *quota, const struct peer *peer, struct limit_refusal *out)
+struct verdict quota_take(struct quota *quota, const struct peer *peer)
 {
+    struct limit_refusal refusal;
     const struct client_limits *limits = &peer->client->limits;
     const struct session_context *context = peer->context;
     if (quota->account == peer->account)
-        return true;
+        return (struct verdict){.kind = VERDICT_GO};
     quota_give(quota, context);
-    if (!ledger_take_tunnel(context->ledger, peer->account, limits, out))
-        return false;
+    if (!ledger_take_tunnel(context->ledger, peer->account, limits, &refusal))
+        return verdict_limited(&refusal);
     quota->account = peer->account;
     quota->age_ms = limits->age_ms;
     quota->idle_ms = limits->idle_ms;
-    return true;
+    return (struct verdict){.kind = VERDICT_GO};
 }
 
 bool quota_take_refusal(const struct peer *peer)
@@ -27,11 +28,12 @@ bool quota_take_refusal(const struct peer *peer)
     return sources_take_refusal(context->sources, &peer->address, context->now_ms);
 }
 
-bool quota_begin(struct quota *quota, const struct peer *peer, struct limit_refusal *out)
+struct verdict quota_begin(struct quota *quota, const struct peer *peer)
 {
+    struct limit_refusal refusal;
     quota->is_new = quota->is_new || ledger_begin_tunnel(quota->account, &peer->client->limits,
-                                                         peer->context->now_ms, out);
-    return quota->is_new;
+                                                         peer->context->now_ms, &refusal);
+    return quota->is_new ? (struct verdict){.kind = VERDICT_GO} : verdict_limited(&refusal);
 }
 
 void quota_give(struct quota *quota, const struct session_context *context)

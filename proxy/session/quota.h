@@ -8,6 +8,7 @@
 
 #include "proxy/limits/ledger.h"
 #include "proxy/session/peer.h"
+#include "proxy/session/verdict.h"
 
 // Zeroed: nothing is taken. Private to quota.c, except where it is said.
 struct quota {
@@ -19,17 +20,17 @@ struct quota {
     int64_t idle_ms; // 0: timeouts.idle holds; may be read
 };
 
-// quota_take takes one tunnel of the peer's client, which is one that the config knows. False: `*out` says
+// quota_take takes one tunnel of the peer's client, which is one of the configuration: go. Otherwise the verdict says
 // which limit stands in the way, and nothing is taken. A request that is tried again keeps the one that it has, unless
 // its client has become another one.
-bool quota_take(struct quota *quota, const struct peer *peer, struct limit_refusal *out);
+struct verdict quota_take(struct quota *quota, const struct peer *peer);
 
 // quota_take_refusal takes one from the rate at which requests of the peer's client, or of its source where no client
 // fits, may be refused. False where more have been.
 bool quota_take_refusal(const struct peer *peer);
 
-// quota_begin counts the tunnel that was taken as a new one, once. False: `*out` says which limit stands in the way.
-bool quota_begin(struct quota *quota, const struct peer *peer, struct limit_refusal *out);
+// quota_begin counts the tunnel that was taken as a new one, once: go. Otherwise as quota_take.
+struct verdict quota_begin(struct quota *quota, const struct peer *peer);
 
 // quota_take_record takes room in the audit log for a decision and its close, once. False: there is none, or the client
 // has its share.

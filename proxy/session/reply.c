@@ -17,7 +17,7 @@ static bool is_watching(const struct exchange *exchange)
     return exchange->ending.may_keep && !exchange->request.is_plain;
 }
 
-void reply_update_interest(const struct exchange *exchange)
+void reply_update_interest(struct exchange *exchange)
 {
     stream_want(exchange->peer->stream, is_watching(exchange), !reply_is_held_back(exchange));
 }
@@ -69,19 +69,31 @@ static void record(struct exchange *exchange)
         exchange->reply.due_ms = exchange->peer->context->now_ms + HOLD_BACK_MS;
 }
 
-// begin takes memory for the answer and records the decision; NULL: there is none, and nothing is recorded.
-static struct buffer *begin(struct exchange *exchange, uint16_t status)
+// put takes memory for the answer, records the decision and writes the answer, which is a page where there is `json`.
+static enum err put(struct exchange *exchange, struct answer answer, const struct slice *json)
 {
     struct session_context *context = exchange->peer->context;
-    exchange->reply.bytes = buffer_pool_take(&context->buffers);
-    if (exchange->reply.bytes == NULL)
-        return NULL;
+    struct buffer *out = buffer_pool_take(&context->buffers);
+    struct text text;
+    if (out == NULL)
+        return ERR_MEMORY;
     record(exchange);
     route_end_search(&exchange->route);
     quota_give(&exchange->route.quota, context);
     exchange->ending.may_keep = can_go_on(exchange);
-    exchange->ending.status = status;
-    return exchange->reply.bytes;
+    exchange->ending.status = answer.status;
+    exchange->reply.bytes = out;
+    answer.id = exchange->id;
+    answer.is_persistent = exchange->ending.may_keep;
+    answer.is_for_head = exchange->request.is_for_head;
+    text_init(&text, (char *)out->data, BUFFER_CAP);
+    if (json == NULL)
+        answer_format(&answer, &text);
+    else
+        answer_format_json(&answer, *json, &text);
+    ASSERT(!text.is_cut);
+    buffer_produce(out, text.len);
+    return ERR_OK;
 }
 
 // concerns_client tells whether the answer says which client of the config it is about.
@@ -94,12 +106,6 @@ static bool concerns_client(const struct exchange *exchange, const struct verdic
 
 enum err reply_refuse(struct exchange *exchange, const struct verdict *verdict)
 {
-    char data[ANSWER_CAP];
-    struct text text;
-    struct buffer *out = begin(exchange, verdict->status);
-    if (out == NULL)
-        return ERR_MEMORY;
-    text_init(&text, data, sizeof data);
     const struct answer answer = {
         .status = verdict->status,
         .reason = verdict->reason,
@@ -107,33 +113,14 @@ enum err reply_refuse(struct exchange *exchange, const struct verdict *verdict)
         .client = concerns_client(exchange, verdict) ? exchange->peer->client->name : NULL,
         .detail = verdict->detail,
         .help = verdict->help,
-        .id = exchange->id,
-        .is_persistent = exchange->ending.may_keep,
-        .is_for_head = exchange->request.is_for_head,
         .retry_after_s = verdict->retry_after_s,
     };
-    answer_format(&answer, &text);
-    (void)buffer_append(out, text_slice(&text));
-    return ERR_OK;
+    return put(exchange, answer, NULL);
 }
 
 enum err reply_json(struct exchange *exchange, struct slice json)
 {
-    struct text text;
-    struct buffer *out = begin(exchange, 200);
-    if (out == NULL)
-        return ERR_MEMORY;
-    text_init(&text, (char *)out->data, BUFFER_CAP);
-    const struct answer answer = {
-        .status = 200,
-        .id = exchange->id,
-        .is_persistent = exchange->ending.may_keep,
-        .is_for_head = exchange->request.is_for_head,
-    };
-    answer_format_json(&answer, json, &text);
-    ASSERT(!text.is_cut);
-    buffer_produce(out, text.len);
-    return ERR_OK;
+    return put(exchange, (struct answer){.status = 200}, &json);
 }
 
 enum err reply_step(struct exchange *exchange)

@@ -16,7 +16,7 @@ enum err reply_json(struct exchange *exchange, struct slice json) MUST_USE;
 enum err reply_step(struct exchange *exchange) MUST_USE;
 
 // reply_update_interest sets what the client's stream waits for.
-void reply_update_interest(const struct exchange *exchange);
+void reply_update_interest(struct exchange *exchange);
 
 // reply_is_held_back tells whether the answer is still to wait.
 bool reply_is_held_back(const struct exchange *exchange);

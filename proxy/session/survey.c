@@ -3,17 +3,17 @@
 
 #include <stdlib.h>
 
+#include "auth/base/hash.h"
 #include "proxy/session/session.h"
 
 enum { FIRST_CLIENT_CAP = 64 };
 
-// hash_name is FNV-1a: names come from the configuration, nobody can choose them to collide.
 static size_t hash_name(const char *name)
 {
-    uint64_t hash = 0xCBF29CE484222325u;
+    uint64_t hash = hash_begin();
     for (; *name != '\0'; name++)
-        hash = (hash ^ (uint8_t)*name) * 0x100000001B3u;
-    return (size_t)hash;
+        hash = hash_add(hash, (uint8_t)*name);
+    return (size_t)hash_end(hash);
 }
 
 // find_place gives the place of a name in the table, taken or free.
@@ -88,20 +88,10 @@ void survey_add_tunnel(struct survey *survey, const struct survey_tunnel *tunnel
 
 void survey_add(struct survey *sum, const struct survey *part)
 {
-    const struct session_counters *from = &part->counters;
-    struct session_counters *to = &sum->counters;
-    to->accepted += from->accepted;
-    to->closed += from->closed;
-    to->silent += from->silent;
-    to->handshakes_refused += from->handshakes_refused;
-    to->exchanges += from->exchanges;
-    to->tunnels += from->tunnels;
-    to->forwarded += from->forwarded;
-    to->turned_away += from->turned_away;
-    to->slowed += from->slowed;
-    to->limited += from->limited;
-    to->counted += from->counted;
-    to->crl_missing += from->crl_missing;
+    const uint64_t *from = (const uint64_t *)&part->counters; // that is all there is in them
+    uint64_t *to = (uint64_t *)&sum->counters;
+    for (size_t i = 0; i < sizeof sum->counters / sizeof *to; i++)
+        to[i] += from[i];
     for (size_t i = 0; i < SESSION_STATE_COUNT; i++)
         sum->sessions[i] += part->sessions[i];
     for (size_t i = 0; i < EXCHANGE_STATE_COUNT; i++)
@@ -161,19 +151,12 @@ static bool is_meant(const struct session *session, const struct survey *survey)
 
 static void visit(struct session *session, struct survey *survey)
 {
-    switch (survey->kind) {
-    case SURVEY_COUNT:
-    case SURVEY_TUNNELS:
+    if (survey->kind == SURVEY_COUNT || survey->kind == SURVEY_TUNNELS) {
         count_session(session, survey);
-        return;
-    case SURVEY_KILL_ID:
-    case SURVEY_KILL_CLIENT:
-        if (!is_meant(session, survey))
-            return;
+    } else if (is_meant(session, survey)) {
         exchange_end(session->exchange, REASON_KILLED);
         session_drive(session);
         survey->killed++;
-        return;
     }
 }
 
