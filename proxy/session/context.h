@@ -20,6 +20,14 @@ struct session;
 struct survey;
 TAILQ_HEAD(session_list, session);
 
+// session_mark is a session's place in a list of those that have something in common.
+struct session_mark {
+    TAILQ_ENTRY(session_mark) link;
+    struct session *session; // borrowed; NULL: it is not in the list
+};
+
+TAILQ_HEAD(session_marks, session_mark);
+
 #define SESSION_STATE_TABLE(X)                                                                     \
     X(SESSION_HANDSHAKE, "handshake") /* TLS, until the client's certificate is judged */          \
     X(SESSION_SERVING, "serving")     /* waits for a request, or has one */                        \
@@ -104,8 +112,8 @@ struct session_context {
     struct buffer_pool buffers;
     struct chain_cache chains; // of today's snapshot
     struct session_list by_state[SESSION_STATE_COUNT];
-    struct session_list idle; // wait for a request, the longest first
-    struct session_list
+    struct session_marks idle; // wait for a request, the longest first
+    struct session_marks
         deaf; // hear nothing of their client at the moment: a reset is found out each second
     struct turn ready;           // move much; driven again in the next pass, after all others
     struct turn shaking;         // handshakes whose next step is for a later pass

@@ -189,21 +189,30 @@ static enum forward_status step_up(struct forward *forward)
     return FORWARD_WAITS;
 }
 
+// put_head puts a head on its way to the client. FORWARD_MORE, unless it cannot.
+static enum forward_status put_head(struct forward *forward, const struct response_out *out)
+{
+    struct text text;
+    if (!body_flow_begin_out(&forward->down, &text))
+        return broken(forward, REASON_NO_MEMORY);
+    message_append_response(out, &text);
+    return body_flow_end_out(&forward->down, &text)
+               ? FORWARD_MORE
+               : bad(forward, FORWARD_BAD_RESPONSE, "head too large");
+}
+
 // begin_down answers the client: `head` is the one that is not interim.
 static enum forward_status begin_down(struct forward *forward, const struct message_head *head)
 {
-    struct text text;
     const struct message_head *asked = &forward->request->head;
     const bool is_framed = head->body == BODY_NONE || head->body == BODY_LENGTH;
     struct response_out out = {.head = head, .for_minor_version = asked->minor_version};
     out.body = is_framed ? head->body : asked->minor_version == 1 ? BODY_CHUNKED : BODY_TO_END;
     out.is_persistent = asked->is_persistent && forward->up.is_done && out.body != BODY_TO_END &&
                         !forward->peer->has_end && !forward->peer->context->is_draining;
-    if (!body_flow_begin_out(&forward->down, &text))
-        return broken(forward, REASON_NO_MEMORY);
-    message_append_response(&out, &text);
-    if (!body_flow_end_out(&forward->down, &text))
-        return bad(forward, FORWARD_BAD_RESPONSE, "head too large");
+    const enum forward_status status = put_head(forward, &out);
+    if (status != FORWARD_MORE)
+        return status;
     body_flow_expect(&forward->down, head->body, head->length, out.body);
     forward->is_kept = out.is_persistent;
     forward->is_target_kept = head->is_persistent && head->body != BODY_TO_END;
@@ -216,21 +225,16 @@ static enum forward_status begin_down(struct forward *forward, const struct mess
 // pass_interim passes a 1xx on to a client that understands it: 100 only if it has asked.
 static enum forward_status pass_interim(struct forward *forward, const struct message_head *head)
 {
-    struct text text;
     const struct message_head *asked = &forward->request->head;
-    const bool is_wanted = head->status != 100 || asked->expects_continue;
+    const bool is_wanted =
+        asked->minor_version == 1 && (head->status != 100 || asked->expects_continue);
+    const struct response_out out = {.head = head, .for_minor_version = 1};
     if (++forward->interim_count > MAX_INTERIM)
         return bad(forward, FORWARD_BAD_RESPONSE, "too many interim responses");
-    if (is_wanted && asked->minor_version == 1) {
-        const struct response_out out = {.head = head, .for_minor_version = 1};
-        if (!body_flow_begin_out(&forward->down, &text))
-            return broken(forward, REASON_NO_MEMORY);
-        message_append_response(&out, &text);
-        if (!body_flow_end_out(&forward->down, &text))
-            return bad(forward, FORWARD_BAD_RESPONSE, "head too large");
-    }
-    buffer_consume(forward->down.in, head->len);
-    return FORWARD_MORE;
+    const enum forward_status status = is_wanted ? put_head(forward, &out) : FORWARD_MORE;
+    if (status == FORWARD_MORE)
+        buffer_consume(forward->down.in, head->len);
+    return status;
 }
 
 // take_head acts on a response's head. FORWARD_MORE: something has happened, go on.

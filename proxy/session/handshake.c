@@ -196,6 +196,15 @@ void handshake_record_refusal(struct session *session, enum reason reason)
     peer_record_refusal(peer, &refusal);
 }
 
+// say writes what is the first on a stream, so that there is room, or the client has gone.
+static void say(struct stream *stream, const struct text *text)
+{
+    size_t len = 0;
+    if (stream_write(stream, text_slice(text), &len) != ERR_OK) {
+        // Nothing waits for these bytes.
+    }
+}
+
 // say_https answers a client that speaks plain HTTP, in plain HTTP.
 static void say_https(struct session *session)
 {
@@ -203,10 +212,7 @@ static void say_https(struct session *session)
     struct text text;
     text_init(&text, data, sizeof data);
     answer_plain_http(&text);
-    size_t len = 0;
-    if (stream_write(&session->tcp.stream, text_slice(&text), &len) != ERR_OK) {
-        // The socket is new and empty: if it does not take these bytes, nobody waits for them.
-    }
+    say(&session->tcp.stream, &text);
     session->is_plain = true;
 }
 
@@ -236,10 +242,7 @@ static void answer_refused(struct session *session)
     const struct answer answer = {
         .status = 403, .reason = session->refusal.reason, .id = session->refusal.id};
     answer_format(&answer, &text);
-    size_t len = 0;
-    if (stream_write(session->peer.stream, text_slice(&text), &len) != ERR_OK) {
-        // Nothing was written before it: there is room, or the client has gone.
-    }
+    say(session->peer.stream, &text);
 }
 
 enum session_step handshake_step_refusing(struct session *session)

@@ -62,19 +62,18 @@ void quota_give_dial(struct quota *quota, struct session_context *context)
 bool quota_take_record(struct quota *quota, const struct peer *peer)
 {
     const struct session_context *context = peer->context;
-    if (quota->has_record)
+    if (quota->record != NULL)
         return true;
-    quota->has_record = audit_log_reserve(context->audit, account_take_record(peer->account));
-    if (quota->has_record)
+    if (audit_log_reserve(context->audit, account_take_record(peer->account)))
         quota->record = peer->account;
     else
         ledger_give_record(context->ledger, peer->account, context->now_ms);
-    return quota->has_record;
+    return quota->record != NULL;
 }
 
 void quota_give_record(struct quota *quota, const struct session_context *context)
 {
-    if (!quota->has_record)
+    if (quota->record == NULL)
         return;
     audit_log_give_back(context->audit);
     ledger_give_record(context->ledger, quota_hand_record(quota), context->now_ms);
@@ -83,8 +82,7 @@ void quota_give_record(struct quota *quota, const struct session_context *contex
 struct account *quota_hand_record(struct quota *quota)
 {
     struct account *account = quota->record;
-    ASSERT(quota->has_record);
-    quota->has_record = false;
+    ASSERT(account != NULL);
     quota->record = NULL;
     return account;
 }

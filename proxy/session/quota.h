@@ -13,8 +13,7 @@
 // Zeroed: nothing is taken. Private to quota.c, except where it is said.
 struct quota {
     struct account *account; // ref, while taken; may be read
-    struct account *record;  // ref, of the client whose room for records this is; NULL: nobody's
-    bool has_record;         // room for the records is taken
+    struct account *record;  // ref, of the client that has room for the records; NULL: not taken
     bool is_new;             // has counted as a new tunnel
     int64_t age_ms;  // of the client's limits when it was taken, as the next; 0: none; may be read
     int64_t idle_ms; // 0: timeouts.idle holds; may be read
@@ -39,8 +38,8 @@ bool quota_take_record(struct quota *quota, const struct peer *peer);
 // quota_give_record gives the room back, where there is some. Idempotent.
 void quota_give_record(struct quota *quota, const struct session_context *context);
 
-// quota_hand_record hands the room over to the decision's record, and gives whom the log is to tell when that is
-// written; NULL: nobody.
+// quota_hand_record hands the room, which is taken, over to the decision's record, and gives the account that the log
+// names when that is written.
 struct account *quota_hand_record(struct quota *quota);
 
 // quota_take_dial takes a place for one more connect at the same time, for a tunnel that was taken. False: there is

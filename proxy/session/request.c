@@ -55,28 +55,27 @@ static struct verdict take_plain(struct request *request)
 
 static struct verdict take_other(struct request *request)
 {
-    struct absolute_url *url = &request->url;
+    static const struct {
+        enum reason reason;
+        const char *detail;
+        const char *help;
+    } refusals[] = {
+        [URL_HTTPS] = {REASON_BAD_REQUEST, "use CONNECT for https",
+                       "For an https:// URL a client asks its proxy to CONNECT host:443, and "
+                       "speaks TLS through the tunnel."},
+        [URL_OTHER] = {REASON_BAD_REQUEST, "only http:// URLs", what_this_is},
+        [URL_ORIGIN] = {REASON_BAD_REQUEST, "this is a proxy", what_this_is},
+        [URL_AUTHORITY] = {REASON_BAD_TARGET, "expected an http:// URL", what_this_is},
+    };
     const char *why = NULL;
-    absolute_url_parse(request->head.target, url, &why);
-    request->is_plain = url->kind == URL_HTTP;
-    switch (url->kind) {
-    case URL_HTTP:
+    absolute_url_parse(request->head.target, &request->url, &why);
+    const enum url_kind kind = request->url.kind;
+    request->is_plain = kind == URL_HTTP;
+    if (kind == URL_HTTP)
         return take_plain(request);
-    case URL_HTTPS:
-        return verdict_bad_request(
-            REASON_BAD_REQUEST, "use CONNECT for https",
-            "For an https:// URL a client asks its proxy to CONNECT host:443, and speaks TLS "
-            "through the tunnel.");
-    case URL_OTHER:
-        return verdict_bad_request(REASON_BAD_REQUEST, "only http:// URLs", what_this_is);
-    case URL_ORIGIN:
-        return verdict_bad_request(REASON_BAD_REQUEST, "this is a proxy", what_this_is);
-    case URL_AUTHORITY:
-        return verdict_bad_request(REASON_BAD_TARGET, "expected an http:// URL", what_this_is);
-    case URL_BAD:
+    if (kind == URL_BAD)
         return verdict_error(400, REASON_BAD_TARGET, why);
-    }
-    return bad(why);
+    return verdict_bad_request(refusals[kind].reason, refusals[kind].detail, refusals[kind].help);
 }
 
 struct verdict request_take(struct request *request, const struct message_head *head)

@@ -9,46 +9,49 @@ enum err route_search(struct route *route, struct peer *peer, const struct reque
     return route->search == NULL ? ERR_MEMORY : search_resolve(route->search);
 }
 
-// open_tunnel takes over the connection `fd`. What the client has sent goes first.
-static enum err open_tunnel(struct route *route, struct peer *peer, int fd, struct slice answer)
+// open_tunnel takes over the connection `fd`. What the client has sent goes first on the way up; on the way down
+// `answer`, and then `rest`, which the target has sent after its own. After an error the tunnel is to be closed.
+static enum err open_tunnel(struct route *route, struct peer *peer, int fd, struct slice answer,
+                            struct slice rest)
 {
     struct session_context *context = peer->context;
-    TRY(tunnel_open(&route->tunnel, context->loop, &context->buffers, peer->stream, fd,
-                    peer_unread(peer), answer, context->now_ms));
-    duplex_set_pace(&route->tunnel.duplex, &route->quota.account->up, &route->quota.account->down,
+    struct duplex *duplex = &route->tunnel.duplex;
+    struct stream *target = &route->tunnel.upstream.stream;
+    tcp_stream_init(&route->tunnel.upstream, context->loop, fd);
+    target->on_ready = peer->stream->on_ready;
+    target->owner = peer->stream->owner;
+    duplex_init(duplex, peer->stream, target, &context->buffers, false, true, context->now_ms);
+    TRY(flow_preload(&duplex->up, peer_unread(peer), false));
+    TRY(flow_preload(&duplex->down, answer, true));
+    TRY(flow_preload(&duplex->down, rest, false));
+    duplex_set_pace(duplex, &route->quota.account->up, &route->quota.account->down,
                     &context->now_ms);
     context->counters.tunnels++;
+    route_end_search(route);
+    route_end_forward(route, false);
+    peer_empty_inbox(peer);
     return ERR_OK;
 }
 
 enum err route_open_tunnel(struct route *route, struct peer *peer, struct slice answer)
 {
     route->upstream = search_last_dialled(route->search);
-    TRY(open_tunnel(route, peer, search_take_fd(route->search), answer));
-    route_end_search(route);
-    peer_empty_inbox(peer);
-    return ERR_OK;
+    return open_tunnel(route, peer, search_take_fd(route->search), answer, (struct slice){0});
 }
 
 enum err route_open_upgraded(struct route *route, struct peer *peer)
 {
     struct buffer_pool *pool = &peer->context->buffers;
     struct buffer *answer = buffer_pool_take(pool);
-    struct slice behind;
+    struct slice rest;
     struct text text;
     if (answer == NULL)
         return ERR_MEMORY;
     text_init(&text, (char *)answer->data, BUFFER_CAP);
-    const int fd = forward_take_upgraded(route->forward, &text, &behind);
-    enum err error = open_tunnel(route, peer, fd, text_slice(&text));
-    if (error == ERR_OK)
-        error = flow_preload(&route->tunnel.duplex.down, behind, false);
+    const int fd = forward_take_upgraded(route->forward, &text, &rest);
+    const enum err error = open_tunnel(route, peer, fd, text_slice(&text), rest);
     buffer_pool_give(pool, &answer);
-    if (error != ERR_OK)
-        return error;
-    route_end_forward(route, false);
-    peer_empty_inbox(peer);
-    return ERR_OK;
+    return error;
 }
 
 enum err route_forward(struct route *route, struct peer *peer, const struct request *request)

@@ -31,25 +31,15 @@ struct state_row {
 
 static const struct state_row states[SESSION_STATE_COUNT];
 
-// note_idle and note_deaf keep the session in, or out of, the lists of the context.
-static void note_idle(struct session *session, bool is_idle)
+// keep_mark keeps the session in, or out of, a list of the context.
+static void keep_mark(struct session_marks *list, struct session_mark *mark,
+                      struct session *session)
 {
-    struct session_list *idle = &session->peer.context->idle;
-    if (is_idle && !session->is_idle)
-        TAILQ_INSERT_TAIL(idle, session, idle_link);
-    if (!is_idle && session->is_idle)
-        TAILQ_REMOVE(idle, session, idle_link);
-    session->is_idle = is_idle;
-}
-
-static void note_deaf(struct session *session, bool is_deaf)
-{
-    struct session_list *deaf = &session->peer.context->deaf;
-    if (is_deaf && !session->is_deaf)
-        TAILQ_INSERT_TAIL(deaf, session, deaf_link);
-    if (!is_deaf && session->is_deaf)
-        TAILQ_REMOVE(deaf, session, deaf_link);
-    session->is_deaf = is_deaf;
+    if (session != NULL && mark->session == NULL)
+        TAILQ_INSERT_TAIL(list, mark, link);
+    if (session == NULL && mark->session != NULL)
+        TAILQ_REMOVE(list, mark, link);
+    mark->session = session;
 }
 
 static void enter(struct session *session, enum session_state state)
@@ -61,8 +51,8 @@ static void enter(struct session *session, enum session_state state)
     if (session->is_half_open) // every way out of HANDSHAKE comes by here
         sources_end(context->sources, &session->peer.address);
     session->is_half_open = false;
-    note_idle(session, false);
-    note_deaf(session, false);
+    keep_mark(&context->idle, &session->idle, NULL);
+    keep_mark(&context->deaf, &session->deaf, NULL);
     if (state == SESSION_DEAD) {
         peer_leave(&session->peer);
         ledger_give_session(context->ledger);
@@ -110,21 +100,32 @@ void session_begin_closing(struct session *session)
 static struct session *most_held(const struct session_context *context)
 {
     struct session *found = NULL;
-    struct session *at = TAILQ_FIRST(&context->idle);
-    for (size_t i = 0; i < IDLE_LOOKED_AT && at != NULL; i++, at = TAILQ_NEXT(at, idle_link)) {
-        if (context->now_ms - at->since_ms < IDLE_LEAST_MS)
+    const struct session_mark *at = TAILQ_FIRST(&context->idle);
+    for (size_t i = 0; i < IDLE_LOOKED_AT && at != NULL; i++, at = TAILQ_NEXT(at, link)) {
+        if (context->now_ms - at->session->since_ms < IDLE_LEAST_MS)
             return found;
-        if (found == NULL || at->peer.account->sessions > found->peer.account->sessions)
-            found = at;
+        if (found == NULL || at->session->peer.account->sessions > found->peer.account->sessions)
+            found = at->session;
     }
     return found;
 }
 
+// longest_idle finds the connection of this client that has waited longest; NULL: there is none.
+static struct session *longest_idle(const struct session_context *context,
+                                    const struct account *account)
+{
+    const struct session_mark *at = NULL;
+    TAILQ_FOREACH(at, &context->idle, link)
+    {
+        if (at->session->peer.account == account)
+            return at->session;
+    }
+    return NULL;
+}
+
 bool sessions_make_room(struct session_context *context, const struct account *account)
 {
-    struct session *found = account == NULL ? most_held(context) : TAILQ_FIRST(&context->idle);
-    while (account != NULL && found != NULL && found->peer.account != account)
-        found = TAILQ_NEXT(found, idle_link);
+    struct session *found = account == NULL ? most_held(context) : longest_idle(context, account);
     if (found == NULL)
         return false;
     hang_up(found);
@@ -347,8 +348,10 @@ static void update_interest(struct session *session)
     if (session->state == SESSION_DEAD)
         return;
     states[session->state].update_interest(session);
-    note_idle(session, session->state == SESSION_SERVING && session->exchange == NULL);
-    note_deaf(session, session->exchange != NULL && tcp_stream_is_unwatched(&session->tcp));
+    const bool is_idle = session->state == SESSION_SERVING && session->exchange == NULL;
+    const bool is_deaf = session->exchange != NULL && tcp_stream_is_unwatched(&session->tcp);
+    keep_mark(&context->idle, &session->idle, is_idle ? session : NULL);
+    keep_mark(&context->deaf, &session->deaf, is_deaf ? session : NULL);
     deadline_set(&session->deadline, context->loop,
                  deadline_sooner(deadline_ms(session), turn_ms(session)), context->now_ms);
 }

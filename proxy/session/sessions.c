@@ -21,13 +21,14 @@ static const ev_tstamp tick_s = 1.;
 // or written to it, so that the loop does not tell. Without such sessions it costs nothing.
 static void look_at_deaf(struct session_context *context)
 {
-    struct session *next = NULL;
-    for (struct session *at = TAILQ_FIRST(&context->deaf); at != NULL; at = next) {
-        next = TAILQ_NEXT(at, deaf_link);
-        if (!tcp_stream_has_failed(&at->tcp))
+    struct session_mark *next = NULL;
+    for (struct session_mark *at = TAILQ_FIRST(&context->deaf); at != NULL; at = next) {
+        struct session *session = at->session;
+        next = TAILQ_NEXT(at, link);
+        if (!tcp_stream_has_failed(&session->tcp))
             continue;
-        exchange_end(at->exchange, REASON_CLIENT_RESET);
-        session_drive(at);
+        exchange_end(session->exchange, REASON_CLIENT_RESET);
+        session_drive(session);
     }
 }
 

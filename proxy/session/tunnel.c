@@ -1,23 +1,6 @@
 // A duplex with the reason of its end.
 #include "proxy/session/tunnel.h"
 
-enum err tunnel_open(struct tunnel *tunnel, struct ev_loop *loop, struct buffer_pool *pool,
-                     struct stream *client, int fd, struct slice early, struct slice answer,
-                     int64_t now_ms)
-{
-    *tunnel = (struct tunnel){.is_open = true};
-    tcp_stream_init(&tunnel->upstream, loop, fd);
-    tunnel->upstream.stream.on_ready = client->on_ready;
-    tunnel->upstream.stream.owner = client->owner;
-    duplex_init(&tunnel->duplex, client, &tunnel->upstream.stream, pool, false, true, now_ms);
-    enum err error = flow_preload(&tunnel->duplex.up, early, false);
-    if (error == ERR_OK)
-        error = flow_preload(&tunnel->duplex.down, answer, true);
-    if (error != ERR_OK)
-        tunnel_close(tunnel, true);
-    return error;
-}
-
 enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms)
 {
     const struct duplex *duplex = &tunnel->duplex;
@@ -38,9 +21,8 @@ enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms)
 
 void tunnel_close(struct tunnel *tunnel, bool is_reset)
 {
-    if (!tunnel->is_open)
+    if (!tunnel->upstream.is_open)
         return;
-    tunnel->is_open = false;
     duplex_deinit(&tunnel->duplex);
     stream_close(&tunnel->upstream.stream, is_reset);
 }

@@ -7,20 +7,12 @@
 #include "proxy/net/duplex.h"
 #include "proxy/net/tcp_stream.h"
 
-// Embedded by the exchange, which may read `duplex` and `reason`.
+// Embedded by the route, which opens it. Zeroed: it is not open.
 struct tunnel {
     struct tcp_stream upstream;
     struct duplex duplex; // between the client and `upstream`
-    bool is_open;
-    enum reason reason; // who ended it first; REASON_NONE while both go on
+    enum reason reason;   // who ended it first; REASON_NONE while both go on
 };
-
-// tunnel_open takes over the connected socket `fd` and prepares both flows: `early` bytes of the client
-// go first on the way up, `answer` (the 200) goes first on the way down. Events on either side wake the owner of `client`.
-// On an error the socket is closed.
-enum err tunnel_open(struct tunnel *tunnel, struct ev_loop *loop, struct buffer_pool *pool,
-                     struct stream *client, int fd, struct slice early, struct slice answer,
-                     int64_t now_ms) MUST_USE;
 
 // tunnel_step moves what can be moved now, and keeps the reason of the first end.
 enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms);

@@ -12,7 +12,6 @@ struct slot {
     struct ip_addr address;
     uint64_t generation;
     int64_t since_ms; // monotonic
-    bool is_taken;
 };
 
 struct upstream_pool {
@@ -31,18 +30,11 @@ struct upstream_pool *upstream_pool_create(struct ev_loop *loop, struct upstream
     return pool;
 }
 
-// leave makes a taken slot free; its connection is somebody else's business.
-static void leave(struct slot *slot)
-{
-    slot->is_taken = false;
-    slot->pool->share->count--;
-}
-
 static void close_slot(struct slot *slot)
 {
-    if (!slot->is_taken)
+    if (!slot->tcp.is_open)
         return;
-    leave(slot);
+    slot->pool->share->count--;
     stream_close(&slot->tcp.stream, false);
 }
 
@@ -67,8 +59,8 @@ void upstream_pool_give(struct upstream_pool *pool, const struct target *target,
                         const struct upstream *upstream, uint64_t generation, int64_t now_ms)
 {
     struct slot *slot = &pool->slots[0];
-    for (size_t i = 1; i < UPSTREAM_POOL_MAX && slot->is_taken; i++) {
-        if (!pool->slots[i].is_taken || pool->slots[i].since_ms < slot->since_ms)
+    for (size_t i = 1; i < UPSTREAM_POOL_MAX && slot->tcp.is_open; i++) {
+        if (!pool->slots[i].tcp.is_open || pool->slots[i].since_ms < slot->since_ms)
             slot = &pool->slots[i];
     }
     close_slot(slot);
@@ -78,7 +70,6 @@ void upstream_pool_give(struct upstream_pool *pool, const struct target *target,
     }
     tcp_stream_init(&slot->tcp, pool->loop, upstream->fd);
     pool->share->count++;
-    slot->is_taken = true;
     slot->pool = pool;
     slot->target = *target;
     slot->address = upstream->address;
@@ -102,7 +93,7 @@ struct upstream upstream_pool_take(struct upstream_pool *pool, const struct targ
 {
     for (size_t i = 0; pool != NULL && i < UPSTREAM_POOL_MAX; i++) {
         struct slot *slot = &pool->slots[i];
-        if (!slot->is_taken)
+        if (!slot->tcp.is_open)
             continue;
         if (slot->generation != generation || now_ms - slot->since_ms > UPSTREAM_POOL_MAX_IDLE_MS) {
             close_slot(slot);
@@ -114,7 +105,7 @@ struct upstream upstream_pool_take(struct upstream_pool *pool, const struct targ
             close_slot(slot);
             continue;
         }
-        leave(slot);
+        pool->share->count--;
         return (struct upstream){.fd = tcp_stream_take_fd(&slot->tcp), .address = slot->address};
     }
     return (struct upstream){.fd = -1};
