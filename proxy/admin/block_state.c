@@ -1,113 +1,98 @@
-// JSON is YAML, so the configuration's strict reader reads it. Writing: PATH.new, fsync, rename, fsync of the
-// folder.
+// Writing: PATH.new, fsync, rename, fsync of the folder.
 #include "proxy/admin/block_state.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
+#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/base/arena.h"
+#include "auth/base/json.h"
 #include "proxy/config/file.h"
-#include "proxy/config/section.h"
 
 enum {
     STATE_VERSION = 1,
-    LINE_CAP = 6 * BLOCK_TEXT_CAP + 128, // every byte of the text escaped
+    PIECE_CAP = 4096, // bytes that are written at once
     STATE_MAX_BYTES = 64 * 1024 * 1024,
 };
 
-// entry_read reads one block; its text goes to the reader's arena.
-static bool entry_read(struct reader *reader, const struct node *node, struct block *out)
+// entry_read reads one block; its text goes to the arena.
+static enum err entry_read(json_t *entry, struct arena *arena, struct block *out,
+                           struct errinfo *info)
 {
-    static const struct key keys[] = {KEY_KNOWN("block", KEY_REQUIRED),
-                                      KEY_KNOWN("since", KEY_REQUIRED),
-                                      KEY_KNOWN("uid", KEY_REQUIRED)};
-    static const struct section section = SECTION("a block", keys);
-    struct slice spelling = {0};
+    const char *spelling = NULL;
+    size_t len = 0;
     char text[BLOCK_TEXT_CAP];
-    struct errinfo info;
-    int64_t since_s = 0;
-    int64_t uid = 0;
-    if (!section_read(reader, node, &section, NULL) ||
-        !reader_text(reader, node_get(node, "block"), "`block`", BLOCK_TEXT_CAP, &spelling) ||
-        !reader_integer(reader, node_get(node, "since"), "`since`", 0, INT64_MAX / 1000,
-                        &since_s) ||
-        !reader_integer(reader, node_get(node, "uid"), "`uid`", 0, UINT32_MAX, &uid))
-        return false;
-    if (block_parse(spelling, text, out, &info) != ERR_OK) {
-        (void)reader_error(reader, node, "`block`: %s", info.text);
-        return false;
-    }
-    out->text = reader_copy(reader, slice_of_string(text));
+    json_int_t since_s = 0;
+    json_int_t uid = 0;
+    json_error_t error;
+    if (json_unpack_ex(entry, &error, JSON_STRICT, "{s:s%,s:I,s:I}", "block", &spelling, &len,
+                       "since", &since_s, "uid", &uid) != 0)
+        return errinfo_set(info, ERR_INPUT, "%s", error.text);
+    if (since_s < 0 || since_s > INT64_MAX / 1000 || uid < 0 || uid > UINT32_MAX)
+        return errinfo_set(info, ERR_INPUT, "`since` or `uid` is out of range");
+    TRY(block_parse(slice_of(spelling, len), text, out, info));
+    out->text = arena_copy_string(arena, slice_of_string(text));
     out->since_s = since_s;
     out->uid = (uint32_t)uid;
-    return out->text != NULL;
+    return out->text == NULL ? errinfo_set(info, ERR_MEMORY, "no memory") : ERR_OK;
 }
 
-static enum err list_read(struct reader *reader, const struct node *root, struct blocklist **out)
+static enum err list_read(json_t *root, struct arena *arena, struct blocklist **out,
+                          struct errinfo *info)
 {
-    static const struct key keys[] = {KEY_KNOWN("v", KEY_REQUIRED),
-                                      KEY_KNOWN("blocks", KEY_REQUIRED)};
-    static const struct section section = SECTION("the state", keys);
-    const struct node *list = node_get(root, "blocks");
-    int64_t version = 0;
-    size_t count = 0;
-    if (!section_read(reader, root, &section, NULL) ||
-        !reader_integer(reader, node_get(root, "v"), "`v`", STATE_VERSION, STATE_VERSION,
-                        &version) ||
-        !reader_list(reader, list, "`blocks`", 0, BLOCKS_MAX))
-        return ERR_INPUT;
-    struct block *blocks = reader_alloc(reader, list->child_count, sizeof *blocks);
+    json_t *list = NULL;
+    json_int_t version = 0;
+    json_error_t error;
+    if (json_unpack_ex(root, &error, JSON_STRICT, "{s:I,s:o}", "v", &version, "blocks", &list) != 0)
+        return errinfo_set(info, ERR_INPUT, "%s", error.text);
+    if (version != STATE_VERSION)
+        return errinfo_set(info, ERR_INPUT, "`v` is not %d", (int)STATE_VERSION);
+    const size_t count = json_array_size(list);
+    if (!json_is_array(list) || count > BLOCKS_MAX)
+        return errinfo_set(info, ERR_INPUT, "`blocks` is not a list of at most %d blocks",
+                           (int)BLOCKS_MAX);
+    struct block *blocks = arena_alloc(arena, count + 1, sizeof *blocks);
     if (blocks == NULL)
-        return ERR_MEMORY;
-    for (const struct node *entry = list->child; entry != NULL; entry = entry->next) {
-        if (entry_read(reader, entry, &blocks[count]))
-            count++;
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    for (size_t i = 0; i < count; i++) {
+        struct errinfo why;
+        const enum err failed = entry_read(json_array_get(list, i), arena, &blocks[i], &why);
+        if (failed != ERR_OK)
+            return errinfo_set(info, failed, "block %zu: %s", i + 1, why.text);
     }
-    if (reader->diagnostics->error_count > 0)
-        return ERR_INPUT;
-    const enum err error = blocklist_create(blocks, count, out);
-    if (error == ERR_INPUT)
-        (void)reader_error(reader, list, "a block appears twice");
-    return error;
-}
-
-// tell writes the first finding as the sentence.
-static enum err tell(const struct diagnostics *diagnostics, enum err error, const char *path,
-                     struct errinfo *info)
-{
-    if (error == ERR_MEMORY || diagnostics->count == 0)
-        return errinfo_set(info, error, "%.200s: no memory for the blocks", path);
-    const struct diagnostic *first = &diagnostics->items[0];
-    return errinfo_set(
-        info, error,
-        "%.200s:%" PRIu32 ":%" PRIu32
-        ": %.120s; it is not known who is blocked, so the proxy does not start: repair the file, or remove it if nobody is to be blocked",
-        path, first->line, first->column, first->message);
+    const enum err failed = blocklist_create(blocks, count, out);
+    return failed == ERR_INPUT ? errinfo_set(info, failed, "a block appears twice")
+           : failed != ERR_OK  ? errinfo_set(info, failed, "no memory")
+                               : ERR_OK;
 }
 
 enum err block_state_parse(struct slice bytes, const char *path, struct blocklist **out,
                            struct errinfo *info)
 {
-    struct diagnostics diagnostics;
-    struct yaml_document *document = NULL;
-    struct reader reader = {.diagnostics = &diagnostics, .file = path, .arena = arena_create()};
+    struct errinfo why;
+    json_error_t error;
+    struct arena *arena = arena_create();
+    json_t *root = json_loadb((const char *)bytes.data, bytes.len, JSON_REJECT_DUPLICATES, &error);
+    enum err failed = ERR_OK;
     *out = NULL;
-    diagnostics_init(&diagnostics);
-    enum err error = reader.arena == NULL
-                         ? ERR_MEMORY
-                         : yaml_document_parse(bytes, path, &diagnostics, &document);
-    if (error == ERR_OK)
-        error = list_read(&reader, yaml_document_root(document), out);
-    if (error != ERR_OK)
-        error = tell(&diagnostics, error, path, info);
-    yaml_document_destroy(document);
-    arena_destroy(reader.arena);
-    diagnostics_deinit(&diagnostics);
-    return error;
+    if (root == NULL)
+        failed = errinfo_set(&why, ERR_INPUT, "line %d: %s", error.line, error.text);
+    else if (arena == NULL)
+        failed = errinfo_set(&why, ERR_MEMORY, "no memory");
+    else
+        failed = list_read(root, arena, out, &why);
+    json_decref(root);
+    arena_destroy(arena);
+    if (failed == ERR_OK)
+        return ERR_OK;
+    return errinfo_set(
+        info, failed,
+        "%.200s: %.120s; it is not known who is blocked, so the proxy does not start: repair the file, or remove it if nobody is to be blocked",
+        path, why.text);
 }
 
 enum err block_state_load(const char *path, struct blocklist **out, struct errinfo *info)
@@ -131,23 +116,34 @@ enum err block_state_load(const char *path, struct blocklist **out, struct errin
     return error == ERR_OK ? ERR_OK : ERR_INPUT;
 }
 
+static void write_piece(void *arg, struct slice bytes)
+{
+    (void)fwrite(bytes.data, 1, bytes.len, arg);
+}
+
 static bool write_list(FILE *file, const struct blocklist *list)
 {
-    char line[LINE_CAP];
-    (void)fprintf(file, "{\"v\":%d,\"blocks\":[\n", STATE_VERSION);
+    char piece[PIECE_CAP];
+    struct text text;
+    text_init_sink(&text, piece, sizeof piece, write_piece, file);
+    json_begin_object(&text, NULL);
+    json_add_number(&text, "v", STATE_VERSION);
+    json_begin_array(&text, "blocks");
     for (size_t i = 0; i < blocklist_count(list); i++) {
         const struct block *block = blocklist_at(list, i);
-        struct text text;
-        text_init(&text, line, sizeof line);
-        text_append_string(&text, "{\"block\":");
-        text_append_json(&text, slice_of_string(block->text), BLOCK_TEXT_CAP);
-        text_append_format(&text, ",\"since\":%" PRId64 ",\"uid\":%" PRIu32 "}%s\n", block->since_s,
-                           block->uid, i + 1 < blocklist_count(list) ? "," : "");
-        ASSERT(!text.is_cut);
-        (void)fputs(line, file);
+        text_append_string(&text, i == 0 ? "\n" : ",\n");
+        json_begin_object(&text, NULL);
+        json_add_string(&text, "block", block->text);
+        json_add_number(&text, "since", block->since_s);
+        json_add_count(&text, "uid", block->uid);
+        json_end_object(&text);
     }
-    (void)fputs("]}\n", file);
-    return fflush(file) == 0 && ferror(file) == 0;
+    text_append_string(&text, "\n");
+    json_end_array(&text);
+    json_end_object(&text);
+    text_append_string(&text, "\n");
+    text_flush(&text);
+    return !text.is_cut && fflush(file) == 0 && ferror(file) == 0;
 }
 
 // sync_folder makes the new name survive a power cut.

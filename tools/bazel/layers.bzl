@@ -12,7 +12,7 @@ LAYERS = {
         ["auth/base/"],
         ["openssl/"],
     ),
-    "proxy/admin": (["auth/", "proxy/config/"], ["ev.h"]),
+    "proxy/admin": (["auth/", "proxy/config/"], ["ev.h", "jansson.h"]),
     "proxy/audit": (["auth/", "proxy/clock/"], ["pthread.h"]),
     "proxy/cli": (
         [
