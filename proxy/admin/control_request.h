@@ -19,7 +19,7 @@ enum control_argument {
     CONTROL_ARGUMENT_REQUIRED
 };
 
-// A new command is a row here, and a case in proxy/service/control.c.
+// A new command is a row here and one in proxy/service/control.c.
 #define CONTROL_COMMAND_TABLE(X)                                                                   \
     X(CONTROL_STATUS, "status", CONTROL_ARGUMENT_NONE)                                             \
     X(CONTROL_TOP, "top", CONTROL_ARGUMENT_OPTIONAL)                                               \

@@ -21,7 +21,7 @@ struct audit_tail {
     struct ev_loop *loop; // borrowed
     ev_timer look;
     struct control_call *call; // borrowed
-    void (*on_gone)(void *arg, struct audit_tail *tail);
+    void (*on_gone)(void *arg, struct control_call *call);
     void *arg;  // borrowed
     char *path; // owned
     int fd;     // owned
@@ -88,7 +88,7 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     struct audit_tail *tail = timer->data;
     if (control_call_is_gone(tail->call)) {
-        tail->on_gone(tail->arg, tail);
+        tail->on_gone(tail->arg, tail->call);
         return;
     }
     look(tail);
@@ -116,7 +116,7 @@ static enum err open_end(struct audit_tail *tail, struct errinfo *info)
 }
 
 enum err audit_tail_start(struct ev_loop *loop, const char *path, struct control_call *call,
-                          void (*on_gone)(void *arg, struct audit_tail *tail), void *arg,
+                          void (*on_gone)(void *arg, struct control_call *call), void *arg,
                           struct audit_tail **out, struct errinfo *info)
 {
     *out = NULL;
@@ -143,16 +143,11 @@ enum err audit_tail_start(struct ev_loop *loop, const char *path, struct control
 
 void audit_tail_follow(struct audit_tail *tail, const char *path)
 {
-    char *copy = strdup(path);
+    char *copy = strcmp(tail->path, path) == 0 ? NULL : strdup(path);
     if (copy == NULL)
-        return; // it stays with the old one
+        return; // without memory it stays with the old one
     free(tail->path);
     tail->path = copy;
-}
-
-struct control_call *audit_tail_call(const struct audit_tail *tail)
-{
-    return tail->call;
 }
 
 void audit_tail_destroy(struct audit_tail *tail)

@@ -15,14 +15,11 @@ struct audit_tail;
 // loop when nobody listens any more; then the call is to be ended and the tail to be destroyed. ERR_INPUT
 // when it is no file that can be read again, such as a pipe; ERR_SYSTEM, ERR_MEMORY; with a sentence.
 enum err audit_tail_start(struct ev_loop *loop, const char *path, struct control_call *call,
-                          void (*on_gone)(void *arg, struct audit_tail *tail), void *arg,
+                          void (*on_gone)(void *arg, struct control_call *call), void *arg,
                           struct audit_tail **out, struct errinfo *info) MUST_USE;
 
-// audit_tail_follow goes on at another path (copied) once the present file has been read.
+// audit_tail_follow goes on at `path` (copied), if it is another one, once the present file has been read.
 void audit_tail_follow(struct audit_tail *tail, const char *path);
-
-// audit_tail_call gives the call that it was started with.
-struct control_call *audit_tail_call(const struct audit_tail *tail);
 
 // audit_tail_destroy sends what is there, and stops. The call stays the caller's. NULL is allowed.
 void audit_tail_destroy(struct audit_tail *tail);

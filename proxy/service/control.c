@@ -1,6 +1,6 @@
-// What is asked at the control socket, and what comes of it. Every command ends with one answer and one
-// `admin` record; a client that has to wait (for a reload, for the workers to adopt a block, for their numbers) is
-// kept in a list, and the loop goes on.
+// A command is a row of one table. A client that waits is an entry of one list, from its request to its answer.
+#include "proxy/service/control.h"
+
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -15,23 +15,26 @@
 #include "proxy/config/spelling.h"
 #include "proxy/log/log.h"
 #include "proxy/service/audit_tail.h"
-#include "proxy/service/service_internal.h"
+#include "proxy/service/reload.h"
+#include "proxy/service/status.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3 };
 
 enum { TOP_DEFAULT = 20, TOP_MAX = 1000 };
 
-// What is said of blocks that a worker had no memory for.
-static const char not_everywhere[] =
-    "no memory: not in force everywhere yet; it is tried twice a second";
-
-enum wait_kind { WAIT_RELOAD, WAIT_BLOCKS, WAIT_SURVEY };
+enum wait_kind {
+    WAIT_RELOAD,
+    WAIT_BLOCKS,
+    WAIT_SURVEY, // the first one in the list is under way
+    WAIT_TAIL,   // it never ends by itself
+};
 
 struct waiter {
     struct control_call *call; // borrowed
     enum wait_kind kind;
-    uint64_t number; // of the reload, or the generation
-    int exit_status; // of a change of blocks, once it is in force
+    uint64_t number;         // of the reload, or the generation
+    int exit_status;         // of a change of blocks, once it is in force
+    struct audit_tail *tail; // owned
     struct errinfo message;
 };
 
@@ -40,26 +43,14 @@ struct control {
     struct control_socket socket;
     struct control_server *server; // owned
     struct errinfo state_problem;  // why blocks could not be kept; "" when they are
+    ev_prepare turn;               // before the loop waits
     struct waiter waiters[CONTROL_CALLS_MAX];
     size_t waiter_count;
-    struct audit_tail *tails[CONTROL_CALLS_MAX]; // owned
-    size_t tail_count;
-    struct control_call *surveyed; // borrowed; whose survey is under way; NULL: none is
-    struct survey *parts;          // owned; one a worker
-    atomic_uint answered;          // parts that the workers have given back
-    uint32_t asked_count;
+    struct survey *parts;  // owned; one a worker
+    atomic_uint answered;  // parts that the workers have given back
+    uint32_t asked_count;  // 0: no survey is under way
     struct wakeup surveys; // owned; a part was given back
 };
-
-const char *control_path(const struct control *control)
-{
-    return control->socket.path;
-}
-
-const char *control_state_problem(const struct control *control)
-{
-    return control->state_problem.text;
-}
 
 static const char *result_word(int exit_status)
 {
@@ -82,8 +73,8 @@ static void record(struct control *control, const struct control_call *call, int
         .result = result_word(exit_status),
         .detail = message,
     };
-    audit_log_submit_bounded(control->service->audit, AUDIT_KIND_ADMIN, audit_admin_create(&admin),
-                             1);
+    audit_log_submit_bounded(control->service->shared.audit, AUDIT_KIND_ADMIN,
+                             audit_admin_create(&admin), 1);
 }
 
 // answer ends a call: its record, and its last line.
@@ -100,8 +91,8 @@ static void on_refused(void *arg, uid_t uid, pid_t pid, const char *why)
     struct control *control = arg;
     const struct audit_admin admin = {
         .now_ms = wall_clock_ms(), .uid = uid, .pid = pid, .result = "refused", .detail = why};
-    audit_log_submit_bounded(control->service->audit, AUDIT_KIND_ADMIN, audit_admin_create(&admin),
-                             1);
+    audit_log_submit_bounded(control->service->shared.audit, AUDIT_KIND_ADMIN,
+                             audit_admin_create(&admin), 1);
 }
 
 static struct waiter *add_waiter(struct control *control, struct control_call *call,
@@ -113,11 +104,22 @@ static struct waiter *add_waiter(struct control *control, struct control_call *c
     return waiter;
 }
 
-static void remove_waiter(struct control *control, size_t index)
+static void remove_waiter(struct control *control, struct waiter *waiter)
 {
-    control->waiter_count--;
-    for (size_t i = index; i < control->waiter_count; i++)
-        control->waiters[i] = control->waiters[i + 1];
+    const struct waiter *end = control->waiters + --control->waiter_count;
+    audit_tail_destroy(waiter->tail);
+    for (; waiter < end; waiter++)
+        waiter[0] = waiter[1];
+}
+
+// find_survey gives the first client that waits for one; NULL: nobody does.
+static struct waiter *find_survey(struct control *control)
+{
+    for (size_t i = 0; i < control->waiter_count; i++) {
+        if (control->waiters[i].kind == WAIT_SURVEY)
+            return &control->waiters[i];
+    }
+    return NULL;
 }
 
 // answer_reload tells how a reload went that somebody has waited for.
@@ -127,7 +129,7 @@ static void answer_reload(struct control *control, struct control_call *call)
     const struct reload_outcome *reloads = &service->reloads;
     struct text *text = control_call_text(call);
     json_begin_object(text, NULL);
-    json_add_count(text, "generation", service->generation);
+    json_add_count(text, "generation", service->snapshot->generation);
     json_add_string(text, "config", service->snapshot->id);
     diagnostics_append_json(&reloads->findings, text, SEVERITY_WARNING);
     json_end_object(text);
@@ -135,37 +137,49 @@ static void answer_reload(struct control *control, struct control_call *call)
     answer(control, call, reloads->is_last_good ? EXIT_OK : EXIT_CONFIG, reloads->message);
 }
 
-// is_over tells whether what somebody waits for has happened.
-static bool is_over(const struct control *control, const struct waiter *waiter)
+// go_on answers a client if what it waits for has happened, and tells whether it has.
+static bool go_on(struct control *control, const struct waiter *waiter)
 {
     const struct service *service = control->service;
     switch (waiter->kind) {
     case WAIT_RELOAD:
-        return service->reloads.done >= waiter->number;
+        if (service->reloads.done < waiter->number)
+            return false;
+        answer_reload(control, waiter->call);
+        return true;
     case WAIT_BLOCKS:
-        return service->adopted_generation >= waiter->number || service->has_failed_to_revise;
+        if (service->rollout.adopted_generation >= waiter->number)
+            answer(control, waiter->call, waiter->exit_status, waiter->message.text);
+        else if (service->rollout.missed_generation >= waiter->number)
+            answer(control, waiter->call, EXIT_FAILED,
+                   "no memory: not in force everywhere yet; it is tried twice a second");
+        else
+            return false;
+        return true;
+    case WAIT_TAIL:
+        audit_tail_follow(waiter->tail, service->snapshot->audit_path);
+        return false;
     case WAIT_SURVEY:
         return false;
     }
     return false;
 }
 
-void control_go_on(struct control *control)
+static void go_on_all(struct control *control)
 {
-    for (size_t i = 0; control != NULL && i < control->waiter_count;) {
-        if (!is_over(control, &control->waiters[i])) {
-            i++;
-            continue;
-        }
-        const struct waiter waiter = control->waiters[i];
-        remove_waiter(control, i);
-        if (waiter.kind == WAIT_RELOAD)
-            answer_reload(control, waiter.call);
-        else if (control->service->has_failed_to_revise)
-            answer(control, waiter.call, EXIT_FAILED, not_everywhere);
+    for (size_t i = 0; i < control->waiter_count;) {
+        if (go_on(control, &control->waiters[i]))
+            remove_waiter(control, &control->waiters[i]);
         else
-            answer(control, waiter.call, waiter.exit_status, waiter.message.text);
+            i++;
     }
+}
+
+static void on_turn(struct ev_loop *loop, ev_prepare *turn, int events)
+{
+    (void)loop;
+    (void)events;
+    go_on_all(turn->data);
 }
 
 // -- reload, drain
@@ -173,20 +187,17 @@ void control_go_on(struct control *control)
 static void do_reload(struct control *control, struct control_call *call)
 {
     const char *refusal = reload_refusal(control->service);
-    if (refusal != NULL) {
+    if (refusal != NULL)
         answer(control, call, EXIT_FAILED, refusal);
-        return;
-    }
-    const uint64_t number = reload_request(control->service, LOADER_ALL);
-    (void)add_waiter(control, call, WAIT_RELOAD, number);
-    control_go_on(control);
+    else
+        (void)add_waiter(control, call, WAIT_RELOAD, reload_request(control->service, LOADER_ALL));
 }
 
 static void do_drain(struct control *control, struct control_call *call)
 {
     struct errinfo message;
     const double patience_s = (double)control->service->snapshot->timeouts.drain_ms / 1000.;
-    if (!control->service->is_stopping)
+    if (control->service->stopping_at_s == 0)
         service_begin_drain(control->service);
     (void)errinfo_set(&message, ERR_OK,
                       "draining: no new connections; live tunnels have %.1f s (timeouts.drain)",
@@ -220,20 +231,20 @@ static bool find_client(const struct policy *policy, const char *name, const cha
 }
 
 // say_no_client makes the sentence about a name that nobody has.
-static void say_no_client(const char *name, const char *nearest, const char *behind,
+static void say_no_client(const char *name, const char *nearest, const char *after,
                           struct errinfo *out)
 {
     (void)errinfo_set(out, ERR_INPUT, "no client of the configuration is called `%s`%s%s%s%s", name,
                       nearest == NULL ? "" : "; did you mean `", nearest == NULL ? "" : nearest,
-                      nearest == NULL ? "" : "`?", behind);
+                      nearest == NULL ? "" : "`?", after);
 }
 
 // keep_blocks writes them down; false when they will not be known after a restart.
 static bool keep_blocks(struct control *control)
 {
-    struct service *service = control->service;
-    control->state_problem.text[0] = '\0';
+    const struct service *service = control->service;
     struct errinfo info;
+    control->state_problem.text[0] = '\0';
     if (block_state_save(service->snapshot->state_path, service->blocks, &info) == ERR_OK)
         return true;
     control->state_problem = info;
@@ -248,13 +259,8 @@ static void change_blocks(struct control *control, struct control_call *call,
     struct service *service = control->service;
     blocklist_unref(service->blocks);
     service->blocks = blocks;
-    const uint64_t generation = reload_revise(service);
+    struct waiter *waiter = add_waiter(control, call, WAIT_BLOCKS, reload_revise(service));
     const bool is_kept = keep_blocks(control);
-    if (generation == 0) {
-        answer(control, call, EXIT_FAILED, not_everywhere);
-        return;
-    }
-    struct waiter *waiter = add_waiter(control, call, WAIT_BLOCKS, generation);
     waiter->exit_status = is_kept ? EXIT_OK : EXIT_FAILED;
     if (is_kept)
         (void)errinfo_set(&waiter->message, ERR_OK, "%s: %.400s", done, what);
@@ -263,7 +269,6 @@ static void change_blocks(struct control *control, struct control_call *call,
                           "%s: %.200s; but only until the next restart: %.250s", done, what,
                           control->state_problem.text);
     log_info("control: uid %u: %s %.300s", (unsigned)control_call_uid(call), done, what);
-    control_go_on(control);
 }
 
 // may_block tells whether a name is one that a client has, for a block on a typing error must not look
@@ -371,66 +376,48 @@ static bool parse_count(const char *argument, size_t *out)
     return *out >= 1 && *out <= TOP_MAX;
 }
 
-// make_question makes what is asked of every worker. False: it cannot be read.
-static bool make_question(const struct control_request *request, struct survey *out,
-                          struct errinfo *info)
+// A question function makes what is asked of every worker out of an argument. False with a sentence: it cannot be read.
+static bool ask_counts(const char *argument, struct survey *out, struct errinfo *info)
 {
-    *out = (struct survey){.kind = SURVEY_COUNT};
-    if (request->command == CONTROL_KILL && !parse_kill(request->argument, out)) {
-        (void)errinfo_set(
-            info, ERR_INPUT, "`%.64s` is neither an id (16 hexadecimal digits) nor client:NAME",
-            slice_starts_with(slice_of_string(request->argument), SLICE_LITERAL("id:"))
-                ? request->argument + 3
-                : request->argument);
-        return false;
-    }
-    if (request->command == CONTROL_TOP) {
-        out->kind = SURVEY_TUNNELS;
-        if (!parse_count(request->argument, &out->max_tunnels)) {
-            (void)errinfo_set(info, ERR_INPUT, "expected a number from 1 to %d", TOP_MAX);
-            return false;
-        }
-    }
+    (void)argument;
+    (void)info;
+    out->kind = SURVEY_COUNT;
     return true;
 }
 
-static void finish_survey(struct control *control);
-
-// begin_survey asks every worker. One that has ended has nothing to say.
-static void begin_survey(struct control *control, struct control_call *call,
-                         const struct survey *question)
+static bool ask_tunnels(const char *argument, struct survey *out, struct errinfo *info)
 {
-    struct service *service = control->service;
-    control->surveyed = call;
-    control->asked_count = 0;
-    atomic_store(&control->answered, 0);
-    for (uint32_t w = 0; w < service->worker_count; w++) {
-        struct survey *part = &control->parts[w];
-        *part = *question;
-        part->on_done = on_part;
-        part->arg = control;
-        if (worker_survey(service->workers[w], part))
-            control->asked_count++;
-    }
-    if (control->asked_count == 0)
-        finish_survey(control);
+    out->kind = SURVEY_TUNNELS;
+    if (parse_count(argument, &out->max_tunnels))
+        return true;
+    (void)errinfo_set(info, ERR_INPUT, "expected a number from 1 to %d", TOP_MAX);
+    return false;
 }
 
-static void do_survey(struct control *control, struct control_call *call)
+static bool ask_kill(const char *argument, struct survey *out, struct errinfo *info)
 {
-    struct survey question;
-    struct errinfo info;
-    if (!make_question(control_call_request(call), &question, &info))
-        answer(control, call, EXIT_USAGE, info.text);
-    else if (control->surveyed != NULL)
-        (void)add_waiter(control, call, WAIT_SURVEY, 0);
-    else
-        begin_survey(control, call, &question);
+    if (parse_kill(argument, out))
+        return true;
+    (void)errinfo_set(info, ERR_INPUT,
+                      "`%.64s` is neither an id (16 hexadecimal digits) nor client:NAME",
+                      argument + (out->kind == SURVEY_KILL_ID ? 3 : 0));
+    return false;
 }
 
-// answer_kill tells how many were ended.
-static void answer_kill(struct control *control, struct control_call *call,
-                        const struct survey *sum)
+// A tell function answers with what the workers have said.
+static void tell_counts(struct control *control, struct control_call *call, struct survey *sum)
+{
+    status_write(control->service, control->state_problem.text, sum, control_call_text(call));
+    answer(control, call, EXIT_OK, sum->is_partial ? "partial: no memory for all" : "ok");
+}
+
+static void tell_tunnels(struct control *control, struct control_call *call, struct survey *sum)
+{
+    status_write_top(sum, control_call_text(call));
+    answer(control, call, EXIT_OK, sum->is_partial ? "partial: no memory for all" : "ok");
+}
+
+static void tell_killed(struct control *control, struct control_call *call, struct survey *sum)
 {
     struct errinfo info;
     const char *nearest = NULL;
@@ -448,63 +435,15 @@ static void answer_kill(struct control *control, struct control_call *call,
     answer(control, call, exit_status, info.text);
 }
 
-// finish_survey puts the parts together, answers, and begins the next one.
-static void finish_survey(struct control *control)
-{
-    struct control_call *call = control->surveyed;
-    const struct control_request *request = control_call_request(call);
-    struct errinfo info;
-    struct survey sum;
-    (void)make_question(request, &sum, &info);
-    for (uint32_t w = 0; w < control->service->worker_count; w++) {
-        survey_add(&sum, &control->parts[w]);
-        survey_deinit(&control->parts[w]);
-    }
-    control->surveyed = NULL;
-    if (request->command == CONTROL_KILL) {
-        answer_kill(control, call, &sum);
-    } else {
-        if (request->command == CONTROL_TOP)
-            status_write_top(&sum, control_call_text(call));
-        else
-            status_write(control->service, &sum, control_call_text(call));
-        answer(control, call, EXIT_OK, sum.is_partial ? "partial: no memory for all" : "ok");
-    }
-    survey_deinit(&sum);
-    for (size_t i = 0; i < control->waiter_count; i++) {
-        if (control->waiters[i].kind != WAIT_SURVEY)
-            continue;
-        struct control_call *next = control->waiters[i].call;
-        remove_waiter(control, i);
-        do_survey(control, next);
-        return;
-    }
-}
-
-static void on_survey_part(void *arg, uint32_t rung)
-{
-    (void)rung;
-    struct control *control = arg;
-    if (control->surveyed != NULL && atomic_load(&control->answered) == control->asked_count)
-        finish_survey(control);
-}
-
 // -- tail
 
-// stop_tail takes one off the list; its call is to be ended.
-static void stop_tail(struct control *control, struct audit_tail *tail)
+static void on_tail_gone(void *arg, struct control_call *call)
 {
-    size_t at = 0;
-    while (control->tails[at] != tail)
-        at++;
-    control->tails[at] = control->tails[--control->tail_count];
-    audit_tail_destroy(tail);
-}
-
-static void on_tail_gone(void *arg, struct audit_tail *tail)
-{
-    struct control_call *call = audit_tail_call(tail);
-    stop_tail(arg, tail);
+    struct control *control = arg;
+    struct waiter *waiter = control->waiters;
+    while (waiter->call != call)
+        waiter++;
+    remove_waiter(control, waiter);
     control_call_end(call, EXIT_OK, "nobody listens any more");
 }
 
@@ -514,49 +453,111 @@ static void do_tail(struct control *control, struct control_call *call)
     struct service *service = control->service;
     struct audit_tail *tail = NULL;
     struct errinfo info;
-    ASSERT(control->tail_count < CONTROL_CALLS_MAX);
     if (audit_tail_start(service->loop, service->snapshot->audit_path, call, on_tail_gone, control,
                          &tail, &info) != ERR_OK) {
         answer(control, call, EXIT_FAILED, info.text);
         return;
     }
-    control->tails[control->tail_count++] = tail;
+    add_waiter(control, call, WAIT_TAIL, 0)->tail = tail;
     record(control, call, EXIT_OK, "listens from now on");
 }
 
-void control_follow_audit(struct control *control)
+// -- the table
+
+static void do_survey(struct control *control, struct control_call *call);
+
+// A command is done by `begin`. What is a question to the workers has the other two.
+static const struct command {
+    void (*begin)(struct control *control, struct control_call *call);
+    bool (*ask)(const char *argument, struct survey *out, struct errinfo *info);
+    void (*tell)(struct control *control, struct control_call *call, struct survey *sum);
+} commands[] = {
+    [CONTROL_STATUS] = {do_survey, ask_counts, tell_counts},
+    [CONTROL_TOP] = {do_survey, ask_tunnels, tell_tunnels},
+    [CONTROL_KILL] = {do_survey, ask_kill, tell_killed},
+    [CONTROL_TAIL] = {.begin = do_tail},
+    [CONTROL_RELOAD] = {.begin = do_reload},
+    [CONTROL_DRAIN] = {.begin = do_drain},
+    [CONTROL_BLOCK] = {.begin = do_block},
+    [CONTROL_UNBLOCK] = {.begin = do_unblock},
+};
+
+static const struct command *command_of(const struct control_call *call)
 {
-    for (size_t i = 0; control != NULL && i < control->tail_count; i++)
-        audit_tail_follow(control->tails[i], control->service->snapshot->audit_path);
+    return &commands[control_call_request(call)->command];
+}
+
+// finish_survey puts the parts together and answers.
+static void finish_survey(struct control *control, struct waiter *waiter)
+{
+    struct control_call *call = waiter->call;
+    const struct command *command = command_of(call);
+    struct errinfo info;
+    struct survey sum = {0};
+    (void)command->ask(control_call_request(call)->argument, &sum, &info);
+    for (uint32_t w = 0; w < control->service->worker_count; w++) {
+        survey_add(&sum, &control->parts[w]);
+        survey_deinit(&control->parts[w]);
+    }
+    control->asked_count = 0;
+    remove_waiter(control, waiter);
+    command->tell(control, call, &sum);
+    survey_deinit(&sum);
+}
+
+// begin_surveys asks every worker what the first client wants to know. One that has ended has nothing to say, and
+// when all have, it is the next one's turn.
+static void begin_surveys(struct control *control)
+{
+    struct service *service = control->service;
+    struct waiter *waiter = find_survey(control);
+    while (waiter != NULL && control->asked_count == 0) {
+        struct survey question = {0};
+        struct errinfo info;
+        (void)command_of(waiter->call)
+            ->ask(control_call_request(waiter->call)->argument, &question, &info);
+        question.on_done = on_part;
+        question.arg = control;
+        atomic_store(&control->answered, 0);
+        for (uint32_t w = 0; w < service->worker_count; w++) {
+            control->parts[w] = question;
+            if (worker_survey(service->workers[w], &control->parts[w]))
+                control->asked_count++;
+        }
+        if (control->asked_count == 0) {
+            finish_survey(control, waiter);
+            waiter = find_survey(control);
+        }
+    }
+}
+
+static void do_survey(struct control *control, struct control_call *call)
+{
+    struct survey question = {0};
+    struct errinfo info;
+    if (!command_of(call)->ask(control_call_request(call)->argument, &question, &info)) {
+        answer(control, call, EXIT_USAGE, info.text);
+        return;
+    }
+    (void)add_waiter(control, call, WAIT_SURVEY, 0);
+    begin_surveys(control);
+}
+
+static void on_survey_part(void *arg, uint32_t rung)
+{
+    (void)rung;
+    struct control *control = arg;
+    if (control->asked_count == 0 || atomic_load(&control->answered) < control->asked_count)
+        return;
+    finish_survey(control, find_survey(control));
+    begin_surveys(control);
 }
 
 // -- life
 
 static void on_call(void *arg, struct control_call *call)
 {
-    struct control *control = arg;
-    switch (control_call_request(call)->command) {
-    case CONTROL_STATUS:
-    case CONTROL_TOP:
-    case CONTROL_KILL:
-        do_survey(control, call);
-        return;
-    case CONTROL_TAIL:
-        do_tail(control, call);
-        return;
-    case CONTROL_RELOAD:
-        do_reload(control, call);
-        return;
-    case CONTROL_DRAIN:
-        do_drain(control, call);
-        return;
-    case CONTROL_BLOCK:
-        do_block(control, call);
-        return;
-    case CONTROL_UNBLOCK:
-        do_unblock(control, call);
-        return;
-    }
+    command_of(call)->begin(arg, call);
 }
 
 enum err control_create(struct service *service, struct control **out, struct errinfo *info)
@@ -566,6 +567,8 @@ enum err control_create(struct service *service, struct control **out, struct er
     if (control == NULL)
         return errinfo_set(info, ERR_SYSTEM, "no memory for the control socket");
     control->service = service;
+    ev_prepare_init(&control->turn, on_turn);
+    control->turn.data = control;
     enum err error = ERR_OK;
     if (!wakeup_init(&control->surveys, on_survey_part, control))
         error = errinfo_set(info, ERR_SYSTEM, "the control socket: no eventfd: %m");
@@ -587,6 +590,7 @@ enum err control_serve(struct control *control, struct errinfo *info)
         .on_call = on_call, .on_refused = on_refused, .arg = control};
     control->parts = calloc(service->worker_count, sizeof *control->parts);
     wakeup_start(&control->surveys, service->loop);
+    ev_prepare_start(service->loop, &control->turn);
     control->server = control_server_create(service->loop, control->socket.fd, &events);
     if (control->parts == NULL || control->server == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the control socket");
@@ -598,18 +602,19 @@ void control_destroy(struct control *control)
     static const char goodbye[] = "the proxy has ended";
     if (control == NULL)
         return;
-    for (size_t i = 0; i < control->waiter_count; i++)
-        answer(control, control->waiters[i].call, EXIT_FAILED, goodbye);
-    if (control->surveyed != NULL)
-        answer(control, control->surveyed, EXIT_FAILED, goodbye);
-    while (control->tail_count > 0) {
-        struct control_call *call = audit_tail_call(control->tails[0]);
-        stop_tail(control, control->tails[0]);
-        control_call_end(call, EXIT_OK, goodbye);
+    go_on_all(control);
+    while (control->waiter_count > 0) {
+        const struct waiter waiter = control->waiters[0];
+        remove_waiter(control, control->waiters);
+        if (waiter.kind == WAIT_TAIL)
+            control_call_end(waiter.call, EXIT_OK, goodbye);
+        else
+            answer(control, waiter.call, EXIT_FAILED, goodbye);
     }
     for (uint32_t w = 0; control->parts != NULL && w < control->service->worker_count; w++)
         survey_deinit(&control->parts[w]);
     control_server_destroy(control->server);
+    ev_prepare_stop(control->service->loop, &control->turn);
     wakeup_stop(&control->surveys, control->service->loop);
     wakeup_deinit(&control->surveys);
     control_socket_close(&control->socket);

@@ -1,24 +1,11 @@
 // One thread, one file, one result.
 #include "proxy/service/loader.h"
 
-#include <pthread.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "proxy/config/file.h"
 #include "proxy/config/loader.h"
 #include "proxy/config/yaml_document.h"
-
-struct loader {
-    pthread_t thread;
-    const struct wakeup *done; // borrowed
-    struct snapshot *current;  // ref
-    enum loader_scope scope;
-    enum err error;
-    struct diagnostics diagnostics;
-    struct snapshot *snapshot; // ref, until finish hands it over
-    struct taking *taking;     // ref, likewise
-};
 
 // take reads what takes trust away. A configuration file that cannot be read has nothing to say.
 static enum err take(struct loader *loader, int64_t now_s)
@@ -53,60 +40,25 @@ static void *run(void *arg)
 {
     struct loader *loader = arg;
     loader->error = load(loader);
-    wakeup_send(loader->done);
+    wakeup_send(&loader->done);
     return NULL;
 }
 
-static void destroy(struct loader *loader)
+bool loader_start(struct loader *loader, struct snapshot *current, enum loader_scope scope)
 {
-    snapshot_unref(loader->current);
-    free(loader);
-}
-
-struct loader *loader_start(struct snapshot *current, enum loader_scope scope,
-                            const struct wakeup *done)
-{
-    struct loader *loader = calloc(1, sizeof *loader);
-    if (loader == NULL)
-        return NULL;
-    loader->done = done;
     loader->scope = scope;
     loader->current = snapshot_ref(current);
+    loader->snapshot = NULL;
+    loader->taking = NULL;
     diagnostics_init(&loader->diagnostics);
     if (pthread_create(&loader->thread, NULL, run, loader) == 0)
-        return loader;
-    diagnostics_deinit(&loader->diagnostics);
-    destroy(loader);
-    return NULL;
+        return true;
+    snapshot_unref(current);
+    return false;
 }
 
-enum loader_scope loader_scope_of(const struct loader *loader)
-{
-    return loader->scope;
-}
-
-bool loader_is_taking(const struct loader *loader)
-{
-    return loader->scope == LOADER_TAKING || loader->scope == LOADER_TAKING_ALL;
-}
-
-enum err loader_finish_taking(struct loader *loader, struct taking **out)
+void loader_join(struct loader *loader)
 {
     (void)pthread_join(loader->thread, NULL);
-    const enum err error = loader->error;
-    *out = loader->taking;
-    diagnostics_deinit(&loader->diagnostics);
-    destroy(loader);
-    return error;
-}
-
-enum err loader_finish(struct loader *loader, struct diagnostics *diagnostics,
-                       struct snapshot **out)
-{
-    (void)pthread_join(loader->thread, NULL);
-    const enum err error = loader->error;
-    *diagnostics = loader->diagnostics;
-    *out = loader->snapshot;
-    destroy(loader);
-    return error;
+    snapshot_unref(loader->current);
 }

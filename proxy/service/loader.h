@@ -1,34 +1,36 @@
-// loader: builds a new snapshot on a thread of its own, so that main goes on answering signals.
+// loader: reads files on a thread of its own, so that main goes on answering signals.
 #pragma once
+
+#include <pthread.h>
 
 #include "proxy/config/taking.h"
 #include "proxy/loop/wakeup.h"
 
-struct loader;
-
+// What is read. The values are bits of a set (proxy/service/rollout.h).
 enum loader_scope {
-    LOADER_ALL,        // the configuration file and what it names
-    LOADER_FILES,      // only what it names; the configuration stays as it is in force
-    LOADER_TAKING,     // of that, only what takes trust away
-    LOADER_TAKING_ALL, // likewise, and what the configuration file denies
+    LOADER_TAKING_ALL = 1 << 0, // what takes trust away, also what the configuration file denies
+    LOADER_TAKING = 1 << 1,     // what takes trust away
+    LOADER_ALL = 1 << 2,        // the configuration file and what it names
+    LOADER_FILES = 1 << 3,      // only what it names; the configuration stays as it is in force
 };
 
-// loader_start begins to load what comes after `current`, of which it takes a reference of its own. When it
-// is done, `done` is rung, which is borrowed. NULL when there is no memory or no thread.
-struct loader *loader_start(struct snapshot *current, enum loader_scope scope,
-                            const struct wakeup *done) MUST_USE;
+// The result is the owner's to read and to take after loader_join. Everything else is private to loader.c.
+struct loader {
+    struct wakeup done; // owned by the owner; rung when the thread is done
+    enum err error;
+    struct diagnostics
+        diagnostics;           // says why a snapshot could not be made; initialised by loader_start
+    struct snapshot *snapshot; // ref; of LOADER_ALL and LOADER_FILES
+    struct taking *taking;     // ref; of the others; NULL: nothing has changed
+    pthread_t thread;
+    struct snapshot *current; // ref
+    enum loader_scope scope;
+};
 
-// loader_scope_of tells what was asked for.
-enum loader_scope loader_scope_of(const struct loader *loader);
+// loader_start begins to load what comes after `current`, of which it takes a reference of its own. False when there is
+// no thread; then loader_join must not follow.
+bool loader_start(struct loader *loader, struct snapshot *current,
+                  enum loader_scope scope) MUST_USE;
 
-// loader_is_taking tells whether it is one of the last two scopes.
-bool loader_is_taking(const struct loader *loader);
-
-// loader_finish waits for the end and frees the loader. ERR_OK with the snapshot, whose one reference is the
-// caller's; otherwise `diagnostics` says why not. `diagnostics` is initialised here and the caller's.
-enum err loader_finish(struct loader *loader, struct diagnostics *diagnostics,
-                       struct snapshot **out) MUST_USE;
-
-// loader_finish_taking does likewise for a loader_is_taking. ERR_OK with the caller's reference, or NULL where
-// nothing is to be taken away that has not been; ERR_MEMORY.
-enum err loader_finish_taking(struct loader *loader, struct taking **out) MUST_USE;
+// loader_join waits for the end. The references and the diagnostics are the caller's then.
+void loader_join(struct loader *loader);

@@ -1,11 +1,11 @@
 // How something new comes into force while everything runs.
 //
-// A reload builds a whole new snapshot on a thread of its own; only when all of it is good, its new sockets
-// are open and its audit log too, does each worker get it. Until then nothing has changed. Blocks make a
-// revision: the snapshot in force with another list, handed over in the same way. So does what takes trust away,
-// which is read by itself when a reload is refused. One hand-over at a time:
-// whatever comes meanwhile waits until every worker has adopted the last one. What a worker had no memory for is
-// handed over again, twice a second, until each has it.
+// A reload builds a whole new snapshot on a thread of its own. Only when all of it is good, its new sockets are open
+// and its audit log too, does each worker get it. Until then nothing has changed. Blocks make a revision: the snapshot in
+// force with another list, handed over in the same way. So does what takes trust away, which is read by itself when a
+// reload is refused. The order of all this, and what is tried again, is the rollout's.
+#include "proxy/service/reload.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,10 +15,9 @@
 #include "proxy/config/source.h"
 #include "proxy/log/log.h"
 #include "proxy/process/notify.h"
-#include "proxy/service/service_internal.h"
 
-enum { RETRIES_MAX = 20, REMIND_EVERY_S = 60 * 60 };
-static const ev_tstamp retry_after_s = 0.5;
+enum { REMIND_EVERY_S = 60 * 60 };
+static const ev_tstamp tick_s = 0.5;
 
 // log_finding writes a finding in the log, its hint on a line of its own.
 static void log_finding(const struct diagnostic *finding)
@@ -47,23 +46,25 @@ static void log_findings(const struct diagnostics *diagnostics)
 static void note_failing(struct service *service, bool is_failing, int64_t now_s)
 {
     struct reload_outcome *reloads = &service->reloads;
-    if (!is_failing && !service->has_refused_file)
+    if (!is_failing && !service->rollout.has_refused_file)
         reloads->failing_since_s = 0;
     else if (reloads->failing_since_s == 0)
         reloads->failing_since_s = now_s;
     reloads->reminded_at_s = now_s;
 }
 
-void reload_remind(struct service *service, int64_t now_s)
+// on_look says once an hour that what is on the disk is still refused.
+static void on_look(void *arg, int64_t now_s)
 {
+    struct service *service = arg;
     struct reload_outcome *reloads = &service->reloads;
     if (reloads->failing_since_s == 0 || now_s - reloads->reminded_at_s < REMIND_EVERY_S)
         return;
     reloads->reminded_at_s = now_s;
-    log_error("reload still fails, for %" PRId64 " minutes now: %s%s",
+    log_error("reload still fails, for %" PRId64 " minutes now: %s",
               (now_s - reloads->failing_since_s) / 60,
-              reloads->is_last_good ? "the configuration file was refused, see the log" : "",
-              reloads->is_last_good ? "" : reloads->message);
+              reloads->is_last_good ? "the configuration file was refused, see the log"
+                                    : reloads->message);
 }
 
 // keep_outcome notes how the last reload went, and takes its findings over.
@@ -82,8 +83,8 @@ static void keep_outcome(struct service *service, bool is_good, struct diagnosti
     note_failing(service, !is_good, reloads->last_at_s);
 }
 
-// count_done notes the end of a reload, and tells the service manager where it waits for that.
-static void count_done(struct service *service)
+// be_done is the end of a reload, however it went. The service manager is told where it waits for that.
+static void be_done(struct service *service)
 {
     service->reloads.done = service->reloads.begun;
     if (service->reloads.is_told)
@@ -91,21 +92,35 @@ static void count_done(struct service *service)
     service->reloads.is_told = false;
 }
 
-// be_done is the end of a reload, however it went.
-static void be_done(struct service *service)
+// miss_taking says that there was no memory for what takes trust away.
+static void miss_taking(const struct service *service)
 {
-    count_done(service);
-    control_go_on(service->control);
+    if ((service->rollout.missed & ROLLOUT_TAKINGS) == 0)
+        log_error("reload: no memory for what takes trust away: not everything that was revoked or "
+                  "denied since is in force; it is tried twice a second");
 }
 
-static void begin_reload(struct service *service, enum loader_scope scope)
+// begin_load has the loader read what the rollout has decided on.
+static void begin_load(struct service *service)
 {
-    service->reloads.begun++;
-    service->reloads.is_told = scope == LOADER_ALL;
-    if (service->reloads.is_told)
-        notify_send_reloading();
-    service->loader = loader_start(service->snapshot, scope, &service->loaded);
-    if (service->loader != NULL)
+    struct rollout *rollout = &service->rollout;
+    const bool is_reload = (rollout->scope & ROLLOUT_RELOADS) != 0;
+    if (is_reload && service->stopping_at_s != 0) {
+        rollout_not_loaded(rollout);
+        return;
+    }
+    if (is_reload) {
+        service->reloads.begun++;
+        service->reloads.is_told = rollout->scope == LOADER_ALL;
+        if (service->reloads.is_told)
+            notify_send_reloading();
+    }
+    if (loader_start(&service->loader, service->snapshot, rollout->scope))
+        return;
+    if (!is_reload)
+        miss_taking(service);
+    rollout_not_loaded(rollout);
+    if (!is_reload)
         return;
     struct diagnostics none;
     diagnostics_init(&none);
@@ -118,35 +133,12 @@ static void begin_reload(struct service *service, enum loader_scope scope)
 
 const char *reload_refusal(const struct service *service)
 {
-    if (service->is_stopping)
+    if (service->stopping_at_s != 0)
         return "the proxy is draining: it reloads nothing any more";
     if (source_is_stdin(service->snapshot->path))
         return "the configuration came from stdin (-c -), which cannot be read again: restart the "
                "proxy with the new one (files that it names are picked up when they change)";
     return NULL;
-}
-
-uint64_t reload_request(struct service *service, enum loader_scope scope)
-{
-    if (service->is_stopping)
-        return 0;
-    if (service->loader == NULL && service->adopting_count == 0) {
-        begin_reload(service, scope);
-        return service->reloads.begun;
-    }
-    const bool is_whole = service->must_reload_again && service->again == LOADER_ALL;
-    service->again = is_whole ? LOADER_ALL : scope;
-    service->must_reload_again = true;
-    return service->reloads.begun + 1;
-}
-
-// reload_again starts the reload that was asked for while another one was under way.
-static void reload_again(struct service *service)
-{
-    if (!service->must_reload_again)
-        return;
-    service->must_reload_again = false;
-    (void)reload_request(service, service->again);
 }
 
 void reload_watch_files(struct service *service)
@@ -159,36 +151,6 @@ void reload_watch_files(struct service *service)
     horizon_watch(service->horizon, service->snapshot);
 }
 
-void reload_on_files_changed(void *arg)
-{
-    struct service *service = arg;
-    service->retry_count = 0;
-    (void)reload_request(service, LOADER_FILES);
-}
-
-void reload_on_retry(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)loop;
-    (void)events;
-    (void)reload_request(timer->data, LOADER_FILES);
-}
-
-// may_retry: a certificate without its key yet is normal while files are being changed. Whatever else is wrong is
-// said at once; when its file changes again it is read again.
-static bool may_retry(struct service *service, enum loader_scope scope,
-                      const struct diagnostics *diagnostics)
-{
-    const bool is_pair =
-        diagnostics->pair_count > 0 && diagnostics->pair_count == diagnostics->error_count;
-    if (scope != LOADER_FILES || !is_pair || service->must_reload_again ||
-        service->retry_count == RETRIES_MAX)
-        return false;
-    service->retry_count++;
-    ev_timer_set(&service->retry, retry_after_s, 0.);
-    ev_timer_start(service->loop, &service->retry);
-    return true;
-}
-
 // prepare does all of a reload that can fail, beside the loading itself.
 static enum err prepare(struct service *service, struct snapshot *snapshot, struct sockets *out,
                         struct errinfo *info)
@@ -198,49 +160,10 @@ static enum err prepare(struct service *service, struct snapshot *snapshot, stru
     TRY(sockets_open(snapshot, service->worker_count, old, &service->sockets, out, info));
     enum err error = snapshot_set_own_endpoints(snapshot, out->bound, out->listener_count);
     if (error == ERR_OK && strcmp(snapshot->audit_path, old->audit_path) != 0)
-        error = audit_log_move(service->audit, snapshot->audit_path, info);
+        error = audit_log_move(service->shared.audit, snapshot->audit_path, info);
     if (error != ERR_OK)
         sockets_close(out);
     return error;
-}
-
-// try_again has what did not reach every worker tried once more in a while.
-static void try_again(struct service *service)
-{
-    service->missed.repeat = retry_after_s;
-    ev_timer_again(service->loop, &service->missed);
-}
-
-// hand_over gives a snapshot to every worker, with the sockets that are new in it. False when there was no
-// memory for one of them: then it is tried again, and only the first lack is logged.
-static bool hand_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
-{
-    const bool is_again = ev_is_active(&service->missed);
-    bool is_whole = true;
-    snapshot->generation = ++service->generation;
-    for (uint32_t w = 0; w < service->worker_count; w++) {
-        const enum err error =
-            worker_adopt(service->workers[w], snapshot, sockets_take(sockets, w));
-        if (error == ERR_OK)
-            service->adopting_count++;
-        else if (error != ERR_EOF && !is_again)
-            log_error("worker %" PRIu32
-                      ": no memory for a new state; it continues as before until it "
-                      "has one, and is given it twice a second",
-                      w);
-        is_whole &= error == ERR_OK || error == ERR_EOF;
-        sockets_taken(sockets, w);
-    }
-    snapshot_unref(service->snapshot);
-    service->snapshot = snapshot;
-    service->is_handed_to_all = is_whole;
-    if (!is_whole)
-        try_again(service);
-    else if (!service->must_take)
-        ev_timer_stop(service->loop, &service->missed);
-    if (is_whole && service->adopting_count == 0)
-        service->adopted_generation = service->generation;
-    return is_whole;
 }
 
 // miss_workers is the end of a reload that a worker had no memory for: it goes on as before.
@@ -257,79 +180,87 @@ static void miss_workers(struct service *service)
     log_error("reload: %s", service->reloads.message);
 }
 
-// be_adopted notes that every worker has what was handed over last, or will not get it.
+// be_adopted notes that every worker has what was handed over last, or lacked the memory for it.
 static void be_adopted(struct service *service)
 {
-    if (service->is_handed_to_all)
-        service->adopted_generation = service->generation;
-    if (service->is_adopting_taking && service->is_handed_to_all)
+    struct rollout *rollout = &service->rollout;
+    const bool have_all = rollout_has_all(rollout);
+    if (rollout->is_adopting_taking && have_all) {
         log_warning(
             "reload: %s; what takes trust away (CRLs, `denied`, removed CAs, lists of a `deny`) is in force all the same, generation %" PRIu64,
-            ev_is_active(&service->retry)
+            rollout->try_count > 0
                 ? "a certificate or its key is not whole yet, and is read again for 10 s"
                 : "the files on the disk were rejected as a whole, see above",
-            service->generation);
-    service->is_adopting_taking &= !service->is_handed_to_all;
-    if (!service->is_adopting_reload)
+            rollout->generation);
+        rollout->is_adopting_taking = false;
+    }
+    if (!rollout->is_adopting_reload)
         return;
-    service->is_adopting_reload = false;
-    count_done(service);
-    if (!service->is_handed_to_all) {
+    rollout->is_adopting_reload = false;
+    be_done(service);
+    if (!have_all) {
         miss_workers(service);
         return;
     }
     (void)snprintf(service->reloads.message, sizeof service->reloads.message,
                    "reloaded: config %.300s (%s), generation %" PRIu64, service->snapshot->path,
-                   service->snapshot->id, service->generation);
+                   service->snapshot->id, rollout->generation);
     log_info("%s", service->reloads.message);
+}
+
+// hand_over gives a snapshot to every worker, with the sockets that are new in it. Only the first time that a worker has
+// no memory for it is logged.
+static void hand_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
+{
+    struct rollout *rollout = &service->rollout;
+    const bool is_again = !rollout_has_all(rollout);
+    bool is_whole = true;
+    uint32_t count = 0;
+    snapshot->generation = ++rollout->generation;
+    for (uint32_t w = 0; w < service->worker_count; w++) {
+        const enum err error =
+            worker_adopt(service->workers[w], snapshot, sockets_take(sockets, w));
+        if (error == ERR_OK)
+            count++;
+        else if (error != ERR_EOF && !is_again)
+            log_error("worker %" PRIu32
+                      ": no memory for a new state; it continues as before until it "
+                      "has one, and is given it twice a second",
+                      w);
+        is_whole &= error == ERR_OK || error == ERR_EOF;
+        sockets_taken(sockets, w);
+    }
+    snapshot_unref(service->snapshot);
+    service->snapshot = snapshot;
+    if (rollout_handed(rollout, count, is_whole))
+        be_adopted(service); // no worker is there to say it
 }
 
 // take_over brings a reload's snapshot into force.
 static void take_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
 {
-    ticket_keys_configure(service->tickets, &snapshot->tickets.settings);
+    ticket_keys_configure(service->shared.tickets, &snapshot->tickets.settings);
     service_apply_limits(service, snapshot);
     snapshot->blocks = blocklist_ref(service->blocks);
-    service->must_revise = false;
-    service->must_take &= service->has_refused_file; // for what that denies
-    service->is_adopting_taking = false;
-    service->is_adopting_reload = true;
-    service->snapshot_at_s = (int64_t)time(NULL);
-    ev_timer_stop(service->loop, &service->missed); // it has all that was missed
-    (void)hand_over(service, snapshot, sockets);
-    if (service->must_take)
-        try_again(service);
+    service->reloads.in_force_since_s = (int64_t)time(NULL);
+    hand_over(service, snapshot, sockets);
     sockets_close(&service->sockets);
     service->sockets = *sockets;
     reload_watch_files(service);
-    control_follow_audit(service->control);
-    if (service->adopting_count > 0)
-        return;
-    be_adopted(service); // no worker is there to say it
-    control_go_on(service->control);
 }
 
-static uint64_t revise(struct service *service, struct taking *taking)
+// revise hands the snapshot in force over again, with today's blocks and `taking`. False without memory for it.
+static bool revise(struct service *service, struct taking *taking)
 {
     struct snapshot *revision = NULL;
-    service->must_revise = false;
     if (snapshot_revise(service->snapshot, service->blocks, taking, &revision) != ERR_OK) {
-        service->is_handed_to_all = false;
-        try_again(service);
-        return 0;
+        service->rollout.generation++; // of the one that is missed
+        (void)rollout_handed(&service->rollout, 0, false);
+        return false;
     }
-    // Every socket stays where it is.
-    const bool is_whole = hand_over(service, revision, &service->sockets);
+    hand_over(service, revision, &service->sockets); // every socket stays where it is
     horizon_follow(service->horizon, revision);
-    return is_whole ? service->generation : 0;
-}
-
-uint64_t reload_revise(struct service *service)
-{
-    if (service->adopting_count == 0)
-        return revise(service, service->snapshot->taking);
-    service->must_revise = true;
-    return service->generation + 1;
+    return true;
 }
 
 // say_failed makes the sentence about a reload that failed: the first error, where there is one.
@@ -354,27 +285,6 @@ static void say_failed(struct service *service, const struct diagnostics *diagno
     (void)string_copy(service->reloads.message, sizeof data, text_slice(&text));
 }
 
-// miss_taking has what takes trust away read again in a while: there was no memory for it.
-static void miss_taking(struct service *service)
-{
-    if (!service->must_take)
-        log_error("reload: no memory for what takes trust away: not everything that was revoked or "
-                  "denied since is in force; it is tried twice a second");
-    service->must_take = true;
-    try_again(service);
-}
-
-// begin_taking has what takes trust away read by itself, after a reload of that scope was refused. What one
-// of everything has missed is read with it.
-static void begin_taking(struct service *service, enum loader_scope refused)
-{
-    if (!service->must_take || refused == LOADER_ALL)
-        service->taking_scope = refused == LOADER_ALL ? LOADER_TAKING_ALL : LOADER_TAKING;
-    service->loader = loader_start(service->snapshot, service->taking_scope, &service->loaded);
-    if (service->loader == NULL)
-        miss_taking(service);
-}
-
 // warn_of_taken says what is unusual about the lists that a taking has brought into force after `before`.
 static void warn_of_taken(const struct service *service, const struct snapshot *before)
 {
@@ -388,44 +298,34 @@ static void warn_of_taken(const struct service *service, const struct snapshot *
 // finish_taking brings into force what takes trust away, whatever else is wrong.
 static void finish_taking(struct service *service)
 {
-    struct taking *taking = NULL;
+    struct taking *taking = service->loader.taking;
     struct snapshot *before = snapshot_ref(service->snapshot);
-    const enum err error = loader_finish_taking(service->loader, &taking);
-    service->loader = NULL;
-    service->is_loaded = false;
-    if (error == ERR_OK && taking != NULL)
-        (void)revise(service, taking);
-    if (error != ERR_OK || (taking != NULL && service->snapshot->taking != taking)) {
+    const bool is_whole =
+        service->loader.error == ERR_OK && (taking == NULL || revise(service, taking));
+    if (!is_whole)
         miss_taking(service);
-    } else {
-        service->must_take = false;
-        service->is_adopting_taking |= taking != NULL;
-    }
+    rollout_took(&service->rollout, is_whole, taking != NULL);
     warn_of_taken(service, before);
     snapshot_unref(before);
     taking_unref(taking);
-    if (service->adopting_count == 0)
-        reload_again(service);
+    diagnostics_deinit(&service->loader.diagnostics);
 }
 
 // refuse_reload keeps what is in force, and says so unless it will be tried again soon.
-static void refuse_reload(struct service *service, enum loader_scope scope,
-                          struct diagnostics *diagnostics, const struct errinfo *info)
+static void refuse_reload(struct service *service, struct diagnostics *diagnostics,
+                          const struct errinfo *info)
 {
+    const bool is_pair =
+        diagnostics->pair_count > 0 && diagnostics->pair_count == diagnostics->error_count;
     reload_watch_files(service); // links may lead elsewhere by now
-    service->has_refused_file |= scope == LOADER_ALL;
-    begin_taking(service, scope);
-    if (may_retry(service, scope, diagnostics)) {
-        be_done(service);
-        return;
+    if (!rollout_refused(&service->rollout, is_pair)) {
+        log_findings(diagnostics);
+        log_error("reload failed, the old configuration (%s) stays in force: %s",
+                  service->snapshot->id, info->text);
+        say_failed(service, diagnostics, info);
+        keep_outcome(service, false, diagnostics);
     }
-    log_findings(diagnostics);
-    log_error("reload failed, the old configuration (%s) stays in force: %s", service->snapshot->id,
-              info->text);
-    say_failed(service, diagnostics, info);
-    keep_outcome(service, false, diagnostics);
     be_done(service);
-    reload_again(service);
 }
 
 static bool is_same_path(const char *a, const char *b)
@@ -467,118 +367,165 @@ static void keep_control(const struct service *service, struct snapshot *snapsho
     snapshot->state_path = state;
 }
 
+// accept_reload brings a good configuration into force, whose sockets are open.
+static void accept_reload(struct service *service, struct snapshot *snapshot,
+                          struct diagnostics *diagnostics, struct sockets *sockets)
+{
+    rollout_accepted(&service->rollout, true);
+    warn_of_constants(service, snapshot, diagnostics);
+    snapshot_warn_of_lists(snapshot, service->snapshot, diagnostics);
+    keep_control(service, snapshot);
+    log_findings(diagnostics);
+    keep_outcome(service, true, diagnostics);
+    (void)string_copy(service->reloads.message, sizeof service->reloads.message,
+                      SLICE_LITERAL("it is good, and is being handed to the workers"));
+    take_over(service, snapshot, sockets);
+}
+
 // finish_reload takes the loader's result, a whole configuration or none.
 static void finish_reload(struct service *service)
 {
-    struct diagnostics diagnostics;
-    struct snapshot *snapshot = NULL;
+    struct diagnostics *diagnostics = &service->loader.diagnostics;
+    struct snapshot *snapshot = service->loader.snapshot;
     struct sockets sockets;
     struct errinfo info = {.text = "see above"};
-    const enum loader_scope scope = loader_scope_of(service->loader);
-    enum err error = loader_finish(service->loader, &diagnostics, &snapshot);
-    service->loader = NULL;
-    service->is_loaded = false;
-    ev_timer_stop(service->loop, &service->retry);
+    enum err error = service->loader.error;
     // What was taken away meanwhile is given back only by a whole new snapshot.
-    const bool is_same = error == ERR_OK && scope == LOADER_FILES &&
+    const bool is_same = error == ERR_OK && service->rollout.scope == LOADER_FILES &&
                          service->snapshot->taking == NULL &&
                          snapshot_has_same_files(snapshot, service->snapshot);
-    service->has_refused_file &= error != ERR_OK || scope != LOADER_ALL;
     if (error == ERR_OK && !is_same)
         error = prepare(service, snapshot, &sockets, &info);
-    if (error != ERR_OK) {
-        refuse_reload(service, scope, &diagnostics, &info);
-    } else if (is_same) {
-        reload_watch_files(service);
-        note_failing(service, false, (int64_t)time(NULL));
-        be_done(service);
-    } else {
-        warn_of_constants(service, snapshot, &diagnostics);
-        snapshot_warn_of_lists(snapshot, service->snapshot, &diagnostics);
-        keep_control(service, snapshot);
-        log_findings(&diagnostics);
-        keep_outcome(service, true, &diagnostics);
-        (void)string_copy(service->reloads.message, sizeof service->reloads.message,
-                          SLICE_LITERAL("it is good, and is being handed to the workers"));
-    }
-    diagnostics_deinit(&diagnostics);
     if (error == ERR_OK && !is_same) {
-        take_over(service, snapshot, &sockets);
-        return;
+        accept_reload(service, snapshot, diagnostics, &sockets);
+    } else {
+        if (is_same) {
+            rollout_accepted(&service->rollout, false);
+            reload_watch_files(service);
+            note_failing(service, false, (int64_t)time(NULL));
+            be_done(service);
+        } else {
+            refuse_reload(service, diagnostics, &info);
+        }
+        snapshot_unref(snapshot);
     }
-    snapshot_unref(snapshot);
-    if (is_same)
-        reload_again(service);
+    diagnostics_deinit(diagnostics);
 }
 
-static void finish_loading(struct service *service)
+static void finish_load(struct service *service)
 {
-    if (loader_is_taking(service->loader))
+    loader_join(&service->loader);
+    if ((service->rollout.scope & ROLLOUT_TAKINGS) != 0)
         finish_taking(service);
     else
         finish_reload(service);
 }
 
-void reload_on_loaded(void *arg, uint32_t rung)
+// advance takes every step that can be taken now.
+static void advance(struct service *service)
+{
+    for (;;) {
+        switch (rollout_next(&service->rollout)) {
+        case ROLLOUT_REVISE:
+            (void)revise(service, service->snapshot->taking);
+            break;
+        case ROLLOUT_FINISH:
+            finish_load(service);
+            break;
+        case ROLLOUT_LOAD:
+            begin_load(service);
+            break;
+        case ROLLOUT_WAIT:
+            if (service->rollout.missed != 0 && !ev_is_active(&service->tick))
+                ev_timer_again(service->loop, &service->tick);
+            return;
+        }
+    }
+}
+
+uint64_t reload_request(struct service *service, enum loader_scope scope)
+{
+    const uint64_t number = service->reloads.begun + 1;
+    service->rollout.pending |= scope;
+    advance(service);
+    return number;
+}
+
+uint64_t reload_revise(struct service *service)
+{
+    const uint64_t generation = service->rollout.generation + 1;
+    service->rollout.pending |= ROLLOUT_REVISION;
+    advance(service);
+    return generation;
+}
+
+static void on_files_changed(void *arg)
+{
+    struct service *service = arg;
+    service->rollout.try_count = 0;
+    (void)reload_request(service, LOADER_FILES);
+}
+
+static void on_loaded(void *arg, uint32_t rung)
 {
     (void)rung;
     struct service *service = arg;
-    if (service->loader == NULL)
-        return;
-    service->is_loaded = true;
-    if (service->adopting_count == 0)
-        finish_loading(service);
+    rollout_loaded(&service->rollout);
+    advance(service);
 }
 
-void reload_on_adopted(void *arg, uint32_t rung)
+static void on_adopted(void *arg, uint32_t rung)
 {
     struct service *service = arg;
-    service->adopting_count -= rung < service->adopting_count ? rung : service->adopting_count;
-    if (service->adopting_count > 0)
-        return;
-    be_adopted(service);
-    control_go_on(service->control);
-    if (service->must_revise && revise(service, service->snapshot->taking) == 0) {
-        service->has_failed_to_revise = true;
-        control_go_on(service->control);
-        service->has_failed_to_revise = false;
-    }
-    if (service->adopting_count > 0)
-        return;
-    if (service->is_loaded)
-        finish_loading(service);
-    else
-        reload_again(service);
+    if (rollout_adopted(&service->rollout, rung))
+        be_adopted(service);
+    advance(service);
 }
 
-void reload_on_missed(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
-    struct service *service = timer->data;
-    (void)loop;
     (void)events;
-    if (service->adopting_count > 0)
-        return;
-    if (!service->must_take && service->is_handed_to_all)
-        ev_timer_stop(service->loop, timer);
-    if (!service->is_handed_to_all)
-        (void)revise(service, service->snapshot->taking);
-    if (service->must_take && service->loader == NULL)
-        begin_taking(service, LOADER_FILES);
+    struct service *service = timer->data;
+    rollout_tick(&service->rollout);
+    if (service->rollout.missed == 0)
+        ev_timer_stop(loop, timer);
+    advance(service);
 }
 
-void reload_drop(struct service *service)
+bool reload_init(struct service *service)
 {
-    struct diagnostics diagnostics;
-    struct snapshot *snapshot = NULL;
-    if (service->loader == NULL)
-        return;
-    if (loader_is_taking(service->loader)) {
-        struct taking *taking = NULL;
-        (void)!loader_finish_taking(service->loader, &taking);
-        taking_unref(taking);
-        return;
+    diagnostics_init(&service->reloads.findings);
+    ev_timer_init(&service->tick, on_tick, 0., tick_s);
+    service->tick.data = service;
+    const bool is_loader = wakeup_init(&service->loader.done, on_loaded, service);
+    return wakeup_init(&service->adopted, on_adopted, service) && is_loader;
+}
+
+bool reload_start(struct service *service)
+{
+    wakeup_start(&service->loader.done, service->loop);
+    wakeup_start(&service->adopted, service->loop);
+    service->watcher = watcher_create(service->loop, on_files_changed, service);
+    service->horizon = horizon_create(service->loop, on_look, service);
+    return service->watcher != NULL && service->horizon != NULL;
+}
+
+void reload_stop(struct service *service)
+{
+    if (service->rollout.state != ROLLOUT_IDLE) {
+        loader_join(&service->loader);
+        snapshot_unref(service->loader.snapshot);
+        taking_unref(service->loader.taking);
+        diagnostics_deinit(&service->loader.diagnostics);
     }
-    if (loader_finish(service->loader, &diagnostics, &snapshot) == ERR_OK)
-        snapshot_unref(snapshot);
-    diagnostics_deinit(&diagnostics);
+    watcher_destroy(service->watcher);
+    horizon_destroy(service->horizon);
+    if (service->loop != NULL) {
+        ev_timer_stop(service->loop, &service->tick);
+        wakeup_stop(&service->loader.done, service->loop);
+        wakeup_stop(&service->adopted, service->loop);
+    }
+    wakeup_deinit(&service->loader.done);
+    wakeup_deinit(&service->adopted);
+    diagnostics_deinit(&service->reloads.findings);
 }

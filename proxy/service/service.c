@@ -24,7 +24,8 @@
 #include "proxy/net/loop_memory.h"
 #include "proxy/process/limits.h"
 #include "proxy/process/notify.h"
-#include "proxy/service/service_internal.h"
+#include "proxy/service/control.h"
+#include "proxy/service/reload.h"
 #include "proxy/session/context.h"
 
 static const int handled_signals[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGUSR2};
@@ -70,25 +71,18 @@ static void on_worker_adopted(void *arg)
 
 static enum err start_workers(struct service *service, struct errinfo *info)
 {
-    service->workers = calloc(service->snapshot->workers, sizeof(struct worker *));
+    const uint32_t count = service->snapshot->workers;
+    struct session_context shared = service->shared;
+    shared.snapshot = service->snapshot;
+    service->workers = calloc(count, sizeof(struct worker *));
     if (service->workers == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the workers");
-    const uint64_t base =
-        limits_count_descriptors() + (uint64_t)service->snapshot->workers * WORKER_DESCRIPTORS;
-    const struct session_context context = {
-        .snapshot = service->snapshot,
-        .audit = service->audit,
-        .tickets = service->tickets,
-        .ledger = service->ledger,
-        .sources = service->sources,
-        .refusals = service->refusals,
-        .refused_requests = service->refused_requests,
-    };
-    for (uint32_t w = 0; w < service->snapshot->workers; w++) {
+    const uint64_t base = limits_count_descriptors() + (uint64_t)count * WORKER_DESCRIPTORS;
+    for (uint32_t w = 0; w < count; w++) {
         const struct worker_options options = {
             .index = w,
             .listener_fds = sockets_take(&service->sockets, w),
-            .context = &context,
+            .context = &shared,
             .descriptors = service->descriptors,
             .base_descriptors = base,
             .on_exit = on_worker_exit,
@@ -109,17 +103,6 @@ static void post_all(struct service *service, enum worker_message message)
         worker_post(service->workers[w], message);
 }
 
-void service_begin_drain(struct service *service)
-{
-    service->is_stopping = true;
-    service->draining_at_s = (int64_t)time(NULL);
-    notify_send("STOPPING=1");
-    log_info("draining: no new connections; live tunnels have %.1f s (timeouts.drain); SIGINT ends "
-             "them now",
-             (double)service->snapshot->timeouts.drain_ms / 1000.);
-    post_all(service, WORKER_DRAIN);
-}
-
 // reopen_audit is for those who have moved the file away.
 static void reopen_audit(struct service *service)
 {
@@ -129,7 +112,7 @@ static void reopen_audit(struct service *service)
         return;
     }
     log_info("reopening the audit log %s", path);
-    audit_log_reopen(service->audit);
+    audit_log_reopen(service->shared.audit);
 }
 
 static void on_hangup(struct service *service)
@@ -137,7 +120,7 @@ static void on_hangup(struct service *service)
     const char *refusal = reload_refusal(service);
     if (refusal != NULL) {
         log_warning("SIGHUP: %s", refusal);
-        if (!service->is_stopping) {
+        if (service->stopping_at_s == 0) {
             notify_send_reloading(); // or the manager would wait for it
             notify_send("READY=1");
         }
@@ -152,11 +135,12 @@ static void on_signal(void *arg, uint32_t number)
     struct service *service = arg;
     switch (number) {
     case SIGTERM:
-        if (!service->is_stopping)
+        if (service->stopping_at_s == 0)
             service_begin_drain(service);
         break;
     case SIGINT:
-        service->is_stopping = true;
+        if (service->stopping_at_s == 0)
+            service->stopping_at_s = (int64_t)time(NULL);
         service->is_interrupted = true;
         log_info("stopping now");
         post_all(service, WORKER_STOP);
@@ -173,11 +157,6 @@ static void on_signal(void *arg, uint32_t number)
     default:
         break;
     }
-}
-
-static void on_look(void *arg, int64_t now_s)
-{
-    reload_remind(arg, now_s);
 }
 
 // on_clock_set: rights that end by the wall clock may have ended, or end sooner than timers think.
@@ -237,24 +216,18 @@ static enum err open_control(struct service *service, struct errinfo *info)
     return ERR_OK;
 }
 
-void service_apply_limits(struct service *service, const struct snapshot *snapshot)
-{
-    ledger_configure(service->ledger, &snapshot->limits, monotonic_us() / 1000);
-    sources_configure(service->sources, &snapshot->limits);
-    memory_watch_set(&service->memory, snapshot->limits.memory != 0);
-}
-
 // open_counts makes what is counted over all workers.
 static enum err open_counts(struct service *service, struct errinfo *info)
 {
-    service->ledger = ledger_create();
-    service->sources = sources_create();
-    service->refusals = refusals_create(REFUSALS_EACH_PER_SECOND);
-    service->refused_requests = refusals_create(0);
-    if (service->ledger == NULL || service->sources == NULL || service->refusals == NULL ||
-        service->refused_requests == NULL)
+    struct session_context *shared = &service->shared;
+    shared->ledger = ledger_create();
+    shared->sources = sources_create();
+    shared->refusals = refusals_create(REFUSALS_EACH_PER_SECOND);
+    shared->refused_requests = refusals_create(0);
+    if (shared->ledger == NULL || shared->sources == NULL || shared->refusals == NULL ||
+        shared->refused_requests == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory to count what is in use");
-    memory_watch_start(&service->memory, service->loop, service->ledger);
+    memory_watch_start(&service->memory, service->loop, shared->ledger);
     service_apply_limits(service, service->snapshot);
     return ERR_OK;
 }
@@ -262,23 +235,13 @@ static enum err open_counts(struct service *service, struct errinfo *info)
 // open_loop makes main's loop and what wakes it.
 static enum err open_loop(struct service *service, struct errinfo *info)
 {
-    bool has_wakeups = wakeup_init(&service->exits, on_exits, service);
-    has_wakeups = wakeup_init(&service->loaded, reload_on_loaded, service) && has_wakeups;
-    has_wakeups = wakeup_init(&service->adopted, reload_on_adopted, service) && has_wakeups;
-    ev_timer_init(&service->retry, reload_on_retry, 0., 0.);
-    service->retry.data = service;
-    ev_timer_init(&service->missed, reload_on_missed, 0., 0.);
-    service->missed.data = service;
-    const bool has_reserve = loop_memory_start();
-    service->loop = has_reserve ? ev_default_loop(EVFLAG_NOENV) : NULL;
-    if (service->loop == NULL || !has_wakeups)
+    const bool is_exits = wakeup_init(&service->exits, on_exits, service);
+    const bool is_reload = reload_init(service);
+    service->loop = loop_memory_start() ? ev_default_loop(EVFLAG_NOENV) : NULL;
+    if (service->loop == NULL || !is_exits || !is_reload)
         return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop: %m");
     wakeup_start(&service->exits, service->loop);
-    wakeup_start(&service->loaded, service->loop);
-    wakeup_start(&service->adopted, service->loop);
-    service->watcher = watcher_create(service->loop, reload_on_files_changed, service);
-    service->horizon = horizon_create(service->loop, on_look, service);
-    if (service->watcher == NULL || service->horizon == NULL)
+    if (!reload_start(service))
         return errinfo_set(info, ERR_MEMORY, "no memory for the watched files");
     if (!clock_watch_start(&service->clock_watch, service->loop, on_clock_set, service))
         return errinfo_set(info, ERR_SYSTEM, "cannot be told when the clock is set: %m");
@@ -289,18 +252,12 @@ static enum err open_loop(struct service *service, struct errinfo *info)
 static void close_loop(struct service *service)
 {
     if (service->loop != NULL) {
-        ev_timer_stop(service->loop, &service->retry);
-        ev_timer_stop(service->loop, &service->missed);
         clock_watch_stop(&service->clock_watch, service->loop);
         watchdog_stop(&service->watchdog, service->loop);
         wakeup_stop(&service->exits, service->loop);
-        wakeup_stop(&service->loaded, service->loop);
-        wakeup_stop(&service->adopted, service->loop);
         ev_loop_destroy(service->loop);
     }
     wakeup_deinit(&service->exits);
-    wakeup_deinit(&service->loaded);
-    wakeup_deinit(&service->adopted);
 }
 
 // on_written tells the ledger that a record waits no more. Called by the audit's writer, and by audit_log_close for what
@@ -308,7 +265,7 @@ static void close_loop(struct service *service)
 static void on_written(void *arg, void *holder)
 {
     struct service *service = arg;
-    ledger_give_record(service->ledger, holder, monotonic_us() / 1000);
+    ledger_give_record(service->shared.ledger, holder, monotonic_us() / 1000);
 }
 
 // have_workers_turned is the watchdog's probe. Each worker is asked, also after one that is late.
@@ -334,11 +291,10 @@ static enum err start(struct service *service, struct errinfo *info)
                                             .on_removed = on_audit_removed,
                                             .on_written = on_written,
                                             .arg = service};
-    const enum err opened = audit_log_open(&audit, &service->audit, info);
-    if (opened != ERR_OK)
+    if (audit_log_open(&audit, &service->shared.audit, info) != ERR_OK)
         return ERR_INPUT;
-    service->tickets = ticket_keys_create(&service->snapshot->tickets.settings);
-    if (service->tickets == NULL)
+    service->shared.tickets = ticket_keys_create(&service->snapshot->tickets.settings);
+    if (service->shared.tickets == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the ticket keys");
     TRY(open_counts(service, info));
     if (dns_client_global_init() != ERR_OK)
@@ -353,61 +309,60 @@ static enum err start(struct service *service, struct errinfo *info)
     return say_ready(service, info);
 }
 
-// stop undoes what start has done, as far as it came.
-static bool stop(struct service *service)
+// stop undoes what start has done, as far as it came. It counts the exchanges that were cut; false when audit records
+// were lost.
+static bool stop(struct service *service, uint64_t *out_cut_count)
 {
+    const struct session_context *shared = &service->shared;
+    uint64_t unwritten = 0;
+    *out_cut_count = 0;
     post_all(service, WORKER_STOP);
     for (uint32_t w = 0; w < service->worker_count; w++)
-        service->cut_count += worker_join(service->workers[w]);
+        *out_cut_count += worker_join(service->workers[w]);
     control_destroy(service->control);
-    reload_drop(service);
-    watcher_destroy(service->watcher);
-    horizon_destroy(service->horizon);
+    reload_stop(service);
     signals_stop(&service->signals, service->loop);
-    uint64_t unwritten = 0;
-    if (service->audit != NULL)
-        unwritten = audit_log_close(service->audit);
+    if (shared->audit != NULL)
+        unwritten = audit_log_close(shared->audit);
     if (unwritten > 0)
         log_error("%" PRIu64 " audit records could not be written", unwritten);
-    ticket_keys_destroy(service->tickets);
+    ticket_keys_destroy(shared->tickets);
     memory_watch_stop(&service->memory);
-    ledger_destroy(service->ledger);
-    sources_destroy(service->sources);
-    refusals_destroy(service->refusals);
-    refusals_destroy(service->refused_requests);
+    ledger_destroy(shared->ledger);
+    sources_destroy(shared->sources);
+    refusals_destroy(shared->refusals);
+    refusals_destroy(shared->refused_requests);
     dns_client_global_deinit();
     sockets_close(&service->sockets);
     close_loop(service);
     free(service->workers);
     snapshot_unref(service->snapshot);
     blocklist_unref(service->blocks);
-    diagnostics_deinit(&service->reloads.findings);
     return unwritten == 0;
 }
 
 int service_run(struct snapshot *snapshot)
 {
     struct service service = {.snapshot = snapshot};
+    uint64_t cut_count = 0;
     service.started_s = (int64_t)time(NULL);
-    service.snapshot_at_s = service.started_s;
-    diagnostics_init(&service.reloads.findings);
+    service.reloads.in_force_since_s = service.started_s;
     struct errinfo info = {.text = "no memory"};
     service.descriptors = limits_apply();
     signals_block(&service.signals, handled_signals, SIGNAL_COUNT);
     const enum err error = start(&service, &info);
     if (error != ERR_OK) {
         log_error("%s", info.text);
-        (void)stop(&service);
+        (void)stop(&service, &cut_count);
         return error == ERR_INPUT ? EXIT_CONFIG : EXIT_FAILED;
     }
     log_info("serving with %" PRIu32 " workers and at most %" PRIu64 " descriptors; config %s (%s)",
              snapshot->workers, service.descriptors, source_label(snapshot->path), snapshot->id);
     ev_run(service.loop, 0);
-    const bool is_whole = stop(&service);
-    if (service.cut_count > 0)
-        log_warning("%" PRIu64 " requests or tunnels were ended by the stop", service.cut_count);
+    const bool is_whole = stop(&service, &cut_count);
+    if (cut_count > 0)
+        log_warning("%" PRIu64 " requests or tunnels were ended by the stop", cut_count);
     else
         log_info("stopped; nothing was cut");
-    const bool is_clean = service.cut_count == 0 || service.is_interrupted;
-    return is_whole && is_clean ? 0 : EXIT_FAILED;
+    return is_whole && (cut_count == 0 || service.is_interrupted) ? 0 : EXIT_FAILED;
 }

@@ -1,5 +1,7 @@
 // The state of the process as JSON, from what main knows and what the workers have answered. docs/CONTROL.md
 // describes the members.
+#include "proxy/service/status.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -8,7 +10,6 @@
 #include "auth/base/date.h"
 #include "auth/base/json.h"
 #include "proxy/config/endpoint_text.h"
-#include "proxy/service/service_internal.h"
 #include "proxy/version.h"
 
 enum {
@@ -43,16 +44,16 @@ static void add_process(const struct service *service, struct text *out, int64_t
     const struct snapshot *snapshot = service->snapshot;
     json_add_string(out, "version", SALLYPORT_VERSION);
     json_add_number(out, "pid", getpid());
-    json_add_string(out, "state", service->is_stopping ? "draining" : "serving");
-    add_time(out, "draining_since", service->draining_at_s);
+    json_add_string(out, "state", service->stopping_at_s != 0 ? "draining" : "serving");
+    add_time(out, "draining_since", service->stopping_at_s);
     add_time(out, "started", service->started_s);
     json_add_number(out, "uptime_s", now_s - service->started_s);
     json_add_count(out, "workers", service->worker_count);
     json_begin_object(out, "config");
     json_add_string(out, "path", snapshot->path);
     json_add_string(out, "id", snapshot->id);
-    json_add_count(out, "generation", service->generation);
-    add_time(out, "since", service->snapshot_at_s);
+    json_add_count(out, "generation", snapshot->generation);
+    add_time(out, "since", service->reloads.in_force_since_s);
     json_end_object(out);
 }
 
@@ -240,7 +241,7 @@ static void add_max(struct text *out, const char *name, uint64_t max)
 static void add_limits(const struct service *service, struct text *out)
 {
     const struct proxy_limits *limits = &service->snapshot->limits;
-    const struct ledger_totals totals = ledger_read(service->ledger);
+    const struct ledger_totals totals = ledger_read(service->shared.ledger);
     json_begin_object(out, "limits");
     json_add_count(out, "sessions", totals.sessions);
     add_max(out, "sessions_max", limits->sessions);
@@ -318,11 +319,10 @@ static void add_blocks(const struct service *service, struct text *out)
     json_add_count(out, "blocks_not_listed", count > BLOCKS_LISTED ? count - BLOCKS_LISTED : 0);
 }
 
-static void add_control(const struct service *service, struct text *out)
+static void add_control(const struct service *service, const char *problem, struct text *out)
 {
-    const char *problem = control_state_problem(service->control);
     json_begin_object(out, "control");
-    json_add_string(out, "socket", control_path(service->control));
+    json_add_string(out, "socket", service->snapshot->control_path);
     json_add_string(out, "state", service->snapshot->state_path);
     json_add_string(out, "problem", problem[0] == '\0' ? NULL : problem);
     json_end_object(out);
@@ -331,7 +331,7 @@ static void add_control(const struct service *service, struct text *out)
 static void add_audit(const struct service *service, struct text *out)
 {
     struct audit_log_status status;
-    audit_log_look(service->audit, &status);
+    audit_log_look(service->shared.audit, &status);
     json_begin_object(out, "audit");
     json_add_string(out, "path", service->snapshot->audit_path);
     json_add_string(out, "on_full",
@@ -344,7 +344,8 @@ static void add_audit(const struct service *service, struct text *out)
     json_end_object(out);
 }
 
-void status_write(const struct service *service, const struct survey *survey, struct text *out)
+void status_write(const struct service *service, const char *problem, const struct survey *survey,
+                  struct text *out)
 {
     const struct snapshot *snapshot = service->snapshot;
     const int64_t now_s = (int64_t)time(NULL);
@@ -361,7 +362,7 @@ void status_write(const struct service *service, const struct survey *survey, st
         add_crls(out, snapshot->trusts[t], now_s);
     json_end_array(out);
     add_blocks(service, out);
-    add_control(service, out);
+    add_control(service, problem, out);
     add_audit(service, out);
     json_end_object(out);
     text_append_string(out, "\n");

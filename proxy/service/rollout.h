@@ -1,0 +1,84 @@
+// rollout: the state of what comes into force while the proxy runs: a machine without a loop, a thread or a clock.
+//
+// Three things can come: a whole configuration (a reload), what takes trust away (a taking, read by itself when a reload
+// is refused), and another list of blocks (a revision). One loader reads files, one load at a time. Each worker adopts
+// what is handed over, one snapshot at a time. A revision does not wait for the loader: so the state of the loader and the
+// number of workers that still adopt are two facts. Work that comes meanwhile is pending. Work that failed because
+// there was no memory, or because files did not fit together yet, is missed and becomes pending at the next tick.
+//
+// The owner reports events, and then does what rollout_next says until that is ROLLOUT_WAIT. For one thread.
+#pragma once
+
+#include "proxy/service/loader.h"
+
+enum { ROLLOUT_TRIES_MAX = 20 }; // of files that do not fit together
+
+// Work, as bits of a set: a reload or a taking is the scope of its load.
+enum {
+    ROLLOUT_REVISION = 1 << 4,
+    ROLLOUT_RELOADS = LOADER_ALL | LOADER_FILES,
+    ROLLOUT_TAKINGS = LOADER_TAKING_ALL | LOADER_TAKING,
+};
+
+enum rollout_state {
+    ROLLOUT_IDLE,    // nothing is being read
+    ROLLOUT_LOADING, // the loader reads files
+    ROLLOUT_LOADED, // it has read them, and the result waits until every worker has adopted what came before
+};
+
+enum rollout_step {
+    ROLLOUT_WAIT,   // nothing to do before the next event
+    ROLLOUT_REVISE, // hand the snapshot in force over with today's blocks
+    ROLLOUT_FINISH, // take the loader's result
+    ROLLOUT_LOAD,   // start the loader with `scope`
+};
+
+struct rollout {
+    enum rollout_state state;
+    enum loader_scope scope; // of the load under way, or of the last one
+    uint32_t adopting_count; // workers that have not adopted the newest snapshot yet
+    unsigned pending;        // work that waits
+    unsigned missed;         // work that the next tick makes pending
+    int try_count; // how often files that did not fit together have been tried again; 0: they do fit
+    bool is_adopting_reload; // the newest snapshot is a reload's, and the reload has not ended
+    bool is_adopting_taking; // what takes trust away is not known to be in force in every worker
+    bool has_refused_file;   // the configuration file as it was read last is not the one in force
+    uint64_t generation;     // of the newest snapshot
+    uint64_t adopted_generation; // of the newest one that every worker has
+    uint64_t missed_generation;  // of the newest one that a worker had no memory for
+};
+
+// rollout_next gives the next step and moves to the state in which that step is under way.
+enum rollout_step rollout_next(struct rollout *rollout);
+
+// rollout_loaded reports that the loader is done; ignored unless it was at work.
+void rollout_loaded(struct rollout *rollout);
+
+// rollout_not_loaded reports that the loader could not be started.
+void rollout_not_loaded(struct rollout *rollout);
+
+// rollout_handed reports that the snapshot of `generation` was given to `count` workers, and whether no other worker
+// lacked the memory for it. True: nobody has to adopt it any more.
+bool rollout_handed(struct rollout *rollout, uint32_t count, bool is_whole);
+
+// rollout_adopted reports that `count` more workers have adopted the newest snapshot. True: now all have.
+bool rollout_adopted(struct rollout *rollout, uint32_t count);
+
+// rollout_has_all tells whether no worker lacked the memory for the newest snapshot.
+bool rollout_has_all(const struct rollout *rollout);
+
+// rollout_refused reports that the reload just loaded is refused; `is_pair`: for nothing but certificates whose keys do
+// not fit (yet), which is normal while files are being changed. What takes trust away is pending then. True: the files
+// are tried again, and nothing has to be said yet.
+bool rollout_refused(struct rollout *rollout, bool is_pair);
+
+// rollout_accepted reports that the reload just loaded is good. `is_new`: its snapshot is handed over next, with today's
+// blocks; otherwise it is what is in force already.
+void rollout_accepted(struct rollout *rollout, bool is_new);
+
+// rollout_took reports the end of the taking just loaded: whether there was memory for all of it, and whether it has
+// changed anything.
+void rollout_took(struct rollout *rollout, bool is_whole, bool is_new);
+
+// rollout_tick makes pending what was missed, as far as nothing under way may still bring it.
+void rollout_tick(struct rollout *rollout);

@@ -1,0 +1,28 @@
+// What more than one of the files of the process does.
+#include "proxy/service/state.h"
+
+#include <time.h>
+
+#include "proxy/clock/clock.h"
+#include "proxy/limits/ledger.h"
+#include "proxy/limits/sources.h"
+#include "proxy/log/log.h"
+#include "proxy/process/notify.h"
+
+void service_apply_limits(struct service *service, const struct snapshot *snapshot)
+{
+    ledger_configure(service->shared.ledger, &snapshot->limits, monotonic_us() / 1000);
+    sources_configure(service->shared.sources, &snapshot->limits);
+    memory_watch_set(&service->memory, snapshot->limits.memory != 0);
+}
+
+void service_begin_drain(struct service *service)
+{
+    service->stopping_at_s = (int64_t)time(NULL);
+    notify_send("STOPPING=1");
+    log_info("draining: no new connections; live tunnels have %.1f s (timeouts.drain); SIGINT ends "
+             "them now",
+             (double)service->snapshot->timeouts.drain_ms / 1000.);
+    for (uint32_t w = 0; w < service->worker_count; w++)
+        worker_post(service->workers[w], WORKER_DRAIN);
+}

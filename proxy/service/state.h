@@ -1,0 +1,70 @@
+// state: what main holds while the proxy serves. service.c starts and stops it, reload.c brings new configurations and
+// blocks into force, control.c answers the control socket, status.c describes it.
+#pragma once
+
+#include <ev.h>
+
+#include "proxy/loop/wakeup.h"
+#include "proxy/process/signals.h"
+#include "proxy/process/watchdog.h"
+#include "proxy/process/watcher.h"
+#include "proxy/service/clock_watch.h"
+#include "proxy/service/horizon.h"
+#include "proxy/service/memory.h"
+#include "proxy/service/rollout.h"
+#include "proxy/service/sockets.h"
+#include "proxy/worker/worker.h"
+
+struct control;
+
+// reload_outcome is what became of the reloads so far.
+struct reload_outcome {
+    uint64_t begun;              // counts every one, also of files that turned out to be the same
+    uint64_t done;               // the number of the last one that is over
+    uint64_t good;               // those that came into force
+    uint64_t failed;             // those that did not, but for tries that were repeated
+    int64_t in_force_since_s;    // Unix seconds; of the configuration in force
+    int64_t last_at_s;           // Unix seconds; 0: there was none
+    bool is_told;                // the service manager knows that one is under way
+    bool is_last_good;           // of the last one that came into force or failed
+    int64_t failing_since_s;     // Unix seconds; what is on the disk is refused since; 0: it is not
+    int64_t reminded_at_s;       // Unix seconds; when that was said last
+    char message[700];           // about it
+    struct diagnostics findings; // what loading it has found
+};
+
+struct service {
+    struct snapshot *snapshot; // ref; in force
+    struct blocklist *blocks;  // ref; what is, or will at once be, in force
+    struct ev_loop *loop;      // borrowed; libev's default loop
+    struct session_context
+        shared;           // what every worker has a copy of; owned, its snapshot is not set
+    uint64_t descriptors; // that the process may have
+    struct memory_watch memory;
+    struct sockets sockets;  // of `snapshot`
+    struct worker **workers; // owned
+    uint32_t worker_count;   // made and started
+    uint32_t exited_count;
+    struct rollout rollout; // what comes into force next
+    struct loader loader;   // its result until it is taken; rollout.state tells
+    struct reload_outcome reloads;
+    ev_timer tick;           // runs while the rollout has missed something
+    struct watcher *watcher; // owned; of the files that `snapshot` names
+    struct horizon *horizon; // owned; of the lists of `snapshot`
+    struct clock_watch clock_watch;
+    struct watchdog watchdog;
+    struct control *control; // owned; NULL: there is no control socket
+    int64_t started_s;       // Unix seconds
+    int64_t stopping_at_s;   // Unix seconds; since when it drains or stops; 0: it does not
+    bool is_interrupted;     // asked to end at once, so that cutting is no failure
+    struct signals signals;  // owned, like the wakeups
+    struct wakeup exits;     // a worker has ended
+    struct wakeup adopted;   // a worker has adopted the newest snapshot
+};
+
+// service_apply_limits makes the limits of the whole process those of `snapshot`, at once. A client's come with
+// the snapshot itself.
+void service_apply_limits(struct service *service, const struct snapshot *snapshot);
+
+// service_begin_drain does what SIGTERM does. Once.
+void service_begin_drain(struct service *service);
