@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "proxy/cli/asker.h"
+#include "proxy/cli/requester.h"
 #include "proxy/cli/configuration.h"
 #include "proxy/cli/live.h"
 #include "proxy/cli/lookup.h"
@@ -50,7 +50,7 @@ struct explain_run {
     bool is_live;
     bool has_id;
     uint64_t id;
-    struct asker_options asker;
+    struct requester_options requester;
     struct ip_addr source; // IP_NONE: not said
     size_t address_count;
     struct candidate addresses[ADDRESSES_MAX];
@@ -159,27 +159,28 @@ static int answer(struct explain_run *run, const struct question *question)
 static int ask_once(struct explain_run *run)
 {
     struct question question = {.source = run->source};
-    struct asker asker;
+    struct requester requester;
     struct errinfo info = {0};
     if (target_parse(slice_of_string(run->to), &question.target) != ERR_OK)
         return cli_fail_usage(
             "explain",
             "--to: `%.100s` is not HOST:PORT as a request has it, such as example.com:443",
             run->to);
-    if (asker_load(&run->asker, run->snapshot, (int64_t)time(NULL), &asker, &info) != ERR_OK) {
+    if (requester_load(&run->requester, run->snapshot, (int64_t)time(NULL), &requester, &info) !=
+        ERR_OK) {
         cli_say("explain", "%s", info.text);
         return CLI_UNLOADABLE;
     }
     int status = CLI_FAILED;
-    question.identity = asker.identity;
-    question.who = asker.summary;
-    if (!asker.is_refused)
+    question.identity = requester.identity;
+    question.who = requester.summary;
+    if (!requester.is_refused)
         status = answer(run, &question);
     else if (run->is_json)
-        (void)printf("%s\n", asker.refusal);
+        (void)printf("%s\n", requester.refusal);
     else
-        (void)printf("answer     the handshake would be refused: %s\n", asker.refusal);
-    asker_deinit(&asker);
+        (void)printf("answer     the handshake would be refused: %s\n", requester.refusal);
+    requester_deinit(&requester);
     return status;
 }
 
@@ -283,10 +284,10 @@ static enum err take_address(void *arg, const char *value, struct errinfo *info)
 
 static enum err take_claim(void *arg, const char *value, struct errinfo *info)
 {
-    struct asker_options *asker = arg;
-    if (asker->claim_count == ASKER_CLAIMS_MAX)
-        return errinfo_set(info, ERR_LIMIT, "no more than %d", (int)ASKER_CLAIMS_MAX);
-    asker->claims[asker->claim_count++] = value;
+    struct requester_options *requester = arg;
+    if (requester->claim_count == REQUESTER_CLAIMS_MAX)
+        return errinfo_set(info, ERR_LIMIT, "no more than %d", (int)REQUESTER_CLAIMS_MAX);
+    requester->claims[requester->claim_count++] = value;
     return ERR_OK;
 }
 
@@ -301,16 +302,16 @@ static enum err take_id(void *arg, const char *value, struct errinfo *info)
 // check_options tells what is missing, or too much.
 static int check_options(const struct explain_run *run)
 {
-    const bool has_asker = run->asker.chain_path != NULL || run->asker.claim_count > 0;
+    const bool has_requester = run->requester.chain_path != NULL || run->requester.claim_count > 0;
     if (run->config == NULL)
         return cli_fail_usage("explain", "which configuration? -c FILE is required");
     if (run->log != NULL)
-        return has_asker || run->to != NULL || run->address_count > 0 || run->is_live
+        return has_requester || run->to != NULL || run->address_count > 0 || run->is_live
                    ? cli_fail_usage("explain", "--log has the questions: leave the others out")
                    : CLI_OK;
     if (run->has_id)
         return cli_fail_usage("explain", "--id is one of a --log");
-    if (!has_asker || (run->asker.chain_path != NULL && run->asker.claim_count > 0))
+    if (!has_requester || (run->requester.chain_path != NULL && run->requester.claim_count > 0))
         return cli_fail_usage("explain", "who asks? --cert FILE, or --as KIND:VALUE");
     if (run->to == NULL)
         return cli_fail_usage("explain", "where to? --to HOST:PORT is required");
@@ -331,9 +332,9 @@ int explain_command(int argc, char **argv)
     struct explain_run run = {0};
     const struct cli_option options[] = {
         {"config", .letter = 'c', .text = &run.config},
-        {"cert", .text = &run.asker.chain_path},
-        {"as", .take = take_claim, .arg = &run.asker},
-        {"trust", .text = &run.asker.trust},
+        {"cert", .text = &run.requester.chain_path},
+        {"as", .take = take_claim, .arg = &run.requester},
+        {"trust", .text = &run.requester.trust},
         {"from", .take = take_ip, .arg = &run.source},
         {"to", .text = &run.to},
         {"address", .take = take_address, .arg = &run},

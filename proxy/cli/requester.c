@@ -1,6 +1,6 @@
-// A chain goes through the verification of the listeners; a claim through auth/claim, which reads names as rules and
-// certificates have them.
-#include "proxy/cli/asker.h"
+// A chain is verified as a listener does. A claim goes through auth/claim, which reads names as rules and certificates
+// have them.
+#include "proxy/cli/requester.h"
 
 #include <openssl/pool.h>
 
@@ -27,17 +27,17 @@ static const struct trust *find_trust(const struct snapshot *snapshot, const cha
     return NULL;
 }
 
-static void summarise(struct asker *asker, const char *how)
+static void summarise(struct requester *requester, const char *how)
 {
     struct text text;
-    text_init(&text, asker->summary, sizeof asker->summary);
+    text_init(&text, requester->summary, sizeof requester->summary);
     text_append_string(&text, how);
     const size_t len = text.len;
     text_append_string(&text, ", ");
-    dn_format(&asker->identity->subject, &text);
+    dn_format(&requester->identity->subject, &text);
     if (text.len == len + 2) // it has no name
         text.len = len;
-    text_append_format(&text, " (trust %s)", asker->identity->trust_name);
+    text_append_format(&text, " (trust %s)", requester->identity->trust_name);
 }
 
 // ---- a certificate ------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ static enum err chain_read(const char *path, STACK_OF(CRYPTO_BUFFER) *chain, str
 }
 
 static enum err judge(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *chain,
-                      int64_t now_s, struct asker *out, struct errinfo *info)
+                      int64_t now_s, struct requester *out, struct errinfo *info)
 {
     struct trust_verdict verdict;
     const enum err error = trust_verify(trust, chain, now_s, &verdict);
@@ -73,7 +73,7 @@ static enum err judge(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *
 }
 
 static enum err load_chain(const char *path, const struct trust *trust, int64_t now_s,
-                           struct asker *out, struct errinfo *info)
+                           struct requester *out, struct errinfo *info)
 {
     STACK_OF(CRYPTO_BUFFER) *chain = sk_CRYPTO_BUFFER_new_null();
     if (chain == NULL)
@@ -90,7 +90,7 @@ static enum err load_chain(const char *path, const struct trust *trust, int64_t 
 // claimed is a claim with the memory that it points to.
 struct claimed {
     struct claim claim;
-    struct claimed_san sans[ASKER_CLAIMS_MAX];
+    struct claimed_san sans[REQUESTER_CLAIMS_MAX];
     char subject[DN_TEXT_CAP]; // of a bare `cn`
     uint8_t serial[IDENTITY_SERIAL_MAX];
     uint8_t sha256[IDENTITY_DIGEST_LEN];
@@ -167,8 +167,8 @@ static bool claim_take(struct slice kind, struct slice value, struct claimed *ou
     return value.len > 0;
 }
 
-static enum err load_claims(const struct asker_options *options, const struct trust *trust,
-                            struct asker *out, struct errinfo *info)
+static enum err load_claims(const struct requester_options *options, const struct trust *trust,
+                            struct requester *out, struct errinfo *info)
 {
     struct claimed claimed = {.claim = {.trust_name = trust_name(trust)}};
     claimed.claim.sans = claimed.sans;
@@ -191,15 +191,15 @@ static enum err load_claims(const struct asker_options *options, const struct tr
     return ERR_OK;
 }
 
-static bool is_anonymous(const struct asker_options *options)
+static bool is_anonymous(const struct requester_options *options)
 {
     return options->claim_count == 1 && strcmp(options->claims[0], "anonymous") == 0;
 }
 
-enum err asker_load(const struct asker_options *options, const struct snapshot *snapshot,
-                    int64_t now_s, struct asker *out, struct errinfo *info)
+enum err requester_load(const struct requester_options *options, const struct snapshot *snapshot,
+                        int64_t now_s, struct requester *out, struct errinfo *info)
 {
-    *out = (struct asker){0};
+    *out = (struct requester){0};
     enum err error = ERR_OK;
     if (is_anonymous(options)) {
         (void)string_copy(out->summary, sizeof out->summary,
@@ -214,12 +214,12 @@ enum err asker_load(const struct asker_options *options, const struct snapshot *
     else
         error = load_claims(options, trust, out, info);
     if (error != ERR_OK)
-        asker_deinit(out);
+        requester_deinit(out);
     return error;
 }
 
-void asker_deinit(struct asker *asker)
+void requester_deinit(struct requester *requester)
 {
-    identity_destroy(asker->identity);
-    *asker = (struct asker){0};
+    identity_destroy(requester->identity);
+    *requester = (struct requester){0};
 }
