@@ -15,8 +15,8 @@ enum { LEDGER_CHAINS = 16384 };
 #define NS_A_MS INT64_C(1000000)
 
 struct ledger {
-    pthread_mutex_t lock; // of the chains
-    size_t account_count; // under the lock
+    pthread_mutex_t lock;        // of the chains
+    atomic_size_t account_count; // written under the lock
     _Atomic uint32_t sessions;
     _Atomic uint32_t tunnels;
     _Atomic uint64_t memory;
@@ -276,33 +276,10 @@ void ledger_give_record(struct ledger *ledger, struct account *account, int64_t 
     ledger_close_account(ledger, account, now_ms);
 }
 
-uint32_t ledger_waiting_sessions(const struct ledger *ledger)
+struct ledger_totals ledger_read(const struct ledger *ledger)
 {
-    const uint32_t sessions = ledger->sessions;
-    const uint32_t tunnels = ledger->tunnels;
-    return sessions > tunnels ? sessions - tunnels : 0;
-}
-
-uint32_t ledger_tunnels(const struct ledger *ledger)
-{
-    return ledger->tunnels;
-}
-
-struct ledger_totals ledger_read(struct ledger *ledger)
-{
-    struct ledger_totals totals = {
-        .sessions = ledger->sessions, .tunnels = ledger->tunnels, .memory = ledger->memory};
-    (void)pthread_mutex_lock(&ledger->lock);
-    totals.accounts = ledger->account_count;
-    (void)pthread_mutex_unlock(&ledger->lock);
-    return totals;
-}
-
-uint32_t ledger_count_tunnels(struct ledger *ledger, const char *name)
-{
-    (void)pthread_mutex_lock(&ledger->lock);
-    const struct account *account = find(*chain_of(ledger, name), name);
-    const uint32_t tunnels = account == NULL ? 0 : account->tunnels;
-    (void)pthread_mutex_unlock(&ledger->lock);
-    return tunnels;
+    return (struct ledger_totals){.sessions = ledger->sessions,
+                                  .tunnels = ledger->tunnels,
+                                  .memory = ledger->memory,
+                                  .accounts = ledger->account_count};
 }

@@ -25,7 +25,7 @@ enum { ACCOUNT_NAME_CAP = 33 }; // bytes, with the NUL
 
 struct ledger;
 
-// account is what one client uses. Valid as long as a reference to it. Any thread may read the counts and the bandwidth;
+// account is what one client uses. Valid as long as a reference to it. Any thread may read the counts and the bandwidth, and
 // the owner of a session or of a dial counts it up, and down with count_down. The rest is private to ledger.c.
 struct account {
     uint64_t id;               // of the client's name
@@ -124,14 +124,5 @@ bool ledger_is_fair(const struct ledger *ledger, const struct account *account);
 uint32_t account_take_record(struct account *account);
 void ledger_give_record(struct ledger *ledger, struct account *account, int64_t now_ms);
 
-// ledger_waiting_sessions tells how many sessions have no tunnel, and may want one.
-uint32_t ledger_waiting_sessions(const struct ledger *ledger);
-
-// ledger_tunnels tells how many tunnels there are.
-uint32_t ledger_tunnels(const struct ledger *ledger);
-
-// ledger_read tells what is in use.
-struct ledger_totals ledger_read(struct ledger *ledger);
-
-// ledger_count_tunnels tells how many tunnels of the client `name` are open.
-uint32_t ledger_count_tunnels(struct ledger *ledger, const char *name);
+// ledger_read gives what is in use.
+struct ledger_totals ledger_read(const struct ledger *ledger);

@@ -51,7 +51,7 @@ static void add_limits(const struct peer *peer, struct text *out)
         return;
     }
     const struct client_limits *limits = &client->limits;
-    const uint32_t open = ledger_count_tunnels(peer->context->ledger, client->name);
+    const uint32_t open = peer->account->tunnels;
     const struct {
         const char *name;
         uint64_t value;

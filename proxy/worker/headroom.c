@@ -32,8 +32,11 @@ static uint64_t reserve_of(const struct headroom *headroom)
 static uint64_t spoken_for(const struct headroom *headroom, const struct ledger *ledger, int fd)
 {
     const uint64_t reserve = reserve_of(headroom);
-    const uint64_t waiting = ledger_waiting_sessions(ledger);
-    const uint64_t known = headroom->base + 2 * (ledger_tunnels(ledger) + waiting + 1);
+    const struct ledger_totals totals = ledger_read(ledger);
+    // These have no tunnel, and may want one.
+    const uint64_t waiting =
+        totals.sessions > totals.tunnels ? totals.sessions - totals.tunnels : 0;
+    const uint64_t known = headroom->base + 2 * (totals.tunnels + waiting + 1);
     const uint64_t seen = (uint64_t)fd + 1 + waiting;
     return reserve + (known > seen ? known : seen);
 }
