@@ -1,8 +1,8 @@
-// buffer: memory for bytes in flight, borrowed from a worker's pool and given back when empty, so that
-// an idle tunnel holds none.
+// buffer: memory for bytes in flight. A flow borrows it from its worker's pool and gives it back when it is empty, so an
+// idle tunnel holds none.
 //
-// One pool a worker, used by that worker's thread only. A buffer that has been used stays in the pool;
-// the pool grows only when more bytes are in flight than ever before on that worker.
+// Each worker has one pool, used on its thread only. Used buffers stay in the pool. The pool grows only when more bytes
+// are in flight than ever before on that worker.
 #pragma once
 
 #include "auth/base/slice.h"
@@ -33,16 +33,16 @@ enum {
 // buffer_pool_deinit frees the spare buffers. All lent ones must be back.
 void buffer_pool_deinit(struct buffer_pool *pool);
 
-// buffer_pool_trim frees the spare buffers but a few.
+// buffer_pool_trim frees the spare buffers except BUFFER_POOL_FEW.
 void buffer_pool_trim(struct buffer_pool *pool);
 
-// buffer_pool_take lends an empty buffer, or gives NULL when there is no memory.
+// buffer_pool_take lends an empty buffer. NULL without memory.
 struct buffer *buffer_pool_take(struct buffer_pool *pool);
 
-// buffer_pool_give takes `*buffer` back and clears the caller's pointer. NULL inside is allowed.
+// buffer_pool_give takes `*buffer` back and clears the caller's pointer. `*buffer` may be NULL.
 void buffer_pool_give(struct buffer_pool *pool, struct buffer **buffer);
 
-// buffer_pool_give_if_empty gives the buffer back when everything in it has been read.
+// buffer_pool_give_if_empty takes `*buffer` back if everything in it has been read.
 void buffer_pool_give_if_empty(struct buffer_pool *pool, struct buffer **buffer);
 
 // buffer_len gives the number of unread bytes; 0 for NULL.
@@ -51,7 +51,7 @@ static inline size_t buffer_len(const struct buffer *buffer)
     return buffer == NULL ? 0 : buffer->end - buffer->start;
 }
 
-// buffer_room gives how many bytes can be added.
+// buffer_room gives the number of bytes that can be added.
 static inline size_t buffer_room(const struct buffer *buffer)
 {
     return BUFFER_CAP - buffer->end;
@@ -67,8 +67,8 @@ static inline struct slice buffer_unread(const struct buffer *buffer)
 // buffer_consume drops `count` unread bytes from the front.
 void buffer_consume(struct buffer *buffer, size_t count);
 
-// buffer_produce counts `count` bytes that were written after the end.
+// buffer_produce adds `count` bytes that the caller has written after the end.
 void buffer_produce(struct buffer *buffer, size_t count);
 
-// buffer_append copies `bytes` after the end, all or nothing.
+// buffer_append copies `bytes` after the end. False if they do not fit: then nothing is copied.
 bool buffer_append(struct buffer *buffer, struct slice bytes);

@@ -1,7 +1,7 @@
-// dns_answer: what DNS knows of one name and one type of address: a value, read from a server's message.
+// dns_answer: what DNS says about one name and one type of address, as a value read from a server's message.
 //
-// Pure: no sockets, no clock, bounded work for any message. Only what belongs to the question counts: records
-// of other names are not looked at, wherever they stand. Knows nothing of servers, caches and policy.
+// Pure: no sockets, no clock, bounded work for any message. Only records that belong to the question count; records of
+// other names are ignored wherever they stand. Knows nothing of servers, caches and policy.
 #pragma once
 
 #include "auth/ipaddr.h"
@@ -12,7 +12,7 @@
     X(RESOLVE_NO_DATA, "no_address")       /* it exists and has no address */                      \
     X(RESOLVE_TIMED_OUT, "dns_timeout")    /* no server answered */                                \
     X(RESOLVE_FAILED, "dns_error")         /* servers answered with a failure, or not sensibly */  \
-    X(RESOLVE_CROWDED, "too_many_questions") /* not asked: too many are under way */
+    X(RESOLVE_TOO_MANY, "too_many_questions") /* not asked: too many are under way */
 
 enum resolve_result {
 #define X(symbol, name) symbol,
@@ -27,14 +27,13 @@ enum dns_type { DNS_TYPE_A = 1, DNS_TYPE_AAAA = 28 };
 
 enum {
     DNS_NAME_MAX = 253,     // bytes of a name as text, without a final dot
-    DNS_MAX_ADDRESSES = 16, // of one type; further ones are not looked at
-    DNS_MAX_RECORDS = 256,  // of a message; further ones are not looked at
-    DNS_MAX_CHAIN = 12,     // CNAMEs from the asked name to the last; a longer chain is no answer
+    DNS_MAX_ADDRESSES = 16, // of one type; further ones are ignored
+    DNS_MAX_RECORDS = 256,  // of a message; further ones are ignored
+    DNS_MAX_CHAIN = 12,     // CNAMEs from the asked name to the last; a longer chain is an error
     DNS_ALIASES_CAP = 512,  // bytes
 };
 
-// dns_aliases is the chain of CNAMEs: for the audit, never for policy. It ends before the first name that finds no
-// room.
+// dns_aliases is the chain of CNAMEs, for the audit and never for policy. It ends before the first name that does not fit.
 struct dns_aliases {
     uint16_t len;  // bytes of text
     uint8_t count; // names that stand in it
@@ -53,8 +52,8 @@ struct dns_answer {
     struct dns_aliases aliases;
 };
 
-// dns_answer_parse reads a whole message as the answer to the question for `type` of `name` (canonical text).
-// ERR_INPUT when it is none: another question, broken, cut off, or a chain that does not end. A server's own
-// failure is ERR_OK with RESOLVE_FAILED.
+// dns_answer_parse reads a whole message as the answer to the question for `type` of `name` (canonical text). ERR_INPUT if
+// it is not: it answers another question, is malformed or truncated, or its chain of CNAMEs does not end. A failure that
+// the server reports is ERR_OK with RESOLVE_FAILED (RFC 1035 4).
 enum err dns_answer_parse(struct slice message, struct slice name, enum dns_type type,
                           struct dns_answer *out) MUST_USE;

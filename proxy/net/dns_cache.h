@@ -1,8 +1,7 @@
-// dns_cache: answers of DNS by name and type, for as long as they may be kept.
+// dns_cache: DNS answers by name and type, for as long as they may be kept.
 //
-// Bounded in entries and bytes; what was not used for the longest time goes first. The hash is keyed with
-// randomness, so that nobody can choose names that fall together. Pure but for memory: time is an argument. One a
-// worker; knows nothing of questions under way.
+// Bounded in entries and bytes; the least recently used entry goes first. The hash has a random key, so nobody can choose
+// names that collide. Time is an argument. One for each worker. Knows nothing of questions under way.
 #pragma once
 
 #include <sys/queue.h>
@@ -33,12 +32,12 @@ void dns_cache_destroy(struct dns_cache *cache);
 // dns_cache_hash gives the keyed hash of a name, for other tables of names.
 uint64_t dns_cache_hash(const struct dns_cache *cache, struct slice name);
 
-// dns_cache_get copies what is known at `now_ms`, in the clock of dns_cache_put. Each time another address of it
-// stands first, so that all of them are used.
+// dns_cache_get copies the answer that is valid at `now_ms`, in the clock of dns_cache_put. Each call puts another of its
+// addresses first, so that all of them are used. False if there is none.
 bool dns_cache_get(struct dns_cache *cache, struct slice name, enum dns_type type, int64_t now_ms,
                    struct dns_answer *out);
 
-// dns_cache_put keeps a copy of `answer` until `end_ms`, in the place of what was known. Without memory or room for
-// it nothing is kept.
+// dns_cache_put keeps a copy of `answer` until `end_ms` and drops what it knew before. Without memory or room it keeps
+// nothing.
 void dns_cache_put(struct dns_cache *cache, struct slice name, enum dns_type type,
                    const struct dns_answer *answer, int64_t end_ms);

@@ -1,8 +1,8 @@
-// dns_client: puts one question to DNS servers until one of them gives an answer. The only user of c-ares.
+// dns_client: sends a question to DNS servers until one of them answers. The only user of c-ares.
 //
-// One a worker, used on that worker's thread. Servers are asked in their order, by UDP, and by TCP where the answer
-// does not fit; one that has been silent is asked last for a while. A name is asked as it is: no search list, no
-// hosts file, nothing from the environment. Knows no cache; a question that is put twice is sent twice.
+// One for each worker, used on its thread. Servers are asked in their order, by UDP, and by TCP if the answer does not
+// fit. A server that did not answer is asked last for a while. A name is asked as it is: no search list, no hosts file,
+// nothing from the environment. Knows no cache: a question that is asked twice is sent twice.
 #pragma once
 
 #include <ev.h>
@@ -30,12 +30,12 @@ struct dns_question {
 // dns_client_ask, and may ask itself.
 typedef void dns_answer_function(struct dns_question *question, const struct dns_answer *answer);
 
-// dns_client_global_init and dns_client_global_deinit prepare the library: once a process, in main, before the
-// first and after the last client.
+// dns_client_global_init and dns_client_global_deinit prepare and release the library. main calls them once, before the
+// first client and after the last one.
 enum err dns_client_global_init(void) MUST_USE;
 void dns_client_global_deinit(void);
 
-// dns_client_create makes a client on `loop` for the servers of `options`. ERR_SYSTEM with a sentence when it cannot.
+// dns_client_create makes a client on `loop` for the servers of `options`. ERR_MEMORY or ERR_SYSTEM with a sentence.
 enum err dns_client_create(struct ev_loop *loop, const struct resolver_options *options,
                            dns_answer_function *on_answer, struct dns_client **out,
                            struct errinfo *info) MUST_USE;

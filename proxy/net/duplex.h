@@ -1,14 +1,14 @@
 // duplex: the two flows between a client and a server, until both have ended.
 //
-// An end on one side is passed on and the other direction goes on (half-close). A server that takes no more bytes may
-// still have something to say: its bytes are waited for. What a failure means is for the owner to decide.
+// An end on one side is passed on, and the other direction goes on (half-close). A server that takes no more bytes may
+// still send some: the duplex waits for them. The owner decides what a failure means.
 #pragma once
 
 #include "proxy/net/flow.h"
 
 enum duplex_status {
     DUPLEX_WAITS,    // for an event
-    DUPLEX_MORE,     // its share of this turn is used up; call again soon
+    DUPLEX_MORE,     // its share of this turn is spent; call again soon
     DUPLEX_FINISHED, // both directions have ended in an orderly way
     DUPLEX_LEFT,     // the server has ended and takes no more: what the client still sends is lost
     DUPLEX_CLIENT_BROKEN, // reset or TLS error on the client's side
@@ -28,29 +28,29 @@ struct duplex {
     int64_t active_ms;     // monotonic; when any byte was
 };
 
-// duplex_init prepares both flows. The one towards the reader of TLS records inside the stream keeps them whole:
-// `keeps_up`, `keeps_down`; see flow_init.
+// duplex_init prepares both flows. `keeps_up` and `keeps_down`: that flow keeps the TLS records inside the stream whole;
+// see flow_init.
 void duplex_init(struct duplex *duplex, struct stream *client, struct stream *server,
                  struct buffer_pool *pool, bool keeps_up, bool keeps_down, int64_t now_ms);
 
 // duplex_deinit gives the buffers back. A zeroed duplex is allowed. Idempotent.
 void duplex_deinit(struct duplex *duplex);
 
-// duplex_set_pace makes both directions take turns with all others that share these; see flow_set_pace.
+// duplex_set_pace makes both directions share these bandwidths with other flows; see flow_set_pace.
 void duplex_set_pace(struct duplex *duplex, struct bandwidth *up, struct bandwidth *down,
                      const int64_t *clock_ms);
 
-// duplex_turn_ms gives when it is to be stepped though nothing has happened; INT64_MAX: never.
+// duplex_turn_ms gives the time for the next step if no event comes before; INT64_MAX: never.
 int64_t duplex_turn_ms(const struct duplex *duplex);
 
-// duplex_active_ms gives when a byte was last passed on, or could have been: time spent waiting for a turn is not idle
-// time. It may be in the future.
+// duplex_active_ms gives the time at which a byte was last passed on, or could have been: time spent waiting for a turn
+// is not idle time. It may be in the future.
 int64_t duplex_active_ms(const struct duplex *duplex);
 
-// duplex_step moves what can be moved now.
+// duplex_step moves the bytes that can be moved now, in both directions.
 enum duplex_status duplex_step(struct duplex *duplex, int64_t now_ms);
 
-// duplex_update_interest sets what both streams wait for.
+// duplex_update_interest tells both streams what to wait for.
 void duplex_update_interest(const struct duplex *duplex);
 
 // duplex_is_half_closed tells whether exactly one direction has ended.

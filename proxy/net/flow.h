@@ -1,7 +1,7 @@
-// flow: one direction of a tunnel: bytes from one stream to another, until the end or an error.
+// flow: one direction of a tunnel. It moves bytes from one stream to another until the end or an error.
 //
-// A flow holds a buffer only while bytes that have been read wait to be written. It knows neither TLS
-// nor sessions, and decides nothing: its owner asks what happened.
+// A flow holds a buffer only while it has read bytes that it could not write yet. It knows neither TLS nor sessions, and
+// decides nothing: its owner asks what happened.
 #pragma once
 
 #include "proxy/net/buffer.h"
@@ -11,7 +11,7 @@
 
 enum flow_status {
     FLOW_WAITS,       // for an event: see flow_wants_read and flow_wants_write
-    FLOW_MORE,        // its share of this turn is used up; call again soon
+    FLOW_MORE,        // its share of this turn is spent; call again soon
     FLOW_DONE,        // the end has been read and passed on
     FLOW_FROM_FAILED, // reset or TLS error where it reads
     FLOW_TO_FAILED,   // likewise where it writes
@@ -37,21 +37,21 @@ struct flow {
 void flow_init(struct flow *flow, struct stream *from, struct stream *to, struct buffer_pool *pool,
                bool keeps_records);
 
-// flow_deinit gives the buffer back. A zeroed flow is allowed.
+// flow_deinit gives the buffer back and leaves the bandwidth. A zeroed flow is allowed.
 void flow_deinit(struct flow *flow);
 
-// flow_preload puts bytes in front of what will be read. With `is_preamble` they are not part of the
-// stream: they get a record of their own and are not counted. Only before the first flow_step; at
-// most BUFFER_CAP bytes in all, preambles first. ERR_MEMORY, ERR_LIMIT.
+// flow_preload puts bytes in front of what will be read. With `is_preamble` they are not part of the stream: they get a
+// record of their own and are not counted. Call it before the first flow_step, preambles first, with at most BUFFER_CAP
+// bytes in all. ERR_MEMORY or ERR_LIMIT.
 enum err flow_preload(struct flow *flow, struct slice bytes, bool is_preamble) MUST_USE;
 
-// flow_set_pace makes the flow take turns with all others of `bandwidth`, and pay for what was preloaded.
-// `clock_ms` is where the time stands. Both are borrowed until flow_deinit. Only before the first flow_step.
+// flow_set_pace makes the flow share `bandwidth` with the other flows of it, and charges what was preloaded. `clock_ms`
+// holds the monotonic time. Both are borrowed until flow_deinit. Call it before the first flow_step.
 void flow_set_pace(struct flow *flow, struct bandwidth *bandwidth, const int64_t *clock_ms);
 
-// flow_step moves what can be moved now, within a fair share.
+// flow_step moves the bytes that can be moved now, up to a fair share.
 enum flow_status flow_step(struct flow *flow);
 
-// flow_wants_read and flow_wants_write tell what a waiting flow waits for, on `from` and on `to`.
+// flow_wants_read and flow_wants_write tell what a waiting flow waits for: bytes from `from`, room in `to`.
 bool flow_wants_read(const struct flow *flow);
 bool flow_wants_write(const struct flow *flow);

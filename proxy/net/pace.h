@@ -1,9 +1,9 @@
-// pace: bytes a second for many flows together: what a flow may read now, and when it has its next turn.
+// pace: a limit in bytes a second for many flows together: how much a flow may read now, and when it has its next turn.
 //
-// A `bandwidth` is shared by the flows of a client on all workers, a `pacer` belongs to one flow. A flow reads
-// a piece when it has a turn, pays for it, and has its next turn when everything that has been paid so far
-// has gone by: so all flows that have something to read take turns, piece by piece, and nobody is cut. While
-// it waits it reads nothing, so that its sender finds out by TCP. What comes through in any time t is at most
+// All flows of a client, on all workers, share a `bandwidth`. Each flow has a `pacer`. When a flow has a turn it reads a
+// piece and pays for it. Its next turn comes when everything paid so far has gone by. So all flows that have something to
+// read take turns, piece by piece. While a flow waits it reads nothing, and TCP slows its sender down. In any time t at
+// most this comes through:
 //     rate * t + PACE_BURST_MS of it + one piece for each flow that is open at a time.
 // The time is read where the owner keeps it, monotonic. No locks: one atomic operation a read, none where there is no limit.
 #pragma once
@@ -29,11 +29,11 @@ struct bandwidth {
     _Atomic uint32_t waiting;    // pacers that wait for their turn
 };
 
-// bandwidth_set sets the rate, at most PACE_RATE_MAX; 0: none. Another rate than before begins afresh: nobody
-// waits because of what was read under the old one. Any thread.
+// bandwidth_set sets the rate, at most PACE_RATE_MAX; 0: no limit. A new rate starts from zero: no flow waits for what was
+// read under the old one. Any thread.
 void bandwidth_set(struct bandwidth *bandwidth, uint64_t per_second);
 
-// bandwidth_is_rested tells whether nothing that was read counts any more. Any thread.
+// bandwidth_is_rested tells whether everything that was read has been paid off. Any thread.
 bool bandwidth_is_rested(const struct bandwidth *bandwidth, int64_t now_ms);
 
 // pacer is zeroed where nothing is shaped. Fields private to pace.c.
@@ -52,7 +52,7 @@ void pacer_init(struct pacer *pacer, struct bandwidth *bandwidth, const int64_t 
 // pacer_deinit ends it. May be repeated; a zeroed one is allowed.
 void pacer_deinit(struct pacer *pacer);
 
-// pacer_ask gives how many of `wanted` bytes may be read now; 0: wait until pacer_turn_ms.
+// pacer_ask gives how many bytes may be read now, at most `wanted`; 0: wait until pacer_turn_ms.
 size_t pacer_ask(struct pacer *pacer, size_t wanted);
 
 // pacer_pay pays for `count` bytes that were read.
@@ -62,5 +62,5 @@ void pacer_pay(struct pacer *pacer, size_t count);
 // pacer has kept it from reading, or does, is not idle time. It may be in the future.
 int64_t pacer_active_ms(const struct pacer *pacer, int64_t active_ms);
 
-// pacer_turn_ms gives when a waiting pacer is to ask again; INT64_MAX where it does not wait.
+// pacer_turn_ms gives the time at which a waiting pacer should ask again; INT64_MAX if it does not wait.
 int64_t pacer_turn_ms(const struct pacer *pacer);

@@ -1,9 +1,9 @@
-// record_scanner: where the TLS records of a stream end, so that a relay can keep to their borders.
+// record_scanner: finds where the TLS records inside a stream end, so that a relay can cut there.
 //
-// GnuTLS clients that speak TLS inside TLS stall for ever when one outer record carries the end of one
-// inner record and the start of the next: the rest sits decrypted in the outer session while they
-// wait on the socket. So the bytes sent to a client are cut here. A stream that is not TLS is
-// recognised at its first bytes, or at the first header that makes no sense, and left whole.
+// A GnuTLS client that speaks TLS inside TLS can stall for ever if one outer record carries the end of one inner record
+// and the start of the next: the rest sits decrypted in the outer session while the client waits on the socket. So the
+// bytes sent to a client are cut at the borders of inner records. A stream that is not TLS is recognised at its first
+// bytes, or at the first header that makes no sense, and left whole.
 #pragma once
 
 #include "auth/base/slice.h"
@@ -17,10 +17,9 @@ struct record_scanner {
     uint8_t header[RECORD_HEADER_LEN]; // what has been seen of it
 };
 
-// record_scanner_piece tells how many of the next bytes of the stream, `bytes`, may go into one outer
-// record: the part up to the next border, or all. It changes nothing.
+// record_scanner_piece gives how many of `bytes`, the next ones of the stream, may go into one outer record: those up to
+// the next border, or all. Pure.
 size_t record_scanner_piece(const struct record_scanner *scanner, struct slice bytes);
 
-// record_scanner_advance notes that `bytes` have been passed on: at most the piece that
-// record_scanner_piece gave, and shorter where the stream took less.
+// record_scanner_advance notes that `bytes` have been passed on: the piece that record_scanner_piece gave, or its start.
 void record_scanner_advance(struct record_scanner *scanner, struct slice bytes);

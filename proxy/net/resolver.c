@@ -300,7 +300,7 @@ static void begin_part(struct resolver *resolver, struct slice name, struct part
         return;
     struct pending *known = find_pending(resolver, name, type);
     struct pending *pending = known;
-    part->answer.result = RESOLVE_CROWDED;
+    part->answer.result = RESOLVE_TOO_MANY;
     if (known == NULL && !may_ask(resolver, holder_id))
         return;
     part->answer.result = RESOLVE_FAILED;

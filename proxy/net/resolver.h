@@ -1,9 +1,8 @@
-// resolver: names to addresses, without blocking: from the host table, from the cache, or by asking DNS.
+// resolver: finds the addresses of a name without blocking: in the host table, in the cache, or by asking DNS.
 //
-// One a worker, used on that worker's thread. A name is asked as it is, absolute. `localhost` and names
-// below it are the loopback addresses without a question (RFC 6761 6.3), unless the host table has them. IPv6 and
-// IPv4 are asked at once, and each is told when it is there. Questions that are under way already are joined.
-// Literals must never come here.
+// One for each worker, used on its thread. A name is absolute. `localhost` and names below it have the loopback addresses
+// (RFC 6761 6.3), unless the host table has them. IPv6 and IPv4 are asked at the same time, and each answer is reported
+// when it arrives. A question that is already under way is shared. Address literals must not come here.
 #pragma once
 
 #include <ev.h>
@@ -32,17 +31,16 @@ struct resolver_answer {
     struct dns_aliases aliases;
 };
 
-// resolver_callback is called when more is known: once for each family at most, from the loop, never from within
-// resolver_submit.
+// resolver_callback is called when more is known: at most once for each family, from the loop, never from within
+// resolver_submit. It may cancel the query.
 typedef void (*resolver_callback)(void *arg);
 
-// resolver_create makes a resolver on `loop`, with a reference of its own to the hosts of `options`;
-// dns_client_global_init has been called. ERR_SYSTEM or ERR_MEMORY with
-// a sentence when it cannot.
+// resolver_create makes a resolver on `loop`. It takes its own reference to the hosts of `options`. Call
+// dns_client_global_init before. ERR_SYSTEM or ERR_MEMORY with a sentence.
 enum err resolver_create(struct ev_loop *loop, const struct resolver_options *options,
                          struct resolver **out, struct errinfo *info) MUST_USE;
 
-// resolver_destroy drops all questions without calling back. All queries have been cancelled. NULL is allowed.
+// resolver_destroy drops all questions without calling back. All queries must have been cancelled. NULL is allowed.
 void resolver_destroy(struct resolver *resolver);
 
 // resolver_retire has the resolver free itself when its last query has been cancelled; until then it answers. Nothing more
@@ -52,20 +50,20 @@ void resolver_retire(struct resolver *resolver);
 // resolver_is_idle tells whether there is no query.
 bool resolver_is_idle(const struct resolver *resolver);
 
-// resolver_submit asks for the addresses of `name` (canonical text without final dot) on behalf of `holder_id`, any number
-// that stands for a client: its share of the questions is counted by it, and where that is used up the answer is
-// RESOLVE_CROWDED. The query is the caller's until resolver_cancel. What the host table and the cache know is there
-// at once. NULL when there is no memory, or the name is too long to be one.
+// resolver_submit asks for the addresses of `name` (canonical text without a final dot). `holder_id` is a number for the
+// client: it counts the client's share of the questions, and if that is used up the answer is RESOLVE_TOO_MANY. The caller
+// owns the query until resolver_cancel. Answers from the host table and the cache are there at once. NULL without memory,
+// or if the name is empty or too long.
 struct resolver_query *resolver_submit(struct resolver *resolver, struct slice name,
                                        uint64_t holder_id, resolver_callback callback,
                                        void *arg) MUST_USE;
 
-// resolver_query_read gives what is known now.
+// resolver_query_read writes what is known now.
 void resolver_query_read(const struct resolver_query *query, struct resolver_answer *out);
 
-// resolver_cancel frees the query; its callback is not called any more. NULL is allowed.
+// resolver_cancel frees the query. Its callback is not called again. NULL is allowed.
 void resolver_cancel(struct resolver_query *query);
 
-// resolver_questions tells how many questions have been put to DNS: what the cache and joining have spared is not
-// among them.
+// resolver_questions gives the number of questions put to DNS. Those that the cache answered, or that shared one under way,
+// are not among them.
 uint64_t resolver_questions(const struct resolver *resolver);

@@ -1,5 +1,5 @@
-// resolver_options: what a resolver is told: plain values, for the configuration and for the worker. Knows no loop
-// and no library.
+// resolver_options: the settings of a resolver as plain values. The configuration fills them, the worker reads them. Knows
+// no loop and no library.
 #pragma once
 
 #include "proxy/net/host_table.h"
@@ -31,7 +31,7 @@ struct resolver_options {
     int64_t max_ttl_ms; // and at most so long
 };
 
-// resolver_options_equal tells whether a resolver made of the one would do as one made of the other.
+// resolver_options_equal tells whether two resolvers with these settings would behave alike.
 static inline bool resolver_options_equal(const struct resolver_options *a,
                                           const struct resolver_options *b)
 {

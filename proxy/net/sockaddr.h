@@ -1,4 +1,4 @@
-// sockaddr: our addresses to and from the kernel's, and what a socket can be asked about itself.
+// sockaddr: converts our addresses to and from the kernel's, and asks and sets properties of sockets.
 #pragma once
 
 #include <sys/socket.h>
@@ -14,16 +14,16 @@ struct socket_address {
 // socket_address_make fills the kernel's form of an address and port.
 void socket_address_make(const struct ip_addr *addr, uint16_t port, struct socket_address *out);
 
-// socket_address_read takes address and port out of the kernel's form; false for other families.
+// socket_address_read reads address and port from the kernel's form. False if the family is neither IPv4 nor IPv6.
 bool socket_address_read(const struct sockaddr *in, struct ip_addr *out_addr, uint16_t *out_port);
 
-// socket_local_name and socket_peer_name ask a socket for its two ends; false when it has none.
+// socket_local_name and socket_peer_name give the addresses of a socket's two ends. False if it has none.
 bool socket_local_name(int fd, struct ip_addr *out_addr, uint16_t *out_port);
 bool socket_peer_name(int fd, struct ip_addr *out_addr, uint16_t *out_port);
 
-// socket_set switches an option of a socket on; false with errno set when it cannot.
+// socket_set turns on an option of a socket. False with errno set if it cannot.
 bool socket_set(int fd, int level, int option);
 
-// address_is_local tells whether the address belongs to this machine in its network namespace now.
-// Costs three system calls: for the rare request to a port on which the proxy itself listens.
+// address_is_local tells whether the address belongs to this machine, in its network namespace, now; true if that cannot
+// be found out. Costs three system calls: use it only for the rare request to a port on which the proxy itself listens.
 bool address_is_local(const struct ip_addr *addr);

@@ -13,12 +13,13 @@ struct tcp_stream {
     bool can_read;  // the socket has not said EAGAIN since the last event
     bool can_write; // likewise
     bool is_finished;
-    bool is_reset; // a write was told so; the system tells it once, and reading would find a FIN
+    bool
+        is_reset; // a write found a reset; the kernel reports it once, and a read would then find a FIN
     struct ev_loop *loop; // borrowed
     ev_io io;
 };
 
-// tcp_stream_init takes over the connected non-blocking socket `fd`. Nothing is wanted yet.
+// tcp_stream_init takes over the connected non-blocking socket `fd`. It watches nothing until stream_want.
 void tcp_stream_init(struct tcp_stream *tcp, struct ev_loop *loop, int fd);
 
 // tcp_stream_discard closes a connected socket of which no stream will be made; with a reset where `is_reset`.
@@ -27,22 +28,22 @@ void tcp_stream_discard(struct ev_loop *loop, int fd, bool is_reset);
 // tcp_stream_fd gives the descriptor, or -1 when closed.
 int tcp_stream_fd(const struct tcp_stream *tcp);
 
-// tcp_stream_acknowledge acknowledges at once what has come. To be called where the peer has said something that
-// nothing of ours answers: one with Nagle's algorithm on says no more before it is acknowledged, and the kernel would
-// wait up to 40 ms for bytes to send it with (RFC 1122 4.2.3.2). One system call; a failure changes nothing.
+// tcp_stream_acknowledge makes the kernel acknowledge at once what has arrived. Call it when the peer has sent something
+// that we do not answer: with Nagle's algorithm on, the peer sends no more before the acknowledgement, and the kernel
+// delays that by up to 40 ms (RFC 1122 4.2.3.2). One system call; a failure changes nothing.
 void tcp_stream_acknowledge(const struct tcp_stream *tcp);
 
-// tcp_stream_is_unwatched tells whether the stream is open and nothing is wanted from it: the loop tells nothing of it then,
-// not even that the peer has reset the connection.
+// tcp_stream_is_unwatched tells whether the stream is open and wants nothing. The loop then reports nothing about it, not
+// even a reset by the peer.
 bool tcp_stream_is_unwatched(const struct tcp_stream *tcp);
 
-// tcp_stream_has_failed asks the kernel whether the connection has been reset; one system call.
+// tcp_stream_has_failed asks the kernel whether the connection has been reset. One system call.
 bool tcp_stream_has_failed(const struct tcp_stream *tcp);
 
-// tcp_stream_has_peer_end asks the kernel whether the peer has ended its side or the connection has been reset, also
-// where bytes are unread; one system call.
+// tcp_stream_has_peer_end asks the kernel whether the peer has ended its side, or the connection has been reset, even if
+// there are unread bytes. One system call.
 bool tcp_stream_has_peer_end(const struct tcp_stream *tcp);
 
-// tcp_stream_take_fd hands the descriptor of an open stream over; the caller owns it, and the stream is
-// closed without a word to the peer.
+// tcp_stream_take_fd gives the descriptor of an open stream to the caller, who owns it. The stream is closed; the peer sees
+// nothing of that.
 int tcp_stream_take_fd(struct tcp_stream *tcp);

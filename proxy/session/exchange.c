@@ -333,7 +333,7 @@ static struct verdict unresolved(enum resolve_result result)
 {
     static const struct limit_refusal crowded = {.reason = REASON_LIMIT_QUESTIONS,
                                                  .retry_after_s = 1};
-    if (result == RESOLVE_CROWDED)
+    if (result == RESOLVE_TOO_MANY)
         return verdict_limited(&crowded);
     return verdict_error(result == RESOLVE_TIMED_OUT ? 504 : 502, REASON_DNS_FAILED,
                          resolve_result_name(result));

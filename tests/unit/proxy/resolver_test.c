@@ -680,7 +680,7 @@ static bool ask_for(struct bench *bench, uint64_t who, unsigned number)
     resolver_query_read(query, &answer);
     resolver_cancel(query);
     if (answer.is_complete)
-        assert_int_equal(answer.result, RESOLVE_CROWDED);
+        assert_int_equal(answer.result, RESOLVE_TOO_MANY);
     return !answer.is_complete;
 }
 
