@@ -64,24 +64,19 @@ static X509 *climb(X509 *cert, const STACK_OF(X509) *certs, const STACK_OF(CRYPT
     return cert;
 }
 
-static enum err push_der(STACK_OF(X509) *certs, struct slice der)
+// parse_all parses certificates; NULL when one cannot be read, or without memory.
+static STACK_OF(X509) *parse_all(const STACK_OF(CRYPTO_BUFFER) *ders)
 {
-    CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(der.data, der.len, NULL);
-    X509 *cert = buffer == NULL ? NULL : X509_parse_from_buffer(buffer);
-    CRYPTO_BUFFER_free(buffer);
-    if (cert != NULL && sk_X509_push(certs, cert) != 0)
-        return ERR_OK;
-    X509_free(cert);
-    return ERR_INPUT;
-}
-
-static enum err push_block(void *arg, const char *kind, struct slice der, size_t number,
-                           struct errinfo *info)
-{
-    (void)kind;
-    (void)number;
-    (void)info;
-    return push_der(arg, der);
+    STACK_OF(X509) *certs = sk_X509_new_null();
+    for (size_t i = 0; certs != NULL && i < sk_CRYPTO_BUFFER_num(ders); i++) {
+        X509 *cert = X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(ders, i));
+        if (cert != NULL && sk_X509_push(certs, cert) != 0)
+            continue;
+        X509_free(cert);
+        sk_X509_pop_free(certs, X509_free);
+        certs = NULL;
+    }
+    return certs;
 }
 
 static enum ca_list_finding judge(const STACK_OF(X509) *chain, const STACK_OF(X509) *known,
@@ -106,24 +101,19 @@ enum ca_list_finding ca_list_check(const STACK_OF(CRYPTO_BUFFER) *chain,
                                    const STACK_OF(CRYPTO_BUFFER) *names, struct slice known_pem)
 {
     struct errinfo info;
-    size_t count = 0;
     enum ca_list_finding finding = CA_LIST_UNREADABLE;
-    STACK_OF(X509) *certs = sk_X509_new_null();
-    STACK_OF(X509) *known = sk_X509_new_null();
-    bool is_good = certs != NULL && known != NULL && sk_CRYPTO_BUFFER_num(chain) > 0;
-    for (size_t i = 0; is_good && i < sk_CRYPTO_BUFFER_num(chain); i++) {
-        const CRYPTO_BUFFER *one = sk_CRYPTO_BUFFER_value(chain, i);
-        is_good =
-            push_der(certs, slice_of(CRYPTO_BUFFER_data(one), CRYPTO_BUFFER_len(one))) == ERR_OK;
-    }
-    if (is_good && pem_read_blocks(known_pem, push_block, known, &count, &info) != ERR_OK)
-        is_good = false;
+    STACK_OF(CRYPTO_BUFFER) *ders = sk_CRYPTO_BUFFER_new_null();
+    STACK_OF(X509) *certs = parse_all(chain);
+    STACK_OF(X509) *known = NULL;
+    if (ders != NULL && pem_read_chain(known_pem, ders, &info) == ERR_OK)
+        known = parse_all(ders);
     if (sk_CRYPTO_BUFFER_num(names) == 0)
         finding = CA_LIST_SILENT;
-    else if (is_good)
+    else if (sk_X509_num(certs) > 0 && known != NULL)
         finding = judge(certs, known, names);
     sk_X509_pop_free(certs, X509_free);
     sk_X509_pop_free(known, X509_free);
+    sk_CRYPTO_BUFFER_pop_free(ders, CRYPTO_BUFFER_free);
     ERR_clear_error();
     return finding;
 }

@@ -1,5 +1,5 @@
-// ca_list: would a server that asks for certificates of these CAs take this chain? What can be told from
-// names alone; the server's own word counts more.
+// ca_list: would a server that asks for certificates of these CAs accept this chain? This is what names alone tell; the
+// server's own answer counts more.
 //
 // Pure: DER in, a finding and text out.
 #pragma once
@@ -17,13 +17,12 @@ enum ca_list_finding {
     CA_LIST_UNREADABLE,         // a certificate of the chain cannot be read
 };
 
-// ca_list_check follows the issuers' names from the leaf of `chain` to one of `names` (DER Names).
-// `known_pem` are CA certificates that are known beside the chain: they tell a missing intermediate from
-// an unknown CA.
+// ca_list_check follows the issuers' names from the leaf of `chain` to one of `names` (DER Names). `known_pem` has more CA
+// certificates: with them it tells a missing intermediate from an unknown CA.
 enum ca_list_finding ca_list_check(const STACK_OF(CRYPTO_BUFFER) *chain,
                                    const STACK_OF(CRYPTO_BUFFER) *names, struct slice known_pem);
 
-// ca_list_wire_len gives the bytes that the names have in a handshake.
+// ca_list_wire_len gives the number of bytes that the names take in a handshake.
 size_t ca_list_wire_len(const STACK_OF(CRYPTO_BUFFER) *names);
 
 // ca_list_append appends the names as text, at most a few of them.

@@ -4,19 +4,12 @@
 #include <openssl/err.h>
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "auth/pem.h"
 #include "proxy/config/file.h"
 
 enum { FILE_MAX = 1024 * 1024, CA_FILE_MAX = 16 * 1024 * 1024, MAX_DEPTH = 8 };
-
-// counted is the credentials with their count, which is nobody else's business.
-struct counted {
-    struct credentials credentials; // first
-    atomic_size_t refs;
-};
 
 struct files {
     struct file_content cert;
@@ -35,15 +28,6 @@ static enum err read_files(const struct credential_paths *paths, struct files *o
     TRY(file_read(paths->cert, FILE_MAX, FILE_PUBLIC, &out->cert, info));
     *out_cause = CAUSE_KEY_FILE;
     return file_read(paths->key, FILE_MAX, FILE_SECRET, &out->key, info);
-}
-
-static bool contains(struct slice text, struct slice word)
-{
-    for (size_t at = 0; at + word.len <= text.len; at++) {
-        if (slice_equal(slice_of(text.data + at, word.len), word))
-            return true;
-    }
-    return false;
 }
 
 // read_leaf notes what the own leaf says.
@@ -94,8 +78,8 @@ static enum err load_tls(const struct credential_paths *paths, const struct file
 {
     struct errinfo why;
     *out_cause = CAUSE_KEY_ENCRYPTED;
-    if (contains(files->key.bytes, SLICE_LITERAL("-----BEGIN ENCRYPTED PRIVATE KEY-----")) ||
-        contains(files->key.bytes, SLICE_LITERAL("Proc-Type: 4,ENCRYPTED")))
+    if (slice_contains(files->key.bytes, SLICE_LITERAL("-----BEGIN ENCRYPTED PRIVATE KEY-----")) ||
+        slice_contains(files->key.bytes, SLICE_LITERAL("Proc-Type: 4,ENCRYPTED")))
         return errinfo_set(info, ERR_INPUT, "%s: the private key is encrypted", paths->key);
     const enum err error = tls_client_create(files->cert.bytes, files->key.bytes, &out->tls, &why);
     if (error == ERR_OK)
@@ -106,8 +90,8 @@ static enum err load_tls(const struct credential_paths *paths, const struct file
                            paths->cert);
     }
     const struct slice text = slice_of_string(why.text);
-    const bool is_pair = !contains(text, SLICE_LITERAL("does not belong"));
-    const bool is_key = contains(text, SLICE_LITERAL("private key"));
+    const bool is_pair = !slice_contains(text, SLICE_LITERAL("does not belong"));
+    const bool is_key = slice_contains(text, SLICE_LITERAL("private key"));
     *out_cause = !is_pair ? CAUSE_KEY_MISMATCH : is_key ? CAUSE_KEY_FILE : CAUSE_CERT_FILE;
     return errinfo_set(info, error, "%s: %s", is_pair && is_key ? paths->key : paths->cert,
                        why.text);
@@ -146,13 +130,12 @@ enum err credentials_load(const struct credential_paths *paths, int64_t now_s,
 {
     *out = NULL;
     struct files files = {0};
-    struct counted *made = calloc(1, sizeof *made);
-    if (made == NULL) {
+    struct credentials *credentials = calloc(1, sizeof *credentials);
+    if (credentials == NULL) {
         *out_cause = CAUSE_NO_RESOURCES;
         return errinfo_set(info, ERR_MEMORY, "no memory");
     }
-    atomic_init(&made->refs, 1);
-    struct credentials *credentials = &made->credentials;
+    atomic_init(&credentials->refs, 1);
     enum err error = read_files(paths, &files, out_cause, info);
     if (error == ERR_OK)
         error = load_certificate(paths, &files, credentials, out_cause, info);
@@ -175,20 +158,18 @@ enum err credentials_load(const struct credential_paths *paths, int64_t now_s,
 
 struct credentials *credentials_ref(struct credentials *credentials)
 {
-    struct counted *counted = (struct counted *)credentials;
-    (void)atomic_fetch_add_explicit(&counted->refs, 1, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&credentials->refs, 1, memory_order_relaxed);
     return credentials;
 }
 
 void credentials_unref(struct credentials *credentials)
 {
-    struct counted *counted = (struct counted *)credentials;
     if (credentials == NULL ||
-        atomic_fetch_sub_explicit(&counted->refs, 1, memory_order_acq_rel) != 1)
+        atomic_fetch_sub_explicit(&credentials->refs, 1, memory_order_acq_rel) != 1)
         return;
     tls_context_unref(credentials->tls);
     trust_destroy(credentials->trust);
     identity_destroy(credentials->identity);
     sk_CRYPTO_BUFFER_pop_free(credentials->chain, CRYPTO_BUFFER_free);
-    free(counted);
+    free(credentials);
 }

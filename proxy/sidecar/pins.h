@@ -1,4 +1,4 @@
-// pins: the public keys of which the proxy's certificate must have one, beside all else that is asked of it.
+// pins: a list of public keys. The proxy's certificate must have one of them, and pass every other check too.
 //
 // A pin is the SHA-256 of a SubjectPublicKeyInfo (RFC 5280 4.1), so that a certificate that is renewed for the same
 // key keeps it. Pure.
@@ -17,11 +17,11 @@ struct pins {
     size_t count;
 };
 
-// pins_add adds one that is written `sha256//BASE64`, as for curl's --pinnedpubkey, or as 64 hexadecimal digits, as
-// in the audit. ERR_INPUT, or ERR_LIMIT beyond PINS_MAX, with a sentence in `info`.
+// pins_add adds a pin written as `sha256//BASE64`, like curl's --pinnedpubkey, or as 64 hexadecimal digits, like the
+// audit's. ERR_INPUT, or ERR_LIMIT beyond PINS_MAX, with a sentence in `info`.
 enum err pins_add(struct pins *pins, const char *written, struct errinfo *info) MUST_USE;
 
-// pins_allow tells whether a key with this digest will do: one of the pins, or any key when there are none.
+// pins_allow tells whether a key with this digest is allowed: it is one of the pins, or there are no pins.
 bool pins_allow(const struct pins *pins, const uint8_t sha256[PIN_LEN]);
 
 // pin_format writes a digest as `sha256//BASE64`, NUL-terminated, and returns `out`.

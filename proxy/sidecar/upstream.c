@@ -165,14 +165,13 @@ static void begin(struct upstream *upstream)
 
 // keep_facts notes what the proxy's leaf says.
 static void keep_facts(struct upstream *upstream, const STACK_OF(CRYPTO_BUFFER) *chain,
-                       struct trust_verdict *verdict, bool has_name)
+                       struct trust_verdict *verdict)
 {
     struct upstream_facts *facts = upstream->facts;
     if (facts == NULL)
         return;
     identity_destroy(facts->server);
     facts->server = verdict->identity != NULL ? verdict->identity : verdict->presented;
-    facts->has_name = has_name;
     facts->chain_count = sk_CRYPTO_BUFFER_num(chain);
     verdict->identity = NULL;
     verdict->presented = NULL;
@@ -214,7 +213,7 @@ static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
         *out_alert = TLS_ALERT_BAD_CERTIFICATE;
         error = ERR_DENIED;
     }
-    keep_facts(upstream, chain, &verdict, has_name);
+    keep_facts(upstream, chain, &verdict);
     identity_destroy(verdict.identity);
     identity_destroy(verdict.presented);
     return error;

@@ -40,7 +40,6 @@ struct upstream_facts {
     int64_t connect_ms;
     int64_t handshake_ms;
     struct identity *server;           // owned; what the proxy's leaf says, verified or not
-    bool has_name;                     // the leaf has the name of --proxy
     size_t chain_count;                // certificates that the proxy has sent
     bool was_asked;                    // the proxy asks for a certificate
     STACK_OF(CRYPTO_BUFFER) *ca_names; // owned; of these CAs; NULL or empty: it does not say

@@ -4,9 +4,9 @@
 enum { FAILURE_CODE_CAP = 48 };
 
 // failure_sentence gives a sentence about `word`, such as `UNSUPPORTED_PROTOCOL` (tls_stream_failure_detail): what
-// happened and what to do; a general one for a word that it does not know. Static memory.
+// happened and what to do. An unknown word gets a general sentence. Static memory.
 const char *failure_sentence(const char *word);
 
-// failure_code writes the stable token of `word`: the same in lower case, cut where it is longer than
-// FAILURE_CODE_CAP allows. Gives `out`.
+// failure_code writes the stable token of `word`: the word in lower case, such as `unsupported_protocol`, cut to
+// FAILURE_CODE_CAP. Returns `out`.
 const char *failure_code(const char *word, char out[FAILURE_CODE_CAP]);

@@ -6,5 +6,5 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
-// tls_set_common_rules sets them. False without memory.
+// tls_set_common_rules sets both lists. False without memory.
 bool tls_set_common_rules(SSL_CTX *ctx);

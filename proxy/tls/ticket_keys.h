@@ -1,9 +1,9 @@
-// ticket_keys: the keys that session tickets are sealed with (RFC 5077, RFC 8446 4.6.1), one set for
-// all workers of the process. It outlives every configuration.
+// ticket_keys: the keys that session tickets are sealed with (RFC 5077, RFC 8446 4.6.1). The process has one set for all
+// workers, which outlives every configuration.
 //
-// Without secrets of its own a key is random, seals for one period, opens for one more, and is gone.
-// With secrets (a file that several proxies share) the keys of each period are derived from them, so all proxies that
-// have the file change keys at the same time. Does not decide whether a ticket is accepted.
+// Without secrets each key is random. It seals for one period and opens for one more. With secrets (a file that several
+// proxies share) the keys of each period are derived from them, so that all proxies with the file change keys at the same
+// time. Does not decide whether a ticket is accepted.
 #pragma once
 
 #include "auth/base/err.h"
@@ -30,14 +30,14 @@ struct ticket_keys *ticket_keys_create(const struct ticket_settings *settings) M
 // ticket_keys_destroy wipes and frees them. NULL is allowed.
 void ticket_keys_destroy(struct ticket_keys *keys);
 
-// ticket_keys_configure goes on with other settings; random keys stay. Any thread, as those below.
+// ticket_keys_configure changes the settings; random keys stay. Any thread, like the functions below.
 void ticket_keys_configure(struct ticket_keys *keys, const struct ticket_settings *settings);
 
-// ticket_keys_seal encrypts `plain` into `out` (may be the same memory) with TICKET_OVERHEAD more bytes;
-// `binding` has to be the same when it is opened. `now_s` is Unix seconds. False where it fails.
+// ticket_keys_seal encrypts `plain` into `out` (may be the same memory) with TICKET_OVERHEAD more bytes. The ticket opens
+// only with the same `binding` (TICKET_BINDING_LEN bytes). `now_s` is Unix seconds. False when it fails.
 bool ticket_keys_seal(struct ticket_keys *keys, int64_t now_s, const uint8_t *binding,
                       struct slice plain, uint8_t *out, size_t cap, size_t *out_len);
 
-// ticket_keys_open gives back what was sealed; false for anything else.
+// ticket_keys_open decrypts what was sealed; false for anything else.
 bool ticket_keys_open(struct ticket_keys *keys, int64_t now_s, const uint8_t *binding,
                       struct slice ticket, uint8_t *out, size_t cap, size_t *out_len);

@@ -1,5 +1,5 @@
-// tls_server: the server's side of a TLS connection: a context with the callbacks that its streams need, a certificate by
-// the client's server name, tickets given and taken.
+// tls_server: the server's side of a TLS connection. It chooses the certificate by the client's server name, and gives and
+// accepts tickets.
 //
 // A session is resumed only after the stream's owner has judged the client's chain again. Knows no policy.
 #pragma once
@@ -8,13 +8,13 @@
 #include "proxy/tls/ticket_keys.h"
 #include "proxy/tls/tls_stream.h"
 
-// tls_select_fn gives the context for the server name that the client asks for (NULL: none), borrowed;
-// `arg` is that of the verify callback. Called from within tls_stream_handshake, before anything else.
+// tls_select_fn gives the context for the server name that the client asks for (NULL: none), borrowed. `arg` is that of
+// the verify callback. Called from within tls_stream_handshake, before the other callbacks.
 typedef struct tls_context *(*tls_select_fn)(void *arg, const char *server_name);
 
-// tls_resume_fn judges, before it is resumed, a session that the client has a ticket of: its chain as
-// tls_verify_fn has it, or NULL when there was none. ERR_OK lets it be resumed, if TLS finds no fault
-// with it either; anything else leads to a full handshake. Called at most once, before tls_verify_fn.
+// tls_resume_fn judges the session of a ticket before it is resumed, by the chain that the client had shown; NULL: none.
+// ERR_OK lets it be resumed, if TLS finds no fault either. Anything else leads to a full handshake. Called at most once,
+// before tls_verify_fn.
 typedef enum err (*tls_resume_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain);
 
 // tls_context_create parses chain and key; the caller owns one reference. ERR_INPUT with a sentence in `info` when one
@@ -29,14 +29,14 @@ struct tls_stream *tls_stream_create(struct tls_context *context, struct stream 
                                      struct buffer_pool *pool, tls_verify_fn verify,
                                      void *verify_arg) MUST_USE;
 
-// tls_stream_select_by_name has the context chosen by server name. Before the handshake.
+// tls_stream_select_by_name has `select` choose the context. Before the handshake.
 void tls_stream_select_by_name(struct tls_stream *tls, tls_select_fn select);
 
-// tls_stream_allow_resumption gives tickets and takes them, where `resume` agrees. Before the handshake.
-// `keys` is borrowed and must outlive the stream.
+// tls_stream_allow_resumption has the stream give tickets, and accept those that `resume` agrees with. `keys` is borrowed
+// and must outlive the stream. Before the handshake.
 void tls_stream_allow_resumption(struct tls_stream *tls, struct ticket_keys *keys,
                                  tls_resume_fn resume);
 
-// tls_stream_limit_tickets bounds the life of this session's tickets, those of later connections that
-// resume it included. From within tls_verify_fn.
+// tls_stream_limit_tickets bounds the life of this session's tickets to `max_s` seconds, also on later connections that
+// resume the session. From within tls_verify_fn.
 void tls_stream_limit_tickets(struct tls_stream *tls, int64_t max_s);
