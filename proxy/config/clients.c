@@ -85,11 +85,8 @@ static void clients_list_read(struct reader *reader, const struct node *clients,
 void clients_read(struct reader *reader, const struct node *root, const struct name_list *trusts,
                   struct policy *policy)
 {
-    struct scope scope = {.trusts = trusts, .sets = sets_create(reader)};
-    if (scope.sets == NULL) {
-        reader_no_memory(reader);
-        return;
-    }
+    struct sets sets = {.reader = reader};
+    struct scope scope = {.trusts = trusts, .sets = &sets};
     sets_read(scope.sets, node_get(root, "sets"));
     clients_list_read(reader, node_get(root, "clients"), &scope, policy);
     rules_read(reader, scope.sets, node_get(root, "deny"), RULE_DENY, "", &scope.rule_names,
@@ -98,5 +95,5 @@ void clients_read(struct reader *reader, const struct node *root, const struct n
         reader_no_memory(reader);
     sets_warn_unused(scope.sets);
     reader_unique(reader, "rule name", &scope.rule_names);
-    sets_destroy(scope.sets);
+    sets_deinit(scope.sets);
 }

@@ -1,10 +1,10 @@
 // The socket's folder is looked for now: without it the proxy could not start.
 #include "proxy/config/control.h"
 
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "auth/base/text.h"
+#include "proxy/config/named_files.h"
 #include "proxy/config/source.h"
 
 enum { SOCKET_PATH_MAX = sizeof((struct sockaddr_un *)0)->sun_path - 1 };
@@ -16,23 +16,14 @@ static const struct key keys[] = {
 
 const struct section control_section = SECTION("`control`", keys);
 
-// has_folder finds out now what would stop the proxy at its start. `*out_folder` is where the path is.
-static bool has_folder(const char *path, char out_folder[CONFIG_PATH_MAX + 1])
-{
-    struct stat status;
-    const char *slash = strrchr(path, '/');
-    const struct slice name = slash == NULL   ? SLICE_LITERAL(".")
-                              : slash == path ? SLICE_LITERAL("/")
-                                              : slice_of(path, (size_t)(slash - path));
-    (void)string_copy(out_folder, CONFIG_PATH_MAX + 1, name);
-    return stat(out_folder, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-// check_folder: a folder under /run may be made by the service manager just before the start.
+// check_folder finds out now what would stop the proxy at its start. A folder under /run may be made by the service
+// manager just before.
 static void check_folder(struct reader *reader, const struct node *node, const char *socket)
 {
-    char folder[CONFIG_PATH_MAX + 1];
-    if (!has_folder(socket, folder))
+    const char *folder = folder_of(reader->arena, socket);
+    if (folder == NULL)
+        reader_no_memory(reader);
+    else if (!file_is_folder(folder))
         reader_warning(reader, node,
                        "the folder of %s does not exist; the start will fail without"
                        "\nrun: mkdir -m 700 -p %s; with systemd: RuntimeDirectory=",

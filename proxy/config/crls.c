@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "auth/base/date.h"
 #include "auth/base/text.h"
@@ -37,12 +36,6 @@ static void walk_file(const struct crl_walk *walk, const char *path)
     file_content_deinit(&content);
 }
 
-static bool is_directory(const char *path)
-{
-    struct stat status;
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
 // walk_entry takes a directory's entry and tells whether it was a file. Names with a dot in front are not:
 // hidden files, and the folders of versions that mounted secrets come with.
 static bool walk_entry(const struct crl_walk *walk, const char *folder, const char *name)
@@ -51,7 +44,7 @@ static bool walk_entry(const struct crl_walk *walk, const char *folder, const ch
     struct text text;
     text_init(&text, path, sizeof path);
     text_append_format(&text, "%s/%s", folder, name);
-    if (text.is_cut || name[0] == '.' || is_directory(path))
+    if (text.is_cut || name[0] == '.' || file_is_folder(path))
         return false;
     const char *copy = reader_copy(walk->reader, text_slice(&text));
     if (copy != NULL)
@@ -91,7 +84,7 @@ void crls_walk(struct reader *reader, const struct node *list, crl_take *take, v
         const char *path = NULL;
         if (!reader_path(reader, walk.node, "`crl`", &path))
             continue;
-        if (is_directory(path))
+        if (file_is_folder(path))
             walk_directory(&walk, path);
         else
             walk_file(&walk, path);

@@ -31,7 +31,7 @@ static bool config_has_file(const struct node *root)
 // further is where rules are read once more.
 struct further {
     struct reader *reader; // borrowed; its arena is the new policy's
-    struct sets *sets;     // owned
+    struct sets *sets;     // borrowed
     struct named_places names;
 };
 
@@ -88,9 +88,8 @@ static bool read_further(struct reader *reader, const struct node *root,
                          const struct policy *in_force, struct policy *policy, bool *out_is_whole)
 {
     struct arena *arena = reader->arena;
-    struct further further = {.reader = reader, .sets = sets_create(reader)};
-    if (further.sets == NULL)
-        return false;
+    struct sets sets = {.reader = reader};
+    struct further further = {.reader = reader, .sets = &sets};
     reader->arena = policy->arena;
     sets_read(further.sets, node_get(root, "sets"));
     const size_t errors_before = reader->diagnostics->error_count;
@@ -99,7 +98,7 @@ static bool read_further(struct reader *reader, const struct node *root,
         reader->diagnostics->error_count == errors_before && !sets_uses_bad(further.sets);
     reader->arena = arena;
     free(further.names.items);
-    sets_destroy(further.sets);
+    sets_deinit(further.sets);
     return is_made;
 }
 

@@ -112,6 +112,12 @@ enum err file_read(const char *path, size_t max_len, enum file_access access,
     return error;
 }
 
+bool file_is_folder(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 void file_content_deinit(struct file_content *content)
 {
     if (content->memory != NULL)

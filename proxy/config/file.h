@@ -28,5 +28,8 @@ enum err file_read(const char *path, size_t max_len, enum file_access access,
 enum err file_read_open(int fd, const char *name, size_t max_len, struct file_content *out,
                         struct errinfo *info) MUST_USE;
 
+// file_is_folder tells whether there is a folder at `path`.
+bool file_is_folder(const char *path);
+
 // file_content_deinit wipes and frees the bytes. A zeroed content is allowed.
 void file_content_deinit(struct file_content *content);

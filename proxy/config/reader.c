@@ -80,8 +80,8 @@ const char *reader_words(struct slice wrong, const char *const *words, size_t co
     return out;
 }
 
-static bool expect_kind(struct reader *reader, const struct node *node, enum node_kind kind,
-                        const char *what)
+bool reader_expect(struct reader *reader, const struct node *node, enum node_kind kind,
+                   const char *what)
 {
     if (node == NULL)
         return false;
@@ -99,15 +99,10 @@ static bool expect_kind(struct reader *reader, const struct node *node, enum nod
                         node_kind_name(kind), hint);
 }
 
-bool reader_map(struct reader *reader, const struct node *node, const char *what)
-{
-    return expect_kind(reader, node, NODE_MAP, what);
-}
-
 bool reader_list(struct reader *reader, const struct node *node, const char *what, size_t min,
                  size_t max)
 {
-    if (!expect_kind(reader, node, NODE_LIST, what))
+    if (!reader_expect(reader, node, NODE_LIST, what))
         return false;
     if (node->child_count < min)
         return reader_error(
@@ -145,7 +140,7 @@ bool reader_text(struct reader *reader, const struct node *node, const char *wha
                  struct slice *out)
 {
     static const char *const bare[] = {"true", "false", "null", "~"};
-    if (!expect_kind(reader, node, NODE_SCALAR, what))
+    if (!reader_expect(reader, node, NODE_SCALAR, what))
         return false;
     if (node->text.len == 0)
         return reader_error(reader, node, "%s is empty", what);
@@ -229,7 +224,7 @@ bool reader_name(struct reader *reader, const struct node *node, const char *wha
 bool reader_integer(struct reader *reader, const struct node *node, const char *what, int64_t min,
                     int64_t max, int64_t *out)
 {
-    if (!expect_kind(reader, node, NODE_SCALAR, what))
+    if (!reader_expect(reader, node, NODE_SCALAR, what))
         return false;
     const struct slice text = node->text;
     int64_t value = 0;
@@ -252,7 +247,7 @@ bool reader_integer(struct reader *reader, const struct node *node, const char *
 bool reader_boolean(struct reader *reader, const struct node *node, const char *what, bool *out)
 {
     char quoted[CONFIG_QUOTE_CAP];
-    if (!expect_kind(reader, node, NODE_SCALAR, what))
+    if (!reader_expect(reader, node, NODE_SCALAR, what))
         return false;
     *out = is_bare_word(node, "true");
     if (*out || is_bare_word(node, "false"))

@@ -76,8 +76,9 @@ void *reader_alloc(struct reader *reader, size_t count, size_t size) MUST_USE;
 // reader_copy copies a text into the arena; NULL, and an error, without memory.
 const char *reader_copy(struct reader *reader, struct slice text) MUST_USE;
 
-// reader_map tells whether `node` is a map, and reports it when not. NULL gives `false`.
-bool reader_map(struct reader *reader, const struct node *node, const char *what);
+// reader_expect tells whether `node` is of this kind, and reports it when not. NULL gives `false`.
+bool reader_expect(struct reader *reader, const struct node *node, enum node_kind kind,
+                   const char *what);
 
 // reader_list tells whether `node` is a list of `min` to `max` entries. NULL gives `false`.
 bool reader_list(struct reader *reader, const struct node *node, const char *what, size_t min,

@@ -5,10 +5,10 @@
 #include "proxy/config/host_list.h"
 #include "proxy/config/idn.h"
 #include "proxy/config/named_files.h"
+#include "proxy/config/system_resolver.h"
 #include "proxy/config/system_text.h"
 
 enum {
-    DNS_PORT = 53,
     HOSTS_MAX = 10000,                 // names in `hosts`
     HOST_ADDRESSES_MAX = 16,           // of one of them
     HOSTS_FILE_MAX = 16 * 1024 * 1024, // bytes
@@ -76,54 +76,35 @@ static void servers_read(struct reader *reader, const struct node *node,
     }
 }
 
-// system_servers_add takes over the servers of a resolv.conf's text.
-static void system_servers_add(struct reader *reader, const struct node *node, const char *path,
-                               struct slice text, struct resolver_options *options)
-{
-    struct ip_addr found[DNS_MAX_SERVERS];
-    size_t skipped = 0;
-    const size_t count = resolv_conf_parse(text, found, DNS_MAX_SERVERS, &skipped);
-    for (size_t i = 0; i < count; i++) {
-        if (ip_addr_classify(&found[i]) == IP_CLASS_CLOSED) {
-            skipped++;
-            continue;
-        }
-        options->servers[options->server_count++] = (struct dns_server){found[i], DNS_PORT};
-    }
-    if (skipped > 0)
-        reader_warning(reader, node,
-                       "`resolver`: %zu of the servers in %s cannot be used (an address with a "
-                       "zone, or more than %d)"
-                       "\nname the servers under `servers`",
-                       skipped, path, DNS_MAX_SERVERS);
-}
-
-// system_servers_read asks the system, as libc would: without any server it is the one on this machine.
+// system_servers_read takes the servers of the system's file, or of the one that `node` names.
 static void system_servers_read(struct reader *reader, const struct node *node,
                                 const struct node *resolver, struct resolver_options *options)
 {
     struct file_content content = {0};
     struct errinfo info = {0};
     const char *path = RESOLV_CONF;
-    bool is_there = false;
+    size_t skipped = 0;
     if (node != NULL) {
-        is_there = reader_file(reader, node, "`resolv_conf`", RESOLV_CONF_MAX, FILE_PUBLIC, &path,
-                               &content);
+        if (reader_file(reader, node, "`resolv_conf`", RESOLV_CONF_MAX, FILE_PUBLIC, &path,
+                        &content))
+            skipped = system_servers_add(options, content.bytes);
     } else if (file_read(path, RESOLV_CONF_MAX, FILE_PUBLIC, &content, &info) == ERR_OK) {
         reader_note_file(reader, path, content.bytes);
-        is_there = true;
+        skipped = system_servers_add(options, content.bytes);
     }
-    if (is_there)
-        system_servers_add(reader, node != NULL ? node : resolver, path, content.bytes, options);
     file_content_deinit(&content);
-    if (options->server_count > 0)
-        return;
-    options->servers[options->server_count++] = (struct dns_server){
-        .address = {.family = IP_V4, .bytes = {127, 0, 0, 1}}, .port = DNS_PORT};
-    reader_note(reader, resolver,
-                "`resolver`: there is no server in %s: 127.0.0.1:53 is asked for names"
-                "\nname the servers under `servers`",
-                path);
+    if (skipped > 0)
+        reader_warning(
+            reader, node != NULL ? node : resolver,
+            "`resolver`: %zu of the servers in %s cannot be used (an address with a zone, "
+            "or more than %d)"
+            "\nname the servers under `servers`",
+            skipped, path, DNS_MAX_SERVERS);
+    if (system_servers_default(options))
+        reader_note(reader, resolver,
+                    "`resolver`: there is no server in %s: 127.0.0.1:53 is asked for names"
+                    "\nname the servers under `servers`",
+                    path);
 }
 
 // known is what is gathered of names that need no DNS.

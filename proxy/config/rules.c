@@ -4,7 +4,7 @@
 
 #include "auth/base/text.h"
 
-// port_range_parse reads `443` or `8000-8999`.
+// port_range_parse reads `443` or `8000-8999`. A range with its ends exchanged is no good, but set.
 static bool port_range_parse(struct slice s, struct port_range *out)
 {
     const size_t dash = slice_find(s, '-');
@@ -14,16 +14,6 @@ static bool port_range_parse(struct slice s, struct port_range *out)
     if (dash == s.len)
         return true;
     return port_parse(slice_from(s, dash + 1), &out->last) == ERR_OK && out->first <= out->last;
-}
-
-// is_range_downwards tells whether a range would be one with its ends exchanged.
-static bool is_range_downwards(struct slice text)
-{
-    const size_t dash = slice_find(text, '-');
-    uint16_t first = 0;
-    uint16_t last = 0;
-    return dash < text.len && port_parse(slice_first(text, dash), &first) == ERR_OK &&
-           port_parse(slice_from(text, dash + 1), &last) == ERR_OK && first > last;
 }
 
 static bool port_read(struct reader *reader, const struct node *node, void *out, void *arg)
@@ -45,7 +35,7 @@ static bool port_read(struct reader *reader, const struct node *node, void *out,
         "port `%s`: expected 1 to 65535 without leading zeros, a range such as 8000-8999, or "
         "any\n%s",
         reader_quote(text, quoted),
-        is_range_downwards(text) ? "a range begins with its lower port" : "");
+        range->first > range->last ? "a range begins with its lower port" : "");
 }
 
 // ports_read reads a list, or the word `any` alone.

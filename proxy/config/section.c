@@ -207,7 +207,7 @@ static void value_read(struct reader *reader, const struct node *node, const str
 bool section_read(struct reader *reader, const struct node *node, const struct section *section,
                   void *out)
 {
-    const bool is_map = reader_map(reader, node, section->what);
+    const bool is_map = reader_expect(reader, node, NODE_MAP, section->what);
     if (is_map)
         check_keys(reader, node, section);
     for (size_t i = 0; i < section->count; i++) {

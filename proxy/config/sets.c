@@ -51,29 +51,9 @@ struct shared {
     bool is_reported; // its odd prefixes
 };
 
-struct sets {
-    struct reader *reader; // borrowed
-    void *tree;            // owned: of tsearch(3), by kind and key; owns the lists
-    struct shared *first;  // in the order in which they came
-    struct shared **end;   // where the next one goes
-};
-
-struct sets *sets_create(struct reader *reader)
+void sets_deinit(struct sets *sets)
 {
-    struct sets *sets = calloc(1, sizeof *sets);
-    if (sets == NULL)
-        return NULL;
-    sets->reader = reader;
-    sets->end = &sets->first;
-    return sets;
-}
-
-void sets_destroy(struct sets *sets)
-{
-    if (sets == NULL)
-        return;
     tdestroy(sets->tree, free);
-    free(sets);
 }
 
 // ---- shared lists -------------------------------------------------------------------------------
@@ -106,8 +86,8 @@ static struct shared *add_shared(struct sets *sets, enum list_kind kind, const c
         reader_no_memory(sets->reader);
         return NULL;
     }
-    *sets->end = shared;
-    sets->end = &shared->next;
+    *(sets->last == NULL ? &sets->first : &sets->last->next) = shared;
+    sets->last = shared;
     return shared;
 }
 
@@ -188,23 +168,6 @@ static struct shared *file_list(struct sets *sets, const struct node *node, enum
 
 // ---- lists --------------------------------------------------------------------------------------
 
-// part_list is the shared lists that one list is made of, besides its plain entries.
-struct part_list {
-    struct shared **items; // owned
-    size_t count;
-    size_t cap;
-};
-
-static bool add_part(struct sets *sets, struct part_list *parts, struct shared *shared)
-{
-    struct shared **items = array_make_room(parts->items, parts->count, &parts->cap, sizeof *items);
-    if (items == NULL)
-        return reader_no_memory(sets->reader);
-    parts->items = items;
-    items[parts->count++] = shared;
-    return true;
-}
-
 // report_unknown says that there is no such set, and what was perhaps meant.
 static void report_unknown(struct sets *sets, const struct node *node, enum list_kind kind)
 {
@@ -262,75 +225,80 @@ static struct shared *part_read(struct sets *sets, const struct node *node, enum
     return shared->is_bad ? NULL : shared;
 }
 
-// entries_read sorts the entries of `node` into plain ones and parts.
-static void entries_read(struct sets *sets, const struct node *node, const struct shared *inside,
-                         struct list_builder *builder, struct part_list *parts)
+// list is one while it is read: plain entries in a builder, and the sets and facts of shared lists that it names.
+struct list {
+    struct list_builder plain;
+    union set *items; // owned
+    size_t count;
+    size_t cap;
+    size_t shared_count;
+    const struct shared *last; // shared list
+    struct list_facts facts;
+};
+
+// add_shared_sets adds those of a shared list, whose odd prefixes are reported once where an allow uses them.
+static void add_shared_sets(struct sets *sets, struct list *list, struct shared *shared,
+                            bool is_allow)
 {
-    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
-        if (entry->kind != NODE_MAP && !is_set_name(entry)) {
-            (void)list_builder_add(builder, sets->reader, entry);
-            continue;
+    for (size_t i = 0; i < shared->count; i++) {
+        union set *items = array_make_room(list->items, list->count, &list->cap, sizeof *items);
+        if (items == NULL) {
+            reader_no_memory(sets->reader);
+            return;
         }
-        struct shared *shared = part_read(sets, entry, builder->kind, inside);
-        if (shared != NULL)
-            (void)add_part(sets, parts, shared);
+        list->items = items;
+        items[list->count++] = shared->items[i];
     }
+    list->shared_count++;
+    list->last = shared;
+    list_facts_add(&list->facts, &shared->facts);
+    if (is_allow && !shared->is_reported)
+        list_facts_report(sets->reader, &shared->facts);
+    shared->is_reported |= is_allow;
 }
 
-// combine gives `out` the set of the plain entries, where there are any, and those of all parts.
-static bool combine(struct sets *sets, struct list_builder *builder, const struct part_list *parts,
-                    struct shared *out)
+// list_finish gives `out` the set of the plain entries, where there are any, and those of the shared lists.
+static bool list_finish(struct sets *sets, struct list *list, struct shared *out)
 {
-    const bool has_plain = builder->facts.entry_count > 0;
-    size_t count = has_plain;
-    if (!has_plain && parts->count == 1) {
-        out->items = parts->items[0]->items;
-        out->count = parts->items[0]->count;
+    const size_t plain_count = list->plain.facts.entry_count > 0;
+    if (plain_count == 0 && list->shared_count == 1) {
+        out->items = list->last->items;
+        out->count = list->last->count;
         return true;
     }
-    for (size_t i = 0; i < parts->count; i++)
-        count += parts->items[i]->count;
-    union set *items = reader_alloc(sets->reader, count, sizeof *items);
-    if (items == NULL || (has_plain && !finish(sets, builder, &items[0])))
+    union set *items = reader_alloc(sets->reader, plain_count + list->count, sizeof *items);
+    if (items == NULL || (plain_count > 0 && !finish(sets, &list->plain, &items[0])))
         return false;
+    for (size_t i = 0; i < list->count; i++)
+        items[plain_count + i] = list->items[i];
     out->items = items;
-    out->count = has_plain;
-    for (size_t i = 0; i < parts->count; i++) {
-        for (size_t k = 0; k < parts->items[i]->count; k++)
-            items[out->count++] = parts->items[i]->items[k];
-    }
+    out->count = plain_count + list->count;
     return true;
-}
-
-static void report_odd(struct sets *sets, const struct list_facts *plain,
-                       const struct part_list *parts)
-{
-    list_facts_report(sets->reader, plain);
-    for (size_t i = 0; i < parts->count; i++) {
-        struct shared *shared = parts->items[i];
-        if (!shared->is_reported)
-            list_facts_report(sets->reader, &shared->facts);
-        shared->is_reported = true;
-    }
 }
 
 // list_read reads the whole list `node` into the sets and facts of `out`, whose kind is set.
 static bool list_read(struct sets *sets, const struct node *node, const char *what,
                       const struct shared *inside, bool is_allow, struct shared *out)
 {
-    struct list_builder builder = {.kind = out->kind};
-    struct part_list parts = {0};
+    struct list list = {.plain = {.kind = out->kind}};
     if (!reader_list(sets->reader, node, what, 1, LIST_ENTRIES_MAX))
         return false;
-    entries_read(sets, node, inside, &builder, &parts);
-    out->facts = builder.facts;
-    const bool is_good = combine(sets, &builder, &parts, out);
+    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
+        if (entry->kind != NODE_MAP && !is_set_name(entry)) {
+            (void)list_builder_add(&list.plain, sets->reader, entry);
+            continue;
+        }
+        struct shared *shared = part_read(sets, entry, out->kind, inside);
+        if (shared != NULL)
+            add_shared_sets(sets, &list, shared, is_allow);
+    }
     if (is_allow)
-        report_odd(sets, &builder.facts, &parts);
-    for (size_t i = 0; i < parts.count; i++)
-        list_facts_add(&out->facts, &parts.items[i]->facts);
-    list_builder_deinit(&builder);
-    free(parts.items);
+        list_facts_report(sets->reader, &list.plain.facts);
+    out->facts = list.plain.facts;
+    list_facts_add(&out->facts, &list.facts);
+    const bool is_good = list_finish(sets, &list, out);
+    list_builder_deinit(&list.plain);
+    free(list.items);
     return is_good;
 }
 

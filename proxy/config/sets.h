@@ -12,13 +12,16 @@
 extern const struct section sets_section;
 extern const struct section list_file_section;
 
-struct sets;
+// sets is the collection; start with {.reader = ...}. Its other fields are private.
+struct sets {
+    struct reader *reader; // borrowed
+    void *tree;            // owned: of tsearch(3), by kind and key; owns the lists
+    struct shared *first;  // in the order in which they came
+    struct shared *last;
+};
 
-// sets_create makes an empty collection; NULL without memory. `reader` is borrowed.
-struct sets *sets_create(struct reader *reader) MUST_USE;
-
-// sets_destroy frees it. NULL is allowed.
-void sets_destroy(struct sets *sets);
+// sets_deinit frees what it holds.
+void sets_deinit(struct sets *sets);
 
 // sets_read reads the section `sets` (NULL: left out). Before any list that may use one.
 void sets_read(struct sets *sets, const struct node *node);

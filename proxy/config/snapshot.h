@@ -128,7 +128,7 @@ void denials_unref(struct denials *denials);
 struct taking {
     atomic_size_t refs;
     struct arena *arena;         // owned
-    struct slice source;         // arena; a digest of the text that was refused
+    uint8_t source[32];          // SHA-256 of the text that was refused
     struct snapshot_file *files; // arena; what was read
     struct trust **trusts;       // owned, in the arena
     size_t trust_count;

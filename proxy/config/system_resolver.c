@@ -1,6 +1,7 @@
 // What this machine has in /etc/hosts and /etc/resolv.conf, as resolver_options.
 #include "proxy/config/system_resolver.h"
 
+#include "auth/iprange.h"
 #include "proxy/config/file.h"
 #include "proxy/config/host_list.h"
 #include "proxy/config/system_text.h"
@@ -53,21 +54,37 @@ static enum err fill_hosts(struct resolver_options *options)
     return options->hosts == NULL ? ERR_MEMORY : ERR_OK;
 }
 
+size_t system_servers_add(struct resolver_options *options, struct slice text)
+{
+    struct ip_addr found[DNS_MAX_SERVERS];
+    size_t skipped = 0;
+    const size_t count = resolv_conf_parse(text, found, DNS_MAX_SERVERS, &skipped);
+    for (size_t i = 0; i < count; i++) {
+        if (ip_addr_classify(&found[i]) == IP_CLASS_CLOSED)
+            skipped++;
+        else
+            options->servers[options->server_count++] = (struct dns_server){found[i], DNS_PORT};
+    }
+    return skipped;
+}
+
+bool system_servers_default(struct resolver_options *options)
+{
+    if (options->server_count > 0)
+        return false;
+    options->servers[options->server_count++] = (struct dns_server){
+        .address = {.family = IP_V4, .bytes = {127, 0, 0, 1}}, .port = DNS_PORT};
+    return true;
+}
+
 static void fill_servers(struct resolver_options *options)
 {
     struct file_content content = {0};
     struct errinfo info;
-    struct ip_addr found[DNS_MAX_SERVERS];
-    size_t skipped = 0;
-    if (file_read("/etc/resolv.conf", SYSTEM_FILE_MAX, FILE_PUBLIC, &content, &info) == ERR_OK) {
-        options->server_count = resolv_conf_parse(content.bytes, found, DNS_MAX_SERVERS, &skipped);
-        for (size_t i = 0; i < options->server_count; i++)
-            options->servers[i] = (struct dns_server){found[i], DNS_PORT};
-    }
+    if (file_read("/etc/resolv.conf", SYSTEM_FILE_MAX, FILE_PUBLIC, &content, &info) == ERR_OK)
+        (void)system_servers_add(options, content.bytes);
     file_content_deinit(&content);
-    if (options->server_count == 0)
-        options->servers[options->server_count++] = (struct dns_server){
-            .address = {.family = IP_V4, .bytes = {127, 0, 0, 1}}, .port = DNS_PORT};
+    (void)system_servers_default(options);
 }
 
 enum err system_resolver_fill(struct resolver_options *options)

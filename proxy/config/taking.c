@@ -61,17 +61,6 @@ static enum err read_profiles(struct reader *reader, const struct snapshot *curr
     return ERR_OK;
 }
 
-// keep_source keeps a digest of the text that was refused, to see whether it is another one.
-static bool keep_source(struct taking *taking, struct slice next)
-{
-    uint8_t *digest = arena_alloc(taking->arena, 1, SHA256_DIGEST_LENGTH);
-    if (digest == NULL)
-        return false;
-    (void)SHA256(next.data, next.len, digest);
-    taking->source = slice_of(digest, SHA256_DIGEST_LENGTH);
-    return true;
-}
-
 static enum err fill(struct taking *taking, const struct snapshot *current,
                      const struct yaml_document *document, const struct yaml_document *next,
                      struct reader *reader)
@@ -101,7 +90,7 @@ static enum err parse(struct slice text, const char *path, struct diagnostics *d
 
 static bool is_same(const struct taking *a, const struct taking *b)
 {
-    return b != NULL && !b->is_early && slice_equal(a->source, b->source) &&
+    return b != NULL && !b->is_early && memcmp(a->source, b->source, sizeof a->source) == 0 &&
            snapshot_files_equal(a->files, b->files);
 }
 
@@ -117,6 +106,7 @@ enum err taking_read(const struct snapshot *current, struct slice next, int64_t 
     diagnostics_init(&diagnostics);
     atomic_init(&taking->refs, 1);
     taking->arena = arena_create();
+    (void)SHA256(next.data, next.len, taking->source); // to see whether another one is another text
     struct reader reader = {
         .diagnostics = &diagnostics,
         .file = current->path,
@@ -129,7 +119,7 @@ enum err taking_read(const struct snapshot *current, struct slice next, int64_t 
     struct yaml_document *refused = NULL;
     if (parse(current->source, current->path, &diagnostics, &document) == ERR_OK &&
         parse(next, current->path, &diagnostics, &refused) == ERR_OK && document != NULL &&
-        reader.arena != NULL && keep_source(taking, next))
+        reader.arena != NULL)
         error = fill(taking, current, document, refused, &reader);
     yaml_document_destroy(document);
     yaml_document_destroy(refused);

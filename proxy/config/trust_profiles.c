@@ -119,20 +119,12 @@ static void system_add(struct reader *reader, const struct node *node, struct tr
     file_content_deinit(&content);
 }
 
-void profile_add_cas(struct reader *reader, const struct node *node, bool has_system_cas,
-                     struct trust *trust)
+void profile_add_cas(struct reader *reader, const struct node *node, struct trust *trust)
 {
+    const struct node *system_cas = node_get(node, "system_cas");
     files_add(reader, node_get(node, "ca"), "`ca`", 1, trust_add_ca, trust);
-    if (has_system_cas)
-        system_add(reader, node_get(node, "system_cas"), trust);
-}
-
-bool profile_has_system_cas(struct reader *reader, const struct node *node)
-{
-    const struct node *value = node_get(node, "system_cas");
-    bool has_system_cas = false;
-    return value != NULL && reader_boolean(reader, value, "`system_cas`", &has_system_cas) &&
-           has_system_cas;
+    if (system_cas != NULL && slice_equal(system_cas->text, SLICE_LITERAL("true")))
+        system_add(reader, system_cas, trust);
 }
 
 static enum err deny_serial(struct trust *trust, struct slice issuer, struct slice serial)
@@ -280,7 +272,7 @@ static void profile_read(struct reader *reader, const struct node *node, const c
         return;
     }
     const size_t errors_before = reader->diagnostics->error_count;
-    profile_add_cas(reader, node, profile.has_system_cas, *out);
+    profile_add_cas(reader, node, *out);
     files_add(reader, node_get(node, "intermediates"), "`intermediates`", 0,
               trust_add_intermediates, *out);
     denied_keep(reader, in_force, *out);

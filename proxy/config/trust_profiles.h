@@ -17,13 +17,8 @@ void trust_profiles_read(struct reader *reader, const struct node *node,
                          const struct snapshot *in_force, struct snapshot *snapshot,
                          struct name_list *out_names);
 
-// profile_add_cas adds the certificates under `ca` of the profile `node`, and with `has_system_cas` those
-// of the system.
-void profile_add_cas(struct reader *reader, const struct node *node, bool has_system_cas,
-                     struct trust *trust);
-
-// profile_has_system_cas reads `system_cas` of the profile `node`.
-bool profile_has_system_cas(struct reader *reader, const struct node *node);
+// profile_add_cas adds the certificates under `ca` of the profile `node`, and with `system_cas: true` those of the system.
+void profile_add_cas(struct reader *reader, const struct node *node, struct trust *trust);
 
 // profile_read_denied denies what the list `node` names. NULL: nothing.
 void profile_read_denied(struct reader *reader, const struct node *node, struct trust *trust);

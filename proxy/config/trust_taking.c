@@ -75,7 +75,7 @@ static void take_cas(struct reader *reader, const struct node *node, struct prog
         return;
     enum err error = trust_create(&options, &present);
     if (error == ERR_OK) {
-        profile_add_cas(reader, node, profile_has_system_cas(reader, node), present);
+        profile_add_cas(reader, node, present);
         error = reader->diagnostics->error_count == errors_before
                     ? trust_drop_absent(revision, present)
                     : ERR_INPUT;
