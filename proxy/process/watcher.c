@@ -1,8 +1,7 @@
-// Walks each path link by link and asks inotify about the names that matter in each folder.
+// Looks at each path link by link and asks inotify about the names that matter in each folder.
 //
-//   1. watcher_add resolves the path one component at a time. Where a component is a link, or the last
-//      one, (folder, name) goes onto the list, and a link's target is walked on.
-//      Of a folder that was added every name counts.
+//   1. watcher_add looks at each part of the path. Where it is a link, or the whole path, (folder, name) goes onto the
+//      list, and a link's target is looked at in the same way. Of a folder that was added every name counts.
 //   2. An event counts only when its folder and name are on the list: the audit log may be written
 //      next to a certificate.
 //   3. A change starts a short timer, so that a certificate and its key come as a pair.
@@ -17,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "auth/base/slice.h"
+#include "auth/base/text.h"
 
 enum {
     MAX_LINKS = 40, // as the kernel's own limit
@@ -118,101 +117,49 @@ static void add_name(struct watcher *watcher, const char *folder, struct slice n
     watcher->names = watched;
 }
 
-// path_walk is a path that is being walked.
-struct path_walk {
-    char walked[PATH_MAX]; // resolved so far, without a link in it; "" stands for the root
-    char rest[PATH_MAX];   // still to walk
-};
-
-static bool begin_walk(struct path_walk *walk, const char *path)
+// add_place watches for the name that a path ends with, in its folder.
+static void add_place(struct watcher *watcher, struct slice path)
 {
-    walk->walked[0] = '\0';
-    if (path[0] == '/')
-        return string_copy(walk->rest, sizeof walk->rest, slice_of_string(path));
-    return getcwd(walk->walked, sizeof walk->walked) != NULL &&
-           string_copy(walk->rest, sizeof walk->rest, slice_of_string(path));
+    char folder[PATH_MAX];
+    const uint8_t *slash = memrchr(path.data, '/', path.len);
+    const size_t at = slash == NULL ? 0 : (size_t)(slash - path.data) + 1;
+    if (string_copy(folder, sizeof folder, at == 0 ? SLICE_LITERAL(".") : slice_first(path, at)))
+        add_name(watcher, folder, slice_from(path, at));
 }
 
-// take_component takes the next name off the rest; an empty one at the end.
-static struct slice take_component(struct path_walk *walk, char out[NAME_MAX + 1])
-{
-    struct slice rest = slice_of_string(walk->rest);
-    while (rest.len > 0 && rest.data[0] == '/')
-        rest = slice_from(rest, 1);
-    const struct slice name = slice_first(rest, slice_find(rest, '/'));
-    char left[PATH_MAX];
-    (void)string_copy(left, sizeof left, slice_from(rest, name.len));
-    if (!string_copy(out, NAME_MAX + 1, name))
-        out[0] = '\0';
-    (void)string_copy(walk->rest, sizeof walk->rest, slice_of_string(left));
-    return slice_of_string(out);
-}
-
-static bool append(char *path, size_t cap, const char *name)
-{
-    const size_t len = strlen(path);
-    return len + 1 < cap && string_copy(path + len, cap - len, SLICE_LITERAL("/")) &&
-           string_copy(path + len + 1, cap - len - 1, slice_of_string(name));
-}
-
-static void step_back(struct path_walk *walk)
-{
-    char *slash = strrchr(walk->walked, '/');
-    if (slash != NULL)
-        *slash = '\0';
-}
-
-// follow_link goes on at the target of the link that stands at `link`.
-static bool follow_link(struct path_walk *walk, const char *link)
+// read_link gives the path that the link at `path` leads to. False: it is no link.
+static bool read_link(struct slice path, char out[PATH_MAX])
 {
     char target[PATH_MAX];
-    const ssize_t len = readlink(link, target, sizeof target - 1);
+    char link[PATH_MAX];
+    const uint8_t *slash = memrchr(path.data, '/', path.len);
+    const size_t folder_len = slash == NULL ? 0 : (size_t)(slash - path.data) + 1;
+    const ssize_t len =
+        string_copy(link, sizeof link, path) ? readlink(link, target, sizeof target) : -1;
     if (len <= 0)
         return false;
-    target[len] = '\0';
-    if (walk->rest[0] != '\0' && !append(target, sizeof target, walk->rest))
-        return false;
-    if (target[0] == '/')
-        walk->walked[0] = '\0';
-    return string_copy(walk->rest, sizeof walk->rest, slice_of_string(target));
+    struct text text;
+    text_init(&text, out, PATH_MAX);
+    if (target[0] != '/')
+        text_append(&text, slice_first(path, folder_len));
+    text_append(&text, slice_of(target, (size_t)len));
+    return !text.is_cut;
 }
 
-// watch_folder watches for every name in what a path has led to, where that is a folder.
-static void watch_folder(struct watcher *watcher, const char *path)
+// watch_path watches for each link on a path, for those on the way to its target, and for the path's last name. The kernel
+// goes along the links of the folders itself. `*links_left` bounds how many are followed.
+static void watch_path(struct watcher *watcher, struct slice path, int *links_left)
 {
-    struct stat status;
-    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
-        add_name(watcher, path, SLICE_LITERAL(""));
-}
-
-static void watch_path(struct watcher *watcher, const char *path)
-{
-    struct path_walk walk;
-    bool goes_on = begin_walk(&walk, path);
-    for (int links = 0; goes_on && links <= MAX_LINKS;) {
-        char name[NAME_MAX + 1];
-        const struct slice component = take_component(&walk, name);
-        if (component.len == 0) {
-            watch_folder(watcher, walk.walked);
-            return;
-        }
-        if (slice_equal(component, SLICE_LITERAL(".")))
+    char target[PATH_MAX];
+    for (size_t end = 1; end <= path.len; end++) {
+        const struct slice part = slice_first(path, end);
+        if (part.data[end - 1] == '/' || (end < path.len && path.data[end] != '/'))
             continue;
-        if (slice_equal(component, SLICE_LITERAL(".."))) {
-            step_back(&walk);
-            continue;
-        }
-        char here[PATH_MAX];
-        struct stat status = {0};
-        (void)string_copy(here, sizeof here, slice_of_string(walk.walked));
-        goes_on = append(here, sizeof here, name);
-        const bool is_link = goes_on && lstat(here, &status) == 0 && S_ISLNK(status.st_mode);
-        if (is_link || walk.rest[0] == '\0')
-            add_name(watcher, walk.walked[0] == '\0' ? "/" : walk.walked, component);
-        links += is_link ? 1 : 0;
-        if (goes_on)
-            goes_on = is_link ? follow_link(&walk, here)
-                              : string_copy(walk.walked, sizeof walk.walked, slice_of_string(here));
+        const bool is_link = read_link(part, target);
+        if (is_link || end == path.len)
+            add_place(watcher, part);
+        if (is_link && (*links_left)-- > 0)
+            watch_path(watcher, slice_of_string(target), links_left);
     }
 }
 
@@ -320,7 +267,11 @@ void watcher_add(struct watcher *watcher, const char *path)
 {
     const struct slice text = slice_of_string(path);
     struct file_state *state = malloc(sizeof *state + text.len + 1);
-    watch_path(watcher, path);
+    int links_left = MAX_LINKS;
+    watch_path(watcher, text, &links_left);
+    struct stat status;
+    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        add_name(watcher, path, SLICE_LITERAL("")); // for every name in it
     if (state == NULL)
         return;
     (void)string_copy(state->path, text.len + 1, text);

@@ -3,21 +3,11 @@
 #include "proxy/service/horizon.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "proxy/log/log.h"
 
 enum { DAY_S = 86400, DAYS_BEFORE = 7, LOOK_EVERY_S = 60 };
-
-struct horizon {
-    struct ev_loop *loop;                      // borrowed
-    void (*on_look)(void *arg, int64_t now_s); // never NULL
-    void *arg;                                 // borrowed
-    ev_timer timer;                            // to the next look
-    struct snapshot *snapshot;                 // ref; NULL before the first horizon_watch
-    int64_t last_s;                            // of the last look, Unix seconds
-};
 
 // day_of gives how many days of warning have begun: 0 before the first, 8 on the first day after the end.
 // What ends is good through its last second.
@@ -46,9 +36,36 @@ struct thing {
     const char *when_out; // what it means that it has ended
 };
 
-typedef void thing_function(void *arg, const struct thing *thing);
+// glance is one look: from when, at what time, and what it has found.
+struct glance {
+    int64_t last_s;
+    int64_t now_s;
+    int64_t left_s; // from now until something has its next day
+};
 
-static void each_crl(const struct trust *trust, thing_function *tell, void *arg)
+// look_at says what there is to say of a thing.
+static void look_at(struct glance *glance, const struct thing *thing)
+{
+    const char *whose = thing->is_listener ? "listener " : "trust.";
+    const int64_t past_s = (thing->end_s + 1 - glance->now_s) % DAY_S;
+    const int64_t left_s = past_s > 0 ? past_s : past_s + DAY_S;
+    if (left_s < glance->left_s)
+        glance->left_s = left_s;
+    switch (horizon_stage_of(thing->end_s, glance->last_s, glance->now_s)) {
+    case HORIZON_SILENT:
+        return;
+    case HORIZON_DUE:
+        log_warning("%s%s: %s %s expires in %" PRId64 " hours; %s", whose, thing->owner,
+                    thing->what, thing->name, (thing->end_s - glance->now_s) / 3600, thing->to_do);
+        return;
+    case HORIZON_PAST:
+        log_error("%s%s: %s %s has expired%s%s", whose, thing->owner, thing->what, thing->name,
+                  thing->when_out[0] == ':' ? "" : " ", thing->when_out);
+        return;
+    }
+}
+
+static void each_crl(struct glance *glance, const struct trust *trust)
 {
     for (size_t i = 0; i < trust_crl_count(trust); i++) {
         const struct trust_crl crl = trust_crl_at(trust, i);
@@ -70,11 +87,11 @@ static void each_crl(const struct trust *trust, thing_function *tell, void *arg)
                     : ": handshakes and requests below this CA are refused until its "
                       "new one is there",
         };
-        tell(arg, &thing);
+        look_at(glance, &thing);
     }
 }
 
-static void each_ca(const struct trust *trust, thing_function *tell, void *arg)
+static void each_ca(struct glance *glance, const struct trust *trust)
 {
     for (size_t i = 0; i < trust_certificate_count(trust); i++) {
         const struct trust_certificate ca = trust_certificate_at(trust, i);
@@ -88,12 +105,11 @@ static void each_ca(const struct trust *trust, thing_function *tell, void *arg)
                 ": nobody is accepted under it any more; add its new certificate to the profile's files",
         };
         if (!ca.is_left_out)
-            tell(arg, &thing);
+            look_at(glance, &thing);
     }
 }
 
-static void each_served(const char *listener, const struct tls_context *tls, thing_function *tell,
-                        void *arg)
+static void each_served(struct glance *glance, const char *listener, const struct tls_context *tls)
 {
     for (size_t i = 0; i < tls_context_certificate_count(tls); i++) {
         struct tls_context_info info;
@@ -107,64 +123,25 @@ static void each_served(const char *listener, const struct tls_context *tls, thi
             .to_do = "renew it in time",
             .when_out = ": clients go on with it no more; renew it",
         };
-        tell(arg, &thing);
+        look_at(glance, &thing);
     }
 }
 
-// each_thing tells of everything in the snapshot that ends.
-static void each_thing(const struct snapshot *snapshot, thing_function *tell, void *arg)
+// look looks at everything in the snapshot that ends.
+static void look(struct glance *glance, const struct snapshot *snapshot)
 {
     for (size_t t = 0; t < snapshot->trust_count; t++) {
-        each_crl(snapshot->trusts[t], tell, arg);
-        each_ca(snapshot->trusts[t], tell, arg);
+        each_crl(glance, snapshot->trusts[t]);
+        each_ca(glance, snapshot->trusts[t]);
     }
     for (size_t l = 0; l < snapshot->listener_count; l++) {
         const struct listener_config *listener = &snapshot->listeners[l];
-        each_served(listener->name, listener->tls, tell, arg);
+        each_served(glance, listener->name, listener->tls);
         for (size_t s = 0; s < listener->sni_count; s++) {
             if (listener->sni[s].chain_path != listener->chain_path)
-                each_served(listener->name, listener->sni[s].tls, tell, arg);
+                each_served(glance, listener->name, listener->sni[s].tls);
         }
     }
-}
-
-// glance is one look: from when, and at what time.
-struct glance {
-    int64_t last_s;
-    int64_t now_s;
-};
-
-static void say(void *arg, const struct thing *thing)
-{
-    const struct glance *glance = arg;
-    const char *whose = thing->is_listener ? "listener " : "trust.";
-    switch (horizon_stage_of(thing->end_s, glance->last_s, glance->now_s)) {
-    case HORIZON_SILENT:
-        return;
-    case HORIZON_DUE:
-        log_warning("%s%s: %s %s expires in %" PRId64 " hours; %s", whose, thing->owner,
-                    thing->what, thing->name, (thing->end_s - glance->now_s) / 3600, thing->to_do);
-        return;
-    case HORIZON_PAST:
-        log_error("%s%s: %s %s has expired%s%s", whose, thing->owner, thing->what, thing->name,
-                  thing->when_out[0] == ':' ? "" : " ", thing->when_out);
-        return;
-    }
-}
-
-// nearest is when the next thing has its next day.
-struct nearest {
-    int64_t now_s;
-    int64_t left_s;
-};
-
-static void find_nearest(void *arg, const struct thing *thing)
-{
-    struct nearest *nearest = arg;
-    const int64_t past_s = (thing->end_s + 1 - nearest->now_s) % DAY_S;
-    const int64_t left_s = past_s > 0 ? past_s : past_s + DAY_S;
-    if (left_s < nearest->left_s)
-        nearest->left_s = left_s;
 }
 
 int64_t horizon_wait_s(int64_t last_s, int64_t left_s, int64_t now_s)
@@ -175,11 +152,13 @@ int64_t horizon_wait_s(int64_t last_s, int64_t left_s, int64_t now_s)
     return wait_s > 0 ? wait_s : 0;
 }
 
-static void wait_for_next(struct horizon *horizon)
+// look_now says what has become true by `now_s`, and waits for what comes next.
+static void look_now(struct horizon *horizon, int64_t now_s)
 {
-    struct nearest nearest = {.now_s = horizon->last_s, .left_s = LOOK_EVERY_S};
-    each_thing(horizon->snapshot, find_nearest, &nearest);
-    const int64_t wait_s = horizon_wait_s(horizon->last_s, nearest.left_s, (int64_t)time(NULL));
+    struct glance glance = {.last_s = horizon->last_s, .now_s = now_s, .left_s = LOOK_EVERY_S};
+    look(&glance, horizon->snapshot);
+    horizon->last_s = now_s;
+    const int64_t wait_s = horizon_wait_s(now_s, glance.left_s, (int64_t)time(NULL));
     ev_timer_stop(horizon->loop, &horizon->timer);
     ev_timer_set(&horizon->timer, (ev_tstamp)wait_s, 0.);
     ev_timer_start(horizon->loop, &horizon->timer);
@@ -187,13 +166,10 @@ static void wait_for_next(struct horizon *horizon)
 
 void horizon_look(struct horizon *horizon)
 {
-    struct glance glance = {.last_s = horizon->last_s, .now_s = (int64_t)time(NULL)};
     if (horizon->snapshot == NULL)
         return;
-    each_thing(horizon->snapshot, say, &glance);
-    horizon->last_s = glance.now_s;
-    wait_for_next(horizon);
-    horizon->on_look(horizon->arg, glance.now_s);
+    look_now(horizon, (int64_t)time(NULL));
+    horizon->on_look(horizon->arg, horizon->last_s);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -203,35 +179,28 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     horizon_look(timer->data);
 }
 
-struct horizon *horizon_create(struct ev_loop *loop, void (*on_look)(void *arg, int64_t now_s),
-                               void *arg)
+void horizon_init(struct horizon *horizon, struct ev_loop *loop,
+                  void (*on_look)(void *arg, int64_t now_s), void *arg)
 {
-    struct horizon *horizon = calloc(1, sizeof *horizon);
-    if (horizon == NULL)
-        return NULL;
-    horizon->loop = loop;
-    horizon->on_look = on_look;
-    horizon->arg = arg;
+    *horizon = (struct horizon){.loop = loop, .on_look = on_look, .arg = arg};
     ev_timer_init(&horizon->timer, on_timer, 0., 0.);
     horizon->timer.data = horizon;
-    return horizon;
 }
 
-void horizon_destroy(struct horizon *horizon)
+void horizon_stop(struct horizon *horizon)
 {
-    if (horizon == NULL)
-        return;
-    ev_timer_stop(horizon->loop, &horizon->timer);
+    if (horizon->loop != NULL)
+        ev_timer_stop(horizon->loop, &horizon->timer);
     snapshot_unref(horizon->snapshot);
-    free(horizon);
+    horizon->snapshot = NULL;
 }
 
-static void hold(struct horizon *horizon, struct snapshot *snapshot)
+void horizon_follow(struct horizon *horizon, struct snapshot *revision)
 {
     struct snapshot *old = horizon->snapshot;
-    horizon->snapshot = snapshot_ref(snapshot);
+    horizon->snapshot = snapshot_ref(revision);
     snapshot_unref(old);
-    wait_for_next(horizon);
+    look_now(horizon, horizon->last_s); // that says nothing
 }
 
 void horizon_watch(struct horizon *horizon, struct snapshot *snapshot)
@@ -239,10 +208,5 @@ void horizon_watch(struct horizon *horizon, struct snapshot *snapshot)
     if (horizon->snapshot == snapshot)
         return; // it goes on counting
     horizon->last_s = (int64_t)time(NULL);
-    hold(horizon, snapshot);
-}
-
-void horizon_follow(struct horizon *horizon, struct snapshot *revision)
-{
-    hold(horizon, revision);
+    horizon_follow(horizon, snapshot);
 }

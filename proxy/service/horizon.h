@@ -9,15 +9,23 @@
 
 #include "proxy/config/snapshot.h"
 
-struct horizon; // opaque: heap
+// Private to horizon.c. Zeroed is stopped.
+struct horizon {
+    struct ev_loop *loop;                      // borrowed
+    void (*on_look)(void *arg, int64_t now_s); // never NULL
+    void *arg;                                 // borrowed
+    ev_timer timer;                            // to the next look
+    struct snapshot *snapshot;                 // ref; NULL before the first horizon_watch
+    int64_t last_s;                            // of the last look, Unix seconds
+};
 
-// horizon_create makes one; it watches nothing yet. `on_look` is called at each look with `arg`, borrowed, and with
-// the time, Unix seconds. NULL without memory.
-struct horizon *horizon_create(struct ev_loop *loop, void (*on_look)(void *arg, int64_t now_s),
-                               void *arg) MUST_USE;
+// horizon_init makes one that watches nothing yet. `on_look` is called at each look with `arg`, borrowed, and with the
+// time, Unix seconds.
+void horizon_init(struct horizon *horizon, struct ev_loop *loop,
+                  void (*on_look)(void *arg, int64_t now_s), void *arg);
 
-// horizon_destroy stops and frees it. NULL is allowed.
-void horizon_destroy(struct horizon *horizon);
+// horizon_stop stops it and gives up what it holds. A zeroed one is allowed.
+void horizon_stop(struct horizon *horizon);
 
 // horizon_watch watches what `snapshot` is made of from now on, and nothing else. It holds a reference.
 void horizon_watch(struct horizon *horizon, struct snapshot *snapshot);

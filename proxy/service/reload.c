@@ -148,7 +148,7 @@ void reload_watch_files(struct service *service)
     for (; file != NULL; file = file->next)
         watcher_add(service->watcher, file->path);
     watcher_commit(service->watcher);
-    horizon_watch(service->horizon, service->snapshot);
+    horizon_watch(&service->horizon, service->snapshot);
 }
 
 // prepare does all of a reload that can fail, beside the loading itself.
@@ -259,7 +259,7 @@ static bool revise(struct service *service, struct taking *taking)
         return false;
     }
     hand_over(service, revision, &service->sockets); // every socket stays where it is
-    horizon_follow(service->horizon, revision);
+    horizon_follow(&service->horizon, revision);
     return true;
 }
 
@@ -506,8 +506,8 @@ bool reload_start(struct service *service)
     wakeup_start(&service->loader.done, service->loop);
     wakeup_start(&service->adopted, service->loop);
     service->watcher = watcher_create(service->loop, on_files_changed, service);
-    service->horizon = horizon_create(service->loop, on_look, service);
-    return service->watcher != NULL && service->horizon != NULL;
+    horizon_init(&service->horizon, service->loop, on_look, service);
+    return service->watcher != NULL;
 }
 
 void reload_stop(struct service *service)
@@ -519,7 +519,7 @@ void reload_stop(struct service *service)
         diagnostics_deinit(&service->loader.diagnostics);
     }
     watcher_destroy(service->watcher);
-    horizon_destroy(service->horizon);
+    horizon_stop(&service->horizon);
     if (service->loop != NULL) {
         ev_timer_stop(service->loop, &service->tick);
         wakeup_stop(&service->loader.done, service->loop);

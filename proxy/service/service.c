@@ -166,7 +166,7 @@ static void on_clock_set(void *arg)
     log_warning("the machine's clock was set, or it has slept: every tunnel is judged again by the "
                 "time that it is now");
     post_all(service, WORKER_CLOCK_SET);
-    horizon_look(service->horizon);
+    horizon_look(&service->horizon);
 }
 
 static void on_exits(void *arg, uint32_t rung)

@@ -50,7 +50,7 @@ struct service {
     struct reload_outcome reloads;
     ev_timer tick;           // runs while the rollout has missed something
     struct watcher *watcher; // owned; of the files that `snapshot` names
-    struct horizon *horizon; // owned; of the lists of `snapshot`
+    struct horizon horizon;  // of the lists of `snapshot`
     struct clock_watch clock_watch;
     struct watchdog watchdog;
     struct control *control; // owned; NULL: there is no control socket
