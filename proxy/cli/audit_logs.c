@@ -12,13 +12,11 @@ struct cli_line audit_read(const char *verb, const char *usage_of_verb,
     return cli_read(&syntax, argc, argv);
 }
 
-int audit_read_logs(const char *verb, const struct cli_line *line,
-                    void (*on_line)(void *arg, const struct log_line *line), void *arg)
+int audit_read_logs(const char *verb, const struct cli_line *line, log_line_fn on_line, void *arg)
 {
-    const struct log_file_events events = {.on_line = on_line, .arg = arg};
     for (int i = 0; i < line->argument_count; i++) {
         struct errinfo info = {0};
-        if (log_file_read(line->arguments[i], &events, &info) == ERR_OK)
+        if (log_file_read(line->arguments[i], on_line, arg, &info) == ERR_OK)
             continue;
         cli_say(verb, "%s", info.text);
         return CLI_UNLOADABLE;

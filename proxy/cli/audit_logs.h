@@ -10,5 +10,5 @@ struct cli_line audit_read(const char *verb, const char *usage_of_verb,
 
 // audit_read_logs reads the logs that `line` names one after the other for `verb`, and calls `on_line` with `arg` for
 // each of their lines. CLI_OK, or CLI_UNLOADABLE when a log cannot be read; the reason is then on stderr.
-int audit_read_logs(const char *verb, const struct cli_line *line,
-                    void (*on_line)(void *arg, const struct log_line *line), void *arg) MUST_USE;
+int audit_read_logs(const char *verb, const struct cli_line *line, log_line_fn on_line,
+                    void *arg) MUST_USE;

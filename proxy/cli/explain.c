@@ -248,10 +248,9 @@ static void on_line(void *arg, const struct log_line *line)
 
 static int ask_log(struct explain_run *run)
 {
-    const struct log_file_events events = {.on_line = on_line, .arg = run};
     struct errinfo info = {0};
     run->status = CLI_OK;
-    if (log_file_read(run->log, &events, &info) != ERR_OK) {
+    if (log_file_read(run->log, on_line, run, &info) != ERR_OK) {
         cli_say("explain", "%s", info.text);
         return CLI_UNLOADABLE;
     }

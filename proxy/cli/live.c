@@ -5,15 +5,8 @@
 
 #include "proxy/cli/control_client.h"
 
-// gathering is the list while it is read.
-struct gathering {
-    struct live *live;
-    bool has_failed;
-};
-
-static void take_blocks(struct gathering *gathering, const json_t *root)
+static void take_blocks(struct live *live, const json_t *root)
 {
-    struct live *live = gathering->live;
     size_t i = 0;
     json_t *one = NULL;
     live->has_all_blocks = member_number(root, "blocks_not_listed") == 0;
@@ -26,7 +19,7 @@ static void take_blocks(struct gathering *gathering, const json_t *root)
         if (block_parse(slice_of_string(member_text(one, "block")), text, &block, &info) !=
                 ERR_OK ||
             blocklist_add(live->blocks, &block, &longer) != ERR_OK) {
-            gathering->has_failed = true;
+            live->is_unusable = true;
             return;
         }
         blocklist_unref(live->blocks);
@@ -44,7 +37,6 @@ static void take_client(struct live *live, const json_t *root)
             continue;
         live->is_counted = true;
         live->tunnels = member_number(one, "tunnels");
-        live->sessions = member_number(one, "sessions");
     }
     if (!live->is_counted) // those who are left out have no more than the last one that is there
         live->is_counted = live->client != NULL && member_number(root, "clients_not_listed") == 0;
@@ -52,23 +44,22 @@ static void take_client(struct live *live, const json_t *root)
 
 static void on_line(void *arg, const json_t *root)
 {
-    struct gathering *gathering = arg;
+    struct live *live = arg;
     const char *id = member_text(json_object_get(root, "config"), "id");
-    if (!string_copy(gathering->live->config, sizeof gathering->live->config, slice_of_string(id)))
-        gathering->has_failed = true;
-    take_blocks(gathering, root);
-    take_client(gathering->live, root);
+    if (!string_copy(live->config, sizeof live->config, slice_of_string(id)))
+        live->is_unusable = true;
+    take_blocks(live, root);
+    take_client(live, root);
 }
 
 int live_ask(const char *config_path, const char *client, struct live *out)
 {
     const struct control_options options = {.command = "explain", .config_path = config_path};
-    struct gathering gathering = {.live = out};
     *out = (struct live){.client = client};
-    const int status = control_ask(&options, "status", false, on_line, &gathering);
-    if (status == CLI_OK && !gathering.has_failed)
+    const int status = control_ask(&options, "status", false, on_line, out);
+    if (status == CLI_OK && !out->is_unusable)
         return CLI_OK;
-    if (gathering.has_failed)
+    if (out->is_unusable)
         cli_say("explain", "the proxy's answer cannot be used");
     live_deinit(out);
     return status == CLI_OK ? CLI_UNLOADABLE : status;

@@ -10,7 +10,7 @@ struct live {
     const char *client;       // borrowed; whose tunnels are counted; NULL: nobody's
     bool is_counted;          // the client is among those that the proxy lists
     long long tunnels;
-    long long sessions;
+    bool is_unusable; // something in the answer cannot be read
 };
 
 // live_ask asks the proxy whose configuration is at `config_path`. `client` may be NULL. Gives the exit status of the

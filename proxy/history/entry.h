@@ -1,8 +1,7 @@
-// entry: one line of an audit log, read back. For the commands that look at what was (verify, replay, suggest);
-// the proxy itself never reads its log.
+// entry: one line of an audit log, read back for `audit` and `explain`. The proxy itself never reads its log.
 //
-// A log may come from anywhere: every member is checked before it is used, and a line that is not what
-// docs/AUDIT.md says is refused with what is wrong. The only user of jansson.
+// A log may come from anywhere: every member is checked before it is used, and a line that docs/AUDIT.md does not
+// allow is refused with the reason.
 #pragma once
 
 #include <jansson.h>

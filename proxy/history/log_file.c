@@ -1,4 +1,4 @@
-// Line by line in bounded memory: a log may be larger than this machine's, and one line of it anything.
+// Line by line in bounded memory: a log may be larger than memory, and a line of it may be anything.
 #include "proxy/history/log_file.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@ static bool next_line(FILE *file, struct line_buffer *line)
     return line->len > 0 || byte == '\n';
 }
 
-static void tell(const struct log_file_events *events, const char *path, size_t number,
+static void tell(log_line_fn on_line, void *arg, const char *path, size_t number,
                  const struct line_buffer *line)
 {
     struct history_entry entry;
@@ -38,32 +38,32 @@ static void tell(const struct log_file_events *events, const char *path, size_t 
         .problem = error == ERR_OK ? NULL : info.text,
         .is_torn = error == ERR_EOF,
     };
-    events->on_line(events->arg, &told);
+    on_line(arg, &told);
     history_entry_deinit(&entry);
 }
 
-static enum err read_lines(FILE *file, const char *path, const struct log_file_events *events,
+static enum err read_lines(FILE *file, const char *path, log_line_fn on_line, void *arg,
                            struct errinfo *info)
 {
     struct line_buffer line = {.data = malloc(HISTORY_LINE_MAX)};
     if (line.data == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     for (size_t number = 1; next_line(file, &line); number++)
-        tell(events, path, number, &line);
+        tell(on_line, arg, path, number, &line);
     free(line.data);
     if (ferror(file))
         return errinfo_set(info, ERR_SYSTEM, "%s: cannot be read: %s", path, strerror(errno));
     return ERR_OK;
 }
 
-enum err log_file_read(const char *path, const struct log_file_events *events, struct errinfo *info)
+enum err log_file_read(const char *path, log_line_fn on_line, void *arg, struct errinfo *info)
 {
     if (strcmp(path, "-") == 0)
-        return read_lines(stdin, "stdin", events, info);
+        return read_lines(stdin, "stdin", on_line, arg, info);
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return errinfo_set(info, ERR_SYSTEM, "%s: cannot be opened: %s", path, strerror(errno));
-    const enum err error = read_lines(file, path, events, info);
+    const enum err error = read_lines(file, path, on_line, arg, info);
     (void)fclose(file);
     return error;
 }

@@ -14,13 +14,10 @@ struct log_line {
     bool is_torn; // the beginning of a record, such as a kill leaves: no fault of the log's
 };
 
-// log_file_events is told of every line.
-struct log_file_events {
-    void (*on_line)(void *arg, const struct log_line *line);
-    void *arg; // borrowed
-};
+// log_line_fn is told of every line.
+typedef void (*log_line_fn)(void *arg, const struct log_line *line);
 
 // log_file_read reads the file at `path`, `-` for stdin, to its end. Empty lines are left out. ERR_SYSTEM with the
 // sentence in `info` when it cannot be opened or read.
-enum err log_file_read(const char *path, const struct log_file_events *events,
+enum err log_file_read(const char *path, log_line_fn on_line, void *arg,
                        struct errinfo *info) MUST_USE;
