@@ -1,7 +1,7 @@
 // loop_thread: a thread with an event loop, a mailbox for other threads, and an orderly end.
 //
-// A drain gives what is under way some time to end; a stop ends everything now. A loop that has become empty after
-// many connections can be replaced, see `renew`. Knows nothing of what runs on the loop.
+// A drain gives what is under way some time to end; a stop ends everything now. A loop that is empty after many
+// connections can be replaced, see `renew`. Knows nothing of what runs on the loop.
 #pragma once
 
 #include <ev.h>
@@ -25,8 +25,9 @@ struct loop_thread_events {
     void (*end_all)(void *owner, bool is_late);
     // on_exit is the last act of the thread.
     void (*on_exit)(void *owner);
-    // may_renew is asked when somebody else has broken the loop (ev_break): is it empty, so that it can be replaced?
-    // renew moves everything to another loop; an error leaves it on the old one. Both NULL: the loop is never broken.
+    // may_renew is called after the owner has broken the loop (ev_break). It tells whether the loop is empty, so that it can
+    // be replaced. renew moves everything to another loop; after an error it is still on the old one. Both NULL: the owner
+    // never breaks the loop.
     bool (*may_renew)(void *owner);
     enum err (*renew)(void *owner, struct ev_loop *loop, struct errinfo *info);
 };
@@ -57,7 +58,7 @@ enum err loop_thread_init(struct loop_thread *thread, const struct loop_thread_e
 // loop_thread_start starts the thread. ERR_SYSTEM.
 enum err loop_thread_start(struct loop_thread *thread, struct errinfo *info) MUST_USE;
 
-// loop_thread_post has the loop take a message. A message that is posted again before it is taken is taken once. Any
+// loop_thread_post sends a message to the loop. A message that is sent again before the loop takes it is taken once. Any
 // thread, from loop_thread_init to loop_thread_deinit.
 void loop_thread_post(struct loop_thread *thread, unsigned message);
 

@@ -1,7 +1,7 @@
-// turn: a queue whose entries are worked off from the loop, a bounded time in each pass.
+// turn: a queue whose entries are handled from the loop, with a time budget for each pass.
 //
-// A long queue delays nobody else: when the budget is used up the rest is left to the next pass. An entry that
-// is queued again while it is worked on has its next turn in a later pass. Knows nothing of the work.
+// A long queue delays nothing else: when the budget is spent the rest waits for the next pass. An entry that is queued
+// again while it is handled comes in a later pass. Knows nothing of the work.
 #pragma once
 
 #include <ev.h>

@@ -1,7 +1,7 @@
-// worker: a thread with a loop of its own, its share of the listening sockets, and its sessions.
+// worker: a thread with its own loop, its share of the listening sockets, and its sessions.
 //
-// Sessions never move between workers. Workers share the snapshot, the audit queue and what is counted for limits. Other
-// threads talk to a worker through its mailbox.
+// Sessions never move between workers. Workers share the snapshot, the audit queue and the counts for limits. Other threads
+// talk to a worker through its mailbox.
 #pragma once
 
 #include "proxy/loop/loop_thread.h"
@@ -18,18 +18,17 @@ struct worker_options {
     const struct session_context *context;
     uint64_t descriptors;      // that the process may have
     uint64_t base_descriptors; // that it has without any client
-    // on_exit is called on the worker's thread as its last act, on_adopted when it has adopted a
+    // on_exit is called as the last act of the worker's thread, on_adopted, on the same thread, when it has adopted a
     // snapshot. Either may be NULL.
     void (*on_exit)(void *arg);
     void (*on_adopted)(void *arg);
     void *arg; // borrowed
 };
 
-// worker_message is what a worker can be told without more.
+// worker_message is a message without content.
 enum worker_message {
-    WORKER_DRAIN =
-        LOOP_DRAIN, // accept no more, refuse new requests, exit when the last tunnel has ended or the drain time
-                    // of the snapshot is over
+    // Accept no more, refuse new requests, and exit when the last tunnel has ended or the snapshot's drain time is over.
+    WORKER_DRAIN = LOOP_DRAIN,
     WORKER_STOP = LOOP_STOP,           // end everything and exit now
     WORKER_CLOCK_SET = LOOP_FIRST_OWN, // the wall clock was set: judge the live tunnels again
 };
@@ -38,25 +37,23 @@ enum worker_message {
 enum err worker_start(const struct worker_options *options, struct worker **out,
                       struct errinfo *info) MUST_USE;
 
-// worker_adopt hands a new snapshot over: its worker takes a reference of its own, goes on with the
-// sockets of the listeners that stay in their place (`listener_fds` has -1 for them), accepts from the
-// new ones, empties and closes those that are gone, and judges its live tunnels again. The descriptors are
-// taken over, also on an error. Only when every earlier one has been adopted. ERR_MEMORY changes nothing;
-// ERR_EOF: the worker has ended, so that there is nothing to change.
+// worker_adopt sends a new snapshot. The worker takes its own reference, keeps the sockets of the listeners whose address
+// stays (`listener_fds` has -1 for them), accepts from the new ones, empties and closes those that are gone, and judges its
+// live tunnels again. It owns the descriptors, even after an error. Call it only after every earlier snapshot has been
+// adopted. ERR_MEMORY: nothing changes. ERR_EOF: the worker has ended, so there is nothing to change.
 enum err worker_adopt(struct worker *worker, struct snapshot *snapshot,
                       const int *listener_fds) MUST_USE;
 
-// worker_survey hands a survey over. Its `on_done` answers on the worker's thread, also when the worker ends
-// meanwhile. False: it has ended before, and only its counters are told. Only when every
-// earlier one has been answered.
+// worker_survey sends a survey. Its `on_done` is called on the worker's thread, even if the worker ends meanwhile. False: the
+// worker has ended already, and the survey has its counters only. Call it only after every earlier survey has been answered.
 bool worker_survey(struct worker *worker, struct survey *survey);
 
-// worker_take_pulse tells whether the worker's loop has turned since it was asked the last time (also when it was never
-// asked, or has ended), and asks it again. For one thread only.
+// worker_take_pulse tells whether the worker's loop has run since the last call, and asks it again. True for the first call,
+// and if the worker has ended. For one thread only.
 bool worker_take_pulse(struct worker *worker);
 
-// worker_post tells the worker something. Any thread.
+// worker_post sends a message. Any thread.
 void worker_post(struct worker *worker, enum worker_message message);
 
-// worker_join waits for the thread to exit, frees the worker, and tells how many exchanges had to be cut.
+// worker_join waits for the thread to exit, frees the worker, and gives the number of exchanges that it had to cut.
 uint64_t worker_join(struct worker *worker);
