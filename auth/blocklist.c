@@ -107,25 +107,23 @@ static enum err parse_serial(struct slice s, struct text *text, struct block *ou
 enum err block_parse(struct slice s, char text[BLOCK_TEXT_CAP], struct block *out,
                      struct errinfo *info)
 {
-    static const struct slice client = {(const uint8_t *)"client:", 7};
-    static const struct slice sha256 = {(const uint8_t *)"sha256:", 7};
-    static const struct slice serial = {(const uint8_t *)"serial:", 7};
+    static const struct {
+        const char *mark;
+        enum err (*parse)(struct slice, struct text *, struct block *, struct errinfo *);
+    } kinds[] = {{"client:", parse_client}, {"sha256:", parse_sha256}, {"serial:", parse_serial}};
     struct text spelling;
-    enum err error = ERR_INPUT;
     *out = (struct block){.text = text};
     text_init(&spelling, text, BLOCK_TEXT_CAP);
-    if (slice_starts_with(s, client))
-        error = parse_client(slice_from(s, client.len), &spelling, out, info);
-    else if (slice_starts_with(s, sha256))
-        error = parse_sha256(slice_from(s, sha256.len), &spelling, out, info);
-    else if (slice_starts_with(s, serial))
-        error = parse_serial(slice_from(s, serial.len), &spelling, out, info);
-    else
-        error = errinfo_set(info, ERR_INPUT,
-                            "expected client:NAME, sha256:HEX, or serial:HEX issuer:NAME");
-    if (error == ERR_OK && spelling.is_cut)
-        error = errinfo_set(info, ERR_LIMIT, "the issuer's name is too long");
-    return error;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        const struct slice mark = slice_of_string(kinds[i].mark);
+        if (!slice_starts_with(s, mark))
+            continue;
+        TRY(kinds[i].parse(slice_from(s, mark.len), &spelling, out, info));
+        return spelling.is_cut ? errinfo_set(info, ERR_LIMIT, "the issuer's name is too long")
+                               : ERR_OK;
+    }
+    return errinfo_set(info, ERR_INPUT,
+                       "expected client:NAME, sha256:HEX, or serial:HEX issuer:NAME");
 }
 
 const char *block_client_name(const struct block *block)
@@ -183,20 +181,30 @@ enum err blocklist_create(const struct block *blocks, size_t count, struct block
     return error;
 }
 
+// change makes a list without `less` and with `more`, which may be NULL.
+static enum err change(const struct blocklist *list, const struct block *less,
+                       const struct block *more, struct blocklist **out)
+{
+    size_t kept = 0;
+    *out = NULL;
+    struct block *blocks = calloc(blocklist_count(list) + 1, sizeof *blocks);
+    if (blocks == NULL)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < blocklist_count(list); i++) {
+        if (&list->items[i] != less)
+            blocks[kept++] = list->items[i];
+    }
+    if (more != NULL)
+        blocks[kept++] = *more;
+    const enum err error = blocklist_create(blocks, kept, out);
+    free(blocks);
+    return error;
+}
+
 enum err blocklist_add(const struct blocklist *list, const struct block *block,
                        struct blocklist **out)
 {
-    const size_t count = blocklist_count(list);
-    *out = NULL;
-    struct block *blocks = calloc(count + 1, sizeof *blocks);
-    if (blocks == NULL)
-        return ERR_MEMORY;
-    for (size_t i = 0; i < count; i++)
-        blocks[i] = list->items[i];
-    blocks[count] = *block;
-    const enum err error = blocklist_create(blocks, count + 1, out);
-    free(blocks);
-    return error;
+    return change(list, NULL, block, out);
 }
 
 enum err blocklist_remove(const struct blocklist *list, const struct block *block,
@@ -204,19 +212,7 @@ enum err blocklist_remove(const struct blocklist *list, const struct block *bloc
 {
     const struct block *found = blocklist_find(list, block);
     *out = NULL;
-    if (found == NULL)
-        return ERR_INPUT;
-    struct block *blocks = calloc(list->count, sizeof *blocks);
-    if (blocks == NULL)
-        return ERR_MEMORY;
-    size_t kept = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        if (&list->items[i] != found)
-            blocks[kept++] = list->items[i];
-    }
-    const enum err error = blocklist_create(blocks, kept, out);
-    free(blocks);
-    return error;
+    return found == NULL ? ERR_INPUT : change(list, found, NULL, out);
 }
 
 struct blocklist *blocklist_ref(struct blocklist *list)

@@ -36,7 +36,6 @@ struct host_set {
     const uint8_t *records;         // arena
     const struct host_table *table; // arena; NULL when there are few records
     size_t len;                     // bytes of the records
-    uint32_t count;                 // of the records, repeats included
     bool has_any;
 };
 
@@ -102,28 +101,32 @@ static size_t count_labels(struct slice name)
     return count;
 }
 
+// find_slot gives the index of the slot of the record with this very name, or of the free one where it would stand.
+static size_t find_slot(const struct host_table *table, const uint8_t *records, struct slice name,
+                        uint64_t hash)
+{
+    for (size_t i = hash & table->mask;; i = (i + 1) & table->mask) {
+        const struct slot *slot = &table->slots[i];
+        if (slot->place == 0 || (slot->tag == (uint32_t)(hash >> 32) &&
+                                 slice_equal(record_name(records + (slot->place - 1)), name)))
+            return i;
+    }
+}
+
 // put_record puts the record at `place` into the table; one of the same name takes its flags.
 static void put_record(struct host_table *table, uint8_t *records, size_t place)
 {
     const struct slice name = record_name(records + place);
     const uint64_t hash = hash_of(name);
-    const uint32_t tag = (uint32_t)(hash >> 32);
     if (records[place] == FLAG_SUFFIX) {
         const size_t labels = count_labels(name);
         table->suffix_labels[labels / LABELS_A_WORD] |= UINT64_C(1) << labels % LABELS_A_WORD;
     }
-    for (size_t i = hash & table->mask;; i = (i + 1) & table->mask) {
-        struct slot *slot = &table->slots[i];
-        if (slot->place == 0) {
-            *slot = (struct slot){.tag = tag, .place = (uint32_t)place + 1};
-            return;
-        }
-        uint8_t *other = records + (slot->place - 1);
-        if (slot->tag == tag && slice_equal(record_name(other), name)) {
-            *other |= records[place];
-            return;
-        }
-    }
+    struct slot *slot = &table->slots[find_slot(table, records, name, hash)];
+    if (slot->place == 0)
+        *slot = (struct slot){.tag = (uint32_t)(hash >> 32), .place = (uint32_t)place + 1};
+    else
+        records[slot->place - 1] |= records[place];
 }
 
 static struct host_table *build_table(struct arena *arena, uint8_t *records, size_t len,
@@ -150,10 +153,8 @@ const struct host_set *host_set_builder_finish(struct host_set_builder *builder,
     bool is_good = set != NULL && records != NULL;
     if (is_good) {
         (void)bytes_copy(records, builder->len, slice_of(builder->records, builder->len));
-        *set = (struct host_set){.records = records,
-                                 .len = builder->len,
-                                 .count = (uint32_t)builder->count,
-                                 .has_any = builder->has_any};
+        *set =
+            (struct host_set){.records = records, .len = builder->len, .has_any = builder->has_any};
         if (builder->count > FEW_RECORDS) {
             set->table = build_table(arena, records, builder->len, builder->count);
             is_good = set->table != NULL;
@@ -169,15 +170,8 @@ const struct host_set *host_set_builder_finish(struct host_set_builder *builder,
 static uint8_t find_record(const struct host_set *set, struct slice name, uint64_t hash)
 {
     const struct host_table *table = set->table;
-    const uint32_t tag = (uint32_t)(hash >> 32);
-    for (size_t i = hash & table->mask;; i = (i + 1) & table->mask) {
-        const struct slot *slot = &table->slots[i];
-        if (slot->place == 0)
-            return 0;
-        const uint8_t *record = set->records + (slot->place - 1);
-        if (slot->tag == tag && slice_equal(record_name(record), name))
-            return record[0];
-    }
+    const struct slot *slot = &table->slots[find_slot(table, set->records, name, hash)];
+    return slot->place == 0 ? 0 : set->records[slot->place - 1];
 }
 
 static bool table_matches(const struct host_set *set, struct slice name)
@@ -220,11 +214,6 @@ bool host_set_matches(const struct host_set *set, const struct hostname *name)
             return true;
     }
     return false;
-}
-
-size_t host_set_count(const struct host_set *set)
-{
-    return set->count + (size_t)set->has_any;
 }
 
 bool host_set_next(const struct host_set *set, size_t *cursor, struct host_record *out)

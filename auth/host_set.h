@@ -34,9 +34,6 @@ void host_set_builder_deinit(struct host_set_builder *builder);
 // host_set_matches tells whether any pattern of the set matches the canonical name.
 bool host_set_matches(const struct host_set *set, const struct hostname *name);
 
-// host_set_count gives the number of patterns, repeats included.
-size_t host_set_count(const struct host_set *set);
-
 // host_record is a pattern of a set: its name without `*.`, borrowed from the set.
 struct host_record {
     enum host_pattern_kind kind;

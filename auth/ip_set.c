@@ -133,11 +133,6 @@ enum err ip_set_builder_add(struct ip_set_builder *builder, const struct ip_pref
     return ERR_OK;
 }
 
-void ip_set_builder_add_public(struct ip_set_builder *builder)
-{
-    builder->has_public = true;
-}
-
 void ip_set_builder_deinit(struct ip_set_builder *builder)
 {
     free(builder->prefixes);

@@ -10,20 +10,17 @@
 
 struct ip_set; // opaque; lives in the arena that it was built in
 
-// ip_set_builder collects prefixes on the heap. A zeroed one is empty; fields are private.
+// ip_set_builder collects prefixes on the heap. A zeroed one is empty; the others are private.
 struct ip_set_builder {
     struct ip_prefix *prefixes; // owned
     size_t count;
     size_t cap;
-    bool has_public;
+    bool has_public; // to be set for the word `public`: every ordinary address
 };
 
 // ip_set_builder_add takes one prefix; repeats and overlaps are allowed.
 enum err ip_set_builder_add(struct ip_set_builder *builder,
                             const struct ip_prefix *prefix) MUST_USE;
-
-// ip_set_builder_add_public takes the word `public`: every ordinary address.
-void ip_set_builder_add_public(struct ip_set_builder *builder);
 
 // ip_set_builder_finish compiles what was added into `arena` and empties the builder. An empty set
 // is a set. NULL without memory.

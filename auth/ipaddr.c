@@ -13,21 +13,18 @@ static const struct ip_prefix v4_mapped = {
     .length = 96,
 };
 
-// parse_decimal reads 1-3 digits without leading zeros, up to `max`.
-static bool parse_decimal(struct slice s, unsigned max, uint8_t *out)
+bool decimal_parse(struct slice s, uint32_t max, uint32_t *out)
 {
-    if (s.len < 1 || s.len > 3 || (s.len > 1 && s.data[0] == '0'))
+    if (s.len < 1 || s.len > 5 || (s.len > 1 && s.data[0] == '0'))
         return false;
-    unsigned value = 0;
+    uint32_t value = 0;
     for (size_t i = 0; i < s.len; i++) {
         if (s.data[i] < '0' || s.data[i] > '9')
             return false;
-        value = value * 10 + (unsigned)(s.data[i] - '0');
+        value = value * 10 + (uint32_t)(s.data[i] - '0');
     }
-    if (value > max)
-        return false;
-    *out = (uint8_t)value;
-    return true;
+    *out = value;
+    return value <= max;
 }
 
 // parse_v4 reads a dotted quad: exactly four decimal numbers.
@@ -35,10 +32,10 @@ static bool parse_v4(struct slice s, uint8_t out[V4_BYTES])
 {
     for (size_t i = 0; i < V4_BYTES; i++) {
         const size_t end = i + 1 < V4_BYTES ? slice_find(s, '.') : s.len;
-        if (!parse_decimal(slice_first(s, end), 255, &out[i]))
+        uint32_t number = 0;
+        if (!decimal_parse(slice_first(s, end), 255, &number) || (i + 1 < V4_BYTES && end == s.len))
             return false;
-        if (i + 1 < V4_BYTES && end == s.len)
-            return false;
+        out[i] = (uint8_t)number;
         s = slice_from(s, end + 1);
     }
     return true;
@@ -47,17 +44,13 @@ static bool parse_v4(struct slice s, uint8_t out[V4_BYTES])
 // parse_group reads 1-4 hexadecimal digits.
 static bool parse_group(struct slice s, uint8_t out[2])
 {
-    if (s.len < 1 || s.len > 4)
+    size_t digits = 0;
+    if (!hex_read(s, out, 2, &digits))
         return false;
-    unsigned value = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        const int digit = hex_digit(s.data[i]);
-        if (digit < 0)
-            return false;
-        value = value * 16 + (unsigned)digit;
+    if (digits <= 2) { // it was read as the first byte
+        out[1] = out[0];
+        out[0] = 0;
     }
-    out[0] = (uint8_t)(value >> 8);
-    out[1] = (uint8_t)(value & 0xFF);
     return true;
 }
 
@@ -258,12 +251,13 @@ enum err ip_prefix_parse(struct slice s, struct ip_prefix *out, struct errinfo *
                            "2001:db8::/32, or as one address without leading zeros",
                            show_length(s), (const char *)s.data);
     const unsigned bits = 8 * (unsigned)ip_addr_slice(&prefix.addr).len;
-    prefix.length = (uint8_t)bits;
-    if (slash != s.len && !parse_decimal(slice_from(s, slash + 1), bits, &prefix.length))
+    uint32_t length = bits;
+    if (slash != s.len && !decimal_parse(slice_from(s, slash + 1), bits, &length))
         return errinfo_set(
             info, ERR_INPUT,
             "`%.*s` has no valid prefix length: write a number from 0 to %u after the slash",
             show_length(s), (const char *)s.data, bits);
+    prefix.length = (uint8_t)length;
     char text[IP_PREFIX_TEXT_CAP];
     if (clear_host_bits(&prefix.addr, prefix.length))
         return errinfo_set(info, ERR_INPUT,

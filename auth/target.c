@@ -3,16 +3,9 @@
 
 enum err port_parse(struct slice s, uint16_t *out)
 {
-    *out = 0;
-    if (s.len < 1 || s.len > 5 || s.data[0] == '0')
-        return ERR_INPUT;
     uint32_t value = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.data[i] < '0' || s.data[i] > '9')
-            return ERR_INPUT;
-        value = value * 10 + (uint32_t)(s.data[i] - '0');
-    }
-    if (value > UINT16_MAX)
+    *out = 0;
+    if (!decimal_parse(s, UINT16_MAX, &value) || value == 0)
         return ERR_INPUT;
     *out = (uint16_t)value;
     return ERR_OK;

@@ -73,7 +73,7 @@ static bool address_add(struct list_builder *builder, struct reader *reader,
     if (!reader_text(reader, node, "address", CONFIG_TEXT_MAX, &text))
         return false;
     if (slice_equal(text, SLICE_LITERAL("public"))) {
-        ip_set_builder_add_public(&builder->addresses);
+        builder->addresses.has_public = true;
         return true;
     }
     if (ip_prefix_parse(text, &prefix, &info) != ERR_OK) {

@@ -27,7 +27,7 @@ static void check_rules(const struct rule *rules, size_t count)
         ASSERT(rules[i].name != NULL);
         ASSERT(!rules[i].has_hosts || rules[i].hosts.count > 0);
         for (size_t j = 0; j < rules[i].hosts.count; j++)
-            ASSERT(host_set_count(rules[i].hosts.items[j]) > 0);
+            ASSERT(host_set_next(rules[i].hosts.items[j], &(size_t){0}, &(struct host_record){0}));
         ASSERT(!rules[i].has_addresses || has_addresses(&rules[i].addresses));
         for (size_t j = 0; j < rules[i].port_count; j++)
             ASSERT(rules[i].ports[j].first > 0 &&

@@ -125,7 +125,7 @@ static const struct ip_set *compile_addresses(struct arena *arena, const struct 
     for (size_t i = 0; i < list->prefix_count; i++)
         assert_int_equal(ERR_OK, ip_set_builder_add(&builder, &list->prefixes[i]));
     if (list->has_public)
-        ip_set_builder_add_public(&builder);
+        builder.has_public = true;
     const struct ip_set *set = ip_set_builder_finish(&builder, arena);
     assert_non_null(set);
     return set;

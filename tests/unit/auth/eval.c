@@ -89,7 +89,7 @@ static void read_addresses(struct eval *eval, struct slice list, struct ip_sets 
         struct ip_prefix prefix;
         struct errinfo info;
         if (is_word(value, "public"))
-            ip_set_builder_add_public(&builder);
+            builder.has_public = true;
         else if (ip_prefix_parse(value, &prefix, &info) == ERR_OK)
             ASSERT(ip_set_builder_add(&builder, &prefix) == ERR_OK);
         else

@@ -35,7 +35,7 @@ struct ip_sets make_addresses(struct arena *arena, const char *prefixes)
         struct ip_prefix prefix;
         struct errinfo info;
         if (slice_equal(text, SLICE_LITERAL("public"))) {
-            ip_set_builder_add_public(&builder);
+            builder.has_public = true;
             continue;
         }
         ASSERT(ip_prefix_parse(text, &prefix, &info) == ERR_OK);

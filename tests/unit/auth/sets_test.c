@@ -129,7 +129,6 @@ static void the_patterns_of_a_set_are_listed(void **state)
     const struct host_set *set = make_hosts(arena, "*,a.example,*.b.example").items[0];
     struct host_record record;
     size_t cursor = 0;
-    assert_int_equal(host_set_count(set), 3);
     assert_true(host_set_next(set, &cursor, &record));
     assert_int_equal(record.kind, HOST_PATTERN_EXACT);
     assert_true(slice_equal(record.name, SLICE_LITERAL("a.example")));
@@ -142,7 +141,6 @@ static void the_patterns_of_a_set_are_listed(void **state)
     assert_false(host_set_next(set, &cursor, &record));
     set = make_hosts(arena, "").items[0];
     cursor = 0;
-    assert_int_equal(host_set_count(set), 0);
     assert_false(host_set_next(set, &cursor, &record));
     arena_destroy(arena);
 }
