@@ -39,7 +39,7 @@ static enum err load(const char *directory, int64_t now_s, struct authority *out
 static struct authority make_authority(const char *directory)
 {
     struct errinfo info = {0};
-    struct authority authority;
+    struct authority authority = {0};
     if (authority_init(directory, &OPTIONS, NOW_S, &info) != ERR_OK ||
         load(directory, NOW_S, &authority, &info) != ERR_OK)
         fail_msg("%s", info.text);
