@@ -4,8 +4,8 @@
 //     {"block":"client:scrapers","since":1795311600,"uid":0}
 //     ]}
 //
-// What cannot be read, or only in part, is an error and never an empty list. Blocking; for main and its
-// start.
+// A file that cannot be read as a whole is an error, never an empty list. The calls block: for main, at its start and
+// when a block changes.
 #pragma once
 
 #include "auth/blocklist.h"

@@ -1,9 +1,8 @@
-// control_request: what somebody asks at the control socket: one line of text, read strictly. Pure.
+// control_request: one request at the control socket: a line of text, parsed strictly. Pure.
 //
 //     COMMAND [force] [ARGUMENT] LF
 //
-// Single spaces, no control characters, the argument is the rest of the line. See docs/CONTROL.md. Who may
-// ask, and what comes of it, is others' business.
+// Single spaces, no control characters, the argument is the rest of the line. See docs/CONTROL.md.
 #pragma once
 
 #include <stdbool.h>

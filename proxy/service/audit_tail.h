@@ -1,8 +1,7 @@
-// audit_tail: somebody who follows the audit log through the control socket.
+// audit_tail: sends the audit log to a client of the control socket, record by record.
 //
-// It reads the file without the writer, at the pace of the listener: so nothing is lost however slow
-// he is, nothing is gathered for him, and neither the writer nor a worker knows of him. Followed over
-// rotation. Lives on main's loop.
+// It reads the file itself, at the pace of the client: nothing is lost and nothing is buffered for a slow client, and
+// neither the writer nor a worker knows of it. It follows the file over rotation. On main's loop.
 #pragma once
 
 #include <ev.h>
@@ -12,8 +11,8 @@
 struct audit_tail;
 
 // audit_tail_start begins after the last record of the file at `path` (copied). `on_gone` is called from the
-// loop when nobody listens any more; then the call is to be ended and the tail to be destroyed. ERR_INPUT
-// when it is no file that can be read again, such as a pipe; ERR_SYSTEM, ERR_MEMORY; with a sentence.
+// loop when the client has gone; the owner then destroys the tail and ends the call. ERR_INPUT when the path is not a
+// file that can be read again, such as a pipe; ERR_SYSTEM, ERR_MEMORY; with a sentence.
 enum err audit_tail_start(struct ev_loop *loop, const char *path, struct control_call *call,
                           void (*on_gone)(void *arg, struct control_call *call), void *arg,
                           struct audit_tail **out, struct errinfo *info) MUST_USE;

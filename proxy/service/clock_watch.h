@@ -1,5 +1,4 @@
-// clock_watch: is told when the machine's clock was set, or the machine has slept, so that what ends by the
-// wall clock need not wait for a timer that counts otherwise.
+// clock_watch: notices that the machine's clock was set, or that the machine has slept. Timers of the loop do not.
 #pragma once
 
 #include <ev.h>

@@ -285,25 +285,34 @@ static bool may_block(const struct control *control, const struct control_reques
     return false;
 }
 
+// read_block reads the argument of a call, whose answer it is if it cannot be read. `text` lives as long as the block.
+static bool read_block(struct control *control, struct control_call *call,
+                       char text[BLOCK_TEXT_CAP], struct block *out)
+{
+    struct errinfo info;
+    if (block_parse(slice_of_string(control_call_request(call)->argument), text, out, &info) ==
+        ERR_OK)
+        return true;
+    answer(control, call, EXIT_USAGE, info.text);
+    return false;
+}
+
 static void do_block(struct control *control, struct control_call *call)
 {
-    const struct control_request *request = control_call_request(call);
     struct service *service = control->service;
     char text[BLOCK_TEXT_CAP];
     struct block block;
     struct errinfo info;
     struct blocklist *blocks = NULL;
-    if (block_parse(slice_of_string(request->argument), text, &block, &info) != ERR_OK) {
-        answer(control, call, EXIT_USAGE, info.text);
+    if (!read_block(control, call, text, &block))
         return;
-    }
     if (blocklist_find(service->blocks, &block) != NULL) {
         const bool is_kept = control->state_problem.text[0] == '\0' || keep_blocks(control);
         answer(control, call, is_kept ? EXIT_OK : EXIT_FAILED,
                is_kept ? "it is blocked already" : control->state_problem.text);
         return;
     }
-    if (!may_block(control, request, &block, &info)) {
+    if (!may_block(control, control_call_request(call), &block, &info)) {
         answer(control, call, EXIT_FAILED, info.text);
         return;
     }
@@ -320,17 +329,12 @@ static void do_block(struct control *control, struct control_call *call)
 
 static void do_unblock(struct control *control, struct control_call *call)
 {
-    struct service *service = control->service;
     char text[BLOCK_TEXT_CAP];
     struct block block;
-    struct errinfo info;
     struct blocklist *blocks = NULL;
-    if (block_parse(slice_of_string(control_call_request(call)->argument), text, &block, &info) !=
-        ERR_OK) {
-        answer(control, call, EXIT_USAGE, info.text);
+    if (!read_block(control, call, text, &block))
         return;
-    }
-    const enum err error = blocklist_remove(service->blocks, &block, &blocks);
+    const enum err error = blocklist_remove(control->service->blocks, &block, &blocks);
     if (error == ERR_OK)
         change_blocks(control, call, blocks, "unblocked", block.text);
     else

@@ -97,12 +97,6 @@ static enum err start_workers(struct service *service, struct errinfo *info)
     return ERR_OK;
 }
 
-static void post_all(struct service *service, enum worker_message message)
-{
-    for (uint32_t w = 0; w < service->worker_count; w++)
-        worker_post(service->workers[w], message);
-}
-
 // reopen_audit is for those who have moved the file away.
 static void reopen_audit(struct service *service)
 {
@@ -143,7 +137,7 @@ static void on_signal(void *arg, uint32_t number)
             service->stopping_at_s = (int64_t)time(NULL);
         service->is_interrupted = true;
         log_info("stopping now");
-        post_all(service, WORKER_STOP);
+        service_post(service, WORKER_STOP);
         break;
     case SIGUSR1:
         reopen_audit(service);
@@ -165,7 +159,7 @@ static void on_clock_set(void *arg)
     struct service *service = arg;
     log_warning("the machine's clock was set, or it has slept: every tunnel is judged again by the "
                 "time that it is now");
-    post_all(service, WORKER_CLOCK_SET);
+    service_post(service, WORKER_CLOCK_SET);
     horizon_look(&service->horizon);
 }
 
@@ -316,7 +310,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     const struct session_context *shared = &service->shared;
     uint64_t unwritten = 0;
     *out_cut_count = 0;
-    post_all(service, WORKER_STOP);
+    service_post(service, WORKER_STOP);
     for (uint32_t w = 0; w < service->worker_count; w++)
         *out_cut_count += worker_join(service->workers[w]);
     control_destroy(service->control);

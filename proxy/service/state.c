@@ -16,6 +16,12 @@ void service_apply_limits(struct service *service, const struct snapshot *snapsh
     memory_watch_set(&service->memory, snapshot->limits.memory != 0);
 }
 
+void service_post(struct service *service, enum worker_message message)
+{
+    for (uint32_t w = 0; w < service->worker_count; w++)
+        worker_post(service->workers[w], message);
+}
+
 void service_begin_drain(struct service *service)
 {
     service->stopping_at_s = (int64_t)time(NULL);
@@ -23,6 +29,5 @@ void service_begin_drain(struct service *service)
     log_info("draining: no new connections; live tunnels have %.1f s (timeouts.drain); SIGINT ends "
              "them now",
              (double)service->snapshot->timeouts.drain_ms / 1000.);
-    for (uint32_t w = 0; w < service->worker_count; w++)
-        worker_post(service->workers[w], WORKER_DRAIN);
+    service_post(service, WORKER_DRAIN);
 }

@@ -66,5 +66,8 @@ struct service {
 // the snapshot itself.
 void service_apply_limits(struct service *service, const struct snapshot *snapshot);
 
+// service_post tells every worker something.
+void service_post(struct service *service, enum worker_message message);
+
 // service_begin_drain does what SIGTERM does. Once.
 void service_begin_drain(struct service *service);
