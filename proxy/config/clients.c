@@ -44,7 +44,7 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
     matches_read(reader, node_get(node, "match"), scope->trusts, &client->matches,
                  &client->match_count);
     client->has_sources = sources != NULL;
-    (void)sets_read_addresses(scope->sets, sources, "`sources`", false, &client->sources, &facts);
+    sets_read_addresses(scope->sets, sources, "`sources`", false, &client->sources, &facts);
     if (client->mode != POLICY_ENFORCE)
         reader_warning(reader, node_get(node, "mode"),
                        "mode `%s` lets requests through that no rule allows"

@@ -26,11 +26,6 @@ enum err host_list_add(struct host_list *list, const struct ip_addr *address,
     return ERR_OK;
 }
 
-struct host_table *host_list_make(const struct host_list *list)
-{
-    return host_table_create(list->entries, list->count);
-}
-
 void host_list_deinit(struct host_list *list)
 {
     free(list->entries);

@@ -1,4 +1,4 @@
-// host_list: names with their addresses while they are gathered, to become a host table.
+// host_list: names with their addresses while they are gathered; host_table_create makes a table of `entries`.
 //
 // For configurations, on any thread. Knows neither files nor the forms in which they are written.
 #pragma once
@@ -21,9 +21,6 @@ struct host_list {
 // is full, ERR_MEMORY.
 enum err host_list_add(struct host_list *list, const struct ip_addr *address,
                        const struct hostname *name) MUST_USE;
-
-// host_list_make gives a table of what is in the list; NULL without memory. The list stays.
-struct host_table *host_list_make(const struct host_list *list) MUST_USE;
 
 // host_list_deinit frees the list. A zeroed list is empty.
 void host_list_deinit(struct host_list *list);

@@ -1,8 +1,8 @@
-// lists: the entries of one list of `hosts` or `addresses`, one by one, from the configuration or
-// from the lines of a list file, gathered into the policy's sets.
+// lists: one list of `hosts` or `addresses`. Reads its entries from the configuration, or from the lines of a list file,
+// into the policy's sets.
 //
-// Knows what an entry looks like and what is remarkable about it. Does not know sets by name
-// (proxy/config/sets) and opens no file: the bytes of a list file are given to it.
+// Knows what an entry looks like and which entries deserve a warning. Does not know sets by name (proxy/config/sets) and
+// opens no file: the caller passes the bytes.
 #pragma once
 
 #include "auth/host_set.h"
@@ -21,10 +21,10 @@ const char *list_kind_name(enum list_kind kind);
 
 enum {
     LIST_ENTRIES_MAX = 4000000, // in one list, each of its files included
-    LIST_ODD_MAX = 8,           // prefixes that are remarked on, in one list
+    LIST_ODD_MAX = 8,           // prefixes that get a warning, in one list
 };
 
-// odd_prefix is one that opens less to an allow than it seems to, and where it stands.
+// odd_prefix is a prefix that opens less than it seems to in an allow, and its place.
 struct odd_prefix {
     struct ip_prefix prefix;
     const char *file; // borrowed: the configuration's path, or in the arena
@@ -32,7 +32,7 @@ struct odd_prefix {
     uint32_t column;
 };
 
-// list_facts is what the rules that use a list have to know about it.
+// list_facts is what a rule must know about a list that it uses.
 struct list_facts {
     size_t entry_count;
     bool has_any;       // `*`
@@ -50,21 +50,20 @@ struct list_builder {
     struct list_facts facts;
 };
 
-// list_builder_deinit frees what an abandoned builder holds.
+// list_builder_deinit frees what a builder holds, finished or not.
 void list_builder_deinit(struct list_builder *builder);
 
-// list_builder_add reads one entry, a text, at its place. False when it was no good; that has been
-// reported.
+// list_builder_add reads one entry, a text. A bad one is reported, and gives `false`.
 bool list_builder_add(struct list_builder *builder, struct reader *reader, const struct node *node);
 
-// list_builder_add_lines reads a list file: one entry a line, blanks around it dropped, comments
-// from a `#` that begins the line or follows a blank, empty lines skipped. A byte order mark of
-// UTF-8 and line ends of Windows are allowed. Findings name `path` (in the arena) and the line.
+// list_builder_add_lines reads a list file with one entry a line. Blanks around an entry, empty lines and comments are
+// dropped; a comment begins with a `#` at the start of a line or after a blank. A UTF-8 byte order mark and CRLF are
+// allowed. Findings name `path` (in the arena) and the line.
 void list_builder_add_lines(struct list_builder *builder, struct reader *reader, const char *path,
                             struct slice bytes);
 
-// list_facts_add adds what holds for another list, which a rule uses together with this one.
+// list_facts_add adds the facts of another list that the same rule uses.
 void list_facts_add(struct list_facts *facts, const struct list_facts *other);
 
-// list_facts_report warns of the odd prefixes, for a list that an allow uses.
+// list_facts_report warns of the odd prefixes. For a list that an allow uses.
 void list_facts_report(struct reader *reader, const struct list_facts *facts);

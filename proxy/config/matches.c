@@ -143,20 +143,17 @@ static void ip_read(struct reader *reader, const struct node *node, const char *
     struct errinfo info = {0};
     if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
         return;
-    struct ip_addr *address = reader_alloc(reader, 1, sizeof *address);
-    if (address == NULL)
-        return;
     // A prefix of full length stands for the address, and knows mapped ones.
-    const bool has_length = slice_find(text, '/') != text.len;
-    if (!has_length && ip_prefix_parse(text, &prefix, &info) == ERR_OK) {
-        *address = prefix.addr;
-        *out = address;
-        return;
-    }
-    if (has_length)
+    if (slice_find(text, '/') != text.len) {
         reader_refuse(reader, node, what, "expected one address, without a `/`", "");
-    else
+    } else if (ip_prefix_parse(text, &prefix, &info) != ERR_OK) {
         reader_error(reader, node, "%s: %s", what, info.text); // which repeats the address
+    } else {
+        struct ip_addr *address = reader_alloc(reader, 1, sizeof *address);
+        if (address != NULL)
+            *address = prefix.addr;
+        *out = address;
+    }
 }
 
 void match_read_name(struct reader *reader, const struct node *node, const char *what, void *field)

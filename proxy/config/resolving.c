@@ -168,7 +168,7 @@ static void host_read(struct known *known, const struct node *node)
 
 static struct host_table *table_make(struct known *known)
 {
-    struct host_table *table = host_list_make(&known->list);
+    struct host_table *table = host_table_create(known->list.entries, known->list.count);
     if (table == NULL)
         reader_no_memory(known->reader);
     return table;

@@ -19,7 +19,6 @@ static bool port_range_parse(struct slice s, struct port_range *out)
 static bool port_read(struct reader *reader, const struct node *node, void *out, void *arg)
 {
     struct port_range *range = out;
-    char quoted[CONFIG_QUOTE_CAP];
     struct slice text = {0};
     (void)arg;
     if (!reader_text(reader, node, "port", CONFIG_TEXT_MAX, &text))
@@ -30,11 +29,9 @@ static bool port_read(struct reader *reader, const struct node *node, void *out,
     }
     if (port_range_parse(text, range))
         return true;
-    return reader_error(
-        reader, node,
-        "port `%s`: expected 1 to 65535 without leading zeros, a range such as 8000-8999, or "
-        "any\n%s",
-        reader_quote(text, quoted),
+    return reader_refuse(
+        reader, node, "port",
+        "expected 1 to 65535 without leading zeros, a range such as 8000-8999, or any",
         range->first > range->last ? "a range begins with its lower port" : "");
 }
 
@@ -130,9 +127,9 @@ static bool rule_read(struct reader *reader, const struct node *node, void *out,
         reader_error(reader, node, "a `deny` rule needs `hosts`, `addresses` or `ports`");
     rule->has_hosts = hosts != NULL;
     rule->has_addresses = addresses != NULL;
-    (void)sets_read_hosts(list->sets, hosts, "`hosts`", &rule->hosts, &host_facts);
-    (void)sets_read_addresses(list->sets, addresses, "`addresses`", is_allow, &rule->addresses,
-                              &address_facts);
+    sets_read_hosts(list->sets, hosts, "`hosts`", &rule->hosts, &host_facts);
+    sets_read_addresses(list->sets, addresses, "`addresses`", is_allow, &rule->addresses,
+                        &address_facts);
     ports_read(reader, ports, rule);
     if (is_allow)
         check_wildcards(reader, hosts, &host_facts, &address_facts);

@@ -1,5 +1,5 @@
-// secrecy: may a private key be kept in a file with this owner and mode? Yes when nobody else can read it; or when a
-// group can that this process is in, as in a pod where a secret belongs to root and to the pod's group.
+// secrecy: may a private key be in a file with this owner and mode? Yes if nobody else can read it. Yes also if a group
+// of this process can read it, as in a pod, where a secret belongs to root and to the pod's group.
 //
 // Values in, verdict out. Opens nothing.
 #pragma once
@@ -17,24 +17,24 @@ enum secrecy {
     SECRECY_GROUP,        // a group may read that this process is not in
 };
 
-// file_owner is what the file says.
+// file_owner is the owner and the mode of a file.
 struct file_owner {
     uid_t uid;
     gid_t gid;
     mode_t mode;
-    bool has_acl; // a POSIX ACL; then the bits of the group are its mask
+    bool has_acl; // it has a POSIX ACL, whose mask is the bits of the group
 };
 
-// process_owner is as whom the process runs.
+// process_owner is the user and the groups of a process.
 struct process_owner {
     uid_t uid;
     const gid_t *groups; // its own and the supplementary ones; borrowed
     size_t group_count;
 };
 
-// secrecy_judge gives the verdict. The group root of a process of root does not count as its group: a proxy that is to
-// run as another user would not be in it.
+// secrecy_judge returns the verdict. If the process is root, group root does not count as one of its groups: a proxy that
+// runs as another user would not be in it.
 enum secrecy secrecy_judge(const struct file_owner *file, const struct process_owner *process);
 
-// secrecy_fault says what is wrong; "" for SECRECY_KEPT. Static memory.
+// secrecy_fault returns what is wrong, in words; "" for SECRECY_KEPT. Static memory.
 const char *secrecy_fault(enum secrecy secrecy);

@@ -302,25 +302,23 @@ static bool list_read(struct sets *sets, const struct node *node, const char *wh
     return is_good;
 }
 
-bool sets_read_hosts(struct sets *sets, const struct node *node, const char *what,
+void sets_read_hosts(struct sets *sets, const struct node *node, const char *what,
                      struct host_sets *out, struct list_facts *facts)
 {
     struct shared list = {.kind = LIST_HOSTS};
-    const bool is_good = list_read(sets, node, what, NULL, false, &list);
+    (void)list_read(sets, node, what, NULL, false, &list);
     *out = (struct host_sets){.items = (const struct host_set *const *)list.items,
                               .count = list.count};
     *facts = list.facts;
-    return is_good;
 }
 
-bool sets_read_addresses(struct sets *sets, const struct node *node, const char *what,
+void sets_read_addresses(struct sets *sets, const struct node *node, const char *what,
                          bool is_allow, struct ip_sets *out, struct list_facts *facts)
 {
     struct shared list = {.kind = LIST_ADDRESSES};
-    const bool is_good = list_read(sets, node, what, NULL, is_allow, &list);
+    (void)list_read(sets, node, what, NULL, is_allow, &list);
     *out = (struct ip_sets){.items = (const struct ip_set *const *)list.items, .count = list.count};
     *facts = list.facts;
-    return is_good;
 }
 
 // ---- the section --------------------------------------------------------------------------------

@@ -33,9 +33,9 @@ void sets_warn_unused(struct sets *sets);
 bool sets_uses_bad(const struct sets *sets);
 
 // sets_read_hosts and sets_read_addresses read a list of a rule: plain entries, `@NAME`, and
-// `{file: PATH}`. `what` is such as "`hosts`". `*facts` is what holds for the whole list; its odd
-// prefixes are reported here when the list `is_allow`'s, for a shared list once. NULL gives `false`.
-bool sets_read_hosts(struct sets *sets, const struct node *node, const char *what,
+// `{file: PATH}`. `what` is such as "`hosts`". `*facts` is what holds for the whole list. Its odd
+// prefixes are reported here when an allow uses it (`is_allow`), those of a shared list once. NULL: an empty list.
+void sets_read_hosts(struct sets *sets, const struct node *node, const char *what,
                      struct host_sets *out, struct list_facts *facts);
-bool sets_read_addresses(struct sets *sets, const struct node *node, const char *what,
+void sets_read_addresses(struct sets *sets, const struct node *node, const char *what,
                          bool is_allow, struct ip_sets *out, struct list_facts *facts);

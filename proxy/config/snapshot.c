@@ -37,15 +37,6 @@ void taking_unref(struct taking *taking)
     free(taking);
 }
 
-// taking_apply puts what was read into `snapshot`, a copy of the one that it was read for.
-static void taking_apply(const struct taking *taking, struct snapshot *snapshot)
-{
-    snapshot->trusts = taking->trusts;
-    snapshot->listeners = taking->listeners;
-    if (taking->denials != NULL)
-        snapshot->policy = taking->denials->policy;
-}
-
 struct snapshot *snapshot_ref(struct snapshot *snapshot)
 {
     (void)atomic_fetch_add_explicit(&snapshot->refs, 1, memory_order_relaxed);
@@ -94,8 +85,12 @@ enum err snapshot_revise(struct snapshot *snapshot, struct blocklist *blocks, st
     revision->base = snapshot_ref(snapshot->base == NULL ? snapshot : snapshot->base);
     revision->blocks = blocklist_ref(blocks);
     revision->taking = taking_ref(taking);
-    if (taking != NULL)
-        taking_apply(taking, revision);
+    if (taking != NULL) {
+        revision->trusts = taking->trusts;
+        revision->listeners = taking->listeners;
+        if (taking->denials != NULL)
+            revision->policy = taking->denials->policy;
+    }
     *out = revision;
     return ERR_OK;
 }

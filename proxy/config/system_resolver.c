@@ -48,7 +48,7 @@ static enum err fill_hosts(struct resolver_options *options)
         (void)hosts_text_parse(content.bytes, on_hosts_line, &gathering);
     add_localhost(&gathering);
     if (gathering.error != ERR_MEMORY)
-        options->hosts = host_list_make(&gathering.list);
+        options->hosts = host_table_create(gathering.list.entries, gathering.list.count);
     host_list_deinit(&gathering.list);
     file_content_deinit(&content);
     return options->hosts == NULL ? ERR_MEMORY : ERR_OK;
