@@ -25,8 +25,8 @@ enum { TOP_DEFAULT = 20, TOP_MAX = 1000 };
 enum wait_kind {
     WAIT_RELOAD,
     WAIT_BLOCKS,
-    WAIT_SURVEY, // the first one in the list is under way
-    WAIT_TAIL,   // it never ends by itself
+    WAIT_SCAN, // the first one in the list is under way
+    WAIT_TAIL, // it never ends by itself
 };
 
 struct waiter {
@@ -46,10 +46,10 @@ struct control {
     ev_prepare turn;               // before the loop waits
     struct waiter waiters[CONTROL_CALLS_MAX];
     size_t waiter_count;
-    struct survey *parts;  // owned; one a worker
-    atomic_uint answered;  // parts that the workers have given back
-    uint32_t asked_count;  // 0: no survey is under way
-    struct wakeup surveys; // owned; a part was given back
+    struct scan *parts;   // owned; one a worker
+    atomic_uint answered; // parts that the workers have given back
+    uint32_t asked_count; // 0: no scan is under way
+    struct wakeup scans;  // owned; a part was given back
 };
 
 static const char *result_word(int exit_status)
@@ -112,11 +112,11 @@ static void remove_waiter(struct control *control, struct waiter *waiter)
         waiter[0] = waiter[1];
 }
 
-// find_survey gives the first client that waits for one; NULL: nobody does.
-static struct waiter *find_survey(struct control *control)
+// find_scan gives the first client that waits for one; NULL: nobody does.
+static struct waiter *find_scan(struct control *control)
 {
     for (size_t i = 0; i < control->waiter_count; i++) {
-        if (control->waiters[i].kind == WAIT_SURVEY)
+        if (control->waiters[i].kind == WAIT_SCAN)
             return &control->waiters[i];
     }
     return NULL;
@@ -159,7 +159,7 @@ static bool go_on(struct control *control, const struct waiter *waiter)
     case WAIT_TAIL:
         audit_tail_follow(waiter->tail, service->snapshot->audit_path);
         return false;
-    case WAIT_SURVEY:
+    case WAIT_SCAN:
         return false;
     }
     return false;
@@ -343,26 +343,26 @@ static void do_unblock(struct control *control, struct control_call *call)
                                   : "no memory: it stays blocked");
 }
 
-// -- surveys: status, top, kill
+// -- scans: status, top, kill
 
 // on_part runs on the worker's thread.
 static void on_part(void *arg)
 {
     struct control *control = arg;
     (void)atomic_fetch_add(&control->answered, 1);
-    wakeup_send(&control->surveys);
+    wakeup_send(&control->scans);
 }
 
 // parse_kill reads `id:HEX` or `client:NAME` into the question.
-static bool parse_kill(const char *argument, struct survey *out)
+static bool parse_kill(const char *argument, struct scan *out)
 {
     const struct slice text = slice_of_string(argument);
     if (slice_starts_with(text, SLICE_LITERAL("id:"))) {
-        out->kind = SURVEY_KILL_ID;
+        out->kind = SCAN_KILL_ID;
         return string_copy(out->id, sizeof out->id, slice_from(text, 3)) &&
                strlen(out->id) == sizeof out->id - 1;
     }
-    out->kind = SURVEY_KILL_CLIENT;
+    out->kind = SCAN_KILL_CLIENT;
     return slice_starts_with(text, SLICE_LITERAL("client:")) &&
            string_copy(out->client, sizeof out->client, slice_from(text, 7)) &&
            out->client[0] != '\0';
@@ -381,54 +381,54 @@ static bool parse_count(const char *argument, size_t *out)
 }
 
 // A question function makes what is asked of every worker out of an argument. False with a sentence: it cannot be read.
-static bool ask_counts(const char *argument, struct survey *out, struct errinfo *info)
+static bool ask_counts(const char *argument, struct scan *out, struct errinfo *info)
 {
     (void)argument;
     (void)info;
-    out->kind = SURVEY_COUNT;
+    out->kind = SCAN_COUNT;
     return true;
 }
 
-static bool ask_tunnels(const char *argument, struct survey *out, struct errinfo *info)
+static bool ask_tunnels(const char *argument, struct scan *out, struct errinfo *info)
 {
-    out->kind = SURVEY_TUNNELS;
+    out->kind = SCAN_TUNNELS;
     if (parse_count(argument, &out->max_tunnels))
         return true;
     (void)errinfo_set(info, ERR_INPUT, "expected a number from 1 to %d", TOP_MAX);
     return false;
 }
 
-static bool ask_kill(const char *argument, struct survey *out, struct errinfo *info)
+static bool ask_kill(const char *argument, struct scan *out, struct errinfo *info)
 {
     if (parse_kill(argument, out))
         return true;
     (void)errinfo_set(info, ERR_INPUT,
                       "`%.64s` is neither an id (16 hexadecimal digits) nor client:NAME",
-                      argument + (out->kind == SURVEY_KILL_ID ? 3 : 0));
+                      argument + (out->kind == SCAN_KILL_ID ? 3 : 0));
     return false;
 }
 
 // A tell function answers with what the workers have said.
-static void tell_counts(struct control *control, struct control_call *call, struct survey *sum)
+static void tell_counts(struct control *control, struct control_call *call, struct scan *sum)
 {
     status_write(control->service, control->state_problem.text, sum, control_call_text(call));
     answer(control, call, EXIT_OK, sum->is_partial ? "partial: no memory for all" : "ok");
 }
 
-static void tell_tunnels(struct control *control, struct control_call *call, struct survey *sum)
+static void tell_tunnels(struct control *control, struct control_call *call, struct scan *sum)
 {
     status_write_top(sum, control_call_text(call));
     answer(control, call, EXIT_OK, sum->is_partial ? "partial: no memory for all" : "ok");
 }
 
-static void tell_killed(struct control *control, struct control_call *call, struct survey *sum)
+static void tell_killed(struct control *control, struct control_call *call, struct scan *sum)
 {
     struct errinfo info;
     const char *nearest = NULL;
     int exit_status = EXIT_OK;
     text_append_format(control_call_text(call), "{\"killed\":%" PRIu64 "}\n", sum->killed);
     (void)errinfo_set(&info, ERR_OK, "killed: %" PRIu64, sum->killed);
-    if (sum->killed == 0 && sum->kind == SURVEY_KILL_ID) {
+    if (sum->killed == 0 && sum->kind == SCAN_KILL_ID) {
         exit_status = EXIT_FAILED;
         (void)errinfo_set(&info, ERR_INPUT, "no live request or tunnel has the id %s", sum->id);
     } else if (sum->killed == 0 &&
@@ -468,17 +468,17 @@ static void do_tail(struct control *control, struct control_call *call)
 
 // -- the table
 
-static void do_survey(struct control *control, struct control_call *call);
+static void do_scan(struct control *control, struct control_call *call);
 
 // A command is done by `begin`. What is a question to the workers has the other two.
 static const struct command {
     void (*begin)(struct control *control, struct control_call *call);
-    bool (*ask)(const char *argument, struct survey *out, struct errinfo *info);
-    void (*tell)(struct control *control, struct control_call *call, struct survey *sum);
+    bool (*ask)(const char *argument, struct scan *out, struct errinfo *info);
+    void (*tell)(struct control *control, struct control_call *call, struct scan *sum);
 } commands[] = {
-    [CONTROL_STATUS] = {do_survey, ask_counts, tell_counts},
-    [CONTROL_TOP] = {do_survey, ask_tunnels, tell_tunnels},
-    [CONTROL_KILL] = {do_survey, ask_kill, tell_killed},
+    [CONTROL_STATUS] = {do_scan, ask_counts, tell_counts},
+    [CONTROL_TOP] = {do_scan, ask_tunnels, tell_tunnels},
+    [CONTROL_KILL] = {do_scan, ask_kill, tell_killed},
     [CONTROL_TAIL] = {.begin = do_tail},
     [CONTROL_RELOAD] = {.begin = do_reload},
     [CONTROL_DRAIN] = {.begin = do_drain},
@@ -491,32 +491,32 @@ static const struct command *command_of(const struct control_call *call)
     return &commands[control_call_request(call)->command];
 }
 
-// finish_survey puts the parts together and answers.
-static void finish_survey(struct control *control, struct waiter *waiter)
+// finish_scan puts the parts together and answers.
+static void finish_scan(struct control *control, struct waiter *waiter)
 {
     struct control_call *call = waiter->call;
     const struct command *command = command_of(call);
     struct errinfo info;
-    struct survey sum = {0};
+    struct scan sum = {0};
     (void)command->ask(control_call_request(call)->argument, &sum, &info);
     for (uint32_t w = 0; w < control->service->worker_count; w++) {
-        survey_add(&sum, &control->parts[w]);
-        survey_deinit(&control->parts[w]);
+        scan_add(&sum, &control->parts[w]);
+        scan_deinit(&control->parts[w]);
     }
     control->asked_count = 0;
     remove_waiter(control, waiter);
     command->tell(control, call, &sum);
-    survey_deinit(&sum);
+    scan_deinit(&sum);
 }
 
-// begin_surveys asks every worker what the first client wants to know. One that has ended has nothing to say, and
+// begin_scans asks every worker what the first client wants to know. One that has ended has nothing to say, and
 // when all have, it is the next one's turn.
-static void begin_surveys(struct control *control)
+static void begin_scans(struct control *control)
 {
     struct service *service = control->service;
-    struct waiter *waiter = find_survey(control);
+    struct waiter *waiter = find_scan(control);
     while (waiter != NULL && control->asked_count == 0) {
-        struct survey question = {0};
+        struct scan question = {0};
         struct errinfo info;
         (void)command_of(waiter->call)
             ->ask(control_call_request(waiter->call)->argument, &question, &info);
@@ -525,36 +525,36 @@ static void begin_surveys(struct control *control)
         atomic_store(&control->answered, 0);
         for (uint32_t w = 0; w < service->worker_count; w++) {
             control->parts[w] = question;
-            if (worker_survey(service->workers[w], &control->parts[w]))
+            if (worker_scan(service->workers[w], &control->parts[w]))
                 control->asked_count++;
         }
         if (control->asked_count == 0) {
-            finish_survey(control, waiter);
-            waiter = find_survey(control);
+            finish_scan(control, waiter);
+            waiter = find_scan(control);
         }
     }
 }
 
-static void do_survey(struct control *control, struct control_call *call)
+static void do_scan(struct control *control, struct control_call *call)
 {
-    struct survey question = {0};
+    struct scan question = {0};
     struct errinfo info;
     if (!command_of(call)->ask(control_call_request(call)->argument, &question, &info)) {
         answer(control, call, EXIT_USAGE, info.text);
         return;
     }
-    (void)add_waiter(control, call, WAIT_SURVEY, 0);
-    begin_surveys(control);
+    (void)add_waiter(control, call, WAIT_SCAN, 0);
+    begin_scans(control);
 }
 
-static void on_survey_part(void *arg, uint32_t rung)
+static void on_scan_part(void *arg, uint32_t rung)
 {
     (void)rung;
     struct control *control = arg;
     if (control->asked_count == 0 || atomic_load(&control->answered) < control->asked_count)
         return;
-    finish_survey(control, find_survey(control));
-    begin_surveys(control);
+    finish_scan(control, find_scan(control));
+    begin_scans(control);
 }
 
 // -- life
@@ -574,7 +574,7 @@ enum err control_create(struct service *service, struct control **out, struct er
     ev_prepare_init(&control->turn, on_turn);
     control->turn.data = control;
     enum err error = ERR_OK;
-    if (!wakeup_init(&control->surveys, on_survey_part, control))
+    if (!wakeup_init(&control->scans, on_scan_part, control))
         error = errinfo_set(info, ERR_SYSTEM, "the control socket: no eventfd: %m");
     else
         error = control_socket_open(service->snapshot->control_path, &control->socket, info);
@@ -582,7 +582,7 @@ enum err control_create(struct service *service, struct control **out, struct er
         *out = control;
         return ERR_OK;
     }
-    wakeup_deinit(&control->surveys);
+    wakeup_deinit(&control->scans);
     free(control);
     return error;
 }
@@ -593,7 +593,7 @@ enum err control_serve(struct control *control, struct errinfo *info)
     const struct control_events events = {
         .on_call = on_call, .on_refused = on_refused, .arg = control};
     control->parts = calloc(service->worker_count, sizeof *control->parts);
-    wakeup_start(&control->surveys, service->loop);
+    wakeup_start(&control->scans, service->loop);
     ev_prepare_start(service->loop, &control->turn);
     control->server = control_server_create(service->loop, control->socket.fd, &events);
     if (control->parts == NULL || control->server == NULL)
@@ -616,11 +616,11 @@ void control_destroy(struct control *control)
             answer(control, waiter.call, EXIT_FAILED, goodbye);
     }
     for (uint32_t w = 0; control->parts != NULL && w < control->service->worker_count; w++)
-        survey_deinit(&control->parts[w]);
+        scan_deinit(&control->parts[w]);
     control_server_destroy(control->server);
     ev_prepare_stop(control->service->loop, &control->turn);
-    wakeup_stop(&control->surveys, control->service->loop);
-    wakeup_deinit(&control->surveys);
+    wakeup_stop(&control->scans, control->service->loop);
+    wakeup_deinit(&control->scans);
     control_socket_close(&control->socket);
     free(control->parts);
     free(control);

@@ -193,7 +193,7 @@ static void add_listeners(const struct service *service, struct text *out)
     json_end_array(out);
 }
 
-static void add_numbers(const struct survey *survey, struct text *out)
+static void add_numbers(const struct scan *scan, struct text *out)
 {
     static const char *const sessions[] = {
 #define X(symbol, name) name,
@@ -205,14 +205,14 @@ static void add_numbers(const struct survey *survey, struct text *out)
         EXCHANGE_STATE_TABLE(X)
 #undef X
     };
-    const struct session_counters *counters = &survey->counters;
+    const struct session_counters *counters = &scan->counters;
     json_begin_object(out, "sessions");
     for (size_t i = 0; i < SESSION_DEAD; i++)
-        json_add_count(out, sessions[i], survey->sessions[i]);
+        json_add_count(out, sessions[i], scan->sessions[i]);
     json_end_object(out);
     json_begin_object(out, "requests");
     for (size_t i = 0; i < EXCHANGE_DONE; i++)
-        json_add_count(out, exchanges[i], survey->exchanges[i]);
+        json_add_count(out, exchanges[i], scan->exchanges[i]);
     json_end_object(out);
     json_begin_object(out, "counters");
     json_add_count(out, "connections", counters->accepted);
@@ -256,8 +256,8 @@ static void add_limits(const struct service *service, struct text *out)
 // is_busier sorts clients: tunnels first, then sessions, then names.
 static int is_busier(const void *a, const void *b)
 {
-    const struct survey_client *left = *(const struct survey_client *const *)a;
-    const struct survey_client *right = *(const struct survey_client *const *)b;
+    const struct scan_client *left = *(const struct scan_client *const *)a;
+    const struct scan_client *right = *(const struct scan_client *const *)b;
     if (left->tunnels != right->tunnels)
         return left->tunnels > right->tunnels ? -1 : 1;
     if (left->sessions != right->sessions)
@@ -265,13 +265,13 @@ static int is_busier(const void *a, const void *b)
     return strcmp(left->name, right->name);
 }
 
-static void add_clients(const struct survey *survey, struct text *out)
+static void add_clients(const struct scan *scan, struct text *out)
 {
-    const struct survey_client **sorted = calloc(survey->client_count + 1, sizeof *sorted);
+    const struct scan_client **sorted = calloc(scan->client_count + 1, sizeof *sorted);
     size_t count = 0;
-    for (size_t i = 0; sorted != NULL && i < survey->client_cap; i++) {
-        if (survey->clients[i].name[0] != '\0')
-            sorted[count++] = &survey->clients[i];
+    for (size_t i = 0; sorted != NULL && i < scan->client_cap; i++) {
+        if (scan->clients[i].name[0] != '\0')
+            sorted[count++] = &scan->clients[i];
     }
     if (count > 1)
         qsort(sorted, count, sizeof *sorted, is_busier);
@@ -285,7 +285,7 @@ static void add_clients(const struct survey *survey, struct text *out)
     }
     json_end_array(out);
     json_add_count(out, "clients_not_listed", count > CLIENTS_MAX ? count - CLIENTS_MAX : 0);
-    json_add_count(out, "sessions_of_no_client", survey->nobody_sessions);
+    json_add_count(out, "sessions_of_no_client", scan->nobody_sessions);
     free(sorted);
 }
 
@@ -344,7 +344,7 @@ static void add_audit(const struct service *service, struct text *out)
     json_end_object(out);
 }
 
-void status_write(const struct service *service, const char *problem, const struct survey *survey,
+void status_write(const struct service *service, const char *problem, const struct scan *scan,
                   struct text *out)
 {
     const struct snapshot *snapshot = service->snapshot;
@@ -353,9 +353,9 @@ void status_write(const struct service *service, const char *problem, const stru
     add_process(service, out, now_s);
     add_reloads(service, out);
     add_listeners(service, out);
-    add_numbers(survey, out);
+    add_numbers(scan, out);
     add_limits(service, out);
-    add_clients(survey, out);
+    add_clients(scan, out);
     add_certificates(snapshot, out, now_s);
     json_begin_array(out, "crls");
     for (size_t t = 0; t < snapshot->trust_count; t++)
@@ -371,8 +371,8 @@ void status_write(const struct service *service, const char *problem, const stru
 // has_more_bytes sorts tunnels: those that have moved the most bytes first.
 static int has_more_bytes(const void *a, const void *b)
 {
-    const struct survey_tunnel *left = a;
-    const struct survey_tunnel *right = b;
+    const struct scan_tunnel *left = a;
+    const struct scan_tunnel *right = b;
     const uint64_t left_bytes = left->bytes_up + left->bytes_down;
     const uint64_t right_bytes = right->bytes_up + right->bytes_down;
     if (left_bytes != right_bytes)
@@ -380,15 +380,15 @@ static int has_more_bytes(const void *a, const void *b)
     return strcmp(left->id, right->id);
 }
 
-void status_write_top(const struct survey *survey, struct text *out)
+void status_write_top(const struct scan *scan, struct text *out)
 {
-    if (survey->tunnel_count > 1)
-        qsort(survey->tunnels, survey->tunnel_count, sizeof *survey->tunnels, has_more_bytes);
+    if (scan->tunnel_count > 1)
+        qsort(scan->tunnels, scan->tunnel_count, sizeof *scan->tunnels, has_more_bytes);
     json_begin_object(out, NULL);
-    json_add_count(out, "open", survey->exchanges[EXCHANGE_TUNNEL]);
+    json_add_count(out, "open", scan->exchanges[EXCHANGE_TUNNEL]);
     json_begin_array(out, "tunnels");
-    for (size_t i = 0; i < survey->tunnel_count; i++) {
-        const struct survey_tunnel *tunnel = &survey->tunnels[i];
+    for (size_t i = 0; i < scan->tunnel_count; i++) {
+        const struct scan_tunnel *tunnel = &scan->tunnels[i];
         char ip[IP_TEXT_CAP];
         json_begin_object(out, NULL);
         json_add_string(out, "id", tunnel->id);

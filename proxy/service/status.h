@@ -3,10 +3,10 @@
 
 #include "auth/base/text.h"
 #include "proxy/service/state.h"
-#include "proxy/session/survey.h"
+#include "proxy/session/scan.h"
 
 // status_write adds the line of `status` to `out`; `problem` is why blocks could not be kept, "" when they are.
 // status_write_top adds the line of `top`.
-void status_write(const struct service *service, const char *problem, const struct survey *survey,
+void status_write(const struct service *service, const char *problem, const struct scan *scan,
                   struct text *out);
-void status_write_top(const struct survey *survey, struct text *out);
+void status_write_top(const struct scan *scan, struct text *out);

@@ -17,7 +17,7 @@
 #include "proxy/session/chain_cache.h"
 
 struct session;
-struct survey;
+struct scan;
 TAILQ_HEAD(session_list, session);
 
 // session_mark is a session's place in a list of those that have something in common.
@@ -83,6 +83,8 @@ struct session_counters {
 
 enum { EGRESS_TURNS = 64 };
 
+// It is one struct because all of it is of one worker and lives as long: every session needs most of what is borrowed, and
+// the lists and turns are the worker's sessions themselves.
 struct session_context {
     // Set by the worker before sessions_start.
     struct ev_loop *loop;              // borrowed
@@ -114,20 +116,20 @@ struct session_context {
     struct session_list by_state[SESSION_STATE_COUNT];
     struct session_marks idle; // wait for a request, the longest first
     struct session_marks
-        deaf; // hear nothing of their client at the moment: a reset is found out each second
-    struct turn ready;           // move much; driven again in the next pass, after all others
-    struct turn shaking;         // handshakes whose next step is for a later pass
-    struct turn sweep;           // still to be judged again under today's snapshot
-    struct turn survey_turn;     // has one entry, while a survey is under way
-    struct turn_entry surveyor;  // that entry
-    struct survey *survey;       // borrowed; under way, or NULL
-    struct session *survey_next; // borrowed; the serving session that it comes to next
-    ev_timer tick;               // each second: counted refusals, memory that is free
-    size_t live_count;           // sessions alive at the last tick
-    size_t peak_count;           // most sessions alive since memory was given back
-    size_t crowd_count;          // most sessions alive since sessions_start
-    ev_prepare reap;             // frees the dead ones
-    ev_check clock;              // takes the time after each wait
+        unwatched; // the loop does not watch their socket at the moment: a reset is found out each second
+    struct turn ready;            // move much; driven again in the next pass, after all others
+    struct turn handshakes;       // handshakes whose next step is for a later pass
+    struct turn sweep;            // still to be judged again under today's snapshot
+    struct turn scan_turn;        // has one entry, while a scan is under way
+    struct turn_entry scan_entry; // that entry
+    struct scan *scan;            // borrowed; under way, or NULL
+    struct session *scan_next;    // borrowed; the serving session that it comes to next
+    ev_timer tick;                // each second: counted refusals, memory that is free
+    size_t live_count;            // sessions alive at the last tick
+    size_t peak_since_trim;       // most sessions alive since memory was given back
+    size_t peak_since_start;      // most sessions alive since sessions_start
+    ev_prepare reap;              // frees the dead ones
+    ev_check clock;               // takes the time after each wait
 };
 
 // sessions_live tells how many sessions are not dead.

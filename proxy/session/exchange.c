@@ -162,12 +162,6 @@ static struct verdict judge_right(struct exchange *exchange)
                                   wall_clock_ms() / 1000);
 }
 
-static struct verdict judge_target(const struct exchange *exchange)
-{
-    const struct admission admission = admission_of(exchange);
-    return admission_decide_target(&admission);
-}
-
 // take_record_room takes the room for both records, before anything is waited for: no record, no tunnel. Where the
 // configuration says that records may be dropped it is not needed.
 static bool take_record_room(struct exchange *exchange)
@@ -182,8 +176,10 @@ static bool take_record_room(struct exchange *exchange)
 // admit asks everything that may refuse a well-formed request before DNS, in order. False: it has been refused.
 static bool admit(struct exchange *exchange)
 {
-    return conclude(exchange, judge_right(exchange)) &&
-           conclude(exchange, judge_target(exchange)) &&
+    if (!conclude(exchange, judge_right(exchange)))
+        return false;
+    const struct admission admission = admission_of(exchange);
+    return conclude(exchange, admission_decide_target(&admission)) &&
            conclude(exchange, quota_take(&exchange->route.quota, exchange->peer));
 }
 
@@ -410,14 +406,6 @@ static enum exchange_step step_tunnel(struct exchange *exchange)
     return EXCHANGE_STEP_AGAIN;
 }
 
-static void finish_forward(struct exchange *exchange)
-{
-    const bool is_kept = exchange->route.forward->is_kept;
-    route_keep_upstream(&exchange->route, exchange->peer, &exchange->request.url.target,
-                        exchange->generation);
-    finish(exchange, is_kept ? EXCHANGE_KEEP : EXCHANGE_CLOSE, REASON_COMPLETED);
-}
-
 // upgrade turns the exchange into a tunnel: the 101 goes to the client, and from then on bytes are bytes.
 static void upgrade(struct exchange *exchange)
 {
@@ -447,13 +435,17 @@ static void refuse_forward(struct exchange *exchange, struct verdict verdict)
 static enum exchange_step step_forward(struct exchange *exchange)
 {
     struct forward *forward = exchange->route.forward;
+    bool is_kept = false;
     switch (forward_step(forward)) {
     case FORWARD_WAITS:
         return EXCHANGE_STEP_WAIT;
     case FORWARD_MORE:
         return EXCHANGE_STEP_MORE;
     case FORWARD_FINISHED:
-        finish_forward(exchange);
+        is_kept = forward->is_kept;
+        route_keep_upstream(&exchange->route, exchange->peer, &exchange->request.url.target,
+                            exchange->generation);
+        finish(exchange, is_kept ? EXCHANGE_KEEP : EXCHANGE_CLOSE, REASON_COMPLETED);
         break;
     case FORWARD_UPGRADED:
         upgrade(exchange);
@@ -462,14 +454,11 @@ static enum exchange_step step_forward(struct exchange *exchange)
         if (exchange->route.is_pooled)
             try_again(exchange);
         else
-            refuse_forward(exchange,
-                           verdict_late(502, forward->reason, "the target gave no answer"));
+            refuse_forward(exchange, verdict_late(502, forward->reason, forward->why));
         break;
-    case FORWARD_BAD_RESPONSE:
-        refuse_forward(exchange, verdict_late(502, REASON_BAD_RESPONSE, forward->why));
-        break;
-    case FORWARD_BAD_REQUEST: // its body is not done: the connection ends
-        refuse_forward(exchange, verdict_late(400, REASON_BAD_REQUEST, forward->why));
+    case FORWARD_BAD: // of a bad request the body is not done: the connection ends
+        refuse_forward(exchange, verdict_late(forward->reason == REASON_BAD_REQUEST ? 400 : 502,
+                                              forward->reason, forward->why));
         break;
     case FORWARD_BROKEN:
         exchange_end(exchange, forward->reason);

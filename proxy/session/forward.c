@@ -128,14 +128,12 @@ static enum forward_status broken(struct forward *forward, enum reason reason)
     return FORWARD_BROKEN;
 }
 
-// bad gives `status` where the client has got nothing yet; later there is no way to say it but to break off.
-static enum forward_status bad(struct forward *forward, enum forward_status status, const char *why)
+// bad says what is malformed. Where the client has got something already there is no way to say it but to break off.
+static enum forward_status bad(struct forward *forward, enum reason reason, const char *why)
 {
     forward->why = why;
-    if (!forward->is_answered)
-        return status;
-    return broken(forward,
-                  status == FORWARD_BAD_REQUEST ? REASON_BAD_REQUEST : REASON_BAD_RESPONSE);
+    forward->reason = reason;
+    return forward->is_answered ? FORWARD_BROKEN : FORWARD_BAD;
 }
 
 // watch_client reads on after a request that has been read: the next one, or the client's leaving. An end is no
@@ -176,7 +174,7 @@ static enum forward_status step_up(struct forward *forward)
         return return_unread(forward) == ERR_OK ? watch_client(forward)
                                                 : broken(forward, REASON_NO_MEMORY);
     case BODY_FLOW_FROM_BAD:
-        return bad(forward, FORWARD_BAD_REQUEST, up->why);
+        return bad(forward, REASON_BAD_REQUEST, up->why);
     case BODY_FLOW_FROM_CUT:
     case BODY_FLOW_FROM_FAILED:
         return broken(forward, status == BODY_FLOW_FROM_FAILED ? REASON_CLIENT_RESET
@@ -198,7 +196,7 @@ static enum forward_status put_head(struct forward *forward, const struct respon
     message_append_response(out, &text);
     return body_flow_end_out(&forward->down, &text)
                ? FORWARD_MORE
-               : bad(forward, FORWARD_BAD_RESPONSE, "head too large");
+               : bad(forward, REASON_BAD_RESPONSE, "head too large");
 }
 
 // begin_down answers the client: `head` is the one that is not interim.
@@ -230,7 +228,7 @@ static enum forward_status pass_interim(struct forward *forward, const struct me
         asked->minor_version == 1 && (head->status != 100 || asked->expects_continue);
     const struct response_out out = {.head = head, .for_minor_version = 1};
     if (++forward->interim_count > MAX_INTERIM)
-        return bad(forward, FORWARD_BAD_RESPONSE, "too many interim responses");
+        return bad(forward, REASON_BAD_RESPONSE, "too many interim responses");
     const enum forward_status status = is_wanted ? put_head(forward, &out) : FORWARD_MORE;
     if (status == FORWARD_MORE)
         buffer_consume(forward->down.in, head->len);
@@ -244,7 +242,7 @@ static enum forward_status take_head(struct forward *forward, const struct messa
         // Only what was asked for, and only after a request that is out: anything else is no switch
         // that both sides have agreed on (RFC 9110 7.8).
         if (!forward->request->head.is_websocket || !head->is_websocket || !forward->up.is_done)
-            return bad(forward, FORWARD_BAD_RESPONSE, "a protocol switch not asked for");
+            return bad(forward, REASON_BAD_RESPONSE, "a protocol switch not asked for");
         forward->switched = *head;
         forward->status = head->status;
         return FORWARD_UPGRADED;
@@ -252,7 +250,7 @@ static enum forward_status take_head(struct forward *forward, const struct messa
     if (head->status < 200)
         return pass_interim(forward, head);
     if (head->status == 407) // from here only a proxy may ask for credentials
-        return bad(forward, FORWARD_BAD_RESPONSE, "407 from the target");
+        return bad(forward, REASON_BAD_RESPONSE, "407 from the target");
     return begin_down(forward, head);
 }
 
@@ -270,10 +268,11 @@ static enum forward_status read_on(struct forward *forward)
         return FORWARD_MORE;
     }
     if (forward->has_heard)
-        return bad(forward, FORWARD_BAD_RESPONSE, "an end within the head");
+        return bad(forward, REASON_BAD_RESPONSE, "an end within the head");
     forward->reason = error == ERR_EOF      ? REASON_UPSTREAM_CLOSED
                       : error == ERR_SYSTEM ? REASON_UPSTREAM_RESET
                                             : REASON_NO_MEMORY;
+    forward->why = "the target gave no answer";
     return FORWARD_UNANSWERED;
 }
 
@@ -292,7 +291,7 @@ static enum forward_status step_heads(struct forward *forward)
             break;
         case HEAD_BAD:
         case HEAD_TOO_LARGE:
-            return bad(forward, FORWARD_BAD_RESPONSE, forward->why);
+            return bad(forward, REASON_BAD_RESPONSE, forward->why);
         }
         if (status != FORWARD_MORE)
             return status;
@@ -328,7 +327,7 @@ static enum forward_status step_down(struct forward *forward)
         forward->reason = REASON_COMPLETED;
         return FORWARD_FINISHED;
     case BODY_FLOW_FROM_BAD:
-        return bad(forward, FORWARD_BAD_RESPONSE, forward->down.why);
+        return bad(forward, REASON_BAD_RESPONSE, forward->down.why);
     case BODY_FLOW_FROM_CUT:
         return broken(forward, REASON_UPSTREAM_CLOSED);
     case BODY_FLOW_FROM_FAILED:

@@ -21,10 +21,9 @@ enum forward_status {
     FORWARD_MORE,       // its share of this turn is used up
     FORWARD_FINISHED,   // the response has been passed on whole
     FORWARD_UPGRADED,   // the target speaks WebSocket from here on: see forward_take_upgraded
-    FORWARD_UNANSWERED, // the target ended before it had said anything: `reason`
-    FORWARD_BAD_RESPONSE, // what the target says cannot be passed on; the client has got nothing: `why`
-    FORWARD_BAD_REQUEST, // the body of the request is malformed; likewise
-    FORWARD_BROKEN,      // somebody broke off: `reason`; the other side is to see a reset, too
+    FORWARD_UNANSWERED, // the target ended before it had said anything: `reason`, `why`
+    FORWARD_BAD, // what comes cannot be passed on; the client has got nothing: `reason` says whose fault, `why`
+    FORWARD_BROKEN, // somebody broke off: `reason`; the other side is to see a reset, too
 };
 
 // Owned by its exchange, which reads what is not private.

@@ -29,32 +29,6 @@ void peer_record_refusal(const struct peer *peer, struct audit_refusal *refusal)
     audit_log_submit_bounded(context->audit, AUDIT_KIND_REFUSAL, audit_refusal_create(refusal), 1);
 }
 
-bool peer_become(struct peer *peer, const struct snapshot *snapshot, const struct client *client,
-                 struct slice json)
-{
-    static const struct client_limits none = {0};
-    const struct session_context *context = peer->context;
-    char *copy = malloc(json.len);
-    struct account *account = ledger_open_account(
-        context->ledger, client == NULL ? "" : client->name,
-        client == NULL ? &none : &client->limits, snapshot->generation, context->now_ms);
-    if (copy == NULL || account == NULL || !bytes_copy(copy, json.len, json)) {
-        ledger_close_account(context->ledger, account, context->now_ms);
-        free(copy);
-        return false;
-    }
-    peer_leave(peer);
-    ledger_close_account(context->ledger, peer->account, context->now_ms);
-    free(peer->json);
-    peer->client = client;
-    peer->account = account;
-    peer->json = copy;
-    peer->json_len = json.len;
-    account->sessions++;
-    peer->is_counted = true;
-    return true;
-}
-
 void peer_leave(struct peer *peer)
 {
     if (peer->is_counted)

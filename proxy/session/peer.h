@@ -45,12 +45,6 @@ bool peer_is_current(const struct peer *peer);
 // and time are filled in.
 void peer_record_refusal(const struct peer *peer, struct audit_refusal *refusal);
 
-// peer_become makes the peer this client of `snapshot`, NULL where none fits: those share one account. `json` is the
-// audit's object of it, copied. Counts one more session of the client, and one less of a former one. False without
-// memory: nothing changes.
-bool peer_become(struct peer *peer, const struct snapshot *snapshot, const struct client *client,
-                 struct slice json) MUST_USE;
-
 // peer_leave no longer counts the session as the client's. Idempotent.
 void peer_leave(struct peer *peer);
 

@@ -1,7 +1,6 @@
 // The ledger and the audit log count; here it is only remembered who has to give back what.
 #include "proxy/session/quota.h"
 
-#include "auth/base/share.h"
 #include "proxy/limits/sources.h"
 
 struct verdict quota_take(struct quota *quota, const struct peer *peer)
@@ -42,21 +41,6 @@ void quota_give(struct quota *quota, const struct session_context *context)
         return;
     ledger_give_tunnel(context->ledger, quota->account, context->now_ms);
     quota->account = NULL;
-}
-
-bool quota_take_dial(struct quota *quota, struct session_context *context)
-{
-    if (!share_may_take(quota->account->dials, context->dial_count, context->dial_max))
-        return false;
-    quota->account->dials++;
-    context->dial_count++;
-    return true;
-}
-
-void quota_give_dial(struct quota *quota, struct session_context *context)
-{
-    count_down(&quota->account->dials);
-    context->dial_count--;
 }
 
 bool quota_take_record(struct quota *quota, const struct peer *peer)

@@ -42,10 +42,5 @@ void quota_give_record(struct quota *quota, const struct session_context *contex
 // names when that is written.
 struct account *quota_hand_record(struct quota *quota);
 
-// quota_take_dial takes a place for one more connect at the same time, for a tunnel that was taken. False: there is
-// none, or the client has its share. quota_give_dial gives it back, before the tunnel.
-bool quota_take_dial(struct quota *quota, struct session_context *context);
-void quota_give_dial(struct quota *quota, struct session_context *context);
-
 // quota_give gives back the tunnel. Idempotent.
 void quota_give(struct quota *quota, const struct session_context *context);

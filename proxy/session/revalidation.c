@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "proxy/limits/ledger.h"
+
 enum { CLIENT_JSON_CAP = 8192 }; // bytes
 
 void peer_note_expiry(struct peer *peer)
@@ -14,6 +16,8 @@ void peer_note_expiry(struct peer *peer)
 
 bool peer_identify(struct peer *peer, const struct snapshot *snapshot)
 {
+    static const struct client_limits none = {0};
+    const struct session_context *context = peer->context;
     const struct client *found = policy_find_client(snapshot->policy, peer->identity, NULL);
     const struct audit_client client = {
         .address = peer->address,
@@ -27,15 +31,31 @@ bool peer_identify(struct peer *peer, const struct snapshot *snapshot)
     text_init(&text, data, sizeof data);
     audit_client_format(&client, &text);
     ASSERT(!text.is_cut);
-    if (!peer_become(peer, snapshot, found, text_slice(&text)))
+    char *json = malloc(text.len);
+    struct account *account = ledger_open_account(context->ledger, found == NULL ? "" : found->name,
+                                                  found == NULL ? &none : &found->limits,
+                                                  snapshot->generation, context->now_ms);
+    if (json == NULL || account == NULL || !bytes_copy(json, text.len, text_slice(&text))) {
+        ledger_close_account(context->ledger, account, context->now_ms);
+        free(json);
         return false;
+    }
+    peer_leave(peer);
+    ledger_close_account(context->ledger, peer->account, context->now_ms);
+    free(peer->json);
+    peer->client = found;
+    peer->account = account;
+    peer->json = json;
+    peer->json_len = text.len;
+    account->sessions++;
+    peer->is_counted = true;
     peer_note_expiry(peer);
     return true;
 }
 
 // recheck_record judges what is kept of the verified chain by `trust` as it is now, without a signature.
 // REASON_UNKNOWN_CA says that only a verification can tell: the profile is another one, whose name is
-// part of who the client is, or the anchor is not found again, for it may have been issued anew.
+// part of who the client is, or the anchor is not found again, for it may have been issued again.
 static enum reason recheck_record(const struct peer *peer, const struct trust *trust, int64_t now_s)
 {
     const char *detail = NULL;

@@ -8,7 +8,8 @@
 
 #define NEVER_S INT64_MAX // when the right of a client without certificate ends
 
-// peer_identify finds out which client of `snapshot` the peer's certificate is, and makes the audit's object of it. False
+// peer_identify finds out which client of `snapshot` the peer's certificate is (those that fit none share one account),
+// and makes the audit's object of it. It counts one more session of the client, and one less of a former one. False
 // without memory: nothing changes.
 bool peer_identify(struct peer *peer, const struct snapshot *snapshot) MUST_USE;
 

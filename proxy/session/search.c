@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "auth/base/share.h"
 #include "proxy/net/sockaddr.h"
 #include "proxy/net/tcp_stream.h"
 
@@ -197,13 +198,20 @@ static void on_dialled(void *arg, enum dial_result result, int fd)
 static bool on_take_place(void *arg)
 {
     const struct search *search = arg;
-    return quota_take_dial(search->quota, search->peer->context);
+    struct session_context *context = search->peer->context;
+    struct account *account = search->quota->account;
+    if (!share_may_take(account->dials, context->dial_count, context->dial_max))
+        return false;
+    account->dials++;
+    context->dial_count++;
+    return true;
 }
 
 static void on_give_place(void *arg)
 {
     const struct search *search = arg;
-    quota_give_dial(search->quota, search->peer->context);
+    count_down(&search->quota->account->dials);
+    search->peer->context->dial_count--;
 }
 
 // take_turn gives a number that rises with each request of a client: which of its egress addresses has its turn.

@@ -46,13 +46,13 @@ static void enter(struct session *session, enum session_state state)
 {
     struct session_context *context = session->peer.context;
     ASSERT((states[session->state].next & 1 << state) != 0);
-    if (context->survey_next == session)
-        context->survey_next = TAILQ_NEXT(session, link);
+    if (context->scan_next == session)
+        context->scan_next = TAILQ_NEXT(session, link);
     if (session->is_half_open) // every way out of HANDSHAKE comes by here
         sources_end(context->sources, &session->peer.address);
     session->is_half_open = false;
     keep_mark(&context->idle, &session->idle, NULL);
-    keep_mark(&context->deaf, &session->deaf, NULL);
+    keep_mark(&context->unwatched, &session->unwatched, NULL);
     if (state == SESSION_DEAD) {
         peer_leave(&session->peer);
         ledger_give_session(context->ledger);
@@ -200,20 +200,20 @@ static bool is_held_back(const struct session *session)
     return session->state == SESSION_HANDSHAKE && session->since_ms > session->peer.context->now_ms;
 }
 
-// step_shaking takes the handshake's next step, where this pass of the loop has time left for such: a
+// step_handshake takes the handshake's next step, where this pass of the loop has time left for such: a
 // signature takes as long as a hundred small messages of tunnels, which are waiting, too.
-static enum session_step step_shaking(struct session *session)
+static enum session_step step_handshake(struct session *session)
 {
-    struct turn *shaking = &session->peer.context->shaking;
+    struct turn *handshakes = &session->peer.context->handshakes;
     if (is_held_back(session))
         return SESSION_STEP_WAIT;
-    if (turn_is_spent(shaking)) {
-        turn_enqueue(shaking, &session->turn, session);
+    if (turn_is_spent(handshakes)) {
+        turn_enqueue(handshakes, &session->turn, session);
         return SESSION_STEP_WAIT;
     }
     const int64_t begun_us = monotonic_us();
     const enum session_step next = handshake_step(session);
-    shaking->spent_us += monotonic_us() - begun_us;
+    handshakes->spent_us += monotonic_us() - begun_us;
     return next;
 }
 
@@ -312,7 +312,7 @@ static enum session_step serving_is_late(struct session *session)
 #define TIMEOUT(name) offsetof(struct timeouts, name##_ms)
 
 static const struct state_row states[SESSION_STATE_COUNT] = {
-    [SESSION_HANDSHAKE] = {step_shaking, want_hello, TIMEOUT(handshake), NULL, handshake_is_late,
+    [SESSION_HANDSHAKE] = {step_handshake, want_hello, TIMEOUT(handshake), NULL, handshake_is_late,
                            SESSION_STEP_END,
                            STATE(REFUSING) | STATE(SERVING) | STATE(CLOSING) | STATE(DEAD)},
     [SESSION_SERVING] = {step_serving, want_serving, TIMEOUT(keepalive), serving_deadline_ms,
@@ -349,9 +349,9 @@ static void update_interest(struct session *session)
         return;
     states[session->state].update_interest(session);
     const bool is_idle = session->state == SESSION_SERVING && session->exchange == NULL;
-    const bool is_deaf = session->exchange != NULL && tcp_stream_is_unwatched(&session->tcp);
+    const bool is_unwatched = session->exchange != NULL && tcp_stream_is_unwatched(&session->tcp);
     keep_mark(&context->idle, &session->idle, is_idle ? session : NULL);
-    keep_mark(&context->deaf, &session->deaf, is_deaf ? session : NULL);
+    keep_mark(&context->unwatched, &session->unwatched, is_unwatched ? session : NULL);
     deadline_set(&session->deadline, context->loop,
                  deadline_sooner(deadline_ms(session), turn_ms(session)), context->now_ms);
 }
@@ -422,8 +422,8 @@ void session_start(struct session *session)
     context->state_counts[SESSION_HANDSHAKE]++;
     context->counters.accepted++;
     const size_t live = sessions_live(context);
-    context->peak_count = live > context->peak_count ? live : context->peak_count;
-    context->crowd_count = live > context->crowd_count ? live : context->crowd_count;
+    context->peak_since_trim = live > context->peak_since_trim ? live : context->peak_since_trim;
+    context->peak_since_start = live > context->peak_since_start ? live : context->peak_since_start;
     session_drive(session);
 }
 

@@ -38,20 +38,20 @@ struct session_offer {
 struct session {
     uint32_t magic;
     enum session_state state;
-    TAILQ_ENTRY(session) link; // in the list of its state
-    struct session_mark idle;  // waits for a request
-    struct session_mark deaf;  // hears nothing of its client
-    struct turn_entry turn;    // waits for its turn
-    struct turn_entry sweep;   // waits to be judged again
-    size_t dropped_len;        // bytes read while closing
-    int64_t since_ms;          // monotonic; when this state, or waiting for a request, began
+    TAILQ_ENTRY(session) link;     // in the list of its state
+    struct session_mark idle;      // waits for a request
+    struct session_mark unwatched; // the loop does not watch its socket
+    struct turn_entry turn;        // waits for its turn
+    struct turn_entry sweep;       // waits to be judged again
+    size_t dropped_len;            // bytes read while closing
+    int64_t since_ms;              // monotonic; when this state, or waiting for a request, began
     struct tcp_stream tcp;
     struct deadline deadline; // one for all states
     struct peer peer;
     struct exchange *exchange;  // owned; NULL between requests
     struct session_offer offer; // of the session that the client wants to resume, when accepted
     struct session_refusal refusal;
-    bool is_put_off;   // to be judged when all that cost no signatures have been
+    bool is_deferred;  // to be judged when all that cost no signatures have been
     bool is_half_open; // counts among its source's handshakes
     bool is_first;     // no exchange has been yet
     bool has_said_end; // our direction is finished

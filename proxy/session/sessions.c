@@ -4,25 +4,25 @@
 #include <malloc.h>
 
 #include "proxy/session/session.h"
-#include "proxy/session/survey.h"
+#include "proxy/session/scan.h"
 
 enum {
     TRIM_SESSIONS = 1024, // at least so many sessions must have gone
     // Microseconds of a pass of the loop:
-    SHAKING_TURN_US = 1000, // that go into handshakes
-    READY_TURN_US = 100,    // into tunnels that move much; one step at least
-    SWEEP_TURN_US = 4000,   // into judging again
-    SURVEY_TURN_US = 2000,
+    HANDSHAKES_TURN_US = 1000, // that go into handshakes
+    READY_TURN_US = 100,       // into tunnels that move much; one step at least
+    SWEEP_TURN_US = 4000,      // into judging again
+    SCAN_TURN_US = 2000,
 };
 
 static const ev_tstamp tick_s = 1.;
 
-// look_at_deaf ends the exchanges whose client has reset the connection while nothing was to be read from it
+// look_at_unwatched ends the exchanges whose client has reset the connection while nothing was to be read from it
 // or written to it, so that the loop does not tell. Without such sessions it costs nothing.
-static void look_at_deaf(struct session_context *context)
+static void look_at_unwatched(struct session_context *context)
 {
     struct session_mark *next = NULL;
-    for (struct session_mark *at = TAILQ_FIRST(&context->deaf); at != NULL; at = next) {
+    for (struct session_mark *at = TAILQ_FIRST(&context->unwatched); at != NULL; at = next) {
         struct session *session = at->session;
         next = TAILQ_NEXT(at, link);
         if (!tcp_stream_has_failed(&session->tcp))
@@ -81,7 +81,7 @@ void sessions_judge_again(struct session_context *context)
     chain_cache_clear(&context->chains);
     TAILQ_FOREACH(session, &context->by_state[SESSION_SERVING], link)
     {
-        session->is_put_off = false;
+        session->is_deferred = false;
         if (session->exchange != NULL)
             turn_enqueue(&context->sweep, &session->sweep, session);
     }
@@ -101,8 +101,8 @@ static void sweep(void *owner)
     struct peer *peer = &session->peer;
     if (session->state != SESSION_SERVING || session->exchange == NULL)
         return;
-    if (!session->is_put_off && peer_needs_signatures(peer)) {
-        session->is_put_off = true;
+    if (!session->is_deferred && peer_needs_signatures(peer)) {
+        session->is_deferred = true;
         turn_enqueue(&peer->context->sweep, &session->sweep, session);
         return;
     }
@@ -123,14 +123,14 @@ static void drive(void *owner)
     session_drive(owner);
 }
 
-// shake drives a handshake that has waited for its turn. The queue counts its time: session.c does not count it twice.
-static void shake(void *owner)
+// drive_handshake drives a handshake that has waited for its turn. The queue counts its time: session.c does not count it twice.
+static void drive_handshake(void *owner)
 {
     struct session *session = owner;
-    struct turn *shaking = &session->peer.context->shaking;
-    const int64_t spent_us = shaking->spent_us;
+    struct turn *handshakes = &session->peer.context->handshakes;
+    const int64_t spent_us = handshakes->spent_us;
     session_drive(session);
-    shaking->spent_us = spent_us;
+    handshakes->spent_us = spent_us;
 }
 
 static void on_clock(struct ev_loop *loop, ev_check *check, int events)
@@ -139,7 +139,7 @@ static void on_clock(struct ev_loop *loop, ev_check *check, int events)
     (void)events;
     struct session_context *context = check->data;
     context->now_ms = monotonic_ms();
-    turn_begin_pass(&context->shaking);
+    turn_begin_pass(&context->handshakes);
 }
 
 static void on_reap(struct ev_loop *loop, ev_prepare *prepare, int events)
@@ -197,9 +197,9 @@ static void give_back_memory(struct session_context *context)
     const size_t live = sessions_live(context);
     const bool goes_on = live < context->live_count;
     context->live_count = live;
-    if (goes_on || context->peak_count < TRIM_SESSIONS || live > context->peak_count / 4)
+    if (goes_on || context->peak_since_trim < TRIM_SESSIONS || live > context->peak_since_trim / 4)
         return;
-    context->peak_count = live;
+    context->peak_since_trim = live;
     buffer_pool_trim(&context->buffers);
     (void)malloc_trim(0);
 }
@@ -207,7 +207,7 @@ static void give_back_memory(struct session_context *context)
 // end_if_spent ends the loop where nobody is left of many: what libev has for them goes with the loop only.
 static void end_if_spent(struct session_context *context)
 {
-    if (context->live_count == 0 && context->crowd_count >= TRIM_SESSIONS)
+    if (context->live_count == 0 && context->peak_since_start >= TRIM_SESSIONS)
         ev_break(context->loop, EVBREAK_ALL);
 }
 
@@ -216,7 +216,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
     write_counted(timer->data, false);
-    look_at_deaf(timer->data);
+    look_at_unwatched(timer->data);
     give_back_memory(timer->data);
     end_if_spent(timer->data);
 }
@@ -227,16 +227,17 @@ void sessions_start(struct session_context *context)
     for (size_t i = 0; i < SESSION_STATE_COUNT; i++)
         TAILQ_INIT(&context->by_state[i]);
     TAILQ_INIT(&context->idle);
-    TAILQ_INIT(&context->deaf);
+    TAILQ_INIT(&context->unwatched);
     context->now_ms = monotonic_ms();
     context->live_count = 0;
-    context->peak_count = 0;
-    context->crowd_count = 0;
-    turn_init(&context->shaking, loop, 1, SHAKING_TURN_US, shake); // first come, first served
+    context->peak_since_trim = 0;
+    context->peak_since_start = 0;
+    turn_init(&context->handshakes, loop, 1, HANDSHAKES_TURN_US,
+              drive_handshake); // first come, first served
     turn_init(&context->ready, loop, EV_MINPRI, READY_TURN_US,
               drive); // who sends little goes first
     turn_init(&context->sweep, loop, 0, SWEEP_TURN_US, sweep);
-    turn_init(&context->survey_turn, loop, 0, SURVEY_TURN_US, survey_step);
+    turn_init(&context->scan_turn, loop, 0, SCAN_TURN_US, scan_step);
     ev_timer_init(&context->tick, on_tick, tick_s, tick_s);
     ev_prepare_init(&context->reap, on_reap);
     ev_check_init(&context->clock, on_clock);
@@ -255,10 +256,10 @@ void sessions_stop(struct session_context *context)
     ASSERT(context->counters.accepted == context->counters.closed);
     ASSERT(context->upstreams.count == 0);
     write_counted(context, true);
-    turn_stop(&context->shaking);
+    turn_stop(&context->handshakes);
     turn_stop(&context->ready);
     turn_stop(&context->sweep);
-    turn_stop(&context->survey_turn);
+    turn_stop(&context->scan_turn);
     ev_timer_stop(context->loop, &context->tick);
     ev_prepare_stop(context->loop, &context->reap);
     ev_check_stop(context->loop, &context->clock);

@@ -14,7 +14,7 @@
 #include "proxy/session/accept.h"
 #include "proxy/session/session.h"
 #include "proxy/session/sessions.h"
-#include "proxy/session/survey.h"
+#include "proxy/session/scan.h"
 #include "proxy/worker/headroom.h"
 
 enum { WORKER_MAGIC = 0x3E0A4E40 };
@@ -22,7 +22,7 @@ enum { WORKER_MAGIC = 0x3E0A4E40 };
 // message is what others post to a worker beside worker_message.
 enum message {
     MESSAGE_ADOPT = LOOP_FIRST_OWN << 1,
-    MESSAGE_SURVEY = LOOP_FIRST_OWN << 2,
+    MESSAGE_SCAN = LOOP_FIRST_OWN << 2,
     MESSAGE_PULSE = LOOP_FIRST_OWN << 3,
 };
 
@@ -47,7 +47,7 @@ struct worker {
     struct session_context
         context; // its snapshot is a reference of the worker, its resolver is owned
     _Atomic(struct update *) update; // owned; put there by main, taken by the loop
-    _Atomic(struct survey *) survey; // borrowed; put there by main, taken by the loop
+    _Atomic(struct scan *) scan;     // borrowed; put there by main, taken by the loop
     atomic_bool owes_pulse;          // it was asked for a sign of life, and has not given it
     atomic_bool is_gone;             // the loop has ended: nobody opens the mailbox any more
     struct headroom headroom;
@@ -231,12 +231,12 @@ static void adopt(struct worker *worker)
         worker->on_adopted(worker->arg);
 }
 
-// open_survey begins the one that main has put into the mailbox.
-static void open_survey(struct worker *worker)
+// open_scan begins the one that main has put into the mailbox.
+static void open_scan(struct worker *worker)
 {
-    struct survey *survey = atomic_exchange(&worker->survey, NULL);
-    if (survey != NULL)
-        survey_start(&worker->context, survey);
+    struct scan *scan = atomic_exchange(&worker->scan, NULL);
+    if (scan != NULL)
+        scan_start(&worker->context, scan);
 }
 
 static void on_messages(void *owner, unsigned messages)
@@ -247,8 +247,8 @@ static void on_messages(void *owner, unsigned messages)
         atomic_store(&worker->owes_pulse, false);
     if ((messages & MESSAGE_ADOPT) != 0)
         adopt(worker);
-    if ((messages & MESSAGE_SURVEY) != 0)
-        open_survey(worker);
+    if ((messages & MESSAGE_SCAN) != 0)
+        open_scan(worker);
     if ((messages & WORKER_CLOCK_SET) != 0)
         sessions_judge_again(&worker->context);
 }
@@ -282,13 +282,13 @@ enum err worker_adopt(struct worker *worker, struct snapshot *snapshot, const in
     return update == NULL ? ERR_OK : ERR_EOF;
 }
 
-bool worker_survey(struct worker *worker, struct survey *survey)
+bool worker_scan(struct worker *worker, struct scan *scan)
 {
-    ASSERT(atomic_exchange(&worker->survey, survey) == NULL);
-    loop_thread_post(&worker->thread, MESSAGE_SURVEY);
-    if (!atomic_load(&worker->is_gone) || atomic_exchange(&worker->survey, NULL) == NULL)
+    ASSERT(atomic_exchange(&worker->scan, scan) == NULL);
+    loop_thread_post(&worker->thread, MESSAGE_SCAN);
+    if (!atomic_load(&worker->is_gone) || atomic_exchange(&worker->scan, NULL) == NULL)
         return true;
-    survey->counters = worker->context.counters; // nobody changes them any more
+    scan->counters = worker->context.counters; // nobody changes them any more
     return false;
 }
 
@@ -338,13 +338,13 @@ static enum err enter_loop(void *owner, struct ev_loop *loop, struct errinfo *in
 // answer_unread answers what is left in the mailbox when the loop has ended, so that nobody waits for it.
 static void answer_unread(struct worker *worker)
 {
-    survey_finish(&worker->context);
+    scan_finish(&worker->context);
     atomic_store(&worker->is_gone, true);
-    struct survey *survey = atomic_exchange(&worker->survey, NULL);
+    struct scan *scan = atomic_exchange(&worker->scan, NULL);
     struct update *update = atomic_exchange(&worker->update, NULL);
-    if (survey != NULL) {
-        survey->counters = worker->context.counters;
-        survey->on_done(survey->arg);
+    if (scan != NULL) {
+        scan->counters = worker->context.counters;
+        scan->on_done(scan->arg);
     }
     if (update != NULL && worker->on_adopted != NULL)
         worker->on_adopted(worker->arg);
@@ -361,14 +361,14 @@ static void on_thread_exit(void *owner)
 }
 
 // may_renew ends what can end now, and tells whether nothing is left on the loop but what the worker itself has put
-// there: without sessions nobody waits for a resolver, and a survey is ready as it is.
+// there: without sessions nobody waits for a resolver, and a scan is ready as it is.
 static bool may_renew(void *owner)
 {
     struct worker *worker = owner;
     sessions_reap(&worker->context);
     if (sessions_live(&worker->context) > 0)
         return false;
-    survey_finish(&worker->context);
+    scan_finish(&worker->context);
     return true;
 }
 

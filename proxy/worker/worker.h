@@ -8,7 +8,7 @@
 #include "proxy/session/context.h"
 
 struct worker;
-struct survey;
+struct scan;
 
 struct worker_options {
     uint32_t index;          // from 0; for messages
@@ -44,9 +44,9 @@ enum err worker_start(const struct worker_options *options, struct worker **out,
 enum err worker_adopt(struct worker *worker, struct snapshot *snapshot,
                       const int *listener_fds) MUST_USE;
 
-// worker_survey sends a survey. Its `on_done` is called on the worker's thread, even if the worker ends meanwhile. False: the
-// worker has ended already, and the survey has its counters only. Call it only after every earlier survey has been answered.
-bool worker_survey(struct worker *worker, struct survey *survey);
+// worker_scan sends a scan. Its `on_done` is called on the worker's thread, even if the worker ends meanwhile. False: the
+// worker has ended already, and the scan has its counters only. Call it only after every earlier scan has been answered.
+bool worker_scan(struct worker *worker, struct scan *scan);
 
 // worker_take_pulse tells whether the worker's loop has run since the last call, and asks it again. True for the first call,
 // and if the worker has ended. For one thread only.

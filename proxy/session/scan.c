@@ -1,0 +1,207 @@
+// A cursor over the list of serving sessions: a session that leaves the list moves it on (`enter` in session.c).
+#include "proxy/session/scan.h"
+
+#include <stdlib.h>
+
+#include "auth/base/hash.h"
+#include "proxy/session/session.h"
+
+enum { FIRST_CLIENT_CAP = 64 };
+
+static size_t hash_name(const char *name)
+{
+    uint64_t hash = hash_begin();
+    for (; *name != '\0'; name++)
+        hash = hash_add(hash, (uint8_t)*name);
+    return (size_t)hash_end(hash);
+}
+
+// find_place gives the place of a name in the table, taken or free.
+static struct scan_client *find_place(struct scan_client *clients, size_t cap, const char *name)
+{
+    for (size_t i = hash_name(name);; i++) {
+        struct scan_client *place = &clients[i & (cap - 1)];
+        if (place->name[0] == '\0' || strcmp(place->name, name) == 0)
+            return place;
+    }
+}
+
+// make_room keeps half of the table free.
+static bool make_room(struct scan *scan)
+{
+    if (scan->client_count * 2 < scan->client_cap)
+        return true;
+    const size_t cap = scan->client_cap == 0 ? FIRST_CLIENT_CAP : scan->client_cap * 2;
+    struct scan_client *larger = calloc(cap, sizeof *larger);
+    if (larger == NULL)
+        return false;
+    for (size_t i = 0; i < scan->client_cap; i++) {
+        if (scan->clients[i].name[0] != '\0')
+            *find_place(larger, cap, scan->clients[i].name) = scan->clients[i];
+    }
+    free(scan->clients);
+    scan->clients = larger;
+    scan->client_cap = cap;
+    return true;
+}
+
+void scan_add_client(struct scan *scan, const char *name, uint64_t sessions, uint64_t tunnels)
+{
+    if (!make_room(scan)) {
+        scan->is_partial = true;
+        return;
+    }
+    struct scan_client *place = find_place(scan->clients, scan->client_cap, name);
+    if (place->name[0] == '\0') {
+        (void)string_copy(place->name, sizeof place->name, slice_of_string(name));
+        scan->client_count++;
+    }
+    place->sessions += sessions;
+    place->tunnels += tunnels;
+}
+
+static uint64_t bytes_of(const struct scan_tunnel *tunnel)
+{
+    return tunnel->bytes_up + tunnel->bytes_down;
+}
+
+void scan_add_tunnel(struct scan *scan, const struct scan_tunnel *tunnel)
+{
+    if (scan->tunnels == NULL)
+        scan->tunnels = calloc(scan->max_tunnels, sizeof *scan->tunnels);
+    if (scan->tunnels == NULL || scan->max_tunnels == 0) {
+        scan->is_partial = true;
+        return;
+    }
+    if (scan->tunnel_count < scan->max_tunnels) {
+        scan->tunnels[scan->tunnel_count++] = *tunnel;
+        return;
+    }
+    struct scan_tunnel *least = &scan->tunnels[0];
+    for (size_t i = 1; i < scan->tunnel_count; i++) {
+        if (bytes_of(&scan->tunnels[i]) < bytes_of(least))
+            least = &scan->tunnels[i];
+    }
+    if (bytes_of(tunnel) > bytes_of(least))
+        *least = *tunnel;
+}
+
+void scan_add(struct scan *sum, const struct scan *part)
+{
+    const uint64_t *from = (const uint64_t *)&part->counters; // that is all there is in them
+    uint64_t *to = (uint64_t *)&sum->counters;
+    for (size_t i = 0; i < sizeof sum->counters / sizeof *to; i++)
+        to[i] += from[i];
+    for (size_t i = 0; i < SESSION_STATE_COUNT; i++)
+        sum->sessions[i] += part->sessions[i];
+    for (size_t i = 0; i < EXCHANGE_STATE_COUNT; i++)
+        sum->exchanges[i] += part->exchanges[i];
+    for (size_t i = 0; i < part->client_cap; i++) {
+        const struct scan_client *client = &part->clients[i];
+        if (client->name[0] != '\0')
+            scan_add_client(sum, client->name, client->sessions, client->tunnels);
+    }
+    for (size_t i = 0; i < part->tunnel_count; i++)
+        scan_add_tunnel(sum, &part->tunnels[i]);
+    sum->nobody_sessions += part->nobody_sessions;
+    sum->killed += part->killed;
+    sum->is_partial |= part->is_partial;
+}
+
+static void list_tunnel(const struct session *session, const char *client, struct scan *scan)
+{
+    const struct peer *peer = &session->peer;
+    const struct exchange *exchange = session->exchange;
+    const struct target *target = &exchange->request.url.target;
+    struct scan_tunnel tunnel = {
+        .port = target->port,
+        .upstream = exchange->route.upstream,
+        .source = peer->address,
+        .age_ms = peer->context->now_ms - exchange->timing.begun_ms,
+    };
+    route_bytes(&exchange->route, &tunnel.bytes_up, &tunnel.bytes_down);
+    (void)string_copy(tunnel.id, sizeof tunnel.id, slice_of_string(exchange->id));
+    (void)string_copy(tunnel.client, sizeof tunnel.client, slice_of_string(client));
+    (void)target_format_host(target, tunnel.host);
+    scan_add_tunnel(scan, &tunnel);
+}
+
+static void count_session(const struct session *session, struct scan *scan)
+{
+    const struct client *client = session->peer.client;
+    const bool has_tunnel = session->exchange != NULL && exchange_is_tunnel(session->exchange);
+    if (client == NULL)
+        scan->nobody_sessions++;
+    else
+        scan_add_client(scan, client->name, 1, has_tunnel ? 1 : 0);
+    if (has_tunnel && scan->kind == SCAN_TUNNELS)
+        list_tunnel(session, client == NULL ? "" : client->name, scan);
+}
+
+// is_meant tells whether a session's exchange is to be ended.
+static bool is_meant(const struct session *session, const struct scan *scan)
+{
+    if (session->exchange == NULL)
+        return false;
+    if (scan->kind == SCAN_KILL_CLIENT)
+        return session->peer.client != NULL &&
+               strcmp(session->peer.client->name, scan->client) == 0;
+    return strcmp(session->exchange->id, scan->id) == 0;
+}
+
+static void visit(struct session *session, struct scan *scan)
+{
+    if (scan->kind == SCAN_COUNT || scan->kind == SCAN_TUNNELS) {
+        count_session(session, scan);
+    } else if (is_meant(session, scan)) {
+        exchange_end(session->exchange, REASON_KILLED);
+        session_drive(session);
+        scan->killed++;
+    }
+}
+
+void scan_start(struct session_context *context, struct scan *scan)
+{
+    ASSERT(context->scan == NULL);
+    scan->counters = context->counters;
+    for (size_t i = 0; i < SESSION_STATE_COUNT; i++)
+        scan->sessions[i] = context->state_counts[i];
+    for (size_t i = 0; i < EXCHANGE_STATE_COUNT; i++)
+        scan->exchanges[i] = context->exchange_counts[i];
+    context->scan = scan;
+    context->scan_next = TAILQ_FIRST(&context->by_state[SESSION_SERVING]);
+    turn_enqueue(&context->scan_turn, &context->scan_entry, context);
+}
+
+void scan_step(void *owner)
+{
+    struct session_context *context = owner;
+    const int64_t until_us = monotonic_us() + context->scan_turn.budget_us;
+    while (context->scan_next != NULL && monotonic_us() < until_us) {
+        struct session *session = context->scan_next;
+        context->scan_next = TAILQ_NEXT(session, link);
+        visit(session, context->scan);
+    }
+    if (context->scan_next == NULL)
+        scan_finish(context);
+    else
+        turn_enqueue(&context->scan_turn, &context->scan_entry, context);
+}
+
+void scan_finish(struct session_context *context)
+{
+    struct scan *scan = context->scan;
+    context->scan = NULL;
+    context->scan_next = NULL;
+    turn_leave(&context->scan_entry);
+    if (scan != NULL)
+        scan->on_done(scan->arg);
+}
+
+void scan_deinit(struct scan *scan)
+{
+    free(scan->clients);
+    free(scan->tunnels);
+    scan->clients = NULL;
+    scan->tunnels = NULL;
+}
