@@ -89,7 +89,7 @@ static void print_lines(const struct examination *examination)
         return;
     }
     (void)printf("\ncause: %s: %s\n", info->name, info->phrase);
-    (void)printf("side:  %s\n", info->side_name);
+    (void)printf("side:  %s\n", cause_side_name(info->side));
     (void)printf("do:    %s\n", info->advice);
 }
 
@@ -103,7 +103,7 @@ static void print_json(const struct examination *examination)
     json_begin_object(&out, NULL);
     json_add_string(&out, "result", cause == CAUSE_NONE ? "ok" : "failed");
     json_add_string(&out, "cause", info->name);
-    json_add_string(&out, "side", info->side_name);
+    json_add_string(&out, "side", cause_side_name(info->side));
     json_add_string(&out, "detail", info->phrase);
     json_add_string(&out, "advice", info->advice);
     json_begin_array(&out, "steps");

@@ -5,18 +5,21 @@
 
 #include "proxy/tls/alert.h"
 
-static const char *const side_names[] = {
+const char *cause_side_name(enum cause_side side)
+{
+    static const char *const names[] = {
 #define X(symbol, name) [symbol] = name,
-    CAUSE_SIDE_TABLE(X)
+        CAUSE_SIDE_TABLE(X)
 #undef X
-};
+    };
+    return names[side];
+}
 
 const struct cause_info *cause_info(enum cause cause)
 {
     static const struct cause_info rows[CAUSE_COUNT] = {
 #define X(symbol, name, side, step, status, error, phrase, advice)                                 \
-    [symbol] = {name,   SIDE_##side, side_names[SIDE_##side], EXAM_##step, status, error,          \
-                phrase, advice},
+    [symbol] = {name, SIDE_##side, EXAM_##step, status, error, phrase, advice},
         CAUSE_TABLE(X)
 #undef X
     };

@@ -173,13 +173,15 @@ enum cause {
 struct cause_info {
     const char *name;
     enum cause_side side;
-    const char *side_name;
     enum exam_step step;
     uint16_t status;
     const char *proxy_status; // the error of RFC 9209
     const char *phrase;
     const char *advice;
 };
+
+// cause_side_name gives the word for a side; static memory.
+const char *cause_side_name(enum cause_side side);
 
 // cause_info gives the row of a cause; static memory.
 const struct cause_info *cause_info(enum cause cause);

@@ -717,7 +717,7 @@ static void an_entry_is_looked_up_by_what_it_names(void **state)
     (void)state;
     enum { CLIENTS = 1000, COMPARED_MAX = 50 };
     enum kind {
-        SHA256,
+        CERTIFICATE,
         SPKI,
         URI,
         IP,
@@ -733,7 +733,7 @@ static void an_entry_is_looked_up_by_what_it_names(void **state)
     struct identity *identity =
         identity_make("cn=a uri=https://a.example/x dns=x.a.example email=a@a.example ip=10.0.0.1 "
                       "serial=4f trust=staff");
-    for (enum kind kind = SHA256; kind < KINDS; kind++) {
+    for (enum kind kind = CERTIFICATE; kind < KINDS; kind++) {
         static struct client clients[CLIENTS];
         static struct match_entry entries[CLIENTS];
         static uint8_t digests[CLIENTS][IDENTITY_DIGEST_LEN];
@@ -758,7 +758,7 @@ static void an_entry_is_looked_up_by_what_it_names(void **state)
             digests[i][1] = (uint8_t)i;
             ips[i] =
                 (struct ip_addr){.family = IP_V4, .bytes = {11, 0, (uint8_t)(i >> 8), (uint8_t)i}};
-            entry->sha256 = kind == SHA256 ? digests[i] : NULL;
+            entry->sha256 = kind == CERTIFICATE ? digests[i] : NULL;
             entry->spki_sha256 = kind == SPKI ? digests[i] : NULL;
             entry->uri = kind == URI || kind == URI_PREFIX ? texts[i] : NULL;
             entry->ip = kind == IP ? &ips[i] : NULL;

@@ -23,7 +23,7 @@ static void every_cause_says_what_it_is_whose_matter_and_what_to_do(void **state
         assert_true(cause_info(cause)->name[0] != '\0' && cause_info(cause)->advice[0] != '\0');
         assert_true(cause_info(cause)->side != SIDE_NOBODY &&
                     cause_info(cause)->proxy_status[0] != '\0');
-        assert_true(cause_info(cause)->side_name[0] != '\0');
+        assert_true(cause_side_name(cause_info(cause)->side)[0] != '\0');
         assert_in_range(cause_info(cause)->status, 400, 504);
         for (int other = CAUSE_NONE; other < i; other++)
             assert_string_not_equal(cause_info(cause)->name, cause_info((enum cause)other)->name);
