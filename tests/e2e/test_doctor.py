@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from support.config import client, reach
 from support.origin import silence
-from support.pki import CLIENT_AUTH, SERVER_AUTH
+from support.pki import CLIENT_AUTH, SERVER_AUTH, common_names
 from support.proxy import run
 from support.sidecar import TlsServer
 
@@ -87,6 +87,13 @@ def test_the_doctor_looks_at_one_proxy_at_a_time(pki):
 
 
 # -- what is well -------------------------------------------------------------------------------
+
+
+def test_an_answer_that_names_a_certificate_with_a_nul_is_read(start, doctor, pki):
+    nul = pki.ca.leaf("nul", subject=common_names("a\0b"))
+    said = doctor(start(ALLOW), nul, expected=0)
+    assert said["outcomes"]["whoami"] == "ok", said
+    assert json.loads(said["whoami"])["certificate"]["cn"] == "a\0b"
 
 
 def test_a_healthy_way_is_ok_at_every_step(start, doctor, origin):
