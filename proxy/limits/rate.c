@@ -25,7 +25,7 @@ bool rate_take(struct rate *rate, uint32_t per_second, uint32_t burst, int64_t n
     int64_t debt_ns = 0;
     do {
         debt_ns = debt_at(paid_ns, now_ns, interval_ns * burst);
-        *out_wait_ns = debt_ns - interval_ns * (burst - 1);
+        *out_wait_ns = debt_ns + interval_ns - interval_ns * burst;
         if (*out_wait_ns > 0)
             return false;
     } while (!atomic_compare_exchange_weak_explicit(&rate->paid_ns, &paid_ns,

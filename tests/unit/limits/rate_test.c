@@ -33,6 +33,14 @@ static void a_rested_rate_admits_its_burst_and_no_more(void **state)
     }
 }
 
+static void a_burst_of_0_admits_nothing(void **state)
+{
+    (void)state;
+    struct rate rate = {0};
+    int64_t wait_ns = 0;
+    assert_false(rate_take(&rate, 50, 0, 1000 * SECOND_NS, &wait_ns));
+}
+
 static void then_one_comes_free_each_interval(void **state)
 {
     (void)state;
@@ -180,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rested_rate_admits_its_burst_and_no_more),
+        cmocka_unit_test(a_burst_of_0_admits_nothing),
         cmocka_unit_test(then_one_comes_free_each_interval),
         cmocka_unit_test(the_wait_that_it_tells_is_true_and_not_too_long),
         cmocka_unit_test(what_has_happened_is_charged_up_to_the_longest_wait),
