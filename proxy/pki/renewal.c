@@ -102,7 +102,7 @@ static enum err make_new(const struct authority *authority, int64_t now_s, struc
     struct san sans[IDENTITY_MAX_SANS];
     const size_t count = renewal->names->san_count;
     for (size_t i = 0; i < count; i++)
-        sans[i] = *&renewal->names->sans[i];
+        sans[i] = renewal->names->sans[i];
     char bundle_path[PATH_CAP];
     char common_name[AUTHORITY_COMMON_NAME_MAX + 1];
     const struct slice cn = dn_common_name(&renewal->names->subject);

@@ -426,7 +426,11 @@ static void tell_killed(struct control *control, struct control_call *call, stru
     struct errinfo info;
     const char *nearest = NULL;
     int exit_status = EXIT_OK;
-    text_append_format(control_call_text(call), "{\"killed\":%" PRIu64 "}\n", sum->killed);
+    struct text *text = control_call_text(call);
+    json_begin_object(text, NULL);
+    json_add_count(text, "killed", sum->killed);
+    json_end_object(text);
+    text_append_string(text, "\n");
     (void)errinfo_set(&info, ERR_OK, "killed: %" PRIu64, sum->killed);
     if (sum->killed == 0 && sum->kind == SCAN_KILL_ID) {
         exit_status = EXIT_FAILED;

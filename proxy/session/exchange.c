@@ -69,8 +69,8 @@ static void finish(struct exchange *exchange, enum exchange_outcome outcome, enu
     route_end_search(&exchange->route);
     end_forward(exchange, is_reset);
     tunnel_close(&exchange->route.tunnel, is_reset);
-    quota_give(&exchange->route.quota,
-               context); // before the record: who has read it may count on the place
+    // The place is free before the end is recorded: a reader of the record may take it.
+    quota_give(&exchange->route.quota, context);
     records_submit_close(exchange);
     buffer_pool_give(&context->buffers, &exchange->reply.bytes);
     enter(exchange, EXCHANGE_DONE);
