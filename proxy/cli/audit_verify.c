@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/base/array.h"
 #include "auth/base/json.h"
 #include "proxy/cli/audit_logs.h"
 #include "proxy/cli/audit_verbs.h"
@@ -70,16 +71,12 @@ static void problem(struct verify *verify, const char *format, ...)
 static void add(struct verify *verify, uint64_t id, bool is_close)
 {
     ++*(is_close ? &verify->closes : &verify->decisions);
-    if (verify->count == verify->cap) {
-        const size_t cap = verify->cap == 0 ? 1024 : verify->cap * 2;
-        struct seen *seen = reallocarray(verify->seen, cap, sizeof *seen);
-        if (seen == NULL) {
-            verify->has_no_memory = true;
-            return;
-        }
-        verify->seen = seen;
-        verify->cap = cap;
+    struct seen *seen = array_make_room(verify->seen, verify->count, &verify->cap, sizeof *seen);
+    if (seen == NULL) {
+        verify->has_no_memory = true;
+        return;
     }
+    verify->seen = seen;
     verify->seen[verify->count++] =
         (struct seen){.id = id, .order = verify->line_count, .is_close = is_close};
 }

@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 
+#include "auth/base/array.h"
+
 // Of the entries and rules that do not fit, so many are kept.
-enum { MISFITS_MAX = 50, FIRST_CAP = 64 };
+enum { MISFITS_MAX = 50 };
 
 // is_known tells whether the rule has been told with this result: a target that is an address is asked twice.
 static bool is_known(const struct explanation *explanation, const struct policy_step *step)
@@ -53,16 +55,13 @@ static void told(void *arg, const struct policy_step *step)
     struct explanation *explanation = arg;
     if (!is_kept(explanation, step))
         return;
-    if (explanation->step_count == explanation->step_cap) {
-        const size_t cap = explanation->step_cap == 0 ? FIRST_CAP : 2 * explanation->step_cap;
-        struct explained *steps = reallocarray(explanation->steps, cap, sizeof *steps);
-        if (steps == NULL) {
-            explanation->is_spoilt = true;
-            return;
-        }
-        explanation->steps = steps;
-        explanation->step_cap = cap;
+    struct explained *steps = array_make_room(explanation->steps, explanation->step_count,
+                                              &explanation->step_cap, sizeof *steps);
+    if (steps == NULL) {
+        explanation->is_spoilt = true;
+        return;
     }
+    explanation->steps = steps;
     struct explained *kept = &explanation->steps[explanation->step_count++];
     *kept = (struct explained){.step = *step};
     kept->step.form = NULL;
