@@ -51,10 +51,9 @@ static uint32_t hash_of(const struct refusal_subject *subject)
 {
     const struct slice key =
         subject->client == NULL ? source_of(subject->source) : slice_of_string(subject->client);
-    uint64_t hash = hash_add(hash_begin(), (uint8_t)subject->reason); // colliding gains nothing
-    for (size_t i = 0; i < key.len; i++)
-        hash = hash_add(hash, key.data[i]);
-    return (uint32_t)hash_end(hash);
+    const uint64_t hash =
+        hash_add(hash_begin(), (uint8_t)subject->reason); // colliding gains nothing
+    return (uint32_t)hash_end(hash_add_slice(hash, key));
 }
 
 static bool is_over(const struct refusal_slot *slot, int64_t now_ms)

@@ -39,10 +39,7 @@ struct ledger *ledger_create(void)
 
 static uint64_t hash_of(const char *name)
 {
-    uint64_t hash = hash_begin();
-    for (; *name != '\0'; name++)
-        hash = hash_add(hash, (uint8_t)*name);
-    return hash_end(hash);
+    return hash_end(hash_add_slice(hash_begin(), slice_of_string(name)));
 }
 
 // chain_of finds the chain of a name; names are the configuration's, nobody can make them collide.

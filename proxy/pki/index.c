@@ -120,10 +120,7 @@ static enum err no_memory(struct errinfo *info)
 static uint32_t *find_slot(const struct index *index, const char *serial)
 {
     const size_t mask = 2 * index->cap - 1;
-    uint64_t hash = hash_begin();
-    for (const char *at = serial; *at != '\0'; at++)
-        hash = hash_add(hash, (uint8_t)*at);
-    size_t slot = hash_end(hash) & mask;
+    size_t slot = hash_end(hash_add_slice(hash_begin(), slice_of_string(serial))) & mask;
     while (index->slots[slot] != 0 &&
            strcmp(index->entries[index->slots[slot] - 1].serial, serial) != 0)
         slot = (slot + 1) & mask;

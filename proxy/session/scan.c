@@ -10,10 +10,7 @@ enum { FIRST_CLIENT_CAP = 64 };
 
 static size_t hash_name(const char *name)
 {
-    uint64_t hash = hash_begin();
-    for (; *name != '\0'; name++)
-        hash = hash_add(hash, (uint8_t)*name);
-    return (size_t)hash_end(hash);
+    return (size_t)hash_end(hash_add_slice(hash_begin(), slice_of_string(name)));
 }
 
 // find_place gives the place of a name in the table, taken or free.
