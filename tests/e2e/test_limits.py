@@ -7,6 +7,7 @@ import time
 import pytest
 
 from support.config import client, reach
+from support.control import CONTROL, Control
 from support.origin import dead_port, reset_after, silence
 from support.plain import PlainClient, StrictOrigin, head, ok, url
 from support.scale import IS_SMALL, count, eventually
@@ -136,11 +137,12 @@ def test_those_that_wait_for_dns_hold_a_tunnel_until_the_answer_is_no(start, dns
     dns.addresses("origin.test", "127.0.0.1")
     released = dns.hold("slow.test", "10.0.0.1")
     slow = reach("slow.test", 443)
-    proxy = start(limited(server.port, slow, tunnels=2, new_tunnels="1/s", burst=1))
+    alice = limited(server.port, slow, tunnels=2, new_tunnels="1/s", burst=1)
+    proxy = start(alice, control=CONTROL)
+    control = Control(proxy)
     target = f"origin.test:{server.port}"
     waiting = [proxy.connect(leaf(pki)).send(connect_head("slow.test:443")) for _ in range(2)]
-    dns.wait_asked("slow.test")
-    eventually(lambda: proxy.ask(target, leaf(pki)).status == 429, "both to be waiting")
+    eventually(lambda: control.status()["requests"]["resolve"] == 2, "both to be waiting")
     assert_limited(proxy, proxy.ask(target, leaf(pki)), "limit_tunnels")
     released.set()
     for requester in waiting:
