@@ -24,22 +24,42 @@ bool history_id_parse(const char *text, uint64_t *out)
     return true;
 }
 
-static const char *string_of(const json_t *object, const char *name)
+// slice_of_json gives a string with its length: names in a certificate may contain a NUL. `data` is NULL for no string.
+static struct slice slice_of_json(const json_t *value)
 {
-    return json_string_value(json_object_get(object, name));
+    return slice_of(json_string_value(value), json_string_length(value));
+}
+
+static const char *text_of(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    return text != NULL && strlen(text) == json_string_length(value) ? text : NULL;
+}
+
+const char *history_text(const json_t *object, const char *name)
+{
+    return text_of(json_object_get(object, name));
+}
+
+// optional_read reads a string that may be null or absent; false for anything else.
+static bool optional_read(const json_t *object, const char *name, const char **out)
+{
+    const json_t *value = json_object_get(object, name);
+    *out = text_of(value);
+    return *out != NULL || value == NULL || json_is_null(value);
 }
 
 static enum err check(struct history_entry *entry, struct errinfo *info)
 {
     const json_t *version = json_object_get(entry->root, "v");
-    const char *event = string_of(entry->root, "event");
-    entry->stamp = string_of(entry->root, "ts");
+    const char *event = history_text(entry->root, "event");
+    entry->stamp = history_text(entry->root, "ts");
     if (!json_is_object(entry->root) || event == NULL || entry->stamp == NULL)
         return errinfo_set(info, ERR_INPUT, "is not an audit record: `event` or `ts` is missing");
     if (!json_is_integer(version) || json_integer_value(version) != VERSION)
         return errinfo_set(info, ERR_INPUT, "is of a version that this program does not know");
     entry->event = audit_event_named(event);
-    const char *id = string_of(entry->root, "id");
+    const char *id = history_text(entry->root, "id");
     entry->has_id = id != NULL && history_id_parse(id, &entry->id);
     if (entry->has_id || !audit_event_has_id(entry->event))
         return ERR_OK;
@@ -63,7 +83,8 @@ enum err history_entry_read(struct slice line, struct history_entry *out, struct
     *out = (struct history_entry){0};
     if (line.len > HISTORY_LINE_MAX)
         return errinfo_set(info, ERR_LIMIT, "is longer than any record");
-    out->root = json_loadb((const char *)line.data, line.len, JSON_REJECT_DUPLICATES, &error);
+    out->root = json_loadb((const char *)line.data, line.len,
+                           JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (out->root == NULL && is_torn(line, &error))
         return errinfo_set(info, ERR_EOF,
                            "is torn: the proxy was killed, the machine lost power, or the disk was "
@@ -89,7 +110,7 @@ static enum err lacks(struct errinfo *info, const char *what)
 
 static bool address_read(const json_t *value, struct ip_addr *out)
 {
-    const char *text = json_string_value(value);
+    const char *text = text_of(value);
     return text != NULL && ip_addr_parse(slice_of_string(text), out) == ERR_OK;
 }
 
@@ -118,11 +139,10 @@ static bool sans_read(const json_t *client, const char *name, enum san_kind kind
 {
     const json_t *list = json_object_get(client, name);
     for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *text = json_string_value(json_array_get(list, i));
-        if (text == NULL || out->claim.san_count == IDENTITY_MAX_SANS)
+        const struct slice text = slice_of_json(json_array_get(list, i));
+        if (text.data == NULL || out->claim.san_count == IDENTITY_MAX_SANS)
             return false;
-        out->sans[out->claim.san_count++] =
-            (struct claimed_san){.kind = kind, .text = slice_of_string(text)};
+        out->sans[out->claim.san_count++] = (struct claimed_san){.kind = kind, .text = text};
     }
     return list == NULL || json_is_array(list);
 }
@@ -130,7 +150,7 @@ static bool sans_read(const json_t *client, const char *name, enum san_kind kind
 static bool digest_read(const json_t *client, const char *name, uint8_t out[IDENTITY_DIGEST_LEN])
 {
     size_t len = 0;
-    return bytes_read(string_of(client, name), out, IDENTITY_DIGEST_LEN, &len) &&
+    return bytes_read(history_text(client, name), out, IDENTITY_DIGEST_LEN, &len) &&
            len == IDENTITY_DIGEST_LEN;
 }
 
@@ -140,19 +160,20 @@ static enum err identity_read(const json_t *client, struct history_decision *out
 {
     struct claimed claimed = {0};
     size_t serial_len = 0;
-    const char *subject = string_of(client, "subject");
-    const char *issuer = string_of(client, "issuer");
-    const char *trust = string_of(client, "trust");
-    if (subject == NULL && trust == NULL)
+    const struct slice subject = slice_of_json(json_object_get(client, "subject"));
+    const struct slice issuer = slice_of_json(json_object_get(client, "issuer"));
+    const char *trust = NULL;
+    const bool has_trust = optional_read(client, "trust", &trust);
+    if (has_trust && subject.data == NULL && trust == NULL)
         return ERR_OK; // no certificate
-    if (subject == NULL || issuer == NULL || trust == NULL)
+    if (subject.data == NULL || issuer.data == NULL || trust == NULL)
         return lacks(info, "client.subject, client.issuer and client.trust");
     if (!sans_read(client, "san_uri", SAN_URI, &claimed) ||
         !sans_read(client, "san_dns", SAN_DNS, &claimed) ||
         !sans_read(client, "san_email", SAN_EMAIL, &claimed) ||
         !sans_read(client, "san_ip", SAN_IP, &claimed))
         return lacks(info, "client.san_*");
-    if (!bytes_read(string_of(client, "serial"), claimed.serial, sizeof claimed.serial,
+    if (!bytes_read(history_text(client, "serial"), claimed.serial, sizeof claimed.serial,
                     &serial_len) ||
         !digest_read(client, "sha256", claimed.sha256) ||
         !digest_read(client, "spki_sha256", claimed.spki_sha256))
@@ -161,8 +182,8 @@ static enum err identity_read(const json_t *client, struct history_decision *out
     if (!out->is_whole)
         return ERR_OK;
     claimed.claim.trust_name = trust;
-    claimed.claim.subject = slice_of_string(subject);
-    claimed.claim.issuer = slice_of_string(issuer);
+    claimed.claim.subject = subject;
+    claimed.claim.issuer = issuer;
     claimed.claim.sans = claimed.sans;
     claimed.claim.serial = slice_of(claimed.serial, serial_len);
     claimed.claim.sha256 = claimed.sha256;
@@ -173,8 +194,9 @@ static enum err identity_read(const json_t *client, struct history_decision *out
 static enum err client_read(const json_t *client, struct history_decision *out,
                             struct errinfo *info)
 {
-    out->client = string_of(client, "name");
     out->is_whole = true;
+    if (!optional_read(client, "name", &out->client))
+        return lacks(info, "client.name");
     if (!address_read(json_object_get(client, "address"), &out->source))
         return lacks(info, "client.address");
     return identity_read(client, out, info);
@@ -183,9 +205,9 @@ static enum err client_read(const json_t *client, struct history_decision *out,
 static enum err target_read(const json_t *request, struct history_decision *out,
                             struct errinfo *info)
 {
-    const char *host = string_of(request, "host");
+    const char *host = NULL;
     const json_t *port = json_object_get(request, "port");
-    if (host == NULL && json_is_object(request))
+    if (optional_read(request, "host", &host) && host == NULL && json_is_object(request))
         return ERR_OK; // it could not be read then either
     char data[TARGET_TEXT_CAP];
     struct text text;
@@ -230,10 +252,10 @@ enum err history_decision_read(const struct history_entry *entry, struct history
     *out = (struct history_decision){0};
     ASSERT(entry->event == AUDIT_EVENT_DECISION);
     const json_t *decision = json_object_get(entry->root, "decision");
-    out->reason = string_of(decision, "reason");
-    out->rule = string_of(decision, "rule");
+    out->reason = history_text(decision, "reason");
     out->would_deny = json_is_true(json_object_get(decision, "would_deny"));
-    if (out->reason == NULL || !action_read(string_of(decision, "action"), &out->action))
+    if (out->reason == NULL || !optional_read(decision, "rule", &out->rule) ||
+        !action_read(history_text(decision, "action"), &out->action))
         return lacks(info, "decision");
     TRY(client_read(json_object_get(entry->root, "client"), out, info));
     TRY(target_read(json_object_get(entry->root, "request"), out, info));

@@ -26,6 +26,10 @@ struct history_entry {
 enum err history_entry_read(struct slice line, struct history_entry *out,
                             struct errinfo *info) MUST_USE;
 
+// history_text gives the string that is a member of an object. NULL when there is none, and when it contains a NUL: no
+// reader takes it for the shorter word. Names in a certificate may contain one; what reads them keeps their lengths.
+const char *history_text(const json_t *object, const char *name);
+
 // history_id_parse reads an id as the log has it: 16 digits in lower case.
 bool history_id_parse(const char *text, uint64_t *out);
 

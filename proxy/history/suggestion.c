@@ -102,7 +102,7 @@ static bool may_be_special(const struct history_decision *past)
 
 static const char *id_of(const struct history_entry *entry)
 {
-    return json_string_value(json_object_get(entry->root, "id"));
+    return history_text(entry->root, "id");
 }
 
 static enum err add_target(struct suggestion *suggestion, const struct history_entry *decision,

@@ -9,6 +9,7 @@ import pytest
 from support import config as configs
 from support.config import client, reach
 from support.control import CONTROL, Control
+from support.pki import common_names
 from support.proxy import run
 
 
@@ -252,6 +253,30 @@ def test_every_event_and_word_of_the_page_is_read_by_every_reader(past, form):
     assert "0 lines could not be read" in result.stderr
     result = run("audit", "suggest", "--client", "scrapers", "--denied", *form, log)
     assert (result.returncode, result.stderr) == (0, ""), result.stderr
+
+
+def test_a_nul_in_the_name_of_a_certificate_keeps_nobody_from_reading_the_log(start, dns, origin, pki):
+    server = origin()
+    dns.addresses("one.test", "127.0.0.1")
+    proxy = start(client(reach("one.test", server.port)))
+    odd = dict(subject=common_names("a\0b"))
+    assert proxy.dial(pki.authority("Other CA").leaf("nul", **odd)).refusal()
+    refused = proxy.audit.wait("handshake_refused")
+    assert refused["presented"]["cn"] == "a\0b"
+    proxy.tunnel(f"one.test:{server.port}", pki.ca.leaf("nul", **odd)).close()
+    proxy.stop()
+    proxy.log = proxy.folder / "audit.jsonl"
+    result, changes = replay(proxy, proxy.config_path)
+    assert (result.returncode, changes) == (0, []), result.stderr
+    assert "1 decisions: 0 would change" in result.stderr
+    result, changes = replay(proxy, other_policy(proxy, reach("one.test", server.port), match=[{"cn": "a"}]))
+    assert [change["after"] for change in changes] == ["deny (no_client)"], result.stderr
+    assert run("audit", "verify", proxy.log).returncode == 0
+    assert suggest(proxy)["covered"] == 1
+    log = ["--log", proxy.log]
+    assert run("explain", "-c", proxy.config_path, *log).returncode == 0
+    result = run("explain", "-c", proxy.config_path, *log, "--id", refused["id"])
+    assert f"refused in the handshake: {refused['reason']}" in result.stderr
 
 
 def test_lost_records_are_the_one_event_that_is_a_fault(past):

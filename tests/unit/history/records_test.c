@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "auth/claim.h"
 #include "proxy/audit/record.h"
 #include "proxy/history/entry.h"
 
@@ -39,6 +40,35 @@ static struct audit_record *decision_of(enum reason reason)
         .aliases = SLICE_LITERAL("a\\032b\0c"),
         .config = "0388829c440a6ca1",
     };
+    struct audit_record *record = audit_record_create(AUDIT_DECISION_EXTRA_CAP + client.len);
+    assert_non_null(record);
+    audit_decision_format(&decision, record);
+    return record;
+}
+
+// identity_with makes the identity of a certificate with this one name.
+static struct identity *identity_with(enum san_kind kind, struct slice name)
+{
+    const struct claimed_san san = {.kind = kind, .text = name};
+    const struct claim claim = {
+        .subject = SLICE_LITERAL("CN=a\\00b"),
+        .issuer = SLICE_LITERAL("CN=ca\\00.evil"),
+        .sans = &san,
+        .san_count = 1,
+        .serial = SLICE_LITERAL("\x01"),
+    };
+    struct identity *identity = NULL;
+    struct errinfo info = {0};
+    assert_int_equal(claim_to_identity(&claim, &identity, &info), ERR_OK);
+    return identity;
+}
+
+// decision_with makes a decision whose `client` is this JSON.
+static struct audit_record *decision_with(struct slice client)
+{
+    const struct decision verdict = {.action = ACTION_DENY, .reason = REASON_NO_RULE};
+    const struct audit_decision decision = {
+        .id = id, .client_json = client, .decision = &verdict, .listener = "main"};
     struct audit_record *record = audit_record_create(AUDIT_DECISION_EXTRA_CAP + client.len);
     assert_non_null(record);
     audit_decision_format(&decision, record);
@@ -207,6 +237,89 @@ static void an_event_of_a_later_version_is_no_fault(void **state)
     history_entry_deinit(&entry);
 }
 
+static void a_name_with_a_nul_is_read_whole(void **state)
+{
+    (void)state;
+    static const enum san_kind kinds[] = {SAN_URI, SAN_DNS, SAN_EMAIL};
+    const struct slice name = SLICE_LITERAL("a\0b");
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        char data[2048];
+        struct text client;
+        struct history_entry entry;
+        struct history_decision decision;
+        struct errinfo info = {0};
+        struct identity *identity = identity_with(kinds[i], name);
+        const struct audit_client who = {.address = source, .trust = "t", .identity = identity};
+        text_init(&client, data, sizeof data);
+        audit_client_format(&who, &client);
+        struct audit_record *record = decision_with(text_slice(&client));
+        if (history_entry_read(line_of(record), &entry, &info) != ERR_OK ||
+            history_decision_read(&entry, &decision, &info) != ERR_OK)
+            fail_msg("%.*s: %s", (int)record->len, record->data, info.text);
+        assert_int_equal(decision.identity->san_count, 1);
+        assert_true(slice_equal(decision.identity->sans[0].value, name));
+        assert_false(decision.identity->sans[0].is_usable);
+        assert_true(dn_equal(&decision.identity->subject, &identity->subject));
+        assert_true(dn_equal(&decision.identity->issuer, &identity->issuer));
+        history_decision_deinit(&decision);
+        history_entry_deinit(&entry);
+        audit_record_destroy(record);
+        identity_destroy(identity);
+    }
+}
+
+static void a_refused_certificate_with_a_nul_in_its_names_is_a_record(void **state)
+{
+    (void)state;
+    struct history_entry entry;
+    struct errinfo info = {0};
+    struct identity *identity = identity_with(SAN_DNS, SLICE_LITERAL("a\0b"));
+    const struct audit_refusal refusal = {
+        .id = id, .address = source, .detail = "", .count = 1, .presented = identity};
+    struct audit_record *record = audit_refusal_create(&refusal);
+    assert_non_null(record);
+    if (history_entry_read(line_of(record), &entry, &info) != ERR_OK)
+        fail_msg("%s", info.text);
+    assert_int_equal(entry.event, AUDIT_EVENT_HANDSHAKE_REFUSED);
+    history_entry_deinit(&entry);
+    audit_record_destroy(record);
+    identity_destroy(identity);
+}
+
+// The proxy never writes a NUL into these. Each would be another word if it were read up to its NUL.
+static void a_nul_in_any_other_member_is_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "\"id\":\"7f3a9c0e12b44d5a",  "\"event\":\"decision",   "\"ts\":\"2023-11-14T22:13:20.123Z",
+        "\"action\":\"deny",          "\"reason\":\"no_rule",   "\"rule\":\"deny[0]",
+        "\"host\":\"api.example.com", "\"name\":\"b\xc3\xbcro", "\"address\":\"192.0.2.1",
+    };
+    struct audit_record *record = decision_of(REASON_NO_RULE);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char data[2048];
+        struct text changed;
+        struct history_entry entry;
+        struct history_decision decision = {0};
+        struct errinfo info = {0};
+        const char *found = memmem(record->data, record->len, texts[i], strlen(texts[i]));
+        assert_non_null(found);
+        const size_t end = (size_t)(found - record->data) + strlen(texts[i]);
+        text_init(&changed, data, sizeof data);
+        text_append(&changed, slice_first(line_of(record), end));
+        text_append_string(&changed, "\\u0000x");
+        text_append(&changed, slice_from(line_of(record), end));
+        enum err error = history_entry_read(text_slice(&changed), &entry, &info);
+        if (error == ERR_OK && entry.event == AUDIT_EVENT_DECISION)
+            error = history_decision_read(&entry, &decision, &info);
+        if (error != ERR_INPUT)
+            fail_msg("%s: error %d", data, (int)error);
+        history_decision_deinit(&decision);
+        history_entry_deinit(&entry);
+    }
+    audit_record_destroy(record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +327,9 @@ int main(void)
         cmocka_unit_test(every_beginning_of_a_record_is_torn_and_nothing_else),
         cmocka_unit_test(what_is_wrong_before_its_end_is_no_torn_record),
         cmocka_unit_test(an_event_of_a_later_version_is_no_fault),
+        cmocka_unit_test(a_name_with_a_nul_is_read_whole),
+        cmocka_unit_test(a_refused_certificate_with_a_nul_in_its_names_is_a_record),
+        cmocka_unit_test(a_nul_in_any_other_member_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
