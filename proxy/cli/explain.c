@@ -37,8 +37,8 @@ static const char usage[] =
     "  --json            JSON, one object a line\n"
     "  -h, --help        this text\n"
     "\n"
-    "Exit status: 0 allowed, 1 denied, 2 usage, 3 the configuration, the certificate or the log cannot be read,\n"
-    "4 --live and there is no proxy.\n";
+    "Exit status: 0 allowed, 1 denied, 2 usage, 3 the configuration, the certificate or the log cannot be read, or\n"
+    "--live cannot tell, 4 --live and there is no proxy.\n";
 
 enum { ADDRESSES_MAX = HISTORY_MAX_ADDRESSES };
 
@@ -104,34 +104,47 @@ static void judge(struct explain_run *run, struct explanation *explanation,
     explanation_judge(explanation, run->addresses, run->address_count, origin);
 }
 
-// go_by_live lets the running proxy have the last word: who is blocked there, and what is used up. CLI_OK, or an exit
-// status that has been explained.
-static int go_by_live(const struct explain_run *run, struct explanation *explanation)
+// override_by_live lets the running proxy have the last word: who is blocked there, and what is used up.
+static void override_by_live(const struct live *live, struct explanation *explanation)
 {
     const struct client *client = explanation->client;
     const struct identity *identity = explanation->question->identity;
-    const char *name = client == NULL ? NULL : client->name;
-    struct live live;
-    const int status = live_ask(run->config, name, &live);
-    if (status != CLI_OK)
-        return status;
     const struct block *block =
-        blocklist_judge(live.blocks, name, identity == NULL ? NULL : identity->record);
-    const bool is_other = strcmp(live.config, run->snapshot->id) != 0;
-    if (is_other)
-        cli_say("explain", "the proxy uses configuration %s, and this is %s: reload it first",
-                live.config, run->snapshot->id);
-    else if (block != NULL)
+        blocklist_judge(live->blocks, live->client, identity == NULL ? NULL : identity->record);
+    if (block != NULL)
         explanation_override(explanation, ACTION_DENY, REASON_BLOCKED, block->text,
                              "`sallyport unblock` takes the block away");
-    else if (client != NULL && client->limits.tunnels > 0 && live.is_counted &&
-             live.tunnels >= (long long)client->limits.tunnels &&
+    else if (client != NULL && client->limits.tunnels > 0 && live->is_counted &&
+             live->tunnels >= (long long)client->limits.tunnels &&
              explanation->decision.action == ACTION_ALLOW)
         explanation_override(explanation, ACTION_ERROR, REASON_LIMIT_TUNNELS,
                              "all of the client's tunnels are in use",
                              "wait, or raise `limits.tunnels` of the client");
+}
+
+// go_by_live asks the running proxy. CLI_OK, or an exit status that has been explained.
+static int go_by_live(const struct explain_run *run, struct explanation *explanation)
+{
+    struct live live;
+    const char *name = explanation->client == NULL ? NULL : explanation->client->name;
+    int status = live_ask(run->config, name, &live);
+    if (status != CLI_OK)
+        return status;
+    override_by_live(&live, explanation);
+    if (strcmp(live.config, run->snapshot->id) != 0) {
+        cli_say("explain", "the proxy uses configuration %s, and this is %s: reload it first",
+                live.config, run->snapshot->id);
+        status = CLI_UNLOADABLE;
+    } else if (live.unlisted > 0 && explanation->decision.action == ACTION_ALLOW) {
+        cli_say(
+            "explain",
+            "unknown: the configuration allows this, but the proxy has %lld block%s that it does "
+            "not list, and one may be of this client or certificate: look into %s",
+            live.unlisted, live.unlisted == 1 ? "" : "s", run->snapshot->state_path);
+        status = CLI_UNLOADABLE;
+    }
     live_deinit(&live);
-    return is_other ? CLI_UNLOADABLE : CLI_OK;
+    return status;
 }
 
 // answer explains one question; the addresses are in `run`, where they are known.
@@ -189,7 +202,7 @@ static int ask_once(struct explain_run *run)
 static void explain_record(struct explain_run *run, const struct history_entry *entry,
                            struct history_decision *past)
 {
-    const char *id = json_string_value(json_object_get(entry->root, "id"));
+    const char *id = history_text(entry->root, "id");
     const struct question question = {
         .identity = past->identity, .id = id, .source = past->source, .target = past->target};
     run->found++;
@@ -215,8 +228,8 @@ static void explain_record(struct explain_run *run, const struct history_entry *
 // explain_handshake tells what a record says of a client that came to no request.
 static void explain_handshake(struct explain_run *run, const struct history_entry *entry)
 {
-    const char *reason = json_string_value(json_object_get(entry->root, "reason"));
-    const char *detail = json_string_value(json_object_get(entry->root, "detail"));
+    const char *reason = history_text(entry->root, "reason");
+    const char *detail = history_text(entry->root, "detail");
     run->found++;
     run->status = CLI_FAILED;
     cli_say("explain",

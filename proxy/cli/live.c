@@ -9,7 +9,7 @@ static void take_blocks(struct live *live, const json_t *root)
 {
     size_t i = 0;
     json_t *one = NULL;
-    live->has_all_blocks = member_number(root, "blocks_not_listed") == 0;
+    live->unlisted = member_number(root, "blocks_not_listed");
     json_array_foreach(json_object_get(root, "blocks"), i, one)
     {
         char text[BLOCK_TEXT_CAP];

@@ -5,8 +5,8 @@
 
 struct live {
     char config[17];          // id of the configuration in force
-    struct blocklist *blocks; // ref
-    bool has_all_blocks;      // false: there are more than the proxy lists
+    struct blocklist *blocks; // ref; those that the proxy lists
+    long long unlisted;       // blocks that it has beside them
     const char *client;       // borrowed; whose tunnels are counted; NULL: nobody's
     bool is_counted;          // the client is among those that the proxy lists
     long long tunnels;

@@ -254,10 +254,18 @@ def test_a_question_that_cannot_be_put_is_refused(pki, tmp_path, options, status
 
 
 @pytest.fixture
-def live(start, dns, origin, tmp_path):
+def blocked():
+    """Clients that are blocked before the proxy starts."""
+    return []
+
+
+@pytest.fixture
+def live(start, dns, origin, tmp_path, blocked):
     """A proxy with a control socket, one tunnel open, and the question that this tunnel was."""
     server = origin()
     dns.addresses("a.test", "127.0.0.1")
+    blocks = [{"block": f"client:{name}", "since": 1, "uid": 0} for name in blocked]
+    (tmp_path / "state.json").write_text(json.dumps({"v": 1, "blocks": blocks}) + "\n")
     proxy = start(
         client(reach("a.test", server.port), limits={"tunnels": 2}),
         control={"socket": str(tmp_path / "control.sock"), "state": str(tmp_path / "state.json")},
@@ -265,9 +273,9 @@ def live(start, dns, origin, tmp_path):
     proxy.target = f"a.test:{server.port}"
     proxy.open = [proxy.tunnel(proxy.target)]
 
-    def ask():
+    def ask(target=proxy.target):
         options = ["-c", proxy.config_path, "--live", "--json"]
-        result = run("explain", *options, "--cert", proxy.pki.worker.chain, "--to", proxy.target)
+        result = run("explain", *options, "--cert", proxy.pki.worker.chain, "--to", target)
         return result.returncode, json.loads(result.stdout)["decision"] if result.stdout else result.stderr
 
     proxy.explain = ask
@@ -288,6 +296,21 @@ def test_a_block_has_the_last_word(live, who):
     assert (status, verdict["action"], verdict["reason"]) == (1, "deny", "blocked")
     assert run("unblock", "-c", live.config_path, name).returncode == 0
     assert live.explain()[0] == 0
+
+
+@pytest.mark.parametrize("blocked", [[f"b{number}" for number in range(1000)]], ids=["1000"])
+def test_an_allow_is_unknown_when_there_are_more_blocks_than_the_proxy_lists(live):
+    """The proxy lists 1,000, and the one that matters may be another."""
+    assert live.explain()[0] == 0
+    certificate = f"sha256:{live.pki.worker.sha256}"
+    assert run("block", "-c", live.config_path, certificate).returncode == 0
+    status, talk = live.explain()
+    assert status == 3, talk
+    assert "unknown" in talk and "1 block that it does not list" in talk and "state.json" in talk
+    status, verdict = live.explain("a.test:1")
+    assert (status, verdict["action"], verdict["reason"]) == (1, "deny", "no_rule")
+    assert run("block", "--force", "-c", live.config_path, "a-client").returncode == 0
+    assert "2 blocks that it does not list" in live.explain()[1]
 
 
 def test_tunnels_that_are_all_in_use_are_said(live):
