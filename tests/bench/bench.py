@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import shutil
 import signal
 import sys
@@ -65,8 +66,14 @@ def parse(argv):
     options.rounds = options.rounds or (1 if options.quick else 3)
     options.seconds = options.seconds or (1.0 if options.quick else 3.0)
     options.tunnels = 1000 if options.quick else 3000
-    options.many = 3000 if options.quick else 9000
+    options.many = min(3000 if options.quick else 9000, most_tunnels())
     return options
+
+
+def most_tunnels():
+    """What one client gets: a tunnel has two descriptors, and one client at most half of them all."""
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return (descriptors - 200) // 4
 
 
 def chosen_peers(options):
@@ -150,6 +157,7 @@ class Run:
         for turn in range(self.options.rounds):
             for name in names:
                 word, sizes, figures = scenarios.GROWTH[name]
+                sizes = sorted({min(size, most_tunnels()) for size in sizes})
                 for size in sizes:
                     for peer in chosen:
                         if peer.name in self.missing:
