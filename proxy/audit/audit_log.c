@@ -155,7 +155,7 @@ static void tell_lost(struct audit_log *log)
 }
 
 // reopen opens the path once more; gives an errno, and keeps the old file, when that cannot be done. A
-// half-written first record starts again in the new file.
+// half-written first record starts again in the new file; the reader of a pipe gets the rest of it.
 static int reopen(struct audit_log *log)
 {
     char *next_path = atomic_exchange(&log->next_path, NULL);
@@ -166,9 +166,10 @@ static int reopen(struct audit_log *log)
     struct sink sink;
     if (!sink_open(&sink, log->path))
         return errno;
+    if (!sink_is_same_stream(&log->sink, &sink))
+        log->written_of_first = 0;
     sink_close(&log->sink);
     log->sink = sink;
-    log->written_of_first = 0;
     return 0;
 }
 

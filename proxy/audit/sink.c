@@ -79,6 +79,14 @@ bool sink_is_removed(const struct sink *sink)
     return fstat(sink->fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 0;
 }
 
+bool sink_is_same_stream(const struct sink *a, const struct sink *b)
+{
+    struct stat of_a;
+    struct stat of_b;
+    return fstat(a->fd, &of_a) == 0 && fstat(b->fd, &of_b) == 0 && !S_ISREG(of_a.st_mode) &&
+           of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
 void sink_close(struct sink *sink)
 {
     if (sink->fd >= 0)

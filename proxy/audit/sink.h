@@ -33,6 +33,10 @@ bool sink_open(struct sink *out, const char *path);
 // sink_is_removed tells whether it is a file that has no name any more, so that what is written goes nowhere.
 bool sink_is_removed(const struct sink *sink);
 
+// sink_is_same_stream tells whether both are one pipe, socket or terminal, so that its reader has what was written to
+// either.
+bool sink_is_same_stream(const struct sink *a, const struct sink *b);
+
 // sink_close closes what sink_open has opened; the process keeps its stdout.
 void sink_close(struct sink *sink);
 

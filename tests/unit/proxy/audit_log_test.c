@@ -522,6 +522,47 @@ static void what_was_reserved_finds_room_however_full_it_becomes(void **state)
     (void)close(fd);
 }
 
+// read_lines reads `bytes` from a pipe that somebody fills, and gives the number of lines among them.
+static size_t read_lines(int fd, size_t bytes)
+{
+    uint8_t data[4096];
+    size_t lines = 0;
+    while (bytes > 0) {
+        struct pollfd readable = {.fd = fd, .events = POLLIN};
+        assert_int_equal(poll(&readable, 1, PATIENCE_MS), 1);
+        const ssize_t count = read(fd, data, bytes < sizeof data ? bytes : sizeof data);
+        assert_true(count > 0);
+        bytes -= (size_t)count;
+        for (ssize_t i = 0; i < count; i++)
+            lines += data[i] == '\n' ? 1 : 0;
+    }
+    return lines;
+}
+
+static void a_pipe_that_is_opened_again_gets_the_rest_of_a_record(void **state)
+{
+    enum { COUNT = 100 };
+    struct place *place = *state;
+    const int fd = make_full_pipe(place->path);
+    struct audit_log *log = open_log(place, 0, 0);
+    size_t bytes = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        struct audit_record *record = make_close(0, 0);
+        bytes += record->len;
+        audit_log_submit(log, record);
+    }
+    assert_int_equal(next_problem(), EAGAIN);
+    assert_int_equal(read_lines(fd, 4096), 0); // the filling; then as much fits of the records
+    assert_int_equal(next_problem(), 0);
+    assert_int_equal(next_problem(), EAGAIN);
+    audit_log_reopen(log);
+    assert_int_equal(read_lines(fd, bytes), COUNT);
+    assert_int_equal(audit_log_close(log), 0);
+    uint8_t more = 0;
+    assert_true(read(fd, &more, 1) <= 0);
+    (void)close(fd);
+}
+
 static void one_holder_gets_half_of_the_room_and_the_last_one_some(void **state)
 {
     const struct place *place = *state;
@@ -606,6 +647,7 @@ int main(void)
         WITH_PLACE(an_idle_log_tells_of_lost_records_by_itself),
         WITH_PLACE(too_many_decisions_make_it_full_until_they_are_written),
         WITH_PLACE(what_was_reserved_finds_room_however_full_it_becomes),
+        WITH_PLACE(a_pipe_that_is_opened_again_gets_the_rest_of_a_record),
         WITH_PLACE(one_holder_gets_half_of_the_room_and_the_last_one_some),
         WITH_PLACE(nothing_is_lost_when_several_threads_push_at_once),
     };
