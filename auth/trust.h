@@ -51,6 +51,10 @@ enum err trust_revise(const struct trust *base, struct trust **out) MUST_USE;
 // for the others, so that no helper becomes an anchor; and the last one may go, too. ERR_MEMORY.
 enum err trust_drop_absent(struct trust *trust, const struct trust *present) MUST_USE;
 
+// trust_takes_more tells whether the finished `trust`, a revision of the finished `base`, accepts less than `base`: it
+// has another list, more denied certificates or fewer anchors. The passing of time does not count.
+bool trust_takes_more(const struct trust *trust, const struct trust *base);
+
 // trust_destroy frees it. NULL is allowed.
 void trust_destroy(struct trust *trust);
 

@@ -87,6 +87,26 @@ enum err trust_keep_denied(struct trust *trust, const struct trust *before)
     return revocation_keep_denied(&trust->revocation, &before->revocation);
 }
 
+// is_same_list tells whether both, of one issuer and scope, have the same number, time and entries.
+static bool is_same_list(const struct crl *a, const struct crl *b)
+{
+    return a->this_update_s == b->this_update_s && a->next_update_s == b->next_update_s &&
+           slice_equal(slice_of(a->number, a->number_len), slice_of(b->number, b->number_len)) &&
+           slice_equal(slice_of(a->serials, a->count * a->width),
+                       slice_of(b->serials, b->count * b->width));
+}
+
+bool trust_takes_more(const struct trust *trust, const struct trust *base)
+{
+    const struct revocation *now = &trust->revocation;
+    const struct revocation *before = &base->revocation;
+    bool is_same = sk_X509_num(trust->dropped) == sk_X509_num(base->dropped) &&
+                   now->denied_count == before->denied_count && now->count == before->count;
+    for (size_t i = 0; i < now->count && is_same; i++)
+        is_same = is_same_list(now->lists[i].crl, before->lists[i].crl);
+    return !is_same;
+}
+
 size_t trust_crl_count(const struct trust *trust)
 {
     return trust->revocation.count;

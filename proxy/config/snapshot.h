@@ -135,6 +135,7 @@ struct taking {
     struct listener_config *listeners; // arena
     struct denials *denials;           // ref; NULL: the policy stays what it is
     bool is_early;                     // the same files may give more at another time
+    bool takes_more;                   // something is not accepted that was before it
 };
 
 // taking_ref takes another reference and returns its argument, taking_unref gives one back; the last

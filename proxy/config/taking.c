@@ -61,6 +61,32 @@ static enum err read_profiles(struct reader *reader, const struct snapshot *curr
     return ERR_OK;
 }
 
+// is_in_force tells whether a file was read with this content for what is in force.
+static bool is_in_force(const struct snapshot_file *file, const struct snapshot *current)
+{
+    const struct snapshot_file *known =
+        current->taking == NULL ? current->files : current->taking->files;
+    while (known != NULL && (strcmp(known->path, file->path) != 0 ||
+                             memcmp(known->sha256, file->sha256, sizeof file->sha256) != 0))
+        known = known->next;
+    return known != NULL;
+}
+
+// takes_more compares with what is in force; `lists` are the files read before those of the denials.
+static bool takes_more(const struct taking *taking, const struct snapshot *current,
+                       const struct snapshot_file *lists)
+{
+    const struct denials *former = current->taking == NULL ? NULL : current->taking->denials;
+    for (size_t i = 0; i < taking->trust_count; i++) {
+        if (trust_takes_more(taking->trusts[i], current->trusts[i]))
+            return true;
+    }
+    const struct snapshot_file *file = taking->files;
+    while (file != lists && is_in_force(file, current))
+        file = file->next;
+    return file != lists && taking->denials != former;
+}
+
 static enum err fill(struct taking *taking, const struct snapshot *current,
                      const struct yaml_document *document, const struct yaml_document *next,
                      struct reader *reader)
@@ -71,8 +97,10 @@ static enum err fill(struct taking *taking, const struct snapshot *current,
         return ERR_MEMORY;
     TRY(read_profiles(reader, current, root, next == NULL ? NULL : yaml_document_root(next),
                       taking));
+    const struct snapshot_file *lists = reader->files;
     TRY(denials_read(reader, current, root, &taking->denials));
     taking->files = reader->files;
+    taking->takes_more = takes_more(taking, current, lists);
     if (reader->is_out_of_memory || !move_listeners(taking, current))
         return ERR_MEMORY;
     return ERR_OK;

@@ -10,7 +10,8 @@
 
 // taking_read reads what takes trust away from `current` now. `next` is the text of the configuration that
 // was refused, where only `denied` counts; empty: none. ERR_OK with one reference in `*out`, NULL there
-// when nothing has changed since the last taking. ERR_MEMORY: nothing was read, and the same files may be
+// when nothing has changed since the last taking. `takes_more` of the taking tells whether it allows less than
+// `current`; all of it is to be brought into force even so. ERR_MEMORY: nothing was read, and the same files may be
 // tried again. Blocking: for loader threads.
 enum err taking_read(const struct snapshot *current, struct slice next, int64_t now_s,
                      struct taking **out) MUST_USE;

@@ -187,10 +187,13 @@ static void be_adopted(struct service *service)
     const bool have_all = rollout_has_all(rollout);
     if (rollout->is_adopting_taking && have_all) {
         log_warning(
-            "reload: %s; what takes trust away (CRLs, `denied`, removed CAs, lists of a `deny`) is in force all the same, generation %" PRIu64,
+            "reload: %s; %s, generation %" PRIu64,
             rollout->try_count > 0
                 ? "a certificate or its key is not whole yet, and is read again for 10 s"
                 : "the files on the disk were rejected as a whole, see above",
+            service->snapshot->taking->takes_more
+                ? "what takes trust away (CRLs, `denied`, removed CAs, lists of a `deny`) is in force all the same"
+                : "no further trust is taken away",
             rollout->generation);
         rollout->is_adopting_taking = false;
     }

@@ -13,6 +13,7 @@ from support.pki import SERVER_AUTH
 from support.scale import IS_SMALL
 
 ORIGIN, OTHER = "origin.test", "other.test"
+TAKEN, NOTHING_TAKEN = "in force all the same", "no further trust is taken away"
 
 
 def put(path, data):
@@ -169,7 +170,7 @@ def test_a_revocation_is_in_force_at_once_in_spite_of(house, pki, fault):
     ending, staying = (house.proxy.tunnel(house.target, leaf) for leaf in (bad, good))
     FAULTS[fault](house)
     if fault not in TAKEN_IN:
-        house.proxy.stderr.wait("in force all the same|reload failed")
+        house.proxy.stderr.wait(f"{TAKEN}|{NOTHING_TAKEN}|reload failed")
     house.publish(bad, number=6)
     house.proxy.assert_closed(ending.id, "revoked")
     assert "REVOKED" in house.proxy.dial(bad).refusal()
@@ -186,7 +187,10 @@ def test_a_revocation_is_in_force_at_once_in_spite_of(house, pki, fault):
 )
 def test_the_log_says_whether_it_waits_or_refuses(house, fault, words):
     FAULTS[fault](house)
-    assert house.proxy.stderr.wait(f"{words}.*in force all the same")
+    assert house.proxy.stderr.wait(f"{words}.*{NOTHING_TAKEN}")
+    assert TAKEN not in house.proxy.stderr.text()
+    house.publish(number=6)
+    assert house.proxy.stderr.wait(f"{words}.*{TAKEN}")
 
 
 @pytest.mark.parametrize("fault", TAKEN_IN)
@@ -200,7 +204,7 @@ def test_a_restart_with_it_serves_those_of_the_other_cas(house, pki, fault):
 
 def break_list(house):
     put(house.allowed, f"{ORIGIN}\nno host name!\n")
-    house.proxy.stderr.wait("in force all the same")
+    house.proxy.stderr.wait(NOTHING_TAKEN)
 
 
 def test_a_ca_that_is_gone_from_its_bundle_is_gone_at_once(house, pki):
@@ -226,7 +230,7 @@ def test_the_last_ca_of_a_profile_may_go_too(house, pki):
 def test_a_bundle_that_cannot_be_read_takes_no_ca_away(house, pki):
     tunnel = house.proxy.tunnel(house.target, pki.worker)
     put(house.bundle, "nothing\n")
-    house.proxy.stderr.wait("in force all the same")
+    house.proxy.stderr.wait(NOTHING_TAKEN)
     tunnel.echo(b"untouched")
     house.proxy.tunnel(house.target, pki.worker).echo(b"hello")
 
@@ -237,7 +241,7 @@ def test_a_ca_that_comes_waits_until_all_is_good(house, pki):
     said = house.proxy.stderr.count()
     put(house.crls / "comes.crl", read(comes.crl()))
     put(house.bundle, read(house.bundle) + read(comes.path))
-    house.proxy.stderr.wait("in force all the same", after=said)
+    house.proxy.stderr.wait(TAKEN, after=said)
     assert "UNKNOWN_CA" in house.proxy.dial(comes.leaf("comes")).refusal()
     put(house.allowed, f"{ORIGIN}\n")
     house.proxy.stderr.wait("reloaded:")
@@ -249,7 +253,7 @@ def test_a_ca_that_was_issued_again_stays(house, pki):
     break_list(house)
     said = house.proxy.stderr.count()
     put(house.bundle, read(pki.ca.issued_again("taking")) + read(house.gone.path))
-    house.proxy.stderr.wait("in force all the same", after=said)
+    house.proxy.stderr.wait(NOTHING_TAKEN, after=said)
     tunnel.echo(b"untouched")
     house.proxy.tunnel(house.target, pki.worker).echo(b"hello")
 
@@ -263,7 +267,7 @@ def test_a_list_of_a_deny_counts_at_once_and_takes_nothing_back(house, pki):
     house.proxy.assert_refused(requester.ask(f"{OTHER}:{house.port}"), 403, "denied_by_rule", rule="workers.deny[0]")
     said = house.proxy.stderr.count()
     put(house.denied, "again no host name!\n")
-    house.proxy.stderr.wait("in force all the same", after=said)
+    house.proxy.stderr.wait(NOTHING_TAKEN, after=said)
     house.proxy.assert_refused(requester.ask(f"{OTHER}:{house.port}"), 403, "denied_by_rule", rule="workers.deny[0]")
     staying.echo(b"untouched")
 
@@ -291,7 +295,7 @@ def test_a_new_file_that_is_good_does_not_let_in_again_what_a_refused_configurat
     config = dict(house.proxy.config)
     staff = {**config["trust"]["staff"], "denied": [{"sha256": bad.sha256}]}
     house.reload_refused({**config, "nonsense": 1, "trust": {**config["trust"], "staff": staff}})
-    house.proxy.stderr.wait("in force all the same")
+    house.proxy.stderr.wait(TAKEN)
     said = house.proxy.stderr.count()
     house.publish(number=7)
     house.proxy.stderr.wait("reloaded:", after=said)
@@ -304,7 +308,7 @@ def deny_in_refused(house, *sha256s, name="nonsense"):
     config, said = dict(house.proxy.config), house.proxy.stderr.count()
     staff = {**config["trust"]["staff"], "denied": [{"sha256": one} for one in sha256s]}
     house.reload_refused({**config, name: 1, "trust": {**config["trust"], "staff": staff}})
-    house.proxy.stderr.wait("in force all the same|not everything that was revoked", after=said)
+    house.proxy.stderr.wait(f"{TAKEN}|{NOTHING_TAKEN}|not everything that was revoked", after=said)
 
 
 def test_what_a_refused_configuration_denied_stays_denied_though_its_file_has_changed_since(house, pki):
@@ -340,7 +344,7 @@ def test_a_lower_number_of_a_later_date_is_taken_and_said_aloud(house, pki):
     break_list(house)
     said = house.proxy.stderr.count()
     put(house.crls / "staff.crl", read(pki.ca.crl(number=7, begins=-0.5, label="-restored")))
-    house.proxy.stderr.wait("in force all the same", after=said)
+    house.proxy.stderr.wait(TAKEN, after=said)
     assert "number 7, lower than" in house.proxy.stderr.text()
     house.proxy.tunnel(house.target, bad).echo(b"let in again, as by a reload that is good")
 
@@ -358,7 +362,7 @@ def test_a_list_of_the_future_is_in_force_at_the_first_refused_reload_after_its_
     break_list(timed_house)
     said = timed_house.proxy.stderr.count()
     put(timed_house.crls / "staff.crl", read(pki.ca.crl(bad, number=9, begins=0.02, label="-future")))
-    timed_house.proxy.stderr.wait("in force all the same", after=said)
+    timed_house.proxy.stderr.wait(NOTHING_TAKEN, after=said)
     reload_refused_once_more(timed_house)
     tunnel = timed_house.proxy.tunnel(timed_house.target, bad)
     clock.jump(3600)

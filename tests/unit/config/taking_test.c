@@ -189,10 +189,77 @@ static void memory_that_fails_is_never_taken_for_a_bad_file(void **state)
     tear_down(&house);
 }
 
+static void publish_crl(struct house *house)
+{
+    write_crl(house, 2);
+}
+
+static void drop_ca(struct house *house)
+{
+    write_from(house, "other.crt", "house.crt");
+}
+
+static void deny_more(struct house *house)
+{
+    folder_write(&house->folder, "list.txt", SLICE_LITERAL("b.example\n"), 0644);
+}
+
+static void damage_crl(struct house *house)
+{
+    folder_write(&house->folder, "list.crl", SLICE_LITERAL("nothing\n"), 0644);
+}
+
+static void damage_bundle(struct house *house)
+{
+    folder_write(&house->folder, "other.crt", SLICE_LITERAL("nothing\n"), 0644);
+}
+
+static void write_same(struct house *house)
+{
+    write_crl(house, 1);
+    write_from(house, "other.crt", "tls/partners-ca.crt");
+}
+
+static void it_is_known_whether_any_trust_is_taken_away(void **state)
+{
+    static const struct {
+        void (*change)(struct house *house);
+        const char *refused;
+        bool takes_more;
+    } rows[] = {
+        {publish_crl, "", true}, {drop_ca, "", true},
+        {deny_more, "", true},   {write_same, DENYING, true},
+        {write_same, "", false}, {write_same, "nonsense: 1\n", false},
+        {damage_crl, "", false}, {damage_bundle, "", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct house house;
+        struct taking *taking = NULL;
+        struct snapshot *revision = NULL;
+        set_up(&house);
+        rows[i].change(&house);
+        assert_int_equal(
+            taking_read(house.snapshot, slice_of_string(rows[i].refused), FOLDER_NOW_S, &taking),
+            ERR_OK);
+        assert_int_equal(taking->takes_more, rows[i].takes_more);
+        assert_int_equal(snapshot_revise(house.snapshot, NULL, taking, &revision), ERR_OK);
+        taking_unref(taking);
+        // Another configuration that is refused, and the same files: all of it is in force by now.
+        assert_int_equal(
+            taking_read(revision, SLICE_LITERAL("nonsense: 2\n"), FOLDER_NOW_S, &taking), ERR_OK);
+        assert_false(taking->takes_more);
+        taking_unref(taking);
+        snapshot_unref(revision);
+        tear_down(&house);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_that_fails_is_never_taken_for_a_bad_file),
+        cmocka_unit_test(it_is_known_whether_any_trust_is_taken_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
