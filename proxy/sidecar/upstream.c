@@ -293,7 +293,7 @@ static void on_dialled(void *arg, enum dial_result result, int fd)
         begin_handshake(upstream, fd);
     } else if (upstream->is_remembered && result != DIAL_NO_RESOURCES) {
         upstream->is_remembered = false;
-        upstream->way->address_count = 0;
+        upstream->way->resolved_ms = monotonic_ms() - FRESH_MS; // kept for when DNS fails
         resolve(upstream);
     } else {
         fail(upstream, causes[result], "");

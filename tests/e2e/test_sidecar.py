@@ -469,6 +469,19 @@ def test_a_proxy_that_has_moved_is_found_again(start, sidecar, dns, origin):
     assert proxy_port
 
 
+def test_the_address_of_a_proxy_that_restarts_is_kept_while_dns_fails(start, sidecar, dns, origin):
+    target = origin()
+    proxy = start(ALLOW)
+    one = sidecar(proxy)
+    assert one.ask(f"origin.test:{target.port}")[0].split()[1] == "200"
+    dns.reply("proxy.test", code=2)
+    proxy.stop()
+    assert_failure(ask_failing(one), 502, "connection_refused", "refuses connections")
+    address = {"address": f"127.0.0.1:{proxy.address[1]}"}
+    start(ALLOW, listeners=[{**proxy.config["listeners"][0], **address}])
+    assert one.ask(f"origin.test:{target.port}")[0].split()[1] == "200"
+
+
 # -- a pinned key -------------------------------------------------------------------------------
 
 OTHER_KEY = "sha256//" + base64.b64encode(bytes(32)).decode()
