@@ -65,7 +65,7 @@ static void print_yaml(const struct suggest_run *run, const json_t *rules)
             "names the addresses\n",
             sums.unreachable);
     if (sums.denied > 0)
-        (void)printf("# %zu were denied and are not covered%s\n", sums.denied,
+        (void)printf("# not covered, because denied or failed: %zu%s\n", sums.denied,
                      run->takes_denied ? "" : "; --denied adds those that no rule allowed");
     (void)printf("allow:\n");
     for (size_t i = 0; i < json_array_size(rules); i++) {

@@ -350,8 +350,10 @@ int service_run(struct snapshot *snapshot)
         (void)stop(&service, &cut_count);
         return error == ERR_INPUT ? EXIT_CONFIG : EXIT_FAILED;
     }
-    log_info("serving with %" PRIu32 " workers and at most %" PRIu64 " descriptors; config %s (%s)",
-             snapshot->workers, service.descriptors, source_label(snapshot->path), snapshot->id);
+    log_info("serving with %" PRIu32 " worker%s and at most %" PRIu64
+             " descriptors; config %s (%s)",
+             snapshot->workers, snapshot->workers == 1 ? "" : "s", service.descriptors,
+             source_label(snapshot->path), snapshot->id);
     ev_run(service.loop, 0);
     const bool is_whole = stop(&service, &cut_count);
     if (cut_count > 0)

@@ -214,8 +214,8 @@ static void note_proxy_certificate(struct examiner *examiner, const struct upstr
         append_dn(&facts->server->issuer, &text);
         text_append_string(&text, ", ");
         append_date(facts->server->not_after_s, now_s, &text);
-        text_append_format(&text, "; the proxy sends %zu certificates; its key is %s",
-                           facts->chain_count, pin_format(facts->server->spki_sha256, pin));
+        text_append_format(&text, "; certificates sent: %zu; its key is %s", facts->chain_count,
+                           pin_format(facts->server->spki_sha256, pin));
     }
     if (cause != CAUSE_NONE)
         note(examiner, EXAM_PROXY_CERTIFICATE, EXAM_FAILED, cause, "%s%s%s", text.data,

@@ -39,7 +39,7 @@ void reply_failure(enum cause cause, const char *detail, uint8_t alert, struct t
     text_append_format(&body, "%s\n", phrase.data);
     if (detail[0] != '\0')
         text_append_format(&body, "It says: %s.\n", detail);
-    text_append_format(&body, "What to do: %s.\n", info->advice);
+    text_append_format(&body, "What to do: %s\n", info->advice);
     text_append_string(&body, "`sallyport doctor` with the same options says more.\n");
     append(out, info->status, phrase.data, status.data, body.data);
 }

@@ -288,9 +288,10 @@ int sidecar_run(struct sidecar_options *options, struct credentials *credentials
     for (size_t i = 0; i < options->route.proxy_count; i++) {
         const struct target *proxy = &options->route.proxies[i];
         char host[TARGET_TEXT_CAP];
-        log_info("serving local clients through https://%s:%u with %u workers and at most %" PRIu64
+        log_info("serving local clients through https://%s:%u with %u worker%s and at most %" PRIu64
                  " descriptors%s",
-                 target_format_host(proxy, host), proxy->port, options->workers, descriptors,
+                 target_format_host(proxy, host), proxy->port, options->workers,
+                 options->workers == 1 ? "" : "s", descriptors,
                  i == 0 ? "" : ", where the proxies before cannot be reached");
     }
     ev_run(sidecar.loop, 0);

@@ -263,6 +263,6 @@ def shows(address, context):
 def test_a_page_says_where_the_program_is_before_its_first_command(page):
     """Who pastes `sallyport ...` into a shell after the build finds no such command."""
     text = PAGES[page].read_text(encoding="utf-8")
-    command = re.search(r"^(?:    |\$ )?sallyport [a-z]", text, re.M)
+    command = re.search(r"^(?:    )?(?:\$ )?sallyport [a-z]", text, re.M)
     where = text.find('export PATH="$PWD/bazel-bin/proxy:$PATH"')
     assert command is None or 0 <= where < command.start()
