@@ -8,7 +8,6 @@ static bool address_read(struct reader *reader, const struct node *node, void *i
 {
     struct ip_addr *out = item;
     (void)arg;
-    char quoted[CONFIG_QUOTE_CAP];
     struct slice text = {0};
     if (!reader_text(reader, node, "egress address", CONFIG_TEXT_MAX, &text))
         return false;
@@ -23,7 +22,7 @@ static bool address_read(struct reader *reader, const struct node *node, void *i
             reader, node,
             "egress address `%s` is not on this machine now"
             "\nip address add %s dev INTERFACE; until then requests that need it are refused",
-            reader_quote(text, quoted), quoted);
+            reader_quote(reader, text), reader->quoted);
     return true;
 }
 

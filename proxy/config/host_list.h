@@ -14,13 +14,13 @@ struct host_list {
     struct host_entry *entries; // owned
     size_t count;
     size_t cap;
-    bool is_full; // there was more than HOST_ENTRIES_MAX
+    enum err error; // ERR_LIMIT: there was more than HOST_ENTRIES_MAX; ERR_MEMORY
 };
 
-// host_list_add adds one name and address, in the order in which the table will have them. ERR_LIMIT when the list
-// is full, ERR_MEMORY.
-enum err host_list_add(struct host_list *list, const struct ip_addr *address,
-                       const struct hostname *name) MUST_USE;
+// host_list_add adds one name and address, in the order in which the table will have them. Tells whether the list is
+// whole; otherwise `error` says why.
+bool host_list_add(struct host_list *list, const struct ip_addr *address,
+                   const struct hostname *name);
 
 // host_list_deinit frees the list. A zeroed list is empty.
 void host_list_deinit(struct host_list *list);

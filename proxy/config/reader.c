@@ -26,8 +26,7 @@ bool reader_report(struct reader *reader, enum severity severity, const struct n
 bool reader_refuse(struct reader *reader, const struct node *node, const char *what,
                    const char *reason, const char *hint)
 {
-    char quoted[CONFIG_QUOTE_CAP];
-    return reader_error(reader, node, "%s `%s`: %s\n%s", what, reader_quote(node->text, quoted),
+    return reader_error(reader, node, "%s `%s`: %s\n%s", what, reader_quote(reader, node->text),
                         reason, hint);
 }
 
@@ -39,15 +38,14 @@ bool reader_no_memory(struct reader *reader)
     return false;
 }
 
-const char *reader_quote(struct slice text, char out[CONFIG_QUOTE_CAP])
+const char *reader_quote(struct reader *reader, struct slice text)
 {
-    const bool is_cut = text.len > QUOTED_BYTES_MAX;
     struct text quoted;
-    text_init(&quoted, out, CONFIG_QUOTE_CAP);
+    text_init(&quoted, reader->quoted, sizeof reader->quoted);
     text_append(&quoted, slice_first(text, QUOTED_BYTES_MAX));
-    if (is_cut)
+    if (text.len > QUOTED_BYTES_MAX)
         text_append_string(&quoted, "...");
-    return out;
+    return reader->quoted;
 }
 
 void *reader_alloc(struct reader *reader, size_t count, size_t size)
@@ -66,18 +64,18 @@ const char *reader_copy(struct reader *reader, struct slice text)
     return out;
 }
 
-const char *reader_words(struct slice wrong, const char *const *words, size_t count,
-                         char out[CONFIG_HINT_CAP])
+const char *reader_words(struct reader *reader, struct slice wrong, const char *const *words,
+                         size_t count)
 {
     struct text hint;
-    text_init(&hint, out, CONFIG_HINT_CAP);
+    text_init(&hint, reader->hint, sizeof reader->hint);
     const size_t nearest = spelling_nearest(wrong, words, count);
     if (nearest < count)
         text_append_format(&hint, "did you mean `%s`? ", words[nearest]);
     text_append_string(&hint, "known here: ");
     for (size_t i = 0; i < count; i++)
         text_append_format(&hint, "%s%s", i == 0 ? "" : ", ", words[i]);
-    return out;
+    return reader->hint;
 }
 
 bool reader_expect(struct reader *reader, const struct node *node, enum node_kind kind,
@@ -172,7 +170,6 @@ bool reader_path(struct reader *reader, const struct node *node, const char *wha
 {
     struct slice path = {0};
     char buffer[CONFIG_PATH_MAX + 1];
-    char quoted[CONFIG_QUOTE_CAP];
     struct text full;
     if (!reader_text(reader, node, what, CONFIG_PATH_MAX, &path))
         return false;
@@ -186,7 +183,7 @@ bool reader_path(struct reader *reader, const struct node *node, const char *wha
         reader_warning(reader, node,
                        "%s `%s`: nothing in a configuration is expanded"
                        "\nwrite the whole path; relative ones begin at the folder of the file",
-                       what, reader_quote(path, quoted));
+                       what, reader_quote(reader, path));
     *out = reader_copy(reader, text_slice(&full));
     return *out != NULL;
 }
@@ -199,7 +196,6 @@ static bool is_name_byte(uint8_t byte)
 
 bool reader_check_name(struct reader *reader, const struct node *node, const char *what)
 {
-    char quoted[CONFIG_QUOTE_CAP];
     struct slice text = {0};
     if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
         return false;
@@ -210,7 +206,7 @@ bool reader_check_name(struct reader *reader, const struct node *node, const cha
         return true;
     return reader_error(reader, node,
                         "%s `%s` is not a name: expected 1 to 32 of A-Z a-z 0-9 `.` `_` `-`", what,
-                        reader_quote(text, quoted));
+                        reader_quote(reader, text));
 }
 
 bool reader_name(struct reader *reader, const struct node *node, const char *what, const char **out)
@@ -238,29 +234,25 @@ bool reader_integer(struct reader *reader, const struct node *node, const char *
         *out = value;
         return true;
     }
-    char quoted[CONFIG_QUOTE_CAP];
     return reader_error(reader, node, "%s is `%s`: expected a whole number from %lld to %lld%s",
-                        what, reader_quote(text, quoted), (long long)min, (long long)max,
+                        what, reader_quote(reader, text), (long long)min, (long long)max,
                         node->is_quoted ? ", without quotes" : "");
 }
 
 bool reader_boolean(struct reader *reader, const struct node *node, const char *what, bool *out)
 {
-    char quoted[CONFIG_QUOTE_CAP];
     if (!reader_expect(reader, node, NODE_SCALAR, what))
         return false;
     *out = is_bare_word(node, "true");
     if (*out || is_bare_word(node, "false"))
         return true;
     return reader_error(reader, node, "%s is `%s`: expected true or false", what,
-                        reader_quote(node->text, quoted));
+                        reader_quote(reader, node->text));
 }
 
 bool reader_choice(struct reader *reader, const struct node *node, const char *what,
                    const char *const *words, size_t count, size_t *out)
 {
-    char quoted[CONFIG_QUOTE_CAP];
-    char hint[CONFIG_HINT_CAP];
     struct slice text = {0};
     if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
         return false;
@@ -268,8 +260,8 @@ bool reader_choice(struct reader *reader, const struct node *node, const char *w
         if (slice_equal(text, slice_of_string(words[*out])))
             return true;
     }
-    return reader_error(reader, node, "%s `%s` is not known\n%s", what, reader_quote(text, quoted),
-                        reader_words(text, words, count, hint));
+    return reader_error(reader, node, "%s `%s` is not known\n%s", what, reader_quote(reader, text),
+                        reader_words(reader, text, words, count));
 }
 
 static int compare_places(const void *left, const void *right)

@@ -13,7 +13,6 @@ enum {
     CONFIG_NAME_MAX = 32,   // bytes of a name: of a listener, trust profile, client or rule
     CONFIG_TEXT_MAX = 4096, // bytes of any other text
     CONFIG_PATH_MAX = 4095, // bytes of a path
-    CONFIG_QUOTE_CAP = 72,  // bytes that reader_quote needs, with the NUL
 };
 
 #define SECOND_MS INT64_C(1000)
@@ -39,6 +38,8 @@ struct reader {
     struct arena *files_arena;       // borrowed; of `files`
     struct snapshot_file *files;     // in `files_arena`: what has been read, the last one first
     bool is_out_of_memory;           // set by reader_no_memory
+    char quoted[72];                 // of reader_quote
+    char hint[sizeof((struct diagnostic *)0)->hint]; // of reader_words
 };
 
 // reader_report adds a finding at the place of `node` (NULL: about the whole file). `format` is the message, and
@@ -55,20 +56,17 @@ bool reader_report(struct reader *reader, enum severity severity, const struct n
 // reader_no_memory adds an error, sets `is_out_of_memory`, and returns `false`.
 bool reader_no_memory(struct reader *reader);
 
-// reader_quote writes a text for use in a message, cut after 64 bytes, and returns `out`.
-const char *reader_quote(struct slice text, char out[CONFIG_QUOTE_CAP]);
+// reader_quote gives a text for use in one message, cut after 64 bytes; valid until the next one.
+const char *reader_quote(struct reader *reader, struct slice text);
 
 // reader_refuse reports that the text of `node` is bad: "WHAT `TEXT`: REASON", with `hint`, which may be empty.
 // Returns `false`.
 bool reader_refuse(struct reader *reader, const struct node *node, const char *what,
                    const char *reason, const char *hint);
 
-enum { CONFIG_HINT_CAP = sizeof((struct diagnostic *)0)->hint };
-
-// reader_words writes a hint, NUL-terminated: which of `words` was perhaps meant by `wrong`, and all of them.
-// Returns `out`.
-const char *reader_words(struct slice wrong, const char *const *words, size_t count,
-                         char out[CONFIG_HINT_CAP]);
+// reader_words gives a hint: which of `words` was perhaps meant by `wrong`, and all of them. Valid until the next one.
+const char *reader_words(struct reader *reader, struct slice wrong, const char *const *words,
+                         size_t count);
 
 // reader_alloc returns zeroed elements of the arena; NULL, and an error, without memory.
 void *reader_alloc(struct reader *reader, size_t count, size_t size) MUST_USE;

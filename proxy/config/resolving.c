@@ -115,26 +115,16 @@ struct known {
         *first; // borrowed; names that stand in `hosts` are not taken from the file
 };
 
-static bool known_add(struct known *known, const struct ip_addr *address,
-                      const struct hostname *name)
-{
-    const enum err error = host_list_add(&known->list, address, name);
-    if (error == ERR_MEMORY)
-        reader_no_memory(known->reader);
-    return error == ERR_OK;
-}
-
 static bool on_hosts_line(void *arg, const struct ip_addr *address, const struct hostname *name)
 {
     struct known *known = arg;
     size_t count = 0;
     (void)host_table_find(known->first, hostname_slice(name), &count);
-    return count > 0 || known_add(known, address, name);
+    return count > 0 || host_list_add(&known->list, address, name);
 }
 
 static bool host_name_read(struct reader *reader, const struct node *key, struct hostname *out)
 {
-    char quoted[CONFIG_QUOTE_CAP];
     char ascii[IDN_CAP];
     struct errinfo info = {0};
     if (idn_to_ascii(key->text, ascii, &info) == ERR_OK &&
@@ -143,13 +133,12 @@ static bool host_name_read(struct reader *reader, const struct node *key, struct
     return reader_error(reader, key,
                         "`hosts`: `%s` is not a host name"
                         "\na whole name, without `*`: `db.example.org: [10.2.0.7]`",
-                        reader_quote(key->text, quoted));
+                        reader_quote(reader, key->text));
 }
 
 static void host_read(struct known *known, const struct node *node)
 {
     struct reader *reader = known->reader;
-    char quoted[CONFIG_QUOTE_CAP];
     struct hostname name;
     if (!host_name_read(reader, node->key, &name) ||
         !reader_list(reader, node, "the addresses of a host", 1, HOST_ADDRESSES_MAX))
@@ -160,16 +149,16 @@ static void host_read(struct known *known, const struct node *node)
         if (!reader_text(reader, entry, "address", CONFIG_TEXT_MAX, &text))
             continue;
         if (ip_addr_parse(text, &address) != ERR_OK)
-            reader_error(reader, entry, "`%s` is not an address", reader_quote(text, quoted));
+            reader_error(reader, entry, "`%s` is not an address", reader_quote(reader, text));
         else
-            (void)known_add(known, &address, &name);
+            (void)host_list_add(&known->list, &address, &name);
     }
 }
 
 static struct host_table *table_make(struct known *known)
 {
     struct host_table *table = host_table_create(known->list.entries, known->list.count);
-    if (table == NULL)
+    if (table == NULL || known->list.error == ERR_MEMORY)
         reader_no_memory(known->reader);
     return table;
 }
@@ -205,7 +194,7 @@ static void hosts_file_read(struct known *known, const struct node *node)
     known->first = NULL;
     host_table_unref(first);
     file_content_deinit(&content);
-    if (known->list.is_full)
+    if (known->list.error == ERR_LIMIT)
         (void)diagnostics_add(diagnostics, SEVERITY_ERROR, path, seen.line, 1,
                               "`hosts_file`: more than %d names, from this line on",
                               HOST_ENTRIES_MAX);

@@ -26,15 +26,13 @@ static const struct key *find_key(struct slice name, const struct section *secti
 static void report_unknown(struct reader *reader, const struct node *key,
                            const struct section *section)
 {
-    char quoted[CONFIG_QUOTE_CAP];
-    char hint[CONFIG_HINT_CAP];
     const char *words[KEYS_MAX];
     const bool is_full = diagnostics_is_full(reader->diagnostics);
     for (size_t i = 0; i < section->count; i++)
         words[i] = section->keys[i].name;
     reader_error(
-        reader, key, "unknown key `%s` in %s\n%s", reader_quote(key->text, quoted), section->what,
-        is_full ? "" : reader_words(key->text, words, section->count, hint)); // it is costly
+        reader, key, "unknown key `%s` in %s\n%s", reader_quote(reader, key->text), section->what,
+        is_full ? "" : reader_words(reader, key->text, words, section->count)); // it is costly
 }
 
 static void check_keys(struct reader *reader, const struct node *node,
@@ -118,7 +116,6 @@ static bool quantity_read(struct reader *reader, const struct node *node, const 
 {
     struct slice text = {0};
     struct errinfo info = {0};
-    char quoted[CONFIG_QUOTE_CAP];
     char least[KEY_VALUE_CAP];
     char most[KEY_VALUE_CAP];
     if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
@@ -127,7 +124,7 @@ static bool quantity_read(struct reader *reader, const struct node *node, const 
         return reader_error(reader, node, "%s: %s", what, info.text);
     if (*out >= key->min && (key->max == 0 || *out <= key->max))
         return true;
-    (void)reader_quote(text, quoted);
+    const char *quoted = reader_quote(reader, text);
     (void)key_format_value(key, key->min, least);
     if (key->max != 0)
         reader_error(reader, node, "%s is `%s`: expected %s to %s", what, quoted, least,

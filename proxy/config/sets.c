@@ -171,8 +171,6 @@ static struct shared *file_list(struct sets *sets, const struct node *node, enum
 // report_unknown says that there is no such set, and what was perhaps meant.
 static void report_unknown(struct sets *sets, const struct node *node, enum list_kind kind)
 {
-    char quoted[CONFIG_QUOTE_CAP];
-    char hint[CONFIG_HINT_CAP];
     struct text text;
     const char *names[HINT_NAMES_MAX];
     const char *section = list_kind_name(kind);
@@ -184,7 +182,7 @@ static void report_unknown(struct sets *sets, const struct node *node, enum list
             names[count++] = set->key;
     }
     const size_t nearest = spelling_nearest(node->text, names, count);
-    text_init(&text, hint, sizeof hint);
+    text_init(&text, sets->reader->hint, sizeof sets->reader->hint);
     if (find_shared(sets, other, (const char *)node->text.data) != NULL)
         text_append_format(&text, "there is one under `sets.%s`, which is for other lists",
                            list_kind_name(other));
@@ -195,7 +193,7 @@ static void report_unknown(struct sets *sets, const struct node *node, enum list
                            (int)(node->text.len - 1 < 32 ? node->text.len - 1 : 32),
                            (const char *)node->text.data + 1);
     reader_error(sets->reader, node, "there is no set `%s` under `sets.%s`\n%s",
-                 reader_quote(node->text, quoted), section, hint);
+                 reader_quote(sets->reader, node->text), section, sets->reader->hint);
 }
 
 static bool is_set_name(const struct node *node)

@@ -15,7 +15,6 @@ enum {
 
 struct gathering {
     struct host_list list;
-    enum err error;
     bool has_localhost;
 };
 
@@ -23,8 +22,7 @@ static bool on_hosts_line(void *arg, const struct ip_addr *address, const struct
 {
     struct gathering *gathering = arg;
     gathering->has_localhost |= slice_equal(hostname_slice(name), SLICE_LITERAL("localhost"));
-    gathering->error = host_list_add(&gathering->list, address, name);
-    return gathering->error == ERR_OK;
+    return host_list_add(&gathering->list, address, name);
 }
 
 // add_localhost adds what every machine knows (RFC 6761 6.3), where its file does not say otherwise.
@@ -35,19 +33,19 @@ static void add_localhost(struct gathering *gathering)
     struct hostname name;
     if (gathering->has_localhost || hostname_parse(SLICE_LITERAL("localhost"), &name) != ERR_OK)
         return;
-    for (size_t i = 0; i < 2 && gathering->error == ERR_OK; i++)
-        gathering->error = host_list_add(&gathering->list, &loopback[i], &name);
+    for (size_t i = 0; i < 2; i++)
+        (void)host_list_add(&gathering->list, &loopback[i], &name);
 }
 
 static enum err fill_hosts(struct resolver_options *options)
 {
-    struct gathering gathering = {.error = ERR_OK};
+    struct gathering gathering = {0};
     struct file_content content = {0};
     struct errinfo info;
     if (file_read("/etc/hosts", SYSTEM_FILE_MAX, FILE_PUBLIC, &content, &info) == ERR_OK)
         (void)hosts_text_parse(content.bytes, on_hosts_line, &gathering);
     add_localhost(&gathering);
-    if (gathering.error != ERR_MEMORY)
+    if (gathering.list.error != ERR_MEMORY)
         options->hosts = host_table_create(gathering.list.entries, gathering.list.count);
     host_list_deinit(&gathering.list);
     file_content_deinit(&content);
