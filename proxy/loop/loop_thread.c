@@ -87,13 +87,12 @@ enum err loop_thread_init(struct loop_thread *thread, const struct loop_thread_e
     ev_prepare_init(&thread->drained, on_prepare);
     thread->drain.data = thread;
     thread->drained.data = thread;
-    if (!wakeup_init(&thread->mail, on_mail, thread))
-        return errinfo_set(info, ERR_SYSTEM, "%s: cannot make a mailbox: %s", name,
-                           strerror(errno));
     thread->loop = make_loop(thread, info);
     if (thread->loop == NULL)
         return ERR_SYSTEM;
-    wakeup_start(&thread->mail, thread->loop);
+    if (!wakeup_start(&thread->mail, thread->loop, on_mail, thread))
+        return errinfo_set(info, ERR_SYSTEM, "%s: cannot make a mailbox: %s", name,
+                           strerror(errno));
     return ERR_OK;
 }
 
@@ -106,8 +105,7 @@ static enum err renew(struct loop_thread *thread, struct errinfo *info)
         return ERR_SYSTEM;
     const enum err error = thread->events->renew(thread->owner, loop, info);
     if (error == ERR_OK) {
-        wakeup_stop(&thread->mail, old);
-        wakeup_start(&thread->mail, loop);
+        wakeup_move(&thread->mail, loop);
         thread->loop = loop;
     }
     ev_loop_destroy(error == ERR_OK ? old : loop);
@@ -177,10 +175,8 @@ void loop_thread_deinit(struct loop_thread *thread)
 {
     if (thread->events == NULL)
         return;
-    if (thread->loop != NULL) {
-        wakeup_stop(&thread->mail, thread->loop);
+    wakeup_stop(&thread->mail);
+    if (thread->loop != NULL)
         ev_loop_destroy(thread->loop);
-    }
-    wakeup_deinit(&thread->mail);
     *thread = (struct loop_thread){0};
 }

@@ -13,22 +13,23 @@
 // wakeup_function is called on the loop. `count` is the number of wakeups since the last call, at least 1.
 typedef void wakeup_function(void *arg, uint32_t count);
 
+// Embedded; the fields are private to wakeup.c.
 struct wakeup {
-    ev_io io; // its descriptor is owned; -1 for none
+    ev_io io;             // its descriptor is owned
+    struct ev_loop *loop; // borrowed; NULL: not started
     wakeup_function *on_wakeup;
     void *arg; // borrowed
 };
 
-// wakeup_init opens the descriptor. Returns false with errno set on an error; then only wakeup_deinit may follow.
-bool wakeup_init(struct wakeup *wakeup, wakeup_function *on_wakeup, void *arg) MUST_USE;
+// wakeup_start opens the descriptor and has `loop` listen to it. False with errno set.
+bool wakeup_start(struct wakeup *wakeup, struct ev_loop *loop, wakeup_function *on_wakeup,
+                  void *arg) MUST_USE;
 
-// wakeup_start has `loop` listen; wakeup_stop ends that. On the thread of the loop. What is sent while no loop
-// listens is kept for the next one.
-void wakeup_start(struct wakeup *wakeup, struct ev_loop *loop);
-void wakeup_stop(struct wakeup *wakeup, struct ev_loop *loop);
+// wakeup_move has another loop listen. What was sent before and not taken is taken there. On the thread of both loops.
+void wakeup_move(struct wakeup *wakeup, struct ev_loop *loop);
 
-// wakeup_send wakes the loop. Any thread, until wakeup_deinit.
+// wakeup_stop closes the descriptor, if it was opened. On the thread of the loop.
+void wakeup_stop(struct wakeup *wakeup);
+
+// wakeup_send wakes the loop. Any thread, from wakeup_start to wakeup_stop.
 void wakeup_send(const struct wakeup *wakeup);
-
-// wakeup_deinit closes the descriptor. No loop may listen to it.
-void wakeup_deinit(struct wakeup *wakeup);

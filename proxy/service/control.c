@@ -578,7 +578,7 @@ enum err control_create(struct service *service, struct control **out, struct er
     ev_prepare_init(&control->turn, on_turn);
     control->turn.data = control;
     enum err error = ERR_OK;
-    if (!wakeup_init(&control->scans, on_scan_part, control))
+    if (!wakeup_start(&control->scans, service->loop, on_scan_part, control))
         error = errinfo_set(info, ERR_SYSTEM, "the control socket: no eventfd: %m");
     else
         error = control_socket_open(service->snapshot->control_path, &control->socket, info);
@@ -586,7 +586,7 @@ enum err control_create(struct service *service, struct control **out, struct er
         *out = control;
         return ERR_OK;
     }
-    wakeup_deinit(&control->scans);
+    wakeup_stop(&control->scans);
     free(control);
     return error;
 }
@@ -597,7 +597,6 @@ enum err control_serve(struct control *control, struct errinfo *info)
     const struct control_events events = {
         .on_call = on_call, .on_refused = on_refused, .arg = control};
     control->parts = calloc(service->worker_count, sizeof *control->parts);
-    wakeup_start(&control->scans, service->loop);
     ev_prepare_start(service->loop, &control->turn);
     control->server = control_server_create(service->loop, control->socket.fd, &events);
     if (control->parts == NULL || control->server == NULL)
@@ -623,8 +622,7 @@ void control_destroy(struct control *control)
         scan_deinit(&control->parts[w]);
     control_server_destroy(control->server);
     ev_prepare_stop(control->service->loop, &control->turn);
-    wakeup_stop(&control->scans, control->service->loop);
-    wakeup_deinit(&control->scans);
+    wakeup_stop(&control->scans);
     control_socket_close(&control->socket);
     free(control->parts);
     free(control);

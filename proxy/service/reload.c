@@ -495,22 +495,16 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     advance(service);
 }
 
-bool reload_init(struct service *service)
+bool reload_start(struct service *service)
 {
     diagnostics_init(&service->reloads.findings);
     ev_timer_init(&service->tick, on_tick, 0., tick_s);
     service->tick.data = service;
-    const bool is_loader = wakeup_init(&service->loader.done, on_loaded, service);
-    return wakeup_init(&service->adopted, on_adopted, service) && is_loader;
-}
-
-bool reload_start(struct service *service)
-{
-    wakeup_start(&service->loader.done, service->loop);
-    wakeup_start(&service->adopted, service->loop);
-    service->watcher = watcher_create(service->loop, on_files_changed, service);
     horizon_init(&service->horizon, service->loop, on_look, service);
-    return service->watcher != NULL;
+    service->watcher = watcher_create(service->loop, on_files_changed, service);
+    return service->watcher != NULL &&
+           wakeup_start(&service->loader.done, service->loop, on_loaded, service) &&
+           wakeup_start(&service->adopted, service->loop, on_adopted, service);
 }
 
 void reload_stop(struct service *service)
@@ -523,12 +517,9 @@ void reload_stop(struct service *service)
     }
     watcher_destroy(service->watcher);
     horizon_stop(&service->horizon);
-    if (service->loop != NULL) {
+    if (service->loop != NULL)
         ev_timer_stop(service->loop, &service->tick);
-        wakeup_stop(&service->loader.done, service->loop);
-        wakeup_stop(&service->adopted, service->loop);
-    }
-    wakeup_deinit(&service->loader.done);
-    wakeup_deinit(&service->adopted);
+    wakeup_stop(&service->loader.done);
+    wakeup_stop(&service->adopted);
     diagnostics_deinit(&service->reloads.findings);
 }

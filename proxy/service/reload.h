@@ -5,13 +5,11 @@
 
 #include "proxy/service/state.h"
 
-// reload_init makes the wakeups and the timer. False with errno set; then only reload_deinit may follow.
-bool reload_init(struct service *service) MUST_USE;
-
-// reload_start listens to them on the service's loop and makes its watcher and its horizon. False without memory.
+// reload_start makes the wakeups, the timer, the watcher and the horizon on the service's loop. False with errno set; then
+// only reload_stop may follow.
 bool reload_start(struct service *service) MUST_USE;
 
-// reload_stop waits for a load that nobody wants any more, and frees what the other two have made. The loop is still
+// reload_stop waits for a load that nobody wants any more, and frees what reload_start has made. The loop is still
 // there; the workers have ended.
 void reload_stop(struct service *service);
 

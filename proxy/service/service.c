@@ -229,14 +229,10 @@ static enum err open_counts(struct service *service, struct errinfo *info)
 // open_loop makes main's loop and what wakes it.
 static enum err open_loop(struct service *service, struct errinfo *info)
 {
-    const bool is_exits = wakeup_init(&service->exits, on_exits, service);
-    const bool is_reload = reload_init(service);
     service->loop = loop_memory_start() ? ev_default_loop(EVFLAG_NOENV) : NULL;
-    if (service->loop == NULL || !is_exits || !is_reload)
+    if (service->loop == NULL || !wakeup_start(&service->exits, service->loop, on_exits, service) ||
+        !reload_start(service))
         return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop: %m");
-    wakeup_start(&service->exits, service->loop);
-    if (!reload_start(service))
-        return errinfo_set(info, ERR_MEMORY, "no memory for the watched files");
     if (!clock_watch_start(&service->clock_watch, service->loop, on_clock_set, service))
         return errinfo_set(info, ERR_SYSTEM, "cannot be told when the clock is set: %m");
     return ERR_OK;
@@ -248,10 +244,9 @@ static void close_loop(struct service *service)
     if (service->loop != NULL) {
         clock_watch_stop(&service->clock_watch, service->loop);
         watchdog_stop(&service->watchdog, service->loop);
-        wakeup_stop(&service->exits, service->loop);
+        wakeup_stop(&service->exits);
         ev_loop_destroy(service->loop);
     }
-    wakeup_deinit(&service->exits);
 }
 
 // on_written tells the ledger that a record waits no more. Called by the audit's writer, and by audit_log_close for what

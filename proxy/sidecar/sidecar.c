@@ -216,7 +216,6 @@ static void say_ready(const struct sidecar *sidecar)
 
 static enum err start(struct sidecar *sidecar, struct errinfo *info)
 {
-    const bool has_wakeup = wakeup_init(&sidecar->exits, on_exits, sidecar);
     sidecar->loop = loop_memory_start() ? ev_default_loop(EVFLAG_NOENV) : NULL;
     ev_timer_init(&sidecar->retry, on_retry, 0., 0.);
     ev_timer_init(&sidecar->look, on_look, look_every_s, look_every_s);
@@ -224,7 +223,8 @@ static enum err start(struct sidecar *sidecar, struct errinfo *info)
     sidecar->look.data = sidecar;
     if (sidecar->loop != NULL)
         sidecar->watcher = watcher_create(sidecar->loop, on_files_changed, sidecar);
-    if (sidecar->watcher == NULL || !has_wakeup)
+    if (sidecar->watcher == NULL ||
+        !wakeup_start(&sidecar->exits, sidecar->loop, on_exits, sidecar))
         return errinfo_set(info, ERR_SYSTEM, "cannot make an event loop: %m");
     TRY(bind_all(sidecar, info));
     if (dns_client_global_init() != ERR_OK)
@@ -232,7 +232,6 @@ static enum err start(struct sidecar *sidecar, struct errinfo *info)
     if (system_resolver_fill(&sidecar->options->route.resolver) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     TRY(start_workers(sidecar, info));
-    wakeup_start(&sidecar->exits, sidecar->loop);
     if (!signals_start(&sidecar->signals, sidecar->loop, on_signal, sidecar))
         return errinfo_set(info, ERR_SYSTEM, "cannot receive signals: %m");
     ev_timer_start(sidecar->loop, &sidecar->look);
@@ -258,10 +257,9 @@ static size_t stop(struct sidecar *sidecar)
     if (sidecar->loop != NULL) {
         ev_timer_stop(sidecar->loop, &sidecar->retry);
         ev_timer_stop(sidecar->loop, &sidecar->look);
-        wakeup_stop(&sidecar->exits, sidecar->loop);
     }
+    wakeup_stop(&sidecar->exits);
     signals_stop(&sidecar->signals, sidecar->loop);
-    wakeup_deinit(&sidecar->exits);
     for (size_t i = 0; i < sidecar->bound_count * sidecar->options->workers; i++) {
         if (sidecar->fds[i] >= 0)
             (void)close(sidecar->fds[i]);
