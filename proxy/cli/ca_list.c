@@ -12,9 +12,8 @@
 #include "auth/base/json.h"
 #include "auth/ipaddr.h"
 #include "proxy/cli/ca_verbs.h"
-#include "proxy/pki/new_file.h"
 
-enum { JSON_CAP = 32 * 1024, VALUE_MAX = 2048, MAX_OBJECTS = 100 };
+enum { JSON_CAP = 32 * 1024, VALUE_MAX = 2048 };
 
 static const char LIST_USAGE[] =
     "usage: sallyport ca list [--dir DIR] [--json]\n"
@@ -269,31 +268,21 @@ static bool print_object(const X509_INFO *object, bool is_json)
     return is_good;
 }
 
-// no_passphrase answers the library's question for the passphrase of a key.
-static int no_passphrase(char *buffer, int size, int is_writing, void *data)
-{
-    (void)buffer;
-    (void)size;
-    (void)is_writing;
-    (void)data;
-    return -1;
-}
-
 static int inspect_run(const char *path, bool is_json)
 {
     struct errinfo info;
-    struct pem pem;
-    if (new_file_read(path, false, &pem, &info) != ERR_OK) {
+    struct file_content pem;
+    if (file_read(path, PEM_FILE_MAX, FILE_PUBLIC, &pem, &info) != ERR_OK) {
         cli_say("ca inspect", "%s", info.text);
         return CLI_FAILED;
     }
-    BIO *bio = BIO_new_mem_buf(pem.data, (ossl_ssize_t)pem.len);
-    // A key in the file is not asked for: no passphrase is given, and none is asked on the terminal.
+    BIO *bio = BIO_new_mem_buf(pem.bytes.data, (ossl_ssize_t)pem.bytes.len);
+    // Without a callback the library asks nobody for a passphrase.
     STACK_OF(X509_INFO) *objects =
-        bio == NULL ? NULL : PEM_X509_INFO_read_bio(bio, NULL, no_passphrase, NULL);
+        bio == NULL ? NULL : PEM_X509_INFO_read_bio(bio, NULL, NULL, NULL);
     size_t shown = 0;
     bool is_good = true;
-    for (size_t i = 0; objects != NULL && i < sk_X509_INFO_num(objects) && i < MAX_OBJECTS; i++) {
+    for (size_t i = 0; objects != NULL && i < sk_X509_INFO_num(objects); i++) {
         const X509_INFO *object = sk_X509_INFO_value(objects, i);
         if (object->x509 == NULL && object->crl == NULL)
             continue;
@@ -303,7 +292,7 @@ static int inspect_run(const char *path, bool is_json)
     sk_X509_INFO_pop_free(objects, X509_INFO_free);
     ERR_clear_error();
     BIO_free(bio);
-    pem_deinit(&pem);
+    file_content_deinit(&pem);
     if (shown == 0)
         cli_say("ca inspect", "%s holds no certificate and no CRL in PEM", path);
     else if (!is_good)

@@ -3,8 +3,6 @@
 
 #include <stdio.h>
 
-#include "proxy/pki/new_file.h"
-
 enum { PASSPHRASE_MAX = 255 };
 
 int ca_fail(const char *command, enum err error, const struct errinfo *info)
@@ -27,8 +25,8 @@ enum err passphrase_load(const char *path, struct passphrase *out, struct errinf
     *out = (struct passphrase){0};
     if (path == NULL)
         return ERR_OK;
-    TRY(new_file_read(path, true, &out->file, info));
-    const struct slice bytes = pem_slice(&out->file);
+    TRY(file_read(path, PEM_FILE_MAX, FILE_PRIVATE, &out->file, info));
+    const struct slice bytes = out->file.bytes;
     struct slice line = slice_first(bytes, slice_find(bytes, '\n'));
     if (slice_ends_with(line, SLICE_LITERAL("\r")))
         line = slice_first(line, line.len - 1);
@@ -42,7 +40,7 @@ enum err passphrase_load(const char *path, struct passphrase *out, struct errinf
 
 void passphrase_deinit(struct passphrase *passphrase)
 {
-    pem_deinit(&passphrase->file);
+    file_content_deinit(&passphrase->file);
     *passphrase = (struct passphrase){0};
 }
 

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "proxy/cli/options.h"
+#include "proxy/config/file.h"
 #include "proxy/pki/authority.h"
 
 enum { SECONDS_A_DAY = 24 * 60 * 60 };
@@ -28,12 +29,12 @@ int ca_print_paths(const char *command, const char *directory, bool has_root);
 
 // passphrase is the first line of a file, wiped when freed.
 struct passphrase {
-    struct pem file;   // owned
-    struct slice text; // borrowed from `file`; empty without a file
+    struct file_content file; // owned
+    struct slice text;        // borrowed from `file`; empty without a file
 };
 
 // passphrase_load reads the file at `path`, which others must not be able to read. With NULL the passphrase is empty.
-// ERR_INPUT when the first line is empty or longer than 255 bytes; or the errors of new_file_read.
+// ERR_INPUT when the first line is empty or longer than 255 bytes; or the errors of file_read.
 enum err passphrase_load(const char *path, struct passphrase *out, struct errinfo *info) MUST_USE;
 void passphrase_deinit(struct passphrase *passphrase);
 

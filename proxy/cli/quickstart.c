@@ -21,6 +21,7 @@
 #include "proxy/cli/options.h"
 #include "proxy/cli/starter_config.h"
 #include "proxy/cli/starter_names.h"
+#include "proxy/config/file.h"
 #include "proxy/config/loader.h"
 #include "proxy/pki/authority.h"
 #include "proxy/pki/new_file.h"
@@ -148,21 +149,21 @@ static enum err check_leaf(const struct quickstart *quickstart, const char *name
 {
     char cert_path[PATH_CAP];
     char key_path[PATH_CAP];
-    struct pem cert_pem = {0};
-    struct pem key_pem = {0};
+    struct file_content cert_pem = {0};
+    struct file_content key_pem = {0};
     X509 *cert = NULL;
     EVP_PKEY *key = NULL;
-    enum err error = new_file_read(path_join(quickstart->directory, name, ".crt", cert_path), false,
-                                   &cert_pem, info);
+    enum err error = file_read(path_join(quickstart->directory, name, ".crt", cert_path),
+                               PEM_FILE_MAX, FILE_PUBLIC, &cert_pem, info);
     if (error == ERR_OK)
-        error = new_file_read(path_join(quickstart->directory, name, ".key", key_path), true,
-                              &key_pem, info);
+        error = file_read(path_join(quickstart->directory, name, ".key", key_path), PEM_FILE_MAX,
+                          FILE_PRIVATE, &key_pem, info);
     if (error != ERR_OK)
         goto out;
     const char *wrong = NULL;
-    if (certificate_parse(pem_slice(&cert_pem), &cert) != ERR_OK)
+    if (certificate_parse(cert_pem.bytes, &cert) != ERR_OK)
         wrong = "is not a certificate in PEM";
-    else if (keypair_parse(pem_slice(&key_pem), (struct slice){0}, &key) != ERR_OK ||
+    else if (keypair_parse(key_pem.bytes, (struct slice){0}, &key) != ERR_OK ||
              X509_check_private_key(cert, key) != 1)
         wrong = "does not match the key beside it";
     else if (!authority_has_issued(&quickstart->authority, cert))
@@ -176,8 +177,8 @@ static enum err check_leaf(const struct quickstart *quickstart, const char *name
 out:
     X509_free(cert);
     EVP_PKEY_free(key);
-    pem_deinit(&cert_pem);
-    pem_deinit(&key_pem);
+    file_content_deinit(&cert_pem);
+    file_content_deinit(&key_pem);
     return error;
 }
 

@@ -67,6 +67,11 @@ static enum err check_status(int fd, const char *path, size_t max_len, enum file
         return errinfo_set(info, ERR_INPUT, "%s is not a regular file", path);
     if (status->st_size < 0 || (uint64_t)status->st_size > max_len)
         return errinfo_set(info, ERR_LIMIT, "%s is larger than %zu bytes", path, max_len);
+    if (access == FILE_PRIVATE && (status->st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        return errinfo_set(info, ERR_INPUT,
+                           "%s is a private key that others may read (mode %04o): chmod 600 it; if "
+                           "others did read it, replace it",
+                           path, status->st_mode & 07777);
     return access == FILE_SECRET ? check_secrecy(fd, path, status, info) : ERR_OK;
 }
 

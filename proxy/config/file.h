@@ -8,8 +8,9 @@
 #include "auth/base/slice.h"
 
 enum file_access {
-    FILE_PUBLIC, // anybody may read it
-    FILE_SECRET, // readable by its owner only, or by a group of ours: see secrecy.h
+    FILE_PUBLIC,  // anybody may read it
+    FILE_SECRET,  // readable by its owner only, or by a group of ours: see secrecy.h
+    FILE_PRIVATE, // its mode gives nobody but the owner a right
 };
 
 struct file_content {

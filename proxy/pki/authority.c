@@ -9,30 +9,35 @@
 #include <stdlib.h>
 
 #include "auth/base/text.h"
+#include "proxy/config/file.h"
 #include "proxy/pki/index_entry.h"
 #include "proxy/pki/new_file.h"
 
 enum { TRUST_DOMAIN_CAP = sizeof "spiffe://" + AUTHORITY_TRUST_DOMAIN_MAX };
 
+#define ROOT_SUFFIX " Root" // the root has the name of the CA with this after it
+
 // The end of 9999, which GeneralizedTime can still say.
 #define LAST_SECOND INT64_C(253402300799)
 
-static bool common_name_is_valid(const char *name)
+// common_name_is_valid tells whether the CN fits into a certificate, with the suffix of the root's if there is one.
+static bool common_name_is_valid(const char *name, size_t max)
 {
     const size_t len = strlen(name);
     for (size_t i = 0; i < len; i++) {
         if (name[i] < ' ' || name[i] > '~')
             return false;
     }
-    return len >= 1 && len <= AUTHORITY_COMMON_NAME_MAX;
+    return len >= 1 && len <= max;
 }
 
 static enum err check_options(const struct authority_options *options, struct errinfo *info)
 {
-    if (!common_name_is_valid(options->common_name))
+    const size_t name_max =
+        AUTHORITY_COMMON_NAME_MAX - (options->has_root ? sizeof ROOT_SUFFIX - 1 : 0);
+    if (!common_name_is_valid(options->common_name, name_max))
         return errinfo_set(info, ERR_INPUT,
-                           "the CA's name must be 1 to %d printable ASCII characters",
-                           AUTHORITY_COMMON_NAME_MAX);
+                           "the CA's name must be 1 to %zu printable ASCII characters", name_max);
     if (!authority_trust_domain_is_valid(options->trust_domain))
         return errinfo_set(info, ERR_INPUT,
                            "'%.100s' is not a SPIFFE trust domain: lower-case letters, digits, "
@@ -121,8 +126,8 @@ static enum err create_index(const char *directory, X509 *issued, struct errinfo
 static enum err init(const char *directory, const struct authority_options *options, int64_t now_s,
                      struct ca_pair *root, struct ca_pair *ca, struct errinfo *info)
 {
-    char root_name[AUTHORITY_COMMON_NAME_MAX + sizeof " Root"];
-    (void)snprintf(root_name, sizeof root_name, "%s Root", options->common_name);
+    char root_name[AUTHORITY_COMMON_NAME_MAX + 1];
+    (void)snprintf(root_name, sizeof root_name, "%s" ROOT_SUFFIX, options->common_name);
     if (options->has_root)
         TRY(pair_make(directory, "root", root_name, options, NULL, 1, now_s, root));
     TRY(pair_make(directory, "ca", options->common_name, options, options->has_root ? root : NULL,
@@ -205,10 +210,10 @@ static const char *stem_of(const struct authority *authority)
 // load_certificate reads the first certificate of a file.
 static enum err load_certificate(const char *path, X509 **out, struct errinfo *info)
 {
-    struct pem pem;
-    TRY(new_file_read(path, false, &pem, info));
-    const enum err error = certificate_parse(pem_slice(&pem), out);
-    pem_deinit(&pem);
+    struct file_content pem;
+    TRY(file_read(path, PEM_FILE_MAX, FILE_PUBLIC, &pem, info));
+    const enum err error = certificate_parse(pem.bytes, out);
+    file_content_deinit(&pem);
     return error == ERR_OK ? ERR_OK
                            : errinfo_set(info, ERR_INPUT, "%s holds no certificate in PEM", path);
 }
@@ -243,13 +248,13 @@ enum err authority_load(const char *directory, enum authority_part part, int64_t
 enum err authority_load_key(struct authority *authority, struct slice passphrase,
                             struct errinfo *info)
 {
-    struct pem pem;
+    struct file_content pem;
     char path[PATH_CAP];
-    TRY(new_file_read(path_join(authority->directory, stem_of(authority), ".key", path), true, &pem,
-                      info));
-    const bool is_encrypted = keypair_is_encrypted(pem_slice(&pem));
-    const enum err error = keypair_parse(pem_slice(&pem), passphrase, &authority->key);
-    pem_deinit(&pem);
+    TRY(file_read(path_join(authority->directory, stem_of(authority), ".key", path), PEM_FILE_MAX,
+                  FILE_PRIVATE, &pem, info));
+    const bool is_encrypted = keypair_is_encrypted(pem.bytes);
+    const enum err error = keypair_parse(pem.bytes, passphrase, &authority->key);
+    file_content_deinit(&pem);
     if (error != ERR_OK && is_encrypted && passphrase.len == 0)
         return errinfo_set(info, ERR_INPUT,
                            "%s is under a passphrase: --passphrase-file says which file holds it",

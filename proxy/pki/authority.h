@@ -69,7 +69,7 @@ int64_t authority_not_after_s(const struct authority *authority);
 bool authority_has_issued(const struct authority *authority, X509 *cert);
 
 // authority_load_leaf reads the certificate at `path`, which this authority has issued. The caller owns `*out`. ERR_INPUT
-// when it has not issued it; or the errors of new_file_read.
+// when it has not issued it; or the errors of file_read.
 enum err authority_load_leaf(const struct authority *authority, const char *path, X509 **out,
                              struct errinfo *info) MUST_USE;
 

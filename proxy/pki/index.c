@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "auth/base/hash.h"
 #include "auth/base/text.h"
+#include "proxy/config/file.h"
 #include "proxy/pki/names.h"
 #include "proxy/pki/new_file.h"
 
@@ -307,37 +307,18 @@ static enum err repair(const struct index *index, size_t len, size_t whole_len,
     return errinfo_set(info, ERR_SYSTEM, "%s cannot be repaired: %m", index->path);
 }
 
-static enum err read_whole(int fd, const char *path, struct text *out, struct errinfo *info)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > INDEX_MAX_LEN)
-        return errinfo_set(info, ERR_INPUT, "%s is not a file of at most 64 MiB", path);
-    const size_t cap = (size_t)status.st_size + 1;
-    char *data = malloc(cap);
-    if (data == NULL)
-        return no_memory(info);
-    text_init(out, data, cap);
-    while (out->len + 1 < cap) {
-        const ssize_t got = read(fd, data + out->len, cap - 1 - out->len);
-        if (got < 0)
-            return errinfo_set(info, ERR_SYSTEM, "%s cannot be read: %s", path, strerror(errno));
-        if (got == 0)
-            break;
-        out->len += (size_t)got;
-    }
-    return ERR_OK;
-}
-
 static enum err read_file(struct index *index, struct errinfo *info)
 {
-    struct text text = {0};
+    struct file_content content;
     size_t whole_len = 0;
-    enum err error = read_whole(index->fd, index->path, &text, info);
+    enum err error = file_read_open(index->fd, index->path, INDEX_MAX_LEN, &content, info);
+    if (error == ERR_LIMIT)
+        error = errinfo_set(info, ERR_INPUT, "%s is not a file of at most 64 MiB", index->path);
     if (error == ERR_OK)
-        error = index_read(index, text_slice(&text), &whole_len, info);
+        error = index_read(index, content.bytes, &whole_len, info);
     if (error == ERR_OK)
-        error = repair(index, text.len, whole_len, info);
-    free(text.data);
+        error = repair(index, content.bytes.len, whole_len, info);
+    file_content_deinit(&content);
     return error;
 }
 

@@ -4,15 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <openssl/mem.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "proxy/pki/names.h"
-
-enum { FILE_MAX_LEN = 1024 * 1024 };
 
 static enum err write_all(int fd, struct slice bytes)
 {
@@ -125,60 +122,4 @@ enum err new_file_make_directory(const char *path, struct errinfo *info)
         return ERR_OK;
     return errinfo_set(info, ERR_SYSTEM, "the directory %s cannot be made: %s", path,
                        strerror(cause));
-}
-
-// check_status refuses what is no plain file, is too large, or is a secret that others may read.
-static enum err check_status(const char *path, const struct stat *status, bool is_secret,
-                             struct errinfo *info)
-{
-    if (!S_ISREG(status->st_mode))
-        return errinfo_set(info, ERR_INPUT, "%s is not a regular file", path);
-    if (status->st_size > FILE_MAX_LEN)
-        return errinfo_set(info, ERR_LIMIT, "%s is larger than 1 MiB", path);
-    if (is_secret && (status->st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        return errinfo_set(info, ERR_INPUT,
-                           "%s is a private key that others may read (mode %04o): chmod 600 it; if "
-                           "others did read it, replace it",
-                           path, status->st_mode & 07777);
-    return ERR_OK;
-}
-
-static enum err read_all(int fd, const char *path, size_t cap, struct pem *out,
-                         struct errinfo *info)
-{
-    out->data = OPENSSL_malloc(cap);
-    if (out->data == NULL)
-        return errinfo_set(info, ERR_MEMORY, "no memory");
-    for (;;) {
-        const ssize_t got = read(fd, out->data + out->len, cap - out->len);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return errinfo_set(info, ERR_SYSTEM, "%s cannot be read: %s", path, strerror(errno));
-        if (got == 0)
-            return ERR_OK;
-        out->len += (size_t)got;
-        if (out->len == cap)
-            return errinfo_set(info, ERR_INPUT, "%s grew while it was read", path);
-    }
-}
-
-enum err new_file_read(const char *path, bool is_secret, struct pem *out, struct errinfo *info)
-{
-    *out = (struct pem){0};
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return errinfo_set(info, ERR_SYSTEM, "%s cannot be opened: %s", path, strerror(errno));
-    struct stat status;
-    enum err error = ERR_OK;
-    if (fstat(fd, &status) != 0)
-        error = errinfo_set(info, ERR_SYSTEM, "%s cannot be read: %s", path, strerror(errno));
-    if (error == ERR_OK)
-        error = check_status(path, &status, is_secret, info);
-    if (error == ERR_OK)
-        error = read_all(fd, path, (size_t)status.st_size + 1, out, info);
-    (void)close(fd);
-    if (error != ERR_OK)
-        pem_deinit(out);
-    return error;
 }

@@ -1,11 +1,13 @@
-// new_file: files that are written once and as a whole, and read back. Only new_file_replace_all replaces a file.
+// new_file: files that are written once and as a whole. Only new_file_replace_all replaces a file.
 //
 // Blocking. Does not know what the bytes mean.
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
-#include "proxy/pki/keypair.h"
+#include "auth/base/err.h"
+#include "auth/base/slice.h"
 
 enum { FILE_MODE_PUBLIC = 0644, FILE_MODE_SECRET = 0600 };
 
@@ -40,8 +42,3 @@ bool new_file_exists(const char *path);
 
 // new_file_make_directory makes the directory at `path`, for its owner only. A directory that exists is fine. ERR_SYSTEM.
 enum err new_file_make_directory(const char *path, struct errinfo *info) MUST_USE;
-
-// new_file_read reads the regular file at `path`, at most 1 MiB. The caller owns `*out`, which is wiped when freed. With
-// `is_secret` a file that others may read is refused. ERR_SYSTEM, ERR_INPUT, ERR_LIMIT, ERR_MEMORY.
-enum err new_file_read(const char *path, bool is_secret, struct pem *out,
-                       struct errinfo *info) MUST_USE;

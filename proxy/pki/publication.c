@@ -1,4 +1,5 @@
 // The file with the CRLs of an authority: numbered, recorded in the index, then replaced as a whole.
+#include "proxy/config/file.h"
 #include "proxy/pki/authority.h"
 #include "proxy/pki/new_file.h"
 #include "proxy/pki/revocation_list.h"
@@ -8,11 +9,10 @@ static enum err check_target(const char *path, struct errinfo *info)
 {
     if (!new_file_exists(path))
         return ERR_OK;
-    struct pem old;
-    TRY(new_file_read(path, false, &old, info));
-    const bool is_crl =
-        slice_starts_with(pem_slice(&old), SLICE_LITERAL("-----BEGIN X509 CRL-----"));
-    pem_deinit(&old);
+    struct file_content old;
+    TRY(file_read(path, PEM_FILE_MAX, FILE_PUBLIC, &old, info));
+    const bool is_crl = slice_starts_with(old.bytes, SLICE_LITERAL("-----BEGIN X509 CRL-----"));
+    file_content_deinit(&old);
     return is_crl ? ERR_OK
                   : errinfo_set(info, ERR_DENIED,
                                 "%s exists and is not a CRL, so it is not replaced: choose another "

@@ -7,6 +7,7 @@
 //      leaves a key without its certificate. Running it again, with a new key, repairs that.
 #include <openssl/err.h>
 
+#include "proxy/config/file.h"
 #include "proxy/pki/index_entry.h"
 #include "proxy/pki/leaf.h"
 
@@ -28,10 +29,10 @@ static enum err load_kept_key(const struct renewal *renewal, struct leaf *leaf,
         leaf->key = X509_get_pubkey(renewal->old);
         return leaf->key != NULL ? ERR_OK : ERR_MEMORY;
     }
-    struct pem pem;
-    TRY(new_file_read(renewal->key_path, true, &pem, info));
-    const enum err error = keypair_parse(pem_slice(&pem), (struct slice){0}, &leaf->key);
-    pem_deinit(&pem);
+    struct file_content pem;
+    TRY(file_read(renewal->key_path, PEM_FILE_MAX, FILE_PRIVATE, &pem, info));
+    const enum err error = keypair_parse(pem.bytes, (struct slice){0}, &leaf->key);
+    file_content_deinit(&pem);
     if (error == ERR_OK && X509_check_private_key(renewal->old, leaf->key) == 1)
         return ERR_OK;
     ERR_clear_error();

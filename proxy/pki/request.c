@@ -7,7 +7,8 @@
 #include <openssl/x509.h>
 
 #include "auth/strength.h"
-#include "proxy/pki/new_file.h"
+#include "proxy/config/file.h"
+#include "proxy/pki/names.h"
 
 // is_strong asks the verifier itself, which looks at certificates.
 static bool is_strong(EVP_PKEY *key)
@@ -43,9 +44,9 @@ static enum err take_key(X509_REQ *request, const char *path, EVP_PKEY **out, st
 enum err request_load_key(const char *path, EVP_PKEY **out, struct errinfo *info)
 {
     *out = NULL;
-    struct pem pem;
-    TRY(new_file_read(path, false, &pem, info));
-    BIO *bio = BIO_new_mem_buf(pem.data, (ossl_ssize_t)pem.len);
+    struct file_content pem;
+    TRY(file_read(path, PEM_FILE_MAX, FILE_PUBLIC, &pem, info));
+    BIO *bio = BIO_new_mem_buf(pem.bytes.data, (ossl_ssize_t)pem.bytes.len);
     X509_REQ *request = bio == NULL ? NULL : PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL);
     ERR_clear_error();
     enum err error = ERR_OK;
@@ -55,6 +56,6 @@ enum err request_load_key(const char *path, EVP_PKEY **out, struct errinfo *info
         error = take_key(request, path, out, info);
     X509_REQ_free(request);
     BIO_free(bio);
-    pem_deinit(&pem);
+    file_content_deinit(&pem);
     return error;
 }

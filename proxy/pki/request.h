@@ -6,5 +6,5 @@
 
 // request_load_key reads the first request in the PEM file at `path`. It checks that the request is signed with its own
 // key, and that the proxy accepts keys of this strength. The caller owns `*out`, the public key. ERR_INPUT with a
-// sentence, or the errors of new_file_read.
+// sentence, or the errors of file_read.
 enum err request_load_key(const char *path, EVP_PKEY **out, struct errinfo *info) MUST_USE;

@@ -134,6 +134,13 @@ def test_an_intermediate_is_made_and_handed_out(tmp_path):
     assert code != 0 and "certificate revoked" in said
 
 
+def test_the_name_of_the_root_has_to_fit_too(tmp_path):
+    options = ("ca", "init", "--dir", tmp_path / "ca", "--intermediate", "--name")
+    result = run(*options, "n" * 60)
+    assert result.returncode == 2 and "1 to 59 printable" in result.stderr
+    assert run(*options, "n" * 59).returncode == 0
+
+
 def test_init_names_every_file_that_it_makes(tmp_path):
     said = run("ca", "init", "--dir", tmp_path, "--intermediate").stdout.split()
     assert said == [f"{tmp_path}/{name}" for name in ("ca.crt", "ca.key", "root.crt", "root.key")]
@@ -437,6 +444,18 @@ def test_crl_replaces_a_crl_and_nothing_else(ca):
     ca.good("crl", "--out", "x.crl")
 
 
+def test_a_crl_of_more_than_a_mebibyte_is_replaced_and_shown(ca):
+    ca.good("crl")
+    with open(ca.path("ca.index"), "a", encoding="ascii") as index:
+        for number in range(30_000):
+            index.write(f"revoke {number + (1 << 120):x} keyCompromise 1767225600\n")
+    ca.good("crl")
+    assert ca.path("ca.crl").stat().st_size > 1 << 20
+    ca.good("crl")
+    seen = json.loads(ca.good("inspect", "ca.crl", "--json"))
+    assert (seen["number"], seen["revoked"]) == ("3", "30000")
+
+
 # -- the index ----------------------------------------------------------------------------------
 
 
@@ -690,7 +709,12 @@ def test_inspect_shows_certificates_and_crls(ca):
 
 def test_inspect_refuses_what_holds_neither(ca):
     ca.bad("holds no certificate", "inspect", "ca.key")
-    ca.bad("cannot be opened", "inspect", "gone.crt")
+    ca.bad("cannot open", "inspect", "gone.crt")
+
+
+def test_inspect_shows_every_certificate_of_a_long_file(ca):
+    ca.path("many.crt").write_text(101 * ca.path("ca.crt").read_text())
+    assert len(ca.good("inspect", "many.crt", "--json").splitlines()) == 101
 
 
 @pytest.mark.parametrize("verb", ["renew x", "revoke x", "crl", "list"])

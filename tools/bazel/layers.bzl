@@ -54,7 +54,7 @@ LAYERS = {
         ["auth/base/", "auth/ipaddr.h", "proxy/clock/", "proxy/loop/"],
         ["ev.h", "ares.h", "openssl/bytestring.h", "openssl/rand.h", "openssl/siphash.h"],
     ),
-    "proxy/pki": (["auth/"], ["openssl/"]),
+    "proxy/pki": (["auth/", "proxy/config/file.h"], ["openssl/"]),
     "proxy/process": (["auth/base/", "proxy/clock/"], ["ev.h", "pthread.h"]),
     "proxy/service": (
         [
