@@ -64,13 +64,13 @@ static void print_further(const struct listener_config *listener, int64_t now_s)
 {
     struct tls_context_info info;
     char name[NAME_CAP];
-    for (size_t i = 1; i < tls_context_certificate_count(listener->tls); i++) {
-        tls_context_describe_at(listener->tls, i, &info);
+    for (size_t i = 1; i < tls_context_certificate_count(listener->sites[0].tls); i++) {
+        tls_context_describe_at(listener->sites[0].tls, i, &info);
         (void)printf("    also the certificate of %s (%" PRId64 " days left)\n", info.subject,
                      date_days_left(now_s, info.not_after_s));
     }
-    for (size_t i = 0; i < listener->sni_count; i++) {
-        const struct sni_config *sni = &listener->sni[i];
+    for (size_t i = 1; i < listener->site_count; i++) {
+        const struct site *sni = &listener->sites[i];
         tls_context_describe(sni->tls, &info);
         (void)printf("    as");
         for (size_t n = 0; n < sni->name_count; n++)
@@ -86,10 +86,10 @@ static void print_listeners(const struct snapshot *snapshot, int64_t now_s)
         const struct listener_config *listener = &snapshot->listeners[i];
         struct tls_context_info info;
         char address[ENDPOINT_TEXT_CAP];
-        tls_context_describe(listener->tls, &info);
+        tls_context_describe(listener->sites[0].tls, &info);
         (void)printf("  listener %s on %s, trust %s, certificate %s (%" PRId64 " days left)\n",
                      listener->name, endpoint_format(&listener->address, address),
-                     listener->trust_name, listener->chain_path,
+                     listener->sites[0].trust_name, listener->sites[0].chain_path,
                      date_days_left(now_s, info.not_after_s));
         print_further(listener, now_s);
     }
@@ -179,13 +179,12 @@ static void print_summary(const struct check_options *options, const struct snap
 }
 
 // add_served adds what a listener and its names have in common.
-static void add_served(struct text *out, const char *trust_name, const char *chain_path,
-                       const struct tls_context *tls, int64_t now_s)
+static void add_served(struct text *out, const struct site *site, int64_t now_s)
 {
     struct tls_context_info info;
-    tls_context_describe(tls, &info);
-    json_add_string(out, "trust", trust_name);
-    json_add_string(out, "chain", chain_path);
+    tls_context_describe(site->tls, &info);
+    json_add_string(out, "trust", site->trust_name);
+    json_add_string(out, "chain", site->chain_path);
     json_add_number(out, "days_left", date_days_left(now_s, info.not_after_s));
 }
 
@@ -196,16 +195,16 @@ static void add_listener(struct text *out, const struct listener_config *listene
     json_begin_object(out, NULL);
     json_add_string(out, "name", listener->name);
     json_add_string(out, "address", endpoint_format(&listener->address, address));
-    add_served(out, listener->trust_name, listener->chain_path, listener->tls, now_s);
+    add_served(out, &listener->sites[0], now_s);
     json_begin_array(out, "sni");
-    for (size_t i = 0; i < listener->sni_count; i++) {
-        const struct sni_config *sni = &listener->sni[i];
+    for (size_t i = 1; i < listener->site_count; i++) {
+        const struct site *sni = &listener->sites[i];
         json_begin_object(out, NULL);
         json_begin_array(out, "names");
         for (size_t n = 0; n < sni->name_count; n++)
             json_add_string(out, NULL, name_format(&sni->names[n], name));
         json_end_array(out);
-        add_served(out, sni->trust_name, sni->chain_path, sni->tls, now_s);
+        add_served(out, sni, now_s);
         json_end_object(out);
     }
     json_end_array(out);

@@ -122,18 +122,18 @@ static void check_served(struct reader *reader, const struct node *node, const c
                        path, info.subject);
 }
 
-// certificate_add makes the TLS context of `server` with this certificate, or adds it.
+// certificate_add makes the TLS context of `site` with this certificate, or adds it.
 static enum err certificate_add(const struct listening *listening, struct slice chain,
-                                struct slice key, struct sni_config *server, struct errinfo *info)
+                                struct slice key, struct site *site, struct errinfo *info)
 {
     struct tls_context_options options = listening->options;
-    if (server->tls != NULL)
-        return tls_context_add_certificate(server->tls, chain, key, info);
+    if (site->tls != NULL)
+        return tls_context_add_certificate(site->tls, chain, key, info);
     options.chain_pem = chain;
     options.key_pem = key;
-    if (server->trust != NULL)
-        options.client_ca_names = ca_names_choose(listening->listener->ca_names, server->trust);
-    return tls_context_create(&options, &server->tls, info);
+    if (site->trust != NULL)
+        options.client_ca_names = ca_names_choose(listening->listener->ca_names, site->trust);
+    return tls_context_create(&options, &site->tls, info);
 }
 
 // is_key_alone tells whether a PEM file has a private key and nothing else.
@@ -145,7 +145,7 @@ static bool is_key_alone(struct slice pem)
 
 // certificate_read loads chain and key and adds them. `is_inherited`: its findings are there already.
 static void certificate_read(struct reader *reader, const struct node *node, bool is_inherited,
-                             const struct listening *listening, struct sni_config *server)
+                             const struct listening *listening, struct site *site)
 {
     const struct node *chain_node = node_get(node, "chain");
     struct file_content chain = {0};
@@ -160,8 +160,8 @@ static void certificate_read(struct reader *reader, const struct node *node, boo
                                        FILE_PUBLIC, &chain_path, &chain);
     const bool has_key = reader_file(reader, node_get(node, "key"), "`key`", CERTIFICATE_FILE_MAX,
                                      FILE_SECRET, &key_path, &key);
-    if (server->chain_path == NULL)
-        server->chain_path = chain_path;
+    if (site->chain_path == NULL)
+        site->chain_path = chain_path;
     *pair_count += (size_t)!has_chain + (size_t)!has_key;
     if (has_chain && is_key_alone(chain.bytes)) {
         reader_error(reader, chain_node,
@@ -169,11 +169,11 @@ static void certificate_read(struct reader *reader, const struct node *node, boo
                      chain_path);
         (*pair_count)++;
     } else if (has_chain && has_key) {
-        if (certificate_add(listening, chain.bytes, key.bytes, server, &info) != ERR_OK) {
+        if (certificate_add(listening, chain.bytes, key.bytes, site, &info) != ERR_OK) {
             reader_error(reader, node, "chain %s, key %s: %s", chain_path, key_path, info.text);
             (*pair_count)++;
         } else if (!is_inherited) {
-            check_served(reader, chain_node, chain_path, server->tls);
+            check_served(reader, chain_node, chain_path, site->tls);
         }
     }
     file_content_deinit(&chain);
@@ -181,12 +181,12 @@ static void certificate_read(struct reader *reader, const struct node *node, boo
 }
 
 static void certificates_read(struct reader *reader, const struct node *node, bool is_inherited,
-                              const struct listening *listening, struct sni_config *server)
+                              const struct listening *listening, struct site *site)
 {
     if (!reader_list(reader, node, "`certificates`", 1, CERTIFICATES_MAX))
         return;
     for (const struct node *entry = node->child; entry != NULL; entry = entry->next)
-        certificate_read(reader, entry, is_inherited, listening, server);
+        certificate_read(reader, entry, is_inherited, listening, site);
 }
 
 // bind_tickets works out what tickets are good for: this listener, this entry of `sni`, this profile.
@@ -206,13 +206,13 @@ static void bind_tickets(const char *listener, const struct host_pattern *sni, c
 }
 
 static void trust_read(struct reader *reader, const struct node *node,
-                       const struct listening *listening, struct sni_config *server)
+                       const struct listening *listening, struct site *site)
 {
     size_t trust = 0;
     if (node == NULL || !trust_reference_read(reader, node, listening->trusts, &trust))
         return;
-    server->trust = listening->snapshot->trusts[trust];
-    server->trust_name = listening->trusts->names[trust];
+    site->trust = listening->snapshot->trusts[trust];
+    site->trust_name = listening->trusts->names[trust];
 }
 
 static bool sni_name_read(struct reader *reader, const struct node *node, void *out, void *arg)
@@ -233,70 +233,65 @@ static bool sni_name_read(struct reader *reader, const struct node *node, void *
 }
 
 // sni_entry_read reads one entry; what it leaves out is the listener's.
-static bool sni_entry_read(struct reader *reader, const struct node *node, void *out, void *arg)
+static void sni_entry_read(struct reader *reader, const struct node *node,
+                           struct listening listening, struct site *site)
 {
     static const struct items names = {.what = "`names`",
                                        .min = 1,
                                        .max = SNI_NAMES_MAX,
                                        .size = sizeof(struct host_pattern),
                                        .read = sni_name_read};
-    struct listening listening = *(const struct listening *)arg;
-    struct sni_config *sni = out;
     uint8_t binding[TICKET_BINDING_LEN];
     const struct node *trust = node_get(node, "trust");
     const struct node *own = node_get(node, "certificates");
     if (!section_read(reader, node, &sni_section, NULL))
-        return true;
+        return;
     if (trust == NULL && own == NULL)
         reader_warning(reader, node,
                        "an entry of `sni` without `trust` and `certificates` changes nothing");
-    sni->names = reader_items(reader, node_get(node, "names"), &names, &sni->name_count);
-    trust_read(reader, trust != NULL ? trust : node_get(listening.node, "trust"), &listening, sni);
-    if (trust != NULL && sni->trust != NULL)
-        ca_names_report(reader, trust, listening.listener->ca_names, sni->trust);
-    bind_tickets(listening.listener->name, sni->name_count == 0 ? NULL : &sni->names[0],
-                 sni->trust_name, binding);
+    site->names = reader_items(reader, node_get(node, "names"), &names, &site->name_count);
+    trust_read(reader, trust != NULL ? trust : node_get(listening.node, "trust"), &listening, site);
+    if (trust != NULL && site->trust != NULL)
+        ca_names_report(reader, trust, listening.listener->ca_names, site->trust);
+    bind_tickets(listening.listener->name, site->name_count == 0 ? NULL : &site->names[0],
+                 site->trust_name, binding);
     listening.options.binding = binding;
     certificates_read(reader, own != NULL ? own : node_get(listening.node, "certificates"),
-                      own == NULL, &listening, sni);
-    return true;
+                      own == NULL, &listening, site);
 }
 
-// check_sni_names reports a name that stands twice on a listener.
-static void check_sni_names(struct reader *reader, const struct node *list,
-                            const struct listener_config *listener)
+// stands_before tells whether name `n` of site `s` stands earlier on the listener.
+static bool stands_before(const struct listener_config *listener, size_t s, size_t n)
 {
-    const struct node *entry = list->child;
-    for (size_t i = 0; i < listener->sni_count; i++, entry = entry->next) {
-        for (size_t n = 0; n < listener->sni[i].name_count; n++) {
-            const struct host_pattern *name = &listener->sni[i].names[n];
-            bool is_twice = false;
-            for (size_t j = 0; j <= i; j++) {
-                const size_t end = j == i ? n : listener->sni[j].name_count;
-                for (size_t m = 0; m < end; m++)
-                    is_twice |= listener->sni[j].names[m].kind == name->kind &&
-                                strcmp(listener->sni[j].names[m].name.text, name->name.text) == 0;
-            }
-            if (is_twice)
-                reader_error(reader, node_get(entry, "names"),
-                             "the name %s%s appears twice on this listener",
-                             name->kind == HOST_PATTERN_EXACT ? "" : "*.", name->name.text);
+    const struct host_pattern *name = &listener->sites[s].names[n];
+    for (size_t i = 1; i <= s; i++) {
+        const struct site *site = &listener->sites[i];
+        for (size_t j = 0; j < (i == s ? n : site->name_count); j++) {
+            if (site->names[j].kind == name->kind &&
+                strcmp(site->names[j].name.text, name->name.text) == 0)
+                return true;
         }
     }
+    return false;
 }
 
-static void sni_read(struct reader *reader, struct listening *listening)
+// sites_read reads `sni` into the sites after the listener's own.
+static void sites_read(struct reader *reader, const struct node *list,
+                       const struct listening *listening)
 {
-    const struct items entries = {.what = "`sni`",
-                                  .max = SNI_ENTRIES_MAX,
-                                  .size = sizeof(struct sni_config),
-                                  .read = sni_entry_read,
-                                  .arg = listening};
     struct listener_config *listener = listening->listener;
-    const struct node *node = node_get(listening->node, "sni");
-    listener->sni = reader_items(reader, node, &entries, &listener->sni_count);
-    if (listener->sni != NULL)
-        check_sni_names(reader, node, listener);
+    for (const struct node *entry = list->child; entry != NULL; entry = entry->next) {
+        const size_t s = listener->site_count++;
+        const struct site *site = &listener->sites[s];
+        sni_entry_read(reader, entry, *listening, &listener->sites[s]);
+        for (size_t n = 0; n < site->name_count; n++) {
+            if (stands_before(listener, s, n))
+                reader_error(reader, node_get(entry, "names"),
+                             "the name %s%s appears twice on this listener",
+                             site->names[n].kind == HOST_PATTERN_EXACT ? "" : "*.",
+                             site->names[n].name.text);
+        }
+    }
 }
 
 static bool listener_read(struct reader *reader, const struct node *node, void *out, void *arg)
@@ -304,32 +299,35 @@ static bool listener_read(struct reader *reader, const struct node *node, void *
     struct listening listening = *(const struct listening *)arg;
     struct listener_config *listener = listening.listener = out;
     struct tls_context_options *options = &listening.options;
-    struct sni_config server = {0};
     uint8_t binding[TICKET_BINDING_LEN];
     const struct node *tls = node_get(node, "tls");
     const struct node *ca_names = node_get(node, "client_ca_names");
+    const struct node *sni = node_get(node, "sni");
     listening.node = node;
     if (!section_read(reader, node, &listener_section, listener))
         return true;
+    const bool has_sni = reader_list(reader, sni, "`sni`", 0, SNI_ENTRIES_MAX);
+    struct site *own = reader_alloc(reader, has_sni ? sni->child_count + 1 : 1, sizeof *own);
+    if (own == NULL)
+        return true;
+    listener->sites = own;
+    listener->site_count = 1;
     if (listener->name != NULL)
         reader_note_name(reader, listening.names, listener->name, node_get(node, "name"));
-    trust_read(reader, node_get(node, "trust"), &listening, &server);
-    if (server.trust != NULL)
+    trust_read(reader, node_get(node, "trust"), &listening, own);
+    if (own->trust != NULL)
         ca_names_report(reader, ca_names == NULL ? node_get(node, "trust") : ca_names,
-                        listener->ca_names, server.trust);
+                        listener->ca_names, own->trust);
     versions_read(reader, tls, options);
     tickets_read(reader, node_get(tls, "tickets"), &listening.snapshot->tickets);
-    bind_tickets(listener->name, NULL, server.trust_name, binding);
+    bind_tickets(listener->name, NULL, own->trust_name, binding);
     options->binding = binding;
     options->max_chain = listener->max_chain;
     options->is_certificate_optional =
         listener->is_certificate_optional || listener->refuses_in_http;
-    certificates_read(reader, node_get(node, "certificates"), false, &listening, &server);
-    listener->tls = server.tls;
-    listener->trust = server.trust;
-    listener->trust_name = server.trust_name;
-    listener->chain_path = server.chain_path;
-    sni_read(reader, &listening);
+    certificates_read(reader, node_get(node, "certificates"), false, &listening, own);
+    if (has_sni)
+        sites_read(reader, sni, &listening);
     return true;
 }
 
@@ -366,9 +364,9 @@ static void check_addresses(struct reader *reader, const struct node *list,
 
 static bool uses_trust(const struct listener_config *listener, const char *name)
 {
-    bool is_used = listener->trust_name == name;
-    for (size_t i = 0; i < listener->sni_count; i++)
-        is_used |= listener->sni[i].trust_name == name;
+    bool is_used = false;
+    for (size_t i = 0; i < listener->site_count; i++)
+        is_used |= listener->sites[i].trust_name == name;
     return is_used;
 }
 

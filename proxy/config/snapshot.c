@@ -57,9 +57,8 @@ void snapshot_unref(struct snapshot *snapshot)
     }
     for (size_t i = 0; i < snapshot->listener_count; i++) {
         const struct listener_config *listener = &snapshot->listeners[i];
-        tls_context_unref(listener->tls);
-        for (size_t j = 0; j < listener->sni_count; j++)
-            tls_context_unref(listener->sni[j].tls);
+        for (size_t j = 0; j < listener->site_count; j++)
+            tls_context_unref(listener->sites[j].tls);
     }
     for (size_t i = 0; i < snapshot->trust_count; i++)
         trust_destroy(snapshot->trusts[i]);
@@ -129,12 +128,12 @@ const struct listener_config *snapshot_find_listener(const struct snapshot *snap
     return NULL;
 }
 
-// sni_fit tells how well an entry fits: 0 not at all, and an exact name better than any `*.`.
-static size_t sni_fit(const struct sni_config *sni, const struct hostname *name)
+// site_fit tells how well a site fits: 0 not at all, and an exact name better than any `*.`.
+static size_t site_fit(const struct site *site, const struct hostname *name)
 {
     size_t best = 0;
-    for (size_t i = 0; i < sni->name_count; i++) {
-        const struct host_pattern *pattern = &sni->names[i];
+    for (size_t i = 0; i < site->name_count; i++) {
+        const struct host_pattern *pattern = &site->names[i];
         const bool is_exact = pattern->kind == HOST_PATTERN_EXACT;
         const size_t fit = is_exact ? HOSTNAME_MAX_LEN + 1u : pattern->name.len;
         if (host_pattern_matches(pattern, name) && fit > best)
@@ -143,20 +142,19 @@ static size_t sni_fit(const struct sni_config *sni, const struct hostname *name)
     return best;
 }
 
-struct site listener_config_find_site(const struct listener_config *listener,
-                                      const char *server_name)
+const struct site *listener_config_find_site(const struct listener_config *listener,
+                                             const char *server_name)
 {
-    struct site site = {.tls = listener->tls, .trust = listener->trust};
+    const struct site *site = &listener->sites[0];
     struct hostname name;
     size_t best = 0;
     if (server_name == NULL || hostname_parse(slice_of_string(server_name), &name) != ERR_OK)
         return site;
-    for (size_t i = 0; i < listener->sni_count; i++) {
-        const size_t fit = sni_fit(&listener->sni[i], &name);
-        if (fit <= best)
-            continue;
-        best = fit;
-        site = (struct site){.tls = listener->sni[i].tls, .trust = listener->sni[i].trust};
+    for (size_t i = 1; i < listener->site_count; i++) {
+        const size_t fit = site_fit(&listener->sites[i], &name);
+        if (fit > best)
+            site = &listener->sites[i];
+        best = fit > best ? fit : best;
     }
     return site;
 }

@@ -24,8 +24,8 @@ enum ca_names {
     CA_NAMES_NONE,
 };
 
-// One entry of `sni`, with what it inherits: what a client gets that asks for one of these names.
-struct sni_config {
+// site is what a client gets that asks a listener for one of these names, with what it inherits from the listener.
+struct site {
     const struct host_pattern *names; // snapshot's arena; exact, or `*.` and a name
     size_t name_count;
     struct tls_context *tls;   // ref
@@ -36,24 +36,14 @@ struct sni_config {
 
 // What a worker needs of one entry of `listeners`.
 struct listener_config {
-    const char *name;          // snapshot's arena
-    struct endpoint address;   // port 0: any free one
-    struct tls_context *tls;   // ref
-    const struct trust *trust; // borrowed from the snapshot's profiles
-    const char *chain_path;    // of the first certificate; for messages
-    const char *trust_name;    // name of the profile
-    struct sni_config *sni;    // snapshot's arena
-    size_t sni_count;
+    const char *name;        // snapshot's arena
+    struct endpoint address; // port 0: any free one
+    struct site *sites; // snapshot's arena; the first is the listener's own, the others are `sni`
+    size_t site_count;
     uint32_t max_chain; // bytes of certificates that a client may show
     enum ca_names ca_names;
     bool refuses_in_http;         // a bad certificate, or none, is answered 403 and not by alert
     bool is_certificate_optional; // a client that shows none is anonymous
-};
-
-// What a client gets that asks a listener for a server name; borrowed from the snapshot.
-struct site {
-    struct tls_context *tls;
-    const struct trust *trust;
 };
 
 struct timeouts {
@@ -186,8 +176,8 @@ const struct listener_config *snapshot_find_listener(const struct snapshot *snap
 // listener_config_find_site returns what belongs to the server name that a client asks for: the `sni`
 // entry with exactly this name, else the one with the longest `*.` that fits, else (also without a name,
 // NULL) the listener's own.
-struct site listener_config_find_site(const struct listener_config *listener,
-                                      const char *server_name);
+const struct site *listener_config_find_site(const struct listener_config *listener,
+                                             const char *server_name);
 
 // listener_config_is_same_place tells whether both, of two snapshots, want the same address, so that
 // the second one keeps the first one's sockets. Any free port is the same by name only.

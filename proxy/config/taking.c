@@ -30,13 +30,12 @@ static bool move_listeners(struct taking *taking, const struct snapshot *current
     for (size_t l = 0; l < current->listener_count; l++) {
         struct listener_config *listener = &taking->listeners[l];
         *listener = current->listeners[l];
-        listener->trust = trust_of(taking, current, listener->trust);
-        listener->sni = arena_alloc(arena, listener->sni_count, sizeof *listener->sni);
-        if (listener->sni == NULL)
+        listener->sites = arena_alloc(arena, listener->site_count, sizeof *listener->sites);
+        if (listener->sites == NULL)
             return false;
-        for (size_t s = 0; s < listener->sni_count; s++) {
-            listener->sni[s] = current->listeners[l].sni[s];
-            listener->sni[s].trust = trust_of(taking, current, listener->sni[s].trust);
+        for (size_t s = 0; s < listener->site_count; s++) {
+            listener->sites[s] = current->listeners[l].sites[s];
+            listener->sites[s].trust = trust_of(taking, current, listener->sites[s].trust);
         }
     }
     return true;

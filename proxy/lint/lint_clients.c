@@ -157,10 +157,8 @@ static bool uses_trust(const struct snapshot *snapshot, const char *name)
 {
     for (size_t i = 0; i < snapshot->listener_count; i++) {
         const struct listener_config *listener = &snapshot->listeners[i];
-        if (strcmp(listener->trust_name, name) == 0)
-            return true;
-        for (size_t j = 0; j < listener->sni_count; j++) {
-            if (strcmp(listener->sni[j].trust_name, name) == 0)
+        for (size_t j = 0; j < listener->site_count; j++) {
+            if (strcmp(listener->sites[j].trust_name, name) == 0)
                 return true;
         }
     }

@@ -136,10 +136,9 @@ static void look(struct glance *glance, const struct snapshot *snapshot)
     }
     for (size_t l = 0; l < snapshot->listener_count; l++) {
         const struct listener_config *listener = &snapshot->listeners[l];
-        each_served(glance, listener->name, listener->tls);
-        for (size_t s = 0; s < listener->sni_count; s++) {
-            if (listener->sni[s].chain_path != listener->chain_path)
-                each_served(glance, listener->name, listener->sni[s].tls);
+        for (size_t s = 0; s < listener->site_count; s++) {
+            if (s == 0 || listener->sites[s].chain_path != listener->sites[0].chain_path)
+                each_served(glance, listener->name, listener->sites[s].tls);
         }
     }
 }

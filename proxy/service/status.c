@@ -104,17 +104,17 @@ static void add_certificate(struct text *out, const struct certificate *certific
     json_end_object(out);
 }
 
-static void add_served(struct text *out, const char *listener, const char *path,
-                       const struct tls_context *tls, int64_t now_s)
+static void add_served(struct text *out, const char *listener, const struct site *site,
+                       int64_t now_s)
 {
-    for (size_t i = 0; i < tls_context_certificate_count(tls); i++) {
+    for (size_t i = 0; i < tls_context_certificate_count(site->tls); i++) {
         struct tls_context_info info;
-        tls_context_describe_at(tls, i, &info);
+        tls_context_describe_at(site->tls, i, &info);
         const struct certificate served = {
             .kind = "server",
             .of = listener,
             .subject = info.subject,
-            .path = i == 0 ? path : NULL,
+            .path = i == 0 ? site->chain_path : NULL,
             .not_after_s = info.not_after_s,
             .expired = "has expired: no client is accepted with it",
         };
@@ -147,12 +147,8 @@ static void add_certificates(const struct snapshot *snapshot, struct text *out, 
     json_begin_array(out, "certificates");
     for (size_t l = 0; l < snapshot->listener_count; l++) {
         const struct listener_config *listener = &snapshot->listeners[l];
-        add_served(out, listener->name, listener->chain_path, listener->tls, now_s);
-        for (size_t s = 0; s < listener->sni_count; s++) {
-            const struct sni_config *sni = &listener->sni[s];
-            if (sni->tls != listener->tls)
-                add_served(out, listener->name, sni->chain_path, sni->tls, now_s);
-        }
+        for (size_t s = 0; s < listener->site_count; s++)
+            add_served(out, listener->name, &listener->sites[s], now_s);
     }
     for (size_t t = 0; t < snapshot->trust_count; t++)
         add_cas(out, snapshot->trusts[t], now_s);
@@ -187,7 +183,7 @@ static void add_listeners(const struct service *service, struct text *out)
         json_begin_object(out, NULL);
         json_add_string(out, "name", service->snapshot->listeners[l].name);
         json_add_string(out, "address", endpoint_format(&service->sockets.bound[l], address));
-        json_add_string(out, "trust", service->snapshot->listeners[l].trust_name);
+        json_add_string(out, "trust", service->snapshot->listeners[l].sites[0].trust_name);
         json_end_object(out);
     }
     json_end_array(out);

@@ -54,7 +54,7 @@ static struct session *create(const struct peer *peer, int fd)
     tcp_stream_init(&session->tcp, context->loop, fd);
     session->magic = SESSION_MAGIC;
     session->peer = *peer;
-    session->peer.tls = tls_stream_create(peer->listener->tls, &session->tcp.stream,
+    session->peer.tls = tls_stream_create(peer->listener->sites[0].tls, &session->tcp.stream,
                                           &context->buffers, session_on_verify, session);
     if (session->peer.tls == NULL) {
         stream_close(&session->tcp.stream, true);
@@ -72,7 +72,7 @@ void session_accept(struct session_context *context, const struct listener_confi
     const struct peer peer = {
         .context = context,
         .listener = listener,
-        .trust = listener->trust,
+        .trust = listener->sites[0].trust,
         .address = *address,
         .port = port,
         .not_after_s = NEVER_S, // until a certificate is verified

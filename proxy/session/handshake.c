@@ -28,9 +28,9 @@ struct tls_context *session_on_select(void *arg, const char *server_name)
 {
     struct session *session = arg;
     ASSERT(session->magic == SESSION_MAGIC);
-    const struct site site = listener_config_find_site(session->peer.listener, server_name);
-    session->peer.trust = site.trust;
-    return site.tls;
+    const struct site *site = listener_config_find_site(session->peer.listener, server_name);
+    session->peer.trust = site->trust;
+    return site->tls;
 }
 
 // judge_chain judges by what was remembered where that is of today's snapshot.

@@ -135,14 +135,15 @@ enum reason peer_revalidate(struct peer *peer, bool is_live)
         return REASON_POLICY_CHANGED;
     if (chain == NULL && !listener->is_certificate_optional)
         return REASON_NO_CERTIFICATE;
-    const struct site site = listener_config_find_site(listener, tls_stream_server_name(peer->tls));
-    enum reason reason = recheck_chain(peer, site.trust, chain);
+    const struct site *site =
+        listener_config_find_site(listener, tls_stream_server_name(peer->tls));
+    enum reason reason = recheck_chain(peer, site->trust, chain);
     if (is_live && (reason == REASON_CRL_MISSING || reason == REASON_CRL_EXPIRED))
         reason = REASON_NONE; // nobody knows: that takes no tunnel away
     if (reason == REASON_NONE && is_blocked(peer))
         reason = REASON_BLOCKED;
     // Only a client that still has its right moves on: the others stay to be judged again.
-    return reason == REASON_NONE ? move_to_today(peer, listener, site.trust) : reason;
+    return reason == REASON_NONE ? move_to_today(peer, listener, site->trust) : reason;
 }
 
 bool peer_is_expired(struct peer *peer)
@@ -159,6 +160,7 @@ bool peer_needs_signatures(const struct peer *peer)
         snapshot_find_listener(peer->context->snapshot, peer->listener);
     if (listener == NULL)
         return false;
-    const struct site site = listener_config_find_site(listener, tls_stream_server_name(peer->tls));
-    return recheck_record(peer, site.trust, wall_clock_ms() / 1000) == REASON_UNKNOWN_CA;
+    const struct site *site =
+        listener_config_find_site(listener, tls_stream_server_name(peer->tls));
+    return recheck_record(peer, site->trust, wall_clock_ms() / 1000) == REASON_UNKNOWN_CA;
 }

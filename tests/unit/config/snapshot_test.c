@@ -91,9 +91,9 @@ static void loads_the_sample_of_the_interface(void **state)
     assert_int_equal(snapshot->listener_count, 1);
     const struct listener_config *listener = &snapshot->listeners[0];
     assert_string_equal(listener->name, "main");
-    assert_string_equal(listener->trust_name, "staff");
-    assert_ptr_equal(listener->trust, snapshot->trusts[0]);
-    assert_non_null(listener->tls);
+    assert_string_equal(listener->sites[0].trust_name, "staff");
+    assert_ptr_equal(listener->sites[0].trust, snapshot->trusts[0]);
+    assert_non_null(listener->sites[0].tls);
     assert_int_equal(listener->address.port, 8443);
     assert_int_equal(listener->address.address.bytes[0], 127);
     assert_int_equal(snapshot->trust_count, 2);
@@ -203,7 +203,7 @@ static void loads_from_the_current_folder_by_a_bare_name(void **state)
     assert_int_equal(chdir(before), 0);
     assert_no_errors(&loaded.diagnostics);
     assert_string_equal(loaded.snapshot->audit_path, "audit.jsonl");
-    assert_string_equal(loaded.snapshot->listeners[0].chain_path, "tls/server.crt");
+    assert_string_equal(loaded.snapshot->listeners[0].sites[0].chain_path, "tls/server.crt");
     unload(&loaded);
 }
 
@@ -225,7 +225,7 @@ static void takes_several_listeners_with_ports_of_their_own(void **state)
     assert_no_errors(&loaded.diagnostics);
     assert_int_equal(loaded.diagnostics.warning_count, 0);
     assert_int_equal(loaded.snapshot->listener_count, 3);
-    assert_ptr_equal(loaded.snapshot->listeners[2].trust, loaded.snapshot->trusts[1]);
+    assert_ptr_equal(loaded.snapshot->listeners[2].sites[0].trust, loaded.snapshot->trusts[1]);
     unload(&loaded);
 }
 
