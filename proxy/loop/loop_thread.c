@@ -5,6 +5,7 @@
 #include "proxy/loop/loop_thread.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,10 +80,10 @@ static struct ev_loop *make_loop(const struct loop_thread *thread, struct errinf
 }
 
 enum err loop_thread_init(struct loop_thread *thread, const struct loop_thread_events *events,
-                          void *owner, const char *name, struct errinfo *info)
+                          void *owner, uint32_t index, struct errinfo *info)
 {
     *thread = (struct loop_thread){.events = events, .owner = owner};
-    (void)snprintf(thread->name, sizeof thread->name, "%s", name);
+    (void)snprintf(thread->name, sizeof thread->name, "worker %" PRIu32, index);
     ev_timer_init(&thread->drain, on_drain_over, 0., 0.);
     ev_prepare_init(&thread->drained, on_prepare);
     thread->drain.data = thread;
@@ -91,7 +92,7 @@ enum err loop_thread_init(struct loop_thread *thread, const struct loop_thread_e
     if (thread->loop == NULL)
         return ERR_SYSTEM;
     if (!wakeup_start(&thread->mail, thread->loop, on_mail, thread))
-        return errinfo_set(info, ERR_SYSTEM, "%s: cannot make a mailbox: %s", name,
+        return errinfo_set(info, ERR_SYSTEM, "%s: cannot make a mailbox: %s", thread->name,
                            strerror(errno));
     return ERR_OK;
 }
@@ -153,12 +154,16 @@ static void *run(void *arg)
             return NULL;
         warn(thread, strerror(error));
     } while (!thread->has_ended);
-    thread->events->on_exit(thread->owner);
+    if (thread->events->on_exit != NULL)
+        thread->events->on_exit(thread->owner);
+    wakeup_send(thread->exits);
     return NULL;
 }
 
-enum err loop_thread_start(struct loop_thread *thread, struct errinfo *info)
+enum err loop_thread_start(struct loop_thread *thread, const struct wakeup *exits,
+                           struct errinfo *info)
 {
+    thread->exits = exits;
     const int error = pthread_create(&thread->thread, NULL, run, thread);
     if (error != 0)
         return errinfo_set(info, ERR_SYSTEM, "%s: cannot start its thread: %s", thread->name,

@@ -23,7 +23,7 @@ struct loop_thread_events {
     bool (*is_empty)(void *owner);
     // end_all stops accepting and ends everything now. `is_late`: the time for a drain is over.
     void (*end_all)(void *owner, bool is_late);
-    // on_exit is the last act of the thread.
+    // on_exit is the owner's last act on the thread. NULL: it has none.
     void (*on_exit)(void *owner);
     // may_renew is called after the owner has broken the loop (ev_break). It tells whether the loop is empty, so that it can
     // be replaced. renew moves everything to another loop; after an error it is still on the old one. Both NULL: the owner
@@ -44,19 +44,22 @@ struct loop_thread {
     const struct loop_thread_events *events; // static memory
     void *owner;                             // borrowed
     pthread_t thread;
-    struct wakeup mail; // owned
+    struct wakeup mail;         // owned
+    const struct wakeup *exits; // borrowed
     atomic_uint messages;
     ev_timer drain;     // the end of patience
     ev_prepare drained; // runs while draining: looks whether all has ended
 };
 
-// loop_thread_init makes a loop and a mailbox; the thread is not started. `name` is for messages. ERR_SYSTEM.
+// loop_thread_init makes a loop and a mailbox; the thread is not started. `index` counts the workers of the process
+// from 0, for messages. ERR_SYSTEM.
 // loop_thread_deinit must follow in any case.
 enum err loop_thread_init(struct loop_thread *thread, const struct loop_thread_events *events,
-                          void *owner, const char *name, struct errinfo *info) MUST_USE;
+                          void *owner, uint32_t index, struct errinfo *info) MUST_USE;
 
-// loop_thread_start starts the thread. ERR_SYSTEM.
-enum err loop_thread_start(struct loop_thread *thread, struct errinfo *info) MUST_USE;
+// loop_thread_start starts the thread. Its last act is to send `exits`, which must outlive it. ERR_SYSTEM.
+enum err loop_thread_start(struct loop_thread *thread, const struct wakeup *exits,
+                           struct errinfo *info) MUST_USE;
 
 // loop_thread_post sends a message to the loop. A message that is sent again before the loop takes it is taken once. Any
 // thread, from loop_thread_init to loop_thread_deinit.

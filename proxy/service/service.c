@@ -56,19 +56,6 @@ static void on_audit_removed(const char *path, uint64_t count)
         path, count);
 }
 
-// on_worker_exit and on_worker_adopted run on the worker's thread.
-static void on_worker_exit(void *arg)
-{
-    struct service *service = arg;
-    wakeup_send(&service->exits);
-}
-
-static void on_worker_adopted(void *arg)
-{
-    struct service *service = arg;
-    wakeup_send(&service->adopted);
-}
-
 static enum err start_workers(struct service *service, struct errinfo *info)
 {
     const uint32_t count = service->snapshot->workers;
@@ -85,9 +72,8 @@ static enum err start_workers(struct service *service, struct errinfo *info)
             .context = &shared,
             .descriptors = service->descriptors,
             .base_descriptors = base,
-            .on_exit = on_worker_exit,
-            .on_adopted = on_worker_adopted,
-            .arg = service,
+            .exits = &service->exits,
+            .adopted = &service->adopted,
         };
         const enum err error = worker_start(&options, &service->workers[w], info);
         sockets_taken(&service->sockets, w); // the worker has them, or has closed them

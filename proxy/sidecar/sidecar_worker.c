@@ -1,7 +1,6 @@
 // A worker of the sidecar on its loop: listeners, renewed credentials, its end.
 #include "proxy/sidecar/sidecar_worker.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "proxy/log/log.h"
@@ -73,18 +72,11 @@ static void on_messages(void *owner, unsigned messages)
     adopt(worker);
 }
 
-static void on_exit_of_thread(void *owner)
-{
-    const struct sidecar_worker *worker = owner;
-    wakeup_send(worker->exits);
-}
-
 static const struct loop_thread_events thread_events = {
     .on_messages = on_messages,
     .begin_drain = begin_drain,
     .is_empty = is_empty,
     .end_all = end_all,
-    .on_exit = on_exit_of_thread,
 };
 
 void sidecar_worker_adopt(struct sidecar_worker *worker, struct credentials *credentials)
@@ -95,15 +87,14 @@ void sidecar_worker_adopt(struct sidecar_worker *worker, struct credentials *cre
 
 // open_parts makes everything that can fail. What was made is freed by sidecar_worker_deinit.
 static enum err open_parts(struct sidecar_worker *worker, uint32_t index,
-                           struct credentials *credentials, int *fds, struct errinfo *info)
+                           struct credentials *credentials, int *fds, const struct wakeup *exits,
+                           struct errinfo *info)
 {
     const struct sidecar_options *options = worker->options;
     const struct listener_events events = {
         .on_accept = on_accept, .on_exhausted = on_exhausted, .arg = worker};
     struct bridge_context *context = &worker->context;
-    char name[LOOP_THREAD_NAME_CAP];
-    (void)snprintf(name, sizeof name, "worker %u", index);
-    TRY(loop_thread_init(&worker->thread, &thread_events, worker, name, info));
+    TRY(loop_thread_init(&worker->thread, &thread_events, worker, index, info));
     TRY(route_open(&context->route, &options->route, worker->thread.loop, &context->buffers,
                    credentials, info));
     bridge_context_start(context);
@@ -117,7 +108,7 @@ static enum err open_parts(struct sidecar_worker *worker, uint32_t index,
             return errinfo_set(info, ERR_MEMORY, "no memory for the listeners");
         *fd = -1;
     }
-    return loop_thread_start(&worker->thread, info);
+    return loop_thread_start(&worker->thread, exits, info);
 }
 
 enum err sidecar_worker_start(struct sidecar_worker *worker, uint32_t index,
@@ -129,9 +120,8 @@ enum err sidecar_worker_start(struct sidecar_worker *worker, uint32_t index,
         .magic = SIDECAR_WORKER_MAGIC,
         .options = options,
         .context = {.idle_ms = options->idle_ms, .live_max = options->live_max},
-        .exits = exits,
     };
-    const enum err error = open_parts(worker, index, credentials, fds, info);
+    const enum err error = open_parts(worker, index, credentials, fds, exits, info);
     if (error != ERR_OK)
         sidecar_worker_deinit(worker);
     return error;

@@ -17,7 +17,6 @@ struct sidecar_worker {
     struct bridge_context context;
     struct listener *listeners[SIDECAR_LISTENERS_MAX]; // owned; NULL when not accepting
     _Atomic(struct credentials *) renewed; // owned; put there by others, taken by the loop
-    const struct wakeup *exits;            // borrowed
 };
 
 // sidecar_worker_start prepares a worker and starts its thread. `index` counts from 0, for messages. Of each listener of

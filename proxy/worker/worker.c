@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -51,10 +50,8 @@ struct worker {
     atomic_bool owes_pulse;          // it was asked for a sign of life, and has not given it
     atomic_bool is_gone;             // the loop has ended: nobody opens the mailbox any more
     struct headroom headroom;
-    uint64_t cut_count; // exchanges that were ended by us
-    void (*on_exit)(void *arg);
-    void (*on_adopted)(void *arg);
-    void *arg; // borrowed
+    uint64_t cut_count;           // exchanges that were ended by us
+    const struct wakeup *adopted; // borrowed
 };
 
 static void on_accept(void *arg, int fd, const struct ip_addr *peer, uint16_t peer_port)
@@ -227,8 +224,7 @@ static void adopt(struct worker *worker)
     free(update);
     if (worker->context.is_draining)
         stop_listeners(worker);
-    if (worker->on_adopted != NULL)
-        worker->on_adopted(worker->arg);
+    wakeup_send(worker->adopted);
 }
 
 // open_scan begins the one that main has put into the mailbox.
@@ -346,8 +342,8 @@ static void answer_unread(struct worker *worker)
         scan->counters = worker->context.counters;
         scan->on_done(scan->arg);
     }
-    if (update != NULL && worker->on_adopted != NULL)
-        worker->on_adopted(worker->arg);
+    if (update != NULL)
+        wakeup_send(worker->adopted);
     drop_update(update);
 }
 
@@ -356,8 +352,6 @@ static void on_thread_exit(void *owner)
     struct worker *worker = owner;
     sessions_reap(&worker->context);
     answer_unread(worker);
-    if (worker->on_exit != NULL)
-        worker->on_exit(worker->arg);
 }
 
 // may_renew ends what can end now, and tells whether nothing is left on the loop but what the worker itself has put
@@ -395,11 +389,11 @@ static void free_worker(struct worker *worker)
 }
 
 // start makes everything that can fail, and the thread. What was made is freed by free_worker.
-static enum err start(struct worker *worker, uint32_t index, struct errinfo *info)
+static enum err start(struct worker *worker, const struct worker_options *options,
+                      struct errinfo *info)
 {
-    char name[LOOP_THREAD_NAME_CAP];
-    (void)snprintf(name, sizeof name, "worker %u", index);
-    TRY(loop_thread_init(&worker->thread, &thread_events, worker, name, info));
+    const char *name = worker->thread.name;
+    TRY(loop_thread_init(&worker->thread, &thread_events, worker, options->index, info));
     if (getrandom(&worker->context.id_seed, sizeof worker->context.id_seed, 0) !=
         sizeof worker->context.id_seed)
         return errinfo_set(info, ERR_SYSTEM, "%s: no randomness", name);
@@ -408,7 +402,7 @@ static enum err start(struct worker *worker, uint32_t index, struct errinfo *inf
         if (!open_port(&worker->ports[i]))
             return errinfo_set(info, ERR_MEMORY, "%s: no memory", name);
     }
-    return loop_thread_start(&worker->thread, info);
+    return loop_thread_start(&worker->thread, options->exits, info);
 }
 
 enum err worker_start(const struct worker_options *options, struct worker **out,
@@ -430,11 +424,9 @@ enum err worker_start(const struct worker_options *options, struct worker **out,
     worker->context.upstreams.max = headroom_pooled_max(&worker->headroom);
     worker->context.dial_max = headroom_dials_max(&worker->headroom);
     ledger_set_room(context->ledger, headroom_sessions_max(&worker->headroom));
-    worker->on_exit = options->on_exit;
-    worker->on_adopted = options->on_adopted;
-    worker->arg = options->arg;
+    worker->adopted = options->adopted;
     worker->ports = ports;
-    const enum err error = start(worker, options->index, info);
+    const enum err error = start(worker, options, info);
     if (error == ERR_OK)
         *out = worker;
     else

@@ -18,11 +18,9 @@ struct worker_options {
     const struct session_context *context;
     uint64_t descriptors;      // that the process may have
     uint64_t base_descriptors; // that it has without any client
-    // on_exit is called as the last act of the worker's thread, on_adopted, on the same thread, when it has adopted a
-    // snapshot. Either may be NULL.
-    void (*on_exit)(void *arg);
-    void (*on_adopted)(void *arg);
-    void *arg; // borrowed
+    // Sent by the worker's thread; borrowed, must outlive the worker.
+    const struct wakeup *exits;   // as its last act
+    const struct wakeup *adopted; // when it has adopted a snapshot
 };
 
 // worker_message is a message without content.
