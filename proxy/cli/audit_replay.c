@@ -1,9 +1,12 @@
 // `sallyport audit replay`: asks a configuration's policy about every request that a log has kept, and lists what
 // would come out otherwise: like ones together, the most frequent first.
 #include <inttypes.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/base/array.h"
+#include "auth/base/json.h"
 #include "proxy/cli/audit_logs.h"
 #include "proxy/cli/audit_verbs.h"
 #include "proxy/cli/configuration.h"
@@ -27,7 +30,17 @@ static const char usage[] =
     "\n"
     "Exit status: 0 no outcome would change, 1 one would, 2 usage, 3 the configuration or a log cannot be read.\n";
 
-enum { VERDICT_CAP = 256, KEY_CAP = 1024 };
+enum {
+    VERDICT_CAP = 256,
+    CHANGE_CAP = 8192, // bytes; a name or a verdict takes six for each of its bytes at most
+};
+
+// change is one line of what is printed, and how many requests it is about.
+struct change {
+    char *text;  // without id and count, in the form that was asked for
+    uint64_t id; // of the first one
+    uint64_t count;
+};
 
 struct replay_run {
     const char *config;
@@ -36,7 +49,10 @@ struct replay_run {
     bool is_strict;
     bool has_failed;
     struct snapshot *snapshot; // owned
-    json_t *groups;            // owned; key -> the object that is printed
+    void *tree;                // owned: of tsearch(3), by text; owns the changes
+    struct change **changes;   // owned; the same, in the order of the log
+    size_t change_count;
+    size_t change_cap;
     uint64_t decisions;
     uint64_t changed;   // outcomes
     uint64_t explained; // the same outcomes for another reason
@@ -66,63 +82,94 @@ static const char *direction(enum replay_change change, const struct history_dec
     return past->action == ACTION_ALLOW || is_denied ? "stricter" : "wider";
 }
 
-static json_t *describe(const struct history_entry *entry, const struct history_decision *past,
-                        const struct replay *replay, enum replay_change change)
+// describe writes a change's text.
+static void describe(const struct replay_run *run, const struct history_decision *past,
+                     const struct replay *replay, enum replay_change change, char out[CHANGE_CAP])
 {
     char host[TARGET_TEXT_CAP];
     char before[VERDICT_CAP];
     char after[VERDICT_CAP];
-    char id[24];
+    struct text text;
     const bool is_known = replay->kind == REPLAY_JUDGED;
-    (void)snprintf(id, sizeof id, "%016" PRIx64, entry->id);
+    char client[VERDICT_CAP];
+    const char *client_now = replay->client == NULL ? NULL : replay->client->name;
+    (void)snprintf(client, sizeof client, "%s", text_or(past->client, "-"));
     verdict_format(action_name(past->action), past->reason, past->rule, past->would_deny, before);
     verdict_format(is_known ? action_name(replay->decision.action) : "allow?",
                    is_known ? reason_name(replay->decision.reason) : "its addresses decide",
                    replay->decision.rule, replay->decision.would_deny, after);
-    return json_pack(
-        "{s:s,s:s,s:i,s:s?,s:s?,s:s,s:s,s:s,s:i}", "change", direction(change, past, replay),
-        "host", target_format_host(&past->target, host), "port", past->target.port, "client_before",
-        past->client, "client_after", replay->client == NULL ? NULL : replay->client->name,
-        "before", before, "after", after, "id", id, "count", 1);
-}
-
-static const char *member(const json_t *object, const char *name)
-{
-    return text_or(json_string_value(json_object_get(object, name)), "-");
-}
-
-static void print_change(const struct replay_run *run, const json_t *change)
-{
-    if (run->is_json) {
-        (void)json_dumpf(change, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-        (void)putchar('\n');
+    (void)target_format_host(&past->target, host);
+    text_init(&text, out, CHANGE_CAP);
+    if (!run->is_json) {
+        const bool is_same = strcmp(client, text_or(client_now, "-")) == 0;
+        text_append_format(&text, "%s%s%s  %s:%u  %s -> %s", client, is_same ? "" : " -> ",
+                           is_same ? "" : text_or(client_now, "-"), host, past->target.port, before,
+                           after);
         return;
     }
-    const char *before = member(change, "client_before");
-    const char *after = member(change, "client_after");
-    const bool is_same = strcmp(before, after) == 0;
-    (void)printf("%8" JSON_INTEGER_FORMAT "  %s%s%s  %s:%" JSON_INTEGER_FORMAT
-                 "  %s -> %s  (id %s)\n",
-                 json_integer_value(json_object_get(change, "count")), before,
-                 is_same ? "" : " -> ", is_same ? "" : after, member(change, "host"),
-                 json_integer_value(json_object_get(change, "port")), member(change, "before"),
-                 member(change, "after"), member(change, "id"));
+    json_begin_object(&text, NULL);
+    json_add_string(&text, "change", direction(change, past, replay));
+    json_add_string(&text, "host", host);
+    json_add_count(&text, "port", past->target.port);
+    json_add_string(&text, "client_before", past->client == NULL ? NULL : client);
+    json_add_string(&text, "client_after", client_now);
+    json_add_string(&text, "before", before);
+    json_add_string(&text, "after", after);
 }
 
-// group counts a change with others like it. It takes the reference.
-static bool group(struct replay_run *run, json_t *change)
+static void print_change(const struct replay_run *run, const struct change *change)
 {
-    char key[KEY_CAP];
-    (void)snprintf(key, sizeof key, "%s|%s|%s|%" JSON_INTEGER_FORMAT "|%s|%s",
-                   member(change, "client_before"), member(change, "client_after"),
-                   member(change, "host"), json_integer_value(json_object_get(change, "port")),
-                   member(change, "before"), member(change, "after"));
-    const json_t *known = json_object_get(run->groups, key);
-    if (known == NULL)
-        return json_object_set_new(run->groups, key, change) == 0;
-    json_t *count = json_object_get(known, "count");
-    json_decref(change);
-    return json_integer_set(count, json_integer_value(count) + 1) == 0;
+    char id[24];
+    char data[CHANGE_CAP];
+    struct text text;
+    (void)snprintf(id, sizeof id, "%016" PRIx64, change->id);
+    if (!run->is_json) {
+        (void)printf("%8" PRIu64 "  %s  (id %s)\n", change->count, change->text, id);
+        return;
+    }
+    text_init(&text, data, sizeof data);
+    text_append_string(&text, change->text);
+    json_add_string(&text, "id", id);
+    json_add_count(&text, "count", change->count);
+    json_end_object(&text);
+    (void)puts(data);
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(((const struct change *)a)->text, ((const struct change *)b)->text);
+}
+
+static void free_change(void *node)
+{
+    struct change *change = node;
+    free(change->text);
+    free(change);
+}
+
+// group counts a change with others like it; false: there is no memory.
+static bool group(struct replay_run *run, const struct change *like)
+{
+    struct change **known = tfind(like, &run->tree, compare_texts);
+    if (known != NULL) {
+        (*known)->count++;
+        return true;
+    }
+    struct change **changes =
+        array_make_room(run->changes, run->change_count, &run->change_cap, sizeof(struct change *));
+    if (changes == NULL)
+        return false;
+    run->changes = changes;
+    struct change *change = malloc(sizeof *change);
+    if (change == NULL)
+        return false;
+    *change = (struct change){.text = strdup(like->text), .id = like->id, .count = 1};
+    if (change->text == NULL || tsearch(change, &run->tree, compare_texts) == NULL) {
+        free_change(change);
+        return false;
+    }
+    run->changes[run->change_count++] = change;
+    return true;
 }
 
 static void on_decision(struct replay_run *run, const struct history_entry *entry,
@@ -137,65 +184,48 @@ static void on_decision(struct replay_run *run, const struct history_entry *entr
     run->explained += kind == REPLAY_REASON;
     if (kind == REPLAY_SAME || (kind == REPLAY_REASON && !run->is_strict))
         return;
-    json_t *change = describe(entry, past, &replay, kind);
-    if (change == NULL) {
+    char text[CHANGE_CAP];
+    const struct change change = {.text = text, .id = entry->id, .count = 1};
+    describe(run, past, &replay, kind, text);
+    if (run->is_each)
+        print_change(run, &change);
+    else if (!group(run, &change))
         run->has_failed = true;
-    } else if (run->is_each) {
-        print_change(run, change);
-        json_decref(change);
-    } else if (!group(run, change)) {
-        run->has_failed = true;
-    }
 }
 
 static void on_line(void *arg, const struct log_line *line)
 {
     struct replay_run *run = arg;
-    struct errinfo info = {0};
-    struct history_decision past = {0};
-    if (line->entry == NULL) {
+    if (line->problem != NULL) {
         run->unreadable += line->is_torn ? 0 : 1;
         cli_say("audit replay", "%s:%zu: %s", line->path, line->number, line->problem);
-    } else if (line->entry->event == AUDIT_EVENT_DECISION) {
-        if (history_decision_read(line->entry, &past, &info) == ERR_OK) {
-            on_decision(run, line->entry, &past);
-        } else {
-            run->unreadable++;
-            cli_say("audit replay", "%s:%zu: %s", line->path, line->number, info.text);
-        }
-        history_decision_deinit(&past);
+    } else if (line->decision != NULL) {
+        on_decision(run, line->entry, line->decision);
     }
 }
 
 static int compare_counts(const void *a, const void *b)
 {
-    const json_int_t left = json_integer_value(json_object_get(*(json_t *const *)a, "count"));
-    const json_int_t right = json_integer_value(json_object_get(*(json_t *const *)b, "count"));
+    const uint64_t left = (*(struct change *const *)a)->count;
+    const uint64_t right = (*(struct change *const *)b)->count;
     return (left < right) - (left > right);
 }
 
-static bool print_groups(const struct replay_run *run)
+static void print_groups(const struct replay_run *run)
 {
-    const char *key = NULL;
-    json_t *value = NULL;
-    size_t count = 0;
-    json_t **changes = calloc(json_object_size(run->groups) + 1, sizeof(json_t *));
-    if (changes == NULL)
-        return false;
-    json_object_foreach(run->groups, key, value) changes[count++] = value;
-    qsort(changes, count, sizeof(json_t *), compare_counts);
-    for (size_t i = 0; i < count; i++)
-        print_change(run, changes[i]);
-    free(changes);
-    return true;
+    if (run->change_count > 0)
+        qsort(run->changes, run->change_count, sizeof(struct change *), compare_counts);
+    for (size_t i = 0; i < run->change_count; i++)
+        print_change(run, run->changes[i]);
 }
 
 static int finish(struct replay_run *run)
 {
-    if (run->has_failed || !print_groups(run)) {
+    if (run->has_failed) {
         cli_say("audit replay", "no memory");
         return CLI_UNLOADABLE;
     }
+    print_groups(run);
     // The sums are talk: with --json, and in a pipe, stdout holds the changes alone.
     (void)fprintf(stderr,
                   "%" PRIu64 " decisions: %" PRIu64 " would change, %" PRIu64
@@ -216,8 +246,6 @@ static int replay_logs(struct replay_run *run, const struct cli_line *line)
     int status = cli_load_snapshot("audit replay", run->config, SEVERITY_ERROR, &run->snapshot);
     if (status != CLI_OK)
         return status;
-    run->groups = json_object();
-    run->has_failed = run->groups == NULL;
     status = audit_read_logs("audit replay", line, on_line, run);
     return status == CLI_OK ? finish(run) : status;
 }
@@ -238,7 +266,8 @@ int audit_replay(int argc, char **argv)
     if (run.config == NULL)
         return cli_fail_usage("audit replay", "which configuration? -c FILE is required");
     const int status = replay_logs(&run, &line);
-    json_decref(run.groups);
+    tdestroy(run.tree, free_change);
+    free(run.changes);
     snapshot_unref(run.snapshot);
     return status;
 }

@@ -1,6 +1,7 @@
 // `sallyport audit suggest`: the rules that a client would need for what it did, as YAML to paste.
 #include <stdio.h>
 
+#include "auth/base/json.h"
 #include "proxy/cli/audit_logs.h"
 #include "proxy/cli/audit_verbs.h"
 #include "proxy/history/suggestion.h"
@@ -20,98 +21,162 @@ static const char usage[] =
     "Exit status: 0 there are rules, 1 nothing was seen of this client, 2 usage, 3 a log cannot be read.\n";
 
 struct suggest_run {
-    const char *client;
-    bool takes_denied;
     bool is_json;
     size_t unreadable; // lines
-    struct suggestion *suggestion;
+    struct suggestion suggestion;
 };
 
 static void on_line(void *arg, const struct log_line *line)
 {
     struct suggest_run *run = arg;
-    struct errinfo info = {0};
-    if (line->entry != NULL && suggestion_add(run->suggestion, line->entry, &info) == ERR_OK)
+    if (line->problem == NULL) {
+        suggestion_add(&run->suggestion, line->entry, line->decision);
         return;
+    }
     run->unreadable += line->is_torn ? 0 : 1;
-    cli_say("audit suggest", "%s:%zu: %s", line->path, line->number,
-            line->entry == NULL ? line->problem : info.text);
+    cli_say("audit suggest", "%s:%zu: %s", line->path, line->number, line->problem);
 }
 
-// print_list writes `, hosts: ["a", "b"]`, or nothing.
-static void print_list(const json_t *rule, const char *name, const char **separator)
+// list is one of a rule's lists, in the order of YAML.
+enum list { LIST_HOSTS, LIST_PORTS, LIST_ADDRESSES, LIST_SPECIAL };
+
+static const char *const LIST_NAMES[] = {"hosts", "ports", "addresses", "special"};
+
+// place is a place in a list of a rule.
+struct place {
+    const struct suggested *target; // the rule; NULL: at the end
+    size_t index;
+};
+
+// next_word gives the word at a place, and goes on; NULL at the end.
+static const char *next_word(struct place *place, enum list list)
 {
-    json_t *list = json_object_get(rule, name);
-    if (list == NULL)
-        return;
-    (void)printf("%s%s: ", *separator, name);
-    (void)json_dumpf(list, stdout, JSON_ENSURE_ASCII);
-    *separator = ", ";
+    while (place->target != NULL) {
+        const struct suggested *target = place->target;
+        const struct words *words = list == LIST_PORTS ? &target->ports : &target->addresses;
+        const size_t count = list == LIST_HOSTS ? !target->is_address : words->count;
+        while (place->index < count) {
+            const size_t index = place->index++;
+            if (list == LIST_HOSTS)
+                return target->host;
+            if (list == LIST_PORTS)
+                return words->items[index].text + strspn(words->items[index].text, "0");
+            if (list == LIST_ADDRESSES || words->items[index].is_special)
+                return words->items[index].text;
+        }
+        *place = (struct place){.target = list == LIST_PORTS ? NULL : target->next};
+    }
+    return NULL;
 }
 
-// print_yaml relies on JSON's arrays and strings being YAML.
-static void print_yaml(const struct suggest_run *run, const json_t *rules)
+// print_rule writes YAML. No word has a character that YAML minds.
+static void print_rule(const struct suggested *rule)
 {
-    const struct suggestion_sums sums = suggestion_sums(run->suggestion);
-    (void)printf("# client %s: %zu requests, of which %zu are covered\n", run->client,
-                 sums.requests, sums.allowed);
-    if (sums.unresolved > 0)
+    const char *separator = "";
+    (void)printf("  - {");
+    for (enum list list = LIST_HOSTS; list < LIST_SPECIAL; list++) {
+        const char *quote = list == LIST_PORTS ? "" : "\"";
+        const char *word = NULL;
+        struct place place = {.target = rule};
+        size_t count = 0;
+        while ((word = next_word(&place, list)) != NULL) {
+            if (count++ == 0)
+                (void)printf("%s%s: [", separator, LIST_NAMES[list]);
+            (void)printf("%s%s%s%s", count == 1 ? "" : ", ", quote, word, quote);
+        }
+        if (count > 0)
+            (void)putchar(']');
+        separator = count > 0 ? ", " : separator;
+    }
+    struct place special = {.target = rule};
+    (void)printf("} # %zu%s\n", rule->requests,
+                 next_word(&special, LIST_SPECIAL) == NULL
+                     ? ""
+                     : ", special addresses: leave them out unless they are intended");
+}
+
+static void print_yaml(const struct suggestion *seen)
+{
+    (void)printf("# client %s: %zu requests, of which %zu are covered\n", seen->client,
+                 seen->requests, seen->allowed);
+    if (seen->unresolved > 0)
         (void)printf(
             "# %zu more were denied before DNS: the rules let them pass at ordinary addresses only\n",
-            sums.unresolved);
-    if (sums.unreachable > 0)
+            seen->unresolved);
+    if (seen->unreachable > 0)
         (void)printf(
             "# %zu were denied and lead to special ranges (private, loopback, ...) only: a rule for them "
             "names the addresses\n",
-            sums.unreachable);
-    if (sums.denied > 0)
-        (void)printf("# not covered, because denied or failed: %zu%s\n", sums.denied,
-                     run->takes_denied ? "" : "; --denied adds those that no rule allowed");
+            seen->unreachable);
+    if (seen->denied > 0)
+        (void)printf("# not covered, because denied or failed: %zu%s\n", seen->denied,
+                     seen->takes_denied ? "" : "; --denied adds those that no rule allowed");
     (void)printf("allow:\n");
-    for (size_t i = 0; i < json_array_size(rules); i++) {
-        const json_t *rule = json_array_get(rules, i);
-        const char *separator = "";
-        (void)printf("  - {");
-        print_list(rule, "hosts", &separator);
-        print_list(rule, "ports", &separator);
-        print_list(rule, "addresses", &separator);
-        (void)printf("} # %" JSON_INTEGER_FORMAT "%s\n",
-                     json_integer_value(json_object_get(rule, "requests")),
-                     json_object_get(rule, "special") == NULL
-                         ? ""
-                         : ", special addresses: leave them out unless they are intended");
+    for (size_t i = 0; i < seen->count; i++)
+        print_rule(seen->targets[i]);
+}
+
+static void add_list(const struct suggested *rule, enum list list, struct text *out)
+{
+    const char *word = NULL;
+    struct place place = {.target = rule};
+    size_t count = 0;
+    while ((word = next_word(&place, list)) != NULL) {
+        if (count++ == 0)
+            json_begin_array(out, LIST_NAMES[list]);
+        if (list == LIST_PORTS)
+            json_add_raw(out, NULL, slice_of_string(word));
+        else
+            json_add_string(out, NULL, word);
     }
+    if (count > 0)
+        json_end_array(out);
 }
 
-static bool print_json(const struct suggest_run *run, json_t *rules)
+static void print_json(const struct suggestion *seen)
 {
-    const struct suggestion_sums sums = suggestion_sums(run->suggestion);
-    json_t *all =
-        json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:O}", "client", run->client, "requests",
-                  (json_int_t)sums.requests, "covered", (json_int_t)sums.allowed, "unresolved",
-                  (json_int_t)sums.unresolved, "unreachable", (json_int_t)sums.unreachable,
-                  "denied", (json_int_t)sums.denied, "allow", rules);
-    const bool is_done = all != NULL && json_dumpf(all, stdout, JSON_COMPACT) == 0;
-    (void)putchar('\n');
-    json_decref(all);
-    return is_done;
+    char piece[CLI_PIECE_CAP];
+    struct text out;
+    cli_text_init(&out, piece);
+    json_begin_object(&out, NULL);
+    json_add_string(&out, "client", seen->client);
+    json_add_count(&out, "requests", seen->requests);
+    json_add_count(&out, "covered", seen->allowed);
+    json_add_count(&out, "unresolved", seen->unresolved);
+    json_add_count(&out, "unreachable", seen->unreachable);
+    json_add_count(&out, "denied", seen->denied);
+    json_begin_array(&out, "allow");
+    for (size_t i = 0; i < seen->count; i++) {
+        json_begin_object(&out, NULL);
+        add_list(seen->targets[i], LIST_PORTS, &out);
+        json_add_count(&out, "requests", seen->targets[i]->requests);
+        add_list(seen->targets[i], LIST_HOSTS, &out);
+        add_list(seen->targets[i], LIST_ADDRESSES, &out);
+        add_list(seen->targets[i], LIST_SPECIAL, &out);
+        json_end_object(&out);
+    }
+    json_end_array(&out);
+    json_end_object(&out);
+    text_append_string(&out, "\n");
+    text_flush(&out);
 }
 
-static int finish(const struct suggest_run *run)
+static int finish(struct suggest_run *run)
 {
-    json_t *rules = suggestion_rules(run->suggestion);
-    if (rules == NULL || (run->is_json && !print_json(run, rules))) {
-        json_decref(rules);
+    struct suggestion *seen = &run->suggestion;
+    if (seen->has_failed) {
         cli_say("audit suggest", "no memory");
         return CLI_UNLOADABLE;
     }
-    const bool is_empty = json_array_size(rules) == 0;
-    if (!run->is_json && !is_empty)
-        print_yaml(run, rules);
-    json_decref(rules);
+    suggestion_join(seen);
+    const bool is_empty = seen->count == 0;
+    if (run->is_json)
+        print_json(seen);
+    else if (!is_empty)
+        print_yaml(seen);
     if (is_empty)
         cli_say("audit suggest", "there is nothing that client `%s` was allowed to do",
-                run->client);
+                seen->client);
     if (cli_finish("audit suggest") != CLI_OK || is_empty)
         return CLI_FAILED;
     return run->unreadable > 0 ? CLI_UNLOADABLE : CLI_OK;
@@ -121,24 +186,19 @@ int audit_suggest(int argc, char **argv)
 {
     struct suggest_run run = {0};
     const struct cli_option options[] = {
-        {"client", .text = &run.client},
-        {"denied", .flag = &run.takes_denied},
+        {"client", .text = &run.suggestion.client},
+        {"denied", .flag = &run.suggestion.takes_denied},
         {"json", .flag = &run.is_json},
         {.name = NULL},
     };
     const struct cli_line line = audit_read("audit suggest", usage, options, argc, argv);
     if (line.is_over)
         return line.exit_status;
-    if (run.client == NULL)
+    if (run.suggestion.client == NULL)
         return cli_fail_usage("audit suggest", "for whom? --client NAME is required");
-    run.suggestion = suggestion_create(run.client, run.takes_denied);
-    if (run.suggestion == NULL) {
-        cli_say("audit suggest", "no memory");
-        return CLI_UNLOADABLE;
-    }
     int status = audit_read_logs("audit suggest", &line, on_line, &run);
     if (status == CLI_OK)
         status = finish(&run);
-    suggestion_destroy(run.suggestion);
+    suggestion_deinit(&run.suggestion);
     return status;
 }

@@ -87,24 +87,13 @@ static uint64_t count_of(const struct history_entry *entry)
     return count < 0 ? 0 : (uint64_t)count;
 }
 
-// on_decision reads all that `replay` and `suggest` would need, so that what they cannot use is said here.
-static void on_decision(struct verify *verify, const struct log_line *line)
-{
-    struct history_decision decision;
-    struct errinfo info = {0};
-    add(verify, line->entry->id, false);
-    if (history_decision_read(line->entry, &decision, &info) != ERR_OK)
-        problem(verify, "%s:%zu: %s", line->path, line->number, info.text);
-    history_decision_deinit(&decision);
-}
-
 static void on_entry(struct verify *verify, const struct log_line *line)
 {
     const struct history_entry *entry = line->entry;
     verify->records++;
     switch (entry->event) {
     case AUDIT_EVENT_DECISION:
-        on_decision(verify, line);
+        add(verify, entry->id, false);
         return;
     case AUDIT_EVENT_CLOSE:
         add(verify, entry->id, true);
@@ -130,14 +119,13 @@ static void on_line(void *arg, const struct log_line *line)
 {
     struct verify *verify = arg;
     verify->line_count++;
-    if (line->entry != NULL) {
+    if (line->entry != NULL)
         on_entry(verify, line);
-    } else if (line->is_torn) {
-        verify->torn++;
+    verify->torn += line->is_torn;
+    if (line->is_torn)
         (void)fprintf(stderr, "%s:%zu: %s\n", line->path, line->number, line->problem);
-    } else {
+    else if (line->problem != NULL)
         problem(verify, "%s:%zu: %s", line->path, line->number, line->problem);
-    }
 }
 
 // compare sorts by id; of one id the decisions stand before the closes.

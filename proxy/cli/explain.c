@@ -242,21 +242,13 @@ static void on_line(void *arg, const struct log_line *line)
 {
     struct explain_run *run = arg;
     const struct history_entry *entry = line->entry;
-    struct history_decision past;
-    struct errinfo info = {0};
-    if (entry == NULL) {
+    const bool is_meant = entry == NULL || !run->has_id || entry->id == run->id;
+    if (is_meant && line->problem != NULL)
         cli_say("explain", "%s:%zu: %s", line->path, line->number, line->problem);
-        return;
-    }
-    if (run->has_id && entry->event == AUDIT_EVENT_HANDSHAKE_REFUSED && entry->id == run->id)
+    else if (is_meant && line->decision != NULL)
+        explain_record(run, entry, line->decision);
+    else if (is_meant && run->has_id && entry->event == AUDIT_EVENT_HANDSHAKE_REFUSED)
         explain_handshake(run, entry);
-    if (entry->event != AUDIT_EVENT_DECISION || (run->has_id && entry->id != run->id))
-        return;
-    if (history_decision_read(entry, &past, &info) == ERR_OK)
-        explain_record(run, entry, &past);
-    else
-        cli_say("explain", "%s:%zu: %s", line->path, line->number, info.text);
-    history_decision_deinit(&past);
 }
 
 static int ask_log(struct explain_run *run)

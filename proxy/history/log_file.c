@@ -27,18 +27,21 @@ static void tell(log_line_fn on_line, void *arg, const char *path, size_t number
                  const struct line_buffer *line)
 {
     struct history_entry entry;
+    struct history_decision decision = {0};
     struct errinfo info = {0};
+    struct log_line told = {.path = path, .number = number};
     if (line->len == 0)
         return;
-    const enum err error = history_entry_read(slice_of(line->data, line->len), &entry, &info);
-    const struct log_line told = {
-        .path = path,
-        .number = number,
-        .entry = error == ERR_OK ? &entry : NULL,
-        .problem = error == ERR_OK ? NULL : info.text,
-        .is_torn = error == ERR_EOF,
-    };
+    enum err error = history_entry_read(slice_of(line->data, line->len), &entry, &info);
+    told.is_torn = error == ERR_EOF;
+    told.entry = error == ERR_OK ? &entry : NULL;
+    if (error == ERR_OK && entry.event == AUDIT_EVENT_DECISION) {
+        error = history_decision_read(&entry, &decision, &info);
+        told.decision = error == ERR_OK ? &decision : NULL;
+    }
+    told.problem = error == ERR_OK ? NULL : info.text;
     on_line(arg, &told);
+    history_decision_deinit(&decision);
     history_entry_deinit(&entry);
 }
 

@@ -2,92 +2,136 @@
 // that is special is put in only once it was connected to: DNS may have named others beside it.
 #include "proxy/history/suggestion.h"
 
+#include <search.h>
 #include <stdlib.h>
 
-struct suggestion {
-    const char *client; // borrowed
-    bool takes_denied;
-    struct suggestion_sums sums;
-    json_t *
-        hosts; // host -> {"is_address", "requests", "ports": {port: true}, "addresses": {prefix: true}}
-    json_t *waiting; // id -> host, of requests whose close tells which address it was
+#include "auth/base/array.h"
+
+// waiting is a request whose close tells which address it was.
+struct waiting {
+    uint64_t id;
+    struct suggested *target; // borrowed
 };
 
-struct suggestion *suggestion_create(const char *client, bool takes_denied)
+static int compare_hosts(const void *a, const void *b)
 {
-    struct suggestion *suggestion = calloc(1, sizeof *suggestion);
-    if (suggestion == NULL)
-        return NULL;
-    suggestion->client = client;
-    suggestion->takes_denied = takes_denied;
-    suggestion->hosts = json_object();
-    suggestion->waiting = json_object();
-    if (suggestion->hosts != NULL && suggestion->waiting != NULL)
-        return suggestion;
-    suggestion_destroy(suggestion);
-    return NULL;
+    return strcmp(((const struct suggested *)a)->host, ((const struct suggested *)b)->host);
 }
 
-void suggestion_destroy(struct suggestion *suggestion)
+static int compare_ids(const void *a, const void *b)
 {
-    if (suggestion == NULL)
+    const uint64_t left = ((const struct waiting *)a)->id;
+    const uint64_t right = ((const struct waiting *)b)->id;
+    return (left > right) - (left < right);
+}
+
+static void free_target(void *node)
+{
+    struct suggested *target = node;
+    free(target->ports.items);
+    free(target->addresses.items);
+    free(target);
+}
+
+void suggestion_deinit(struct suggestion *suggestion)
+{
+    tdestroy(suggestion->waiting, free);
+    tdestroy(suggestion->hosts, free_target);
+    free(suggestion->targets);
+    *suggestion = (struct suggestion){0};
+}
+
+static void add_word(struct suggestion *suggestion, struct words *words, const char *text,
+                     bool is_special)
+{
+    size_t at = words->count;
+    while (at > 0 && strcmp(words->items[at - 1].text, text) > 0)
+        at--;
+    if (at > 0 && strcmp(words->items[at - 1].text, text) == 0)
         return;
-    json_decref(suggestion->hosts);
-    json_decref(suggestion->waiting);
-    free(suggestion);
+    struct word *items = array_make_room(words->items, words->count, &words->cap, sizeof *items);
+    if (items == NULL) {
+        suggestion->has_failed = true;
+        return;
+    }
+    words->items = items;
+    for (size_t i = words->count++; i > at; i--)
+        items[i] = items[i - 1];
+    items[at].is_special = is_special;
+    (void)string_copy(items[at].text, sizeof items[at].text, slice_of_string(text));
 }
 
-// set puts `value`, whose reference it takes, into an object.
-static enum err set(json_t *object, const char *key, json_t *value)
+// target_for finds what is known of a host, or begins it; NULL without memory.
+static struct suggested *target_for(struct suggestion *suggestion, const struct target *target)
 {
-    return json_object_set_new(object, key, value) == 0 ? ERR_OK : ERR_MEMORY;
-}
-
-static enum err add_host(struct suggestion *suggestion, const char *host, bool is_address,
-                         json_t **out)
-{
-    *out = json_object_get(suggestion->hosts, host);
-    if (*out != NULL)
-        return ERR_OK;
-    TRY(set(suggestion->hosts, host,
-            json_pack("{s:b,s:i,s:{},s:{}}", "is_address", is_address, "requests", 0, "ports",
-                      "addresses")));
-    *out = json_object_get(suggestion->hosts, host);
-    return ERR_OK;
-}
-
-static enum err add_prefix(json_t *host, const struct ip_addr *address)
-{
-    const struct ip_prefix prefix = {.addr = *address,
-                                     .length = address->family == IP_V4 ? 32 : 128};
-    char text[IP_PREFIX_TEXT_CAP];
-    return set(json_object_get(host, "addresses"), ip_prefix_format(&prefix, text), json_true());
-}
-
-// add_forms lets a rule reach exactly this address, and what is embedded in it as well.
-static enum err add_forms(json_t *host, const struct ip_addr *address)
-{
-    struct ip_addr embedded[IP_EMBEDDED_MAX];
-    const size_t count = ip_addr_embedded(address, (struct nat64_list){0}, embedded);
-    TRY(add_prefix(host, address));
-    for (size_t i = 0; i < count; i++)
-        TRY(add_prefix(host, &embedded[i]));
-    return ERR_OK;
-}
-
-// add_address lets a rule reach this address: an ordinary one by the word, others by themselves.
-static enum err add_address(json_t *host, const struct ip_addr *address)
-{
-    struct ip_addr embedded[IP_EMBEDDED_MAX];
-    if (ip_addr_classify(address) == IP_CLASS_ORDINARY &&
-        ip_addr_embedded(address, (struct nat64_list){0}, embedded) == 0)
-        return set(json_object_get(host, "addresses"), "public", json_true());
-    return add_forms(host, address);
+    struct suggested like = {.is_address = target->kind == TARGET_ADDRESS};
+    (void)target_format_host(target, like.host);
+    struct suggested **known = tfind(&like, &suggestion->hosts, compare_hosts);
+    if (known != NULL)
+        return *known;
+    struct suggested **targets = array_make_room(suggestion->targets, suggestion->count,
+                                                 &suggestion->cap, sizeof(struct suggested *));
+    if (targets == NULL)
+        return NULL;
+    suggestion->targets = targets;
+    struct suggested *added = malloc(sizeof *added);
+    if (added != NULL)
+        *added = like;
+    if (added == NULL || tsearch(added, &suggestion->hosts, compare_hosts) == NULL) {
+        free(added);
+        return NULL;
+    }
+    targets[suggestion->count++] = added;
+    return added;
 }
 
 static bool is_special(const struct ip_addr *address)
 {
     return ip_addr_classify(address) != IP_CLASS_ORDINARY;
+}
+
+static void add_prefix(struct suggestion *suggestion, struct suggested *target,
+                       const struct ip_addr *address)
+{
+    const struct ip_prefix prefix = {.addr = *address,
+                                     .length = address->family == IP_V4 ? 32 : 128};
+    char text[IP_PREFIX_TEXT_CAP];
+    add_word(suggestion, &target->addresses, ip_prefix_format(&prefix, text), is_special(address));
+}
+
+// add_forms lets a rule reach exactly this address, and what is embedded in it as well.
+static void add_forms(struct suggestion *suggestion, struct suggested *target,
+                      const struct ip_addr *address)
+{
+    struct ip_addr embedded[IP_EMBEDDED_MAX];
+    const size_t count = ip_addr_embedded(address, (struct nat64_list){0}, embedded);
+    add_prefix(suggestion, target, address);
+    for (size_t i = 0; i < count; i++)
+        add_prefix(suggestion, target, &embedded[i]);
+}
+
+// add_address lets a rule reach this address: an ordinary one by the word, others by themselves.
+static void add_address(struct suggestion *suggestion, struct suggested *target,
+                        const struct ip_addr *address)
+{
+    struct ip_addr embedded[IP_EMBEDDED_MAX];
+    if (!is_special(address) && ip_addr_embedded(address, (struct nat64_list){0}, embedded) == 0)
+        add_word(suggestion, &target->addresses, "public", false);
+    else
+        add_forms(suggestion, target, address);
+}
+
+// await keeps the request until its close tells which of its addresses it was.
+static void await(struct suggestion *suggestion, uint64_t id, struct suggested *target)
+{
+    struct waiting *waiting = malloc(sizeof *waiting);
+    if (waiting != NULL)
+        *waiting = (struct waiting){.id = id, .target = target};
+    struct waiting **kept =
+        waiting == NULL ? NULL : tsearch(waiting, &suggestion->waiting, compare_ids);
+    suggestion->has_failed |= kept == NULL;
+    if (kept == NULL || *kept != waiting)
+        free(waiting);
 }
 
 // may_be_special tells whether the addresses leave open which kind was used.
@@ -100,28 +144,22 @@ static bool may_be_special(const struct history_decision *past)
     return false;
 }
 
-static const char *id_of(const struct history_entry *entry)
+static void add_target(struct suggestion *suggestion, const struct history_entry *decision,
+                       const struct history_decision *past)
 {
-    return history_text(entry->root, "id");
-}
-
-static enum err add_target(struct suggestion *suggestion, const struct history_entry *decision,
-                           const struct history_decision *past)
-{
-    char host[TARGET_TEXT_CAP];
     char port[8];
-    json_t *entry = NULL;
-    const bool is_address = past->target.kind == TARGET_ADDRESS;
-    TRY(add_host(suggestion, target_format_host(&past->target, host), is_address, &entry));
-    json_t *requests = json_object_get(entry, "requests");
-    if (json_integer_set(requests, json_integer_value(requests) + 1) != 0)
-        return ERR_MEMORY;
+    struct suggested *target = target_for(suggestion, &past->target);
+    if (target == NULL) {
+        suggestion->has_failed = true;
+        return;
+    }
+    target->requests++;
     (void)snprintf(port, sizeof port, "%05u", past->target.port); // sorts as text
-    TRY(set(json_object_get(entry, "ports"), port, json_true()));
-    if (is_address)
-        return add_forms(entry, &past->target.address);
-    return may_be_special(past) ? set(suggestion->waiting, id_of(decision), json_string(host))
-                                : ERR_OK;
+    add_word(suggestion, &target->ports, port, false);
+    if (target->is_address)
+        add_forms(suggestion, target, &past->target.address);
+    else if (may_be_special(past))
+        await(suggestion, decision->id, target);
 }
 
 static bool has_reason(const struct history_decision *past, enum reason reason)
@@ -140,13 +178,13 @@ static bool is_unreachable(const struct history_decision *past)
 }
 
 // sum_of gives where a request that is wanted is counted.
-static size_t *sum_of(struct suggestion_sums *sums, const struct history_decision *past)
+static size_t *sum_of(struct suggestion *suggestion, const struct history_decision *past)
 {
     if (is_unreachable(past))
-        return &sums->unreachable;
+        return &suggestion->unreachable;
     const bool is_unresolved = past->action == ACTION_DENY && past->judged_count == 0 &&
                                past->target.kind != TARGET_ADDRESS;
-    return is_unresolved ? &sums->unresolved : &sums->allowed;
+    return is_unresolved ? &suggestion->unresolved : &suggestion->allowed;
 }
 
 // is_wanted tells whether the rules are to let this request pass.
@@ -158,213 +196,88 @@ static bool is_wanted(const struct suggestion *suggestion, const struct history_
            (has_reason(past, REASON_NO_RULE) || is_unreachable(past));
 }
 
-static enum err add_decision(struct suggestion *suggestion, const struct history_entry *entry,
-                             struct errinfo *info)
+static void add_decision(struct suggestion *suggestion, const struct history_entry *entry,
+                         const struct history_decision *past)
 {
-    struct history_decision past;
-    enum err error = history_decision_read(entry, &past, info);
-    if (error == ERR_OK && past.has_target && past.client != NULL &&
-        strcmp(past.client, suggestion->client) == 0) {
-        suggestion->sums.requests++;
-        if (is_wanted(suggestion, &past)) {
-            ++*sum_of(&suggestion->sums, &past);
-            if (!is_unreachable(&past))
-                error = add_target(suggestion, entry, &past);
-        } else {
-            suggestion->sums.denied++;
-        }
+    if (!past->has_target || past->client == NULL || strcmp(past->client, suggestion->client) != 0)
+        return;
+    suggestion->requests++;
+    if (!is_wanted(suggestion, past)) {
+        suggestion->denied++;
+        return;
     }
-    history_decision_deinit(&past);
-    return error;
+    ++*sum_of(suggestion, past);
+    if (!is_unreachable(past))
+        add_target(suggestion, entry, past);
 }
 
-static enum err add_close(struct suggestion *suggestion, const struct history_entry *entry)
+static void add_close(struct suggestion *suggestion, const struct history_entry *entry)
 {
     struct ip_addr address;
-    const char *host = json_string_value(json_object_get(suggestion->waiting, id_of(entry)));
-    if (host == NULL)
-        return ERR_OK;
-    enum err error = ERR_OK;
+    const struct waiting like = {.id = entry->id};
+    struct waiting **found = tfind(&like, &suggestion->waiting, compare_ids);
+    if (found == NULL)
+        return;
+    struct waiting *waiting = *found;
+    (void)tdelete(waiting, &suggestion->waiting, compare_ids);
     if (history_close_upstream(entry, &address))
-        error = add_address(json_object_get(suggestion->hosts, host), &address);
-    (void)json_object_del(suggestion->waiting, id_of(entry));
-    return error;
+        add_address(suggestion, waiting->target, &address);
+    free(waiting);
 }
 
-enum err suggestion_add(struct suggestion *suggestion, const struct history_entry *entry,
-                        struct errinfo *info)
+void suggestion_add(struct suggestion *suggestion, const struct history_entry *entry,
+                    const struct history_decision *past)
 {
-    if (entry->event == AUDIT_EVENT_DECISION)
-        return add_decision(suggestion, entry, info);
-    return entry->event == AUDIT_EVENT_CLOSE ? add_close(suggestion, entry) : ERR_OK;
+    if (past != NULL)
+        add_decision(suggestion, entry, past);
+    else if (entry->event == AUDIT_EVENT_CLOSE)
+        add_close(suggestion, entry);
 }
 
-struct suggestion_sums suggestion_sums(const struct suggestion *suggestion)
+static bool is_same(const struct words *a, const struct words *b)
 {
-    return suggestion->sums;
+    size_t same = 0;
+    while (same < a->count && same < b->count &&
+           strcmp(a->items[same].text, b->items[same].text) == 0)
+        same++;
+    return same == a->count && same == b->count;
 }
 
-static int compare_strings(const void *a, const void *b)
+// may_share tells whether two targets fit into one rule: names that need no address of their own do, and addresses.
+static bool may_share(const struct suggested *a, const struct suggested *b)
 {
-    return strcmp(json_string_value(*(json_t *const *)a), json_string_value(*(json_t *const *)b));
+    return a->is_address == b->is_address && is_same(&a->ports, &b->ports) &&
+           (a->is_address || (a->addresses.count == 0 && b->addresses.count == 0));
 }
 
 static int compare_requests(const void *a, const void *b)
 {
-    const json_int_t left = json_integer_value(json_object_get(*(json_t *const *)a, "requests"));
-    const json_int_t right = json_integer_value(json_object_get(*(json_t *const *)b, "requests"));
+    const size_t left = (*(struct suggested *const *)a)->requests;
+    const size_t right = (*(struct suggested *const *)b)->requests;
     return (left < right) - (left > right);
 }
 
-// sorted gives the same values in order, in an array of its own; NULL without memory. It takes the reference to `list`.
-static json_t *sorted(json_t *list, int (*compare)(const void *, const void *))
+void suggestion_join(struct suggestion *suggestion)
 {
-    const size_t count = json_array_size(list);
-    json_t **values = calloc(count + 1, sizeof(json_t *));
-    json_t *out = values == NULL ? NULL : json_array();
-    for (size_t i = 0; out != NULL && i < count; i++)
-        values[i] = json_array_get(list, i);
-    if (out != NULL)
-        qsort(values, count, sizeof(json_t *), compare);
-    for (size_t i = 0; out != NULL && i < count; i++) {
-        if (json_array_append(out, values[i]) != 0) {
-            json_decref(out);
-            out = NULL;
+    size_t rules = 0;
+    for (size_t i = 0; i < suggestion->count; i++) {
+        struct suggested *target = suggestion->targets[i];
+        size_t at = 0;
+        if (target->addresses.count == 1 && strcmp(target->addresses.items[0].text, "public") == 0)
+            target->addresses.count = 0; // what a rule without addresses means
+        while (at < rules && !may_share(suggestion->targets[at], target))
+            at++;
+        target->end = &target->next;
+        if (at == rules) {
+            suggestion->targets[rules++] = target;
+            continue;
         }
+        struct suggested *first = suggestion->targets[at];
+        first->requests += target->requests;
+        *first->end = target;
+        first->end = &target->next;
     }
-    free(values);
-    json_decref(list);
-    return out;
-}
-
-// keys gives the keys of an object, sorted.
-static json_t *keys(json_t *object)
-{
-    const char *key = NULL;
-    json_t *value = NULL;
-    json_t *list = json_array();
-    json_object_foreach(object, key, value)
-    {
-        if (list == NULL || json_array_append_new(list, json_string(key)) != 0) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return sorted(list, compare_strings);
-}
-
-// port_numbers turns the keys of `ports` into numbers, in place.
-static enum err port_numbers(json_t *ports)
-{
-    for (size_t i = 0; i < json_array_size(ports); i++) {
-        const char *port = json_string_value(json_array_get(ports, i));
-        if (json_array_set_new(ports, i, json_integer(strtol(port, NULL, 10))) != 0)
-            return ERR_MEMORY;
-    }
-    return ports == NULL ? ERR_MEMORY : ERR_OK;
-}
-
-// is_alike tells whether a target with these ports and addresses fits into `rule`: hosts that need no address of
-// their own share one, and so do addresses.
-static bool is_alike(const json_t *rule, const json_t *ports, bool is_address, bool is_plain)
-{
-    if (!json_equal(json_object_get(rule, "ports"), ports))
-        return false;
-    const bool has_hosts = json_object_get(rule, "hosts") != NULL;
-    const bool has_addresses = json_object_get(rule, "addresses") != NULL;
-    return is_address ? !has_hosts : is_plain && has_hosts && !has_addresses;
-}
-
-static enum err extend(json_t *rule, const char *name, json_t *more)
-{
-    if (json_object_get(rule, name) == NULL)
-        TRY(set(rule, name, json_array()));
-    return json_array_extend(json_object_get(rule, name), more) == 0 ? ERR_OK : ERR_MEMORY;
-}
-
-// is_plain_host tells whether a name was only ever reached at ordinary addresses.
-static bool is_plain_host(const json_t *addresses)
-{
-    return json_array_size(addresses) == 0 ||
-           (json_array_size(addresses) == 1 &&
-            strcmp(json_string_value(json_array_get(addresses, 0)), "public") == 0);
-}
-
-// put_rule adds one target to the rules: to one that has its shape, or to a new one.
-static enum err put_rule(json_t *rules, const char *host, json_t *entry, json_t *ports,
-                         json_t *addresses)
-{
-    const bool is_address = json_is_true(json_object_get(entry, "is_address"));
-    const bool is_plain = !is_address && is_plain_host(addresses);
-    json_t *rule = NULL;
-    for (size_t i = 0; i < json_array_size(rules) && rule == NULL; i++) {
-        if (is_alike(json_array_get(rules, i), ports, is_address, is_plain))
-            rule = json_array_get(rules, i);
-    }
-    if (rule == NULL) {
-        rule = json_pack("{s:O,s:i}", "ports", ports, "requests", 0);
-        if (rule == NULL || json_array_append_new(rules, rule) != 0)
-            return ERR_MEMORY;
-    }
-    json_t *requests = json_object_get(rule, "requests");
-    (void)json_integer_set(requests, json_integer_value(requests) +
-                                         json_integer_value(json_object_get(entry, "requests")));
-    if (!is_address) {
-        json_t *name = json_pack("[s]", host);
-        const enum err error = name == NULL ? ERR_MEMORY : extend(rule, "hosts", name);
-        json_decref(name);
-        TRY(error);
-    }
-    return is_plain ? ERR_OK : extend(rule, "addresses", addresses);
-}
-
-// mark_special lists those of the rule's addresses that are in special ranges.
-static enum err mark_special(json_t *rule)
-{
-    const json_t *addresses = json_object_get(rule, "addresses");
-    for (size_t i = 0; i < json_array_size(addresses); i++) {
-        struct ip_prefix prefix;
-        struct errinfo info;
-        json_t *address = json_array_get(addresses, i);
-        if (ip_prefix_parse(slice_of_string(json_string_value(address)), &prefix, &info) !=
-                ERR_OK ||
-            !is_special(&prefix.addr))
-            continue; // the word `public` is no prefix
-        if (json_object_get(rule, "special") == NULL)
-            TRY(set(rule, "special", json_array()));
-        if (json_array_append(json_object_get(rule, "special"), address) != 0)
-            return ERR_MEMORY;
-    }
-    return ERR_OK;
-}
-
-static enum err put_host(json_t *rules, const char *host, json_t *entry)
-{
-    json_t *ports = keys(json_object_get(entry, "ports"));
-    json_t *addresses = keys(json_object_get(entry, "addresses"));
-    enum err error = addresses == NULL ? ERR_MEMORY : port_numbers(ports);
-    if (error == ERR_OK)
-        error = put_rule(rules, host, entry, ports, addresses);
-    json_decref(ports);
-    json_decref(addresses);
-    return error;
-}
-
-json_t *suggestion_rules(const struct suggestion *suggestion)
-{
-    const char *host = NULL;
-    json_t *entry = NULL;
-    json_t *rules = json_array();
-    enum err error = rules == NULL ? ERR_MEMORY : ERR_OK;
-    json_object_foreach(suggestion->hosts, host, entry)
-    {
-        if (error == ERR_OK)
-            error = put_host(rules, host, entry);
-    }
-    for (size_t i = 0; error == ERR_OK && i < json_array_size(rules); i++)
-        error = mark_special(json_array_get(rules, i));
-    if (error == ERR_OK)
-        return sorted(rules, compare_requests);
-    json_decref(rules);
-    return NULL;
+    suggestion->count = rules;
+    if (rules > 0)
+        qsort(suggestion->targets, rules, sizeof(struct suggested *), compare_requests);
 }

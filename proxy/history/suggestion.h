@@ -6,32 +6,54 @@
 
 #include "proxy/history/entry.h"
 
-struct suggestion;
-
-// suggestion_create starts one for the client of this name; borrowed. NULL without memory.
-struct suggestion *suggestion_create(const char *client, bool takes_denied) MUST_USE;
-
-// suggestion_destroy frees it. NULL is allowed.
-void suggestion_destroy(struct suggestion *suggestion);
-
-// suggestion_add looks at one record; decisions before their closes, as they stand in the log. ERR_INPUT with the
-// sentence in `info` for a decision that cannot be read, ERR_MEMORY.
-enum err suggestion_add(struct suggestion *suggestion, const struct history_entry *entry,
-                        struct errinfo *info) MUST_USE;
-
-struct suggestion_sums {
-    size_t requests;   // of the client
-    size_t allowed;    // that the rules let pass
-    size_t unresolved; // that were denied before DNS: the rules let them pass at ordinary addresses
-    size_t unreachable; // that were denied and lead to special ranges alone: left out
-    size_t denied;      // others that are left out
+// words is a set of short texts, sorted.
+struct word {
+    char text[IP_PREFIX_TEXT_CAP];
+    bool is_special; // an address in a special range
 };
 
-// suggestion_sums tells what has been looked at.
-struct suggestion_sums suggestion_sums(const struct suggestion *suggestion);
+struct words {
+    struct word *items; // owned
+    size_t count;
+    size_t cap;
+};
 
-// suggestion_rules gives the rules as an array of objects with `hosts` and `addresses` (arrays of strings, left
-// out where there are none), `special` (those of the addresses in special ranges, likewise), `ports` (numbers) and
-// `requests`; those for most requests first. The caller owns
-// it (json_decref). NULL without memory.
-json_t *suggestion_rules(const struct suggestion *suggestion) MUST_USE;
+// suggested is one name, or one address that was asked for. Those that share a rule are a chain.
+struct suggested {
+    char host[TARGET_TEXT_CAP];
+    bool is_address;
+    size_t requests;        // of the whole rule, in its first
+    struct words ports;     // as five digits
+    struct words addresses; // prefixes, or the word `public`; none: ordinary ones
+    struct suggested *next; // borrowed; of the same rule
+    struct suggested **end; // of the chain, in its first
+};
+
+// suggestion is begun with the first two members set and all others zero. The functions below change it, and everybody
+// may read it. The caller ends it with suggestion_deinit.
+struct suggestion {
+    const char *client; // whose; borrowed
+    bool takes_denied;  // what no rule allowed is wanted too
+    bool has_failed;    // there was no memory: it must not be used
+    size_t requests;    // of the client
+    size_t allowed;     // that the rules let pass
+    size_t unresolved; // that were denied before DNS: the rules let them pass at ordinary addresses
+    size_t unreachable;         // that were denied and lead to special ranges alone: left out
+    size_t denied;              // others that are left out
+    struct suggested **targets; // owned; after suggestion_join the first one of each rule
+    size_t count;
+    size_t cap;
+    void *hosts;   // owned: of tsearch(3), by host; owns the targets
+    void *waiting; // owned: likewise, by id; requests whose close tells which address it was
+};
+
+void suggestion_deinit(struct suggestion *suggestion);
+
+// suggestion_add looks at one record: `past` is what a decision says, NULL with other events. Decisions come before their
+// closes, as they stand in the log.
+void suggestion_add(struct suggestion *suggestion, const struct history_entry *entry,
+                    const struct history_decision *past);
+
+// suggestion_join joins what was seen to rules: hosts that need the same ports and no special address, and addresses that
+// need the same ports. The rules for most requests come first. To be called once, after the last record.
+void suggestion_join(struct suggestion *suggestion);

@@ -28,16 +28,16 @@ static void check_decision(const struct history_entry *entry)
 static void check_suggestion(const struct history_entry *entry, const char *client)
 {
     struct errinfo info = {0};
-    struct suggestion *suggestion = suggestion_create(client, true);
-    ASSERT(suggestion != NULL);
-    if (suggestion_add(suggestion, entry, &info) == ERR_OK) {
-        json_t *rules = suggestion_rules(suggestion);
-        ASSERT(json_is_array(rules));
-        ASSERT(json_array_size(rules) <=
-               suggestion_sums(suggestion).allowed + suggestion_sums(suggestion).unresolved);
-        json_decref(rules);
+    struct history_decision decision;
+    struct suggestion suggestion = {.client = client, .takes_denied = true};
+    if (history_decision_read(entry, &decision, &info) == ERR_OK) {
+        suggestion_add(&suggestion, entry, &decision);
+        suggestion_join(&suggestion);
+        ASSERT(!suggestion.has_failed);
+        ASSERT(suggestion.count <= suggestion.allowed + suggestion.unresolved);
     }
-    suggestion_destroy(suggestion);
+    history_decision_deinit(&decision);
+    suggestion_deinit(&suggestion);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
