@@ -54,64 +54,41 @@ static bool parse_group(struct slice s, uint8_t out[2])
     return true;
 }
 
-// parse_groups reads colon-separated groups that fill `s`, `room` bytes of them at most; the last
-// may be a dotted quad where `quad_allowed`. An empty `s` is no groups.
-static bool parse_groups(struct slice s, bool quad_allowed, uint8_t *out, size_t room,
-                         size_t *out_len)
-{
-    *out_len = 0;
-    if (s.len == 0)
-        return true;
-    for (;;) {
-        const size_t end = slice_find(s, ':');
-        const struct slice group = slice_first(s, end);
-        if (end == s.len && quad_allowed && slice_find(group, '.') != group.len) {
-            if (room - *out_len < V4_BYTES || !parse_v4(group, out + *out_len))
-                return false;
-            *out_len += V4_BYTES;
-            return true;
-        }
-        if (room - *out_len < 2 || !parse_group(group, out + *out_len))
-            return false;
-        *out_len += 2;
-        if (end == s.len)
-            return true;
-        s = slice_from(s, end + 1);
-    }
-}
-
-// find_gap gives the index of the first `::`, or `s.len`.
-static size_t find_gap(struct slice s)
-{
-    for (size_t i = 0; i + 1 < s.len; i++) {
-        if (s.data[i] == ':' && s.data[i + 1] == ':')
-            return i;
-    }
-    return s.len;
-}
-
-// parse_v6 reads the three forms of RFC 4291 2.2. `::` stands for one or more groups of zeros; a
-// second one, or a third colon, leaves an empty group and so fails.
+// parse_v6 reads the three forms of RFC 4291 2.2: groups with a colon between two of them, the last one may be a dotted
+// quad. `::` stands for one or more groups of zeros; a second one, or a third colon, is not read.
 static bool parse_v6(struct slice s, uint8_t out[V6_BYTES])
 {
-    uint8_t head[V6_BYTES] = {0};
-    uint8_t tail[V6_BYTES] = {0};
-    size_t head_len = 0;
-    size_t tail_len = 0;
-    const size_t gap = find_gap(s);
-    if (gap == s.len) {
-        if (!parse_groups(s, true, head, sizeof head, &head_len) || head_len != V6_BYTES)
+    uint8_t read[V6_BYTES] = {0};
+    size_t len = 0;           // bytes in `read`
+    size_t room = V6_BYTES;   // for `read`; with a gap one group less
+    size_t gap_at = V6_BYTES; // bytes in front of the gap
+    while (s.len > 0) {
+        if (slice_starts_with(s, SLICE_LITERAL("::"))) {
+            if (room < V6_BYTES || len == V6_BYTES)
+                return false;
+            room -= 2;
+            gap_at = len;
+            s = slice_from(s, 2);
+            if (s.len == 0)
+                break;
+        } else if (len > 0) {
+            s = slice_from(s, 1); // the colon after the group before
+        }
+        const size_t end = slice_find(s, ':');
+        const struct slice group = slice_first(s, end);
+        const bool is_quad = end == s.len && slice_find(group, '.') != group.len;
+        const size_t width = is_quad ? V4_BYTES : 2;
+        if (room - len < width ||
+            !(is_quad ? parse_v4(group, read + len) : parse_group(group, read + len)))
             return false;
-        return bytes_copy(out, V6_BYTES, slice_of(head, head_len));
+        len += width;
+        s = slice_from(s, end);
     }
-    if (!parse_groups(slice_first(s, gap), false, head, sizeof head - 2, &head_len) ||
-        !parse_groups(slice_from(s, gap + 2), true, tail, sizeof tail - 2 - head_len, &tail_len))
+    if (room == V6_BYTES && len != V6_BYTES)
         return false;
     for (size_t i = 0; i < V6_BYTES; i++) {
-        if (i < head_len)
-            out[i] = head[i];
-        else
-            out[i] = i < V6_BYTES - tail_len ? 0 : tail[i - (V6_BYTES - tail_len)];
+        const size_t from_end = V6_BYTES - i;
+        out[i] = i < gap_at ? read[i] : from_end > len - gap_at ? 0 : read[len - from_end];
     }
     return true;
 }
