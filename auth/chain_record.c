@@ -2,7 +2,6 @@
 #include "auth/chain_record.h"
 
 #include <openssl/digest.h>
-#include <openssl/mem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
@@ -50,61 +49,26 @@ static enum err read_dates(X509 *cert, bool is_leaf, struct chain_record *record
     return ERR_OK;
 }
 
-// extras is what a certificate adds to the record's `extra`.
-struct extras {
+// read_extras gives the record what later lists will ask for: the points first, which are bytes like the key.
+static enum err read_extras(X509 *cert, bool is_issuer, struct chain_link *link)
+{
     struct crl_points points;
-    uint8_t *key; // owned; SubjectPublicKeyInfo, of CAs only
-    size_t key_len;
-};
-
-static enum err read_extras(X509 *cert, bool is_issuer, struct extras *out)
-{
-    crl_points_read(cert, &out->points);
-    if (!is_issuer)
-        return ERR_OK;
-    const int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &out->key);
-    out->key_len = len < 0 ? 0 : (size_t)len;
-    return len > 0 ? ERR_OK : ERR_MEMORY;
-}
-
-// place_extras copies what was read to `at`: the points first, which are bytes like the key.
-static size_t place_extras(const struct extras *extras, uint8_t *at, struct chain_link *link)
-{
-    const size_t points_len = extras->points.count * sizeof(struct crl_point);
-    ASSERT(
-        bytes_copy(at, points_len, slice_of((const uint8_t *)extras->points.points, points_len)));
-    link->names_points = extras->points.is_there;
-    link->points = (const struct crl_point *)at;
-    link->point_count = extras->points.count;
-    ASSERT(bytes_copy(at + points_len, extras->key_len, slice_of(extras->key, extras->key_len)));
-    link->key = slice_of(at + points_len, extras->key_len);
-    return points_len + extras->key_len;
-}
-
-// add_extras gives the record what later lists will ask for.
-static enum err add_extras(X509 *const *certs, struct chain_record *record)
-{
-    enum err error = ERR_OK;
-    size_t total_len = 1;
-    struct extras *extras = calloc(record->count, sizeof *extras);
-    if (extras == NULL)
+    crl_points_read(cert, &points);
+    const size_t points_len = points.count * sizeof points.points[0];
+    const X509_PUBKEY *key = X509_get_X509_PUBKEY(cert);
+    const int key_len = is_issuer ? i2d_X509_PUBKEY(key, NULL) : 0;
+    if (key_len < is_issuer)
         return ERR_MEMORY;
-    for (size_t i = 0; i < record->count && error == ERR_OK; i++) {
-        error = read_extras(certs[i], i > 0, &extras[i]);
-        total_len += extras[i].points.count * sizeof(struct crl_point) + extras[i].key_len;
-    }
-    if (error == ERR_OK)
-        record->extra = malloc(total_len);
-    if (record->extra == NULL)
-        error = ERR_MEMORY;
-    size_t used = 0;
-    for (size_t i = 0; i < record->count; i++) {
-        if (error == ERR_OK)
-            used += place_extras(&extras[i], record->extra + used, &record->links[i]);
-        OPENSSL_free(extras[i].key);
-    }
-    free(extras);
-    return error;
+    link->extra = malloc(points_len + (size_t)key_len + 1);
+    if (link->extra == NULL)
+        return ERR_MEMORY;
+    uint8_t *at = link->extra + points_len;
+    ASSERT(bytes_copy(link->extra, points_len, slice_of(points.points[0].digest, points_len)));
+    link->names_points = points.is_there;
+    link->points = (const struct crl_point *)link->extra;
+    link->point_count = points.count;
+    link->key = slice_of(at, (size_t)key_len);
+    return !is_issuer || i2d_X509_PUBKEY(key, &at) == key_len ? ERR_OK : ERR_MEMORY;
 }
 
 static enum err read_path(X509 *const *certs, struct chain_record *record)
@@ -113,12 +77,13 @@ static enum err read_path(X509 *const *certs, struct chain_record *record)
         X509 *issuer = i + 1 < record->count ? certs[i + 1] : NULL;
         TRY(read_dates(certs[i], i == 0, record));
         TRY(read_link(certs[i], issuer, &record->links[i]));
+        TRY(read_extras(certs[i], i > 0, &record->links[i]));
         if (i == 0)
             continue;
         cert_id_of_name(X509_get_subject_name(certs[i]), record->links[i].name);
         record->links[i].signs_lists = (X509_get_key_usage(certs[i]) & KU_CRL_SIGN) != 0;
     }
-    return add_extras(certs, record);
+    return ERR_OK;
 }
 
 enum err chain_record_create(X509 *const *certs, size_t count, struct chain_record **out)
@@ -142,7 +107,7 @@ enum err chain_record_create(X509 *const *certs, size_t count, struct chain_reco
 
 void chain_record_destroy(struct chain_record *record)
 {
-    if (record != NULL)
-        free(record->extra);
+    for (size_t i = 0; record != NULL && i < record->count; i++)
+        free(record->links[i].extra);
     free(record);
 }

@@ -23,13 +23,14 @@ struct chain_link {
     uint8_t serial_len;
     bool has_serial; // false: negative or too long, so that no list could name it
     bool is_ca;
+    uint8_t *extra;                 // owned; the points and the key
     uint32_t usages;                // of enum usage
     bool names_points;              // it has distribution points, whether they are listed or not
-    const struct crl_point *points; // borrowed from the record; those that a list may have, sorted
+    const struct crl_point *points; // in `extra`; those that a list may have, sorted
     size_t point_count;
     // As an issuer of lists; nothing of it for the leaf, unless that is the anchor too.
     uint8_t name[CERT_DIGEST_LEN]; // cert_id_of_name of its subject
-    struct slice key;              // its SubjectPublicKeyInfo, borrowed from the record
+    struct slice key;              // its SubjectPublicKeyInfo, in `extra`
     bool signs_lists;              // its key usage allows it
 };
 
@@ -39,7 +40,6 @@ struct chain_record {
     int64_t lifetime_s;        // of the leaf
     uint32_t depth;            // intermediates between leaf and anchor
     bool is_strict;            // nothing in it is against the letter of RFC 5280
-    uint8_t *extra;            // owned; what the links point into
     size_t count;              // of `links`
     struct chain_link links[]; // the leaf first, the anchor last; one alone is both
 };
