@@ -237,13 +237,6 @@ static enum err check_leaf(const struct chain_set *set, X509 *leaf, struct chain
     const char *hole = strict_find_hole(leaf);
     if (hole != NULL)
         return deny(out, REASON_BAD_CERTIFICATE, hole);
-    int64_t not_before_s = 0;
-    int64_t not_after_s = 0;
-    if (!cert_read_validity(leaf, &not_before_s, &not_after_s))
-        return deny(out, REASON_BAD_CERTIFICATE, "the certificate's validity cannot be read");
-    if (set->max_lifetime_s > 0 && not_after_s - not_before_s > set->max_lifetime_s)
-        return deny(out, REASON_TOO_LONG_LIVED,
-                    "the client's certificate was issued for longer than max_lifetime");
     return ERR_OK;
 }
 
@@ -255,31 +248,6 @@ static void note_subtrees(const STACK_OF(GENERAL_SUBTREE) *subtrees, struct chai
         out->has_email_constraint |= type == GEN_EMAIL;
         out->has_uri_constraint |= type == GEN_URI;
     }
-}
-
-// note_path writes what is to be known of a good path, the library's own.
-static enum err note_path(const STACK_OF(X509) *certs, struct chain_finding *out)
-{
-    const size_t count = sk_X509_num(certs);
-    *out = (struct chain_finding){.reason = REASON_NONE, .detail = "", .not_after_s = INT64_MAX};
-    out->depth = count < 2 ? 0 : (uint32_t)count - 2;
-    for (size_t i = 0; i < count; i++) {
-        X509 *cert = sk_X509_value(certs, i);
-        int64_t not_after_s = 0;
-        if (!ASN1_TIME_to_posix(X509_get0_notAfter(cert), &not_after_s))
-            return deny(out, REASON_BAD_CERTIFICATE, "a certificate's validity cannot be read");
-        if (not_after_s < out->not_after_s)
-            out->not_after_s = not_after_s;
-        if (i == 0 || !cert_has_extension(cert, NID_name_constraints))
-            continue;
-        NAME_CONSTRAINTS *constraints = X509_get_ext_d2i(cert, NID_name_constraints, NULL, NULL);
-        if (constraints == NULL)
-            return deny(out, REASON_NAME_CONSTRAINT, "a name constraint cannot be read");
-        note_subtrees(constraints->permittedSubtrees, out);
-        note_subtrees(constraints->excludedSubtrees, out);
-        NAME_CONSTRAINTS_free(constraints);
-    }
-    return ERR_OK;
 }
 
 // check_dates applies the validity of every certificate, from the anchor down: from the first second
@@ -305,8 +273,8 @@ static int on_library_error(int is_good, X509_STORE_CTX *ctx)
     return is_good || constraints_is_left(X509_STORE_CTX_get_error(ctx));
 }
 
-// take_path goes on with the path that the library found good: constraints that are left, and what is
-// to be known of it.
+// take_path goes on with the path that the library found good: constraints that are left, and which kinds of names
+// are constrained.
 static enum err take_path(const STACK_OF(X509) *certs, struct chain_finding *out)
 {
     X509 *path[CHAIN_MAX_PATH];
@@ -315,21 +283,42 @@ static enum err take_path(const STACK_OF(X509) *certs, struct chain_finding *out
     for (size_t i = 0; i < count; i++)
         path[i] = sk_X509_value(certs, i);
     const int error = constraints_check_rest(path, count);
-    return error == X509_V_OK ? note_path(certs, out) : deny_library_error(error, out);
+    if (error != X509_V_OK)
+        return deny_library_error(error, out);
+    *out = (struct chain_finding){.reason = REASON_NONE, .detail = ""};
+    for (size_t i = 1; i < count; i++) {
+        if (!cert_has_extension(path[i], NID_name_constraints))
+            continue;
+        NAME_CONSTRAINTS *constraints = X509_get_ext_d2i(path[i], NID_name_constraints, NULL, NULL);
+        if (constraints == NULL)
+            return deny(out, REASON_NAME_CONSTRAINT, "a name constraint cannot be read");
+        note_subtrees(constraints->permittedSubtrees, out);
+        note_subtrees(constraints->excludedSubtrees, out);
+        NAME_CONSTRAINTS_free(constraints);
+    }
+    return ERR_OK;
 }
 
-// verify_with gives one complete path to the library: the leaf, what stands between as untrusted,
+// verify_path gives one complete path to the library: the leaf, what stands between as untrusted,
 // and the anchor as all that is trusted. PARTIAL_CHAIN lets an anchor be one that is not
 // self-issued; the store is empty, so that nothing else becomes trusted by it.
-static enum err verify_with(const struct search *search, const struct path *path,
-                            STACK_OF(X509) *between, STACK_OF(X509) *trusted,
+static enum err verify_path(const struct search *search, const struct path *path,
                             struct chain_finding *out)
 {
     const int purpose = purpose_of(search->set);
-    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     enum err error = ERR_MEMORY;
     (void)deny(out, REASON_NO_MEMORY, "no memory");
-    if (ctx == NULL || !X509_STORE_CTX_init(ctx, search->set->store, path->certs[0], between) ||
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    STACK_OF(X509) *between = sk_X509_new_null();
+    STACK_OF(X509) *trusted = sk_X509_new_null();
+    if (ctx == NULL || between == NULL || trusted == NULL ||
+        !sk_X509_push(trusted, path->certs[path->len - 1]))
+        goto out;
+    for (size_t i = 1; i + 1 < path->len; i++) {
+        if (!sk_X509_push(between, path->certs[i]))
+            goto out;
+    }
+    if (!X509_STORE_CTX_init(ctx, search->set->store, path->certs[0], between) ||
         (purpose != X509_PURPOSE_ANY && !X509_STORE_CTX_set_purpose(ctx, purpose)))
         goto out;
     X509_STORE_CTX_set0_trusted_stack(ctx, trusted);
@@ -345,31 +334,13 @@ static enum err verify_with(const struct search *search, const struct path *path
         error = deny_library_error(X509_STORE_CTX_get_error(ctx), out);
 out:
     X509_STORE_CTX_free(ctx);
-    return error;
-}
-
-static enum err verify_path(const struct search *search, const struct path *path,
-                            struct chain_finding *out)
-{
-    enum err error = ERR_MEMORY;
-    (void)deny(out, REASON_NO_MEMORY, "no memory");
-    STACK_OF(X509) *between = sk_X509_new_null();
-    STACK_OF(X509) *trusted = sk_X509_new_null();
-    if (between == NULL || trusted == NULL || !sk_X509_push(trusted, path->certs[path->len - 1]))
-        goto out;
-    for (size_t i = 1; i + 1 < path->len; i++) {
-        if (!sk_X509_push(between, path->certs[i]))
-            goto out;
-    }
-    error = verify_with(search, path, between, trusted, out);
-out:
     sk_X509_free(between); // the certificates are borrowed
     sk_X509_free(trusted);
     return error;
 }
 
-// check_record makes the record of a path that is good so far, and judges what is left: the letter
-// of RFC 5280 and revocation. The record is the caller's.
+// check_record makes the record of a path that is good so far, and judges what is left: the leaf's lifetime, the
+// letter of RFC 5280 and revocation, in this order. The record is the caller's.
 static enum err check_record(const struct search *search, const struct path *path,
                              struct chain_finding *out)
 {
@@ -389,6 +360,10 @@ static enum err check_record(const struct search *search, const struct path *pat
         reason = REASON_BAD_CERTIFICATE;
         detail = strict_find_fault(path->certs, path->len);
     }
+    if (set->max_lifetime_s > 0 && record->lifetime_s > set->max_lifetime_s) {
+        reason = REASON_TOO_LONG_LIVED;
+        detail = "the client's certificate was issued for longer than max_lifetime";
+    }
     if (reason == REASON_NONE)
         return ERR_OK;
     chain_record_destroy(record);
@@ -406,19 +381,10 @@ static enum err judge_path(const struct search *search, const struct path *path,
     TRY(check_issuers(search->set, path, out));
     TRY(check_usages(search->set, path, out));
     const enum err verified = verify_path(search, path, out);
-    struct chain_finding dates;
-    if ((verified == ERR_OK || out->reason == REASON_NAME_CONSTRAINT) &&
-        check_dates(path, search->now_s, &dates) != ERR_OK) {
-        *out = dates;
-        return ERR_DENIED;
-    }
+    if (verified == ERR_OK || out->reason == REASON_NAME_CONSTRAINT)
+        TRY(check_dates(path, search->now_s, out));
     TRY(verified);
-    struct chain_finding leaf_finding;
-    const enum err error = check_leaf(search->set, path->certs[0], &leaf_finding);
-    if (error != ERR_OK) {
-        *out = leaf_finding;
-        return error;
-    }
+    TRY(check_leaf(search->set, path->certs[0], out));
     return check_record(search, path, out);
 }
 

@@ -63,8 +63,6 @@ struct chain_set {
 struct chain_finding {
     enum reason reason;          // REASON_NONE when the chain is good
     const char *detail;          // static memory; "" when good
-    uint32_t depth;              // intermediates between leaf and anchor
-    int64_t not_after_s;         // the earliest of the path, Unix seconds
     struct chain_record *record; // owned by the caller; NULL unless the chain is good
     // Kinds of names that a CA of the path constrains, whose SANs must be beyond doubt.
     bool has_dns_constraint;

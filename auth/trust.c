@@ -375,8 +375,8 @@ static enum err accept(const struct trust *trust, X509 *leaf, struct chain_findi
     *out = (struct trust_verdict){.reason = REASON_NONE,
                                   .detail = "",
                                   .identity = identity,
-                                  .not_after_s = finding->not_after_s,
-                                  .depth = finding->depth};
+                                  .not_after_s = identity->record->not_after_s,
+                                  .depth = identity->record->depth};
     return ERR_OK;
 }
 
