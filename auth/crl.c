@@ -55,21 +55,15 @@ static enum err damaged(struct errinfo *info)
     return errinfo_set(info, ERR_INPUT, "it is not a CRL, or a damaged one");
 }
 
-static bool is_time(CBS_ASN1_TAG tag)
-{
-    return tag == CBS_ASN1_UTCTIME || tag == CBS_ASN1_GENERALIZEDTIME;
-}
-
-static bool get_time(CBS *cbs, CBS *out)
-{
-    CBS_ASN1_TAG tag = 0;
-    return CBS_get_any_asn1_element(cbs, out, &tag, NULL) && is_time(tag);
-}
-
 static bool peek_is_time(const CBS *cbs)
 {
     return CBS_peek_asn1_tag(cbs, CBS_ASN1_UTCTIME) ||
            CBS_peek_asn1_tag(cbs, CBS_ASN1_GENERALIZEDTIME);
+}
+
+static bool get_time(CBS *cbs, CBS *out)
+{
+    return peek_is_time(cbs) && CBS_get_any_asn1_element(cbs, out, NULL, NULL);
 }
 
 // split_tbs reads TBSCertList; the missing nextUpdate has a sentence of its own.
@@ -433,15 +427,6 @@ static enum err read_fields(struct parts *parts, struct crl *crl, struct errinfo
     return read_extensions(parts, crl, info);
 }
 
-static enum err check_letter(const struct parts *parts, const struct crl *crl, struct errinfo *info)
-{
-    if (!parts->is_v2 || !crl->has_number || !parts->has_authority_key_id)
-        return errinfo_set(info, ERR_INPUT,
-                           "`strict` wants a CRL of version 2 with a CRL number and an authority "
-                           "key identifier (RFC 5280 5.2)");
-    return ERR_OK;
-}
-
 static enum verification verify_signer(const struct crl_signature *signature, X509 *signer)
 {
     if (!verification_begin())
@@ -546,8 +531,10 @@ static enum err crl_read(struct slice der, const struct crl_signers *signers, st
     struct parts parts;
     TRY(split(der, &parts, info));
     TRY(read_fields(&parts, crl, info));
-    if (signers->is_strict)
-        TRY(check_letter(&parts, crl, info));
+    if (signers->is_strict && (!parts.is_v2 || !crl->has_number || !parts.has_authority_key_id))
+        return errinfo_set(info, ERR_INPUT,
+                           "`strict` wants a CRL of version 2 with a CRL number and an authority "
+                           "key identifier (RFC 5280 5.2)");
     TRY(index_entries(parts.entries, crl, info));
     TRY(find_signer(&parts, signers, crl, info));
     if (crl->is_waiting)
@@ -634,17 +621,6 @@ enum verification crl_verify(const struct crl *crl, struct slice key)
     return verification_end(is_good);
 }
 
-bool crl_covers_kind(const struct crl *crl, bool is_ca)
-{
-    return is_ca ? crl->covers_cas : crl->covers_leaves;
-}
-
-bool crl_covers_points(const struct crl *crl, const struct crl_point *points, size_t count)
-{
-    return !crl->points.is_there ||
-           crl_points_have_common(crl->points.points, crl->points.count, points, count);
-}
-
 static int compare_points(const struct crl *a, const struct crl *b)
 {
     if (a->points.count != b->points.count)
@@ -690,11 +666,6 @@ static int compare_numbers(const struct crl *a, const struct crl *b)
 bool crl_has_lower_number(const struct crl *crl, const struct crl *other)
 {
     return crl->has_number && other->has_number && compare_numbers(crl, other) < 0;
-}
-
-bool crl_has_number_as_high(const struct crl *crl, const struct crl *other)
-{
-    return crl->has_number && other->has_number && compare_numbers(crl, other) >= 0;
 }
 
 bool crl_is_older(const struct crl *crl, const struct crl *other)

@@ -84,12 +84,6 @@ bool crl_has_serial(const struct crl *crl, struct slice serial);
 // that waits. VERIFICATION_UNKNOWN without memory. Costs one verification; no list is hashed, but one with Ed25519.
 enum verification crl_verify(const struct crl *crl, struct slice key) MUST_USE;
 
-// crl_covers_kind tells whether it speaks of CA certificates, or of those that are none.
-bool crl_covers_kind(const struct crl *crl, bool is_ca);
-
-// crl_covers_points tells whether a certificate with these distribution points, sorted, is in its scope.
-bool crl_covers_points(const struct crl *crl, const struct crl_point *points, size_t count);
-
 // crl_has_same_points tells whether both are of the same distribution point, or both of none.
 bool crl_has_same_points(const struct crl *a, const struct crl *b);
 
@@ -106,9 +100,6 @@ bool crl_is_older(const struct crl *crl, const struct crl *other);
 
 // crl_has_lower_number tells whether both have a CRL number and that of `crl` is the lower one.
 bool crl_has_lower_number(const struct crl *crl, const struct crl *other);
-
-// crl_has_number_as_high tells whether both have a CRL number and that of `crl` is not the lower one.
-bool crl_has_number_as_high(const struct crl *crl, const struct crl *other);
 
 // crl_format_number appends the CRL number, decimal up to 64 bits, else hexadecimal after `0x`;
 // `none` without one.

@@ -230,11 +230,14 @@ static bool has_one_point(struct inquiry *inquiry, struct run all, const struct 
 static bool is_in_scope(struct inquiry *inquiry, struct run all, const struct crl *crl)
 {
     const struct chain_link *link = inquiry->link;
-    if (!crl_covers_kind(crl, link->is_ca))
+    if (!(link->is_ca ? crl->covers_cas : crl->covers_leaves))
         return false;
-    if (crl->points.is_there && !link->names_points)
+    if (!crl->points.is_there)
+        return true;
+    if (!link->names_points)
         return has_one_point(inquiry, all, crl);
-    return crl_covers_points(crl, link->points, link->point_count);
+    return crl_points_have_common(crl->points.points, crl->points.count, link->points,
+                                  link->point_count);
 }
 
 static bool names_link(const struct crl *crl, const struct chain_link *link)

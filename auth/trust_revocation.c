@@ -165,10 +165,9 @@ enum trust_succession trust_crl_succession(const struct trust *trust, size_t ind
         return TRUST_SUCCESSION_GOOD;
     const struct crl *before = old->revocation.lists[like].crl;
     const int64_t later_s = now->this_update_s - before->this_update_s;
-    if (later_s < 0)
-        return crl_has_number_as_high(now, before) ? TRUST_SUCCESSION_GOOD : TRUST_SUCCESSION_OLD;
-    if (!crl_has_lower_number(now, before))
-        return TRUST_SUCCESSION_GOOD;
+    const bool has_numbers = now->has_number && before->has_number;
+    if (!crl_has_lower_number(now, before)) // what went back by date needs a number that did not
+        return later_s >= 0 || has_numbers ? TRUST_SUCCESSION_GOOD : TRUST_SUCCESSION_OLD;
     return later_s > 0 ? TRUST_SUCCESSION_LOWER : TRUST_SUCCESSION_OLD;
 }
 

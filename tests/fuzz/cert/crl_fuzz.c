@@ -29,7 +29,7 @@ static void check_crl(const struct crl *crl, struct slice input)
     crl_format_number(crl, &text);
     ASSERT(!text.is_cut && text.len > 0);
     ASSERT(crl->this_update_s <= crl->next_update_s);
-    ASSERT(crl_covers_kind(crl, true) || crl_covers_kind(crl, false));
+    ASSERT(crl->covers_cas || crl->covers_leaves);
     ASSERT(!crl_is_older(crl, crl) && !crl_has_lower_number(crl, crl));
     // An entry takes at least 20 bytes of the input, and at most 32 of the index.
     ASSERT(crl->count <= input.len / 20);
