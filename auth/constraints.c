@@ -14,8 +14,6 @@ enum { IPV4_LEN = 4, IPV6_LEN = 16 };
 // the library refuses.
 static size_t subtree_count(X509 *cert)
 {
-    if (!cert_has_extension(cert, NID_name_constraints))
-        return 0;
     NAME_CONSTRAINTS *constraints = X509_get_ext_d2i(cert, NID_name_constraints, NULL, NULL);
     if (constraints == NULL)
         return 0;
@@ -29,8 +27,6 @@ static size_t subtree_count(X509 *cert)
 static size_t name_count(X509 *cert)
 {
     size_t count = (size_t)X509_NAME_entry_count(X509_get_subject_name(cert));
-    if (!cert_has_extension(cert, NID_subject_alt_name))
-        return count;
     GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
     count += sk_GENERAL_NAME_num(names);
     GENERAL_NAMES_free(names);

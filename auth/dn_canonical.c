@@ -32,22 +32,12 @@ static enum err put_code_point(struct dn *dn, uint32_t code)
 {
     if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
         return ERR_INPUT;
+    static const uint8_t leads[] = {[1] = 0, [2] = 0xC0, [3] = 0xE0, [4] = 0xF0}; // by length
     uint8_t utf8[4];
-    size_t len = 0;
-    if (code < 0x80) {
-        utf8[len++] = (uint8_t)code;
-    } else if (code < 0x800) {
-        utf8[len++] = (uint8_t)(0xC0 | (code >> 6));
-    } else if (code < 0x10000) {
-        utf8[len++] = (uint8_t)(0xE0 | (code >> 12));
-        utf8[len++] = (uint8_t)(0x80 | ((code >> 6) & 0x3F));
-    } else {
-        utf8[len++] = (uint8_t)(0xF0 | (code >> 18));
-        utf8[len++] = (uint8_t)(0x80 | ((code >> 12) & 0x3F));
-        utf8[len++] = (uint8_t)(0x80 | ((code >> 6) & 0x3F));
-    }
-    if (code >= 0x80)
-        utf8[len++] = (uint8_t)(0x80 | (code & 0x3F));
+    const size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = len; i-- > 1; code >>= 6)
+        utf8[i] = (uint8_t)(0x80 | (code & 0x3F));
+    utf8[0] = (uint8_t)(leads[len] | code);
     return dn_put(dn, slice_of(utf8, len));
 }
 

@@ -251,20 +251,19 @@ struct judgement {
     struct candidate *candidates; // borrowed from the caller
     size_t count;
     const struct policy_trace *trace;
-    enum reason denied_for;        // REASON_NONE until a candidate was denied
-    const char *denied_rule;       // borrowed from the policy; NULL when no rule denied
-    bool is_concerned;             // some allow speaks about the target
-    bool is_admitted;              // some candidate may be dialled
-    struct forms kept[FORMS_KEPT]; // written by judge as far as there are candidates
-    struct forms spare;
+    enum reason denied_for;  // REASON_NONE until a candidate was denied
+    const char *denied_rule; // borrowed from the policy; NULL when no rule denied
+    bool is_concerned;       // some allow speaks about the target
+    bool is_admitted;        // some candidate may be dialled
+    struct forms *kept;      // written by judge as far as there are candidates; one more is spare
 };
 
 static const struct forms *forms_at(struct judgement *j, size_t index)
 {
     if (index < FORMS_KEPT)
         return &j->kept[index];
-    forms_of(&j->candidates[index].address, j->policy->nat64, &j->spare);
-    return &j->spare;
+    forms_of(&j->candidates[index].address, j->policy->nat64, &j->kept[FORMS_KEPT]);
+    return &j->kept[FORMS_KEPT];
 }
 
 static bool is_open(const struct candidate *candidate)
@@ -465,17 +464,14 @@ void policy_decide_addresses(const struct policy *policy, const struct client *c
         candidates[i].reason = REASON_NONE;
     }
     if (client_may_ask(client, source, NULL, out)) {
-        struct judgement judgement; // too large to be zeroed each time
-        judgement.policy = policy;
-        judgement.client = client;
-        judgement.target = target;
-        judgement.candidates = candidates;
-        judgement.count = count;
-        judgement.trace = trace;
-        judgement.denied_for = REASON_NONE;
-        judgement.denied_rule = NULL;
-        judgement.is_concerned = false;
-        judgement.is_admitted = false;
+        struct forms kept[FORMS_KEPT + 1]; // too large to be zeroed each time
+        struct judgement judgement = {.policy = policy,
+                                      .client = client,
+                                      .target = target,
+                                      .candidates = candidates,
+                                      .count = count,
+                                      .trace = trace,
+                                      .kept = kept};
         judge(&judgement, out);
     }
     // What was decided before any address was looked at holds for each of them.

@@ -41,14 +41,18 @@ static const struct {
     {NID_sinfo_access, false, "a subject information access is critical (4.2.2.2)"},
 };
 
+static bool is_critical(const X509 *cert, int nid)
+{
+    const int index = X509_get_ext_by_NID(cert, nid, -1);
+    return index >= 0 && X509_EXTENSION_get_critical(X509_get_ext(cert, index));
+}
+
 static const char *find_criticality_fault(const X509 *cert)
 {
     for (size_t i = 0; i < sizeof CRITICALITY / sizeof CRITICALITY[0]; i++) {
-        const int index = X509_get_ext_by_NID(cert, CRITICALITY[i].nid, -1);
-        if (index < 0)
-            continue;
-        const bool is_critical = X509_EXTENSION_get_critical(X509_get_ext(cert, index)) != 0;
-        if (is_critical != CRITICALITY[i].must_be_critical)
+        const int nid = CRITICALITY[i].nid;
+        if (cert_has_extension(cert, nid) &&
+            is_critical(cert, nid) != CRITICALITY[i].must_be_critical)
             return CRITICALITY[i].fault;
     }
     return NULL;
@@ -100,12 +104,6 @@ static const char *find_field_fault(const X509 *cert)
     return NULL;
 }
 
-static bool is_critical(const X509 *cert, int nid)
-{
-    const int index = X509_get_ext_by_NID(cert, nid, -1);
-    return index >= 0 && X509_EXTENSION_get_critical(X509_get_ext(cert, index));
-}
-
 // is_empty_sequence tells whether an extension's value is a SEQUENCE with nothing in it.
 static bool is_empty_sequence(const X509 *cert, int nid)
 {
@@ -132,8 +130,6 @@ static bool has_dotted_constraint(const STACK_OF(GENERAL_SUBTREE) *subtrees)
 
 static const char *find_constraint_fault(const X509 *cert)
 {
-    if (!cert_has_extension(cert, NID_name_constraints))
-        return NULL;
     if (is_empty_sequence(cert, NID_name_constraints))
         return "name constraints constrain nothing (4.2.1.10)";
     NAME_CONSTRAINTS *constraints = X509_get_ext_d2i(cert, NID_name_constraints, NULL, NULL);
