@@ -74,19 +74,12 @@ static void print_json(const struct index_entry *entry, const char *state)
 
 static int list_run(const char *directory, bool is_json)
 {
-    struct errinfo info;
     struct index index;
-    struct authority authority;
+    int64_t end_s = 0;
     const int64_t now_s = (int64_t)time(NULL);
-    if (authority_load(directory, AUTHORITY_ISSUING, now_s, &authority, &info) != ERR_OK)
-        return ca_fail_opening("ca list", &info);
-    const int64_t end_s = authority_not_after_s(&authority);
-    const enum err error = authority_read_index(&authority, false, &index, &info);
-    authority_deinit(&authority);
-    if (error != ERR_OK) {
-        cli_say("ca list", "%s", info.text);
-        return CLI_FAILED;
-    }
+    const int status = ca_open_index("ca list", directory, false, &index, &end_s);
+    if (status != CLI_OK)
+        return status;
     if (index.is_missing)
         cli_say("ca list", "there is no ca.index yet: these are the certificates whose files are "
                            "here; what else was issued is not known");
@@ -272,10 +265,8 @@ static int inspect_run(const char *path, bool is_json)
 {
     struct errinfo info;
     struct file_content pem;
-    if (file_read(path, PEM_FILE_MAX, FILE_PUBLIC, &pem, &info) != ERR_OK) {
-        cli_say("ca inspect", "%s", info.text);
-        return CLI_FAILED;
-    }
+    if (file_read(path, PEM_FILE_MAX, FILE_PUBLIC, &pem, &info) != ERR_OK)
+        return cli_fail("ca inspect", &info);
     BIO *bio = BIO_new_mem_buf(pem.bytes.data, (ossl_ssize_t)pem.bytes.len);
     // Without a callback the library asks nobody for a passphrase.
     STACK_OF(X509_INFO) *objects =

@@ -153,10 +153,8 @@ static int renew_one(const struct authority *authority, const struct renew_argum
     char date[DATE_TEXT_CAP];
     const enum err error =
         authority_renew(authority, &options, (int64_t)time(NULL), &issued, &info);
-    if (error != ERR_OK) {
-        cli_say(COMMAND, "%s", info.text);
-        return CLI_FAILED;
-    }
+    if (error != ERR_OK)
+        return cli_fail(COMMAND, &info);
     cli_say(COMMAND, "%s, valid until %s%s", issued.paths[ISSUED_CHAIN],
             date_format(issued.not_after_s, DATE_MINUTE, date),
             issued.is_cut ? ": cut short, for the CA itself ends then" : "");

@@ -118,20 +118,14 @@ static int revoke_run(const struct revoke_arguments *arguments)
 {
     struct errinfo info;
     struct index index;
-    struct authority authority;
-    const int64_t now_s = (int64_t)time(NULL);
-    if (authority_load(arguments->directory, AUTHORITY_ISSUING, now_s, &authority, &info) != ERR_OK)
-        return ca_fail_opening("ca revoke", &info);
-    enum err error = authority_read_index(&authority, true, &index, &info);
-    if (error == ERR_OK) {
-        error = revoke(&index, arguments, now_s, &info);
-        index_deinit(&index);
-    }
-    authority_deinit(&authority);
-    if (error != ERR_OK) {
-        cli_say("ca revoke", "%s", info.text);
-        return CLI_FAILED;
-    }
+    int64_t ca_end_s = 0;
+    const int status = ca_open_index("ca revoke", arguments->directory, true, &index, &ca_end_s);
+    if (status != CLI_OK)
+        return status;
+    const enum err error = revoke(&index, arguments, (int64_t)time(NULL), &info);
+    index_deinit(&index);
+    if (error != ERR_OK)
+        return cli_fail("ca revoke", &info);
     cli_say("ca revoke", "noted; `sallyport ca crl` writes the list that the proxy reads");
     return cli_finish("ca revoke");
 }
@@ -198,10 +192,8 @@ static enum err publish(const struct ca *ca, const char *path, int64_t ttl_s, st
 static int crl_run(const struct ca *ca, const char *path, int64_t ttl_s)
 {
     struct errinfo info;
-    if (publish(ca, path, ttl_s, &info) != ERR_OK) {
-        cli_say("ca crl", "%s", info.text);
-        return CLI_FAILED;
-    }
+    if (publish(ca, path, ttl_s, &info) != ERR_OK)
+        return cli_fail("ca crl", &info);
     (void)puts(path);
     return cli_finish("ca crl");
 }

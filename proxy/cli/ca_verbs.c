@@ -9,8 +9,7 @@ int ca_fail(const char *command, enum err error, const struct errinfo *info)
 {
     if (error == ERR_INPUT)
         return cli_fail_usage(command, "%s", info->text);
-    cli_say(command, "%s", info->text);
-    return CLI_FAILED;
+    return cli_fail(command, info);
 }
 
 int ca_fail_opening(const char *command, const struct errinfo *info)
@@ -18,6 +17,20 @@ int ca_fail_opening(const char *command, const struct errinfo *info)
     cli_say(command, "%s", info->text);
     cli_say(command, "--dir says where the CA is; `sallyport ca init` makes one");
     return CLI_FAILED;
+}
+
+int ca_open_index(const char *command, const char *directory, bool is_writing, struct index *out,
+                  int64_t *out_ca_end_s)
+{
+    struct errinfo info;
+    struct authority authority;
+    if (authority_load(directory, AUTHORITY_ISSUING, (int64_t)time(NULL), &authority, &info) !=
+        ERR_OK)
+        return ca_fail_opening(command, &info);
+    *out_ca_end_s = certificate_not_after_s(authority.cert);
+    const enum err error = authority_read_index(&authority, is_writing, out, &info);
+    authority_deinit(&authority);
+    return error == ERR_OK ? CLI_OK : cli_fail(command, &info);
 }
 
 enum err passphrase_load(const char *path, struct passphrase *out, struct errinfo *info)

@@ -18,11 +18,18 @@ int ca_crl_command(int argc, char **argv);
 int ca_list_command(int argc, char **argv);
 int ca_inspect_command(int argc, char **argv);
 
-// ca_fail prints the error and returns the exit status: CLI_USAGE for ERR_INPUT, otherwise CLI_FAILED.
+// ca_fail prints the error and returns the exit status: CLI_USAGE for ERR_INPUT, which an option has caused, otherwise
+// CLI_FAILED.
 int ca_fail(const char *command, enum err error, const struct errinfo *info);
 
 // ca_fail_opening prints the error of a CA that could not be opened, and how to make one. Returns CLI_FAILED.
 int ca_fail_opening(const char *command, const struct errinfo *info);
+
+// ca_open_index reads the index of the CA in `directory`, with `is_writing` under its lock (see authority_read_index), and
+// gives the end of the CA itself in Unix seconds. CLI_OK, and then the caller calls index_deinit; or CLI_FAILED, and the
+// error has been printed.
+int ca_open_index(const char *command, const char *directory, bool is_writing, struct index *out,
+                  int64_t *out_ca_end_s);
 
 // ca_print_paths prints the paths of a new CA's files, and of its root's, on stdout. Returns the exit status.
 int ca_print_paths(const char *command, const char *directory, bool has_root);

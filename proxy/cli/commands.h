@@ -20,12 +20,12 @@
       "                                        forwards to the real one with your certificate\n")               \
     X("doctor", doctor_command,                                                                                 \
       "  doctor     --proxy URL --cert FILE --key FILE --ca FILE    does the way through the proxy work?\n")    \
-    X("status", status_command,                                                                                 \
+    X("status", control_command,                                                                                \
       "  status     -c FILE                    the state of the running proxy\n")                               \
-    X("top", top_command, "  top        -c FILE                    its busiest tunnels\n")                      \
+    X("top", control_command, "  top        -c FILE                    its busiest tunnels\n")                  \
     X("tail", control_command,                                                                                  \
       "  tail       -c FILE                    its audit records as they come\n")                               \
-    X("reload", reload_command,                                                                                 \
+    X("reload", control_command,                                                                                \
       "  reload     -c FILE                    read the configuration again\n")                                 \
     X("block", control_command,                                                                                 \
       "  block      -c FILE NAME|sha256:HEX    refuse a client from now on; unblock undoes it\n")               \

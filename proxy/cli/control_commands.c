@@ -1,11 +1,45 @@
-// The commands that send one line to the running proxy and print its answer: block, unblock, kill, drain and tail.
+// The commands that send one line to the running proxy and print its answer.
 #include "proxy/cli/commands.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "auth/base/text.h"
 #include "proxy/admin/control_request.h"
 #include "proxy/cli/control_client.h"
+#include "proxy/cli/status.h"
+
+static const char status_usage[] =
+    "usage: sallyport status (-c FILE | --control SOCKET) [--json]\n"
+    "\n"
+    "Shows the state of the running proxy: configuration and reloads, listeners, sessions and tunnels,\n"
+    "clients, certificates and CRLs with the days left, blocks, the audit log. What needs attention is\n"
+    "marked with `!`.\n"
+    "\n" CONTROL_OPTIONS_HELP "      --json             one object of JSON; see docs/CONTROL.md\n"
+    "  -h, --help             this text\n"
+    "\n"
+    "Exit: 0 done, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
+
+static const char top_usage[] =
+    "usage: sallyport top (-c FILE | --control SOCKET) [--count N] [--json]\n"
+    "\n"
+    "Lists the live tunnels that have moved the most bytes.\n"
+    "\n" CONTROL_OPTIONS_HELP "      --count N          how many, 1 to 1000 (default: 20)\n"
+    "      --json             one object of JSON; see docs/CONTROL.md\n"
+    "  -h, --help             this text\n"
+    "\n"
+    "Exit: 0 done, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
+
+static const char reload_usage[] =
+    "usage: sallyport reload (-c FILE | --control SOCKET) [--json]\n"
+    "\n"
+    "Makes the running proxy read its configuration, and everything that it names, again. It takes\n"
+    "effect as a whole, or not at all; the command waits for it and says what is wrong.\n"
+    "\n" CONTROL_OPTIONS_HELP "      --json             one object of JSON; see docs/CONTROL.md\n"
+    "  -h, --help             this text\n"
+    "\n"
+    "Exit: 0 in force, 1 it is stopping, 2 usage, 3 it cannot be loaded, and the old one stays in\n"
+    "force, 4 there is no proxy.\n";
 
 #define OPTIONS_HELP                                                                               \
     "  NAME                   a client of the configuration\n"                                     \
@@ -110,6 +144,35 @@ static bool add_killed(const struct control_options *options, const struct cli_l
     return true;
 }
 
+// add_count adds how many tunnels are listed, unless it is the usual number.
+static bool add_count(const struct control_options *options, const struct cli_line *line,
+                      struct text *request)
+{
+    (void)line;
+    if (options->count != NULL)
+        text_append_format(request, " %s", options->count);
+    return true;
+}
+
+// print_findings writes each as a compiler does.
+static void print_findings(void *arg, const json_t *root)
+{
+    size_t i = 0;
+    json_t *found = NULL;
+    (void)arg;
+    json_array_foreach(json_object_get(root, "findings"), i, found)
+    {
+        (void)fprintf(stderr, "%s", member_text(found, "file"));
+        if (member_number(found, "line") > 0)
+            (void)fprintf(stderr, ":%lld:%lld", member_number(found, "line"),
+                          member_number(found, "column"));
+        (void)fprintf(stderr, ": %s: %s\n", member_text(found, "severity"),
+                      member_text(found, "message"));
+        if (member_text(found, "hint")[0] != '\0')
+            (void)fprintf(stderr, "    hint: %s\n", member_text(found, "hint"));
+    }
+}
+
 #define WHOM "whom? give NAME, sha256:HEX, or --issuer DN and --serial HEX"
 
 static const struct row {
@@ -121,12 +184,20 @@ static const struct row {
                 struct text *request); // adds what the request is about; NULL: nothing
     const char *missing;               // what is said when it cannot
     bool follows;                      // the answer does not end by itself
+    bool is_silent;                    // the answer's message is printed only when it failed
+    control_line_fn print;             // prints the answer; NULL: its message is all
 } ROWS[] = {
-    {"block", block_usage, CONTROL_TAKES_CERTIFICATE | CONTROL_TAKES_FORCE, 1, add_blocked, WHOM,
-     false},
-    {"unblock", unblock_usage, CONTROL_TAKES_CERTIFICATE, 1, add_blocked, WHOM, false},
-    {"kill", kill_usage, CONTROL_TAKES_JSON, 2, add_killed, "what? give an ID, or client:NAME",
-     false},
+    {"status", .usage = status_usage, .takes = CONTROL_TAKES_JSON, .is_silent = true,
+     .print = status_print},
+    {"top", .usage = top_usage, .takes = CONTROL_TAKES_JSON | CONTROL_TAKES_COUNT, .add = add_count,
+     .is_silent = true, .print = status_print_top},
+    {"reload", .usage = reload_usage, .takes = CONTROL_TAKES_JSON, .print = print_findings},
+    {"block", .usage = block_usage, .takes = CONTROL_TAKES_CERTIFICATE | CONTROL_TAKES_FORCE,
+     .argument_max = 1, .add = add_blocked, .missing = WHOM},
+    {"unblock", .usage = unblock_usage, .takes = CONTROL_TAKES_CERTIFICATE, .argument_max = 1,
+     .add = add_blocked, .missing = WHOM},
+    {"kill", .usage = kill_usage, .takes = CONTROL_TAKES_JSON, .argument_max = 2, .add = add_killed,
+     .missing = "what? give an ID, or client:NAME"},
     {"drain", .usage = drain_usage},
     {"tail", .usage = tail_usage, .takes = CONTROL_TAKES_JSON, .follows = true},
 };
@@ -150,5 +221,5 @@ int control_command(int argc, char **argv)
     if (request.is_cut)
         return cli_fail_usage(row->name, "that is too long");
     return row->follows ? control_follow(&options, data)
-                        : control_ask(&options, data, true, NULL, NULL);
+                        : control_ask(&options, data, !row->is_silent, row->print, NULL);
 }

@@ -31,6 +31,12 @@ void cli_say(const char *command, const char *format, ...)
     va_end(args);
 }
 
+int cli_fail(const char *command, const struct errinfo *info)
+{
+    cli_say(command, "%s", info->text);
+    return CLI_FAILED;
+}
+
 int cli_fail_usage(const char *command, const char *format, ...)
 {
     va_list args;

@@ -20,6 +20,9 @@ enum cli_exit {
 // cli_say writes `sallyport COMMAND: ...` and a line end to stderr.
 void cli_say(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
 
+// cli_fail prints the sentence in `info` and returns CLI_FAILED.
+int cli_fail(const char *command, const struct errinfo *info);
+
 // cli_fail_usage prints the message and where to find help, and returns CLI_USAGE.
 int cli_fail_usage(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
 

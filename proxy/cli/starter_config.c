@@ -72,26 +72,14 @@ enum err starter_allow_parse(struct slice s, struct starter_allow *out, struct e
     return host_pattern_parse(host, &out->host, info);
 }
 
-static void append_hosts(const struct host_pattern *host, struct text *out)
-{
-    switch (host->kind) {
-    case HOST_PATTERN_EXACT:
-        text_append_format(out, "hosts: [\"%s\"], ", host->name.text);
-        break;
-    case HOST_PATTERN_SUFFIX:
-        text_append_format(out, "hosts: [\"*.%s\"], ", host->name.text);
-        break;
-    case HOST_PATTERN_ANY:
-        text_append_string(out, "hosts: [\"*\"], ");
-        break;
-    }
-}
-
 void starter_allow_format(const struct starter_allow *allow, struct text *out)
 {
+    static const char *const before[] = {
+        [HOST_PATTERN_EXACT] = "", [HOST_PATTERN_SUFFIX] = "*.", [HOST_PATTERN_ANY] = "*"};
     text_append_string(out, "- {");
     if (!allow->is_address)
-        append_hosts(&allow->host, out);
+        text_append_format(out, "hosts: [\"%s%s\"], ", before[allow->host.kind],
+                           allow->host.name.text);
     text_append_format(out, "ports: [%u]", (unsigned)allow->port);
     for (size_t i = 0; i < allow->prefix_count; i++) {
         char prefix[IP_PREFIX_TEXT_CAP];

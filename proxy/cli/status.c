@@ -1,33 +1,11 @@
 // The answer as a table for people. What needs attention stands first, marked with `!`.
-#include "proxy/cli/commands.h"
+#include "proxy/cli/status.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "auth/base/text.h"
-#include "proxy/admin/control_request.h"
+#include "auth/base/slice.h"
 #include "proxy/cli/control_client.h"
-
-static const char status_usage[] =
-    "usage: sallyport status (-c FILE | --control SOCKET) [--json]\n"
-    "\n"
-    "Shows the state of the running proxy: configuration and reloads, listeners, sessions and tunnels,\n"
-    "clients, certificates and CRLs with the days left, blocks, the audit log. What needs attention is\n"
-    "marked with `!`.\n"
-    "\n" CONTROL_OPTIONS_HELP "      --json             one object of JSON; see docs/CONTROL.md\n"
-    "  -h, --help             this text\n"
-    "\n"
-    "Exit: 0 done, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
-
-static const char top_usage[] =
-    "usage: sallyport top (-c FILE | --control SOCKET) [--count N] [--json]\n"
-    "\n"
-    "Lists the live tunnels that have moved the most bytes.\n"
-    "\n" CONTROL_OPTIONS_HELP "      --count N          how many, 1 to 1000 (default: 20)\n"
-    "      --json             one object of JSON; see docs/CONTROL.md\n"
-    "  -h, --help             this text\n"
-    "\n"
-    "Exit: 0 done, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
 
 static bool is_true(const json_t *object, const char *name)
 {
@@ -128,7 +106,7 @@ static void print_numbers(const json_t *root, const char *what)
     (void)printf("\n");
 }
 
-static void print_status(void *arg, const json_t *root)
+void status_print(void *arg, const json_t *root)
 {
     const json_t *audit = json_object_get(root, "audit");
     (void)arg;
@@ -160,7 +138,7 @@ static void print_status(void *arg, const json_t *root)
                  member_number(audit, "removed") > 0 ? "  ! the file was removed" : "");
 }
 
-static void print_top(void *arg, const json_t *root)
+void status_print_top(void *arg, const json_t *root)
 {
     const json_t *tunnels = json_object_get(root, "tunnels");
     size_t i = 0;
@@ -177,29 +155,4 @@ static void print_top(void *arg, const json_t *root)
                      member_number(at, "age_ms") / 1000);
         print_row(at, "{client} ({source}) -> {host}:{port} ({upstream})\n");
     }
-}
-
-int status_command(int argc, char **argv)
-{
-    struct control_options options;
-    const struct cli_line line =
-        control_options_read(status_usage, CONTROL_TAKES_JSON, 0, argc, argv, &options);
-    if (line.is_over)
-        return line.exit_status;
-    return control_ask(&options, "status", false, print_status, NULL);
-}
-
-int top_command(int argc, char **argv)
-{
-    struct control_options options;
-    struct text request;
-    char data[CONTROL_LINE_MAX + 1];
-    const struct cli_line line = control_options_read(
-        top_usage, CONTROL_TAKES_JSON | CONTROL_TAKES_COUNT, 0, argc, argv, &options);
-    if (line.is_over)
-        return line.exit_status;
-    text_init(&request, data, sizeof data);
-    text_append_format(&request, "top%s%s", options.count == NULL ? "" : " ",
-                       options.count == NULL ? "" : options.count);
-    return control_ask(&options, data, false, print_top, NULL);
 }

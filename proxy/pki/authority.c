@@ -225,7 +225,7 @@ static enum err load(struct authority *authority, int64_t now_s, struct errinfo 
     TRY(load_certificate(path, &authority->cert, info));
     if (!X509_check_ca(authority->cert))
         return errinfo_set(info, ERR_INPUT, "%s is not the certificate of a CA", path);
-    if (authority_not_after_s(authority) < now_s)
+    if (certificate_not_after_s(authority->cert) < now_s)
         return errinfo_set(info, ERR_INPUT,
                            "the CA in %s has expired: make a new one in another directory", path);
     authority->has_root = X509_NAME_cmp(X509_get_subject_name(authority->cert),
@@ -277,11 +277,6 @@ void authority_deinit(struct authority *authority)
     EVP_PKEY_free(authority->key);
     identity_destroy(authority->identity);
     *authority = (struct authority){0};
-}
-
-int64_t authority_not_after_s(const struct authority *authority)
-{
-    return certificate_not_after_s(authority->cert);
 }
 
 bool authority_has_issued(const struct authority *authority, X509 *cert)

@@ -62,9 +62,6 @@ enum err authority_load_key(struct authority *authority, struct slice passphrase
 // authority_deinit frees what the authority owns, wipes the key, and zeroes the struct.
 void authority_deinit(struct authority *authority);
 
-// authority_not_after_s gives the end of the CA's own validity in Unix seconds.
-int64_t authority_not_after_s(const struct authority *authority);
-
 // authority_has_issued tells whether `cert` was signed by this authority.
 bool authority_has_issued(const struct authority *authority, X509 *cert);
 

@@ -54,7 +54,7 @@ enum err leaf_make(const struct authority *authority, struct certificate_plan *p
                    struct issued *out)
 {
     const struct validity validity =
-        certificate_validity(now_s, ttl_s, authority_not_after_s(authority));
+        certificate_validity(now_s, ttl_s, certificate_not_after_s(authority->cert));
     out->not_after_s = plan->not_after_s = validity.not_after_s;
     out->is_cut = validity.is_cut;
     plan->not_before_s = validity.not_before_s;
