@@ -1,9 +1,9 @@
 // A client is a name, a match, and its rules; order in the file is order in the policy.
 #include "proxy/config/clients.h"
 
-#include "proxy/config/egress.h"
 #include "proxy/config/limits.h"
 #include "proxy/config/rules.h"
+#include "proxy/net/sockaddr.h"
 
 static const char *const mode_words[] = {
     [POLICY_ENFORCE] = "enforce", [POLICY_REPORT] = "report", [POLICY_OPEN] = "open", NULL};
@@ -20,6 +20,47 @@ static const struct key keys[] = {
 };
 
 const struct section client_section = SECTION("a client", keys);
+
+// address_read reads one address that a connection can come from.
+static bool address_read(struct reader *reader, const struct node *node, void *item, void *arg)
+{
+    struct ip_addr *out = item;
+    (void)arg;
+    struct slice text = {0};
+    if (!reader_text(reader, node, "egress address", CONFIG_TEXT_MAX, &text))
+        return false;
+    if (ip_addr_parse(text, out) != ERR_OK)
+        return reader_refuse(reader, node, "egress address", "not an address",
+                             "one address of this machine, without a prefix length");
+    const struct ip_addr canonical = ip_addr_canonical(out);
+    if (ip_addr_classify(out) == IP_CLASS_CLOSED || canonical.family != out->family)
+        return reader_refuse(reader, node, "egress address", "nothing can come from there", "");
+    if (!address_is_local(out))
+        reader_warning(
+            reader, node,
+            "egress address `%s` is not on this machine now"
+            "\nip address add %s dev INTERFACE; until then requests that need it are refused",
+            reader_quote(reader, text), reader->quoted);
+    return true;
+}
+
+static const struct key egress_keys[] = {KEY_KNOWN("addresses", KEY_REQUIRED)};
+
+const struct section egress_section = SECTION("`egress`", egress_keys);
+
+// egress_read reads the addresses of this machine that the client's connections go out from. One that is not on this machine
+// is a warning: it may come later, and until then requests that need it are refused.
+static void egress_read(struct reader *reader, const struct node *node, struct client *client)
+{
+    static const struct items addresses = {.what = "`addresses`",
+                                           .min = 1,
+                                           .max = EGRESS_MAX_ADDRESSES,
+                                           .size = sizeof(struct ip_addr),
+                                           .read = address_read};
+    if (section_read(reader, node, &egress_section, NULL))
+        client->egress =
+            reader_items(reader, node_get(node, "addresses"), &addresses, &client->egress_count);
+}
 
 // scope is what all clients share while they are read.
 struct scope {

@@ -26,13 +26,12 @@ static bool secrets_read(struct slice text, struct ticket_settings *out)
 {
     out->secret_count = 0;
     while (text.len > 0) {
-        const uint8_t *end = memchr(text.data, '\n', text.len);
-        const size_t len = end == NULL ? text.len : (size_t)(end - text.data);
+        const struct slice line = slice_first(text, slice_find(text, '\n'));
         if (out->secret_count == TICKET_SECRETS_MAX ||
-            !secret_read(slice_first(text, len), out->secrets[out->secret_count]))
+            !secret_read(line, out->secrets[out->secret_count]))
             return false;
         out->secret_count++;
-        text = slice_from(text, end == NULL ? len : len + 1);
+        text = slice_from(text, line.len + 1);
     }
     return out->secret_count > 0;
 }

@@ -11,7 +11,6 @@
 #include "auth/base/text.h"
 #include "proxy/config/clients.h"
 #include "proxy/config/control.h"
-#include "proxy/config/egress.h"
 #include "proxy/config/limits.h"
 #include "proxy/config/listeners.h"
 #include "proxy/config/resolving.h"
