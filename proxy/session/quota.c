@@ -14,6 +14,7 @@ struct verdict quota_take(struct quota *quota, const struct peer *peer)
     if (!ledger_take_tunnel(context->ledger, peer->account, limits, &refusal))
         return verdict_limited(&refusal);
     quota->account = peer->account;
+    quota->is_new = false;
     quota->age_ms = limits->age_ms;
     quota->idle_ms = limits->idle_ms;
     return (struct verdict){.kind = VERDICT_GO};
