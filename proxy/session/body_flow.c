@@ -243,6 +243,11 @@ enum body_flow_status body_flow_step(struct body_flow *flow)
     }
 }
 
+bool body_flow_is_cut(const struct body_flow *flow)
+{
+    return buffer_len(flow->out) > 0 && flow->out->start > 0;
+}
+
 struct slice body_flow_unread(const struct body_flow *flow)
 {
     return buffer_unread(flow->in);

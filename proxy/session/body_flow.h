@@ -76,6 +76,9 @@ enum err body_flow_push(struct body_flow *flow) MUST_USE;
 // body_flow_step moves what can be moved now, within a fair share.
 enum body_flow_status body_flow_step(struct body_flow *flow);
 
+// body_flow_is_cut tells whether only a part of what stands in `out` has been written.
+bool body_flow_is_cut(const struct body_flow *flow);
+
 // body_flow_unread gives what has been read and is not understood: once the body is read, what stands behind.
 struct slice body_flow_unread(const struct body_flow *flow);
 

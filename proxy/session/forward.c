@@ -187,16 +187,17 @@ static enum forward_status step_up(struct forward *forward)
     return FORWARD_WAITS;
 }
 
-// put_head puts a head on its way to the client. FORWARD_MORE, unless it cannot.
+// put_head puts a head on its way to the client, and drops what it was read from. FORWARD_MORE, unless it cannot.
 static enum forward_status put_head(struct forward *forward, const struct response_out *out)
 {
     struct text text;
     if (!body_flow_begin_out(&forward->down, &text))
         return broken(forward, REASON_NO_MEMORY);
     message_append_response(out, &text);
-    return body_flow_end_out(&forward->down, &text)
-               ? FORWARD_MORE
-               : bad(forward, REASON_BAD_RESPONSE, "head too large");
+    if (!body_flow_end_out(&forward->down, &text))
+        return bad(forward, REASON_BAD_RESPONSE, "head too large");
+    buffer_consume(forward->down.in, out->head->len);
+    return FORWARD_MORE;
 }
 
 // begin_down answers the client: `head` is the one that is not interim.
@@ -216,7 +217,6 @@ static enum forward_status begin_down(struct forward *forward, const struct mess
     forward->is_target_kept = head->is_persistent && head->body != BODY_TO_END;
     forward->is_answered = true;
     forward->status = head->status;
-    buffer_consume(forward->down.in, head->len);
     return FORWARD_MORE;
 }
 
@@ -229,10 +229,10 @@ static enum forward_status pass_interim(struct forward *forward, const struct me
     const struct response_out out = {.head = head, .for_minor_version = 1};
     if (++forward->interim_count > MAX_INTERIM)
         return bad(forward, REASON_BAD_RESPONSE, "too many interim responses");
-    const enum forward_status status = is_wanted ? put_head(forward, &out) : FORWARD_MORE;
-    if (status == FORWARD_MORE)
-        buffer_consume(forward->down.in, head->len);
-    return status;
+    if (is_wanted)
+        return put_head(forward, &out);
+    buffer_consume(forward->down.in, head->len);
+    return FORWARD_MORE;
 }
 
 // take_head acts on a response's head. FORWARD_MORE: something has happened, go on.
@@ -243,9 +243,9 @@ static enum forward_status take_head(struct forward *forward, const struct messa
         // that both sides have agreed on (RFC 9110 7.8).
         if (!forward->request->head.is_websocket || !head->is_websocket || !forward->up.is_done)
             return bad(forward, REASON_BAD_RESPONSE, "a protocol switch not asked for");
-        forward->switched = *head;
-        forward->status = head->status;
-        return FORWARD_UPGRADED;
+        const struct response_out out = {.head = head, .for_minor_version = 1};
+        const enum forward_status status = put_head(forward, &out);
+        return status == FORWARD_MORE ? FORWARD_UPGRADED : status;
     }
     if (head->status < 200)
         return pass_interim(forward, head);
@@ -368,14 +368,5 @@ int forward_take_reusable(struct forward *forward)
     if (forward->is_last || !forward->is_target_kept || !forward->up.is_done ||
         forward->down.has_end || body_flow_unread(&forward->down).len > 0)
         return -1;
-    return tcp_stream_take_fd(&forward->upstream);
-}
-
-int forward_take_upgraded(struct forward *forward, struct text *answer, struct slice *out_behind)
-{
-    const struct response_out out = {.head = &forward->switched, .for_minor_version = 1};
-    text_append(answer, buffer_unread(forward->down.out)); // interim responses not sent yet
-    message_append_response(&out, answer);
-    *out_behind = slice_from(body_flow_unread(&forward->down), forward->switched.len);
     return tcp_stream_take_fd(&forward->upstream);
 }

@@ -20,7 +20,7 @@ enum forward_status {
     FORWARD_WAITS,
     FORWARD_MORE,       // its share of this turn is used up
     FORWARD_FINISHED,   // the response has been passed on whole
-    FORWARD_UPGRADED,   // the target speaks WebSocket from here on: see forward_take_upgraded
+    FORWARD_UPGRADED,   // the target speaks WebSocket from here on: the 101 stands in `down.out`
     FORWARD_UNANSWERED, // the target ended before it had said anything: `reason`, `why`
     FORWARD_BAD, // what comes cannot be passed on; the client has got nothing: `reason` says whose fault, `why`
     FORWARD_BROKEN, // somebody broke off: `reason`; the other side is to see a reset, too
@@ -46,7 +46,6 @@ struct forward {
     int64_t active_ms;    // monotonic; when something was last passed on
     int64_t body_ms;      // monotonic; since when the body's bytes are counted
     uint64_t body_len;    // bytes of it that had been passed on then
-    struct message_head switched; // private; of the 101, borrowed from what has been read
 };
 
 // forward_create begins to pass a request on over the connected socket `fd`, which it takes over, also on an error.
@@ -81,7 +80,3 @@ void forward_update_interest(struct forward *forward);
 // forward_take_reusable hands the connection to the target over where it can take another request; -1: it
 // cannot. Only when finished.
 int forward_take_reusable(struct forward *forward);
-
-// forward_take_upgraded hands it over with the head for the client, appended to `answer`, and what came after the
-// target's, borrowed from `forward`. Only when upgraded.
-int forward_take_upgraded(struct forward *forward, struct text *answer, struct slice *out_behind);

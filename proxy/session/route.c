@@ -41,17 +41,10 @@ enum err route_open_tunnel(struct route *route, struct peer *peer, struct slice 
 
 enum err route_open_upgraded(struct route *route, struct peer *peer)
 {
-    struct buffer_pool *pool = &peer->context->buffers;
-    struct buffer *answer = buffer_pool_take(pool);
-    struct slice rest;
-    struct text text;
-    if (answer == NULL)
-        return ERR_MEMORY;
-    text_init(&text, (char *)answer->data, BUFFER_CAP);
-    const int fd = forward_take_upgraded(route->forward, &text, &rest);
-    const enum err error = open_tunnel(route, peer, fd, text_slice(&text), rest);
-    buffer_pool_give(pool, &answer);
-    return error;
+    struct forward *forward = route->forward;
+    const int fd = tcp_stream_take_fd(&forward->upstream);
+    return open_tunnel(route, peer, fd, buffer_unread(forward->down.out),
+                       body_flow_unread(&forward->down));
 }
 
 enum err route_forward(struct route *route, struct peer *peer, const struct request *request)

@@ -166,6 +166,25 @@ static void the_head_goes_with_the_first_bytes(void **state)
     bench_end(&bench);
 }
 
+static void a_head_that_has_gone_out_in_part_is_told_apart(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct text text;
+    bench_begin(&bench);
+    assert_true(body_flow_begin_out(&bench.flow, &text));
+    text_append_string(&text, "HEAD\r\n");
+    assert_true(body_flow_end_out(&bench.flow, &text));
+    assert_false(body_flow_is_cut(&bench.flow));
+    bench.to->room = 3;
+    assert_int_equal(body_flow_push(&bench.flow), ERR_AGAIN);
+    assert_true(body_flow_is_cut(&bench.flow));
+    bench.to->room = 3;
+    assert_int_equal(body_flow_push(&bench.flow), ERR_OK);
+    assert_false(body_flow_is_cut(&bench.flow));
+    bench_end(&bench);
+}
+
 static const struct {
     enum body_kind kind;
     const char *text;
@@ -217,6 +236,7 @@ int main(void)
         cmocka_unit_test(what_comes_out_is_what_went_in),
         cmocka_unit_test(a_waiting_flow_holds_no_buffer),
         cmocka_unit_test(the_head_goes_with_the_first_bytes),
+        cmocka_unit_test(a_head_that_has_gone_out_in_part_is_told_apart),
         cmocka_unit_test(a_body_that_breaks_off_is_never_ended),
         cmocka_unit_test(a_receiver_that_fails_is_told_apart),
     };
