@@ -272,13 +272,14 @@ static void take_request(struct exchange *exchange, struct message_head *head)
 {
     struct request *request = &exchange->request;
     const bool is_draining = exchange->peer->context->is_draining;
-    if (peer_take_head(exchange->peer, head) != ERR_OK) {
+    const bool is_connect = head->method == METHOD_CONNECT; // nothing of its head is sent on
+    if (!is_connect && peer_take_head(exchange->peer, head) != ERR_OK) {
         exchange_end(exchange, REASON_NO_MEMORY);
         return;
     }
     const struct verdict taken = request_take(request, head);
-    if (!request->is_plain)
-        peer_drop_head(exchange->peer);
+    if (is_connect)
+        peer_consume_inbox(exchange->peer, head->len);
     if (!conclude(exchange, taken))
         return;
     exchange->ending.may_keep = head->is_persistent;
