@@ -48,7 +48,6 @@ static void parse_http(struct slice rest, struct absolute_url *out, const char *
     const size_t len = authority_len(rest);
     const struct slice authority = slice_first(rest, len);
     out->path = slice_from(rest, len);
-    out->is_path_query = out->path.len > 0 && out->path.data[0] == '?';
     out->kind = URL_BAD;
     *out_why = "userinfo in the URL";
     if (slice_find(authority, '@') < authority.len)

@@ -20,7 +20,6 @@ struct absolute_url {
     struct target target;
     struct slice
         path; // from the first `/` on, with the query; empty: the URL has neither path nor query
-    bool is_path_query; // `path` begins with `?`: a `/` belongs in front
 };
 
 // absolute_url_parse reads the target of a request that is no CONNECT. A left-out port is 80. Userinfo,

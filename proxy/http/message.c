@@ -58,7 +58,7 @@ static void append_target(const struct request_out *request, struct text *out)
     const bool is_options = slice_equal(request->head->method_text, SLICE_LITERAL("OPTIONS"));
     if (request->url->path.len == 0)
         text_append_string(out, is_options ? "*" : "/");
-    else if (request->url->is_path_query)
+    else if (request->url->path.data[0] == '?')
         text_append_string(out, "/");
     append_path(request->url->path, out);
 }

@@ -118,8 +118,7 @@ static void accept_one(struct listener *listener, int fd, const struct socket_ad
 static void pause_accepting(struct listener *listener)
 {
     ev_io_stop(listener->loop, &listener->io);
-    ev_timer_set(&listener->pause, exhausted_pause_s, 0.);
-    ev_timer_start(listener->loop, &listener->pause);
+    ev_timer_again(listener->loop, &listener->pause);
 }
 
 // tell_exhausted tells the owner, but not each time.
@@ -132,15 +131,15 @@ static void tell_exhausted(struct listener *listener, int error)
     listener->events.on_exhausted(listener->events.arg, error);
 }
 
-// accept_batch accepts at most `count` connections; false when there are no more for now.
-static bool accept_batch(struct listener *listener, size_t count)
+// accept_batch accepts at most `count` connections of those that wait.
+static void accept_batch(struct listener *listener, size_t count)
 {
     const struct listener_events *events = &listener->events;
     for (size_t i = 0; i < count; i++) {
         struct socket_address name = {.len = sizeof name.storage};
         if (events->may_accept != NULL && !events->may_accept(events->arg)) {
             pause_accepting(listener);
-            return false;
+            return;
         }
         const int fd = accept4(listener->io.fd, (struct sockaddr *)&name.storage, &name.len,
                                SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -149,14 +148,13 @@ static bool accept_batch(struct listener *listener, size_t count)
             continue;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK)
-            return false;
+            return;
         if (is_passing(errno))
             continue;
         tell_exhausted(listener, errno);
         pause_accepting(listener);
-        return false;
+        return;
     }
-    return true;
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
@@ -165,7 +163,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
     (void)events;
     struct listener *listener = io->data;
     ASSERT(listener->magic == LISTENER_MAGIC);
-    (void)accept_batch(listener, ACCEPT_BATCH);
+    accept_batch(listener, ACCEPT_BATCH);
 }
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
@@ -173,6 +171,7 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     struct listener *listener = timer->data;
     ASSERT(listener->magic == LISTENER_MAGIC);
+    ev_timer_stop(loop, timer);
     ev_io_start(loop, &listener->io);
 }
 
@@ -185,7 +184,7 @@ struct listener *listener_start(struct ev_loop *loop, int fd, const struct liste
     listener->loop = loop;
     listener->events = *events;
     ev_io_init(&listener->io, on_readable, fd, EV_READ);
-    ev_timer_init(&listener->pause, on_pause_over, exhausted_pause_s, 0.);
+    ev_timer_init(&listener->pause, on_pause_over, 0., exhausted_pause_s);
     listener->io.data = listener;
     listener->pause.data = listener;
     ev_io_start(loop, &listener->io);
@@ -199,7 +198,7 @@ void listener_set_arg(struct listener *listener, void *arg)
 
 void listener_accept_waiting(struct listener *listener)
 {
-    (void)accept_batch(listener, LISTEN_BACKLOG);
+    accept_batch(listener, LISTEN_BACKLOG);
 }
 
 void listener_move(struct listener *listener, struct ev_loop *loop)

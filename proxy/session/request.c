@@ -19,7 +19,7 @@ static bool is_good_host(const struct message_head *head)
 
 static struct verdict bad(const char *detail)
 {
-    return verdict_bad_request(REASON_BAD_REQUEST, detail, NULL);
+    return verdict_error(400, REASON_BAD_REQUEST, detail);
 }
 
 static struct verdict take_connect(struct request *request, const struct message_head *head)
@@ -75,7 +75,9 @@ static struct verdict take_other(struct request *request)
         return take_plain(request);
     if (kind == URL_BAD)
         return verdict_error(400, REASON_BAD_TARGET, why);
-    return verdict_bad_request(refusals[kind].reason, refusals[kind].detail, refusals[kind].help);
+    struct verdict verdict = verdict_error(400, refusals[kind].reason, refusals[kind].detail);
+    verdict.help = refusals[kind].help;
+    return verdict;
 }
 
 struct verdict request_take(struct request *request, const struct message_head *head)

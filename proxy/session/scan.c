@@ -42,7 +42,8 @@ static bool make_room(struct scan *scan)
     return true;
 }
 
-void scan_add_client(struct scan *scan, const char *name, uint64_t sessions, uint64_t tunnels)
+// add_client adds to the numbers of a client.
+static void add_client(struct scan *scan, const char *name, uint64_t sessions, uint64_t tunnels)
 {
     if (!make_room(scan)) {
         scan->is_partial = true;
@@ -62,7 +63,8 @@ static uint64_t bytes_of(const struct scan_tunnel *tunnel)
     return tunnel->bytes_up + tunnel->bytes_down;
 }
 
-void scan_add_tunnel(struct scan *scan, const struct scan_tunnel *tunnel)
+// add_tunnel keeps a tunnel if it is one of the `max_tunnels` that have moved the most bytes.
+static void add_tunnel(struct scan *scan, const struct scan_tunnel *tunnel)
 {
     if (scan->tunnels == NULL)
         scan->tunnels = calloc(scan->max_tunnels, sizeof *scan->tunnels);
@@ -96,10 +98,10 @@ void scan_add(struct scan *sum, const struct scan *part)
     for (size_t i = 0; i < part->client_cap; i++) {
         const struct scan_client *client = &part->clients[i];
         if (client->name[0] != '\0')
-            scan_add_client(sum, client->name, client->sessions, client->tunnels);
+            add_client(sum, client->name, client->sessions, client->tunnels);
     }
     for (size_t i = 0; i < part->tunnel_count; i++)
-        scan_add_tunnel(sum, &part->tunnels[i]);
+        add_tunnel(sum, &part->tunnels[i]);
     sum->nobody_sessions += part->nobody_sessions;
     sum->killed += part->killed;
     sum->is_partial |= part->is_partial;
@@ -120,7 +122,7 @@ static void list_tunnel(const struct session *session, const char *client, struc
     (void)string_copy(tunnel.id, sizeof tunnel.id, slice_of_string(exchange->id));
     (void)string_copy(tunnel.client, sizeof tunnel.client, slice_of_string(client));
     (void)target_format_host(target, tunnel.host);
-    scan_add_tunnel(scan, &tunnel);
+    add_tunnel(scan, &tunnel);
 }
 
 static void count_session(const struct session *session, struct scan *scan)
@@ -130,7 +132,7 @@ static void count_session(const struct session *session, struct scan *scan)
     if (client == NULL)
         scan->nobody_sessions++;
     else
-        scan_add_client(scan, client->name, 1, has_tunnel ? 1 : 0);
+        add_client(scan, client->name, 1, has_tunnel ? 1 : 0);
     if (has_tunnel && scan->kind == SCAN_TUNNELS)
         list_tunnel(session, client == NULL ? "" : client->name, scan);
 }

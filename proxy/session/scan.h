@@ -65,12 +65,6 @@ void scan_step(void *owner);
 // scan_finish ends the one under way, if any, as it is: the worker ends, or has no sessions left.
 void scan_finish(struct session_context *context);
 
-// scan_add_client adds to the numbers of a client.
-void scan_add_client(struct scan *scan, const char *name, uint64_t sessions, uint64_t tunnels);
-
-// scan_add_tunnel keeps a tunnel if it is one of the `max_tunnels` that have moved the most bytes.
-void scan_add_tunnel(struct scan *scan, const struct scan_tunnel *tunnel);
-
 // scan_add adds the answer of one to another, of the same kind.
 void scan_add(struct scan *sum, const struct scan *part);
 

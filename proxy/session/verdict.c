@@ -28,13 +28,6 @@ struct verdict verdict_error(uint16_t status, enum reason reason, const char *de
                             .detail = detail};
 }
 
-struct verdict verdict_bad_request(enum reason reason, const char *detail, const char *help)
-{
-    struct verdict verdict = verdict_error(400, reason, detail);
-    verdict.help = help;
-    return verdict;
-}
-
 struct verdict verdict_limited(const struct limit_refusal *refusal)
 {
     struct verdict verdict = verdict_error(429, refusal->reason, NULL);

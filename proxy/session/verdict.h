@@ -45,9 +45,6 @@ struct verdict verdict_of_decision(const struct decision *decision, const char *
 // verdict_error refuses what never came to a decision of the policy. `detail` is static memory or NULL, here and below.
 struct verdict verdict_error(uint16_t status, enum reason reason, const char *detail);
 
-// verdict_bad_request refuses a malformed request with a 400; `help` is static memory or NULL.
-struct verdict verdict_bad_request(enum reason reason, const char *detail, const char *help);
-
 // verdict_limited refuses what the policy allows and a limit does not, with a 429.
 struct verdict verdict_limited(const struct limit_refusal *refusal);
 

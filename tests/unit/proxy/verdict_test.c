@@ -82,7 +82,7 @@ static void errors_have_the_kind_status_and_words_that_they_were_given(void **st
     (void)state;
     const struct verdict error = verdict_error(503, REASON_DRAINING, "words");
     const struct verdict silent = verdict_error(502, REASON_DNS_FAILED, NULL);
-    const struct verdict bad = verdict_bad_request(REASON_BAD_TARGET, "words", "A sentence.");
+    const struct verdict bad = verdict_error(400, REASON_BAD_TARGET, "words");
     const struct verdict late = verdict_late(504, REASON_TIMEOUT, "words");
     const struct {
         const struct verdict *verdict;
@@ -94,7 +94,7 @@ static void errors_have_the_kind_status_and_words_that_they_were_given(void **st
     } rows[] = {
         {&error, VERDICT_REFUSE, 503, REASON_DRAINING, "words", NULL},
         {&silent, VERDICT_REFUSE, 502, REASON_DNS_FAILED, NULL, NULL},
-        {&bad, VERDICT_REFUSE, 400, REASON_BAD_TARGET, "words", "A sentence."},
+        {&bad, VERDICT_REFUSE, 400, REASON_BAD_TARGET, "words", NULL},
         {&late, VERDICT_REFUSE_LATE, 504, REASON_TIMEOUT, "words", NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
