@@ -143,9 +143,13 @@ static bool go_on(struct control *control, const struct waiter *waiter)
     const struct service *service = control->service;
     switch (waiter->kind) {
     case WAIT_RELOAD:
-        if (service->reloads.done < waiter->number)
+        if (service->reloads.done >= waiter->number)
+            answer_reload(control, waiter->call);
+        else if (service->reloads.begun < waiter->number && reload_refusal(service) != NULL)
+            answer(control, waiter->call, EXIT_FAILED,
+                   reload_refusal(service)); // it will not begin
+        else
             return false;
-        answer_reload(control, waiter->call);
         return true;
     case WAIT_BLOCKS:
         if (service->rollout.adopted_generation >= waiter->number)

@@ -211,8 +211,8 @@ static void be_adopted(struct service *service)
     log_info("%s", service->reloads.message);
 }
 
-// hand_over gives a snapshot to every worker, with the sockets that are new in it. Only the first time that a worker has
-// no memory for it is logged.
+// hand_over gives a snapshot to every worker, with the sockets that it has not taken yet. Only the first time that a worker
+// has no memory for it is logged.
 static void hand_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
 {
     struct rollout *rollout = &service->rollout;
@@ -221,8 +221,7 @@ static void hand_over(struct service *service, struct snapshot *snapshot, struct
     uint32_t count = 0;
     snapshot->generation = ++rollout->generation;
     for (uint32_t w = 0; w < service->worker_count; w++) {
-        const enum err error =
-            worker_adopt(service->workers[w], snapshot, sockets_take(sockets, w));
+        const enum err error = worker_adopt(service->workers[w], snapshot, sockets_of(sockets, w));
         if (error == ERR_OK)
             count++;
         else if (error != ERR_EOF && !is_again)
@@ -231,7 +230,6 @@ static void hand_over(struct service *service, struct snapshot *snapshot, struct
                       "has one, and is given it twice a second",
                       w);
         is_whole &= error == ERR_OK || error == ERR_EOF;
-        sockets_taken(sockets, w);
     }
     snapshot_unref(service->snapshot);
     service->snapshot = snapshot;
@@ -246,6 +244,7 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
     service_apply_limits(service, snapshot);
     snapshot->blocks = blocklist_ref(service->blocks);
     service->reloads.in_force_since_s = (int64_t)time(NULL);
+    sockets_carry(sockets, snapshot, &service->sockets, service->snapshot);
     hand_over(service, snapshot, sockets);
     sockets_close(&service->sockets);
     service->sockets = *sockets;
@@ -261,7 +260,7 @@ static bool revise(struct service *service, struct taking *taking)
         (void)rollout_handed(&service->rollout, 0, false);
         return false;
     }
-    hand_over(service, revision, &service->sockets); // every socket stays where it is
+    hand_over(service, revision, &service->sockets);
     horizon_follow(&service->horizon, revision);
     return true;
 }

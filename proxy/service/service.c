@@ -68,16 +68,14 @@ static enum err start_workers(struct service *service, struct errinfo *info)
     for (uint32_t w = 0; w < count; w++) {
         const struct worker_options options = {
             .index = w,
-            .listener_fds = sockets_take(&service->sockets, w),
+            .listener_fds = sockets_of(&service->sockets, w),
             .context = &shared,
             .descriptors = service->descriptors,
             .base_descriptors = base,
             .exits = &service->exits,
             .adopted = &service->adopted,
         };
-        const enum err error = worker_start(&options, &service->workers[w], info);
-        sockets_taken(&service->sockets, w); // the worker has them, or has closed them
-        TRY(error);
+        TRY(worker_start(&options, &service->workers[w], info));
         service->worker_count++;
     }
     return ERR_OK;

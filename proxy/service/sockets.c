@@ -64,15 +64,21 @@ enum err sockets_open(const struct snapshot *snapshot, uint32_t worker_count,
     return error;
 }
 
-const int *sockets_take(struct sockets *sockets, uint32_t worker)
+int *sockets_of(struct sockets *sockets, uint32_t worker)
 {
     return sockets->fds + worker * sockets->listener_count;
 }
 
-void sockets_taken(struct sockets *sockets, uint32_t worker)
+void sockets_carry(struct sockets *sockets, const struct snapshot *snapshot, struct sockets *old,
+                   const struct snapshot *old_snapshot)
 {
-    for (size_t l = 0; l < sockets->listener_count; l++)
-        sockets->fds[worker * sockets->listener_count + l] = -1;
+    for (size_t l = 0; l < snapshot->listener_count; l++) {
+        const size_t place = find_place(&snapshot->listeners[l], old_snapshot);
+        for (uint32_t w = 0; place < old->listener_count && w < old->worker_count; w++) {
+            sockets_of(sockets, w)[l] = sockets_of(old, w)[place];
+            sockets_of(old, w)[place] = -1;
+        }
+    }
 }
 
 void sockets_close(struct sockets *sockets)

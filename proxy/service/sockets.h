@@ -19,12 +19,14 @@ enum err sockets_open(const struct snapshot *snapshot, uint32_t worker_count,
                       const struct snapshot *old_snapshot, const struct sockets *old,
                       struct sockets *out, struct errinfo *info) MUST_USE;
 
-// sockets_take gives the descriptors of one worker, one a listener (-1: the one it has already), for it to
-// own. The array is borrowed until sockets_close.
-const int *sockets_take(struct sockets *sockets, uint32_t worker);
+// sockets_of gives the descriptors of one worker, one a listener (-1: the one it has already). The worker takes a
+// descriptor by writing -1 in its place. The array is borrowed until sockets_close.
+int *sockets_of(struct sockets *sockets, uint32_t worker);
 
-// sockets_taken notes that a worker owns its descriptors now.
-void sockets_taken(struct sockets *sockets, uint32_t worker);
+// sockets_carry moves what no worker has taken from `old` to the same place in `sockets`, so that a worker that missed
+// `old_snapshot` gets it with `snapshot`.
+void sockets_carry(struct sockets *sockets, const struct snapshot *snapshot, struct sockets *old,
+                   const struct snapshot *old_snapshot);
 
-// sockets_close closes what nobody took and frees.
+// sockets_close closes what no worker has taken, and frees.
 void sockets_close(struct sockets *sockets);

@@ -136,18 +136,14 @@ static bool open_port(struct port *port)
     return true;
 }
 
-// make_ports takes the descriptors over. NULL without memory, or where `worker` is NULL: then they are closed.
-static struct port *make_ports(struct worker *worker, const struct snapshot *snapshot,
-                               const int *fds)
+// make_ports takes the descriptors over and leaves -1 in their place. NULL without memory: then it takes none.
+static struct port *make_ports(struct worker *worker, const struct snapshot *snapshot, int *fds)
 {
     const size_t count = snapshot->listener_count;
-    struct port *ports = worker == NULL ? NULL : calloc(count, sizeof *ports);
-    for (size_t i = 0; i < count; i++) {
-        if (ports != NULL)
-            ports[i] =
-                (struct port){.worker = worker, .config = &snapshot->listeners[i], .fd = fds[i]};
-        else if (fds[i] >= 0)
-            (void)close(fds[i]);
+    struct port *ports = calloc(count, sizeof *ports);
+    for (size_t i = 0; ports != NULL && i < count; i++) {
+        ports[i] = (struct port){.worker = worker, .config = &snapshot->listeners[i], .fd = fds[i]};
+        fds[i] = -1;
     }
     return ports;
 }
@@ -259,10 +255,10 @@ static void drop_update(struct update *update)
     free(update);
 }
 
-enum err worker_adopt(struct worker *worker, struct snapshot *snapshot, const int *listener_fds)
+enum err worker_adopt(struct worker *worker, struct snapshot *snapshot, int *listener_fds)
 {
     struct update *update = calloc(1, sizeof *update);
-    struct port *ports = make_ports(update == NULL ? NULL : worker, snapshot, listener_fds);
+    struct port *ports = update == NULL ? NULL : make_ports(worker, snapshot, listener_fds);
     if (ports == NULL) {
         free(update);
         return ERR_MEMORY;
@@ -410,7 +406,8 @@ enum err worker_start(const struct worker_options *options, struct worker **out,
 {
     const struct session_context *context = options->context;
     struct worker *worker = calloc(1, sizeof *worker);
-    struct port *ports = make_ports(worker, context->snapshot, options->listener_fds);
+    struct port *ports =
+        worker == NULL ? NULL : make_ports(worker, context->snapshot, options->listener_fds);
     *out = NULL;
     if (ports == NULL) {
         free(worker);

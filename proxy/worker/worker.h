@@ -11,8 +11,9 @@ struct worker;
 struct scan;
 
 struct worker_options {
-    uint32_t index;          // from 0; for messages
-    const int *listener_fds; // one for each listener of the snapshot, taken over
+    uint32_t index; // from 0; for messages
+    int *
+        listener_fds; // one for each listener of the snapshot; -1 is left in place of what was taken
     // What the workers share, copied: snapshot (a reference is taken), audit, tickets, ledger, sources, refusals and
     // refused_requests (borrowed; must outlive the worker). The rest is zero.
     const struct session_context *context;
@@ -31,16 +32,16 @@ enum worker_message {
     WORKER_CLOCK_SET = LOOP_FIRST_OWN, // the wall clock was set: judge the live tunnels again
 };
 
-// worker_start makes a worker and starts its thread. On an error the descriptors are closed.
+// worker_start makes a worker and starts its thread. On an error what it had taken of the descriptors is closed.
 enum err worker_start(const struct worker_options *options, struct worker **out,
                       struct errinfo *info) MUST_USE;
 
 // worker_adopt sends a new snapshot. The worker takes its own reference, keeps the sockets of the listeners whose address
 // stays (`listener_fds` has -1 for them), accepts from the new ones, empties and closes those that are gone, and judges its
-// live tunnels again. It owns the descriptors, even after an error. Call it only after every earlier snapshot has been
-// adopted. ERR_MEMORY: nothing changes. ERR_EOF: the worker has ended, so there is nothing to change.
-enum err worker_adopt(struct worker *worker, struct snapshot *snapshot,
-                      const int *listener_fds) MUST_USE;
+// live tunnels again. It takes the descriptors and leaves -1 in their place. Call it only after every earlier snapshot has
+// been adopted. ERR_MEMORY: nothing changes, and no descriptor is taken. ERR_EOF: the worker has ended, so there is nothing
+// to change; the descriptors are closed.
+enum err worker_adopt(struct worker *worker, struct snapshot *snapshot, int *listener_fds) MUST_USE;
 
 // worker_scan sends a scan. Its `on_done` is called on the worker's thread, even if the worker ends meanwhile. False: the
 // worker has ended already, and the scan has its counters only. Call it only after every earlier scan has been answered.

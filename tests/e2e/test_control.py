@@ -435,6 +435,27 @@ def test_drain_does_what_sigterm_does(controlled):
     assert proxy.control.admin("drain")["result"] == "ok"
 
 
+def test_a_reload_that_waits_when_a_drain_begins_is_answered_at_once(controlled):
+    proxy = controlled(timeouts={"drain": "60s"})
+    tunnel = proxy.tunnel(proxy.target)
+    large = "# nothing but a comment, over and over again\n" * count(400_000, 60_000)
+    proxy.config_path.write_text(proxy.config_path.read_text() + "\n" + large)
+    with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+        for one in (first, second):  # the second waits until the first is done
+            one.settimeout(PATIENCE)
+            one.connect(str(proxy.control.path))
+            one.sendall(b"reload\n")
+            proxy.control.status()
+        proxy.control.ask(b"drain\n")
+        answer = read_lines(second)[-1]
+        assert "draining" in answer["message"] or answer["exit"] == 0  # 0: the first was done early
+        assert read_lines(first)[-1]["exit"] == 0
+    tunnel.echo(b"still there")
+    tunnel.close()
+    assert proxy.wait_exit() == 0
+    proxy.stop()
+
+
 def test_a_refused_client_that_says_nothing_does_not_hold_a_drain_up(controlled, pki):
     stranger = pki.authority("Other CA").leaf("stranger")
     listeners = [

@@ -8,6 +8,7 @@ import mmap
 import os
 import random
 import signal
+import socket
 import ssl
 import struct
 from pathlib import Path
@@ -18,7 +19,7 @@ from support.config import client, write_config
 from support.control import CONTROL, Control
 from support.plain import PlainClient, StrictOrigin, head, ok, url
 from support.proxy import BINARY, run
-from support.scale import IS_SMALL
+from support.scale import IS_SMALL, eventually
 
 pytestmark = pytest.mark.skipif(
     Path(BINARY).name != "starved", reason="needs the program with an allocator that can fail"
@@ -194,6 +195,40 @@ def test_a_reload_that_a_worker_has_no_memory_for_is_no_good_one(starved):
     assert missed > 0 or STRIDE > 1, "with strides the one call that matters may be passed over"
     reloads = control.status()["reloads"]
     assert reloads["failed"] >= missed and reloads["failing_since"] is None  # the last one was good
+
+
+def listening(port):
+    """How many sockets listen on this port: each worker has one."""
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        rows = [line.split() for line in file][1:]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
+
+
+@pytest.mark.parametrize("starved", [2], indirect=True)
+@pytest.mark.parametrize("is_reloaded", [False, True], ids=["alone", "reloaded"])
+def test_a_new_listener_that_a_worker_has_no_memory_for_reaches_it_all_the_same(
+    starved, is_reloaded
+):
+    main = starved.config["listeners"][0]
+
+    def add(first):
+        """Reloads with a new listener; its port, and how often the allocator was called."""
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        added = dict(main, name="added", address=f"127.0.0.1:{port}")
+        write_config(starved.config_path, {**starved.config, "listeners": [main, added]})
+        starved.allocator.fail(first, 1)
+        run("reload", "-c", starved.config_path)
+        return port, starved.allocator.relent()
+
+    first = add(0)[1]
+    while "no memory for a new state" not in starved.stderr.text():
+        assert first > 0, "no call was left to fail"
+        port = add(first)[0]
+        first -= 1  # it is handed over last
+    if is_reloaded:
+        Control(starved).run("reload")
+    eventually(lambda: listening(port) == 2, "a socket for each worker")
 
 
 @pytest.mark.parametrize("starved", [2], indirect=True)
