@@ -46,8 +46,8 @@ struct crl {
     uint8_t key_id[CERT_DIGEST_LEN]; // SHA-256 of its authority key identifier; zeros without one
     bool has_authority;              // it is known who signed it
     uint8_t authority[CERT_DIGEST_LEN]; // as cert_id_of_authority made it
-    bool
-        is_waiting; // its issuer was not known when it was read; its signature is kept, and crl_verify will tell
+    // its issuer was not known when it was read; its signature is kept, and crl_verify will tell
+    bool is_waiting;
     struct crl_signature signature;
     size_t width;     // bytes of one serial in the index
     size_t count;     // entries that revoke

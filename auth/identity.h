@@ -41,15 +41,15 @@ struct chain_record;
 struct identity {
     size_t other_owners; // beside the first one; see identity_share
     char *trust_name;    // owned; the profile that verified it, "" when only presented
-    struct chain_record
-        *record; // owned; of the verified chain, for trust_recheck; NULL when only presented
+    // owned; of the verified chain, for trust_recheck; NULL when only presented
+    struct chain_record *record;
     struct dn subject;
     struct dn issuer;
     struct san *sans;   // owned
     uint8_t *san_bytes; // owned; what the values of `sans` point into
     size_t san_count;
-    struct slice
-        serial; // of serial_bytes; big-endian, no leading zeros; serial 0 is empty, data non-NULL
+    // of serial_bytes; big-endian, no leading zeros; serial 0 is empty, data non-NULL
+    struct slice serial;
     uint8_t serial_bytes[IDENTITY_SERIAL_MAX];
     uint8_t sha256[IDENTITY_DIGEST_LEN];      // of the certificate
     uint8_t spki_sha256[IDENTITY_DIGEST_LEN]; // of its public key

@@ -29,8 +29,8 @@ enum {
 // revocation_list is a list in force, or one whose issuer is not known.
 struct revocation_list {
     struct crl *crl; // ref
-    bool
-        goes_back; // it took the place of an older one with a higher number, as after a CA was restored from a backup
+    // it took the place of an older one with a higher number, as after a CA was restored from a backup
+    bool goes_back;
     bool is_copied; // from another revocation that was finished: its beginning was looked at
 };
 
@@ -39,8 +39,8 @@ struct revocation_list {
 struct revocation {
     struct revocation_list lists[REVOCATION_MAX_CRLS];
     size_t count;
-    const struct crl
-        *by_name[REVOCATION_MAX_CRLS];  // the same; by name, scope and age once finished
+    // the same; by name, scope and age once finished
+    const struct crl *by_name[REVOCATION_MAX_CRLS];
     struct crl_answers *answers;        // owned; NULL when no list waits
     uint8_t (*denied)[CERT_DIGEST_LEN]; // owned; sorted once finished
     size_t denied_count;

@@ -66,8 +66,8 @@ struct audit_decision {
     const struct decision *decision;
     const struct candidate *judged; // the addresses; NULL where it did not come to them
     size_t judged_count;
-    struct slice
-        aliases; // names one after the other, each with a NUL; AUDIT_ALIASES_MAX bytes at most
+    // names one after the other, each with a NUL; AUDIT_ALIASES_MAX bytes at most
+    struct slice aliases;
     const char *config; // id of the snapshot
 };
 
@@ -112,8 +112,8 @@ struct audit_record *audit_refusal_create(const struct audit_refusal *refusal) M
 struct audit_requests {
     int64_t now_ms;     // Unix milliseconds
     const char *client; // name, or NULL: no entry fits
-    const struct ip_addr
-        *source; // where the last one came from; NULL: from more than there was room for
+    // where the last one came from; NULL: from more than there was room for
+    const struct ip_addr *source;
     enum reason reason;
     uint32_t count;
 };

@@ -32,8 +32,8 @@ struct diagnostics {
     size_t error_count;   // kept or not
     size_t warning_count; // kept or not
     size_t dropped_count;
-    size_t
-        pair_count; // errors that a certificate without its key yet, or a key without it, can be the cause of
+    // errors that a certificate without its key yet, or a key without it, can be the cause of
+    size_t pair_count;
     struct diagnostic spare; // private: where the findings past the bound go
 };
 

@@ -111,8 +111,8 @@ static void system_servers_read(struct reader *reader, const struct node *node,
 struct known {
     struct reader *reader; // borrowed
     struct host_list list;
-    const struct host_table
-        *first; // borrowed; names that stand in `hosts` are not taken from the file
+    // borrowed; names that stand in `hosts` are not taken from the file
+    const struct host_table *first;
 };
 
 static bool on_hosts_line(void *arg, const struct ip_addr *address, const struct hostname *name)

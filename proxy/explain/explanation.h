@@ -23,8 +23,8 @@ struct question {
 // explained is one step that the policy told of: an entry that does not fit, a rule, an address, a verdict.
 struct explained {
     struct policy_step step; // without `form`; the candidate is one of explanation_judge
-    struct ip_addr
-        embedded; // the IPv4 address inside that was looked at; IP_NONE: the address itself
+    // the IPv4 address inside that was looked at; IP_NONE: the address itself
+    struct ip_addr embedded;
 };
 
 // misfits counts what does not fit: what is among the steps, and what is more than these hold.
@@ -49,14 +49,14 @@ struct explanation {
     bool is_source_fit;
     const struct candidate *candidates; // borrowed
     size_t candidate_count;
-    const char
-        *origin; // of the candidates: `dns`, `given` or `target`; NULL: it did not come to them
-    const char
-        *dns; // why there are none, by the resolver's word; NULL: it was not asked, or answered
+    // of the candidates: `dns`, `given` or `target`; NULL: it did not come to them
+    const char *origin;
+    // why there are none, by the resolver's word; NULL: it was not asked, or answered
+    const char *dns;
     char live[BLOCK_TEXT_CAP]; // what only the running proxy knows; "": it was not asked
     const char *advice;        // static memory; NULL: the one for the reason
-    bool
-        lacks_source; // there is no answer: the client has `sources`, and the question does not say whence
+    // there is no answer: the client has `sources`, and the question does not say whence
+    bool lacks_source;
     bool is_spoilt; // there was no memory for a step: half an explanation would be a wrong one
 };
 

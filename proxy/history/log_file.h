@@ -10,10 +10,10 @@ struct log_line {
     const char *path;
     size_t number;                     // from 1
     const struct history_entry *entry; // NULL: it is no record
-    struct history_decision
-        *decision; // of an AUDIT_EVENT_DECISION that can be read; otherwise NULL
-    const char
-        *problem; // why it is no record, or why its decision cannot be read; NULL: it can be used
+    // of an AUDIT_EVENT_DECISION that can be read; otherwise NULL
+    struct history_decision *decision;
+    // why it is no record, or why its decision cannot be read; NULL: it can be used
+    const char *problem;
     bool is_torn; // the beginning of a record, such as a kill leaves: no fault of the log's
 };
 

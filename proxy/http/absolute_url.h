@@ -18,8 +18,8 @@ struct absolute_url {
     enum url_kind kind;
     bool is_websocket; // ws://, which only a request to upgrade may use
     struct target target;
-    struct slice
-        path; // from the first `/` on, with the query; empty: the URL has neither path nor query
+    // from the first `/` on, with the query; empty: the URL has neither path nor query
+    struct slice path;
 };
 
 // absolute_url_parse reads the target of a request that is no CONNECT. A left-out port is 80. Userinfo,

@@ -29,8 +29,8 @@ struct message_head {
     uint8_t minor_version; // 0 or 1 of HTTP/1.x
     bool has_close;        // Connection: close; no further field takes it back
     bool is_persistent;    // the sender means to keep the connection (RFC 9112 9.3)
-    bool
-        has_length; // a Content-Length, which may be 0; in answer to HEAD and of 304 not the body's
+    // a Content-Length, which may be 0; in answer to HEAD and of 304 not the body's
+    bool has_length;
     bool is_chunked;   // Transfer-Encoding: chunked; likewise
     bool is_websocket; // Upgrade: websocket; in a request also its Connection option, and HTTP/1.1
     enum body_kind body; // of a request never BODY_TO_END
@@ -46,8 +46,8 @@ struct message_head {
     bool expects_continue; // Expect: 100-continue, in HTTP/1.1 (RFC 9110 10.1.1)
     bool expects_other;    // an unknown Expect
     bool takes_trailers;   // TE: trailers (RFC 9110 10.1.4)
-    bool
-        has_max_forwards; // of OPTIONS and TRACE (RFC 9110 7.6.2); elsewhere it is a field like others
+    // of OPTIONS and TRACE (RFC 9110 7.6.2); elsewhere it is a field like others
+    bool has_max_forwards;
     uint64_t max_forwards;
     // Of a response.
     uint16_t status;     // 100 to 599; 0: a request

@@ -28,8 +28,8 @@ enum { SOURCES_WAIT_MAX_MS = 5000 };
 // source_turn says when a handshake that may begin does so.
 struct source_turn {
     bool is_counted; // sources_end is to follow
-    int64_t
-        wait_ms; // it begins after so long: more of this source have failed than may; 0 to SOURCES_WAIT_MAX_MS
+    // it begins after so long: more of this source have failed than may; 0 to SOURCES_WAIT_MAX_MS
+    int64_t wait_ms;
 };
 
 // sources_begin counts an unfinished handshake of `address` (canonical). REASON_NONE, or the limit that refuses it. Any

@@ -9,8 +9,8 @@ struct lint {
     const struct snapshot *snapshot; // borrowed
     struct diagnostics *diagnostics; // borrowed
     struct places places;
-    struct psl_ctx_st
-        *suffixes;         // owned; the public suffixes; NULL: this machine has no list of them
+    // owned; the public suffixes; NULL: this machine has no list of them
+    struct psl_ctx_st *suffixes;
     struct budget budget;  // for comparing rules with rules
     struct budget listing; // for looking at entries: many rules may share one long list
 };

@@ -24,8 +24,8 @@ struct turn {
     struct ev_loop *loop;     // borrowed
     void (*work)(void *owner);
     int64_t budget_us;
-    int64_t
-        spent_us; // microseconds of this pass; the user may add work that was done outside the queue
+    // microseconds of this pass; the user may add work that was done outside the queue
+    int64_t spent_us;
     uint32_t pass;  // how often the timer has fired
     ev_timer timer; // of length zero; active while entries wait
 };

@@ -22,9 +22,9 @@ struct resolver_query;
 
 // resolver_answer is what is known so far.
 struct resolver_answer {
-    enum resolve_result
-        result;       // RESOLVE_OK as soon as there is an address; else final only with is_complete
-    bool is_complete; // nothing more will come
+    // RESOLVE_OK as soon as there is an address; else final only with is_complete
+    enum resolve_result result;
+    bool is_complete;   // nothing more will come
     bool has_preferred; // the family that is preferred is there, with at least one address
     size_t count;
     struct ip_addr addresses[RESOLVER_MAX_ADDRESSES]; // families in turns, the preferred one first

@@ -13,8 +13,8 @@ struct tcp_stream {
     bool can_read;  // the socket has not said EAGAIN since the last event
     bool can_write; // likewise
     bool is_finished;
-    bool
-        is_reset; // a write found a reset; the kernel reports it once, and a read would then find a FIN
+    // a write found a reset; the kernel reports it once, and a read would then find a FIN
+    bool is_reset;
     struct ev_loop *loop; // borrowed
     ev_io io;
 };

@@ -18,8 +18,8 @@ enum loader_scope {
 struct loader {
     struct wakeup done; // owned by the owner; rung when the thread is done
     enum err error;
-    struct diagnostics
-        diagnostics;           // says why a snapshot could not be made; initialised by loader_start
+    // says why a snapshot could not be made; initialised by loader_start
+    struct diagnostics diagnostics;
     struct snapshot *snapshot; // ref; of LOADER_ALL and LOADER_FILES
     struct taking *taking;     // ref; of the others; NULL: nothing has changed
     pthread_t thread;

@@ -37,8 +37,8 @@ struct service {
     struct snapshot *snapshot; // ref; in force
     struct blocklist *blocks;  // ref; what is, or will at once be, in force
     struct ev_loop *loop;      // borrowed; libev's default loop
-    struct session_context
-        shared;           // what every worker has a copy of; owned, its snapshot is not set
+    // what every worker has a copy of; owned, its snapshot is not set
+    struct session_context shared;
     uint64_t descriptors; // that the process may have
     struct memory_watch memory;
     struct sockets sockets;  // of `snapshot`

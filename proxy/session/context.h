@@ -115,8 +115,8 @@ struct session_context {
     struct chain_cache chains; // of today's snapshot
     struct session_list by_state[SESSION_STATE_COUNT];
     struct session_marks idle; // wait for a request, the longest first
-    struct session_marks
-        unwatched; // the loop does not watch their socket at the moment: a reset is found out each second
+    // the loop does not watch their socket at the moment: a reset is found out each second
+    struct session_marks unwatched;
     struct turn ready;            // move much; driven again in the next pass, after all others
     struct turn handshakes;       // handshakes whose next step is for a later pass
     struct turn sweep;            // still to be judged again under today's snapshot

@@ -34,8 +34,8 @@ struct peer {
     uint8_t *inbox;              // owned; what has been read and belongs to no flow yet
     size_t inbox_len;            // bytes
     size_t inbox_cap;            // bytes
-    struct upstream_pool
-        *upstreams; // owned; connections that the next request may use; NULL: none yet
+    // owned; connections that the next request may use; NULL: none yet
+    struct upstream_pool *upstreams;
 };
 
 // peer_is_current tells whether the client was judged under today's snapshot.

@@ -24,8 +24,8 @@ struct tls_context_options {
     struct slice key_pem;   // unencrypted private key
     enum tls_version min;
     enum tls_version max;
-    uint32_t
-        max_chain; // bytes of certificates that a client may show; bounds every message of its handshake
+    // bytes of certificates that a client may show; bounds every message of its handshake
+    uint32_t max_chain;
     bool is_certificate_optional; // a client without one finishes the handshake, unverified
     // 32 bytes. A session is resumed only under the same ones. NULL: zeros.
     const uint8_t *binding;

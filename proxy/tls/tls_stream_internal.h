@@ -14,9 +14,9 @@ struct tls_stream {
     const char *failure_detail;  // static memory
     SSL *ssl;                    // owned
     struct tls_context *context; // ref; what the stream was made with
-    struct tls_context
-        *selected;        // ref; of a server: what the client's server name has led to; else NULL
-    struct stream *below; // borrowed from the owner
+    // ref; of a server: what the client's server name has led to; else NULL
+    struct tls_context *selected;
+    struct stream *below;     // borrowed from the owner
     struct buffer_pool *pool; // borrowed from the worker
     struct buffer *in;        // borrowed from the pool; ciphertext not yet taken by BoringSSL
     struct buffer *out;       // borrowed from the pool; ciphertext not yet taken by the socket

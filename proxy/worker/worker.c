@@ -43,8 +43,8 @@ struct worker {
     uint32_t magic;
     struct loop_thread thread;
     struct port *ports; // owned; one a listener
-    struct session_context
-        context; // its snapshot is a reference of the worker, its resolver is owned
+    // its snapshot is a reference of the worker, its resolver is owned
+    struct session_context context;
     _Atomic(struct update *) update; // owned; put there by main, taken by the loop
     _Atomic(struct scan *) scan;     // borrowed; put there by main, taken by the loop
     atomic_bool owes_pulse;          // it was asked for a sign of life, and has not given it

@@ -12,8 +12,8 @@ struct scan;
 
 struct worker_options {
     uint32_t index; // from 0; for messages
-    int *
-        listener_fds; // one for each listener of the snapshot; -1 is left in place of what was taken
+    // one for each listener of the snapshot; -1 is left in place of what was taken
+    int *listener_fds;
     // What the workers share, copied: snapshot (a reference is taken), audit, tickets, ledger, sources, refusals and
     // refused_requests (borrowed; must outlive the worker). The rest is zero.
     const struct session_context *context;
