@@ -425,14 +425,9 @@ static void try_again(struct exchange *exchange)
         begin_search(exchange);
 }
 
-// refuse_forward answers in place of the target, from which the client has got no final response. Within an interim
-// response nothing can be said: it breaks off.
+// refuse_forward answers in place of the target, from which the client has got no final response.
 static void refuse_forward(struct exchange *exchange, struct verdict verdict)
 {
-    if (body_flow_is_cut(&exchange->route.forward->down)) {
-        exchange_end(exchange, verdict.reason);
-        return;
-    }
     if (!exchange->route.forward->up.is_done)
         exchange->ending.may_keep = false;
     end_forward(exchange, true);

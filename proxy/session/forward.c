@@ -128,12 +128,13 @@ static enum forward_status broken(struct forward *forward, enum reason reason)
     return FORWARD_BROKEN;
 }
 
-// bad says what is malformed. Where the client has got something already there is no way to say it but to break off.
+// bad says what is malformed. After the response's head, or within an interim response, no answer of our own can tell
+// the client: it breaks off.
 static enum forward_status bad(struct forward *forward, enum reason reason, const char *why)
 {
     forward->why = why;
     forward->reason = reason;
-    return forward->is_answered ? FORWARD_BROKEN : FORWARD_BAD;
+    return forward->is_answered || body_flow_is_cut(&forward->down) ? FORWARD_BROKEN : FORWARD_BAD;
 }
 
 // watch_client reads on after a request that has been read: the next one, or the client's leaving. An end is no

@@ -22,7 +22,7 @@ enum forward_status {
     FORWARD_FINISHED,   // the response has been passed on whole
     FORWARD_UPGRADED,   // the target speaks WebSocket from here on: the 101 stands in `down.out`
     FORWARD_UNANSWERED, // the target ended before it had said anything: `reason`, `why`
-    FORWARD_BAD, // what comes cannot be passed on; the client has got nothing: `reason` says whose fault, `why`
+    FORWARD_BAD, // what comes cannot be passed on; an answer can say so: `reason` says whose fault, `why`
     FORWARD_BROKEN, // somebody broke off: `reason`; the other side is to see a reset, too
 };
 
