@@ -7,16 +7,18 @@
 
 enum { NONE = UINT32_MAX };
 
-// What a key is made of, beside the kinds of SANs.
-enum key_kind {
-    KEY_URI_PREFIX = SAN_IP + 1, // with its final `/`
-    KEY_DNS_SUFFIX,              // with its first dot
-    KEY_SUBJECT,
-    KEY_CN,
-    KEY_SERIAL,
-    KEY_SHA256,
-    KEY_SPKI_SHA256,
+// What a key is made of, beside the parts of an entry.
+enum {
+    KEY_URI_PREFIX = ENTRY_IP + 1, // with its final `/`
+    KEY_DNS_SUFFIX,                // with its first dot
 };
+
+// The parts that name something, the most telling first.
+static const enum entry_part telling[] = {ENTRY_SHA256,  ENTRY_SPKI_SHA256, ENTRY_URI,
+                                          ENTRY_IP,      ENTRY_EMAIL,       ENTRY_DNS,
+                                          ENTRY_SUBJECT, ENTRY_CN,          ENTRY_SERIAL};
+
+enum { TELLING_COUNT = sizeof telling / sizeof telling[0] };
 
 // place is one entry of `match`, numbered in file order.
 struct place {
@@ -57,37 +59,23 @@ static uint64_t key_backward(unsigned kind, struct slice name)
     return key_end(kind, hash);
 }
 
-// key_of_pattern gives the key of an entry that names nothing exactly; 0: it is always tried.
-static uint64_t key_of_pattern(struct slice uri, struct slice dns)
-{
-    if (uri.data != NULL)
-        return key_of(KEY_URI_PREFIX, slice_first(uri, uri.len - 1));
-    return dns.data == NULL ? 0 : key_backward(KEY_DNS_SUFFIX, slice_from(dns, 1));
-}
-
 // key_of_entry gives the key of the most telling thing that an entry asks for; 0: it is always tried.
 static uint64_t key_of_entry(const struct match_entry *entry)
 {
-    const struct slice uri = entry->uri == NULL ? (struct slice){0} : slice_of_string(entry->uri);
-    const struct slice dns = entry->dns == NULL ? (struct slice){0} : slice_of_string(entry->dns);
-    if (entry->sha256 != NULL)
-        return key_of(KEY_SHA256, slice_of(entry->sha256, IDENTITY_DIGEST_LEN));
-    if (entry->spki_sha256 != NULL)
-        return key_of(KEY_SPKI_SHA256, slice_of(entry->spki_sha256, IDENTITY_DIGEST_LEN));
-    if (entry->uri != NULL && !match_is_uri_pattern(uri))
-        return key_of(SAN_URI, uri);
-    if (entry->ip != NULL)
-        return key_of(SAN_IP, ip_addr_slice(entry->ip));
-    if (entry->email != NULL)
-        return key_of(SAN_EMAIL, slice_of_string(entry->email));
-    if (entry->dns != NULL && !match_is_dns_pattern(dns))
-        return key_backward(SAN_DNS, dns);
-    if (entry->subject.data != NULL)
-        return key_of(KEY_SUBJECT, entry->subject);
-    if (entry->cn != NULL)
-        return key_of(KEY_CN, slice_of_string(entry->cn));
-    return entry->serial.data != NULL ? key_of(KEY_SERIAL, entry->serial)
-                                      : key_of_pattern(uri, dns);
+    const struct match_parts parts = match_parts_of(entry);
+    const struct slice uri = parts.of[ENTRY_URI];
+    const struct slice dns = parts.of[ENTRY_DNS];
+    for (size_t i = 0; i < TELLING_COUNT; i++) {
+        const enum entry_part part = telling[i];
+        const bool is_pattern = (part == ENTRY_URI && match_is_uri_pattern(uri)) ||
+                                (part == ENTRY_DNS && match_is_dns_pattern(dns));
+        if (parts.of[part].data != NULL && !is_pattern)
+            return part == ENTRY_DNS ? key_backward(part, dns) : key_of(part, parts.of[part]);
+    }
+    // It names nothing exactly, so that the fixed part of a pattern must do.
+    if (uri.data != NULL)
+        return key_of(KEY_URI_PREFIX, slice_first(uri, uri.len - 1));
+    return dns.data == NULL ? 0 : key_backward(KEY_DNS_SUFFIX, slice_from(dns, 1));
 }
 
 enum err client_index_create(struct arena *arena, const struct client *clients, size_t count,
@@ -154,7 +142,7 @@ static void try_uri(struct search *search, struct slice uri)
         if (uri.data[i] == '/')
             try_key(search, key_end(KEY_URI_PREFIX, hash));
     }
-    try_key(search, key_end(SAN_URI, hash));
+    try_key(search, key_end(ENTRY_URI, hash));
 }
 
 static void try_dns(struct search *search, struct slice name)
@@ -165,7 +153,7 @@ static void try_dns(struct search *search, struct slice name)
         if (name.data[i] == '.')
             try_key(search, key_end(KEY_DNS_SUFFIX, hash));
     }
-    try_key(search, key_end(SAN_DNS, hash));
+    try_key(search, key_end(ENTRY_DNS, hash));
 }
 
 static void try_san(struct search *search, const struct san *san)
@@ -175,18 +163,16 @@ static void try_san(struct search *search, const struct san *san)
     else if (san->kind == SAN_DNS)
         try_dns(search, san->value);
     else
-        try_key(search, key_of(san->kind, san->value));
+        try_key(search, key_of(match_part_of_san(san->kind), san->value));
 }
 
 static void try_names(struct search *search, const struct identity *identity)
 {
-    const struct slice sha256 = slice_of(identity->sha256, IDENTITY_DIGEST_LEN);
-    const struct slice spki_sha256 = slice_of(identity->spki_sha256, IDENTITY_DIGEST_LEN);
-    try_key(search, key_of(KEY_SHA256, sha256));
-    try_key(search, key_of(KEY_SPKI_SHA256, spki_sha256));
-    try_key(search, key_of(KEY_SUBJECT, dn_slice(&identity->subject)));
-    try_key(search, key_of(KEY_CN, dn_common_name(&identity->subject)));
-    try_key(search, key_of(KEY_SERIAL, identity->serial));
+    const struct match_parts own = match_parts_of_identity(identity);
+    for (size_t i = 0; i < TELLING_COUNT; i++) {
+        if (own.of[telling[i]].data != NULL)
+            try_key(search, key_of(telling[i], own.of[telling[i]]));
+    }
 }
 
 const struct client *client_index_find(const struct client_index *index,

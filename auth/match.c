@@ -3,21 +3,6 @@
 // mixed up, several CNs, several SPIFFE ids). Sees an identity only through its accessors.
 #include "auth/match.h"
 
-// any_san tells whether one usable SAN of `kind` fits `wanted`; an empty one fits nothing. What is
-// malformed, holds a wildcard, or is one of two SPIFFE ids is not usable: identity.c saw to that.
-static bool any_san(const struct identity *identity, enum san_kind kind, struct slice wanted,
-                    bool (*fits)(struct slice wanted, struct slice value))
-{
-    if (wanted.len == 0)
-        return false;
-    for (size_t i = 0; i < identity->san_count; i++) {
-        const struct san *san = &identity->sans[i];
-        if (san->kind == kind && san->is_usable && fits(wanted, san->value))
-            return true;
-    }
-    return false;
-}
-
 // Where the authority of a URI starts (RFC 3986 3): after `scheme://`; `uri.len` without one.
 static size_t authority_start(struct slice uri)
 {
@@ -37,7 +22,7 @@ bool match_is_uri_pattern(struct slice wanted)
     return authority_len != 0 && authority_len < rest.len;
 }
 
-bool match_uri_fits(struct slice wanted, struct slice value)
+static bool uri_fits(struct slice wanted, struct slice value)
 {
     if (!match_is_uri_pattern(wanted))
         return slice_equal(wanted, value);
@@ -50,7 +35,7 @@ bool match_is_dns_pattern(struct slice wanted)
     return slice_starts_with(wanted, SLICE_LITERAL("*."));
 }
 
-bool match_dns_fits(struct slice wanted, struct slice value)
+static bool dns_fits(struct slice wanted, struct slice value)
 {
     if (!match_is_dns_pattern(wanted))
         return slice_equal_ignore_case(wanted, value);
@@ -61,79 +46,97 @@ bool match_dns_fits(struct slice wanted, struct slice value)
     return slice_equal_ignore_case(slice_from(value, front), suffix);
 }
 
-// match_email_fits splits at the value's own `@`: a usable one has exactly one, and something on both sides.
-bool match_email_fits(struct slice wanted, struct slice value)
+// email_fits splits at the value's own `@`: a usable one has exactly one, and something on both sides.
+static bool email_fits(struct slice wanted, struct slice value)
 {
     const size_t at = slice_find(value, '@');
     return slice_equal(slice_first(wanted, at), slice_first(value, at)) &&
            slice_equal_ignore_case(slice_from(wanted, at), slice_from(value, at));
 }
 
-static bool ip_fits(struct slice wanted, struct slice value)
+bool match_part_fits(enum entry_part part, struct slice wanted, struct slice value)
 {
-    return slice_equal(wanted, value);
+    static bool (*const fits[ENTRY_IP + 1])(struct slice wanted, struct slice value) = {
+        [ENTRY_URI] = uri_fits, [ENTRY_DNS] = dns_fits, [ENTRY_EMAIL] = email_fits};
+    return fits[part] == NULL ? slice_equal(wanted, value) : fits[part](wanted, value);
 }
 
-static enum entry_part san_misfit(const struct match_entry *entry, const struct identity *identity)
+static struct slice text_of(const char *text)
 {
-    if (entry->uri != NULL &&
-        !any_san(identity, SAN_URI, slice_of_string(entry->uri), match_uri_fits))
-        return ENTRY_URI;
-    if (entry->dns != NULL &&
-        !any_san(identity, SAN_DNS, slice_of_string(entry->dns), match_dns_fits))
-        return ENTRY_DNS;
-    if (entry->email != NULL &&
-        !any_san(identity, SAN_EMAIL, slice_of_string(entry->email), match_email_fits))
-        return ENTRY_EMAIL;
-    if (entry->ip != NULL) {
-        const struct slice bytes = ip_addr_slice(entry->ip);
-        if (entry->ip->family == IP_NONE || !any_san(identity, SAN_IP, bytes, ip_fits))
-            return ENTRY_IP;
+    return text == NULL ? (struct slice){0} : slice_of_string(text);
+}
+
+static struct slice digest_of(const uint8_t *digest)
+{
+    return slice_of(digest, digest == NULL ? 0 : IDENTITY_DIGEST_LEN);
+}
+
+// address_of gives nothing, which fits nothing, for an address of no family.
+static struct slice address_of(const struct ip_addr *address)
+{
+    return address == NULL
+               ? (struct slice){0}
+               : slice_first(ip_addr_slice(address), address->family == IP_NONE ? 0 : SIZE_MAX);
+}
+
+struct match_parts match_parts_of(const struct match_entry *entry)
+{
+    return (struct match_parts){{[ENTRY_TRUST] = text_of(entry->trust),
+                                 [ENTRY_CN] = text_of(entry->cn),
+                                 [ENTRY_SUBJECT] = entry->subject,
+                                 [ENTRY_ISSUER] = entry->issuer,
+                                 [ENTRY_SERIAL] = entry->serial,
+                                 [ENTRY_SHA256] = digest_of(entry->sha256),
+                                 [ENTRY_SPKI_SHA256] = digest_of(entry->spki_sha256),
+                                 [ENTRY_URI] = text_of(entry->uri),
+                                 [ENTRY_DNS] = text_of(entry->dns),
+                                 [ENTRY_EMAIL] = text_of(entry->email),
+                                 [ENTRY_IP] = address_of(entry->ip)}};
+}
+
+struct match_parts match_parts_of_identity(const struct identity *identity)
+{
+    return (struct match_parts){{[ENTRY_TRUST] = slice_of_string(identity->trust_name),
+                                 // Empty also when there are several.
+                                 [ENTRY_CN] = dn_common_name(&identity->subject),
+                                 [ENTRY_SUBJECT] = dn_slice(&identity->subject),
+                                 [ENTRY_ISSUER] = dn_slice(&identity->issuer),
+                                 [ENTRY_SERIAL] = identity->serial,
+                                 [ENTRY_SHA256] = digest_of(identity->sha256),
+                                 [ENTRY_SPKI_SHA256] = digest_of(identity->spki_sha256)}};
+}
+
+enum entry_part match_part_of_san(enum san_kind kind)
+{
+    static const enum entry_part parts[] = {[SAN_DNS] = ENTRY_DNS,
+                                            [SAN_URI] = ENTRY_URI,
+                                            [SAN_EMAIL] = ENTRY_EMAIL,
+                                            [SAN_IP] = ENTRY_IP};
+    return parts[kind];
+}
+
+// any_san tells whether one usable SAN fits; an empty one fits nothing. What is malformed, holds a wildcard, or is one of
+// two SPIFFE ids is not usable: identity.c saw to that.
+static bool any_san(const struct identity *identity, enum entry_part part, struct slice wanted)
+{
+    for (size_t i = 0; i < identity->san_count && wanted.len > 0; i++) {
+        const struct san *san = &identity->sans[i];
+        if (san->is_usable && match_part_of_san(san->kind) == part &&
+            match_part_fits(part, wanted, san->value))
+            return true;
     }
-    return ENTRY_FITS;
+    return false;
 }
 
-static bool digest_fits(const uint8_t *wanted, const uint8_t *value)
+// is_misfit tells whether the identity lacks what an entry asks for in `part`. An empty CN fits nobody.
+static bool is_misfit(const struct identity *identity, enum entry_part part, struct slice wanted,
+                      struct slice own)
 {
-    return wanted == NULL ||
-           slice_equal(slice_of(wanted, IDENTITY_DIGEST_LEN), slice_of(value, IDENTITY_DIGEST_LEN));
-}
-
-static bool dn_fits(struct slice wanted, const struct dn *value)
-{
-    return wanted.data == NULL || slice_equal(wanted, slice_of(value->bytes, value->len));
-}
-
-// name_misfit compares what is not a SAN.
-static enum entry_part name_misfit(const struct match_entry *entry, const struct identity *identity)
-{
-    if (entry->trust != NULL &&
-        !slice_equal(slice_of_string(entry->trust), slice_of_string(identity->trust_name)))
-        return ENTRY_TRUST;
-    if (entry->cn != NULL) {
-        // Empty also when there are several: an entry that asks for an empty CN fits nobody.
-        const struct slice cn = dn_common_name(&identity->subject);
-        if (cn.len == 0 || !slice_equal(cn, slice_of_string(entry->cn)))
-            return ENTRY_CN;
-    }
-    if (!dn_fits(entry->subject, &identity->subject))
-        return ENTRY_SUBJECT;
-    if (!dn_fits(entry->issuer, &identity->issuer))
-        return ENTRY_ISSUER;
-    if (entry->serial.data != NULL && !slice_equal(entry->serial, identity->serial))
-        return ENTRY_SERIAL;
-    if (!digest_fits(entry->sha256, identity->sha256))
-        return ENTRY_SHA256;
-    return digest_fits(entry->spki_sha256, identity->spki_sha256) ? ENTRY_FITS : ENTRY_SPKI_SHA256;
-}
-
-// asks_for_certificate tells whether any part is set that only a certificate can fit.
-static bool asks_for_certificate(const struct match_entry *entry)
-{
-    return entry->any || entry->trust != NULL || entry->uri != NULL || entry->dns != NULL ||
-           entry->email != NULL || entry->ip != NULL || entry->cn != NULL ||
-           entry->subject.data != NULL || entry->issuer.data != NULL || entry->sha256 != NULL ||
-           entry->spki_sha256 != NULL || entry->serial.data != NULL;
+    if (wanted.data == NULL)
+        return false;
+    if (part >= ENTRY_URI)
+        return !any_san(identity, part, wanted);
+    return !slice_equal(wanted, own) || (part == ENTRY_CN && own.len == 0);
 }
 
 const char *entry_part_name(enum entry_part part)
@@ -148,19 +151,25 @@ const char *entry_part_name(enum entry_part part)
 
 enum entry_part match_entry_misfit(const struct match_entry *entry, const struct identity *identity)
 {
+    const struct match_parts wanted = match_parts_of(entry);
+    bool asks_for_certificate = entry->any;
+    for (enum entry_part part = ENTRY_TRUST; part <= ENTRY_IP; part++)
+        asks_for_certificate |= wanted.of[part].data != NULL;
     // An empty entry must never mean "everybody", and a certificate that nobody verified nobody.
-    if (entry->anonymous && asks_for_certificate(entry))
-        return ENTRY_EMPTY; // that no loader lets pass: it asks for both
+    if (entry->anonymous == asks_for_certificate)
+        return ENTRY_EMPTY; // both is what no loader lets pass
     if (entry->anonymous)
         return identity == NULL ? ENTRY_FITS : ENTRY_ANONYMOUS;
-    if (!asks_for_certificate(entry))
-        return ENTRY_EMPTY;
     if (identity == NULL)
         return ENTRY_CERTIFICATE;
     if (identity->trust_name[0] == '\0')
         return ENTRY_UNVERIFIED;
-    const enum entry_part part = name_misfit(entry, identity);
-    return part == ENTRY_FITS ? san_misfit(entry, identity) : part;
+    const struct match_parts own = match_parts_of_identity(identity);
+    for (enum entry_part part = ENTRY_TRUST; part <= ENTRY_IP; part++) {
+        if (is_misfit(identity, part, wanted.of[part], own.of[part]))
+            return part;
+    }
+    return ENTRY_FITS;
 }
 
 bool match_entry_fits(const struct match_entry *entry, const struct identity *identity)

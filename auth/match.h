@@ -38,12 +38,22 @@ enum entry_part match_entry_misfit(const struct match_entry *entry,
                                    const struct identity *identity);
 bool match_entry_fits(const struct match_entry *entry, const struct identity *identity);
 
+// match_parts is what an entry asks for, or what a certificate has, by enum entry_part from ENTRY_TRUST on: borrowed
+// bytes; `data` NULL: it asks for nothing there, or has nothing.
+struct match_parts {
+    struct slice of[ENTRY_IP + 1];
+};
+
+// match_parts_of gives what an entry asks for. match_parts_of_identity gives what a certificate has, without its SANs,
+// which can be many of one kind. match_part_of_san gives the part that asks for SANs of `kind`.
+struct match_parts match_parts_of(const struct match_entry *entry);
+struct match_parts match_parts_of_identity(const struct identity *identity);
+enum entry_part match_part_of_san(enum san_kind kind);
+
 // match_is_uri_pattern tells whether the final `*` of a `uri` is a wildcard: after a `/` that comes after a non-empty
 // authority. match_is_dns_pattern tells whether a `dns` begins with `*.`.
 bool match_is_uri_pattern(struct slice wanted);
 bool match_is_dns_pattern(struct slice wanted);
 
-// match_uri_fits, match_dns_fits and match_email_fits compare what a rule names, a pattern or not, with a value.
-bool match_uri_fits(struct slice wanted, struct slice value);
-bool match_dns_fits(struct slice wanted, struct slice value);
-bool match_email_fits(struct slice wanted, struct slice value);
+// match_part_fits compares what an entry asks for in `part`, a pattern or not, with a value.
+bool match_part_fits(enum entry_part part, struct slice wanted, struct slice value);

@@ -11,48 +11,21 @@ static bool spend(struct budget *budget)
 
 // ---- entries of match ---------------------------------------------------------------------------
 
-static bool same_text(const char *wide, const char *narrow)
-{
-    return wide == NULL || (narrow != NULL && strcmp(wide, narrow) == 0);
-}
-
-static bool same_bytes(const uint8_t *wide, const uint8_t *narrow)
-{
-    return wide == NULL || (narrow != NULL && slice_equal(slice_of(wide, IDENTITY_DIGEST_LEN),
-                                                          slice_of(narrow, IDENTITY_DIGEST_LEN)));
-}
-
-static bool same_slice(struct slice wide, struct slice narrow)
-{
-    return wide.data == NULL || (narrow.data != NULL && slice_equal(wide, narrow));
-}
-
-// pattern_covers asks as auth/match does, of a name or of a pattern as if it were one: what a pattern fits, it covers.
-static bool pattern_covers(const char *wide, const char *narrow,
-                           bool (*fits)(struct slice wanted, struct slice value))
-{
-    return same_text(wide, narrow) ||
-           (narrow != NULL && fits(slice_of_string(wide), slice_of_string(narrow)));
-}
-
-static bool ip_covers(const struct ip_addr *wide, const struct ip_addr *narrow)
-{
-    return wide == NULL || (narrow != NULL && ip_addr_equal(wide, narrow));
-}
-
 bool entry_covers(const struct match_entry *wide, const struct match_entry *narrow)
 {
     if (wide->anonymous || narrow->anonymous)
         return wide->anonymous && narrow->anonymous;
-    return same_text(wide->trust, narrow->trust) &&
-           pattern_covers(wide->uri, narrow->uri, match_uri_fits) &&
-           pattern_covers(wide->dns, narrow->dns, match_dns_fits) &&
-           pattern_covers(wide->email, narrow->email, match_email_fits) &&
-           ip_covers(wide->ip, narrow->ip) && same_text(wide->cn, narrow->cn) &&
-           same_slice(wide->subject, narrow->subject) && same_slice(wide->issuer, narrow->issuer) &&
-           same_bytes(wide->sha256, narrow->sha256) &&
-           same_bytes(wide->spki_sha256, narrow->spki_sha256) &&
-           same_slice(wide->serial, narrow->serial);
+    const struct match_parts wider = match_parts_of(wide);
+    const struct match_parts narrower = match_parts_of(narrow);
+    for (enum entry_part part = ENTRY_TRUST; part <= ENTRY_IP; part++) {
+        const struct slice a = wider.of[part];
+        const struct slice b = narrower.of[part];
+        // A pattern is compared as if it were a name: what another pattern fits, it covers.
+        if (a.data != NULL &&
+            (b.data == NULL || !(slice_equal(a, b) || match_part_fits(part, a, b))))
+            return false;
+    }
+    return true;
 }
 
 // ---- ports --------------------------------------------------------------------------------------
