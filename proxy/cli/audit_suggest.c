@@ -135,10 +135,7 @@ static void add_list(const struct suggested *rule, enum list list, struct text *
 
 static void print_json(const struct suggestion *seen)
 {
-    char piece[CLI_PIECE_CAP];
-    struct text out;
-    cli_text_init(&out, piece);
-    json_begin_object(&out, NULL);
+    struct text out = cli_json_begin();
     json_add_string(&out, "client", seen->client);
     json_add_count(&out, "requests", seen->requests);
     json_add_count(&out, "covered", seen->allowed);
@@ -156,9 +153,7 @@ static void print_json(const struct suggestion *seen)
         json_end_object(&out);
     }
     json_end_array(&out);
-    json_end_object(&out);
-    text_append_string(&out, "\n");
-    text_flush(&out);
+    cli_json_end(&out);
 }
 
 static int finish(struct suggest_run *run)

@@ -188,17 +188,12 @@ static void print_json(const struct verify *verify)
         {"lost", verify->lost},
         {"torn", verify->torn},
     };
-    char piece[CLI_PIECE_CAP];
-    struct text out;
-    cli_text_init(&out, piece);
-    json_begin_object(&out, NULL);
+    struct text out = cli_json_begin();
     json_add_string(&out, "result", verify->problems == 0 ? "good" : "bad");
     for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
         json_add_count(&out, sums[i].name, sums[i].value);
     json_add_string(&out, "complete", "unknown");
-    json_end_object(&out);
-    text_append_string(&out, "\n");
-    text_flush(&out);
+    cli_json_end(&out);
 }
 
 static void print_text(const struct verify *verify)

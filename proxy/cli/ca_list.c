@@ -53,10 +53,7 @@ static void print_line(const struct index_entry *entry, const char *state)
 static void print_json(const struct index_entry *entry, const char *state)
 {
     const bool has_times = entry->kind != INDEX_UNKNOWN;
-    char piece[CLI_PIECE_CAP];
-    struct text out;
-    cli_text_init(&out, piece);
-    json_begin_object(&out, NULL);
+    struct text out = cli_json_begin();
     json_add_string(&out, "name", entry->name);
     json_add_string(&out, "kind", index_kind_name(entry->kind));
     json_add_string(&out, "state", state);
@@ -67,9 +64,7 @@ static void print_json(const struct index_entry *entry, const char *state)
         json_add_time(&out, "revoked", entry->revoked_s);
         json_add_string(&out, "reason", revocation_name(entry->reason));
     }
-    json_end_object(&out);
-    text_append_string(&out, "\n");
-    text_flush(&out);
+    cli_json_end(&out);
 }
 
 static int list_run(const char *directory, bool is_json)

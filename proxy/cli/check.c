@@ -279,10 +279,7 @@ static void add_summary(struct text *out, const struct snapshot *snapshot, int64
 static void print_json(const struct diagnostics *diagnostics, const struct snapshot *snapshot,
                        bool is_good, int64_t now_s)
 {
-    char piece[CLI_PIECE_CAP];
-    struct text out;
-    cli_text_init(&out, piece);
-    json_begin_object(&out, NULL);
+    struct text out = cli_json_begin();
     json_add_string(&out, "result", is_good ? "good" : "bad");
     diagnostics_append_json(diagnostics, &out, SEVERITY_NOTE);
     json_add_count(&out, "errors", diagnostics->error_count);
@@ -290,9 +287,7 @@ static void print_json(const struct diagnostics *diagnostics, const struct snaps
     json_add_count(&out, "not_shown", diagnostics->dropped_count);
     if (snapshot != NULL)
         add_summary(&out, snapshot, now_s);
-    json_end_object(&out);
-    text_append_string(&out, "\n");
-    text_flush(&out);
+    cli_json_end(&out);
 }
 
 // run loads the file and prints what there is to say.

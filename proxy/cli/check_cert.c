@@ -349,10 +349,7 @@ static int answer_print(const struct answer *answer)
 {
     const bool is_accepted = answer->status == CLI_OK;
     const struct identity *identity = answer->verdict.identity;
-    char piece[CLI_PIECE_CAP];
-    struct text out;
-    cli_text_init(&out, piece);
-    json_begin_object(&out, NULL);
+    struct text out = cli_json_begin();
     json_add_string(&out, "result", answer->result);
     json_add_string(&out, "reason", answer->reason);
     json_add_string(&out, "detail", answer->detail.text);
@@ -364,9 +361,7 @@ static int answer_print(const struct answer *answer)
         json_add_time(&out, "not_after", answer->verdict.not_after_s);
     else
         json_add_null(&out, "not_after");
-    json_end_object(&out);
-    text_append_string(&out, "\n");
-    text_flush(&out);
+    cli_json_end(&out);
     return cli_finish("check-cert") == CLI_OK ? answer->status : CLI_UNLOADABLE;
 }
 

@@ -97,10 +97,7 @@ static void print_json(const struct examination *examination)
 {
     const enum cause cause = examination->cause;
     const struct cause_info *info = cause_info(cause);
-    char piece[CLI_PIECE_CAP];
-    struct text out;
-    cli_text_init(&out, piece);
-    json_begin_object(&out, NULL);
+    struct text out = cli_json_begin();
     json_add_string(&out, "result", cause == CAUSE_NONE ? "ok" : "failed");
     json_add_string(&out, "cause", info->name);
     json_add_string(&out, "side", cause_side_name(info->side));
@@ -118,9 +115,7 @@ static void print_json(const struct examination *examination)
     }
     json_end_array(&out);
     json_add_string(&out, "whoami", examination->whoami);
-    json_end_object(&out);
-    text_append_string(&out, "\n");
-    text_flush(&out);
+    cli_json_end(&out);
 }
 
 static int exit_status(const struct examination *examination)

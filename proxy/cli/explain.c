@@ -62,14 +62,12 @@ struct explain_run {
 // print writes the finished explanation, and gives the exit status.
 static int print(const struct explain_run *run, const struct explanation *explanation)
 {
-    char piece[CLI_PIECE_CAP];
-    struct text out;
     if (explanation->is_spoilt) {
         cli_say("explain", "no memory");
         return CLI_UNLOADABLE;
     }
     if (run->is_json) {
-        cli_text_init(&out, piece);
+        struct text out = cli_text_begin();
         explanation_append_json(explanation, &out);
         text_flush(&out);
     } else {

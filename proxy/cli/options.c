@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/base/text.h"
+#include "auth/base/json.h"
 #include "proxy/config/spelling.h"
 #include "proxy/config/units.h"
 
@@ -53,9 +53,26 @@ static void write_piece(void *arg, struct slice bytes)
     (void)fwrite(bytes.data, 1, bytes.len, stdout);
 }
 
-void cli_text_init(struct text *text, char piece[CLI_PIECE_CAP])
+struct text cli_text_begin(void)
 {
-    text_init_sink(text, piece, CLI_PIECE_CAP, write_piece, NULL);
+    static char piece[1024];
+    struct text text;
+    text_init_sink(&text, piece, sizeof piece, write_piece, NULL);
+    return text;
+}
+
+struct text cli_json_begin(void)
+{
+    struct text text = cli_text_begin();
+    json_begin_object(&text, NULL);
+    return text;
+}
+
+void cli_json_end(struct text *text)
+{
+    json_end_object(text);
+    text_append_string(text, "\n");
+    text_flush(text);
 }
 
 int cli_finish(const char *command)

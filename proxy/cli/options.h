@@ -26,10 +26,13 @@ int cli_fail(const char *command, const struct errinfo *info);
 // cli_fail_usage prints the message and where to find help, and returns CLI_USAGE.
 int cli_fail_usage(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
 
-enum { CLI_PIECE_CAP = 1024 }; // bytes
+// cli_text_begin starts a text that goes to stdout, however long it gets, in static memory: one at a time, on the main
+// thread. text_flush ends it.
+struct text cli_text_begin(void) MUST_USE;
 
-// cli_text_init starts a text in `piece` that goes to stdout, however long it gets. text_flush ends it.
-void cli_text_init(struct text *text, char piece[CLI_PIECE_CAP]);
+// cli_json_begin starts a text as cli_text_begin does, with a JSON object in it. cli_json_end ends both, and the line.
+struct text cli_json_begin(void) MUST_USE;
+void cli_json_end(struct text *text);
 
 // cli_finish flushes stdout. Returns CLI_OK, or CLI_FAILED when the data could not be written.
 int cli_finish(const char *command);

@@ -20,19 +20,14 @@ static const char usage[] = "usage: sallyport version [--json]\n"
 
 static void print_json(void)
 {
-    char piece[CLI_PIECE_CAP];
     char libev[32];
-    struct text out;
     (void)snprintf(libev, sizeof libev, "%d.%d", EV_VERSION_MAJOR, EV_VERSION_MINOR);
-    cli_text_init(&out, piece);
-    json_begin_object(&out, NULL);
+    struct text out = cli_json_begin();
     json_add_string(&out, "version", SALLYPORT_VERSION);
     json_add_number(&out, "boringssl_api", BORINGSSL_API_VERSION);
     json_add_string(&out, "libev", libev);
     json_add_string(&out, "c_ares", ARES_VERSION_STR);
-    json_end_object(&out);
-    text_append_string(&out, "\n");
-    text_flush(&out);
+    cli_json_end(&out);
 }
 
 int version_command(int argc, char **argv)
