@@ -59,24 +59,28 @@ static const char *name_format(const struct host_pattern *name, char out[NAME_CA
     return out;
 }
 
+// days_left gives the days that the first certificate of `site` is still valid.
+static int64_t days_left(const struct site *site, int64_t now_s)
+{
+    return date_days_left(now_s, tls_context_describe(site->tls, 0)->not_after_s);
+}
+
 // print_further prints the certificates after the first, and the other names of a listener.
 static void print_further(const struct listener_config *listener, int64_t now_s)
 {
-    struct tls_context_info info;
     char name[NAME_CAP];
     for (size_t i = 1; i < tls_context_certificate_count(listener->sites[0].tls); i++) {
-        tls_context_describe_at(listener->sites[0].tls, i, &info);
-        (void)printf("    also the certificate of %s (%" PRId64 " days left)\n", info.subject,
-                     date_days_left(now_s, info.not_after_s));
+        const struct tls_context_info *info = tls_context_describe(listener->sites[0].tls, i);
+        (void)printf("    also the certificate of %s (%" PRId64 " days left)\n", info->subject,
+                     date_days_left(now_s, info->not_after_s));
     }
     for (size_t i = 1; i < listener->site_count; i++) {
         const struct site *sni = &listener->sites[i];
-        tls_context_describe(sni->tls, &info);
         (void)printf("    as");
         for (size_t n = 0; n < sni->name_count; n++)
             (void)printf(" %s", name_format(&sni->names[n], name));
         (void)printf(": trust %s, certificate %s (%" PRId64 " days left)\n", sni->trust_name,
-                     sni->chain_path, date_days_left(now_s, info.not_after_s));
+                     sni->chain_path, days_left(sni, now_s));
     }
 }
 
@@ -84,13 +88,11 @@ static void print_listeners(const struct snapshot *snapshot, int64_t now_s)
 {
     for (size_t i = 0; i < snapshot->listener_count; i++) {
         const struct listener_config *listener = &snapshot->listeners[i];
-        struct tls_context_info info;
         char address[ENDPOINT_TEXT_CAP];
-        tls_context_describe(listener->sites[0].tls, &info);
         (void)printf("  listener %s on %s, trust %s, certificate %s (%" PRId64 " days left)\n",
                      listener->name, endpoint_format(&listener->address, address),
                      listener->sites[0].trust_name, listener->sites[0].chain_path,
-                     date_days_left(now_s, info.not_after_s));
+                     days_left(&listener->sites[0], now_s));
         print_further(listener, now_s);
     }
 }
@@ -181,11 +183,9 @@ static void print_summary(const struct check_options *options, const struct snap
 // add_served adds what a listener and its names have in common.
 static void add_served(struct text *out, const struct site *site, int64_t now_s)
 {
-    struct tls_context_info info;
-    tls_context_describe(site->tls, &info);
     json_add_string(out, "trust", site->trust_name);
     json_add_string(out, "chain", site->chain_path);
-    json_add_number(out, "days_left", date_days_left(now_s, info.not_after_s));
+    json_add_number(out, "days_left", days_left(site, now_s));
 }
 
 static void add_listener(struct text *out, const struct listener_config *listener, int64_t now_s)

@@ -95,31 +95,31 @@ static void versions_read(struct reader *reader, const struct node *node,
 static void check_served(struct reader *reader, const struct node *node, const char *path,
                          const struct tls_context *context)
 {
-    struct tls_context_info info;
+    const struct tls_context_info *info =
+        tls_context_describe(context, tls_context_certificate_count(context) - 1);
     char date[DATE_TEXT_CAP];
-    tls_context_describe_at(context, tls_context_certificate_count(context) - 1, &info);
-    if (info.not_after_s < reader->now_s)
+    if (info->not_after_s < reader->now_s)
         reader_error(reader, node,
                      "%s (%s) has expired on %s\nevery client would refuse it: renew it", path,
-                     info.subject, date_format(info.not_after_s, DATE_DAY, date));
-    else if (info.not_before_s > reader->now_s)
+                     info->subject, date_format(info->not_after_s, DATE_DAY, date));
+    else if (info->not_before_s > reader->now_s)
         reader_error(reader, node,
                      "%s (%s) is not valid before %s"
                      "\nevery client would refuse it: is the clock of this machine right?",
-                     path, info.subject, date_format(info.not_before_s, DATE_DAY, date));
+                     path, info->subject, date_format(info->not_before_s, DATE_DAY, date));
     else
-        validity_report(reader, node, path, info.subject, info.not_after_s);
-    if (!info.has_server_auth)
+        validity_report(reader, node, path, info->subject, info->not_after_s);
+    if (!info->has_server_auth)
         reader_error(reader, node,
                      "%s (%s) is not a server certificate: its extended key usage lacks serverAuth"
                      "\nevery client would refuse it: issue one with serverAuth",
-                     path, info.subject);
-    if (info.san_count == 0)
+                     path, info->subject);
+    if (info->san_count == 0)
         reader_warning(reader, node,
                        "%s (%s) has no DNS or IP subject alternative name: most clients refuse "
                        "such a certificate"
                        "\nissue one with the name or address that clients use",
-                       path, info.subject);
+                       path, info->subject);
 }
 
 // certificate_add makes the TLS context of `site` with this certificate, or adds it.
@@ -128,7 +128,7 @@ static enum err certificate_add(const struct listening *listening, struct slice 
 {
     struct tls_context_options options = listening->options;
     if (site->tls != NULL)
-        return tls_context_add_certificate(site->tls, chain, key, info);
+        return tls_context_add(site->tls, chain, key, true, info);
     options.chain_pem = chain;
     options.key_pem = key;
     if (site->trust != NULL)

@@ -112,14 +112,13 @@ static void each_ca(struct glance *glance, const struct trust *trust)
 static void each_served(struct glance *glance, const char *listener, const struct tls_context *tls)
 {
     for (size_t i = 0; i < tls_context_certificate_count(tls); i++) {
-        struct tls_context_info info;
-        tls_context_describe_at(tls, i, &info);
+        const struct tls_context_info *info = tls_context_describe(tls, i);
         const struct thing thing = {
             .owner = listener,
             .is_listener = true,
             .what = "the certificate",
-            .name = info.subject,
-            .end_s = info.not_after_s,
+            .name = info->subject,
+            .end_s = info->not_after_s,
             .to_do = "renew it in time",
             .when_out = ": clients go on with it no more; renew it",
         };

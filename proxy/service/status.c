@@ -108,14 +108,13 @@ static void add_served(struct text *out, const char *listener, const struct site
                        int64_t now_s)
 {
     for (size_t i = 0; i < tls_context_certificate_count(site->tls); i++) {
-        struct tls_context_info info;
-        tls_context_describe_at(site->tls, i, &info);
+        const struct tls_context_info *info = tls_context_describe(site->tls, i);
         const struct certificate served = {
             .kind = "server",
             .of = listener,
-            .subject = info.subject,
+            .subject = info->subject,
             .path = i == 0 ? site->chain_path : NULL,
-            .not_after_s = info.not_after_s,
+            .not_after_s = info->not_after_s,
             .expired = "has expired: no client is accepted with it",
         };
         add_certificate(out, &served, now_s);

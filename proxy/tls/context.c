@@ -55,12 +55,6 @@ enum err tls_context_add(struct tls_context *context, struct slice chain_pem, st
     return error;
 }
 
-enum err tls_context_add_certificate(struct tls_context *context, struct slice chain_pem,
-                                     struct slice key_pem, struct errinfo *info)
-{
-    return tls_context_add(context, chain_pem, key_pem, true, info);
-}
-
 enum err tls_context_finish(struct tls_context *context, enum err error, struct tls_context **out,
                             struct errinfo *info)
 {
@@ -104,18 +98,12 @@ void tls_context_unref(struct tls_context *context)
     free(context);
 }
 
-void tls_context_describe(const struct tls_context *context, struct tls_context_info *out)
-{
-    tls_context_describe_at(context, 0, out);
-}
-
 size_t tls_context_certificate_count(const struct tls_context *context)
 {
     return context->certificate_count;
 }
 
-void tls_context_describe_at(const struct tls_context *context, size_t index,
-                             struct tls_context_info *out)
+const struct tls_context_info *tls_context_describe(const struct tls_context *context, size_t index)
 {
-    *out = context->certificates[index].info;
+    return &context->certificates[index].info;
 }

@@ -37,16 +37,17 @@ struct tls_context_options {
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context);
 
-// tls_context_add_certificate adds a certificate to a server's context. It is served instead of the first one to a client
-// that asks for one of its names, or where it has the same names and a key that the client can verify. Before any stream
-// is made. Errors as of tls_context_create, and ERR_LIMIT beyond 64.
-enum err tls_context_add_certificate(struct tls_context *context, struct slice chain_pem,
-                                     struct slice key_pem, struct errinfo *info) MUST_USE;
+// tls_context_add adds a certificate with its key. A further one of a server is served instead of the first one to a
+// client that asks for one of its names, or where it has the same names and a key that the client can verify. `is_tried`:
+// a handshake in memory, with the context as the server, must succeed with it; always true for a server. Before any stream
+// is made. Errors as of tls_context_create, and ERR_LIMIT beyond 64. After an error the context is as it was before.
+enum err tls_context_add(struct tls_context *context, struct slice chain_pem, struct slice key_pem,
+                         bool is_tried, struct errinfo *info) MUST_USE;
 
 // tls_context_certificate_count gives the number of certificates.
 size_t tls_context_certificate_count(const struct tls_context *context);
 
-// tls_context_describe gives the facts about the first certificate, tls_context_describe_at about any.
-void tls_context_describe(const struct tls_context *context, struct tls_context_info *out);
-void tls_context_describe_at(const struct tls_context *context, size_t index,
-                             struct tls_context_info *out);
+// tls_context_describe gives the facts about the certificate at `index`, which is below the number of them. Borrowed until
+// another certificate is added, or the context ends.
+const struct tls_context_info *tls_context_describe(const struct tls_context *context,
+                                                    size_t index);

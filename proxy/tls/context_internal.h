@@ -27,12 +27,6 @@ struct tls_context {
 // it, and gives it to tls_context_finish. NULL without memory.
 struct tls_context *tls_context_begin(enum tls_version min, enum tls_version max) MUST_USE;
 
-// tls_context_add adds a certificate with its key; the first one is set on the SSL_CTX. `is_tried`: a handshake in
-// memory, with the context as the server, must succeed with it. Errors as of tls_context_create, and ERR_LIMIT beyond
-// 64 certificates. After an error the context is as it was before.
-enum err tls_context_add(struct tls_context *context, struct slice chain_pem, struct slice key_pem,
-                         bool is_tried, struct errinfo *info) MUST_USE;
-
 // tls_context_finish gives the context to `*out` when `error` is ERR_OK. Otherwise it frees the context, which may be
 // NULL, and writes the sentence for ERR_MEMORY. Gives `error`.
 enum err tls_context_finish(struct tls_context *context, enum err error, struct tls_context **out,
