@@ -10,8 +10,8 @@
 
 #include "auth/base/date.h"
 #include "auth/base/json.h"
-#include "auth/ipaddr.h"
 #include "proxy/cli/ca_verbs.h"
+#include "proxy/cli/fields.h"
 
 enum { JSON_CAP = 32 * 1024, VALUE_MAX = 2048 };
 
@@ -103,72 +103,15 @@ int ca_list_command(int argc, char **argv)
     return line.is_over ? line.exit_status : list_run(directory, is_json);
 }
 
-// output is where the members of an object go: as JSON, or a line for each.
-struct output {
-    struct text text;
-    bool is_json;
-};
-
-// field adds `"key":"value"` or, for people, `key value` and a line end; values escaped alike.
-static void field(struct output *out, const char *key, struct slice value)
+static void field_string(struct fields *out, const char *key, const char *value)
 {
-    if (out->is_json) {
-        json_add_bytes(&out->text, key, value, VALUE_MAX);
-        return;
-    }
-    text_append_format(&out->text, "%-14s ", key);
-    text_append_json(&out->text, value, VALUE_MAX);
-    text_append_string(&out->text, "\n");
+    fields_add(out, key, slice_of_string(value));
 }
 
-static void field_string(struct output *out, const char *key, const char *value)
-{
-    field(out, key, slice_of_string(value));
-}
-
-static void field_time(struct output *out, const char *key, int64_t at_s)
+static void field_time(struct fields *out, const char *key, int64_t at_s)
 {
     char date[DATE_TEXT_CAP];
     field_string(out, key, date_format(at_s, DATE_SECOND, date));
-}
-
-static void field_hex(struct output *out, const char *key, struct slice bytes)
-{
-    char buffer[2 * IDENTITY_SERIAL_MAX + 1];
-    struct text text;
-    text_init(&text, buffer, sizeof buffer);
-    text_append_hex(&text, bytes);
-    field(out, key, text_slice(&text));
-}
-
-static void field_dn(struct output *out, const char *key, const struct dn *dn)
-{
-    char buffer[DN_TEXT_CAP];
-    struct text text;
-    text_init(&text, buffer, sizeof buffer);
-    dn_format(dn, &text);
-    field(out, key, text_slice(&text));
-}
-
-static void field_san(struct output *out, const char *key, enum san_kind kind,
-                      const struct identity *identity)
-{
-    if (out->is_json)
-        json_begin_array(&out->text, key);
-    for (size_t i = 0; i < identity->san_count; i++) {
-        const struct san *san = &identity->sans[i];
-        if (san->kind != kind)
-            continue;
-        struct slice value = san->value;
-        struct ip_addr addr = {.family = value.len == 4 ? IP_V4 : IP_V6};
-        char ip[IP_TEXT_CAP];
-        if (kind == SAN_IP && (value.len == 4 || value.len == 16) &&
-            bytes_copy(addr.bytes, sizeof addr.bytes, value))
-            value = slice_of_string(ip_addr_format(&addr, ip));
-        field(out, out->is_json ? NULL : key, value);
-    }
-    if (out->is_json)
-        json_end_array(&out->text);
 }
 
 static const char *usage_of(X509 *cert)
@@ -184,29 +127,26 @@ static const char *usage_of(X509 *cert)
                                   : "other";
 }
 
-static bool add_certificate(X509 *cert, struct output *out)
+static bool add_certificate(X509 *cert, struct fields *out)
 {
     struct identity *identity = NULL;
     if (identity_create(cert, NULL, &identity) != ERR_OK)
         return false;
     field_string(out, "type", "certificate");
     field_string(out, "usage", usage_of(cert));
-    field_dn(out, "subject", &identity->subject);
-    field_dn(out, "issuer", &identity->issuer);
-    field_hex(out, "serial", identity->serial);
+    fields_add_dn(out, "subject", &identity->subject);
+    fields_add_dn(out, "issuer", &identity->issuer);
+    fields_add_hex(out, "serial", identity->serial);
     field_time(out, "not_before", identity->not_before_s);
     field_time(out, "not_after", identity->not_after_s);
-    field_san(out, "san_uri", SAN_URI, identity);
-    field_san(out, "san_dns", SAN_DNS, identity);
-    field_san(out, "san_email", SAN_EMAIL, identity);
-    field_san(out, "san_ip", SAN_IP, identity);
-    field_hex(out, "sha256", slice_of(identity->sha256, IDENTITY_DIGEST_LEN));
-    field_hex(out, "spki_sha256", slice_of(identity->spki_sha256, IDENTITY_DIGEST_LEN));
+    fields_add_sans(out, identity);
+    fields_add_hex(out, "sha256", slice_of(identity->sha256, IDENTITY_DIGEST_LEN));
+    fields_add_hex(out, "spki_sha256", slice_of(identity->spki_sha256, IDENTITY_DIGEST_LEN));
     identity_destroy(identity);
     return true;
 }
 
-static bool add_crl(X509_CRL *crl, struct output *out)
+static bool add_crl(X509_CRL *crl, struct fields *out)
 {
     uint8_t *der = NULL;
     const int len = i2d_X509_NAME(X509_CRL_get_issuer(crl), &der);
@@ -225,7 +165,7 @@ static bool add_crl(X509_CRL *crl, struct output *out)
     const STACK_OF(X509_REVOKED) *rows = X509_CRL_get_REVOKED(crl);
     (void)snprintf(count, sizeof count, "%zu", rows == NULL ? 0 : sk_X509_REVOKED_num(rows));
     field_string(out, "type", "crl");
-    field_dn(out, "issuer", &issuer);
+    fields_add_dn(out, "issuer", &issuer);
     field_string(out, "number", number_text == NULL ? "" : number_text);
     field_time(out, "this_update", this_s);
     field_time(out, "next_update", next_s);
@@ -241,15 +181,16 @@ static bool print_object(const X509_INFO *object, bool is_json)
     char *buffer = malloc(JSON_CAP);
     if (buffer == NULL)
         return false;
-    struct output out = {.is_json = is_json};
-    text_init(&out.text, buffer, JSON_CAP);
+    struct text text;
+    struct fields out = {.text = &text, .value_max = VALUE_MAX, .is_json = is_json};
+    text_init(&text, buffer, JSON_CAP);
     if (is_json)
-        json_begin_object(&out.text, NULL);
+        json_begin_object(&text, NULL);
     bool is_good =
         object->x509 != NULL ? add_certificate(object->x509, &out) : add_crl(object->crl, &out);
     if (is_json)
-        json_end_object(&out.text);
-    is_good = is_good && !out.text.is_cut;
+        json_end_object(&text);
+    is_good = is_good && !text.is_cut;
     if (is_good)
         (void)puts(buffer);
     free(buffer);

@@ -11,6 +11,7 @@
 #include "auth/ipaddr.h"
 #include "auth/pem.h"
 #include "auth/trust.h"
+#include "proxy/cli/fields.h"
 #include "proxy/cli/options.h"
 #include "proxy/config/file.h"
 #include "proxy/config/units.h"
@@ -86,27 +87,18 @@ static void give_up(struct answer *answer, const char *detail)
 
 static enum err take_peer(void *arg, const char *value, struct errinfo *info)
 {
-    static const struct {
-        const char *prefix;
-        enum san_kind kind;
-    } kinds[] = {{"dns:", SAN_DNS}, {"email:", SAN_EMAIL}, {"ip:", SAN_IP}, {"uri:", SAN_URI}};
     struct arguments *out = arg;
     struct ip_addr *address = &out->peer_address;
     const struct slice all = slice_of_string(value);
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        const struct slice prefix = slice_of_string(kinds[i].prefix);
-        if (!slice_starts_with(all, prefix) || all.len == prefix.len)
-            continue;
-        out->has_peer = true;
-        out->peer_kind = kinds[i].kind;
-        out->peer = slice_from(all, prefix.len);
-        if (out->peer_kind != SAN_IP)
-            return ERR_OK;
-        if (ip_addr_parse(out->peer, address) != ERR_OK)
-            break;
-        out->peer = slice_of(address->bytes, address->family == IP_V4 ? 4 : 16);
-        return ERR_OK;
+    const size_t colon = slice_find(all, ':');
+    out->peer = slice_from(all, colon + 1);
+    out->has_peer = san_kind_parse(slice_first(all, colon), &out->peer_kind) && out->peer.len > 0;
+    if (out->has_peer && out->peer_kind == SAN_IP) {
+        out->has_peer = ip_addr_parse(out->peer, address) == ERR_OK;
+        out->peer = ip_addr_slice(address);
     }
+    if (out->has_peer)
+        return ERR_OK;
     return errinfo_set(info, ERR_INPUT,
                        "'%.100s' is not one of dns:NAME, email:ADDRESS, ip:ADDRESS, uri:URI",
                        value);
@@ -287,50 +279,17 @@ static void check(const struct arguments *arguments, struct inputs *inputs, stru
     trust_destroy(trust);
 }
 
-static void add_dn(const char *name, const struct dn *dn, struct text *out)
-{
-    char buffer[DN_TEXT_CAP];
-    struct text text;
-    text_init(&text, buffer, sizeof buffer);
-    dn_format(dn, &text);
-    json_add_string(out, name, buffer);
-}
-
-static void add_san(const struct san *san, struct text *out)
-{
-    struct ip_addr address = {.family = san->value.len == 4 ? IP_V4 : IP_V6};
-    char text[IP_TEXT_CAP];
-    if (san->kind == SAN_IP && san->is_usable &&
-        bytes_copy(address.bytes, sizeof address.bytes, san->value))
-        json_add_string(out, NULL, ip_addr_format(&address, text));
-    else
-        json_add_bytes(out, NULL, san->value, san->value.len);
-}
-
-static void add_sans(const struct identity *identity, enum san_kind kind, const char *name,
-                     struct text *out)
-{
-    json_begin_array(out, name);
-    for (size_t i = 0; i < identity->san_count; i++) {
-        if (identity->sans[i].kind == kind)
-            add_san(&identity->sans[i], out);
-    }
-    json_end_array(out);
-}
-
 static void add_identity(const struct identity *identity, struct text *out)
 {
     const struct slice cn = dn_common_name(&identity->subject);
     const struct slice serial = identity->serial;
+    struct fields fields = {.text = out, .value_max = SIZE_MAX, .is_json = true};
     json_begin_object(out, "identity");
-    add_dn("subject", &identity->subject, out);
+    fields_add_dn(&fields, "subject", &identity->subject);
     json_add_bytes(out, "cn", cn, cn.len);
-    add_sans(identity, SAN_URI, "san_uri", out);
-    add_sans(identity, SAN_DNS, "san_dns", out);
-    add_sans(identity, SAN_EMAIL, "san_email", out);
-    add_sans(identity, SAN_IP, "san_ip", out);
+    fields_add_sans(&fields, identity);
     json_add_hex(out, "serial", serial.len == 0 ? slice_of("", 1) : serial);
-    add_dn("issuer", &identity->issuer, out);
+    fields_add_dn(&fields, "issuer", &identity->issuer);
     json_add_hex(out, "sha256", slice_of(identity->sha256, IDENTITY_DIGEST_LEN));
     json_add_hex(out, "spki_sha256", slice_of(identity->spki_sha256, IDENTITY_DIGEST_LEN));
     json_end_object(out);

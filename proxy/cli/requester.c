@@ -7,6 +7,7 @@
 #include "auth/base/hex.h"
 #include "auth/claim.h"
 #include "auth/pem.h"
+#include "proxy/cli/fields.h"
 #include "proxy/config/file.h"
 
 enum { CHAIN_FILE_MAX = 1024 * 1024 }; // bytes
@@ -139,15 +140,9 @@ static bool cn_read(struct slice value, struct claimed *out)
 
 static bool claim_take(struct slice kind, struct slice value, struct claimed *out)
 {
-    static const struct {
-        const char *name;
-        enum san_kind kind;
-    } SANS[] = {{"uri", SAN_URI}, {"dns", SAN_DNS}, {"email", SAN_EMAIL}, {"ip", SAN_IP}};
-    for (size_t i = 0; i < sizeof SANS / sizeof *SANS; i++) {
-        if (!slice_equal(kind, slice_of_string(SANS[i].name)))
-            continue;
-        out->sans[out->claim.san_count++] =
-            (struct claimed_san){.kind = SANS[i].kind, .text = value};
+    enum san_kind san_kind = SAN_DNS;
+    if (san_kind_parse(kind, &san_kind)) {
+        out->sans[out->claim.san_count++] = (struct claimed_san){.kind = san_kind, .text = value};
         return value.len > 0;
     }
     if (slice_equal(kind, SLICE_LITERAL("cn")))
