@@ -61,7 +61,7 @@ static struct session *create(const struct peer *peer, int fd)
         free(session);
         return NULL;
     }
-    session->peer.stream = tls_stream_stream(session->peer.tls);
+    session->peer.stream = &session->peer.tls->stream;
     session->peer.snapshot = snapshot_ref(context->snapshot);
     return session;
 }
@@ -93,7 +93,7 @@ void session_accept(struct session_context *context, const struct listener_confi
         ledger_give_session(context->ledger);
         return;
     }
-    tls_stream_select_by_name(session->peer.tls, session_on_select);
+    session->peer.tls->select = session_on_select;
     tls_stream_allow_resumption(session->peer.tls, context->tickets, session_on_resume);
     session->is_first = true;
     session->is_half_open = turn.is_counted;

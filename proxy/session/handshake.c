@@ -133,14 +133,14 @@ static enum reason refused_reason(const struct session *session)
         [TLS_FAILURE_TOO_LONG] = REASON_WORK_LIMIT,
         [TLS_FAILURE_PROTOCOL] = REASON_PROTOCOL,
     };
-    const enum tls_failure failure = tls_stream_failure(session->peer.tls);
+    const enum tls_failure failure = session->peer.tls->failure;
     return failure == TLS_FAILURE_REFUSED ? session->refusal.reason : reasons[failure];
 }
 
 // refusal_detail gives a sentence about the refusal.
 static const char *refusal_detail(const struct session *session, enum reason reason)
 {
-    const char *word = tls_stream_failure_detail(session->peer.tls);
+    const char *word = session->peer.tls->failure_detail;
     if (session->refusal.reason == reason && session->refusal.detail != NULL)
         return session->refusal.detail;
     if (reason == REASON_NO_CERTIFICATE)
@@ -157,8 +157,8 @@ static const char *refusal_detail(const struct session *session, enum reason rea
 // refusal_code gives TLS's own word for it as a token, or NULL where it says nothing, or nothing more than the reason.
 static const char *refusal_code(const struct session *session, char out[FAILURE_CODE_CAP])
 {
-    const char *word = tls_stream_failure_detail(session->peer.tls);
-    const bool is_judged = tls_stream_failure(session->peer.tls) == TLS_FAILURE_REFUSED;
+    const char *word = session->peer.tls->failure_detail;
+    const bool is_judged = session->peer.tls->failure == TLS_FAILURE_REFUSED;
     return is_judged || word[0] == '\0' ? NULL : failure_code(word, out);
 }
 
@@ -175,7 +175,7 @@ void handshake_record_refusal(struct session *session, enum reason reason)
 {
     struct peer *peer = &session->peer;
     struct session_context *context = peer->context;
-    if (!tls_stream_has_begun(session->peer.tls)) {
+    if (!session->peer.tls->has_begun) {
         context->counters.silent++;
         return;
     }

@@ -269,7 +269,7 @@ static void begin_handshake(struct upstream *upstream, int fd)
         return;
     }
     if (upstream->facts != NULL)
-        tls_client_stream_on_request(upstream->tls, on_request);
+        upstream->tls->on_request = on_request;
     enter(upstream, UPSTREAM_HANDSHAKE, HANDSHAKE_MS);
 }
 
@@ -328,9 +328,9 @@ static void dial(struct upstream *upstream)
 // fail_handshake finds out why TLS has failed.
 static void fail_handshake(struct upstream *upstream)
 {
-    const char *word = tls_stream_failure_detail(upstream->tls);
+    const char *word = upstream->tls->failure_detail;
     const struct failure told = upstream_failure(upstream);
-    switch (tls_stream_failure(upstream->tls)) {
+    switch (upstream->tls->failure) {
     case TLS_FAILURE_REFUSED:
         fail(upstream, upstream->cause == CAUSE_NONE ? CAUSE_NO_RESOURCES : upstream->cause,
              upstream->detail);
@@ -373,7 +373,7 @@ static bool step_handshake(struct upstream *upstream)
 {
     const enum err error = tls_stream_handshake(upstream->tls);
     if (error == ERR_AGAIN) {
-        stream_want(tls_stream_stream(upstream->tls), true, false);
+        stream_want(&upstream->tls->stream, true, false);
         return false;
     }
     if (error != ERR_OK) {
@@ -400,7 +400,7 @@ static void drop_attempt(struct upstream *upstream, bool is_reset)
     dialer_destroy(upstream->dialer);
     upstream->dialer = NULL;
     if (upstream->tls != NULL)
-        stream_close(tls_stream_stream(upstream->tls), is_reset);
+        stream_close(&upstream->tls->stream, is_reset);
     tls_stream_destroy(upstream->tls);
     upstream->tls = NULL;
 }
@@ -535,13 +535,13 @@ void upstream_destroy(struct upstream *upstream, bool is_reset)
 
 struct stream *upstream_stream(struct upstream *upstream)
 {
-    return tls_stream_stream(upstream->tls);
+    return &upstream->tls->stream;
 }
 
 struct failure upstream_failure(const struct upstream *upstream)
 {
-    uint8_t alert = 0;
-    const bool has_alert = upstream->tls != NULL && tls_stream_alert(upstream->tls, &alert);
+    const bool has_alert = upstream->tls != NULL && upstream->tls->has_alert;
+    const uint8_t alert = has_alert ? upstream->tls->alert : 0;
     if (upstream->state == UPSTREAM_FAILED)
         return (struct failure){upstream->cause, upstream->detail, alert};
     if (!has_alert)

@@ -8,7 +8,7 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 
-#include "proxy/tls/tls_stream_internal.h"
+#include "proxy/tls/context_internal.h"
 
 enum { SESSIONS_MAX = 32 };
 
@@ -17,19 +17,6 @@ struct tls_sessions {
     SSL_SESSION *kept[SESSIONS_MAX]; // owned; the newest last
     size_t count;
 };
-
-struct client_stream {
-    struct tls_stream tls;         // first
-    struct tls_sessions *sessions; // borrowed; NULL: nothing is resumed
-    tls_request_fn on_request;     // NULL: not called
-    bool has_alert;                // the server has sent a fatal alert
-    uint8_t alert;                 // which one
-};
-
-static struct client_stream *client_of(struct tls_stream *tls)
-{
-    return (struct client_stream *)tls;
-}
 
 static void drop_sessions(struct tls_sessions *sessions)
 {
@@ -72,9 +59,9 @@ static void take_session(struct tls_sessions *sessions, struct tls_context *clie
 // on_session keeps a new session, in the place of the oldest where there is no room. 1: it is ours now.
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
-    const struct client_stream *stream = SSL_get_app_data(ssl);
+    const struct tls_stream *stream = SSL_get_app_data(ssl);
     struct tls_sessions *sessions = stream->sessions;
-    if (sessions == NULL || sessions->client != stream->tls.context)
+    if (sessions == NULL || sessions->client != stream->context)
         return 0;
     if (sessions->count == SESSIONS_MAX) {
         SSL_SESSION_free(sessions->kept[0]);
@@ -89,15 +76,15 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 static int on_certificate_request(SSL *ssl, void *arg)
 {
     (void)arg;
-    const struct client_stream *stream = SSL_get_app_data(ssl);
+    const struct tls_stream *stream = SSL_get_app_data(ssl);
     if (stream->on_request != NULL)
-        stream->on_request(stream->tls.verify_arg, SSL_get0_server_requested_CAs(ssl));
+        stream->on_request(stream->verify_arg, SSL_get0_server_requested_CAs(ssl));
     return 1;
 }
 
 static void on_info(const SSL *ssl, int kind, int value)
 {
-    struct client_stream *stream = SSL_get_app_data(ssl);
+    struct tls_stream *stream = SSL_get_app_data(ssl);
     if (kind != SSL_CB_READ_ALERT || value >> 8 != SSL3_AL_FATAL)
         return;
     stream->has_alert = true;
@@ -131,11 +118,10 @@ struct tls_stream *tls_client_stream_create(struct tls_context *client,
                                             struct stream *below, struct buffer_pool *pool,
                                             tls_verify_fn verify, void *verify_arg)
 {
-    struct tls_stream *tls =
-        tls_stream_make(sizeof(struct client_stream), client, below, pool, verify, verify_arg);
+    struct tls_stream *tls = tls_stream_make(client, below, pool, verify, verify_arg);
     if (tls == NULL)
         return NULL;
-    client_of(tls)->sessions = sessions;
+    tls->sessions = sessions;
     SSL_set_connect_state(tls->ssl);
     if (server_name != NULL && !SSL_set_tlsext_host_name(tls->ssl, server_name)) {
         ERR_clear_error();
@@ -145,16 +131,4 @@ struct tls_stream *tls_client_stream_create(struct tls_context *client,
     if (sessions != NULL)
         take_session(sessions, client, tls->ssl);
     return tls;
-}
-
-void tls_client_stream_on_request(struct tls_stream *tls, tls_request_fn on_request)
-{
-    client_of(tls)->on_request = on_request;
-}
-
-bool tls_stream_alert(const struct tls_stream *tls, uint8_t *out)
-{
-    const struct client_stream *stream = (const struct client_stream *)tls;
-    *out = stream->alert;
-    return stream->has_alert;
 }

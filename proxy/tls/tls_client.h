@@ -26,15 +26,3 @@ struct tls_stream *tls_client_stream_create(struct tls_context *client,
                                             struct tls_sessions *sessions, const char *server_name,
                                             struct stream *below, struct buffer_pool *pool,
                                             tls_verify_fn verify, void *verify_arg) MUST_USE;
-
-// tls_request_fn is called when the server asks for a certificate. `ca_names` are DER Names of the CAs that it accepts,
-// borrowed for the call; NULL or empty: it does not say. `arg` is that of the verify callback.
-typedef void (*tls_request_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *ca_names);
-
-// tls_client_stream_on_request sets the callback for such a request. Before the handshake.
-void tls_client_stream_on_request(struct tls_stream *tls, tls_request_fn on_request);
-
-// tls_stream_alert tells whether the server has sent a client's stream a fatal alert, and which (RFC 8446 6.2). In TLS 1.3
-// the server refuses the client's certificate after the client has finished its handshake: the alert comes with the first
-// read.
-bool tls_stream_alert(const struct tls_stream *tls, uint8_t *out);

@@ -4,7 +4,7 @@
 #include <openssl/err.h>
 #include <time.h>
 
-#include "proxy/tls/tls_stream_internal.h"
+#include "proxy/tls/context_internal.h"
 
 enum {
     TICKET_CONTENT_MAX = 12 * 1024,
@@ -13,28 +13,15 @@ enum {
     CHAIN_FRAMING_LEN = 4 + 16 * 5,
 };
 
-struct server_stream {
-    struct tls_stream tls;    // first
-    tls_select_fn select;     // NULL: the stream's own, whatever the name
-    tls_resume_fn resume;     // NULL: no tickets
-    struct ticket_keys *keys; // borrowed
-};
-
-static struct server_stream *server_of(struct tls_stream *tls)
-{
-    return (struct server_stream *)tls;
-}
-
 // on_client_hello is called for every ClientHello, before anything is agreed.
 static enum ssl_select_cert_result_t on_client_hello(const SSL_CLIENT_HELLO *hello)
 {
-    struct server_stream *server = SSL_get_app_data(hello->ssl);
-    if (server == NULL)
+    struct tls_stream *tls = SSL_get_app_data(hello->ssl);
+    if (tls == NULL)
         return ssl_select_cert_success;
-    struct tls_stream *tls = &server->tls;
     struct tls_context *selected = tls->context;
-    if (server->select != NULL)
-        selected = server->select(tls->verify_arg, tls_stream_server_name(tls));
+    if (tls->select != NULL)
+        selected = tls->select(tls->verify_arg, tls_stream_server_name(tls));
     if (!tls_context_apply(selected, hello))
         return ssl_select_cert_error;
     SSL_set_custom_verify(hello->ssl, selected->verify_mode, tls_stream_on_verify);
@@ -43,9 +30,8 @@ static enum ssl_select_cert_result_t on_client_hello(const SSL_CLIENT_HELLO *hel
     return ssl_select_cert_success;
 }
 
-static const uint8_t *binding_of(const struct server_stream *server)
+static const uint8_t *binding_of(const struct tls_stream *tls)
 {
-    const struct tls_stream *tls = &server->tls;
     return (tls->selected == NULL ? tls->context : tls->selected)->binding;
 }
 
@@ -61,10 +47,10 @@ static size_t ticket_overhead(SSL *ssl)
 static int ticket_seal(SSL *ssl, uint8_t *out, size_t *out_len, size_t cap, const uint8_t *in,
                        size_t in_len)
 {
-    const struct server_stream *server = SSL_get_app_data(ssl);
-    if (server->keys != NULL && in_len <= TICKET_CONTENT_MAX &&
-        ticket_keys_seal(server->keys, time(NULL), binding_of(server), slice_of(in, in_len), out,
-                         cap, out_len))
+    const struct tls_stream *tls = SSL_get_app_data(ssl);
+    if (tls->keys != NULL && in_len <= TICKET_CONTENT_MAX &&
+        ticket_keys_seal(tls->keys, time(NULL), binding_of(tls), slice_of(in, in_len), out, cap,
+                         out_len))
         return 1;
     ERR_clear_error();
     out[0] = 0;
@@ -77,16 +63,16 @@ static int ticket_seal(SSL *ssl, uint8_t *out, size_t *out_len, size_t cap, cons
 static enum ssl_ticket_aead_result_t ticket_open(SSL *ssl, uint8_t *out, size_t *out_len,
                                                  size_t cap, const uint8_t *in, size_t in_len)
 {
-    struct server_stream *server = SSL_get_app_data(ssl);
+    struct tls_stream *tls = SSL_get_app_data(ssl);
     SSL_SESSION *session = NULL;
     enum err error = ERR_DENIED;
-    if (server->keys != NULL && ticket_keys_open(server->keys, time(NULL), binding_of(server),
-                                                 slice_of(in, in_len), out, cap, out_len))
+    if (tls->keys != NULL && ticket_keys_open(tls->keys, time(NULL), binding_of(tls),
+                                              slice_of(in, in_len), out, cap, out_len))
         session = SSL_SESSION_from_bytes(out, *out_len, SSL_get_SSL_CTX(ssl));
     if (session != NULL) {
         const STACK_OF(CRYPTO_BUFFER) *chain = SSL_SESSION_get0_peer_certificates(session);
         const bool is_empty = chain == NULL || sk_CRYPTO_BUFFER_num(chain) == 0;
-        error = server->resume(server->tls.verify_arg, is_empty ? NULL : chain);
+        error = tls->resume(tls->verify_arg, is_empty ? NULL : chain);
     }
     SSL_SESSION_free(session);
     ERR_clear_error();
@@ -158,8 +144,7 @@ struct tls_stream *tls_stream_create(struct tls_context *context, struct stream 
                                      struct buffer_pool *pool, tls_verify_fn verify,
                                      void *verify_arg)
 {
-    struct tls_stream *tls =
-        tls_stream_make(sizeof(struct server_stream), context, below, pool, verify, verify_arg);
+    struct tls_stream *tls = tls_stream_make(context, below, pool, verify, verify_arg);
     if (tls == NULL)
         return NULL;
     SSL_set_accept_state(tls->ssl);
@@ -167,16 +152,11 @@ struct tls_stream *tls_stream_create(struct tls_context *context, struct stream 
     return tls;
 }
 
-void tls_stream_select_by_name(struct tls_stream *tls, tls_select_fn select)
-{
-    server_of(tls)->select = select;
-}
-
 void tls_stream_allow_resumption(struct tls_stream *tls, struct ticket_keys *keys,
                                  tls_resume_fn resume)
 {
-    server_of(tls)->keys = keys;
-    server_of(tls)->resume = resume;
+    tls->keys = keys;
+    tls->resume = resume;
     (void)SSL_clear_options(tls->ssl, SSL_OP_NO_TICKET);
 }
 

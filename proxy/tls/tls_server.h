@@ -8,15 +8,6 @@
 #include "proxy/tls/ticket_keys.h"
 #include "proxy/tls/tls_stream.h"
 
-// tls_select_fn gives the context for the server name that the client asks for (NULL: none), borrowed. `arg` is that of
-// the verify callback. Called from within tls_stream_handshake, before the other callbacks.
-typedef struct tls_context *(*tls_select_fn)(void *arg, const char *server_name);
-
-// tls_resume_fn judges the session of a ticket before it is resumed, by the chain that the client had shown; NULL: none.
-// ERR_OK lets it be resumed, if TLS finds no fault either. Anything else leads to a full handshake. Called at most once,
-// before tls_verify_fn.
-typedef enum err (*tls_resume_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain);
-
 // tls_context_create parses chain and key; the caller owns one reference. ERR_INPUT with a sentence in `info` when one
 // cannot be read, they do not belong together, TLS cannot use the key, or a handshake tried in memory fails. The
 // sentence does not name the file: the caller does. ERR_MEMORY.
@@ -28,9 +19,6 @@ enum err tls_context_create(const struct tls_context_options *options, struct tl
 struct tls_stream *tls_stream_create(struct tls_context *context, struct stream *below,
                                      struct buffer_pool *pool, tls_verify_fn verify,
                                      void *verify_arg) MUST_USE;
-
-// tls_stream_select_by_name has `select` choose the context. Before the handshake.
-void tls_stream_select_by_name(struct tls_stream *tls, tls_select_fn select);
 
 // tls_stream_allow_resumption has the stream give tickets, and accept those that `resume` agrees with. `keys` is borrowed
 // and must outlive the stream. Before the handshake.

@@ -14,7 +14,7 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 
-#include "proxy/tls/tls_stream_internal.h"
+#include "proxy/tls/context_internal.h"
 
 enum {
     TLS_STREAM_MAGIC = 0x715571EA,
@@ -228,7 +228,7 @@ static enum err tls_read(struct stream *stream, void *out, size_t cap, size_t *o
 // has_room_for tells whether a record of `len` bytes fits after what is gathered already.
 static bool has_room_for(const struct tls_stream *tls, size_t len)
 {
-    return tls->out == NULL || buffer_room(tls->out) >= len + tls->seal_overhead;
+    return tls->out == NULL || buffer_room(tls->out) >= len + SSL_max_seal_overhead(tls->ssl);
 }
 
 static enum err tls_write(struct stream *stream, struct slice bytes, size_t *out_len)
@@ -318,10 +318,10 @@ enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert)
     return ssl_verify_invalid;
 }
 
-struct tls_stream *tls_stream_make(size_t size, struct tls_context *context, struct stream *below,
+struct tls_stream *tls_stream_make(struct tls_context *context, struct stream *below,
                                    struct buffer_pool *pool, tls_verify_fn verify, void *verify_arg)
 {
-    struct tls_stream *tls = calloc(1, size);
+    struct tls_stream *tls = calloc(1, sizeof *tls);
     if (tls == NULL)
         return NULL;
     *tls = (struct tls_stream){
@@ -374,11 +374,6 @@ bool tls_stream_is_peer_unanswered(const struct tls_stream *tls)
     return SSL_version(tls->ssl) == TLS1_3_VERSION || SSL_session_reused(tls->ssl);
 }
 
-struct stream *tls_stream_stream(struct tls_stream *tls)
-{
-    return &tls->stream;
-}
-
 // note_failure turns BoringSSL's error into one of ours, unless somebody knew better before.
 static void note_failure(struct tls_stream *tls)
 {
@@ -417,10 +412,8 @@ static enum err step_handshake(struct tls_stream *tls)
             note_failure(tls);
             return ERR_DENIED;
         }
-        if (kind == SSL_ERROR_NONE) {
-            tls->seal_overhead = (uint16_t)SSL_max_seal_overhead(tls->ssl);
+        if (kind == SSL_ERROR_NONE)
             return ERR_OK;
-        }
         if (kind == SSL_ERROR_WANT_READ || error == ERR_AGAIN)
             return ERR_AGAIN;
     }
@@ -431,21 +424,6 @@ enum err tls_stream_handshake(struct tls_stream *tls)
     const enum err error = step_handshake(tls);
     release_input(tls, error != ERR_OK && error != ERR_AGAIN);
     return error;
-}
-
-enum tls_failure tls_stream_failure(const struct tls_stream *tls)
-{
-    return tls->failure;
-}
-
-const char *tls_stream_failure_detail(const struct tls_stream *tls)
-{
-    return tls->failure_detail;
-}
-
-bool tls_stream_has_begun(const struct tls_stream *tls)
-{
-    return tls->has_begun;
 }
 
 const STACK_OF(CRYPTO_BUFFER) *tls_stream_peer_chain(const struct tls_stream *tls)

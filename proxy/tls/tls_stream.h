@@ -7,6 +7,7 @@
 #pragma once
 
 #include <openssl/pool.h>
+#include <openssl/ssl.h>
 #include <openssl/stack.h>
 
 #include "proxy/net/buffer.h"
@@ -30,7 +31,59 @@ enum tls_failure {
     TLS_FAILURE_PROTOCOL, // anything else: no TLS, too old, no common ground, bad proofs
 };
 
-struct tls_stream;
+struct tls_context;
+struct tls_sessions;
+struct ticket_keys;
+
+// tls_select_fn gives the context for the server name that the client asks for (NULL: none), borrowed. `arg` is that of
+// the verify callback. Called from within tls_stream_handshake, before the other callbacks.
+typedef struct tls_context *(*tls_select_fn)(void *arg, const char *server_name);
+
+// tls_resume_fn judges the session of a ticket before it is resumed, by the chain that the client had shown; NULL: none.
+// ERR_OK lets it be resumed, if TLS finds no fault either. Anything else leads to a full handshake. Called at most once,
+// before tls_verify_fn.
+typedef enum err (*tls_resume_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain);
+
+// tls_request_fn is called when the server asks for a certificate. `ca_names` are DER Names of the CAs that it accepts,
+// borrowed for the call; NULL or empty: it does not say. `arg` is that of the verify callback.
+typedef void (*tls_request_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *ca_names);
+
+// Made by tls_stream_create or tls_client_stream_create.
+struct tls_stream {
+    // For the owner to read:
+    struct stream stream;     // first; to read from and write to once the handshake is done
+    enum tls_failure failure; // why the handshake has failed
+    const char
+        *failure_detail; // BoringSSL's word for it, or ours: see failure_text.h; static memory
+    bool has_begun;      // the peer has sent a byte
+    // The server has sent a client's stream a fatal alert, and which (RFC 8446 6.2). In TLS 1.3 the server refuses the
+    // client's certificate after the client has finished its handshake: the alert comes with the first read.
+    bool has_alert;
+    uint8_t alert;
+
+    // For the owner to set, before the handshake:
+    tls_select_fn select;      // of a server; NULL: its own context, whatever the name
+    tls_request_fn on_request; // of a client; NULL: not called
+
+    // Private to proxy/tls:
+    uint32_t magic;
+    tls_resume_fn resume;          // of a server; NULL: no tickets
+    struct ticket_keys *keys;      // borrowed; of a server
+    struct tls_sessions *sessions; // borrowed; of a client; NULL: nothing is resumed
+    SSL *ssl;                      // owned
+    struct tls_context *context;   // ref; what the stream was made with
+    struct tls_context *selected;  // ref; what the client's server name has led to; NULL: none yet
+    struct stream *below;          // borrowed from the owner
+    struct buffer_pool *pool;      // borrowed from the worker
+    struct buffer *in;             // borrowed from the pool; ciphertext for BoringSSL
+    struct buffer *out;            // borrowed from the pool; ciphertext for the socket
+    tls_verify_fn verify;
+    void *verify_arg;     // of all callbacks
+    enum err read_error;  // what ended reading below; ERR_OK while it goes on
+    enum err write_error; // likewise for writing
+    bool is_shut;         // close_notify is written or on its way
+    bool saw_close_notify;
+};
 
 // tls_stream_is_resumed tells whether the finished handshake has resumed a session.
 bool tls_stream_is_resumed(const struct tls_stream *tls);
@@ -42,22 +95,9 @@ bool tls_stream_is_peer_unanswered(const struct tls_stream *tls);
 // tls_stream_destroy frees it; `below` is left as it is. NULL is allowed.
 void tls_stream_destroy(struct tls_stream *tls);
 
-// tls_stream_stream gives the stream to read from and write to once the handshake is done.
-struct stream *tls_stream_stream(struct tls_stream *tls);
-
 // tls_stream_handshake continues the handshake: ERR_OK when done, ERR_AGAIN, or an error. After an error
-// tls_stream_failure says why, and an alert for the peer may wait for stream_flush.
+// `failure` says why, and an alert for the peer may wait for stream_flush.
 enum err tls_stream_handshake(struct tls_stream *tls) MUST_USE;
-
-// tls_stream_failure tells why the handshake failed; valid once it has.
-enum tls_failure tls_stream_failure(const struct tls_stream *tls);
-
-// tls_stream_failure_detail gives BoringSSL's word for the failure, or one of ours, such as `not_tls`; see failure_text.h.
-// Static memory.
-const char *tls_stream_failure_detail(const struct tls_stream *tls);
-
-// tls_stream_has_begun tells whether the peer has sent any byte.
-bool tls_stream_has_begun(const struct tls_stream *tls);
 
 // tls_stream_peer_chain gives the certificates that the peer has shown, leaf first; NULL when there are none. Borrowed
 // until destroy.
@@ -71,3 +111,12 @@ const char *tls_stream_cipher_name(const struct tls_stream *tls);
 
 // tls_stream_server_name gives the SNI that the client asked for, or NULL; borrowed until destroy.
 const char *tls_stream_server_name(const struct tls_stream *tls);
+
+// tls_stream_make makes a stream with a reference to `context`. The caller sets the role on its SSL. NULL without memory.
+// Private to proxy/tls.
+struct tls_stream *tls_stream_make(struct tls_context *context, struct stream *below,
+                                   struct buffer_pool *pool, tls_verify_fn verify,
+                                   void *verify_arg) MUST_USE;
+
+// tls_stream_on_verify is BoringSSL's custom verify callback. Private to proxy/tls.
+enum ssl_verify_result_t tls_stream_on_verify(SSL *ssl, uint8_t *out_alert);

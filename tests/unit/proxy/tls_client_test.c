@@ -177,7 +177,7 @@ static void begin(struct rig *rig, struct tls_context *client)
                                          &rig->client_below->stream, &rig->pool, judge_server, rig);
     assert_true(rig->server != NULL && rig->user != NULL);
     tls_stream_allow_resumption(rig->server, rig->keys, judge_resumed);
-    tls_client_stream_on_request(rig->user, on_request);
+    rig->user->on_request = on_request;
 }
 
 static void carry_one(struct fake_stream *from, struct fake_stream *to)
@@ -214,7 +214,7 @@ static enum err hear(struct rig *rig)
 {
     uint8_t bytes[64];
     size_t len = 0;
-    return stream_read(tls_stream_stream(rig->user), bytes, sizeof bytes, &len);
+    return stream_read(&rig->user->stream, bytes, sizeof bytes, &len);
 }
 
 static void shows_its_certificate_and_sees_the_servers(void **state)
@@ -237,8 +237,8 @@ static void carries_bytes_both_ways(void **state)
     size_t len = 0;
     begin(rig, rig->client);
     assert_int_equal(meet(rig), ERR_OK);
-    struct stream *user = tls_stream_stream(rig->user);
-    struct stream *server = tls_stream_stream(rig->server);
+    struct stream *user = &rig->user->stream;
+    struct stream *server = &rig->server->stream;
     assert_int_equal(stream_write(user, SLICE_LITERAL("up"), &len), ERR_OK);
     assert_int_equal(stream_flush(user), ERR_OK);
     carry(rig);
@@ -259,22 +259,21 @@ static void refuses_a_server_that_it_does_not_trust(void **state)
     rig->client_verdict = ERR_DENIED;
     begin(rig, rig->client);
     assert_int_equal(meet(rig), ERR_DENIED);
-    assert_int_equal(tls_stream_failure(rig->user), TLS_FAILURE_REFUSED);
+    assert_int_equal(rig->user->failure, TLS_FAILURE_REFUSED);
     assert_int_equal(rig->judged_by_server, 0); // it never got our certificate
 }
 
 static void tells_the_alert_that_refuses_its_certificate(void **state)
 {
     struct rig *rig = *state;
-    uint8_t alert = 0;
     rig->server_verdict = ERR_DENIED;
     rig->server_alert = TLS_ALERT_CERTIFICATE_EXPIRED;
     begin(rig, rig->client);
     assert_int_equal(meet(rig), ERR_OK); // TLS 1.3: our side was done before
-    assert_false(tls_stream_alert(rig->user, &alert));
+    assert_false(rig->user->has_alert);
     assert_int_not_equal(hear(rig), ERR_EOF);
-    assert_true(tls_stream_alert(rig->user, &alert));
-    assert_string_equal(tls_alert_name(alert), "certificate_expired");
+    assert_true(rig->user->has_alert);
+    assert_string_equal(tls_alert_name(rig->user->alert), "certificate_expired");
 }
 
 static void hear_this(struct rig *rig, struct slice bytes)
@@ -289,20 +288,19 @@ static void tells_plain_http_from_other_junk(void **state)
 {
     struct rig *rig = *state;
     hear_this(rig, SLICE_LITERAL("HTTP/1.1 400 Bad Request\r\n\r\n"));
-    assert_int_equal(tls_stream_failure(rig->user), TLS_FAILURE_PLAIN_HTTP);
+    assert_int_equal(rig->user->failure, TLS_FAILURE_PLAIN_HTTP);
     hear_this(rig, SLICE_LITERAL("SSH-2.0-OpenSSH_9.2\r\n"));
-    assert_int_equal(tls_stream_failure(rig->user), TLS_FAILURE_PROTOCOL);
-    assert_string_equal(tls_stream_failure_detail(rig->user), "not_tls");
+    assert_int_equal(rig->user->failure, TLS_FAILURE_PROTOCOL);
+    assert_string_equal(rig->user->failure_detail, "not_tls");
 }
 
 static void a_server_that_only_sends_an_alert_speaks_tls(void **state)
 {
     struct rig *rig = *state;
-    uint8_t alert = 0;
     hear_this(rig, SLICE_LITERAL("\x15\x03\x01\x00\x02\x02\x46"));
-    assert_int_equal(tls_stream_failure(rig->user), TLS_FAILURE_ABORTED);
-    assert_true(tls_stream_alert(rig->user, &alert));
-    assert_string_equal(tls_alert_name(alert), "protocol_version");
+    assert_int_equal(rig->user->failure, TLS_FAILURE_ABORTED);
+    assert_true(rig->user->has_alert);
+    assert_string_equal(tls_alert_name(rig->user->alert), "protocol_version");
 }
 
 // visit makes one connection on which the client hears the server, whose ticket comes with what it says
@@ -312,9 +310,8 @@ static bool visit(struct rig *rig, struct tls_context *client)
     size_t len = 0;
     begin(rig, client);
     assert_int_equal(meet(rig), ERR_OK);
-    assert_int_equal(stream_write(tls_stream_stream(rig->server), SLICE_LITERAL("hi"), &len),
-                     ERR_OK);
-    assert_int_equal(stream_flush(tls_stream_stream(rig->server)), ERR_OK);
+    assert_int_equal(stream_write(&rig->server->stream, SLICE_LITERAL("hi"), &len), ERR_OK);
+    assert_int_equal(stream_flush(&rig->server->stream), ERR_OK);
     carry(rig);
     assert_int_equal(hear(rig), ERR_OK);
     return tls_stream_is_resumed(rig->user);
@@ -329,7 +326,7 @@ static void resumes_and_judges_the_server_again(void **state)
     rig->client_verdict = ERR_DENIED;
     begin(rig, rig->client);
     assert_int_equal(meet(rig), ERR_DENIED);
-    assert_int_equal(tls_stream_failure(rig->user), TLS_FAILURE_REFUSED);
+    assert_int_equal(rig->user->failure, TLS_FAILURE_REFUSED);
 }
 
 static void another_certificate_resumes_nothing_of_the_former(void **state)

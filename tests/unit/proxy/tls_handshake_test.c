@@ -46,8 +46,8 @@ static void a_refused_chain_is_answered_with_the_chosen_alert(void **state)
         rig->alert = cases[i / 2].alert;
         tls_rig_begin(rig, versions[i % 2], versions[i % 2]);
         assert_int_equal(tls_rig_handshake(rig), ERR_DENIED);
-        assert_int_equal(tls_stream_failure(rig->tls), TLS_FAILURE_REFUSED);
-        assert_string_equal(tls_stream_failure_detail(rig->tls), "certificate_refused");
+        assert_int_equal(rig->tls->failure, TLS_FAILURE_REFUSED);
+        assert_string_equal(rig->tls->failure_detail, "certificate_refused");
         assert_int_equal(rig->verify_count, 1);
         assert_int_equal(stream_flush(rig->stream), ERR_OK);
         assert_int_equal(rig->pool.lent_count, 0);
@@ -62,7 +62,7 @@ static void a_client_without_certificate_is_refused_and_never_verified(void **st
         tls_rig_begin(rig, versions[i], versions[i]);
         SSL_certs_clear(rig->ssl);
         assert_int_equal(tls_rig_handshake(rig), ERR_DENIED);
-        assert_int_equal(tls_stream_failure(rig->tls), TLS_FAILURE_NO_CERTIFICATE);
+        assert_int_equal(rig->tls->failure, TLS_FAILURE_NO_CERTIFICATE);
         assert_int_equal(rig->verify_count, 0);
         assert_int_equal(tls_rig_alert(rig), versions[i] == TLS1_3_VERSION ? 116 : 40);
     }
@@ -75,8 +75,8 @@ static void versions_before_1_2_are_refused(void **state)
     for (size_t i = 0; i < 2; i++) {
         tls_rig_begin(rig, TLS1_VERSION, old[i]);
         assert_int_equal(tls_rig_handshake(rig), ERR_DENIED);
-        assert_int_equal(tls_stream_failure(rig->tls), TLS_FAILURE_PROTOCOL);
-        assert_string_equal(tls_stream_failure_detail(rig->tls), "UNSUPPORTED_PROTOCOL");
+        assert_int_equal(rig->tls->failure, TLS_FAILURE_PROTOCOL);
+        assert_string_equal(rig->tls->failure_detail, "UNSUPPORTED_PROTOCOL");
         assert_int_equal(rig->verify_count, 0);
         assert_int_equal(tls_rig_alert(rig), 70);
     }
@@ -107,7 +107,7 @@ static void alpn_is_http_1_1_or_nothing(void **state)
             assert_true(slice_equal(slice_of(chosen, len), SLICE_LITERAL("http/1.1")));
             continue;
         }
-        assert_int_equal(tls_stream_failure(rig->tls), TLS_FAILURE_PROTOCOL);
+        assert_int_equal(rig->tls->failure, TLS_FAILURE_PROTOCOL);
         assert_int_equal(tls_rig_alert(rig), 120);
     }
 }
@@ -140,9 +140,9 @@ static void what_is_not_tls_is_told_apart_by_its_first_bytes(void **state)
         tls_rig_begin(rig, TLS1_2_VERSION, TLS1_3_VERSION);
         fake_stream_feed(rig->below, cases[i].bytes);
         assert_int_equal(tls_stream_handshake(rig->tls), ERR_DENIED);
-        if (tls_stream_failure(rig->tls) != cases[i].failure)
-            fail_msg("row %zu: %d", i, tls_stream_failure(rig->tls));
-        assert_true(tls_stream_has_begun(rig->tls));
+        if (rig->tls->failure != cases[i].failure)
+            fail_msg("row %zu: %d", i, rig->tls->failure);
+        assert_true(rig->tls->has_begun);
         assert_int_equal(stream_flush(rig->stream), ERR_OK);
         // Nothing of TLS goes to those who do not speak it.
         if (cases[i].bytes.data[0] != 22)
@@ -156,8 +156,8 @@ static void a_client_that_leaves_is_not_an_offender(void **state)
     tls_rig_begin(rig, TLS1_2_VERSION, TLS1_3_VERSION);
     rig->below->has_end = true;
     assert_int_equal(tls_stream_handshake(rig->tls), ERR_DENIED);
-    assert_int_equal(tls_stream_failure(rig->tls), TLS_FAILURE_ABORTED);
-    assert_false(tls_stream_has_begun(rig->tls)); // sent no byte
+    assert_int_equal(rig->tls->failure, TLS_FAILURE_ABORTED);
+    assert_false(rig->tls->has_begun); // sent no byte
 
     tls_rig_begin(rig, TLS1_2_VERSION, TLS1_3_VERSION);
     (void)SSL_do_handshake(rig->ssl);
@@ -166,8 +166,8 @@ static void a_client_that_leaves_is_not_an_offender(void **state)
     assert_int_equal(tls_stream_handshake(rig->tls), ERR_AGAIN);
     rig->below->read_failure = ERR_SYSTEM;
     assert_int_equal(tls_stream_handshake(rig->tls), ERR_DENIED);
-    assert_int_equal(tls_stream_failure(rig->tls), TLS_FAILURE_ABORTED);
-    assert_true(tls_stream_has_begun(rig->tls));
+    assert_int_equal(rig->tls->failure, TLS_FAILURE_ABORTED);
+    assert_true(rig->tls->has_begun);
 }
 
 static enum ssl_verify_result_t refuse_server(SSL *ssl, uint8_t *out_alert)
@@ -184,8 +184,8 @@ static void a_client_that_refuses_us_has_aborted(void **state)
         tls_rig_begin(rig, versions[i], versions[i]);
         SSL_set_custom_verify(rig->ssl, SSL_VERIFY_PEER, refuse_server);
         assert_int_equal(tls_rig_handshake(rig), ERR_DENIED);
-        assert_int_equal(tls_stream_failure(rig->tls), TLS_FAILURE_ABORTED);
-        assert_string_equal(tls_stream_failure_detail(rig->tls), "TLSV1_ALERT_UNKNOWN_CA");
+        assert_int_equal(rig->tls->failure, TLS_FAILURE_ABORTED);
+        assert_string_equal(rig->tls->failure_detail, "TLSV1_ALERT_UNKNOWN_CA");
         assert_int_equal(rig->verify_count, 0);
     }
 }

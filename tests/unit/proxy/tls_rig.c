@@ -114,7 +114,7 @@ void tls_rig_begin(struct tls_rig *rig, uint16_t min, uint16_t max)
     rig->below = fake_stream_create();
     rig->tls = tls_stream_create(rig->context, &rig->below->stream, &rig->pool, on_verify, rig);
     assert_non_null(rig->tls);
-    rig->stream = tls_stream_stream(rig->tls);
+    rig->stream = &rig->tls->stream;
     rig->ssl = SSL_new(rig->client_ctx);
     rig->to_client = BIO_new(BIO_s_mem());
     rig->from_client = BIO_new(BIO_s_mem());
