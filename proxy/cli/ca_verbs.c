@@ -67,15 +67,6 @@ int ca_print_paths(const char *command, const char *directory, bool has_root)
     return cli_finish(command);
 }
 
-static bool is_ascii(struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < ' ' || text.data[i] > '~')
-            return false;
-    }
-    return true;
-}
-
 int ca_open(const char *command, const char *directory, const char *passphrase_path,
             const char *p12_passphrase_path, struct ca *out)
 {
@@ -84,7 +75,7 @@ int ca_open(const char *command, const char *directory, const char *passphrase_p
     enum err error = passphrase_load(passphrase_path, &out->passphrase, &info);
     if (error == ERR_OK)
         error = passphrase_load(p12_passphrase_path, &out->p12_passphrase, &info);
-    if (error == ERR_OK && !is_ascii(out->p12_passphrase.text))
+    if (error == ERR_OK && !ascii_is_printable(out->p12_passphrase.text))
         error = errinfo_set(&info, ERR_INPUT,
                             "%s: programs disagree on how other characters than ASCII go into a "
                             ".p12: choose an ASCII passphrase",

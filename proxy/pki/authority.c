@@ -20,22 +20,12 @@ enum { TRUST_DOMAIN_CAP = sizeof "spiffe://" + AUTHORITY_TRUST_DOMAIN_MAX };
 // The end of 9999, which GeneralizedTime can still say.
 #define LAST_SECOND INT64_C(253402300799)
 
-// common_name_is_valid tells whether the CN fits into a certificate, with the suffix of the root's if there is one.
-static bool common_name_is_valid(const char *name, size_t max)
-{
-    const size_t len = strlen(name);
-    for (size_t i = 0; i < len; i++) {
-        if (name[i] < ' ' || name[i] > '~')
-            return false;
-    }
-    return len >= 1 && len <= max;
-}
-
 static enum err check_options(const struct authority_options *options, struct errinfo *info)
 {
     const size_t name_max =
         AUTHORITY_COMMON_NAME_MAX - (options->has_root ? sizeof ROOT_SUFFIX - 1 : 0);
-    if (!common_name_is_valid(options->common_name, name_max))
+    const struct slice name = slice_of_string(options->common_name);
+    if (name.len == 0 || name.len > name_max || !ascii_is_printable(name))
         return errinfo_set(info, ERR_INPUT,
                            "the CA's name must be 1 to %zu printable ASCII characters", name_max);
     if (!authority_trust_domain_is_valid(options->trust_domain))

@@ -4,34 +4,29 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "auth/base/text.h"
+#define LOWER_BYTES "abcdefghijklmnopqrstuvwxyz0123456789._-"
 
-static bool is_name_byte(char byte)
+static bool is_made_of(const char *name, size_t max, const char *bytes)
 {
-    const uint8_t lower = ascii_lower((uint8_t)byte);
-    return (lower >= 'a' && lower <= 'z') || (byte >= '0' && byte <= '9') || byte == '.' ||
-           byte == '_' || byte == '-';
+    const size_t len = strlen(name);
+    return len >= 1 && len <= max && strspn(name, bytes) == len;
 }
 
 bool authority_name_is_valid(const char *name)
 {
-    const size_t len = strlen(name);
-    if (len < 1 || len > AUTHORITY_NAME_MAX || name[0] == '.')
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        if (!is_name_byte(name[i]))
-            return false;
-    }
-    return true;
+    return name[0] != '.' &&
+           is_made_of(name, AUTHORITY_NAME_MAX, LOWER_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
 }
 
 bool authority_trust_domain_is_valid(const char *domain)
 {
-    const size_t len = strlen(domain);
-    if (len < 1 || len > AUTHORITY_TRUST_DOMAIN_MAX)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        if (!is_name_byte(domain[i]) || (domain[i] >= 'A' && domain[i] <= 'Z'))
+    return is_made_of(domain, AUTHORITY_TRUST_DOMAIN_MAX, LOWER_BYTES);
+}
+
+bool ascii_is_printable(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < ' ' || text.data[i] > '~')
             return false;
     }
     return true;
