@@ -46,35 +46,22 @@ struct renew_arguments {
     unsigned denominator;
 };
 
-// parse_fraction reads `1/3`: digits on both sides, more than 0, at most 1.
-static bool parse_fraction(const char *text, unsigned *out_numerator, unsigned *out_denominator)
-{
-    enum { DECIMAL = 10, LARGEST = 1000 };
-    unsigned parts[2] = {0, 0};
-    size_t part = 0;
-    size_t digits = 0;
-    for (; *text != '\0'; text++) {
-        if (*text == '/' && part == 0 && digits > 0) {
-            part = 1;
-            digits = 0;
-            continue;
-        }
-        if (*text < '0' || *text > '9' || parts[part] > LARGEST)
-            return false;
-        parts[part] = parts[part] * DECIMAL + (unsigned)(*text - '0');
-        digits++;
-    }
-    *out_numerator = parts[0];
-    *out_denominator = parts[1];
-    return part == 1 && digits > 0 && parts[0] > 0 && parts[0] <= parts[1];
-}
-
+// take_fraction reads `1/3`: more than 0, at most 1.
 static enum err take_fraction(void *arg, const char *value, struct errinfo *info)
 {
+    enum { FIRST_CAP = 32, LARGEST = 10000 };
     struct renew_arguments *out = arg;
-    if (parse_fraction(value, &out->numerator, &out->denominator))
-        return ERR_OK;
-    return errinfo_set(info, ERR_INPUT, "'%.40s' is not a part of a life such as 1/3", value);
+    char first[FIRST_CAP];
+    uint64_t parts[2] = {0, 0};
+    const struct slice all = slice_of_string(value);
+    const size_t slash = slice_find(all, '/');
+    if (slash == all.len || !string_copy(first, sizeof first, slice_first(all, slash)) ||
+        cli_parse_number(first, 1, LARGEST, &parts[0], info) != ERR_OK ||
+        cli_parse_number(value + slash + 1, parts[0], LARGEST, &parts[1], info) != ERR_OK)
+        return errinfo_set(info, ERR_INPUT, "'%.40s' is not a part of a life such as 1/3", value);
+    out->numerator = (unsigned)parts[0];
+    out->denominator = (unsigned)parts[1];
+    return ERR_OK;
 }
 
 static bool renews_ca(const struct renew_arguments *arguments)
