@@ -44,10 +44,10 @@ static void print_line(const struct index_entry *entry, const char *state)
 {
     char not_after[DATE_TEXT_CAP];
     (void)date_format(entry->not_after_s, DATE_SECOND, not_after);
-    (void)printf("%-7s  %-7s  %-20s  %s  %s%s%s\n", state, index_kind_name(entry->kind),
+    (void)printf("%-7s  %-7s  %-20s  %s  %s%s%s\n", state, INDEX_KIND_NAMES[entry->kind],
                  not_after[0] == '\0' ? "-" : not_after, entry->serial,
                  entry->name[0] == '\0' ? "-" : entry->name, entry->is_revoked ? "  " : "",
-                 entry->is_revoked ? revocation_name(entry->reason) : "");
+                 entry->is_revoked ? REVOCATIONS[entry->reason].name : "");
 }
 
 static void print_json(const struct index_entry *entry, const char *state)
@@ -55,14 +55,14 @@ static void print_json(const struct index_entry *entry, const char *state)
     const bool has_times = entry->kind != INDEX_UNKNOWN;
     struct text out = cli_json_begin();
     json_add_string(&out, "name", entry->name);
-    json_add_string(&out, "kind", index_kind_name(entry->kind));
+    json_add_string(&out, "kind", INDEX_KIND_NAMES[entry->kind]);
     json_add_string(&out, "state", state);
     json_add_string(&out, "serial", entry->serial);
     json_add_time(&out, "not_before", has_times ? entry->not_before_s : INT64_MAX);
     json_add_time(&out, "not_after", has_times ? entry->not_after_s : INT64_MAX);
     if (entry->is_revoked) {
         json_add_time(&out, "revoked", entry->revoked_s);
-        json_add_string(&out, "reason", revocation_name(entry->reason));
+        json_add_string(&out, "reason", REVOCATIONS[entry->reason].name);
     }
     cli_json_end(&out);
 }

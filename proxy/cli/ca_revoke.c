@@ -85,7 +85,7 @@ static enum err revoke_serial(struct index *index, const struct revoke_arguments
                            serial);
     if (entry != NULL && entry->is_revoked)
         return errinfo_set(info, ERR_DENIED, "%s is revoked already (%s)", serial,
-                           revocation_name(entry->reason));
+                           REVOCATIONS[entry->reason].name);
     TRY(index_add_revocation(index, serial, arguments->reason, now_s, info));
     (void)printf("%s\n", serial);
     return ERR_OK;

@@ -20,35 +20,17 @@ enum { INDEX_MAX_LEN = 64 * 1024 * 1024, LINE_CAP = 256, MAX_FIELDS = 6, DECIMAL
 
 #define HEADER "sallyport-ca-index 1"
 
-static const char *const KIND_NAMES[] = {
+const char *const INDEX_KIND_NAMES[] = {
 #define X(symbol, name) name,
     INDEX_KIND_TABLE(X)
 #undef X
 };
 
-static const struct {
-    const char *name;
-    unsigned code;
-} REVOCATIONS[] = {
+const struct revocation_info REVOCATIONS[] = {
 #define X(symbol, name, code) {name, code},
     REVOCATION_TABLE(X)
 #undef X
 };
-
-const char *index_kind_name(enum index_kind kind)
-{
-    return KIND_NAMES[kind];
-}
-
-const char *revocation_name(enum revocation reason)
-{
-    return REVOCATIONS[reason].name;
-}
-
-unsigned revocation_code(enum revocation reason)
-{
-    return REVOCATIONS[reason].code;
-}
 
 bool revocation_parse(struct slice name, enum revocation *out)
 {
@@ -65,7 +47,7 @@ static bool kind_parse(struct slice name, enum index_kind *out)
 {
     for (size_t i = 0; i < INDEX_UNKNOWN; i++) {
         *out = (enum index_kind)i;
-        if (slice_equal(name, slice_of_string(KIND_NAMES[i])))
+        if (slice_equal(name, slice_of_string(INDEX_KIND_NAMES[i])))
             return true;
     }
     return false;
@@ -366,7 +348,7 @@ void index_deinit(struct index *index)
 static void format_issue(const struct index_entry *entry, struct text *line)
 {
     text_append_format(line, "issue %s %s %s %" PRId64 " %" PRId64 "\n", entry->serial,
-                       index_kind_name(entry->kind), entry->name, entry->not_before_s,
+                       INDEX_KIND_NAMES[entry->kind], entry->name, entry->not_before_s,
                        entry->not_after_s);
 }
 
@@ -409,8 +391,8 @@ enum err index_add_revocation(struct index *index, const char *serial, enum revo
                               int64_t at_s, struct errinfo *info)
 {
     char line[LINE_CAP];
-    (void)snprintf(line, sizeof line, "revoke %s %s %" PRId64 "\n", serial, revocation_name(reason),
-                   at_s);
+    (void)snprintf(line, sizeof line, "revoke %s %s %" PRId64 "\n", serial,
+                   REVOCATIONS[reason].name, at_s);
     TRY(write_line(index, slice_of_string(line), info));
     return apply_revocation(index, serial, reason, at_s, info);
 }

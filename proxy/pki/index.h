@@ -110,9 +110,11 @@ struct index_entry *index_find(const struct index *index, const char *serial);
 // index_parse_serial reads hexadecimal digits in either case, with or without colons, into the form that an entry has.
 bool index_parse_serial(const char *text, char out[INDEX_SERIAL_CAP]);
 
-// index_kind_name, revocation_name and revocation_code give what the tables above say. revocation_parse reads a name, in
-// either case.
-const char *index_kind_name(enum index_kind kind);
-const char *revocation_name(enum revocation reason);
-unsigned revocation_code(enum revocation reason);
+// INDEX_KIND_NAMES and REVOCATIONS are the tables above, by their enums. revocation_parse reads a name, in any case; false:
+// there is no such reason.
+extern const char *const INDEX_KIND_NAMES[];
+extern const struct revocation_info {
+    const char *name;
+    unsigned code;
+} REVOCATIONS[];
 bool revocation_parse(struct slice name, enum revocation *out);

@@ -74,7 +74,7 @@ static enum err check_revocation(const struct renewal *renewal, const struct ind
         return errinfo_set(
             info, ERR_DENIED,
             "%s is revoked (%s): for a new one use `ca issue` with another name, or move the files away first",
-            renewal->chain_path, revocation_name(known->reason));
+            renewal->chain_path, REVOCATIONS[known->reason].name);
     return ERR_OK;
 }
 

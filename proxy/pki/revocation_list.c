@@ -19,7 +19,7 @@ static bool add_reason(X509_REVOKED *row, enum revocation reason)
         return true; // RFC 5280 5.3.1: left out
     ASN1_ENUMERATED *code = ASN1_ENUMERATED_new();
     const bool is_added = code != NULL &&
-                          ASN1_ENUMERATED_set_uint64(code, revocation_code(reason)) &&
+                          ASN1_ENUMERATED_set_uint64(code, REVOCATIONS[reason].code) &&
                           X509_REVOKED_add1_ext_i2d(row, NID_crl_reason, code, 0, 0);
     ASN1_ENUMERATED_free(code);
     return is_added;

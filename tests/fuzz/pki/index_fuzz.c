@@ -21,8 +21,8 @@ static void check_entries(const struct index *index)
         ASSERT(found != NULL && found >= entry); // the last of one serial
         ASSERT(strcmp(found->serial, entry->serial) == 0);
         ASSERT(index_parse_serial(entry->serial, serial) && strcmp(serial, entry->serial) == 0);
-        ASSERT(index_kind_name(entry->kind) != NULL);
-        ASSERT(!entry->is_revoked || revocation_name(entry->reason) != NULL);
+        ASSERT(INDEX_KIND_NAMES[entry->kind] != NULL);
+        ASSERT(!entry->is_revoked || REVOCATIONS[entry->reason].name != NULL);
     }
     ASSERT(index_find(index, "no serial") == NULL);
 }
