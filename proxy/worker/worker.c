@@ -159,16 +159,20 @@ static void drop_ports(struct port *ports, const struct snapshot *snapshot)
     free(ports);
 }
 
-// move_listener goes on with the old listener in the same place.
-static void move_listener(struct worker *worker, struct port *port)
+// take_port goes on with the old listener in the same place, or with its descriptor where there was no memory to listen.
+static void take_port(struct worker *worker, struct port *port)
 {
     for (size_t i = 0; i < worker->context.snapshot->listener_count; i++) {
         struct port *old = &worker->ports[i];
-        if (old->listener == NULL || !listener_config_is_same_place(old->config, port->config))
+        if ((old->listener == NULL && old->fd < 0) ||
+            !listener_config_is_same_place(old->config, port->config))
             continue;
         port->listener = old->listener;
+        port->fd = old->fd;
         old->listener = NULL;
-        listener_set_arg(port->listener, port);
+        old->fd = -1;
+        if (port->listener != NULL)
+            listener_set_arg(port->listener, port);
         return;
     }
 }
@@ -179,10 +183,10 @@ static void adopt_ports(struct worker *worker, const struct update *update)
     for (size_t i = 0; i < update->snapshot->listener_count; i++) {
         struct port *port = &update->ports[i];
         if (port->fd < 0)
-            move_listener(worker, port);
-        else if (!open_port(port))
-            log_error("listener %s: no memory; %s does not serve it", port->config->name,
-                      worker->thread.name);
+            take_port(worker, port);
+        if (port->fd >= 0 && !open_port(port))
+            log_error("listener %s: no memory; %s does not serve it until the next reload",
+                      port->config->name, worker->thread.name);
     }
     for (size_t i = 0; i < worker->context.snapshot->listener_count; i++) {
         if (worker->ports[i].listener != NULL)

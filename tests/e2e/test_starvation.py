@@ -3,6 +3,7 @@
 The program under test is //tests/e2e:starved; with any other there is nothing to do.
 """
 
+import contextlib
 import itertools
 import mmap
 import os
@@ -204,11 +205,8 @@ def listening(port):
     return sum(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
 
 
-@pytest.mark.parametrize("starved", [2], indirect=True)
-@pytest.mark.parametrize("is_reloaded", [False, True], ids=["alone", "reloaded"])
-def test_a_new_listener_that_a_worker_has_no_memory_for_reaches_it_all_the_same(
-    starved, is_reloaded
-):
+def add_listener_until(starved, message):
+    """Reloads with a new listener, and another call of the allocator fails each time, until it says this; its port."""
     main = starved.config["listeners"][0]
 
     def add(first):
@@ -222,13 +220,37 @@ def test_a_new_listener_that_a_worker_has_no_memory_for_reaches_it_all_the_same(
         return port, starved.allocator.relent()
 
     first = add(0)[1]
-    while "no memory for a new state" not in starved.stderr.text():
+    while message not in starved.stderr.text():
         assert first > 0, "no call was left to fail"
         port = add(first)[0]
         first -= 1  # it is handed over last
+    return port
+
+
+@pytest.mark.parametrize("starved", [2], indirect=True)
+@pytest.mark.parametrize("is_reloaded", [False, True], ids=["alone", "reloaded"])
+def test_a_new_listener_that_a_worker_has_no_memory_for_reaches_it_all_the_same(
+    starved, is_reloaded
+):
+    port = add_listener_until(starved, "no memory for a new state")
     if is_reloaded:
         Control(starved).run("reload")
     eventually(lambda: listening(port) == 2, "a socket for each worker")
+
+
+@pytest.mark.parametrize("starved", [2], indirect=True)
+def test_a_new_listener_that_a_worker_cannot_open_for_lack_of_memory_is_served_after_the_next_reload(
+    starved,
+):
+    port = add_listener_until(starved, "does not serve it")
+    Control(starved).run("reload")
+    assert listening(port) == 2  # the connections are spread over both
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+            sock.sendall(b"no TLS")
+            sock.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionError):
+                sock.recv(1)  # it was accepted, and refused
 
 
 @pytest.mark.parametrize("starved", [2], indirect=True)
