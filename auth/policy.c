@@ -11,6 +11,7 @@
 // auth/rule_fit's. Without allocation. Knows nothing of DNS, sockets and config syntax.
 #include "auth/policy.h"
 
+#include "auth/base/json.h"
 #include "auth/client_index.h"
 #include "auth/policy_trace.h"
 
@@ -28,6 +29,17 @@ const char *action_name(enum action action)
     static const char *const names[] = {
         [ACTION_ALLOW] = "allow", [ACTION_DENY] = "deny", [ACTION_ERROR] = "error"};
     return names[action];
+}
+
+void decision_append_json(const struct decision *decision, struct text *out)
+{
+    json_begin_object(out, "decision");
+    json_add_string(out, "action", action_name(decision->action));
+    json_add_string(out, "mode", policy_mode_name(decision->mode));
+    json_add_bool(out, "would_deny", decision->would_deny);
+    json_add_string(out, "reason", reason_name(decision->reason));
+    json_add_string(out, "rule", decision->rule);
+    json_end_object(out);
 }
 
 // ---- telling what is looked at ------------------------------------------------------------------

@@ -29,6 +29,9 @@ struct decision {
     bool would_deny;       // allowed only because the mode is `report`
 };
 
+// decision_append_json adds the member "decision", in the order of docs/AUDIT.md.
+void decision_append_json(const struct decision *decision, struct text *out);
+
 // policy_find_client gives the first client in file order that fits `identity` (NULL: a client
 // without certificate), or NULL. Like the two functions below it tells `trace` each entry and rule that
 // it looks at, in file order; with NULL it tells nobody.

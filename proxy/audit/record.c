@@ -132,17 +132,6 @@ static void add_aliases(struct text *text, struct slice aliases)
     json_end_array(text);
 }
 
-static void add_verdict(struct text *text, const struct decision *decision)
-{
-    json_begin_object(text, "decision");
-    json_add_string(text, "action", action_name(decision->action));
-    json_add_string(text, "mode", policy_mode_name(decision->mode));
-    json_add_bool(text, "would_deny", decision->would_deny);
-    add_member(text, "reason", reason_name(decision->reason));
-    add_member(text, "rule", decision->rule);
-    json_end_object(text);
-}
-
 void audit_decision_format(const struct audit_decision *decision, struct audit_record *out)
 {
     struct text text = begin(out, decision->now_ms, AUDIT_EVENT_DECISION);
@@ -155,7 +144,7 @@ void audit_decision_format(const struct audit_decision *decision, struct audit_r
     add_member(&text, "cipher", decision->tls_cipher);
     json_end_object(&text);
     add_request(&text, decision);
-    add_verdict(&text, decision->decision);
+    decision_append_json(decision->decision, &text);
     add_addresses(&text, decision->judged, decision->judged_count);
     add_aliases(&text, decision->aliases);
     add_member(&text, "config", decision->config);

@@ -114,17 +114,6 @@ static void add_limits(const struct explanation *explanation, struct text *out)
     json_end_object(out);
 }
 
-static void add_decision(const struct decision *decision, struct text *out)
-{
-    json_begin_object(out, "decision");
-    json_add_string(out, "action", action_name(decision->action));
-    json_add_string(out, "reason", reason_name(decision->reason));
-    json_add_string(out, "rule", decision->rule);
-    json_add_string(out, "mode", policy_mode_name(decision->mode));
-    json_add_bool(out, "would_deny", decision->would_deny);
-    json_end_object(out);
-}
-
 void explanation_append_json(const struct explanation *explanation, struct text *out)
 {
     const struct question *question = explanation->question;
@@ -141,7 +130,7 @@ void explanation_append_json(const struct explanation *explanation, struct text 
     add_limits(explanation, out);
     json_add_count(out, "misfits_not_shown", explanation->misfits.hidden);
     json_add_count(out, "rules_not_shown", explanation->rule_misfits.hidden);
-    add_decision(&explanation->decision, out);
+    decision_append_json(&explanation->decision, out);
     json_add_string(out, "advice", explanation_advice(explanation));
     if (question->who != NULL) {
         json_begin_object(out, "certificate");
