@@ -1,6 +1,6 @@
 // limits: how much a client, and the whole proxy, may use: values as the configuration states them.
 //
-// Values only. What is in use is counted by proxy/limits; a limit that is 0 is none.
+// What is in use is counted by proxy/limits; a limit that is 0 is none.
 #pragma once
 
 #include <stdint.h>
@@ -15,6 +15,18 @@ struct client_limits {
     int64_t age_ms;          // of a tunnel, from the 200 on
     int64_t idle_ms;         // of a tunnel without a byte; in place of timeouts.idle
 };
+
+enum { CLIENT_LIMITS = 7 };
+
+// One of a client's limits: as whoami calls it, and as explain does, with its unit.
+struct client_limit {
+    const char *name;
+    const char *name_with_unit;
+    uint64_t value; // 0: not limited
+};
+
+// client_limits_list lists them, in the order in which they are shown.
+void client_limits_list(const struct client_limits *limits, struct client_limit out[CLIENT_LIMITS]);
 
 // What one source address (IPv6: one /64) may do before anybody knows who is there.
 struct source_limits {

@@ -162,25 +162,6 @@ const char *explanation_advice(const struct explanation *explanation)
     return explanation->advice;
 }
 
-void explanation_limits(const struct explanation *explanation,
-                        struct explained_limit out[EXPLAINED_LIMITS])
-{
-    static const struct client_limits none = {0};
-    const struct client *client = explanation->client;
-    const struct client_limits *limits = client == NULL ? &none : &client->limits;
-    const struct explained_limit all[EXPLAINED_LIMITS] = {
-        {"tunnels", limits->tunnels},
-        {"new_tunnels_per_second", limits->new_tunnels},
-        {"burst", limits->burst},
-        {"bandwidth_up_bytes_per_second", limits->bandwidth_up},
-        {"bandwidth_down_bytes_per_second", limits->bandwidth_down},
-        {"age_ms", (uint64_t)limits->age_ms},
-        {"idle_ms", (uint64_t)limits->idle_ms},
-    };
-    for (size_t i = 0; i < EXPLAINED_LIMITS; i++)
-        out[i] = all[i];
-}
-
 const char *explained_list(const struct explained *explained)
 {
     static const char *const names[] = {

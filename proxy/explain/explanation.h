@@ -90,17 +90,6 @@ const char *explanation_advice(const struct explanation *explanation);
 const char *explained_list(const struct explained *explained);
 const char *explained_result(const struct explained *explained);
 
-enum { EXPLAINED_LIMITS = 7 };
-
-struct explained_limit {
-    const char *name;
-    uint64_t value; // 0: not limited
-};
-
-// explanation_limits tells what the client may use, as the configuration has it.
-void explanation_limits(const struct explanation *explanation,
-                        struct explained_limit out[EXPLAINED_LIMITS]);
-
 // explanation_print writes a whole explanation for people, explanation_append_json as a JSON object.
 void explanation_print(const struct explanation *explanation, FILE *out);
 void explanation_append_json(const struct explanation *explanation, struct text *out);

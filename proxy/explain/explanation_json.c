@@ -100,16 +100,16 @@ static void add_addresses(const struct explanation *explanation, struct text *ou
 
 static void add_limits(const struct explanation *explanation, struct text *out)
 {
-    struct explained_limit limits[EXPLAINED_LIMITS];
+    struct client_limit limits[CLIENT_LIMITS];
     if (explanation->live[0] != '\0')
         json_add_string(out, "live", explanation->live);
     if (explanation->client == NULL)
         return;
     json_begin_object(out, "limits");
-    explanation_limits(explanation, limits);
-    for (size_t i = 0; i < EXPLAINED_LIMITS; i++) {
+    client_limits_list(&explanation->client->limits, limits);
+    for (size_t i = 0; i < CLIENT_LIMITS; i++) {
         if (limits[i].value > 0)
-            json_add_count(out, limits[i].name, limits[i].value);
+            json_add_count(out, limits[i].name_with_unit, limits[i].value);
     }
     json_end_object(out);
 }

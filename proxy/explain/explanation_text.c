@@ -127,13 +127,15 @@ static void print_addresses(const struct explanation *explanation, FILE *out)
 
 static void print_limits(const struct explanation *explanation, FILE *out)
 {
-    struct explained_limit limits[EXPLAINED_LIMITS];
+    struct client_limit limits[CLIENT_LIMITS] = {0};
     const char *title = "limits";
-    explanation_limits(explanation, limits);
-    for (size_t i = 0; i < EXPLAINED_LIMITS; i++) {
+    if (explanation->client != NULL)
+        client_limits_list(&explanation->client->limits, limits);
+    for (size_t i = 0; i < CLIENT_LIMITS; i++) {
         if (limits[i].value == 0)
             continue;
-        (void)fprintf(out, "%-10s %s %" PRIu64 "\n", title, limits[i].name, limits[i].value);
+        (void)fprintf(out, "%-10s %s %" PRIu64 "\n", title, limits[i].name_with_unit,
+                      limits[i].value);
         title = "";
     }
     if (explanation->live[0] != '\0')

@@ -52,20 +52,10 @@ static void add_limits(const struct peer *peer, struct text *out)
     }
     const struct client_limits *limits = &client->limits;
     const uint32_t open = peer->account->tunnels;
-    const struct {
-        const char *name;
-        uint64_t value;
-    } all[] = {
-        {"tunnels", limits->tunnels},
-        {"new_tunnels", limits->new_tunnels},
-        {"burst", limits->burst},
-        {"bandwidth_up", limits->bandwidth_up},
-        {"bandwidth_down", limits->bandwidth_down},
-        {"age_ms", (uint64_t)limits->age_ms},
-        {"idle_ms", (uint64_t)limits->idle_ms},
-    };
+    struct client_limit all[CLIENT_LIMITS];
+    client_limits_list(limits, all);
     json_begin_object(out, "limits");
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    for (size_t i = 0; i < CLIENT_LIMITS; i++)
         add_limit(out, all[i].name, all[i].value != 0, all[i].value);
     add_limit(out, "tunnels_left", limits->tunnels != 0,
               limits->tunnels > open ? limits->tunnels - open : 0);
