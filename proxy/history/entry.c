@@ -53,8 +53,7 @@ static enum err check(struct history_entry *entry, struct errinfo *info)
 {
     const json_t *version = json_object_get(entry->root, "v");
     const char *event = history_text(entry->root, "event");
-    entry->stamp = history_text(entry->root, "ts");
-    if (!json_is_object(entry->root) || event == NULL || entry->stamp == NULL)
+    if (!json_is_object(entry->root) || event == NULL || history_text(entry->root, "ts") == NULL)
         return errinfo_set(info, ERR_INPUT, "is not an audit record: `event` or `ts` is missing");
     if (!json_is_integer(version) || json_integer_value(version) != VERSION)
         return errinfo_set(info, ERR_INPUT, "is of a version that this program does not know");

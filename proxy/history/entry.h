@@ -15,7 +15,6 @@ enum { HISTORY_LINE_MAX = 64 * 1024, HISTORY_MAX_ADDRESSES = 32 };
 struct history_entry {
     json_t *root; // owned
     enum audit_event event;
-    const char *stamp; // RFC 3339
     bool has_id;
     uint64_t id;
 };

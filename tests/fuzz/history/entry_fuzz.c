@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ASSERT(entry.root == NULL && info.text[0] != '\0');
         return 0;
     }
-    ASSERT(entry.stamp != NULL);
+    ASSERT(history_text(entry.root, "ts") != NULL);
     if (entry.event == AUDIT_EVENT_DECISION) {
         check_decision(&entry);
         check_suggestion(&entry, "workers");
