@@ -7,24 +7,21 @@
 
 static void take_blocks(struct live *live, const json_t *root)
 {
-    size_t i = 0;
-    json_t *one = NULL;
+    const json_t *list = json_object_get(root, "blocks");
+    const size_t count = json_array_size(list);
+    struct errinfo info;
     live->unlisted = member_number(root, "blocks_not_listed");
-    json_array_foreach(json_object_get(root, "blocks"), i, one)
-    {
-        char text[BLOCK_TEXT_CAP];
-        struct block block;
-        struct errinfo info;
-        struct blocklist *longer = NULL;
-        if (block_parse(slice_of_string(member_text(one, "block")), text, &block, &info) !=
-                ERR_OK ||
-            blocklist_add(live->blocks, &block, &longer) != ERR_OK) {
-            live->is_unusable = true;
-            return;
-        }
-        blocklist_unref(live->blocks);
-        live->blocks = longer;
+    struct block *blocks = calloc(count + 1, sizeof *blocks);
+    char(*texts)[BLOCK_TEXT_CAP] = calloc(count + 1, sizeof *texts);
+    bool is_read = blocks != NULL && texts != NULL;
+    for (size_t i = 0; is_read && i < count; i++) {
+        const char *text = member_text(json_array_get(list, i), "block");
+        is_read = block_parse(slice_of_string(text), texts[i], &blocks[i], &info) == ERR_OK;
     }
+    if (!is_read || blocklist_create(blocks, count, &live->blocks) != ERR_OK)
+        live->is_unusable = true;
+    free(texts);
+    free(blocks);
 }
 
 static void take_client(struct live *live, const json_t *root)
