@@ -10,15 +10,15 @@ struct host_table {
     struct host_entry *entries; // in the same piece of memory; by name, and in their first order
 };
 
-// by_name_and_place sorts by name; `entries` are an array of pointers into the caller's order.
+// by_name_and_place sorts by name. Equal names keep their order, in which their texts stand in memory.
 static int by_name_and_place(const void *a, const void *b)
 {
-    const struct host_entry *const *left = a;
-    const struct host_entry *const *right = b;
-    const int order = strcmp((*left)->name, (*right)->name);
+    const struct host_entry *left = a;
+    const struct host_entry *right = b;
+    const int order = strcmp(left->name, right->name);
     if (order != 0)
         return order;
-    return *left < *right ? -1 : *left > *right;
+    return left->name < right->name ? -1 : left->name > right->name;
 }
 
 struct host_table *host_table_create(const struct host_entry *entries, size_t count)
@@ -26,27 +26,20 @@ struct host_table *host_table_create(const struct host_entry *entries, size_t co
     size_t texts = 0;
     for (size_t i = 0; i < count; i++)
         texts += strlen(entries[i].name) + 1;
-    const struct host_entry **order = calloc(count + 1, sizeof(const struct host_entry *));
     struct host_table *table = malloc(sizeof *table + count * sizeof *entries + texts);
-    if (order == NULL || table == NULL) {
-        free(order);
-        free(table);
+    if (table == NULL)
         return NULL;
-    }
-    for (size_t i = 0; i < count; i++)
-        order[i] = &entries[i];
-    qsort(order, count, sizeof(const struct host_entry *), by_name_and_place);
     atomic_init(&table->refs, 1);
     table->count = count;
     table->entries = (struct host_entry *)(table + 1);
     char *text = (char *)(table->entries + count);
     for (size_t i = 0; i < count; i++) {
-        const size_t len = strlen(order[i]->name) + 1;
-        (void)string_copy(text, len, slice_of_string(order[i]->name));
-        table->entries[i] = (struct host_entry){.name = text, .address = order[i]->address};
+        const size_t len = strlen(entries[i].name) + 1;
+        (void)string_copy(text, len, slice_of_string(entries[i].name));
+        table->entries[i] = (struct host_entry){.name = text, .address = entries[i].address};
         text += len;
     }
-    free(order);
+    qsort(table->entries, count, sizeof *entries, by_name_and_place);
     return table;
 }
 
