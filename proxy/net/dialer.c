@@ -246,7 +246,8 @@ static bool is_connected(const struct attempt *attempt)
     uint16_t port = 0;
     uint16_t local_port = 0;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0 ||
-        !socket_peer_name(fd, &peer, &port) || !socket_local_name(fd, &local, &local_port))
+        !socket_name(fd, SOCKET_PEER, &peer, &port) ||
+        !socket_name(fd, SOCKET_LOCAL, &local, &local_port))
         return false;
     if (port == local_port && ip_addr_equal(&peer, &local))
         return false; // nobody listens there, and the socket has connected to itself

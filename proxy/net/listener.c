@@ -75,7 +75,7 @@ enum err listener_bind(const struct ip_addr *addr, uint16_t port, size_t count, 
         socket_address_make(addr, *out_port, &name);
         out_fds[i] = bind_one(&name, i == 0);
         struct ip_addr bound;
-        if (out_fds[i] >= 0 && socket_local_name(out_fds[i], &bound, out_port))
+        if (out_fds[i] >= 0 && socket_name(out_fds[i], SOCKET_LOCAL, &bound, out_port))
             continue;
         const int error = errno;
         for (size_t opened = 0; opened <= i; opened++) {

@@ -41,18 +41,13 @@ bool socket_address_read(const struct sockaddr *in, struct ip_addr *out_addr, ui
     return false;
 }
 
-bool socket_local_name(int fd, struct ip_addr *out_addr, uint16_t *out_port)
+bool socket_name(int fd, enum socket_end end, struct ip_addr *out_addr, uint16_t *out_port)
 {
     struct socket_address name = {.len = sizeof name.storage};
-    return getsockname(fd, (struct sockaddr *)&name.storage, &name.len) == 0 &&
-           socket_address_read((const struct sockaddr *)&name.storage, out_addr, out_port);
-}
-
-bool socket_peer_name(int fd, struct ip_addr *out_addr, uint16_t *out_port)
-{
-    struct socket_address name = {.len = sizeof name.storage};
-    return getpeername(fd, (struct sockaddr *)&name.storage, &name.len) == 0 &&
-           socket_address_read((const struct sockaddr *)&name.storage, out_addr, out_port);
+    struct sockaddr *at = (struct sockaddr *)&name.storage;
+    const int error =
+        end == SOCKET_PEER ? getpeername(fd, at, &name.len) : getsockname(fd, at, &name.len);
+    return error == 0 && socket_address_read(at, out_addr, out_port);
 }
 
 bool socket_set(int fd, int level, int option)

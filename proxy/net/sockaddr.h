@@ -17,9 +17,10 @@ void socket_address_make(const struct ip_addr *addr, uint16_t port, struct socke
 // socket_address_read reads address and port from the kernel's form. False if the family is neither IPv4 nor IPv6.
 bool socket_address_read(const struct sockaddr *in, struct ip_addr *out_addr, uint16_t *out_port);
 
-// socket_local_name and socket_peer_name give the addresses of a socket's two ends. False if it has none.
-bool socket_local_name(int fd, struct ip_addr *out_addr, uint16_t *out_port);
-bool socket_peer_name(int fd, struct ip_addr *out_addr, uint16_t *out_port);
+enum socket_end { SOCKET_LOCAL, SOCKET_PEER };
+
+// socket_name gives the address of one of a socket's ends. False if it has none.
+bool socket_name(int fd, enum socket_end end, struct ip_addr *out_addr, uint16_t *out_port);
 
 // socket_set turns on an option of a socket. False with errno set if it cannot.
 bool socket_set(int fd, int level, int option);

@@ -192,7 +192,8 @@ static void refuse(struct bridge *bridge, uint16_t status, const char *error, co
 static const char *local_endpoint(const struct bridge *bridge, char out[ENDPOINT_TEXT_CAP])
 {
     struct endpoint endpoint = {0};
-    if (!socket_local_name(tcp_stream_fd(&bridge->client), &endpoint.address, &endpoint.port))
+    if (!socket_name(tcp_stream_fd(&bridge->client), SOCKET_LOCAL, &endpoint.address,
+                     &endpoint.port))
         endpoint = (struct endpoint){.address = {.family = IP_V4, .bytes = {127, 0, 0, 1}}};
     return endpoint_format(&endpoint, out);
 }

@@ -120,7 +120,7 @@ static void assert_connected_to(const struct bench *bench, const struct ip_addr 
     struct ip_addr peer;
     uint16_t peer_port = 0;
     assert_int_equal(bench->result, DIAL_CONNECTED);
-    assert_true(socket_peer_name(bench->fd, &peer, &peer_port));
+    assert_true(socket_name(bench->fd, SOCKET_PEER, &peer, &peer_port));
     assert_true(ip_addr_equal(&peer, addr));
     assert_int_equal(peer_port, port);
 }
@@ -336,7 +336,7 @@ static void assert_dialled_from(const struct bench *bench, const struct ip_addr 
     int is_late_port = 0;
     socklen_t len = sizeof is_late_port;
     assert_int_equal(bench->result, DIAL_CONNECTED);
-    assert_true(socket_local_name(bench->fd, &local, &port));
+    assert_true(socket_name(bench->fd, SOCKET_LOCAL, &local, &port));
     assert_true(ip_addr_equal(&local, source));
     // The port is chosen by connect(): otherwise 28,000 tunnels would be the end for all targets.
     assert_int_equal(

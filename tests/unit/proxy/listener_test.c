@@ -45,8 +45,8 @@ static void other_families_have_no_address(void **state)
     assert_false(socket_address_read(&local, &addr, &port));
     assert_int_equal(addr.family, IP_NONE);
     assert_int_equal(port, 0);
-    assert_false(socket_local_name(-1, &addr, &port));
-    assert_false(socket_peer_name(-1, &addr, &port));
+    assert_false(socket_name(-1, SOCKET_LOCAL, &addr, &port));
+    assert_false(socket_name(-1, SOCKET_PEER, &addr, &port));
 }
 
 static void this_machine_knows_its_own_addresses(void **state)
@@ -183,7 +183,7 @@ static void an_accepted_socket_is_ready_for_use(void **state)
     loop_rig_run(loop, &is_done);
     struct ip_addr local;
     uint16_t local_port = 0;
-    assert_true(socket_local_name(client, &local, &local_port));
+    assert_true(socket_name(client, SOCKET_LOCAL, &local, &local_port));
     assert_int_equal(gate.peer_port, local_port);
     assert_true((fcntl(gate.fd, F_GETFL) & O_NONBLOCK) != 0);
     assert_true((fcntl(gate.fd, F_GETFD) & FD_CLOEXEC) != 0);

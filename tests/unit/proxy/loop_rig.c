@@ -53,7 +53,7 @@ int loop_rig_listen(const struct ip_addr *addr, uint16_t *port, int backlog)
     assert_true(fd >= 0);
     assert_int_equal(bind(fd, (const struct sockaddr *)&name.storage, name.len), 0);
     assert_int_equal(listen(fd, backlog), 0);
-    assert_true(socket_local_name(fd, &bound, port));
+    assert_true(socket_name(fd, SOCKET_LOCAL, &bound, port));
     return fd;
 }
 

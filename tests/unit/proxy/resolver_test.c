@@ -177,7 +177,7 @@ static void server_open(struct bench *bench, struct server *server)
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
     assert_int_equal(bind(fd, (const struct sockaddr *)&name.storage, name.len), 0);
-    assert_true(socket_local_name(fd, &bound, &server->place.port));
+    assert_true(socket_name(fd, SOCKET_LOCAL, &bound, &server->place.port));
     ev_io_init(&server->io, on_question, fd, EV_READ);
     server->io.data = server;
     server->held = calloc(1, sizeof *server->held);
