@@ -13,15 +13,15 @@ static const struct ip_prefix v4_mapped = {
     .length = 96,
 };
 
-bool decimal_parse(struct slice s, uint32_t max, uint32_t *out)
+bool decimal_parse(struct slice s, uint64_t max, uint64_t *out)
 {
-    if (s.len < 1 || s.len > 5 || (s.len > 1 && s.data[0] == '0'))
+    if (s.len < 1 || s.len > 19 || (s.len > 1 && s.data[0] == '0'))
         return false;
-    uint32_t value = 0;
+    uint64_t value = 0; // has room for 19 digits
     for (size_t i = 0; i < s.len; i++) {
         if (s.data[i] < '0' || s.data[i] > '9')
             return false;
-        value = value * 10 + (uint32_t)(s.data[i] - '0');
+        value = value * 10 + (uint64_t)(s.data[i] - '0');
     }
     *out = value;
     return value <= max;
@@ -32,7 +32,7 @@ static bool parse_v4(struct slice s, uint8_t out[V4_BYTES])
 {
     for (size_t i = 0; i < V4_BYTES; i++) {
         const size_t end = i + 1 < V4_BYTES ? slice_find(s, '.') : s.len;
-        uint32_t number = 0;
+        uint64_t number = 0;
         if (!decimal_parse(slice_first(s, end), 255, &number) || (i + 1 < V4_BYTES && end == s.len))
             return false;
         out[i] = (uint8_t)number;
@@ -228,7 +228,7 @@ enum err ip_prefix_parse(struct slice s, struct ip_prefix *out, struct errinfo *
                            "2001:db8::/32, or as one address without leading zeros",
                            show_length(s), (const char *)s.data);
     const unsigned bits = 8 * (unsigned)ip_addr_slice(&prefix.addr).len;
-    uint32_t length = bits;
+    uint64_t length = bits;
     if (slash != s.len && !decimal_parse(slice_from(s, slash + 1), bits, &length))
         return errinfo_set(
             info, ERR_INPUT,

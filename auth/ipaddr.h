@@ -23,8 +23,8 @@ struct ip_prefix {
 
 enum { IP_TEXT_CAP = 46, IP_PREFIX_TEXT_CAP = 50 }; // bytes, with the NUL
 
-// decimal_parse reads 1-5 digits without sign, blanks or leading zeros, up to `max`.
-bool decimal_parse(struct slice s, uint32_t max, uint32_t *out);
+// decimal_parse reads 1-19 digits without sign, blanks or leading zeros, up to `max`.
+bool decimal_parse(struct slice s, uint64_t max, uint64_t *out);
 
 // ip_addr_parse reads exactly one IPv4 dotted quad or one IPv6 address (without brackets) that
 // fills `s`. Everything else is ERR_INPUT: other bases, short forms, leading zeros, zones, blanks.

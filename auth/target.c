@@ -3,7 +3,7 @@
 
 enum err port_parse(struct slice s, uint16_t *out)
 {
-    uint32_t value = 0;
+    uint64_t value = 0;
     *out = 0;
     if (!decimal_parse(s, UINT16_MAX, &value) || value == 0)
         return ERR_INPUT;

@@ -7,6 +7,7 @@
 
 #include "auth/base/text.h"
 #include "auth/base/array.h"
+#include "auth/ipaddr.h"
 #include "proxy/config/spelling.h"
 
 enum { QUOTED_BYTES_MAX = 64 }; // of a value in a message
@@ -223,15 +224,9 @@ bool reader_integer(struct reader *reader, const struct node *node, const char *
     if (!reader_expect(reader, node, NODE_SCALAR, what))
         return false;
     const struct slice text = node->text;
-    int64_t value = 0;
-    bool is_number = text.len > 0 && !node->is_quoted && (text.len == 1 || text.data[0] != '0');
-    for (size_t i = 0; i < text.len && is_number; i++) {
-        is_number = text.data[i] >= '0' && text.data[i] <= '9';
-        if (value <= max) // further digits cannot make it smaller
-            value = value * 10 + (text.data[i] - '0');
-    }
-    if (is_number && value >= min && value <= max) {
-        *out = value;
+    uint64_t value = 0;
+    if (!node->is_quoted && decimal_parse(text, (uint64_t)max, &value) && (int64_t)value >= min) {
+        *out = (int64_t)value;
         return true;
     }
     return reader_error(reader, node, "%s is `%s`: expected a whole number from %lld to %lld%s",

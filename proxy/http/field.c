@@ -107,19 +107,3 @@ bool list_has(struct slice list, struct slice token)
     }
     return false;
 }
-
-bool content_length_parse(struct slice value, uint64_t *out)
-{
-    uint64_t length = 0;
-    if (value.len == 0 || value.len > 19) // INT64_MAX has 19 digits
-        return false;
-    if (value.len > 1 && value.data[0] == '0') // octal to some
-        return false;
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.data[i] < '0' || value.data[i] > '9')
-            return false;
-        length = length * 10 + (uint64_t)(value.data[i] - '0');
-    }
-    *out = length;
-    return length <= INT64_MAX;
-}

@@ -42,7 +42,3 @@ bool list_next(struct slice *list, struct slice *out);
 
 // list_has tells whether such a list has `token`, in either case.
 bool list_has(struct slice list, struct slice token);
-
-// content_length_parse reads a Content-Length (RFC 9110 8.6): digits and nothing else, no leading
-// zero, at most INT64_MAX. A list is refused, even one of equal numbers.
-bool content_length_parse(struct slice value, uint64_t *out);

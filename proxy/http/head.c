@@ -2,6 +2,7 @@
 #include "proxy/http/head.h"
 
 #include "auth/base/text.h"
+#include "auth/ipaddr.h"
 #include "proxy/http/field.h"
 #include "proxy/http/hop.h"
 
@@ -102,11 +103,6 @@ static bool is_disguised(struct slice name, struct slice dashed)
     return has_underscore;
 }
 
-static bool is_digit(uint8_t byte)
-{
-    return byte >= '0' && byte <= '9';
-}
-
 // read_status_line: HTTP-version SP status-code [ SP reason-phrase ]. The blank in front of an empty phrase is
 // left out by many servers; nobody reads that in two ways.
 static bool read_status_line(struct slice line, struct message_head *out)
@@ -116,14 +112,13 @@ static bool read_status_line(struct slice line, struct message_head *out)
     else if (!slice_starts_with(line, SLICE_LITERAL("HTTP/1.0 ")))
         return false;
     const struct slice rest = slice_from(line, 9);
-    if (rest.len < 3 || !is_digit(rest.data[0]) || !is_digit(rest.data[1]) ||
-        !is_digit(rest.data[2]) || (rest.len > 3 && rest.data[3] != ' '))
+    uint64_t status = 0;
+    if (!decimal_parse(slice_first(rest, 3), 599, &status) || (rest.len > 3 && rest.data[3] != ' '))
         return false;
-    out->status =
-        (uint16_t)((rest.data[0] - '0') * 100 + (rest.data[1] - '0') * 10 + (rest.data[2] - '0'));
+    out->status = (uint16_t)status;
     out->reason = slice_from(rest, 4);
     out->is_persistent = out->minor_version == 1;
-    return out->status >= 100 && out->status < 600 && is_field_value(out->reason);
+    return out->status >= 100 && is_field_value(out->reason);
 }
 
 static bool is_named(struct field field, const char *name)
@@ -158,7 +153,7 @@ static bool read_request_field(struct field field, struct message_head *out, con
         out->host = field.value;
     } else if (is_named(field, "max-forwards") && counts_forwards(out->method_text)) {
         *out_why = "Max-Forwards";
-        if (out->has_max_forwards || !content_length_parse(field.value, &out->max_forwards))
+        if (out->has_max_forwards || !decimal_parse(field.value, INT64_MAX, &out->max_forwards))
             return false;
         out->has_max_forwards = true;
     } else if (is_disguised(field.name, SLICE_LITERAL("content-length")) ||
@@ -177,7 +172,7 @@ static bool read_field(struct field field, struct message_head *out, const char 
         read_connection(field.value, out);
     } else if (is_named(field, "content-length")) {
         *out_why = "Content-Length";
-        if (out->has_length || !content_length_parse(field.value, &out->length))
+        if (out->has_length || !decimal_parse(field.value, INT64_MAX, &out->length))
             return false;
         out->has_length = true;
     } else if (is_named(field, "transfer-encoding")) {

@@ -1,6 +1,8 @@
 // A duplex whose way down begins with the first byte of an answer.
 #include "proxy/sidecar/relay.h"
 
+#include "auth/ipaddr.h"
+
 enum err relay_open(struct relay *relay, struct stream *client, struct stream *proxy,
                     struct buffer_pool *pool, struct slice head, struct slice rest, int64_t now_ms)
 {
@@ -20,15 +22,12 @@ enum err relay_open(struct relay *relay, struct stream *client, struct stream *p
 static uint16_t status_of(struct slice answer)
 {
     static const struct slice start = {(const uint8_t *)"HTTP/1.1 ", 9};
-    uint16_t status = 0;
-    if (!slice_starts_with(answer, start) || answer.len < start.len + 3)
-        return 0;
-    for (size_t i = start.len; i < start.len + 3; i++) {
-        if (answer.data[i] < '0' || answer.data[i] > '9')
-            return 0;
-        status = (uint16_t)(status * 10 + (answer.data[i] - '0'));
-    }
-    return status;
+    uint64_t status = 0;
+    const struct slice digits = slice_first(slice_from(answer, start.len), 3);
+    return slice_starts_with(answer, start) && digits.len == 3 &&
+                   decimal_parse(digits, 999, &status)
+               ? (uint16_t)status
+               : 0;
 }
 
 // await_answer reads the first bytes of the proxy's answer into the way down. RELAY_WAITS: they are there, or there are
