@@ -12,13 +12,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "auth/base/array.h"
 #include "proxy/admin/control_request.h"
 #include "proxy/admin/control_socket.h"
 #include "proxy/config/control.h"
 
 enum {
-    ANSWER_MAX = 64 * 1024 * 1024,
-    ANSWER_FIRST_CAP = 64 * 1024,
+    ANSWER_MAX = 64 * 1024 * 1024, // a power of two, as the room is
     PATIENCE_S = 30,
     RELOAD_PATIENCE_S = 600, // a million revoked certificates take a while
     PATH_CAP = 4352,
@@ -96,16 +96,12 @@ struct answer {
 static enum err hear(int fd, struct answer *answer)
 {
     for (;;) {
-        if (answer->len == answer->cap) {
-            const size_t cap = answer->cap == 0 ? ANSWER_FIRST_CAP : answer->cap * 2;
-            if (cap > ANSWER_MAX)
-                return ERR_LIMIT;
-            char *larger = realloc(answer->data, cap);
-            if (larger == NULL)
-                return ERR_MEMORY;
-            answer->data = larger;
-            answer->cap = cap;
-        }
+        if (answer->len == ANSWER_MAX)
+            return ERR_LIMIT;
+        char *room = array_make_room(answer->data, answer->len, &answer->cap, 1);
+        if (room == NULL)
+            return ERR_MEMORY;
+        answer->data = room;
         const ssize_t count = recv(fd, answer->data + answer->len, answer->cap - answer->len, 0);
         if (count > 0)
             answer->len += (size_t)count;
