@@ -110,20 +110,28 @@ enum err client_index_create(struct arena *arena, const struct client *clients, 
     return ERR_OK;
 }
 
-// search is one identity on its way through the chains; `best` is the first entry that fits so far.
+// search is one way through the chains; `best` is the first entry that was looked for, so far.
 struct search {
     const struct client_index *index;
-    const struct identity *identity;
+    const struct identity *identity;  // that the entry has to fit; without `covers`
+    const struct match_entry *narrow; // that the entry has to cover
+    match_covers_fn covers;
     uint32_t best; // NONE: none yet
     size_t compared;
 };
+
+static bool is_wanted(const struct search *search, const struct match_entry *entry)
+{
+    return search->covers != NULL ? search->covers(entry, search->narrow)
+                                  : match_entry_fits(entry, search->identity);
+}
 
 static void try_chain(struct search *search, uint32_t first, uint64_t key)
 {
     const struct place *places = search->index->places;
     for (uint32_t i = first; i < search->best; i = places[i].next) {
         search->compared++;
-        if (places[i].key == key && match_entry_fits(places[i].entry, search->identity))
+        if (places[i].key == key && is_wanted(search, places[i].entry))
             search->best = i;
     }
 }
@@ -156,23 +164,28 @@ static void try_dns(struct search *search, struct slice name)
     try_key(search, key_end(ENTRY_DNS, hash));
 }
 
-static void try_san(struct search *search, const struct san *san)
+static void try_part(struct search *search, enum entry_part part, struct slice value)
 {
-    if (san->kind == SAN_URI)
-        try_uri(search, san->value);
-    else if (san->kind == SAN_DNS)
-        try_dns(search, san->value);
+    if (part == ENTRY_URI)
+        try_uri(search, value);
+    else if (part == ENTRY_DNS)
+        try_dns(search, value);
     else
-        try_key(search, key_of(match_part_of_san(san->kind), san->value));
+        try_key(search, key_of(part, value));
 }
 
-static void try_names(struct search *search, const struct identity *identity)
+static void try_parts(struct search *search, const struct match_parts *parts)
 {
-    const struct match_parts own = match_parts_of_identity(identity);
     for (size_t i = 0; i < TELLING_COUNT; i++) {
-        if (own.of[telling[i]].data != NULL)
-            try_key(search, key_of(telling[i], own.of[telling[i]]));
+        if (parts->of[telling[i]].data != NULL)
+            try_part(search, telling[i], parts->of[telling[i]]);
     }
+}
+
+static const struct client *result(const struct search *search, size_t *out_compared)
+{
+    *out_compared = search->compared;
+    return search->best == NONE ? NULL : search->index->places[search->best].client;
 }
 
 const struct client *client_index_find(const struct client_index *index,
@@ -180,12 +193,25 @@ const struct client *client_index_find(const struct client_index *index,
 {
     struct search search = {.index = index, .identity = identity, .best = NONE};
     try_chain(&search, index->others, 0);
-    if (identity != NULL)
-        try_names(&search, identity);
-    for (size_t i = 0; identity != NULL && i < identity->san_count; i++) {
-        if (identity->sans[i].is_usable)
-            try_san(&search, &identity->sans[i]);
+    if (identity != NULL) {
+        const struct match_parts own = match_parts_of_identity(identity);
+        try_parts(&search, &own);
     }
-    *out_compared = search.compared;
-    return search.best == NONE ? NULL : index->places[search.best].client;
+    for (size_t i = 0; identity != NULL && i < identity->san_count; i++) {
+        const struct san *san = &identity->sans[i];
+        if (san->is_usable)
+            try_part(&search, match_part_of_san(san->kind), san->value);
+    }
+    return result(&search, out_compared);
+}
+
+const struct client *client_index_find_cover(const struct client_index *index,
+                                             const struct match_entry *narrow,
+                                             match_covers_fn covers, size_t *out_compared)
+{
+    struct search search = {.index = index, .narrow = narrow, .covers = covers, .best = NONE};
+    const struct match_parts parts = match_parts_of(narrow);
+    try_chain(&search, index->others, 0);
+    try_parts(&search, &parts);
+    return result(&search, out_compared);
 }

@@ -21,3 +21,12 @@ enum err client_index_create(struct arena *arena, const struct client *clients, 
 // that it looked at.
 const struct client *client_index_find(const struct client_index *index,
                                        const struct identity *identity, size_t *out_compared);
+
+// match_covers_fn tells whether `wide` fits every client that `narrow` fits.
+typedef bool (*match_covers_fn)(const struct match_entry *wide, const struct match_entry *narrow);
+
+// client_index_find_cover gives the first client in file order with an entry that covers `narrow`, or NULL.
+// `*out_compared` as above.
+const struct client *client_index_find_cover(const struct client_index *index,
+                                             const struct match_entry *narrow,
+                                             match_covers_fn covers, size_t *out_compared);
