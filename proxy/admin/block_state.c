@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,22 +20,68 @@ enum {
     STATE_MAX_BYTES = 64 * 1024 * 1024,
 };
 
+// member is one that an object must have.
+struct member {
+    const char *name;
+    json_type type;
+    const char *wanted;
+};
+
+enum { ROOT_VERSION, ROOT_BLOCKS, ROOT_COUNT };
+static const struct member root_members[ROOT_COUNT] = {
+    [ROOT_VERSION] = {"v", JSON_INTEGER, "a whole number"},
+    [ROOT_BLOCKS] = {"blocks", JSON_ARRAY, "a list"},
+};
+
+enum { ENTRY_BLOCK, ENTRY_SINCE, ENTRY_UID, ENTRY_COUNT };
+static const struct member entry_members[ENTRY_COUNT] = {
+    [ENTRY_BLOCK] = {"block", JSON_STRING, "a string"},
+    [ENTRY_SINCE] = {"since", JSON_INTEGER, "a whole number"},
+    [ENTRY_UID] = {"uid", JSON_INTEGER, "a whole number"},
+};
+
+// members_read finds the members of an object: each must be there, with its type, and no other. `out` has one for each
+// row; they are borrowed.
+static enum err members_read(json_t *object, const struct member *members, size_t count,
+                             json_t **out, struct errinfo *info)
+{
+    const char *key = NULL;
+    json_t *value = NULL;
+    if (!json_is_object(object))
+        return errinfo_set(info, ERR_INPUT, "not an object");
+    json_object_foreach(object, key, value)
+    {
+        size_t i = 0;
+        while (i < count && strcmp(members[i].name, key) != 0)
+            i++;
+        if (i == count)
+            return errinfo_set(info, ERR_INPUT, "unknown key `%.60s`", key);
+    }
+    for (size_t i = 0; i < count; i++) {
+        out[i] = json_object_get(object, members[i].name);
+        if (out[i] == NULL)
+            return errinfo_set(info, ERR_INPUT, "`%s` is missing", members[i].name);
+        if (json_typeof(out[i]) != members[i].type)
+            return errinfo_set(info, ERR_INPUT, "`%s` is not %s", members[i].name,
+                               members[i].wanted);
+    }
+    return ERR_OK;
+}
+
 // entry_read reads one block; its text goes to the arena.
 static enum err entry_read(json_t *entry, struct arena *arena, struct block *out,
                            struct errinfo *info)
 {
-    const char *spelling = NULL;
-    size_t len = 0;
+    json_t *members[ENTRY_COUNT];
     char text[BLOCK_TEXT_CAP];
-    json_int_t since_s = 0;
-    json_int_t uid = 0;
-    json_error_t error;
-    if (json_unpack_ex(entry, &error, JSON_STRICT, "{s:s%,s:I,s:I}", "block", &spelling, &len,
-                       "since", &since_s, "uid", &uid) != 0)
-        return errinfo_set(info, ERR_INPUT, "%s", error.text);
+    TRY(members_read(entry, entry_members, ENTRY_COUNT, members, info));
+    const json_t *spelling = members[ENTRY_BLOCK];
+    const json_int_t since_s = json_integer_value(members[ENTRY_SINCE]);
+    const json_int_t uid = json_integer_value(members[ENTRY_UID]);
     if (since_s < 0 || since_s > INT64_MAX / 1000 || uid < 0 || uid > UINT32_MAX)
         return errinfo_set(info, ERR_INPUT, "`since` or `uid` is out of range");
-    TRY(block_parse(slice_of(spelling, len), text, out, info));
+    TRY(block_parse(slice_of(json_string_value(spelling), json_string_length(spelling)), text, out,
+                    info));
     out->text = arena_copy_string(arena, slice_of_string(text));
     out->since_s = since_s;
     out->uid = (uint32_t)uid;
@@ -44,17 +91,14 @@ static enum err entry_read(json_t *entry, struct arena *arena, struct block *out
 static enum err list_read(json_t *root, struct arena *arena, struct blocklist **out,
                           struct errinfo *info)
 {
-    json_t *list = NULL;
-    json_int_t version = 0;
-    json_error_t error;
-    if (json_unpack_ex(root, &error, JSON_STRICT, "{s:I,s:o}", "v", &version, "blocks", &list) != 0)
-        return errinfo_set(info, ERR_INPUT, "%s", error.text);
-    if (version != STATE_VERSION)
+    json_t *members[ROOT_COUNT];
+    TRY(members_read(root, root_members, ROOT_COUNT, members, info));
+    if (json_integer_value(members[ROOT_VERSION]) != STATE_VERSION)
         return errinfo_set(info, ERR_INPUT, "`v` is not %d", (int)STATE_VERSION);
+    const json_t *list = members[ROOT_BLOCKS];
     const size_t count = json_array_size(list);
-    if (!json_is_array(list) || count > BLOCKS_MAX)
-        return errinfo_set(info, ERR_INPUT, "`blocks` is not a list of at most %d blocks",
-                           (int)BLOCKS_MAX);
+    if (count > BLOCKS_MAX)
+        return errinfo_set(info, ERR_INPUT, "`blocks` has more than %d blocks", (int)BLOCKS_MAX);
     struct block *blocks = arena_alloc(arena, count + 1, sizeof *blocks);
     if (blocks == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
@@ -70,25 +114,51 @@ static enum err list_read(json_t *root, struct arena *arena, struct blocklist **
                                : ERR_OK;
 }
 
+// What jansson's errors are in our words; the others are no JSON.
+static const char *const syntax_sentences[] = {
+    [json_error_stack_overflow] = "nested too deeply",
+    [json_error_invalid_utf8] = "not UTF-8",
+    [json_error_premature_end_of_input] = "the text ends too early",
+    [json_error_end_of_input_expected] = "something follows the object",
+    [json_error_null_character] = "a string with a NUL",
+    [json_error_null_byte_in_key] = "a key with a NUL",
+    [json_error_duplicate_key] = "a key appears twice in an object",
+    [json_error_numeric_overflow] = "a number is too large",
+    [json_error_index_out_of_range] = NULL, // the last one
+};
+
+static enum err text_read(struct slice bytes, struct arena *arena, struct blocklist **out,
+                          struct errinfo *info)
+{
+    json_error_t error = {0};
+    json_t *root = json_loadb((const char *)bytes.data, bytes.len, JSON_REJECT_DUPLICATES, &error);
+    if (root != NULL) {
+        const enum err failed = list_read(root, arena, out, info);
+        json_decref(root);
+        return failed;
+    }
+    const enum json_error_code code = json_error_code(&error);
+    if (code == json_error_unknown ||
+        code == json_error_out_of_memory) // none is set where an allocation failed
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    const char *sentence = code <= json_error_index_out_of_range ? syntax_sentences[code] : NULL;
+    return errinfo_set(info, ERR_INPUT, "line %d, column %d: %s", error.line, error.column,
+                       sentence == NULL ? "not JSON" : sentence);
+}
+
 enum err block_state_parse(struct slice bytes, const char *path, struct blocklist **out,
                            struct errinfo *info)
 {
     struct errinfo why;
-    json_error_t error;
     struct arena *arena = arena_create();
-    json_t *root = json_loadb((const char *)bytes.data, bytes.len, JSON_REJECT_DUPLICATES, &error);
-    enum err failed = ERR_OK;
     *out = NULL;
-    if (root == NULL)
-        failed = errinfo_set(&why, ERR_INPUT, "line %d: %s", error.line, error.text);
-    else if (arena == NULL)
-        failed = errinfo_set(&why, ERR_MEMORY, "no memory");
-    else
-        failed = list_read(root, arena, out, &why);
-    json_decref(root);
+    const enum err failed = arena == NULL ? errinfo_set(&why, ERR_MEMORY, "no memory")
+                                          : text_read(bytes, arena, out, &why);
     arena_destroy(arena);
     if (failed == ERR_OK)
         return ERR_OK;
+    if (failed == ERR_MEMORY)
+        return errinfo_set(info, failed, "%.200s: %.120s", path, why.text);
     return errinfo_set(
         info, failed,
         "%.200s: %.120s; it is not known who is blocked, so the proxy does not start: repair the file, or remove it if nobody is to be blocked",

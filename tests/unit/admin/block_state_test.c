@@ -124,6 +124,52 @@ static void every_cut_of_it_is_an_error(void **state)
     blocklist_unref(list);
 }
 
+static void what_is_wrong_is_said_with_its_place(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *said;
+    } rows[] = {
+        {"", "state: line 1, column 0: the text ends too early; it is not known who is blocked"},
+        {"{\"v\":1,\n \"blocks\":[}", "line 2, column 12: not JSON;"},
+        {"{\"v\":1,\"blocks\":[]} x", "something follows the object;"},
+        {"{\"v\":1,\n\"v\":1,\"blocks\":[]}",
+         "line 2, column 3: a key appears twice in an object;"},
+        {"{\"v\":99999999999999999999,\"blocks\":[]}", "a number is too large;"},
+        {"{\"v\":1,\"blocks\":[\"\xFF\"]}", "not UTF-8;"},
+        {"{\"v\":1,\"blocks\":[\"\\u0000\"]}", "a string with a NUL;"},
+        {"[]", "state: not an object;"},
+        {"{\"blocks\":[]}", "`v` is missing;"},
+        {"{\"v\":1}", "`blocks` is missing;"},
+        {"{\"v\":1.0,\"blocks\":[]}", "`v` is not a whole number;"},
+        {"{\"v\":2,\"blocks\":[]}", "`v` is not 1;"},
+        {"{\"v\":1,\"blocks\":{}}", "`blocks` is not a list;"},
+        {"{\"v\":1,\"blocks\":null}", "`blocks` is not a list;"},
+        {"{\"v\":1,\"blocks\":[],\"more\":1}", "state: unknown key `more`;"},
+        {"{\"v\":1,\"blocks\":[1]}", "block 1: not an object;"},
+        {"{\"v\":1,\"blocks\":[{\"since\":1,\"uid\":0}]}", "block 1: `block` is missing;"},
+        {"{\"v\":1,\"blocks\":[{\"block\":1,\"since\":1,\"uid\":0}]}", "`block` is not a string;"},
+        {"{\"v\":1,\"blocks\":[{\"block\":\"client:a\",\"since\":\"1\",\"uid\":0}]}",
+         "`since` is not a whole number;"},
+        {"{\"v\":1,\"blocks\":[{\"block\":\"client:a\",\"since\":1}]}", "`uid` is missing;"},
+        {"{\"v\":1,\"blocks\":[{\"block\":\"client:a\",\"since\":1,\"uid\":0,\"x\":0}]}",
+         "block 1: unknown key `x`;"},
+        {"{\"v\":1,\"blocks\":[{\"block\":\"client:a\",\"since\":-1,\"uid\":0}]}", "out of range;"},
+        {"{\"v\":1,\"blocks\":[{\"block\":\"client:a\",\"since\":1,\"uid\":4294967296}]}",
+         "out of range;"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct blocklist *list = NULL;
+        struct errinfo info = {0};
+        const enum err failed =
+            block_state_parse(slice_of_string(rows[i].text), "state", &list, &info);
+        assert_null(list);
+        if (failed != ERR_INPUT || strstr(info.text, rows[i].said) == NULL)
+            fail_msg("%s: %d %s", rows[i].text, (int)failed, info.text);
+    }
+}
+
 static void a_folder_that_is_not_there_is_an_error_both_ways(void **state)
 {
     (void)state;
@@ -144,6 +190,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_missing_file_is_made_and_holds_nobody, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(every_cut_of_it_is_an_error, make_folder, remove_folder),
+        cmocka_unit_test(what_is_wrong_is_said_with_its_place),
         cmocka_unit_test(a_folder_that_is_not_there_is_an_error_both_ways),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
