@@ -172,10 +172,12 @@ static enum err check_strength(const struct path *path, struct chain_finding *ou
 // `usages` has more than it would take.
 static int purpose_of(const struct chain_set *set)
 {
-    const uint32_t own = set->is_for_servers ? USAGE_SERVER_AUTH : USAGE_CLIENT_AUTH;
-    if ((set->usages & ~(own | USAGE_NONE)) != 0)
+    const uint32_t own =
+        set->options->purpose == TRUST_SERVERS ? USAGE_SERVER_AUTH : USAGE_CLIENT_AUTH;
+    if ((set->options->usages & ~(own | USAGE_NONE)) != 0)
         return X509_PURPOSE_ANY;
-    return set->is_for_servers ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT;
+    return set->options->purpose == TRUST_SERVERS ? X509_PURPOSE_SSL_SERVER
+                                                  : X509_PURPOSE_SSL_CLIENT;
 }
 
 // check_usages applies the profile's usages to every certificate of the path.
@@ -184,15 +186,16 @@ static enum err check_usages(const struct chain_set *set, const struct path *pat
 {
     for (size_t i = path->len; i > 0; i--) {
         const bool is_issuer = i > 1;
-        if (usages_fit(usages_of(path->certs[i - 1]), set->usages, is_issuer))
+        if (usages_fit(usages_of(path->certs[i - 1]), set->options->usages, is_issuer))
             continue;
         if (is_issuer)
             return deny(out, REASON_BAD_PURPOSE,
-                        set->is_for_servers ? "a CA of the chain is not for TLS servers"
-                                            : "a CA of the chain is not for TLS clients");
+                        set->options->purpose == TRUST_SERVERS
+                            ? "a CA of the chain is not for TLS servers"
+                            : "a CA of the chain is not for TLS clients");
         return deny(
             out, REASON_BAD_PURPOSE,
-            set->is_for_servers
+            set->options->purpose == TRUST_SERVERS
                 ? "the server's certificate is not for TLS servers (serverAuth)"
                 : "the client's certificate has no extended key usage that this profile accepts (clientAuth, unless `purposes` says otherwise)");
     }
@@ -220,8 +223,9 @@ static enum err check_issuers(const struct chain_set *set, const struct path *pa
                     "the trusted CA allows fewer intermediates below it (pathlen)");
     if (X509_check_purpose(anchor, purpose_of(set), 1) != 1)
         return deny(out, REASON_BAD_PURPOSE,
-                    set->is_for_servers ? "the trusted CA is not for TLS servers"
-                                        : "the trusted CA is not for TLS clients");
+                    set->options->purpose == TRUST_SERVERS
+                        ? "the trusted CA is not for TLS servers"
+                        : "the trusted CA is not for TLS clients");
     return ERR_OK;
 }
 
@@ -231,7 +235,7 @@ static enum err check_leaf(const struct chain_set *set, X509 *leaf, struct chain
         (X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) == 0)
         return deny(
             out, REASON_BAD_PURPOSE,
-            set->is_for_servers
+            set->options->purpose == TRUST_SERVERS
                 ? "the server's certificate is not for TLS servers (serverAuth, digitalSignature)"
                 : "the client's certificate is not for TLS clients (clientAuth, digitalSignature)");
     const char *hole = strict_find_hole(leaf);
@@ -325,9 +329,9 @@ static enum err verify_path(const struct search *search, const struct path *path
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
     X509_VERIFY_PARAM_set_depth(param, (int)path->len);
     X509_STORE_CTX_set_verify_cb(ctx, on_library_error);
-    X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST |
-                                      X509_V_FLAG_NO_CHECK_TIME |
-                                      (search->set->is_strict ? X509_V_FLAG_POLICY_CHECK : 0));
+    X509_STORE_CTX_set_flags(
+        ctx, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_NO_CHECK_TIME |
+                 (search->set->options->is_strict ? X509_V_FLAG_POLICY_CHECK : 0));
     if (X509_verify_cert(ctx) == 1)
         error = take_path(X509_STORE_CTX_get0_chain(ctx), out);
     else
@@ -355,12 +359,12 @@ static enum err check_record(const struct search *search, const struct path *pat
         return deny(out, REASON_BAD_CERTIFICATE, "a certificate's validity cannot be read");
     struct chain_record *record = out->record;
     enum reason reason =
-        revocation_judge(set->revocation, record, search->now_s, set->rules, &detail);
-    if (set->is_strict && !record->is_strict) {
+        revocation_judge(set->revocation, record, search->now_s, set->options, &detail);
+    if (set->options->is_strict && !record->is_strict) {
         reason = REASON_BAD_CERTIFICATE;
         detail = strict_find_fault(path->certs, path->len);
     }
-    if (set->max_lifetime_s > 0 && record->lifetime_s > set->max_lifetime_s) {
+    if (set->options->max_lifetime_s > 0 && record->lifetime_s > set->options->max_lifetime_s) {
         reason = REASON_TOO_LONG_LIVED;
         detail = "the client's certificate was issued for longer than max_lifetime";
     }
@@ -375,7 +379,7 @@ static enum err judge_path(const struct search *search, const struct path *path,
                            struct chain_finding *out)
 {
     const size_t depth = path->len < 2 ? 0 : path->len - 2;
-    if (depth > search->set->max_depth)
+    if (depth > search->set->options->max_depth)
         return deny(out, REASON_CHAIN_TOO_LONG, "more intermediates than max_depth allows");
     TRY(check_strength(path, out));
     TRY(check_issuers(search->set, path, out));

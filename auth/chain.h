@@ -50,13 +50,8 @@ struct chain_set {
         *left_out; // would be anchors if they were valid; only ever named in a detail
     const STACK_OF(X509) *helpers;
     X509_STORE *store; // empty: nothing is trusted but the anchor that a path ends in
-    uint32_t max_depth;
-    int64_t max_lifetime_s; // 0: no limit
     const struct revocation *revocation;
-    struct revocation_rules rules;
-    bool is_strict;
-    uint32_t usages;     // of enum usage: what is asked for
-    bool is_for_servers; // for the words
+    const struct trust_options *options;
 };
 
 // chain_finding is the verdict on a chain.

@@ -296,7 +296,7 @@ static bool has_denied(const struct revocation *revocation, const struct chain_r
 // judge_lists gives the worst that lists say of a path, and in `*out_index` of which certificate.
 static enum reason judge_lists(const struct revocation *revocation,
                                const struct chain_record *record, int64_t now_s,
-                               struct revocation_rules rules, size_t *out_index)
+                               const struct trust_options *options, size_t *out_index)
 {
     size_t checks_left = REVOCATION_MAX_CHECKS;
     enum reason worst = REASON_NONE;
@@ -306,12 +306,12 @@ static enum reason judge_lists(const struct revocation *revocation,
                                   .issuer = &record->links[i + 1],
                                   .now_s = now_s,
                                   .checks_left = &checks_left};
-        const enum reason reason = judge_link(&inquiry, rules.keeps_expired);
+        const enum reason reason = judge_link(&inquiry, options->keeps_expired_crls);
         *out_index = i;
         if (reason == REASON_REVOKED)
             return reason;
         const bool is_unknown = inquiry.is_cut || inquiry.has_lacked_memory;
-        if (reason == REASON_NONE || (i > 0 && rules.is_leaf_only && !is_unknown))
+        if (reason == REASON_NONE || (i > 0 && options->is_crl_for_leaves && !is_unknown))
             continue;
         if (worst != REASON_NO_MEMORY &&
             (worst != REASON_CRL_MISSING || reason == REASON_NO_MEMORY))
@@ -321,7 +321,8 @@ static enum reason judge_lists(const struct revocation *revocation,
 }
 
 enum reason revocation_judge(const struct revocation *revocation, const struct chain_record *record,
-                             int64_t now_s, struct revocation_rules rules, const char **out_detail)
+                             int64_t now_s, const struct trust_options *options,
+                             const char **out_detail)
 {
     size_t index = 0;
     *out_detail = "";
@@ -331,7 +332,7 @@ enum reason revocation_judge(const struct revocation *revocation, const struct c
     }
     if (revocation->count == 0)
         return REASON_NONE;
-    const enum reason reason = judge_lists(revocation, record, now_s, rules, &index);
+    const enum reason reason = judge_lists(revocation, record, now_s, options, &index);
     if (reason == REASON_REVOKED)
         *out_detail = index == 0 ? "the client's certificate has been revoked"
                                  : "a CA certificate of the chain has been revoked";

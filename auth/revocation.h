@@ -18,6 +18,7 @@
 #include "auth/chain_record.h"
 #include "auth/crl.h"
 #include "auth/reason.h"
+#include "auth/trust_options.h"
 
 enum {
     REVOCATION_MAX_CRLS = 1024,
@@ -76,18 +77,13 @@ enum err revocation_keep_denied(struct revocation *revocation,
 enum err revocation_finish(struct revocation *revocation, int64_t now_s,
                            struct errinfo *info) MUST_USE;
 
-// revocation_rules say what of the lists counts.
-struct revocation_rules {
-    bool keeps_expired; // a list that has expired still counts
-    bool is_leaf_only;  // only the leaf needs a list; whom a list names is revoked all the same
-};
-
 // revocation_judge judges a path at `now_s`: REASON_NONE, or denied_certificate, revoked,
 // no_memory, crl_missing, crl_expired: the first of them that holds for any of its certificates. Denied counts
 // for all of them, the anchor included; lists for all below the anchor. `*out_detail` is one sentence in
 // static memory.
 enum reason revocation_judge(const struct revocation *revocation, const struct chain_record *record,
-                             int64_t now_s, struct revocation_rules rules, const char **out_detail);
+                             int64_t now_s, const struct trust_options *options,
+                             const char **out_detail);
 
 // revocation_find_like gives the list that speaks for the same issuer and the same certificates as `crl`,
 // which may be of another profile; REVOCATION_MAX_CRLS when there is none.

@@ -380,12 +380,6 @@ static enum err accept(const struct trust *trust, X509 *leaf, struct chain_findi
     return ERR_OK;
 }
 
-struct revocation_rules trust_rules(const struct trust *trust)
-{
-    return (struct revocation_rules){.keeps_expired = trust->options.keeps_expired_crls,
-                                     .is_leaf_only = trust->options.is_crl_for_leaves};
-}
-
 static enum err verify_chain(const struct trust *trust, const struct presented_chain *chain,
                              int64_t now_s, struct trust_verdict *out)
 {
@@ -393,13 +387,8 @@ static enum err verify_chain(const struct trust *trust, const struct presented_c
                                   .left_out = trust->left_out,
                                   .helpers = trust->cas->helpers,
                                   .store = trust->cas->store,
-                                  .max_depth = trust->options.max_depth,
-                                  .max_lifetime_s = trust->options.max_lifetime_s,
                                   .revocation = &trust->revocation,
-                                  .rules = trust_rules(trust),
-                                  .is_strict = trust->options.is_strict,
-                                  .usages = trust->options.usages,
-                                  .is_for_servers = trust->options.purpose == TRUST_SERVERS};
+                                  .options = &trust->options};
     struct chain_finding finding;
     if (chain_judge(&set, chain, now_s, &finding) != ERR_OK)
         return refuse(finding.reason, finding.detail, out);

@@ -10,6 +10,7 @@
 #include "auth/identity.h"
 #include "auth/pem.h"
 #include "auth/reason.h"
+#include "auth/trust_options.h"
 #include "auth/usages.h"
 
 enum {
@@ -18,22 +19,6 @@ enum {
 };
 
 struct trust;
-
-// trust_purpose is whose certificates are judged: the clients of a listener, or, from a client's side, the
-// proxy itself.
-enum trust_purpose { TRUST_CLIENTS, TRUST_SERVERS };
-
-struct trust_options {
-    const char *name;        // of the profile; copied
-    uint32_t max_depth;      // intermediates between leaf and anchor; at most TRUST_MAX_DEPTH
-    int64_t max_lifetime_s;  // a leaf issued for longer is refused; 0 = no limit
-    bool is_strict;          // RFC 5280 to the letter, also for anchors and CRLs
-    bool keeps_expired_crls; // a CRL that has expired stays in use
-    bool is_crl_for_leaves;  // CAs need no CRL, for PKIs whose root is offline and issues none
-    bool trusts_every_ca;    // each certificate of trust_add_ca is an anchor
-    enum trust_purpose purpose;
-    uint32_t usages; // of enum usage; 0: clientAuth, or with TRUST_SERVERS serverAuth, or none
-};
 
 // trust_create makes an empty profile.
 enum err trust_create(const struct trust_options *options, struct trust **out) MUST_USE;

@@ -18,8 +18,5 @@ struct trust {
     bool is_finished;
 };
 
-// trust_rules gives what of the lists counts.
-struct revocation_rules trust_rules(const struct trust *trust);
-
 // trust_has_dropped tells whether this anchor was taken away by trust_drop_absent.
 bool trust_has_dropped(const struct trust *trust, const struct ca_entry *entry);

@@ -238,10 +238,10 @@ enum reason trust_recheck(const struct trust *trust, const struct chain_record *
 {
     ASSERT(trust->is_finished && record->count >= 1);
     if (!has_anchor(trust, record->links[record->count - 1].sha256)) {
-        struct revocation_rules rules = trust_rules(trust);
-        rules.keeps_expired = true;
+        struct trust_options options = trust->options;
+        options.keeps_expired_crls = true;
         const enum reason reason =
-            revocation_judge(&trust->revocation, record, now_s, rules, out_detail);
+            revocation_judge(&trust->revocation, record, now_s, &options, out_detail);
         if (reason == REASON_REVOKED || reason == REASON_DENIED_CERTIFICATE)
             return reason; // whatever else may be trusted, this one is not
         return because(REASON_UNKNOWN_CA, "the CA that the chain ends at is no longer trusted",
@@ -268,5 +268,5 @@ enum reason trust_recheck(const struct trust *trust, const struct chain_record *
     if (trust->options.is_strict && !record->is_strict)
         return because(REASON_BAD_CERTIFICATE,
                        "a certificate of the chain is against the letter of RFC 5280", out_detail);
-    return revocation_judge(&trust->revocation, record, now_s, trust_rules(trust), out_detail);
+    return revocation_judge(&trust->revocation, record, now_s, &trust->options, out_detail);
 }
