@@ -1,21 +1,9 @@
-// The names of the errors, the sentence for a person, and the end of a broken program.
+// The sentence for a person, and the end of a broken program.
 #include "auth/base/err.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-const char *err_name(enum err error)
-{
-    switch (error) {
-#define X(symbol, name)                                                                            \
-    case symbol:                                                                                   \
-        return name;
-        ERR_TABLE(X)
-#undef X
-    }
-    return "unknown";
-}
 
 enum err errinfo_set(struct errinfo *info, enum err error, const char *format, ...)
 {

@@ -11,25 +11,17 @@
 #define PRINTF_LIKE(format_index, first_arg)                                                       \
     __attribute__((format(printf, format_index, first_arg)))
 
-#define ERR_TABLE(X)                                                                               \
-    X(ERR_OK, "ok")           /* it worked */                                                      \
-    X(ERR_AGAIN, "again")     /* nothing now; wait for the event and call again */                 \
-    X(ERR_EOF, "eof")         /* the peer has said that nothing more comes */                      \
-    X(ERR_INPUT, "input")     /* what came from outside is not acceptable */                       \
-    X(ERR_LIMIT, "limit")     /* a fixed bound would be passed */                                  \
-    X(ERR_DENIED, "denied")   /* policy or trust says no */                                        \
-    X(ERR_SYSTEM, "system")   /* the operating system or the network refused */                    \
-    X(ERR_TIMEOUT, "timeout") /* a deadline passed */                                              \
-    X(ERR_MEMORY, "memory")   /* no memory */
-
 enum err {
-#define X(symbol, name) symbol,
-    ERR_TABLE(X)
-#undef X
+    ERR_OK,      // it worked
+    ERR_AGAIN,   // nothing now; wait for the event and call again
+    ERR_EOF,     // the peer has said that nothing more comes
+    ERR_INPUT,   // what came from outside is not acceptable
+    ERR_LIMIT,   // a fixed bound would be passed
+    ERR_DENIED,  // policy or trust says no
+    ERR_SYSTEM,  // the operating system or the network refused
+    ERR_TIMEOUT, // a deadline passed
+    ERR_MEMORY,  // no memory
 };
-
-// err_name gives the stable snake_case name of `error`; static memory.
-const char *err_name(enum err error);
 
 // TRY returns the error of `expr` from the calling function, if there is one.
 #define TRY(expr)                                                                                  \

@@ -136,6 +136,6 @@ struct identity *identity_make(const char *description)
     const enum err error = identity_create(leaf, trust[0] == '\0' ? NULL : trust, &out);
     X509_free(leaf);
     if (error != ERR_OK)
-        fail_msg("no identity from `%s`: %s", description, err_name(error));
+        fail_msg("no identity from `%s`: error %d", description, (int)error);
     return out;
 }
