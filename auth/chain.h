@@ -46,8 +46,8 @@ struct presented_chain {
 // chain_set is what a chain is judged against; all borrowed, none of it changes.
 struct chain_set {
     const STACK_OF(X509) *anchors;
-    const STACK_OF(X509)
-        *left_out; // would be anchors if they were valid; only ever named in a detail
+    // would be anchors if they were valid; only ever named in a detail
+    const STACK_OF(X509) *left_out;
     const STACK_OF(X509) *helpers;
     X509_STORE *store; // empty: nothing is trusted but the anchor that a path ends in
     const struct revocation *revocation;

@@ -259,8 +259,8 @@ static void ask_scope(struct inquiry *inquiry, struct run all, struct run scope)
     if (at == scope.count || !(is_covering || is_named))
         return;
     const struct crl *crl = scope.lists[at];
-    inquiry->is_revoked |=
-        names_link(crl, inquiry->link); // an old list too: nobody comes back from it
+    // an old list too: nobody comes back from it
+    inquiry->is_revoked |= names_link(crl, inquiry->link);
     if (!is_covering || inquiry->now_s + REVOCATION_SKEW_S < crl->this_update_s)
         return;
     inquiry->is_covered = true;

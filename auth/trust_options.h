@@ -15,9 +15,9 @@ struct trust_options {
     int64_t max_lifetime_s;  // a leaf issued for longer is refused; 0 = no limit
     bool is_strict;          // RFC 5280 to the letter, also for anchors and CRLs
     bool keeps_expired_crls; // a CRL that has expired stays in use
-    bool
-        is_crl_for_leaves; // CAs need no CRL, for PKIs whose root is offline and issues none; whom a list names is
-                           // revoked all the same
+    // CAs need no CRL, for PKIs whose root is offline and issues none; whom a list names is
+    // revoked all the same
+    bool is_crl_for_leaves;
     bool trusts_every_ca; // each certificate of trust_add_ca is an anchor
     enum trust_purpose purpose;
     uint32_t usages; // of enum usage; 0: clientAuth, or with TRUST_SERVERS serverAuth, or none

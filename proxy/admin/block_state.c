@@ -138,8 +138,8 @@ static enum err text_read(struct slice bytes, struct arena *arena, struct blockl
         return failed;
     }
     const enum json_error_code code = json_error_code(&error);
-    if (code == json_error_unknown ||
-        code == json_error_out_of_memory) // none is set where an allocation failed
+    // none is set where an allocation failed
+    if (code == json_error_unknown || code == json_error_out_of_memory)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     const char *sentence = code <= json_error_index_out_of_range ? syntax_sentences[code] : NULL;
     return errinfo_set(info, ERR_INPUT, "line %d, column %d: %s", error.line, error.column,

@@ -51,8 +51,8 @@ static uint32_t hash_of(const struct refusal_subject *subject)
 {
     const struct slice key =
         subject->client == NULL ? source_of(subject->source) : slice_of_string(subject->client);
-    const uint64_t hash =
-        hash_add(hash_begin(), (uint8_t)subject->reason); // colliding gains nothing
+    // colliding gains nothing
+    const uint64_t hash = hash_add(hash_begin(), (uint8_t)subject->reason);
     return (uint32_t)hash_end(hash_add_slice(hash, key));
 }
 

@@ -20,8 +20,8 @@ enum body_kind {
 
 enum {
     BODY_MAX_CHUNK_LINE_LEN = 1024, // bytes of a chunk's size and extensions, without CRLF
-    BODY_MAX_EXCESS_LEN =
-        16 * 1024, // bytes of chunk extensions beyond what the content makes up for
+    // bytes of chunk extensions beyond what the content makes up for
+    BODY_MAX_EXCESS_LEN = 16 * 1024,
     BODY_MAX_TRAILER_LEN = 8 * 1024, // bytes of the trailer section
     BODY_MAX_TRAILER_FIELDS = 32,
     BODY_END_CAP = BODY_MAX_TRAILER_LEN + BODY_MAX_TRAILER_FIELDS + 5, // bytes of body_end_append

@@ -9,9 +9,9 @@
 #include "proxy/http/head.h"
 
 enum {
-    MESSAGE_EXTRA_CAP =
-        1024, // bytes that a passed-on head may be longer than the one that came, at most; beside a
-              // byte a field, and two for each byte of the path that is above ASCII
+    // bytes that a passed-on head may be longer than the one that came, at most; beside a
+    // byte a field, and two for each byte of the path that is above ASCII
+    MESSAGE_EXTRA_CAP = 1024,
 };
 
 struct request_out {

@@ -91,8 +91,8 @@ static void look_at_socket(struct lint *lint)
 {
     const char *path = lint->snapshot->control_path;
     char folder[PATH_CAP];
-    if (path != NULL && !may(folder_of(path, folder), W_OK | X_OK) &&
-        errno != ENOENT) // which the configuration's own findings tell
+    // which the configuration's own findings tell
+    if (path != NULL && !may(folder_of(path, folder), W_OK | X_OK) && errno != ENOENT)
         lint_find(lint, SEVERITY_ERROR, node_get(node_get(root_of(lint), "control"), "socket"),
                   "no control socket can be made in %s by user %u: %m; `serve` would end with that"
                   "\nlet that user write it, or run this as the user of the proxy",

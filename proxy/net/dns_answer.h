@@ -38,9 +38,9 @@ struct dns_aliases {
     uint16_t len;  // bytes of text
     uint8_t count; // names that stand in it
     bool is_cut;
-    char text
-        [DNS_ALIASES_CAP]; // names one after the other, each with a NUL; bytes that do not belong
-                           // into a host name as \DDD (RFC 1035 5.1)
+    // names one after the other, each with a NUL; bytes that do not belong
+    // into a host name as \DDD (RFC 1035 5.1)
+    char text[DNS_ALIASES_CAP];
 };
 
 struct dns_answer {

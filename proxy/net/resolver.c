@@ -182,8 +182,8 @@ static void on_answer(struct dns_question *question, const struct dns_answer *an
         LIST_REMOVE(part, link);
         part->state = PART_ARRIVED;
         part->answer = *answer;
-        LIST_INSERT_HEAD(&resolver->arrived, part,
-                         link); // the one that has waited longest is first
+        // the one that has waited longest is first
+        LIST_INSERT_HEAD(&resolver->arrived, part, link);
     }
     free_pending(pending);
     if (!LIST_EMPTY(&resolver->arrived))

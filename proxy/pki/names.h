@@ -10,8 +10,8 @@ enum {
     AUTHORITY_NAME_MAX = 32,          // bytes of the name that a certificate is issued to
     AUTHORITY_TRUST_DOMAIN_MAX = 255, // bytes (SPIFFE ID 2.1)
     PATH_CAP = PATH_MAX + 1,          // bytes, with the NUL
-    PEM_FILE_MAX =
-        256 * 1024 * 1024, // bytes of a file that is read: a CRL of a million certificates
+    // bytes of a file that is read: a CRL of a million certificates
+    PEM_FILE_MAX = 256 * 1024 * 1024,
 };
 
 // authority_name_is_valid tells whether `name` is [A-Za-z0-9._-]{1,32} and does not begin with a dot. A valid name is

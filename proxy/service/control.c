@@ -146,8 +146,8 @@ static bool go_on(struct control *control, const struct waiter *waiter)
         if (service->reloads.done >= waiter->number)
             answer_reload(control, waiter->call);
         else if (service->reloads.begun < waiter->number && reload_refusal(service) != NULL)
-            answer(control, waiter->call, EXIT_FAILED,
-                   reload_refusal(service)); // it will not begin
+            // it will not begin
+            answer(control, waiter->call, EXIT_FAILED, reload_refusal(service));
         else
             return false;
         return true;

@@ -38,9 +38,9 @@ struct scan {
     char id[17];
     char client[NAME_MAX_LEN + 1];
     size_t max_tunnels;
-    void (*on_done)(
-        void *arg); // on the worker's thread; the scan is no longer touched from then on
-    void *arg;      // borrowed
+    // on the worker's thread; the scan is no longer touched from then on
+    void (*on_done)(void *arg);
+    void *arg; // borrowed
 
     // The answer.
     struct session_counters counters;

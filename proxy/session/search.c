@@ -8,8 +8,8 @@
 #include "proxy/net/tcp_stream.h"
 
 enum {
-    RESOLUTION_DELAY_MS =
-        50, // the wait for the preferred family once the other is there: RFC 8305 3
+    // the wait for the preferred family once the other is there: RFC 8305 3
+    RESOLUTION_DELAY_MS = 50,
 };
 
 static void wake(const struct search *search)

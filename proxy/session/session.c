@@ -13,8 +13,8 @@
 
 enum {
     LINGER_MAX_SESSIONS = 1024, // of a worker; more are closed without lingering
-    IDLE_LEAST_MS =
-        1000, // a connection waits so long before it has to make room for another client's
+    // a connection waits so long before it has to make room for another client's
+    IDLE_LEAST_MS = 1000,
     IDLE_LOOKED_AT = 32, // idle connections that are compared where one has to go
 };
 

@@ -232,10 +232,10 @@ void sessions_start(struct session_context *context)
     context->live_count = 0;
     context->peak_since_trim = 0;
     context->peak_since_start = 0;
-    turn_init(&context->handshakes, loop, 1, HANDSHAKES_TURN_US,
-              drive_handshake); // first come, first served
-    turn_init(&context->ready, loop, EV_MINPRI, READY_TURN_US,
-              drive); // who sends little goes first
+    // first come, first served
+    turn_init(&context->handshakes, loop, 1, HANDSHAKES_TURN_US, drive_handshake);
+    // who sends little goes first
+    turn_init(&context->ready, loop, EV_MINPRI, READY_TURN_US, drive);
     turn_init(&context->sweep, loop, 0, SWEEP_TURN_US, sweep);
     turn_init(&context->scan_turn, loop, 0, SCAN_TURN_US, scan_step);
     ev_timer_init(&context->tick, on_tick, tick_s, tick_s);

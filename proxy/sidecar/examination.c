@@ -349,8 +349,8 @@ static void read_whoami(struct examiner *examiner, const struct visit *visit)
     note(examiner, EXAM_ACCEPTED, EXAM_OK, CAUSE_NONE, "the proxy accepts this %s",
          examiner->credentials->own.is_shown ? "certificate" : "client without a certificate");
     json_t *whoami = NULL;
-    if (answer->status ==
-        200) // a certificate may have a NUL in a name; here it is only written again
+    // a certificate may have a NUL in a name; here it is only written again
+    if (answer->status == 200)
         whoami = json_loadb((const char *)body.data, body.len,
                             JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
     if (whoami == NULL) {

@@ -53,9 +53,9 @@ struct tls_stream {
     // For the owner to read:
     struct stream stream;     // first; to read from and write to once the handshake is done
     enum tls_failure failure; // why the handshake has failed
-    const char
-        *failure_detail; // BoringSSL's word for it, or ours: see failure_text.h; static memory
-    bool has_begun;      // the peer has sent a byte
+    // BoringSSL's word for it, or ours: see failure_text.h; static memory
+    const char *failure_detail;
+    bool has_begun; // the peer has sent a byte
     // The server has sent a client's stream a fatal alert, and which (RFC 8446 6.2). In TLS 1.3 the server refuses the
     // client's certificate after the client has finished its handshake: the alert comes with the first read.
     bool has_alert;
