@@ -188,24 +188,17 @@ static void refuse(struct bridge *bridge, uint16_t status, const char *error, co
     send_answer(bridge, &text);
 }
 
-// local_endpoint writes where the client has reached us: the address that the PAC file has to name.
-static const char *local_endpoint(const struct bridge *bridge, char out[ENDPOINT_TEXT_CAP])
-{
-    struct endpoint endpoint = {0};
-    if (!socket_name(tcp_stream_fd(&bridge->client), SOCKET_LOCAL, &endpoint.address,
-                     &endpoint.port))
-        endpoint = (struct endpoint){.address = {.family = IP_V4, .bytes = {127, 0, 0, 1}}};
-    return endpoint_format(&endpoint, out);
-}
-
-// answer_origin_form answers a client that takes us for a web server.
+// answer_origin_form answers a client that takes us for a web server, and names the address at which it has reached us.
 static void answer_origin_form(struct bridge *bridge, const struct message_head *head)
 {
     char data[REPLY_CAP];
     char endpoint[ENDPOINT_TEXT_CAP];
     struct text text;
     text_init(&text, data, sizeof data);
-    (void)local_endpoint(bridge, endpoint);
+    struct endpoint local = {0};
+    if (!socket_name(tcp_stream_fd(&bridge->client), SOCKET_LOCAL, &local.address, &local.port))
+        local = (struct endpoint){.address = {.family = IP_V4, .bytes = {127, 0, 0, 1}}};
+    (void)endpoint_format(&local, endpoint);
     const bool is_head = slice_equal(head->method_text, SLICE_LITERAL("HEAD"));
     const bool is_get = is_head || slice_equal(head->method_text, SLICE_LITERAL("GET"));
     if (is_get && slice_equal(head->target, SLICE_LITERAL("/proxy.pac")))
@@ -314,40 +307,17 @@ static bool begin_relay(struct bridge *bridge)
     return true;
 }
 
-// give_up_if_left ends the wait for a proxy when the client has ended its side. One that still reads is answered.
-static bool give_up_if_left(struct bridge *bridge)
-{
-    if (!tcp_stream_has_peer_end(&bridge->client))
-        return false;
-    upstream_give_up(bridge->upstream);
-    answer_failure(bridge, upstream_failure(bridge->upstream));
-    return true;
-}
-
 static bool step_reach(struct bridge *bridge)
 {
-    switch (upstream_step(bridge->upstream)) {
-    case UPSTREAM_READY:
+    enum upstream_state state = upstream_step(bridge->upstream);
+    if (state == UPSTREAM_READY)
         return begin_relay(bridge);
-    case UPSTREAM_FAILED:
+    // A client that has ended its side waits for no other round. One that still reads is answered.
+    if (state == UPSTREAM_WAIT && tcp_stream_has_peer_end(&bridge->client))
+        state = upstream_give_up(bridge->upstream);
+    if (state == UPSTREAM_FAILED)
         answer_failure(bridge, upstream_failure(bridge->upstream));
-        return true;
-    case UPSTREAM_WAIT:
-        return give_up_if_left(bridge);
-    case UPSTREAM_RESOLVE:
-    case UPSTREAM_DIAL:
-    case UPSTREAM_HANDSHAKE:
-        break;
-    }
-    return false;
-}
-
-// begin_closing is for a relay that has ended in an orderly way.
-static void begin_closing(struct bridge *bridge)
-{
-    bridge->has_client_end = bridge->relay.duplex.up.has_end && !bridge->is_retiring;
-    drop_upstream(bridge, false);
-    enter(bridge, BRIDGE_CLOSING);
+    return state == UPSTREAM_FAILED;
 }
 
 static bool step_relay(struct bridge *bridge)
@@ -359,7 +329,9 @@ static bool step_relay(struct bridge *bridge)
         turn_enqueue(&bridge->context->ready, &bridge->ready, bridge);
         return false;
     case RELAY_FINISHED:
-        begin_closing(bridge);
+        bridge->has_client_end = bridge->relay.duplex.up.has_end && !bridge->is_retiring;
+        drop_upstream(bridge, false);
+        enter(bridge, BRIDGE_CLOSING);
         return true;
     case RELAY_UNANSWERED:
         answer_failure(bridge, upstream_failure(bridge->upstream));

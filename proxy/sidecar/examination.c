@@ -171,23 +171,24 @@ static bool load(struct examiner *examiner, int64_t now_s)
     return true;
 }
 
-static void note_name(struct examiner *examiner, const struct upstream_facts *facts)
+static void note_name(struct examiner *examiner)
 {
+    const struct way *way = &examiner->route.ways[0];
     char host[TARGET_TEXT_CAP];
     char data[NAMES_CAP];
     struct text text;
     text_init(&text, data, sizeof data);
     (void)target_format_host(&examiner->options->proxies[0], host);
-    for (size_t i = 0; i < facts->address_count; i++) {
+    for (size_t i = 0; i < way->address_count; i++) {
         char address[IP_TEXT_CAP];
         text_append_format(&text, "%s%s", i == 0 ? "" : ", ",
-                           ip_addr_format(&facts->addresses[i], address));
+                           ip_addr_format(&way->addresses[i], address));
     }
     if (examiner->options->proxies[0].kind == TARGET_ADDRESS)
         note(examiner, EXAM_NAME, EXAM_OK, CAUSE_NONE, "%s is an address", host);
     else
         note(examiner, EXAM_NAME, EXAM_OK, CAUSE_NONE, "%s is %s (%" PRId64 " ms)", host, text.data,
-             facts->resolve_ms);
+             examiner->facts.resolve_ms);
 }
 
 // note_proxy_certificate notes what the proxy has shown.
@@ -380,8 +381,8 @@ static bool read_way(struct examiner *examiner, const struct visit *visit, int64
     const enum exam_step last = cause == CAUSE_NONE ? EXAM_STEP_COUNT : cause_info(cause)->step;
     const bool is_connected = visit->is_connected;
     char address[IP_TEXT_CAP];
-    if (facts->address_count > 0)
-        note_name(examiner, facts);
+    if (examiner->route.ways[0].address_count > 0)
+        note_name(examiner);
     if (last > EXAM_TCP || is_connected)
         note(examiner, EXAM_TCP, EXAM_OK, CAUSE_NONE, "%s:%u connected (%" PRId64 " ms)",
              ip_addr_format(&facts->dialled, address), examiner->options->proxies[0].port,

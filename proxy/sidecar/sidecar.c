@@ -37,8 +37,7 @@ struct sidecar {
     struct sidecar_options *options; // borrowed
     struct credentials *credentials; // ref; today's
     struct ev_loop *loop;            // borrowed; libev's default loop
-    struct endpoint bound[SIDECAR_LISTENERS_MAX];
-    size_t bound_count;
+    size_t bound_count;              // listeners; the options then have the ports that were free
     int *fds; // owned; of listener l for worker w at [l * workers + w]; -1: taken
     struct sidecar_worker *workers; // owned
     uint32_t worker_count;          // started
@@ -170,13 +169,12 @@ static void on_exits(void *arg, uint32_t rung)
 
 static enum err bind_all(struct sidecar *sidecar, struct errinfo *info)
 {
-    const struct sidecar_options *options = sidecar->options;
+    struct sidecar_options *options = sidecar->options;
     sidecar->fds = calloc(options->listen_count * options->workers, sizeof *sidecar->fds);
     if (sidecar->fds == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the listeners");
     for (size_t l = 0; l < options->listen_count; l++) {
-        struct endpoint *bound = &sidecar->bound[l];
-        *bound = options->listen[l];
+        struct endpoint *bound = &options->listen[l];
         TRY(listener_bind(&bound->address, bound->port, options->workers,
                           &sidecar->fds[l * options->workers], &bound->port, info));
         sidecar->bound_count++;
@@ -207,7 +205,8 @@ static void say_ready(const struct sidecar *sidecar)
     text_init(&line, data, sizeof data);
     text_append_string(&line, "ready");
     for (size_t l = 0; l < sidecar->bound_count; l++)
-        text_append_format(&line, " connect=%s", endpoint_format(&sidecar->bound[l], endpoint));
+        text_append_format(&line, " connect=%s",
+                           endpoint_format(&sidecar->options->listen[l], endpoint));
     text_append_string(&line, "\n");
     if (write(STDOUT_FILENO, line.data, line.len) < 0)
         log_warning("cannot write the ready line to stdout: %m");

@@ -303,7 +303,6 @@ static void on_dialled(void *arg, enum dial_result result, int fd)
 
 static void dial(struct upstream *upstream)
 {
-    struct upstream_facts *facts = upstream->facts;
     const struct way *way = upstream->way;
     const struct dialer_options options = {
         .addresses = way->addresses,
@@ -312,12 +311,8 @@ static void dial(struct upstream *upstream)
         .attempt_ms = ATTEMPT_MS,
     };
     const struct dialer_events events = {.on_done = on_dialled, .arg = upstream};
-    if (facts != NULL) {
-        facts->resolve_ms = elapsed_ms(upstream);
-        facts->address_count = way->address_count;
-        for (size_t i = 0; i < way->address_count; i++)
-            facts->addresses[i] = way->addresses[i];
-    }
+    if (upstream->facts != NULL)
+        upstream->facts->resolve_ms = elapsed_ms(upstream);
     upstream->dialer = dialer_start(upstream->route->loop, &options, &events);
     if (upstream->dialer == NULL)
         fail(upstream, CAUSE_NO_RESOURCES, "");
@@ -479,10 +474,11 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     upstream->wake(upstream->owner);
 }
 
-void upstream_give_up(struct upstream *upstream)
+enum upstream_state upstream_give_up(struct upstream *upstream)
 {
     upstream->is_given_up = true;
     fail(upstream, upstream->cause, upstream->detail);
+    return upstream->state;
 }
 
 enum upstream_state upstream_step(struct upstream *upstream)

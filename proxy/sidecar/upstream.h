@@ -33,8 +33,6 @@ struct way {
 
 // upstream_facts is what a connection has found out on its way, for the doctor.
 struct upstream_facts {
-    struct ip_addr addresses[RESOLVER_MAX_ADDRESSES]; // of the proxy's name
-    size_t address_count;
     struct ip_addr dialled; // the one that is connected, or was tried last
     int64_t resolve_ms;
     int64_t connect_ms;
@@ -59,10 +57,10 @@ struct route {
     struct credentials *credentials;     // ref; today's
     struct tls_sessions *sessions;       // owned; NULL: nothing is resumed
     struct upstream_facts *facts; // borrowed; where the next connection writes them; NULL: nowhere
+    struct way ways[ROUTE_PROXIES_MAX]; // one for each proxy; its owner may read them
 
     // Private to upstream.c.
-    struct way ways[ROUTE_PROXIES_MAX]; // one for each proxy
-    size_t way_at;                      // the one that was reached last
+    size_t way_at;   // the one that was reached last
     int64_t said_ms; // monotonic; when it was last logged that none can be reached
 };
 
@@ -99,8 +97,8 @@ void upstream_destroy(struct upstream *upstream, bool is_reset);
 enum upstream_state upstream_step(struct upstream *upstream);
 
 // upstream_give_up ends the wait for another round (UPSTREAM_WAIT): the connection has failed with the cause of the last
-// round.
-void upstream_give_up(struct upstream *upstream);
+// round. Gives UPSTREAM_FAILED.
+enum upstream_state upstream_give_up(struct upstream *upstream);
 
 // upstream_stream gives the stream to the proxy, once it is ready. Borrowed until destroy.
 struct stream *upstream_stream(struct upstream *upstream);

@@ -81,8 +81,9 @@ static void receive(struct visit *visit)
     }
 }
 
-static void drive(struct visit *visit)
+static void drive(void *owner)
 {
+    struct visit *visit = owner;
     const enum upstream_state state = upstream_step(visit->upstream);
     if (visit->is_done)
         return;
@@ -97,11 +98,6 @@ static void drive(struct visit *visit)
     receive(visit);
     if (!visit->is_done)
         stream_want(upstream_stream(visit->upstream), true, visit->request.len > 0);
-}
-
-static void on_wake(void *owner)
-{
-    drive(owner);
 }
 
 static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
@@ -120,7 +116,7 @@ enum err visit_make(struct route *route, struct slice request, int64_t patience_
         return ERR_MEMORY;
     visit->route = route;
     visit->request = request;
-    visit->upstream = upstream_create(route, on_wake, visit);
+    visit->upstream = upstream_create(route, drive, visit);
     if (visit->upstream == NULL) {
         free(visit);
         return ERR_MEMORY;
