@@ -127,14 +127,21 @@ static bool is_mismatch(uint32_t code)
            (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH);
 }
 
-// is_curve_spoken tells whether TLS can sign with this key: BoringSSL takes one on any curve, and then
-// no handshake would succeed.
-static bool is_curve_spoken(const EVP_PKEY *key)
+// signature_of gives what TLS 1.3 signs with under a key on a curve; 0: TLS does not know the curve.
+static uint16_t signature_of(const EVP_PKEY *key)
 {
-    if (EVP_PKEY_id(key) != EVP_PKEY_EC)
-        return true;
-    const int curve = EC_GROUP_get_curve_name(EC_KEY_get0_group(EVP_PKEY_get0_EC_KEY(key)));
-    return curve == NID_X9_62_prime256v1 || curve == NID_secp384r1 || curve == NID_secp521r1;
+    if (EVP_PKEY_id(key) == EVP_PKEY_ED25519)
+        return SSL_SIGN_ED25519;
+    switch (EC_GROUP_get_curve_name(EC_KEY_get0_group(EVP_PKEY_get0_EC_KEY(key)))) {
+    case NID_X9_62_prime256v1:
+        return SSL_SIGN_ECDSA_SECP256R1_SHA256;
+    case NID_secp384r1:
+        return SSL_SIGN_ECDSA_SECP384R1_SHA384;
+    case NID_secp521r1:
+        return SSL_SIGN_ECDSA_SECP521R1_SHA512;
+    default:
+        return 0;
+    }
 }
 
 // check_pair has the library check that chain and key belong together, and can be served.
@@ -169,7 +176,8 @@ enum err certificate_init(struct certificate *certificate, struct slice chain_pe
         return ERR_INPUT;
     if (!describe_leaf(certificate->chain[0], certificate))
         return errinfo_set(info, ERR_INPUT, "its first certificate cannot be read");
-    if (!is_curve_spoken(certificate->key))
+    // BoringSSL takes a key on any curve, and then no handshake would succeed.
+    if (EVP_PKEY_id(certificate->key) == EVP_PKEY_EC && signature_of(certificate->key) == 0)
         return errinfo_set(info, ERR_INPUT,
                            "TLS cannot use a key on this curve: expected P-256, P-384 or P-521");
     return check_pair(certificate, info);
@@ -248,23 +256,6 @@ static bool list_has(CBS list, const uint16_t *wanted, size_t count)
         }
     }
     return false;
-}
-
-// signature_of gives what TLS 1.3 signs with under a key on a curve; 0: no such curve.
-static uint16_t signature_of(const EVP_PKEY *key)
-{
-    if (EVP_PKEY_id(key) == EVP_PKEY_ED25519)
-        return SSL_SIGN_ED25519;
-    switch (EC_GROUP_get_curve_name(EC_KEY_get0_group(EVP_PKEY_get0_EC_KEY(key)))) {
-    case NID_X9_62_prime256v1:
-        return SSL_SIGN_ECDSA_SECP256R1_SHA256;
-    case NID_secp384r1:
-        return SSL_SIGN_ECDSA_SECP384R1_SHA384;
-    case NID_secp521r1:
-        return SSL_SIGN_ECDSA_SECP521R1_SHA512;
-    default:
-        return 0;
-    }
 }
 
 // can_verify tells whether the client has the means to verify what is signed with this key.

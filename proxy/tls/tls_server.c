@@ -30,11 +30,6 @@ static enum ssl_select_cert_result_t on_client_hello(const SSL_CLIENT_HELLO *hel
     return ssl_select_cert_success;
 }
 
-static const uint8_t *binding_of(const struct tls_stream *tls)
-{
-    return (tls->selected == NULL ? tls->context : tls->selected)->binding;
-}
-
 static size_t ticket_overhead(SSL *ssl)
 {
     (void)ssl;
@@ -49,8 +44,8 @@ static int ticket_seal(SSL *ssl, uint8_t *out, size_t *out_len, size_t cap, cons
 {
     const struct tls_stream *tls = SSL_get_app_data(ssl);
     if (tls->keys != NULL && in_len <= TICKET_CONTENT_MAX &&
-        ticket_keys_seal(tls->keys, time(NULL), binding_of(tls), slice_of(in, in_len), out, cap,
-                         out_len))
+        ticket_keys_seal(tls->keys, time(NULL), tls->selected->binding, slice_of(in, in_len), out,
+                         cap, out_len))
         return 1;
     ERR_clear_error();
     out[0] = 0;
@@ -66,7 +61,7 @@ static enum ssl_ticket_aead_result_t ticket_open(SSL *ssl, uint8_t *out, size_t 
     struct tls_stream *tls = SSL_get_app_data(ssl);
     SSL_SESSION *session = NULL;
     enum err error = ERR_DENIED;
-    if (tls->keys != NULL && ticket_keys_open(tls->keys, time(NULL), binding_of(tls),
+    if (tls->keys != NULL && ticket_keys_open(tls->keys, time(NULL), tls->selected->binding,
                                               slice_of(in, in_len), out, cap, out_len))
         session = SSL_SESSION_from_bytes(out, *out_len, SSL_get_SSL_CTX(ssl));
     if (session != NULL) {
