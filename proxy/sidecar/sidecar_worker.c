@@ -98,9 +98,7 @@ static enum err open_parts(struct sidecar_worker *worker, uint32_t index,
     TRY(route_open(&context->route, &options->route, worker->thread.loop, &context->buffers,
                    credentials, info));
     bridge_context_start(context);
-    context->route.sessions = tls_sessions_create();
-    if (context->route.sessions == NULL)
-        return errinfo_set(info, ERR_MEMORY, "no memory");
+    context->route.resumes = true;
     for (size_t i = 0; i < options->listen_count; i++) {
         int *fd = &fds[i * options->workers];
         worker->listeners[i] = listener_start(worker->thread.loop, *fd, &events);

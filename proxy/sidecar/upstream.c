@@ -260,9 +260,9 @@ static void begin_handshake(struct upstream *upstream, int fd)
     tcp_stream_init(&upstream->tcp, route->loop, fd);
     upstream->tcp.stream.on_ready = on_ready;
     upstream->tcp.stream.owner = upstream;
-    upstream->tls =
-        tls_client_stream_create(upstream->credentials->tls, route->sessions, name,
-                                 &upstream->tcp.stream, route->pool, on_verify, upstream);
+    upstream->tls = tls_client_stream_create(
+        upstream->credentials->tls, route->resumes ? &route->sessions : NULL, name,
+        &upstream->tcp.stream, route->pool, on_verify, upstream);
     if (upstream->tls == NULL) {
         stream_close(&upstream->tcp.stream, true);
         fail(upstream, CAUSE_NO_RESOURCES, "");
@@ -559,6 +559,6 @@ enum err route_open(struct route *route, const struct route_options *options, st
 void route_close(struct route *route)
 {
     resolver_destroy(route->resolver);
-    tls_sessions_destroy(route->sessions);
+    tls_sessions_drop(&route->sessions);
     credentials_unref(route->credentials);
 }

@@ -48,14 +48,15 @@ struct upstream_facts {
 // upstream_facts_deinit frees what the facts own.
 void upstream_facts_deinit(struct upstream_facts *facts);
 
-// route is what all connections of one thread to the proxy share. Its owner may set `credentials`, `sessions` and `facts`.
+// route is what all connections of one thread to the proxy share. Its owner may set `credentials`, `resumes` and `facts`.
 struct route {
     const struct route_options *options; // borrowed
     struct ev_loop *loop;                // borrowed
     struct buffer_pool *pool;            // borrowed
     struct resolver *resolver;           // owned
     struct credentials *credentials;     // ref; today's
-    struct tls_sessions *sessions;       // owned; NULL: nothing is resumed
+    struct tls_sessions sessions;        // owned
+    bool resumes;                        // sessions are kept and resumed
     struct upstream_facts *facts; // borrowed; where the next connection writes them; NULL: nowhere
     struct way ways[ROUTE_PROXIES_MAX]; // one for each proxy; its owner may read them
 

@@ -6,19 +6,10 @@
 #include "proxy/tls/tls_client.h"
 
 #include <openssl/err.h>
-#include <stdlib.h>
 
 #include "proxy/tls/context_internal.h"
 
-enum { SESSIONS_MAX = 32 };
-
-struct tls_sessions {
-    struct tls_context *client;      // ref; that the sessions were made with
-    SSL_SESSION *kept[SESSIONS_MAX]; // owned; the newest last
-    size_t count;
-};
-
-static void drop_sessions(struct tls_sessions *sessions)
+void tls_sessions_drop(struct tls_sessions *sessions)
 {
     while (sessions->count > 0)
         SSL_SESSION_free(sessions->kept[--sessions->count]);
@@ -26,24 +17,11 @@ static void drop_sessions(struct tls_sessions *sessions)
     sessions->client = NULL;
 }
 
-struct tls_sessions *tls_sessions_create(void)
-{
-    return calloc(1, sizeof(struct tls_sessions));
-}
-
-void tls_sessions_destroy(struct tls_sessions *sessions)
-{
-    if (sessions == NULL)
-        return;
-    drop_sessions(sessions);
-    free(sessions);
-}
-
 // take_session gives the newest session to `ssl`.
 static void take_session(struct tls_sessions *sessions, struct tls_context *client, SSL *ssl)
 {
     if (sessions->client != client) {
-        drop_sessions(sessions);
+        tls_sessions_drop(sessions);
         sessions->client = tls_context_ref(client);
     }
     if (sessions->count == 0)
@@ -63,9 +41,9 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     struct tls_sessions *sessions = stream->sessions;
     if (sessions == NULL || sessions->client != stream->context)
         return 0;
-    if (sessions->count == SESSIONS_MAX) {
+    if (sessions->count == TLS_SESSIONS_MAX) {
         SSL_SESSION_free(sessions->kept[0]);
-        for (size_t i = 1; i < SESSIONS_MAX; i++)
+        for (size_t i = 1; i < TLS_SESSIONS_MAX; i++)
             sessions->kept[i - 1] = sessions->kept[i];
         sessions->count--;
     }

@@ -13,11 +13,19 @@
 enum err tls_client_create(struct slice chain_pem, struct slice key_pem, struct tls_context **out,
                            struct errinfo *info) MUST_USE;
 
+enum { TLS_SESSIONS_MAX = 32 };
+
 // tls_sessions keeps sessions that can be resumed. They all belong to one client's context: with another context they are
-// dropped, so that no session outlives the certificate that it was made with. For one thread.
-struct tls_sessions;
-struct tls_sessions *tls_sessions_create(void) MUST_USE;  // NULL without memory
-void tls_sessions_destroy(struct tls_sessions *sessions); // NULL is allowed
+// dropped, so that no session outlives the certificate that it was made with. For one thread. Zeroed is empty; the fields
+// are private to tls_client.c.
+struct tls_sessions {
+    struct tls_context *client;          // ref; that the sessions were made with
+    SSL_SESSION *kept[TLS_SESSIONS_MAX]; // owned; the newest last
+    size_t count;
+};
+
+// tls_sessions_drop frees all sessions.
+void tls_sessions_drop(struct tls_sessions *sessions);
 
 // tls_client_stream_create makes a client's stream with a reference to `client` over `below`, which stays the caller's and
 // must outlive the stream. `server_name` is the host name for SNI, NULL for an address. `sessions` must outlive the

@@ -28,7 +28,7 @@ struct rig {
     struct tls_context *context;
     struct tls_context *client;
     struct ticket_keys *keys;
-    struct tls_sessions *sessions;
+    struct tls_sessions sessions;
     struct buffer_pool pool;
     struct fake_stream *server_below;
     struct fake_stream *client_below;
@@ -99,8 +99,7 @@ static int create(void **state)
     rig->client = make_client(&rig->client_party);
     const struct ticket_settings settings = {.rotate_s = 3600};
     rig->keys = ticket_keys_create(&settings);
-    rig->sessions = tls_sessions_create();
-    assert_true(rig->keys != NULL && rig->sessions != NULL);
+    assert_non_null(rig->keys);
     *state = rig;
     return 0;
 }
@@ -122,7 +121,7 @@ static int destroy(void **state)
 {
     struct rig *rig = *state;
     drop_ends(rig);
-    tls_sessions_destroy(rig->sessions);
+    tls_sessions_drop(&rig->sessions);
     tls_context_unref(rig->client);
     tls_context_unref(rig->context);
     ticket_keys_destroy(rig->keys);
@@ -173,7 +172,7 @@ static void begin(struct rig *rig, struct tls_context *client)
     rig->client_below = fake_stream_create();
     rig->server =
         tls_stream_create(rig->context, &rig->server_below->stream, &rig->pool, judge_client, rig);
-    rig->user = tls_client_stream_create(client, rig->sessions, "proxy.test",
+    rig->user = tls_client_stream_create(client, &rig->sessions, "proxy.test",
                                          &rig->client_below->stream, &rig->pool, judge_server, rig);
     assert_true(rig->server != NULL && rig->user != NULL);
     tls_stream_allow_resumption(rig->server, rig->keys, judge_resumed);
@@ -345,10 +344,7 @@ static void keeps_a_bounded_number_of_sessions(void **state)
 {
     struct rig *rig = *state;
     size_t resumed = 0;
-    tls_sessions_destroy(rig->sessions);
-    struct tls_sessions *kept = tls_sessions_create();
-    assert_non_null(kept);
-    rig->sessions = kept;
+    tls_sessions_drop(&rig->sessions);
     for (int i = 0; i < 40; i++)
         (void)visit(rig, rig->client); // each takes one and gets one
     for (int i = 0; i < 3; i++)
