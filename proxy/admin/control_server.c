@@ -46,8 +46,7 @@ struct control_call {
     TAILQ_ENTRY(control_call) link;
     ev_io io; // its descriptor is owned
     ev_timer timer;
-    uid_t uid;
-    pid_t pid;
+    struct ucred caller;
     bool is_broken; // nobody reads any more, or the answer is too long
     struct control_request request;
     char line[CONTROL_LINE_MAX + 1];
@@ -123,7 +122,7 @@ static void go_on(struct control_call *call)
 static void refuse(struct control_call *call, int exit_status, const char *why)
 {
     const struct control_events *events = &call->server->events;
-    events->on_refused(events->arg, call->uid, call->pid, why);
+    events->on_refused(events->arg, &call->caller, why);
     call->state = CALL_OPEN;
     control_call_end(call, exit_status, why);
 }
@@ -222,21 +221,16 @@ static void take(void *arg, struct slice bytes)
     call->answer_len += bytes.len;
 }
 
-static bool ask_who(int fd, uid_t *out_uid, pid_t *out_pid)
+static bool ask_who(int fd, struct ucred *out)
 {
-    struct ucred who;
-    socklen_t len = sizeof who;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0 || len != sizeof who)
-        return false;
-    *out_uid = who.uid;
-    *out_pid = who.pid;
-    return true;
+    socklen_t len = sizeof *out;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, out, &len) == 0 && len == sizeof *out;
 }
 
 static void begin_call(struct control_server *server, int fd)
 {
     struct control_call *call = calloc(1, sizeof *call);
-    if (call == NULL || !ask_who(fd, &call->uid, &call->pid)) {
+    if (call == NULL || !ask_who(fd, &call->caller)) {
         free(call);
         (void)close(fd);
         return;
@@ -250,7 +244,7 @@ static void begin_call(struct control_server *server, int fd)
     call->timer.data = call;
     TAILQ_INSERT_TAIL(&server->calls, call, link);
     server->call_count++;
-    if (call->uid != 0 && call->uid != geteuid())
+    if (call->caller.uid != 0 && call->caller.uid != geteuid())
         refuse(call, 1, "only the user that sallyport runs as, and root, may ask");
     else
         wait_for(call, EV_READ, request_s);
@@ -317,14 +311,9 @@ const struct control_request *control_call_request(const struct control_call *ca
     return &call->request;
 }
 
-uid_t control_call_uid(const struct control_call *call)
+const struct ucred *control_call_caller(const struct control_call *call)
 {
-    return call->uid;
-}
-
-pid_t control_call_pid(const struct control_call *call)
-{
-    return call->pid;
+    return &call->caller;
 }
 
 struct text *control_call_text(struct control_call *call)

@@ -7,7 +7,7 @@
 
 #include <ev.h>
 #include <stdint.h>
-#include <sys/types.h>
+#include <sys/socket.h>
 
 #include "auth/base/text.h"
 #include "proxy/admin/control_request.h"
@@ -24,7 +24,7 @@ struct control_events {
     // on_call is called from the loop with a request that wants an answer, now or later.
     void (*on_call)(void *arg, struct control_call *call);
     // on_refused tells of one who may not ask, or whose request cannot be read.
-    void (*on_refused)(void *arg, uid_t uid, pid_t pid, const char *why);
+    void (*on_refused)(void *arg, const struct ucred *caller, const char *why);
     void *arg; // borrowed
 };
 
@@ -37,8 +37,7 @@ struct control_server *control_server_create(struct ev_loop *loop, int fd,
 void control_server_destroy(struct control_server *server);
 
 const struct control_request *control_call_request(const struct control_call *call);
-uid_t control_call_uid(const struct control_call *call);
-pid_t control_call_pid(const struct control_call *call);
+const struct ucred *control_call_caller(const struct control_call *call);
 
 // control_call_text gives the text that adds to the answer, which is lines of JSON: pieces of at most 1 KiB each. An
 // answer that grows beyond its bound is not sent.

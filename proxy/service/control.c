@@ -68,8 +68,8 @@ static void record(struct control *control, const struct control_call *call, int
         .now_ms = wall_clock_ms(),
         .command = control_command_name(request->command),
         .argument = request->argument[0] == '\0' ? NULL : request->argument,
-        .uid = control_call_uid(call),
-        .pid = control_call_pid(call),
+        .uid = control_call_caller(call)->uid,
+        .pid = control_call_caller(call)->pid,
         .result = result_word(exit_status),
         .detail = message,
     };
@@ -86,11 +86,14 @@ static void answer(struct control *control, struct control_call *call, int exit_
 }
 
 // on_refused records those who did not come to a command.
-static void on_refused(void *arg, uid_t uid, pid_t pid, const char *why)
+static void on_refused(void *arg, const struct ucred *caller, const char *why)
 {
     struct control *control = arg;
-    const struct audit_admin admin = {
-        .now_ms = wall_clock_ms(), .uid = uid, .pid = pid, .result = "refused", .detail = why};
+    const struct audit_admin admin = {.now_ms = wall_clock_ms(),
+                                      .uid = caller->uid,
+                                      .pid = caller->pid,
+                                      .result = "refused",
+                                      .detail = why};
     audit_log_submit_bounded(control->service->shared.audit, AUDIT_KIND_ADMIN,
                              audit_admin_create(&admin), 1);
 }
@@ -272,7 +275,7 @@ static void change_blocks(struct control *control, struct control_call *call,
         (void)errinfo_set(&waiter->message, ERR_OK,
                           "%s: %.200s; but only until the next restart: %.250s", done, what,
                           control->state_problem.text);
-    log_info("control: uid %u: %s %.300s", (unsigned)control_call_uid(call), done, what);
+    log_info("control: uid %u: %s %.300s", (unsigned)control_call_caller(call)->uid, done, what);
 }
 
 // may_block tells whether a name is one that a client has, for a block on a typing error must not look
@@ -321,7 +324,7 @@ static void do_block(struct control *control, struct control_call *call)
         return;
     }
     block.since_s = (int64_t)time(NULL);
-    block.uid = control_call_uid(call);
+    block.uid = control_call_caller(call)->uid;
     const enum err error = blocklist_add(service->blocks, &block, &blocks);
     if (error == ERR_OK)
         change_blocks(control, call, blocks, "blocked", block.text);
@@ -375,13 +378,11 @@ static bool parse_kill(const char *argument, struct scan *out)
 // parse_count reads how many tunnels `top` is to give.
 static bool parse_count(const char *argument, size_t *out)
 {
-    *out = argument[0] == '\0' ? TOP_DEFAULT : 0;
-    for (; *argument != '\0'; argument++) {
-        if (*argument < '0' || *argument > '9' || *out > TOP_MAX)
-            return false;
-        *out = *out * 10 + (size_t)(*argument - '0');
-    }
-    return *out >= 1 && *out <= TOP_MAX;
+    uint64_t count = TOP_DEFAULT;
+    const bool is_good =
+        argument[0] == '\0' || decimal_parse(slice_of_string(argument), TOP_MAX, &count);
+    *out = count;
+    return is_good && count >= 1;
 }
 
 // A question function makes what is asked of every worker out of an argument. False with a sentence: it cannot be read.
