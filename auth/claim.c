@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "auth/cert_id.h"
-#include "auth/identity.h"
 #include "auth/ipaddr.h"
 
 static enum err read_dn(struct slice text, struct dn *out, struct errinfo *info)

@@ -10,7 +10,6 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
-#include "auth/cert_id.h"
 #include "auth/dn.h"
 #include "auth/strength.h"
 

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <ev.h>
-#include <stdint.h>
 #include <sys/socket.h>
 
 #include "auth/base/text.h"

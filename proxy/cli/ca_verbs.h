@@ -1,8 +1,6 @@
 // ca_verbs: the verbs of `sallyport ca` and what they share. Private to this command.
 #pragma once
 
-#include <time.h>
-
 #include "proxy/cli/options.h"
 #include "proxy/config/file.h"
 #include "proxy/pki/authority.h"

@@ -1,8 +1,6 @@
 // An address, a colon, a port.
 #include "proxy/config/endpoint_text.h"
 
-#include <stdio.h>
-
 #include "auth/base/text.h"
 
 static const char expected[] = "expected ADDRESS:PORT, such as \"127.0.0.1:8443\" or \"[::]:8443\"";

@@ -1,8 +1,6 @@
 // log_file: the records of audit logs, one after the other, with what could not be read.
 #pragma once
 
-#include <stdio.h>
-
 #include "proxy/history/entry.h"
 
 // log_line is one line of a log.

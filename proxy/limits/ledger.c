@@ -2,7 +2,6 @@
 #include "proxy/limits/ledger.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,7 +2,6 @@
 #include "proxy/pki/authority.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>

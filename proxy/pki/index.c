@@ -12,7 +12,6 @@
 #include "auth/base/hash.h"
 #include "auth/base/text.h"
 #include "proxy/config/file.h"
-#include "proxy/pki/names.h"
 #include "proxy/pki/new_file.h"
 
 // Some 100 bytes a certificate: a few hundred thousand of them.

@@ -1,7 +1,6 @@
 // Makes, writes and reads key pairs with BoringSSL.
 #include "proxy/pki/keypair.h"
 
-#include <openssl/bio.h>
 #include <openssl/ec_key.h>
 #include <openssl/err.h>
 #include <openssl/mem.h>

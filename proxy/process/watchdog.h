@@ -6,7 +6,6 @@
 
 #include <ev.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 // watchdog_probe tells whether all workers have answered what it asked the last time, and asks them again.
 typedef bool watchdog_probe(void *arg);

@@ -8,7 +8,6 @@
 //   4. Every 30 s the files' size, time, and place are compared with what they were.
 #include "proxy/process/watcher.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>

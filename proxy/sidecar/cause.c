@@ -1,8 +1,6 @@
 // The table, and the ways from what TLS and certificates say to a row of it.
 #include "proxy/sidecar/cause.h"
 
-#include <stddef.h>
-
 #include "proxy/tls/alert.h"
 
 const char *cause_side_name(enum cause_side side)

@@ -1,7 +1,6 @@
 // A worker on its loop: listeners, what is in its mailbox, a new snapshot, its end.
 #include "proxy/worker/worker.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/random.h>
