@@ -428,6 +428,10 @@ static void try_again(struct exchange *exchange)
 // refuse_forward answers in place of the target, from which the client has got no final response.
 static void refuse_forward(struct exchange *exchange, struct verdict verdict)
 {
+    if (body_flow_is_cut(&exchange->route.forward->down)) { // nothing can be said within a head
+        exchange_end(exchange, verdict.reason);
+        return;
+    }
     if (!exchange->route.forward->up.is_done)
         exchange->ending.may_keep = false;
     end_forward(exchange, true);
