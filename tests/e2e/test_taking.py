@@ -86,6 +86,12 @@ class House:
     def publish(self, *revoked, number):
         put(self.crls / "staff.crl", read(self.ca.crl(*revoked, number=number)))
 
+    def assert_ended(self, tunnel, reason, said):
+        """It has ended, and every worker knows why: a new connection may come to another worker. `said`: the lines of
+        stderr before the change."""
+        self.proxy.assert_closed(tunnel.id, reason)
+        self.proxy.stderr.wait(f"{TAKEN}|reloaded: config", after=said)
+
     def expired_ca(self):
         old = der.root("CA that has expired", ends=der.NOW - der.YEAR // 2, begins=der.NOW - der.YEAR)
         return to_pem(old.der)
@@ -171,8 +177,9 @@ def test_a_revocation_is_in_force_at_once_in_spite_of(house, pki, fault):
     FAULTS[fault](house)
     if fault not in TAKEN_IN:
         house.proxy.stderr.wait(f"{TAKEN}|{NOTHING_TAKEN}|reload failed")
+    said = house.proxy.stderr.count()
     house.publish(bad, number=6)
-    house.proxy.assert_closed(ending.id, "revoked")
+    house.assert_ended(ending, "revoked", said)
     assert "REVOKED" in house.proxy.dial(bad).refusal()
     staying.echo(b"untouched")
     house.proxy.tunnel(house.target, good).echo(b"hello")
@@ -211,8 +218,9 @@ def test_a_ca_that_is_gone_from_its_bundle_is_gone_at_once(house, pki):
     leaf = house.gone.leaf("of-the-ca-that-goes")
     ending, staying = (house.proxy.tunnel(house.target, one) for one in (leaf, pki.worker))
     break_list(house)
+    said = house.proxy.stderr.count()
     put(house.bundle, read(pki.ca.path))
-    house.proxy.assert_closed(ending.id, "policy_changed")
+    house.assert_ended(ending, "policy_changed", said)
     assert "UNKNOWN_CA" in house.proxy.dial(leaf).refusal()
     staying.echo(b"untouched")
 
@@ -220,8 +228,9 @@ def test_a_ca_that_is_gone_from_its_bundle_is_gone_at_once(house, pki):
 def test_the_last_ca_of_a_profile_may_go_too(house, pki):
     ending = house.proxy.tunnel(house.target, pki.worker)
     break_list(house)
+    said = house.proxy.stderr.count()
     put(house.bundle, read(pki.authority("CA that comes").path))
-    house.proxy.assert_closed(ending.id, "policy_changed")
+    house.assert_ended(ending, "policy_changed", said)
     assert "UNKNOWN_CA" in house.proxy.dial(pki.worker).refusal()
     comes = pki.authority("CA that comes").leaf("comes")
     assert "UNKNOWN_CA" in house.proxy.dial(comes).refusal()
@@ -261,8 +270,9 @@ def test_a_ca_that_was_issued_again_stays(house, pki):
 def test_a_list_of_a_deny_counts_at_once_and_takes_nothing_back(house, pki):
     ending, staying = (house.proxy.tunnel(f"{host}:{house.port}") for host in (OTHER, ORIGIN))
     break_list(house)
+    said = house.proxy.stderr.count()
     put(house.denied, f"never.test\n{OTHER}\n")
-    house.proxy.assert_closed(ending.id, "policy_changed")
+    house.assert_ended(ending, "policy_changed", said)
     requester = house.proxy.connect()
     house.proxy.assert_refused(requester.ask(f"{OTHER}:{house.port}"), 403, "denied_by_rule", rule="workers.deny[0]")
     said = house.proxy.stderr.count()
@@ -282,8 +292,9 @@ def test_what_the_new_configuration_denies_is_denied_though_it_is_refused(house,
     else:
         house.allowed.unlink()
     staff = {**config["trust"]["staff"], "denied": [{"sha256": bad.sha256}]}
+    said = house.proxy.stderr.count()
     house.reload_refused({**config, "trust": {**config["trust"], "staff": staff}})
-    house.proxy.assert_closed(ending.id, "revoked")
+    house.assert_ended(ending, "revoked", said)
     assert house.proxy.audit.wait("close", id=ending.id)
     house.proxy.dial(bad).refusal()
     assert house.proxy.audit.wait("handshake_refused", reason="denied_certificate")
@@ -366,8 +377,9 @@ def test_a_list_of_the_future_is_in_force_at_the_first_refused_reload_after_its_
     reload_refused_once_more(timed_house)
     tunnel = timed_house.proxy.tunnel(timed_house.target, bad)
     clock.jump(3600)
+    said = timed_house.proxy.stderr.count()
     reload_refused_once_more(timed_house)
-    timed_house.proxy.assert_closed(tunnel.id, "revoked")
+    timed_house.assert_ended(tunnel, "revoked", said)
     assert "REVOKED" in timed_house.proxy.dial(bad).refusal()
 
 
@@ -379,8 +391,9 @@ def test_a_clock_that_was_set_back_keeps_no_revocation_by_another_ca_out(timed_h
     clock.jump(-600)
     timed_house.proxy.stderr.wait("the machine's clock was set")
     tunnel = timed_house.proxy.tunnel(timed_house.target, bad)
+    said = timed_house.proxy.stderr.count()
     put(timed_house.crls / "gone.crl", read(timed_house.gone.crl(bad, number=9, begins=-0.5)))
-    timed_house.proxy.assert_closed(tunnel.id, "revoked")
+    timed_house.assert_ended(tunnel, "revoked", said)
     assert "REVOKED" in timed_house.proxy.dial(bad).refusal()
     timed_house.proxy.dial(pki.worker).refusal()  # its list has not begun: nobody knows
 
