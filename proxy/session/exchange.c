@@ -428,10 +428,6 @@ static void try_again(struct exchange *exchange)
 // refuse_forward answers in place of the target, from which the client has got no final response.
 static void refuse_forward(struct exchange *exchange, struct verdict verdict)
 {
-    if (body_flow_is_cut(&exchange->route.forward->down)) { // nothing can be said within a head
-        exchange_end(exchange, verdict.reason);
-        return;
-    }
     if (!exchange->route.forward->up.is_done)
         exchange->ending.may_keep = false;
     end_forward(exchange, true);
@@ -575,7 +571,7 @@ static void tunnel_is_late(struct exchange *exchange)
 static void forward_is_idle(struct exchange *exchange)
 {
     const struct forward *forward = exchange->route.forward;
-    if (forward->is_answered)
+    if (forward_has_begun_answer(forward))
         exchange_end(exchange, REASON_IDLE);
     else if (body_flow_wants_read(&forward->up))
         refuse_forward(exchange,
@@ -595,7 +591,7 @@ static void forward_is_late(struct exchange *exchange)
         forward_is_idle(exchange);
     else if (!forward_has_slow_body(forward, peer->snapshot->timeouts.body_ms))
         return;
-    else if (forward->is_answered)
+    else if (forward_has_begun_answer(forward))
         exchange_end(exchange, REASON_TIMEOUT);
     else
         refuse_forward(exchange, verdict_late(408, REASON_TIMEOUT,

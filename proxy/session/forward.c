@@ -128,13 +128,17 @@ static enum forward_status broken(struct forward *forward, enum reason reason)
     return FORWARD_BROKEN;
 }
 
-// bad says what is malformed. After the response's head, or within an interim response, no answer of our own can tell
-// the client: it breaks off.
+bool forward_has_begun_answer(const struct forward *forward)
+{
+    return forward->is_answered || body_flow_is_cut(&forward->down);
+}
+
+// bad says what is malformed. Where no answer of our own can tell the client, it breaks off.
 static enum forward_status bad(struct forward *forward, enum reason reason, const char *why)
 {
     forward->why = why;
     forward->reason = reason;
-    return forward->is_answered || body_flow_is_cut(&forward->down) ? FORWARD_BROKEN : FORWARD_BAD;
+    return forward_has_begun_answer(forward) ? FORWARD_BROKEN : FORWARD_BAD;
 }
 
 // watch_client reads on after a request that has been read: the next one, or the client's leaving. An end is no

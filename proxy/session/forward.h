@@ -57,6 +57,10 @@ enum err forward_create(struct peer *peer, int fd, const struct request *request
 // forward_destroy closes what it still has, with a reset where `is_reset`, and frees. NULL is allowed.
 void forward_destroy(struct forward *forward, bool is_reset);
 
+// forward_has_begun_answer tells whether the client has the response's head, or a part of an interim one: no answer of the
+// proxy's own can come after that.
+bool forward_has_begun_answer(const struct forward *forward);
+
 // forward_turn_ms gives when it is to be stepped though nothing has happened; INT64_MAX: never.
 int64_t forward_turn_ms(const struct forward *forward);
 

@@ -148,15 +148,21 @@ static void a_waiting_flow_holds_no_buffer(void **state)
     bench_end(&bench);
 }
 
+// put_head makes a head the next thing to be written.
+static void put_head(struct bench *bench)
+{
+    struct text text;
+    assert_true(body_flow_begin_out(&bench->flow, &text));
+    text_append_string(&text, "HEAD\r\n");
+    assert_true(body_flow_end_out(&bench->flow, &text));
+}
+
 static void the_head_goes_with_the_first_bytes(void **state)
 {
     (void)state;
     struct bench bench;
-    struct text text;
     bench_begin(&bench);
-    assert_true(body_flow_begin_out(&bench.flow, &text));
-    text_append_string(&text, "HEAD\r\n");
-    assert_true(body_flow_end_out(&bench.flow, &text));
+    put_head(&bench);
     assert_int_equal(body_flow_give(&bench.flow, SLICE_LITERAL("helloGET")), ERR_OK);
     body_flow_expect(&bench.flow, BODY_LENGTH, 5, BODY_LENGTH);
     assert_int_equal(body_flow_step(&bench.flow), BODY_FLOW_DONE);
@@ -170,11 +176,8 @@ static void a_head_that_has_gone_out_in_part_is_told_apart(void **state)
 {
     (void)state;
     struct bench bench;
-    struct text text;
     bench_begin(&bench);
-    assert_true(body_flow_begin_out(&bench.flow, &text));
-    text_append_string(&text, "HEAD\r\n");
-    assert_true(body_flow_end_out(&bench.flow, &text));
+    put_head(&bench);
     assert_false(body_flow_is_cut(&bench.flow));
     bench.to->room = 3;
     assert_int_equal(body_flow_push(&bench.flow), ERR_AGAIN);

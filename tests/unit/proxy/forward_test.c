@@ -130,6 +130,7 @@ static void an_answer_is_possible_only_where_no_interim_response_has_gone_out_in
         assert_int_equal(shutdown(bench.target, SHUT_WR), 0);
         bench.forward->upstream.can_read = true; // as the loop would say
         assert_int_equal(forward_step(bench.forward), ends[i].status);
+        assert_int_equal(forward_has_begun_answer(bench.forward), ends[i].status == FORWARD_BROKEN);
         assert_int_equal(bench.forward->reason, REASON_BAD_RESPONSE);
         bench_end(&bench);
     }
