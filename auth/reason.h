@@ -67,7 +67,14 @@
     X(REASON_KILLED, "killed")                                                                     \
     X(REASON_DRAINED, "drained")                                                                   \
     X(REASON_REFUSED, "refused")                                                                   \
-    X(REASON_CONNECT_FAILED, "connect_failed")
+    X(REASON_CONNECT_FAILED, "connect_failed")                                                     \
+    X(REASON_INNER_PLAIN, "inner_plain")                                                           \
+    X(REASON_INNER_MISMATCH, "inner_mismatch")                                                     \
+    X(REASON_INNER_NOT_TLS, "inner_not_tls")                                                       \
+    X(REASON_INNER_NO_NAME, "inner_no_name")                                                       \
+    X(REASON_INNER_ECH, "inner_ech")                                                               \
+    X(REASON_INNER_TOO_LARGE, "inner_too_large")                                                   \
+    X(REASON_INNER_TIMEOUT, "inner_timeout")
 
 enum reason {
 #define X(symbol, name) symbol,

@@ -10,6 +10,19 @@
 
 enum policy_mode { POLICY_ENFORCE, POLICY_REPORT, POLICY_OPEN };
 
+enum inner_tls { INNER_ANY, INNER_OBSERVE, INNER_REQUIRE };
+enum inner_names { INNER_SAME, INNER_LISTED, INNER_NAMES_ANY };
+enum inner_plain { INNER_PLAIN_ALLOW, INNER_PLAIN_CHECK, INNER_PLAIN_DENY };
+
+// inner is what stands under `inner`: what a tunnel may carry. Zeroed: anything, and nobody looks.
+struct inner {
+    enum inner_tls tls;
+    enum inner_names
+        names; // which server names, with INNER_REQUIRE; which Hosts, with INNER_PLAIN_CHECK
+    enum inner_plain plain; // HTTP in the clear inside a tunnel
+    bool denies_ech; // a hello with encrypted_client_hello ends the tunnel, with INNER_REQUIRE
+};
+
 // port_range is what stands under `ports`.
 struct port_range {
     uint16_t first; // 1-65535

@@ -1,0 +1,123 @@
+// The table of questions is short: is it TLS, is ECH allowed, is there a name, is it the right one.
+#include "auth/inner.h"
+
+const char *inner_kind_name(enum inner_kind kind)
+{
+    static const char *const names[] = {
+        [INNER_NOTHING] = "none",        [INNER_TLS] = "tls",   [INNER_BAD_TLS] = "bad_tls",
+        [INNER_TOO_LARGE] = "too_large", [INNER_HTTP] = "http", [INNER_OTHER] = "other",
+    };
+    return names[kind];
+}
+
+bool inner_holds_up(const struct inner *inner)
+{
+    return inner->tls == INNER_REQUIRE || inner->plain != INNER_PLAIN_ALLOW;
+}
+
+bool inner_holds_down(const struct inner *inner)
+{
+    return inner->tls == INNER_REQUIRE;
+}
+
+static struct inner_verdict pass(void)
+{
+    return (struct inner_verdict){.step = INNER_PASS};
+}
+
+static struct inner_verdict end(enum reason reason)
+{
+    return (struct inner_verdict){.step = INNER_END, .reason = reason};
+}
+
+static struct inner_verdict ask(enum inner_step step, const struct hostname *name,
+                                enum reason reason)
+{
+    return (struct inner_verdict){.step = step, .reason = reason, .name = name};
+}
+
+static bool is_asked_for(const struct target *asked, const struct hostname *name)
+{
+    return asked->kind == TARGET_NAME &&
+           slice_equal(hostname_slice(&asked->name), hostname_slice(name));
+}
+
+// judge_name judges a name that stands inside, whatever protocol it was in.
+static struct inner_verdict judge_name(const struct inner *inner, const struct target *asked,
+                                       const struct hostname *name, enum reason mismatch)
+{
+    if (inner->names == INNER_NAMES_ANY || is_asked_for(asked, name))
+        return pass();
+    if (asked->kind == TARGET_ADDRESS)
+        return ask(INNER_ASK_DNS, name, mismatch);
+    return inner->names == INNER_LISTED ? ask(INNER_ASK_POLICY, name, mismatch) : end(mismatch);
+}
+
+static struct inner_verdict judge_hello(const struct inner *inner, const struct target *asked,
+                                        const struct client_hello *hello)
+{
+    if (hello->has_ech && inner->denies_ech)
+        return end(REASON_INNER_ECH);
+    switch (hello->naming) {
+    case CLIENT_HELLO_NAMED:
+        return judge_name(inner, asked, &hello->name, REASON_INNER_MISMATCH);
+    case CLIENT_HELLO_NO_NAME:
+        return inner->names == INNER_NAMES_ANY ? pass() : end(REASON_INNER_NO_NAME);
+    case CLIENT_HELLO_WRONG_NAME:
+        break;
+    }
+    return end(REASON_INNER_MISMATCH);
+}
+
+// judge_plain judges a request in the clear; under `check` its Host is held to what a server name would be.
+static struct inner_verdict judge_plain(const struct inner *inner, const struct target *asked,
+                                        const struct inner_seen *seen)
+{
+    if (inner->plain == INNER_PLAIN_ALLOW)
+        return inner->tls == INNER_REQUIRE ? end(REASON_INNER_NOT_TLS) : pass();
+    if (inner->plain == INNER_PLAIN_DENY || !seen->has_host)
+        return end(REASON_INNER_PLAIN);
+    if (seen->host.kind == TARGET_NAME)
+        return judge_name(inner, asked, &seen->host.name, REASON_INNER_PLAIN);
+    return target_equal_host(asked, &seen->host) ? pass() : end(REASON_INNER_PLAIN);
+}
+
+struct inner_verdict inner_judge(const struct inner *inner, const struct target *asked,
+                                 const struct inner_seen *seen)
+{
+    if (seen->kind == INNER_HTTP)
+        return judge_plain(inner, asked, seen);
+    if (inner->tls != INNER_REQUIRE)
+        return pass();
+    if (seen->kind == INNER_TLS)
+        return judge_hello(inner, asked, &seen->hello);
+    return end(seen->kind == INNER_TOO_LARGE ? REASON_INNER_TOO_LARGE : REASON_INNER_NOT_TLS);
+}
+
+struct inner_verdict inner_judge_again(const struct inner *inner, const struct client_hello *first,
+                                       const struct client_hello *second)
+{
+    if (inner->tls != INNER_REQUIRE)
+        return pass();
+    if (second->has_ech && inner->denies_ech)
+        return end(REASON_INNER_ECH);
+    if (first->naming != second->naming ||
+        (first->naming == CLIENT_HELLO_NAMED &&
+         !slice_equal(hostname_slice(&first->name), hostname_slice(&second->name))))
+        return end(REASON_INNER_MISMATCH);
+    return pass();
+}
+
+bool inner_is_listed(const struct policy *policy, const struct client *client,
+                     const struct ip_addr *source, const struct hostname *name, uint16_t port,
+                     const struct candidate *dialled)
+{
+    const struct target target = {.kind = TARGET_NAME, .port = port, .name = *name};
+    struct candidate candidate = {.address = dialled->address, .is_local = dialled->is_local};
+    struct decision decision;
+    policy_decide_target(policy, client, source, &target, &decision);
+    if (decision.action != ACTION_ALLOW)
+        return false;
+    policy_decide_addresses(policy, client, source, &target, &candidate, 1, &decision);
+    return decision.action == ACTION_ALLOW;
+}

@@ -1,0 +1,64 @@
+// inner: may a tunnel go on with what its first flight says? The name inside TLS, against the target that was asked for.
+//
+// Pure: what was seen and what was asked for come in, a verdict goes out. An allowlist of names is worth what the tunnel
+// really carries: behind a shared front another name in the TLS handshake is another place.
+#pragma once
+
+#include "auth/client_hello.h"
+#include "auth/policy.h"
+
+// What the first bytes of the client are.
+enum inner_kind {
+    INNER_NOTHING,   // none came
+    INNER_TLS,       // a ClientHello
+    INNER_BAD_TLS,   // one that no server should take
+    INNER_TOO_LARGE, // one over CLIENT_HELLO_MAX_LEN
+    INNER_HTTP,      // a request in the clear
+    INNER_OTHER,     // anything else: SSH, SMTP, a protocol of its own
+};
+
+// inner_kind_name gives the stable name for records: `none`, `tls`, `bad_tls`, `too_large`, `http`, `other`.
+const char *inner_kind_name(enum inner_kind kind);
+
+// inner_seen is what was seen of a first flight.
+struct inner_seen {
+    enum inner_kind kind;
+    struct client_hello hello; // with INNER_TLS
+    bool
+        has_host; // with INNER_HTTP: `host` is the Host of the request, which has exactly one good one
+    struct target host; // its port does not matter
+};
+
+enum inner_step {
+    INNER_PASS, // go on
+    INNER_END,  // end the tunnel, for `reason`
+    INNER_ASK_POLICY, // go on if the policy allows `name` at the address that was dialled: inner_is_listed
+    INNER_ASK_DNS, // likewise, and only if `name` resolves to that address now
+};
+
+struct inner_verdict {
+    enum inner_step step;
+    enum reason
+        reason; // with INNER_END; otherwise of a tunnel that ends when the question is answered with no
+    const struct hostname *name; // with INNER_ASK_*: borrowed from what was seen
+};
+
+// inner_holds_up tells whether the client's bytes wait until they are judged; inner_holds_down, whether the target's do,
+// so that a protocol in which the target speaks first does not pass.
+bool inner_holds_up(const struct inner *inner);
+bool inner_holds_down(const struct inner *inner);
+
+// inner_judge decides about a first flight. `asked` is the target of the request.
+struct inner_verdict inner_judge(const struct inner *inner, const struct target *asked,
+                                 const struct inner_seen *seen);
+
+// inner_judge_again decides about the hello that follows a HelloRetryRequest: it must name what the first one named
+// (RFC 8446 4.1.2).
+struct inner_verdict inner_judge_again(const struct inner *inner, const struct client_hello *first,
+                                       const struct client_hello *second);
+
+// inner_is_listed tells whether the policy allows this client from `source` to reach `name`, at the port that was asked
+// for and the address that was dialled, as if it had asked for it: denials included. `is_local` as in `struct candidate`.
+bool inner_is_listed(const struct policy *policy, const struct client *client,
+                     const struct ip_addr *source, const struct hostname *name, uint16_t port,
+                     const struct candidate *dialled);

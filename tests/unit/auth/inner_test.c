@@ -1,0 +1,226 @@
+// What a first flight says against what was asked for: the table of verdicts.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "auth/inner.h"
+
+struct row {
+    struct inner inner;
+    const char *asked; // authority
+    enum inner_kind kind;
+    enum client_hello_name naming;
+    const char *name; // in the hello, or the Host; NULL: none
+    bool has_ech;
+    enum inner_step step;
+    enum reason reason; // with INNER_END
+};
+
+#define REQUIRE(names_)                                                                            \
+    {                                                                                              \
+        .tls = INNER_REQUIRE, .names = names_, .plain = INNER_PLAIN_DENY                           \
+    }
+#define NAMED      INNER_TLS, CLIENT_HELLO_NAMED
+#define NAMELESS   INNER_TLS, CLIENT_HELLO_NO_NAME, NULL, false
+#define MISNAMED   INNER_TLS, CLIENT_HELLO_WRONG_NAME, NULL, false
+#define HTTP       INNER_HTTP, CLIENT_HELLO_NO_NAME
+#define BARE(kind) kind, CLIENT_HELLO_NO_NAME, NULL, false
+
+static const struct row rows[] = {
+    // any: nobody looks, observe: nobody minds
+    {{0}, "a.test:443", NAMED, "evil.test", true, INNER_PASS, 0},
+    {{.tls = INNER_OBSERVE}, "a.test:443", NAMED, "evil.test", true, INNER_PASS, 0},
+    {{.tls = INNER_OBSERVE}, "a.test:443", BARE(INNER_OTHER), INNER_PASS, 0},
+    {{.tls = INNER_OBSERVE}, "a.test:443", BARE(INNER_BAD_TLS), INNER_PASS, 0},
+    {{.tls = INNER_OBSERVE, .denies_ech = true},
+     "a.test:443",
+     NAMED,
+     "a.test",
+     true,
+     INNER_PASS,
+     0},
+    // require, the same name
+    {REQUIRE(INNER_SAME), "a.test:443", NAMED, "a.test", false, INNER_PASS, 0},
+    {REQUIRE(INNER_SAME), "a.test:443", NAMED, "a.test", true, INNER_PASS, 0},
+    {REQUIRE(INNER_SAME), "a.test:443", NAMED, "b.test", false, INNER_END, REASON_INNER_MISMATCH},
+    {REQUIRE(INNER_SAME), "a.test:443", NAMED, "x.a.test", false, INNER_END, REASON_INNER_MISMATCH},
+    {REQUIRE(INNER_SAME), "x.a.test:443", NAMED, "a.test", false, INNER_END, REASON_INNER_MISMATCH},
+    {REQUIRE(INNER_SAME), "a.test:443", NAMELESS, INNER_END, REASON_INNER_NO_NAME},
+    {REQUIRE(INNER_SAME), "a.test:443", MISNAMED, INNER_END, REASON_INNER_MISMATCH},
+    {REQUIRE(INNER_SAME), "a.test:443", BARE(INNER_BAD_TLS), INNER_END, REASON_INNER_NOT_TLS},
+    {REQUIRE(INNER_SAME), "a.test:443", BARE(INNER_OTHER), INNER_END, REASON_INNER_NOT_TLS},
+    {REQUIRE(INNER_SAME), "a.test:443", BARE(INNER_NOTHING), INNER_END, REASON_INNER_NOT_TLS},
+    {REQUIRE(INNER_SAME), "a.test:443", BARE(INNER_TOO_LARGE), INNER_END, REASON_INNER_TOO_LARGE},
+    {REQUIRE(INNER_SAME), "192.0.2.1:443", NAMED, "a.test", false, INNER_ASK_DNS, 0},
+    {REQUIRE(INNER_SAME), "192.0.2.1:443", NAMELESS, INNER_END, REASON_INNER_NO_NAME},
+    {REQUIRE(INNER_SAME), "192.0.2.1:443", MISNAMED, INNER_END, REASON_INNER_MISMATCH},
+    // require, a listed name
+    {REQUIRE(INNER_LISTED), "a.test:443", NAMED, "a.test", false, INNER_PASS, 0},
+    {REQUIRE(INNER_LISTED), "a.test:443", NAMED, "b.test", false, INNER_ASK_POLICY, 0},
+    {REQUIRE(INNER_LISTED), "a.test:443", NAMELESS, INNER_END, REASON_INNER_NO_NAME},
+    {REQUIRE(INNER_LISTED), "a.test:443", MISNAMED, INNER_END, REASON_INNER_MISMATCH},
+    {REQUIRE(INNER_LISTED), "192.0.2.1:443", NAMED, "b.test", false, INNER_ASK_DNS, 0},
+    // require, any name
+    {REQUIRE(INNER_NAMES_ANY), "a.test:443", NAMED, "b.test", false, INNER_PASS, 0},
+    {REQUIRE(INNER_NAMES_ANY), "a.test:443", NAMELESS, INNER_PASS, 0},
+    {REQUIRE(INNER_NAMES_ANY), "192.0.2.1:443", NAMELESS, INNER_PASS, 0},
+    {REQUIRE(INNER_NAMES_ANY), "a.test:443", MISNAMED, INNER_END, REASON_INNER_MISMATCH},
+    {REQUIRE(INNER_NAMES_ANY), "a.test:443", BARE(INNER_OTHER), INNER_END, REASON_INNER_NOT_TLS},
+    // ECH
+    {{.tls = INNER_REQUIRE, .denies_ech = true},
+     "a.test:443",
+     NAMED,
+     "a.test",
+     true,
+     INNER_END,
+     REASON_INNER_ECH},
+    {{.tls = INNER_REQUIRE, .denies_ech = true},
+     "a.test:443",
+     NAMED,
+     "a.test",
+     false,
+     INNER_PASS,
+     0},
+    {{.tls = INNER_REQUIRE, .names = INNER_NAMES_ANY, .denies_ech = true},
+     "a.test:443",
+     NAMED,
+     "b.test",
+     true,
+     INNER_END,
+     REASON_INNER_ECH},
+    // a request in the clear
+    {{.plain = INNER_PLAIN_DENY},
+     "a.test:80",
+     HTTP,
+     "a.test",
+     false,
+     INNER_END,
+     REASON_INNER_PLAIN},
+    {{.plain = INNER_PLAIN_DENY}, "a.test:80", HTTP, NULL, false, INNER_END, REASON_INNER_PLAIN},
+    {{.plain = INNER_PLAIN_DENY}, "a.test:22", BARE(INNER_OTHER), INNER_PASS, 0},
+    {{.plain = INNER_PLAIN_CHECK}, "a.test:80", HTTP, "a.test", false, INNER_PASS, 0},
+    {{.plain = INNER_PLAIN_CHECK},
+     "a.test:80",
+     HTTP,
+     "b.test",
+     false,
+     INNER_END,
+     REASON_INNER_PLAIN},
+    {{.plain = INNER_PLAIN_CHECK},
+     "a.test:80",
+     HTTP,
+     "192.0.2.1",
+     false,
+     INNER_END,
+     REASON_INNER_PLAIN},
+    {{.plain = INNER_PLAIN_CHECK}, "192.0.2.1:80", HTTP, "192.0.2.1", false, INNER_PASS, 0},
+    {{.plain = INNER_PLAIN_CHECK}, "192.0.2.1:80", HTTP, "b.test", false, INNER_ASK_DNS, 0},
+    {{.plain = INNER_PLAIN_CHECK}, "a.test:80", HTTP, NULL, false, INNER_END, REASON_INNER_PLAIN},
+    {{.plain = INNER_PLAIN_CHECK, .names = INNER_LISTED},
+     "a.test:80",
+     HTTP,
+     "b.test",
+     false,
+     INNER_ASK_POLICY,
+     0},
+    {REQUIRE(INNER_SAME), "a.test:80", HTTP, "a.test", false, INNER_END, REASON_INNER_PLAIN},
+    {{.tls = INNER_REQUIRE}, "a.test:80", HTTP, "a.test", false, INNER_END, REASON_INNER_NOT_TLS},
+    {{.tls = INNER_REQUIRE, .plain = INNER_PLAIN_CHECK},
+     "a.test:80",
+     HTTP,
+     "a.test",
+     false,
+     INNER_PASS,
+     0},
+};
+
+// seen_of makes what was seen of a row.
+static struct inner_seen seen_of(const struct row *row)
+{
+    struct inner_seen seen = {.kind = row->kind,
+                              .hello = {.naming = row->naming, .has_ech = row->has_ech}};
+    if (row->name == NULL)
+        return seen;
+    if (row->kind == INNER_HTTP) {
+        seen.has_host = true;
+        assert_int_equal(ERR_OK, target_host_parse(slice_of_string(row->name), &seen.host));
+    } else {
+        assert_int_equal(ERR_OK, hostname_parse(slice_of_string(row->name), &seen.hello.name));
+    }
+    return seen;
+}
+
+static void each_row_has_its_verdict(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct inner_seen seen = seen_of(&rows[i]);
+        struct target asked;
+        assert_int_equal(ERR_OK, target_parse(slice_of_string(rows[i].asked), &asked));
+        const struct inner_verdict verdict = inner_judge(&rows[i].inner, &asked, &seen);
+        if (verdict.step != rows[i].step ||
+            (verdict.step == INNER_END && verdict.reason != rows[i].reason))
+            print_error("row %zu: %d %s\n", i, verdict.step, reason_name(verdict.reason));
+        assert_int_equal(rows[i].step, verdict.step);
+        if (verdict.step == INNER_END)
+            assert_int_equal(rows[i].reason, verdict.reason);
+        if (verdict.step == INNER_ASK_POLICY || verdict.step == INNER_ASK_DNS)
+            assert_string_equal(rows[i].name, verdict.name->text);
+    }
+}
+
+static void what_requires_waits_on_both_sides_and_what_only_looks_on_none(void **state)
+{
+    (void)state;
+    const struct inner require = {.tls = INNER_REQUIRE};
+    const struct inner observe = {.tls = INNER_OBSERVE};
+    const struct inner plain = {.plain = INNER_PLAIN_DENY};
+    const struct inner any = {0};
+    assert_true(inner_holds_up(&require) && inner_holds_down(&require));
+    assert_true(inner_holds_up(&plain) && !inner_holds_down(&plain));
+    assert_false(inner_holds_up(&observe) || inner_holds_down(&observe));
+    assert_false(inner_holds_up(&any) || inner_holds_down(&any));
+}
+
+static struct client_hello hello_for(const char *name)
+{
+    struct client_hello hello = {.naming =
+                                     name == NULL ? CLIENT_HELLO_NO_NAME : CLIENT_HELLO_NAMED};
+    if (name != NULL)
+        assert_int_equal(ERR_OK, hostname_parse(slice_of_string(name), &hello.name));
+    return hello;
+}
+
+static void a_second_hello_names_what_the_first_one_named(void **state)
+{
+    (void)state;
+    const struct inner require = {.tls = INNER_REQUIRE, .names = INNER_NAMES_ANY};
+    const struct inner observe = {.tls = INNER_OBSERVE};
+    const struct client_hello a = hello_for("a.test");
+    const struct client_hello b = hello_for("b.test");
+    const struct client_hello none = hello_for(NULL);
+    struct client_hello wrong = a;
+    wrong.naming = CLIENT_HELLO_WRONG_NAME;
+    assert_int_equal(INNER_PASS, inner_judge_again(&require, &a, &a).step);
+    assert_int_equal(INNER_PASS, inner_judge_again(&require, &none, &none).step);
+    assert_int_equal(INNER_END, inner_judge_again(&require, &a, &b).step);
+    assert_int_equal(INNER_END, inner_judge_again(&require, &a, &none).step);
+    assert_int_equal(INNER_END, inner_judge_again(&require, &none, &a).step);
+    assert_int_equal(INNER_END, inner_judge_again(&require, &a, &wrong).step);
+    assert_int_equal(INNER_PASS, inner_judge_again(&observe, &a, &b).step);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_row_has_its_verdict),
+        cmocka_unit_test(what_requires_waits_on_both_sides_and_what_only_looks_on_none),
+        cmocka_unit_test(a_second_hello_names_what_the_first_one_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
