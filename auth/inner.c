@@ -115,9 +115,9 @@ bool inner_is_listed(const struct policy *policy, const struct client *client,
     const struct target target = {.kind = TARGET_NAME, .port = port, .name = *name};
     struct candidate candidate = {.address = dialled->address, .is_local = dialled->is_local};
     struct decision decision;
-    policy_decide_target(policy, client, source, &target, &decision);
+    policy_decide_target(policy, client, source, &target, NULL, &decision);
     if (decision.action != ACTION_ALLOW)
         return false;
-    policy_decide_addresses(policy, client, source, &target, &candidate, 1, &decision);
+    policy_decide_addresses(policy, client, source, &target, &candidate, 1, NULL, &decision);
     return decision.action == ACTION_ALLOW;
 }
