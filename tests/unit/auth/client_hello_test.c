@@ -8,98 +8,9 @@
 #include <cmocka.h>
 
 #include "auth/client_hello.h"
-
-enum { HELLO_CAP = 2 * CLIENT_HELLO_MAX_LEN };
+#include "tests/unit/auth/hello.h"
 
 static uint8_t scratch[CLIENT_HELLO_MAX_LEN];
-
-// hello is a message that grows; lengths are filled in by `closed`.
-struct hello {
-    uint8_t bytes[HELLO_CAP];
-    size_t len;
-};
-
-static void put(struct hello *hello, const void *bytes, size_t len)
-{
-    assert_true(hello->len + len <= sizeof hello->bytes);
-    memcpy(hello->bytes + hello->len, bytes, len);
-    hello->len += len;
-}
-
-static void put_u8(struct hello *hello, unsigned value)
-{
-    put(hello, &(uint8_t){(uint8_t)value}, 1);
-}
-
-static void put_u16(struct hello *hello, unsigned value)
-{
-    put_u8(hello, value >> 8);
-    put_u8(hello, value & 0xFF);
-}
-
-static void put_extension(struct hello *list, unsigned type, const void *body, size_t len)
-{
-    put_u16(list, type);
-    put_u16(list, (unsigned)len);
-    put(list, body, len);
-}
-
-static void put_name(struct hello *list, const char *name)
-{
-    struct hello body = {.len = 0};
-    const size_t len = strlen(name);
-    put_u16(&body, (unsigned)len + 3);
-    put_u8(&body, 0);
-    put_u16(&body, (unsigned)len);
-    put(&body, name, len);
-    put_extension(list, 0, body.bytes, body.len);
-}
-
-// message makes the handshake message with these extensions; `extensions` NULL: none at all.
-static void message(struct hello *out, const struct hello *extensions)
-{
-    static const uint8_t random[32] = {7};
-    const size_t extra = extensions == NULL ? 0 : 2 + extensions->len;
-    const size_t len = 2 + 32 + 1 + 2 + 2 + 2 + extra;
-    out->len = 0;
-    put_u8(out, 1);
-    put_u8(out, (unsigned)(len >> 16));
-    put_u16(out, (unsigned)(len & 0xFFFF));
-    put_u16(out, 0x0303);
-    put(out, random, sizeof random);
-    put_u8(out, 0);
-    put_u16(out, 2);
-    put_u16(out, 0x1301);
-    put_u8(out, 1);
-    put_u8(out, 0);
-    if (extensions == NULL)
-        return;
-    put_u16(out, (unsigned)extensions->len);
-    put(out, extensions->bytes, extensions->len);
-}
-
-// records cuts a message into records of at most `piece` bytes.
-static void records(struct hello *out, const struct hello *from, size_t piece)
-{
-    out->len = 0;
-    for (size_t at = 0; at < from->len; at += piece) {
-        const size_t len = from->len - at < piece ? from->len - at : piece;
-        put_u8(out, 22);
-        put_u16(out, 0x0301);
-        put_u16(out, (unsigned)len);
-        put(out, from->bytes + at, len);
-    }
-}
-
-static void named_flight(struct hello *out, const char *name, size_t piece)
-{
-    static struct hello extensions;
-    static struct hello whole;
-    extensions.len = 0;
-    put_name(&extensions, name);
-    message(&whole, &extensions);
-    records(out, &whole, piece);
-}
 
 static enum client_hello_status read_flight(const struct hello *flight, struct client_hello *out)
 {
@@ -111,8 +22,9 @@ static enum client_hello_status read_with(const struct hello *extensions, struct
 {
     static struct hello whole;
     static struct hello flight;
-    message(&whole, extensions);
-    records(&flight, &whole, 16384);
+    hello_message(&whole, extensions);
+    flight.len = 0;
+    hello_records(&flight, &whole, 16384);
     return read_flight(&flight, out);
 }
 
@@ -121,7 +33,8 @@ static void the_name_is_read_and_canonical(void **state)
     (void)state;
     static struct hello flight;
     struct client_hello hello;
-    named_flight(&flight, "WWW.Example.COM", 16384);
+    flight.len = 0;
+    hello_named(&flight, "WWW.Example.COM", 16384);
     assert_int_equal(CLIENT_HELLO_READ, read_flight(&flight, &hello));
     assert_int_equal(CLIENT_HELLO_NAMED, hello.naming);
     assert_string_equal("www.example.com", hello.name.text);
@@ -136,7 +49,8 @@ static void records_of_any_size_give_the_same(void **state)
     static struct hello flight;
     struct client_hello hello;
     for (size_t piece = 1; piece < 90; piece++) {
-        named_flight(&flight, "pieces.example", piece);
+        flight.len = 0;
+        hello_named(&flight, "pieces.example", piece);
         assert_int_equal(CLIENT_HELLO_READ, read_flight(&flight, &hello));
         assert_string_equal("pieces.example", hello.name.text);
         assert_int_equal(flight.len, hello.len);
@@ -150,7 +64,8 @@ static void every_prefix_is_partial_and_says_how_much_is_needed(void **state)
     static const size_t pieces[] = {1, 3, 50, 16384};
     struct client_hello hello;
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
-        named_flight(&flight, "prefix.example", pieces[i]);
+        flight.len = 0;
+        hello_named(&flight, "prefix.example", pieces[i]);
         for (size_t len = 0; len < flight.len; len++) {
             assert_int_equal(CLIENT_HELLO_PARTIAL,
                              client_hello_read(slice_of(flight.bytes, len), scratch, &hello));
@@ -164,9 +79,10 @@ static void what_follows_the_flight_changes_nothing(void **state)
     (void)state;
     static struct hello flight;
     struct client_hello hello;
-    named_flight(&flight, "early.example", 16384);
+    flight.len = 0;
+    hello_named(&flight, "early.example", 16384);
     const size_t len = flight.len;
-    put(&flight, "\x17\x03\x03\x00\x01x", 6);
+    hello_put(&flight, "\x17\x03\x03\x00\x01x", 6);
     assert_int_equal(CLIENT_HELLO_READ, read_flight(&flight, &hello));
     assert_int_equal(len, hello.len);
 }
@@ -177,14 +93,14 @@ static void alpn_version_ech_and_early_data_are_seen_past_grease(void **state)
     static struct hello extensions;
     struct client_hello hello;
     extensions.len = 0;
-    put_extension(&extensions, 0x1A1A, "", 0);
-    put_extension(&extensions, 16, "\0\x0F\x02\x4A\x4A\x02h2\x08http/1.1", 17);
-    put_extension(&extensions, 43, "\x06\x7A\x7A\x03\x04\x03\x03", 7);
-    put_extension(&extensions, 0xFE0D, "\0", 1);
-    put_extension(&extensions, 42, "", 0);
-    put_extension(&extensions, 0xABCD, "unknown", 7);
-    put_name(&extensions, "all.example");
-    put_extension(&extensions, 0x1A1B, "\0", 1);
+    hello_put_extension(&extensions, 0x1A1A, "", 0);
+    hello_put_extension(&extensions, 16, "\0\x0F\x02\x4A\x4A\x02h2\x08http/1.1", 17);
+    hello_put_extension(&extensions, 43, "\x06\x7A\x7A\x03\x04\x03\x03", 7);
+    hello_put_extension(&extensions, 0xFE0D, "\0", 1);
+    hello_put_extension(&extensions, 42, "", 0);
+    hello_put_extension(&extensions, 0xABCD, "unknown", 7);
+    hello_put_name(&extensions, "all.example");
+    hello_put_extension(&extensions, 0x1A1B, "\0", 1);
     assert_int_equal(CLIENT_HELLO_READ, read_with(&extensions, &hello));
     assert_string_equal("h2", hello.alpn);
     assert_int_equal(0x0304, hello.version);
@@ -199,8 +115,8 @@ static void a_version_that_does_not_exist_yet_is_read_past(void **state)
     static struct hello extensions;
     struct client_hello hello;
     extensions.len = 0;
-    put_name(&extensions, "later.example");
-    put_extension(&extensions, 43, "\x02\x03\x05", 3);
+    hello_put_name(&extensions, "later.example");
+    hello_put_extension(&extensions, 43, "\x02\x03\x05", 3);
     assert_int_equal(CLIENT_HELLO_READ, read_with(&extensions, &hello));
     assert_string_equal("unknown", client_hello_version_text(hello.version));
     assert_string_equal("later.example", hello.name.text);
@@ -216,12 +132,12 @@ static void no_name_is_told_from_a_wrong_one(void **state)
     extensions.len = 0;
     assert_int_equal(CLIENT_HELLO_READ, read_with(NULL, &hello));
     assert_int_equal(CLIENT_HELLO_NO_NAME, hello.naming);
-    put_extension(&extensions, 23, "", 0);
+    hello_put_extension(&extensions, 23, "", 0);
     assert_int_equal(CLIENT_HELLO_READ, read_with(&extensions, &hello));
     assert_int_equal(CLIENT_HELLO_NO_NAME, hello.naming);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         extensions.len = 0;
-        put_name(&extensions, wrong[i]);
+        hello_put_name(&extensions, wrong[i]);
         assert_int_equal(CLIENT_HELLO_READ, read_with(&extensions, &hello));
         assert_int_equal(CLIENT_HELLO_WRONG_NAME, hello.naming);
     }
@@ -233,7 +149,7 @@ static void a_nul_in_the_name_ends_nothing(void **state)
     static struct hello extensions;
     struct client_hello hello;
     extensions.len = 0;
-    put_extension(&extensions, 0, "\0\x13\0\0\x10good.example\0.ev", 21);
+    hello_put_extension(&extensions, 0, "\0\x13\0\0\x10good.example\0.ev", 21);
     assert_int_equal(CLIENT_HELLO_READ, read_with(&extensions, &hello));
     assert_int_equal(CLIENT_HELLO_WRONG_NAME, hello.naming);
 }
@@ -281,7 +197,7 @@ static void what_two_servers_could_read_in_two_ways_is_bad(void **state)
     struct client_hello hello;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         extensions.len = 0;
-        put_extension(&extensions, rows[i].type, rows[i].body, rows[i].len);
+        hello_put_extension(&extensions, rows[i].type, rows[i].body, rows[i].len);
         assert_int_equal(CLIENT_HELLO_BAD, read_with(&extensions, &hello));
     }
 }
@@ -292,12 +208,12 @@ static void an_extension_that_matters_comes_once(void **state)
     static struct hello extensions;
     struct client_hello hello;
     extensions.len = 0;
-    put_name(&extensions, "one.example");
-    put_name(&extensions, "two.example");
+    hello_put_name(&extensions, "one.example");
+    hello_put_name(&extensions, "two.example");
     assert_int_equal(CLIENT_HELLO_BAD, read_with(&extensions, &hello));
     extensions.len = 0;
-    put_extension(&extensions, 0xFE0D, "", 0);
-    put_extension(&extensions, 0xFE0D, "", 0);
+    hello_put_extension(&extensions, 0xFE0D, "", 0);
+    hello_put_extension(&extensions, 0xFE0D, "", 0);
     assert_int_equal(CLIENT_HELLO_BAD, read_with(&extensions, &hello));
 }
 
@@ -318,7 +234,8 @@ static enum client_hello_status read_changed(size_t at, unsigned value, size_t p
 {
     static struct hello flight;
     struct client_hello hello;
-    named_flight(&flight, "changed.example", piece);
+    flight.len = 0;
+    hello_named(&flight, "changed.example", piece);
     flight.bytes[at] = (uint8_t)value;
     return read_flight(&flight, &hello);
 }
@@ -348,21 +265,24 @@ static void more_than_the_bound_is_too_large_at_once(void **state)
     static uint8_t ticket[40000];
     struct client_hello hello;
     extensions.len = 0;
-    put_name(&extensions, "large.example");
-    put_extension(&extensions, 41, ticket, 16 * 1024);
-    message(&whole, &extensions);
-    records(&flight, &whole, 16384);
+    hello_put_name(&extensions, "large.example");
+    hello_put_extension(&extensions, 41, ticket, 16 * 1024);
+    hello_message(&whole, &extensions);
+    flight.len = 0;
+    hello_records(&flight, &whole, 16384);
     assert_int_equal(CLIENT_HELLO_READ, read_flight(&flight, &hello)); // a ticket of 16 KiB is none
     assert_string_equal("large.example", hello.name.text);
     extensions.len = 0;
-    put_extension(&extensions, 41, ticket, sizeof ticket);
-    message(&whole, &extensions);
-    records(&flight, &whole, 16384);
+    hello_put_extension(&extensions, 41, ticket, sizeof ticket);
+    hello_message(&whole, &extensions);
+    flight.len = 0;
+    hello_records(&flight, &whole, 16384);
     flight.len = 9; // the header of the message says it
     assert_int_equal(CLIENT_HELLO_TOO_LARGE, read_flight(&flight, &hello));
-    named_flight(&flight, "slow.example", 1); // nor do many small records pass
+    flight.len = 0;
+    hello_named(&flight, "slow.example", 1); // nor do many small records pass
     while (flight.len < CLIENT_HELLO_MAX_LEN)
-        put(&flight, "\x16\x03\x01\0\x01z", 6);
+        hello_put(&flight, "\x16\x03\x01\0\x01z", 6);
     flight.bytes[3 * 6 + 5] = 255; // the message is longer than all of them
     flight.bytes[2 * 6 + 5] = 60;
     assert_int_equal(CLIENT_HELLO_TOO_LARGE, read_flight(&flight, &hello));
