@@ -79,13 +79,15 @@ static enum err push(struct flow *flow)
     return stream_flush(flow->to);
 }
 
-// pull reads the next bytes into an empty buffer, at most `max`.
+// pull reads the next bytes, at most `max`, after those that are in the buffer.
 static enum err pull(struct flow *flow, size_t max, size_t *out_len)
 {
-    flow->buffer = buffer_pool_take(flow->pool);
+    if (flow->buffer == NULL)
+        flow->buffer = buffer_pool_take(flow->pool);
     if (flow->buffer == NULL)
         return ERR_MEMORY;
-    const enum err error = stream_read(flow->from, flow->buffer->data, max, out_len);
+    struct buffer *buffer = flow->buffer;
+    const enum err error = stream_read(flow->from, buffer->data + buffer->end, max, out_len);
     if (error == ERR_OK) {
         buffer_produce(flow->buffer, *out_len);
         pacer_pay(&flow->pacer, *out_len);
@@ -105,11 +107,38 @@ static enum flow_status end(struct flow *flow)
     return flow->is_blocked ? FLOW_WAITS : FLOW_TO_FAILED;
 }
 
+// read_on reads once, at most `max`. FLOW_MORE: there are bytes, or the end.
+static enum flow_status read_on(struct flow *flow, size_t max, size_t *out_len)
+{
+    max = pacer_ask(&flow->pacer, max);
+    if (max == 0)
+        return FLOW_WAITS;
+    const enum err pulled = pull(flow, max, out_len);
+    if (pulled == ERR_AGAIN)
+        return FLOW_WAITS;
+    if (pulled == ERR_EOF && flow->demands_close && stream_is_truncated(flow->from))
+        return FLOW_FROM_FAILED;
+    flow->has_end = pulled == ERR_EOF;
+    return pulled == ERR_OK || flow->has_end ? FLOW_MORE : FLOW_FROM_FAILED;
+}
+
+// fill reads as far as there is room. It does not wait for more where the end has been read.
+static enum flow_status fill(struct flow *flow)
+{
+    const size_t room = BUFFER_CAP - buffer_len(flow->buffer);
+    size_t len = 0;
+    if (flow->has_end || room == 0)
+        return FLOW_WAITS;
+    return read_on(flow, room < FLOW_READ_MAX ? room : FLOW_READ_MAX, &len);
+}
+
 enum flow_status flow_step(struct flow *flow)
 {
     size_t share = FLOW_SHARE;
     if (flow->is_done)
         return FLOW_DONE;
+    if (flow->mode == FLOW_FILLS)
+        return fill(flow);
     for (;;) {
         const enum err pushed = push(flow);
         flow->is_blocked = pushed == ERR_AGAIN;
@@ -119,28 +148,21 @@ enum flow_status flow_step(struct flow *flow)
             return FLOW_TO_FAILED;
         if (flow->has_end)
             return end(flow);
-        if (share == 0)
+        if (share == 0 || flow->mode == FLOW_DRAINS)
             return FLOW_MORE;
-        const size_t max = pacer_ask(&flow->pacer, FLOW_READ_MAX);
-        if (max == 0)
-            return FLOW_WAITS;
         size_t len = 0;
-        const enum err pulled = pull(flow, max, &len);
-        if (pulled == ERR_AGAIN)
-            return FLOW_WAITS;
-        if (pulled == ERR_EOF && flow->demands_close && stream_is_truncated(flow->from))
-            return FLOW_FROM_FAILED;
-        if (pulled == ERR_EOF)
-            flow->has_end = true;
-        else if (pulled != ERR_OK)
-            return FLOW_FROM_FAILED;
+        const enum flow_status status = read_on(flow, FLOW_READ_MAX, &len);
+        if (status != FLOW_MORE)
+            return status;
         share -= len < share ? len : share;
     }
 }
 
 bool flow_wants_read(const struct flow *flow)
 {
-    return !flow->is_done && !flow->is_blocked && !flow->has_end && !flow->pacer.is_waiting;
+    const bool is_full = flow->mode == FLOW_FILLS && buffer_len(flow->buffer) == BUFFER_CAP;
+    return !flow->is_done && !flow->is_blocked && !flow->has_end && !flow->pacer.is_waiting &&
+           !is_full;
 }
 
 bool flow_wants_write(const struct flow *flow)

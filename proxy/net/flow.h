@@ -17,6 +17,13 @@ enum flow_status {
     FLOW_TO_FAILED,   // likewise where it writes
 };
 
+// What a step does. An owner that looks at the bytes before they go on lets the flow fill its buffer, and then drains it.
+enum flow_mode {
+    FLOW_MOVES,  // reads and writes
+    FLOW_FILLS,  // reads once, and writes nothing
+    FLOW_DRAINS, // writes what has been read
+};
+
 struct flow {
     struct stream *from;      // borrowed
     struct stream *to;        // borrowed
@@ -25,6 +32,7 @@ struct flow {
     size_t preamble_len;      // bytes at the front of the buffer that are not the stream's
     uint64_t passed;          // bytes of the stream written so far, without the preamble
     bool keeps_records;       // cut at the borders of inner TLS records
+    enum flow_mode mode;      // set by the owner
     bool demands_close; // set by the owner: an end without close_notify is a failure of `from`
     bool has_end;       // the end has been read
     bool is_blocked;    // waits for room to write
@@ -49,7 +57,7 @@ enum err flow_preload(struct flow *flow, struct slice bytes, bool is_preamble) M
 // holds the monotonic time. Both are borrowed until flow_deinit. Call it before the first flow_step.
 void flow_set_pace(struct flow *flow, struct bandwidth *bandwidth, const int64_t *clock_ms);
 
-// flow_step moves the bytes that can be moved now, up to a fair share.
+// flow_step moves the bytes that can be moved now, up to a fair share, as far as `mode` lets it.
 enum flow_status flow_step(struct flow *flow);
 
 // flow_wants_read and flow_wants_write tell what a waiting flow waits for: bytes from `from`, room in `to`.

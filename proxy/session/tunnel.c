@@ -1,10 +1,57 @@
 // A duplex with the reason of its end.
 #include "proxy/session/tunnel.h"
 
+enum err tunnel_inspect(struct tunnel *tunnel, const struct inner *rules,
+                        const struct target *asked)
+{
+    tunnel->inspection = inspection_create(rules, asked);
+    if (tunnel->inspection == NULL)
+        return ERR_MEMORY;
+    tunnel->duplex.up.mode = FLOW_FILLS;
+    tunnel->duplex.holds_down = inner_holds_down(rules);
+    return ERR_OK;
+}
+
+const struct inner_verdict *tunnel_verdict(const struct tunnel *tunnel)
+{
+    const struct inspection *inspection = tunnel->inspection;
+    return inspection != NULL && inspection->is_asking ? &inspection->gate.verdict : NULL;
+}
+
+void tunnel_admit(struct tunnel *tunnel)
+{
+    tunnel->inspection->is_asking = false;
+}
+
+static bool has_ended(enum duplex_status status)
+{
+    return status != DUPLEX_WAITS && status != DUPLEX_MORE;
+}
+
+// inspect fills the way up, and drains it where what has come may go on.
+static enum duplex_status inspect(struct tunnel *tunnel, int64_t now_ms)
+{
+    struct inspection *inspection = tunnel->inspection;
+    struct duplex *duplex = &tunnel->duplex;
+    struct flow *up = &duplex->up;
+    if (up->mode == FLOW_DRAINS && buffer_len(up->buffer) > 0) // what has been let go goes first
+        return duplex_step(duplex, now_ms);
+    up->mode = FLOW_FILLS;
+    const enum duplex_status filled = duplex_step(duplex, now_ms);
+    if (has_ended(filled) || tunnel_verdict(tunnel) != NULL ||
+        (buffer_len(up->buffer) == 0 && !up->has_end) || !inspection_passes(inspection, up))
+        return filled;
+    duplex->holds_down &= gate_holds_down(&inspection->gate);
+    up->mode = inspection_is_over(inspection) ? FLOW_MOVES : FLOW_DRAINS;
+    return duplex_step(duplex, now_ms);
+}
+
 enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms)
 {
     const struct duplex *duplex = &tunnel->duplex;
-    const enum duplex_status status = duplex_step(&tunnel->duplex, now_ms);
+    const bool is_inspected = tunnel->inspection != NULL && !inspection_is_over(tunnel->inspection);
+    const enum duplex_status status =
+        is_inspected ? inspect(tunnel, now_ms) : duplex_step(&tunnel->duplex, now_ms);
     if (tunnel->reason != REASON_NONE) // the first one stays: who ended it
         return status;
     if (duplex->up.has_end)
@@ -23,6 +70,8 @@ void tunnel_close(struct tunnel *tunnel, bool is_reset)
 {
     if (!tunnel->upstream.is_open)
         return;
+    inspection_destroy(tunnel->inspection, tunnel->duplex.up.pool);
+    tunnel->inspection = NULL;
     duplex_deinit(&tunnel->duplex);
     stream_close(&tunnel->upstream.stream, is_reset);
 }

@@ -6,13 +6,25 @@
 #include "auth/reason.h"
 #include "proxy/net/duplex.h"
 #include "proxy/net/tcp_stream.h"
+#include "proxy/session/inspection.h"
 
 // Embedded by the route, which opens it. Zeroed: it is not open.
 struct tunnel {
     struct tcp_stream upstream;
-    struct duplex duplex; // between the client and `upstream`
-    enum reason reason;   // who ended it first; REASON_NONE while both go on
+    struct duplex duplex;          // between the client and `upstream`
+    enum reason reason;            // who ended it first; REASON_NONE while both go on
+    struct inspection *inspection; // owned; NULL: nobody looks at what the client says; may be read
 };
+
+// tunnel_inspect holds what the client says first against `rules` and `asked`, which is borrowed. Call it before the first
+// step. ERR_MEMORY.
+enum err tunnel_inspect(struct tunnel *tunnel, const struct inner *rules,
+                        const struct target *asked) MUST_USE;
+
+// tunnel_verdict gives the verdict that the inspection asks about, and at which everything waits; NULL: none. tunnel_admit
+// says yes to it.
+const struct inner_verdict *tunnel_verdict(const struct tunnel *tunnel);
+void tunnel_admit(struct tunnel *tunnel);
 
 // tunnel_step moves what can be moved now, and keeps the reason of the first end.
 enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms);

@@ -1,0 +1,76 @@
+// Shows the gate all of a first flight: from the buffer of the way up, or from a copy where it only observes.
+#include "proxy/session/inspection.h"
+
+#include <stdlib.h>
+
+struct inspection *inspection_create(const struct inner *rules, const struct target *asked)
+{
+    struct inspection *inspection = calloc(1, sizeof *inspection);
+    if (inspection == NULL)
+        return NULL;
+    inspection->gate.rules = *rules;
+    inspection->asked = asked;
+    return inspection;
+}
+
+void inspection_destroy(struct inspection *inspection, struct buffer_pool *pool)
+{
+    if (inspection == NULL)
+        return;
+    buffer_pool_give(pool, &inspection->passed);
+    free(inspection);
+}
+
+bool inspection_is_over(const struct inspection *inspection)
+{
+    return inspection->gate.state == GATE_OPEN && !inspection->is_asking;
+}
+
+// keep keeps the begin of a flight that goes on before it is whole.
+static bool keep(struct inspection *inspection, struct buffer_pool *pool, struct slice bytes)
+{
+    if (inspection->passed == NULL)
+        inspection->passed = buffer_pool_take(pool);
+    return inspection->passed != NULL && buffer_append(inspection->passed, bytes);
+}
+
+static enum gate_step look(struct inspection *inspection, const struct flow *up, struct slice bytes)
+{
+    struct buffer *scratch = buffer_pool_take(up->pool);
+    if (scratch == NULL)
+        return GATE_HOLDS;
+    const enum gate_step step =
+        gate_look(&inspection->gate, bytes, up->has_end, inspection->asked, scratch->data);
+    buffer_pool_give(up->pool, &scratch);
+    return step;
+}
+
+// observe looks at bytes that go on whatever they are.
+static void observe(struct inspection *inspection, const struct flow *up, struct slice fresh)
+{
+    struct slice bytes = fresh;
+    bool is_kept = true;
+    if (inspection->passed != NULL) {
+        is_kept = keep(inspection, up->pool, fresh);
+        bytes = buffer_unread(inspection->passed);
+    }
+    const enum gate_step step = look(inspection, up, bytes);
+    if (step == GATE_HOLDS && inspection->passed == NULL)
+        is_kept = keep(inspection, up->pool, fresh);
+    if (step == GATE_HOLDS && is_kept)
+        return;
+    inspection->gate.state = GATE_OPEN;
+    buffer_pool_give(up->pool, &inspection->passed);
+}
+
+bool inspection_passes(struct inspection *inspection, struct flow *up)
+{
+    const struct slice bytes = buffer_unread(up->buffer);
+    if (!inner_holds_up(&inspection->gate.rules)) {
+        observe(inspection, up, bytes);
+        return true;
+    }
+    const enum gate_step step = look(inspection, up, bytes);
+    inspection->is_asking = step == GATE_JUDGES;
+    return step == GATE_PASSES;
+}

@@ -1,0 +1,31 @@
+// inspection: the gate of one tunnel and what it needs: its rules, the target that was asked for, and the first flight so
+// far, where its bytes have gone on in pieces.
+//
+// While it goes on, the way up of the tunnel is filled, looked at, and drained, in turns. It is private to tunnel.c, which
+// moves the bytes; who asks for a verdict is exchange.c.
+#pragma once
+
+#include "proxy/net/flow.h"
+#include "proxy/session/gate.h"
+
+struct inspection {
+    struct gate gate;           // may be read
+    const struct target *asked; // borrowed
+    struct buffer
+        *passed;    // borrowed from the pool; what has gone on of a first flight that is not whole
+    bool is_asking; // the gate's verdict waits for an answer
+};
+
+// inspection_create holds what comes against `rules` and `asked`, which is borrowed. NULL without memory.
+struct inspection *inspection_create(const struct inner *rules,
+                                     const struct target *asked) MUST_USE;
+
+// inspection_destroy gives its memory back. NULL is allowed.
+void inspection_destroy(struct inspection *inspection, struct buffer_pool *pool);
+
+// inspection_passes looks at what is in the buffer of the way up, and tells whether it may go on. False: it is held; see
+// `is_asking`. An inspection that only observes holds nothing: without memory it stops looking.
+bool inspection_passes(struct inspection *inspection, struct flow *up);
+
+// inspection_is_over tells whether what follows passes without a look.
+bool inspection_is_over(const struct inspection *inspection);
