@@ -1,6 +1,8 @@
 // The table of questions is short: is it TLS, is ECH allowed, is there a name, is it the right one.
 #include "auth/inner.h"
 
+#include "auth/base/json.h"
+
 const char *inner_kind_name(enum inner_kind kind)
 {
     static const char *const names[] = {
@@ -8,6 +10,11 @@ const char *inner_kind_name(enum inner_kind kind)
         [INNER_TOO_LARGE] = "too_large", [INNER_HTTP] = "http", [INNER_OTHER] = "other",
     };
     return names[kind];
+}
+
+bool inner_looks(const struct inner *inner)
+{
+    return inner->tls != INNER_ANY || inner->plain != INNER_PLAIN_ALLOW;
 }
 
 bool inner_holds_up(const struct inner *inner)
@@ -108,16 +115,21 @@ struct inner_verdict inner_judge_again(const struct inner *inner, const struct c
     return pass();
 }
 
-bool inner_is_listed(const struct policy *policy, const struct client *client,
-                     const struct ip_addr *source, const struct hostname *name, uint16_t port,
-                     const struct candidate *dialled)
+void inner_append_json(const struct inner_seen *seen, const struct target *asked, struct text *out)
 {
-    const struct target target = {.kind = TARGET_NAME, .port = port, .name = *name};
-    struct candidate candidate = {.address = dialled->address, .is_local = dialled->is_local};
-    struct decision decision;
-    policy_decide_target(policy, client, source, &target, NULL, &decision);
-    if (decision.action != ACTION_ALLOW)
-        return false;
-    policy_decide_addresses(policy, client, source, &target, &candidate, 1, NULL, &decision);
-    return decision.action == ACTION_ALLOW;
+    const bool is_hello = seen->kind == INNER_TLS;
+    const bool is_named = is_hello && seen->hello.naming == CLIENT_HELLO_NAMED;
+    char host[TARGET_TEXT_CAP];
+    json_begin_object(out, "inner");
+    json_add_string(out, "tls", inner_kind_name(seen->kind));
+    json_add_string(out, "sni", is_named ? seen->hello.name.text : NULL);
+    json_add_string(out, "host", seen->has_host ? target_format_host(&seen->host, host) : NULL);
+    json_add_string(out, "alpn", is_hello && seen->hello.alpn[0] != '\0' ? seen->hello.alpn : NULL);
+    json_add_string(out, "version",
+                    is_hello ? client_hello_version_text(seen->hello.version) : NULL);
+    json_add_bool(out, "ech", is_hello && seen->hello.has_ech);
+    json_add_bool(out, "matches",
+                  (is_named && is_asked_for(asked, &seen->hello.name)) ||
+                      (seen->has_host && target_equal_host(asked, &seen->host)));
+    json_end_object(out);
 }

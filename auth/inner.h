@@ -1,7 +1,7 @@
 // inner: may a tunnel go on with what its first flight says? The name inside TLS, against the target that was asked for.
 //
 // Pure: what was seen and what was asked for come in, a verdict goes out. An allowlist of names is worth what the tunnel
-// really carries: behind a shared front another name in the TLS handshake is another place.
+// really carries: another name in the TLS handshake, at a shared front, is another place.
 #pragma once
 
 #include "auth/client_hello.h"
@@ -32,7 +32,7 @@ struct inner_seen {
 enum inner_step {
     INNER_PASS, // go on
     INNER_END,  // end the tunnel, for `reason`
-    INNER_ASK_POLICY, // go on if the policy allows `name` at the address that was dialled: inner_is_listed
+    INNER_ASK_POLICY, // go on if the policy allows `name` at the port that was asked for and the address that was dialled
     INNER_ASK_DNS, // likewise, and only if `name` resolves to that address now
 };
 
@@ -42,6 +42,14 @@ struct inner_verdict {
         reason; // with INNER_END; otherwise of a tunnel that ends when the question is answered with no
     const struct hostname *name; // with INNER_ASK_*: borrowed from what was seen
 };
+
+enum { INNER_JSON_CAP = 768 }; // bytes that always suffice for inner_append_json
+
+// inner_append_json adds the member "inner" of docs/AUDIT.md: what was seen, and whether it names what was asked for.
+void inner_append_json(const struct inner_seen *seen, const struct target *asked, struct text *out);
+
+// inner_looks tells whether anything that a client says inside a tunnel is looked at.
+bool inner_looks(const struct inner *inner);
 
 // inner_holds_up tells whether the client's bytes wait until they are judged; inner_holds_down, whether the target's do,
 // so that a protocol in which the target speaks first does not pass.
@@ -56,9 +64,3 @@ struct inner_verdict inner_judge(const struct inner *inner, const struct target 
 // (RFC 8446 4.1.2).
 struct inner_verdict inner_judge_again(const struct inner *inner, const struct client_hello *first,
                                        const struct client_hello *second);
-
-// inner_is_listed tells whether the policy allows this client from `source` to reach `name`, at the port that was asked
-// for and the address that was dialled, as if it had asked for it: denials included. `is_local` as in `struct candidate`.
-bool inner_is_listed(const struct policy *policy, const struct client *client,
-                     const struct ip_addr *source, const struct hostname *name, uint16_t port,
-                     const struct candidate *dialled);

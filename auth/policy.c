@@ -305,12 +305,13 @@ static void deny(struct judgement *j, struct candidate *candidate, enum reason r
     tell_verdict(j, candidate, form);
 }
 
-static void admit(struct judgement *j, struct candidate *candidate, enum reason reason,
-                  const char *rule)
+// admit admits an address by a rule, or by the client's mode: `rule` is NULL.
+static void admit(struct judgement *j, struct candidate *candidate, const struct rule *rule)
 {
     candidate->is_admitted = true;
-    candidate->reason = reason;
-    candidate->rule = rule;
+    candidate->reason = rule == NULL ? REASON_NO_RULE : REASON_RULE;
+    candidate->rule = rule == NULL ? NULL : rule->name;
+    candidate->inner = rule == NULL || rule->inner == NULL ? j->client->inner : rule->inner;
     j->is_admitted = true;
     tell_verdict(j, candidate, &candidate->address);
 }
@@ -385,7 +386,7 @@ static void apply_allow(struct judgement *j, const struct rule *rule)
         const struct ip_addr *closed = allow_find_closed(rule, forms_at(j, k));
         tell_address(j, POLICY_LIST_ALLOW, rule, candidate, closed, closed == NULL);
         if (closed == NULL)
-            admit(j, candidate, REASON_RULE, rule->name);
+            admit(j, candidate, rule);
     }
 }
 
@@ -417,7 +418,7 @@ static void judge_leftovers(struct judgement *j)
         if (!is_open(candidate))
             continue;
         if (mode_admits)
-            admit(j, candidate, REASON_NO_RULE, NULL);
+            admit(j, candidate, NULL);
         else
             deny(j, candidate, REASON_NO_RULE, NULL, &candidate->address);
     }
@@ -431,6 +432,7 @@ static void conclude(const struct judgement *j, struct decision *out)
         if (!j->candidates[i].is_admitted)
             continue;
         decide(out, ACTION_ALLOW, j->candidates[i].reason, j->candidates[i].rule);
+        out->inner = j->candidates[i].inner;
         out->would_deny = out->reason == REASON_NO_RULE && out->mode == POLICY_REPORT;
         return;
     }
@@ -473,6 +475,7 @@ void policy_decide_addresses(const struct policy *policy, const struct client *c
     for (size_t i = 0; i < count; i++) {
         candidates[i].is_admitted = false;
         candidates[i].rule = NULL;
+        candidates[i].inner = NULL;
         candidates[i].reason = REASON_NONE;
     }
     if (client_may_ask(client, source, NULL, out)) {

@@ -27,6 +27,8 @@ struct decision {
     const char *rule;      // the rule that decided, borrowed from the policy; NULL when none did
     enum policy_mode mode; // of the client; POLICY_ENFORCE without one
     bool would_deny;       // allowed only because the mode is `report`
+    const struct inner
+        *inner; // with ACTION_ALLOW: what the tunnel may carry, borrowed; NULL: anything
 };
 
 // decision_append_json adds the member "decision", in the order of docs/AUDIT.md.
@@ -60,6 +62,7 @@ struct candidate {
     bool is_admitted;   // out: may be dialled
     const char *rule;   // out: the rule that admitted or denied it; NULL when none did
     enum reason reason; // out: REASON_RULE, or why not; REASON_NO_RULE when only the mode admits it
+    const struct inner *inner; // out: what a tunnel to it may carry; NULL: anything
 };
 
 // policy_decide_addresses judges every candidate of a target that policy_decide_target let pass,

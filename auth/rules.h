@@ -51,6 +51,7 @@ struct rule {
     uint32_t port_count;
     bool has_hosts;
     bool has_addresses;
+    const struct inner *inner; // of an allow; NULL: the client's
 };
 
 // match_entry is one entry of `match`; every part that is set must fit. With nothing set it fits
@@ -84,6 +85,7 @@ struct client {
     const struct rule *deny;
     size_t deny_count;
     struct client_limits limits;
+    const struct inner *inner;    // NULL: its tunnels may carry anything
     const struct ip_addr *egress; // ours, to dial from, in turns; none: the kernel chooses
     size_t egress_count;
 };

@@ -177,6 +177,8 @@ void audit_close_format(const struct audit_close *close, struct audit_record *ou
     json_add_number(&text, "total", close->total_ms);
     json_end_object(&text);
     add_member(&text, "reason", reason_name(close->reason));
+    if (close->inner != NULL)
+        inner_append_json(close->inner, close->target, &text);
     finish(out, &text);
 }
 

@@ -5,6 +5,7 @@
 // docs/AUDIT.md.
 #pragma once
 
+#include "auth/inner.h"
 #include "auth/policy.h"
 
 enum audit_kind {
@@ -87,9 +88,11 @@ struct audit_close {
     int64_t connect_ms;
     int64_t total_ms;
     enum reason reason;
+    const struct inner_seen *inner; // NULL: nobody looked inside
+    const struct target *target;    // what was asked for; with `inner`
 };
 
-// audit_close_format fills a record of at least AUDIT_CLOSE_CAP bytes.
+// audit_close_format fills a record of at least AUDIT_CLOSE_CAP bytes, and with `inner` of INNER_JSON_CAP more.
 void audit_close_format(const struct audit_close *close, struct audit_record *out);
 
 struct audit_refusal {

@@ -1,6 +1,7 @@
 // A client is a name, a match, and its rules; order in the file is order in the policy.
 #include "proxy/config/clients.h"
 
+#include "proxy/config/inner_rules.h"
 #include "proxy/config/limits.h"
 #include "proxy/config/rules.h"
 #include "proxy/net/sockaddr.h"
@@ -17,6 +18,7 @@ static const struct key keys[] = {
     KEY_KNOWN("deny", KEY_OPTIONAL),
     KEY_KNOWN("egress", KEY_OPTIONAL),
     KEY_KNOWN("limits", KEY_OPTIONAL),
+    KEY_KNOWN("inner", KEY_OPTIONAL),
 };
 
 const struct section client_section = SECTION("a client", keys);
@@ -96,6 +98,7 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
                &client->allow, &client->allow_count);
     rules_read(reader, scope->sets, node_get(node, "deny"), RULE_DENY, client->name,
                &scope->rule_names, &client->deny, &client->deny_count);
+    client->inner = inner_rules_read(reader, node_get(node, "inner"));
     client_limits_read(reader, node_get(node, "limits"), &client->limits);
     if (client->mode == POLICY_ENFORCE && (allow == NULL || allow->child == NULL))
         reader_warning(reader, node,

@@ -3,6 +3,7 @@
 #include "proxy/config/rules.h"
 
 #include "auth/base/text.h"
+#include "proxy/config/inner_rules.h"
 
 // port_range_parse reads `443` or `8000-8999`. A range with its ends exchanged is no good, but set.
 static bool port_range_parse(struct slice s, struct port_range *out)
@@ -96,10 +97,9 @@ static void check_wildcards(struct reader *reader, const struct node *node,
 }
 
 static const struct key keys[] = {
-    KEY_KNOWN("hosts", KEY_OPTIONAL),
-    KEY_KNOWN("ports", KEY_OPTIONAL),
-    KEY_KNOWN("addresses", KEY_OPTIONAL),
-    KEY_KNOWN("name", KEY_OPTIONAL),
+    KEY_KNOWN("hosts", KEY_OPTIONAL),     KEY_KNOWN("ports", KEY_OPTIONAL),
+    KEY_KNOWN("addresses", KEY_OPTIONAL), KEY_KNOWN("name", KEY_OPTIONAL),
+    KEY_KNOWN("inner", KEY_OPTIONAL),
 };
 
 const struct section rule_section = SECTION("a rule", keys);
@@ -115,6 +115,7 @@ static bool rule_read(struct reader *reader, const struct node *node, void *out,
     const struct node *hosts = node_get(node, "hosts");
     const struct node *addresses = node_get(node, "addresses");
     const struct node *ports = node_get(node, "ports");
+    const struct node *inner = node_get(node, "inner");
     section.what = is_allow ? "an `allow` rule" : "a `deny` rule";
     rule_name_read(reader, node, list, rule);
     if (!section_read(reader, node, &section, NULL))
@@ -125,6 +126,12 @@ static bool rule_read(struct reader *reader, const struct node *node, void *out,
                      "\n`hosts: [\"*\"]` is any name, `addresses: [public]` any ordinary address");
     if (!is_allow && hosts == NULL && addresses == NULL && ports == NULL)
         reader_error(reader, node, "a `deny` rule needs `hosts`, `addresses` or `ports`");
+    if (!is_allow && inner != NULL)
+        reader_error(
+            reader, inner,
+            "a `deny` rule has no `inner`"
+            "\nit says what a tunnel may carry: write it in an `allow` rule, or in the client");
+    rule->inner = is_allow ? inner_rules_read(reader, inner) : NULL;
     rule->has_hosts = hosts != NULL;
     rule->has_addresses = addresses != NULL;
     sets_read_hosts(list->sets, hosts, "`hosts`", &rule->hosts, &host_facts);

@@ -18,7 +18,7 @@ static const struct key timeout_keys[] = {
     TIMEOUT(attempt, 3 * SECOND_MS, HOUR_MS),          TIMEOUT(connect, 10 * SECOND_MS, HOUR_MS),
     TIMEOUT(idle, 5 * MINUTE_MS, 30 * DAY_MS),         TIMEOUT(body, 60 * SECOND_MS, HOUR_MS),
     TIMEOUT(half_closed, 60 * SECOND_MS, 30 * DAY_MS), TIMEOUT(linger, 2 * SECOND_MS, HOUR_MS),
-    TIMEOUT(drain, 30 * SECOND_MS, 30 * DAY_MS),
+    TIMEOUT(drain, 30 * SECOND_MS, 30 * DAY_MS),       TIMEOUT(inner, 5 * SECOND_MS, HOUR_MS),
 };
 
 static const char *const on_full_words[] = {[AUDIT_REFUSE] = "refuse", [AUDIT_DROP] = "drop", NULL};

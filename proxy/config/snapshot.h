@@ -58,6 +58,7 @@ struct timeouts {
     int64_t half_closed_ms; // a tunnel with one direction ended, without a byte
     int64_t linger_ms;      // after a refusal, for its reader
     int64_t drain_ms;       // live tunnels at SIGTERM
+    int64_t inner_ms;       // the first flight in a tunnel that waits for it
 };
 
 // tickets is what the listeners say of the process's ticket keys.

@@ -148,7 +148,9 @@ enum flow_status flow_step(struct flow *flow)
             return FLOW_TO_FAILED;
         if (flow->has_end)
             return end(flow);
-        if (share == 0 || flow->mode == FLOW_DRAINS)
+        if (flow->mode == FLOW_DRAINS)
+            return FLOW_WAITS;
+        if (share == 0)
             return FLOW_MORE;
         size_t len = 0;
         const enum flow_status status = read_on(flow, FLOW_READ_MAX, &len);
@@ -161,8 +163,8 @@ enum flow_status flow_step(struct flow *flow)
 bool flow_wants_read(const struct flow *flow)
 {
     const bool is_full = flow->mode == FLOW_FILLS && buffer_len(flow->buffer) == BUFFER_CAP;
-    return !flow->is_done && !flow->is_blocked && !flow->has_end && !flow->pacer.is_waiting &&
-           !is_full;
+    return flow->mode != FLOW_DRAINS && !flow->is_done && !flow->is_blocked && !flow->has_end &&
+           !flow->pacer.is_waiting && !is_full;
 }
 
 bool flow_wants_write(const struct flow *flow)

@@ -37,8 +37,10 @@ static void decide_addresses(const struct admission *admission, struct candidate
 {
     policy_decide_addresses(admission->snapshot->policy, admission->client, admission->source,
                             admission->target, candidates, count, NULL, out);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         candidates[i].rule = NULL;
+        candidates[i].inner = NULL;
+    }
 }
 
 struct verdict admission_decide_addresses(const struct admission *admission,
@@ -72,11 +74,13 @@ struct verdict admission_decide_egress(const struct verdict *allowed,
 }
 
 bool admission_admits_address(const struct admission *admission, struct candidate *candidate,
-                              bool *out_by_rule)
+                              bool *out_by_rule, struct inner *out_inner)
 {
     struct decision decision;
     decide_addresses(admission, candidate, 1, &decision);
     *out_by_rule = decision.action == ACTION_ALLOW && decision.reason == REASON_RULE;
+    if (out_inner != NULL)
+        *out_inner = decision.inner == NULL ? (struct inner){0} : *decision.inner;
     return decision.action == ACTION_ALLOW;
 }
 

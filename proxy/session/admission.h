@@ -40,9 +40,10 @@ struct verdict admission_decide_egress(const struct verdict *allowed,
                                        bool is_complete, bool can_dial_ipv4, bool can_dial_ipv6);
 
 // admission_admits_address judges one address in the same way, `candidate` being all that the target has.
-// `out_by_rule`: a rule admits it, and not only the client's mode.
+// `out_by_rule`: a rule admits it, and not only the client's mode. `out_inner`, which may be NULL: what a tunnel to it may
+// carry.
 bool admission_admits_address(const struct admission *admission, struct candidate *candidate,
-                              bool *out_by_rule);
+                              bool *out_by_rule, struct inner *out_inner);
 
 // admission_decide_today judges before the 200 what has become of a right that was there before the dialling. The
 // reasons are those of the end of a tunnel. `reason` as in admission_decide_right; `is_admitted`: today's policy still

@@ -213,7 +213,7 @@ static struct verdict judge_today(struct exchange *exchange)
         reason = peer_revalidate(peer, false);
         exchange->generation = peer->context->snapshot->generation;
         const struct admission admission = admission_of(exchange);
-        is_admitted = reason != REASON_NONE || search_admits(&admission, &address);
+        is_admitted = reason != REASON_NONE || search_admits(&admission, &address, NULL);
     }
     return admission_decide_today(reason, is_admitted, peer->not_after_s, wall_clock_ms() / 1000);
 }
@@ -224,8 +224,29 @@ void exchange_judge_again(struct exchange *exchange)
         return;
     exchange->generation = exchange->peer->snapshot->generation;
     const struct admission admission = admission_of(exchange);
-    if (!search_admits(&admission, &exchange->route.upstream))
+    if (!search_admits(&admission, &exchange->route.upstream, NULL))
         exchange_end(exchange, REASON_POLICY_CHANGED);
+}
+
+// carries_allowed answers what the gate of a tunnel asks: may this client reach the name that stands inside, at the
+// address that was dialled, as if it had asked for it?
+static bool carries_allowed(const struct exchange *exchange, const struct inner_verdict *verdict)
+{
+    struct admission admission = admission_of(exchange);
+    const struct target named = {
+        .kind = TARGET_NAME, .port = admission.target->port, .name = *verdict->name};
+    admission.target = &named;
+    return search_admits(&admission, &exchange->route.upstream, NULL);
+}
+
+// judge_inner acts on a verdict about what is inside a tunnel. In mode `report` it is recorded only.
+static void judge_inner(struct exchange *exchange, const struct inner_verdict *verdict)
+{
+    const bool is_allowed = verdict->step == INNER_ASK_POLICY && carries_allowed(exchange, verdict);
+    if (is_allowed || exchange->peer->client->mode == POLICY_REPORT)
+        tunnel_admit(&exchange->route.tunnel);
+    else
+        exchange_end(exchange, verdict->reason);
 }
 
 // ---- steps --------------------------------------------------------------------------------------
@@ -353,6 +374,22 @@ static enum exchange_step step_resolve(struct exchange *exchange)
     return EXCHANGE_STEP_AGAIN;
 }
 
+// inspect has what the client says inside the tunnel looked at, where its rule says so.
+static enum err inspect(struct exchange *exchange)
+{
+    const struct admission admission = admission_of(exchange);
+    struct inner inner = {0};
+    (void)search_admits(&admission, &exchange->route.upstream, &inner);
+    if (!inner_looks(&inner))
+        return ERR_OK;
+    struct audit_record *close = audit_record_create(AUDIT_CLOSE_CAP + INNER_JSON_CAP);
+    if (close == NULL)
+        return ERR_MEMORY;
+    audit_record_destroy(exchange->records.close);
+    exchange->records.close = close;
+    return tunnel_inspect(&exchange->route.tunnel, &inner, &exchange->request.url.target);
+}
+
 // open_tunnel sends the 200 and lets the bytes flow.
 static void open_tunnel(struct exchange *exchange)
 {
@@ -361,7 +398,9 @@ static void open_tunnel(struct exchange *exchange)
     text_init(&text, data, sizeof data);
     const struct answer answer = {.status = 200, .id = exchange->id};
     answer_format(&answer, &text);
-    const enum err error = route_open_tunnel(&exchange->route, exchange->peer, text_slice(&text));
+    enum err error = route_open_tunnel(&exchange->route, exchange->peer, text_slice(&text));
+    if (error == ERR_OK)
+        error = inspect(exchange);
     exchange->ending.status = error == ERR_OK ? 200 : 0;
     enter_if_ok(exchange, error, EXCHANGE_TUNNEL);
 }
@@ -401,6 +440,11 @@ static enum exchange_step step_tunnel(struct exchange *exchange)
 {
     struct tunnel *tunnel = &exchange->route.tunnel;
     const enum duplex_status status = tunnel_step(tunnel, exchange->peer->context->now_ms);
+    const struct inner_verdict *verdict = tunnel_verdict(tunnel);
+    if (verdict != NULL) {
+        judge_inner(exchange, verdict);
+        return EXCHANGE_STEP_AGAIN;
+    }
     if (status == DUPLEX_WAITS || status == DUPLEX_MORE)
         return status == DUPLEX_WAITS ? EXCHANGE_STEP_WAIT : EXCHANGE_STEP_MORE;
     const bool is_orderly = status == DUPLEX_FINISHED || status == DUPLEX_LEFT;
@@ -525,10 +569,20 @@ static int64_t idle_ends_ms(const struct exchange *exchange, int64_t active_ms)
     return active_ms + (idle_ms == 0 ? timeouts->idle_ms : idle_ms);
 }
 
+// inner_ends_ms gives when the first flight of a tunnel that waits for it must have come.
+static int64_t inner_ends_ms(const struct exchange *exchange)
+{
+    return exchange->route.tunnel.duplex.down.mode == FLOW_DRAINS
+               ? exchange->timing.since_ms + exchange->peer->snapshot->timeouts.inner_ms
+               : INT64_MAX;
+}
+
 static int64_t tunnel_deadline_ms(const struct exchange *exchange)
 {
-    return deadline_sooner(idle_ends_ms(exchange, duplex_active_ms(&exchange->route.tunnel.duplex)),
-                           age_ends_ms(exchange));
+    const int64_t idle_ms =
+        idle_ends_ms(exchange, duplex_active_ms(&exchange->route.tunnel.duplex));
+    return deadline_sooner(deadline_sooner(idle_ms, age_ends_ms(exchange)),
+                           inner_ends_ms(exchange));
 }
 
 static int64_t forward_deadline_ms(const struct exchange *exchange)
@@ -564,7 +618,10 @@ static void dial_is_late(struct exchange *exchange)
 
 static void tunnel_is_late(struct exchange *exchange)
 {
-    exchange_end(exchange, is_too_old(exchange) ? REASON_AGE : REASON_IDLE);
+    if (inner_ends_ms(exchange) <= exchange->peer->context->now_ms)
+        exchange_end(exchange, REASON_INNER_TIMEOUT);
+    else
+        exchange_end(exchange, is_too_old(exchange) ? REASON_AGE : REASON_IDLE);
 }
 
 // forward_is_idle ends a request of which nothing has been passed on for too long.
@@ -701,5 +758,6 @@ void exchange_destroy(struct exchange *exchange)
     ASSERT(exchange->state == EXCHANGE_DONE);
     exchange->peer->context->exchange_counts[EXCHANGE_DONE]--;
     peer_drop_head(exchange->peer);
+    tunnel_deinit(&exchange->route.tunnel);
     free(exchange);
 }

@@ -13,11 +13,14 @@ struct inspection *inspection_create(const struct inner *rules, const struct tar
     return inspection;
 }
 
-void inspection_destroy(struct inspection *inspection, struct buffer_pool *pool)
+void inspection_close(struct inspection *inspection, struct buffer_pool *pool)
 {
-    if (inspection == NULL)
-        return;
-    buffer_pool_give(pool, &inspection->passed);
+    if (inspection != NULL)
+        buffer_pool_give(pool, &inspection->passed);
+}
+
+void inspection_destroy(struct inspection *inspection)
+{
     free(inspection);
 }
 

@@ -20,8 +20,9 @@ struct inspection {
 struct inspection *inspection_create(const struct inner *rules,
                                      const struct target *asked) MUST_USE;
 
-// inspection_destroy gives its memory back. NULL is allowed.
-void inspection_destroy(struct inspection *inspection, struct buffer_pool *pool);
+// inspection_close gives the buffers back; what was seen stays. NULL is allowed, and for inspection_destroy, which frees it.
+void inspection_close(struct inspection *inspection, struct buffer_pool *pool);
+void inspection_destroy(struct inspection *inspection);
 
 // inspection_passes looks at what is in the buffer of the way up, and tells whether it may go on. False: it is held; see
 // `is_asking`. An inspection that only observes holds nothing: without memory it stops looking.

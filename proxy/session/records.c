@@ -83,6 +83,7 @@ void records_submit_close(struct exchange *exchange)
     }
     uint64_t bytes_up = 0;
     uint64_t bytes_down = 0;
+    const struct inspection *inspection = exchange->route.tunnel.inspection;
     route_bytes(&exchange->route, &bytes_up, &bytes_down);
     const struct audit_close close = {
         .now_ms = wall_clock_ms(),
@@ -97,6 +98,8 @@ void records_submit_close(struct exchange *exchange)
         .connect_ms = exchange->timing.connect_ms,
         .total_ms = exchange->peer->context->now_ms - exchange->timing.begun_ms,
         .reason = exchange->ending.reason,
+        .inner = inspection == NULL ? NULL : &inspection->gate.seen,
+        .target = &exchange->request.url.target,
     };
     audit_close_format(&close, record);
     audit_log_submit(exchange->peer->context->audit, record);

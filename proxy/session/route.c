@@ -69,7 +69,7 @@ bool route_use_pooled(struct route *route, struct peer *peer, const struct admis
         upstream_pool_take(peer->upstreams, admission->target, generation, context->now_ms);
     if (upstream.fd < 0)
         return false;
-    if (search_admits(admission, &upstream.address))
+    if (search_admits(admission, &upstream.address, NULL))
         route->search = search_create(peer, admission->target, &route->quota);
     if (route->search == NULL) {
         tcp_stream_discard(context->loop, upstream.fd, false);

@@ -172,18 +172,19 @@ void search_judge_late(struct search *search, const struct admission *admission)
         struct candidate *candidate = &search->candidates[search->judged_count++];
         bool is_by_rule = false;
         note_local(admission, candidate, 1);
-        if (admission_admits_address(admission, candidate, &is_by_rule) && is_by_rule)
+        if (admission_admits_address(admission, candidate, &is_by_rule, NULL) && is_by_rule)
             admitted[count++] = candidate->address;
     }
     dialer_add(search->dialer, admitted, count, search->query != NULL);
 }
 
-bool search_admits(const struct admission *admission, const struct ip_addr *address)
+bool search_admits(const struct admission *admission, const struct ip_addr *address,
+                   struct inner *out_inner)
 {
     struct candidate candidate = {.address = *address};
     bool is_by_rule = false;
     note_local(admission, &candidate, 1);
-    return admission_admits_address(admission, &candidate, &is_by_rule);
+    return admission_admits_address(admission, &candidate, &is_by_rule, out_inner);
 }
 
 static void on_dialled(void *arg, enum dial_result result, int fd)

@@ -54,8 +54,10 @@ struct verdict search_judge(struct search *search, const struct admission *admis
 // owner is woken while it dials.
 void search_judge_late(struct search *search, const struct admission *admission);
 
-// search_admits tells whether one address of the target may be dialled, without a search.
-bool search_admits(const struct admission *admission, const struct ip_addr *address);
+// search_admits tells whether one address of the target may be dialled, without a search. `out_inner`, which may be NULL:
+// what a tunnel to it may carry.
+bool search_admits(const struct admission *admission, const struct ip_addr *address,
+                   struct inner *out_inner);
 
 // search_dial starts connecting to the admitted addresses, in order, from the client's `egress` where it has one.
 // ERR_MEMORY.

@@ -8,7 +8,8 @@ enum err tunnel_inspect(struct tunnel *tunnel, const struct inner *rules,
     if (tunnel->inspection == NULL)
         return ERR_MEMORY;
     tunnel->duplex.up.mode = FLOW_FILLS;
-    tunnel->duplex.holds_down = inner_holds_down(rules);
+    if (inner_holds_down(rules))
+        tunnel->duplex.down.mode = FLOW_DRAINS; // the 200 goes out
     return ERR_OK;
 }
 
@@ -41,9 +42,11 @@ static enum duplex_status inspect(struct tunnel *tunnel, int64_t now_ms)
     if (has_ended(filled) || tunnel_verdict(tunnel) != NULL ||
         (buffer_len(up->buffer) == 0 && !up->has_end) || !inspection_passes(inspection, up))
         return filled;
-    duplex->holds_down &= gate_holds_down(&inspection->gate);
+    if (!gate_holds_down(&inspection->gate))
+        duplex->down.mode = FLOW_MOVES;
     up->mode = inspection_is_over(inspection) ? FLOW_MOVES : FLOW_DRAINS;
-    return duplex_step(duplex, now_ms);
+    const enum duplex_status drained = duplex_step(duplex, now_ms);
+    return drained == DUPLEX_WAITS && !up->is_blocked ? DUPLEX_MORE : drained;
 }
 
 enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms)
@@ -70,8 +73,13 @@ void tunnel_close(struct tunnel *tunnel, bool is_reset)
 {
     if (!tunnel->upstream.is_open)
         return;
-    inspection_destroy(tunnel->inspection, tunnel->duplex.up.pool);
-    tunnel->inspection = NULL;
+    inspection_close(tunnel->inspection, tunnel->duplex.up.pool);
     duplex_deinit(&tunnel->duplex);
     stream_close(&tunnel->upstream.stream, is_reset);
+}
+
+void tunnel_deinit(struct tunnel *tunnel)
+{
+    inspection_destroy(tunnel->inspection);
+    tunnel->inspection = NULL;
 }

@@ -29,5 +29,7 @@ void tunnel_admit(struct tunnel *tunnel);
 // tunnel_step moves what can be moved now, and keeps the reason of the first end.
 enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms);
 
-// tunnel_close closes the upstream side and gives the buffers back. A zeroed tunnel is allowed. Idempotent.
+// tunnel_close closes the upstream side and gives the buffers back; what was seen of the first flight stays until
+// tunnel_deinit. A zeroed tunnel is allowed for both. Idempotent.
 void tunnel_close(struct tunnel *tunnel, bool is_reset);
+void tunnel_deinit(struct tunnel *tunnel);

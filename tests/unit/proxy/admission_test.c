@@ -474,7 +474,8 @@ static void one_address_is_admitted_by_a_rule_by_the_mode_or_not(void **state)
         struct candidate candidates[CANDIDATES_MAX];
         assert_int_equal(read_candidates(rows[i].candidate, candidates), 1);
         bool is_by_rule = !rows[i].is_by_rule;
-        if (admission_admits_address(&admission, candidates, &is_by_rule) != rows[i].is_admitted)
+        if (admission_admits_address(&admission, candidates, &is_by_rule, NULL) !=
+            rows[i].is_admitted)
             fail_msg("row %zu", i);
         assert_int_equal(is_by_rule, rows[i].is_by_rule);
         assert_int_equal(candidates[0].is_admitted, rows[i].is_admitted);
