@@ -230,23 +230,32 @@ void exchange_judge_again(struct exchange *exchange)
 
 // carries_allowed answers what the gate of a tunnel asks: may this client reach the name that stands inside, at the
 // address that was dialled, as if it had asked for it?
-static bool carries_allowed(const struct exchange *exchange, const struct inner_verdict *verdict)
+static bool carries_allowed(const struct exchange *exchange)
 {
     struct admission admission = admission_of(exchange);
-    const struct target named = {
-        .kind = TARGET_NAME, .port = admission.target->port, .name = *verdict->name};
-    admission.target = &named;
+    admission.target = &exchange->route.tunnel.inspection->named;
     return search_admits(&admission, &exchange->route.upstream, NULL);
 }
 
 // judge_inner acts on a verdict about what is inside a tunnel. In mode `report` it is recorded only.
-static void judge_inner(struct exchange *exchange, const struct inner_verdict *verdict)
+static enum exchange_step judge_inner(struct exchange *exchange,
+                                      const struct inner_verdict *verdict)
 {
-    const bool is_allowed = verdict->step == INNER_ASK_POLICY && carries_allowed(exchange, verdict);
-    if (is_allowed || exchange->peer->client->mode == POLICY_REPORT)
-        tunnel_admit(&exchange->route.tunnel);
+    struct tunnel *tunnel = &exchange->route.tunnel;
+    const bool is_report = exchange->peer->client->mode == POLICY_REPORT;
+    enum verdict_kind kind = is_report ? VERDICT_GO : VERDICT_REFUSE;
+    if (!is_report && verdict->step != INNER_END && carries_allowed(exchange))
+        kind =
+            verdict->step == INNER_ASK_POLICY
+                ? VERDICT_GO
+                : route_find_inside(&exchange->route, exchange->peer, &tunnel->inspection->named);
+    if (kind == VERDICT_WAIT)
+        return EXCHANGE_STEP_WAIT;
+    if (kind == VERDICT_GO)
+        tunnel_admit(tunnel);
     else
         exchange_end(exchange, verdict->reason);
+    return EXCHANGE_STEP_AGAIN;
 }
 
 // ---- steps --------------------------------------------------------------------------------------
@@ -441,10 +450,8 @@ static enum exchange_step step_tunnel(struct exchange *exchange)
     struct tunnel *tunnel = &exchange->route.tunnel;
     const enum duplex_status status = tunnel_step(tunnel, exchange->peer->context->now_ms);
     const struct inner_verdict *verdict = tunnel_verdict(tunnel);
-    if (verdict != NULL) {
-        judge_inner(exchange, verdict);
-        return EXCHANGE_STEP_AGAIN;
-    }
+    if (verdict != NULL)
+        return judge_inner(exchange, verdict);
     if (status == DUPLEX_WAITS || status == DUPLEX_MORE)
         return status == DUPLEX_WAITS ? EXCHANGE_STEP_WAIT : EXCHANGE_STEP_MORE;
     const bool is_orderly = status == DUPLEX_FINISHED || status == DUPLEX_LEFT;

@@ -75,5 +75,9 @@ bool inspection_passes(struct inspection *inspection, struct flow *up)
     }
     const enum gate_step step = look(inspection, up, bytes);
     inspection->is_asking = step == GATE_JUDGES;
+    if (inspection->is_asking && inspection->gate.verdict.step != INNER_END)
+        inspection->named = (struct target){.kind = TARGET_NAME,
+                                            .port = inspection->asked->port,
+                                            .name = *inspection->gate.verdict.name};
     return step == GATE_PASSES;
 }

@@ -14,6 +14,7 @@ struct inspection {
     struct buffer
         *passed;    // borrowed from the pool; what has gone on of a first flight that is not whole
     bool is_asking; // the gate's verdict waits for an answer
+    struct target named; // what the verdict asks about, with INNER_ASK_*
 };
 
 // inspection_create holds what comes against `rules` and `asked`, which is borrowed. NULL without memory.

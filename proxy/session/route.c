@@ -98,8 +98,23 @@ void route_keep_upstream(struct route *route, struct peer *peer, const struct ta
         upstream_pool_give(peer->upstreams, target, &upstream, generation, context->now_ms);
 }
 
+enum verdict_kind route_find_inside(struct route *route, struct peer *peer,
+                                    const struct target *named)
+{
+    if (route->inside == NULL) {
+        route->inside = search_create(peer, named, &route->quota);
+        if (route->inside == NULL || search_resolve_all(route->inside) != ERR_OK)
+            return VERDICT_REFUSE;
+    }
+    if (!route->inside->is_resolved)
+        return VERDICT_WAIT;
+    return search_has_found(route->inside, &route->upstream) ? VERDICT_GO : VERDICT_REFUSE;
+}
+
 void route_end_search(struct route *route)
 {
+    search_destroy(route->inside);
+    route->inside = NULL;
     if (route->search == NULL)
         return;
     const struct dialer *dialer = route->search->dialer;

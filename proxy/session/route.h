@@ -15,8 +15,10 @@ struct route {
     struct search *search;   // owned; NULL when not needed; may be read
     struct forward *forward; // owned; NULL unless a plain request is on its way; may be read
     struct tunnel tunnel;    // may be read
-    struct quota quota;      // what has been taken for it; may be used
-    bool is_pooled;          // on its way over a connection that had waited; may be read
+    struct search
+        *inside;        // owned; of a name that stands inside the tunnel; NULL: none is looked up
+    struct quota quota; // what has been taken for it; may be used
+    bool is_pooled;     // on its way over a connection that had waited; may be read
     struct ip_addr upstream; // dialled last; IP_NONE: nothing was; may be read
     uint32_t attempts;       // addresses dialled; may be read
     uint64_t bytes_up;       // of a plain request's body; see route_bytes
@@ -46,6 +48,11 @@ bool route_use_pooled(struct route *route, struct peer *peer, const struct admis
 // route_keep_upstream lets the connection of a finished forward wait for the next request, where it can.
 void route_keep_upstream(struct route *route, struct peer *peer, const struct target *target,
                          uint64_t generation);
+
+// route_find_inside looks up `named`, a target that stands inside the tunnel and is borrowed, and tells whether it has the
+// address that was dialled. VERDICT_WAIT: DNS has not answered yet; then GO or REFUSE.
+enum verdict_kind route_find_inside(struct route *route, struct peer *peer,
+                                    const struct target *named);
 
 // route_end_search keeps what the audit wants to know and frees the search. Idempotent.
 void route_end_search(struct route *route);

@@ -123,6 +123,17 @@ enum err search_resolve(struct search *search)
     return ERR_OK;
 }
 
+enum err search_resolve_all(struct search *search)
+{
+    search->needs_all = true;
+    return search_resolve(search);
+}
+
+bool search_has_found(const struct search *search, const struct ip_addr *address)
+{
+    return is_candidate(search, address);
+}
+
 // note_local fills in which candidates are of this machine, where that counts.
 static void note_local(const struct admission *admission, struct candidate *candidates,
                        size_t count)

@@ -43,6 +43,11 @@ void search_destroy(struct search *search);
 // search_resolve asks for the addresses of a name; a written address is its own answer, at once. ERR_MEMORY.
 enum err search_resolve(struct search *search) MUST_USE;
 
+// search_resolve_all does the same, and is not resolved before the last word. search_has_found tells then whether the
+// target has this address.
+enum err search_resolve_all(struct search *search) MUST_USE;
+bool search_has_found(const struct search *search, const struct ip_addr *address);
+
 // search_assume takes `address` for the answer, and takes over `fd`, a connection to it that is there already; -1: none.
 void search_assume(struct search *search, const struct ip_addr *address, int fd);
 

@@ -127,3 +127,28 @@ def test_nothing_of_a_target_that_speaks_first_reaches_the_client(canary_tunnel)
     tunnel, proxy, _ = canary_tunnel(REQUIRE, greet(b"220 mail\r\n"), timeouts={"inner": "300ms"})
     assert tunnel.read_to_end() == (b"", Ending.RESET)
     proxy.assert_closed(tunnel.id, "inner_timeout")
+
+
+@pytest.mark.parametrize(
+    "name, reason",
+    [("good.example", None), ("other.example", "inner_mismatch"), ("gone.example", "inner_mismatch")],
+)
+def test_an_address_needs_a_name_that_is_allowed_and_leads_to_it(start, dns, origin, name, reason):
+    canary = Canary()
+    server = origin(canary)
+    dns.addresses("good.example", "127.0.0.1")
+    dns.addresses("gone.example", "127.0.0.9")
+    hosts = ["good.example", "gone.example"]
+    rule = {"hosts": hosts, "addresses": ["127.0.0.0/8"], "ports": [server.port]}
+    address = {"addresses": ["127.0.0.1/32"], "ports": [server.port], "inner": REQUIRE}
+    proxy = start(client(rule, address))
+    tunnel = proxy.tunnel(f"127.0.0.1:{server.port}")
+    flight = hello(name)
+    tunnel.send(flight)
+    if reason is None:
+        tunnel.half_close()
+        assert canary.ended.wait(10) and canary.got == flight
+    else:
+        assert tunnel.read_to_end()[1] is Ending.RESET
+        proxy.assert_closed(tunnel.id, reason)
+        assert canary.ended.wait(10) and canary.got == b""
