@@ -10,6 +10,7 @@ pytest.register_assert_rewrite("support.proxy", "support.wire", "support.audit",
 
 # ruff: noqa: E402 - the rewriting has to be announced first
 from support import config as configs
+from support.audit import check_inside
 from support.dns import DnsServer
 from support.origin import Origin, echo
 from support.pki import Pki
@@ -85,6 +86,22 @@ def _starter(pki, dns, tmp_path_factory):
 def start(pki, dns, tmp_path_factory):
     """Starts proxies; at the end of the test each is stopped and its whole run checked."""
     yield from _starter(pki, dns, tmp_path_factory)
+
+
+@pytest.fixture
+def start_strict(start):
+    """As `start`, for programs that do as they say: their tunnels may carry the name that was asked for, and no other,
+    and at the end of the test each has."""
+    started = []
+
+    def strict(*clients, **changes):
+        started.append(start(*({**each, "inner": configs.STRICT} for each in clients), **changes))
+        return started[-1]
+
+    yield strict
+    for proxy in started:
+        proxy.stop()
+        check_inside(proxy.audit.records("close"))
 
 
 @pytest.fixture(scope="module")

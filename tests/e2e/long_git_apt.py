@@ -20,7 +20,7 @@ PATIENCE = 300.0  # seconds for one clone; a stall would last for ever
 
 
 @pytest.fixture
-def kitchen(start, dns, pki, tmp_path):
+def kitchen(start_strict, dns, pki, tmp_path):
     """What gives a kitchen with an origin of these pages and repositories."""
     sites = []
     dns.addresses("origin.test", "127.0.0.1")
@@ -28,7 +28,7 @@ def kitchen(start, dns, pki, tmp_path):
     def make(**content):
         site = Website(pki, **content)
         sites.append(site)
-        proxy = start(client(reach("origin.test", site.port)))
+        proxy = start_strict(client(reach("origin.test", site.port)))
         made = Kitchen(tmp_path, proxy, pki.server_ca.path)
         made.proxy = proxy
         made.origin = f"https://origin.test:{site.port}"

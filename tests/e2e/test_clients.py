@@ -25,9 +25,9 @@ def website(pki, tmp_path):
 
 
 @pytest.fixture
-def proxy(start, dns, website):
+def proxy(start_strict, dns, website):
     dns.addresses("origin.test", "127.0.0.1")
-    return start(
+    return start_strict(
         client(reach("origin.test", website.port)),
         deny=[{"hosts": ["social.test"], "name": "no-social"}],
     )

@@ -15,6 +15,7 @@ import threading
 
 import pytest
 
+from support.config import reach
 from support.control import CONTROL, Control
 from support.pki import CLIENT_AUTH, SERVER_AUTH
 from support.proxy import BINARY, Lines, run
@@ -283,7 +284,8 @@ def with_nc(text):
 def test_ssh_reaches_its_server_with_the_recipe(kitchen, aside, change):
     server = SshServer()
     clients = json.loads(kitchen.proxy.config_path.read_text())["clients"]
-    clients[0]["allow"].append({"hosts": ["origin.test"], "addresses": ["127.0.0.1/32"], "ports": [server.port]})
+    rule = reach("origin.test", server.port, inner={"tls": "any"})  # the server speaks first, and not TLS
+    clients[0]["allow"].append(rule)
     kitchen.proxy.reload(clients=clients)
     result = aside("ssh", "", change, HOST="origin.test", PORT=str(server.port))
     server.stop()

@@ -44,10 +44,10 @@ def site(request, pki, repository, git_folder):
 
 
 @pytest.fixture
-def kitchen(start, dns, pki, site, tmp_path):
+def kitchen(start_strict, dns, pki, site, tmp_path):
     dns.addresses("origin.test", "127.0.0.1")
     rules = [reach(name, site.port) for name in ("origin.test", "missing.test")]
-    proxy = start(client(*rules), deny=[{"hosts": ["social.test"], "name": "no-social"}])
+    proxy = start_strict(client(*rules), deny=[{"hosts": ["social.test"], "name": "no-social"}])
     made = Kitchen(tmp_path, proxy, pki.server_ca.path)
     made.proxy = proxy
     made.origin = lambda name="origin.test": f"{site.scheme}://{name}:{site.port}"

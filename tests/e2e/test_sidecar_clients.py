@@ -188,8 +188,8 @@ def through(pki, dns, programs):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_gets_the_page_of_an_https_origin(name, start, through, programs, site):
-    proxy = start(ALLOW)
+def test_it_gets_the_page_of_an_https_origin(name, start_strict, through, programs, site):
+    proxy = start_strict(ALLOW)
     through(proxy)
     said = getattr(programs, name)(f"https://origin.test:{site.port}/page")
     assert PAGE.decode().strip() in said, said
@@ -197,9 +197,9 @@ def test_it_gets_the_page_of_an_https_origin(name, start, through, programs, sit
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_gets_the_page_of_an_http_origin(name, start, through, programs, plain_site, dns):
+def test_it_gets_the_page_of_an_http_origin(name, start_strict, through, programs, plain_site, dns):
     dns.addresses("plain.test", "127.0.0.1")
-    proxy = start(client(reach("plain.test", "any")))
+    proxy = start_strict(client(reach("plain.test", "any")))
     through(proxy)
     said = getattr(programs, name)(f"http://plain.test:{plain_site.port}/page")
     assert PAGE.decode().strip() in said, said
@@ -207,8 +207,8 @@ def test_it_gets_the_page_of_an_http_origin(name, start, through, programs, plai
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_shows_the_rule_that_refuses_it(name, start, through, programs):
-    proxy = start(client(deny=[{"hosts": ["closed.test"], "name": "no-such-place"}]))
+def test_it_shows_the_rule_that_refuses_it(name, start_strict, through, programs):
+    proxy = start_strict(client(deny=[{"hosts": ["closed.test"], "name": "no-such-place"}]))
     through(proxy)
     said = getattr(programs, name)("https://closed.test/page")
     assert shown(name, 403, "Denied by rule no-such-place (id ") in said, said
@@ -217,9 +217,9 @@ def test_it_shows_the_rule_that_refuses_it(name, start, through, programs):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_shows_that_its_certificate_has_expired_and_works_once_renewed(
-    name, pki, start, through, programs, site, tmp_path
+    name, pki, start_strict, through, programs, site, tmp_path
 ):
-    proxy = start(ALLOW)
+    proxy = start_strict(ALLOW)
     old = pki.ca.leaf("old", begins=-20, ends=-10)
 
     class Files:
@@ -242,8 +242,8 @@ def test_it_shows_that_its_certificate_has_expired_and_works_once_renewed(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_shows_that_the_proxy_is_gone(name, start, through, programs):
-    proxy = start(ALLOW)
+def test_it_shows_that_the_proxy_is_gone(name, start_strict, through, programs):
+    proxy = start_strict(ALLOW)
     through(proxy)
     proxy.process.kill()
     proxy.process.wait()
@@ -253,9 +253,9 @@ def test_it_shows_that_the_proxy_is_gone(name, start, through, programs):
 
 
 def test_the_audit_has_one_decision_for_each_request_of_a_program(
-    start, through, programs, site
+    start_strict, through, programs, site
 ):
-    proxy = start(ALLOW)
+    proxy = start_strict(ALLOW)
     through(proxy)
     programs.wget(f"https://origin.test:{site.port}/page")
     proxy.stop()
@@ -264,9 +264,9 @@ def test_the_audit_has_one_decision_for_each_request_of_a_program(
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed")
-def test_a_browser_finds_its_way_by_the_pac_file(start, through, programs, site, plain_site, dns):
+def test_a_browser_finds_its_way_by_the_pac_file(start_strict, through, programs, site, plain_site, dns):
     dns.addresses("plain.test", "127.0.0.1")
-    proxy = start(client(reach("origin.test", "any"), reach("plain.test", "any")))
+    proxy = start_strict(client(reach("origin.test", "any"), reach("plain.test", "any")))
     one = through(proxy)
     for url in (f"https://origin.test:{site.port}/page", f"http://plain.test:{plain_site.port}/page"):
         said = programs.run(

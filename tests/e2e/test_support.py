@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from support import dns as dns_module
-from support.audit import check_records
+from support.audit import check_inside, check_records
 from support.origin import Origin, blackhole, dead_port, echo_after_end, reset_after
 from support.web import Website, clean_environment
 from support.wire import Client, Ending, client_context
@@ -194,3 +194,22 @@ def test_the_website_serves_pages_and_repositories(pki, tmp_path):
     site.stop()
     assert result.returncode == 0, result.stderr
     assert any("info/refs" in path for path in site.seen)
+
+
+@pytest.mark.parametrize(
+    "inner, reason, is_good",
+    [
+        ({"tls": "tls", "matches": True}, "client_closed", True),
+        ({"tls": "none", "matches": False}, "client_closed", True),
+        (None, "completed", True),
+        ({"tls": "tls", "matches": False}, "client_closed", False),
+        ({"tls": "none", "matches": False}, "inner_timeout", False),
+    ],
+)
+def test_a_tunnel_that_carried_another_name_is_found(inner, reason, is_good):
+    records = [{"reason": reason, **({"inner": inner} if inner else {})}]
+    if is_good:
+        check_inside(records)
+    else:
+        with pytest.raises(AssertionError):
+            check_inside(records)

@@ -111,6 +111,17 @@ def check_records(records, is_complete=True):
             assert record["id"] in seen, f"closed before it was decided: {record}"
 
 
+def check_inside(records):
+    """What holds under config.STRICT where no client cheats: each tunnel carried the name that was asked for.
+
+    A client may also go away before it has said anything.
+    """
+    for record in records:
+        inner = record.get("inner")
+        assert not record["reason"].startswith("inner_"), record
+        assert inner is None or inner["matches"] or inner["tls"] == "none", record
+
+
 def check_record(record):
     assert record["v"] == 1, record
     assert re.fullmatch(TIME, record["ts"]), record

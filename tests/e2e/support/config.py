@@ -14,6 +14,10 @@ def client(*allow, name="workers", match=({"any": True},), **more):
     return {"name": name, "match": list(match), "allow": list(allow), **more}
 
 
+# A client with it may carry nothing but what it has asked for, in TLS or in the clear.
+STRICT = {"tls": "require", "names": "same", "plain": "check"}
+
+
 def base_config(pki, dns_endpoint):
     """Everything that a proxy needs, without clients: every request is denied."""
     return {

@@ -37,13 +37,13 @@ def plain_site(pki):
 
 
 @pytest.fixture
-def kitchen(start, dns, pki, site, plain_site, tmp_path):
+def kitchen(start_strict, dns, pki, site, plain_site, tmp_path):
     """A proxy that allows origin.test, and a folder to cook in."""
     dns.addresses("origin.test", "127.0.0.1")
     dns.addresses("other.test", "127.0.0.1")
     names = ("origin.test", "other.test", "missing.test")
     rules = [reach(name, site.port, plain_site.port) for name in names]
-    proxy = start(client(*rules), deny=[{"hosts": ["social.test"], "name": "no-social"}])
+    proxy = start_strict(client(*rules), deny=[{"hosts": ["social.test"], "name": "no-social"}])
     made = Kitchen(tmp_path, proxy, site.ca)
     made.proxy = proxy
     made.url = lambda path="/", name="origin.test": f"https://{name}:{site.port}{path}"
