@@ -46,9 +46,25 @@ bool dn_equal(const struct dn *a, const struct dn *b)
     return slice_equal(dn_slice(a), dn_slice(b));
 }
 
-static bool oid_is_common_name(struct slice oid)
+static struct slice oid_of(enum dn_type type)
 {
-    return slice_equal(oid, SLICE_LITERAL("\x55\x04\x03"));
+    static const char oids[][3] = {[DN_COMMON_NAME] = {0x55, 0x04, 0x03},
+                                   [DN_ORGANIZATION] = {0x55, 0x04, 0x0A},
+                                   [DN_ORGANIZATIONAL_UNIT] = {0x55, 0x04, 0x0B}};
+    return slice_of(oids[type], sizeof oids[type]);
+}
+
+// next_attribute takes the next attribute; `*out_is_new_rdn` tells whether it is the first of its RDN.
+static bool next_attribute(struct slice *rest, struct slice *rdn, bool *out_is_new_rdn,
+                           struct dn_attribute *out)
+{
+    *out_is_new_rdn = rdn->len == 0; // an RDN is never empty
+    if (rdn->len == 0 && rest->len == 0)
+        return false;
+    if (rdn->len == 0)
+        *rdn = dn_take_rdn(rest);
+    *out = dn_take_attribute(rdn);
+    return true;
 }
 
 // next_but_common_name gives the next attribute that is no CN. `*out_is_new_rdn` tells whether it
@@ -56,18 +72,14 @@ static bool oid_is_common_name(struct slice oid)
 static bool next_but_common_name(struct slice *rest, struct slice *rdn, bool *out_is_new_rdn,
                                  struct dn_attribute *out)
 {
+    bool is_first = false;
     *out_is_new_rdn = false;
-    for (;;) {
-        while (rdn->len > 0) {
-            *out = dn_take_attribute(rdn);
-            if (!oid_is_common_name(out->type))
-                return true;
-        }
-        if (rest->len == 0)
-            return false;
-        *rdn = dn_take_rdn(rest);
-        *out_is_new_rdn = true;
+    while (next_attribute(rest, rdn, &is_first, out)) {
+        *out_is_new_rdn |= is_first;
+        if (!slice_equal(out->type, oid_of(DN_COMMON_NAME)))
+            return true;
     }
+    return false;
 }
 
 bool dn_equal_but_common_name(const struct dn *a, const struct dn *b)
@@ -93,20 +105,29 @@ bool dn_equal_but_common_name(const struct dn *a, const struct dn *b)
     }
 }
 
+struct dn_values dn_values_of(const struct dn *dn, enum dn_type type)
+{
+    return (struct dn_values){.type = type, .rest = dn_slice(dn)};
+}
+
+bool dn_values_next(struct dn_values *values, struct slice *out)
+{
+    struct dn_attribute attribute;
+    bool is_new_rdn = false;
+    while (next_attribute(&values->rest, &values->rdn, &is_new_rdn, &attribute)) {
+        if (!slice_equal(attribute.type, oid_of(values->type)))
+            continue;
+        *out = attribute.kind == DN_VALUE_TEXT ? attribute.value : (struct slice){0};
+        return true;
+    }
+    return false;
+}
+
 struct slice dn_common_name(const struct dn *dn)
 {
-    struct slice found = {0};
-    size_t count = 0;
-    struct slice rest = dn_slice(dn);
-    while (rest.len > 0) {
-        struct slice rdn = dn_take_rdn(&rest);
-        while (rdn.len > 0) {
-            const struct dn_attribute attribute = dn_take_attribute(&rdn);
-            if (!oid_is_common_name(attribute.type))
-                continue;
-            count++;
-            found = attribute.kind == DN_VALUE_TEXT ? attribute.value : (struct slice){0};
-        }
-    }
-    return count == 1 ? found : (struct slice){0};
+    struct dn_values values = dn_values_of(dn, DN_COMMON_NAME);
+    struct slice first = {0};
+    struct slice second = {0};
+    const bool has_one = dn_values_next(&values, &first);
+    return has_one && !dn_values_next(&values, &second) ? first : (struct slice){0};
 }

@@ -32,6 +32,21 @@ bool dn_equal(const struct dn *a, const struct dn *b);
 // the same once every CN is left out: two names of one organisation.
 bool dn_equal_but_common_name(const struct dn *a, const struct dn *b);
 
+// The types of attributes that a `match` entry or a name can ask for.
+enum dn_type { DN_COMMON_NAME, DN_ORGANIZATION, DN_ORGANIZATIONAL_UNIT };
+
+// dn_values is a walk over the values of one type. Its fields are private to dn.c.
+struct dn_values {
+    enum dn_type type;
+    struct slice rest;
+    struct slice rdn;
+};
+
+// dn_values_of starts a walk in the order of the certificate; `dn` is borrowed for all of it. dn_values_next gives the
+// next value, borrowed from `dn`; it is empty for a value that is no text. False at the end.
+struct dn_values dn_values_of(const struct dn *dn, enum dn_type type);
+bool dn_values_next(struct dn_values *values, struct slice *out);
+
 // dn_common_name gives the value of the CN when the name has exactly one attribute of that type, as
 // a slice borrowed from `dn`; an empty slice otherwise.
 struct slice dn_common_name(const struct dn *dn);
