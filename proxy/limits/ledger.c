@@ -1,20 +1,30 @@
 // A chained table of accounts under one lock, and counters that need none.
+//
+// Many accounts of one client count as members of the client's own account, which has the client's name. It lives as long
+// as it has members.
 #include "proxy/limits/ledger.h"
 
+#include <openssl/rand.h>
+#include <openssl/siphash.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/base/hash.h"
 #include "auth/base/share.h"
 #include "auth/base/slice.h"
 
-enum { LEDGER_CHAINS = 16384 };
+enum {
+    LEDGER_CHAINS = 16384,
+    SWEEP_MS =
+        1000, // a client that is full has the rested accounts of all chains freed so often at most
+};
 
 #define NS_A_MS INT64_C(1000000)
 
 struct ledger {
+    uint64_t key[2];             // of the hash: names come from certificates
     pthread_mutex_t lock;        // of the chains
+    int64_t swept_ms;            // monotonic; under the lock
     atomic_size_t account_count; // written under the lock
     _Atomic uint32_t sessions;
     _Atomic uint32_t tunnels;
@@ -30,42 +40,70 @@ struct ledger {
 struct ledger *ledger_create(void)
 {
     struct ledger *ledger = calloc(1, sizeof *ledger);
-    if (ledger != NULL && pthread_mutex_init(&ledger->lock, NULL) == 0)
-        return ledger;
-    free(ledger);
-    return NULL;
+    if (ledger == NULL || pthread_mutex_init(&ledger->lock, NULL) != 0) {
+        free(ledger);
+        return NULL;
+    }
+    (void)RAND_bytes((uint8_t *)ledger->key, sizeof ledger->key); // BoringSSL's never fails
+    ledger->swept_ms = -SWEEP_MS;
+    return ledger;
 }
 
-static uint64_t hash_of(const char *name)
+static uint64_t hash_of(const struct ledger *ledger, const char *name)
 {
-    return hash_end(hash_add_slice(hash_begin(), slice_of_string(name)));
+    return SIPHASH_24(ledger->key, (const uint8_t *)name, strlen(name));
 }
 
-// chain_of finds the chain of a name; names are the configuration's, nobody can make them collide.
-static struct account **chain_of(struct ledger *ledger, const char *name)
+static struct account **chain_of(struct ledger *ledger, uint64_t id)
 {
-    return &ledger->chains[hash_of(name) % LEDGER_CHAINS];
+    return &ledger->chains[id % LEDGER_CHAINS];
 }
 
-static bool is_rested(const struct account *account, int64_t now_ms)
+// is_over tells whether nobody holds the account, and nothing counts in it any more.
+static bool is_over(const struct account *account, int64_t now_ms)
 {
-    return rate_is_rested(&account->new_tunnels, now_ms * NS_A_MS) &&
+    return account->refs == 0 && rate_is_rested(&account->new_tunnels, now_ms * NS_A_MS) &&
            rate_is_rested(&account->refusals, now_ms * NS_A_MS) &&
            bandwidth_is_rested(&account->up, now_ms) && bandwidth_is_rested(&account->down, now_ms);
 }
 
-// drop_rested frees the accounts of a chain that nobody holds and in which nothing counts any more.
-static void drop_rested(struct ledger *ledger, struct account **at, int64_t now_ms)
+// remove_at frees the account that `*at` points to.
+static void remove_at(struct ledger *ledger, struct account **at)
 {
+    struct account *account = *at;
+    *at = account->next;
+    ledger->account_count--;
+    free(account);
+}
+
+// end_membership takes one member off a client's own account, and frees that if it is over.
+static void end_membership(struct ledger *ledger, struct account *owner, int64_t now_ms)
+{
+    owner->members--;
+    owner->refs--;
+    if (!is_over(owner, now_ms))
+        return;
+    struct account **at = chain_of(ledger, owner->id);
+    while (*at != owner)
+        at = &(*at)->next;
+    remove_at(ledger, at);
+}
+
+// drop_rested frees the accounts of a chain that are over, under the lock.
+static void drop_rested(struct ledger *ledger, struct account **chain, int64_t now_ms)
+{
+    struct account **at = chain;
     while (*at != NULL) {
-        struct account *account = *at;
-        if (account->refs > 0 || !is_rested(account, now_ms)) {
-            at = &account->next;
+        struct account *owner = (*at)->owner;
+        if (!is_over(*at, now_ms)) {
+            at = &(*at)->next;
             continue;
         }
-        *at = account->next;
-        ledger->account_count--;
-        free(account);
+        remove_at(ledger, at);
+        if (owner != NULL) {
+            end_membership(ledger, owner, now_ms);
+            at = chain; // the owner may have been in this chain
+        }
     }
 }
 
@@ -118,40 +156,102 @@ static struct account *find(struct account *account, const char *name)
 }
 
 // add makes an account, under the lock.
-static struct account *add(struct ledger *ledger, struct account **chain, const char *name)
+static struct account *add(struct ledger *ledger, uint64_t id, const char *name)
 {
-    struct account *account = calloc(1, sizeof *account);
+    struct account **chain = chain_of(ledger, id);
+    const size_t cap = strlen(name) + 1;
+    struct account *account = calloc(1, sizeof *account + cap);
     if (account == NULL)
         return NULL;
-    ASSERT(string_copy(account->name, sizeof account->name, slice_of_string(name)));
-    account->id = hash_of(name);
+    ASSERT(string_copy(account->name, cap, slice_of_string(name)));
+    account->id = id;
     account->next = *chain;
     *chain = account;
     ledger->account_count++;
     return account;
 }
 
-struct account *ledger_open_account(struct ledger *ledger, const char *name,
-                                    const struct client_limits *limits, uint64_t generation,
-                                    int64_t now_ms)
+// find_or_add gives the account of a name, under the lock; NULL without memory.
+static struct account *find_or_add(struct ledger *ledger, const char *name, int64_t now_ms)
 {
-    struct account **chain = chain_of(ledger, name);
-    (void)pthread_mutex_lock(&ledger->lock);
+    const uint64_t id = hash_of(ledger, name);
+    struct account **chain = chain_of(ledger, id);
     struct account *account = find(*chain, name);
-    if (account == NULL) {
-        drop_rested(ledger, chain, now_ms);
-        account = add(ledger, chain, name);
+    if (account != NULL)
+        return account;
+    drop_rested(ledger, chain, now_ms);
+    return add(ledger, id, name);
+}
+
+// has_place tells whether a client may have one more account. Accounts that are over do not count.
+static bool has_place(struct ledger *ledger, struct account *owner, int64_t now_ms)
+{
+    if (owner->members >= owner->members_max && now_ms - ledger->swept_ms >= SWEEP_MS) {
+        ledger->swept_ms = now_ms;
+        owner->refs++; // it stays when its last member goes
+        drop_all_rested(ledger, now_ms);
+        owner->refs--;
     }
+    return owner->members < owner->members_max;
+}
+
+// join makes the account a member of `owner`, or of nobody (NULL), under the lock. It leaves the owner that it had before
+// the configuration changed.
+static void join(struct ledger *ledger, struct account *account, struct account *owner,
+                 int64_t now_ms)
+{
+    struct account *former = account->owner;
+    if (former == owner)
+        return;
+    account->owner = owner;
+    if (owner != NULL) {
+        owner->members++;
+        owner->refs++;
+    }
+    if (former != NULL)
+        end_membership(ledger, former, now_ms);
+}
+
+// set makes the account, which the caller holds, what the request says, under the lock.
+static enum err set(struct ledger *ledger, struct account *account,
+                    const struct account_request *request)
+{
+    struct account *owner = NULL;
+    if (request->owner != NULL) {
+        owner = find_or_add(ledger, request->owner, request->now_ms);
+        if (owner == NULL)
+            return ERR_MEMORY;
+        if (request->generation >= owner->generation) {
+            owner->generation = request->generation;
+            owner->members_max = request->members_max;
+        }
+        if (account->owner != owner && !has_place(ledger, owner, request->now_ms))
+            return ERR_LIMIT;
+    }
+    join(ledger, account, owner, request->now_ms);
+    account->generation = request->generation;
+    bandwidth_set(&account->up, request->limits->bandwidth_up);
+    bandwidth_set(&account->down, request->limits->bandwidth_down);
+    return ERR_OK;
+}
+
+enum err ledger_open_account(struct ledger *ledger, const struct account_request *request,
+                             struct account **out)
+{
+    enum err error = ERR_MEMORY;
+    (void)pthread_mutex_lock(&ledger->lock);
+    struct account *account = find_or_add(ledger, request->name, request->now_ms);
     if (account != NULL) {
         account->refs++;
-        if (generation >= account->generation) {
-            account->generation = generation;
-            bandwidth_set(&account->up, limits->bandwidth_up);
-            bandwidth_set(&account->down, limits->bandwidth_down);
+        error = request->generation < account->generation ? ERR_OK : set(ledger, account, request);
+        if (error != ERR_OK) {
+            account->refs--;
+            drop_rested(ledger, chain_of(ledger, account->id), request->now_ms);
         }
     }
     (void)pthread_mutex_unlock(&ledger->lock);
-    return account;
+    *out = error == ERR_OK ? account : NULL;
+    return error;
 }
 
 void ledger_close_account(struct ledger *ledger, struct account *account, int64_t now_ms)
@@ -165,9 +265,8 @@ void ledger_close_account(struct ledger *ledger, struct account *account, int64_
             return;
     }
     (void)pthread_mutex_lock(&ledger->lock);
-    struct account **chain = chain_of(ledger, account->name);
     account->refs--;
-    drop_rested(ledger, chain, now_ms);
+    drop_rested(ledger, chain_of(ledger, account->id), now_ms);
     (void)pthread_mutex_unlock(&ledger->lock);
 }
 

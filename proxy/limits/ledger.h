@@ -1,9 +1,10 @@
 // ledger: what each client, and the whole process, uses now. All workers share one ledger, which lives as long as the
 // process, so limits hold across workers and reloads.
 //
-// A client's account is found by the client's name. It counts the client's open tunnels, the rate of new ones, its
-// bandwidth, and its part of what all clients share: connections, and records that wait to be written. A client that holds
-// more connections than are free gets no more (auth/base/share.h).
+// An account is found by its name. It counts a client's open tunnels, the rate of new ones, its bandwidth, and its part of
+// what all clients share: connections, and records that wait to be written. A client that holds more connections than are
+// free gets no more (auth/base/share.h). Most clients have one account, with the client's name. A client that is named from
+// certificates has one for each name, and at most as many as its configuration says.
 //
 // An account lives while it has references, and after that until all its rates are paid off. Counts are atomic: a limit of
 // N admits exactly N. Opening an account takes a lock, once for each connection. Knows no sessions, no clock and no config:
@@ -21,26 +22,40 @@
 #include "proxy/limits/rate.h"
 #include "proxy/net/pace.h"
 
-enum { ACCOUNT_NAME_CAP = 33 }; // bytes, with the NUL
-
 struct ledger;
 
 // account is what one client uses. It is valid as long as the caller's reference. Any thread may read what is not private.
 // The owner of a session or a dial counts it: up with `++`, down with count_down. The rest is written by ledger.c only.
 struct account {
-    uint64_t id;               // of the client's name
+    uint64_t id;               // of the name; different in each process
     _Atomic uint32_t sessions; // that have begun
     _Atomic uint32_t dials;    // connects under way beside others
     struct bandwidth up;
     struct bandwidth down;
     struct account *next; // private; in its chain; under the lock
-    uint64_t generation;  // private; of the configuration that set the bandwidth; under the lock
-    atomic_size_t refs;   // private; rises from 0 under the lock only
-    _Atomic uint32_t tunnels;    // open, or about to be
-    _Atomic uint32_t records;    // private; that wait to be written, or will
-    struct rate new_tunnels;     // private
-    struct rate refusals;        // private
-    char name[ACCOUNT_NAME_CAP]; // private
+    uint64_t
+        generation; // private; of the configuration that set bandwidth and owner; under the lock
+    // private; ref; the account of the client that has many, this among them; NULL: it is a client's only one; under the lock
+    struct account *owner;
+    uint32_t members;         // private; accounts with this owner; under the lock
+    uint32_t members_max;     // private; at least 1 where there are members; under the lock
+    atomic_size_t refs;       // private; rises from 0 under the lock only
+    _Atomic uint32_t tunnels; // open, or about to be
+    _Atomic uint32_t records; // private; that wait to be written, or will
+    struct rate new_tunnels;  // private
+    struct rate refusals;     // private
+    char name[];
+};
+
+// account_request says which account is meant, and what the configuration says about it. All is borrowed.
+struct account_request {
+    const char *name;
+    const char *
+        owner; // the name of the client that has many accounts, this among them; NULL: the account is the client's
+    uint32_t members_max; // the number of accounts that the owner may have, at least 1
+    const struct client_limits *limits; // the bandwidth is set
+    uint64_t generation;                // of the configuration
+    int64_t now_ms;                     // monotonic
 };
 
 // count_down takes one off a count, which must not be 0.
@@ -78,12 +93,11 @@ void ledger_configure(struct ledger *ledger, const struct proxy_limits *limits, 
 // main.
 bool ledger_note_memory(struct ledger *ledger, uint64_t bytes);
 
-// ledger_open_account gives the account of the client `name` (at most 32 bytes) with a reference for the caller. It sets the
-// bandwidth to that of `limits`, unless a newer `generation` of the configuration has set it. NULL without memory. Any
-// thread.
-struct account *ledger_open_account(struct ledger *ledger, const char *name,
-                                    const struct client_limits *limits, uint64_t generation,
-                                    int64_t now_ms) MUST_USE;
+// ledger_open_account gives an account with a reference for the caller. Owner, number of members and bandwidth are those
+// of the youngest generation that has asked. ERR_LIMIT if the owner has as many accounts as it may have, ERR_MEMORY; then
+// `*out` is NULL. Any thread.
+enum err ledger_open_account(struct ledger *ledger, const struct account_request *request,
+                             struct account **out) MUST_USE;
 
 // ledger_close_account drops a reference. NULL is allowed. Any thread.
 void ledger_close_account(struct ledger *ledger, struct account *account, int64_t now_ms);

@@ -32,10 +32,15 @@ bool peer_identify(struct peer *peer, const struct snapshot *snapshot)
     audit_client_format(&client, &text);
     ASSERT(!text.is_cut);
     char *json = malloc(text.len);
-    struct account *account = ledger_open_account(context->ledger, found == NULL ? "" : found->name,
-                                                  found == NULL ? &none : &found->limits,
-                                                  snapshot->generation, context->now_ms);
-    if (json == NULL || account == NULL || !bytes_copy(json, text.len, text_slice(&text))) {
+    const struct account_request request = {
+        .name = found == NULL ? "" : found->name,
+        .limits = found == NULL ? &none : &found->limits,
+        .generation = snapshot->generation,
+        .now_ms = context->now_ms,
+    };
+    struct account *account = NULL;
+    if (ledger_open_account(context->ledger, &request, &account) != ERR_OK || json == NULL ||
+        !bytes_copy(json, text.len, text_slice(&text))) {
         ledger_close_account(context->ledger, account, context->now_ms);
         free(json);
         return false;

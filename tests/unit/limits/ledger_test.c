@@ -25,10 +25,37 @@ static int tear_down(void **state)
     return 0;
 }
 
+// open_at opens the account of a client that has one.
+static struct account *open_at(struct ledger *ledger, const char *name,
+                               const struct client_limits *limits, uint64_t generation,
+                               int64_t now_ms)
+{
+    const struct account_request request = {
+        .name = name, .limits = limits, .generation = generation, .now_ms = now_ms};
+    struct account *account = NULL;
+    assert_int_equal(ledger_open_account(ledger, &request, &account), ERR_OK);
+    assert_non_null(account);
+    return account;
+}
+
 static struct account *open_account(struct ledger *ledger, const char *name)
 {
-    struct account *account = ledger_open_account(ledger, name, &unlimited, 1, 1000);
-    assert_non_null(account);
+    return open_at(ledger, name, &unlimited, 1, 1000);
+}
+
+// open_member opens one of the accounts of the client `owner`, which may have `max`; NULL: it is full.
+static struct account *open_member(struct ledger *ledger, const char *name, const char *owner,
+                                   uint32_t max, uint64_t generation, int64_t now_ms)
+{
+    const struct account_request request = {.name = name,
+                                            .owner = owner,
+                                            .members_max = max,
+                                            .limits = &unlimited,
+                                            .generation = generation,
+                                            .now_ms = now_ms};
+    struct account *account = NULL;
+    const enum err error = ledger_open_account(ledger, &request, &account);
+    assert_int_equal(error, account == NULL ? ERR_LIMIT : ERR_OK);
     return account;
 }
 
@@ -301,9 +328,9 @@ static void the_youngest_configuration_sets_the_bandwidth(void **state)
     struct ledger *ledger = *state;
     const struct client_limits slow = {.bandwidth_up = 1000, .bandwidth_down = 2000};
     const struct client_limits fast = {.bandwidth_up = 3000};
-    struct account *account = ledger_open_account(ledger, "a", &slow, 1, 0);
-    assert_ptr_equal(ledger_open_account(ledger, "a", &fast, 2, 0), account);
-    assert_ptr_equal(ledger_open_account(ledger, "a", &slow, 1, 0), account);
+    struct account *account = open_at(ledger, "a", &slow, 1, 0);
+    assert_ptr_equal(open_at(ledger, "a", &fast, 2, 0), account);
+    assert_ptr_equal(open_at(ledger, "a", &slow, 1, 0), account);
     assert_int_equal(account->up.per_second, 3000);
     assert_int_equal(account->down.per_second, 0);
     for (int i = 0; i < 3; i++)
@@ -324,6 +351,174 @@ static void a_hundred_thousand_names_leave_nothing_behind(void **state)
     assert_int_equal(ledger_read(ledger).accounts, 0);
 }
 
+// ---- many accounts of one client ----------------------------------------------------------------
+
+static const char fleet[] = "agent-{uri.path[2]}";
+
+static void
+a_client_has_as_many_accounts_as_it_may_have_and_one_more_for_each_that_ends(void **state)
+{
+    struct ledger *ledger = *state;
+    struct account *members[3];
+    const char *const names[] = {"agent-0", "agent-1", "agent-2"};
+    for (size_t i = 0; i < 3; i++) {
+        members[i] = open_member(ledger, names[i], fleet, 3, 1, 1000);
+        assert_non_null(members[i]);
+    }
+    assert_null(open_member(ledger, "agent-3", fleet, 3, 1, 1000));
+    assert_ptr_equal(open_member(ledger, "agent-1", fleet, 3, 1, 1000), members[1]);
+    ledger_close_account(ledger, members[1], 1000);
+    assert_null(open_member(ledger, "agent-3", fleet, 3, 1, 1000));
+    ledger_close_account(ledger, members[1], 1000);
+    members[1] = open_member(ledger, "agent-3", fleet, 3, 1, 1000);
+    assert_non_null(members[1]);
+    for (size_t i = 0; i < 3; i++)
+        ledger_close_account(ledger, members[i], 1000);
+    assert_int_equal(ledger_read(ledger).accounts, 0);
+}
+
+static void members_have_limits_of_their_own(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct client_limits limits = {.tunnels = 1};
+    struct account *first = open_member(ledger, "agent-0", fleet, 2, 1, 1000);
+    struct account *second = open_member(ledger, "agent-1", fleet, 2, 1, 1000);
+    take(ledger, first, &limits, 1000);
+    assert_refused(ledger, first, &limits, 1000, REASON_LIMIT_TUNNELS, 1);
+    take(ledger, second, &limits, 1000);
+    ledger_give_tunnel(ledger, first, 1000);
+    ledger_give_tunnel(ledger, second, 1000);
+    ledger_close_account(ledger, first, 1000);
+    ledger_close_account(ledger, second, 1000);
+}
+
+static void a_tunnel_keeps_the_place_of_its_account(void **state)
+{
+    struct ledger *ledger = *state;
+    struct account *member = open_member(ledger, "agent-0", fleet, 1, 1, 1000);
+    take(ledger, member, &unlimited, 1000);
+    ledger_close_account(ledger, member, 1000);
+    assert_null(open_member(ledger, "agent-1", fleet, 1, 1, 1000));
+    ledger_give_tunnel(ledger, member, 1000);
+    member = open_member(ledger, "agent-1", fleet, 1, 1, 1000);
+    assert_non_null(member);
+    ledger_close_account(ledger, member, 1000);
+}
+
+static void a_rate_that_is_not_paid_off_keeps_its_place_until_it_is(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct client_limits limits = {.new_tunnels = 1, .burst = 3};
+    struct account *member = open_member(ledger, "agent-0", fleet, 1, 1, 1000);
+    for (int i = 0; i < 3; i++) {
+        take(ledger, member, &limits, 1000);
+        ledger_give_tunnel(ledger, member, 1000);
+    }
+    ledger_close_account(ledger, member, 1000);
+    for (int64_t now_ms = 1000; now_ms < 4000; now_ms += 500)
+        assert_null(open_member(ledger, "agent-1", fleet, 1, 1, now_ms));
+    member = open_member(ledger, "agent-1", fleet, 1, 1, 4500);
+    assert_non_null(member);
+    ledger_close_account(ledger, member, 4500);
+    assert_int_equal(ledger_read(ledger).accounts, 0);
+}
+
+static void clients_do_not_take_each_others_places(void **state)
+{
+    struct ledger *ledger = *state;
+    struct account *one = open_member(ledger, "agent-0", fleet, 1, 1, 1000);
+    struct account *other = open_member(ledger, "bot-0", "bot-{cn}", 1, 1, 1000);
+    assert_non_null(other);
+    assert_null(open_member(ledger, "bot-1", "bot-{cn}", 1, 1, 1000));
+    assert_null(open_member(ledger, "agent-1", fleet, 1, 1, 1000));
+    ledger_close_account(ledger, one, 1000);
+    ledger_close_account(ledger, other, 1000);
+}
+
+// Those that have no account of their own are counted in their client's own one.
+static void the_own_account_of_a_client_takes_no_place(void **state)
+{
+    struct ledger *ledger = *state;
+    struct account *own = open_account(ledger, fleet);
+    struct account *member = open_member(ledger, "agent-0", fleet, 1, 1, 1000);
+    assert_non_null(member);
+    assert_null(open_member(ledger, "agent-1", fleet, 1, 1, 1000));
+    ledger_close_account(ledger, own, 1000);
+    assert_null(open_member(ledger, "agent-1", fleet, 1, 1, 1000));
+    ledger_close_account(ledger, member, 1000);
+    assert_int_equal(ledger_read(ledger).accounts, 0);
+}
+
+static void a_lower_number_lets_those_stay_that_are_there(void **state)
+{
+    struct ledger *ledger = *state;
+    struct account *members[] = {open_member(ledger, "agent-0", fleet, 3, 1, 1000),
+                                 open_member(ledger, "agent-1", fleet, 3, 1, 1000)};
+    struct account *again = open_member(ledger, "agent-0", fleet, 1, 2, 1000);
+    assert_ptr_equal(again, members[0]);
+    assert_null(open_member(ledger, "agent-2", fleet, 1, 2, 1000));
+    // A worker that has not seen the new number yet.
+    assert_null(open_member(ledger, "agent-2", fleet, 3, 1, 1000));
+    ledger_close_account(ledger, again, 1000);
+    ledger_close_account(ledger, members[0], 1000);
+    assert_null(open_member(ledger, "agent-2", fleet, 1, 2, 1000));
+    ledger_close_account(ledger, members[1], 1000);
+    members[0] = open_member(ledger, "agent-2", fleet, 1, 2, 1000);
+    assert_non_null(members[0]);
+    ledger_close_account(ledger, members[0], 1000);
+}
+
+static void a_name_that_another_client_gives_now_moves_there_with_all_that_it_uses(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct client_limits limits = {.tunnels = 1};
+    struct account *before = open_member(ledger, "agent-0", fleet, 1, 1, 1000);
+    take(ledger, before, &limits, 1000);
+    struct account *after = open_member(ledger, "agent-0", "{cn}", 1, 2, 1000);
+    assert_ptr_equal(after, before);
+    assert_refused(ledger, after, &limits, 1000, REASON_LIMIT_TUNNELS, 1);
+    assert_null(open_member(ledger, "agent-1", "{cn}", 1, 2, 1000));
+    // A worker that is late finds it where the younger configuration has put it.
+    assert_ptr_equal(open_member(ledger, "agent-0", fleet, 1, 1, 1000), before);
+    struct account *other = open_member(ledger, "agent-1", fleet, 1, 1, 1000);
+    assert_non_null(other);
+    ledger_give_tunnel(ledger, before, 1000);
+    for (int i = 0; i < 3; i++)
+        ledger_close_account(ledger, before, 1000);
+    ledger_close_account(ledger, other, 1000);
+    assert_int_equal(ledger_read(ledger).accounts, 0);
+}
+
+static void a_name_that_has_become_a_plain_client_takes_no_place(void **state)
+{
+    struct ledger *ledger = *state;
+    struct account *member = open_member(ledger, "agent-0", fleet, 1, 1, 1000);
+    struct account *plain = open_at(ledger, "agent-0", &unlimited, 2, 1000);
+    assert_ptr_equal(plain, member);
+    struct account *other = open_member(ledger, "agent-1", fleet, 1, 2, 1000);
+    assert_non_null(other);
+    ledger_close_account(ledger, member, 1000);
+    ledger_close_account(ledger, plain, 1000);
+    ledger_close_account(ledger, other, 1000);
+    assert_int_equal(ledger_read(ledger).accounts, 0);
+}
+
+static void ten_thousand_members_leave_nothing_behind(void **state)
+{
+    struct ledger *ledger = *state;
+    char name[33];
+    static struct account *members[10000];
+    for (int i = 0; i < 10000; i++) {
+        (void)snprintf(name, sizeof name, "agent-%05d", i);
+        members[i] = open_member(ledger, name, fleet, 10000, 1, 1000);
+        assert_non_null(members[i]);
+    }
+    assert_null(open_member(ledger, "agent-x", fleet, 10000, 1, 1000));
+    for (int i = 0; i < 10000; i++)
+        ledger_close_account(ledger, members[i], 1000);
+    assert_int_equal(ledger_read(ledger).accounts, 0);
+}
+
 struct crowd {
     struct ledger *ledger;
     pthread_barrier_t barrier;
@@ -337,7 +532,7 @@ static const struct client_limits seventeen = {.tunnels = 17};
 static void *rush(void *arg)
 {
     struct crowd *crowd = arg;
-    struct account *account = ledger_open_account(crowd->ledger, "a", &seventeen, 1, 0);
+    struct account *account = open_at(crowd->ledger, "a", &seventeen, 1, 0);
     struct limit_refusal refusal;
     (void)pthread_barrier_wait(&crowd->barrier);
     for (int i = 0; i < 100; i++) {
@@ -383,7 +578,7 @@ static void *come_and_go(void *arg)
     (void)pthread_barrier_wait(&crowd->barrier);
     for (int i = 0; i < 20000; i++) {
         const char name[] = {(char)('a' + random_below(&random, 3)), '\0'};
-        struct account *account = ledger_open_account(crowd->ledger, name, &seventeen, 1, i);
+        struct account *account = open_at(crowd->ledger, name, &seventeen, 1, i);
         struct limit_refusal refusal;
         const bool is_taken = ledger_take_tunnel(crowd->ledger, account, &seventeen, &refusal);
         crowd->taken += is_taken ? 1 : 0;
@@ -409,6 +604,62 @@ static void accounts_come_and_go_under_many_threads(void **state)
     assert_int_equal(ledger_read(crowd.ledger).tunnels, 0);
 }
 
+// crowd_in opens accounts of a client that may have 17, each thread others, and closes them when all have tried.
+static void *crowd_in(void *arg)
+{
+    struct crowd *crowd = arg;
+    struct account *held[100];
+    const uint64_t thread = crowd->seed++;
+    (void)pthread_barrier_wait(&crowd->barrier);
+    for (int i = 0; i < 100; i++) {
+        char name[33];
+        (void)snprintf(name, sizeof name, "agent-%d-%d", (int)thread, i);
+        held[i] = open_member(crowd->ledger, name, fleet, 17, 1, 1000 + i);
+        crowd->taken += held[i] != NULL;
+    }
+    (void)pthread_barrier_wait(&crowd->barrier);
+    for (int i = 0; i < 100; i++)
+        ledger_close_account(crowd->ledger, held[i], 1000);
+    return NULL;
+}
+
+static void threads_together_open_exactly_as_many_accounts_as_the_client_may_have(void **state)
+{
+    struct crowd crowd = {.ledger = *state};
+    run_threads(&crowd, crowd_in);
+    assert_int_equal(crowd.taken, 17);
+    assert_int_equal(ledger_read(crowd.ledger).accounts, 0);
+}
+
+// come_and_go_as_members opens and closes accounts that threads share, of two clients between which names move.
+static void *come_and_go_as_members(void *arg)
+{
+    struct crowd *crowd = arg;
+    struct random random = {.state = 1 + crowd->seed++};
+    (void)pthread_barrier_wait(&crowd->barrier);
+    for (int i = 0; i < 20000; i++) {
+        const char name[] = {(char)('a' + random_below(&random, 5)), '\0'};
+        const char *owner = random_below(&random, 2) == 0 ? fleet : "{cn}";
+        struct account *account =
+            open_member(crowd->ledger, name, owner, 3, random_below(&random, 1000), i);
+        struct limit_refusal refusal;
+        if (account == NULL)
+            continue;
+        assert_true(ledger_take_tunnel(crowd->ledger, account, &unlimited, &refusal));
+        ledger_close_account(crowd->ledger, account, i);
+        ledger_give_tunnel(crowd->ledger, account, i);
+    }
+    return NULL;
+}
+
+static void members_come_and_go_under_many_threads(void **state)
+{
+    struct crowd crowd = {.ledger = *state};
+    run_threads(&crowd, come_and_go_as_members);
+    assert_int_equal(ledger_read(crowd.ledger).accounts, 0);
+    assert_int_equal(ledger_read(crowd.ledger).tunnels, 0);
+}
+
 #define LEDGER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -430,6 +681,18 @@ int main(void)
         LEDGER_TEST(a_hundred_thousand_names_leave_nothing_behind),
         LEDGER_TEST(threads_together_get_exactly_as_many_as_the_limit_says),
         LEDGER_TEST(accounts_come_and_go_under_many_threads),
+        LEDGER_TEST(a_client_has_as_many_accounts_as_it_may_have_and_one_more_for_each_that_ends),
+        LEDGER_TEST(members_have_limits_of_their_own),
+        LEDGER_TEST(a_tunnel_keeps_the_place_of_its_account),
+        LEDGER_TEST(a_rate_that_is_not_paid_off_keeps_its_place_until_it_is),
+        LEDGER_TEST(clients_do_not_take_each_others_places),
+        LEDGER_TEST(the_own_account_of_a_client_takes_no_place),
+        LEDGER_TEST(a_lower_number_lets_those_stay_that_are_there),
+        LEDGER_TEST(a_name_that_another_client_gives_now_moves_there_with_all_that_it_uses),
+        LEDGER_TEST(a_name_that_has_become_a_plain_client_takes_no_place),
+        LEDGER_TEST(ten_thousand_members_leave_nothing_behind),
+        LEDGER_TEST(threads_together_open_exactly_as_many_accounts_as_the_client_may_have),
+        LEDGER_TEST(members_come_and_go_under_many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,9 +39,9 @@ static int setup(void **state)
     rig->peer.context = &rig->context;
     for (size_t i = 0; i < 2; i++) {
         rig->clients[i].limits = (struct client_limits){.tunnels = 1, .new_tunnels = 1, .burst = 1};
-        rig->accounts[i] =
-            ledger_open_account(rig->ledger, names[i], &rig->clients[i].limits, 1, NOW_MS);
-        assert_non_null(rig->accounts[i]);
+        const struct account_request request = {
+            .name = names[i], .limits = &rig->clients[i].limits, .generation = 1, .now_ms = NOW_MS};
+        assert_int_equal(ledger_open_account(rig->ledger, &request, &rig->accounts[i]), ERR_OK);
     }
     move_to(rig, 0);
     *state = rig;
