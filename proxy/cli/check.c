@@ -167,9 +167,7 @@ static void print_summary(const struct check_options *options, const struct snap
         (void)printf("%s can be used, with %zu warning%s (%s)\n", source_label(options->path),
                      warning_count, plural(warning_count), snapshot->id);
     (void)printf("  looked at as user %u%s\n", (unsigned)geteuid(),
-                 geteuid() == 0 ? " (root): what `serve` by another user may not read or write is "
-                                  "not found this way"
-                                : "");
+                 geteuid() == 0 ? " (root)" : "");
     print_listeners(snapshot, now_s);
     print_trusts(snapshot, now_s);
     (void)printf("  clients %zu, rules %zu%s\n", policy->client_count, count_rules(policy),
@@ -308,10 +306,12 @@ static int run(const struct check_options *options, int64_t now_s)
     if (options->is_json) {
         print_json(&diagnostics, snapshot, status == CLI_OK, now_s);
     } else {
-        // What notes say stands in the summary.
+        // What other notes say stands in the summary.
         diagnostics_print(&diagnostics, stderr, SEVERITY_WARNING);
         if (status != CLI_UNLOADABLE)
             print_summary(options, snapshot, diagnostics.warning_count, now_s);
+        if (status != CLI_UNLOADABLE)
+            diagnostics_print_remarks(&diagnostics, stdout);
         if (status == CLI_FAILED)
             cli_say("check", "%zu warning%s, and --strict", diagnostics.warning_count,
                     plural(diagnostics.warning_count));

@@ -138,6 +138,8 @@ void starter_config_format(const struct starter_config *config, struct text *out
         "  - name: demo\n"
         "    match:\n"
         "      - {uri: \"spiffe://%s/client\"}\n"
+        "    # Records the name inside each tunnel; `require` would end those that name another host.\n"
+        "    inner: {tls: observe}\n"
         "    allow:\n"
         "      - {hosts: [\"example.com\"], ports: [443]}\n",
         endpoint_format(&config->listen, address), config->trust_domain);

@@ -171,14 +171,26 @@ void diagnostic_format(const struct diagnostic *diagnostic, char *out, size_t ca
     }
 }
 
-void diagnostics_print(const struct diagnostics *diagnostics, FILE *stream, enum severity least)
+static void print(const struct diagnostic *diagnostic, FILE *stream)
 {
     char line[DIAGNOSTIC_TEXT_CAP];
+    diagnostic_format(diagnostic, line, sizeof line);
+    (void)fprintf(stream, "%s\n", line);
+}
+
+void diagnostics_print_remarks(const struct diagnostics *diagnostics, FILE *stream)
+{
     for (size_t i = 0; i < diagnostics->count; i++) {
-        if (diagnostics->items[i].severity < least)
-            continue;
-        diagnostic_format(&diagnostics->items[i], line, sizeof line);
-        (void)fprintf(stream, "%s\n", line);
+        if (diagnostics->items[i].is_remark)
+            print(&diagnostics->items[i], stream);
+    }
+}
+
+void diagnostics_print(const struct diagnostics *diagnostics, FILE *stream, enum severity least)
+{
+    for (size_t i = 0; i < diagnostics->count; i++) {
+        if (diagnostics->items[i].severity >= least)
+            print(&diagnostics->items[i], stream);
     }
     if (diagnostics->dropped_count != 0)
         (void)fprintf(stream, "and %zu more findings that are not shown\n",

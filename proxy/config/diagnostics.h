@@ -22,6 +22,7 @@ struct diagnostic {
     uint32_t column;   // from 1; 0 likewise
     char message[512]; // what was found and what was expected
     char hint[256];    // what to do; "" when the message says it all
+    bool is_remark;    // a note that no summary has
 };
 
 enum { DIAGNOSTICS_MAX = 50 }; // further ones are counted, not kept
@@ -68,6 +69,9 @@ void diagnostic_format(const struct diagnostic *diagnostic, char *out, size_t ca
 
 // diagnostics_print writes the findings of at least this severity to `stream`, one below the other.
 void diagnostics_print(const struct diagnostics *diagnostics, FILE *stream, enum severity least);
+
+// diagnostics_print_remarks writes the notes that no summary has, likewise.
+void diagnostics_print_remarks(const struct diagnostics *diagnostics, FILE *stream);
 
 // diagnostics_append_json adds the findings of at least this severity to the JSON object under construction in `out`,
 // as the member `findings`.

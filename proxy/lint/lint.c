@@ -24,6 +24,7 @@ enum err lint_policy(const struct snapshot *snapshot, struct diagnostics *diagno
             "wildcards are not compared with the list of public suffixes: it is not on this machine (Debian: apt-get install publicsuffix)");
     lint_clients(&lint);
     lint_rules(&lint);
+    lint_inner(&lint);
     lint_start(&lint);
     if (lint.budget.left == 0 || lint.listing.left == 0)
         lint_find(&lint, SEVERITY_NOTE, NULL,

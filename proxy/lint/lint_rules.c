@@ -1,9 +1,11 @@
-// Checks every list of rules: rules that are redundant or unreachable, wildcards under public suffixes, special ranges
-// that are opened, denials that a literal address bypasses.
+// Checks every list of rules: rules that are redundant or unreachable, wildcards under which anybody can have a name,
+// special ranges that are opened, denials that a literal address bypasses.
 #include <libpsl.h>
 
 #include "auth/rule_fit.h"
+#include "proxy/lint/fronts.h"
 #include "proxy/lint/parts.h"
+#include "proxy/lint/rule_names.h"
 #include "proxy/net/host_table.h"
 
 // A special range opened as wide as this, or wider, is a warning; narrower it is a note.
@@ -16,7 +18,16 @@ struct rule_list {
     const struct node *node; // the list, or NULL
 };
 
-// look_for_shadows finds rules that other rules of the same list make redundant. Of two equal rules the later one is.
+static bool is_same_inner(const struct inner *a, const struct inner *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return a->tls == b->tls && a->names == b->names && a->plain == b->plain &&
+           a->denies_ech == b->denies_ech;
+}
+
+// look_for_shadows finds rules that other rules of the same list make redundant. Of two equal rules the later one is. A
+// narrower rule that comes first decides what its tunnels may carry.
 static void look_for_shadows(struct lint *lint, const struct rule_list *list,
                              bool (*covers)(const struct rule *, const struct rule *,
                                             struct budget *))
@@ -25,13 +36,17 @@ static void look_for_shadows(struct lint *lint, const struct rule_list *list,
         const struct rule *rule = &list->rules[i];
         for (size_t j = 0; j < list->count && lint->budget.left > 0; j++) {
             const struct rule *other = &list->rules[j];
-            if (i == j || !covers(other, rule, &lint->budget) ||
+            const bool is_same = is_same_inner(rule->inner, other->inner);
+            if (i == j || (j > i && !is_same) || !covers(other, rule, &lint->budget) ||
                 (j > i && covers(rule, other, &lint->budget)))
                 continue;
             lint_find(lint, SEVERITY_WARNING, places_item(list->node, i),
-                      "rule `%s` adds nothing: `%s` says all of it"
-                      "\nremove it, or narrow the other one",
-                      rule->name, other->name);
+                      "rule `%s` adds nothing: `%s` says all of it%s"
+                      "\n%s",
+                      rule->name, other->name,
+                      is_same ? "" : ", and comes first, so that its `inner` holds",
+                      is_same ? "remove it, or narrow the other one"
+                              : "put the narrower rule first");
             break;
         }
     }
@@ -71,27 +86,6 @@ static void look_for_bypasses(struct lint *lint, const struct rule_list *deny,
     }
 }
 
-// name_walk is a walk through the names of a rule.
-struct name_walk {
-    size_t set;
-    size_t cursor;
-    struct host_record record; // the name that it is at
-};
-
-// next_name goes on to the next name. False after the last, and when the budget is used up.
-static bool next_name(struct lint *lint, const struct rule *rule, struct name_walk *walk)
-{
-    while (lint->listing.left > 0 && walk->set < rule->hosts.count) {
-        if (host_set_next(rule->hosts.items[walk->set], &walk->cursor, &walk->record)) {
-            lint->listing.left--;
-            return true;
-        }
-        walk->set++;
-        walk->cursor = 0;
-    }
-    return false;
-}
-
 static bool is_public_suffix(const struct lint *lint, struct slice name)
 {
     char text[HOSTNAME_MAX_LEN + 1];
@@ -99,18 +93,29 @@ static bool is_public_suffix(const struct lint *lint, struct slice name)
            psl_is_public_suffix2(lint->suffixes, text, PSL_TYPE_ANY | PSL_TYPE_NO_STAR_RULE) == 1;
 }
 
-// look_for_suffixes finds wildcards under which anybody may register a name. A last label that is not on the list does
-// not count: `internal` belongs to the operator of that DNS.
-static void look_for_suffixes(struct lint *lint, const struct rule *rule, const struct node *node)
+// commons_of tells what makes names under this one free for all; NULL: it belongs to somebody. A last label that is not
+// on the list does not count: `internal` belongs to the operator of that DNS.
+static const char *commons_of(const struct lint *lint, struct slice name)
+{
+    if (is_public_suffix(lint, name))
+        return "a public suffix";
+    return front_is_shared(name) ? "a front that many share" : NULL;
+}
+
+// look_for_commons finds wildcards under which anybody may have a name.
+static void look_for_commons(struct lint *lint, const struct rule *rule, const struct node *node)
 {
     struct name_walk walk = {0};
-    while (next_name(lint, rule, &walk)) {
+    while (rule_names_next(lint, rule, &walk)) {
         const struct slice name = walk.record.name;
-        if (walk.record.kind == HOST_PATTERN_SUFFIX && is_public_suffix(lint, name))
-            lint_find(lint, SEVERITY_WARNING, node,
-                      "rule `%s`: anybody can have a name under `*.%.*s`, which is a public suffix"
-                      "\nname the intended domains",
-                      rule->name, (int)name.len, (const char *)name.data);
+        const char *commons =
+            walk.record.kind == HOST_PATTERN_SUFFIX ? commons_of(lint, name) : NULL;
+        if (commons != NULL)
+            lint_find(
+                lint, SEVERITY_WARNING, node,
+                "rule `%s`: anybody can have a name under `*.%.*s`, which is %s"
+                "\nname the intended hosts: `inner` holds a tunnel to such a wildcard to next to nothing",
+                rule->name, (int)name.len, (const char *)name.data, commons);
     }
 }
 
@@ -132,7 +137,7 @@ static void look_for_unreachable_names(struct lint *lint, const struct rule *rul
                                        const struct node *node)
 {
     struct name_walk walk = {0};
-    while (next_name(lint, rule, &walk)) {
+    while (rule_names_next(lint, rule, &walk)) {
         size_t count = 0;
         char address[IP_TEXT_CAP];
         const struct slice name = walk.record.name;
@@ -269,7 +274,7 @@ void lint_rules(struct lint *lint)
         look_for_bypasses(lint, &for_all, &allow);
         for (size_t j = 0; j < allow.count; j++) {
             const struct node *node = places_item(allow.node, j);
-            look_for_suffixes(lint, &allow.rules[j], node);
+            look_for_commons(lint, &allow.rules[j], node);
             look_for_special(lint, &allow.rules[j], node);
             look_for_unreachable(lint, &allow.rules[j], node);
         }

@@ -6,6 +6,9 @@
 // lint_clients checks which clients and entries of `match` can ever match.
 void lint_clients(struct lint *lint);
 
+// lint_inner checks what is written about the inside of tunnels, and what is not.
+void lint_inner(struct lint *lint);
+
 // lint_start checks what `serve` would find on this machine. Errors are findings that would end it.
 void lint_start(struct lint *lint);
 

@@ -206,6 +206,18 @@ def test_what_is_no_configuration_at_all_has_a_hint(gate):
     assert result.returncode == 3 and "begins with `version: 1`" in result.stderr
 
 
+def test_a_first_config_observes_and_an_older_one_has_a_note_that_people_see(gate):
+    note = "nobody looks at the name inside the tunnels of client `demo`"
+    assert note not in check(gate).stdout
+    change(gate, "    inner: {tls: observe}\n", "")
+    result = check(gate, "--strict")
+    assert result.returncode == 0 and not result.stderr
+    assert result.stdout.count(note) == 1 and "hint: write `inner: {tls: observe}`" in result.stdout
+    assert [one for one in findings(gate, "note") if note in one]
+    change(gate, "    allow:\n", "    inner: {tls: any}\n    allow:\n")
+    assert note not in check(gate).stdout
+
+
 def test_check_by_root_says_so(gate):
     assert os.geteuid() == 0
     assert "looked at as user 0 (root)" in check(gate).stdout

@@ -12,7 +12,7 @@ from support.proxy import run
 def findings(pki, tmp_path):
     """Checks a configuration with these clients; gives the severity, line and text of each finding."""
 
-    def check(*clients, status=0, options=(), **changes):
+    def check(*clients, status=0, options=(), tells_silence=False, **changes):
         config = configs.base_config(pki, "127.0.0.1:53")
         config = configs.merge(config, {"clients": list(clients), **changes})
         path = tmp_path / "sallyport.yaml"
@@ -31,6 +31,7 @@ def findings(pki, tmp_path):
             (one["severity"], one["line"] - first, one["message"])
             for one in found
             if not any(words in one["message"] for words in ("no `crl`", "days", "checked as root"))
+            and ("the name inside the tunnels" not in one["message"] or tells_silence)
         ]
 
     return check
@@ -145,6 +146,13 @@ def test_rules_that_each_say_something_are_left_alone(findings, one, other):
     assert not [found for found in findings(client(one, other)) if ADDS_NOTHING in found[2]]
 
 
+def test_a_rule_whose_inner_counts_because_it_comes_first_is_left_alone(findings):
+    narrow = {"hosts": ["a.example"], "inner": {"tls": "require"}}
+    assert not findings(client(narrow, {"hosts": ["*.example"], "inner": {"tls": "any"}}))
+    found = findings(client({"hosts": ["*.example"], "inner": {"tls": "any"}}, narrow))
+    assert any("`one.allow[1]` adds nothing" in text and "comes first" in text for _, _, text in found)
+
+
 def test_of_two_rules_that_are_alike_one_is_found(findings):
     rule = {"hosts": ["a.example"]}
     (found,) = findings(client(rule, dict(rule)))
@@ -207,6 +215,151 @@ def test_a_deny_of_names_that_a_written_address_walks_round_is_found(findings):
     walker["deny"] = [{"hosts": ["a.example"]}, {"addresses": ["203.0.113.7/32"]}]
     walker["allow"] = [{"hosts": ["*"]}]
     assert not any("a client that knows the address" in text for _, _, text in findings(walker))
+
+
+# -- what is inside tunnels -----------------------------------------------------------------------
+
+HOST = {"hosts": ["a.example"]}
+
+
+def inner(**words):
+    return {"inner": words}
+
+
+def silent(findings, *clients):
+    return [one for one in findings(*clients, tells_silence=True) if "the name inside the tunnels" in one[2]]
+
+
+def test_a_config_that_says_nothing_of_tunnels_has_one_note_for_all_its_clients(findings):
+    clients = [client(HOST, name=f"c{i}", match=[{"cn": f"c{i}"}]) for i in range(9)]
+    clients[3] |= inner(tls="observe")
+    (found,) = silent(findings, *clients)
+    assert found[:2] == ("note", 0)
+    assert "tunnels of clients `c0`, `c1`, `c2`, `c4`, `c5` and 3 more" in found[2]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        client(HOST, **inner(tls="any")),
+        client(HOST, **inner(tls="observe")),
+        client(HOST, **inner(tls="require")),
+        client({**HOST, **inner(tls="any")}),
+        client(),
+    ],
+)
+def test_a_client_that_says_what_its_tunnels_may_carry_is_no_finding(findings, one):
+    assert not silent(findings, one)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        client({**HOST, **inner(tls="require")}, {"hosts": ["b.example"]}),
+        client({**HOST, **inner(tls="require")}, mode="report"),
+        client(mode="open"),
+    ],
+)
+def test_a_client_that_says_it_of_some_of_its_tunnels_is_found(findings, one):
+    assert len(silent(findings, one)) == 1
+
+
+@pytest.mark.parametrize(
+    ("suffix", "words"),
+    [
+        ("cloudfront.net", "is a public suffix"),
+        ("akamaized.net", "is a"),
+        ("s3.eu-west-1.amazonaws.com", "is a"),
+        ("amazonaws.com", "is a front that many share"),
+        ("azure.com", "is a front that many share"),
+        ("global.fastly.net", "is a front that many share"),
+    ],
+)
+@pytest.mark.parametrize("tls", ["any", "require"])
+def test_a_wildcard_of_a_front_is_found_whatever_is_asked_of_the_name(findings, suffix, words, tls):
+    (found,) = findings(client({"hosts": [f"*.{suffix}"], **inner(tls=tls)}))
+    assert found[0] == "warning" and f"`*.{suffix}`, which {words}" in found[2]
+
+
+@pytest.mark.parametrize("host", ["d1.cloudfront.net", "*.mine.workers.dev", "*.notfastly.net", "*.example.net"])
+def test_a_name_that_somebody_has_at_a_front_is_no_finding(findings, host):
+    assert not findings(client({"hosts": [host], **inner(tls="require")}))
+
+
+@pytest.mark.parametrize(
+    ("ports", "words"),
+    [
+        ([22], "port 22 with `inner_timeout`: in SSH the server speaks first"),
+        ([443, 587], "port 587 with `inner_timeout`: in SMTP"),
+        (["3306-3306"], "port 3306 with `inner_timeout`: in MySQL"),
+        ([5432], "port 5432 with `inner_not_tls`: in PostgreSQL TLS does not come first"),
+    ],
+)
+def test_a_port_of_a_protocol_that_require_always_ends_is_found(findings, ports, words):
+    rule = {**HOST, "ports": ports}
+    for one in (client(rule, **inner(tls="require")), client({**rule, **inner(tls="require")})):
+        (found,) = findings(one)
+        assert found[:2] == ("warning", 0) and words in found[2]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {**HOST, "ports": [22], **inner(tls="any")},
+        {**HOST, "ports": ["1-1023"]},
+        {**HOST, "ports": [8443]},
+        HOST,
+    ],
+)
+def test_a_port_that_require_can_be_held_to_is_no_finding(findings, rule):
+    assert not findings(client(rule, {"hosts": ["b.example"], "ports": [993]}, **inner(tls="require")))
+
+
+@pytest.mark.parametrize(
+    ("words", "is_found"),
+    [
+        ({"tls": "observe", "plain": "deny"}, True),
+        ({"tls": "require", "plain": "deny"}, True),
+        ({"tls": "require"}, True),
+        ({"tls": "require", "plain": "check"}, False),
+        ({"tls": "observe"}, False),
+    ],
+)
+def test_a_rule_for_port_80_whose_tunnels_may_not_carry_http_is_a_note(findings, words, is_found):
+    found = findings(client({**HOST, "ports": [80, 443], "inner": words}))
+    assert [one[0] for one in found] == ["note"] * is_found
+    assert not is_found or "names port 80" in found[0][2]
+
+
+def test_ech_deny_is_said_once_to_refuse_browsers(findings):
+    words = inner(tls="require", ech="deny")
+    (found,) = findings(client(HOST, {"hosts": ["b.example"], **words}, **words))
+    assert found[0] == "note" and "`one`, `one.allow[1]` refuses Chromium and Firefox" in found[2]
+    assert not findings(client(HOST, **inner(tls="require", ech="allow")))
+
+
+def test_addresses_whose_tunnels_need_a_name_that_no_rule_has_are_found(findings):
+    rule = {"addresses": ["93.184.216.34/32"]}
+    (found,) = findings(client(rule, **inner(tls="require")))
+    assert found[0] == "warning" and "none has `hosts`" in found[2]
+    assert not findings(client(rule, HOST, **inner(tls="require")))
+    assert not findings(client(rule, **inner(tls="require", names="any")))
+    assert not findings(client(rule, **inner(tls="observe")))
+
+
+def test_an_inner_that_never_counts_is_found(findings):
+    own = {**HOST, **inner(tls="require")}
+    (found,) = findings(client(own, **inner(tls="observe")))
+    assert found[0] == "warning" and "`inner` of client `one` never counts" in found[2]
+    assert not findings(client(own, {"hosts": ["b.example"]}, **inner(tls="observe")))
+    assert not any("never counts" in one[2] for one in findings(client(own, mode="open", **inner(tls="observe"))))
+
+
+def test_a_timeout_for_first_flights_that_nothing_waits_for_is_found(findings):
+    timeouts = {"timeouts": {"inner": "2s"}}
+    (found,) = findings(client(HOST, **inner(tls="observe")), **timeouts)
+    assert found[0] == "warning" and "`timeouts.inner` never counts" in found[2]
+    assert not findings(client({**HOST, **inner(tls="require")}), **timeouts)
 
 
 # -- clients --------------------------------------------------------------------------------------
