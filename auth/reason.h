@@ -17,6 +17,7 @@
     X(REASON_TOO_LONG_LIVED, "too_long_lived")                                                     \
     X(REASON_CHAIN_TOO_LONG, "chain_too_long")                                                     \
     X(REASON_NAME_CONSTRAINT, "name_constraint")                                                   \
+    X(REASON_WRONG_TRUST_DOMAIN, "wrong_trust_domain")                                             \
     X(REASON_DENIED_CERTIFICATE, "denied_certificate")                                             \
     X(REASON_REVOKED, "revoked")                                                                   \
     X(REASON_CRL_MISSING, "crl_missing")                                                           \

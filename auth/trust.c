@@ -5,13 +5,34 @@
 #include <openssl/err.h>
 #include <openssl/pool.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "auth/chain.h"
+#include "auth/spiffe_id.h"
 #include "auth/trust_internal.h"
 
 _Static_assert(TRUST_MAX_DEPTH + 2 == CHAIN_MAX_PATH,
                "a path holds a leaf, an anchor, and what may be between");
+
+// bind_domain binds the profile to the trust domain of its options.
+static enum err bind_domain(struct trust *trust)
+{
+    static const char format[] =
+        "the certificate's SPIFFE ID is not a well-formed one of the trust "
+        "domain %s, which the profile is bound to (`spiffe`)";
+    const char *domain = trust->options.trust_domain;
+    if (domain == NULL)
+        return ERR_OK;
+    const size_t cap = sizeof format + strlen(domain);
+    trust->trust_domain = strdup(domain);
+    trust->options.trust_domain = trust->trust_domain;
+    trust->domain_detail = malloc(cap);
+    if (trust->trust_domain == NULL || trust->domain_detail == NULL)
+        return ERR_MEMORY;
+    (void)snprintf(trust->domain_detail, cap, format, domain);
+    return ERR_OK;
+}
 
 // create makes a profile with these certificates, of which it takes the reference, also on an error.
 static enum err create(const struct trust_options *options, struct ca_set *cas, struct trust **out)
@@ -34,7 +55,7 @@ static enum err create(const struct trust_options *options, struct ca_set *cas, 
     trust->dropped = sk_X509_new_null();
     trust->cas = cas;
     if (trust->name == NULL || trust->anchors == NULL || trust->left_out == NULL ||
-        trust->dropped == NULL || cas == NULL) {
+        trust->dropped == NULL || cas == NULL || bind_domain(trust) != ERR_OK) {
         trust_destroy(trust);
         return ERR_MEMORY;
     }
@@ -119,6 +140,8 @@ void trust_destroy(struct trust *trust)
     ca_set_unref(trust->cas);
     revocation_deinit(&trust->revocation);
     free(trust->name);
+    free(trust->trust_domain);
+    free(trust->domain_detail);
     free(trust);
 }
 
@@ -239,6 +262,11 @@ uint32_t trust_usages(const struct trust *trust)
     return trust->options.usages;
 }
 
+const char *trust_domain(const struct trust *trust)
+{
+    return trust->trust_domain;
+}
+
 const char *trust_name(const struct trust *trust)
 {
     return trust->name;
@@ -343,6 +371,15 @@ static enum err refuse(enum reason reason, const char *detail, struct trust_verd
     return reason == REASON_NO_MEMORY ? ERR_MEMORY : ERR_DENIED;
 }
 
+enum reason trust_judge_names(const struct trust *trust, const struct identity *identity,
+                              const char **out_detail)
+{
+    const bool fits = trust->trust_domain == NULL ||
+                      spiffe_names_fit_domain(identity, slice_of_string(trust->trust_domain));
+    *out_detail = fits ? "" : trust->domain_detail;
+    return fits ? REASON_NONE : REASON_WRONG_TRUST_DOMAIN;
+}
+
 // accept takes the identity of a chain that was found good.
 static enum err accept(const struct trust *trust, X509 *leaf, struct chain_finding *finding,
                        struct trust_verdict *out)
@@ -368,6 +405,12 @@ static enum err accept(const struct trust *trust, X509 *leaf, struct chain_findi
                                   : "a name of the client's certificate is malformed (RFC 5280 "
                                     "4.2.1.6)",
                       out);
+    }
+    const char *detail = NULL;
+    const enum reason reason = trust_judge_names(trust, identity, &detail);
+    if (reason != REASON_NONE) {
+        identity_destroy(identity);
+        return refuse(reason, detail, out);
     }
     finding->record->is_strict = finding->record->is_strict && !is_malformed;
     identity->record = finding->record;

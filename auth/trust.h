@@ -150,6 +150,9 @@ const char *trust_lost_crl(const struct trust *trust, const struct trust *old, s
 
 const char *trust_name(const struct trust *trust);
 
+// trust_domain gives the trust domain that SPIFFE IDs must be of; NULL: of any.
+const char *trust_domain(const struct trust *trust);
+
 // trust_finished_s gives the time for which trust_finish was told to finish it, Unix seconds.
 int64_t trust_finished_s(const struct trust *trust);
 
@@ -163,7 +166,7 @@ STACK_OF(CRYPTO_BUFFER) *trust_client_ca_names(const struct trust *trust) MUST_U
 // NULL).
 struct trust_verdict {
     enum reason reason;         // REASON_NONE when accepted
-    const char *detail;         // static memory; "" when accepted
+    const char *detail;         // static memory, or the profile's; "" when accepted
     struct identity *identity;  // owned by the caller; NULL unless accepted
     struct identity *presented; // owned by the caller; NULL when accepted or unreadable
     int64_t not_after_s;        // the earliest of the chain, Unix seconds
@@ -186,7 +189,7 @@ enum err trust_check_size(const STACK_OF(CRYPTO_BUFFER) *chain, size_t max_bytes
 // When several things are wrong, the reason is the first of: no_certificate, work_limit (size),
 // bad_certificate (cannot be read); unknown_ca, missing_intermediate; chain_too_long; weak_key;
 // bad_purpose and bad_certificate (extensions), bad_signature, not_yet_valid and expired,
-// name_constraint; too_long_lived; denied_certificate, revoked, crl_missing, crl_expired. With
+// name_constraint; too_long_lived; denied_certificate, revoked, crl_missing, crl_expired; wrong_trust_domain. With
 // `is_strict` bad_certificate comes before these four. A CA of the same name as an anchor's, but another key, is
 // unknown_ca where the key identifiers tell, and bad_signature where there are none.
 // missing_intermediate is a strong hint: the issuer's name is an anchor's but for the CN, or the
@@ -195,18 +198,23 @@ enum err trust_check_size(const STACK_OF(CRYPTO_BUFFER) *chain, size_t max_bytes
 enum err trust_verify(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *chain,
                       int64_t now_s, struct trust_verdict *out) MUST_USE;
 
-// trust_recheck judges a chain again that trust_verify accepted, by its record (identity_record of
-// the verdict's identity): REASON_NONE, or why it would be refused today. `trust` may be another
+// trust_judge_names tells whether a profile that is bound to a trust domain accepts the names of `identity`, verified or
+// only claimed: REASON_NONE, or REASON_WRONG_TRUST_DOMAIN with a sentence of the profile's in `*out_detail`.
+// trust_verify and trust_recheck ask it.
+enum reason trust_judge_names(const struct trust *trust, const struct identity *identity,
+                              const char **out_detail);
+
+// trust_recheck judges a chain again that trust_verify accepted, by the verdict's identity: REASON_NONE, or why it would be refused today. `trust` may be another
 // profile than then, such as that of a newer snapshot. No memory is taken, and no signature is checked
 // but, once for all, that of a list that waits for its issuer; a few microseconds. Looked at are: the anchor is still one (unknown_ca), max_depth
 // (chain_too_long), usages (bad_purpose), not_yet_valid, expired, too_long_lived, strict (bad_certificate),
-// denied_certificate, revoked, crl_missing, crl_expired, in this order; but where the anchor is gone,
+// wrong_trust_domain, denied_certificate, revoked, crl_missing, crl_expired, in this order; but where the anchor is gone,
 // denied_certificate and revoked come before unknown_ca. `*out_detail` is one sentence in static
-// memory, "" when good.
+// memory or the profile's, "" when good.
 //
 // For resumption and new requests every reason counts. For live tunnels crl_missing and crl_expired
 // do not: these say that nobody knows, not that trust was taken away. An anchor counts by its
 // certificate: one that was issued again under the same key is another, and a full handshake may
 // succeed where this says unknown_ca. Helpers that were taken out do not matter.
-enum reason trust_recheck(const struct trust *trust, const struct chain_record *record,
-                          int64_t now_s, const char **out_detail);
+enum reason trust_recheck(const struct trust *trust, const struct identity *identity, int64_t now_s,
+                          const char **out_detail);

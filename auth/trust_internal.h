@@ -8,7 +8,9 @@
 
 struct trust {
     char *name;                   // owned
-    struct trust_options options; // its name is the one above
+    char *trust_domain;           // owned; NULL: SPIFFE IDs may be of any
+    char *domain_detail;          // owned; the sentence of wrong_trust_domain; NULL likewise
+    struct trust_options options; // its name and trust domain are those above
     struct ca_set *cas;           // ref; shared with revisions
     STACK_OF(X509) *anchors;  // owned; those valid at finished_s; the certificates are the set's
     STACK_OF(X509) *left_out; // owned; the anchors that were not; likewise

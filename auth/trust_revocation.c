@@ -233,9 +233,10 @@ static enum reason because(enum reason reason, const char *detail, const char **
     return reason;
 }
 
-enum reason trust_recheck(const struct trust *trust, const struct chain_record *record,
-                          int64_t now_s, const char **out_detail)
+enum reason trust_recheck(const struct trust *trust, const struct identity *identity, int64_t now_s,
+                          const char **out_detail)
 {
+    const struct chain_record *record = identity->record;
     ASSERT(trust->is_finished && record->count >= 1);
     if (!has_anchor(trust, record->links[record->count - 1].sha256)) {
         struct trust_options options = trust->options;
@@ -268,5 +269,9 @@ enum reason trust_recheck(const struct trust *trust, const struct chain_record *
     if (trust->options.is_strict && !record->is_strict)
         return because(REASON_BAD_CERTIFICATE,
                        "a certificate of the chain is against the letter of RFC 5280", out_detail);
+    // Before the lists: a live tunnel goes on without them, but not under another trust domain.
+    const enum reason reason = trust_judge_names(trust, identity, out_detail);
+    if (reason != REASON_NONE)
+        return reason;
     return revocation_judge(&trust->revocation, record, now_s, &trust->options, out_detail);
 }

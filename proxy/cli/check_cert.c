@@ -10,6 +10,7 @@
 #include "auth/chain_record.h"
 #include "auth/ipaddr.h"
 #include "auth/pem.h"
+#include "auth/spiffe_id.h"
 #include "auth/trust.h"
 #include "proxy/cli/fields.h"
 #include "proxy/cli/options.h"
@@ -26,7 +27,7 @@ enum {
 static const char USAGE[] =
     "usage: sallyport check-cert --ca FILE --chain FILE [--crl FILE] [--at EPOCH]\n"
     "                            [--peer KIND:VALUE] [--max-depth N] [--max-chain SIZE]\n"
-    "                            [--strict]\n"
+    "                            [--spiffe DOMAIN] [--strict]\n"
     "\n"
     "Would a listener accept this client certificate? Prints one JSON object on one line.\n"
     "\n"
@@ -37,6 +38,7 @@ static const char USAGE[] =
     "  --peer KIND:VALUE  dns:, email:, ip: or uri: that the leaf must have, exactly\n"
     "  --max-depth N      intermediates between leaf and anchor (default: 3, at most 8)\n"
     "  --max-chain SIZE   bytes of certificates (default: 16KiB, at most 64KiB), as a listener's max_chain\n"
+    "  --spiffe DOMAIN    the trust domain that a SPIFFE ID must be of, as `spiffe` of a trust profile\n"
     "  --strict           RFC 5280 to the letter\n"
     "  --json             changes nothing: it is JSON\n"
     "  --help             this text\n"
@@ -46,7 +48,8 @@ static const char USAGE[] =
 struct arguments {
     const char *ca_path;
     const char *chain_path;
-    const char *crl_path; // NULL without
+    const char *crl_path;     // NULL without
+    const char *trust_domain; // NULL without
     int64_t at_s;
     int64_t max_depth;
     uint32_t max_chain;
@@ -129,6 +132,7 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
         {"peer", .take = take_peer, .arg = out},
         {"max-depth", .number = &out->max_depth, .max = UINT32_MAX},
         {"max-chain", .take = take_max_chain, .arg = out},
+        {"spiffe", .text = &out->trust_domain},
         {"strict", .flag = &out->is_strict},
         {"json", .flag = &is_json},
         {.name = NULL},
@@ -137,6 +141,11 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
     const struct cli_line line = cli_read(&syntax, argc, argv);
     if (!line.is_over && (out->ca_path == NULL || out->chain_path == NULL))
         return cli_end(cli_fail_usage("check-cert", "--ca and --chain are needed"));
+    if (!line.is_over && out->trust_domain != NULL &&
+        !spiffe_domain_is_valid(slice_of_string(out->trust_domain)))
+        return cli_end(cli_fail_usage(
+            "check-cert", "--spiffe: a trust domain has 1 to 255 of a-z 0-9 . _ -, such as "
+                          "example.org"));
     return line;
 }
 
@@ -169,6 +178,7 @@ static enum err anchors_add(const struct arguments *arguments, const struct inpu
     const uint32_t max_depth =
         arguments->max_depth > TRUST_MAX_DEPTH ? TRUST_MAX_DEPTH : (uint32_t)arguments->max_depth;
     const struct trust_options options = {.name = "check-cert",
+                                          .trust_domain = arguments->trust_domain,
                                           .max_depth = max_depth,
                                           .is_strict = arguments->is_strict,
                                           .trusts_every_ca = true};

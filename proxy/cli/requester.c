@@ -41,6 +41,14 @@ static void summarise(struct requester *requester, const char *how)
     text_append_format(&text, " (trust %s)", requester->identity->trust_name);
 }
 
+static void refuse(struct requester *requester, enum reason reason, const char *detail,
+                   const struct trust *trust)
+{
+    requester->is_refused = true;
+    (void)snprintf(requester->refusal, sizeof requester->refusal, "%s: %s (trust %s)",
+                   reason_name(reason), detail, trust_name(trust));
+}
+
 // ---- a certificate ------------------------------------------------------------------------------
 
 static enum err chain_read(const char *path, STACK_OF(CRYPTO_BUFFER) *chain, struct errinfo *info)
@@ -67,9 +75,7 @@ static enum err judge(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) *
         summarise(out, "a certificate that is good today");
         return ERR_OK;
     }
-    out->is_refused = true;
-    (void)snprintf(out->refusal, sizeof out->refusal, "%s: %s (trust %s)",
-                   reason_name(verdict.reason), verdict.detail, trust_name(trust));
+    refuse(out, verdict.reason, verdict.detail, trust);
     return ERR_OK;
 }
 
@@ -182,6 +188,12 @@ static enum err load_claims(const struct requester_options *options, const struc
                                is_url ? options->claims[i] : "", is_url ? "`?" : "");
     }
     TRY(claim_to_identity(&claimed.claim, &out->identity, info));
+    const char *detail = "";
+    const enum reason reason = trust_judge_names(trust, out->identity, &detail);
+    if (reason != REASON_NONE) {
+        refuse(out, reason, detail, trust);
+        return ERR_OK;
+    }
     summarise(out, "somebody with what --as says");
     return ERR_OK;
 }

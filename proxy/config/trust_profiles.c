@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "auth/base/date.h"
+#include "auth/spiffe_id.h"
 #include "proxy/config/crls.h"
 #include "proxy/config/named_files.h"
 #include "proxy/config/validity.h"
@@ -27,6 +28,29 @@ struct profile {
 static const char *const expired_words[] = {"refuse", "keep", NULL};
 static const char *const scope_words[] = {"chain", "leaf", NULL};
 
+// domain_read reads the trust domain of a profile.
+static void domain_read(struct reader *reader, const struct node *node, const char *what,
+                        void *field)
+{
+    const char **out = field;
+    const struct slice scheme = SLICE_LITERAL("spiffe://");
+    struct slice text = {0};
+    if (!reader_text(reader, node, what, SPIFFE_ID_MAX, &text))
+        return;
+    if (slice_equal_ignore_case(slice_first(text, scheme.len), scheme))
+        reader_error(
+            reader, node,
+            "%s: expected the trust domain alone, not a SPIFFE ID"
+            "\nwrite what stands between `spiffe://` and the next `/`, such as example.org",
+            what);
+    else if (spiffe_domain_is_valid(text))
+        *out = reader_copy(reader, text);
+    else
+        (void)reader_refuse(reader, node, what,
+                            "no SPIFFE trust domain: it has 1 to 255 of a-z 0-9 . _ -",
+                            "write it in lower case, without port and path, such as example.org");
+}
+
 #define PROFILE(key, kind, field, ...) KEY_ROW(key, kind, struct profile, field, __VA_ARGS__)
 
 static const struct key profile_keys[] = {
@@ -41,6 +65,7 @@ static const struct key profile_keys[] = {
             .max = 36500 * DAY_MS),
     PROFILE("max_depth", KEY_NUMBER, options.max_depth, .max = TRUST_MAX_DEPTH,
             .fallback = TRUST_DEFAULT_MAX_DEPTH),
+    PROFILE("spiffe", KEY_READ, options.trust_domain, .read = domain_read),
     KEY_KNOWN("denied", KEY_OPTIONAL),
     KEY_KNOWN("purposes", KEY_OPTIONAL),
 };

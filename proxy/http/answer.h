@@ -13,7 +13,7 @@ struct answer {
     const char *rule;       // the rule that decided, or NULL
     const char *client;     // name of the client entry, or NULL
     const char *detail;     // a few words in static memory, or NULL
-    const char *help;       // a sentence for the body, in static memory, or NULL
+    const char *help;       // a sentence for the body, borrowed for the call, or NULL
     const char *id;         // 16 hex digits
     bool is_persistent;     // the connection goes on
     bool is_for_head;       // of a HEAD: no body follows, whatever Content-Length says

@@ -1,6 +1,7 @@
 // Checks the clients. The first client that matches is the client, so one that comes after a client that matches
 // everything is never reached.
 #include "auth/client_index.h"
+#include "auth/spiffe_id.h"
 #include "proxy/lint/parts.h"
 
 // find_earlier gives the first client that comes before `owner` and has an entry that covers `entry`, or NULL. An entry
@@ -29,6 +30,51 @@ static bool uses_trust(const struct snapshot *snapshot, const char *name)
     return false;
 }
 
+static const struct trust *find_trust(const struct snapshot *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->trust_count; i++) {
+        // An entry that names no profile is for the only one there is.
+        if (name == NULL || strcmp(trust_name(snapshot->trusts[i]), name) == 0)
+            return snapshot->trusts[i];
+    }
+    return NULL;
+}
+
+// asks_for_other_domain tells whether an entry with this `uri` fits no SPIFFE ID of the trust domain.
+static bool asks_for_other_domain(struct slice uri, const char *domain)
+{
+    struct slice found = {0};
+    const bool is_id = spiffe_id_parse(uri, &found);
+    return !slice_equal(found, slice_of_string(domain)) || (!is_id && !match_is_uri_pattern(uri));
+}
+
+// look_at_domain compares the SPIFFE ID of an entry with the trust domain of its profile; false: nobody fits.
+static bool look_at_domain(struct lint *lint, const struct client *owner, size_t number,
+                           const struct node *node)
+{
+    const struct match_entry *entry = &owner->matches[number];
+    const struct trust *trust = find_trust(lint->snapshot, entry->trust);
+    const struct slice uri = slice_of_string(entry->uri == NULL ? "" : entry->uri);
+    if (trust == NULL || !slice_starts_with(uri, SLICE_LITERAL("spiffe://")))
+        return true;
+    const char *domain = trust_domain(trust);
+    if (domain == NULL && lint->snapshot->trust_count > 1)
+        lint_find(
+            lint, SEVERITY_NOTE, node,
+            "match[%zu] of client `%s` names a SPIFFE ID, and the trust profile `%s` is bound to "
+            "no trust domain: its CAs may issue IDs of every domain"
+            "\nwrite `spiffe: DOMAIN` in the profile",
+            number, owner->name, trust_name(trust));
+    if (domain == NULL || !asks_for_other_domain(uri, domain))
+        return true;
+    lint_find(lint, SEVERITY_WARNING, node,
+              "match[%zu] of client `%s` never fits: `uri` is no SPIFFE ID of %s, which the trust "
+              "profile `%s` is bound to"
+              "\ncorrect the `uri` of the entry, or `spiffe` of the profile",
+              number, owner->name, domain, trust_name(trust));
+    return false;
+}
+
 // look_at_entry finds out whether anybody can ever fit this entry first; false: nobody.
 static bool look_at_entry(struct lint *lint, size_t client, size_t number)
 {
@@ -43,6 +89,8 @@ static bool look_at_entry(struct lint *lint, size_t client, size_t number)
                   number, owner->name, entry->trust);
         return false;
     }
+    if (!look_at_domain(lint, owner, number, node))
+        return false;
     const struct client *first = find_earlier(lint, owner, entry);
     if (first == NULL)
         return true;

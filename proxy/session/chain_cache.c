@@ -56,7 +56,7 @@ static bool is_still_good(const struct cached_chain *entry, int64_t now_s,
 {
     const struct chain_record *record = entry->identity->record;
     const char *detail = NULL;
-    if (trust_recheck(entry->trust, record, now_s, &detail) != REASON_NONE)
+    if (trust_recheck(entry->trust, entry->identity, now_s, &detail) != REASON_NONE)
         return false;
     *out = (struct trust_verdict){
         .reason = REASON_NONE,

@@ -60,6 +60,13 @@ static enum err judge_today(struct session *session, const STACK_OF(CRYPTO_BUFFE
     return ERR_DENIED;
 }
 
+// is_told_in_http tells whether the handshake is completed so that the client can read why it is refused. The holder of a
+// certificate of the right CA can always read it, as with no_client.
+static bool is_told_in_http(const struct session *session, enum reason reason)
+{
+    return session->peer.listener->refuses_in_http || reason == REASON_WRONG_TRUST_DOMAIN;
+}
+
 enum err session_on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
                            enum tls_alert *out_alert)
 {
@@ -76,7 +83,7 @@ enum err session_on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
     session->refusal.reason = verdict.reason;
     session->refusal.detail = verdict.detail;
     session->refusal.presented = verdict.presented;
-    if (session->peer.listener->refuses_in_http && error != ERR_MEMORY) {
+    if (is_told_in_http(session, verdict.reason) && error != ERR_MEMORY) {
         tls_stream_limit_tickets(session->peer.tls, 0);
         return ERR_OK; // finish_handshake looks at the refusal
     }
@@ -240,7 +247,11 @@ static void answer_refused(struct session *session)
     struct text text;
     text_init(&text, data, sizeof data);
     const struct answer answer = {
-        .status = 403, .reason = session->refusal.reason, .id = session->refusal.id};
+        .status = 403,
+        .reason = session->refusal.reason,
+        .help = session->refusal.detail,
+        .id = session->refusal.id,
+    };
     answer_format(&answer, &text);
     say(session->peer.stream, &text);
 }

@@ -68,7 +68,7 @@ static enum reason recheck_record(const struct peer *peer, const struct trust *t
         return REASON_NONE;
     if (strcmp(peer->identity->trust_name, trust_name(trust)) != 0)
         return REASON_UNKNOWN_CA;
-    return trust_recheck(trust, peer->identity->record, now_s, &detail);
+    return trust_recheck(trust, peer->identity, now_s, &detail);
 }
 
 // recheck_chain judges the shown certificates by `trust` as it is now. What was verified once needs no

@@ -22,9 +22,9 @@ enum session_step {
 
 // What is known of a handshake that is not to be served.
 struct session_refusal {
-    enum reason reason;         // REASON_NONE: not refused
-    char id[17];                // of the record about it
-    const char *detail;         // static memory; NULL: what TLS says about it
+    enum reason reason; // REASON_NONE: not refused
+    char id[17];        // of the record about it
+    const char *detail; // static memory, or the trust profile's; NULL: what TLS says about it
     struct identity *presented; // owned; of a certificate that could be read
 };
 

@@ -146,6 +146,9 @@ enum exam_step {
     X(CAUSE_WEAK_KEY, "weak_key", CLIENT, ACCEPTED, 502, "tls_alert_received",                                                               \
       "your key or signature is too weak",                                                                                                   \
       "use RSA of 2048 bits or more, P-256, P-384, P-521 or Ed25519, signed with SHA-256")                                                   \
+    X(CAUSE_WRONG_TRUST_DOMAIN, "wrong_trust_domain", CLIENT, ACCEPTED, 502, "tls_alert_received",                                           \
+      "your SPIFFE ID is of another trust domain",                                                                                           \
+      "use the certificate that your own trust domain has issued; the proxy's answer names the domain that it expects")                      \
     X(CAUSE_REFUSED, "refused", CLIENT, ACCEPTED, 502, "tls_alert_received",                                                                 \
       "the proxy refuses your certificate",                                                                                                  \
       "the proxy's audit log has the reason: event handshake_refused")                                                                       \

@@ -437,3 +437,40 @@ def test_many_clients_are_looked_at_in_bounded_work(findings):
     clients += [client({"hosts": ["a.example"]}, name="last", match=[{"cn": "c1500"}])]
     found = findings(*clients)
     assert any("`last` can never match" in text for _, _, text in found)
+
+
+# -- trust domains --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("uri", "is_found"),
+    [
+        ("spiffe://example.org/a", False),
+        ("spiffe://example.org/*", False),
+        ("spiffe://example.org/a/*", False),
+        ("https://example.net/a", False),
+        ("spiffe://example.net/a", True),
+        ("spiffe://example.net/*", True),
+        ("spiffe://example.org", True),
+        ("spiffe://example.org/a//b", True),
+        ("spiffe://example.org:443/*", True),
+    ],
+)
+def test_an_entry_for_another_trust_domain_is_found(findings, uri, is_found):
+    found = findings(client({"hosts": ["a.example"]}, match=[{"uri": uri}]), trust={"staff": {"spiffe": "example.org"}})
+    assert bool([one for one in found if "no SPIFFE ID of example.org" in one[2]]) == is_found, found
+    assert bool([one for one in found if "can never match" in one[2]]) == is_found, found
+
+
+def test_with_several_profiles_one_that_is_bound_to_no_trust_domain_is_noted(findings, pki):
+    listeners = configs.base_config(pki, "127.0.0.1:53")["listeners"]
+    other = {**listeners[0], "name": "other", "trust": "other"}
+    trust = {"staff": {"spiffe": "example.org"}, "other": {"ca": [str(pki.authority("Other CA").path)]}}
+    found = findings(
+        client({"hosts": ["a.example"]}, match=[{"uri": "spiffe://example.org/a", "trust": "staff"}]),
+        client({"hosts": ["a.example"]}, name="two", match=[{"uri": "spiffe://example.net/a", "trust": "other"}]),
+        listeners=[*listeners, other],
+        trust=trust,
+    )
+    [(severity, line, message)] = [one for one in found if "trust domain" in one[2]]
+    assert (severity, line) == ("note", 1) and "`other` is bound to no trust domain" in message

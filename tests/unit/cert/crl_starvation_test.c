@@ -110,13 +110,13 @@ static struct trust *make_trust(const struct files *files)
 
 // recheck_starving judges a record with this call failing, and again with memory: then it is revoked. False: the call
 // was never reached.
-static bool recheck_starving(const struct files *files, const struct chain_record *record,
+static bool recheck_starving(const struct files *files, const struct identity *identity,
                              size_t call, size_t *unknown)
 {
     struct trust *trust = make_trust(files);
     const char *detail = NULL;
     (void)starve(call);
-    const enum reason hungry = trust_recheck(trust, record, FORGE_NOW_S, &detail);
+    const enum reason hungry = trust_recheck(trust, identity, FORGE_NOW_S, &detail);
     const bool is_reached = starve(0) >= call;
     assert_int_equal(ERR_peek_error(), 0);
     assert_true(detail[0] != '\0');
@@ -124,7 +124,7 @@ static bool recheck_starving(const struct files *files, const struct chain_recor
     if (hungry != REASON_REVOKED)
         assert_int_equal(hungry, is_reached ? REASON_NO_MEMORY : REASON_REVOKED);
     *unknown += hungry == REASON_NO_MEMORY;
-    assert_int_equal(trust_recheck(trust, record, FORGE_NOW_S, &detail), REASON_REVOKED);
+    assert_int_equal(trust_recheck(trust, identity, FORGE_NOW_S, &detail), REASON_REVOKED);
     trust_destroy(trust);
     return is_reached;
 }
@@ -145,7 +145,7 @@ static void judge_starving(struct workshop *workshop, enum forge_key key, bool i
     trust_destroy(open);
     files.crl_count = 2;
     size_t unknown = 0;
-    for (size_t call = 1; recheck_starving(&files, verdict.identity->record, call, &unknown);)
+    for (size_t call = 1; recheck_starving(&files, verdict.identity, call, &unknown);)
         call++;
     assert_true(unknown > 0);
     identity_destroy(verdict.identity);

@@ -133,7 +133,7 @@ static enum reason reason_at(struct workshop *workshop, const struct pki *pki,
     struct trust *trust = make_trust(workshop, pki, profile);
     const char *detail = NULL;
     const enum reason reason = verify(trust, pki, now_s);
-    assert_int_equal(trust_recheck(trust, identity->record, now_s, &detail), reason);
+    assert_int_equal(trust_recheck(trust, identity, now_s, &detail), reason);
     assert_true((detail[0] == '\0') == (reason == REASON_NONE));
     trust_destroy(trust);
     identity_destroy(identity);
@@ -305,8 +305,7 @@ static void a_list_of_an_intermediate_counts_once_a_chain_brings_it(void **state
         const char *detail = NULL;
         // The record alone is enough, before and after a chain was seen.
         for (size_t k = 0; k < 2; k++) {
-            assert_int_equal(trust_recheck(trust, identity->record, FORGE_NOW_S, &detail),
-                             rows[i].reason);
+            assert_int_equal(trust_recheck(trust, identity, FORGE_NOW_S, &detail), rows[i].reason);
             assert_int_equal(verify(trust, &pki, FORGE_NOW_S), rows[i].reason);
         }
         assert_int_equal(trust_crl_at(trust, 0).state, TRUST_CRL_COUNTS);
@@ -551,8 +550,7 @@ static void judges_a_record_by_time_lifetime_depth_and_anchor(void **state)
     struct trust *trust = forge_trust(*state, &flat, LIST(pki.root), NULL);
     struct identity *identity = open_identity(*state, &pki);
     const char *detail = NULL;
-    assert_int_equal(trust_recheck(trust, identity->record, FORGE_NOW_S, &detail),
-                     REASON_CHAIN_TOO_LONG);
+    assert_int_equal(trust_recheck(trust, identity, FORGE_NOW_S, &detail), REASON_CHAIN_TOO_LONG);
     assert_int_equal(verify(trust, &pki, FORGE_NOW_S), REASON_CHAIN_TOO_LONG);
     identity_destroy(identity);
 }
@@ -578,8 +576,7 @@ static void tells_who_is_revoked_although_the_anchor_is_gone(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct trust *trust = make_trust(*state, &pki, &rows[i].profile);
         const char *detail = NULL;
-        assert_int_equal(trust_recheck(trust, identity->record, FORGE_NOW_S, &detail),
-                         rows[i].reason);
+        assert_int_equal(trust_recheck(trust, identity, FORGE_NOW_S, &detail), rows[i].reason);
         assert_true(detail[0] != '\0');
         trust_destroy(trust);
     }
@@ -595,7 +592,7 @@ static void an_anchor_that_became_a_helper_is_gone(void **state)
     struct trust_verdict verdict;
     const char *detail = NULL;
     assert_int_equal(trust_verify(below, pki.chain, FORGE_NOW_S, &verdict), ERR_OK);
-    assert_int_equal(trust_recheck(above, verdict.identity->record, FORGE_NOW_S, &detail),
+    assert_int_equal(trust_recheck(above, verdict.identity, FORGE_NOW_S, &detail),
                      REASON_UNKNOWN_CA);
     identity_destroy(verdict.identity);
 }
@@ -940,7 +937,7 @@ static void a_sloppy_record_is_refused_once_the_profile_is_strict(void **state)
 struct share {
     const struct trust *trust;
     const struct pki *pki;
-    const struct chain_record *record;
+    const struct identity *identity;
     bool is_good;
 };
 
@@ -955,7 +952,7 @@ static void *judge_share(void *argument)
             trust_verify(share->trust, share->pki->chain, FORGE_NOW_S, &verdict) == ERR_DENIED;
         share->is_good &= verdict.reason == REASON_REVOKED;
         share->is_good &=
-            trust_recheck(share->trust, share->record, FORGE_NOW_S, &detail) == REASON_REVOKED;
+            trust_recheck(share->trust, share->identity, FORGE_NOW_S, &detail) == REASON_REVOKED;
         identity_destroy(verdict.presented);
     }
     return NULL;
@@ -968,7 +965,7 @@ static void judge_on_many_threads(const struct pki *pki, struct trust *trust,
     struct share shares[4];
     pthread_t threads[4];
     for (size_t i = 0; i < 4; i++) {
-        shares[i] = (struct share){.trust = trust, .pki = pki, .record = identity->record};
+        shares[i] = (struct share){.trust = trust, .pki = pki, .identity = identity};
         assert_int_equal(pthread_create(&threads[i], NULL, judge_share, &shares[i]), 0);
     }
     for (size_t i = 0; i < 4; i++) {

@@ -15,6 +15,7 @@
 
 #include "auth/trust.h"
 #include "tests/unit/cert/forge.h"
+#include "tests/unit/cert/forge_crl.h"
 
 static const struct trust_options OPTIONS = {.name = "staff", .max_depth = TRUST_DEFAULT_MAX_DEPTH};
 
@@ -481,9 +482,9 @@ static void a_profile_that_takes_fewer_usages_refuses_whom_it_took(void **state)
     const char *detail = NULL;
     assert_int_equal(trust_verify(wide, forge_chain(workshop, LIST(server)), FORGE_NOW_S, &verdict),
                      ERR_OK);
-    const struct chain_record *record = verdict.identity->record;
-    assert_int_equal(trust_recheck(wide, record, FORGE_NOW_S, &detail), REASON_NONE);
-    assert_int_equal(trust_recheck(narrow, record, FORGE_NOW_S, &detail), REASON_BAD_PURPOSE);
+    const struct identity *identity = verdict.identity;
+    assert_int_equal(trust_recheck(wide, identity, FORGE_NOW_S, &detail), REASON_NONE);
+    assert_int_equal(trust_recheck(narrow, identity, FORGE_NOW_S, &detail), REASON_BAD_PURPOSE);
     identity_destroy(verdict.identity);
 }
 
@@ -710,6 +711,74 @@ static void applies_name_constraints(void **state)
         if (found != rows[i].expected)
             fail_msg("row %zu, %s: %s", i, rows[i].san, reason_name(found));
     }
+}
+
+static void applies_the_trust_domain_of_the_profile(void **state)
+{
+    static const struct {
+        const char *sans[3];
+        enum reason expected;
+    } rows[] = {
+        {{"uri:spiffe://example.org/a"}, REASON_NONE},
+        {{"dns:a.example"}, REASON_NONE},
+        {{"uri:https://example.net/a"}, REASON_NONE},
+        {{"uri:spiffe://example.net/a"}, REASON_WRONG_TRUST_DOMAIN},
+        {{"uri:spiffe://example.org"}, REASON_WRONG_TRUST_DOMAIN},
+        {{"uri:SPIFFE://example.org/a"}, REASON_WRONG_TRUST_DOMAIN},
+        {{"uri:spiffe://example.org/a", "uri:urn:a"}, REASON_WRONG_TRUST_DOMAIN},
+    };
+    struct workshop *workshop = *state;
+    const struct forged *ca = forge_ca(workshop, "Root");
+    struct trust_options options = OPTIONS;
+    const struct trust *free_of_it = forge_trust(workshop, &options, LIST(ca), NULL);
+    options.trust_domain = "example.org";
+    struct trust *bound = forge_trust(workshop, &options, LIST(ca), NULL);
+    struct errinfo info = {0};
+    struct trust *revised = NULL;
+    assert_int_equal(trust_revise(bound, &revised), ERR_OK);
+    assert_int_equal(trust_finish(revised, FORGE_NOW_S, &info), ERR_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct forged *leaf = forge(
+            workshop, &(struct forge_plan){
+                          .cn = "a", .issuer = ca, .sans = {rows[i].sans[0], rows[i].sans[1]}});
+        const STACK_OF(CRYPTO_BUFFER) *chain = forge_chain(workshop, LIST(leaf));
+        struct trust_verdict verdict;
+        const char *detail = NULL;
+        assert_reason(reason_at(bound, chain, FORGE_NOW_S), rows[i].expected);
+        assert_reason(reason_at(revised, chain, FORGE_NOW_S), rows[i].expected);
+        assert_int_equal(trust_verify(free_of_it, chain, FORGE_NOW_S, &verdict), ERR_OK);
+        assert_reason(trust_recheck(bound, verdict.identity, FORGE_NOW_S, &detail),
+                      rows[i].expected);
+        assert_int_equal(strstr(detail, "example.org") != NULL, rows[i].expected != REASON_NONE);
+        identity_destroy(verdict.identity);
+    }
+    trust_destroy(revised);
+}
+
+// A live tunnel survives crl_missing, so that must not hide the other reason.
+static void the_trust_domain_comes_before_missing_lists_when_judged_again(void **state)
+{
+    struct workshop *workshop = *state;
+    const struct forged *ca = forge_ca(workshop, "Root");
+    const struct forged *other = forge_ca(workshop, "Other");
+    const STACK_OF(CRYPTO_BUFFER) *chain = forge_chain(workshop, LIST(forge_client(workshop, ca)));
+    struct trust_options options = OPTIONS;
+    struct trust *before = forge_trust(workshop, &options, LIST(ca, other), NULL);
+    options.trust_domain = "example.net";
+    struct errinfo info = {0};
+    struct trust *after = NULL;
+    assert_int_equal(trust_create(&options, &after), ERR_OK);
+    assert_int_equal(trust_add_ca(after, forge_pem(workshop, LIST(ca, other)), &info), ERR_OK);
+    const struct forge_crl_plan list = {.issuer = other};
+    assert_int_equal(trust_add_crl(after, forge_crl(workshop, &list), &info), ERR_OK);
+    assert_int_equal(trust_finish(after, FORGE_NOW_S, &info), ERR_OK);
+    struct trust_verdict verdict;
+    const char *detail = NULL;
+    assert_int_equal(trust_verify(before, chain, FORGE_NOW_S, &verdict), ERR_OK);
+    assert_reason(trust_recheck(after, verdict.identity, FORGE_NOW_S, &detail),
+                  REASON_WRONG_TRUST_DOMAIN);
+    identity_destroy(verdict.identity);
+    trust_destroy(after);
 }
 
 // How it is written.
@@ -1194,6 +1263,8 @@ int main(void)
         TEST(does_not_count_a_cas_own_new_key_as_an_intermediate),
         TEST(refuses_a_path_that_is_too_long_to_follow),
         TEST(applies_name_constraints),
+        TEST(applies_the_trust_domain_of_the_profile),
+        TEST(the_trust_domain_comes_before_missing_lists_when_judged_again),
         TEST(refuses_what_cannot_be_read),
         TEST(refuses_junk_and_other_spellings_of_der),
         TEST(refuses_a_long_form_of_a_short_length),

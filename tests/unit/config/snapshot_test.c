@@ -465,6 +465,18 @@ static void refuses_bad_trust_profiles(void **state)
          "whole seconds"},
         {"trust: {staff: {ca: [tls/clients-ca.crt]}, 'a b': {ca: [tls/partners-ca.crt]}}\n", 1, 44,
          "not a name"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], spiffe: 'spiffe://example.org'}}\n", 1, 51,
+         "the trust domain alone"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], spiffe: 'SPIFFE://example.org/a'}}\n", 1, 51,
+         "the trust domain alone"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], spiffe: Example.org}}\n", 1, 51,
+         "no SPIFFE trust domain"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], spiffe: 'example.org:443'}}\n", 1, 51,
+         "no SPIFFE trust domain"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], spiffe: example.org/}}\n", 1, 51,
+         "no SPIFFE trust domain"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], spiffe: ''}}\n", 1, 51, "empty"},
+        {"trust: {staff: {ca: [tls/clients-ca.crt], spiffe: [example.org]}}\n", 1, 51, "is a list"},
         {"trust: {staff: {ca: [tls/clients-ca.crt], maxdepth: 1}}\n", 1, 43,
          "did you mean `max_depth`"},
     };
@@ -715,6 +727,9 @@ static void gives_the_bounds_of_a_profile_to_its_verification(void **state)
     unload(&loaded);
     load(*state, "trust: {staff: {ca: [tls/clients-ca.crt], max_lifetime: 100d}}\n", &loaded);
     assert_int_equal(judge(*state, loaded.snapshot), REASON_TOO_LONG_LIVED);
+    unload(&loaded);
+    load(*state, "trust: {staff: {ca: [tls/clients-ca.crt], spiffe: example.org}}\n", &loaded);
+    assert_string_equal(trust_domain(loaded.snapshot->trusts[0]), "example.org");
     unload(&loaded);
     load(*state, "trust: {staff: {ca: [tls/partners-ca.crt]}}\n", &loaded);
     assert_int_equal(judge(*state, loaded.snapshot), REASON_UNKNOWN_CA);
