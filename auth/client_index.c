@@ -9,14 +9,14 @@ enum { NONE = UINT32_MAX };
 
 // What a key is made of, beside the parts of an entry.
 enum {
-    KEY_URI_PREFIX = ENTRY_IP + 1, // with its final `/`
-    KEY_DNS_SUFFIX,                // with its first dot
+    KEY_URI_PREFIX = ENTRY_PART_COUNT, // with its final `/`
+    KEY_DNS_SUFFIX,                    // with its first dot
 };
 
 // The parts that name something, the most telling first.
-static const enum entry_part telling[] = {ENTRY_SHA256,  ENTRY_SPKI_SHA256, ENTRY_URI,
-                                          ENTRY_IP,      ENTRY_EMAIL,       ENTRY_DNS,
-                                          ENTRY_SUBJECT, ENTRY_CN,          ENTRY_SERIAL};
+static const enum entry_part telling[] = {ENTRY_SHA256, ENTRY_SPKI_SHA256, ENTRY_URI,     ENTRY_IP,
+                                          ENTRY_EMAIL,  ENTRY_DNS,         ENTRY_SUBJECT, ENTRY_CN,
+                                          ENTRY_SERIAL, ENTRY_OU,          ENTRY_O};
 
 enum { TELLING_COUNT = sizeof telling / sizeof telling[0] };
 
@@ -62,15 +62,15 @@ static uint64_t key_backward(unsigned kind, struct slice name)
 // key_of_entry gives the key of the most telling thing that an entry asks for; 0: it is always tried.
 static uint64_t key_of_entry(const struct match_entry *entry)
 {
-    const struct match_parts parts = match_parts_of(entry);
-    const struct slice uri = parts.of[ENTRY_URI];
-    const struct slice dns = parts.of[ENTRY_DNS];
+    const struct slice uri = match_wanted(entry, ENTRY_URI);
+    const struct slice dns = match_wanted(entry, ENTRY_DNS);
     for (size_t i = 0; i < TELLING_COUNT; i++) {
         const enum entry_part part = telling[i];
+        const struct slice wanted = match_wanted(entry, part);
         const bool is_pattern = (part == ENTRY_URI && match_is_uri_pattern(uri)) ||
                                 (part == ENTRY_DNS && match_is_dns_pattern(dns));
-        if (parts.of[part].data != NULL && !is_pattern)
-            return part == ENTRY_DNS ? key_backward(part, dns) : key_of(part, parts.of[part]);
+        if (wanted.data != NULL && !is_pattern)
+            return part == ENTRY_DNS ? key_backward(part, wanted) : key_of(part, wanted);
     }
     // It names nothing exactly, so that the fixed part of a pattern must do.
     if (uri.data != NULL)
@@ -174,14 +174,6 @@ static void try_part(struct search *search, enum entry_part part, struct slice v
         try_key(search, key_of(part, value));
 }
 
-static void try_parts(struct search *search, const struct match_parts *parts)
-{
-    for (size_t i = 0; i < TELLING_COUNT; i++) {
-        if (parts->of[telling[i]].data != NULL)
-            try_part(search, telling[i], parts->of[telling[i]]);
-    }
-}
-
 static const struct client *result(const struct search *search, size_t *out_compared)
 {
     *out_compared = search->compared;
@@ -193,14 +185,11 @@ const struct client *client_index_find(const struct client_index *index,
 {
     struct search search = {.index = index, .identity = identity, .best = NONE};
     try_chain(&search, index->others, 0);
-    if (identity != NULL) {
-        const struct match_parts own = match_parts_of_identity(identity);
-        try_parts(&search, &own);
-    }
-    for (size_t i = 0; identity != NULL && i < identity->san_count; i++) {
-        const struct san *san = &identity->sans[i];
-        if (san->is_usable)
-            try_part(&search, match_part_of_san(san->kind), san->value);
+    for (size_t i = 0; identity != NULL && i < TELLING_COUNT; i++) {
+        struct match_values values = match_values_of(identity, telling[i]);
+        struct slice value = {0};
+        while (match_values_next(&values, &value))
+            try_part(&search, telling[i], value);
     }
     return result(&search, out_compared);
 }
@@ -210,8 +199,11 @@ const struct client *client_index_find_cover(const struct client_index *index,
                                              match_covers_fn covers, size_t *out_compared)
 {
     struct search search = {.index = index, .narrow = narrow, .covers = covers, .best = NONE};
-    const struct match_parts parts = match_parts_of(narrow);
     try_chain(&search, index->others, 0);
-    try_parts(&search, &parts);
+    for (size_t i = 0; i < TELLING_COUNT; i++) {
+        const struct slice wanted = match_wanted(narrow, telling[i]);
+        if (wanted.data != NULL)
+            try_part(&search, telling[i], wanted);
+    }
     return result(&search, out_compared);
 }

@@ -1,8 +1,8 @@
 // client_index: the first client that fits an identity, found without a look at all the others.
 //
 // An entry of `match` is in a hash table under one thing that it names: a certificate or key by its digest, a URI, an
-// address, an e-mail address, a host name, a subject, a CN, a serial, or else the fixed part of a pattern. Only those that
-// name none of these (a profile, an issuer, `any`) are in a list, and each is tried. What is found is compared by
+// address, an e-mail address, a host name, a subject, a CN, a serial, an OU, an O, or else the fixed part of a pattern. Only
+// those that name none of these (a profile, an issuer, `any`) are in a list, and each is tried. What is found is compared by
 // match_entry_fits, so that the index decides nothing.
 //
 // It is the least that holds what docs/PERFORMANCE.md promises: without it a client is found in some 16 ns an entry,

@@ -123,11 +123,16 @@ bool dn_values_next(struct dn_values *values, struct slice *out)
     return false;
 }
 
-struct slice dn_common_name(const struct dn *dn)
+struct slice dn_only_value(const struct dn *dn, enum dn_type type)
 {
-    struct dn_values values = dn_values_of(dn, DN_COMMON_NAME);
+    struct dn_values values = dn_values_of(dn, type);
     struct slice first = {0};
     struct slice second = {0};
     const bool has_one = dn_values_next(&values, &first);
     return has_one && !dn_values_next(&values, &second) ? first : (struct slice){0};
+}
+
+struct slice dn_common_name(const struct dn *dn)
+{
+    return dn_only_value(dn, DN_COMMON_NAME);
 }

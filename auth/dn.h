@@ -47,6 +47,7 @@ struct dn_values {
 struct dn_values dn_values_of(const struct dn *dn, enum dn_type type);
 bool dn_values_next(struct dn_values *values, struct slice *out);
 
-// dn_common_name gives the value of the CN when the name has exactly one attribute of that type, as
-// a slice borrowed from `dn`; an empty slice otherwise.
+// dn_only_value gives the value of a type of which the name has exactly one, as a slice borrowed from `dn`; an empty slice
+// otherwise, and for a value that is no text. dn_common_name gives that of the CN.
+struct slice dn_only_value(const struct dn *dn, enum dn_type type);
 struct slice dn_common_name(const struct dn *dn);

@@ -1,6 +1,5 @@
-// From an identity to the client that the config calls it: every part of an entry compared with the
-// typed name of its kind, never with another (the rules of docs/CONFIG.md; wounds of the others: SAN types
-// mixed up, several CNs, several SPIFFE ids). Sees an identity only through its accessors.
+// Compares each part of an entry with the values of its own type, never with those of another (the rules of
+// docs/CONFIG.md). What an entry does not ask for is not read.
 #include "auth/match.h"
 
 // Where the authority of a URI starts (RFC 3986 3): after `scheme://`; `uri.len` without one.
@@ -12,7 +11,7 @@ static size_t authority_start(struct slice uri)
     return colon + 3;
 }
 
-// Behind a `/` after a non-empty authority only: `spiffe://*` and `spiffe://org*` would let another organisation in.
+// After a `/` that follows a non-empty authority only: `spiffe://*` and `spiffe://org*` would let another organisation in.
 bool match_is_uri_pattern(struct slice wanted)
 {
     if (!slice_ends_with(wanted, SLICE_LITERAL("/*")))
@@ -56,7 +55,7 @@ static bool email_fits(struct slice wanted, struct slice value)
 
 bool match_part_fits(enum entry_part part, struct slice wanted, struct slice value)
 {
-    static bool (*const fits[ENTRY_IP + 1])(struct slice wanted, struct slice value) = {
+    static bool (*const fits[ENTRY_PART_COUNT])(struct slice wanted, struct slice value) = {
         [ENTRY_URI] = uri_fits, [ENTRY_DNS] = dns_fits, [ENTRY_EMAIL] = email_fits};
     return fits[part] == NULL ? slice_equal(wanted, value) : fits[part](wanted, value);
 }
@@ -79,64 +78,133 @@ static struct slice address_of(const struct ip_addr *address)
                : slice_first(ip_addr_slice(address), address->family == IP_NONE ? 0 : SIZE_MAX);
 }
 
-struct match_parts match_parts_of(const struct match_entry *entry)
+struct slice match_wanted(const struct match_entry *entry, enum entry_part part)
 {
-    return (struct match_parts){{[ENTRY_TRUST] = text_of(entry->trust),
-                                 [ENTRY_CN] = text_of(entry->cn),
-                                 [ENTRY_SUBJECT] = entry->subject,
-                                 [ENTRY_ISSUER] = entry->issuer,
-                                 [ENTRY_SERIAL] = entry->serial,
-                                 [ENTRY_SHA256] = digest_of(entry->sha256),
-                                 [ENTRY_SPKI_SHA256] = digest_of(entry->spki_sha256),
-                                 [ENTRY_URI] = text_of(entry->uri),
-                                 [ENTRY_DNS] = text_of(entry->dns),
-                                 [ENTRY_EMAIL] = text_of(entry->email),
-                                 [ENTRY_IP] = address_of(entry->ip)}};
+    switch (part) {
+    case ENTRY_TRUST:
+        return text_of(entry->trust);
+    case ENTRY_CN:
+        return text_of(entry->cn);
+    case ENTRY_SUBJECT:
+        return entry->subject;
+    case ENTRY_ISSUER:
+        return entry->issuer;
+    case ENTRY_SERIAL:
+        return entry->serial;
+    case ENTRY_SHA256:
+        return digest_of(entry->sha256);
+    case ENTRY_SPKI_SHA256:
+        return digest_of(entry->spki_sha256);
+    case ENTRY_URI:
+        return text_of(entry->uri);
+    case ENTRY_DNS:
+        return text_of(entry->dns);
+    case ENTRY_EMAIL:
+        return text_of(entry->email);
+    case ENTRY_IP:
+        return address_of(entry->ip);
+    case ENTRY_OU:
+        return text_of(entry->ou);
+    case ENTRY_O:
+        return text_of(entry->o);
+    case ENTRY_FITS:
+    case ENTRY_EMPTY:
+    case ENTRY_ANONYMOUS:
+    case ENTRY_CERTIFICATE:
+    case ENTRY_UNVERIFIED:
+    case ENTRY_PART_COUNT:
+        break;
+    }
+    return (struct slice){0};
 }
 
-struct match_parts match_parts_of_identity(const struct identity *identity)
+struct match_values match_values_of(const struct identity *identity, enum entry_part part)
 {
-    return (struct match_parts){{[ENTRY_TRUST] = slice_of_string(identity->trust_name),
-                                 // Empty also when there are several.
-                                 [ENTRY_CN] = dn_common_name(&identity->subject),
-                                 [ENTRY_SUBJECT] = dn_slice(&identity->subject),
-                                 [ENTRY_ISSUER] = dn_slice(&identity->issuer),
-                                 [ENTRY_SERIAL] = identity->serial,
-                                 [ENTRY_SHA256] = digest_of(identity->sha256),
-                                 [ENTRY_SPKI_SHA256] = digest_of(identity->spki_sha256)}};
+    return (struct match_values){.identity = identity,
+                                 .part = part,
+                                 .names = dn_values_of(&identity->subject, DN_ORGANIZATIONAL_UNIT)};
 }
 
-enum entry_part match_part_of_san(enum san_kind kind)
+// next_san leaves out what is malformed, holds a wildcard, or is one of two SPIFFE ids: identity.c saw to that.
+static bool next_san(struct match_values *values, enum san_kind kind, struct slice *out)
 {
-    static const enum entry_part parts[] = {[SAN_DNS] = ENTRY_DNS,
-                                            [SAN_URI] = ENTRY_URI,
-                                            [SAN_EMAIL] = ENTRY_EMAIL,
-                                            [SAN_IP] = ENTRY_IP};
-    return parts[kind];
+    while (values->next < values->identity->san_count) {
+        const struct san *san = &values->identity->sans[values->next++];
+        if (san->is_usable && san->kind == kind) {
+            *out = san->value;
+            return true;
+        }
+    }
+    return false;
 }
 
-// any_san tells whether one usable SAN fits; an empty one fits nothing. What is malformed, holds a wildcard, or is one of
-// two SPIFFE ids is not usable: identity.c saw to that.
-static bool any_san(const struct identity *identity, enum entry_part part, struct slice wanted)
+static bool next_unit(struct match_values *values, struct slice *out)
 {
-    for (size_t i = 0; i < identity->san_count && wanted.len > 0; i++) {
-        const struct san *san = &identity->sans[i];
-        if (san->is_usable && match_part_of_san(san->kind) == part &&
-            match_part_fits(part, wanted, san->value))
+    while (dn_values_next(&values->names, out)) {
+        if (out->len > 0)
             return true;
     }
     return false;
 }
 
-// is_misfit tells whether the identity lacks what an entry asks for in `part`. An empty CN fits nobody.
-static bool is_misfit(const struct identity *identity, enum entry_part part, struct slice wanted,
-                      struct slice own)
+// only gives a value that a certificate has once; empty, it is none.
+static bool only(struct match_values *values, struct slice value, struct slice *out)
 {
-    if (wanted.data == NULL)
-        return false;
-    if (part >= ENTRY_URI)
-        return !any_san(identity, part, wanted);
-    return !slice_equal(wanted, own) || (part == ENTRY_CN && own.len == 0);
+    *out = value;
+    return values->next++ == 0 && value.len > 0;
+}
+
+bool match_values_next(struct match_values *values, struct slice *out)
+{
+    const struct identity *identity = values->identity;
+    switch (values->part) {
+    case ENTRY_TRUST:
+        return only(values, slice_of_string(identity->trust_name), out);
+    case ENTRY_CN:
+        return only(values, dn_only_value(&identity->subject, DN_COMMON_NAME), out);
+    case ENTRY_SUBJECT:
+        return only(values, dn_slice(&identity->subject), out);
+    case ENTRY_ISSUER:
+        return only(values, dn_slice(&identity->issuer), out);
+    case ENTRY_SERIAL:
+        *out = identity->serial; // empty where it is 0
+        return values->next++ == 0 && out->data != NULL;
+    case ENTRY_SHA256:
+        return only(values, digest_of(identity->sha256), out);
+    case ENTRY_SPKI_SHA256:
+        return only(values, digest_of(identity->spki_sha256), out);
+    case ENTRY_URI:
+        return next_san(values, SAN_URI, out);
+    case ENTRY_DNS:
+        return next_san(values, SAN_DNS, out);
+    case ENTRY_EMAIL:
+        return next_san(values, SAN_EMAIL, out);
+    case ENTRY_IP:
+        return next_san(values, SAN_IP, out);
+    case ENTRY_OU:
+        return next_unit(values, out);
+    case ENTRY_O:
+        return only(values, dn_only_value(&identity->subject, DN_ORGANIZATION), out);
+    case ENTRY_FITS:
+    case ENTRY_EMPTY:
+    case ENTRY_ANONYMOUS:
+    case ENTRY_CERTIFICATE:
+    case ENTRY_UNVERIFIED:
+    case ENTRY_PART_COUNT:
+        break;
+    }
+    return false;
+}
+
+static bool has_value(const struct identity *identity, enum entry_part part, struct slice wanted)
+{
+    struct match_values values = match_values_of(identity, part);
+    struct slice value = {0};
+    while (match_values_next(&values, &value)) {
+        if (match_part_fits(part, wanted, value))
+            return true;
+    }
+    return false;
 }
 
 const char *entry_part_name(enum entry_part part)
@@ -151,10 +219,9 @@ const char *entry_part_name(enum entry_part part)
 
 enum entry_part match_entry_misfit(const struct match_entry *entry, const struct identity *identity)
 {
-    const struct match_parts wanted = match_parts_of(entry);
     bool asks_for_certificate = entry->any;
-    for (enum entry_part part = ENTRY_TRUST; part <= ENTRY_IP; part++)
-        asks_for_certificate |= wanted.of[part].data != NULL;
+    for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++)
+        asks_for_certificate |= match_wanted(entry, part).data != NULL;
     // An empty entry must never mean "everybody", and a certificate that nobody verified nobody.
     if (entry->anonymous == asks_for_certificate)
         return ENTRY_EMPTY; // both is what no loader lets pass
@@ -164,9 +231,9 @@ enum entry_part match_entry_misfit(const struct match_entry *entry, const struct
         return ENTRY_CERTIFICATE;
     if (identity->trust_name[0] == '\0')
         return ENTRY_UNVERIFIED;
-    const struct match_parts own = match_parts_of_identity(identity);
-    for (enum entry_part part = ENTRY_TRUST; part <= ENTRY_IP; part++) {
-        if (is_misfit(identity, part, wanted.of[part], own.of[part]))
+    for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
+        const struct slice wanted = match_wanted(entry, part);
+        if (wanted.data != NULL && !has_value(identity, part, wanted))
             return part;
     }
     return ENTRY_FITS;

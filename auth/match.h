@@ -21,12 +21,15 @@
     X(ENTRY_URI, "uri")                                                                            \
     X(ENTRY_DNS, "dns")                                                                            \
     X(ENTRY_EMAIL, "email")                                                                        \
-    X(ENTRY_IP, "ip")
+    X(ENTRY_IP, "ip")                                                                              \
+    X(ENTRY_OU, "ou")                                                                              \
+    X(ENTRY_O, "o")
 
 enum entry_part {
 #define X(symbol, name) symbol,
     ENTRY_PART_TABLE(X)
 #undef X
+        ENTRY_PART_COUNT
 };
 
 // entry_part_name gives the stable name of the part, the key in `match` where it is one.
@@ -38,17 +41,21 @@ enum entry_part match_entry_misfit(const struct match_entry *entry,
                                    const struct identity *identity);
 bool match_entry_fits(const struct match_entry *entry, const struct identity *identity);
 
-// match_parts is what an entry asks for, or what a certificate has, by enum entry_part from ENTRY_TRUST on: borrowed
-// bytes; `data` NULL: it asks for nothing there, or has nothing.
-struct match_parts {
-    struct slice of[ENTRY_IP + 1];
+// match_wanted gives what an entry asks for in `part`, one from ENTRY_TRUST on: borrowed bytes; `data` NULL: nothing.
+struct slice match_wanted(const struct match_entry *entry, enum entry_part part);
+
+// match_values is a walk over what a certificate has in one part. Its fields are private to match.c.
+struct match_values {
+    const struct identity *identity; // borrowed
+    enum entry_part part;
+    size_t next;            // the SAN to look at, or how many values were given
+    struct dn_values names; // of ENTRY_OU
 };
 
-// match_parts_of gives what an entry asks for. match_parts_of_identity gives what a certificate has, without its SANs,
-// which can be many of one kind. match_part_of_san gives the part that asks for SANs of `kind`.
-struct match_parts match_parts_of(const struct match_entry *entry);
-struct match_parts match_parts_of_identity(const struct identity *identity);
-enum entry_part match_part_of_san(enum san_kind kind);
+// match_values_of starts a walk; match_values_next gives the next value, borrowed from the identity. What is not usable,
+// not decodable or empty is left out, and so are a CN and an O of a subject that has several. False at the end.
+struct match_values match_values_of(const struct identity *identity, enum entry_part part);
+bool match_values_next(struct match_values *values, struct slice *out);
 
 // match_is_uri_pattern tells whether the final `*` of a `uri` is a wildcard: after a `/` that comes after a non-empty
 // authority. match_is_dns_pattern tells whether a `dns` begins with `*.`.

@@ -63,6 +63,8 @@ struct match_entry {
     const char *email; // case of the domain ignored
     const struct ip_addr *ip;
     const char *cn;             // byte-exact, subject with exactly one CN only
+    const char *ou;             // byte-exact, any OU of the subject
+    const char *o;              // byte-exact, subject with exactly one O only
     struct slice subject;       // the bytes of a dn; data NULL: not set
     struct slice issuer;        // likewise
     const uint8_t *sha256;      // 32 bytes, of the certificate

@@ -98,7 +98,8 @@ static enum err load_chain(const char *path, const struct trust *trust, int64_t 
 struct claimed {
     struct claim claim;
     struct claimed_san sans[REQUESTER_CLAIMS_MAX];
-    char subject[DN_TEXT_CAP]; // of a bare `cn`
+    char subject[DN_TEXT_CAP]; // of `names`
+    struct text names;         // the `cn`, `ou` and `o`, as RFC 4514 text
     uint8_t serial[IDENTITY_SERIAL_MAX];
     uint8_t sha256[IDENTITY_DIGEST_LEN];
     uint8_t spki_sha256[IDENTITY_DIGEST_LEN];
@@ -134,14 +135,13 @@ static void append_escaped(struct slice value, struct text *out)
     }
 }
 
-static bool cn_read(struct slice value, struct claimed *out)
+// attribute_read adds one attribute to the subject.
+static bool attribute_read(const char *type, struct slice value, struct claimed *out)
 {
-    struct text text;
-    text_init(&text, out->subject, sizeof out->subject);
-    text_append_string(&text, "CN=");
-    append_escaped(value, &text);
-    out->claim.subject = text_slice(&text);
-    return !text.is_cut && value.len > 0;
+    text_append_format(&out->names, "%s%s=", out->names.len == 0 ? "" : ",", type);
+    append_escaped(value, &out->names);
+    out->claim.subject = text_slice(&out->names);
+    return !out->names.is_cut && value.len > 0;
 }
 
 static bool claim_take(struct slice kind, struct slice value, struct claimed *out)
@@ -152,7 +152,11 @@ static bool claim_take(struct slice kind, struct slice value, struct claimed *ou
         return value.len > 0;
     }
     if (slice_equal(kind, SLICE_LITERAL("cn")))
-        return cn_read(value, out);
+        return attribute_read("CN", value, out);
+    if (slice_equal(kind, SLICE_LITERAL("ou")))
+        return attribute_read("OU", value, out);
+    if (slice_equal(kind, SLICE_LITERAL("o")))
+        return attribute_read("O", value, out);
     if (slice_equal(kind, SLICE_LITERAL("subject")))
         out->claim.subject = value;
     else if (slice_equal(kind, SLICE_LITERAL("issuer")))
@@ -172,6 +176,7 @@ static enum err load_claims(const struct requester_options *options, const struc
                             struct requester *out, struct errinfo *info)
 {
     struct claimed claimed = {.claim = {.trust_name = trust_name(trust)}};
+    text_init(&claimed.names, claimed.subject, sizeof claimed.subject);
     claimed.claim.sans = claimed.sans;
     claimed.claim.sha256 = claimed.sha256;
     claimed.claim.spki_sha256 = claimed.spki_sha256;
@@ -182,7 +187,8 @@ static enum err load_claims(const struct requester_options *options, const struc
         if (!claim_take(slice_first(all, colon), slice_from(all, colon + 1), &claimed))
             return errinfo_set(info, ERR_INPUT,
                                "--as: `%.100s` is not one of uri:URI, dns:NAME, email:ADDRESS, "
-                               "ip:ADDRESS, cn:NAME, subject:NAME, issuer:NAME, serial:HEX, "
+                               "ip:ADDRESS, cn:NAME, ou:NAME, o:NAME, subject:NAME, issuer:NAME, "
+                               "serial:HEX, "
                                "sha256:HEX, spki_sha256:HEX, anonymous%s%.100s%s",
                                options->claims[i], is_url ? "; did you mean `uri:" : "",
                                is_url ? options->claims[i] : "", is_url ? "`?" : "");

@@ -5,10 +5,10 @@
 #include "proxy/config/lists.h"
 
 enum {
-    COMMON_NAME_MAX = 256, // bytes; X.520 says 64 characters
-    EMAIL_MAX = 320,       // bytes; RFC 5321 4.5.3.1
-    URI_MAX = 2048,        // bytes; SPIFFE's limit
-    HEX_MAX = 4096,        // bytes of text that is looked at
+    ATTRIBUTE_MAX = 256, // bytes of a CN, OU or O; X.520 says 64 characters
+    EMAIL_MAX = 320,     // bytes; RFC 5321 4.5.3.1
+    URI_MAX = 2048,      // bytes; SPIFFE's limit
+    HEX_MAX = 4096,      // bytes of text that is looked at
 };
 
 void match_read_digest(struct reader *reader, const struct node *node, const char *what,
@@ -173,12 +173,13 @@ void match_read_name(struct reader *reader, const struct node *node, const char 
         *out = slice_of(bytes, parsed.len);
 }
 
-static void common_name_read(struct reader *reader, const struct node *node, const char *what,
-                             void *field)
+// attribute_read reads a CN, OU or O.
+static void attribute_read(struct reader *reader, const struct node *node, const char *what,
+                           void *field)
 {
     const char **out = field;
     struct slice text = {0};
-    if (reader_text(reader, node, what, COMMON_NAME_MAX, &text))
+    if (reader_text(reader, node, what, ATTRIBUTE_MAX, &text))
         *out = reader_copy(reader, text);
 }
 
@@ -195,7 +196,9 @@ static const struct key keys[] = {
     KEY_OF("dns", dns_read, struct match_entry, dns),
     KEY_OF("email", email_read, struct match_entry, email),
     KEY_OF("ip", ip_read, struct match_entry, ip),
-    KEY_OF("cn", common_name_read, struct match_entry, cn),
+    KEY_OF("cn", attribute_read, struct match_entry, cn),
+    KEY_OF("ou", attribute_read, struct match_entry, ou),
+    KEY_OF("o", attribute_read, struct match_entry, o),
     KEY_OF("subject", match_read_name, struct match_entry, subject),
     KEY_OF("sha256", match_read_digest, struct match_entry, sha256),
     KEY_OF("spki_sha256", match_read_digest, struct match_entry, spki_sha256),

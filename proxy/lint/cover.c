@@ -15,11 +15,9 @@ bool entry_covers(const struct match_entry *wide, const struct match_entry *narr
 {
     if (wide->anonymous || narrow->anonymous)
         return wide->anonymous && narrow->anonymous;
-    const struct match_parts wider = match_parts_of(wide);
-    const struct match_parts narrower = match_parts_of(narrow);
-    for (enum entry_part part = ENTRY_TRUST; part <= ENTRY_IP; part++) {
-        const struct slice a = wider.of[part];
-        const struct slice b = narrower.of[part];
+    for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
+        const struct slice a = match_wanted(wide, part);
+        const struct slice b = match_wanted(narrow, part);
         // A pattern is compared as if it were a name: what another pattern fits, it covers.
         if (a.data != NULL &&
             (b.data == NULL || !(slice_equal(a, b) || match_part_fits(part, a, b))))

@@ -143,6 +143,8 @@ def test_a_name_without_addresses_is_an_error_of_dns(explain):
         ("email:joe@a.example", {"email": "joe@A.example"}),
         ("ip:10.0.0.7", {"ip": "10.0.0.7"}),
         ("cn:a, b", {"cn": "a, b"}),
+        ("ou:a, b", {"ou": "a, b"}),
+        ("o:Example", {"o": "Example"}),
         ("subject:CN=a,O=b", {"subject": "CN=a,O=b"}),
         ("issuer:CN=ca", {"issuer": "CN=ca"}),
         ("serial:f01", {"serial": "0F:01"}),
@@ -158,6 +160,15 @@ def test_every_key_of_match_can_be_claimed(explain, claim, match):
     assert found["client"]["name"] == "workers"
     other = [client({"hosts": ["a.example"]}, match=[{"cn": "somebody-else"}])]
     assert explain(other, "--as", claim, "--to", "a.example:443")[0]["reason"] == "no_client"
+
+
+def test_several_parts_of_a_subject_can_be_claimed(explain):
+    question = ("--to", "a.example:443", "--address", "8.8.4.4")
+    clients = [client({"hosts": ["a.example"]}, match=[{"cn": "a", "ou": "search", "o": "Example"}])]
+    said = ("--as", "cn:a", "--as", "ou:build", "--as", "ou:search", "--as", "o:Example")
+    assert explain(clients, *said, *question)[0]["action"] == "allow"
+    assert explain(clients, *said, "--as", "o:Other", *question)[0]["reason"] == "no_client"
+    assert explain(clients, *said, "--as", "cn:b", *question)[0]["reason"] == "no_client"
 
 
 def test_a_certificate_is_judged_as_a_listener_would(explain, pki, tmp_path):

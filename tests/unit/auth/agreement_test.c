@@ -522,6 +522,8 @@ static const char *const people[] = {
     "cn=b ip=10.0.0.1 trust=staff",
     "cn=b ip=2001:db8::1 trust=partners",
     "cn=b uri=spiffe://x/t/one dns=h.x.example email=joe@x.example ip=10.0.0.1 trust=staff",
+    "cn=a ou=a ou=b o=a trust=staff",
+    "ou=b o=a o=b trust=partners",
     "cn=a",
 };
 enum { PEOPLE = sizeof people / sizeof people[0] };
@@ -555,6 +557,10 @@ static void random_entry(struct random *random, struct identity *const *known,
         out->ip = &ips[random_below(random, 3)];
     if (random_below(random, 5) == 0)
         out->cn = cns[random_below(random, 4)];
+    if (random_below(random, 5) == 0)
+        out->ou = cns[random_below(random, 4)];
+    if (random_below(random, 8) == 0)
+        out->o = cns[random_below(random, 4)];
     if (random_below(random, 8) == 0)
         out->subject = slice_of(like->subject.bytes, like->subject.len);
     if (random_below(random, 8) == 0)
@@ -726,13 +732,15 @@ static void an_entry_is_looked_up_by_what_it_names(void **state)
         SUBJECT,
         CN,
         SERIAL,
+        OU,
+        O,
         URI_PREFIX,
         DNS_SUFFIX,
         KINDS
     };
-    struct identity *identity =
-        identity_make("cn=a uri=https://a.example/x dns=x.a.example email=a@a.example ip=10.0.0.1 "
-                      "serial=4f trust=staff");
+    struct identity *identity = identity_make(
+        "cn=a ou=a ou=b o=a uri=https://a.example/x dns=x.a.example email=a@a.example ip=10.0.0.1 "
+        "serial=4f trust=staff");
     for (enum kind kind = CERTIFICATE; kind < KINDS; kind++) {
         static struct client clients[CLIENTS];
         static struct match_entry entries[CLIENTS];
@@ -747,6 +755,8 @@ static void an_entry_is_looked_up_by_what_it_names(void **state)
                                                        [EMAIL] = "c%zu@a.example",
                                                        [DNS] = "c%zu.a.example",
                                                        [CN] = "c%zu",
+                                                       [OU] = "c%zu",
+                                                       [O] = "c%zu",
                                                        [URI_PREFIX] = "https://c%zu.example/*",
                                                        [DNS_SUFFIX] = "*.c%zu.example"};
             struct match_entry *entry = &entries[i];
@@ -765,6 +775,8 @@ static void an_entry_is_looked_up_by_what_it_names(void **state)
             entry->email = kind == EMAIL ? texts[i] : NULL;
             entry->dns = kind == DNS || kind == DNS_SUFFIX ? texts[i] : NULL;
             entry->cn = kind == CN ? texts[i] : NULL;
+            entry->ou = kind == OU ? texts[i] : NULL;
+            entry->o = kind == O ? texts[i] : NULL;
             if (kind == SUBJECT)
                 entry->subject = text_slice(&text);
             if (kind == SERIAL)

@@ -40,9 +40,9 @@ static bool next_word(struct slice *rest, struct words *out)
     return true;
 }
 
-static void add_cn(X509_NAME *name, const char *value)
+static void add_attribute(X509_NAME *name, const char *type, const char *value)
 {
-    assert_int_equal(1, X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+    assert_int_equal(1, X509_NAME_add_entry_by_txt(name, type, MBSTRING_UTF8,
                                                    (const unsigned char *)value, -1, -1, 0));
 }
 
@@ -59,9 +59,13 @@ static void add_word(X509 *leaf, CBB *sans, char *trust, const struct words *wor
 {
     const struct slice value = slice_of_string(word->value);
     if (strcmp(word->key, "cn") == 0) {
-        add_cn(X509_get_subject_name(leaf), word->value);
+        add_attribute(X509_get_subject_name(leaf), "CN", word->value);
+    } else if (strcmp(word->key, "ou") == 0) {
+        add_attribute(X509_get_subject_name(leaf), "OU", word->value);
+    } else if (strcmp(word->key, "o") == 0) {
+        add_attribute(X509_get_subject_name(leaf), "O", word->value);
     } else if (strcmp(word->key, "issuer") == 0) {
-        add_cn(X509_get_issuer_name(leaf), word->value);
+        add_attribute(X509_get_issuer_name(leaf), "CN", word->value);
     } else if (strcmp(word->key, "email") == 0) {
         add_san(sans, 1, value);
     } else if (strcmp(word->key, "dns") == 0) {

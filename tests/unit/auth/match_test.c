@@ -73,6 +73,41 @@ static void digests_fit_the_certificate_and_its_key_only(void **state)
     identity_destroy(identity);
 }
 
+static void units_and_organizations_are_compared_byte_by_byte(void **state)
+{
+    (void)state;
+    static const struct {
+        struct match_entry entry;
+        const char *leaf;
+        bool fits;
+    } rows[] = {
+        {{.ou = "search"}, "ou=search trust=staff", true},
+        {{.ou = "search"}, "cn=a ou=build ou=search o=x trust=staff", true},
+        {{.o = "Example"}, "o=Example ou=a trust=staff", true},
+        {{.o = "Example", .ou = "a"}, "o=Example ou=a ou=b trust=staff", true},
+        {{.ou = "search"}, "ou=Search trust=staff", false},
+        {{.ou = "search"}, "ou=search2 trust=staff", false},
+        {{.ou = "search"}, "ou=searc trust=staff", false},
+        {{.ou = "search"}, "cn=search o=search dns=search trust=staff", false},
+        {{.ou = "search"}, "cn=OU=search trust=staff", false},
+        {{.ou = "search"}, "issuer=search trust=staff", false},
+        {{.ou = "search"}, "ou=search", false}, // only presented
+        {{.ou = ""}, "ou=search trust=staff", false},
+        {{.ou = ""}, "cn=a trust=staff", false},
+        {{.o = ""}, "cn=a trust=staff", false},
+        {{.o = "Example"}, "ou=Example trust=staff", false},
+        {{.o = "Example"}, "o=example trust=staff", false},
+        {{.o = "Example"}, "o=Example o=Other trust=staff", false}, // one of two
+        {{.o = "Example"}, "o=Other o=Example trust=staff", false},
+        {{.o = "Example"}, "o=Example o=Example trust=staff", false},
+        {{.o = "Example", .ou = "c"}, "o=Example ou=a ou=b trust=staff", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (fits(&rows[i].entry, rows[i].leaf) != rows[i].fits)
+            fail_msg("row %zu, `%s`", i, rows[i].leaf);
+    }
+}
+
 static void serials_are_whole_numbers(void **state)
 {
     (void)state;
@@ -250,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(subject_and_issuer_are_compared_by_value),
         cmocka_unit_test(digests_fit_the_certificate_and_its_key_only),
+        cmocka_unit_test(units_and_organizations_are_compared_byte_by_byte),
         cmocka_unit_test(serials_are_whole_numbers),
         cmocka_unit_test(every_part_has_to_fit),
         cmocka_unit_test(empty_values_fit_nothing),

@@ -155,12 +155,14 @@ static void every_entry_up_to_the_one_that_fits_is_told_with_what_did_not(void *
         {.dns = "a.example"},
         {.email = "a@b.example"},
         {.ip = &ip},
+        {.ou = "a"},
+        {.o = "a"},
         {.cn = "a", .trust = "staff"},
         {.any = true},
     };
     const struct client clients[] = {
         {.name = "x", .matches = entries, .match_count = 10},
-        {.name = "y", .matches = entries + 10, .match_count = 6},
+        {.name = "y", .matches = entries + 10, .match_count = 8},
     };
     const struct policy policy = {.clients = clients, .client_count = 2};
     struct story story;
@@ -180,13 +182,15 @@ static void every_entry_up_to_the_one_that_fits_is_told_with_what_did_not(void *
                                       "y[1] dns\n"
                                       "y[2] email\n"
                                       "y[3] ip\n"
-                                      "y[4] fits\n");
+                                      "y[4] ou\n"
+                                      "y[5] o\n"
+                                      "y[6] fits\n");
     identity_destroy(identity);
     identity = identity_make("cn=a"); // only presented
     (void)listen(&story);
     assert_null(policy_find_client(&(struct policy){.clients = &clients[1], .client_count = 1},
                                    identity, &trace));
-    assert_non_null(strstr(story.buffer, "y[5] unverified\n"));
+    assert_non_null(strstr(story.buffer, "y[7] unverified\n"));
     identity_destroy(identity);
     (void)listen(&story);
     assert_ptr_equal(&clients[0], policy_find_client(&policy, NULL, &trace));
@@ -194,7 +198,7 @@ static void every_entry_up_to_the_one_that_fits_is_told_with_what_did_not(void *
     (void)listen(&story);
     assert_null(policy_find_client(&(struct policy){.clients = &clients[1], .client_count = 1},
                                    NULL, &trace));
-    assert_non_null(strstr(story.buffer, "y[5] certificate\n"));
+    assert_non_null(strstr(story.buffer, "y[7] certificate\n"));
 }
 
 static void the_source_is_told_and_a_wrong_one_ends_it(void **state)

@@ -70,6 +70,7 @@ static void reads_every_key_of_a_match(void **state)
         "      - {any: true, trust: staff}\n"
         "      - {serial: 0, trust: staff}\n"
         "      - {serial: f01, trust: staff}\n"
+        "      - {ou: Search Team, o: Example, trust: staff}\n"
         "    allow: [{hosts: [x]}]\n",
         two_profiles, 2);
     assert_no_errors(&fixture.diagnostics);
@@ -77,7 +78,7 @@ static void reads_every_key_of_a_match(void **state)
     assert_int_equal(fixture.policy->client_count, 1);
     const struct client *client = &fixture.policy->clients[0];
     assert_string_equal(client->name, "a");
-    assert_int_equal(client->match_count, 11);
+    assert_int_equal(client->match_count, 12);
     const struct match_entry *entries = client->matches;
     assert_string_equal(entries[0].uri, "spiffe://example.org/x/*");
     assert_string_equal(entries[0].trust, "partners");
@@ -97,6 +98,8 @@ static void reads_every_key_of_a_match(void **state)
     assert_int_equal(entries[9].serial.len, 0);
     assert_non_null(entries[9].serial.data);
     assert_true(slice_equal(entries[10].serial, SLICE_LITERAL("\x0F\x01")));
+    assert_string_equal(entries[11].ou, "Search Team");
+    assert_string_equal(entries[11].o, "Example");
     assert_null(entries[0].serial.data);
     fixture_deinit(&fixture);
 }
@@ -247,6 +250,9 @@ static void refuses_matches_that_mean_nothing_or_too_much(void **state)
         {"{anonymous: true, trust: staff}", 3, 11, "must be alone"},
         {"{anonymous: false}", 3, 23, "only `true`"},
         {"{cn: }", 3, 16, "empty"},
+        {"{ou: ''}", 3, 16, "empty"},
+        {"{o: [a]}", 3, 15, "expected a value"},
+        {"{any: true, ou: x}", 3, 11, "must be alone"},
         {"{cn: ''}", 3, 16, "empty"},
         {"{cn: false}", 3, 16, "expected a text"},
         {"{cn: null}", 3, 16, "expected a text"},
@@ -382,7 +388,8 @@ static void refuses_texts_that_are_too_long(void **state)
         const char *key;
         int len;
         bool is_good;
-    } cases[] = {{"cn", 256, true},    {"cn", 257, false},   {"uri", 2048, true},
+    } cases[] = {{"cn", 256, true},    {"cn", 257, false},   {"ou", 256, true},
+                 {"ou", 257, false},   {"o", 257, false},    {"uri", 2048, true},
                  {"uri", 2049, false}, {"dns", 4096, false}, {"dns", 4097, false}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct fixture fixture;
