@@ -65,11 +65,13 @@ static struct inner_verdict judge_hello(const struct inner *inner, const struct 
 {
     if (hello->has_ech && inner->denies_ech)
         return end(REASON_INNER_ECH);
+    if (inner->names == INNER_NAMES_ANY)
+        return pass();
     switch (hello->naming) {
     case CLIENT_HELLO_NAMED:
         return judge_name(inner, asked, &hello->name, REASON_INNER_MISMATCH);
     case CLIENT_HELLO_NO_NAME:
-        return inner->names == INNER_NAMES_ANY ? pass() : end(REASON_INNER_NO_NAME);
+        return end(REASON_INNER_NO_NAME);
     case CLIENT_HELLO_WRONG_NAME:
         break;
     }

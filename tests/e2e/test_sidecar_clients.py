@@ -215,6 +215,38 @@ def test_it_shows_the_rule_that_refuses_it(name, start_strict, through, programs
     assert proxy.audit.wait("decision")["decision"]["rule"] == "no-such-place"
 
 
+# What each shows of a tunnel that is reset in its handshake.
+RESET = {
+    "wget": "Unable to establish SSL connection",
+    "urllib": "Connection reset by peer",
+    "pip": "Connection reset by peer",
+    "scrapy": "Connection lost",
+    "java": "Remote host terminated the handshake",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_shows_that_its_tunnel_was_ended(name, start, through, programs, site):
+    """To an address: the program has no server name to give, and the tunnel needs one."""
+    rule = {"addresses": ["127.0.0.1/32"], "ports": [site.port]}
+    proxy = start(client(rule, inner={"tls": "require"}))
+    through(proxy)
+    said = getattr(programs, name)(f"https://127.0.0.1:{site.port}/page")
+    assert RESET[name] in said and PAGE.decode() not in said, said
+    # Scrapy gives the address as a name, which is none (RFC 6066 3).
+    assert proxy.audit.wait("close")["reason"] == ("inner_mismatch" if name == "scrapy" else "inner_no_name")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_goes_to_an_address_where_any_name_will_do(name, start, through, programs, site):
+    """None of them comes to see the page: the server's certificate is for a name."""
+    rule = {"addresses": ["127.0.0.1/32"], "ports": [site.port]}
+    proxy = start(client(rule, inner={"tls": "require", "names": "any"}))
+    through(proxy)
+    getattr(programs, name)(f"https://127.0.0.1:{site.port}/page")
+    assert not proxy.audit.wait("close")["reason"].startswith("inner_")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_it_shows_that_its_certificate_has_expired_and_works_once_renewed(
     name, pki, start_strict, through, programs, site, tmp_path
