@@ -16,14 +16,16 @@ from support.web import PAGE
 TUNNEL = "Tunnel connection failed: "
 EXPIRED = "CERTIFICATE_EXPIRED"
 REQUIRED = "CERTIFICATE_REQUIRED"
+CLOSED = "TLS/SSL connection has been closed (EOF)"
 ROWS = [
     Recipe(
         *("curl", "CONNECT tunnel failed, response 403", "response 502"),
-        *("certificate expired", "certificate required"),
+        *("certificate expired", "certificate required", "(35) Recv failure: Connection reset by peer"),
         again=('"$URL"', "$URL"),
     ),
     Recipe(
         *("requests", TUNNEL + "403 Denied by rule no-social", TUNNEL + "502", EXPIRED, REQUIRED),
+        CLOSED,
         again=(
             'print(session.get(os.environ["URL"]',
             'for url in os.environ["URL"].split():\n    print(session.get(url',
@@ -31,6 +33,7 @@ ROWS = [
     ),
     Recipe(
         *("urllib3", TUNNEL + "403 Denied by rule no-social", TUNNEL + "502", EXPIRED, REQUIRED),
+        CLOSED,
         plain=(" ssl_context=to_origin", " ssl_context=to_proxy"),
     ),
 ]

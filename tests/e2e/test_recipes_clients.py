@@ -29,29 +29,33 @@ from support.wheel import WHEEL, make_wheel
 PIP = "/usr/bin/python3 -m pip download --no-deps"  # the one of Debian
 EXPIRED = "CERTIFICATE_EXPIRED"
 REQUIRED = "CERTIFICATE_REQUIRED"
+RESET = "read ECONNRESET"
 ROWS = [
-    Recipe("aiohttp", "Denied by rule no-social", "502", EXPIRED, REQUIRED, is_shown=True),
-    Recipe("httpx", "403 Denied by rule no-social", "502", EXPIRED, REQUIRED),
-    Recipe("undici", "Proxy response (403)", "Proxy response (502)", "", "", method="CONNECT"),
+    Recipe(
+        *("aiohttp", "Denied by rule no-social", "502", EXPIRED, REQUIRED, "[Connection reset by peer]"),
+        is_shown=True,
+    ),
+    Recipe("httpx", "403 Denied by rule no-social", "502", EXPIRED, REQUIRED, "httpx.ConnectError"),
+    Recipe("undici", "Proxy response (403)", "Proxy response (502)", "", "", RESET, method="CONNECT"),
     Recipe(
         *("https-proxy-agent", "no-social", "dns_failed", "certificate expired"),
-        *("certificate required", ""),
+        *("certificate required", RESET, ""),
     ),
     Recipe(
         *("axios", "code 403 Denied by rule no-social", "dns_failed", "certificate expired"),
-        *("certificate required", ""),
+        *("certificate required", RESET, ""),
     ),
     Recipe(
         *("got", "code 403 (Denied by rule no-social", "dns_failed", "certificate expired"),
-        *("certificate required", ""),
+        *("certificate required", RESET, ""),
     ),
     Recipe(
         *("go", "Denied by rule no-social", "dns_failed", "expired certificate"),
-        "certificate required",
+        *("certificate required", "read: connection reset by peer"),
     ),
     Recipe(
         *("rclone-direct", "Denied by rule no-social", "dns_failed", "expired certificate"),
-        *("certificate required",),
+        *("certificate required", ""),
         is_shown=True,
     ),
 ]

@@ -4,6 +4,8 @@ Both speak TLS with GnuTLS, also inside of the proxy's TLS: they stall for ever 
 record and the beginning of the next come in the same outer one, and both keep their connections alive.
 """
 
+import json
+
 import pytest
 
 from support.apt import Apt, make_repository
@@ -93,6 +95,23 @@ def test_git_tells_a_name_that_does_not_exist(kitchen):
     assert result.returncode != 0 and "502" in said(result), said(result)
 
 
+def reach_by_address(kitchen, site):
+    """Its server's address, for which a program has no name to give in the tunnel, which needs one."""
+    clients = json.loads(kitchen.proxy.config_path.read_text())["clients"]
+    clients[0]["allow"].append({"addresses": ["127.0.0.1/32"], "ports": [site.port]})
+    kitchen.proxy.reload(clients=clients)
+    kitchen.proxy.is_honest = False
+    return "127.0.0.1"
+
+
+def test_git_tells_that_its_tunnel_was_ended(kitchen, site):
+    if site.scheme == "http":
+        pytest.skip("there is no tunnel")
+    result = kitchen.cook("git", kitchen.origin(reach_by_address(kitchen, site)) + "/big.git")
+    assert result.returncode != 0 and "Recv failure: Connection reset by peer" in said(result), said(result)
+    assert kitchen.proxy.audit.wait("close")["reason"] == "inner_no_name"
+
+
 def test_git_tells_that_its_certificate_is_refused(kitchen, pki):
     expire(kitchen, pki)
     result = kitchen.cook("git", kitchen.origin() + "/big.git")
@@ -127,6 +146,14 @@ def test_apt_tells_a_denied_target(kitchen, apt):
 
 def test_apt_tells_a_name_that_does_not_exist(kitchen, apt):
     assert "502" in update(apt("missing.test"))
+
+
+def test_apt_tells_that_its_tunnel_was_ended(kitchen, apt, site):
+    if site.scheme == "http":
+        pytest.skip("there is no tunnel")
+    words = update(apt(reach_by_address(kitchen, site)))
+    assert "Could not handshake: Error in the pull function" in words
+    assert kitchen.proxy.audit.wait("close")["reason"] == "inner_no_name"
 
 
 def test_apt_tells_that_its_certificate_is_refused(kitchen, apt, pki, site):

@@ -4,6 +4,7 @@ Two files take them: test_recipes.py with the programs that every machine for te
 test_recipes_clients.py with those that take much to install (tools/test --clients).
 """
 
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -64,6 +65,7 @@ def replace(text, old, new):
 class Recipe:
     """Its name on the page, and what its user reads in each case; "" where it tries for ever.
 
+    `reset` is what it says of a tunnel that is reset in its handshake; "" where it cannot be made to.
     `method` is what it asks the proxy with for http:// URLs; "" where the page's recipe is not for these.
     `is_shown`: its certificate is shown to origins too, as the page says.
     `plain` is what the page says to change for them, `again` what makes it fetch every URL of a list.
@@ -74,6 +76,7 @@ class Recipe:
     missing: str
     expired: str
     none: str
+    reset: str
     method: str = "GET"
     is_shown: bool = False
     plain: tuple = ()
@@ -165,6 +168,20 @@ class Cases:
         result = kitchen.cook(recipe.name, kitchen.url(name="missing.test"))
         assert result.returncode != 0
         assert recipe.missing in said(result)
+
+    def test_a_tunnel_that_is_ended_for_what_it_carries_is_told(self, kitchen, recipe, site):
+        """To an address: the program has no server name to give, and the tunnel needs one."""
+        if not recipe.reset:
+            pytest.skip("goes around the proxy to addresses of this machine")
+        clients = json.loads(kitchen.proxy.config_path.read_text())["clients"]
+        clients[0]["allow"].append({"addresses": ["127.0.0.1/32"], "ports": [site.port]})
+        kitchen.proxy.reload(clients=clients)
+        kitchen.proxy.is_honest = False
+        seen = len(site.seen)
+        result = kitchen.cook(recipe.name, kitchen.url(name="127.0.0.1"))
+        assert result.returncode != 0 and len(site.seen) == seen, said(result)
+        assert recipe.reset in said(result)
+        assert kitchen.proxy.audit.wait("close")["reason"] == "inner_no_name"
 
     def test_an_expired_certificate_is_told(self, kitchen, recipe, pki):
         if not recipe.expired:
