@@ -12,6 +12,21 @@ const char *inner_kind_name(enum inner_kind kind)
     return names[kind];
 }
 
+struct inner inner_to_find_name(const struct inner *inner)
+{
+    struct inner out = *inner;
+    out.denies_ech = false;
+    return out;
+}
+
+struct inner inner_of_named(const struct inner *inner)
+{
+    struct inner out = *inner;
+    out.tls = INNER_REQUIRE;
+    out.names = INNER_SAME;
+    return out;
+}
+
 bool inner_looks(const struct inner *inner)
 {
     return inner->tls != INNER_ANY || inner->plain != INNER_PLAIN_ALLOW;

@@ -48,6 +48,14 @@ enum { INNER_JSON_CAP = 768 }; // bytes that always suffice for inner_append_jso
 // inner_append_json adds the member "inner" of docs/AUDIT.md: what was seen, and whether it names what was asked for.
 void inner_append_json(const struct inner_seen *seen, const struct target *asked, struct text *out);
 
+// inner_to_find_name gives the rules by which a client that is routed by name is asked for that name: those of its own
+// `inner`, without `ech`, for which the rule that admits the name counts.
+struct inner inner_to_find_name(const struct inner *inner);
+
+// inner_of_named gives the rules for a tunnel to the name that was found inside it: `inner`, and at least that the name
+// stays what it was.
+struct inner inner_of_named(const struct inner *inner);
+
 // inner_looks tells whether anything that a client says inside a tunnel is looked at.
 bool inner_looks(const struct inner *inner);
 

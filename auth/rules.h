@@ -21,6 +21,9 @@ struct inner {
         names; // which server names, with INNER_REQUIRE; which Hosts, with INNER_PLAIN_CHECK
     enum inner_plain plain; // HTTP in the clear inside a tunnel
     bool denies_ech; // a hello with encrypted_client_hello ends the tunnel, with INNER_REQUIRE
+    // of a client: the name inside is the target, in place of an address that was asked for; with INNER_REQUIRE and
+    // INNER_SAME
+    bool routes_by_name;
 };
 
 // port_range is what stands under `ports`.

@@ -96,13 +96,15 @@ static void add_request(struct text *text, const struct audit_decision *decision
         json_add_null(text, "method");
     else
         json_add_bytes(text, "method", decision->method, METHOD_TEXT_MAX);
-    if (decision->target == NULL) {
-        json_add_null(text, "host");
+    const struct target *ported = decision->target == NULL ? decision->asked : decision->target;
+    json_add_string(text, "host",
+                    decision->target == NULL ? NULL : target_format_host(decision->target, host));
+    if (ported == NULL)
         json_add_null(text, "port");
-    } else {
-        json_add_string(text, "host", target_format_host(decision->target, host));
-        json_add_count(text, "port", decision->target->port);
-    }
+    else
+        json_add_count(text, "port", ported->port);
+    if (decision->asked != NULL)
+        json_add_string(text, "asked", target_format_host(decision->asked, host));
     json_end_object(text);
 }
 

@@ -63,7 +63,9 @@ struct audit_decision {
     const char *tls_cipher;
     bool is_resumed;             // the handshake resumed a session
     struct slice method;         // empty where unreadable
-    const struct target *target; // or NULL where unreadable
+    const struct target *target; // or NULL where unreadable, or where a tunnel has named none
+    const struct target
+        *asked; // NULL, or of a CONNECT that is routed by name: the address that it asked for
     const struct decision *decision;
     const struct candidate *judged; // the addresses; NULL where it did not come to them
     size_t judged_count;

@@ -98,7 +98,7 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
                &client->allow, &client->allow_count);
     rules_read(reader, scope->sets, node_get(node, "deny"), RULE_DENY, client->name,
                &scope->rule_names, &client->deny, &client->deny_count);
-    client->inner = inner_rules_read(reader, node_get(node, "inner"));
+    client->inner = inner_rules_read(reader, node_get(node, "inner"), true);
     client_limits_read(reader, node_get(node, "limits"), &client->limits);
     if (client->mode == POLICY_ENFORCE && (allow == NULL || allow->child == NULL))
         reader_warning(reader, node,

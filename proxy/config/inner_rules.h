@@ -6,5 +6,7 @@
 
 extern const struct section inner_section;
 
-// inner_rules_read gives what `inner` says, in the arena. NULL where the key is not there, or is bad, which is reported.
-const struct inner *inner_rules_read(struct reader *reader, const struct node *node);
+// inner_rules_read gives what `inner` says, in the arena; `of_client`: it is a client's, and not a rule's. NULL where the
+// key is not there, or is bad, which is reported.
+const struct inner *inner_rules_read(struct reader *reader, const struct node *node,
+                                     bool of_client);

@@ -131,7 +131,7 @@ static bool rule_read(struct reader *reader, const struct node *node, void *out,
             reader, inner,
             "a `deny` rule has no `inner`"
             "\nit says what a tunnel may carry: write it in an `allow` rule, or in the client");
-    rule->inner = is_allow ? inner_rules_read(reader, inner) : NULL;
+    rule->inner = is_allow ? inner_rules_read(reader, inner, false) : NULL;
     rule->has_hosts = hosts != NULL;
     rule->has_addresses = addresses != NULL;
     sets_read_hosts(list->sets, hosts, "`hosts`", &rule->hosts, &host_facts);

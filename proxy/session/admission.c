@@ -31,6 +31,13 @@ struct verdict admission_decide_target(const struct admission *admission)
     return verdict_of_decision(&decision, admission->snapshot->id, 403);
 }
 
+struct verdict admission_decide_unnamed(const struct admission *admission, enum reason reason)
+{
+    const struct decision denial = {
+        .action = ACTION_DENY, .reason = reason, .mode = admission->client->mode};
+    return verdict_of_decision(&denial, admission->snapshot->id, 403);
+}
+
 // decide_addresses asks the policy. The names of its rules do not stay in the candidates, which live longer.
 static void decide_addresses(const struct admission *admission, struct candidate *candidates,
                              size_t count, struct decision *out)

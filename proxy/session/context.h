@@ -44,6 +44,7 @@ enum session_state {
 
 #define EXCHANGE_STATE_TABLE(X)                                                                    \
     X(EXCHANGE_READ_REQUEST, "read_request") /* the head is not complete */                        \
+    X(EXCHANGE_READ_HELLO, "read_hello")     /* the 200 is out, the name inside is not known */    \
     X(EXCHANGE_RESOLVE, "resolve")           /* DNS */                                             \
     X(EXCHANGE_DIAL, "dial")                 /* connecting to the target */                        \
     X(EXCHANGE_TUNNEL, "tunnel")             /* bytes go both ways */                              \

@@ -119,6 +119,7 @@ static void keep(struct exchange *exchange, const struct verdict *verdict)
 static bool conclude(struct exchange *exchange, struct verdict verdict)
 {
     struct session_counters *counters = &exchange->peer->context->counters;
+    const bool is_routed = exchange->request.is_routed;
     switch (verdict.kind) {
     case VERDICT_GO:
         if (verdict.config[0] != '\0')
@@ -130,13 +131,17 @@ static bool conclude(struct exchange *exchange, struct verdict verdict)
         keep(exchange, &verdict);
         counters->crl_missing += verdict.reason == REASON_CRL_MISSING;
         counters->limited += verdict.status == 429;
-        // What comes after an allow that was recorded is told by the `close`.
+        // What comes after an allow that was recorded, or after the 200, is told by the `close`.
         exchange->ending.reason =
-            exchange->records.decision == NULL ? verdict.reason : REASON_REFUSED;
+            exchange->records.decision == NULL || is_routed ? verdict.reason : REASON_REFUSED;
         break;
     case VERDICT_REFUSE_LATE:
         exchange->ending.reason = verdict.reason;
         break;
+    }
+    if (is_routed) { // the 200 is out: what is left to say is a reset
+        finish(exchange, EXCHANGE_RESET, verdict.reason);
+        return false;
     }
     if (verdict.ends_connection)
         exchange->ending.may_keep = false;
@@ -283,6 +288,42 @@ static void seek_upstream(struct exchange *exchange)
         begin_forward(exchange);
 }
 
+// is_routed_by_name tells whether the target of the admitted request is found inside its tunnel.
+static bool is_routed_by_name(const struct exchange *exchange)
+{
+    const struct inner *inner = exchange->peer->client->inner;
+    return !exchange->request.is_plain && exchange->request.url.target.kind == TARGET_ADDRESS &&
+           inner != NULL && inner->routes_by_name;
+}
+
+// inspect_by has what the client says inside the tunnel held against `inner` and `asked`, and makes room to record it.
+static enum err inspect_by(struct exchange *exchange, const struct inner *inner,
+                           const struct target *asked)
+{
+    struct audit_record *close = audit_record_create(AUDIT_CLOSE_CAP + INNER_JSON_CAP);
+    if (close == NULL)
+        return ERR_MEMORY;
+    audit_record_destroy(exchange->records.close);
+    exchange->records.close = close;
+    return tunnel_inspect(&exchange->route.tunnel, inner, asked);
+}
+
+// begin_hello sends the 200 before anything else, and waits for the name inside the tunnel. The tunnel counts as a new one
+// from here on.
+static void begin_hello(struct exchange *exchange)
+{
+    struct peer *peer = exchange->peer;
+    if (!conclude(exchange, quota_begin(&exchange->route.quota, peer)))
+        return;
+    const struct inner inner = inner_to_find_name(peer->client->inner);
+    request_route(&exchange->request);
+    peer->awaits_hello = true;
+    enum err error = inspect_by(exchange, &inner, &exchange->request.asked);
+    if (error == ERR_OK)
+        error = reply_open_tunnel(exchange);
+    enter_if_ok(exchange, error, EXCHANGE_READ_HELLO);
+}
+
 // answer_whoami puts the proxy's own page on its way.
 static void answer_whoami(struct exchange *exchange)
 {
@@ -316,8 +357,12 @@ static void take_request(struct exchange *exchange, struct message_head *head)
     if (whoami_is_for(&request->url.target))
         answer_whoami(exchange);
     else if (conclude(exchange, admission_decide_room(is_draining, take_record_room(exchange))) &&
-             admit(exchange))
-        seek_upstream(exchange);
+             admit(exchange)) {
+        if (is_routed_by_name(exchange))
+            begin_hello(exchange);
+        else
+            seek_upstream(exchange);
+    }
 }
 
 static enum exchange_step step_read_request(struct exchange *exchange)
@@ -357,6 +402,67 @@ static bool watch_client(struct exchange *exchange)
     return false;
 }
 
+static void refuse_unnamed(struct exchange *exchange, enum reason reason)
+{
+    const struct admission admission = admission_of(exchange);
+    (void)conclude(exchange, admission_decide_unnamed(&admission, reason));
+}
+
+// take_name makes the name that was found inside the tunnel the target, which is then judged like any other.
+static void take_name(struct exchange *exchange, const struct hostname *name)
+{
+    request_take_name(&exchange->request, name);
+    if (admit(exchange))
+        begin_search(exchange);
+}
+
+// find_name looks for the name in what the client has said inside the tunnel so far.
+static enum exchange_step find_name(struct exchange *exchange)
+{
+    struct peer *peer = exchange->peer;
+    struct inspection *inspection = exchange->route.tunnel.inspection;
+    const struct inner_verdict *verdict = &inspection->gate.verdict;
+    switch (inspection_find_name(inspection, peer_unread(peer), !peer_inbox_has_room(peer),
+                                 &peer->context->buffers)) {
+    case GATE_HOLDS:
+        return EXCHANGE_STEP_WAIT;
+    case GATE_PASSES:
+        if (peer->inbox_len == 0)
+            client_left(exchange, ERR_EOF);
+        else
+            refuse_unnamed(exchange, REASON_INNER_NO_NAME);
+        break;
+    case GATE_JUDGES:
+        if (verdict->step == INNER_END)
+            refuse_unnamed(exchange, verdict->reason);
+        else
+            take_name(exchange, verdict->name);
+        break;
+    }
+    return EXCHANGE_STEP_AGAIN;
+}
+
+// step_read_hello sends the 200, and reads what the client says first inside its tunnel. Nothing of it goes on before the
+// name in it has become the target.
+static enum exchange_step step_read_hello(struct exchange *exchange)
+{
+    const enum err sent = reply_step(exchange);
+    if (sent != ERR_OK && sent != ERR_AGAIN) {
+        exchange_end(exchange, REASON_CLIENT_RESET);
+        return EXCHANGE_STEP_AGAIN;
+    }
+    if (!watch_client(exchange) || !admit_again(exchange))
+        return EXCHANGE_STEP_AGAIN;
+    if (!is_routed_by_name(exchange)) { // no longer: its address would need a rule
+        exchange_end(exchange, REASON_POLICY_CHANGED);
+        return EXCHANGE_STEP_AGAIN;
+    }
+    if (sent == ERR_AGAIN)
+        return EXCHANGE_STEP_WAIT;
+    buffer_pool_give(&exchange->peer->context->buffers, &exchange->reply.bytes);
+    return find_name(exchange);
+}
+
 static struct verdict unresolved(enum resolve_result result)
 {
     static const struct limit_refusal crowded = {.reason = REASON_LIMIT_QUESTIONS,
@@ -389,24 +495,22 @@ static enum err inspect(struct exchange *exchange)
     const struct admission admission = admission_of(exchange);
     struct inner inner = {0};
     (void)search_admits(&admission, &exchange->route.upstream, &inner);
+    if (exchange->request.is_routed)
+        inner = inner_of_named(&inner);
     if (!inner_looks(&inner))
         return ERR_OK;
-    struct audit_record *close = audit_record_create(AUDIT_CLOSE_CAP + INNER_JSON_CAP);
-    if (close == NULL)
-        return ERR_MEMORY;
-    audit_record_destroy(exchange->records.close);
-    exchange->records.close = close;
-    return tunnel_inspect(&exchange->route.tunnel, &inner, &exchange->request.url.target);
+    return inspect_by(exchange, &inner, &exchange->request.url.target);
 }
 
-// open_tunnel sends the 200 and lets the bytes flow.
+// open_tunnel sends the 200, where it is not out, and lets the bytes flow.
 static void open_tunnel(struct exchange *exchange)
 {
     char data[ANSWER_CAP];
     struct text text;
     text_init(&text, data, sizeof data);
     const struct answer answer = {.status = 200, .id = exchange->id};
-    answer_format(&answer, &text);
+    if (!exchange->request.is_routed)
+        answer_format(&answer, &text);
     enum err error = route_open_tunnel(&exchange->route, exchange->peer, text_slice(&text));
     if (error == ERR_OK)
         error = inspect(exchange);
@@ -541,6 +645,12 @@ static void want_client(struct exchange *exchange)
     stream_want(peer->stream, peer_inbox_has_room(peer), false);
 }
 
+static void want_read_hello(struct exchange *exchange)
+{
+    struct peer *peer = exchange->peer;
+    stream_want(peer->stream, peer_inbox_has_room(peer), exchange->reply.bytes != NULL);
+}
+
 static void want_tunnel(struct exchange *exchange)
 {
     duplex_update_interest(&exchange->route.tunnel.duplex);
@@ -613,6 +723,23 @@ static void read_request_is_late(struct exchange *exchange)
     (void)conclude(exchange, verdict_error(408, REASON_TIMEOUT, "the head did not arrive in time"));
 }
 
+// read_hello_deadline_ms: it waits for the first flight no longer than the client's certificate is good.
+static int64_t read_hello_deadline_ms(const struct exchange *exchange)
+{
+    const struct peer *peer = exchange->peer;
+    return deadline_sooner(exchange->timing.since_ms + peer->snapshot->timeouts.inner_ms,
+                           peer->expires_ms);
+}
+
+static void read_hello_is_late(struct exchange *exchange)
+{
+    struct peer *peer = exchange->peer;
+    if (exchange->timing.since_ms + peer->snapshot->timeouts.inner_ms <= peer->context->now_ms)
+        refuse_unnamed(exchange, REASON_INNER_TIMEOUT);
+    else if (peer_is_expired(peer))
+        refuse_unnamed(exchange, REASON_EXPIRED);
+}
+
 static void resolve_is_late(struct exchange *exchange)
 {
     (void)conclude(exchange, unresolved(RESOLVE_TIMED_OUT));
@@ -672,7 +799,11 @@ static void refuse_is_late(struct exchange *exchange)
 static const struct state_row states[EXCHANGE_STATE_COUNT] = {
     [EXCHANGE_READ_REQUEST] = {step_read_request, want_client,
                                offsetof(struct timeouts, request_ms), NULL, read_request_is_late,
-                               STATE(RESOLVE) | STATE(FORWARD) | STATE(REFUSE) | STATE(DONE)},
+                               STATE(READ_HELLO) | STATE(RESOLVE) | STATE(FORWARD) | STATE(REFUSE) |
+                                   STATE(DONE)},
+    [EXCHANGE_READ_HELLO] = {step_read_hello, want_read_hello, offsetof(struct timeouts, inner_ms),
+                             read_hello_deadline_ms, read_hello_is_late,
+                             STATE(RESOLVE) | STATE(DONE)},
     [EXCHANGE_RESOLVE] = {step_resolve, want_client, offsetof(struct timeouts, resolve_ms), NULL,
                           resolve_is_late, STATE(DIAL) | STATE(REFUSE) | STATE(DONE)},
     [EXCHANGE_DIAL] = {step_dial, want_client, offsetof(struct timeouts, connect_ms), NULL,

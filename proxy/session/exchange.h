@@ -4,6 +4,9 @@
 //          |                    |                               |                           ^
 //          +--bad, denied--> REFUSE <--denied, failed, timed out+---------------------------+
 //
+// A client that is routed by name goes through READ_HELLO first: the 200 is out, and the name inside its tunnel becomes the
+// target. From there on a refusal is a reset.
+//
 // A state is a place where we wait; a decision is a function between states. Every exchange submits
 // exactly one `decision` record, before the first packet goes upstream, and one `close` record.
 #pragma once

@@ -37,15 +37,21 @@ static bool keep(struct inspection *inspection, struct buffer_pool *pool, struct
     return inspection->passed != NULL && buffer_append(inspection->passed, bytes);
 }
 
-static enum gate_step look(struct inspection *inspection, const struct flow *up, struct slice bytes)
+enum gate_step inspection_find_name(struct inspection *inspection, struct slice bytes, bool has_end,
+                                    struct buffer_pool *pool)
 {
-    struct buffer *scratch = buffer_pool_take(up->pool);
+    struct buffer *scratch = buffer_pool_take(pool);
     if (scratch == NULL)
         return GATE_HOLDS;
     const enum gate_step step =
-        gate_look(&inspection->gate, bytes, up->has_end, inspection->asked, scratch->data);
-    buffer_pool_give(up->pool, &scratch);
+        gate_look(&inspection->gate, bytes, has_end, inspection->asked, scratch->data);
+    buffer_pool_give(pool, &scratch);
     return step;
+}
+
+static enum gate_step look(struct inspection *inspection, const struct flow *up, struct slice bytes)
+{
+    return inspection_find_name(inspection, bytes, up->has_end, up->pool);
 }
 
 // observe looks at bytes that go on whatever they are.

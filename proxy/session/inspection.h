@@ -29,5 +29,11 @@ void inspection_destroy(struct inspection *inspection);
 // `is_asking`. An inspection that only observes holds nothing: without memory it stops looking.
 bool inspection_passes(struct inspection *inspection, struct flow *up);
 
+// inspection_find_name looks at `bytes`, all that the client has said so far, before there is a way up: GATE_HOLDS: they
+// are too few; GATE_JUDGES: `gate.verdict` has the name or the reason why there is none; GATE_PASSES: they say nothing.
+// `has_end`: no more will come.
+enum gate_step inspection_find_name(struct inspection *inspection, struct slice bytes, bool has_end,
+                                    struct buffer_pool *pool);
+
 // inspection_is_over tells whether what follows passes without a look.
 bool inspection_is_over(const struct inspection *inspection);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "auth/client_hello.h"
 #include "proxy/limits/ledger.h"
 #include "proxy/net/stream.h"
 #include "proxy/session/upstream_pool.h"
@@ -44,7 +45,7 @@ size_t peer_head_max_len(const struct peer *peer)
 // inbox_max_len gives how many bytes the inbox may have beside the head of the request under way.
 static size_t inbox_max_len(const struct peer *peer)
 {
-    const size_t max = peer_head_max_len(peer);
+    const size_t max = peer->awaits_hello ? CLIENT_HELLO_MAX_LEN : peer_head_max_len(peer);
     return max > peer->head_len ? max - peer->head_len : 0;
 }
 

@@ -34,6 +34,7 @@ struct peer {
     uint8_t *inbox;              // owned; what has been read and belongs to no flow yet
     size_t inbox_len;            // bytes
     size_t inbox_cap;            // bytes
+    bool awaits_hello; // the inbox is for the first flight inside a tunnel, and no longer for heads
     // owned; connections that the next request may use; NULL: none yet
     struct upstream_pool *upstreams;
 };

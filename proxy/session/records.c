@@ -48,6 +48,7 @@ static void submit_decision(struct exchange *exchange)
         .is_resumed = peer->is_resumed,
         .method = exchange->request.method,
         .target = exchange->request.has_target ? &exchange->request.url.target : NULL,
+        .asked = exchange->request.is_routed ? &exchange->request.asked : NULL,
         .decision = &ruled,
         .judged = judged_count == 0 ? NULL : search->candidates,
         .judged_count = judged_count,

@@ -96,6 +96,23 @@ static enum err put(struct exchange *exchange, struct answer answer, const struc
     return ERR_OK;
 }
 
+enum err reply_open_tunnel(struct exchange *exchange)
+{
+    const struct answer answer = {.status = 200, .id = exchange->id};
+    struct buffer *out = buffer_pool_take(&exchange->peer->context->buffers);
+    struct text text;
+    if (out == NULL)
+        return ERR_MEMORY;
+    text_init(&text, (char *)out->data, BUFFER_CAP);
+    answer_format(&answer, &text);
+    ASSERT(!text.is_cut);
+    buffer_produce(out, text.len);
+    exchange->reply.bytes = out;
+    exchange->ending.may_keep = false;
+    exchange->ending.status = answer.status;
+    return ERR_OK;
+}
+
 // concerns_client tells whether the answer says which client of the config it is about.
 static bool concerns_client(const struct exchange *exchange, const struct verdict *verdict)
 {

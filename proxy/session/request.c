@@ -89,6 +89,20 @@ struct verdict request_take(struct request *request, const struct message_head *
     return head->method == METHOD_CONNECT ? take_connect(request, head) : take_other(request);
 }
 
+void request_route(struct request *request)
+{
+    request->is_routed = true;
+    request->has_target = false;
+    request->asked = request->url.target;
+}
+
+void request_take_name(struct request *request, const struct hostname *name)
+{
+    request->has_target = true;
+    request->url.target =
+        (struct target){.kind = TARGET_NAME, .port = request->asked.port, .name = *name};
+}
+
 bool request_is_repeatable(const struct request *request)
 {
     static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "DELETE", "PUT"};

@@ -4,6 +4,7 @@
 enum err tunnel_inspect(struct tunnel *tunnel, const struct inner *rules,
                         const struct target *asked)
 {
+    inspection_destroy(tunnel->inspection);
     tunnel->inspection = inspection_create(rules, asked);
     if (tunnel->inspection == NULL)
         return ERR_MEMORY;

@@ -16,8 +16,8 @@ struct tunnel {
     struct inspection *inspection; // owned; NULL: nobody looks at what the client says; may be read
 };
 
-// tunnel_inspect holds what the client says first against `rules` and `asked`, which is borrowed. Call it before the first
-// step. ERR_MEMORY.
+// tunnel_inspect holds what the client says first against `rules` and `asked`, which is borrowed, in place of what it was
+// held against before. Call it before the first step. ERR_MEMORY.
 enum err tunnel_inspect(struct tunnel *tunnel, const struct inner *rules,
                         const struct target *asked) MUST_USE;
 

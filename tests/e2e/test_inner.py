@@ -1,42 +1,11 @@
 """What a tunnel carries: the name inside TLS is held to what was asked for, before a byte has reached the target."""
 
-import ssl
-import threading
-
 import pytest
 
 from support.config import client, reach
+from support.inner import Canary, hello
 from support.origin import greet
 from support.wire import Ending
-
-
-def hello(name, alpn=None):
-    """The ClientHello of a real library for a server of this name; None: without one."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    if alpn:
-        context.set_alpn_protocols(alpn)
-    ours, theirs = ssl.MemoryBIO(), ssl.MemoryBIO()
-    session = context.wrap_bio(ours, theirs, server_hostname=name)
-    with pytest.raises(ssl.SSLWantReadError):
-        session.do_handshake()
-    return theirs.read()
-
-
-class Canary:
-    """An origin's habit that keeps all it gets, and answers nothing."""
-
-    def __init__(self):
-        self.got = b""
-        self.ended = threading.Event()
-
-    def __call__(self, conn):
-        try:
-            while piece := conn.recv(65536):
-                self.got += piece
-        except OSError:
-            pass
-        self.ended.set()
 
 
 @pytest.fixture

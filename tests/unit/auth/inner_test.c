@@ -217,12 +217,30 @@ static void a_second_hello_names_what_the_first_one_named(void **state)
     assert_int_equal(INNER_PASS, inner_judge_again(&observe, &a, &b).step);
 }
 
+static void a_route_asks_for_a_name_and_holds_the_tunnel_to_it(void **state)
+{
+    (void)state;
+    static const struct inner client = {
+        .tls = INNER_REQUIRE, .denies_ech = true, .routes_by_name = true};
+    static const struct inner loose = {
+        .tls = INNER_ANY, .names = INNER_NAMES_ANY, .plain = INNER_PLAIN_DENY, .denies_ech = true};
+    const struct inner finder = inner_to_find_name(&client);
+    const struct inner held = inner_of_named(&loose);
+    assert_int_equal(INNER_REQUIRE, finder.tls);
+    assert_false(finder.denies_ech); // the rule that admits the name may allow it
+    assert_int_equal(INNER_REQUIRE, held.tls);
+    assert_int_equal(INNER_SAME, held.names);
+    assert_int_equal(INNER_PLAIN_DENY, held.plain);
+    assert_true(held.denies_ech);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_row_has_its_verdict),
         cmocka_unit_test(what_requires_waits_on_both_sides_and_what_only_looks_on_none),
         cmocka_unit_test(a_second_hello_names_what_the_first_one_named),
+        cmocka_unit_test(a_route_asks_for_a_name_and_holds_the_tunnel_to_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -312,6 +312,64 @@ static void wants_a_profile_named_when_there_are_several(void **state)
                  two_profiles, 2);
 }
 
+// The value begins at column 10 of line 4.
+static const char inner_before[] = "clients:\n- name: a\n  match: [{any: true}]\n  inner: ";
+static const char inner_after[] = "\n  allow: [{hosts: [x]}]\n";
+
+static void refuses_inner_rules_that_could_never_count(void **state)
+{
+    (void)state;
+    static const struct finding_case cases[] = {
+        {"{tls: some}", 4, 16, "`tls`"},
+        {"{names: listed}", 4, 18, "`names` is held to only with"},
+        {"{tls: observe, names: same}", 4, 32, "`names` is held to only with"},
+        {"{tls: observe, ech: deny}", 4, 30, "`ech` counts only with"},
+        {"{route: here}", 4, 18, "`route`"},
+        {"{route: name, tls: any}", 4, 29, "needs the name inside TLS"},
+        {"{route: name, tls: observe}", 4, 29, "needs the name inside TLS"},
+        {"{route: name, names: listed}", 4, 31, "the name inside is the target"},
+        {"{route: name, tls: require, names: any}", 4, 45, "the name inside is the target"},
+    };
+    assert_cases(cases, sizeof cases / sizeof cases[0], SEVERITY_ERROR, inner_before, inner_after,
+                 one_profile, 1);
+}
+
+static const char rule_inner_before[] =
+    "clients:\n- name: a\n  match: [{any: true}]\n  allow: [{hosts: [x], inner: ";
+static const char rule_inner_after[] = "}]\n";
+
+static void refuses_a_route_in_a_rule(void **state)
+{
+    (void)state;
+    static const struct finding_case cases[] = {
+        {"{route: name}", 4, 39, "`route` is of a client"},
+        {"{route: asked, tls: require}", 4, 39, "`route` is of a client"},
+    };
+    assert_cases(cases, sizeof cases / sizeof cases[0], SEVERITY_ERROR, rule_inner_before,
+                 rule_inner_after, one_profile, 1);
+}
+
+static void a_route_by_name_implies_what_it_needs(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"{route: name}", "{route: name, tls: require}",
+                                        "{route: name, names: same, ech: deny}"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct fixture fixture;
+        char text[2048];
+        const int len = snprintf(text, sizeof text, "%s%s%s", inner_before, texts[i], inner_after);
+        assert_true(len > 0 && (size_t)len < sizeof text);
+        fixture_read(&fixture, text, one_profile, 1);
+        assert_no_errors(&fixture.diagnostics);
+        const struct inner *inner = fixture.policy->clients[0].inner;
+        assert_true(inner->routes_by_name);
+        assert_int_equal(inner->tls, INNER_REQUIRE);
+        assert_int_equal(inner->names, INNER_SAME);
+        assert_int_equal(inner->denies_ech, i == 2);
+        fixture_deinit(&fixture);
+    }
+}
+
 // The entry begins at column 11 of line 4.
 static const char allow_before[] = "clients:\n- name: a\n  match: [{any: true}]\n  allow: [";
 static const char rule_after[] = "]\n";
@@ -523,6 +581,9 @@ int main(void)
         cmocka_unit_test(refuses_clients_that_are_not_whole),
         cmocka_unit_test(warns_of_rules_that_do_other_than_they_seem),
         cmocka_unit_test(does_not_warn_of_ordinary_rules),
+        cmocka_unit_test(refuses_inner_rules_that_could_never_count),
+        cmocka_unit_test(refuses_a_route_in_a_rule),
+        cmocka_unit_test(a_route_by_name_implies_what_it_needs),
         cmocka_unit_test(goes_on_after_mistakes_and_keeps_the_first_fifty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -441,6 +441,23 @@ static void addresses_are_admitted_refused_or_waited_for(void **state)
     }
 }
 
+static void a_tunnel_without_a_name_is_denied_in_each_mode(void **state)
+{
+    const struct world *world = *state;
+    static const enum who clients[] = {STRICT, WATCHED, OPEN};
+    for (size_t i = 0; i < sizeof clients / sizeof *clients; i++) {
+        const struct client *client = client_of(world, clients[i]);
+        const struct admission admission = {.snapshot = &world->snapshot, .client = client};
+        const struct verdict verdict = admission_decide_unnamed(&admission, REASON_INNER_NO_NAME);
+        assert_int_equal(verdict.kind, VERDICT_REFUSE);
+        assert_int_equal(verdict.action, ACTION_DENY);
+        assert_int_equal(verdict.reason, REASON_INNER_NO_NAME);
+        assert_int_equal(verdict.mode, client->mode);
+        assert_false(verdict.would_deny);
+        assert_string_equal(verdict.config, CONFIG);
+    }
+}
+
 static void one_address_is_admitted_by_a_rule_by_the_mode_or_not(void **state)
 {
     const struct world *world = *state;
@@ -563,6 +580,7 @@ int main(void)
         WITH_WORLD(a_target_is_refused_for_the_first_reason_in_the_policys_order),
         WITH_WORLD(addresses_are_admitted_refused_or_waited_for),
         WITH_WORLD(one_address_is_admitted_by_a_rule_by_the_mode_or_not),
+        WITH_WORLD(a_tunnel_without_a_name_is_denied_in_each_mode),
         cmocka_unit_test(what_was_allowed_is_refused_late_with_the_word_of_its_end),
         WITH_WORLD(verdicts_keep_their_names_when_the_policy_is_gone),
     };

@@ -16,10 +16,11 @@
 #include "proxy/audit/record.h"
 #include "tests/unit/proxy/json.h"
 
-#define ID           "7f3a9c0e12b44d5a"
-#define NAME_32      "abcdefghijklmnopqrstuvwxyz.-_089"
-#define LONGEST_RULE NAME_32 ".allow[18446744073709551615]"
-#define LABEL_63     "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz0"
+#define ID              "7f3a9c0e12b44d5a"
+#define NAME_32         "abcdefghijklmnopqrstuvwxyz.-_089"
+#define LONGEST_RULE    NAME_32 ".allow[18446744073709551615]"
+#define LABEL_63        "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz0"
+#define LONGEST_ADDRESS "[ffff:eeee:dddd:cccc:bbbb:aaaa:9999:8888]"
 #define HOST_253                                                                                   \
     LABEL_63 "." LABEL_63 "." LABEL_63 "."                                                         \
              "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxy"
@@ -210,6 +211,8 @@ static struct audit_record *longest_decision(struct slice client_json, struct sl
     struct target target;
     assert_int_equal(strlen(HOST_253), 253);
     assert_int_equal(target_parse(SLICE_LITERAL(HOST_253 ":65535"), &target), ERR_OK);
+    struct target asked;
+    assert_int_equal(target_parse(SLICE_LITERAL(LONGEST_ADDRESS ":65535"), &asked), ERR_OK);
     const struct decision verdict = {.action = ACTION_ALLOW,
                                      .reason = REASON_SOURCE_NOT_ALLOWED,
                                      .rule = LONGEST_RULE,
@@ -224,6 +227,7 @@ static struct audit_record *longest_decision(struct slice client_json, struct sl
         .tls_cipher = LONGEST_CIPHER,
         .method = method,
         .target = &target,
+        .asked = &asked,
         .decision = &verdict,
         .config = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     };
@@ -367,6 +371,31 @@ static void what_could_not_be_read_is_null(void **state)
     audit_record_destroy(record);
 }
 
+static void a_tunnel_that_has_named_no_target_has_the_address_that_was_asked_for(void **state)
+{
+    (void)state;
+    struct target asked;
+    assert_int_equal(target_parse(SLICE_LITERAL("[2001:db8::7]:8443"), &asked), ERR_OK);
+    const struct decision verdict = {.action = ACTION_DENY, .reason = REASON_INNER_NO_NAME};
+    const struct audit_decision decision = {
+        .id = ID,
+        .listener = "main",
+        .client_json = SLICE_LITERAL("{}"),
+        .method = SLICE_LITERAL("CONNECT"),
+        .asked = &asked,
+        .decision = &verdict,
+        .config = "abc",
+    };
+    struct audit_record *record = audit_record_create(AUDIT_DECISION_EXTRA_CAP + 2);
+    assert_non_null(record);
+    audit_decision_format(&decision, record);
+    assert_true(json_is_line(record_text(record)));
+    assert_member(record, "request.host", "null");
+    assert_member(record, "request.port", "8443");
+    assert_member(record, "request.asked", "\"2001:db8::7\"");
+    audit_record_destroy(record);
+}
+
 static void methods_are_capped_and_escaped(void **state)
 {
     (void)state;
@@ -496,6 +525,7 @@ int main(void)
         cmocka_unit_test(refusals_hold_whatever_a_certificate_claims_and_not_under_client),
         cmocka_unit_test(a_decision_says_what_was_asked_and_decided),
         cmocka_unit_test(what_could_not_be_read_is_null),
+        cmocka_unit_test(a_tunnel_that_has_named_no_target_has_the_address_that_was_asked_for),
         cmocka_unit_test(methods_are_capped_and_escaped),
         cmocka_unit_test(an_anonymous_client_has_nulls_for_a_certificate),
         cmocka_unit_test(a_close_fits_with_the_largest_numbers),

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "auth/client_hello.h"
 #include "proxy/session/peer.h"
 #include "tests/unit/proxy/fake_stream.h"
 
@@ -96,6 +97,21 @@ static void without_the_head_the_inbox_has_all_of_the_room(void **state)
     rig_close(&rig);
 }
 
+static void what_is_said_first_inside_a_tunnel_has_the_room_of_a_first_flight(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_open(&rig);
+    rig.peer.awaits_hello = true;
+    for (size_t len = 0; len <= CLIENT_HELLO_MAX_LEN; len += sizeof body)
+        fake_stream_feed(rig.client, slice_of(body, sizeof body));
+    while (peer_fill_inbox(&rig.peer) == ERR_OK) {
+    }
+    assert_int_equal(rig.peer.inbox_len, CLIENT_HELLO_MAX_LEN);
+    assert_false(peer_inbox_has_room(&rig.peer));
+    rig_close(&rig);
+}
+
 static void a_taken_head_does_not_move_with_the_inbox(void **state)
 {
     (void)state;
@@ -131,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(head_and_inbox_together_have_no_more_than_a_head_may_have),
         cmocka_unit_test(without_the_head_the_inbox_has_all_of_the_room),
+        cmocka_unit_test(what_is_said_first_inside_a_tunnel_has_the_room_of_a_first_flight),
         cmocka_unit_test(a_taken_head_does_not_move_with_the_inbox),
         cmocka_unit_test(a_limit_that_has_become_smaller_than_the_head_leaves_no_room),
     };

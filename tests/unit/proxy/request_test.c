@@ -261,6 +261,22 @@ static void target_and_method_outlive_the_head(void **state)
     assert_method(&request, "DELETE ");
 }
 
+static void a_name_inside_takes_the_place_of_the_address_and_keeps_its_port(void **state)
+{
+    (void)state;
+    struct request request;
+    struct hostname name;
+    assert_int_equal(take("CONNECT 192.0.2.7:8443 HTTP/1.1", HOST, &request).kind, VERDICT_GO);
+    assert_int_equal(hostname_parse(SLICE_LITERAL("A.example."), &name), ERR_OK);
+    request_route(&request);
+    assert_true(request.is_routed);
+    assert_false(request.has_target);
+    request_take_name(&request, &name);
+    assert_target(&request, "a.example 8443");
+    assert_int_equal(request.asked.kind, TARGET_ADDRESS);
+    assert_int_equal(request.asked.port, 8443);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +284,7 @@ int main(void)
         cmocka_unit_test(what_is_refused_says_why_and_for_the_first_cause_only),
         cmocka_unit_test(only_what_loses_nothing_is_sent_twice),
         cmocka_unit_test(target_and_method_outlive_the_head),
+        cmocka_unit_test(a_name_inside_takes_the_place_of_the_address_and_keeps_its_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
