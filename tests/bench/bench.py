@@ -51,6 +51,9 @@ def parse(argv):
                         + ",".join(peer.name for peer in proxies.PEERS))
     parser.add_argument("--growth", action="store_true",
                         help="how the cost grows with the number of connections, instead")
+    parser.add_argument("--inner", action="store_true",
+                        help="sallyport beside itself, with tunnels that begin with a ClientHello: "
+                        "nobody looks at it, it is observed, it is required")
     parser.add_argument("--against", metavar="BINARY",
                         help="another build of sallyport, measured as a peer of its own")
     parser.add_argument("--first", action="store_true",
@@ -78,6 +81,8 @@ def most_tunnels():
 
 def chosen_peers(options):
     wanted = options.peers.split(",") if options.peers else None
+    if options.inner:
+        return proxies.INNER
     chosen = [peer for peer in proxies.PEERS if wanted is None or peer.name in wanted]
     if options.against:
         chosen.insert(1, type("Against", (proxies.Sallyport,), {
@@ -198,7 +203,7 @@ def about(options, run):
 
 def finish(options, run, chosen):
     facts = about(options, run)
-    rows = list(run.results.rows(chosen))
+    rows = list(run.results.rows(chosen, is_relative=options.inner))
     print(report.as_markdown(rows) if options.markdown else report.as_text(rows), end="")
     print(f"\n{facts['cores']} cores, {facts['cpu']}, kernel {facts['kernel']}; "
           f"{facts['rounds']} rounds, {facts['seconds']} s a window; others used "

@@ -47,8 +47,9 @@ class Origin:
 class Clients:
     """One client process. Commands may be begun here and waited for later: several at once."""
 
-    def __init__(self, binary, port, leaf=None):
+    def __init__(self, binary, port, leaf=None, says_hello=False):
         identity = ["direct"] if leaf is None else [leaf.chain, leaf.key]
+        identity += ["hello"] if says_hello else []
         self.process = subprocess.Popen(
             [binary, "client", str(port), *identity],
             stdin=subprocess.PIPE,

@@ -133,6 +133,7 @@ class Sallyport(Peer):
     name = "sallyport"
     title = "Sallyport"
     binary = os.environ.get("SALLYPORT_BIN", "")
+    inner = ""  # of its client: what it holds the inside of tunnels to
 
     def configure(self):
         ports = ", ".join(map(str, self.ports()))
@@ -147,7 +148,7 @@ trust:
   staff: {{ca: [{self.pki.ca.path}]}}
 clients:
   - name: bench
-    match: [{{cn: bench}}]
+    match: [{{cn: bench}}]{self.inner}
     allow: [{{addresses: [127.0.0.1/32], ports: [{ports}], name: origin}}]
 timeouts: {{handshake: 60s, idle: 10m}}
 limits: {{refused_requests: none, source: {{failed_handshakes: none, half_open: none}}}}
@@ -169,6 +170,28 @@ audit: {{file: audit.jsonl}}
                 raise RuntimeError("the reload does not end")
             time.sleep(0.002)
         return time.monotonic() - begun
+
+
+class Any(Sallyport):
+    title = "`any`"
+
+
+class Observe(Sallyport):
+    name = "observe"
+    title = "`observe`"
+    inner = "\n    inner: {tls: observe}"
+
+
+class Require(Sallyport):
+    """The targets are addresses, without DNS: so the name in the hello is read, and any will do."""
+
+    name = "require"
+    title = "`require`"
+    inner = "\n    inner: {tls: require, names: any}"
+
+
+# The same program, by what it looks at inside tunnels.
+INNER = [Any, Observe, Require]
 
 
 class Squid(Peer):

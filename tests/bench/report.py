@@ -64,9 +64,16 @@ class Results:
             return number(samples[0])
         return f"{number(median(samples))} ({number(min(samples))}..{number(max(samples))})"
 
-    def rows(self, peers):
-        """Lists of cells; the first one is the heading."""
-        yield ["", "unit", *[peer.title for peer in peers], "ours to the best other"]
+    def to_ours(self, figure, peers):
+        """What each of the others has of ours, as "1.01, 0.99"."""
+        ours = self.median(figure, OURS)
+        others = [self.median(figure, peer.name) for peer in peers if peer.name != OURS]
+        return ", ".join("-" if not ours or other is None else number(other / ours) for other in others)
+
+    def rows(self, peers, is_relative=False):
+        """Lists of cells; the first one is the heading. `is_relative`: the others are set against ours."""
+        verdict = "to the first" if is_relative else "ours to the best other"
+        yield ["", "unit", *[peer.title for peer in peers], verdict]
         for figure, meaning in FIGURES.items():
             if figure not in self.samples:
                 continue
@@ -75,6 +82,8 @@ class Results:
             if ratio is not None:
                 verdict = f"{ratio:.2f} x better" if ratio >= 1 else f"{1 / ratio:.2f} x worse"
                 verdict += f" than {other[0]}"
+            if is_relative:
+                verdict = self.to_ours(figure, peers)
             cells = [self.cell(figure, peer.name) for peer in peers]
             yield [meaning.title, meaning.unit, *cells, verdict]
 

@@ -74,7 +74,7 @@ class Stage:
 
     def clients(self):
         """Another client process."""
-        clients = Clients(self._binary, self.peer.port, self._leaf)
+        clients = Clients(self._binary, self.peer.port, self._leaf, self.settings.inner)
         self._clients.append(clients)
         return clients
 

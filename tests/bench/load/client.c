@@ -87,6 +87,30 @@ SSL_CTX *client_credentials(const char *chain_path, const char *key_path)
     return ctx;
 }
 
+bool client_make_hello(struct client_setup *setup)
+{
+    SSL *ssl = SSL_new(setup->ssl_ctx);
+    BIO *written = BIO_new(BIO_s_mem());
+    BIO *empty = BIO_new(BIO_s_mem());
+    static const uint8_t alpn[] = "\x02h2\x08http/1.1";
+    const uint8_t *bytes = NULL;
+    size_t len = 0;
+    const bool is_good = ssl != NULL && written != NULL && empty != NULL &&
+                         SSL_set_tlsext_host_name(ssl, "bench.example.com") == 1 &&
+                         SSL_set_alpn_protos(ssl, alpn, sizeof alpn - 1) == 0;
+    if (is_good) {
+        SSL_set_bio(ssl, empty, written); // which it owns now
+        SSL_set_connect_state(ssl);
+        (void)SSL_do_handshake(ssl);
+        if (BIO_mem_contents(written, &bytes, &len) == 1 &&
+            bytes_copy(setup->hello, sizeof setup->hello, slice_of(bytes, len)))
+            setup->hello_len = len;
+    }
+    ERR_clear_error();
+    SSL_free(ssl);
+    return setup->hello_len > 0;
+}
+
 // -- ends -------------------------------------------------------------------------------------
 
 void client_close(struct client *client, bool is_reset)
@@ -250,6 +274,13 @@ static void step_answer(struct client *client)
         return;
     if (error != ERR_OK) {
         end(client, "no whole answer to CONNECT");
+        return;
+    }
+    const struct slice hello = slice_of(client->setup->hello, client->setup->hello_len);
+    size_t written = 0;
+    if (client->status == 200 && hello.len > 0 &&
+        (client_write(client, hello, &written) != ERR_OK || written < hello.len)) {
+        end(client, "cannot send a hello");
         return;
     }
     client->state = CLIENT_OPEN;

@@ -32,12 +32,16 @@ enum client_state {
     CLIENT_OPEN,
 };
 
+enum { HELLO_CAP = 2048 };
+
 // client_setup is what all clients of a process share.
 struct client_setup {
     struct ev_loop *loop;     // borrowed
     struct sockaddr_in proxy; // or the origin, with is_direct
     SSL_CTX *ssl_ctx;         // owned by main; NULL with is_direct
     bool is_direct;           // no TLS and no CONNECT
+    uint8_t hello[HELLO_CAP]; // what goes into each tunnel first; the origin drops it
+    size_t hello_len;         // 0: nothing
 };
 
 struct client {
@@ -66,6 +70,9 @@ struct client {
 // client_credentials makes the SSL_CTX for a certificate chain and key in PEM files; NULL after a word on
 // stderr.
 SSL_CTX *client_credentials(const char *chain_path, const char *key_path);
+
+// client_make_hello puts the ClientHello of a browser's library into the setup.
+bool client_make_hello(struct client_setup *setup) MUST_USE;
 
 // now_ns gives the monotonic clock.
 uint64_t now_ns(void);

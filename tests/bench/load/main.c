@@ -18,7 +18,8 @@ enum { WORDS_MAX = 10, OPEN_AT_ONCE = 64 };
 
 static const char usage[] =
     "usage: load origin\n"
-    "       load client PORT CHAIN KEY     clients of the proxy on 127.0.0.1:PORT\n"
+    "       load client PORT CHAIN KEY [hello]\n"
+    "           clients of the proxy on 127.0.0.1:PORT; hello: each tunnel begins with a ClientHello\n"
     "       load client PORT direct        plain TCP to a server on that port\n"
     "commands of a client:\n"
     "  open TARGET COUNT | halfopen COUNT | echo SIZE AT_ONCE | ping SIZE SECONDS\n"
@@ -116,7 +117,8 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "origin") == 0)
         return origin_run();
     const bool is_direct = argc == 4 && strcmp(argv[3], "direct") == 0;
-    if ((argc != 5 && !is_direct) || strcmp(argv[1], "client") != 0) {
+    const bool has_hello = argc == 6 && strcmp(argv[5], "hello") == 0;
+    if ((argc != 5 && !has_hello && !is_direct) || strcmp(argv[1], "client") != 0) {
         (void)fputs(usage, stderr);
         return 2;
     }
@@ -126,7 +128,8 @@ int main(int argc, char **argv)
     setup.proxy.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (!is_direct)
         setup.ssl_ctx = client_credentials(argv[3], argv[4]);
-    if (setup.loop == NULL || (!is_direct && setup.ssl_ctx == NULL))
+    if (setup.loop == NULL || (!is_direct && setup.ssl_ctx == NULL) ||
+        (has_hello && !client_make_hello(&setup)))
         return 1;
     return serve_commands(&setup);
 }

@@ -35,6 +35,8 @@ struct visitor {
     size_t pending_len; // of an echo that waits for room
     size_t pending_at;
     size_t record_at; // within the record that goes out
+    size_t skip_len;  // bytes of a ClientHello that are still to be dropped
+    bool has_begun;   // something has come
     uint8_t *pending; // owned; NULL: nothing waits
 };
 
@@ -86,6 +88,18 @@ static bool write_pending(struct visitor *visitor)
     return true;
 }
 
+// drop_hello gives how many of the bytes that have come are of the first flight, if that is a ClientHello.
+static size_t drop_hello(struct visitor *visitor, size_t len)
+{
+    enum { HEADER = 5, HANDSHAKE = 22 };
+    if (!visitor->has_begun && len >= HEADER && chunk[0] == HANDSHAKE)
+        visitor->skip_len = HEADER + ((size_t)chunk[3] << 8 | chunk[4]);
+    visitor->has_begun = true;
+    const size_t dropped = len < visitor->skip_len ? len : visitor->skip_len;
+    visitor->skip_len -= dropped;
+    return dropped;
+}
+
 static bool serve_echo(struct visitor *visitor)
 {
     for (int turn = 0; turn < SHARE; turn++) {
@@ -98,11 +112,16 @@ static bool serve_echo(struct visitor *visitor)
         const ssize_t count = recv(visitor->io.fd, chunk, 64 * 1024, 0);
         if (count <= 0)
             return count < 0 && errno == EAGAIN;
-        const ssize_t sent = send(visitor->io.fd, chunk, (size_t)count, MSG_NOSIGNAL);
+        const size_t dropped = drop_hello(visitor, (size_t)count);
+        const uint8_t *bytes = chunk + dropped;
+        const size_t len = (size_t)count - dropped;
+        if (len == 0)
+            return true;
+        const ssize_t sent = send(visitor->io.fd, bytes, len, MSG_NOSIGNAL);
         if (sent < 0 && errno != EAGAIN)
             return false;
         const size_t done = sent < 0 ? 0 : (size_t)sent;
-        if (done < (size_t)count && !keep_pending(visitor, chunk + done, (size_t)count - done))
+        if (done < len && !keep_pending(visitor, bytes + done, len - done))
             return false;
         if (count < 64 * 1024)
             return true;
