@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "auth/base/array.h"
+#include "auth/spiffe_bundle.h"
 #include "auth/strength.h"
 #include "auth/verification.h"
 
@@ -217,14 +218,19 @@ enum err ca_set_add(struct ca_addition *what, struct slice pem, struct pem_left_
     ASSERT(!what->set->is_sorted);
     if (pem.len > MAX_PEM_BYTES)
         return errinfo_set(info, ERR_LIMIT, "more than %d bytes of certificates", MAX_PEM_BYTES);
-    if (what->is_lenient)
+    const bool is_bundle = !what->is_lenient && spiffe_bundle_is(pem);
+    if (is_bundle && !what->is_ca_entry)
+        return errinfo_set(info, ERR_INPUT, "a SPIFFE bundle holds anchors: name it under `ca`");
+    if (is_bundle)
+        TRY(spiffe_bundle_read(pem, add_block, what, &count, info));
+    else if (what->is_lenient)
         TRY(add_readable(what, pem, out, &count, info));
     else
         TRY(pem_read_blocks(pem, add_block, what, &count, info));
     if (count == 0)
         return errinfo_set(info, ERR_INPUT,
                            "there is no certificate in it; PEM is expected, beginning with "
-                           "-----BEGIN CERTIFICATE-----");
+                           "-----BEGIN CERTIFICATE-----, or a SPIFFE bundle, beginning with {");
     return ERR_OK;
 }
 

@@ -1,4 +1,4 @@
-// ca_set: the certificates of a trust profile, read from PEM and sorted into anchors and helpers. Private
+// ca_set: the certificates of a trust profile, read from PEM or a SPIFFE bundle and sorted into anchors and helpers. Private
 // to auth.
 //
 // Built once, then immutable and counted by reference, so that profiles which differ only in their

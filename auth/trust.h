@@ -43,7 +43,7 @@ bool trust_takes_more(const struct trust *trust, const struct trust *base);
 // trust_destroy frees it. NULL is allowed.
 void trust_destroy(struct trust *trust);
 
-// trust_add_ca reads every certificate in `pem`: a self-issued one is an anchor; another one is a
+// trust_add_ca reads every certificate in `pem`, which may also be a SPIFFE bundle (see spiffe_bundle.h): a self-issued one is an anchor; another one is a
 // helper when its issuer is also in the profile (signature included), and an anchor when not:
 // decided by trust_finish, over everything added. ERR_INPUT with the reason in `info` when there is
 // no certificate in it, or one that cannot be read, is no CA (basicConstraints CA:TRUE, keyCertSign

@@ -1,10 +1,14 @@
 """Trust domains: a profile that is bound to one accepts no SPIFFE ID of another, at the front door, with a ticket, and
 after a reload."""
 
+import base64
 import json
+import os
+import signal
 import ssl
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from support.config import base_config, client, merge, reach, write_config
 from support.proxy import run
@@ -161,3 +165,77 @@ def test_check_cert_has_the_same_key(pki):
         said = run("check-cert", "--ca", pki.ca.path, "--chain", leaf.chain, "--spiffe", domain)
         assert (said.returncode, json.loads(said.stdout)["reason"]) == (status, reason)
     assert run("check-cert", "--ca", pki.ca.path, "--chain", leaf.chain, "--spiffe", "A").returncode == 2
+
+
+# -- SPIFFE bundles -------------------------------------------------------------------------------
+
+
+def write_bundle(path, *authorities):
+    """As a SPIRE server shows it, renamed over what was there."""
+    keys = [{"kty": "EC", "use": "jwt-svid", "kid": "a", "crv": "P-256", "x": "AA", "y": "AA"}]
+    for authority in authorities:
+        der = authority.certificate.public_bytes(Encoding.DER)
+        keys.append({"kty": "EC", "use": "x509-svid", "x5c": [base64.b64encode(der).decode()]})
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps({"keys": keys, "spiffe_sequence": len(keys), "spiffe_refresh_hint": 300}, indent=2))
+    os.rename(new, path)
+    return str(path)
+
+
+def of_bundle(path):
+    return {"staff": {"ca": [path], "spiffe": "example.org"}}
+
+
+def test_a_bundle_is_a_file_of_cas(start, server, pki, tmp_path):
+    path = write_bundle(tmp_path / "bundle.json", pki.ca)
+    proxy = start(client(reach("origin.test", server.port), match=EVERYBODY), trust=of_bundle(path))
+    proxy.tunnel(place(server), svid(pki, "spiffe://example.org/a")).echo(b"hello")
+    assert_wrong(proxy, svid(pki, "spiffe://example.net/a", name="other"))
+    stranger = pki.authority("Stranger CA").leaf("stranger", uri=("spiffe://example.org/a",))
+    assert "UNKNOWN_CA" in proxy.dial(stranger).refusal()
+
+
+def test_a_ca_that_comes_and_goes_in_a_bundle_is_noticed(start, server, pki, tmp_path):
+    other = pki.authority("Rotated CA")
+    new, old = other.leaf("new", uri=("spiffe://example.org/a",)), svid(pki, "spiffe://example.org/a")
+    path = tmp_path / "bundle.json"
+    write_bundle(path, pki.ca)
+    proxy = start(client(reach("origin.test", server.port), match=EVERYBODY), trust=of_bundle(str(path)))
+    assert "UNKNOWN_CA" in proxy.dial(new).refusal()
+    ending = proxy.tunnel(place(server), old)
+    write_bundle(path, pki.ca, other)
+    proxy.stderr.wait("reloaded: .* generation 1$")
+    staying = proxy.tunnel(place(server), new)
+    ending.echo(b"hello")
+    write_bundle(path, other)
+    proxy.assert_closed(ending.id, "policy_changed")
+    staying.echo(b"hello")
+
+
+def test_a_ca_that_leaves_a_bundle_goes_also_while_reloads_are_rejected(start, server, pki, tmp_path):
+    other = pki.authority("Remaining CA")
+    path = tmp_path / "bundle.json"
+    write_bundle(path, pki.ca, other)
+    proxy = start(client(reach("origin.test", server.port), match=EVERYBODY), trust=of_bundle(str(path)))
+    ending = proxy.tunnel(place(server), svid(pki, "spiffe://example.org/a"))
+    proxy.config_path.write_text("version: 1\nnonsense: 1\n")
+    write_bundle(path, other)
+    proxy.send_signal(signal.SIGHUP)
+    proxy.assert_closed(ending.id, "policy_changed")
+
+
+def test_a_broken_bundle_keeps_the_old_state_and_says_which_key(start, server, pki, tmp_path):
+    path = tmp_path / "bundle.json"
+    write_bundle(path, pki.ca)
+    proxy = start(client(reach("origin.test", server.port), match=EVERYBODY), trust=of_bundle(str(path)))
+    write_bundle(path)
+    proxy.stderr.wait("reload failed, the old configuration")
+    path.write_text('{"keys": [{"kty": "EC", "use": "x509-svid", "x5c": ["AA", "AA"]}]}')
+    proxy.stderr.wait("`ca`: .*bundle.json: key 1 of the SPIFFE bundle: `x5c` is no list of exactly one certificate")
+    proxy.tunnel(place(server), svid(pki, "spiffe://example.org/a")).echo(b"hello")
+
+
+def test_check_cert_takes_a_bundle(pki, tmp_path):
+    path = write_bundle(tmp_path / "bundle.json", pki.ca)
+    said = run("check-cert", "--ca", path, "--chain", svid(pki, "spiffe://example.org/a").chain)
+    assert json.loads(said.stdout)["result"] == "accept"

@@ -10,7 +10,7 @@ LAYERS = {
     "auth/base": ([], []),
     "auth": (
         ["auth/base/"],
-        ["openssl/"],
+        ["openssl/", "jansson.h"],
     ),
     "proxy/admin": (["auth/", "proxy/config/"], ["ev.h", "jansson.h"]),
     "proxy/audit": (["auth/", "proxy/clock/"], ["pthread.h"]),

@@ -7,7 +7,9 @@
 // cmocka wants the four above first
 #include <cmocka.h>
 
+#include <openssl/base64.h>
 #include <openssl/err.h>
+#include <openssl/mem.h>
 #include <stdlib.h>
 
 #include "auth/crl.h"
@@ -211,6 +213,40 @@ static void without_memory_a_helper_is_no_anchor(void **state)
     assert_true(refused > 0);
 }
 
+// A bundle for which there was no memory must not be taken for a bad one: then a CA that is gone would be kept.
+static void without_memory_a_bundle_is_not_called_bad(void **state)
+{
+    uint8_t *der = NULL;
+    char data[4096];
+    uint8_t encoded[3072];
+    const struct pki pki = make_pki(*state, FORGE_P256);
+    const int der_len = i2d_X509(pki.root->cert, &der);
+    assert_in_range(der_len, 1, 2048);
+    struct text text;
+    text_init(&text, data, sizeof data);
+    text_append_string(&text, "{\"keys\":[{\"kty\":\"EC\",\"use\":\"x509-svid\",\"x5c\":[\"");
+    text_append(&text, slice_of(encoded, EVP_EncodeBlock(encoded, der, (size_t)der_len)));
+    text_append_string(&text, "\"]}]}");
+    OPENSSL_free(der);
+    const struct trust_options options = {.name = "staff", .max_depth = 3};
+    size_t refused = 0;
+    bool is_reached = true;
+    for (size_t call = 1; is_reached; call++) {
+        struct trust *trust = NULL;
+        struct errinfo info;
+        assert_int_equal(trust_create(&options, &trust), ERR_OK);
+        (void)starve(call);
+        const enum err error = trust_add_ca(trust, text_slice(&text), &info);
+        is_reached = starve(0) >= call;
+        assert_int_equal(ERR_peek_error(), 0);
+        if (error != ERR_OK)
+            assert_int_equal(error, ERR_MEMORY);
+        refused += error == ERR_MEMORY;
+        trust_destroy(trust);
+    }
+    assert_true(refused > 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workshop_create, workshop_destroy)
 
 int main(void)
@@ -220,6 +256,7 @@ int main(void)
         TEST(without_memory_a_revoked_intermediate_is_not_let_in),
         TEST(without_memory_a_list_is_not_read),
         TEST(without_memory_a_helper_is_no_anchor),
+        TEST(without_memory_a_bundle_is_not_called_bad),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
