@@ -227,6 +227,24 @@ enum name_result name_template_format(const struct name_template *name,
     return out->is_cut ? NAME_TOO_LONG : NAME_OK;
 }
 
+bool name_template_can_give(const struct name_template *name, struct slice text)
+{
+    if (!is_in_alphabet(name->alphabet, text) || !slice_starts_with(text, name->head))
+        return false;
+    struct slice rest = slice_from(text, name->head.len);
+    for (size_t i = 0; i < name->part_count; i++) {
+        const struct slice after = name->parts[i].after;
+        const bool is_last = i + 1 == name->part_count;
+        if (is_last && !slice_ends_with(rest, after))
+            return false;
+        const size_t len = is_last ? rest.len - after.len : slice_find(rest, after.data[0]);
+        if (len == 0 || !slice_starts_with(slice_from(rest, len), after))
+            return false;
+        rest = slice_from(rest, len + after.len);
+    }
+    return rest.len == 0;
+}
+
 const char *name_result_text(enum name_result result)
 {
     static const char *const sentences[] = {

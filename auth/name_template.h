@@ -55,5 +55,8 @@ enum name_result name_template_format(const struct name_template *name,
                                       const struct identity *identity, struct slice extension,
                                       struct text *out) MUST_USE;
 
+// name_template_can_give tells whether some certificate completes the template to this name.
+bool name_template_can_give(const struct name_template *name, struct slice text);
+
 // name_result_text gives a sentence about a result, in static memory: what the certificate lacks.
 const char *name_result_text(enum name_result result);

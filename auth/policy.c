@@ -11,6 +11,7 @@
 // auth/rule_fit's. Without allocation. Knows nothing of DNS, sockets and config syntax.
 #include "auth/policy.h"
 
+#include "auth/account.h"
 #include "auth/base/json.h"
 #include "auth/client_index.h"
 #include "auth/policy_trace.h"
@@ -513,8 +514,10 @@ struct policy *policy_create(void)
 
 enum err policy_seal(struct policy *policy)
 {
-    return client_index_create(policy->arena, policy->clients, policy->client_count,
-                               &policy->client_index);
+    TRY(client_index_create(policy->arena, policy->clients, policy->client_count,
+                            &policy->client_index));
+    return account_index_create(policy->arena, policy->clients, policy->client_count,
+                                &policy->account_index);
 }
 
 void policy_destroy(struct policy *policy)

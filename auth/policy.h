@@ -81,8 +81,8 @@ void policy_decide_addresses(const struct policy *policy, const struct client *c
 // policy_create makes an empty policy with an arena to build in; NULL without memory.
 struct policy *policy_create(void) MUST_USE;
 
-// policy_seal makes the index by which a client is found without a look at all others, once everything is in its place.
-// It changes no answer. ERR_MEMORY.
+// policy_seal makes the indexes by which a client and a name are found without a look at all others, once everything is in
+// its place. It changes no answer, but that names are completed from certificates only in a sealed policy. ERR_MEMORY.
 enum err policy_seal(struct policy *policy) MUST_USE;
 
 // policy_destroy frees the policy and everything in its arena. NULL is allowed.

@@ -31,6 +31,7 @@
     /* a request was decided */                                                                    \
     X(REASON_RULE, "rule")                                                                         \
     X(REASON_NO_CLIENT, "no_client")                                                               \
+    X(REASON_BAD_ACCOUNT, "bad_account")                                                           \
     X(REASON_SOURCE_NOT_ALLOWED, "source_not_allowed")                                             \
     X(REASON_NO_RULE, "no_rule")                                                                   \
     X(REASON_DENIED_BY_RULE, "denied_by_rule")                                                     \
@@ -46,6 +47,7 @@
     X(REASON_EGRESS_UNAVAILABLE, "egress_unavailable")                                             \
     X(REASON_AUDIT_FULL, "audit_full")                                                             \
     X(REASON_DRAINING, "draining")                                                                 \
+    X(REASON_LIMIT_ACCOUNTS, "limit_accounts")                                                     \
     X(REASON_LIMIT_TUNNELS, "limit_tunnels")                                                       \
     X(REASON_LIMIT_NEW_TUNNELS, "limit_new_tunnels")                                               \
     X(REASON_LIMIT_PROXY_TUNNELS, "limit_proxy_tunnels")                                           \

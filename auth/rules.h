@@ -77,9 +77,21 @@ struct match_entry {
     bool anonymous;             // no certificate at all
 };
 
+struct name_template;
+
+enum {
+    CLIENT_NAME_MAX =
+        64, // bytes of a client's name as it is written: a template may be longer than what it gives
+    ACCOUNTS_DEFAULT = 1000, // accounts of a client that is named from certificates
+    ACCOUNTS_MAX = 100000,
+};
+
 // client is one entry of `clients`.
 struct client {
-    const char *name; // arena
+    const char *name; // arena; as it is written
+    // arena; the name is completed from the certificate: the client has many accounts (auth/account.h); NULL: one
+    const struct name_template *name_template;
+    uint32_t accounts; // with a template: how many there may be at a time
     const struct match_entry *matches;
     size_t match_count;
     struct ip_sets sources;
@@ -104,14 +116,16 @@ struct endpoint {
 };
 
 struct client_index;
+struct account_index;
 
 // policy is everything above, ready to be decided by.
 struct policy {
     struct arena *arena; // holds the policy itself and everything below
     const struct client *clients;
     size_t client_count;
-    const struct client_index *client_index; // made by policy_seal; NULL: one by one
-    const struct rule *deny;                 // for everybody
+    const struct client_index *client_index;   // made by policy_seal; NULL: one by one
+    const struct account_index *account_index; // likewise; NULL: no client has a template
+    const struct rule *deny;                   // for everybody
     size_t deny_count;
     const struct endpoint *own; // the proxy's own listeners; set once they are bound
     size_t own_count;

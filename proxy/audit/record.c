@@ -79,6 +79,8 @@ void audit_client_format(const struct audit_client *client, struct text *out)
     json_begin_object(out, NULL);
     add_address(out, &client->address, client->port);
     add_member(out, "name", client->name);
+    if (client->entry != NULL)
+        add_member(out, "entry", client->entry);
     add_member(out, "trust", client->trust);
     if (client->identity != NULL)
         identity_append_json(client->identity, out);

@@ -30,7 +30,7 @@ struct audit_record {
 
 enum {
     AUDIT_CLOSE_CAP = 640,           // bytes that always suffice for a `close`
-    AUDIT_DECISION_EXTRA_CAP = 4224, // for a `decision`, beside the client's part
+    AUDIT_DECISION_EXTRA_CAP = 4288, // for a `decision`, beside the client's part
     AUDIT_MAX_ADDRESSES = 32,        // of a `decision`; further ones are not written
     AUDIT_ALIASES_MAX = 512,
     AUDIT_PRESENTED_MAX = 8192, // bytes of a certificate's own claims
@@ -46,7 +46,8 @@ void audit_record_destroy(struct audit_record *record);
 struct audit_client {
     struct ip_addr address;
     uint16_t port;
-    const char *name;                // of the client entry, or NULL
+    const char *name;                // of the account, or NULL
+    const char *entry;               // template that the account's name comes from, or NULL
     const char *trust;               // profile, or NULL
     const struct identity *identity; // or NULL
 };

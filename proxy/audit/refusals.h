@@ -12,7 +12,8 @@
 enum {
     REFUSALS_EACH_PER_SECOND = 10, // handshakes: records of their own for one source and reason
     REFUSALS_SLOTS = 256,
-    REFUSALS_NAME_CAP = 33, // bytes, with the NUL
+    REFUSALS_NAME_CAP = 33,   // bytes of a listener's name, with the NUL
+    REFUSALS_CLIENT_CAP = 65, // bytes of the name of a client or account, with the NUL
 };
 
 // refusal_subject is who was refused, and why.
@@ -25,9 +26,9 @@ struct refusal_subject {
 };
 
 struct refusal_slot {
-    struct ip_addr source;          // of the last one; IP_NONE: of several that found no slot
-    char client[REFUSALS_NAME_CAP]; // empty: none is known
-    uint16_t port;                  // of the last one
+    struct ip_addr source;            // of the last one; IP_NONE: of several that found no slot
+    char client[REFUSALS_CLIENT_CAP]; // empty: none is known
+    uint16_t port;                    // of the last one
     enum reason reason;
     int64_t window_start_ms;
     uint32_t seen;                    // in this window

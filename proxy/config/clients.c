@@ -1,6 +1,7 @@
 // A client is a name, a match, and its rules; order in the file is order in the policy.
 #include "proxy/config/clients.h"
 
+#include "auth/name_template.h"
 #include "proxy/config/inner_rules.h"
 #include "proxy/config/limits.h"
 #include "proxy/config/rules.h"
@@ -9,8 +10,28 @@
 static const char *const mode_words[] = {
     [POLICY_ENFORCE] = "enforce", [POLICY_REPORT] = "report", [POLICY_OPEN] = "open", NULL};
 
+// name_read reads a plain name, or keeps a template as it is written.
+static void name_read(struct reader *reader, const struct node *node, const char *what, void *field)
+{
+    struct slice text = {0};
+    const char **out = field;
+    const char *name = NULL;
+    if (!reader_text(reader, node, what, CONFIG_TEXT_MAX, &text))
+        return;
+    if (slice_find(text, '{') == text.len && slice_find(text, '}') == text.len)
+        (void)reader_name(reader, node, what, &name);
+    else if (text.len > CLIENT_NAME_MAX)
+        (void)reader_refuse(reader, node, what, "longer than 64 bytes", "");
+    else
+        name = reader_copy(reader, text);
+    if (name != NULL)
+        *out = name;
+}
+
 static const struct key keys[] = {
-    KEY_ROW("name", KEY_NAME, struct client, name, .support = KEY_REQUIRED, .label = "client name"),
+    KEY_ROW("name", KEY_READ, struct client, name, .read = name_read, .support = KEY_REQUIRED,
+            .label = "client name"),
+    KEY_ROW("accounts", KEY_NUMBER, struct client, accounts, .min = 1, .max = ACCOUNTS_MAX),
     KEY_KNOWN("match", KEY_REQUIRED),
     KEY_KNOWN("sources", KEY_OPTIONAL),
     KEY_ROW("mode", KEY_CHOICE, struct client, mode, .words = mode_words),
@@ -22,6 +43,65 @@ static const struct key keys[] = {
 };
 
 const struct section client_section = SECTION("a client", keys);
+
+// literal_len gives the number of bytes of a template that no certificate changes.
+static size_t literal_len(const struct name_template *template)
+{
+    size_t len = template->head.len;
+    for (size_t i = 0; i < template->part_count; i++)
+        len += template->parts[i].after.len;
+    return len;
+}
+
+// template_read reads a name that certificates complete.
+static void template_read(struct reader *reader, const struct node *node, struct client *client)
+{
+    const struct node *name = node_get(node, "name");
+    const struct slice text = slice_of_string(client->name);
+    struct errinfo info = {0};
+    if (slice_find(text, '{') == text.len && slice_find(text, '}') == text.len) {
+        if (client->accounts != 0)
+            reader_error(reader, node_get(node, "accounts"),
+                         "`accounts` bounds the accounts of a name that certificates complete, and "
+                         "`%s` is one account"
+                         "\nname the client like `agent-{uri.path[2]}`, or remove `accounts`",
+                         client->name);
+        return;
+    }
+    struct name_template *template = reader_alloc(reader, 1, sizeof *template);
+    if (template == NULL)
+        return;
+    if (name_template_parse(text, NAME_ALPHABET_ACCOUNT, template, &info) != ERR_OK) {
+        reader_refuse(reader, name, "client name", info.text, "");
+        return;
+    }
+    if (name_template_has(template, NAME_PART_EXTENSION))
+        reader_refuse(reader, name, "client name", "{extension} is not supported in a name", "");
+    if (literal_len(template) + template->part_count > CONFIG_NAME_MAX)
+        reader_refuse(reader, name, "client name",
+                      "no certificate completes it to a name of 32 characters or less", "");
+    client->name_template = template;
+    if (client->accounts == 0)
+        client->accounts = ACCOUNTS_DEFAULT;
+}
+
+// check_one_trust refuses a name that two trust profiles could give: a name stands for one identity.
+static void check_one_trust(struct reader *reader, const struct node *matches,
+                            const struct client *client)
+{
+    for (size_t i = 0; i < client->match_count; i++) {
+        const char *trust = client->matches[i].trust;
+        const char *first = client->matches[0].trust;
+        if (trust != NULL && strcmp(trust, first) == 0)
+            continue;
+        reader_error(reader, matches,
+                     "client `%s` is named from certificates: match[%zu] must name the same trust "
+                     "profile as all its entries, or two CAs could give one name"
+                     "\nadd `trust: %s` to each entry, or make one client for each profile",
+                     client->name, i, first == NULL ? "NAME" : first);
+        return;
+    }
+}
 
 // address_read reads one address that a connection can come from.
 static bool address_read(struct reader *reader, const struct node *node, void *item, void *arg)
@@ -84,8 +164,11 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
         return true;
     if (client->name[0] != '?')
         reader_note_name(reader, &scope->client_names, client->name, node_get(node, "name"));
+    template_read(reader, node, client);
     matches_read(reader, node_get(node, "match"), scope->trusts, &client->matches,
                  &client->match_count);
+    if (client->name_template != NULL)
+        check_one_trust(reader, node_get(node, "match"), client);
     client->has_sources = sources != NULL;
     sets_read_addresses(scope->sets, sources, "`sources`", false, &client->sources, &facts);
     if (client->mode != POLICY_ENFORCE)

@@ -72,7 +72,7 @@ static void rule_name_read(struct reader *reader, const struct node *node,
             reader_note_name(reader, list->names, rule->name, own);
         return;
     }
-    char buffer[CONFIG_NAME_MAX + 32];
+    char buffer[CLIENT_NAME_MAX + 32];
     struct text name;
     text_init(&name, buffer, sizeof buffer);
     text_append_format(&name, "%s%s%s[%zu]", list->owner, list->owner[0] == '\0' ? "" : ".",

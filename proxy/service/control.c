@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "auth/account.h"
 #include "auth/base/json.h"
 #include "proxy/admin/block_state.h"
 #include "proxy/admin/control_server.h"
@@ -213,25 +214,21 @@ static void do_drain(struct control *control, struct control_call *call)
 
 // -- blocks
 
-// find_client tells whether the configuration has a client of this name; `*out_nearest` is one that is
-// written much like it, or NULL.
+// find_client tells whether a client of the configuration has this name, or can have an account of this name;
+// `*out_nearest` is a name of a client that is written much like it, or NULL.
 static bool find_client(const struct policy *policy, const char *name, const char **out_nearest)
 {
     *out_nearest = NULL;
+    if (account_find_client(policy, name) != NULL)
+        return true;
     const char **names = calloc(policy->client_count + 1, sizeof *names);
-    for (size_t i = 0; i < policy->client_count; i++) {
-        if (strcmp(policy->clients[i].name, name) == 0) {
-            free(names);
-            return true;
-        }
-        if (names != NULL)
-            names[i] = policy->clients[i].name;
-    }
-    if (names != NULL) {
-        const size_t nearest = spelling_nearest(slice_of_string(name), names, policy->client_count);
-        if (nearest < policy->client_count)
-            *out_nearest = names[nearest];
-    }
+    if (names == NULL)
+        return false;
+    for (size_t i = 0; i < policy->client_count; i++)
+        names[i] = policy->clients[i].name;
+    const size_t nearest = spelling_nearest(slice_of_string(name), names, policy->client_count);
+    if (nearest < policy->client_count)
+        *out_nearest = names[nearest];
     free(names);
     return false;
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "auth/account.h"
 #include "auth/base/date.h"
 #include "auth/base/json.h"
 #include "proxy/config/endpoint_text.h"
@@ -284,15 +285,6 @@ static void add_clients(const struct scan *scan, struct text *out)
     free(sorted);
 }
 
-static bool has_client(const struct policy *policy, const char *name)
-{
-    for (size_t i = 0; i < policy->client_count; i++) {
-        if (strcmp(policy->clients[i].name, name) == 0)
-            return true;
-    }
-    return false;
-}
-
 static void add_blocks(const struct service *service, struct text *out)
 {
     const size_t count = blocklist_count(service->blocks);
@@ -305,7 +297,7 @@ static void add_blocks(const struct service *service, struct text *out)
         add_time(out, "since", block->since_s);
         json_add_count(out, "uid", block->uid);
         json_add_string(out, "warning",
-                        name == NULL || has_client(service->snapshot->policy, name)
+                        name == NULL || account_find_client(service->snapshot->policy, name) != NULL
                             ? NULL
                             : "no client of the configuration has this name");
         json_end_object(out);

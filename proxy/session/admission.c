@@ -18,7 +18,9 @@ struct verdict admission_decide_right(const struct snapshot *snapshot, enum reas
     const struct decision denial = {.action = ACTION_DENY,
                                     .reason = reason == REASON_NONE ? REASON_EXPIRED : reason};
     struct verdict verdict = verdict_of_decision(&denial, snapshot->id, 403);
-    verdict.detail = "no longer accepted";
+    verdict.detail = reason == REASON_BAD_ACCOUNT      ? "the certificate gives no account"
+                     : reason == REASON_LIMIT_ACCOUNTS ? "all accounts of this client are in use"
+                                                       : "no longer accepted";
     verdict.ends_connection = true;
     return verdict;
 }

@@ -13,6 +13,11 @@ bool peer_is_current(const struct peer *peer)
     return peer->snapshot == peer->context->snapshot;
 }
 
+const char *peer_client_name(const struct peer *peer)
+{
+    return peer->client == NULL ? NULL : peer->account->name;
+}
+
 void peer_record_refusal(const struct peer *peer, struct audit_refusal *refusal)
 {
     const struct session_context *context = peer->context;

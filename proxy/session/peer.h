@@ -23,7 +23,10 @@ struct peer {
     bool is_counted;           // among its client's sessions
     uint16_t port;
     const struct client *client; // borrowed from the snapshot's policy; NULL: none fits
-    struct account *account;     // ref; the client's in the ledger; NULL before it is judged
+    // ref; in the ledger; of a client without an account of its own the one that has the name of the entry; NULL before it
+    // is judged
+    struct account *account;
+    enum reason account_refusal; // REASON_NONE, or why it has no account: no request is served
     struct identity *identity;   // owned; NULL: no certificate, or none that was verified
     int64_t not_after_s;         // Unix seconds; when the certificate's right ends
     int64_t expires_ms;          // the same, monotonic, unless the clock is set
@@ -41,6 +44,9 @@ struct peer {
 
 // peer_is_current tells whether the client was judged under today's snapshot.
 bool peer_is_current(const struct peer *peer);
+
+// peer_client_name gives the name that the client is counted and recorded by; NULL: no entry fits.
+const char *peer_client_name(const struct peer *peer);
 
 // peer_record_refusal writes a `handshake_refused` record, or counts it in a flood. `refusal` says why; listener, address
 // and time are filled in.

@@ -7,7 +7,7 @@ static void count_refusal(struct exchange *exchange)
 {
     const struct peer *peer = exchange->peer;
     const struct refusal_subject subject = {
-        .client = peer->client == NULL ? NULL : peer->client->name,
+        .client = peer_client_name(peer),
         .source = &peer->address,
         .port = peer->port,
         .reason = exchange->verdict.reason,

@@ -127,7 +127,7 @@ enum err reply_refuse(struct exchange *exchange, const struct verdict *verdict)
         .status = verdict->status,
         .reason = verdict->reason,
         .rule = verdict->action == ACTION_DENY ? verdict_decision(verdict).rule : NULL,
-        .client = concerns_client(exchange, verdict) ? exchange->peer->client->name : NULL,
+        .client = concerns_client(exchange, verdict) ? peer_client_name(exchange->peer) : NULL,
         .detail = verdict->detail,
         .help = verdict->help,
         .retry_after_s = verdict->retry_after_s,

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "auth/account.h"
 #include "proxy/limits/ledger.h"
 
 enum { CLIENT_JSON_CAP = 8192 }; // bytes
@@ -14,15 +15,46 @@ void peer_note_expiry(struct peer *peer)
         peer->expires_ms = peer->context->now_ms + (peer->not_after_s + 1) * 1000 - wall_clock_ms();
 }
 
-bool peer_identify(struct peer *peer, const struct snapshot *snapshot)
+// open_account opens the account that counts `found` (NULL: no client; these share one). `name` is that of the account; if
+// it has none, or there is no room for it, it is counted with all others of its entry that have none, and `*refusal` says why.
+// NULL without memory.
+static struct account *open_account(const struct peer *peer, const struct snapshot *snapshot,
+                                    const struct client *found, const char *name,
+                                    enum reason *refusal)
 {
     static const struct client_limits none = {0};
-    const struct session_context *context = peer->context;
-    const struct client *found = policy_find_client(snapshot->policy, peer->identity, NULL);
+    struct ledger *ledger = peer->context->ledger;
+    const struct account_request shared = {
+        .name = found == NULL ? "" : found->name,
+        .limits = found == NULL ? &none : &found->limits,
+        .generation = snapshot->generation,
+        .now_ms = peer->context->now_ms,
+    };
+    struct account *account = NULL;
+    enum err error = ERR_LIMIT;
+    if (*refusal == REASON_NONE && found != NULL && found->name_template != NULL) {
+        struct account_request own = shared;
+        own.name = name;
+        own.owner = found->name;
+        own.members_max = found->accounts;
+        error = ledger_open_account(ledger, &own, &account);
+        *refusal = error == ERR_LIMIT ? REASON_LIMIT_ACCOUNTS : REASON_NONE;
+    }
+    if (error == ERR_LIMIT && ledger_open_account(ledger, &shared, &account) != ERR_OK)
+        return NULL;
+    return account;
+}
+
+// client_json makes the audit's object of the client. `data` NULL without memory.
+static struct slice client_json(const struct peer *peer, const struct client *found,
+                                const char *name)
+{
+    const bool is_named_from_certificate = found != NULL && found->name_template != NULL;
     const struct audit_client client = {
         .address = peer->address,
         .port = peer->port,
-        .name = found == NULL ? NULL : found->name,
+        .name = name,
+        .entry = is_named_from_certificate ? found->name : NULL,
         .trust = peer->identity == NULL ? NULL : peer->identity->trust_name,
         .identity = peer->identity,
     };
@@ -32,17 +64,23 @@ bool peer_identify(struct peer *peer, const struct snapshot *snapshot)
     audit_client_format(&client, &text);
     ASSERT(!text.is_cut);
     char *json = malloc(text.len);
-    const struct account_request request = {
-        .name = found == NULL ? "" : found->name,
-        .limits = found == NULL ? &none : &found->limits,
-        .generation = snapshot->generation,
-        .now_ms = context->now_ms,
-    };
-    struct account *account = NULL;
-    if (ledger_open_account(context->ledger, &request, &account) != ERR_OK || json == NULL ||
-        !bytes_copy(json, text.len, text_slice(&text))) {
+    if (json == NULL)
+        return (struct slice){0};
+    (void)bytes_copy(json, text.len, text_slice(&text));
+    return slice_of(json, text.len);
+}
+
+bool peer_identify(struct peer *peer, const struct snapshot *snapshot)
+{
+    const struct session_context *context = peer->context;
+    const struct client *found = policy_find_client(snapshot->policy, peer->identity, NULL);
+    struct account_name name;
+    enum reason refusal = account_name_decide(snapshot->policy, found, peer->identity, &name);
+    const struct slice json = client_json(peer, found, name.text);
+    struct account *account = open_account(peer, snapshot, found, name.text, &refusal);
+    if (json.data == NULL || account == NULL) {
         ledger_close_account(context->ledger, account, context->now_ms);
-        free(json);
+        free((char *)json.data);
         return false;
     }
     peer_leave(peer);
@@ -50,8 +88,9 @@ bool peer_identify(struct peer *peer, const struct snapshot *snapshot)
     free(peer->json);
     peer->client = found;
     peer->account = account;
-    peer->json = json;
-    peer->json_len = text.len;
+    peer->account_refusal = refusal;
+    peer->json = (char *)json.data;
+    peer->json_len = json.len;
     account->sessions++;
     peer->is_counted = true;
     peer_note_expiry(peer);
@@ -91,27 +130,30 @@ static enum reason recheck_chain(struct peer *peer, const struct trust *trust,
     return REASON_NONE;
 }
 
-// is_blocked_as tells whether today's blocks stop this client, or a certificate of its chain.
-static bool is_blocked_as(const struct peer *peer, const struct client *client,
+// is_blocked_as tells whether today's blocks stop the account of this name (NULL: none), or a certificate of its chain.
+static bool is_blocked_as(const struct peer *peer, const char *name,
                           const struct identity *identity)
 {
-    const struct blocklist *blocks = peer->context->snapshot->blocks;
-    return blocklist_judge(blocks, client == NULL ? NULL : client->name,
+    return blocklist_judge(peer->context->snapshot->blocks, name,
                            identity == NULL ? NULL : identity->record) != NULL;
 }
 
 bool peer_is_blocked(const struct peer *peer, const struct identity *identity)
 {
     const struct snapshot *today = peer->context->snapshot;
-    return blocklist_count(today->blocks) > 0 &&
-           is_blocked_as(peer, policy_find_client(today->policy, identity, NULL), identity);
+    struct account_name name;
+    if (blocklist_count(today->blocks) == 0)
+        return false;
+    const struct client *client = policy_find_client(today->policy, identity, NULL);
+    (void)account_name_decide(today->policy, client, identity, &name); // without one it is refused
+    return is_blocked_as(peer, name.text, identity);
 }
 
 // is_blocked asks the same for the peer's own identity.
 static bool is_blocked(const struct peer *peer)
 {
     if (peer_is_current(peer))
-        return is_blocked_as(peer, peer->client, peer->identity);
+        return is_blocked_as(peer, peer_client_name(peer), peer->identity);
     return peer_is_blocked(peer, peer->identity);
 }
 
@@ -148,7 +190,9 @@ enum reason peer_revalidate(struct peer *peer, bool is_live)
     if (reason == REASON_NONE && is_blocked(peer))
         reason = REASON_BLOCKED;
     // Only a client that still has its right moves on: the others stay to be judged again.
-    return reason == REASON_NONE ? move_to_today(peer, listener, site->trust) : reason;
+    if (reason == REASON_NONE)
+        reason = move_to_today(peer, listener, site->trust);
+    return reason == REASON_NONE ? peer->account_refusal : reason;
 }
 
 bool peer_is_expired(struct peer *peer)

@@ -8,13 +8,14 @@
 
 #define NEVER_S INT64_MAX // when the right of a client without certificate ends
 
-// peer_identify finds out which client of `snapshot` the peer's certificate is (those that fit none share one account),
-// and makes the audit's object of it. It counts one more session of the client, and one less of a former one. False
-// without memory: nothing changes.
+// peer_identify finds out which client and account of `snapshot` the peer's certificate is (those that fit no client share
+// an account), and makes the audit's object of it. It counts one more session of the account, and one less of a former
+// one. A client that can have no account of its own is known, and `account_refusal` says why no request of it is served.
+// False without memory: nothing changes.
 bool peer_identify(struct peer *peer, const struct snapshot *snapshot) MUST_USE;
 
 // peer_revalidate judges the client as if it came today, and makes today's snapshot the peer's. REASON_NONE, or
-// why it has no right any more. For a live tunnel only what takes trust away counts.
+// why it has no right, or no account, any more. For a live tunnel only what takes trust away counts.
 enum reason peer_revalidate(struct peer *peer, bool is_live);
 
 // peer_needs_signatures tells whether peer_revalidate would have to verify the chain again.

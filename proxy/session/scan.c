@@ -127,14 +127,14 @@ static void list_tunnel(const struct session *session, const char *client, struc
 
 static void count_session(const struct session *session, struct scan *scan)
 {
-    const struct client *client = session->peer.client;
+    const char *client = peer_client_name(&session->peer);
     const bool has_tunnel = session->exchange != NULL && exchange_is_tunnel(session->exchange);
     if (client == NULL)
         scan->nobody_sessions++;
     else
-        add_client(scan, client->name, 1, has_tunnel ? 1 : 0);
+        add_client(scan, client, 1, has_tunnel ? 1 : 0);
     if (has_tunnel && scan->kind == SCAN_TUNNELS)
-        list_tunnel(session, client == NULL ? "" : client->name, scan);
+        list_tunnel(session, client == NULL ? "" : client, scan);
 }
 
 // is_meant tells whether a session's exchange is to be ended.
@@ -142,9 +142,10 @@ static bool is_meant(const struct session *session, const struct scan *scan)
 {
     if (session->exchange == NULL)
         return false;
+    const struct peer *peer = &session->peer;
     if (scan->kind == SCAN_KILL_CLIENT)
-        return session->peer.client != NULL &&
-               strcmp(session->peer.client->name, scan->client) == 0;
+        return peer->client != NULL && (strcmp(peer->client->name, scan->client) == 0 ||
+                                        strcmp(peer->account->name, scan->client) == 0);
     return strcmp(session->exchange->id, scan->id) == 0;
 }
 

@@ -15,14 +15,14 @@ enum scan_kind {
 };
 
 struct scan_client {
-    char name[NAME_MAX_LEN + 1]; // "" is a free place; `no_client` stands apart
+    char name[CLIENT_NAME_MAX + 1]; // "" is a free place; `no_client` stands apart
     uint64_t sessions;
     uint64_t tunnels;
 };
 
 struct scan_tunnel {
     char id[17];
-    char client[NAME_MAX_LEN + 1];
+    char client[CLIENT_NAME_MAX + 1];
     char host[TARGET_TEXT_CAP];
     uint16_t port;
     struct ip_addr upstream;
@@ -36,7 +36,7 @@ struct scan {
     // The question.
     enum scan_kind kind;
     char id[17];
-    char client[NAME_MAX_LEN + 1];
+    char client[CLIENT_NAME_MAX + 1]; // an account, or a template: all accounts of the client
     size_t max_tunnels;
     // on the worker's thread; the scan is no longer touched from then on
     void (*on_done)(void *arg);

@@ -16,7 +16,7 @@ enum verdict_kind {
 
 enum {
     // bytes with the NUL of a rule's name: its own, or `CLIENT.allow[N]`
-    VERDICT_RULE_CAP = NAME_MAX_LEN + sizeof ".allow[18446744073709551615]",
+    VERDICT_RULE_CAP = CLIENT_NAME_MAX + sizeof ".allow[18446744073709551615]",
     VERDICT_CONFIG_CAP = 17, // bytes with the NUL of a snapshot's id
 };
 

@@ -68,7 +68,9 @@ void whoami_append(const struct peer *peer, const char *id, struct text *out)
     const struct client *client = peer->client;
     char address[IP_TEXT_CAP];
     json_begin_object(out, NULL);
-    json_add_string(out, "client", client == NULL ? NULL : client->name);
+    json_add_string(out, "client", peer_client_name(peer));
+    if (client != NULL && client->name_template != NULL)
+        json_add_string(out, "entry", client->name);
     json_add_string(out, "mode", client == NULL ? NULL : policy_mode_name(client->mode));
     add_certificate(peer, out);
     json_add_string(out, "address", ip_addr_format(&peer->address, address));

@@ -18,10 +18,10 @@ HANDSHAKE_REASONS = set(
     "limit_sessions limit_memory limit_half_open limit_failed_handshakes".split()
 )
 DECISION_REASONS = set(
-    "rule no_client source_not_allowed no_rule denied_by_rule special_range metadata own_listener "
+    "rule no_client bad_account source_not_allowed no_rule denied_by_rule special_range metadata own_listener "
     "bad_request bad_target dns_failed egress_unavailable audit_full draining no_memory timeout "
     "policy_changed whoami not_found "
-    "limit_tunnels limit_new_tunnels limit_proxy_tunnels limit_questions limit_memory "
+    "limit_accounts limit_tunnels limit_new_tunnels limit_proxy_tunnels limit_questions limit_memory "
     "inner_plain inner_mismatch inner_not_tls inner_no_name inner_too_large inner_timeout".split()
 ) | (  # a certificate that was good at the handshake and is not any more
     HANDSHAKE_REASONS - set("client_aborted plain_http protocol".split())
