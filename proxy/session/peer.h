@@ -10,6 +10,7 @@ enum { INBOX_FIRST_CAP = 2048 };
 
 struct upstream_pool;
 
+// It is one struct because all of it belongs to the client of one connection, and every exchange needs most of it.
 struct peer {
     struct session_context *context;        // borrowed
     struct snapshot *snapshot;              // ref; what the client was last judged under
