@@ -132,7 +132,8 @@ struct inner_verdict inner_judge_again(const struct inner *inner, const struct c
     return pass();
 }
 
-void inner_append_json(const struct inner_seen *seen, const struct target *asked, struct text *out)
+void inner_append_json(const struct inner_seen *seen, const struct target *asked,
+                       enum reason would_end, struct text *out)
 {
     const bool is_hello = seen->kind == INNER_TLS;
     const bool is_named = is_hello && seen->hello.naming == CLIENT_HELLO_NAMED;
@@ -148,5 +149,7 @@ void inner_append_json(const struct inner_seen *seen, const struct target *asked
     json_add_bool(out, "matches",
                   (is_named && is_asked_for(asked, &seen->hello.name)) ||
                       (seen->has_host && target_equal_host(asked, &seen->host)));
+    if (would_end != REASON_NONE)
+        json_add_string(out, "would_end", reason_name(would_end));
     json_end_object(out);
 }

@@ -46,7 +46,9 @@ struct inner_verdict {
 enum { INNER_JSON_CAP = 768 }; // bytes that always suffice for inner_append_json
 
 // inner_append_json adds the member "inner" of docs/AUDIT.md: what was seen, and whether it names what was asked for.
-void inner_append_json(const struct inner_seen *seen, const struct target *asked, struct text *out);
+// `would_end`: for what the tunnel would have ended, had it not been only observed; REASON_NONE for nothing.
+void inner_append_json(const struct inner_seen *seen, const struct target *asked,
+                       enum reason would_end, struct text *out);
 
 // inner_to_find_name gives the rules by which a client that is routed by name is asked for that name: those of its own
 // `inner`, without `ech`, for which the rule that admits the name counts.

@@ -182,7 +182,7 @@ void audit_close_format(const struct audit_close *close, struct audit_record *ou
     json_end_object(&text);
     add_member(&text, "reason", reason_name(close->reason));
     if (close->inner != NULL)
-        inner_append_json(close->inner, close->target, &text);
+        inner_append_json(close->inner, close->target, close->would_end, &text);
     finish(out, &text);
 }
 

@@ -93,6 +93,7 @@ struct audit_close {
     enum reason reason;
     const struct inner_seen *inner; // NULL: nobody looked inside
     const struct target *target;    // what was asked for; with `inner`
+    enum reason would_end;          // with `inner`; in mode `report`: for what it would have ended
 };
 
 // audit_close_format fills a record of at least AUDIT_CLOSE_CAP bytes, and with `inner` of INNER_JSON_CAP more.

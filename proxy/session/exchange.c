@@ -223,44 +223,90 @@ static struct verdict judge_today(struct exchange *exchange)
     return admission_decide_today(reason, is_admitted, peer->not_after_s, wall_clock_ms() / 1000);
 }
 
+// carries_allowed tells whether this client may reach `name`, which stands inside the tunnel, at the address that was
+// dialled, as if it had asked for it.
+static bool carries_allowed(const struct exchange *exchange, const struct hostname *name)
+{
+    const struct target named = {
+        .kind = TARGET_NAME, .port = exchange->request.url.target.port, .name = *name};
+    struct admission admission = admission_of(exchange);
+    admission.target = &named;
+    return search_admits(&admission, &exchange->route.upstream, NULL);
+}
+
+// judge_inner acts on a verdict about what is inside a tunnel. One that is only observed goes on, and its `close` says what
+// would have been.
+static enum exchange_step judge_inner(struct exchange *exchange,
+                                      const struct inner_verdict *verdict)
+{
+    struct inspection *inspection = exchange->route.tunnel.inspection;
+    enum verdict_kind kind = VERDICT_REFUSE;
+    if (verdict->step != INNER_END && carries_allowed(exchange, verdict->name))
+        kind = verdict->step == INNER_ASK_POLICY
+                   ? VERDICT_GO
+                   : route_find_inside(&exchange->route, exchange->peer, &inspection->named);
+    if (kind == VERDICT_WAIT)
+        return EXCHANGE_STEP_WAIT;
+    if (kind == VERDICT_GO || inspection->only_observes)
+        inspection_answer(inspection, kind == VERDICT_GO);
+    else
+        exchange_end(exchange, verdict->reason);
+    return EXCHANGE_STEP_AGAIN;
+}
+
+// is_report tells whether what is inside tunnels is only observed. Mode `open` gives rules away, and not what tunnels may
+// carry.
+static bool is_report(const struct exchange *exchange)
+{
+    return exchange->peer->client->mode == POLICY_REPORT;
+}
+
+// inner_of gives what the tunnel may carry: `inner` is what its rule, or its client, says.
+static struct inner inner_of(const struct exchange *exchange, const struct inner *inner)
+{
+    return exchange->request.is_routed ? inner_of_named(inner) : *inner;
+}
+
+// still_carries_allowed judges what was seen inside a tunnel by other rules. What they would hold, and nobody has looked
+// at, is not allowed.
+static bool still_carries_allowed(struct exchange *exchange, const struct inner *inner)
+{
+    struct inspection *inspection = exchange->route.tunnel.inspection;
+    if (exchange->request.is_plain)
+        return true;
+    if (inspection == NULL)
+        return is_report(exchange) || !inner_holds_up(inner);
+    if (inspection->gate.state == GATE_FIRST)
+        return tunnel_inspect_by(&exchange->route.tunnel, inner, is_report(exchange));
+    inspection->gate.rules = *inner; // a second hello may follow
+    const struct inner_verdict verdict =
+        inner_judge(inner, inspection->asked, &inspection->gate.seen);
+    const bool was_found = inspection->is_named || inspection->is_asking;
+    switch (verdict.step) {
+    case INNER_PASS:
+        return true;
+    case INNER_END:
+        break;
+    case INNER_ASK_POLICY:
+        return is_report(exchange) || carries_allowed(exchange, verdict.name);
+    case INNER_ASK_DNS: // DNS is not asked again
+        return is_report(exchange) || (was_found && carries_allowed(exchange, verdict.name));
+    }
+    return is_report(exchange);
+}
+
 void exchange_judge_again(struct exchange *exchange)
 {
     if (!exchange_is_tunnel(exchange))
         return;
     exchange->generation = exchange->peer->snapshot->generation;
     const struct admission admission = admission_of(exchange);
-    if (!search_admits(&admission, &exchange->route.upstream, NULL))
+    struct inner inner = {0};
+    bool is_allowed = search_admits(&admission, &exchange->route.upstream, &inner);
+    inner = inner_of(exchange, &inner);
+    is_allowed = is_allowed && still_carries_allowed(exchange, &inner);
+    if (!is_allowed)
         exchange_end(exchange, REASON_POLICY_CHANGED);
-}
-
-// carries_allowed answers what the gate of a tunnel asks: may this client reach the name that stands inside, at the
-// address that was dialled, as if it had asked for it?
-static bool carries_allowed(const struct exchange *exchange)
-{
-    struct admission admission = admission_of(exchange);
-    admission.target = &exchange->route.tunnel.inspection->named;
-    return search_admits(&admission, &exchange->route.upstream, NULL);
-}
-
-// judge_inner acts on a verdict about what is inside a tunnel. In mode `report` it is recorded only.
-static enum exchange_step judge_inner(struct exchange *exchange,
-                                      const struct inner_verdict *verdict)
-{
-    struct tunnel *tunnel = &exchange->route.tunnel;
-    const bool is_report = exchange->peer->client->mode == POLICY_REPORT;
-    enum verdict_kind kind = is_report ? VERDICT_GO : VERDICT_REFUSE;
-    if (!is_report && verdict->step != INNER_END && carries_allowed(exchange))
-        kind =
-            verdict->step == INNER_ASK_POLICY
-                ? VERDICT_GO
-                : route_find_inside(&exchange->route, exchange->peer, &tunnel->inspection->named);
-    if (kind == VERDICT_WAIT)
-        return EXCHANGE_STEP_WAIT;
-    if (kind == VERDICT_GO)
-        tunnel_admit(tunnel);
-    else
-        exchange_end(exchange, verdict->reason);
-    return EXCHANGE_STEP_AGAIN;
 }
 
 // ---- steps --------------------------------------------------------------------------------------
@@ -298,14 +344,14 @@ static bool is_routed_by_name(const struct exchange *exchange)
 
 // inspect_by has what the client says inside the tunnel held against `inner` and `asked`, and makes room to record it.
 static enum err inspect_by(struct exchange *exchange, const struct inner *inner,
-                           const struct target *asked)
+                           const struct target *asked, bool only_reports)
 {
     struct audit_record *close = audit_record_create(AUDIT_CLOSE_CAP + INNER_JSON_CAP);
     if (close == NULL)
         return ERR_MEMORY;
     audit_record_destroy(exchange->records.close);
     exchange->records.close = close;
-    return tunnel_inspect(&exchange->route.tunnel, inner, asked);
+    return tunnel_inspect(&exchange->route.tunnel, inner, asked, only_reports);
 }
 
 // begin_hello sends the 200 before anything else, and waits for the name inside the tunnel. The tunnel counts as a new one
@@ -318,7 +364,7 @@ static void begin_hello(struct exchange *exchange)
     const struct inner inner = inner_to_find_name(peer->client->inner);
     request_route(&exchange->request);
     peer->awaits_hello = true;
-    enum err error = inspect_by(exchange, &inner, &exchange->request.asked);
+    enum err error = inspect_by(exchange, &inner, &exchange->request.asked, false);
     if (error == ERR_OK)
         error = reply_open_tunnel(exchange);
     enter_if_ok(exchange, error, EXCHANGE_READ_HELLO);
@@ -495,11 +541,10 @@ static enum err inspect(struct exchange *exchange)
     const struct admission admission = admission_of(exchange);
     struct inner inner = {0};
     (void)search_admits(&admission, &exchange->route.upstream, &inner);
-    if (exchange->request.is_routed)
-        inner = inner_of_named(&inner);
+    inner = inner_of(exchange, &inner);
     if (!inner_looks(&inner))
         return ERR_OK;
-    return inspect_by(exchange, &inner, &exchange->request.url.target);
+    return inspect_by(exchange, &inner, &exchange->request.url.target, is_report(exchange));
 }
 
 // open_tunnel sends the 200, where it is not out, and lets the bytes flow.

@@ -3,14 +3,40 @@
 
 #include <stdlib.h>
 
-struct inspection *inspection_create(const struct inner *rules, const struct target *asked)
+void inspection_set_rules(struct inspection *inspection, const struct inner *rules, bool is_report)
+{
+    inspection->gate.rules = *rules;
+    inspection->only_observes = is_report || !inner_holds_up(rules);
+}
+
+struct inspection *inspection_create(const struct inner *rules, const struct target *asked,
+                                     bool is_report)
 {
     struct inspection *inspection = calloc(1, sizeof *inspection);
     if (inspection == NULL)
         return NULL;
-    inspection->gate.rules = *rules;
+    inspection_set_rules(inspection, rules, is_report);
     inspection->asked = asked;
     return inspection;
+}
+
+void inspection_answer(struct inspection *inspection, bool is_allowed)
+{
+    const struct inner_verdict *verdict = &inspection->gate.verdict;
+    inspection->is_asking = false;
+    inspection->is_named = is_allowed && verdict->step != INNER_END;
+    if (!is_allowed)
+        inspection->would_end = verdict->reason;
+}
+
+// begin_asking makes the gate's verdict known to the owner.
+static void begin_asking(struct inspection *inspection)
+{
+    const struct inner_verdict *verdict = &inspection->gate.verdict;
+    inspection->is_asking = true;
+    if (verdict->step != INNER_END)
+        inspection->named = (struct target){
+            .kind = TARGET_NAME, .port = inspection->asked->port, .name = *verdict->name};
 }
 
 void inspection_close(struct inspection *inspection, struct buffer_pool *pool)
@@ -68,6 +94,8 @@ static void observe(struct inspection *inspection, const struct flow *up, struct
         is_kept = keep(inspection, up->pool, fresh);
     if (step == GATE_HOLDS && is_kept)
         return;
+    if (step == GATE_JUDGES)
+        begin_asking(inspection);
     inspection->gate.state = GATE_OPEN;
     buffer_pool_give(up->pool, &inspection->passed);
 }
@@ -75,15 +103,12 @@ static void observe(struct inspection *inspection, const struct flow *up, struct
 bool inspection_passes(struct inspection *inspection, struct flow *up)
 {
     const struct slice bytes = buffer_unread(up->buffer);
-    if (!inner_holds_up(&inspection->gate.rules)) {
+    if (inspection->only_observes) {
         observe(inspection, up, bytes);
         return true;
     }
     const enum gate_step step = look(inspection, up, bytes);
-    inspection->is_asking = step == GATE_JUDGES;
-    if (inspection->is_asking && inspection->gate.verdict.step != INNER_END)
-        inspection->named = (struct target){.kind = TARGET_NAME,
-                                            .port = inspection->asked->port,
-                                            .name = *inspection->gate.verdict.name};
+    if (step == GATE_JUDGES)
+        begin_asking(inspection);
     return step == GATE_PASSES;
 }

@@ -12,14 +12,24 @@ struct inspection {
     struct gate gate;           // may be read
     const struct target *asked; // borrowed
     struct buffer
-        *passed;    // borrowed from the pool; what has gone on of a first flight that is not whole
-    bool is_asking; // the gate's verdict waits for an answer
-    struct target named; // what the verdict asks about, with INNER_ASK_*
+        *passed; // borrowed from the pool; what has gone on of a first flight that is not whole
+    bool only_observes; // all passes, whatever it is: the rules hold nothing, or in mode `report`
+    enum reason would_end; // with only_observes: for what the tunnel would have ended
+    bool is_asking;        // the gate's verdict waits for an answer
+    bool is_named;         // the answer was yes: `named` may be carried
+    struct target named;   // what the verdict asks about, with INNER_ASK_*
 };
 
-// inspection_create holds what comes against `rules` and `asked`, which is borrowed. NULL without memory.
-struct inspection *inspection_create(const struct inner *rules,
-                                     const struct target *asked) MUST_USE;
+// inspection_create holds what comes against `rules` and `asked`, which is borrowed. `is_report`: nothing is held, and
+// `would_end` tells. NULL without memory.
+struct inspection *inspection_create(const struct inner *rules, const struct target *asked,
+                                     bool is_report) MUST_USE;
+
+// inspection_set_rules does the same with one that has seen no whole first flight yet.
+void inspection_set_rules(struct inspection *inspection, const struct inner *rules, bool is_report);
+
+// inspection_answer says yes or no to what the verdict asks.
+void inspection_answer(struct inspection *inspection, bool is_allowed);
 
 // inspection_close gives the buffers back; what was seen stays. NULL is allowed, and for inspection_destroy, which frees it.
 void inspection_close(struct inspection *inspection, struct buffer_pool *pool);

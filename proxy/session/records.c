@@ -71,6 +71,21 @@ void records_submit_decision(struct exchange *exchange)
         count_refusal(exchange);
 }
 
+// would_end tells for what a tunnel that was only observed would have ended.
+static enum reason would_end(const struct exchange *exchange)
+{
+    const struct inspection *inspection = exchange->route.tunnel.inspection;
+    const struct peer *peer = exchange->peer;
+    if (inspection == NULL || !inspection->only_observes)
+        return REASON_NONE;
+    const bool is_unseen =
+        inspection->gate.state == GATE_FIRST || inspection->gate.seen.kind == INNER_NOTHING;
+    if (is_unseen && inner_holds_down(&inspection->gate.rules) &&
+        exchange->timing.since_ms + peer->snapshot->timeouts.inner_ms <= peer->context->now_ms)
+        return REASON_INNER_TIMEOUT;
+    return inspection->would_end;
+}
+
 void records_submit_close(struct exchange *exchange)
 {
     struct audit_record *record = exchange->records.close;
@@ -101,6 +116,7 @@ void records_submit_close(struct exchange *exchange)
         .reason = exchange->ending.reason,
         .inner = inspection == NULL ? NULL : &inspection->gate.seen,
         .target = &exchange->request.url.target,
+        .would_end = would_end(exchange),
     };
     audit_close_format(&close, record);
     audit_log_submit(exchange->peer->context->audit, record);

@@ -1,28 +1,54 @@
 // A duplex with the reason of its end.
 #include "proxy/session/tunnel.h"
 
+// holds_down tells whether the target's bytes wait for the first flight.
+static bool holds_down(const struct inspection *inspection)
+{
+    return !inspection->only_observes && gate_holds_down(&inspection->gate);
+}
+
+// set_modes makes both flows wait as the inspection of a first flight wants it.
+static void set_modes(struct tunnel *tunnel)
+{
+    tunnel->duplex.up.mode = FLOW_FILLS;
+    // drained, the 200 goes out
+    tunnel->duplex.down.mode = holds_down(tunnel->inspection) ? FLOW_DRAINS : FLOW_MOVES;
+}
+
 enum err tunnel_inspect(struct tunnel *tunnel, const struct inner *rules,
-                        const struct target *asked)
+                        const struct target *asked, bool is_report)
 {
     inspection_destroy(tunnel->inspection);
-    tunnel->inspection = inspection_create(rules, asked);
+    tunnel->inspection = inspection_create(rules, asked, is_report);
     if (tunnel->inspection == NULL)
         return ERR_MEMORY;
-    tunnel->duplex.up.mode = FLOW_FILLS;
-    if (inner_holds_down(rules))
-        tunnel->duplex.down.mode = FLOW_DRAINS; // the 200 goes out
+    set_modes(tunnel);
     return ERR_OK;
+}
+
+// has_passed tells whether a byte of the flow has gone on, or is about to.
+static bool has_passed(const struct flow *flow)
+{
+    return flow->passed > 0 || buffer_len(flow->buffer) > flow->preamble_len;
+}
+
+bool tunnel_inspect_by(struct tunnel *tunnel, const struct inner *rules, bool is_report)
+{
+    struct inspection *inspection = tunnel->inspection;
+    const bool has_gone_up = tunnel->duplex.up.passed > 0 || inspection->passed != NULL;
+    inspection_set_rules(inspection, rules, is_report);
+    if (!inspection->only_observes && has_gone_up)
+        return false;
+    if (holds_down(inspection) && has_passed(&tunnel->duplex.down))
+        return false;
+    set_modes(tunnel);
+    return true;
 }
 
 const struct inner_verdict *tunnel_verdict(const struct tunnel *tunnel)
 {
     const struct inspection *inspection = tunnel->inspection;
     return inspection != NULL && inspection->is_asking ? &inspection->gate.verdict : NULL;
-}
-
-void tunnel_admit(struct tunnel *tunnel)
-{
-    tunnel->inspection->is_asking = false;
 }
 
 static bool has_ended(enum duplex_status status)
@@ -43,7 +69,7 @@ static enum duplex_status inspect(struct tunnel *tunnel, int64_t now_ms)
     if (has_ended(filled) || tunnel_verdict(tunnel) != NULL ||
         (buffer_len(up->buffer) == 0 && !up->has_end) || !inspection_passes(inspection, up))
         return filled;
-    if (!gate_holds_down(&inspection->gate))
+    if (!holds_down(inspection))
         duplex->down.mode = FLOW_MOVES;
     up->mode = inspection_is_over(inspection) ? FLOW_MOVES : FLOW_DRAINS;
     const enum duplex_status drained = duplex_step(duplex, now_ms);
@@ -52,8 +78,10 @@ static enum duplex_status inspect(struct tunnel *tunnel, int64_t now_ms)
 
 enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms)
 {
-    const struct duplex *duplex = &tunnel->duplex;
+    struct duplex *duplex = &tunnel->duplex;
     const bool is_inspected = tunnel->inspection != NULL && !inspection_is_over(tunnel->inspection);
+    if (tunnel->inspection != NULL && !is_inspected)
+        duplex->up.mode = duplex->down.mode = FLOW_MOVES;
     const enum duplex_status status =
         is_inspected ? inspect(tunnel, now_ms) : duplex_step(&tunnel->duplex, now_ms);
     if (tunnel->reason != REASON_NONE) // the first one stays: who ended it

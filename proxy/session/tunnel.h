@@ -17,14 +17,17 @@ struct tunnel {
 };
 
 // tunnel_inspect holds what the client says first against `rules` and `asked`, which is borrowed, in place of what it was
-// held against before. Call it before the first step. ERR_MEMORY.
+// held against before. `is_report`: nothing is held. Call it before the first step. ERR_MEMORY.
 enum err tunnel_inspect(struct tunnel *tunnel, const struct inner *rules,
-                        const struct target *asked) MUST_USE;
+                        const struct target *asked, bool is_report) MUST_USE;
 
-// tunnel_verdict gives the verdict that the inspection asks about, and at which everything waits; NULL: none. tunnel_admit
-// says yes to it.
+// tunnel_inspect_by holds a first flight that has not come whole yet against other rules. False: something has passed that
+// they would have held.
+bool tunnel_inspect_by(struct tunnel *tunnel, const struct inner *rules, bool is_report) MUST_USE;
+
+// tunnel_verdict gives the verdict that the inspection asks about, and at which everything waits; NULL: none.
+// inspection_answer answers it.
 const struct inner_verdict *tunnel_verdict(const struct tunnel *tunnel);
-void tunnel_admit(struct tunnel *tunnel);
 
 // tunnel_step moves what can be moved now, and keeps the reason of the first end.
 enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms);

@@ -4,6 +4,8 @@ import contextlib
 import ssl
 import threading
 
+from support.scale import PATIENCE
+
 
 def hello(name, alpn=None):
     """The ClientHello of a real library for a server of this name; None: without one."""
@@ -24,11 +26,19 @@ class Canary:
     def __init__(self):
         self.got = b""
         self.ended = threading.Event()
+        self._changed = threading.Condition()
 
     def __call__(self, conn):
         try:
             while piece := conn.recv(65536):
-                self.got += piece
+                with self._changed:
+                    self.got += piece
+                    self._changed.notify_all()
         except OSError:
             pass
         self.ended.set()
+
+    def wait_got(self, size):
+        """Until so many bytes have come."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.got) >= size, PATIENCE), self.got
