@@ -82,7 +82,7 @@ static const char *direction(enum replay_change change, const struct history_dec
     return past->action == ACTION_ALLOW || is_denied ? "stricter" : "wider";
 }
 
-// describe writes a change's text.
+// describe writes a change's text. All accounts of one client are one: the change is one of its entry.
 static void describe(const struct replay_run *run, const struct history_decision *past,
                      const struct replay *replay, enum replay_change change, char out[CHANGE_CAP])
 {
@@ -93,7 +93,7 @@ static void describe(const struct replay_run *run, const struct history_decision
     const bool is_known = replay->kind == REPLAY_JUDGED;
     char client[VERDICT_CAP];
     const char *client_now = replay->client == NULL ? NULL : replay->client->name;
-    (void)snprintf(client, sizeof client, "%s", text_or(past->client, "-"));
+    (void)snprintf(client, sizeof client, "%s", text_or(past->entry, text_or(past->client, "-")));
     verdict_format(action_name(past->action), past->reason, past->rule, past->would_deny, before);
     verdict_format(is_known ? action_name(replay->decision.action) : "allow?",
                    is_known ? reason_name(replay->decision.reason) : "its addresses decide",
@@ -111,7 +111,7 @@ static void describe(const struct replay_run *run, const struct history_decision
     json_add_string(&text, "change", direction(change, past, replay));
     json_add_string(&text, "host", host);
     json_add_count(&text, "port", past->target.port);
-    json_add_string(&text, "client_before", past->client == NULL ? NULL : client);
+    json_add_string(&text, "client_before", text_or(past->entry, past->client));
     json_add_string(&text, "client_after", client_now);
     json_add_string(&text, "before", before);
     json_add_string(&text, "after", after);

@@ -13,7 +13,7 @@ static const char usage[] =
     "where they were private, addresses; no wildcards, no ranges. Read it before you use it: what was done is not\n"
     "always what should be.\n"
     "\n"
-    "  --client NAME   as in the configuration\n"
+    "  --client NAME   as in the configuration; or one account of a client that is named from certificates\n"
     "  --denied        also what was denied because no rule allowed it\n"
     "  --json          one JSON object\n"
     "  -h, --help      this text\n"

@@ -124,7 +124,7 @@ static void override_by_live(const struct live *live, struct explanation *explan
 static int go_by_live(const struct explain_run *run, struct explanation *explanation)
 {
     struct live live;
-    const char *name = explanation->client == NULL ? NULL : explanation->client->name;
+    const char *name = explanation->account.text;
     int status = live_ask(run->config, name, &live);
     if (status != CLI_OK)
         return status;

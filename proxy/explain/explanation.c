@@ -86,6 +86,12 @@ void explanation_init(struct explanation *explanation, const struct policy *poli
     const struct policy_trace trace = {.told = told, .arg = explanation};
     *explanation = (struct explanation){.policy = policy, .question = question};
     explanation->client = policy_find_client(policy, question->identity, &trace);
+    const enum reason refusal =
+        account_name_decide(policy, explanation->client, question->identity, &explanation->account);
+    if (refusal != REASON_NONE) {
+        explanation->decision = (struct decision){.action = ACTION_DENY, .reason = refusal};
+        return;
+    }
     explanation->lacks_source = explanation->client != NULL && explanation->client->has_sources &&
                                 question->source.family == IP_NONE;
     if (!explanation->lacks_source)
@@ -143,6 +149,8 @@ const char *explanation_advice(const struct explanation *explanation)
         const char *advice;
     } all[] = {
         {REASON_NO_CLIENT, "add an entry under `clients` whose `match` fits the certificate"},
+        {REASON_BAD_ACCOUNT,
+         "issue a certificate that completes the client's name, or change `name` of the client"},
         {REASON_SOURCE_NOT_ALLOWED,
          "add the address to the client's `sources`, or find out why it comes from there"},
         {REASON_NO_RULE,

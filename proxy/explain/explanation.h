@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "auth/account.h"
 #include "auth/blocklist.h"
 #include "auth/policy.h"
 #include "auth/policy_trace.h"
@@ -38,6 +39,7 @@ struct explanation {
     const struct policy *policy;     // borrowed
     const struct question *question; // borrowed
     const struct client *client;     // borrowed from the policy; NULL: no entry fits
+    struct account_name account;     // of the client
     struct decision decision;        // the final word
     struct explained *steps;         // owned
     size_t step_count;

@@ -32,6 +32,10 @@ static void add_client(const struct explanation *explanation, struct text *out)
     }
     json_begin_object(out, "client");
     json_add_string(out, "name", client->name);
+    if (client->name_template != NULL) {
+        json_add_string(out, "account", explanation->account.text);
+        json_add_string(out, "no_account", explanation->account.why);
+    }
     json_add_count(out, "entry", explanation->entry);
     json_add_string(out, "mode", policy_mode_name(client->mode));
     json_end_object(out);

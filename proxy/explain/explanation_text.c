@@ -56,6 +56,10 @@ static void print_client(const struct explanation *explanation, FILE *out)
         (void)fprintf(out, "client     %s: its match[%zu] is the first that fits; mode %s\n",
                       client->name, explanation->entry, policy_mode_name(client->mode));
     print_misfits(explanation, out);
+    if (explanation->account.why != NULL)
+        (void)fprintf(out, "account    none: %s\n", explanation->account.why);
+    else if (client != NULL && client->name_template != NULL)
+        (void)fprintf(out, "account    %s\n", explanation->account.text);
     if (explanation->has_source)
         (void)fprintf(out, "source     %s is %s its `sources`\n",
                       ip_addr_format(&explanation->question->source, source),

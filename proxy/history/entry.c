@@ -196,6 +196,8 @@ static enum err client_read(const json_t *client, struct history_decision *out,
     out->is_whole = true;
     if (!optional_read(client, "name", &out->client))
         return lacks(info, "client.name");
+    if (!optional_read(client, "entry", &out->entry))
+        return lacks(info, "client.entry");
     if (!address_read(json_object_get(client, "address"), &out->source))
         return lacks(info, "client.address");
     return identity_read(client, out, info);

@@ -38,7 +38,9 @@ void history_entry_deinit(struct history_entry *entry);
 // history_decision is what a `decision` says: who asked for what, and what came of it. The strings and the text
 // after them are borrowed from the entry.
 struct history_decision {
-    const char *client; // name, or NULL: none fitted
+    const char *client; // name of the account, or NULL: none fitted
+    const char
+        *entry; // the client's name in the configuration, where certificates complete it, or NULL
     struct ip_addr source;
     struct identity *identity; // owned; NULL: the client has shown no certificate
     bool is_whole;             // false: a name of the certificate was too long for the record

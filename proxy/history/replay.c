@@ -8,9 +8,10 @@
 // is_of_policy tells whether a denial with this reason was one of the policy, not of trust or a block.
 static bool is_of_policy(const char *reason)
 {
-    static const enum reason REASONS[] = {
-        REASON_NO_CLIENT,     REASON_SOURCE_NOT_ALLOWED, REASON_NO_RULE,     REASON_DENIED_BY_RULE,
-        REASON_SPECIAL_RANGE, REASON_METADATA,           REASON_OWN_LISTENER};
+    static const enum reason REASONS[] = {REASON_NO_CLIENT,          REASON_BAD_ACCOUNT,
+                                          REASON_SOURCE_NOT_ALLOWED, REASON_NO_RULE,
+                                          REASON_DENIED_BY_RULE,     REASON_SPECIAL_RANGE,
+                                          REASON_METADATA,           REASON_OWN_LISTENER};
     for (size_t i = 0; i < sizeof REASONS / sizeof *REASONS; i++) {
         if (strcmp(reason_name(REASONS[i]), reason) == 0)
             return true;
@@ -27,6 +28,8 @@ static const char *why_not(const struct history_decision *past)
     if (strcmp(past->reason, reason_name(REASON_WHOAMI)) == 0 ||
         strcmp(past->reason, reason_name(REASON_NOT_FOUND)) == 0)
         return "it asked the proxy itself";
+    if (strcmp(past->reason, reason_name(REASON_LIMIT_ACCOUNTS)) == 0)
+        return "all accounts of its client were in use";
     if (past->action == ACTION_DENY && !is_of_policy(past->reason))
         return "it was refused for its certificate";
     return NULL;
@@ -46,6 +49,12 @@ void replay_decision(const struct policy *policy, struct history_decision *past,
         return;
     out->client = policy_find_client(policy, past->identity, NULL);
     out->kind = REPLAY_JUDGED;
+    const enum reason refusal =
+        account_name_decide(policy, out->client, past->identity, &out->account);
+    if (refusal != REASON_NONE) {
+        out->decision = (struct decision){.action = ACTION_DENY, .reason = refusal};
+        return;
+    }
     policy_decide_target(policy, out->client, &past->source, &past->target, NULL, &out->decision);
     if (out->decision.action != ACTION_ALLOW)
         return;
@@ -82,10 +91,9 @@ enum replay_change replay_change(const struct replay *replay, const struct histo
         return now->action == ACTION_DENY ? REPLAY_OUTCOME : REPLAY_SAME;
     if (now->action != past->action)
         return REPLAY_OUTCOME;
-    const bool is_same =
-        now->would_deny == past->would_deny &&
-        strcmp(reason_name(now->reason), past->reason) == 0 &&
-        is_same_text(now->rule, past->rule) &&
-        is_same_text(replay->client == NULL ? NULL : replay->client->name, past->client);
+    const bool is_same = now->would_deny == past->would_deny &&
+                         strcmp(reason_name(now->reason), past->reason) == 0 &&
+                         is_same_text(now->rule, past->rule) &&
+                         is_same_text(replay->account.text, past->client);
     return is_same ? REPLAY_SAME : REPLAY_REASON;
 }

@@ -2,6 +2,7 @@
 // proxy; trust (certificates, CRLs, blocks), limits and DNS are not asked again.
 #pragma once
 
+#include "auth/account.h"
 #include "proxy/history/entry.h"
 
 enum replay_kind {
@@ -14,6 +15,7 @@ struct replay {
     enum replay_kind kind;
     const char *why;             // static memory; with REPLAY_SKIPPED
     const struct client *client; // borrowed from the policy; NULL: none fits
+    struct account_name account; // of the client
     struct decision decision;    // strings borrowed from the policy
 };
 

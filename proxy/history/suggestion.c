@@ -199,7 +199,9 @@ static bool is_wanted(const struct suggestion *suggestion, const struct history_
 static void add_decision(struct suggestion *suggestion, const struct history_entry *entry,
                          const struct history_decision *past)
 {
-    if (!past->has_target || past->client == NULL || strcmp(past->client, suggestion->client) != 0)
+    const bool is_meant = (past->client != NULL && strcmp(past->client, suggestion->client) == 0) ||
+                          (past->entry != NULL && strcmp(past->entry, suggestion->client) == 0);
+    if (!past->has_target || !is_meant)
         return;
     suggestion->requests++;
     if (!is_wanted(suggestion, past)) {

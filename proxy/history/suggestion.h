@@ -32,11 +32,12 @@ struct suggested {
 // suggestion is begun with the first two members set and all others zero. The functions below change it, and everybody
 // may read it. The caller ends it with suggestion_deinit.
 struct suggestion {
-    const char *client; // whose; borrowed
-    bool takes_denied;  // what no rule allowed is wanted too
-    bool has_failed;    // there was no memory: it must not be used
-    size_t requests;    // of the client
-    size_t allowed;     // that the rules let pass
+    const char *
+        client; // whose: an account, or a client of the configuration with all its accounts; borrowed
+    bool takes_denied; // what no rule allowed is wanted too
+    bool has_failed;   // there was no memory: it must not be used
+    size_t requests;   // of the client
+    size_t allowed;    // that the rules let pass
     size_t unresolved; // that were denied before DNS: the rules let them pass at ordinary addresses
     size_t unreachable;         // that were denied and lead to special ranges alone: left out
     size_t denied;              // others that are left out

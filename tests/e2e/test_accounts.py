@@ -268,6 +268,39 @@ def test_whoami_tells_the_account(fleet, pki):
     proxy.audit.wait("decision", decision__reason="whoami", client__name="agent-1")
 
 
+def test_explain_tells_the_account_or_why_there_is_none(fleet):
+    proxy = fleet(own={"limits": {"tunnels": 1}})
+
+    def explain(uri, *more):
+        asked = ("--to", proxy.target, "--address", "127.0.0.1", *more)
+        return run("explain", "-c", proxy.config_path, "--as", f"uri:{uri}", *asked)
+
+    good = explain(ID + "7")
+    assert good.returncode == 0 and "account    agent-7\n" in good.stdout, good.stdout
+    assert json.loads(explain(ID + "7", "--json").stdout)["client"]["account"] == "agent-7"
+    bad = explain(ID + "a~b")
+    assert bad.returncode == 1 and "answer     deny: bad_account" in bad.stdout, bad.stdout
+    assert "account    none: a part of the name holds a character" in bad.stdout
+    said = json.loads(explain(ID + "a~b", "--json").stdout)
+    assert said["client"]["account"] is None and said["decision"]["reason"] == "bad_account"
+
+
+def test_the_log_of_a_fleet_is_replayed_and_summed_up_by_its_entry(fleet, server, pki):
+    proxy = fleet()
+    for name in ("1", "2", "a~b"):
+        proxy.audit.wait("close", id=proxy.ask(proxy.target, agent(pki, name)).id)
+    log = proxy.folder / "audit.jsonl"
+    same = run("audit", "replay", "-c", proxy.config_path, "--strict", log)
+    assert same.returncode == 0, same.stdout + same.stderr
+    path = proxy.folder / "other.yaml"
+    write_config(path, {**proxy.config, "clients": [{**entry(server), "allow": []}]})
+    changed = run("audit", "replay", "-c", path, log).stdout.splitlines()
+    assert len(changed) == 1 and changed[0].split()[:2] == ["2", TEMPLATE], changed
+    for name, wanted in ((TEMPLATE, "3 requests, of which 2"), ("agent-1", "1 requests, of which 1")):
+        said = run("audit", "suggest", "--client", name, log)
+        assert said.returncode == 0 and wanted in said.stdout, said.stdout + said.stderr
+
+
 CONFIG_MISTAKES = {
     "trust": ({"match": [{"uri": ID + "*"}]}, "must name the same trust profile"),
     "one_without": ({"match": [*MATCH, {"cn": "x"}]}, "match[1] must name the same trust"),
