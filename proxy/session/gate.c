@@ -1,58 +1,104 @@
 // A small machine over TLS records and, for a request in the clear, one HTTP head.
 #include "proxy/session/gate.h"
 
+#include "proxy/http/absolute_url.h"
+#include "proxy/http/field.h"
 #include "proxy/http/head.h"
 
 enum {
-    RECORD_CHANGE_CIPHER_SPEC = 20,
-    RECORD_ALERT = 21,
     RECORD_HANDSHAKE = 22,
     RECORD_DATA = 23,
     RECORD_HEADER = 5,
     MESSAGE_CLIENT_HELLO = 1,
-    METHOD_MAX = 16, // bytes of a method, with its blank
 };
 
-// may_be_request tells whether the bytes are the begin of a request: a method in capitals and a blank.
-static bool may_be_request(struct slice bytes)
+enum guess {
+    GUESS_OTHER, // no request
+    GUESS_OPEN,  // the first line is not complete
+    GUESS_REQUEST,
+};
+
+// is_blank tells what lenient servers take for a blank (RFC 9112 3), or for a line break.
+static bool is_blank(uint8_t byte)
 {
-    const struct slice start = slice_first(bytes, METHOD_MAX);
-    for (size_t i = 0; i < start.len; i++) {
-        if (start.data[i] == ' ')
-            return i > 0;
-        if (start.data[i] < 'A' || start.data[i] > 'Z')
-            return false;
-    }
-    return start.len < METHOD_MAX;
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
 
-// read_request reads a head in the clear for its Host. False: more is to come.
-static bool read_request(struct gate *gate, struct slice bytes, bool has_end)
+// skip_blanks leaves out what servers skip before a request (RFC 9112 2.2).
+static struct slice skip_blanks(struct slice bytes)
+{
+    size_t at = 0;
+    while (at < bytes.len && is_blank(bytes.data[at]))
+        at++;
+    return slice_from(bytes, at);
+}
+
+// has_version tells whether a line names a version of HTTP, in either case: some servers read both.
+static bool has_version(struct slice line)
+{
+    const struct slice version = SLICE_LITERAL("HTTP/");
+    for (size_t at = 0; at < line.len; at++) {
+        if (slice_equal_ignore_case(slice_first(slice_from(line, at), version.len), version))
+            return true;
+    }
+    return false;
+}
+
+// guess_request tells whether a server could read the bytes as a request: a method, a blank, and a version on one line.
+// HTTP/0.9 has GET alone and no version (RFC 1945 4.1).
+static enum guess guess_request(struct slice bytes, bool has_end)
+{
+    const struct slice line = slice_first(bytes, slice_find(bytes, '\n'));
+    const bool is_whole = line.len < bytes.len || has_end;
+    size_t method_len = 0;
+    while (method_len < line.len && is_token(slice_first(slice_from(line, method_len), 1)))
+        method_len++;
+    const struct slice rest = slice_from(line, method_len);
+    if (rest.len > 0 && (method_len == 0 || !is_blank(rest.data[0])))
+        return GUESS_OTHER;
+    if (!is_whole)
+        return bytes.len < HEAD_MAX_LEN ? GUESS_OPEN : GUESS_REQUEST;
+    const bool is_get = slice_equal(slice_first(line, method_len), SLICE_LITERAL("GET"));
+    return rest.len > 0 && (is_get || has_version(rest)) ? GUESS_REQUEST : GUESS_OTHER;
+}
+
+// read_host reads the host that a request is for. False: it names none, or two. The URL of an absolute-form counts more
+// than Host does (RFC 9112 3.2.2), and not every server knows that.
+static bool read_host(const struct message_head *head, struct target *out)
+{
+    struct absolute_url url;
+    const char *why = "";
+    if (!head->has_host ||
+        (target_host_parse(head->host, out) != ERR_OK && target_parse(head->host, out) != ERR_OK))
+        return false;
+    absolute_url_parse(head->target, &url, &why);
+    return url.kind == URL_ORIGIN || (url.kind == URL_HTTP && target_equal_host(&url.target, out));
+}
+
+// read_request reads a head in the clear for its host. False: more is to come.
+static bool read_request(struct inner_seen *seen, struct slice bytes, bool has_end)
 {
     struct message_head head;
     const char *why = "";
     const enum head_result result = request_head_parse(bytes, HEAD_MAX_LEN, &head, &why);
-    if (result == HEAD_MORE && !has_end)
-        return false;
-    gate->seen.kind = INNER_HTTP;
-    gate->seen.has_host = result == HEAD_OK && head.has_host &&
-                          (target_host_parse(head.host, &gate->seen.host) == ERR_OK ||
-                           target_parse(head.host, &gate->seen.host) == ERR_OK);
-    return true;
+    seen->kind = INNER_HTTP;
+    seen->has_host = result == HEAD_OK && read_host(&head, &seen->host);
+    return result != HEAD_MORE || has_end;
 }
 
 // read_first reads the first flight into `seen`. False: more is to come.
 static bool read_first(struct gate *gate, struct slice bytes, bool has_end, uint8_t *scratch)
 {
     struct inner_seen *seen = &gate->seen;
-    if (bytes.len == 0)
-        return false;
-    if (may_be_request(bytes))
-        return read_request(gate, bytes, has_end);
+    const struct slice text = skip_blanks(bytes);
+    const enum guess guess = guess_request(text, has_end);
+    seen->kind = INNER_OTHER; // what it stays if it ends here
+    if (guess != GUESS_OTHER)
+        return guess == GUESS_REQUEST && read_request(seen, text, has_end);
     switch (client_hello_read(bytes, scratch, &seen->hello)) {
     case CLIENT_HELLO_PARTIAL:
         gate->needed = seen->hello.needed;
-        seen->kind = INNER_BAD_TLS; // what it stays if it ends here
+        seen->kind = INNER_BAD_TLS; // likewise
         return has_end;
     case CLIENT_HELLO_READ:
         seen->kind = INNER_TLS;
@@ -84,10 +130,10 @@ static enum gate_step conclude(struct gate *gate, struct inner_verdict verdict)
 static enum gate_step look_first(struct gate *gate, struct slice bytes, bool has_end,
                                  const struct target *asked, uint8_t *scratch)
 {
-    if (bytes.len < gate->needed && !has_end)
-        return GATE_HOLDS;
-    if (!read_first(gate, bytes, has_end, scratch))
+    if (bytes.len == 0)
         return has_end ? GATE_PASSES : GATE_HOLDS; // an end without a byte carries nothing
+    if ((bytes.len < gate->needed && !has_end) || !read_first(gate, bytes, has_end, scratch))
+        return GATE_HOLDS;
     gate->needed = 0;
     gate->skip_len = is_hello(gate) ? gate->seen.hello.len : 0;
     gate->state = is_hello(gate) && gate->rules.tls == INNER_REQUIRE ? GATE_AFTER : GATE_OPEN;
@@ -116,28 +162,22 @@ enum record_meaning {
     RECORD_IS_CUT,       // more is to come
 };
 
-// judge_record tells what the record at the beginning of `bytes`, which are not empty, means after a first hello.
+// judge_record tells what the record at the beginning of `bytes`, which are not empty, means after a first hello. Some
+// servers skip alerts, ChangeCipherSpecs, and records of a type that they do not know.
 static enum record_meaning judge_record(const struct gate *gate, struct slice bytes)
 {
-    switch (bytes.data[0]) {
-    case RECORD_CHANGE_CIPHER_SPEC:
-    case RECORD_ALERT:
-        break;
-    case RECORD_DATA:
-        if (!gate->seen.hello.has_early_data)
-            return RECORD_OPENS;
-        break;
-    case RECORD_HANDSHAKE:
-        if (bytes.len <= RECORD_HEADER)
-            return RECORD_IS_CUT;
-        if ((bytes.data[3] | bytes.data[4]) != 0 &&
-            bytes.data[RECORD_HEADER] != MESSAGE_CLIENT_HELLO)
-            return RECORD_OPENS;
-        return RECORD_IS_HELLO;
-    default:
+    const uint8_t type = bytes.data[0];
+    if (type == RECORD_DATA && !gate->seen.hello.has_early_data)
         return RECORD_OPENS;
-    }
-    return bytes.len < RECORD_HEADER ? RECORD_IS_CUT : RECORD_SAYS_NOTHING;
+    if (bytes.len < RECORD_HEADER)
+        return RECORD_IS_CUT;
+    if (type != RECORD_HANDSHAKE)
+        return RECORD_SAYS_NOTHING;
+    if ((bytes.data[3] | bytes.data[4]) == 0)
+        return RECORD_IS_HELLO;
+    if (bytes.len == RECORD_HEADER)
+        return RECORD_IS_CUT;
+    return bytes.data[RECORD_HEADER] > MESSAGE_CLIENT_HELLO ? RECORD_OPENS : RECORD_IS_HELLO;
 }
 
 static enum gate_step look_after(struct gate *gate, struct slice bytes, bool has_end,

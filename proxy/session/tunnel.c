@@ -73,6 +73,8 @@ static enum duplex_status inspect(struct tunnel *tunnel, int64_t now_ms)
         duplex->down.mode = FLOW_MOVES;
     up->mode = inspection_is_over(inspection) ? FLOW_MOVES : FLOW_DRAINS;
     const enum duplex_status drained = duplex_step(duplex, now_ms);
+    if (up->is_done && gate_holds_down(&inspection->gate)) // no first flight will come
+        return DUPLEX_FINISHED;
     return drained == DUPLEX_WAITS && !up->is_blocked ? DUPLEX_MORE : drained;
 }
 

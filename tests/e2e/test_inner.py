@@ -13,12 +13,19 @@ import pytest
 
 from support import flights
 from support.config import client, reach
-from support.flights import CLEAR, EVIL, HOSTILE, ODD, SECONDS, extension, hello, record
+from support.flights import CLEAR, EVIL, HOSTILE, ODD, SECONDS, extension, hello
 from support.origin import Origin, greet
 from support.scale import PATIENCE, count
 from support.wire import Ending
 
 REQUIRE = {"tls": "require"}
+
+
+
+def part(table):
+    """The titles of a table whose flights another test has tried too: under a sanitizer some of them."""
+    return list(table)[:: count(1, 5)]
+
 
 # The names that a client may ask for, and what `inner` says about each.
 RULES = {
@@ -103,13 +110,15 @@ def tunnel_to(proxy, canary):
 
 
 def send(tunnel, data, piece=0, ends=False):
-    """Sends in writes of `piece` bytes; a tunnel that ends meanwhile is no failure."""
+    """Sends in writes of `piece` bytes. A tunnel that is reset meanwhile is no failure."""
     piece = piece or len(data) or 1
-    with contextlib.suppress(OSError, ssl.SSLError):
+    try:
         for at in range(0, len(data), piece):
             tunnel.send(data[at : at + piece])
         if ends:
             tunnel.half_close()
+    except (BrokenPipeError, ConnectionResetError):
+        tunnel.ending = Ending.RESET
 
 
 def assert_passes(proxy, tunnel, capture, data, piece=0):
@@ -153,7 +162,7 @@ def test_an_odd_but_honest_flight_passes_unchanged(proxy, tunnel_to, what):
     assert (inner["tls"], inner["sni"], inner["matches"]) == ("tls", "good.example", True), inner
 
 
-@pytest.mark.parametrize("what", HOSTILE | ODD)
+@pytest.mark.parametrize("what", part(HOSTILE | ODD))
 def test_observe_passes_every_flight_unchanged_and_records_it(proxy, tunnel_to, what):
     flight = (HOSTILE | ODD)[what]
     tunnel, capture = tunnel_to("seen.example")
@@ -254,7 +263,7 @@ def test_a_second_hello_is_held_to_the_first(proxy, tunnel_to, what):
     assert inner["sni"] == "good.example"
 
 
-@pytest.mark.parametrize("what", SECONDS)
+@pytest.mark.parametrize("what", part(SECONDS))
 def test_a_second_hello_in_the_same_write_takes_the_first_with_it(proxy, tunnel_to, what):
     second = SECONDS[what]
     tunnel, capture = tunnel_to("good.example")
@@ -327,7 +336,7 @@ def test_a_hello_without_a_name_passes_where_names_are_free(proxy, tunnel_to, wh
     assert_passes(proxy, tunnel, capture, HOSTILE[what].build("free.example"))
 
 
-@pytest.mark.parametrize("what", flights.AMBIGUOUS | flights.FRAMING | flights.OTHERS)
+@pytest.mark.parametrize("what", part(flights.AMBIGUOUS | flights.FRAMING | flights.OTHERS))
 def test_what_is_no_good_tls_ends_where_names_are_free_too(proxy, tunnel_to, what):
     flight = HOSTILE[what]
     tunnel, capture = tunnel_to("free.example")
@@ -379,7 +388,7 @@ def test_a_request_in_the_clear_is_held_to_its_host(proxy, tunnel_to, what):
     assert inner["tls"] == "http" and not inner["matches"]
 
 
-@pytest.mark.parametrize("what", CLEAR)
+@pytest.mark.parametrize("what", part(CLEAR))
 def test_no_request_in_the_clear_passes_where_it_is_denied(proxy, tunnel_to, what):
     clear = CLEAR[what]
     tunnel, capture = tunnel_to("tls-only.example")
@@ -469,31 +478,17 @@ def test_nothing_of_a_target_that_speaks_first_reaches_the_client(start, dns, or
 
 
 class Retrying:
-    """A TLS server whose only group is one for which clients send no key share: it sends a HelloRetryRequest."""
+    """A TLS server that echoes. Clients send no key share for its only group: it sends a HelloRetryRequest."""
 
     def __init__(self, leaf):
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(leaf.chain, leaf.key)
         self._context.set_ecdh_curve("secp384r1")
-        self.names = []
-        self._context.sni_callback = lambda _socket, name, _context: self.names.append(name)
-        self.got = []
+        self.got = b""
 
     def __call__(self, conn):
-        session = Counted(conn, self)
-        session.serve(self._context)
-
-
-class Counted:
-    """One connection of a Retrying server, over memory, so that every byte is seen."""
-
-    def __init__(self, conn, owner):
-        self._conn, self._owner = conn, owner
-        owner.got.append(b"")
-
-    def serve(self, context):
         theirs, ours = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(theirs, ours, server_side=True)
+        tls = self._context.wrap_bio(theirs, ours, server_side=True)
         step = tls.do_handshake
         while True:
             try:
@@ -502,15 +497,12 @@ class Counted:
                 if said:
                     tls.write(said)
             except ssl.SSLWantReadError:
-                pass
-            except ssl.SSLError:
-                said = None
-            if out := ours.read():
-                self._conn.sendall(out)
-            if not (piece := self._conn.recv(65536)):
-                return
-            self._owner.got[-1] += piece
-            theirs.write(piece)
+                if out := ours.read():
+                    conn.sendall(out)
+                if not (piece := conn.recv(65536)):
+                    return
+                self.got += piece
+                theirs.write(piece)
 
 
 @pytest.fixture
@@ -550,8 +542,7 @@ def test_a_handshake_with_a_hello_retry_request_passes(retrying):
             tunnel.send(out)
         elif said is None:
             theirs.write(tunnel.read())
-    assert sent.count(b"\x01\x00") and habit.got == [sent]
-    assert len([at for at in range(len(sent)) if sent[at : at + 12] == b"good.example"]) == 2
+    assert habit.got == sent and sent.count(b"good.example") == 2
 
 
 @pytest.mark.parametrize("said", [EVIL, None])
@@ -568,11 +559,10 @@ def test_a_second_hello_of_another_name_never_reaches_a_server_that_asked_for_it
     )
     tunnel.send(first)
     read_retry(tunnel)
-    send(tunnel, record(b"\1", flights.CHANGE_CIPHER_SPEC) + hello(said))
+    send(tunnel, flights.CCS + hello(said))
     tunnel.read_to_end()
     proxy.assert_closed(tunnel.id, "inner_mismatch")
-    assert habit.got[0] in (first, first + record(b"\1", flights.CHANGE_CIPHER_SPEC))
-    assert habit.names == ["good.example"]
+    assert habit.got in (first, first + flights.CCS)
 
 
 # -- addresses --------------------------------------------------------------------------------

@@ -4,11 +4,11 @@ A flight is made for a name, so that the same table serves every target. The tab
 `inner` says `tls: require, names: same`, and what is recorded about it.
 """
 
-import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from support.inner import hello as library_hello
 from support.rawtls import ALERT, CLIENT_HELLO, FINISHED, HANDSHAKE, RECORD, SERVER_HELLO
 from support.rawtls import extension, vector
 
@@ -50,7 +50,8 @@ def versions(*values):
 
 
 def key_share(group=0x001D, size=32):
-    return extension(KEY_SHARE, vector(2, words(group) + vector(2, bytes(range(256)) * (size // 256 + 1))[: size + 2]))
+    key = (bytes(range(1, 256)) * (size // 255 + 1))[:size]
+    return extension(KEY_SHARE, vector(2, words(group), vector(2, key)))
 
 
 def usual():
@@ -93,21 +94,6 @@ def hello(name, *more, piece=RECORD, record_version=0x0301, **options):
     """The usual hello for `name`, None: without one, with `more` extensions."""
     named = [] if name is None else [server_name(name)]
     return records(message(*named, *usual(), *more, **options), piece, record_version)
-
-
-def library_hello(name, protocols=None):
-    """The ClientHello of a real library."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    if protocols:
-        context.set_alpn_protocols(protocols)
-    ours, theirs = ssl.MemoryBIO(), ssl.MemoryBIO()
-    session = context.wrap_bio(ours, theirs, server_hostname=name)
-    try:
-        session.do_handshake()
-    except ssl.SSLWantReadError:
-        return theirs.read()
-    raise AssertionError("a handshake without a server")
 
 
 def request(*fields, line="GET / HTTP/1.1"):
@@ -321,7 +307,8 @@ def lying(name, field=None, change=0):
 
 
 def lie(field, change):
-    return bad(lambda name: lying(name, field, change), ends=True)
+    is_short = change > 0 and field in ("record", "message")
+    return bad(lambda name: lying(name, field, change), ends=is_short)
 
 
 LENGTHS = {
@@ -329,7 +316,7 @@ LENGTHS = {
     for field in length_fields("x")
     for change in (-1, 1)
 } | {
-    f"the length of the {field}, far too long": bad(lambda name, field=field: lying(name, field, 0x3000), ends=True)
+    f"the length of the {field}, far too long": bad(lambda name, field=field: lying(name, field, 0x3000))
     for field in ("suites", "extension block", "ALPN extension", "ALPN list", "name extension", "name list", "name")
 }  # fmt: skip
 

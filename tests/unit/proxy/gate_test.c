@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "proxy/http/field.h"
+#include "proxy/http/head.h"
 #include "proxy/session/gate.h"
 #include "tests/unit/auth/hello.h"
 
@@ -110,7 +112,9 @@ static void what_is_no_tls_ends_the_tunnel_at_its_first_byte(void **state)
         struct gate gate = strict();
         begin();
         hello_put_u8(&sent, byte);
-        const bool may_go_on = byte == 22 || (byte >= 'A' && byte <= 'Z');
+        const uint8_t text[] = {(uint8_t)byte};
+        const bool is_blank = byte == ' ' || (byte >= '\t' && byte <= '\r');
+        const bool may_go_on = byte == 22 || is_blank || is_token(slice_of(text, 1));
         assert_int_equal(may_go_on ? GATE_HOLDS : GATE_JUDGES, look_at_all(&gate));
         if (!may_go_on)
             assert_int_equal(REASON_INNER_NOT_TLS, gate.verdict.reason);
@@ -239,7 +243,33 @@ static void a_request_in_the_clear_is_held_to_its_host(void **state)
         {"GET / HTTP/1.0\r\n\r\n", GATE_JUDGES},
         {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", GATE_JUDGES},
         {"GET / HTTP/1.1\r\nHost: good.exam", GATE_HOLDS},
-        {"SSH-2.0-OpenSSH_9.2\r\n", GATE_PASSES}, // no TLS, and no request: `any` lets it pass
+        {"G", GATE_HOLDS},
+        {"GET", GATE_HOLDS},
+        {"\r\n", GATE_HOLDS},
+        {"get / HT", GATE_HOLDS},
+        // What lenient servers read as a request too.
+        {"get / HTTP/1.1\r\nHost: evil.example\r\n\r\n", GATE_JUDGES},
+        {"X-Y_z!1 / HTTP/1.1\r\nHost: evil.example\r\n\r\n", GATE_JUDGES},
+        {"\r\n\n \tGET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", GATE_JUDGES},
+        {"\r\nGET / HTTP/1.1\r\nHost: good.example\r\n\r\n", GATE_PASSES},
+        {"GET\t/\tHTTP/1.1\r\nHost: good.example\r\n\r\n", GATE_JUDGES},
+        {"GET\v/\fHTTP/1.1\r\nHost: good.example\r\n\r\n", GATE_JUDGES},
+        {"GET / http/1.1\r\nHost: good.example\r\n\r\n", GATE_JUDGES},
+        {"GET /\r\n", GATE_JUDGES},
+        // The URL of a request counts more than its Host.
+        {"GET http://good.example/ HTTP/1.1\r\nHost: good.example\r\n\r\n", GATE_PASSES},
+        {"GET http://evil.example/ HTTP/1.1\r\nHost: good.example\r\n\r\n", GATE_JUDGES},
+        {"GET http://good.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n", GATE_JUDGES},
+        {"GET https://good.example/ HTTP/1.1\r\nHost: good.example\r\n\r\n", GATE_JUDGES},
+        {"CONNECT good.example:80 HTTP/1.1\r\nHost: good.example\r\n\r\n", GATE_JUDGES},
+        {"OPTIONS * HTTP/1.1\r\nHost: good.example\r\n\r\n", GATE_PASSES},
+        // No TLS, and no request: `any` lets it pass.
+        {"SSH-2.0-OpenSSH_9.2\r\n", GATE_PASSES},
+        {"SSH-2.0-OpenSSH_9.2 Debian\r\n", GATE_PASSES},
+        {"EHLO good.example\r\n", GATE_PASSES},
+        {"QUIT\r\n", GATE_PASSES},
+        {"{ HTTP/1.1\r\n", GATE_PASSES},
+        {"\xFF", GATE_PASSES},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct gate gate = {.rules = {.names = INNER_SAME, .plain = INNER_PLAIN_CHECK}};
@@ -249,6 +279,81 @@ static void a_request_in_the_clear_is_held_to_its_host(void **state)
         if (cases[i].step == GATE_JUDGES)
             assert_int_equal(REASON_INNER_PLAIN, gate.verdict.reason);
     }
+}
+
+static void the_begin_of_a_request_and_an_end_is_judged(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum gate_step step;
+        enum inner_kind kind;
+    } cases[] = {
+        {"GET / HT", GATE_JUDGES, INNER_HTTP},
+        {"GET / HTTP/1.1\r\nHost: good.example\r\n", GATE_JUDGES, INNER_HTTP},
+        {"GET", GATE_PASSES, INNER_OTHER},
+        {"POST /", GATE_PASSES, INNER_OTHER},
+        {"\r\n", GATE_PASSES, INNER_OTHER},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct gate gate = {.rules = {.plain = INNER_PLAIN_CHECK}};
+        begin();
+        put_text(cases[i].text);
+        assert_int_equal(cases[i].step, look(&gate, 0, sent.len, true));
+        assert_int_equal(cases[i].kind, gate.seen.kind);
+        assert_int_equal(GATE_OPEN, gate.state);
+    }
+}
+
+static void a_line_that_never_ends_is_a_bad_request(void **state)
+{
+    (void)state;
+    static const char *const begins[] = {"", "GET "};
+    static uint8_t letters[HEAD_MAX_LEN];
+    memset(letters, 'A', sizeof letters);
+    for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++) {
+        struct gate gate = {.rules = {.plain = INNER_PLAIN_CHECK}};
+        begin();
+        put_text(begins[i]);
+        hello_put(&sent, letters, HEAD_MAX_LEN - 1 - strlen(begins[i]));
+        assert_int_equal(GATE_HOLDS, look_at_all(&gate));
+        hello_put_u8(&sent, 'A');
+        assert_int_equal(GATE_JUDGES, look_at_all(&gate));
+        assert_int_equal(INNER_HTTP, gate.seen.kind);
+    }
+}
+
+static void what_servers_may_skip_is_no_way_around(void **state)
+{
+    (void)state;
+    static const unsigned types[] = {0, 19, 20, 21, 24, 77, 128, 255};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        for (size_t len = 0; len < 300; len += 299) {
+            static const uint8_t body[300];
+            struct gate gate = strict();
+            begin();
+            hello_named(&sent, "good.example", 16384);
+            put_record(types[i], body, len);
+            put_record(types[i], body, len);
+            assert_int_equal(GATE_PASSES, look_at_all(&gate));
+            assert_int_equal(GATE_AFTER, gate.state);
+            begin();
+            hello_named(&sent, "evil.example", 16384);
+            assert_int_equal(GATE_JUDGES, look_at_all(&gate));
+            assert_int_equal(REASON_INNER_MISMATCH, gate.verdict.reason);
+        }
+    }
+}
+
+static void a_hello_request_is_no_way_around(void **state)
+{
+    (void)state;
+    struct gate gate = strict();
+    begin();
+    hello_named(&sent, "good.example", 16384);
+    put_record(22, "\0\0\0\0", 4);
+    assert_int_equal(GATE_JUDGES, look_at_all(&gate));
+    assert_int_equal(REASON_INNER_NOT_TLS, gate.verdict.reason);
 }
 
 static void a_request_in_the_clear_is_no_tls(void **state)
@@ -300,6 +405,10 @@ int main(void)
         cmocka_unit_test(the_gate_opens_once_the_handshake_goes_on),
         cmocka_unit_test(an_empty_handshake_record_is_no_way_around),
         cmocka_unit_test(a_request_in_the_clear_is_held_to_its_host),
+        cmocka_unit_test(the_begin_of_a_request_and_an_end_is_judged),
+        cmocka_unit_test(a_line_that_never_ends_is_a_bad_request),
+        cmocka_unit_test(what_servers_may_skip_is_no_way_around),
+        cmocka_unit_test(a_hello_request_is_no_way_around),
         cmocka_unit_test(a_request_in_the_clear_is_no_tls),
         cmocka_unit_test(an_observing_gate_lets_everything_pass_and_keeps_what_it_saw),
         cmocka_unit_test(after_a_yes_the_same_bytes_are_looked_at_for_a_second_hello),
