@@ -3,6 +3,16 @@
 
 #include "auth/base/json.h"
 
+const char *const inner_tls_words[] = {
+    [INNER_ANY] = "any", [INNER_OBSERVE] = "observe", [INNER_REQUIRE] = "require", NULL};
+const char *const inner_names_words[] = {
+    [INNER_SAME] = "same", [INNER_LISTED] = "listed", [INNER_NAMES_ANY] = "any", NULL};
+const char *const inner_ech_words[] = {"allow", "deny", NULL};
+const char *const inner_plain_words[] = {[INNER_PLAIN_ALLOW] = "allow",
+                                         [INNER_PLAIN_CHECK] = "check",
+                                         [INNER_PLAIN_DENY] = "deny",
+                                         NULL};
+
 const char *inner_kind_name(enum inner_kind kind)
 {
     static const char *const names[] = {
@@ -130,6 +140,87 @@ struct inner_verdict inner_judge_again(const struct inner *inner, const struct c
          !slice_equal(hostname_slice(&first->name), hostname_slice(&second->name))))
         return end(REASON_INNER_MISMATCH);
     return pass();
+}
+
+void inner_rule(const struct policy *policy, const struct client *client,
+                const struct ip_addr *source, const struct target *asked,
+                const struct candidate *dialled, const struct inner_seen *seen,
+                struct inner_ruling *out)
+{
+    static const struct inner anything = {0};
+    const struct inner *inner = dialled->inner == NULL ? &anything : dialled->inner;
+    const struct inner_verdict verdict = inner_judge(inner, asked, seen);
+    *out =
+        (struct inner_ruling){.step = verdict.step, .reason = verdict.reason, .name = verdict.name};
+    if (verdict.name == NULL)
+        return;
+    const struct target named = {.kind = TARGET_NAME, .port = asked->port, .name = *verdict.name};
+    struct candidate candidate = *dialled;
+    policy_decide_addresses(policy, client, source, &named, &candidate, 1, NULL, &out->named);
+    if (out->named.action != ACTION_ALLOW)
+        out->step = INNER_END;
+    else if (verdict.step == INNER_ASK_POLICY)
+        out->step = INNER_PASS;
+}
+
+// words is the rules in their words; NULL: it does not count with the others.
+struct words {
+    const char *tls;
+    const char *names;
+    const char *ech;
+    const char *plain;
+    const char *route;
+};
+
+static struct words words_of(const struct inner *inner)
+{
+    const bool is_required = inner->tls == INNER_REQUIRE;
+    const bool holds_names = is_required || inner->plain == INNER_PLAIN_CHECK;
+    return (struct words){
+        .tls = inner_tls_words[inner->tls],
+        .names = holds_names ? inner_names_words[inner->names] : NULL,
+        .ech = is_required ? inner_ech_words[inner->denies_ech] : NULL,
+        .plain = inner_looks(inner) ? inner_plain_words[inner->plain] : NULL,
+        .route = inner->routes_by_name ? "name" : NULL,
+    };
+}
+
+static void append_word(struct text *out, const char *key, const char *word)
+{
+    if (word != NULL)
+        text_append_format(out, ", %s: %s", key, word);
+}
+
+const char *inner_format(const struct inner *inner, char out[INNER_TEXT_CAP])
+{
+    static const struct inner anything = {0};
+    const struct words words = words_of(inner == NULL ? &anything : inner);
+    struct text text;
+    text_init(&text, out, INNER_TEXT_CAP);
+    text_append_format(&text, "{tls: %s", words.tls);
+    append_word(&text, "names", words.names);
+    append_word(&text, "ech", words.ech);
+    append_word(&text, "plain", words.plain);
+    append_word(&text, "route", words.route);
+    text_append_string(&text, "}");
+    return out;
+}
+
+void inner_rules_append_json(const struct inner *inner, const char *name, struct text *out)
+{
+    static const struct inner anything = {0};
+    const struct words words = words_of(inner == NULL ? &anything : inner);
+    json_begin_object(out, name);
+    json_add_string(out, "tls", words.tls);
+    if (words.names != NULL)
+        json_add_string(out, "names", words.names);
+    if (words.ech != NULL)
+        json_add_string(out, "ech", words.ech);
+    if (words.plain != NULL)
+        json_add_string(out, "plain", words.plain);
+    if (words.route != NULL)
+        json_add_string(out, "route", words.route);
+    json_end_object(out);
 }
 
 void inner_append_json(const struct inner_seen *seen, const struct target *asked,

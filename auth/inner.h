@@ -17,6 +17,12 @@ enum inner_kind {
     INNER_OTHER,     // anything else: SSH, SMTP, a protocol of its own
 };
 
+// The words of the configuration, in the order of the enums of rules.h, with a NULL at the end.
+extern const char *const inner_tls_words[];
+extern const char *const inner_names_words[];
+extern const char *const inner_ech_words[];
+extern const char *const inner_plain_words[];
+
 // inner_kind_name gives the stable name for records: `none`, `tls`, `bad_tls`, `too_large`, `http`, `other`.
 const char *inner_kind_name(enum inner_kind kind);
 
@@ -69,6 +75,30 @@ bool inner_holds_down(const struct inner *inner);
 // inner_judge decides about a first flight. `asked` is the target of the request.
 struct inner_verdict inner_judge(const struct inner *inner, const struct target *asked,
                                  const struct inner_seen *seen);
+
+// inner_ruling is what comes of a first flight once the policy was asked about the name inside.
+struct inner_ruling {
+    enum inner_step
+        step; // INNER_PASS; INNER_END; INNER_ASK_DNS: goes on if `name` resolves to the dialled address now
+    enum reason reason; // with INNER_END, and with INNER_ASK_DNS if the name does not
+    const struct hostname *
+        name; // that the policy was asked about, borrowed from what was seen; NULL: it was not asked
+    struct decision named; // with `name`: what it says
+};
+
+// inner_rule decides about a first flight as the proxy does, for tools: `dialled` is a candidate that was admitted for
+// `asked`, with its `inner`.
+void inner_rule(const struct policy *policy, const struct client *client,
+                const struct ip_addr *source, const struct target *asked,
+                const struct candidate *dialled, const struct inner_seen *seen,
+                struct inner_ruling *out);
+
+enum { INNER_TEXT_CAP = 96 }; // bytes that always suffice for inner_format
+
+// inner_format writes the rules as the configuration has them: `{tls: require, names: same, ...}`. NULL is `{tls: any}`.
+// Words that do not count with the others are left out. inner_rules_append_json adds them as a JSON object with this name.
+const char *inner_format(const struct inner *inner, char out[INNER_TEXT_CAP]);
+void inner_rules_append_json(const struct inner *inner, const char *name, struct text *out);
 
 // inner_judge_again decides about the hello that follows a HelloRetryRequest: it must name what the first one named
 // (RFC 8446 4.1.2).

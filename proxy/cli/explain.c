@@ -17,7 +17,8 @@
 
 static const char usage[] =
     "usage: sallyport explain -c FILE (--cert FILE | --as KIND:VALUE... ) [--trust NAME] [--from ADDRESS]\n"
-    "                         --to HOST:PORT [--address ADDRESS]... [--live] [--json]\n"
+    "                         --to HOST:PORT [--address ADDRESS]... [--inner-sni NAME | --inner-host HOST]\n"
+    "                         [--live] [--json]\n"
     "       sallyport explain -c FILE --log AUDIT.jsonl [--id ID] [--json]\n"
     "\n"
     "Says why a request would be allowed or denied: the client and why it matches, each rule and whether it applies\n"
@@ -30,7 +31,10 @@ static const char usage[] =
     "  --trust NAME      the trust profile, if there is more than one\n"
     "  --from ADDRESS    where the client comes from; needed if it has `sources`\n"
     "  --to HOST:PORT    where it wants to go\n"
-    "  --address A       use this as DNS's answer; may be repeated. Without it DNS is asked, as the proxy would\n"
+    "  --address A       use this as DNS's answer; may be repeated. Without it DNS is asked, as the proxy would. If\n"
+    "                    --to is an address, it is the answer for the name inside the tunnel\n"
+    "  --inner-sni NAME  the tunnel carries TLS with this server name; `-` for one without\n"
+    "  --inner-host HOST the tunnel carries HTTP in the clear with this Host; `-` for none\n"
     "  --live            ask the running proxy, over its control socket, for blocks and for what is in use\n"
     "  --log FILE        explain the requests of an audit log, with the addresses of then\n"
     "  --id ID           only the one with this id in the log\n"
@@ -54,8 +58,11 @@ struct explain_run {
     struct ip_addr source; // IP_NONE: not said
     size_t address_count;
     struct candidate addresses[ADDRESSES_MAX];
+    struct candidate written;  // the target, where it is an address
     struct snapshot *snapshot; // owned
-    size_t found;              // records of the log that were explained
+    bool has_inside;
+    struct inner_seen inside; // what the tunnel carries
+    size_t found;             // records of the log that were explained
     int status;
 };
 
@@ -76,30 +83,47 @@ static int print(const struct explain_run *run, const struct explanation *explan
     return explanation->decision.action == ACTION_ALLOW ? CLI_OK : CLI_FAILED;
 }
 
-// judge finds the addresses, as far as there are none yet, and goes on with them.
+// resolve asks DNS, as far as the command line does not have its answer. NULL, or why there is none.
+static const char *resolve(struct explain_run *run, const struct hostname *name)
+{
+    struct ip_addr found[ADDRESSES_MAX];
+    if (run->address_count > 0)
+        return NULL;
+    const char *why = lookup(&run->snapshot->resolver, run->snapshot->timeouts.resolve_ms,
+                             hostname_slice(name), found, ADDRESSES_MAX, &run->address_count);
+    for (size_t i = 0; i < run->address_count; i++)
+        run->addresses[i] = (struct candidate){.address = found[i]};
+    return why;
+}
+
+// judge finds the addresses, and goes on with them.
 static void judge(struct explain_run *run, struct explanation *explanation,
                   const struct target *target)
 {
-    const char *origin = "given";
-    const char *why = NULL;
     if (target->kind == TARGET_ADDRESS) {
-        origin = "target";
-        run->address_count = 1;
-        run->addresses[0] = (struct candidate){.address = target->address};
-    } else if (run->address_count == 0) {
-        origin = "dns";
-        struct ip_addr found[ADDRESSES_MAX];
-        why = lookup(&run->snapshot->resolver, run->snapshot->timeouts.resolve_ms,
-                     hostname_slice(&target->name), found, ADDRESSES_MAX, &run->address_count);
-        for (size_t i = 0; i < run->address_count; i++)
-            run->addresses[i] = (struct candidate){.address = found[i]};
+        run->written = (struct candidate){.address = target->address};
+        replay_mark_local(run->snapshot->policy, target->port, &run->written, 1);
+        explanation_judge(explanation, &run->written, 1, "target");
+        return;
     }
+    const char *origin = run->address_count > 0 ? "given" : "dns";
+    const char *why = resolve(run, &target->name);
     if (why != NULL) {
         explanation_fail(explanation, why);
         return;
     }
     replay_mark_local(run->snapshot->policy, target->port, run->addresses, run->address_count);
     explanation_judge(explanation, run->addresses, run->address_count, origin);
+}
+
+// judge_inside finds the addresses of the name inside a tunnel to an address, and goes on with them.
+static void judge_inside(struct explain_run *run, struct explanation *explanation)
+{
+    struct ip_addr found[ADDRESSES_MAX];
+    (void)resolve(run, explanation_lacks_inside(explanation));
+    for (size_t i = 0; i < run->address_count; i++)
+        found[i] = run->addresses[i].address;
+    explanation_judge_inside(explanation, found, run->address_count);
 }
 
 // override_by_live lets the running proxy have the last word: who is blocked there, and what is used up.
@@ -155,8 +179,15 @@ static int answer(struct explain_run *run, const struct question *question)
         status = cli_fail_usage("explain",
                                 "client `%s` has `sources`: say where it comes from with --from",
                                 explanation.client->name);
+    else if (explanation.lacks_name)
+        status = cli_fail_usage("explain",
+                                "client `%s` has `route: name`: say with --inner-sni, or "
+                                "--inner-host, what the tunnel carries",
+                                explanation.client->name);
     else if (explanation_lacks_addresses(&explanation))
-        judge(run, &explanation, &question->target);
+        judge(run, &explanation, &explanation.target);
+    if (explanation_lacks_inside(&explanation) != NULL)
+        judge_inside(run, &explanation);
     if (status == CLI_OK && run->is_live)
         status = go_by_live(run, &explanation);
     if (status == CLI_OK)
@@ -169,7 +200,8 @@ static int answer(struct explain_run *run, const struct question *question)
 
 static int ask_once(struct explain_run *run)
 {
-    struct question question = {.source = run->source};
+    struct question question = {.source = run->source,
+                                .inside = run->has_inside ? &run->inside : NULL};
     struct requester requester;
     struct errinfo info = {0};
     if (target_parse(slice_of_string(run->to), &question.target) != ERR_OK)
@@ -284,6 +316,37 @@ static enum err take_address(void *arg, const char *value, struct errinfo *info)
     return take_ip(&run->addresses[run->address_count++].address, value, info);
 }
 
+// take_sni reads what a ClientHello in the tunnel names.
+static enum err take_sni(void *arg, const char *value, struct errinfo *info)
+{
+    struct explain_run *run = arg;
+    struct client_hello *hello = &run->inside.hello;
+    if (run->has_inside)
+        return errinfo_set(info, ERR_INPUT, "a tunnel begins once");
+    run->has_inside = true;
+    run->inside.kind = INNER_TLS;
+    hello->naming = strcmp(value, "-") == 0 ? CLIENT_HELLO_NO_NAME : CLIENT_HELLO_NAMED;
+    if (hello->naming == CLIENT_HELLO_NO_NAME ||
+        hostname_parse(slice_of_string(value), &hello->name) == ERR_OK)
+        return ERR_OK;
+    return errinfo_set(info, ERR_INPUT, "`%.60s` is no host name", value);
+}
+
+// take_inner_host reads what a request in the clear names.
+static enum err take_inner_host(void *arg, const char *value, struct errinfo *info)
+{
+    struct explain_run *run = arg;
+    if (run->has_inside)
+        return errinfo_set(info, ERR_INPUT, "a tunnel begins once");
+    run->has_inside = true;
+    run->inside.kind = INNER_HTTP;
+    run->inside.has_host = strcmp(value, "-") != 0;
+    if (!run->inside.has_host ||
+        target_host_parse(slice_of_string(value), &run->inside.host) == ERR_OK)
+        return ERR_OK;
+    return errinfo_set(info, ERR_INPUT, "`%.60s` is no host without port", value);
+}
+
 static enum err take_claim(void *arg, const char *value, struct errinfo *info)
 {
     struct requester_options *requester = arg;
@@ -308,7 +371,8 @@ static int check_options(const struct explain_run *run)
     if (run->config == NULL)
         return cli_fail_usage("explain", "which configuration? -c FILE is required");
     if (run->log != NULL)
-        return has_requester || run->to != NULL || run->address_count > 0 || run->is_live
+        return has_requester || run->to != NULL || run->address_count > 0 || run->is_live ||
+                       run->has_inside
                    ? cli_fail_usage("explain", "--log has the questions: leave the others out")
                    : CLI_OK;
     if (run->has_id)
@@ -340,6 +404,8 @@ int explain_command(int argc, char **argv)
         {"from", .take = take_ip, .arg = &run.source},
         {"to", .text = &run.to},
         {"address", .take = take_address, .arg = &run},
+        {"inner-sni", .take = take_sni, .arg = &run},
+        {"inner-host", .take = take_inner_host, .arg = &run},
         {"log", .text = &run.log},
         {"id", .take = take_id, .arg = &run},
         {"json", .flag = &run.is_json},

@@ -1,22 +1,15 @@
 // Five words. One that could never count, or that contradicts another, is an error: it would look like a rule.
 #include "proxy/config/inner_rules.h"
 
-static const char *const tls_words[] = {
-    [INNER_ANY] = "any", [INNER_OBSERVE] = "observe", [INNER_REQUIRE] = "require", NULL};
-static const char *const names_words[] = {
-    [INNER_SAME] = "same", [INNER_LISTED] = "listed", [INNER_NAMES_ANY] = "any", NULL};
-static const char *const plain_words[] = {[INNER_PLAIN_ALLOW] = "allow",
-                                          [INNER_PLAIN_CHECK] = "check",
-                                          [INNER_PLAIN_DENY] = "deny",
-                                          NULL};
-static const char *const ech_words[] = {"allow", "deny", NULL};
+#include "auth/inner.h"
+
 static const char *const route_words[] = {"asked", "name", NULL};
 
 static const struct key keys[] = {
-    KEY_ROW("tls", KEY_CHOICE, struct inner, tls, .words = tls_words),
-    KEY_ROW("names", KEY_CHOICE, struct inner, names, .words = names_words),
-    KEY_ROW("ech", KEY_CHOICE, struct inner, denies_ech, .words = ech_words),
-    KEY_ROW("plain", KEY_CHOICE, struct inner, plain, .words = plain_words),
+    KEY_ROW("tls", KEY_CHOICE, struct inner, tls, .words = inner_tls_words),
+    KEY_ROW("names", KEY_CHOICE, struct inner, names, .words = inner_names_words),
+    KEY_ROW("ech", KEY_CHOICE, struct inner, denies_ech, .words = inner_ech_words),
+    KEY_ROW("plain", KEY_CHOICE, struct inner, plain, .words = inner_plain_words),
     KEY_ROW("route", KEY_CHOICE, struct inner, routes_by_name, .words = route_words),
 };
 

@@ -80,6 +80,29 @@ const struct explained *explanation_next(const struct explanation *explanation,
     return NULL;
 }
 
+// find_target finds what is judged: what was asked for, or the name inside, where the client is routed by it.
+static void find_target(struct explanation *explanation)
+{
+    const struct question *question = explanation->question;
+    const struct client *client = explanation->client;
+    explanation->target = question->target;
+    if (client == NULL || client->inner == NULL || !client->inner->routes_by_name ||
+        question->target.kind != TARGET_ADDRESS)
+        return;
+    explanation->lacks_name = question->inside == NULL;
+    if (explanation->lacks_name)
+        return;
+    const struct inner inner = inner_to_find_name(client->inner);
+    const struct inner_verdict verdict = inner_judge(&inner, &question->target, question->inside);
+    explanation->is_routed = verdict.name != NULL;
+    if (verdict.name == NULL)
+        explanation->decision = (struct decision){
+            .action = ACTION_DENY, .reason = verdict.reason, .mode = client->mode};
+    else
+        explanation->target = (struct target){
+            .kind = TARGET_NAME, .port = question->target.port, .name = *verdict.name};
+}
+
 void explanation_init(struct explanation *explanation, const struct policy *policy,
                       const struct question *question)
 {
@@ -94,8 +117,10 @@ void explanation_init(struct explanation *explanation, const struct policy *poli
     }
     explanation->lacks_source = explanation->client != NULL && explanation->client->has_sources &&
                                 question->source.family == IP_NONE;
-    if (!explanation->lacks_source)
-        policy_decide_target(policy, explanation->client, &question->source, &question->target,
+    find_target(explanation);
+    if (!explanation->lacks_source && !explanation->lacks_name &&
+        explanation->decision.reason == REASON_NONE)
+        policy_decide_target(policy, explanation->client, &question->source, &explanation->target,
                              &trace, &explanation->decision);
 }
 
@@ -107,8 +132,48 @@ void explanation_deinit(struct explanation *explanation)
 
 bool explanation_lacks_addresses(const struct explanation *explanation)
 {
-    return !explanation->lacks_source && explanation->decision.action == ACTION_ALLOW &&
+    return !explanation->lacks_source && !explanation->lacks_name &&
+           explanation->decision.action == ACTION_ALLOW &&
            explanation->decision.reason == REASON_NONE;
+}
+
+// conclude_inside lets what is said inside have the last word, unless the mode only reports it.
+static void conclude_inside(struct explanation *explanation)
+{
+    struct decision *decision = &explanation->decision;
+    if (explanation->ruling.step != INNER_END || decision->mode == POLICY_REPORT)
+        return;
+    decision->action = ACTION_DENY;
+    decision->reason = explanation->ruling.reason;
+    decision->rule = NULL;
+}
+
+// rule_inside judges what is said inside a tunnel to each address that may be dialled, up to one that ends it.
+static void rule_inside(struct explanation *explanation)
+{
+    const struct question *question = explanation->question;
+    for (size_t i = 0; i < explanation->candidate_count; i++) {
+        const struct candidate *candidate = &explanation->candidates[i];
+        struct candidate dialled = *candidate;
+        struct inner held = {0};
+        struct inner_ruling ruling;
+        if (!candidate->is_admitted)
+            continue;
+        if (explanation->is_routed) {
+            held = inner_of_named(candidate->inner == NULL ? &held : candidate->inner);
+            dialled.inner = &held;
+        }
+        inner_rule(explanation->policy, explanation->client, &question->source,
+                   &explanation->target, &dialled, question->inside, &ruling);
+        if (explanation->carrier != NULL && ruling.step == INNER_PASS)
+            continue;
+        explanation->carrier = candidate;
+        explanation->ruling = ruling;
+        if (ruling.step != INNER_PASS)
+            break;
+    }
+    if (explanation->carrier != NULL)
+        conclude_inside(explanation);
 }
 
 void explanation_judge(struct explanation *explanation, struct candidate *candidates, size_t count,
@@ -118,10 +183,45 @@ void explanation_judge(struct explanation *explanation, struct candidate *candid
     const struct policy_trace trace = {.told = told, .arg = explanation};
     ASSERT(explanation_lacks_addresses(explanation));
     policy_decide_addresses(explanation->policy, explanation->client, &question->source,
-                            &question->target, candidates, count, &trace, &explanation->decision);
+                            &explanation->target, candidates, count, &trace,
+                            &explanation->decision);
     explanation->origin = origin;
     explanation->candidates = candidates;
     explanation->candidate_count = count;
+    if (question->inside != NULL)
+        rule_inside(explanation);
+}
+
+const struct hostname *explanation_lacks_inside(const struct explanation *explanation)
+{
+    const bool lacks = explanation->carrier != NULL && explanation->ruling.step == INNER_ASK_DNS;
+    return lacks ? explanation->ruling.name : NULL;
+}
+
+void explanation_judge_inside(struct explanation *explanation, const struct ip_addr *addresses,
+                              size_t count)
+{
+    ASSERT(explanation_lacks_inside(explanation) != NULL);
+    explanation->ruling.step = INNER_END;
+    for (size_t i = 0; i < count; i++) {
+        if (ip_addr_equal(&addresses[i], &explanation->carrier->address))
+            explanation->ruling.step = INNER_PASS;
+    }
+    conclude_inside(explanation);
+}
+
+const struct inner *explanation_inner(const struct explanation *explanation, size_t index)
+{
+    static const struct inner anything = {0};
+    const struct candidate *candidate = &explanation->candidates[index];
+    for (size_t i = 0; i < index; i++) {
+        if (explanation->candidates[i].is_admitted &&
+            explanation->candidates[i].inner == candidate->inner)
+            return NULL;
+    }
+    if (!candidate->is_admitted)
+        return NULL;
+    return candidate->inner == NULL ? &anything : candidate->inner;
 }
 
 void explanation_fail(struct explanation *explanation, const char *why)
@@ -162,6 +262,11 @@ const char *explanation_advice(const struct explanation *explanation)
         {REASON_METADATA, "this address is closed whatever the configuration says"},
         {REASON_OWN_LISTENER, "this address is closed whatever the configuration says"},
         {REASON_DNS_FAILED, "look at the name, and at `resolver`"},
+        {REASON_INNER_MISMATCH,
+         "ask for the name that the handshake has, or accept it: a rule for it, and `names: listed`"},
+        {REASON_INNER_NO_NAME, "let the client send a server name, or write `names: any`"},
+        {REASON_INNER_NOT_TLS, "write `inner: {tls: any}` or `plain: check` for this target"},
+        {REASON_INNER_PLAIN, "let the client use https, or ask for the host that it names"},
     };
     for (size_t i = 0; explanation->advice == NULL && i < sizeof all / sizeof *all; i++) {
         if (all[i].reason == explanation->decision.reason)

@@ -9,6 +9,7 @@
 
 #include "auth/account.h"
 #include "auth/blocklist.h"
+#include "auth/inner.h"
 #include "auth/policy.h"
 #include "auth/policy_trace.h"
 
@@ -19,6 +20,7 @@ struct question {
     const char *id;        // of the record that has the question; NULL: it is none of a log
     struct ip_addr source; // family IP_NONE: not said
     struct target target;
+    const struct inner_seen *inside; // what the client says in the tunnel; NULL: that is not asked
 };
 
 // explained is one step that the policy told of: an entry that does not fit, a rule, an address, a verdict.
@@ -53,12 +55,19 @@ struct explanation {
     size_t candidate_count;
     // of the candidates: `dns`, `given` or `target`; NULL: it did not come to them
     const char *origin;
+    // with `question->inside`, of the address that ends the tunnel, or of the first; NULL: it did not come to that
+    const struct candidate *carrier; // of the candidates
+    struct inner_ruling ruling;
     // why there are none, by the resolver's word; NULL: it was not asked, or answered
     const char *dns;
     char live[BLOCK_TEXT_CAP]; // what only the running proxy knows; "": it was not asked
     const char *advice;        // static memory; NULL: the one for the reason
     // there is no answer: the client has `sources`, and the question does not say whence
     bool lacks_source;
+    // likewise: the name inside is the target of this client's tunnels, and the question does not say it
+    bool lacks_name;
+    bool is_routed;       // the name inside is the target
+    struct target target; // that is judged
     bool is_spoilt; // there was no memory for a step: half an explanation would be a wrong one
 };
 
@@ -74,6 +83,13 @@ bool explanation_lacks_addresses(const struct explanation *explanation);
 // Only where they are lacking.
 void explanation_judge(struct explanation *explanation, struct candidate *candidates, size_t count,
                        const char *origin);
+
+// explanation_lacks_inside gives the name inside the tunnel, whose addresses decide; NULL: they do not.
+const struct hostname *explanation_lacks_inside(const struct explanation *explanation);
+
+// explanation_judge_inside goes on with the addresses that this name has now. Only where they are lacking.
+void explanation_judge_inside(struct explanation *explanation, const struct ip_addr *addresses,
+                              size_t count);
 
 // explanation_fail ends it where DNS has no answer; `why` is the resolver's word, static memory.
 void explanation_fail(struct explanation *explanation, const char *why);
@@ -91,6 +107,10 @@ const struct explained *explanation_next(const struct explanation *explanation,
 const char *explanation_advice(const struct explanation *explanation);
 const char *explained_list(const struct explained *explained);
 const char *explained_result(const struct explained *explained);
+
+// explanation_inner gives the `inner` of a candidate that says otherwise than those before it; NULL: it says the same, or
+// may not be dialled. Where nothing is written it is what holds then.
+const struct inner *explanation_inner(const struct explanation *explanation, size_t index);
 
 // explanation_print writes a whole explanation for people, explanation_append_json as a JSON object.
 void explanation_print(const struct explanation *explanation, FILE *out);

@@ -82,6 +82,8 @@ static void add_address(const struct explanation *explanation, const struct cand
     json_add_bool(out, "admitted", candidate->is_admitted);
     json_add_string(out, "reason", reason_name(candidate->reason));
     json_add_string(out, "rule", candidate->rule);
+    if (candidate->is_admitted)
+        inner_rules_append_json(candidate->inner, "inner", out);
     while ((at = explanation_next(explanation, at, POLICY_STEP_VERDICT)) != NULL) {
         if (at->step.candidate == candidate)
             add_address_text(out, "embedded", &at->embedded);
@@ -100,6 +102,24 @@ static void add_addresses(const struct explanation *explanation, struct text *ou
     for (size_t i = 0; i < explanation->candidate_count; i++)
         add_address(explanation, &explanation->candidates[i], out);
     json_end_array(out);
+}
+
+// add_inside tells what comes of what the client says in the tunnel.
+static void add_inside(const struct explanation *explanation, struct text *out)
+{
+    const struct inner_ruling *ruling = &explanation->ruling;
+    if (explanation->carrier == NULL)
+        return;
+    json_begin_object(out, "inside");
+    inner_append_json(explanation->question->inside, &explanation->target, REASON_NONE, out);
+    add_address_text(out, "address", &explanation->carrier->address);
+    json_add_bool(out, "passes", ruling->step == INNER_PASS);
+    json_add_string(out, "reason", ruling->step == INNER_PASS ? NULL : reason_name(ruling->reason));
+    if (ruling->name != NULL) {
+        json_add_string(out, "name", ruling->name->text);
+        decision_append_json(&ruling->named, out);
+    }
+    json_end_object(out);
 }
 
 static void add_limits(const struct explanation *explanation, struct text *out)
@@ -127,10 +147,13 @@ void explanation_append_json(const struct explanation *explanation, struct text 
     json_add_string(out, "host", target_format_host(&question->target, host));
     json_add_count(out, "port", question->target.port);
     json_end_object(out);
+    if (explanation->is_routed)
+        json_add_string(out, "routed_to", explanation->target.name.text);
     add_misfits(explanation, out);
     add_client(explanation, out);
     add_rules(explanation, out);
     add_addresses(explanation, out);
+    add_inside(explanation, out);
     add_limits(explanation, out);
     json_add_count(out, "misfits_not_shown", explanation->misfits.hidden);
     json_add_count(out, "rules_not_shown", explanation->rule_misfits.hidden);

@@ -129,6 +129,46 @@ static void print_addresses(const struct explanation *explanation, FILE *out)
         print_address(explanation, &explanation->candidates[i], out);
 }
 
+static void print_inner(const struct explanation *explanation, FILE *out)
+{
+    const char *title = "inner";
+    char rules[INNER_TEXT_CAP];
+    char address[IP_TEXT_CAP];
+    for (size_t i = 0; i < explanation->candidate_count; i++) {
+        const struct inner *inner = explanation_inner(explanation, i);
+        if (inner == NULL)
+            continue;
+        (void)fprintf(out, "%-10s %s at %s\n", title, inner_format(inner, rules),
+                      ip_addr_format(&explanation->candidates[i].address, address));
+        title = "";
+    }
+}
+
+// print_inside tells what comes of what the client says in the tunnel.
+static void print_inside(const struct explanation *explanation, FILE *out)
+{
+    const struct inner_ruling *ruling = &explanation->ruling;
+    const char *reason = reason_name(ruling->reason);
+    if (explanation->carrier == NULL)
+        return;
+    if (ruling->step == INNER_PASS)
+        (void)fprintf(out, "inside     goes on\n");
+    else
+        (void)fprintf(out, "inside     %s: %s\n",
+                      explanation->decision.mode == POLICY_REPORT
+                          ? "goes on only because the mode is report"
+                          : "ends the tunnel",
+                      reason);
+    if (ruling->name != NULL)
+        (void)fprintf(out, "           %s: %s%s%s%s\n", ruling->name->text,
+                      ruling->named.action == ACTION_ALLOW ? "the policy allows it, "
+                                                           : "the policy does not allow it, ",
+                      reason_name(ruling->named.reason), ruling->named.rule == NULL ? "" : " ",
+                      ruling->named.rule == NULL ? "" : ruling->named.rule);
+    if (ruling->step == INNER_END && ruling->name != NULL && ruling->named.action == ACTION_ALLOW)
+        (void)fprintf(out, "           but it does not lead to the address that was asked for\n");
+}
+
 static void print_limits(const struct explanation *explanation, FILE *out)
 {
     struct client_limit limits[CLIENT_LIMITS] = {0};
@@ -154,8 +194,13 @@ void explanation_print(const struct explanation *explanation, FILE *out)
     char host[TARGET_TEXT_CAP];
     (void)fprintf(out, "target     %s port %u\n", target_format_host(target, host), target->port);
     print_client(explanation, out);
+    if (explanation->is_routed)
+        (void)fprintf(out, "route      the name inside is the target: %s\n",
+                      explanation->target.name.text);
     print_rules(explanation, out);
     print_addresses(explanation, out);
+    print_inner(explanation, out);
+    print_inside(explanation, out);
     print_limits(explanation, out);
     (void)fprintf(out, "answer     %s: %s%s%s%s\n", action_name(decision->action),
                   reason_name(decision->reason), decision->rule == NULL ? "" : " ",

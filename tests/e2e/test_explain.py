@@ -343,3 +343,134 @@ def test_without_a_proxy_there_is_no_live_answer(live):
         tunnel.close()
     live.stop()
     assert live.explain()[0] == 4
+
+
+# -- what the tunnel carries ----------------------------------------------------------------------
+
+TO = (*WORKER, "--to", "a.example:443", "--address", "93.184.216.34")
+REQUIRE = {"tls": "require"}
+
+
+def inside(explain, inner, *options, ask=TO, allow=({"hosts": ["a.example"]},), **more):
+    verdict, found, text = explain([client(*allow, inner=inner, **more)], *ask, *options)
+    assert ("inside" in found) == ("inside     " in text)
+    return verdict, found.get("inside"), text
+
+
+def test_the_inner_of_the_rule_that_admits_an_address_is_told(explain):
+    rules = [{"hosts": ["a.example"], "inner": REQUIRE}, {"hosts": ["b.example"]}]
+    verdict, found, text = explain([client(*rules, inner={"tls": "observe"})], *TO)
+    assert verdict["action"] == "allow" and "inside" not in found
+    assert found["addresses"][0]["inner"] == {"tls": "require", "names": "same", "ech": "allow", "plain": "allow"}
+    assert "inner      {tls: require, names: same, ech: allow, plain: allow} at 93.184.216.34" in text
+    _, found, text = explain([client(*rules[1:])], *WORKER, "--to", "b.example:443", "--address", "8.8.4.4")
+    assert found["addresses"][0]["inner"] == {"tls": "any"} and "inner      {tls: any} at" in text
+
+
+@pytest.mark.parametrize(
+    ("inner", "options", "reason"),
+    [
+        (REQUIRE, ["--inner-sni", "A.example"], None),
+        (REQUIRE, ["--inner-sni", "b.example"], "inner_mismatch"),
+        (REQUIRE, ["--inner-sni", "-"], "inner_no_name"),
+        (REQUIRE, ["--inner-host", "a.example"], "inner_not_tls"),
+        ({"tls": "require", "names": "any"}, ["--inner-sni", "b.example"], None),
+        ({"tls": "observe"}, ["--inner-sni", "b.example"], None),
+        ({"tls": "observe", "plain": "check"}, ["--inner-host", "a.example"], None),
+        ({"tls": "observe", "plain": "check"}, ["--inner-host", "b.example"], "inner_plain"),
+        ({"tls": "observe", "plain": "check"}, ["--inner-host", "-"], "inner_plain"),
+    ],
+)
+def test_what_a_tunnel_carries_is_judged_as_in_the_tunnel(explain, inner, options, reason):
+    verdict, told, text = inside(explain, inner, *options)
+    assert told["passes"] == (reason is None) and told["reason"] == reason
+    assert (verdict["action"], verdict["reason"]) == (("deny", reason) if reason else ("allow", "rule"))
+    assert ("inside     goes on" in text) == (reason is None)
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "action", "reason"),
+    [
+        ("b.example", {}, "allow", "rule"),
+        ("c.example", {}, "deny", "no_rule"),
+        ("b.example", {"deny": [{"hosts": ["b.example"]}]}, "deny", "denied_by_rule"),
+        ("b.example", {"deny": [{"addresses": ["93.184.216.34/32"], "hosts": ["b.example"]}]}, "deny", "denied_by_rule"),
+    ],
+)
+def test_a_listed_name_is_asked_of_the_whole_policy(explain, name, more, action, reason):
+    verdict, told, text = inside(
+        explain, {**REQUIRE, "names": "listed"}, "--inner-sni", name, allow=[{"hosts": ["a.example", "b.example"]}], **more
+    )
+    assert (told["decision"]["action"], told["decision"]["reason"]) == (action, reason)
+    assert verdict["reason"] == ("rule" if action == "allow" else "inner_mismatch")
+    assert f"{name}: the policy {'allows' if action == 'allow' else 'does not allow'}" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "answer", "passes"),
+    [
+        (["93.184.216.34"], None, True),
+        (["8.8.4.4", "93.184.216.34"], None, True),
+        (["8.8.4.4"], None, False),
+        ([], "93.184.216.34", True),
+        ([], "8.8.4.4", False),
+        ([], None, False),
+    ],
+)
+def test_a_name_in_a_tunnel_to_an_address_must_lead_to_it(explain, dns, given, answer, passes):
+    if answer:
+        dns.addresses("a.example", answer)
+    ask = (*WORKER, "--to", "93.184.216.34:443", *[word for one in given for word in ("--address", one)])
+    allow = [{"addresses": ["93.184.216.34/32"]}, {"hosts": ["a.example"]}]
+    verdict, told, text = inside(explain, REQUIRE, "--inner-sni", "a.example", ask=ask, allow=allow)
+    assert told["passes"] == passes == (verdict["action"] == "allow")
+    assert ("does not lead to the address" in text) == (not passes)
+
+
+def test_report_mode_lets_the_tunnel_go_on_and_says_so(explain):
+    verdict, told, text = inside(explain, REQUIRE, "--inner-sni", "b.example", mode="report")
+    assert verdict["action"] == "allow" and told["reason"] == "inner_mismatch"
+    assert "goes on only because the mode is report" in text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--inner-sni", "10.0.0.1"],
+        ["--inner-sni", "a..b"],
+        ["--inner-sni", "a.example", "--inner-host", "a.example"],
+        ["--inner-host", "a.example:80"],
+    ],
+)
+def test_what_no_tunnel_can_carry_is_wrong_usage(pki, dns, tmp_path, options):
+    path = tmp_path / "sallyport.yaml"
+    configs.write_config(path, configs.base_config(pki, dns.endpoint))
+    assert run("explain", "-c", path, *TO, *options).returncode == 2
+
+
+ROUTE = {"route": "name"}
+BY_ADDRESS = (*WORKER, "--to", "198.51.100.7:443", "--address", "93.184.216.34")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--inner-sni", "a.example"], "rule"),
+        (["--inner-sni", "b.example"], "no_rule"),
+        (["--inner-sni", "-"], "inner_no_name"),
+        (["--inner-host", "a.example"], "inner_not_tls"),
+    ],
+)
+def test_the_name_inside_is_the_target_of_a_client_that_is_routed_by_it(explain, options, reason):
+    verdict, found, text = explain([client({"hosts": ["a.example"]}, inner=ROUTE)], *BY_ADDRESS, *options)
+    assert verdict["reason"] == reason
+    assert ("routed_to" in found) == ("the name inside is the target" in text) == (not reason.startswith("inner"))
+    assert not found.get("addresses") or found["addresses"][0]["address"] == "93.184.216.34"
+
+
+def test_a_client_that_is_routed_by_name_has_no_answer_without_one(pki, dns, tmp_path):
+    path = tmp_path / "sallyport.yaml"
+    clients = [client({"hosts": ["a.example"]}, inner=ROUTE)]
+    configs.write_config(path, configs.merge(configs.base_config(pki, dns.endpoint), {"clients": clients}))
+    result = run("explain", "-c", path, *BY_ADDRESS)
+    assert result.returncode == 2 and "--inner-sni" in result.stderr

@@ -234,6 +234,26 @@ static void a_route_asks_for_a_name_and_holds_the_tunnel_to_it(void **state)
     assert_true(held.denies_ech);
 }
 
+static void rules_are_written_as_the_configuration_has_them(void **state)
+{
+    (void)state;
+    static const struct {
+        struct inner inner;
+        const char *text;
+    } all[] = {
+        {{0}, "{tls: any}"},
+        {{.tls = INNER_OBSERVE}, "{tls: observe, plain: allow}"},
+        {{.plain = INNER_PLAIN_CHECK, .names = INNER_LISTED},
+         "{tls: any, names: listed, plain: check}"},
+        {{.tls = INNER_REQUIRE, .denies_ech = true, .plain = INNER_PLAIN_DENY},
+         "{tls: require, names: same, ech: deny, plain: deny}"},
+    };
+    char text[INNER_TEXT_CAP];
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        assert_string_equal(inner_format(&all[i].inner, text), all[i].text);
+    assert_string_equal(inner_format(NULL, text), "{tls: any}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +261,7 @@ int main(void)
         cmocka_unit_test(what_requires_waits_on_both_sides_and_what_only_looks_on_none),
         cmocka_unit_test(a_second_hello_names_what_the_first_one_named),
         cmocka_unit_test(a_route_asks_for_a_name_and_holds_the_tunnel_to_it),
+        cmocka_unit_test(rules_are_written_as_the_configuration_has_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
