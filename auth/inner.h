@@ -93,7 +93,7 @@ void inner_rule(const struct policy *policy, const struct client *client,
                 const struct candidate *dialled, const struct inner_seen *seen,
                 struct inner_ruling *out);
 
-enum { INNER_TEXT_CAP = 96 }; // bytes that always suffice for inner_format
+enum { INNER_TEXT_CAP = 128 }; // bytes that always suffice for inner_format
 
 // inner_format writes the rules as the configuration has them: `{tls: require, names: same, ...}`. NULL is `{tls: any}`.
 // Words that do not count with the others are left out. inner_rules_append_json adds them as a JSON object with this name.
