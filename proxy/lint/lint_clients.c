@@ -1,6 +1,7 @@
 // Checks the clients. The first client that matches is the client, so one that comes after a client that matches
 // everything is never reached.
 #include "auth/client_index.h"
+#include "auth/name_template.h"
 #include "auth/spiffe_id.h"
 #include "proxy/lint/parts.h"
 
@@ -103,11 +104,51 @@ static bool look_at_entry(struct lint *lint, size_t client, size_t number)
     return false;
 }
 
+// may_agree tells whether two templates can give one name: neither the text in front nor the text at the end tells
+// them apart.
+static bool may_agree(const struct name_template *a, const struct name_template *b)
+{
+    const struct slice a_end = a->parts[a->part_count - 1].after;
+    const struct slice b_end = b->parts[b->part_count - 1].after;
+    return (slice_starts_with(a->head, b->head) || slice_starts_with(b->head, a->head)) &&
+           (slice_ends_with(a_end, b_end) || slice_ends_with(b_end, a_end));
+}
+
+// look_at_template looks at a client that is named from certificates.
+static void look_at_template(struct lint *lint, size_t number)
+{
+    const struct client *clients = lint->snapshot->policy->clients;
+    const struct client *client = &clients[number];
+    const struct node *node = lint->places.clients[number];
+    for (size_t i = 0; i < number && lint->budget.left > 0; i++, lint->budget.left--) {
+        if (clients[i].name_template == NULL ||
+            !may_agree(clients[i].name_template, client->name_template))
+            continue;
+        lint_find(lint, SEVERITY_WARNING, node_get(node, "name"),
+                  "client `%s` can give a name that `%s` (line %u) can give too: its certificates "
+                  "with such a name are refused with bad_account"
+                  "\nbegin the two names with different text",
+                  client->name, clients[i].name, lint->places.clients[i]->line);
+        break;
+    }
+    for (size_t i = 0; i < client->match_count; i++) {
+        if (client->matches[i].uri != NULL ||
+            !name_template_has(client->name_template, NAME_PART_URI_PATH))
+            continue;
+        lint_find(lint, SEVERITY_WARNING, places_item(node_get(node, "match"), i),
+                  "match[%zu] of client `%s` has no `uri`: a URI of any host gives the name"
+                  "\nadd `uri: \"spiffe://TRUST-DOMAIN/...*\"`",
+                  i, client->name);
+    }
+}
+
 void lint_clients(struct lint *lint)
 {
     const struct policy *policy = lint->snapshot->policy;
     for (size_t i = 0; i < policy->client_count; i++) {
         size_t reached = 0;
+        if (policy->clients[i].name_template != NULL)
+            look_at_template(lint, i);
         for (size_t j = 0; j < policy->clients[i].match_count; j++)
             reached += look_at_entry(lint, i, j);
         if (reached == 0)

@@ -301,6 +301,24 @@ def test_the_log_of_a_fleet_is_replayed_and_summed_up_by_its_entry(fleet, server
         assert said.returncode == 0 and wanted in said.stdout, said.stdout + said.stderr
 
 
+def test_check_finds_names_that_two_clients_give_and_uris_of_any_host(fleet, server):
+    proxy = fleet()
+    path = proxy.folder / "other.yaml"
+    by_name = [{"cn": "x", "trust": "staff"}]
+    clients = [
+        entry(server),
+        entry(server, name="agent-{cn}", match=by_name),
+        entry(server, name="bot-{cn}", match=by_name),
+        entry(server, name="uri-{uri.path[0]}", match=by_name),
+    ]
+    write_config(path, {**proxy.config, "clients": clients})
+    result = run("check", "-c", path)
+    said = result.stdout + result.stderr
+    assert said.count("can give a name that") == 1, said
+    assert f"client `agent-{{cn}}` can give a name that `{TEMPLATE}`" in said, said
+    assert said.count("has no `uri`") == 1, said
+
+
 CONFIG_MISTAKES = {
     "trust": ({"match": [{"uri": ID + "*"}]}, "must name the same trust profile"),
     "one_without": ({"match": [*MATCH, {"cn": "x"}]}, "match[1] must name the same trust"),
