@@ -2,6 +2,7 @@
 #include "auth/cert_id.h"
 
 #include <openssl/mem.h>
+#include <openssl/obj.h>
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
 
@@ -21,6 +22,14 @@ CBS cert_extension_value(const X509 *cert, int index)
     const struct slice value = asn1_slice(X509_EXTENSION_get_data(X509_get_ext(cert, index)));
     CBS_init(&cbs, value.data, value.len);
     return cbs;
+}
+
+struct extension extension_at(const X509 *cert, int index)
+{
+    const X509_EXTENSION *extension = X509_get_ext(cert, index);
+    const ASN1_OBJECT *oid = X509_EXTENSION_get_object(extension);
+    return (struct extension){.oid = slice_of(OBJ_get0_data(oid), OBJ_length(oid)),
+                              .value = asn1_slice(X509_EXTENSION_get_data(extension))};
 }
 
 bool cert_is_self_issued(X509 *cert)

@@ -12,6 +12,7 @@
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
 #include "auth/dn.h"
+#include "auth/extension.h"
 
 enum {
     CERT_DIGEST_LEN = 32, // SHA-256
@@ -26,6 +27,9 @@ bool cert_has_extension(const X509 *cert, int nid);
 
 // cert_extension_value gives what is in the OCTET STRING of the extension at `index`, borrowed from `cert`.
 CBS cert_extension_value(const X509 *cert, int index);
+
+// extension_at gives the extension at `index`, borrowed from `cert`.
+struct extension extension_at(const X509 *cert, int index);
 
 // cert_is_self_issued tells whether subject and issuer are the same.
 bool cert_is_self_issued(X509 *cert);

@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include "auth/constraints.h"
+#include "auth/critical.h"
 #include "auth/strength.h"
 #include "auth/strict.h"
 #include "auth/usages.h"
@@ -277,6 +278,15 @@ static int on_library_error(int is_good, X509_STORE_CTX *ctx)
     return is_good || constraints_is_left(X509_STORE_CTX_get_error(ctx));
 }
 
+// on_error_of_understood lets a critical extension of the leaf pass too, where all of them are understood.
+static int on_error_of_understood(int is_good, X509_STORE_CTX *ctx)
+{
+    const bool is_of_leaf =
+        X509_STORE_CTX_get_error(ctx) == X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION &&
+        X509_STORE_CTX_get_error_depth(ctx) == 0;
+    return is_of_leaf || on_library_error(is_good, ctx);
+}
+
 // take_path goes on with the path that the library found good: constraints that are left, and which kinds of names
 // are constrained.
 static enum err take_path(const STACK_OF(X509) *certs, struct chain_finding *out)
@@ -328,7 +338,10 @@ static enum err verify_path(const struct search *search, const struct path *path
     X509_STORE_CTX_set0_trusted_stack(ctx, trusted);
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
     X509_VERIFY_PARAM_set_depth(param, (int)path->len);
-    X509_STORE_CTX_set_verify_cb(ctx, on_library_error);
+    X509_STORE_CTX_set_verify_cb(ctx,
+                                 critical_are_understood(path->certs[0], search->set->understood)
+                                     ? on_error_of_understood
+                                     : on_library_error);
     X509_STORE_CTX_set_flags(
         ctx, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_NO_CHECK_TIME |
                  (search->set->options->is_strict ? X509_V_FLAG_POLICY_CHECK : 0));

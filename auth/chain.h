@@ -52,6 +52,7 @@ struct chain_set {
     X509_STORE *store; // empty: nothing is trusted but the anchor that a path ends in
     const struct revocation *revocation;
     const struct trust_options *options;
+    struct slice understood; // OIDs of extensions that may be critical in the leaf
 };
 
 // chain_finding is the verdict on a chain.

@@ -5,6 +5,7 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 
+#include "auth/critical.h"
 #include "auth/strict.h"
 #include "auth/usages.h"
 
@@ -96,7 +97,9 @@ enum err chain_record_create(X509 *const *certs, size_t count, struct chain_reco
     record->count = count;
     record->depth = count < 2 ? 0 : (uint32_t)count - 2;
     record->is_strict = strict_find_fault(certs, count) == NULL;
-    const enum err error = read_path(certs, record);
+    enum err error = critical_read(certs[0], &record->critical, &record->critical_len);
+    if (error == ERR_OK)
+        error = read_path(certs, record);
     if (error != ERR_OK) {
         chain_record_destroy(record);
         return error;
@@ -109,5 +112,7 @@ void chain_record_destroy(struct chain_record *record)
 {
     for (size_t i = 0; record != NULL && i < record->count; i++)
         free(record->links[i].extra);
+    if (record != NULL)
+        free(record->critical);
     free(record);
 }

@@ -39,6 +39,8 @@ struct chain_record {
     int64_t not_after_s;       // the earliest of the path, Unix seconds
     int64_t lifetime_s;        // of the leaf
     uint32_t depth;            // intermediates between leaf and anchor
+    uint8_t *critical;         // owned; the OIDs of critical.h, of the leaf
+    size_t critical_len;       // bytes
     bool is_strict;            // nothing in it is against the letter of RFC 5280
     size_t count;              // of `links`
     struct chain_link links[]; // the leaf first, the anchor last; one alone is both

@@ -71,6 +71,17 @@ static enum err read_sans(const struct claim *claim, struct identity *identity,
     return ERR_OK;
 }
 
+static enum err read_extensions(const struct claim *claim, struct identity *identity,
+                                struct errinfo *info)
+{
+    const enum err error =
+        identity_keep_extensions(identity, claim->extensions, claim->extension_count);
+    if (error == ERR_LIMIT)
+        return errinfo_set(info, error, "more than %d extensions, or an OID that is too long",
+                           (int)EXTENSIONS_MAX);
+    return error;
+}
+
 static void read_digest(const uint8_t *digest, uint8_t out[IDENTITY_DIGEST_LEN])
 {
     if (digest == NULL)
@@ -89,6 +100,7 @@ static enum err read_claim(const struct claim *claim, struct identity *identity,
     TRY(read_dn(claim->issuer, &identity->issuer, info));
     TRY(read_serial(claim->serial, identity, info));
     TRY(read_sans(claim, identity, info));
+    TRY(read_extensions(claim, identity, info));
     read_digest(claim->sha256, identity->sha256);
     read_digest(claim->spki_sha256, identity->spki_sha256);
     identity->not_after_s = claim->not_after_s;

@@ -17,6 +17,8 @@ struct claim {
     struct slice issuer;    // RFC 4514
     const struct claimed_san *sans;
     size_t san_count;
+    const struct extension *extensions;
+    size_t extension_count;
     struct slice serial;        // big-endian bytes
     const uint8_t *sha256;      // 32 bytes, of the certificate
     const uint8_t *spki_sha256; // 32 bytes, of its public key

@@ -10,6 +10,7 @@ enum { NONE = UINT32_MAX };
 // What a key is made of, beside the parts of an entry.
 enum {
     KEY_URI_PREFIX = ENTRY_PART_COUNT, // with its final `/`
+    KEY_EXTENSION_OID,                 // of an extension that is asked for by a pattern or `equals`
     KEY_DNS_SUFFIX,                    // with its first dot
 };
 
@@ -59,6 +60,26 @@ static uint64_t key_backward(unsigned kind, struct slice name)
     return key_end(kind, hash);
 }
 
+// key_of_extension makes a key of an OID and an exact value.
+static uint64_t key_of_extension(struct slice oid, enum extension_match_kind kind,
+                                 struct slice value)
+{
+    uint64_t hash = hash_add(hash_begin(), (uint8_t)kind);
+    for (size_t i = 0; i < oid.len; i++)
+        hash = hash_add(hash, oid.data[i]);
+    for (size_t i = 0; i < value.len; i++)
+        hash = hash_add(hash, value.data[i]);
+    return key_end(ENTRY_EXTENSION, hash);
+}
+
+static uint64_t key_of_wanted_extension(const struct extension_match *wanted)
+{
+    if (wanted->kind == EXTENSION_EQUALS ||
+        (wanted->kind == EXTENSION_TEXT && match_is_text_pattern(wanted->value)))
+        return key_of(KEY_EXTENSION_OID, wanted->oid);
+    return key_of_extension(wanted->oid, wanted->kind, wanted->value);
+}
+
 // key_of_entry gives the key of the most telling thing that an entry asks for; 0: it is always tried.
 static uint64_t key_of_entry(const struct match_entry *entry)
 {
@@ -72,6 +93,8 @@ static uint64_t key_of_entry(const struct match_entry *entry)
         if (wanted.data != NULL && !is_pattern)
             return part == ENTRY_DNS ? key_backward(part, wanted) : key_of(part, wanted);
     }
+    if (entry->extension != NULL)
+        return key_of_wanted_extension(entry->extension);
     // It names nothing exactly, so that the fixed part of a pattern must do.
     if (uri.data != NULL)
         return key_of(KEY_URI_PREFIX, slice_first(uri, uri.len - 1));
@@ -174,6 +197,21 @@ static void try_part(struct search *search, enum entry_part part, struct slice v
         try_key(search, key_of(part, value));
 }
 
+static void try_extensions(struct search *search, const struct identity *identity)
+{
+    for (size_t i = 0; i < identity->extension_count; i++) {
+        const struct extension *extension = &identity->extensions[i];
+        struct extension_texts texts;
+        struct slice text = {0};
+        try_key(search, key_of(KEY_EXTENSION_OID, extension->oid));
+        try_key(search, key_of_extension(extension->oid, EXTENSION_DER, extension->value));
+        if (!extension_texts_of(extension->value, &texts))
+            continue;
+        while (extension_texts_next(&texts, &text))
+            try_key(search, key_of_extension(extension->oid, EXTENSION_TEXT, text));
+    }
+}
+
 static const struct client *result(const struct search *search, size_t *out_compared)
 {
     *out_compared = search->compared;
@@ -191,6 +229,8 @@ const struct client *client_index_find(const struct client_index *index,
         while (match_values_next(&values, &value))
             try_part(&search, telling[i], value);
     }
+    if (identity != NULL)
+        try_extensions(&search, identity);
     return result(&search, out_compared);
 }
 
@@ -204,6 +244,10 @@ const struct client *client_index_find_cover(const struct client_index *index,
         const struct slice wanted = match_wanted(narrow, telling[i]);
         if (wanted.data != NULL)
             try_part(&search, telling[i], wanted);
+    }
+    if (narrow->extension != NULL) {
+        try_key(&search, key_of(KEY_EXTENSION_OID, narrow->extension->oid));
+        try_key(&search, key_of_wanted_extension(narrow->extension));
     }
     return result(&search, out_compared);
 }

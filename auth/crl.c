@@ -124,13 +124,13 @@ static enum err split(struct slice der, struct parts *out, struct errinfo *info)
 }
 
 // extension is one Extension; `id` is the last byte of 2.5.29.x, or ID_OTHER.
-struct extension {
+struct crl_extension {
     uint8_t id;
     bool is_critical;
     CBS value; // what is in the OCTET STRING
 };
 
-static bool extension_next(CBS *list, struct extension *out)
+static bool extension_next(CBS *list, struct crl_extension *out)
 {
     CBS sequence;
     CBS oid;
@@ -245,7 +245,7 @@ static enum err read_key_id(CBS value, struct parts *parts, struct crl *crl, str
     return ERR_OK;
 }
 
-static enum err read_extension(const struct extension *extension, struct parts *parts,
+static enum err read_extension(const struct crl_extension *extension, struct parts *parts,
                                struct crl *crl, struct errinfo *info)
 {
     switch (extension->id) {
@@ -278,7 +278,7 @@ static enum err read_extensions(struct parts *parts, struct crl *crl, struct err
     CBS list = parts->extensions;
     uint64_t seen[4] = {0}; // by id
     while (CBS_len(&list) > 0) {
-        struct extension extension;
+        struct crl_extension extension;
         if (!extension_next(&list, &extension))
             return damaged(info);
         const uint64_t bit = UINT64_C(1) << (extension.id % 64);
@@ -302,7 +302,7 @@ static enum err read_entry_extensions(CBS list, struct entry *out, struct errinf
     if (!CBS_get_asn1(&list, &extensions, CBS_ASN1_SEQUENCE) || CBS_len(&list) != 0)
         return damaged(info);
     while (CBS_len(&extensions) > 0) {
-        struct extension extension;
+        struct crl_extension extension;
         CBS code;
         if (!extension_next(&extensions, &extension))
             return damaged(info);

@@ -25,6 +25,10 @@ enum err dn_parse(struct slice text, struct dn *out, struct errinfo *info) MUST_
 // OIDs without a short name dotted with a `#hex` value.
 void dn_format(const struct dn *dn, struct text *out);
 
+// oid_parse reads a dotted OID into DER contents; false when it is none, or too long. oid_format writes the dots again.
+bool oid_parse(struct slice text, uint8_t out[DN_OID_MAX_LEN], size_t *out_len);
+void oid_format(struct slice oid, struct text *out);
+
 // dn_equal tells whether both are the same name.
 bool dn_equal(const struct dn *a, const struct dn *b);
 

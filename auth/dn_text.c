@@ -43,7 +43,7 @@ static const struct short_name *short_name_of_oid(struct slice oid)
     return NULL;
 }
 
-static void format_dotted(struct slice oid, struct text *out)
+void oid_format(struct slice oid, struct text *out)
 {
     uint64_t number = 0;
     for (bool is_first = true; oid.len > 0 && oid_next(&oid, &number); is_first = false) {
@@ -106,7 +106,7 @@ static void format_rdn(struct slice rdn, struct text *out)
         if (!is_first)
             text_append_string(out, "+");
         if (known == NULL)
-            format_dotted(attribute.type, out);
+            oid_format(attribute.type, out);
         else
             text_append_string(out, known->name);
         text_append_string(out, "=");
@@ -170,6 +170,15 @@ static bool parser_hex_pair(struct parser *parser, uint8_t *out)
     return true;
 }
 
+bool oid_parse(struct slice text, uint8_t out[DN_OID_MAX_LEN], size_t *out_len)
+{
+    CBB cbb;
+    *out_len = 0;
+    return CBB_init_fixed(&cbb, out, DN_OID_MAX_LEN) &&
+           CBB_add_asn1_oid_from_text(&cbb, (const char *)text.data, text.len) &&
+           CBB_finish(&cbb, NULL, out_len) && *out_len > 0;
+}
+
 static enum err parse_type(struct parser *parser, struct dn *out)
 {
     const size_t end = slice_find(parser->rest, '=');
@@ -185,11 +194,8 @@ static enum err parse_type(struct parser *parser, struct dn *out)
         }
     }
     uint8_t oid[DN_OID_MAX_LEN];
-    CBB cbb;
     size_t oid_len = 0;
-    if (!CBB_init_fixed(&cbb, oid, sizeof oid) ||
-        !CBB_add_asn1_oid_from_text(&cbb, (const char *)name.data, name.len) ||
-        !CBB_finish(&cbb, NULL, &oid_len) || oid_len == 0)
+    if (!oid_parse(name, oid, &oid_len))
         return parser_fail(parser, "unknown attribute type (use its dotted OID)");
     parser->rest = slice_from(parser->rest, end + 1);
     return dn_put_type(out, slice_of(oid, oid_len));

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "auth/base/json.h"
+#include "auth/cert_id.h"
 #include "auth/chain_record.h"
 #include "auth/hostname.h"
 #include "auth/ipaddr.h"
@@ -27,6 +28,14 @@ enum {
 };
 
 enum { SAN_VALUE_MAX = 4096 }; // bytes of one SAN
+
+// What identity_append_extensions may write: 2 x 8 times an OID of at most 160 characters and 32 bytes round it, and the
+// budget of the values, which are written as hex and perhaps as text of twice the length.
+enum {
+    JSON_EXTENSION_MAX = 256,     // bytes of a value
+    JSON_EXTENSION_BUDGET = 4096, // bytes written for all values
+    JSON_EXTENSION_REPEATED = 2,  // as many with one OID are written: they fit nothing
+};
 
 // read_serial takes the magnitude; a negative serial could pass for a positive one.
 static enum err read_serial(const X509 *leaf, struct identity *identity)
@@ -219,6 +228,65 @@ static enum err read_sans(const X509 *leaf, struct identity *identity)
     return copy_sans(names, &sums, identity);
 }
 
+// kept_len gives how many bytes of the value are kept: all or none.
+static size_t kept_len(const struct extension *extension)
+{
+    return extension->value.len > EXTENSION_VALUE_MAX ? 0 : extension->value.len;
+}
+
+enum err identity_keep_extensions(struct identity *identity, const struct extension *extensions,
+                                  size_t count)
+{
+    size_t len = 1;
+    for (size_t i = 0; i < count; i++) {
+        if (i == EXTENSIONS_MAX || extensions[i].oid.len > EXTENSION_OID_MAX)
+            return ERR_LIMIT;
+        len += extensions[i].oid.len + kept_len(&extensions[i]);
+    }
+    // One piece: the array, then OIDs and values.
+    identity->extensions = calloc(1, count * sizeof *extensions + len);
+    if (identity->extensions == NULL)
+        return ERR_MEMORY;
+    uint8_t *at = (uint8_t *)(identity->extensions + count);
+    for (size_t i = 0; i < count; i++) {
+        const struct extension *from = &extensions[i];
+        const struct slice value = slice_first(from->value, kept_len(from));
+        struct extension *kept = &identity->extensions[identity->extension_count++];
+        ASSERT(bytes_copy(at, len, from->oid));
+        kept->oid = slice_of(at, from->oid.len);
+        at += from->oid.len;
+        ASSERT(bytes_copy(at, len, value));
+        if (value.len == from->value.len)
+            kept->value = slice_of(at, value.len);
+        at += value.len;
+    }
+    return ERR_OK;
+}
+
+static enum err read_extensions(const X509 *leaf, struct identity *identity)
+{
+    struct extension read[EXTENSIONS_MAX + 1];
+    size_t count = 0;
+    for (int i = 0; i < X509_get_ext_count(leaf) && count <= EXTENSIONS_MAX; i++) {
+        read[count] = extension_at(leaf, i);
+        count += !extension_is_own(read[count].oid);
+    }
+    return count == 0 ? ERR_OK : identity_keep_extensions(identity, read, count);
+}
+
+const struct extension *identity_find_extension(const struct identity *identity, struct slice oid)
+{
+    const struct extension *found = NULL;
+    for (size_t i = 0; i < identity->extension_count; i++) {
+        if (!slice_equal(identity->extensions[i].oid, oid))
+            continue;
+        if (found != NULL)
+            return NULL; // RFC 5280 4.2: not more than one
+        found = &identity->extensions[i];
+    }
+    return found;
+}
+
 static enum err read_leaf(X509 *leaf, const char *trust_name, struct identity *identity)
 {
     identity->trust_name = strdup(trust_name == NULL ? "" : trust_name);
@@ -230,6 +298,7 @@ static enum err read_leaf(X509 *leaf, const char *trust_name, struct identity *i
     if (!cert_read_validity(leaf, &identity->not_before_s, &identity->not_after_s))
         return ERR_INPUT;
     TRY(read_sans(leaf, identity));
+    TRY(read_extensions(leaf, identity));
     return read_digests(leaf, identity);
 }
 
@@ -267,6 +336,7 @@ void identity_destroy(struct identity *identity)
     chain_record_destroy(identity->record);
     free(identity->sans);
     free(identity->san_bytes);
+    free(identity->extensions);
     free(identity);
 }
 
@@ -350,4 +420,49 @@ void identity_append_json(const struct identity *identity, struct text *out)
     json_add_time(out, "not_after", identity->not_after_s);
     if (!is_whole)
         json_add_bool(out, "cut", true);
+}
+
+static void add_extension(const struct extension *extension, struct slice oid, size_t *budget,
+                          struct text *out)
+{
+    char data[4 * EXTENSION_OID_MAX];
+    struct text dotted;
+    text_init(&dotted, data, sizeof data);
+    oid_format(oid, &dotted);
+    json_begin_object(out, NULL);
+    json_add_string(out, "oid", data);
+    const size_t cost = extension == NULL ? 0 : 4 * extension->value.len + 32;
+    if (extension != NULL && (extension->value.data == NULL || cost > *budget ||
+                              extension->value.len > JSON_EXTENSION_MAX)) {
+        json_add_bool(out, "cut", true);
+    } else if (extension != NULL) {
+        *budget -= cost;
+        const struct slice text = extension_only_text(extension->value);
+        json_add_hex(out, "der", extension->value);
+        if (text.data != NULL)
+            json_add_bytes(out, "text", text, JSON_EXTENSION_MAX);
+    }
+    json_end_object(out);
+}
+
+void identity_append_extensions(const struct identity *identity, struct slice named,
+                                struct text *out)
+{
+    struct slice oid = {0};
+    size_t budget = JSON_EXTENSION_BUDGET;
+    if (named.len == 0)
+        return;
+    json_begin_array(out, "extensions");
+    while (oid_set_next(&named, &oid)) {
+        size_t count = 0;
+        for (size_t i = 0; i < identity->extension_count && count < JSON_EXTENSION_REPEATED; i++) {
+            if (!slice_equal(identity->extensions[i].oid, oid))
+                continue;
+            count++;
+            add_extension(&identity->extensions[i], oid, &budget, out);
+        }
+        if (count == 0)
+            add_extension(NULL, oid, &budget, out);
+    }
+    json_end_array(out);
 }

@@ -8,6 +8,7 @@
 
 #include "auth/base/text.h"
 #include "auth/dn.h"
+#include "auth/extension.h"
 
 enum san_kind { SAN_DNS, SAN_URI, SAN_EMAIL, SAN_IP };
 
@@ -33,6 +34,7 @@ enum {
     IDENTITY_MAX_SANS = 1024, // a leaf with more is refused: never an answer from half of it
     IDENTITY_SERIAL_MAX = 32, // bytes; RFC 5280 allows 20
     IDENTITY_DIGEST_LEN = 32,
+    IDENTITY_EXTENSIONS_JSON_CAP = 8192, // bytes
 };
 
 struct chain_record;
@@ -48,6 +50,9 @@ struct identity {
     struct san *sans;   // owned
     uint8_t *san_bytes; // owned; what the values of `sans` point into
     size_t san_count;
+    // owned, in one piece with what they point into; those that extension_is_own leaves, whether a rule names them or not
+    struct extension *extensions;
+    size_t extension_count;
     // of serial_bytes; big-endian, no leading zeros; serial 0 is empty, data non-NULL
     struct slice serial;
     uint8_t serial_bytes[IDENTITY_SERIAL_MAX];
@@ -62,9 +67,17 @@ bool san_is_spiffe(const struct san *san);
 
 // identity_create reads `leaf`. It copies what it needs; `leaf` stays the caller's. ERR_INPUT when
 // a name or the SAN extension is malformed or stands twice, or the serial is negative; ERR_LIMIT
-// when one is beyond every reason, or there are more than IDENTITY_MAX_SANS; ERR_MEMORY.
+// when one is beyond every reason, or there are more than IDENTITY_MAX_SANS or EXTENSIONS_MAX; ERR_MEMORY.
 // `trust_name` is the profile that verified it, or NULL for one that is only presented; copied.
 enum err identity_create(X509 *leaf, const char *trust_name, struct identity **out) MUST_USE;
+
+// identity_keep_extensions copies what is claimed, or read from a leaf, into a new identity. ERR_LIMIT for more than
+// EXTENSIONS_MAX, or an OID beyond EXTENSION_OID_MAX; ERR_MEMORY. For identity.c and claim.c.
+enum err identity_keep_extensions(struct identity *identity, const struct extension *extensions,
+                                  size_t count) MUST_USE;
+
+// identity_find_extension gives the extension with this OID where the certificate has exactly one; NULL otherwise.
+const struct extension *identity_find_extension(const struct identity *identity, struct slice oid);
 
 // identity_share gives the identity another owner, who lets go of it by identity_destroy too. All owners
 // are on one thread.
@@ -79,3 +92,9 @@ void identity_destroy(struct identity *identity);
 // are escaped and capped, and SANs left out at the end of their list, so that the whole stays below
 // 6 KiB; where that took something away that a rule could name, `"cut":true` stands at the end.
 void identity_append_json(const struct identity *identity, struct text *out);
+
+// identity_append_extensions appends the member "extensions" for the OIDs of the set `named`: for each that the certificate
+// has an object with "oid", "der" (hex) and, if it is one text, "text"; for each that it lacks, with "oid" alone. Where there
+// are no OIDs it appends nothing. At most IDENTITY_EXTENSIONS_JSON_CAP bytes: what is too long has `"cut":true` in place of its value.
+void identity_append_extensions(const struct identity *identity, struct slice named,
+                                struct text *out);

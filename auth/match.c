@@ -53,10 +53,38 @@ static bool email_fits(struct slice wanted, struct slice value)
            slice_equal_ignore_case(slice_from(wanted, at), slice_from(value, at));
 }
 
+bool match_is_text_pattern(struct slice wanted)
+{
+    if (slice_contains(wanted, SLICE_LITERAL("://")))
+        return match_is_uri_pattern(wanted);
+    return wanted.len > 2 && slice_ends_with(wanted, SLICE_LITERAL("/*"));
+}
+
+static bool text_fits(struct slice wanted, struct slice value)
+{
+    if (!match_is_text_pattern(wanted))
+        return slice_equal(wanted, value);
+    const struct slice prefix = slice_first(wanted, wanted.len - 1);
+    return value.len > prefix.len && slice_starts_with(value, prefix);
+}
+
+// key_fits compares what two entries ask of an extension, by their keys: only a pattern fits another one.
+static bool key_fits(struct slice wanted, struct slice value)
+{
+    const size_t start = (size_t)wanted.data[0] + 2; // of the value
+    if (wanted.data[start - 1] != EXTENSION_TEXT)
+        return slice_equal(wanted, value);
+    return slice_equal(slice_first(wanted, start), slice_first(value, start)) &&
+           text_fits(slice_from(wanted, start), slice_from(value, start));
+}
+
 bool match_part_fits(enum entry_part part, struct slice wanted, struct slice value)
 {
     static bool (*const fits[ENTRY_PART_COUNT])(struct slice wanted, struct slice value) = {
-        [ENTRY_URI] = uri_fits, [ENTRY_DNS] = dns_fits, [ENTRY_EMAIL] = email_fits};
+        [ENTRY_URI] = uri_fits,
+        [ENTRY_DNS] = dns_fits,
+        [ENTRY_EMAIL] = email_fits,
+        [ENTRY_EXTENSION] = key_fits};
     return fits[part] == NULL ? slice_equal(wanted, value) : fits[part](wanted, value);
 }
 
@@ -107,6 +135,8 @@ struct slice match_wanted(const struct match_entry *entry, enum entry_part part)
         return text_of(entry->ou);
     case ENTRY_O:
         return text_of(entry->o);
+    case ENTRY_EXTENSION:
+        return entry->extension == NULL ? (struct slice){0} : entry->extension->key;
     case ENTRY_FITS:
     case ENTRY_EMPTY:
     case ENTRY_ANONYMOUS:
@@ -185,6 +215,7 @@ bool match_values_next(struct match_values *values, struct slice *out)
         return next_unit(values, out);
     case ENTRY_O:
         return only(values, dn_only_value(&identity->subject, DN_ORGANIZATION), out);
+    case ENTRY_EXTENSION: // see extension_fits
     case ENTRY_FITS:
     case ENTRY_EMPTY:
     case ENTRY_ANONYMOUS:
@@ -203,6 +234,46 @@ static bool has_value(const struct identity *identity, enum entry_part part, str
     while (match_values_next(&values, &value)) {
         if (match_part_fits(part, wanted, value))
             return true;
+    }
+    return false;
+}
+
+static bool any_text_fits(const struct extension_match *wanted, struct slice value)
+{
+    struct extension_texts texts;
+    struct slice text = {0};
+    bool fits = false;
+    if (!extension_texts_of(value, &texts))
+        return false;
+    while (!fits && extension_texts_next(&texts, &text))
+        fits = text_fits(wanted->value, text);
+    return fits;
+}
+
+// equals_template tells whether the one text of the extension is what the template gives of the same certificate.
+static bool equals_template(const struct extension_match *wanted, const struct identity *identity,
+                            struct slice value)
+{
+    char data[EXTENSION_VALUE_MAX];
+    struct text expected;
+    text_init(&expected, data, sizeof data);
+    return name_template_format(&wanted->equals, identity, (struct slice){0}, &expected) ==
+               NAME_OK &&
+           slice_equal(extension_only_text(value), text_slice(&expected));
+}
+
+static bool extension_fits(const struct extension_match *wanted, const struct identity *identity)
+{
+    const struct extension *found = identity_find_extension(identity, wanted->oid);
+    if (found == NULL || found->value.data == NULL)
+        return false;
+    switch (wanted->kind) {
+    case EXTENSION_TEXT:
+        return any_text_fits(wanted, found->value);
+    case EXTENSION_DER:
+        return slice_equal(wanted->value, found->value);
+    case EXTENSION_EQUALS:
+        return equals_template(wanted, identity, found->value);
     }
     return false;
 }
@@ -233,7 +304,10 @@ enum entry_part match_entry_misfit(const struct match_entry *entry, const struct
         return ENTRY_UNVERIFIED;
     for (enum entry_part part = ENTRY_TRUST; part < ENTRY_PART_COUNT; part++) {
         const struct slice wanted = match_wanted(entry, part);
-        if (wanted.data != NULL && !has_value(identity, part, wanted))
+        if (wanted.data == NULL)
+            continue;
+        if (!(part == ENTRY_EXTENSION ? extension_fits(entry->extension, identity)
+                                      : has_value(identity, part, wanted)))
             return part;
     }
     return ENTRY_FITS;

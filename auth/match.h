@@ -23,7 +23,8 @@
     X(ENTRY_EMAIL, "email")                                                                        \
     X(ENTRY_IP, "ip")                                                                              \
     X(ENTRY_OU, "ou")                                                                              \
-    X(ENTRY_O, "o")
+    X(ENTRY_O, "o")                                                                                \
+    X(ENTRY_EXTENSION, "extension")
 
 enum entry_part {
 #define X(symbol, name) symbol,
@@ -56,6 +57,10 @@ struct match_values {
 // not decodable or empty is left out, and so are a CN and an O of a subject that has several. False at the end.
 struct match_values match_values_of(const struct identity *identity, enum entry_part part);
 bool match_values_next(struct match_values *values, struct slice *out);
+
+// match_is_text_pattern tells whether the final `*` of an extension's `text` is a wildcard: after a `/` that follows
+// something, in a URI as in `uri`.
+bool match_is_text_pattern(struct slice wanted);
 
 // match_is_uri_pattern tells whether the final `*` of a `uri` is a wildcard: after a `/` that comes after a non-empty
 // authority. match_is_dns_pattern tells whether a `dns` begins with `*.`.

@@ -512,8 +512,34 @@ struct policy *policy_create(void)
     return policy;
 }
 
+// name_extensions makes the set of the OIDs that the entries name.
+static enum err name_extensions(struct policy *policy)
+{
+    enum { CAP = EXTENSIONS_NAMED_MAX * (1 + EXTENSION_NAMED_OID_MAX) };
+    uint8_t *set = arena_alloc_bytes(policy->arena, CAP);
+    size_t count = 0;
+    if (set == NULL)
+        return ERR_MEMORY;
+    policy->extensions = slice_of(set, 0);
+    for (size_t i = 0; i < policy->client_count; i++) {
+        for (size_t j = 0; j < policy->clients[i].match_count; j++) {
+            const struct extension_match *wanted = policy->clients[i].matches[j].extension;
+            if (wanted == NULL || oid_set_has(policy->extensions, wanted->oid))
+                continue;
+            uint8_t *at = set + policy->extensions.len;
+            if (count++ == EXTENSIONS_NAMED_MAX ||
+                !bytes_copy(at + 1, EXTENSION_NAMED_OID_MAX, wanted->oid))
+                return ERR_LIMIT;
+            *at = (uint8_t)wanted->oid.len;
+            policy->extensions.len += 1 + wanted->oid.len;
+        }
+    }
+    return ERR_OK;
+}
+
 enum err policy_seal(struct policy *policy)
 {
+    TRY(name_extensions(policy));
     TRY(client_index_create(policy->arena, policy->clients, policy->client_count,
                             &policy->client_index));
     return account_index_create(policy->arena, policy->clients, policy->client_count,

@@ -82,7 +82,8 @@ void policy_decide_addresses(const struct policy *policy, const struct client *c
 struct policy *policy_create(void) MUST_USE;
 
 // policy_seal makes the indexes by which a client and a name are found without a look at all others, once everything is in
-// its place. It changes no answer, but that names are completed from certificates only in a sealed policy. ERR_MEMORY.
+// its place. It changes no answer, but that names are completed from certificates only in a sealed policy. It also collects
+// the OIDs of extensions that entries name. ERR_MEMORY; ERR_LIMIT for more than EXTENSIONS_NAMED_MAX different ones.
 enum err policy_seal(struct policy *policy) MUST_USE;
 
 // policy_destroy frees the policy and everything in its arena. NULL is allowed.

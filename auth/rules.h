@@ -7,6 +7,7 @@
 #include "auth/host_set.h"
 #include "auth/ip_set.h"
 #include "auth/limits.h"
+#include "auth/name_template.h"
 
 enum policy_mode { POLICY_ENFORCE, POLICY_REPORT, POLICY_OPEN };
 
@@ -57,6 +58,18 @@ struct rule {
     const struct inner *inner; // of an allow; NULL: the client's
 };
 
+enum extension_match_kind { EXTENSION_TEXT, EXTENSION_DER, EXTENSION_EQUALS };
+
+// extension_match is what an entry asks of an extension.
+struct extension_match {
+    struct slice oid; // DER contents
+    enum extension_match_kind kind;
+    struct slice
+        value; // the text, byte-exact or with a final `/*`; the bytes; or the text of `equals`
+    struct name_template equals; // of EXTENSION_EQUALS
+    struct slice key;            // length of the oid, oid, kind, value: equal only where all is
+};
+
 // match_entry is one entry of `match`; every part that is set must fit. With nothing set it fits
 // nobody; `trust` alone fits everybody that this profile has verified.
 struct match_entry {
@@ -73,8 +86,9 @@ struct match_entry {
     const uint8_t *sha256;      // 32 bytes, of the certificate
     const uint8_t *spki_sha256; // 32 bytes, of its public key
     struct slice serial;        // big-endian without leading zeros; data NULL: not set
-    bool any;                   // any verified certificate
-    bool anonymous;             // no certificate at all
+    const struct extension_match *extension;
+    bool any;       // any verified certificate
+    bool anonymous; // no certificate at all
 };
 
 struct name_template;
@@ -129,5 +143,6 @@ struct policy {
     size_t deny_count;
     const struct endpoint *own; // the proxy's own listeners; set once they are bound
     size_t own_count;
+    struct slice extensions; // the OIDs that its entries name, a set (extension.h); in the arena
     struct nat64_list nat64; // `resolver.nat64`; in the arena
 };

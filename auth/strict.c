@@ -10,7 +10,7 @@
 
 #include "auth/cert_id.h"
 
-enum { SERIAL_MAX = 20, EXTENSIONS_MAX = 64 };
+enum { SERIAL_MAX = 20, STRICT_EXTENSIONS_MAX = 64 };
 
 const char *strict_find_hole(X509 *leaf)
 {
@@ -61,7 +61,7 @@ static const char *find_criticality_fault(const X509 *cert)
 static const char *find_repetition(const X509 *cert)
 {
     const int count = X509_get_ext_count(cert);
-    if (count > EXTENSIONS_MAX)
+    if (count > STRICT_EXTENSIONS_MAX)
         return "a certificate has more extensions than anybody needs";
     for (int i = 1; i < count; i++) {
         const ASN1_OBJECT *object = X509_EXTENSION_get_object(X509_get_ext(cert, i));

@@ -74,7 +74,9 @@ enum err trust_revise(const struct trust *base, struct trust **out)
     struct trust *trust = NULL;
     *out = NULL;
     TRY(create(&base->options, ca_set_ref(base->cas), &trust));
-    enum err error = revocation_copy(&base->revocation, &trust->revocation);
+    enum err error = trust_understand(trust, slice_of(base->understood, base->understood_len));
+    if (error == ERR_OK)
+        error = revocation_copy(&base->revocation, &trust->revocation);
     for (size_t i = 0; i < sk_X509_num(base->dropped) && error == ERR_OK; i++)
         error = sk_X509_push(trust->dropped, sk_X509_value(base->dropped, i)) ? ERR_OK : ERR_MEMORY;
     if (error == ERR_OK)
@@ -82,6 +84,18 @@ enum err trust_revise(const struct trust *base, struct trust **out)
     else
         trust_destroy(trust);
     return error;
+}
+
+enum err trust_understand(struct trust *trust, struct slice oids)
+{
+    uint8_t *copy = malloc(oids.len + 1);
+    if (copy == NULL)
+        return ERR_MEMORY;
+    ASSERT(bytes_copy(copy, oids.len, oids));
+    free(trust->understood);
+    trust->understood = copy;
+    trust->understood_len = oids.len;
+    return ERR_OK;
 }
 
 bool trust_has_dropped(const struct trust *trust, const struct ca_entry *entry)
@@ -137,6 +151,7 @@ void trust_destroy(struct trust *trust)
     sk_X509_free(trust->anchors);
     sk_X509_free(trust->left_out);
     sk_X509_free(trust->dropped);
+    free(trust->understood);
     ca_set_unref(trust->cas);
     revocation_deinit(&trust->revocation);
     free(trust->name);
@@ -431,7 +446,8 @@ static enum err verify_chain(const struct trust *trust, const struct presented_c
                                   .helpers = trust->cas->helpers,
                                   .store = trust->cas->store,
                                   .revocation = &trust->revocation,
-                                  .options = &trust->options};
+                                  .options = &trust->options,
+                                  .understood = slice_of(trust->understood, trust->understood_len)};
     struct chain_finding finding;
     if (chain_judge(&set, chain, now_s, &finding) != ERR_OK)
         return refuse(finding.reason, finding.detail, out);

@@ -85,6 +85,11 @@ enum err trust_keep_denied(struct trust *trust, const struct trust *before) MUST
 // is decided as if it counted. No anchor that counts is ERR_INPUT.
 enum err trust_finish(struct trust *trust, int64_t now_s, struct errinfo *info) MUST_USE;
 
+// trust_understand sets the OIDs (a set of extension.h, copied) of those extensions that may be critical in a client's own
+// certificate although only the config gives them a meaning. To be called before the profile is used by others; finished
+// or not. ERR_MEMORY.
+enum err trust_understand(struct trust *trust, struct slice oids) MUST_USE;
+
 // trust_has_anchor tells whether trust_finish has found one that is valid.
 bool trust_has_anchor(const struct trust *trust);
 
@@ -207,7 +212,7 @@ enum reason trust_judge_names(const struct trust *trust, const struct identity *
 // trust_recheck judges a chain again that trust_verify accepted, by the verdict's identity: REASON_NONE, or why it would be refused today. `trust` may be another
 // profile than then, such as that of a newer snapshot. No memory is taken, and no signature is checked
 // but, once for all, that of a list that waits for its issuer; a few microseconds. Looked at are: the anchor is still one (unknown_ca), max_depth
-// (chain_too_long), usages (bad_purpose), not_yet_valid, expired, too_long_lived, strict (bad_certificate),
+// (chain_too_long), usages (bad_purpose), critical extensions (bad_certificate), not_yet_valid, expired, too_long_lived, strict (bad_certificate),
 // wrong_trust_domain, denied_certificate, revoked, crl_missing, crl_expired, in this order; but where the anchor is gone,
 // denied_certificate and revoked come before unknown_ca. `*out_detail` is one sentence in static
 // memory or the profile's, "" when good.

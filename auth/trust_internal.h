@@ -15,6 +15,8 @@ struct trust {
     STACK_OF(X509) *anchors;  // owned; those valid at finished_s; the certificates are the set's
     STACK_OF(X509) *left_out; // owned; the anchors that were not; likewise
     STACK_OF(X509) *dropped;  // owned; the anchors that were taken away since; likewise
+    uint8_t *understood;      // owned; see trust_understand
+    size_t understood_len;    // bytes
     struct revocation revocation;
     int64_t finished_s; // Unix seconds; known once finished
     bool is_finished;

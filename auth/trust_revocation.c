@@ -257,6 +257,13 @@ enum reason trust_recheck(const struct trust *trust, const struct identity *iden
                            "a certificate of the chain is not for this purpose (`purposes`)",
                            out_detail);
     }
+    struct slice critical = slice_of(record->critical, record->critical_len);
+    struct slice oid = {0};
+    while (oid_set_next(&critical, &oid)) {
+        if (!oid_set_has(slice_of(trust->understood, trust->understood_len), oid))
+            return because(REASON_BAD_CERTIFICATE,
+                           "a critical extension in the chain is not understood", out_detail);
+    }
     if (now_s < record->not_before_s)
         return because(REASON_NOT_YET_VALID, "a certificate of the chain is not valid yet",
                        out_detail);

@@ -82,11 +82,13 @@ void audit_client_format(const struct audit_client *client, struct text *out)
     if (client->entry != NULL)
         add_member(out, "entry", client->entry);
     add_member(out, "trust", client->trust);
-    if (client->identity != NULL)
+    if (client->identity != NULL) {
         identity_append_json(client->identity, out);
-    else
+        identity_append_extensions(client->identity, client->extensions, out);
+    } else {
         text_append_string(out, ",\"subject\":null,\"cn\":null,\"san_uri\":[],\"serial\":null,"
                                 "\"issuer\":null,\"sha256\":null,\"not_after\":null");
+    }
     json_end_object(out);
 }
 

@@ -50,6 +50,7 @@ struct audit_client {
     const char *entry;               // template that the account's name comes from, or NULL
     const char *trust;               // profile, or NULL
     const struct identity *identity; // or NULL
+    struct slice extensions;         // the OIDs that are recorded, a set (auth/extension.h)
 };
 
 // audit_client_format appends the object of `client`.

@@ -27,7 +27,7 @@ static const char usage[] =
     "  -c, --config FILE the configuration\n"
     "  --cert FILE       who asks: a certificate (PEM, with its intermediates), judged as the listener would\n"
     "  --as KIND:VALUE   who asks: uri, dns, email, ip, cn, ou, o, subject, issuer, serial, sha256 or spki_sha256, as\n"
-    "                    in `match`; may be repeated; --as anonymous is a client without certificate\n"
+    "                    in `match`; extension:OID=TEXT; may be repeated; --as anonymous is a client without certificate\n"
     "  --trust NAME      the trust profile, if there is more than one\n"
     "  --from ADDRESS    where the client comes from; needed if it has `sources`\n"
     "  --to HOST:PORT    where it wants to go\n"
@@ -236,10 +236,16 @@ static void explain_record(struct explain_run *run, const struct history_entry *
     const struct question question = {
         .identity = past->identity, .id = id, .source = past->source, .target = past->target};
     run->found++;
-    if (!past->has_target || !past->is_whole) {
-        cli_say("explain", "id %s: %s", id,
-                past->has_target ? "the names of its certificate were too long for the record"
-                                 : "its target could not be read");
+    const char *problem = NULL;
+    if (!past->has_target)
+        problem = "its target could not be read";
+    else if (!past->is_whole)
+        problem = "the names of its certificate were too long for the record";
+    else if (!history_decision_knows(past, run->snapshot->policy->extensions))
+        problem = "the record does not say whether its certificate has an extension that `match` "
+                  "names";
+    if (problem != NULL) {
+        cli_say("explain", "id %s: %s", id, problem);
         run->status = CLI_FAILED;
         return;
     }

@@ -2,6 +2,7 @@
 // have them.
 #include "proxy/cli/requester.h"
 
+#include <openssl/bytestring.h>
 #include <openssl/pool.h>
 
 #include "auth/base/hex.h"
@@ -98,6 +99,11 @@ static enum err load_chain(const char *path, const struct trust *trust, int64_t 
 struct claimed {
     struct claim claim;
     struct claimed_san sans[REQUESTER_CLAIMS_MAX];
+    struct extension extensions[REQUESTER_CLAIMS_MAX];
+    struct claimed_extension {
+        uint8_t oid[DN_OID_MAX_LEN];
+        uint8_t value[1024];
+    } extension_bytes[REQUESTER_CLAIMS_MAX];
     char subject[DN_TEXT_CAP]; // of `names`
     struct text names;         // the `cn`, `ou` and `o`, as RFC 4514 text
     uint8_t serial[IDENTITY_SERIAL_MAX];
@@ -144,6 +150,34 @@ static bool attribute_read(const char *type, struct slice value, struct claimed 
     return !out->names.is_cut && value.len > 0;
 }
 
+// extension_read reads `OID=TEXT`, as if the certificate had the text as a UTF8String, or `OID=#HEX`, the bytes themselves.
+static bool extension_read(struct slice value, struct claimed *out)
+{
+    const size_t equals = slice_find(value, '=');
+    const struct slice text = slice_from(value, equals + 1);
+    struct claimed_extension *kept = &out->extension_bytes[out->claim.extension_count];
+    size_t oid_len = 0;
+    size_t len = 0;
+    CBB cbb;
+    CBB string;
+    if (!oid_parse(slice_first(value, equals), kept->oid, &oid_len) || text.len == 0)
+        return false;
+    if (text.data[0] == '#') {
+        size_t digits = 0;
+        if (!hex_read(slice_from(text, 1), kept->value, sizeof kept->value, &digits) ||
+            digits % 2 != 0)
+            return false;
+        len = digits / 2;
+    } else if (!CBB_init_fixed(&cbb, kept->value, sizeof kept->value) ||
+               !CBB_add_asn1(&cbb, &string, CBS_ASN1_UTF8STRING) ||
+               !CBB_add_bytes(&string, text.data, text.len) || !CBB_finish(&cbb, NULL, &len)) {
+        return false;
+    }
+    out->extensions[out->claim.extension_count++] = (struct extension){
+        .oid = slice_of(kept->oid, oid_len), .value = slice_of(kept->value, len)};
+    return true;
+}
+
 static bool claim_take(struct slice kind, struct slice value, struct claimed *out)
 {
     enum san_kind san_kind = SAN_DNS;
@@ -153,6 +187,8 @@ static bool claim_take(struct slice kind, struct slice value, struct claimed *ou
     }
     if (slice_equal(kind, SLICE_LITERAL("cn")))
         return attribute_read("CN", value, out);
+    if (slice_equal(kind, SLICE_LITERAL("extension")))
+        return extension_read(value, out);
     if (slice_equal(kind, SLICE_LITERAL("ou")))
         return attribute_read("OU", value, out);
     if (slice_equal(kind, SLICE_LITERAL("o")))
@@ -178,6 +214,7 @@ static enum err load_claims(const struct requester_options *options, const struc
     struct claimed claimed = {.claim = {.trust_name = trust_name(trust)}};
     text_init(&claimed.names, claimed.subject, sizeof claimed.subject);
     claimed.claim.sans = claimed.sans;
+    claimed.claim.extensions = claimed.extensions;
     claimed.claim.sha256 = claimed.sha256;
     claimed.claim.spki_sha256 = claimed.spki_sha256;
     for (size_t i = 0; i < options->claim_count; i++) {
@@ -187,7 +224,8 @@ static enum err load_claims(const struct requester_options *options, const struc
         if (!claim_take(slice_first(all, colon), slice_from(all, colon + 1), &claimed))
             return errinfo_set(info, ERR_INPUT,
                                "--as: `%.100s` is not one of uri:URI, dns:NAME, email:ADDRESS, "
-                               "ip:ADDRESS, cn:NAME, ou:NAME, o:NAME, subject:NAME, issuer:NAME, "
+                               "ip:ADDRESS, cn:NAME, ou:NAME, o:NAME, extension:OID=TEXT, "
+                               "subject:NAME, issuer:NAME, "
                                "serial:HEX, "
                                "sha256:HEX, spki_sha256:HEX, anonymous%s%.100s%s",
                                options->claims[i], is_url ? "; did you mean `uri:" : "",

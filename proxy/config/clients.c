@@ -218,7 +218,13 @@ void clients_read(struct reader *reader, const struct node *root, const struct n
     clients_list_read(reader, node_get(root, "clients"), &scope, policy);
     rules_read(reader, scope.sets, node_get(root, "deny"), RULE_DENY, "", &scope.rule_names,
                &policy->deny, &policy->deny_count);
-    if (!reader->is_out_of_memory && policy_seal(policy) != ERR_OK)
+    const enum err error = reader->is_out_of_memory ? ERR_OK : policy_seal(policy);
+    if (error == ERR_LIMIT)
+        reader_error(reader, node_get(root, "clients"),
+                     "`match` entries name more than %d different OIDs of extensions"
+                     "\nput what clients are told apart by into the values of one extension",
+                     (int)EXTENSIONS_NAMED_MAX);
+    else if (error != ERR_OK)
         reader_no_memory(reader);
     sets_warn_unused(scope.sets);
     reader_unique(reader, "rule name", &scope.rule_names);

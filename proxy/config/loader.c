@@ -55,6 +55,11 @@ static void sections_read(struct reader *reader, const struct node *root,
     listeners_read(reader, node_get(root, "listeners"), &trusts, snapshot);
     reader->arena = snapshot->policy->arena; // the policy owns what it is made of
     clients_read(reader, root, &trusts, snapshot->policy);
+    for (size_t i = 0; i < snapshot->trust_count; i++) {
+        if (snapshot->trusts[i] != NULL &&
+            trust_understand(snapshot->trusts[i], snapshot->policy->extensions) != ERR_OK)
+            (void)reader_no_memory(reader);
+    }
     check_anonymous(reader, node_get(root, "clients"), snapshot);
 }
 

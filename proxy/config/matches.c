@@ -2,13 +2,16 @@
 #include "proxy/config/matches.h"
 
 #include "auth/base/hex.h"
+#include "auth/match.h"
 #include "proxy/config/lists.h"
 
 enum {
-    ATTRIBUTE_MAX = 256, // bytes of a CN, OU or O; X.520 says 64 characters
-    EMAIL_MAX = 320,     // bytes; RFC 5321 4.5.3.1
-    URI_MAX = 2048,      // bytes; SPIFFE's limit
-    HEX_MAX = 4096,      // bytes of text that is looked at
+    EXTENSION_TEXT_MAX = 1024, // bytes of an extension's `text` or `equals`
+    EXTENSION_DER_MAX = 1024,  // bytes of an extension's `der`
+    ATTRIBUTE_MAX = 256,       // bytes of a CN, OU or O; X.520 says 64 characters
+    EMAIL_MAX = 320,           // bytes; RFC 5321 4.5.3.1
+    URI_MAX = 2048,            // bytes; SPIFFE's limit
+    HEX_MAX = 4096,            // bytes of text that is looked at
 };
 
 void match_read_digest(struct reader *reader, const struct node *node, const char *what,
@@ -191,6 +194,127 @@ static void flag_read(struct reader *reader, const struct node *node, const char
         reader_error(reader, node, "%s: only `true` means anything\nleave the key out", what);
 }
 
+static const struct key extension_keys[] = {
+    KEY_KNOWN("oid", KEY_REQUIRED),
+    KEY_KNOWN("text", KEY_OPTIONAL),
+    KEY_KNOWN("der", KEY_OPTIONAL),
+    KEY_KNOWN("equals", KEY_OPTIONAL),
+};
+
+const struct section extension_section = SECTION("`extension`", extension_keys);
+
+// oid_read reads an OID that no key of its own speaks about.
+static bool oid_read(struct reader *reader, const struct node *node, struct slice *out)
+{
+    struct slice text = {0};
+    uint8_t oid[DN_OID_MAX_LEN];
+    size_t len = 0;
+    if (!reader_text(reader, node, "`oid`", CONFIG_TEXT_MAX, &text))
+        return false;
+    if (!oid_parse(text, oid, &len) || len > EXTENSION_NAMED_OID_MAX)
+        return reader_refuse(reader, node, "`oid`", "not an OID, or too long",
+                             "write its numbers with dots, such as 1.3.6.1.4.1.99999.1");
+    if (extension_is_own(slice_of(oid, len)))
+        return reader_refuse(reader, node, "`oid`", "the proxy reads this extension itself",
+                             "use `uri`, `dns`, `email` or `ip` for alternative names, and "
+                             "`purposes` of the trust profile for key usages");
+    *out = slice_of(reader_copy(reader, slice_of(oid, len)), len);
+    return out->data != NULL;
+}
+
+static bool text_read(struct reader *reader, const struct node *node, struct extension_match *out)
+{
+    struct slice text = {0};
+    out->kind = EXTENSION_TEXT;
+    if (!reader_text(reader, node, "`text`", EXTENSION_TEXT_MAX, &text))
+        return false;
+    const size_t star = slice_find(text, '*');
+    if (star < text.len && (star + 1 < text.len || !match_is_text_pattern(text)))
+        return reader_refuse(
+            reader, node, "`text`",
+            "`*` is allowed only at the end, after a `/` that follows something: team/*", "");
+    out->value = slice_of(reader_copy(reader, text), text.len);
+    return out->value.data != NULL;
+}
+
+static bool der_read(struct reader *reader, const struct node *node, struct extension_match *out)
+{
+    struct slice text = {0};
+    size_t digits = 0;
+    out->kind = EXTENSION_DER;
+    if (!reader_text(reader, node, "`der`", HEX_MAX, &text))
+        return false;
+    uint8_t *bytes = reader_alloc(reader, EXTENSION_DER_MAX, 1);
+    if (bytes == NULL)
+        return false;
+    if (!hex_read(text, bytes, EXTENSION_DER_MAX, &digits) || digits % 2 != 0)
+        return reader_refuse(reader, node, "`der`", "expected pairs of hexadecimal digits",
+                             "the bytes of the extension's value: openssl asn1parse shows them");
+    out->value = slice_of(bytes, digits / 2);
+    return true;
+}
+
+static bool equals_read(struct reader *reader, const struct node *node, struct extension_match *out)
+{
+    struct slice text = {0};
+    struct errinfo info = {0};
+    out->kind = EXTENSION_EQUALS;
+    if (!reader_text(reader, node, "`equals`", EXTENSION_TEXT_MAX, &text))
+        return false;
+    out->value = slice_of(reader_copy(reader, text), text.len);
+    if (out->value.data == NULL)
+        return false;
+    if (name_template_parse(out->value, NAME_ALPHABET_VISIBLE, &out->equals, &info) != ERR_OK)
+        return reader_refuse(reader, node, "`equals`", info.text, "");
+    if (out->equals.part_count == 0 || name_template_has(&out->equals, NAME_PART_EXTENSION))
+        return reader_refuse(reader, node, "`equals`",
+                             "expected a part of the same certificate: {uri.path[N]}, {dns[0]} or "
+                             "{cn}",
+                             "for a fixed value use `text`");
+    return true;
+}
+
+// set_key makes what two entries are compared by.
+static bool set_key(struct reader *reader, struct extension_match *match)
+{
+    const size_t start = match->oid.len + 2;
+    uint8_t *key = reader_alloc(reader, start + match->value.len, 1);
+    if (key == NULL)
+        return false;
+    key[0] = (uint8_t)match->oid.len;
+    key[start - 1] = (uint8_t)match->kind;
+    ASSERT(bytes_copy(key + 1, match->oid.len, match->oid));
+    ASSERT(bytes_copy(key + start, match->value.len, match->value));
+    match->key = slice_of(key, start + match->value.len);
+    return true;
+}
+
+static void extension_read(struct reader *reader, const struct node *node, const char *what,
+                           void *field)
+{
+    const struct extension_match **out = field;
+    (void)what;
+    if (!section_read(reader, node, &extension_section, NULL))
+        return;
+    struct extension_match *match = reader_alloc(reader, 1, sizeof *match);
+    const struct node *text = node_get(node, "text");
+    const struct node *der = node_get(node, "der");
+    const struct node *equals = node_get(node, "equals");
+    if ((text != NULL) + (der != NULL) + (equals != NULL) != 1) {
+        reader_error(reader, node,
+                     "`extension` needs exactly one of `text`, `der` and `equals`"
+                     "\nwrite {oid: \"1.3.6.1.4.1.99999.1\", text: \"team/*\"}");
+        return;
+    }
+    if (match == NULL || !oid_read(reader, node_get(node, "oid"), &match->oid))
+        return;
+    const bool is_read = text != NULL  ? text_read(reader, text, match)
+                         : der != NULL ? der_read(reader, der, match)
+                                       : equals_read(reader, equals, match);
+    if (is_read && set_key(reader, match))
+        *out = match;
+}
+
 static const struct key keys[] = {
     KEY_OF("uri", uri_read, struct match_entry, uri),
     KEY_OF("dns", dns_read, struct match_entry, dns),
@@ -199,6 +323,7 @@ static const struct key keys[] = {
     KEY_OF("cn", attribute_read, struct match_entry, cn),
     KEY_OF("ou", attribute_read, struct match_entry, ou),
     KEY_OF("o", attribute_read, struct match_entry, o),
+    KEY_OF("extension", extension_read, struct match_entry, extension),
     KEY_OF("subject", match_read_name, struct match_entry, subject),
     KEY_OF("sha256", match_read_digest, struct match_entry, sha256),
     KEY_OF("spki_sha256", match_read_digest, struct match_entry, spki_sha256),

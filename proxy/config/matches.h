@@ -7,6 +7,7 @@
 enum { CLIENT_MATCHES_MAX = 10000 }; // in one `match`
 
 extern const struct section match_section;
+extern const struct section extension_section;
 
 // name_list is the names of all trust profiles, for entries that name one.
 struct name_list {

@@ -161,8 +161,10 @@ void explanation_append_json(const struct explanation *explanation, struct text 
     json_add_string(out, "advice", explanation_advice(explanation));
     if (question->who != NULL) {
         json_begin_object(out, "certificate");
-        if (question->identity != NULL)
+        if (question->identity != NULL) {
             identity_append_json(question->identity, out);
+            identity_append_extensions(question->identity, explanation->policy->extensions, out);
+        }
         json_add_string(out, "summary", question->who);
         json_end_object(out);
     }

@@ -128,6 +128,11 @@ static bool bytes_read(const char *text, uint8_t *out, size_t cap, size_t *out_l
 struct claimed {
     struct claim claim;
     struct claimed_san sans[IDENTITY_MAX_SANS];
+    struct extension extensions[EXTENSIONS_MAX];
+    struct claimed_extension {
+        uint8_t oid[DN_OID_MAX_LEN];
+        uint8_t value[256];
+    } extension_bytes[EXTENSIONS_MAX];
     uint8_t serial[IDENTITY_SERIAL_MAX];
     uint8_t sha256[IDENTITY_DIGEST_LEN];
     uint8_t spki_sha256[IDENTITY_DIGEST_LEN];
@@ -142,6 +147,54 @@ static bool sans_read(const json_t *client, const char *name, enum san_kind kind
         if (text.data == NULL || out->claim.san_count == IDENTITY_MAX_SANS)
             return false;
         out->sans[out->claim.san_count++] = (struct claimed_san){.kind = kind, .text = text};
+    }
+    return list == NULL || json_is_array(list);
+}
+
+// oid_keep notes that the record says something about this extension, though it be that the certificate has none.
+static bool oid_keep(struct slice oid, struct history_decision *out)
+{
+    uint8_t *at = out->extension_oids + out->extension_oids_len;
+    const size_t left = sizeof out->extension_oids - out->extension_oids_len;
+    if (left == 0 || !bytes_copy(at + 1, left - 1, oid))
+        return false;
+    *at = (uint8_t)oid.len;
+    out->extension_oids_len += 1 + oid.len;
+    return true;
+}
+
+// extension_read reads one object of `extensions`.
+static bool extension_read(const json_t *object, struct claimed *claimed,
+                           struct history_decision *out)
+{
+    struct claimed_extension *kept = &claimed->extension_bytes[claimed->claim.extension_count];
+    const struct slice oid = slice_of_json(json_object_get(object, "oid"));
+    const char *der = history_text(object, "der");
+    size_t oid_len = 0;
+    size_t len = 0;
+    if (oid.data == NULL || !oid_parse(oid, kept->oid, &oid_len) ||
+        !oid_keep(slice_of(kept->oid, oid_len), out))
+        return false;
+    if (json_object_get(object, "cut") != NULL)
+        out->is_whole = false;
+    if (der == NULL)
+        return true;
+    if (der[0] != '\0' && !bytes_read(der, kept->value, sizeof kept->value, &len))
+        return false;
+    claimed->extensions[claimed->claim.extension_count++] = (struct extension){
+        .oid = slice_of(kept->oid, oid_len), .value = slice_of(kept->value, len)};
+    return true;
+}
+
+static bool extensions_read(const json_t *client, struct claimed *claimed,
+                            struct history_decision *out)
+{
+    const json_t *list = json_object_get(client, "extensions");
+    if (json_array_size(list) > EXTENSIONS_MAX)
+        return false;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (!extension_read(json_array_get(list, i), claimed, out))
+            return false;
     }
     return list == NULL || json_is_array(list);
 }
@@ -178,12 +231,15 @@ static enum err identity_read(const json_t *client, struct history_decision *out
         !digest_read(client, "spki_sha256", claimed.spki_sha256))
         return lacks(info, "client.serial, client.sha256 and client.spki_sha256");
     out->is_whole = json_object_get(client, "cut") == NULL;
+    if (!extensions_read(client, &claimed, out))
+        return lacks(info, "client.extensions");
     if (!out->is_whole)
         return ERR_OK;
     claimed.claim.trust_name = trust;
     claimed.claim.subject = subject;
     claimed.claim.issuer = issuer;
     claimed.claim.sans = claimed.sans;
+    claimed.claim.extensions = claimed.extensions;
     claimed.claim.serial = slice_of(claimed.serial, serial_len);
     claimed.claim.sha256 = claimed.sha256;
     claimed.claim.spki_sha256 = claimed.spki_sha256;
@@ -261,6 +317,16 @@ enum err history_decision_read(const struct history_entry *entry, struct history
     TRY(client_read(json_object_get(entry->root, "client"), out, info));
     TRY(target_read(json_object_get(entry->root, "request"), out, info));
     return addresses_read(json_object_get(entry->root, "addresses"), out, info);
+}
+
+bool history_decision_knows(const struct history_decision *decision, struct slice oids)
+{
+    const struct slice known = slice_of(decision->extension_oids, decision->extension_oids_len);
+    struct slice oid = {0};
+    bool knows = true;
+    while (decision->identity != NULL && oid_set_next(&oids, &oid))
+        knows = knows && oid_set_has(known, oid);
+    return knows;
 }
 
 void history_decision_deinit(struct history_decision *decision)

@@ -43,7 +43,10 @@ struct history_decision {
         *entry; // the client's name in the configuration, where certificates complete it, or NULL
     struct ip_addr source;
     struct identity *identity; // owned; NULL: the client has shown no certificate
-    bool is_whole;             // false: a name of the certificate was too long for the record
+    uint8_t extension_oids
+        [16 * (1 + DN_OID_MAX_LEN)]; // those that the record speaks of, a set (auth/extension.h)
+    size_t extension_oids_len;
+    bool is_whole; // false: a name of the certificate was too long for the record
     bool has_target;
     struct target target;
     enum action action;
@@ -59,6 +62,9 @@ struct history_decision {
 // with history_decision_deinit either way.
 enum err history_decision_read(const struct history_entry *entry, struct history_decision *out,
                                struct errinfo *info) MUST_USE;
+
+// history_decision_knows tells whether the record says which of these extensions (a set of OIDs) the certificate has.
+bool history_decision_knows(const struct history_decision *decision, struct slice oids);
 
 // history_decision_deinit frees what it owns.
 void history_decision_deinit(struct history_decision *decision);

@@ -19,12 +19,14 @@ static bool is_of_policy(const char *reason)
     return false;
 }
 
-static const char *why_not(const struct history_decision *past)
+static const char *why_not(const struct policy *policy, const struct history_decision *past)
 {
     if (!past->has_target)
         return "the request could not be read";
     if (!past->is_whole)
         return "the names of its certificate were too long for the record";
+    if (!history_decision_knows(past, policy->extensions))
+        return "the record does not say whether its certificate has an extension that `match` names";
     if (strcmp(past->reason, reason_name(REASON_WHOAMI)) == 0 ||
         strcmp(past->reason, reason_name(REASON_NOT_FOUND)) == 0)
         return "it asked the proxy itself";
@@ -44,7 +46,7 @@ void replay_mark_local(const struct policy *policy, uint16_t port, struct candid
 
 void replay_decision(const struct policy *policy, struct history_decision *past, struct replay *out)
 {
-    *out = (struct replay){.kind = REPLAY_SKIPPED, .why = why_not(past)};
+    *out = (struct replay){.kind = REPLAY_SKIPPED, .why = why_not(policy, past)};
     if (out->why != NULL)
         return;
     out->client = policy_find_client(policy, past->identity, NULL);

@@ -6,7 +6,7 @@
 #include "auth/account.h"
 #include "proxy/limits/ledger.h"
 
-enum { CLIENT_JSON_CAP = 8192 }; // bytes
+enum { CLIENT_JSON_CAP = 8192 + IDENTITY_EXTENSIONS_JSON_CAP }; // bytes
 
 void peer_note_expiry(struct peer *peer)
 {
@@ -46,8 +46,8 @@ static struct account *open_account(const struct peer *peer, const struct snapsh
 }
 
 // client_json makes the audit's object of the client. `data` NULL without memory.
-static struct slice client_json(const struct peer *peer, const struct client *found,
-                                const char *name)
+static struct slice client_json(const struct peer *peer, const struct snapshot *snapshot,
+                                const struct client *found, const char *name)
 {
     const bool is_named_from_certificate = found != NULL && found->name_template != NULL;
     const struct audit_client client = {
@@ -57,6 +57,7 @@ static struct slice client_json(const struct peer *peer, const struct client *fo
         .entry = is_named_from_certificate ? found->name : NULL,
         .trust = peer->identity == NULL ? NULL : peer->identity->trust_name,
         .identity = peer->identity,
+        .extensions = snapshot->policy->extensions,
     };
     char data[CLIENT_JSON_CAP];
     struct text text;
@@ -76,7 +77,7 @@ bool peer_identify(struct peer *peer, const struct snapshot *snapshot)
     const struct client *found = policy_find_client(snapshot->policy, peer->identity, NULL);
     struct account_name name;
     enum reason refusal = account_name_decide(snapshot->policy, found, peer->identity, &name);
-    const struct slice json = client_json(peer, found, name.text);
+    const struct slice json = client_json(peer, snapshot, found, name.text);
     struct account *account = open_account(peer, snapshot, found, name.text, &refusal);
     if (json.data == NULL || account == NULL) {
         ledger_close_account(context->ledger, account, context->now_ms);

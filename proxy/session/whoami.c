@@ -29,6 +29,7 @@ static void add_certificate(const struct peer *peer, struct text *out)
     json_add_string(out, "trust", peer->identity->trust_name);
     json_begin_object(out, "certificate");
     identity_append_json(peer->identity, out);
+    identity_append_extensions(peer->identity, peer->snapshot->policy->extensions, out);
     json_end_object(out);
     json_add_number(out, "expires_in_s", peer->not_after_s - now_s);
     json_add_number(out, "days_left", date_days_left(now_s, peer->not_after_s));

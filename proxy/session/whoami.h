@@ -5,7 +5,7 @@
 #include "proxy/session/peer.h"
 #include "proxy/session/request.h"
 
-enum { WHOAMI_CAP = 16 * 1024 }; // bytes, enough for every page
+enum { WHOAMI_CAP = 24 * 1024 }; // bytes, enough for every page
 
 // whoami_is_for tells whether a target is the proxy's own name, or below it.
 bool whoami_is_for(const struct target *target);

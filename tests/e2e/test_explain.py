@@ -145,6 +145,8 @@ def test_a_name_without_addresses_is_an_error_of_dns(explain):
         ("cn:a, b", {"cn": "a, b"}),
         ("ou:a, b", {"ou": "a, b"}),
         ("o:Example", {"o": "Example"}),
+        ("extension:1.3.6.1.4.1.99999.1=team/x", {"extension": {"oid": "1.3.6.1.4.1.99999.1", "text": "team/*"}}),
+        ("extension:1.3.6.1.4.1.99999.1=#020107", {"extension": {"oid": "1.3.6.1.4.1.99999.1", "der": "020107"}}),
         ("subject:CN=a,O=b", {"subject": "CN=a,O=b"}),
         ("issuer:CN=ca", {"issuer": "CN=ca"}),
         ("serial:f01", {"serial": "0F:01"}),

@@ -32,6 +32,20 @@ SUBJECT = x509.Name(
     ]
 )
 
+OID = "1.3.6.1.4.1.99999.1"
+
+
+def units(organization, *names):
+    """A subject of an organization with these units."""
+    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)]
+    attributes += [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, name) for name in names]
+    return x509.Name(attributes)
+
+
+def extension(value):
+    return (OID, value, False)
+
+
 # match entry -> the options of a leaf that fits, and those of leaves that do not.
 KEYS = {
     "uri": (
@@ -99,6 +113,72 @@ KEYS = {
             dict(subject=x509.Name(list(SUBJECT)[::-1])),
             dict(subject=common_names(r"eu-1,O=Example\, Inc.,C=DE")),
         ],
+    ),
+    "ou": (
+        {"ou": "search"},
+        dict(subject=units("Example", "build", "search")),
+        [
+            dict(subject=units("Example", "Search")),
+            dict(subject=units("search", "build")),
+            dict(subject=common_names("search")),
+            dict(subject=common_names("OU=search")),
+            dict(dns=("search",)),
+        ],
+    ),
+    "o": (
+        {"o": "Example", "ou": "search"},
+        dict(subject=units("Example", "search")),
+        [
+            dict(subject=units("Example", "build")),
+            dict(subject=units("example", "search")),
+            dict(subject=x509.Name(list(units("Example", "search")) + list(units("Other")))),
+        ],
+    ),
+    "text of an extension": (
+        {"extension": {"oid": OID, "text": "team/*"}},
+        dict(extensions=(extension(b"\x0c\x06team/x"),)),
+        [
+            dict(extensions=(extension(b"\x0c\x05team/"),)),
+            dict(extensions=(extension(b"\x0c\x06Team/x"),)),
+            dict(extensions=(extension(b"\x0c\x06team/*"),)),
+            dict(extensions=(extension(b"\x0c\x06team/x\x05\x00"),)),
+            dict(extensions=(extension(b"team/x"),)),
+            dict(extensions=((OID + ".1", b"\x0c\x06team/x", False),)),
+            dict(uri=("team:team/x",), subject=common_names("team/x")),
+            dict(),
+        ],
+    ),
+    "one of the texts of an extension": (
+        {"extension": {"oid": OID, "text": "b"}},
+        dict(extensions=(extension(b"\x30\x06\x0c\x01a\x16\x01b"),)),
+        [
+            dict(extensions=(extension(b"\x30\x06\x0c\x01a\x16\x01c"),)),
+            dict(extensions=(extension(b"\x30\x06\x02\x01a\x16\x01b"),)),
+        ],
+    ),
+    "bytes of an extension": (
+        {"extension": {"oid": OID, "der": "02:01:07"}},
+        dict(extensions=(extension(b"\x02\x01\x07"),)),
+        [
+            dict(extensions=(extension(b"\x02\x01\x08"),)),
+            dict(extensions=(extension(b"\x02\x01\x07\x00"),)),
+            dict(),
+        ],
+    ),
+    "an extension that equals the URI": (
+        {"extension": {"oid": OID, "equals": "{uri.path[1]}"}},
+        dict(uri=(SCRAPER,), extensions=(extension(b"\x04\x04eu-1"),)),
+        [
+            dict(uri=(SCRAPER,), extensions=(extension(b"\x04\x04eu-2"),)),
+            dict(uri=(SCRAPER,)),
+            dict(extensions=(extension(b"\x04\x04eu-1"),)),
+            dict(uri=(SCRAPER, "https://a.example/eu-1"), extensions=(extension(b"\x04\x04eu-1"),)),
+        ],
+    ),
+    "a critical extension that is named": (
+        {"extension": {"oid": OID, "text": "team/x"}},
+        dict(extensions=((OID, b"\x0c\x06team/x", True),)),
+        [dict(extensions=((OID, b"\x0c\x06team/y", True),))],
     ),
     "issuer": ({"issuer": "CN=Clients CA"}, dict(), []),
     "serial": (
@@ -284,3 +364,49 @@ def test_more_names_than_are_looked_at_are_refused_and_not_half_read(start, pki)
     assert proxy.dial(leaf).refusal()
     record = proxy.audit.wait("handshake_refused", reason="bad_certificate")
     assert "more than 1,024 names" in record["detail"]
+
+
+# -- extensions -----------------------------------------------------------------------------------
+
+
+def naming(**wanted):
+    return client(name="chosen", match=[{"extension": {"oid": OID, **wanted}}])
+
+
+def test_a_critical_extension_that_nobody_names_refuses_the_certificate(start, pki):
+    critical = (OID, b"\x0c\x01a", True)
+    leaf = pki.ca.leaf("critical", extensions=(critical,))
+    other = pki.ca.leaf("critical-two", extensions=(critical, (OID + ".2", b"\x05\x00", True)))
+    proxy = start()
+    assert proxy.dial(leaf).refusal() == "SSLV3_ALERT_BAD_CERTIFICATE"
+    proxy.reload(naming(text="a"))
+    assert identified_as(proxy, leaf) == "chosen"
+    assert proxy.dial(other).refusal() == "SSLV3_ALERT_BAD_CERTIFICATE"
+
+
+def test_a_reload_that_no_longer_names_an_extension_ends_what_it_let_in(start, pki):
+    leaf = pki.ca.leaf("critical-then", extensions=((OID, b"\x0c\x01a", True),))
+    proxy = start(naming(text="a"))
+    held = proxy.connect(leaf)
+    assert held.ask(TARGET).status == 403
+    proxy.reload(client(name="all", match=[{"any": True}]))
+    answer = held.ask(TARGET)
+    assert answer is None or answer.status == 403 and "all" not in (answer.reason or "")
+    assert proxy.dial(leaf).refusal() == "SSLV3_ALERT_BAD_CERTIFICATE"
+
+
+def test_a_reload_judges_live_connections_by_extensions_that_are_named_since(start, pki):
+    leaf = pki.ca.leaf("named-since", extensions=(extension(b"\x0c\x06team/x"),))
+    proxy = start(client(name="all", match=[{"any": True}]))
+    held = proxy.connect(leaf)
+    first = held.ask(TARGET)
+    assert first.reason == f"Denied: no_rule for all (id {first.id})"
+    assert "extensions" not in proxy.decision(first.id)["client"]
+    proxy.reload(naming(text="team/*"), client(name="all", match=[{"any": True}]))
+    then = held.ask(TARGET)
+    assert then.reason == f"Denied: no_rule for chosen (id {then.id})"
+    assert proxy.decision(then.id)["client"]["extensions"] == [
+        {"oid": OID, "der": "0c067465616d2f78", "text": "team/x"}
+    ]
+    other = proxy.ask(TARGET, pki.ca.leaf("without-it"))
+    assert proxy.decision(other.id)["client"]["extensions"] == [{"oid": OID}]

@@ -179,6 +179,28 @@ def test_a_ticket_from_before_a_revocation_opens_nothing(start, pki, version):
 
 
 @VERSIONS
+def test_a_ticket_from_before_its_critical_extension_lost_its_meaning_opens_nothing(start, pki, version):
+    oid = "1.3.6.1.4.1.99999.1"
+    leaf = pki.ca.leaf(f"critical-{version}", extensions=((oid, b"\x0c\x01a", True),))
+    proxy = start(client(match=[{"extension": {"oid": oid, "text": "a"}}]))
+    session = take(proxy, version, leaf)
+    assert_resumes(proxy, version, session, identity=leaf)
+    proxy.reload(client())
+    assert_refused(proxy, version, session, "bad_certificate", identity=leaf)
+
+
+@VERSIONS
+def test_a_resumed_client_is_matched_by_its_extension(start, pki, version):
+    oid = "1.3.6.1.4.1.99999.1"
+    leaf = pki.ca.leaf(f"extended-{version}", extensions=((oid, b"\x0c\x01a", False),))
+    proxy = start()
+    session = take(proxy, version, leaf)
+    named = client(name="named", match=[{"extension": {"oid": oid, "text": "a"}}])
+    proxy.reload(named, client())
+    assert assert_resumes(proxy, version, session, identity=leaf)["client"]["name"] == "named"
+
+
+@VERSIONS
 def test_a_ticket_from_before_its_certificate_was_denied_opens_nothing(start, pki, version):
     leaf = pki.ca.leaf(f"denied-{version}")
     proxy = start()

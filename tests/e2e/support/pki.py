@@ -206,11 +206,13 @@ class Authority:
         sends=(),
         tampered=False,
         serial=None,
+        extensions=(),
     ):
         """A leaf called `name` (also its common name unless `subject` says otherwise).
 
         `begins` and `ends` are days from now; `sends` are the authorities sent along; `signs` is
-        the digitalSignature bit; `tampered` spoils the signature.
+        the digitalSignature bit; `tampered` spoils the signature; `extensions` are further ones, of
+        each the OID, the DER value and whether it is critical.
         """
         private = KEYS[key]()
         begins = -0.01 if begins is None else begins
@@ -231,6 +233,9 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), False)
         if usages:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        for oid, value, critical in extensions:
+            extension = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
+            builder = builder.add_extension(extension, critical)
         certificate = builder.sign(self.key, digest())
         return self._write(name, certificate, private, sends, tampered)
 

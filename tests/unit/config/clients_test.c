@@ -71,6 +71,9 @@ static void reads_every_key_of_a_match(void **state)
         "      - {serial: 0, trust: staff}\n"
         "      - {serial: f01, trust: staff}\n"
         "      - {ou: Search Team, o: Example, trust: staff}\n"
+        "      - {extension: {oid: 1.3.6.1.4.1.99999.1, text: 'team/*'}, trust: staff}\n"
+        "      - {extension: {oid: 1.3.6.1.4.1.99999.1, der: '0C:01:61'}, trust: staff}\n"
+        "      - {extension: {oid: 1.2.840.1, equals: '{cn}'}, trust: staff}\n"
         "    allow: [{hosts: [x]}]\n",
         two_profiles, 2);
     assert_no_errors(&fixture.diagnostics);
@@ -78,7 +81,7 @@ static void reads_every_key_of_a_match(void **state)
     assert_int_equal(fixture.policy->client_count, 1);
     const struct client *client = &fixture.policy->clients[0];
     assert_string_equal(client->name, "a");
-    assert_int_equal(client->match_count, 12);
+    assert_int_equal(client->match_count, 15);
     const struct match_entry *entries = client->matches;
     assert_string_equal(entries[0].uri, "spiffe://example.org/x/*");
     assert_string_equal(entries[0].trust, "partners");
@@ -100,6 +103,13 @@ static void reads_every_key_of_a_match(void **state)
     assert_true(slice_equal(entries[10].serial, SLICE_LITERAL("\x0F\x01")));
     assert_string_equal(entries[11].ou, "Search Team");
     assert_string_equal(entries[11].o, "Example");
+    assert_true(slice_equal(entries[12].extension->value, SLICE_LITERAL("team/*")));
+    assert_int_equal(entries[12].extension->kind, EXTENSION_TEXT);
+    assert_true(slice_equal(entries[13].extension->value, SLICE_LITERAL("\x0C\x01\x61")));
+    assert_int_equal(entries[14].extension->equals.part_count, 1);
+    assert_true(slice_equal(fixture.policy->extensions,
+                            SLICE_LITERAL("\x09\x2B\x06\x01\x04\x01\x86\x8D\x1F\x01"
+                                          "\x04\x2A\x86\x48\x01")));
     assert_null(entries[0].serial.data);
     fixture_deinit(&fixture);
 }
@@ -249,6 +259,24 @@ static void refuses_matches_that_mean_nothing_or_too_much(void **state)
         {"{anonymous: true, cn: a}", 3, 11, "must be alone"},
         {"{anonymous: true, trust: staff}", 3, 11, "must be alone"},
         {"{anonymous: false}", 3, 23, "only `true`"},
+        {"{extension: {text: a}}", 3, 23, "`oid`"},
+        {"{extension: {oid: 1.2.3.4}}", 3, 23, "exactly one of"},
+        {"{extension: {oid: 1.2.3.4, text: a, der: '05'}}", 3, 23, "exactly one of"},
+        {"{extension: {oid: 1.2.3.4, text: ''}}", 3, 44, "empty"},
+        {"{extension: {oid: 1.2.3.4, text: 'a*'}}", 3, 44, "only at the end"},
+        {"{extension: {oid: 1.2.3.4, text: '/*'}}", 3, 44, "only at the end"},
+        {"{extension: {oid: 1.2.3.4, text: 'a/*/b'}}", 3, 44, "only at the end"},
+        {"{extension: {oid: 1.2.3.4, text: 'spiffe://*'}}", 3, 44, "only at the end"},
+        {"{extension: {oid: 1.2.3.4, der: '0'}}", 3, 43, "pairs of hexadecimal"},
+        {"{extension: {oid: 1.2.3.4, der: xx}}", 3, 43, "pairs of hexadecimal"},
+        {"{extension: {oid: 1.2.3.4, equals: fixed}}", 3, 46, "a part of the same certificate"},
+        {"{extension: {oid: 1.2.3.4, equals: '{ou}'}}", 3, 46, "is one of"},
+        {"{extension: {oid: 1.2.3.4, equals: '{extension}'}}", 3, 46, "a part of the same"},
+        {"{extension: {oid: subjectAltName, text: a}}", 3, 29, "not an OID"},
+        {"{extension: {oid: 1.2..3, text: a}}", 3, 29, "not an OID"},
+        {"{extension: {oid: 2.5.29.17, text: a}}", 3, 29, "use `uri`"},
+        {"{extension: {oid: 1.3.6.1.5.5.7.1.3, text: a}}", 3, 29, "reads this extension itself"},
+        {"{any: true, extension: {oid: 1.2.3.4, text: a}}", 3, 11, "must be alone"},
         {"{cn: }", 3, 16, "empty"},
         {"{ou: ''}", 3, 16, "empty"},
         {"{o: [a]}", 3, 15, "expected a value"},

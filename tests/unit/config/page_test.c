@@ -45,6 +45,7 @@ static const struct place places[] = {
     {.section = &client_section, .heading = "## `clients`"},
     {.section = &egress_section, .heading = "## `clients`", .row = "egress"},
     // `anonymous: true` has a paragraph of its own.
+    {.section = &extension_section, .heading = "#### Extensions"},
     {.section = &match_section, .heading = "### `match`", .elsewhere = {"anonymous"}},
     {.section = &rule_section, .heading = "### Rules"},
     {.section = &resolver_section, .heading = "## `resolver`"},
