@@ -599,9 +599,10 @@ static enum exchange_step step_tunnel(struct exchange *exchange)
     struct tunnel *tunnel = &exchange->route.tunnel;
     const enum duplex_status status = tunnel_step(tunnel, exchange->peer->context->now_ms);
     const struct inner_verdict *verdict = tunnel_verdict(tunnel);
-    if (verdict != NULL)
+    const bool goes_on = status == DUPLEX_WAITS || status == DUPLEX_MORE;
+    if (goes_on && verdict != NULL)
         return judge_inner(exchange, verdict);
-    if (status == DUPLEX_WAITS || status == DUPLEX_MORE)
+    if (goes_on)
         return status == DUPLEX_WAITS ? EXCHANGE_STEP_WAIT : EXCHANGE_STEP_MORE;
     const bool is_orderly = status == DUPLEX_FINISHED || status == DUPLEX_LEFT;
     finish(exchange, is_orderly ? EXCHANGE_CLOSE : EXCHANGE_RESET, tunnel->reason);

@@ -593,3 +593,17 @@ def test_an_address_needs_a_name_that_is_allowed_and_leads_to_it(start, dns, can
     else:
         send(tunnel, data)
         assert_ends(proxy, tunnel, capture, reason)
+
+
+def test_a_client_that_resets_while_its_name_is_looked_up_has_gone_at_once(start, dns, canary):
+    released = dns.hold("slow.example", "127.0.0.1")
+    address = {"addresses": ["127.0.0.1/32"], "ports": [canary.port], "inner": REQUIRE}
+    proxy = start(client(reach("slow.example", canary.port), address))
+    tunnel = proxy.tunnel(f"127.0.0.1:{canary.port}")
+    capture = canary.take()
+    tunnel.send(hello("slow.example"))
+    dns.wait_asked("slow.example")
+    tunnel.reset()
+    proxy.assert_closed(tunnel.id, "client_reset")
+    assert capture.ended.wait(PATIENCE) and capture.got == b""
+    released.set()
