@@ -10,6 +10,8 @@ enum {
     RECORD_DATA = 23,
     RECORD_HEADER = 5,
     MESSAGE_CLIENT_HELLO = 1,
+    FINISHED_MIN = 32,     // bytes: no cipher suite makes a shorter Finished in TLS 1.2
+    HELLO_LEN_TOP_MAX = 3, // first byte of a length: no server takes a hello of 256 KiB
 };
 
 enum guess {
@@ -162,6 +164,23 @@ enum record_meaning {
     RECORD_IS_CUT,       // more is to come
 };
 
+// judge_handshake tells what a whole header of a handshake record, and what has come of its body, mean after a first hello.
+// A client that resumes a session of TLS 1.2 sends its Finished next, encrypted, which can begin with any bytes: with zeros
+// in Go. They are no hello if it were longer than a server takes. Some servers skip a HelloRequest.
+static enum record_meaning judge_handshake(size_t body_len, struct slice body)
+{
+    const bool may_be_finished = body_len >= FINISHED_MIN;
+    if (body_len == 0)
+        return RECORD_IS_HELLO;
+    if (body.len < (may_be_finished ? 2 : 1))
+        return RECORD_IS_CUT;
+    if (may_be_finished)
+        return body.data[0] == MESSAGE_CLIENT_HELLO && body.data[1] <= HELLO_LEN_TOP_MAX
+                   ? RECORD_IS_HELLO
+                   : RECORD_OPENS;
+    return body.data[0] > MESSAGE_CLIENT_HELLO ? RECORD_OPENS : RECORD_IS_HELLO;
+}
+
 // judge_record tells what the record at the beginning of `bytes`, which are not empty, means after a first hello. Some
 // servers skip alerts, ChangeCipherSpecs, and records of a type that they do not know.
 static enum record_meaning judge_record(const struct gate *gate, struct slice bytes)
@@ -173,11 +192,8 @@ static enum record_meaning judge_record(const struct gate *gate, struct slice by
         return RECORD_IS_CUT;
     if (type != RECORD_HANDSHAKE)
         return RECORD_SAYS_NOTHING;
-    if ((bytes.data[3] | bytes.data[4]) == 0)
-        return RECORD_IS_HELLO;
-    if (bytes.len == RECORD_HEADER)
-        return RECORD_IS_CUT;
-    return bytes.data[RECORD_HEADER] > MESSAGE_CLIENT_HELLO ? RECORD_OPENS : RECORD_IS_HELLO;
+    return judge_handshake((size_t)bytes.data[3] << 8 | bytes.data[4],
+                           slice_from(bytes, RECORD_HEADER));
 }
 
 static enum gate_step look_after(struct gate *gate, struct slice bytes, bool has_end,

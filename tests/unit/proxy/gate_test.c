@@ -217,6 +217,42 @@ static void the_gate_opens_once_the_handshake_goes_on(void **state)
     }
 }
 
+// Where a session of TLS 1.2 is resumed, the client's Finished follows the hello, encrypted. Go and BoringSSL begin it with
+// a number, which is 0; OpenSSL with random bytes.
+static void the_finished_of_a_resumed_session_opens_the_gate(void **state)
+{
+    (void)state;
+    for (unsigned first = 0; first < 256; first++) {
+        uint8_t body[40] = {(uint8_t)first, first == 1 ? 4 : 0};
+        struct gate gate = strict();
+        enum gate_step step = GATE_HOLDS;
+        begin();
+        hello_named(&sent, "good.example", 16384);
+        put_record(20, "\1", 1);
+        const size_t begin_len = sent.len;
+        put_record(22, body, sizeof body);
+        for (size_t len = begin_len + 1; len <= sent.len && step == GATE_HOLDS; len++)
+            step = look(&gate, 0, len, false);
+        assert_int_equal(GATE_PASSES, step);
+        assert_int_equal(GATE_OPEN, gate.state);
+    }
+}
+
+static void a_second_hello_of_any_length_that_a_server_takes_is_no_finished(void **state)
+{
+    (void)state;
+    for (size_t len = 4; len < 100; len++) {
+        for (unsigned top = 0; top < 4; top++) {
+            const uint8_t body[100] = {1, (uint8_t)top, 0xFF, 0xFF};
+            struct gate gate = strict();
+            begin();
+            hello_named(&sent, "good.example", 16384);
+            put_record(22, body, len);
+            assert_int_equal(GATE_JUDGES, look_at_all(&gate));
+        }
+    }
+}
+
 static void an_empty_handshake_record_is_no_way_around(void **state)
 {
     (void)state;
@@ -403,6 +439,8 @@ int main(void)
         cmocka_unit_test(a_second_hello_in_the_same_piece_is_judged_too),
         cmocka_unit_test(early_data_before_the_second_hello_hides_nothing),
         cmocka_unit_test(the_gate_opens_once_the_handshake_goes_on),
+        cmocka_unit_test(the_finished_of_a_resumed_session_opens_the_gate),
+        cmocka_unit_test(a_second_hello_of_any_length_that_a_server_takes_is_no_finished),
         cmocka_unit_test(an_empty_handshake_record_is_no_way_around),
         cmocka_unit_test(a_request_in_the_clear_is_held_to_its_host),
         cmocka_unit_test(the_begin_of_a_request_and_an_end_is_judged),
