@@ -74,7 +74,7 @@ static uint64_t key_of_extension(struct slice oid, enum extension_match_kind kin
 
 static uint64_t key_of_wanted_extension(const struct extension_match *wanted)
 {
-    if (wanted->kind == EXTENSION_EQUALS ||
+    if (wanted->kind == EXTENSION_EQUALS || wanted->kind == EXTENSION_JSON ||
         (wanted->kind == EXTENSION_TEXT && match_is_text_pattern(wanted->value)))
         return key_of(KEY_EXTENSION_OID, wanted->oid);
     return key_of_extension(wanted->oid, wanted->kind, wanted->value);

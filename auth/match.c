@@ -2,6 +2,8 @@
 // docs/CONFIG.md). What an entry does not ask for is not read.
 #include "auth/match.h"
 
+#include "auth/flat_json.h"
+
 // Where the authority of a URI starts (RFC 3986 3): after `scheme://`; `uri.len` without one.
 static size_t authority_start(struct slice uri)
 {
@@ -262,6 +264,30 @@ static bool equals_template(const struct extension_match *wanted, const struct i
            slice_equal(extension_only_text(value), text_slice(&expected));
 }
 
+static bool member_fits(const struct extension_member *wanted, const struct identity *identity,
+                        struct slice json)
+{
+    char data[EXTENSION_VALUE_MAX];
+    struct text expected;
+    struct slice found = {0};
+    text_init(&expected, data, sizeof data);
+    if (!flat_json_find(json, wanted->name, &found) || found.len == 0)
+        return false;
+    return wanted->is_any || (name_template_format(&wanted->equals, identity, (struct slice){0},
+                                                   &expected) == NAME_OK &&
+                              slice_equal(found, text_slice(&expected)));
+}
+
+static bool members_fit(const struct extension_match *wanted, const struct identity *identity,
+                        struct slice json)
+{
+    for (size_t i = 0; i < wanted->member_count; i++) {
+        if (!member_fits(&wanted->members[i], identity, json))
+            return false;
+    }
+    return wanted->member_count > 0;
+}
+
 static bool extension_fits(const struct extension_match *wanted, const struct identity *identity)
 {
     const struct extension *found = identity_find_extension(identity, wanted->oid);
@@ -274,6 +300,8 @@ static bool extension_fits(const struct extension_match *wanted, const struct id
         return slice_equal(wanted->value, found->value);
     case EXTENSION_EQUALS:
         return equals_template(wanted, identity, found->value);
+    case EXTENSION_JSON:
+        return members_fit(wanted, identity, found->value);
     }
     return false;
 }

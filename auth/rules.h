@@ -58,16 +58,25 @@ struct rule {
     const struct inner *inner; // of an allow; NULL: the client's
 };
 
-enum extension_match_kind { EXTENSION_TEXT, EXTENSION_DER, EXTENSION_EQUALS };
+enum extension_match_kind { EXTENSION_TEXT, EXTENSION_DER, EXTENSION_EQUALS, EXTENSION_JSON };
+
+// extension_member is what EXTENSION_JSON asks of one member of a flat object (flat_json.h).
+struct extension_member {
+    struct slice name;
+    bool is_any;                 // any text but the empty one; otherwise:
+    struct name_template equals; // what it must be
+};
 
 // extension_match is what an entry asks of an extension.
 struct extension_match {
     struct slice oid; // DER contents
     enum extension_match_kind kind;
     struct slice
-        value; // the text, byte-exact or with a final `/*`; the bytes; or the text of `equals`
-    struct name_template equals; // of EXTENSION_EQUALS
-    struct slice key;            // length of the oid, oid, kind, value: equal only where all is
+        value; // the text, byte-exact or with a final `/*`; the bytes; or the text of `equals` or `json`
+    struct name_template equals;            // of EXTENSION_EQUALS
+    const struct extension_member *members; // of EXTENSION_JSON; arena
+    size_t member_count;
+    struct slice key; // length of the oid, oid, kind, value: equal only where all is
 };
 
 // match_entry is one entry of `match`; every part that is set must fit. With nothing set it fits

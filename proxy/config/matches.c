@@ -2,12 +2,15 @@
 #include "proxy/config/matches.h"
 
 #include "auth/base/hex.h"
+#include "auth/base/text.h"
+#include "auth/flat_json.h"
 #include "auth/match.h"
 #include "proxy/config/lists.h"
 
 enum {
     EXTENSION_TEXT_MAX = 1024, // bytes of an extension's `text` or `equals`
     EXTENSION_DER_MAX = 1024,  // bytes of an extension's `der`
+    MEMBER_MAX = 256,          // bytes of a name or text in `json`
     ATTRIBUTE_MAX = 256,       // bytes of a CN, OU or O; X.520 says 64 characters
     EMAIL_MAX = 320,           // bytes; RFC 5321 4.5.3.1
     URI_MAX = 2048,            // bytes; SPIFFE's limit
@@ -195,10 +198,9 @@ static void flag_read(struct reader *reader, const struct node *node, const char
 }
 
 static const struct key extension_keys[] = {
-    KEY_KNOWN("oid", KEY_REQUIRED),
-    KEY_KNOWN("text", KEY_OPTIONAL),
-    KEY_KNOWN("der", KEY_OPTIONAL),
-    KEY_KNOWN("equals", KEY_OPTIONAL),
+    KEY_KNOWN("oid", KEY_REQUIRED),  KEY_KNOWN("text", KEY_OPTIONAL),
+    KEY_KNOWN("der", KEY_OPTIONAL),  KEY_KNOWN("equals", KEY_OPTIONAL),
+    KEY_KNOWN("json", KEY_OPTIONAL),
 };
 
 const struct section extension_section = SECTION("`extension`", extension_keys);
@@ -274,6 +276,59 @@ static bool equals_read(struct reader *reader, const struct node *node, struct e
     return true;
 }
 
+// member_read reads one `NAME: TEXT` of `json`.
+static bool member_read(struct reader *reader, const struct node *node,
+                        struct extension_member *out)
+{
+    struct slice name = {0};
+    struct slice text = {0};
+    struct errinfo info = {0};
+    if (!reader_text(reader, node->key, "a member of `json`", MEMBER_MAX, &name) ||
+        !reader_text(reader, node, "a member of `json`", MEMBER_MAX, &text))
+        return false;
+    out->name = slice_of(reader_copy(reader, name), name.len);
+    out->is_any = slice_equal(text, SLICE_LITERAL("*"));
+    const char *copy = reader_copy(reader, text);
+    if (out->name.data == NULL || copy == NULL || out->is_any)
+        return out->name.data != NULL && copy != NULL;
+    if (name_template_parse(slice_of(copy, text.len), NAME_ALPHABET_VISIBLE, &out->equals, &info) !=
+        ERR_OK)
+        return reader_refuse(reader, node, "a member of `json`", info.text, "");
+    if (name_template_has(&out->equals, NAME_PART_EXTENSION))
+        return reader_refuse(reader, node, "a member of `json`",
+                             "expected text, \"*\", or a part of the same certificate: "
+                             "{uri.path[N]}, {dns[0]} or {cn}",
+                             "");
+    return true;
+}
+
+// json_read reads the members, and keeps their texts, each after its length, as what two entries are compared by.
+static bool json_read(struct reader *reader, const struct node *node, struct extension_match *out)
+{
+    out->kind = EXTENSION_JSON;
+    if (node->kind != NODE_MAP || node->child == NULL || node->child_count > FLAT_JSON_MAX_MEMBERS)
+        return reader_refuse(reader, node, "`json`", "expected a map of 1 to 16 members",
+                             "write json: {Name: \"{uri.path[1]}\", Id: \"*\"}");
+    struct extension_member *members = reader_alloc(reader, node->child_count, sizeof *members);
+    char *all = reader_alloc(reader, (size_t)node->child_count * 2 * (MEMBER_MAX + 4) + 1, 1);
+    struct text text;
+    if (members == NULL || all == NULL)
+        return false;
+    text_init(&text, all, (size_t)node->child_count * 2 * (MEMBER_MAX + 4) + 1);
+    for (const struct node *entry = node->child; entry != NULL; entry = entry->next) {
+        if (!member_read(reader, entry, &members[out->member_count++]))
+            return false;
+        text_append_format(&text, "%03zu:", entry->key->text.len);
+        text_append(&text, entry->key->text);
+        text_append_format(&text, "%03zu:", entry->text.len);
+        text_append(&text, entry->text);
+    }
+    ASSERT(!text.is_cut);
+    out->members = members;
+    out->value = text_slice(&text);
+    return true;
+}
+
 // set_key makes what two entries are compared by.
 static bool set_key(struct reader *reader, struct extension_match *match)
 {
@@ -300,17 +355,19 @@ static void extension_read(struct reader *reader, const struct node *node, const
     const struct node *text = node_get(node, "text");
     const struct node *der = node_get(node, "der");
     const struct node *equals = node_get(node, "equals");
-    if ((text != NULL) + (der != NULL) + (equals != NULL) != 1) {
+    const struct node *json = node_get(node, "json");
+    if ((text != NULL) + (der != NULL) + (equals != NULL) + (json != NULL) != 1) {
         reader_error(reader, node,
-                     "`extension` needs exactly one of `text`, `der` and `equals`"
+                     "`extension` needs exactly one of `text`, `der`, `equals` and `json`"
                      "\nwrite {oid: \"1.3.6.1.4.1.99999.1\", text: \"team/*\"}");
         return;
     }
     if (match == NULL || !oid_read(reader, node_get(node, "oid"), &match->oid))
         return;
-    const bool is_read = text != NULL  ? text_read(reader, text, match)
-                         : der != NULL ? der_read(reader, der, match)
-                                       : equals_read(reader, equals, match);
+    const bool is_read = text != NULL     ? text_read(reader, text, match)
+                         : der != NULL    ? der_read(reader, der, match)
+                         : equals != NULL ? equals_read(reader, equals, match)
+                                          : json_read(reader, json, match);
     if (is_read && set_key(reader, match))
         *out = match;
 }

@@ -1,5 +1,6 @@
 """agent-substrate's egress contract, met by the configuration of docs/SUBSTRATE.md as it stands there."""
 
+import json
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from support.wire import Ending
 [PAGE] = re.findall(r"^```yaml\n(.*?)^```", PAGES["docs/SUBSTRATE.md"].read_text(encoding="utf-8"), re.M | re.S)
 HOUR = 1 / 24
 WRITTEN = "127.0.0.3"  # the address that an actor dials
+ACTOR_IDENTITY = "1.3.6.1.4.1.11129.2.12.2"
 GOOD = "127.0.0.2"  # where api.example.com leads
 
 
@@ -24,6 +26,12 @@ def write_bundle(path, leaf):
     new.write_bytes(open(leaf.key, "rb").read() + open(leaf.chain, "rb").read())
     new.chmod(0o400)
     os.rename(new, path)
+
+
+def identity(**changes):
+    """The value of an ActorIdentity extension, as substrate writes it: JSON, without DER round it."""
+    said = {"Atespace": "demo", "ActorName": "crawler", "ActorUid": "0f0e", "Purpose": "atunnel", **changes}
+    return json.dumps(said, separators=(",", ":"))
 
 
 class Gateway:
@@ -62,9 +70,12 @@ class Gateway:
         self.proxy.send_signal(signal.SIGHUP)
         self.proxy.stderr.wait("reloaded: .* generation 1$")
 
-    def actor(self, name="crawler", atespace="demo", domain="substrate-actor.local", ends=HOUR, by=None):
+    def actor(self, name="crawler", atespace="demo", domain="substrate-actor.local", ends=HOUR, by=None, said=None):
+        """`said`: the values of its ActorIdentity extensions; None: one that agrees with the URI."""
         uri = f"spiffe://{domain}/atespace/{atespace}/actor/{name}"
-        return (by or self.actors).leaf(name, uri=(uri,), ends=ends)
+        said = [identity(Atespace=atespace, ActorName=name)] if said is None else said
+        extensions = tuple((ACTOR_IDENTITY, one.encode(), False) for one in said)
+        return (by or self.actors).leaf(name, uri=(uri,), ends=ends, extensions=extensions)
 
     def ask(self, identity):
         return self.proxy.ask(self.asked, identity)
@@ -105,6 +116,24 @@ def test_what_names_no_allowed_host_goes_nowhere(gateway, said, reason):
     assert tunnel.read_to_end()[1] is Ending.RESET
     gateway.proxy.assert_closed(tunnel.id, reason)
     assert gateway.bait.accepted == 0 and gateway.good.accepted == 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [],
+        [identity(ActorName="other")],
+        [identity(Atespace="prod")],
+        [identity(Purpose="actor")],
+        [identity(ActorUid="")],
+        ['{"Atespace":"demo","ActorName":"crawler","Purpose":"atunnel"}'],
+        [identity()[:-1] + ',"Purpose":"atunnel"}'],
+        ["\x0c\x05hello"],
+    ],
+    ids=["none", "name", "atespace", "purpose", "empty UID", "no UID", "a member twice", "no JSON"],
+)
+def test_an_extension_that_does_not_agree_gets_no_200(gateway, said):
+    gateway.proxy.assert_refused(gateway.ask(gateway.actor(said=said)), 403, "no_client")
 
 
 def test_an_actor_of_another_atespace_gets_no_200(gateway):

@@ -163,6 +163,65 @@ static bool fits(enum extension_match_kind kind, const char *value,
     return out;
 }
 
+// member_fits judges a JSON extension by one member, and by another that may be anything.
+static bool member_fits(const char *template, const char *json)
+{
+    struct identity *identity = NULL;
+    struct errinfo info;
+    const struct claimed_san uri = {SAN_URI, BYTES("spiffe://example.org/ns/x/sa/team")};
+    const struct extension extension = {OID_A, slice_of_string(json)};
+    const struct claim claim = {.trust_name = "staff",
+                                .subject = BYTES("CN=team"),
+                                .sans = &uri,
+                                .san_count = 1,
+                                .extensions = &extension,
+                                .extension_count = 1};
+    struct extension_member members[] = {{.name = BYTES("Name")},
+                                         {.name = BYTES("Uid"), .is_any = true}};
+    const struct extension_match wanted = {.oid = OID_A,
+                                           .kind = EXTENSION_JSON,
+                                           .members = members,
+                                           .member_count = 2,
+                                           .key = BYTES("\x01xx")};
+    assert_int_equal(ERR_OK, name_template_parse(slice_of_string(template), NAME_ALPHABET_VISIBLE,
+                                                 &members[0].equals, &info));
+    const struct match_entry entry = {.extension = &wanted};
+    assert_int_equal(ERR_OK, claim_to_identity(&claim, &identity, &info));
+    const bool out = match_entry_fits(&entry, identity);
+    identity_destroy(identity);
+    return out;
+}
+
+static void members_of_json_are_what_is_written(void **state)
+{
+    (void)state;
+    assert_true(member_fits("team", "{\"Name\":\"team\",\"Uid\":\"1\"}"));
+    assert_true(member_fits("{uri.path[3]}", "{\"Name\":\"team\",\"Uid\":\"1\"}"));
+    assert_true(member_fits("{cn}", "{\"Other\":\"\",\"Uid\":\"1\",\"Name\":\"team\"}"));
+    static const char *const bad[] = {
+        "{\"Name\":\"team\"}",
+        "{\"Uid\":\"1\"}",
+        "{\"Name\":\"team\",\"Uid\":\"\"}",
+        "{\"Name\":\"\",\"Uid\":\"1\"}",
+        "{\"Name\":\"Team\",\"Uid\":\"1\"}",
+        "{\"Name\":\"team \",\"Uid\":\"1\"}",
+        "{\"name\":\"team\",\"Uid\":\"1\"}",
+        "{\"Name\":\"team\",\"Name\":\"team\",\"Uid\":\"1\"}",
+        "{\"Name\":\"team\",\"Uid\":\"1\",\"Uid\":\"2\"}",
+        "{\"Name\":\"team\",\"Uid\":1}",
+        "{\"Name\":\"team\",\"Uid\":\"1\"} ,",
+        "[{\"Name\":\"team\",\"Uid\":\"1\"}]",
+        "\x0c\x1f{\"Name\":\"team\",\"Uid\":\"1\"}",
+        "team",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        if (member_fits("{uri.path[3]}", bad[i]))
+            fail_msg("it fits: %s", bad[i]);
+    }
+    assert_false(member_fits("{uri.path[9]}", "{\"Name\":\"team\",\"Uid\":\"1\"}"));
+    assert_false(member_fits("{dns[0]}", "{\"Name\":\"team\",\"Uid\":\"1\"}"));
+}
+
 static bool text_fits(const char *wanted, struct slice value)
 {
     const struct extension extension = {OID_A, value};
@@ -351,6 +410,7 @@ static void the_extensions_of_the_standards_are_not_for_match(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(members_of_json_are_what_is_written),
         cmocka_unit_test(a_value_is_text_or_nothing_at_all),
         cmocka_unit_test(a_list_of_too_many_texts_is_no_text),
         cmocka_unit_test(a_text_is_compared_byte_by_byte_or_by_its_beginning),

@@ -1,0 +1,14 @@
+// flat_json: a JSON object of texts, as some issuers put it into an extension: {"Name":"crawler","Purpose":"tunnel"}.
+//
+// Pure, without memory of its own. Strict, so that no two readers read two things: one object and nothing after it, each
+// member once, each value a text, no escapes (RFC 8259 7), visible ASCII and blanks only. Anything else is no such object,
+// all of it.
+#pragma once
+
+#include "auth/base/slice.h"
+
+enum { FLAT_JSON_MAX_MEMBERS = 16 };
+
+// flat_json_find gives the value of the member `name`, borrowed from `json`. False: `json` is no such object, or has no such
+// member.
+bool flat_json_find(struct slice json, struct slice name, struct slice *out);
