@@ -288,10 +288,89 @@ static void more_than_the_bound_is_too_large_at_once(void **state)
     assert_int_equal(CLIENT_HELLO_TOO_LARGE, read_flight(&flight, &hello));
 }
 
+static void a_protocol_is_kept_only_where_it_is_text(void **state)
+{
+    (void)state;
+    static struct hello extensions;
+    static const struct {
+        const char *body;
+        size_t len;
+        const char *kept;
+    } rows[] = {
+        {"\0\x03\x02h2", 5, "h2"},
+        {"\0\x04\x03~!~", 6, "~!~"},
+        {"\0\x04\x03h 2", 6, ""},
+        {"\0\x04\x03h\x7f"
+         "2",
+         6, ""},
+        {"\0\x04\x03h\xff"
+         "2",
+         6, ""},
+        {"\0\x03\x02\x0A\x1A", 5, ""},
+        {"\0\x03\x02\x3A\x3A", 5, ""},
+        {"\0\x03\x02\x4B\x4B", 5, "KK"},
+    };
+    struct client_hello hello;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        extensions.len = 0;
+        hello_put_extension(&extensions, 16, rows[i].body, rows[i].len);
+        assert_int_equal(CLIENT_HELLO_READ, read_with(&extensions, &hello));
+        assert_string_equal(rows[i].kept, hello.alpn);
+    }
+}
+
+static void an_extension_that_matters_comes_once_whatever_is_between(void **state)
+{
+    (void)state;
+    static struct hello extensions;
+    struct client_hello hello;
+    extensions.len = 0;
+    hello_put_name(&extensions, "a.test");
+    hello_put_extension(&extensions, 42, "", 0);
+    hello_put_name(&extensions, "b.test");
+    assert_int_equal(CLIENT_HELLO_BAD, read_with(&extensions, &hello));
+}
+
+static void a_block_of_extensions_has_its_own_length(void **state)
+{
+    (void)state;
+    static struct hello extensions;
+    static struct hello whole;
+    static struct hello flight;
+    struct client_hello hello;
+    extensions.len = 0;
+    hello_put_name(&extensions, "a.test");
+    for (int change = -1; change <= 1; change++) {
+        hello_message(&whole, &extensions);
+        whole.bytes[whole.len - extensions.len - 1] =
+            (uint8_t)(whole.bytes[whole.len - extensions.len - 1] + change);
+        flight.len = 0;
+        hello_records(&flight, &whole, 16384);
+        assert_int_equal(change == 0 ? CLIENT_HELLO_READ : CLIENT_HELLO_BAD,
+                         read_flight(&flight, &hello));
+    }
+    extensions.len = 0;
+    hello_put(&extensions, "\0\x17\0", 3); // half an extension
+    assert_int_equal(CLIENT_HELLO_BAD, read_with(&extensions, &hello));
+}
+
+static void versions_have_their_names(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"ssl3", "1.0", "1.1", "1.2", "1.3", "unknown"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_string_equal(names[i], client_hello_version_text((uint16_t)(0x0300 + i)));
+    assert_string_equal("unknown", client_hello_version_text(0x02FF));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_name_is_read_and_canonical),
+        cmocka_unit_test(a_protocol_is_kept_only_where_it_is_text),
+        cmocka_unit_test(an_extension_that_matters_comes_once_whatever_is_between),
+        cmocka_unit_test(a_block_of_extensions_has_its_own_length),
+        cmocka_unit_test(versions_have_their_names),
         cmocka_unit_test(records_of_any_size_give_the_same),
         cmocka_unit_test(every_prefix_is_partial_and_says_how_much_is_needed),
         cmocka_unit_test(what_follows_the_flight_changes_nothing),

@@ -254,12 +254,48 @@ static void rules_are_written_as_the_configuration_has_them(void **state)
     assert_string_equal(inner_format(NULL, text), "{tls: any}");
 }
 
+static void looking_begins_where_a_rule_asks_for_it(void **state)
+{
+    (void)state;
+    const struct inner any = {0};
+    const struct inner observe = {.tls = INNER_OBSERVE};
+    const struct inner plain = {.plain = INNER_PLAIN_CHECK};
+    const struct inner both = {.tls = INNER_REQUIRE, .plain = INNER_PLAIN_DENY};
+    assert_false(inner_looks(&any));
+    assert_true(inner_looks(&observe) && inner_looks(&plain) && inner_looks(&both));
+}
+
+static void a_second_hello_offers_ech_only_where_it_may(void **state)
+{
+    (void)state;
+    const struct inner allows = {.tls = INNER_REQUIRE};
+    const struct inner denies = {.tls = INNER_REQUIRE, .denies_ech = true};
+    const struct client_hello first = hello_for("a.test");
+    struct client_hello second = first;
+    assert_int_equal(INNER_PASS, inner_judge_again(&denies, &first, &second).step);
+    second.has_ech = true;
+    assert_int_equal(INNER_PASS, inner_judge_again(&allows, &first, &second).step);
+    assert_int_equal(INNER_END, inner_judge_again(&denies, &first, &second).step);
+    assert_int_equal(REASON_INNER_ECH, inner_judge_again(&denies, &first, &second).reason);
+}
+
+static void each_kind_has_its_name(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"none", "tls", "bad_tls", "too_large", "http", "other"};
+    for (size_t kind = 0; kind < sizeof names / sizeof names[0]; kind++)
+        assert_string_equal(names[kind], inner_kind_name((enum inner_kind)kind));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_row_has_its_verdict),
         cmocka_unit_test(what_requires_waits_on_both_sides_and_what_only_looks_on_none),
         cmocka_unit_test(a_second_hello_names_what_the_first_one_named),
+        cmocka_unit_test(looking_begins_where_a_rule_asks_for_it),
+        cmocka_unit_test(a_second_hello_offers_ech_only_where_it_may),
+        cmocka_unit_test(each_kind_has_its_name),
         cmocka_unit_test(a_route_asks_for_a_name_and_holds_the_tunnel_to_it),
         cmocka_unit_test(rules_are_written_as_the_configuration_has_them),
     };
