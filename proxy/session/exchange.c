@@ -235,9 +235,8 @@ static bool carries_allowed(const struct exchange *exchange, const struct hostna
 }
 
 // judge_inner acts on a verdict about what is inside a tunnel. One that is only observed goes on, and its `close` says what
-// would have been.
-static enum exchange_step judge_inner(struct exchange *exchange,
-                                      const struct inner_verdict *verdict)
+// would have been. False: DNS has not answered yet.
+static bool judge_inner(struct exchange *exchange, const struct inner_verdict *verdict)
 {
     struct inspection *inspection = exchange->route.tunnel.inspection;
     enum verdict_kind kind = VERDICT_REFUSE;
@@ -246,12 +245,12 @@ static enum exchange_step judge_inner(struct exchange *exchange,
                    ? VERDICT_GO
                    : route_find_inside(&exchange->route, exchange->peer, &inspection->named);
     if (kind == VERDICT_WAIT)
-        return EXCHANGE_STEP_WAIT;
+        return false;
     if (kind == VERDICT_GO || inspection->only_observes)
         inspection_answer(inspection, kind == VERDICT_GO);
     else
         exchange_end(exchange, verdict->reason);
-    return EXCHANGE_STEP_AGAIN;
+    return true;
 }
 
 // is_report tells whether what is inside tunnels is only observed. Mode `open` gives rules away, and not what tunnels may
@@ -278,7 +277,7 @@ static bool still_carries_allowed(struct exchange *exchange, const struct inner 
         return is_report(exchange) || !inner_holds_up(inner);
     if (inspection->gate.state == GATE_FIRST)
         return tunnel_inspect_by(&exchange->route.tunnel, inner, is_report(exchange));
-    inspection->gate.rules = *inner; // a second hello may follow
+    inspection_set_rules(inspection, inner, is_report(exchange)); // a second hello may follow
     const struct inner_verdict verdict =
         inner_judge(inner, inspection->asked, &inspection->gate.seen);
     const bool was_found = inspection->is_named || inspection->is_asking;
@@ -600,8 +599,8 @@ static enum exchange_step step_tunnel(struct exchange *exchange)
     const enum duplex_status status = tunnel_step(tunnel, exchange->peer->context->now_ms);
     const struct inner_verdict *verdict = tunnel_verdict(tunnel);
     const bool goes_on = status == DUPLEX_WAITS || status == DUPLEX_MORE;
-    if (goes_on && verdict != NULL)
-        return judge_inner(exchange, verdict);
+    if (goes_on && verdict != NULL && judge_inner(exchange, verdict))
+        return EXCHANGE_STEP_AGAIN;
     if (goes_on)
         return status == DUPLEX_WAITS ? EXCHANGE_STEP_WAIT : EXCHANGE_STEP_MORE;
     const bool is_orderly = status == DUPLEX_FINISHED || status == DUPLEX_LEFT;

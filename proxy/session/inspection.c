@@ -52,7 +52,8 @@ void inspection_destroy(struct inspection *inspection)
 
 bool inspection_is_over(const struct inspection *inspection)
 {
-    return inspection->gate.state == GATE_OPEN && !inspection->is_asking;
+    return inspection->gate.state == GATE_OPEN &&
+           (inspection->only_observes || !inspection->is_asking);
 }
 
 // keep keeps the begin of a flight that goes on before it is whole.

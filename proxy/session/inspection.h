@@ -25,7 +25,7 @@ struct inspection {
 struct inspection *inspection_create(const struct inner *rules, const struct target *asked,
                                      bool is_report) MUST_USE;
 
-// inspection_set_rules does the same with one that has seen no whole first flight yet.
+// inspection_set_rules does the same with one that goes on.
 void inspection_set_rules(struct inspection *inspection, const struct inner *rules, bool is_report);
 
 // inspection_answer says yes or no to what the verdict asks.

@@ -253,6 +253,31 @@ def test_report_asks_dns_about_the_name_of_an_address(world, dns):
     assert world.proxy.close_record(tunnel.id)["inner"]["would_end"] == "inner_mismatch"
 
 
+@pytest.fixture
+def reported(world, dns):
+    """A tunnel to an address in mode `report`: its hello has passed, and DNS has not said yet where the name leads."""
+    released = dns.hold("slow.example", "127.0.0.9")
+    entry = address_entry(world, "slow.example")
+    world.proxy = world._start({**entry, "mode": "report"})
+    flight = hello("slow.example")
+    tunnel = world.said(flight, "127.0.0.1")
+    dns.wait_asked("slow.example")
+    yield tunnel, flight, entry, released
+    released.set()
+
+
+def test_report_does_not_wait_for_dns(world, reported):
+    tunnel, flight, _, _ = reported
+    world.assert_lives(tunnel, flight)
+
+
+def test_what_dns_says_counts_where_it_is_enforced_by_then(world, reported):
+    tunnel, _, entry, released = reported
+    world.proxy.reload(entry)
+    released.set()
+    world.assert_ended(tunnel, "inner_mismatch")
+
+
 def test_report_holds_no_target_that_speaks_first(start, dns, origin):
     world = World(start, dns, origin, habit=greet(b"220 mail\r\n"))
     world.proxy = start(world.entry(REQUIRE, mode="report"), timeouts={"inner": "1ms"})
