@@ -11,7 +11,7 @@
 #include "proxy/cli/audit_verbs.h"
 #include "proxy/cli/configuration.h"
 #include "proxy/config/snapshot.h"
-#include "proxy/history/replay.h"
+#include "proxy/history/pending.h"
 
 static const char usage[] =
     "usage: sallyport audit replay --config FILE [--each] [--strict] [--json] LOG...\n"
@@ -21,6 +21,9 @@ static const char usage[] =
     "limits and DNS are not checked again. If the target was denied before DNS, and would not be now, the addresses\n"
     "decide: that is `allow?`. A decision with the same outcome but another client, reason, rule\n"
     "or mode is counted; --strict lists it too.\n"
+    "\n"
+    "A tunnel that `inner` of FILE would end is `end (inner_mismatch)`: its `close` says what it carried, if `inner`\n"
+    "was at least `observe` then. Tunnels of which it is not known are counted.\n"
     "\n"
     "  -c, --config FILE   the configuration to try; it need not be the one in force\n"
     "  --each              every request on a separate line\n"
@@ -32,7 +35,7 @@ static const char usage[] =
 
 enum {
     VERDICT_CAP = 256,
-    CHANGE_CAP = 8192, // bytes; a name or a verdict takes six for each of its bytes at most
+    CHANGE_CAP = 12 * 1024, // bytes; a name or a verdict takes six for each of its bytes at most
 };
 
 // change is one line of what is printed, and how many requests it is about.
@@ -57,7 +60,18 @@ struct replay_run {
     uint64_t changed;   // outcomes
     uint64_t explained; // the same outcomes for another reason
     uint64_t skipped;
+    uint64_t unseen;     // tunnels that the policy would hold, of which too little is known
     uint64_t unreadable; // lines
+    struct pending pending;
+};
+
+// answered is one request, all that is known of it.
+struct answered {
+    uint64_t id;
+    const struct history_decision *past;
+    const struct history_close *close; // NULL: none
+    const struct replay *replay;
+    enum replay_change change;
 };
 
 static const char *text_or(const char *text, const char *other)
@@ -73,44 +87,91 @@ static void verdict_format(const char *action, const char *reason, const char *r
                    would_deny ? "mode report, would deny" : text_or(rule, reason));
 }
 
-static const char *direction(enum replay_change change, const struct history_decision *past,
-                             const struct replay *replay)
+// ended_then gives the inner_* reason for which the tunnel ended, or NULL.
+static const char *ended_then(const struct history_close *close)
 {
-    if (change == REPLAY_REASON)
+    return close == NULL ? NULL : close->ended;
+}
+
+static const char *direction(const struct answered *answered)
+{
+    const struct replay *replay = answered->replay;
+    if (answered->change == REPLAY_REASON)
         return "reason";
-    const bool is_denied = replay->kind == REPLAY_JUDGED && replay->decision.action != ACTION_ALLOW;
-    return past->action == ACTION_ALLOW || is_denied ? "stricter" : "wider";
+    const bool was_open =
+        answered->past->action == ACTION_ALLOW && ended_then(answered->close) == NULL;
+    const bool is_closed = replay->kind == REPLAY_JUDGED && !replay_is_open(replay);
+    return was_open || is_closed ? "stricter" : "wider";
+}
+
+// format_before and format_after write what came of it, then and now: `end (inner_mismatch)` where a tunnel ends.
+static void format_before(const struct answered *answered, char out[VERDICT_CAP])
+{
+    const struct history_decision *past = answered->past;
+    const char *ended = ended_then(answered->close);
+    if (past->action == ACTION_ALLOW && ended != NULL)
+        verdict_format("end", ended, NULL, false, out);
+    else
+        verdict_format(action_name(past->action), past->reason, past->rule, past->would_deny, out);
+}
+
+static void format_after(const struct replay *replay, char out[VERDICT_CAP])
+{
+    const struct decision *decision = &replay->decision;
+    if (replay->kind != REPLAY_JUDGED)
+        verdict_format("allow?", "its addresses decide", NULL, false, out);
+    else if (replay->ended != REASON_NONE)
+        verdict_format("end", reason_name(replay->ended), NULL, false, out);
+    else
+        verdict_format(action_name(decision->action), reason_name(decision->reason), decision->rule,
+                       decision->would_deny, out);
+}
+
+// inside_format gives the name that the tunnel carried; NULL: none is known.
+static const char *inside_format(const struct history_close *close, char out[TARGET_TEXT_CAP])
+{
+    if (close == NULL || !close->has_inner)
+        return NULL;
+    if (close->inner.hello.naming == CLIENT_HELLO_NAMED)
+        return close->inner.hello.name.text;
+    return close->inner.has_host ? target_format_host(&close->inner.host, out) : NULL;
 }
 
 // describe writes a change's text. All accounts of one client are one: the change is one of its entry.
-static void describe(const struct replay_run *run, const struct history_decision *past,
-                     const struct replay *replay, enum replay_change change, char out[CHANGE_CAP])
+static void describe(const struct replay_run *run, const struct answered *answered,
+                     char out[CHANGE_CAP])
 {
+    const struct history_decision *past = answered->past;
+    const struct replay *replay = answered->replay;
     char host[TARGET_TEXT_CAP];
+    char inside_data[TARGET_TEXT_CAP];
     char before[VERDICT_CAP];
     char after[VERDICT_CAP];
     struct text text;
-    const bool is_known = replay->kind == REPLAY_JUDGED;
     char client[VERDICT_CAP];
     const char *client_now = replay->client == NULL ? NULL : replay->client->name;
+    const char *inside = inside_format(answered->close, inside_data);
+    const struct target *asked = past->has_asked ? &past->asked : &past->target;
     (void)snprintf(client, sizeof client, "%s", text_or(past->entry, text_or(past->client, "-")));
-    verdict_format(action_name(past->action), past->reason, past->rule, past->would_deny, before);
-    verdict_format(is_known ? action_name(replay->decision.action) : "allow?",
-                   is_known ? reason_name(replay->decision.reason) : "its addresses decide",
-                   replay->decision.rule, replay->decision.would_deny, after);
-    (void)target_format_host(&past->target, host);
+    format_before(answered, before);
+    format_after(replay, after);
+    (void)target_format_host(asked, host);
     text_init(&text, out, CHANGE_CAP);
     if (!run->is_json) {
         const bool is_same = strcmp(client, text_or(client_now, "-")) == 0;
-        text_append_format(&text, "%s%s%s  %s:%u  %s -> %s", client, is_same ? "" : " -> ",
-                           is_same ? "" : text_or(client_now, "-"), host, past->target.port, before,
-                           after);
+        text_append_format(&text, "%s%s%s  %s:%u", client, is_same ? "" : " -> ",
+                           is_same ? "" : text_or(client_now, "-"), host, asked->port);
+        if (inside != NULL && strcmp(inside, host) != 0)
+            text_append_format(&text, " (inside: %s)", inside);
+        text_append_format(&text, "  %s -> %s", before, after);
         return;
     }
     json_begin_object(&text, NULL);
-    json_add_string(&text, "change", direction(change, past, replay));
+    json_add_string(&text, "change", direction(answered));
     json_add_string(&text, "host", host);
-    json_add_count(&text, "port", past->target.port);
+    json_add_count(&text, "port", asked->port);
+    if (inside != NULL)
+        json_add_string(&text, "inside", inside);
     json_add_string(&text, "client_before", text_or(past->entry, past->client));
     json_add_string(&text, "client_after", client_now);
     json_add_string(&text, "before", before);
@@ -172,25 +233,67 @@ static bool group(struct replay_run *run, const struct change *like)
     return true;
 }
 
-static void on_decision(struct replay_run *run, const struct history_entry *entry,
-                        struct history_decision *past)
+// count counts a request of which all is known, and lists it if something would change.
+static void count(struct replay_run *run, uint64_t id, const struct history_decision *past,
+                  const struct history_close *close, const struct replay *replay)
 {
-    struct replay replay;
-    replay_decision(run->snapshot->policy, past, &replay);
-    run->decisions++;
-    run->skipped += replay.kind == REPLAY_SKIPPED;
-    const enum replay_change kind = replay_change(&replay, past);
-    run->changed += kind == REPLAY_OUTCOME;
-    run->explained += kind == REPLAY_REASON;
-    if (kind == REPLAY_SAME || (kind == REPLAY_REASON && !run->is_strict))
+    const struct answered answered = {
+        .id = id,
+        .past = past,
+        .close = close,
+        .replay = replay,
+        .change = replay_change(replay, past, ended_then(close)),
+    };
+    run->skipped += replay->kind == REPLAY_SKIPPED;
+    run->unseen += replay->is_unseen;
+    run->changed += answered.change == REPLAY_OUTCOME;
+    run->explained += answered.change == REPLAY_REASON;
+    if (answered.change == REPLAY_SAME || (answered.change == REPLAY_REASON && !run->is_strict))
         return;
     char text[CHANGE_CAP];
-    const struct change change = {.text = text, .id = entry->id, .count = 1};
-    describe(run, past, &replay, kind, text);
+    const struct change change = {.text = text, .id = id, .count = 1};
+    describe(run, &answered, text);
     if (run->is_each)
         print_change(run, &change);
     else if (!group(run, &change))
         run->has_failed = true;
+}
+
+// end_wait goes on with a request that waits, from its close; NULL: there is none.
+static void end_wait(struct replay_run *run, struct pending_request *request,
+                     const struct history_close *close)
+{
+    replay_close(run->snapshot->policy, close, &request->past, &request->replay);
+    count(run, request->id, &request->past, close, &request->replay);
+    pending_remove(&run->pending, request);
+}
+
+static void on_decision(struct replay_run *run, const struct history_entry *entry,
+                        struct history_decision *past)
+{
+    struct replay replay;
+    run->decisions++;
+    replay_decision(run->snapshot->policy, past, &replay);
+    if (replay.needs_close && run->pending.count == PENDING_MAX)
+        end_wait(run, run->pending.oldest, NULL);
+    const enum err error =
+        replay.needs_close ? pending_add(&run->pending, entry->id, past, &replay) : ERR_INPUT;
+    if (error == ERR_OK)
+        return;
+    run->has_failed |= error == ERR_MEMORY;
+    if (replay.needs_close)
+        replay_close(run->snapshot->policy, NULL, past, &replay);
+    count(run, entry->id, past, NULL, &replay);
+}
+
+static void on_close(struct replay_run *run, const struct history_entry *entry)
+{
+    struct history_close close;
+    struct pending_request *request = pending_find(&run->pending, entry->id);
+    if (request == NULL)
+        return;
+    history_close_read(entry, &close);
+    end_wait(run, request, &close);
 }
 
 static void on_line(void *arg, const struct log_line *line)
@@ -201,6 +304,8 @@ static void on_line(void *arg, const struct log_line *line)
         cli_say("audit replay", "%s:%zu: %s", line->path, line->number, line->problem);
     } else if (line->decision != NULL) {
         on_decision(run, line->entry, line->decision);
+    } else if (line->entry->event == AUDIT_EVENT_CLOSE) {
+        on_close(run, line->entry);
     }
 }
 
@@ -221,6 +326,8 @@ static void print_groups(const struct replay_run *run)
 
 static int finish(struct replay_run *run)
 {
+    while (run->pending.oldest != NULL)
+        end_wait(run, run->pending.oldest, NULL);
     if (run->has_failed) {
         cli_say("audit replay", "no memory");
         return CLI_UNLOADABLE;
@@ -234,6 +341,13 @@ static int finish(struct replay_run *run)
                   run->decisions, run->changed, run->explained,
                   run->explained > 0 && !run->is_strict ? " (--strict lists them)" : "",
                   run->skipped, run->unreadable);
+    if (run->unseen > 0)
+        (void)fprintf(
+            stderr,
+            "unknown: `inner` would judge %" PRIu64
+            " tunnels more, and the log does not say enough of what they carried, or where its name leads; "
+            "`inner: {tls: observe}` records it\n",
+            run->unseen);
     if (cli_finish("audit replay") != CLI_OK)
         return CLI_FAILED;
     if (run->unreadable > 0)
@@ -266,6 +380,8 @@ int audit_replay(int argc, char **argv)
     if (run.config == NULL)
         return cli_fail_usage("audit replay", "which configuration? -c FILE is required");
     const int status = replay_logs(&run, &line);
+    while (run.pending.oldest != NULL) // a log that cannot be read to its end
+        pending_remove(&run.pending, run.pending.oldest);
     tdestroy(run.tree, free_change);
     free(run.changes);
     snapshot_unref(run.snapshot);

@@ -259,23 +259,35 @@ static enum err client_read(const json_t *client, struct history_decision *out,
     return identity_read(client, out, info);
 }
 
-static enum err target_read(const json_t *request, struct history_decision *out,
-                            struct errinfo *info)
+// host_read reads one of the hosts of a request, with its port. `*has` is false for none.
+static bool host_read(const json_t *request, const char *name, bool *has, struct target *out)
 {
     const char *host = NULL;
     const json_t *port = json_object_get(request, "port");
-    if (optional_read(request, "host", &host) && host == NULL && json_is_object(request))
-        return ERR_OK; // it could not be read then either
+    *has = false;
+    if (!json_is_object(request) || !optional_read(request, name, &host))
+        return false;
+    if (host == NULL)
+        return true;
     char data[TARGET_TEXT_CAP];
     struct text text;
     text_init(&text, data, sizeof data);
-    const bool is_v6 = host != NULL && strchr(host, ':') != NULL;
-    if (host != NULL)
-        text_append_format(&text, is_v6 ? "[%s]:%lld" : "%s:%lld", host,
-                           (long long)json_integer_value(port));
-    if (host == NULL || text.is_cut || target_parse(text_slice(&text), &out->target) != ERR_OK)
+    text_append_format(&text, strchr(host, ':') == NULL ? "%s:%lld" : "[%s]:%lld", host,
+                       (long long)json_integer_value(port));
+    *has = !text.is_cut && target_parse(text_slice(&text), out) == ERR_OK;
+    return *has;
+}
+
+static enum err target_read(const json_t *request, struct history_decision *out,
+                            struct errinfo *info)
+{
+    const char *method = history_text(request, "method");
+    out->is_tunnel = method != NULL && strcmp(method, "CONNECT") == 0;
+    if (!host_read(request, "host", &out->has_target, &out->target))
         return lacks(info, "request.host and request.port");
-    out->has_target = true;
+    if (!host_read(request, "asked", &out->has_asked, &out->asked) ||
+        (out->has_asked && (!out->is_tunnel || out->asked.kind != TARGET_ADDRESS)))
+        return lacks(info, "request.asked");
     return ERR_OK;
 }
 
@@ -341,4 +353,59 @@ bool history_close_upstream(const struct history_entry *entry, struct ip_addr *o
     const json_t *status = json_object_get(entry->root, "status");
     return json_integer_value(status) != 502 && json_integer_value(status) != 504 &&
            address_read(json_object_get(upstream, "address"), out);
+}
+
+static bool inner_kind_read(const char *name, enum inner_kind *out)
+{
+    for (enum inner_kind kind = INNER_NOTHING; name != NULL && kind <= INNER_OTHER; kind++) {
+        *out = kind;
+        if (strcmp(inner_kind_name(kind), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+// inner_read reads what was seen inside; false for what no proxy writes.
+static bool inner_read(const json_t *inner, bool has_wrong_name, struct inner_seen *out)
+{
+    const char *sni = NULL;
+    const char *host = NULL;
+    struct client_hello *hello = &out->hello;
+    if (!inner_kind_read(history_text(inner, "tls"), &out->kind) ||
+        !optional_read(inner, "sni", &sni) || !optional_read(inner, "host", &host) ||
+        (sni != NULL && out->kind != INNER_TLS) || (host != NULL && out->kind != INNER_HTTP))
+        return false;
+    hello->has_ech = json_is_true(json_object_get(inner, "ech"));
+    hello->naming = has_wrong_name ? CLIENT_HELLO_WRONG_NAME : CLIENT_HELLO_NO_NAME;
+    if (sni != NULL)
+        hello->naming = CLIENT_HELLO_NAMED;
+    out->has_host = host != NULL;
+    return (sni == NULL || hostname_parse(slice_of_string(sni), &hello->name) == ERR_OK) &&
+           (host == NULL || target_host_parse(slice_of_string(host), &out->host) == ERR_OK);
+}
+
+static bool is_word(const char *text, enum reason reason)
+{
+    return text != NULL && strcmp(text, reason_name(reason)) == 0;
+}
+
+void history_close_read(const struct history_entry *entry, struct history_close *out)
+{
+    static const char prefix[] = "inner_";
+    *out = (struct history_close){0};
+    ASSERT(entry->event == AUDIT_EVENT_CLOSE);
+    const json_t *inner = json_object_get(entry->root, "inner");
+    const json_t *bytes = json_object_get(entry->root, "bytes");
+    const char *reason = history_text(entry->root, "reason");
+    const char *would_end = history_text(inner, "would_end");
+    if (reason != NULL && strncmp(reason, prefix, sizeof prefix - 1) == 0)
+        out->ended = reason;
+    out->has_upstream = history_close_upstream(entry, &out->upstream);
+    out->has_answer = json_integer_value(json_object_get(bytes, "down")) > 0;
+    out->has_timed_out =
+        is_word(reason, REASON_INNER_TIMEOUT) || is_word(would_end, REASON_INNER_TIMEOUT);
+    out->matches = json_is_true(json_object_get(inner, "matches"));
+    out->has_inner = inner_read(
+        inner, is_word(reason, REASON_INNER_MISMATCH) || is_word(would_end, REASON_INNER_MISMATCH),
+        &out->inner);
 }

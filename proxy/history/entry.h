@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 #include "auth/audit_event.h"
-#include "auth/policy.h"
+#include "auth/inner.h"
 
 enum { HISTORY_LINE_MAX = 64 * 1024, HISTORY_MAX_ADDRESSES = 32 };
 
@@ -46,9 +46,12 @@ struct history_decision {
     uint8_t extension_oids
         [16 * (1 + DN_OID_MAX_LEN)]; // those that the record speaks of, a set (auth/extension.h)
     size_t extension_oids_len;
-    bool is_whole; // false: a name of the certificate was too long for the record
+    bool is_whole;  // false: a name of the certificate was too long for the record
+    bool is_tunnel; // asked for with CONNECT
     bool has_target;
-    struct target target;
+    struct target target; // that was judged
+    bool has_asked; // of a tunnel that is routed by name: `asked` is the address in the CONNECT
+    struct target asked;
     enum action action;
     const char *reason;
     const char *rule; // or NULL
@@ -68,6 +71,24 @@ bool history_decision_knows(const struct history_decision *decision, struct slic
 
 // history_decision_deinit frees what it owns.
 void history_decision_deinit(struct history_decision *decision);
+
+// history_close is what a `close` says: how a request or tunnel ended, and what the tunnel carried. Borrowed from the entry.
+struct history_close {
+    const char *
+        ended; // the inner_* reason for which the tunnel ended; NULL: it did not end for what it carried
+    bool has_upstream;
+    struct ip_addr upstream;
+    bool has_answer; // bytes went down to the client
+    bool
+        has_timed_out; // the first flight did not come in time, or would not have in mode `enforce`
+    bool has_inner;    // false: nobody looked, or what is written is not what a proxy writes
+    bool matches;      // the name in `inner` is the host that was asked for
+    struct inner_seen inner;
+};
+
+// history_close_read takes the parts out of an entry that is an AUDIT_EVENT_CLOSE. What is missing, or is not what it
+// should be, counts as not there.
+void history_close_read(const struct history_entry *entry, struct history_close *out);
 
 // history_close_upstream gives the address that an AUDIT_EVENT_CLOSE says was connected to; false when there is none.
 bool history_close_upstream(const struct history_entry *entry, struct ip_addr *out);

@@ -8,10 +8,12 @@
 // is_of_policy tells whether a denial with this reason was one of the policy, not of trust or a block.
 static bool is_of_policy(const char *reason)
 {
-    static const enum reason REASONS[] = {REASON_NO_CLIENT,          REASON_BAD_ACCOUNT,
-                                          REASON_SOURCE_NOT_ALLOWED, REASON_NO_RULE,
-                                          REASON_DENIED_BY_RULE,     REASON_SPECIAL_RANGE,
-                                          REASON_METADATA,           REASON_OWN_LISTENER};
+    static const enum reason REASONS[] = {
+        REASON_NO_CLIENT,       REASON_BAD_ACCOUNT,    REASON_SOURCE_NOT_ALLOWED,
+        REASON_NO_RULE,         REASON_DENIED_BY_RULE, REASON_SPECIAL_RANGE,
+        REASON_METADATA,        REASON_OWN_LISTENER,   REASON_INNER_MISMATCH,
+        REASON_INNER_NO_NAME,   REASON_INNER_NOT_TLS,  REASON_INNER_ECH,
+        REASON_INNER_TOO_LARGE, REASON_INNER_PLAIN,    REASON_INNER_TIMEOUT};
     for (size_t i = 0; i < sizeof REASONS / sizeof *REASONS; i++) {
         if (strcmp(reason_name(REASONS[i]), reason) == 0)
             return true;
@@ -21,7 +23,7 @@ static bool is_of_policy(const char *reason)
 
 static const char *why_not(const struct policy *policy, const struct history_decision *past)
 {
-    if (!past->has_target)
+    if (!past->has_target && !past->has_asked)
         return "the request could not be read";
     if (!past->is_whole)
         return "the names of its certificate were too long for the record";
@@ -44,6 +46,43 @@ void replay_mark_local(const struct policy *policy, uint16_t port, struct candid
         candidates[i].is_local = address_is_local(&candidates[i].address);
 }
 
+// judge_target asks the policy about `out->target`.
+static void judge_target(const struct policy *policy, struct history_decision *past,
+                         struct replay *out)
+{
+    const struct target *target = &out->target;
+    policy_decide_target(policy, out->client, &past->source, target, NULL, &out->decision);
+    out->kind = REPLAY_JUDGED;
+    if (out->decision.action != ACTION_ALLOW)
+        return;
+    if (target->kind == TARGET_ADDRESS) {
+        past->judged_count = 1;
+        past->judged[0] = (struct candidate){.address = target->address};
+    }
+    if (past->judged_count == 0) {
+        out->kind = REPLAY_UNKNOWN;
+        return;
+    }
+    replay_mark_local(policy, target->port, past->judged, past->judged_count);
+    policy_decide_addresses(policy, out->client, &past->source, target, past->judged,
+                            past->judged_count, NULL, &out->decision);
+}
+
+// routes tells whether a request is one whose target the client's tunnels name inside.
+static bool routes(const struct client *client, const struct history_decision *past)
+{
+    return client != NULL && client->inner != NULL && client->inner->routes_by_name &&
+           past->is_tunnel && (past->has_asked || past->target.kind == TARGET_ADDRESS);
+}
+
+static bool has_address(const struct history_decision *past, const struct ip_addr *address)
+{
+    bool has = false;
+    for (size_t i = 0; i < past->judged_count && !has; i++)
+        has = ip_addr_equal(&past->judged[i].address, address);
+    return has;
+}
+
 void replay_decision(const struct policy *policy, struct history_decision *past, struct replay *out)
 {
     *out = (struct replay){.kind = REPLAY_SKIPPED, .why = why_not(policy, past)};
@@ -57,20 +96,112 @@ void replay_decision(const struct policy *policy, struct history_decision *past,
         out->decision = (struct decision){.action = ACTION_DENY, .reason = refusal};
         return;
     }
-    policy_decide_target(policy, out->client, &past->source, &past->target, NULL, &out->decision);
-    if (out->decision.action != ACTION_ALLOW)
+    out->is_routed = routes(out->client, past);
+    if (out->is_routed && past->has_asked && !past->has_target) {
+        out->kind = REPLAY_SKIPPED;
+        out->why = "its tunnel had no name to go by";
         return;
-    if (past->target.kind == TARGET_ADDRESS) {
-        past->judged_count = 1;
-        past->judged[0] = (struct candidate){.address = past->target.address};
     }
-    if (past->judged_count == 0) {
+    out->leads_there =
+        past->has_asked && past->has_target && has_address(past, &past->asked.address);
+    out->target = past->has_asked && !out->is_routed ? past->asked : past->target;
+    out->needs_close = past->is_tunnel && (past->action == ACTION_ALLOW || past->has_asked);
+    if (out->is_routed && !past->has_asked) { // only the close has the name
         out->kind = REPLAY_UNKNOWN;
         return;
     }
-    replay_mark_local(policy, past->target.port, past->judged, past->judged_count);
-    policy_decide_addresses(policy, out->client, &past->source, &past->target, past->judged,
-                            past->judged_count, NULL, &out->decision);
+    judge_target(policy, past, out);
+    out->needs_close = out->needs_close && replay_is_open(out);
+}
+
+// find_name judges the name inside as the target; nobody has resolved it.
+static void find_name(const struct policy *policy, const struct history_close *close,
+                      struct history_decision *past, struct replay *replay)
+{
+    const struct inner inner = inner_to_find_name(replay->client->inner);
+    replay->is_unseen = close == NULL || !close->has_inner;
+    if (replay->is_unseen)
+        return;
+    const struct inner_verdict verdict = inner_judge(&inner, &replay->target, &close->inner);
+    if (verdict.name == NULL) {
+        replay->kind = REPLAY_JUDGED;
+        replay->decision = (struct decision){
+            .action = ACTION_DENY, .reason = verdict.reason, .mode = replay->client->mode};
+        return;
+    }
+    replay->target =
+        (struct target){.kind = TARGET_NAME, .port = replay->target.port, .name = *verdict.name};
+    past->judged_count = 0;
+    judge_target(policy, past, replay);
+    replay->is_unseen = replay->kind == REPLAY_UNKNOWN;
+}
+
+// dialled_of gives the address that was dialled, where it may be dialled now; otherwise the first one that may.
+static const struct candidate *dialled_of(const struct history_decision *past,
+                                          const struct history_close *close)
+{
+    const struct candidate *dialled = NULL;
+    for (size_t i = 0; i < past->judged_count; i++) {
+        const struct candidate *candidate = &past->judged[i];
+        if (!candidate->is_admitted)
+            continue;
+        if (close != NULL && close->has_upstream &&
+            ip_addr_equal(&candidate->address, &close->upstream))
+            return candidate;
+        dialled = dialled == NULL ? candidate : dialled;
+    }
+    return dialled;
+}
+
+// conclude takes the ruling about what was seen. What was not seen, or not resolved, stays unknown.
+static void conclude(const struct inner_ruling *ruling, const struct history_close *close,
+                     const struct history_decision *past, struct replay *replay)
+{
+    const bool is_resolved = past->has_asked && past->has_target;
+    enum reason ended = ruling->step == INNER_PASS ? REASON_NONE : ruling->reason;
+    if (ruling->step == INNER_ASK_DNS && is_resolved && replay->leads_there)
+        ended = REASON_NONE;
+    replay->is_unseen = ruling->step == INNER_ASK_DNS && !is_resolved;
+    if (ended != REASON_NONE && close->inner.kind == INNER_NOTHING) {
+        const bool is_waited_for = close->has_answer || close->has_timed_out;
+        ended = is_waited_for ? REASON_INNER_TIMEOUT : REASON_NONE;
+    }
+    // A second hello, which no record has, named another server.
+    replay->is_unseen |= ended == REASON_NONE && close->matches && close->ended != NULL &&
+                         strcmp(close->ended, reason_name(REASON_INNER_MISMATCH)) == 0;
+    replay->ended = replay->is_unseen ? REASON_NONE : ended;
+}
+
+void replay_close(const struct policy *policy, const struct history_close *close,
+                  struct history_decision *past, struct replay *replay)
+{
+    struct inner held;
+    struct inner_ruling ruling;
+    ASSERT(replay->needs_close);
+    if (replay->is_routed && !past->has_asked) {
+        find_name(policy, close, past, replay);
+        return;
+    }
+    const struct candidate *dialled = dialled_of(past, close);
+    if (dialled == NULL || replay->decision.mode == POLICY_REPORT)
+        return;
+    struct candidate candidate = *dialled;
+    held = candidate.inner == NULL ? (struct inner){0} : *candidate.inner;
+    if (replay->is_routed)
+        held = inner_of_named(&held);
+    candidate.inner = &held;
+    replay->is_unseen = inner_holds_up(&held) && (close == NULL || !close->has_inner);
+    if (!inner_holds_up(&held) || replay->is_unseen)
+        return;
+    inner_rule(policy, replay->client, &past->source, &replay->target, &candidate, &close->inner,
+               &ruling);
+    conclude(&ruling, close, past, replay);
+}
+
+bool replay_is_open(const struct replay *replay)
+{
+    return replay->kind == REPLAY_JUDGED && replay->decision.action == ACTION_ALLOW &&
+           replay->ended == REASON_NONE;
 }
 
 static bool is_same_text(const char *a, const char *b)
@@ -78,9 +209,26 @@ static bool is_same_text(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-enum replay_change replay_change(const struct replay *replay, const struct history_decision *past)
+static bool has_same_reasons(const struct replay *replay, const struct history_decision *past,
+                             const char *ended)
 {
     const struct decision *now = &replay->decision;
+    if (now->action != past->action)
+        return false;
+    const char *ends = replay->ended == REASON_NONE ? NULL : reason_name(replay->ended);
+    return now->would_deny == past->would_deny &&
+           strcmp(reason_name(now->reason), past->reason) == 0 &&
+           is_same_text(now->rule, past->rule) &&
+           is_same_text(replay->account.text, past->client) &&
+           (replay->is_unseen || is_same_text(ends, ended));
+}
+
+enum replay_change replay_change(const struct replay *replay, const struct history_decision *past,
+                                 const char *ended)
+{
+    // What is unknown of a tunnel that ended is why it would not end again.
+    const bool is_open = replay_is_open(replay) && (ended == NULL || !replay->is_unseen);
+    const bool was_open = past->action == ACTION_ALLOW && ended == NULL;
     switch (replay->kind) {
     case REPLAY_SKIPPED:
         return REPLAY_SAME;
@@ -90,12 +238,8 @@ enum replay_change replay_change(const struct replay *replay, const struct histo
         break;
     }
     if (past->action == ACTION_ERROR) // what DNS, a limit or the target did may happen again
-        return now->action == ACTION_DENY ? REPLAY_OUTCOME : REPLAY_SAME;
-    if (now->action != past->action)
+        return replay->decision.action == ACTION_DENY ? REPLAY_OUTCOME : REPLAY_SAME;
+    if (is_open != was_open)
         return REPLAY_OUTCOME;
-    const bool is_same = now->would_deny == past->would_deny &&
-                         strcmp(reason_name(now->reason), past->reason) == 0 &&
-                         is_same_text(now->rule, past->rule) &&
-                         is_same_text(replay->account.text, past->client);
-    return is_same ? REPLAY_SAME : REPLAY_REASON;
+    return has_same_reasons(replay, past, ended) ? REPLAY_SAME : REPLAY_REASON;
 }

@@ -9,6 +9,7 @@ import pytest
 from support import config as configs
 from support.config import client, reach
 from support.control import CONTROL, Control
+from support.flights import EVIL, hello
 from support.pki import common_names
 from support.proxy import run
 
@@ -375,6 +376,197 @@ def test_a_configuration_that_cannot_be_loaded_is_no_answer(past):
     result = run("audit", "replay", "--config", path, past.log)
     assert result.returncode == 3
     assert "broken.yaml:1" in result.stderr
+
+
+# -- replay of what tunnels carried --------------------------------------------------------------
+
+OBSERVE, REQUIRE = {"tls": "observe"}, {"tls": "require"}
+CLEAR = b"GET / HTTP/1.1\r\nHost: one.test\r\n\r\n"
+
+
+@pytest.fixture
+def carried(start, dns, origin):
+    """Runs a proxy for one client, opens tunnels with these (target, first flight), and gives the proxy, ended."""
+    server = origin()
+
+    def run_it(tunnels, *rules, **more):
+        for name in ("one.test", "two.test"):
+            dns.addresses(name, "127.0.0.1")
+        rules = rules or (reach("*.test", server.port), {"addresses": ["127.0.0.1/32"], "ports": [server.port]})
+        proxy = start(client(*rules, **{"inner": OBSERVE, **more}))
+        for target, flight in tunnels:
+            tunnel = proxy.tunnel(f"{target}:{server.port}")
+            if flight:
+                tunnel.send(flight)
+            if flight and more.get("inner", OBSERVE)["tls"] != "require":
+                assert tunnel.read_exactly(len(flight)) == flight
+            elif flight:
+                tunnel.read()  # the echo, or the end
+            tunnel.close()
+            proxy.audit.wait("close", id=tunnel.id)
+        proxy.stop()
+        proxy.log, proxy.port = proxy.folder / "audit.jsonl", server.port
+        return proxy
+
+    run_it.port = server.port
+    return run_it
+
+
+def names(past):
+    return reach("*.test", past.port), {"addresses": ["127.0.0.1/32"], "ports": [past.port]}
+
+
+@pytest.mark.parametrize(
+    "flight, inner, after",
+    [
+        (hello("one.test"), REQUIRE, None),
+        (hello(EVIL), REQUIRE, "end (inner_mismatch)"),
+        (hello("two.test"), REQUIRE, "end (inner_mismatch)"),
+        (hello("two.test"), {**REQUIRE, "names": "listed"}, None),
+        (hello(EVIL), {**REQUIRE, "names": "listed"}, "end (inner_mismatch)"),
+        (hello(EVIL), {**REQUIRE, "names": "any"}, None),
+        (hello(EVIL), OBSERVE, None),
+        (hello(None), REQUIRE, "end (inner_no_name)"),
+        (b"SSH-2.0-x\r\n", REQUIRE, "end (inner_not_tls)"),
+        (CLEAR, {"plain": "check"}, None),
+        (CLEAR.replace(b"one", b"two"), {"plain": "check"}, "end (inner_plain)"),
+        (CLEAR, {"plain": "deny"}, "end (inner_plain)"),
+        (b"", REQUIRE, None),
+    ],
+)
+def test_a_tunnel_that_would_end_for_what_it_carried_is_a_change(carried, flight, inner, after):
+    past = carried([("one.test", flight)])
+    result, changes = replay(past, other_policy(past, *names(past), inner=inner))
+    assert [change["after"] for change in changes] == ([after] if after else []), result.stderr
+    assert result.returncode == bool(after)
+    assert "unknown" not in result.stderr
+    for change in changes:
+        assert (change["change"], change["host"]) == ("stricter", "one.test")
+
+
+def test_the_name_that_a_tunnel_carried_is_shown(carried):
+    past = carried([("one.test", hello(EVIL)), ("one.test", hello(EVIL)), ("one.test", hello("one.test"))])
+    config = other_policy(past, *names(past), inner=REQUIRE)
+    _, [change] = replay(past, config)
+    assert (change["inside"], change["count"]) == (EVIL, 2)
+    text = run("audit", "replay", "--config", config, past.log).stdout
+    assert f"one.test:{past.port} (inside: {EVIL})  allow (workers.allow[0]) -> end (inner_mismatch)" in text
+
+
+def test_what_a_tunnel_carried_is_unknown_where_nobody_looked(carried):
+    past = carried([("one.test", hello(EVIL))], inner={"tls": "any"})
+    result, changes = replay(past, other_policy(past, *names(past), inner=REQUIRE))
+    assert (result.returncode, changes) == (0, [])
+    assert "unknown: `inner` would judge 1 tunnels more" in result.stderr
+
+
+def test_a_tunnel_that_ended_then_and_would_not_now_is_a_change(carried):
+    past = carried([("one.test", hello(EVIL)), ("one.test", b"SSH-2.0-x\r\n")], inner=REQUIRE)
+    result, changes = replay(past, past.config_path)
+    assert (result.returncode, changes) == (0, []), result.stderr
+    result, changes = replay(past, other_policy(past, *names(past)))
+    assert {(change["change"], change["before"]) for change in changes} == {
+        ("wider", "end (inner_mismatch)"),
+        ("wider", "end (inner_not_tls)"),
+    }
+
+
+def test_mode_report_ends_nothing(carried):
+    past = carried([("one.test", hello(EVIL))])
+    config = other_policy(past, *names(past), inner=REQUIRE, mode="report")
+    assert replay(past, config)[1] == []
+
+
+@pytest.mark.parametrize("name, after", [("one.test", None), (EVIL, "end (inner_mismatch)")])
+def test_of_a_name_inside_a_tunnel_to_an_address_the_policy_is_asked_and_dns_is_not(carried, name, after):
+    past = carried([("127.0.0.1", hello(name))])
+    result, changes = replay(past, other_policy(past, *names(past), inner=REQUIRE))
+    assert [change["after"] for change in changes] == ([after] if after else []), result.stderr
+    assert ("unknown" in result.stderr) == (after is None)
+
+
+ROUTE = {"route": "name"}
+
+
+@pytest.mark.parametrize(
+    "flight, after",
+    [
+        (hello("one.test"), None),
+        (hello(EVIL), "deny (no_rule)"),
+        (hello(None), "deny (inner_no_name)"),
+        (b"SSH-2.0-x\r\n", "deny (inner_not_tls)"),
+    ],
+)
+def test_a_client_that_would_be_routed_by_name_is_judged_by_the_name_inside(carried, flight, after):
+    past = carried([("127.0.0.1", flight)])
+    result, changes = replay(past, other_policy(past, reach("one.test", past.port), inner=ROUTE))
+    assert [change["after"] for change in changes] == ([after] if after else []), result.stderr
+    assert ("unknown" in result.stderr) == (after is None)
+
+
+@pytest.fixture
+def routed(carried):
+    flights = (hello("one.test"), hello(EVIL), hello(None))
+    rules = (reach("one.test", carried.port),)
+    return carried([("127.0.0.1", flight) for flight in flights], *rules, inner={**REQUIRE, **ROUTE})
+
+
+def test_the_policy_that_routed_by_name_changes_nothing(routed):
+    result, changes = replay(routed, routed.config_path)
+    assert (result.returncode, changes) == (0, []), result.stderr
+    assert "unknown" not in result.stderr
+
+
+def test_without_the_route_the_address_that_was_asked_for_is_judged(routed):
+    result, changes = replay(routed, other_policy(routed, *names(routed), inner=REQUIRE))
+    assert (result.returncode, changes) == (0, []), result.stderr  # resolved then: it leads there
+    assert "unknown" not in result.stderr
+    result, changes = replay(routed, other_policy(routed, reach("one.test", routed.port)))
+    [change] = changes
+    assert (change["host"], change["after"]) == ("127.0.0.1", "deny (no_rule)")
+    result, changes = replay(routed, other_policy(routed, *names(routed)))
+    assert {change["change"] for change in changes} == {"wider"}
+
+
+@pytest.mark.parametrize("order", ["alone", "before", "never", "twice"])
+def test_closes_in_odd_order_make_tunnels_unknown_and_no_more(carried, order):
+    past = carried([("one.test", hello(EVIL))])
+    decision, close = past.log.read_text().splitlines()
+    lines = {
+        "alone": [close],
+        "before": [close, decision],
+        "never": [decision],
+        "twice": [decision, decision, close, close],
+    }[order]
+    past.log.write_text("".join(f"{line}\n" for line in lines))
+    result, changes = replay(past, other_policy(past, *names(past), inner=REQUIRE))
+    assert len(changes) == (order == "twice"), result.stderr
+    assert ("unknown" in result.stderr) == (order != "alone")
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        [],
+        "tls",
+        {},
+        {"tls": "odd"},
+        {"tls": 7},
+        {"tls": "tls", "sni": 7},
+        {"tls": "tls", "sni": "not a name"},
+        {"tls": "tls", "sni": "a\0b"},
+        {"tls": "http", "sni": EVIL},
+        {"tls": "tls", "host": EVIL},
+        {"tls": "http", "host": "a b"},
+    ],
+)
+def test_what_no_proxy_writes_of_a_tunnel_counts_as_unknown(carried, inner):
+    past = carried([("one.test", hello(EVIL))])
+    decision, close = past.log.read_text().splitlines()
+    past.log.write_text(f"{decision}\n{json.dumps({**json.loads(close), 'inner': inner})}\n")
+    result, changes = replay(past, other_policy(past, *names(past), inner=REQUIRE))
+    assert (result.returncode, changes) == (0, []), result.stderr
+    assert "unknown" in result.stderr
 
 
 # -- suggest --------------------------------------------------------------------------------------
