@@ -29,10 +29,11 @@ const char *inner_kind_name(enum inner_kind kind);
 // inner_seen is what was seen of a first flight.
 struct inner_seen {
     enum inner_kind kind;
-    struct client_hello hello; // with INNER_TLS
-    bool
-        has_host; // with INNER_HTTP: `host` is the Host of the request, which has exactly one good one
-    struct target host; // its port does not matter
+    bool has_host;                 // with INNER_HTTP: the request has exactly one good Host
+    union {                        // a tunnel keeps it as long as it is open
+        struct client_hello hello; // with INNER_TLS
+        struct target host;        // with has_host; its port does not matter
+    };
 };
 
 enum inner_step {

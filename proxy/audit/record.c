@@ -25,6 +25,16 @@ struct audit_record *audit_record_create(size_t cap)
     return record;
 }
 
+struct audit_record *audit_record_shrink(struct audit_record *record, size_t cap)
+{
+    ASSERT(cap <= record->cap && record->len == 0);
+    struct audit_record *smaller = realloc(record, sizeof *record + cap);
+    if (smaller == NULL)
+        return record;
+    smaller->cap = (uint32_t)cap;
+    return smaller;
+}
+
 void audit_record_destroy(struct audit_record *record)
 {
     free(record);

@@ -39,6 +39,10 @@ enum {
 // audit_record_create makes room for a text of `cap` bytes; NULL when there is no memory.
 struct audit_record *audit_record_create(size_t cap) MUST_USE;
 
+// audit_record_shrink gives a record with room for `cap` bytes, no more than before, in place of `record`, which has no
+// text yet. It cannot fail: without memory the record stays as it is.
+struct audit_record *audit_record_shrink(struct audit_record *record, size_t cap) MUST_USE;
+
 // audit_record_destroy frees one that was not submitted. NULL is allowed.
 void audit_record_destroy(struct audit_record *record);
 

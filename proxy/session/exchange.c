@@ -243,7 +243,7 @@ static bool judge_inner(struct exchange *exchange, const struct inner_verdict *v
     if (verdict->step != INNER_END && carries_allowed(exchange, verdict->name))
         kind = verdict->step == INNER_ASK_POLICY
                    ? VERDICT_GO
-                   : route_find_inside(&exchange->route, exchange->peer, &inspection->named);
+                   : route_find_inside(&exchange->route, exchange->peer, inspection->named);
     if (kind == VERDICT_WAIT)
         return false;
     if (kind == VERDICT_GO || inspection->only_observes)
@@ -363,7 +363,7 @@ static void begin_hello(struct exchange *exchange)
     const struct inner inner = inner_to_find_name(peer->client->inner);
     request_route(&exchange->request);
     peer->awaits_hello = true;
-    enum err error = inspect_by(exchange, &inner, &exchange->request.asked, false);
+    enum err error = inspect_by(exchange, &inner, &exchange->request.url.target, false);
     if (error == ERR_OK)
         error = reply_open_tunnel(exchange);
     enter_if_ok(exchange, error, EXCHANGE_READ_HELLO);
@@ -599,6 +599,8 @@ static enum exchange_step step_tunnel(struct exchange *exchange)
     const enum duplex_status status = tunnel_step(tunnel, exchange->peer->context->now_ms);
     const struct inner_verdict *verdict = tunnel_verdict(tunnel);
     const bool goes_on = status == DUPLEX_WAITS || status == DUPLEX_MORE;
+    if (tunnel->inspection != NULL && inspection_is_over(tunnel->inspection))
+        records_fit_close(exchange);
     if (goes_on && verdict != NULL && judge_inner(exchange, verdict))
         return EXCHANGE_STEP_AGAIN;
     if (goes_on)

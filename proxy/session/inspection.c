@@ -29,13 +29,19 @@ void inspection_answer(struct inspection *inspection, bool is_allowed)
         inspection->would_end = verdict->reason;
 }
 
-// begin_asking makes the gate's verdict known to the owner.
+// begin_asking makes the gate's verdict known to the owner. Without memory there is nothing to ask: it is a no.
 static void begin_asking(struct inspection *inspection)
 {
-    const struct inner_verdict *verdict = &inspection->gate.verdict;
+    struct inner_verdict *verdict = &inspection->gate.verdict;
     inspection->is_asking = true;
-    if (verdict->step != INNER_END)
-        inspection->named = (struct target){
+    if (verdict->step == INNER_END)
+        return;
+    if (inspection->named == NULL)
+        inspection->named = malloc(sizeof *inspection->named);
+    if (inspection->named == NULL)
+        *verdict = (struct inner_verdict){.step = INNER_END, .reason = REASON_NO_MEMORY};
+    else
+        *inspection->named = (struct target){
             .kind = TARGET_NAME, .port = inspection->asked->port, .name = *verdict->name};
 }
 
@@ -47,6 +53,8 @@ void inspection_close(struct inspection *inspection, struct buffer_pool *pool)
 
 void inspection_destroy(struct inspection *inspection)
 {
+    if (inspection != NULL)
+        free(inspection->named);
     free(inspection);
 }
 

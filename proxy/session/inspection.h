@@ -17,7 +17,7 @@ struct inspection {
     enum reason would_end; // with only_observes: for what the tunnel would have ended
     bool is_asking;        // the gate's verdict waits for an answer
     bool is_named;         // the answer was yes: `named` may be carried
-    struct target named;   // what the verdict asks about, with INNER_ASK_*
+    struct target *named;  // owned; what the verdict asks about, with INNER_ASK_*; NULL before
 };
 
 // inspection_create holds what comes against `rules` and `asked`, which is borrowed. `is_report`: nothing is held, and

@@ -37,6 +37,9 @@ static void submit_decision(struct exchange *exchange)
     }
     const struct decision ruled = verdict_decision(&exchange->verdict);
     const struct search *search = exchange->route.search;
+    const struct target asked = {.kind = TARGET_ADDRESS,
+                                 .port = exchange->request.url.target.port,
+                                 .address = exchange->request.asked};
     const size_t judged_count = search == NULL ? 0 : search->candidate_count;
     const struct audit_decision decision = {
         .now_ms = wall_clock_ms(),
@@ -48,7 +51,7 @@ static void submit_decision(struct exchange *exchange)
         .is_resumed = peer->is_resumed,
         .method = exchange->request.method,
         .target = exchange->request.has_target ? &exchange->request.url.target : NULL,
-        .asked = exchange->request.is_routed ? &exchange->request.asked : NULL,
+        .asked = exchange->request.is_routed ? &asked : NULL,
         .decision = &ruled,
         .judged = judged_count == 0 ? NULL : search->candidates,
         .judged_count = judged_count,
@@ -84,6 +87,21 @@ static enum reason would_end(const struct exchange *exchange)
         exchange->timing.since_ms + peer->snapshot->timeouts.inner_ms <= peer->context->now_ms)
         return REASON_INNER_TIMEOUT;
     return inspection->would_end;
+}
+
+void records_fit_close(struct exchange *exchange)
+{
+    enum { WIDEST = AUDIT_CLOSE_CAP + INNER_JSON_CAP, SLACK = 96 }; // for a would_end to come
+    struct audit_record *record = exchange->records.close;
+    char data[INNER_JSON_CAP];
+    struct text text;
+    if (record == NULL || record->cap != WIDEST)
+        return;
+    text_init(&text, data, sizeof data);
+    inner_append_json(&exchange->route.tunnel.inspection->gate.seen, &exchange->request.url.target,
+                      would_end(exchange), &text);
+    if (text.len + SLACK < INNER_JSON_CAP)
+        exchange->records.close = audit_record_shrink(record, AUDIT_CLOSE_CAP + text.len + SLACK);
 }
 
 void records_submit_close(struct exchange *exchange)

@@ -7,3 +7,7 @@
 // the rate of its client is counted instead, and has no `close` either.
 void records_submit_decision(struct exchange *exchange);
 void records_submit_close(struct exchange *exchange);
+
+// records_fit_close gives back the room in the `close` record that what was seen inside the tunnel does not need. Call it
+// once nothing more will be seen; a second time it does nothing.
+void records_fit_close(struct exchange *exchange);

@@ -93,14 +93,14 @@ void request_route(struct request *request)
 {
     request->is_routed = true;
     request->has_target = false;
-    request->asked = request->url.target;
+    request->asked = request->url.target.address;
 }
 
 void request_take_name(struct request *request, const struct hostname *name)
 {
     request->has_target = true;
     request->url.target =
-        (struct target){.kind = TARGET_NAME, .port = request->asked.port, .name = *name};
+        (struct target){.kind = TARGET_NAME, .port = request->url.target.port, .name = *name};
 }
 
 bool request_is_repeatable(const struct request *request)

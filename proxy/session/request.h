@@ -12,11 +12,11 @@ struct request {
     struct message_head head; // its slices are of the peer's head, while that lives
     struct absolute_url url;  // of a plain request; of a CONNECT only the target is set
     bool has_target;
-    bool is_routed;      // by the name inside the tunnel; the 200 is out before the target is known
-    struct target asked; // with is_routed: the address that the CONNECT has asked for
-    bool is_plain;       // no CONNECT: a request to be passed on
-    bool is_for_head;    // a HEAD: answers have no body
-    struct slice method; // empty until it is known; in method_data
+    bool is_routed; // by the name inside the tunnel; the 200 is out before the target is known
+    struct ip_addr asked; // with is_routed: the address that the CONNECT has asked for
+    bool is_plain;        // no CONNECT: a request to be passed on
+    bool is_for_head;     // a HEAD: answers have no body
+    struct slice method;  // empty until it is known; in method_data
     char method_data[HEAD_MAX_METHOD_LEN];
 };
 

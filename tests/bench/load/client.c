@@ -102,9 +102,11 @@ bool client_make_hello(struct client_setup *setup)
         SSL_set_bio(ssl, empty, written); // which it owns now
         SSL_set_connect_state(ssl);
         (void)SSL_do_handshake(ssl);
+        static const uint8_t finished[] = {23, 3, 3, 0, 1, 0}; // what follows in a handshake
         if (BIO_mem_contents(written, &bytes, &len) == 1 &&
-            bytes_copy(setup->hello, sizeof setup->hello, slice_of(bytes, len)))
-            setup->hello_len = len;
+            bytes_copy(setup->hello, sizeof setup->hello - sizeof finished, slice_of(bytes, len)) &&
+            bytes_copy(setup->hello + len, sizeof finished, slice_of(finished, sizeof finished)))
+            setup->hello_len = len + sizeof finished;
     }
     ERR_clear_error();
     SSL_free(ssl);

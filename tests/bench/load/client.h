@@ -71,7 +71,7 @@ struct client {
 // stderr.
 SSL_CTX *client_credentials(const char *chain_path, const char *key_path);
 
-// client_make_hello puts the ClientHello of a browser's library into the setup.
+// client_make_hello puts the ClientHello of a browser's library into the setup, and a small record after it.
 bool client_make_hello(struct client_setup *setup) MUST_USE;
 
 // now_ns gives the monotonic clock.

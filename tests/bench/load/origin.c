@@ -88,12 +88,12 @@ static bool write_pending(struct visitor *visitor)
     return true;
 }
 
-// drop_hello gives how many of the bytes that have come are of the first flight, if that is a ClientHello.
+// drop_hello gives how many of the bytes that have come belong to a client's handshake: see client_make_hello.
 static size_t drop_hello(struct visitor *visitor, size_t len)
 {
-    enum { HEADER = 5, HANDSHAKE = 22 };
+    enum { HEADER = 5, HANDSHAKE = 22, FINISHED = HEADER + 1 };
     if (!visitor->has_begun && len >= HEADER && chunk[0] == HANDSHAKE)
-        visitor->skip_len = HEADER + ((size_t)chunk[3] << 8 | chunk[4]);
+        visitor->skip_len = HEADER + ((size_t)chunk[3] << 8 | chunk[4]) + FINISHED;
     visitor->has_begun = true;
     const size_t dropped = len < visitor->skip_len ? len : visitor->skip_len;
     visitor->skip_len -= dropped;

@@ -371,6 +371,17 @@ static void what_could_not_be_read_is_null(void **state)
     audit_record_destroy(record);
 }
 
+static void a_record_without_a_text_may_be_made_smaller(void **state)
+{
+    (void)state;
+    struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP + INNER_JSON_CAP);
+    assert_non_null(record);
+    record = audit_record_shrink(record, AUDIT_CLOSE_CAP);
+    assert_int_equal(record->cap, AUDIT_CLOSE_CAP);
+    memset(record->data, 'x', record->cap);
+    audit_record_destroy(record);
+}
+
 static void a_tunnel_that_has_named_no_target_has_the_address_that_was_asked_for(void **state)
 {
     (void)state;
@@ -525,6 +536,7 @@ int main(void)
         cmocka_unit_test(refusals_hold_whatever_a_certificate_claims_and_not_under_client),
         cmocka_unit_test(a_decision_says_what_was_asked_and_decided),
         cmocka_unit_test(what_could_not_be_read_is_null),
+        cmocka_unit_test(a_record_without_a_text_may_be_made_smaller),
         cmocka_unit_test(a_tunnel_that_has_named_no_target_has_the_address_that_was_asked_for),
         cmocka_unit_test(methods_are_capped_and_escaped),
         cmocka_unit_test(an_anonymous_client_has_nulls_for_a_certificate),
