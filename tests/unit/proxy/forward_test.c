@@ -25,7 +25,7 @@ enum { INTERIM_COUNT = 16, FIELD_LEN = 7900, SOCKET_CAP = 200 * 1024 };
 
 struct bench {
     struct session_context context;
-    struct account account;
+    struct account *account;
     struct request request;
     struct fake_stream *client;
     struct peer peer;
@@ -39,7 +39,8 @@ static void bench_begin(struct bench *bench)
     struct message_head head;
     const char *why = NULL;
     int fds[2];
-    *bench = (struct bench){.client = fake_stream_create()};
+    *bench = (struct bench){.client = fake_stream_create(), .account = calloc(1, sizeof *bench->account)};
+    assert_non_null(bench->account);
     bench->context.loop = ev_loop_new(0);
     assert_non_null(bench->context.loop);
     bench->peer = (struct peer){.context = &bench->context, .stream = &bench->client->stream};
@@ -50,7 +51,7 @@ static void bench_begin(struct bench *bench)
     assert_int_equal(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &cap, sizeof cap), 0);
     bench->target = fds[1];
     assert_int_equal(
-        forward_create(&bench->peer, fds[0], &bench->request, &bench->account, &bench->forward),
+        forward_create(&bench->peer, fds[0], &bench->request, bench->account, &bench->forward),
         ERR_OK);
 }
 
@@ -61,6 +62,7 @@ static void bench_end(struct bench *bench)
     assert_int_equal(bench->context.buffers.lent_count, 0);
     buffer_pool_deinit(&bench->context.buffers);
     fake_stream_destroy(bench->client);
+    free(bench->account);
     ev_loop_destroy(bench->context.loop);
     assert_int_equal(close(bench->target), 0);
 }
