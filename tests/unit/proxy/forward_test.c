@@ -39,7 +39,8 @@ static void bench_begin(struct bench *bench)
     struct message_head head;
     const char *why = NULL;
     int fds[2];
-    *bench = (struct bench){.client = fake_stream_create(), .account = calloc(1, sizeof *bench->account)};
+    *bench = (struct bench){.client = fake_stream_create(),
+                            .account = calloc(1, sizeof *bench->account)};
     assert_non_null(bench->account);
     bench->context.loop = ev_loop_new(0);
     assert_non_null(bench->context.loop);
