@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "proxy/cli/requester.h"
@@ -238,14 +239,15 @@ static void explain_record(struct explain_run *run, const struct history_entry *
     run->found++;
     const char *problem = NULL;
     if (!past->has_target)
-        problem = "its target could not be read";
+        problem = "the record has no target";
     else if (!past->is_whole)
         problem = "the names of its certificate were too long for the record";
     else if (!history_decision_knows(past, run->snapshot->policy->extensions))
         problem = "the record does not say whether its certificate has an extension that `match` "
                   "names";
     if (problem != NULL) {
-        cli_say("explain", "id %s: %s", id, problem);
+        cli_say("explain", "id %s: %s; its reason is %s, and docs/AUDIT.md says what to do", id,
+                problem, past->reason);
         run->status = CLI_FAILED;
         return;
     }
@@ -274,6 +276,18 @@ static void explain_handshake(struct explain_run *run, const struct history_entr
             reason == NULL ? "?" : reason, detail == NULL ? "no detail" : detail);
 }
 
+// explain_close tells what no policy can: how the request ended, and the name that its tunnel carried.
+static void explain_close(const struct history_entry *entry)
+{
+    const char *reason = history_text(entry->root, "reason");
+    const json_t *inner = json_object_get(entry->root, "inner");
+    const char *sni = history_text(inner, "sni");
+    const char *name = sni != NULL ? sni : history_text(inner, "host");
+    if (reason != NULL && strcmp(reason, "refused") != 0)
+        cli_say("explain", "it ended with %s%s%s; docs/AUDIT.md says what to do", reason,
+                name == NULL ? "" : ", and what it carried named ", name == NULL ? "" : name);
+}
+
 static void on_line(void *arg, const struct log_line *line)
 {
     struct explain_run *run = arg;
@@ -285,6 +299,8 @@ static void on_line(void *arg, const struct log_line *line)
         explain_record(run, entry, line->decision);
     else if (is_meant && run->has_id && entry->event == AUDIT_EVENT_HANDSHAKE_REFUSED)
         explain_handshake(run, entry);
+    else if (is_meant && run->has_id && entry->event == AUDIT_EVENT_CLOSE)
+        explain_close(entry);
 }
 
 static int ask_log(struct explain_run *run)

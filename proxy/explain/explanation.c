@@ -263,9 +263,12 @@ const char *explanation_advice(const struct explanation *explanation)
         {REASON_OWN_LISTENER, "this address is closed whatever the configuration says"},
         {REASON_DNS_FAILED, "look at the name, and at `resolver`"},
         {REASON_INNER_MISMATCH,
-         "ask for the name that the handshake has, or accept it: a rule for it, and `names: listed`"},
-        {REASON_INNER_NO_NAME, "let the client send a server name, or write `names: any`"},
-        {REASON_INNER_NOT_TLS, "write `inner: {tls: any}` or `plain: check` for this target"},
+         "ask for the name that the handshake has, or accept it: a rule for it, and `names: listed` where a "
+         "name was asked for"},
+        {REASON_INNER_NO_NAME,
+         "let the client send a server name; without `route: name`, `names: any` does without one"},
+        {REASON_INNER_NOT_TLS,
+         "write `plain: check`; without `route: name`, `inner: {tls: any}` for this target will do, too"},
         {REASON_INNER_PLAIN, "let the client use https, or ask for the host that it names"},
     };
     for (size_t i = 0; explanation->advice == NULL && i < sizeof all / sizeof *all; i++) {

@@ -36,10 +36,12 @@ static const struct inner *inner_of(const struct client *client, const struct ru
     return rule->inner != NULL ? rule->inner : client->inner;
 }
 
-// needs_inner tells whether a client may have tunnels for which its own `inner` counts: no rule's does.
+// needs_inner tells whether a client may have tunnels for which its own `inner` counts: no rule's does, or the name that
+// finds the rule is read first.
 static bool needs_inner(const struct client *client)
 {
-    bool needs = client->mode != POLICY_ENFORCE; // such a mode lets tunnels pass without a rule
+    bool needs = client->mode != POLICY_ENFORCE || // such a mode lets tunnels pass without a rule
+                 (client->inner != NULL && client->inner->routes_by_name);
     for (size_t i = 0; i < client->allow_count && !needs; i++)
         needs = client->allow[i].inner == NULL;
     return needs;

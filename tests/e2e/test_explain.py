@@ -198,7 +198,9 @@ def test_a_request_of_the_log_is_explained_by_its_id(start, dns, origin):
     one = run("explain", "-c", proxy.config_path, *log, "--id", denied.id)
     assert one.returncode == 1
     assert f"id         {denied.id}" in one.stdout
-    assert "answer     deny: no_rule" in one.stdout
+    assert "answer     deny: no_rule" in one.stdout and "it ended" not in one.stderr
+    ended = run("explain", "-c", proxy.config_path, *log, "--id", allowed.id)
+    assert "it ended with client_" in ended.stderr
     every = run("explain", "-c", proxy.config_path, *log, "--json")
     found = {found["id"]: found for found in map(json.loads, every.stdout.splitlines())}
     assert found.keys() == {allowed.id, denied.id}

@@ -353,6 +353,7 @@ def test_an_inner_that_never_counts_is_found(findings):
     assert found[0] == "warning" and "`inner` of client `one` never counts" in found[2]
     assert not findings(client(own, {"hosts": ["b.example"]}, **inner(tls="observe")))
     assert not any("never counts" in one[2] for one in findings(client(own, mode="open", **inner(tls="observe"))))
+    assert not any("never counts" in one[2] for one in findings(client(own, **inner(route="name"))))
 
 
 def test_a_timeout_for_first_flights_that_nothing_waits_for_is_found(findings):
