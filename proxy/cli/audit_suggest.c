@@ -13,6 +13,9 @@ static const char usage[] =
     "where they were private, addresses; no wildcards, no ranges. Read it before you use it: what was done is not\n"
     "always what should be.\n"
     "\n"
+    "Where `inner` was at least `observe`, rules whose tunnels all carried TLS with the right name have\n"
+    "`inner: {tls: require}`. A name that was inside and that no rule allows is a comment: you decide.\n"
+    "\n"
     "  --client NAME   as in the configuration; or one account of a client that is named from certificates\n"
     "  --denied        also what was denied because no rule allowed it\n"
     "  --json          one JSON object\n"
@@ -88,11 +91,51 @@ static void print_rule(const struct suggested *rule)
             (void)putchar(']');
         separator = count > 0 ? ", " : separator;
     }
+    if (rule->inner != SUGGESTED_NOTHING)
+        (void)printf("%sinner: {tls: require%s}", separator,
+                     rule->inner == SUGGESTED_LISTED ? ", names: listed" : "");
     struct place special = {.target = rule};
     (void)printf("} # %zu%s\n", rule->requests,
                  next_word(&special, LIST_SPECIAL) == NULL
                      ? ""
                      : ", special addresses: leave them out unless they are intended");
+}
+
+// unseen counts the tunnels into which nobody has looked.
+static size_t unseen(const struct suggestion *seen)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < seen->count; i++) {
+        for (const struct suggested *target = seen->targets[i]; target != NULL;
+             target = target->next)
+            sum += target->tunnels - target->seen;
+    }
+    return sum;
+}
+
+// print_questions writes as comments what `tls: require` would end, and what nobody but a person can decide.
+static void print_questions(const struct suggestion *seen)
+{
+    for (size_t i = 0; i < seen->carried_count; i++) {
+        const struct carried *carried = seen->carried[i];
+        if (!carried->is_listed)
+            (void)printf(
+                "# ? %s:%u carried `%s` (%zu), which no rule here allows. If it is meant, add the name to a "
+                "rule, and `inner: {tls: require, names: listed}` to that of %s; otherwise `{tls: require}` ends such tunnels\n",
+                carried->asked->host, carried->name.port, carried->name.name.text, carried->tunnels,
+                carried->asked->host);
+    }
+    for (size_t i = 0; i < seen->count; i++) {
+        for (const struct suggested *target = seen->targets[i]; target != NULL;
+             target = target->next) {
+            const size_t others = target->seen - target->same - target->named;
+            if (others > 0)
+                (void)printf(
+                    "# ? %s carried no TLS with a server name in %zu tunnels: `tls: require` "
+                    "ends them, and a rule with `inner: {tls: any}` does not\n",
+                    target->host, others);
+        }
+    }
 }
 
 static void print_yaml(const struct suggestion *seen)
@@ -111,9 +154,21 @@ static void print_yaml(const struct suggestion *seen)
     if (seen->denied > 0)
         (void)printf("# not covered, because denied or failed: %zu%s\n", seen->denied,
                      seen->takes_denied ? "" : "; --denied adds those that no rule allowed");
+    const size_t blind = unseen(seen);
+    if (blind > 0)
+        (void)printf(
+            "# nobody looked into %zu tunnels: `inner: {tls: observe}` of the client records "
+            "which names they carry\n",
+            blind);
+    if (seen->routes)
+        (void)printf(
+            "# it asks for addresses: `hosts` has the names inside its tunnels, and `route: name` "
+            "goes by them. Look at each\n"
+            "inner: {route: name}\n");
     (void)printf("allow:\n");
     for (size_t i = 0; i < seen->count; i++)
         print_rule(seen->targets[i]);
+    print_questions(seen);
 }
 
 static void add_list(const struct suggested *rule, enum list list, struct text *out)
@@ -133,6 +188,34 @@ static void add_list(const struct suggested *rule, enum list list, struct text *
         json_end_array(out);
 }
 
+static void add_inner(enum suggested_inner inner, struct text *out)
+{
+    if (inner == SUGGESTED_NOTHING)
+        return;
+    json_begin_object(out, "inner");
+    json_add_string(out, "tls", "require");
+    if (inner == SUGGESTED_LISTED)
+        json_add_string(out, "names", "listed");
+    json_end_object(out);
+}
+
+static void add_questions(const struct suggestion *seen, struct text *out)
+{
+    json_begin_array(out, "questions");
+    for (size_t i = 0; i < seen->carried_count; i++) {
+        const struct carried *carried = seen->carried[i];
+        if (carried->is_listed)
+            continue;
+        json_begin_object(out, NULL);
+        json_add_string(out, "host", carried->asked->host);
+        json_add_count(out, "port", carried->name.port);
+        json_add_string(out, "inside", carried->name.name.text);
+        json_add_count(out, "tunnels", carried->tunnels);
+        json_end_object(out);
+    }
+    json_end_array(out);
+}
+
 static void print_json(const struct suggestion *seen)
 {
     struct text out = cli_json_begin();
@@ -142,6 +225,12 @@ static void print_json(const struct suggestion *seen)
     json_add_count(&out, "unresolved", seen->unresolved);
     json_add_count(&out, "unreachable", seen->unreachable);
     json_add_count(&out, "denied", seen->denied);
+    json_add_count(&out, "unseen", unseen(seen));
+    if (seen->routes) {
+        json_begin_object(&out, "inner");
+        json_add_string(&out, "route", "name");
+        json_end_object(&out);
+    }
     json_begin_array(&out, "allow");
     for (size_t i = 0; i < seen->count; i++) {
         json_begin_object(&out, NULL);
@@ -150,9 +239,11 @@ static void print_json(const struct suggestion *seen)
         add_list(seen->targets[i], LIST_HOSTS, &out);
         add_list(seen->targets[i], LIST_ADDRESSES, &out);
         add_list(seen->targets[i], LIST_SPECIAL, &out);
+        add_inner(seen->targets[i]->inner, &out);
         json_end_object(&out);
     }
     json_end_array(&out);
+    add_questions(seen, &out);
     cli_json_end(&out);
 }
 

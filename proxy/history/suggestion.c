@@ -7,9 +7,12 @@
 
 #include "auth/base/array.h"
 
-// waiting is a request whose close tells which address it was.
+// waiting is a request whose close tells which address it was, and what its tunnel carried.
 struct waiting {
     uint64_t id;
+    uint16_t port;
+    bool is_tunnel;
+    bool needs_address;
     struct suggested *target; // borrowed
 };
 
@@ -36,29 +39,49 @@ static void free_target(void *node)
 void suggestion_deinit(struct suggestion *suggestion)
 {
     tdestroy(suggestion->waiting, free);
+    tdestroy(suggestion->carried_tree, free);
+    free(suggestion->carried);
     tdestroy(suggestion->hosts, free_target);
     free(suggestion->targets);
     *suggestion = (struct suggestion){0};
 }
 
+static int compare_words(const void *a, const void *b)
+{
+    return strcmp(((const struct word *)a)->text, ((const struct word *)b)->text);
+}
+
+// settle sorts words, and leaves each only once.
+static void settle(struct words *words)
+{
+    size_t kept = 0;
+    if (words->count > 0)
+        qsort(words->items, words->count, sizeof *words->items, compare_words);
+    for (size_t i = 0; i < words->count; i++) {
+        if (kept == 0 || compare_words(&words->items[kept - 1], &words->items[i]) != 0)
+            words->items[kept++] = words->items[i];
+    }
+    words->count = kept;
+}
+
+// add_word adds at the end. Full words are settled, and grow if that has not halved them: so each add is cheap on average.
 static void add_word(struct suggestion *suggestion, struct words *words, const char *text,
                      bool is_special)
 {
-    size_t at = words->count;
-    while (at > 0 && strcmp(words->items[at - 1].text, text) > 0)
-        at--;
-    if (at > 0 && strcmp(words->items[at - 1].text, text) == 0)
-        return;
-    struct word *items = array_make_room(words->items, words->count, &words->cap, sizeof *items);
-    if (items == NULL) {
-        suggestion->has_failed = true;
-        return;
+    const bool is_full = words->count == words->cap;
+    if (is_full)
+        settle(words);
+    if (is_full && words->count >= words->cap / 2) {
+        struct word *items = array_make_room(words->items, words->cap, &words->cap, sizeof *items);
+        if (items == NULL) {
+            suggestion->has_failed = true;
+            return;
+        }
+        words->items = items;
     }
-    words->items = items;
-    for (size_t i = words->count++; i > at; i--)
-        items[i] = items[i - 1];
-    items[at].is_special = is_special;
-    (void)string_copy(items[at].text, sizeof items[at].text, slice_of_string(text));
+    struct word *added = &words->items[words->count++];
+    added->is_special = is_special;
+    (void)string_copy(added->text, sizeof added->text, slice_of_string(text));
 }
 
 // target_for finds what is known of a host, or begins it; NULL without memory.
@@ -121,12 +144,12 @@ static void add_address(struct suggestion *suggestion, struct suggested *target,
         add_forms(suggestion, target, address);
 }
 
-// await keeps the request until its close tells which of its addresses it was.
-static void await(struct suggestion *suggestion, uint64_t id, struct suggested *target)
+// await keeps the request until its close comes.
+static void await(struct suggestion *suggestion, const struct waiting *like)
 {
     struct waiting *waiting = malloc(sizeof *waiting);
     if (waiting != NULL)
-        *waiting = (struct waiting){.id = id, .target = target};
+        *waiting = *like;
     struct waiting **kept =
         waiting == NULL ? NULL : tsearch(waiting, &suggestion->waiting, compare_ids);
     suggestion->has_failed |= kept == NULL;
@@ -158,8 +181,16 @@ static void add_target(struct suggestion *suggestion, const struct history_entry
     add_word(suggestion, &target->ports, port, false);
     if (target->is_address)
         add_forms(suggestion, target, &past->target.address);
-    else if (may_be_special(past))
-        await(suggestion, decision->id, target);
+    const struct waiting waiting = {
+        .id = decision->id,
+        .port = past->target.port,
+        .is_tunnel = past->is_tunnel && past->action == ACTION_ALLOW,
+        .needs_address = !target->is_address && may_be_special(past),
+        .target = target,
+    };
+    suggestion->routed += past->has_asked;
+    if (waiting.is_tunnel || waiting.needs_address)
+        await(suggestion, &waiting);
 }
 
 static bool has_reason(const struct history_decision *past, enum reason reason)
@@ -213,17 +244,81 @@ static void add_decision(struct suggestion *suggestion, const struct history_ent
         add_target(suggestion, entry, past);
 }
 
+static int compare_carried(const void *a, const void *b)
+{
+    const struct carried *left = a;
+    const struct carried *right = b;
+    const int hosts = strcmp(left->asked->host, right->asked->host);
+    if (hosts != 0)
+        return hosts;
+    if (left->name.port != right->name.port)
+        return left->name.port < right->name.port ? -1 : 1;
+    return strcmp(left->name.name.text, right->name.name.text);
+}
+
+// carried_for finds what is known of a name inside, or begins it; NULL without memory.
+static struct carried *carried_for(struct suggestion *suggestion, const struct carried *like)
+{
+    struct carried **known = tfind(like, &suggestion->carried_tree, compare_carried);
+    if (known != NULL)
+        return *known;
+    struct carried **all = array_make_room(suggestion->carried, suggestion->carried_count,
+                                           &suggestion->carried_cap, sizeof(struct carried *));
+    if (all == NULL)
+        return NULL;
+    suggestion->carried = all;
+    struct carried *added = malloc(sizeof *added);
+    if (added != NULL)
+        *added = *like;
+    if (added == NULL || tsearch(added, &suggestion->carried_tree, compare_carried) == NULL) {
+        free(added);
+        return NULL;
+    }
+    all[suggestion->carried_count++] = added;
+    return added;
+}
+
+// add_inside notes what a tunnel carried.
+static void add_inside(struct suggestion *suggestion, const struct waiting *waiting,
+                       const struct history_close *close)
+{
+    struct suggested *target = waiting->target;
+    const struct client_hello *hello = &close->inner.hello;
+    if (close->has_inner && close->inner.kind == INNER_NOTHING && !close->has_answer)
+        return; // it carried nothing
+    target->tunnels++;
+    target->seen += close->has_inner;
+    if (!close->has_inner || hello->naming != CLIENT_HELLO_NAMED)
+        return;
+    if (strcmp(target->host, hello->name.text) == 0) {
+        target->same++;
+        return;
+    }
+    const struct carried like = {
+        .asked = target,
+        .name = {.kind = TARGET_NAME, .port = waiting->port, .name = hello->name},
+    };
+    struct carried *carried = carried_for(suggestion, &like);
+    suggestion->has_failed |= carried == NULL;
+    target->named++;
+    if (carried != NULL)
+        carried->tunnels++;
+}
+
 static void add_close(struct suggestion *suggestion, const struct history_entry *entry)
 {
-    struct ip_addr address;
+    struct history_close close;
     const struct waiting like = {.id = entry->id};
     struct waiting **found = tfind(&like, &suggestion->waiting, compare_ids);
     if (found == NULL)
         return;
     struct waiting *waiting = *found;
     (void)tdelete(waiting, &suggestion->waiting, compare_ids);
-    if (history_close_upstream(entry, &address))
-        add_address(suggestion, waiting->target, &address);
+    history_close_read(entry, &close);
+    if (waiting->needs_address && close.has_upstream)
+        add_address(suggestion, waiting->target, &close.upstream);
+    if (waiting->is_tunnel)
+        add_inside(suggestion, waiting, &close);
     free(waiting);
 }
 
@@ -248,7 +343,8 @@ static bool is_same(const struct words *a, const struct words *b)
 // may_share tells whether two targets fit into one rule: names that need no address of their own do, and addresses.
 static bool may_share(const struct suggested *a, const struct suggested *b)
 {
-    return a->is_address == b->is_address && is_same(&a->ports, &b->ports) &&
+    return a->is_address == b->is_address && a->inner == b->inner &&
+           is_same(&a->ports, &b->ports) &&
            (a->is_address || (a->addresses.count == 0 && b->addresses.count == 0));
 }
 
@@ -259,9 +355,91 @@ static int compare_requests(const void *a, const void *b)
     return (left < right) - (left > right);
 }
 
+// may_route tells whether the client can be routed by name: it asks for addresses, and all its tunnels name what they
+// lead to.
+static bool may_route(const struct suggestion *suggestion)
+{
+    bool asks_addresses = suggestion->routed > 0;
+    for (size_t i = 0; i < suggestion->count; i++) {
+        const struct suggested *target = suggestion->targets[i];
+        if (target->seen != target->same + target->named ||
+            (target->is_address ? target->seen != target->requests : target->named > 0))
+            return false;
+        asks_addresses |= target->is_address;
+    }
+    return asks_addresses;
+}
+
+// put_names lets the names inside tunnels to addresses take the place of these.
+static void put_names(struct suggestion *suggestion)
+{
+    for (size_t i = 0; i < suggestion->carried_count; i++) {
+        char port[8];
+        struct ip_addr address;
+        const struct carried *carried = suggestion->carried[i];
+        struct suggested *target = target_for(suggestion, &carried->name);
+        if (target == NULL) {
+            suggestion->has_failed = true;
+            return;
+        }
+        target->requests += carried->tunnels;
+        (void)snprintf(port, sizeof port, "%05u", carried->name.port);
+        add_word(suggestion, &target->ports, port, false);
+        if (ip_addr_parse(slice_of_string(carried->asked->host), &address) == ERR_OK)
+            add_address(suggestion, target, &address);
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < suggestion->count; i++) {
+        if (!suggestion->targets[i]->is_address)
+            suggestion->targets[kept++] = suggestion->targets[i];
+    }
+    suggestion->count = kept;
+}
+
+static void settle_all(struct suggestion *suggestion)
+{
+    for (size_t i = 0; i < suggestion->count; i++) {
+        settle(&suggestion->targets[i]->ports);
+        settle(&suggestion->targets[i]->addresses);
+    }
+}
+
+// find_listed finds which names inside the suggestion allows.
+static void find_listed(struct suggestion *suggestion)
+{
+    for (size_t i = 0; i < suggestion->carried_count; i++) {
+        struct carried *carried = suggestion->carried[i];
+        struct suggested like = {0};
+        struct word port;
+        (void)target_format_host(&carried->name, like.host);
+        (void)snprintf(port.text, sizeof port.text, "%05u", carried->name.port);
+        struct suggested *const *known = tfind(&like, &suggestion->hosts, compare_hosts);
+        carried->is_listed =
+            known != NULL && bsearch(&port, (*known)->ports.items, (*known)->ports.count,
+                                     sizeof port, compare_words) != NULL;
+        carried->asked->has_unlisted |= !carried->is_listed;
+    }
+}
+
+static enum suggested_inner inner_for(const struct suggestion *suggestion,
+                                      const struct suggested *target)
+{
+    if (suggestion->routes || target->seen == 0 || target->has_unlisted ||
+        target->seen != target->same + target->named)
+        return SUGGESTED_NOTHING;
+    return target->named == 0 || target->is_address ? SUGGESTED_REQUIRE : SUGGESTED_LISTED;
+}
+
 void suggestion_join(struct suggestion *suggestion)
 {
     size_t rules = 0;
+    suggestion->routes = may_route(suggestion);
+    if (suggestion->routes)
+        put_names(suggestion);
+    settle_all(suggestion);
+    find_listed(suggestion);
+    for (size_t i = 0; i < suggestion->count; i++)
+        suggestion->targets[i]->inner = inner_for(suggestion, suggestion->targets[i]);
     for (size_t i = 0; i < suggestion->count; i++) {
         struct suggested *target = suggestion->targets[i];
         size_t at = 0;

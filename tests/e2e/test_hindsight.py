@@ -678,6 +678,80 @@ def test_nothing_is_suggested_for_a_client_that_did_nothing(past):
     assert "`nobody`" in result.stderr
 
 
+def policy_of(past, found):
+    """The configuration that a suggestion stands for."""
+    rules = [{k: v for k, v in rule.items() if k not in ("requests", "special")} for rule in found["allow"]]
+    return other_policy(past, *rules, inner=found.get("inner", OBSERVE))
+
+
+def inner_of(found):
+    return {name: rule.get("inner") for rule in found["allow"] for name in rule.get("hosts", rule["addresses"])}
+
+
+def test_require_is_suggested_where_all_that_was_seen_is_right(carried):
+    past = carried([("one.test", hello("one.test")), ("one.test", b""), ("two.test", b"SSH-2.0-x\r\n")])
+    found = suggest(past)
+    assert inner_of(found) == {"one.test": REQUIRE, "two.test": None}
+    assert (found["questions"], found["unseen"]) == ([], 0)
+    assert replay(past, policy_of(past, found))[1] == []
+    text = run("audit", "suggest", "--client", "workers", past.log).stdout
+    assert "inner: {tls: require}}" in text
+    assert "# ? two.test carried no TLS with a server name in 1 tunnels" in text
+
+
+def test_names_that_are_allowed_too_are_suggested_as_listed(carried):
+    past = carried([("one.test", hello("two.test")), ("two.test", hello("two.test"))])
+    found = suggest(past)
+    assert inner_of(found) == {"one.test": {**REQUIRE, "names": "listed"}, "two.test": REQUIRE}
+    result, changes = replay(past, policy_of(past, found))
+    assert (result.returncode, changes) == (0, []), result.stderr
+
+
+def test_a_name_that_nobody_allows_is_a_question_and_no_rule(carried):
+    past = carried([("one.test", hello("one.test")), ("one.test", hello(EVIL)), ("one.test", hello(EVIL))])
+    found = suggest(past)
+    assert inner_of(found) == {"one.test": None}
+    assert found["questions"] == [{"host": "one.test", "port": past.port, "inside": EVIL, "tunnels": 2}]
+    text = run("audit", "suggest", "--client", "workers", past.log).stdout
+    assert f"# ? one.test:{past.port} carried `{EVIL}` (2), which no rule here allows" in text
+    assert all(line.startswith("#") for line in text.splitlines() if EVIL in line)
+
+
+def test_nothing_is_suggested_for_tunnels_that_nobody_looked_into(carried):
+    past = carried([("one.test", hello("one.test"))], inner={"tls": "any"})
+    found = suggest(past)
+    assert (inner_of(found), found["unseen"]) == ({"one.test": None}, 1)
+    text = run("audit", "suggest", "--client", "workers", past.log).stdout
+    assert "# nobody looked into 1 tunnels: `inner: {tls: observe}`" in text
+
+
+def test_a_client_that_asks_for_addresses_is_suggested_the_names_inside(carried):
+    past = carried([("127.0.0.1", hello("one.test")), ("127.0.0.1", hello("two.test")), ("one.test", b"")])
+    found = suggest(past)
+    assert found["inner"] == ROUTE
+    assert inner_of(found) == {"one.test": None, "two.test": None}
+    result, changes = replay(past, policy_of(past, found))
+    assert (result.returncode, changes) == (0, []), result.stderr
+    text = run("audit", "suggest", "--client", "workers", past.log).stdout
+    assert "\ninner: {route: name}\nallow:\n" in text
+
+
+@pytest.mark.parametrize("odd", [("127.0.0.1", b"SSH-2.0-x\r\n"), ("one.test", hello("two.test"))])
+def test_the_names_inside_replace_no_address_where_not_all_tunnels_have_one(carried, odd):
+    past = carried([("127.0.0.1", hello("one.test")), odd])
+    found = suggest(past)
+    assert "inner" not in found
+    assert "127.0.0.1/32" in {word for rule in found["allow"] if "hosts" not in rule for word in rule["addresses"]}
+
+
+def test_the_suggestion_for_a_client_that_is_routed_by_name_keeps_that(routed):
+    found = suggest(routed)
+    assert found["inner"] == ROUTE
+    assert set(inner_of(found)) == {"one.test"}
+    result, changes = replay(routed, policy_of(routed, found))
+    assert (result.returncode, changes) == (0, []), result.stderr
+
+
 # -- usage ----------------------------------------------------------------------------------------
 
 
