@@ -87,6 +87,15 @@ static enum err read_path(X509 *const *certs, struct chain_record *record)
     return ERR_OK;
 }
 
+static enum err read_policies(X509 *const *certs, struct chain_record *record)
+{
+    struct oid_list policies;
+    struct oid_list qc;
+    cert_policies_of_path(certs, record->count, &policies);
+    qc_statements_of(certs[0], &qc);
+    return cert_policies_keep(oid_list_slice(&policies), oid_list_slice(&qc), &record->policies);
+}
+
 enum err chain_record_create(X509 *const *certs, size_t count, struct chain_record **out)
 {
     *out = NULL;
@@ -100,6 +109,8 @@ enum err chain_record_create(X509 *const *certs, size_t count, struct chain_reco
     enum err error = critical_read(certs[0], &record->critical, &record->critical_len);
     if (error == ERR_OK)
         error = read_path(certs, record);
+    if (error == ERR_OK)
+        error = read_policies(certs, record);
     if (error != ERR_OK) {
         chain_record_destroy(record);
         return error;
@@ -112,7 +123,9 @@ void chain_record_destroy(struct chain_record *record)
 {
     for (size_t i = 0; record != NULL && i < record->count; i++)
         free(record->links[i].extra);
-    if (record != NULL)
+    if (record != NULL) {
         free(record->critical);
+        free(record->policies.bytes);
+    }
     free(record);
 }

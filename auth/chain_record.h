@@ -12,6 +12,7 @@
 #include "auth/base/err.h"
 #include "auth/base/slice.h"
 #include "auth/cert_id.h"
+#include "auth/cert_policies.h"
 #include "auth/crl_points.h"
 
 // chain_link is one certificate of the path.
@@ -35,15 +36,16 @@ struct chain_link {
 };
 
 struct chain_record {
-    int64_t not_before_s;      // the latest of the path, Unix seconds
-    int64_t not_after_s;       // the earliest of the path, Unix seconds
-    int64_t lifetime_s;        // of the leaf
-    uint32_t depth;            // intermediates between leaf and anchor
-    uint8_t *critical;         // owned; the OIDs of critical.h, of the leaf
-    size_t critical_len;       // bytes
-    bool is_strict;            // nothing in it is against the letter of RFC 5280
-    size_t count;              // of `links`
-    struct chain_link links[]; // the leaf first, the anchor last; one alone is both
+    int64_t not_before_s;          // the latest of the path, Unix seconds
+    int64_t not_after_s;           // the earliest of the path, Unix seconds
+    int64_t lifetime_s;            // of the leaf
+    uint32_t depth;                // intermediates between leaf and anchor
+    uint8_t *critical;             // owned; the OIDs of critical.h, of the leaf
+    size_t critical_len;           // bytes
+    struct cert_policies policies; // owned, until the identity takes it
+    bool is_strict;                // nothing in it is against the letter of RFC 5280
+    size_t count;                  // of `links`
+    struct chain_link links[];     // the leaf first, the anchor last; one alone is both
 };
 
 // chain_record_create makes the record of a path, `count` >= 1 certificates, the leaf first, the

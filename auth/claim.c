@@ -101,6 +101,7 @@ static enum err read_claim(const struct claim *claim, struct identity *identity,
     TRY(read_serial(claim->serial, identity, info));
     TRY(read_sans(claim, identity, info));
     TRY(read_extensions(claim, identity, info));
+    TRY(cert_policies_keep(claim->policies, claim->qc, &identity->policies));
     read_digest(claim->sha256, identity->sha256);
     read_digest(claim->spki_sha256, identity->spki_sha256);
     identity->not_after_s = claim->not_after_s;

@@ -19,6 +19,8 @@ struct claim {
     size_t san_count;
     const struct extension *extensions;
     size_t extension_count;
+    struct slice policies;      // OIDs, a set (extension.h)
+    struct slice qc;            // likewise
     struct slice serial;        // big-endian bytes
     const uint8_t *sha256;      // 32 bytes, of the certificate
     const uint8_t *spki_sha256; // 32 bytes, of its public key

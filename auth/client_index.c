@@ -15,9 +15,9 @@ enum {
 };
 
 // The parts that name something, the most telling first.
-static const enum entry_part telling[] = {ENTRY_SHA256, ENTRY_SPKI_SHA256, ENTRY_URI,     ENTRY_IP,
-                                          ENTRY_EMAIL,  ENTRY_DNS,         ENTRY_SUBJECT, ENTRY_CN,
-                                          ENTRY_SERIAL, ENTRY_OU,          ENTRY_O};
+static const enum entry_part telling[] = {
+    ENTRY_SHA256, ENTRY_SPKI_SHA256, ENTRY_URI, ENTRY_IP, ENTRY_EMAIL,    ENTRY_DNS, ENTRY_SUBJECT,
+    ENTRY_CN,     ENTRY_SERIAL,      ENTRY_OU,  ENTRY_O,  ENTRY_POLICIES, ENTRY_QC};
 
 enum { TELLING_COUNT = sizeof telling / sizeof telling[0] };
 
@@ -88,7 +88,9 @@ static uint64_t key_of_entry(const struct match_entry *entry)
     for (size_t i = 0; i < TELLING_COUNT; i++) {
         const enum entry_part part = telling[i];
         const struct slice wanted = match_wanted(entry, part);
-        const bool is_pattern = (part == ENTRY_URI && match_is_uri_pattern(uri)) ||
+        const bool is_list = (part == ENTRY_POLICIES || part == ENTRY_QC) && wanted.len > 0 &&
+                             wanted.len > 1 + (size_t)wanted.data[0];
+        const bool is_pattern = is_list || (part == ENTRY_URI && match_is_uri_pattern(uri)) ||
                                 (part == ENTRY_DNS && match_is_dns_pattern(dns));
         if (wanted.data != NULL && !is_pattern)
             return part == ENTRY_DNS ? key_backward(part, wanted) : key_of(part, wanted);

@@ -30,7 +30,7 @@ enum {
 enum { SAN_VALUE_MAX = 4096 }; // bytes of one SAN
 
 // What identity_append_extensions may write: 2 x 8 times an OID of at most 160 characters and 32 bytes round it, and the
-// budget of the values, which are written as hex and perhaps as text of twice the length.
+// budget of the values, which are written as hex and perhaps as text of twice the length; lists of OIDs count as values.
 enum {
     JSON_EXTENSION_MAX = 256,     // bytes of a value
     JSON_EXTENSION_BUDGET = 4096, // bytes written for all values
@@ -337,6 +337,7 @@ void identity_destroy(struct identity *identity)
     free(identity->sans);
     free(identity->san_bytes);
     free(identity->extensions);
+    free(identity->policies.bytes);
     free(identity);
 }
 
@@ -445,16 +446,54 @@ static void add_extension(const struct extension *extension, struct slice oid, s
     json_end_object(out);
 }
 
+// add_oids adds a list of OIDs, all or none.
+static void add_oids(const char *name, struct slice set, size_t *budget, struct text *out)
+{
+    struct slice oid = {0};
+    const size_t cost = 4 * set.len; // a byte is three digits and a dot at most
+    if (cost > *budget) {
+        json_add_null(out, name);
+        return;
+    }
+    *budget -= cost;
+    json_begin_array(out, name);
+    while (oid_set_next(&set, &oid)) {
+        char data[4 * EXTENSION_OID_MAX];
+        struct text dotted;
+        text_init(&dotted, data, sizeof data);
+        oid_format(oid, &dotted);
+        json_add_string(out, NULL, data);
+    }
+    json_end_array(out);
+}
+
+static bool is_of_policies(struct slice oid)
+{
+    return slice_equal(oid, CERT_POLICIES_OID) || slice_equal(oid, QC_STATEMENTS_OID);
+}
+
+static void add_policies(const struct identity *identity, struct slice named, size_t *budget,
+                         struct text *out)
+{
+    if (oid_set_has(named, CERT_POLICIES_OID))
+        add_oids("policies", identity->policies.policies, budget, out);
+    if (oid_set_has(named, QC_STATEMENTS_OID))
+        add_oids("qc", identity->policies.qc, budget, out);
+}
+
 void identity_append_extensions(const struct identity *identity, struct slice named,
                                 struct text *out)
 {
     struct slice oid = {0};
     size_t budget = JSON_EXTENSION_BUDGET;
-    if (named.len == 0)
-        return;
-    json_begin_array(out, "extensions");
+    size_t written = 0;
+    add_policies(identity, named, &budget, out);
     while (oid_set_next(&named, &oid)) {
         size_t count = 0;
+        if (is_of_policies(oid))
+            continue;
+        if (written++ == 0)
+            json_begin_array(out, "extensions");
         for (size_t i = 0; i < identity->extension_count && count < JSON_EXTENSION_REPEATED; i++) {
             if (!slice_equal(identity->extensions[i].oid, oid))
                 continue;
@@ -464,5 +503,6 @@ void identity_append_extensions(const struct identity *identity, struct slice na
         if (count == 0)
             add_extension(NULL, oid, &budget, out);
     }
-    json_end_array(out);
+    if (written > 0)
+        json_end_array(out);
 }

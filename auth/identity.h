@@ -7,6 +7,7 @@
 #include <openssl/x509.h>
 
 #include "auth/base/text.h"
+#include "auth/cert_policies.h"
 #include "auth/dn.h"
 #include "auth/extension.h"
 
@@ -53,6 +54,7 @@ struct identity {
     // owned, in one piece with what they point into; those that extension_is_own leaves, whether a rule names them or not
     struct extension *extensions;
     size_t extension_count;
+    struct cert_policies policies; // owned; of the verified chain; empty when only presented
     // of serial_bytes; big-endian, no leading zeros; serial 0 is empty, data non-NULL
     struct slice serial;
     uint8_t serial_bytes[IDENTITY_SERIAL_MAX];
@@ -94,7 +96,8 @@ void identity_destroy(struct identity *identity);
 void identity_append_json(const struct identity *identity, struct text *out);
 
 // identity_append_extensions appends the member "extensions" for the OIDs of the set `named`: for each that the certificate
-// has an object with "oid", "der" (hex) and, if it is one text, "text"; for each that it lacks, with "oid" alone. Where there
-// are no OIDs it appends nothing. At most IDENTITY_EXTENSIONS_JSON_CAP bytes: what is too long has `"cut":true` in place of its value.
+// has an object with "oid", "der" (hex) and, if it is one text, "text"; for each that it lacks, with "oid" alone. For the
+// OIDs of cert_policies.h it appends the members "policies" and "qc" instead, lists of OIDs, or null where they are too
+// long. Where there are no OIDs it appends nothing. At most IDENTITY_EXTENSIONS_JSON_CAP bytes: what is too long has `"cut":true` in place of its value.
 void identity_append_extensions(const struct identity *identity, struct slice named,
                                 struct text *out);

@@ -80,13 +80,21 @@ static bool key_fits(struct slice wanted, struct slice value)
            text_fits(slice_from(wanted, start), slice_from(value, start));
 }
 
+// set_fits tells whether all OIDs of a set, one at least, are among those that are wanted.
+static bool set_fits(struct slice wanted, struct slice set)
+{
+    struct slice oid = {0};
+    bool fits = set.len > 0;
+    while (fits && oid_set_next(&set, &oid))
+        fits = oid_set_has(wanted, oid);
+    return fits;
+}
+
 bool match_part_fits(enum entry_part part, struct slice wanted, struct slice value)
 {
     static bool (*const fits[ENTRY_PART_COUNT])(struct slice wanted, struct slice value) = {
-        [ENTRY_URI] = uri_fits,
-        [ENTRY_DNS] = dns_fits,
-        [ENTRY_EMAIL] = email_fits,
-        [ENTRY_EXTENSION] = key_fits};
+        [ENTRY_URI] = uri_fits,       [ENTRY_DNS] = dns_fits,      [ENTRY_EMAIL] = email_fits,
+        [ENTRY_EXTENSION] = key_fits, [ENTRY_POLICIES] = set_fits, [ENTRY_QC] = set_fits};
     return fits[part] == NULL ? slice_equal(wanted, value) : fits[part](wanted, value);
 }
 
@@ -139,6 +147,10 @@ struct slice match_wanted(const struct match_entry *entry, enum entry_part part)
         return text_of(entry->o);
     case ENTRY_EXTENSION:
         return entry->extension == NULL ? (struct slice){0} : entry->extension->key;
+    case ENTRY_POLICIES:
+        return entry->policies;
+    case ENTRY_QC:
+        return entry->qc;
     case ENTRY_FITS:
     case ENTRY_EMPTY:
     case ENTRY_ANONYMOUS:
@@ -179,6 +191,17 @@ static bool next_unit(struct match_values *values, struct slice *out)
     return false;
 }
 
+// next_of_set gives the next OID of a set, as a set.
+static bool next_of_set(struct match_values *values, struct slice set, struct slice *out)
+{
+    const struct slice rest = slice_from(set, values->next);
+    if (rest.len == 0)
+        return false;
+    *out = slice_first(rest, (size_t)rest.data[0] + 1);
+    values->next += out->len;
+    return true;
+}
+
 // only gives a value that a certificate has once; empty, it is none.
 static bool only(struct match_values *values, struct slice value, struct slice *out)
 {
@@ -217,6 +240,10 @@ bool match_values_next(struct match_values *values, struct slice *out)
         return next_unit(values, out);
     case ENTRY_O:
         return only(values, dn_only_value(&identity->subject, DN_ORGANIZATION), out);
+    case ENTRY_POLICIES:
+        return next_of_set(values, identity->policies.policies, out);
+    case ENTRY_QC:
+        return next_of_set(values, identity->policies.qc, out);
     case ENTRY_EXTENSION: // see extension_fits
     case ENTRY_FITS:
     case ENTRY_EMPTY:

@@ -24,7 +24,9 @@
     X(ENTRY_IP, "ip")                                                                              \
     X(ENTRY_OU, "ou")                                                                              \
     X(ENTRY_O, "o")                                                                                \
-    X(ENTRY_EXTENSION, "extension")
+    X(ENTRY_EXTENSION, "extension")                                                                \
+    X(ENTRY_POLICIES, "policies")                                                                  \
+    X(ENTRY_QC, "qc")
 
 enum entry_part {
 #define X(symbol, name) symbol,
@@ -49,10 +51,12 @@ struct slice match_wanted(const struct match_entry *entry, enum entry_part part)
 struct match_values {
     const struct identity *identity; // borrowed
     enum entry_part part;
-    size_t next;            // the SAN to look at, or how many values were given
+    size_t next; // the SAN or the byte of a set to look at, or how many values were given
     struct dn_values names; // of ENTRY_OU
 };
 
+// A policy or a QC statement is a set of one OID.
+//
 // match_values_of starts a walk; match_values_next gives the next value, borrowed from the identity. What is not usable,
 // not decodable or empty is left out, and so are a CN and an O of a subject that has several. False at the end.
 struct match_values match_values_of(const struct identity *identity, enum entry_part part);

@@ -512,6 +512,19 @@ struct policy *policy_create(void)
     return policy;
 }
 
+// name_extension adds an OID to the set, which begins at `start`, if it is not there; false where there is no room.
+static bool name_extension(uint8_t *start, struct slice oid, size_t *count, struct slice *set)
+{
+    uint8_t *at = start + set->len;
+    if (oid_set_has(*set, oid))
+        return true;
+    if ((*count)++ == EXTENSIONS_NAMED_MAX || !bytes_copy(at + 1, EXTENSION_NAMED_OID_MAX, oid))
+        return false;
+    *at = (uint8_t)oid.len;
+    set->len += 1 + oid.len;
+    return true;
+}
+
 // name_extensions makes the set of the OIDs that the entries name.
 static enum err name_extensions(struct policy *policy)
 {
@@ -523,15 +536,16 @@ static enum err name_extensions(struct policy *policy)
     policy->extensions = slice_of(set, 0);
     for (size_t i = 0; i < policy->client_count; i++) {
         for (size_t j = 0; j < policy->clients[i].match_count; j++) {
-            const struct extension_match *wanted = policy->clients[i].matches[j].extension;
-            if (wanted == NULL || oid_set_has(policy->extensions, wanted->oid))
-                continue;
-            uint8_t *at = set + policy->extensions.len;
-            if (count++ == EXTENSIONS_NAMED_MAX ||
-                !bytes_copy(at + 1, EXTENSION_NAMED_OID_MAX, wanted->oid))
-                return ERR_LIMIT;
-            *at = (uint8_t)wanted->oid.len;
-            policy->extensions.len += 1 + wanted->oid.len;
+            const struct match_entry *entry = &policy->clients[i].matches[j];
+            const struct slice oids[] = {
+                entry->extension == NULL ? (struct slice){0} : entry->extension->oid,
+                entry->policies.data == NULL ? (struct slice){0} : CERT_POLICIES_OID,
+                entry->qc.data == NULL ? (struct slice){0} : QC_STATEMENTS_OID};
+            for (size_t k = 0; k < sizeof oids / sizeof oids[0]; k++) {
+                if (oids[k].data != NULL &&
+                    !name_extension(set, oids[k], &count, &policy->extensions))
+                    return ERR_LIMIT;
+            }
         }
     }
     return ERR_OK;

@@ -96,8 +96,10 @@ struct match_entry {
     const uint8_t *spki_sha256; // 32 bytes, of its public key
     struct slice serial;        // big-endian without leading zeros; data NULL: not set
     const struct extension_match *extension;
-    bool any;       // any verified certificate
-    bool anonymous; // no certificate at all
+    struct slice policies; // OIDs, a set (extension.h), any of which may fit; data NULL: not set
+    struct slice qc;       // likewise
+    bool any;              // any verified certificate
+    bool anonymous;        // no certificate at all
 };
 
 struct name_template;

@@ -429,6 +429,8 @@ static enum err accept(const struct trust *trust, X509 *leaf, struct chain_findi
     }
     finding->record->is_strict = finding->record->is_strict && !is_malformed;
     identity->record = finding->record;
+    identity->policies = finding->record->policies;
+    finding->record->policies = (struct cert_policies){0};
     finding->record = NULL;
     *out = (struct trust_verdict){.reason = REASON_NONE,
                                   .detail = "",

@@ -28,7 +28,7 @@ static const char usage[] =
     "  -c, --config FILE the configuration\n"
     "  --cert FILE       who asks: a certificate (PEM, with its intermediates), judged as the listener would\n"
     "  --as KIND:VALUE   who asks: uri, dns, email, ip, cn, ou, o, subject, issuer, serial, sha256 or spki_sha256, as\n"
-    "                    in `match`; extension:OID=TEXT; may be repeated; --as anonymous is a client without certificate\n"
+    "                    in `match`; extension:OID=TEXT; policy:OID; qc:OID; may be repeated; --as anonymous is a client without certificate\n"
     "  --trust NAME      the trust profile, if there is more than one\n"
     "  --from ADDRESS    where the client comes from; needed if it has `sources`\n"
     "  --to HOST:PORT    where it wants to go\n"

@@ -104,6 +104,8 @@ struct claimed {
         uint8_t oid[DN_OID_MAX_LEN];
         uint8_t value[1024];
     } extension_bytes[REQUESTER_CLAIMS_MAX];
+    struct oid_list policies;
+    struct oid_list qc;
     char subject[DN_TEXT_CAP]; // of `names`
     struct text names;         // the `cn`, `ou` and `o`, as RFC 4514 text
     uint8_t serial[IDENTITY_SERIAL_MAX];
@@ -178,6 +180,19 @@ static bool extension_read(struct slice value, struct claimed *out)
     return true;
 }
 
+// oid_take adds one OID; the same one again changes nothing.
+static bool oid_take(struct slice text, struct oid_list *list, struct slice *out)
+{
+    uint8_t oid[DN_OID_MAX_LEN];
+    size_t len = 0;
+    if (!oid_parse(text, oid, &len) || oid_is_any_policy(slice_of(oid, len)))
+        return false;
+    const bool is_there = oid_set_has(oid_list_slice(list), slice_of(oid, len)) ||
+                          oid_list_add(list, slice_of(oid, len));
+    *out = oid_list_slice(list);
+    return is_there;
+}
+
 static bool claim_take(struct slice kind, struct slice value, struct claimed *out)
 {
     enum san_kind san_kind = SAN_DNS;
@@ -189,6 +204,10 @@ static bool claim_take(struct slice kind, struct slice value, struct claimed *ou
         return attribute_read("CN", value, out);
     if (slice_equal(kind, SLICE_LITERAL("extension")))
         return extension_read(value, out);
+    if (slice_equal(kind, SLICE_LITERAL("policy")))
+        return oid_take(value, &out->policies, &out->claim.policies);
+    if (slice_equal(kind, SLICE_LITERAL("qc")))
+        return oid_take(value, &out->qc, &out->claim.qc);
     if (slice_equal(kind, SLICE_LITERAL("ou")))
         return attribute_read("OU", value, out);
     if (slice_equal(kind, SLICE_LITERAL("o")))
@@ -225,8 +244,7 @@ static enum err load_claims(const struct requester_options *options, const struc
             return errinfo_set(info, ERR_INPUT,
                                "--as: `%.100s` is not one of uri:URI, dns:NAME, email:ADDRESS, "
                                "ip:ADDRESS, cn:NAME, ou:NAME, o:NAME, extension:OID=TEXT, "
-                               "subject:NAME, issuer:NAME, "
-                               "serial:HEX, "
+                               "policy:OID, qc:OID, subject:NAME, issuer:NAME, serial:HEX, "
                                "sha256:HEX, spki_sha256:HEX, anonymous%s%.100s%s",
                                options->claims[i], is_url ? "; did you mean `uri:" : "",
                                is_url ? options->claims[i] : "", is_url ? "`?" : "");

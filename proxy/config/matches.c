@@ -15,6 +15,7 @@ enum {
     EMAIL_MAX = 320,           // bytes; RFC 5321 4.5.3.1
     URI_MAX = 2048,            // bytes; SPIFFE's limit
     HEX_MAX = 4096,            // bytes of text that is looked at
+    OIDS_MAX = 8,              // of `policies` or `qc`
 };
 
 void match_read_digest(struct reader *reader, const struct node *node, const char *what,
@@ -218,8 +219,9 @@ static bool oid_read(struct reader *reader, const struct node *node, struct slic
                              "write its numbers with dots, such as 1.3.6.1.4.1.99999.1");
     if (extension_is_own(slice_of(oid, len)))
         return reader_refuse(reader, node, "`oid`", "the proxy reads this extension itself",
-                             "use `uri`, `dns`, `email` or `ip` for alternative names, and "
-                             "`purposes` of the trust profile for key usages");
+                             "use `uri`, `dns`, `email` or `ip` for alternative names, `policies` "
+                             "and `qc` for policies, and `purposes` of the trust profile for key "
+                             "usages");
     *out = slice_of(reader_copy(reader, slice_of(oid, len)), len);
     return out->data != NULL;
 }
@@ -372,6 +374,39 @@ static void extension_read(struct reader *reader, const struct node *node, const
         *out = match;
 }
 
+// oid_list_read reads `policies` or `qc`: 1 to 8 OIDs, any of which may fit.
+static void oid_list_read(struct reader *reader, const struct node *node, const char *what,
+                          void *field)
+{
+    struct slice *out = field;
+    if (!reader_list(reader, node, what, 1, OIDS_MAX))
+        return;
+    uint8_t *bytes = reader_alloc(reader, OIDS_MAX * (1 + EXTENSION_NAMED_OID_MAX), 1);
+    struct slice set = slice_of(bytes, 0);
+    for (const struct node *item = node->child; bytes != NULL && item != NULL; item = item->next) {
+        struct slice text = {0};
+        uint8_t oid[DN_OID_MAX_LEN];
+        size_t len = 0;
+        if (!reader_text(reader, item, what, CONFIG_TEXT_MAX, &text))
+            return;
+        const bool is_oid = oid_parse(text, oid, &len) && len <= EXTENSION_NAMED_OID_MAX;
+        const char *problem = !is_oid ? "not an OID, or too long"
+                              : oid_is_any_policy(slice_of(oid, len))
+                                  ? "anyPolicy says nothing about a certificate"
+                              : oid_set_has(set, slice_of(oid, len)) ? "stands there twice"
+                                                                     : NULL;
+        if (problem != NULL) {
+            reader_refuse(reader, item, what, problem,
+                          "write numbers with dots, such as 0.4.0.194112.1.4");
+            return;
+        }
+        bytes[set.len] = (uint8_t)len;
+        ASSERT(bytes_copy(bytes + set.len + 1, EXTENSION_NAMED_OID_MAX, slice_of(oid, len)));
+        set.len += 1 + len;
+    }
+    *out = set;
+}
+
 static const struct key keys[] = {
     KEY_OF("uri", uri_read, struct match_entry, uri),
     KEY_OF("dns", dns_read, struct match_entry, dns),
@@ -381,6 +416,8 @@ static const struct key keys[] = {
     KEY_OF("ou", attribute_read, struct match_entry, ou),
     KEY_OF("o", attribute_read, struct match_entry, o),
     KEY_OF("extension", extension_read, struct match_entry, extension),
+    KEY_OF("policies", oid_list_read, struct match_entry, policies),
+    KEY_OF("qc", oid_list_read, struct match_entry, qc),
     KEY_OF("subject", match_read_name, struct match_entry, subject),
     KEY_OF("sha256", match_read_digest, struct match_entry, sha256),
     KEY_OF("spki_sha256", match_read_digest, struct match_entry, spki_sha256),

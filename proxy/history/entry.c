@@ -133,6 +133,8 @@ struct claimed {
         uint8_t oid[DN_OID_MAX_LEN];
         uint8_t value[256];
     } extension_bytes[EXTENSIONS_MAX];
+    struct oid_list policies;
+    struct oid_list qc;
     uint8_t serial[IDENTITY_SERIAL_MAX];
     uint8_t sha256[IDENTITY_DIGEST_LEN];
     uint8_t spki_sha256[IDENTITY_DIGEST_LEN];
@@ -199,6 +201,26 @@ static bool extensions_read(const json_t *client, struct claimed *claimed,
     return list == NULL || json_is_array(list);
 }
 
+// oids_read reads `policies` or `qc`; null is one that was too long for the record.
+static bool oids_read(const json_t *client, const char *name, struct slice extension,
+                      struct oid_list *list, struct history_decision *out)
+{
+    const json_t *array = json_object_get(client, name);
+    uint8_t oid[DN_OID_MAX_LEN];
+    size_t len = 0;
+    if (array == NULL)
+        return true;
+    if (json_is_null(array))
+        out->is_whole = false;
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const struct slice text = slice_of_json(json_array_get(array, i));
+        if (text.data == NULL || !oid_parse(text, oid, &len) ||
+            !oid_list_add(list, slice_of(oid, len)))
+            return false;
+    }
+    return (json_is_null(array) || json_is_array(array)) && oid_keep(extension, out);
+}
+
 static bool digest_read(const json_t *client, const char *name, uint8_t out[IDENTITY_DIGEST_LEN])
 {
     size_t len = 0;
@@ -233,6 +255,9 @@ static enum err identity_read(const json_t *client, struct history_decision *out
     out->is_whole = json_object_get(client, "cut") == NULL;
     if (!extensions_read(client, &claimed, out))
         return lacks(info, "client.extensions");
+    if (!oids_read(client, "policies", CERT_POLICIES_OID, &claimed.policies, out) ||
+        !oids_read(client, "qc", QC_STATEMENTS_OID, &claimed.qc, out))
+        return lacks(info, "client.policies and client.qc");
     if (!out->is_whole)
         return ERR_OK;
     claimed.claim.trust_name = trust;
@@ -240,6 +265,8 @@ static enum err identity_read(const json_t *client, struct history_decision *out
     claimed.claim.issuer = issuer;
     claimed.claim.sans = claimed.sans;
     claimed.claim.extensions = claimed.extensions;
+    claimed.claim.policies = oid_list_slice(&claimed.policies);
+    claimed.claim.qc = oid_list_slice(&claimed.qc);
     claimed.claim.serial = slice_of(claimed.serial, serial_len);
     claimed.claim.sha256 = claimed.sha256;
     claimed.claim.spki_sha256 = claimed.spki_sha256;

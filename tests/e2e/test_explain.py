@@ -147,6 +147,8 @@ def test_a_name_without_addresses_is_an_error_of_dns(explain):
         ("o:Example", {"o": "Example"}),
         ("extension:1.3.6.1.4.1.99999.1=team/x", {"extension": {"oid": "1.3.6.1.4.1.99999.1", "text": "team/*"}}),
         ("extension:1.3.6.1.4.1.99999.1=#020107", {"extension": {"oid": "1.3.6.1.4.1.99999.1", "der": "020107"}}),
+        ("policy:0.4.0.194112.1.4", {"policies": ["1.2.3", "0.4.0.194112.1.4"]}),
+        ("qc:0.4.0.1862.1.1", {"qc": ["0.4.0.1862.1.1"]}),
         ("subject:CN=a,O=b", {"subject": "CN=a,O=b"}),
         ("issuer:CN=ca", {"issuer": "CN=ca"}),
         ("serial:f01", {"serial": "0F:01"}),

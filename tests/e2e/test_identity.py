@@ -46,6 +46,24 @@ def extension(value):
     return (OID, value, False)
 
 
+# certificatePolicies and qcStatements, as DER: QCP-n-qscd of ETSI, another policy, anyPolicy.
+QUALIFIED = "0.4.0.194112.1.4"
+QUALIFIED_DER = b"\x30\x09\x06\x07\x04\x00\x8b\xec\x40\x01\x04"
+OTHER_DER = b"\x30\x04\x06\x02\x2a\x03"
+ANY_DER = b"\x30\x06\x06\x04\x55\x1d\x20\x00"
+
+
+def policies(*elements, critical=False):
+    """A certificatePolicies of these."""
+    whole = b"".join(elements)
+    return ("2.5.29.32", bytes([0x30, len(whole)]) + whole, critical)
+
+
+def statements(*elements, critical=False):
+    """A qcStatements of these."""
+    return ("1.3.6.1.5.5.7.1.3", policies(*elements)[1], critical)
+
+
 # match entry -> the options of a leaf that fits, and those of leaves that do not.
 KEYS = {
     "uri": (
@@ -179,6 +197,27 @@ KEYS = {
         {"extension": {"oid": OID, "text": "team/x"}},
         dict(extensions=((OID, b"\x0c\x06team/x", True),)),
         [dict(extensions=((OID, b"\x0c\x06team/y", True),))],
+    ),
+    "policies": (
+        {"policies": ["1.2.4", QUALIFIED]},
+        dict(extensions=(policies(OTHER_DER, QUALIFIED_DER, critical=True),)),
+        [
+            dict(extensions=(policies(OTHER_DER),)),
+            dict(extensions=(policies(ANY_DER),)),
+            dict(extensions=(statements(QUALIFIED_DER),)),
+            dict(extensions=(extension(policies(QUALIFIED_DER)[1]),)),
+            dict(),
+        ],
+    ),
+    "qc": (
+        {"qc": [QUALIFIED]},
+        dict(extensions=(statements(OTHER_DER, QUALIFIED_DER, critical=True),)),
+        [
+            dict(extensions=(statements(OTHER_DER),)),
+            dict(extensions=(statements(QUALIFIED_DER[:-1]),)),
+            dict(extensions=(policies(QUALIFIED_DER),)),
+            dict(),
+        ],
     ),
     "issuer": ({"issuer": "CN=Clients CA"}, dict(), []),
     "serial": (
@@ -410,3 +449,51 @@ def test_a_reload_judges_live_connections_by_extensions_that_are_named_since(sta
     ]
     other = proxy.ask(TARGET, pki.ca.leaf("without-it"))
     assert proxy.decision(other.id)["client"]["extensions"] == [{"oid": OID}]
+
+
+# -- policies -------------------------------------------------------------------------------------
+
+# What an intermediate asserts -> whether its leaf has the policy.
+INTERMEDIATES = {
+    "the policy": ((policies(QUALIFIED_DER),), True),
+    "any policy": ((policies(ANY_DER),), True),
+    "another policy": ((policies(OTHER_DER),), False),
+    "nothing": ((), False),
+    "any policy, and inhibits it": ((policies(ANY_DER), ("2.5.29.54", b"\x02\x01\x05", True)), False),
+    "the policy, and maps it": (
+        (policies(QUALIFIED_DER), ("2.5.29.33", b"\x30\x0a\x30\x08\x06\x02\x2a\x03\x06\x02\x2a\x04", True)),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("asserts", INTERMEDIATES)
+def test_a_policy_counts_if_each_intermediate_has_it(start, pki, asserts):
+    extensions, counts = INTERMEDIATES[asserts]
+    issuer = pki.authority(f"Issuing {asserts}", issuer=pki.ca, extensions=extensions)
+    leaf = issuer.leaf("partner", extensions=(policies(QUALIFIED_DER),), sends=(issuer,))
+    proxy = start(client(name="partners", match=[{"policies": [QUALIFIED]}]), client(name="all", match=[{"any": True}]))
+    answer = proxy.ask(TARGET, leaf)
+    assert answer.reason == f"Denied: no_rule for {'partners' if counts else 'all'} (id {answer.id})"
+    assert proxy.decision(answer.id)["client"]["policies"] == ([QUALIFIED] if counts else [])
+
+
+def test_a_certificate_that_has_a_policy_twice_is_refused(start, pki):
+    twice = policies(QUALIFIED_DER, QUALIFIED_DER)
+    issuer = pki.authority("Issuing twice", issuer=pki.ca, extensions=(twice,))
+    proxy = start(client(name="partners", match=[{"policies": [QUALIFIED]}]))
+    proxy.dial(pki.ca.leaf("twice", extensions=(twice,))).refusal()
+    proxy.audit.wait("handshake_refused", reason="bad_certificate")
+    leaf = issuer.leaf("below", extensions=(policies(QUALIFIED_DER),), sends=(issuer,))
+    assert proxy.dial(leaf).refusal() == "SSLV3_ALERT_BAD_CERTIFICATE"
+
+
+def test_critical_statements_are_understood_while_the_config_names_some(start, pki):
+    leaf = pki.ca.leaf("qualified", extensions=(statements(OTHER_DER, critical=True),))
+    proxy = start(client(name="chosen", match=[{"qc": ["1.2.3"]}]))
+    held = proxy.connect(leaf)
+    first = held.ask(TARGET)
+    assert first.reason == f"Denied: no_rule for chosen (id {first.id})"
+    assert proxy.decision(first.id)["client"]["qc"] == ["1.2.3"]
+    proxy.reload(client(name="all", match=[{"any": True}]))
+    assert proxy.dial(leaf).refusal() == "SSLV3_ALERT_BAD_CERTIFICATE"

@@ -103,6 +103,14 @@ def key_usage(**used):
     return x509.KeyUsage(**{**every, **used})
 
 
+def with_extensions(builder, extensions):
+    """A certificate's builder with further extensions: of each the OID, the DER value, and whether it is critical."""
+    for oid, value, critical in extensions:
+        extension = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
+        builder = builder.add_extension(extension, critical)
+    return builder
+
+
 class Authority:
     """A CA with its files in `folder`. Without `issuer` it signs itself."""
 
@@ -117,6 +125,7 @@ class Authority:
         subject=None,
         begins=-1000,
         ends=1000,
+        extensions=(),
     ):
         self.folder = folder
         self.name = subject or common_names(name)
@@ -139,6 +148,7 @@ class Authority:
         )
         if constraints:
             builder = builder.add_extension(constraints, critical=True)
+        builder = with_extensions(builder, extensions)
         self._builder = builder
         signer = issuer.key if issuer else self.key
         self.certificate = builder.sign(signer, hashes.SHA256())
@@ -233,9 +243,7 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), False)
         if usages:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-        for oid, value, critical in extensions:
-            extension = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
-            builder = builder.add_extension(extension, critical)
+        builder = with_extensions(builder, extensions)
         certificate = builder.sign(self.key, digest())
         return self._write(name, certificate, private, sends, tampered)
 

@@ -74,6 +74,8 @@ static void reads_every_key_of_a_match(void **state)
         "      - {extension: {oid: 1.3.6.1.4.1.99999.1, text: 'team/*'}, trust: staff}\n"
         "      - {extension: {oid: 1.3.6.1.4.1.99999.1, der: '0C:01:61'}, trust: staff}\n"
         "      - {extension: {oid: 1.2.840.1, equals: '{cn}'}, trust: staff}\n"
+        "      - {policies: [1.2.3, 0.4.0.194112.1.4], trust: staff}\n"
+        "      - {qc: [1.2.4], trust: staff}\n"
         "    allow: [{hosts: [x]}]\n",
         two_profiles, 2);
     assert_no_errors(&fixture.diagnostics);
@@ -81,7 +83,7 @@ static void reads_every_key_of_a_match(void **state)
     assert_int_equal(fixture.policy->client_count, 1);
     const struct client *client = &fixture.policy->clients[0];
     assert_string_equal(client->name, "a");
-    assert_int_equal(client->match_count, 15);
+    assert_int_equal(client->match_count, 17);
     const struct match_entry *entries = client->matches;
     assert_string_equal(entries[0].uri, "spiffe://example.org/x/*");
     assert_string_equal(entries[0].trust, "partners");
@@ -107,9 +109,15 @@ static void reads_every_key_of_a_match(void **state)
     assert_int_equal(entries[12].extension->kind, EXTENSION_TEXT);
     assert_true(slice_equal(entries[13].extension->value, SLICE_LITERAL("\x0C\x01\x61")));
     assert_int_equal(entries[14].extension->equals.part_count, 1);
+    assert_true(slice_equal(entries[15].policies,
+                            SLICE_LITERAL("\x02\x2A\x03\x07\x04\x00\x8B\xEC\x40\x01\x04")));
+    assert_null(entries[15].qc.data);
+    assert_true(slice_equal(entries[16].qc, SLICE_LITERAL("\x02\x2A\x04")));
     assert_true(slice_equal(fixture.policy->extensions,
                             SLICE_LITERAL("\x09\x2B\x06\x01\x04\x01\x86\x8D\x1F\x01"
-                                          "\x04\x2A\x86\x48\x01")));
+                                          "\x04\x2A\x86\x48\x01"
+                                          "\x03\x55\x1D\x20"
+                                          "\x08\x2B\x06\x01\x05\x05\x07\x01\x03")));
     assert_null(entries[0].serial.data);
     fixture_deinit(&fixture);
 }
@@ -285,6 +293,15 @@ static void refuses_matches_that_mean_nothing_or_too_much(void **state)
         {"{extension: {oid: 2.5.29.17, text: a}}", 3, 29, "use `uri`"},
         {"{extension: {oid: 1.3.6.1.5.5.7.1.3, text: a}}", 3, 29, "reads this extension itself"},
         {"{any: true, extension: {oid: 1.2.3.4, text: a}}", 3, 11, "must be alone"},
+        {"{policies: []}", 3, 22, "is empty"},
+        {"{policies: 1.2.3}", 3, 22, "list"},
+        {"{policies: [1.2.3, 1.2.3]}", 3, 30, "stands there twice"},
+        {"{policies: [2.5.29.32.0]}", 3, 23, "anyPolicy says nothing"},
+        {"{policies: [anyPolicy]}", 3, 23, "not an OID"},
+        {"{policies: ['']}", 3, 23, "empty"},
+        {"{policies: [1.2.1, 1.2.2, 1.2.3, 1.2.4, 1.2.5, 1.2.6, 1.2.7, 1.2.8, 1.2.9]}", 3, 22, "8"},
+        {"{qc: [1.2, 1.02]}", 3, 22, "not an OID"},
+        {"{qc: [1.2.3], any: true}", 3, 11, "must be alone"},
         {"{cn: }", 3, 16, "empty"},
         {"{ou: ''}", 3, 16, "empty"},
         {"{o: [a]}", 3, 15, "expected a value"},
