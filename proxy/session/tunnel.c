@@ -62,7 +62,8 @@ static enum duplex_status inspect(struct tunnel *tunnel, int64_t now_ms)
     struct inspection *inspection = tunnel->inspection;
     struct duplex *duplex = &tunnel->duplex;
     struct flow *up = &duplex->up;
-    if (up->mode == FLOW_DRAINS && buffer_len(up->buffer) > 0) // what has been let go goes first
+    // What has been let go goes first; after the end nothing is left to look at.
+    if (up->is_done || (up->mode == FLOW_DRAINS && buffer_len(up->buffer) > 0))
         return duplex_step(duplex, now_ms);
     up->mode = FLOW_FILLS;
     const enum duplex_status filled = duplex_step(duplex, now_ms);

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from support.config import client, reach
+from support.inner import hello
 from support.origin import CHUNK, blackhole, silence
 from support.scale import eventually
 from support.wire import connect_head
@@ -28,6 +29,14 @@ def floods(conn):
         conn.sendall(bytes(CHUNK))
 
 
+# The names of the targets, and what tunnels to them may carry.
+INNER = {
+    "origin.test": {"tls": "any"},
+    "named.test": {"tls": "require"},
+    "tls-only.test": {"tls": "any", "plain": "deny"},
+}
+
+
 class Waiting:
     """One proxy, and every way of making it wait for somebody."""
 
@@ -36,13 +45,16 @@ class Waiting:
         self.origin = origin
         self.hole_port = hole_port
         dns.reply("silent.test", is_silent=True)
-        dns.addresses("origin.test", "127.0.0.1")
-        rules = reach("origin.test", "any"), reach("silent.test", 443)
-        patient = dict.fromkeys(["resolve", "attempt", "connect", "linger", "handshake"], "60s")
+        rules = [reach("silent.test", "any")]
+        for name, inner in INNER.items():
+            dns.addresses(name, "127.0.0.1")
+            rules.append(reach(name, "any", inner=inner))
+        rules.append({"addresses": ["127.0.0.1/32"], "ports": "any", "inner": {"tls": "require"}})
+        patient = dict.fromkeys(["resolve", "attempt", "connect", "linger", "handshake", "inner"], "60s")
         self.proxy = start(client(*rules), timeouts={**patient, "drain": "1ms"})
 
-    def tunnel(self, habit):
-        return self.proxy.tunnel(f"origin.test:{self.origin(habit).port}")
+    def tunnel(self, habit, host="origin.test"):
+        return self.proxy.tunnel(f"{host}:{self.origin(habit).port}")
 
     def for_a_handshake(self):
         requester = self.proxy.dial()
@@ -110,6 +122,24 @@ class Waiting:
         tunnel.send(bytes(CHUNK))
         tunnel.half_close()
         tunnel.fin()
+
+    def for_the_rest_of_a_hello_inside(self):
+        self.tunnel(floods, "named.test").send(hello("named.test")[:100])
+
+    def for_dns_about_the_name_inside(self):
+        self.tunnel(floods, "127.0.0.1").send(hello("silent.test"))
+        self.dns.wait_asked("silent.test")
+
+    def for_dns_about_the_name_inside_when_the_client_has_ended(self):
+        tunnel = self.tunnel(floods, "127.0.0.1").send(hello("silent.test"))
+        tunnel.half_close()
+        tunnel.fin()
+
+    def for_the_target_when_the_client_has_ended_after_its_hello(self):
+        self.tunnel(never_reads, "named.test").send(hello("named.test")).half_close()
+
+    def for_the_target_when_the_client_has_ended_without_a_request(self):
+        self.tunnel(never_reads, "tls-only.test").half_close()
 
     def for_the_end_after_a_refusal(self):
         self.proxy.connect().send(b"junk\r\n\r\n")
