@@ -105,7 +105,8 @@ static void observe(struct inspection *inspection, const struct flow *up, struct
         return;
     if (step == GATE_JUDGES)
         begin_asking(inspection);
-    inspection->gate.state = GATE_OPEN;
+    if (step != GATE_PASSES || up->has_end)
+        inspection->gate.state = GATE_OPEN;
     buffer_pool_give(up->pool, &inspection->passed);
 }
 

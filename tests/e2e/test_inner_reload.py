@@ -217,6 +217,7 @@ def test_a_host_that_the_policy_allows_passes_where_names_may_be_listed(world):
 REPORTED = {
     "another name": (REQUIRE, hello("other.example"), "inner_mismatch"),
     "no name": (REQUIRE, hello(None), "inner_no_name"),
+    "another name in a second hello": (REQUIRE, hello("good.example") + hello("other.example"), "inner_mismatch"),
     "ssh": (REQUIRE, b"SSH-2.0-x\r\n", "inner_not_tls"),
     "listed but not allowed": (LISTED, hello("denied.example"), "inner_mismatch"),
     "listed": (LISTED, hello("other.example"), None),
