@@ -125,7 +125,7 @@ static enum flow_status read_on(struct flow *flow, size_t max, size_t *out_len)
 // fill reads as far as there is room. It does not wait for more where the end has been read.
 static enum flow_status fill(struct flow *flow)
 {
-    const size_t room = BUFFER_CAP - buffer_len(flow->buffer);
+    const size_t room = flow->buffer == NULL ? BUFFER_CAP : buffer_room(flow->buffer);
     size_t len = 0;
     if (flow->has_end || room == 0)
         return FLOW_WAITS;
@@ -162,7 +162,8 @@ enum flow_status flow_step(struct flow *flow)
 
 bool flow_wants_read(const struct flow *flow)
 {
-    const bool is_full = flow->mode == FLOW_FILLS && buffer_len(flow->buffer) == BUFFER_CAP;
+    const bool is_full =
+        flow->mode == FLOW_FILLS && flow->buffer != NULL && buffer_room(flow->buffer) == 0;
     return flow->mode != FLOW_DRAINS && !flow->is_done && !flow->is_blocked && !flow->has_end &&
            !flow->pacer.is_waiting && !is_full;
 }

@@ -7,11 +7,9 @@ static bool holds_down(const struct inspection *inspection)
     return !inspection->only_observes && gate_holds_down(&inspection->gate);
 }
 
-// set_modes makes both flows wait as the inspection of a first flight wants it.
-static void set_modes(struct tunnel *tunnel)
+// set_down_mode makes the target's bytes wait where the inspection wants it; drained, the 200 goes out.
+static void set_down_mode(struct tunnel *tunnel)
 {
-    tunnel->duplex.up.mode = FLOW_FILLS;
-    // drained, the 200 goes out
     tunnel->duplex.down.mode = holds_down(tunnel->inspection) ? FLOW_DRAINS : FLOW_MOVES;
 }
 
@@ -22,7 +20,8 @@ enum err tunnel_inspect(struct tunnel *tunnel, const struct inner *rules,
     tunnel->inspection = inspection_create(rules, asked, is_report);
     if (tunnel->inspection == NULL)
         return ERR_MEMORY;
-    set_modes(tunnel);
+    tunnel->duplex.up.mode = FLOW_FILLS;
+    set_down_mode(tunnel);
     return ERR_OK;
 }
 
@@ -41,7 +40,7 @@ bool tunnel_inspect_by(struct tunnel *tunnel, const struct inner *rules, bool is
         return false;
     if (holds_down(inspection) && has_passed(&tunnel->duplex.down))
         return false;
-    set_modes(tunnel);
+    set_down_mode(tunnel); // the way up keeps its mode: what has been let go may not be out yet
     return true;
 }
 
@@ -56,6 +55,14 @@ static bool has_ended(enum duplex_status status)
     return status != DUPLEX_WAITS && status != DUPLEX_MORE;
 }
 
+// drain passes on what may go on. Once it is out there may be more to look at.
+static enum duplex_status drain(struct tunnel *tunnel, int64_t now_ms)
+{
+    const struct flow *up = &tunnel->duplex.up;
+    const enum duplex_status drained = duplex_step(&tunnel->duplex, now_ms);
+    return drained == DUPLEX_WAITS && !up->is_blocked && !up->is_done ? DUPLEX_MORE : drained;
+}
+
 // inspect fills the way up, and drains it where what has come may go on.
 static enum duplex_status inspect(struct tunnel *tunnel, int64_t now_ms)
 {
@@ -64,7 +71,7 @@ static enum duplex_status inspect(struct tunnel *tunnel, int64_t now_ms)
     struct flow *up = &duplex->up;
     // What has been let go goes first; after the end nothing is left to look at.
     if (up->is_done || (up->mode == FLOW_DRAINS && buffer_len(up->buffer) > 0))
-        return duplex_step(duplex, now_ms);
+        return drain(tunnel, now_ms);
     up->mode = FLOW_FILLS;
     const enum duplex_status filled = duplex_step(duplex, now_ms);
     if (has_ended(filled) || tunnel_verdict(tunnel) != NULL ||
@@ -73,10 +80,10 @@ static enum duplex_status inspect(struct tunnel *tunnel, int64_t now_ms)
     if (!holds_down(inspection))
         duplex->down.mode = FLOW_MOVES;
     up->mode = inspection_is_over(inspection) ? FLOW_MOVES : FLOW_DRAINS;
-    const enum duplex_status drained = duplex_step(duplex, now_ms);
+    const enum duplex_status drained = drain(tunnel, now_ms);
     if (up->is_done && gate_holds_down(&inspection->gate)) // no first flight will come
         return DUPLEX_FINISHED;
-    return drained == DUPLEX_WAITS && !up->is_blocked ? DUPLEX_MORE : drained;
+    return drained;
 }
 
 enum duplex_status tunnel_step(struct tunnel *tunnel, int64_t now_ms)
