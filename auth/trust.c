@@ -20,7 +20,7 @@ static enum err bind_domain(struct trust *trust)
 {
     static const char format[] =
         "the certificate's SPIFFE ID is not a well-formed one of the trust "
-        "domain %s, which the profile is bound to (`spiffe`), or not its only URI";
+        "domain %s, which the profile is bound to (`spiffe`)";
     const char *domain = trust->options.trust_domain;
     if (domain == NULL)
         return ERR_OK;
@@ -406,7 +406,8 @@ static enum err accept(const struct trust *trust, X509 *leaf, struct chain_findi
     if (error == ERR_LIMIT)
         return refuse(
             REASON_BAD_CERTIFICATE,
-            "the client's certificate has more than 1,024 names, or one of an unreasonable size",
+            "the client's certificate has more than 1,024 names, more than 32 extensions that RFC 5280 does "
+            "not define, or one of these of an unreasonable size",
             out);
     if (error != ERR_OK)
         return refuse(REASON_BAD_CERTIFICATE,

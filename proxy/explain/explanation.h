@@ -36,8 +36,7 @@ struct misfits {
     size_t hidden;
 };
 
-// explanation is read by everybody and changed by the functions below only. It has many fields because text and JSON show
-// one answer: each field is a line of it.
+// explanation is read by everybody and changed by the functions below only.
 struct explanation {
     const struct policy *policy;     // borrowed
     const struct question *question; // borrowed
