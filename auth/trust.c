@@ -20,7 +20,7 @@ static enum err bind_domain(struct trust *trust)
 {
     static const char format[] =
         "the certificate's SPIFFE ID is not a well-formed one of the trust "
-        "domain %s, which the profile is bound to (`spiffe`)";
+        "domain %s, which the profile is bound to (`spiffe`), or not its only URI";
     const char *domain = trust->options.trust_domain;
     if (domain == NULL)
         return ERR_OK;

@@ -31,7 +31,7 @@ static const char USAGE[] =
     "\n"
     "Would a listener accept this client certificate? Prints one JSON object on one line.\n"
     "\n"
-    "  --ca FILE          PEM: every certificate in it is an anchor, nothing else is trusted\n"
+    "  --ca FILE          PEM, or a SPIFFE bundle: every certificate in it is an anchor, nothing else is trusted\n"
     "  --chain FILE       PEM: the leaf first, the others untrusted, in any order\n"
     "  --crl FILE         PEM: revocation lists; every certificate below the anchor needs one\n"
     "  --at EPOCH         Unix seconds (default: now)\n"

@@ -309,8 +309,9 @@ static bool json_read(struct reader *reader, const struct node *node, struct ext
 {
     out->kind = EXTENSION_JSON;
     if (node->kind != NODE_MAP || node->child == NULL || node->child_count > FLAT_JSON_MAX_MEMBERS)
-        return reader_refuse(reader, node, "`json`", "expected a map of 1 to 16 members",
-                             "write json: {Name: \"{uri.path[1]}\", Id: \"*\"}");
+        return reader_error(reader, node,
+                            "`json`: expected a map of 1 to 16 members"
+                            "\nwrite json: {Name: \"{uri.path[1]}\", Id: \"*\"}");
     struct extension_member *members = reader_alloc(reader, node->child_count, sizeof *members);
     char *all = reader_alloc(reader, (size_t)node->child_count * 2 * (MEMBER_MAX + 4) + 1, 1);
     struct text text;

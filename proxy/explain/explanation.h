@@ -36,7 +36,8 @@ struct misfits {
     size_t hidden;
 };
 
-// explanation is read by everybody and changed by the functions below only.
+// explanation is read by everybody and changed by the functions below only. It has many fields because text and JSON show
+// one answer: each field is a line of it.
 struct explanation {
     const struct policy *policy;     // borrowed
     const struct question *question; // borrowed
