@@ -55,14 +55,14 @@ static void told(void *arg, const struct policy_step *step)
     struct explanation *explanation = arg;
     if (!is_kept(explanation, step))
         return;
-    struct explained *steps = array_make_room(explanation->steps, explanation->step_count,
-                                              &explanation->step_cap, sizeof *steps);
+    struct explained *steps = array_make_room(explanation->steps.items, explanation->steps.count,
+                                              &explanation->steps.cap, sizeof *steps);
     if (steps == NULL) {
         explanation->is_spoilt = true;
         return;
     }
-    explanation->steps = steps;
-    struct explained *kept = &explanation->steps[explanation->step_count++];
+    explanation->steps.items = steps;
+    struct explained *kept = &explanation->steps.items[explanation->steps.count++];
     *kept = (struct explained){.step = *step};
     kept->step.form = NULL;
     if (step->form != NULL && !ip_addr_equal(step->form, &step->candidate->address))
@@ -72,10 +72,10 @@ static void told(void *arg, const struct policy_step *step)
 const struct explained *explanation_next(const struct explanation *explanation,
                                          const struct explained *after, enum policy_step_kind kind)
 {
-    const size_t start = after == NULL ? 0 : (size_t)(after - explanation->steps) + 1;
-    for (size_t i = start; i < explanation->step_count; i++) {
-        if (explanation->steps[i].step.kind == kind)
-            return &explanation->steps[i];
+    const size_t start = after == NULL ? 0 : (size_t)(after - explanation->steps.items) + 1;
+    for (size_t i = start; i < explanation->steps.count; i++) {
+        if (explanation->steps.items[i].step.kind == kind)
+            return &explanation->steps.items[i];
     }
     return NULL;
 }
@@ -126,7 +126,7 @@ void explanation_init(struct explanation *explanation, const struct policy *poli
 
 void explanation_deinit(struct explanation *explanation)
 {
-    free(explanation->steps);
+    free(explanation->steps.items);
     *explanation = (struct explanation){0};
 }
 

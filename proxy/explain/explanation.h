@@ -30,6 +30,12 @@ struct explained {
     struct ip_addr embedded;
 };
 
+struct explained_steps {
+    struct explained *items; // owned
+    size_t count;
+    size_t cap;
+};
+
 // misfits counts what does not fit: what is among the steps, and what is more than these hold.
 struct misfits {
     size_t kept;
@@ -44,9 +50,7 @@ struct explanation {
     const struct client *client;     // borrowed from the policy; NULL: no entry fits
     struct account_name account;     // of the client
     struct decision decision;        // the final word
-    struct explained *steps;         // owned
-    size_t step_count;
-    size_t step_cap;
+    struct explained_steps steps;
     size_t entry;           // the one that fits, of the client's `match`
     struct misfits misfits; // entries
     struct misfits rule_misfits;
