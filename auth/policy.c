@@ -525,35 +525,48 @@ static bool name_extension(uint8_t *start, struct slice oid, size_t *count, stru
     return true;
 }
 
-// name_extensions makes the set of the OIDs that the entries name.
-static enum err name_extensions(struct policy *policy)
+// name_extensions_of adds the OIDs that one entry names.
+static bool name_extensions_of(const struct match_entry *entry, uint8_t *start, size_t *count,
+                               struct slice *set)
 {
-    enum { CAP = EXTENSIONS_NAMED_MAX * (1 + EXTENSION_NAMED_OID_MAX) };
-    uint8_t *set = arena_alloc_bytes(policy->arena, CAP);
+    const struct slice oids[] = {
+        entry->extension == NULL ? (struct slice){0} : entry->extension->oid,
+        entry->policies.data == NULL ? (struct slice){0} : CERT_POLICIES_OID,
+        entry->qc.data == NULL ? (struct slice){0} : QC_STATEMENTS_OID};
+    for (size_t i = 0; i < sizeof oids / sizeof oids[0]; i++) {
+        if (oids[i].data != NULL && !name_extension(start, oids[i], count, set))
+            return false;
+    }
+    return true;
+}
+
+enum err policy_name_extensions(const struct policy *policy, const char *trust,
+                                uint8_t out[POLICY_EXTENSIONS_CAP], size_t *out_len)
+{
+    struct slice set = slice_of(out, 0);
     size_t count = 0;
-    if (set == NULL)
-        return ERR_MEMORY;
-    policy->extensions = slice_of(set, 0);
+    *out_len = 0;
     for (size_t i = 0; i < policy->client_count; i++) {
         for (size_t j = 0; j < policy->clients[i].match_count; j++) {
             const struct match_entry *entry = &policy->clients[i].matches[j];
-            const struct slice oids[] = {
-                entry->extension == NULL ? (struct slice){0} : entry->extension->oid,
-                entry->policies.data == NULL ? (struct slice){0} : CERT_POLICIES_OID,
-                entry->qc.data == NULL ? (struct slice){0} : QC_STATEMENTS_OID};
-            for (size_t k = 0; k < sizeof oids / sizeof oids[0]; k++) {
-                if (oids[k].data != NULL &&
-                    !name_extension(set, oids[k], &count, &policy->extensions))
-                    return ERR_LIMIT;
-            }
+            const bool is_meant =
+                trust == NULL || entry->trust == NULL || strcmp(entry->trust, trust) == 0;
+            if (is_meant && !name_extensions_of(entry, out, &count, &set))
+                return ERR_LIMIT;
         }
     }
+    *out_len = set.len;
     return ERR_OK;
 }
 
 enum err policy_seal(struct policy *policy)
 {
-    TRY(name_extensions(policy));
+    uint8_t *set = arena_alloc_bytes(policy->arena, POLICY_EXTENSIONS_CAP);
+    size_t len = 0;
+    if (set == NULL)
+        return ERR_MEMORY;
+    TRY(policy_name_extensions(policy, NULL, set, &len));
+    policy->extensions = slice_of(set, len);
     TRY(client_index_create(policy->arena, policy->clients, policy->client_count,
                             &policy->client_index));
     return account_index_create(policy->arena, policy->clients, policy->client_count,

@@ -81,6 +81,13 @@ void policy_decide_addresses(const struct policy *policy, const struct client *c
 // policy_create makes an empty policy with an arena to build in; NULL without memory.
 struct policy *policy_create(void) MUST_USE;
 
+enum { POLICY_EXTENSIONS_CAP = EXTENSIONS_NAMED_MAX * (1 + EXTENSION_NAMED_OID_MAX) }; // bytes
+
+// policy_name_extensions writes the OIDs of extensions that entries for certificates of the profile `trust` name (NULL: of
+// any), as a set of extension.h. ERR_LIMIT for more than EXTENSIONS_NAMED_MAX different ones.
+enum err policy_name_extensions(const struct policy *policy, const char *trust,
+                                uint8_t out[POLICY_EXTENSIONS_CAP], size_t *out_len) MUST_USE;
+
 // policy_seal makes the indexes by which a client and a name are found without a look at all others, once everything is in
 // its place. It changes no answer, but that names are completed from certificates only in a sealed policy. It also collects
 // the OIDs of extensions that entries name. ERR_MEMORY; ERR_LIMIT for more than EXTENSIONS_NAMED_MAX different ones.

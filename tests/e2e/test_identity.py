@@ -423,6 +423,31 @@ def test_a_critical_extension_that_nobody_names_refuses_the_certificate(start, p
     assert proxy.dial(other).refusal() == "SSLV3_ALERT_BAD_CERTIFICATE"
 
 
+def test_a_critical_extension_is_understood_under_the_profile_of_its_entry_only(start, pki):
+    partners = pki.authority("Critical Partners CA")
+    critical = ((OID, b"\x0c\x01a", True),)
+    certificates = [{"chain": pki.server.chain, "key": pki.server.key}]
+    named = {"extension": {"oid": OID, "text": "a"}}
+    others = client(name="partners", match=[{"any": True, "trust": "partners"}])
+    proxy = start(
+        client(name="chosen", match=[{**named, "trust": "staff"}]),
+        others,
+        listeners=[
+            {"name": name, "address": "127.0.0.1:0", "certificates": certificates, "trust": name}
+            for name in ("staff", "partners")
+        ],
+        trust={"partners": {"ca": [partners.path]}},
+    )
+    good, bad = pki.ca.leaf("critical-staff", extensions=critical), partners.leaf("critical-partner", extensions=critical)
+    assert "for chosen" in proxy.ask(TARGET, good, listener="staff").reason
+    assert proxy.dial(bad, listener="partners").refusal() == "SSLV3_ALERT_BAD_CERTIFICATE"
+    # An entry that is for certificates of every profile gives it a meaning in each.
+    proxy.reload(client(name="one", match=[{**named, "sha256": bad.sha256}]), others)
+    assert "for one" in proxy.ask(TARGET, bad, listener="partners").reason
+    proxy.reload(client(name="chosen", match=[{**named, "trust": "staff"}]), others)
+    assert proxy.dial(bad, listener="partners").refusal() == "SSLV3_ALERT_BAD_CERTIFICATE"
+
+
 def test_a_reload_that_no_longer_names_an_extension_ends_what_it_let_in(start, pki):
     leaf = pki.ca.leaf("critical-then", extensions=((OID, b"\x0c\x01a", True),))
     proxy = start(naming(text="a"))
