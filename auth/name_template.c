@@ -203,6 +203,38 @@ static enum name_result find_part(const struct name_part *part, const struct ide
     return NAME_ABSENT;
 }
 
+// ignores_case tells whether values that differ in case only are one: DNS names (RFC 4343), in names of accounts.
+static bool ignores_case(const struct name_template *name, const struct name_part *part)
+{
+    return part->kind == NAME_PART_DNS && name->alphabet == NAME_ALPHABET_ACCOUNT;
+}
+
+static bool holds(struct slice value, uint8_t byte, bool ignores_case)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.data[i] == byte || (ignores_case && ascii_lower(value.data[i]) == byte))
+            return true;
+    }
+    return false;
+}
+
+static void append_value(struct text *out, struct slice value, bool ignores_case)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        const uint8_t lower = ascii_lower(value.data[i]);
+        text_append(out, slice_of(ignores_case ? &lower : value.data + i, 1));
+    }
+}
+
+static bool is_lower(struct slice value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.data[i] != ascii_lower(value.data[i]))
+            return false;
+    }
+    return true;
+}
+
 enum name_result name_template_format(const struct name_template *name,
                                       const struct identity *identity, struct slice extension,
                                       struct text *out)
@@ -219,9 +251,9 @@ enum name_result name_template_format(const struct name_template *name,
         if (!is_in_alphabet(name->alphabet, value))
             return NAME_BAD_CHARACTER;
         // With another part after it, a value ends where the text after it begins: else `a-b` and `c` would be `a` and `b-c`.
-        if (i + 1 < name->part_count && slice_find(value, part->after.data[0]) < value.len)
+        if (i + 1 < name->part_count && holds(value, part->after.data[0], ignores_case(name, part)))
             return NAME_AMBIGUOUS;
-        text_append(out, value);
+        append_value(out, value, ignores_case(name, part));
         text_append(out, part->after);
     }
     return out->is_cut ? NAME_TOO_LONG : NAME_OK;
@@ -233,12 +265,14 @@ bool name_template_can_give(const struct name_template *name, struct slice text)
         return false;
     struct slice rest = slice_from(text, name->head.len);
     for (size_t i = 0; i < name->part_count; i++) {
-        const struct slice after = name->parts[i].after;
+        const struct name_part *part = &name->parts[i];
+        const struct slice after = part->after;
         const bool is_last = i + 1 == name->part_count;
         if (is_last && !slice_ends_with(rest, after))
             return false;
         const size_t len = is_last ? rest.len - after.len : slice_find(rest, after.data[0]);
-        if (len == 0 || !slice_starts_with(slice_from(rest, len), after))
+        if (len == 0 || !slice_starts_with(slice_from(rest, len), after) ||
+            (ignores_case(name, part) && !is_lower(slice_first(rest, len))))
             return false;
         rest = slice_from(rest, len + after.len);
     }

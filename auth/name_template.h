@@ -3,7 +3,7 @@
 //
 // A template is text and at most 4 parts, with text between two parts:
 //     {uri.path[N]}  a segment of the path of the URI: in spiffe://example.org/ns/x, 0 is `ns` and 1 is `x`
-//     {dns[0]}       the DNS name
+//     {dns[0]}       the DNS name; in lower case in the name of an account, so that one DNS name is one account
 //     {cn}           the CN of the subject
 //     {extension}    the text of an extension that the caller chooses
 // The certificate must have each of them exactly once: one URI, one DNS name, one CN. Two certificates give the same

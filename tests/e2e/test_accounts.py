@@ -111,6 +111,20 @@ def test_a_part_that_is_not_there_exactly_once_gives_no_account(fleet, pki, name
     proxy.assert_refused(proxy.ask(proxy.target, pki.ca.leaf("odd", **names)), 403, "bad_account")
 
 
+def test_a_dns_name_is_one_account_however_its_letters_are_written(fleet, pki):
+    by_name = [{"any": True, "trust": "staff"}]
+    proxy = fleet(own={"name": "{dns[0]}", "match": by_name, "limits": {"tunnels": 1}})
+    lower, upper = (pki.ca.leaf("one", dns=(name,)) for name in ("w.example", "W.Example"))
+    tunnel = proxy.tunnel(proxy.target, lower)
+    proxy.assert_refused(proxy.ask(proxy.target, upper), 429, "limit_tunnels", action="error")
+    # Nothing can be blocked that no certificate gives: it would look like a block.
+    proxy.control.run("block", "W.Example", expected=1)
+    proxy.control.block("w.example")
+    proxy.assert_closed(tunnel.id, "blocked")
+    for identity in (lower, upper):
+        assert "ACCESS_DENIED" in proxy.dial(identity).refusal()
+
+
 def test_two_common_names_give_no_account(fleet, pki):
     proxy = fleet(own={"name": "cn-{cn}", "match": [{"any": True, "trust": "staff"}]})
     two = pki.ca.leaf("two", subject=common_names("a", "b"))

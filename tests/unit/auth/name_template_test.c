@@ -75,7 +75,8 @@ static void a_certificate_gives_the_name_or_says_what_it_lacks(void **state)
         {"{uri.path[3]}", SPIFFE, NAME_OK, "y"},
         {"{uri.path[1]}.{uri.path[3]}.z", SPIFFE, NAME_OK, "x.y.z"},
         {"{cn}", "cn=alice", NAME_OK, "alice"},
-        {"{dns[0]}", "dns=A.example cn=alice uri=https://h/p", NAME_OK, "A.example"},
+        {"{dns[0]}", "dns=A.example cn=alice uri=https://h/p", NAME_OK, "a.example"},
+        {"{cn}-{dns[0]}", "dns=W.example cn=Alice", NAME_OK, "Alice-w.example"},
         {"{uri.path[0]}", "uri=https://h/p dns=a.example dns=b.example", NAME_OK, "p"},
         {"fixed", "cn=alice", NAME_OK, "fixed"},
         {"x-{extension}", "cn=alice", NAME_OK, "x-e.1"}, // see below
@@ -102,6 +103,7 @@ static void a_certificate_gives_the_name_or_says_what_it_lacks(void **state)
         {"{dns[0]}", "dns=a.example dns=b.example", NAME_AMBIGUOUS, NULL},
         {"{dns[0]}", "dns=a.example dns=*.example", NAME_AMBIGUOUS, NULL},
         {"{cn}", "cn=a cn=b", NAME_AMBIGUOUS, NULL},
+        {"{dns[0]}x{cn}", "dns=aXb.example cn=c", NAME_AMBIGUOUS, NULL},
         {"{cn}-{uri.path[0]}", "cn=a-b uri=https://h/c", NAME_AMBIGUOUS, NULL},
         {"{cn}.-{uri.path[0]}", "cn=a.b uri=https://h/c", NAME_AMBIGUOUS, NULL},
 
