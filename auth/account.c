@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "auth/extension.h"
 #include "auth/name_template.h"
 
 struct account_index {
@@ -73,6 +74,17 @@ const struct client *account_find_client(const struct policy *policy, const char
     return found;
 }
 
+// extension_of gives the text for {extension}: of the OID that all entries of `match` name.
+static struct slice extension_of(const struct client *client, const struct identity *identity)
+{
+    const struct extension_match *named =
+        client->match_count == 0 ? NULL : client->matches[0].extension;
+    const struct extension *found =
+        named == NULL ? NULL : identity_find_extension(identity, named->oid);
+    return found == NULL || found->value.data == NULL ? (struct slice){0}
+                                                      : extension_only_text(found->value);
+}
+
 // complete completes the template of a client. NULL, or why that does not work.
 static const char *complete(const struct policy *policy, const struct client *client,
                             const struct identity *identity, struct account_name *out)
@@ -81,8 +93,8 @@ static const char *complete(const struct policy *policy, const struct client *cl
     text_init(&text, out->made, sizeof out->made);
     if (identity == NULL)
         return "there is no certificate";
-    const enum name_result result =
-        name_template_format(client->name_template, identity, (struct slice){0}, &text);
+    const enum name_result result = name_template_format(client->name_template, identity,
+                                                         extension_of(client, identity), &text);
     if (result != NAME_OK)
         return name_result_text(result);
     return account_find_client(policy, out->made) == client

@@ -75,8 +75,6 @@ static void template_read(struct reader *reader, const struct node *node, struct
         reader_refuse(reader, name, "client name", info.text, "");
         return;
     }
-    if (name_template_has(template, NAME_PART_EXTENSION))
-        reader_refuse(reader, name, "client name", "{extension} is not supported in a name", "");
     if (literal_len(template) + template->part_count > CONFIG_NAME_MAX)
         reader_refuse(reader, name, "client name",
                       "no certificate completes it to a name of 32 characters or less", "");
@@ -99,6 +97,26 @@ static void check_one_trust(struct reader *reader, const struct node *matches,
                      "profile as all its entries, or two CAs could give one name"
                      "\nadd `trust: %s` to each entry, or make one client for each profile",
                      client->name, i, first == NULL ? "NAME" : first);
+        return;
+    }
+}
+
+// check_one_extension refuses {extension} in a name where it could mean several: each entry names the same one.
+static void check_one_extension(struct reader *reader, const struct node *matches,
+                                const struct client *client)
+{
+    const struct extension_match *first =
+        client->match_count == 0 ? NULL : client->matches[0].extension;
+    for (size_t i = 0; i < client->match_count; i++) {
+        const struct extension_match *named = client->matches[i].extension;
+        if (first != NULL && named != NULL && slice_equal(first->oid, named->oid))
+            continue;
+        reader_error(
+            reader, matches,
+            "client `%s` is named from an extension: match[%zu] must have `extension` with "
+            "the same `oid` as all its entries"
+            "\nadd `extension: {oid: ..., text: ...}` to each entry",
+            client->name, i);
         return;
     }
 }
@@ -169,6 +187,9 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
                  &client->match_count);
     if (client->name_template != NULL)
         check_one_trust(reader, node_get(node, "match"), client);
+    if (client->name_template != NULL &&
+        name_template_has(client->name_template, NAME_PART_EXTENSION))
+        check_one_extension(reader, node_get(node, "match"), client);
     client->has_sources = sources != NULL;
     sets_read_addresses(scope->sets, sources, "`sources`", false, &client->sources, &facts);
     if (client->mode != POLICY_ENFORCE)

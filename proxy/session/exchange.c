@@ -278,6 +278,8 @@ static bool still_carries_allowed(struct exchange *exchange, const struct inner 
     if (inspection->gate.state == GATE_FIRST)
         return tunnel_inspect_by(&exchange->route.tunnel, inner, is_report(exchange));
     inspection_set_rules(inspection, inner, is_report(exchange)); // a second hello may follow
+    if (!inspection->only_observes && inspection->passed != NULL)
+        return false; // a part of it has gone on
     const struct inner_verdict verdict =
         inner_judge(inner, inspection->asked, &inspection->gate.seen);
     const bool was_found = inspection->is_named || inspection->is_asking;

@@ -47,6 +47,38 @@ def entry(server, name=TEMPLATE, match=tuple(MATCH), **more):
     return client(reach("origin.test", server.port), name=name, match=match, **more)
 
 
+OID = "1.3.6.1.4.1.99999.1"
+
+
+def test_a_name_may_come_from_the_extension_that_every_entry_names(fleet, pki):
+    match = [{"extension": {"oid": OID, "equals": "{uri.path[2]}"}, "trust": "staff"}]
+    proxy = fleet(own={"name": "agent-{extension}", "match": match, "limits": {"tunnels": 1}})
+    named = agent(pki, "anna", extensions=((OID, b"\x0c\x04anna", False),))
+    tunnel = proxy.tunnel(proxy.target, named)
+    assert proxy.decision(tunnel.id)["client"]["name"] == "agent-anna"
+    proxy.assert_refused(proxy.ask(proxy.target, named), 429, "limit_tunnels", action="error")
+    for other in (agent(pki, "anna"), agent(pki, "bert", extensions=((OID, b"\x0c\x04anna", False),))):
+        proxy.assert_refused(proxy.ask(proxy.target, other), 403, "no_client")
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        [{"any": True, "trust": "staff"}],
+        [{"extension": {"oid": OID, "text": "a"}, "trust": "staff"}, {"cn": "b", "trust": "staff"}],
+        [{"extension": {"oid": oid, "text": "a"}, "trust": "staff"} for oid in (OID, OID + ".1")],
+    ],
+)
+def test_a_name_from_an_extension_needs_the_same_one_in_every_entry(start, match):
+    bad = client(reach("origin.test", 443), name="agent-{extension}", match=match)
+    proxy = start(client(reach("origin.test", 443)))
+    path = proxy.folder / "bad.yaml"
+    write_config(path, {**proxy.config, "clients": [bad]})
+    result = run("check", "--config", path)
+    assert result.returncode != 0
+    assert "named from an extension" in result.stderr + result.stdout
+
+
 def test_200_agents_under_one_rule_have_each_their_own_limit(fleet, pki):
     proxy = fleet(own={"accounts": 200, "limits": {"tunnels": 1}})
     total = count(200, 40)
