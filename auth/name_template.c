@@ -91,7 +91,7 @@ enum err name_template_parse(struct slice text, enum name_alphabet alphabet,
             return fail(info, "a `{` without its `}`");
         if (!parse_part(slice_first(slice_from(rest, 1), end - 1), part))
             return fail(info, "a part in `{}` is one of {uri.path[N]} (N from 0 to 31), {dns[0]}, "
-                              "{cn}");
+                              "{cn} and {extension}");
         rest = slice_from(rest, end + 1);
         TRY(take_text(&rest, alphabet, &part->after, info));
         if (part->after.len == 0 && rest.len > 0)
