@@ -144,14 +144,18 @@ static void look_at_addresses(struct lint *lint, const struct client *client,
                               const struct inner *inner, const struct rule *rule,
                               const struct node *node)
 {
+    const bool is_routed = client->inner != NULL && client->inner->routes_by_name;
     if (inner->tls == INNER_REQUIRE && inner->names != INNER_NAMES_ANY && !rule->has_hosts &&
         client->mode == POLICY_ENFORCE && !has_names(client))
         lint_find(
             lint, SEVERITY_WARNING, node,
             "rule `%s` admits addresses, and `tls: require` ends every tunnel to them: it needs a name that "
             "a rule of client `%s` allows, and none has `hosts`"
-            "\nadd a rule with the `hosts`, or write `inner: {tls: require, names: any}`",
-            rule->name, client->name);
+            "\n%s",
+            rule->name, client->name,
+            is_routed
+                ? "add a rule with the `hosts` that the tunnels name"
+                : "add a rule with the `hosts`, or write `inner: {tls: require, names: any}`");
 }
 
 static void look_at_rules(struct lint *lint, size_t index)

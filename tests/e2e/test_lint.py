@@ -475,3 +475,11 @@ def test_with_several_profiles_one_that_is_bound_to_no_trust_domain_is_noted(fin
     )
     [(severity, line, message)] = [one for one in found if "trust domain" in one[2]]
     assert (severity, line) == ("note", 1) and "`other` is bound to no trust domain" in message
+
+
+@pytest.mark.parametrize("inner, advises_any", [({"tls": "require"}, True), ({"route": "name"}, False)])
+def test_who_is_routed_by_name_is_not_advised_to_take_any_name(findings, tmp_path, inner, advises_any):
+    findings(client({"addresses": ["203.0.113.7/32"]}, inner=inner))
+    found = json.loads(run("check", "-c", tmp_path / "sallyport.yaml", "--json").stdout)["findings"]
+    [hint] = [one["hint"] for one in found if "none has `hosts`" in one["message"]]
+    assert ("names: any" in hint) == advises_any

@@ -1,5 +1,6 @@
 """The commands of README.md and docs/CA.md, run as they stand there, in the order in which a stranger meets them."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from support.audit import AuditLog
+from support.flights import EVIL, hello
 from support.pages import PAGES, blocks
 from support.proxy import BINARY, Lines
 from support.scale import PATIENCE, eventually
@@ -257,6 +259,31 @@ def shows(address, context):
     except ssl.SSLCertVerificationError:
         return False
     return True
+
+
+@pytest.mark.parametrize("name", ["localhost", EVIL])
+def test_tunnels_are_held_to_names_step_by_step_as_the_inner_page_says(rolling, name):
+    folder = rolling.folder / "gate"
+    identity = SimpleNamespace(chain=folder / "client.crt", key=folder / "client.key")
+
+    def tunnel():
+        made = Client(rolling.address, client_context(folder / "ca.crt", identity), "localhost").handshake()
+        made.tunnel(rolling.target)
+        made.send(hello(name))
+        return made
+
+    with contextlib.closing(tunnel()) as first:
+        first.read_exactly(len(hello(name)))
+    rolling.audit.wait("close")
+    said = rolling.good(block_with("docs/INNER.md", "audit suggest"))
+    assert ("inner: {tls: require}}" in said) == (name == "localhost"), said
+    assert ("# ? localhost" in said) == (name == EVIL), said
+    code, said = rolling.run("set -e\n" + block_with("docs/INNER.md", "sallyport check", "audit replay"))
+    assert "1 decisions" in said and code == (name == EVIL), said
+    assert (f"(inside: {EVIL})" in said) == (name == EVIL), said
+    rolling.good(block_with("docs/INNER.md", "mv gate/new.yaml", "sallyport reload"))
+    with contextlib.closing(tunnel()) as second:
+        assert bool(second.read()) == (name == "localhost")
 
 
 @pytest.mark.parametrize("page", PAGES)
