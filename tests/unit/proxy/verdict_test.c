@@ -50,7 +50,8 @@ static void a_decision_becomes_a_verdict_and_is_given_back(void **state)
 static void the_longest_name_fits_and_stays_when_its_memory_is_written_again(void **state)
 {
     (void)state;
-    static const char longest[] = "abcdefghijklmnopqrstuvwxyz012345.allow[18446744073709551615]";
+    static const char longest[] = "agent-{uri.path[2]}.{dns[0]}.{cn}-abcdefghijklmnopqrstuvwxyz0123"
+                                  ".allow[18446744073709551615]";
     assert_int_equal(sizeof longest, VERDICT_RULE_CAP);
     char rule[sizeof longest];
     char config[VERDICT_CONFIG_CAP];
