@@ -7,6 +7,7 @@
 
 #include "proxy/http/answer.h"
 #include "proxy/loop/deadline.h"
+#include "proxy/session/inside.h"
 #include "proxy/session/records.h"
 #include "proxy/session/reply.h"
 #include "proxy/session/revalidation.h"
@@ -149,15 +150,6 @@ static bool conclude(struct exchange *exchange, struct verdict verdict)
     return false;
 }
 
-static struct admission admission_of(const struct exchange *exchange)
-{
-    const struct peer *peer = exchange->peer;
-    return (struct admission){.snapshot = peer->snapshot,
-                              .client = peer->client,
-                              .source = &peer->address,
-                              .target = &exchange->request.url.target};
-}
-
 // judge_right judges the client again, as it is today.
 static struct verdict judge_right(struct exchange *exchange)
 {
@@ -223,77 +215,13 @@ static struct verdict judge_today(struct exchange *exchange)
     return admission_decide_today(reason, is_admitted, peer->not_after_s, wall_clock_ms() / 1000);
 }
 
-// carries_allowed tells whether this client may reach `name`, which stands inside the tunnel, at the address that was
-// dialled, as if it had asked for it.
-static bool carries_allowed(const struct exchange *exchange, const struct hostname *name)
+// judge_inside acts on a verdict about what is inside a tunnel. False: DNS has not answered yet.
+static bool judge_inside(struct exchange *exchange, const struct inner_verdict *verdict)
 {
-    const struct target named = {
-        .kind = TARGET_NAME, .port = exchange->request.url.target.port, .name = *name};
-    struct admission admission = admission_of(exchange);
-    admission.target = &named;
-    return search_admits(&admission, &exchange->route.upstream, NULL);
-}
-
-// judge_inner acts on a verdict about what is inside a tunnel. One that is only observed goes on, and its `close` says what
-// would have been. False: DNS has not answered yet.
-static bool judge_inner(struct exchange *exchange, const struct inner_verdict *verdict)
-{
-    struct inspection *inspection = exchange->route.tunnel.inspection;
-    enum verdict_kind kind = VERDICT_REFUSE;
-    if (verdict->step != INNER_END && carries_allowed(exchange, verdict->name))
-        kind = verdict->step == INNER_ASK_POLICY
-                   ? VERDICT_GO
-                   : route_find_inside(&exchange->route, exchange->peer, inspection->named);
-    if (kind == VERDICT_WAIT)
-        return false;
-    if (kind == VERDICT_GO || inspection->only_observes)
-        inspection_answer(inspection, kind == VERDICT_GO);
-    else
+    const enum verdict_kind kind = inside_judge(exchange, verdict);
+    if (kind == VERDICT_REFUSE)
         exchange_end(exchange, verdict->reason);
-    return true;
-}
-
-// is_report tells whether what is inside tunnels is only observed. Mode `open` gives rules away, and not what tunnels may
-// carry.
-static bool is_report(const struct exchange *exchange)
-{
-    return exchange->peer->client->mode == POLICY_REPORT;
-}
-
-// inner_of gives what the tunnel may carry: `inner` is what its rule, or its client, says.
-static struct inner inner_of(const struct exchange *exchange, const struct inner *inner)
-{
-    return exchange->request.is_routed ? inner_of_named(inner) : *inner;
-}
-
-// still_carries_allowed judges what was seen inside a tunnel by other rules. What they would hold, and nobody has looked
-// at, is not allowed.
-static bool still_carries_allowed(struct exchange *exchange, const struct inner *inner)
-{
-    struct inspection *inspection = exchange->route.tunnel.inspection;
-    if (exchange->request.is_plain)
-        return true;
-    if (inspection == NULL)
-        return is_report(exchange) || !inner_holds_up(inner);
-    if (inspection->gate.state == GATE_FIRST)
-        return tunnel_inspect_by(&exchange->route.tunnel, inner, is_report(exchange));
-    inspection_set_rules(inspection, inner, is_report(exchange)); // a second hello may follow
-    if (!inspection->only_observes && inspection->passed != NULL)
-        return false; // a part of it has gone on
-    const struct inner_verdict verdict =
-        inner_judge(inner, inspection->asked, &inspection->gate.seen);
-    const bool was_found = inspection->is_named || inspection->is_asking;
-    switch (verdict.step) {
-    case INNER_PASS:
-        return true;
-    case INNER_END:
-        break;
-    case INNER_ASK_POLICY:
-        return is_report(exchange) || carries_allowed(exchange, verdict.name);
-    case INNER_ASK_DNS: // DNS is not asked again
-        return is_report(exchange) || (was_found && carries_allowed(exchange, verdict.name));
-    }
-    return is_report(exchange);
+    return kind != VERDICT_WAIT;
 }
 
 void exchange_judge_again(struct exchange *exchange)
@@ -303,10 +231,8 @@ void exchange_judge_again(struct exchange *exchange)
     exchange->generation = exchange->peer->snapshot->generation;
     const struct admission admission = admission_of(exchange);
     struct inner inner = {0};
-    bool is_allowed = search_admits(&admission, &exchange->route.upstream, &inner);
-    inner = inner_of(exchange, &inner);
-    is_allowed = is_allowed && still_carries_allowed(exchange, &inner);
-    if (!is_allowed)
+    if (!search_admits(&admission, &exchange->route.upstream, &inner) ||
+        !inside_is_still_allowed(exchange, &inner))
         exchange_end(exchange, REASON_POLICY_CHANGED);
 }
 
@@ -343,18 +269,6 @@ static bool is_routed_by_name(const struct exchange *exchange)
            inner != NULL && inner->routes_by_name;
 }
 
-// inspect_by has what the client says inside the tunnel held against `inner` and `asked`, and makes room to record it.
-static enum err inspect_by(struct exchange *exchange, const struct inner *inner,
-                           const struct target *asked, bool only_reports)
-{
-    struct audit_record *close = audit_record_create(AUDIT_CLOSE_CAP + INNER_JSON_CAP);
-    if (close == NULL)
-        return ERR_MEMORY;
-    audit_record_destroy(exchange->records.close);
-    exchange->records.close = close;
-    return tunnel_inspect(&exchange->route.tunnel, inner, asked, only_reports);
-}
-
 // begin_hello sends the 200 before anything else, and waits for the name inside the tunnel. The tunnel counts as a new one
 // from here on.
 static void begin_hello(struct exchange *exchange)
@@ -365,7 +279,7 @@ static void begin_hello(struct exchange *exchange)
     const struct inner inner = inner_to_find_name(peer->client->inner);
     request_route(&exchange->request);
     peer->awaits_hello = true;
-    enum err error = inspect_by(exchange, &inner, &exchange->request.url.target, false);
+    enum err error = inside_inspect_by(exchange, &inner, false);
     if (error == ERR_OK)
         error = reply_open_tunnel(exchange);
     enter_if_ok(exchange, error, EXCHANGE_READ_HELLO);
@@ -536,18 +450,6 @@ static enum exchange_step step_resolve(struct exchange *exchange)
     return EXCHANGE_STEP_AGAIN;
 }
 
-// inspect has what the client says inside the tunnel looked at, where its rule says so.
-static enum err inspect(struct exchange *exchange)
-{
-    const struct admission admission = admission_of(exchange);
-    struct inner inner = {0};
-    (void)search_admits(&admission, &exchange->route.upstream, &inner);
-    inner = inner_of(exchange, &inner);
-    if (!inner_looks(&inner))
-        return ERR_OK;
-    return inspect_by(exchange, &inner, &exchange->request.url.target, is_report(exchange));
-}
-
 // open_tunnel sends the 200, where it is not out, and lets the bytes flow.
 static void open_tunnel(struct exchange *exchange)
 {
@@ -559,7 +461,7 @@ static void open_tunnel(struct exchange *exchange)
         answer_format(&answer, &text);
     enum err error = route_open_tunnel(&exchange->route, exchange->peer, text_slice(&text));
     if (error == ERR_OK)
-        error = inspect(exchange);
+        error = inside_inspect(exchange);
     exchange->ending.status = error == ERR_OK ? 200 : 0;
     enter_if_ok(exchange, error, EXCHANGE_TUNNEL);
 }
@@ -603,7 +505,7 @@ static enum exchange_step step_tunnel(struct exchange *exchange)
     const bool goes_on = status == DUPLEX_WAITS || status == DUPLEX_MORE;
     if (tunnel->inspection != NULL && inspection_is_over(tunnel->inspection))
         records_fit_close(exchange);
-    if (goes_on && verdict != NULL && judge_inner(exchange, verdict))
+    if (goes_on && verdict != NULL && judge_inside(exchange, verdict))
         return EXCHANGE_STEP_AGAIN;
     if (goes_on)
         return status == DUPLEX_WAITS ? EXCHANGE_STEP_WAIT : EXCHANGE_STEP_MORE;

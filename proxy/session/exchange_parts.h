@@ -45,3 +45,13 @@ struct exchange {
     struct exchange_reply reply;
     struct exchange_ending ending;
 };
+
+// admission_of gives what the request is judged by.
+static inline struct admission admission_of(const struct exchange *exchange)
+{
+    const struct peer *peer = exchange->peer;
+    return (struct admission){.snapshot = peer->snapshot,
+                              .client = peer->client,
+                              .source = &peer->address,
+                              .target = &exchange->request.url.target};
+}
