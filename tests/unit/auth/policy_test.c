@@ -8,6 +8,9 @@
 
 #include <cmocka.h>
 
+#include "auth/cert_policies.h"
+#include "auth/extension.h"
+#include "auth/name_template.h"
 #include "auth/policy.h"
 #include "tests/unit/auth/eval.h"
 #include "tests/unit/auth/range_list.h"
@@ -344,6 +347,145 @@ static void modes_and_actions_have_their_names(void **state)
     assert_string_equal("error", action_name(ACTION_ERROR));
 }
 
+static void a_tunnel_may_carry_what_its_rule_says_or_else_its_client(void **state)
+{
+    (void)state;
+    static const struct inner of_rule = {.tls = INNER_REQUIRE};
+    static const struct inner of_client = {.tls = INNER_OBSERVE};
+    static const struct {
+        bool has_rule;
+        const struct inner *rule;
+        const struct inner *client;
+        const struct inner *expected;
+    } rows[] = {
+        {true, NULL, NULL, NULL},
+        {true, &of_rule, NULL, &of_rule},
+        {true, NULL, &of_client, &of_client},
+        {true, &of_rule, &of_client, &of_rule},
+        {false, NULL, &of_client, &of_client},
+        {false, NULL, NULL, NULL},
+    };
+    const struct ip_addr source = address("192.0.2.1");
+    const struct target asked = target("a.example:443");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rule allow = allow_all();
+        allow.inner = rows[i].rule;
+        const struct client client = {.name = "c",
+                                      .allow = &allow,
+                                      .allow_count = rows[i].has_rule ? 1 : 0,
+                                      .inner = rows[i].client,
+                                      .mode = POLICY_OPEN};
+        const struct policy policy = {.clients = &client, .client_count = 1};
+        struct candidate candidate = {.address = address("1.1.1.1")};
+        struct decision decision;
+        policy_decide_addresses(&policy, &client, &source, &asked, &candidate, 1, NULL, &decision);
+        assert_int_equal(ACTION_ALLOW, decision.action);
+        assert_ptr_equal(candidate.inner, rows[i].expected);
+        assert_ptr_equal(decision.inner, rows[i].expected);
+    }
+}
+
+// oid_of gives an OID of `len` bytes that differs with `last`; static memory, for two at a time.
+static struct slice oid_of(size_t len, uint8_t last)
+{
+    static uint8_t bytes[2][EXTENSION_OID_MAX];
+    static size_t next;
+    uint8_t *out = bytes[next++ % 2];
+    memset(out, 0x2B, len);
+    out[len - 1] = last;
+    return slice_of(out, len);
+}
+
+// named_by gives the OIDs that the entries of one client name for a profile.
+static enum err named_by(const struct match_entry *entries, size_t count, const char *trust,
+                         uint8_t out[POLICY_EXTENSIONS_CAP], struct slice *set)
+{
+    const struct client client = {.name = "c", .matches = entries, .match_count = count};
+    const struct policy policy = {.clients = &client, .client_count = 1};
+    size_t len = 0;
+    const enum err error = policy_name_extensions(&policy, trust, out, &len);
+    *set = slice_of(out, len);
+    return error;
+}
+
+static void the_extensions_that_entries_name_are_a_set_of_each_profile(void **state)
+{
+    (void)state;
+    uint8_t out[POLICY_EXTENSIONS_CAP];
+    struct slice set;
+    const struct extension_match first = {.oid = oid_of(3, 1)};
+    const struct extension_match second = {.oid = oid_of(5, 2)};
+    const struct match_entry entries[] = {
+        {.extension = &first, .trust = "staff"},
+        {.extension = &first, .trust = "staff"},
+        {.extension = &second},
+        {.policies = SLICE_LITERAL("x"), .trust = "partners"},
+        {.qc = SLICE_LITERAL("x"), .trust = "partners"},
+        {.any = true},
+    };
+    enum { COUNT = sizeof entries / sizeof entries[0] };
+    assert_int_equal(named_by(entries, COUNT, NULL, out, &set), ERR_OK);
+    assert_int_equal(set.len,
+                     (1 + 3) + (1 + 5) + (1 + CERT_POLICIES_OID.len) + (1 + QC_STATEMENTS_OID.len));
+    assert_int_equal(named_by(entries, COUNT, "staff", out, &set), ERR_OK);
+    assert_int_equal(set.len, (1 + 3) + (1 + 5));
+    assert_true(oid_set_has(set, first.oid) && oid_set_has(set, second.oid));
+    assert_int_equal(named_by(entries, COUNT, "partners", out, &set), ERR_OK);
+    assert_true(oid_set_has(set, second.oid) && oid_set_has(set, CERT_POLICIES_OID) &&
+                oid_set_has(set, QC_STATEMENTS_OID));
+    assert_false(oid_set_has(set, first.oid));
+    assert_int_equal(named_by(entries, COUNT, "other", out, &set), ERR_OK);
+    assert_int_equal(set.len, 1 + 5);
+    assert_int_equal(named_by(entries + COUNT - 1, 1, NULL, out, &set), ERR_OK);
+    assert_int_equal(set.len, 0);
+}
+
+static void more_extensions_than_a_set_holds_are_an_error(void **state)
+{
+    (void)state;
+    uint8_t out[POLICY_EXTENSIONS_CAP];
+    uint8_t oids[EXTENSIONS_NAMED_MAX + 1][EXTENSION_NAMED_OID_MAX];
+    struct extension_match named[EXTENSIONS_NAMED_MAX + 1];
+    struct match_entry entries[EXTENSIONS_NAMED_MAX + 1];
+    struct slice set;
+    for (size_t i = 0; i <= EXTENSIONS_NAMED_MAX; i++) {
+        memset(oids[i], 0x2B, sizeof oids[i]);
+        oids[i][0] = (uint8_t)i;
+        named[i] = (struct extension_match){.oid = slice_of(oids[i], sizeof oids[i])};
+        entries[i] = (struct match_entry){.extension = &named[i]};
+    }
+    assert_int_equal(named_by(entries, EXTENSIONS_NAMED_MAX, NULL, out, &set), ERR_OK);
+    assert_int_equal(set.len, EXTENSIONS_NAMED_MAX * (1 + EXTENSION_NAMED_OID_MAX));
+    for (size_t i = 0; i < EXTENSIONS_NAMED_MAX; i++)
+        assert_true(oid_set_has(set, named[i].oid));
+    assert_int_equal(named_by(entries, EXTENSIONS_NAMED_MAX + 1, NULL, out, &set), ERR_LIMIT);
+    assert_int_equal(set.len, 0);
+    const struct extension_match large = {.oid = oid_of(EXTENSION_NAMED_OID_MAX + 1, 1)};
+    const struct match_entry too_large = {.extension = &large};
+    assert_int_equal(named_by(&too_large, 1, NULL, out, &set), ERR_LIMIT);
+}
+
+static void a_sealed_policy_has_what_its_entries_name_and_its_names(void **state)
+{
+    (void)state;
+    struct errinfo info;
+    struct name_template name;
+    const struct extension_match named = {.oid = oid_of(3, 1)};
+    const struct match_entry entry = {.extension = &named};
+    assert_int_equal(
+        name_template_parse(SLICE_LITERAL("a-{cn}"), NAME_ALPHABET_ACCOUNT, &name, &info), ERR_OK);
+    const struct client client = {
+        .name = "a-{cn}", .name_template = &name, .matches = &entry, .match_count = 1};
+    struct policy *policy = policy_create();
+    assert_non_null(policy);
+    policy->clients = &client;
+    policy->client_count = 1;
+    assert_int_equal(policy_seal(policy), ERR_OK);
+    assert_true(oid_set_has(policy->extensions, named.oid));
+    assert_non_null(policy->account_index);
+    policy_destroy(policy);
+}
+
 static void destroying_no_policy_does_nothing(void **state)
 {
     (void)state;
@@ -378,6 +520,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_range_opens_at_its_edges_only_to_a_prefix_inside_it,
                                         begin_sets, end_sets),
         cmocka_unit_test(modes_and_actions_have_their_names),
+        cmocka_unit_test_setup_teardown(a_tunnel_may_carry_what_its_rule_says_or_else_its_client,
+                                        begin_sets, end_sets),
+        cmocka_unit_test(the_extensions_that_entries_name_are_a_set_of_each_profile),
+        cmocka_unit_test(more_extensions_than_a_set_holds_are_an_error),
+        cmocka_unit_test(a_sealed_policy_has_what_its_entries_name_and_its_names),
         cmocka_unit_test(destroying_no_policy_does_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
