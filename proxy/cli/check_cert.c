@@ -27,7 +27,7 @@ enum {
 static const char USAGE[] =
     "usage: sallyport check-cert --ca FILE --chain FILE [--crl FILE] [--at EPOCH]\n"
     "                            [--peer KIND:VALUE] [--max-depth N] [--max-chain SIZE]\n"
-    "                            [--spiffe DOMAIN] [--strict]\n"
+    "                            [--spiffe DOMAIN] [--extension OID]... [--strict]\n"
     "\n"
     "Would a listener accept this client certificate? Prints one JSON object on one line.\n"
     "\n"
@@ -39,6 +39,7 @@ static const char USAGE[] =
     "  --max-depth N      intermediates between leaf and anchor (default: 3, at most 8)\n"
     "  --max-chain SIZE   bytes of certificates (default: 16KiB, at most 64KiB), as a listener's max_chain\n"
     "  --spiffe DOMAIN    the trust domain that a SPIFFE ID must be of, as `spiffe` of a trust profile\n"
+    "  --extension OID    one that `match` names, up to 8 times: it may be critical, and is shown\n"
     "  --strict           RFC 5280 to the letter\n"
     "  --json             changes nothing: it is JSON\n"
     "  --help             this text\n"
@@ -48,8 +49,11 @@ static const char USAGE[] =
 struct arguments {
     const char *ca_path;
     const char *chain_path;
-    const char *crl_path;     // NULL without
-    const char *trust_domain; // NULL without
+    const char *crl_path;                                                // NULL without
+    const char *trust_domain;                                            // NULL without
+    uint8_t named[EXTENSIONS_NAMED_MAX * (1 + EXTENSION_NAMED_OID_MAX)]; // a set of OIDs
+    size_t named_len;
+    size_t named_count;
     int64_t at_s;
     int64_t max_depth;
     uint32_t max_chain;
@@ -107,6 +111,32 @@ static enum err take_peer(void *arg, const char *value, struct errinfo *info)
                        value);
 }
 
+static struct slice named_of(const struct arguments *arguments)
+{
+    return slice_of(arguments->named, arguments->named_len);
+}
+
+static enum err take_extension(void *arg, const char *value, struct errinfo *info)
+{
+    struct arguments *out = arg;
+    uint8_t oid[DN_OID_MAX_LEN];
+    size_t len = 0;
+    if (!oid_parse(slice_of_string(value), oid, &len) || len > EXTENSION_NAMED_OID_MAX)
+        return errinfo_set(info, ERR_INPUT, "'%.100s' is no OID such as 1.3.6.1.4.1.99999.1",
+                           value);
+    if (oid_set_has(named_of(out), slice_of(oid, len)))
+        return ERR_OK;
+    if (out->named_count++ == EXTENSIONS_NAMED_MAX)
+        return errinfo_set(info, ERR_LIMIT, "a configuration names at most %d OIDs",
+                           EXTENSIONS_NAMED_MAX);
+    uint8_t *at = out->named + out->named_len;
+    *at = (uint8_t)len;
+    const bool fits = bytes_copy(at + 1, EXTENSION_NAMED_OID_MAX, slice_of(oid, len));
+    ASSERT(fits);
+    out->named_len += 1 + len;
+    return ERR_OK;
+}
+
 static enum err take_max_chain(void *arg, const char *value, struct errinfo *info)
 {
     struct arguments *out = arg;
@@ -133,6 +163,7 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
         {"max-depth", .number = &out->max_depth, .max = UINT32_MAX},
         {"max-chain", .take = take_max_chain, .arg = out},
         {"spiffe", .text = &out->trust_domain},
+        {"extension", .take = take_extension, .arg = out},
         {"strict", .flag = &out->is_strict},
         {"json", .flag = &is_json},
         {.name = NULL},
@@ -182,7 +213,8 @@ static enum err anchors_add(const struct arguments *arguments, const struct inpu
                                           .max_depth = max_depth,
                                           .is_strict = arguments->is_strict,
                                           .trusts_every_ca = true};
-    if (trust_create(&options, out) != ERR_OK)
+    if (trust_create(&options, out) != ERR_OK ||
+        trust_understand(*out, named_of(arguments)) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     return trust_add_ca(*out, inputs->ca.bytes, info);
 }
@@ -289,7 +321,7 @@ static void check(const struct arguments *arguments, struct inputs *inputs, stru
     trust_destroy(trust);
 }
 
-static void add_identity(const struct identity *identity, struct text *out)
+static void add_identity(const struct identity *identity, struct slice named, struct text *out)
 {
     const struct slice cn = dn_common_name(&identity->subject);
     const struct slice serial = identity->serial;
@@ -302,6 +334,7 @@ static void add_identity(const struct identity *identity, struct text *out)
     fields_add_dn(&fields, "issuer", &identity->issuer);
     json_add_hex(out, "sha256", slice_of(identity->sha256, IDENTITY_DIGEST_LEN));
     json_add_hex(out, "spki_sha256", slice_of(identity->spki_sha256, IDENTITY_DIGEST_LEN));
+    identity_append_extensions(identity, named, out);
     json_end_object(out);
 }
 
@@ -314,7 +347,7 @@ static void add_path(const struct chain_record *record, struct text *out)
 }
 
 // answer_print writes the one line. Only an accepted chain has identity, path and end.
-static int answer_print(const struct answer *answer)
+static int answer_print(const struct answer *answer, struct slice named)
 {
     const bool is_accepted = answer->status == CLI_OK;
     const struct identity *identity = answer->verdict.identity;
@@ -324,7 +357,7 @@ static int answer_print(const struct answer *answer)
     json_add_string(&out, "detail", answer->detail.text);
     json_add_count(&out, "depth", is_accepted ? answer->verdict.depth : 0);
     if (is_accepted)
-        add_identity(identity, &out);
+        add_identity(identity, named, &out);
     add_path(is_accepted ? identity->record : NULL, &out);
     if (is_accepted)
         json_add_time(&out, "not_after", answer->verdict.not_after_s);
@@ -343,7 +376,7 @@ int check_cert_command(int argc, char **argv)
     if (line.is_over)
         return line.exit_status;
     check(&arguments, &inputs, &answer);
-    const int status = answer_print(&answer);
+    const int status = answer_print(&answer, named_of(&arguments));
     identity_destroy(answer.verdict.identity);
     identity_destroy(answer.verdict.presented);
     sk_CRYPTO_BUFFER_pop_free(inputs.chain, CRYPTO_BUFFER_free);

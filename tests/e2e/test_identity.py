@@ -1,11 +1,14 @@
 """Who a certificate is: each key of `match`, and which client is chosen when several could be."""
 
+import json
+
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from support.config import client
 from support.pki import common_names
+from support.proxy import run
 
 # A target that nobody may reach: the answer then names the client, "no_rule for NAME".
 TARGET = "nowhere.test:443"
@@ -522,3 +525,21 @@ def test_critical_statements_are_understood_while_the_config_names_some(start, p
     assert proxy.decision(first.id)["client"]["qc"] == ["1.2.3"]
     proxy.reload(client(name="all", match=[{"any": True}]))
     assert proxy.dial(leaf).refusal() == "SSLV3_ALERT_BAD_CERTIFICATE"
+
+
+def test_check_cert_shows_the_extensions_that_it_is_told_of_and_takes_critical_ones(pki):
+    leaf = pki.ca.leaf("shown", extensions=((OID, b"\x0c\x06team/x", True), policies(QUALIFIED_DER)))
+    chain = ("check-cert", "--ca", pki.ca.path, "--chain", leaf.chain)
+    assert json.loads(run(*chain).stdout)["reason"] == "bad_certificate"
+    said = json.loads(run(*chain, "--extension", OID, "--extension", "2.5.29.32").stdout)
+    assert said["result"] == "accept", said
+    [shown] = said["identity"]["extensions"]
+    assert (shown["oid"], shown["text"]) == (OID, "team/x")
+    assert said["identity"]["policies"] == [QUALIFIED]
+
+
+@pytest.mark.parametrize("options", [("--extension", "x"), [f"--extension=1.2.{number}" for number in range(9)]])
+def test_check_cert_takes_no_more_oids_than_a_configuration(pki, options):
+    leaf = pki.ca.leaf("plain")
+    said = run("check-cert", "--ca", pki.ca.path, "--chain", leaf.chain, *options)
+    assert said.returncode == 2 and "--extension" in said.stderr
