@@ -356,10 +356,17 @@ def test_a_client_that_ends_its_side_still_gets_what_the_origin_sends(start_stri
 
 @pytest.mark.parametrize("habit", [reset, lambda conn: conn.close()], ids=["resets", "closes"])
 def test_an_origin_that_goes_before_it_is_asked_ends_the_tunnel_at_once(start_strict, dns, pki, origin, habit):
-    server = origin(habit)
+    is_open = threading.Event()
+
+    def leave(conn):  # not before the proxy knows that it is connected
+        assert is_open.wait(PATIENCE)
+        habit(conn)
+
+    server = origin(leave)
     dns.addresses(NAME, "127.0.0.1")
     proxy = start_strict(client(reach(NAME, server.port)))
     asker = proxy.tunnel(f"{NAME}:{server.port}")
+    is_open.set()
     server.wait_idle()
     asker.send(Inside(pki, asker).first_flight())
     data, ending = asker.read_to_end()
