@@ -279,30 +279,24 @@ static bool any_text_fits(const struct extension_match *wanted, struct slice val
     return fits;
 }
 
-// equals_template tells whether the one text of the extension is what the template gives of the same certificate.
-static bool equals_template(const struct extension_match *wanted, const struct identity *identity,
+// equals_template tells whether a text is what the template gives of the same certificate.
+static bool equals_template(const struct name_template *wanted, const struct identity *identity,
                             struct slice value)
 {
     char data[EXTENSION_VALUE_MAX];
     struct text expected;
     text_init(&expected, data, sizeof data);
-    return name_template_format(&wanted->equals, identity, (struct slice){0}, &expected) ==
-               NAME_OK &&
-           slice_equal(extension_only_text(value), text_slice(&expected));
+    return name_template_format(wanted, identity, (struct slice){0}, &expected) == NAME_OK &&
+           slice_equal(value, text_slice(&expected));
 }
 
 static bool member_fits(const struct extension_member *wanted, const struct identity *identity,
                         struct slice json)
 {
-    char data[EXTENSION_VALUE_MAX];
-    struct text expected;
     struct slice found = {0};
-    text_init(&expected, data, sizeof data);
     if (!flat_json_find(json, wanted->name, &found) || found.len == 0)
         return false;
-    return wanted->is_any || (name_template_format(&wanted->equals, identity, (struct slice){0},
-                                                   &expected) == NAME_OK &&
-                              slice_equal(found, text_slice(&expected)));
+    return wanted->is_any || equals_template(&wanted->equals, identity, found);
 }
 
 static bool members_fit(const struct extension_match *wanted, const struct identity *identity,
@@ -326,7 +320,7 @@ static bool extension_fits(const struct extension_match *wanted, const struct id
     case EXTENSION_DER:
         return slice_equal(wanted->value, found->value);
     case EXTENSION_EQUALS:
-        return equals_template(wanted, identity, found->value);
+        return equals_template(&wanted->equals, identity, extension_only_text(found->value));
     case EXTENSION_JSON:
         return members_fit(wanted, identity, found->value);
     }
