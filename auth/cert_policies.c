@@ -17,14 +17,8 @@ struct slice oid_list_slice(const struct oid_list *list)
 
 bool oid_list_add(struct oid_list *list, struct slice oid)
 {
-    const size_t left = sizeof list->bytes - list->len;
-    uint8_t *at = list->bytes + list->len;
-    if (oid.len > UINT8_MAX || left < 1 + oid.len || oid_set_has(oid_list_slice(list), oid))
-        return false;
-    *at = (uint8_t)oid.len;
-    ASSERT(bytes_copy(at + 1, left - 1, oid));
-    list->len += 1 + oid.len;
-    return true;
+    return !oid_set_has(oid_list_slice(list), oid) &&
+           oid_set_put(list->bytes, sizeof list->bytes, &list->len, oid);
 }
 
 bool oid_is_any_policy(struct slice oid)

@@ -40,9 +40,7 @@ enum err critical_read(X509 *leaf, uint8_t **out, size_t *out_len)
         const struct slice oid = extension_at(leaf, i).oid;
         if (!is_unknown(leaf, i))
             continue;
-        (*out)[(*out_len)++] = (uint8_t)oid.len;
-        ASSERT(bytes_copy(*out + *out_len, len - *out_len, oid));
-        *out_len += oid.len;
+        ASSERT(oid_set_put(*out, len, out_len, oid));
     }
     return ERR_OK;
 }

@@ -90,6 +90,17 @@ bool extension_is_own(struct slice oid)
            slice_starts_with(oid, SLICE_LITERAL("\x2B\x06\x01\x05\x05\x07\x01"));
 }
 
+bool oid_set_put(uint8_t *bytes, size_t cap, size_t *len, struct slice oid)
+{
+    const size_t left = cap - *len;
+    uint8_t *at = bytes + *len;
+    if (oid.len > UINT8_MAX || left == 0 || !bytes_copy(at + 1, left - 1, oid))
+        return false;
+    *at = (uint8_t)oid.len;
+    *len += 1 + oid.len;
+    return true;
+}
+
 bool oid_set_next(struct slice *rest, struct slice *out)
 {
     if (rest->len == 0)

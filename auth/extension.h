@@ -41,6 +41,10 @@ struct slice extension_only_text(struct slice value);
 // 2.5.29 and 1.3.6.1.5.5.7.1), so that `match` cannot name it.
 bool extension_is_own(struct slice oid);
 
+// oid_set_put appends an OID to the set of `*len` bytes at `bytes`, which has room for `cap`. False, and nothing is written,
+// where it does not fit. Whether it is there already is not looked at.
+bool oid_set_put(uint8_t *bytes, size_t cap, size_t *len, struct slice oid);
+
 // oid_set_next takes the first OID off `*rest`; false at the end. oid_set_has tells whether a set has it.
 bool oid_set_next(struct slice *rest, struct slice *out);
 bool oid_set_has(struct slice set, struct slice oid);

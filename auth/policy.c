@@ -515,14 +515,10 @@ struct policy *policy_create(void)
 // name_extension adds an OID to the set, which begins at `start`, if it is not there; false where there is no room.
 static bool name_extension(uint8_t *start, struct slice oid, size_t *count, struct slice *set)
 {
-    uint8_t *at = start + set->len;
     if (oid_set_has(*set, oid))
         return true;
-    if ((*count)++ == EXTENSIONS_NAMED_MAX || !bytes_copy(at + 1, EXTENSION_NAMED_OID_MAX, oid))
-        return false;
-    *at = (uint8_t)oid.len;
-    set->len += 1 + oid.len;
-    return true;
+    return (*count)++ < EXTENSIONS_NAMED_MAX && oid.len <= EXTENSION_NAMED_OID_MAX &&
+           oid_set_put(start, POLICY_EXTENSIONS_CAP, &set->len, oid);
 }
 
 // name_extensions_of adds the OIDs that one entry names.

@@ -49,10 +49,9 @@ static const char USAGE[] =
 struct arguments {
     const char *ca_path;
     const char *chain_path;
-    const char *crl_path;                                                // NULL without
-    const char *trust_domain;                                            // NULL without
-    uint8_t named[EXTENSIONS_NAMED_MAX * (1 + EXTENSION_NAMED_OID_MAX)]; // a set of OIDs
-    size_t named_len;
+    const char *crl_path;     // NULL without
+    const char *trust_domain; // NULL without
+    struct oid_list named;    // the OIDs of extensions
     size_t named_count;
     int64_t at_s;
     int64_t max_depth;
@@ -111,11 +110,6 @@ static enum err take_peer(void *arg, const char *value, struct errinfo *info)
                        value);
 }
 
-static struct slice named_of(const struct arguments *arguments)
-{
-    return slice_of(arguments->named, arguments->named_len);
-}
-
 static enum err take_extension(void *arg, const char *value, struct errinfo *info)
 {
     struct arguments *out = arg;
@@ -124,16 +118,9 @@ static enum err take_extension(void *arg, const char *value, struct errinfo *inf
     if (!oid_parse(slice_of_string(value), oid, &len) || len > EXTENSION_NAMED_OID_MAX)
         return errinfo_set(info, ERR_INPUT, "'%.100s' is no OID such as 1.3.6.1.4.1.99999.1",
                            value);
-    if (oid_set_has(named_of(out), slice_of(oid, len)))
-        return ERR_OK;
-    if (out->named_count++ == EXTENSIONS_NAMED_MAX)
+    if (oid_list_add(&out->named, slice_of(oid, len)) && ++out->named_count > EXTENSIONS_NAMED_MAX)
         return errinfo_set(info, ERR_LIMIT, "a configuration names at most %d OIDs",
                            EXTENSIONS_NAMED_MAX);
-    uint8_t *at = out->named + out->named_len;
-    *at = (uint8_t)len;
-    const bool fits = bytes_copy(at + 1, EXTENSION_NAMED_OID_MAX, slice_of(oid, len));
-    ASSERT(fits);
-    out->named_len += 1 + len;
     return ERR_OK;
 }
 
@@ -214,7 +201,7 @@ static enum err anchors_add(const struct arguments *arguments, const struct inpu
                                           .is_strict = arguments->is_strict,
                                           .trusts_every_ca = true};
     if (trust_create(&options, out) != ERR_OK ||
-        trust_understand(*out, named_of(arguments)) != ERR_OK)
+        trust_understand(*out, oid_list_slice(&arguments->named)) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     return trust_add_ca(*out, inputs->ca.bytes, info);
 }
@@ -376,7 +363,7 @@ int check_cert_command(int argc, char **argv)
     if (line.is_over)
         return line.exit_status;
     check(&arguments, &inputs, &answer);
-    const int status = answer_print(&answer, named_of(&arguments));
+    const int status = answer_print(&answer, oid_list_slice(&arguments.named));
     identity_destroy(answer.verdict.identity);
     identity_destroy(answer.verdict.presented);
     sk_CRYPTO_BUFFER_pop_free(inputs.chain, CRYPTO_BUFFER_free);

@@ -460,6 +460,11 @@ static void more_extensions_than_a_set_holds_are_an_error(void **state)
         assert_true(oid_set_has(set, named[i].oid));
     assert_int_equal(named_by(entries, EXTENSIONS_NAMED_MAX + 1, NULL, out, &set), ERR_LIMIT);
     assert_int_equal(set.len, 0);
+    // Also where they are short, and there is room for more bytes.
+    for (size_t i = 0; i <= EXTENSIONS_NAMED_MAX; i++)
+        named[i].oid.len = 3;
+    assert_int_equal(named_by(entries, EXTENSIONS_NAMED_MAX, NULL, out, &set), ERR_OK);
+    assert_int_equal(named_by(entries, EXTENSIONS_NAMED_MAX + 1, NULL, out, &set), ERR_LIMIT);
     const struct extension_match large = {.oid = oid_of(EXTENSION_NAMED_OID_MAX + 1, 1)};
     const struct match_entry too_large = {.extension = &large};
     assert_int_equal(named_by(&too_large, 1, NULL, out, &set), ERR_LIMIT);
