@@ -18,7 +18,7 @@ export ROOT CACHE BAZEL PYTHON
 # What quickstart needs: the compiler, Bazel, the libraries, apt's source tools, curl, Python.
 PACKAGES_QUICKSTART=(
     bazel-bootstrap bazel-rules-java gcc g++ libev-dev libc-ares-dev libyaml-dev libidn2-dev
-    libjansson-dev libpsl-dev publicsuffix apt dpkg-dev xz-utils ca-certificates openssl python3 curl
+    libjansson-dev libnghttp2-dev libpsl-dev publicsuffix apt dpkg-dev xz-utils ca-certificates openssl python3 curl
 )
 # What the unit and end-to-end tests need beside that.
 PACKAGES_TEST=(

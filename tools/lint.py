@@ -32,7 +32,7 @@ ONLY_IN = {
 }
 
 # Headers of libraries: forbidden unless a folder's row lists them. Everything else in <> is libc.
-LIBRARY = re.compile(r"(openssl/|ev\.h|ares\.h|yaml\.h|idn2\.h|jansson\.h|libpsl\.h|pthread\.h)")
+LIBRARY = re.compile(r"(openssl/|nghttp2/|ev\.h|ares\.h|yaml\.h|idn2\.h|jansson\.h|libpsl\.h|pthread\.h)")
 
 # libc's headers that a pure part has no use for, and why.
 PURE = ("auth/", "proxy/http/")

@@ -18,6 +18,7 @@ _LIBRARIES = {
     "idn2.h": "@libidn2",
     "jansson.h": "@jansson",
     "libpsl.h": "@libpsl",
+    "nghttp2": "@nghttp2",
     "openssl": "@boringssl//:crypto",
     "yaml.h": "@libyaml",
 }

@@ -40,6 +40,10 @@ LAYERS = {
     "proxy/explain": (["auth/"], []),
     "proxy/history": (["auth/", "proxy/net/sockaddr.h"], ["jansson.h"]),
     "proxy/http": (["auth/"], []),
+    "proxy/http2": (
+        ["auth/base/", "proxy/http/", "proxy/net/stream.h", "proxy/net/buffer.h"],
+        ["nghttp2/"],
+    ),
     "proxy/limits": (
         ["auth/", "proxy/net/pace.h"],
         ["openssl/siphash.h", "openssl/rand.h", "pthread.h"],
