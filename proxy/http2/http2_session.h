@@ -43,10 +43,11 @@ struct http2_session {
     struct buffer *out;        // borrowed from the pool; frames for `below`
     struct http2_streams ready; // streams to be told
     struct http2_streams live;  // all that are not closed
+    uint32_t ready_count;
     uint32_t live_count;
-    uint64_t credit;           // bytes that streams may be sent beyond their first window
     const char *why;           // with HTTP2_WRONG; static memory
     bool is_full;              // `out` had no room
+    bool is_out_of_memory;
     bool has_end;              // the client has ended its direction
 };
 

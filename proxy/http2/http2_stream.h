@@ -47,7 +47,6 @@ struct http2_stream {
     size_t content_cap;
     uint64_t announced; // bytes of the content still to come; with REQUEST_BODY_LENGTH
     size_t chunk_left;  // bytes of the chunk that is being read
-    uint32_t window;    // bytes
     // What the owner says.
     enum http2_answer answer;
     struct body_reader answer_body;
@@ -60,8 +59,14 @@ struct http2_stream {
     bool says_end;    // END_STREAM goes out after `pending`
     bool has_said_end;
     bool is_blocked;  // for want of a window
+    bool has_trailer; // fields come after `pending`
+    bool has_said_last; // the last chunk has been given to the reader
+    bool is_in_chunks;  // a chunk has been
     bool is_ready;    // in the list of those to be told
     bool wants_read;
     bool wants_write;
     bool is_closed; // by its owner
 };
+
+// http2_stream_destroy ends the stream, with a reset where it has not been closed, and frees it. NULL is allowed.
+void http2_stream_destroy(struct http2_stream *stream);

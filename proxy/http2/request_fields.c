@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "auth/ipaddr.h"
 #include "proxy/http/field.h"
 
 enum {
@@ -335,6 +336,19 @@ enum err request_fields_write_trailer(const struct request_fields *fields, struc
     }
     ASSERT(!out->is_cut);
     return ERR_OK;
+}
+
+uint64_t request_fields_length(const struct request_fields *fields)
+{
+    struct slice rest = all(fields);
+    struct field field;
+    uint64_t length = 0;
+    while (next(&rest, &field)) {
+        if (is_named(field.name, "content-length") &&
+            !decimal_parse(field.value, INT64_MAX, &length))
+            return 0;
+    }
+    return length;
 }
 
 void request_fields_deinit(struct request_fields *fields)

@@ -48,5 +48,8 @@ enum err request_fields_write_head(const struct request_fields *fields, bool has
 enum err request_fields_write_trailer(const struct request_fields *fields, struct text *out,
                                       const char **out_why) MUST_USE;
 
+// request_fields_length gives the bytes that content-length announces; 0: it is not there, or no number.
+uint64_t request_fields_length(const struct request_fields *fields);
+
 // request_fields_deinit frees the fields, and zeroes them.
 void request_fields_deinit(struct request_fields *fields);

@@ -41,7 +41,7 @@ LAYERS = {
     "proxy/history": (["auth/", "proxy/net/sockaddr.h"], ["jansson.h"]),
     "proxy/http": (["auth/"], []),
     "proxy/http2": (
-        ["auth/base/", "proxy/http/", "proxy/net/stream.h", "proxy/net/buffer.h"],
+        ["auth/base/", "auth/ipaddr.h", "proxy/http/", "proxy/net/stream.h", "proxy/net/buffer.h"],
         ["nghttp2/"],
     ),
     "proxy/limits": (

@@ -1,0 +1,600 @@
+// Glue to nghttp2. Its callbacks only note what has come: streams are told, and bytes sent, once it has returned, for it
+// must not be called from within.
+#include "proxy/http2/http2_session.h"
+
+#include <nghttp2/nghttp2.h>
+#include <stdlib.h>
+
+#include "proxy/http/field.h"
+#include "proxy/http2/http2_parts.h"
+
+enum {
+    FIRST_WINDOW = 16 * 1024,   // bytes that each stream may be sent at first
+    FRAME_ROOM = 16 * 1024 + 9, // bytes of the largest frame that we send
+    FRAME_HEADER_LEN = 9,
+    PIECE_LEN = 16 * 1024, // bytes read at once; of a turn it is this many, some times
+    PIECES_A_STEP = 4,
+};
+
+static struct http2_stream *stream_of(struct nghttp2_session *engine, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(engine, id);
+}
+
+static enum err err_of(int result)
+{
+    return result == 0 ? ERR_OK : result == NGHTTP2_ERR_NOMEM ? ERR_MEMORY : ERR_INPUT;
+}
+
+// ---- sending ------------------------------------------------------------------------------------
+
+static size_t out_room(const struct http2_session *session)
+{
+    return session->out == NULL ? BUFFER_CAP : buffer_room(session->out);
+}
+
+// pump moves frames from the engine to `out`, as far as there is room. ERR_MEMORY.
+static enum err pump(struct http2_session *session)
+{
+    while (true) {
+        const uint8_t *bytes = NULL;
+        session->is_full = out_room(session) < FRAME_ROOM;
+        if (session->is_full)
+            return ERR_OK;
+        if (session->out == NULL)
+            session->out = buffer_pool_take(session->pool);
+        if (session->out == NULL)
+            return ERR_MEMORY;
+        const size_t before = session->out->end;
+        const ssize_t len = nghttp2_session_mem_send(session->engine, &bytes);
+        if (len < 0)
+            return ERR_MEMORY;
+        const bool fits = buffer_append(session->out, slice_of(bytes, (size_t)len));
+        ASSERT(fits);
+        if (session->out->end == before)
+            break;
+    }
+    buffer_pool_give_if_empty(session->pool, &session->out);
+    return ERR_OK;
+}
+
+// send_out sends what is in `out`. ERR_AGAIN: some is left.
+static enum err send_out(struct http2_session *session)
+{
+    while (buffer_len(session->out) > 0) {
+        size_t sent = 0;
+        TRY(stream_push(session->below, buffer_unread(session->out), &sent));
+        buffer_consume(session->out, sent);
+    }
+    buffer_pool_give_if_empty(session->pool, &session->out);
+    return stream_flush(session->below);
+}
+
+// give_content is how the engine asks for DATA.
+static ssize_t give_content(nghttp2_session *engine, int32_t id, uint8_t *out, size_t cap,
+                            uint32_t *flags, nghttp2_data_source *source, void *owner)
+{
+    struct http2_session *session = owner;
+    struct http2_stream *stream = source->ptr;
+    (void)engine, (void)id, (void)out;
+    size_t len = stream->pending.len < cap ? stream->pending.len : cap;
+    const size_t room = out_room(session) - FRAME_HEADER_LEN;
+    len = len < room ? len : room;
+    if (len == 0 && !(stream->says_end && stream->pending.len == 0))
+        return NGHTTP2_ERR_DEFERRED;
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (stream->says_end && len == stream->pending.len)
+        *flags |= NGHTTP2_DATA_FLAG_EOF |
+                  (stream->has_trailer ? NGHTTP2_DATA_FLAG_NO_END_STREAM : 0);
+    return (ssize_t)len;
+}
+
+// put_content writes a DATA frame: what give_content has said.
+static int put_content(nghttp2_session *engine, nghttp2_frame *frame, const uint8_t *header,
+                       size_t len, nghttp2_data_source *source, void *owner)
+{
+    struct http2_session *session = owner;
+    struct http2_stream *stream = source->ptr;
+    (void)engine;
+    const bool fits = buffer_append(session->out, slice_of(header, FRAME_HEADER_LEN)) &&
+                      buffer_append(session->out, slice_first(stream->pending, len));
+    ASSERT(fits);
+    stream->pending = slice_from(stream->pending, len);
+    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+        stream->has_said_end = true;
+    return 0;
+}
+
+void http2_session_send(struct http2_session *session, struct http2_stream *stream)
+{
+    if (stream->id != 0)
+        (void)nghttp2_session_resume_data(session->engine, stream->id);
+    session->is_out_of_memory = session->is_out_of_memory || pump(session) != ERR_OK;
+    stream->is_blocked = stream->pending.len > 0 || (stream->says_end && !stream->has_said_end);
+}
+
+size_t http2_session_room(const struct http2_session *session, const struct http2_stream *stream)
+{
+    const size_t out = out_room(session);
+    const int32_t own = stream->id == 0 ? 0
+                                        : nghttp2_session_get_stream_remote_window_size(
+                                              session->engine, stream->id);
+    const int32_t all = nghttp2_session_get_remote_window_size(session->engine);
+    const int32_t least = own < all ? own : all;
+    const size_t window = least > 0 ? (size_t)least : 0;
+    // Every frame has a header.
+    const size_t frames = 1 + window / PIECE_LEN;
+    const size_t room = out > FRAME_ROOM + frames * FRAME_HEADER_LEN
+                            ? out - FRAME_ROOM - frames * FRAME_HEADER_LEN
+                            : 0;
+    return window < room ? window : room;
+}
+
+// is_of_connection tells whether a field of ours has no meaning in HTTP/2.
+static bool is_of_connection(const struct field *field)
+{
+    static const char *const names[] = {"connection", "keep-alive", "proxy-connection",
+                                        "transfer-encoding", "upgrade"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (slice_equal_ignore_case(field->name, slice_of_string(names[i])))
+            return true;
+    }
+    return false;
+}
+
+static nghttp2_nv pair(struct slice name, struct slice value)
+{
+    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name.data,
+                        .namelen = name.len,
+                        .value = (uint8_t *)(uintptr_t)value.data,
+                        .valuelen = value.len};
+}
+
+// fields_of gives the fields that go on; the engine writes their names in lower case.
+static size_t fields_of(struct slice lines, nghttp2_nv out[RESPONSE_HEAD_MAX_FIELDS])
+{
+    struct field field;
+    size_t count = 0;
+    while (count < RESPONSE_HEAD_MAX_FIELDS && field_next(&lines, &field)) {
+        if (!is_of_connection(&field))
+            out[count++] = pair(field.name, field.value);
+    }
+    return count;
+}
+
+enum err http2_session_submit_head(struct http2_session *session, struct http2_stream *stream,
+                                   const struct message_head *head, bool has_end)
+{
+    nghttp2_nv fields[1 + RESPONSE_HEAD_MAX_FIELDS];
+    const nghttp2_data_provider content = {.source.ptr = stream, .read_callback = give_content};
+    const uint8_t status[3] = {(uint8_t)('0' + head->status / 100),
+                               (uint8_t)('0' + head->status / 10 % 10),
+                               (uint8_t)('0' + head->status % 10)};
+    fields[0] = pair(SLICE_LITERAL(":status"), slice_of(status, sizeof status));
+    const size_t count = 1 + fields_of(head->fields, fields + 1);
+    const int result =
+        head->status < 200
+            ? nghttp2_submit_headers(session->engine, NGHTTP2_FLAG_NONE, stream->id, NULL, fields,
+                                     count, NULL)
+            : nghttp2_submit_response(session->engine, stream->id, fields, count,
+                                      has_end ? NULL : &content);
+    TRY(err_of(result < 0 ? result : 0));
+    stream->has_said_end = has_end;
+    return pump(session);
+}
+
+enum err http2_session_submit_trailer(struct http2_session *session, struct http2_stream *stream,
+                                      struct slice trailer)
+{
+    nghttp2_nv fields[RESPONSE_HEAD_MAX_FIELDS];
+    const size_t count = fields_of(trailer, fields);
+    stream->has_trailer = count > 0;
+    if (count > 0)
+        TRY(err_of(nghttp2_submit_trailer(session->engine, stream->id, fields, count)));
+    stream->says_end = true;
+    http2_session_send(session, stream);
+    stream->has_said_end = true;
+    return ERR_OK;
+}
+
+// ---- streams ------------------------------------------------------------------------------------
+
+static bool is_wanted(const struct http2_stream *stream)
+{
+    return (stream->wants_read && http2_stream_can_read(stream)) ||
+           (stream->wants_write && (!stream->is_blocked || stream->is_reset));
+}
+
+static void set_ready(struct http2_session *session, struct http2_stream *stream, bool is_ready)
+{
+    if (is_ready && !stream->is_ready) {
+        TAILQ_INSERT_TAIL(&session->ready, stream, ready_link);
+        session->ready_count++;
+    }
+    if (!is_ready && stream->is_ready) {
+        TAILQ_REMOVE(&session->ready, stream, ready_link);
+        session->ready_count--;
+    }
+    stream->is_ready = is_ready;
+}
+
+void http2_session_note(struct http2_session *session, struct http2_stream *stream)
+{
+    set_ready(session, stream, !stream->is_closed && is_wanted(stream));
+}
+
+static void unblock(struct http2_session *session, struct http2_stream *stream)
+{
+    stream->is_blocked = false;
+    http2_session_note(session, stream);
+}
+
+static void unblock_all(struct http2_session *session)
+{
+    struct http2_stream *stream = NULL;
+    TAILQ_FOREACH(stream, &session->live, link)
+    {
+        unblock(session, stream);
+    }
+}
+
+void http2_session_consumed(struct http2_session *session, struct http2_stream *stream, size_t len)
+{
+    if (stream->id != 0)
+        (void)nghttp2_session_consume_stream(session->engine, stream->id, len);
+}
+
+static void reset(struct http2_session *session, int32_t id, uint32_t code)
+{
+    (void)nghttp2_submit_rst_stream(session->engine, NGHTTP2_FLAG_NONE, id, code);
+}
+
+void http2_session_end(struct http2_session *session, struct http2_stream *stream, bool is_reset)
+{
+    static const uint32_t codes[] = {
+        [HTTP2_END_CANCEL] = NGHTTP2_CANCEL,
+        [HTTP2_END_TARGET] = NGHTTP2_CONNECT_ERROR,
+        [HTTP2_END_REFUSED] = NGHTTP2_REFUSED_STREAM,
+    };
+    set_ready(session, stream, false);
+    if (stream->id == 0)
+        return;
+    if (is_reset)
+        reset(session, stream->id, codes[stream->end]);
+    else if (!stream->has_end) // RFC 9113 8.1
+        reset(session, stream->id, NGHTTP2_NO_ERROR);
+    (void)nghttp2_session_set_stream_user_data(session->engine, stream->id, NULL);
+    stream->id = 0;
+}
+
+void http2_stream_destroy(struct http2_stream *stream)
+{
+    if (stream == NULL)
+        return;
+    stream_close(&stream->stream, true);
+    TAILQ_REMOVE(&stream->session->live, stream, link);
+    stream->session->live_count--;
+    http2_stream_deinit(stream);
+    free(stream);
+}
+
+// ---- what comes ---------------------------------------------------------------------------------
+
+static int on_begin_headers(nghttp2_session *engine, const nghttp2_frame *frame, void *owner)
+{
+    struct http2_session *session = owner;
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    struct http2_stream *stream = calloc(1, sizeof *stream);
+    if (stream == NULL)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    stream->stream.ops = &http2_stream_ops;
+    stream->session = session;
+    stream->id = frame->hd.stream_id;
+    TAILQ_INSERT_TAIL(&session->live, stream, link);
+    session->live_count++;
+    (void)nghttp2_session_set_stream_user_data(engine, stream->id, stream);
+    return 0;
+}
+
+static int on_header(nghttp2_session *engine, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                     void *owner)
+{
+    struct http2_stream *stream = stream_of(engine, frame->hd.stream_id);
+    (void)flags, (void)owner;
+    if (stream == NULL)
+        return 0;
+    const enum err error = request_fields_add(&stream->fields, slice_of(name, name_len),
+                                              slice_of(value, value_len));
+    return error == ERR_MEMORY ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
+}
+
+// drop ends a stream that nobody has taken.
+static void drop(struct http2_stream *stream, enum http2_end end)
+{
+    stream->end = end;
+    http2_stream_destroy(stream);
+}
+
+static void take_request(struct http2_session *session, struct http2_stream *stream, bool has_end)
+{
+    const enum err error = http2_stream_take_head(stream, has_end);
+    if (error == ERR_MEMORY || session->live_count > session->options.streams ||
+        !session->events->on_request(session->owner, stream))
+        drop(stream, HTTP2_END_REFUSED);
+    else
+        http2_session_note(session, stream);
+}
+
+// break_stream resets a stream that the client has used wrongly. Its owner reads the error.
+static void break_stream(struct http2_session *session, struct http2_stream *stream, uint32_t code)
+{
+    reset(session, stream->id, code);
+    (void)nghttp2_session_set_stream_user_data(session->engine, stream->id, NULL);
+    stream->id = 0;
+    stream->is_reset = true;
+    http2_session_note(session, stream);
+}
+
+static void take_headers(struct http2_session *session, struct http2_stream *stream,
+                         const nghttp2_frame *frame)
+{
+    const bool has_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (!stream->has_head)
+        take_request(session, stream, has_end);
+    else if (!has_end || stream->is_connect || http2_stream_take_end(stream) != ERR_OK)
+        break_stream(session, stream, NGHTTP2_PROTOCOL_ERROR); // RFC 9113 8.1, 8.5
+    else
+        http2_session_note(session, stream);
+}
+
+static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *owner)
+{
+    struct http2_session *session = owner;
+    struct http2_stream *stream = stream_of(engine, frame->hd.stream_id);
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        if (stream != NULL)
+            take_headers(session, stream, frame);
+        break;
+    case NGHTTP2_DATA:
+        if (stream == NULL || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+            break;
+        if (http2_stream_take_end(stream) != ERR_OK)
+            break_stream(session, stream, NGHTTP2_PROTOCOL_ERROR);
+        else
+            http2_session_note(session, stream);
+        break;
+    case NGHTTP2_WINDOW_UPDATE:
+        if (stream != NULL) {
+            unblock(session, stream);
+            break;
+        }
+        unblock_all(session);
+        break;
+    case NGHTTP2_SETTINGS:
+        unblock_all(session);
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+static int on_content(nghttp2_session *engine, uint8_t flags, int32_t id, const uint8_t *bytes,
+                      size_t len, void *owner)
+{
+    struct http2_session *session = owner;
+    struct http2_stream *stream = stream_of(engine, id);
+    (void)flags;
+    (void)nghttp2_session_consume_connection(engine, len);
+    if (stream == NULL)
+        return 0;
+    if (http2_stream_take_content(stream, slice_of(bytes, len)) != ERR_OK)
+        break_stream(session, stream, NGHTTP2_PROTOCOL_ERROR);
+    else
+        http2_session_note(session, stream);
+    return 0;
+}
+
+static int on_close(nghttp2_session *engine, int32_t id, uint32_t code, void *owner)
+{
+    struct http2_session *session = owner;
+    struct http2_stream *stream = stream_of(engine, id);
+    if (stream == NULL)
+        return 0;
+    stream->id = 0;
+    if (!stream->has_head) {
+        http2_stream_destroy(stream); // nobody knows of it
+        return 0;
+    }
+    stream->is_reset = code != NGHTTP2_NO_ERROR || !stream->has_end || !stream->has_said_end;
+    http2_session_note(session, stream);
+    return 0;
+}
+
+// ---- the session --------------------------------------------------------------------------------
+
+static nghttp2_session_callbacks *make_callbacks(void)
+{
+    nghttp2_session_callbacks *callbacks = NULL;
+    if (nghttp2_session_callbacks_new(&callbacks) != 0)
+        return NULL;
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_content);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, put_content);
+    return callbacks;
+}
+
+static nghttp2_option *make_options(void)
+{
+    nghttp2_option *options = NULL;
+    if (nghttp2_option_new(&options) != 0)
+        return NULL;
+    nghttp2_option_set_no_auto_window_update(options, 1);
+    nghttp2_option_set_no_http_messaging(options, 1); // request_fields.h judges
+    nghttp2_option_set_max_deflate_dynamic_table_size(options, 0);
+    return options;
+}
+
+static bool make_engine(struct http2_session *session)
+{
+    nghttp2_session_callbacks *callbacks = make_callbacks();
+    nghttp2_option *options = make_options();
+    const bool is_made =
+        callbacks != NULL && options != NULL &&
+        nghttp2_session_server_new2(&session->engine, callbacks, session, options) == 0;
+    nghttp2_session_callbacks_del(callbacks);
+    nghttp2_option_del(options);
+    return is_made;
+}
+
+// say_settings announces what we take.
+static bool say_settings(struct http2_session *session)
+{
+    const nghttp2_settings_entry entries[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, session->options.streams},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, FIRST_WINDOW},
+        {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, REQUEST_FIELDS_MAX_SIZE},
+    };
+    return nghttp2_submit_settings(session->engine, NGHTTP2_FLAG_NONE, entries,
+                                   sizeof entries / sizeof *entries) == 0 &&
+           nghttp2_session_set_local_window_size(session->engine, NGHTTP2_FLAG_NONE, 0,
+                                                 (int32_t)session->options.memory) == 0;
+}
+
+struct http2_session *http2_session_create(const struct http2_options *options,
+                                           struct stream *below, struct buffer_pool *pool,
+                                           const struct http2_events *events, void *owner)
+{
+    struct http2_session *session = calloc(1, sizeof *session);
+    if (session == NULL)
+        return NULL;
+    session->below = below;
+    session->pool = pool;
+    session->events = events;
+    session->owner = owner;
+    session->options = *options;
+    TAILQ_INIT(&session->ready);
+    TAILQ_INIT(&session->live);
+    if (!make_engine(session) || !say_settings(session) || pump(session) != ERR_OK) {
+        http2_session_destroy(session);
+        return NULL;
+    }
+    return session;
+}
+
+void http2_session_destroy(struct http2_session *session)
+{
+    if (session == NULL)
+        return;
+    ASSERT(session->live_count == 0);
+    nghttp2_session_del(session->engine);
+    if (session->out != NULL)
+        buffer_consume(session->out, buffer_len(session->out));
+    buffer_pool_give(session->pool, &session->out);
+    free(session);
+}
+
+// take gives bytes to the engine. ERR_INPUT: the client broke the protocol.
+static enum err take(struct http2_session *session, struct slice bytes)
+{
+    const ssize_t taken = nghttp2_session_mem_recv(session->engine, bytes.data, bytes.len);
+    if (taken >= 0 && (size_t)taken == bytes.len)
+        return ERR_OK;
+    if (taken == NGHTTP2_ERR_NOMEM)
+        return ERR_MEMORY;
+    session->why = taken < 0 ? nghttp2_strerror((int)taken) : "too much at once";
+    return ERR_INPUT;
+}
+
+// read_below reads and takes, a piece at a time, while there is room for what is to be said about it.
+static enum err read_below(struct http2_session *session)
+{
+    uint8_t piece[PIECE_LEN];
+    for (size_t i = 0; i < PIECES_A_STEP && !session->is_full; i++) {
+        size_t len = 0;
+        TRY(stream_read(session->below, piece, sizeof piece, &len));
+        TRY(take(session, slice_of(piece, len)));
+        TRY(pump(session));
+    }
+    return ERR_OK;
+}
+
+// tell tells the streams, each once, in the order in which they became ready. Those that become ready meanwhile come next
+// time. A stream that is told may destroy others.
+static void tell(struct http2_session *session)
+{
+    for (uint32_t left = session->ready_count; left > 0 && session->ready_count > 0; left--) {
+        struct http2_stream *stream = TAILQ_FIRST(&session->ready);
+        set_ready(session, stream, false);
+        stream->stream.on_ready(stream->stream.owner);
+    }
+}
+
+// lose ends all streams: nothing more will come.
+static void lose(struct http2_session *session)
+{
+    struct http2_stream *stream = NULL;
+    TAILQ_FOREACH(stream, &session->live, link)
+    {
+        stream->is_reset = stream->is_reset || stream->id != 0;
+        stream->id = 0;
+        http2_session_note(session, stream);
+    }
+}
+
+static enum http2_status status_of(struct http2_session *session, enum err read, enum err sent)
+{
+    const bool is_over = nghttp2_session_want_read(session->engine) == 0 &&
+                         nghttp2_session_want_write(session->engine) == 0;
+    if (session->is_out_of_memory || (sent != ERR_OK && sent != ERR_AGAIN))
+        return HTTP2_BROKEN;
+    if (session->why != NULL)
+        return HTTP2_WRONG;
+    if (is_over || (session->has_end && session->live_count == 0))
+        return sent == ERR_OK ? HTTP2_FINISHED : HTTP2_WAITS;
+    return read == ERR_OK || session->ready_count > 0 ? HTTP2_MORE : HTTP2_WAITS;
+}
+
+enum http2_status http2_session_step(struct http2_session *session, struct slice early)
+{
+    enum err read = ERR_AGAIN;
+    if (early.len > 0)
+        read = take(session, early);
+    if (!session->has_end && session->why == NULL && (read == ERR_OK || read == ERR_AGAIN))
+        read = read_below(session);
+    if (read != ERR_OK && read != ERR_AGAIN) {
+        session->has_end = true;
+        session->is_out_of_memory = session->is_out_of_memory || read == ERR_MEMORY;
+        lose(session);
+    }
+    tell(session);
+    session->is_out_of_memory = session->is_out_of_memory || pump(session) != ERR_OK;
+    const bool was_full = session->is_full;
+    const enum err sent = send_out(session);
+    if (was_full && sent == ERR_OK)
+        unblock_all(session);
+    return status_of(session, read, sent);
+}
+
+void http2_session_update_interest(const struct http2_session *session)
+{
+    stream_want(session->below, !session->has_end && !session->is_full,
+                buffer_len(session->out) > 0);
+}
+
+void http2_session_drain(struct http2_session *session, bool is_final)
+{
+    const int32_t last = nghttp2_session_get_last_proc_stream_id(session->engine);
+    if (is_final)
+        (void)nghttp2_submit_goaway(session->engine, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR,
+                                    NULL, 0);
+    else
+        (void)nghttp2_submit_shutdown_notice(session->engine);
+}

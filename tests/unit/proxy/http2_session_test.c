@@ -1,0 +1,539 @@
+// An HTTP/2 connection against nghttp2 as the client: what the requests read, what the client gets, and every way to end.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <nghttp2/nghttp2.h>
+
+#include "fake_stream.h"
+#include "proxy/http2/http2_session.h"
+
+enum { MAX_STREAMS = 8, TEXT_CAP = 128 * 1024 };
+
+// What the client knows of a stream.
+struct answer {
+    char fields[1024]; // `name: value` lines of all heads and trailers
+    char content[TEXT_CAP];
+    size_t content_len;
+    bool has_end;
+    bool is_closed;
+    uint32_t code;
+    // What it sends.
+    const char *upload;
+    size_t upload_len;
+    bool ends; // after the upload
+};
+
+struct rig {
+    struct fake_stream *below;
+    struct buffer_pool pool;
+    struct http2_session *session;
+    nghttp2_session *client;
+    struct answer answers[MAX_STREAMS * 2];
+    struct http2_stream *requests[MAX_STREAMS];
+    size_t request_count;
+    size_t ready_count;
+    bool refuses;
+    size_t out_taken;
+    enum http2_status status;
+};
+
+static struct answer *answer_of(struct rig *rig, int32_t id)
+{
+    assert_in_range(id, 1, MAX_STREAMS * 2);
+    return &rig->answers[id - 1];
+}
+
+// ---- the client ---------------------------------------------------------------------------------
+
+static int client_on_header(nghttp2_session *client, const nghttp2_frame *frame,
+                            const uint8_t *name, size_t name_len, const uint8_t *value,
+                            size_t value_len, uint8_t flags, void *arg)
+{
+    struct answer *answer = answer_of(arg, frame->hd.stream_id);
+    const size_t len = strlen(answer->fields);
+    (void)client, (void)flags;
+    (void)snprintf(answer->fields + len, sizeof answer->fields - len, "%.*s: %.*s\n",
+                   (int)name_len, (const char *)name, (int)value_len, (const char *)value);
+    return 0;
+}
+
+static int client_on_content(nghttp2_session *client, uint8_t flags, int32_t id,
+                             const uint8_t *bytes, size_t len, void *arg)
+{
+    struct answer *answer = answer_of(arg, id);
+    (void)client, (void)flags;
+    assert_true(bytes_copy(answer->content + answer->content_len, TEXT_CAP - answer->content_len,
+                           slice_of(bytes, len)));
+    answer->content_len += len;
+    return 0;
+}
+
+static int client_on_frame(nghttp2_session *client, const nghttp2_frame *frame, void *arg)
+{
+    (void)client;
+    const bool may_end = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+    if (may_end && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+        answer_of(arg, frame->hd.stream_id)->has_end = true;
+    return 0;
+}
+
+static int client_on_close(nghttp2_session *client, int32_t id, uint32_t code, void *arg)
+{
+    (void)client;
+    answer_of(arg, id)->is_closed = true;
+    answer_of(arg, id)->code = code;
+    return 0;
+}
+
+static ssize_t client_give(nghttp2_session *client, int32_t id, uint8_t *out, size_t cap,
+                           uint32_t *flags, nghttp2_data_source *source, void *arg)
+{
+    struct answer *answer = answer_of(arg, id);
+    const size_t len = answer->upload_len < cap ? answer->upload_len : cap;
+    (void)client, (void)source;
+    if (len == 0 && !answer->ends)
+        return NGHTTP2_ERR_DEFERRED;
+    assert_true(bytes_copy(out, cap, slice_of(answer->upload, len)));
+    answer->upload += len;
+    answer->upload_len -= len;
+    if (answer->ends && answer->upload_len == 0)
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return (ssize_t)len;
+}
+
+static nghttp2_session *make_client(struct rig *rig)
+{
+    nghttp2_session_callbacks *callbacks = NULL;
+    nghttp2_option *options = NULL;
+    nghttp2_session *client = NULL;
+    assert_int_equal(nghttp2_session_callbacks_new(&callbacks), 0);
+    assert_int_equal(nghttp2_option_new(&options), 0);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, client_on_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, client_on_content);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, client_on_frame);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, client_on_close);
+    nghttp2_option_set_no_http_messaging(options, 1);
+    assert_int_equal(nghttp2_session_client_new2(&client, callbacks, rig, options), 0);
+    nghttp2_session_callbacks_del(callbacks);
+    nghttp2_option_del(options);
+    return client;
+}
+
+// ask sends a request with these fields: `name: value` lines. `ends`: nothing follows.
+static int32_t ask(struct rig *rig, const char *fields, bool ends)
+{
+    nghttp2_nv list[16];
+    size_t count = 0;
+    struct slice rest = slice_of_string(fields);
+    const nghttp2_data_provider content = {.read_callback = client_give};
+    while (rest.len > 0) {
+        const struct slice line = slice_first(rest, slice_find(rest, '\n'));
+        const size_t colon = 1 + slice_find(slice_from(line, 1), ':');
+        assert_in_range(count, 0, 15);
+        list[count++] = (nghttp2_nv){(uint8_t *)(uintptr_t)line.data,
+                                     (uint8_t *)(uintptr_t)line.data + colon + 2, colon,
+                                     line.len - colon - 2, NGHTTP2_NV_FLAG_NONE};
+        rest = slice_from(rest, line.len + 1);
+    }
+    const int32_t id = nghttp2_submit_request(rig->client, NULL, list, count,
+                                              ends ? NULL : &content, NULL);
+    assert_true(id > 0);
+    return id;
+}
+
+static void upload(struct rig *rig, int32_t id, const char *bytes, size_t len, bool ends)
+{
+    struct answer *answer = answer_of(rig, id);
+    answer->upload = bytes;
+    answer->upload_len = len;
+    answer->ends = ends;
+    (void)nghttp2_session_resume_data(rig->client, id);
+}
+
+// ---- the proxy's side ---------------------------------------------------------------------------
+
+static void on_ready(void *owner)
+{
+    struct rig *rig = owner;
+    rig->ready_count++;
+}
+
+static bool on_request(void *owner, struct http2_stream *stream)
+{
+    struct rig *rig = owner;
+    if (rig->refuses)
+        return false;
+    assert_in_range(rig->request_count, 0, MAX_STREAMS - 1);
+    rig->requests[rig->request_count++] = stream;
+    stream->stream.on_ready = on_ready;
+    stream->stream.owner = rig;
+    return true;
+}
+
+static const struct http2_events events = {.on_request = on_request};
+
+// exchange_bytes lets both sides talk until neither has anything to say.
+static void talk(struct rig *rig)
+{
+    for (bool is_busy = true; is_busy;) {
+        const uint8_t *bytes = NULL;
+        ssize_t len = 0;
+        is_busy = false;
+        while ((len = nghttp2_session_mem_send(rig->client, &bytes)) > 0) {
+            fake_stream_feed(rig->below, slice_of(bytes, (size_t)len));
+            is_busy = true;
+        }
+        rig->status = http2_session_step(rig->session, (struct slice){0});
+        const struct slice out = slice_from(fake_stream_written(rig->below), rig->out_taken);
+        if (out.len > 0) {
+            is_busy = true;
+            rig->out_taken += out.len;
+            assert_int_equal(nghttp2_session_mem_recv(rig->client, out.data, out.len), out.len);
+        }
+    }
+}
+
+static int make_rig(void **state)
+{
+    static const struct http2_options options = {
+        .streams = MAX_STREAMS, .window = 64 * 1024, .memory = 1024 * 1024};
+    struct rig *rig = calloc(1, sizeof *rig);
+    assert_non_null(rig);
+    rig->below = fake_stream_create();
+    rig->session =
+        http2_session_create(&options, &rig->below->stream, &rig->pool, &events, rig);
+    assert_non_null(rig->session);
+    rig->client = make_client(rig);
+    assert_int_equal(nghttp2_submit_settings(rig->client, NGHTTP2_FLAG_NONE, NULL, 0), 0);
+    talk(rig);
+    *state = rig;
+    return 0;
+}
+
+static int drop_rig(void **state)
+{
+    struct rig *rig = *state;
+    for (size_t i = 0; i < rig->request_count; i++)
+        http2_stream_destroy(rig->requests[i]);
+    http2_session_destroy(rig->session);
+    nghttp2_session_del(rig->client);
+    buffer_pool_deinit(&rig->pool);
+    fake_stream_destroy(rig->below);
+    free(rig);
+    return 0;
+}
+
+// read_all reads what there is, `cap` bytes at a time.
+static enum err read_all(struct http2_stream *stream, char out[TEXT_CAP], size_t cap)
+{
+    size_t at = 0;
+    for (;;) {
+        size_t len = 0;
+        assert_in_range(at + cap, 0, TEXT_CAP - 1);
+        const enum err error = stream_read(&stream->stream, out + at, cap, &len);
+        if (error != ERR_OK) {
+            out[at] = '\0';
+            return error;
+        }
+        at += len;
+    }
+}
+
+static void write_all(struct rig *rig, struct http2_stream *stream, const char *text)
+{
+    struct slice rest = slice_of_string(text);
+    while (rest.len > 0) {
+        size_t len = 0;
+        assert_int_equal(stream_write(&stream->stream, rest, &len), ERR_OK);
+        rest = slice_from(rest, len);
+    }
+    talk(rig);
+}
+
+static struct http2_stream *only_request(struct rig *rig)
+{
+    talk(rig);
+    assert_int_equal(rig->request_count, 1);
+    assert_null(rig->requests[0]->misfit);
+    return rig->requests[0];
+}
+
+#define CONNECT  ":method: CONNECT\n:authority: a.example:443\n"
+#define REQUEST(method) ":method: " method "\n:scheme: http\n:authority: a.example\n:path: /\n"
+#define OK_200   "HTTP/1.1 200 Connection established\r\nX-Request-Id: 7\r\n\r\n"
+
+static char text[TEXT_CAP];
+
+static void a_tunnel_carries_bytes_both_ways_and_both_ends(void **state)
+{
+    struct rig *rig = *state;
+    const int32_t id = ask(rig, CONNECT, false);
+    struct http2_stream *stream = only_request(rig);
+    assert_int_equal(read_all(stream, text, 64), ERR_AGAIN);
+    assert_string_equal(text, "CONNECT a.example:443 HTTP/1.1\r\nhost: a.example:443\r\n\r\n");
+    write_all(rig, stream, OK_200 "hello");
+    const struct answer *answer = answer_of(rig, id);
+    assert_string_equal(answer->fields, ":status: 200\nx-request-id: 7\n");
+    assert_memory_equal(answer->content, "hello", 5);
+    upload(rig, id, "up", 2, true);
+    talk(rig);
+    assert_int_equal(read_all(stream, text, 64), ERR_EOF);
+    assert_string_equal(text, "up");
+    assert_false(answer->has_end);
+    write_all(rig, stream, " and on");
+    assert_int_equal(stream_finish(&stream->stream), ERR_OK);
+    talk(rig);
+    assert_int_equal(answer->content_len, strlen("hello and on"));
+    assert_true(answer->has_end && answer->is_closed);
+    assert_int_equal(answer->code, NGHTTP2_NO_ERROR);
+}
+
+static void what_is_answered_in_http_1_comes_out_in_http_2(void **state)
+{
+    static const struct {
+        const char *method;
+        const char *written;
+        const char *fields;
+        const char *content;
+    } rows[] = {
+        {"GET", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc",
+         ":status: 200\ncontent-length: 3\n", "abc"},
+        {"GET", "HTTP/1.1 204 No Content\r\nA: b\r\n\r\n", ":status: 204\na: b\n", ""},
+        {"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n",
+         ":status: 200\ncontent-length: 3\n", ""},
+        {"GET",
+         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n",
+         ":status: 200\n", "abcde"},
+        {"GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 9\r\n\r\n",
+         ":status: 200\nx-sum: 9\n", "a"},
+        {"GET", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+         ":status: 103\nlink: x\n:status: 200\ncontent-length: 0\n", ""},
+        {"GET", "HTTP/1.1 403 Denied by rule x (id 1)\r\nContent-Length: 2\r\n\r\nno",
+         ":status: 403\ncontent-length: 2\n", "no"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rig *rig = NULL;
+        assert_int_equal(make_rig((void **)&rig), 0);
+        char fields[256];
+        (void)snprintf(fields, sizeof fields,
+                       ":method: %s\n:scheme: http\n:authority: a.example\n:path: /\n",
+                       rows[i].method);
+        const int32_t id = ask(rig, fields, true);
+        write_all(rig, only_request(rig), rows[i].written);
+        const struct answer *answer = answer_of(rig, id);
+        assert_string_equal(answer->fields, rows[i].fields);
+        assert_int_equal(answer->content_len, strlen(rows[i].content));
+        assert_memory_equal(answer->content, rows[i].content, answer->content_len);
+        assert_true(answer->has_end && answer->is_closed);
+        assert_int_equal(answer->code, NGHTTP2_NO_ERROR);
+        (void)drop_rig((void **)&rig);
+    }
+    (void)state;
+}
+
+static void a_body_is_read_in_chunks_of_what_has_come(void **state)
+{
+    struct rig *rig = *state;
+    const int32_t id = ask(rig, REQUEST("POST"), false);
+    struct http2_stream *stream = only_request(rig);
+    assert_int_equal(read_all(stream, text, 1000), ERR_AGAIN);
+    assert_non_null(strstr(text, "transfer-encoding: chunked\r\n\r\n"));
+    upload(rig, id, "abc", 3, false);
+    talk(rig);
+    assert_int_equal(read_all(stream, text, 1000), ERR_AGAIN);
+    assert_string_equal(text, "3\r\nabc");
+    upload(rig, id, "0123456789", 10, true);
+    talk(rig);
+    for (size_t cap = 1; cap < 3; cap++) {
+        assert_int_equal(read_all(stream, text, cap), ERR_AGAIN);
+        assert_string_equal(text, cap == 1 ? "\r\na\r\n0123456789\r\n0\r\n\r\n" : "");
+    }
+}
+
+static void a_body_of_an_announced_length_is_read_as_it_is(void **state)
+{
+    struct rig *rig = *state;
+    const int32_t id = ask(rig, REQUEST("POST") "content-length: 5\n", false);
+    struct http2_stream *stream = only_request(rig);
+    upload(rig, id, "abcde", 5, true);
+    talk(rig);
+    assert_int_equal(read_all(stream, text, 1000), ERR_AGAIN);
+    assert_non_null(strstr(text, "content-length: 5\r\n\r\nabcde"));
+    assert_null(strstr(text, "chunked"));
+}
+
+static void content_that_is_not_what_was_announced_breaks_its_stream(void **state)
+{
+    static const char *const contents[] = {"abcdef", "abcd", ""};
+    for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
+        struct rig *rig = NULL;
+        assert_int_equal(make_rig((void **)&rig), 0);
+        const int32_t id = ask(rig, REQUEST("POST") "content-length: 5\n", false);
+        struct http2_stream *stream = only_request(rig);
+        upload(rig, id, contents[i], strlen(contents[i]), true);
+        talk(rig);
+        assert_int_equal(read_all(stream, text, 1000), ERR_SYSTEM);
+        assert_true(answer_of(rig, id)->is_closed);
+        assert_int_equal(answer_of(rig, id)->code, NGHTTP2_PROTOCOL_ERROR);
+        (void)drop_rig((void **)&rig);
+    }
+    (void)state;
+}
+
+static void a_malformed_head_comes_to_the_owner_with_what_is_wrong(void **state)
+{
+    struct rig *rig = *state;
+    const int32_t id = ask(rig, CONNECT ":path: /\n", false);
+    talk(rig);
+    assert_int_equal(rig->request_count, 1);
+    struct http2_stream *stream = rig->requests[0];
+    assert_string_equal(stream->misfit, "CONNECT has :method and :authority alone");
+    write_all(rig, stream, "HTTP/1.1 400 Bad request\r\nContent-Length: 1\r\n\r\n.");
+    stream_close(&stream->stream, false);
+    talk(rig);
+    assert_string_equal(answer_of(rig, id)->fields, ":status: 400\ncontent-length: 1\n");
+    assert_true(answer_of(rig, id)->has_end);
+}
+
+static void each_end_of_ours_has_its_code(void **state)
+{
+    static const uint32_t codes[] = {
+        [HTTP2_END_CANCEL] = NGHTTP2_CANCEL,
+        [HTTP2_END_TARGET] = NGHTTP2_CONNECT_ERROR,
+        [HTTP2_END_REFUSED] = NGHTTP2_REFUSED_STREAM,
+    };
+    struct rig *rig = *state;
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        const int32_t id = ask(rig, CONNECT, false);
+        talk(rig);
+        struct http2_stream *stream = rig->requests[i];
+        write_all(rig, stream, OK_200);
+        stream->end = (enum http2_end)i;
+        stream_close(&stream->stream, true);
+        talk(rig);
+        assert_true(answer_of(rig, id)->is_closed && !answer_of(rig, id)->has_end);
+        assert_int_equal(answer_of(rig, id)->code, codes[i]);
+    }
+}
+
+static void a_reset_of_the_client_is_read_as_one(void **state)
+{
+    struct rig *rig = *state;
+    const int32_t id = ask(rig, CONNECT, false);
+    struct http2_stream *stream = only_request(rig);
+    write_all(rig, stream, OK_200);
+    stream_want(&stream->stream, true, false);
+    assert_int_equal(read_all(stream, text, 1000), ERR_AGAIN);
+    const size_t told = rig->ready_count;
+    assert_int_equal(nghttp2_submit_rst_stream(rig->client, 0, id, NGHTTP2_CANCEL), 0);
+    talk(rig);
+    assert_true(rig->ready_count > told);
+    assert_int_equal(read_all(stream, text, 1000), ERR_SYSTEM);
+    size_t len = 0;
+    assert_int_equal(stream_write(&stream->stream, SLICE_LITERAL("x"), &len), ERR_SYSTEM);
+    assert_int_equal(stream_finish(&stream->stream), ERR_SYSTEM);
+}
+
+static void a_stream_that_nobody_reads_stops_no_other(void **state)
+{
+    static char large[64 * 1024];
+    struct rig *rig = *state;
+    memset(large, 'x', sizeof large);
+    const int32_t stopped = ask(rig, CONNECT, false);
+    const int32_t moving = ask(rig, CONNECT, false);
+    talk(rig);
+    upload(rig, stopped, large, sizeof large, false);
+    talk(rig);
+    assert_int_equal(answer_of(rig, stopped)->upload_len, sizeof large - 16 * 1024);
+    upload(rig, moving, large, sizeof large, true);
+    for (size_t i = 0; i < 16 && answer_of(rig, moving)->upload_len > 0; i++) {
+        (void)read_all(rig->requests[1], text, 4096);
+        talk(rig);
+    }
+    assert_int_equal(answer_of(rig, moving)->upload_len, 0);
+    assert_int_equal(answer_of(rig, stopped)->upload_len, sizeof large - 16 * 1024);
+}
+
+static void a_full_window_is_no_room_until_the_client_gives_more(void **state)
+{
+    static char large[128 * 1024];
+    struct rig *rig = *state;
+    memset(large, 'x', sizeof large);
+    (void)ask(rig, CONNECT, false);
+    struct http2_stream *stream = only_request(rig);
+    write_all(rig, stream, OK_200);
+    size_t sent = 0;
+    enum err error = ERR_OK;
+    while (error == ERR_OK) {
+        size_t len = 0;
+        error = stream_write(&stream->stream, slice_of(large, sizeof large - sent), &len);
+        sent += len;
+    }
+    assert_int_equal(error, ERR_AGAIN);
+    assert_int_equal(sent, 65535); // RFC 9113 6.9.2
+    stream_want(&stream->stream, false, true);
+    const size_t told = rig->ready_count;
+    talk(rig); // the client gives new windows
+    assert_true(rig->ready_count > told);
+    size_t len = 0;
+    assert_int_equal(stream_write(&stream->stream, slice_of(large, 100), &len), ERR_OK);
+    assert_int_equal(len, 100);
+}
+
+static void a_request_that_is_not_taken_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    rig->refuses = true;
+    const int32_t id = ask(rig, CONNECT, false);
+    talk(rig);
+    assert_true(answer_of(rig, id)->is_closed);
+    assert_int_equal(answer_of(rig, id)->code, NGHTTP2_REFUSED_STREAM);
+}
+
+static void the_end_of_the_client_resets_what_was_open(void **state)
+{
+    struct rig *rig = *state;
+    (void)ask(rig, CONNECT, false);
+    struct http2_stream *stream = only_request(rig);
+    rig->below->has_end = true;
+    (void)http2_session_step(rig->session, (struct slice){0});
+    assert_int_equal(read_all(stream, text, 1000), ERR_SYSTEM);
+    http2_stream_destroy(stream);
+    rig->request_count = 0;
+    assert_int_equal(http2_session_step(rig->session, (struct slice){0}), HTTP2_FINISHED);
+}
+
+static void what_is_no_http_2_is_wrong(void **state)
+{
+    struct rig *rig = *state;
+    fake_stream_feed(rig->below, SLICE_LITERAL("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"));
+    const enum http2_status status = http2_session_step(rig->session, (struct slice){0});
+    assert_true(status == HTTP2_WRONG || status == HTTP2_FINISHED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_rig, drop_rig)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_tunnel_carries_bytes_both_ways_and_both_ends),
+        cmocka_unit_test(what_is_answered_in_http_1_comes_out_in_http_2),
+        TEST(a_body_is_read_in_chunks_of_what_has_come),
+        TEST(a_body_of_an_announced_length_is_read_as_it_is),
+        cmocka_unit_test(content_that_is_not_what_was_announced_breaks_its_stream),
+        TEST(a_malformed_head_comes_to_the_owner_with_what_is_wrong),
+        TEST(each_end_of_ours_has_its_code),
+        TEST(a_reset_of_the_client_is_read_as_one),
+        TEST(a_stream_that_nobody_reads_stops_no_other),
+        TEST(a_full_window_is_no_room_until_the_client_gives_more),
+        TEST(a_request_that_is_not_taken_is_refused),
+        TEST(the_end_of_the_client_resets_what_was_open),
+        TEST(what_is_no_http_2_is_wrong),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
