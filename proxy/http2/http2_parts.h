@@ -17,6 +17,9 @@ enum err http2_stream_take_content(struct http2_stream *stream, struct slice byt
 // http2_stream_take_end notes END_STREAM. ERR_INPUT: less has come than was announced.
 enum err http2_stream_take_end(struct http2_stream *stream) MUST_USE;
 
+// http2_stream_content_left gives the bytes of content that wait to be read.
+size_t http2_stream_content_left(const struct http2_stream *stream);
+
 // http2_stream_can_read tells whether reading gives bytes, an end or an error.
 bool http2_stream_can_read(const struct http2_stream *stream);
 

@@ -238,10 +238,46 @@ static void unblock_all(struct http2_session *session)
     }
 }
 
+// grow doubles the window of a stream whose reader has taken a whole one and left nothing, while there is credit: what
+// all streams together may be sent never exceeds the connection's memory.
+static void grow(struct http2_session *session, struct http2_stream *stream)
+{
+    const uint32_t more = stream->window;
+    const uint64_t least = (uint64_t)session->options.streams * FIRST_WINDOW;
+    if (stream->window_used < stream->window || http2_stream_content_left(stream) > 0 ||
+        stream->window + more > session->options.window ||
+        least + session->grown + more > session->options.memory)
+        return;
+    if (nghttp2_session_set_local_window_size(session->engine, NGHTTP2_FLAG_NONE, stream->id,
+                                              (int32_t)(stream->window + more)) != 0)
+        return;
+    session->grown += more;
+    stream->window += more;
+    stream->window_used = 0;
+}
+
 void http2_session_consumed(struct http2_session *session, struct http2_stream *stream, size_t len)
 {
+    if (stream->id == 0)
+        return;
+    (void)nghttp2_session_consume_stream(session->engine, stream->id, len);
+    stream->window_used += len;
+    grow(session, stream);
+}
+
+// shrink gives back the credit of a stream that takes no more.
+static void shrink(struct http2_stream *stream)
+{
+    stream->session->grown -= stream->window - FIRST_WINDOW;
+    stream->window = FIRST_WINDOW;
+}
+
+static void forget(struct http2_stream *stream)
+{
     if (stream->id != 0)
-        (void)nghttp2_session_consume_stream(session->engine, stream->id, len);
+        (void)nghttp2_session_set_stream_user_data(stream->session->engine, stream->id, NULL);
+    stream->id = 0;
+    shrink(stream);
 }
 
 static void reset(struct http2_session *session, int32_t id, uint32_t code)
@@ -259,12 +295,11 @@ void http2_session_end(struct http2_session *session, struct http2_stream *strea
     set_ready(session, stream, false);
     if (stream->id == 0)
         return;
-    if (is_reset)
-        reset(session, stream->id, codes[stream->end]);
-    else if (!stream->has_end) // RFC 9113 8.1
-        reset(session, stream->id, NGHTTP2_NO_ERROR);
-    (void)nghttp2_session_set_stream_user_data(session->engine, stream->id, NULL);
-    stream->id = 0;
+    if (is_reset || !stream->has_end) { // RFC 9113 8.1
+        session->own_resets++;
+        reset(session, stream->id, is_reset ? codes[stream->end] : NGHTTP2_NO_ERROR);
+    }
+    forget(stream);
 }
 
 void http2_stream_destroy(struct http2_stream *stream)
@@ -280,6 +315,57 @@ void http2_stream_destroy(struct http2_stream *stream)
 
 // ---- what comes ---------------------------------------------------------------------------------
 
+// charge counts what a client does that moves no byte. Too much of it ends the connection.
+static void charge(struct http2_session *session, enum http2_cost cost)
+{
+    if (session->why != NULL || http2_budget_take(&session->budget, cost, session->now_ms))
+        return;
+    session->why = http2_cost_text(cost);
+    session->is_flood = true;
+    (void)nghttp2_session_terminate_session(session->engine, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *header, void *owner)
+{
+    struct http2_session *session = owner;
+    (void)engine;
+    switch (header->type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_RST_STREAM: // see on_close
+        break;
+    case NGHTTP2_DATA:
+        if (header->length == 0 && (header->flags & NGHTTP2_FLAG_END_STREAM) == 0)
+            charge(session, HTTP2_COST_CONTROL);
+        break;
+    case NGHTTP2_WINDOW_UPDATE:
+        charge(session, HTTP2_COST_WINDOW);
+        break;
+    default:
+        charge(session, HTTP2_COST_CONTROL);
+        break;
+    }
+    return session->why == NULL ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+// on_sent counts the resets that a client provokes from us, and notes why the engine ends the connection.
+static int on_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *owner)
+{
+    struct http2_session *session = owner;
+    (void)engine;
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
+        session->why == NULL)
+        session->why = nghttp2_http2_strerror(frame->goaway.error_code);
+    if (frame->hd.type == NGHTTP2_DATA)
+        http2_budget_earn(&session->budget);
+    if (frame->hd.type != NGHTTP2_RST_STREAM)
+        return 0;
+    if (session->own_resets > 0)
+        session->own_resets--;
+    else
+        charge(session, HTTP2_COST_RESET);
+    return 0;
+}
+
 static int on_begin_headers(nghttp2_session *engine, const nghttp2_frame *frame, void *owner)
 {
     struct http2_session *session = owner;
@@ -290,6 +376,7 @@ static int on_begin_headers(nghttp2_session *engine, const nghttp2_frame *frame,
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     stream->stream.ops = &http2_stream_ops;
     stream->session = session;
+    stream->window = FIRST_WINDOW;
     stream->id = frame->hd.stream_id;
     TAILQ_INSERT_TAIL(&session->live, stream, link);
     session->live_count++;
@@ -321,18 +408,19 @@ static void take_request(struct http2_session *session, struct http2_stream *str
 {
     const enum err error = http2_stream_take_head(stream, has_end);
     if (error == ERR_MEMORY || session->live_count > session->options.streams ||
-        !session->events->on_request(session->owner, stream))
+        !session->events->on_request(session->owner, stream)) {
+        charge(session, HTTP2_COST_RESET);
         drop(stream, HTTP2_END_REFUSED);
-    else
+    } else {
         http2_session_note(session, stream);
+    }
 }
 
 // break_stream resets a stream that the client has used wrongly. Its owner reads the error.
 static void break_stream(struct http2_session *session, struct http2_stream *stream, uint32_t code)
 {
     reset(session, stream->id, code);
-    (void)nghttp2_session_set_stream_user_data(session->engine, stream->id, NULL);
-    stream->id = 0;
+    forget(stream);
     stream->is_reset = true;
     http2_session_note(session, stream);
 }
@@ -404,7 +492,9 @@ static int on_close(nghttp2_session *engine, int32_t id, uint32_t code, void *ow
     struct http2_stream *stream = stream_of(engine, id);
     if (stream == NULL)
         return 0;
-    stream->id = 0;
+    forget(stream);
+    if (stream->answer == HTTP2_ANSWER_HEAD && code != NGHTTP2_NO_ERROR)
+        charge(session, HTTP2_COST_RESET);
     if (!stream->has_head) {
         http2_stream_destroy(stream); // nobody knows of it
         return 0;
@@ -421,6 +511,8 @@ static nghttp2_session_callbacks *make_callbacks(void)
     nghttp2_session_callbacks *callbacks = NULL;
     if (nghttp2_session_callbacks_new(&callbacks) != 0)
         return NULL;
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
@@ -509,7 +601,8 @@ static enum err take(struct http2_session *session, struct slice bytes)
         return ERR_OK;
     if (taken == NGHTTP2_ERR_NOMEM)
         return ERR_MEMORY;
-    session->why = taken < 0 ? nghttp2_strerror((int)taken) : "too much at once";
+    if (session->why == NULL)
+        session->why = taken < 0 ? nghttp2_strerror((int)taken) : "too much at once";
     return ERR_INPUT;
 }
 
@@ -544,7 +637,7 @@ static void lose(struct http2_session *session)
     TAILQ_FOREACH(stream, &session->live, link)
     {
         stream->is_reset = stream->is_reset || stream->id != 0;
-        stream->id = 0;
+        forget(stream);
         http2_session_note(session, stream);
     }
 }
@@ -562,9 +655,11 @@ static enum http2_status status_of(struct http2_session *session, enum err read,
     return read == ERR_OK || session->ready_count > 0 ? HTTP2_MORE : HTTP2_WAITS;
 }
 
-enum http2_status http2_session_step(struct http2_session *session, struct slice early)
+enum http2_status http2_session_step(struct http2_session *session, struct slice early,
+                                     int64_t now_ms)
 {
     enum err read = ERR_AGAIN;
+    session->now_ms = now_ms;
     if (early.len > 0)
         read = take(session, early);
     if (!session->has_end && session->why == NULL && (read == ERR_OK || read == ERR_AGAIN))

@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 
 #include "auth/base/err.h"
+#include "proxy/http2/http2_budget.h"
 #include "proxy/http2/http2_stream.h"
 #include "proxy/net/buffer.h"
 
@@ -46,6 +47,11 @@ struct http2_session {
     uint32_t ready_count;
     uint32_t live_count;
     const char *why;           // with HTTP2_WRONG; static memory
+    uint64_t grown;            // bytes of windows beyond the first size, of all streams
+    struct http2_budget budget;
+    int64_t now_ms;            // monotonic; of this step
+    uint32_t own_resets;       // that wait to be sent, and were not provoked by the client
+    bool is_flood;             // with HTTP2_WRONG
     bool is_full;              // `out` had no room
     bool is_out_of_memory;
     bool has_end;              // the client has ended its direction
@@ -63,7 +69,8 @@ void http2_session_destroy(struct http2_session *session);
 
 // http2_session_step takes `early`, bytes that have been read from `below` before, and what has come since, tells the
 // streams, and sends what they have written.
-enum http2_status http2_session_step(struct http2_session *session, struct slice early);
+enum http2_status http2_session_step(struct http2_session *session, struct slice early,
+                                     int64_t now_ms);
 
 // http2_session_update_interest tells the stream below what to wait for.
 void http2_session_update_interest(const struct http2_session *session);

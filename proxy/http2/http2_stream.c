@@ -48,7 +48,7 @@ enum err http2_stream_take_head(struct http2_stream *stream, bool has_end)
     return error;
 }
 
-static size_t content_left(const struct http2_stream *stream)
+size_t http2_stream_content_left(const struct http2_stream *stream)
 {
     return stream->content_len - stream->content_at;
 }
@@ -119,11 +119,11 @@ static size_t read_text(struct http2_stream *stream, uint8_t *out, size_t cap)
 
 static size_t read_content(struct http2_stream *stream, uint8_t *out, size_t cap)
 {
-    const struct slice rest = slice_of(stream->content + stream->content_at, content_left(stream));
+    const struct slice rest = slice_of(stream->content + stream->content_at, http2_stream_content_left(stream));
     const size_t len = read_some(rest, out, cap);
     stream->content_at += len;
     http2_session_consumed(stream->session, stream, len);
-    if (content_left(stream) == 0) {
+    if (http2_stream_content_left(stream) == 0) {
         free(stream->content);
         stream->content = NULL;
         stream->content_len = stream->content_at = stream->content_cap = 0;
@@ -134,7 +134,7 @@ static size_t read_content(struct http2_stream *stream, uint8_t *out, size_t cap
 // begin_chunk makes what is there the next chunk, or ends the body. ERR_AGAIN: nothing is there.
 static enum err begin_chunk(struct http2_stream *stream)
 {
-    const size_t len = content_left(stream);
+    const size_t len = http2_stream_content_left(stream);
     if (stream->has_said_last || (len == 0 && !stream->has_end))
         return ERR_AGAIN;
     const size_t cap = len > 0 ? BODY_CHUNK_OVERHEAD : stream->fields.size + REQUEST_FIELDS_EXTRA;
@@ -174,7 +174,7 @@ static enum err read_op(struct stream *base, void *out, size_t cap, size_t *out_
         *out_len = read_text(stream, out, cap);
         return ERR_OK;
     }
-    const size_t left = content_left(stream);
+    const size_t left = http2_stream_content_left(stream);
     if (left > 0) {
         const bool is_in_chunk = is_chunked(stream) && stream->chunk_left < cap;
         *out_len = read_content(stream, out, is_in_chunk ? stream->chunk_left : cap);
@@ -187,7 +187,7 @@ static enum err read_op(struct stream *base, void *out, size_t cap, size_t *out_
 
 bool http2_stream_can_read(const struct http2_stream *stream)
 {
-    return stream->is_reset || stream->text != NULL || content_left(stream) > 0 ||
+    return stream->is_reset || stream->text != NULL || http2_stream_content_left(stream) > 0 ||
            (stream->has_end &&
             (stream->is_connect || (is_chunked(stream) && !stream->has_said_last)));
 }

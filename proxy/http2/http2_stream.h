@@ -46,6 +46,8 @@ struct http2_stream {
     size_t content_at;
     size_t content_cap;
     uint64_t announced; // bytes of the content still to come; with REQUEST_BODY_LENGTH
+    uint32_t window;    // bytes that the client may send before they are read
+    size_t window_used; // bytes that have been read since it was set
     size_t chunk_left;  // bytes of the chunk that is being read
     // What the owner says.
     enum http2_answer answer;

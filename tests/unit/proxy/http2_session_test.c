@@ -85,6 +85,8 @@ static int client_on_frame(nghttp2_session *client, const nghttp2_frame *frame, 
 static int client_on_close(nghttp2_session *client, int32_t id, uint32_t code, void *arg)
 {
     (void)client;
+    if (id > MAX_STREAMS * 2)
+        return 0;
     answer_of(arg, id)->is_closed = true;
     answer_of(arg, id)->code = code;
     return 0;
@@ -188,7 +190,7 @@ static void talk(struct rig *rig)
             fake_stream_feed(rig->below, slice_of(bytes, (size_t)len));
             is_busy = true;
         }
-        rig->status = http2_session_step(rig->session, (struct slice){0});
+        rig->status = http2_session_step(rig->session, (struct slice){0}, 1000);
         const struct slice out = slice_from(fake_stream_written(rig->below), rig->out_taken);
         if (out.len > 0) {
             is_busy = true;
@@ -501,19 +503,69 @@ static void the_end_of_the_client_resets_what_was_open(void **state)
     (void)ask(rig, CONNECT, false);
     struct http2_stream *stream = only_request(rig);
     rig->below->has_end = true;
-    (void)http2_session_step(rig->session, (struct slice){0});
+    (void)http2_session_step(rig->session, (struct slice){0}, 1000);
     assert_int_equal(read_all(stream, text, 1000), ERR_SYSTEM);
     http2_stream_destroy(stream);
     rig->request_count = 0;
-    assert_int_equal(http2_session_step(rig->session, (struct slice){0}), HTTP2_FINISHED);
+    assert_int_equal(http2_session_step(rig->session, (struct slice){0}, 1000), HTTP2_FINISHED);
 }
 
 static void what_is_no_http_2_is_wrong(void **state)
 {
     struct rig *rig = *state;
     fake_stream_feed(rig->below, SLICE_LITERAL("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"));
-    const enum http2_status status = http2_session_step(rig->session, (struct slice){0});
+    const enum http2_status status = http2_session_step(rig->session, (struct slice){0}, 1000);
     assert_true(status == HTTP2_WRONG || status == HTTP2_FINISHED);
+}
+
+static void a_window_grows_while_its_reader_keeps_up_and_no_further_than_allowed(void **state)
+{
+    static char large[512 * 1024];
+    struct rig *rig = *state;
+    memset(large, 'x', sizeof large);
+    const int32_t id = ask(rig, CONNECT, false);
+    struct http2_stream *stream = only_request(rig);
+    upload(rig, id, large, sizeof large, true);
+    for (size_t i = 0; i < 100 && answer_of(rig, id)->upload_len > 0; i++) {
+        (void)read_all(stream, text, 4096);
+        talk(rig);
+        assert_in_range(stream->window, 16 * 1024, 64 * 1024);
+    }
+    assert_int_equal(stream->window, 64 * 1024);
+    assert_int_equal(rig->session->grown, 48 * 1024);
+    (void)read_all(stream, text, 4096);
+    write_all(rig, stream, OK_200);
+    assert_int_equal(stream_finish(&stream->stream), ERR_OK);
+    talk(rig);
+    assert_true(answer_of(rig, id)->is_closed);
+    assert_int_equal(rig->session->grown, 0);
+}
+
+static void a_flood_ends_the_connection(void **state)
+{
+    struct rig *rig = *state;
+    static const uint8_t payload[8];
+    for (size_t i = 0; i < 3000 && rig->status != HTTP2_WRONG; i++) {
+        assert_int_equal(nghttp2_submit_ping(rig->client, 0, payload), 0);
+        talk(rig);
+    }
+    assert_int_equal(rig->status, HTTP2_WRONG);
+    assert_true(rig->session->is_flood);
+    assert_string_equal(rig->session->why, "too many frames that carry nothing");
+}
+
+static void resets_before_the_answer_end_the_connection(void **state)
+{
+    struct rig *rig = *state;
+    rig->refuses = true; // each is reset by us
+    int32_t count = 0;
+    for (; count < 600 && rig->status != HTTP2_WRONG; count++) {
+        (void)nghttp2_submit_request(rig->client, NULL, NULL, 0, NULL, NULL);
+        talk(rig);
+    }
+    assert_int_equal(rig->status, HTTP2_WRONG);
+    assert_true(rig->session->is_flood);
+    assert_in_range(count, 200, 502);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_rig, drop_rig)
@@ -534,6 +586,9 @@ int main(void)
         TEST(a_request_that_is_not_taken_is_refused),
         TEST(the_end_of_the_client_resets_what_was_open),
         TEST(what_is_no_http_2_is_wrong),
+        TEST(a_window_grows_while_its_reader_keeps_up_and_no_further_than_allowed),
+        TEST(a_flood_ends_the_connection),
+        TEST(resets_before_the_answer_end_the_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,42 @@
+// Three buckets that leak.
+#include "proxy/http2/http2_budget.h"
+
+enum {
+    UNIT = 1000,              // of `spent`, for one
+    WINDOWS_A_DATA_FRAME = 4, // a client needs one for half a window, and one for the connection's
+};
+
+static const struct {
+    uint32_t at_once;
+    uint32_t per_second;
+    const char *text;
+} rows[HTTP2_COST_COUNT] = {
+    [HTTP2_COST_RESET] = {500, 100, "too many streams were reset before they were answered"},
+    [HTTP2_COST_CONTROL] = {2000, 500, "too many frames that carry nothing"},
+    [HTTP2_COST_WINDOW] = {2000, 500, "too many WINDOW_UPDATE frames"},
+};
+
+bool http2_budget_take(struct http2_budget *budget, enum http2_cost cost, int64_t now_ms)
+{
+    struct http2_bucket *bucket = &budget->buckets[cost];
+    const int64_t passed_ms = now_ms > bucket->at_ms ? now_ms - bucket->at_ms : 0;
+    const int64_t back = passed_ms * rows[cost].per_second * (UNIT / 1000);
+    bucket->spent = back >= bucket->spent ? 0 : bucket->spent - (uint32_t)back;
+    bucket->at_ms = now_ms;
+    if (bucket->spent + UNIT > rows[cost].at_once * UNIT)
+        return false;
+    bucket->spent += UNIT;
+    return true;
+}
+
+void http2_budget_earn(struct http2_budget *budget)
+{
+    enum { WORTH = WINDOWS_A_DATA_FRAME * UNIT };
+    struct http2_bucket *bucket = &budget->buckets[HTTP2_COST_WINDOW];
+    bucket->spent = bucket->spent > WORTH ? bucket->spent - WORTH : 0;
+}
+
+const char *http2_cost_text(enum http2_cost cost)
+{
+    return rows[cost].text;
+}
