@@ -39,9 +39,6 @@ enum err http2_session_submit_head(struct http2_session *session, struct http2_s
 enum err http2_session_submit_trailer(struct http2_session *session, struct http2_stream *stream,
                                       struct slice trailer) MUST_USE;
 
-// http2_session_room gives how many bytes of content can be sent now.
-size_t http2_session_room(const struct http2_session *session, const struct http2_stream *stream);
-
 // http2_session_send sends the stream's `pending` as far as it can, and its end; what is left stays in `pending`.
 void http2_session_send(struct http2_session *session, struct http2_stream *stream);
 

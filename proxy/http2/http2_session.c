@@ -113,23 +113,6 @@ void http2_session_send(struct http2_session *session, struct http2_stream *stre
     stream->is_blocked = stream->pending.len > 0 || (stream->says_end && !stream->has_said_end);
 }
 
-size_t http2_session_room(const struct http2_session *session, const struct http2_stream *stream)
-{
-    const size_t out = out_room(session);
-    const int32_t own = stream->id == 0 ? 0
-                                        : nghttp2_session_get_stream_remote_window_size(
-                                              session->engine, stream->id);
-    const int32_t all = nghttp2_session_get_remote_window_size(session->engine);
-    const int32_t least = own < all ? own : all;
-    const size_t window = least > 0 ? (size_t)least : 0;
-    // Every frame has a header.
-    const size_t frames = 1 + window / PIECE_LEN;
-    const size_t room = out > FRAME_ROOM + frames * FRAME_HEADER_LEN
-                            ? out - FRAME_ROOM - frames * FRAME_HEADER_LEN
-                            : 0;
-    return window < room ? window : room;
-}
-
 // is_of_connection tells whether a field of ours has no meaning in HTTP/2.
 static bool is_of_connection(const struct field *field)
 {

@@ -241,38 +241,29 @@ static enum err end_body(struct http2_stream *stream, struct slice trailer)
     return ERR_OK;
 }
 
-// write_body takes the framing of HTTP/1.1 off. It never reads past what can be sent.
+// write_body takes the framing of HTTP/1.1 off. What cannot be sent now is read once more.
 static enum err write_body(struct http2_stream *stream, struct slice bytes, size_t *out_len)
 {
-    const size_t room = http2_session_room(stream->session, stream);
-    struct body_reader reader = stream->answer_body;
+    const struct body_reader before = stream->answer_body;
     struct slice content = {0};
     const char *why = NULL;
-    enum body_result result = body_reader_next(&reader, bytes, out_len, &content, &why);
-    if (result == BODY_DATA && content.len > room) {
-        const struct slice some = slice_first(bytes, *out_len - content.len + room);
-        reader = stream->answer_body;
-        *out_len = 0;
-        if (room == 0)
-            return ERR_AGAIN;
-        result = body_reader_next(&reader, some, out_len, &content, &why);
-    }
-    stream->answer_body = reader;
-    switch (result) {
-    case BODY_DATA: {
-        const size_t sent = send(stream, content, false);
-        ASSERT(sent == content.len);
-        break;
-    }
-    case BODY_DONE:
-        return end_body(stream, content);
-    case BODY_MORE:
-        break;
-    case BODY_BAD:
+    const enum body_result result =
+        body_reader_next(&stream->answer_body, bytes, out_len, &content, &why);
+    if (result == BODY_BAD)
         return ERR_INPUT;
+    if (result == BODY_DONE)
+        return end_body(stream, content);
+    const size_t sent = result == BODY_DATA ? send(stream, content, false) : 0;
+    if (sent < content.len) {
+        const struct slice some = slice_first(bytes, *out_len - content.len + sent);
+        stream->answer_body = before;
+        *out_len = 0;
+        if (sent > 0)
+            (void)body_reader_next(&stream->answer_body, some, out_len, &content, &why);
     }
     size_t used = 0;
-    if (body_reader_next(&reader, (struct slice){0}, &used, &content, &why) == BODY_DONE)
+    if (body_reader_next(&stream->answer_body, (struct slice){0}, &used, &content, &why) ==
+        BODY_DONE)
         return end_body(stream, content);
     return *out_len == 0 ? ERR_AGAIN : ERR_OK;
 }

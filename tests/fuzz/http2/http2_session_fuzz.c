@@ -1,0 +1,212 @@
+// An HTTP/2 connection: any bytes, in pieces. Whatever comes, the session ends in order, what a request reads is a head that
+// the strict reader takes or its owner is told what is wrong, and no more content waits than windows allow.
+#include <stdlib.h>
+
+#include "proxy/http/head.h"
+#include "proxy/http2/http2_session.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { MAX_STREAMS = 16, WINDOW = 64 * 1024, MEMORY = 1024 * 1024 };
+
+// A stream in memory that takes everything.
+struct pipe {
+    struct stream stream; // first
+    struct slice rest;
+    size_t piece_len;
+};
+
+static enum err pipe_read(struct stream *stream, void *out, size_t cap, size_t *out_len)
+{
+    struct pipe *pipe = (struct pipe *)stream;
+    const struct slice piece = slice_first(slice_first(pipe->rest, pipe->piece_len), cap);
+    *out_len = piece.len;
+    pipe->rest = slice_from(pipe->rest, piece.len);
+    if (piece.len == 0)
+        return ERR_EOF;
+    return bytes_copy(out, cap, piece) ? ERR_OK : ERR_SYSTEM;
+}
+
+static enum err pipe_write(struct stream *stream, struct slice bytes, size_t *out_len)
+{
+    (void)stream;
+    *out_len = bytes.len;
+    return ERR_OK;
+}
+
+static enum err pipe_flush(struct stream *stream)
+{
+    (void)stream;
+    return ERR_OK;
+}
+
+static void pipe_want(struct stream *stream, bool read, bool write)
+{
+    (void)stream, (void)read, (void)write;
+}
+
+static void pipe_close(struct stream *stream, bool is_reset)
+{
+    (void)stream, (void)is_reset;
+}
+
+static const struct stream_ops pipe_ops = {
+    .read = pipe_read,
+    .write = pipe_write,
+    .flush = pipe_flush,
+    .finish = pipe_flush,
+    .want = pipe_want,
+    .close = pipe_close,
+};
+
+// request is a stream with what its owner knows.
+struct request {
+    struct http2_stream *stream;
+    struct world *world;
+    struct request *next;
+    char head[REQUEST_FIELDS_HEAD_CAP];
+    size_t head_len;
+    bool has_head;
+    uint32_t turns;
+};
+
+struct world {
+    struct pipe pipe;
+    struct request *requests;
+    uint32_t habit; // what the owners do
+};
+
+static void check(bool is_right)
+{
+    if (!is_right)
+        abort();
+}
+
+static void end(struct request *request)
+{
+    struct request **at = &request->world->requests;
+    while (*at != request)
+        at = &(*at)->next;
+    *at = request->next;
+    http2_stream_destroy(request->stream);
+    free(request);
+}
+
+// read_head reads until the head is whole.
+static void read_head(struct request *request)
+{
+    struct message_head head;
+    const char *why = NULL;
+    while (!request->has_head) {
+        size_t len = 0;
+        if (stream_read(&request->stream->stream, request->head + request->head_len, 1, &len) !=
+            ERR_OK)
+            return;
+        request->head_len += len;
+        check(request->head_len < sizeof request->head);
+        const enum head_result result = request_head_parse(
+            slice_of(request->head, request->head_len), HEAD_MAX_LEN, &head, &why);
+        request->has_head = result != HEAD_MORE;
+        if (result == HEAD_OK)
+            check((head.method == METHOD_CONNECT) == request->stream->is_connect);
+    }
+}
+
+static void answer(struct request *request)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nA: b\r\n\r\n",
+    };
+    struct slice rest =
+        slice_of_string(answers[(request->world->habit + request->turns) % 4]);
+    while (rest.len > 0) {
+        size_t len = 0;
+        if (stream_write(&request->stream->stream, rest, &len) != ERR_OK)
+            return;
+        rest = slice_from(rest, len);
+    }
+}
+
+static void on_ready(void *owner)
+{
+    static uint8_t content[4096];
+    struct request *request = owner;
+    const uint32_t habit = request->world->habit + request->turns++;
+    size_t len = 0;
+    read_head(request);
+    if (habit % 3 != 0)
+        (void)(stream_read(&request->stream->stream, content, 1 + habit % sizeof content, &len));
+    if (habit % 5 == 1)
+        answer(request);
+    if (habit % 7 == 1)
+        (void)(stream_finish(&request->stream->stream));
+    stream_want(&request->stream->stream, habit % 2 == 0, habit % 4 == 0);
+    if (habit % 11 == 1) {
+        request->stream->end = (enum http2_end)(habit % 3);
+        stream_close(&request->stream->stream, habit % 2 == 0);
+        end(request);
+    }
+}
+
+static bool on_request(void *owner, struct http2_stream *stream)
+{
+    struct world *world = owner;
+    struct request *request = calloc(1, sizeof *request);
+    if (request == NULL || world->habit % 13 == 12) {
+        free(request);
+        return false;
+    }
+    request->stream = stream;
+    request->world = world;
+    request->next = world->requests;
+    request->has_head = stream->misfit != NULL;
+    world->requests = request;
+    stream->stream.on_ready = on_ready;
+    stream->stream.owner = request;
+    stream_want(&stream->stream, true, true);
+    return true;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const struct http2_events events = {.on_request = on_request};
+    static const struct http2_options options = {
+        .streams = MAX_STREAMS, .window = WINDOW, .memory = MEMORY};
+    struct buffer_pool pool = {0};
+    if (size < 2)
+        return 0;
+    struct world world = {.pipe = {.stream = {.ops = &pipe_ops},
+                                   .rest = slice_of(data + 2, size - 2),
+                                   .piece_len = 1 + data[0] * 64u},
+                          .habit = data[1]};
+    struct http2_session *session =
+        http2_session_create(&options, &world.pipe.stream, &pool, &events, &world);
+    if (session == NULL)
+        return 0;
+    const struct slice magic = SLICE_LITERAL("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    enum http2_status status = http2_session_step(session, magic, 1);
+    for (int64_t now_ms = 1; now_ms < 10000 && (status == HTTP2_WAITS || status == HTTP2_MORE);
+         now_ms++) {
+        check(session->live_count <= MAX_STREAMS + 1 && session->grown <= MEMORY);
+        const struct http2_stream *stream = NULL;
+        TAILQ_FOREACH(stream, &session->live, link)
+        {
+            check(stream->content_len - stream->content_at <= WINDOW);
+        }
+        if (status == HTTP2_WAITS && session->has_end && session->ready_count == 0)
+            break;
+        status = http2_session_step(session, (struct slice){0}, now_ms);
+    }
+    while (world.requests != NULL)
+        end(world.requests);
+    struct http2_stream *left = NULL;
+    while ((left = TAILQ_FIRST(&session->live)) != NULL)
+        http2_stream_destroy(left);
+    http2_session_destroy(session);
+    check(pool.lent_count == 0);
+    buffer_pool_deinit(&pool);
+    return 0;
+}
