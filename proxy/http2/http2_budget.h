@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 enum http2_cost {
-    HTTP2_COST_RESET,   // a stream that ends by a reset before it was answered, whoever sent it
+    HTTP2_COST_RESET, // a stream that ends by a reset before it was answered, whoever sent it
     HTTP2_COST_CONTROL, // a frame that carries nothing: PING, SETTINGS, PRIORITY, empty DATA, unknown ones
-    HTTP2_COST_WINDOW,  // a WINDOW_UPDATE; each DATA frame of ours earns some
+    HTTP2_COST_WINDOW, // a WINDOW_UPDATE; each DATA frame of ours earns some
     HTTP2_COST_COUNT,
 };
 

@@ -84,8 +84,8 @@ static ssize_t give_content(nghttp2_session *engine, int32_t id, uint8_t *out, s
         return NGHTTP2_ERR_DEFERRED;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (stream->says_end && len == stream->pending.len)
-        *flags |= NGHTTP2_DATA_FLAG_EOF |
-                  (stream->has_trailer ? NGHTTP2_DATA_FLAG_NO_END_STREAM : 0);
+        *flags |=
+            NGHTTP2_DATA_FLAG_EOF | (stream->has_trailer ? NGHTTP2_DATA_FLAG_NO_END_STREAM : 0);
     return (ssize_t)len;
 }
 
@@ -155,12 +155,11 @@ enum err http2_session_submit_head(struct http2_session *session, struct http2_s
                                (uint8_t)('0' + head->status % 10)};
     fields[0] = pair(SLICE_LITERAL(":status"), slice_of(status, sizeof status));
     const size_t count = 1 + fields_of(head->fields, fields + 1);
-    const int result =
-        head->status < 200
-            ? nghttp2_submit_headers(session->engine, NGHTTP2_FLAG_NONE, stream->id, NULL, fields,
-                                     count, NULL)
-            : nghttp2_submit_response(session->engine, stream->id, fields, count,
-                                      has_end ? NULL : &content);
+    const int result = head->status < 200
+                           ? nghttp2_submit_headers(session->engine, NGHTTP2_FLAG_NONE, stream->id,
+                                                    NULL, fields, count, NULL)
+                           : nghttp2_submit_response(session->engine, stream->id, fields, count,
+                                                     has_end ? NULL : &content);
     TRY(err_of(result < 0 ? result : 0));
     stream->has_said_end = has_end;
     return pump(session);
@@ -375,8 +374,8 @@ static int on_header(nghttp2_session *engine, const nghttp2_frame *frame, const 
     (void)flags, (void)owner;
     if (stream == NULL)
         return 0;
-    const enum err error = request_fields_add(&stream->fields, slice_of(name, name_len),
-                                              slice_of(value, value_len));
+    const enum err error =
+        request_fields_add(&stream->fields, slice_of(name, name_len), slice_of(value, value_len));
     return error == ERR_MEMORY ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
 }
 

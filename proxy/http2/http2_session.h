@@ -35,34 +35,33 @@ enum http2_status {
 };
 
 struct http2_session {
-    struct stream *below;      // borrowed
-    struct buffer_pool *pool;  // borrowed
+    struct stream *below;              // borrowed
+    struct buffer_pool *pool;          // borrowed
     const struct http2_events *events; // static memory
-    void *owner;               // borrowed; argument of the events
+    void *owner;                       // borrowed; argument of the events
     struct http2_options options;
     struct nghttp2_session *engine; // owned
-    struct buffer *out;        // borrowed from the pool; frames for `below`
-    struct http2_streams ready; // streams to be told
-    struct http2_streams live;  // all that are not closed
+    struct buffer *out;             // borrowed from the pool; frames for `below`
+    struct http2_streams ready;     // streams to be told
+    struct http2_streams live;      // all that are not closed
     uint32_t ready_count;
     uint32_t live_count;
-    const char *why;           // with HTTP2_WRONG; static memory
-    uint64_t grown;            // bytes of windows beyond the first size, of all streams
+    const char *why; // with HTTP2_WRONG; static memory
+    uint64_t grown;  // bytes of windows beyond the first size, of all streams
     struct http2_budget budget;
-    int64_t now_ms;            // monotonic; of this step
-    uint32_t own_resets;       // that wait to be sent, and were not provoked by the client
-    bool is_flood;             // with HTTP2_WRONG
-    bool is_full;              // `out` had no room
+    int64_t now_ms;      // monotonic; of this step
+    uint32_t own_resets; // that wait to be sent, and were not provoked by the client
+    bool is_flood;       // with HTTP2_WRONG
+    bool is_full;        // `out` had no room
     bool is_out_of_memory;
-    bool has_end;              // the client has ended its direction
+    bool has_end; // the client has ended its direction
 };
 
 // http2_session_create begins a connection, with our SETTINGS. All pointers are borrowed until destroy. NULL without
 // memory.
 struct http2_session *http2_session_create(const struct http2_options *options,
                                            struct stream *below, struct buffer_pool *pool,
-                                           const struct http2_events *events,
-                                           void *owner) MUST_USE;
+                                           const struct http2_events *events, void *owner) MUST_USE;
 
 // http2_session_destroy frees it. All streams must be closed. NULL is allowed.
 void http2_session_destroy(struct http2_session *session);

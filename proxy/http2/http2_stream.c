@@ -119,7 +119,8 @@ static size_t read_text(struct http2_stream *stream, uint8_t *out, size_t cap)
 
 static size_t read_content(struct http2_stream *stream, uint8_t *out, size_t cap)
 {
-    const struct slice rest = slice_of(stream->content + stream->content_at, http2_stream_content_left(stream));
+    const struct slice rest =
+        slice_of(stream->content + stream->content_at, http2_stream_content_left(stream));
     const size_t len = read_some(rest, out, cap);
     stream->content_at += len;
     http2_session_consumed(stream->session, stream, len);
@@ -210,7 +211,8 @@ static enum err write_head(struct http2_stream *stream, struct slice bytes, size
             stream->answer = HTTP2_ANSWER_DONE;
         body_reader_init(&stream->answer_body, body, head.length);
     }
-    TRY(http2_session_submit_head(stream->session, stream, &head, !is_interim && body == BODY_NONE));
+    TRY(http2_session_submit_head(stream->session, stream, &head,
+                                  !is_interim && body == BODY_NONE));
     *out_len = head.len;
     return ERR_OK;
 }

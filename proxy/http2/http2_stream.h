@@ -27,9 +27,9 @@ enum http2_answer {
 };
 
 struct http2_stream {
-    struct stream stream;      // first
-    const char *misfit;        // what is wrong with the head; static memory; NULL: nothing
-    enum http2_end end;        // for the owner to set before stream_close with a reset
+    struct stream stream; // first
+    const char *misfit;   // what is wrong with the head; static memory; NULL: nothing
+    enum http2_end end;   // for the owner to set before stream_close with a reset
     // Private to proxy/http2.
     struct http2_session *session;
     TAILQ_ENTRY(http2_stream) link;       // of all live streams
@@ -38,7 +38,7 @@ struct http2_stream {
     // What the client says.
     struct request_fields fields; // of the head, then of the trailer
     enum request_body body;
-    char *text;       // owned; HTTP/1.1 that comes before the content: the head; at the end the trailer
+    char *text; // owned; HTTP/1.1 that comes before the content: the head; at the end the trailer
     size_t text_len;  // bytes
     size_t text_at;   // bytes that have been read
     uint8_t *content; // owned; not read yet
@@ -60,11 +60,11 @@ struct http2_stream {
     bool is_reset;    // the client, or the engine, has reset it
     bool says_end;    // END_STREAM goes out after `pending`
     bool has_said_end;
-    bool is_blocked;  // for want of a window
-    bool has_trailer; // fields come after `pending`
+    bool is_blocked;    // for want of a window
+    bool has_trailer;   // fields come after `pending`
     bool has_said_last; // the last chunk has been given to the reader
     bool is_in_chunks;  // a chunk has been
-    bool is_ready;    // in the list of those to be told
+    bool is_ready;      // in the list of those to be told
     bool wants_read;
     bool wants_write;
     bool is_closed; // by its owner

@@ -13,8 +13,11 @@ enum {
     LENGTHS_LEN = 4,     // bytes of the two lengths of a field that is kept
 };
 
-static_assert(REQUEST_FIELDS_EXTRA >= sizeof "://" " HTTP/1.1\r\nhost: \r\ntransfer-encoding: chunked\r\n\r\n" +
-              REQUEST_FIELDS_MAX_AUTHORITY, "the host is written twice");
+static_assert(REQUEST_FIELDS_EXTRA >=
+                  sizeof "://"
+                         " HTTP/1.1\r\nhost: \r\ntransfer-encoding: chunked\r\n\r\n" +
+                      REQUEST_FIELDS_MAX_AUTHORITY,
+              "the host is written twice");
 
 enum pseudo { PSEUDO_METHOD, PSEUDO_SCHEME, PSEUDO_AUTHORITY, PSEUDO_PATH, PSEUDO_COUNT };
 

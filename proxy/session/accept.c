@@ -61,7 +61,7 @@ static struct session *create(const struct peer *peer, int fd)
         free(session);
         return NULL;
     }
-    session->peer.stream = &session->peer.tls->stream;
+    channel_init(&session->channel, &session->peer, &session->peer.tls->stream);
     session->peer.snapshot = snapshot_ref(context->snapshot);
     return session;
 }

@@ -96,7 +96,7 @@ static void enter_if_ok(struct exchange *exchange, enum err error, enum exchange
 static void client_left(struct exchange *exchange, enum err error)
 {
     if (error == ERR_EOF)
-        finish(exchange, EXCHANGE_CLOSE, peer_end_reason(exchange->peer));
+        finish(exchange, EXCHANGE_CLOSE, channel_end_reason(exchange->channel));
     else
         exchange_end(exchange, REASON_CLIENT_RESET);
 }
@@ -240,13 +240,13 @@ void exchange_judge_again(struct exchange *exchange)
 
 static void begin_search(struct exchange *exchange)
 {
-    enter_if_ok(exchange, route_search(&exchange->route, exchange->peer, &exchange->request),
+    enter_if_ok(exchange, route_search(&exchange->route, exchange->channel, &exchange->request),
                 EXCHANGE_RESOLVE);
 }
 
 static void begin_forward(struct exchange *exchange)
 {
-    enter_if_ok(exchange, route_forward(&exchange->route, exchange->peer, &exchange->request),
+    enter_if_ok(exchange, route_forward(&exchange->route, exchange->channel, &exchange->request),
                 EXCHANGE_FORWARD);
 }
 
@@ -255,7 +255,7 @@ static void seek_upstream(struct exchange *exchange)
 {
     const struct admission admission = admission_of(exchange);
     if (!request_is_repeatable(&exchange->request) ||
-        !route_use_pooled(&exchange->route, exchange->peer, &admission, exchange->generation))
+        !route_use_pooled(&exchange->route, exchange->channel, &admission, exchange->generation))
         begin_search(exchange);
     else if (admit_addresses(exchange))
         begin_forward(exchange);
@@ -278,7 +278,7 @@ static void begin_hello(struct exchange *exchange)
         return;
     const struct inner inner = inner_to_find_name(peer->client->inner);
     request_route(&exchange->request);
-    peer->awaits_hello = true;
+    exchange->channel->awaits_hello = true;
     enum err error = inside_inspect_by(exchange, &inner, false);
     if (error == ERR_OK)
         error = reply_open_tunnel(exchange);
@@ -305,13 +305,13 @@ static void take_request(struct exchange *exchange, struct message_head *head)
     struct request *request = &exchange->request;
     const bool is_draining = exchange->peer->context->is_draining;
     const bool is_connect = head->method == METHOD_CONNECT; // nothing of its head is sent on
-    if (!is_connect && peer_take_head(exchange->peer, head) != ERR_OK) {
+    if (!is_connect && channel_take_head(exchange->channel, head) != ERR_OK) {
         exchange_end(exchange, REASON_NO_MEMORY);
         return;
     }
     const struct verdict taken = request_take(request, head);
     if (is_connect)
-        peer_consume_inbox(exchange->peer, head->len);
+        channel_consume(exchange->channel, head->len);
     if (!conclude(exchange, taken))
         return;
     exchange->ending.may_keep = head->is_persistent;
@@ -328,11 +328,12 @@ static void take_request(struct exchange *exchange, struct message_head *head)
 
 static enum exchange_step step_read_request(struct exchange *exchange)
 {
-    struct peer *peer = exchange->peer;
-    const enum err error = peer_fill_inbox(peer);
+    struct channel *channel = exchange->channel;
+    const enum err error = channel_fill(channel);
     struct message_head head;
     const char *why = "";
-    switch (request_head_parse(peer_unread(peer), peer_head_max_len(peer), &head, &why)) {
+    switch (request_head_parse(channel_unread(channel), peer_head_max_len(channel->peer), &head,
+                               &why)) {
     case HEAD_OK:
         take_request(exchange, &head);
         break;
@@ -356,7 +357,7 @@ static enum exchange_step step_read_request(struct exchange *exchange)
 // leaving: it may have sent all that it has to say. Also one without close_notify, which the tunnel passes on.
 static bool watch_client(struct exchange *exchange)
 {
-    const enum err error = peer_fill_inbox(exchange->peer);
+    const enum err error = channel_fill(exchange->channel);
     if (error == ERR_OK || error == ERR_AGAIN || error == ERR_LIMIT || error == ERR_EOF)
         return true;
     client_left(exchange, error);
@@ -380,15 +381,15 @@ static void take_name(struct exchange *exchange, const struct hostname *name)
 // find_name looks for the name in what the client has said inside the tunnel so far.
 static enum exchange_step find_name(struct exchange *exchange)
 {
-    struct peer *peer = exchange->peer;
+    const struct channel *channel = exchange->channel;
     struct inspection *inspection = exchange->route.tunnel.inspection;
     const struct inner_verdict *verdict = &inspection->gate.verdict;
-    switch (inspection_find_name(inspection, peer_unread(peer), !peer_inbox_has_room(peer),
-                                 &peer->context->buffers)) {
+    switch (inspection_find_name(inspection, channel_unread(channel), !channel_has_room(channel),
+                                 &channel->peer->context->buffers)) {
     case GATE_HOLDS:
         return EXCHANGE_STEP_WAIT;
     case GATE_PASSES:
-        if (peer->inbox_len == 0)
+        if (channel->inbox_len == 0)
             client_left(exchange, ERR_EOF);
         else
             refuse_unnamed(exchange, REASON_INNER_NO_NAME);
@@ -459,7 +460,7 @@ static void open_tunnel(struct exchange *exchange)
     const struct answer answer = {.status = 200, .id = exchange->id};
     if (!exchange->request.is_routed)
         answer_format(&answer, &text);
-    enum err error = route_open_tunnel(&exchange->route, exchange->peer, text_slice(&text));
+    enum err error = route_open_tunnel(&exchange->route, exchange->channel, text_slice(&text));
     if (error == ERR_OK)
         error = inside_inspect(exchange);
     exchange->ending.status = error == ERR_OK ? 200 : 0;
@@ -517,8 +518,8 @@ static enum exchange_step step_tunnel(struct exchange *exchange)
 // upgrade turns the exchange into a tunnel: the 101 goes to the client, and from then on bytes are bytes.
 static void upgrade(struct exchange *exchange)
 {
-    const enum err error = route_open_upgraded(&exchange->route, exchange->peer);
-    peer_drop_head(exchange->peer);
+    const enum err error = route_open_upgraded(&exchange->route, exchange->channel);
+    channel_drop_head(exchange->channel);
     exchange->ending.status = 101;
     enter_if_ok(exchange, error, EXCHANGE_TUNNEL);
 }
@@ -592,14 +593,14 @@ static enum exchange_step step_refuse(struct exchange *exchange)
 
 static void want_client(struct exchange *exchange)
 {
-    struct peer *peer = exchange->peer;
-    stream_want(peer->stream, peer_inbox_has_room(peer), false);
+    struct channel *channel = exchange->channel;
+    stream_want(channel->stream, channel_has_room(channel), false);
 }
 
 static void want_read_hello(struct exchange *exchange)
 {
-    struct peer *peer = exchange->peer;
-    stream_want(peer->stream, peer_inbox_has_room(peer), exchange->reply.bytes != NULL);
+    struct channel *channel = exchange->channel;
+    stream_want(channel->stream, channel_has_room(channel), exchange->reply.bytes != NULL);
 }
 
 static void want_tunnel(struct exchange *exchange)
@@ -816,8 +817,9 @@ bool exchange_is_heavy(const struct exchange *exchange)
            exchange->route.tunnel.duplex.step_len >= HEAVY_LEN;
 }
 
-struct exchange *exchange_create(struct peer *peer)
+struct exchange *exchange_create(struct channel *channel)
 {
+    struct peer *peer = channel->peer;
     struct session_context *context = peer->context;
     struct exchange *exchange = calloc(1, sizeof *exchange);
     if (exchange == NULL)
@@ -832,6 +834,7 @@ struct exchange *exchange_create(struct peer *peer)
         return NULL;
     }
     exchange->peer = peer;
+    exchange->channel = channel;
     session_context_make_id(context, exchange->id);
     context->counters.exchanges++;
     context->exchange_counts[EXCHANGE_READ_REQUEST]++;
@@ -846,7 +849,7 @@ void exchange_destroy(struct exchange *exchange)
         return;
     ASSERT(exchange->state == EXCHANGE_DONE);
     exchange->peer->context->exchange_counts[EXCHANGE_DONE]--;
-    peer_drop_head(exchange->peer);
+    channel_drop_head(exchange->channel);
     tunnel_deinit(&exchange->route.tunnel);
     free(exchange);
 }

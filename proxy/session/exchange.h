@@ -32,9 +32,9 @@ bool exchange_is_heavy(const struct exchange *exchange);
 // be done: each step on the way to it compares for itself.
 void exchange_judge_again(struct exchange *exchange);
 
-// exchange_create begins an exchange with the bytes in the peer's inbox. `peer` is borrowed until destroy.
+// exchange_create begins an exchange with the bytes in the channel's inbox. `channel` is borrowed until destroy.
 // NULL when there is no memory.
-struct exchange *exchange_create(struct peer *peer) MUST_USE;
+struct exchange *exchange_create(struct channel *channel) MUST_USE;
 
 // exchange_destroy frees a done exchange. NULL is allowed.
 void exchange_destroy(struct exchange *exchange);

@@ -35,9 +35,10 @@ struct exchange_reply {
 struct exchange {
     enum exchange_state state;
     char id[17];
-    struct peer *peer;      // borrowed
-    uint64_t generation;    // of the snapshot that it was last judged under
-    struct verdict verdict; // the last one that decided something
+    struct peer *peer;       // borrowed
+    struct channel *channel; // borrowed; the way to the peer
+    uint64_t generation;     // of the snapshot that it was last judged under
+    struct verdict verdict;  // the last one that decided something
     struct request request;
     struct route route;
     struct exchange_timing timing;

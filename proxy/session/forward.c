@@ -21,27 +21,27 @@ static bool may_have_body(struct slice method)
 static enum err begin_up(struct forward *forward)
 {
     struct text text;
-    struct peer *peer = forward->peer;
+    struct channel *channel = forward->channel;
     struct body_flow *up = &forward->up;
     const struct message_head *head = &forward->request->head;
     const struct request_out request = {
         .head = head, .url = &forward->request->url, .is_last = forward->is_last};
-    const size_t body_len = head->body == BODY_NONE ? 0 : peer->inbox_len;
+    const size_t body_len = head->body == BODY_NONE ? 0 : channel->inbox_len;
     body_flow_expect(up, head->body, head->length, head->body);
     if (!body_flow_begin_out(up, &text))
         return ERR_MEMORY;
     message_append_request(&request, &text);
     if (!body_flow_end_out(up, &text))
         return ERR_LIMIT;
-    TRY(body_flow_give(up, slice_first(peer_unread(peer), body_len)));
-    peer_consume_inbox(peer, body_len);
+    TRY(body_flow_give(up, slice_first(channel_unread(channel), body_len)));
+    channel_consume(channel, body_len);
     return ERR_OK;
 }
 
-enum err forward_create(struct peer *peer, int fd, const struct request *request,
+enum err forward_create(struct channel *channel, int fd, const struct request *request,
                         struct account *account, struct forward **out)
 {
-    const struct session_context *context = peer->context;
+    struct session_context *context = channel->peer->context;
     const struct message_head *head = &request->head;
     struct forward *forward = calloc(1, sizeof *forward);
     *out = forward;
@@ -51,17 +51,16 @@ enum err forward_create(struct peer *peer, int fd, const struct request *request
     }
     struct stream *target = &forward->upstream.stream;
     tcp_stream_init(&forward->upstream, context->loop, fd);
-    target->on_ready = peer->stream->on_ready;
-    target->owner = peer->stream->owner;
-    forward->peer = peer;
+    target->on_ready = channel->stream->on_ready;
+    target->owner = channel->stream->owner;
+    forward->channel = channel;
     forward->request = request;
     forward->active_ms = context->now_ms;
     forward->body_ms = context->now_ms;
     forward->is_last =
         context->is_draining || (head->body != BODY_NONE && !may_have_body(head->method_text));
-    body_flow_init(&forward->up, peer->stream, target, &peer->context->buffers,
-                   HEAD_CONNECT_MAX_LEN);
-    body_flow_init(&forward->down, target, peer->stream, &peer->context->buffers, BUFFER_CAP);
+    body_flow_init(&forward->up, channel->stream, target, &context->buffers, HEAD_CONNECT_MAX_LEN);
+    body_flow_init(&forward->down, target, channel->stream, &context->buffers, BUFFER_CAP);
     const enum err error = begin_up(forward);
     if (error != ERR_OK) {
         forward_destroy(forward, true);
@@ -97,7 +96,7 @@ int64_t forward_active_ms(const struct forward *forward)
 // begin_window counts the body's bytes from here on.
 static void begin_window(struct forward *forward)
 {
-    forward->body_ms = forward->peer->context->now_ms;
+    forward->body_ms = forward->channel->peer->context->now_ms;
     forward->body_len = forward->up.passed;
 }
 
@@ -145,16 +144,16 @@ static enum forward_status bad(struct forward *forward, enum reason reason, cons
 // leaving, also one without close_notify: it waits for its answer.
 static enum forward_status watch_client(struct forward *forward)
 {
-    const enum err error = peer_fill_inbox(forward->peer);
+    const enum err error = channel_fill(forward->channel);
     if (error == ERR_OK || error == ERR_AGAIN || error == ERR_LIMIT || error == ERR_EOF)
         return FORWARD_WAITS;
     return broken(forward, REASON_CLIENT_RESET);
 }
 
-// return_unread puts back into the peer's inbox what was read after a body that has been read whole.
+// return_unread puts back into the channel's inbox what was read after a body that has been read whole.
 static enum err return_unread(struct forward *forward)
 {
-    const enum err error = peer_put_back(forward->peer, body_flow_unread(&forward->up));
+    const enum err error = channel_put_back(forward->channel, body_flow_unread(&forward->up));
     buffer_pool_give(forward->up.pool, &forward->up.in);
     return error;
 }
@@ -169,7 +168,7 @@ static enum forward_status step_up(struct forward *forward)
     const enum body_flow_status status = body_flow_step(up);
     if (was_held_up)
         begin_window(forward); // the target's time, or its share's, and not the client's
-    forward->peer->has_end = forward->peer->has_end || up->has_end;
+    forward->channel->has_end = forward->channel->has_end || up->has_end;
     switch (status) {
     case BODY_FLOW_WAITS:
         return FORWARD_WAITS;
@@ -182,8 +181,9 @@ static enum forward_status step_up(struct forward *forward)
         return bad(forward, REASON_BAD_REQUEST, up->why);
     case BODY_FLOW_FROM_CUT:
     case BODY_FLOW_FROM_FAILED:
-        return broken(forward, status == BODY_FLOW_FROM_FAILED ? REASON_CLIENT_RESET
-                                                               : peer_end_reason(forward->peer));
+        return broken(forward, status == BODY_FLOW_FROM_FAILED
+                                   ? REASON_CLIENT_RESET
+                                   : channel_end_reason(forward->channel));
     case BODY_FLOW_TO_FAILED:
         forward->is_up_lost = true;
         forward->is_last = true;
@@ -213,7 +213,7 @@ static enum forward_status begin_down(struct forward *forward, const struct mess
     struct response_out out = {.head = head, .for_minor_version = asked->minor_version};
     out.body = is_framed ? head->body : asked->minor_version == 1 ? BODY_CHUNKED : BODY_TO_END;
     out.is_persistent = asked->is_persistent && forward->up.is_done && out.body != BODY_TO_END &&
-                        !forward->peer->has_end && !forward->peer->context->is_draining;
+                        !forward->channel->has_end && !forward->channel->peer->context->is_draining;
     const enum forward_status status = put_head(forward, &out);
     if (status != FORWARD_MORE)
         return status;
@@ -269,7 +269,7 @@ static enum forward_status read_on(struct forward *forward)
         return FORWARD_WAITS;
     if (error == ERR_OK) {
         forward->has_heard = true;
-        forward->active_ms = forward->peer->context->now_ms;
+        forward->active_ms = forward->channel->peer->context->now_ms;
         return FORWARD_MORE;
     }
     if (forward->has_heard)
@@ -351,7 +351,7 @@ enum forward_status forward_step(struct forward *forward)
         return up;
     const enum forward_status down = step_down(forward);
     if (forward->up.passed + forward->down.passed != before)
-        forward->active_ms = forward->peer->context->now_ms;
+        forward->active_ms = forward->channel->peer->context->now_ms;
     return down == FORWARD_WAITS ? up : down;
 }
 
@@ -359,11 +359,11 @@ void forward_update_interest(struct forward *forward)
 {
     const struct body_flow *up = &forward->up;
     const struct body_flow *down = &forward->down;
-    struct peer *peer = forward->peer;
+    struct channel *channel = forward->channel;
     const bool is_up_open = !up->is_done && !forward->is_up_lost;
     const bool reads_client =
-        is_up_open ? body_flow_wants_read(up) : up->is_done && peer_inbox_has_room(peer);
-    stream_want(peer->stream, reads_client, body_flow_wants_write(down));
+        is_up_open ? body_flow_wants_read(up) : up->is_done && channel_has_room(channel);
+    stream_want(channel->stream, reads_client, body_flow_wants_write(down));
     stream_want(&forward->upstream.stream, body_flow_wants_read(down),
                 is_up_open && body_flow_wants_write(up));
 }

@@ -11,7 +11,7 @@
 #include "proxy/http/message.h"
 #include "proxy/net/tcp_stream.h"
 #include "proxy/session/body_flow.h"
-#include "proxy/session/peer.h"
+#include "proxy/session/channel.h"
 #include "proxy/session/request.h"
 
 enum { FORWARD_BODY_RATE = 1024 }; // bytes a second that a request's body must have on average
@@ -29,7 +29,7 @@ enum forward_status {
 // Owned by its exchange, which reads what is not private.
 struct forward {
     struct tcp_stream upstream;
-    struct peer *peer;             // borrowed
+    struct channel *channel;       // borrowed; to the client
     const struct request *request; // borrowed; its slices only while it is created
     struct body_flow up;           // client to target
     struct body_flow down;         // target to client
@@ -49,9 +49,9 @@ struct forward {
 };
 
 // forward_create begins to pass a request on over the connected socket `fd`, which it takes over, also on an error.
-// What stands in the peer's inbox of the request's body goes with it. Events on either side wake the owner of the peer's
+// What stands in the channel's inbox of the request's body goes with it. Events on either side wake the owner of the channel's
 // stream. Both directions take turns with all others of the account. ERR_MEMORY, ERR_LIMIT; then `*out` is NULL.
-enum err forward_create(struct peer *peer, int fd, const struct request *request,
+enum err forward_create(struct channel *channel, int fd, const struct request *request,
                         struct account *account, struct forward **out) MUST_USE;
 
 // forward_destroy closes what it still has, with a reset where `is_reset`, and frees. NULL is allowed.

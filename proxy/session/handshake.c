@@ -253,23 +253,24 @@ static void answer_refused(struct session *session)
         .id = session->refusal.id,
     };
     answer_format(&answer, &text);
-    say(session->peer.stream, &text);
+    say(session->channel.stream, &text);
 }
 
 enum session_step handshake_step_refusing(struct session *session)
 {
-    struct peer *peer = &session->peer;
+    struct channel *channel = &session->channel;
     struct message_head head;
     const char *why = "";
-    const enum err error = peer_fill_inbox(peer);
-    if (request_head_parse(peer_unread(peer), HEAD_CONNECT_MAX_LEN, &head, &why) != HEAD_MORE) {
+    const enum err error = channel_fill(channel);
+    if (request_head_parse(channel_unread(channel), HEAD_CONNECT_MAX_LEN, &head, &why) !=
+        HEAD_MORE) {
         answer_refused(session);
-        peer_empty_inbox(peer);
+        channel_empty(channel);
         return SESSION_STEP_CLOSE;
     }
     if (error == ERR_OK)
         return SESSION_STEP_AGAIN;
-    if (error == ERR_AGAIN && !peer->context->is_draining)
+    if (error == ERR_AGAIN && !session->peer.context->is_draining)
         return SESSION_STEP_WAIT;
     return error == ERR_EOF || error == ERR_AGAIN ? SESSION_STEP_CLOSE : SESSION_STEP_RESET;
 }

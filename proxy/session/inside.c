@@ -51,7 +51,7 @@ enum verdict_kind inside_judge(struct exchange *exchange, const struct inner_ver
     if (verdict->step != INNER_END && carries_allowed(exchange, verdict->name))
         kind = verdict->step == INNER_ASK_POLICY
                    ? VERDICT_GO
-                   : route_find_inside(&exchange->route, exchange->peer, inspection->named);
+                   : route_find_inside(&exchange->route, exchange->channel, inspection->named);
     if (kind == VERDICT_WAIT || (kind == VERDICT_REFUSE && !inspection->only_observes))
         return kind;
     inspection_answer(inspection, kind == VERDICT_GO);

@@ -19,18 +19,18 @@ static bool is_watching(const struct exchange *exchange)
 
 void reply_update_interest(struct exchange *exchange)
 {
-    stream_want(exchange->peer->stream, is_watching(exchange), !reply_is_held_back(exchange));
+    stream_want(exchange->channel->stream, is_watching(exchange), !reply_is_held_back(exchange));
 }
 
 // drop_body drops the body of a plain request that is not on its way, where all of it stands in the inbox.
 static bool drop_body(struct exchange *exchange)
 {
     const struct message_head *head = &exchange->request.head;
-    const struct slice unread = peer_unread(exchange->peer);
+    const struct slice unread = channel_unread(exchange->channel);
     struct body_reader reader;
     enum body_result result = BODY_DATA;
     size_t len = 0;
-    if (exchange->peer->head == NULL) // the forward has taken the request, body and all
+    if (exchange->channel->head == NULL) // the forward has taken the request, body and all
         return true;
     body_reader_init(&reader, head->body, head->length);
     while (result == BODY_DATA) {
@@ -41,7 +41,7 @@ static bool drop_body(struct exchange *exchange)
         len += used;
     }
     if (result == BODY_DONE)
-        peer_consume_inbox(exchange->peer, len);
+        channel_consume(exchange->channel, len);
     return result == BODY_DONE;
 }
 
@@ -49,13 +49,13 @@ static bool drop_body(struct exchange *exchange)
 // was meant for its tunnel, and must never be read as a request.
 static bool can_go_on(struct exchange *exchange)
 {
-    struct peer *peer = exchange->peer;
-    const enum err filled = peer_fill_inbox(peer);
-    if (!exchange->ending.may_keep || peer->has_end || peer->context->is_draining)
+    struct channel *channel = exchange->channel;
+    const enum err filled = channel_fill(channel);
+    if (!exchange->ending.may_keep || channel->has_end || channel->peer->context->is_draining)
         return false;
     if (filled != ERR_OK && filled != ERR_AGAIN && filled != ERR_LIMIT)
         return false;
-    return exchange->request.is_plain ? drop_body(exchange) : peer->inbox_len == 0;
+    return exchange->request.is_plain ? drop_body(exchange) : channel->inbox_len == 0;
 }
 
 // record records the decision. Each answer of ours takes one from the rate of refused requests, also one that tells of a
@@ -142,11 +142,11 @@ enum err reply_json(struct exchange *exchange, struct slice json)
 
 enum err reply_step(struct exchange *exchange)
 {
-    struct stream *stream = exchange->peer->stream;
+    struct stream *stream = exchange->channel->stream;
     struct buffer *bytes = exchange->reply.bytes;
     if (is_watching(exchange))
         exchange->ending.may_keep =
-            peer_fill_inbox(exchange->peer) == ERR_AGAIN && exchange->peer->inbox_len == 0;
+            channel_fill(exchange->channel) == ERR_AGAIN && exchange->channel->inbox_len == 0;
     if (reply_is_held_back(exchange))
         return ERR_AGAIN;
     while (buffer_len(bytes) > 0) {

@@ -3,25 +3,25 @@
 
 #include "proxy/session/upstream_pool.h"
 
-enum err route_search(struct route *route, struct peer *peer, const struct request *request)
+enum err route_search(struct route *route, struct channel *channel, const struct request *request)
 {
-    route->search = search_create(peer, &request->url.target, &route->quota);
+    route->search = search_create(channel, &request->url.target, &route->quota);
     return route->search == NULL ? ERR_MEMORY : search_resolve(route->search);
 }
 
 // open_tunnel takes over the connection `fd`. What the client has sent goes first on the way up; on the way down
 // `answer`, and then `rest`, which the target has sent after its own. After an error the tunnel is to be closed.
-static enum err open_tunnel(struct route *route, struct peer *peer, int fd, struct slice answer,
-                            struct slice rest)
+static enum err open_tunnel(struct route *route, struct channel *channel, int fd,
+                            struct slice answer, struct slice rest)
 {
-    struct session_context *context = peer->context;
+    struct session_context *context = channel->peer->context;
     struct duplex *duplex = &route->tunnel.duplex;
     struct stream *target = &route->tunnel.upstream.stream;
     tcp_stream_init(&route->tunnel.upstream, context->loop, fd);
-    target->on_ready = peer->stream->on_ready;
-    target->owner = peer->stream->owner;
-    duplex_init(duplex, peer->stream, target, &context->buffers, false, true, context->now_ms);
-    TRY(flow_preload(&duplex->up, peer_unread(peer), false));
+    target->on_ready = channel->stream->on_ready;
+    target->owner = channel->stream->owner;
+    duplex_init(duplex, channel->stream, target, &context->buffers, false, true, context->now_ms);
+    TRY(flow_preload(&duplex->up, channel_unread(channel), false));
     TRY(flow_preload(&duplex->down, answer, true));
     TRY(flow_preload(&duplex->down, rest, false));
     duplex_set_pace(duplex, &route->quota.account->up, &route->quota.account->down,
@@ -29,48 +29,48 @@ static enum err open_tunnel(struct route *route, struct peer *peer, int fd, stru
     context->counters.tunnels++;
     route_end_search(route);
     route_end_forward(route, false);
-    peer_empty_inbox(peer);
+    channel_empty(channel);
     return ERR_OK;
 }
 
-enum err route_open_tunnel(struct route *route, struct peer *peer, struct slice answer)
+enum err route_open_tunnel(struct route *route, struct channel *channel, struct slice answer)
 {
     route->upstream = search_last_dialled(route->search);
-    return open_tunnel(route, peer, search_take_fd(route->search), answer, (struct slice){0});
+    return open_tunnel(route, channel, search_take_fd(route->search), answer, (struct slice){0});
 }
 
-enum err route_open_upgraded(struct route *route, struct peer *peer)
+enum err route_open_upgraded(struct route *route, struct channel *channel)
 {
     struct forward *forward = route->forward;
     const int fd = tcp_stream_take_fd(&forward->upstream);
-    return open_tunnel(route, peer, fd, buffer_unread(forward->down.out),
+    return open_tunnel(route, channel, fd, buffer_unread(forward->down.out),
                        body_flow_unread(&forward->down));
 }
 
-enum err route_forward(struct route *route, struct peer *peer, const struct request *request)
+enum err route_forward(struct route *route, struct channel *channel, const struct request *request)
 {
     route->upstream = search_last_dialled(route->search);
-    const enum err error = forward_create(peer, search_take_fd(route->search), request,
+    const enum err error = forward_create(channel, search_take_fd(route->search), request,
                                           route->quota.account, &route->forward);
     route_end_search(route);
     if (error != ERR_OK)
         return error;
     if (!route->is_pooled) // otherwise it may have to be sent again
-        peer_drop_head(peer);
-    peer->context->counters.forwarded++;
+        channel_drop_head(channel);
+    channel->peer->context->counters.forwarded++;
     return ERR_OK;
 }
 
-bool route_use_pooled(struct route *route, struct peer *peer, const struct admission *admission,
-                      uint64_t generation)
+bool route_use_pooled(struct route *route, struct channel *channel,
+                      const struct admission *admission, uint64_t generation)
 {
-    struct session_context *context = peer->context;
-    struct upstream upstream =
-        upstream_pool_take(peer->upstreams, admission->target, generation, context->now_ms);
+    struct session_context *context = channel->peer->context;
+    struct upstream upstream = upstream_pool_take(channel->peer->upstreams, admission->target,
+                                                  generation, context->now_ms);
     if (upstream.fd < 0)
         return false;
     if (search_admits(admission, &upstream.address, NULL))
-        route->search = search_create(peer, admission->target, &route->quota);
+        route->search = search_create(channel, admission->target, &route->quota);
     if (route->search == NULL) {
         tcp_stream_discard(context->loop, upstream.fd, false);
         return false;
@@ -98,11 +98,11 @@ void route_keep_upstream(struct route *route, struct peer *peer, const struct ta
         upstream_pool_give(peer->upstreams, target, &upstream, generation, context->now_ms);
 }
 
-enum verdict_kind route_find_inside(struct route *route, struct peer *peer,
+enum verdict_kind route_find_inside(struct route *route, struct channel *channel,
                                     const struct target *named)
 {
     if (route->inside == NULL) {
-        route->inside = search_create(peer, named, &route->quota);
+        route->inside = search_create(channel, named, &route->quota);
         if (route->inside == NULL || search_resolve_all(route->inside) != ERR_OK)
             return VERDICT_REFUSE;
     }

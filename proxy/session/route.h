@@ -26,24 +26,25 @@ struct route {
 };
 
 // route_search goes for the addresses of the target: one that is written, or those that DNS knows. ERR_MEMORY.
-enum err route_search(struct route *route, struct peer *peer,
+enum err route_search(struct route *route, struct channel *channel,
                       const struct request *request) MUST_USE;
 
 // route_open_tunnel opens the tunnel over the connection that the search has found: `answer` is the first thing on the way down, what is
-// in the peer's inbox on the way up. ERR_MEMORY.
-enum err route_open_tunnel(struct route *route, struct peer *peer, struct slice answer) MUST_USE;
+// in the channel's inbox on the way up. ERR_MEMORY.
+enum err route_open_tunnel(struct route *route, struct channel *channel,
+                           struct slice answer) MUST_USE;
 
 // route_open_upgraded makes a tunnel of a plain request whose target has agreed to speak WebSocket. ERR_MEMORY, ERR_LIMIT.
-enum err route_open_upgraded(struct route *route, struct peer *peer) MUST_USE;
+enum err route_open_upgraded(struct route *route, struct channel *channel) MUST_USE;
 
 // route_forward passes the plain request on over the connection that the search has found. ERR_MEMORY, ERR_LIMIT.
-enum err route_forward(struct route *route, struct peer *peer,
+enum err route_forward(struct route *route, struct channel *channel,
                        const struct request *request) MUST_USE;
 
 // route_use_pooled takes a connection to the target that waits, where the policy admits its address: the search has then
 // found this address, and is connected. False: there is none.
-bool route_use_pooled(struct route *route, struct peer *peer, const struct admission *admission,
-                      uint64_t generation);
+bool route_use_pooled(struct route *route, struct channel *channel,
+                      const struct admission *admission, uint64_t generation);
 
 // route_keep_upstream lets the connection of a finished forward wait for the next request, where it can.
 void route_keep_upstream(struct route *route, struct peer *peer, const struct target *target,
@@ -51,7 +52,7 @@ void route_keep_upstream(struct route *route, struct peer *peer, const struct ta
 
 // route_find_inside looks up `named`, a target that stands inside the tunnel and is borrowed, and tells whether it has the
 // address that was dialled. VERDICT_WAIT: DNS has not answered yet; then GO or REFUSE.
-enum verdict_kind route_find_inside(struct route *route, struct peer *peer,
+enum verdict_kind route_find_inside(struct route *route, struct channel *channel,
                                     const struct target *named);
 
 // route_end_search keeps what the audit wants to know and frees the search. Idempotent.

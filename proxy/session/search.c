@@ -14,7 +14,7 @@ enum {
 
 static void wake(const struct search *search)
 {
-    const struct stream *client = search->peer->stream;
+    const struct stream *client = search->channel->stream;
     client->on_ready(client->owner);
 }
 
@@ -27,12 +27,13 @@ static void on_delay(struct ev_loop *loop, ev_timer *timer, int events)
     wake(search);
 }
 
-struct search *search_create(struct peer *peer, const struct target *target, struct quota *quota)
+struct search *search_create(struct channel *channel, const struct target *target,
+                             struct quota *quota)
 {
     struct search *search = calloc(1, sizeof *search);
     if (search == NULL)
         return NULL;
-    search->peer = peer;
+    search->channel = channel;
     search->target = target;
     search->quota = quota;
     search->fd = -1;
@@ -45,7 +46,7 @@ void search_destroy(struct search *search)
 {
     if (search == NULL)
         return;
-    struct ev_loop *loop = search->peer->context->loop;
+    struct ev_loop *loop = search->channel->peer->context->loop;
     resolver_cancel(search->query);
     ev_timer_stop(loop, &search->delay);
     dialer_destroy(search->dialer);
@@ -66,7 +67,7 @@ static bool is_candidate(const struct search *search, const struct ip_addr *addr
 // take_answer takes over what DNS knows now. Addresses that have been judged keep their places.
 static void take_answer(struct search *search)
 {
-    struct ev_loop *loop = search->peer->context->loop;
+    struct ev_loop *loop = search->channel->peer->context->loop;
     struct resolver_answer answer;
     resolver_query_read(search->query, &answer);
     search->resolved = answer.result;
@@ -110,7 +111,7 @@ void search_assume(struct search *search, const struct ip_addr *address, int fd)
 
 enum err search_resolve(struct search *search)
 {
-    const struct peer *peer = search->peer;
+    const struct peer *peer = search->channel->peer;
     if (search->target->kind == TARGET_ADDRESS) {
         search_assume(search, &search->target->address, -1);
         return ERR_OK;
@@ -210,7 +211,7 @@ static void on_dialled(void *arg, enum dial_result result, int fd)
 static bool on_take_place(void *arg)
 {
     const struct search *search = arg;
-    struct session_context *context = search->peer->context;
+    struct session_context *context = search->channel->peer->context;
     struct account *account = search->quota->account;
     if (!share_may_take(account->dials, context->dial_count, context->dial_max))
         return false;
@@ -223,7 +224,7 @@ static void on_give_place(void *arg)
 {
     const struct search *search = arg;
     count_down(&search->quota->account->dials);
-    search->peer->context->dial_count--;
+    search->channel->peer->context->dial_count--;
 }
 
 // take_turn gives a number that rises with each request of a client: which of its egress addresses has its turn.
@@ -234,7 +235,7 @@ static uint32_t take_turn(struct session_context *context, const struct client *
 
 enum err search_dial(struct search *search)
 {
-    const struct peer *peer = search->peer;
+    const struct peer *peer = search->channel->peer;
     const struct client *client = peer->client;
     struct ip_addr admitted[RESOLVER_MAX_ADDRESSES];
     size_t admitted_count = 0;

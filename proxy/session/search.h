@@ -9,11 +9,12 @@
 #include "proxy/net/dialer.h"
 #include "proxy/net/resolver.h"
 #include "proxy/session/admission.h"
+#include "proxy/session/channel.h"
 #include "proxy/session/quota.h"
 
 // Fields private to search.c, except where it is said.
 struct search {
-    struct peer *peer;            // borrowed; the owner of its stream is woken
+    struct channel *channel;      // borrowed; the owner of its stream is woken
     struct quota *quota;          // borrowed; of the places for attempts at the same time
     const struct target *target;  // borrowed from the exchange
     struct resolver_query *query; // owned; NULL when nothing more will come from it
@@ -32,9 +33,9 @@ struct search {
     struct dns_aliases aliases; // the name's chain of CNAMEs: for the audit, never for policy
 };
 
-// search_create makes a search for `target`, on behalf of `peer`. Attempts at the same time, but for the first, take a
+// search_create makes a search for `target`, on behalf of the peer of `channel`. Attempts at the same time, but for the first, take a
 // place of `quota`. All are borrowed until destroy. NULL without memory.
-struct search *search_create(struct peer *peer, const struct target *target,
+struct search *search_create(struct channel *channel, const struct target *target,
                              struct quota *quota) MUST_USE;
 
 // search_destroy drops what is under way, and resets a connection that was not taken. NULL is allowed.

@@ -70,7 +70,7 @@ void session_kill(struct session *session, bool is_reset)
     if (session->state == SESSION_DEAD)
         return;
     upstream_pool_close(session->peer.upstreams);
-    stream_close(session->peer.stream, is_reset);
+    stream_close(session->channel.stream, is_reset);
     deadline_stop(&session->deadline, session->peer.context->loop);
     enter(session, SESSION_DEAD);
 }
@@ -78,7 +78,7 @@ void session_kill(struct session *session, bool is_reset)
 // hang_up says goodbye as far as that goes out at once, and closes the socket: room is needed.
 static void hang_up(struct session *session)
 {
-    if (stream_finish(session->peer.stream) != ERR_OK) {
+    if (stream_finish(session->channel.stream) != ERR_OK) {
         // What does not go out at once is not waited for.
     }
     session_kill(session, false);
@@ -162,14 +162,14 @@ static void serve(struct session *session)
 // await_request waits for the first byte of the next request.
 static enum session_step await_request(struct session *session)
 {
-    struct peer *peer = &session->peer;
-    const enum err error = peer->inbox_len > 0 ? ERR_OK : peer_fill_inbox(peer);
+    struct channel *channel = &session->channel;
+    const enum err error = channel->inbox_len > 0 ? ERR_OK : channel_fill(channel);
     if (error == ERR_AGAIN)
-        return peer->context->is_draining && !session->is_first ? SESSION_STEP_CLOSE
-                                                                : SESSION_STEP_WAIT;
+        return session->peer.context->is_draining && !session->is_first ? SESSION_STEP_CLOSE
+                                                                        : SESSION_STEP_WAIT;
     if (error != ERR_OK)
         return error == ERR_EOF ? SESSION_STEP_CLOSE : SESSION_STEP_RESET;
-    session->exchange = exchange_create(peer);
+    session->exchange = exchange_create(channel);
     session->is_first = false;
     return session->exchange == NULL ? SESSION_STEP_RESET : SESSION_STEP_AGAIN;
 }
@@ -188,7 +188,7 @@ static enum session_step take_outcome(struct session *session)
     session->since_ms = session->peer.context->now_ms;
     if (outcome != EXCHANGE_KEEP)
         return outcome == EXCHANGE_CLOSE ? SESSION_STEP_CLOSE : SESSION_STEP_RESET;
-    if (session->peer.inbox_len == 0)
+    if (session->channel.inbox_len == 0)
         return SESSION_STEP_AGAIN;
     enqueue_ready(session); // one request a turn, however many have come at once
     return SESSION_STEP_WAIT;
@@ -235,23 +235,24 @@ static enum err say_end(struct session *session)
     if (session->has_said_end)
         return ERR_OK;
     const enum err error =
-        stream_finish(session->is_plain ? &session->tcp.stream : session->peer.stream);
+        stream_finish(session->is_plain ? &session->tcp.stream : session->channel.stream);
     session->has_said_end = error == ERR_OK;
     return error;
 }
 
 static enum session_step step_closing(struct session *session)
 {
-    struct peer *peer = &session->peer;
+    struct channel *channel = &session->channel;
     const enum err said = say_end(session);
-    if ((said != ERR_OK && said != ERR_AGAIN) || (peer->has_end && said == ERR_OK))
+    if ((said != ERR_OK && said != ERR_AGAIN) || (channel->has_end && said == ERR_OK))
         return SESSION_STEP_END;
     enum err dropped = ERR_AGAIN;
-    if (!peer->has_end)
-        dropped = linger_drop(&session->tcp.stream, &peer->context->buffers, &session->dropped_len);
+    if (!channel->has_end)
+        dropped = linger_drop(&session->tcp.stream, &session->peer.context->buffers,
+                              &session->dropped_len);
     if (dropped == ERR_AGAIN)
         return SESSION_STEP_WAIT;
-    peer->has_end = dropped == ERR_EOF;
+    channel->has_end = dropped == ERR_EOF;
     return dropped == ERR_EOF ? SESSION_STEP_AGAIN : SESSION_STEP_END;
 }
 
@@ -259,7 +260,7 @@ static enum session_step step_closing(struct session *session)
 
 static void want_hello(struct session *session)
 {
-    stream_want(session->peer.stream, !is_held_back(session), false);
+    stream_want(session->channel.stream, !is_held_back(session), false);
 }
 
 static void want_serving(struct session *session)
@@ -267,12 +268,12 @@ static void want_serving(struct session *session)
     if (session->exchange != NULL)
         exchange_update_interest(session->exchange);
     else
-        stream_want(session->peer.stream, true, false);
+        stream_want(session->channel.stream, true, false);
 }
 
 static void want_end(struct session *session)
 {
-    stream_want(&session->tcp.stream, !session->peer.has_end, !session->has_said_end);
+    stream_want(&session->tcp.stream, !session->channel.has_end, !session->has_said_end);
 }
 
 // ---- deadlines ----------------------------------------------------------------------------------
@@ -415,8 +416,8 @@ void session_start(struct session *session)
     struct session_context *context = session->peer.context;
     session->tcp.stream.on_ready = on_ready;
     session->tcp.stream.owner = session;
-    session->peer.stream->on_ready = on_ready; // streams to targets copy it
-    session->peer.stream->owner = session;
+    session->channel.stream->on_ready = on_ready; // streams to targets copy it
+    session->channel.stream->owner = session;
     deadline_init(&session->deadline, on_deadline, session);
     TAILQ_INSERT_TAIL(&context->by_state[SESSION_HANDSHAKE], session, link);
     context->state_counts[SESSION_HANDSHAKE]++;
@@ -439,6 +440,7 @@ void session_destroy(struct session *session)
     exchange_destroy(session->exchange);
     identity_destroy(session->offer.identity);
     identity_destroy(session->refusal.presented);
+    channel_deinit(&session->channel);
     peer_deinit(&session->peer);
     session->magic = 0;
     free(session);

@@ -48,6 +48,7 @@ struct session {
     struct tcp_stream tcp;
     struct deadline deadline; // one for all states
     struct peer peer;
+    struct channel channel;     // to the peer, over TLS
     struct exchange *exchange;  // owned; NULL between requests
     struct session_offer offer; // of the session that the client wants to resume, when accepted
     struct session_refusal refusal;

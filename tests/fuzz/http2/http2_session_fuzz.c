@@ -120,8 +120,7 @@ static void answer(struct request *request)
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nA: b\r\n\r\n",
     };
-    struct slice rest =
-        slice_of_string(answers[(request->world->habit + request->turns) % 4]);
+    struct slice rest = slice_of_string(answers[(request->world->habit + request->turns) % 4]);
     while (rest.len > 0) {
         size_t len = 0;
         if (stream_write(&request->stream->stream, rest, &len) != ERR_OK)

@@ -29,6 +29,7 @@ struct bench {
     struct request request;
     struct fake_stream *client;
     struct peer peer;
+    struct channel channel;
     struct forward *forward;
     int target; // the target's end
 };
@@ -44,7 +45,8 @@ static void bench_begin(struct bench *bench)
     assert_non_null(bench->account);
     bench->context.loop = ev_loop_new(0);
     assert_non_null(bench->context.loop);
-    bench->peer = (struct peer){.context = &bench->context, .stream = &bench->client->stream};
+    bench->peer = (struct peer){.context = &bench->context};
+    channel_init(&bench->channel, &bench->peer, &bench->client->stream);
     assert_int_equal(request_head_parse(SLICE_LITERAL(REQUEST), HEAD_MAX_LEN, &head, &why),
                      HEAD_OK);
     assert_int_equal(request_take(&bench->request, &head).status, 0);
@@ -52,14 +54,14 @@ static void bench_begin(struct bench *bench)
     assert_int_equal(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &cap, sizeof cap), 0);
     bench->target = fds[1];
     assert_int_equal(
-        forward_create(&bench->peer, fds[0], &bench->request, bench->account, &bench->forward),
+        forward_create(&bench->channel, fds[0], &bench->request, bench->account, &bench->forward),
         ERR_OK);
 }
 
 static void bench_end(struct bench *bench)
 {
     forward_destroy(bench->forward, true);
-    peer_empty_inbox(&bench->peer);
+    channel_empty(&bench->channel);
     assert_int_equal(bench->context.buffers.lent_count, 0);
     buffer_pool_deinit(&bench->context.buffers);
     fake_stream_destroy(bench->client);

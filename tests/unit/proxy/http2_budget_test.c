@@ -35,7 +35,8 @@ static void what_was_spent_comes_back_with_time(void **state)
     (void)take_all(&budget, HTTP2_COST_RESET, 1000);
     assert_int_equal(take_all(&budget, HTTP2_COST_RESET, 1009), 0);
     assert_int_equal(take_all(&budget, HTTP2_COST_RESET, 1109), 10);
-    assert_int_equal(take_all(&budget, HTTP2_COST_RESET, 1000), 0); // a clock that stands still gives nothing
+    assert_int_equal(take_all(&budget, HTTP2_COST_RESET, 1000),
+                     0); // a clock that stands still gives nothing
     assert_int_equal(take_all(&budget, HTTP2_COST_RESET, INT32_MAX), 500);
 }
 

@@ -57,8 +57,8 @@ static int client_on_header(nghttp2_session *client, const nghttp2_frame *frame,
     struct answer *answer = answer_of(arg, frame->hd.stream_id);
     const size_t len = strlen(answer->fields);
     (void)client, (void)flags;
-    (void)snprintf(answer->fields + len, sizeof answer->fields - len, "%.*s: %.*s\n",
-                   (int)name_len, (const char *)name, (int)value_len, (const char *)value);
+    (void)snprintf(answer->fields + len, sizeof answer->fields - len, "%.*s: %.*s\n", (int)name_len,
+                   (const char *)name, (int)value_len, (const char *)value);
     return 0;
 }
 
@@ -142,8 +142,8 @@ static int32_t ask(struct rig *rig, const char *fields, bool ends)
                                      line.len - colon - 2, NGHTTP2_NV_FLAG_NONE};
         rest = slice_from(rest, line.len + 1);
     }
-    const int32_t id = nghttp2_submit_request(rig->client, NULL, list, count,
-                                              ends ? NULL : &content, NULL);
+    const int32_t id =
+        nghttp2_submit_request(rig->client, NULL, list, count, ends ? NULL : &content, NULL);
     assert_true(id > 0);
     return id;
 }
@@ -207,8 +207,7 @@ static int make_rig(void **state)
     struct rig *rig = calloc(1, sizeof *rig);
     assert_non_null(rig);
     rig->below = fake_stream_create();
-    rig->session =
-        http2_session_create(&options, &rig->below->stream, &rig->pool, &events, rig);
+    rig->session = http2_session_create(&options, &rig->below->stream, &rig->pool, &events, rig);
     assert_non_null(rig->session);
     rig->client = make_client(rig);
     assert_int_equal(nghttp2_submit_settings(rig->client, NGHTTP2_FLAG_NONE, NULL, 0), 0);
@@ -265,9 +264,9 @@ static struct http2_stream *only_request(struct rig *rig)
     return rig->requests[0];
 }
 
-#define CONNECT  ":method: CONNECT\n:authority: a.example:443\n"
+#define CONNECT         ":method: CONNECT\n:authority: a.example:443\n"
 #define REQUEST(method) ":method: " method "\n:scheme: http\n:authority: a.example\n:path: /\n"
-#define OK_200   "HTTP/1.1 200 Connection established\r\nX-Request-Id: 7\r\n\r\n"
+#define OK_200          "HTTP/1.1 200 Connection established\r\nX-Request-Id: 7\r\n\r\n"
 
 static char text[TEXT_CAP];
 
@@ -311,9 +310,11 @@ static void what_is_answered_in_http_1_comes_out_in_http_2(void **state)
         {"GET",
          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n",
          ":status: 200\n", "abcde"},
-        {"GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 9\r\n\r\n",
+        {"GET",
+         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 9\r\n\r\n",
          ":status: 200\nx-sum: 9\n", "a"},
-        {"GET", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        {"GET",
+         "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
          ":status: 103\nlink: x\n:status: 200\ncontent-length: 0\n", ""},
         {"GET", "HTTP/1.1 403 Denied by rule x (id 1)\r\nContent-Length: 2\r\n\r\nno",
          ":status: 403\ncontent-length: 2\n", "no"},

@@ -20,16 +20,28 @@ struct row {
     const char *why;
 };
 
-#define METHOD(text)    {":method", text}
-#define SCHEME          {":scheme", "http"}
-#define AUTHORITY(text) {":authority", text}
-#define PATH(text)      {":path", text}
-#define GET             METHOD("GET"), SCHEME, AUTHORITY("a.example"), PATH("/x?y=1")
-#define POST            METHOD("POST"), SCHEME, AUTHORITY("a.example"), PATH("/")
-#define GET_HEAD        "GET http://a.example/x?y=1 HTTP/1.1\r\nhost: a.example\r\n"
-#define POST_HEAD       "POST http://a.example/ HTTP/1.1\r\nhost: a.example\r\n"
-#define CONNECT         METHOD("CONNECT"), AUTHORITY("a.example:443")
-#define CONNECT_HEAD    "CONNECT a.example:443 HTTP/1.1\r\nhost: a.example:443\r\n"
+#define METHOD(text)                                                                               \
+    {                                                                                              \
+        ":method", text                                                                            \
+    }
+#define SCHEME                                                                                     \
+    {                                                                                              \
+        ":scheme", "http"                                                                          \
+    }
+#define AUTHORITY(text)                                                                            \
+    {                                                                                              \
+        ":authority", text                                                                         \
+    }
+#define PATH(text)                                                                                 \
+    {                                                                                              \
+        ":path", text                                                                              \
+    }
+#define GET          METHOD("GET"), SCHEME, AUTHORITY("a.example"), PATH("/x?y=1")
+#define POST         METHOD("POST"), SCHEME, AUTHORITY("a.example"), PATH("/")
+#define GET_HEAD     "GET http://a.example/x?y=1 HTTP/1.1\r\nhost: a.example\r\n"
+#define POST_HEAD    "POST http://a.example/ HTTP/1.1\r\nhost: a.example\r\n"
+#define CONNECT      METHOD("CONNECT"), AUTHORITY("a.example:443")
+#define CONNECT_HEAD "CONNECT a.example:443 HTTP/1.1\r\nhost: a.example:443\r\n"
 
 // add keeps the fields of a row, each from memory of exactly its size.
 static enum err add(struct request_fields *fields, const char *name, const char *value)
@@ -40,8 +52,8 @@ static enum err add(struct request_fields *fields, const char *name, const char 
     assert_non_null(copy);
     assert_true(bytes_copy(copy, name_len, slice_of_string(name)));
     assert_true(bytes_copy(copy + name_len, value_len, slice_of_string(value)));
-    const enum err error = request_fields_add(fields, slice_of(copy, name_len),
-                                              slice_of(copy + name_len, value_len));
+    const enum err error =
+        request_fields_add(fields, slice_of(copy, name_len), slice_of(copy + name_len, value_len));
     free(copy);
     return error;
 }
@@ -74,32 +86,79 @@ static void a_request_becomes_the_head_that_means_the_same(void **state)
     (void)state;
     static const struct row rows[] = {
         {"connect", {CONNECT}, false, CONNECT_HEAD "\r\n", REQUEST_BODY_CHUNKED, NULL},
-        {"connect that says all at once", {CONNECT}, true, CONNECT_HEAD "\r\n", REQUEST_BODY_NONE,
+        {"connect that says all at once",
+         {CONNECT},
+         true,
+         CONNECT_HEAD "\r\n",
+         REQUEST_BODY_NONE,
          NULL},
-        {"connect with the same host", {CONNECT, {"host", "A.example:443"}}, false,
-         CONNECT_HEAD "\r\n", REQUEST_BODY_CHUNKED, NULL},
-        {"connect with other fields", {CONNECT, {"user-agent", "x y"}}, false,
-         CONNECT_HEAD "user-agent: x y\r\n\r\n", REQUEST_BODY_CHUNKED, NULL},
+        {"connect with the same host",
+         {CONNECT, {"host", "A.example:443"}},
+         false,
+         CONNECT_HEAD "\r\n",
+         REQUEST_BODY_CHUNKED,
+         NULL},
+        {"connect with other fields",
+         {CONNECT, {"user-agent", "x y"}},
+         false,
+         CONNECT_HEAD "user-agent: x y\r\n\r\n",
+         REQUEST_BODY_CHUNKED,
+         NULL},
         {"get", {GET}, true, GET_HEAD "\r\n", REQUEST_BODY_NONE, NULL},
-        {"get with an empty value", {GET, {"x-empty", ""}}, true, GET_HEAD "x-empty: \r\n\r\n",
-         REQUEST_BODY_NONE, NULL},
-        {"crumbs", {GET, {"cookie", "a=1"}, {"x", "1"}, {"cookie", "b=2"}}, true,
-         GET_HEAD "x: 1\r\ncookie: a=1; b=2\r\n\r\n", REQUEST_BODY_NONE, NULL},
-        {"te", {GET, {"te", "trailers"}}, true, GET_HEAD "te: trailers\r\n\r\n",
-         REQUEST_BODY_NONE, NULL},
-        {"host alone", {METHOD("GET"), SCHEME, PATH("/"), {"host", "b.example"}}, true,
-         "GET http://b.example/ HTTP/1.1\r\nhost: b.example\r\n\r\n", REQUEST_BODY_NONE, NULL},
-        {"no body, and says so", {POST, {"content-length", "0"}}, true,
-         POST_HEAD "content-length: 0\r\n\r\n", REQUEST_BODY_NONE, NULL},
-        {"a body of a length", {POST, {"content-length", "3"}}, false,
-         POST_HEAD "content-length: 3\r\n\r\n", REQUEST_BODY_LENGTH, NULL},
-        {"a body until its end", {POST}, false, POST_HEAD "transfer-encoding: chunked\r\n\r\n",
-         REQUEST_BODY_CHUNKED, NULL},
+        {"get with an empty value",
+         {GET, {"x-empty", ""}},
+         true,
+         GET_HEAD "x-empty: \r\n\r\n",
+         REQUEST_BODY_NONE,
+         NULL},
+        {"crumbs",
+         {GET, {"cookie", "a=1"}, {"x", "1"}, {"cookie", "b=2"}},
+         true,
+         GET_HEAD "x: 1\r\ncookie: a=1; b=2\r\n\r\n",
+         REQUEST_BODY_NONE,
+         NULL},
+        {"te",
+         {GET, {"te", "trailers"}},
+         true,
+         GET_HEAD "te: trailers\r\n\r\n",
+         REQUEST_BODY_NONE,
+         NULL},
+        {"host alone",
+         {METHOD("GET"), SCHEME, PATH("/"), {"host", "b.example"}},
+         true,
+         "GET http://b.example/ HTTP/1.1\r\nhost: b.example\r\n\r\n",
+         REQUEST_BODY_NONE,
+         NULL},
+        {"no body, and says so",
+         {POST, {"content-length", "0"}},
+         true,
+         POST_HEAD "content-length: 0\r\n\r\n",
+         REQUEST_BODY_NONE,
+         NULL},
+        {"a body of a length",
+         {POST, {"content-length", "3"}},
+         false,
+         POST_HEAD "content-length: 3\r\n\r\n",
+         REQUEST_BODY_LENGTH,
+         NULL},
+        {"a body until its end",
+         {POST},
+         false,
+         POST_HEAD "transfer-encoding: chunked\r\n\r\n",
+         REQUEST_BODY_CHUNKED,
+         NULL},
         {"https, which the reader of heads answers",
-         {METHOD("GET"), {":scheme", "https"}, AUTHORITY("a.example"), PATH("/")}, true,
-         "GET https://a.example/ HTTP/1.1\r\nhost: a.example\r\n\r\n", REQUEST_BODY_NONE, NULL},
-        {"the asterisk", {METHOD("OPTIONS"), SCHEME, AUTHORITY("a.example"), PATH("*")}, true,
-         "OPTIONS http://a.example HTTP/1.1\r\nhost: a.example\r\n\r\n", REQUEST_BODY_NONE, NULL},
+         {METHOD("GET"), {":scheme", "https"}, AUTHORITY("a.example"), PATH("/")},
+         true,
+         "GET https://a.example/ HTTP/1.1\r\nhost: a.example\r\n\r\n",
+         REQUEST_BODY_NONE,
+         NULL},
+        {"the asterisk",
+         {METHOD("OPTIONS"), SCHEME, AUTHORITY("a.example"), PATH("*")},
+         true,
+         "OPTIONS http://a.example HTTP/1.1\r\nhost: a.example\r\n\r\n",
+         REQUEST_BODY_NONE,
+         NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         check(&rows[i]);
@@ -108,7 +167,10 @@ static void a_request_becomes_the_head_that_means_the_same(void **state)
 static void what_could_be_read_in_two_ways_is_malformed(void **state)
 {
     (void)state;
-#define BAD(label, why, ...) {label, {__VA_ARGS__}, true, NULL, REQUEST_BODY_NONE, why}
+#define BAD(label, why, ...)                                                                       \
+    {                                                                                              \
+        label, {__VA_ARGS__}, true, NULL, REQUEST_BODY_NONE, why                                   \
+    }
     static const char name[] = "the name of a field";
     static const char value[] = "the value of a field";
     static const char of_connection[] = "a field of the connection";
@@ -165,8 +227,7 @@ static void what_could_be_read_in_two_ways_is_malformed(void **state)
         BAD("upgrade", of_connection, GET, {"upgrade", "websocket"}),
         BAD("transfer-encoding", of_connection, POST, {"transfer-encoding", "chunked"}),
         BAD("te that is more", of_connection, GET, {"te", "trailers, gzip"}),
-        BAD("a length and no body", "content-length without a body", POST,
-            {"content-length", "3"}),
+        BAD("a length and no body", "content-length without a body", POST, {"content-length", "3"}),
         BAD("two lengths", "several content-lengths", POST, {"content-length", "0"},
             {"content-length", "0"}),
     };
@@ -192,7 +253,8 @@ static void an_authority_is_as_long_as_a_host_can_be(void **state)
     (void)state;
     static char data[REQUEST_FIELDS_HEAD_CAP];
     char authority[REQUEST_FIELDS_MAX_AUTHORITY + 2];
-    for (size_t len = REQUEST_FIELDS_MAX_AUTHORITY; len <= REQUEST_FIELDS_MAX_AUTHORITY + 1; len++) {
+    for (size_t len = REQUEST_FIELDS_MAX_AUTHORITY; len <= REQUEST_FIELDS_MAX_AUTHORITY + 1;
+         len++) {
         struct request_fields fields = {0};
         struct text head;
         enum request_body body = REQUEST_BODY_NONE;

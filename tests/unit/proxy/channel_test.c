@@ -1,4 +1,4 @@
-// The inbox of a peer: what is read from a client before any flow takes it, and the head of the request under way.
+// The inbox of a channel: what is read from a client before any flow takes it, and the head of the request under way.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "auth/client_hello.h"
-#include "proxy/session/peer.h"
+#include "proxy/session/channel.h"
 #include "tests/unit/proxy/fake_stream.h"
 
 enum { HEAD_LIMIT = 32 * 1024 };
@@ -20,6 +20,7 @@ struct rig {
     struct snapshot snapshot;
     struct fake_stream *client;
     struct peer peer;
+    struct channel channel;
 };
 
 static void rig_open(struct rig *rig)
@@ -28,16 +29,16 @@ static void rig_open(struct rig *rig)
     *rig = (struct rig){.snapshot.limits.head = HEAD_LIMIT, .client = fake_stream_create()};
     rig->peer = (struct peer){
         .snapshot = &rig->snapshot,
-        .stream = &rig->client->stream,
         .json = json,
         .json_len = sizeof json - 1,
     };
+    channel_init(&rig->channel, &rig->peer, &rig->client->stream);
 }
 
 static void rig_close(struct rig *rig)
 {
-    peer_drop_head(&rig->peer);
-    peer_empty_inbox(&rig->peer);
+    channel_drop_head(&rig->channel);
+    channel_empty(&rig->channel);
     fake_stream_destroy(rig->client);
 }
 
@@ -55,10 +56,11 @@ static void ask(struct rig *rig, size_t len, struct message_head *out)
     fake_stream_feed(rig->client, slice_of(text, len));
     fake_stream_feed(rig->client, slice_of(body, sizeof body));
     free(text);
-    assert_int_equal(peer_fill_inbox(&rig->peer), ERR_OK);
-    assert_int_equal(request_head_parse(peer_unread(&rig->peer), HEAD_LIMIT, out, &why), HEAD_OK);
+    assert_int_equal(channel_fill(&rig->channel), ERR_OK);
+    assert_int_equal(request_head_parse(channel_unread(&rig->channel), HEAD_LIMIT, out, &why),
+                     HEAD_OK);
     assert_int_equal(out->len, len);
-    assert_int_equal(peer_take_head(&rig->peer, out), ERR_OK);
+    assert_int_equal(channel_take_head(&rig->channel, out), ERR_OK);
 }
 
 static const size_t lengths[] = {100, 2048, 8000, HEAD_LIMIT / 2, HEAD_LIMIT - 1, HEAD_LIMIT};
@@ -71,11 +73,11 @@ static void head_and_inbox_together_have_no_more_than_a_head_may_have(void **sta
         struct message_head head;
         rig_open(&rig);
         ask(&rig, lengths[i], &head);
-        while (peer_fill_inbox(&rig.peer) == ERR_OK) {
+        while (channel_fill(&rig.channel) == ERR_OK) {
         }
-        assert_in_range(rig.peer.head_len + rig.peer.inbox_cap, lengths[i], HEAD_LIMIT);
-        assert_int_equal(rig.peer.head_len + rig.peer.inbox_len, HEAD_LIMIT);
-        assert_false(peer_inbox_has_room(&rig.peer));
+        assert_in_range(rig.channel.head_len + rig.channel.inbox_cap, lengths[i], HEAD_LIMIT);
+        assert_int_equal(rig.channel.head_len + rig.channel.inbox_len, HEAD_LIMIT);
+        assert_false(channel_has_room(&rig.channel));
         rig_close(&rig);
     }
 }
@@ -87,13 +89,13 @@ static void without_the_head_the_inbox_has_all_of_the_room(void **state)
     struct message_head head;
     rig_open(&rig);
     ask(&rig, HEAD_LIMIT - 1, &head);
-    peer_drop_head(&rig.peer);
-    peer_drop_head(&rig.peer);
-    assert_null(rig.peer.head);
-    assert_true(peer_inbox_has_room(&rig.peer));
-    assert_int_equal(peer_fill_inbox(&rig.peer), ERR_OK);
-    assert_int_equal(rig.peer.inbox_len, HEAD_LIMIT);
-    assert_int_equal(peer_fill_inbox(&rig.peer), ERR_LIMIT);
+    channel_drop_head(&rig.channel);
+    channel_drop_head(&rig.channel);
+    assert_null(rig.channel.head);
+    assert_true(channel_has_room(&rig.channel));
+    assert_int_equal(channel_fill(&rig.channel), ERR_OK);
+    assert_int_equal(rig.channel.inbox_len, HEAD_LIMIT);
+    assert_int_equal(channel_fill(&rig.channel), ERR_LIMIT);
     rig_close(&rig);
 }
 
@@ -102,13 +104,13 @@ static void what_is_said_first_inside_a_tunnel_has_the_room_of_a_first_flight(vo
     (void)state;
     struct rig rig;
     rig_open(&rig);
-    rig.peer.awaits_hello = true;
+    rig.channel.awaits_hello = true;
     for (size_t len = 0; len <= CLIENT_HELLO_MAX_LEN; len += sizeof body)
         fake_stream_feed(rig.client, slice_of(body, sizeof body));
-    while (peer_fill_inbox(&rig.peer) == ERR_OK) {
+    while (channel_fill(&rig.channel) == ERR_OK) {
     }
-    assert_int_equal(rig.peer.inbox_len, CLIENT_HELLO_MAX_LEN);
-    assert_false(peer_inbox_has_room(&rig.peer));
+    assert_int_equal(rig.channel.inbox_len, CLIENT_HELLO_MAX_LEN);
+    assert_false(channel_has_room(&rig.channel));
     rig_close(&rig);
 }
 
@@ -119,8 +121,8 @@ static void a_taken_head_does_not_move_with_the_inbox(void **state)
     struct message_head head;
     rig_open(&rig);
     ask(&rig, 100, &head);
-    assert_int_equal(peer_fill_inbox(&rig.peer), ERR_LIMIT);
-    peer_empty_inbox(&rig.peer);
+    assert_int_equal(channel_fill(&rig.channel), ERR_LIMIT);
+    channel_empty(&rig.channel);
     assert_true(slice_equal(head.method_text, SLICE_LITERAL("POST")));
     assert_true(slice_equal(head.target, SLICE_LITERAL("http://a.example/")));
     assert_true(slice_equal(head.host, SLICE_LITERAL("a.example")));
@@ -135,10 +137,10 @@ static void a_limit_that_has_become_smaller_than_the_head_leaves_no_room(void **
     struct message_head head;
     rig_open(&rig);
     ask(&rig, 8000, &head);
-    peer_empty_inbox(&rig.peer);
+    channel_empty(&rig.channel);
     rig.snapshot.limits.head = 4096;
-    assert_false(peer_inbox_has_room(&rig.peer));
-    assert_int_equal(peer_fill_inbox(&rig.peer), ERR_LIMIT);
+    assert_false(channel_has_room(&rig.channel));
+    assert_int_equal(channel_fill(&rig.channel), ERR_LIMIT);
     rig_close(&rig);
 }
 
