@@ -77,7 +77,8 @@
     X(REASON_INNER_NO_NAME, "inner_no_name")                                                       \
     X(REASON_INNER_ECH, "inner_ech")                                                               \
     X(REASON_INNER_TOO_LARGE, "inner_too_large")                                                   \
-    X(REASON_INNER_TIMEOUT, "inner_timeout")
+    X(REASON_INNER_TIMEOUT, "inner_timeout")                                                       \
+    X(REASON_H2_FLOOD, "h2_flood")
 
 enum reason {
 #define X(symbol, name) symbol,

@@ -323,6 +323,8 @@ static bool listener_read(struct reader *reader, const struct node *node, void *
     bind_tickets(listener->name, NULL, own->trust_name, binding);
     options->binding = binding;
     options->max_chain = listener->max_chain;
+    listener->http2 = (struct http2_options){256, 1024 * 1024, 8 * 1024 * 1024};
+    options->offers_http2 = listener->http2.streams > 0;
     options->is_certificate_optional =
         listener->is_certificate_optional || listener->refuses_in_http;
     certificates_read(reader, node_get(node, "certificates"), false, &listening, own);

@@ -11,6 +11,7 @@
 #include "auth/policy.h"
 #include "auth/trust.h"
 #include "proxy/config/diagnostics.h"
+#include "proxy/http2/http2_options.h"
 #include "proxy/net/resolver_options.h"
 #include "proxy/tls/context.h"
 #include "proxy/tls/ticket_keys.h"
@@ -40,6 +41,7 @@ struct listener_config {
     struct endpoint address; // port 0: any free one
     struct site *sites; // snapshot's arena; the first is the listener's own, the others are `sni`
     size_t site_count;
+    struct http2_options http2;
     uint32_t max_chain; // bytes of certificates that a client may show
     enum ca_names ca_names;
     bool refuses_in_http;         // a bad certificate, or none, is answered 403 and not by alert

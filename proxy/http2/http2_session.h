@@ -10,14 +10,9 @@
 
 #include "auth/base/err.h"
 #include "proxy/http2/http2_budget.h"
+#include "proxy/http2/http2_options.h"
 #include "proxy/http2/http2_stream.h"
 #include "proxy/net/buffer.h"
-
-struct http2_options {
-    uint32_t streams; // open at the same time
-    uint32_t window;  // bytes; the most that a stream's window grows to
-    uint32_t memory;  // bytes; of what all streams together may be sent before it is read
-};
 
 struct http2_events {
     // A request has come: its head can be read, or `misfit` says what is wrong with it. The owner sets the stream's

@@ -16,6 +16,7 @@ struct channel {
     uint8_t *inbox;        // owned; what has been read and belongs to no flow yet
     size_t inbox_len;      // bytes
     size_t inbox_cap;      // bytes
+    void (*drive)(void *owner); // goes on with the request; `owner` is that of the stream
     bool awaits_hello; // the inbox is for the first flight inside a tunnel, and no longer for heads
     bool has_end; // the client has ended its direction; also set by who reads the stream itself
 };
@@ -23,6 +24,13 @@ struct channel {
 // channel_init begins an empty one. Both are borrowed until channel_deinit, which frees what has been read.
 void channel_init(struct channel *channel, struct peer *peer, struct stream *stream);
 void channel_deinit(struct channel *channel);
+
+// channel_drive goes on with the request: after it was ended from outside, or when its turn has come. It may free the
+// channel.
+static inline void channel_drive(struct channel *channel)
+{
+    channel->drive(channel->stream->owner);
+}
 
 // channel_fill reads what is there into the inbox. ERR_OK when at least a byte came, ERR_AGAIN,
 // ERR_LIMIT when the inbox is full, ERR_EOF, or the stream's error.

@@ -769,6 +769,11 @@ static const struct state_row states[EXCHANGE_STATE_COUNT] = {
                          refuse_deadline_ms, refuse_is_late, STATE(DONE)},
 };
 
+void exchange_reject(struct exchange *exchange, const char *why)
+{
+    (void)conclude(exchange, verdict_error(400, REASON_BAD_REQUEST, why));
+}
+
 enum exchange_step exchange_step(struct exchange *exchange)
 {
     return exchange->state == EXCHANGE_DONE ? EXCHANGE_STEP_DONE
@@ -780,7 +785,8 @@ void exchange_update_interest(struct exchange *exchange)
     states[exchange->state].update_interest(exchange);
 }
 
-int64_t exchange_deadline_ms(const struct exchange *exchange)
+// wait_ends_ms gives when what the state waits for is late.
+static int64_t wait_ends_ms(const struct exchange *exchange)
 {
     const struct state_row *row = &states[exchange->state];
     const char *timeouts = (const char *)&exchange->peer->snapshot->timeouts;
@@ -789,9 +795,20 @@ int64_t exchange_deadline_ms(const struct exchange *exchange)
     return exchange->timing.since_ms + *(const int64_t *)(const void *)(timeouts + row->timeout);
 }
 
+int64_t exchange_deadline_ms(const struct exchange *exchange)
+{
+    const int64_t due_ms = wait_ends_ms(exchange);
+    // A tunnel ends with its certificate; before that, requests look for themselves.
+    return exchange_is_tunnel(exchange) ? deadline_sooner(due_ms, exchange->peer->expires_ms)
+                                        : due_ms;
+}
+
 void exchange_on_deadline(struct exchange *exchange)
 {
-    states[exchange->state].on_deadline(exchange);
+    if (wait_ends_ms(exchange) <= exchange->peer->context->now_ms)
+        states[exchange->state].on_deadline(exchange);
+    else if (exchange_is_tunnel(exchange) && peer_is_expired(exchange->peer))
+        exchange_end(exchange, REASON_EXPIRED);
 }
 
 int64_t exchange_turn_ms(const struct exchange *exchange)

@@ -107,10 +107,9 @@ void scan_add(struct scan *sum, const struct scan *part)
     sum->is_partial |= part->is_partial;
 }
 
-static void list_tunnel(const struct session *session, const char *client, struct scan *scan)
+static void list_tunnel(const struct exchange *exchange, const char *client, struct scan *scan)
 {
-    const struct peer *peer = &session->peer;
-    const struct exchange *exchange = session->exchange;
+    const struct peer *peer = exchange->peer;
     const struct target *target = &exchange->request.url.target;
     struct scan_tunnel tunnel = {
         .port = target->port,
@@ -128,34 +127,45 @@ static void list_tunnel(const struct session *session, const char *client, struc
 static void count_session(const struct session *session, struct scan *scan)
 {
     const char *client = peer_client_name(&session->peer);
-    const bool has_tunnel = session->exchange != NULL && exchange_is_tunnel(session->exchange);
+    const struct exchange *exchange = NULL;
+    uint32_t tunnels = 0;
+    while ((exchange = session_next_exchange(session, exchange)) != NULL) {
+        if (!exchange_is_tunnel(exchange))
+            continue;
+        tunnels++;
+        if (scan->kind == SCAN_TUNNELS)
+            list_tunnel(exchange, client == NULL ? "" : client, scan);
+    }
     if (client == NULL)
         scan->nobody_sessions++;
     else
-        add_client(scan, client, 1, has_tunnel ? 1 : 0);
-    if (has_tunnel && scan->kind == SCAN_TUNNELS)
-        list_tunnel(session, client == NULL ? "" : client, scan);
+        add_client(scan, client, 1, tunnels);
 }
 
-// is_meant tells whether a session's exchange is to be ended.
-static bool is_meant(const struct session *session, const struct scan *scan)
+// is_meant tells whether an exchange is to be ended.
+static bool is_meant(const struct exchange *exchange, const struct scan *scan)
 {
-    if (session->exchange == NULL)
-        return false;
-    const struct peer *peer = &session->peer;
+    const struct peer *peer = exchange->peer;
     if (scan->kind == SCAN_KILL_CLIENT)
         return peer->client != NULL && (strcmp(peer->client->name, scan->client) == 0 ||
                                         strcmp(peer->account->name, scan->client) == 0);
-    return strcmp(session->exchange->id, scan->id) == 0;
+    return strcmp(exchange->id, scan->id) == 0;
 }
 
 static void visit(struct session *session, struct scan *scan)
 {
     if (scan->kind == SCAN_COUNT || scan->kind == SCAN_TUNNELS) {
         count_session(session, scan);
-    } else if (is_meant(session, scan)) {
-        exchange_end(session->exchange, REASON_KILLED);
-        session_drive(session);
+        return;
+    }
+    struct exchange *next = session_next_exchange(session, NULL);
+    while (next != NULL) {
+        struct exchange *exchange = next;
+        next = session_next_exchange(session, exchange);
+        if (!is_meant(exchange, scan))
+            continue;
+        exchange_end(exchange, REASON_KILLED);
+        channel_drive(exchange->channel);
         scan->killed++;
     }
 }

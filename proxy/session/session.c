@@ -144,10 +144,33 @@ static bool has_share(const struct peer *peer)
     return true;
 }
 
+static void enqueue_ready(struct session *session)
+{
+    turn_enqueue(&session->peer.context->ready, &session->turn, &session->channel);
+}
+
+static void on_output(void *owner)
+{
+    enqueue_ready(owner);
+}
+
+// begin_serving makes what the client's protocol needs. False without memory.
+static bool begin_serving(struct session *session)
+{
+    if (!tls_stream_is_http2(session->peer.tls))
+        return true;
+    session->multiplex =
+        multiplex_create(&session->peer, session->channel.stream, on_output, session);
+    return session->multiplex != NULL;
+}
+
 static void serve(struct session *session)
 {
     if (has_share(&session->peer)) {
-        enter(session, SESSION_SERVING);
+        if (begin_serving(session))
+            enter(session, SESSION_SERVING);
+        else
+            session_kill(session, true);
         return;
     }
     session->refusal.detail =
@@ -172,11 +195,6 @@ static enum session_step await_request(struct session *session)
     session->exchange = exchange_create(channel);
     session->is_first = false;
     return session->exchange == NULL ? SESSION_STEP_RESET : SESSION_STEP_AGAIN;
-}
-
-static void enqueue_ready(struct session *session)
-{
-    turn_enqueue(&session->peer.context->ready, &session->turn, session);
 }
 
 // take_outcome goes on after an exchange.
@@ -217,8 +235,35 @@ static enum session_step step_handshake(struct session *session)
     return next;
 }
 
+// step_multiplex goes on with all requests of an HTTP/2 connection.
+static enum session_step step_multiplex(struct session *session)
+{
+    struct multiplex *multiplex = session->multiplex;
+    const bool was_idle = multiplex_is_idle(multiplex);
+    const enum http2_status status = multiplex_step(multiplex);
+    if (!was_idle || !multiplex_is_idle(multiplex)) {
+        session->is_first = false;
+        session->since_ms = session->peer.context->now_ms;
+    }
+    switch (status) {
+    case HTTP2_MORE:
+        enqueue_ready(session);
+        break;
+    case HTTP2_WAITS:
+        break;
+    case HTTP2_FINISHED:
+    case HTTP2_WRONG:
+        return SESSION_STEP_CLOSE;
+    case HTTP2_BROKEN:
+        return SESSION_STEP_RESET;
+    }
+    return SESSION_STEP_WAIT;
+}
+
 static enum session_step step_serving(struct session *session)
 {
+    if (session->multiplex != NULL)
+        return step_multiplex(session);
     if (session->exchange == NULL)
         return await_request(session);
     const enum exchange_step next = exchange_step(session->exchange);
@@ -265,7 +310,9 @@ static void want_hello(struct session *session)
 
 static void want_serving(struct session *session)
 {
-    if (session->exchange != NULL)
+    if (session->multiplex != NULL)
+        multiplex_update_interest(session->multiplex);
+    else if (session->exchange != NULL)
         exchange_update_interest(session->exchange);
     else
         stream_want(session->channel.stream, true, false);
@@ -276,19 +323,31 @@ static void want_end(struct session *session)
     stream_want(&session->tcp.stream, !session->channel.has_end, !session->has_said_end);
 }
 
+bool session_is_idle(const struct session *session)
+{
+    return session->multiplex != NULL ? multiplex_is_idle(session->multiplex)
+                                      : session->exchange == NULL;
+}
+
+struct exchange *session_next_exchange(const struct session *session,
+                                       const struct exchange *exchange)
+{
+    if (session->multiplex != NULL)
+        return multiplex_next(session->multiplex, exchange);
+    return exchange == NULL ? session->exchange : NULL;
+}
+
 // ---- deadlines ----------------------------------------------------------------------------------
 
 static int64_t serving_deadline_ms(const struct session *session)
 {
     const struct timeouts *timeouts = &session->peer.snapshot->timeouts;
-    const struct exchange *exchange = session->exchange;
-    if (exchange == NULL)
-        return session->since_ms +
-               (session->is_first ? timeouts->request_ms : timeouts->keepalive_ms);
-    const int64_t due_ms = exchange_deadline_ms(exchange);
-    // A tunnel ends with its certificate; before that, requests look for themselves.
-    return exchange_is_tunnel(exchange) ? deadline_sooner(due_ms, session->peer.expires_ms)
-                                        : due_ms;
+    if (session->exchange != NULL)
+        return exchange_deadline_ms(session->exchange);
+    if (!session_is_idle(session))
+        return INT64_MAX; // each request has its own
+    return session->since_ms +
+           (session->is_first ? timeouts->request_ms : timeouts->keepalive_ms);
 }
 
 static enum session_step handshake_is_late(struct session *session)
@@ -299,13 +358,9 @@ static enum session_step handshake_is_late(struct session *session)
 
 static enum session_step serving_is_late(struct session *session)
 {
-    struct exchange *exchange = session->exchange;
-    if (exchange == NULL)
+    if (session->exchange == NULL)
         return SESSION_STEP_CLOSE;
-    if (exchange_deadline_ms(exchange) <= session->peer.context->now_ms)
-        exchange_on_deadline(exchange);
-    else if (peer_is_expired(&session->peer))
-        exchange_end(exchange, REASON_EXPIRED);
+    exchange_on_deadline(session->exchange);
     return SESSION_STEP_AGAIN;
 }
 
@@ -349,7 +404,7 @@ static void update_interest(struct session *session)
     if (session->state == SESSION_DEAD)
         return;
     states[session->state].update_interest(session);
-    const bool is_idle = session->state == SESSION_SERVING && session->exchange == NULL;
+    const bool is_idle = session->state == SESSION_SERVING && session_is_idle(session);
     const bool is_unwatched = session->exchange != NULL && tcp_stream_is_unwatched(&session->tcp);
     keep_mark(&context->idle, &session->idle, is_idle ? session : NULL);
     keep_mark(&context->unwatched, &session->unwatched, is_unwatched ? session : NULL);
@@ -389,6 +444,11 @@ void session_drive(struct session *session)
     update_interest(session);
 }
 
+static void drive(void *owner)
+{
+    session_drive(owner);
+}
+
 static void on_deadline(void *owner)
 {
     struct session *session = owner;
@@ -418,6 +478,7 @@ void session_start(struct session *session)
     session->tcp.stream.owner = session;
     session->channel.stream->on_ready = on_ready; // streams to targets copy it
     session->channel.stream->owner = session;
+    session->channel.drive = drive;
     deadline_init(&session->deadline, on_deadline, session);
     TAILQ_INSERT_TAIL(&context->by_state[SESSION_HANDSHAKE], session, link);
     context->state_counts[SESSION_HANDSHAKE]++;
@@ -438,6 +499,7 @@ void session_destroy(struct session *session)
     turn_leave(&session->sweep);
     exchange_end(session->exchange, REASON_KILLED);
     exchange_destroy(session->exchange);
+    multiplex_destroy(session->multiplex);
     identity_destroy(session->offer.identity);
     identity_destroy(session->refusal.presented);
     channel_deinit(&session->channel);

@@ -16,6 +16,13 @@ void session_start(struct session *session);
 // session_drive does what can be done now, and works out what to wait for.
 void session_drive(struct session *session);
 
+// session_is_idle tells whether a session that is served has no request.
+bool session_is_idle(const struct session *session);
+
+// session_next_exchange gives the request after `exchange`; of NULL the first one. NULL: there is none.
+struct exchange *session_next_exchange(const struct session *session,
+                                       const struct exchange *exchange);
+
 // session_begin_closing says goodbye: our last bytes go out, the client's are read and dropped for a
 // while, so that no reset destroys what we said.
 void session_begin_closing(struct session *session);

@@ -4,7 +4,7 @@
 
 #include "proxy/loop/deadline.h"
 #include "proxy/net/tcp_stream.h"
-#include "proxy/session/exchange.h"
+#include "proxy/session/multiplex.h"
 #include "proxy/session/revalidation.h"
 
 enum { SESSION_MAGIC = 0x5E5510A7 };
@@ -49,7 +49,8 @@ struct session {
     struct deadline deadline; // one for all states
     struct peer peer;
     struct channel channel;     // to the peer, over TLS
-    struct exchange *exchange;  // owned; NULL between requests
+    struct exchange *exchange;  // owned; NULL between requests, and with HTTP/2
+    struct multiplex *multiplex; // owned; the requests of HTTP/2; NULL: it speaks HTTP/1.1
     struct session_offer offer; // of the session that the client wants to resume, when accepted
     struct session_refusal refusal;
     bool is_deferred;  // to be judged when all that cost no signatures have been

@@ -38,7 +38,9 @@ static void end_idle(struct session_context *context, enum session_state state)
     struct session *session = TAILQ_FIRST(&context->by_state[state]);
     while (session != NULL) {
         struct session *next = TAILQ_NEXT(session, link);
-        if (session->exchange == NULL) {
+        if (session->multiplex != NULL)
+            multiplex_drain(session->multiplex);
+        if (session_is_idle(session)) {
             session_begin_closing(session);
             session_drive(session);
         }
@@ -53,13 +55,20 @@ void sessions_begin_drain(struct session_context *context)
     end_idle(context, SESSION_REFUSING);
 }
 
+static void end_exchanges(struct session *session, enum reason reason)
+{
+    struct exchange *exchange = NULL;
+    while ((exchange = session_next_exchange(session, exchange)) != NULL)
+        exchange_end(exchange, reason);
+}
+
 void sessions_end_all(struct session_context *context, enum reason reason)
 {
     for (size_t state = 0; state < SESSION_DEAD; state++) {
         struct session *session = TAILQ_FIRST(&context->by_state[state]);
         while (session != NULL) {
             struct session *next = TAILQ_NEXT(session, link);
-            exchange_end(session->exchange, reason);
+            end_exchanges(session, reason);
             session_kill(session, true);
             session = next;
         }
@@ -82,7 +91,7 @@ void sessions_judge_again(struct session_context *context)
     TAILQ_FOREACH(session, &context->by_state[SESSION_SERVING], link)
     {
         session->is_deferred = false;
-        if (session->exchange != NULL)
+        if (!session_is_idle(session))
             turn_enqueue(&context->sweep, &session->sweep, session);
     }
 }
@@ -93,13 +102,23 @@ void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
     sessions_judge_again(context);
 }
 
+static bool has_tunnel(const struct session *session)
+{
+    const struct exchange *exchange = NULL;
+    while ((exchange = session_next_exchange(session, exchange)) != NULL) {
+        if (exchange_is_tunnel(exchange))
+            return true;
+    }
+    return false;
+}
+
 // sweep judges one again, and its tunnel. One that costs signatures waits until all the others have
 // been judged: a client that was revoked does not live on meanwhile.
 static void sweep(void *owner)
 {
     struct session *session = owner;
     struct peer *peer = &session->peer;
-    if (session->state != SESSION_SERVING || session->exchange == NULL)
+    if (session->state != SESSION_SERVING || session_is_idle(session))
         return;
     if (!session->is_deferred && peer_needs_signatures(peer)) {
         session->is_deferred = true;
@@ -107,20 +126,24 @@ static void sweep(void *owner)
         return;
     }
     peer_note_expiry(peer); // the clock may have been set
-    const bool is_tunnel = exchange_is_tunnel(session->exchange);
-    const enum reason reason = peer_revalidate(peer, is_tunnel);
-    if (reason == REASON_NONE)
-        exchange_judge_again(session->exchange);
-    else if (is_tunnel)
-        exchange_end(session->exchange, reason_of_end(reason));
-    session_drive(session);
+    const enum reason reason = peer_revalidate(peer, has_tunnel(session));
+    struct exchange *next = session_next_exchange(session, NULL);
+    while (next != NULL) {
+        struct exchange *exchange = next;
+        next = session_next_exchange(session, exchange);
+        if (reason == REASON_NONE)
+            exchange_judge_again(exchange);
+        else if (exchange_is_tunnel(exchange))
+            exchange_end(exchange, reason_of_end(reason));
+        channel_drive(exchange->channel);
+    }
 }
 
 // ---- the loop -----------------------------------------------------------------------------------
 
 static void drive(void *owner)
 {
-    session_drive(owner);
+    channel_drive(owner);
 }
 
 // drive_handshake drives a handshake that has waited for its turn. The queue counts its time: session.c does not count it twice.

@@ -26,6 +26,7 @@ struct tls_context_options {
     enum tls_version max;
     // bytes of certificates that a client may show; bounds every message of its handshake
     uint32_t max_chain;
+    bool offers_http2;            // by ALPN, and rather than http/1.1
     bool is_certificate_optional; // a client without one finishes the handshake, unverified
     // 32 bytes. A session is resumed only under the same ones. NULL: zeros.
     const uint8_t *binding;

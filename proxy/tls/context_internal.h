@@ -18,6 +18,7 @@ struct tls_context {
     uint16_t min; // BoringSSL's numbers of versions
     uint16_t max;
     // Of a server:
+    bool offers_http2;
     int verify_mode;          // BoringSSL's flags; its own getter is for X.509 contexts only
     CRYPTO_BUFFER_POOL *pool; // owned; certificates seen often are kept once
     uint8_t binding[TICKET_BINDING_LEN]; // what its sessions are bound to

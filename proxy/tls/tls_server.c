@@ -74,24 +74,33 @@ static enum ssl_ticket_aead_result_t ticket_open(SSL *ssl, uint8_t *out, size_t 
     return error == ERR_OK ? ssl_ticket_aead_success : ssl_ticket_aead_ignore_ticket;
 }
 
-// on_alpn takes http/1.1 where it is offered, and refuses a client that offers only other protocols (RFC 7301 3.2).
+// has_protocol tells whether the client offers a protocol, and where its name stands.
+static bool has_protocol(struct slice rest, struct slice protocol, struct slice *out)
+{
+    while (rest.len > 0) {
+        *out = slice_first(slice_from(rest, 1), rest.data[0]);
+        if (slice_equal(*out, protocol))
+            return true;
+        rest = slice_from(rest, 1 + out->len);
+    }
+    return false;
+}
+
+// on_alpn takes h2, or else http/1.1, where it is offered, and refuses a client that offers only other protocols
+// (RFC 7301 3.2).
 static int on_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in,
                    unsigned in_len, void *arg)
 {
-    (void)ssl;
+    const struct tls_stream *tls = SSL_get_app_data(ssl);
+    const struct slice offer = slice_of(in, in_len);
+    struct slice name = {0};
     (void)arg;
-    static const struct slice spoken = {(const uint8_t *)"http/1.1", 8};
-    struct slice rest = slice_of(in, in_len);
-    while (rest.len > 0) {
-        const struct slice name = slice_first(slice_from(rest, 1), rest.data[0]);
-        if (slice_equal(name, spoken)) {
-            *out = name.data;
-            *out_len = (uint8_t)name.len;
-            return SSL_TLSEXT_ERR_OK;
-        }
-        rest = slice_from(rest, 1 + name.len);
-    }
-    return SSL_TLSEXT_ERR_ALERT_FATAL;
+    if (!(tls->selected->offers_http2 && has_protocol(offer, SLICE_LITERAL("h2"), &name)) &&
+        !has_protocol(offer, SLICE_LITERAL("http/1.1"), &name))
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = name.data;
+    *out_len = (uint8_t)name.len;
+    return SSL_TLSEXT_ERR_OK;
 }
 
 // set_rules sets what a server's context has beside its certificates. False without memory.
@@ -102,6 +111,7 @@ static bool set_rules(struct tls_context *context, const struct tls_context_opti
     SSL_CTX *ctx = context->ssl_ctx;
     const int need = options->is_certificate_optional ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     context->verify_mode = SSL_VERIFY_PEER | need;
+    context->offers_http2 = options->offers_http2;
     context->pool = CRYPTO_BUFFER_POOL_new();
     if (options->binding != NULL)
         (void)bytes_copy(context->binding, sizeof context->binding,

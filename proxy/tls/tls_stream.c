@@ -452,6 +452,14 @@ const char *tls_stream_cipher_name(const struct tls_stream *tls)
     return cipher == NULL ? NULL : SSL_CIPHER_standard_name(cipher);
 }
 
+bool tls_stream_is_http2(const struct tls_stream *tls)
+{
+    const uint8_t *name = NULL;
+    unsigned len = 0;
+    SSL_get0_alpn_selected(tls->ssl, &name, &len);
+    return slice_equal(slice_of(name, len), SLICE_LITERAL("h2"));
+}
+
 const char *tls_stream_server_name(const struct tls_stream *tls)
 {
     return SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);

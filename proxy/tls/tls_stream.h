@@ -109,6 +109,9 @@ const char *tls_stream_version_name(const struct tls_stream *tls);
 // tls_stream_cipher_name gives the suite's standard (IANA) name, or NULL. Static memory.
 const char *tls_stream_cipher_name(const struct tls_stream *tls);
 
+// tls_stream_is_http2 tells whether `h2` was agreed by ALPN (RFC 7301, RFC 9113 3.2).
+bool tls_stream_is_http2(const struct tls_stream *tls);
+
 // tls_stream_server_name gives the SNI that the client asked for, or NULL; borrowed until destroy.
 const char *tls_stream_server_name(const struct tls_stream *tls);
 

@@ -34,7 +34,7 @@ LAYERS = {
     ),
     "proxy/clock": ([], []),
     "proxy/config": (
-        ["auth/", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h"],
+        ["auth/", "proxy/http2/http2_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h"],
         ["openssl/", "yaml.h", "idn2.h"],
     ),
     "proxy/explain": (["auth/"], []),
@@ -86,6 +86,7 @@ LAYERS = {
             "proxy/clock/",
             "proxy/config/",
             "proxy/http/",
+            "proxy/http2/",
             "proxy/limits/",
             "proxy/log/",
             "proxy/loop/",

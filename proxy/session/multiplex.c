@@ -1,0 +1,245 @@
+// A call is one request: its stream, the channel over it, and its exchange. It is driven by the events of both its sides,
+// and by a deadline of its own.
+#include "proxy/session/multiplex.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "proxy/loop/deadline.h"
+
+struct call {
+    TAILQ_ENTRY(call) link;
+    struct multiplex *multiplex; // borrowed
+    struct http2_stream *stream; // owned
+    struct channel channel;
+    struct exchange *exchange; // owned; NULL: it is done, and its last bytes are on their way
+    struct deadline deadline;
+    struct turn_entry turn; // waits for its turn
+};
+
+TAILQ_HEAD(calls, call);
+
+struct multiplex {
+    struct peer *peer; // borrowed
+    struct http2_session *http2;
+    struct calls calls;
+    bool is_stepping; // within multiplex_step
+    bool is_draining; // has said so once
+    void (*on_output)(void *owner);
+    void *owner; // borrowed
+};
+
+static struct call *call_of(const struct exchange *exchange)
+{
+    return (struct call *)((char *)exchange->channel - offsetof(struct call, channel));
+}
+
+static void destroy_call(struct call *call)
+{
+    struct session_context *context = call->channel.peer->context;
+    deadline_stop(&call->deadline, context->loop);
+    turn_leave(&call->turn);
+    exchange_end(call->exchange, REASON_KILLED);
+    exchange_destroy(call->exchange);
+    channel_deinit(&call->channel);
+    http2_stream_destroy(call->stream);
+    TAILQ_REMOVE(&call->multiplex->calls, call, link);
+    free(call);
+}
+
+// end_of tells the client how much was done of what we end.
+static enum http2_end end_of(const struct exchange_ending *ending)
+{
+    if (ending->reason == REASON_UPSTREAM_RESET || ending->reason == REASON_UPSTREAM_CLOSED)
+        return HTTP2_END_TARGET;
+    return ending->status == 0 ? HTTP2_END_REFUSED : HTTP2_END_CANCEL;
+}
+
+// say_end sends what is left of a finished call, and ends it.
+static void say_end(struct call *call)
+{
+    struct stream *stream = &call->stream->stream;
+    if (stream_finish(stream) == ERR_AGAIN) {
+        stream_want(stream, false, true);
+        return;
+    }
+    stream_close(stream, false);
+    destroy_call(call);
+}
+
+static void finish_call(struct call *call)
+{
+    const struct exchange_ending ending = call->exchange->ending;
+    exchange_destroy(call->exchange);
+    call->exchange = NULL;
+    deadline_stop(&call->deadline, call->channel.peer->context->loop);
+    if (ending.outcome == EXCHANGE_RESET) {
+        call->stream->end = end_of(&ending);
+        stream_close(&call->stream->stream, true);
+        destroy_call(call);
+    } else {
+        say_end(call);
+    }
+}
+
+static void enqueue(struct call *call)
+{
+    turn_enqueue(&call->channel.peer->context->ready, &call->turn, &call->channel);
+}
+
+// step_call takes the call's steps until it waits, or has ended.
+static void step_call(struct call *call)
+{
+    const struct session_context *context = call->channel.peer->context;
+    enum exchange_step next = EXCHANGE_STEP_AGAIN;
+    while (next == EXCHANGE_STEP_AGAIN)
+        next = exchange_step(call->exchange);
+    if (next == EXCHANGE_STEP_DONE) {
+        finish_call(call);
+        return;
+    }
+    if (next == EXCHANGE_STEP_MORE)
+        enqueue(call);
+    exchange_update_interest(call->exchange);
+    deadline_set(&call->deadline, context->loop,
+                 deadline_sooner(exchange_deadline_ms(call->exchange),
+                                 exchange_turn_ms(call->exchange)),
+                 context->now_ms);
+}
+
+// drive_call does what can be done now. It may free the call.
+static void drive_call(void *owner)
+{
+    struct call *call = owner;
+    struct multiplex *multiplex = call->multiplex;
+    if (call->exchange == NULL)
+        say_end(call);
+    else
+        step_call(call);
+    if (!multiplex->is_stepping)
+        multiplex->on_output(multiplex->owner);
+}
+
+// on_ready drives the call, unless it is one that moves much: those wait until all others have had their turn.
+static void on_ready(void *owner)
+{
+    struct call *call = owner;
+    if (call->exchange != NULL && exchange_is_heavy(call->exchange))
+        enqueue(call);
+    else
+        drive_call(call);
+}
+
+static void on_deadline(void *owner)
+{
+    struct call *call = owner;
+    if (call->exchange != NULL &&
+        exchange_deadline_ms(call->exchange) <= call->channel.peer->context->now_ms)
+        exchange_on_deadline(call->exchange);
+    drive_call(call);
+}
+
+// on_request begins an exchange. It is driven at the end of the step, when nghttp2 has returned.
+static bool on_request(void *owner, struct http2_stream *stream)
+{
+    struct multiplex *multiplex = owner;
+    struct call *call = calloc(1, sizeof *call);
+    if (call == NULL)
+        return false;
+    channel_init(&call->channel, multiplex->peer, &stream->stream);
+    call->exchange = exchange_create(&call->channel);
+    if (call->exchange == NULL) {
+        free(call);
+        return false;
+    }
+    call->multiplex = multiplex;
+    call->stream = stream;
+    call->channel.drive = drive_call;
+    stream->stream.on_ready = on_ready;
+    stream->stream.owner = call;
+    deadline_init(&call->deadline, on_deadline, call);
+    TAILQ_INSERT_TAIL(&multiplex->calls, call, link);
+    if (stream->misfit != NULL)
+        exchange_reject(call->exchange, stream->misfit);
+    stream_want(&stream->stream, true, stream->misfit != NULL);
+    return true;
+}
+
+struct multiplex *multiplex_create(struct peer *peer, struct stream *below,
+                                   void (*on_output)(void *owner), void *owner)
+{
+    static const struct http2_events events = {.on_request = on_request};
+    struct multiplex *multiplex = calloc(1, sizeof *multiplex);
+    if (multiplex == NULL)
+        return NULL;
+    multiplex->peer = peer;
+    multiplex->on_output = on_output;
+    multiplex->owner = owner;
+    TAILQ_INIT(&multiplex->calls);
+    multiplex->http2 = http2_session_create(&peer->listener->http2, below,
+                                            &peer->context->buffers, &events, multiplex);
+    if (multiplex->http2 == NULL) {
+        free(multiplex);
+        return NULL;
+    }
+    return multiplex;
+}
+
+void multiplex_destroy(struct multiplex *multiplex)
+{
+    if (multiplex == NULL)
+        return;
+    while (!TAILQ_EMPTY(&multiplex->calls))
+        destroy_call(TAILQ_FIRST(&multiplex->calls));
+    http2_session_destroy(multiplex->http2);
+    free(multiplex);
+}
+
+// end_all ends every request, for a connection that carries no more.
+static void end_all(struct multiplex *multiplex, enum reason reason)
+{
+    while (!TAILQ_EMPTY(&multiplex->calls)) {
+        struct call *call = TAILQ_FIRST(&multiplex->calls);
+        exchange_end(call->exchange, reason);
+        destroy_call(call);
+    }
+}
+
+enum http2_status multiplex_step(struct multiplex *multiplex)
+{
+    multiplex->is_stepping = true;
+    const enum http2_status status = http2_session_step(multiplex->http2, (struct slice){0},
+                                                        multiplex->peer->context->now_ms);
+    if (status == HTTP2_BROKEN)
+        end_all(multiplex, REASON_CLIENT_RESET);
+    if (status == HTTP2_WRONG)
+        end_all(multiplex, multiplex->http2->is_flood ? REASON_H2_FLOOD : REASON_BAD_REQUEST);
+    multiplex->is_stepping = false;
+    return status;
+}
+
+void multiplex_update_interest(const struct multiplex *multiplex)
+{
+    http2_session_update_interest(multiplex->http2);
+}
+
+void multiplex_drain(struct multiplex *multiplex)
+{
+    http2_session_drain(multiplex->http2, multiplex->is_draining);
+    multiplex->is_draining = true;
+    multiplex->on_output(multiplex->owner);
+}
+
+bool multiplex_is_idle(const struct multiplex *multiplex)
+{
+    return TAILQ_EMPTY(&multiplex->calls);
+}
+
+struct exchange *multiplex_next(const struct multiplex *multiplex, const struct exchange *exchange)
+{
+    struct call *call =
+        exchange == NULL ? TAILQ_FIRST(&multiplex->calls) : TAILQ_NEXT(call_of(exchange), link);
+    while (call != NULL && call->exchange == NULL)
+        call = TAILQ_NEXT(call, link);
+    return call == NULL ? NULL : call->exchange;
+}

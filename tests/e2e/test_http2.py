@@ -1,0 +1,69 @@
+"""HTTP/2: many tunnels on one connection, and what each end of one means."""
+
+import pytest
+
+from support.config import client, reach
+from support.http2 import Http2
+from support.origin import echo
+
+
+@pytest.fixture
+def session(start, dns, origin):
+    """Makes a connection to a proxy that may reach an origin; gives the connection, the proxy and the target."""
+
+    def make(habit=echo, **changes):
+        server = origin(habit)
+        dns.addresses("good.example", "127.0.0.1")
+        proxy = start(client(reach("good.example", server.port)), **changes)
+        return Http2(proxy.connect(alpn=("h2", "http/1.1"))), proxy, f"good.example:{server.port}"
+
+    return make
+
+
+def test_a_tunnel_echoes(session):
+    connection, proxy, target = session()
+    stream = connection.tunnel(target)
+    stream.send(b"hello")
+    assert stream.read(5) == b"hello"
+    stream.send(b"", end=True)
+    assert stream.read_to_end() == (b"", "end")
+    proxy.assert_closed(stream.fields["x-request-id"], "client_closed")
+
+
+def test_hundred_tunnels_share_a_connection(session):
+    connection, proxy, target = session()
+    streams = [connection.tunnel(target) for _ in range(100)]
+    for number, stream in enumerate(streams):
+        stream.send(b"%3d" % number)
+    for number, stream in enumerate(streams):
+        assert stream.read(3) == b"%3d" % number
+    assert len({stream.fields["x-request-id"] for stream in streams}) == 100
+
+
+def test_bulk_goes_both_ways(session):
+    connection, proxy, target = session()
+    stream = connection.tunnel(target)
+    sent = bytes(range(256)) * 4096
+    for at in range(0, len(sent), 65536):
+        stream.send(sent[at : at + 65536])
+        assert stream.read(65536) == sent[at : at + 65536]
+
+
+def test_a_denied_target_is_answered_and_recorded(session):
+    connection, proxy, _ = session()
+    stream = connection.connect("evil.example:443")
+    assert stream.status == 403
+    body, end = stream.read_to_end()
+    assert b"no_rule" in body and end == "end"
+    assert proxy.decision(stream.fields["x-request-id"])["decision"]["reason"] == "no_rule"
+
+
+def test_a_malformed_request_is_400_and_others_go_on(session):
+    connection, proxy, target = session()
+    tunnel = connection.tunnel(target)
+    bad = connection.request([(":method", "CONNECT"), (":authority", target), ("host", "b.example:1")], end=False)
+    assert bad.status == 400
+    tunnel.send(b"x")
+    assert tunnel.read(1) == b"x"
+
+
