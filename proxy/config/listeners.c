@@ -7,6 +7,7 @@
 #include "auth/base/date.h"
 #include "proxy/config/ca_names.h"
 #include "proxy/config/endpoint_text.h"
+#include "proxy/config/http2.h"
 #include "proxy/config/named_files.h"
 #include "proxy/config/tickets.h"
 #include "proxy/config/validity.h"
@@ -41,6 +42,7 @@ static const struct key listener_keys[] = {
     KEY_KNOWN("sni", KEY_OPTIONAL),
     LISTENER("max_chain", KEY_SIZE, max_chain, .min = TLS_MAX_CHAIN_LEAST,
              .max = TLS_MAX_CHAIN_MOST, .fallback = TLS_MAX_CHAIN_LEAST),
+    KEY_KNOWN("http2", KEY_OPTIONAL),
     KEY_KNOWN("proxy_protocol", KEY_NOT_YET),
     LISTENER("client_ca_names", KEY_CHOICE, ca_names, .words = ca_names_words),
 };
@@ -323,7 +325,7 @@ static bool listener_read(struct reader *reader, const struct node *node, void *
     bind_tickets(listener->name, NULL, own->trust_name, binding);
     options->binding = binding;
     options->max_chain = listener->max_chain;
-    listener->http2 = (struct http2_options){256, 1024 * 1024, 8 * 1024 * 1024};
+    http2_read(reader, node_get(node, "http2"), &listener->http2);
     options->offers_http2 = listener->http2.streams > 0;
     options->is_certificate_optional =
         listener->is_certificate_optional || listener->refuses_in_http;

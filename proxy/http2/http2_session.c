@@ -9,7 +9,6 @@
 #include "proxy/http2/http2_parts.h"
 
 enum {
-    FIRST_WINDOW = 16 * 1024,   // bytes that each stream may be sent at first
     FRAME_ROOM = 16 * 1024 + 9, // bytes of the largest frame that we send
     FRAME_HEADER_LEN = 9,
     PIECE_LEN = 16 * 1024, // bytes read at once; of a turn it is this many, some times
@@ -109,7 +108,7 @@ void http2_session_send(struct http2_session *session, struct http2_stream *stre
 {
     if (stream->id != 0)
         (void)nghttp2_session_resume_data(session->engine, stream->id);
-    session->is_out_of_memory = session->is_out_of_memory || pump(session) != ERR_OK;
+    session->is_broken = session->is_broken || pump(session) != ERR_OK;
     stream->is_blocked = stream->pending.len > 0 || (stream->says_end && !stream->has_said_end);
 }
 
@@ -225,7 +224,7 @@ static void unblock_all(struct http2_session *session)
 static void grow(struct http2_session *session, struct http2_stream *stream)
 {
     const uint32_t more = stream->window;
-    const uint64_t least = (uint64_t)session->options.streams * FIRST_WINDOW;
+    const uint64_t least = (uint64_t)session->options.streams * HTTP2_FIRST_WINDOW;
     if (stream->window_used < stream->window || http2_stream_content_left(stream) > 0 ||
         stream->window + more > session->options.window ||
         least + session->grown + more > session->options.memory)
@@ -250,8 +249,8 @@ void http2_session_consumed(struct http2_session *session, struct http2_stream *
 // shrink gives back the credit of a stream that takes no more.
 static void shrink(struct http2_stream *stream)
 {
-    stream->session->grown -= stream->window - FIRST_WINDOW;
-    stream->window = FIRST_WINDOW;
+    stream->session->grown -= stream->window - HTTP2_FIRST_WINDOW;
+    stream->window = HTTP2_FIRST_WINDOW;
 }
 
 static void forget(struct http2_stream *stream)
@@ -358,7 +357,7 @@ static int on_begin_headers(nghttp2_session *engine, const nghttp2_frame *frame,
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     stream->stream.ops = &http2_stream_ops;
     stream->session = session;
-    stream->window = FIRST_WINDOW;
+    stream->window = HTTP2_FIRST_WINDOW;
     stream->id = frame->hd.stream_id;
     TAILQ_INSERT_TAIL(&session->live, stream, link);
     session->live_count++;
@@ -532,7 +531,7 @@ static bool say_settings(struct http2_session *session)
 {
     const nghttp2_settings_entry entries[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, session->options.streams},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, FIRST_WINDOW},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, HTTP2_FIRST_WINDOW},
         {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, REQUEST_FIELDS_MAX_SIZE},
     };
@@ -595,6 +594,7 @@ static enum err read_below(struct http2_session *session)
     for (size_t i = 0; i < PIECES_A_STEP && !session->is_full; i++) {
         size_t len = 0;
         TRY(stream_read(session->below, piece, sizeof piece, &len));
+        session->heard_ms = session->now_ms;
         TRY(take(session, slice_of(piece, len)));
         TRY(pump(session));
     }
@@ -628,7 +628,7 @@ static enum http2_status status_of(struct http2_session *session, enum err read,
 {
     const bool is_over = nghttp2_session_want_read(session->engine) == 0 &&
                          nghttp2_session_want_write(session->engine) == 0;
-    if (session->is_out_of_memory || (sent != ERR_OK && sent != ERR_AGAIN))
+    if (session->is_broken || (sent != ERR_OK && sent != ERR_AGAIN))
         return HTTP2_BROKEN;
     if (session->why != NULL)
         return HTTP2_WRONG;
@@ -648,11 +648,11 @@ enum http2_status http2_session_step(struct http2_session *session, struct slice
         read = read_below(session);
     if (read != ERR_OK && read != ERR_AGAIN) {
         session->has_end = true;
-        session->is_out_of_memory = session->is_out_of_memory || read == ERR_MEMORY;
+        session->is_broken = session->is_broken || read == ERR_MEMORY;
         lose(session);
     }
     tell(session);
-    session->is_out_of_memory = session->is_out_of_memory || pump(session) != ERR_OK;
+    session->is_broken = session->is_broken || pump(session) != ERR_OK;
     const bool was_full = session->is_full;
     const enum err sent = send_out(session);
     if (was_full && sent == ERR_OK)
@@ -674,4 +674,14 @@ void http2_session_drain(struct http2_session *session, bool is_final)
                                     NULL, 0);
     else
         (void)nghttp2_submit_shutdown_notice(session->engine);
+}
+
+void http2_session_ping(struct http2_session *session)
+{
+    (void)nghttp2_submit_ping(session->engine, NGHTTP2_FLAG_NONE, NULL);
+}
+
+void http2_session_break(struct http2_session *session)
+{
+    session->is_broken = true;
 }

@@ -30,33 +30,35 @@ enum http2_status {
 };
 
 struct http2_session {
-    struct stream *below;              // borrowed
-    struct buffer_pool *pool;          // borrowed
+    struct stream *below;      // borrowed
+    struct buffer_pool *pool;  // borrowed
     const struct http2_events *events; // static memory
-    void *owner;                       // borrowed; argument of the events
+    void *owner;               // borrowed; argument of the events
     struct http2_options options;
     struct nghttp2_session *engine; // owned
-    struct buffer *out;             // borrowed from the pool; frames for `below`
-    struct http2_streams ready;     // streams to be told
-    struct http2_streams live;      // all that are not closed
+    struct buffer *out;        // borrowed from the pool; frames for `below`
+    struct http2_streams ready; // streams to be told
+    struct http2_streams live;  // all that are not closed
     uint32_t ready_count;
     uint32_t live_count;
-    const char *why; // with HTTP2_WRONG; static memory
-    uint64_t grown;  // bytes of windows beyond the first size, of all streams
+    const char *why;           // with HTTP2_WRONG; static memory
+    uint64_t grown;            // bytes of windows beyond the first size, of all streams
     struct http2_budget budget;
-    int64_t now_ms;      // monotonic; of this step
-    uint32_t own_resets; // that wait to be sent, and were not provoked by the client
-    bool is_flood;       // with HTTP2_WRONG
-    bool is_full;        // `out` had no room
-    bool is_out_of_memory;
-    bool has_end; // the client has ended its direction
+    int64_t now_ms;            // monotonic; of this step
+    int64_t heard_ms;          // monotonic; when bytes of the client came last
+    uint32_t own_resets;       // that wait to be sent, and were not provoked by the client
+    bool is_flood;             // with HTTP2_WRONG
+    bool is_full;              // `out` had no room
+    bool is_broken;            // without memory, or given up
+    bool has_end;              // the client has ended its direction
 };
 
 // http2_session_create begins a connection, with our SETTINGS. All pointers are borrowed until destroy. NULL without
 // memory.
 struct http2_session *http2_session_create(const struct http2_options *options,
                                            struct stream *below, struct buffer_pool *pool,
-                                           const struct http2_events *events, void *owner) MUST_USE;
+                                           const struct http2_events *events,
+                                           void *owner) MUST_USE;
 
 // http2_session_destroy frees it. All streams must be closed. NULL is allowed.
 void http2_session_destroy(struct http2_session *session);
@@ -68,6 +70,11 @@ enum http2_status http2_session_step(struct http2_session *session, struct slice
 
 // http2_session_update_interest tells the stream below what to wait for.
 void http2_session_update_interest(const struct http2_session *session);
+
+// http2_session_ping asks the client whether it is there (RFC 9113 6.7). http2_session_break takes the connection for
+// broken: the next step says so.
+void http2_session_ping(struct http2_session *session);
+void http2_session_break(struct http2_session *session);
 
 // http2_session_drain says that no further request will be taken (GOAWAY, RFC 9113 6.8): first as a notice, then, with
 // `is_final`, for good. The streams go on.

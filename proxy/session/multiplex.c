@@ -7,6 +7,16 @@
 
 #include "proxy/loop/deadline.h"
 
+enum {
+    NOTICE_MS = 1000,         // from the notice to the last word: what the client has sent meanwhile is taken
+    BEFORE_END_MS = 30000,    // so long before its certificate ends a connection takes no further requests
+    SILENCE_MS = 60000,       // nothing was heard for so long: the client is asked
+    ANSWER_MS = 20000,        // and has so long to answer
+};
+
+// How far the client was told that no further requests are taken.
+enum farewell { FAREWELL_NONE, FAREWELL_NOTICE, FAREWELL_SAID };
+
 struct call {
     TAILQ_ENTRY(call) link;
     struct multiplex *multiplex; // borrowed
@@ -24,7 +34,10 @@ struct multiplex {
     struct http2_session *http2;
     struct calls calls;
     bool is_stepping; // within multiplex_step
-    bool is_draining; // has said so once
+    bool is_asked;    // whether it is there, since something was heard of it
+    enum farewell farewell;
+    int64_t begun_ms;  // monotonic
+    int64_t notice_ms; // monotonic; when the notice was given
     void (*on_output)(void *owner);
     void *owner; // borrowed
 };
@@ -175,6 +188,7 @@ struct multiplex *multiplex_create(struct peer *peer, struct stream *below,
     multiplex->peer = peer;
     multiplex->on_output = on_output;
     multiplex->owner = owner;
+    multiplex->begun_ms = peer->context->now_ms;
     TAILQ_INIT(&multiplex->calls);
     multiplex->http2 = http2_session_create(&peer->listener->http2, below,
                                             &peer->context->buffers, &events, multiplex);
@@ -182,6 +196,7 @@ struct multiplex *multiplex_create(struct peer *peer, struct stream *below,
         free(multiplex);
         return NULL;
     }
+    multiplex->http2->heard_ms = multiplex->begun_ms;
     return multiplex;
 }
 
@@ -207,6 +222,7 @@ static void end_all(struct multiplex *multiplex, enum reason reason)
 
 enum http2_status multiplex_step(struct multiplex *multiplex)
 {
+    const int64_t heard_ms = multiplex->http2->heard_ms;
     multiplex->is_stepping = true;
     const enum http2_status status = http2_session_step(multiplex->http2, (struct slice){0},
                                                         multiplex->peer->context->now_ms);
@@ -215,6 +231,7 @@ enum http2_status multiplex_step(struct multiplex *multiplex)
     if (status == HTTP2_WRONG)
         end_all(multiplex, multiplex->http2->is_flood ? REASON_H2_FLOOD : REASON_BAD_REQUEST);
     multiplex->is_stepping = false;
+    multiplex->is_asked = multiplex->is_asked && multiplex->http2->heard_ms == heard_ms;
     return status;
 }
 
@@ -223,10 +240,69 @@ void multiplex_update_interest(const struct multiplex *multiplex)
     http2_session_update_interest(multiplex->http2);
 }
 
+static void say_farewell(struct multiplex *multiplex, enum farewell farewell)
+{
+    multiplex->farewell = farewell;
+    multiplex->notice_ms = multiplex->peer->context->now_ms;
+    http2_session_drain(multiplex->http2, farewell == FAREWELL_SAID);
+    multiplex->on_output(multiplex->owner);
+}
+
 void multiplex_drain(struct multiplex *multiplex)
 {
-    http2_session_drain(multiplex->http2, multiplex->is_draining);
-    multiplex->is_draining = true;
+    if (multiplex_is_idle(multiplex) && multiplex->farewell != FAREWELL_SAID)
+        say_farewell(multiplex, FAREWELL_SAID);
+    else if (multiplex->farewell == FAREWELL_NONE)
+        say_farewell(multiplex, FAREWELL_NOTICE);
+}
+
+bool multiplex_is_leaving(const struct multiplex *multiplex)
+{
+    return multiplex->farewell == FAREWELL_SAID;
+}
+
+// farewell_ms gives when the next word about the end is due.
+static int64_t farewell_ms(const struct multiplex *multiplex)
+{
+    const struct peer *peer = multiplex->peer;
+    switch (multiplex->farewell) {
+    case FAREWELL_NONE:
+        break;
+    case FAREWELL_NOTICE:
+        return multiplex->notice_ms + NOTICE_MS;
+    case FAREWELL_SAID:
+        return INT64_MAX;
+    }
+    const int64_t least_ms = multiplex->begun_ms + NOTICE_MS; // of a certificate that ends at once
+    const int64_t end_ms =
+        peer->expires_ms == INT64_MAX ? INT64_MAX : peer->expires_ms - BEFORE_END_MS;
+    return deadline_sooner(multiplex->begun_ms + peer->listener->http2.age_ms,
+                           end_ms < least_ms ? least_ms : end_ms);
+}
+
+static int64_t silence_ends_ms(const struct multiplex *multiplex)
+{
+    return multiplex->http2->heard_ms + SILENCE_MS + (multiplex->is_asked ? ANSWER_MS : 0);
+}
+
+int64_t multiplex_deadline_ms(const struct multiplex *multiplex)
+{
+    return deadline_sooner(farewell_ms(multiplex), silence_ends_ms(multiplex));
+}
+
+void multiplex_on_deadline(struct multiplex *multiplex)
+{
+    const int64_t now_ms = multiplex->peer->context->now_ms;
+    if (farewell_ms(multiplex) <= now_ms)
+        say_farewell(multiplex, multiplex->farewell == FAREWELL_NONE ? FAREWELL_NOTICE
+                                                                     : FAREWELL_SAID);
+    if (silence_ends_ms(multiplex) > now_ms)
+        return;
+    if (multiplex->is_asked)
+        http2_session_break(multiplex->http2);
+    else
+        http2_session_ping(multiplex->http2);
+    multiplex->is_asked = true;
     multiplex->on_output(multiplex->owner);
 }
 

@@ -24,9 +24,17 @@ enum http2_status multiplex_step(struct multiplex *multiplex);
 // multiplex_update_interest tells the stream below what to wait for.
 void multiplex_update_interest(const struct multiplex *multiplex);
 
-// multiplex_drain takes no further requests: a notice first, and for good when it is called again. What is under way goes
-// on.
+// multiplex_drain has the client told that no further requests are taken (GOAWAY, RFC 9113 6.8): a notice, and a second
+// later for good. What is under way goes on. Idempotent.
 void multiplex_drain(struct multiplex *multiplex);
+
+// multiplex_is_leaving tells whether the client was told so for good.
+bool multiplex_is_leaving(const struct multiplex *multiplex);
+
+// multiplex_deadline_ms gives the monotonic time at which multiplex_on_deadline is due: the connection is old, or its
+// certificate is about to end, or nothing has been heard of the client for long.
+int64_t multiplex_deadline_ms(const struct multiplex *multiplex);
+void multiplex_on_deadline(struct multiplex *multiplex);
 
 // multiplex_is_idle tells whether there is no request.
 bool multiplex_is_idle(const struct multiplex *multiplex);

@@ -339,15 +339,20 @@ struct exchange *session_next_exchange(const struct session *session,
 
 // ---- deadlines ----------------------------------------------------------------------------------
 
-static int64_t serving_deadline_ms(const struct session *session)
+// idle_ends_ms gives when a connection without a request has waited long enough.
+static int64_t idle_ends_ms(const struct session *session)
 {
     const struct timeouts *timeouts = &session->peer.snapshot->timeouts;
+    return session->since_ms + (session->is_first ? timeouts->request_ms : timeouts->keepalive_ms);
+}
+
+static int64_t serving_deadline_ms(const struct session *session)
+{
     if (session->exchange != NULL)
         return exchange_deadline_ms(session->exchange);
-    if (!session_is_idle(session))
-        return INT64_MAX; // each request has its own
-    return session->since_ms +
-           (session->is_first ? timeouts->request_ms : timeouts->keepalive_ms);
+    const int64_t due_ms =
+        session->multiplex == NULL ? INT64_MAX : multiplex_deadline_ms(session->multiplex);
+    return session_is_idle(session) ? deadline_sooner(due_ms, idle_ends_ms(session)) : due_ms;
 }
 
 static enum session_step handshake_is_late(struct session *session)
@@ -358,9 +363,21 @@ static enum session_step handshake_is_late(struct session *session)
 
 static enum session_step serving_is_late(struct session *session)
 {
-    if (session->exchange == NULL)
+    const int64_t now_ms = session->peer.context->now_ms;
+    if (session->exchange != NULL) {
+        exchange_on_deadline(session->exchange);
+        return SESSION_STEP_AGAIN;
+    }
+    if (session->multiplex == NULL)
         return SESSION_STEP_CLOSE;
-    exchange_on_deadline(session->exchange);
+    if (!session_is_idle(session) || idle_ends_ms(session) > now_ms) {
+        multiplex_on_deadline(session->multiplex);
+        return SESSION_STEP_AGAIN;
+    }
+    if (multiplex_is_leaving(session->multiplex))
+        return SESSION_STEP_CLOSE; // it takes nothing of what we say
+    session->since_ms = now_ms;
+    multiplex_drain(session->multiplex);
     return SESSION_STEP_AGAIN;
 }
 

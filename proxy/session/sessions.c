@@ -40,10 +40,9 @@ static void end_idle(struct session_context *context, enum session_state state)
         struct session *next = TAILQ_NEXT(session, link);
         if (session->multiplex != NULL)
             multiplex_drain(session->multiplex);
-        if (session_is_idle(session)) {
+        else if (session->exchange == NULL)
             session_begin_closing(session);
-            session_drive(session);
-        }
+        session_drive(session);
         session = next;
     }
 }

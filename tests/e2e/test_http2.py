@@ -2,16 +2,19 @@
 
 import pytest
 
-from support.config import client, reach
+from support.config import base_config, client, reach
 from support.http2 import Http2
 from support.origin import echo
 
 
 @pytest.fixture
-def session(start, dns, origin):
+def session(start, dns, origin, pki):
     """Makes a connection to a proxy that may reach an origin; gives the connection, the proxy and the target."""
 
-    def make(habit=echo, **changes):
+    def make(habit=echo, http2=None, **changes):
+        if http2 is not None:
+            listener = base_config(pki, dns.endpoint)["listeners"][0]
+            changes["listeners"] = [{**listener, "http2": http2}]
         server = origin(habit)
         dns.addresses("good.example", "127.0.0.1")
         proxy = start(client(reach("good.example", server.port)), **changes)
@@ -65,5 +68,36 @@ def test_a_malformed_request_is_400_and_others_go_on(session):
     assert bad.status == 400
     tunnel.send(b"x")
     assert tunnel.read(1) == b"x"
+
+
+
+
+def test_without_http2_a_client_gets_what_it_got_before(start, pki, dns):
+    listener = {**base_config(pki, dns.endpoint)["listeners"][0], "http2": False}
+    proxy = start(client(reach("good.example", 443)), listeners=[listener])
+    assert proxy.connect(alpn=("h2", "http/1.1")).tls.selected_alpn_protocol() == "http/1.1"
+
+
+def test_an_old_connection_takes_no_more_requests_and_its_tunnels_go_on(session):
+    connection, proxy, target = session(http2={"age": "1s"})
+    stream = connection.tunnel(target)
+    connection.wait(lambda: connection.goaway is not None)
+    assert connection.goaway == 0
+    stream.send(b"still here")
+    assert stream.read(10) == b"still here"
+    stream.send(b"", end=True)
+    assert stream.read_to_end() == (b"", "end")
+    connection.wait(lambda: False)
+    assert connection.ended
+
+
+def test_a_drain_says_goodbye_to_an_idle_connection(session):
+    connection, proxy, target = session()
+    stream = connection.tunnel(target)
+    stream.send(b"", end=True)
+    assert stream.read_to_end() == (b"", "end")
+    proxy.process.terminate()
+    connection.wait(lambda: connection.ended)
+    assert connection.goaway == 0
 
 

@@ -96,6 +96,8 @@ class Http2:
         stream = self.streams.get(getattr(event, "stream_id", None))
         if isinstance(event, h2.events.ConnectionTerminated):
             self.goaway = event.error_code
+            if event.error_code == 0:  # the library takes it for the end of all streams
+                self.h2.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
         if stream is None:
             return
         if isinstance(event, (h2.events.ResponseReceived, h2.events.InformationalResponseReceived)):
