@@ -9,5 +9,6 @@ struct http2_options {
     uint32_t streams; // open at the same time; 0: HTTP/2 is not offered
     uint32_t window;  // bytes; the most that a stream's window grows to
     uint32_t memory;  // bytes that all streams together may be sent before they are read
-    int64_t age_ms;   // after that a connection takes no further requests, so that the client makes a new one
+    int64_t
+        age_ms; // after that a connection takes no further requests, so that the client makes a new one
 };

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "proxy/http/field.h"
-#include "proxy/http2/http2_parts.h"
 
 enum {
     FRAME_ROOM = 16 * 1024 + 9, // bytes of the largest frame that we send
@@ -182,7 +181,7 @@ enum err http2_session_submit_trailer(struct http2_session *session, struct http
 
 static bool is_wanted(const struct http2_stream *stream)
 {
-    return (stream->wants_read && http2_stream_can_read(stream)) ||
+    return (stream->wants_read && (stream->is_reset || http2_upload_can_read(&stream->upload))) ||
            (stream->wants_write && (!stream->is_blocked || stream->is_reset));
 }
 
@@ -225,7 +224,7 @@ static void grow(struct http2_session *session, struct http2_stream *stream)
 {
     const uint32_t more = stream->window;
     const uint64_t least = (uint64_t)session->options.streams * HTTP2_FIRST_WINDOW;
-    if (stream->window_used < stream->window || http2_stream_content_left(stream) > 0 ||
+    if (stream->window_used < stream->window || http2_upload_left(&stream->upload) > 0 ||
         stream->window + more > session->options.window ||
         least + session->grown + more > session->options.memory)
         return;
@@ -276,7 +275,7 @@ void http2_session_end(struct http2_session *session, struct http2_stream *strea
     set_ready(session, stream, false);
     if (stream->id == 0)
         return;
-    if (is_reset || !stream->has_end) { // RFC 9113 8.1
+    if (is_reset || !stream->upload.has_end) { // RFC 9113 8.1
         session->own_resets++;
         reset(session, stream->id, is_reset ? codes[stream->end] : NGHTTP2_NO_ERROR);
     }
@@ -290,7 +289,7 @@ void http2_stream_destroy(struct http2_stream *stream)
     stream_close(&stream->stream, true);
     TAILQ_REMOVE(&stream->session->live, stream, link);
     stream->session->live_count--;
-    http2_stream_deinit(stream);
+    http2_upload_deinit(&stream->upload);
     free(stream);
 }
 
@@ -355,7 +354,7 @@ static int on_begin_headers(nghttp2_session *engine, const nghttp2_frame *frame,
     struct http2_stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    stream->stream.ops = &http2_stream_ops;
+    stream->stream.ops = session->events->ops;
     stream->session = session;
     stream->window = HTTP2_FIRST_WINDOW;
     stream->id = frame->hd.stream_id;
@@ -373,8 +372,8 @@ static int on_header(nghttp2_session *engine, const nghttp2_frame *frame, const 
     (void)flags, (void)owner;
     if (stream == NULL)
         return 0;
-    const enum err error =
-        request_fields_add(&stream->fields, slice_of(name, name_len), slice_of(value, value_len));
+    const enum err error = request_fields_add(&stream->upload.fields, slice_of(name, name_len),
+                                              slice_of(value, value_len));
     return error == ERR_MEMORY ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
 }
 
@@ -387,7 +386,7 @@ static void drop(struct http2_stream *stream, enum http2_end end)
 
 static void take_request(struct http2_session *session, struct http2_stream *stream, bool has_end)
 {
-    const enum err error = http2_stream_take_head(stream, has_end);
+    const enum err error = http2_upload_take_head(&stream->upload, has_end);
     if (error == ERR_MEMORY || session->live_count > session->options.streams ||
         !session->events->on_request(session->owner, stream)) {
         charge(session, HTTP2_COST_RESET);
@@ -410,9 +409,10 @@ static void take_headers(struct http2_session *session, struct http2_stream *str
                          const nghttp2_frame *frame)
 {
     const bool has_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (!stream->has_head)
+    if (!stream->upload.has_head)
         take_request(session, stream, has_end);
-    else if (!has_end || stream->is_connect || http2_stream_take_end(stream) != ERR_OK)
+    else if (!has_end || stream->upload.is_connect ||
+             http2_upload_take_end(&stream->upload) != ERR_OK)
         break_stream(session, stream, NGHTTP2_PROTOCOL_ERROR); // RFC 9113 8.1, 8.5
     else
         http2_session_note(session, stream);
@@ -430,7 +430,7 @@ static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *o
     case NGHTTP2_DATA:
         if (stream == NULL || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
             break;
-        if (http2_stream_take_end(stream) != ERR_OK)
+        if (http2_upload_take_end(&stream->upload) != ERR_OK)
             break_stream(session, stream, NGHTTP2_PROTOCOL_ERROR);
         else
             http2_session_note(session, stream);
@@ -460,7 +460,7 @@ static int on_content(nghttp2_session *engine, uint8_t flags, int32_t id, const 
     (void)nghttp2_session_consume_connection(engine, len);
     if (stream == NULL)
         return 0;
-    if (http2_stream_take_content(stream, slice_of(bytes, len)) != ERR_OK)
+    if (http2_upload_take_content(&stream->upload, slice_of(bytes, len)) != ERR_OK)
         break_stream(session, stream, NGHTTP2_PROTOCOL_ERROR);
     else
         http2_session_note(session, stream);
@@ -474,13 +474,13 @@ static int on_close(nghttp2_session *engine, int32_t id, uint32_t code, void *ow
     if (stream == NULL)
         return 0;
     forget(stream);
-    if (stream->answer == HTTP2_ANSWER_HEAD && code != NGHTTP2_NO_ERROR)
+    if (!stream->has_answer && code != NGHTTP2_NO_ERROR)
         charge(session, HTTP2_COST_RESET);
-    if (!stream->has_head) {
+    if (!stream->upload.has_head) {
         http2_stream_destroy(stream); // nobody knows of it
         return 0;
     }
-    stream->is_reset = code != NGHTTP2_NO_ERROR || !stream->has_end || !stream->has_said_end;
+    stream->is_reset = code != NGHTTP2_NO_ERROR || !stream->upload.has_end || !stream->has_said_end;
     http2_session_note(session, stream);
     return 0;
 }

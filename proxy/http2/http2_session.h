@@ -9,13 +9,55 @@
 #include <sys/queue.h>
 
 #include "auth/base/err.h"
+#include "proxy/http/body.h"
+#include "proxy/http/head.h"
 #include "proxy/http2/http2_budget.h"
 #include "proxy/http2/http2_options.h"
-#include "proxy/http2/http2_stream.h"
+#include "proxy/http2/http2_upload.h"
 #include "proxy/net/buffer.h"
+#include "proxy/net/stream.h"
+
+struct http2_session;
+struct http2_stream;
+TAILQ_HEAD(http2_streams, http2_stream);
+
+// Why we end a stream before it has ended, as the client is told (RFC 9113 7).
+enum http2_end {
+    HTTP2_END_CANCEL,  // we end it
+    HTTP2_END_TARGET,  // the target has reset its connection: CONNECT_ERROR
+    HTTP2_END_REFUSED, // nothing has been done: the client may try again
+};
+
+// http2_stream is one request. Made and freed by the session; read and written by its operations (http2_stream.h).
+struct http2_stream {
+    struct stream stream; // first
+    enum http2_end end;   // for the owner to set before stream_close with a reset
+    struct http2_upload upload;
+    // Private to proxy/http2.
+    struct http2_session *session;        // borrowed
+    TAILQ_ENTRY(http2_stream) link;       // of all live streams
+    TAILQ_ENTRY(http2_stream) ready_link; // of those to be told
+    int32_t id;                           // 0: the engine has closed it
+    uint32_t window;                      // bytes that the client may send before they are read
+    size_t window_used;                   // bytes that have been read since it was set
+    struct body_reader answer;            // of the answer's body
+    struct slice pending;                 // being sent; borrowed for a call
+    bool has_answer;                      // the head of the final answer has been written
+    bool is_answered;                     // the answer is complete
+    bool is_reset;                        // the client, or the engine, has reset it
+    bool says_end;                        // END_STREAM goes out after `pending`
+    bool has_trailer;                     // and fields come before it
+    bool has_said_end;
+    bool is_blocked; // for want of a window
+    bool is_ready;   // in the list of those to be told
+    bool wants_read;
+    bool wants_write;
+    bool is_closed; // by its owner
+};
 
 struct http2_events {
-    // A request has come: its head can be read, or `misfit` says what is wrong with it. The owner sets the stream's
+    const struct stream_ops *ops; // of the streams: http2_stream_ops
+    // A request has come: its head can be read, or `upload.misfit` says what is wrong with it. The owner sets the stream's
     // on_ready and owner, and closes the stream in the end. False: no more are taken, and it is refused.
     bool (*on_request)(void *owner, struct http2_stream *stream);
 };
@@ -30,35 +72,34 @@ enum http2_status {
 };
 
 struct http2_session {
-    struct stream *below;      // borrowed
-    struct buffer_pool *pool;  // borrowed
+    struct stream *below;              // borrowed
+    struct buffer_pool *pool;          // borrowed
     const struct http2_events *events; // static memory
-    void *owner;               // borrowed; argument of the events
+    void *owner;                       // borrowed; argument of the events
     struct http2_options options;
     struct nghttp2_session *engine; // owned
-    struct buffer *out;        // borrowed from the pool; frames for `below`
-    struct http2_streams ready; // streams to be told
-    struct http2_streams live;  // all that are not closed
+    struct buffer *out;             // borrowed from the pool; frames for `below`
+    struct http2_streams ready;     // streams to be told
+    struct http2_streams live;      // all that are not closed
     uint32_t ready_count;
     uint32_t live_count;
-    const char *why;           // with HTTP2_WRONG; static memory
-    uint64_t grown;            // bytes of windows beyond the first size, of all streams
+    const char *why; // with HTTP2_WRONG; static memory
+    uint64_t grown;  // bytes of windows beyond the first size, of all streams
     struct http2_budget budget;
-    int64_t now_ms;            // monotonic; of this step
-    int64_t heard_ms;          // monotonic; when bytes of the client came last
-    uint32_t own_resets;       // that wait to be sent, and were not provoked by the client
-    bool is_flood;             // with HTTP2_WRONG
-    bool is_full;              // `out` had no room
-    bool is_broken;            // without memory, or given up
-    bool has_end;              // the client has ended its direction
+    int64_t now_ms;      // monotonic; of this step
+    int64_t heard_ms;    // monotonic; when bytes of the client came last
+    uint32_t own_resets; // that wait to be sent, and were not provoked by the client
+    bool is_flood;       // with HTTP2_WRONG
+    bool is_full;        // `out` had no room
+    bool is_broken;      // without memory, or given up
+    bool has_end;        // the client has ended its direction
 };
 
 // http2_session_create begins a connection, with our SETTINGS. All pointers are borrowed until destroy. NULL without
 // memory.
 struct http2_session *http2_session_create(const struct http2_options *options,
                                            struct stream *below, struct buffer_pool *pool,
-                                           const struct http2_events *events,
-                                           void *owner) MUST_USE;
+                                           const struct http2_events *events, void *owner) MUST_USE;
 
 // http2_session_destroy frees it. All streams must be closed. NULL is allowed.
 void http2_session_destroy(struct http2_session *session);
@@ -79,3 +120,28 @@ void http2_session_break(struct http2_session *session);
 // http2_session_drain says that no further request will be taken (GOAWAY, RFC 9113 6.8): first as a notice, then, with
 // `is_final`, for good. The streams go on.
 void http2_session_drain(struct http2_session *session, bool is_final);
+
+// http2_stream_destroy ends the stream, with a reset where it has not been closed, and frees it. NULL is allowed.
+void http2_stream_destroy(struct http2_stream *stream);
+
+// ---- for the operations of streams --------------------------------------------------------------
+
+// http2_session_consumed gives the client credit for content that has been read.
+void http2_session_consumed(struct http2_session *session, struct http2_stream *stream, size_t len);
+
+// http2_session_submit_head sends a head. ERR_MEMORY, ERR_INPUT.
+enum err http2_session_submit_head(struct http2_session *session, struct http2_stream *stream,
+                                   const struct message_head *head, bool has_end) MUST_USE;
+
+// http2_session_submit_trailer ends the answer with trailer fields, whole lines. ERR_MEMORY, ERR_INPUT.
+enum err http2_session_submit_trailer(struct http2_session *session, struct http2_stream *stream,
+                                      struct slice trailer) MUST_USE;
+
+// http2_session_send sends the stream's `pending` as far as it can, and its end; what is left stays in `pending`.
+void http2_session_send(struct http2_session *session, struct http2_stream *stream);
+
+// http2_session_note puts the stream among those to be told, where what it wants is there.
+void http2_session_note(struct http2_session *session, struct http2_stream *stream);
+
+// http2_session_end ends the stream for the client, with a reset where `is_reset`, or where the client goes on.
+void http2_session_end(struct http2_session *session, struct http2_stream *stream, bool is_reset);

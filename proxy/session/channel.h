@@ -9,13 +9,13 @@ enum { INBOX_FIRST_CAP = 2048 };
 
 // Zeroed: there is none. Fields may be read; the functions below write them.
 struct channel {
-    struct peer *peer;     // borrowed; who is at the other end
-    struct stream *stream; // borrowed
-    uint8_t *head;         // owned; of the request under way; NULL once it needs no repeating
-    size_t head_len;       // bytes
-    uint8_t *inbox;        // owned; what has been read and belongs to no flow yet
-    size_t inbox_len;      // bytes
-    size_t inbox_cap;      // bytes
+    struct peer *peer;          // borrowed; who is at the other end
+    struct stream *stream;      // borrowed
+    uint8_t *head;              // owned; of the request under way; NULL once it needs no repeating
+    size_t head_len;            // bytes
+    uint8_t *inbox;             // owned; what has been read and belongs to no flow yet
+    size_t inbox_len;           // bytes
+    size_t inbox_cap;           // bytes
     void (*drive)(void *owner); // goes on with the request; `owner` is that of the stream
     bool awaits_hello; // the inbox is for the first flight inside a tunnel, and no longer for heads
     bool has_end; // the client has ended its direction; also set by who reads the stream itself

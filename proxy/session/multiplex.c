@@ -5,13 +5,16 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "proxy/http2/http2_stream.h"
 #include "proxy/loop/deadline.h"
 
 enum {
-    NOTICE_MS = 1000,         // from the notice to the last word: what the client has sent meanwhile is taken
-    BEFORE_END_MS = 30000,    // so long before its certificate ends a connection takes no further requests
-    SILENCE_MS = 60000,       // nothing was heard for so long: the client is asked
-    ANSWER_MS = 20000,        // and has so long to answer
+    NOTICE_MS =
+        1000, // from the notice to the last word: what the client has sent meanwhile is taken
+    BEFORE_END_MS =
+        30000, // so long before its certificate ends a connection takes no further requests
+    SILENCE_MS = 60000, // nothing was heard for so long: the client is asked
+    ANSWER_MS = 20000,  // and has so long to answer
 };
 
 // How far the client was told that no further requests are taken.
@@ -114,10 +117,10 @@ static void step_call(struct call *call)
     if (next == EXCHANGE_STEP_MORE)
         enqueue(call);
     exchange_update_interest(call->exchange);
-    deadline_set(&call->deadline, context->loop,
-                 deadline_sooner(exchange_deadline_ms(call->exchange),
-                                 exchange_turn_ms(call->exchange)),
-                 context->now_ms);
+    deadline_set(
+        &call->deadline, context->loop,
+        deadline_sooner(exchange_deadline_ms(call->exchange), exchange_turn_ms(call->exchange)),
+        context->now_ms);
 }
 
 // drive_call does what can be done now. It may free the call.
@@ -172,16 +175,16 @@ static bool on_request(void *owner, struct http2_stream *stream)
     stream->stream.owner = call;
     deadline_init(&call->deadline, on_deadline, call);
     TAILQ_INSERT_TAIL(&multiplex->calls, call, link);
-    if (stream->misfit != NULL)
-        exchange_reject(call->exchange, stream->misfit);
-    stream_want(&stream->stream, true, stream->misfit != NULL);
+    if (stream->upload.misfit != NULL)
+        exchange_reject(call->exchange, stream->upload.misfit);
+    stream_want(&stream->stream, true, stream->upload.misfit != NULL);
     return true;
 }
 
 struct multiplex *multiplex_create(struct peer *peer, struct stream *below,
                                    void (*on_output)(void *owner), void *owner)
 {
-    static const struct http2_events events = {.on_request = on_request};
+    static const struct http2_events events = {.ops = &http2_stream_ops, .on_request = on_request};
     struct multiplex *multiplex = calloc(1, sizeof *multiplex);
     if (multiplex == NULL)
         return NULL;
@@ -190,8 +193,8 @@ struct multiplex *multiplex_create(struct peer *peer, struct stream *below,
     multiplex->owner = owner;
     multiplex->begun_ms = peer->context->now_ms;
     TAILQ_INIT(&multiplex->calls);
-    multiplex->http2 = http2_session_create(&peer->listener->http2, below,
-                                            &peer->context->buffers, &events, multiplex);
+    multiplex->http2 = http2_session_create(&peer->listener->http2, below, &peer->context->buffers,
+                                            &events, multiplex);
     if (multiplex->http2 == NULL) {
         free(multiplex);
         return NULL;
@@ -224,8 +227,8 @@ enum http2_status multiplex_step(struct multiplex *multiplex)
 {
     const int64_t heard_ms = multiplex->http2->heard_ms;
     multiplex->is_stepping = true;
-    const enum http2_status status = http2_session_step(multiplex->http2, (struct slice){0},
-                                                        multiplex->peer->context->now_ms);
+    const enum http2_status status =
+        http2_session_step(multiplex->http2, (struct slice){0}, multiplex->peer->context->now_ms);
     if (status == HTTP2_BROKEN)
         end_all(multiplex, REASON_CLIENT_RESET);
     if (status == HTTP2_WRONG)
@@ -294,8 +297,8 @@ void multiplex_on_deadline(struct multiplex *multiplex)
 {
     const int64_t now_ms = multiplex->peer->context->now_ms;
     if (farewell_ms(multiplex) <= now_ms)
-        say_farewell(multiplex, multiplex->farewell == FAREWELL_NONE ? FAREWELL_NOTICE
-                                                                     : FAREWELL_SAID);
+        say_farewell(multiplex,
+                     multiplex->farewell == FAREWELL_NONE ? FAREWELL_NOTICE : FAREWELL_SAID);
     if (silence_ends_ms(multiplex) > now_ms)
         return;
     if (multiplex->is_asked)

@@ -48,10 +48,10 @@ struct session {
     struct tcp_stream tcp;
     struct deadline deadline; // one for all states
     struct peer peer;
-    struct channel channel;     // to the peer, over TLS
-    struct exchange *exchange;  // owned; NULL between requests, and with HTTP/2
+    struct channel channel;      // to the peer, over TLS
+    struct exchange *exchange;   // owned; NULL between requests, and with HTTP/2
     struct multiplex *multiplex; // owned; the requests of HTTP/2; NULL: it speaks HTTP/1.1
-    struct session_offer offer; // of the session that the client wants to resume, when accepted
+    struct session_offer offer;  // of the session that the client wants to resume, when accepted
     struct session_refusal refusal;
     bool is_deferred;  // to be judged when all that cost no signatures have been
     bool is_half_open; // counts among its source's handshakes

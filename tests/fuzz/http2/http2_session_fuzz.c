@@ -4,6 +4,7 @@
 
 #include "proxy/http/head.h"
 #include "proxy/http2/http2_session.h"
+#include "proxy/http2/http2_stream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -108,7 +109,7 @@ static void read_head(struct request *request)
             slice_of(request->head, request->head_len), HEAD_MAX_LEN, &head, &why);
         request->has_head = result != HEAD_MORE;
         if (result == HEAD_OK)
-            check((head.method == METHOD_CONNECT) == request->stream->is_connect);
+            check((head.method == METHOD_CONNECT) == request->stream->upload.is_connect);
     }
 }
 
@@ -161,7 +162,7 @@ static bool on_request(void *owner, struct http2_stream *stream)
     request->stream = stream;
     request->world = world;
     request->next = world->requests;
-    request->has_head = stream->misfit != NULL;
+    request->has_head = stream->upload.misfit != NULL;
     world->requests = request;
     stream->stream.on_ready = on_ready;
     stream->stream.owner = request;
@@ -171,7 +172,7 @@ static bool on_request(void *owner, struct http2_stream *stream)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct http2_events events = {.on_request = on_request};
+    static const struct http2_events events = {.ops = &http2_stream_ops, .on_request = on_request};
     static const struct http2_options options = {
         .streams = MAX_STREAMS, .window = WINDOW, .memory = MEMORY};
     struct buffer_pool pool = {0};
@@ -193,7 +194,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const struct http2_stream *stream = NULL;
         TAILQ_FOREACH(stream, &session->live, link)
         {
-            check(stream->content_len - stream->content_at <= WINDOW);
+            check(http2_upload_left(&stream->upload) <= WINDOW);
         }
         if (status == HTTP2_WAITS && session->has_end && session->ready_count == 0)
             break;

@@ -9,8 +9,9 @@
 #include <cmocka.h>
 #include <nghttp2/nghttp2.h>
 
-#include "fake_stream.h"
 #include "proxy/http2/http2_session.h"
+#include "proxy/http2/http2_stream.h"
+#include "tests/unit/proxy/fake_stream.h"
 
 enum { MAX_STREAMS = 8, TEXT_CAP = 128 * 1024 };
 
@@ -177,7 +178,7 @@ static bool on_request(void *owner, struct http2_stream *stream)
     return true;
 }
 
-static const struct http2_events events = {.on_request = on_request};
+static const struct http2_events events = {.ops = &http2_stream_ops, .on_request = on_request};
 
 // exchange_bytes lets both sides talk until neither has anything to say.
 static void talk(struct rig *rig)
@@ -260,7 +261,7 @@ static struct http2_stream *only_request(struct rig *rig)
 {
     talk(rig);
     assert_int_equal(rig->request_count, 1);
-    assert_null(rig->requests[0]->misfit);
+    assert_null(rig->requests[0]->upload.misfit);
     return rig->requests[0];
 }
 
@@ -395,7 +396,7 @@ static void a_malformed_head_comes_to_the_owner_with_what_is_wrong(void **state)
     talk(rig);
     assert_int_equal(rig->request_count, 1);
     struct http2_stream *stream = rig->requests[0];
-    assert_string_equal(stream->misfit, "CONNECT has :method and :authority alone");
+    assert_string_equal(stream->upload.misfit, "CONNECT has :method and :authority alone");
     write_all(rig, stream, "HTTP/1.1 400 Bad request\r\nContent-Length: 1\r\n\r\n.");
     stream_close(&stream->stream, false);
     talk(rig);

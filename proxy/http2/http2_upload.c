@@ -1,0 +1,196 @@
+// Content waits in one piece of memory, which goes when all has been read. Chunks are made as they are read: each is what
+// has come meanwhile.
+#include "proxy/http2/http2_upload.h"
+
+#include <stdlib.h>
+
+#include "proxy/http/body.h"
+
+static bool is_chunked(const struct http2_upload *upload)
+{
+    return upload->body == REQUEST_BODY_CHUNKED && !upload->is_connect;
+}
+
+static bool is_announced(const struct http2_upload *upload)
+{
+    return upload->body == REQUEST_BODY_LENGTH && !upload->is_connect;
+}
+
+// set_text takes over text that is to be read before anything else.
+static void set_text(struct http2_upload *upload, char *text, size_t len)
+{
+    free(upload->text);
+    upload->text = text;
+    upload->text_len = len;
+    upload->text_at = 0;
+}
+
+enum err http2_upload_take_head(struct http2_upload *upload, bool has_end)
+{
+    const size_t cap = upload->fields.size + REQUEST_FIELDS_EXTRA;
+    char *data = malloc(cap);
+    const char *why = NULL;
+    struct text head;
+    if (data == NULL)
+        return ERR_MEMORY;
+    text_init(&head, data, cap);
+    upload->has_head = true;
+    upload->has_end = has_end;
+    const enum err error =
+        request_fields_write_head(&upload->fields, has_end, &head, &upload->body, &why);
+    upload->misfit = error == ERR_OK ? NULL : why;
+    upload->is_connect = slice_starts_with(text_slice(&head), SLICE_LITERAL("CONNECT "));
+    upload->is_for_head = slice_starts_with(text_slice(&head), SLICE_LITERAL("HEAD "));
+    upload->announced = request_fields_length(&upload->fields);
+    request_fields_deinit(&upload->fields);
+    set_text(upload, data, error == ERR_OK ? head.len : 0);
+    return error;
+}
+
+size_t http2_upload_left(const struct http2_upload *upload)
+{
+    return upload->content_len - upload->content_at;
+}
+
+// make_room makes room for `len` more bytes of content.
+static bool make_room(struct http2_upload *upload, size_t len)
+{
+    enum { FIRST_CAP = 1024 };
+    bytes_drop_front(upload->content, upload->content_len, upload->content_at);
+    upload->content_len -= upload->content_at;
+    upload->content_at = 0;
+    size_t cap = upload->content_cap == 0 ? FIRST_CAP : upload->content_cap;
+    while (cap < upload->content_len + len)
+        cap *= 2;
+    if (cap == upload->content_cap)
+        return true;
+    uint8_t *content = realloc(upload->content, cap);
+    if (content == NULL)
+        return false;
+    upload->content = content;
+    upload->content_cap = cap;
+    return true;
+}
+
+enum err http2_upload_take_content(struct http2_upload *upload, struct slice bytes)
+{
+    if (is_announced(upload)) {
+        if (bytes.len > upload->announced)
+            return ERR_INPUT;
+        upload->announced -= bytes.len;
+    }
+    if (!make_room(upload, bytes.len))
+        return ERR_MEMORY;
+    const bool fits = bytes_copy(upload->content + upload->content_len,
+                                 upload->content_cap - upload->content_len, bytes);
+    ASSERT(fits);
+    upload->content_len += bytes.len;
+    return ERR_OK;
+}
+
+enum err http2_upload_take_end(struct http2_upload *upload)
+{
+    upload->has_end = true;
+    return is_announced(upload) && upload->announced > 0 ? ERR_INPUT : ERR_OK;
+}
+
+bool http2_upload_can_read(const struct http2_upload *upload)
+{
+    return upload->text != NULL || http2_upload_left(upload) > 0 ||
+           (upload->has_end &&
+            (upload->is_connect || (is_chunked(upload) && !upload->has_said_last)));
+}
+
+// read_some copies from the front of `bytes`.
+static size_t read_some(struct slice bytes, uint8_t *out, size_t cap)
+{
+    const struct slice some = slice_first(bytes, cap);
+    const bool fits = bytes_copy(out, cap, some);
+    ASSERT(fits);
+    return some.len;
+}
+
+static size_t read_text(struct http2_upload *upload, uint8_t *out, size_t cap)
+{
+    const struct slice rest =
+        slice_of(upload->text + upload->text_at, upload->text_len - upload->text_at);
+    const size_t len = read_some(rest, out, cap);
+    upload->text_at += len;
+    if (upload->text_at == upload->text_len)
+        set_text(upload, NULL, 0);
+    return len;
+}
+
+static size_t read_content(struct http2_upload *upload, uint8_t *out, size_t cap)
+{
+    const struct slice rest =
+        slice_of(upload->content + upload->content_at, http2_upload_left(upload));
+    const size_t len = read_some(rest, out, cap);
+    upload->content_at += len;
+    upload->chunk_left -= is_chunked(upload) ? len : 0;
+    if (http2_upload_left(upload) == 0) {
+        free(upload->content);
+        upload->content = NULL;
+        upload->content_len = upload->content_at = upload->content_cap = 0;
+    }
+    return len;
+}
+
+// begin_chunk makes what is there the next chunk, or ends the body. ERR_AGAIN: nothing is there.
+static enum err begin_chunk(struct http2_upload *upload)
+{
+    const size_t len = http2_upload_left(upload);
+    if (upload->has_said_last || (len == 0 && !upload->has_end))
+        return ERR_AGAIN;
+    const size_t cap = len > 0 ? BODY_CHUNK_OVERHEAD : upload->fields.size + REQUEST_FIELDS_EXTRA;
+    char *data = malloc(cap);
+    const char *why = NULL;
+    struct text text;
+    enum err error = ERR_OK;
+    if (data == NULL)
+        return ERR_MEMORY;
+    text_init(&text, data, cap);
+    text_append_string(&text, upload->is_in_chunks ? "\r\n" : "");
+    text_append_format(&text, "%zx\r\n", len);
+    if (len == 0) {
+        upload->has_said_last = true;
+        error = request_fields_write_trailer(&upload->fields, &text, &why);
+        text_append_string(&text, "\r\n");
+        request_fields_deinit(&upload->fields);
+    }
+    if (error != ERR_OK) {
+        free(data);
+        return error;
+    }
+    upload->is_in_chunks = true;
+    upload->chunk_left = len;
+    set_text(upload, data, text.len);
+    return ERR_OK;
+}
+
+enum err http2_upload_read(struct http2_upload *upload, uint8_t *out, size_t cap, size_t *out_len,
+                           size_t *out_content)
+{
+    *out_len = 0;
+    *out_content = 0;
+    if (upload->text == NULL && is_chunked(upload) && upload->chunk_left == 0)
+        TRY(begin_chunk(upload));
+    if (upload->text != NULL) {
+        *out_len = read_text(upload, out, cap);
+        return ERR_OK;
+    }
+    if (http2_upload_left(upload) > 0) {
+        const bool is_cut = is_chunked(upload) && upload->chunk_left < cap;
+        *out_len = *out_content = read_content(upload, out, is_cut ? upload->chunk_left : cap);
+        return ERR_OK;
+    }
+    return upload->is_connect && upload->has_end ? ERR_EOF : ERR_AGAIN;
+}
+
+void http2_upload_deinit(struct http2_upload *upload)
+{
+    request_fields_deinit(&upload->fields);
+    set_text(upload, NULL, 0);
+    free(upload->content);
+    *upload = (struct http2_upload){0};
+}
