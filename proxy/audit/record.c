@@ -106,6 +106,9 @@ static void add_request(struct text *text, const struct audit_decision *decision
 {
     char host[TARGET_TEXT_CAP];
     json_begin_object(text, "request");
+    json_add_string(text, "protocol", decision->stream == 0 ? "h1" : "h2");
+    if (decision->stream != 0)
+        json_add_count(text, "stream", decision->stream);
     if (decision->method.len == 0)
         json_add_null(text, "method");
     else
@@ -153,6 +156,7 @@ void audit_decision_format(const struct audit_decision *decision, struct audit_r
     struct text text = begin(out, decision->now_ms, AUDIT_EVENT_DECISION);
     add_member(&text, "id", decision->id);
     add_member(&text, "listener", decision->listener);
+    add_member(&text, "session", decision->session);
     json_add_raw(&text, "client", decision->client_json);
     json_begin_object(&text, "tls");
     json_add_bool(&text, "resumed", decision->is_resumed);

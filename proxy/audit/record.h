@@ -30,7 +30,7 @@ struct audit_record {
 
 enum {
     AUDIT_CLOSE_CAP = 640,           // bytes that always suffice for a `close`
-    AUDIT_DECISION_EXTRA_CAP = 4288, // for a `decision`, beside the client's part
+    AUDIT_DECISION_EXTRA_CAP = 4384, // for a `decision`, beside the client's part
     AUDIT_MAX_ADDRESSES = 32,        // of a `decision`; further ones are not written
     AUDIT_ALIASES_MAX = 512,
     AUDIT_PRESENTED_MAX = 8192, // bytes of a certificate's own claims
@@ -64,6 +64,8 @@ struct audit_decision {
     int64_t now_ms; // Unix milliseconds
     const char *id;
     const char *listener;
+    const char *session;      // id of the connection; the requests on it share it
+    uint32_t stream;          // of HTTP/2; 0: HTTP/1.1
     struct slice client_json; // as made by audit_client_format
     const char *tls_version;
     const char *tls_cipher;

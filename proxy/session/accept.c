@@ -54,6 +54,7 @@ static struct session *create(const struct peer *peer, int fd)
     tcp_stream_init(&session->tcp, context->loop, fd);
     session->magic = SESSION_MAGIC;
     session->peer = *peer;
+    session_context_make_id(context, session->peer.id);
     session->peer.tls = tls_stream_create(peer->listener->sites[0].tls, &session->tcp.stream,
                                           &context->buffers, session_on_verify, session);
     if (session->peer.tls == NULL) {

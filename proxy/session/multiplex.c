@@ -171,6 +171,7 @@ static bool on_request(void *owner, struct http2_stream *stream)
     call->multiplex = multiplex;
     call->stream = stream;
     call->channel.drive = drive_call;
+    call->channel.stream_id = (uint32_t)stream->id;
     stream->stream.on_ready = on_ready;
     stream->stream.owner = call;
     deadline_init(&call->deadline, on_deadline, call);

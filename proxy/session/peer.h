@@ -10,6 +10,7 @@ struct upstream_pool;
 
 // It is one struct because all of it belongs to the client of one connection, and every exchange needs most of it.
 struct peer {
+    char id[17];                            // of the connection: what its records share
     struct session_context *context;        // borrowed
     struct snapshot *snapshot;              // ref; what the client was last judged under
     const struct listener_config *listener; // borrowed from the snapshot

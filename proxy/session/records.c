@@ -45,6 +45,8 @@ static void submit_decision(struct exchange *exchange)
         .now_ms = wall_clock_ms(),
         .id = exchange->id,
         .listener = peer->listener->name,
+        .session = peer->id,
+        .stream = exchange->channel->stream_id,
         .client_json = slice_of(peer->json, peer->json_len),
         .tls_version = tls_stream_version_name(peer->tls),
         .tls_cipher = tls_stream_cipher_name(peer->tls),

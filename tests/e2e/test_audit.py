@@ -33,7 +33,7 @@ def test_a_tunnel_leaves_a_decision_and_a_close(start, dns, origin, pki):
     assert decision["listener"] == "main"
     assert decision["client"]["address"] == "127.0.0.1"
     assert decision["client"]["port"] == port
-    assert decision["request"] == {"method": "CONNECT", "host": "origin.test", "port": server.port}
+    assert decision["request"] == {"protocol": "h1", "method": "CONNECT", "host": "origin.test", "port": server.port}
     assert close["bytes"] == {"up": 10, "down": 10}
     assert close["ms"]["total"] >= close["ms"]["connect"] >= 0
     assert close["reason"] == "client_closed"

@@ -68,7 +68,7 @@ def test_every_method_is_passed_on(proxy, server, method):
     assert request.get("via") == "1.1 sallyport"
     assert response.get("via") == "1.1 sallyport"
     decision, close = last(proxy, requester)
-    assert decision["request"] == {"method": method, "host": "origin.test", "port": origin.port}
+    assert decision["request"] == {"protocol": "h1", "method": method, "host": "origin.test", "port": origin.port}
     assert (decision["decision"]["action"], decision["decision"]["reason"]) == ("allow", "rule")
     assert (close["status"], close["reason"]) == (200, "completed")
     assert close["bytes"] == {"up": 0, "down": 5}

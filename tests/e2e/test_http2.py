@@ -30,6 +30,10 @@ def test_a_tunnel_echoes(session):
     assert stream.read(5) == b"hello"
     stream.send(b"", end=True)
     assert stream.read_to_end() == (b"", "end")
+    first = proxy.decision(stream.fields["x-request-id"])
+    second = proxy.decision(connection.tunnel(target).fields["x-request-id"])
+    assert first["session"] == second["session"] and first["request"]["protocol"] == "h2"
+    assert (first["request"]["stream"], second["request"]["stream"]) == (1, 3)
     proxy.assert_closed(stream.fields["x-request-id"], "client_closed")
 
 

@@ -54,7 +54,7 @@ class World:
         decision, request = record["decision"], record["request"]
         assert (decision["action"], decision["reason"]) == (action, reason), decision
         assert decision["rule"] == rule, decision
-        assert request == {"method": "CONNECT", "host": host, "port": self.port, "asked": WRITTEN}
+        assert request == {"protocol": "h1", "method": "CONNECT", "host": host, "port": self.port, "asked": WRITTEN}
         ended = self.proxy.assert_closed(tunnel.id, reason)
         assert ended["upstream"] is None and ended["bytes"] == {"up": 0, "down": 0}, ended
         self.assert_untouched()

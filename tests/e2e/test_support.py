@@ -151,7 +151,8 @@ def audit_pair():
         "listener": "main",
         "client": {"address": "127.0.0.1", "port": 1, **who},
         "tls": {"version": "1.3", "cipher": "x", "resumed": False},
-        "request": {"method": "CONNECT", "host": "a.test", "port": 443},
+        "session": "0123456789abcdef",
+        "request": {"protocol": "h1", "method": "CONNECT", "host": "a.test", "port": 443},
         "decision": {
             "action": "allow",
             "mode": "enforce",

@@ -154,7 +154,8 @@ def check_decision(record):
         assert key in record["client"], f"client.{key} is missing: {record}"
     assert record["tls"]["version"] in ("1.2", "1.3"), record
     assert record["tls"]["cipher"] and record["tls"]["resumed"] in (True, False), record
-    assert set(record["request"]) - {"asked"} == {"method", "host", "port"}, record
+    assert set(record["request"]) - {"asked", "stream"} == {"protocol", "method", "host", "port"}, record
+    assert re.fullmatch(ID, record["session"]), record
     decision = record["decision"]
     assert decision["action"] in ("allow", "deny", "error"), record
     is_error = decision["action"] == "error"

@@ -11,6 +11,7 @@
 #include "auth/base/text.h"
 #include "proxy/config/clients.h"
 #include "proxy/config/control.h"
+#include "proxy/config/http2.h"
 #include "proxy/config/limits.h"
 #include "proxy/config/listeners.h"
 #include "proxy/config/resolving.h"
@@ -39,7 +40,8 @@ static const struct place places[] = {
     {.section = &listener_section, .heading = "## `listeners`"},
     {.section = &tls_section, .heading = "## `listeners`", .row = "tls"},
     {.section = &certificate_section, .heading = "## `listeners`", .row = "certificates"},
-    {.section = &tickets_section, .heading = "## `listeners`", .table = 1},
+    {.section = &http2_section, .heading = "## `listeners`", .table = 1},
+    {.section = &tickets_section, .heading = "## `listeners`", .table = 2},
     {.section = &profile_section, .heading = "## `trust`"},
     {.section = &denied_section, .heading = "## `trust`", .row = "denied"},
     {.section = &client_section, .heading = "## `clients`"},
