@@ -313,15 +313,17 @@ def test_renegotiation_is_refused(start, pki):
     proxy.stop()
 
 
-def test_alpn_http11_is_chosen_where_offered(start):
-    proxy = start()
-    assert proxy.connect(alpn=["h2", "http/1.1"]).tls.selected_alpn_protocol() == "http/1.1"
-    assert proxy.connect().tls.selected_alpn_protocol() is None
+@pytest.mark.parametrize(
+    "offer, chosen",
+    [(["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"), (["http/1.1"], "http/1.1"), (["h2"], "h2"), (None, None)],
+)
+def test_alpn_chooses_http2_where_it_is_offered(start, offer, chosen):
+    assert start().connect(alpn=offer).tls.selected_alpn_protocol() == chosen
 
 
 def test_alpn_without_anything_we_speak_is_refused(start):
     proxy = start()
-    assert "NO_APPLICATION_PROTOCOL" in proxy.dial(alpn=["h2"]).refusal()
+    assert "NO_APPLICATION_PROTOCOL" in proxy.dial(alpn=["h3"]).refusal()
     proxy.audit.wait("handshake_refused", reason="protocol")
 
 
