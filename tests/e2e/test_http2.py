@@ -1,10 +1,13 @@
 """HTTP/2: many tunnels on one connection, and what each end of one means."""
 
+import json
+
 import pytest
 
 from support.config import base_config, client, reach
 from support.http2 import Http2
 from support.origin import echo
+from support.plain import StrictOrigin, ok
 
 
 @pytest.fixture
@@ -105,3 +108,71 @@ def test_a_drain_says_goodbye_to_an_idle_connection(session):
     assert connection.goaway == 0
 
 
+
+
+# ---- plain requests -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plain(start, dns):
+    """Makes a connection to a proxy in front of an origin that reads strictly; what it saw was no violation."""
+    made = []
+
+    def make(*arguments, **options):
+        made.append(StrictOrigin(*arguments, **options))
+        dns.addresses("good.example", "127.0.0.1")
+        proxy = start(client(reach("good.example", made[-1].port)))
+        connection = Http2(proxy.connect(alpn=("h2", "http/1.1")))
+        return connection, proxy, made[-1], f"good.example:{made[-1].port}"
+
+    yield make
+    for each in made:
+        each.stop()
+        assert not each.violations, each.violations
+
+
+def test_a_plain_request_is_passed_on_and_its_answer_comes_back(plain):
+    connection, proxy, origin, authority = plain(lambda request: ok(b"hello", "X-Own: yes"))
+    stream = connection.get(authority, "/a?b", fields=[("x-mine", "1"), ("cookie", "a=1"), ("cookie", "b=2")])
+    assert stream.status == 200
+    assert stream.read_to_end() == (b"hello", "end")
+    assert stream.fields["x-own"] == "yes" and "connection" not in stream.fields
+    [request] = origin.requests
+    assert (request.method, request.target, request.get("host")) == ("GET", "/a?b", authority)
+    assert (request.get("x-mine"), request.get("cookie")) == ("1", "a=1; b=2")
+    [close] = proxy.audit.wait_count(1, "close")
+    assert (close["status"], close["reason"]) == (200, "completed")
+
+
+def test_a_body_without_a_length_is_passed_on_in_chunks(plain):
+    connection, _, origin, authority = plain(lambda request: ok(b"done"))
+    stream = connection.get(authority, method="POST", end=False)
+    for piece in (b"a" * 1000, b"b" * 100_000, b"c"):
+        stream.send(piece)
+    stream.send(b"", end=True)
+    assert stream.status == 200
+    assert origin.requests[0].body == b"a" * 1000 + b"b" * 100_000 + b"c"
+
+
+def test_requests_go_on_after_one_another_on_a_connection(plain):
+    connection, proxy, _, authority = plain(lambda request: ok(b"x" * 70_000))
+    streams = [connection.get(authority, f"/{number}") for number in range(20)]
+    assert all(stream.read_to_end() == (b"x" * 70_000, "end") for stream in streams)
+    assert len(proxy.audit.wait_count(20, "close")) == 20
+
+
+def test_https_is_answered_with_what_would_have_been_right(plain):
+    connection, proxy, origin, authority = plain()
+    stream = connection.request(
+        [(":method", "GET"), (":scheme", "https"), (":authority", authority), (":path", "/")]
+    )
+    assert stream.status == 400
+    assert b"CONNECT" in stream.read_to_end()[0]
+    assert not origin.requests
+
+
+def test_whoami_answers_over_http2(plain):
+    connection, _, _, _ = plain()
+    stream = connection.get("sallyport.internal", "/whoami")
+    assert stream.status == 200
+    assert json.loads(stream.read_to_end()[0])["client"]
