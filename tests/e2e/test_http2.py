@@ -1,13 +1,16 @@
 """HTTP/2: many tunnels on one connection, and what each end of one means."""
 
 import json
+import queue
+import threading
 
 import pytest
 
 from support.config import base_config, client, reach
 from support.http2 import Http2
-from support.origin import echo
+from support.origin import echo, reset
 from support.plain import StrictOrigin, ok
+from support.scale import PATIENCE
 
 
 @pytest.fixture
@@ -176,3 +179,82 @@ def test_whoami_answers_over_http2(plain):
     stream = connection.get("sallyport.internal", "/whoami")
     assert stream.status == 200
     assert json.loads(stream.read_to_end()[0])["client"]
+
+
+# ---- ends ---------------------------------------------------------------------------------------
+
+CANCEL, CONNECT_ERROR = 8, 10
+
+
+class Watched:
+    """An origin's habit that says how its client ended, and ends as it is told to."""
+
+    def __init__(self, end=None):
+        self.end, self.go = end, threading.Event()
+        self.ends = queue.Queue()
+
+    def __call__(self, conn):
+        conn.sendall(b"hi")
+        if self.end:
+            assert self.go.wait(PATIENCE)
+            self.end(conn)
+            return
+        try:
+            while conn.recv(65536):
+                pass
+            self.ends.put("fin")
+        except ConnectionResetError:
+            self.ends.put("reset")
+
+
+def greeted(session, watched):
+    connection, proxy, target = session(watched)
+    stream = connection.tunnel(target)
+    assert stream.read(2) == b"hi"
+    return connection, proxy, stream
+
+
+CLIENT_ENDS = {
+    "its direction": (lambda connection, stream: stream.send(b"", end=True), "fin"),
+    "by a reset": (lambda connection, stream: stream.cancel(), "reset"),
+    "by a reset without an error": (lambda connection, stream: stream.cancel(0), "reset"),
+    "the connection by a reset": (lambda connection, stream: connection.client.reset(), "reset"),
+    "the connection": (lambda connection, stream: connection.client.close(), "reset"),
+}
+
+
+@pytest.mark.parametrize("what", CLIENT_ENDS)
+def test_the_target_sees_how_a_client_ends(session, what):
+    end, expected = CLIENT_ENDS[what]
+    watched = Watched()
+    connection, proxy, stream = greeted(session, watched)
+    end(connection, stream)
+    assert watched.ends.get(timeout=PATIENCE) == expected
+    proxy.close_record(stream.fields["x-request-id"])
+
+
+TARGET_ENDS = {"its direction": (lambda conn: conn.close(), "end"), "by a reset": (reset, CONNECT_ERROR)}
+
+
+@pytest.mark.parametrize("what", TARGET_ENDS)
+def test_the_client_sees_how_a_target_ends(session, what):
+    end, expected = TARGET_ENDS[what]
+    watched = Watched(end)
+    connection, proxy, stream = greeted(session, watched)
+    other = connection.connect("evil.example:443")
+    watched.go.set()
+    assert stream.read_to_end()[1] == expected
+    assert other.status == 403
+    if expected == "end":  # the other direction goes on until the client ends it, too
+        stream.send(b"", end=True)
+    proxy.close_record(stream.fields["x-request-id"])
+
+
+def test_a_reload_that_takes_the_rule_away_cancels_the_stream_alone(session):
+    watched = Watched()
+    connection, proxy, stream = greeted(session, watched)
+    proxy.reload(client(reach("other.example", 443)))
+    assert stream.read_to_end()[1] == CANCEL
+    assert watched.ends.get(timeout=PATIENCE) == "reset"
+    proxy.assert_closed(stream.fields["x-request-id"], "policy_changed")
+    assert connection.connect("evil.example:443").status == 403
