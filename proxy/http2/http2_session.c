@@ -219,13 +219,14 @@ static void unblock_all(struct http2_session *session)
 }
 
 // grow doubles the window of a stream whose reader has taken a whole one and left nothing, while there is credit: what
-// all streams together may be sent never exceeds the connection's memory.
+// all streams together may be sent never exceeds the connection's memory. Before the client has taken our SETTINGS its
+// streams have the window of RFC 9113 6.9.2.
 static void grow(struct http2_session *session, struct http2_stream *stream)
 {
     const uint32_t more = stream->window;
     const uint64_t least = (uint64_t)session->options.streams * HTTP2_FIRST_WINDOW;
-    if (stream->window_used < stream->window || http2_upload_left(&stream->upload) > 0 ||
-        stream->window + more > session->options.window ||
+    if (!session->is_settled || stream->window_used < stream->window ||
+        http2_upload_left(&stream->upload) > 0 || stream->window + more > session->options.window ||
         least + session->grown + more > session->options.memory)
         return;
     if (nghttp2_session_set_local_window_size(session->engine, NGHTTP2_FLAG_NONE, stream->id,
@@ -443,6 +444,7 @@ static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *o
         unblock_all(session);
         break;
     case NGHTTP2_SETTINGS:
+        session->is_settled = session->is_settled || (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
         unblock_all(session);
         break;
     default:
@@ -655,7 +657,8 @@ enum http2_status http2_session_step(struct http2_session *session, struct slice
     session->is_broken = session->is_broken || pump(session) != ERR_OK;
     const bool was_full = session->is_full;
     const enum err sent = send_out(session);
-    if (was_full && sent == ERR_OK)
+    session->is_full = out_room(session) < FRAME_ROOM;
+    if (was_full && !session->is_full)
         unblock_all(session);
     return status_of(session, read, sent);
 }

@@ -90,6 +90,7 @@ struct http2_session {
     int64_t heard_ms;    // monotonic; when bytes of the client came last
     uint32_t own_resets; // that wait to be sent, and were not provoked by the client
     bool is_flood;       // with HTTP2_WRONG
+    bool is_settled;     // the client has taken our SETTINGS
     bool is_full;        // `out` had no room
     bool is_broken;      // without memory, or given up
     bool has_end;        // the client has ended its direction

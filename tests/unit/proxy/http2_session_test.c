@@ -201,7 +201,8 @@ static void talk(struct rig *rig)
     }
 }
 
-static int make_rig(void **state)
+// begin_rig makes both ends; they have not talked yet.
+static struct rig *begin_rig(void)
 {
     static const struct http2_options options = {
         .streams = MAX_STREAMS, .window = 64 * 1024, .memory = 1024 * 1024};
@@ -212,6 +213,12 @@ static int make_rig(void **state)
     assert_non_null(rig->session);
     rig->client = make_client(rig);
     assert_int_equal(nghttp2_submit_settings(rig->client, NGHTTP2_FLAG_NONE, NULL, 0), 0);
+    return rig;
+}
+
+static int make_rig(void **state)
+{
+    struct rig *rig = begin_rig();
     talk(rig);
     *state = rig;
     return 0;
@@ -543,6 +550,31 @@ static void a_window_grows_while_its_reader_keeps_up_and_no_further_than_allowed
     assert_int_equal(rig->session->grown, 0);
 }
 
+static void what_is_sent_before_our_settings_are_known_stops_nothing(void **state)
+{
+    static char large[512 * 1024];
+    struct rig *rig = begin_rig();
+    const uint8_t *bytes = NULL;
+    ssize_t len = 0;
+    memset(large, 'x', sizeof large);
+    const int32_t id = ask(rig, CONNECT, false);
+    upload(rig, id, large, sizeof large, true);
+    while ((len = nghttp2_session_mem_send(rig->client, &bytes)) > 0)
+        fake_stream_feed(rig->below, slice_of(bytes, (size_t)len));
+    for (size_t i = 0;
+         i < 8 && http2_session_step(rig->session, (struct slice){0}, 1000) == HTTP2_MORE; i++) {
+    }
+    assert_int_equal(rig->request_count, 1);
+    (void)read_all(rig->requests[0], text, 4096);
+    for (size_t i = 0; i < 200 && answer_of(rig, id)->upload_len > 0; i++) {
+        talk(rig);
+        (void)read_all(rig->requests[0], text, 4096);
+    }
+    assert_int_equal(answer_of(rig, id)->upload_len, 0);
+    *state = rig;
+    (void)drop_rig(state);
+}
+
 static void a_flood_ends_the_connection(void **state)
 {
     struct rig *rig = *state;
@@ -589,6 +621,7 @@ int main(void)
         TEST(the_end_of_the_client_resets_what_was_open),
         TEST(what_is_no_http_2_is_wrong),
         TEST(a_window_grows_while_its_reader_keeps_up_and_no_further_than_allowed),
+        cmocka_unit_test(what_is_sent_before_our_settings_are_known_stops_nothing),
         TEST(a_flood_ends_the_connection),
         TEST(resets_before_the_answer_end_the_connection),
     };
