@@ -64,7 +64,7 @@ def starved(request, start, tmp_path, origin, dns):
         process={"environment": allocator.environment},
         workers=getattr(request, "param", 1),
         control=CONTROL,
-        resolver={"timeout": "200ms", "tries": 1},
+        resolver={"timeout": "1s", "tries": 1},
     )
 
     def next_target():
@@ -101,7 +101,7 @@ def sweep(proxy, act, span, judge=None, least=100):
 
 def tunnel(proxy, **options):
     opened = proxy.dial(**options)
-    opened.sock.settimeout(3)
+    opened.sock.settimeout(10)
     try:
         opened.handshake()
         opened.tunnel(proxy.next_target())

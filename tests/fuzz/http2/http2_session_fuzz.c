@@ -136,13 +136,15 @@ static void on_ready(void *owner)
     struct request *request = owner;
     const uint32_t habit = request->world->habit + request->turns++;
     size_t len = 0;
+    enum err ignored = ERR_OK;
     read_head(request);
     if (habit % 3 != 0)
-        (void)(stream_read(&request->stream->stream, content, 1 + habit % sizeof content, &len));
+        ignored = stream_read(&request->stream->stream, content, 1 + habit % sizeof content, &len);
     if (habit % 5 == 1)
         answer(request);
     if (habit % 7 == 1)
-        (void)(stream_finish(&request->stream->stream));
+        ignored = stream_finish(&request->stream->stream);
+    (void)ignored;
     stream_want(&request->stream->stream, habit % 2 == 0, habit % 4 == 0);
     if (habit % 11 == 1) {
         request->stream->end = (enum http2_end)(habit % 3);
