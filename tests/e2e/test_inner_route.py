@@ -84,7 +84,7 @@ def test_the_name_is_the_target_and_what_it_resolves_to_is_dialled(world, piece)
     assert decision["decision"]["action"] == "allow"
     assert decision["decision"]["rule"] == "workers.allow[0]"
     assert decision["request"] == {
-        "method": "CONNECT", "host": "good.example", "port": world.port, "asked": WRITTEN,
+        "protocol": "h1", "method": "CONNECT", "host": "good.example", "port": world.port, "asked": WRITTEN,
     }
     assert decision["addresses"] == [GOOD]
     close = proxy.assert_closed(tunnel.id, "client_closed")
