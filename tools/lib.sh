@@ -22,7 +22,7 @@ PACKAGES_QUICKSTART=(
 )
 # What the unit and end-to-end tests need beside that.
 PACKAGES_TEST=(
-    libcmocka-dev python3-pytest python3-requests python3-cryptography python3-openssl
+    libcmocka-dev python3-pytest python3-requests python3-cryptography python3-openssl python3-h2
     git iproute2 binutils libnss3-tools nodejs nginx-light apache2-bin
 )
 # What the tests with real client programs need beside that (tools/test --clients).
