@@ -14,6 +14,11 @@ enum {
     PIECES_A_STEP = 4,
 };
 
+static bool is_client(const struct http2_session *session)
+{
+    return session->events->on_request == NULL;
+}
+
 static struct http2_stream *stream_of(struct nghttp2_session *engine, int32_t id)
 {
     return nghttp2_session_get_stream_user_data(engine, id);
@@ -111,7 +116,7 @@ void http2_session_send(struct http2_session *session, struct http2_stream *stre
     stream->is_blocked = stream->pending.len > 0 || (stream->says_end && !stream->has_said_end);
 }
 
-// is_of_connection tells whether a field of ours has no meaning in HTTP/2.
+// is_of_connection tells whether a field in HTTP/1.1 has no meaning in HTTP/2 (RFC 9113 8.2.2).
 static bool is_of_connection(const struct field *field)
 {
     static const char *const names[] = {"connection", "keep-alive", "proxy-connection",
@@ -161,6 +166,63 @@ enum err http2_session_submit_head(struct http2_session *session, struct http2_s
     TRY(err_of(result < 0 ? result : 0));
     stream->has_said_end = has_end;
     return pump(session);
+}
+
+// stays_here tells whether a field of a CONNECT does not go on, beside those of the connection: :authority has the target,
+// and a length or TE has no meaning (RFC 9113 8.5). `options`: those of Connection.
+static bool stays_here(const struct field *field, struct slice options)
+{
+    static const char *const names[] = {"host", "content-length", "te", "http2-settings"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (slice_equal_ignore_case(field->name, slice_of_string(names[i])))
+            return true;
+    }
+    return is_of_connection(field) || list_has(options, field->name);
+}
+
+// connection_options gives the value of the first Connection field.
+static struct slice connection_options(struct slice lines)
+{
+    struct field field;
+    while (field_next(&lines, &field)) {
+        if (slice_equal_ignore_case(field.name, SLICE_LITERAL("connection")))
+            return field.value;
+    }
+    return (struct slice){0};
+}
+
+enum err http2_session_submit_connect(struct http2_session *session, struct http2_stream *stream,
+                                      const struct message_head *head)
+{
+    enum { PSEUDO_COUNT = 2, CAP = PSEUDO_COUNT + HEAD_CONNECT_MAX_FIELDS };
+    nghttp2_nv fields[CAP];
+    struct field field;
+    struct slice lines = head->fields;
+    const struct slice options = connection_options(lines);
+    const nghttp2_data_provider content = {.source.ptr = stream, .read_callback = give_content};
+    size_t count = 0;
+    fields[count++] = pair(SLICE_LITERAL(":method"), head->method_text);
+    fields[count++] = pair(SLICE_LITERAL(":authority"), head->target);
+    while (count < CAP && field_next(&lines, &field)) {
+        if (!stays_here(&field, options))
+            fields[count++] = pair(field.name, field.value);
+    }
+    const int32_t id =
+        nghttp2_submit_request(session->engine, NULL, fields, count, &content, stream);
+    if (id < 0)
+        return err_of(id);
+    stream->id = id;
+    return pump(session);
+}
+
+uint32_t http2_session_room(const struct http2_session *session)
+{
+    const uint32_t allowed = nghttp2_session_get_remote_settings(
+        session->engine, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    const uint32_t most = allowed < session->options.streams ? allowed : session->options.streams;
+    if (session->is_leaving || session->has_end || session->why != NULL || session->is_broken)
+        return 0;
+    return session->live_count < most ? most - session->live_count : 0;
 }
 
 enum err http2_session_submit_trailer(struct http2_session *session, struct http2_stream *stream,
@@ -276,6 +338,8 @@ void http2_session_end(struct http2_session *session, struct http2_stream *strea
     set_ready(session, stream, false);
     if (stream->id == 0)
         return;
+    if (is_client(session)) // a tunnel that is left before both its ends
+        is_reset = is_reset || !stream->upload.has_end || !stream->has_said_end;
     if (is_reset || !stream->upload.has_end) { // RFC 9113 8.1
         session->own_resets++;
         reset(session, stream->id, is_reset ? codes[stream->end] : NGHTTP2_NO_ERROR);
@@ -347,20 +411,28 @@ static int on_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *ow
     return 0;
 }
 
+struct http2_stream *http2_session_add_stream(struct http2_session *session)
+{
+    struct http2_stream *stream = calloc(1, sizeof *stream);
+    if (stream == NULL)
+        return NULL;
+    stream->stream.ops = session->events->ops;
+    stream->session = session;
+    stream->window = HTTP2_FIRST_WINDOW;
+    TAILQ_INSERT_TAIL(&session->live, stream, link);
+    session->live_count++;
+    return stream;
+}
+
 static int on_begin_headers(nghttp2_session *engine, const nghttp2_frame *frame, void *owner)
 {
     struct http2_session *session = owner;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    struct http2_stream *stream = calloc(1, sizeof *stream);
+    struct http2_stream *stream = http2_session_add_stream(session);
     if (stream == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    stream->stream.ops = session->events->ops;
-    stream->session = session;
-    stream->window = HTTP2_FIRST_WINDOW;
     stream->id = frame->hd.stream_id;
-    TAILQ_INSERT_TAIL(&session->live, stream, link);
-    session->live_count++;
     (void)nghttp2_session_set_stream_user_data(engine, stream->id, stream);
     return 0;
 }
@@ -375,6 +447,8 @@ static int on_header(nghttp2_session *engine, const nghttp2_frame *frame, const 
         return 0;
     const enum err error = request_fields_add(&stream->upload.fields, slice_of(name, name_len),
                                               slice_of(value, value_len));
+    if (error == ERR_LIMIT)
+        stream->upload.fields.why = "more fields than are taken";
     return error == ERR_MEMORY ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
 }
 
@@ -410,7 +484,14 @@ static void take_headers(struct http2_session *session, struct http2_stream *str
                          const nghttp2_frame *frame)
 {
     const bool has_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (!stream->upload.has_head)
+    if (is_client(session)) {
+        if (!stream->upload.has_head)
+            charge(session, HTTP2_COST_CONTROL);
+        if (session->events->take_answer(stream, has_end) != ERR_OK)
+            break_stream(session, stream, NGHTTP2_PROTOCOL_ERROR);
+        else
+            http2_session_note(session, stream);
+    } else if (!stream->upload.has_head)
         take_request(session, stream, has_end);
     else if (!has_end || stream->upload.is_connect ||
              http2_upload_take_end(&stream->upload) != ERR_OK)
@@ -443,6 +524,9 @@ static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *o
         }
         unblock_all(session);
         break;
+    case NGHTTP2_GOAWAY:
+        session->is_leaving = true;
+        break;
     case NGHTTP2_SETTINGS:
         session->is_settled = session->is_settled || (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
         unblock_all(session);
@@ -462,7 +546,8 @@ static int on_content(nghttp2_session *engine, uint8_t flags, int32_t id, const 
     (void)nghttp2_session_consume_connection(engine, len);
     if (stream == NULL)
         return 0;
-    if (http2_upload_take_content(&stream->upload, slice_of(bytes, len)) != ERR_OK)
+    if ((is_client(session) && !stream->upload.has_head) ||
+        http2_upload_take_content(&stream->upload, slice_of(bytes, len)) != ERR_OK)
         break_stream(session, stream, NGHTTP2_PROTOCOL_ERROR);
     else
         http2_session_note(session, stream);
@@ -476,6 +561,13 @@ static int on_close(nghttp2_session *engine, int32_t id, uint32_t code, void *ow
     if (stream == NULL)
         return 0;
     forget(stream);
+    if (is_client(session)) {
+        // After the end of the answer a reset without an error only asks for no more bytes (RFC 9113 8.1).
+        stream->is_reset = code != NGHTTP2_NO_ERROR || !stream->upload.has_end;
+        stream->is_refused = code == NGHTTP2_REFUSED_STREAM && !stream->upload.has_head;
+        http2_session_note(session, stream);
+        return 0;
+    }
     if (!stream->has_answer && code != NGHTTP2_NO_ERROR)
         charge(session, HTTP2_COST_RESET);
     if (!stream->upload.has_head) {
@@ -484,6 +576,25 @@ static int on_close(nghttp2_session *engine, int32_t id, uint32_t code, void *ow
     }
     stream->is_reset = code != NGHTTP2_NO_ERROR || !stream->upload.has_end || !stream->has_said_end;
     http2_session_note(session, stream);
+    return 0;
+}
+
+// on_not_sent: a request that waited in the engine until the proxy took no more.
+static int on_not_sent(nghttp2_session *engine, const nghttp2_frame *frame, int error, void *owner)
+{
+    struct http2_session *session = owner;
+    struct http2_stream *stream = NULL;
+    (void)engine, (void)error;
+    if (!is_client(session) || frame->hd.type != NGHTTP2_HEADERS)
+        return 0;
+    TAILQ_FOREACH(stream, &session->live, link)
+    {
+        if (stream->id != frame->hd.stream_id || stream->upload.has_head)
+            continue;
+        stream->id = 0;
+        stream->is_reset = stream->is_refused = true;
+        http2_session_note(session, stream);
+    }
     return 0;
 }
 
@@ -496,6 +607,7 @@ static nghttp2_session_callbacks *make_callbacks(void)
         return NULL;
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_not_sent);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
@@ -522,7 +634,9 @@ static bool make_engine(struct http2_session *session)
     nghttp2_option *options = make_options();
     const bool is_made =
         callbacks != NULL && options != NULL &&
-        nghttp2_session_server_new2(&session->engine, callbacks, session, options) == 0;
+        (is_client(session)
+             ? nghttp2_session_client_new2(&session->engine, callbacks, session, options)
+             : nghttp2_session_server_new2(&session->engine, callbacks, session, options)) == 0;
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(options);
     return is_made;
@@ -532,13 +646,15 @@ static bool make_engine(struct http2_session *session)
 static bool say_settings(struct http2_session *session)
 {
     const nghttp2_settings_entry entries[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, session->options.streams},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
+         is_client(session) ? 0 : session->options.streams},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, HTTP2_FIRST_WINDOW},
         {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, REQUEST_FIELDS_MAX_SIZE},
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0}, // last: of a client's side alone (RFC 9113 6.5.2)
     };
-    return nghttp2_submit_settings(session->engine, NGHTTP2_FLAG_NONE, entries,
-                                   sizeof entries / sizeof *entries) == 0 &&
+    const size_t count = sizeof entries / sizeof *entries - (is_client(session) ? 0 : 1);
+    return nghttp2_submit_settings(session->engine, NGHTTP2_FLAG_NONE, entries, count) == 0 &&
            nghttp2_session_set_local_window_size(session->engine, NGHTTP2_FLAG_NONE, 0,
                                                  (int32_t)session->options.memory) == 0;
 }

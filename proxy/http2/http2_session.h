@@ -1,5 +1,8 @@
-// http2_session: one HTTP/2 connection of a client, over a stream (RFC 9113). Each request comes out as a stream of its
-// own that reads and writes HTTP/1.1, so that nothing above knows of frames.
+// http2_session: one HTTP/2 connection, over a stream (RFC 9113). Each request comes out as a stream of its own that reads
+// and writes HTTP/1.1, so that nothing above knows of frames.
+//
+// This is the side of a proxy, whose peer is a client with requests. The other side, with requests of ours, is made by
+// http2_client.h; it shares what moves frames.
 //
 // The request head and, of a plain request, the body are read as HTTP/1.1 would bring them; the answer is written as
 // HTTP/1.1 and goes out as HEADERS and DATA. After the 200 to a CONNECT bytes are bytes. Knows no policy and no sockets:
@@ -53,13 +56,20 @@ struct http2_stream {
     bool wants_read;
     bool wants_write;
     bool is_closed; // by its owner
+    // Of a client's side.
+    bool has_asked;  // the head of the request has been written
+    bool says_close; // see http2_client_open
+    bool
+        is_refused; // reset by the proxy, which has done nothing: it may be tried again; may be read
 };
 
 struct http2_events {
     const struct stream_ops *ops; // of the streams: http2_stream_ops
-    // A request has come: its head can be read, or `upload.misfit` says what is wrong with it. The owner sets the stream's
+    // NULL: the side is a client's. A request has come: its head can be read, or `upload.misfit` says what is wrong with it. The owner sets the stream's
     // on_ready and owner, and closes the stream in the end. False: no more are taken, and it is refused.
     bool (*on_request)(void *owner, struct http2_stream *stream);
+    // Of a client's side: HEADERS of the proxy have come, whose fields `stream` has. ERR_INPUT: they are malformed.
+    enum err (*take_answer)(struct http2_stream *stream, bool has_end);
 };
 
 // How a step has ended.
@@ -94,6 +104,7 @@ struct http2_session {
     bool is_full;        // `out` had no room
     bool is_broken;      // without memory, or given up
     bool has_end;        // the client has ended its direction
+    bool is_leaving;     // the proxy has said GOAWAY; of a client's side
 };
 
 // http2_session_create begins a connection, with our SETTINGS. All pointers are borrowed until destroy. NULL without
@@ -126,6 +137,17 @@ void http2_session_drain(struct http2_session *session, bool is_final);
 void http2_stream_destroy(struct http2_stream *stream);
 
 // ---- for the operations of streams --------------------------------------------------------------
+
+// http2_session_add_stream makes a stream, open in the engine once its id is set. NULL without memory.
+struct http2_stream *http2_session_add_stream(struct http2_session *session) MUST_USE;
+
+// http2_session_submit_connect sends the HEADERS of a CONNECT, without the fields that belong to the connection of the
+// local client. ERR_MEMORY, ERR_INPUT.
+enum err http2_session_submit_connect(struct http2_session *session, struct http2_stream *stream,
+                                      const struct message_head *head) MUST_USE;
+
+// http2_session_room tells how many more streams may be opened now; 0 once the peer has said GOAWAY.
+uint32_t http2_session_room(const struct http2_session *session);
 
 // http2_session_consumed gives the client credit for content that has been read.
 void http2_session_consumed(struct http2_session *session, struct http2_stream *stream, size_t len);

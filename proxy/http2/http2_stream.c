@@ -9,7 +9,7 @@ static struct http2_stream *stream_of(struct stream *stream)
     return (struct http2_stream *)stream;
 }
 
-static enum err read_op(struct stream *base, void *out, size_t cap, size_t *out_len)
+enum err http2_stream_read(struct stream *base, void *out, size_t cap, size_t *out_len)
 {
     struct http2_stream *stream = stream_of(base);
     size_t content = 0;
@@ -45,8 +45,7 @@ static enum err write_head(struct http2_stream *stream, struct slice bytes, size
     return ERR_OK;
 }
 
-// send sends content, and END_STREAM with it where `is_last`. It gives how many bytes were taken.
-static size_t send(struct http2_stream *stream, struct slice content, bool is_last)
+size_t http2_stream_send(struct http2_stream *stream, struct slice content, bool is_last)
 {
     stream->pending = content;
     stream->says_end = is_last;
@@ -61,7 +60,7 @@ static enum err end_body(struct http2_stream *stream, struct slice trailer)
     stream->is_answered = true;
     if (trailer.len > 0)
         return http2_session_submit_trailer(stream->session, stream, trailer);
-    (void)send(stream, (struct slice){0}, true);
+    (void)http2_stream_send(stream, (struct slice){0}, true);
     return ERR_OK;
 }
 
@@ -77,7 +76,7 @@ static enum err write_body(struct http2_stream *stream, struct slice bytes, size
         return ERR_INPUT;
     if (result == BODY_DONE)
         return end_body(stream, content);
-    const size_t sent = result == BODY_DATA ? send(stream, content, false) : 0;
+    const size_t sent = result == BODY_DATA ? http2_stream_send(stream, content, false) : 0;
     if (sent < content.len) {
         const struct slice some = slice_first(bytes, *out_len - content.len + sent);
         stream->answer = before;
@@ -103,8 +102,8 @@ static enum err write_op(struct stream *base, struct slice bytes, size_t *out_le
                               : write_head(stream, bytes, out_len);
 }
 
-// flush_op: what has been taken is the session's to send.
-static enum err flush_op(struct stream *base)
+// http2_stream_flush: what has been taken is the session's to send.
+enum err http2_stream_flush(struct stream *base)
 {
     return stream_of(base)->is_reset ? ERR_SYSTEM : ERR_OK;
 }
@@ -118,11 +117,11 @@ static enum err finish_op(struct stream *base)
         return ERR_INPUT;
     stream->is_answered = true;
     if (!stream->has_said_end)
-        (void)send(stream, (struct slice){0}, true);
+        (void)http2_stream_send(stream, (struct slice){0}, true);
     return stream->has_said_end ? ERR_OK : ERR_AGAIN;
 }
 
-static void want_op(struct stream *base, bool read, bool write)
+void http2_stream_want(struct stream *base, bool read, bool write)
 {
     struct http2_stream *stream = stream_of(base);
     stream->wants_read = read;
@@ -130,7 +129,7 @@ static void want_op(struct stream *base, bool read, bool write)
     http2_session_note(stream->session, stream);
 }
 
-static void close_op(struct stream *base, bool is_reset)
+void http2_stream_close(struct stream *base, bool is_reset)
 {
     struct http2_stream *stream = stream_of(base);
     if (!stream->is_closed)
@@ -139,10 +138,10 @@ static void close_op(struct stream *base, bool is_reset)
 }
 
 const struct stream_ops http2_stream_ops = {
-    .read = read_op,
+    .read = http2_stream_read,
     .write = write_op,
-    .flush = flush_op,
+    .flush = http2_stream_flush,
     .finish = finish_op,
-    .want = want_op,
-    .close = close_op,
+    .want = http2_stream_want,
+    .close = http2_stream_close,
 };

@@ -16,6 +16,12 @@ static bool is_announced(const struct http2_upload *upload)
     return upload->body == REQUEST_BODY_LENGTH && !upload->is_connect;
 }
 
+// ends_with_end tells whether the end of the stream is an end of what is read.
+static bool ends_with_end(const struct http2_upload *upload)
+{
+    return upload->is_connect || upload->is_answer;
+}
+
 // set_text takes over text that is to be read before anything else.
 static void set_text(struct http2_upload *upload, char *text, size_t len)
 {
@@ -45,6 +51,69 @@ enum err http2_upload_take_head(struct http2_upload *upload, bool has_end)
     request_fields_deinit(&upload->fields);
     set_text(upload, data, error == ERR_OK ? head.len : 0);
     return error;
+}
+
+static struct slice content_of(const struct http2_upload *upload)
+{
+    return slice_of(upload->content + upload->content_at, http2_upload_left(upload));
+}
+
+// make_answer makes the head of an answer, with the reason that its content gives.
+static enum err make_answer(struct http2_upload *upload, bool *out_has_length)
+{
+    const size_t cap = upload->fields.size + REQUEST_FIELDS_EXTRA;
+    char *data = malloc(cap);
+    struct text head;
+    if (data == NULL)
+        return ERR_MEMORY;
+    text_init(&head, data, cap);
+    const struct slice reason = response_head_is_text(&upload->fields)
+                                    ? response_head_reason(content_of(upload))
+                                    : (struct slice){0};
+    const bool is_empty = upload->has_end && http2_upload_left(upload) == 0;
+    const enum err error = response_head_write(&upload->fields, is_empty, reason,
+                                               upload->says_close, &head, out_has_length);
+    set_text(upload, data, error == ERR_OK ? head.len : 0);
+    return error;
+}
+
+// release_answer lets an answer be read once its reason is known, or will not be told.
+static enum err release_answer(struct http2_upload *upload)
+{
+    const struct slice content = content_of(upload);
+    bool has_length = false;
+    if (!upload->is_held || (!upload->has_end && content.len <= RESPONSE_HEAD_REASON_MAX &&
+                             slice_find(content, '\n') == content.len))
+        return ERR_OK;
+    upload->is_held = false;
+    const enum err error = make_answer(upload, &has_length);
+    request_fields_deinit(&upload->fields);
+    return error;
+}
+
+enum err http2_upload_take_answer(struct http2_upload *upload, bool has_end, bool says_close)
+{
+    enum { SWITCHING = 101 }; // has no meaning in HTTP/2 (RFC 9113 8.6)
+    const uint16_t status = response_head_status(&upload->fields);
+    bool has_length = false;
+    if (status == 0 || status == SWITCHING || (status < 200 && has_end))
+        return ERR_INPUT;
+    if (status < 200) {
+        request_fields_deinit(&upload->fields);
+        return ERR_OK;
+    }
+    upload->is_answer = true;
+    upload->has_head = true;
+    upload->has_end = has_end;
+    upload->says_close = says_close;
+    upload->status = status;
+    upload->announced = request_fields_length(&upload->fields);
+    TRY(make_answer(upload, &has_length));
+    upload->body = has_length ? REQUEST_BODY_LENGTH : REQUEST_BODY_NONE;
+    upload->is_held = status >= 300 && !has_end;
+    if (!upload->is_held)
+        request_fields_deinit(&upload->fields);
+    return ERR_OK;
 }
 
 size_t http2_upload_left(const struct http2_upload *upload)
@@ -85,20 +154,24 @@ enum err http2_upload_take_content(struct http2_upload *upload, struct slice byt
                                  upload->content_cap - upload->content_len, bytes);
     ASSERT(fits);
     upload->content_len += bytes.len;
-    return ERR_OK;
+    return release_answer(upload);
 }
 
 enum err http2_upload_take_end(struct http2_upload *upload)
 {
     upload->has_end = true;
-    return is_announced(upload) && upload->announced > 0 ? ERR_INPUT : ERR_OK;
+    if (is_announced(upload) && upload->announced > 0)
+        return ERR_INPUT;
+    return release_answer(upload);
 }
 
 bool http2_upload_can_read(const struct http2_upload *upload)
 {
+    if (upload->is_held)
+        return false;
     return upload->text != NULL || http2_upload_left(upload) > 0 ||
            (upload->has_end &&
-            (upload->is_connect || (is_chunked(upload) && !upload->has_said_last)));
+            (ends_with_end(upload) || (is_chunked(upload) && !upload->has_said_last)));
 }
 
 // read_some copies from the front of `bytes`.
@@ -173,6 +246,8 @@ enum err http2_upload_read(struct http2_upload *upload, uint8_t *out, size_t cap
 {
     *out_len = 0;
     *out_content = 0;
+    if (upload->is_held)
+        return ERR_AGAIN;
     if (upload->text == NULL && is_chunked(upload) && upload->chunk_left == 0)
         TRY(begin_chunk(upload));
     if (upload->text != NULL) {
@@ -184,7 +259,7 @@ enum err http2_upload_read(struct http2_upload *upload, uint8_t *out, size_t cap
         *out_len = *out_content = read_content(upload, out, is_cut ? upload->chunk_left : cap);
         return ERR_OK;
     }
-    return upload->is_connect && upload->has_end ? ERR_EOF : ERR_AGAIN;
+    return ends_with_end(upload) && upload->has_end ? ERR_EOF : ERR_AGAIN;
 }
 
 void http2_upload_deinit(struct http2_upload *upload)

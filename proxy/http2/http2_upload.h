@@ -1,8 +1,10 @@
-// http2_upload: what the client of one HTTP/2 request says, read as HTTP/1.1: the head, then the body, framed as its head
-// says. Pure: fields and content come in, bytes go out.
+// http2_upload: what the peer of one HTTP/2 stream says, read as HTTP/1.1: the head, then the body, framed as its head says.
+// Pure: fields and content come in, bytes go out.
+//
+// The peer is a client with a request, or the proxy with its answer to a CONNECT of ours.
 #pragma once
 
-#include "proxy/http2/request_fields.h"
+#include "proxy/http2/response_head.h"
 
 // Zeroed: nothing has come. Private to http2_upload.c, except where it is said.
 struct http2_upload {
@@ -25,10 +27,20 @@ struct http2_upload {
     bool has_end;       // END_STREAM has come; may be read
     bool has_said_last; // the last chunk has been read
     bool is_in_chunks;  // a chunk has been read
+    bool is_answer;     // of the proxy
+    bool says_close;    // it is the last one on its connection
+    bool is_held;       // it waits for the first line of its content
+    uint16_t status;    // of such an answer; 0: it has not come; may be read
 };
 
 // http2_upload_take_head makes the head of the fields that have come. ERR_INPUT: see `misfit`; ERR_MEMORY.
 enum err http2_upload_take_head(struct http2_upload *upload, bool has_end) MUST_USE;
+
+// http2_upload_take_answer takes the fields that have come for the head of an answer. An interim one is dropped. The final
+// one is made a head at once where a tunnel follows; else once the content has told a reason phrase, and nothing can be
+// read before. `says_close`: as of response_head_write. ERR_INPUT; ERR_MEMORY.
+enum err http2_upload_take_answer(struct http2_upload *upload, bool has_end,
+                                  bool says_close) MUST_USE;
 
 // http2_upload_take_content keeps content until it is read. ERR_INPUT: it is more than was announced; ERR_MEMORY.
 enum err http2_upload_take_content(struct http2_upload *upload, struct slice bytes) MUST_USE;

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "auth/ipaddr.h"
-#include "proxy/http/field.h"
 
 enum {
     FIELD_OVERHEAD = 32, // RFC 9113 10.5.1
@@ -128,8 +127,7 @@ enum err request_fields_add(struct request_fields *fields, struct slice name, st
     return ERR_OK;
 }
 
-// next takes the next field off `*rest`. False at the end.
-static bool next(struct slice *rest, struct field *out)
+bool request_fields_next(struct slice *rest, struct field *out)
 {
     if (rest->len == 0)
         return false;
@@ -142,7 +140,7 @@ static bool next(struct slice *rest, struct field *out)
     return true;
 }
 
-static struct slice all(const struct request_fields *fields)
+struct slice request_fields_all(const struct request_fields *fields)
 {
     return slice_of(fields->bytes, fields->len);
 }
@@ -167,10 +165,10 @@ static bool take_pseudo(struct request *request, const struct field *field)
 // survey reads all fields. False: they are malformed as a whole.
 static bool survey(const struct request_fields *fields, struct request *out, const char **out_why)
 {
-    struct slice rest = all(fields);
+    struct slice rest = request_fields_all(fields);
     struct field field;
     bool has_regular = false;
-    while (next(&rest, &field)) {
+    while (request_fields_next(&rest, &field)) {
         if (field.name.data[0] == ':') {
             *out_why = "a pseudo-field";
             if (has_regular || !take_pseudo(out, &field))
@@ -262,10 +260,10 @@ static void write_field(struct slice name, struct slice value, struct text *out)
 // write_cookies joins the crumbs (RFC 9113 8.2.3).
 static void write_cookies(const struct request_fields *fields, struct text *out)
 {
-    struct slice rest = all(fields);
+    struct slice rest = request_fields_all(fields);
     struct field field;
     const char *before = "cookie: ";
-    while (next(&rest, &field)) {
+    while (request_fields_next(&rest, &field)) {
         if (!is_named(field.name, "cookie"))
             continue;
         text_append_string(out, before);
@@ -277,9 +275,9 @@ static void write_cookies(const struct request_fields *fields, struct text *out)
 
 static void write_regular(const struct request_fields *fields, struct text *out)
 {
-    struct slice rest = all(fields);
+    struct slice rest = request_fields_all(fields);
     struct field field;
-    while (next(&rest, &field)) {
+    while (request_fields_next(&rest, &field)) {
         if (field.name.data[0] != ':' && !is_named(field.name, "host") &&
             !is_named(field.name, "cookie"))
             write_field(field.name, field.value, out);
@@ -326,12 +324,12 @@ enum err request_fields_write_head(const struct request_fields *fields, bool has
 enum err request_fields_write_trailer(const struct request_fields *fields, struct text *out,
                                       const char **out_why)
 {
-    struct slice rest = all(fields);
+    struct slice rest = request_fields_all(fields);
     struct field field;
     *out_why = fields->why;
     if (fields->why != NULL)
         return ERR_INPUT;
-    while (next(&rest, &field)) {
+    while (request_fields_next(&rest, &field)) {
         *out_why = "a pseudo-field in a trailer"; // RFC 9113 8.1
         if (field.name.data[0] == ':')
             return ERR_INPUT;
@@ -343,10 +341,10 @@ enum err request_fields_write_trailer(const struct request_fields *fields, struc
 
 uint64_t request_fields_length(const struct request_fields *fields)
 {
-    struct slice rest = all(fields);
+    struct slice rest = request_fields_all(fields);
     struct field field;
     uint64_t length = 0;
-    while (next(&rest, &field)) {
+    while (request_fields_next(&rest, &field)) {
         if (is_named(field.name, "content-length") &&
             !decimal_parse(field.value, INT64_MAX, &length))
             return 0;

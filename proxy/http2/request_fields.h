@@ -6,6 +6,7 @@
 
 #include "auth/base/err.h"
 #include "auth/base/text.h"
+#include "proxy/http/field.h"
 
 enum {
     REQUEST_FIELDS_MAX_SIZE = 16 * 1024, // bytes of a header list, counted as in RFC 9113 10.5.1
@@ -47,6 +48,12 @@ enum err request_fields_write_head(const struct request_fields *fields, bool has
 // REQUEST_FIELDS_HEAD_CAP bytes.
 enum err request_fields_write_trailer(const struct request_fields *fields, struct text *out,
                                       const char **out_why) MUST_USE;
+
+// request_fields_all gives the fields that have come, for request_fields_next. Borrowed until the next one comes.
+struct slice request_fields_all(const struct request_fields *fields);
+
+// request_fields_next takes the next field off `*rest`. False at the end.
+bool request_fields_next(struct slice *rest, struct field *out);
 
 // request_fields_length gives the bytes that content-length announces; 0: it is not there, or no number.
 uint64_t request_fields_length(const struct request_fields *fields);
