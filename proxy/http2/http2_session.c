@@ -108,12 +108,22 @@ static int put_content(nghttp2_session *engine, nghttp2_frame *frame, const uint
     return 0;
 }
 
+static void set_blocked(struct http2_session *session, struct http2_stream *stream, bool is_blocked)
+{
+    if (is_blocked && !stream->is_blocked)
+        TAILQ_INSERT_TAIL(&session->blocked, stream, blocked_link);
+    if (!is_blocked && stream->is_blocked)
+        TAILQ_REMOVE(&session->blocked, stream, blocked_link);
+    stream->is_blocked = is_blocked;
+}
+
 void http2_session_send(struct http2_session *session, struct http2_stream *stream)
 {
     if (stream->id != 0)
         (void)nghttp2_session_resume_data(session->engine, stream->id);
     session->is_broken = session->is_broken || pump(session) != ERR_OK;
-    stream->is_blocked = stream->pending.len > 0 || (stream->says_end && !stream->has_said_end);
+    set_blocked(session, stream,
+                stream->pending.len > 0 || (stream->says_end && !stream->has_said_end));
 }
 
 // is_of_connection tells whether a field in HTTP/1.1 has no meaning in HTTP/2 (RFC 9113 8.2.2).
@@ -241,10 +251,11 @@ enum err http2_session_submit_trailer(struct http2_session *session, struct http
 
 // ---- streams ------------------------------------------------------------------------------------
 
+// is_wanted tells whether the owner of a stream is to be told: what it waits for is there, or the stream was reset.
 static bool is_wanted(const struct http2_stream *stream)
 {
-    return (stream->wants_read && (stream->is_reset || http2_upload_can_read(&stream->upload))) ||
-           (stream->wants_write && (!stream->is_blocked || stream->is_reset));
+    return stream->is_reset || (stream->wants_read && http2_upload_can_read(&stream->upload)) ||
+           (stream->wants_write && !stream->is_blocked);
 }
 
 static void set_ready(struct http2_session *session, struct http2_stream *stream, bool is_ready)
@@ -267,17 +278,15 @@ void http2_session_note(struct http2_session *session, struct http2_stream *stre
 
 static void unblock(struct http2_session *session, struct http2_stream *stream)
 {
-    stream->is_blocked = false;
+    set_blocked(session, stream, false);
     http2_session_note(session, stream);
 }
 
+// unblock_all has all that want to send try again, in the order in which they have waited.
 static void unblock_all(struct http2_session *session)
 {
-    struct http2_stream *stream = NULL;
-    TAILQ_FOREACH(stream, &session->live, link)
-    {
-        unblock(session, stream);
-    }
+    while (!TAILQ_EMPTY(&session->blocked))
+        unblock(session, TAILQ_FIRST(&session->blocked));
 }
 
 // grow doubles the window of a stream whose reader has taken a whole one and left nothing, while there is credit: what
@@ -336,6 +345,7 @@ void http2_session_end(struct http2_session *session, struct http2_stream *strea
         [HTTP2_END_REFUSED] = NGHTTP2_REFUSED_STREAM,
     };
     set_ready(session, stream, false);
+    set_blocked(session, stream, false);
     if (stream->id == 0)
         return;
     if (is_client(session)) // a tunnel that is left before both its ends
@@ -673,6 +683,7 @@ struct http2_session *http2_session_create(const struct http2_options *options,
     session->options = *options;
     TAILQ_INIT(&session->ready);
     TAILQ_INIT(&session->live);
+    TAILQ_INIT(&session->blocked);
     if (!make_engine(session) || !say_settings(session) || pump(session) != ERR_OK) {
         http2_session_destroy(session);
         return NULL;
@@ -750,7 +761,7 @@ static enum http2_status status_of(struct http2_session *session, enum err read,
         return HTTP2_BROKEN;
     if (session->why != NULL)
         return HTTP2_WRONG;
-    if (is_over || (session->has_end && session->live_count == 0))
+    if (session->live_count == 0 && (is_over || session->has_end))
         return sent == ERR_OK ? HTTP2_FINISHED : HTTP2_WAITS;
     return read == ERR_OK || session->ready_count > 0 ? HTTP2_MORE : HTTP2_WAITS;
 }

@@ -40,18 +40,19 @@ struct http2_stream {
     struct http2_session *session;        // borrowed
     TAILQ_ENTRY(http2_stream) link;       // of all live streams
     TAILQ_ENTRY(http2_stream) ready_link; // of those to be told
-    int32_t id;                           // 0: the engine has closed it
-    uint32_t window;                      // bytes that the client may send before they are read
-    size_t window_used;                   // bytes that have been read since it was set
-    struct body_reader answer;            // of the answer's body
-    struct slice pending;                 // being sent; borrowed for a call
-    bool has_answer;                      // the head of the final answer has been written
-    bool is_answered;                     // the answer is complete
-    bool is_reset;                        // the client, or the engine, has reset it
-    bool says_end;                        // END_STREAM goes out after `pending`
-    bool has_trailer;                     // and fields come before it
+    TAILQ_ENTRY(http2_stream) blocked_link;
+    int32_t id;                // 0: the engine has closed it
+    uint32_t window;           // bytes that the client may send before they are read
+    size_t window_used;        // bytes that have been read since it was set
+    struct body_reader answer; // of the answer's body
+    struct slice pending;      // being sent; borrowed for a call
+    bool has_answer;           // the head of the final answer has been written
+    bool is_answered;          // the answer is complete
+    bool is_reset;             // the client, or the engine, has reset it
+    bool says_end;             // END_STREAM goes out after `pending`
+    bool has_trailer;          // and fields come before it
     bool has_said_end;
-    bool is_blocked; // for want of a window
+    bool is_blocked; // for want of a window, or of room in `out`
     bool is_ready;   // in the list of those to be told
     bool wants_read;
     bool wants_write;
@@ -91,6 +92,7 @@ struct http2_session {
     struct buffer *out;             // borrowed from the pool; frames for `below`
     struct http2_streams ready;     // streams to be told
     struct http2_streams live;      // all that are not closed
+    struct http2_streams blocked;   // want to send; the one that has waited longest is first
     uint32_t ready_count;
     uint32_t live_count;
     const char *why; // with HTTP2_WRONG; static memory
