@@ -41,6 +41,7 @@ struct multiplex {
     enum farewell farewell;
     int64_t begun_ms;  // monotonic
     int64_t notice_ms; // monotonic; when the notice was given
+    int64_t used_ms;   // monotonic; when the last request ended; 0: there was none
     void (*on_output)(void *owner);
     void *owner; // borrowed
 };
@@ -60,6 +61,7 @@ static void destroy_call(struct call *call)
     channel_deinit(&call->channel);
     http2_stream_destroy(call->stream);
     TAILQ_REMOVE(&call->multiplex->calls, call, link);
+    call->multiplex->used_ms = context->now_ms;
     free(call);
 }
 
@@ -71,31 +73,40 @@ static enum http2_end end_of(const struct exchange_ending *ending)
     return ending->status == 0 ? HTTP2_END_REFUSED : HTTP2_END_CANCEL;
 }
 
-// say_end sends what is left of a finished call, and ends it.
-static void say_end(struct call *call)
+// reset_call ends a call whose stream the client must not take for a finished one.
+static void reset_call(struct call *call, enum http2_end end)
+{
+    call->stream->end = end;
+    stream_close(&call->stream->stream, true);
+    destroy_call(call);
+}
+
+// say_end sends what is left of a finished call, and ends it. False: the client has to make room first.
+static bool say_end(struct call *call)
 {
     struct stream *stream = &call->stream->stream;
     if (stream_finish(stream) == ERR_AGAIN) {
         stream_want(stream, false, true);
-        return;
+        return false;
     }
     stream_close(stream, false);
     destroy_call(call);
+    return true;
 }
 
 static void finish_call(struct call *call)
 {
+    const struct peer *peer = call->channel.peer;
     const struct exchange_ending ending = call->exchange->ending;
     exchange_destroy(call->exchange);
     call->exchange = NULL;
-    deadline_stop(&call->deadline, call->channel.peer->context->loop);
-    if (ending.outcome == EXCHANGE_RESET) {
-        call->stream->end = end_of(&ending);
-        stream_close(&call->stream->stream, true);
-        destroy_call(call);
-    } else {
-        say_end(call);
-    }
+    deadline_stop(&call->deadline, peer->context->loop);
+    if (ending.outcome == EXCHANGE_RESET)
+        reset_call(call, end_of(&ending));
+    else if (!say_end(call))
+        deadline_set(&call->deadline, peer->context->loop,
+                     peer->context->now_ms + peer->snapshot->timeouts.linger_ms,
+                     peer->context->now_ms);
 }
 
 static void enqueue(struct call *call)
@@ -110,6 +121,10 @@ static void step_call(struct call *call)
     enum exchange_step next = EXCHANGE_STEP_AGAIN;
     while (next == EXCHANGE_STEP_AGAIN)
         next = exchange_step(call->exchange);
+    if (next != EXCHANGE_STEP_DONE && call->stream->is_reset) {
+        exchange_end(call->exchange, REASON_CLIENT_RESET); // it waits for nothing of the client
+        next = EXCHANGE_STEP_DONE;
+    }
     if (next == EXCHANGE_STEP_DONE) {
         finish_call(call);
         return;
@@ -129,7 +144,7 @@ static void drive_call(void *owner)
     struct call *call = owner;
     struct multiplex *multiplex = call->multiplex;
     if (call->exchange == NULL)
-        say_end(call);
+        (void)say_end(call);
     else
         step_call(call);
     if (!multiplex->is_stepping)
@@ -149,8 +164,13 @@ static void on_ready(void *owner)
 static void on_deadline(void *owner)
 {
     struct call *call = owner;
-    if (call->exchange != NULL &&
-        exchange_deadline_ms(call->exchange) <= call->channel.peer->context->now_ms)
+    struct multiplex *multiplex = call->multiplex;
+    if (call->exchange == NULL) {
+        reset_call(call, HTTP2_END_CANCEL); // the client makes no room for the end
+        multiplex->on_output(multiplex->owner);
+        return;
+    }
+    if (exchange_deadline_ms(call->exchange) <= multiplex->peer->context->now_ms)
         exchange_on_deadline(call->exchange);
     drive_call(call);
 }
@@ -313,6 +333,11 @@ void multiplex_on_deadline(struct multiplex *multiplex)
 bool multiplex_is_idle(const struct multiplex *multiplex)
 {
     return TAILQ_EMPTY(&multiplex->calls);
+}
+
+int64_t multiplex_used_ms(const struct multiplex *multiplex)
+{
+    return multiplex_is_idle(multiplex) ? multiplex->used_ms : multiplex->peer->context->now_ms;
 }
 
 struct exchange *multiplex_next(const struct multiplex *multiplex, const struct exchange *exchange)

@@ -39,5 +39,8 @@ void multiplex_on_deadline(struct multiplex *multiplex);
 // multiplex_is_idle tells whether there is no request.
 bool multiplex_is_idle(const struct multiplex *multiplex);
 
+// multiplex_used_ms gives the monotonic time at which the last request ended: now where there is one, 0 where there was none.
+int64_t multiplex_used_ms(const struct multiplex *multiplex);
+
 // multiplex_next gives the request after `exchange`; of NULL the first one. NULL: there is none.
 struct exchange *multiplex_next(const struct multiplex *multiplex, const struct exchange *exchange);

@@ -93,6 +93,16 @@ void session_begin_closing(struct session *session)
         enter(session, SESSION_CLOSING);
 }
 
+void session_leave(struct session *session)
+{
+    if (session->state == SESSION_SERVING && session->multiplex != NULL)
+        multiplex_drain(session->multiplex);
+    else if (session->state == SESSION_REFUSING ||
+             (session->state == SESSION_SERVING && session->exchange == NULL))
+        session_begin_closing(session);
+    session_drive(session);
+}
+
 // ---- room ---------------------------------------------------------------------------------------
 
 // most_held finds the one whose client has most connections, among those that have waited longest; NULL: all have come
@@ -239,12 +249,10 @@ static enum session_step step_handshake(struct session *session)
 static enum session_step step_multiplex(struct session *session)
 {
     struct multiplex *multiplex = session->multiplex;
-    const bool was_idle = multiplex_is_idle(multiplex);
     const enum http2_status status = multiplex_step(multiplex);
-    if (!was_idle || !multiplex_is_idle(multiplex)) {
-        session->is_first = false;
-        session->since_ms = session->peer.context->now_ms;
-    }
+    const int64_t used_ms = multiplex_used_ms(multiplex);
+    session->is_first = session->is_first && used_ms == 0;
+    session->since_ms = used_ms > session->since_ms ? used_ms : session->since_ms;
     switch (status) {
     case HTTP2_MORE:
         enqueue_ready(session);

@@ -23,6 +23,10 @@ bool session_is_idle(const struct session *session);
 struct exchange *session_next_exchange(const struct session *session,
                                        const struct exchange *exchange);
 
+// session_leave ends the connection in an orderly way once its requests have ended: a client of HTTP/2 is told that no
+// more are taken.
+void session_leave(struct session *session);
+
 // session_begin_closing says goodbye: our last bytes go out, the client's are read and dropped for a
 // while, so that no reset destroys what we said.
 void session_begin_closing(struct session *session);

@@ -38,11 +38,7 @@ static void end_idle(struct session_context *context, enum session_state state)
     struct session *session = TAILQ_FIRST(&context->by_state[state]);
     while (session != NULL) {
         struct session *next = TAILQ_NEXT(session, link);
-        if (session->multiplex != NULL)
-            multiplex_drain(session->multiplex);
-        else if (session->exchange == NULL)
-            session_begin_closing(session);
-        session_drive(session);
+        session_leave(session);
         session = next;
     }
 }
@@ -90,7 +86,7 @@ void sessions_judge_again(struct session_context *context)
     TAILQ_FOREACH(session, &context->by_state[SESSION_SERVING], link)
     {
         session->is_deferred = false;
-        if (!session_is_idle(session))
+        if (!session_is_idle(session) || session->multiplex != NULL)
             turn_enqueue(&context->sweep, &session->sweep, session);
     }
 }
@@ -112,12 +108,14 @@ static bool has_tunnel(const struct session *session)
 }
 
 // sweep judges one again, and its tunnel. One that costs signatures waits until all the others have
-// been judged: a client that was revoked does not live on meanwhile.
+// been judged: a client that was revoked does not live on meanwhile. A client of HTTP/2 that has lost its right is told that
+// no more requests are taken, for it would go on with the connection.
 static void sweep(void *owner)
 {
     struct session *session = owner;
     struct peer *peer = &session->peer;
-    if (session->state != SESSION_SERVING || session_is_idle(session))
+    if (session->state != SESSION_SERVING ||
+        (session_is_idle(session) && session->multiplex == NULL))
         return;
     if (!session->is_deferred && peer_needs_signatures(peer)) {
         session->is_deferred = true;
@@ -136,6 +134,8 @@ static void sweep(void *owner)
             exchange_end(exchange, reason_of_end(reason));
         channel_drive(exchange->channel);
     }
+    if (reason != REASON_NONE)
+        session_leave(session);
 }
 
 // ---- the loop -----------------------------------------------------------------------------------
