@@ -70,11 +70,12 @@ static const char unblock_usage[] =
     "which), 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
 
 static const char kill_usage[] =
-    "usage: sallyport kill (-c FILE | --control SOCKET) (ID | client:NAME) [--json]\n"
+    "usage: sallyport kill (-c FILE | --control SOCKET) (ID | session:ID | client:NAME)\n"
+    "                      [--json]\n"
     "\n"
-    "Ends the request or tunnel with this id (as in answers, the audit log and `top`), or all those\n"
-    "that a client has now, with the reason `killed`. The client may come again; to prevent that, use\n"
-    "`sallyport block`.\n"
+    "Ends the request or tunnel with this id (as in answers, the audit log and `top`), or a connection\n"
+    "with all that is on it, or all requests and tunnels that a client has now, with the reason `killed`.\n"
+    "The client may come again; to prevent that, use `sallyport block`.\n"
     "\n" CONTROL_OPTIONS_HELP "      --json             one object of JSON; see docs/CONTROL.md\n"
     "  -h, --help             this text\n"
     "\n"
@@ -126,6 +127,7 @@ static bool has_kind(const char *argument)
 {
     const struct slice who = slice_of_string(argument);
     return slice_starts_with(who, SLICE_LITERAL("client:")) ||
+           slice_starts_with(who, SLICE_LITERAL("session:")) ||
            slice_starts_with(who, SLICE_LITERAL("id:"));
 }
 
@@ -197,7 +199,7 @@ static const struct row {
     {"unblock", .usage = unblock_usage, .takes = CONTROL_TAKES_CERTIFICATE, .argument_max = 1,
      .add = add_blocked, .missing = WHOM},
     {"kill", .usage = kill_usage, .takes = CONTROL_TAKES_JSON, .argument_max = 2, .add = add_killed,
-     .missing = "what? give an ID, or client:NAME"},
+     .missing = "what? give an ID, session:ID, or client:NAME"},
     {"drain", .usage = drain_usage},
     {"tail", .usage = tail_usage, .takes = CONTROL_TAKES_JSON, .follows = true},
 };

@@ -113,6 +113,7 @@ void status_print(void *arg, const json_t *root)
     print_process(root);
     print_numbers(root, "sessions");
     print_numbers(root, "requests");
+    print_numbers(root, "http2");
     print_numbers(root, "counters");
     print_numbers(root, "limits");
     print_list(root, "clients", "client       {name}: tunnels {tunnels}, sessions {sessions}");
@@ -146,13 +147,14 @@ void status_print_top(void *arg, const json_t *root)
     (void)arg;
     print_row(root, "{open} tunnels open\n");
     if (json_array_size(tunnels) > 0)
-        (void)printf("%-16s %15s %15s %8s  %s\n", "ID", "UP", "DOWN", "AGE s", "CLIENT -> TARGET");
+        (void)printf("%-16s %-16s %15s %15s %8s  %s\n", "ID", "SESSION", "UP", "DOWN", "AGE s",
+                     "CLIENT -> TARGET");
     json_array_foreach(tunnels, i, at)
     {
         const json_t *bytes = json_object_get(at, "bytes");
-        (void)printf("%-16s %15lld %15lld %8lld  ", member_text(at, "id"),
-                     member_number(bytes, "up"), member_number(bytes, "down"),
-                     member_number(at, "age_ms") / 1000);
+        (void)printf("%-16s %-16s %15lld %15lld %8lld  ", member_text(at, "id"),
+                     member_text(at, "session"), member_number(bytes, "up"),
+                     member_number(bytes, "down"), member_number(at, "age_ms") / 1000);
         print_row(at, "{client} ({source}) -> {host}:{port} ({upstream})\n");
     }
 }

@@ -356,19 +356,19 @@ static void on_part(void *arg)
     wakeup_send(&control->scans);
 }
 
-// parse_kill reads `id:HEX` or `client:NAME` into the question.
+// parse_kill reads `id:HEX`, `session:HEX` or `client:NAME` into the question.
 static bool parse_kill(const char *argument, struct scan *out)
 {
     const struct slice text = slice_of_string(argument);
-    if (slice_starts_with(text, SLICE_LITERAL("id:"))) {
-        out->kind = SCAN_KILL_ID;
-        return string_copy(out->id, sizeof out->id, slice_from(text, 3)) &&
-               strlen(out->id) == sizeof out->id - 1;
+    const struct slice value = slice_from(text, slice_find(text, ':') + 1);
+    const bool is_session = slice_starts_with(text, SLICE_LITERAL("session:"));
+    if (is_session || slice_starts_with(text, SLICE_LITERAL("id:"))) {
+        out->kind = is_session ? SCAN_KILL_SESSION : SCAN_KILL_ID;
+        return string_copy(out->id, sizeof out->id, value) && strlen(out->id) == sizeof out->id - 1;
     }
     out->kind = SCAN_KILL_CLIENT;
     return slice_starts_with(text, SLICE_LITERAL("client:")) &&
-           string_copy(out->client, sizeof out->client, slice_from(text, 7)) &&
-           out->client[0] != '\0';
+           string_copy(out->client, sizeof out->client, value) && out->client[0] != '\0';
 }
 
 // parse_count reads how many tunnels `top` is to give.
@@ -404,7 +404,8 @@ static bool ask_kill(const char *argument, struct scan *out, struct errinfo *inf
     if (parse_kill(argument, out))
         return true;
     (void)errinfo_set(info, ERR_INPUT,
-                      "`%.64s` is neither an id (16 hexadecimal digits) nor client:NAME",
+                      "`%.64s` is neither an id (16 hexadecimal digits) nor session:ID nor "
+                      "client:NAME",
                       argument + (out->kind == SCAN_KILL_ID ? 3 : 0));
     return false;
 }
@@ -436,7 +437,10 @@ static void tell_killed(struct control *control, struct control_call *call, stru
     if (sum->killed == 0 && sum->kind == SCAN_KILL_ID) {
         exit_status = EXIT_FAILED;
         (void)errinfo_set(&info, ERR_INPUT, "no live request or tunnel has the id %s", sum->id);
-    } else if (sum->killed == 0 &&
+    } else if (sum->kind == SCAN_KILL_SESSION && !sum->is_found) {
+        exit_status = EXIT_FAILED;
+        (void)errinfo_set(&info, ERR_INPUT, "no connection that is served has the id %s", sum->id);
+    } else if (sum->killed == 0 && sum->kind == SCAN_KILL_CLIENT &&
                !find_client(control->service->snapshot->policy, sum->client, &nearest)) {
         exit_status = EXIT_FAILED;
         say_no_client(sum->client, nearest, "", &info);

@@ -210,6 +210,10 @@ static void add_numbers(const struct scan *scan, struct text *out)
     for (size_t i = 0; i < EXCHANGE_DONE; i++)
         json_add_count(out, exchanges[i], scan->exchanges[i]);
     json_end_object(out);
+    json_begin_object(out, "http2");
+    json_add_count(out, "sessions", scan->http2_sessions);
+    json_add_count(out, "streams", scan->http2_streams);
+    json_end_object(out);
     json_begin_object(out, "counters");
     json_add_count(out, "connections", counters->accepted);
     json_add_count(out, "connections_closed", counters->closed);
@@ -379,6 +383,12 @@ void status_write_top(const struct scan *scan, struct text *out)
         char ip[IP_TEXT_CAP];
         json_begin_object(out, NULL);
         json_add_string(out, "id", tunnel->id);
+        json_add_string(out, "session", tunnel->session);
+        json_add_string(out, "protocol", tunnel->stream_id == 0 ? "h1" : "h2");
+        if (tunnel->stream_id == 0)
+            json_add_null(out, "stream");
+        else
+            json_add_count(out, "stream", tunnel->stream_id);
         json_add_string(out, "client", tunnel->client[0] == '\0' ? NULL : tunnel->client);
         json_add_string(out, "source", ip_addr_format(&tunnel->source, ip));
         json_add_string(out, "host", tunnel->host);

@@ -102,8 +102,11 @@ void scan_add(struct scan *sum, const struct scan *part)
     }
     for (size_t i = 0; i < part->tunnel_count; i++)
         add_tunnel(sum, &part->tunnels[i]);
+    sum->http2_sessions += part->http2_sessions;
+    sum->http2_streams += part->http2_streams;
     sum->nobody_sessions += part->nobody_sessions;
     sum->killed += part->killed;
+    sum->is_found |= part->is_found;
     sum->is_partial |= part->is_partial;
 }
 
@@ -112,6 +115,7 @@ static void list_tunnel(const struct exchange *exchange, const char *client, str
     const struct peer *peer = exchange->peer;
     const struct target *target = &exchange->request.url.target;
     struct scan_tunnel tunnel = {
+        .stream_id = exchange->channel->stream_id,
         .port = target->port,
         .upstream = exchange->route.upstream,
         .source = peer->address,
@@ -119,6 +123,7 @@ static void list_tunnel(const struct exchange *exchange, const char *client, str
     };
     route_bytes(&exchange->route, &tunnel.bytes_up, &tunnel.bytes_down);
     (void)string_copy(tunnel.id, sizeof tunnel.id, slice_of_string(exchange->id));
+    (void)string_copy(tunnel.session, sizeof tunnel.session, slice_of_string(peer->id));
     (void)string_copy(tunnel.client, sizeof tunnel.client, slice_of_string(client));
     (void)target_format_host(target, tunnel.host);
     add_tunnel(scan, &tunnel);
@@ -128,8 +133,11 @@ static void count_session(const struct session *session, struct scan *scan)
 {
     const char *client = peer_client_name(&session->peer);
     const struct exchange *exchange = NULL;
+    const bool is_http2 = session->multiplex != NULL;
     uint32_t tunnels = 0;
+    scan->http2_sessions += is_http2;
     while ((exchange = session_next_exchange(session, exchange)) != NULL) {
+        scan->http2_streams += is_http2;
         if (!exchange_is_tunnel(exchange))
             continue;
         tunnels++;
@@ -146,18 +154,17 @@ static void count_session(const struct session *session, struct scan *scan)
 static bool is_meant(const struct exchange *exchange, const struct scan *scan)
 {
     const struct peer *peer = exchange->peer;
+    if (scan->kind == SCAN_KILL_SESSION)
+        return true;
     if (scan->kind == SCAN_KILL_CLIENT)
         return peer->client != NULL && (strcmp(peer->client->name, scan->client) == 0 ||
                                         strcmp(peer->account->name, scan->client) == 0);
     return strcmp(exchange->id, scan->id) == 0;
 }
 
-static void visit(struct session *session, struct scan *scan)
+// end_exchanges ends those of a session that are meant.
+static void end_exchanges(const struct session *session, struct scan *scan)
 {
-    if (scan->kind == SCAN_COUNT || scan->kind == SCAN_TUNNELS) {
-        count_session(session, scan);
-        return;
-    }
     struct exchange *next = session_next_exchange(session, NULL);
     while (next != NULL) {
         struct exchange *exchange = next;
@@ -167,6 +174,27 @@ static void visit(struct session *session, struct scan *scan)
         exchange_end(exchange, REASON_KILLED);
         channel_drive(exchange->channel);
         scan->killed++;
+    }
+}
+
+static void visit(struct session *session, struct scan *scan)
+{
+    switch (scan->kind) {
+    case SCAN_COUNT:
+    case SCAN_TUNNELS:
+        count_session(session, scan);
+        break;
+    case SCAN_KILL_ID:
+    case SCAN_KILL_CLIENT:
+        end_exchanges(session, scan);
+        break;
+    case SCAN_KILL_SESSION:
+        if (strcmp(session->peer.id, scan->id) != 0)
+            break;
+        scan->is_found = true;
+        end_exchanges(session, scan);
+        session_leave(session);
+        break;
     }
 }
 

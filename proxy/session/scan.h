@@ -8,10 +8,11 @@
 #include "proxy/session/context.h"
 
 enum scan_kind {
-    SCAN_COUNT,       // counters, and clients with their sessions and tunnels
-    SCAN_TUNNELS,     // the same, and the tunnels that have moved the most bytes
-    SCAN_KILL_ID,     // ends the exchange `id`
-    SCAN_KILL_CLIENT, // ends every exchange of `client`
+    SCAN_COUNT,        // counters, and clients with their sessions and tunnels
+    SCAN_TUNNELS,      // the same, and the tunnels that have moved the most bytes
+    SCAN_KILL_ID,      // ends the exchange `id`
+    SCAN_KILL_SESSION, // ends the connection `id` with its exchanges
+    SCAN_KILL_CLIENT,  // ends every exchange of `client`
 };
 
 struct scan_client {
@@ -22,6 +23,8 @@ struct scan_client {
 
 struct scan_tunnel {
     char id[17];
+    char session[17];   // the connection that it is on
+    uint32_t stream_id; // of HTTP/2; 0: HTTP/1.1
     char client[CLIENT_NAME_MAX + 1];
     char host[TARGET_TEXT_CAP];
     uint16_t port;
@@ -49,10 +52,13 @@ struct scan {
     struct scan_client *clients; // owned; a table with free places
     size_t client_cap;
     size_t client_count;
+    uint64_t http2_sessions;
+    uint64_t http2_streams;      // requests on them
     uint64_t nobody_sessions;    // of certificates that no client of the configuration fits
     struct scan_tunnel *tunnels; // owned; the first `tunnel_count`, in no order
     size_t tunnel_count;
-    uint64_t killed;
+    uint64_t killed; // exchanges
+    bool is_found;   // the connection to be killed
     bool is_partial; // no memory for all of it
 };
 

@@ -77,6 +77,8 @@ void whoami_append(const struct peer *peer, const char *id, struct text *out)
     json_add_string(out, "address", ip_addr_format(&peer->address, address));
     json_add_count(out, "port", peer->port);
     json_add_string(out, "listener", peer->listener->name);
+    json_add_string(out, "protocol", tls_stream_is_http2(peer->tls) ? "h2" : "h1");
+    json_add_string(out, "session", peer->id);
     json_begin_object(out, "tls");
     json_add_string(out, "version", tls_stream_version_name(peer->tls));
     json_add_string(out, "cipher", tls_stream_cipher_name(peer->tls));

@@ -1,5 +1,8 @@
 """A client that speaks HTTP/2 to the proxy, over wire.Client's TLS; frames by python3-h2, a strict peer."""
 
+import select
+import time
+
 import h2.config
 import h2.connection
 import h2.events
@@ -16,6 +19,7 @@ class Stream:
         self.data = b""
         self.has_end = False
         self.reset = None  # the error code
+        self.gives_credit = True  # False: the proxy may send no more than the first window
 
     @property
     def fields(self):
@@ -73,6 +77,7 @@ class Http2:
         )
         self.streams = {}
         self.goaway = None  # the error code
+        self.goaways = []  # the last stream of each
         self.ended = False
         self.h2.initiate_connection()
         self.flush()
@@ -84,18 +89,29 @@ class Http2:
 
     def wait(self, is_so):
         while not is_so() and not self.ended:
-            data = self.client.read()
-            if not data:
-                self.ended = True
-                return
-            for event in self.h2.receive_data(data):
-                self._take(event)
+            self._read()
+
+    def _read(self):
+        data = self.client.read()
+        self.ended = not data
+        for event in self.h2.receive_data(data):
+            self._take(event)
+        if data:
             self.flush()
+
+    def wait_for(self, is_so, seconds):
+        """As `wait`, but for so long only; tells whether it is so."""
+        deadline = time.monotonic() + seconds
+        while not is_so() and (left := deadline - time.monotonic()) > 0 and not self.ended:
+            if select.select([self.client.sock], [], [], left)[0]:
+                self._read()
+        return is_so()
 
     def _take(self, event):
         stream = self.streams.get(getattr(event, "stream_id", None))
         if isinstance(event, h2.events.ConnectionTerminated):
             self.goaway = event.error_code
+            self.goaways.append(event.last_stream_id)
             if event.error_code == 0:  # the library takes it for the end of all streams
                 self.h2.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
         if stream is None:
@@ -106,7 +122,10 @@ class Http2:
             stream.trailers = event.headers
         elif isinstance(event, h2.events.DataReceived):
             stream.data += event.data
-            self.h2.acknowledge_received_data(event.flow_controlled_length, stream.id)
+            if stream.gives_credit:
+                self.h2.acknowledge_received_data(event.flow_controlled_length, stream.id)
+            else:
+                self.h2.increment_flow_control_window(event.flow_controlled_length)
         elif isinstance(event, h2.events.StreamEnded):
             stream.has_end = True
         elif isinstance(event, h2.events.StreamReset):
