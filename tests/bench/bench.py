@@ -42,18 +42,22 @@ def talk(text):
 def parse(argv):
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__.split("\n", 1)[0])
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO",
-                        help="of: " + " ".join(scenarios.SCENARIOS) + "; all when none is named")
+                        help="of: " + " ".join(scenarios.SCENARIOS) + "; with --http2 of: "
+                        + " ".join(scenarios.HTTP2) + "; all when none is named")
     parser.add_argument("--quick", action="store_true",
                         help="one round, short windows, 3,000 tunnels for 9,000: some three minutes")
     parser.add_argument("--rounds", type=int, help="fresh processes and windows each (default 3)")
     parser.add_argument("--seconds", type=float, help="of a window (default 3)")
     parser.add_argument("--peers", help="comma-separated: "
-                        + ",".join(peer.name for peer in proxies.PEERS))
+                        + ",".join(peer.name for peer in proxies.PEERS) + "; with --http2: "
+                        + ",".join(peer.name for peer in proxies.HTTP2))
     parser.add_argument("--growth", action="store_true",
                         help="how the cost grows with the number of connections, instead")
     parser.add_argument("--inner", action="store_true",
                         help="sallyport beside itself, with tunnels that begin with a ClientHello: "
                         "nobody looks at it, it is observed, it is required")
+    parser.add_argument("--http2", action="store_true",
+                        help="HTTP/2 of sallyport beside its HTTP/1.1, and others' HTTP/2")
     parser.add_argument("--against", metavar="BINARY",
                         help="another build of sallyport, measured as a peer of its own")
     parser.add_argument("--first", action="store_true",
@@ -63,7 +67,8 @@ def parse(argv):
     parser.add_argument("--svg", metavar="FILE", help="the table as a picture")
     parser.add_argument("--markdown", action="store_true", help="the table as Markdown")
     options = parser.parse_args(argv)
-    unknown = set(options.scenario) - set(scenarios.SCENARIOS)
+    options.scenarios = scenarios.HTTP2 if options.http2 else scenarios.SCENARIOS
+    unknown = set(options.scenario) - set(options.scenarios)
     if unknown:
         parser.error("no such scenario: " + " ".join(sorted(unknown)))
     options.rounds = options.rounds or (1 if options.quick else 3)
@@ -83,9 +88,10 @@ def chosen_peers(options):
     wanted = options.peers.split(",") if options.peers else None
     if options.inner:
         return proxies.INNER
-    chosen = [peer for peer in proxies.PEERS if wanted is None or peer.name in wanted]
+    known = proxies.HTTP2 if options.http2 else proxies.PEERS
+    chosen = [peer for peer in known if wanted is None or peer.name in wanted]
     if options.against:
-        chosen.insert(1, type("Against", (proxies.Sallyport,), {
+        chosen.insert(1, type("Against", (known[0],), {
             "name": "against", "title": "other build", "binary": options.against}))
     return chosen
 
@@ -139,7 +145,7 @@ class Run:
 
     def table(self, chosen):
         """All scenarios, interleaved."""
-        names = self.options.scenario or list(scenarios.SCENARIOS)
+        names = self.options.scenario or list(self.options.scenarios)
         for turn in range(self.options.rounds):
             for name in names:
                 order = chosen[turn % len(chosen):] + chosen[:turn % len(chosen)]
@@ -147,7 +153,7 @@ class Run:
                 for peer in order:
                     if peer.name in self.missing:
                         continue
-                    figures = self.measure(peer, scenarios.SCENARIOS[name])
+                    figures = self.measure(peer, self.options.scenarios[name])
                     self.results.add(peer.name, figures)
                     told = ", ".join(f"{key} {report.number(value)}"
                                      for key, value in figures.items())
@@ -203,7 +209,7 @@ def about(options, run):
 
 def finish(options, run, chosen):
     facts = about(options, run)
-    rows = list(run.results.rows(chosen, is_relative=options.inner))
+    rows = list(run.results.rows(chosen, is_relative=options.inner or options.http2))
     print(report.as_markdown(rows) if options.markdown else report.as_text(rows), end="")
     print(f"\n{facts['cores']} cores, {facts['cpu']}, kernel {facts['kernel']}; "
           f"{facts['rounds']} rounds, {facts['seconds']} s a window; others used "

@@ -47,9 +47,10 @@ class Origin:
 class Clients:
     """One client process. Commands may be begun here and waited for later: several at once."""
 
-    def __init__(self, binary, port, leaf=None, says_hello=False):
-        identity = ["direct"] if leaf is None else [leaf.chain, leaf.key]
-        identity += ["hello"] if says_hello else []
+    def __init__(self, binary, port, leaf=None, mode=""):
+        """`mode`: of a leaf "hello", or "h2=" and the most streams on a connection; of none "direct" or "plain"."""
+        identity = [leaf.chain, leaf.key] if leaf else []
+        identity += [mode] if mode else []
         self.process = subprocess.Popen(
             [binary, "client", str(port), *identity],
             stdin=subprocess.PIPE,

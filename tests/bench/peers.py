@@ -41,6 +41,8 @@ class Peer:
     name = ""
     title = ""
     keeps_refused = True
+    streams = 0  # the most that clients open on a connection of HTTP/2; 0: they speak HTTP/1.1
+    counts_all = True  # False: what it hands its requests on to is not its cost
 
     def __init__(self, folder, pki, origin):
         self.folder = folder
@@ -108,10 +110,15 @@ class Peer:
         raise RuntimeError(f"{self.name} does not start: {said}")
 
     def pids(self):
-        return [pid for process in self.processes for pid in tree(process.pid)]
+        """Of what is measured."""
+        return self._all_pids(self.processes if self.counts_all else self.processes[-1:])
+
+    @staticmethod
+    def _all_pids(processes):
+        return [pid for process in processes for pid in tree(process.pid)]
 
     def stop(self):
-        pids = self.pids()
+        pids = self._all_pids(self.processes)
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -192,6 +199,18 @@ class Require(Sallyport):
 
 # The same program, by what it looks at inside tunnels.
 INNER = [Any, Observe, Require]
+
+
+class SallyportHttp2(Sallyport):
+    """The first of its comparison: it has the name that the table sets the others against."""
+
+    title = "Sallyport, HTTP/2"
+    streams = 200
+
+
+class SallyportHttp1(Sallyport):
+    name = "http1"
+    title = "Sallyport, HTTP/1.1"
 
 
 class Squid(Peer):
@@ -304,18 +323,29 @@ class TrafficServer(Peer):
         self.launch(program, "--run-root=" + self.path("runroot.yaml"))
 
 
-class HaproxyTinyproxy(Peer):
-    name = "haproxy"
-    title = "HAProxy + tinyproxy"
+class BeforeTinyproxy(Peer):
+    """A proxy that opens no tunnels itself: tinyproxy does."""
 
-    def configure(self):
-        haproxy, tinyproxy = find("haproxy"), find("tinyproxy")
+    def launch_tinyproxy(self):
+        """The port of a tinyproxy."""
         inner = free_port()
-        allowed = "|".join(map(str, self.ports()))
         self.write("tinyproxy.conf", "\n".join([
             f"Port {inner}", "Listen 127.0.0.1", f"MaxClients {TUNNELS}", "Timeout 600",
             "Allow 127.0.0.1", f'LogFile "{self.path("tinyproxy.log")}"', "LogLevel Connect",
             "DisableViaHeader Yes", *[f"ConnectPort {port}" for port in self.ports()], ""]))
+        self.launch(find("tinyproxy"), "-d", "-c", self.path("tinyproxy.conf"))
+        self.wait_port(inner)
+        return inner
+
+
+class HaproxyTinyproxy(BeforeTinyproxy):
+    name = "haproxy"
+    title = "HAProxy + tinyproxy"
+
+    def configure(self):
+        haproxy, inner = find("haproxy"), self.launch_tinyproxy()
+        allowed = "|".join(map(str, self.ports()))
+        alpn = " alpn h2" if self.streams else ""
         self.write("haproxy.cfg", f"""global
     nbthread 2
     maxconn 9900
@@ -331,7 +361,7 @@ defaults
     timeout connect 10s
     timeout tunnel 600s
 frontend main
-    bind 127.0.0.1:{self.port} ssl crt {self.pem()} ca-file {self.pki.ca.path} verify required
+    bind 127.0.0.1:{self.port} ssl crt {self.pem()} ca-file {self.pki.ca.path} verify required{alpn}
     http-request deny unless {{ ssl_c_s_dn(cn) -m str bench }}
     http-request deny unless METH_CONNECT
     acl allowed url_reg ^127\\.0\\.0\\.1:({allowed})$
@@ -340,9 +370,41 @@ frontend main
 backend inner
     server tinyproxy 127.0.0.1:{inner}
 """)
-        self.launch(tinyproxy, "-d", "-c", self.path("tinyproxy.conf"))
-        self.wait_port(inner)
         self.launch(haproxy, "-db", "-f", self.path("haproxy.cfg"))
+
+
+class HaproxyHttp2(HaproxyTinyproxy):
+    title = "HAProxy, HTTP/2"
+    streams = 100  # its default
+    counts_all = False
+
+
+class Nghttpx(BeforeTinyproxy):
+    """It knows no policy: any certificate of the CA may do what tinyproxy lets it."""
+
+    name = "nghttpx"
+    title = "nghttpx, HTTP/2"
+    streams = 200
+    counts_all = False
+
+    def configure(self):
+        nghttpx, inner = find("nghttpx"), self.launch_tinyproxy()
+        self.launch(
+            nghttpx, "--conf=/dev/null", "--http2-proxy", "--workers=2",
+            f"--frontend=127.0.0.1,{self.port}", f"--backend=127.0.0.1,{inner}",
+            "--verify-client", f"--verify-client-cacert={self.pki.ca.path}",
+            "--tls-min-proto-version=TLSv1.3", f"--accesslog-file={self.path('access.log')}",
+            f"--errorlog-file={self.path('error.log')}", "--no-via",
+            "--frontend-http2-max-concurrent-streams=256", "--backend-connections-per-host=0",
+            "--worker-frontend-connections=0", "--backend-read-timeout=10m",
+            "--backend-write-timeout=10m", "--frontend-http2-read-timeout=10m",
+            "--stream-read-timeout=10m", "--stream-write-timeout=10m",
+            self.pki.server.key, self.pki.server.chain)
+
+
+class TrafficServerHttp2(TrafficServer):
+    title = "Traffic Server, HTTP/2"
+    streams = 100  # its default
 
 
 class Smokescreen(Peer):
@@ -368,3 +430,6 @@ default: {project: none, action: enforce, allowed_domains: []}
 
 
 PEERS = [Sallyport, Squid, TrafficServer, HaproxyTinyproxy, Smokescreen]
+
+# What speaks HTTP/2 with its clients, beside HTTP/1.1 of ours.
+HTTP2 = [SallyportHttp2, SallyportHttp1, Nghttpx, HaproxyHttp2, TrafficServerHttp2]

@@ -52,6 +52,16 @@ FIGURES = {
     "beside_p50": Figure("64-byte echo beside 8 bulk tunnels: p50", "µs", "less"),
     "beside_p99": Figure("64-byte echo beside 8 bulk tunnels: p99", "µs", "less"),
     "beside_p999": Figure("64-byte echo beside 8 bulk tunnels: p99.9", "µs", "less"),
+    "connect": Figure("CONNECT + close on a living session (HTTP/1.1: full handshake)", "µs CPU",
+                      "less"),
+    "session_p50": Figure("64-byte echo beside 8 bulk streams of the same session: p50", "µs",
+                          "less"),
+    "session_p99": Figure("64-byte echo beside 8 bulk streams of the same session: p99", "µs",
+                          "less"),
+    "resets_p50": Figure("64-byte echo beside 100,000 resets/s offered: p50", "µs", "less"),
+    "resets_p99": Figure("64-byte echo beside 100,000 resets/s offered: p99", "µs", "less"),
+    "resets_taken": Figure("resets that were taken", "/s", ""),
+    "resets_after": Figure("CPU of the second after they were cut", "ms CPU", "less"),
     "storm_p50": Figure("64-byte echo beside 1,000 handshakes/s: p50", "µs", "less"),
     "storm_p99": Figure("64-byte echo beside 1,000 handshakes/s: p99", "µs", "less"),
     "storm_max": Figure("64-byte echo beside 1,000 handshakes/s: longest", "ms", "less"),
@@ -74,13 +84,15 @@ class Stage:
 
     def clients(self):
         """Another client process."""
-        clients = Clients(self._binary, self.peer.port, self._leaf, self.settings.inner)
+        mode = f"h2={self.peer.streams}" if self.peer.streams else ""
+        clients = Clients(self._binary, self.peer.port, self._leaf,
+                          "hello" if self.settings.inner else mode)
         self._clients.append(clients)
         return clients
 
     def direct(self, kind):
         """A client process that goes past the proxy."""
-        clients = Clients(self._binary, self.origin.ports[kind])
+        clients = Clients(self._binary, self.origin.ports[kind], mode="direct")
         self._clients.append(clients)
         return clients
 
@@ -190,6 +202,17 @@ def latency(stage):
         "ping32_p50": many["p50_us"],
         "ping32_p99": many["p99_us"],
     }
+
+
+def ping32(stage):
+    """Small messages in 32 tunnels."""
+    answer, cpu = _ping(stage, 32)
+    return {"ping32_cpu": cpu, "ping32_p50": answer["p50_us"], "ping32_p99": answer["p99_us"]}
+
+
+def connect(stage):
+    """Tunnels that are opened and closed at once: over HTTP/2 on one connection that stays."""
+    return {"connect": _storm(stage, "full", 32)[0]}
 
 
 def idle(stage, tunnels=None):
@@ -320,6 +343,40 @@ def beside_bulk(stage):
     }
 
 
+def beside_session(stage):
+    """A small message beside tunnels of the same client process: over HTTP/2, of the same connection."""
+    clients = stage.clients()
+    seconds = stage.settings.seconds
+    clients.ask("open", stage.origin.target("source"), 8)
+    clients.ask("open", stage.origin.target("echo"), 1)
+    clients.ask("beside", 64, 0.4)
+    answer, _cpu = stage.cpu(lambda: clients.ask("beside", 64, seconds))
+    return {"session_p50": answer["p50_us"], "session_p99": answer["p99_us"]}
+
+
+def resets(stage):
+    """A small message of one client beside another that opens streams and resets them, and comes back when it is cut."""
+    if not stage.peer.streams:
+        return {}
+    hostile, pinger = stage.clients(), stage.clients()
+    seconds = stage.settings.seconds
+    pinger.ask("open", stage.origin.target("echo"), 1)
+    pinger.ask("ping", 64, 0.2)
+    hostile.begin("resets", stage.origin.target("echo"), seconds + 0.4, 100000)
+    time.sleep(0.2)
+    answer, _cpu = stage.cpu(lambda: pinger.ask("ping", 64, seconds))
+    taken = hostile.answer()
+    window = stage.window()
+    time.sleep(1)
+    after, _foreign = window.end()
+    return {
+        "resets_p50": answer["p50_us"],
+        "resets_p99": answer["p99_us"],
+        "resets_taken": taken["done"] / taken["seconds"],
+        "resets_after": after * 1e3,
+    }
+
+
 def storm(stage):
     """A small message beside a thousand handshakes a second."""
     comer, pinger = stage.clients(), stage.clients()
@@ -352,6 +409,16 @@ SCENARIOS = {
     "reload": reload,
     "beside_bulk": beside_bulk,
     "storm": storm,
+}
+
+# Those of HTTP/2, beside HTTP/1.1.
+HTTP2 = {
+    "connect": connect,
+    "idle": idle,
+    "bulk": bulk,
+    "ping32": ping32,
+    "beside_session": beside_session,
+    "resets": resets,
 }
 
 # How the cost grows: scenario, the sizes, and the figures to look at.

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/load/link.h"
+
 enum { RECORD_MAX = 16384, CHAIN_MAX = 8 };
 
 uint64_t now_ns(void)
@@ -115,10 +117,19 @@ bool client_make_hello(struct client_setup *setup)
 
 // -- ends -------------------------------------------------------------------------------------
 
+static bool is_stream(const struct client *client)
+{
+    return client->setup->links != NULL && !client->is_link;
+}
+
 void client_close(struct client *client, bool is_reset)
 {
     if (client->state == CLIENT_IDLE)
         return;
+    if (is_stream(client)) {
+        link_close(client, is_reset);
+        return;
+    }
     ev_io_stop(client->setup->loop, &client->io);
     if (is_reset) {
         const struct linger now = {.l_onoff = 1, .l_linger = 0};
@@ -168,6 +179,8 @@ static enum err system_error(ssize_t count)
 enum err client_read(struct client *client, void *out, size_t cap, size_t *out_len)
 {
     *out_len = 0;
+    if (is_stream(client))
+        return link_read(client, out, cap, out_len);
     if (client->ssl == NULL) {
         const ssize_t count = recv(client->io.fd, out, cap, 0);
         if (count <= 0)
@@ -185,6 +198,8 @@ enum err client_read(struct client *client, void *out, size_t cap, size_t *out_l
 enum err client_write(struct client *client, struct slice bytes, size_t *out_len)
 {
     *out_len = 0;
+    if (is_stream(client))
+        return link_write(client, bytes, out_len);
     if (client->ssl == NULL) {
         const ssize_t count = send(client->io.fd, bytes.data, bytes.len, MSG_NOSIGNAL);
         if (count <= 0)
@@ -203,6 +218,10 @@ enum err client_write(struct client *client, struct slice bytes, size_t *out_len
 void client_want(struct client *client, bool read, bool write)
 {
     const int events = (read ? EV_READ : 0) | (write ? EV_WRITE : 0);
+    if (is_stream(client)) {
+        link_want(client, read, write);
+        return;
+    }
     if (client->state == CLIENT_IDLE || (client->io.events & (EV_READ | EV_WRITE)) == events)
         return;
     ev_io_stop(client->setup->loop, &client->io);
@@ -217,6 +236,12 @@ void client_ask(struct client *client, const char *target)
 {
     char request[512];
     size_t written = 0;
+    if (is_stream(client)) { // another stream
+        link_close(client, false);
+        if (!link_start(client, target))
+            client->handler->on_end(client, "no stream");
+        return;
+    }
     const int len = snprintf(request, sizeof request, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n",
                              target, target);
     client->target = target;
@@ -292,6 +317,11 @@ static void step_answer(struct client *client)
 static void step_handshake(struct client *client)
 {
     const int result = SSL_do_handshake(client->ssl);
+    if (result == 1 && client->is_link) {
+        client->state = CLIENT_OPEN;
+        client->handler->on_answer(client);
+        return;
+    }
     if (result == 1) {
         client->is_resumed = SSL_session_reused(client->ssl) == 1;
         client_ask(client, client->target);
@@ -321,6 +351,10 @@ static void step_connecting(struct client *client)
         client->status = 200;
         client_want(client, true, false);
         client->handler->on_answer(client);
+        return;
+    }
+    if (client->ssl == NULL) {
+        client_ask(client, client->target);
         return;
     }
     client->state = CLIENT_HANDSHAKE;
@@ -361,10 +395,13 @@ static void on_event(struct ev_loop *loop, ev_io *io, int events)
 // start_tls gives false without memory.
 static bool start_tls(struct client *client, int fd)
 {
-    if (client->setup->is_direct)
+    static const uint8_t h2[] = "\x02h2";
+    if (client->setup->ssl_ctx == NULL)
         return true;
     client->ssl = SSL_new(client->setup->ssl_ctx);
     if (client->ssl == NULL || SSL_set_fd(client->ssl, fd) != 1)
+        return false;
+    if (client->is_link && SSL_set_alpn_protos(client->ssl, h2, sizeof h2 - 1) != 0)
         return false;
     SSL_set_app_data(client->ssl, client);
     SSL_set_connect_state(client->ssl);
@@ -385,6 +422,8 @@ static bool start_tls(struct client *client, int fd)
 bool client_start(struct client *client, const char *target)
 {
     const struct client_setup *setup = client->setup;
+    if (is_stream(client))
+        return link_start(client, target);
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;

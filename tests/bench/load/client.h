@@ -1,5 +1,6 @@
-// client: one connection of the load generator: TCP, TLS with a client certificate, CONNECT, and then
-// a tunnel; or plain TCP straight to the origin, to know what the proxy adds.
+// client: one connection of the load generator: TCP, TLS with a client certificate, CONNECT, and then a tunnel. Or
+// without TLS, for a sidecar; or plain TCP straight to the origin, to know what the proxy adds; or, over HTTP/2, a stream
+// of a connection (link.h).
 //
 // Its handler is called from the loop. The server's certificate is not looked at: that costs the
 // generator time and says nothing about the proxy.
@@ -13,6 +14,8 @@
 #include "auth/base/slice.h"
 
 struct client;
+struct link_stream;
+struct links;
 
 struct client_handler {
     // on_answer: the head (and a refusal's body) has been read. `client->status` says which.
@@ -38,8 +41,9 @@ enum { HELLO_CAP = 2048 };
 struct client_setup {
     struct ev_loop *loop;     // borrowed
     struct sockaddr_in proxy; // or the origin, with is_direct
-    SSL_CTX *ssl_ctx;         // owned by main; NULL with is_direct
+    SSL_CTX *ssl_ctx;         // owned by main; NULL: no TLS
     bool is_direct;           // no TLS and no CONNECT
+    struct links *links;      // borrowed; HTTP/2; NULL: HTTP/1.1
     uint8_t hello[HELLO_CAP]; // what goes into each tunnel first; the origin drops it
     size_t hello_len;         // 0: nothing
 };
@@ -58,6 +62,8 @@ struct client {
     bool is_resumed;
     bool wants_resumption; // offer the session, keep the new one
     bool stays_half_open;  // say hello and nothing more: CLIENT_HALF_OPEN
+    bool is_link;          // is a connection of HTTP/2: no CONNECT
+    struct link_stream *stream; // borrowed; over HTTP/2
     size_t early_len;      // bytes of the tunnel that came with the answer
     size_t head_len;
     size_t body_left; // bytes of a refusal still to come

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "tests/bench/load/histogram.h"
+#include "tests/bench/load/link.h"
 
 enum {
     CHUNK = 16384,
@@ -13,7 +14,7 @@ enum {
     PATIENCE_S = 30, // for what has no time of its own
 };
 
-enum task { TASK_HOLD, TASK_OPEN, TASK_ECHO, TASK_PING, TASK_BULK };
+enum task { TASK_HOLD, TASK_OPEN, TASK_ECHO, TASK_PING, TASK_BULK, TASK_BESIDE };
 
 struct fleet {
     const struct client_setup *setup; // borrowed
@@ -173,7 +174,7 @@ static void take_echo(struct client *client)
             continue;
         histogram_add(&fleet->times, now_ns() - client->sent_ns);
         client->early_len = 0;
-        if (fleet->task == TASK_PING) {
+        if (fleet->task == TASK_PING || fleet->task == TASK_BESIDE) {
             fleet->done++;
             send_message(client);
             return;
@@ -218,6 +219,12 @@ static void on_ready(struct client *client)
         return;
     case TASK_BULK:
         move_bulk(client);
+        return;
+    case TASK_BESIDE:
+        if (client == fleet->clients[fleet->count - 1])
+            take_echo(client);
+        else
+            move_bulk(client);
         return;
     case TASK_HOLD:
     case TASK_OPEN:
@@ -319,6 +326,27 @@ void fleet_bulk(struct fleet *fleet, bool down, bool up, double seconds)
     finish(fleet, "bulk");
 }
 
+void fleet_beside(struct fleet *fleet, size_t size, double seconds)
+{
+    struct client *last = fleet->clients[fleet->count - 1];
+    fleet->size = size < CHUNK ? size : CHUNK;
+    fleet->down = true;
+    fleet->up = false;
+    begin(fleet, TASK_BESIDE, seconds);
+    for (size_t i = 0; i + 1 < fleet->count; i++) {
+        if (fleet->clients[i]->state == CLIENT_OPEN)
+            client_want(fleet->clients[i], true, false);
+    }
+    if (last->state == CLIENT_OPEN) {
+        last->early_len = 0;
+        send_message(last);
+    }
+    ev_run(fleet->setup->loop, 0);
+    for (size_t i = 0; i < fleet->count; i++)
+        client_want(fleet->clients[i], false, false);
+    finish(fleet, "beside");
+}
+
 void fleet_close(struct fleet *fleet, bool is_reset)
 {
     begin(fleet, TASK_HOLD, PATIENCE_S);
@@ -328,5 +356,7 @@ void fleet_close(struct fleet *fleet, bool is_reset)
         free(fleet->clients[i]);
     }
     fleet->count = 0;
+    if (fleet->setup->links != NULL)
+        links_close(fleet->setup->links);
     finish(fleet, "close");
 }

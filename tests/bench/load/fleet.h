@@ -24,5 +24,9 @@ void fleet_ping(struct fleet *fleet, size_t size, double seconds);
 // fleet_bulk moves as many bytes as it can for `seconds`.
 void fleet_bulk(struct fleet *fleet, bool down, bool up, double seconds);
 
+// fleet_beside moves bytes down in all tunnels but the last one, and sends `size` bytes through that, again and again, for
+// `seconds`. There are at least two.
+void fleet_beside(struct fleet *fleet, size_t size, double seconds);
+
 // fleet_close ends all, in an orderly way or by reset.
 void fleet_close(struct fleet *fleet, bool is_reset);

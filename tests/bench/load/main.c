@@ -11,6 +11,8 @@
 
 #include "tests/bench/load/client.h"
 #include "tests/bench/load/fleet.h"
+#include "tests/bench/load/flood.h"
+#include "tests/bench/load/link.h"
 #include "tests/bench/load/origin.h"
 #include "tests/bench/load/storm.h"
 
@@ -20,10 +22,14 @@ static const char usage[] =
     "usage: load origin\n"
     "       load client PORT CHAIN KEY [hello]\n"
     "           clients of the proxy on 127.0.0.1:PORT; hello: each tunnel begins with a ClientHello\n"
+    "       load client PORT CHAIN KEY h2=STREAMS\n"
+    "           over HTTP/2, with at most so many streams a connection\n"
+    "       load client PORT plain         without TLS, as clients of a sidecar\n"
     "       load client PORT direct        plain TCP to a server on that port\n"
     "commands of a client:\n"
     "  open TARGET COUNT | halfopen COUNT | echo SIZE AT_ONCE | ping SIZE SECONDS\n"
-    "  bulk down|up|both SECONDS | close | abort\n"
+    "  bulk down|up|both SECONDS | beside SIZE SECONDS | close | abort\n"
+    "  resets TARGET SECONDS RATE        over HTTP/2\n"
     "  storm full|resumed|refused TARGET SECONDS AT_ONCE RATE\n"
     "  storm mixed TARGET SECONDS AT_ONCE RATE FORBIDDEN\n";
 
@@ -75,8 +81,12 @@ static bool obey(const struct client_setup *setup, struct fleet *fleet, char **w
     else if (strcmp(name, "bulk") == 0 && count == 3)
         fleet_bulk(fleet, strcmp(words[1], "up") != 0, strcmp(words[1], "down") != 0,
                    strtod(words[2], NULL));
+    else if (strcmp(name, "beside") == 0 && count == 3)
+        fleet_beside(fleet, number(words[1]), strtod(words[2], NULL));
     else if (strcmp(name, "close") == 0 || strcmp(name, "abort") == 0)
         fleet_close(fleet, strcmp(name, "abort") == 0);
+    else if (strcmp(name, "resets") == 0 && count == 4 && setup->links != NULL)
+        flood_run(setup, words[1], strtod(words[2], NULL), strtod(words[3], NULL));
     else if (strcmp(name, "storm") == 0 && count >= 6)
         run_storm(setup, words, count);
     else
@@ -116,19 +126,27 @@ int main(int argc, char **argv)
     raise_limit();
     if (argc == 2 && strcmp(argv[1], "origin") == 0)
         return origin_run();
-    const bool is_direct = argc == 4 && strcmp(argv[3], "direct") == 0;
-    const bool has_hello = argc == 6 && strcmp(argv[5], "hello") == 0;
-    if ((argc != 5 && !has_hello && !is_direct) || strcmp(argv[1], "client") != 0) {
+    const char *last = argc > 3 ? argv[argc - 1] : "";
+    const bool is_direct = argc == 4 && strcmp(last, "direct") == 0;
+    const bool is_plain = argc == 4 && strcmp(last, "plain") == 0;
+    const bool has_hello = argc == 6 && strcmp(last, "hello") == 0;
+    const bool is_http2 = argc == 6 && strncmp(last, "h2=", 3) == 0;
+    if ((argc != 5 && !has_hello && !is_http2 && !is_direct && !is_plain) ||
+        strcmp(argv[1], "client") != 0) {
         (void)fputs(usage, stderr);
         return 2;
     }
-    struct client_setup setup = {.loop = ev_loop_new(EVBACKEND_EPOLL), .is_direct = is_direct};
+    struct links links = {.streams = is_http2 ? number(last + 3) : 0};
+    struct client_setup setup = {.loop = ev_loop_new(EVBACKEND_EPOLL),
+                                 .is_direct = is_direct,
+                                 .links = is_http2 ? &links : NULL};
     setup.proxy.sin_family = AF_INET;
     setup.proxy.sin_port = htons((uint16_t)number(argv[2]));
     setup.proxy.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (!is_direct)
+    const bool has_tls = !is_direct && !is_plain;
+    if (has_tls)
         setup.ssl_ctx = client_credentials(argv[3], argv[4]);
-    if (setup.loop == NULL || (!is_direct && setup.ssl_ctx == NULL) ||
+    if (setup.loop == NULL || (has_tls && setup.ssl_ctx == NULL) ||
         (has_hello && !client_make_hello(&setup)))
         return 1;
     return serve_commands(&setup);
