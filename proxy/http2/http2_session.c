@@ -92,7 +92,8 @@ static ssize_t give_content(nghttp2_session *engine, int32_t id, uint8_t *out, s
     return (ssize_t)len;
 }
 
-// put_content writes a DATA frame: what give_content has said.
+// put_content writes a DATA frame: what give_content has said. The engine pauses after it, so that `pump` looks for room
+// before the next one.
 static int put_content(nghttp2_session *engine, nghttp2_frame *frame, const uint8_t *header,
                        size_t len, nghttp2_data_source *source, void *owner)
 {
@@ -105,7 +106,7 @@ static int put_content(nghttp2_session *engine, nghttp2_frame *frame, const uint
     stream->pending = slice_from(stream->pending, len);
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
         stream->has_said_end = true;
-    return 0;
+    return NGHTTP2_ERR_PAUSE;
 }
 
 static void set_blocked(struct http2_session *session, struct http2_stream *stream, bool is_blocked)
@@ -462,7 +463,7 @@ static int on_header(nghttp2_session *engine, const nghttp2_frame *frame, const 
     return error == ERR_MEMORY ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
 }
 
-// drop ends a stream that nobody has taken.
+// drop ends a stream that has no owner.
 static void drop(struct http2_stream *stream, enum http2_end end)
 {
     stream->end = end;
@@ -691,10 +692,22 @@ struct http2_session *http2_session_create(const struct http2_options *options,
     return session;
 }
 
+// drop_begun ends the streams whose head is not complete: they have no owner.
+static void drop_begun(struct http2_session *session)
+{
+    struct http2_stream *next = NULL;
+    for (struct http2_stream *at = TAILQ_FIRST(&session->live); at != NULL; at = next) {
+        next = TAILQ_NEXT(at, link);
+        if (!at->upload.has_head)
+            http2_stream_destroy(at);
+    }
+}
+
 void http2_session_destroy(struct http2_session *session)
 {
     if (session == NULL)
         return;
+    drop_begun(session);
     ASSERT(session->live_count == 0);
     nghttp2_session_del(session->engine);
     if (session->out != NULL)
@@ -745,6 +758,7 @@ static void tell(struct http2_session *session)
 static void lose(struct http2_session *session)
 {
     struct http2_stream *stream = NULL;
+    drop_begun(session);
     TAILQ_FOREACH(stream, &session->live, link)
     {
         stream->is_reset = stream->is_reset || stream->id != 0;

@@ -115,7 +115,7 @@ struct http2_session *http2_session_create(const struct http2_options *options,
                                            struct stream *below, struct buffer_pool *pool,
                                            const struct http2_events *events, void *owner) MUST_USE;
 
-// http2_session_destroy frees it. All streams must be closed. NULL is allowed.
+// http2_session_destroy frees it. Each stream that an owner has taken must be destroyed. NULL is allowed.
 void http2_session_destroy(struct http2_session *session);
 
 // http2_session_step takes `early`, bytes that have been read from `below` before, and what has come since, tells the

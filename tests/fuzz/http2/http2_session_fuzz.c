@@ -204,9 +204,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     while (world.requests != NULL)
         end(world.requests);
-    struct http2_stream *left = NULL;
-    while ((left = TAILQ_FIRST(&session->live)) != NULL)
-        http2_stream_destroy(left);
     http2_session_destroy(session);
     check(pool.lent_count == 0);
     buffer_pool_deinit(&pool);

@@ -18,7 +18,7 @@ enum { MAX_STREAMS = 8, TEXT_CAP = 128 * 1024 };
 // What the client knows of a stream.
 struct answer {
     char fields[1024]; // `name: value` lines of all heads and trailers
-    char content[TEXT_CAP];
+    char content[2 * TEXT_CAP];
     size_t content_len;
     bool has_end;
     bool is_closed;
@@ -68,8 +68,8 @@ static int client_on_content(nghttp2_session *client, uint8_t flags, int32_t id,
 {
     struct answer *answer = answer_of(arg, id);
     (void)client, (void)flags;
-    assert_true(bytes_copy(answer->content + answer->content_len, TEXT_CAP - answer->content_len,
-                           slice_of(bytes, len)));
+    assert_true(bytes_copy(answer->content + answer->content_len,
+                           sizeof answer->content - answer->content_len, slice_of(bytes, len)));
     answer->content_len += len;
     return 0;
 }
@@ -602,6 +602,49 @@ static void resets_before_the_answer_end_the_connection(void **state)
     assert_in_range(count, 200, 502);
 }
 
+// widen gives this stream and the connection all the window that there may be.
+static void widen(struct rig *rig, int32_t id)
+{
+    enum { WIDE = 8 * 1024 * 1024 };
+    assert_int_equal(nghttp2_session_set_local_window_size(rig->client, 0, 0, WIDE), 0);
+    assert_int_equal(nghttp2_session_set_local_window_size(rig->client, 0, id, WIDE), 0);
+    talk(rig);
+}
+
+static void what_is_written_at_once_may_be_more_than_there_is_room_for(void **state)
+{
+    static char large[127 * 1024];
+    struct rig *rig = *state;
+    const int32_t id = ask(rig, CONNECT, false);
+    struct http2_stream *stream = only_request(rig);
+    write_all(rig, stream, OK_200);
+    widen(rig, id);
+    static const size_t before[] = {952, 1000, 1100, 5000, 17000, 17400};
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        size_t first = 0;
+        size_t second = 0;
+        answer_of(rig, id)->content_len = 0;
+        assert_int_equal(stream_write(&stream->stream, slice_of(large, before[i]), &first), ERR_OK);
+        assert_int_equal(stream_write(&stream->stream, slice_of(large, sizeof large), &second),
+                         ERR_OK);
+        assert_int_equal(first, before[i]);
+        talk(rig);
+        assert_int_equal(answer_of(rig, id)->content_len, first + second);
+    }
+}
+
+static void a_connection_that_ends_within_a_head_leaves_nothing(void **state)
+{
+    static const uint8_t begun[] = {0, 0, 5, 1, 0, 0, 0, 0, 1, 0x20, 0x82};
+    struct rig *rig = *state;
+    fake_stream_feed(rig->below, slice_of(begun, sizeof begun));
+    rig->below->has_end = true;
+    for (size_t i = 0; i < 4; i++)
+        rig->status = http2_session_step(rig->session, (struct slice){0}, 1000);
+    assert_int_equal(rig->status, HTTP2_FINISHED);
+    assert_int_equal(rig->request_count, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_rig, drop_rig)
 
 int main(void)
@@ -624,6 +667,8 @@ int main(void)
         cmocka_unit_test(what_is_sent_before_our_settings_are_known_stops_nothing),
         TEST(a_flood_ends_the_connection),
         TEST(resets_before_the_answer_end_the_connection),
+        TEST(what_is_written_at_once_may_be_more_than_there_is_room_for),
+        TEST(a_connection_that_ends_within_a_head_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
