@@ -60,11 +60,11 @@ struct client {
     int status;           // of the last answer
     bool is_kept;         // the answer leaves the connection open
     bool is_resumed;
-    bool wants_resumption; // offer the session, keep the new one
-    bool stays_half_open;  // say hello and nothing more: CLIENT_HALF_OPEN
-    bool is_link;          // is a connection of HTTP/2: no CONNECT
+    bool wants_resumption;      // offer the session, keep the new one
+    bool stays_half_open;       // say hello and nothing more: CLIENT_HALF_OPEN
+    bool is_link;               // is a connection of HTTP/2: no CONNECT
     struct link_stream *stream; // borrowed; over HTTP/2
-    size_t early_len;      // bytes of the tunnel that came with the answer
+    size_t early_len;           // bytes of the tunnel that came with the answer
     size_t head_len;
     size_t body_left; // bytes of a refusal still to come
     uint64_t begun_ns;

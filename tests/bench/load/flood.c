@@ -91,8 +91,7 @@ static void on_cut(struct flood *flood)
 static bool send_pairs(struct flood *flood)
 {
     size_t len = 0;
-    const enum err error =
-        client_write(&flood->client, slice_of(flood->out, flood->out_len), &len);
+    const enum err error = client_write(&flood->client, slice_of(flood->out, flood->out_len), &len);
     if (error == ERR_AGAIN)
         return true;
     if (error != ERR_OK) {

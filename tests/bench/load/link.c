@@ -9,7 +9,7 @@ enum {
     STREAM_WINDOW = 6 * 1024 * 1024, // bytes; as Chromium's
     LINK_WINDOW = 15 * 1024 * 1024,
     PIECE_LEN = 16384,
-    PIECES = 8, // read in a pass of the loop
+    PIECES = 8,  // read in a pass of the loop
     ROUNDS = 16, // of telling and sending in a pass
     ACTIVE_MAX = 16384,
     OUT_CAP = 256 * 1024,
@@ -19,8 +19,8 @@ enum {
 struct link_stream {
     TAILQ_ENTRY(link_stream) entry;  // of the link
     TAILQ_ENTRY(link_stream) active; // among those whose client waits for something
-    struct link *link;              // borrowed
-    struct client *client;          // borrowed; NULL: it has left
+    struct link *link;               // borrowed
+    struct client *client;           // borrowed; NULL: it has left
     int32_t id;
     struct slice out; // borrowed; not sent yet
     uint8_t *in;      // owned; not read yet
@@ -40,7 +40,7 @@ struct link_stream {
 TAILQ_HEAD(link_streams, link_stream);
 
 struct link {
-    struct client below; // first: TCP and TLS
+    struct client below;         // first: TCP and TLS
     struct link *next;           // of all links
     nghttp2_session *engine;     // owned
     struct link_streams streams; // owned
@@ -55,9 +55,8 @@ struct link {
 
 static void set_active(struct link_stream *stream)
 {
-    const bool is_active =
-        stream->client != NULL &&
-        (stream->wants_read || stream->wants_write || stream->client->state == CLIENT_ANSWER);
+    const bool is_active = stream->client != NULL && (stream->wants_read || stream->wants_write ||
+                                                      stream->client->state == CLIENT_ANSWER);
     if (is_active && !stream->is_active)
         TAILQ_INSERT_TAIL(&stream->link->active, stream, active);
     if (!is_active && stream->is_active)
@@ -107,8 +106,7 @@ static int on_header(nghttp2_session *engine, const nghttp2_frame *frame, const 
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
                      void *owner)
 {
-    struct link_stream *stream =
-        nghttp2_session_get_stream_user_data(engine, frame->hd.stream_id);
+    struct link_stream *stream = nghttp2_session_get_stream_user_data(engine, frame->hd.stream_id);
     (void)flags, (void)owner;
     if (stream != NULL && slice_equal(slice_of(name, name_len), SLICE_LITERAL(":status")) &&
         value_len == 3)
@@ -118,8 +116,7 @@ static int on_header(nghttp2_session *engine, const nghttp2_frame *frame, const 
 
 static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *owner)
 {
-    struct link_stream *stream =
-        nghttp2_session_get_stream_user_data(engine, frame->hd.stream_id);
+    struct link_stream *stream = nghttp2_session_get_stream_user_data(engine, frame->hd.stream_id);
     const bool has_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     (void)owner;
     if (stream == NULL || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
@@ -230,7 +227,8 @@ static bool send_out(struct link *link)
     while (true) {
         while (link->out_at < link->out_len) {
             size_t len = 0;
-            const struct slice rest = slice_of(link->out + link->out_at, link->out_len - link->out_at);
+            const struct slice rest =
+                slice_of(link->out + link->out_at, link->out_len - link->out_at);
             const enum err error = client_write(&link->below, slice_first(rest, PIECE_LEN), &len);
             if (error == ERR_AGAIN)
                 return true;
