@@ -15,6 +15,7 @@ from support.dns import DnsServer
 from support.origin import Origin, echo
 from support.pki import Pki
 from support.proxy import BINARY, Proxy
+from support.scale import IS_SMALL
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,6 +57,30 @@ def origin():
         server.stop()
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "protocols(*names, repeats=why): what the clients of a test speak: h1, h2")
+
+
+def pytest_generate_tests(metafunc):
+    """A test runs once for each protocol that its mark names, or the mark of its file.
+
+    Where the mark has `repeats`, the program runs the same lines over HTTP/2, and the test only asks whether they do
+    the same: not under sanitizers, which look at the lines.
+    """
+    mark = metafunc.definition.get_closest_marker("protocols")
+    if mark:
+        protocols = mark.args[:1] if IS_SMALL and "repeats" in mark.kwargs else mark.args
+        metafunc.parametrize("protocol", protocols, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def protocol(request):
+    """What clients of the proxies speak."""
+    Proxy.protocol = getattr(request, "param", "h1")
+    yield Proxy.protocol
+    Proxy.protocol = "h1"
+
+
 def _starter(pki, dns, tmp_path_factory):
     started = []
 
@@ -85,6 +110,7 @@ def _starter(pki, dns, tmp_path_factory):
 @pytest.fixture
 def start(pki, dns, tmp_path_factory):
     """Starts proxies; at the end of the test each is stopped and its whole run checked."""
+    dns.forget()
     yield from _starter(pki, dns, tmp_path_factory)
 
 

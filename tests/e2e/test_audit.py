@@ -16,6 +16,8 @@ from support.control import CONTROL, Control
 from support.scale import IS_SMALL, PATIENCE, eventually
 from support.wire import connect_head
 
+pytestmark = pytest.mark.protocols("h1", "h2", repeats="records are written")
+
 DENIED = "nowhere.test:443"
 
 
@@ -33,7 +35,7 @@ def test_a_tunnel_leaves_a_decision_and_a_close(start, dns, origin, pki):
     assert decision["listener"] == "main"
     assert decision["client"]["address"] == "127.0.0.1"
     assert decision["client"]["port"] == port
-    assert decision["request"] == {"protocol": "h1", "method": "CONNECT", "host": "origin.test", "port": server.port}
+    assert decision["request"] == proxy.requested("origin.test", server.port)
     assert close["bytes"] == {"up": 10, "down": 10}
     assert close["ms"]["total"] >= close["ms"]["connect"] >= 0
     assert close["reason"] == "client_closed"
@@ -59,6 +61,7 @@ def test_the_times_are_now_in_utc(start):
     assert before - 1 <= seconds <= time.time() + 1
 
 
+@pytest.mark.protocols("h1")
 def test_an_unparseable_request_has_no_host(start):
     proxy = start()
     answer, _ = proxy.send_head(b"junk\r\n\r\n")

@@ -15,6 +15,8 @@ from support.origin import full_queue, silence
 from support.scale import count, eventually
 from support.wire import Ending, connect_head
 
+pytestmark = pytest.mark.protocols("h1", "h2")
+
 DENIED = "nowhere.test:443"
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls1.2", "tls1.3"])
@@ -203,6 +205,7 @@ def test_an_anonymous_client_can_be_blocked_by_its_name(controlled, pki, server)
     proxy.assert_refused(proxy.ask(proxy.target, None), 403, "blocked")
 
 
+@pytest.mark.protocols("h1")
 def test_where_refusals_are_said_in_http_a_block_is_too(controlled, pki, guest):
     listener = {
         "name": "main",

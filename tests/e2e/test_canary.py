@@ -13,6 +13,8 @@ from support import dns as servers
 from support.config import client
 from support.scale import PATIENCE, count, eventually
 
+pytestmark = pytest.mark.protocols("h1", "h2")
+
 PORT = 8123
 ORDINARY = ("93.184.216.34", "2a00:1450::34")  # on the machine too, and allowed
 
@@ -267,7 +269,7 @@ def test_a_name_that_rebinds_between_two_look_ups_leads_to_no_canary(proxy, dns,
     asker = Asker(proxy)
     first_answers, answers = {}, {}
     for index, text in enumerate([*SPECIAL4, *CLOSED_FOR_GOOD[:4], *SPECIAL6]):
-        name = f"r{index}.canary.test"
+        name = f"{proxy.protocol}-r{index}.canary.test"
         first = ORDINARY[":" in text]
         dns.rebinds(name, first, text, ttl=0)
         answer = asker.ask(f"{name}:{PORT}")

@@ -31,6 +31,7 @@ def proxy(start, dns, origin, clock, tmp_path):
     return proxy
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_tunnel_ends_when_the_clock_jumps_over_the_end_of_its_certificate(proxy, clock, pki):
     short, long = pki.ca.leaf("ends-tomorrow", ends=1), pki.ca.leaf("ends-in-a-month", ends=30)
     ending = [proxy.tunnel(proxy.target, short) for _ in range(8)]
@@ -41,8 +42,9 @@ def test_a_tunnel_ends_when_the_clock_jumps_over_the_end_of_its_certificate(prox
     staying.echo(b"untouched")
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_tunnel_whose_end_came_nearer_ends_then(proxy, clock, pki):
-    tunnel = proxy.tunnel(proxy.target, pki.ca.leaf("ends-a-moment-later", ends=1))
+    tunnel = proxy.tunnel(proxy.target, pki.ca.leaf(f"ends-a-moment-later-{proxy.protocol}", ends=1))
     clock.jump(DAY_S - 4)
     proxy.stderr.wait("the machine's clock was set")
     tunnel.echo(b"still good")

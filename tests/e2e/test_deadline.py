@@ -11,6 +11,8 @@ from support.origin import echo_after_end, silence
 from support.plain import PlainClient, head, url
 from support.wire import Ending, connect_head
 
+pytestmark = pytest.mark.protocols("h1", "h2")
+
 SHORT = "400ms"
 # A deadline of 0.4 s that has not fired after this long is not kept.
 FAR_TOO_LONG = 15
@@ -57,6 +59,7 @@ def test_a_handshake_that_stops_is_closed(start):
     proxy.audit.wait("handshake_refused", reason="timeout")
 
 
+@pytest.mark.protocols("h1")
 def test_a_handshake_that_stops_before_the_certificate_is_closed(start):
     proxy = start(timeouts={"handshake": SHORT})
     requester = proxy.dial()
@@ -65,6 +68,7 @@ def test_a_handshake_that_stops_before_the_certificate_is_closed(start):
     proxy.audit.wait("handshake_refused", reason="timeout")
 
 
+@pytest.mark.protocols("h1")
 def test_a_dripping_handshake_is_closed_all_the_same(start):
     proxy = start(timeouts={"handshake": SHORT})
     requester = proxy.dial()
@@ -87,6 +91,7 @@ def test_a_client_without_a_request_is_closed_in_silence(start):
     assert not proxy.audit.records()
 
 
+@pytest.mark.protocols("h1")
 def test_a_head_that_stops_is_a_408(start):
     proxy = start(timeouts={"request": SHORT})
     requester = proxy.connect()
@@ -97,6 +102,7 @@ def test_a_head_that_stops_is_a_408(start):
     assert proxy.decision(answer.id)["request"]["host"] is None
 
 
+@pytest.mark.protocols("h1")
 def test_a_dripping_head_is_a_408_all_the_same(start):
     proxy = start(timeouts={"request": SHORT})
     requester = proxy.connect()
@@ -210,6 +216,7 @@ def test_a_half_closed_tunnel_with_bytes_goes_on(start, dns, origin):
     assert tunnel.read_to_end() == (b"x" * 1000, Ending.CLOSE_NOTIFY)
 
 
+@pytest.mark.protocols("h1")
 def test_a_peer_that_never_ends_after_a_refusal_is_dropped(start):
     proxy = start(timeouts={"linger": SHORT})
     proxy.ask("warm.test:443")
@@ -220,6 +227,7 @@ def test_a_peer_that_never_ends_after_a_refusal_is_dropped(start):
         proxy.wait_descriptors(before)
 
 
+@pytest.mark.protocols("h1")
 def test_a_client_that_does_not_read_its_refusal_is_dropped(start):
     proxy = start(timeouts={"linger": SHORT})
     proxy.ask("warm.test:443")
@@ -293,22 +301,12 @@ def test_a_body_that_the_target_holds_up_is_not_the_clients_fault(start, dns, or
     proxy = start(client(reach("origin.test", server.port)), timeouts=timeouts)
     requester = proxy.connect()
     requester.send(head("POST", url(server), "Content-Length: 1000000000"))
-    fill(requester)
+    requester.fill()
     closed = proxy.audit.wait("close")
     is_over.set()
     # `idle` has ended it, after twenty times as long.
     assert closed["reason"] == "timeout" and closed["status"] == 504, closed
     assert closed["ms"]["total"] >= 2000, closed
-
-
-def fill(requester):
-    """Sends until nobody takes any more."""
-    requester.sock.settimeout(0.5)
-    try:
-        while True:
-            requester.sock.sendall(requester.seal(b"x" * 16_000))
-    except TimeoutError:
-        pass
 
 
 def test_a_reset_is_noticed_while_the_upload_is_blocked(start, dns, origin):
@@ -323,7 +321,7 @@ def test_a_reset_is_noticed_while_the_upload_is_blocked(start, dns, origin):
     proxy = start(client(reach("origin.test", server.port)))
     before = proxy.descriptors()
     tunnel = proxy.tunnel(f"origin.test:{server.port}")
-    fill(tunnel)
+    tunnel.fill()
     tunnel.reset()
     proxy.assert_closed(tunnel.id, "client_reset")
     proxy.wait_descriptors(before)

@@ -6,6 +6,8 @@ from support.config import client, reach
 from support.origin import silence
 from support.wire import connect_head
 
+pytestmark = pytest.mark.protocols("h1", "h2", repeats="decisions")
+
 
 def test_a_rule_opens_its_name_and_port(start, dns, origin):
     server = origin()
@@ -23,7 +25,7 @@ def test_a_rule_opens_its_name_and_port(start, dns, origin):
         "rule": "the-origin",
     }
     assert decision["addresses"] == ["127.0.0.1"]
-    assert decision["request"] == {"protocol": "h1", "method": "CONNECT", "host": "origin.test", "port": server.port}
+    assert decision["request"] == proxy.requested("origin.test", server.port)
     close = proxy.assert_closed(tunnel.id, "client_closed")
     assert close["upstream"] == {"address": "127.0.0.1", "port": server.port, "attempts": 1}
     assert close["bytes"] == {"up": 5, "down": 5}

@@ -12,6 +12,8 @@ from support.origin import full_queue
 from support.scale import count, eventually
 from support.wire import Ending, connect_head
 
+pytestmark = pytest.mark.protocols("h1", "h2")
+
 DENIED = "nowhere.test:443"
 
 
@@ -311,8 +313,8 @@ def test_reloads_under_load_fail_no_request_and_leave_nothing(start, server):
 
 
 def test_a_tunnel_ends_with_its_certificate(start, server, pki):
-    brief = pki.ca.leaf("short-lived", ends=3 / 86400)
     proxy = start(client(rule(server)))
+    brief = pki.ca.leaf(f"short-lived-{proxy.protocol}", ends=3 / 86400)
     ending, staying = proxy.tunnel(place(server), brief), proxy.tunnel(place(server))
     proxy.assert_closed(ending.id, "expired")
     assert ending.read_to_end() == (b"", Ending.RESET)

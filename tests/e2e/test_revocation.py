@@ -52,6 +52,7 @@ def test_a_good_certificate_opens_a_tunnel_when_every_ca_has_a_list(staff, pki, 
     proxy.tunnel(proxy.target, leaf).echo(b"hello")
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_revoked_leaf_is_refused(staff, pki, middle, leaf):
     other = middle.leaf("not-revoked", sends=(middle,))
     proxy = staff(crl=[pki.ca.crl(), middle.crl(leaf, number=2)])
@@ -138,6 +139,7 @@ def test_check_says_which_list_waits_for_its_issuer(pki, middle, tmp_path, check
     assert waiting and all("CN=Revocation Middle CA" in line for line in waiting), lines
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_new_list_of_an_intermediate_ends_live_tunnels(usual, pki, middle, tmp_path):
     folder = tmp_path / "crls"
     folder.mkdir()
@@ -328,6 +330,7 @@ def watched(staff, pki, tmp_path):
     return proxy
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_revocation_ends_the_live_tunnels_of_that_certificate_alone(watched, pki):
     bad, good = pki.ca.leaf("to-be-revoked"), pki.ca.leaf("to-stay")
     ending = watched.tunnel(watched.target, bad)
@@ -339,6 +342,7 @@ def test_a_revocation_ends_the_live_tunnels_of_that_certificate_alone(watched, p
     assert_refused(watched, bad, "revoked", REVOKED)
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_revocation_is_told_to_a_connection_that_waits(watched, pki):
     bad = pki.ca.leaf("waiting-to-be-revoked")
     requester = watched.connect(bad)
@@ -370,6 +374,7 @@ def test_a_lower_number_of_a_later_date_is_taken_and_said_aloud(watched, pki):
     assert_refused(watched, bad, "revoked", REVOKED)
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_list_that_expires_refuses_what_is_new_and_ends_nothing(watched, pki):
     leaf = pki.ca.leaf("of-a-list-that-expires")
     tunnel, requester = watched.tunnel(watched.target, leaf), watched.connect(leaf)
@@ -423,6 +428,7 @@ def refusal_of(proxy, leaf):
     return ""
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_denied_certificate_loses_its_tunnels_at_a_reload(staff, pki):
     leaf = pki.ca.leaf("to-be-denied")
     proxy = staff()
@@ -432,6 +438,7 @@ def test_a_denied_certificate_loses_its_tunnels_at_a_reload(staff, pki):
     assert_refused(proxy, leaf, "denied_certificate")
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_list_that_disappears_is_told_with_its_ca_and_counted(staff, pki, middle, leaf, tmp_path):
     folder = tmp_path / "crls"
     folder.mkdir()

@@ -214,6 +214,7 @@ def break_list(house):
     house.proxy.stderr.wait(NOTHING_TAKEN)
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_ca_that_is_gone_from_its_bundle_is_gone_at_once(house, pki):
     leaf = house.gone.leaf("of-the-ca-that-goes")
     ending, staying = (house.proxy.tunnel(house.target, one) for one in (leaf, pki.worker))
@@ -225,6 +226,7 @@ def test_a_ca_that_is_gone_from_its_bundle_is_gone_at_once(house, pki):
     staying.echo(b"untouched")
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_the_last_ca_of_a_profile_may_go_too(house, pki):
     ending = house.proxy.tunnel(house.target, pki.worker)
     break_list(house)
@@ -267,6 +269,7 @@ def test_a_ca_that_was_issued_again_stays(house, pki):
     house.proxy.tunnel(house.target, pki.worker).echo(b"hello")
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_list_of_a_deny_counts_at_once_and_takes_nothing_back(house, pki):
     ending, staying = (house.proxy.tunnel(f"{host}:{house.port}") for host in (OTHER, ORIGIN))
     break_list(house)
@@ -283,6 +286,7 @@ def test_a_list_of_a_deny_counts_at_once_and_takes_nothing_back(house, pki):
 
 
 @pytest.mark.parametrize("beside", ["nonsense: 1", "an unreadable list"])
+@pytest.mark.protocols("h1", "h2")
 def test_what_the_new_configuration_denies_is_denied_though_it_is_refused(house, pki, beside):
     bad = pki.ca.leaf(f"to-be-denied beside {beside}")
     ending, staying = (house.proxy.tunnel(house.target, leaf) for leaf in (bad, pki.worker))
@@ -348,6 +352,7 @@ def test_a_long_list_of_denied_certificates_is_taken_by_one_refused_reload_after
     assert house.proxy.audit.wait("handshake_refused", reason="denied_certificate")
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_lower_number_of_a_later_date_is_taken_and_said_aloud(house, pki):
     bad, said = pki.ca.leaf("revoked-and-then-forgotten"), house.proxy.stderr.count()
     house.publish(bad, number=9)

@@ -95,6 +95,7 @@ def test_a_thousand_reloads_under_load_fail_no_request_and_leave_nothing(start, 
         assert grown < 4 * MIB
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_revocation_ends_one_tunnel_and_a_thousand_others_lose_no_byte(start, server, pki):
     """Each of the others has data on its way in both directions while the list is exchanged."""
     total, certificates = count(1000, 150), count(50, 10)
@@ -132,6 +133,7 @@ def test_a_revocation_ends_one_tunnel_and_a_thousand_others_lose_no_byte(start, 
     assert server.live == total
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_whoever_is_revoked_goes_before_chains_are_verified_anew(start, server, pki):
     """The CAs are issued again in the same breath: only signatures tell who is still good."""
     gone, total = pki.authority("Upheaval CA"), count(200, 50)

@@ -130,6 +130,7 @@ def test_a_new_client_ca_lets_its_clients_in(start, pki, tmp_path):
     assert proxy.ask(DENIED, other.leaf("guest")).status == 403
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_client_ca_that_goes_ends_the_tunnels_of_its_clients(start, pki, dns, origin, tmp_path):
     server = origin()
     dns.addresses("origin.test", "127.0.0.1")
@@ -184,6 +185,7 @@ def lists(pki, dns, origin, path, **entry):
     return server, client(rule)
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_list_file_that_changes_changes_the_rules(start, pki, dns, origin, tmp_path):
     path = tmp_path / "names.txt"
     path.write_text("# who may be reached\r\none.test\r\n")

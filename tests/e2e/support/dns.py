@@ -162,6 +162,11 @@ class DnsServer:
         """The queries for this name, or for those below it: `*.name`."""
         return [query for query in self.queries if fits(name, query.name)]
 
+    def forget(self):
+        """What was asked so far, so that a test can be run again."""
+        with self._changed:
+            self.queries.clear()
+
     def wait_asked(self, name, count=1):
         with self._changed:
             done = self._changed.wait_for(lambda: len(self.asked(name)) >= count, PATIENCE)

@@ -18,6 +18,7 @@ class Stream:
         self.trailers = None
         self.data = b""
         self.has_end = False
+        self.has_said_end = False
         self.reset = None  # the error code
         self.gives_credit = True  # False: the proxy may send no more than the first window
 
@@ -41,12 +42,19 @@ class Stream:
                 self.session.h2.max_outbound_frame_size,
             )
             self.session.wait(lambda: self.reset is not None or room() > 0)
+            self.check_alive()
             piece, data = data[: room()], data[room() :]
             self.session.h2.send_data(self.id, piece)
             self.session.flush()
         if end:
+            self.check_alive()
+            self.has_said_end = True
             self.session.h2.end_stream(self.id)
             self.session.flush()
+
+    def check_alive(self):
+        if self.reset is not None or self.session.ended:
+            raise ConnectionResetError(f"stream {self.id} was reset: {self.reset}")
 
     def read(self, size):
         """The next `size` bytes."""

@@ -10,6 +10,7 @@ import threading
 
 from support import config as configs
 from support.audit import AuditLog, check_records
+from support.http2_client import Http2Client
 from support.scale import PATIENCE, eventually
 from support.wire import Client, client_context, connect_head
 
@@ -87,6 +88,8 @@ def cpu_seconds(pid):
 
 class Proxy:
     """`sallyport serve` with one configuration in `folder`."""
+
+    protocol = "h1"  # what clients speak; the fixture `protocol` sets it for a test
 
     def __init__(
         self,
@@ -267,11 +270,17 @@ class Proxy:
         **options,
     ):
         """A client connected by TCP, its handshake not begun. `identity` None: no certificate;
-        `session`: one that it offers to resume, of a client with the same identity and options."""
+        `session`: one that it offers to resume, of a client with the same identity and options.
+        With `alpn` among the options it is a wire.Client, whatever the protocol of the test."""
+        speaks_http2 = self.protocol == "h2" and "alpn" not in options
+        if speaks_http2:
+            options["alpn"] = ("h2",)
         identity = self.pki.worker if identity == "worker" else identity
         address = self.addresses[listener] if listener else self.address
         context = self.context(identity, has_name=bool(server_name), **options)
         client = Client(address, context, server_name, source, session)
+        if speaks_http2:
+            client = Http2Client(client)
         self._clients.append(client)
         return client
 
@@ -299,6 +308,11 @@ class Proxy:
         return client
 
     # -- records ------------------------------------------------------------------------------
+
+    def requested(self, host, port, method="CONNECT"):
+        """What the records of the first request on a connection say that was asked for."""
+        request = {"protocol": self.protocol, "method": method, "host": host, "port": port}
+        return {**request, "stream": 1} if self.protocol == "h2" else request
 
     def decision(self, id):
         return self.audit.wait("decision", id=id)

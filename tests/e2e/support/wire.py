@@ -4,6 +4,7 @@ TLS runs over memory BIOs, so that a test can cut a flight anywhere, end one dir
 reading, and tell a close_notify, a bare FIN, a reset and an alert apart.
 """
 
+import contextlib
 import enum
 import hashlib
 import re
@@ -94,100 +95,8 @@ def alert_name(problem):
     return problem.reason or str(problem).upper().replace(" ", "_")
 
 
-class Client:
-    """One TLS connection to the proxy. Methods raise what Python's ssl and socket raise."""
-
-    def __init__(self, address, context, server_name="proxy.test", source=None, session=None):
-        source_address = (source, 0) if source else None
-        self.sock = socket.create_connection(address, PATIENCE, source_address=source_address)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(
-            self._in, self._out, server_hostname=server_name, session=session
-        )
-        self._plain = b""
-        self.ending = None
-        self.alert = None  # OpenSSL's name of it, with Ending.ALERT
-
-    @property
-    def local_port(self):
-        return self.sock.getsockname()[1]
-
-    # -- the connection -----------------------------------------------------------------------
-
-    def handshake(self):
-        self._run(self.tls.do_handshake)
-        self.flush()
-        return self
-
-    def first_flight(self):
-        """The ClientHello, not sent."""
-        try:
-            self.tls.do_handshake()
-        except ssl.SSLWantReadError:
-            pass
-        return self._out.read()
-
-    def read_flight(self):
-        """Reads what the server says to the first flight, and answers nothing."""
-        while True:
-            try:
-                return self.tls.do_handshake()
-            except ssl.SSLWantReadError:
-                self._fill()
-
-    def flush(self):
-        data = self._out.read()
-        if data:
-            self.sock.sendall(data)
-
-    def send(self, data):
-        for at in range(0, len(data), RECORD):
-            self.tls.write(data[at : at + RECORD])
-        self.flush()
-        return self
-
-    def seal(self, data):
-        """`data` as TLS records, not sent."""
-        self.tls.write(data)
-        return self._out.read()
-
-    def half_close(self):
-        """Sends close_notify and stays able to read."""
-        self._begin_close()
-        self.flush()
-
-    def fin(self):
-        """Ends the sending direction of TCP without a close_notify."""
-        self.sock.shutdown(socket.SHUT_WR)
-
-    def reset(self):
-        reset(self.sock)
-
-    def close(self):
-        """Hangs up as a well-behaved client does; harmless when it has already ended."""
-        if self.sock.fileno() < 0:
-            return
-        try:
-            self.sock.setblocking(False)
-            self.half_close()
-        except (OSError, ValueError):
-            pass
-        self.sock.close()
-
-    # -- bytes --------------------------------------------------------------------------------
-
-    def read(self):
-        """Some bytes, or b"" at the end, which is then in `ending`."""
-        if self._plain:
-            return self._take_plain()
-        if self.ending:
-            return b""
-        try:
-            return self._run(self._read_once)
-        except ConnectionResetError:
-            self.ending = Ending.RESET
-            return b""
+class Speaker:
+    """What can be said by who can send() and read(). Bytes that were read too early are in `_plain`."""
 
     def read_exactly(self, size):
         data = bytearray()
@@ -253,6 +162,109 @@ class Client:
         """Sends `data` and expects it back."""
         self.send(data)
         assert self.read_exactly(len(data)) == data
+
+
+class Client(Speaker):
+    """One TLS connection to the proxy. Methods raise what Python's ssl and socket raise."""
+
+    def __init__(self, address, context, server_name="proxy.test", source=None, session=None):
+        source_address = (source, 0) if source else None
+        self.sock = socket.create_connection(address, PATIENCE, source_address=source_address)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(
+            self._in, self._out, server_hostname=server_name, session=session
+        )
+        self._plain = b""
+        self.ending = None
+        self.alert = None  # OpenSSL's name of it, with Ending.ALERT
+
+    @property
+    def local_port(self):
+        return self.sock.getsockname()[1]
+
+    # -- the connection -----------------------------------------------------------------------
+
+    def handshake(self):
+        self._run(self.tls.do_handshake)
+        self.flush()
+        return self
+
+    def first_flight(self):
+        """The ClientHello, not sent."""
+        try:
+            self.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        return self._out.read()
+
+    def read_flight(self):
+        """Reads what the server says to the first flight, and answers nothing."""
+        while True:
+            try:
+                return self.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._fill()
+
+    def flush(self):
+        data = self._out.read()
+        if data:
+            self.sock.sendall(data)
+
+    def send(self, data):
+        for at in range(0, len(data), RECORD):
+            self.tls.write(data[at : at + RECORD])
+        self.flush()
+        return self
+
+    def seal(self, data):
+        """`data` as TLS records, not sent."""
+        self.tls.write(data)
+        return self._out.read()
+
+    def fill(self):
+        """Sends until nobody takes any more."""
+        self.sock.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                self.sock.sendall(self.seal(b"x" * 16_000))
+
+    def half_close(self):
+        """Sends close_notify and stays able to read."""
+        self._begin_close()
+        self.flush()
+
+    def fin(self):
+        """Ends the sending direction of TCP without a close_notify."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def reset(self):
+        reset(self.sock)
+
+    def close(self):
+        """Hangs up as a well-behaved client does; harmless when it has already ended."""
+        if self.sock.fileno() < 0:
+            return
+        try:
+            self.sock.setblocking(False)
+            self.half_close()
+        except (OSError, ValueError):
+            pass
+        self.sock.close()
+
+    # -- bytes --------------------------------------------------------------------------------
+
+    def read(self):
+        """Some bytes, or b"" at the end, which is then in `ending`."""
+        if self._plain:
+            return self._take_plain()
+        if self.ending:
+            return b""
+        try:
+            return self._run(self._read_once)
+        except ConnectionResetError:
+            self.ending = Ending.RESET
+            return b""
 
     def exchange(self, size):
         """Sends `size` bytes of the pattern while reading; half-closes; gives what came."""
