@@ -65,12 +65,14 @@ static void destroy_call(struct call *call)
     free(call);
 }
 
-// end_of tells the client how much was done of what we end.
-static enum http2_end end_of(const struct exchange_ending *ending)
+// end_of tells the client how much was done of what we end. Where a target was dialled it may have got the request.
+static enum http2_end end_of(const struct exchange *exchange)
 {
+    const struct exchange_ending *ending = &exchange->ending;
     if (ending->reason == REASON_UPSTREAM_RESET || ending->reason == REASON_UPSTREAM_CLOSED)
         return HTTP2_END_TARGET;
-    return ending->status == 0 ? HTTP2_END_REFUSED : HTTP2_END_CANCEL;
+    return ending->status == 0 && exchange->route.upstream.family == IP_NONE ? HTTP2_END_REFUSED
+                                                                             : HTTP2_END_CANCEL;
 }
 
 // reset_call ends a call whose stream the client must not take for a finished one.
@@ -97,12 +99,13 @@ static bool say_end(struct call *call)
 static void finish_call(struct call *call)
 {
     const struct peer *peer = call->channel.peer;
-    const struct exchange_ending ending = call->exchange->ending;
+    const bool is_reset = call->exchange->ending.outcome == EXCHANGE_RESET;
+    const enum http2_end end = end_of(call->exchange);
     exchange_destroy(call->exchange);
     call->exchange = NULL;
     deadline_stop(&call->deadline, peer->context->loop);
-    if (ending.outcome == EXCHANGE_RESET)
-        reset_call(call, end_of(&ending));
+    if (is_reset)
+        reset_call(call, end);
     else if (!say_end(call))
         deadline_set(&call->deadline, peer->context->loop,
                      peer->context->now_ms + peer->snapshot->timeouts.linger_ms,

@@ -258,3 +258,18 @@ def test_a_reload_that_takes_the_rule_away_cancels_the_stream_alone(session):
     assert watched.ends.get(timeout=PATIENCE) == "reset"
     proxy.assert_closed(stream.fields["x-request-id"], "policy_changed")
     assert connection.connect("evil.example:443").status == 403
+
+
+def test_a_request_that_has_been_passed_on_is_never_said_to_be_undone(session):
+    """REFUSED_STREAM would have the client send it again (RFC 9113 8.7)."""
+    passed_on = threading.Event()
+
+    def swallow(conn):
+        while conn.recv(65536):
+            passed_on.set()
+
+    connection, proxy, target = session(swallow)
+    stream = connection.get(target, method="POST")
+    assert passed_on.wait(PATIENCE)
+    proxy.reload(client(reach("other.example", 443)))
+    assert stream.read_to_end() == (b"", CANCEL)
