@@ -635,6 +635,8 @@ static nghttp2_option *make_options(void)
         return NULL;
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_no_http_messaging(options, 1); // request_fields.h judges
+    // http2_budget.h counts those of requests that are not answered: the others end tunnels.
+    nghttp2_option_set_stream_reset_rate_limit(options, UINT64_MAX, UINT64_MAX);
     nghttp2_option_set_max_deflate_dynamic_table_size(options, 0);
     return options;
 }

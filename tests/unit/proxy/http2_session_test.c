@@ -45,8 +45,8 @@ struct rig {
 
 static struct answer *answer_of(struct rig *rig, int32_t id)
 {
-    assert_in_range(id, 1, MAX_STREAMS * 2);
-    return &rig->answers[id - 1];
+    assert_in_range(id, 1, INT32_MAX);
+    return &rig->answers[(id - 1) % (MAX_STREAMS * 2)];
 }
 
 // ---- the client ---------------------------------------------------------------------------------
@@ -602,6 +602,22 @@ static void resets_before_the_answer_end_the_connection(void **state)
     assert_in_range(count, 200, 502);
 }
 
+static void resets_of_answered_tunnels_may_be_many(void **state)
+{
+    struct rig *rig = *state;
+    for (size_t i = 0; i < 3000; i++) {
+        const int32_t id = ask(rig, CONNECT, false);
+        talk(rig);
+        assert_int_equal(rig->request_count, 1);
+        write_all(rig, rig->requests[0], OK_200);
+        assert_int_equal(nghttp2_submit_rst_stream(rig->client, 0, id, NGHTTP2_CANCEL), 0);
+        talk(rig);
+        assert_int_not_equal(rig->status, HTTP2_WRONG);
+        http2_stream_destroy(rig->requests[0]);
+        rig->request_count = 0;
+    }
+}
+
 // widen gives this stream and the connection all the window that there may be.
 static void widen(struct rig *rig, int32_t id)
 {
@@ -667,6 +683,7 @@ int main(void)
         cmocka_unit_test(what_is_sent_before_our_settings_are_known_stops_nothing),
         TEST(a_flood_ends_the_connection),
         TEST(resets_before_the_answer_end_the_connection),
+        TEST(resets_of_answered_tunnels_may_be_many),
         TEST(what_is_written_at_once_may_be_more_than_there_is_room_for),
         TEST(a_connection_that_ends_within_a_head_leaves_nothing),
     };
