@@ -683,9 +683,12 @@ static int64_t read_hello_deadline_ms(const struct exchange *exchange)
                            peer->expires_ms);
 }
 
+// read_hello_is_late: by then another request of the client may have found that no entry fits it any more.
 static void read_hello_is_late(struct exchange *exchange)
 {
     struct peer *peer = exchange->peer;
+    if (!admit_again(exchange))
+        return;
     if (exchange->timing.since_ms + peer->snapshot->timeouts.inner_ms <= peer->context->now_ms)
         refuse_unnamed(exchange, REASON_INNER_TIMEOUT);
     else if (peer_is_expired(peer))
