@@ -296,11 +296,9 @@ enum head_result request_head_parse(struct slice bytes, size_t max_len, struct m
     return HEAD_OK;
 }
 
-enum head_result response_head_parse(struct slice bytes, bool is_for_head, struct message_head *out,
-                                     const char **out_why)
+static enum head_result parse_response(struct slice bytes, struct bounds bounds, bool is_for_head,
+                                       struct message_head *out, const char **out_why)
 {
-    static const struct bounds bounds = {RESPONSE_HEAD_MAX_LEN, RESPONSE_HEAD_MAX_LINE_LEN,
-                                         RESPONSE_HEAD_MAX_FIELDS};
     *out = (struct message_head){0};
     struct reader reader = reader_of(bytes, bounds);
     struct hop_options options;
@@ -326,4 +324,20 @@ enum head_result response_head_parse(struct slice bytes, bool is_for_head, struc
     if (out->body == BODY_TO_END || (out->status == 204 && announces_body))
         out->is_persistent = false;
     return HEAD_OK;
+}
+
+enum head_result response_head_parse(struct slice bytes, bool is_for_head, struct message_head *out,
+                                     const char **out_why)
+{
+    static const struct bounds bounds = {RESPONSE_HEAD_MAX_LEN, RESPONSE_HEAD_MAX_LINE_LEN,
+                                         RESPONSE_HEAD_MAX_FIELDS};
+    return parse_response(bytes, bounds, is_for_head, out, out_why);
+}
+
+enum head_result response_head_parse_own(struct slice bytes, bool is_for_head,
+                                         struct message_head *out, const char **out_why)
+{
+    static const struct bounds bounds = {RESPONSE_HEAD_OWN_MAX_LEN, RESPONSE_HEAD_MAX_LINE_LEN,
+                                         RESPONSE_HEAD_OWN_MAX_FIELDS};
+    return parse_response(bytes, bounds, is_for_head, out, out_why);
 }

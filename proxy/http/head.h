@@ -19,6 +19,9 @@ enum {
     RESPONSE_HEAD_MAX_LEN = 32 * 1024,      // bytes, with the empty line
     RESPONSE_HEAD_MAX_LINE_LEN = 16 * 1024, // bytes of one line
     RESPONSE_HEAD_MAX_FIELDS = 200,
+    // of a head of the proxy's own, which may have a few more than the target's that it is made from
+    RESPONSE_HEAD_OWN_MAX_LEN = RESPONSE_HEAD_MAX_LEN + 1024, // see MESSAGE_EXTRA_CAP
+    RESPONSE_HEAD_OWN_MAX_FIELDS = RESPONSE_HEAD_MAX_FIELDS + 8,
 };
 
 enum http_method { METHOD_CONNECT, METHOD_OTHER };
@@ -72,3 +75,7 @@ enum head_result request_head_parse(struct slice bytes, size_t max_len, struct m
 // is no body whatever the fields say. `*out_why` as in request_head_parse. `*out` is valid with HEAD_OK only.
 enum head_result response_head_parse(struct slice bytes, bool is_for_head, struct message_head *out,
                                      const char **out_why);
+
+// response_head_parse_own does the same with a head that the proxy itself has written.
+enum head_result response_head_parse_own(struct slice bytes, bool is_for_head,
+                                         struct message_head *out, const char **out_why);

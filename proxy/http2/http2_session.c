@@ -148,11 +148,11 @@ static nghttp2_nv pair(struct slice name, struct slice value)
 }
 
 // fields_of gives the fields that go on; the engine writes their names in lower case.
-static size_t fields_of(struct slice lines, nghttp2_nv out[RESPONSE_HEAD_MAX_FIELDS])
+static size_t fields_of(struct slice lines, nghttp2_nv out[RESPONSE_HEAD_OWN_MAX_FIELDS])
 {
     struct field field;
     size_t count = 0;
-    while (count < RESPONSE_HEAD_MAX_FIELDS && field_next(&lines, &field)) {
+    while (count < RESPONSE_HEAD_OWN_MAX_FIELDS && field_next(&lines, &field)) {
         if (!is_of_connection(&field))
             out[count++] = pair(field.name, field.value);
     }
@@ -162,7 +162,7 @@ static size_t fields_of(struct slice lines, nghttp2_nv out[RESPONSE_HEAD_MAX_FIE
 enum err http2_session_submit_head(struct http2_session *session, struct http2_stream *stream,
                                    const struct message_head *head, bool has_end)
 {
-    nghttp2_nv fields[1 + RESPONSE_HEAD_MAX_FIELDS];
+    nghttp2_nv fields[1 + RESPONSE_HEAD_OWN_MAX_FIELDS];
     const nghttp2_data_provider content = {.source.ptr = stream, .read_callback = give_content};
     const uint8_t status[3] = {(uint8_t)('0' + head->status / 100),
                                (uint8_t)('0' + head->status / 10 % 10),
@@ -239,7 +239,7 @@ uint32_t http2_session_room(const struct http2_session *session)
 enum err http2_session_submit_trailer(struct http2_session *session, struct http2_stream *stream,
                                       struct slice trailer)
 {
-    nghttp2_nv fields[RESPONSE_HEAD_MAX_FIELDS];
+    nghttp2_nv fields[RESPONSE_HEAD_OWN_MAX_FIELDS];
     const size_t count = fields_of(trailer, fields);
     stream->has_trailer = count > 0;
     if (count > 0)

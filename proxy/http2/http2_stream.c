@@ -29,7 +29,7 @@ static enum err write_head(struct http2_stream *stream, struct slice bytes, size
 {
     struct message_head head;
     const char *why = NULL;
-    if (response_head_parse(bytes, stream->upload.is_for_head, &head, &why) != HEAD_OK)
+    if (response_head_parse_own(bytes, stream->upload.is_for_head, &head, &why) != HEAD_OK)
         return ERR_INPUT;
     const bool is_interim = head.status < 200;
     const bool is_tunnel = stream->upload.is_connect && head.status < 300;

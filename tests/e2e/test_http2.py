@@ -164,6 +164,15 @@ def test_requests_go_on_after_one_another_on_a_connection(plain):
     assert len(proxy.audit.wait_count(20, "close")) == 20
 
 
+def test_the_largest_head_that_a_target_may_send_is_passed_on(plain):
+    fields = [f"x-{number}: {'v' * 150}" for number in range(199)]  # and Content-Length
+    connection, _, _, authority = plain(lambda request: ok(b"hello", *fields))
+    stream = connection.get(authority)
+    assert stream.status == 200
+    assert stream.read_to_end() == (b"hello", "end")
+    assert stream.fields["x-198"] == "v" * 150
+
+
 def test_https_is_answered_with_what_would_have_been_right(plain):
     connection, proxy, origin, authority = plain()
     stream = connection.request(

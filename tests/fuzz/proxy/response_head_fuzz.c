@@ -44,10 +44,7 @@ static void check_passed_on(const struct message_head *head, bool is_for_head, u
     text_init(&text, out, sizeof out);
     message_append_response(&response, &text);
     ASSERT(!text.is_cut);
-    ASSERT(response_head_parse(text_slice(&text), is_for_head, &again, &why) == HEAD_OK ||
-           text.len > RESPONSE_HEAD_MAX_LEN - MESSAGE_EXTRA_CAP);
-    if (text.len > RESPONSE_HEAD_MAX_LEN - MESSAGE_EXTRA_CAP)
-        return;
+    ASSERT(response_head_parse_own(text_slice(&text), is_for_head, &again, &why) == HEAD_OK);
     ASSERT(again.len == text.len && again.status == head->status && again.minor_version == 1);
     ASSERT(again.body == response.body);
     ASSERT(again.body != BODY_LENGTH || again.length == head->length);
