@@ -694,13 +694,13 @@ struct http2_session *http2_session_create(const struct http2_options *options,
     return session;
 }
 
-// drop_begun ends the streams whose head is not complete: they have no owner.
+// drop_begun ends the requests of a client whose head is not complete: they have no owner.
 static void drop_begun(struct http2_session *session)
 {
     struct http2_stream *next = NULL;
     for (struct http2_stream *at = TAILQ_FIRST(&session->live); at != NULL; at = next) {
         next = TAILQ_NEXT(at, link);
-        if (!at->upload.has_head)
+        if (!is_client(session) && !at->upload.has_head)
             http2_stream_destroy(at);
     }
 }
