@@ -3,7 +3,6 @@
 #include "proxy/session/handshake.h"
 
 #include "proxy/http/answer.h"
-#include "proxy/http/head.h"
 #include "proxy/limits/sources.h"
 #include "proxy/tls/failure_text.h"
 
@@ -238,41 +237,6 @@ static bool is_let_in(const struct peer *peer)
 {
     return peer->identity != NULL ||
            (peer->listener->is_certificate_optional && tls_stream_peer_chain(peer->tls) == NULL);
-}
-
-// answer_refused tells a refused client why, in HTTP.
-static void answer_refused(struct session *session)
-{
-    char data[ANSWER_CAP];
-    struct text text;
-    text_init(&text, data, sizeof data);
-    const struct answer answer = {
-        .status = 403,
-        .reason = session->refusal.reason,
-        .help = session->refusal.detail,
-        .id = session->refusal.id,
-    };
-    answer_format(&answer, &text);
-    say(session->channel.stream, &text);
-}
-
-enum session_step handshake_step_refusing(struct session *session)
-{
-    struct channel *channel = &session->channel;
-    struct message_head head;
-    const char *why = "";
-    const enum err error = channel_fill(channel);
-    if (request_head_parse(channel_unread(channel), HEAD_CONNECT_MAX_LEN, &head, &why) !=
-        HEAD_MORE) {
-        answer_refused(session);
-        channel_empty(channel);
-        return SESSION_STEP_CLOSE;
-    }
-    if (error == ERR_OK)
-        return SESSION_STEP_AGAIN;
-    if (error == ERR_AGAIN && !session->peer.context->is_draining)
-        return SESSION_STEP_WAIT;
-    return error == ERR_EOF || error == ERR_AGAIN ? SESSION_STEP_CLOSE : SESSION_STEP_RESET;
 }
 
 // finish_handshake goes on where TLS is done: to serve the client, or to tell it why not.

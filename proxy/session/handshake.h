@@ -13,9 +13,5 @@ enum err session_on_resume(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain);
 // handshake_step goes on with the handshake.
 enum session_step handshake_step(struct session *session);
 
-// handshake_step_refusing waits for a request of a refused client, to tell it why in HTTP: the same 403 for whatever
-// it asks.
-enum session_step handshake_step_refusing(struct session *session);
-
 // handshake_record_refusal writes, or counts, why the handshake came to nothing.
 void handshake_record_refusal(struct session *session, enum reason reason);

@@ -9,6 +9,7 @@
 #include "proxy/limits/sources.h"
 #include "proxy/net/linger.h"
 #include "proxy/session/handshake.h"
+#include "proxy/session/refusing.h"
 #include "proxy/session/upstream_pool.h"
 
 enum {
@@ -316,6 +317,14 @@ static void want_hello(struct session *session)
     stream_want(session->channel.stream, !is_held_back(session), false);
 }
 
+static void want_refusing(struct session *session)
+{
+    if (session->refusing != NULL)
+        http2_session_update_interest(session->refusing);
+    else
+        stream_want(session->channel.stream, true, false);
+}
+
 static void want_serving(struct session *session)
 {
     if (session->multiplex != NULL)
@@ -398,7 +407,7 @@ static const struct state_row states[SESSION_STATE_COUNT] = {
                            STATE(REFUSING) | STATE(SERVING) | STATE(CLOSING) | STATE(DEAD)},
     [SESSION_SERVING] = {step_serving, want_serving, TIMEOUT(keepalive), serving_deadline_ms,
                          serving_is_late, SESSION_STEP_CLOSE, STATE(CLOSING) | STATE(DEAD)},
-    [SESSION_REFUSING] = {handshake_step_refusing, want_hello, TIMEOUT(request), NULL, NULL,
+    [SESSION_REFUSING] = {refusing_step, want_refusing, TIMEOUT(request), NULL, NULL,
                           SESSION_STEP_CLOSE, STATE(CLOSING) | STATE(DEAD)},
     [SESSION_CLOSING] = {step_closing, want_end, TIMEOUT(linger), NULL, NULL, SESSION_STEP_END,
                          STATE(DEAD)},
@@ -525,6 +534,7 @@ void session_destroy(struct session *session)
     exchange_end(session->exchange, REASON_KILLED);
     exchange_destroy(session->exchange);
     multiplex_destroy(session->multiplex);
+    refusing_deinit(session);
     identity_destroy(session->offer.identity);
     identity_destroy(session->refusal.presented);
     channel_deinit(&session->channel);

@@ -51,7 +51,9 @@ struct session {
     struct channel channel;      // to the peer, over TLS
     struct exchange *exchange;   // owned; NULL between requests, and with HTTP/2
     struct multiplex *multiplex; // owned; the requests of HTTP/2; NULL: it speaks HTTP/1.1
-    struct session_offer offer;  // of the session that the client wants to resume, when accepted
+    struct http2_session
+        *refusing; // owned; tells a refused client why over HTTP/2; NULL: see refusing.h
+    struct session_offer offer; // of the session that the client wants to resume, when accepted
     struct session_refusal refusal;
     bool is_deferred;  // to be judged when all that cost no signatures have been
     bool is_half_open; // counts among its source's handshakes

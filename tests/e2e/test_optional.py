@@ -6,6 +6,7 @@ import pytest
 
 from support.config import base_config, client, reach
 from support.pki import SERVER_AUTH
+from support.http2 import Http2
 from support.wire import Ending, connect_head
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -175,6 +176,7 @@ def test_the_ticket_of_a_certificate_that_was_taken_away_does_not_make_anonymous
 
 # -- refuse_with: http ------------------------------------------------------------------------
 
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 BAD = {
     "no_certificate": lambda pki: None,
     "expired": lambda pki: pki.ca.leaf("late", begins=-20, ends=-1),
@@ -225,6 +227,40 @@ def test_whatever_is_asked_the_answer_is_the_same(start, in_http, server, reques
     refused = proxy.connect(None)
     refused.send(request_bytes)
     assert_told(proxy, refused, "no_certificate")
+
+
+@VERSIONS
+@pytest.mark.parametrize("reason", BAD)
+def test_the_reason_is_told_over_http_2(start, pki, in_http, server, version, reason):
+    """Each request that has come is answered alike, and then the connection ends."""
+    proxy = start(everything(server), listeners=in_http)
+    refused = Http2(proxy.connect(BAD[reason](pki), alpn=("h2", "http/1.1"), **only(version)))
+    flush, refused.flush = refused.flush, lambda: None
+    streams = [refused.connect(place(server)), refused.get(place(server))]
+    refused.flush = flush
+    refused.flush()
+    for stream in streams:
+        assert stream.status == 403 and reason in stream.fields["proxy-status"]
+        body, end = stream.read_to_end()
+        assert reason in body.decode() and end == "end"
+    refused.wait(lambda: refused.ended)
+    assert refused.goaway == 0
+    record = proxy.audit.wait("handshake_refused", reason=reason)
+    assert {stream.fields["x-request-id"] for stream in streams} == {record["id"]}
+    assert len(proxy.audit.records()) == 1 and not server.accepted
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", PREFACE, PREFACE + bytes.fromhex("000000040000000000"), PREFACE + b"\0\0\x40\x01\0\0\0\0\x01", b"GET / HTTP/1.1\r\n"],
+    ids=["nothing", "preface", "settings", "part of a head", "no HTTP/2"],
+)
+def test_who_asks_nothing_over_http_2_is_closed(start, in_http, server, said):
+    proxy = start(everything(server), listeners=in_http, timeouts={"request": "300ms"})
+    refused = proxy.connect(None, alpn=("h2",))
+    refused.send(said)
+    assert refused.read_to_end()[1] is Ending.CLOSE_NOTIFY
+    proxy.audit.wait("handshake_refused", reason="no_certificate")
 
 
 def test_who_asks_nothing_is_closed_after_a_while(start, in_http, server):
