@@ -27,13 +27,16 @@ PACKAGES_TEST=(
 )
 # What the tests with real client programs need beside that (tools/test --clients).
 PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python3-aiohttp
-    python3-httpx golang-go netcat-openbsd ncat openssh-client rclone squid-openssl python3-grpcio)
+    python3-httpx golang-go golang-golang-x-net-dev netcat-openbsd ncat openssh-client rclone squid-openssl
+    python3-grpcio nghttp2-proxy)
 # What it needs from npm, where Debian's are too old; without npm their tests fail and say so.
 NODE_CLIENTS=(undici@6 https-proxy-agent@7 axios@1 got@14)
+# What it needs from Debian's backports, unpacked beside what is installed: a curl with --proxy-http2.
+NEWER_CLIENTS=(curl libcurl4)
 # What the clang build, the fuzzers and the lints need beside that.
 PACKAGES_ALL=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 shellcheck)
-# What tools/test --long needs beside that: a browser, larger than all the rest.
-PACKAGES_LONG=(chromium)
+# What tools/test --long needs beside that: browsers, larger than all the rest.
+PACKAGES_LONG=(chromium firefox-esr)
 
 # elapsed prints the time since the script began, as minutes and seconds.
 elapsed() {
@@ -130,13 +133,39 @@ apt_install() {
         sed -u -E '/^(Selecting|Preparing|\(Reading|Adding |update-alternatives|Processing|  )/d'
 }
 
+# unpack_newer FOLDER PACKAGE... unpacks packages of Debian 12's backports into a folder, without installing them: programs
+# that Debian 12 itself has only in an older version. From the mirror that apt uses.
+unpack_newer() {
+    local folder="$1" work mirror options package
+    shift
+    [[ -d "$folder" ]] && return 0
+    # shellcheck disable=SC2016
+    mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Codename: bookworm' \
+        'Component: main' | head -n 1)"
+    work="$(mktemp -d "${TMPDIR:-/tmp}/sallyport-newer.XXXXXX")"
+    mkdir -p -- "$work/lists/partial" "$work/root"
+    printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s bookworm-backports main\n' "$mirror" \
+        >"$work/sources"
+    options=(-q -o "Dir::Etc::sourcelist=$work/sources" -o Dir::Etc::sourceparts=/dev/null -o Dir::Cache::pkgcache=
+        -o Dir::Cache::srcpkgcache= -o "Dir::State::lists=$work/lists" -o APT::Sandbox::User=root)
+    if (cd -- "$work" && apt-get "${options[@]}" update && apt-get "${options[@]}" download "$@") >&2; then
+        for package in "$work"/*.deb; do
+            dpkg-deb -x "$package" "$work/root"
+        done
+        mv -- "$work/root" "$folder"
+    fi
+    rm -rf -- "$work"
+    [[ -d "$folder" ]]
+}
+
 # disk_cache prints the folder for Bazel's disk cache. Bazel does not see the compilers, the system
 # headers and the libraries as inputs, so their versions are in the folder's name.
 disk_cache() {
     local versions
     versions="$(dpkg-query -W -f '${Package} ${Version}\n' \
         'gcc*' 'g++*' 'clang-14' 'binutils*' 'libc6-dev' 'linux-libc-dev' 'libstdc++*-dev' \
-        'libgcc*-dev' 'libclang-rt-14-dev' libev-dev libc-ares-dev libyaml-dev libidn2-dev libjansson-dev libpsl-dev \
+        'libgcc*-dev' 'libclang-rt-14-dev' libev-dev libc-ares-dev libyaml-dev libidn2-dev libjansson-dev \
+        libnghttp2-dev libpsl-dev \
         libcmocka-dev 2>/dev/null | sort | sha256sum | cut -c 1-12)"
     printf '%s/bazel-disk-%s\n' "$CACHE" "$versions"
 }

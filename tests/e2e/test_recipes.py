@@ -79,8 +79,9 @@ def test_every_recipe_of_the_page_has_a_test():
     git_apt = {"git", "apt"}
     node = {"undici", "https-proxy-agent", "axios", "got"}
     clients = {"aiohttp", "httpx", "go", "rclone-direct", "squid", "sidecar"}
+    http2 = {"node-http2", "go-http2", "h2", "curl-http2", "nghttpx"}
     aside = {"wget", "pip", "npm", "rclone", "ssh", "grpc"}
     browser = {"chromium", "chromium-policy"}
     pins = {"pin", "curl-pinned", "urllib3-pinned", "https-proxy-agent-pinned", "go-pinned"}
     named = {row.name for row in ROWS}
-    assert recipes().keys() == named | git_apt | node | clients | aside | browser | pins
+    assert recipes().keys() == named | git_apt | node | clients | http2 | aside | browser | pins

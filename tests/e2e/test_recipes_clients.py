@@ -30,6 +30,7 @@ PIP = "/usr/bin/python3 -m pip download --no-deps"  # the one of Debian
 EXPIRED = "CERTIFICATE_EXPIRED"
 REQUIRED = "CERTIFICATE_REQUIRED"
 RESET = "read ECONNRESET"
+RECEIVING = "(56) Failure when receiving data from the peer"
 ROWS = [
     Recipe(
         *("aiohttp", "Denied by rule no-social", "502", EXPIRED, REQUIRED, "[Connection reset by peer]"),
@@ -58,6 +59,19 @@ ROWS = [
         *("certificate required", ""),
         is_shown=True,
     ),
+    Recipe(
+        *("node-http2", "Denied by rule no-social", "dns_failed", "certificate expired"),
+        *("certificate required", "disconnected before secure TLS connection", ""),
+    ),
+    Recipe(
+        *("go-http2", "403 Forbidden: Denied by rule no-social", "dns_failed"),
+        *("", "", "EOF", "CONNECT"),  # it sees the alert or a closed pipe, as its threads have it
+    ),
+    Recipe("h2", "403 Denied by rule no-social", "dns_failed", EXPIRED, REQUIRED, "CANCEL", ""),
+    Recipe(
+        *("curl-http2", RECEIVING, RECEIVING, "certificate expired", "certificate required"),
+        "was not closed cleanly: CANCEL",
+    ),
 ]
 
 
@@ -71,6 +85,35 @@ class TestRecipes(Cases):
         result = kitchen.cook(recipe.name, kitchen.url("/huge"))
         assert result.returncode == 0, said(result)[-2000:]
         assert result.stdout == HUGE
+
+
+HTTP2 = ["node-http2", "go-http2", "h2", "curl-http2"]
+
+
+@pytest.mark.parametrize("name", HTTP2)
+def test_a_program_with_http_2_speaks_it_to_the_proxy(kitchen, name):
+    result = kitchen.cook(name, kitchen.url())
+    assert (result.returncode, result.stdout) == (0, PAGE), said(result)
+    assert kitchen.proxy.audit.wait("decision")["request"]["protocol"] == "h2"
+
+
+@pytest.mark.parametrize("name", ["node-http2", "h2"])
+def test_tunnels_to_several_origins_share_a_connection(kitchen, name):
+    urls = [kitchen.url(name=f"{each}.test") for each in ("origin", "other")]
+    result = kitchen.cook(name, " ".join(urls * 3))
+    assert (result.returncode, result.stdout) == (0, PAGE * 6), said(result)
+    decisions = kitchen.proxy.audit.wait_count(6, "decision")
+    assert len({each["session"] for each in decisions}) == 1
+    assert sorted(each["request"]["stream"] for each in decisions) == [1, 3, 5, 7, 9, 11]
+
+
+def test_http_2_is_not_spoken_where_the_listener_does_not_offer_it(kitchen):
+    """curl then goes on with HTTP/1.1."""
+    [listener] = kitchen.proxy.config["listeners"]
+    kitchen.proxy.reload(listeners=[{**listener, "http2": False}])
+    result = kitchen.cook("curl-http2", kitchen.url())
+    assert (result.returncode, result.stdout) == (0, PAGE), said(result)
+    assert kitchen.proxy.audit.wait("decision")["request"]["protocol"] == "h1"
 
 
 @pytest.mark.parametrize("name", ["undici"])
@@ -92,7 +135,7 @@ def pinned_go(text):
     return replace(program, '    "crypto/tls"', '    "crypto/sha256"\n    "crypto/tls"\n    "encoding/base64"')
 
 
-@pytest.fixture(params=["https-proxy-agent-pinned", "go-pinned"])
+@pytest.fixture(params=["https-proxy-agent-pinned", "go-pinned", "curl-pinned"])
 def pinned(request):
     return request.param, pinned_go if request.param == "go-pinned" else lambda text: text
 
@@ -403,3 +446,47 @@ def test_squid_does_not_go_around_a_proxy_that_is_down(kitchen, squid, plain_sit
     kitchen.proxy.stop()
     result = fetch(kitchen, squid, kitchen.plain_url(name="127.0.0.1"))
     assert PAGE not in result.stdout and b"ERR_CONNECT_FAIL" in result.stdout, said(result)
+
+
+# -- nghttpx as a child -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nghttpx(kitchen):
+    """The page's nghttpx at a port of its own; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    ours = kitchen.proxy_url.rsplit(":", 1)[1]
+    command = kitchen.prepare(
+        "nghttpx", lambda text: "exec " + replace(replace(text, ",3130", f",{port}"), ",8443", f",{ours}")
+    )
+    process = subprocess.Popen(
+        command, cwd=kitchen.folder, env=kitchen.surroundings(), stderr=subprocess.PIPE, text=True
+    )
+    lines = Lines(process.stderr)
+
+    def is_ready():
+        with socket.socket() as probe:
+            return process.poll() is not None or probe.connect_ex(("127.0.0.1", port)) == 0
+
+    eventually(is_ready, lambda: f"nghttpx: {lines.text()}")
+    assert process.poll() is None, lines.text()
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(PATIENCE)
+
+
+def test_nghttpx_takes_its_users_through_one_connection(kitchen, nghttpx):
+    for url in (kitchen.url("/large"), kitchen.url("/large", "other.test"), kitchen.plain_url("/large")):
+        result = fetch(kitchen, nghttpx, url)
+        assert (result.returncode, result.stdout) == (0, LARGE), said(result)
+    decisions = kitchen.proxy.audit.wait_count(3, "decision")
+    assert {each["client"]["cn"] for each in decisions} == {"worker-1"}
+    assert {each["request"]["protocol"] for each in decisions} == {"h2"}
+    assert len({each["session"] for each in decisions}) == 1
+
+
+def test_nghttpx_tells_its_user_what_the_proxy_refuses(kitchen, nghttpx):
+    result = fetch(kitchen, nghttpx, kitchen.url(name="social.test"))
+    assert "response 403" in said(result), said(result)
+    assert kitchen.proxy.audit.wait("decision")["decision"]["rule"] == "no-social"

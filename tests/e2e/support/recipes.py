@@ -12,6 +12,10 @@ from support.web import clean_environment
 PAGE_PATH = Path(__file__).resolve().parents[3] / "docs" / "CLIENTS.md"
 RECIPE = re.compile(r"<!-- recipe: (\S+) -->\n```(\w*)\n(.*?)```\n", re.S)
 
+# Recipes for a curl that is newer than Debian's, and where tools/test has unpacked one.
+NEWER_CURL = {"curl-http2", "curl-pinned"}
+NEWER = os.environ.get("SALLYPORT_NEWER")
+
 # What a recipe has for the client's certificate: without it, the program shows none.
 CERTIFICATE = re.compile(
     r"""[ ]--proxy-cert[ ]\S+[ ]--proxy-key[ ]\S+            # curl
@@ -64,6 +68,7 @@ class Kitchen:
             "GOCACHE": os.environ.get("SALLYPORT_GOCACHE", str(folder / "go")),
             "GOFLAGS": "-mod=mod",
             "GO111MODULE": "off",
+            "GOPATH": "/usr/share/gocode",  # of Debian's packages
         }
         if modules := self.environment["NODE_PATH"]:
             (folder / "node_modules").symlink_to(modules)  # import() does not look at NODE_PATH
@@ -86,6 +91,13 @@ class Kitchen:
         given = {"PROXY": self.proxy_url, "ORIGIN_CA": self.origin_ca, "PIN": self.pin}
         return {**self.environment, **given, **more}
 
+    def newer(self, name):
+        if not NEWER or name not in NEWER_CURL:
+            return {}
+        [libraries] = Path(NEWER).glob("usr/lib/*-linux-gnu")
+        path = f"{NEWER}/usr/bin:{self.environment['PATH']}"
+        return {"PATH": path, "LD_LIBRARY_PATH": str(libraries)}
+
     def cook(self, name, url, change=lambda text: text, patience=3 * PATIENCE, **more):
         """Runs the recipe, with this change; gives exit status, stdout and stderr."""
         command = self.prepare(name, change)
@@ -93,7 +105,7 @@ class Kitchen:
         return subprocess.run(
             command,
             cwd=self.folder,
-            env=self.surroundings(URL=url, **more),
+            env=self.surroundings(URL=url, **self.newer(name), **more),
             capture_output=True,
             check=False,
             timeout=patience,
