@@ -8,9 +8,9 @@ import signal
 import ssl
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from support.config import base_config, client, merge, reach, write_config
+from support.pki import write_bundle
 from support.proxy import run
 from support.wire import Ending
 
@@ -168,18 +168,6 @@ def test_check_cert_has_the_same_key(pki):
 
 
 # -- SPIFFE bundles -------------------------------------------------------------------------------
-
-
-def write_bundle(path, *authorities):
-    """As a SPIRE server shows it, renamed over what was there."""
-    keys = [{"kty": "EC", "use": "jwt-svid", "kid": "a", "crv": "P-256", "x": "AA", "y": "AA"}]
-    for authority in authorities:
-        der = authority.certificate.public_bytes(Encoding.DER)
-        keys.append({"kty": "EC", "use": "x509-svid", "x5c": [base64.b64encode(der).decode()]})
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps({"keys": keys, "spiffe_sequence": len(keys), "spiffe_refresh_hint": 300}, indent=2))
-    os.rename(new, path)
-    return str(path)
 
 
 def of_bundle(path):

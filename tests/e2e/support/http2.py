@@ -87,8 +87,12 @@ class Http2:
         self.goaway = None  # the error code
         self.goaways = []  # the last stream of each
         self.ended = False
-        self.h2.initiate_connection()
+        self.pongs = 0
+        self.begin()
         self.flush()
+
+    def begin(self):
+        self.h2.initiate_connection()
 
     def flush(self):
         data = self.h2.data_to_send()
@@ -117,6 +121,8 @@ class Http2:
 
     def _take(self, event):
         stream = self.streams.get(getattr(event, "stream_id", None))
+        if isinstance(event, h2.events.PingAckReceived):
+            self.pongs += 1
         if isinstance(event, h2.events.ConnectionTerminated):
             self.goaway = event.error_code
             self.goaways.append(event.last_stream_id)

@@ -8,6 +8,7 @@ import datetime
 import functools
 import hashlib
 import ipaddress
+import json
 import os
 from dataclasses import dataclass
 
@@ -313,3 +314,15 @@ class Pki:
     def worker(self):
         """A good client."""
         return self.ca.leaf("worker-1", uri=("spiffe://example.test/worker/1",))
+
+
+def write_bundle(path, *authorities):
+    """A SPIFFE bundle as a SPIRE server shows it, renamed over what was there."""
+    keys = [{"kty": "EC", "use": "jwt-svid", "kid": "a", "crv": "P-256", "x": "AA", "y": "AA"}]
+    for authority in authorities:
+        der = authority.certificate.public_bytes(serialization.Encoding.DER)
+        keys.append({"kty": "EC", "use": "x509-svid", "x5c": [base64.b64encode(der).decode()]})
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps({"keys": keys, "spiffe_sequence": len(keys), "spiffe_refresh_hint": 300}, indent=2))
+    os.rename(new, path)
+    return str(path)
