@@ -96,7 +96,7 @@ static enum session_step step_http2(struct session *session)
     }
     switch (status) {
     case HTTP2_MORE:
-        return SESSION_STEP_AGAIN;
+        return SESSION_STEP_MORE;
     case HTTP2_WAITS:
         return peer->context->is_draining ? SESSION_STEP_CLOSE : SESSION_STEP_WAIT;
     case HTTP2_FINISHED:

@@ -219,8 +219,7 @@ static enum session_step take_outcome(struct session *session)
         return outcome == EXCHANGE_CLOSE ? SESSION_STEP_CLOSE : SESSION_STEP_RESET;
     if (session->channel.inbox_len == 0)
         return SESSION_STEP_AGAIN;
-    enqueue_ready(session); // one request a turn, however many have come at once
-    return SESSION_STEP_WAIT;
+    return SESSION_STEP_MORE; // one request a turn, however many have come at once
 }
 
 // is_held_back tells whether the handshake is still to begin: nothing is read before.
@@ -256,8 +255,7 @@ static enum session_step step_multiplex(struct session *session)
     session->since_ms = used_ms > session->since_ms ? used_ms : session->since_ms;
     switch (status) {
     case HTTP2_MORE:
-        enqueue_ready(session);
-        break;
+        return SESSION_STEP_MORE;
     case HTTP2_WAITS:
         break;
     case HTTP2_FINISHED:
@@ -279,7 +277,7 @@ static enum session_step step_serving(struct session *session)
     if (next == EXCHANGE_STEP_DONE)
         return take_outcome(session);
     if (next == EXCHANGE_STEP_MORE)
-        enqueue_ready(session);
+        return SESSION_STEP_MORE;
     return next == EXCHANGE_STEP_AGAIN ? SESSION_STEP_AGAIN : SESSION_STEP_WAIT;
 }
 
@@ -454,6 +452,9 @@ static bool go_on(struct session *session, enum session_step next)
         return false;
     case SESSION_STEP_AGAIN:
         break;
+    case SESSION_STEP_MORE:
+        enqueue_ready(session);
+        return false;
     case SESSION_STEP_SERVE:
         serve(session);
         break;

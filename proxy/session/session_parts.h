@@ -13,6 +13,7 @@ enum { SESSION_MAGIC = 0x5E5510A7 };
 enum session_step {
     SESSION_STEP_WAIT,   // for an event
     SESSION_STEP_AGAIN,  // another step may be possible
+    SESSION_STEP_MORE,   // its share of this turn is used up
     SESSION_STEP_SERVE,  // enter SERVING
     SESSION_STEP_REFUSE, // enter REFUSING
     SESSION_STEP_CLOSE,  // say goodbye, and linger until the client has read it
