@@ -779,7 +779,8 @@ static enum http2_status status_of(struct http2_session *session, enum err read,
         return HTTP2_WRONG;
     if (session->live_count == 0 && (is_over || session->has_end))
         return sent == ERR_OK ? HTTP2_FINISHED : HTTP2_WAITS;
-    return read == ERR_OK || session->ready_count > 0 ? HTTP2_MORE : HTTP2_WAITS;
+    const bool may_read_on = read == ERR_OK && !session->is_full;
+    return may_read_on || session->ready_count > 0 ? HTTP2_MORE : HTTP2_WAITS;
 }
 
 enum http2_status http2_session_step(struct http2_session *session, struct slice early,

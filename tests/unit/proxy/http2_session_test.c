@@ -649,6 +649,34 @@ static void what_is_written_at_once_may_be_more_than_there_is_room_for(void **st
     }
 }
 
+static void a_client_that_reads_nothing_is_waited_for(void **state)
+{
+    static char large[127 * 1024];
+    struct rig *rig = *state;
+    const int32_t id = ask(rig, CONNECT, false);
+    struct http2_stream *stream = only_request(rig);
+    write_all(rig, stream, OK_200);
+    widen(rig, id);
+    rig->below->room = 0;
+    enum err error = ERR_OK;
+    while (error == ERR_OK) {
+        size_t len = 0;
+        error = stream_write(&stream->stream, slice_of(large, sizeof large), &len);
+    }
+    assert_int_equal(error, ERR_AGAIN);
+    stream_want(&stream->stream, false, true);
+    assert_int_equal(nghttp2_submit_ping(rig->client, 0, NULL), 0);
+    talk(rig);
+    assert_int_equal(rig->status, HTTP2_WAITS);
+    http2_session_update_interest(rig->session);
+    assert_true(rig->below->wants_write && !rig->below->wants_read);
+    rig->below->room = SIZE_MAX;
+    const size_t told = rig->ready_count;
+    talk(rig);
+    talk(rig);
+    assert_true(rig->ready_count > told);
+}
+
 static void a_connection_that_ends_within_a_head_leaves_nothing(void **state)
 {
     static const uint8_t begun[] = {0, 0, 5, 1, 0, 0, 0, 0, 1, 0x20, 0x82};
@@ -685,6 +713,7 @@ int main(void)
         TEST(resets_before_the_answer_end_the_connection),
         TEST(resets_of_answered_tunnels_may_be_many),
         TEST(what_is_written_at_once_may_be_more_than_there_is_room_for),
+        TEST(a_client_that_reads_nothing_is_waited_for),
         TEST(a_connection_that_ends_within_a_head_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
