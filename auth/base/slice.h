@@ -62,8 +62,9 @@ static inline bool slice_starts_with(struct slice s, struct slice prefix)
 // slice_ends_with tells whether `s` ends with `suffix`.
 static inline bool slice_ends_with(struct slice s, struct slice suffix)
 {
-    return s.len >= suffix.len &&
-           slice_equal(slice_of(s.data + (s.len - suffix.len), suffix.len), suffix);
+    return suffix.len == 0 ||
+           (s.len >= suffix.len &&
+            slice_equal(slice_of(s.data + (s.len - suffix.len), suffix.len), suffix));
 }
 
 // slice_from drops the first `count` bytes (all of them when there are fewer).

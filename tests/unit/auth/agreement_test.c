@@ -276,9 +276,10 @@ static struct ip_sets compile_ip_sets(struct policy *policy, const struct ref_se
     assert_non_null(items);
     const struct ref_set first = {.prefixes = list->prefixes,
                                   .prefix_count = list->prefix_count / 2};
-    const struct ref_set second = {.prefixes = list->prefixes + first.prefix_count,
-                                   .prefix_count = list->prefix_count - first.prefix_count,
-                                   .has_public = list->has_public};
+    const struct ref_set second = {
+        .prefixes = first.prefix_count == 0 ? list->prefixes : list->prefixes + first.prefix_count,
+        .prefix_count = list->prefix_count - first.prefix_count,
+        .has_public = list->has_public};
     items[0] = compile_addresses(policy->arena, &first);
     items[1] = compile_addresses(policy->arena, &second);
     return (struct ip_sets){.items = items, .count = 2};
