@@ -33,7 +33,7 @@ PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python
 NODE_CLIENTS=(undici@6 https-proxy-agent@7 axios@1 got@14)
 # What it needs from Debian's backports, unpacked beside what is installed: a curl with --proxy-http2.
 NEWER_CLIENTS=(curl libcurl4)
-# What the clang build, the fuzzers and the lints need beside that.
+# What clang's builds (sanitizers and fuzzers) and the lints need beside that.
 PACKAGES_ALL=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 shellcheck)
 # What tools/test --long needs beside that: browsers, larger than all the rest.
 PACKAGES_LONG=(chromium firefox-esr)
@@ -164,9 +164,8 @@ disk_cache() {
     local versions
     versions="$(dpkg-query -W -f '${Package} ${Version}\n' \
         'gcc*' 'g++*' 'clang-14' 'binutils*' 'libc6-dev' 'linux-libc-dev' 'libstdc++*-dev' \
-        'libgcc*-dev' 'libclang-rt-14-dev' libev-dev libc-ares-dev libyaml-dev libidn2-dev libjansson-dev \
-        libnghttp2-dev libpsl-dev \
-        libcmocka-dev 2>/dev/null | sort | sha256sum | cut -c 1-12)"
+        'libgcc*-dev' 'libclang-rt-14-dev' libev-dev libc-ares-dev libyaml-dev libidn2-dev libjansson-dev libnghttp2-dev \
+        libpsl-dev libcmocka-dev 2>/dev/null | sort | sha256sum | cut -c 1-12)"
     printf '%s/bazel-disk-%s\n' "$CACHE" "$versions"
 }
 
