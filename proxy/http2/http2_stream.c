@@ -132,8 +132,8 @@ void http2_stream_want(struct stream *base, bool read, bool write)
 void http2_stream_close(struct stream *base, bool is_reset)
 {
     struct http2_stream *stream = stream_of(base);
-    if (!stream->is_closed)
-        http2_session_end(stream->session, stream, is_reset);
+    if (!stream->is_closed) // what has no end is reset: the engine would ask for the rest of it
+        http2_session_end(stream->session, stream, is_reset || !stream->has_said_end);
     stream->is_closed = true;
 }
 

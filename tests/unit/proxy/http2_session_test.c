@@ -677,6 +677,28 @@ static void a_client_that_reads_nothing_is_waited_for(void **state)
     assert_true(rig->ready_count > told);
 }
 
+static void an_answer_that_was_left_without_its_end_is_reset(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(nghttp2_submit_settings(
+                         rig->client, NGHTTP2_FLAG_NONE,
+                         &(nghttp2_settings_entry){NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0}, 1),
+                     0);
+    const int32_t id = ask(rig, REQUEST("GET"), true);
+    struct http2_stream *stream = only_request(rig);
+    size_t len = 0;
+    assert_int_equal(
+        stream_write(&stream->stream, SLICE_LITERAL("HTTP/1.1 200 OK\r\n\r\n"), &len), ERR_OK);
+    assert_int_equal(stream_write(&stream->stream, SLICE_LITERAL("x"), &len), ERR_AGAIN);
+    stream_close(&stream->stream, false);
+    http2_stream_destroy(stream);
+    rig->request_count = 0;
+    assert_int_equal(nghttp2_submit_window_update(rig->client, NGHTTP2_FLAG_NONE, id, 100), 0);
+    talk(rig);
+    assert_true(answer_of(rig, id)->is_closed && !answer_of(rig, id)->has_end);
+    assert_int_equal(answer_of(rig, id)->code, NGHTTP2_CANCEL);
+}
+
 static void a_connection_that_ends_within_a_head_leaves_nothing(void **state)
 {
     static const uint8_t begun[] = {0, 0, 5, 1, 0, 0, 0, 0, 1, 0x20, 0x82};
@@ -714,6 +736,7 @@ int main(void)
         TEST(resets_of_answered_tunnels_may_be_many),
         TEST(what_is_written_at_once_may_be_more_than_there_is_room_for),
         TEST(a_client_that_reads_nothing_is_waited_for),
+        TEST(an_answer_that_was_left_without_its_end_is_reset),
         TEST(a_connection_that_ends_within_a_head_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
