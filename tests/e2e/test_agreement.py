@@ -14,6 +14,8 @@ from support.proxy import run
 from support.scale import count
 from support.wire import connect_head
 
+pytestmark = pytest.mark.protocols("h1")  # the log is read the same
+
 REQUESTS = count(10000, 600)
 SEED = int(os.environ.get("SALLYPORT_SEED") or random.SystemRandom().randrange(1 << 32))
 
@@ -103,7 +105,7 @@ def draw_answers(dice, dns):
 
 
 @pytest.fixture(scope="module")
-def asked(start_shared, dns, pki):
+def asked(protocol, start_shared, dns, pki):
     """A proxy that was asked about everything, and what each question was."""
     print(f"SALLYPORT_SEED={SEED}")
     dice = random.Random(SEED)
@@ -149,6 +151,7 @@ def decisions(proxy):
     return {record["id"]: record for record in records if record["event"] == "decision"}
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_the_proxy_and_a_second_reading_of_the_rules_agree(asked):
     records = decisions(asked)
     assert records.keys() == asked.questions.keys()
