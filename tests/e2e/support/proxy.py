@@ -12,7 +12,7 @@ from support import config as configs
 from support.audit import AuditLog, check_records
 from support.http2_client import Http2Client
 from support.scale import PATIENCE, eventually
-from support.wire import Client, client_context, connect_head
+from support.wire import Client, Ending, client_context, connect_head
 
 BINARY = os.environ.get("SALLYPORT_BIN", "bazel-bin/proxy/sallyport")
 
@@ -327,6 +327,15 @@ class Proxy:
         assert (decision["action"], decision["reason"]) == (action, reason), decision
         assert decision["rule"] == rule, decision
         assert self.close_record(answer.id)["status"] == status
+
+    def assert_cut_off(self, waiting, target, reason):
+        """A connection that waits, and whose client has lost its right: the next request is refused, or, over HTTP/2,
+        the connection has ended with a GOAWAY."""
+        if self.protocol == "h1":
+            self.assert_refused(waiting.ask(target), 403, reason)
+            return
+        waiting.session.wait(lambda: waiting.session.ended)
+        assert (waiting.session.goaway, waiting.client.ending) == (0, Ending.CLOSE_NOTIFY)
 
     def assert_closed(self, id, reason, status=200):
         close = self.close_record(id)
