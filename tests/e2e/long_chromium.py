@@ -4,77 +4,19 @@ Not part of CI, for the browser is larger than all the rest. `tools/test --long`
 installed, in a network and a mount namespace of its own: the policy is laid over /etc.
 """
 
-import http.server
 import json
 import shutil
-import ssl
-import subprocess
-import threading
 
 import pytest
 
-from support.config import client
-from support.proxy import run
-from support.recipes import recipes
+from support.browsers import HOSTS, RESOURCES, good, import_into_nss, recipe, tunnels_by_connection
+from support.browsers import folder, proxy, website  # noqa: F401 - fixtures
 
-PAGE = b"<html><body>the origin's own words</body></html>"
-PASSPHRASE = "p12pass"
 # What its window shows as ERR_...
 TUNNEL_CONNECTION_FAILED, PROXY_CONNECTION_FAILED = -111, -130
 POLICIES = "/etc/chromium/policies/managed"
 
 pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed")
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *_arguments):
-        pass
-
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(PAGE)))
-        self.end_headers()
-        self.wfile.write(PAGE)
-
-
-def good(*command, **options):
-    result = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, check=False, **options
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A CA with a certificate for proxy and origin, and one for the browser."""
-    (tmp_path / "pass").write_text(PASSPHRASE)
-    (tmp_path / "pass").chmod(0o600)
-    server = ["issue", "proxy", "--server", "--dns", "proxy.test", "--ip", "127.0.0.1"]
-    browser = ["issue", "browser", "--p12", "--p12-passphrase-file", "pass"]
-    for verb in (["init", "--trust-domain", "example.test"], server, browser):
-        result = run("ca", *verb, cwd=tmp_path)
-        assert result.returncode == 0, result.stderr
-    return tmp_path
-
-
-@pytest.fixture
-def website(folder):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "proxy.crt", folder / "proxy.key")
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
-
-
-def import_into_nss(folder, home):
-    """The recipe of docs/CLIENTS.md, but for the passphrase, which it asks for."""
-    shutil.copy(folder / "browser.p12", folder / "client.p12")
-    text = recipe("chromium", "client.p12", f"client.p12 -W {PASSPHRASE}")
-    good("sh", "-ec", text, cwd=folder, env={"HOME": str(home), "PATH": "/usr/bin:/bin"})
 
 
 def errors_of(events, address):
@@ -84,27 +26,13 @@ def errors_of(events, address):
     return {params.get("net_error", 0) for source, params in told if source in ours} - {0}
 
 
-def recipe(name, old, new):
-    _, text = recipes()[name]
-    assert old in text
-    return text.replace(old, new)
-
-
 @pytest.fixture
-def browse(start, folder, website, tmp_path_factory):
+def browse(proxy, folder, tmp_path_factory):
     """What opens a URL in a new profile; gives what is in its window, and the errors."""
-    pair = {"chain": str(folder / "proxy.crt"), "key": str(folder / "proxy.key")}
-    listener = {"name": "main", "address": "127.0.0.1:0", "trust": "staff", "certificates": [pair]}
-    proxy = start(
-        client({"addresses": ["127.0.0.0/8"], "ports": [website]}, name="browser"),
-        listeners=[listener],
-        trust={"staff": {"ca": [str(folder / "ca.crt")]}},
-    )
-    url = f"https://proxy.test:{proxy.address[1]}"
     good("mkdir", "-p", POLICIES)
     good("mount", "-t", "tmpfs", "none", POLICIES)
     with open(f"{POLICIES}/sallyport.json", "w", encoding="ascii") as file:
-        file.write(recipe("chromium-policy", "https://localhost:8443", url))
+        file.write(recipe("chromium-policy", "https://localhost:8443", proxy.url))
 
     def window(address, with_certificate=True):
         home = tmp_path_factory.mktemp("home")
@@ -114,7 +42,7 @@ def browse(start, folder, website, tmp_path_factory):
         log = home / "net.json"
         page = good(
             "chromium", "--headless=new", "--no-sandbox", "--disable-gpu",
-            f"--user-data-dir={home}/profile", f"--proxy-server={url}",
+            f"--user-data-dir={home}/profile", f"--proxy-server={proxy.url}",
             "--proxy-bypass-list=<-loopback>", "--host-resolver-rules=MAP proxy.test 127.0.0.1",
             f"--log-net-log={log}", "--dump-dom", address,
             env={"HOME": str(home), "PATH": "/usr/bin:/bin"}, timeout=60,
@@ -131,6 +59,12 @@ def test_chromium_opens_a_page_with_the_p12(browse, website):
     assert "the origin's own words" in page and not errors & {TUNNEL_CONNECTION_FAILED, PROXY_CONNECTION_FAILED}
     allowed = browse.proxy.audit.records("decision", decision__action="allow")
     assert allowed and allowed[0]["client"]["cn"] == "browser"
+
+
+def test_a_page_of_a_hundred_resources_and_ten_hosts_comes_over_one_connection(browse, website):
+    page, _ = browse(f"https://{HOSTS[0]}:{website}/many")
+    assert f"arrived: {RESOURCES}" in page
+    assert len(tunnels_by_connection(browse.proxy)) == 1
 
 
 def test_chromium_shows_a_denial_without_its_reason(browse):

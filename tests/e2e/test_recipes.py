@@ -81,7 +81,7 @@ def test_every_recipe_of_the_page_has_a_test():
     clients = {"aiohttp", "httpx", "go", "rclone-direct", "squid", "sidecar"}
     http2 = {"node-http2", "go-http2", "h2", "curl-http2", "nghttpx"}
     aside = {"wget", "pip", "npm", "rclone", "ssh", "grpc"}
-    browser = {"chromium", "chromium-policy"}
+    browser = {"chromium", "chromium-policy", "firefox", "firefox-pac"}
     pins = {"pin", "curl-pinned", "urllib3-pinned", "https-proxy-agent-pinned", "go-pinned"}
     named = {row.name for row in ROWS}
     assert recipes().keys() == named | git_apt | node | clients | http2 | aside | browser | pins

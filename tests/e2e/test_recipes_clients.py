@@ -490,3 +490,14 @@ def test_nghttpx_tells_its_user_what_the_proxy_refuses(kitchen, nghttpx):
     result = fetch(kitchen, nghttpx, kitchen.url(name="social.test"))
     assert "response 403" in said(result), said(result)
     assert kitchen.proxy.audit.wait("decision")["decision"]["rule"] == "no-social"
+
+
+@pytest.fixture
+def expired(kitchen, pki):
+    kitchen.show(pki.ca.leaf("old", usages=(CLIENT_AUTH,), begins=-10, ends=-1))
+
+
+def test_nghttpx_with_an_expired_certificate_tells_its_user_502(kitchen, expired, nghttpx):
+    result = fetch(kitchen, nghttpx, kitchen.plain_url())
+    assert PAGE not in result.stdout and b"502" in result.stdout, said(result)
+    assert kitchen.proxy.audit.wait("handshake_refused")["reason"] == "expired"
