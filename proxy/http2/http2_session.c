@@ -10,6 +10,7 @@
 enum {
     FRAME_ROOM = 16 * 1024 + 9, // bytes of the largest frame that we send
     FRAME_HEADER_LEN = 9,
+    RECORD_LEN = 16 * 1024, // bytes that one record of TLS carries
     PIECE_LEN = 16 * 1024, // bytes read at once; of a turn it is this many, some times
     PIECES_A_STEP = 4,
 };
@@ -36,7 +37,22 @@ static size_t out_room(const struct http2_session *session)
     return session->out == NULL ? BUFFER_CAP : buffer_room(session->out);
 }
 
-// pump moves frames from the engine to `out`, as far as there is room. ERR_MEMORY.
+// pass_on gives frames to the stream below, which gathers them, once they fill a record. What it does not take stays.
+static enum err pass_on(struct http2_session *session)
+{
+    while (buffer_len(session->out) >= RECORD_LEN) {
+        size_t passed = 0;
+        const enum err error =
+            stream_push(session->below, slice_first(buffer_unread(session->out), RECORD_LEN), &passed);
+        if (error != ERR_OK)
+            return error == ERR_AGAIN ? ERR_OK : error;
+        buffer_consume(session->out, passed);
+    }
+    return ERR_OK;
+}
+
+// pump moves frames from the engine to `out`, and whole records on from there, as far as there is room. ERR_MEMORY, or an
+// error of the stream below.
 static enum err pump(struct http2_session *session)
 {
     while (true) {
@@ -56,6 +72,7 @@ static enum err pump(struct http2_session *session)
         ASSERT(fits);
         if (session->out->end == before)
             break;
+        TRY(pass_on(session));
     }
     buffer_pool_give_if_empty(session->pool, &session->out);
     return ERR_OK;
@@ -73,6 +90,15 @@ static enum err send_out(struct http2_session *session)
     return stream_flush(session->below);
 }
 
+// content_room gives how many bytes of content the next DATA frame may have. Where it can, a frame ends with a record.
+static size_t content_room(const struct http2_session *session)
+{
+    const size_t in_record = buffer_len(session->out) % RECORD_LEN + FRAME_HEADER_LEN;
+    const size_t room = out_room(session) - FRAME_HEADER_LEN;
+    const size_t record_room = in_record < RECORD_LEN ? RECORD_LEN - in_record : room;
+    return record_room < room ? record_room : room;
+}
+
 // give_content is how the engine asks for DATA.
 static ssize_t give_content(nghttp2_session *engine, int32_t id, uint8_t *out, size_t cap,
                             uint32_t *flags, nghttp2_data_source *source, void *owner)
@@ -81,7 +107,7 @@ static ssize_t give_content(nghttp2_session *engine, int32_t id, uint8_t *out, s
     struct http2_stream *stream = source->ptr;
     (void)engine, (void)id, (void)out;
     size_t len = stream->pending.len < cap ? stream->pending.len : cap;
-    const size_t room = out_room(session) - FRAME_HEADER_LEN;
+    const size_t room = content_room(session);
     len = len < room ? len : room;
     if (len == 0 && !(stream->says_end && stream->pending.len == 0))
         return NGHTTP2_ERR_DEFERRED;
