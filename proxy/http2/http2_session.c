@@ -11,7 +11,7 @@ enum {
     FRAME_ROOM = 16 * 1024 + 9, // bytes of the largest frame that we send
     FRAME_HEADER_LEN = 9,
     RECORD_LEN = 16 * 1024, // bytes that one record of TLS carries
-    PIECE_LEN = 16 * 1024, // bytes read at once; of a turn it is this many, some times
+    PIECE_LEN = 16 * 1024,  // bytes read at once; of a turn it is this many, some times
     PIECES_A_STEP = 4,
 };
 
@@ -42,8 +42,8 @@ static enum err pass_on(struct http2_session *session)
 {
     while (buffer_len(session->out) >= RECORD_LEN) {
         size_t passed = 0;
-        const enum err error =
-            stream_push(session->below, slice_first(buffer_unread(session->out), RECORD_LEN), &passed);
+        const enum err error = stream_push(
+            session->below, slice_first(buffer_unread(session->out), RECORD_LEN), &passed);
         if (error != ERR_OK)
             return error == ERR_AGAIN ? ERR_OK : error;
         buffer_consume(session->out, passed);

@@ -173,6 +173,12 @@ void tcp_stream_acknowledge(const struct tcp_stream *tcp)
         (void)socket_set(tcp->io.fd, IPPROTO_TCP, TCP_QUICKACK);
 }
 
+void tcp_stream_limit_unsent(const struct tcp_stream *tcp, int len)
+{
+    if (tcp->is_open)
+        (void)setsockopt(tcp->io.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &len, sizeof len);
+}
+
 bool tcp_stream_is_unwatched(const struct tcp_stream *tcp)
 {
     return tcp->is_open && !ev_is_active(&tcp->io);

@@ -33,6 +33,10 @@ int tcp_stream_fd(const struct tcp_stream *tcp);
 // delays that by up to 40 ms (RFC 1122 4.2.3.2). One system call; a failure changes nothing.
 void tcp_stream_acknowledge(const struct tcp_stream *tcp);
 
+// tcp_stream_limit_unsent makes the stream take no more while `len` bytes or more wait to be sent: for bytes of many
+// sources, so that a small one does not wait for megabytes of the others. One system call; a failure changes nothing.
+void tcp_stream_limit_unsent(const struct tcp_stream *tcp, int len);
+
 // tcp_stream_is_unwatched tells whether the stream is open and wants nothing. The loop then reports nothing about it, not
 // even a reset by the peer.
 bool tcp_stream_is_unwatched(const struct tcp_stream *tcp);

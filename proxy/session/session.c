@@ -170,6 +170,7 @@ static bool begin_serving(struct session *session)
 {
     if (!tls_stream_is_http2(session->peer.tls))
         return true;
+    tcp_stream_limit_unsent(&session->tcp, BUFFER_CAP);
     session->multiplex =
         multiplex_create(&session->peer, session->channel.stream, on_output, session);
     return session->multiplex != NULL;

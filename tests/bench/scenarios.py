@@ -13,6 +13,8 @@ from load import Clients
 from measure import Window, descriptors, pss_bytes
 
 KIB = 1024
+MIB = 1024 * KIB
+SMALL_WINDOW = 64 * KIB  # what clients have that say nothing about it: RFC 9113 6.9.2, curl, nghttp2
 
 # `best` is what a smaller or larger figure means: "less" or "more" is better; "" is only told.
 Figure = namedtuple("Figure", "title unit best")
@@ -82,9 +84,9 @@ class Stage:
         self._leaf = leaf
         self._clients = []
 
-    def clients(self):
-        """Another client process."""
-        mode = f"h2={self.peer.streams}" if self.peer.streams else ""
+    def clients(self, window=MIB):
+        """Another client process. `window`: of a stream over HTTP/2."""
+        mode = f"h2={self.peer.streams},{window}" if self.peer.streams else ""
         clients = Clients(self._binary, self.peer.port, self._leaf,
                           "hello" if self.settings.inner else mode)
         self._clients.append(clients)
@@ -344,8 +346,11 @@ def beside_bulk(stage):
 
 
 def beside_session(stage):
-    """A small message beside tunnels of the same client process: over HTTP/2, of the same connection."""
-    clients = stage.clients()
+    """A small message beside tunnels of the same client process: over HTTP/2, of the same connection.
+
+    The more a client lets come, the more stands before the small message in its own socket.
+    """
+    clients = stage.clients(SMALL_WINDOW)
     seconds = stage.settings.seconds
     clients.ask("open", stage.origin.target("source"), 8)
     clients.ask("open", stage.origin.target("echo"), 1)

@@ -6,8 +6,7 @@
 #include <sys/queue.h>
 
 enum {
-    STREAM_WINDOW = 6 * 1024 * 1024, // bytes; as Chromium's
-    LINK_WINDOW = 15 * 1024 * 1024,
+    LINK_WINDOWS = 16, // of a connection, in windows of a stream
     PIECE_LEN = 16384,
     PIECES = 8,  // read in a pass of the loop
     ROUNDS = 16, // of telling and sending in a pass
@@ -307,11 +306,12 @@ static void on_end(struct client *below, const char *why)
 
 static bool make_engine(struct link *link)
 {
+    const uint32_t window = link->below.setup->links->window;
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *options = NULL;
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window},
     };
     if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&options) != 0)
         return false;
@@ -325,7 +325,8 @@ static bool make_engine(struct link *link)
         nghttp2_session_client_new2(&link->engine, callbacks, link, options) == 0 &&
         nghttp2_submit_settings(link->engine, NGHTTP2_FLAG_NONE, settings,
                                 sizeof settings / sizeof *settings) == 0 &&
-        nghttp2_session_set_local_window_size(link->engine, NGHTTP2_FLAG_NONE, 0, LINK_WINDOW) == 0;
+        nghttp2_session_set_local_window_size(link->engine, NGHTTP2_FLAG_NONE, 0,
+                                              (int32_t)window * LINK_WINDOWS) == 0;
     nghttp2_session_callbacks_del(callbacks);
     nghttp2_option_del(options);
     return is_good;

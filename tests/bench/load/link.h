@@ -1,8 +1,7 @@
 // link: an HTTP/2 connection of the load generator. Clients of a setup with `links` are streams on them, and do not
 // know it: client.c hands over to here.
 //
-// A link carries so many streams at a time as the setup says; where all are full another one is made. Windows are those
-// of a browser. What a stream sends is borrowed until it is out: all of it is static memory.
+// A link carries so many streams at a time as the setup says; where all are full another one is made. What a stream sends is borrowed until it is out: all of it is static memory.
 #pragma once
 
 #include "tests/bench/load/client.h"
@@ -13,6 +12,7 @@ struct link;
 struct links {
     struct link *first; // owned
     size_t streams;     // the most on each at a time
+    uint32_t window;    // bytes; of a stream
 };
 
 // links_close closes all connections, and with them what is left on them. No callback.

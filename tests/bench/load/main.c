@@ -22,8 +22,8 @@ static const char usage[] =
     "usage: load origin\n"
     "       load client PORT CHAIN KEY [hello]\n"
     "           clients of the proxy on 127.0.0.1:PORT; hello: each tunnel begins with a ClientHello\n"
-    "       load client PORT CHAIN KEY h2=STREAMS\n"
-    "           over HTTP/2, with at most so many streams a connection\n"
+    "       load client PORT CHAIN KEY h2=STREAMS,WINDOW\n"
+    "           over HTTP/2, with at most so many streams a connection, and so many bytes of window for each\n"
     "       load client PORT plain         without TLS, as clients of a sidecar\n"
     "       load client PORT direct        plain TCP to a server on that port\n"
     "commands of a client:\n"
@@ -136,7 +136,9 @@ int main(int argc, char **argv)
         (void)fputs(usage, stderr);
         return 2;
     }
-    struct links links = {.streams = is_http2 ? number(last + 3) : 0};
+    const char *comma = strchr(last, ',');
+    struct links links = {.streams = is_http2 ? number(last + 3) : 0,
+                          .window = comma == NULL ? 65535 : (uint32_t)number(comma + 1)};
     struct client_setup setup = {.loop = ev_loop_new(EVBACKEND_EPOLL),
                                  .is_direct = is_direct,
                                  .links = is_http2 ? &links : NULL};
