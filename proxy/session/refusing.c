@@ -115,8 +115,8 @@ enum session_step refusing_step(struct session *session)
 
 void refusing_deinit(struct session *session)
 {
-    if (session->refusing != NULL)
-        (void)answer_all(session);
+    while (session->refusing != NULL && !TAILQ_EMPTY(&session->refusing->live))
+        http2_stream_destroy(TAILQ_FIRST(&session->refusing->live));
     http2_session_destroy(session->refusing);
     session->refusing = NULL;
 }
