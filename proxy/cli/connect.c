@@ -11,6 +11,7 @@
 
 enum {
     WORKERS_MAX = 256,
+    CONNECTIONS_DEFAULT = 2,
     LIVE_DEFAULT = 10000,
     LIVE_MAX = 1000000,
     IDLE_DEFAULT_MS = 60 * 60 * 1000,
@@ -45,6 +46,9 @@ static const char usage[] =
     "                         under this certificate\n"
     "  --resolver ADDR:PORT   ask this DNS server for the proxy's name (default: the system's, and\n"
     "                         the hosts file)\n"
+    "  --http2 auto|off       tunnels share connections to a proxy that speaks HTTP/2 (auto, the\n"
+    "                         default); off: each has its own, over HTTP/1.1\n"
+    "  --connections N        how many connections a thread has for tunnels to share (default: 2)\n"
     "  --workers N            threads (default: 1)\n"
     "  --max-connections N    local connections of a thread (default: 10000)\n"
     "  --idle TIME            end connections without a byte for this long (default: 1h)\n"
@@ -61,6 +65,8 @@ struct arguments {
     struct sidecar_options sidecar;
     int64_t workers;
     int64_t live_max;
+    int64_t connections;
+    const char *http2;
     bool allows_remote;
 };
 
@@ -107,11 +113,15 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
         .sidecar = {.idle_ms = IDLE_DEFAULT_MS, .drain_ms = DRAIN_DEFAULT_MS},
         .workers = 1,
         .live_max = LIVE_DEFAULT,
+        .connections = CONNECTIONS_DEFAULT,
+        .http2 = "auto",
     };
     const struct cli_option options[] = {
         {"listen", .take = take_listen, .arg = sidecar},
         {"allow-remote", .flag = &out->allows_remote},
         {"retry-for", .milliseconds = &sidecar->route.retry_ms},
+        {"http2", .text = &out->http2},
+        {"connections", .number = &out->connections, .min = 1, .max = SIDECAR_CONNECTIONS_MAX},
         {"workers", .number = &out->workers, .min = 1, .max = WORKERS_MAX},
         {"max-connections", .number = &out->live_max, .min = 1, .max = LIVE_MAX},
         {"idle", .milliseconds = &sidecar->idle_ms},
@@ -125,6 +135,12 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
         return line;
     sidecar->workers = (uint32_t)out->workers;
     sidecar->live_max = (size_t)out->live_max;
+    const struct slice http2 = slice_of_string(out->http2);
+    const bool is_off = slice_equal(http2, SLICE_LITERAL("off"));
+    if (!is_off && !slice_equal(http2, SLICE_LITERAL("auto")))
+        return cli_end(
+            cli_fail_usage("connect", "--http2: '%.20s' is neither auto nor off", out->http2));
+    sidecar->connections_most = is_off ? 0 : (size_t)out->connections;
     if (sidecar->route.retry_ms > RETRY_MAX_MS)
         return cli_end(cli_fail_usage(
             "connect", "--retry-for: no longer than 10m: a program waits all the while"));

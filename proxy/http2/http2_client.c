@@ -54,7 +54,7 @@ static enum err take_answer(struct http2_stream *stream, bool has_end)
 {
     struct http2_upload *upload = &stream->upload;
     if (!upload->has_head)
-        return http2_upload_take_answer(upload, has_end, stream->says_close);
+        return http2_upload_take_answer(upload, has_end);
     // Trailer fields of a refusal say nothing; a tunnel has none (RFC 9113 8.5).
     request_fields_deinit(&upload->fields);
     if (!has_end || upload->status < 300)
@@ -73,6 +73,6 @@ struct http2_stream *http2_client_open(struct http2_session *session, bool says_
 {
     struct http2_stream *stream = http2_session_add_stream(session);
     if (stream != NULL)
-        stream->says_close = says_close;
+        stream->upload.says_close = says_close;
     return stream;
 }

@@ -58,8 +58,7 @@ struct http2_stream {
     bool wants_write;
     bool is_closed; // by its owner
     // Of a client's side.
-    bool has_asked;  // the head of the request has been written
-    bool says_close; // see http2_client_open
+    bool has_asked; // the head of the request has been written
     bool
         is_refused; // reset by the proxy, which has done nothing: it may be tried again; may be read
 };

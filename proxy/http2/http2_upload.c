@@ -67,9 +67,11 @@ static enum err make_answer(struct http2_upload *upload, bool *out_has_length)
     if (data == NULL)
         return ERR_MEMORY;
     text_init(&head, data, cap);
-    const struct slice reason = response_head_is_text(&upload->fields)
-                                    ? response_head_reason(content_of(upload))
-                                    : (struct slice){0};
+    struct slice reason = {0};
+    if (upload->status < 300)
+        reason = SLICE_LITERAL("Connection established");
+    else if (response_head_is_text(&upload->fields))
+        reason = response_head_reason(content_of(upload));
     const bool is_empty = upload->has_end && http2_upload_left(upload) == 0;
     const enum err error = response_head_write(&upload->fields, is_empty, reason,
                                                upload->says_close, &head, out_has_length);
@@ -91,7 +93,7 @@ static enum err release_answer(struct http2_upload *upload)
     return error;
 }
 
-enum err http2_upload_take_answer(struct http2_upload *upload, bool has_end, bool says_close)
+enum err http2_upload_take_answer(struct http2_upload *upload, bool has_end)
 {
     enum { SWITCHING = 101 }; // has no meaning in HTTP/2 (RFC 9113 8.6)
     const uint16_t status = response_head_status(&upload->fields);
@@ -105,7 +107,6 @@ enum err http2_upload_take_answer(struct http2_upload *upload, bool has_end, boo
     upload->is_answer = true;
     upload->has_head = true;
     upload->has_end = has_end;
-    upload->says_close = says_close;
     upload->status = status;
     upload->announced = request_fields_length(&upload->fields);
     TRY(make_answer(upload, &has_length));

@@ -28,7 +28,7 @@ struct http2_upload {
     bool has_said_last; // the last chunk has been read
     bool is_in_chunks;  // a chunk has been read
     bool is_answer;     // of the proxy
-    bool says_close;    // it is the last one on its connection
+    bool says_close;    // it shall say that it is the last one on its connection; set by the owner
     bool is_held;       // it waits for the first line of its content
     uint16_t status;    // of such an answer; 0: it has not come; may be read
 };
@@ -38,9 +38,8 @@ enum err http2_upload_take_head(struct http2_upload *upload, bool has_end) MUST_
 
 // http2_upload_take_answer takes the fields that have come for the head of an answer. An interim one is dropped. The final
 // one is made a head at once where a tunnel follows; else once the content has told a reason phrase, and nothing can be
-// read before. `says_close`: as of response_head_write. ERR_INPUT; ERR_MEMORY.
-enum err http2_upload_take_answer(struct http2_upload *upload, bool has_end,
-                                  bool says_close) MUST_USE;
+// read before. ERR_INPUT; ERR_MEMORY.
+enum err http2_upload_take_answer(struct http2_upload *upload, bool has_end) MUST_USE;
 
 // http2_upload_take_content keeps content until it is read. ERR_INPUT: it is more than was announced; ERR_MEMORY.
 enum err http2_upload_take_content(struct http2_upload *upload, struct slice bytes) MUST_USE;

@@ -18,6 +18,7 @@
 #include "proxy/net/tcp_stream.h"
 #include "proxy/sidecar/relay.h"
 #include "proxy/sidecar/reply.h"
+#include "proxy/sidecar/uplink.h"
 
 enum {
     BRIDGE_MAGIC = 0xB41D6E00,
@@ -29,6 +30,7 @@ enum {
     HALF_CLOSED_MS = 60000, // between two bytes of a relay of which one direction has ended
     LINGER_MS = 2000,
     RETIRE_QUIET_MS = 1000,
+    HEAVY_LEN = 32 * 1024, // bytes of a step
     READY_TURN_US = 10000, // of a pass of the loop, for relays that move much
 };
 
@@ -39,15 +41,16 @@ struct bridge {
     TAILQ_ENTRY(bridge) link;       // in live or dead
     struct turn_entry ready;
     struct tcp_stream client;
-    struct upstream *upstream; // owned; NULL before REACH and after RELAY
-    uint8_t *head;             // owned; what the client has sent first; NULL once it is on its way
-    size_t head_len;           // bytes
-    size_t head_cap;           // bytes
-    size_t request_len;        // bytes of it that are the head proper
-    struct relay relay;        // zeroed where there is none
-    struct buffer *answer;     // borrowed from the pool; of our own
-    bool is_connect;           // begun with CONNECT
-    bool is_retiring;          // no more requests are to come this way
+    struct uplink *uplink; // owned; NULL before REACH and after RELAY
+    uint8_t *head;         // owned; what the client has sent first; NULL once it is on its way
+    size_t head_len;       // bytes
+    size_t head_cap;       // bytes
+    size_t request_len;    // bytes of it that are the head proper
+    struct relay relay;    // zeroed where there is none
+    struct buffer *answer; // borrowed from the pool
+    bool goes_on;          // after the answer the client may ask again
+    bool is_connect;       // begun with CONNECT
+    bool is_retiring;      // no more requests are to come this way
     bool has_client_end;
     bool has_said_end;
     size_t dropped_len;
@@ -57,7 +60,7 @@ struct bridge {
 
 // wait is what a state waits for, beside its deadline.
 enum wait {
-    WAIT_UPSTREAM, // the connection to the proxy, which wakes us
+    WAIT_UPSTREAM, // the way to the proxy, which wakes us
     WAIT_READ,     // bytes of the client
     WAIT_WRITE,    // the client to take bytes
     WAIT_RELAY,    // both, as the relay says
@@ -82,6 +85,18 @@ static void on_wake(void *owner)
     drive(bridge);
 }
 
+// on_uplink is on_wake for a way to the proxy. One that moves much waits until others of its connection had their turn.
+static void on_uplink(void *owner)
+{
+    struct bridge *bridge = owner;
+    ASSERT(bridge->magic == BRIDGE_MAGIC);
+    if (bridge->state == BRIDGE_RELAY && uplink_is_shared(bridge->uplink) &&
+        bridge->relay.duplex.step_len >= HEAVY_LEN && !uplink_is_lost(bridge->uplink))
+        turn_enqueue(&bridge->context->ready, &bridge->ready, bridge);
+    else
+        drive(bridge);
+}
+
 static struct ev_loop *loop_of(const struct bridge *bridge)
 {
     return bridge->context->route.loop;
@@ -102,12 +117,12 @@ static void drop_head(struct bridge *bridge)
     bridge->head_cap = 0;
 }
 
-// drop_upstream ends the connection to the proxy.
-static void drop_upstream(struct bridge *bridge, bool is_reset)
+// drop_uplink ends the connection to the proxy.
+static void drop_uplink(struct bridge *bridge, bool is_reset)
 {
     duplex_deinit(&bridge->relay.duplex);
-    upstream_destroy(bridge->upstream, is_reset);
-    bridge->upstream = NULL;
+    uplink_destroy(bridge->uplink, is_reset);
+    bridge->uplink = NULL;
 }
 
 // finish ends both sides; a reset on one is a reset on the other.
@@ -116,7 +131,7 @@ static void finish(struct bridge *bridge, bool is_reset)
     struct bridge_context *context = bridge->context;
     if (bridge->state == BRIDGE_DEAD)
         return;
-    drop_upstream(bridge, is_reset);
+    drop_uplink(bridge, is_reset);
     buffer_pool_give(&context->buffers, &bridge->answer);
     drop_head(bridge);
     stream_close(&bridge->client.stream, is_reset);
@@ -131,9 +146,11 @@ static void finish(struct bridge *bridge, bool is_reset)
 static void send_answer(struct bridge *bridge, const struct text *text)
 {
     struct buffer_pool *pool = &bridge->context->buffers;
-    drop_upstream(bridge, true);
+    drop_uplink(bridge, true);
     drop_head(bridge);
+    buffer_pool_give(pool, &bridge->answer);
     bridge->answer = buffer_pool_take(pool);
+    bridge->goes_on = false;
     if (bridge->answer == NULL) {
         finish(bridge, true);
         return;
@@ -154,8 +171,8 @@ static void say(struct bridge *bridge, enum cause cause, const char *detail)
     context->unsaid++;
     if (now_ms - context->said_ms < SAY_EVERY_MS)
         return;
-    if (bridge->upstream != NULL && context->route.options->proxy_count > 1) {
-        const struct target *last = upstream_proxy(bridge->upstream);
+    const struct target *last = bridge->uplink == NULL ? NULL : uplink_proxy(bridge->uplink);
+    if (last != NULL && context->route.options->proxy_count > 1) {
         (void)snprintf(proxy, sizeof proxy, "https://%s:%u: ", target_format_host(last, host),
                        last->port);
     }
@@ -211,8 +228,11 @@ static void answer_origin_form(struct bridge *bridge, const struct message_head 
 // reach begins to connect to the proxy.
 static void reach(struct bridge *bridge)
 {
-    bridge->upstream = upstream_create(&bridge->context->route, on_wake, bridge);
-    if (bridge->upstream == NULL)
+    const struct slice all = slice_of(bridge->head, bridge->head_len);
+    const struct slice head = slice_first(all, bridge->is_connect ? bridge->request_len : 0);
+    bridge->uplink =
+        uplink_create(&bridge->context->pool, head, head.len < all.len, on_uplink, bridge);
+    if (bridge->uplink == NULL)
         finish(bridge, true);
     else
         enter(bridge, BRIDGE_REACH);
@@ -294,9 +314,10 @@ static bool step_read_head(struct bridge *bridge)
 static bool begin_relay(struct bridge *bridge)
 {
     const struct slice all = slice_of(bridge->head, bridge->head_len);
+    const size_t head_len = uplink_is_shared(bridge->uplink) ? 0 : bridge->request_len;
     const enum err error =
-        relay_open(&bridge->relay, &bridge->client.stream, upstream_stream(bridge->upstream),
-                   &bridge->context->buffers, slice_first(all, bridge->request_len),
+        relay_open(&bridge->relay, &bridge->client.stream, uplink_stream(bridge->uplink),
+                   &bridge->context->buffers, slice_first(all, head_len),
                    slice_from(all, bridge->request_len), monotonic_ms());
     drop_head(bridge);
     if (error != ERR_OK) {
@@ -307,21 +328,62 @@ static bool begin_relay(struct bridge *bridge)
     return true;
 }
 
+// take_refusal reads a whole answer that refuses, and puts it on its way. The client may ask again where nothing has followed
+// its head, and the answer says where it ends. False: more is to come.
+static bool take_refusal(struct bridge *bridge)
+{
+    struct buffer_pool *pool = &bridge->context->buffers;
+    struct stream *stream = uplink_stream(bridge->uplink);
+    struct message_head head;
+    const char *why = "";
+    enum err error = ERR_OK;
+    if (bridge->answer == NULL)
+        bridge->answer = buffer_pool_take(pool);
+    while (error == ERR_OK) {
+        size_t len = 0;
+        const size_t room = bridge->answer == NULL ? 0 : buffer_room(bridge->answer);
+        error = room == 0
+                    ? ERR_LIMIT
+                    : stream_read(stream, bridge->answer->data + bridge->answer->end, room, &len);
+        if (error == ERR_OK)
+            buffer_produce(bridge->answer, len);
+    }
+    if (error == ERR_AGAIN) {
+        stream_want(stream, true, false);
+        return false;
+    }
+    if (error != ERR_EOF ||
+        response_head_parse(buffer_unread(bridge->answer), false, &head, &why) != HEAD_OK) {
+        finish(bridge, true);
+        return false;
+    }
+    bridge->goes_on = head.is_persistent && head.has_length &&
+                      bridge->head_len == bridge->request_len && !bridge->is_retiring;
+    drop_uplink(bridge, false);
+    drop_head(bridge);
+    enter(bridge, BRIDGE_ANSWER);
+    return true;
+}
+
 static bool step_reach(struct bridge *bridge)
 {
-    enum upstream_state state = upstream_step(bridge->upstream);
+    enum upstream_state state = uplink_step(bridge->uplink);
     if (state == UPSTREAM_READY)
-        return begin_relay(bridge);
+        return uplink_is_refusal(bridge->uplink) ? take_refusal(bridge) : begin_relay(bridge);
     // A client that has ended its side waits for no other round. One that still reads is answered.
     if (state == UPSTREAM_WAIT && tcp_stream_has_peer_end(&bridge->client))
-        state = upstream_give_up(bridge->upstream);
+        state = uplink_give_up(bridge->uplink);
     if (state == UPSTREAM_FAILED)
-        answer_failure(bridge, upstream_failure(bridge->upstream));
+        answer_failure(bridge, uplink_failure(bridge->uplink));
     return state == UPSTREAM_FAILED;
 }
 
 static bool step_relay(struct bridge *bridge)
 {
+    if (uplink_is_lost(bridge->uplink)) {
+        finish(bridge, true);
+        return false;
+    }
     switch (relay_step(&bridge->relay, monotonic_ms())) {
     case RELAY_WAITS:
         return false;
@@ -330,11 +392,11 @@ static bool step_relay(struct bridge *bridge)
         return false;
     case RELAY_FINISHED:
         bridge->has_client_end = bridge->relay.duplex.up.has_end && !bridge->is_retiring;
-        drop_upstream(bridge, false);
+        drop_uplink(bridge, false);
         enter(bridge, BRIDGE_CLOSING);
         return true;
     case RELAY_UNANSWERED:
-        answer_failure(bridge, upstream_failure(bridge->upstream));
+        answer_failure(bridge, uplink_failure(bridge->uplink));
         return true;
     case RELAY_LEFT:
         finish(bridge, false);
@@ -362,7 +424,7 @@ static bool step_answer(struct bridge *bridge)
         return false;
     }
     buffer_pool_give(&bridge->context->buffers, &bridge->answer);
-    enter(bridge, BRIDGE_CLOSING);
+    enter(bridge, bridge->goes_on && !bridge->is_retiring ? BRIDGE_READ_HEAD : BRIDGE_CLOSING);
     return true;
 }
 
@@ -410,6 +472,8 @@ static int64_t idle_ends_ms(const struct bridge *bridge)
 static int64_t due_ms(const struct bridge *bridge)
 {
     const int64_t limit_ms = states[bridge->state].limit_ms;
+    if (bridge->state == BRIDGE_REACH)
+        return bridge->since_ms + bridge->context->idle_ms; // upstream has deadlines of its own
     if (bridge->state == BRIDGE_RELAY)
         return deadline_sooner(idle_ends_ms(bridge), retires_at_ms(bridge));
     if (bridge->state == BRIDGE_READ_HEAD && bridge->head_len == 0)
@@ -441,12 +505,12 @@ static void on_due(struct bridge *bridge)
 static const struct state_row states[] = {
     [BRIDGE_READ_HEAD] = {step_read_head, WAIT_READ, REQUEST_MS, on_head_due,
                           1 << BRIDGE_REACH | 1 << BRIDGE_ANSWER | 1 << BRIDGE_DEAD},
-    [BRIDGE_REACH] = {step_reach, WAIT_UPSTREAM, 0, on_due, // upstream has the deadlines
+    [BRIDGE_REACH] = {step_reach, WAIT_UPSTREAM, 0, on_due,
                       1 << BRIDGE_RELAY | 1 << BRIDGE_ANSWER | 1 << BRIDGE_DEAD},
     [BRIDGE_RELAY] = {step_relay, WAIT_RELAY, 0, on_relay_due,
                       1 << BRIDGE_ANSWER | 1 << BRIDGE_CLOSING | 1 << BRIDGE_DEAD},
     [BRIDGE_ANSWER] = {step_answer, WAIT_WRITE, REQUEST_MS, on_due,
-                       1 << BRIDGE_CLOSING | 1 << BRIDGE_DEAD},
+                       1 << BRIDGE_READ_HEAD | 1 << BRIDGE_CLOSING | 1 << BRIDGE_DEAD},
     [BRIDGE_CLOSING] = {step_closing, WAIT_READ, LINGER_MS, on_due, 1 << BRIDGE_DEAD},
     [BRIDGE_DEAD] = {0},
 };
@@ -473,6 +537,8 @@ static void drive(struct bridge *bridge)
     }
     if (bridge->state != BRIDGE_DEAD)
         update_interest(bridge);
+    if (bridge->uplink != NULL)
+        uplink_flush(bridge->uplink);
 }
 
 static void on_deadline(void *owner)
@@ -530,6 +596,8 @@ void bridge_context_start(struct bridge_context *context)
     TAILQ_INIT(&context->live);
     TAILQ_INIT(&context->dead);
     context->said_ms = INT64_MIN / 2;
+    context->pool.route = &context->route;
+    connection_pool_start(&context->pool);
     turn_init(&context->ready, context->route.loop, 0, READY_TURN_US, on_wake);
     ev_prepare_init(&context->reap, on_reap);
     context->reap.data = context;
@@ -540,6 +608,7 @@ void bridge_context_stop(struct bridge_context *context)
 {
     free_dead(context);
     ASSERT(context->live_count == 0);
+    connection_pool_stop(&context->pool);
     turn_stop(&context->ready);
     ev_prepare_stop(context->route.loop, &context->reap);
     buffer_pool_deinit(&context->buffers);
@@ -548,6 +617,7 @@ void bridge_context_stop(struct bridge_context *context)
 void bridge_retire(struct bridge_context *context)
 {
     struct bridge *bridge = NULL;
+    connection_pool_retire(&context->pool);
     TAILQ_FOREACH(bridge, &context->live, link)
     {
         if (bridge->state == BRIDGE_READ_HEAD)

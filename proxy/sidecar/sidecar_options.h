@@ -4,14 +4,15 @@
 #include "auth/policy.h"
 #include "proxy/sidecar/upstream.h"
 
-enum { SIDECAR_LISTENERS_MAX = 8 };
+enum { SIDECAR_LISTENERS_MAX = 8, SIDECAR_CONNECTIONS_MAX = 64 };
 
 struct sidecar_options {
     struct route_options route;
     struct endpoint listen[SIDECAR_LISTENERS_MAX];
     size_t listen_count;
     uint32_t workers;
-    size_t live_max; // connections of a worker
-    int64_t idle_ms; // see struct bridge_context
+    size_t live_max;         // connections of a worker
+    size_t connections_most; // to the proxy, that tunnels of a worker share; 0: none, HTTP/2 is off
+    int64_t idle_ms;         // see struct bridge_context
     int64_t drain_ms;
 };

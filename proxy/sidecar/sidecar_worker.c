@@ -117,7 +117,9 @@ enum err sidecar_worker_start(struct sidecar_worker *worker, uint32_t index,
     *worker = (struct sidecar_worker){
         .magic = SIDECAR_WORKER_MAGIC,
         .options = options,
-        .context = {.idle_ms = options->idle_ms, .live_max = options->live_max},
+        .context = {.pool.most = options->connections_most,
+                    .idle_ms = options->idle_ms,
+                    .live_max = options->live_max},
     };
     const enum err error = open_parts(worker, index, credentials, fds, exits, info);
     if (error != ERR_OK)

@@ -49,6 +49,7 @@ struct upstream {
     struct dialer *dialer;        // owned
     struct tcp_stream tcp;        // open when there is `tls`
     struct tls_stream *tls;       // owned
+    bool offers_http2;            // to the proxy
     bool is_given_up;             // no other proxy and no other round is tried
     bool is_remembered;           // dialling addresses of an earlier answer
     enum cause cause;
@@ -270,6 +271,8 @@ static void begin_handshake(struct upstream *upstream, int fd)
     }
     if (upstream->facts != NULL)
         upstream->tls->on_request = on_request;
+    if (upstream->offers_http2)
+        tls_client_stream_offer_http2(upstream->tls);
     enter(upstream, UPSTREAM_HANDSHAKE, HANDSHAKE_MS);
 }
 
@@ -490,7 +493,25 @@ enum upstream_state upstream_step(struct upstream *upstream)
     return upstream->state;
 }
 
-struct upstream *upstream_create(struct route *route, void (*wake)(void *owner), void *owner)
+void upstream_set_owner(struct upstream *upstream, void (*wake)(void *owner), void *owner)
+{
+    upstream->wake = wake;
+    upstream->owner = owner;
+}
+
+bool upstream_is_http2(const struct upstream *upstream)
+{
+    return tls_stream_is_http2(upstream->tls);
+}
+
+void upstream_limit_unsent(const struct upstream *upstream, int len)
+{
+    (void)setsockopt(tcp_stream_fd(&upstream->tcp), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &len,
+                     sizeof len);
+}
+
+struct upstream *upstream_create(struct route *route, bool offers_http2, void (*wake)(void *owner),
+                                 void *owner)
 {
     struct upstream *upstream = calloc(1, sizeof *upstream);
     if (upstream == NULL)
@@ -502,6 +523,7 @@ struct upstream *upstream_create(struct route *route, void (*wake)(void *owner),
         .begun_ms = monotonic_ms(),
         .since_ms = monotonic_ms(),
         .credentials = credentials_ref(route->credentials),
+        .offers_http2 = offers_http2,
         .wake = wake,
         .owner = owner,
         .detail = "",
@@ -538,7 +560,7 @@ struct failure upstream_failure(const struct upstream *upstream)
 {
     const bool has_alert = upstream->tls != NULL && upstream->tls->has_alert;
     const uint8_t alert = has_alert ? upstream->tls->alert : 0;
-    if (upstream->state == UPSTREAM_FAILED)
+    if (upstream->state == UPSTREAM_FAILED || upstream->state == UPSTREAM_WAIT)
         return (struct failure){upstream->cause, upstream->detail, alert};
     if (!has_alert)
         return (struct failure){CAUSE_CLOSED, "", 0};

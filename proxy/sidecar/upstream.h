@@ -85,10 +85,20 @@ enum upstream_state {
 
 struct upstream;
 
-// upstream_create begins to connect. `wake` is called from the loop with `owner` (borrowed) whenever upstream_step, or
+// upstream_create begins to connect. `offers_http2`: the proxy may choose HTTP/2 (RFC 7301); else it is HTTP/1.1. `wake` is called from the loop with `owner` (borrowed) whenever upstream_step, or
 // the stream, may get on; never from within a function of this header. NULL without memory.
-struct upstream *upstream_create(struct route *route, void (*wake)(void *owner),
+struct upstream *upstream_create(struct route *route, bool offers_http2, void (*wake)(void *owner),
                                  void *owner) MUST_USE;
+
+// upstream_set_owner has another owner woken from now on.
+void upstream_set_owner(struct upstream *upstream, void (*wake)(void *owner), void *owner);
+
+// upstream_is_http2 tells whether the proxy has chosen HTTP/2, once the connection is ready.
+bool upstream_is_http2(const struct upstream *upstream);
+
+// upstream_limit_unsent has the kernel take no more bytes while it holds `len` that it has not sent. A failure changes
+// nothing.
+void upstream_limit_unsent(const struct upstream *upstream, int len);
 
 // upstream_destroy closes the connection, with a reset where `is_reset`, and frees it. It does not call back. NULL is
 // allowed.
@@ -114,6 +124,6 @@ struct failure {
     uint8_t alert;      // the fatal alert that the proxy has sent; 0: none
 };
 
-// upstream_failure tells why the connection has failed. Once it was ready: why its stream has failed or ended, as far as
+// upstream_failure tells why the connection has failed, or waits for another round. Once it was ready: why its stream has failed or ended, as far as
 // the proxy said, which is its alert, or CAUSE_CLOSED.
 struct failure upstream_failure(const struct upstream *upstream);

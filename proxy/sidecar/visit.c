@@ -116,7 +116,7 @@ enum err visit_make(struct route *route, struct slice request, int64_t patience_
         return ERR_MEMORY;
     visit->route = route;
     visit->request = request;
-    visit->upstream = upstream_create(route, drive, visit);
+    visit->upstream = upstream_create(route, false, drive, visit);
     if (visit->upstream == NULL) {
         free(visit);
         return ERR_MEMORY;

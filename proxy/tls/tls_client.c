@@ -110,3 +110,10 @@ struct tls_stream *tls_client_stream_create(struct tls_context *client,
         take_session(sessions, client, tls->ssl);
     return tls;
 }
+
+void tls_client_stream_offer_http2(struct tls_stream *tls)
+{
+    static const uint8_t both[] = "\x02h2\x08http/1.1";
+    if (SSL_set_alpn_protos(tls->ssl, both, sizeof both - 1) != 0)
+        ERR_clear_error();
+}

@@ -34,3 +34,7 @@ struct tls_stream *tls_client_stream_create(struct tls_context *client,
                                             struct tls_sessions *sessions, const char *server_name,
                                             struct stream *below, struct buffer_pool *pool,
                                             tls_verify_fn verify, void *verify_arg) MUST_USE;
+
+// tls_client_stream_offer_http2 has the stream offer `h2` beside `http/1.1` (RFC 7301). Call it before the handshake;
+// tls_stream_is_http2 then tells what the server has chosen. Without memory it offers `http/1.1` alone.
+void tls_client_stream_offer_http2(struct tls_stream *tls);

@@ -26,8 +26,14 @@ from support.web import PAGE, Website
 ALLOW = client(reach("origin.test", "any"))
 
 
+@pytest.fixture(params=["auto", "off"], ids=["h2", "h1"])
+def http2(request):
+    """Whether tunnels share connections to the proxy: see --http2."""
+    return request.param
+
+
 @pytest.fixture
-def sidecar(pki, dns, tmp_path):
+def sidecar(pki, dns, tmp_path, http2):
     """Starts sidecars; at the end of the test each is stopped and its run checked."""
     started = []
     dns.addresses("proxy.test", "127.0.0.1")
@@ -35,7 +41,7 @@ def sidecar(pki, dns, tmp_path):
 
     def start_one(proxy, identity=None, options=(), host="proxy.test", **more):
         port = proxy if isinstance(proxy, int) else proxy.address[1]
-        options = ["--resolver", dns.endpoint, *options]
+        options = ["--resolver", dns.endpoint, "--http2", http2, *options]
         started.append(Sidecar(pki, f"https://{host}:{port}", identity, options, **more))
         return started[-1].wait_ready()
 
@@ -155,6 +161,7 @@ def test_tls_inside_goes_through_from_end_to_end(pki, start, sidecar):
     site.stop()
 
 
+@pytest.mark.parametrize("http2", ["off"], indirect=True)
 def test_connections_after_the_first_resume_its_session(start, sidecar):
     proxy = start(ALLOW, workers=1)
     one = sidecar(proxy)
@@ -487,6 +494,7 @@ def test_the_address_of_a_proxy_that_restarts_is_kept_while_dns_fails(start, sid
 OTHER_KEY = "sha256//" + base64.b64encode(bytes(32)).decode()
 
 
+@pytest.mark.parametrize("http2", ["off"], indirect=True)
 def test_a_pinned_key_lets_through_in_both_spellings_and_in_resumed_sessions(pki, start, sidecar, origin):
     proxy, target = start(ALLOW), origin()
     for pin in (pki.server.pin, pki.server.spki_sha256):
@@ -911,6 +919,9 @@ def arguments(pki, **changes):
         ({"retry-for": "5"}, "--retry-for: "),
         ({"retry-for": "11m"}, "--retry-for: no longer than 10m"),
         ({"max-connections": "-1"}, "--max-connections: "),
+        ({"http2": "on"}, "--http2: 'on' is neither auto nor off"),
+        ({"connections": "0"}, "--connections: "),
+        ({"connections": "65"}, "--connections: "),
         ({"upstream": "x"}, "unknown option"),
     ],
 )

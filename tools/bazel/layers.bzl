@@ -103,6 +103,7 @@ LAYERS = {
             "proxy/config/file.h",
             "proxy/config/system_resolver.h",
             "proxy/http/",
+            "proxy/http2/",
             "proxy/log/",
             "proxy/loop/",
             "proxy/net/",

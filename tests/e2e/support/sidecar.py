@@ -105,7 +105,17 @@ def read_head(sock):
         assert more, f"no whole answer: {head!r}"
         head += more
     lines = head.decode("ascii").split("\r\n")
-    return lines[0], dict(re.split(r":\s*", line, maxsplit=1) for line in lines[1:] if line)
+    return lines[0], Fields(re.split(r":\s*", line, maxsplit=1) for line in lines[1:] if line)
+
+
+class Fields(dict):
+    """Fields of an answer; their names are in any case (RFC 9110 5.1)."""
+
+    def __init__(self, pairs):
+        super().__init__((name.lower(), value) for name, value in pairs)
+
+    def __getitem__(self, name):
+        return super().__getitem__(name.lower())
 
 
 class TlsServer:

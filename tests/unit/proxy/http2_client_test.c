@@ -279,7 +279,8 @@ static void a_tunnel_carries_bytes_both_ways_and_both_ends(void **state)
     assert_int_equal(read_all(stream, 64), ERR_AGAIN);
     answer(rig, 1, ":status: 200\nx-request-id: 7\n", "hello", false);
     assert_int_equal(read_all(stream, 64), ERR_AGAIN);
-    assert_string_equal(text, "HTTP/1.1 200 \r\nx-request-id: 7\r\n\r\nhello");
+    assert_string_equal(text,
+                        "HTTP/1.1 200 Connection established\r\nx-request-id: 7\r\n\r\nhello");
     assert_int_equal(write_text(stream, "up"), ERR_OK);
     assert_int_equal(stream_finish(&stream->stream), ERR_OK);
     talk(rig);
@@ -391,7 +392,7 @@ static void what_a_tunnel_answers_about_lengths_is_dropped(void **state)
     struct http2_stream *stream = open_one(rig);
     answer(rig, 1, ":status: 200\ncontent-length: 1\n", "many bytes", false);
     assert_int_equal(read_all(stream, 1000), ERR_AGAIN);
-    assert_string_equal(text, "HTTP/1.1 200 \r\n\r\nmany bytes");
+    assert_string_equal(text, "HTTP/1.1 200 Connection established\r\n\r\nmany bytes");
 }
 
 static void a_malformed_answer_breaks_its_stream_alone(void **state)
@@ -456,7 +457,7 @@ static void interim_answers_are_read_past(void **state)
     assert_int_equal(read_all(stream, 1000), ERR_AGAIN);
     answer(rig, 1, ":status: 200\n", "a", false);
     assert_int_equal(read_all(stream, 1000), ERR_AGAIN);
-    assert_string_equal(text, "HTTP/1.1 200 \r\n\r\na");
+    assert_string_equal(text, "HTTP/1.1 200 Connection established\r\n\r\na");
 }
 
 static void a_reset_of_the_proxy_is_a_reset_and_says_whether_anything_was_done(void **state)
@@ -533,7 +534,7 @@ static void after_a_goaway_only_what_was_taken_goes_on(void **state)
     assert_true(untaken->is_refused);
     send_more(rig, 1, "b", true);
     assert_int_equal(read_all(taken, 1000), ERR_EOF);
-    assert_string_equal(text, "HTTP/1.1 200 \r\n\r\nab");
+    assert_string_equal(text, "HTTP/1.1 200 Connection established\r\n\r\nab");
 }
 
 static void the_proxys_bound_of_streams_is_kept_as_it_changes(void **state)
