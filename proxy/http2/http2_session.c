@@ -137,10 +137,14 @@ static int put_content(nghttp2_session *engine, nghttp2_frame *frame, const uint
 
 static void set_blocked(struct http2_session *session, struct http2_stream *stream, bool is_blocked)
 {
-    if (is_blocked && !stream->is_blocked)
+    if (is_blocked && !stream->is_blocked) {
         TAILQ_INSERT_TAIL(&session->blocked, stream, blocked_link);
-    if (!is_blocked && stream->is_blocked)
+        session->blocked_count++;
+    }
+    if (!is_blocked && stream->is_blocked) {
         TAILQ_REMOVE(&session->blocked, stream, blocked_link);
+        session->blocked_count--;
+    }
     stream->is_blocked = is_blocked;
 }
 
@@ -309,11 +313,10 @@ static void unblock(struct http2_session *session, struct http2_stream *stream)
     http2_session_note(session, stream);
 }
 
-// unblock_all has all that want to send try again, in the order in which they have waited.
+// unblock_all has all that want to send try again: see `wake`.
 static void unblock_all(struct http2_session *session)
 {
-    while (!TAILQ_EMPTY(&session->blocked))
-        unblock(session, TAILQ_FIRST(&session->blocked));
+    session->may_wake = session->blocked_count > 0;
 }
 
 // grow doubles the window of a stream whose reader has taken a whole one and left nothing, while there is credit: what
@@ -782,6 +785,33 @@ static void tell(struct http2_session *session)
     }
 }
 
+static bool has_room(const struct http2_session *session)
+{
+    return !session->is_full && nghttp2_session_get_remote_window_size(session->engine) > 0;
+}
+
+// wake tells streams that wait to send, each once, while the connection has room: the one that has waited longest goes first,
+// and waits behind all others for more. One that waits for a window of its own is passed over.
+static void wake(struct http2_session *session)
+{
+    if (!session->may_wake)
+        return;
+    session->may_wake = false;
+    for (uint32_t left = session->blocked_count;
+         left > 0 && session->blocked_count > 0 && has_room(session); left--) {
+        struct http2_stream *stream = TAILQ_FIRST(&session->blocked);
+        const bool has_window =
+            nghttp2_session_get_stream_remote_window_size(session->engine, stream->id) > 0;
+        set_blocked(session, stream, false);
+        set_blocked(session, stream, !has_window);
+        http2_session_note(session, stream);
+        if (!stream->is_ready)
+            continue;
+        set_ready(session, stream, false);
+        stream->stream.on_ready(stream->stream.owner);
+    }
+}
+
 // lose ends all streams: nothing more will come.
 static void lose(struct http2_session *session)
 {
@@ -806,7 +836,7 @@ static enum http2_status status_of(struct http2_session *session, enum err read,
     if (session->live_count == 0 && (is_over || session->has_end))
         return sent == ERR_OK ? HTTP2_FINISHED : HTTP2_WAITS;
     const bool may_read_on = read == ERR_OK && !session->is_full;
-    return may_read_on || session->ready_count > 0 ? HTTP2_MORE : HTTP2_WAITS;
+    return may_read_on || session->ready_count > 0 || session->may_wake ? HTTP2_MORE : HTTP2_WAITS;
 }
 
 enum http2_status http2_session_step(struct http2_session *session, struct slice early,
@@ -824,6 +854,7 @@ enum http2_status http2_session_step(struct http2_session *session, struct slice
         lose(session);
     }
     tell(session);
+    wake(session);
     session->is_broken = session->is_broken || pump(session) != ERR_OK;
     const bool was_full = session->is_full;
     const enum err sent = send_out(session);

@@ -687,8 +687,8 @@ static void an_answer_that_was_left_without_its_end_is_reset(void **state)
     const int32_t id = ask(rig, REQUEST("GET"), true);
     struct http2_stream *stream = only_request(rig);
     size_t len = 0;
-    assert_int_equal(
-        stream_write(&stream->stream, SLICE_LITERAL("HTTP/1.1 200 OK\r\n\r\n"), &len), ERR_OK);
+    assert_int_equal(stream_write(&stream->stream, SLICE_LITERAL("HTTP/1.1 200 OK\r\n\r\n"), &len),
+                     ERR_OK);
     assert_int_equal(stream_write(&stream->stream, SLICE_LITERAL("x"), &len), ERR_AGAIN);
     stream_close(&stream->stream, false);
     http2_stream_destroy(stream);
@@ -697,6 +697,51 @@ static void an_answer_that_was_left_without_its_end_is_reset(void **state)
     talk(rig);
     assert_true(answer_of(rig, id)->is_closed && !answer_of(rig, id)->has_end);
     assert_int_equal(answer_of(rig, id)->code, NGHTTP2_CANCEL);
+}
+
+// pour writes as much as there is room for, and is ready to write on.
+static void pour(void *owner)
+{
+    static const char large[127 * 1024];
+    struct http2_stream *stream = owner;
+    enum err error = ERR_OK;
+    while (error == ERR_OK) {
+        size_t len = 0;
+        error = stream_write(&stream->stream, slice_of(large, sizeof large), &len);
+    }
+    assert_int_equal(error, ERR_AGAIN);
+    stream_want(&stream->stream, false, true);
+}
+
+static void streams_that_share_a_small_window_take_turns(void **state)
+{
+    enum { COUNT = 3, ROUNDS = 9 };
+    static const uint8_t some[] = {0, 0, 4, 8, 0, 0,  0,
+                                   0, 0, 0, 0, 0, 100}; // of the connection's window
+    struct rig *rig = *state;
+    assert_int_equal(nghttp2_submit_settings(
+                         rig->client, NGHTTP2_FLAG_NONE,
+                         &(nghttp2_settings_entry){NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20},
+                         1),
+                     0);
+    for (size_t i = 0; i < COUNT; i++) {
+        (void)ask(rig, CONNECT, false);
+        talk(rig);
+        write_all(rig, rig->requests[i], OK_200);
+        rig->requests[i]->stream.on_ready = pour;
+        rig->requests[i]->stream.owner = rig->requests[i];
+    }
+    for (size_t i = 0; i < COUNT; i++)
+        pour(rig->requests[i]);
+    (void)http2_session_step(rig->session, (struct slice){0}, 1000);
+    for (size_t i = 0; i < ROUNDS; i++) {
+        const size_t before = fake_stream_written(rig->below).len;
+        fake_stream_feed(rig->below, slice_of(some, sizeof some));
+        (void)http2_session_step(rig->session, (struct slice){0}, 1000);
+        const struct slice frame = slice_from(fake_stream_written(rig->below), before);
+        assert_int_equal(frame.len, 9 + 100);
+        assert_int_equal(frame.data[8], 1 + 2 * (i % COUNT)); // the stream's id
+    }
 }
 
 static void a_connection_that_ends_within_a_head_leaves_nothing(void **state)
@@ -737,6 +782,7 @@ int main(void)
         TEST(what_is_written_at_once_may_be_more_than_there_is_room_for),
         TEST(a_client_that_reads_nothing_is_waited_for),
         TEST(an_answer_that_was_left_without_its_end_is_reset),
+        TEST(streams_that_share_a_small_window_take_turns),
         TEST(a_connection_that_ends_within_a_head_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
