@@ -10,7 +10,7 @@
 enum {
     CONNECTION_MAGIC = 0xC0442EC7,
     STREAMS_MAX = 256,                // of a connection, whatever the proxy allows
-    STREAM_WINDOW_MAX = 1024 * 1024,  // bytes
+    STREAM_WINDOW_MAX = 256 * 1024,   // bytes
     STREAMS_MEMORY = 8 * 1024 * 1024, // bytes that wait to be read, of all streams of a connection
     UNSENT_MAX = 64 * 1024, // bytes in the kernel: a small message waits for no more of bulk
     SILENCE_MS = 60000,     // nothing was heard for so long: the proxy is asked
