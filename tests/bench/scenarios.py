@@ -62,7 +62,7 @@ FIGURES = {
                           "less"),
     "resets_p50": Figure("64-byte echo beside 100,000 resets/s offered: p50", "µs", "less"),
     "resets_p99": Figure("64-byte echo beside 100,000 resets/s offered: p99", "µs", "less"),
-    "resets_taken": Figure("resets that were taken", "/s", ""),
+    "resets_taken": Figure("resets written before the cuts", "/s", ""),
     "resets_after": Figure("CPU of the second after they were cut", "ms CPU", "less"),
     "storm_p50": Figure("64-byte echo beside 1,000 handshakes/s: p50", "µs", "less"),
     "storm_p99": Figure("64-byte echo beside 1,000 handshakes/s: p99", "µs", "less"),
