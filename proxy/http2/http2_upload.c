@@ -55,6 +55,8 @@ enum err http2_upload_take_head(struct http2_upload *upload, bool has_end)
 
 static struct slice content_of(const struct http2_upload *upload)
 {
+    if (http2_upload_left(upload) == 0) // there may be no memory
+        return (struct slice){0};
     return slice_of(upload->content + upload->content_at, http2_upload_left(upload));
 }
 
