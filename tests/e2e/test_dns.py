@@ -6,6 +6,8 @@ from support import dns as servers
 from support.config import client, reach
 from support.scale import count
 
+pytestmark = pytest.mark.protocols("h1", "h2", repeats="names and addresses")
+
 
 @pytest.fixture
 def proxy(start, origin):

@@ -5,6 +5,8 @@ import pytest
 from support.config import client, reach
 from support.origin import Origin
 
+pytestmark = pytest.mark.protocols("h1", "h2", repeats="names and addresses")
+
 GONE = "203.0.113.99"
 
 

@@ -11,6 +11,8 @@ from support.origin import echo, greet
 from support.scale import eventually
 from support.wire import Ending
 
+pytestmark = pytest.mark.protocols("h1", "h2")
+
 ROUTE = {"route": "name"}
 WRITTEN = "127.0.0.3"  # what clients ask for; somebody listens there, whom nobody may reach
 GOOD = "127.0.0.2"  # where good.example leads
@@ -54,7 +56,7 @@ class World:
         decision, request = record["decision"], record["request"]
         assert (decision["action"], decision["reason"]) == (action, reason), decision
         assert decision["rule"] == rule, decision
-        assert request == {"protocol": "h1", "method": "CONNECT", "host": host, "port": self.port, "asked": WRITTEN}
+        assert request == {**self.proxy.requested(host, self.port), "asked": WRITTEN}
         ended = self.proxy.assert_closed(tunnel.id, reason)
         assert ended["upstream"] is None and ended["bytes"] == {"up": 0, "down": 0}, ended
         self.assert_untouched()
@@ -83,9 +85,7 @@ def test_the_name_is_the_target_and_what_it_resolves_to_is_dialled(world, piece)
     decision = proxy.decision(tunnel.id)
     assert decision["decision"]["action"] == "allow"
     assert decision["decision"]["rule"] == "workers.allow[0]"
-    assert decision["request"] == {
-        "protocol": "h1", "method": "CONNECT", "host": "good.example", "port": world.port, "asked": WRITTEN,
-    }
+    assert decision["request"] == {**proxy.requested("good.example", world.port), "asked": WRITTEN}
     assert decision["addresses"] == [GOOD]
     close = proxy.assert_closed(tunnel.id, "client_closed")
     assert close["upstream"]["address"] == GOOD

@@ -9,6 +9,8 @@ from support.pki import SERVER_AUTH
 from support.http2 import Http2
 from support.wire import Ending, connect_head
 
+pytestmark = pytest.mark.protocols("h1", "h2")
+
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["tls1.2", "tls1.3"])
 DENIED = "nowhere.test:443"
@@ -127,7 +129,7 @@ def test_a_listener_that_becomes_required_ends_anonymous_tunnels(start, listener
     proxy.reload(listeners=[{**listeners[0], "client_certificate": "required"}])
     proxy.assert_closed(nobody.id, "policy_changed")
     somebody.echo(b"untouched")
-    proxy.assert_refused(idle.ask(place(server)), 403, "no_certificate")
+    proxy.assert_cut_off(idle, place(server), "no_certificate")
 
 
 def test_a_reload_that_changes_nothing_for_them_leaves_anonymous_tunnels(start, listeners, server):
@@ -217,6 +219,7 @@ def test_the_reason_is_told_in_http(start, pki, in_http, server, version, reason
     assert not server.accepted
 
 
+@pytest.mark.protocols("h1")
 @pytest.mark.parametrize(
     "request_bytes",
     [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01junk\r\n\r\n", b"A" * 40000],

@@ -12,6 +12,8 @@ from support.pki import SERVER_AUTH
 from support.proxy import run
 from support.scale import PATIENCE
 
+pytestmark = pytest.mark.protocols("h1", "h2", repeats="handshakes")
+
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
 # What a client says that can verify one kind of key only.

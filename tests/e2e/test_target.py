@@ -5,6 +5,8 @@ import pytest
 from support.config import client
 from support.wire import connect_head
 
+pytestmark = pytest.mark.protocols("h1", "h2", repeats="names and addresses")
+
 # Each stands for a hole that some proxy had. PORT is that of a listening canary.
 SMUGGLED = {
     "no port": "127.0.0.1",
@@ -124,6 +126,7 @@ BLANKS = {
 }
 
 
+@pytest.mark.protocols("h1")
 @pytest.mark.parametrize("kind", BLANKS)
 def test_blanks_and_controls_in_the_request_line_are_refused(wide_open, kind):
     answer, (rest, _) = wide_open.send_head(BLANKS[kind])
@@ -188,6 +191,7 @@ HOSTS = {
 }
 
 
+@pytest.mark.protocols("h1")
 @pytest.mark.parametrize("kind", HOSTS)
 def test_host_is_not_compared_on_connect_but_has_to_be_one(wide_open, dns, origin, kind):
     """The target is what is judged and dialled, whatever Host says (RFC 9112, 3.2.2)."""
@@ -210,6 +214,7 @@ def test_host_is_not_compared_on_connect_but_has_to_be_one(wide_open, dns, origi
         wide_open.assert_refused(answer, 400, "bad_request", action="error")
 
 
+@pytest.mark.protocols("h1")
 def test_two_hosts_are_refused(wide_open, origin, dns):
     server = origin()
     dns.addresses("origin.test", "127.0.0.1")

@@ -21,6 +21,8 @@ from support.origin import (
 from support.scale import count, eventually
 from support.wire import Ending, connect_head, sha256
 
+pytestmark = pytest.mark.protocols("h1", "h2")
+
 MIB = 1024 * 1024
 
 
@@ -197,6 +199,7 @@ def test_a_reset_of_the_client_resets_the_target(tunnel_to):
     proxy.assert_closed(tunnel.id, "client_reset")
 
 
+@pytest.mark.protocols("h1")
 def test_a_fin_while_the_name_is_resolved_is_passed_on_and_the_request_answered(start, dns, origin):
     """Without close_notify: recorded as truncated, as it is in a tunnel."""
     server = origin(echo_after_end)
@@ -214,6 +217,7 @@ def test_a_fin_while_the_name_is_resolved_is_passed_on_and_the_request_answered(
     server.wait_idle()
 
 
+@pytest.mark.protocols("h1")
 def test_a_client_that_ends_without_close_notify_is_recorded_as_truncated(tunnel_to):
     tunnel, proxy, server = tunnel_to(echo_after_end)
     tunnel.send(b"cut")
@@ -286,6 +290,7 @@ def test_two_tunnels_of_one_client_do_not_disturb_each_other(start, dns, origin)
     assert first.id != second.id
 
 
+@pytest.mark.protocols("h1")
 def test_a_tunnel_carries_tls_records_of_its_own_uncoalesced(tunnel_to):
     """git and apt stall when one outer record carries the end of one inner record and the start
     of the next, so inner records never share an outer one."""

@@ -165,7 +165,9 @@ class Http2Client(Speaker):
     def _send_content(self, sending):
         if sending.framing == "tunnel":
             piece, self._unsent = self._unsent, b""
-            sending.stream.send(piece)
+            sending.stream.check_alive()
+            with contextlib.suppress(ConnectionResetError):  # what a socket has taken is lost as quietly
+                sending.stream.send(piece)
             return True
         if sending.framing == "chunked":
             return self._send_chunk(sending)
