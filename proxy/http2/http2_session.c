@@ -608,7 +608,7 @@ static int on_close(nghttp2_session *engine, int32_t id, uint32_t code, void *ow
         http2_session_note(session, stream);
         return 0;
     }
-    if (!stream->has_answer && code != NGHTTP2_NO_ERROR)
+    if (!stream->has_answer) // whatever the code: nothing ends in order before its answer
         charge(session, HTTP2_COST_RESET);
     if (!stream->upload.has_head) {
         http2_stream_destroy(stream); // nobody knows of it
@@ -853,8 +853,11 @@ enum http2_status http2_session_step(struct http2_session *session, struct slice
         session->is_broken = session->is_broken || read == ERR_MEMORY;
         lose(session);
     }
-    tell(session);
-    wake(session);
+    // The streams of a client that was wrong are their owner's to end, who records why.
+    if (session->why == NULL || is_client(session)) {
+        tell(session);
+        wake(session);
+    }
     session->is_broken = session->is_broken || pump(session) != ERR_OK;
     const bool was_full = session->is_full;
     const enum err sent = send_out(session);

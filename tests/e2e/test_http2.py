@@ -113,6 +113,18 @@ def test_a_drain_says_goodbye_to_an_idle_connection(session):
 
 
 
+def test_a_flood_is_the_reason_in_the_record_of_each_tunnel(session):
+    connection, proxy, target = session()
+    streams = [connection.tunnel(target) for _ in range(3)]
+    for _ in range(3000):
+        connection.h2.ping(b"12345678")
+    connection.flush()
+    connection.wait(lambda: connection.goaway is not None)
+    assert connection.goaway == 11  # ENHANCE_YOUR_CALM
+    for stream in streams:
+        proxy.assert_closed(stream.fields["x-request-id"], "h2_flood")
+
+
 # ---- plain requests -----------------------------------------------------------------------------
 
 

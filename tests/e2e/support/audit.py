@@ -30,7 +30,7 @@ CLOSE_REASONS = set(
     "client_closed upstream_closed client_reset upstream_reset client_truncated idle age killed "
     "blocked drained refused connect_failed timeout policy_changed expired revoked "
     "completed bad_response bad_request no_memory inner_plain inner_mismatch inner_not_tls inner_no_name "
-    "inner_ech inner_too_large inner_timeout".split()
+    "inner_ech inner_too_large inner_timeout h2_flood".split()
 )
 # Of a request that was over before anything could be decided about it.
 UNDECIDED_REASONS = set(

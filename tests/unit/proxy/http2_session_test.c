@@ -579,6 +579,11 @@ static void a_flood_ends_the_connection(void **state)
 {
     struct rig *rig = *state;
     static const uint8_t payload[8];
+    (void)ask(rig, CONNECT, false);
+    struct http2_stream *stream = only_request(rig);
+    assert_int_equal(read_all(stream, text, 1000), ERR_AGAIN);
+    stream_want(&stream->stream, true, false);
+    const size_t told = rig->ready_count;
     for (size_t i = 0; i < 3000 && rig->status != HTTP2_WRONG; i++) {
         assert_int_equal(nghttp2_submit_ping(rig->client, 0, payload), 0);
         talk(rig);
@@ -586,6 +591,7 @@ static void a_flood_ends_the_connection(void **state)
     assert_int_equal(rig->status, HTTP2_WRONG);
     assert_true(rig->session->is_flood);
     assert_string_equal(rig->session->why, "too many frames that carry nothing");
+    assert_int_equal(rig->ready_count, told); // its owner is to end it, and to say why
 }
 
 static void resets_before_the_answer_end_the_connection(void **state)
@@ -596,6 +602,23 @@ static void resets_before_the_answer_end_the_connection(void **state)
     for (; count < 600 && rig->status != HTTP2_WRONG; count++) {
         (void)nghttp2_submit_request(rig->client, NULL, NULL, 0, NULL, NULL);
         talk(rig);
+    }
+    assert_int_equal(rig->status, HTTP2_WRONG);
+    assert_true(rig->session->is_flood);
+    assert_in_range(count, 200, 502);
+}
+
+static void a_reset_without_an_error_before_the_answer_counts_like_others(void **state)
+{
+    struct rig *rig = *state;
+    size_t count = 0;
+    for (; count < 2000 && rig->status != HTTP2_WRONG; count++) {
+        const int32_t id = ask(rig, CONNECT, false);
+        talk(rig);
+        assert_int_equal(nghttp2_submit_rst_stream(rig->client, 0, id, NGHTTP2_NO_ERROR), 0);
+        talk(rig);
+        http2_stream_destroy(rig->requests[0]);
+        rig->request_count = 0;
     }
     assert_int_equal(rig->status, HTTP2_WRONG);
     assert_true(rig->session->is_flood);
@@ -778,6 +801,7 @@ int main(void)
         cmocka_unit_test(what_is_sent_before_our_settings_are_known_stops_nothing),
         TEST(a_flood_ends_the_connection),
         TEST(resets_before_the_answer_end_the_connection),
+        TEST(a_reset_without_an_error_before_the_answer_counts_like_others),
         TEST(resets_of_answered_tunnels_may_be_many),
         TEST(what_is_written_at_once_may_be_more_than_there_is_room_for),
         TEST(a_client_that_reads_nothing_is_waited_for),
