@@ -81,6 +81,7 @@ enum http2_status {
     HTTP2_WRONG,    // the client broke the protocol, or flooded us: GOAWAY goes out; see `why`
 };
 
+// It is one struct because all of it is of one connection and lives as long as the engine.
 struct http2_session {
     struct stream *below;              // borrowed
     struct buffer_pool *pool;          // borrowed
