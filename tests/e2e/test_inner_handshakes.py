@@ -16,6 +16,8 @@ from support.sidecar import Sidecar
 from support.web import PAGE, Website, clean_environment
 from support.wire import Ending, client_context, connect_head
 
+pytestmark = pytest.mark.protocols("h1", "h2")
+
 NAME = "origin.test"
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 

@@ -8,6 +8,8 @@ from support.origin import greet
 from support.scale import eventually
 from support.wire import Ending
 
+pytestmark = pytest.mark.protocols("h1", "h2")
+
 REQUIRE = {"tls": "require"}
 LISTED = {"tls": "require", "names": "listed"}
 OBSERVE = {"tls": "observe"}
@@ -330,6 +332,7 @@ def test_open_enforces_what_a_tunnel_may_carry(world):
     assert world.canary.ended.wait(10) and world.canary.got == b""
 
 
+@pytest.mark.protocols("h1")
 def test_an_upgraded_plain_request_is_no_tunnel_that_is_looked_at(start, dns, origin):
     """Its Host was written from the URL that was judged."""
 
