@@ -63,6 +63,16 @@ static uint64_t bytes_of(const struct scan_tunnel *tunnel)
     return tunnel->bytes_up + tunnel->bytes_down;
 }
 
+static size_t find_least(const struct scan *scan)
+{
+    size_t least = 0;
+    for (size_t i = 1; i < scan->tunnel_count; i++) {
+        if (bytes_of(&scan->tunnels[i]) < bytes_of(&scan->tunnels[least]))
+            least = i;
+    }
+    return least;
+}
+
 // add_tunnel keeps a tunnel if it is one of the `max_tunnels` that have moved the most bytes.
 static void add_tunnel(struct scan *scan, const struct scan_tunnel *tunnel)
 {
@@ -74,15 +84,13 @@ static void add_tunnel(struct scan *scan, const struct scan_tunnel *tunnel)
     }
     if (scan->tunnel_count < scan->max_tunnels) {
         scan->tunnels[scan->tunnel_count++] = *tunnel;
+    } else if (bytes_of(tunnel) > bytes_of(&scan->tunnels[scan->tunnel_least])) {
+        scan->tunnels[scan->tunnel_least] = *tunnel;
+    } else {
         return;
     }
-    struct scan_tunnel *least = &scan->tunnels[0];
-    for (size_t i = 1; i < scan->tunnel_count; i++) {
-        if (bytes_of(&scan->tunnels[i]) < bytes_of(least))
-            least = &scan->tunnels[i];
-    }
-    if (bytes_of(tunnel) > bytes_of(least))
-        *least = *tunnel;
+    if (scan->tunnel_count == scan->max_tunnels)
+        scan->tunnel_least = find_least(scan);
 }
 
 void scan_add(struct scan *sum, const struct scan *part)
@@ -162,8 +170,8 @@ static bool is_meant(const struct exchange *exchange, const struct scan *scan)
     return strcmp(exchange->id, scan->id) == 0;
 }
 
-// end_exchanges ends those of a session that are meant.
-static void end_exchanges(const struct session *session, struct scan *scan)
+// end_exchanges ends those of a session that are meant, until it is `until_us`. False: there may be more.
+static bool end_exchanges(const struct session *session, struct scan *scan, int64_t until_us)
 {
     struct exchange *next = session_next_exchange(session, NULL);
     while (next != NULL) {
@@ -174,10 +182,14 @@ static void end_exchanges(const struct session *session, struct scan *scan)
         exchange_end(exchange, REASON_KILLED);
         channel_drive(exchange->channel);
         scan->killed++;
+        if (next != NULL && monotonic_us() >= until_us)
+            return false;
     }
+    return true;
 }
 
-static void visit(struct session *session, struct scan *scan)
+// visit does what is asked with one session. False: it is to be visited once more, in the next turn.
+static bool visit(struct session *session, struct scan *scan, int64_t until_us)
 {
     switch (scan->kind) {
     case SCAN_COUNT:
@@ -186,16 +198,17 @@ static void visit(struct session *session, struct scan *scan)
         break;
     case SCAN_KILL_ID:
     case SCAN_KILL_CLIENT:
-        end_exchanges(session, scan);
-        break;
+        return end_exchanges(session, scan, until_us);
     case SCAN_KILL_SESSION:
         if (strcmp(session->peer.id, scan->id) != 0)
             break;
         scan->is_found = true;
-        end_exchanges(session, scan);
+        if (!end_exchanges(session, scan, until_us))
+            return false;
         session_leave(session);
         break;
     }
+    return true;
 }
 
 void scan_start(struct session_context *context, struct scan *scan)
@@ -218,7 +231,8 @@ void scan_step(void *owner)
     while (context->scan_next != NULL && monotonic_us() < until_us) {
         struct session *session = context->scan_next;
         context->scan_next = TAILQ_NEXT(session, link);
-        visit(session, context->scan);
+        if (!visit(session, context->scan, until_us))
+            context->scan_next = session;
     }
     if (context->scan_next == NULL)
         scan_finish(context);

@@ -57,9 +57,10 @@ struct scan {
     uint64_t nobody_sessions;    // of certificates that no client of the configuration fits
     struct scan_tunnel *tunnels; // owned; the first `tunnel_count`, in no order
     size_t tunnel_count;
-    uint64_t killed; // exchanges
-    bool is_found;   // the connection to be killed
-    bool is_partial; // no memory for all of it
+    size_t tunnel_least; // with all places taken: which one has moved the fewest bytes
+    uint64_t killed;     // exchanges
+    bool is_found;       // the connection to be killed
+    bool is_partial;     // no memory for all of it
 };
 
 // scan_start begins; one at a time for each context. `scan` is borrowed until `on_done`.

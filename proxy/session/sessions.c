@@ -13,6 +13,7 @@ enum {
     READY_TURN_US = 100,       // into tunnels that move much; one step at least
     SWEEP_TURN_US = 4000,      // into judging again
     SCAN_TURN_US = 2000,
+    SWEEP_REQUESTS = 128, // of one connection that are judged again at once
 };
 
 static const ev_tstamp tick_s = 1.;
@@ -107,7 +108,31 @@ static bool has_tunnel(const struct session *session)
     return false;
 }
 
-// sweep judges one again, and its tunnel. One that costs signatures waits until all the others have
+// judge_exchanges judges the tunnels of a session again, so many at once; `reason` is why its client has lost its right, or
+// REASON_NONE. What waits on its way to a tunnel looks for itself. False: there are more.
+static bool judge_exchanges(const struct session *session, enum reason reason)
+{
+    struct exchange *next = session_next_exchange(session, NULL);
+    size_t left = SWEEP_REQUESTS;
+    while (next != NULL) {
+        struct exchange *exchange = next;
+        const bool is_tunnel = exchange_is_tunnel(exchange);
+        next = session_next_exchange(session, exchange);
+        if (reason == REASON_NONE && is_tunnel &&
+            exchange->generation == session->peer.snapshot->generation)
+            continue; // it was judged before
+        if (is_tunnel && left-- == 0)
+            return false;
+        if (reason == REASON_NONE)
+            exchange_judge_again(exchange);
+        else if (is_tunnel)
+            exchange_end(exchange, reason_of_end(reason));
+        channel_drive(exchange->channel);
+    }
+    return true;
+}
+
+// sweep judges one again, and its tunnels. One that costs signatures waits until all the others have
 // been judged: a client that was revoked does not live on meanwhile. A client of HTTP/2 that has lost its right is told that
 // no more requests are taken, for it would go on with the connection.
 static void sweep(void *owner)
@@ -124,17 +149,9 @@ static void sweep(void *owner)
     }
     peer_note_expiry(peer); // the clock may have been set
     const enum reason reason = peer_revalidate(peer, has_tunnel(session));
-    struct exchange *next = session_next_exchange(session, NULL);
-    while (next != NULL) {
-        struct exchange *exchange = next;
-        next = session_next_exchange(session, exchange);
-        if (reason == REASON_NONE)
-            exchange_judge_again(exchange);
-        else if (exchange_is_tunnel(exchange))
-            exchange_end(exchange, reason_of_end(reason));
-        channel_drive(exchange->channel);
-    }
-    if (reason != REASON_NONE)
+    if (!judge_exchanges(session, reason))
+        turn_enqueue(&peer->context->sweep, &session->sweep, session);
+    else if (reason != REASON_NONE)
         session_leave(session);
 }
 
