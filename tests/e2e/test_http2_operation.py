@@ -1,17 +1,19 @@
 """HTTP/2 in operation: what is shown of streams, what ends one of them and what ends them all, and why it says so."""
 
+import copy
 import json
 import threading
 
 import pytest
 
+from support import many_streams
 from support.config import client, reach
 from support.control import CONTROL, Control
 from support.http2 import Http2
 from support.origin import Origin, blackhole, echo, silence
 from support.plain import StrictOrigin
 from support.proxy import run
-from support.scale import PATIENCE
+from support.scale import PATIENCE, count
 from support.wire import Ending
 
 CANCEL = 8
@@ -419,9 +421,12 @@ def talk(conn):
         conn.sendall(BLOCK)
 
 
+SHORT = {name: "400ms" for name in ("idle", "half_closed", "resolve", "connect", "inner", "linger", "keepalive", "request")}
+
+
 @pytest.fixture(scope="module")
-def world(start_shared, dns, echoing):
-    """A proxy whose patience is short, and targets that try it."""
+def targets(dns, echoing):
+    """Targets that try a proxy's patience."""
     made = World()
     deaf = Origin(lambda conn: made.over.wait(PATIENCE))
     made.over = threading.Event()
@@ -433,9 +438,7 @@ def world(start_shared, dns, echoing):
     with blackhole() as hole:
         rules = [reach("good.test", *ports, hole), reach("slow.test", 443)]
         rules.append({**reach("inner.test", echoing.port), "inner": {"tls": "require"}})
-        short = {"idle": "400ms", "half_closed": "400ms", "resolve": "400ms", "connect": "400ms"}
-        short |= {"inner": "400ms", "body": "1h", "linger": "400ms", "keepalive": "400ms", "request": "400ms"}
-        made.rig = Rig(start_shared(client(*rules), workers=1, timeouts=short, control=CONTROL), None)
+        made.clients = [client(*rules)]
         made.dns, made.hole, made.plain = dns, f"good.test:{hole}", f"good.test:{plain.port}"
         made.inner = f"inner.test:{echoing.port}"
         made.echo = f"good.test:{echoing.port}"
@@ -445,6 +448,21 @@ def world(start_shared, dns, echoing):
         made.over.set()
     for server in list(servers.values()) + [plain]:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def world(start_shared, targets):
+    """They, and a proxy whose patience is short."""
+    targets.rig = Rig(start_shared(*targets.clients, workers=1, timeouts=SHORT), None)
+    return targets
+
+
+@pytest.fixture
+def patient(start, targets):
+    """They, and a proxy whose patience is long."""
+    made = copy.copy(targets)
+    made.rig = Rig(start(*targets.clients, workers=1), None)
+    return made
 
 
 @pytest.mark.parametrize("what", WAITS)
@@ -501,3 +519,51 @@ def test_a_client_that_leaves_while_its_upload_is_blocked_is_noticed_at_once(rig
         session.client.reset()
     own.assert_closed(stream, "client_reset")
     over.set()
+
+
+def test_very_many_streams_echo_and_all_end_when_their_client_is_blocked(start, pki, dns):
+    """long_http2.py has ten thousand."""
+    many_streams.play(start, pki, dns, count(10, 4), count(60, 40))
+
+# -- fairness -------------------------------------------------------------------------------------
+
+MIB = 1024 * 1024
+
+
+def roomy(session):
+    """Windows in which a stream never has to wait for its client."""
+    session.h2.update_settings({4: 64 * MIB})
+    session.h2.increment_flow_control_window(512 * MIB)
+    session.flush()
+    return session
+
+
+def bulk(patient, total):
+    """A connection with streams that send as much as they can, once `roomy` is called."""
+    session = patient.rig.session()
+    streams = [session.tunnel(patient.talking) for _ in range(total)]
+    for stream in streams:
+        stream.gives_credit = False
+    return session, streams
+
+
+def test_streams_that_move_much_share_a_connection_alike(patient):
+    session, streams = bulk(patient, 32)
+    roomy(session)
+    total = lambda: sum(len(stream.data) for stream in streams)
+    assert session.wait_for(lambda: total() > 32 * MIB, PATIENCE)
+    shares = sorted(len(stream.data) for stream in streams)
+    session.client.reset()
+    assert shares[0] * 8 > sum(shares) / len(shares), shares
+
+
+@pytest.mark.parametrize("what", ["upload_blocked", "download_blocked"])
+def test_a_stream_that_stands_still_stalls_no_other(patient, what):
+    session = patient.rig.session()
+    still = [WAITS[what].begin(patient, session) for _ in range(8)]
+    others = [session.tunnel(patient.echo) for _ in range(8)]
+    for turn in range(4):
+        for other in others:
+            echo_on(other, b"%d" % turn * 20000)
+    assert all(stream.reset is None for stream in still)
+    session.client.reset()

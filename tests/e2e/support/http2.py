@@ -16,7 +16,7 @@ class Stream:
         self.session, self.id = session, id
         self.heads = []  # of lists of pairs: interim ones, then the final one
         self.trailers = None
-        self.data = b""
+        self.data = bytearray()
         self.has_end = False
         self.has_said_end = False
         self.reset = None  # the error code
@@ -59,12 +59,12 @@ class Stream:
     def read(self, size):
         """The next `size` bytes."""
         self.session.wait(lambda: len(self.data) >= size or self.has_end or self.reset is not None)
-        data, self.data = self.data[:size], self.data[size:]
+        data, self.data = bytes(self.data[:size]), self.data[size:]
         return data
 
     def read_to_end(self):
         self.session.wait(lambda: self.has_end or self.reset is not None)
-        data, self.data = self.data, b""
+        data, self.data = bytes(self.data), bytearray()
         return data, "end" if self.has_end else self.reset
 
     def cancel(self, code=8):
@@ -157,7 +157,7 @@ class Http2:
 
     def tunnel(self, target):
         stream = self.connect(target)
-        assert stream.status == 200, stream.heads
+        assert stream.status == 200, (stream.heads, stream.reset, self.goaway, self.client.ending)
         return stream
 
     def get(self, authority, path="/", method="GET", fields=(), end=True):
