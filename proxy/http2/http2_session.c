@@ -137,14 +137,10 @@ static int put_content(nghttp2_session *engine, nghttp2_frame *frame, const uint
 
 static void set_blocked(struct http2_session *session, struct http2_stream *stream, bool is_blocked)
 {
-    if (is_blocked && !stream->is_blocked) {
+    if (is_blocked && !stream->is_blocked)
         TAILQ_INSERT_TAIL(&session->blocked, stream, blocked_link);
-        session->blocked_count++;
-    }
-    if (!is_blocked && stream->is_blocked) {
+    if (!is_blocked && stream->is_blocked)
         TAILQ_REMOVE(&session->blocked, stream, blocked_link);
-        session->blocked_count--;
-    }
     stream->is_blocked = is_blocked;
 }
 
@@ -316,7 +312,7 @@ static void unblock(struct http2_session *session, struct http2_stream *stream)
 // unblock_all has all that want to send try again: see `wake`.
 static void unblock_all(struct http2_session *session)
 {
-    session->may_wake = session->blocked_count > 0;
+    session->may_wake = !TAILQ_EMPTY(&session->blocked);
 }
 
 // grow doubles the window of a stream whose reader has taken a whole one and left nothing, while there is credit: what
@@ -794,12 +790,17 @@ static bool has_room(const struct http2_session *session)
 // and waits behind all others for more. One that waits for a window of its own is passed over.
 static void wake(struct http2_session *session)
 {
+    struct http2_stream *stream = NULL;
+    size_t left = 0;
     if (!session->may_wake)
         return;
     session->may_wake = false;
-    for (uint32_t left = session->blocked_count;
-         left > 0 && session->blocked_count > 0 && has_room(session); left--) {
-        struct http2_stream *stream = TAILQ_FIRST(&session->blocked);
+    TAILQ_FOREACH(stream, &session->blocked, blocked_link)
+    {
+        left++;
+    }
+    for (; left > 0 && !TAILQ_EMPTY(&session->blocked) && has_room(session); left--) {
+        stream = TAILQ_FIRST(&session->blocked);
         const bool has_window =
             nghttp2_session_get_stream_remote_window_size(session->engine, stream->id) > 0;
         set_blocked(session, stream, false);

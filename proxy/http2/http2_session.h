@@ -107,8 +107,7 @@ struct http2_session {
     bool is_broken;      // without memory, or given up
     bool has_end;        // the client has ended its direction
     bool may_wake;       // there may be room for those that are blocked
-    uint32_t blocked_count;
-    bool is_leaving; // the proxy has said GOAWAY; of a client's side
+    bool is_leaving;     // the proxy has said GOAWAY; of a client's side
 };
 
 // http2_session_create begins a connection, with our SETTINGS. All pointers are borrowed until destroy. NULL without
