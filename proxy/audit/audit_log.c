@@ -145,7 +145,7 @@ static void tell_lost(struct audit_log *log)
 {
     if (atomic_load(&log->lost) == 0 || atomic_load(&log->is_failing))
         return;
-    struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP);
+    struct audit_record *record = audit_record_create(AUDIT_LOST_CAP);
     if (record == NULL)
         return;
     audit_lost_format(wall_clock_ms(), atomic_exchange(&log->lost, 0), record);

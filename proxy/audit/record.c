@@ -11,6 +11,7 @@ enum {
     METHOD_TEXT_MAX = 32,
     DETAIL_TEXT_MAX = 200,
     ADMIN_TEXT_MAX = 1024,
+    AUDIT_REQUESTS_CAP = 640, // the name of a client needs no escape
     AUDIT_ADMIN_CAP = 2 * 6 * ADMIN_TEXT_MAX + 512, // escaped, a byte takes six at most
 };
 
@@ -247,7 +248,7 @@ struct audit_record *audit_refusal_create(const struct audit_refusal *refusal)
 struct audit_record *audit_requests_create(const struct audit_requests *requests)
 {
     char source[IP_TEXT_CAP];
-    struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP);
+    struct audit_record *record = audit_record_create(AUDIT_REQUESTS_CAP);
     if (record == NULL)
         return NULL;
     struct text text = begin(record, requests->now_ms, AUDIT_EVENT_REQUESTS_REFUSED);

@@ -29,7 +29,8 @@ struct audit_record {
 };
 
 enum {
-    AUDIT_CLOSE_CAP = 640,           // bytes that always suffice for a `close`
+    AUDIT_CLOSE_CAP = 393,           // bytes of the longest `close`, with the NUL
+    AUDIT_LOST_CAP = 128,            // for a `records_lost`
     AUDIT_DECISION_EXTRA_CAP = 4384, // for a `decision`, beside the client's part
     AUDIT_MAX_ADDRESSES = 32,        // of a `decision`; further ones are not written
     AUDIT_ALIASES_MAX = 512,
@@ -148,5 +149,5 @@ struct audit_admin {
 // audit_admin_create makes an `admin` record. NULL when there is no memory.
 struct audit_record *audit_admin_create(const struct audit_admin *admin) MUST_USE;
 
-// audit_lost_format fills a record of AUDIT_CLOSE_CAP bytes that says how many others were lost.
+// audit_lost_format fills a record of AUDIT_LOST_CAP bytes that says how many others were lost.
 void audit_lost_format(int64_t now_ms, uint64_t count, struct audit_record *out);

@@ -109,7 +109,7 @@ static struct audit_record *admin_of(enum reason reason)
 
 static struct audit_record *lost_of(enum reason reason)
 {
-    struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP);
+    struct audit_record *record = audit_record_create(AUDIT_LOST_CAP);
     assert_non_null(record);
     audit_lost_format(1700000000123, reason + 1, record);
     return record;

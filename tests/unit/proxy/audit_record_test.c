@@ -468,6 +468,33 @@ static void a_close_fits_with_the_largest_numbers(void **state)
     audit_record_destroy(record);
 }
 
+static void a_close_has_room_for_its_longest_text_and_no_more(void **state)
+{
+    (void)state;
+    struct audit_close close = {
+        .now_ms = INT64_C(253402300799999),
+        .id = ID,
+        .upstream = &longest_address,
+        .upstream_port = UINT16_MAX,
+        .attempts = UINT32_MAX,
+        .status = UINT16_MAX,
+        .bytes_up = UINT64_MAX,
+        .bytes_down = UINT64_MAX,
+        .resolve_ms = INT64_MIN,
+        .connect_ms = INT64_MIN,
+        .total_ms = INT64_MIN,
+    };
+    uint32_t longest = 0;
+    for (close.reason = REASON_NONE; close.reason < REASON_COUNT; close.reason++) {
+        struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP);
+        assert_non_null(record);
+        audit_close_format(&close, record);
+        longest = record->len > longest ? record->len : longest;
+        audit_record_destroy(record);
+    }
+    assert_int_equal(longest + 1, AUDIT_CLOSE_CAP);
+}
+
 static void a_close_without_upstream_or_answer_says_null(void **state)
 {
     (void)state;
@@ -511,7 +538,7 @@ static void a_refusal_says_who_was_refused_why_and_how_often(void **state)
 static void lost_records_are_counted(void **state)
 {
     (void)state;
-    struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP);
+    struct audit_record *record = audit_record_create(AUDIT_LOST_CAP);
     assert_non_null(record);
     audit_lost_format(0, UINT64_MAX, record);
     assert_true(json_is_line(record_text(record)));
@@ -541,6 +568,7 @@ int main(void)
         cmocka_unit_test(methods_are_capped_and_escaped),
         cmocka_unit_test(an_anonymous_client_has_nulls_for_a_certificate),
         cmocka_unit_test(a_close_fits_with_the_largest_numbers),
+        cmocka_unit_test(a_close_has_room_for_its_longest_text_and_no_more),
         cmocka_unit_test(a_close_without_upstream_or_answer_says_null),
         cmocka_unit_test(a_refusal_says_who_was_refused_why_and_how_often),
         cmocka_unit_test(lost_records_are_counted),
