@@ -43,6 +43,7 @@ def wait_recorded(proxy, total):
     return counted(proxy)
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_denials_above_the_rate_are_counted_and_not_written(start, pki):
     proxy = start(client(**ALICE), limits={"refused_requests": "1/s"})
     requesters = [proxy.connect(leaf(pki)) for _ in range(20)]
@@ -160,6 +161,7 @@ def test_clients_that_leave_without_an_answer_are_counted_too(start, pki):
     eventually(lambda: counted(proxy) >= 5, "the rest of ten")
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_an_answer_that_is_held_back_ends_with_the_proxy(start, pki):
     proxy = start(client(**ALICE), limits={"refused_requests": "1/s"})
     requesters = [proxy.connect(leaf(pki)) for _ in range(5)]
@@ -171,6 +173,7 @@ def test_an_answer_that_is_held_back_ends_with_the_proxy(start, pki):
     assert own + counted(proxy) == 5
 
 
+@pytest.mark.protocols("h1", "h2")
 @pytest.mark.parametrize("limit", ["none", "1000000/s"])
 def test_it_can_be_switched_off(start, pki, limit):
     proxy = start(client(**ALICE), limits={"refused_requests": limit})
@@ -182,6 +185,7 @@ def test_it_can_be_switched_off(start, pki, limit):
     assert counted(proxy) == 0
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_what_comes_while_the_answer_to_a_connect_waits_is_no_request(start, pki):
     """It was meant for the tunnel, as what stands after the head at once."""
     proxy = start(client(**ALICE), limits={"refused_requests": "1/s"}, control=CONTROL)

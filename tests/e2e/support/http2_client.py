@@ -6,6 +6,7 @@ It is used as a wire.Client is. These are the only differences that it bridges:
   tunnel are those of its stream; the connection ends after close() and reset().
 - HTTP/2 has no reason phrase. The proxy says the same sentence in the body of its own answers; it is the reason here.
 - A body without a length becomes chunks.
+- A head is sent once it is whole. Half a head is no request over HTTP/2: it has no records.
 """
 
 import contextlib
@@ -196,6 +197,18 @@ class Http2Client(Speaker):
             sending.stream.send(b"", end=True)
         sending.framing = 0
         return True
+
+    def send_what_fits(self, data):
+        """Sends until the window stays closed. What is left is for send_rest()."""
+        h2, stream = self.session.h2, self._sending.stream
+        room = lambda: h2.local_flow_control_window(stream.id)
+        while data and self.session.wait_for(lambda: room() > 0, seconds=0.2):
+            piece, data = data[: room()], data[room() :]
+            stream.send(piece)
+        return data
+
+    def send_rest(self, unsent):
+        self.send(unsent)
 
     def fill(self):
         """Sends until the window stays closed."""

@@ -222,6 +222,19 @@ class Client(Speaker):
         self.tls.write(data)
         return self._out.read()
 
+    def send_what_fits(self, data):
+        """Sends until nobody takes any more. What is left is for send_rest()."""
+        self.sock.settimeout(0.2)
+        sealed = b"".join(self.seal(data[at : at + RECORD]) for at in range(0, len(data), RECORD))
+        with contextlib.suppress(TimeoutError):
+            while sealed:
+                sealed = sealed[self.sock.send(sealed) :]
+        self.sock.settimeout(PATIENCE)
+        return sealed
+
+    def send_rest(self, unsent):
+        self.sock.sendall(unsent)
+
     def fill(self):
         """Sends until nobody takes any more."""
         self.sock.settimeout(0.5)
