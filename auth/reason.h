@@ -50,6 +50,7 @@
     X(REASON_LIMIT_ACCOUNTS, "limit_accounts")                                                     \
     X(REASON_LIMIT_TUNNELS, "limit_tunnels")                                                       \
     X(REASON_LIMIT_NEW_TUNNELS, "limit_new_tunnels")                                               \
+    X(REASON_LIMIT_STREAMS, "limit_streams")                                                       \
     X(REASON_LIMIT_PROXY_TUNNELS, "limit_proxy_tunnels")                                           \
     X(REASON_LIMIT_QUESTIONS, "limit_questions")                                                   \
     X(REASON_LIMIT_SESSIONS, "limit_sessions")                                                     \

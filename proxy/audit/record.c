@@ -107,7 +107,7 @@ static void add_request(struct text *text, const struct audit_decision *decision
 {
     char host[TARGET_TEXT_CAP];
     json_begin_object(text, "request");
-    json_add_string(text, "protocol", decision->stream == 0 ? "h1" : "h2");
+    json_add_string(text, "protocol", decision->is_http2 ? "h2" : "h1");
     if (decision->stream != 0)
         json_add_count(text, "stream", decision->stream);
     if (decision->method.len == 0)

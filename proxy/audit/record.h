@@ -65,8 +65,9 @@ struct audit_decision {
     int64_t now_ms; // Unix milliseconds
     const char *id;
     const char *listener;
-    const char *session;      // id of the connection; the requests on it share it
-    uint32_t stream;          // of HTTP/2; 0: HTTP/1.1
+    const char *session; // id of the connection; the requests on it share it
+    bool is_http2;
+    uint32_t stream;          // of HTTP/2; 0: none
     struct slice client_json; // as made by audit_client_format
     const char *tls_version;
     const char *tls_cipher;

@@ -99,6 +99,12 @@ static size_t content_room(const struct http2_session *session)
     return record_room < room ? record_room : room;
 }
 
+// is_malformed tells whether the stream has to end by a reset, also after an answer (RFC 9113 8.1.1).
+static bool is_malformed(const struct http2_stream *stream)
+{
+    return stream->upload.misfit != NULL;
+}
+
 // give_content is how the engine asks for DATA.
 static ssize_t give_content(nghttp2_session *engine, int32_t id, uint8_t *out, size_t cap,
                             uint32_t *flags, nghttp2_data_source *source, void *owner)
@@ -112,9 +118,11 @@ static ssize_t give_content(nghttp2_session *engine, int32_t id, uint8_t *out, s
     if (len == 0 && !(stream->says_end && stream->pending.len == 0))
         return NGHTTP2_ERR_DEFERRED;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (stream->says_end && len == stream->pending.len)
-        *flags |=
-            NGHTTP2_DATA_FLAG_EOF | (stream->has_trailer ? NGHTTP2_DATA_FLAG_NO_END_STREAM : 0);
+    if (stream->says_end && len == stream->pending.len) {
+        const bool stays_open = stream->has_trailer || is_malformed(stream);
+        *flags |= NGHTTP2_DATA_FLAG_EOF | (stays_open ? NGHTTP2_DATA_FLAG_NO_END_STREAM : 0);
+        stream->has_said_end = true;
+    }
     return (ssize_t)len;
 }
 
@@ -125,13 +133,11 @@ static int put_content(nghttp2_session *engine, nghttp2_frame *frame, const uint
 {
     struct http2_session *session = owner;
     struct http2_stream *stream = source->ptr;
-    (void)engine;
+    (void)engine, (void)frame;
     const bool fits = buffer_append(session->out, slice_of(header, FRAME_HEADER_LEN)) &&
                       buffer_append(session->out, slice_first(stream->pending, len));
     ASSERT(fits);
     stream->pending = slice_from(stream->pending, len);
-    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
-        stream->has_said_end = true;
     return NGHTTP2_ERR_PAUSE;
 }
 
@@ -249,6 +255,7 @@ enum err http2_session_submit_connect(struct http2_session *session, struct http
     if (id < 0)
         return err_of(id);
     stream->id = id;
+    session->open_count++;
     return pump(session);
 }
 
@@ -316,8 +323,7 @@ static void unblock_all(struct http2_session *session)
 }
 
 // grow doubles the window of a stream whose reader has taken a whole one and left nothing, while there is credit: what
-// all streams together may be sent never exceeds the connection's memory. Before the client has taken our SETTINGS its
-// streams have the window of RFC 9113 6.9.2.
+// all streams together may be sent never exceeds the connection's memory.
 static void grow(struct http2_session *session, struct http2_stream *stream)
 {
     const uint32_t more = stream->window;
@@ -352,9 +358,11 @@ static void shrink(struct http2_stream *stream)
 
 static void forget(struct http2_stream *stream)
 {
-    if (stream->id != 0)
-        (void)nghttp2_session_set_stream_user_data(stream->session->engine, stream->id, NULL);
+    if (stream->id == 0)
+        return;
+    (void)nghttp2_session_set_stream_user_data(stream->session->engine, stream->id, NULL);
     stream->id = 0;
+    stream->session->open_count--;
     shrink(stream);
 }
 
@@ -376,10 +384,12 @@ void http2_session_end(struct http2_session *session, struct http2_stream *strea
         return;
     if (is_client(session)) // a tunnel that is left before both its ends
         is_reset = is_reset || !stream->upload.has_end || !stream->has_said_end;
-    if (is_reset || !stream->upload.has_end) { // RFC 9113 8.1
-        session->own_resets++;
-        reset(session, stream->id, is_reset ? codes[stream->end] : NGHTTP2_NO_ERROR);
-    }
+    if (is_reset)
+        reset(session, stream->id, codes[stream->end]);
+    else if (is_malformed(stream))
+        reset(session, stream->id, NGHTTP2_PROTOCOL_ERROR);
+    else if (!stream->upload.has_end) // RFC 9113 8.1
+        reset(session, stream->id, NGHTTP2_NO_ERROR);
     forget(stream);
 }
 
@@ -396,23 +406,37 @@ void http2_stream_destroy(struct http2_stream *stream)
 
 // ---- what comes ---------------------------------------------------------------------------------
 
+// give_up ends the connection for something that the client did. The first fault counts.
+static void give_up(struct http2_session *session, enum http2_fault fault, const char *why)
+{
+    static const uint32_t codes[] = {
+        [HTTP2_FAULT_PROTOCOL] = NGHTTP2_PROTOCOL_ERROR,
+        [HTTP2_FAULT_FLOOD] = NGHTTP2_ENHANCE_YOUR_CALM,
+        [HTTP2_FAULT_SETTINGS] = NGHTTP2_SETTINGS_TIMEOUT,
+    };
+    if (session->why != NULL)
+        return;
+    session->why = why;
+    session->fault = fault;
+    (void)nghttp2_session_terminate_session(session->engine, codes[fault]);
+}
+
 // charge counts what a client does that moves no byte. Too much of it ends the connection.
 static void charge(struct http2_session *session, enum http2_cost cost)
 {
-    if (session->why != NULL || http2_budget_take(&session->budget, cost, session->now_ms))
-        return;
-    session->why = http2_cost_text(cost);
-    session->is_flood = true;
-    (void)nghttp2_session_terminate_session(session->engine, NGHTTP2_ENHANCE_YOUR_CALM);
+    if (!http2_budget_take(&session->budget, cost, session->now_ms))
+        give_up(session, HTTP2_FAULT_FLOOD, http2_cost_text(cost));
 }
 
 static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *header, void *owner)
 {
     struct http2_session *session = owner;
-    (void)engine;
     switch (header->type) {
     case NGHTTP2_HEADERS:
-    case NGHTTP2_RST_STREAM: // see on_close
+    case NGHTTP2_RST_STREAM: // those of a stream that is open, or opens, are for on_frame
+        if (stream_of(engine, header->stream_id) == NULL &&
+            header->stream_id <= nghttp2_session_get_last_proc_stream_id(engine))
+            charge(session, HTTP2_COST_CONTROL);
         break;
     case NGHTTP2_DATA:
         if (header->length == 0 && (header->flags & NGHTTP2_FLAG_END_STREAM) == 0)
@@ -428,6 +452,13 @@ static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *heade
     return session->why == NULL ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+// is_provoked tells whether a reset of ours answers what the client did wrong (CVE-2025-8671).
+static bool is_provoked(uint32_t code)
+{
+    return code != NGHTTP2_NO_ERROR && code != NGHTTP2_CANCEL && code != NGHTTP2_CONNECT_ERROR &&
+           code != NGHTTP2_REFUSED_STREAM; // see on_begin_headers
+}
+
 // on_sent counts the resets that a client provokes from us, and notes why the engine ends the connection.
 static int on_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *owner)
 {
@@ -438,11 +469,7 @@ static int on_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *ow
         session->why = nghttp2_http2_strerror(frame->goaway.error_code);
     if (frame->hd.type == NGHTTP2_DATA)
         http2_budget_earn(&session->budget);
-    if (frame->hd.type != NGHTTP2_RST_STREAM)
-        return 0;
-    if (session->own_resets > 0)
-        session->own_resets--;
-    else
+    if (frame->hd.type == NGHTTP2_RST_STREAM && is_provoked(frame->rst_stream.error_code))
         charge(session, HTTP2_COST_RESET);
     return 0;
 }
@@ -460,16 +487,37 @@ struct http2_stream *http2_session_add_stream(struct http2_session *session)
     return stream;
 }
 
+// set_id joins the stream to the engine's.
+static void set_id(struct http2_session *session, struct http2_stream *stream, int32_t id)
+{
+    stream->id = id;
+    session->open_count++;
+    (void)nghttp2_session_set_stream_user_data(session->engine, id, stream);
+}
+
+// take_stream makes the stream of a request that has begun. False: it is not taken.
+static bool take_stream(struct http2_session *session, int32_t id)
+{
+    const bool is_too_many = session->open_count >= session->options.streams;
+    struct http2_stream *stream = http2_session_add_stream(session);
+    if (stream == NULL)
+        return false;
+    set_id(session, stream, id);
+    if (session->events->on_request(session->owner, stream, is_too_many))
+        return true;
+    forget(stream);
+    http2_stream_destroy(stream);
+    return false;
+}
+
 static int on_begin_headers(nghttp2_session *engine, const nghttp2_frame *frame, void *owner)
 {
     struct http2_session *session = owner;
-    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+    (void)engine;
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST || take_stream(session, frame->hd.stream_id))
         return 0;
-    struct http2_stream *stream = http2_session_add_stream(session);
-    if (stream == NULL)
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    stream->id = frame->hd.stream_id;
-    (void)nghttp2_session_set_stream_user_data(engine, stream->id, stream);
+    reset(session, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+    charge(session, HTTP2_COST_RESET);
     return 0;
 }
 
@@ -483,28 +531,7 @@ static int on_header(nghttp2_session *engine, const nghttp2_frame *frame, const 
         return 0;
     const enum err error = request_fields_add(&stream->upload.fields, slice_of(name, name_len),
                                               slice_of(value, value_len));
-    if (error == ERR_LIMIT)
-        stream->upload.fields.why = "more fields than are taken";
     return error == ERR_MEMORY ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
-}
-
-// drop ends a stream that has no owner.
-static void drop(struct http2_stream *stream, enum http2_end end)
-{
-    stream->end = end;
-    http2_stream_destroy(stream);
-}
-
-static void take_request(struct http2_session *session, struct http2_stream *stream, bool has_end)
-{
-    const enum err error = http2_upload_take_head(&stream->upload, has_end);
-    if (error == ERR_MEMORY || session->live_count > session->options.streams ||
-        !session->events->on_request(session->owner, stream)) {
-        charge(session, HTTP2_COST_RESET);
-        drop(stream, HTTP2_END_REFUSED);
-    } else {
-        http2_session_note(session, stream);
-    }
 }
 
 // break_stream resets a stream that the client has used wrongly. Its owner reads the error.
@@ -527,13 +554,42 @@ static void take_headers(struct http2_session *session, struct http2_stream *str
             break_stream(session, stream, NGHTTP2_PROTOCOL_ERROR);
         else
             http2_session_note(session, stream);
-    } else if (!stream->upload.has_head)
-        take_request(session, stream, has_end);
-    else if (!has_end || stream->upload.is_connect ||
-             http2_upload_take_end(&stream->upload) != ERR_OK)
+    } else if (!stream->upload.has_head) {
+        if (http2_upload_take_head(&stream->upload, has_end) == ERR_MEMORY)
+            break_stream(session, stream, NGHTTP2_INTERNAL_ERROR);
+        else
+            http2_session_note(session, stream);
+    } else if (!has_end || stream->upload.is_connect ||
+               http2_upload_take_end(&stream->upload) != ERR_OK) {
         break_stream(session, stream, NGHTTP2_PROTOCOL_ERROR); // RFC 9113 8.1, 8.5
+    } else {
+        http2_session_note(session, stream);
+    }
+}
+
+// take_data takes the end of the content, where there is one. DATA that is padding alone carries nothing.
+static void take_data(struct http2_session *session, struct http2_stream *stream,
+                      const nghttp2_frame *frame)
+{
+    const bool has_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (!has_end && frame->hd.length > 0 && frame->hd.length == frame->data.padlen)
+        charge(session, HTTP2_COST_CONTROL);
+    if (!has_end || stream == NULL)
+        return;
+    if (http2_upload_take_end(&stream->upload) != ERR_OK)
+        break_stream(session, stream, NGHTTP2_PROTOCOL_ERROR);
     else
         http2_session_note(session, stream);
+}
+
+// take_acknowledgement gives the connection its window, once the client's streams have the size that we want.
+static void take_acknowledgement(struct http2_session *session)
+{
+    session->is_settled = true;
+    (void)nghttp2_session_consume_connection(session->engine, session->uncredited);
+    session->uncredited = 0;
+    (void)nghttp2_session_set_local_window_size(session->engine, NGHTTP2_FLAG_NONE, 0,
+                                                (int32_t)session->options.memory);
 }
 
 static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *owner)
@@ -546,41 +602,45 @@ static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *o
             take_headers(session, stream, frame);
         break;
     case NGHTTP2_DATA:
-        if (stream == NULL || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
-            break;
-        if (http2_upload_take_end(&stream->upload) != ERR_OK)
-            break_stream(session, stream, NGHTTP2_PROTOCOL_ERROR);
-        else
-            http2_session_note(session, stream);
+        take_data(session, stream, frame);
+        break;
+    case NGHTTP2_RST_STREAM:
+        if (stream != NULL && !stream->has_answer && !is_client(session))
+            charge(session, HTTP2_COST_RESET);
         break;
     case NGHTTP2_WINDOW_UPDATE:
-        if (stream != NULL) {
+        if (stream != NULL)
             unblock(session, stream);
-            break;
-        }
-        unblock_all(session);
+        else
+            unblock_all(session);
         break;
     case NGHTTP2_GOAWAY:
         session->is_leaving = true;
         break;
     case NGHTTP2_SETTINGS:
-        session->is_settled = session->is_settled || (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
+            take_acknowledgement(session);
         unblock_all(session);
         break;
     default:
         break;
     }
-    return 0;
+    return session->why == NULL ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+// on_content credits the connection at once, so that a stream which is not read stops no other. Before the client has taken
+// our SETTINGS its streams have windows of 64 KiB each (RFC 9113 6.9.2): all of them together get no more than one such.
 static int on_content(nghttp2_session *engine, uint8_t flags, int32_t id, const uint8_t *bytes,
                       size_t len, void *owner)
 {
     struct http2_session *session = owner;
     struct http2_stream *stream = stream_of(engine, id);
     (void)flags;
-    (void)nghttp2_session_consume_connection(engine, len);
-    if (stream == NULL)
+    if (session->is_settled)
+        (void)nghttp2_session_consume_connection(engine, len);
+    else
+        session->uncredited += len;
+    if (stream == NULL || is_malformed(stream))
         return 0;
     if ((is_client(session) && !stream->upload.has_head) ||
         http2_upload_take_content(&stream->upload, slice_of(bytes, len)) != ERR_OK)
@@ -602,12 +662,6 @@ static int on_close(nghttp2_session *engine, int32_t id, uint32_t code, void *ow
         stream->is_reset = code != NGHTTP2_NO_ERROR || !stream->upload.has_end;
         stream->is_refused = code == NGHTTP2_REFUSED_STREAM && !stream->upload.has_head;
         http2_session_note(session, stream);
-        return 0;
-    }
-    if (!stream->has_answer) // whatever the code: nothing ends in order before its answer
-        charge(session, HTTP2_COST_RESET);
-    if (!stream->upload.has_head) {
-        http2_stream_destroy(stream); // nobody knows of it
         return 0;
     }
     stream->is_reset = code != NGHTTP2_NO_ERROR || !stream->upload.has_end || !stream->has_said_end;
@@ -636,6 +690,14 @@ static int on_not_sent(nghttp2_session *engine, const nghttp2_frame *frame, int 
 
 // ---- the session --------------------------------------------------------------------------------
 
+// pass_over drops a frame that we do not know, once on_begin_frame has counted it (RFC 9113 4.1).
+static int pass_over(nghttp2_session *engine, void **payload, const nghttp2_frame_hd *header,
+                     void *owner)
+{
+    (void)engine, (void)payload, (void)header, (void)owner;
+    return NGHTTP2_ERR_CANCEL;
+}
+
 static nghttp2_session_callbacks *make_callbacks(void)
 {
     nghttp2_session_callbacks *callbacks = NULL;
@@ -649,6 +711,7 @@ static nghttp2_session_callbacks *make_callbacks(void)
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_content);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
+    nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, pass_over);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, put_content);
     return callbacks;
 }
@@ -663,6 +726,9 @@ static nghttp2_option *make_options(void)
     // http2_budget.h counts those of requests that are not answered: the others end tunnels.
     nghttp2_option_set_stream_reset_rate_limit(options, UINT64_MAX, UINT64_MAX);
     nghttp2_option_set_max_deflate_dynamic_table_size(options, 0);
+    nghttp2_option_set_no_closed_streams(options, 1);
+    for (int type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
+        nghttp2_option_set_user_recv_extension_type(options, (uint8_t)type); // see pass_over
     return options;
 }
 
@@ -680,21 +746,29 @@ static bool make_engine(struct http2_session *session)
     return is_made;
 }
 
-// say_settings announces what we take.
+// say_settings announces what we take. The engine ends the connection of a client that opens a stream more than it
+// knows to be allowed: it is told of no limit, and the frame of the true one. See on_begin_headers.
 static bool say_settings(struct http2_session *session)
 {
+    enum { LIMIT_AT = FRAME_HEADER_LEN + 2, LIMIT_LEN = 4 }; // of the first entry's value
     const nghttp2_settings_entry entries[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
-         is_client(session) ? 0 : session->options.streams},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, is_client(session) ? 0 : INT32_MAX},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, HTTP2_FIRST_WINDOW},
-        {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, REQUEST_FIELDS_MAX_SIZE},
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0}, // last: of a client's side alone (RFC 9113 6.5.2)
     };
     const size_t count = sizeof entries / sizeof *entries - (is_client(session) ? 0 : 1);
-    return nghttp2_submit_settings(session->engine, NGHTTP2_FLAG_NONE, entries, count) == 0 &&
-           nghttp2_session_set_local_window_size(session->engine, NGHTTP2_FLAG_NONE, 0,
-                                                 (int32_t)session->options.memory) == 0;
+    const uint32_t streams = session->options.streams;
+    const uint8_t limit[LIMIT_LEN] = {(uint8_t)(streams >> 24), (uint8_t)(streams >> 16),
+                                      (uint8_t)(streams >> 8), (uint8_t)streams};
+    if (nghttp2_submit_settings(session->engine, NGHTTP2_FLAG_NONE, entries, count) != 0 ||
+        pump(session) != ERR_OK)
+        return false;
+    if (is_client(session))
+        return true;
+    uint8_t *frame = session->out->data + session->out->start;
+    ASSERT(frame[3] == NGHTTP2_SETTINGS && frame[LIMIT_AT - 1] == entries[0].settings_id);
+    return bytes_copy(frame + LIMIT_AT, LIMIT_LEN, slice_of(limit, sizeof limit));
 }
 
 struct http2_session *http2_session_create(const struct http2_options *options,
@@ -712,29 +786,17 @@ struct http2_session *http2_session_create(const struct http2_options *options,
     TAILQ_INIT(&session->ready);
     TAILQ_INIT(&session->live);
     TAILQ_INIT(&session->blocked);
-    if (!make_engine(session) || !say_settings(session) || pump(session) != ERR_OK) {
+    if (!make_engine(session) || !say_settings(session)) {
         http2_session_destroy(session);
         return NULL;
     }
     return session;
 }
 
-// drop_begun ends the requests of a client whose head is not complete: they have no owner.
-static void drop_begun(struct http2_session *session)
-{
-    struct http2_stream *next = NULL;
-    for (struct http2_stream *at = TAILQ_FIRST(&session->live); at != NULL; at = next) {
-        next = TAILQ_NEXT(at, link);
-        if (!is_client(session) && !at->upload.has_head)
-            http2_stream_destroy(at);
-    }
-}
-
 void http2_session_destroy(struct http2_session *session)
 {
     if (session == NULL)
         return;
-    drop_begun(session);
     ASSERT(session->live_count == 0);
     nghttp2_session_del(session->engine);
     if (session->out != NULL)
@@ -751,8 +813,10 @@ static enum err take(struct http2_session *session, struct slice bytes)
         return ERR_OK;
     if (taken == NGHTTP2_ERR_NOMEM)
         return ERR_MEMORY;
-    if (session->why == NULL)
-        session->why = taken < 0 ? nghttp2_strerror((int)taken) : "too much at once";
+    const bool is_flood =
+        taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
+    give_up(session, is_flood ? HTTP2_FAULT_FLOOD : HTTP2_FAULT_PROTOCOL,
+            taken < 0 ? nghttp2_strerror((int)taken) : "too much at once");
     return ERR_INPUT;
 }
 
@@ -817,7 +881,6 @@ static void wake(struct http2_session *session)
 static void lose(struct http2_session *session)
 {
     struct http2_stream *stream = NULL;
-    drop_begun(session);
     TAILQ_FOREACH(stream, &session->live, link)
     {
         stream->is_reset = stream->is_reset || stream->id != 0;
@@ -852,10 +915,11 @@ enum http2_status http2_session_step(struct http2_session *session, struct slice
     if (read != ERR_OK && read != ERR_AGAIN) {
         session->has_end = true;
         session->is_broken = session->is_broken || read == ERR_MEMORY;
-        lose(session);
     }
     // The streams of a client that was wrong are their owner's to end, who records why.
     if (session->why == NULL || is_client(session)) {
+        if (session->has_end)
+            lose(session);
         tell(session);
         wake(session);
     }
@@ -882,6 +946,12 @@ void http2_session_drain(struct http2_session *session, bool is_final)
                                     NULL, 0);
     else
         (void)nghttp2_submit_shutdown_notice(session->engine);
+}
+
+void http2_session_check_settings(struct http2_session *session)
+{
+    if (!session->is_settled)
+        give_up(session, HTTP2_FAULT_SETTINGS, "our SETTINGS were not acknowledged");
 }
 
 void http2_session_ping(struct http2_session *session)

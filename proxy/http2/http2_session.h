@@ -65,11 +65,19 @@ struct http2_stream {
 
 struct http2_events {
     const struct stream_ops *ops; // of the streams: http2_stream_ops
-    // NULL: the side is a client's. A request has come: its head can be read, or `upload.misfit` says what is wrong with it. The owner sets the stream's
-    // on_ready and owner, and closes the stream in the end. False: no more are taken, and it is refused.
-    bool (*on_request)(void *owner, struct http2_stream *stream);
+    // A request has begun. Its stream is ready once its head can be read, or `upload.misfit` says what is wrong with the
+    // head. The owner sets the stream's on_ready and owner, wants to read, and destroys the stream in the end. False: it is
+    // refused, and the stream is gone; so it must be where `is_too_many`. NULL: the side is a client's.
+    bool (*on_request)(void *owner, struct http2_stream *stream, bool is_too_many);
     // Of a client's side: HEADERS of the proxy have come, whose fields `stream` has. ERR_INPUT: they are malformed.
     enum err (*take_answer)(struct http2_stream *stream, bool has_end);
+};
+
+// What the other side has done that ends its connection.
+enum http2_fault {
+    HTTP2_FAULT_PROTOCOL, // it broke the protocol
+    HTTP2_FAULT_FLOOD,    // see http2_budget.h
+    HTTP2_FAULT_SETTINGS, // it did not acknowledge our SETTINGS
 };
 
 // How a step has ended.
@@ -78,7 +86,7 @@ enum http2_status {
     HTTP2_MORE,     // there is more to do; call again soon
     HTTP2_FINISHED, // the client has ended the connection, and nothing is left to say
     HTTP2_BROKEN,   // the connection below is broken
-    HTTP2_WRONG,    // the client broke the protocol, or flooded us: GOAWAY goes out; see `why`
+    HTTP2_WRONG,    // it is the client's fault: GOAWAY goes out; see `fault` and `why`
 };
 
 // It is one struct because all of it is of one connection and lives as long as the engine.
@@ -91,23 +99,24 @@ struct http2_session {
     struct nghttp2_session *engine; // owned
     struct buffer *out;             // borrowed from the pool; frames for `below`
     struct http2_streams ready;     // streams to be told
-    struct http2_streams live;      // all that are not closed
+    struct http2_streams live;      // all that are not destroyed
     struct http2_streams blocked;   // want to send; the one that has waited longest is first
     uint32_t ready_count;
     uint32_t live_count;
-    const char *why; // with HTTP2_WRONG; static memory
-    uint64_t grown;  // bytes of windows beyond the first size, of all streams
+    uint32_t open_count;    // of `live`: those that the engine has not closed
+    enum http2_fault fault; // with HTTP2_WRONG
+    const char *why;        // likewise; static memory
+    size_t uncredited;      // bytes of content that came before the client has taken our SETTINGS
+    uint64_t grown;         // bytes of windows beyond the first size, of all streams
     struct http2_budget budget;
-    int64_t now_ms;      // monotonic; of this step
-    int64_t heard_ms;    // monotonic; when bytes of the client came last
-    uint32_t own_resets; // that wait to be sent, and were not provoked by the client
-    bool is_flood;       // with HTTP2_WRONG
-    bool is_settled;     // the client has taken our SETTINGS
-    bool is_full;        // `out` had no room
-    bool is_broken;      // without memory, or given up
-    bool has_end;        // the client has ended its direction
-    bool may_wake;       // there may be room for those that are blocked
-    bool is_leaving;     // the proxy has said GOAWAY; of a client's side
+    int64_t now_ms;   // monotonic; of this step
+    int64_t heard_ms; // monotonic; when bytes of the client came last
+    bool is_settled;  // the client has taken our SETTINGS
+    bool is_full;     // `out` had no room
+    bool is_broken;   // without memory, or given up
+    bool has_end;     // the client has ended its direction
+    bool may_wake;    // there may be room for those that are blocked
+    bool is_leaving;  // the proxy has said GOAWAY; of a client's side
 };
 
 // http2_session_create begins a connection, with our SETTINGS. All pointers are borrowed until destroy. NULL without
@@ -126,6 +135,9 @@ enum http2_status http2_session_step(struct http2_session *session, struct slice
 
 // http2_session_update_interest tells the stream below what to wait for.
 void http2_session_update_interest(const struct http2_session *session);
+
+// http2_session_check_settings ends a connection whose client has not acknowledged our SETTINGS by now (RFC 9113 6.5.3).
+void http2_session_check_settings(struct http2_session *session);
 
 // http2_session_ping asks the client whether it is there (RFC 9113 6.7). http2_session_break takes the connection for
 // broken: the next step says so.

@@ -44,12 +44,17 @@ enum err http2_upload_take_head(struct http2_upload *upload, bool has_end)
     upload->has_end = has_end;
     const enum err error =
         request_fields_write_head(&upload->fields, has_end, &head, &upload->body, &why);
-    upload->misfit = error == ERR_OK ? NULL : why;
-    upload->is_connect = slice_starts_with(text_slice(&head), SLICE_LITERAL("CONNECT "));
-    upload->is_for_head = slice_starts_with(text_slice(&head), SLICE_LITERAL("HEAD "));
-    upload->announced = request_fields_length(&upload->fields);
-    request_fields_deinit(&upload->fields);
     set_text(upload, data, error == ERR_OK ? head.len : 0);
+    if (error != ERR_OK) {
+        upload->misfit = why;
+        upload->is_too_large = upload->fields.is_too_large;
+        upload->body = REQUEST_BODY_NONE;
+    } else {
+        upload->is_connect = slice_starts_with(text_slice(&head), SLICE_LITERAL("CONNECT "));
+        upload->is_for_head = slice_starts_with(text_slice(&head), SLICE_LITERAL("HEAD "));
+        upload->announced = request_fields_length(&upload->fields);
+    }
+    request_fields_deinit(&upload->fields);
     return error;
 }
 

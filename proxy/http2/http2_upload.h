@@ -21,6 +21,7 @@ struct http2_upload {
     size_t content_cap;
     uint64_t announced; // bytes of the content still to come; with REQUEST_BODY_LENGTH
     size_t chunk_left;  // bytes of the chunk that is being read
+    bool is_too_large;  // with `misfit`: the header list is over its limit; may be read
     bool is_connect;    // may be read
     bool is_for_head;   // of HEAD: no body follows; may be read
     bool has_head;      // the fields of the head are complete; may be read

@@ -110,12 +110,16 @@ static void keep(struct request_fields *fields, struct slice bytes)
 enum err request_fields_add(struct request_fields *fields, struct slice name, struct slice value)
 {
     const struct field field = {name, value};
-    if (fields->why == NULL)
-        fields->why = misfit(&field);
+    if (fields->why != NULL)
+        return fields->is_too_large ? ERR_LIMIT : ERR_INPUT;
+    if (name.len + value.len + FIELD_OVERHEAD > REQUEST_FIELDS_MAX_SIZE - fields->size) {
+        fields->is_too_large = true;
+        fields->why = "the header list is larger than 16 KiB";
+        return ERR_LIMIT;
+    }
+    fields->why = misfit(&field);
     if (fields->why != NULL)
         return ERR_INPUT;
-    if (name.len + value.len + FIELD_OVERHEAD > REQUEST_FIELDS_MAX_SIZE - fields->size)
-        return ERR_LIMIT;
     if (!reserve(fields, LENGTHS_LEN + name.len + value.len))
         return ERR_MEMORY;
     const uint8_t lengths[LENGTHS_LEN] = {(uint8_t)(name.len >> 8), (uint8_t)name.len,

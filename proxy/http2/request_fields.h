@@ -18,11 +18,12 @@ enum {
 
 // Zeroed: no field has come. Private to request_fields.c.
 struct request_fields {
-    uint8_t *bytes;  // owned
-    size_t len;      // bytes
-    size_t cap;      // bytes
-    size_t size;     // as in RFC 9113 10.5.1
-    const char *why; // what is wrong with a field that has come; static memory; NULL: nothing
+    uint8_t *bytes;    // owned
+    size_t len;        // bytes
+    size_t cap;        // bytes
+    size_t size;       // as in RFC 9113 10.5.1
+    const char *why;   // what is wrong with a field that has come; static memory; NULL: nothing
+    bool is_too_large; // with `why`; may be read
 };
 
 // How the body is framed.

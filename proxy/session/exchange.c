@@ -772,9 +772,10 @@ static const struct state_row states[EXCHANGE_STATE_COUNT] = {
                          refuse_deadline_ms, refuse_is_late, STATE(DONE)},
 };
 
-void exchange_reject(struct exchange *exchange, const char *why)
+void exchange_reject(struct exchange *exchange, uint16_t status, const char *why)
 {
-    (void)conclude(exchange, verdict_error(400, REASON_BAD_REQUEST, why));
+    if (exchange->state == EXCHANGE_READ_REQUEST)
+        (void)conclude(exchange, verdict_error(status, REASON_BAD_REQUEST, why));
 }
 
 enum exchange_step exchange_step(struct exchange *exchange)

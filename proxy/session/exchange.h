@@ -39,8 +39,8 @@ struct exchange *exchange_create(struct channel *channel) MUST_USE;
 // exchange_destroy frees a done exchange. NULL is allowed.
 void exchange_destroy(struct exchange *exchange);
 
-// exchange_reject answers a request whose head could not be read: `why` is a few words, static memory.
-void exchange_reject(struct exchange *exchange, const char *why);
+// exchange_reject answers a request whose head cannot be read: `why` is a few words, static memory. Idempotent.
+void exchange_reject(struct exchange *exchange, uint16_t status, const char *why);
 
 // exchange_step does what can be done now.
 enum exchange_step exchange_step(struct exchange *exchange);

@@ -13,8 +13,9 @@ enum {
         1000, // from the notice to the last word: what the client has sent meanwhile is taken
     BEFORE_END_MS =
         30000, // so long before its certificate ends a connection takes no further requests
-    SILENCE_MS = 60000, // nothing was heard for so long: the client is asked
-    ANSWER_MS = 20000,  // and has so long to answer
+    SETTINGS_MS = 10000, // for the client to acknowledge our SETTINGS (RFC 9113 6.5.3)
+    SILENCE_MS = 60000,  // nothing was heard for so long: the client is asked
+    ANSWER_MS = 20000,   // and has so long to answer
 };
 
 // How far the client was told that no further requests are taken.
@@ -117,11 +118,22 @@ static void enqueue(struct call *call)
     turn_enqueue(&call->channel.peer->context->ready, &call->turn, &call->channel);
 }
 
+static void set_deadline(struct call *call)
+{
+    const struct session_context *context = call->channel.peer->context;
+    deadline_set(
+        &call->deadline, context->loop,
+        deadline_sooner(exchange_deadline_ms(call->exchange), exchange_turn_ms(call->exchange)),
+        context->now_ms);
+}
+
 // step_call takes the call's steps until it waits, or has ended.
 static void step_call(struct call *call)
 {
-    const struct session_context *context = call->channel.peer->context;
+    const struct http2_upload *upload = &call->stream->upload;
     enum exchange_step next = EXCHANGE_STEP_AGAIN;
+    if (upload->misfit != NULL)
+        exchange_reject(call->exchange, upload->is_too_large ? 431 : 400, upload->misfit);
     while (next == EXCHANGE_STEP_AGAIN)
         next = exchange_step(call->exchange);
     if (next != EXCHANGE_STEP_DONE && call->stream->is_reset) {
@@ -135,10 +147,7 @@ static void step_call(struct call *call)
     if (next == EXCHANGE_STEP_MORE)
         enqueue(call);
     exchange_update_interest(call->exchange);
-    deadline_set(
-        &call->deadline, context->loop,
-        deadline_sooner(exchange_deadline_ms(call->exchange), exchange_turn_ms(call->exchange)),
-        context->now_ms);
+    set_deadline(call);
 }
 
 // drive_call does what can be done now. It may free the call.
@@ -178,11 +187,27 @@ static void on_deadline(void *owner)
     drive_call(call);
 }
 
-// on_request begins an exchange. It is driven at the end of the step, when nghttp2 has returned.
-static bool on_request(void *owner, struct http2_stream *stream)
+// record_end makes the records of something that the client began and that comes to nothing. They count as those of a
+// refused request.
+static void record_end(struct multiplex *multiplex, uint32_t stream_id, enum reason reason)
+{
+    struct channel channel;
+    channel_init(&channel, multiplex->peer, NULL);
+    channel.is_http2 = true;
+    channel.stream_id = stream_id;
+    struct exchange *exchange = exchange_create(&channel);
+    exchange_end(exchange, reason);
+    exchange_destroy(exchange);
+}
+
+// on_request begins an exchange. It is driven at the end of the step in which its head is complete, when nghttp2 has
+// returned.
+static bool on_request(void *owner, struct http2_stream *stream, bool is_too_many)
 {
     struct multiplex *multiplex = owner;
-    struct call *call = calloc(1, sizeof *call);
+    if (is_too_many)
+        record_end(multiplex, (uint32_t)stream->id, REASON_LIMIT_STREAMS);
+    struct call *call = is_too_many ? NULL : calloc(1, sizeof *call);
     if (call == NULL)
         return false;
     channel_init(&call->channel, multiplex->peer, &stream->stream);
@@ -194,14 +219,14 @@ static bool on_request(void *owner, struct http2_stream *stream)
     call->multiplex = multiplex;
     call->stream = stream;
     call->channel.drive = drive_call;
+    call->channel.is_http2 = true;
     call->channel.stream_id = (uint32_t)stream->id;
     stream->stream.on_ready = on_ready;
     stream->stream.owner = call;
     deadline_init(&call->deadline, on_deadline, call);
     TAILQ_INSERT_TAIL(&multiplex->calls, call, link);
-    if (stream->upload.misfit != NULL)
-        exchange_reject(call->exchange, stream->upload.misfit);
-    stream_want(&stream->stream, true, stream->upload.misfit != NULL);
+    set_deadline(call);
+    stream_want(&stream->stream, true, false);
     return true;
 }
 
@@ -249,14 +274,21 @@ static void end_all(struct multiplex *multiplex, enum reason reason)
 
 enum http2_status multiplex_step(struct multiplex *multiplex)
 {
+    static const enum reason reasons[] = {
+        [HTTP2_FAULT_PROTOCOL] = REASON_BAD_REQUEST,
+        [HTTP2_FAULT_FLOOD] = REASON_H2_FLOOD,
+        [HTTP2_FAULT_SETTINGS] = REASON_TIMEOUT,
+    };
     const int64_t heard_ms = multiplex->http2->heard_ms;
     multiplex->is_stepping = true;
     const enum http2_status status =
         http2_session_step(multiplex->http2, (struct slice){0}, multiplex->peer->context->now_ms);
     if (status == HTTP2_BROKEN)
         end_all(multiplex, REASON_CLIENT_RESET);
+    if (status == HTTP2_WRONG && multiplex_is_idle(multiplex))
+        record_end(multiplex, 0, reasons[multiplex->http2->fault]);
     if (status == HTTP2_WRONG)
-        end_all(multiplex, multiplex->http2->is_flood ? REASON_H2_FLOOD : REASON_BAD_REQUEST);
+        end_all(multiplex, reasons[multiplex->http2->fault]);
     multiplex->is_stepping = false;
     multiplex->is_asked = multiplex->is_asked && multiplex->http2->heard_ms == heard_ms;
     return status;
@@ -312,9 +344,15 @@ static int64_t silence_ends_ms(const struct multiplex *multiplex)
     return multiplex->http2->heard_ms + SILENCE_MS + (multiplex->is_asked ? ANSWER_MS : 0);
 }
 
+static int64_t settings_ms(const struct multiplex *multiplex)
+{
+    return multiplex->http2->is_settled ? INT64_MAX : multiplex->begun_ms + SETTINGS_MS;
+}
+
 int64_t multiplex_deadline_ms(const struct multiplex *multiplex)
 {
-    return deadline_sooner(farewell_ms(multiplex), silence_ends_ms(multiplex));
+    return deadline_sooner(deadline_sooner(farewell_ms(multiplex), silence_ends_ms(multiplex)),
+                           settings_ms(multiplex));
 }
 
 void multiplex_on_deadline(struct multiplex *multiplex)
@@ -323,6 +361,10 @@ void multiplex_on_deadline(struct multiplex *multiplex)
     if (farewell_ms(multiplex) <= now_ms)
         say_farewell(multiplex,
                      multiplex->farewell == FAREWELL_NONE ? FAREWELL_NOTICE : FAREWELL_SAID);
+    if (settings_ms(multiplex) <= now_ms) {
+        http2_session_check_settings(multiplex->http2);
+        multiplex->on_output(multiplex->owner);
+    }
     if (silence_ends_ms(multiplex) > now_ms)
         return;
     if (multiplex->is_asked)

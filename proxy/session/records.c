@@ -46,6 +46,7 @@ static void submit_decision(struct exchange *exchange)
         .id = exchange->id,
         .listener = peer->listener->name,
         .session = peer->id,
+        .is_http2 = exchange->channel->is_http2,
         .stream = exchange->channel->stream_id,
         .client_json = slice_of(peer->json, peer->json_len),
         .tls_version = tls_stream_version_name(peer->tls),

@@ -51,11 +51,11 @@ static void on_ready(void *owner)
     (void)owner;
 }
 
-static bool on_request(void *owner, struct http2_stream *stream)
+static bool on_request(void *owner, struct http2_stream *stream, bool is_too_many)
 {
     stream->stream.on_ready = on_ready;
     stream->stream.owner = owner;
-    return true;
+    return !is_too_many;
 }
 
 // answer_all answers the requests whose heads have come. False: there is none.

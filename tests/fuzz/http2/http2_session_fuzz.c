@@ -134,6 +134,7 @@ static void on_ready(void *owner)
 {
     static uint8_t content[4096];
     struct request *request = owner;
+    request->has_head = request->has_head || request->stream->upload.misfit != NULL;
     const uint32_t habit = request->world->habit + request->turns++;
     size_t len = 0;
     enum err ignored = ERR_OK;
@@ -153,18 +154,17 @@ static void on_ready(void *owner)
     }
 }
 
-static bool on_request(void *owner, struct http2_stream *stream)
+static bool on_request(void *owner, struct http2_stream *stream, bool is_too_many)
 {
     struct world *world = owner;
     struct request *request = calloc(1, sizeof *request);
-    if (request == NULL || world->habit % 13 == 12) {
+    if (request == NULL || is_too_many || world->habit % 13 == 12) {
         free(request);
         return false;
     }
     request->stream = stream;
     request->world = world;
     request->next = world->requests;
-    request->has_head = stream->upload.misfit != NULL;
     world->requests = request;
     stream->stream.on_ready = on_ready;
     stream->stream.owner = request;
@@ -192,7 +192,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum http2_status status = http2_session_step(session, magic, 1);
     for (int64_t now_ms = 1; now_ms < 10000 && (status == HTTP2_WAITS || status == HTTP2_MORE);
          now_ms++) {
-        check(session->live_count <= MAX_STREAMS + 1 && session->grown <= MEMORY);
+        check(session->open_count <= MAX_STREAMS && session->grown <= MEMORY);
         const struct http2_stream *stream = NULL;
         TAILQ_FOREACH(stream, &session->live, link)
         {

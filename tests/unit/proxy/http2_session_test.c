@@ -166,10 +166,10 @@ static void on_ready(void *owner)
     rig->ready_count++;
 }
 
-static bool on_request(void *owner, struct http2_stream *stream)
+static bool on_request(void *owner, struct http2_stream *stream, bool is_too_many)
 {
     struct rig *rig = owner;
-    if (rig->refuses)
+    if (rig->refuses || is_too_many)
         return false;
     assert_in_range(rig->request_count, 0, MAX_STREAMS - 1);
     rig->requests[rig->request_count++] = stream;
@@ -405,10 +405,14 @@ static void a_malformed_head_comes_to_the_owner_with_what_is_wrong(void **state)
     struct http2_stream *stream = rig->requests[0];
     assert_string_equal(stream->upload.misfit, "CONNECT has :method and :authority alone");
     write_all(rig, stream, "HTTP/1.1 400 Bad request\r\nContent-Length: 1\r\n\r\n.");
+    assert_int_equal(stream_finish(&stream->stream), ERR_OK);
     stream_close(&stream->stream, false);
     talk(rig);
-    assert_string_equal(answer_of(rig, id)->fields, ":status: 400\ncontent-length: 1\n");
-    assert_true(answer_of(rig, id)->has_end);
+    const struct answer *answer = answer_of(rig, id);
+    assert_string_equal(answer->fields, ":status: 400\ncontent-length: 1\n");
+    assert_int_equal(answer->content_len, 1);
+    assert_true(answer->is_closed && !answer->has_end); // RFC 9113 8.1.1
+    assert_int_equal(answer->code, NGHTTP2_PROTOCOL_ERROR);
 }
 
 static void each_end_of_ours_has_its_code(void **state)
@@ -589,7 +593,7 @@ static void a_flood_ends_the_connection(void **state)
         talk(rig);
     }
     assert_int_equal(rig->status, HTTP2_WRONG);
-    assert_true(rig->session->is_flood);
+    assert_int_equal(rig->session->fault, HTTP2_FAULT_FLOOD);
     assert_string_equal(rig->session->why, "too many frames that carry nothing");
     assert_int_equal(rig->ready_count, told); // its owner is to end it, and to say why
 }
@@ -604,7 +608,7 @@ static void resets_before_the_answer_end_the_connection(void **state)
         talk(rig);
     }
     assert_int_equal(rig->status, HTTP2_WRONG);
-    assert_true(rig->session->is_flood);
+    assert_int_equal(rig->session->fault, HTTP2_FAULT_FLOOD);
     assert_in_range(count, 200, 502);
 }
 
@@ -773,10 +777,278 @@ static void a_connection_that_ends_within_a_head_leaves_nothing(void **state)
     struct rig *rig = *state;
     fake_stream_feed(rig->below, slice_of(begun, sizeof begun));
     rig->below->has_end = true;
+    (void)http2_session_step(rig->session, (struct slice){0}, 1000);
+    assert_int_equal(rig->request_count, 1);
+    assert_int_equal(read_all(rig->requests[0], text, 1000), ERR_SYSTEM);
+    http2_stream_destroy(rig->requests[--rig->request_count]);
     for (size_t i = 0; i < 4; i++)
         rig->status = http2_session_step(rig->session, (struct slice){0}, 1000);
     assert_int_equal(rig->status, HTTP2_FINISHED);
-    assert_int_equal(rig->request_count, 0);
+}
+
+// ---- frames by hand -----------------------------------------------------------------------------
+
+// feed_frame feeds a frame. The payload is the first `len` bytes of `payload`.
+static void feed_frame(struct rig *rig, uint8_t type, uint8_t flags, uint32_t id,
+                       const void *payload, size_t len)
+{
+    const uint8_t header[] = {
+        (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len,       type,       flags,
+        (uint8_t)(id >> 24),  (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id};
+    fake_stream_feed(rig->below, slice_of(header, sizeof header));
+    fake_stream_feed(rig->below, slice_of(payload, len));
+}
+
+static enum http2_status step(struct rig *rig)
+{
+    rig->status = http2_session_step(rig->session, (struct slice){0}, 1000);
+    return rig->status;
+}
+
+// sent_frame finds the last frame of this type in what was sent. NULL: there is none.
+static const uint8_t *sent_frame(const struct rig *rig, uint8_t type)
+{
+    struct slice rest = fake_stream_written(rig->below);
+    const uint8_t *found = NULL;
+    while (rest.len >= 9) {
+        const size_t len =
+            9 + ((size_t)rest.data[0] << 16 | (size_t)rest.data[1] << 8 | rest.data[2]);
+        assert_in_range(len, 9, rest.len);
+        if (rest.data[3] == type)
+            found = rest.data;
+        rest = slice_from(rest, len);
+    }
+    return found;
+}
+
+// assert_goaway: the client was told so, and the session ends.
+static void assert_goaway(struct rig *rig, uint8_t code, enum http2_fault fault)
+{
+    const uint8_t *goaway = sent_frame(rig, NGHTTP2_GOAWAY);
+    assert_int_equal(rig->status, HTTP2_WRONG);
+    assert_int_equal(rig->session->fault, fault);
+    assert_non_null(goaway);
+    assert_int_equal(goaway[9 + 7], code);
+}
+
+// CONNECT a.example:443 without tables.
+static const uint8_t connect_block[] = "\x02\x07"
+                                       "CONNECT"
+                                       "\x01\x0d"
+                                       "a.example:443";
+enum { CONNECT_BLOCK_LEN = sizeof connect_block - 1, END_HEADERS = NGHTTP2_FLAG_END_HEADERS };
+
+static void a_head_that_never_ends_belongs_to_its_owner(void **state)
+{
+    struct rig *rig = *state;
+    feed_frame(rig, NGHTTP2_HEADERS, 0, 1, connect_block, CONNECT_BLOCK_LEN);
+    assert_int_equal(step(rig), HTTP2_WAITS);
+    assert_int_equal(rig->request_count, 1);
+    assert_int_equal(read_all(rig->requests[0], text, 1000), ERR_AGAIN);
+    feed_frame(rig, NGHTTP2_PING, 0, 0, "01234567", 8); // RFC 9113 6.10
+    (void)step(rig);
+    assert_goaway(rig, NGHTTP2_PROTOCOL_ERROR, HTTP2_FAULT_PROTOCOL);
+}
+
+static void a_head_that_cannot_be_unpacked_ends_the_connection(void **state)
+{
+    struct rig *rig = *state;
+    feed_frame(rig, NGHTTP2_HEADERS, END_HEADERS, 1, "\xff\xff\xff\xff\xff\xff", 6);
+    (void)step(rig);
+    assert_goaway(rig, NGHTTP2_COMPRESSION_ERROR, HTTP2_FAULT_PROTOCOL);
+}
+
+static void a_stream_too_many_is_refused_and_the_others_go_on(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(
+        nghttp2_session_get_remote_settings(rig->client, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS),
+        MAX_STREAMS);
+    for (uint32_t i = 0; i <= MAX_STREAMS; i++)
+        feed_frame(rig, NGHTTP2_HEADERS, END_HEADERS, 1 + 2 * i, connect_block, CONNECT_BLOCK_LEN);
+    assert_in_range(step(rig), HTTP2_WAITS, HTTP2_MORE);
+    assert_int_equal(rig->request_count, MAX_STREAMS);
+    const uint8_t *reset = sent_frame(rig, NGHTTP2_RST_STREAM);
+    assert_non_null(reset);
+    assert_int_equal(reset[8], 1 + 2 * MAX_STREAMS);
+    assert_int_equal(reset[9 + 3], NGHTTP2_REFUSED_STREAM);
+    assert_int_equal(read_all(rig->requests[0], text, 1000), ERR_AGAIN);
+    assert_non_null(strstr(text, "CONNECT a.example:443"));
+}
+
+static void a_header_list_that_is_too_large_is_no_request(void **state)
+{
+    static uint8_t block[16 * 1024];
+    struct rig *rig = *state;
+    size_t len = CONNECT_BLOCK_LEN;
+    assert_true(bytes_copy(block, sizeof block, slice_of(connect_block, CONNECT_BLOCK_LEN)));
+    for (; len + 2 < sizeof block; len += 1)
+        block[len] = 0x80 | 19; // `accept` of the static table
+    feed_frame(rig, NGHTTP2_HEADERS, END_HEADERS, 1, block, len);
+    assert_in_range(step(rig), HTTP2_WAITS, HTTP2_MORE);
+    assert_int_equal(rig->request_count, 1);
+    assert_string_equal(rig->requests[0]->upload.misfit, "the header list is larger than 16 KiB");
+    assert_true(rig->requests[0]->upload.is_too_large);
+}
+
+static void until_our_settings_are_taken_all_streams_have_one_window(void **state)
+{
+    static uint8_t large[16 * 1024];
+    struct rig *rig = begin_rig();
+    fake_stream_feed(rig->below, slice_of(NGHTTP2_CLIENT_MAGIC, NGHTTP2_CLIENT_MAGIC_LEN));
+    feed_frame(rig, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
+    for (uint32_t id = 1; id < 8; id += 2) {
+        feed_frame(rig, NGHTTP2_HEADERS, END_HEADERS, id, connect_block, CONNECT_BLOCK_LEN);
+        if (id < 7)
+            feed_frame(rig, NGHTTP2_DATA, 0, id, large, sizeof large);
+    }
+    while (step(rig) == HTTP2_MORE) {
+    }
+    assert_int_equal(rig->status, HTTP2_WAITS);
+    assert_null(sent_frame(rig, NGHTTP2_WINDOW_UPDATE));
+    feed_frame(rig, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, NULL, 0);
+    assert_int_equal(step(rig), HTTP2_WAITS);
+    assert_non_null(sent_frame(rig, NGHTTP2_WINDOW_UPDATE));
+    assert_int_equal(nghttp2_session_get_effective_local_window_size(rig->session->engine),
+                     1024 * 1024);
+    *state = rig;
+    (void)drop_rig(state);
+
+    rig = begin_rig(); // and what is more than one is wrong
+    fake_stream_feed(rig->below, slice_of(NGHTTP2_CLIENT_MAGIC, NGHTTP2_CLIENT_MAGIC_LEN));
+    feed_frame(rig, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
+    for (uint32_t id = 1; id < 11; id += 2) {
+        feed_frame(rig, NGHTTP2_HEADERS, END_HEADERS, id, connect_block, CONNECT_BLOCK_LEN);
+        feed_frame(rig, NGHTTP2_DATA, 0, id, large, sizeof large);
+    }
+    while (step(rig) == HTTP2_MORE) {
+    }
+    assert_goaway(rig, NGHTTP2_FLOW_CONTROL_ERROR, HTTP2_FAULT_PROTOCOL);
+    *state = rig;
+    (void)drop_rig(state);
+}
+
+static void settings_that_are_not_taken_in_time_end_the_connection(void **state)
+{
+    struct rig *rig = begin_rig();
+    fake_stream_feed(rig->below, slice_of(NGHTTP2_CLIENT_MAGIC, NGHTTP2_CLIENT_MAGIC_LEN));
+    feed_frame(rig, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
+    assert_int_equal(step(rig), HTTP2_WAITS);
+    http2_session_check_settings(rig->session);
+    (void)step(rig);
+    assert_goaway(rig, NGHTTP2_SETTINGS_TIMEOUT, HTTP2_FAULT_SETTINGS);
+    *state = rig;
+    (void)drop_rig(state);
+    (void)make_rig(state);
+    rig = *state;
+    http2_session_check_settings(rig->session);
+    assert_int_equal(step(rig), HTTP2_WAITS);
+    (void)drop_rig(state);
+}
+
+static void bytes_of_dead_streams_do_not_shrink_the_connection(void **state)
+{
+    static uint8_t large[16 * 1024];
+    struct rig *rig = *state;
+    for (uint32_t i = 0; i < 4 * MAX_STREAMS; i++) { // 512 KiB, half of the connection's window
+        const uint32_t id = 1 + 2 * i;
+        feed_frame(rig, NGHTTP2_HEADERS, END_HEADERS, id, connect_block, CONNECT_BLOCK_LEN);
+        feed_frame(rig, NGHTTP2_DATA, 0, id, large, 8 * 1024);
+        while (step(rig) == HTTP2_MORE) {
+        }
+        assert_int_equal(rig->request_count, 1);
+        http2_stream_destroy(rig->requests[--rig->request_count]); // with what it has not read
+        feed_frame(rig, NGHTTP2_DATA, 0, id, large, 8 * 1024);     // on its way when we reset it
+        while (step(rig) == HTTP2_MORE) {
+        }
+        assert_int_equal(rig->status, HTTP2_WAITS);
+    }
+    assert_in_range(nghttp2_session_get_local_window_size(rig->session->engine), 512 * 1024,
+                    1024 * 1024);
+}
+
+static void each_flood_ends_the_connection(void **state)
+{
+    static const struct {
+        uint8_t type;
+        uint8_t flags;
+        uint32_t id;
+        const char *payload;
+        size_t len;
+        bool has_stream; // 1 is open
+    } rows[] = {
+        {NGHTTP2_PING, 0, 0, "01234567", 8, false},
+        {NGHTTP2_SETTINGS, 0, 0, "", 0, false},
+        {NGHTTP2_PRIORITY, 0, 1, "\0\0\0\0\1", 5, false},
+        {NGHTTP2_PRIORITY_UPDATE, 0, 0, "\0\0\0\1u=1", 7, false},
+        {0xfa, 0, 0, "", 0, false},
+        {0xfa, 0, 1, "abc", 3, true},
+        {NGHTTP2_WINDOW_UPDATE, 0, 0, "\0\0\0\1", 4, false},
+        {NGHTTP2_WINDOW_UPDATE, 0, 1, "\0\0\0\1", 4, true},
+        {NGHTTP2_DATA, 0, 1, "", 0, true},
+        {NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, 1, "\2\0\0", 3, true},
+        {NGHTTP2_RST_STREAM, 0, 1, "\0\0\0\0", 4, true},
+        {NGHTTP2_GOAWAY, 0, 0, "\0\0\0\0\0\0\0\0", 8, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        (void)make_rig(state);
+        struct rig *rig = *state;
+        if (rows[i].has_stream)
+            feed_frame(rig, NGHTTP2_HEADERS, END_HEADERS, 1, connect_block, CONNECT_BLOCK_LEN);
+        (void)step(rig);
+        for (size_t k = 0; k < 2100 && rig->status != HTTP2_WRONG; k++) {
+            if (rows[i].has_stream && rig->request_count > 0 && rig->requests[0]->is_reset)
+                http2_stream_destroy(rig->requests[--rig->request_count]);
+            feed_frame(rig, rows[i].type, rows[i].flags, rows[i].id, rows[i].payload, rows[i].len);
+            (void)step(rig);
+        }
+        assert_goaway(rig, NGHTTP2_ENHANCE_YOUR_CALM, HTTP2_FAULT_FLOOD);
+        (void)drop_rig(state);
+    }
+}
+
+static void resets_that_a_client_provokes_end_the_connection(void **state)
+{
+    static const struct {
+        uint8_t type;
+        const char *payload;
+        size_t len;
+    } rows[] = {
+        {NGHTTP2_WINDOW_UPDATE, "\x7f\xff\xff\xff", 4}, // overflow
+        {NGHTTP2_WINDOW_UPDATE, "\0\0\0\0", 4},
+        {NGHTTP2_PRIORITY, "\0\0\0\1", 4}, // its length
+        {NGHTTP2_HEADERS, "\x88", 1},      // in a tunnel
+        {NGHTTP2_RST_STREAM, "\0\0\0\0", 4},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        (void)make_rig(state);
+        struct rig *rig = *state;
+        size_t count = 0;
+        for (; count < 600 && rig->status != HTTP2_WRONG; count++) {
+            const uint32_t id = 1 + 2 * (uint32_t)count;
+            feed_frame(rig, NGHTTP2_HEADERS, END_HEADERS, id, connect_block, CONNECT_BLOCK_LEN);
+            feed_frame(rig, rows[i].type, END_HEADERS, id, rows[i].payload, rows[i].len);
+            (void)step(rig);
+            if (rig->request_count > 0)
+                http2_stream_destroy(rig->requests[--rig->request_count]);
+        }
+        assert_int_equal(rig->status, HTTP2_WRONG);
+        assert_in_range(count, 1, 502);
+        (void)drop_rig(state);
+    }
+}
+
+static void acknowledgements_that_nobody_reads_are_bounded(void **state)
+{
+    struct rig *rig = *state;
+    rig->below->room = 0;
+    size_t fed = 0;
+    for (; fed < 100000 && rig->below->in_len + 17 < FAKE_CAP; fed++)
+        feed_frame(rig, NGHTTP2_PING, 0, 0, "01234567", 8);
+    while (step(rig) == HTTP2_MORE) {
+    }
+    assert_int_equal(rig->status, HTTP2_WRONG);
+    assert_in_range(rig->below->in_taken, 1, 64 * 1024);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_rig, drop_rig)
@@ -808,6 +1080,16 @@ int main(void)
         TEST(an_answer_that_was_left_without_its_end_is_reset),
         TEST(streams_that_share_a_small_window_take_turns),
         TEST(a_connection_that_ends_within_a_head_leaves_nothing),
+        TEST(a_head_that_never_ends_belongs_to_its_owner),
+        TEST(a_head_that_cannot_be_unpacked_ends_the_connection),
+        TEST(a_stream_too_many_is_refused_and_the_others_go_on),
+        TEST(a_header_list_that_is_too_large_is_no_request),
+        cmocka_unit_test(until_our_settings_are_taken_all_streams_have_one_window),
+        cmocka_unit_test(settings_that_are_not_taken_in_time_end_the_connection),
+        TEST(bytes_of_dead_streams_do_not_shrink_the_connection),
+        cmocka_unit_test(each_flood_ends_the_connection),
+        cmocka_unit_test(resets_that_a_client_provokes_end_the_connection),
+        TEST(acknowledgements_that_nobody_reads_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

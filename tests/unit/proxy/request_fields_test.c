@@ -281,9 +281,13 @@ static void a_list_is_counted_as_the_rfc_counts(void **state)
     text_init(&lines, data, sizeof data);
     for (size_t i = 0; i < COUNT; i++)
         assert_int_equal(add(&fields, "a", ""), ERR_OK);
-    assert_int_equal(add(&fields, "a", ""), ERR_LIMIT);
     assert_int_equal(request_fields_write_trailer(&fields, &lines, &why), ERR_OK);
     assert_int_equal(lines.len, COUNT * strlen("a: \r\n"));
+    assert_int_equal(add(&fields, "a", ""),
+                     ERR_LIMIT); // and then it is no list without its last field
+    assert_true(fields.is_too_large);
+    assert_int_equal(request_fields_write_trailer(&fields, &lines, &why), ERR_INPUT);
+    assert_string_equal(why, "the header list is larger than 16 KiB");
     request_fields_deinit(&fields);
 }
 
@@ -298,6 +302,7 @@ static void a_list_of_one_large_field_fits_up_to_its_last_byte(void **state)
     const char *why = NULL;
     memset(value, 'v', LEN + 1);
     assert_int_equal(add(&fields, "a", value), ERR_LIMIT);
+    request_fields_deinit(&fields);
     value[LEN] = '\0';
     assert_int_equal(add(&fields, "a", value), ERR_OK);
     text_init(&lines, data, sizeof data);
