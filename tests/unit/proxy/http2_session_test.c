@@ -625,7 +625,7 @@ static void a_reset_without_an_error_before_the_answer_counts_like_others(void *
         rig->request_count = 0;
     }
     assert_int_equal(rig->status, HTTP2_WRONG);
-    assert_true(rig->session->is_flood);
+    assert_int_equal(rig->session->fault, HTTP2_FAULT_FLOOD);
     assert_in_range(count, 200, 502);
 }
 
