@@ -11,7 +11,7 @@ enum {
     METHOD_TEXT_MAX = 32,
     DETAIL_TEXT_MAX = 200,
     ADMIN_TEXT_MAX = 1024,
-    AUDIT_REQUESTS_CAP = 640, // the name of a client needs no escape
+    AUDIT_REQUESTS_CAP = 640,                       // the name of a client needs no escape
     AUDIT_ADMIN_CAP = 2 * 6 * ADMIN_TEXT_MAX + 512, // escaped, a byte takes six at most
 };
 

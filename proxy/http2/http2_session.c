@@ -13,6 +13,7 @@ enum {
     RECORD_LEN = 16 * 1024, // bytes that one record of TLS carries
     PIECE_LEN = 16 * 1024,  // bytes read at once; of a turn it is this many, some times
     PIECES_A_STEP = 4,
+    LATE_MS = 30000, // after a reset of ours frames for its stream may still be on their way
 };
 
 static bool is_client(const struct http2_session *session)
@@ -407,35 +408,53 @@ void http2_stream_destroy(struct http2_stream *stream)
 // ---- what comes ---------------------------------------------------------------------------------
 
 // give_up ends the connection for something that the client did. The first fault counts.
-static void give_up(struct http2_session *session, enum http2_fault fault, const char *why)
+static void give_up(struct http2_session *session, enum http2_fault fault, uint32_t code,
+                    const char *why)
 {
-    static const uint32_t codes[] = {
-        [HTTP2_FAULT_PROTOCOL] = NGHTTP2_PROTOCOL_ERROR,
-        [HTTP2_FAULT_FLOOD] = NGHTTP2_ENHANCE_YOUR_CALM,
-        [HTTP2_FAULT_SETTINGS] = NGHTTP2_SETTINGS_TIMEOUT,
-    };
     if (session->why != NULL)
         return;
     session->why = why;
     session->fault = fault;
-    (void)nghttp2_session_terminate_session(session->engine, codes[fault]);
+    (void)nghttp2_session_terminate_session(session->engine, code);
 }
 
 // charge counts what a client does that moves no byte. Too much of it ends the connection.
 static void charge(struct http2_session *session, enum http2_cost cost)
 {
     if (!http2_budget_take(&session->budget, cost, session->now_ms))
-        give_up(session, HTTP2_FAULT_FLOOD, http2_cost_text(cost));
+        give_up(session, HTTP2_FAULT_FLOOD, NGHTTP2_ENHANCE_YOUR_CALM, http2_cost_text(cost));
+}
+
+// is_gone tells whether a stream was there, or was passed over. The engine knows none that is closed.
+static bool is_gone(const struct http2_session *session, int32_t id)
+{
+    return !is_client(session) && id % 2 == 1 && id <= session->last_id &&
+           nghttp2_session_find_stream(session->engine, id) == NULL;
+}
+
+// take_late judges HEADERS and DATA of a stream that is gone. Where we have reset one lately, they may have been on their
+// way; otherwise the client must know better (RFC 9113 5.1, 5.1.1).
+static void take_late(struct http2_session *session, int32_t id)
+{
+    if (session->now_ms < session->late_until_ms)
+        return;
+    if (id > session->before_last_id && id < session->last_id)
+        give_up(session, HTTP2_FAULT_PROTOCOL, NGHTTP2_PROTOCOL_ERROR, "a stream that goes back");
+    else
+        give_up(session, HTTP2_FAULT_PROTOCOL, NGHTTP2_STREAM_CLOSED, "a stream that has ended");
 }
 
 static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *header, void *owner)
 {
     struct http2_session *session = owner;
+    const bool is_late = is_gone(session, header->stream_id);
+    (void)engine;
+    if (is_late && (header->type == NGHTTP2_HEADERS || header->type == NGHTTP2_DATA))
+        take_late(session, header->stream_id);
     switch (header->type) {
     case NGHTTP2_HEADERS:
     case NGHTTP2_RST_STREAM: // those of a stream that is open, or opens, are for on_frame
-        if (stream_of(engine, header->stream_id) == NULL &&
-            header->stream_id <= nghttp2_session_get_last_proc_stream_id(engine))
+        if (is_late)
             charge(session, HTTP2_COST_CONTROL);
         break;
     case NGHTTP2_DATA:
@@ -469,6 +488,8 @@ static int on_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *ow
         session->why = nghttp2_http2_strerror(frame->goaway.error_code);
     if (frame->hd.type == NGHTTP2_DATA)
         http2_budget_earn(&session->budget);
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        session->late_until_ms = session->now_ms + LATE_MS;
     if (frame->hd.type == NGHTTP2_RST_STREAM && is_provoked(frame->rst_stream.error_code))
         charge(session, HTTP2_COST_RESET);
     return 0;
@@ -498,6 +519,8 @@ static void set_id(struct http2_session *session, struct http2_stream *stream, i
 // take_stream makes the stream of a request that has begun. False: it is not taken.
 static bool take_stream(struct http2_session *session, int32_t id)
 {
+    session->before_last_id = session->last_id;
+    session->last_id = id;
     const bool is_too_many = session->open_count >= session->options.streams;
     struct http2_stream *stream = http2_session_add_stream(session);
     if (stream == NULL)
@@ -816,6 +839,7 @@ static enum err take(struct http2_session *session, struct slice bytes)
     const bool is_flood =
         taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
     give_up(session, is_flood ? HTTP2_FAULT_FLOOD : HTTP2_FAULT_PROTOCOL,
+            is_flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR,
             taken < 0 ? nghttp2_strerror((int)taken) : "too much at once");
     return ERR_INPUT;
 }
@@ -951,7 +975,8 @@ void http2_session_drain(struct http2_session *session, bool is_final)
 void http2_session_check_settings(struct http2_session *session)
 {
     if (!session->is_settled)
-        give_up(session, HTTP2_FAULT_SETTINGS, "our SETTINGS were not acknowledged");
+        give_up(session, HTTP2_FAULT_SETTINGS, NGHTTP2_SETTINGS_TIMEOUT,
+                "our SETTINGS were not acknowledged");
 }
 
 void http2_session_ping(struct http2_session *session)

@@ -109,14 +109,17 @@ struct http2_session {
     size_t uncredited;      // bytes of content that came before the client has taken our SETTINGS
     uint64_t grown;         // bytes of windows beyond the first size, of all streams
     struct http2_budget budget;
-    int64_t now_ms;   // monotonic; of this step
-    int64_t heard_ms; // monotonic; when bytes of the client came last
-    bool is_settled;  // the client has taken our SETTINGS
-    bool is_full;     // `out` had no room
-    bool is_broken;   // without memory, or given up
-    bool has_end;     // the client has ended its direction
-    bool may_wake;    // there may be room for those that are blocked
-    bool is_leaving;  // the proxy has said GOAWAY; of a client's side
+    int64_t now_ms;         // monotonic; of this step
+    int64_t heard_ms;       // monotonic; when bytes of the client came last
+    int64_t late_until_ms;  // monotonic; see take_late
+    int32_t last_id;        // of the streams that the client has opened
+    int32_t before_last_id; // of the one before
+    bool is_settled;        // the client has taken our SETTINGS
+    bool is_full;           // `out` had no room
+    bool is_broken;         // without memory, or given up
+    bool has_end;           // the client has ended its direction
+    bool may_wake;          // there may be room for those that are blocked
+    bool is_leaving;        // the proxy has said GOAWAY; of a client's side
 };
 
 // http2_session_create begins a connection, with our SETTINGS. All pointers are borrowed until destroy. NULL without

@@ -149,10 +149,8 @@ CONNECTION_ENDS = {
     "CONTINUATION without HEADERS": ([frame(h2.CONTINUATION, END_HEADERS, STREAM, HEAD)], PROTOCOL_ERROR),
     "HEADERS on an even stream": ([headers(2, *TUNNEL)], PROTOCOL_ERROR),
     "DATA on an even stream": ([data(2, b"x")], PROTOCOL_ERROR),
-    "a stream that goes back": ([headers(7, *TUNNEL), headers(5, *TUNNEL)], PROTOCOL_ERROR),
+    "a stream that goes back": ([headers(7, *TUNNEL, end=True), headers(5, *TUNNEL)], PROTOCOL_ERROR),
     "HEADERS on a stream that both have ended": (refused_and(headers(STREAM, *TUNNEL)), STREAM_CLOSED),
-    "DATA on a stream that both have ended": (refused_and(data(STREAM, b"x")), STREAM_CLOSED),
-    "DATA on a stream that the client has reset": (opened_and(reset(STREAM), data(STREAM, b"x")), STREAM_CLOSED),
     "HEADERS on a stream that the client has reset": (
         opened_and(reset(STREAM), headers(STREAM, *TUNNEL)),
         STREAM_CLOSED,
@@ -175,20 +173,14 @@ CONNECTION_ENDS = {
     ),
     # windows and settings
     "a window that grows by nothing": ([window(0, 0)], PROTOCOL_ERROR),
+    "a window of a stream that grows by nothing": ([window(NEIGHBOUR, 0)], PROTOCOL_ERROR),
+    "PRIORITY of 4 bytes": ([frame(h2.PRIORITY, 0, NEIGHBOUR, bytes(4))], FRAME_SIZE_ERROR),
     "a window that overflows": ([window(0, MOST)], FLOW_CONTROL_ERROR),
     "a first window beyond all": ([settings((4, MOST + 1))], FLOW_CONTROL_ERROR),
-    "a first window that makes one overflow": ([window(1, MOST - 65535), settings((4, 65536))], FLOW_CONTROL_ERROR),
     "frames that are too small": ([settings((5, 16383))], PROTOCOL_ERROR),
     "frames that are too large": ([settings((5, 1 << 24))], PROTOCOL_ERROR),
     "a push that is neither on nor off": ([settings((2, 2))], PROTOCOL_ERROR),
     "SETTINGS acknowledged twice": ([settings(flags=ACK)], PROTOCOL_ERROR),
-    "more content than the window": (
-        lambda rig: [
-            headers(STREAM, *connect_fields(rig.dead)),
-            *[data(STREAM, bytes(16384)) for _ in range(3)],
-        ],
-        FLOW_CONTROL_ERROR,
-    ),
     # heads
     "DATA within a head": ([headers(STREAM, *TUNNEL, flags=0), data(1, b"x")], PROTOCOL_ERROR),
     "PING within a head": ([headers(STREAM, *TUNNEL, flags=0), ping()], PROTOCOL_ERROR),
@@ -319,9 +311,18 @@ def posted_and(*more, fields=POST):
 
 
 STREAM_ENDS = {
-    "a window that grows by nothing": (opened_and(window(STREAM, 0)), PROTOCOL_ERROR),
+    "a first window that makes one overflow": (
+        opened_and(window(STREAM, MOST - 65535), settings((4, 65536))),
+        FLOW_CONTROL_ERROR,
+    ),
+    "more content than the window": (
+        lambda rig: [
+            headers(STREAM, *connect_fields(rig.dead)),
+            *[data(STREAM, bytes(16384)) for _ in range(3)],
+        ],
+        FLOW_CONTROL_ERROR,
+    ),
     "a window that overflows": (opened_and(window(STREAM, MOST)), FLOW_CONTROL_ERROR),
-    "PRIORITY of 4 bytes": (opened_and(frame(h2.PRIORITY, 0, STREAM, bytes(4))), FRAME_SIZE_ERROR),
     "a second head in a tunnel": (opened_and(headers(STREAM, *TUNNEL)), PROTOCOL_ERROR),
     "trailers in a tunnel": (opened_and(headers(STREAM, ("a", "b"), end=True)), PROTOCOL_ERROR),
     "content after the end": (opened_and(data(STREAM, b"x", end=True), data(STREAM, b"x")), STREAM_CLOSED),
@@ -521,6 +522,8 @@ HARMLESS = {
         None,
         headers(STREAM, ("a", "b"), end=True),
     ],
+    "DATA of a stream that both have ended": [headers(STREAM, *TUNNEL, end=True), None, data(STREAM, b"x")],
+    "DATA of a stream that the client has reset": [headers(STREAM, *TUNNEL), reset(STREAM), data(STREAM, b"x")],
     "a window of a stream that was refused": [headers(STREAM, *TUNNEL, end=True), None, window(STREAM, 1)],
     "a reset of a stream that was refused": [headers(STREAM, *TUNNEL, end=True), None, reset(STREAM)],
     "a head with padding and a priority": [
@@ -644,8 +647,9 @@ def test_a_connection_that_ends_in_the_midst_takes_its_streams_along(rig, end, w
 
 def test_a_flood_is_recorded_within_the_rate_and_then_counted(rig):
     """Every request that was begun is told of, and the disk stays empty: see docs/AUDIT.md."""
-    rig.proxy.reload(limits={"refused_requests": 50})
+    rig.proxy.reload(limits={"refused_requests": "50/s"})
     connection = rig.open()
+    rig.proxy.decision(connection.of(NEIGHBOUR).fields["x-request-id"])
     begun = len(rig.proxy.audit.records("decision"))
     counted = sum(record["count"] for record in rig.proxy.audit.records("requests_refused"))
     connection.send(many(400, lambda id: headers(id, *TUNNEL) + reset(id))).sync()
