@@ -8,6 +8,8 @@ import select
 import threading
 import time
 
+import pytest
+
 from support.config import client, reach
 from support.origin import pattern_sha256, silence, source
 from support.scale import PATIENCE
@@ -25,6 +27,7 @@ def least_seconds(size, rate, tunnels=1):
     return (size - rate * BURST_S - PIECE * tunnels) / rate
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_down_takes_as_long_as_the_rate_says_and_loses_nothing(start, dns, origin):
     size, rate = 600_000, 400_000
     server = origin(source(size))
@@ -39,6 +42,7 @@ def test_down_takes_as_long_as_the_rate_says_and_loses_nothing(start, dns, origi
     assert close["ms"]["total"] >= 1000 * least_seconds(size, rate)
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_up_takes_as_long_as_the_rate_says_and_loses_nothing(start, dns, origin):
     size, rate = 600_000, 400_000
     server = origin()  # echoes: what comes back is not limited
@@ -109,6 +113,7 @@ def read_together(tunnels, total):
     return received
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_reload_changes_the_rate_of_live_tunnels(start, dns, origin):
     """At the first rate it would take a quarter of an hour."""
     size = 16_000_000
@@ -141,6 +146,7 @@ def test_a_tunnel_that_waits_for_its_share_is_not_idle(start, dns, origin):
     assert close["ms"]["total"] > 1000
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_the_other_direction_and_other_clients_are_not_shaped(start, dns, origin, pki):
     """One client has nothing left; the other moves a thousand times as much meanwhile."""
     size = 4_000_000

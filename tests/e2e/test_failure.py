@@ -15,6 +15,7 @@ from support.wire import connect_head
 QUICK = {"attempt": "300ms", "connect": "600ms", "resolve": "600ms", "linger": "300ms"}
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_refusing_target_is_a_502(start, dns):
     dns.addresses("dead.test", "127.0.0.1")
     with dead_port() as port:
@@ -28,6 +29,7 @@ def test_a_refusing_target_is_a_502(start, dns):
         assert close["bytes"] == {"up": 0, "down": 0}
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_an_unreachable_target_is_a_502(start, dns):
     """An ordinary address, in a network that has none."""
     if [name for _, name in socket.if_nameindex()] != ["lo"]:
@@ -39,6 +41,7 @@ def test_an_unreachable_target_is_a_502(start, dns):
     proxy.assert_closed(answer.id, "connect_failed", 502)
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_silent_target_is_a_504(start, dns):
     dns.addresses("hole.test", "127.0.0.1")
     with blackhole() as port:
@@ -50,6 +53,7 @@ def test_a_silent_target_is_a_504(start, dns):
         assert close["ms"]["connect"] >= 250
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_the_next_address_is_tried_when_one_refuses(start, dns, origin):
     server = origin(address="127.0.0.3")
     dns.addresses("many.test", "127.0.0.2", "127.0.0.3")
@@ -74,6 +78,7 @@ def test_the_next_address_is_tried_when_one_is_silent(start, dns, origin):
         tunnel.echo(b"hello")
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_the_other_family_is_tried(start, dns, origin):
     server = origin(address="127.0.0.1")
     dns.addresses("both.test", "::1", "127.0.0.1")
@@ -82,6 +87,7 @@ def test_the_other_family_is_tried(start, dns, origin):
     proxy.tunnel(f"both.test:{server.port}").echo(b"hello")
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_after_a_failed_connect_the_connection_goes_on(start, dns, origin):
     server = origin()
     dns.addresses("dead.test", "127.0.0.1")
@@ -216,6 +222,7 @@ STAGES = [name for name in vars(Stage) if not name.startswith("__")]
 
 
 @each_way
+@pytest.mark.protocols("h1", "h2")
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_client_that_leaves_takes_everything_with_it(start, dns, origin, stage, leave):
     with blackhole() as hole_port:
@@ -248,6 +255,7 @@ def test_leaving_the_handshake_is_recorded_as_aborted(start):
     assert record["reason"] == "client_aborted"
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_an_answer_that_arrives_after_the_client_left_harms_nobody(start, dns, origin):
     server = origin()
     released = dns.hold("late.test", "127.0.0.1")
