@@ -152,6 +152,7 @@ def test_the_proxys_own_page_is_slowed_likewise(start, pki):
     proxy.audit.wait_count(4, "close")
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_clients_that_leave_without_an_answer_are_counted_too(start, pki):
     proxy = start(client(**ALICE), limits={"refused_requests": "1/s"})
     for _ in range(10):

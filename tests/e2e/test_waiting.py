@@ -72,7 +72,7 @@ def begin_body(proxy, server):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_storm_of_reloads_leaves_every_wait_its_own_end(start, dns, origin, workers, protocol):
+def test_a_storm_of_reloads_leaves_every_wait_its_own_end(start, dns, origin, workers):
     """The names of clients and rules are other ones after each reload."""
     server = origin(silence)
     dns.addresses("origin.test", "127.0.0.1")
@@ -109,6 +109,6 @@ def test_a_storm_of_reloads_leaves_every_wait_its_own_end(start, dns, origin, wo
         for requester in waiting:
             requester.reset()
         proxy.wait_descriptors(before)
-        proxy.audit.wait_count(24 if protocol == "h1" else 20, "close")  # half a head is a request only over HTTP/1.1
+        proxy.audit.wait_count(24, "close")
         assert {record["reason"] for record in proxy.audit.records("close")} == {"client_reset"}
         proxy.stop()

@@ -6,7 +6,7 @@ It is used as a wire.Client is. These are the only differences that it bridges:
   tunnel are those of its stream; the connection ends after close() and reset().
 - HTTP/2 has no reason phrase. The proxy says the same sentence in the body of its own answers; it is the reason here.
 - A body without a length becomes chunks.
-- A head is sent once it is whole. Half a head is no request over HTTP/2: it has no records.
+- A head is sent once it is whole. One that a reset leaves unfinished is begun before it: HEADERS without END_HEADERS.
 """
 
 import contextlib
@@ -224,7 +224,13 @@ class Http2Client(Speaker):
         elif not self._sending.stream.has_said_end:
             self._sending.stream.send(b"", end=True)
 
+    def _begin_head(self):
+        id = self.session.h2.get_next_available_stream_id()
+        self.client.send(b"\0\0\1\1\0" + id.to_bytes(4, "big") + b"\x83")  # :method
+
     def reset(self):
+        if self._unsent and self._sending is None:
+            self._begin_head()
         open_ones = [each for each in self._asked if not each.is_over]
         for each in open_ones:
             each.stream.cancel()
