@@ -297,6 +297,7 @@ def test_what_finds_no_room_waits_for_it(start):
     assert not proxy.audit.records("records_lost")
 
 
+@pytest.mark.protocols("h1")  # the queue is the same
 @may_limit_files
 @pytest.mark.skipif(IS_SMALL, reason="20,000 requests are too many for a sanitizer")
 def test_what_had_to_be_dropped_is_counted(start):
@@ -315,6 +316,7 @@ def test_what_had_to_be_dropped_is_counted(start):
     assert lost > 0 and written + lost == 2 * total
 
 
+@pytest.mark.protocols("h1")  # the queue is the same
 @may_limit_files
 @pytest.mark.skipif(IS_SMALL, reason="20,000 requests are too many for a sanitizer")
 def test_what_waited_for_dns_while_the_queue_filled_has_its_record(start, dns, origin):
@@ -325,6 +327,8 @@ def test_what_waited_for_dns_while_the_queue_filled_has_its_record(start, dns, o
         client(reach("slow.test", server.port)),
         process=SMALL_FILE,
         limits={"refused_requests": "none"},
+        timeouts={"resolve": "2m"},
+        resolver={"timeout": "1m"},
     )
     waiting = proxy.connect().send(connect_head(f"slow.test:{server.port}"))
     dns.wait_asked("slow.test")
