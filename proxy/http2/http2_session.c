@@ -31,6 +31,14 @@ static enum err err_of(int result)
     return result == 0 ? ERR_OK : result == NGHTTP2_ERR_NOMEM ? ERR_MEMORY : ERR_INPUT;
 }
 
+// heed takes what the engine has answered. An engine that met a lack of memory may have left out a frame that the client
+// waits for: its connection ends.
+static enum err heed(struct http2_session *session, int result)
+{
+    session->is_broken = session->is_broken || result == NGHTTP2_ERR_NOMEM;
+    return err_of(result);
+}
+
 // ---- sending ------------------------------------------------------------------------------------
 
 static size_t out_room(const struct http2_session *session)
@@ -68,7 +76,7 @@ static enum err pump(struct http2_session *session)
         const size_t before = session->out->end;
         const ssize_t len = nghttp2_session_mem_send(session->engine, &bytes);
         if (len < 0)
-            return ERR_MEMORY;
+            return heed(session, NGHTTP2_ERR_NOMEM);
         const bool fits = buffer_append(session->out, slice_of(bytes, (size_t)len));
         ASSERT(fits);
         if (session->out->end == before)
@@ -154,7 +162,7 @@ static void set_blocked(struct http2_session *session, struct http2_stream *stre
 void http2_session_send(struct http2_session *session, struct http2_stream *stream)
 {
     if (stream->id != 0)
-        (void)nghttp2_session_resume_data(session->engine, stream->id);
+        (void)heed(session, nghttp2_session_resume_data(session->engine, stream->id));
     session->is_broken = session->is_broken || pump(session) != ERR_OK;
     set_blocked(session, stream,
                 stream->pending.len > 0 || (stream->says_end && !stream->has_said_end));
@@ -207,7 +215,7 @@ enum err http2_session_submit_head(struct http2_session *session, struct http2_s
                                                     NULL, fields, count, NULL)
                            : nghttp2_submit_response(session->engine, stream->id, fields, count,
                                                      has_end ? NULL : &content);
-    TRY(err_of(result < 0 ? result : 0));
+    TRY(heed(session, result < 0 ? result : 0));
     stream->has_said_end = has_end;
     return pump(session);
 }
@@ -254,7 +262,7 @@ enum err http2_session_submit_connect(struct http2_session *session, struct http
     const int32_t id =
         nghttp2_submit_request(session->engine, NULL, fields, count, &content, stream);
     if (id < 0)
-        return err_of(id);
+        return heed(session, id);
     stream->id = id;
     session->open_count++;
     return pump(session);
@@ -277,7 +285,7 @@ enum err http2_session_submit_trailer(struct http2_session *session, struct http
     const size_t count = fields_of(trailer, fields);
     stream->has_trailer = count > 0;
     if (count > 0)
-        TRY(err_of(nghttp2_submit_trailer(session->engine, stream->id, fields, count)));
+        TRY(heed(session, nghttp2_submit_trailer(session->engine, stream->id, fields, count)));
     stream->says_end = true;
     http2_session_send(session, stream);
     stream->has_said_end = true;
@@ -333,8 +341,9 @@ static void grow(struct http2_session *session, struct http2_stream *stream)
         http2_upload_left(&stream->upload) > 0 || stream->window + more > session->options.window ||
         least + session->grown + more > session->options.memory)
         return;
-    if (nghttp2_session_set_local_window_size(session->engine, NGHTTP2_FLAG_NONE, stream->id,
-                                              (int32_t)(stream->window + more)) != 0)
+    if (heed(session,
+             nghttp2_session_set_local_window_size(session->engine, NGHTTP2_FLAG_NONE, stream->id,
+                                                   (int32_t)(stream->window + more))) != ERR_OK)
         return;
     session->grown += more;
     stream->window += more;
@@ -345,7 +354,7 @@ void http2_session_consumed(struct http2_session *session, struct http2_stream *
 {
     if (stream->id == 0)
         return;
-    (void)nghttp2_session_consume_stream(session->engine, stream->id, len);
+    (void)heed(session, nghttp2_session_consume_stream(session->engine, stream->id, len));
     stream->window_used += len;
     grow(session, stream);
 }
@@ -369,7 +378,7 @@ static void forget(struct http2_stream *stream)
 
 static void reset(struct http2_session *session, int32_t id, uint32_t code)
 {
-    (void)nghttp2_submit_rst_stream(session->engine, NGHTTP2_FLAG_NONE, id, code);
+    (void)heed(session, nghttp2_submit_rst_stream(session->engine, NGHTTP2_FLAG_NONE, id, code));
 }
 
 void http2_session_end(struct http2_session *session, struct http2_stream *stream, bool is_reset)
@@ -415,7 +424,7 @@ static void give_up(struct http2_session *session, enum http2_fault fault, uint3
         return;
     session->why = why;
     session->fault = fault;
-    (void)nghttp2_session_terminate_session(session->engine, code);
+    (void)heed(session, nghttp2_session_terminate_session(session->engine, code));
 }
 
 // charge counts what a client does that moves no byte. Too much of it ends the connection.
@@ -609,10 +618,10 @@ static void take_data(struct http2_session *session, struct http2_stream *stream
 static void take_acknowledgement(struct http2_session *session)
 {
     session->is_settled = true;
-    (void)nghttp2_session_consume_connection(session->engine, session->uncredited);
+    (void)heed(session, nghttp2_session_consume_connection(session->engine, session->uncredited));
     session->uncredited = 0;
-    (void)nghttp2_session_set_local_window_size(session->engine, NGHTTP2_FLAG_NONE, 0,
-                                                (int32_t)session->options.memory);
+    (void)heed(session, nghttp2_session_set_local_window_size(session->engine, NGHTTP2_FLAG_NONE, 0,
+                                                              (int32_t)session->options.memory));
 }
 
 static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *owner)
@@ -660,7 +669,7 @@ static int on_content(nghttp2_session *engine, uint8_t flags, int32_t id, const 
     struct http2_stream *stream = stream_of(engine, id);
     (void)flags;
     if (session->is_settled)
-        (void)nghttp2_session_consume_connection(engine, len);
+        (void)heed(session, nghttp2_session_consume_connection(engine, len));
     else
         session->uncredited += len;
     if (stream == NULL || is_malformed(stream))
@@ -966,10 +975,10 @@ void http2_session_drain(struct http2_session *session, bool is_final)
 {
     const int32_t last = nghttp2_session_get_last_proc_stream_id(session->engine);
     if (is_final)
-        (void)nghttp2_submit_goaway(session->engine, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR,
-                                    NULL, 0);
+        (void)heed(session, nghttp2_submit_goaway(session->engine, NGHTTP2_FLAG_NONE, last,
+                                                  NGHTTP2_NO_ERROR, NULL, 0));
     else
-        (void)nghttp2_submit_shutdown_notice(session->engine);
+        (void)heed(session, nghttp2_submit_shutdown_notice(session->engine));
 }
 
 void http2_session_check_settings(struct http2_session *session)
@@ -981,7 +990,7 @@ void http2_session_check_settings(struct http2_session *session)
 
 void http2_session_ping(struct http2_session *session)
 {
-    (void)nghttp2_submit_ping(session->engine, NGHTTP2_FLAG_NONE, NULL);
+    (void)heed(session, nghttp2_submit_ping(session->engine, NGHTTP2_FLAG_NONE, NULL));
 }
 
 void http2_session_break(struct http2_session *session)

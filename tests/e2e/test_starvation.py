@@ -14,10 +14,12 @@ import ssl
 import struct
 from pathlib import Path
 
+import h2.exceptions
 import pytest
 
 from support.config import client, write_config
 from support.control import CONTROL, Control
+from support.http2 import Http2
 from support.plain import PlainClient, StrictOrigin, head, ok, url
 from support.proxy import BINARY, run
 from support.scale import IS_SMALL, eventually
@@ -142,6 +144,49 @@ def test_a_plain_request_for_which_there_is_no_memory_ends_alone(starved, span):
         assert sweep(starved, ask, span) > 0
     finally:
         server.stop()
+
+
+@SPANS
+def test_streams_for_which_there_is_no_memory_end_alone_or_with_their_connection(starved, span):
+    server = StrictOrigin(lambda request: ok(b"hello"))
+    authority = f"127.0.0.1:{server.port}"
+    other = starved.dial()
+    other.handshake().tunnel(starved.next_target())
+    before = starved.descriptors()
+
+    def ask():
+        opened = starved.dial(alpn=("h2",))
+        opened.sock.settimeout(10)
+        session = None
+        try:
+            session = Http2(opened.handshake())
+            tunnels = [session.connect(starved.next_target()) for _ in range(2)]
+            asked = session.get(authority, method="POST", end=False)
+            asked.send(b"hello", end=True)
+            for tunnel in tunnels:
+                assert tunnel.status == 200
+                tunnel.send(b"hello")
+                assert tunnel.read(5) == b"hello"
+            assert asked.status == 200
+            assert asked.read_to_end() == (b"hello", "end")
+        except TimeoutError as error:
+            if session is None:
+                raise  # in the handshake: as in the tests above
+            raise RuntimeError("a stream has neither an answer nor an end") from error
+        except h2.exceptions.ProtocolError as error:
+            if session is None or session.goaway is None:
+                raise
+            raise ConnectionResetError("the connection was given up") from error
+        finally:
+            opened.sock.close()
+
+    try:
+        assert sweep(starved, ask, span, lambda: other.echo(b"still here")) > 0
+        starved.wait_descriptors(before)
+    finally:
+        server.stop()
+    other.close()
+    starved.stop()  # each stream has its records
 
 
 def test_the_page_about_the_client_is_recorded_as_sent_only_where_there_is_memory_for_it(start, tmp_path):
