@@ -1,6 +1,8 @@
 // Authority to target. One split, two strict parsers; whatever neither of them takes is refused.
 #include "auth/target.h"
 
+#include <stdlib.h>
+
 enum err port_parse(struct slice s, uint16_t *out)
 {
     uint64_t value = 0;
@@ -76,6 +78,43 @@ bool target_equal_host(const struct target *a, const struct target *b)
         return ip_addr_equal(&a->address, &b->address);
     }
     return false;
+}
+
+// kept_target is a target whose name is as long as it is.
+struct kept_target {
+    struct ip_addr address; // with TARGET_ADDRESS
+    uint16_t port;
+    enum target_kind kind;
+    uint8_t name_len; // bytes; 0 with TARGET_ADDRESS
+    char name[];      // without a NUL
+};
+
+struct kept_target *target_keep(const struct target *target)
+{
+    const struct slice name =
+        target->kind == TARGET_NAME ? hostname_slice(&target->name) : (struct slice){0};
+    struct kept_target *kept = malloc(sizeof *kept + name.len);
+    if (kept == NULL)
+        return NULL;
+    *kept = (struct kept_target){.address = target->address,
+                                 .port = target->port,
+                                 .kind = target->kind,
+                                 .name_len = (uint8_t)name.len};
+    const bool fits = bytes_copy(kept->name, name.len, name);
+    ASSERT(fits);
+    return kept;
+}
+
+struct target kept_target_read(const struct kept_target *kept)
+{
+    struct target target = {.kind = kept->kind,
+                            .port = kept->port,
+                            .address = kept->address,
+                            .name = {.len = kept->name_len}};
+    const bool fits = bytes_copy(target.name.text, sizeof target.name.text - 1,
+                                 slice_of(kept->name, kept->name_len));
+    ASSERT(fits);
+    return target;
 }
 
 const char *target_format_host(const struct target *target, char out[TARGET_TEXT_CAP])

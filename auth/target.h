@@ -30,6 +30,12 @@ enum err target_host_parse(struct slice host, struct target *out) MUST_USE;
 // target_equal_host tells whether both name the same host, whatever the ports.
 bool target_equal_host(const struct target *a, const struct target *b);
 
+// target_keep copies a target into as little memory as its name needs, for what lives long. The caller frees it with
+// `free`. NULL without memory. kept_target_read gives the target.
+struct kept_target;
+struct kept_target *target_keep(const struct target *target) MUST_USE;
+struct target kept_target_read(const struct kept_target *kept);
+
 // target_format_host writes the canonical host (IPv6 without brackets), NUL-terminated, and
 // returns `out`.
 const char *target_format_host(const struct target *target, char out[TARGET_TEXT_CAP]);

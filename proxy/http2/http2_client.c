@@ -12,7 +12,7 @@ static enum err write_head(struct http2_stream *stream, struct slice bytes, size
         head.method != METHOD_CONNECT)
         return ERR_INPUT;
     TRY(http2_session_submit_connect(stream->session, stream, &head));
-    stream->has_asked = true;
+    stream->has_head = true;
     *out_len = head.len;
     return ERR_OK;
 }
@@ -23,7 +23,7 @@ static enum err write_op(struct stream *base, struct slice bytes, size_t *out_le
     *out_len = 0;
     if (stream->is_reset)
         return ERR_SYSTEM;
-    if (!stream->has_asked)
+    if (!stream->has_head)
         return write_head(stream, bytes, out_len);
     if (stream->id == 0)
         return ERR_SYSTEM;

@@ -637,7 +637,7 @@ static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *o
         take_data(session, stream, frame);
         break;
     case NGHTTP2_RST_STREAM:
-        if (stream != NULL && !stream->has_answer && !is_client(session))
+        if (stream != NULL && !stream->has_head && !is_client(session))
             charge(session, HTTP2_COST_RESET);
         break;
     case NGHTTP2_WINDOW_UPDATE:

@@ -46,21 +46,19 @@ struct http2_stream {
     size_t window_used;        // bytes that have been read since it was set
     struct body_reader answer; // of the answer's body
     struct slice pending;      // being sent; borrowed for a call
-    bool has_answer;           // the head of the final answer has been written
-    bool is_answered;          // the answer is complete
-    bool is_reset;             // the client, or the engine, has reset it
-    bool says_end;             // END_STREAM goes out after `pending`
-    bool has_trailer;          // and fields come before it
+    bool has_head;    // ours has been written: of the final answer, or of a client's request
+    bool is_answered; // the answer is complete
+    bool is_reset;    // the client, or the engine, has reset it
+    bool says_end;    // END_STREAM goes out after `pending`
+    bool has_trailer; // and fields come before it
     bool has_said_end;
     bool is_blocked; // for want of a window, or of room in `out`
     bool is_ready;   // in the list of those to be told
     bool wants_read;
     bool wants_write;
     bool is_closed; // by its owner
-    // Of a client's side.
-    bool has_asked; // the head of the request has been written
-    bool
-        is_refused; // reset by the proxy, which has done nothing: it may be tried again; may be read
+    // Of a client's side: reset by the proxy, which has done nothing: it may be tried again; may be read.
+    bool is_refused;
 };
 
 struct http2_events {

@@ -35,7 +35,7 @@ static enum err write_head(struct http2_stream *stream, struct slice bytes, size
     const bool is_tunnel = stream->upload.is_connect && head.status < 300;
     const enum body_kind body = is_tunnel ? BODY_TO_END : head.body;
     if (!is_interim) {
-        stream->has_answer = true;
+        stream->has_head = true;
         stream->is_answered = body == BODY_NONE;
         body_reader_init(&stream->answer, body, head.length);
     }
@@ -98,7 +98,7 @@ static enum err write_op(struct stream *base, struct slice bytes, size_t *out_le
         return ERR_SYSTEM;
     if (stream->is_answered)
         return ERR_INPUT;
-    return stream->has_answer ? write_body(stream, bytes, out_len)
+    return stream->has_head ? write_body(stream, bytes, out_len)
                               : write_head(stream, bytes, out_len);
 }
 
@@ -113,7 +113,7 @@ static enum err finish_op(struct stream *base)
     struct http2_stream *stream = stream_of(base);
     if (stream->is_reset)
         return ERR_SYSTEM;
-    if (!stream->has_answer)
+    if (!stream->has_head)
         return ERR_INPUT;
     stream->is_answered = true;
     if (!stream->has_said_end)

@@ -120,7 +120,7 @@ static void keep(struct exchange *exchange, const struct verdict *verdict)
 static bool conclude(struct exchange *exchange, struct verdict verdict)
 {
     struct session_counters *counters = &exchange->peer->context->counters;
-    const bool is_routed = exchange->request.is_routed;
+    const bool is_routed = exchange->request->is_routed;
     switch (verdict.kind) {
     case VERDICT_GO:
         if (verdict.config[0] != '\0')
@@ -229,7 +229,9 @@ void exchange_judge_again(struct exchange *exchange)
     if (!exchange_is_tunnel(exchange))
         return;
     exchange->generation = exchange->peer->snapshot->generation;
-    const struct admission admission = admission_of(exchange);
+    const struct target target = exchange_target(exchange);
+    struct admission admission = admission_of(exchange);
+    admission.target = &target;
     struct inner inner = {0};
     if (!search_admits(&admission, &exchange->route.upstream, &inner) ||
         !inside_is_still_allowed(exchange, &inner))
@@ -240,13 +242,13 @@ void exchange_judge_again(struct exchange *exchange)
 
 static void begin_search(struct exchange *exchange)
 {
-    enter_if_ok(exchange, route_search(&exchange->route, exchange->channel, &exchange->request),
+    enter_if_ok(exchange, route_search(&exchange->route, exchange->channel, exchange->request),
                 EXCHANGE_RESOLVE);
 }
 
 static void begin_forward(struct exchange *exchange)
 {
-    enter_if_ok(exchange, route_forward(&exchange->route, exchange->channel, &exchange->request),
+    enter_if_ok(exchange, route_forward(&exchange->route, exchange->channel, exchange->request),
                 EXCHANGE_FORWARD);
 }
 
@@ -254,7 +256,7 @@ static void begin_forward(struct exchange *exchange)
 static void seek_upstream(struct exchange *exchange)
 {
     const struct admission admission = admission_of(exchange);
-    if (!request_is_repeatable(&exchange->request) ||
+    if (!request_is_repeatable(exchange->request) ||
         !route_use_pooled(&exchange->route, exchange->channel, &admission, exchange->generation))
         begin_search(exchange);
     else if (admit_addresses(exchange))
@@ -265,7 +267,7 @@ static void seek_upstream(struct exchange *exchange)
 static bool is_routed_by_name(const struct exchange *exchange)
 {
     const struct inner *inner = exchange->peer->client->inner;
-    return !exchange->request.is_plain && exchange->request.url.target.kind == TARGET_ADDRESS &&
+    return !exchange->request->is_plain && exchange->request->url.target.kind == TARGET_ADDRESS &&
            inner != NULL && inner->routes_by_name;
 }
 
@@ -277,7 +279,7 @@ static void begin_hello(struct exchange *exchange)
     if (!conclude(exchange, quota_begin(&exchange->route.quota, peer)))
         return;
     const struct inner inner = inner_to_find_name(peer->client->inner);
-    request_route(&exchange->request);
+    request_route(exchange->request);
     exchange->channel->awaits_hello = true;
     enum err error = inside_inspect_by(exchange, &inner, false);
     if (error == ERR_OK)
@@ -291,7 +293,7 @@ static void answer_whoami(struct exchange *exchange)
     char data[WHOAMI_CAP];
     struct text text;
     if (!conclude(exchange, judge_right(exchange)) ||
-        !conclude(exchange, whoami_decide(exchange->peer, &exchange->request)))
+        !conclude(exchange, whoami_decide(exchange->peer, exchange->request)))
         return;
     text_init(&text, data, sizeof data);
     whoami_append(exchange->peer, exchange->id, &text);
@@ -302,7 +304,7 @@ static void answer_whoami(struct exchange *exchange)
 // take_request looks at a complete head, and goes on from there.
 static void take_request(struct exchange *exchange, struct message_head *head)
 {
-    struct request *request = &exchange->request;
+    struct request *request = exchange->request;
     const bool is_draining = exchange->peer->context->is_draining;
     const bool is_connect = head->method == METHOD_CONNECT; // nothing of its head is sent on
     if (!is_connect && channel_take_head(exchange->channel, head) != ERR_OK) {
@@ -373,7 +375,7 @@ static void refuse_unnamed(struct exchange *exchange, enum reason reason)
 // take_name makes the name that was found inside the tunnel the target, which is then judged like any other.
 static void take_name(struct exchange *exchange, const struct hostname *name)
 {
-    request_take_name(&exchange->request, name);
+    request_take_name(exchange->request, name);
     if (admit(exchange))
         begin_search(exchange);
 }
@@ -451,6 +453,19 @@ static enum exchange_step step_resolve(struct exchange *exchange)
     return EXCHANGE_STEP_AGAIN;
 }
 
+// drop_request frees what a tunnel that nobody looks into needs no more: all of the request but its target. Most tunnels are
+// idle, and there are many. Without memory it stays.
+static void drop_request(struct exchange *exchange)
+{
+    if (exchange->route.tunnel.inspection != NULL)
+        return;
+    exchange->target = target_keep(&exchange->request->url.target);
+    if (exchange->target == NULL)
+        return;
+    free(exchange->request);
+    exchange->request = NULL;
+}
+
 // open_tunnel sends the 200, where it is not out, and lets the bytes flow.
 static void open_tunnel(struct exchange *exchange)
 {
@@ -458,12 +473,14 @@ static void open_tunnel(struct exchange *exchange)
     struct text text;
     text_init(&text, data, sizeof data);
     const struct answer answer = {.status = 200, .id = exchange->id};
-    if (!exchange->request.is_routed)
+    if (!exchange->request->is_routed)
         answer_format(&answer, &text);
     enum err error = route_open_tunnel(&exchange->route, exchange->channel, text_slice(&text));
     if (error == ERR_OK)
         error = inside_inspect(exchange);
     exchange->ending.status = error == ERR_OK ? 200 : 0;
+    if (error == ERR_OK)
+        drop_request(exchange);
     enter_if_ok(exchange, error, EXCHANGE_TUNNEL);
 }
 
@@ -491,7 +508,7 @@ static enum exchange_step step_dial(struct exchange *exchange)
     if (!conclude(exchange, search->dialled == DIAL_CONNECTED ? judge_today(exchange)
                                                               : undialled(search->dialled)))
         return EXCHANGE_STEP_AGAIN;
-    if (exchange->request.is_plain)
+    if (exchange->request->is_plain)
         begin_forward(exchange);
     else
         open_tunnel(exchange);
@@ -552,7 +569,7 @@ static enum exchange_step step_forward(struct exchange *exchange)
         return EXCHANGE_STEP_MORE;
     case FORWARD_FINISHED:
         is_kept = forward->is_kept;
-        route_keep_upstream(&exchange->route, exchange->peer, &exchange->request.url.target,
+        route_keep_upstream(&exchange->route, exchange->peer, &exchange->request->url.target,
                             exchange->generation);
         finish(exchange, is_kept ? EXCHANGE_KEEP : EXCHANGE_CLOSE, REASON_COMPLETED);
         break;
@@ -846,11 +863,13 @@ struct exchange *exchange_create(struct channel *channel)
     if (exchange == NULL)
         return NULL;
     struct exchange_records *records = &exchange->records;
+    exchange->request = calloc(1, sizeof *exchange->request);
     records->decision = audit_record_create(AUDIT_DECISION_EXTRA_CAP + peer->json_len);
     records->close = audit_record_create(AUDIT_CLOSE_CAP);
-    if (records->decision == NULL || records->close == NULL) {
+    if (exchange->request == NULL || records->decision == NULL || records->close == NULL) {
         audit_record_destroy(records->decision);
         audit_record_destroy(records->close);
+        free(exchange->request);
         free(exchange);
         return NULL;
     }
@@ -872,5 +891,7 @@ void exchange_destroy(struct exchange *exchange)
     exchange->peer->context->exchange_counts[EXCHANGE_DONE]--;
     channel_drop_head(exchange->channel);
     tunnel_deinit(&exchange->route.tunnel);
+    free(exchange->request);
+    free(exchange->target);
     free(exchange);
 }

@@ -35,11 +35,12 @@ struct exchange_reply {
 struct exchange {
     enum exchange_state state;
     char id[17];
-    struct peer *peer;       // borrowed
-    struct channel *channel; // borrowed; the way to the peer
-    uint64_t generation;     // of the snapshot that it was last judged under
-    struct verdict verdict;  // the last one that decided something
-    struct request request;
+    struct peer *peer;          // borrowed
+    struct channel *channel;    // borrowed; the way to the peer
+    uint64_t generation;        // of the snapshot that it was last judged under
+    struct verdict verdict;     // the last one that decided something
+    struct request *request;    // owned; NULL once it is a tunnel that nobody looks into
+    struct kept_target *target; // owned; then its target; NULL before
     struct route route;
     struct exchange_timing timing;
     struct exchange_records records;
@@ -47,12 +48,20 @@ struct exchange {
     struct exchange_ending ending;
 };
 
-// admission_of gives what the request is judged by.
+// admission_of gives what the request is judged by; `target` is NULL where only exchange_target has it.
 static inline struct admission admission_of(const struct exchange *exchange)
 {
     const struct peer *peer = exchange->peer;
     return (struct admission){.snapshot = peer->snapshot,
                               .client = peer->client,
                               .source = &peer->address,
-                              .target = &exchange->request.url.target};
+                              .target = exchange->request == NULL ? NULL
+                                                                  : &exchange->request->url.target};
+}
+
+// exchange_target gives the target of the request, also when the rest of it is freed.
+static inline struct target exchange_target(const struct exchange *exchange)
+{
+    return exchange->request == NULL ? kept_target_read(exchange->target)
+                                     : exchange->request->url.target;
 }

@@ -6,7 +6,7 @@
 static bool carries_allowed(const struct exchange *exchange, const struct hostname *name)
 {
     const struct target named = {
-        .kind = TARGET_NAME, .port = exchange->request.url.target.port, .name = *name};
+        .kind = TARGET_NAME, .port = exchange->request->url.target.port, .name = *name};
     struct admission admission = admission_of(exchange);
     admission.target = &named;
     return search_admits(&admission, &exchange->route.upstream, NULL);
@@ -22,7 +22,8 @@ static bool is_report(const struct exchange *exchange)
 // inner_of gives what the tunnel may carry: `inner` is what its rule, or its client, says.
 static struct inner inner_of(const struct exchange *exchange, const struct inner *inner)
 {
-    return exchange->request.is_routed ? inner_of_named(inner) : *inner;
+    const bool is_routed = exchange->request != NULL && exchange->request->is_routed;
+    return is_routed ? inner_of_named(inner) : *inner;
 }
 
 enum err inside_inspect_by(struct exchange *exchange, const struct inner *inner, bool is_report)
@@ -32,7 +33,8 @@ enum err inside_inspect_by(struct exchange *exchange, const struct inner *inner,
         return ERR_MEMORY;
     audit_record_destroy(exchange->records.close);
     exchange->records.close = close;
-    return tunnel_inspect(&exchange->route.tunnel, inner, &exchange->request.url.target, is_report);
+    return tunnel_inspect(&exchange->route.tunnel, inner, &exchange->request->url.target,
+                          is_report);
 }
 
 enum err inside_inspect(struct exchange *exchange)
@@ -62,7 +64,7 @@ bool inside_is_still_allowed(struct exchange *exchange, const struct inner *rule
 {
     struct inspection *inspection = exchange->route.tunnel.inspection;
     const struct inner inner = inner_of(exchange, rules);
-    if (exchange->request.is_plain)
+    if (exchange->request != NULL && exchange->request->is_plain)
         return true;
     if (inspection == NULL)
         return is_report(exchange) || !inner_holds_up(&inner);

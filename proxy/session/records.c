@@ -38,8 +38,8 @@ static void submit_decision(struct exchange *exchange)
     const struct decision ruled = verdict_decision(&exchange->verdict);
     const struct search *search = exchange->route.search;
     const struct target asked = {.kind = TARGET_ADDRESS,
-                                 .port = exchange->request.url.target.port,
-                                 .address = exchange->request.asked};
+                                 .port = exchange->request->url.target.port,
+                                 .address = exchange->request->asked};
     const size_t judged_count = search == NULL ? 0 : search->candidate_count;
     const struct audit_decision decision = {
         .now_ms = wall_clock_ms(),
@@ -52,9 +52,9 @@ static void submit_decision(struct exchange *exchange)
         .tls_version = tls_stream_version_name(peer->tls),
         .tls_cipher = tls_stream_cipher_name(peer->tls),
         .is_resumed = peer->is_resumed,
-        .method = exchange->request.method,
-        .target = exchange->request.has_target ? &exchange->request.url.target : NULL,
-        .asked = exchange->request.is_routed ? &asked : NULL,
+        .method = exchange->request->method,
+        .target = exchange->request->has_target ? &exchange->request->url.target : NULL,
+        .asked = exchange->request->is_routed ? &asked : NULL,
         .decision = &ruled,
         .judged = judged_count == 0 ? NULL : search->candidates,
         .judged_count = judged_count,
@@ -101,7 +101,7 @@ void records_fit_close(struct exchange *exchange)
     if (record == NULL || record->cap != WIDEST)
         return;
     text_init(&text, data, sizeof data);
-    inner_append_json(&exchange->route.tunnel.inspection->gate.seen, &exchange->request.url.target,
+    inner_append_json(&exchange->route.tunnel.inspection->gate.seen, &exchange->request->url.target,
                       would_end(exchange), &text);
     if (text.len + SLACK < INNER_JSON_CAP)
         exchange->records.close = audit_record_shrink(record, AUDIT_CLOSE_CAP + text.len + SLACK);
@@ -121,12 +121,13 @@ void records_submit_close(struct exchange *exchange)
     uint64_t bytes_up = 0;
     uint64_t bytes_down = 0;
     const struct inspection *inspection = exchange->route.tunnel.inspection;
+    const struct target target = exchange_target(exchange);
     route_bytes(&exchange->route, &bytes_up, &bytes_down);
     const struct audit_close close = {
         .now_ms = wall_clock_ms(),
         .id = exchange->id,
         .upstream = exchange->route.upstream.family == IP_NONE ? NULL : &exchange->route.upstream,
-        .upstream_port = exchange->request.url.target.port,
+        .upstream_port = target.port,
         .attempts = exchange->route.attempts,
         .status = exchange->ending.status,
         .bytes_up = bytes_up,
@@ -136,7 +137,7 @@ void records_submit_close(struct exchange *exchange)
         .total_ms = exchange->peer->context->now_ms - exchange->timing.begun_ms,
         .reason = exchange->ending.reason,
         .inner = inspection == NULL ? NULL : &inspection->gate.seen,
-        .target = &exchange->request.url.target,
+        .target = &target,
         .would_end = would_end(exchange),
     };
     audit_close_format(&close, record);

@@ -14,7 +14,7 @@ bool reply_is_held_back(const struct exchange *exchange)
 // is_watching tells whether bytes that come before the answer to a CONNECT is out would still end the connection.
 static bool is_watching(const struct exchange *exchange)
 {
-    return exchange->ending.may_keep && !exchange->request.is_plain;
+    return exchange->ending.may_keep && !exchange->request->is_plain;
 }
 
 void reply_update_interest(struct exchange *exchange)
@@ -25,7 +25,7 @@ void reply_update_interest(struct exchange *exchange)
 // drop_body drops the body of a plain request that is not on its way, where all of it stands in the inbox.
 static bool drop_body(struct exchange *exchange)
 {
-    const struct message_head *head = &exchange->request.head;
+    const struct message_head *head = &exchange->request->head;
     const struct slice unread = channel_unread(exchange->channel);
     struct body_reader reader;
     enum body_result result = BODY_DATA;
@@ -55,7 +55,7 @@ static bool can_go_on(struct exchange *exchange)
         return false;
     if (filled != ERR_OK && filled != ERR_AGAIN && filled != ERR_LIMIT)
         return false;
-    return exchange->request.is_plain ? drop_body(exchange) : channel->inbox_len == 0;
+    return exchange->request->is_plain ? drop_body(exchange) : channel->inbox_len == 0;
 }
 
 // record records the decision. Each answer of ours takes one from the rate of refused requests, also one that tells of a
@@ -85,7 +85,7 @@ static enum err put(struct exchange *exchange, struct answer answer, const struc
     exchange->reply.bytes = out;
     answer.id = exchange->id;
     answer.is_persistent = exchange->ending.may_keep;
-    answer.is_for_head = exchange->request.is_for_head;
+    answer.is_for_head = exchange->request->is_for_head;
     text_init(&text, (char *)out->data, BUFFER_CAP);
     if (json == NULL)
         answer_format(&answer, &text);

@@ -121,10 +121,10 @@ void scan_add(struct scan *sum, const struct scan *part)
 static void list_tunnel(const struct exchange *exchange, const char *client, struct scan *scan)
 {
     const struct peer *peer = exchange->peer;
-    const struct target *target = &exchange->request.url.target;
+    const struct target target = exchange_target(exchange);
     struct scan_tunnel tunnel = {
         .stream_id = exchange->channel->stream_id,
-        .port = target->port,
+        .port = target.port,
         .upstream = exchange->route.upstream,
         .source = peer->address,
         .age_ms = peer->context->now_ms - exchange->timing.begun_ms,
@@ -133,7 +133,7 @@ static void list_tunnel(const struct exchange *exchange, const char *client, str
     (void)string_copy(tunnel.id, sizeof tunnel.id, slice_of_string(exchange->id));
     (void)string_copy(tunnel.session, sizeof tunnel.session, slice_of_string(peer->id));
     (void)string_copy(tunnel.client, sizeof tunnel.client, slice_of_string(client));
-    (void)target_format_host(target, tunnel.host);
+    (void)target_format_host(&target, tunnel.host);
     add_tunnel(scan, &tunnel);
 }
 

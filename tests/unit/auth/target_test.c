@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -151,6 +152,29 @@ static void reads_every_port_and_only_ports(void **state)
     assert_int_equal(ERR_INPUT, port_parse((struct slice){0}, &port));
 }
 
+static void a_kept_target_is_the_same(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"a.example:443", "192.0.2.7:1", "[2001:db8::1]:65535"};
+    char longest[HOSTNAME_MAX_LEN + sizeof ":8443"];
+    for (size_t i = 0; i < HOSTNAME_MAX_LEN; i++)
+        longest[i] = i % 2 == 0 ? 'a' : '.';
+    (void)string_copy(longest + HOSTNAME_MAX_LEN, sizeof ":8443", SLICE_LITERAL(":8443"));
+    for (size_t i = 0; i <= sizeof texts / sizeof *texts; i++) {
+        const bool is_last = i == sizeof texts / sizeof *texts;
+        struct target target;
+        assert_int_equal(target_parse(slice_of_string(is_last ? longest : texts[i]), &target),
+                         ERR_OK);
+        struct kept_target *kept = target_keep(&target);
+        assert_non_null(kept);
+        const struct target read = kept_target_read(kept);
+        assert_true(target_equal_host(&read, &target));
+        assert_int_equal(read.port, target.port);
+        assert_string_equal(read.name.text, target.kind == TARGET_NAME ? target.name.text : "");
+        free(kept);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +184,7 @@ int main(void)
         cmocka_unit_test(reads_the_host_alone),
         cmocka_unit_test(compares_hosts_whatever_the_port),
         cmocka_unit_test(reads_every_port_and_only_ports),
+        cmocka_unit_test(a_kept_target_is_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
