@@ -99,7 +99,7 @@ static enum err write_op(struct stream *base, struct slice bytes, size_t *out_le
     if (stream->is_answered)
         return ERR_INPUT;
     return stream->has_head ? write_body(stream, bytes, out_len)
-                              : write_head(stream, bytes, out_len);
+                            : write_head(stream, bytes, out_len);
 }
 
 // http2_stream_flush: what has been taken is the session's to send.
