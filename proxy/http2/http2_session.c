@@ -580,12 +580,12 @@ static void take_headers(struct http2_session *session, struct http2_stream *str
 {
     const bool has_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (is_client(session)) {
-        if (!stream->upload.has_head)
-            charge(session, HTTP2_COST_CONTROL);
         if (session->events->take_answer(stream, has_end) != ERR_OK)
             break_stream(session, stream, NGHTTP2_PROTOCOL_ERROR);
         else
             http2_session_note(session, stream);
+        if (!stream->upload.has_head) // an interim answer; each request has one other
+            charge(session, HTTP2_COST_CONTROL);
     } else if (!stream->upload.has_head) {
         if (http2_upload_take_head(&stream->upload, has_end) == ERR_MEMORY)
             break_stream(session, stream, NGHTTP2_INTERNAL_ERROR);

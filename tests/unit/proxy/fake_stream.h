@@ -6,7 +6,7 @@
 
 #include "proxy/net/stream.h"
 
-enum { FAKE_CAP = 1024 * 1024, FAKE_PIECES_MAX = 4096 };
+enum { FAKE_CAP = 1024 * 1024, FAKE_PIECES_MAX = 16384 };
 
 struct fake_stream {
     struct stream stream; // first

@@ -42,10 +42,11 @@ struct rig {
     enum http2_status status;
 };
 
+// request_of gives what the proxy knows of a stream. Where a test opens more than there is room for, the first ones make room.
 static struct request *request_of(struct rig *rig, int32_t id)
 {
-    assert_in_range(id, 1, LAST_ID);
-    return &rig->requests[id - 1];
+    assert_in_range(id, 1, INT32_MAX);
+    return &rig->requests[(id - 1) % LAST_ID];
 }
 
 static int on_header(nghttp2_session *proxy, const nghttp2_frame *frame, const uint8_t *name,
@@ -625,6 +626,37 @@ static void a_flood_of_the_proxy_ends_the_connection(void **state)
     assert_int_equal(http2_session_room(rig->session), 0);
 }
 
+static void answers_to_what_was_asked_are_no_flood(void **state)
+{
+    struct rig *rig = *state;
+    for (int32_t id = 1; id < 2 * 3000; id += 2) {
+        struct http2_stream *stream = open_one(rig);
+        *request_of(rig, id) = (struct request){0};
+        answer(rig, id, ":status: 200\n", "", true);
+        assert_int_equal(read_all(stream, 1000), ERR_EOF);
+        assert_int_equal(stream_finish(&stream->stream), ERR_OK);
+        stream_close(&stream->stream, false);
+        http2_stream_destroy(stream);
+        rig->stream_count--;
+    }
+}
+
+static void interim_answers_without_end_are_a_flood(void **state)
+{
+    struct rig *rig = *state;
+    uint8_t name[] = ":status";
+    uint8_t value[] = "103";
+    const nghttp2_nv status = {name, value, sizeof name - 1, sizeof value - 1,
+                               NGHTTP2_NV_FLAG_NONE};
+    (void)open_one(rig);
+    for (size_t i = 0; i < 5000 && rig->status != HTTP2_WRONG; i++) {
+        assert_int_equal(
+            nghttp2_submit_headers(rig->proxy, NGHTTP2_FLAG_NONE, 1, NULL, &status, 1, NULL), 0);
+        talk(rig);
+    }
+    assert_int_equal(rig->status, HTTP2_WRONG);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, make_rig, drop_rig)
 
 int main(void)
@@ -648,6 +680,8 @@ int main(void)
         test(a_lost_connection_resets_all_its_tunnels),
         test(a_window_grows_while_its_reader_keeps_up),
         test(a_flood_of_the_proxy_ends_the_connection),
+        test(answers_to_what_was_asked_are_no_flood),
+        test(interim_answers_without_end_are_a_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
