@@ -512,6 +512,7 @@ struct http2_stream *http2_session_add_stream(struct http2_session *session)
     stream->stream.ops = session->events->ops;
     stream->session = session;
     stream->window = HTTP2_FIRST_WINDOW;
+    stream->upload.content.pool = session->pool;
     TAILQ_INSERT_TAIL(&session->live, stream, link);
     session->live_count++;
     return stream;

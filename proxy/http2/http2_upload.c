@@ -1,5 +1,4 @@
-// Content waits in one piece of memory, which goes when all has been read. Chunks are made as they are read: each is what
-// has come meanwhile.
+// Chunks are made as they are read: each is what has come meanwhile.
 #include "proxy/http2/http2_upload.h"
 
 #include <stdlib.h>
@@ -58,13 +57,6 @@ enum err http2_upload_take_head(struct http2_upload *upload, bool has_end)
     return error;
 }
 
-static struct slice content_of(const struct http2_upload *upload)
-{
-    if (http2_upload_left(upload) == 0) // there may be no memory
-        return (struct slice){0};
-    return slice_of(upload->content + upload->content_at, http2_upload_left(upload));
-}
-
 // make_answer makes the head of an answer, with the reason that its content gives.
 static enum err make_answer(struct http2_upload *upload, bool *out_has_length)
 {
@@ -78,7 +70,7 @@ static enum err make_answer(struct http2_upload *upload, bool *out_has_length)
     if (upload->status < 300)
         reason = SLICE_LITERAL("Connection established");
     else if (response_head_is_text(&upload->fields))
-        reason = response_head_reason(content_of(upload));
+        reason = response_head_reason(http2_content_first(&upload->content));
     const bool is_empty = upload->has_end && http2_upload_left(upload) == 0;
     const enum err error = response_head_write(&upload->fields, is_empty, reason,
                                                upload->says_close, &head, out_has_length);
@@ -89,7 +81,7 @@ static enum err make_answer(struct http2_upload *upload, bool *out_has_length)
 // release_answer lets an answer be read once its reason is known, or will not be told.
 static enum err release_answer(struct http2_upload *upload)
 {
-    const struct slice content = content_of(upload);
+    const struct slice content = http2_content_first(&upload->content);
     bool has_length = false;
     if (!upload->is_held || (!upload->has_end && content.len <= RESPONSE_HEAD_REASON_MAX &&
                              slice_find(content, '\n') == content.len))
@@ -126,27 +118,7 @@ enum err http2_upload_take_answer(struct http2_upload *upload, bool has_end)
 
 size_t http2_upload_left(const struct http2_upload *upload)
 {
-    return upload->content_len - upload->content_at;
-}
-
-// make_room makes room for `len` more bytes of content.
-static bool make_room(struct http2_upload *upload, size_t len)
-{
-    enum { FIRST_CAP = 1024 };
-    bytes_drop_front(upload->content, upload->content_len, upload->content_at);
-    upload->content_len -= upload->content_at;
-    upload->content_at = 0;
-    size_t cap = upload->content_cap == 0 ? FIRST_CAP : upload->content_cap;
-    while (cap < upload->content_len + len)
-        cap *= 2;
-    if (cap == upload->content_cap)
-        return true;
-    uint8_t *content = realloc(upload->content, cap);
-    if (content == NULL)
-        return false;
-    upload->content = content;
-    upload->content_cap = cap;
-    return true;
+    return upload->content.len;
 }
 
 enum err http2_upload_take_content(struct http2_upload *upload, struct slice bytes)
@@ -156,12 +128,7 @@ enum err http2_upload_take_content(struct http2_upload *upload, struct slice byt
             return ERR_INPUT;
         upload->announced -= bytes.len;
     }
-    if (!make_room(upload, bytes.len))
-        return ERR_MEMORY;
-    const bool fits = bytes_copy(upload->content + upload->content_len,
-                                 upload->content_cap - upload->content_len, bytes);
-    ASSERT(fits);
-    upload->content_len += bytes.len;
+    TRY(http2_content_add(&upload->content, bytes));
     return release_answer(upload);
 }
 
@@ -204,16 +171,8 @@ static size_t read_text(struct http2_upload *upload, uint8_t *out, size_t cap)
 
 static size_t read_content(struct http2_upload *upload, uint8_t *out, size_t cap)
 {
-    const struct slice rest =
-        slice_of(upload->content + upload->content_at, http2_upload_left(upload));
-    const size_t len = read_some(rest, out, cap);
-    upload->content_at += len;
+    const size_t len = http2_content_read(&upload->content, out, cap);
     upload->chunk_left -= is_chunked(upload) ? len : 0;
-    if (http2_upload_left(upload) == 0) {
-        free(upload->content);
-        upload->content = NULL;
-        upload->content_len = upload->content_at = upload->content_cap = 0;
-    }
     return len;
 }
 
@@ -274,6 +233,6 @@ void http2_upload_deinit(struct http2_upload *upload)
 {
     request_fields_deinit(&upload->fields);
     set_text(upload, NULL, 0);
-    free(upload->content);
+    http2_content_drop(&upload->content);
     *upload = (struct http2_upload){0};
 }

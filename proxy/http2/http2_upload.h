@@ -4,6 +4,7 @@
 // The peer is a client with a request, or the proxy with its answer to a CONNECT of ours.
 #pragma once
 
+#include "proxy/http2/http2_content.h"
 #include "proxy/http2/response_head.h"
 
 // Zeroed: nothing has come. Private to http2_upload.c, except where it is said.
@@ -15,10 +16,7 @@ struct http2_upload {
         text; // owned; HTTP/1.1 that comes before the content: the head, a chunk's line, the trailer
     size_t text_len;  // bytes
     size_t text_at;   // bytes that have been read
-    uint8_t *content; // owned; not read yet
-    size_t content_len;
-    size_t content_at;
-    size_t content_cap;
+    struct http2_content content; // not read yet; its pool is set by the owner
     uint64_t announced; // bytes of the content still to come; with REQUEST_BODY_LENGTH
     size_t chunk_left;  // bytes of the chunk that is being read
     bool is_too_large;  // with `misfit`: the header list is over its limit; may be read

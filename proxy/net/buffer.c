@@ -14,11 +14,17 @@ static void keep(struct buffer_pool *pool, size_t count)
         pool->spare = next;
         pool->spare_count--;
     }
+    while (pool->spare_piece_count > count) {
+        struct piece *next = pool->spare_piece->next;
+        free(pool->spare_piece);
+        pool->spare_piece = next;
+        pool->spare_piece_count--;
+    }
 }
 
 void buffer_pool_deinit(struct buffer_pool *pool)
 {
-    ASSERT(pool->lent_count == 0);
+    ASSERT(pool->lent_count == 0 && pool->lent_piece_count == 0);
     keep(pool, 0);
 }
 
@@ -66,6 +72,37 @@ void buffer_pool_give_if_empty(struct buffer_pool *pool, struct buffer **buffer)
 {
     if (*buffer != NULL && buffer_len(*buffer) == 0)
         buffer_pool_give(pool, buffer);
+}
+
+struct piece *buffer_pool_take_piece(struct buffer_pool *pool)
+{
+    struct piece *piece = pool->spare_piece;
+    if (piece != NULL) {
+        pool->spare_piece = piece->next;
+        pool->spare_piece_count--;
+    } else {
+        piece = malloc(sizeof *piece);
+        if (piece == NULL)
+            return NULL;
+    }
+    pool->lent_piece_count++;
+    piece->next = NULL;
+    piece->start = 0;
+    piece->end = 0;
+    return piece;
+}
+
+void buffer_pool_give_piece(struct buffer_pool *pool, struct piece *piece)
+{
+    ASSERT(pool->lent_piece_count > 0);
+    pool->lent_piece_count--;
+    if (pool->spare_piece_count >= BUFFER_POOL_KEEP) {
+        free(piece);
+        return;
+    }
+    piece->next = pool->spare_piece;
+    pool->spare_piece = piece;
+    pool->spare_piece_count++;
 }
 
 void buffer_consume(struct buffer *buffer, size_t count)

@@ -2,7 +2,7 @@
 // idle tunnel holds none.
 //
 // Each worker has one pool, used on its thread only. Used buffers stay in the pool. The pool grows only when more bytes
-// are in flight than ever before on that worker.
+// are in flight than ever before on that worker. It has small ones, too, for those who hold bytes in many places.
 #pragma once
 
 #include "auth/base/slice.h"
@@ -19,22 +19,37 @@ struct buffer {
     uint8_t data[BUFFER_CAP];
 };
 
+enum { PIECE_CAP = 16 * 1024 };
+
+// A small buffer. Its fields are its borrower's; `next` is NULL when it is lent.
+struct piece {
+    struct piece *next;
+    uint32_t start; // first unread byte
+    uint32_t end;   // one after the last byte
+    uint8_t data[PIECE_CAP];
+};
+
 struct buffer_pool {
     struct buffer *spare; // owned
     size_t spare_count;
     size_t lent_count;
+    struct piece *spare_piece; // owned
+    size_t spare_piece_count;
+    size_t lent_piece_count;
 };
 
-enum {
-    BUFFER_POOL_FEW = 4,
-    BUFFER_POOL_KEEP = 32
-}; // spare buffers kept; more are freed when given back
+// Spare ones kept, of either size; more are freed when given back.
+enum { BUFFER_POOL_FEW = 4, BUFFER_POOL_KEEP = 32 };
 
 // buffer_pool_deinit frees the spare buffers. All lent ones must be back.
 void buffer_pool_deinit(struct buffer_pool *pool);
 
-// buffer_pool_trim frees the spare buffers except BUFFER_POOL_FEW.
+// buffer_pool_trim frees the spare buffers except BUFFER_POOL_FEW of either size.
 void buffer_pool_trim(struct buffer_pool *pool);
+
+// buffer_pool_take_piece lends an empty piece. NULL without memory. buffer_pool_give_piece takes it back.
+struct piece *buffer_pool_take_piece(struct buffer_pool *pool);
+void buffer_pool_give_piece(struct buffer_pool *pool, struct piece *piece);
 
 // buffer_pool_take lends an empty buffer. NULL without memory.
 struct buffer *buffer_pool_take(struct buffer_pool *pool);
