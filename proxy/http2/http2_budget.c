@@ -3,7 +3,9 @@
 
 enum {
     UNIT = 1000,              // of `spent`, for one
-    WINDOWS_A_DATA_FRAME = 4, // a client needs one for half a window, and one for the connection's
+    // A client may give credit for each frame, or for each KiB that it reads, and that to stream and connection.
+    WINDOWS_A_DATA_FRAME = 4,
+    BYTES_A_WINDOW = 512,
 };
 
 static const struct {
@@ -19,6 +21,10 @@ static const struct {
 bool http2_budget_take(struct http2_budget *budget, enum http2_cost cost, int64_t now_ms)
 {
     struct http2_bucket *bucket = &budget->buckets[cost];
+    if (cost == HTTP2_COST_WINDOW && budget->earned_windows > 0) {
+        budget->earned_windows--;
+        return true;
+    }
     const int64_t passed_ms = now_ms > bucket->at_ms ? now_ms - bucket->at_ms : 0;
     const int64_t back = passed_ms * rows[cost].per_second * (UNIT / 1000);
     bucket->spent = back >= bucket->spent ? 0 : bucket->spent - (uint32_t)back;
@@ -29,11 +35,9 @@ bool http2_budget_take(struct http2_budget *budget, enum http2_cost cost, int64_
     return true;
 }
 
-void http2_budget_earn(struct http2_budget *budget)
+void http2_budget_earn(struct http2_budget *budget, size_t len)
 {
-    enum { WORTH = WINDOWS_A_DATA_FRAME * UNIT };
-    struct http2_bucket *bucket = &budget->buckets[HTTP2_COST_WINDOW];
-    bucket->spent = bucket->spent > WORTH ? bucket->spent - WORTH : 0;
+    budget->earned_windows += WINDOWS_A_DATA_FRAME + len / BYTES_A_WINDOW;
 }
 
 const char *http2_cost_text(enum http2_cost cost)

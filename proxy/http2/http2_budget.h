@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum http2_cost {
@@ -22,13 +23,15 @@ struct http2_bucket {
 // Zeroed: nothing is spent.
 struct http2_budget {
     struct http2_bucket buckets[HTTP2_COST_COUNT];
+    uint64_t earned_windows; // WINDOW_UPDATE frames that DATA of ours lets the client send
 };
 
 // http2_budget_take counts one of `cost`. False: it is one too many.
 bool http2_budget_take(struct http2_budget *budget, enum http2_cost cost, int64_t now_ms);
 
-// http2_budget_earn gives back what a DATA frame of ours is worth.
-void http2_budget_earn(struct http2_budget *budget);
+// http2_budget_earn lets the client send the WINDOW_UPDATE frames that a DATA frame of ours with `len` bytes asks for,
+// whenever they come: it may read much before we read what it says about it.
+void http2_budget_earn(struct http2_budget *budget, size_t len);
 
 // http2_cost_text says what there was too much of. Static memory.
 const char *http2_cost_text(enum http2_cost cost);

@@ -496,7 +496,7 @@ static int on_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *ow
         session->why == NULL)
         session->why = nghttp2_http2_strerror(frame->goaway.error_code);
     if (frame->hd.type == NGHTTP2_DATA)
-        http2_budget_earn(&session->budget);
+        http2_budget_earn(&session->budget, frame->hd.length);
     if (frame->hd.type == NGHTTP2_RST_STREAM)
         session->late_until_ms = session->now_ms + LATE_MS;
     if (frame->hd.type == NGHTTP2_RST_STREAM && is_provoked(frame->rst_stream.error_code))
