@@ -173,6 +173,8 @@ static bool begin_serving(struct session *session)
     tcp_stream_limit_unsent(&session->tcp, BUFFER_CAP);
     session->multiplex =
         multiplex_create(&session->peer, session->channel.stream, on_output, session);
+    if (session->multiplex != NULL && session->peer.context->is_draining)
+        multiplex_drain(session->multiplex); // the handshake took longer than the drain's begin
     return session->multiplex != NULL;
 }
 

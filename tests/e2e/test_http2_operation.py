@@ -13,7 +13,7 @@ from support.http2 import Http2
 from support.origin import Origin, blackhole, echo, silence
 from support.plain import StrictOrigin
 from support.proxy import run
-from support.scale import PATIENCE, count
+from support.scale import PATIENCE, count, eventually
 from support.wire import Ending
 
 CANCEL = 8
@@ -285,9 +285,9 @@ def test_a_connection_says_goodbye_before_its_certificate_ends_and_its_streams_e
     assert wait_end(session) is Ending.CLOSE_NOTIFY
 
 
-def drained_rig(start, dns, port, drain):
+def drained_rig(start, dns, port, drain, **timeouts):
     dns.addresses("good.test", "127.0.0.1")
-    proxy = start(*clients(port), workers=1, control=CONTROL, timeouts={"drain": drain})
+    proxy = start(*clients(port), workers=1, control=CONTROL, timeouts={"drain": drain, **timeouts})
     return Rig(proxy, f"good.test:{port}")
 
 
@@ -318,6 +318,19 @@ def test_a_request_that_comes_while_it_drains_is_answered(start, dns, echoing):
     stream.send(b"", end=True)
     assert stream.read_to_end() == (b"", "end")
     session.client.close()
+    assert rig.proxy.wait_exit() == 0
+
+
+def test_a_connection_whose_handshake_ends_in_a_drain_is_told_at_once(start, dns, echoing):
+    rig = drained_rig(start, dns, echoing.port, "1h", request="5m", keepalive="5m")
+    stream = rig.session().tunnel(rig.target)
+    late = rig.proxy.dial(alpn=("h2",))
+    eventually(lambda: rig.control.status()["sessions"].get("handshake") == 1, "the connection to be accepted")
+    rig.control.run("drain")
+    session = Http2(late.handshake())
+    assert wait_end(session) is Ending.CLOSE_NOTIFY
+    assert session.goaways == [0]
+    stream.cancel()
     assert rig.proxy.wait_exit() == 0
 
 
