@@ -2,7 +2,7 @@
 #include "proxy/http2/http2_budget.h"
 
 enum {
-    UNIT = 1000,              // of `spent`, for one
+    UNIT = 1000, // of `spent`, for one
     // A client may give credit for each frame, or for each KiB that it reads, and that to stream and connection.
     WINDOWS_A_DATA_FRAME = 4,
     BYTES_A_WINDOW = 512,

@@ -14,22 +14,22 @@ struct http2_upload {
     const char *misfit; // what is wrong with the head; static memory; NULL: nothing; may be read
     char *
         text; // owned; HTTP/1.1 that comes before the content: the head, a chunk's line, the trailer
-    size_t text_len;  // bytes
-    size_t text_at;   // bytes that have been read
+    size_t text_len;              // bytes
+    size_t text_at;               // bytes that have been read
     struct http2_content content; // not read yet; its pool is set by the owner
-    uint64_t announced; // bytes of the content still to come; with REQUEST_BODY_LENGTH
-    size_t chunk_left;  // bytes of the chunk that is being read
-    bool is_too_large;  // with `misfit`: the header list is over its limit; may be read
-    bool is_connect;    // may be read
-    bool is_for_head;   // of HEAD: no body follows; may be read
-    bool has_head;      // the fields of the head are complete; may be read
-    bool has_end;       // END_STREAM has come; may be read
-    bool has_said_last; // the last chunk has been read
-    bool is_in_chunks;  // a chunk has been read
-    bool is_answer;     // of the proxy
-    bool says_close;    // it shall say that it is the last one on its connection; set by the owner
-    bool is_held;       // it waits for the first line of its content
-    uint16_t status;    // of such an answer; 0: it has not come; may be read
+    uint64_t announced;           // bytes of the content still to come; with REQUEST_BODY_LENGTH
+    size_t chunk_left;            // bytes of the chunk that is being read
+    bool is_too_large;            // with `misfit`: the header list is over its limit; may be read
+    bool is_connect;              // may be read
+    bool is_for_head;             // of HEAD: no body follows; may be read
+    bool has_head;                // the fields of the head are complete; may be read
+    bool has_end;                 // END_STREAM has come; may be read
+    bool has_said_last;           // the last chunk has been read
+    bool is_in_chunks;            // a chunk has been read
+    bool is_answer;               // of the proxy
+    bool says_close; // it shall say that it is the last one on its connection; set by the owner
+    bool is_held;    // it waits for the first line of its content
+    uint16_t status; // of such an answer; 0: it has not come; may be read
 };
 
 // http2_upload_take_head makes the head of the fields that have come. ERR_INPUT: see `misfit`; ERR_MEMORY.
