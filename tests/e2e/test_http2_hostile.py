@@ -347,7 +347,7 @@ def test_a_stream_that_is_used_wrongly_is_reset_alone(rig, title):
     if code == STREAM_CLOSED and connection.goaway == STREAM_CLOSED:  # may be of the connection, too
         connection.wait()
     else:
-        assert (connection.of(STREAM).code, connection.goaway) == (code, None)
+        assert (connection.of(STREAM).code, connection.goaway) == (code, None), connection.of(STREAM)
     rig.records(connection, STREAM)
     rig.assert_others_go_on(connection)
 
