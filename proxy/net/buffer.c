@@ -96,7 +96,7 @@ void buffer_pool_give_piece(struct buffer_pool *pool, struct piece *piece)
 {
     ASSERT(pool->lent_piece_count > 0);
     pool->lent_piece_count--;
-    if (pool->spare_piece_count >= BUFFER_POOL_KEEP) {
+    if (pool->spare_piece_count >= BUFFER_POOL_KEEP_PIECES) {
         free(piece);
         return;
     }

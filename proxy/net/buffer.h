@@ -38,8 +38,8 @@ struct buffer_pool {
     size_t lent_piece_count;
 };
 
-// Spare ones kept, of either size; more are freed when given back.
-enum { BUFFER_POOL_FEW = 4, BUFFER_POOL_KEEP = 32 };
+// Spare ones kept; more are freed when given back. Few are kept of either size where memory is short.
+enum { BUFFER_POOL_FEW = 4, BUFFER_POOL_KEEP = 32, BUFFER_POOL_KEEP_PIECES = 8 };
 
 // buffer_pool_deinit frees the spare buffers. All lent ones must be back.
 void buffer_pool_deinit(struct buffer_pool *pool);
