@@ -39,13 +39,19 @@ class OpensslServer:
             threading.Thread(target=self._hang_up, daemon=True).start()
 
     def _hang_up(self):
-        seen = 0
-        while self.lines.wait("^GET / HTTP/1.0", after=seen):
-            seen = self.lines.count()
+        seen = self._pass("^GET / HTTP/1.0", 0)
+        while seen:
             self._process.stdin.write("q\n")
             self._process.stdin.flush()
-            self.lines.wait("^ACCEPT|^CONNECTION CLOSED", after=seen)
-            seen = self.lines.count()
+            seen = self._pass("^ACCEPT|^CONNECTION CLOSED", seen)
+            seen = self._pass("^GET / HTTP/1.0", seen)
+
+    def _pass(self, pattern, seen):
+        """How many lines there are up to the next one with `pattern`: more may have come meanwhile. None: it has ended."""
+        if seen is None or not self.lines.wait(pattern, after=seen):
+            return None
+        fresh = self.lines.text().splitlines()[seen:]
+        return seen + 1 + next(at for at, line in enumerate(fresh) if re.search(pattern, line))
 
     def stop(self):
         self._process.kill()
