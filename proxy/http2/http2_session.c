@@ -441,8 +441,8 @@ static bool is_gone(const struct http2_session *session, int32_t id)
            nghttp2_session_find_stream(session->engine, id) == NULL;
 }
 
-// take_late judges HEADERS and DATA of a stream that is gone. Where we have reset one lately, they may have been on their
-// way; otherwise the client must know better (RFC 9113 5.1, 5.1.1).
+// take_late judges HEADERS of a stream that is gone. Where we have reset one lately, they may have been on their way;
+// otherwise the client must know better (RFC 9113 5.1, 5.1.1). DATA of such a stream the engine passes over by itself.
 static void take_late(struct http2_session *session, int32_t id)
 {
     if (session->now_ms < session->late_until_ms)
@@ -458,7 +458,7 @@ static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *heade
     struct http2_session *session = owner;
     const bool is_late = is_gone(session, header->stream_id);
     (void)engine;
-    if (is_late && (header->type == NGHTTP2_HEADERS || header->type == NGHTTP2_DATA))
+    if (is_late && header->type == NGHTTP2_HEADERS)
         take_late(session, header->stream_id);
     switch (header->type) {
     case NGHTTP2_HEADERS:
@@ -497,9 +497,10 @@ static int on_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *ow
         session->why = nghttp2_http2_strerror(frame->goaway.error_code);
     if (frame->hd.type == NGHTTP2_DATA)
         http2_budget_earn(&session->budget, frame->hd.length);
-    if (frame->hd.type == NGHTTP2_RST_STREAM)
-        session->late_until_ms = session->now_ms + LATE_MS;
-    if (frame->hd.type == NGHTTP2_RST_STREAM && is_provoked(frame->rst_stream.error_code))
+    if (frame->hd.type != NGHTTP2_RST_STREAM)
+        return 0;
+    session->late_until_ms = session->now_ms + LATE_MS;
+    if (is_provoked(frame->rst_stream.error_code))
         charge(session, HTTP2_COST_RESET);
     return 0;
 }
@@ -937,14 +938,11 @@ static enum http2_status status_of(struct http2_session *session, enum err read,
     return may_read_on || session->ready_count > 0 || session->may_wake ? HTTP2_MORE : HTTP2_WAITS;
 }
 
-enum http2_status http2_session_step(struct http2_session *session, struct slice early,
-                                     int64_t now_ms)
+enum http2_status http2_session_step(struct http2_session *session, int64_t now_ms)
 {
     enum err read = ERR_AGAIN;
     session->now_ms = now_ms;
-    if (early.len > 0)
-        read = take(session, early);
-    if (!session->has_end && session->why == NULL && (read == ERR_OK || read == ERR_AGAIN))
+    if (!session->has_end && session->why == NULL)
         read = read_below(session);
     if (read != ERR_OK && read != ERR_AGAIN) {
         session->has_end = true;

@@ -129,10 +129,8 @@ struct http2_session *http2_session_create(const struct http2_options *options,
 // http2_session_destroy frees it. Each stream that an owner has taken must be destroyed. NULL is allowed.
 void http2_session_destroy(struct http2_session *session);
 
-// http2_session_step takes `early`, bytes that have been read from `below` before, and what has come since, tells the
-// streams, and sends what they have written.
-enum http2_status http2_session_step(struct http2_session *session, struct slice early,
-                                     int64_t now_ms);
+// http2_session_step takes what has come, tells the streams, and sends what they have written.
+enum http2_status http2_session_step(struct http2_session *session, int64_t now_ms);
 
 // http2_session_update_interest tells the stream below what to wait for.
 void http2_session_update_interest(const struct http2_session *session);

@@ -282,7 +282,7 @@ enum http2_status multiplex_step(struct multiplex *multiplex)
     const int64_t heard_ms = multiplex->http2->heard_ms;
     multiplex->is_stepping = true;
     const enum http2_status status =
-        http2_session_step(multiplex->http2, (struct slice){0}, multiplex->peer->context->now_ms);
+        http2_session_step(multiplex->http2, multiplex->peer->context->now_ms);
     if (status == HTTP2_BROKEN)
         end_all(multiplex, REASON_CLIENT_RESET);
     if (status == HTTP2_WRONG && multiplex_is_idle(multiplex))

@@ -77,7 +77,7 @@ static bool answer_all(struct session *session)
 
 static enum http2_status step(struct session *session)
 {
-    return http2_session_step(session->refusing, (struct slice){0}, session->peer.context->now_ms);
+    return http2_session_step(session->refusing, session->peer.context->now_ms);
 }
 
 static enum session_step step_http2(struct session *session)

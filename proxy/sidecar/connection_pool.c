@@ -76,7 +76,7 @@ static void say_goodbye(struct connection *connection)
     if (connection->http2 == NULL || connection->is_over)
         return;
     http2_session_drain(connection->http2, true);
-    (void)http2_session_step(connection->http2, (struct slice){0}, monotonic_ms());
+    (void)http2_session_step(connection->http2, monotonic_ms());
     if (stream_finish(upstream_stream(connection->upstream)) != ERR_OK) {
         // It has ended already, or takes nothing more.
     }
@@ -145,7 +145,7 @@ static void step(struct connection *connection)
 {
     struct http2_session *http2 = connection->http2;
     const int64_t heard_ms = http2->heard_ms;
-    switch (http2_session_step(http2, (struct slice){0}, monotonic_ms())) {
+    switch (http2_session_step(http2, monotonic_ms())) {
     case HTTP2_WAITS:
         break;
     case HTTP2_MORE:

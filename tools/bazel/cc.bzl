@@ -131,7 +131,8 @@ def sallyport_tests(deps, more = {}, data = {}):
         )
 
 def sallyport_fuzzers(deps):
-    """The libFuzzer targets of a folder: each NAME_fuzz.c defines LLVMFuzzerTestOneInput; seeds/NAME has its seeds.
+    """The libFuzzer targets of a folder: each NAME_fuzz.c defines LLVMFuzzerTestOneInput; seeds/NAME has its seeds; all share
+    the headers there.
 
     Makes three targets for each:
       NAME_fuzz             the fuzzer itself, for --config=fuzz; manual, so that //... leaves it out
@@ -142,13 +143,14 @@ def sallyport_fuzzers(deps):
 
     # libFuzzer declares its entry points nowhere; every target defines them.
     copts = _COPTS + ["-Wno-missing-prototypes"]
+    shared = native.glob(["*.h"])
     for source in native.glob(["*_fuzz.c"]):
         name = source[:-len(".c")]
         seeds = native.glob(["seeds/{}/*".format(name[:-len("_fuzz")])])
         native.filegroup(name = name + "_seeds", srcs = seeds)
         native.cc_binary(
             name = name,
-            srcs = [source],
+            srcs = [source] + shared,
             copts = copts,
             linkopts = ["-fsanitize=fuzzer"],
             linkstatic = True,
@@ -158,7 +160,7 @@ def sallyport_fuzzers(deps):
         )
         native.cc_test(
             name = name + "_seeds_test",
-            srcs = [source],
+            srcs = [source] + shared,
             args = ["$(rootpaths :{}_seeds)".format(name)] if seeds else [],
             copts = copts,
             data = [":{}_seeds".format(name)],

@@ -4,60 +4,11 @@
 
 #include "proxy/http/head.h"
 #include "proxy/http2/http2_client.h"
+#include "tests/fuzz/http2/pipe.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MAX_STREAMS = 8, WINDOW = 64 * 1024, MEMORY = 1024 * 1024, HEAD_CAP = 20 * 1024 };
-
-// A stream in memory that takes everything.
-struct pipe {
-    struct stream stream; // first
-    struct slice rest;
-    size_t piece_len;
-};
-
-static enum err pipe_read(struct stream *stream, void *out, size_t cap, size_t *out_len)
-{
-    struct pipe *pipe = (struct pipe *)stream;
-    const struct slice piece = slice_first(slice_first(pipe->rest, pipe->piece_len), cap);
-    *out_len = piece.len;
-    pipe->rest = slice_from(pipe->rest, piece.len);
-    if (piece.len == 0)
-        return ERR_EOF;
-    return bytes_copy(out, cap, piece) ? ERR_OK : ERR_SYSTEM;
-}
-
-static enum err pipe_write(struct stream *stream, struct slice bytes, size_t *out_len)
-{
-    (void)stream;
-    *out_len = bytes.len;
-    return ERR_OK;
-}
-
-static enum err pipe_flush(struct stream *stream)
-{
-    (void)stream;
-    return ERR_OK;
-}
-
-static void pipe_want(struct stream *stream, bool read, bool write)
-{
-    (void)stream, (void)read, (void)write;
-}
-
-static void pipe_close(struct stream *stream, bool is_reset)
-{
-    (void)stream, (void)is_reset;
-}
-
-static const struct stream_ops pipe_ops = {
-    .read = pipe_read,
-    .write = pipe_write,
-    .flush = pipe_flush,
-    .finish = pipe_flush,
-    .want = pipe_want,
-    .close = pipe_close,
-};
 
 struct tunnel {
     struct http2_stream *stream;
@@ -141,9 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t count = 0;
     if (size < 2)
         return 0;
-    struct pipe pipe = {.stream = {.ops = &pipe_ops},
-                        .rest = slice_of(data + 2, size - 2),
-                        .piece_len = 1 + data[0] * 64u};
+    struct pipe pipe = pipe_of(slice_of(data + 2, size - 2), 1 + data[0] * 64u);
     struct http2_session *session = http2_client_create(&options, &pipe.stream, &pool);
     if (session == NULL)
         return 0;
@@ -154,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             open_tunnel(session, &tunnels[count], data[1] + (uint32_t)count);
             count++;
         }
-        status = http2_session_step(session, (struct slice){0}, now_ms);
+        status = http2_session_step(session, now_ms);
         check(session->grown <= MEMORY);
         const struct http2_stream *stream = NULL;
         TAILQ_FOREACH(stream, &session->live, link)

@@ -5,60 +5,11 @@
 #include "proxy/http/head.h"
 #include "proxy/http2/http2_session.h"
 #include "proxy/http2/http2_stream.h"
+#include "tests/fuzz/http2/pipe.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MAX_STREAMS = 16, WINDOW = 64 * 1024, MEMORY = 1024 * 1024 };
-
-// A stream in memory that takes everything.
-struct pipe {
-    struct stream stream; // first
-    struct slice rest;
-    size_t piece_len;
-};
-
-static enum err pipe_read(struct stream *stream, void *out, size_t cap, size_t *out_len)
-{
-    struct pipe *pipe = (struct pipe *)stream;
-    const struct slice piece = slice_first(slice_first(pipe->rest, pipe->piece_len), cap);
-    *out_len = piece.len;
-    pipe->rest = slice_from(pipe->rest, piece.len);
-    if (piece.len == 0)
-        return ERR_EOF;
-    return bytes_copy(out, cap, piece) ? ERR_OK : ERR_SYSTEM;
-}
-
-static enum err pipe_write(struct stream *stream, struct slice bytes, size_t *out_len)
-{
-    (void)stream;
-    *out_len = bytes.len;
-    return ERR_OK;
-}
-
-static enum err pipe_flush(struct stream *stream)
-{
-    (void)stream;
-    return ERR_OK;
-}
-
-static void pipe_want(struct stream *stream, bool read, bool write)
-{
-    (void)stream, (void)read, (void)write;
-}
-
-static void pipe_close(struct stream *stream, bool is_reset)
-{
-    (void)stream, (void)is_reset;
-}
-
-static const struct stream_ops pipe_ops = {
-    .read = pipe_read,
-    .write = pipe_write,
-    .flush = pipe_flush,
-    .finish = pipe_flush,
-    .want = pipe_want,
-    .close = pipe_close,
-};
 
 // request is a stream with what its owner knows.
 struct request {
@@ -180,16 +131,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buffer_pool pool = {0};
     if (size < 2)
         return 0;
-    struct world world = {.pipe = {.stream = {.ops = &pipe_ops},
-                                   .rest = slice_of(data + 2, size - 2),
-                                   .piece_len = 1 + data[0] * 64u},
+    struct world world = {.pipe = pipe_of(slice_of(data + 2, size - 2), 1 + data[0] * 64u),
                           .habit = data[1]};
+    world.pipe.first = SLICE_LITERAL("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     struct http2_session *session =
         http2_session_create(&options, &world.pipe.stream, &pool, &events, &world);
     if (session == NULL)
         return 0;
-    const struct slice magic = SLICE_LITERAL("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-    enum http2_status status = http2_session_step(session, magic, 1);
+    enum http2_status status = HTTP2_MORE;
     for (int64_t now_ms = 1; now_ms < 10000 && (status == HTTP2_WAITS || status == HTTP2_MORE);
          now_ms++) {
         check(session->open_count <= MAX_STREAMS && session->grown <= MEMORY);
@@ -200,7 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         if (status == HTTP2_WAITS && session->has_end && session->ready_count == 0)
             break;
-        status = http2_session_step(session, (struct slice){0}, now_ms);
+        status = http2_session_step(session, now_ms);
     }
     while (world.requests != NULL)
         end(world.requests);

@@ -134,7 +134,7 @@ static void talk(struct rig *rig)
             fake_stream_feed(rig->below, slice_of(bytes, (size_t)len));
             is_busy = true;
         }
-        rig->status = http2_session_step(rig->session, (struct slice){0}, 1000);
+        rig->status = http2_session_step(rig->session, 1000);
         const struct slice out = slice_from(fake_stream_written(rig->below), rig->out_taken);
         if (out.len > 0) {
             is_busy = true;

@@ -191,7 +191,7 @@ static void talk(struct rig *rig)
             fake_stream_feed(rig->below, slice_of(bytes, (size_t)len));
             is_busy = true;
         }
-        rig->status = http2_session_step(rig->session, (struct slice){0}, 1000);
+        rig->status = http2_session_step(rig->session, 1000);
         const struct slice out = slice_from(fake_stream_written(rig->below), rig->out_taken);
         if (out.len > 0) {
             is_busy = true;
@@ -516,18 +516,18 @@ static void the_end_of_the_client_resets_what_was_open(void **state)
     (void)ask(rig, CONNECT, false);
     struct http2_stream *stream = only_request(rig);
     rig->below->has_end = true;
-    (void)http2_session_step(rig->session, (struct slice){0}, 1000);
+    (void)http2_session_step(rig->session, 1000);
     assert_int_equal(read_all(stream, text, 1000), ERR_SYSTEM);
     http2_stream_destroy(stream);
     rig->request_count = 0;
-    assert_int_equal(http2_session_step(rig->session, (struct slice){0}, 1000), HTTP2_FINISHED);
+    assert_int_equal(http2_session_step(rig->session, 1000), HTTP2_FINISHED);
 }
 
 static void what_is_no_http_2_is_wrong(void **state)
 {
     struct rig *rig = *state;
     fake_stream_feed(rig->below, SLICE_LITERAL("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"));
-    const enum http2_status status = http2_session_step(rig->session, (struct slice){0}, 1000);
+    const enum http2_status status = http2_session_step(rig->session, 1000);
     assert_true(status == HTTP2_WRONG || status == HTTP2_FINISHED);
 }
 
@@ -565,8 +565,7 @@ static void what_is_sent_before_our_settings_are_known_stops_nothing(void **stat
     upload(rig, id, large, sizeof large, true);
     while ((len = nghttp2_session_mem_send(rig->client, &bytes)) > 0)
         fake_stream_feed(rig->below, slice_of(bytes, (size_t)len));
-    for (size_t i = 0;
-         i < 8 && http2_session_step(rig->session, (struct slice){0}, 1000) == HTTP2_MORE; i++) {
+    for (size_t i = 0; i < 8 && http2_session_step(rig->session, 1000) == HTTP2_MORE; i++) {
     }
     assert_int_equal(rig->request_count, 1);
     (void)read_all(rig->requests[0], text, 4096);
@@ -760,11 +759,11 @@ static void streams_that_share_a_small_window_take_turns(void **state)
     }
     for (size_t i = 0; i < COUNT; i++)
         pour(rig->requests[i]);
-    (void)http2_session_step(rig->session, (struct slice){0}, 1000);
+    (void)http2_session_step(rig->session, 1000);
     for (size_t i = 0; i < ROUNDS; i++) {
         const size_t before = fake_stream_written(rig->below).len;
         fake_stream_feed(rig->below, slice_of(some, sizeof some));
-        (void)http2_session_step(rig->session, (struct slice){0}, 1000);
+        (void)http2_session_step(rig->session, 1000);
         const struct slice frame = slice_from(fake_stream_written(rig->below), before);
         assert_int_equal(frame.len, 9 + 100);
         assert_int_equal(frame.data[8], 1 + 2 * (i % COUNT)); // the stream's id
@@ -777,12 +776,12 @@ static void a_connection_that_ends_within_a_head_leaves_nothing(void **state)
     struct rig *rig = *state;
     fake_stream_feed(rig->below, slice_of(begun, sizeof begun));
     rig->below->has_end = true;
-    (void)http2_session_step(rig->session, (struct slice){0}, 1000);
+    (void)http2_session_step(rig->session, 1000);
     assert_int_equal(rig->request_count, 1);
     assert_int_equal(read_all(rig->requests[0], text, 1000), ERR_SYSTEM);
     http2_stream_destroy(rig->requests[--rig->request_count]);
     for (size_t i = 0; i < 4; i++)
-        rig->status = http2_session_step(rig->session, (struct slice){0}, 1000);
+        rig->status = http2_session_step(rig->session, 1000);
     assert_int_equal(rig->status, HTTP2_FINISHED);
 }
 
@@ -801,7 +800,7 @@ static void feed_frame(struct rig *rig, uint8_t type, uint8_t flags, uint32_t id
 
 static enum http2_status step(struct rig *rig)
 {
-    rig->status = http2_session_step(rig->session, (struct slice){0}, 1000);
+    rig->status = http2_session_step(rig->session, 1000);
     return rig->status;
 }
 
