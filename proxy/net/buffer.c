@@ -5,47 +5,70 @@
 
 #include "auth/base/err.h"
 
-// keep frees all spare buffers but `count`.
-static void keep(struct buffer_pool *pool, size_t count)
+// What a spare one begins with. Its borrower writes over it.
+struct spare {
+    struct spare *next;
+};
+
+static void *take(struct spares *spares, size_t size)
 {
-    while (pool->spare_count > count) {
-        struct buffer *next = pool->spare->next;
-        free(pool->spare);
-        pool->spare = next;
-        pool->spare_count--;
+    struct spare *spare = spares->first;
+    if (spare != NULL) {
+        spares->first = spare->next;
+        spares->spare_count--;
+    } else {
+        spare = malloc(size);
+        if (spare == NULL)
+            return NULL;
     }
-    while (pool->spare_piece_count > count) {
-        struct piece *next = pool->spare_piece->next;
-        free(pool->spare_piece);
-        pool->spare_piece = next;
-        pool->spare_piece_count--;
+    spares->lent_count++;
+    return spare;
+}
+
+// give takes one back, and keeps it unless `most` are kept already.
+static void give(struct spares *spares, void *back, size_t most)
+{
+    struct spare *spare = back;
+    ASSERT(spares->lent_count > 0);
+    spares->lent_count--;
+    if (spares->spare_count >= most) {
+        free(spare);
+        return;
+    }
+    spare->next = spares->first;
+    spares->first = spare;
+    spares->spare_count++;
+}
+
+// keep frees all spare ones but `count`.
+static void keep(struct spares *spares, size_t count)
+{
+    while (spares->spare_count > count) {
+        struct spare *next = spares->first->next;
+        free(spares->first);
+        spares->first = next;
+        spares->spare_count--;
     }
 }
 
 void buffer_pool_deinit(struct buffer_pool *pool)
 {
-    ASSERT(pool->lent_count == 0 && pool->lent_piece_count == 0);
-    keep(pool, 0);
+    ASSERT(pool->buffers.lent_count == 0 && pool->pieces.lent_count == 0);
+    keep(&pool->buffers, 0);
+    keep(&pool->pieces, 0);
 }
 
 void buffer_pool_trim(struct buffer_pool *pool)
 {
-    keep(pool, BUFFER_POOL_FEW);
+    keep(&pool->buffers, BUFFER_POOL_FEW);
+    keep(&pool->pieces, BUFFER_POOL_FEW);
 }
 
 struct buffer *buffer_pool_take(struct buffer_pool *pool)
 {
-    struct buffer *buffer = pool->spare;
-    if (buffer != NULL) {
-        pool->spare = buffer->next;
-        pool->spare_count--;
-    } else {
-        buffer = malloc(sizeof *buffer);
-        if (buffer == NULL)
-            return NULL;
-    }
-    pool->lent_count++;
-    buffer->next = NULL;
+    struct buffer *buffer = take(&pool->buffers, sizeof *buffer);
+    if (buffer == NULL)
+        return NULL;
     buffer->start = 0;
     buffer->end = 0;
     return buffer;
@@ -55,17 +78,8 @@ void buffer_pool_give(struct buffer_pool *pool, struct buffer **buffer)
 {
     struct buffer *back = *buffer;
     *buffer = NULL;
-    if (back == NULL)
-        return;
-    ASSERT(pool->lent_count > 0);
-    pool->lent_count--;
-    if (pool->spare_count >= BUFFER_POOL_KEEP) {
-        free(back);
-        return;
-    }
-    back->next = pool->spare;
-    pool->spare = back;
-    pool->spare_count++;
+    if (back != NULL)
+        give(&pool->buffers, back, BUFFER_POOL_KEEP);
 }
 
 void buffer_pool_give_if_empty(struct buffer_pool *pool, struct buffer **buffer)
@@ -76,16 +90,9 @@ void buffer_pool_give_if_empty(struct buffer_pool *pool, struct buffer **buffer)
 
 struct piece *buffer_pool_take_piece(struct buffer_pool *pool)
 {
-    struct piece *piece = pool->spare_piece;
-    if (piece != NULL) {
-        pool->spare_piece = piece->next;
-        pool->spare_piece_count--;
-    } else {
-        piece = malloc(sizeof *piece);
-        if (piece == NULL)
-            return NULL;
-    }
-    pool->lent_piece_count++;
+    struct piece *piece = take(&pool->pieces, sizeof *piece);
+    if (piece == NULL)
+        return NULL;
     piece->next = NULL;
     piece->start = 0;
     piece->end = 0;
@@ -94,15 +101,7 @@ struct piece *buffer_pool_take_piece(struct buffer_pool *pool)
 
 void buffer_pool_give_piece(struct buffer_pool *pool, struct piece *piece)
 {
-    ASSERT(pool->lent_piece_count > 0);
-    pool->lent_piece_count--;
-    if (pool->spare_piece_count >= BUFFER_POOL_KEEP_PIECES) {
-        free(piece);
-        return;
-    }
-    piece->next = pool->spare_piece;
-    pool->spare_piece = piece;
-    pool->spare_piece_count++;
+    give(&pool->pieces, piece, BUFFER_POOL_KEEP_PIECES);
 }
 
 void buffer_consume(struct buffer *buffer, size_t count)

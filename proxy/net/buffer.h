@@ -13,9 +13,8 @@ enum {
 };
 
 struct buffer {
-    struct buffer *next; // in the pool's list; NULL while lent
-    uint32_t start;      // first unread byte
-    uint32_t end;        // one after the last byte
+    uint32_t start; // first unread byte
+    uint32_t end;   // one after the last byte
     uint8_t data[BUFFER_CAP];
 };
 
@@ -29,13 +28,17 @@ struct piece {
     uint8_t data[PIECE_CAP];
 };
 
-struct buffer_pool {
-    struct buffer *spare; // owned
+// Those of one size. Private to buffer.c, but for the counts.
+struct spares {
+    struct spare *first; // owned
     size_t spare_count;
     size_t lent_count;
-    struct piece *spare_piece; // owned
-    size_t spare_piece_count;
-    size_t lent_piece_count;
+};
+
+// Zeroed: it has none.
+struct buffer_pool {
+    struct spares buffers;
+    struct spares pieces;
 };
 
 // Spare ones kept; more are freed when given back. Few are kept of either size where memory is short.

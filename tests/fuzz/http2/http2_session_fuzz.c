@@ -154,7 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (world.requests != NULL)
         end(world.requests);
     http2_session_destroy(session);
-    check(pool.lent_count == 0);
+    check(pool.buffers.lent_count == 0);
     buffer_pool_deinit(&pool);
     return 0;
 }

@@ -37,14 +37,14 @@ static void the_pool_counts_what_is_lent_and_keeps_only_so_many(void **state)
     for (size_t i = 0; i < BUFFER_POOL_KEEP + 3; i++) {
         buffers[i] = buffer_pool_take(&pool);
         assert_non_null(buffers[i]);
-        assert_int_equal(pool.lent_count, i + 1);
+        assert_int_equal(pool.buffers.lent_count, i + 1);
     }
     for (size_t i = 0; i < BUFFER_POOL_KEEP + 3; i++)
         buffer_pool_give(&pool, &buffers[i]);
-    assert_int_equal(pool.lent_count, 0);
-    assert_int_equal(pool.spare_count, BUFFER_POOL_KEEP);
+    assert_int_equal(pool.buffers.lent_count, 0);
+    assert_int_equal(pool.buffers.spare_count, BUFFER_POOL_KEEP);
     buffer_pool_deinit(&pool);
-    assert_int_equal(pool.spare_count, 0);
+    assert_int_equal(pool.buffers.spare_count, 0);
 }
 
 static void a_trimmed_pool_keeps_a_few(void **state)
@@ -56,16 +56,16 @@ static void a_trimmed_pool_keeps_a_few(void **state)
     for (size_t i = 0; i < LENT; i++)
         buffers[i] = buffer_pool_take(&pool);
     buffer_pool_trim(&pool); // what is lent stays
-    assert_int_equal(pool.lent_count, LENT);
+    assert_int_equal(pool.buffers.lent_count, LENT);
     for (size_t i = 0; i < LENT; i++)
         buffer_pool_give(&pool, &buffers[i]);
-    assert_int_equal(pool.spare_count, LENT);
+    assert_int_equal(pool.buffers.spare_count, LENT);
     buffer_pool_trim(&pool);
-    assert_int_equal(pool.spare_count, BUFFER_POOL_FEW);
+    assert_int_equal(pool.buffers.spare_count, BUFFER_POOL_FEW);
     buffer_pool_trim(&pool);
-    assert_int_equal(pool.spare_count, BUFFER_POOL_FEW);
+    assert_int_equal(pool.buffers.spare_count, BUFFER_POOL_FEW);
     buffer_pool_deinit(&pool);
-    assert_int_equal(pool.spare_count, 0);
+    assert_int_equal(pool.buffers.spare_count, 0);
 }
 
 static void giving_nothing_back_is_allowed(void **state)
@@ -75,7 +75,7 @@ static void giving_nothing_back_is_allowed(void **state)
     struct buffer *none = NULL;
     buffer_pool_give(&pool, &none);
     buffer_pool_give_if_empty(&pool, &none);
-    assert_int_equal(pool.lent_count, 0);
+    assert_int_equal(pool.buffers.lent_count, 0);
     assert_int_equal(buffer_len(NULL), 0);
     assert_int_equal(buffer_unread(NULL).len, 0);
     buffer_pool_deinit(&pool);
@@ -95,7 +95,7 @@ static void only_an_empty_buffer_is_given_back_if_empty(void **state)
     buffer_consume(buffer, 1);
     buffer_pool_give_if_empty(&pool, &buffer);
     assert_null(buffer);
-    assert_int_equal(pool.lent_count, 0);
+    assert_int_equal(pool.buffers.lent_count, 0);
     buffer_pool_deinit(&pool);
 }
 

@@ -27,7 +27,7 @@ static void bench_begin(struct bench *bench, bool keeps_records)
 static void bench_end(struct bench *bench)
 {
     flow_deinit(&bench->flow);
-    assert_int_equal(bench->pool.lent_count, 0);
+    assert_int_equal(bench->pool.buffers.lent_count, 0);
     buffer_pool_deinit(&bench->pool);
     fake_stream_destroy(bench->from);
     fake_stream_destroy(bench->to);
@@ -67,7 +67,7 @@ static void passes_bytes_and_then_waits_without_a_buffer(void **state)
     assert_int_equal(flow_step(&bench->flow), FLOW_WAITS);
     assert_all_passed(bench);
     assert_int_equal(bench->flow.passed, 5);
-    assert_int_equal(bench->pool.lent_count, 0);
+    assert_int_equal(bench->pool.buffers.lent_count, 0);
     assert_true(flow_wants_read(&bench->flow));
     assert_false(flow_wants_write(&bench->flow));
     assert_true(bench->to->flush_count > 0);
@@ -87,7 +87,7 @@ static void a_receiver_without_room_stops_the_reading(void **state)
     assert_int_equal(bench->flow.passed, 1000);
     assert_false(flow_wants_read(&bench->flow));
     assert_true(flow_wants_write(&bench->flow));
-    assert_int_equal(bench->pool.lent_count, 1);
+    assert_int_equal(bench->pool.buffers.lent_count, 1);
     const size_t read_count = bench->from->read_count;
     const size_t taken = bench->from->in_taken;
     assert_true(taken <= BUFFER_CAP);
@@ -98,7 +98,7 @@ static void a_receiver_without_room_stops_the_reading(void **state)
     bench->to->room = SIZE_MAX;
     assert_int_equal(flow_step(&bench->flow), FLOW_WAITS);
     assert_all_passed(bench);
-    assert_int_equal(bench->pool.lent_count, 0);
+    assert_int_equal(bench->pool.buffers.lent_count, 0);
     assert_true(flow_wants_read(&bench->flow));
 }
 
@@ -110,7 +110,7 @@ static void bytes_that_the_receiver_still_holds_stop_the_reading_too(void **stat
     assert_int_equal(flow_step(&bench->flow), FLOW_WAITS);
     assert_true(flow_wants_write(&bench->flow));
     assert_false(flow_wants_read(&bench->flow));
-    assert_int_equal(bench->pool.lent_count, 0); // they lie in the stream, not here
+    assert_int_equal(bench->pool.buffers.lent_count, 0); // they lie in the stream, not here
     assert_true(bench->from->in_taken < bench->from->in_len);
     bench->to->is_flush_blocked = false;
     assert_int_equal(flow_step(&bench->flow), FLOW_WAITS);
@@ -175,7 +175,7 @@ static void a_preamble_goes_first_as_a_piece_of_its_own_and_is_not_counted(void 
     assert_true(slice_equal(fake_stream_written(bench->to), SLICE_LITERAL("answerearlystream")));
     assert_int_equal(bench->to->pieces[0], 6);
     assert_int_equal(bench->flow.passed, 11);
-    assert_int_equal(bench->pool.lent_count, 0);
+    assert_int_equal(bench->pool.buffers.lent_count, 0);
 }
 
 static void a_preamble_is_not_counted_when_it_goes_out_in_bits(void **state)
@@ -229,7 +229,7 @@ static void a_flow_takes_its_share_and_lets_others_go_on(void **state)
     feed_pattern(bench->from, FAKE_CAP);
     size_t steps = 1;
     while (flow_step(&bench->flow) == FLOW_MORE) {
-        assert_int_equal(bench->pool.lent_count, 0);
+        assert_int_equal(bench->pool.buffers.lent_count, 0);
         assert_true(bench->to->out_len <= steps * 320 * 1024);
         steps++;
     }
@@ -374,7 +374,7 @@ static void nothing_is_lost_or_doubled_whichever_operation_says_again(void **sta
         assert_int_equal(bench.flow.passed, plain.flow.passed);
         assert_int_equal(bench.to->finish_count, 1);
         assert_int_equal(bench.to->out_len_at_finish, bench.to->out_len);
-        assert_int_equal(bench.pool.lent_count, 0);
+        assert_int_equal(bench.pool.buffers.lent_count, 0);
         bench_end(&bench);
     }
     bench_end(&plain);
@@ -399,7 +399,8 @@ static void any_rhythm_of_room_and_bytes_gives_the_same_stream(void **state)
             (void)flow_step(&bench.flow);
             assert_true(bench.flow.passed >= passed);
             assert_int_equal(bench.flow.passed, bench.to->out_len);
-            assert_true(bench.pool.lent_count == (buffer_len(bench.flow.buffer) > 0 ? 1 : 0));
+            assert_true(bench.pool.buffers.lent_count ==
+                        (buffer_len(bench.flow.buffer) > 0 ? 1 : 0));
             passed = bench.flow.passed;
         }
         assert_all_passed(&bench);

@@ -62,7 +62,7 @@ static void bench_end(struct bench *bench)
 {
     forward_destroy(bench->forward, true);
     channel_empty(&bench->channel);
-    assert_int_equal(bench->context.buffers.lent_count, 0);
+    assert_int_equal(bench->context.buffers.buffers.lent_count, 0);
     buffer_pool_deinit(&bench->context.buffers);
     fake_stream_destroy(bench->client);
     free(bench->account);

@@ -36,7 +36,7 @@ static int tear_down(void **state)
 {
     struct bench *bench = *state;
     duplex_deinit(&bench->relay.duplex);
-    assert_int_equal(bench->pool.lent_count, 0);
+    assert_int_equal(bench->pool.buffers.lent_count, 0);
     buffer_pool_deinit(&bench->pool);
     fake_stream_destroy(bench->client);
     fake_stream_destroy(bench->proxy);

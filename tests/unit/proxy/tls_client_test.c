@@ -114,7 +114,7 @@ static void drop_ends(struct rig *rig)
     rig->user = NULL;
     rig->server_below = NULL;
     rig->client_below = NULL;
-    assert_int_equal(rig->pool.lent_count, 0);
+    assert_int_equal(rig->pool.buffers.lent_count, 0);
 }
 
 static int destroy(void **state)

@@ -71,7 +71,7 @@ static void drop_ends(struct tls_rig *rig)
     rig->tls = NULL;
     rig->below = NULL;
     rig->ssl = NULL;
-    assert_int_equal(rig->pool.lent_count, 0);
+    assert_int_equal(rig->pool.buffers.lent_count, 0);
 }
 
 int tls_rig_destroy(void **state)

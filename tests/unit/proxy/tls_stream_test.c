@@ -128,22 +128,23 @@ static void no_buffer_is_held_where_nothing_is_in_flight(void **state)
         size_t len = 0;
         tls_rig_begin(rig, versions[i], versions[i]);
         assert_int_equal(tls_stream_handshake(rig->tls), ERR_AGAIN);
-        assert_int_equal(rig->pool.lent_count, 0); // before the first byte
+        assert_int_equal(rig->pool.buffers.lent_count, 0); // before the first byte
         assert_int_equal(tls_rig_handshake(rig), ERR_OK);
-        assert_int_equal(rig->pool.lent_count, 0); // after the last of the handshake
+        assert_int_equal(rig->pool.buffers.lent_count, 0); // after the last of the handshake
         tls_rig_carry(rig);
         tls_rig_say(rig, SLICE_LITERAL("12345"));
         assert_int_equal(stream_read(rig->stream, some, sizeof some, &len), ERR_OK);
-        assert_int_equal(rig->pool.lent_count, 0); // all that there was has been read
+        assert_int_equal(rig->pool.buffers.lent_count, 0); // all that there was has been read
         assert_int_equal(stream_read(rig->stream, some, sizeof some, &len), ERR_AGAIN);
-        assert_int_equal(rig->pool.lent_count, 0);
+        assert_int_equal(rig->pool.buffers.lent_count, 0);
         write_all(rig, SLICE_LITERAL("answer"));
-        assert_int_equal(rig->pool.lent_count, 0);
+        assert_int_equal(rig->pool.buffers.lent_count, 0);
         assert_true(SSL_shutdown(rig->ssl) == 0);
         tls_rig_carry(rig);
         fake_stream_feed(rig->below, SLICE_LITERAL("bytes after the end"));
         assert_int_equal(stream_read(rig->stream, some, sizeof some, &len), ERR_EOF);
-        assert_int_equal(rig->pool.lent_count, 0); // half closed, waiting for the other side
+        assert_int_equal(rig->pool.buffers.lent_count,
+                         0); // half closed, waiting for the other side
     }
 }
 
@@ -160,7 +161,7 @@ static void half_a_record_holds_no_buffer_and_is_no_data(void **state)
         assert_true(BIO_mem_contents(rig->from_client, &bytes, &wire_len));
         for (size_t at = 0; at < wire_len; at++) {
             assert_int_equal(stream_read(rig->stream, some, sizeof some, &len), ERR_AGAIN);
-            assert_int_equal(rig->pool.lent_count, 0);
+            assert_int_equal(rig->pool.buffers.lent_count, 0);
             fake_stream_feed(rig->below, slice_of(bytes + at, 1));
         }
         assert_int_equal(stream_read(rig->stream, some, sizeof some, &len), ERR_OK);
@@ -190,7 +191,7 @@ static void close_notify_is_the_end_and_a_bare_fin_is_truncation(void **state)
         assert_true(stream_is_truncated(rig->stream));
         assert_reads(rig, SLICE_LITERAL(""), ERR_EOF);
         assert_true(stream_is_truncated(rig->stream));
-        assert_int_equal(rig->pool.lent_count, 0);
+        assert_int_equal(rig->pool.buffers.lent_count, 0);
     }
 }
 
@@ -206,7 +207,7 @@ static void a_fin_inside_a_record_is_truncation(void **state)
             rig->below->has_end = true;
             assert_reads(rig, SLICE_LITERAL(""), ERR_EOF);
             assert_true(stream_is_truncated(rig->stream));
-            assert_int_equal(rig->pool.lent_count, 0);
+            assert_int_equal(rig->pool.buffers.lent_count, 0);
         }
     }
 }
@@ -237,7 +238,7 @@ static void a_forged_record_is_an_error_for_ever(void **state)
         assert_false(stream_is_truncated(rig->stream));
         assert_int_equal(tls_rig_alert(rig), 20); // bad_record_mac
         stream_close(rig->stream, true);
-        assert_int_equal(rig->pool.lent_count, 0);
+        assert_int_equal(rig->pool.buffers.lent_count, 0);
     }
 }
 
@@ -251,7 +252,7 @@ static void our_end_leaves_the_other_direction_open(void **state)
         assert_int_equal(stream_finish(rig->stream), ERR_OK);
         assert_int_equal(stream_finish(rig->stream), ERR_OK);
         assert_int_equal(rig->below->finish_count, 2); // which tcp_stream takes for one
-        assert_int_equal(rig->pool.lent_count, 0);
+        assert_int_equal(rig->pool.buffers.lent_count, 0);
         assert_hears(rig, SLICE_LITERAL("bye"));
         assert_client_saw_end(rig, true);
         assert_int_equal(stream_write(rig->stream, SLICE_LITERAL("x"), &len), ERR_SYSTEM);
@@ -308,11 +309,11 @@ static void a_socket_without_room_stops_the_writing_and_loses_nothing(void **sta
         }
         assert_int_equal(error, ERR_AGAIN);
         assert_true(written > 0 && written < 20000 + BUFFER_CAP);
-        assert_int_equal(rig->pool.lent_count, 1);
+        assert_int_equal(rig->pool.buffers.lent_count, 1);
         assert_int_equal(stream_flush(rig->stream), ERR_AGAIN);
         rig->below->room = SIZE_MAX;
         write_all(rig, slice_of(bytes + written, BIG_LEN - written));
-        assert_int_equal(rig->pool.lent_count, 0);
+        assert_int_equal(rig->pool.buffers.lent_count, 0);
         assert_hears(rig, slice_of(bytes, BIG_LEN));
         free(bytes);
     }
@@ -345,7 +346,7 @@ static void a_broken_socket_ends_writing(void **state)
     assert_int_equal(stream_write(rig->stream, SLICE_LITERAL("x"), &len), ERR_SYSTEM);
     assert_int_equal(stream_finish(rig->stream), ERR_SYSTEM);
     stream_close(rig->stream, true);
-    assert_int_equal(rig->pool.lent_count, 0);
+    assert_int_equal(rig->pool.buffers.lent_count, 0);
 }
 
 static void closing_gives_everything_back_and_ends_everything(void **state)
@@ -358,14 +359,14 @@ static void closing_gives_everything_back_and_ends_everything(void **state)
     assert_int_equal(stream_read(rig->stream, some, sizeof some, &len), ERR_OK);
     rig->below->room = 0;
     assert_int_equal(stream_write(rig->stream, SLICE_LITERAL("stuck"), &len), ERR_OK);
-    assert_true(rig->pool.lent_count > 0);
+    assert_true(rig->pool.buffers.lent_count > 0);
     stream_close(rig->stream, true);
     stream_close(rig->stream, false);
     assert_true(rig->below->is_closed && rig->below->is_reset);
-    assert_int_equal(rig->pool.lent_count, 0);
+    assert_int_equal(rig->pool.buffers.lent_count, 0);
     assert_int_equal(stream_write(rig->stream, SLICE_LITERAL("x"), &len), ERR_SYSTEM);
     assert_int_equal(stream_finish(rig->stream), ERR_SYSTEM);
-    assert_int_equal(rig->pool.lent_count, 0);
+    assert_int_equal(rig->pool.buffers.lent_count, 0);
 }
 
 static void any_rhythm_of_room_and_bytes_gives_the_same_streams(void **state)

@@ -41,7 +41,7 @@ static int tear_down(void **state)
     inspection_close(bench->tunnel.inspection, &bench->pool);
     duplex_deinit(&bench->tunnel.duplex);
     tunnel_deinit(&bench->tunnel);
-    assert_int_equal(bench->pool.lent_count, 0);
+    assert_int_equal(bench->pool.buffers.lent_count, 0);
     buffer_pool_deinit(&bench->pool);
     fake_stream_destroy(bench->client);
     fake_stream_destroy(bench->server);
