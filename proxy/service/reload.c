@@ -188,7 +188,7 @@ static void be_adopted(struct service *service)
     if (rollout->is_adopting_taking && have_all) {
         log_warning(
             "reload: %s; %s, generation %" PRIu64,
-            rollout->try_count > 0
+            rollout->is_tried_again
                 ? "a certificate or its key is not whole yet, and is read again for 10 s"
                 : "the files on the disk were rejected as a whole, see above",
             service->snapshot->taking->takes_more

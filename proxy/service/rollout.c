@@ -95,6 +95,7 @@ bool rollout_refused(struct rollout *rollout, bool is_pair)
     rollout->missed &= ~(unsigned)LOADER_FILES;
     rollout->missed |= is_tried_again ? LOADER_FILES : 0;
     rollout->try_count = is_tried_again ? rollout->try_count + 1 : 0;
+    rollout->is_tried_again = is_tried_again;
     return is_tried_again;
 }
 
@@ -102,6 +103,7 @@ void rollout_accepted(struct rollout *rollout, bool is_new)
 {
     rollout->has_refused_file &= rollout->scope != LOADER_ALL;
     rollout->try_count = 0;
+    rollout->is_tried_again = false;
     rollout->missed &= ~(unsigned)LOADER_FILES;
     if (!is_new)
         return;

@@ -40,6 +40,7 @@ struct rollout {
     unsigned pending;        // work that waits
     unsigned missed;         // work that the next tick makes pending
     int try_count; // how often files that did not fit together have been tried again; 0: they do fit
+    bool is_tried_again;     // the reload that was refused last is tried again
     bool is_adopting_reload; // the newest snapshot is a reload's, and the reload has not ended
     bool is_adopting_taking; // what takes trust away is not known to be in force in every worker
     bool has_refused_file;   // the configuration file as it was read last is not the one in force

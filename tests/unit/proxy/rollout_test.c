@@ -111,6 +111,17 @@ static void files_that_do_not_fit_are_tried_again_for_a_while(void **state)
     assert_int_equal(rollout.try_count, 0);
 }
 
+static void what_is_tried_again_is_known_when_the_tries_begin_anew(void **state)
+{
+    (void)state;
+    struct rollout rollout = {.scope = LOADER_FILES};
+    assert_true(rollout_refused(&rollout, true));
+    rollout.try_count = 0; // the files have changed
+    assert_true(rollout.is_tried_again);
+    assert_false(rollout_refused(&rollout, false));
+    assert_false(rollout.is_tried_again);
+}
+
 static void a_refused_reload_is_said_at_once_unless_only_pairs_of_files_do_not_fit(void **state)
 {
     (void)state;
@@ -160,11 +171,13 @@ static void a_good_reload_has_all_that_was_missed_but_what_a_refused_file_denies
                                   .missed = missed,
                                   .pending = missed & ~(unsigned)LOADER_FILES,
                                   .is_adopting_taking = true,
-                                  .try_count = 3};
+                                  .try_count = 3,
+                                  .is_tried_again = true};
         rollout_accepted(&rollout, rows[i].is_new);
         assert_int_equal(rollout.missed, rows[i].left);
         assert_int_equal(rollout.pending, rows[i].left);
         assert_int_equal(rollout.try_count, 0);
+        assert_false(rollout.is_tried_again);
         assert_int_equal(rollout.is_adopting_reload, rows[i].is_new);
         assert_int_equal(rollout.is_adopting_taking, !rows[i].is_new);
         assert_int_equal(rollout.has_refused_file,
@@ -235,6 +248,7 @@ int main(void)
         cmocka_unit_test(the_next_step_is_the_most_urgent_that_nothing_stands_in_the_way_of),
         cmocka_unit_test(a_tick_makes_pending_what_nothing_under_way_may_still_bring),
         cmocka_unit_test(files_that_do_not_fit_are_tried_again_for_a_while),
+        cmocka_unit_test(what_is_tried_again_is_known_when_the_tries_begin_anew),
         cmocka_unit_test(a_refused_reload_is_said_at_once_unless_only_pairs_of_files_do_not_fit),
         cmocka_unit_test(a_good_reload_has_all_that_was_missed_but_what_a_refused_file_denies),
         cmocka_unit_test(a_generation_is_adopted_when_the_last_worker_has_it_and_none_lacks_it),
