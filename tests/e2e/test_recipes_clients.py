@@ -1,6 +1,7 @@
 """The recipes of docs/CLIENTS.md for programs that take much to install, and those through the sidecar. Part of
 `tools/test --clients`."""
 
+import contextlib
 import json
 import os
 import hashlib
@@ -383,7 +384,29 @@ def test_grpc_calls_with_the_recipe(kitchen, aside, pki):
     assert kitchen.proxy.audit.records("decision")[-1]["request"]["port"] == port
 
 
-# -- Squid as a child ---------------------------------------------------------------------------
+# -- other proxies as children ------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def serving(kitchen, name, command, port):
+    """The URL of a proxy that a recipe runs, once it takes connections."""
+    process = subprocess.Popen(
+        command, cwd=kitchen.folder, env=kitchen.surroundings(), stderr=subprocess.PIPE, text=True
+    )
+    lines = Lines(process.stderr)
+
+    def is_ready():
+        with socket.socket() as probe:
+            return process.poll() is not None or probe.connect_ex(("127.0.0.1", port)) == 0
+
+    eventually(is_ready, lambda: f"{name}: {lines.text()}")
+    assert process.poll() is None, lines.text()
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(PATIENCE)
+
+
+# -- Squid --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -403,20 +426,8 @@ def squid(kitchen, tmp_path):
     )
     # Not as root: it would change its user, which a namespace of the tests does not allow.
     command = ["unshare", "--user", "--map-user=1000", "--map-group=1000", *command]
-    process = subprocess.Popen(
-        command, cwd=kitchen.folder, env=kitchen.surroundings(), stderr=subprocess.PIPE, text=True
-    )
-    lines = Lines(process.stderr)
-
-    def is_ready():
-        with socket.socket() as probe:
-            return process.poll() is not None or probe.connect_ex(("127.0.0.1", port)) == 0
-
-    eventually(is_ready, lambda: f"Squid: {lines.text()}")
-    assert process.poll() is None, lines.text()
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(PATIENCE)
+    with serving(kitchen, "Squid", command, port) as url:
+        yield url
 
 
 def fetch(kitchen, proxy, url):
@@ -448,7 +459,7 @@ def test_squid_does_not_go_around_a_proxy_that_is_down(kitchen, squid, plain_sit
     assert PAGE not in result.stdout and b"ERR_CONNECT_FAIL" in result.stdout, said(result)
 
 
-# -- nghttpx as a child -------------------------------------------------------------------------
+# -- nghttpx ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -460,20 +471,8 @@ def nghttpx(kitchen):
     command = kitchen.prepare(
         "nghttpx", lambda text: "exec " + replace(replace(text, ",3130", f",{port}"), ",8443", f",{ours}")
     )
-    process = subprocess.Popen(
-        command, cwd=kitchen.folder, env=kitchen.surroundings(), stderr=subprocess.PIPE, text=True
-    )
-    lines = Lines(process.stderr)
-
-    def is_ready():
-        with socket.socket() as probe:
-            return process.poll() is not None or probe.connect_ex(("127.0.0.1", port)) == 0
-
-    eventually(is_ready, lambda: f"nghttpx: {lines.text()}")
-    assert process.poll() is None, lines.text()
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(PATIENCE)
+    with serving(kitchen, "nghttpx", command, port) as url:
+        yield url
 
 
 def test_nghttpx_takes_its_users_through_one_connection(kitchen, nghttpx):

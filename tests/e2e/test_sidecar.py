@@ -15,7 +15,7 @@ import time
 import pytest
 
 from support.config import client, reach
-from support.origin import echo_after_end, pattern, pattern_sha256, reset, source
+from support.origin import echo_after_end, noting_end, pattern, pattern_sha256, reset, source
 from support.pki import CLIENT_AUTH, SERVER_AUTH, pin_of
 from support.plain import PlainClient, Reader, StrictOrigin, head, ok, url
 from support.proxy import cpu_seconds, run
@@ -112,16 +112,7 @@ def test_a_reset_of_the_target_is_a_reset_for_the_local_client(start, sidecar, o
 
 def test_a_reset_of_the_local_client_resets_the_target(start, sidecar, origin):
     ended = []
-
-    def note_end(conn):
-        try:
-            while conn.recv(100):
-                pass
-            ended.append("fin")
-        except ConnectionResetError:
-            ended.append("reset")
-
-    proxy, target = start(ALLOW), origin(note_end)
+    proxy, target = start(ALLOW), origin(noting_end(ended))
     with sidecar(proxy).tunnel(f"origin.test:{target.port}") as sock:
         sock.sendall(b"x")
         reset(sock)

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from support.config import client, reach
-from support.origin import echo_after_end, reset
+from support.origin import echo_after_end, noting_end, reset
 from support.scale import PATIENCE, count, eventually
 from support.sidecar import Sidecar, read_head, read_to_end
 
@@ -198,16 +198,7 @@ def test_when_the_proxy_drains_tunnels_go_on_and_new_ones_go_elsewhere(start, si
 
 def test_half_closes_and_resets_are_exact_in_both_directions(start, sidecar, origin):
     ended = []
-
-    def note_end(conn):
-        try:
-            while conn.recv(100):
-                pass
-            ended.append("fin")
-        except ConnectionResetError:
-            ended.append("reset")
-
-    proxy, target, half = start(ALLOW), origin(note_end), origin(echo_after_end)
+    proxy, target, half = start(ALLOW), origin(noting_end(ended)), origin(echo_after_end)
     one = sidecar(proxy, "--connections", 1)
     with one.tunnel(f"origin.test:{target.port}") as kept, one.tunnel(f"origin.test:{half.port}") as sock:
         sock.sendall(b"said")

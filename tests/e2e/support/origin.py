@@ -161,6 +161,19 @@ def send_pattern(conn, size):
         conn.sendall(chunk)
 
 
+def noting_end(ended):
+    """Takes everything, and notes in a list how it has ended: "fin" or "reset"."""
+
+    def habit(conn):
+        try:
+            silence(conn)
+            ended.append("fin")
+        except ConnectionResetError:
+            ended.append("reset")
+
+    return habit
+
+
 def reset_after(count):
     """Resets the connection once `count` bytes have come; 0: at once."""
 
