@@ -13,7 +13,9 @@ enum {
     RECORD_LEN = 16 * 1024, // bytes that one record of TLS carries
     PIECE_LEN = 16 * 1024,  // bytes read at once; of a turn it is this many, some times
     PIECES_A_STEP = 4,
-    LATE_MS = 30000, // after a reset of ours frames for its stream may still be on their way
+    GATHER_LEN = 63 * 1024, // bytes of bulk that are worth a write
+    GATHER_STEPS = 8,       // that bulk waits for more
+    LATE_MS = 30000,        // after a reset of ours frames for its stream may still be on their way
 };
 
 static bool is_client(const struct http2_session *session)
@@ -301,22 +303,47 @@ static bool is_wanted(const struct http2_stream *stream)
            (stream->wants_write && !stream->is_blocked);
 }
 
-static void set_ready(struct http2_session *session, struct http2_stream *stream, bool is_ready)
+static void set_queue(struct http2_session *session, struct http2_stream *stream,
+                      enum http2_queue queue)
 {
-    if (is_ready && !stream->is_ready) {
-        TAILQ_INSERT_TAIL(&session->ready, stream, ready_link);
-        session->ready_count++;
-    }
-    if (!is_ready && stream->is_ready) {
-        TAILQ_REMOVE(&session->ready, stream, ready_link);
-        session->ready_count--;
-    }
-    stream->is_ready = is_ready;
+    if (stream->queue == queue)
+        return;
+    if (stream->queue != HTTP2_QUEUE_NONE)
+        TAILQ_REMOVE(&session->queues[stream->queue], stream, queue_link);
+    if (queue != HTTP2_QUEUE_NONE)
+        TAILQ_INSERT_TAIL(&session->queues[queue], stream, queue_link);
+    session->ready_count += queue == HTTP2_QUEUE_READY;
+    session->ready_count -= stream->queue == HTTP2_QUEUE_READY;
+    stream->queue = queue;
+}
+
+bool http2_session_gathers(const struct http2_stream *stream)
+{
+    const uint32_t half = stream->window / 2; // the client must be able to go on meanwhile
+    const size_t enough = half < GATHER_LEN ? half : GATHER_LEN;
+    return stream->session->gathers && stream->is_bulk && !stream->is_reset &&
+           !stream->upload.has_end && http2_upload_left(&stream->upload) < enough;
 }
 
 void http2_session_note(struct http2_session *session, struct http2_stream *stream)
 {
-    set_ready(session, stream, !stream->is_closed && is_wanted(stream));
+    const bool is_told = !stream->is_closed && is_wanted(stream);
+    const bool may_write = stream->wants_write && !stream->is_blocked;
+    if (!is_told)
+        set_queue(session, stream, HTTP2_QUEUE_NONE);
+    else if (may_write || !http2_session_gathers(stream))
+        set_queue(session, stream, HTTP2_QUEUE_READY);
+    else
+        set_queue(session, stream, HTTP2_QUEUE_GATHERING);
+}
+
+// gather decides whether bulk waits for more. `is_coming`: there is more to read.
+static void gather(struct http2_session *session, bool is_coming)
+{
+    session->gathers = is_coming && session->gathered < GATHER_STEPS;
+    session->gathered = session->gathers ? session->gathered + 1 : 0;
+    while (!session->gathers && !TAILQ_EMPTY(&session->queues[HTTP2_QUEUE_GATHERING]))
+        set_queue(session, TAILQ_FIRST(&session->queues[HTTP2_QUEUE_GATHERING]), HTTP2_QUEUE_READY);
 }
 
 static void unblock(struct http2_session *session, struct http2_stream *stream)
@@ -388,7 +415,7 @@ void http2_session_end(struct http2_session *session, struct http2_stream *strea
         [HTTP2_END_TARGET] = NGHTTP2_CONNECT_ERROR,
         [HTTP2_END_REFUSED] = NGHTTP2_REFUSED_STREAM,
     };
-    set_ready(session, stream, false);
+    set_queue(session, stream, HTTP2_QUEUE_NONE);
     set_blocked(session, stream, false);
     if (stream->id == 0)
         return;
@@ -817,7 +844,8 @@ struct http2_session *http2_session_create(const struct http2_options *options,
     session->events = events;
     session->owner = owner;
     session->options = *options;
-    TAILQ_INIT(&session->ready);
+    TAILQ_INIT(&session->queues[HTTP2_QUEUE_READY]);
+    TAILQ_INIT(&session->queues[HTTP2_QUEUE_GATHERING]);
     TAILQ_INIT(&session->live);
     TAILQ_INIT(&session->blocked);
     if (!make_engine(session) || !say_settings(session)) {
@@ -874,8 +902,8 @@ static enum err read_below(struct http2_session *session)
 static void tell(struct http2_session *session)
 {
     for (uint32_t left = session->ready_count; left > 0 && session->ready_count > 0; left--) {
-        struct http2_stream *stream = TAILQ_FIRST(&session->ready);
-        set_ready(session, stream, false);
+        struct http2_stream *stream = TAILQ_FIRST(&session->queues[HTTP2_QUEUE_READY]);
+        set_queue(session, stream, HTTP2_QUEUE_NONE);
         stream->stream.on_ready(stream->stream.owner);
     }
 }
@@ -905,9 +933,9 @@ static void wake(struct http2_session *session)
         set_blocked(session, stream, false);
         set_blocked(session, stream, !has_window);
         http2_session_note(session, stream);
-        if (!stream->is_ready)
+        if (stream->queue != HTTP2_QUEUE_READY)
             continue;
-        set_ready(session, stream, false);
+        set_queue(session, stream, HTTP2_QUEUE_NONE);
         stream->stream.on_ready(stream->stream.owner);
     }
 }
@@ -942,12 +970,14 @@ enum http2_status http2_session_step(struct http2_session *session, int64_t now_
 {
     enum err read = ERR_AGAIN;
     session->now_ms = now_ms;
+    session->gathers = true; // until it is known what there is
     if (!session->has_end && session->why == NULL)
         read = read_below(session);
     if (read != ERR_OK && read != ERR_AGAIN) {
         session->has_end = true;
         session->is_broken = session->is_broken || read == ERR_MEMORY;
     }
+    gather(session, read == ERR_OK && !session->is_full);
     // The streams of a client that was wrong are their owner's to end, who records why.
     if (session->why == NULL || is_client(session)) {
         if (session->has_end)
@@ -961,6 +991,8 @@ enum http2_status http2_session_step(struct http2_session *session, int64_t now_
     session->is_full = out_room(session) < FRAME_ROOM;
     if (was_full && !session->is_full)
         unblock_all(session);
+    if (session->is_full)
+        gather(session, false); // nothing is read until there is room
     return status_of(session, read, sent);
 }
 

@@ -31,16 +31,24 @@ enum http2_end {
     HTTP2_END_REFUSED, // nothing has been done: the client may try again
 };
 
+// Where a stream waits for its owner to be told.
+enum http2_queue {
+    HTTP2_QUEUE_NONE,
+    HTTP2_QUEUE_READY,     // it is told at the end of the step
+    HTTP2_QUEUE_GATHERING, // it is told once more has come, or nothing more comes
+};
+
 // http2_stream is one request. Made and freed by the session; read and written by its operations (http2_stream.h).
 struct http2_stream {
     struct stream stream; // first
     enum http2_end end;   // for the owner to set before stream_close with a reset
     struct http2_upload upload;
     // Private to proxy/http2.
-    struct http2_session *session;        // borrowed
-    TAILQ_ENTRY(http2_stream) link;       // of all live streams
-    TAILQ_ENTRY(http2_stream) ready_link; // of those to be told
+    struct http2_session *session;  // borrowed
+    TAILQ_ENTRY(http2_stream) link; // of all live streams
+    TAILQ_ENTRY(http2_stream) queue_link;
     TAILQ_ENTRY(http2_stream) blocked_link;
+    enum http2_queue queue;
     int32_t id;                // 0: the engine has closed it
     uint32_t window;           // bytes that the client may send before they are read
     size_t window_used;        // bytes that have been read since it was set
@@ -53,7 +61,7 @@ struct http2_stream {
     bool has_trailer; // and fields come before it
     bool has_said_end;
     bool is_blocked; // for want of a window, or of room in `out`
-    bool is_ready;   // in the list of those to be told
+    bool is_bulk;    // a tunnel that was read much of at once
     bool wants_read;
     bool wants_write;
     bool is_closed; // by its owner
@@ -96,9 +104,9 @@ struct http2_session {
     struct http2_options options;
     struct nghttp2_session *engine; // owned
     struct buffer *out;             // borrowed from the pool; frames for `below`
-    struct http2_streams ready;     // streams to be told
-    struct http2_streams live;      // all that are not destroyed
-    struct http2_streams blocked;   // want to send; the one that has waited longest is first
+    struct http2_streams queues[HTTP2_QUEUE_GATHERING + 1]; // streams to be told, by queue
+    struct http2_streams live;                              // all that are not destroyed
+    struct http2_streams blocked; // want to send; the one that has waited longest is first
     uint32_t ready_count;
     uint32_t live_count;
     uint32_t open_count;    // of `live`: those that the engine has not closed
@@ -117,6 +125,8 @@ struct http2_session {
     bool is_broken;         // without memory, or given up
     bool has_end;           // the client has ended its direction
     bool may_wake;          // there may be room for those that are blocked
+    bool gathers;           // more is about to come: bulk waits for it
+    uint32_t gathered;      // steps that it has waited
     bool is_leaving;        // the proxy has said GOAWAY; of a client's side
 };
 
@@ -179,6 +189,10 @@ void http2_session_send(struct http2_session *session, struct http2_stream *stre
 
 // http2_session_note puts the stream among those to be told, where what it wants is there.
 void http2_session_note(struct http2_session *session, struct http2_stream *stream);
+
+// http2_session_gathers tells whether what has come for the stream waits for more of it, and is not read yet: a tunnel that
+// moves much is read in large pieces, as long as more is about to come, and no longer than a few steps.
+bool http2_session_gathers(const struct http2_stream *stream);
 
 // http2_session_end ends the stream for the client, with a reset where `is_reset`, or where the client goes on.
 void http2_session_end(struct http2_session *session, struct http2_stream *stream, bool is_reset);

@@ -4,6 +4,8 @@
 
 #include "proxy/http2/http2_session.h"
 
+enum { BULK_LEN = 8 * 1024 }; // bytes that are read at once
+
 static struct http2_stream *stream_of(struct stream *stream)
 {
     return (struct http2_stream *)stream;
@@ -16,7 +18,10 @@ enum err http2_stream_read(struct stream *base, void *out, size_t cap, size_t *o
     *out_len = 0;
     if (stream->is_reset)
         return ERR_SYSTEM;
+    if (http2_session_gathers(stream))
+        return ERR_AGAIN;
     TRY(http2_upload_read(&stream->upload, out, cap, out_len, &content));
+    stream->is_bulk = http2_upload_is_tunnel(&stream->upload) && content >= BULK_LEN;
     if (content > 0)
         http2_session_consumed(stream->session, stream, content);
     return ERR_OK;

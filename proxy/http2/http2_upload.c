@@ -15,8 +15,7 @@ static bool is_announced(const struct http2_upload *upload)
     return upload->body == REQUEST_BODY_LENGTH && !upload->is_connect;
 }
 
-// ends_with_end tells whether the end of the stream is an end of what is read.
-static bool ends_with_end(const struct http2_upload *upload)
+bool http2_upload_is_tunnel(const struct http2_upload *upload)
 {
     return upload->is_connect || upload->is_answer;
 }
@@ -146,7 +145,7 @@ bool http2_upload_can_read(const struct http2_upload *upload)
         return false;
     return upload->text != NULL || http2_upload_left(upload) > 0 ||
            (upload->has_end &&
-            (ends_with_end(upload) || (is_chunked(upload) && !upload->has_said_last)));
+            (http2_upload_is_tunnel(upload) || (is_chunked(upload) && !upload->has_said_last)));
 }
 
 // read_some copies from the front of `bytes`.
@@ -226,7 +225,7 @@ enum err http2_upload_read(struct http2_upload *upload, uint8_t *out, size_t cap
         *out_len = *out_content = read_content(upload, out, is_cut ? upload->chunk_left : cap);
         return ERR_OK;
     }
-    return ends_with_end(upload) && upload->has_end ? ERR_EOF : ERR_AGAIN;
+    return http2_upload_is_tunnel(upload) && upload->has_end ? ERR_EOF : ERR_AGAIN;
 }
 
 void http2_upload_deinit(struct http2_upload *upload)

@@ -46,6 +46,10 @@ enum err http2_upload_take_content(struct http2_upload *upload, struct slice byt
 // http2_upload_take_end notes END_STREAM. ERR_INPUT: less has come than was announced.
 enum err http2_upload_take_end(struct http2_upload *upload) MUST_USE;
 
+// http2_upload_is_tunnel tells whether the end of the stream is the end of what is read: of a CONNECT, and of the answer to
+// ours.
+bool http2_upload_is_tunnel(const struct http2_upload *upload);
+
 // http2_upload_left gives the bytes of content that wait to be read.
 size_t http2_upload_left(const struct http2_upload *upload);
 

@@ -9,16 +9,18 @@ from support.pki import SERVER_AUTH, Authority
 
 
 class Credentials:
-    """`ca` is what proxies trust for clients; `client` and `server` have `chain` and `key` files."""
+    """`ca` is what proxies trust for clients, `server_ca` what clients trust; `client` and `server` have `chain` and `key`
+    files."""
 
     def __init__(self, folder):
         self.ca = Authority(folder, "clients-root")
         clients = Authority(folder, "clients", issuer=self.ca)
         self.client = clients.leaf("bench", sends=(clients,))
-        server_root = Authority(folder, "servers-root")
-        servers = Authority(folder, "servers", issuer=server_root)
+        self.server_ca = Authority(folder, "servers-root")
+        servers = Authority(folder, "servers", issuer=self.server_ca)
         self.server = servers.leaf(
-            "proxy.bench", dns=("proxy.bench",), usages=(SERVER_AUTH,), sends=(servers,)
+            "proxy.bench", dns=("proxy.bench",), ip=("127.0.0.1",), usages=(SERVER_AUTH,),
+            sends=(servers,)
         )
         for name in os.listdir(folder):
             os.chmod(os.path.join(folder, name), 0o600 if name.endswith(".key") else 0o644)

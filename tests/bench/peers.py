@@ -43,6 +43,7 @@ class Peer:
     keeps_refused = True
     streams = 0  # the most that clients open on a connection of HTTP/2; 0: they speak HTTP/1.1
     counts_all = True  # False: what it hands its requests on to is not its cost
+    sidecar = ""  # what a sidecar before it says to --http2; "": it has none
 
     def __init__(self, folder, pki, origin):
         self.folder = folder
@@ -163,6 +164,16 @@ audit: {{file: audit.jsonl}}
 """)
         self.launch(self.binary, "serve", "-c", self.config)
 
+    def launch_sidecar(self):
+        """The port of one; from now on it is part of what is measured."""
+        port = free_port()
+        self.launch(self.binary, "connect", "--proxy", f"https://127.0.0.1:{self.port}",
+                    "--cert", self.pki.client.chain, "--key", self.pki.client.key,
+                    "--ca", self.pki.server_ca.path, "--listen", f"127.0.0.1:{port}",
+                    "--http2", self.sidecar)
+        self.wait_port(port)
+        return port
+
     def said(self):
         with open(self.path("output"), encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -206,11 +217,13 @@ class SallyportHttp2(Sallyport):
 
     title = "Sallyport, HTTP/2"
     streams = 200
+    sidecar = "auto"
 
 
 class SallyportHttp1(Sallyport):
     name = "http1"
     title = "Sallyport, HTTP/1.1"
+    sidecar = "off"
 
 
 class Squid(Peer):

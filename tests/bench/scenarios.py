@@ -56,6 +56,8 @@ FIGURES = {
     "beside_p999": Figure("64-byte echo beside 8 bulk tunnels: p99.9", "µs", "less"),
     "connect": Figure("CONNECT + close on a living session (HTTP/1.1: full handshake)", "µs CPU",
                       "less"),
+    "sidecar": Figure("CONNECT + close through a sidecar, both programs (HTTP/1.1: resumed)", "µs CPU",
+                      "less"),
     "session_p50": Figure("64-byte echo beside 8 bulk streams of the same session: p50", "µs",
                           "less"),
     "session_p99": Figure("64-byte echo beside 8 bulk streams of the same session: p99", "µs",
@@ -98,6 +100,12 @@ class Stage:
         self._clients.append(clients)
         return clients
 
+    def programs(self):
+        """A client process of a sidecar, whose programs speak plain HTTP; its cost counts as the proxy's."""
+        clients = Clients(self._binary, self.peer.launch_sidecar(), mode="plain")
+        self._clients.append(clients)
+        return clients
+
     def window(self):
         ours = [os.getpid(), *self.origin.pids, *(one.pid for one in self._clients)]
         return Window(self.peer.pids(), ours)
@@ -128,8 +136,8 @@ def _each(cpu, count, scale):
     return cpu / count * scale
 
 
-def _storm(stage, kind, at_once=None):
-    clients = stage.clients()
+def _storm(stage, kind, at_once=None, clients=None):
+    clients = clients or stage.clients()
     target = stage.origin.target("echo")
     seconds = stage.settings.seconds
     at_once = at_once or 32
@@ -215,6 +223,13 @@ def ping32(stage):
 def connect(stage):
     """Tunnels that are opened and closed at once: over HTTP/2 on one connection that stays."""
     return {"connect": _storm(stage, "full", 32)[0]}
+
+
+def sidecar(stage):
+    """Tunnels of local programs, opened and closed at once: both programs' CPU."""
+    if not stage.peer.sidecar:
+        return {}
+    return {"sidecar": _storm(stage, "full", 32, stage.programs())[0]}
 
 
 def idle(stage, tunnels=None):
@@ -419,6 +434,7 @@ SCENARIOS = {
 # Those of HTTP/2, beside HTTP/1.1.
 HTTP2 = {
     "connect": connect,
+    "sidecar": sidecar,
     "idle": idle,
     "bulk": bulk,
     "ping32": ping32,

@@ -1050,6 +1050,126 @@ static void acknowledgements_that_nobody_reads_are_bounded(void **state)
     assert_in_range(rig->below->in_taken, 1, 64 * 1024);
 }
 
+// ---- bulk ---------------------------------------------------------------------------------------
+
+static char bulk[64 * 1024];
+
+// say hands the proxy what the client has to say now; the proxy takes no step.
+static void say(struct rig *rig, int32_t id, size_t len, bool ends)
+{
+    struct fake_stream *below = rig->below;
+    const uint8_t *bytes = NULL;
+    ssize_t count = 0;
+    below->in_len -= below->in_taken; // room for what comes
+    memmove(below->in, below->in + below->in_taken, below->in_len);
+    below->in_taken = 0;
+    upload(rig, id, bulk, len, ends);
+    while ((count = nghttp2_session_mem_send(rig->client, &bytes)) > 0)
+        fake_stream_feed(below, slice_of(bytes, (size_t)count));
+}
+
+static void count_told(void *owner)
+{
+    size_t *told = owner;
+    (*told)++;
+}
+
+// begin_tunnel opens one that counts how often it was told. With `is_bulk` it has read as much at once as its window lets
+// it, which has grown to its full size.
+static int32_t begin_tunnel(struct rig *rig, size_t *told, bool is_bulk)
+{
+    const int32_t id = ask(rig, CONNECT, false);
+    talk(rig);
+    struct http2_stream *stream = rig->requests[rig->request_count - 1];
+    assert_int_equal(read_all(stream, text, 16 * 1024), ERR_AGAIN);
+    say(rig, id, is_bulk ? sizeof bulk : 0, false);
+    do {
+        talk(rig);
+        assert_int_equal(read_all(stream, text, 16 * 1024), ERR_AGAIN);
+    } while (answer_of(rig, id)->upload_len > 0);
+    talk(rig);
+    assert_int_equal(stream->window, is_bulk ? 64 * 1024 : 16 * 1024);
+    *told = 0;
+    stream->stream.on_ready = count_told;
+    stream->stream.owner = told;
+    stream_want(&stream->stream, true, false);
+    return id;
+}
+
+static void bulk_is_read_in_large_pieces_while_more_is_coming(void **state)
+{
+    struct rig *rig = *state;
+    size_t told[4];
+    size_t len = 0;
+    const int32_t some = begin_tunnel(rig, &told[0], true);
+    const int32_t much = begin_tunnel(rig, &told[1], true);
+    const int32_t ended = begin_tunnel(rig, &told[2], true);
+    const int32_t small = begin_tunnel(rig, &told[3], false);
+    say(rig, some, 12 * 1024, false);
+    say(rig, ended, 4 * 1024, true);
+    say(rig, small, 64, false);
+    say(rig, much, 64 * 1024, false); // a step reads 64 KiB of all
+    assert_int_equal(http2_session_step(rig->session, 1000), HTTP2_MORE);
+    assert_int_equal(told[0], 0);
+    assert_int_equal(stream_read(&rig->requests[0]->stream, text, sizeof text, &len), ERR_AGAIN);
+    assert_int_equal(told[1], 1);
+    assert_int_equal(told[2], 1);
+    assert_int_equal(told[3], 1);
+    assert_int_equal(stream_read(&rig->requests[1]->stream, text, sizeof text, &len), ERR_OK);
+    assert_in_range(len, 32 * 1024, 64 * 1024);
+    assert_int_equal(http2_session_step(rig->session, 1000), HTTP2_WAITS); // nothing more comes
+    assert_int_equal(told[0], 1);
+    assert_int_equal(stream_read(&rig->requests[0]->stream, text, sizeof text, &len), ERR_OK);
+    assert_int_equal(len, 12 * 1024);
+}
+
+static void bulk_waits_for_no_more_than_eight_steps(void **state)
+{
+    enum { OTHERS = 7, STEPS = 8 };
+    struct rig *rig = *state;
+    size_t told[1 + OTHERS];
+    int32_t others[OTHERS];
+    const int32_t some = begin_tunnel(rig, &told[0], true);
+    for (size_t i = 0; i < OTHERS; i++)
+        others[i] = begin_tunnel(rig, &told[1 + i], true);
+    say(rig, some, 9 * 1024, false);
+    for (size_t i = 0; i < OTHERS; i++)
+        say(rig, others[i], 64 * 1024, false);
+    for (size_t step = 0; step < STEPS; step++) {
+        const size_t at = step % OTHERS;
+        size_t len = 0;
+        assert_int_equal(told[0], 0);
+        assert_int_equal(http2_session_step(rig->session, 1000), HTTP2_MORE);
+        assert_int_equal(stream_read(&rig->requests[1 + at]->stream, text, sizeof text, &len),
+                         ERR_OK);
+        const struct slice out = slice_from(fake_stream_written(rig->below), rig->out_taken);
+        rig->out_taken += out.len;
+        assert_int_equal(nghttp2_session_mem_recv(rig->client, out.data, out.len), out.len);
+        say(rig, others[at], 64 * 1024, false);
+    }
+    (void)http2_session_step(rig->session, 1000);
+    assert_int_equal(told[0], 1);
+}
+
+static void bulk_does_not_wait_for_a_client_that_takes_nothing(void **state)
+{
+    struct rig *rig = *state;
+    size_t told[2];
+    const int32_t some = begin_tunnel(rig, &told[0], true);
+    const int32_t much = begin_tunnel(rig, &told[1], true);
+    write_all(rig, rig->requests[1], OK_200);
+    rig->below->room = 0;
+    say(rig, some, 12 * 1024, false);
+    say(rig, much, 64 * 1024, false);
+    for (enum err error = ERR_OK; error == ERR_OK;) {
+        size_t len = 0;
+        error = stream_write(&rig->requests[1]->stream, slice_of(bulk, sizeof bulk), &len);
+    }
+    for (size_t i = 0; i < 3; i++)
+        (void)http2_session_step(rig->session, 1000);
+    assert_true(told[0] > 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_rig, drop_rig)
 
 int main(void)
@@ -1078,6 +1198,9 @@ int main(void)
         TEST(a_client_that_reads_nothing_is_waited_for),
         TEST(an_answer_that_was_left_without_its_end_is_reset),
         TEST(streams_that_share_a_small_window_take_turns),
+        TEST(bulk_is_read_in_large_pieces_while_more_is_coming),
+        TEST(bulk_waits_for_no_more_than_eight_steps),
+        TEST(bulk_does_not_wait_for_a_client_that_takes_nothing),
         TEST(a_connection_that_ends_within_a_head_leaves_nothing),
         TEST(a_head_that_never_ends_belongs_to_its_owner),
         TEST(a_head_that_cannot_be_unpacked_ends_the_connection),
