@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The house rules that a text search can check; run by tools/check.
 
-    lint.py ROOT
+    lint.py [ROOT]       without ROOT: the tree that this file is in
 
 Owns: the tables below: which functions are not called where, what every file looks like. Which folder
 may include what is read from tools/bazel/layers.bzl. Reads C without its comments and strings, so that a rule
@@ -232,10 +232,10 @@ def check_names(root, paths, texts):
 
 def main(argv):
     """The command."""
-    if len(argv) != 2:
+    if len(argv) > 2:
         print(__doc__, file=sys.stderr)
         return 2
-    root = Path(argv[1]).resolve()
+    root = Path(argv[1] if len(argv) == 2 else Path(__file__).parent.parent).resolve()
     listed = subprocess.run(
         ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")
