@@ -175,6 +175,36 @@ void text_append_json(struct text *text, struct slice bytes, size_t max_len)
     text_append_string(text, "\"");
 }
 
+// is_invisible tells whether a character, in UTF-8, is one that text_append_printable escapes.
+static bool is_invisible(struct slice character)
+{
+    const uint8_t *at = character.data;
+    if (character.len == 1)
+        return at[0] < 0x20 || at[0] == 0x7F;
+    if (character.len == 2)
+        return (at[0] == 0xC2 && at[1] < 0xA0) || (at[0] == 0xD8 && at[1] == 0x9C); // C1, U+061C
+    if (character.len != 3 || at[0] != 0xE2)
+        return false;
+    return (at[1] == 0x80 &&
+            ((at[2] >= 0xA8 && at[2] <= 0xAE) || at[2] == 0x8E || at[2] == 0x8F)) ||
+           (at[1] == 0x81 && at[2] >= 0xA6 && at[2] <= 0xA9);
+}
+
+void text_append_printable(struct text *text, struct slice bytes)
+{
+    while (bytes.len > 0) {
+        const size_t len = utf8_length(bytes);
+        const struct slice character = slice_first(bytes, len == 0 ? 1 : len);
+        if (len > 0 && !is_invisible(character)) {
+            text_append(text, character);
+        } else {
+            for (size_t i = 0; i < character.len; i++)
+                text_append_format(text, "\\x%02x", character.data[i]);
+        }
+        bytes = slice_from(bytes, character.len);
+    }
+}
+
 struct slice text_slice(const struct text *text)
 {
     return slice_of(text->data, text->len);

@@ -47,6 +47,11 @@ void text_append_hex(struct text *text, struct slice bytes);
 // becomes U+FFFD. At most `max_len` bytes of the input are taken, cut between characters.
 void text_append_json(struct text *text, struct slice bytes, size_t max_len);
 
+// text_append_printable adds `bytes` for people's eyes, on a terminal or in a line of a log: each byte of a character that
+// would not be seen as itself becomes `\xHH`: control characters, line and paragraph separators, marks that change the
+// direction of what follows, and bytes that are not valid UTF-8. Four bytes for one at most.
+void text_append_printable(struct text *text, struct slice bytes);
+
 // text_slice gives what has been written so far; valid until the memory after it goes.
 struct slice text_slice(const struct text *text);
 

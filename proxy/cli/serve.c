@@ -1,8 +1,14 @@
-// `sallyport serve`: loads the configuration, prints its warnings, then runs the service.
+// `sallyport serve`: loads the configuration, and runs the service with it or says what is wrong.
 #include "proxy/cli/commands.h"
 
-#include "proxy/cli/configuration.h"
+#include <stdio.h>
+#include <time.h>
+
 #include "proxy/cli/options.h"
+#include "proxy/config/loader.h"
+#include "proxy/config/source.h"
+#include "proxy/log/log.h"
+#include "proxy/service/findings.h"
 #include "proxy/service/service.h"
 
 static const char usage[] =
@@ -19,10 +25,27 @@ static const char usage[] =
     "SIGUSR1 reopens the audit log.\n"
     "Exit: 0 stopped, 1 failed or tunnels had to be cut, 2 usage, 3 not loadable.\n";
 
+// refuse says what is wrong with a configuration: to a person as `check` does, to the journal with the priority of each
+// line.
+static int refuse(const char *path, const struct diagnostics *findings)
+{
+    if (log_goes_to_journal()) {
+        findings_log(findings, "");
+        log_error(LOG_START_FAILED, "%s cannot be loaded; `sallyport check -c %s` says more",
+                  source_label(path), path);
+        return CLI_UNLOADABLE;
+    }
+    diagnostics_print(findings, stderr, SEVERITY_WARNING);
+    cli_say("serve", "%s cannot be loaded; `sallyport check -c %s` says more", source_label(path),
+            path);
+    return CLI_UNLOADABLE;
+}
+
 int serve_command(int argc, char **argv)
 {
     const char *path = NULL;
     struct snapshot *snapshot = NULL;
+    struct diagnostics findings;
     const struct cli_option options[] = {
         {"config", .letter = 'c', .text = &path},
         {.name = NULL},
@@ -33,6 +56,10 @@ int serve_command(int argc, char **argv)
         return line.exit_status;
     if (path == NULL)
         return cli_fail_usage("serve", "which configuration? -c FILE is required");
-    const int status = cli_load_snapshot("serve", path, SEVERITY_WARNING, &snapshot);
-    return status == CLI_OK ? service_run(snapshot) : status;
+    log_configure(&(struct log_options){.level = LOG_LEVEL_INFO});
+    diagnostics_init(&findings);
+    const enum err error = snapshot_load(path, (int64_t)time(NULL), &findings, &snapshot);
+    const int status = error == ERR_OK ? service_run(snapshot, &findings) : refuse(path, &findings);
+    diagnostics_deinit(&findings);
+    return status;
 }

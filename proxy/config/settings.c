@@ -77,8 +77,21 @@ static const struct key audit_keys[] = {
     KEY_ROW("on_full", KEY_CHOICE, struct snapshot, audit_on_full, .words = on_full_words),
 };
 
+static const char *const level_words[] = {
+    [LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_INFO] = "info", NULL};
+static const char *const format_words[] = {
+    [LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JSON] = "json", NULL};
+
+static const struct key log_keys[] = {
+    KEY_ROW("level", KEY_CHOICE, struct log_options, level, .words = level_words,
+            .fallback = LOG_LEVEL_INFO),
+    KEY_ROW("format", KEY_CHOICE, struct log_options, format, .words = format_words,
+            .fallback = LOG_FORMAT_TEXT),
+};
+
 const struct section timeouts_section = SECTION("`timeouts`", timeout_keys);
 const struct section audit_section = SECTION("`audit`", audit_keys);
+const struct section log_section = SECTION("`log`", log_keys);
 
 static const struct key top_keys[] = {
     KEY_KNOWN("version", KEY_REQUIRED),
@@ -92,6 +105,7 @@ static const struct key top_keys[] = {
     KEY_ROW("timeouts", KEY_SECTION, struct snapshot, timeouts, .section = &timeouts_section),
     KEY_ROW("limits", KEY_SECTION, struct snapshot, limits, .section = &proxy_limits_section),
     KEY_KNOWN("audit", KEY_REQUIRED),
+    KEY_ROW("log", KEY_SECTION, struct snapshot, log, .section = &log_section),
     KEY_KNOWN("control", KEY_OPTIONAL),
     KEY_KNOWN("admin", KEY_NOT_YET),
 };

@@ -1,5 +1,5 @@
 // settings: the sections that hold for the whole proxy and open no file: version, workers, timeouts,
-// limits and audit.
+// limits, audit and log.
 #pragma once
 
 #include "proxy/config/section.h"
@@ -8,6 +8,7 @@
 extern const struct section top_section;
 extern const struct section timeouts_section;
 extern const struct section audit_section;
+extern const struct section log_section;
 
 // settings_read reads these sections into `snapshot`, and reports unknown, missing and not yet
 // supported keys of the top level. Tells whether `root` is a map at all.

@@ -12,6 +12,7 @@
 #include "auth/trust.h"
 #include "proxy/config/diagnostics.h"
 #include "proxy/http2/http2_options.h"
+#include "proxy/log/log_options.h"
 #include "proxy/net/resolver_options.h"
 #include "proxy/tls/context.h"
 #include "proxy/tls/ticket_keys.h"
@@ -102,6 +103,7 @@ struct snapshot {
     struct proxy_limits limits;
     const char *audit_path; // resolved against the file's folder; "-": stdout
     enum audit_on_full audit_on_full;
+    struct log_options log;
     const char *control_path; // of the control socket; NULL: there is none
     const char *state_path;   // where blocks are kept; set with control_path
 };

@@ -117,7 +117,8 @@ static enum err renew(struct loop_thread *thread, struct errinfo *info)
 static void warn(struct loop_thread *thread, const char *why)
 {
     if (!thread->has_warned)
-        log_warning("%s keeps the memory of closed connections and tries again each second: %s",
+        log_warning(LOG_NO_MEMORY,
+                    "%s keeps the memory of closed connections and tries again each second: %s",
                     thread->name, why);
     thread->has_warned = true;
 }

@@ -251,7 +251,7 @@ static bool keep_blocks(struct control *control)
     if (block_state_save(service->snapshot->state_path, service->blocks, &info) == ERR_OK)
         return true;
     control->state_problem = info;
-    log_error("blocks are in force but not kept: %s", info.text);
+    log_error(LOG_BLOCKS_NOT_KEPT, "blocks are in force but not kept: %s", info.text);
     return false;
 }
 
@@ -271,7 +271,8 @@ static void change_blocks(struct control *control, struct control_call *call,
         (void)errinfo_set(&waiter->message, ERR_OK,
                           "%s: %.200s; but only until the next restart: %.250s", done, what,
                           control->state_problem.text);
-    log_info("control: uid %u: %s %.300s", (unsigned)control_call_caller(call)->uid, done, what);
+    log_info(LOG_ADMIN, "control: uid %u: %s %.300s", (unsigned)control_call_caller(call)->uid,
+             done, what);
 }
 
 // may_block tells whether a name is one that a client has, for a block on a typing error must not look

@@ -55,12 +55,13 @@ static void look_at(struct glance *glance, const struct thing *thing)
     case HORIZON_SILENT:
         return;
     case HORIZON_DUE:
-        log_warning("%s%s: %s %s expires in %" PRId64 " hours; %s", whose, thing->owner,
-                    thing->what, thing->name, (thing->end_s - glance->now_s) / 3600, thing->to_do);
+        log_warning(LOG_ENDS_SOON, "%s%s: %s %s expires in %" PRId64 " hours; %s", whose,
+                    thing->owner, thing->what, thing->name, (thing->end_s - glance->now_s) / 3600,
+                    thing->to_do);
         return;
     case HORIZON_PAST:
-        log_error("%s%s: %s %s has expired%s%s", whose, thing->owner, thing->what, thing->name,
-                  thing->when_out[0] == ':' ? "" : " ", thing->when_out);
+        log_error(LOG_EXPIRED, "%s%s: %s %s has expired%s%s", whose, thing->owner, thing->what,
+                  thing->name, thing->when_out[0] == ':' ? "" : " ", thing->when_out);
         return;
     }
 }

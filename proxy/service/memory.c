@@ -36,11 +36,12 @@ static void look(struct memory_watch *watch)
         return;
     watch->is_over = is_over;
     if (is_over)
-        log_error("more memory in use than limits.memory allows (%" PRIu64
+        log_error(LOG_LIMIT_MEMORY,
+                  "more memory in use than limits.memory allows (%" PRIu64
                   " bytes): new connections and requests are refused; live tunnels go on",
                   resident(watch->fd));
     else
-        log_info("memory in use is below limits.memory again");
+        log_info(LOG_LIMIT_MEMORY_OVER, "memory in use is below limits.memory again");
 }
 
 static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
@@ -57,7 +58,8 @@ void memory_watch_start(struct memory_watch *watch, struct ev_loop *loop, struct
     watch->timer.data = watch;
     watch->fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     if (watch->fd < 0)
-        log_warning("cannot open /proc/self/statm: limits.memory will not hold: %m");
+        log_warning(LOG_LIMIT_MEMORY,
+                    "cannot open /proc/self/statm: limits.memory will not hold: %m");
 }
 
 void memory_watch_set(struct memory_watch *watch, bool has_limit)

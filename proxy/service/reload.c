@@ -15,32 +15,10 @@
 #include "proxy/config/source.h"
 #include "proxy/log/log.h"
 #include "proxy/process/notify.h"
+#include "proxy/service/findings.h"
 
 enum { REMIND_EVERY_S = 60 * 60 };
 static const ev_tstamp tick_s = 0.5;
-
-// log_finding writes a finding in the log, its hint on a line of its own.
-static void log_finding(const struct diagnostic *finding)
-{
-    char data[DIAGNOSTIC_TEXT_CAP];
-    diagnostic_format(finding, data, sizeof data);
-    char *rest = data;
-    for (const char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
-        if (finding->severity == SEVERITY_ERROR)
-            log_error("reload: %s", line);
-        else
-            log_warning("reload: %s", line);
-    }
-}
-
-// log_findings writes what loading has found where operators look; notes are for `check`.
-static void log_findings(const struct diagnostics *diagnostics)
-{
-    for (size_t i = 0; i < diagnostics->count; i++) {
-        if (diagnostics->items[i].severity != SEVERITY_NOTE)
-            log_finding(&diagnostics->items[i]);
-    }
-}
 
 // note_failing notes whether what is on the disk is refused. New files do not make a configuration good that was.
 static void note_failing(struct service *service, bool is_failing, int64_t now_s)
@@ -61,7 +39,7 @@ static void on_look(void *arg, int64_t now_s)
     if (reloads->failing_since_s == 0 || now_s - reloads->reminded_at_s < REMIND_EVERY_S)
         return;
     reloads->reminded_at_s = now_s;
-    log_error("reload still fails, for %" PRId64 " minutes now: %s",
+    log_error(LOG_RELOAD_FAILED, "reload still fails, for %" PRId64 " minutes now: %s",
               (now_s - reloads->failing_since_s) / 60,
               reloads->is_last_good ? "the configuration file was refused, see the log"
                                     : reloads->message);
@@ -96,7 +74,8 @@ static void be_done(struct service *service)
 static void miss_taking(const struct service *service)
 {
     if ((service->rollout.missed & ROLLOUT_TAKINGS) == 0)
-        log_error("reload: no memory for what takes trust away: not everything that was revoked or "
+        log_error(LOG_NO_MEMORY,
+                  "reload: no memory for what takes trust away: not everything that was revoked or "
                   "denied since is in force; it is tried twice a second");
 }
 
@@ -127,7 +106,7 @@ static void begin_load(struct service *service)
     keep_outcome(service, false, &none);
     (void)snprintf(service->reloads.message, sizeof service->reloads.message,
                    "no memory; the old configuration stays in force");
-    log_error("reload: %s", service->reloads.message);
+    log_error(LOG_RELOAD_FAILED, "reload: %s", service->reloads.message);
     be_done(service);
 }
 
@@ -177,7 +156,7 @@ static void miss_workers(struct service *service)
         service->reloads.message, sizeof service->reloads.message,
         "no memory to hand the new configuration to each worker: it is tried twice a second, and "
         "until then those without it go on as before; reload again");
-    log_error("reload: %s", service->reloads.message);
+    log_error(LOG_RELOAD_FAILED, "reload: %s", service->reloads.message);
 }
 
 // be_adopted notes that every worker has what was handed over last, or lacked the memory for it.
@@ -187,7 +166,7 @@ static void be_adopted(struct service *service)
     const bool have_all = rollout_has_all(rollout);
     if (rollout->is_adopting_taking && have_all) {
         log_warning(
-            "reload: %s; %s, generation %" PRIu64,
+            LOG_TRUST_TAKEN, "reload: %s; %s, generation %" PRIu64,
             rollout->is_tried_again
                 ? "a certificate or its key is not whole yet, and is read again for 10 s"
                 : "the files on the disk were rejected as a whole, see above",
@@ -208,7 +187,7 @@ static void be_adopted(struct service *service)
     (void)snprintf(service->reloads.message, sizeof service->reloads.message,
                    "reloaded: config %.300s (%s), generation %" PRIu64, service->snapshot->path,
                    service->snapshot->id, rollout->generation);
-    log_info("%s", service->reloads.message);
+    log_info(LOG_RELOADED, "%s", service->reloads.message);
 }
 
 // hand_over gives a snapshot to every worker, with the sockets that it has not taken yet. Only the first time that a worker
@@ -225,7 +204,8 @@ static void hand_over(struct service *service, struct snapshot *snapshot, struct
         if (error == ERR_OK)
             count++;
         else if (error != ERR_EOF && !is_again)
-            log_error("worker %" PRIu32
+            log_error(LOG_NO_MEMORY,
+                      "worker %" PRIu32
                       ": no memory for a new state; it continues as before until it "
                       "has one, and is given it twice a second",
                       w);
@@ -240,6 +220,7 @@ static void hand_over(struct service *service, struct snapshot *snapshot, struct
 // take_over brings a reload's snapshot into force.
 static void take_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
 {
+    log_configure(&snapshot->log);
     ticket_keys_configure(service->shared.tickets, &snapshot->tickets.settings);
     service_apply_limits(service, snapshot);
     snapshot->blocks = blocklist_ref(service->blocks);
@@ -293,7 +274,7 @@ static void warn_of_taken(const struct service *service, const struct snapshot *
     struct diagnostics diagnostics;
     diagnostics_init(&diagnostics);
     snapshot_warn_of_lists(service->snapshot, before, &diagnostics);
-    log_findings(&diagnostics);
+    findings_log(&diagnostics, "reload: ");
     diagnostics_deinit(&diagnostics);
 }
 
@@ -321,8 +302,8 @@ static void refuse_reload(struct service *service, struct diagnostics *diagnosti
         diagnostics->pair_count > 0 && diagnostics->pair_count == diagnostics->error_count;
     reload_watch_files(service); // links may lead elsewhere by now
     if (!rollout_refused(&service->rollout, is_pair)) {
-        log_findings(diagnostics);
-        log_error("reload failed, the old configuration (%s) stays in force: %s",
+        findings_log(diagnostics, "reload: ");
+        log_error(LOG_RELOAD_FAILED, "reload failed, the old configuration (%s) stays in force: %s",
                   service->snapshot->id, info->text);
         say_failed(service, diagnostics, info);
         keep_outcome(service, false, diagnostics);
@@ -377,7 +358,7 @@ static void accept_reload(struct service *service, struct snapshot *snapshot,
     warn_of_constants(service, snapshot, diagnostics);
     snapshot_warn_of_lists(snapshot, service->snapshot, diagnostics);
     keep_control(service, snapshot);
-    log_findings(diagnostics);
+    findings_log(diagnostics, "reload: ");
     keep_outcome(service, true, diagnostics);
     (void)string_copy(service->reloads.message, sizeof service->reloads.message,
                       SLICE_LITERAL("it is good, and is being handed to the workers"));

@@ -25,6 +25,7 @@
 #include "proxy/process/limits.h"
 #include "proxy/process/notify.h"
 #include "proxy/service/control.h"
+#include "proxy/service/findings.h"
 #include "proxy/service/reload.h"
 #include "proxy/session/context.h"
 
@@ -40,9 +41,10 @@ enum {
 static void on_problem(const char *path, int error)
 {
     if (error == 0)
-        log_info("audit log %s: writing works again", sink_label(path));
+        log_info(LOG_AUDIT_WORKS, "audit log %s: writing works again", sink_label(path));
     else
         log_error(
+            LOG_AUDIT_FAILING,
             "audit log %s: %s; it is tried twice a second, and until it works `audit.on_full` "
             "decides: new requests are refused, or have no record",
             sink_label(path), error == EAGAIN ? "nobody reads it" : strerror(error));
@@ -51,6 +53,7 @@ static void on_problem(const char *path, int error)
 static void on_audit_removed(const char *path, uint64_t count)
 {
     log_error(
+        LOG_AUDIT_REMOVED,
         "audit log %s: the file was removed while it was in use; it is created again, and its contents are lost (%" PRIu64
         " times since the start); to rotate, rename it and send SIGUSR1",
         path, count);
@@ -86,10 +89,11 @@ static void reopen_audit(struct service *service)
 {
     const char *path = service->snapshot->audit_path;
     if (sink_is_stdout(path)) {
-        log_info("SIGUSR1: the audit goes to stdout, so that there is nothing to reopen");
+        log_info(LOG_AUDIT_REOPENED,
+                 "SIGUSR1: the audit goes to stdout, so that there is nothing to reopen");
         return;
     }
-    log_info("reopening the audit log %s", path);
+    log_info(LOG_AUDIT_REOPENED, "reopening the audit log %s", path);
     audit_log_reopen(service->shared.audit);
 }
 
@@ -97,14 +101,14 @@ static void on_hangup(struct service *service)
 {
     const char *refusal = reload_refusal(service);
     if (refusal != NULL) {
-        log_warning("SIGHUP: %s", refusal);
+        log_warning(LOG_RELOAD_FAILED, "SIGHUP: %s", refusal);
         if (service->stopping_at_s == 0) {
             notify_send_reloading(); // or the manager would wait for it
             notify_send("READY=1");
         }
         return;
     }
-    log_info("SIGHUP: reloading %s", service->snapshot->path);
+    log_info(LOG_RELOADING, "SIGHUP: reloading %s", service->snapshot->path);
     (void)reload_request(service, LOADER_ALL);
 }
 
@@ -120,7 +124,7 @@ static void on_signal(void *arg, uint32_t number)
         if (service->stopping_at_s == 0)
             service->stopping_at_s = (int64_t)time(NULL);
         service->is_interrupted = true;
-        log_info("stopping now");
+        log_info(LOG_STOPPING, "stopping now");
         service_post(service, WORKER_STOP);
         break;
     case SIGUSR1:
@@ -130,7 +134,8 @@ static void on_signal(void *arg, uint32_t number)
         on_hangup(service);
         break;
     case SIGUSR2:
-        log_warning("SIGUSR2: handing over to a new binary is not supported yet by this version");
+        log_warning(LOG_UPGRADE,
+                    "SIGUSR2: handing over to a new binary is not supported yet by this version");
         break;
     default:
         break;
@@ -141,7 +146,8 @@ static void on_signal(void *arg, uint32_t number)
 static void on_clock_set(void *arg)
 {
     struct service *service = arg;
-    log_warning("the machine's clock was set, or it has slept: every tunnel is judged again by the "
+    log_warning(LOG_CLOCK_SET,
+                "the machine's clock was set, or it has slept: every tunnel is judged again by the "
                 "time that it is now");
     service_post(service, WORKER_CLOCK_SET);
     horizon_look(&service->horizon);
@@ -174,7 +180,7 @@ static enum err say_ready(const struct service *service, struct errinfo *info)
     text_append_string(&line, "\n");
     const bool is_audit = sink_is_stdout(service->snapshot->audit_path);
     if (write(is_audit ? STDERR_FILENO : STDOUT_FILENO, line.data, line.len) < 0)
-        log_warning("cannot write the ready line: %m");
+        log_warning(LOG_READY_FAILED, "cannot write the ready line: %m");
     free(data);
     notify_send("READY=1");
     return ERR_OK;
@@ -298,7 +304,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     if (shared->audit != NULL)
         unwritten = audit_log_close(shared->audit);
     if (unwritten > 0)
-        log_error("%" PRIu64 " audit records could not be written", unwritten);
+        log_error(LOG_RECORDS_LOST, "%" PRIu64 " audit records could not be written", unwritten);
     ticket_keys_destroy(shared->tickets);
     memory_watch_stop(&service->memory);
     ledger_destroy(shared->ledger);
@@ -314,10 +320,12 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     return unwritten == 0;
 }
 
-int service_run(struct snapshot *snapshot)
+int service_run(struct snapshot *snapshot, const struct diagnostics *findings)
 {
     struct service service = {.snapshot = snapshot};
     uint64_t cut_count = 0;
+    log_configure(&snapshot->log);
+    findings_log(findings, "");
     service.started_s = (int64_t)time(NULL);
     service.reloads.in_force_since_s = service.started_s;
     struct errinfo info = {.text = "no memory"};
@@ -325,19 +333,21 @@ int service_run(struct snapshot *snapshot)
     signals_block(&service.signals, handled_signals, SIGNAL_COUNT);
     const enum err error = start(&service, &info);
     if (error != ERR_OK) {
-        log_error("%s", info.text);
+        log_error(LOG_START_FAILED, "%s", info.text);
         (void)stop(&service, &cut_count);
         return error == ERR_INPUT ? EXIT_CONFIG : EXIT_FAILED;
     }
-    log_info("serving with %" PRIu32 " worker%s and at most %" PRIu64
+    log_info(LOG_SERVING,
+             "serving with %" PRIu32 " worker%s and at most %" PRIu64
              " descriptors; config %s (%s)",
              snapshot->workers, snapshot->workers == 1 ? "" : "s", service.descriptors,
              source_label(snapshot->path), snapshot->id);
     ev_run(service.loop, 0);
     const bool is_whole = stop(&service, &cut_count);
     if (cut_count > 0)
-        log_warning("%" PRIu64 " requests or tunnels were ended by the stop", cut_count);
+        log_warning(LOG_STOPPED, "%" PRIu64 " requests or tunnels were ended by the stop",
+                    cut_count);
     else
-        log_info("stopped; nothing was cut");
+        log_info(LOG_STOPPED, "stopped; nothing was cut");
     return is_whole && (cut_count == 0 || service.is_interrupted) ? 0 : EXIT_FAILED;
 }

@@ -5,6 +5,6 @@
 
 // service_run serves `snapshot`, whose reference it takes over, until a signal ends it: SIGTERM drains,
 // SIGINT ends at once, SIGHUP reloads, SIGUSR1 reopens the audit log, SIGUSR2 is logged. Prints the ready
-// line on stdout. Returns the exit status: 0, 1 when it could not start or had to cut tunnels, 3
+// line on stdout. The log is as `log` says, and begins with `findings`, what loading the snapshot has found. Returns the exit status: 0, 1 when it could not start or had to cut tunnels, 3
 // when the audit log cannot be opened. Called by main, once.
-int service_run(struct snapshot *snapshot);
+int service_run(struct snapshot *snapshot, const struct diagnostics *findings);

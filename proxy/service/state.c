@@ -26,7 +26,8 @@ void service_begin_drain(struct service *service)
 {
     service->stopping_at_s = (int64_t)time(NULL);
     notify_send("STOPPING=1");
-    log_info("draining: no new connections; live tunnels have %.1f s (timeouts.drain); SIGINT ends "
+    log_info(LOG_DRAINING,
+             "draining: no new connections; live tunnels have %.1f s (timeouts.drain); SIGINT ends "
              "them now",
              (double)service->snapshot->timeouts.drain_ms / 1000.);
     service_post(service, WORKER_DRAIN);

@@ -176,7 +176,7 @@ static void say(struct bridge *bridge, enum cause cause, const char *detail)
         (void)snprintf(proxy, sizeof proxy, "https://%s:%u: ", target_format_host(last, host),
                        last->port);
     }
-    log_error("%s%s: %s%s%s%s; %s%s", proxy, info->name, info->phrase,
+    log_error(LOG_CONNECTION_FAILED, "%s%s: %s%s%s%s; %s%s", proxy, info->name, info->phrase,
               detail[0] == '\0' ? "" : " (", detail, detail[0] == '\0' ? "" : ")", info->advice,
               context->unsaid > 1 ? " (and before that, several times)" : "");
     context->said_ms = now_ms;

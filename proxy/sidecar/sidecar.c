@@ -57,10 +57,11 @@ static void warn_of_end(const struct sidecar *sidecar)
 {
     const int64_t left_s = sidecar->credentials->own.not_after_s - (int64_t)time(NULL);
     if (left_s < 0)
-        log_error("the certificate %s has expired: the proxy will refuse it until it is renewed",
+        log_error(LOG_EXPIRED,
+                  "the certificate %s has expired: the proxy will refuse it until it is renewed",
                   sidecar->options->route.paths.cert);
     else if (left_s < WARN_BEFORE_S)
-        log_warning("the certificate %s expires in %.1f days: renew it",
+        log_warning(LOG_ENDS_SOON, "the certificate %s expires in %.1f days: renew it",
                     sidecar->options->route.paths.cert, (double)left_s / DAY_S);
 }
 
@@ -84,7 +85,8 @@ static void watch_files(struct sidecar *sidecar)
 static void retry_later(struct sidecar *sidecar, const struct errinfo *info)
 {
     if (sidecar->retry_count == RETRIES_MAX) {
-        log_error("the files have changed and cannot be used, the old ones stay in force: %s",
+        log_error(LOG_RELOAD_FAILED,
+                  "the files have changed and cannot be used, the old ones stay in force: %s",
                   info->text);
         return;
     }
@@ -116,7 +118,8 @@ static void renew(struct sidecar *sidecar)
         sidecar_worker_adopt(&sidecar->workers[i], read);
     credentials_unref(sidecar->credentials);
     sidecar->credentials = read;
-    log_info("renewed: new connections use the new files; the certificate is valid for %.1f days",
+    log_info(LOG_RENEWED,
+             "renewed: new connections use the new files; the certificate is valid for %.1f days",
              (double)(read->own.not_after_s - (int64_t)time(NULL)) / DAY_S);
     warn_of_end(sidecar);
 }
@@ -153,7 +156,8 @@ static void on_signal(void *arg, uint32_t number)
     if (is_drain && sidecar->is_stopping)
         return;
     notify_send("STOPPING=1");
-    log_info(is_drain ? "draining: no new connections" : "stopping now");
+    log_info(is_drain ? LOG_DRAINING : LOG_STOPPING, "%s",
+             is_drain ? "draining: no new connections" : "stopping now");
     sidecar->is_stopping = true;
     sidecar->is_interrupted |= !is_drain;
     post_to_all(sidecar, is_drain ? LOOP_DRAIN : LOOP_STOP);
@@ -209,7 +213,7 @@ static void say_ready(const struct sidecar *sidecar)
                            endpoint_format(&sidecar->options->listen[l], endpoint));
     text_append_string(&line, "\n");
     if (write(STDOUT_FILENO, line.data, line.len) < 0)
-        log_warning("cannot write the ready line to stdout: %m");
+        log_warning(LOG_READY_FAILED, "cannot write the ready line to stdout: %m");
     notify_send("READY=1");
 }
 
@@ -275,17 +279,19 @@ int sidecar_run(struct sidecar_options *options, struct credentials *credentials
 {
     struct sidecar sidecar = {.options = options, .credentials = credentials};
     struct errinfo info = {.text = "no memory"};
+    log_configure(&(struct log_options){.level = LOG_LEVEL_INFO});
     const uint64_t descriptors = limits_apply();
     signals_block(&sidecar.signals, handled_signals, SIGNAL_COUNT);
     if (start(&sidecar, &info) != ERR_OK) {
-        log_error("%s", info.text);
+        log_error(LOG_START_FAILED, "%s", info.text);
         (void)stop(&sidecar);
         return EXIT_FAILED;
     }
     for (size_t i = 0; i < options->route.proxy_count; i++) {
         const struct target *proxy = &options->route.proxies[i];
         char host[TARGET_TEXT_CAP];
-        log_info("serving local clients through https://%s:%u with %u worker%s and at most %" PRIu64
+        log_info(LOG_SERVING,
+                 "serving local clients through https://%s:%u with %u worker%s and at most %" PRIu64
                  " descriptors%s",
                  target_format_host(proxy, host), proxy->port, options->workers,
                  options->workers == 1 ? "" : "s", descriptors,
@@ -294,8 +300,8 @@ int sidecar_run(struct sidecar_options *options, struct credentials *credentials
     ev_run(sidecar.loop, 0);
     const size_t cut_count = stop(&sidecar);
     if (cut_count > 0)
-        log_warning("%zu connections were ended by the stop", cut_count);
+        log_warning(LOG_STOPPED, "%zu connections were ended by the stop", cut_count);
     else
-        log_info("stopped; nothing was cut");
+        log_info(LOG_STOPPED, "stopped; nothing was cut");
     return cut_count == 0 || sidecar.is_interrupted ? 0 : EXIT_FAILED;
 }

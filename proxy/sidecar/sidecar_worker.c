@@ -31,7 +31,8 @@ static void on_accept(void *arg, int fd, const struct ip_addr *peer, uint16_t pe
 static void on_exhausted(void *arg, int error)
 {
     (void)arg;
-    log_error("cannot accept: %s; waiting for connections to end", strerror(error));
+    log_error(LOG_ACCEPT_FAILED, "cannot accept: %s; waiting for connections to end",
+              strerror(error));
 }
 
 static void stop_listeners(struct sidecar_worker *worker)

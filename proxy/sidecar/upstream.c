@@ -363,7 +363,8 @@ static void note_way(struct upstream *upstream)
     if (at == route->way_at)
         return;
     route->way_at = at;
-    log_warning("the proxy before cannot be reached: from now on through https://%s:%u",
+    log_warning(LOG_PROXY_CHANGED,
+                "the proxy before cannot be reached: from now on through https://%s:%u",
                 target_format_host(upstream_proxy(upstream), host), upstream_proxy(upstream)->port);
 }
 
@@ -425,7 +426,8 @@ static void say_waiting(struct upstream *upstream)
     if (route->said_ms != 0 && monotonic_ms() - route->said_ms < SAY_EVERY_MS)
         return;
     route->said_ms = monotonic_ms();
-    log_warning("https://%s:%u: %s (%s); trying again, for %" PRId64 " ms at most",
+    log_warning(LOG_PROXY_UNREACHABLE,
+                "https://%s:%u: %s (%s); trying again, for %" PRId64 " ms at most",
                 target_format_host(upstream_proxy(upstream), host), upstream_proxy(upstream)->port,
                 info->phrase, info->name, route->options->retry_ms);
 }

@@ -71,7 +71,8 @@ bool headroom_has_room(struct headroom *headroom, const struct ledger *ledger, i
 {
     if (!loop_memory_has_reserve()) {
         if (is_to_be_said(headroom, now_ms))
-            log_error("no memory: no new connections until there is some; live ones go on");
+            log_error(LOG_NO_MEMORY,
+                      "no memory: no new connections until there is some; live ones go on");
         return false;
     }
     if (!headroom->is_tight)
@@ -79,6 +80,7 @@ bool headroom_has_room(struct headroom *headroom, const struct ledger *ledger, i
     headroom->is_tight = is_still_tight(headroom, ledger, any_fd);
     if (headroom->is_tight && is_to_be_said(headroom, now_ms)) {
         log_error(
+            LOG_LIMIT_DESCRIPTORS,
             "all %" PRIu64
             " descriptors are in use or reserved: no new connections until some have ended; live ones continue (raise LimitNOFILE if this is not an attack)",
             headroom->descriptors);

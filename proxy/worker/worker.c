@@ -76,6 +76,7 @@ static void on_exhausted(void *arg, int error)
 {
     const struct port *port = arg;
     log_error(
+        LOG_ACCEPT_FAILED,
         "listener %s: cannot accept: %s; waiting for connections to end (raise LimitNOFILE if this is not an attack)",
         port->config->name, strerror(error));
 }
@@ -184,7 +185,8 @@ static void adopt_ports(struct worker *worker, const struct update *update)
         if (port->fd < 0)
             take_port(worker, port);
         if (port->fd >= 0 && !open_port(port))
-            log_error("listener %s: no memory; %s does not serve it until the next reload",
+            log_error(LOG_NO_MEMORY,
+                      "listener %s: no memory; %s does not serve it until the next reload",
                       port->config->name, worker->thread.name);
     }
     for (size_t i = 0; i < worker->context.snapshot->listener_count; i++) {
@@ -203,7 +205,8 @@ static void adopt_resolver(struct worker *worker, const struct snapshot *snapsho
     if (resolver_options_equal(&worker->context.snapshot->resolver, &snapshot->resolver))
         return;
     if (resolver_create(worker->thread.loop, &snapshot->resolver, &resolver, &info) != ERR_OK) {
-        log_error("%s: the old resolver stays: %s", worker->thread.name, info.text);
+        log_error(LOG_RESOLVER_FAILED, "%s: the old resolver stays: %s", worker->thread.name,
+                  info.text);
         return;
     }
     resolver_retire(worker->context.resolver);

@@ -23,6 +23,7 @@ LAYERS = {
             "proxy/explain/",
             "proxy/history/",
             "proxy/lint/",
+            "proxy/log/",
             "proxy/net/",
             "proxy/pki/",
             "proxy/service/",
@@ -34,7 +35,7 @@ LAYERS = {
     ),
     "proxy/clock": ([], []),
     "proxy/config": (
-        ["auth/", "proxy/http2/http2_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h"],
+        ["auth/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h"],
         ["openssl/", "yaml.h", "idn2.h"],
     ),
     "proxy/explain": (["auth/"], []),

@@ -160,7 +160,7 @@ class Proxy:
         self.reloads += 1
         said = self.stderr.count()
         self.send_signal(signal.SIGHUP)
-        self.stderr.wait(rf"reloaded: .* generation {self.reloads}$", after=said)
+        self.stderr.wait(rf"reloaded: .* generation {self.reloads}\b", after=said)
 
     def wait_exit(self):
         code = self.process.wait(PATIENCE)

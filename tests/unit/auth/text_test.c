@@ -168,6 +168,38 @@ static void json_is_cut_between_characters(void **state)
     assert_string_equal("\"\"", memory);
 }
 
+static void what_people_read_says_what_cannot_be_seen(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        const char *seen;
+    } rows[] = {
+        {"", ""},
+        {"plain \\ \"text\"", "plain \\ \"text\""},
+        {"M\xC3\xBCnchen \xE2\x82\xAC \xF0\x9F\x98\x80",
+         "M\xC3\xBCnchen \xE2\x82\xAC \xF0\x9F\x98\x80"},
+        {"a\nb\rc\td", "a\\x0ab\\x0dc\\x09d"},
+        {"\x1B[2J\x7F", "\\x1b[2J\\x7f"},
+        {"\xC2\x9B"
+         "31m\xC2\xA0",
+         "\\xc2\\x9b31m\xC2\xA0"}, // CSI in one character; the no-break space stays
+        {"\xFF\xC3(", "\\xff\\xc3("},
+        {"\xED\xA0\x80", "\\xed\\xa0\\x80"},
+        {"\xE2\x80\xA8\xE2\x80\xA9", "\\xe2\\x80\\xa8\\xe2\\x80\\xa9"}, // separators
+        {"\xE2\x80\xAE", "\\xe2\\x80\\xae"}, // right to left from here on
+        {"\xE2\x81\xA7\xE2\x81\xAA", "\\xe2\\x81\\xa7\xE2\x81\xAA"},
+        {"\xE2\x80\x8E\xE2\x80\x90\xD8\x9C", "\\xe2\\x80\\x8e\xE2\x80\x90\\xd8\\x9c"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char memory[128];
+        struct text text;
+        text_init(&text, memory, sizeof memory);
+        text_append_printable(&text, slice_of_string(rows[i].bytes));
+        assert_string_equal(rows[i].seen, memory);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +210,7 @@ int main(void)
         cmocka_unit_test(json_replaces_each_byte_that_is_not_utf8),
         cmocka_unit_test(json_beyond_unicode_is_replaced),
         cmocka_unit_test(json_is_cut_between_characters),
+        cmocka_unit_test(what_people_read_says_what_cannot_be_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

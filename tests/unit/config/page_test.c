@@ -61,6 +61,7 @@ static const struct place places[] = {
      .elsewhere = {"source", "source."}},
     {.section = &source_limits_section, .heading = "## `limits`", .table = 1, .prefix = "source."},
     {.section = &audit_section, .heading = "## `audit`"},
+    {.section = &log_section, .heading = "## `log`"},
 };
 
 static char page[PAGE_CAP];

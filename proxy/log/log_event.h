@@ -1,0 +1,53 @@
+// log_event: what a line of the log is about, as a word for programs. One enum with stable names: where the audit log or
+// `status` has a word for the same thing, it is that word. docs/OPERATIONS.md says what each means and what to do. Names are
+// never changed or reused.
+#pragma once
+
+#define LOG_EVENT_TABLE(X)                                                                         \
+    /* the life of the process */                                                                  \
+    X(LOG_SERVING, "serving")                                                                      \
+    X(LOG_START_FAILED, "start_failed")                                                            \
+    X(LOG_READY_FAILED, "ready_failed")                                                            \
+    X(LOG_DRAINING, "draining")                                                                    \
+    X(LOG_STOPPING, "stopping")                                                                    \
+    X(LOG_STOPPED, "stopped")                                                                      \
+    X(LOG_UPGRADE, "upgrade")                                                                      \
+    /* the configuration and its files */                                                          \
+    X(LOG_FINDING, "finding")                                                                      \
+    X(LOG_RELOADING, "reloading")                                                                  \
+    X(LOG_RELOADED, "reloaded")                                                                    \
+    X(LOG_RELOAD_FAILED, "reload_failed")                                                          \
+    X(LOG_TRUST_TAKEN, "trust_taken")                                                              \
+    X(LOG_RENEWED, "renewed")                                                                      \
+    X(LOG_ENDS_SOON, "ends_soon")                                                                  \
+    X(LOG_EXPIRED, "expired")                                                                      \
+    /* the audit log and the operator */                                                           \
+    X(LOG_AUDIT_FAILING, "audit_failing")                                                          \
+    X(LOG_AUDIT_WORKS, "audit_works")                                                              \
+    X(LOG_AUDIT_REMOVED, "audit_removed")                                                          \
+    X(LOG_AUDIT_REOPENED, "audit_reopened")                                                        \
+    X(LOG_RECORDS_LOST, "records_lost")                                                            \
+    X(LOG_ADMIN, "admin")                                                                          \
+    X(LOG_BLOCKS_NOT_KEPT, "blocks_not_kept")                                                      \
+    /* what runs out */                                                                            \
+    X(LOG_NO_MEMORY, "no_memory")                                                                  \
+    X(LOG_LIMIT_MEMORY, "limit_memory")                                                            \
+    X(LOG_LIMIT_MEMORY_OVER, "limit_memory_over")                                                  \
+    X(LOG_LIMIT_DESCRIPTORS, "limit_descriptors")                                                  \
+    X(LOG_ACCEPT_FAILED, "accept_failed")                                                          \
+    X(LOG_RESOLVER_FAILED, "resolver_failed")                                                      \
+    X(LOG_CLOCK_SET, "clock_set")                                                                  \
+    /* the sidecar */                                                                              \
+    X(LOG_PROXY_CHANGED, "proxy_changed")                                                          \
+    X(LOG_PROXY_UNREACHABLE, "proxy_unreachable")                                                  \
+    X(LOG_CONNECTION_FAILED, "connection_failed")
+
+enum log_event {
+#define X(symbol, name) symbol,
+    LOG_EVENT_TABLE(X)
+#undef X
+        LOG_EVENT_COUNT
+};
+
+// log_event_name gives the stable name; static memory.
+const char *log_event_name(enum log_event event);
