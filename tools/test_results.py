@@ -4,7 +4,9 @@
     test_results.py FILE BAZEL_STATUS [TAIL_LINES]
 
 Owns: counting test targets and showing why one failed. For each one that did not pass it prints
-the name and the end of its log to stderr; then `PASSED FAILED` as two numbers on stdout. A build
+the name and the end of its log to stderr; then `PASSED FAILED LABEL...` on stdout: two numbers and
+the tests that may be run once more. Those are tests that failed by what they saw, a few at most: a
+sanitizer's report, a test that was not built and a row of failures are true the first time. A build
 that failed without any test to blame counts as one failure.
 """
 
@@ -15,6 +17,12 @@ import urllib.parse
 
 # What Debian's Bazel may write into a log when its sandbox is asked to talk.
 NOISE = re.compile(r"^\d+\.\d+: src/main/tools/|^exec \$\{PAGER")
+
+# What the sanitizers say.
+REPORT = re.compile(r"(ERROR|WARNING): \w+Sanitizer|SUMMARY: \w+Sanitizer|runtime error: ")
+
+# More failures than these are no accident of a busy machine.
+ACCIDENTS = 3
 
 
 def events(path):
@@ -30,17 +38,30 @@ def events(path):
         return
 
 
-def tail(uri, lines):
-    """The last lines of a log, given as file:// URI."""
+def read_log(uri):
+    """The path and the lines of a log, given as file:// URI; no lines when it cannot be read."""
     path = urllib.parse.unquote(urllib.parse.urlparse(uri).path)
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            kept = [line.rstrip("\n") for line in file if not NOISE.match(line)]
-    except OSError as error:
-        return path, ["(no log: %s)" % error]
-    if len(kept) > lines:
-        kept = ["... %d lines before, see the file" % (len(kept) - lines)] + kept[-lines:]
-    return path, kept
+            return path, [line.rstrip("\n") for line in file if not NOISE.match(line)]
+    except OSError:
+        return path, []
+
+
+def show(label, status, logs, lines):
+    """Prints the end of each log of a test that did not pass."""
+    print("\n---- %s: %s" % (label, status), file=sys.stderr)
+    for path, text in logs:
+        if len(text) > lines:
+            text = ["... %d lines before, see the file" % (len(text) - lines)] + text[-lines:]
+        print("\n".join("| " + line for line in text or ["(no log)"]), file=sys.stderr)
+        print("     whole log: %s" % path, file=sys.stderr)
+
+
+def by_what_it_saw(status, logs):
+    """Whether a test failed by what it saw: a log that is there, without a report of a sanitizer."""
+    return status in ("FAILED", "TIMEOUT") and bool(logs) and all(
+        text and not any(REPORT.search(line) for line in text) for _, text in logs)
 
 
 def main(argv):
@@ -69,20 +90,20 @@ def main(argv):
         elif "targetCompleted" in ident and not event.get("completed", {}).get("success"):
             status[ident["targetCompleted"]["label"]] = "NOT BUILT"
     passed = failed = 0
+    again = []
     for label in sorted(set(status) & wanted if wanted else status):
         if status[label] in ("PASSED", "FLAKY"):
             passed += 1
             continue
         failed += 1
-        print("\n---- %s: %s" % (label, status[label]), file=sys.stderr)
-        for uri in logs.get(label, []):
-            path, text = tail(uri, lines)
-            print("\n".join("| " + line for line in text), file=sys.stderr)
-            print("     whole log: %s" % path, file=sys.stderr)
+        read = [read_log(uri) for uri in logs.get(label, [])]
+        show(label, status[label], read, lines)
+        if by_what_it_saw(status[label], read):
+            again.append(label)
     if bazel_status != 0 and failed == 0:
         print("\n---- bazel ended with status %d; why is said above" % bazel_status, file=sys.stderr)
         failed = 1
-    print(passed, failed)
+    print(passed, failed, *(again if len(again) == failed <= ACCIDENTS else []))
     return 0
 
 

@@ -706,7 +706,7 @@ def test_a_slow_origin_and_a_slow_body_are_told_apart(start, dns, origin):
 
     server = origin(habit)
     dns.addresses("origin.test", "127.0.0.1")
-    proxy = start(client(OPEN), timeouts={"idle": "300ms"})
+    proxy = start(client(OPEN), timeouts={"idle": "1s"})
     requester = plain(proxy)
     response = requester.get(url(server))
     assert response.status == 504 and "the target gave no answer in" in response.reason
@@ -726,7 +726,7 @@ def test_a_response_that_stalls_is_reset(start, dns, origin):
 
     server = origin(habit)
     dns.addresses("origin.test", "127.0.0.1")
-    proxy = start(client(OPEN), timeouts={"idle": "300ms"})
+    proxy = start(client(OPEN), timeouts={"idle": "1s"})
     requester = plain(proxy)
     requester.send(head("GET", url(server)))
     data, ending = requester.end()

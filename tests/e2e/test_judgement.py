@@ -74,8 +74,10 @@ def config_of(pki, judged):
     }
 
 
-def is_accepted(proxy, context, name):
-    client = Client(proxy.address, context, f"{name}.chains.test")
+def is_accepted(proxy, context, name, index):
+    """From a source of its own: each refusal has a record of its own, and nobody waits for a summary."""
+    source = f"127.0.{1 + index // 250}.{1 + index % 250}"
+    client = Client(proxy.address, context, f"{name}.chains.test", source)
     try:
         client.handshake().ask("nowhere.test:443")
     except (ssl.SSLError, AssertionError, OSError):
@@ -88,14 +90,14 @@ def is_accepted(proxy, context, name):
 def put_through(proxy, pki, judged):
     """The names of the chains that OpenSSL's client can send, and the reasons of the listener in their order."""
     sent, reasons = [], []
-    for name, (paths, _) in judged.items():
+    for index, (name, (paths, _)) in enumerate(judged.items()):
         try:
             shown = Shown(paths["chain"], paths["key"])
             context = client_context(pki.server_ca.path, shown, has_name=False)
         except ssl.SSLError:
             continue  # the client's library does not load it
         sent.append(name)
-        if is_accepted(proxy, context, name):
+        if is_accepted(proxy, context, name, index):
             reasons.append("accepted")
             continue
         count = 1 + sum(reason != "accepted" for reason in reasons)

@@ -1083,7 +1083,7 @@ def test_sigint_ends_it_at_once(start, sidecar, origin):
 
 def test_a_silent_tunnel_ends_after_its_idle_time(start, sidecar, origin):
     proxy, target = start(ALLOW), origin()
-    with sidecar(proxy, options=["--idle", "300ms"]).tunnel(f"origin.test:{target.port}") as sock:
+    with sidecar(proxy, options=["--idle", "1500ms"]).tunnel(f"origin.test:{target.port}") as sock:
         with pytest.raises(ConnectionResetError):
             sock.recv(1)
 

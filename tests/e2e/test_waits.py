@@ -220,7 +220,7 @@ if IS_SMALL:  # a half of them under each sanitizer
 
 def marked(wait, event):
     reason = KNOWN.get((wait, event))
-    marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
+    marks = [pytest.mark.xfail(run=False, reason=reason)] if reason else []  # it would wait in full
     return pytest.param(wait, event, marks=marks, id=f"{wait}-{event}")
 
 
