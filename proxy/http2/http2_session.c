@@ -890,7 +890,7 @@ static enum err read_below(struct http2_session *session)
     for (size_t i = 0; i < PIECES_A_STEP && !session->is_full; i++) {
         size_t len = 0;
         TRY(stream_read(session->below, piece, sizeof piece, &len));
-        session->heard_ms = session->now_ms;
+        session->silence = (struct http2_silence){.heard_ms = session->now_ms};
         TRY(take(session, slice_of(piece, len)));
         TRY(pump(session));
     }
@@ -1019,12 +1019,11 @@ void http2_session_check_settings(struct http2_session *session)
                 "our SETTINGS were not acknowledged");
 }
 
-void http2_session_ping(struct http2_session *session)
+void http2_session_end_silence(struct http2_session *session)
 {
-    (void)heed(session, nghttp2_submit_ping(session->engine, NGHTTP2_FLAG_NONE, NULL));
-}
-
-void http2_session_break(struct http2_session *session)
-{
-    session->is_broken = true;
+    if (session->silence.is_asked)
+        session->is_broken = true;
+    else
+        (void)heed(session, nghttp2_submit_ping(session->engine, NGHTTP2_FLAG_NONE, NULL));
+    session->silence.is_asked = true;
 }

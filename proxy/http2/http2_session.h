@@ -16,6 +16,7 @@
 #include "proxy/http/head.h"
 #include "proxy/http2/http2_budget.h"
 #include "proxy/http2/http2_options.h"
+#include "proxy/http2/http2_silence.h"
 #include "proxy/http2/http2_upload.h"
 #include "proxy/net/buffer.h"
 #include "proxy/net/stream.h"
@@ -116,7 +117,7 @@ struct http2_session {
     uint64_t grown;         // bytes of windows beyond the first size, of all streams
     struct http2_budget budget;
     int64_t now_ms;         // monotonic; of this step
-    int64_t heard_ms;       // monotonic; when bytes of the client came last
+    struct http2_silence silence;
     int64_t late_until_ms;  // monotonic; see take_late
     int32_t last_id;        // of the streams that the client has opened
     int32_t before_last_id; // of the one before
@@ -148,10 +149,9 @@ void http2_session_update_interest(const struct http2_session *session);
 // http2_session_check_settings ends a connection whose client has not acknowledged our SETTINGS by now (RFC 9113 6.5.3).
 void http2_session_check_settings(struct http2_session *session);
 
-// http2_session_ping asks the client whether it is there (RFC 9113 6.7). http2_session_break takes the connection for
-// broken: the next step says so.
-void http2_session_ping(struct http2_session *session);
-void http2_session_break(struct http2_session *session);
+// http2_session_end_silence does what is due at the end of a silence (http2_silence.h): it asks the other side whether it is
+// there (PING, RFC 9113 6.7). Where that was done, the connection counts as broken: the next step says so.
+void http2_session_end_silence(struct http2_session *session);
 
 // http2_session_drain says that no further request will be taken (GOAWAY, RFC 9113 6.8): first as a notice, then, with
 // `is_final`, for good. The streams go on.

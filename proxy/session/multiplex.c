@@ -7,19 +7,7 @@
 
 #include "proxy/http2/http2_stream.h"
 #include "proxy/loop/deadline.h"
-
-enum {
-    NOTICE_MS =
-        1000, // from the notice to the last word: what the client has sent meanwhile is taken
-    BEFORE_END_MS =
-        30000, // so long before its certificate ends a connection takes no further requests
-    SETTINGS_MS = 10000, // for the client to acknowledge our SETTINGS (RFC 9113 6.5.3)
-    SILENCE_MS = 60000,  // nothing was heard for so long: the client is asked
-    ANSWER_MS = 20000,   // and has so long to answer
-};
-
-// How far the client was told that no further requests are taken.
-enum farewell { FAREWELL_NONE, FAREWELL_NOTICE, FAREWELL_SAID };
+#include "proxy/session/multiplex_duty.h"
 
 struct call {
     TAILQ_ENTRY(call) link;
@@ -38,7 +26,6 @@ struct multiplex {
     struct http2_session *http2;
     struct calls calls;
     bool is_stepping; // within multiplex_step
-    bool is_asked;    // whether it is there, since something was heard of it
     enum farewell farewell;
     int64_t begun_ms;  // monotonic
     int64_t notice_ms; // monotonic; when the notice was given
@@ -248,7 +235,7 @@ struct multiplex *multiplex_create(struct peer *peer, struct stream *below,
         free(multiplex);
         return NULL;
     }
-    multiplex->http2->heard_ms = multiplex->begun_ms;
+    multiplex->http2->silence.heard_ms = multiplex->begun_ms;
     return multiplex;
 }
 
@@ -279,7 +266,6 @@ enum http2_status multiplex_step(struct multiplex *multiplex)
         [HTTP2_FAULT_FLOOD] = REASON_H2_FLOOD,
         [HTTP2_FAULT_SETTINGS] = REASON_TIMEOUT,
     };
-    const int64_t heard_ms = multiplex->http2->heard_ms;
     multiplex->is_stepping = true;
     const enum http2_status status =
         http2_session_step(multiplex->http2, multiplex->peer->context->now_ms);
@@ -290,7 +276,6 @@ enum http2_status multiplex_step(struct multiplex *multiplex)
     if (status == HTTP2_WRONG)
         end_all(multiplex, reasons[multiplex->http2->fault]);
     multiplex->is_stepping = false;
-    multiplex->is_asked = multiplex->is_asked && multiplex->http2->heard_ms == heard_ms;
     return status;
 }
 
@@ -320,58 +305,44 @@ bool multiplex_is_leaving(const struct multiplex *multiplex)
     return multiplex->farewell == FAREWELL_SAID;
 }
 
-// farewell_ms gives when the next word about the end is due.
-static int64_t farewell_ms(const struct multiplex *multiplex)
+static struct multiplex_due next_duty(const struct multiplex *multiplex)
 {
-    const struct peer *peer = multiplex->peer;
-    switch (multiplex->farewell) {
-    case FAREWELL_NONE:
-        break;
-    case FAREWELL_NOTICE:
-        return multiplex->notice_ms + NOTICE_MS;
-    case FAREWELL_SAID:
-        return INT64_MAX;
-    }
-    const int64_t least_ms = multiplex->begun_ms + NOTICE_MS; // of a certificate that ends at once
-    const int64_t end_ms =
-        peer->expires_ms == INT64_MAX ? INT64_MAX : peer->expires_ms - BEFORE_END_MS;
-    return deadline_sooner(multiplex->begun_ms + peer->listener->http2.age_ms,
-                           end_ms < least_ms ? least_ms : end_ms);
-}
-
-static int64_t silence_ends_ms(const struct multiplex *multiplex)
-{
-    return multiplex->http2->heard_ms + SILENCE_MS + (multiplex->is_asked ? ANSWER_MS : 0);
-}
-
-static int64_t settings_ms(const struct multiplex *multiplex)
-{
-    return multiplex->http2->is_settled ? INT64_MAX : multiplex->begun_ms + SETTINGS_MS;
+    const struct multiplex_times times = {
+        .begun_ms = multiplex->begun_ms,
+        .age_ms = multiplex->peer->listener->http2.age_ms,
+        .expires_ms = multiplex->peer->expires_ms,
+        .farewell = multiplex->farewell,
+        .notice_ms = multiplex->notice_ms,
+        .is_settled = multiplex->http2->is_settled,
+        .silence = multiplex->http2->silence,
+    };
+    return multiplex_duty_next(&times);
 }
 
 int64_t multiplex_deadline_ms(const struct multiplex *multiplex)
 {
-    return deadline_sooner(deadline_sooner(farewell_ms(multiplex), silence_ends_ms(multiplex)),
-                           settings_ms(multiplex));
+    return next_duty(multiplex).at_ms;
 }
 
 void multiplex_on_deadline(struct multiplex *multiplex)
 {
-    const int64_t now_ms = multiplex->peer->context->now_ms;
-    if (farewell_ms(multiplex) <= now_ms)
-        say_farewell(multiplex,
-                     multiplex->farewell == FAREWELL_NONE ? FAREWELL_NOTICE : FAREWELL_SAID);
-    if (settings_ms(multiplex) <= now_ms) {
-        http2_session_check_settings(multiplex->http2);
-        multiplex->on_output(multiplex->owner);
-    }
-    if (silence_ends_ms(multiplex) > now_ms)
+    const struct multiplex_due next = next_duty(multiplex);
+    if (next.at_ms > multiplex->peer->context->now_ms)
         return;
-    if (multiplex->is_asked)
-        http2_session_break(multiplex->http2);
-    else
-        http2_session_ping(multiplex->http2);
-    multiplex->is_asked = true;
+    switch (next.duty) {
+    case MULTIPLEX_NOTICE:
+        say_farewell(multiplex, FAREWELL_NOTICE);
+        return;
+    case MULTIPLEX_FAREWELL:
+        say_farewell(multiplex, FAREWELL_SAID);
+        return;
+    case MULTIPLEX_SETTINGS:
+        http2_session_check_settings(multiplex->http2);
+        break;
+    case MULTIPLEX_SILENCE:
+        http2_session_end_silence(multiplex->http2);
+        break;
+    }
     multiplex->on_output(multiplex->owner);
 }
 

@@ -31,8 +31,8 @@ void multiplex_drain(struct multiplex *multiplex);
 // multiplex_is_leaving tells whether the client was told so for good.
 bool multiplex_is_leaving(const struct multiplex *multiplex);
 
-// multiplex_deadline_ms gives the monotonic time at which multiplex_on_deadline is due: the connection is old, or its
-// certificate is about to end, or nothing has been heard of the client for long.
+// multiplex_deadline_ms gives the monotonic time at which multiplex_on_deadline is due, which does one duty:
+// multiplex_duty.h says which there are.
 int64_t multiplex_deadline_ms(const struct multiplex *multiplex);
 void multiplex_on_deadline(struct multiplex *multiplex);
 

@@ -13,8 +13,6 @@ enum {
     STREAM_WINDOW_MAX = 256 * 1024,   // bytes
     STREAMS_MEMORY = 8 * 1024 * 1024, // bytes that wait to be read, of all streams of a connection
     UNSENT_MAX = 64 * 1024, // bytes in the kernel: a small message waits for no more of bulk
-    SILENCE_MS = 60000,     // nothing was heard for so long: the proxy is asked
-    ANSWER_MS = 20000,      // and has so long to answer
     IDLE_MS = 60000,        // without a tunnel
     PLAIN_MS = 60000,       // a proxy without HTTP/2 is asked for it again
     RETRY_MS = 1000,
@@ -40,7 +38,6 @@ struct connection {
     bool is_over;    // it carries nothing more
     bool is_retired; // it takes no more tunnels
     bool is_driven;  // within drive
-    bool is_asked;   // whether the proxy is there, since something was heard of it
 };
 
 static void drive(void *owner);
@@ -122,7 +119,7 @@ static void begin_http2(struct connection *connection)
         http2_client_create(&options, upstream_stream(connection->upstream), route->pool);
     connection->is_over = connection->http2 == NULL;
     if (connection->http2 != NULL)
-        connection->http2->heard_ms = monotonic_ms();
+        connection->http2->silence.heard_ms = monotonic_ms();
 }
 
 // reach goes on with a connection that is not ready.
@@ -144,7 +141,6 @@ static void reach(struct connection *connection)
 static void step(struct connection *connection)
 {
     struct http2_session *http2 = connection->http2;
-    const int64_t heard_ms = http2->heard_ms;
     switch (http2_session_step(http2, monotonic_ms())) {
     case HTTP2_WAITS:
         break;
@@ -157,7 +153,6 @@ static void step(struct connection *connection)
         connection->is_over = true;
         break;
     }
-    connection->is_asked = connection->is_asked && http2->heard_ms == heard_ms;
     connection->is_over = connection->is_over || http2->has_end;
     if (connection->is_over)
         wake_users(connection);
@@ -169,7 +164,7 @@ static int64_t due_ms(const struct connection *connection)
         return INT64_MAX; // upstream has the deadlines
     if (connection->user_count == 0)
         return connection->unused_ms + IDLE_MS;
-    return connection->http2->heard_ms + SILENCE_MS + (connection->is_asked ? ANSWER_MS : 0);
+    return http2_silence_ends_ms(&connection->http2->silence);
 }
 
 static void on_deadline(void *owner)
@@ -179,11 +174,8 @@ static void on_deadline(void *owner)
     if (due_ms(connection) <= monotonic_ms()) {
         if (connection->user_count == 0)
             connection->is_retired = true;
-        else if (connection->is_asked)
-            http2_session_break(connection->http2);
         else
-            http2_session_ping(connection->http2);
-        connection->is_asked = true;
+            http2_session_end_silence(connection->http2);
     }
     drive(connection);
 }

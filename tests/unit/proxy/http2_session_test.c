@@ -945,6 +945,33 @@ static void settings_that_are_not_taken_in_time_end_the_connection(void **state)
     (void)drop_rig(state);
 }
 
+static size_t count_pings(const struct rig *rig)
+{
+    static const uint8_t ping[] = {0, 0, 8, NGHTTP2_PING, 0, 0, 0, 0, 0};
+    struct slice rest = fake_stream_written(rig->below);
+    size_t count = 0;
+    for (; rest.len >= sizeof ping; rest = slice_from(rest, 1))
+        count += slice_starts_with(rest, slice_of(ping, sizeof ping)) ? 1 : 0;
+    return count;
+}
+
+static void a_client_that_says_nothing_is_asked_and_lost_unless_it_answers(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(rig->session->silence.heard_ms, 1000);
+    http2_session_end_silence(rig->session);
+    assert_true(rig->session->silence.is_asked);
+    talk(rig); // the client answers
+    assert_int_equal(count_pings(rig), 1);
+    assert_false(rig->session->silence.is_asked);
+    http2_session_end_silence(rig->session);
+    assert_int_equal(step(rig), HTTP2_WAITS);
+    assert_int_equal(count_pings(rig), 2);
+    http2_session_end_silence(rig->session); // nothing has come
+    assert_int_equal(step(rig), HTTP2_BROKEN);
+    assert_int_equal(count_pings(rig), 2);
+}
+
 static void bytes_of_dead_streams_do_not_shrink_the_connection(void **state)
 {
     static uint8_t large[16 * 1024];
@@ -1208,6 +1235,7 @@ int main(void)
         TEST(a_header_list_that_is_too_large_is_no_request),
         cmocka_unit_test(until_our_settings_are_taken_all_streams_have_one_window),
         cmocka_unit_test(settings_that_are_not_taken_in_time_end_the_connection),
+        TEST(a_client_that_says_nothing_is_asked_and_lost_unless_it_answers),
         TEST(bytes_of_dead_streams_do_not_shrink_the_connection),
         cmocka_unit_test(each_flood_ends_the_connection),
         cmocka_unit_test(resets_that_a_client_provokes_end_the_connection),
