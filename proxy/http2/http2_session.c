@@ -408,13 +408,22 @@ static void reset(struct http2_session *session, int32_t id, uint32_t code)
     (void)heed(session, nghttp2_submit_rst_stream(session->engine, NGHTTP2_FLAG_NONE, id, code));
 }
 
+// code_of gives the error code of a reset of ours. CONNECT_ERROR is about the connection of a CONNECT alone (RFC 9113 7).
+static uint32_t code_of(const struct http2_stream *stream)
+{
+    switch (stream->end) {
+    case HTTP2_END_CANCEL:
+        break;
+    case HTTP2_END_TARGET:
+        return stream->upload.is_connect ? NGHTTP2_CONNECT_ERROR : NGHTTP2_INTERNAL_ERROR;
+    case HTTP2_END_REFUSED:
+        return NGHTTP2_REFUSED_STREAM;
+    }
+    return NGHTTP2_CANCEL;
+}
+
 void http2_session_end(struct http2_session *session, struct http2_stream *stream, bool is_reset)
 {
-    static const uint32_t codes[] = {
-        [HTTP2_END_CANCEL] = NGHTTP2_CANCEL,
-        [HTTP2_END_TARGET] = NGHTTP2_CONNECT_ERROR,
-        [HTTP2_END_REFUSED] = NGHTTP2_REFUSED_STREAM,
-    };
     set_queue(session, stream, HTTP2_QUEUE_NONE);
     set_blocked(session, stream, false);
     if (stream->id == 0)
@@ -422,7 +431,7 @@ void http2_session_end(struct http2_session *session, struct http2_stream *strea
     if (is_client(session)) // a tunnel that is left before both its ends
         is_reset = is_reset || !stream->upload.has_end || !stream->has_said_end;
     if (is_reset)
-        reset(session, stream->id, codes[stream->end]);
+        reset(session, stream->id, code_of(stream));
     else if (is_malformed(stream))
         reset(session, stream->id, NGHTTP2_PROTOCOL_ERROR);
     else if (!stream->upload.has_end) // RFC 9113 8.1
@@ -511,7 +520,7 @@ static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *heade
 static bool is_provoked(uint32_t code)
 {
     return code != NGHTTP2_NO_ERROR && code != NGHTTP2_CANCEL && code != NGHTTP2_CONNECT_ERROR &&
-           code != NGHTTP2_REFUSED_STREAM; // see on_begin_headers
+           code != NGHTTP2_INTERNAL_ERROR && code != NGHTTP2_REFUSED_STREAM; // see on_begin_headers
 }
 
 // on_sent counts the resets that a client provokes from us, and notes why the engine ends the connection.
@@ -964,6 +973,12 @@ static enum http2_status status_of(struct http2_session *session, enum err read,
         return sent == ERR_OK ? HTTP2_FINISHED : HTTP2_WAITS;
     const bool may_read_on = read == ERR_OK && !session->is_full;
     return may_read_on || session->ready_count > 0 || session->may_wake ? HTTP2_MORE : HTTP2_WAITS;
+}
+
+void http2_session_flush(struct http2_session *session)
+{
+    const enum err error = pump(session) == ERR_OK ? send_out(session) : ERR_MEMORY;
+    session->is_broken = session->is_broken || (error != ERR_OK && error != ERR_AGAIN);
 }
 
 enum http2_status http2_session_step(struct http2_session *session, int64_t now_ms)

@@ -28,7 +28,7 @@ TAILQ_HEAD(http2_streams, http2_stream);
 // Why we end a stream before it has ended, as the client is told (RFC 9113 7).
 enum http2_end {
     HTTP2_END_CANCEL,  // we end it
-    HTTP2_END_TARGET,  // the target has reset its connection: CONNECT_ERROR
+    HTTP2_END_TARGET,  // the target's connection has failed: CONNECT_ERROR, or INTERNAL_ERROR
     HTTP2_END_REFUSED, // nothing has been done: the client may try again
 };
 
@@ -116,7 +116,7 @@ struct http2_session {
     size_t uncredited;      // bytes of content that came before the client has taken our SETTINGS
     uint64_t grown;         // bytes of windows beyond the first size, of all streams
     struct http2_budget budget;
-    int64_t now_ms;         // monotonic; of this step
+    int64_t now_ms; // monotonic; of this step
     struct http2_silence silence;
     int64_t late_until_ms;  // monotonic; see take_late
     int32_t last_id;        // of the streams that the client has opened
@@ -142,6 +142,9 @@ void http2_session_destroy(struct http2_session *session);
 
 // http2_session_step takes what has come, tells the streams, and sends what they have written.
 enum http2_status http2_session_step(struct http2_session *session, int64_t now_ms);
+
+// http2_session_flush sends what there is to be sent, as far as there is room. It reads nothing and tells no stream.
+void http2_session_flush(struct http2_session *session);
 
 // http2_session_update_interest tells the stream below what to wait for.
 void http2_session_update_interest(const struct http2_session *session);

@@ -300,6 +300,12 @@ void multiplex_drain(struct multiplex *multiplex)
         say_farewell(multiplex, FAREWELL_NOTICE);
 }
 
+void multiplex_hang_up(struct multiplex *multiplex)
+{
+    multiplex_drain(multiplex);
+    http2_session_flush(multiplex->http2);
+}
+
 bool multiplex_is_leaving(const struct multiplex *multiplex)
 {
     return multiplex->farewell == FAREWELL_SAID;

@@ -28,6 +28,10 @@ void multiplex_update_interest(const struct multiplex *multiplex);
 // later for good. What is under way goes on. Idempotent.
 void multiplex_drain(struct multiplex *multiplex);
 
+// multiplex_hang_up has the client of an idle connection told so for good, as far as that goes out at once: the connection is
+// about to be closed.
+void multiplex_hang_up(struct multiplex *multiplex);
+
 // multiplex_is_leaving tells whether the client was told so for good.
 bool multiplex_is_leaving(const struct multiplex *multiplex);
 

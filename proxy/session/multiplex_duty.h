@@ -9,7 +9,7 @@
 enum farewell { FAREWELL_NONE, FAREWELL_NOTICE, FAREWELL_SAID };
 
 enum multiplex_duty {
-    MULTIPLEX_NOTICE,   // the first word of the farewell: the connection is old, or its certificate about to end
+    MULTIPLEX_NOTICE, // the first word of the farewell: the connection is old, or its certificate about to end
     MULTIPLEX_FAREWELL, // the last word
     MULTIPLEX_SETTINGS, // the client had its time to acknowledge our SETTINGS (RFC 9113 6.5.3)
     MULTIPLEX_SILENCE,  // see http2_silence.h

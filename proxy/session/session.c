@@ -79,6 +79,8 @@ void session_kill(struct session *session, bool is_reset)
 // hang_up says goodbye as far as that goes out at once, and closes the socket: room is needed.
 static void hang_up(struct session *session)
 {
+    if (session->multiplex != NULL)
+        multiplex_hang_up(session->multiplex);
     if (stream_finish(session->channel.stream) != ERR_OK) {
         // What does not go out at once is not waited for.
     }

@@ -73,7 +73,7 @@ static void say_goodbye(struct connection *connection)
     if (connection->http2 == NULL || connection->is_over)
         return;
     http2_session_drain(connection->http2, true);
-    (void)http2_session_step(connection->http2, monotonic_ms());
+    http2_session_flush(connection->http2);
     if (stream_finish(upstream_stream(connection->upstream)) != ERR_OK) {
         // It has ended already, or takes nothing more.
     }

@@ -436,6 +436,27 @@ static void each_end_of_ours_has_its_code(void **state)
     }
 }
 
+static void the_target_of_a_plain_request_that_ends_too_early_is_no_error_of_a_connect(void **state)
+{
+    struct rig *rig = *state;
+    for (size_t i = 0; i < 1000; i++) { // nor is it a flood of the client's
+        const int32_t id = ask(rig, REQUEST("GET"), true);
+        talk(rig);
+        assert_int_equal(rig->request_count, 1);
+        write_all(rig, rig->requests[0], "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+        rig->requests[0]->end = HTTP2_END_TARGET;
+        stream_close(&rig->requests[0]->stream, true);
+        talk(rig);
+        assert_int_not_equal(rig->status, HTTP2_WRONG);
+        if (i == 0) {
+            assert_true(answer_of(rig, id)->is_closed && !answer_of(rig, id)->has_end);
+            assert_int_equal(answer_of(rig, id)->code, NGHTTP2_INTERNAL_ERROR);
+        }
+        http2_stream_destroy(rig->requests[0]);
+        rig->request_count = 0;
+    }
+}
+
 static void a_reset_of_the_client_is_read_as_one(void **state)
 {
     struct rig *rig = *state;
@@ -1209,6 +1230,7 @@ int main(void)
         cmocka_unit_test(content_that_is_not_what_was_announced_breaks_its_stream),
         TEST(a_malformed_head_comes_to_the_owner_with_what_is_wrong),
         TEST(each_end_of_ours_has_its_code),
+        TEST(the_target_of_a_plain_request_that_ends_too_early_is_no_error_of_a_connect),
         TEST(a_reset_of_the_client_is_read_as_one),
         TEST(a_stream_that_nobody_reads_stops_no_other),
         TEST(a_full_window_is_no_room_until_the_client_gives_more),

@@ -10,12 +10,15 @@
 
 enum { HOUR = 3600 * 1000, NEVER = 10 * HOUR };
 
+#define NONE   FAREWELL_NONE
+#define NOTICE FAREWELL_NOTICE
+
 static void what_is_due_first_and_when(void **state)
 {
     (void)state;
+    // A connection that was begun at 1 s, and may become an hour old.
     static const struct {
-        const char *why;
-        int64_t expires_ms; // 0: never
+        int64_t expires_ms;
         enum farewell farewell;
         int64_t notice_ms;
         bool is_settled;
@@ -23,38 +26,31 @@ static void what_is_due_first_and_when(void **state)
         enum multiplex_duty duty;
         int64_t at_ms;
     } rows[] = {
-        {"the first thing that a client owes is to acknowledge our SETTINGS", 0, FAREWELL_NONE, 0,
-         false, {1000, false}, MULTIPLEX_SETTINGS, 1000 + 10000},
-        {"they are waited for, whatever else comes", 0, FAREWELL_NONE, 0, false, {9000, false},
-         MULTIPLEX_SETTINGS, 1000 + 10000},
-        {"then it is asked after a minute", 0, FAREWELL_NONE, 0, true, {1500, false},
-         MULTIPLEX_SILENCE, 1500 + 60000},
-        {"a minute after the last bytes", 0, FAREWELL_NONE, 0, true, {700000, false},
-         MULTIPLEX_SILENCE, 700000 + 60000},
-        {"and has 20 seconds to answer", 0, FAREWELL_NONE, 0, true, {700000, true},
-         MULTIPLEX_SILENCE, 700000 + 60000 + 20000},
-        {"a connection that is old takes no more", 0, FAREWELL_NONE, 0, true, {HOUR, false},
-         MULTIPLEX_NOTICE, 1000 + HOUR},
-        {"of two at the same time the farewell is first", 0, FAREWELL_NONE, 0, true,
-         {1000 + HOUR - 60000, false}, MULTIPLEX_NOTICE, 1000 + HOUR},
-        {"half a minute before the certificate ends", 500000, FAREWELL_NONE, 0, true,
-         {460000, false}, MULTIPLEX_NOTICE, 500000 - 30000},
-        {"one that is about to end lasts a second", 20000, FAREWELL_NONE, 0, true, {1000, false},
-         MULTIPLEX_NOTICE, 1000 + 1000},
-        {"also one that has ended", 1, FAREWELL_NONE, 0, true, {1000, false}, MULTIPLEX_NOTICE,
-         1000 + 1000},
-        {"the last word comes a second after the notice", 0, FAREWELL_NOTICE, 300000, true,
-         {300000, false}, MULTIPLEX_FAREWELL, 300000 + 1000},
-        {"whatever the certificate does meanwhile", 300500, FAREWELL_NOTICE, 300000, true,
-         {300000, false}, MULTIPLEX_FAREWELL, 300000 + 1000},
-        {"after it the client is still asked", 1, FAREWELL_SAID, 300000, true, {2 * HOUR, false},
-         MULTIPLEX_SILENCE, 2 * HOUR + 60000},
+        // First the client owes to acknowledge our SETTINGS, whatever else comes.
+        {INT64_MAX, NONE, 0, false, {1000, false}, MULTIPLEX_SETTINGS, 11000},
+        {INT64_MAX, NONE, 0, false, {9000, false}, MULTIPLEX_SETTINGS, 11000},
+        // Then it is asked a minute after its last bytes, and has 20 seconds to answer.
+        {INT64_MAX, NONE, 0, true, {1500, false}, MULTIPLEX_SILENCE, 61500},
+        {INT64_MAX, NONE, 0, true, {700000, false}, MULTIPLEX_SILENCE, 760000},
+        {INT64_MAX, NONE, 0, true, {700000, true}, MULTIPLEX_SILENCE, 780000},
+        // It is told to go once it is old. Of two things at the same time this is the first.
+        {INT64_MAX, NONE, 0, true, {HOUR, false}, MULTIPLEX_NOTICE, 1000 + HOUR},
+        {INT64_MAX, NONE, 0, true, {HOUR - 59000, false}, MULTIPLEX_NOTICE, 1000 + HOUR},
+        // Or half a minute before its certificate ends; of one that is about to end, after a second.
+        {500000, NONE, 0, true, {460000, false}, MULTIPLEX_NOTICE, 470000},
+        {20000, NONE, 0, true, {1000, false}, MULTIPLEX_NOTICE, 2000},
+        {1, NONE, 0, true, {1000, false}, MULTIPLEX_NOTICE, 2000},
+        // The last word comes a second after the notice, whatever the certificate does meanwhile.
+        {INT64_MAX, NOTICE, 300000, true, {300000, false}, MULTIPLEX_FAREWELL, 301000},
+        {300500, NOTICE, 300000, true, {300000, false}, MULTIPLEX_FAREWELL, 301000},
+        // After it the client is still asked.
+        {1, FAREWELL_SAID, 300000, true, {2 * HOUR, false}, MULTIPLEX_SILENCE, 2 * HOUR + 60000},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct multiplex_times times = {
             .begun_ms = 1000,
             .age_ms = HOUR,
-            .expires_ms = rows[i].expires_ms == 0 ? INT64_MAX : rows[i].expires_ms,
+            .expires_ms = rows[i].expires_ms,
             .farewell = rows[i].farewell,
             .notice_ms = rows[i].notice_ms,
             .is_settled = rows[i].is_settled,
@@ -62,7 +58,7 @@ static void what_is_due_first_and_when(void **state)
         };
         const struct multiplex_due due = multiplex_duty_next(&times);
         if (due.duty != rows[i].duty || due.at_ms != rows[i].at_ms)
-            fail_msg("%s: duty %d at %lld", rows[i].why, (int)due.duty, (long long)due.at_ms);
+            fail_msg("row %zu: duty %d at %lld", i, (int)due.duty, (long long)due.at_ms);
     }
 }
 
