@@ -1,7 +1,9 @@
 """The proxy's audit file as a test reads it, and what must be true of any such file."""
 
 import json
+import os
 import re
+import threading
 from collections import Counter
 
 from support.scale import PATIENCE, eventually
@@ -48,28 +50,64 @@ def look_up(record, path):
 
 
 class AuditLog:
-    """Reads the file again each time; a line counts once it has ended."""
+    """Reads what is new in the file each time; a line counts once it has ended.
+
+    Another file in its place, or one that was cut, is read from its beginning.
+    """
 
     def __init__(self, path):
         self.path = path
+        self._lock = threading.Lock()
+        self._forget()
+
+    def _forget(self):
+        self._lines = []
+        self._parsed = []  # for each line its record, once somebody has asked for it
+        self._inode, self._end, self._last = None, 0, b""
+
+    def _read(self):
+        try:
+            with open(self.path, "rb") as file:
+                inode = os.fstat(file.fileno()).st_ino
+                file.seek(max(self._end - len(self._last), 0))
+                text = file.read()
+                if inode != self._inode or not text.startswith(self._last):
+                    self._forget()
+                    file.seek(0)
+                    text = file.read()
+                self._inode = inode
+        except FileNotFoundError:
+            self._forget()
+            return
+        *lines, _ = text[len(self._last) :].split(b"\n")
+        if lines:
+            self._lines += lines
+            self._parsed += [None] * len(lines)
+            self._end += sum(map(len, lines)) + len(lines)
+            self._last = lines[-1] + b"\n"
 
     def lines(self):
-        try:
-            text = self.path.read_bytes()
-        except FileNotFoundError:
-            return []
-        return text.split(b"\n")[:-1]
+        with self._lock:
+            self._read()
+            return list(self._lines)
+
+    def _record(self, index):
+        if self._parsed[index] is None:
+            self._parsed[index] = json.loads(self._lines[index])
+        return self._parsed[index]
 
     def records(self, event=None, **wanted):
         """All records of `event` in which each path (`__` for a dot) has the wanted value."""
         paths = {path.replace("__", "."): value for path, value in wanted.items()}
         part = wanted.get("id", "").encode()  # most lines need no reading
-        return [
-            record
-            for record in map(json.loads, (line for line in self.lines() if part in line))
-            if (event is None or record["event"] == event)
-            and all(look_up(record, path) == value for path, value in paths.items())
-        ]
+        with self._lock:
+            self._read()
+            return [
+                record
+                for record in (self._record(index) for index, line in enumerate(self._lines) if part in line)
+                if (event is None or record["event"] == event)
+                and all(look_up(record, path) == value for path, value in paths.items())
+            ]
 
     def wait(self, event, patience=PATIENCE, **wanted):
         """The first such record, as soon as there is one."""
