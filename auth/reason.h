@@ -28,6 +28,8 @@
     X(REASON_TIMEOUT, "timeout")                                                                   \
     X(REASON_PLAIN_HTTP, "plain_http")                                                             \
     X(REASON_PROTOCOL, "protocol")                                                                 \
+    X(REASON_PROXY_HEADER_BAD, "proxy_header_bad")                                                 \
+    X(REASON_PROXY_HEADER_TIMEOUT, "proxy_header_timeout")                                         \
     /* a request was decided */                                                                    \
     X(REASON_RULE, "rule")                                                                         \
     X(REASON_NO_CLIENT, "no_client")                                                               \
@@ -57,6 +59,7 @@
     X(REASON_LIMIT_MEMORY, "limit_memory")                                                         \
     X(REASON_LIMIT_FAILED_HANDSHAKES, "limit_failed_handshakes")                                   \
     X(REASON_LIMIT_HALF_OPEN, "limit_half_open")                                                   \
+    X(REASON_LIMIT_PROXY_HEADERS, "limit_proxy_headers")                                           \
     X(REASON_NO_MEMORY, "no_memory")                                                               \
     /* an exchange ended */                                                                        \
     X(REASON_COMPLETED, "completed")                                                               \

@@ -23,7 +23,7 @@ PACKAGES_QUICKSTART=(
 # What the unit and end-to-end tests need beside that.
 PACKAGES_TEST=(
     libcmocka-dev python3-pytest python3-requests python3-cryptography python3-openssl python3-h2
-    git iproute2 binutils libnss3-tools nodejs nginx-light apache2-bin
+    git iproute2 binutils libnss3-tools nodejs nginx-light libnginx-mod-stream haproxy apache2-bin
 )
 # What the tests with real client programs need beside that (tools/test --clients).
 PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python3-aiohttp
@@ -119,9 +119,10 @@ quiet_services() {
     local package
     [[ -d /run/systemd/system ]] || return 0
     for package in "${missing[@]}"; do
-        if [[ "$package" == nginx-light ]]; then
-            "$@" systemctl disable --now nginx.service || true
-        fi
+        case "$package" in
+        nginx-light) "$@" systemctl disable --now nginx.service || true ;;
+        haproxy) "$@" systemctl disable --now haproxy.service || true ;;
+        esac
     done
 }
 

@@ -85,10 +85,22 @@ static void add_address(struct text *text, const struct ip_addr *address, uint16
     json_add_count(text, "port", port);
 }
 
+// add_via tells through which balancer the connection came.
+static void add_via(struct text *text, const struct ip_addr *via, bool is_unannounced)
+{
+    char ip[IP_TEXT_CAP];
+    if (via->family == IP_NONE)
+        return;
+    json_add_string(text, "via", ip_addr_format(via, ip));
+    if (is_unannounced)
+        json_add_bool(text, "announced", false);
+}
+
 void audit_client_format(const struct audit_client *client, struct text *out)
 {
     json_begin_object(out, NULL);
     add_address(out, &client->address, client->port);
+    add_via(out, &client->via, client->is_unannounced);
     add_member(out, "name", client->name);
     if (client->entry != NULL)
         add_member(out, "entry", client->entry);
@@ -210,6 +222,7 @@ static void add_refusal(struct text *text, const struct audit_refusal *refusal,
     add_member(text, "listener", refusal->listener);
     json_begin_object(text, "client");
     add_address(text, &refusal->address, refusal->port);
+    add_via(text, &refusal->via, refusal->is_unannounced);
     json_end_object(text);
     json_begin_object(text, "tls");
     json_add_bool(text, "resumed", false);

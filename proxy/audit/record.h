@@ -51,9 +51,11 @@ void audit_record_destroy(struct audit_record *record);
 struct audit_client {
     struct ip_addr address;
     uint16_t port;
-    const char *name;                // of the account, or NULL
-    const char *entry;               // template that the account's name comes from, or NULL
-    const char *trust;               // profile, or NULL
+    struct ip_addr via;  // of the balancer that passes the connection on; IP_NONE: there is none
+    bool is_unannounced; // the balancer has not said whose it is
+    const char *name;    // of the account, or NULL
+    const char *entry;   // template that the account's name comes from, or NULL
+    const char *trust;   // profile, or NULL
     const struct identity *identity; // or NULL
     struct slice extensions;         // the OIDs that are recorded, a set (auth/extension.h)
 };
@@ -114,6 +116,8 @@ struct audit_refusal {
     const char *listener;
     struct ip_addr address;
     uint16_t port;
+    struct ip_addr via;      // as in audit_client
+    bool is_unannounced;     // likewise
     const char *tls_version; // or NULL
     enum reason reason;
     const char *detail; // a sentence, or ""

@@ -234,8 +234,11 @@ static void explain_record(struct explain_run *run, const struct history_entry *
                            struct history_decision *past)
 {
     const char *id = history_text(entry->root, "id");
-    const struct question question = {
-        .identity = past->identity, .id = id, .source = past->source, .target = past->target};
+    const struct question question = {.identity = past->identity,
+                                      .id = id,
+                                      .source = past->source,
+                                      .is_unannounced = past->source.family == IP_NONE,
+                                      .target = past->target};
     run->found++;
     const char *problem = NULL;
     if (!past->has_target)

@@ -9,6 +9,7 @@
 #include "proxy/config/endpoint_text.h"
 #include "proxy/config/http2.h"
 #include "proxy/config/named_files.h"
+#include "proxy/config/proxy_protocol.h"
 #include "proxy/config/tickets.h"
 #include "proxy/config/validity.h"
 #include "proxy/tls/tls_server.h"
@@ -43,7 +44,7 @@ static const struct key listener_keys[] = {
     LISTENER("max_chain", KEY_SIZE, max_chain, .min = TLS_MAX_CHAIN_LEAST,
              .max = TLS_MAX_CHAIN_MOST, .fallback = TLS_MAX_CHAIN_LEAST),
     KEY_KNOWN("http2", KEY_OPTIONAL),
-    KEY_KNOWN("proxy_protocol", KEY_NOT_YET),
+    KEY_KNOWN("proxy_protocol", KEY_OPTIONAL),
     LISTENER("client_ca_names", KEY_CHOICE, ca_names, .words = ca_names_words),
 };
 
@@ -326,6 +327,7 @@ static bool listener_read(struct reader *reader, const struct node *node, void *
     options->binding = binding;
     options->max_chain = listener->max_chain;
     http2_read(reader, node_get(node, "http2"), &listener->http2);
+    proxy_protocol_read(reader, node_get(node, "proxy_protocol"), &listener->proxy_protocol);
     options->offers_http2 = listener->http2.streams > 0;
     options->is_certificate_optional =
         listener->is_certificate_optional || listener->refuses_in_http;

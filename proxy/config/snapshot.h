@@ -37,12 +37,19 @@ struct site {
 };
 
 // What a worker needs of one entry of `listeners`.
+// proxy_protocol says from whom a PROXY header must come first.
+struct proxy_protocol {
+    const struct ip_set *from; // snapshot's arena; NULL: from nobody
+    int64_t wait_ms;           // for the whole header
+};
+
 struct listener_config {
     const char *name;        // snapshot's arena
     struct endpoint address; // port 0: any free one
     struct site *sites; // snapshot's arena; the first is the listener's own, the others are `sni`
     size_t site_count;
     struct http2_options http2;
+    struct proxy_protocol proxy_protocol;
     uint32_t max_chain; // bytes of certificates that a client may show
     enum ca_names ca_names;
     bool refuses_in_http;         // a bad certificate, or none, is answered 403 and not by alert

@@ -116,7 +116,7 @@ void explanation_init(struct explanation *explanation, const struct policy *poli
         return;
     }
     explanation->lacks_source = explanation->client != NULL && explanation->client->has_sources &&
-                                question->source.family == IP_NONE;
+                                question->source.family == IP_NONE && !question->is_unannounced;
     find_target(explanation);
     if (!explanation->lacks_source && !explanation->lacks_name &&
         explanation->decision.reason == REASON_NONE)

@@ -19,6 +19,7 @@ struct question {
     const char *who;                 // a line about it for people; NULL: there is none
     const char *id;        // of the record that has the question; NULL: it is none of a log
     struct ip_addr source; // family IP_NONE: not said
+    bool is_unannounced;   // it was not said at that time, either: it is in no `sources`
     struct target target;
     const struct inner_seen *inside; // what the client says in the tunnel; NULL: that is not asked
 };

@@ -60,7 +60,10 @@ static void print_client(const struct explanation *explanation, FILE *out)
         (void)fprintf(out, "account    none: %s\n", explanation->account.why);
     else if (client != NULL && client->name_template != NULL)
         (void)fprintf(out, "account    %s\n", explanation->account.text);
-    if (explanation->has_source)
+    if (explanation->has_source && explanation->question->is_unannounced)
+        (void)fprintf(
+            out, "source     not known: the balancer did not say it, so it is in no `sources`\n");
+    else if (explanation->has_source)
         (void)fprintf(out, "source     %s is %s its `sources`\n",
                       ip_addr_format(&explanation->question->source, source),
                       explanation->is_source_fit ? "in" : "not in");

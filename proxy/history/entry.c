@@ -283,6 +283,8 @@ static enum err client_read(const json_t *client, struct history_decision *out,
         return lacks(info, "client.entry");
     if (!address_read(json_object_get(client, "address"), &out->source))
         return lacks(info, "client.address");
+    if (json_is_false(json_object_get(client, "announced")))
+        out->source = (struct ip_addr){0}; // the balancer's: in no `sources`
     return identity_read(client, out, info);
 }
 

@@ -41,7 +41,7 @@ struct history_decision {
     const char *client; // name of the account, or NULL: none fitted
     const char
         *entry; // the client's name in the configuration, where certificates complete it, or NULL
-    struct ip_addr source;
+    struct ip_addr source;     // IP_NONE: a balancer had not said it
     struct identity *identity; // owned; NULL: the client has shown no certificate
     uint8_t extension_oids
         [16 * (1 + DN_OID_MAX_LEN)]; // those that the record speaks of, a set (auth/extension.h)

@@ -25,9 +25,9 @@ static bool is_again(int error)
     return error == EAGAIN || error == EWOULDBLOCK;
 }
 
-static enum err tcp_read(struct stream *stream, void *out, size_t cap, size_t *out_len)
+// receive reads, or with MSG_PEEK only looks.
+static enum err receive(struct tcp_stream *tcp, void *out, size_t cap, int flags, size_t *out_len)
 {
-    struct tcp_stream *tcp = tcp_of(stream);
     *out_len = 0;
     if (!tcp->is_open)
         return ERR_SYSTEM;
@@ -35,10 +35,10 @@ static enum err tcp_read(struct stream *stream, void *out, size_t cap, size_t *o
         return ERR_AGAIN;
     ssize_t count = 0;
     do {
-        count = recv(tcp->io.fd, out, cap, 0);
+        count = recv(tcp->io.fd, out, cap, flags);
     } while (count < 0 && errno == EINTR);
     if (count > 0) {
-        tcp->can_read = (size_t)count == cap;
+        tcp->can_read = (size_t)count == cap || flags == MSG_PEEK;
         *out_len = (size_t)count;
         return ERR_OK;
     }
@@ -48,6 +48,11 @@ static enum err tcp_read(struct stream *stream, void *out, size_t cap, size_t *o
         return ERR_SYSTEM;
     tcp->can_read = false;
     return ERR_AGAIN;
+}
+
+static enum err tcp_read(struct stream *stream, void *out, size_t cap, size_t *out_len)
+{
+    return receive(tcp_of(stream), out, cap, 0, out_len);
 }
 
 static enum err tcp_write(struct stream *stream, struct slice bytes, size_t *out_len)
@@ -160,6 +165,11 @@ void tcp_stream_discard(struct ev_loop *loop, int fd, bool is_reset)
     struct tcp_stream unwanted;
     tcp_stream_init(&unwanted, loop, fd);
     stream_close(&unwanted.stream, is_reset);
+}
+
+enum err tcp_stream_peek(struct tcp_stream *tcp, void *out, size_t cap, size_t *out_len)
+{
+    return receive(tcp, out, cap, MSG_PEEK, out_len);
 }
 
 int tcp_stream_fd(const struct tcp_stream *tcp)

@@ -25,6 +25,10 @@ void tcp_stream_init(struct tcp_stream *tcp, struct ev_loop *loop, int fd);
 // tcp_stream_discard closes a connected socket of which no stream will be made; with a reset where `is_reset`.
 void tcp_stream_discard(struct ev_loop *loop, int fd, bool is_reset);
 
+// tcp_stream_peek copies what has arrived, up to `cap` bytes, and leaves it to be read: for a reader that must not take more
+// than belongs to it. ERR_OK with `*out_len` > 0, ERR_AGAIN, ERR_EOF or ERR_SYSTEM.
+enum err tcp_stream_peek(struct tcp_stream *tcp, void *out, size_t cap, size_t *out_len) MUST_USE;
+
 // tcp_stream_fd gives the descriptor, or -1 when closed.
 int tcp_stream_fd(const struct tcp_stream *tcp);
 

@@ -6,32 +6,28 @@
 
 #include "proxy/limits/ledger.h"
 #include "proxy/limits/sources.h"
+#include "proxy/session/arrival.h"
 #include "proxy/session/handshake.h"
 #include "proxy/session/session.h"
-
-static const char *detail_of(enum reason reason)
-{
-    if (reason == REASON_LIMIT_SESSIONS)
-        return "the proxy has as many connections as it may (limits.sessions)";
-    if (reason == REASON_LIMIT_MEMORY)
-        return "the proxy uses as much memory as it may (limits.memory)";
-    return "too many handshakes of this source are under way (limits.source.half_open)";
-}
 
 static void turn_away(const struct peer *peer, enum reason reason)
 {
     char id[17];
     peer->context->counters.turned_away++;
     session_context_make_id(peer->context, id);
-    peer_record_refusal(
-        peer, &(struct audit_refusal){.id = id, .reason = reason, .detail = detail_of(reason)});
+    peer_record_refusal(peer, &(struct audit_refusal){
+                                  .id = id, .reason = reason, .detail = peer_limit_detail(reason)});
 }
 
-// admit takes room for one session, and a place among the handshakes of its source. REASON_NONE, or why there is none.
-static enum reason admit(const struct peer *peer, struct source_turn *out)
+// admit takes room for one session, and a place among the handshakes of its source. One that a balancer passes on
+// (`is_arrival`) has a source once its header is there. REASON_NONE, or why there is no room.
+static enum reason admit(const struct peer *peer, bool is_arrival, struct source_turn *out)
 {
     struct session_context *context = peer->context;
-    enum reason reason = sources_begin(context->sources, &peer->address, context->now_ms, out);
+    enum reason reason = REASON_NONE;
+    *out = (struct source_turn){0};
+    if (!is_arrival)
+        reason = sources_begin(context->sources, &peer->address, context->now_ms, out);
     if (reason != REASON_NONE)
         return reason;
     reason = ledger_take_session(context->ledger);
@@ -42,15 +38,31 @@ static enum reason admit(const struct peer *peer, struct source_turn *out)
     return reason;
 }
 
+// make_room_for_arrival ends the one that has waited longest for its header, where many do: a balancer sends it at once.
+static void make_room_for_arrival(struct session_context *context)
+{
+    if (context->state_counts[SESSION_PROXY_HEADER] < ARRIVALS_MAX)
+        return;
+    struct session *oldest = TAILQ_FIRST(&context->by_state[SESSION_PROXY_HEADER]);
+    arrival_refuse(oldest, REASON_LIMIT_PROXY_HEADERS,
+                   "too many connections wait for their PROXY header: this one longest");
+    session_kill(oldest, true);
+}
+
 // create makes a session of a socket, which is closed where there is no memory.
-static struct session *create(const struct peer *peer, int fd)
+static struct session *create(const struct peer *peer, bool is_arrival, int fd)
 {
     struct session_context *context = peer->context;
     struct session *session = calloc(1, sizeof *session);
-    if (session == NULL) {
+    struct arrival *arrival = is_arrival ? arrival_create() : NULL;
+    if (session == NULL || (is_arrival && arrival == NULL)) {
+        arrival_destroy(arrival);
+        free(session);
         tcp_stream_discard(context->loop, fd, true);
         return NULL;
     }
+    session->arrival = arrival;
+    session->state = is_arrival ? SESSION_PROXY_HEADER : SESSION_HANDSHAKE;
     tcp_stream_init(&session->tcp, context->loop, fd);
     session->magic = SESSION_MAGIC;
     session->peer = *peer;
@@ -59,6 +71,7 @@ static struct session *create(const struct peer *peer, int fd)
                                           &context->buffers, session_on_verify, session);
     if (session->peer.tls == NULL) {
         stream_close(&session->tcp.stream, true);
+        arrival_destroy(arrival);
         free(session);
         return NULL;
     }
@@ -79,7 +92,10 @@ void session_accept(struct session_context *context, const struct listener_confi
         .not_after_s = NEVER_S, // until a certificate is verified
     };
     struct source_turn turn;
-    const enum reason reason = admit(&peer, &turn);
+    const bool is_arrival = arrival_is_awaited(listener, address);
+    if (is_arrival)
+        make_room_for_arrival(context);
+    const enum reason reason = admit(&peer, is_arrival, &turn);
     if (reason != REASON_NONE) {
         turn_away(&peer, reason);
         (void)close(fd);
@@ -87,7 +103,7 @@ void session_accept(struct session_context *context, const struct listener_confi
     }
     if (turn.wait_ms > 0)
         context->counters.slowed++;
-    struct session *session = create(&peer, fd);
+    struct session *session = create(&peer, is_arrival, fd);
     if (session == NULL) {
         if (turn.is_counted)
             sources_end(context->sources, address);

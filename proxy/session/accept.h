@@ -2,7 +2,7 @@
 // client is not known yet.
 //
 // A connection that is turned away is closed at once, without a byte of TLS, and recorded as a refused handshake (counted
-// in floods). Where too many handshakes of the source have failed, the next one is accepted and begins later.
+// in floods). One that a balancer passes on counts for no source before its PROXY header says whose it is. Where too many handshakes of the source have failed, the next one is accepted and begins later.
 #pragma once
 
 #include "proxy/session/context.h"

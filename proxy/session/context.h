@@ -29,11 +29,12 @@ struct session_mark {
 TAILQ_HEAD(session_marks, session_mark);
 
 #define SESSION_STATE_TABLE(X)                                                                     \
-    X(SESSION_HANDSHAKE, "handshake") /* TLS, until the client's certificate is judged */          \
-    X(SESSION_SERVING, "serving")     /* waits for a request, or has one */                        \
-    X(SESSION_REFUSING, "refusing")   /* refused; waits for a request, to say so in HTTP */        \
-    X(SESSION_CLOSING, "closing")     /* our last words are on their way, theirs are dropped */    \
-    X(SESSION_DEAD, "dead")           /* closed; freed at the end of the loop's pass */
+    X(SESSION_PROXY_HEADER, "proxy_header") /* a balancer is to say whose connection it is */      \
+    X(SESSION_HANDSHAKE, "handshake")       /* TLS, until the client's certificate is judged */    \
+    X(SESSION_SERVING, "serving")           /* waits for a request, or has one */                  \
+    X(SESSION_REFUSING, "refusing")         /* refused; waits for a request, to say so in HTTP */  \
+    X(SESSION_CLOSING, "closing") /* our last words are on their way, theirs are dropped */        \
+    X(SESSION_DEAD, "dead")       /* closed; freed at the end of the loop's pass */
 
 enum session_state {
 #define X(symbol, name) symbol,

@@ -54,7 +54,7 @@ static inline struct admission admission_of(const struct exchange *exchange)
     const struct peer *peer = exchange->peer;
     return (struct admission){.snapshot = peer->snapshot,
                               .client = peer->client,
-                              .source = &peer->address,
+                              .source = peer_source(peer),
                               .target = exchange->request == NULL ? NULL
                                                                   : &exchange->request->url.target};
 }

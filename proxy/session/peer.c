@@ -12,6 +12,21 @@ bool peer_is_current(const struct peer *peer)
     return peer->snapshot == peer->context->snapshot;
 }
 
+const struct ip_addr *peer_source(const struct peer *peer)
+{
+    static const struct ip_addr unknown = {.family = IP_NONE};
+    return peer->is_unannounced ? &unknown : &peer->address;
+}
+
+const char *peer_limit_detail(enum reason reason)
+{
+    if (reason == REASON_LIMIT_SESSIONS)
+        return "the proxy has as many connections as it may (limits.sessions)";
+    if (reason == REASON_LIMIT_MEMORY)
+        return "the proxy uses as much memory as it may (limits.memory)";
+    return "too many handshakes of this source are under way (limits.source.half_open)";
+}
+
 const char *peer_client_name(const struct peer *peer)
 {
     return peer->client == NULL ? NULL : peer->account->name;
@@ -30,6 +45,8 @@ void peer_record_refusal(const struct peer *peer, struct audit_refusal *refusal)
     refusal->listener = peer->listener->name;
     refusal->address = peer->address;
     refusal->port = peer->port;
+    refusal->via = peer->via;
+    refusal->is_unannounced = peer->is_unannounced;
     refusal->count = 1;
     audit_log_submit_bounded(context->audit, AUDIT_KIND_REFUSAL, audit_refusal_create(refusal), 1);
 }

@@ -16,9 +16,13 @@ struct peer {
     const struct listener_config *listener; // borrowed from the snapshot
     const struct trust *trust; // borrowed from the snapshot; of the server name asked for
     struct tls_stream *tls;    // owned
-    struct ip_addr address;    // canonical
-    bool is_resumed;           // by the handshake
-    bool is_counted;           // among its client's sessions
+    struct ip_addr address;    // canonical; the client's, as far as it is known
+    struct ip_addr
+        via; // canonical; of the balancer whose PROXY header came first; IP_NONE: none did
+    bool
+        is_unannounced; // that header did not say whose connection it is: `address` is the balancer's
+    bool is_resumed;    // by the handshake
+    bool is_counted;    // among its client's sessions
     uint16_t port;
     const struct client *client; // borrowed from the snapshot's policy; NULL: none fits
     // ref; in the ledger; of a client without an account of its own the one that has the name of the entry; NULL before it
@@ -36,6 +40,13 @@ struct peer {
 
 // peer_is_current tells whether the client was judged under today's snapshot.
 bool peer_is_current(const struct peer *peer);
+
+// peer_source gives the address that `sources` are about: family IP_NONE, which is in none, where a balancer did not say
+// whose connection it is.
+const struct ip_addr *peer_source(const struct peer *peer);
+
+// peer_limit_detail gives a sentence about the limit that has no room for a connection; static memory.
+const char *peer_limit_detail(enum reason reason);
 
 // peer_client_name gives the name that the client is counted and recorded by; NULL: no entry fits.
 const char *peer_client_name(const struct peer *peer);

@@ -53,6 +53,8 @@ static struct slice client_json(const struct peer *peer, const struct snapshot *
     const struct audit_client client = {
         .address = peer->address,
         .port = peer->port,
+        .via = peer->via,
+        .is_unannounced = peer->is_unannounced,
         .name = name,
         .entry = is_named_from_certificate ? found->name : NULL,
         .trust = peer->identity == NULL ? NULL : peer->identity->trust_name,

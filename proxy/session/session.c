@@ -8,6 +8,7 @@
 #include "proxy/limits/ledger.h"
 #include "proxy/limits/sources.h"
 #include "proxy/net/linger.h"
+#include "proxy/session/arrival.h"
 #include "proxy/session/handshake.h"
 #include "proxy/session/refusing.h"
 #include "proxy/session/upstream_pool.h"
@@ -315,6 +316,11 @@ static enum session_step step_closing(struct session *session)
 
 // ---- what the states wait for -------------------------------------------------------------------
 
+static void want_header(struct session *session)
+{
+    stream_want(&session->tcp.stream, true, false);
+}
+
 static void want_hello(struct session *session)
 {
     stream_want(session->channel.stream, !is_held_back(session), false);
@@ -375,6 +381,13 @@ static int64_t serving_deadline_ms(const struct session *session)
     return session_is_idle(session) ? deadline_sooner(due_ms, idle_ends_ms(session)) : due_ms;
 }
 
+static enum session_step header_is_late(struct session *session)
+{
+    arrival_refuse(session, REASON_PROXY_HEADER_TIMEOUT,
+                   "the PROXY header did not come within the listener's proxy_protocol.wait");
+    return SESSION_STEP_END;
+}
+
 static enum session_step handshake_is_late(struct session *session)
 {
     handshake_record_refusal(session, REASON_TIMEOUT);
@@ -405,6 +418,8 @@ static enum session_step serving_is_late(struct session *session)
 #define TIMEOUT(name) offsetof(struct timeouts, name##_ms)
 
 static const struct state_row states[SESSION_STATE_COUNT] = {
+    [SESSION_PROXY_HEADER] = {arrival_step, want_header, TIMEOUT(handshake), arrival_ends_ms,
+                              header_is_late, SESSION_STEP_END, STATE(HANDSHAKE) | STATE(DEAD)},
     [SESSION_HANDSHAKE] = {step_handshake, want_hello, TIMEOUT(handshake), NULL, handshake_is_late,
                            SESSION_STEP_END,
                            STATE(REFUSING) | STATE(SERVING) | STATE(CLOSING) | STATE(DEAD)},
@@ -460,6 +475,10 @@ static bool go_on(struct session *session, enum session_step next)
     case SESSION_STEP_MORE:
         enqueue_ready(session);
         return false;
+    case SESSION_STEP_SHAKE:
+        enter(session, SESSION_HANDSHAKE);
+        arrival_leave_for_handshake(session);
+        break;
     case SESSION_STEP_SERVE:
         serve(session);
         break;
@@ -520,8 +539,8 @@ void session_start(struct session *session)
     session->channel.stream->owner = session;
     session->channel.drive = drive;
     deadline_init(&session->deadline, on_deadline, session);
-    TAILQ_INSERT_TAIL(&context->by_state[SESSION_HANDSHAKE], session, link);
-    context->state_counts[SESSION_HANDSHAKE]++;
+    TAILQ_INSERT_TAIL(&context->by_state[session->state], session, link);
+    context->state_counts[session->state]++;
     context->counters.accepted++;
     const size_t live = sessions_live(context);
     context->peak_since_trim = live > context->peak_since_trim ? live : context->peak_since_trim;
@@ -541,6 +560,7 @@ void session_destroy(struct session *session)
     exchange_destroy(session->exchange);
     multiplex_destroy(session->multiplex);
     refusing_deinit(session);
+    arrival_destroy(session->arrival);
     identity_destroy(session->offer.identity);
     identity_destroy(session->refusal.presented);
     channel_deinit(&session->channel);

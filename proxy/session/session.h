@@ -1,5 +1,8 @@
 // session: one TLS connection of one client, from accept to close; its requests are exchanges.
 //
+//     PROXY_HEADER, where a balancer is to send one
+//         |\--bad, late--------------------------------------------------------> DEAD
+//         v
 //     HANDSHAKE --certificate good--> SERVING --last request done--> CLOSING --> DEAD
 //         |\--refused-----------------------------------------------^
 //         \---refused, to be said in HTTP--> REFUSING --answered-----^

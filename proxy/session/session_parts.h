@@ -14,6 +14,7 @@ enum session_step {
     SESSION_STEP_WAIT,   // for an event
     SESSION_STEP_AGAIN,  // another step may be possible
     SESSION_STEP_MORE,   // its share of this turn is used up
+    SESSION_STEP_SHAKE,  // enter HANDSHAKE
     SESSION_STEP_SERVE,  // enter SERVING
     SESSION_STEP_REFUSE, // enter REFUSING
     SESSION_STEP_CLOSE,  // say goodbye, and linger until the client has read it
@@ -34,6 +35,8 @@ struct session_offer {
     struct identity *identity; // owned; NULL: none was shown
     int64_t not_after_s;       // Unix seconds
 };
+
+struct arrival;
 
 // A client that says hello and nothing else costs one of these: what is used later is made later.
 struct session {
@@ -56,6 +59,8 @@ struct session {
         *refusing; // owned; tells a refused client why over HTTP/2; NULL: see refusing.h
     struct session_offer offer; // of the session that the client wants to resume, when accepted
     struct session_refusal refusal;
+    struct arrival
+        *arrival;      // owned; until the PROXY header has been read; NULL: there is none to read
     bool is_deferred;  // to be judged when all that cost no signatures have been
     bool is_half_open; // counts among its source's handshakes
     bool is_first;     // no exchange has been yet

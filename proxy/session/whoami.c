@@ -76,6 +76,8 @@ void whoami_append(const struct peer *peer, const char *id, struct text *out)
     add_certificate(peer, out);
     json_add_string(out, "address", ip_addr_format(&peer->address, address));
     json_add_count(out, "port", peer->port);
+    if (peer->via.family != IP_NONE)
+        json_add_string(out, "via", ip_addr_format(&peer->via, address));
     json_add_string(out, "listener", peer->listener->name);
     json_add_string(out, "protocol", tls_stream_is_http2(peer->tls) ? "h2" : "h1");
     json_add_string(out, "session", peer->id);

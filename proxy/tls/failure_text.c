@@ -13,6 +13,8 @@ struct row {
 
 static const struct row rows[] = {
     {"plain_http", "the client speaks plain HTTP: the proxy's URL must begin with https://"},
+    {"proxy_header",
+     "a PROXY header, from an address that may send none, or a second one (proxy_protocol.from)"},
     {"not_tls", "the first bytes are not TLS: the client speaks another protocol to this port"},
     {"UNSUPPORTED_PROTOCOL",
      "the client offers no TLS version that this listener allows (tls.min, tls.max)"},

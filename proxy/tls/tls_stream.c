@@ -64,6 +64,13 @@ static bool is_plain_http(struct slice first, bool is_from_server)
     return len > 0 && (len == first.len || first.data[len] == ' ');
 }
 
+// is_proxy_header tells whether it begins as a PROXY header does, of either version.
+static bool is_proxy_header(struct slice first)
+{
+    return slice_starts_with(first, SLICE_LITERAL("PROXY ")) ||
+           slice_starts_with(first, SLICE_LITERAL("\r\n\r\n\0\r\nQUIT\n"));
+}
+
 // check_first_bytes looks at what the peer sends first: only TLS starts with a handshake record, or, from
 // a server, with an alert.
 static bool check_first_bytes(struct tls_stream *tls)
@@ -76,9 +83,10 @@ static bool check_first_bytes(struct tls_stream *tls)
     if (first.data[0] == RECORD_TYPE_HANDSHAKE ||
         (is_from_server && first.data[0] == RECORD_TYPE_ALERT))
         return true;
-    const bool is_http = is_plain_http(first, is_from_server);
+    const bool is_header = is_proxy_header(first);
+    const bool is_http = !is_header && is_plain_http(first, is_from_server);
     tls->failure = is_http ? TLS_FAILURE_PLAIN_HTTP : TLS_FAILURE_PROTOCOL;
-    tls->failure_detail = is_http ? "plain_http" : "not_tls";
+    tls->failure_detail = is_http ? "plain_http" : is_header ? "proxy_header" : "not_tls";
     return false;
 }
 

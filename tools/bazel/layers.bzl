@@ -56,7 +56,7 @@ LAYERS = {
     "proxy/log": (["auth/base/", "proxy/clock/"], []),
     "proxy/loop": (["auth/base/", "proxy/clock/", "proxy/log/"], ["ev.h", "pthread.h"]),
     "proxy/net": (
-        ["auth/base/", "auth/ipaddr.h", "proxy/clock/", "proxy/loop/"],
+        ["auth/base/", "auth/ipaddr.h", "auth/iprange.h", "proxy/clock/", "proxy/loop/"],
         ["ev.h", "ares.h", "openssl/bytestring.h", "openssl/rand.h", "openssl/siphash.h"],
     ),
     "proxy/pki": (["auth/", "proxy/config/file.h"], ["openssl/"]),

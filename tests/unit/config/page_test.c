@@ -14,6 +14,7 @@
 #include "proxy/config/http2.h"
 #include "proxy/config/limits.h"
 #include "proxy/config/listeners.h"
+#include "proxy/config/proxy_protocol.h"
 #include "proxy/config/resolving.h"
 #include "proxy/config/rules.h"
 #include "proxy/config/settings.h"
@@ -41,7 +42,8 @@ static const struct place places[] = {
     {.section = &tls_section, .heading = "## `listeners`", .row = "tls"},
     {.section = &certificate_section, .heading = "## `listeners`", .row = "certificates"},
     {.section = &http2_section, .heading = "## `listeners`", .table = 1},
-    {.section = &tickets_section, .heading = "## `listeners`", .table = 2},
+    {.section = &proxy_protocol_section, .heading = "## `listeners`", .table = 2},
+    {.section = &tickets_section, .heading = "## `listeners`", .table = 3},
     {.section = &profile_section, .heading = "## `trust`"},
     {.section = &denied_section, .heading = "## `trust`", .row = "denied"},
     {.section = &client_section, .heading = "## `clients`"},

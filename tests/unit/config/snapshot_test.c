@@ -379,7 +379,13 @@ static void refuses_bad_listeners_with_their_place(void **state)
         {LISTENER CERTIFICATES "  sni: [{names: [a.test, A.test.]}]\n", 6, 17, "appears twice"},
         {LISTENER CERTIFICATES "  sni: [{names: ['*'], trust: staff}]\n", 6, 18,
          "not a server name"},
-        {LISTENER CERTIFICATES "  proxy_protocol: {from: []}\n", 6, 3, "not supported yet"},
+        {LISTENER CERTIFICATES "  proxy_protocol: {from: []}\n", 6, 26, "is empty"},
+        {LISTENER CERTIFICATES "  proxy_protocol: {wait: 3s}\n", 6, 19, "no `from`"},
+        {LISTENER CERTIFICATES "  proxy_protocol: {from: [10.0.0.1/8]}\n", 6, 27, "10.0.0.0/8"},
+        {LISTENER CERTIFICATES "  proxy_protocol: {from: [balancer.test]}\n", 6, 27, "`from`"},
+        {LISTENER CERTIFICATES "  proxy_protocol: {from: [10.0.0.1], wait: 2s}\n", 6, 44, "3s"},
+        {LISTENER CERTIFICATES "  proxy_protocol: {from: [10.0.0.1], wait: 2m}\n", 6, 44, "1m"},
+        {LISTENER CERTIFICATES "  proxy_protocol: true\n", 6, 19, "`proxy_protocol`"},
         {LISTENER CERTIFICATES "  tls: {tickets: {rotate: 8d}}\n", 6, 27, "`rotate`"},
         {LISTENER CERTIFICATES "  tls: {tickets: {file: tls/no.key}}\n", 6, 25, "No such file"},
         {LISTENER CERTIFICATES "  tls: {min: '1.1'}\n", 6, 14, "1.2, 1.3"},
@@ -636,6 +642,39 @@ static void warns_of_certificates_that_end_soon_or_have_no_name(void **state)
     unload(&loaded);
 }
 
+static void reads_who_sends_a_proxy_header(void **state)
+{
+    static const struct ip_addr balancer = {.family = IP_V4, .bytes = {10, 0, 0, 9}};
+    struct loaded loaded;
+    load(*state, LISTENER CERTIFICATES "  proxy_protocol: {from: [10.0.0.0/24, '2001:db8::/32']}\n",
+         &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    assert_int_equal(loaded.diagnostics.warning_count, 0);
+    const struct proxy_protocol *read = &loaded.snapshot->listeners[0].proxy_protocol;
+    assert_true(ip_set_holds(read->from, &balancer, ip_addr_classify(&balancer)));
+    assert_int_equal(ip_set_count(read->from), 2);
+    assert_int_equal(read->wait_ms, 3000);
+    unload(&loaded);
+    load(*state, LISTENER CERTIFICATES, &loaded);
+    assert_null(loaded.snapshot->listeners[0].proxy_protocol.from);
+    unload(&loaded);
+}
+
+static void warns_where_everybody_may_send_a_proxy_header(void **state)
+{
+    static const char *const lists[] = {"0.0.0.0/0", "10.0.0.1, '::/0'", "0.0.0.0/1, 128.0.0.0/1"};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        struct loaded loaded;
+        char text[512];
+        (void)snprintf(text, sizeof text, LISTENER CERTIFICATES "  proxy_protocol: {from: [%s]}\n",
+                       lists[i]);
+        load(*state, text, &loaded);
+        assert_no_errors(&loaded.diagnostics);
+        assert_finding(&loaded.diagnostics, SEVERITY_WARNING, 6, 26, "every address");
+        unload(&loaded);
+    }
+}
+
 static void warns_of_timeouts_that_cannot_be_reached(void **state)
 {
     struct loaded loaded;
@@ -796,6 +835,8 @@ int main(void)
         cmocka_unit_test(reports_a_file_that_cannot_be_opened),
         cmocka_unit_test(shows_all_mistakes_of_a_file_in_one_run_and_in_order),
         cmocka_unit_test(warns_of_certificates_that_end_soon_or_have_no_name),
+        cmocka_unit_test(reads_who_sends_a_proxy_header),
+        cmocka_unit_test(warns_where_everybody_may_send_a_proxy_header),
         cmocka_unit_test(warns_of_timeouts_that_cannot_be_reached),
         cmocka_unit_test(identifies_a_file_by_its_bytes),
         cmocka_unit_test(lives_until_the_last_reference_is_given_back),

@@ -126,6 +126,8 @@ static void what_is_not_tls_is_told_apart_by_its_first_bytes(void **state)
         {SLICE_LITERAL("SSH-2.0-OpenSSH_9.2\r\n"), TLS_FAILURE_PROTOCOL},
         {SLICE_LITERAL("get / http/1.1\r\n"), TLS_FAILURE_PROTOCOL},
         {SLICE_LITERAL("\0"), TLS_FAILURE_PROTOCOL},
+        {SLICE_LITERAL("PROXY TCP4 192.0.2.1 198.51.100.1 1 2\r\n"), TLS_FAILURE_PROTOCOL},
+        {SLICE_LITERAL("\r\n\r\n\0\r\nQUIT\n\x21\x11"), TLS_FAILURE_PROTOCOL},
         {SLICE_LITERAL("\n"), TLS_FAILURE_PROTOCOL},
         {SLICE_LITERAL("\x80\x2e\x01\x03\x01"), TLS_FAILURE_PROTOCOL}, // SSLv2
         {SLICE_LITERAL("\x15\x03\x01\x00\x02\x02\x28"), TLS_FAILURE_PROTOCOL},
