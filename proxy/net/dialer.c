@@ -235,18 +235,15 @@ static void finish(struct dialer *dialer, enum dial_result result, int fd)
     dialer->events.on_done(dialer->events.arg, result, fd);
 }
 
-// is_connected asks the socket how the connect went, and whom it reached.
+// is_connected asks the socket whom it has reached; one whose connect has failed has no peer.
 static bool is_connected(const struct attempt *attempt)
 {
     const int fd = attempt->io.fd;
-    int error = 0;
-    socklen_t len = sizeof error;
     struct ip_addr peer;
     struct ip_addr local;
     uint16_t port = 0;
     uint16_t local_port = 0;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0 ||
-        !socket_name(fd, SOCKET_PEER, &peer, &port) ||
+    if (!socket_name(fd, SOCKET_PEER, &peer, &port) ||
         !socket_name(fd, SOCKET_LOCAL, &local, &local_port))
         return false;
     if (port == local_port && ip_addr_equal(&peer, &local))

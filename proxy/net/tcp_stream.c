@@ -177,6 +177,11 @@ int tcp_stream_fd(const struct tcp_stream *tcp)
     return tcp->is_open ? tcp->io.fd : -1;
 }
 
+void tcp_stream_await_bytes(struct tcp_stream *tcp)
+{
+    tcp->can_read = false;
+}
+
 void tcp_stream_acknowledge(const struct tcp_stream *tcp)
 {
     if (tcp->is_open)

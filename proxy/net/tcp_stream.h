@@ -32,6 +32,10 @@ enum err tcp_stream_peek(struct tcp_stream *tcp, void *out, size_t cap, size_t *
 // tcp_stream_fd gives the descriptor, or -1 when closed.
 int tcp_stream_fd(const struct tcp_stream *tcp);
 
+// tcp_stream_await_bytes has the stream read nothing before the loop has told that there is something: right after a connect
+// a read would find nothing.
+void tcp_stream_await_bytes(struct tcp_stream *tcp);
+
 // tcp_stream_acknowledge makes the kernel acknowledge at once what has arrived. Call it when the peer has sent something
 // that we do not answer: with Nagle's algorithm on, the peer sends no more before the acknowledgement, and the kernel
 // delays that by up to 40 ms (RFC 1122 4.2.3.2). One system call; a failure changes nothing.

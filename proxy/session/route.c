@@ -18,6 +18,7 @@ static enum err open_tunnel(struct route *route, struct channel *channel, int fd
     struct duplex *duplex = &route->tunnel.duplex;
     struct stream *target = &route->tunnel.upstream.stream;
     tcp_stream_init(&route->tunnel.upstream, context->loop, fd);
+    tcp_stream_await_bytes(&route->tunnel.upstream);
     target->on_ready = channel->stream->on_ready;
     target->owner = channel->stream->owner;
     duplex_init(duplex, channel->stream, target, &context->buffers, false, true, context->now_ms);

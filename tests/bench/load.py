@@ -20,7 +20,7 @@ class Origin:
             for _ in range(2)
         ]
         small, large = map(self._read_ports, self._processes)
-        self.ports = {**large, "echo": small["echo"]}
+        self.ports = {**large, **{name: port for name, port in small.items() if name.startswith("echo")}}
         # Echoes of many bytes, next to small ones.
         self.ports["bulk_echo"] = large["echo"]
 
@@ -37,6 +37,11 @@ class Origin:
 
     def target(self, kind):
         return f"127.0.0.1:{self.ports[kind]}"
+
+    def echoes(self):
+        """All that echo small messages: for more connections a second than one port of a target takes in its stride."""
+        names = sorted(name for name in self.ports if name.startswith("echo"))
+        return ",".join(map(self.target, names))
 
     def stop(self):
         for process in self._processes:

@@ -138,7 +138,7 @@ def _each(cpu, count, scale):
 
 def _storm(stage, kind, at_once=None, clients=None):
     clients = clients or stage.clients()
-    target = stage.origin.target("echo")
+    target = stage.origin.echoes()
     seconds = stage.settings.seconds
     at_once = at_once or 32
     clients.ask("storm", kind, target, min(0.5, seconds / 4), at_once, 0)

@@ -4,10 +4,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/bench/load/histogram.h"
 
-enum { ECHO_MAX = 200 * 1024, READ_LEN = 16384 };
+enum { ECHO_MAX = 200 * 1024, READ_LEN = 16384, TARGETS_MAX = 64 };
 
 // act is what a slot of the mixture does on its connection.
 enum act {
@@ -33,8 +34,11 @@ struct slot {
 struct storm {
     const struct client_setup *setup;    // borrowed
     const struct storm_options *options; // borrowed
-    struct slot *slots;                  // owned
-    size_t *spare;                       // owned; indexes of slots that wait for their time
+    char *targets;                       // owned; those of the options, each with its NUL
+    const char *target[TARGETS_MAX];     // borrowed from there
+    size_t target_count;
+    struct slot *slots; // owned
+    size_t *spare;      // owned; indexes of slots that wait for their time
     size_t spare_count;
     ev_timer end;
     ev_timer pace;
@@ -77,7 +81,7 @@ static void draw(struct slot *slot)
 static void start(struct slot *slot)
 {
     struct storm *storm = slot->storm;
-    const char *target = storm->options->target;
+    const char *target = storm->target[storm->started % storm->target_count];
     if (storm->options->is_mixed) {
         draw(slot);
         if (slot->act == ACT_REFUSED)
@@ -310,6 +314,15 @@ static void run(struct storm *storm)
     ev_timer_stop(loop, &storm->pace);
 }
 
+static void split_targets(struct storm *storm)
+{
+    storm->targets = strdup(storm->options->target);
+    char *rest = storm->targets;
+    ASSERT(rest != NULL);
+    while (rest != NULL && storm->target_count < TARGETS_MAX)
+        storm->target[storm->target_count++] = strsep(&rest, ",");
+}
+
 void storm_run(const struct client_setup *setup, const struct storm_options *options)
 {
     struct storm *storm = calloc(1, sizeof *storm);
@@ -318,9 +331,11 @@ void storm_run(const struct client_setup *setup, const struct storm_options *opt
     storm->slots = calloc(options->at_once, sizeof *storm->slots);
     storm->spare = calloc(options->at_once, sizeof *storm->spare);
     ASSERT(storm->slots != NULL && storm->spare != NULL);
+    split_targets(storm);
     for (size_t i = 0; i < sizeof pattern; i++)
         pattern[i] = (uint8_t)roll(storm, 256);
     run(storm);
+    free(storm->targets);
     free(storm->slots);
     free(storm->spare);
     free(storm);

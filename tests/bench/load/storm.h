@@ -5,13 +5,13 @@
 #include "tests/bench/load/client.h"
 
 struct storm_options {
-    const char *target;    // host:port
+    const char *target;    // host:port; may be several, with commas between them, which take turns
     const char *forbidden; // host:port that policy refuses; for the mixed storm
     double seconds;
     size_t at_once;  // connections at the same time
     double rate;     // connections a second, started on time; 0: as fast as they end
     bool is_resumed; // with tickets
-    bool is_refused; // `target` is refused, and asked again where the connection stays
+    bool is_refused; // `target`, of one, is refused, and asked again where the connection stays
     bool is_mixed;   // the soak's mixture
 };
 

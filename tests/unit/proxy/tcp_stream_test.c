@@ -107,6 +107,19 @@ static void readiness_is_remembered_and_renewed_by_the_loop(void **state)
     assert_true(slice_equal(slice_of(some, len), SLICE_LITERAL("hello")));
 }
 
+static void a_stream_that_awaits_bytes_reads_none_until_the_loop_tells(void **state)
+{
+    struct bench *bench = *state;
+    char some[16];
+    size_t len = 0;
+    assert_int_equal(send(bench->peer, "hello", 5, 0), 5);
+    tcp_stream_await_bytes(&bench->tcp);
+    assert_int_equal(read_some(bench, some, sizeof some, &len), ERR_AGAIN);
+    wait_ready(bench, true, false);
+    assert_int_equal(read_some(bench, some, sizeof some, &len), ERR_OK);
+    assert_true(slice_equal(slice_of(some, len), SLICE_LITERAL("hello")));
+}
+
 static void more_than_is_asked_for_stays_readable(void **state)
 {
     struct bench *bench = *state;
@@ -253,6 +266,7 @@ int main(void)
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         WITH_BENCH(readiness_is_remembered_and_renewed_by_the_loop),
+        WITH_BENCH(a_stream_that_awaits_bytes_reads_none_until_the_loop_tells),
         WITH_BENCH(more_than_is_asked_for_stays_readable),
         WITH_BENCH(a_full_socket_says_again_until_there_is_room),
         WITH_BENCH(a_flow_into_a_full_socket_waits_and_does_not_spin),
