@@ -3,7 +3,8 @@
 //   1. begin_due begins the attempts that are due: one when none is under way, another each 250 ms.
 //   2. A writable socket is asked how its connect went. Good: it is the result. Bad: the next is due.
 //   3. The one timer stands at whatever comes first: the next attempt, or the end of the oldest one.
-//   4. When nothing is under way, left or expected, the timer tells the result: that of the last failure.
+//   4. When nothing is under way, left or expected, the timer tells the result: that of the last failure. It also tells of a
+//      socket that has connected at once, as those to this machine do.
 #include "proxy/net/dialer.h"
 
 #include <errno.h>
@@ -38,8 +39,9 @@ struct dialer {
     size_t next; // index of the next address
     size_t count;
     size_t source_count;
-    size_t live_count;  // attempts under way
-    size_t place_count; // places taken for them, see dialer_events
+    size_t live_count;         // attempts under way
+    size_t place_count;        // places taken for them, see dialer_events
+    struct attempt *connected; // one of `attempts`: connected at once; the timer tells it
     enum dial_result result;
     struct ip_addr last_dialled;
     struct ip_addr addresses[DIALER_MAX_ADDRESSES];
@@ -156,6 +158,22 @@ static struct attempt *free_place(struct dialer *dialer)
     return NULL;
 }
 
+// is_connected asks the socket whom it has reached; one whose connect has failed has no peer.
+static bool is_connected(const struct attempt *attempt)
+{
+    const int fd = attempt->io.fd;
+    struct ip_addr peer;
+    struct ip_addr local;
+    uint16_t port = 0;
+    uint16_t local_port = 0;
+    if (!socket_name(fd, SOCKET_PEER, &peer, &port) ||
+        !socket_name(fd, SOCKET_LOCAL, &local, &local_port))
+        return false;
+    if (port == local_port && ip_addr_equal(&peer, &local))
+        return false; // nobody listens there, and the socket has connected to itself
+    return port == attempt->dialer->port && ip_addr_equal(&peer, &attempt->address);
+}
+
 // begin_attempt starts a connect to the next address, if it can be started at all.
 static void begin_attempt(struct dialer *dialer, struct attempt *attempt)
 {
@@ -174,7 +192,10 @@ static void begin_attempt(struct dialer *dialer, struct attempt *attempt)
     attempt->address = *addr;
     attempt->end_s = ev_now(dialer->loop) + dialer->attempt_s;
     ev_io_set(&attempt->io, fd, EV_WRITE);
-    ev_io_start(dialer->loop, &attempt->io);
+    if (is_connected(attempt)) // at once: a target on this machine
+        dialer->connected = attempt;
+    else
+        ev_io_start(dialer->loop, &attempt->io);
     dialer->live_count++;
     dialer->due_s = ev_now(dialer->loop) + DIALER_DELAY_MS / 1000.;
 }
@@ -215,7 +236,7 @@ static void rearm(struct dialer *dialer)
     if (dialer->next < dialer->count && dialer->live_count < DIALER_MAX_AT_ONCE &&
         dialer->due_s < first_s)
         first_s = dialer->due_s;
-    if (is_over(dialer) || first_s < now_s)
+    if (is_over(dialer) || dialer->connected != NULL || first_s < now_s)
         first_s = now_s;
     ev_timer_set(&dialer->timer, first_s - now_s, 0.);
     ev_timer_start(dialer->loop, &dialer->timer);
@@ -235,20 +256,11 @@ static void finish(struct dialer *dialer, enum dial_result result, int fd)
     dialer->events.on_done(dialer->events.arg, result, fd);
 }
 
-// is_connected asks the socket whom it has reached; one whose connect has failed has no peer.
-static bool is_connected(const struct attempt *attempt)
+// win ends the dialling with an attempt that is connected.
+static void win(struct attempt *attempt)
 {
-    const int fd = attempt->io.fd;
-    struct ip_addr peer;
-    struct ip_addr local;
-    uint16_t port = 0;
-    uint16_t local_port = 0;
-    if (!socket_name(fd, SOCKET_PEER, &peer, &port) ||
-        !socket_name(fd, SOCKET_LOCAL, &local, &local_port))
-        return false;
-    if (port == local_port && ip_addr_equal(&peer, &local))
-        return false; // nobody listens there, and the socket has connected to itself
-    return port == attempt->dialer->port && ip_addr_equal(&peer, &attempt->address);
+    attempt->dialer->last_dialled = attempt->address;
+    finish(attempt->dialer, DIAL_CONNECTED, release_attempt(attempt));
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *io, int events)
@@ -264,8 +276,7 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events)
         go_on(dialer);
         return;
     }
-    dialer->last_dialled = attempt->address;
-    finish(dialer, DIAL_CONNECTED, release_attempt(attempt));
+    win(attempt);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -273,6 +284,10 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     struct dialer *dialer = timer->data;
     ASSERT(dialer->magic == DIALER_MAGIC);
+    if (dialer->connected != NULL) {
+        win(dialer->connected);
+        return;
+    }
     for (size_t i = 0; i < DIALER_MAX_AT_ONCE; i++) {
         struct attempt *attempt = &dialer->attempts[i];
         if (attempt->io.fd < 0 || attempt->end_s > ev_now(loop))

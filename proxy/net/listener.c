@@ -109,8 +109,6 @@ static void accept_one(struct listener *listener, int fd, const struct socket_ad
         (void)close(fd);
         return;
     }
-    (void)socket_set(fd, IPPROTO_TCP, TCP_NODELAY);
-    (void)socket_set(fd, SOL_SOCKET, SO_KEEPALIVE);
     const struct ip_addr canonical = ip_addr_canonical(&peer);
     listener->events.on_accept(listener->events.arg, fd, &canonical, port);
 }
@@ -180,6 +178,8 @@ struct listener *listener_start(struct ev_loop *loop, int fd, const struct liste
     struct listener *listener = calloc(1, sizeof *listener);
     if (listener == NULL)
         return NULL;
+    (void)socket_set(fd, IPPROTO_TCP, TCP_NODELAY); // what is accepted inherits both
+    (void)socket_set(fd, SOL_SOCKET, SO_KEEPALIVE);
     listener->magic = LISTENER_MAGIC;
     listener->loop = loop;
     listener->events = *events;

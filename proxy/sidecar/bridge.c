@@ -2,11 +2,8 @@
 // row of the table `states`. Only enter writes the state.
 #include "proxy/sidecar/bridge.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "proxy/clock/clock.h"
 #include "proxy/config/endpoint_text.h"
@@ -552,11 +549,9 @@ static void on_deadline(void *owner)
 
 void bridge_accept(struct bridge_context *context, int fd)
 {
-    const int on = 1;
     struct bridge *bridge = calloc(1, sizeof *bridge);
     struct tcp_stream unowned;
     struct tcp_stream *client = bridge == NULL ? &unowned : &bridge->client;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     tcp_stream_init(client, context->route.loop, fd);
     if (bridge == NULL) {
         stream_close(&client->stream, true);

@@ -547,18 +547,21 @@ static void a_destroyed_dialer_calls_nobody(void **state)
     const struct ip_addr addr = loopback(1);
     uint16_t port = 0;
     const int listening = loop_rig_listen(&addr, &port, 8);
-    start(bench, &addr, 1, port, IMPATIENT_MS);
-    (void)ev_run(bench->loop, EVRUN_ONCE); // the connect is under way, or done and not yet told
-    const size_t calls = bench->calls;
-    dialer_destroy(bench->dialer);
-    bench->dialer = NULL;
-    bool is_over = false;
-    ev_timer tick;
-    ev_timer_init(&tick, on_tick, 0.1, 0.);
-    tick.data = &is_over;
-    ev_timer_start(bench->loop, &tick);
-    loop_rig_run(bench->loop, &is_over);
-    assert_int_equal(bench->calls, calls);
+    for (size_t passes = 0; passes <= 1; passes++) {
+        start(bench, &addr, 1, port, IMPATIENT_MS);
+        for (size_t i = 0; i < passes; i++) // the connect is under way, or done and told
+            (void)ev_run(bench->loop, EVRUN_ONCE);
+        const size_t calls = bench->calls;
+        dialer_destroy(bench->dialer);
+        bench->dialer = NULL;
+        bool is_over = false;
+        ev_timer tick;
+        ev_timer_init(&tick, on_tick, 0.1, 0.);
+        tick.data = &is_over;
+        ev_timer_start(bench->loop, &tick);
+        loop_rig_run(bench->loop, &is_over);
+        assert_int_equal(bench->calls, calls);
+    }
     (void)close(listening);
 }
 

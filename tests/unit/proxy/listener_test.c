@@ -191,6 +191,9 @@ static void an_accepted_socket_is_ready_for_use(void **state)
     socklen_t len = sizeof is_on;
     assert_int_equal(getsockopt(gate.fd, IPPROTO_TCP, TCP_NODELAY, &is_on, &len), 0);
     assert_true(is_on);
+    is_on = 0;
+    assert_int_equal(getsockopt(gate.fd, SOL_SOCKET, SO_KEEPALIVE, &is_on, &len), 0);
+    assert_true(is_on);
     (void)close(gate.fd);
     (void)close(client);
     listener_stop(listener);
