@@ -22,8 +22,8 @@
       "  doctor     --proxy URL --cert FILE --key FILE --ca FILE    does the way through the proxy work?\n")    \
     X("status", control_command,                                                                                \
       "  status     -c FILE                    the state of the running proxy\n")                               \
-    X("top", control_command, "  top        -c FILE                    its busiest tunnels\n")                  \
-    X("tail", control_command,                                                                                  \
+    X("top", top_command, "  top        -c FILE                    its busiest tunnels\n")                      \
+    X("tail", tail_command,                                                                                     \
       "  tail       -c FILE                    its audit records as they come\n")                               \
     X("reload", control_command,                                                                                \
       "  reload     -c FILE                    read the configuration again\n")                                 \

@@ -22,7 +22,7 @@ enum {
     PATIENCE_S = 30,
     RELOAD_PATIENCE_S = 600, // a million revoked certificates take a while
     PATH_CAP = 4352,
-    FOLLOW_CAP = 1024 * 1024,
+    FOLLOW_CAP = 2 * 1024 * 1024, // a thousand tunnels are less than a quarter of it
 };
 
 struct cli_line control_options_read(const char *usage, unsigned takes, int argument_max, int argc,
@@ -39,6 +39,11 @@ struct cli_line control_options_read(const char *usage, unsigned takes, int argu
         {CONTROL_TAKES_CERTIFICATE, {"issuer", .text = &out->issuer}},
         {CONTROL_TAKES_CERTIFICATE, {"serial", .text = &out->serial}},
         {CONTROL_TAKES_COUNT, {"count", .text = &out->count}},
+        {CONTROL_TAKES_CLIENT, {"client", .text = &out->client}},
+        {CONTROL_TAKES_LIVE, {"interval", .milliseconds = &out->interval_ms}},
+        {CONTROL_TAKES_LIVE, {"once", .flag = &out->is_once}},
+        {CONTROL_TAKES_FILTER, {"reason", .text = &out->reason}},
+        {CONTROL_TAKES_FILTER, {"denied", .flag = &out->is_denied}},
     };
     enum { ALL = sizeof all / sizeof *all };
     struct cli_option options[ALL + 1] = {{.name = NULL}};
@@ -201,67 +206,119 @@ int control_ask(const struct control_options *options, const char *request, bool
     return exit_status == CLI_OK ? written : exit_status;
 }
 
-// print_lines prints the whole lines of what has come but the last, keeps the rest, and tells of the last.
-// CLI_UNREACHABLE: it has not come yet.
-static int print_lines(const struct control_options *options, struct answer *answer)
+// end_listening ends what the listener has begun, before anything else is said. It may come twice.
+static void end_listening(const struct control_listener *listener)
+{
+    if (listener->on_end != NULL)
+        listener->on_end(listener->arg);
+}
+
+// take_lines tells of the whole lines of what has come but the last, keeps the rest, and tells of the last. False: it is
+// over, with `*out_status`.
+static bool take_lines(const struct control_options *options,
+                       const struct control_listener *listener, struct answer *answer,
+                       int *out_status)
 {
     struct slice left = slice_of(answer->data, answer->len);
     struct slice line;
     while (take_line(&left, &line)) {
-        if (is_last(line))
-            return tell(options, slice_of(line.data, line.len + 1), false, NULL, NULL);
-        (void)printf("%.*s\n", (int)line.len, (const char *)line.data);
+        if (is_last(line)) {
+            end_listening(listener);
+            *out_status = tell(options, slice_of(line.data, line.len + 1), false, NULL, NULL);
+            return false;
+        }
+        if (!listener->on_line(listener->arg, line))
+            return false;
     }
     for (size_t i = 0; i < left.len; i++)
         answer->data[i] = (char)left.data[i];
     answer->len = left.len;
-    return CLI_UNREACHABLE;
+    return true;
 }
 
-// follow prints until the end. A reader that closes our stdout wants no more.
-static int follow(const struct control_options *options, int fd, int signals, struct answer *answer)
+// hear_more reads what has come, and tells of it. False: it is over, with `*out_status`.
+static bool hear_more(const struct control_options *options,
+                      const struct control_listener *listener, int fd, struct answer *answer,
+                      int *out_status)
 {
-    for (;;) {
-        struct pollfd events[2] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-        if (poll(events, 2, -1) < 0 && errno != EINTR)
-            return CLI_FAILED;
-        if (events[1].revents != 0)
-            return CLI_OK;
-        const ssize_t count = recv(fd, answer->data + answer->len, answer->cap - answer->len, 0);
-        if (count <= 0) {
-            cli_say(options->command, "the proxy has ended the connection");
-            return CLI_UNREACHABLE;
-        }
+    const ssize_t count = recv(fd, answer->data + answer->len, answer->cap - answer->len, 0);
+    if (count > 0) {
         answer->len += (size_t)count;
-        const int exit_status = print_lines(options, answer);
-        if (fflush(stdout) != 0)
-            return CLI_OK;
-        if (exit_status != CLI_UNREACHABLE)
-            return exit_status;
-        if (answer->len == answer->cap) {
-            cli_say(options->command, "a line of the answer is too long");
-            return CLI_FAILED;
-        }
+        if (!take_lines(options, listener, answer, out_status) || fflush(stdout) != 0)
+            return false;
+        if (answer->len < answer->cap)
+            return true;
     }
+    end_listening(listener);
+    cli_say(options->command, "%s",
+            count > 0 ? "a line of the answer is too long" : "the proxy has ended the connection");
+    *out_status = count > 0 ? CLI_FAILED : CLI_UNREACHABLE;
+    return false;
 }
 
-int control_follow(const struct control_options *options, const char *request)
+// take_signal tells whether to go on after a signal.
+static bool take_signal(const struct control_listener *listener, int signals)
 {
+    struct signalfd_siginfo info;
+    if (read(signals, &info, sizeof info) != sizeof info || info.ssi_signo != SIGWINCH)
+        return false;
+    if (listener->on_resize != NULL)
+        listener->on_resize(listener->arg);
+    return fflush(stdout) == 0;
+}
+
+// take_key tells whether to go on after what stdin has brought.
+static bool take_key(const struct control_listener *listener, int *fd)
+{
+    char key = '\0';
+    if (read(*fd, &key, 1) == 1)
+        return listener->on_key(listener->arg, key);
+    *fd = -1; // no more of them
+    return true;
+}
+
+// follow goes on until the end. A reader that closes our stdout wants no more.
+static int follow(const struct control_options *options, const struct control_listener *listener,
+                  int fd, int signals)
+{
+    struct answer answer = {.data = malloc(FOLLOW_CAP), .cap = FOLLOW_CAP};
+    struct pollfd events[3] = {
+        {.fd = fd, .events = POLLIN},
+        {.fd = signals, .events = POLLIN},
+        {.fd = listener->on_key == NULL ? -1 : STDIN_FILENO, .events = POLLIN}};
+    int exit_status = answer.data == NULL || signals < 0 ? CLI_FAILED : CLI_OK;
+    bool goes_on = exit_status == CLI_OK;
+    while (goes_on) {
+        if (poll(events, 3, -1) < 0)
+            continue; // no signal that counts
+        if (events[1].revents != 0)
+            goes_on = take_signal(listener, signals);
+        if (goes_on && events[2].revents != 0)
+            goes_on = take_key(listener, &events[2].fd);
+        if (goes_on && events[0].revents != 0)
+            goes_on = hear_more(options, listener, fd, &answer, &exit_status);
+    }
+    free(answer.data);
+    return exit_status;
+}
+
+int control_follow(const struct control_options *options, const char *request,
+                   const struct control_listener *listener)
+{
+    static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH};
     int fd = -1;
     sigset_t set;
     (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGTERM);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        (void)sigaddset(&set, ours[i]);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     int exit_status = begin(options, request, &fd);
     if (exit_status != CLI_OK)
         return exit_status;
     const int signals = signalfd(-1, &set, SFD_CLOEXEC);
-    struct answer answer = {.data = malloc(FOLLOW_CAP), .cap = FOLLOW_CAP};
-    exit_status =
-        signals >= 0 && answer.data != NULL ? follow(options, fd, signals, &answer) : CLI_FAILED;
-    free(answer.data);
+    exit_status = follow(options, listener, fd, signals);
+    end_listening(listener);
     (void)close(fd);
     if (signals >= 0)
         (void)close(signals);

@@ -15,6 +15,9 @@ enum control_takes {
     CONTROL_TAKES_FORCE = 2,
     CONTROL_TAKES_CERTIFICATE = 4, // --issuer and --serial
     CONTROL_TAKES_COUNT = 8,
+    CONTROL_TAKES_CLIENT = 16,
+    CONTROL_TAKES_LIVE = 32,   // --interval and --once
+    CONTROL_TAKES_FILTER = 64, // --reason and --denied
 };
 
 struct control_options {
@@ -24,8 +27,13 @@ struct control_options {
     const char *issuer;
     const char *serial;
     const char *count;
+    const char *client;
+    const char *reason;
+    int64_t interval_ms; // 0: not given
     bool is_json;
     bool is_forced;
+    bool is_once;
+    bool is_denied;
 };
 
 // What --help says of the options that all have.
@@ -48,9 +56,20 @@ typedef void (*control_line_fn)(void *arg, const json_t *root);
 int control_ask(const struct control_options *options, const char *request, bool says_message,
                 control_line_fn on_line, void *arg);
 
-// control_follow sends one line and prints the lines of the answer as they come, but for the last, until the
-// answer or stdout ends, or SIGINT or SIGTERM comes, which is no failure. Gives the exit status.
-int control_follow(const struct control_options *options, const char *request);
+// control_listener is told of what comes while an answer goes on.
+struct control_listener {
+    bool (*on_line)(void *arg, struct slice line); // a line but the last; false: enough
+    bool (*on_key)(void *arg, char key);           // false: enough; NULL: stdin is not read
+    void (*on_resize)(void *arg);                  // the terminal has another size; or NULL
+    void (*on_end)(void *arg); // before the last word is said, perhaps twice; or NULL
+    void *arg;                 // borrowed
+};
+
+// control_follow sends one line and tells of the lines of the answer as they come, but for the last, until the
+// answer or stdout ends, the listener has enough, or SIGINT, SIGTERM or SIGHUP comes, which is no failure. stdout is flushed
+// after each piece. Gives the exit status.
+int control_follow(const struct control_options *options, const char *request,
+                   const struct control_listener *listener);
 
 // member_text gives the string that is a member of an object, "" when there is none; member_number its integer, 0
 // likewise.

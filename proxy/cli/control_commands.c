@@ -20,16 +20,6 @@ static const char status_usage[] =
     "\n"
     "Exit: 0 done, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
 
-static const char top_usage[] =
-    "usage: sallyport top (-c FILE | --control SOCKET) [--count N] [--json]\n"
-    "\n"
-    "Lists the live tunnels that have moved the most bytes.\n"
-    "\n" CONTROL_OPTIONS_HELP "      --count N          how many, 1 to 1000 (default: 20)\n"
-    "      --json             one object of JSON; see docs/CONTROL.md\n"
-    "  -h, --help             this text\n"
-    "\n"
-    "Exit: 0 done, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
-
 static const char reload_usage[] =
     "usage: sallyport reload (-c FILE | --control SOCKET) [--json]\n"
     "\n"
@@ -91,17 +81,6 @@ static const char drain_usage[] =
     "\n"
     "Exit: 0 it drains, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
 
-static const char tail_usage[] =
-    "usage: sallyport tail (-c FILE | --control SOCKET)\n"
-    "\n"
-    "Prints the audit records of the running proxy as they are written, one line of JSON each, until\n"
-    "it is interrupted or the proxy ends. A slow reader gets them later; none is left out.\n"
-    "\n" CONTROL_OPTIONS_HELP "      --json             changes nothing: records are JSON\n"
-    "  -h, --help             this text\n"
-    "\n"
-    "Exit: 0 interrupted, or the proxy has ended, 1 the audit cannot be followed, 2 usage, 3 FILE has\n"
-    "no control socket, 4 there is no proxy.\n";
-
 // add_blocked adds the client or the certificate to be blocked. False: the arguments do not say which.
 static bool add_blocked(const struct control_options *options, const struct cli_line *line,
                         struct text *request)
@@ -146,16 +125,6 @@ static bool add_killed(const struct control_options *options, const struct cli_l
     return true;
 }
 
-// add_count adds how many tunnels are listed, unless it is the usual number.
-static bool add_count(const struct control_options *options, const struct cli_line *line,
-                      struct text *request)
-{
-    (void)line;
-    if (options->count != NULL)
-        text_append_format(request, " %s", options->count);
-    return true;
-}
-
 // print_findings writes each as a compiler does.
 static void print_findings(void *arg, const json_t *root)
 {
@@ -185,14 +154,11 @@ static const struct row {
     bool (*add)(const struct control_options *options, const struct cli_line *line,
                 struct text *request); // adds what the request is about; NULL: nothing
     const char *missing;               // what is said when it cannot
-    bool follows;                      // the answer does not end by itself
     bool is_silent;                    // the answer's message is printed only when it failed
     control_line_fn print;             // prints the answer; NULL: its message is all
 } ROWS[] = {
     {"status", .usage = status_usage, .takes = CONTROL_TAKES_JSON, .is_silent = true,
      .print = status_print},
-    {"top", .usage = top_usage, .takes = CONTROL_TAKES_JSON | CONTROL_TAKES_COUNT, .add = add_count,
-     .is_silent = true, .print = status_print_top},
     {"reload", .usage = reload_usage, .takes = CONTROL_TAKES_JSON, .print = print_findings},
     {"block", .usage = block_usage, .takes = CONTROL_TAKES_CERTIFICATE | CONTROL_TAKES_FORCE,
      .argument_max = 1, .add = add_blocked, .missing = WHOM},
@@ -201,7 +167,6 @@ static const struct row {
     {"kill", .usage = kill_usage, .takes = CONTROL_TAKES_JSON, .argument_max = 2, .add = add_killed,
      .missing = "what? give an ID, session:ID, or client:NAME"},
     {"drain", .usage = drain_usage},
-    {"tail", .usage = tail_usage, .takes = CONTROL_TAKES_JSON, .follows = true},
 };
 
 int control_command(int argc, char **argv)
@@ -222,6 +187,5 @@ int control_command(int argc, char **argv)
         return cli_fail_usage(row->name, "%s", row->missing);
     if (request.is_cut)
         return cli_fail_usage(row->name, "that is too long");
-    return row->follows ? control_follow(&options, data)
-                        : control_ask(&options, data, !row->is_silent, row->print, NULL);
+    return control_ask(&options, data, !row->is_silent, row->print, NULL);
 }

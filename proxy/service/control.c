@@ -12,21 +12,22 @@
 #include "proxy/admin/block_state.h"
 #include "proxy/admin/control_server.h"
 #include "proxy/admin/control_socket.h"
+#include "proxy/admin/top_request.h"
 #include "proxy/config/spelling.h"
 #include "proxy/log/log.h"
 #include "proxy/service/audit_tail.h"
+#include "proxy/service/feed.h"
 #include "proxy/service/reload.h"
 #include "proxy/service/status.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3 };
 
-enum { TOP_DEFAULT = 20, TOP_MAX = 1000 };
-
 enum wait_kind {
     WAIT_RELOAD,
     WAIT_BLOCKS,
     WAIT_SCAN, // the first one in the list is under way
-    WAIT_TAIL, // it never ends by itself
+    WAIT_FEED, // for its next scan; it never ends by itself
+    WAIT_TAIL, // likewise
 };
 
 struct waiter {
@@ -35,6 +36,7 @@ struct waiter {
     uint64_t number;         // of the reload, or the generation
     int exit_status;         // of a change of blocks, once it is in force
     struct audit_tail *tail; // owned
+    struct feed *feed;       // owned; of a client that wants scan after scan
     struct errinfo message;
 };
 
@@ -111,8 +113,18 @@ static void remove_waiter(struct control *control, struct waiter *waiter)
 {
     const struct waiter *end = control->waiters + --control->waiter_count;
     audit_tail_destroy(waiter->tail);
+    feed_destroy(waiter->feed);
     for (; waiter < end; waiter++)
         waiter[0] = waiter[1];
+}
+
+// waiter_of gives the one that waits for this call.
+static struct waiter *waiter_of(struct control *control, const struct control_call *call)
+{
+    struct waiter *waiter = control->waiters;
+    while (waiter->call != call)
+        waiter++;
+    return waiter;
 }
 
 // find_scan gives the first client that waits for one; NULL: nobody does.
@@ -167,6 +179,7 @@ static bool go_on(struct control *control, const struct waiter *waiter)
         audit_tail_follow(waiter->tail, service->snapshot->audit_path);
         return false;
     case WAIT_SCAN:
+    case WAIT_FEED:
         return false;
     }
     return false;
@@ -372,16 +385,6 @@ static bool parse_kill(const char *argument, struct scan *out)
            string_copy(out->client, sizeof out->client, value) && out->client[0] != '\0';
 }
 
-// parse_count reads how many tunnels `top` is to give.
-static bool parse_count(const char *argument, size_t *out)
-{
-    uint64_t count = TOP_DEFAULT;
-    const bool is_good =
-        argument[0] == '\0' || decimal_parse(slice_of_string(argument), TOP_MAX, &count);
-    *out = count;
-    return is_good && count >= 1;
-}
-
 // A question function makes what is asked of every worker out of an argument. False with a sentence: it cannot be read.
 static bool ask_counts(const char *argument, struct scan *out, struct errinfo *info)
 {
@@ -393,11 +396,12 @@ static bool ask_counts(const char *argument, struct scan *out, struct errinfo *i
 
 static bool ask_tunnels(const char *argument, struct scan *out, struct errinfo *info)
 {
+    struct top_request request;
+    if (top_request_parse(slice_of_string(argument), &request, info) != ERR_OK)
+        return false;
     out->kind = SCAN_TUNNELS;
-    if (parse_count(argument, &out->max_tunnels))
-        return true;
-    (void)errinfo_set(info, ERR_INPUT, "expected a number from 1 to %d", TOP_MAX);
-    return false;
+    out->max_tunnels = request.count;
+    return string_copy(out->client, sizeof out->client, slice_of_string(request.client));
 }
 
 static bool ask_kill(const char *argument, struct scan *out, struct errinfo *info)
@@ -411,21 +415,29 @@ static bool ask_kill(const char *argument, struct scan *out, struct errinfo *inf
     return false;
 }
 
-// A tell function answers with what the workers have said.
-static void tell_counts(struct control *control, struct control_call *call, struct scan *sum)
+// A tell function answers with what the workers have said. A client that wants more of it gets no last line.
+static void tell_counts(struct control *control, struct control_call *call, struct scan *sum,
+                        bool is_fed)
 {
+    (void)is_fed;
     status_write(control->service, control->state_problem.text, sum, control_call_text(call));
     answer(control, call, EXIT_OK, sum->is_partial ? "partial: no memory for all" : "ok");
 }
 
-static void tell_tunnels(struct control *control, struct control_call *call, struct scan *sum)
+static void tell_tunnels(struct control *control, struct control_call *call, struct scan *sum,
+                         bool is_fed)
 {
     status_write_top(sum, control_call_text(call));
-    answer(control, call, EXIT_OK, sum->is_partial ? "partial: no memory for all" : "ok");
+    if (is_fed)
+        control_call_send(call);
+    else
+        answer(control, call, EXIT_OK, sum->is_partial ? "partial: no memory for all" : "ok");
 }
 
-static void tell_killed(struct control *control, struct control_call *call, struct scan *sum)
+static void tell_killed(struct control *control, struct control_call *call, struct scan *sum,
+                        bool is_fed)
 {
+    (void)is_fed;
     struct errinfo info;
     const char *nearest = NULL;
     int exit_status = EXIT_OK;
@@ -451,14 +463,18 @@ static void tell_killed(struct control *control, struct control_call *call, stru
 
 // -- tail
 
+// go_away ends a call that nobody listens to any more.
+static void go_away(struct control *control, struct waiter *waiter)
+{
+    struct control_call *call = waiter->call;
+    remove_waiter(control, waiter);
+    control_call_end(call, EXIT_OK, "nobody listens any more");
+}
+
 static void on_tail_gone(void *arg, struct control_call *call)
 {
     struct control *control = arg;
-    struct waiter *waiter = control->waiters;
-    while (waiter->call != call)
-        waiter++;
-    remove_waiter(control, waiter);
-    control_call_end(call, EXIT_OK, "nobody listens any more");
+    go_away(control, waiter_of(control, call));
 }
 
 // do_tail records that somebody begins to listen; the end is of no interest.
@@ -479,15 +495,16 @@ static void do_tail(struct control *control, struct control_call *call)
 // -- the table
 
 static void do_scan(struct control *control, struct control_call *call);
+static void do_top(struct control *control, struct control_call *call);
 
 // A command is done by `begin`. What is a question to the workers has the other two.
 static const struct command {
     void (*begin)(struct control *control, struct control_call *call);
     bool (*ask)(const char *argument, struct scan *out, struct errinfo *info);
-    void (*tell)(struct control *control, struct control_call *call, struct scan *sum);
+    void (*tell)(struct control *control, struct control_call *call, struct scan *sum, bool is_fed);
 } commands[] = {
     [CONTROL_STATUS] = {do_scan, ask_counts, tell_counts},
-    [CONTROL_TOP] = {do_scan, ask_tunnels, tell_tunnels},
+    [CONTROL_TOP] = {do_top, ask_tunnels, tell_tunnels},
     [CONTROL_KILL] = {do_scan, ask_kill, tell_killed},
     [CONTROL_TAIL] = {.begin = do_tail},
     [CONTROL_RELOAD] = {.begin = do_reload},
@@ -514,8 +531,14 @@ static void finish_scan(struct control *control, struct waiter *waiter)
         scan_deinit(&control->parts[w]);
     }
     control->asked_count = 0;
-    remove_waiter(control, waiter);
-    command->tell(control, call, &sum);
+    const bool is_fed = waiter->feed != NULL;
+    if (is_fed) {
+        waiter->kind = WAIT_FEED;
+        feed_start(waiter->feed);
+    } else {
+        remove_waiter(control, waiter);
+    }
+    command->tell(control, call, &sum, is_fed);
     scan_deinit(&sum);
 }
 
@@ -554,6 +577,59 @@ static void do_scan(struct control *control, struct control_call *call)
         return;
     }
     (void)add_waiter(control, call, WAIT_SCAN, 0);
+    begin_scans(control);
+}
+
+// on_due has a client wait for its next scan, after those that wait for one already. Who has not taken the last answer
+// yet gets none for now.
+static void on_due(void *arg, struct control_call *call)
+{
+    struct control *control = arg;
+    struct waiter *waiter = waiter_of(control, call);
+    if (control_call_is_gone(call)) {
+        go_away(control, waiter);
+    } else if (control_call_unsent(call) > 0) {
+        feed_start(waiter->feed);
+    } else {
+        struct waiter *last = &control->waiters[control->waiter_count - 1];
+        struct waiter due = *waiter;
+        due.kind = WAIT_SCAN;
+        for (; waiter < last; waiter++)
+            waiter[0] = waiter[1];
+        *last = due;
+        begin_scans(control);
+    }
+}
+
+// do_top begins like any scan; one that goes on is recorded when it begins, and its end is of no interest.
+static void do_top(struct control *control, struct control_call *call)
+{
+    struct top_request request;
+    struct errinfo info;
+    const char *nearest = NULL;
+    const struct control_request *asked = control_call_request(call);
+    if (top_request_parse(slice_of_string(asked->argument), &request, &info) != ERR_OK) {
+        answer(control, call, EXIT_USAGE, info.text);
+        return;
+    }
+    if (request.client[0] != '\0' &&
+        !find_client(control->service->snapshot->policy, request.client, &nearest)) {
+        say_no_client(request.client, nearest, "", &info);
+        answer(control, call, EXIT_FAILED, info.text);
+        return;
+    }
+    if (request.every_ms == 0) {
+        do_scan(control, call);
+        return;
+    }
+    struct feed *feed =
+        feed_create(control->service->loop, request.every_ms, call, on_due, control);
+    if (feed == NULL) {
+        answer(control, call, EXIT_FAILED, "no memory");
+        return;
+    }
+    record(control, call, EXIT_OK, "watches from now on");
+    add_waiter(control, call, WAIT_SCAN, 0)->feed = feed;
     begin_scans(control);
 }
 
@@ -619,7 +695,7 @@ void control_destroy(struct control *control)
     while (control->waiter_count > 0) {
         const struct waiter waiter = control->waiters[0];
         remove_waiter(control, control->waiters);
-        if (waiter.kind == WAIT_TAIL)
+        if (waiter.kind == WAIT_TAIL || waiter.feed != NULL)
             control_call_end(waiter.call, EXIT_OK, goodbye);
         else
             answer(control, waiter.call, EXIT_FAILED, goodbye);

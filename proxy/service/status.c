@@ -376,7 +376,7 @@ void status_write_top(const struct scan *scan, struct text *out)
     if (scan->tunnel_count > 1)
         qsort(scan->tunnels, scan->tunnel_count, sizeof *scan->tunnels, has_more_bytes);
     json_begin_object(out, NULL);
-    json_add_count(out, "open", scan->exchanges[EXCHANGE_TUNNEL]);
+    json_add_count(out, "open", scan->open_count);
     json_begin_array(out, "tunnels");
     for (size_t i = 0; i < scan->tunnel_count; i++) {
         const struct scan_tunnel *tunnel = &scan->tunnels[i];

@@ -113,9 +113,17 @@ void scan_add(struct scan *sum, const struct scan *part)
     sum->http2_sessions += part->http2_sessions;
     sum->http2_streams += part->http2_streams;
     sum->nobody_sessions += part->nobody_sessions;
+    sum->open_count += part->open_count;
     sum->killed += part->killed;
     sum->is_found |= part->is_found;
     sum->is_partial |= part->is_partial;
+}
+
+// is_of_client tells whether somebody is this account, or one of this template.
+static bool is_of_client(const struct peer *peer, const char *name)
+{
+    return peer->client != NULL &&
+           (strcmp(peer->client->name, name) == 0 || strcmp(peer->account->name, name) == 0);
 }
 
 static void list_tunnel(const struct exchange *exchange, const char *client, struct scan *scan)
@@ -135,6 +143,7 @@ static void list_tunnel(const struct exchange *exchange, const char *client, str
     (void)string_copy(tunnel.client, sizeof tunnel.client, slice_of_string(client));
     (void)target_format_host(&target, tunnel.host);
     add_tunnel(scan, &tunnel);
+    scan->open_count++;
 }
 
 static void count_session(const struct session *session, struct scan *scan)
@@ -149,7 +158,8 @@ static void count_session(const struct session *session, struct scan *scan)
         if (!exchange_is_tunnel(exchange))
             continue;
         tunnels++;
-        if (scan->kind == SCAN_TUNNELS)
+        if (scan->kind == SCAN_TUNNELS &&
+            (scan->client[0] == '\0' || is_of_client(&session->peer, scan->client)))
             list_tunnel(exchange, client == NULL ? "" : client, scan);
     }
     if (client == NULL)
@@ -161,12 +171,10 @@ static void count_session(const struct session *session, struct scan *scan)
 // is_meant tells whether an exchange is to be ended.
 static bool is_meant(const struct exchange *exchange, const struct scan *scan)
 {
-    const struct peer *peer = exchange->peer;
     if (scan->kind == SCAN_KILL_SESSION)
         return true;
     if (scan->kind == SCAN_KILL_CLIENT)
-        return peer->client != NULL && (strcmp(peer->client->name, scan->client) == 0 ||
-                                        strcmp(peer->account->name, scan->client) == 0);
+        return is_of_client(exchange->peer, scan->client);
     return strcmp(exchange->id, scan->id) == 0;
 }
 

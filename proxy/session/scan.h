@@ -39,7 +39,8 @@ struct scan {
     // The question.
     enum scan_kind kind;
     char id[17];
-    char client[CLIENT_NAME_MAX + 1]; // an account, or a template: all accounts of the client
+    // an account, or a template: all accounts of the client; "" of SCAN_TUNNELS: everybody
+    char client[CLIENT_NAME_MAX + 1];
     size_t max_tunnels;
     // on the worker's thread; the scan is no longer touched from then on
     void (*on_done)(void *arg);
@@ -57,6 +58,7 @@ struct scan {
     uint64_t nobody_sessions;    // of certificates that no client of the configuration fits
     struct scan_tunnel *tunnels; // owned; the first `tunnel_count`, in no order
     size_t tunnel_count;
+    uint64_t open_count; // tunnels of SCAN_TUNNELS, listed or not
     size_t tunnel_least; // with all places taken: which one has moved the fewest bytes
     uint64_t killed;     // exchanges
     bool is_found;       // the connection to be killed

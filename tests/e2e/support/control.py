@@ -31,6 +31,14 @@ class Control:
             client.sendall(line)
             return read_lines(client)
 
+    def connect(self, line):
+        """A connection that has sent these bytes; the caller closes it."""
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(str(self.path))  # waits for room among those that wait
+        client.settimeout(PATIENCE)
+        client.sendall(line)
+        return client
+
     def status(self):
         return self.ask(b"status\n")[0]
 

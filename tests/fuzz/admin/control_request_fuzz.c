@@ -1,10 +1,11 @@
-// Fuzzes control_request_parse and, after `block`, block_parse: what is accepted is the line again when it is
-// put together, and a block's one spelling is read as the same block.
+// Fuzzes control_request_parse and, after `block`, block_parse, after `top`, top_request_parse: what is accepted is the line
+// again when it is put together, a block's one spelling is read as the same block, and a question is within its bounds.
 #include <stdlib.h>
 
 #include "auth/base/text.h"
 #include "auth/blocklist.h"
 #include "proxy/admin/control_request.h"
+#include "proxy/admin/top_request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,6 +23,20 @@ static void check_block(const char *argument)
     ASSERT(block.kind == again.kind);
     ASSERT(slice_equal(slice_of(block.digest, sizeof block.digest),
                        slice_of(again.digest, sizeof again.digest)));
+}
+
+static void check_top(const char *argument)
+{
+    struct top_request request;
+    struct errinfo info = {0};
+    if (top_request_parse(slice_of_string(argument), &request, &info) != ERR_OK) {
+        ASSERT(info.text[0] != '\0');
+        return;
+    }
+    ASSERT(request.count >= 1 && request.count <= TOP_MAX);
+    ASSERT(request.every_ms == 0 ||
+           (request.every_ms >= TOP_EVERY_MIN_MS && request.every_ms <= TOP_EVERY_MAX_MS));
+    ASSERT(strlen(request.client) <= CLIENT_NAME_MAX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -42,5 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ASSERT(slice_equal(text_slice(&text), slice_of(data, size)));
     if (request.command == CONTROL_BLOCK)
         check_block(request.argument);
+    if (request.command == CONTROL_TOP)
+        check_top(request.argument);
     return 0;
 }
