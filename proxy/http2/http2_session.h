@@ -41,15 +41,15 @@ enum http2_queue {
 
 // http2_stream is one request. Made and freed by the session; read and written by its operations (http2_stream.h).
 struct http2_stream {
-    struct stream stream; // first
-    enum http2_end end;   // for the owner to set before stream_close with a reset
+    struct stream stream;   // first
+    enum http2_end end;     // for the owner to set before stream_close with a reset
+    enum http2_queue queue; // private to proxy/http2, as what follows `upload`
     struct http2_upload upload;
     // Private to proxy/http2.
     struct http2_session *session;  // borrowed
     TAILQ_ENTRY(http2_stream) link; // of all live streams
     TAILQ_ENTRY(http2_stream) queue_link;
     TAILQ_ENTRY(http2_stream) blocked_link;
-    enum http2_queue queue;
     int32_t id;                // 0: the engine has closed it
     uint32_t window;           // bytes that the client may send before they are read
     size_t window_used;        // bytes that have been read since it was set
