@@ -313,6 +313,7 @@ static void admit(struct judgement *j, struct candidate *candidate, const struct
     candidate->reason = rule == NULL ? REASON_NO_RULE : REASON_RULE;
     candidate->rule = rule == NULL ? NULL : rule->name;
     candidate->inner = rule == NULL || rule->inner == NULL ? j->client->inner : rule->inner;
+    candidate->sends_proxy = rule != NULL && rule->sends_proxy;
     j->is_admitted = true;
     tell_verdict(j, candidate, &candidate->address);
 }
@@ -477,6 +478,7 @@ void policy_decide_addresses(const struct policy *policy, const struct client *c
         candidates[i].is_admitted = false;
         candidates[i].rule = NULL;
         candidates[i].inner = NULL;
+        candidates[i].sends_proxy = false;
         candidates[i].reason = REASON_NONE;
     }
     if (client_may_ask(client, source, NULL, out)) {

@@ -63,6 +63,7 @@ struct candidate {
     const char *rule;   // out: the rule that admitted or denied it; NULL when none did
     enum reason reason; // out: REASON_RULE, or why not; REASON_NO_RULE when only the mode admits it
     const struct inner *inner; // out: what a tunnel to it may carry; NULL: anything
+    bool sends_proxy;          // out: a PROXY header goes to it first
 };
 
 // policy_decide_addresses judges every candidate of a target that policy_decide_target let pass,

@@ -55,6 +55,7 @@ struct rule {
     uint32_t port_count;
     bool has_hosts;
     bool has_addresses;
+    bool sends_proxy;          // of an allow: a PROXY header goes to the target first
     const struct inner *inner; // of an allow; NULL: the client's
 };
 
@@ -126,6 +127,7 @@ struct client {
     size_t allow_count;
     const struct rule *deny;
     size_t deny_count;
+    bool sends_proxy; // some rule of `allow` does
     struct client_limits limits;
     const struct inner *inner;    // NULL: its tunnels may carry anything
     const struct ip_addr *egress; // ours, to dial from, in turns; none: the kernel chooses

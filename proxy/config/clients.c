@@ -202,6 +202,8 @@ static bool client_read(struct reader *reader, const struct node *node, void *ou
                &client->allow, &client->allow_count);
     rules_read(reader, scope->sets, node_get(node, "deny"), RULE_DENY, client->name,
                &scope->rule_names, &client->deny, &client->deny_count);
+    for (size_t i = 0; i < client->allow_count; i++)
+        client->sends_proxy = client->sends_proxy || client->allow[i].sends_proxy;
     client->inner = inner_rules_read(reader, node_get(node, "inner"), true);
     client_limits_read(reader, node_get(node, "limits"), &client->limits);
     if (client->mode == POLICY_ENFORCE && (allow == NULL || allow->child == NULL))

@@ -96,10 +96,24 @@ static void check_wildcards(struct reader *reader, const struct node *node,
                    "\nname the hosts, or narrow the addresses to single ones");
 }
 
+// send_proxy_read reads the version of the PROXY header that goes to a target first.
+static bool send_proxy_read(struct reader *reader, const struct node *node, bool is_allow)
+{
+    static const char *const versions[] = {"v2"};
+    size_t version = 0;
+    if (node == NULL)
+        return false;
+    if (!is_allow)
+        return reader_error(reader, node,
+                            "a `deny` rule has no `send_proxy`"
+                            "\nit says what is sent to a target: write it in an `allow` rule");
+    return reader_choice(reader, node, "`send_proxy`", versions, 1, &version);
+}
+
 static const struct key keys[] = {
     KEY_KNOWN("hosts", KEY_OPTIONAL),     KEY_KNOWN("ports", KEY_OPTIONAL),
     KEY_KNOWN("addresses", KEY_OPTIONAL), KEY_KNOWN("name", KEY_OPTIONAL),
-    KEY_KNOWN("inner", KEY_OPTIONAL),
+    KEY_KNOWN("inner", KEY_OPTIONAL),     KEY_KNOWN("send_proxy", KEY_OPTIONAL),
 };
 
 const struct section rule_section = SECTION("a rule", keys);
@@ -132,6 +146,7 @@ static bool rule_read(struct reader *reader, const struct node *node, void *out,
             "a `deny` rule has no `inner`"
             "\nit says what a tunnel may carry: write it in an `allow` rule, or in the client");
     rule->inner = is_allow ? inner_rules_read(reader, inner, false) : NULL;
+    rule->sends_proxy = send_proxy_read(reader, node_get(node, "send_proxy"), is_allow);
     rule->has_hosts = hosts != NULL;
     rule->has_addresses = addresses != NULL;
     sets_read_hosts(list->sets, hosts, "`hosts`", &rule->hosts, &host_facts);

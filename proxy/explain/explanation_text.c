@@ -147,6 +147,18 @@ static void print_inner(const struct explanation *explanation, FILE *out)
     }
 }
 
+// print_send_proxy tells to which addresses a PROXY header goes first.
+static void print_send_proxy(const struct explanation *explanation, FILE *out)
+{
+    char address[IP_TEXT_CAP];
+    for (size_t i = 0; i < explanation->candidate_count; i++) {
+        const struct candidate *candidate = &explanation->candidates[i];
+        if (candidate->is_admitted && candidate->sends_proxy)
+            (void)fprintf(out, "send_proxy v2 to %s: it is told the client's address first\n",
+                          ip_addr_format(&candidate->address, address));
+    }
+}
+
 // print_inside tells what comes of what the client says in the tunnel.
 static void print_inside(const struct explanation *explanation, FILE *out)
 {
@@ -203,6 +215,7 @@ void explanation_print(const struct explanation *explanation, FILE *out)
     print_rules(explanation, out);
     print_addresses(explanation, out);
     print_inner(explanation, out);
+    print_send_proxy(explanation, out);
     print_inside(explanation, out);
     print_limits(explanation, out);
     (void)fprintf(out, "answer     %s: %s%s%s%s\n", action_name(decision->action),

@@ -25,6 +25,7 @@ enum err lint_policy(const struct snapshot *snapshot, struct diagnostics *diagno
     lint_clients(&lint);
     lint_rules(&lint);
     lint_inner(&lint);
+    lint_forgery(&lint);
     lint_start(&lint);
     if (lint.budget.left == 0 || lint.listing.left == 0)
         lint_find(&lint, SEVERITY_NOTE, NULL,

@@ -36,7 +36,8 @@ static void look_for_shadows(struct lint *lint, const struct rule_list *list,
         const struct rule *rule = &list->rules[i];
         for (size_t j = 0; j < list->count && lint->budget.left > 0; j++) {
             const struct rule *other = &list->rules[j];
-            const bool is_same = is_same_inner(rule->inner, other->inner);
+            const bool is_same =
+                is_same_inner(rule->inner, other->inner) && rule->sends_proxy == other->sends_proxy;
             if (i == j || (j > i && !is_same) || !covers(other, rule, &lint->budget) ||
                 (j > i && covers(rule, other, &lint->budget)))
                 continue;
@@ -44,7 +45,7 @@ static void look_for_shadows(struct lint *lint, const struct rule_list *list,
                       "rule `%s` adds nothing: `%s` says all of it%s"
                       "\n%s",
                       rule->name, other->name,
-                      is_same ? "" : ", and comes first, so that its `inner` holds",
+                      is_same ? "" : ", and comes first, so that its `inner` and `send_proxy` hold",
                       is_same ? "remove it, or narrow the other one"
                               : "put the narrower rule first");
             break;

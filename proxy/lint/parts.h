@@ -6,6 +6,9 @@
 // lint_clients checks which clients and entries of `match` can ever match.
 void lint_clients(struct lint *lint);
 
+// lint_forgery checks who can write a PROXY header of its own to a target that gets ours.
+void lint_forgery(struct lint *lint);
+
 // lint_inner checks what is written about the inside of tunnels, and what is not.
 void lint_inner(struct lint *lint);
 

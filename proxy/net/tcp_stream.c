@@ -172,6 +172,15 @@ enum err tcp_stream_peek(struct tcp_stream *tcp, void *out, size_t cap, size_t *
     return receive(tcp, out, cap, MSG_PEEK, out_len);
 }
 
+enum err tcp_stream_send_first(int fd, struct slice bytes)
+{
+    ssize_t count = 0;
+    do {
+        count = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+    } while (count < 0 && errno == EINTR);
+    return count >= 0 && (size_t)count == bytes.len ? ERR_OK : ERR_SYSTEM;
+}
+
 int tcp_stream_fd(const struct tcp_stream *tcp)
 {
     return tcp->is_open ? tcp->io.fd : -1;

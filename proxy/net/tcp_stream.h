@@ -29,6 +29,10 @@ void tcp_stream_discard(struct ev_loop *loop, int fd, bool is_reset);
 // than belongs to it. ERR_OK with `*out_len` > 0, ERR_AGAIN, ERR_EOF or ERR_SYSTEM.
 enum err tcp_stream_peek(struct tcp_stream *tcp, void *out, size_t cap, size_t *out_len) MUST_USE;
 
+// tcp_stream_send_first sends bytes, few enough for the buffer of any socket, over a connected one that nothing was sent over
+// yet: before a stream is made of it. ERR_SYSTEM where the peer has reset it.
+enum err tcp_stream_send_first(int fd, struct slice bytes) MUST_USE;
+
 // tcp_stream_fd gives the descriptor, or -1 when closed.
 int tcp_stream_fd(const struct tcp_stream *tcp);
 

@@ -7,6 +7,7 @@
 
 #include "proxy/http/answer.h"
 #include "proxy/loop/deadline.h"
+#include "proxy/session/announcement.h"
 #include "proxy/session/inside.h"
 #include "proxy/session/records.h"
 #include "proxy/session/reply.h"
@@ -496,6 +497,14 @@ static struct verdict undialled(enum dial_result result)
                                     : verdict_late(502, REASON_CONNECT_FAILED, details[result]);
 }
 
+// announce tells the target whose connection it gets, where the rule wants that.
+static struct verdict announce(struct exchange *exchange)
+{
+    if (announcement_is_wanted(exchange) && announcement_send(exchange) != ERR_OK)
+        return verdict_late(502, REASON_CONNECT_FAILED, "it took no PROXY header");
+    return (struct verdict){.kind = VERDICT_GO};
+}
+
 static enum exchange_step step_dial(struct exchange *exchange)
 {
     const struct admission admission = admission_of(exchange);
@@ -506,7 +515,8 @@ static enum exchange_step step_dial(struct exchange *exchange)
     if (!search->is_dialled)
         return EXCHANGE_STEP_WAIT;
     if (!conclude(exchange, search->dialled == DIAL_CONNECTED ? judge_today(exchange)
-                                                              : undialled(search->dialled)))
+                                                              : undialled(search->dialled)) ||
+        !conclude(exchange, announce(exchange)))
         return EXCHANGE_STEP_AGAIN;
     if (exchange->request->is_plain)
         begin_forward(exchange);

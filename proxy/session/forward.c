@@ -39,7 +39,7 @@ static enum err begin_up(struct forward *forward)
 }
 
 enum err forward_create(struct channel *channel, int fd, const struct request *request,
-                        struct account *account, struct forward **out)
+                        struct account *account, bool is_alone, struct forward **out)
 {
     struct session_context *context = channel->peer->context;
     const struct message_head *head = &request->head;
@@ -57,8 +57,8 @@ enum err forward_create(struct channel *channel, int fd, const struct request *r
     forward->request = request;
     forward->active_ms = context->now_ms;
     forward->body_ms = context->now_ms;
-    forward->is_last =
-        context->is_draining || (head->body != BODY_NONE && !may_have_body(head->method_text));
+    forward->is_last = is_alone || context->is_draining ||
+                       (head->body != BODY_NONE && !may_have_body(head->method_text));
     body_flow_init(&forward->up, channel->stream, target, &context->buffers, HEAD_CONNECT_MAX_LEN);
     body_flow_init(&forward->down, target, channel->stream, &context->buffers, BUFFER_CAP);
     const enum err error = begin_up(forward);

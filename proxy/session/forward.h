@@ -50,9 +50,10 @@ struct forward {
 
 // forward_create begins to pass a request on over the connected socket `fd`, which it takes over, also on an error.
 // What stands in the channel's inbox of the request's body goes with it. Events on either side wake the owner of the channel's
-// stream. Both directions take turns with all others of the account. ERR_MEMORY, ERR_LIMIT; then `*out` is NULL.
+// stream. Both directions take turns with all others of the account. `is_alone`: no other request may use the connection.
+// ERR_MEMORY, ERR_LIMIT; then `*out` is NULL.
 enum err forward_create(struct channel *channel, int fd, const struct request *request,
-                        struct account *account, struct forward **out) MUST_USE;
+                        struct account *account, bool is_alone, struct forward **out) MUST_USE;
 
 // forward_destroy closes what it still has, with a reset where `is_reset`, and frees. NULL is allowed.
 void forward_destroy(struct forward *forward, bool is_reset);

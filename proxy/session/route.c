@@ -9,6 +9,12 @@ enum err route_search(struct route *route, struct channel *channel, const struct
     return route->search == NULL ? ERR_MEMORY : search_resolve(route->search);
 }
 
+enum err route_announce(struct route *route, struct slice header)
+{
+    route->is_announced = true;
+    return search_send_first(route->search, header);
+}
+
 // open_tunnel takes over the connection `fd`. What the client has sent goes first on the way up; on the way down
 // `answer`, and then `rest`, which the target has sent after its own. After an error the tunnel is to be closed.
 static enum err open_tunnel(struct route *route, struct channel *channel, int fd,
@@ -51,8 +57,9 @@ enum err route_open_upgraded(struct route *route, struct channel *channel)
 enum err route_forward(struct route *route, struct channel *channel, const struct request *request)
 {
     route->upstream = search_last_dialled(route->search);
-    const enum err error = forward_create(channel, search_take_fd(route->search), request,
-                                          route->quota.account, &route->forward);
+    const enum err error =
+        forward_create(channel, search_take_fd(route->search), request, route->quota.account,
+                       route->is_announced, &route->forward);
     route_end_search(route);
     if (error != ERR_OK)
         return error;

@@ -18,6 +18,7 @@ struct route {
     struct search
         *inside;        // owned; of a name that stands inside the tunnel; NULL: none is looked up
     struct quota quota; // what has been taken for it; may be used
+    bool is_announced;  // a PROXY header went first: the connection is this request's alone
     bool is_pooled;     // on its way over a connection that had waited; may be read
     struct ip_addr upstream; // dialled last; IP_NONE: nothing was; may be read
     uint32_t attempts;       // addresses dialled; may be read
@@ -28,6 +29,10 @@ struct route {
 // route_search goes for the addresses of the target: one that is written, or those that DNS knows. ERR_MEMORY.
 enum err route_search(struct route *route, struct channel *channel,
                       const struct request *request) MUST_USE;
+
+// route_announce sends `header` over the connection that the search has found, and that nothing was sent over yet.
+// ERR_SYSTEM: it could not be sent as a whole.
+enum err route_announce(struct route *route, struct slice header) MUST_USE;
 
 // route_open_tunnel opens the tunnel over the connection that the search has found: `answer` is the first thing on the way down, what is
 // in the channel's inbox on the way up. ERR_MEMORY.

@@ -199,6 +199,15 @@ bool search_admits(const struct admission *admission, const struct ip_addr *addr
     return admission_admits_address(admission, &candidate, &is_by_rule, out_inner);
 }
 
+bool search_sends_proxy(const struct admission *admission, const struct ip_addr *address)
+{
+    struct candidate candidate = {.address = *address};
+    bool is_by_rule = false;
+    note_local(admission, &candidate, 1);
+    return admission_admits_address(admission, &candidate, &is_by_rule, NULL) &&
+           candidate.sends_proxy;
+}
+
 static void on_dialled(void *arg, enum dial_result result, int fd)
 {
     struct search *search = arg;
@@ -259,6 +268,11 @@ enum err search_dial(struct search *search)
     };
     search->dialer = dialer_start(peer->context->loop, &options, &events);
     return search->dialer == NULL ? ERR_MEMORY : ERR_OK;
+}
+
+enum err search_send_first(const struct search *search, struct slice bytes)
+{
+    return tcp_stream_send_first(search->fd, bytes);
 }
 
 int search_take_fd(struct search *search)

@@ -65,9 +65,15 @@ void search_judge_late(struct search *search, const struct admission *admission)
 bool search_admits(const struct admission *admission, const struct ip_addr *address,
                    struct inner *out_inner);
 
+// search_sends_proxy tells whether the rule that admits this address of the target wants a PROXY header to go first.
+bool search_sends_proxy(const struct admission *admission, const struct ip_addr *address);
+
 // search_dial starts connecting to the admitted addresses, in order, from the client's `egress` where it has one.
 // ERR_MEMORY.
 enum err search_dial(struct search *search) MUST_USE;
+
+// search_send_first sends bytes over the connected socket; see tcp_stream_send_first.
+enum err search_send_first(const struct search *search, struct slice bytes) MUST_USE;
 
 // search_take_fd hands the connected socket over; the caller owns it.
 int search_take_fd(struct search *search);

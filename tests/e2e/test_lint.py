@@ -483,3 +483,33 @@ def test_who_is_routed_by_name_is_not_advised_to_take_any_name(findings, tmp_pat
     found = json.loads(run("check", "-c", tmp_path / "sallyport.yaml", "--json").stdout)["findings"]
     [hint] = [one["hint"] for one in found if "none has `hosts`" in one["message"]]
     assert ("names: any" in hint) == advises_any
+
+
+# -- PROXY headers that a client could forge -------------------------------------------------------
+
+TOLD = {"hosts": ["db.example.com"], "ports": [5432], "send_proxy": "v2"}
+FORGED = "the target believes it"
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_found"),
+    [
+        ({"hosts": ["db.example.com"], "ports": [5432]}, True),
+        ({"hosts": ["*.example.com"], "ports": ["any"]}, True),
+        ({"hosts": ["db.example.com"], "ports": [5433]}, False),
+        ({"hosts": ["www.example.com"], "ports": [5432]}, False),
+        (TOLD, False),
+    ],
+)
+def test_a_target_that_is_told_is_reached_by_another_client_without_it(findings, rule, is_found):
+    found = findings(client(TOLD), client(rule, name="two", match=[{"cn": "two"}]))
+    assert [FORGED in one[2] for one in found] == [True] * is_found, found
+    assert all(one[:2] == ("warning", 1) and "`two.allow[0]`" in one[2] for one in found)
+
+
+def test_the_rule_of_a_client_that_comes_first_decides_whether_a_target_is_told(findings):
+    wide = {"hosts": ["*.example.com"], "ports": ["any"]}
+    assert not findings(client(TOLD, wide))
+    found = findings(client(wide, TOLD))
+    assert any(FORGED in one[2] and "`one.allow[0]`" in one[2] for one in found), found
+    assert any("adds nothing" in one[2] and "`one.allow[1]`" in one[2] for one in found), found

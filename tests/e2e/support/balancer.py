@@ -133,6 +133,50 @@ UNFINISHED = [
     v2("192.0.2.1", part(0xEA, bytes(3000)))[:-1],
 ]
 
+
+# -- reading them -------------------------------------------------------------------------------
+
+
+def take(conn, size):
+    data = b""
+    while len(data) < size:
+        more = conn.recv(size - len(data))
+        assert more, f"only {data!r} of {size} bytes"
+        data += more
+    return data
+
+
+def parts_of(data):
+    """The parts of a header, by kind; one that stands twice is a mistake."""
+    found = {}
+    while data:
+        kind, size = struct.unpack("!BH", data[:3])
+        assert kind not in found and len(data) >= 3 + size, data
+        found[kind], data = data[3 : 3 + size], data[3 + size :]
+    return found
+
+
+def read_v2(conn):
+    """The header of version 2 at the front of a connection, and not a byte more."""
+    fixed = take(conn, 16)
+    assert fixed[:13] == SIGNATURE + bytes([PROXY]), fixed
+    family, size = fixed[13], struct.unpack("!H", fixed[14:])[0]
+    data = take(conn, size)
+    said = {"source": None, "target": None}
+    if family != NONE:
+        kind, width = {TCP4: (socket.AF_INET, 4), TCP6: (socket.AF_INET6, 16)}[family]
+        ports = struct.unpack("!HH", data[2 * width : 2 * width + 4])
+        for at, name in enumerate(("source", "target")):
+            said[name] = (socket.inet_ntop(kind, data[at * width : (at + 1) * width]), ports[at])
+        data = data[2 * width + 4 :]
+    parts = parts_of(data)
+    tls = parts.pop(0x20)
+    said |= {"id": parts.pop(0x05).decode(), "flags": tls[0], "verify": int.from_bytes(tls[1:5], "big")}
+    inside = {kind: value.decode() for kind, value in parts_of(tls[5:]).items()}
+    assert not parts and set(inside) <= {0x21, 0x22, 0x23}, (parts, inside)
+    return said | {"version": inside[0x21], "cn": inside.get(0x22), "cipher": inside[0x23]}
+
+
 HAPROXY = """
 global
     maxconn 200

@@ -391,6 +391,21 @@ static const char rule_inner_before[] =
     "clients:\n- name: a\n  match: [{any: true}]\n  allow: [{hosts: [x], inner: ";
 static const char rule_inner_after[] = "}]\n";
 
+static const char told_before[] = "clients:\n- name: a\n  match: [{any: true}]\n  ";
+static const char told_after[] = "}]\n";
+
+static void refuses_a_proxy_header_that_means_nothing(void **state)
+{
+    (void)state;
+    static const struct finding_case cases[] = {
+        {"allow: [{hosts: [x], send_proxy: v1", 4, 36, "is not known"},
+        {"allow: [{hosts: [x], send_proxy: true", 4, 36, "expected a text"},
+        {"allow: [{hosts: [x]}]\n  deny: [{hosts: [y], send_proxy: v2", 5, 35, "no `send_proxy`"},
+    };
+    assert_cases(cases, sizeof cases / sizeof cases[0], SEVERITY_ERROR, told_before, told_after,
+                 one_profile, 1);
+}
+
 static void refuses_a_route_in_a_rule(void **state)
 {
     (void)state;
@@ -635,6 +650,7 @@ int main(void)
         cmocka_unit_test(warns_of_rules_that_do_other_than_they_seem),
         cmocka_unit_test(does_not_warn_of_ordinary_rules),
         cmocka_unit_test(refuses_inner_rules_that_could_never_count),
+        cmocka_unit_test(refuses_a_proxy_header_that_means_nothing),
         cmocka_unit_test(refuses_a_route_in_a_rule),
         cmocka_unit_test(a_route_by_name_implies_what_it_needs),
         cmocka_unit_test(goes_on_after_mistakes_and_keeps_the_first_fifty),

@@ -53,9 +53,9 @@ static void bench_begin(struct bench *bench)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     assert_int_equal(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &cap, sizeof cap), 0);
     bench->target = fds[1];
-    assert_int_equal(
-        forward_create(&bench->channel, fds[0], &bench->request, bench->account, &bench->forward),
-        ERR_OK);
+    assert_int_equal(forward_create(&bench->channel, fds[0], &bench->request, bench->account, false,
+                                    &bench->forward),
+                     ERR_OK);
 }
 
 static void bench_end(struct bench *bench)
