@@ -1,4 +1,5 @@
-"""The commands of README.md and docs/CA.md, run as they stand there, in the order in which a stranger meets them."""
+"""The commands of README.md, docs/CA.md and docs/OPERATIONS.md, run as they stand there, in the order in which a stranger
+meets them."""
 
 import contextlib
 import os
@@ -69,7 +70,7 @@ def block_with(page, *parts):
     return found
 
 
-EXPORT = re.compile(r'^export PATH=.*\n', re.M)
+EXPORT = re.compile(r'^ *export PATH=.*\n', re.M)
 
 
 @pytest.fixture
@@ -284,6 +285,74 @@ def test_tunnels_are_held_to_names_step_by_step_as_the_inner_page_says(rolling, 
     rolling.good(block_with("docs/INNER.md", "mv gate/new.yaml", "sallyport reload"))
     with contextlib.closing(tunnel()) as second:
         assert bool(second.read()) == (name == "localhost")
+
+
+OPERATIONS = "docs/OPERATIONS.md"
+# The blocks of the page, each by words that only it has; a test runs each of them.
+WATCH, ROTATE, RENEW, CHANGE, BACK_UP, RESTORE = OPERATIONS_BLOCKS = (
+    "top --once",
+    "kill -USR1",
+    "ca renew",
+    "audit replay",
+    "tar -C gate",
+    "mkdir restored",
+)
+
+
+def test_every_command_of_the_operations_page_is_run_by_a_test():
+    found = [block for block in blocks(OPERATIONS) if not EXPORT.fullmatch(block)]
+    assert len(found) == len({block_with(OPERATIONS, words) for words in OPERATIONS_BLOCKS}), found
+
+
+def test_the_log_is_rotated_and_the_configuration_changed_as_the_operations_page_says(gate):
+    said = gate.good(block_with(OPERATIONS, WATCH))
+    assert "listener     main" in said and "0 tunnels" in said
+    denied = block_with("README.md", *CURL).replace("example.com", "example.org")
+    assert "response 403" in gate.run(denied)[1]
+    before = gate.audit.wait("close")["id"]
+    gate.good(block_with(OPERATIONS, ROTATE))
+    eventually(gate.audit.path.exists, "the new file")
+    assert AuditLog(gate.folder / "gate" / "audit-1.jsonl").records("close", id=before)
+    assert "response 403" in gate.run(denied)[1]
+    assert gate.audit.wait("close")["id"] != before
+    said = gate.good(block_with(OPERATIONS, CHANGE))
+    assert "1 decisions" in said and "reloaded" in said, said
+    assert not (gate.folder / "gate" / "next.yaml").exists()
+
+
+def test_certificates_are_renewed_as_the_operations_page_says(gate):
+    gate.good("sallyport ca issue brief --dir gate --ttl 1h")
+    said = gate.good(block_with(OPERATIONS, RENEW))
+    assert "ca.crl" in said, said
+
+
+def test_the_ca_is_backed_up_and_restored_as_the_operations_page_says(gate):
+    gate.good(block_with(OPERATIONS, BACK_UP))
+    assert (gate.folder / "ca-backup.tgz").stat().st_mode & 0o077 == 0
+    said = gate.good(block_with(OPERATIONS, RESTORE))
+    assert "client" in said and "server" in said, said
+    restored = gate.folder / "restored"
+    gate.good("sallyport ca issue again --dir restored")
+    assert (restored / "again.crt").exists()
+    gate.good("cp restored/ca.crl gate/ca.crl; sallyport reload -c gate/sallyport.yaml")
+
+
+def test_the_configuration_for_kubernetes_is_a_good_one(shell):
+    page = PAGES[OPERATIONS].read_text(encoding="utf-8")
+    text = re.search(r"^  sallyport\.yaml: \|\n((?:    .*\n)+)", page, re.M).group(1)
+    shell.beginning = EXPORT.search(page).group().lstrip()
+    shell.good("sallyport quickstart gate")
+    config = re.sub("^    ", "", text, flags=re.M)
+    for mounted, here in (
+        ("/tls/tls.crt", "server.crt"),
+        ("/tls/tls.key", "server.key"),
+        ("/ca/ca.crt", "ca.crt"),
+        ("/run/sallyport/", ""),
+    ):
+        assert mounted in config, config
+        config = config.replace(mounted, here)
+    (shell.folder / "gate" / "pod.yaml").write_text(config, encoding="utf-8")
+    shell.good("rm gate/ca.key\nsallyport check -c gate/pod.yaml --strict")
 
 
 @pytest.mark.parametrize("page", PAGES)
