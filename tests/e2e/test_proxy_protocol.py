@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import subprocess
 
 import pytest
 
@@ -21,6 +22,8 @@ from support.config import client, reach
 from support.control import CONTROL, Control
 from support.proxy import run
 from support.scale import PATIENCE, eventually
+from support.sidecar import Sidecar
+from support.web import PAGE, Website, clean_environment
 
 BALANCER, STRANGER = "127.0.0.9", "127.0.0.6"
 NEAR, FAR = "127.0.0.5", "127.0.0.7"  # of clients: where they may come from, and where not
@@ -325,6 +328,32 @@ def test_clients_behind_a_real_balancer_are_told_apart(serve, balancer, target, 
         assert is_ended(forger)
     record = proxy.audit.wait("handshake_refused", reason="protocol")
     assert (record["client"]["address"], record["client"]["via"]) == (FAR, BALANCER)
+
+
+def test_programs_work_by_way_of_a_balancer(serve, balancer, dns, pki, tmp_path):
+    dns.addresses("origin.test", "127.0.0.1")
+    site = Website(pki, repositories=str(tmp_path))
+    proxy = serve(client(reach("origin.test", site.port), sources=[NEAR, "127.0.0.1"]))
+    front = "https://127.0.0.1:{}".format(balancer(proxy.address, BALANCER, "send-proxy-v2").port)
+    sidecar = Sidecar(pki, front).wait_ready()
+    own = ["--proxy-cacert", pki.server_ca.path, "--proxy-cert", pki.worker.chain, "--proxy-key", pki.worker.key]
+    ways = {
+        ("h1", NEAR): ["--interface", NEAR, "-x", front, *own],
+        ("h2", "127.0.0.1"): ["-x", sidecar.url],
+    }
+    for (protocol, address), options in ways.items():
+        command = ["curl", "-sS", "--max-time", str(PATIENCE), "--cacert", pki.server_ca.path, *options]
+        result = subprocess.run(
+            [*command, f"https://origin.test:{site.port}/"],
+            capture_output=True,
+            check=False,
+            env=clean_environment(proxy.folder),
+        )
+        assert (result.returncode, result.stdout) == (0, PAGE), result.stderr
+        record = proxy.audit.wait("decision", request__protocol=protocol)
+        assert (record["client"]["address"], record["client"]["via"]) == (address, BALANCER)
+    sidecar.stop()
+    site.stop()
 
 
 def test_the_name_that_a_balancer_has_verified_is_not_the_clients(serve, balancer, target, pki, tmp_path):
