@@ -385,6 +385,49 @@ static void a_tunnel_may_carry_what_its_rule_says_or_else_its_client(void **stat
     }
 }
 
+static void a_target_is_told_who_is_there_where_the_rule_that_admits_it_says_so(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t rule_count;
+        bool rules[2]; // which of them say so
+        bool expected;
+    } rows[] = {
+        {0, {false, false}, false}, // by the mode alone
+        {1, {true, false}, true},   {1, {false, false}, false},
+        {2, {true, false}, true},   {2, {false, true}, false},
+    };
+    const struct ip_addr source = address("192.0.2.1");
+    const struct target asked = target("a.example:443");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rule allow[2] = {allow_all(), allow_all()};
+        for (size_t j = 0; j < 2; j++)
+            allow[j].sends_proxy = rows[i].rules[j];
+        const struct client client = {
+            .name = "c", .allow = allow, .allow_count = rows[i].rule_count, .mode = POLICY_OPEN};
+        const struct policy policy = {.clients = &client, .client_count = 1};
+        struct candidate candidate = {.address = address("1.1.1.1"), .sends_proxy = true};
+        struct decision decision;
+        policy_decide_addresses(&policy, &client, &source, &asked, &candidate, 1, NULL, &decision);
+        assert_int_equal(ACTION_ALLOW, decision.action);
+        assert_int_equal(candidate.sends_proxy, rows[i].expected);
+    }
+}
+
+static void what_is_denied_is_told_nothing(void **state)
+{
+    (void)state;
+    const struct ip_addr source = address("192.0.2.1");
+    const struct target asked = target("a.example:443");
+    const struct client client = {.name = "c"};
+    const struct policy policy = {.clients = &client, .client_count = 1};
+    struct candidate candidate = {.address = address("1.1.1.1"), .sends_proxy = true};
+    struct decision decision;
+    policy_decide_addresses(&policy, &client, &source, &asked, &candidate, 1, NULL, &decision);
+    assert_int_equal(ACTION_DENY, decision.action);
+    assert_false(candidate.sends_proxy);
+}
+
 // oid_of gives an OID of `len` bytes that differs with `last`; static memory, for two at a time.
 static struct slice oid_of(size_t len, uint8_t last)
 {
@@ -527,6 +570,10 @@ int main(void)
         cmocka_unit_test(modes_and_actions_have_their_names),
         cmocka_unit_test_setup_teardown(a_tunnel_may_carry_what_its_rule_says_or_else_its_client,
                                         begin_sets, end_sets),
+        cmocka_unit_test_setup_teardown(
+            a_target_is_told_who_is_there_where_the_rule_that_admits_it_says_so, begin_sets,
+            end_sets),
+        cmocka_unit_test(what_is_denied_is_told_nothing),
         cmocka_unit_test(the_extensions_that_entries_name_are_a_set_of_each_profile),
         cmocka_unit_test(more_extensions_than_a_set_holds_are_an_error),
         cmocka_unit_test(a_sealed_policy_has_what_its_entries_name_and_its_names),
