@@ -748,7 +748,8 @@ static int on_close(nghttp2_session *engine, int32_t id, uint32_t code, void *ow
     if (is_client(session)) {
         // After the end of the answer a reset without an error only asks for no more bytes (RFC 9113 8.1).
         stream->is_reset = code != NGHTTP2_NO_ERROR || !stream->upload.has_end;
-        stream->is_refused = code == NGHTTP2_REFUSED_STREAM && !stream->upload.has_head;
+        if (code == NGHTTP2_REFUSED_STREAM && !stream->upload.has_head)
+            stream->loss = HTTP2_LOSS_REFUSED;
         http2_session_note(session, stream);
         return 0;
     }
@@ -770,7 +771,8 @@ static int on_not_sent(nghttp2_session *engine, const nghttp2_frame *frame, int 
         if (stream->id != frame->hd.stream_id || stream->upload.has_head)
             continue;
         stream->id = 0;
-        stream->is_reset = stream->is_refused = true;
+        stream->is_reset = true;
+        stream->loss = HTTP2_LOSS_REFUSED;
         http2_session_note(session, stream);
     }
     return 0;

@@ -41,9 +41,10 @@ enum http2_queue {
 
 // Why a stream was reset that its owner has not ended.
 enum http2_loss {
-    HTTP2_LOSS_PEER,   // the other side has reset it, or its connection is lost
-    HTTP2_LOSS_MISUSE, // the other side has used it wrongly (RFC 9113 5.4.2)
-    HTTP2_LOSS_MEMORY, // there is no memory for it
+    HTTP2_LOSS_PEER,    // the other side has reset it, or its connection is lost
+    HTTP2_LOSS_MISUSE,  // the other side has used it wrongly (RFC 9113 5.4.2)
+    HTTP2_LOSS_MEMORY,  // there is no memory for it
+    HTTP2_LOSS_REFUSED, // the proxy has reset ours, and has done nothing: it may be tried again
 };
 
 // http2_stream is one request. Made and freed by the session; read and written by its operations (http2_stream.h).
@@ -74,8 +75,6 @@ struct http2_stream {
     bool wants_read;
     bool wants_write;
     bool is_closed; // by its owner
-    // Of a client's side: reset by the proxy, which has done nothing: it may be tried again; may be read.
-    bool is_refused;
 };
 
 struct http2_events {

@@ -119,6 +119,7 @@ static enum reason reason_of_loss(const struct http2_stream *stream)
 {
     switch (stream->loss) {
     case HTTP2_LOSS_PEER:
+    case HTTP2_LOSS_REFUSED: // of the other side of a connection
         break;
     case HTTP2_LOSS_MISUSE:
         return REASON_BAD_REQUEST;

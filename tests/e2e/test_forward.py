@@ -12,7 +12,7 @@ from support.plain import PlainClient, StrictOrigin, head, ok, url
 from support.scale import IS_SMALL, eventually
 from support.wire import Ending, connect_head
 
-pytestmark = pytest.mark.protocols("h1", "h2", repeats="what lies behind a stream")
+pytestmark = pytest.mark.protocols("h1", "h2", repeats="bodies and answers")
 HTTP_1 = pytest.mark.protocols("h1")  # its syntax, or its limits
 
 OPEN = {"hosts": ["origin.test", "other.test"], "addresses": ["127.0.0.0/8"], "ports": ["any"]}
