@@ -55,6 +55,7 @@ LAYERS = {
     ),
     "proxy/log": (["auth/base/", "proxy/clock/"], []),
     "proxy/loop": (["auth/base/", "proxy/clock/", "proxy/log/"], ["ev.h", "pthread.h"]),
+    "proxy/metrics": (["auth/base/"], []),
     "proxy/net": (
         ["auth/base/", "auth/ipaddr.h", "auth/iprange.h", "proxy/clock/", "proxy/loop/"],
         ["ev.h", "ares.h", "openssl/bytestring.h", "openssl/rand.h", "openssl/siphash.h"],
