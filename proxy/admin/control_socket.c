@@ -69,33 +69,30 @@ static bool is_served(const char *path, int *out_error)
 }
 
 // remove_stale makes the path free, if nobody lives there.
-static enum err remove_stale(const char *path, struct errinfo *info)
+static enum err remove_stale(const char *path, const char *key, struct errinfo *info)
 {
     struct stat status;
     int error = 0;
     if (lstat(path, &status) != 0) {
         if (errno == ENOENT)
             return ERR_OK;
-        return errinfo_set(info, ERR_SYSTEM, "control socket %s: %m", path);
+        return errinfo_set(info, ERR_SYSTEM, "socket %s: %m", path);
     }
     if (!S_ISSOCK(status.st_mode))
         return errinfo_set(
             info, ERR_DENIED,
-            "control socket %s: this path is not a socket and is left untouched: move it away, or choose another `control.socket`",
-            path);
+            "socket %s: this path is not a socket and is left untouched: move it away, or choose another `%s`",
+            path, key);
     if (is_served(path, &error))
         return errinfo_set(
             info, ERR_DENIED,
-            "control socket %s: another sallyport is served there; stop it, or choose "
-            "another `control.socket`",
-            path);
+            "socket %s: another sallyport is served there; stop it, or choose another `%s`", path,
+            key);
     if (error != 0)
-        return errinfo_set(info, ERR_SYSTEM,
-                           "control socket %s: cannot tell whether it is in use: %s", path,
-                           strerror(error));
+        return errinfo_set(info, ERR_SYSTEM, "socket %s: cannot tell whether it is in use: %s",
+                           path, strerror(error));
     if (unlink(path) != 0 && errno != ENOENT)
-        return errinfo_set(info, ERR_SYSTEM, "control socket %s: cannot remove the old one: %m",
-                           path);
+        return errinfo_set(info, ERR_SYSTEM, "socket %s: cannot remove the old one: %m", path);
     return ERR_OK;
 }
 
@@ -107,28 +104,29 @@ static enum err bind_private(struct control_socket *out, struct errinfo *info)
     fill_address(out->path, &address);
     out->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (out->fd < 0 || fchmod(out->fd, S_IRUSR | S_IWUSR) != 0)
-        return errinfo_set(info, ERR_SYSTEM, "control socket %s: %m", out->path);
+        return errinfo_set(info, ERR_SYSTEM, "socket %s: %m", out->path);
     if (bind(out->fd, (const struct sockaddr *)&address, sizeof address) != 0)
-        return errinfo_set(info, ERR_SYSTEM, "control socket %s: cannot bind: %m", out->path);
+        return errinfo_set(info, ERR_SYSTEM, "socket %s: cannot bind: %m", out->path);
     if (listen(out->fd, BACKLOG) != 0 || lstat(out->path, &status) != 0) {
         (void)unlink(out->path);
-        return errinfo_set(info, ERR_SYSTEM, "control socket %s: %m", out->path);
+        return errinfo_set(info, ERR_SYSTEM, "socket %s: %m", out->path);
     }
     out->device = status.st_dev;
     out->inode = status.st_ino;
     return ERR_OK;
 }
 
-enum err control_socket_open(const char *path, struct control_socket *out, struct errinfo *info)
+enum err control_socket_open(const char *path, const char *key, struct control_socket *out,
+                             struct errinfo *info)
 {
     *out = (struct control_socket){.fd = -1};
     if (!string_copy(out->path, sizeof out->path, slice_of_string(path)))
-        return errinfo_set(info, ERR_LIMIT, "control socket: a path has at most %d bytes: %s",
+        return errinfo_set(info, ERR_LIMIT, "socket: a path has at most %d bytes: %s",
                            (int)CONTROL_PATH_MAX, path);
     const int lock = lock_folder(path);
     if (lock < 0)
-        return errinfo_set(info, ERR_SYSTEM, "control socket %s: cannot lock its folder: %m", path);
-    enum err error = remove_stale(path, info);
+        return errinfo_set(info, ERR_SYSTEM, "socket %s: cannot lock its folder: %m", path);
+    enum err error = remove_stale(path, key, info);
     if (error == ERR_OK)
         error = bind_private(out, info);
     (void)close(lock);

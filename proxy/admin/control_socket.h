@@ -18,10 +18,10 @@ struct control_socket {
     char path[CONTROL_PATH_MAX + 1];
 };
 
-// control_socket_open binds `path` with mode 0600 and listens. A socket that nobody serves any more is
+// control_socket_open binds `path`, which the configuration has under `key`, with mode 0600 and listens. A socket that nobody serves any more is
 // taken away first; one that is served, or what is no socket, is ERR_DENIED, and stays. ERR_SYSTEM otherwise;
 // `info` has the sentence. `out->fd` is -1 on an error.
-enum err control_socket_open(const char *path, struct control_socket *out,
+enum err control_socket_open(const char *path, const char *key, struct control_socket *out,
                              struct errinfo *info) MUST_USE;
 
 // control_socket_close closes it, and removes the path if it is still ours. `fd` -1 is allowed.

@@ -51,7 +51,8 @@ struct audit_log {
     atomic_bool is_failing;
     atomic_bool must_reopen;
     atomic_bool must_stop;
-    atomic_int_fast64_t stop_by_ms; // monotonic; how long a stop waits for a slow reader
+    atomic_int_fast64_t behind_since_ms; // monotonic; when something began to wait; 0: nothing does
+    atomic_int_fast64_t stop_by_ms;      // monotonic; how long a stop waits for a slow reader
     // The writer's own.
     struct audit_record *waiting; // oldest first
     struct audit_record **waiting_end;
@@ -194,11 +195,21 @@ static bool is_late(const struct audit_log *log)
            monotonic_ms() > atomic_load(&log->stop_by_ms);
 }
 
+// note_behind notes since when something waits.
+static void note_behind(struct audit_log *log)
+{
+    if (log->waiting == NULL)
+        atomic_store(&log->behind_since_ms, 0);
+    else if (atomic_load(&log->behind_since_ms) == 0)
+        atomic_store(&log->behind_since_ms, monotonic_ms());
+}
+
 // write_all writes what has been pushed. Whether to reopen is asked after taking, so that no record
 // submitted after audit_log_reopen goes to the old file.
 static void write_all(struct audit_log *log)
 {
     take_pushed(log);
+    note_behind(log);
     const int error = atomic_exchange(&log->must_reopen, false) ? reopen(log) : 0;
     if (error != 0 && log->options.on_problem != NULL)
         log->options.on_problem(log->path, error);
@@ -207,6 +218,7 @@ static void write_all(struct audit_log *log)
     tell_lost(log);
     while (log->waiting != NULL && !is_late(log) && has_place(log) && write_batch(log)) {
     }
+    note_behind(log);
 }
 
 // sleep_until_woken waits for a push; a failing log tries again by itself.
@@ -395,7 +407,10 @@ void audit_log_submit_bounded(struct audit_log *log, enum audit_kind kind,
 
 void audit_log_look(const struct audit_log *log, struct audit_log_status *out)
 {
+    const int64_t behind_since_ms =
+        atomic_load_explicit(&log->behind_since_ms, memory_order_relaxed);
     *out = (struct audit_log_status){
+        .lag_ms = behind_since_ms == 0 ? 0 : monotonic_ms() - behind_since_ms,
         .queued = atomic_load_explicit(&log->queued[AUDIT_KIND_DECISION], memory_order_relaxed),
         .lost = atomic_load_explicit(&log->lost_ever, memory_order_relaxed),
         .removed = atomic_load_explicit(&log->removed, memory_order_relaxed),

@@ -67,8 +67,10 @@ struct audit_log_status {
     uint64_t queued;  // decisions that wait to be written
     uint64_t lost;    // records since the start that were not kept
     uint64_t removed; // how often the file was found removed
-    bool is_failing;  // the last write failed
-    bool is_full;     // see audit_log_is_full
+    int64_t
+        lag_ms; // for how long the writer has not been able to write all that waits; 0: nothing does
+    bool is_failing; // the last write failed
+    bool is_full;    // see audit_log_is_full
 };
 
 // audit_log_look tells how it is. Any thread.

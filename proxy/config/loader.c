@@ -4,6 +4,7 @@
 #include <openssl/sha.h>
 
 #include "auth/base/text.h"
+#include "proxy/config/admin.h"
 #include "proxy/config/clients.h"
 #include "proxy/config/control.h"
 #include "proxy/config/listeners.h"
@@ -63,6 +64,7 @@ static void sections_read(struct reader *reader, const struct node *root,
     control_read(reader, node_get(root, "control"), snapshot);
     trust_profiles_read(reader, node_get(root, "trust"), in_force, snapshot, &trusts);
     listeners_read(reader, node_get(root, "listeners"), &trusts, snapshot);
+    admin_read(reader, node_get(root, "admin"), snapshot);
     reader->arena = snapshot->policy->arena; // the policy owns what it is made of
     clients_read(reader, root, &trusts, snapshot->policy);
     for (size_t i = 0; i < snapshot->trust_count; i++) {

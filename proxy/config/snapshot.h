@@ -10,6 +10,7 @@
 #include "auth/blocklist.h"
 #include "auth/policy.h"
 #include "auth/trust.h"
+#include "proxy/config/admin_settings.h"
 #include "proxy/config/diagnostics.h"
 #include "proxy/http2/http2_options.h"
 #include "proxy/log/log_options.h"
@@ -87,6 +88,7 @@ struct snapshot_file {
     struct snapshot_file *next; // read before this one; snapshot's arena
 };
 
+// It is large because it is one whole configuration, a field for each section.
 struct snapshot {
     atomic_size_t refs;    // stays the first: the rest is copied by snapshot_revise
     struct snapshot *base; // ref; of a revision: the one that owns everything else. Otherwise NULL
@@ -111,8 +113,9 @@ struct snapshot {
     const char *audit_path; // resolved against the file's folder; "-": stdout
     enum audit_on_full audit_on_full;
     struct log_options log;
-    const char *control_path; // of the control socket; NULL: there is none
-    const char *state_path;   // where blocks are kept; set with control_path
+    const char *control_path;     // of the control socket; NULL: there is none
+    const char *state_path;       // where blocks are kept; set with control_path
+    struct admin_settings *admin; // NULL: metrics and health cannot be asked for
 };
 
 // denials is the policy of a snapshot with further `deny` rules; several takings may share it.

@@ -27,6 +27,7 @@
     X(LOG_AUDIT_REMOVED, "audit_removed")                                                          \
     X(LOG_AUDIT_REOPENED, "audit_reopened")                                                        \
     X(LOG_RECORDS_LOST, "records_lost")                                                            \
+    X(LOG_ADMIN_LISTENS, "admin_listens")                                                          \
     X(LOG_ADMIN, "admin")                                                                          \
     X(LOG_BLOCKS_NOT_KEPT, "blocks_not_kept")                                                      \
     /* what runs out */                                                                            \

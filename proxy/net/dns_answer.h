@@ -20,6 +20,13 @@ enum resolve_result {
 #undef X
 };
 
+enum {
+    RESOLVE_RESULT_COUNT = 0
+#define X(symbol, name) +1
+    RESOLVE_RESULT_TABLE(X)
+#undef X
+};
+
 // resolve_result_name gives a stable snake_case name; static memory.
 const char *resolve_result_name(enum resolve_result result);
 

@@ -57,6 +57,7 @@ struct pending {
     struct holder *holder;     // counted; the client that has asked it
     struct resolver *resolver; // borrowed
     struct part_list waiting;  // borrowed; the youngest first
+    int64_t begun_ms;
 };
 
 LIST_HEAD(pending_list, pending);
@@ -75,6 +76,7 @@ struct resolver {
     size_t query_count;
     size_t pending_count;
     uint64_t question_count;
+    struct resolver_counters *counters; // borrowed; NULL: nobody wants to know
     ev_timer deliver; // fed, never started: calls on_deliver in this pass of the loop
     struct part_list arrived;
     struct pending_list pending[PENDING_BUCKETS]; // owned; by hash
@@ -169,10 +171,21 @@ static void free_pending(struct pending *pending)
     free(pending);
 }
 
+static void count_answer(const struct pending *pending, const struct dns_answer *answer)
+{
+    const struct resolver *resolver = pending->resolver;
+    if (resolver->counters == NULL)
+        return;
+    resolver->counters->answers[answer->result]++;
+    histogram_note(&resolver->counters->time, &histogram_waits,
+                   now_ms(resolver) - pending->begun_ms);
+}
+
 static void on_answer(struct dns_question *question, const struct dns_answer *answer)
 {
     struct pending *pending = (struct pending *)question;
     struct resolver *resolver = pending->resolver;
+    count_answer(pending, answer);
     const int64_t keep_ms = ttl_ms(resolver, answer);
     if (keep_ms > 0)
         dns_cache_put(resolver->cache, slice_of_string(question->name), question->type, answer,
@@ -238,6 +251,11 @@ void resolver_destroy(struct resolver *resolver)
     free(resolver);
 }
 
+void resolver_count_into(struct resolver *resolver, struct resolver_counters *counters)
+{
+    resolver->counters = counters;
+}
+
 void resolver_retire(struct resolver *resolver)
 {
     resolver->is_retired = true;
@@ -285,6 +303,7 @@ static struct pending *begin_question(struct resolver *resolver, struct slice na
         return NULL;
     }
     pending->resolver = resolver;
+    pending->begun_ms = now_ms(resolver);
     pending->question.type = type;
     ASSERT(string_copy(pending->question.name, sizeof pending->question.name, name));
     LIST_INSERT_HEAD(bucket_of(resolver, name), pending, link);
@@ -296,8 +315,11 @@ static struct pending *begin_question(struct resolver *resolver, struct slice na
 static void begin_part(struct resolver *resolver, struct slice name, struct part *part,
                        enum dns_type type, uint64_t holder_id)
 {
-    if (dns_cache_get(resolver->cache, name, type, now_ms(resolver), &part->answer))
+    if (dns_cache_get(resolver->cache, name, type, now_ms(resolver), &part->answer)) {
+        if (resolver->counters != NULL)
+            resolver->counters->cached++;
         return;
+    }
     struct pending *known = find_pending(resolver, name, type);
     struct pending *pending = known;
     part->answer.result = RESOLVE_TOO_MANY;

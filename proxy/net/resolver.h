@@ -7,6 +7,7 @@
 
 #include <ev.h>
 
+#include "proxy/metrics/histogram.h"
 #include "proxy/net/dns_answer.h"
 #include "proxy/net/resolver_options.h"
 
@@ -19,6 +20,13 @@ enum {
 
 struct resolver;
 struct resolver_query;
+
+// resolver_counters is what came of the questions that were put to DNS: nothing but uint64_t, which only ever rise.
+struct resolver_counters {
+    uint64_t answers[RESOLVE_RESULT_COUNT]; // by enum resolve_result
+    uint64_t cached;                        // questions that the cache has answered
+    struct histogram time;                  // of those that were answered in one way or another
+};
 
 // resolver_answer is what is known so far.
 struct resolver_answer {
@@ -42,6 +50,9 @@ enum err resolver_create(struct ev_loop *loop, const struct resolver_options *op
 
 // resolver_destroy drops all questions without calling back. All queries must have been cancelled. NULL is allowed.
 void resolver_destroy(struct resolver *resolver);
+
+// resolver_count_into has the resolver count into `counters`, which is borrowed and outlives it.
+void resolver_count_into(struct resolver *resolver, struct resolver_counters *counters);
 
 // resolver_retire has the resolver free itself when its last query has been cancelled; until then it answers. Nothing more
 // may be asked of it.

@@ -2,7 +2,6 @@
 #include "proxy/service/control.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -25,7 +24,7 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3 };
 enum wait_kind {
     WAIT_RELOAD,
     WAIT_BLOCKS,
-    WAIT_SCAN, // the first one in the list is under way
+    WAIT_SCAN, // answered in the order of the list
     WAIT_FEED, // for its next scan; it never ends by itself
     WAIT_TAIL, // likewise
 };
@@ -44,14 +43,9 @@ struct control {
     struct service *service; // borrowed
     struct control_socket socket;
     struct control_server *server; // owned
-    struct errinfo state_problem;  // why blocks could not be kept; "" when they are
     ev_prepare turn;               // before the loop waits
     struct waiter waiters[CONTROL_CALLS_MAX];
     size_t waiter_count;
-    struct scan *parts;   // owned; one a worker
-    atomic_uint answered; // parts that the workers have given back
-    uint32_t asked_count; // 0: no scan is under way
-    struct wakeup scans;  // owned; a part was given back
 };
 
 static const char *result_word(int exit_status)
@@ -258,12 +252,12 @@ static void say_no_client(const char *name, const char *nearest, const char *aft
 // keep_blocks writes them down; false when they will not be known after a restart.
 static bool keep_blocks(struct control *control)
 {
-    const struct service *service = control->service;
+    struct service *service = control->service;
     struct errinfo info;
-    control->state_problem.text[0] = '\0';
+    service->blocks_problem.text[0] = '\0';
     if (block_state_save(service->snapshot->state_path, service->blocks, &info) == ERR_OK)
         return true;
-    control->state_problem = info;
+    control->service->blocks_problem = info;
     log_error(LOG_BLOCKS_NOT_KEPT, "blocks are in force but not kept: %s", info.text);
     return false;
 }
@@ -283,7 +277,7 @@ static void change_blocks(struct control *control, struct control_call *call,
     else
         (void)errinfo_set(&waiter->message, ERR_OK,
                           "%s: %.200s; but only until the next restart: %.250s", done, what,
-                          control->state_problem.text);
+                          control->service->blocks_problem.text);
     log_info(LOG_ADMIN, "control: uid %u: %s %.300s", (unsigned)control_call_caller(call)->uid,
              done, what);
 }
@@ -324,9 +318,10 @@ static void do_block(struct control *control, struct control_call *call)
     if (!read_block(control, call, text, &block))
         return;
     if (blocklist_find(service->blocks, &block) != NULL) {
-        const bool is_kept = control->state_problem.text[0] == '\0' || keep_blocks(control);
+        const bool is_kept =
+            control->service->blocks_problem.text[0] == '\0' || keep_blocks(control);
         answer(control, call, is_kept ? EXIT_OK : EXIT_FAILED,
-               is_kept ? "it is blocked already" : control->state_problem.text);
+               is_kept ? "it is blocked already" : control->service->blocks_problem.text);
         return;
     }
     if (!may_block(control, control_call_request(call), &block, &info)) {
@@ -361,14 +356,6 @@ static void do_unblock(struct control *control, struct control_call *call)
 }
 
 // -- scans: status, top, kill
-
-// on_part runs on the worker's thread.
-static void on_part(void *arg)
-{
-    struct control *control = arg;
-    (void)atomic_fetch_add(&control->answered, 1);
-    wakeup_send(&control->scans);
-}
 
 // parse_kill reads `id:HEX`, `session:HEX` or `client:NAME` into the question.
 static bool parse_kill(const char *argument, struct scan *out)
@@ -420,7 +407,7 @@ static void tell_counts(struct control *control, struct control_call *call, stru
                         bool is_fed)
 {
     (void)is_fed;
-    status_write(control->service, control->state_problem.text, sum, control_call_text(call));
+    status_write(control->service, sum, control_call_text(call));
     answer(control, call, EXIT_OK, sum->is_partial ? "partial: no memory for all" : "ok");
 }
 
@@ -518,19 +505,21 @@ static const struct command *command_of(const struct control_call *call)
     return &commands[control_call_request(call)->command];
 }
 
-// finish_scan puts the parts together and answers.
-static void finish_scan(struct control *control, struct waiter *waiter)
+// ask_survey writes the question of the first client that waits for the workers.
+static void ask_survey(void *arg, struct scan *out)
 {
-    struct control_call *call = waiter->call;
-    const struct command *command = command_of(call);
+    struct control *control = arg;
+    const struct control_call *call = find_scan(control)->call;
     struct errinfo info;
-    struct scan sum = {0};
-    (void)command->ask(control_call_request(call)->argument, &sum, &info);
-    for (uint32_t w = 0; w < control->service->worker_count; w++) {
-        scan_add(&sum, &control->parts[w]);
-        scan_deinit(&control->parts[w]);
-    }
-    control->asked_count = 0;
+    (void)command_of(call)->ask(control_call_request(call)->argument, out, &info);
+}
+
+// tell_survey answers it.
+static void tell_survey(void *arg, struct scan *sum)
+{
+    struct control *control = arg;
+    struct waiter *waiter = find_scan(control);
+    struct control_call *call = waiter->call;
     const bool is_fed = waiter->feed != NULL;
     if (is_fed) {
         waiter->kind = WAIT_FEED;
@@ -538,34 +527,13 @@ static void finish_scan(struct control *control, struct waiter *waiter)
     } else {
         remove_waiter(control, waiter);
     }
-    command->tell(control, call, &sum, is_fed);
-    scan_deinit(&sum);
+    command_of(call)->tell(control, call, sum, is_fed);
 }
 
-// begin_scans asks every worker what the first client wants to know. One that has ended has nothing to say, and
-// when all have, it is the next one's turn.
-static void begin_scans(struct control *control)
+static void ask_workers(struct control *control)
 {
-    struct service *service = control->service;
-    struct waiter *waiter = find_scan(control);
-    while (waiter != NULL && control->asked_count == 0) {
-        struct scan question = {0};
-        struct errinfo info;
-        (void)command_of(waiter->call)
-            ->ask(control_call_request(waiter->call)->argument, &question, &info);
-        question.on_done = on_part;
-        question.arg = control;
-        atomic_store(&control->answered, 0);
-        for (uint32_t w = 0; w < service->worker_count; w++) {
-            control->parts[w] = question;
-            if (worker_scan(service->workers[w], &control->parts[w]))
-                control->asked_count++;
-        }
-        if (control->asked_count == 0) {
-            finish_scan(control, waiter);
-            waiter = find_scan(control);
-        }
-    }
+    survey_ask(&control->service->survey,
+               &(struct survey_question){.ask = ask_survey, .tell = tell_survey, .arg = control});
 }
 
 static void do_scan(struct control *control, struct control_call *call)
@@ -577,7 +545,7 @@ static void do_scan(struct control *control, struct control_call *call)
         return;
     }
     (void)add_waiter(control, call, WAIT_SCAN, 0);
-    begin_scans(control);
+    ask_workers(control);
 }
 
 // on_due has a client wait for its next scan, after those that wait for one already. Who has not taken the last answer
@@ -597,7 +565,7 @@ static void on_due(void *arg, struct control_call *call)
         for (; waiter < last; waiter++)
             waiter[0] = waiter[1];
         *last = due;
-        begin_scans(control);
+        ask_workers(control);
     }
 }
 
@@ -630,17 +598,7 @@ static void do_top(struct control *control, struct control_call *call)
     }
     record(control, call, EXIT_OK, "watches from now on");
     add_waiter(control, call, WAIT_SCAN, 0)->feed = feed;
-    begin_scans(control);
-}
-
-static void on_scan_part(void *arg, uint32_t rung)
-{
-    (void)rung;
-    struct control *control = arg;
-    if (control->asked_count == 0 || atomic_load(&control->answered) < control->asked_count)
-        return;
-    finish_scan(control, find_scan(control));
-    begin_scans(control);
+    ask_workers(control);
 }
 
 // -- life
@@ -659,17 +617,12 @@ enum err control_create(struct service *service, struct control **out, struct er
     control->service = service;
     ev_prepare_init(&control->turn, on_turn);
     control->turn.data = control;
-    enum err error = ERR_OK;
-    if (!wakeup_start(&control->scans, service->loop, on_scan_part, control))
-        error = errinfo_set(info, ERR_SYSTEM, "the control socket: no eventfd: %m");
-    else
-        error = control_socket_open(service->snapshot->control_path, &control->socket, info);
-    if (error == ERR_OK) {
+    const enum err error = control_socket_open(service->snapshot->control_path, "control.socket",
+                                               &control->socket, info);
+    if (error == ERR_OK)
         *out = control;
-        return ERR_OK;
-    }
-    wakeup_stop(&control->scans);
-    free(control);
+    else
+        free(control);
     return error;
 }
 
@@ -678,10 +631,9 @@ enum err control_serve(struct control *control, struct errinfo *info)
     struct service *service = control->service;
     const struct control_events events = {
         .on_call = on_call, .on_refused = on_refused, .arg = control};
-    control->parts = calloc(service->worker_count, sizeof *control->parts);
     ev_prepare_start(service->loop, &control->turn);
     control->server = control_server_create(service->loop, control->socket.fd, &events);
-    if (control->parts == NULL || control->server == NULL)
+    if (control->server == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the control socket");
     return ERR_OK;
 }
@@ -700,12 +652,8 @@ void control_destroy(struct control *control)
         else
             answer(control, waiter.call, EXIT_FAILED, goodbye);
     }
-    for (uint32_t w = 0; control->parts != NULL && w < control->service->worker_count; w++)
-        scan_deinit(&control->parts[w]);
     control_server_destroy(control->server);
     ev_prepare_stop(control->service->loop, &control->turn);
-    wakeup_stop(&control->scans);
     control_socket_close(&control->socket);
-    free(control->parts);
     free(control);
 }

@@ -15,6 +15,7 @@
 #include "proxy/config/source.h"
 #include "proxy/log/log.h"
 #include "proxy/process/notify.h"
+#include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
 
 enum { REMIND_EVERY_S = 60 * 60 };
@@ -130,18 +131,31 @@ void reload_watch_files(struct service *service)
     horizon_watch(&service->horizon, service->snapshot);
 }
 
+// prepared is what a reload has opened before anything changes.
+struct prepared {
+    struct sockets sockets;
+    struct monitor_place place;
+};
+
 // prepare does all of a reload that can fail, beside the loading itself.
-static enum err prepare(struct service *service, struct snapshot *snapshot, struct sockets *out,
+static enum err prepare(struct service *service, struct snapshot *snapshot, struct prepared *out,
                         struct errinfo *info)
 {
     const struct snapshot *old = service->snapshot;
     TRY(snapshot_may_follow(snapshot, old, info));
-    TRY(sockets_open(snapshot, service->worker_count, old, &service->sockets, out, info));
-    enum err error = snapshot_set_own_endpoints(snapshot, out->bound, out->listener_count);
+    TRY(sockets_open(snapshot, service->worker_count, old, &service->sockets, &out->sockets, info));
+    enum err error = monitor_place_open(snapshot, &service->place, &out->place, info);
+    if (error != ERR_OK) {
+        sockets_close(&out->sockets);
+        return error;
+    }
+    error = monitor_place_set_own(snapshot, &out->sockets, &out->place);
     if (error == ERR_OK && strcmp(snapshot->audit_path, old->audit_path) != 0)
         error = audit_log_move(service->shared.audit, snapshot->audit_path, info);
-    if (error != ERR_OK)
-        sockets_close(out);
+    if (error != ERR_OK) {
+        sockets_close(&out->sockets);
+        monitor_place_close(&out->place);
+    }
     return error;
 }
 
@@ -218,14 +232,16 @@ static void hand_over(struct service *service, struct snapshot *snapshot, struct
 }
 
 // take_over brings a reload's snapshot into force.
-static void take_over(struct service *service, struct snapshot *snapshot, struct sockets *sockets)
+static void take_over(struct service *service, struct snapshot *snapshot, struct prepared *prepared)
 {
+    struct sockets *sockets = &prepared->sockets;
     log_configure(&snapshot->log);
     ticket_keys_configure(service->shared.tickets, &snapshot->tickets.settings);
     service_apply_limits(service, snapshot);
     snapshot->blocks = blocklist_ref(service->blocks);
     service->reloads.in_force_since_s = (int64_t)time(NULL);
     sockets_carry(sockets, snapshot, &service->sockets, service->snapshot);
+    monitor_adopt(service->monitor, &prepared->place);
     hand_over(service, snapshot, sockets);
     sockets_close(&service->sockets);
     service->sockets = *sockets;
@@ -352,7 +368,7 @@ static void keep_control(const struct service *service, struct snapshot *snapsho
 
 // accept_reload brings a good configuration into force, whose sockets are open.
 static void accept_reload(struct service *service, struct snapshot *snapshot,
-                          struct diagnostics *diagnostics, struct sockets *sockets)
+                          struct diagnostics *diagnostics, struct prepared *prepared)
 {
     rollout_accepted(&service->rollout, true);
     warn_of_constants(service, snapshot, diagnostics);
@@ -362,7 +378,7 @@ static void accept_reload(struct service *service, struct snapshot *snapshot,
     keep_outcome(service, true, diagnostics);
     (void)string_copy(service->reloads.message, sizeof service->reloads.message,
                       SLICE_LITERAL("it is good, and is being handed to the workers"));
-    take_over(service, snapshot, sockets);
+    take_over(service, snapshot, prepared);
 }
 
 // finish_reload takes the loader's result, a whole configuration or none.
@@ -370,7 +386,7 @@ static void finish_reload(struct service *service)
 {
     struct diagnostics *diagnostics = &service->loader.diagnostics;
     struct snapshot *snapshot = service->loader.snapshot;
-    struct sockets sockets;
+    struct prepared prepared;
     struct errinfo info = {.text = "see above"};
     enum err error = service->loader.error;
     // What was taken away meanwhile is given back only by a whole new snapshot.
@@ -378,9 +394,9 @@ static void finish_reload(struct service *service)
                          service->snapshot->taking == NULL &&
                          snapshot_has_same_files(snapshot, service->snapshot);
     if (error == ERR_OK && !is_same)
-        error = prepare(service, snapshot, &sockets, &info);
+        error = prepare(service, snapshot, &prepared, &info);
     if (error == ERR_OK && !is_same) {
-        accept_reload(service, snapshot, diagnostics, &sockets);
+        accept_reload(service, snapshot, diagnostics, &prepared);
     } else {
         if (is_same) {
             rollout_accepted(&service->rollout, false);

@@ -25,6 +25,7 @@
 #include "proxy/process/limits.h"
 #include "proxy/process/notify.h"
 #include "proxy/service/control.h"
+#include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
 #include "proxy/service/reload.h"
 #include "proxy/session/context.h"
@@ -257,13 +258,14 @@ static bool have_workers_turned(void *arg)
     return have_all;
 }
 
-static enum err start(struct service *service, struct errinfo *info)
+// start begins everything. `place` is where metrics and health will be asked for; the caller closes it after an error.
+static enum err start(struct service *service, struct monitor_place *place, struct errinfo *info)
 {
     TRY(open_loop(service, info));
     TRY(sockets_open(service->snapshot, service->snapshot->workers, NULL, NULL, &service->sockets,
                      info));
-    TRY(snapshot_set_own_endpoints(service->snapshot, service->sockets.bound,
-                                   service->sockets.listener_count));
+    TRY(monitor_place_open(service->snapshot, &service->place, place, info));
+    TRY(monitor_place_set_own(service->snapshot, &service->sockets, place));
     TRY(open_control(service, info));
     const struct audit_log_options audit = {.path = service->snapshot->audit_path,
                                             .on_problem = on_problem,
@@ -279,12 +281,18 @@ static enum err start(struct service *service, struct errinfo *info)
     if (dns_client_global_init() != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
     TRY(start_workers(service, info));
+    service->monitor = monitor_create(service);
+    if (service->monitor == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory for `admin`");
+    TRY(survey_start(&service->survey, service->loop, service->workers, service->worker_count,
+                     info));
     if (!signals_start(&service->signals, service->loop, on_signal, service))
         return errinfo_set(info, ERR_SYSTEM, "cannot receive signals: %m");
     reload_watch_files(service);
     if (service->control != NULL)
         TRY(control_serve(service->control, info));
     watchdog_start(&service->watchdog, service->loop, have_workers_turned, service);
+    monitor_adopt(service->monitor, place);
     return say_ready(service, info);
 }
 
@@ -298,7 +306,9 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     service_post(service, WORKER_STOP);
     for (uint32_t w = 0; w < service->worker_count; w++)
         *out_cut_count += worker_join(service->workers[w]);
+    survey_stop(&service->survey);
     control_destroy(service->control);
+    monitor_destroy(service->monitor);
     reload_stop(service);
     signals_stop(&service->signals, service->loop);
     if (shared->audit != NULL)
@@ -322,7 +332,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
 
 int service_run(struct snapshot *snapshot, const struct diagnostics *findings)
 {
-    struct service service = {.snapshot = snapshot};
+    struct service service = {.snapshot = snapshot, .place = {.fd = -1, .file = {.fd = -1}}};
     uint64_t cut_count = 0;
     log_configure(&snapshot->log);
     findings_log(findings, "");
@@ -331,8 +341,10 @@ int service_run(struct snapshot *snapshot, const struct diagnostics *findings)
     struct errinfo info = {.text = "no memory"};
     service.descriptors = limits_apply();
     signals_block(&service.signals, handled_signals, SIGNAL_COUNT);
-    const enum err error = start(&service, &info);
+    struct monitor_place place = {.fd = -1, .file = {.fd = -1}};
+    const enum err error = start(&service, &place, &info);
     if (error != ERR_OK) {
+        monitor_place_close(&place);
         log_error(LOG_START_FAILED, "%s", info.text);
         (void)stop(&service, &cut_count);
         return error == ERR_INPUT ? EXIT_CONFIG : EXIT_FAILED;

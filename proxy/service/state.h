@@ -11,11 +11,14 @@
 #include "proxy/service/clock_watch.h"
 #include "proxy/service/horizon.h"
 #include "proxy/service/memory.h"
+#include "proxy/service/monitor_place.h"
 #include "proxy/service/rollout.h"
 #include "proxy/service/sockets.h"
+#include "proxy/service/survey.h"
 #include "proxy/worker/worker.h"
 
 struct control;
+struct monitor;
 
 // reload_outcome is what became of the reloads so far.
 struct reload_outcome {
@@ -33,6 +36,7 @@ struct reload_outcome {
     struct diagnostics findings; // what loading it has found
 };
 
+// It is large because it is everything that main owns, and lives as long as the process.
 struct service {
     struct snapshot *snapshot; // ref; in force
     struct blocklist *blocks;  // ref; what is, or will at once be, in force
@@ -53,13 +57,17 @@ struct service {
     struct horizon horizon;  // of the lists of `snapshot`
     struct clock_watch clock_watch;
     struct watchdog watchdog;
-    struct control *control; // owned; NULL: there is no control socket
-    int64_t started_s;       // Unix seconds
-    int64_t stopping_at_s;   // Unix seconds; since when it drains or stops; 0: it does not
-    bool is_interrupted;     // asked to end at once, so that cutting is no failure
-    struct signals signals;  // owned, like the wakeups
-    struct wakeup exits;     // a worker has ended
-    struct wakeup adopted;   // a worker has adopted the newest snapshot
+    struct survey survey;          // asks the workers
+    struct control *control;       // owned; NULL: there is no control socket
+    struct monitor *monitor;       // owned; answers for metrics and health
+    struct monitor_place place;    // where it does; its settings are NULL where it does not
+    struct errinfo blocks_problem; // why blocks could not be kept; "" when they are
+    int64_t started_s;             // Unix seconds
+    int64_t stopping_at_s;         // Unix seconds; since when it drains or stops; 0: it does not
+    bool is_interrupted;           // asked to end at once, so that cutting is no failure
+    struct signals signals;        // owned, like the wakeups
+    struct wakeup exits;           // a worker has ended
+    struct wakeup adopted;         // a worker has adopted the newest snapshot
 };
 
 // service_apply_limits makes the limits of the whole process those of `snapshot`, at once. A client's come with

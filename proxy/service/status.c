@@ -310,13 +310,26 @@ static void add_blocks(const struct service *service, struct text *out)
     json_add_count(out, "blocks_not_listed", count > BLOCKS_LISTED ? count - BLOCKS_LISTED : 0);
 }
 
-static void add_control(const struct service *service, const char *problem, struct text *out)
+static void add_control(const struct service *service, struct text *out)
 {
+    const char *problem = service->blocks_problem.text;
     json_begin_object(out, "control");
     json_add_string(out, "socket", service->snapshot->control_path);
     json_add_string(out, "state", service->snapshot->state_path);
     json_add_string(out, "problem", problem[0] == '\0' ? NULL : problem);
     json_end_object(out);
+}
+
+static void add_admin(const struct monitor_place *place, struct text *out)
+{
+    char address[ENDPOINT_TEXT_CAP];
+    if (place->settings == NULL)
+        json_add_null(out, "admin");
+    else
+        json_add_string(out, "admin",
+                        place->settings->socket_path != NULL
+                            ? place->settings->socket_path
+                            : endpoint_format(&place->bound, address));
 }
 
 static void add_audit(const struct service *service, struct text *out)
@@ -335,8 +348,7 @@ static void add_audit(const struct service *service, struct text *out)
     json_end_object(out);
 }
 
-void status_write(const struct service *service, const char *problem, const struct scan *scan,
-                  struct text *out)
+void status_write(const struct service *service, const struct scan *scan, struct text *out)
 {
     const struct snapshot *snapshot = service->snapshot;
     const int64_t now_s = (int64_t)time(NULL);
@@ -353,7 +365,8 @@ void status_write(const struct service *service, const char *problem, const stru
         add_crls(out, snapshot->trusts[t], now_s);
     json_end_array(out);
     add_blocks(service, out);
-    add_control(service, problem, out);
+    add_control(service, out);
+    add_admin(&service->place, out);
     add_audit(service, out);
     json_end_object(out);
     text_append_string(out, "\n");

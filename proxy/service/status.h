@@ -5,8 +5,6 @@
 #include "proxy/service/state.h"
 #include "proxy/session/scan.h"
 
-// status_write adds the line of `status` to `out`; `problem` is why blocks could not be kept, "" when they are.
-// status_write_top adds the line of `top`.
-void status_write(const struct service *service, const char *problem, const struct scan *scan,
-                  struct text *out);
+// status_write adds the line of `status` to `out`, status_write_top the line of `top`.
+void status_write(const struct service *service, const struct scan *scan, struct text *out);
 void status_write_top(const struct scan *scan, struct text *out);

@@ -14,6 +14,7 @@ static void turn_away(const struct peer *peer, enum reason reason)
 {
     char id[17];
     peer->context->counters.turned_away++;
+    peer->context->counters.refused[reason]++;
     session_context_make_id(peer->context, id);
     peer_record_refusal(peer, &(struct audit_refusal){
                                   .id = id, .reason = reason, .detail = peer_limit_detail(reason)});

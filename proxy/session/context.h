@@ -13,8 +13,10 @@
 #include "proxy/loop/turn.h"
 #include "proxy/net/buffer.h"
 #include "proxy/net/resolver.h"
-#include "proxy/session/upstream_pool.h"
 #include "proxy/session/chain_cache.h"
+#include "proxy/session/client_counts.h"
+#include "proxy/session/counters.h"
+#include "proxy/session/upstream_pool.h"
 
 struct session;
 struct scan;
@@ -67,22 +69,6 @@ enum exchange_outcome {
     EXCHANGE_RESET, // end it so that nobody takes it for an orderly end
 };
 
-// session_counters only ever rise; live = accepted - closed.
-struct session_counters {
-    uint64_t accepted;
-    uint64_t closed;
-    uint64_t silent;             // connections that ended without having sent a byte
-    uint64_t handshakes_refused; // with a record, or counted in one
-    uint64_t exchanges;
-    uint64_t tunnels;
-    uint64_t forwarded;   // plain requests that were passed on, those sent again counted twice
-    uint64_t turned_away; // connections that no limit had room for; none of those above
-    uint64_t slowed;  // connections whose handshake had to wait: others of their source had failed
-    uint64_t limited; // requests likewise
-    uint64_t crl_missing; // handshakes and requests refused because a CA of the chain has no list
-    uint64_t counted;     // refused requests that were counted in place of a decision and a close
-};
-
 enum { EGRESS_TURNS = 64 };
 
 // It is one struct because all of it is of one worker and lives as long: every session needs most of what is borrowed, and
@@ -105,6 +91,7 @@ struct session_context {
     // Kept by the sessions; everybody else may read.
     int64_t now_ms; // monotonic; taken once a pass of the loop
     struct session_counters counters;
+    struct client_counts client_counts;
     size_t state_counts[SESSION_STATE_COUNT];
     size_t exchange_counts[EXCHANGE_STATE_COUNT];
     size_t dial_count; // of those that dial_max bounds

@@ -43,6 +43,42 @@ static void enter(struct exchange *exchange, enum exchange_state state)
     timing->since_ms = context->now_ms;
 }
 
+// count_bytes counts what has been passed on since the last call, for the client too.
+static void count_bytes(struct exchange *exchange)
+{
+    const struct peer *peer = exchange->peer;
+    struct session_counters *counters = &peer->context->counters;
+    struct exchange_counted *counted = &exchange->counted;
+    uint64_t up = 0;
+    uint64_t down = 0;
+    route_bytes(&exchange->route, &up, &down);
+    if (up < counted->up || down < counted->down) // the request is sent again, from its start
+        *counted = (struct exchange_counted){0};
+    const uint64_t more_up = up - counted->up;
+    const uint64_t more_down = down - counted->down;
+    if ((more_up | more_down) == 0)
+        return;
+    *counted = (struct exchange_counted){up, down};
+    counters->bytes_up += more_up;
+    counters->bytes_down += more_down;
+    struct client_count *client = client_counts_find(&peer->context->client_counts, peer->client);
+    if (client != NULL) {
+        client->bytes_up += more_up;
+        client->bytes_down += more_down;
+    }
+}
+
+// count_end counts a tunnel that ends, by its reason and by its age.
+static void count_end(const struct exchange *exchange)
+{
+    struct session_context *context = exchange->peer->context;
+    if (exchange->state != EXCHANGE_TUNNEL)
+        return;
+    context->counters.ended[exchange->ending.reason]++;
+    histogram_note(&context->counters.tunnel_time, &histogram_lives,
+                   context->now_ms - exchange->timing.since_ms);
+}
+
 static void end_forward(struct exchange *exchange, bool is_reset)
 {
     if (exchange->route.forward != NULL)
@@ -67,6 +103,8 @@ static void finish(struct exchange *exchange, enum exchange_outcome outcome, enu
         exchange->verdict = verdict_of_decision(&none, exchange->peer->snapshot->id, 0);
     }
     exchange->ending.outcome = outcome;
+    count_bytes(exchange);
+    count_end(exchange);
     records_submit_decision(exchange);
     route_end_search(&exchange->route);
     end_forward(exchange, is_reset);
@@ -505,6 +543,17 @@ static struct verdict announce(struct exchange *exchange)
     return (struct verdict){.kind = VERDICT_GO};
 }
 
+// count_dial counts how the dialling has ended, and how long it took where it came to a connection.
+static void count_dial(const struct exchange *exchange)
+{
+    struct session_context *context = exchange->peer->context;
+    const enum dial_result result = exchange->route.search->dialled;
+    context->counters.dialled[result]++;
+    if (result == DIAL_CONNECTED)
+        histogram_note(&context->counters.connect_time, &histogram_waits,
+                       context->now_ms - exchange->timing.since_ms);
+}
+
 static enum exchange_step step_dial(struct exchange *exchange)
 {
     const struct admission admission = admission_of(exchange);
@@ -514,6 +563,7 @@ static enum exchange_step step_dial(struct exchange *exchange)
     search_judge_late(search, &admission);
     if (!search->is_dialled)
         return EXCHANGE_STEP_WAIT;
+    count_dial(exchange);
     if (!conclude(exchange, search->dialled == DIAL_CONNECTED ? judge_today(exchange)
                                                               : undialled(search->dialled)) ||
         !conclude(exchange, announce(exchange)))
@@ -529,6 +579,7 @@ static enum exchange_step step_tunnel(struct exchange *exchange)
 {
     struct tunnel *tunnel = &exchange->route.tunnel;
     const enum duplex_status status = tunnel_step(tunnel, exchange->peer->context->now_ms);
+    count_bytes(exchange);
     const struct inner_verdict *verdict = tunnel_verdict(tunnel);
     const bool goes_on = status == DUPLEX_WAITS || status == DUPLEX_MORE;
     if (tunnel->inspection != NULL && inspection_is_over(tunnel->inspection))
@@ -572,7 +623,9 @@ static enum exchange_step step_forward(struct exchange *exchange)
 {
     struct forward *forward = exchange->route.forward;
     bool is_kept = false;
-    switch (forward_step(forward)) {
+    const enum forward_status status = forward_step(forward);
+    count_bytes(exchange);
+    switch (status) {
     case FORWARD_WAITS:
         return EXCHANGE_STEP_WAIT;
     case FORWARD_MORE:
@@ -865,9 +918,10 @@ bool exchange_is_heavy(const struct exchange *exchange)
            exchange->route.tunnel.duplex.step_len >= HEAVY_LEN;
 }
 
-// make_exchange makes one with what it needs to record its end. NULL without memory.
-static struct exchange *make_exchange(const struct peer *peer)
+struct exchange *exchange_create(struct channel *channel)
 {
+    struct peer *peer = channel->peer;
+    struct session_context *context = peer->context;
     struct exchange *exchange = calloc(1, sizeof *exchange);
     if (exchange == NULL)
         return NULL;
@@ -880,18 +934,6 @@ static struct exchange *make_exchange(const struct peer *peer)
         audit_record_destroy(records->close);
         free(exchange->request);
         free(exchange);
-        return NULL;
-    }
-    return exchange;
-}
-
-struct exchange *exchange_create(struct channel *channel)
-{
-    struct peer *peer = channel->peer;
-    struct session_context *context = peer->context;
-    struct exchange *exchange = make_exchange(peer);
-    if (exchange == NULL) {
-        records_count_unmade(peer);
         return NULL;
     }
     exchange->peer = peer;

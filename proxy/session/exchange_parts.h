@@ -19,6 +19,12 @@ struct exchange_records {
     bool is_counted;               // it was refused above the rate: it has none
 };
 
+// Bytes that the worker's counters have already.
+struct exchange_counted {
+    uint64_t up;
+    uint64_t down;
+};
+
 struct exchange_ending {
     enum exchange_outcome outcome;
     enum reason reason; // the first one stays
@@ -46,6 +52,7 @@ struct exchange {
     struct exchange_records records;
     struct exchange_reply reply;
     struct exchange_ending ending;
+    struct exchange_counted counted;
 };
 
 // admission_of gives what the request is judged by; `target` is NULL where only exchange_target has it.

@@ -186,6 +186,7 @@ void handshake_record_refusal(struct session *session, enum reason reason)
         return;
     }
     context->counters.handshakes_refused++;
+    context->counters.refused[reason]++;
     if (reason == REASON_CRL_MISSING)
         context->counters.crl_missing++;
     note_failure(peer, reason);
@@ -239,6 +240,16 @@ static bool is_let_in(const struct peer *peer)
            (peer->listener->is_certificate_optional && tls_stream_peer_chain(peer->tls) == NULL);
 }
 
+// count_handshake counts one that has made the client somebody, and how long it took from the accept on.
+static void count_handshake(const struct session *session)
+{
+    struct session_context *context = session->peer.context;
+    context->counters.handshakes++;
+    context->counters.resumed += session->peer.is_resumed;
+    histogram_note(&context->counters.handshake_time, &histogram_waits,
+                   context->now_ms - session->since_ms);
+}
+
 // finish_handshake goes on where TLS is done: to serve the client, or to tell it why not.
 static enum session_step finish_handshake(struct session *session)
 {
@@ -253,8 +264,10 @@ static enum session_step finish_handshake(struct session *session)
         return SESSION_STEP_REFUSE;
     }
     take_resumed(session);
-    return is_let_in(peer) && peer_identify(peer, peer->snapshot) ? SESSION_STEP_SERVE
-                                                                  : SESSION_STEP_RESET;
+    if (!is_let_in(peer) || !peer_identify(peer, peer->snapshot))
+        return SESSION_STEP_RESET;
+    count_handshake(session);
+    return SESSION_STEP_SERVE;
 }
 
 enum session_step handshake_step(struct session *session)

@@ -2,35 +2,25 @@
 // rate have neither: they are counted.
 #include "proxy/session/records.h"
 
-// count_request counts one in place of its two records.
-static void count_request(const struct peer *peer, enum reason reason)
+// count_refusal counts the request in place of its two records.
+static void count_refusal(struct exchange *exchange)
 {
+    const struct peer *peer = exchange->peer;
     const struct refusal_subject subject = {
         .client = peer_client_name(peer),
         .source = &peer->address,
         .port = peer->port,
-        .reason = reason,
+        .reason = exchange->verdict.reason,
         .listener = peer->listener->name,
     };
-    peer->context->counters.counted++;
-    (void)refusals_note(peer->context->refused_requests, &subject, peer->context->now_ms);
-}
-
-void records_count_unmade(const struct peer *peer)
-{
-    peer->context->counters.exchanges++;
-    count_request(peer, REASON_NO_MEMORY);
-}
-
-static void count_refusal(struct exchange *exchange)
-{
     audit_record_destroy(exchange->records.decision);
     audit_record_destroy(exchange->records.close);
     exchange->records.decision = NULL;
     exchange->records.close = NULL;
     exchange->records.is_counted = true;
-    quota_give_record(&exchange->route.quota, exchange->peer->context);
-    count_request(exchange->peer, exchange->verdict.reason);
+    quota_give_record(&exchange->route.quota, peer->context);
+    peer->context->counters.counted++;
+    (void)refusals_note(peer->context->refused_requests, &subject, peer->context->now_ms);
 }
 
 // submit_decision formats the record, and queues it.
@@ -77,10 +67,24 @@ static void submit_decision(struct exchange *exchange)
                               quota_hand_record(&exchange->route.quota));
 }
 
+// count_decision counts the request by what was decided, for its client too.
+static void count_decision(const struct exchange *exchange)
+{
+    const struct peer *peer = exchange->peer;
+    const struct decision ruled = verdict_decision(&exchange->verdict);
+    struct session_counters *counters = &peer->context->counters;
+    struct client_count *client = client_counts_find(&peer->context->client_counts, peer->client);
+    counters->decided[ruled.action][ruled.reason]++;
+    counters->would_deny += ruled.would_deny;
+    if (client != NULL)
+        client->decided[ruled.action]++;
+}
+
 void records_submit_decision(struct exchange *exchange)
 {
     if (exchange->records.decision == NULL)
         return;
+    count_decision(exchange);
     if (exchange->verdict.action == ACTION_ALLOW || quota_take_refusal(exchange->peer))
         submit_decision(exchange);
     else

@@ -42,20 +42,33 @@ static bool make_room(struct scan *scan)
     return true;
 }
 
-// add_client adds to the numbers of a client.
-static void add_client(struct scan *scan, const char *name, uint64_t sessions, uint64_t tunnels)
+// take_place gives the place of a client, a new one where it has none yet. NULL without memory.
+static struct scan_client *take_place(struct scan *scan, const char *name)
 {
     if (!make_room(scan)) {
         scan->is_partial = true;
-        return;
+        return NULL;
     }
     struct scan_client *place = find_place(scan->clients, scan->client_cap, name);
     if (place->name[0] == '\0') {
         (void)string_copy(place->name, sizeof place->name, slice_of_string(name));
         scan->client_count++;
     }
-    place->sessions += sessions;
-    place->tunnels += tunnels;
+    return place;
+}
+
+// add_client adds to the numbers of a client.
+static void add_client(struct scan *scan, const struct scan_client *client)
+{
+    struct scan_client *place = take_place(scan, client->name);
+    if (place == NULL)
+        return;
+    place->sessions += client->sessions;
+    place->tunnels += client->tunnels;
+    place->bytes_up += client->bytes_up;
+    place->bytes_down += client->bytes_down;
+    for (size_t i = 0; i < CLIENT_ACTIONS; i++)
+        place->decided[i] += client->decided[i];
 }
 
 static uint64_t bytes_of(const struct scan_tunnel *tunnel)
@@ -106,7 +119,7 @@ void scan_add(struct scan *sum, const struct scan *part)
     for (size_t i = 0; i < part->client_cap; i++) {
         const struct scan_client *client = &part->clients[i];
         if (client->name[0] != '\0')
-            add_client(sum, client->name, client->sessions, client->tunnels);
+            add_client(sum, client);
     }
     for (size_t i = 0; i < part->tunnel_count; i++)
         add_tunnel(sum, &part->tunnels[i]);
@@ -146,9 +159,18 @@ static void list_tunnel(const struct exchange *exchange, const char *client, str
     scan->open_count++;
 }
 
+// name_of gives the name that a session is counted by; NULL: no client fits.
+static const char *name_of(const struct session *session, const struct scan *scan)
+{
+    const struct client *client = session->peer.client;
+    if (scan->kind == SCAN_METRICS)
+        return client == NULL ? NULL : client->name;
+    return peer_client_name(&session->peer);
+}
+
 static void count_session(const struct session *session, struct scan *scan)
 {
-    const char *client = peer_client_name(&session->peer);
+    const char *client = name_of(session, scan);
     const struct exchange *exchange = NULL;
     const bool is_http2 = session->multiplex != NULL;
     uint32_t tunnels = 0;
@@ -162,10 +184,13 @@ static void count_session(const struct session *session, struct scan *scan)
             (scan->client[0] == '\0' || is_of_client(&session->peer, scan->client)))
             list_tunnel(exchange, client == NULL ? "" : client, scan);
     }
+    struct scan_client *place = NULL;
     if (client == NULL)
         scan->nobody_sessions++;
-    else
-        add_client(scan, client, 1, tunnels);
+    else if ((place = take_place(scan, client)) != NULL) {
+        place->sessions++;
+        place->tunnels += tunnels;
+    }
 }
 
 // is_meant tells whether an exchange is to be ended.
@@ -200,7 +225,10 @@ static bool end_exchanges(const struct session *session, struct scan *scan, int6
 static bool visit(struct session *session, struct scan *scan, int64_t until_us)
 {
     switch (scan->kind) {
+    case SCAN_TOTALS:
+        break;
     case SCAN_COUNT:
+    case SCAN_METRICS:
     case SCAN_TUNNELS:
         count_session(session, scan);
         break;
@@ -219,6 +247,21 @@ static bool visit(struct session *session, struct scan *scan, int64_t until_us)
     return true;
 }
 
+// copy_counts copies what is counted for each client.
+static void copy_counts(const struct client_counts *table, struct scan *scan)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct client_count *from = &table->counts[i];
+        struct scan_client *place = take_place(scan, from->name);
+        if (place == NULL)
+            return;
+        place->bytes_up = from->bytes_up;
+        place->bytes_down = from->bytes_down;
+        for (size_t a = 0; a < CLIENT_ACTIONS; a++)
+            place->decided[a] = from->decided[a];
+    }
+}
+
 void scan_start(struct session_context *context, struct scan *scan)
 {
     ASSERT(context->scan == NULL);
@@ -227,8 +270,14 @@ void scan_start(struct session_context *context, struct scan *scan)
         scan->sessions[i] = context->state_counts[i];
     for (size_t i = 0; i < EXCHANGE_STATE_COUNT; i++)
         scan->exchanges[i] = context->exchange_counts[i];
+    if (scan->kind == SCAN_METRICS)
+        copy_counts(&context->client_counts, scan);
     context->scan = scan;
     context->scan_next = TAILQ_FIRST(&context->by_state[SESSION_SERVING]);
+    if (scan->kind == SCAN_TOTALS) {
+        scan_finish(context);
+        return;
+    }
     turn_enqueue(&context->scan_turn, &context->scan_entry, context);
 }
 

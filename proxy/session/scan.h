@@ -8,7 +8,9 @@
 #include "proxy/session/context.h"
 
 enum scan_kind {
-    SCAN_COUNT,        // counters, and clients with their sessions and tunnels
+    SCAN_TOTALS,       // counters alone: no session is looked at
+    SCAN_COUNT,        // counters, and accounts with their sessions and tunnels
+    SCAN_METRICS,      // counters, and clients of the configuration with all their numbers
     SCAN_TUNNELS,      // the same, and the tunnels that have moved the most bytes
     SCAN_KILL_ID,      // ends the exchange `id`
     SCAN_KILL_SESSION, // ends the connection `id` with its exchanges
@@ -19,6 +21,10 @@ struct scan_client {
     char name[CLIENT_NAME_MAX + 1]; // "" is a free place; `no_client` stands apart
     uint64_t sessions;
     uint64_t tunnels;
+    // Of SCAN_METRICS only:
+    uint64_t decided[CLIENT_ACTIONS];
+    uint64_t bytes_up;
+    uint64_t bytes_down;
 };
 
 struct scan_tunnel {

@@ -92,9 +92,17 @@ void sessions_judge_again(struct session_context *context)
     }
 }
 
+// count_clients_of counts the clients of this snapshot from now on, where metrics show them.
+static void count_clients_of(struct session_context *context, const struct snapshot *snapshot)
+{
+    const bool is_shown = snapshot->admin != NULL && snapshot->admin->has_clients;
+    client_counts_adopt(&context->client_counts, is_shown ? snapshot->policy : NULL);
+}
+
 void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
 {
     context->snapshot = snapshot;
+    count_clients_of(context, snapshot);
     sessions_judge_again(context);
 }
 
@@ -268,6 +276,7 @@ void sessions_start(struct session_context *context)
     TAILQ_INIT(&context->idle);
     TAILQ_INIT(&context->unwatched);
     context->now_ms = monotonic_ms();
+    count_clients_of(context, context->snapshot);
     context->live_count = 0;
     context->peak_since_trim = 0;
     context->peak_since_start = 0;

@@ -210,6 +210,7 @@ static void adopt_resolver(struct worker *worker, const struct snapshot *snapsho
         return;
     }
     resolver_retire(worker->context.resolver);
+    resolver_count_into(resolver, &worker->context.counters.dns);
     worker->context.resolver = resolver;
 }
 
@@ -329,6 +330,7 @@ static enum err enter_loop(void *owner, struct ev_loop *loop, struct errinfo *in
     leave_loop(worker);
     worker->context.loop = loop;
     worker->context.resolver = resolver;
+    resolver_count_into(resolver, &worker->context.counters.dns);
     sessions_start(&worker->context);
     return ERR_OK;
 }
@@ -385,6 +387,7 @@ static void free_worker(struct worker *worker)
     leave_loop(worker);
     drop_update(atomic_exchange(&worker->update, NULL));
     loop_thread_deinit(&worker->thread);
+    client_counts_deinit(&worker->context.client_counts);
     snapshot_unref(worker->context.snapshot);
     worker->magic = 0;
     free(worker);

@@ -653,7 +653,7 @@ BAD = {
         {"control": {"socket": "x" * 120, "state": "y"}},
         "at most 107 bytes",
     ),
-    "an admin port": ({"admin": {"address": "127.0.0.1:1"}}, "not supported yet"),
+    "an admin port for everybody": ({"admin": {"address": "0.0.0.0:1"}}, "nobody there may see anything"),
 }
 
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "auth/base/text.h"
+#include "proxy/config/admin.h"
 #include "proxy/config/clients.h"
 #include "proxy/config/control.h"
 #include "proxy/config/http2.h"
@@ -63,6 +64,8 @@ static const struct place places[] = {
      .elsewhere = {"source", "source."}},
     {.section = &source_limits_section, .heading = "## `limits`", .table = 1, .prefix = "source."},
     {.section = &audit_section, .heading = "## `audit`"},
+    {.section = &admin_section, .heading = "## `admin`"},
+    {.section = &admin_metrics_section, .heading = "## `admin`", .row = "metrics"},
     {.section = &log_section, .heading = "## `log`"},
 };
 

@@ -277,7 +277,26 @@ static void refuses_bad_settings_with_their_place(void **state)
         {"control: c.sock\n", 1, 10, "expected a map"},
         {"control: {socket: /run/c, state: /run/c}\n", 1, 10, "the same path"},
         {"control: {socket: /run/c, state: s, mode: 1}\n", 1, 37, "unknown key"},
-        {"admin: {}\n", 1, 1, "not supported yet"},
+        {"admin: {}\n", 1, 8, "no `address`"},
+        {"admin: '127.0.0.1:1'\n", 1, 8, "expected a map"},
+        {"admin: {address: here}\n", 1, 18, "unix:PATH"},
+        {"admin: {address: 'localhost:1'}\n", 1, 18, "IP address"},
+        {"admin: {address: '10.0.0.1:1'}\n", 1, 18, "nobody there may see anything"},
+        {"admin: {address: '[::]:1'}\n", 1, 18, "nobody there may see anything"},
+        {"admin: {address: '10.0.0.1:1', open: [readyz]}\n", 1, 8, "both are needed"},
+        {"admin: {address: '10.0.0.1:1', from: [10.0.0.0/8]}\n", 1, 8, "both are needed"},
+        {"admin: {address: '10.0.0.1:1', open: [status.json], from: [10.0.0.0/8]}\n", 1, 39,
+         "not known"},
+        {"admin: {address: '127.0.0.1:1', open: [readyz], from: [10.0.0.1/8]}\n", 1, 56, "`from`"},
+        {"admin: {address: '127.0.0.1:1', names: ['*.example.org']}\n", 1, 41, "not a host name"},
+        {"admin: {address: '127.0.0.1:1', names: [127.0.0.1]}\n", 1, 41, "not a host name"},
+        {"admin: {address: '127.0.0.1:1', metrics: {clients: 5}}\n", 1, 52, "true"},
+        {"admin: {address: '127.0.0.1:1', metrics: {hosts: true}}\n", 1, 43, "unknown key"},
+        {"admin: {address: '127.0.0.1:1', trust: staff}\n", 1, 33, "not supported yet"},
+        {"admin: {address: 'unix:/run/a', open: [readyz], from: [10.0.0.0/8]}\n", 1, 8,
+         "a Unix socket has none"},
+        {"admin: {address: 'unix:/run/c'}\ncontrol: {socket: /run/c, state: s}\n", 1, 18,
+         "the same socket"},
         {"clients: [{name: a, match: [{any: true}], allow: [{hosts: [x]}], limits: 5}]\n", 1, 74,
          "expected a map"},
         {"timeouts: []\n", 1, 11, "expected a map"},
@@ -712,6 +731,37 @@ static void lives_until_the_last_reference_is_given_back(void **state)
     snapshot_unref(NULL);
 }
 
+static void reads_where_it_can_be_watched(void **state)
+{
+    struct loaded loaded;
+    load(*state,
+         "admin: {address: '10.0.0.1:9443', open: [readyz, metrics], from: [10.0.0.0/24, '::1'], "
+         "names: [Proxy.Example.ORG.], metrics: {clients: false}}\n",
+         &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    const struct admin_settings *admin = loaded.snapshot->admin;
+    assert_null(admin->socket_path);
+    assert_int_equal(admin->address.port, 9443);
+    assert_int_equal(admin->open, 1U << ADMIN_READYZ | 1U << ADMIN_METRICS);
+    assert_int_equal(admin->from_count, 2);
+    assert_int_equal(admin->from[1].length, 128);
+    assert_int_equal(admin->name_count, 1);
+    assert_string_equal(admin->names[0], "proxy.example.org");
+    assert_false(admin->has_clients);
+    assert_false(admin_settings_is_local(admin));
+    unload(&loaded);
+    load(*state, "admin: {address: 'unix:/run/a.sock'}\n", &loaded);
+    assert_no_errors(&loaded.diagnostics);
+    assert_true(admin_settings_is_local(loaded.snapshot->admin));
+    assert_true(loaded.snapshot->admin->has_clients);
+    assert_true(slice_ends_with(slice_of_string(loaded.snapshot->admin->socket_path),
+                                SLICE_LITERAL("/a.sock")));
+    unload(&loaded);
+    load(*state, "", &loaded);
+    assert_null(loaded.snapshot->admin);
+    unload(&loaded);
+}
+
 static void keeps_the_endpoints_that_are_its_own(void **state)
 {
     struct loaded loaded;
@@ -841,6 +891,7 @@ int main(void)
         cmocka_unit_test(identifies_a_file_by_its_bytes),
         cmocka_unit_test(lives_until_the_last_reference_is_given_back),
         cmocka_unit_test(gives_the_bounds_of_a_profile_to_its_verification),
+        cmocka_unit_test(reads_where_it_can_be_watched),
         cmocka_unit_test(keeps_the_endpoints_that_are_its_own),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,0 +1,27 @@
+// Where it listens, compared and judged.
+#include "proxy/config/admin_settings.h"
+
+#include <string.h>
+
+static bool is_loopback(const struct ip_addr *address)
+{
+    static const struct ip_prefix v4 = {{IP_V4, {127}}, 8};
+    static const struct ip_prefix v6 = {{IP_V6, {[15] = 1}}, 128};
+    return ip_prefix_contains(&v4, address) || ip_prefix_contains(&v6, address);
+}
+
+bool admin_settings_is_local(const struct admin_settings *settings)
+{
+    return settings->socket_path != NULL || is_loopback(&settings->address.address);
+}
+
+bool admin_settings_is_same_place(const struct admin_settings *a, const struct admin_settings *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    if (a->socket_path != NULL || b->socket_path != NULL)
+        return a->socket_path != NULL && b->socket_path != NULL &&
+               strcmp(a->socket_path, b->socket_path) == 0;
+    return a->address.port == b->address.port &&
+           ip_addr_equal(&a->address.address, &b->address.address);
+}

@@ -1,0 +1,430 @@
+// A connection is read until its head is there, then its call belongs to the owner, then the answer goes out. Our end is
+// said first, and what the client still sends is dropped for a while, so that no reset destroys the answer.
+#include "proxy/monitor/monitor_server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/net/sockaddr.h"
+#include "proxy/net/tcp_stream.h"
+
+enum {
+    CALL_MAGIC = 0x300171CA,
+    BODY_MAX = 64 * 1024 * 1024,
+    FIRST_BODY_CAP = 16 * 1024,
+    PIECE_LEN = 1024,
+    ACCEPT_BATCH = 16,
+    DROP_CAP = 4096,
+    DROPPED_MAX = 64 * 1024, // bytes that a client may send after its request
+};
+
+static const ev_tstamp request_s = 10.;
+static const ev_tstamp answer_s = 60.;
+static const ev_tstamp linger_s = 2.;
+static const ev_tstamp pause_s = 0.5;
+
+enum call_state {
+    CALL_READING, // its head is not complete
+    CALL_OPEN,    // the owner has it
+    CALL_WRITING, // the answer is on its way
+    CALL_CLOSING, // our end is said; the client's is awaited
+};
+
+TAILQ_HEAD(call_list, monitor_call);
+
+struct monitor_server {
+    struct ev_loop *loop;                  // borrowed
+    const struct admin_settings *settings; // borrowed
+    monitor_call_fn on_call;
+    void *arg;      // borrowed
+    ev_io io;       // its descriptor is owned
+    ev_timer pause; // without descriptors, or with too many clients, nobody is accepted for a while
+    struct call_list calls;
+    size_t call_count;
+};
+
+struct monitor_call {
+    uint32_t magic;
+    enum call_state state;
+    struct monitor_server *server; // borrowed; NULL: it is gone, and so is the connection
+    struct ev_loop *loop;          // borrowed
+    TAILQ_ENTRY(monitor_call) link;
+    struct tcp_stream tcp;
+    ev_timer timer;
+    struct monitor_source source;
+    struct monitor_request request;
+    char head[MONITOR_HEAD_MAX];
+    size_t head_len;
+    struct text text; // what comes next of the body
+    char piece[PIECE_LEN];
+    bool is_cut; // the body is not whole
+    char *body;  // owned
+    size_t body_len;
+    size_t body_cap;
+    char start[512]; // the head of the answer
+    size_t start_len;
+    size_t sent_len; // of head and body together
+    size_t dropped_len;
+};
+
+static void destroy(struct monitor_call *call)
+{
+    stream_close(&call->tcp.stream, false);
+    ev_timer_stop(call->loop, &call->timer);
+    if (call->server != NULL) {
+        TAILQ_REMOVE(&call->server->calls, call, link);
+        call->server->call_count--;
+    }
+    free(call->body);
+    call->magic = 0;
+    free(call);
+}
+
+// enter begins a state, with its time.
+static void enter(struct monitor_call *call, enum call_state state, ev_tstamp patience_s)
+{
+    call->state = state;
+    ev_timer_stop(call->loop, &call->timer);
+    ev_timer_set(&call->timer, patience_s, 0.);
+    if (patience_s > 0.)
+        ev_timer_start(call->loop, &call->timer);
+}
+
+// make_room makes the body's memory fit for `len` more bytes.
+static bool make_room(struct monitor_call *call, size_t len)
+{
+    const size_t needed = call->body_len + len;
+    size_t cap = call->body_cap == 0 ? FIRST_BODY_CAP : call->body_cap;
+    if (needed > BODY_MAX)
+        return false;
+    while (cap < needed)
+        cap *= 2;
+    if (cap == call->body_cap)
+        return true;
+    char *larger = realloc(call->body, cap);
+    if (larger == NULL)
+        return false;
+    call->body = larger;
+    call->body_cap = cap;
+    return true;
+}
+
+// take adds bytes to the body.
+static void take(void *arg, struct slice bytes)
+{
+    struct monitor_call *call = arg;
+    ASSERT(call->magic == CALL_MAGIC && call->state == CALL_OPEN);
+    call->is_cut = call->is_cut || !make_room(call, bytes.len);
+    if (call->is_cut)
+        return;
+    (void)bytes_copy(call->body + call->body_len, call->body_cap - call->body_len, bytes);
+    call->body_len += bytes.len;
+}
+
+static const char *phrase_of(uint16_t status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 400:
+        return "Bad Request";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 431:
+        return "Request Header Fields Too Large";
+    default:
+        return "Service Unavailable";
+    }
+}
+
+// make_start writes the head of the answer.
+static void make_start(struct monitor_call *call, uint16_t status, const char *content_type)
+{
+    struct text text;
+    text_init(&text, call->start, sizeof call->start);
+    text_append_format(&text,
+                       "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
+                       "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+                       "Cross-Origin-Resource-Policy: same-origin\r\nConnection: close\r\n\r\n",
+                       status, phrase_of(status), content_type, call->body_len,
+                       status == 405 ? "Allow: GET, HEAD\r\n" : "");
+    ASSERT(!text.is_cut);
+    call->start_len = text.len;
+}
+
+// next_bytes gives what is to be sent next; empty at the end.
+static struct slice next_bytes(const struct monitor_call *call)
+{
+    if (call->sent_len < call->start_len)
+        return slice_from(slice_of(call->start, call->start_len), call->sent_len);
+    return call->request.is_head
+               ? (struct slice){0}
+               : slice_from(slice_of(call->body, call->body_len), call->sent_len - call->start_len);
+}
+
+// drop reads what the client sends after its request. ERR_AGAIN, or its end.
+static enum err drop(struct monitor_call *call)
+{
+    char data[DROP_CAP];
+    size_t len = 0;
+    enum err error = ERR_OK;
+    while (error == ERR_OK && call->dropped_len < DROPPED_MAX) {
+        error = stream_read(&call->tcp.stream, data, sizeof data, &len);
+        call->dropped_len += len;
+    }
+    return error;
+}
+
+// close_step waits for the client's end; may destroy the call.
+static void close_step(struct monitor_call *call)
+{
+    if (drop(call) == ERR_AGAIN)
+        stream_want(&call->tcp.stream, true, false);
+    else
+        destroy(call);
+}
+
+// write_step sends as much as the socket takes; may destroy the call.
+static void write_step(struct monitor_call *call)
+{
+    struct stream *stream = &call->tcp.stream;
+    enum err error = ERR_OK;
+    struct slice bytes = next_bytes(call);
+    while (error == ERR_OK && bytes.len > 0) {
+        size_t len = 0;
+        error = stream_push(stream, bytes, &len);
+        call->sent_len += len;
+        bytes = next_bytes(call);
+    }
+    if (error == ERR_OK)
+        error = stream_finish(stream);
+    if (error == ERR_AGAIN) {
+        stream_want(stream, false, true);
+    } else if (error == ERR_OK) {
+        enter(call, CALL_CLOSING, linger_s);
+        close_step(call);
+    } else {
+        destroy(call);
+    }
+}
+
+void monitor_call_end(struct monitor_call *call, uint16_t status, const char *content_type)
+{
+    ASSERT(call->magic == CALL_MAGIC && call->state == CALL_OPEN);
+    text_flush(&call->text);
+    if (call->is_cut || call->text.is_cut) {
+        status = 503;
+        content_type = "text/plain; charset=utf-8";
+        call->body_len = 0;
+    }
+    if (call->server == NULL) {
+        destroy(call);
+        return;
+    }
+    make_start(call, status, content_type);
+    enter(call, CALL_WRITING, answer_s);
+    write_step(call);
+}
+
+// refuse answers with a sentence.
+static void refuse(struct monitor_call *call, uint16_t status, const char *why)
+{
+    enter(call, CALL_OPEN, 0.);
+    text_append_format(&call->text, "%s\n", why);
+    monitor_call_end(call, status, "text/plain; charset=utf-8");
+}
+
+// take_head looks at a complete head.
+static void take_head(struct monitor_call *call, const struct message_head *head)
+{
+    struct monitor_server *server = call->server;
+    const struct monitor_refusal refusal =
+        monitor_request_decide(server->settings, &call->source, head, &call->request);
+    stream_want(&call->tcp.stream, false, false);
+    call->request.is_head = slice_equal(head->method_text, SLICE_LITERAL("HEAD"));
+    if (refusal.status != 0) {
+        refuse(call, refusal.status, refusal.why);
+        return;
+    }
+    enter(call, CALL_OPEN, 0.);
+    server->on_call(server->arg, call);
+}
+
+static void read_step(struct monitor_call *call)
+{
+    struct message_head head;
+    const char *why = "";
+    size_t len = 0;
+    const enum err error = stream_read(&call->tcp.stream, call->head + call->head_len,
+                                       sizeof call->head - call->head_len, &len);
+    call->head_len += len;
+    if (error == ERR_AGAIN)
+        return;
+    if (error != ERR_OK) {
+        destroy(call);
+        return;
+    }
+    switch (
+        request_head_parse(slice_of(call->head, call->head_len), sizeof call->head, &head, &why)) {
+    case HEAD_OK:
+        take_head(call, &head);
+        break;
+    case HEAD_MORE:
+        if (call->head_len == sizeof call->head)
+            refuse(call, 431, "the request is too long");
+        break;
+    case HEAD_BAD:
+        refuse(call, 400, why);
+        break;
+    case HEAD_TOO_LARGE:
+        refuse(call, 431, why);
+        break;
+    }
+}
+
+static void on_ready(void *owner)
+{
+    struct monitor_call *call = owner;
+    ASSERT(call->magic == CALL_MAGIC);
+    switch (call->state) {
+    case CALL_READING:
+        read_step(call);
+        break;
+    case CALL_OPEN:
+        break;
+    case CALL_WRITING:
+        write_step(call);
+        break;
+    case CALL_CLOSING:
+        close_step(call);
+        break;
+    }
+}
+
+// on_timer drops one who is too slow. An open call has no timer.
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct monitor_call *call = timer->data;
+    ASSERT(call->magic == CALL_MAGIC);
+    destroy(call);
+}
+
+// begin_call takes over a connected socket. Those who may see nothing are not answered.
+static void begin_call(struct monitor_server *server, int fd)
+{
+    struct ip_addr address = {0};
+    uint16_t port = 0;
+    const bool is_unix = server->settings->socket_path != NULL;
+    const bool is_known = is_unix || socket_name(fd, SOCKET_PEER, &address, &port);
+    address = ip_addr_canonical(&address);
+    const struct monitor_source source = monitor_source_of(server->settings, &address);
+    struct monitor_call *call = NULL;
+    if (!is_known || !monitor_may_speak(server->settings, &source) ||
+        (call = calloc(1, sizeof *call)) == NULL) {
+        (void)close(fd);
+        return;
+    }
+    call->magic = CALL_MAGIC;
+    call->server = server;
+    call->loop = server->loop;
+    call->source = source;
+    text_init_sink(&call->text, call->piece, sizeof call->piece, take, call);
+    tcp_stream_init(&call->tcp, server->loop, fd);
+    call->tcp.stream.on_ready = on_ready;
+    call->tcp.stream.owner = call;
+    ev_timer_init(&call->timer, on_timer, 0., 0.);
+    call->timer.data = call;
+    TAILQ_INSERT_TAIL(&server->calls, call, link);
+    server->call_count++;
+    enter(call, CALL_READING, request_s);
+    stream_want(&call->tcp.stream, true, false);
+}
+
+static void on_accept(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)events;
+    struct monitor_server *server = io->data;
+    for (size_t i = 0; i < ACCEPT_BATCH && server->call_count < MONITOR_CALLS_MAX; i++) {
+        const int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0)
+            begin_call(server, fd);
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return;
+        else if (errno != EINTR && errno != ECONNABORTED)
+            break;
+    }
+    ev_io_stop(loop, io);
+    ev_timer_set(&server->pause, server->call_count < MONITOR_CALLS_MAX ? 0. : pause_s, 0.);
+    ev_timer_start(loop, &server->pause);
+}
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)events;
+    struct monitor_server *server = timer->data;
+    ev_io_start(loop, &server->io);
+}
+
+struct monitor_server *monitor_server_create(struct ev_loop *loop, int fd,
+                                             const struct admin_settings *settings,
+                                             monitor_call_fn on_call, void *arg)
+{
+    struct monitor_server *server = calloc(1, sizeof *server);
+    if (server == NULL)
+        return NULL;
+    server->loop = loop;
+    server->settings = settings;
+    server->on_call = on_call;
+    server->arg = arg;
+    TAILQ_INIT(&server->calls);
+    ev_io_init(&server->io, on_accept, fd, EV_READ);
+    ev_timer_init(&server->pause, on_pause_over, 0., 0.);
+    server->io.data = server;
+    server->pause.data = server;
+    ev_io_start(loop, &server->io);
+    return server;
+}
+
+void monitor_server_configure(struct monitor_server *server, const struct admin_settings *settings)
+{
+    server->settings = settings;
+}
+
+void monitor_server_destroy(struct monitor_server *server)
+{
+    if (server == NULL)
+        return;
+    while (!TAILQ_EMPTY(&server->calls)) {
+        struct monitor_call *call = TAILQ_FIRST(&server->calls);
+        if (call->state != CALL_OPEN) {
+            destroy(call);
+            continue;
+        }
+        TAILQ_REMOVE(&server->calls, call, link);
+        call->server = NULL;
+        stream_close(&call->tcp.stream, false);
+    }
+    ev_io_stop(server->loop, &server->io);
+    ev_timer_stop(server->loop, &server->pause);
+    (void)close(server->io.fd);
+    free(server);
+}
+
+const struct monitor_request *monitor_call_request(const struct monitor_call *call)
+{
+    return &call->request;
+}
+
+struct text *monitor_call_text(struct monitor_call *call)
+{
+    return &call->text;
+}

@@ -1,0 +1,42 @@
+// monitor_server: those who ask for metrics and health: accepts them, reads one request each, and sends what is answered.
+//
+// Lives on main's loop. Bounds: 32 connections, 8 KiB and 10 s for a request, 64 MiB and 60 s for an answer. One request a
+// connection. What a page says is the owner's business.
+#pragma once
+
+#include <ev.h>
+
+#include "proxy/monitor/monitor_request.h"
+
+enum { MONITOR_CALLS_MAX = 32 };
+
+struct monitor_server;
+
+// monitor_call is one request. It is the owner's from on_call to monitor_call_end; the client may be gone meanwhile, which
+// changes nothing but that nobody reads.
+struct monitor_call;
+
+// monitor_call_fn is called from the loop with a request that wants an answer, now or later.
+typedef void (*monitor_call_fn)(void *arg, struct monitor_call *call);
+
+// monitor_server_create serves the listening socket `fd`, which becomes the server's, by `settings`, which is borrowed
+// and must outlive the server or be replaced. NULL without memory: then `fd` stays the caller's.
+struct monitor_server *monitor_server_create(struct ev_loop *loop, int fd,
+                                             const struct admin_settings *settings,
+                                             monitor_call_fn on_call, void *arg) MUST_USE;
+
+// monitor_server_configure goes on by other settings of the same place, from the next request on.
+void monitor_server_configure(struct monitor_server *server, const struct admin_settings *settings);
+
+// monitor_server_destroy closes the socket and every connection. An open call lives on without one, until it is ended. NULL is allowed.
+void monitor_server_destroy(struct monitor_server *server);
+
+// monitor_call_request tells what is asked; borrowed until monitor_call_end.
+const struct monitor_request *monitor_call_request(const struct monitor_call *call);
+
+// monitor_call_text gives the text that adds to the body. A body that grows beyond its bound, or for which there is no
+// memory, becomes a 503.
+struct text *monitor_call_text(struct monitor_call *call);
+
+// monitor_call_end sends the answer and gives the call back.
+void monitor_call_end(struct monitor_call *call, uint16_t status, const char *content_type);

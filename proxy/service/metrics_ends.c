@@ -1,0 +1,86 @@
+// When certificates and lists end, as Unix times, so that an alert is a subtraction.
+#include "proxy/service/metrics_ends.h"
+
+#include <stdio.h>
+
+enum {
+    CAS_MAX = 16, // of a profile with more, only those that end soon are listed
+    SOON_S = 60 * 24 * 60 * 60,
+    PLACE_CAP = 24,
+};
+
+static void add_certificate(struct exposition *out, const char *kind, const char *of,
+                            const char *subject, size_t place, int64_t not_after_s)
+{
+    char text[PLACE_CAP];
+    (void)snprintf(text, sizeof text, "%zu", place);
+    // The place keeps two certificates of one name apart.
+    const struct label labels[] = {
+        {"kind", kind}, {"of", of}, {"place", text}, {"subject", subject}};
+    exposition_add_number(out, labels, sizeof labels / sizeof labels[0], not_after_s);
+}
+
+static void add_served(struct exposition *out, const struct listener_config *listener)
+{
+    size_t place = 0;
+    for (size_t s = 0; s < listener->site_count; s++) {
+        const struct site *site = &listener->sites[s];
+        if (s > 0 && site->chain_path == listener->sites[0].chain_path)
+            continue; // inherited
+        for (size_t i = 0; i < tls_context_certificate_count(site->tls); i++) {
+            const struct tls_context_info *info = tls_context_describe(site->tls, i);
+            add_certificate(out, "server", listener->name, info->subject, place++,
+                            info->not_after_s);
+        }
+    }
+}
+
+static void add_cas(struct exposition *out, const struct trust *trust, int64_t now_s)
+{
+    const size_t total = trust_certificate_count(trust);
+    for (size_t i = 0; i < total; i++) {
+        const struct trust_certificate ca = trust_certificate_at(trust, i);
+        if (!ca.is_left_out && (total <= CAS_MAX || ca.not_after_s - now_s < SOON_S))
+            add_certificate(out, ca.is_anchor ? "anchor" : "helper", trust_name(trust), ca.subject,
+                            i, ca.not_after_s);
+    }
+}
+
+// add_crl_numbers adds a number of each list that counts.
+static void add_crl_numbers(struct exposition *out, const struct trust *trust, bool is_end)
+{
+    for (size_t i = 0; i < trust_crl_count(trust); i++) {
+        const struct trust_crl crl = trust_crl_at(trust, i);
+        char text[PLACE_CAP];
+        if (crl.state == TRUST_CRL_IDLE)
+            continue;
+        (void)snprintf(text, sizeof text, "%zu", i);
+        const struct label labels[] = {
+            {"of", trust_name(trust)}, {"place", text}, {"issuer", crl.issuer}};
+        exposition_add_number(out, labels, sizeof labels / sizeof labels[0],
+                              is_end ? crl.next_update_s : (int64_t)crl.entry_count);
+    }
+}
+
+void metrics_ends_write(const struct snapshot *snapshot, struct exposition *out, int64_t now_s)
+{
+    static const struct family certificates = {
+        "sallyport_certificate_not_after_timestamp_seconds", FAMILY_GAUGE, "seconds",
+        "When a certificate ends, as a Unix time: served by a listener, or a CA of a trust profile."};
+    static const struct family updates = {"sallyport_crl_next_update_timestamp_seconds",
+                                          FAMILY_GAUGE, "seconds",
+                                          "When a revocation list ends, as a Unix time."};
+    static const struct family entries = {"sallyport_crl_entries", FAMILY_GAUGE, NULL,
+                                          "Certificates that a revocation list has."};
+    exposition_add_family(out, &certificates);
+    for (size_t l = 0; l < snapshot->listener_count; l++)
+        add_served(out, &snapshot->listeners[l]);
+    for (size_t t = 0; t < snapshot->trust_count; t++)
+        add_cas(out, snapshot->trusts[t], now_s);
+    exposition_add_family(out, &updates);
+    for (size_t t = 0; t < snapshot->trust_count; t++)
+        add_crl_numbers(out, snapshot->trusts[t], true);
+    exposition_add_family(out, &entries);
+    for (size_t t = 0; t < snapshot->trust_count; t++)
+        add_crl_numbers(out, snapshot->trusts[t], false);
+}

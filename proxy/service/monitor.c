@@ -1,0 +1,179 @@
+// A page is answered at once from what main knows, or when the workers have said their part.
+#include "proxy/service/monitor.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "proxy/config/endpoint_text.h"
+#include "proxy/log/log.h"
+#include "proxy/monitor/monitor_server.h"
+#include "proxy/service/health.h"
+#include "proxy/service/metrics.h"
+#include "proxy/service/state.h"
+#include "proxy/service/status.h"
+
+enum { MONITOR_WAITING_MAX = 2 * MONITOR_CALLS_MAX };
+
+// waiting is a call that waits for what the workers say.
+struct waiting {
+    struct monitor *monitor;   // borrowed
+    struct monitor_call *call; // borrowed; NULL: a free place
+};
+
+struct monitor {
+    struct service *service;       // borrowed
+    struct monitor_server *server; // owned; NULL: nothing is served
+    struct waiting waiting[MONITOR_WAITING_MAX];
+};
+
+static const char plain[] = "text/plain; charset=utf-8";
+
+// ---- the pages ----------------------------------------------------------------------------------
+
+static void answer_ready(struct service *service, struct monitor_call *call)
+{
+    struct text *text = monitor_call_text(call);
+    const bool is_ready = health_is_ready(service, (int64_t)time(NULL), text);
+    if (is_ready)
+        text_append_string(text, "ready\n");
+    monitor_call_end(call, is_ready ? 200 : 503, plain);
+}
+
+static enum exposition_format format_of(const struct monitor_call *call)
+{
+    return exposition_choose(monitor_call_request(call)->accept);
+}
+
+// ask writes what a page wants to know of the workers.
+static void ask(void *arg, struct scan *out)
+{
+    const struct waiting *waiting = arg;
+    const struct admin_settings *settings = waiting->monitor->service->snapshot->admin;
+    const bool has_clients = settings != NULL && settings->has_clients;
+    if (monitor_call_request(waiting->call)->page == ADMIN_STATUS)
+        out->kind = SCAN_COUNT;
+    else
+        out->kind = has_clients ? SCAN_METRICS : SCAN_TOTALS;
+}
+
+// tell answers a page with what they have said.
+static void tell(void *arg, struct scan *sum)
+{
+    struct waiting *waiting = arg;
+    const struct service *service = waiting->monitor->service;
+    struct monitor_call *call = waiting->call;
+    waiting->call = NULL;
+    if (monitor_call_request(call)->page == ADMIN_STATUS) {
+        status_write(service, sum, monitor_call_text(call));
+        monitor_call_end(call, 200, "application/json");
+        return;
+    }
+    metrics_write(service, sum, format_of(call), monitor_call_text(call));
+    monitor_call_end(call, 200, exposition_content_type(format_of(call)));
+}
+
+// put_question asks the workers for a page.
+static void put_question(struct monitor *monitor, struct monitor_call *call)
+{
+    struct waiting *free_place = NULL;
+    for (size_t i = 0; i < MONITOR_WAITING_MAX && free_place == NULL; i++) {
+        if (monitor->waiting[i].call == NULL)
+            free_place = &monitor->waiting[i];
+    }
+    if (free_place == NULL) {
+        text_append_string(monitor_call_text(call), "too many ask at once\n");
+        monitor_call_end(call, 503, plain);
+        return;
+    }
+    *free_place = (struct waiting){.monitor = monitor, .call = call};
+    survey_ask(&monitor->service->survey,
+               &(struct survey_question){.ask = ask, .tell = tell, .arg = free_place});
+}
+
+static void on_call(void *arg, struct monitor_call *call)
+{
+    struct monitor *monitor = arg;
+    switch (monitor_call_request(call)->page) {
+    case ADMIN_HEALTHZ:
+        text_append_string(monitor_call_text(call), "ok\n");
+        monitor_call_end(call, 200, plain);
+        break;
+    case ADMIN_READYZ:
+        answer_ready(monitor->service, call);
+        break;
+    case ADMIN_METRICS:
+    case ADMIN_STATUS:
+        put_question(monitor, call);
+        break;
+    case ADMIN_PAGE_COUNT:
+        break;
+    }
+}
+
+// ---- life ---------------------------------------------------------------------------------------
+
+static void say_where(const struct monitor_place *place)
+{
+    char text[ENDPOINT_TEXT_CAP];
+    if (place->settings->socket_path != NULL)
+        log_info(LOG_ADMIN_LISTENS, "admin: metrics and health at unix:%s",
+                 place->settings->socket_path);
+    else
+        log_info(LOG_ADMIN_LISTENS, "admin: metrics and health at http://%s/",
+                 endpoint_format(&place->bound, text));
+}
+
+static void give_up(struct monitor *monitor)
+{
+    struct monitor_place *place = &monitor->service->place;
+    monitor_server_destroy(monitor->server);
+    monitor->server = NULL;
+    if (place->settings != NULL)
+        control_socket_close(&place->file);
+    *place = (struct monitor_place){.fd = -1, .file = {.fd = -1}};
+}
+
+void monitor_adopt(struct monitor *monitor, struct monitor_place *place)
+{
+    struct service *service = monitor->service;
+    if (place->is_kept) {
+        service->place.settings = place->settings;
+        monitor_server_configure(monitor->server, place->settings);
+        return;
+    }
+    give_up(monitor);
+    if (place->settings == NULL)
+        return;
+    monitor->server =
+        monitor_server_create(service->loop, place->fd, place->settings, on_call, monitor);
+    if (monitor->server == NULL) {
+        log_error(LOG_NO_MEMORY,
+                  "admin: no memory; metrics and health cannot be asked for until the next reload");
+        monitor_place_close(place);
+        return;
+    }
+    place->fd = -1;
+    service->place = *place;
+    say_where(place);
+}
+
+struct monitor *monitor_create(struct service *service)
+{
+    struct monitor *monitor = calloc(1, sizeof *monitor);
+    if (monitor != NULL)
+        monitor->service = service;
+    return monitor;
+}
+
+void monitor_destroy(struct monitor *monitor)
+{
+    if (monitor == NULL)
+        return;
+    give_up(monitor);
+    for (size_t i = 0; i < MONITOR_WAITING_MAX; i++) {
+        struct monitor_call *call = monitor->waiting[i].call;
+        if (call != NULL)
+            monitor_call_end(call, 503, plain);
+    }
+    free(monitor);
+}

@@ -1,0 +1,72 @@
+// One socket of TCP, or one in the file system, which is made for its owner alone.
+#include "proxy/service/monitor_place.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "proxy/net/listener.h"
+
+static enum err open_tcp(const struct admin_settings *settings, struct monitor_place *out,
+                         struct errinfo *info)
+{
+    struct errinfo why;
+    out->bound = settings->address;
+    if (listener_bind(&settings->address.address, settings->address.port, 1, &out->fd,
+                      &out->bound.port, &why) == ERR_OK)
+        return ERR_OK;
+    out->fd = -1;
+    return errinfo_set(info, ERR_SYSTEM, "`admin`: %.480s", why.text);
+}
+
+static enum err open_unix(const struct admin_settings *settings, struct monitor_place *out,
+                          struct errinfo *info)
+{
+    TRY(control_socket_open(settings->socket_path, "admin.address", &out->file, info));
+    out->fd = dup(out->file.fd); // the server's own; this one goes with the name
+    return out->fd >= 0 ? ERR_OK : errinfo_set(info, ERR_SYSTEM, "`admin`: %m");
+}
+
+enum err monitor_place_open(const struct snapshot *snapshot, const struct monitor_place *served,
+                            struct monitor_place *out, struct errinfo *info)
+{
+    const struct admin_settings *settings = snapshot->admin;
+    *out = (struct monitor_place){.settings = settings, .fd = -1, .file = {.fd = -1}};
+    if (settings == NULL)
+        return ERR_OK;
+    if (admin_settings_is_same_place(settings, served->settings)) {
+        out->is_kept = true;
+        out->bound = served->bound;
+        return ERR_OK;
+    }
+    const enum err error = settings->socket_path == NULL ? open_tcp(settings, out, info)
+                                                         : open_unix(settings, out, info);
+    if (error != ERR_OK)
+        monitor_place_close(out);
+    return error;
+}
+
+void monitor_place_close(struct monitor_place *place)
+{
+    if (place->is_kept)
+        return;
+    if (place->fd >= 0)
+        (void)close(place->fd);
+    place->fd = -1;
+    control_socket_close(&place->file);
+}
+
+enum err monitor_place_set_own(struct snapshot *snapshot, const struct sockets *sockets,
+                               const struct monitor_place *place)
+{
+    const size_t count = sockets->listener_count;
+    struct endpoint *own = calloc(count + 1, sizeof *own);
+    if (own == NULL)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        own[i] = sockets->bound[i];
+    own[count] = place->bound;
+    const enum err error = snapshot_set_own_endpoints(
+        snapshot, own, count + (place->bound.address.family == IP_NONE ? 0 : 1));
+    free(own);
+    return error;
+}

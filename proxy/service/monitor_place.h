@@ -1,0 +1,29 @@
+// monitor_place: the socket at which metrics and health can be asked for: opened before anything changes, closed where it
+// comes to nothing.
+#pragma once
+
+#include "proxy/admin/control_socket.h"
+#include "proxy/config/snapshot.h"
+#include "proxy/service/sockets.h"
+
+// monitor_place is a socket that is open, but not served yet.
+struct monitor_place {
+    const struct admin_settings *settings; // borrowed from its snapshot; NULL: there is none
+    int fd;                                // owned; -1: none, or the one that is served already
+    struct control_socket file;            // owned; of a Unix socket; its `fd` is -1 otherwise
+    struct endpoint bound;                 // its port is known; family IP_NONE: not on TCP
+    bool is_kept;                          // it is the one that is served already
+};
+
+// monitor_place_open opens what `snapshot` names, if that is not the place `served`. ERR_SYSTEM or ERR_DENIED with a
+// sentence; then nothing is open.
+enum err monitor_place_open(const struct snapshot *snapshot, const struct monitor_place *served,
+                            struct monitor_place *out, struct errinfo *info) MUST_USE;
+
+// monitor_place_close closes one that is not served.
+void monitor_place_close(struct monitor_place *place);
+
+// monitor_place_set_own tells the policy of `snapshot` where the proxy listens, `place` included, so that no tunnel
+// leads there. ERR_MEMORY.
+enum err monitor_place_set_own(struct snapshot *snapshot, const struct sockets *sockets,
+                               const struct monitor_place *place) MUST_USE;
