@@ -28,7 +28,7 @@ PACKAGES_TEST=(
 # What the tests with real client programs need beside that (tools/test --clients).
 PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python3-aiohttp
     python3-httpx golang-go golang-golang-x-net-dev netcat-openbsd ncat openssh-client rclone squid-openssl
-    python3-grpcio nghttp2-proxy)
+    python3-grpcio nghttp2-proxy prometheus)
 # What it needs from npm, where Debian's are too old; without npm their tests fail and say so.
 NODE_CLIENTS=(undici@6 https-proxy-agent@7 axios@1 got@14)
 # What it needs from Debian's backports, unpacked beside what is installed: a curl with --proxy-http2.
@@ -122,6 +122,7 @@ quiet_services() {
         case "$package" in
         nginx-light) "$@" systemctl disable --now nginx.service || true ;;
         haproxy) "$@" systemctl disable --now haproxy.service || true ;;
+        prometheus) "$@" systemctl disable --now prometheus.service || true ;;
         esac
     done
 }
