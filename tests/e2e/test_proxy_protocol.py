@@ -313,7 +313,8 @@ def balancer(tmp_path):
 @SPEAKERS
 @pytest.mark.parametrize("send", ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl-cn", None])
 def test_clients_behind_a_real_balancer_are_told_apart(serve, balancer, target, send):
-    proxy = serve(limits={"source": {"half_open": 20}})
+    proxy = serve(limits={"source": {"half_open": 2}}, control=CONTROL)
+    proxy.control = Control(proxy)
     proxy.addresses["front"] = balancer(proxy.address, BALANCER, send).address
     for _ in range(3):
         one = proxy.tunnel(target, listener="front", source=NEAR)
@@ -328,6 +329,15 @@ def test_clients_behind_a_real_balancer_are_told_apart(serve, balancer, target, 
         assert is_ended(forger)
     record = proxy.audit.wait("handshake_refused", reason="protocol")
     assert (record["client"]["address"], record["client"]["via"]) == (FAR, BALANCER)
+    # One client that keeps handshakes open is not all clients of the balancer.
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(raw(proxy.dial(listener="front", source=FAR)))
+        eventually(lambda: proxy.control.status()["sessions"]["handshake"] == 2, "two handshakes")
+        assert is_ended(raw(proxy.dial(listener="front", source=FAR)))
+        record = proxy.audit.wait("handshake_refused", reason="limit_half_open")
+        assert (record["client"]["address"], record["client"]["via"]) == (FAR, BALANCER)
+        proxy.tunnel(target, listener="front", source=NEAR).echo(b"nobody else has to wait")
 
 
 def test_programs_work_by_way_of_a_balancer(serve, balancer, dns, pki, tmp_path):

@@ -196,6 +196,8 @@ static struct text format_client(const struct identity *identity, char data[CLIE
     const struct audit_client client = {
         .address = longest_address,
         .port = 65535,
+        .via = longest_address,
+        .is_unannounced = true,
         .name = NAME_32,
         .trust = NAME_32,
         .identity = identity,
@@ -279,6 +281,8 @@ static void check_refusal(const struct identity *identity, const char *name)
         .now_ms = 0,
         .id = ID,
         .listener = NAME_32,
+        .via = longest_address,
+        .is_unannounced = true,
         .address = longest_address,
         .port = 65535,
         .tls_version = "1.3",
@@ -435,6 +439,26 @@ static void an_anonymous_client_has_nulls_for_a_certificate(void **state)
               "\"sha256\":null,\"not_after\":null}");
 }
 
+static void a_client_that_a_balancer_passes_on_has_both_addresses(void **state)
+{
+    (void)state;
+    char data[CLIENT_CAP];
+    struct text text;
+    text_init(&text, data, sizeof data);
+    struct audit_client client = {.address = {.family = IP_V4, .bytes = {192, 0, 2, 7}},
+                                  .port = 51422,
+                                  .via = {.family = IP_V4, .bytes = {10, 0, 3, 7}}};
+    audit_client_format(&client, &text);
+    assert_true(slice_starts_with(text_slice(&text),
+                                  SLICE_LITERAL("{\"address\":\"192.0.2.7\",\"port\":51422,"
+                                                "\"via\":\"10.0.3.7\",\"name\":null,")));
+    text_init(&text, data, sizeof data);
+    client.is_unannounced = true;
+    audit_client_format(&client, &text);
+    assert_true(slice_contains(text_slice(&text),
+                               SLICE_LITERAL("\"via\":\"10.0.3.7\",\"announced\":false,")));
+}
+
 static void a_close_fits_with_the_largest_numbers(void **state)
 {
     (void)state;
@@ -567,6 +591,7 @@ int main(void)
         cmocka_unit_test(a_tunnel_that_has_named_no_target_has_the_address_that_was_asked_for),
         cmocka_unit_test(methods_are_capped_and_escaped),
         cmocka_unit_test(an_anonymous_client_has_nulls_for_a_certificate),
+        cmocka_unit_test(a_client_that_a_balancer_passes_on_has_both_addresses),
         cmocka_unit_test(a_close_fits_with_the_largest_numbers),
         cmocka_unit_test(a_close_has_room_for_its_longest_text_and_no_more),
         cmocka_unit_test(a_close_without_upstream_or_answer_says_null),
