@@ -523,7 +523,24 @@ static bool is_provoked(uint32_t code)
            code != NGHTTP2_INTERNAL_ERROR && code != NGHTTP2_REFUSED_STREAM; // see on_begin_headers
 }
 
-// on_sent counts the resets that a client provokes from us, and notes why the engine ends the connection.
+static enum http2_loss loss_of(uint32_t code)
+{
+    return code == NGHTTP2_INTERNAL_ERROR ? HTTP2_LOSS_MEMORY : HTTP2_LOSS_MISUSE;
+}
+
+// take_sent_reset counts the resets that a client provokes from us. A stream that the engine still knows was reset by the
+// engine.
+static void take_sent_reset(struct http2_session *session, const nghttp2_frame *frame)
+{
+    struct http2_stream *stream = stream_of(session->engine, frame->hd.stream_id);
+    session->late_until_ms = session->now_ms + LATE_MS;
+    if (stream != NULL)
+        stream->loss = loss_of(frame->rst_stream.error_code);
+    if (is_provoked(frame->rst_stream.error_code))
+        charge(session, HTTP2_COST_RESET);
+}
+
+// on_sent also notes why the engine ends the connection.
 static int on_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *owner)
 {
     struct http2_session *session = owner;
@@ -533,11 +550,8 @@ static int on_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *ow
         session->why = nghttp2_http2_strerror(frame->goaway.error_code);
     if (frame->hd.type == NGHTTP2_DATA)
         http2_budget_earn(&session->budget, frame->hd.length);
-    if (frame->hd.type != NGHTTP2_RST_STREAM)
-        return 0;
-    session->late_until_ms = session->now_ms + LATE_MS;
-    if (is_provoked(frame->rst_stream.error_code))
-        charge(session, HTTP2_COST_RESET);
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        take_sent_reset(session, frame);
     return 0;
 }
 
@@ -570,8 +584,11 @@ static bool take_stream(struct http2_session *session, int32_t id)
     session->last_id = id;
     const bool is_too_many = session->open_count >= session->options.streams;
     struct http2_stream *stream = http2_session_add_stream(session);
-    if (stream == NULL)
+    if (stream == NULL) {
+        if (session->events->on_missed != NULL)
+            session->events->on_missed(session->owner, id);
         return false;
+    }
     set_id(session, stream, id);
     if (session->events->on_request(session->owner, stream, is_too_many))
         return true;
@@ -604,12 +621,13 @@ static int on_header(nghttp2_session *engine, const nghttp2_frame *frame, const 
     return error == ERR_MEMORY ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
 }
 
-// break_stream resets a stream that the client has used wrongly. Its owner reads the error.
+// break_stream resets a stream that the client has used wrongly, or that there is no memory for. Its owner reads the error.
 static void break_stream(struct http2_session *session, struct http2_stream *stream, uint32_t code)
 {
     reset(session, stream->id, code);
     forget(stream);
     stream->is_reset = true;
+    stream->loss = loss_of(code);
     http2_session_note(session, stream);
 }
 
@@ -730,7 +748,8 @@ static int on_close(nghttp2_session *engine, int32_t id, uint32_t code, void *ow
     if (is_client(session)) {
         // After the end of the answer a reset without an error only asks for no more bytes (RFC 9113 8.1).
         stream->is_reset = code != NGHTTP2_NO_ERROR || !stream->upload.has_end;
-        stream->is_refused = code == NGHTTP2_REFUSED_STREAM && !stream->upload.has_head;
+        if (code == NGHTTP2_REFUSED_STREAM && !stream->upload.has_head)
+            stream->loss = HTTP2_LOSS_REFUSED;
         http2_session_note(session, stream);
         return 0;
     }
@@ -752,7 +771,8 @@ static int on_not_sent(nghttp2_session *engine, const nghttp2_frame *frame, int 
         if (stream->id != frame->hd.stream_id || stream->upload.has_head)
             continue;
         stream->id = 0;
-        stream->is_reset = stream->is_refused = true;
+        stream->is_reset = true;
+        stream->loss = HTTP2_LOSS_REFUSED;
         http2_session_note(session, stream);
     }
     return 0;

@@ -39,6 +39,14 @@ enum http2_queue {
     HTTP2_QUEUE_GATHERING, // it is told once more has come, or nothing more comes
 };
 
+// Why a stream was reset that its owner has not ended.
+enum http2_loss {
+    HTTP2_LOSS_PEER,    // the other side has reset it, or its connection is lost
+    HTTP2_LOSS_MISUSE,  // the other side has used it wrongly (RFC 9113 5.4.2)
+    HTTP2_LOSS_MEMORY,  // there is no memory for it
+    HTTP2_LOSS_REFUSED, // the proxy has reset ours, and has done nothing: it may be tried again
+};
+
 // http2_stream is one request. Made and freed by the session; read and written by its operations (http2_stream.h).
 struct http2_stream {
     struct stream stream;   // first
@@ -55,19 +63,18 @@ struct http2_stream {
     size_t window_used;        // bytes that have been read since it was set
     struct body_reader answer; // of the answer's body
     struct slice pending;      // being sent; borrowed for a call
-    bool has_head;    // ours has been written: of the final answer, or of a client's request
-    bool is_answered; // the answer is complete
-    bool is_reset;    // the client, or the engine, has reset it
-    bool says_end;    // END_STREAM goes out after `pending`
-    bool has_trailer; // and fields come before it
+    bool has_head;        // ours has been written: of the final answer, or of a client's request
+    bool is_answered;     // the answer is complete
+    enum http2_loss loss; // with `is_reset`; may be read
+    bool is_reset;        // not by its owner; may be read
+    bool says_end;        // END_STREAM goes out after `pending`
+    bool has_trailer;     // and fields come before it
     bool has_said_end;
     bool is_blocked; // for want of a window, or of room in `out`
     bool is_bulk;    // a tunnel that was read much of at once
     bool wants_read;
     bool wants_write;
     bool is_closed; // by its owner
-    // Of a client's side: reset by the proxy, which has done nothing: it may be tried again; may be read.
-    bool is_refused;
 };
 
 struct http2_events {
@@ -76,6 +83,8 @@ struct http2_events {
     // head. The owner sets the stream's on_ready and owner, wants to read, and destroys the stream in the end. False: it is
     // refused, and the stream is gone; so it must be where `is_too_many`. NULL: the side is a client's.
     bool (*on_request)(void *owner, struct http2_stream *stream, bool is_too_many);
+    // There was no memory for the stream of a request, which is refused. NULL: nobody wants to know.
+    void (*on_missed)(void *owner, int32_t id);
     // Of a client's side: HEADERS of the proxy have come, whose fields `stream` has. ERR_INPUT: they are malformed.
     enum err (*take_answer)(struct http2_stream *stream, bool has_end);
 };

@@ -918,10 +918,9 @@ bool exchange_is_heavy(const struct exchange *exchange)
            exchange->route.tunnel.duplex.step_len >= HEAVY_LEN;
 }
 
-struct exchange *exchange_create(struct channel *channel)
+// make_exchange makes one with what it needs to record its end. NULL without memory.
+static struct exchange *make_exchange(const struct peer *peer)
 {
-    struct peer *peer = channel->peer;
-    struct session_context *context = peer->context;
     struct exchange *exchange = calloc(1, sizeof *exchange);
     if (exchange == NULL)
         return NULL;
@@ -934,6 +933,18 @@ struct exchange *exchange_create(struct channel *channel)
         audit_record_destroy(records->close);
         free(exchange->request);
         free(exchange);
+        return NULL;
+    }
+    return exchange;
+}
+
+struct exchange *exchange_create(struct channel *channel)
+{
+    struct peer *peer = channel->peer;
+    struct session_context *context = peer->context;
+    struct exchange *exchange = make_exchange(peer);
+    if (exchange == NULL) {
+        records_count_unmade(peer);
         return NULL;
     }
     exchange->peer = peer;

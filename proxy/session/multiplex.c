@@ -114,19 +114,33 @@ static void set_deadline(struct call *call)
         context->now_ms);
 }
 
+// reason_of_loss says why a stream was reset that the exchange has not ended.
+static enum reason reason_of_loss(const struct http2_stream *stream)
+{
+    switch (stream->loss) {
+    case HTTP2_LOSS_PEER:
+    case HTTP2_LOSS_REFUSED: // of the other side of a connection
+        break;
+    case HTTP2_LOSS_MISUSE:
+        return REASON_BAD_REQUEST;
+    case HTTP2_LOSS_MEMORY:
+        return REASON_NO_MEMORY;
+    }
+    return REASON_CLIENT_RESET;
+}
+
 // step_call takes the call's steps until it waits, or has ended.
 static void step_call(struct call *call)
 {
     const struct http2_upload *upload = &call->stream->upload;
     enum exchange_step next = EXCHANGE_STEP_AGAIN;
+    if (call->stream
+            ->is_reset) // before the exchange reads an error, and takes the client for its cause
+        exchange_end(call->exchange, reason_of_loss(call->stream));
     if (upload->misfit != NULL)
         exchange_reject(call->exchange, upload->is_too_large ? 431 : 400, upload->misfit);
     while (next == EXCHANGE_STEP_AGAIN)
         next = exchange_step(call->exchange);
-    if (next != EXCHANGE_STEP_DONE && call->stream->is_reset) {
-        exchange_end(call->exchange, REASON_CLIENT_RESET); // it waits for nothing of the client
-        next = EXCHANGE_STEP_DONE;
-    }
     if (next == EXCHANGE_STEP_DONE) {
         finish_call(call);
         return;
@@ -192,11 +206,12 @@ static void record_end(struct multiplex *multiplex, uint32_t stream_id, enum rea
 static bool on_request(void *owner, struct http2_stream *stream, bool is_too_many)
 {
     struct multiplex *multiplex = owner;
-    if (is_too_many)
-        record_end(multiplex, (uint32_t)stream->id, REASON_LIMIT_STREAMS);
     struct call *call = is_too_many ? NULL : calloc(1, sizeof *call);
-    if (call == NULL)
+    if (call == NULL) {
+        record_end(multiplex, (uint32_t)stream->id,
+                   is_too_many ? REASON_LIMIT_STREAMS : REASON_NO_MEMORY);
         return false;
+    }
     channel_init(&call->channel, multiplex->peer, &stream->stream);
     call->exchange = exchange_create(&call->channel);
     if (call->exchange == NULL) {
@@ -217,10 +232,16 @@ static bool on_request(void *owner, struct http2_stream *stream, bool is_too_man
     return true;
 }
 
+static void on_missed(void *owner, int32_t id)
+{
+    record_end(owner, (uint32_t)id, REASON_NO_MEMORY);
+}
+
 struct multiplex *multiplex_create(struct peer *peer, struct stream *below,
                                    void (*on_output)(void *owner), void *owner)
 {
-    static const struct http2_events events = {.ops = &http2_stream_ops, .on_request = on_request};
+    static const struct http2_events events = {
+        .ops = &http2_stream_ops, .on_request = on_request, .on_missed = on_missed};
     struct multiplex *multiplex = calloc(1, sizeof *multiplex);
     if (multiplex == NULL)
         return NULL;

@@ -2,25 +2,35 @@
 // rate have neither: they are counted.
 #include "proxy/session/records.h"
 
-// count_refusal counts the request in place of its two records.
-static void count_refusal(struct exchange *exchange)
+// count_request counts one in place of its two records.
+static void count_request(const struct peer *peer, enum reason reason)
 {
-    const struct peer *peer = exchange->peer;
     const struct refusal_subject subject = {
         .client = peer_client_name(peer),
         .source = &peer->address,
         .port = peer->port,
-        .reason = exchange->verdict.reason,
+        .reason = reason,
         .listener = peer->listener->name,
     };
+    peer->context->counters.counted++;
+    (void)refusals_note(peer->context->refused_requests, &subject, peer->context->now_ms);
+}
+
+void records_count_unmade(const struct peer *peer)
+{
+    peer->context->counters.exchanges++;
+    count_request(peer, REASON_NO_MEMORY);
+}
+
+static void count_refusal(struct exchange *exchange)
+{
     audit_record_destroy(exchange->records.decision);
     audit_record_destroy(exchange->records.close);
     exchange->records.decision = NULL;
     exchange->records.close = NULL;
     exchange->records.is_counted = true;
-    quota_give_record(&exchange->route.quota, peer->context);
-    peer->context->counters.counted++;
-    (void)refusals_note(peer->context->refused_requests, &subject, peer->context->now_ms);
+    quota_give_record(&exchange->route.quota, exchange->peer->context);
+    count_request(exchange->peer, exchange->verdict.reason);
 }
 
 // submit_decision formats the record, and queues it.

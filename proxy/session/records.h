@@ -8,6 +8,9 @@
 void records_submit_decision(struct exchange *exchange);
 void records_submit_close(struct exchange *exchange);
 
+// records_count_unmade counts a request that has ended before there was memory for its two records, with REASON_NO_MEMORY.
+void records_count_unmade(const struct peer *peer);
+
 // records_fit_close gives back the room in the `close` record that what was seen inside the tunnel does not need. Call it
 // once nothing more will be seen; a second time it does nothing.
 void records_fit_close(struct exchange *exchange);

@@ -135,7 +135,7 @@ static bool await_answer(struct uplink *uplink)
     const bool is_over = connection_is_over(uplink->user.connection);
     if (stream->upload.has_head && !stream->is_reset && (!is_over || stream->upload.has_end))
         return false;
-    if (stream->is_refused && !uplink->was_refused) {
+    if (stream->is_reset && stream->loss == HTTP2_LOSS_REFUSED && !uplink->was_refused) {
         uplink->was_refused = true;
         drop_shared(uplink, true);
         begin(uplink);

@@ -227,7 +227,10 @@ static enum err tls_read(struct stream *stream, void *out, size_t cap, size_t *o
             break;
         total += len;
     }
-    release_input(tls, error != ERR_OK && error != ERR_AGAIN);
+    const bool is_over = error != ERR_OK && error != ERR_AGAIN;
+    if (is_over && tls->read_error == ERR_OK) // BoringSSL would go on after a lack of memory
+        tls->read_error = error;
+    release_input(tls, is_over);
     (void)push_output(tls); // an alert or a key update; its failure shows at the next write
     *out_len = total;
     return total > 0 ? ERR_OK : error;

@@ -23,12 +23,14 @@ from support.http2 import Http2
 from support.plain import PlainClient, StrictOrigin, head, ok, url
 from support.proxy import BINARY, run
 from support.scale import IS_SMALL, eventually
+from support.wire import connect_head
 
 pytestmark = pytest.mark.skipif(
     Path(BINARY).name != "starved", reason="needs the program with an allocator that can fail"
 )
 
 NUMBERS = struct.Struct("3Q")
+REFUSED_STREAM = 7
 # A client that meets the lack sees its connection end in one of these ways.
 ENDED = (OSError, ssl.SSLError, AssertionError, EOFError)
 # With a stride the calls that fail are others in each run; `tools/test --long` takes each.
@@ -146,6 +148,23 @@ def test_a_plain_request_for_which_there_is_no_memory_ends_alone(starved, span):
         server.stop()
 
 
+def test_records_that_come_together_for_one_of_which_there_is_no_memory_end_their_connection(starved):
+    def ask():
+        opened = starved.dial()
+        opened.sock.settimeout(10)
+        try:
+            request = connect_head(starved.next_target())
+            opened.handshake().sock.sendall(opened.seal(request[:20]) + opened.seal(request[20:]))
+            answer = opened.read_answer()
+            if answer.status == 408:
+                raise RuntimeError("the proxy waits for what it had")
+            assert answer.status == 200
+        finally:
+            opened.sock.close()
+
+    assert sweep(starved, ask, 1) > 0
+
+
 @SPANS
 def test_streams_for_which_there_is_no_memory_end_alone_or_with_their_connection(starved, span):
     server = StrictOrigin(lambda request: ok(b"hello"))
@@ -187,6 +206,32 @@ def test_streams_for_which_there_is_no_memory_end_alone_or_with_their_connection
         server.stop()
     other.close()
     starved.stop()  # each stream has its records
+
+
+def test_a_stream_that_is_refused_for_want_of_memory_is_recorded_or_counted(starved):
+    session, refused, sessions = None, [], []
+    for first in itertools.count(1):  # each call, for only some of them refuse the stream
+        if session is None or session.ended or session.goaway is not None:
+            session = Http2(starved.connect(alpn=("h2",)))
+            session.tunnel(starved.next_target())
+            sessions.append(session)
+        starved.allocator.fail(first, 1)
+        stream = session.connect(starved.next_target())
+        with contextlib.suppress(ConnectionError):
+            session.wait(lambda stream=stream: stream.heads or stream.reset is not None)
+        count = starved.allocator.relent()
+        if stream.reset == REFUSED_STREAM:
+            refused.append((session.client.local_port, stream.id))
+        if count < first:
+            break
+    for session in sessions:
+        session.client.close()
+    starved.stop()
+    decisions = starved.audit.records("decision")
+    recorded = {(each["client"]["port"], each["request"]["stream"]) for each in decisions}
+    counted = starved.audit.records("requests_refused", reason="no_memory")
+    missing = len(set(refused) - recorded)  # for want of memory for their records
+    assert 0 < missing < len(refused) and missing == sum(each["count"] for each in counted)
 
 
 def test_the_page_about_the_client_is_recorded_as_sent_only_where_there_is_memory_for_it(start, tmp_path):

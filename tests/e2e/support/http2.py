@@ -21,6 +21,7 @@ class Stream:
         self.has_said_end = False
         self.reset = None  # the error code
         self.gives_credit = True  # False: the proxy may send no more than the first window
+        self.uncredited = 0  # bytes of DATA that came meanwhile
 
     @property
     def fields(self):
@@ -71,6 +72,14 @@ class Stream:
         self.session.h2.reset_stream(self.id, code)
         self.session.flush()
 
+    def give_credit(self):
+        """Also for what has come."""
+        self.gives_credit = True
+        if self.uncredited and not self.has_end and self.reset is None:
+            self.session.h2.increment_flow_control_window(self.uncredited, self.id)
+            self.session.flush()
+        self.uncredited = 0
+
 
 class Http2:
     """One connection. `client` is a wire.Client whose handshake offered h2."""
@@ -119,6 +128,12 @@ class Http2:
                 self._read()
         return is_so()
 
+    def can_ask(self):
+        """Whether it takes further requests, as far as the proxy has said by now."""
+        while not self.ended and select.select([self.client.sock], [], [], 0)[0]:
+            self._read()
+        return not self.ended and self.goaway is None
+
     def _take(self, event):
         stream = self.streams.get(getattr(event, "stream_id", None))
         if isinstance(event, h2.events.PingAckReceived):
@@ -140,6 +155,7 @@ class Http2:
                 self.h2.acknowledge_received_data(event.flow_controlled_length, stream.id)
             else:
                 self.h2.increment_flow_control_window(event.flow_controlled_length)
+                stream.uncredited += event.flow_controlled_length
         elif isinstance(event, h2.events.StreamEnded):
             stream.has_end = True
         elif isinstance(event, h2.events.StreamReset):
@@ -147,6 +163,7 @@ class Http2:
 
     def request(self, fields, end=True):
         stream = Stream(self, self.h2.get_next_available_stream_id())
+        stream.has_said_end = end
         self.streams[stream.id] = stream
         self.h2.send_headers(stream.id, fields, end_stream=end)
         self.flush()

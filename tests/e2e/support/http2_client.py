@@ -127,6 +127,8 @@ class Http2Client(Speaker):
         self._sending = None  # the exchange whose content comes next
         self._asked = []  # exchanges whose answers are not read yet
         self._is_closed = False
+        self._gives_credit = True
+        self.stream_id = None  # of the last request
 
     def __getattr__(self, name):
         return getattr(self.client, name)  # its socket, TLS, alert
@@ -159,6 +161,8 @@ class Http2Client(Speaker):
             raise ConnectionResetError(f"the connection has ended: {self.client.ending}")
         self.ending = None
         stream = self.session.request(fields, end=framing == 0)
+        stream.gives_credit = self._gives_credit
+        self.stream_id = stream.id
         self._sending = Exchange(stream, fields[0][1], framing)
         self._asked.append(self._sending)
         return True
@@ -179,7 +183,7 @@ class Http2Client(Speaker):
 
     def _send_chunk(self, sending):
         line, found, rest = self._unsent.partition(b"\r\n")
-        size = int(line, 16) if found else None
+        size = int(line.split(b";")[0], 16) if found else None  # HTTP/2 has no extensions
         if size is None or (len(rest) < size + 2 if size else b"\r\n\r\n" not in found + rest):
             return False
         if size:
@@ -209,6 +213,23 @@ class Http2Client(Speaker):
 
     def send_rest(self, unsent):
         self.send(unsent)
+
+    def fill_up(self, block, still):
+        """Sends `block` again and again, until the window stays closed for so many seconds. Nothing is left to be sent."""
+        h2, sending = self.session.h2, self._sending
+        room = lambda: not sending.is_over and h2.local_flow_control_window(sending.stream.id)
+        while self.session.wait_for(lambda: room() or sending.is_over, still):
+            sending.stream.send(block[: room()])
+        return b""
+
+    def stall(self):
+        """Gives the streams that it opens no credit beyond their first window."""
+        self._gives_credit = False
+
+    def resume(self):
+        self._gives_credit = True
+        for each in self._asked:
+            each.stream.give_credit()
 
     def fill(self):
         """Sends until the window stays closed."""
@@ -290,3 +311,27 @@ class Http2Client(Speaker):
             self.send(chunk)
         self.half_close()
         return self.read_to_end()[0]
+
+
+class StreamClient(Http2Client):
+    """A request or more on a connection that others use, too, and that stays as it is when this one leaves."""
+
+    def __init__(self, session):
+        super().__init__(session.client)
+        self.session = session
+
+    def handshake(self):
+        return self
+
+    def reset(self):
+        for each in self._asked:
+            if not each.is_over:
+                each.stream.cancel()
+        self._is_closed = True
+
+    def close(self):
+        """Ends its direction, and wants nothing more."""
+        for each in self._asked:
+            if not each.is_over and not each.stream.has_said_end:
+                each.stream.send(b"", end=True)
+        self.reset()

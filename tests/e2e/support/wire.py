@@ -17,6 +17,8 @@ from support.origin import pattern, reset
 from support.scale import PATIENCE
 
 RECORD = 16 * 1024
+SMALL_BUFFER = 16 * 1024
+LARGE_BUFFER = 1024 * 1024
 
 
 class Ending(enum.Enum):
@@ -235,6 +237,18 @@ class Client(Speaker):
     def send_rest(self, unsent):
         self.sock.sendall(unsent)
 
+    def fill_up(self, block, still):
+        """Sends `block` again and again, until nobody takes a byte for so many seconds. What is left is for send_rest()."""
+        return send_until_blocked(self.sock, lambda: self.seal(block), still)
+
+    def stall(self):
+        """Has room for little; before the handshake. It does not read for a while."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+
+    def resume(self):
+        """It will read now."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LARGE_BUFFER)
+
     def fill(self):
         """Sends until nobody takes any more."""
         self.sock.settimeout(0.5)
@@ -378,6 +392,17 @@ class Client(Speaker):
     def _take_plain(self):
         data, self._plain = self._plain, b""
         return data
+
+
+def send_until_blocked(sock, data, still):
+    """Sends `data()` again and again until there is no room for so many seconds; what of it is left."""
+    sock.setblocking(False)
+    left = b""
+    while select.select([], [sock], [], still)[1]:
+        left = left or data()
+        left = left[sock.send(left) :]
+    sock.settimeout(PATIENCE)
+    return left
 
 
 def connect_head(target, *fields, version="HTTP/1.1"):

@@ -1,5 +1,5 @@
 // An HTTP/2 connection: any bytes, in pieces. Whatever comes, the session ends in order, what a request reads is a head that
-// the strict reader takes or its owner is told what is wrong, and no more content waits than windows allow.
+// the strict reader takes or its owner is told what is wrong, no more content waits than windows allow, and none for ever.
 #include <stdlib.h>
 
 #include "proxy/http/head.h"
@@ -83,7 +83,7 @@ static void answer(struct request *request)
 
 static void on_ready(void *owner)
 {
-    static uint8_t content[4096];
+    static uint8_t content[16 * 1024];
     struct request *request = owner;
     request->has_head = request->has_head || request->stream->upload.misfit != NULL;
     const uint32_t habit = request->world->habit + request->turns++;
@@ -91,7 +91,8 @@ static void on_ready(void *owner)
     enum err ignored = ERR_OK;
     read_head(request);
     if (habit % 3 != 0)
-        ignored = stream_read(&request->stream->stream, content, 1 + habit % sizeof content, &len);
+        ignored =
+            stream_read(&request->stream->stream, content, 1 + habit * 61 % sizeof content, &len);
     if (habit % 5 == 1)
         answer(request);
     if (habit % 7 == 1)
@@ -150,6 +151,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (status == HTTP2_WAITS && session->has_end && session->ready_count == 0)
             break;
         status = http2_session_step(session, now_ms);
+        // Bulk waits for more only where more is about to be read.
+        check(status != HTTP2_WAITS || TAILQ_EMPTY(&session->queues[HTTP2_QUEUE_GATHERING]));
     }
     while (world.requests != NULL)
         end(world.requests);

@@ -426,7 +426,7 @@ static void a_malformed_answer_breaks_its_stream_alone(void **state)
         struct http2_stream *stream = open_one(rig);
         answer(rig, 3, rows[i].fields, rows[i].content, true);
         assert_int_equal(read_all(stream, 1000), ERR_SYSTEM);
-        assert_false(stream->is_refused);
+        assert_int_not_equal(stream->loss, HTTP2_LOSS_REFUSED);
         assert_true(request_of(rig, 3)->is_closed);
         assert_int_equal(read_all(other, 1000), ERR_AGAIN);
         (void)drop_rig((void **)&rig);
@@ -484,7 +484,7 @@ static void a_reset_of_the_proxy_is_a_reset_and_says_whether_anything_was_done(v
         talk(rig);
         assert_in_range(rig->ready_count, 1, 4);
         assert_int_equal(read_all(stream, 1000), ERR_SYSTEM);
-        assert_int_equal(stream->is_refused, rows[i].is_refused);
+        assert_int_equal(stream->loss == HTTP2_LOSS_REFUSED, rows[i].is_refused);
         assert_int_equal(stream_finish(&stream->stream), ERR_SYSTEM);
         (void)drop_rig((void **)&rig);
     }
@@ -532,7 +532,7 @@ static void after_a_goaway_only_what_was_taken_goes_on(void **state)
     talk(rig);
     assert_int_equal(http2_session_room(rig->session), 0);
     assert_int_equal(read_all(untaken, 1000), ERR_SYSTEM);
-    assert_true(untaken->is_refused);
+    assert_int_equal(untaken->loss, HTTP2_LOSS_REFUSED);
     send_more(rig, 1, "b", true);
     assert_int_equal(read_all(taken, 1000), ERR_EOF);
     assert_string_equal(text, "HTTP/1.1 200 Connection established\r\n\r\nab");
@@ -568,7 +568,7 @@ static void a_request_over_the_bound_waits_and_is_refused_with_the_connection(vo
                      0);
     talk(rig);
     assert_int_equal(read_all(waiting, 1000), ERR_SYSTEM);
-    assert_true(waiting->is_refused);
+    assert_int_equal(waiting->loss, HTTP2_LOSS_REFUSED);
 }
 
 static void a_lost_connection_resets_all_its_tunnels(void **state)
@@ -585,7 +585,7 @@ static void a_lost_connection_resets_all_its_tunnels(void **state)
     assert_int_equal(rig->ready_count - before, 2);
     assert_int_equal(read_all(answered, 1000), ERR_SYSTEM);
     assert_int_equal(read_all(asked, 1000), ERR_SYSTEM);
-    assert_false(asked->is_refused);
+    assert_int_not_equal(asked->loss, HTTP2_LOSS_REFUSED);
     assert_int_equal(http2_session_room(rig->session), 0);
 }
 
