@@ -4,11 +4,13 @@ import json
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
 from support.control import CONTROL, Control
-from support.proxy import Lines
+from support.proxy import BINARY, Lines
+from support.scale import PATIENCE
 
 TIME = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 DENIED = "nowhere.test:443"
@@ -110,6 +112,30 @@ def test_a_configuration_that_cannot_be_loaded_is_an_error_in_the_journal(start,
     assert len(said) == 2, proxy.stderr.text()
     assert "`version` 2 is not known" in said[0] and "cannot be loaded" in said[1], said
     proxy.stop(expected=3)
+
+
+def test_the_sidecar_tells_the_journal_its_priorities_too(pki, journal):
+    lines, writer, name = journal
+    process = subprocess.Popen(
+        [
+            *(BINARY, "connect", "--listen", "127.0.0.1:0", "--proxy", "https://127.0.0.1:1"),
+            *("--cert", pki.worker.chain, "--key", pki.worker.key, "--ca", pki.server_ca.path),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=writer,
+        env={**os.environ, "JOURNAL_STREAM": name},
+    )
+    os.close(writer)
+    try:
+        lines.wait(f"^<6>{TIME} info serving local clients")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+        lines.join()
+        assert all(line.startswith("<6>") for line in lines.text().splitlines()), lines.text()
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize("name", ["1:2", "x", ""])
