@@ -6,7 +6,7 @@
 Owns: what is done to the proxy and what must be true of it. In each round clients come and go (full and
 resumed handshakes, echoes that are compared, resets, refusals, handshakes that are given up), others
 hold tunnels and use them, others move bytes and then vanish, while the configuration is reloaded again
-and again. Then everything is closed, the log is rotated, and the round is judged: every tunnel held,
+and again. A half of them speak HTTP/2, many streams on a connection. Then everything is closed, the log is rotated, and the round is judged: every tunnel held,
 every byte right, every decision with its one close, as many records as there were requests, no reason
 that is not the client's doing, no descriptor left open, no memory that grows from round to round.
 """
@@ -36,6 +36,7 @@ PATIENCE_S = 60
 DESCRIPTORS_MAX = 48  # of a proxy with two workers that nobody uses
 GROWTH_MAX = 1.10  # of PSS, from the second round to the last
 GROWTH_FLOOR = 2 * 1024 * 1024  # bytes; smaller ones are no growth
+STREAMS = 50  # on a connection of HTTP/2
 
 
 class Failed(Exception):
@@ -54,8 +55,30 @@ def wait_for(condition, text):
         time.sleep(0.02)
 
 
+class Crew:
+    """Three kinds of clients that speak one protocol."""
+
+    def __init__(self, binary, port, leaf, is_http2):
+        self.is_http2 = is_http2
+        mode = f"h2={STREAMS}" if is_http2 else ""
+        self.comers, self.holders, self.movers = self.all = [Clients(binary, port, leaf, mode) for _ in range(3)]
+
+    def come(self, expected):
+        """What the comers did since they were begun."""
+        came = self.comers.answer()
+        check(came["failed"] == 0 and came["unfinished"] == 0, f"mixed: {came}")
+        check(came["echoed"] > 0, f"nothing came of it: {came}")
+        check(self.is_http2 or came["resumed"] > 0, f"nobody has resumed: {came}")
+        expected["allow"] += came["closed"] + came["echoed"] + came["reset"]
+        expected["deny"] += came["refused"]
+        # Who gives up in the handshake does so over HTTP/2 once the stream is there.
+        expected["allow" if self.is_http2 else "left"] += came["left"]
+        if self.is_http2:
+            self.comers.ask("close")
+
+
 class Soak:
-    """The proxy, its origin, and three kinds of clients."""
+    """The proxy, its origin, and its clients."""
 
     def __init__(self, folder, binary, options):
         pki = os.path.join(folder, "pki")
@@ -67,9 +90,9 @@ class Soak:
         self.origin = Origin(binary)
         self.proxy = Sallyport(work, self.credentials, self.origin).start()
         self.echo = self.origin.target("echo")
-        self.comers, self.holders, self.movers = (
-            Clients(binary, self.proxy.port, self.credentials.client) for _ in range(3)
-        )
+        self.crews = [
+            Crew(binary, self.proxy.port, self.credentials.client, is_http2) for is_http2 in (False, True)
+        ]
         self.audit = os.path.join(work, "audit.jsonl")
         self.reloads = 0
         self.pss = []
@@ -78,6 +101,9 @@ class Soak:
         self.descriptors = None
 
     # -- one round ----------------------------------------------------------------------------
+
+    def clients(self):
+        return [clients for crew in self.crews for clients in crew.all]
 
     def ask(self, clients, *words):
         answer = clients.ask(*words)
@@ -88,33 +114,31 @@ class Soak:
         """Holders echo, movers move and vanish, the configuration is reloaded; until it is time."""
         turn = 0
         while time.monotonic() < until:
-            for size in (1, 64, 1500, 16384, 70000):
-                self.ask(self.holders, "echo", size, 16)
-            self.ask(self.movers, "open", self.echo, 4)
-            expected["allow"] += 4
-            self.movers.begin("bulk", ("both", "up", "down")[turn % 3], 0.3)
+            for crew in self.crews:
+                for size in (1, 64, 1500, 16384, 70000):
+                    self.ask(crew.holders, "echo", size, 16)
+                self.ask(crew.movers, "open", self.echo, 4)
+                expected["allow"] += 4
+                crew.movers.begin("bulk", ("both", "up", "down")[turn % 3], 0.3)
             self.proxy.reload()
             self.reloads += 1
-            answer = self.movers.answer()
-            check(answer["failed"] == 0, f"bulk: {answer}")
-            self.movers.ask("abort" if turn % 2 else "close")
+            for crew in self.crews:
+                answer = crew.movers.answer()
+                check(answer["failed"] == 0, f"bulk: {answer}")
+                crew.movers.ask("abort" if turn % 2 else "close")
             turn += 1
 
     def round(self, seconds):
         expected = collections.Counter()
-        held = self.options.tunnels
-        self.ask(self.holders, "open", self.echo, held)
-        expected["allow"] += held
-        self.comers.begin("storm", "mixed", self.echo, seconds, 16, self.options.rate,
-                          "127.0.0.1:1")
+        held, rate = self.options.tunnels // 2, self.options.rate / 2
+        for crew in self.crews:
+            self.ask(crew.holders, "open", self.echo, held)
+            expected["allow"] += held
+            crew.comers.begin("storm", "mixed", self.echo, seconds, 16, rate, "127.0.0.1:1")
         self.use_tunnels(time.monotonic() + seconds, expected)
-        came = self.comers.answer()
-        check(came["failed"] == 0 and came["unfinished"] == 0, f"mixed: {came}")
-        check(came["resumed"] > 0 and came["echoed"] > 0, f"nothing came of it: {came}")
-        expected["allow"] += came["closed"] + came["echoed"] + came["reset"]
-        expected["deny"] += came["refused"]
-        expected["left"] += came["left"]
-        self.holders.ask("close")
+        for crew in self.crews:
+            crew.come(expected)
+            crew.holders.ask("close")
         return expected
 
     # -- what must be true --------------------------------------------------------------------
@@ -138,6 +162,7 @@ class Soak:
                     check(record["id"] not in open_ids, f"two of one id: {record}")
                     open_ids.add(record["id"])
                     found[record["decision"]["action"]] += 1
+                    found[record["request"]["protocol"]] += 1
                 elif event == "close":
                     check(record["id"] in open_ids, f"a close without its decision: {record}")
                     open_ids.remove(record["id"])
@@ -150,6 +175,7 @@ class Soak:
             check(found[kind] == expected[kind],
                   f"{found[kind]} records of {kind}, {expected[kind]} requests")
         check(found["error"] == 0, f"{found['error']} requests ended in an error")
+        check(found["h1"] > 0 and found["h2"] > 0, f"not both protocols: {dict(found)}")
         self.totals += found
 
     def count_records(self):
@@ -193,7 +219,7 @@ class Soak:
               f"memory grows from round to round: {[pss // 1024 for pss in self.pss]} KiB")
 
     def stop(self):
-        for clients in (self.comers, self.holders, self.movers):
+        for clients in self.clients():
             clients.stop()
         process = self.proxy.processes[0]
         process.send_signal(signal.SIGTERM)
@@ -203,7 +229,7 @@ class Soak:
         check("Sanitizer" not in said and "runtime error" not in said, said[-4000:])
 
     def end(self):
-        for clients in (self.comers, self.holders, self.movers):
+        for clients in self.clients():
             if clients.process.poll() is None:
                 clients.process.kill()
         self.proxy.stop()

@@ -75,6 +75,8 @@ static void leave(struct link_stream *stream)
     struct client *client = stream->client;
     if (client == NULL)
         return;
+    // What nobody reads any more would be missing from the window of the connection for ever.
+    (void)nghttp2_session_consume_connection(stream->link->engine, stream->in_len - stream->in_at);
     client->state = CLIENT_IDLE;
     client->stream = NULL;
     stream->client = NULL;
