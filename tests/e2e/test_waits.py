@@ -213,15 +213,27 @@ ENDING = ("draining", "drained", "stopped")  # events by which the proxy ends
 
 NOT_NOTICED = "a client that is not read from and not written to is not watched"
 KNOWN = {("download", "target_reset"): NOT_NOTICED}
-CELLS = [(wait, event) for event, outcomes in EXPECTED.items() for wait in WAITS if wait in outcomes]
+CELLS = [("h1", wait, event) for event, outcomes in EXPECTED.items() for wait in WAITS if wait in outcomes]
+# Where a stream goes another way than a connection. The end of its connection is in test_http2.py.
+OVER_HTTP2 = {
+    "taken_away": ("dns", "dial", "response", "upload", "download"),
+    "blocked": ("dns", "dial", "body_up", "tunnel"),
+    "killed": ("dns", "dial", "upload", "download"),
+    "client_reset": ("dns", "dial", "response", "upload"),
+    "target_reset": ("dial", "response", "body_down", "upload"),
+    "draining": ("tunnel", "body_down"),
+    "drained": ("dns", "upload", "download"),
+}
 if IS_SMALL:  # a half of them under each sanitizer
     CELLS = CELLS["TSAN_OPTIONS" in os.environ :: 2]
+else:
+    CELLS += [("h2", wait, event) for event, waits in OVER_HTTP2.items() for wait in waits]
 
 
-def marked(wait, event):
-    reason = KNOWN.get((wait, event))
+def marked(protocol, wait, event):
+    reason = KNOWN.get((wait, event)) if protocol == "h1" else None
     marks = [pytest.mark.xfail(run=False, reason=reason)] if reason else []  # it would wait in full
-    return pytest.param(wait, event, marks=marks, id=f"{wait}-{event}")
+    return pytest.param(protocol, wait, event, marks=marks, id=f"{protocol}-{wait}-{event}")
 
 
 def is_handshake(wait):
@@ -278,7 +290,9 @@ def stage(start, dns, tmp_path):
     made.stop()
 
 
-@pytest.mark.parametrize("wait, event", [marked(*cell) for cell in CELLS])
+@pytest.mark.parametrize(
+    "protocol, wait, event", [marked(*cell) for cell in CELLS], indirect=["protocol"], scope="module"
+)
 def test_what_comes_of_a_wait(stage, pki, wait, event):
     proxy, outcome = stage.proxy, EXPECTED[event][wait]
     before = proxy.descriptors()

@@ -1,5 +1,6 @@
 """A run of the proxy in which everything goes on at once: waits are held open while it is reloaded, told to
-block and to kill, its disk fills, and clients and targets break off.
+block and to kill, its disk fills, and clients and targets break off. A half of the clients speak HTTP/2; some of these
+share a connection.
 
 A seed makes a run: the same seed draws the same steps. What each client got to see and what was in force
 when is kept, and held against the records at the end. Give SALLYPORT_CHAOS_SEED to have a run again.
@@ -17,9 +18,13 @@ import threading
 import time
 from dataclasses import dataclass
 
+import h2.exceptions
+
 from support.audit import check_records
 from support.config import client as config_client
 from support.config import reach
+from support.http2 import Http2
+from support.http2_client import StreamClient
 from support.proxy import run as run_program
 from support.scale import PATIENCE, eventually
 from support.waits import WAITS, Stage, held_rule
@@ -27,7 +32,10 @@ from support.wire import parse_head
 
 PEOPLE = ("ann", "bob", "eve", "joe")
 HELD_MAX = 12
-NOT_NOTICED = (OSError, AssertionError)  # what a peer finds that somebody else has broken off
+# What a peer finds that somebody else has broken off.
+NOT_NOTICED = (OSError, AssertionError, h2.exceptions.H2Error)
+# What a stream of a shared connection can wait for: the rest is the connection's.
+SHARED_WAITS = sorted(set(WAITS) - {"handshake", "head"})
 
 
 def play(start, dns, folder, pki, audit, steps, seed=None):
@@ -59,7 +67,8 @@ class Seen:
 
     person: str
     kind: str
-    address: str  # each client comes from one of its own
+    address: str  # each connection comes from one of its own
+    stream: object  # of HTTP/2; None: HTTP/1.1
     begins: float
     ends: float = 0.0
     answer: object = None
@@ -68,6 +77,25 @@ class Seen:
 
 def rule_of(client_name):
     return f"rule-of-{client_name}"
+
+
+@dataclass(eq=False)
+class Shared:
+    """A connection with streams of several clients."""
+
+    person: str
+    listener: str
+    address: str
+    http2: Http2
+
+
+def is_shared(wait):
+    return isinstance(wait.client, StreamClient)
+
+
+def vanish(wait):
+    """How it goes without a word: a stream can only be reset."""
+    return wait.client.reset if is_shared(wait) else wait.client.sock.close
 
 
 class Pipe:
@@ -117,6 +145,8 @@ class Chaos:
         self.pipe = Pipe(folder) if audit == "pipe" else None
         self.versions = []
         self.held = {}  # Wait -> Seen
+        self.shared = []  # connections with streams of several clients
+        self.connections = 0
         self.seen = []
         self.blocked = set()
         self.is_full = False
@@ -150,6 +180,7 @@ class Chaos:
             self.conclude: 5,
             self.reload: 3,
             self.break_off: 3,
+            self.break_connection: 1 if self.shared else 0,
             self.reset_target: 2,
             self.kill: 1,
             self.block: 1,
@@ -169,6 +200,8 @@ class Chaos:
             self.fill_or_empty()
         while self.held:
             self.conclude()
+        while self.shared:
+            self.break_connection()
         if self.versions[-1].has_extra:
             self.reload(has_extra=False)
 
@@ -183,6 +216,8 @@ class Chaos:
             seen.may_be_silent = wait.kind == "handshake"
         while self.held:
             self.conclude()
+        while self.shared:
+            self.break_connection()
         assert self.proxy.wait_exit() == 0, self.proxy.stderr.text()
         self.proxy.stop()
         self.stage.stop()
@@ -203,14 +238,14 @@ class Chaos:
             return
         kind, person = self.random.choice(kinds), self.random.choice(people)
         listener = self.random.choice(["main", "extra"]) if version.has_extra else "main"
-        number = len(self.seen)
-        seen = Seen(person, kind, f"127.1.{number // 200}.{number % 200 + 1}", time.monotonic())
-        leaf = self.leaves[person]
-        wait = WAITS[kind](self.stage, leaf, listener=listener, source=seen.address)
-        self.held[wait] = seen
-        self.seen.append(seen)
-        wait.begin()
-        seen.answer = wait.answer
+        way = self.random.choice(["h1", "h1", "h2", "shared"])
+        if way == "shared" and kind in SHARED_WAITS:
+            self._begin_shared(kind, person, listener)
+            return
+        address = self._next_address()
+        is_http2 = way != "h1" and kind != "head"  # which the client of HTTP/2 sends in one piece
+        client = self._dial(person, listener, address, "h2" if is_http2 else "h1")
+        self._begin(Seen(person, kind, address, 1 if is_http2 else None, time.monotonic()), client)
 
     def conclude(self):
         """What somebody waits for comes, and it leaves in some way."""
@@ -224,7 +259,7 @@ class Chaos:
             wait.release()
         if wait.answer is None:
             self._read_answer(wait)
-        self._let_go(wait, self.random.choice([wait.client.reset, wait.close, wait.client.sock.close]))
+        self._let_go(wait, self.random.choice([wait.client.reset, wait.close, vanish(wait)]))
 
     def break_off(self):
         """A client leaves in the middle, or ends its direction and stays."""
@@ -232,10 +267,22 @@ class Chaos:
         if wait is None:
             return
         if self.random.random() < 0.3 and wait.kind not in ("handshake", "upload"):
+            is_truncated = self.random.random() < 0.5
             with contextlib.suppress(*NOT_NOTICED):
-                wait.end(self.random.random() < 0.5)
+                wait.end(is_truncated and not is_shared(wait))
             return
-        self._let_go(wait, self.random.choice([wait.client.reset, wait.client.sock.close]))
+        self._let_go(wait, self.random.choice([wait.client.reset, vanish(wait)]))
+
+    def break_connection(self):
+        """A shared connection ends in some way, with all that is on it."""
+        shared = self.shared.pop(self.random.randrange(len(self.shared)))
+        leave = self.random.choice([shared.http2.client.reset, shared.http2.client.close, shared.http2.client.sock.close])
+        with contextlib.suppress(OSError, ValueError):
+            leave()
+        shared.http2.client.sock.close()
+        shared.http2.ended = True
+        for wait in [each for each in self.held if is_shared(each) and each.client.session is shared.http2]:
+            self._let_go(wait, lambda: None)
 
     def reset_target(self):
         wait = self._pick(lambda wait: wait.has_target and wait.conn is not None)
@@ -285,6 +332,45 @@ class Chaos:
         eventually(holds, "accepted to be closed and live together")
 
     # -- inside -----------------------------------------------------------------------------------
+
+    def _next_address(self):
+        self.connections += 1
+        return f"127.1.{self.connections // 200}.{self.connections % 200 + 1}"
+
+    def _dial(self, person, listener, address, protocol):
+        return self.proxy.dial(self.leaves[person], listener=listener, source=address, protocol=protocol)
+
+    def _begin(self, seen, client):
+        wait = WAITS[seen.kind](self.stage, self.leaves[seen.person], client)
+        self.held[wait] = seen
+        self.seen.append(seen)
+        wait.begin()
+        seen.answer = wait.answer
+
+    def _begin_shared(self, kind, person, listener):
+        """On a connection that is there, where the proxy takes more on it; else on a new one."""
+        found = [each for each in self.shared if (each.person, each.listener) == (person, listener)]
+        found = [each for each in found if each.http2.can_ask()]
+        is_new = not found or self.random.random() < 0.2
+        shared = self._make_shared(person, listener) if is_new else found[0]
+        id = shared.http2.h2.get_next_available_stream_id()
+        seen = Seen(person, kind, shared.address, id, time.monotonic())
+        client = StreamClient(shared.http2)
+        if is_new:
+            self._begin(seen, client)
+            return
+        try:
+            self._begin(seen, client)
+        except NOT_NOTICED:  # the proxy was just ending it
+            wait = next(each for each in self.held if self.held[each] is seen)
+            seen.may_be_silent = True
+            self._let_go(wait, client.reset)
+
+    def _make_shared(self, person, listener):
+        address = self._next_address()
+        client = self._dial(person, listener, address, "h2").handshake()
+        self.shared.append(Shared(person, listener, address, client.session))
+        return self.shared[-1]
 
     def _draw_version(self, has_extra=None):
         """A configuration and its changes: other names, order, rules, limits, listeners, CAs, lists."""
@@ -339,7 +425,7 @@ class Chaos:
     def _read_answer(self, wait):
         """The answer of the proxy, or of the target; or the end that came in its place."""
         seen, data = self.held[wait], b""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, h2.exceptions.H2Error):
             while b"\r\n\r\n" not in data:
                 more = wait.client.read()
                 if not more:
@@ -349,10 +435,11 @@ class Chaos:
 
     def _let_go(self, wait, leave):
         seen = self.held.pop(wait)
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, h2.exceptions.H2Error):
             leave()
-        with contextlib.suppress(OSError):
-            wait.client.sock.close()
+        if not is_shared(wait):
+            with contextlib.suppress(OSError):
+                wait.client.sock.close()
         for sock in filter(None, [wait.conn]):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
@@ -368,17 +455,22 @@ class Chaos:
         decisions, closes = {}, {}
         for record in records:
             if record["event"] == "decision":
-                decisions.setdefault(record["client"]["address"], []).append(record)
+                place = record["client"]["address"], record["request"].get("stream")
+                decisions.setdefault(place, []).append(record)
             elif record["event"] == "close":
                 closes[record["id"]] = record
         refused = {r["client"]["address"] for r in records if r["event"] == "handshake_refused"}
         for seen in self.seen:
-            found = decisions.get(seen.address, [])
+            found = decisions.get((seen.address, seen.stream), [])
+            assert len(found) <= 1, f"decided more than once: {seen}: {found}"
             is_told = found or seen.address in refused or seen.may_be_silent
             assert is_told, f"nothing was recorded of {seen}"
             for decision in found:
                 self._check_decision(seen, decision)
             self._check_answer(seen, found, closes)
+        places = {(seen.address, seen.stream) for seen in self.seen}
+        strange = [place for place in decisions if place[0].startswith("127.1.") and place not in places]
+        assert not strange, f"nobody has asked: {[decisions[place] for place in strange]}"
         self._verify()
 
     def _check_decision(self, seen, decision):

@@ -267,12 +267,13 @@ class Proxy:
         source=None,
         server_name="proxy.test",
         session=None,
+        protocol=None,
         **options,
     ):
         """A client connected by TCP, its handshake not begun. `identity` None: no certificate;
-        `session`: one that it offers to resume, of a client with the same identity and options.
-        With `alpn` among the options it is a wire.Client, whatever the protocol of the test."""
-        speaks_http2 = self.protocol == "h2" and "alpn" not in options
+        `session`: one that it offers to resume, of a client with the same identity and options; `protocol`: that of the
+        test where it is None. With `alpn` among the options it is a wire.Client, whatever the protocol."""
+        speaks_http2 = (protocol or self.protocol) == "h2" and "alpn" not in options
         if speaks_http2:
             options["alpn"] = ("h2",)
         identity = self.pki.worker if identity == "worker" else identity

@@ -19,11 +19,9 @@ from support.control import CONTROL, Control
 from support.origin import Origin, full_queue, reset
 from support.plain import ok
 from support.scale import PATIENCE, eventually
-from support.wire import Ending, connect_head, parse_head
+from support.wire import SMALL_BUFFER, Ending, connect_head, parse_head, send_until_blocked
 
 STILL = 0.15  # seconds without room for a byte after which a way counts as blocked
-SMALL_BUFFER = 16 * 1024
-LARGE_BUFFER = 1024 * 1024
 BLOCK = b"x" * SMALL_BUFFER
 BODY = b"0123456789abcdefghij"
 NAMES = "*.held.test"
@@ -145,7 +143,9 @@ class Stage:
         def is_closed():
             status = self.control.status()
             counters, live = status["counters"], sum(status["sessions"].values())
-            return live == 0 and counters["connections"] == counters["connections_closed"]
+            left = [status["http2"]["streams"], *status["requests"].values()]
+            left += [client[kind] for client in status["clients"] for kind in ("tunnels", "sessions")]
+            return live == 0 and counters["connections"] == counters["connections_closed"] and not any(left)
 
         eventually(is_closed, lambda: f"all to be closed: {self.control.status()}")
 
@@ -159,11 +159,12 @@ class Wait:
     kind = None  # its word in WAITS
     has_target = False  # the target is connected while it waits
 
-    def __init__(self, stage, leaf, **options):
+    def __init__(self, stage, leaf, client=None):
+        """`client`: one that can still ask; else it is made."""
         self.stage = stage
         self.leaf = leaf
         self.name = f"w{next(NUMBERS)}.held.test"
-        self.client = stage.proxy.dial(leaf, **options)
+        self.client = client or stage.proxy.dial(leaf)
         self.client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
         self.server = None
         self.conn = None  # the target's end
@@ -272,17 +273,6 @@ def take_head(conn):
         assert more, f"only {data!r}"
         data += more
     return data.partition(b"\r\n\r\n")
-
-
-def send_until_blocked(sock, data):
-    """Sends `data` again and again until there is no room for STILL seconds; what of it is left."""
-    sock.setblocking(False)
-    left = b""
-    while select.select([], [sock], [], STILL)[1]:
-        left = left or data()
-        left = left[sock.send(left) :]
-    sock.settimeout(PATIENCE)
-    return left
 
 
 class Handshake(Wait):
@@ -429,7 +419,7 @@ class BodyUp(Plain):
         self.client.handshake().send(head.encode())
         self.conn = self.server.take()
         take_head(self.conn)
-        send_until_blocked(self.client.sock, lambda: self.client.seal(BLOCK))
+        self.client.fill_up(BLOCK, STILL)
 
     def release(self):
         self.client.send(BODY[5:])
@@ -469,7 +459,7 @@ class Upload(Wait):
 
     def begin(self):
         self._open()
-        self._left = send_until_blocked(self.client.sock, lambda: self.client.seal(BLOCK))
+        self._left = self.client.fill_up(BLOCK, STILL)
 
     def release(self):
         drain = threading.Thread(target=self._drain, daemon=True)
@@ -483,7 +473,7 @@ class Upload(Wait):
 
     def finish(self):
         if not self.has_ended:
-            self.client.sock.sendall(self._left)
+            self.client.send_rest(self._left)
         self.end()
         assert self.client.read_to_end() == (b"", Ending.CLOSE_NOTIFY)
 
@@ -494,12 +484,12 @@ class Download(Wait):
     has_target = True
 
     def begin(self):
-        self.client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+        self.client.stall()
         self._open()
-        send_until_blocked(self.conn, lambda: BLOCK)
+        send_until_blocked(self.conn, lambda: BLOCK, STILL)
 
     def finish(self):
-        self.client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LARGE_BUFFER)
+        self.client.resume()
         self.conn.shutdown(socket.SHUT_WR)
         assert self.client.read_to_end()[1] is Ending.CLOSE_NOTIFY
         self.end()
