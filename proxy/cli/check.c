@@ -89,10 +89,11 @@ static void print_listeners(const struct snapshot *snapshot, int64_t now_s)
     for (size_t i = 0; i < snapshot->listener_count; i++) {
         const struct listener_config *listener = &snapshot->listeners[i];
         char address[ENDPOINT_TEXT_CAP];
-        (void)printf("  listener %s on %s, trust %s, certificate %s (%" PRId64 " days left)\n",
+        (void)printf("  listener %s on %s, trust %s, certificate %s (%" PRId64 " days left), %s\n",
                      listener->name, endpoint_format(&listener->address, address),
                      listener->sites[0].trust_name, listener->sites[0].chain_path,
-                     days_left(&listener->sites[0], now_s));
+                     days_left(&listener->sites[0], now_s),
+                     listener->http2.streams > 0 ? "offers HTTP/2" : "HTTP/1.1 alone");
         print_further(listener, now_s);
     }
 }
@@ -194,6 +195,7 @@ static void add_listener(struct text *out, const struct listener_config *listene
     json_add_string(out, "name", listener->name);
     json_add_string(out, "address", endpoint_format(&listener->address, address));
     add_served(out, &listener->sites[0], now_s);
+    json_add_bool(out, "http2", listener->http2.streams > 0);
     json_begin_array(out, "sni");
     for (size_t i = 1; i < listener->site_count; i++) {
         const struct site *sni = &listener->sites[i];

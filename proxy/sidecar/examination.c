@@ -372,6 +372,13 @@ static void read_whoami(struct examiner *examiner, const struct visit *visit)
          text.data);
 }
 
+static void note_handshake(struct examiner *examiner, const char *protocol)
+{
+    const struct upstream_facts *facts = &examiner->facts;
+    note(examiner, EXAM_HANDSHAKE, EXAM_OK, CAUSE_NONE, "TLS %s, %s (%" PRId64 " ms)%s",
+         facts->tls_version, facts->tls_cipher, facts->handshake_ms, protocol);
+}
+
 // read_way notes how far the way to the proxy was open. True: an answer can be looked at.
 static bool read_way(struct examiner *examiner, const struct visit *visit, int64_t now_s)
 {
@@ -391,8 +398,7 @@ static bool read_way(struct examiner *examiner, const struct visit *visit, int64
         note_proxy_certificate(examiner, facts, last == EXAM_PROXY_CERTIFICATE ? cause : CAUSE_NONE,
                                why, now_s);
     if (is_connected)
-        note(examiner, EXAM_HANDSHAKE, EXAM_OK, CAUSE_NONE, "TLS %s, %s (%" PRId64 " ms)",
-             facts->tls_version, facts->tls_cipher, facts->handshake_ms);
+        note_handshake(examiner, "");
     const bool is_refused = last == EXAM_ACCEPTED;
     enum cause doubt = CAUSE_NONE;
     if (is_connected || is_refused)
@@ -421,6 +427,15 @@ static enum err ask_whoami(struct examiner *examiner, int64_t now_s)
     if (read_way(examiner, visit, now_s))
         read_whoami(examiner, visit);
     visit_destroy(visit);
+    return ERR_OK;
+}
+
+// ask_protocol finds out whether tunnels can share a connection to this proxy.
+static enum err ask_protocol(struct examiner *examiner)
+{
+    bool is_offered = false;
+    TRY(visit_offers_http2(&examiner->route, PATIENCE_MS, &is_offered));
+    note_handshake(examiner, is_offered ? ", offers HTTP/2" : ", HTTP/1.1 alone");
     return ERR_OK;
 }
 
@@ -475,6 +490,7 @@ static enum err ask(struct examiner *examiner, const struct target *to, int64_t 
         if (steps[i].outcome == EXAM_FAILED)
             return ERR_OK;
     }
+    TRY(ask_protocol(examiner));
     return to == NULL ? ERR_OK : ask_connect(examiner, to);
 }
 

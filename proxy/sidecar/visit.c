@@ -94,6 +94,10 @@ static void drive(void *owner)
     if (state != UPSTREAM_READY)
         return;
     visit->is_connected = true;
+    if (visit->wants_protocol) {
+        end(visit, CAUSE_NONE);
+        return;
+    }
     send_rest(visit);
     receive(visit);
     if (!visit->is_done)
@@ -107,8 +111,9 @@ static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
     end(timer->data, CAUSE_CONNECTION_TIMEOUT);
 }
 
-enum err visit_make(struct route *route, struct slice request, int64_t patience_ms,
-                    struct visit **out)
+// make makes a visit, and runs the loop until it is done.
+static enum err make(struct route *route, struct slice request, bool wants_protocol,
+                     int64_t patience_ms, struct visit **out)
 {
     *out = NULL;
     struct visit *visit = calloc(1, sizeof *visit);
@@ -116,7 +121,8 @@ enum err visit_make(struct route *route, struct slice request, int64_t patience_
         return ERR_MEMORY;
     visit->route = route;
     visit->request = request;
-    visit->upstream = upstream_create(route, false, drive, visit);
+    visit->wants_protocol = wants_protocol;
+    visit->upstream = upstream_create(route, wants_protocol, drive, visit);
     if (visit->upstream == NULL) {
         free(visit);
         return ERR_MEMORY;
@@ -130,6 +136,21 @@ enum err visit_make(struct route *route, struct slice request, int64_t patience_
     ev_timer_stop(route->loop, &visit->patience);
     visit->request = (struct slice){0};
     *out = visit;
+    return ERR_OK;
+}
+
+enum err visit_make(struct route *route, struct slice request, int64_t patience_ms,
+                    struct visit **out)
+{
+    return make(route, request, false, patience_ms, out);
+}
+
+enum err visit_offers_http2(struct route *route, int64_t patience_ms, bool *out)
+{
+    struct visit *visit = NULL;
+    TRY(make(route, (struct slice){0}, true, patience_ms, &visit));
+    *out = visit->is_connected && upstream_is_http2(visit->upstream);
+    visit_destroy(visit);
     return ERR_OK;
 }
 

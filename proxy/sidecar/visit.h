@@ -17,6 +17,7 @@ struct visit {
     struct upstream *upstream;  // owned
     struct slice request;       // borrowed for the run; what has not been sent
     bool is_done;
+    bool wants_protocol; // and nothing else
     ev_timer patience;
     size_t len; // bytes
     uint8_t bytes[VISIT_BYTES_CAP];
@@ -26,6 +27,10 @@ struct visit {
 // `patience_ms` at most for the answer. `*out` is the caller's, also when the proxy could not be reached. ERR_MEMORY.
 enum err visit_make(struct route *route, struct slice request, int64_t patience_ms,
                     struct visit **out) MUST_USE;
+
+// visit_offers_http2 connects along `route` and asks for nothing: `*out` tells whether the proxy chooses HTTP/2. False where
+// it cannot be reached in `patience_ms`. It runs the loop likewise. ERR_MEMORY.
+enum err visit_offers_http2(struct route *route, int64_t patience_ms, bool *out) MUST_USE;
 
 // visit_destroy frees it. NULL is allowed.
 void visit_destroy(struct visit *visit);

@@ -347,3 +347,12 @@ def test_a_client_with_limits_is_limited_on_every_address(gate):
     change(gate, '"127.0.0.1:0"', '"0.0.0.0:0"')
     change(gate, "    allow:", "    limits: {tunnels: 100}\n    allow:")
     assert not findings(gate)
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_it_says_which_listeners_offer_http_2(gate, is_on):
+    if not is_on:
+        change(gate, "listeners:\n  - name: ", "listeners:\n  - http2: false\n    name: ")
+    assert ("days left), offers HTTP/2\n" if is_on else "days left), HTTP/1.1 alone\n") in check(gate).stdout
+    [listener] = json.loads(check(gate, "--json").stdout)["summary"]["listeners"]
+    assert listener["http2"] is is_on

@@ -112,6 +112,14 @@ def test_a_healthy_way_is_ok_at_every_step(start, doctor, origin):
     target.wait_accepted()
 
 
+@pytest.mark.parametrize("is_on", [True, False])
+def test_it_says_whether_tunnels_can_share_a_connection(start, doctor, is_on):
+    proxy = start(ALLOW)
+    proxy.reload(listeners=[{**proxy.config["listeners"][0], "http2": is_on}])
+    said = doctor(proxy, expected=0)["details"]["handshake"]
+    assert said.endswith("offers HTTP/2" if is_on else "HTTP/1.1 alone"), said
+
+
 def test_the_lines_for_a_person_say_the_same(pki, dns, start, doctor):
     proxy = start(ALLOW)
     arguments = ["--proxy", f"https://proxy.test:{proxy.address[1]}", "--resolver", dns.endpoint]
