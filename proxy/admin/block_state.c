@@ -165,16 +165,11 @@ enum err block_state_load(const char *path, struct blocklist **out, struct errin
     return error == ERR_OK ? ERR_OK : ERR_INPUT;
 }
 
-static void write_piece(void *arg, struct slice bytes)
-{
-    (void)fwrite(bytes.data, 1, bytes.len, arg);
-}
-
-static bool write_list(FILE *file, const struct blocklist *list)
+bool block_state_format(const struct blocklist *list, text_sink_fn sink, void *arg)
 {
     char piece[PIECE_CAP];
     struct text text;
-    text_init_sink(&text, piece, sizeof piece, write_piece, file);
+    text_init_sink(&text, piece, sizeof piece, sink, arg);
     json_begin_object(&text, NULL);
     json_add_number(&text, "v", STATE_VERSION);
     json_begin_array(&text, "blocks");
@@ -192,7 +187,17 @@ static bool write_list(FILE *file, const struct blocklist *list)
     json_end_object(&text);
     text_append_string(&text, "\n");
     text_flush(&text);
-    return !text.is_cut && fflush(file) == 0 && ferror(file) == 0;
+    return !text.is_cut;
+}
+
+static void write_piece(void *arg, struct slice bytes)
+{
+    (void)fwrite(bytes.data, 1, bytes.len, arg);
+}
+
+static bool write_list(FILE *file, const struct blocklist *list)
+{
+    return block_state_format(list, write_piece, file) && fflush(file) == 0 && ferror(file) == 0;
 }
 
 // sync_folder makes the new name survive a power cut.

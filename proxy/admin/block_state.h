@@ -8,12 +8,16 @@
 // when a block changes.
 #pragma once
 
+#include "auth/base/text.h"
 #include "auth/blocklist.h"
 
 // block_state_parse reads the text of the file at `path`, which is for messages. ERR_INPUT, ERR_LIMIT or
 // ERR_MEMORY with a sentence in `info`. Pure.
 enum err block_state_parse(struct slice bytes, const char *path, struct blocklist **out,
                            struct errinfo *info) MUST_USE;
+
+// block_state_format gives the text of a list to `sink`, piece by piece. False: a block did not fit into a piece.
+bool block_state_format(const struct blocklist *list, text_sink_fn sink, void *arg) MUST_USE;
 
 // block_state_load reads the file. One that does not exist is written, empty, so that what would stop the
 // first block stops the start. ERR_INPUT, whatever it is, with the sentence.

@@ -62,7 +62,7 @@ enum err control_request_parse(struct slice line, struct control_request *out, s
     if (row == NULL)
         return errinfo_set(info, ERR_INPUT,
                            "no such command; this version knows status, top, tail, reload, drain, "
-                           "kill, block, unblock");
+                           "kill, block, unblock, upgrade");
     out->command = row->command;
     out->is_forced = slice_starts_with(rest, force);
     if (out->is_forced)

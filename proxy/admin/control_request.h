@@ -27,7 +27,8 @@ enum control_argument {
     X(CONTROL_DRAIN, "drain", CONTROL_ARGUMENT_NONE)                                               \
     X(CONTROL_KILL, "kill", CONTROL_ARGUMENT_REQUIRED)                                             \
     X(CONTROL_BLOCK, "block", CONTROL_ARGUMENT_REQUIRED)                                           \
-    X(CONTROL_UNBLOCK, "unblock", CONTROL_ARGUMENT_REQUIRED)
+    X(CONTROL_UNBLOCK, "unblock", CONTROL_ARGUMENT_REQUIRED)                                       \
+    X(CONTROL_UPGRADE, "upgrade", CONTROL_ARGUMENT_OPTIONAL)
 
 enum control_command {
 #define X(symbol, name, argument) symbol,

@@ -33,6 +33,7 @@ struct control_server {
     struct ev_loop *loop; // borrowed
     struct control_events events;
     ev_io io;       // its descriptor is borrowed
+    bool is_paused; // by the owner
     ev_timer pause; // without descriptors, or with too many clients, nobody is accepted for a while
     struct call_list calls;
     size_t call_count;
@@ -271,7 +272,8 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)events;
     struct control_server *server = timer->data;
-    ev_io_start(loop, &server->io);
+    if (!server->is_paused)
+        ev_io_start(loop, &server->io);
 }
 
 struct control_server *control_server_create(struct ev_loop *loop, int fd,
@@ -289,6 +291,18 @@ struct control_server *control_server_create(struct ev_loop *loop, int fd,
     server->pause.data = server;
     ev_io_start(loop, &server->io);
     return server;
+}
+
+void control_server_pause(struct control_server *server)
+{
+    server->is_paused = true;
+    ev_io_stop(server->loop, &server->io);
+}
+
+void control_server_resume(struct control_server *server)
+{
+    server->is_paused = false;
+    ev_io_start(server->loop, &server->io);
 }
 
 void control_server_destroy(struct control_server *server)

@@ -32,6 +32,11 @@ struct control_events {
 struct control_server *control_server_create(struct ev_loop *loop, int fd,
                                              const struct control_events *events) MUST_USE;
 
+// control_server_pause accepts nobody any more: they wait in the socket's queue, for us or for the process that serves it next. Those who
+// are there already may ask. control_server_resume undoes it.
+void control_server_pause(struct control_server *server);
+void control_server_resume(struct control_server *server);
+
 // control_server_destroy closes every client. No call may be open. NULL is allowed.
 void control_server_destroy(struct control_server *server);
 

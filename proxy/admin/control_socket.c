@@ -137,6 +137,39 @@ enum err control_socket_open(const char *path, const char *key, struct control_s
     return error;
 }
 
+// is_bound_to tells whether the socket has this name.
+static bool is_bound_to(int fd, const char *path)
+{
+    struct sockaddr_un name = {0};
+    socklen_t len = sizeof name;
+    return getsockname(fd, (struct sockaddr *)&name, &len) == 0 && name.sun_family == AF_UNIX &&
+           strncmp(name.sun_path, path, sizeof name.sun_path) == 0;
+}
+
+enum err control_socket_adopt(const char *path, int fd, struct control_socket *out,
+                              struct errinfo *info)
+{
+    struct stat status;
+    *out = (struct control_socket){.fd = fd};
+    if (!string_copy(out->path, sizeof out->path, slice_of_string(path)) ||
+        !is_bound_to(fd, path) || lstat(path, &status) != 0 || !S_ISSOCK(status.st_mode)) {
+        control_socket_leave(out);
+        return errinfo_set(info, ERR_DENIED,
+                           "control socket %.200s: the one that was handed over is another one",
+                           path);
+    }
+    out->device = status.st_dev;
+    out->inode = status.st_ino;
+    return ERR_OK;
+}
+
+void control_socket_leave(struct control_socket *socket)
+{
+    if (socket->fd >= 0)
+        (void)close(socket->fd);
+    socket->fd = -1;
+}
+
 void control_socket_close(struct control_socket *socket)
 {
     struct stat status;

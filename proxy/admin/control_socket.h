@@ -24,6 +24,14 @@ struct control_socket {
 enum err control_socket_open(const char *path, const char *key, struct control_socket *out,
                              struct errinfo *info) MUST_USE;
 
+// control_socket_adopt goes on with a socket that another process has made at `path` and given to us, and takes `fd` over.
+// ERR_DENIED if it is not the one that stands there; ERR_LIMIT.
+enum err control_socket_adopt(const char *path, int fd, struct control_socket *out,
+                              struct errinfo *info) MUST_USE;
+
+// control_socket_leave closes it, and leaves the path to the process that goes on with it.
+void control_socket_leave(struct control_socket *socket);
+
 // control_socket_close closes it, and removes the path if it is still ours. `fd` -1 is allowed.
 void control_socket_close(struct control_socket *socket);
 

@@ -51,6 +51,7 @@ struct audit_log {
     atomic_bool is_failing;
     atomic_bool must_reopen;
     atomic_bool must_stop;
+    atomic_bool is_shared;               // with other processes
     atomic_int_fast64_t behind_since_ms; // monotonic; when something began to wait; 0: nothing does
     atomic_int_fast64_t stop_by_ms;      // monotonic; how long a stop waits for a slow reader
     // The writer's own.
@@ -154,6 +155,12 @@ static void tell_lost(struct audit_log *log)
     log->waiting_end = &record->next;
 }
 
+// ends_torn_line tells whether a line without its end can only be ours, or a crash's.
+static bool ends_torn_line(const struct audit_log *log)
+{
+    return !atomic_load(&log->is_shared);
+}
+
 // reopen opens the path once more; gives an errno, and keeps the old file, when that cannot be done. A
 // half-written first record starts again in the new file; the reader of a pipe gets the rest of it.
 static int reopen(struct audit_log *log)
@@ -164,7 +171,7 @@ static int reopen(struct audit_log *log)
         log->path = next_path;
     }
     struct sink sink;
-    if (!sink_open(&sink, log->path))
+    if (!sink_open(&sink, log->path, ends_torn_line(log)))
         return errno;
     if (!sink_is_same_stream(&log->sink, &sink))
         log->written_of_first = 0;
@@ -268,7 +275,7 @@ static enum err cannot_open(const char *path, struct errinfo *info)
 
 static enum err start(struct audit_log *log, struct errinfo *info)
 {
-    if (!sink_open(&log->sink, log->path))
+    if (!sink_open(&log->sink, log->path, ends_torn_line(log)))
         return cannot_open(log->path, info);
     log->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (log->wake_fd < 0 || pthread_create(&log->thread, NULL, run, log) != 0)
@@ -304,6 +311,7 @@ enum err audit_log_open(const struct audit_log_options *options, struct audit_lo
     log->max[AUDIT_KIND_ADMIN] = MAX_ADMINS;
     log->sink.fd = -1;
     log->wake_fd = -1;
+    atomic_store(&log->is_shared, options->is_shared);
     log->waiting_end = &log->waiting;
     log->path = strdup(options->path);
     const enum err error = log->path == NULL
@@ -429,7 +437,7 @@ void audit_log_note_lost(struct audit_log *log, uint64_t count)
 enum err audit_log_move(struct audit_log *log, const char *path, struct errinfo *info)
 {
     struct sink sink;
-    if (!sink_open(&sink, path))
+    if (!sink_open(&sink, path, ends_torn_line(log)))
         return cannot_open(path, info);
     sink_close(&sink);
     char *copy = strdup(path);
@@ -438,6 +446,11 @@ enum err audit_log_move(struct audit_log *log, const char *path, struct errinfo 
     free(atomic_exchange(&log->next_path, copy));
     audit_log_reopen(log);
     return ERR_OK;
+}
+
+void audit_log_share(struct audit_log *log, bool is_shared)
+{
+    atomic_store(&log->is_shared, is_shared);
 }
 
 void audit_log_reopen(struct audit_log *log)

@@ -12,6 +12,7 @@ struct audit_log;
 
 struct audit_log_options {
     const char *path;       // copied
+    bool is_shared;         // see audit_log_share
     uint32_t max_decisions; // decisions queued and not yet written; 0: the default of 16,384
     uint32_t max_refusals;  // handshake_refused likewise, and requests_refused; 0: 1,024 of each
     // on_problem is told, on the writer's thread, when writing starts to fail (`error` is an errno)
@@ -82,6 +83,10 @@ void audit_log_note_lost(struct audit_log *log, uint64_t count);
 // audit_log_move makes the writer go on in the file at `path` (copied), as audit_log_reopen does. ERR_SYSTEM
 // with a sentence when that file cannot be opened: then nothing changes. Blocking; called by main.
 enum err audit_log_move(struct audit_log *log, const char *path, struct errinfo *info) MUST_USE;
+
+// audit_log_share says whether other processes write to the file too. Then a line that looks torn is left alone: its writer
+// is about to end it. Any thread.
+void audit_log_share(struct audit_log *log, bool is_shared);
 
 // audit_log_reopen makes the writer open the path again before it writes on; when that fails it keeps the
 // old file. Any thread; returns at once.

@@ -56,7 +56,15 @@ static bool open_stdout(struct sink *out)
     return out->fd >= 0 || share_stdout(out, SINK_BLOCKING);
 }
 
-bool sink_open(struct sink *out, const char *path)
+bool sink_is_file(const char *path)
+{
+    struct stat status;
+    const bool is_there =
+        sink_is_stdout(path) ? fstat(STDOUT_FILENO, &status) == 0 : stat(path, &status) == 0;
+    return is_there && S_ISREG(status.st_mode);
+}
+
+bool sink_open(struct sink *out, const char *path, bool ends_torn_line)
 {
     struct stat status;
     if (sink_is_stdout(path))
@@ -66,10 +74,10 @@ bool sink_open(struct sink *out, const char *path)
         .fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640)};
     if (out->fd < 0)
         return false;
-    if (fstat(out->fd, &status) == 0 && S_ISREG(status.st_mode))
-        end_torn_line(out->fd);
-    else
+    if (fstat(out->fd, &status) != 0 || !S_ISREG(status.st_mode))
         out->kind = SINK_STREAM;
+    else if (ends_torn_line)
+        end_torn_line(out->fd);
     return true;
 }
 

@@ -26,9 +26,13 @@ bool sink_is_stdout(const char *path);
 // sink_label gives what messages name: the path, or `stdout`; borrowed from it, or static memory.
 const char *sink_label(const char *path);
 
-// sink_open opens the file for appending (created with mode 0640) and ends a torn last line, or takes stdout. False
-// with errno set.
-bool sink_open(struct sink *out, const char *path);
+// sink_open opens the file for appending (created with mode 0640), or takes stdout. `ends_torn_line`: a last line without
+// its end gets it; not where another process may be in the middle of writing one. False with errno set.
+bool sink_open(struct sink *out, const char *path, bool ends_torn_line);
+
+// sink_is_file tells whether what stands at the path now is a file, so that several processes can append to it without
+// mixing their lines.
+bool sink_is_file(const char *path);
 
 // sink_is_removed tells whether it is a file that has no name any more, so that what is written goes nowhere.
 bool sink_is_removed(const struct sink *sink);

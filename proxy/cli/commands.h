@@ -34,6 +34,8 @@
       "  kill       -c FILE ID|client:NAME     end a tunnel, or all of a client's\n")                           \
     X("drain", control_command,                                                                                 \
       "  drain      -c FILE                    finish what is under way, and exit\n")                           \
+    X("upgrade", control_command,                                                                               \
+      "  upgrade    -c FILE                    go on with the program and configuration of today\n")            \
     X("version", version_command, "  version                               what this is\n")
 
 // Each function runs its command with the command's own arguments (`argv[0]` is the name) and returns the exit status:

@@ -20,7 +20,8 @@
 enum {
     ANSWER_MAX = 64 * 1024 * 1024, // a power of two, as the room is
     PATIENCE_S = 30,
-    RELOAD_PATIENCE_S = 600, // a million revoked certificates take a while
+    RELOAD_PATIENCE_S = 600,   // a million revoked certificates take a while
+    UPGRADE_PATIENCE_S = 3700, // the longest --wait, and a little more
     PATH_CAP = 4352,
     FOLLOW_CAP = 2 * 1024 * 1024, // a thousand tunnels are less than a quarter of it
 };
@@ -44,6 +45,7 @@ struct cli_line control_options_read(const char *usage, unsigned takes, int argu
         {CONTROL_TAKES_LIVE, {"once", .flag = &out->is_once}},
         {CONTROL_TAKES_FILTER, {"reason", .text = &out->reason}},
         {CONTROL_TAKES_FILTER, {"denied", .flag = &out->is_denied}},
+        {CONTROL_TAKES_WAIT, {"wait", .milliseconds = &out->wait_ms}},
     };
     enum { ALL = sizeof all / sizeof *all };
     struct cli_option options[ALL + 1] = {{.name = NULL}};
@@ -182,6 +184,14 @@ static int begin(const struct control_options *options, const char *request, int
     return CLI_OK;
 }
 
+// patience_for gives how many seconds the answer to a request may take.
+static time_t patience_for(const char *request)
+{
+    if (slice_starts_with(slice_of_string(request), SLICE_LITERAL("upgrade")))
+        return UPGRADE_PATIENCE_S;
+    return strcmp(request, "reload") == 0 ? RELOAD_PATIENCE_S : PATIENCE_S;
+}
+
 int control_ask(const struct control_options *options, const char *request, bool says_message,
                 control_line_fn on_line, void *arg)
 {
@@ -190,8 +200,7 @@ int control_ask(const struct control_options *options, const char *request, bool
     int exit_status = begin(options, request, &fd);
     if (exit_status != CLI_OK)
         return exit_status;
-    const bool is_reload = strcmp(request, "reload") == 0;
-    const struct timeval patience = {.tv_sec = is_reload ? RELOAD_PATIENCE_S : PATIENCE_S};
+    const struct timeval patience = {.tv_sec = patience_for(request)};
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     const enum err heard = hear(fd, &answer);
     (void)close(fd);

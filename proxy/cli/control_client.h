@@ -18,6 +18,7 @@ enum control_takes {
     CONTROL_TAKES_CLIENT = 16,
     CONTROL_TAKES_LIVE = 32,   // --interval and --once
     CONTROL_TAKES_FILTER = 64, // --reason and --denied
+    CONTROL_TAKES_WAIT = 128,  // --wait TIME
 };
 
 struct control_options {
@@ -30,6 +31,7 @@ struct control_options {
     const char *client;
     const char *reason;
     int64_t interval_ms; // 0: not given
+    int64_t wait_ms;     // 0: as usual
     bool is_json;
     bool is_forced;
     bool is_once;

@@ -1,6 +1,7 @@
 // The commands that send one line to the running proxy and print its answer.
 #include "proxy/cli/commands.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,6 +82,20 @@ static const char drain_usage[] =
     "\n"
     "Exit: 0 it drains, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
 
+static const char upgrade_usage[] =
+    "usage: sallyport upgrade (-c FILE | --control SOCKET) [--wait TIME]\n"
+    "\n"
+    "Starts what the file of the running program is by now, with the configuration as it is by now, and\n"
+    "hands over to it: no connection is refused, no tunnel ends. Returns when the new process serves.\n"
+    "The old one goes on with its tunnels until the last has ended. When the new process cannot be\n"
+    "started, ends, or does not serve in time, the old one goes on as before, and this says why.\n"
+    "\n" CONTROL_OPTIONS_HELP
+    "      --wait TIME        how long it may take, 1ms to 1h (default: 60s)\n"
+    "  -h, --help             this text\n"
+    "\n"
+    "Exit: 0 the new process serves, 1 the old one goes on, 2 usage, 3 FILE has no control socket,\n"
+    "4 there is no proxy.\n";
+
 // add_blocked adds the client or the certificate to be blocked. False: the arguments do not say which.
 static bool add_blocked(const struct control_options *options, const struct cli_line *line,
                         struct text *request)
@@ -122,6 +137,16 @@ static bool add_killed(const struct control_options *options, const struct cli_l
         text_append_format(request, " client:%s", line->arguments[1]);
     else
         return false;
+    return true;
+}
+
+// add_patience adds how long the new process may take, unless it is the usual time.
+static bool add_patience(const struct control_options *options, const struct cli_line *line,
+                         struct text *request)
+{
+    (void)line;
+    if (options->wait_ms != 0)
+        text_append_format(request, " %" PRId64, options->wait_ms);
     return true;
 }
 
@@ -167,6 +192,7 @@ static const struct row {
     {"kill", .usage = kill_usage, .takes = CONTROL_TAKES_JSON, .argument_max = 2, .add = add_killed,
      .missing = "what? give an ID, session:ID, or client:NAME"},
     {"drain", .usage = drain_usage},
+    {"upgrade", .usage = upgrade_usage, .takes = CONTROL_TAKES_WAIT, .add = add_patience},
 };
 
 int control_command(int argc, char **argv)

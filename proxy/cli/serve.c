@@ -22,13 +22,33 @@ static const char usage[] =
     "  -h, --help          this text\n"
     "\n"
     "Signals: SIGTERM drains and exits, SIGINT exits, SIGHUP reloads the configuration,\n"
-    "SIGUSR1 reopens the audit log.\n"
+    "SIGUSR1 reopens the audit log, SIGUSR2 upgrades to what the program's file is by now.\n"
     "Exit: 0 stopped, 1 failed or tunnels had to be cut, 2 usage, 3 not loadable.\n";
+
+// refuse_place tells the process whose place this one should take, if there is one, the first thing that is wrong.
+static void refuse_place(struct inheritance *inheritance, const char *path,
+                         const struct diagnostics *findings)
+{
+    char data[600];
+    struct text text;
+    size_t at = 0;
+    text_init(&text, data, sizeof data);
+    text_append_format(&text, "%.200s cannot be loaded", source_label(path));
+    while (at < findings->count && findings->items[at].severity != SEVERITY_ERROR)
+        at++;
+    if (at < findings->count)
+        text_append_format(&text, ": line %" PRIu32 ": %.280s", findings->items[at].line,
+                           findings->items[at].message);
+    inheritance_refuse(inheritance, text.data);
+    inheritance_deinit(inheritance);
+}
 
 // refuse says what is wrong with a configuration: to a person as `check` does, to the journal with the priority of each
 // line.
-static int refuse(const char *path, const struct diagnostics *findings)
+static int refuse(const char *path, const struct diagnostics *findings,
+                  struct inheritance *inheritance)
 {
+    refuse_place(inheritance, path, findings);
     if (log_goes_to_journal()) {
         findings_log(findings, "");
         log_error(LOG_START_FAILED, "%s cannot be loaded; `sallyport check -c %s` says more",
@@ -56,10 +76,15 @@ int serve_command(int argc, char **argv)
         return line.exit_status;
     if (path == NULL)
         return cli_fail_usage("serve", "which configuration? -c FILE is required");
+    struct inheritance inheritance;
+    struct errinfo info;
+    if (inheritance_find(&inheritance, &info) != ERR_OK)
+        return cli_fail("serve", &info);
     log_configure(&(struct log_options){.level = LOG_LEVEL_INFO});
     diagnostics_init(&findings);
     const enum err error = snapshot_load(path, (int64_t)time(NULL), &findings, &snapshot);
-    const int status = error == ERR_OK ? service_run(snapshot, &findings) : refuse(path, &findings);
+    const int status = error == ERR_OK ? service_run(snapshot, &findings, &inheritance)
+                                       : refuse(path, &findings, &inheritance);
     diagnostics_deinit(&findings);
     return status;
 }

@@ -51,6 +51,15 @@ static void begin_drain(struct loop_thread *thread)
     ev_prepare_start(thread->loop, &thread->drained);
 }
 
+static void begin_retire(struct loop_thread *thread)
+{
+    if (thread->is_draining || thread->is_retiring)
+        return;
+    thread->is_retiring = true;
+    thread->events->begin_retire(thread->owner);
+    ev_prepare_start(thread->loop, &thread->drained);
+}
+
 static void on_mail(void *arg, uint32_t count)
 {
     (void)count;
@@ -58,6 +67,8 @@ static void on_mail(void *arg, uint32_t count)
     const unsigned messages = atomic_exchange(&thread->messages, 0);
     if (thread->events->on_messages != NULL && messages >= LOOP_FIRST_OWN)
         thread->events->on_messages(thread->owner, messages);
+    if ((messages & LOOP_RETIRE) != 0)
+        begin_retire(thread);
     if ((messages & LOOP_DRAIN) != 0)
         begin_drain(thread);
     if ((messages & LOOP_STOP) != 0)
@@ -148,7 +159,8 @@ static void *run(void *arg)
     pthread_t successor;
     do {
         ev_run(thread->loop, 0);
-        if (thread->has_ended || thread->is_draining || !thread->events->may_renew(thread->owner))
+        if (thread->has_ended || thread->is_draining || thread->is_retiring ||
+            !thread->events->may_renew(thread->owner))
             continue;
         const int error = pthread_create(&successor, NULL, run_after, thread);
         if (error == 0)

@@ -1,6 +1,6 @@
 // loop_thread: a thread with an event loop, a mailbox for other threads, and an orderly end.
 //
-// A drain gives what is under way some time to end; a stop ends everything now. A loop that is empty after many
+// A drain gives what is under way some time to end, a retirement all the time that it needs; a stop ends everything now. A loop that is empty after many
 // connections can be replaced, see `renew`. Knows nothing of what runs on the loop.
 #pragma once
 
@@ -11,7 +11,7 @@
 #include "proxy/loop/wakeup.h"
 
 // Messages are bits. Those of the owner begin with LOOP_FIRST_OWN.
-enum { LOOP_DRAIN = 1, LOOP_STOP = 2, LOOP_FIRST_OWN = 4 };
+enum { LOOP_DRAIN = 1, LOOP_STOP = 2, LOOP_RETIRE = 4, LOOP_FIRST_OWN = 8 };
 
 // loop_thread_events is what the owner does; all functions run on the thread.
 struct loop_thread_events {
@@ -19,7 +19,10 @@ struct loop_thread_events {
     void (*on_messages)(void *owner, unsigned messages);
     // begin_drain stops accepting, ends what is idle, and returns how many milliseconds the rest may last. Called once.
     int64_t (*begin_drain)(void *owner);
-    // is_empty tells whether a drain is over: nothing is left that it waits for.
+    // begin_retire stops accepting, and lets what is under way go on without an end of patience. Called once, and not after
+    // begin_drain, which may follow. NULL: the owner never retires.
+    void (*begin_retire)(void *owner);
+    // is_empty tells whether a drain, or a retirement, is over: nothing is left that it waits for.
     bool (*is_empty)(void *owner);
     // end_all stops accepting and ends everything now. `is_late`: the time for a drain is over.
     void (*end_all)(void *owner, bool is_late);
@@ -39,7 +42,8 @@ struct loop_thread {
     struct ev_loop *loop; // owned
     char name[LOOP_THREAD_NAME_CAP];
     bool is_draining;
-    bool has_ended;                          // by a drain or a stop
+    bool is_retiring;
+    bool has_ended;                          // by a drain, a retirement or a stop
     bool has_warned;                         // that the loop could not be replaced
     const struct loop_thread_events *events; // static memory
     void *owner;                             // borrowed
@@ -48,7 +52,7 @@ struct loop_thread {
     const struct wakeup *exits; // borrowed
     atomic_uint messages;
     ev_timer drain;     // the end of patience
-    ev_prepare drained; // runs while draining: looks whether all has ended
+    ev_prepare drained; // runs while draining or retiring: looks whether all has ended
 };
 
 // loop_thread_init makes a loop and a mailbox; the thread is not started. `index` counts the workers of the process

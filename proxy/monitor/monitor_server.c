@@ -399,6 +399,11 @@ void monitor_server_configure(struct monitor_server *server, const struct admin_
     server->settings = settings;
 }
 
+int monitor_server_fd(const struct monitor_server *server)
+{
+    return server->io.fd;
+}
+
 void monitor_server_destroy(struct monitor_server *server)
 {
     if (server == NULL)

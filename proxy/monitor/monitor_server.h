@@ -28,6 +28,9 @@ struct monitor_server *monitor_server_create(struct ev_loop *loop, int fd,
 // monitor_server_configure goes on by other settings of the same place, from the next request on.
 void monitor_server_configure(struct monitor_server *server, const struct admin_settings *settings);
 
+// monitor_server_fd gives the listening socket, which stays the server's.
+int monitor_server_fd(const struct monitor_server *server);
+
 // monitor_server_destroy closes the socket and every connection. An open call lives on without one, until it is ended. NULL is allowed.
 void monitor_server_destroy(struct monitor_server *server);
 

@@ -66,14 +66,15 @@ static enum err bind_failed(const struct ip_addr *addr, uint16_t port, int error
     return errinfo_set(info, ERR_SYSTEM, format, text, port, strerror(error), hint);
 }
 
-enum err listener_bind(const struct ip_addr *addr, uint16_t port, size_t count, int *out_fds,
-                       uint16_t *out_port, struct errinfo *info)
+// bind_all opens `count` sockets; the first one alone on its address, or beside others that are there.
+static enum err bind_all(const struct ip_addr *addr, uint16_t port, bool is_alone, size_t count,
+                         int *out_fds, uint16_t *out_port, struct errinfo *info)
 {
     *out_port = port;
     for (size_t i = 0; i < count; i++) {
         struct socket_address name;
         socket_address_make(addr, *out_port, &name);
-        out_fds[i] = bind_one(&name, i == 0);
+        out_fds[i] = bind_one(&name, is_alone && i == 0);
         struct ip_addr bound;
         if (out_fds[i] >= 0 && socket_name(out_fds[i], SOCKET_LOCAL, &bound, out_port))
             continue;
@@ -85,6 +86,19 @@ enum err listener_bind(const struct ip_addr *addr, uint16_t port, size_t count, 
         return bind_failed(addr, port, error, info);
     }
     return ERR_OK;
+}
+
+enum err listener_bind(const struct ip_addr *addr, uint16_t port, size_t count, int *out_fds,
+                       uint16_t *out_port, struct errinfo *info)
+{
+    return bind_all(addr, port, true, count, out_fds, out_port, info);
+}
+
+enum err listener_join(const struct ip_addr *addr, uint16_t port, size_t count, int *out_fds,
+                       struct errinfo *info)
+{
+    uint16_t bound = 0;
+    return bind_all(addr, port, false, count, out_fds, &bound, info);
 }
 
 // is_passing tells the errors that concern one connection only (accept(2), "Error handling").

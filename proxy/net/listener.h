@@ -14,6 +14,11 @@
 enum err listener_bind(const struct ip_addr *addr, uint16_t port, size_t count, int *out_fds,
                        uint16_t *out_port, struct errinfo *info) MUST_USE;
 
+// listener_join opens `count` more sockets beside those that listen on `addr`:`port` already, in this process or in one of
+// the same user, and shares their connections. They all allow it (SO_REUSEPORT). Otherwise as listener_bind.
+enum err listener_join(const struct ip_addr *addr, uint16_t port, size_t count, int *out_fds,
+                       struct errinfo *info) MUST_USE;
+
 struct listener;
 
 struct listener_events {

@@ -16,14 +16,17 @@
 #include "proxy/log/log.h"
 #include "proxy/service/audit_tail.h"
 #include "proxy/service/feed.h"
+#include "proxy/service/orders.h"
 #include "proxy/service/reload.h"
 #include "proxy/service/status.h"
+#include "proxy/service/upgrade.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3 };
 
 enum wait_kind {
     WAIT_RELOAD,
     WAIT_BLOCKS,
+    WAIT_UPGRADE,
     WAIT_SCAN, // answered in the order of the list
     WAIT_FEED, // for its next scan; it never ends by itself
     WAIT_TAIL, // likewise
@@ -33,6 +36,7 @@ struct waiter {
     struct control_call *call; // borrowed
     enum wait_kind kind;
     uint64_t number;         // of the reload, or the generation
+    uint64_t obeyed;         // number of the list that old processes have to go by
     int exit_status;         // of a change of blocks, once it is in force
     struct audit_tail *tail; // owned
     struct feed *feed;       // owned; of a client that wants scan after scan
@@ -46,6 +50,7 @@ struct control {
     ev_prepare turn;               // before the loop waits
     struct waiter waiters[CONTROL_CALLS_MAX];
     size_t waiter_count;
+    bool is_paused; // another process may be about to serve, or does
 };
 
 static const char *result_word(int exit_status)
@@ -146,6 +151,17 @@ static void answer_reload(struct control *control, struct control_call *call)
     answer(control, call, reloads->is_last_good ? EXIT_OK : EXIT_CONFIG, reloads->message);
 }
 
+// answer_upgrade tells how an upgrade went, if it is over, and tells whether it is.
+static bool answer_upgrade(struct control *control, const struct waiter *waiter)
+{
+    const struct upgrade_outcome *outcome =
+        upgrade_outcome_of(control->service->succession.upgrade);
+    if (outcome->done < waiter->number)
+        return false;
+    answer(control, waiter->call, outcome->is_last_good ? EXIT_OK : EXIT_FAILED, outcome->message);
+    return true;
+}
+
 // go_on answers a client if what it waits for has happened, and tells whether it has.
 static bool go_on(struct control *control, const struct waiter *waiter)
 {
@@ -161,6 +177,8 @@ static bool go_on(struct control *control, const struct waiter *waiter)
             return false;
         return true;
     case WAIT_BLOCKS:
+        if (!predecessors_have_obeyed(&service->succession.predecessors, waiter->obeyed))
+            return false;
         if (service->rollout.adopted_generation >= waiter->number)
             answer(control, waiter->call, waiter->exit_status, waiter->message.text);
         else if (service->rollout.missed_generation >= waiter->number)
@@ -169,6 +187,8 @@ static bool go_on(struct control *control, const struct waiter *waiter)
         else
             return false;
         return true;
+    case WAIT_UPGRADE:
+        return answer_upgrade(control, waiter);
     case WAIT_TAIL:
         audit_tail_follow(waiter->tail, service->snapshot->audit_path);
         return false;
@@ -201,10 +221,36 @@ static void on_turn(struct ev_loop *loop, ev_prepare *turn, int events)
 static void do_reload(struct control *control, struct control_call *call)
 {
     const char *refusal = reload_refusal(control->service);
-    if (refusal != NULL)
+    if (refusal != NULL) {
+        answer(control, call, EXIT_FAILED, refusal);
+        return;
+    }
+    predecessors_say(&control->service->succession.predecessors, HANDOVER_RELOAD);
+    (void)add_waiter(control, call, WAIT_RELOAD, reload_request(control->service, LOADER_ALL));
+}
+
+// read_patience reads how many milliseconds a new process may take.
+static bool read_patience(const char *argument, int64_t *out)
+{
+    uint64_t patience_ms = UPGRADE_PATIENCE_MS;
+    const bool is_good =
+        argument[0] == '\0' ||
+        decimal_parse(slice_of_string(argument), UPGRADE_PATIENCE_MAX_MS, &patience_ms);
+    *out = (int64_t)patience_ms;
+    return is_good && patience_ms >= 1;
+}
+
+static void do_upgrade(struct control *control, struct control_call *call)
+{
+    int64_t patience_ms = 0;
+    const char *refusal = upgrade_refusal(control->service);
+    if (!read_patience(control_call_request(call)->argument, &patience_ms))
+        answer(control, call, EXIT_USAGE, "expected milliseconds, from 1 to 3600000");
+    else if (refusal != NULL)
         answer(control, call, EXIT_FAILED, refusal);
     else
-        (void)add_waiter(control, call, WAIT_RELOAD, reload_request(control->service, LOADER_ALL));
+        (void)add_waiter(control, call, WAIT_UPGRADE,
+                         upgrade_request(control->service, patience_ms));
 }
 
 static void do_drain(struct control *control, struct control_call *call)
@@ -270,6 +316,7 @@ static void change_blocks(struct control *control, struct control_call *call,
     blocklist_unref(service->blocks);
     service->blocks = blocks;
     struct waiter *waiter = add_waiter(control, call, WAIT_BLOCKS, reload_revise(service));
+    waiter->obeyed = predecessors_obey(&service->succession.predecessors, service->blocks);
     const bool is_kept = keep_blocks(control);
     waiter->exit_status = is_kept ? EXIT_OK : EXIT_FAILED;
     if (is_kept)
@@ -498,6 +545,7 @@ static const struct command {
     [CONTROL_DRAIN] = {.begin = do_drain},
     [CONTROL_BLOCK] = {.begin = do_block},
     [CONTROL_UNBLOCK] = {.begin = do_unblock},
+    [CONTROL_UPGRADE] = {.begin = do_upgrade},
 };
 
 static const struct command *command_of(const struct control_call *call)
@@ -605,10 +653,14 @@ static void do_top(struct control *control, struct control_call *call)
 
 static void on_call(void *arg, struct control_call *call)
 {
-    command_of(call)->begin(arg, call);
+    struct control *control = arg;
+    if (control->is_paused)
+        answer(control, call, EXIT_FAILED, "the proxy is being upgraded: ask again");
+    else
+        command_of(call)->begin(control, call);
 }
 
-enum err control_create(struct service *service, struct control **out, struct errinfo *info)
+enum err control_create(struct service *service, int fd, struct control **out, struct errinfo *info)
 {
     *out = NULL;
     struct control *control = calloc(1, sizeof *control);
@@ -617,8 +669,10 @@ enum err control_create(struct service *service, struct control **out, struct er
     control->service = service;
     ev_prepare_init(&control->turn, on_turn);
     control->turn.data = control;
-    const enum err error = control_socket_open(service->snapshot->control_path, "control.socket",
-                                               &control->socket, info);
+    const char *path = service->snapshot->control_path;
+    const enum err error =
+        fd >= 0 ? control_socket_adopt(path, fd, &control->socket, info)
+                : control_socket_open(path, "control.socket", &control->socket, info);
     if (error == ERR_OK)
         *out = control;
     else
@@ -636,6 +690,52 @@ enum err control_serve(struct control *control, struct errinfo *info)
     if (control->server == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the control socket");
     return ERR_OK;
+}
+
+int control_socket_fd(const struct control *control)
+{
+    return control == NULL ? -1 : control->socket.fd;
+}
+
+void control_pause(struct control *control)
+{
+    if (control == NULL)
+        return;
+    control->is_paused = true;
+    control_server_pause(control->server);
+}
+
+void control_resume(struct control *control)
+{
+    if (control == NULL || !control->is_paused)
+        return;
+    control->is_paused = false;
+    control_server_resume(control->server);
+}
+
+bool control_is_quiet(const struct control *control)
+{
+    for (size_t i = 0; control != NULL && i < control->waiter_count; i++) {
+        const enum wait_kind kind = control->waiters[i].kind;
+        if (kind != WAIT_TAIL && kind != WAIT_FEED && kind != WAIT_UPGRADE)
+            return false;
+    }
+    return true;
+}
+
+void control_keep_state(struct control *control)
+{
+    (void)keep_blocks(control);
+}
+
+void control_leave(struct control *control)
+{
+    if (control == NULL)
+        return;
+    control->is_paused = true;
+    if (control->server != NULL)
+        control_server_pause(control->server);
+    control_socket_leave(&control->socket);
 }
 
 void control_destroy(struct control *control)

@@ -8,13 +8,31 @@
 
 struct control;
 
-// control_create opens the control socket of the configuration, but serves nobody yet. ERR_DENIED or ERR_SYSTEM with a
-// sentence in `info`.
-enum err control_create(struct service *service, struct control **out,
+// control_create opens the control socket of the configuration, or takes over `fd`, if that is not -1: the same one, of the
+// process before. It serves nobody yet. ERR_DENIED or ERR_SYSTEM with a sentence in `info`.
+enum err control_create(struct service *service, int fd, struct control **out,
                         struct errinfo *info) MUST_USE;
 
 // control_serve begins to answer. The workers run.
 enum err control_serve(struct control *control, struct errinfo *info) MUST_USE;
+
+// For all of these NULL is allowed: there is no control socket.
+
+// control_socket_fd gives the listening socket; -1: there is none.
+int control_socket_fd(const struct control *control);
+
+// control_pause accepts nobody any more; those who come wait for the process that serves next. control_resume undoes it.
+void control_pause(struct control *control);
+void control_resume(struct control *control);
+
+// control_is_quiet tells whether no command is under way but those that never end, and one that waits for an upgrade.
+bool control_is_quiet(const struct control *control);
+
+// control_keep_state writes the file.
+void control_keep_state(struct control *control);
+
+// control_leave leaves the socket to another process.
+void control_leave(struct control *control);
 
 // control_destroy tells everybody who still waits that the process ends, and removes the socket. The workers
 // have ended, the audit log has not. NULL is allowed.

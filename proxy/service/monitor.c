@@ -153,8 +153,25 @@ void monitor_adopt(struct monitor *monitor, struct monitor_place *place)
         return;
     }
     place->fd = -1;
+    place->is_given = false;
     service->place = *place;
     say_where(place);
+}
+
+int monitor_fd(const struct monitor *monitor)
+{
+    return monitor == NULL || monitor->server == NULL ? -1 : monitor_server_fd(monitor->server);
+}
+
+void monitor_leave(struct monitor *monitor)
+{
+    if (monitor == NULL)
+        return;
+    struct monitor_place *place = &monitor->service->place;
+    monitor_server_destroy(monitor->server);
+    monitor->server = NULL;
+    place->settings = NULL; // where it is stays known
+    control_socket_leave(&place->file);
 }
 
 struct monitor *monitor_create(struct service *service)

@@ -15,5 +15,11 @@ struct monitor *monitor_create(struct service *service) MUST_USE;
 // serves nothing, and says so. What is served is `place` of the service's state.
 void monitor_adopt(struct monitor *monitor, struct monitor_place *place);
 
+// monitor_fd gives the listening socket; -1: there is none. NULL is allowed.
+int monitor_fd(const struct monitor *monitor);
+
+// monitor_leave leaves the place to another process: nothing is served any more. NULL is allowed.
+void monitor_leave(struct monitor *monitor);
+
 // monitor_destroy closes everything. The survey has been stopped. NULL is allowed.
 void monitor_destroy(struct monitor *monitor);

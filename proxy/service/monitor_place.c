@@ -2,6 +2,7 @@
 #include "proxy/service/monitor_place.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "proxy/net/listener.h"
@@ -45,6 +46,64 @@ enum err monitor_place_open(const struct snapshot *snapshot, const struct monito
     return error;
 }
 
+// take_given takes the place that the process before had, if it is the one that `settings` want. False: it is not.
+static bool take_given(const struct admin_settings *settings, struct given_place *given,
+                       struct monitor_place *out)
+{
+    struct errinfo info;
+    out->is_given = true;
+    if (settings->socket_path == NULL) {
+        if (given->tcp.fd_count != 1 || given->tcp.configured.port != settings->address.port ||
+            !ip_addr_equal(&given->tcp.configured.address, &settings->address.address))
+            return false;
+        out->fd = given->tcp.fds[0];
+        out->bound = given->tcp.bound;
+        given->tcp.fds[0] = -1;
+        return true;
+    }
+    if (given->path == NULL || strcmp(given->path, settings->socket_path) != 0)
+        return false;
+    const int fd = given->file_fd;
+    free(given->path);
+    given->path = NULL;
+    given->file_fd = -1;
+    if (control_socket_adopt(settings->socket_path, fd, &out->file, &info) != ERR_OK)
+        return false;
+    out->fd = dup(out->file.fd);
+    return out->fd >= 0;
+}
+
+enum err monitor_place_open_first(const struct snapshot *snapshot, struct given_place *given,
+                                  struct monitor_place *out, struct errinfo *info)
+{
+    static const struct monitor_place none = {.fd = -1, .file = {.fd = -1}};
+    const struct admin_settings *settings = snapshot->admin;
+    *out = (struct monitor_place){.settings = settings, .fd = -1, .file = {.fd = -1}};
+    if (settings == NULL || take_given(settings, given, out))
+        return ERR_OK;
+    monitor_place_close(out);
+    return monitor_place_open(snapshot, &none, out, info);
+}
+
+void given_place_remove(struct given_place *given)
+{
+    struct control_socket file;
+    struct errinfo info;
+    const int fd = given->file_fd;
+    given->file_fd = -1;
+    if (control_socket_adopt(given->path, fd, &file, &info) == ERR_OK)
+        control_socket_close(&file);
+}
+
+void given_place_deinit(struct given_place *given)
+{
+    given_sockets_deinit(&given->tcp);
+    free(given->path);
+    if (given->file_fd >= 0)
+        (void)close(given->file_fd);
+    *given = (struct given_place){.file_fd = -1};
+}
+
 void monitor_place_close(struct monitor_place *place)
 {
     if (place->is_kept)
@@ -52,7 +111,10 @@ void monitor_place_close(struct monitor_place *place)
     if (place->fd >= 0)
         (void)close(place->fd);
     place->fd = -1;
-    control_socket_close(&place->file);
+    if (place->is_given)
+        control_socket_leave(&place->file);
+    else
+        control_socket_close(&place->file);
 }
 
 enum err monitor_place_set_own(struct snapshot *snapshot, const struct sockets *sockets,

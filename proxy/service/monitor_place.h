@@ -13,7 +13,26 @@ struct monitor_place {
     struct control_socket file;            // owned; of a Unix socket; its `fd` is -1 otherwise
     struct endpoint bound;                 // its port is known; family IP_NONE: not on TCP
     bool is_kept;                          // it is the one that is served already
+    bool is_given;                         // another process may have to go on with it
 };
+
+// given_place is one that the process was started with.
+struct given_place {
+    struct given_sockets tcp; // its one socket; none: it is not on TCP
+    char *path;  // owned; of a Unix socket; NULL: it is not in the file system, or was taken
+    int file_fd; // owned; of that; -1: none
+};
+
+// given_place_remove removes the name of a Unix socket that nobody goes on with.
+void given_place_remove(struct given_place *given);
+
+// given_place_deinit closes what was not taken, and frees.
+void given_place_deinit(struct given_place *given);
+
+// monitor_place_open_first opens what `snapshot` names at the start, or takes what was given, if it is that. Errors as of
+// monitor_place_open.
+enum err monitor_place_open_first(const struct snapshot *snapshot, struct given_place *given,
+                                  struct monitor_place *out, struct errinfo *info) MUST_USE;
 
 // monitor_place_open opens what `snapshot` names, if that is not the place `served`. ERR_SYSTEM or ERR_DENIED with a
 // sentence; then nothing is open.

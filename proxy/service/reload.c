@@ -17,6 +17,7 @@
 #include "proxy/process/notify.h"
 #include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
+#include "proxy/service/upgrade.h"
 
 enum { REMIND_EVERY_S = 60 * 60 };
 static const ev_tstamp tick_s = 0.5;
@@ -91,7 +92,9 @@ static void begin_load(struct service *service)
     }
     if (is_reload) {
         service->reloads.begun++;
-        service->reloads.is_told = rollout->scope == LOADER_ALL;
+        // Of an old process the service manager hears nothing.
+        service->reloads.is_told =
+            rollout->scope == LOADER_ALL && service->succession.retirement == NULL;
         if (service->reloads.is_told)
             notify_send_reloading();
     }
@@ -115,6 +118,8 @@ const char *reload_refusal(const struct service *service)
 {
     if (service->stopping_at_s != 0)
         return "the proxy is draining: it reloads nothing any more";
+    if (upgrade_is_under_way(service->succession.upgrade))
+        return "an upgrade is under way, and the new process reads the configuration anyway";
     if (source_is_stdin(service->snapshot->path))
         return "the configuration came from stdin (-c -), which cannot be read again: restart the "
                "proxy with the new one (files that it names are picked up when they change)";
@@ -137,14 +142,25 @@ struct prepared {
     struct monitor_place place;
 };
 
+// open_place opens where metrics and health are asked for; in an old process it is the other one's.
+static enum err open_place(const struct service *service, const struct snapshot *snapshot,
+                           struct monitor_place *out, struct errinfo *info)
+{
+    if (service->succession.retirement == NULL)
+        return monitor_place_open(snapshot, &service->place, out, info);
+    *out = service->place;
+    out->is_kept = true;
+    return ERR_OK;
+}
+
 // prepare does all of a reload that can fail, beside the loading itself.
 static enum err prepare(struct service *service, struct snapshot *snapshot, struct prepared *out,
                         struct errinfo *info)
 {
     const struct snapshot *old = service->snapshot;
     TRY(snapshot_may_follow(snapshot, old, info));
-    TRY(sockets_open(snapshot, service->worker_count, old, &service->sockets, &out->sockets, info));
-    enum err error = monitor_place_open(snapshot, &service->place, &out->place, info);
+    TRY(sockets_open_next(snapshot, old, &service->sockets, &out->sockets, info));
+    enum err error = open_place(service, snapshot, &out->place, info);
     if (error != ERR_OK) {
         sockets_close(&out->sockets);
         return error;
@@ -241,7 +257,8 @@ static void take_over(struct service *service, struct snapshot *snapshot, struct
     snapshot->blocks = blocklist_ref(service->blocks);
     service->reloads.in_force_since_s = (int64_t)time(NULL);
     sockets_carry(sockets, snapshot, &service->sockets, service->snapshot);
-    monitor_adopt(service->monitor, &prepared->place);
+    if (service->succession.retirement == NULL)
+        monitor_adopt(service->monitor, &prepared->place);
     hand_over(service, snapshot, sockets);
     sockets_close(&service->sockets);
     service->sockets = *sockets;

@@ -27,7 +27,10 @@
 #include "proxy/service/control.h"
 #include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
+#include "proxy/service/orders.h"
 #include "proxy/service/reload.h"
+#include "proxy/service/retirement.h"
+#include "proxy/service/upgrade.h"
 #include "proxy/session/context.h"
 
 static const int handled_signals[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, SIGUSR2};
@@ -37,6 +40,7 @@ enum {
     EXIT_FAILED = 1,
     EXIT_CONFIG = 3,
     WORKER_DESCRIPTORS = 4, // that a worker opens for itself: loop, mailbox, DNS
+    LAST_WAIT_S = 10,
 };
 
 static void on_problem(const char *path, int error)
@@ -73,6 +77,7 @@ static enum err start_workers(struct service *service, struct errinfo *info)
         const struct worker_options options = {
             .index = w,
             .listener_fds = sockets_of(&service->sockets, w),
+            .shares = service->sockets.shares,
             .context = &shared,
             .descriptors = service->descriptors,
             .base_descriptors = base,
@@ -83,19 +88,6 @@ static enum err start_workers(struct service *service, struct errinfo *info)
         service->worker_count++;
     }
     return ERR_OK;
-}
-
-// reopen_audit is for those who have moved the file away.
-static void reopen_audit(struct service *service)
-{
-    const char *path = service->snapshot->audit_path;
-    if (sink_is_stdout(path)) {
-        log_info(LOG_AUDIT_REOPENED,
-                 "SIGUSR1: the audit goes to stdout, so that there is nothing to reopen");
-        return;
-    }
-    log_info(LOG_AUDIT_REOPENED, "reopening the audit log %s", path);
-    audit_log_reopen(service->shared.audit);
 }
 
 static void on_hangup(struct service *service)
@@ -110,7 +102,17 @@ static void on_hangup(struct service *service)
         return;
     }
     log_info(LOG_RELOADING, "SIGHUP: reloading %s", service->snapshot->path);
+    predecessors_say(&service->succession.predecessors, HANDOVER_RELOAD);
     (void)reload_request(service, LOADER_ALL);
+}
+
+static void on_usr2(struct service *service)
+{
+    const char *refusal = upgrade_refusal(service);
+    if (refusal == NULL)
+        (void)upgrade_request(service, UPGRADE_PATIENCE_MS);
+    else
+        log_warning(LOG_UPGRADE, "SIGUSR2: no upgrade: %s", refusal);
 }
 
 static void on_signal(void *arg, uint32_t number)
@@ -122,21 +124,16 @@ static void on_signal(void *arg, uint32_t number)
             service_begin_drain(service);
         break;
     case SIGINT:
-        if (service->stopping_at_s == 0)
-            service->stopping_at_s = (int64_t)time(NULL);
-        service->is_interrupted = true;
-        log_info(LOG_STOPPING, "stopping now");
-        service_post(service, WORKER_STOP);
+        service_stop_now(service);
         break;
     case SIGUSR1:
-        reopen_audit(service);
+        service_reopen_audit(service);
         break;
     case SIGHUP:
         on_hangup(service);
         break;
     case SIGUSR2:
-        log_warning(LOG_UPGRADE,
-                    "SIGUSR2: handing over to a new binary is not supported yet by this version");
+        on_usr2(service);
         break;
     default:
         break;
@@ -154,12 +151,45 @@ static void on_clock_set(void *arg)
     horizon_look(&service->horizon);
 }
 
+static void on_waited(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)timer;
+    (void)events;
+    log_warning(LOG_UPGRADE, "an old process has not ended; it drains by itself");
+    ev_break(loop, EVBREAK_ALL);
+}
+
+// end_if_over ends main's loop when the last worker has ended, and the last process that we lead: a service manager takes the
+// end of this one for the end of all. It waits for them as long as they may drain, and a little longer.
+static void end_if_over(struct service *service)
+{
+    struct succession *succession = &service->succession;
+    if (service->exited_count < service->worker_count)
+        return;
+    if (succession->predecessors.count == 0) {
+        ev_break(service->loop, EVBREAK_ALL);
+    } else if (!ev_is_active(&succession->last_wait)) {
+        const int64_t drain_ms = service->is_interrupted ? 0 : service->snapshot->timeouts.drain_ms;
+        ev_timer_init(&succession->last_wait, on_waited, (ev_tstamp)drain_ms / 1000. + LAST_WAIT_S,
+                      0.);
+        ev_timer_start(service->loop, &succession->last_wait);
+    }
+}
+
 static void on_exits(void *arg, uint32_t rung)
 {
     struct service *service = arg;
     service->exited_count += rung;
-    if (service->exited_count >= service->worker_count)
-        ev_break(service->loop, EVBREAK_ALL);
+    end_if_over(service);
+}
+
+// on_fewer_predecessors: an old process has ended.
+static void on_fewer_predecessors(void *arg)
+{
+    struct service *service = arg;
+    audit_log_share(service->shared.audit, service->succession.predecessors.count > 0);
+    if (service->stopping_at_s != 0)
+        end_if_over(service);
 }
 
 // say_ready prints the line that scripts wait for, on stderr where stdout is the audit's. One write, so that nobody
@@ -183,18 +213,60 @@ static enum err say_ready(const struct service *service, struct errinfo *info)
     if (write(is_audit ? STDERR_FILENO : STDOUT_FILENO, line.data, line.len) < 0)
         log_warning(LOG_READY_FAILED, "cannot write the ready line: %m");
     free(data);
-    notify_send("READY=1");
     return ERR_OK;
 }
 
+// say_serving tells the service manager, or the process before us, which tells the manager that it is us now. Those who served before are led by us from now on.
+static void say_serving(struct service *service)
+{
+    struct succession *succession = &service->succession;
+    struct inheritance *inheritance = &succession->inheritance;
+    const struct handover_message serving = {.kind = HANDOVER_SERVING};
+    if (inheritance->fd < 0) {
+        notify_send("READY=1");
+        return;
+    }
+    if (!handover_tell(inheritance->fd, &serving))
+        log_warning(LOG_UPGRADE, "the process before us has ended: %m");
+    predecessors_add(&succession->predecessors, inheritance->pid, inheritance->fd);
+    inheritance->fd = -1;
+    for (size_t i = 0; i < inheritance->ancestor_count; i++) {
+        struct ancestor *ancestor = &inheritance->ancestors[i];
+        predecessors_add(&succession->predecessors, ancestor->pid, ancestor->fd);
+        ancestor->fd = -1;
+    }
+    (void)predecessors_obey(&succession->predecessors, service->blocks);
+    log_info(LOG_UPGRADE, "upgrade: this process, %d, serves in the place of %" PRId64,
+             (int)getpid(), inheritance->pid);
+    if (inheritance->admin.path != NULL) // the configuration of today wants it elsewhere
+        given_place_remove(&inheritance->admin);
+    inheritance_deinit(inheritance);
+}
+
+static bool is_same_path(const char *path, const char *handed_over)
+{
+    return strcmp(path == NULL ? "" : path, handed_over) == 0;
+}
+
 // open_control opens the control socket and reads who is blocked. What is not known about blocks stops the
-// start like a wrong configuration.
+// start like a wrong configuration. A process that takes the place of another gets both from that one.
 static enum err open_control(struct service *service, struct errinfo *info)
 {
-    if (service->snapshot->control_path == NULL)
+    const struct snapshot *snapshot = service->snapshot;
+    struct inheritance *inheritance = &service->succession.inheritance;
+    const bool is_heir = inheritance->fd >= 0;
+    if (is_heir && (!is_same_path(snapshot->control_path, inheritance->control) ||
+                    !is_same_path(snapshot->state_path, inheritance->state)))
+        return errinfo_set(info, ERR_INPUT,
+                           "`control` differs from that of the running process, and cannot change "
+                           "in an upgrade: restart the proxy");
+    if (snapshot->control_path == NULL)
         return ERR_OK;
-    if (control_create(service, &service->control, info) != ERR_OK)
+    if (control_create(service, inheritance->control_fd, &service->control, info) != ERR_OK)
         return ERR_SYSTEM;
+    inheritance->control_fd = -1;
+    if (is_heir)
+        return ERR_OK;
     if (block_state_load(service->snapshot->state_path, &service->blocks, info) != ERR_OK)
         return ERR_INPUT;
     service->snapshot->blocks = blocklist_ref(service->blocks);
@@ -258,16 +330,101 @@ static bool have_workers_turned(void *arg)
     return have_all;
 }
 
+static void pause_control(struct service *service, bool is_paused)
+{
+    if (is_paused)
+        control_pause(service->control);
+    else
+        control_resume(service->control);
+}
+
+static bool is_control_quiet(const struct service *service)
+{
+    return control_is_quiet(service->control);
+}
+
+static int control_fd(const struct service *service)
+{
+    return control_socket_fd(service->control);
+}
+
+static int admin_fd(const struct service *service)
+{
+    return monitor_fd(service->monitor);
+}
+
+// retire leaves everything new to another process, and goes on with what is under way.
+static void retire(struct service *service, struct handover_link *link)
+{
+    struct succession *succession = &service->succession;
+    watchdog_stop(&service->watchdog, service->loop);
+    predecessors_stop(&succession->predecessors);
+    control_leave(service->control);
+    monitor_leave(service->monitor);
+    sockets_give_up(&service->sockets);
+    service_post(service, WORKER_RETIRE);
+    succession->retirement = retirement_create(service, link);
+    if (succession->retirement != NULL) {
+        // The other one has read the configuration of today: what it takes away is taken away here, too.
+        (void)reload_request(service, LOADER_ALL);
+        return;
+    }
+    log_error(LOG_UPGRADE, "no memory to be told who is blocked: this old process drains");
+    service_begin_drain(service);
+}
+
+static const struct upgrade_events upgrade_events = {
+    .pause = pause_control,
+    .is_quiet = is_control_quiet,
+    .control_fd = control_fd,
+    .admin_fd = admin_fd,
+    .retire = retire,
+};
+
+// take_place waits for its turn, if there is a process before this one, and goes on with what that one knows.
+static enum err take_place(struct service *service, struct errinfo *info)
+{
+    struct inheritance *inheritance = &service->succession.inheritance;
+    if (inheritance->fd < 0)
+        return ERR_OK;
+    TRY(inheritance_await(inheritance, service->shared.tickets, &service->blocks, info));
+    if (service->control == NULL)
+        return ERR_OK;
+    if (service->blocks == NULL)
+        return errinfo_set(info, ERR_INPUT, "the running process has not said who is blocked");
+    service->snapshot->blocks = blocklist_ref(service->blocks);
+    if (!inheritance->is_state_kept)
+        control_keep_state(service->control);
+    return ERR_OK;
+}
+
+// open_sockets makes the listening sockets, or goes on with those of the process before this one.
+static enum err open_sockets(struct service *service, struct monitor_place *place,
+                             struct errinfo *info)
+{
+    struct inheritance *inheritance = &service->succession.inheritance;
+    struct snapshot *snapshot = service->snapshot;
+    if (inheritance->fd >= 0)
+        TRY(inheritance_receive(inheritance, info));
+    TRY(sockets_open(snapshot, snapshot->workers, inheritance->given, inheritance->given_count,
+                     &service->sockets, info));
+    TRY(monitor_place_open_first(snapshot, &inheritance->admin, place, info));
+    return monitor_place_set_own(snapshot, &service->sockets, place);
+}
+
 // start begins everything. `place` is where metrics and health will be asked for; the caller closes it after an error.
 static enum err start(struct service *service, struct monitor_place *place, struct errinfo *info)
 {
     TRY(open_loop(service, info));
-    TRY(sockets_open(service->snapshot, service->snapshot->workers, NULL, NULL, &service->sockets,
-                     info));
-    TRY(monitor_place_open(service->snapshot, &service->place, place, info));
-    TRY(monitor_place_set_own(service->snapshot, &service->sockets, place));
+    predecessors_init(&service->succession.predecessors, service->loop, on_fewer_predecessors,
+                      service);
+    service->succession.upgrade = upgrade_create(service, &upgrade_events);
+    if (service->succession.upgrade == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory for upgrades");
+    TRY(open_sockets(service, place, info));
     TRY(open_control(service, info));
     const struct audit_log_options audit = {.path = service->snapshot->audit_path,
+                                            .is_shared = service->succession.inheritance.fd >= 0,
                                             .on_problem = on_problem,
                                             .on_removed = on_audit_removed,
                                             .on_written = on_written,
@@ -280,6 +437,7 @@ static enum err start(struct service *service, struct monitor_place *place, stru
     TRY(open_counts(service, info));
     if (dns_client_global_init() != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
+    TRY(take_place(service, info));
     TRY(start_workers(service, info));
     service->monitor = monitor_create(service);
     if (service->monitor == NULL)
@@ -293,7 +451,9 @@ static enum err start(struct service *service, struct monitor_place *place, stru
         TRY(control_serve(service->control, info));
     watchdog_start(&service->watchdog, service->loop, have_workers_turned, service);
     monitor_adopt(service->monitor, place);
-    return say_ready(service, info);
+    TRY(say_ready(service, info));
+    say_serving(service);
+    return ERR_OK;
 }
 
 // stop undoes what start has done, as far as it came. It counts the exchanges that were cut; false when audit records
@@ -306,9 +466,13 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     service_post(service, WORKER_STOP);
     for (uint32_t w = 0; w < service->worker_count; w++)
         *out_cut_count += worker_join(service->workers[w]);
+    struct succession *succession = &service->succession;
     survey_stop(&service->survey);
+    retirement_tell_end(succession->retirement, *out_cut_count);
+    retirement_destroy(succession->retirement);
     control_destroy(service->control);
     monitor_destroy(service->monitor);
+    upgrade_destroy(succession->upgrade);
     reload_stop(service);
     signals_stop(&service->signals, service->loop);
     if (shared->audit != NULL)
@@ -322,6 +486,10 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     refusals_destroy(shared->refusals);
     refusals_destroy(shared->refused_requests);
     dns_client_global_deinit();
+    if (service->loop != NULL && ev_is_active(&succession->last_wait))
+        ev_timer_stop(service->loop, &succession->last_wait);
+    predecessors_stop(&succession->predecessors);
+    inheritance_deinit(&succession->inheritance);
     sockets_close(&service->sockets);
     close_loop(service);
     free(service->workers);
@@ -330,9 +498,12 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     return unwritten == 0;
 }
 
-int service_run(struct snapshot *snapshot, const struct diagnostics *findings)
+int service_run(struct snapshot *snapshot, const struct diagnostics *findings,
+                struct inheritance *inheritance)
 {
     struct service service = {.snapshot = snapshot, .place = {.fd = -1, .file = {.fd = -1}}};
+    service.succession.inheritance = *inheritance;
+    program_note(&service.succession.program);
     uint64_t cut_count = 0;
     log_configure(&snapshot->log);
     findings_log(findings, "");
@@ -346,6 +517,11 @@ int service_run(struct snapshot *snapshot, const struct diagnostics *findings)
     if (error != ERR_OK) {
         monitor_place_close(&place);
         log_error(LOG_START_FAILED, "%s", info.text);
+        if (service.succession.inheritance.fd >= 0) {
+            control_leave(service.control); // the other process goes on with both
+            monitor_leave(service.monitor);
+        }
+        inheritance_refuse(&service.succession.inheritance, info.text);
         (void)stop(&service, &cut_count);
         return error == ERR_INPUT ? EXIT_CONFIG : EXIT_FAILED;
     }

@@ -2,9 +2,12 @@
 #pragma once
 
 #include "proxy/config/snapshot.h"
+#include "proxy/service/inheritance.h"
 
 // service_run serves `snapshot`, whose reference it takes over, until a signal ends it: SIGTERM drains,
-// SIGINT ends at once, SIGHUP reloads, SIGUSR1 reopens the audit log, SIGUSR2 is logged. Prints the ready
+// SIGINT ends at once, SIGHUP reloads, SIGUSR1 reopens the audit log, SIGUSR2 starts the program once more and leaves it the rest.
+// `inheritance`, which it takes over, is from the process whose place it takes, or none. Prints the ready
 // line on stdout. The log is as `log` says, and begins with `findings`, what loading the snapshot has found. Returns the exit status: 0, 1 when it could not start or had to cut tunnels, 3
 // when the audit log cannot be opened. Called by main, once.
-int service_run(struct snapshot *snapshot, const struct diagnostics *findings);
+int service_run(struct snapshot *snapshot, const struct diagnostics *findings,
+                struct inheritance *inheritance);

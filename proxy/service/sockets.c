@@ -1,7 +1,9 @@
-// Opens what is new and remembers where everything listens.
+// Opens what is new, takes what is given, and remembers where everything listens.
 #include "proxy/service/sockets.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "proxy/net/listener.h"
@@ -15,50 +17,178 @@ static size_t find_place(const struct listener_config *listener, const struct sn
     return i;
 }
 
-// open_listener opens one listener's sockets for all workers.
-static enum err open_listener(const struct listener_config *listener, size_t index,
-                              struct sockets *out, struct errinfo *info)
+// find_given gives the sockets that were opened for this listener; NULL: there are none.
+static struct given_sockets *find_given(const struct listener_config *listener,
+                                        struct given_sockets *given, size_t count)
 {
-    int *group = calloc(out->worker_count, sizeof *group);
-    if (group == NULL)
-        return errinfo_set(info, ERR_MEMORY, "no memory for the listeners");
-    out->bound[index] = listener->address;
-    const enum err error = listener_bind(&listener->address.address, listener->address.port,
-                                         out->worker_count, group, &out->bound[index].port, info);
-    for (size_t w = 0; w < out->worker_count && error == ERR_OK; w++)
-        out->fds[w * out->listener_count + index] = group[w];
-    free(group);
+    for (size_t i = 0; i < count; i++) {
+        const struct listener_config before = {.name = given[i].name,
+                                               .address = given[i].configured};
+        if (listener_config_is_same_place(&before, listener))
+            return &given[i];
+    }
+    return NULL;
+}
+
+// index_of gives the place of a listener's socket `number` in the arrays. Workers have them in turn.
+static size_t index_of(const struct sockets *sockets, size_t listener, size_t number)
+{
+    const size_t worker = number % sockets->worker_count;
+    const size_t share = number / sockets->worker_count;
+    return (worker * sockets->shares + share) * sockets->listener_count + listener;
+}
+
+static size_t cap_of(const struct sockets *sockets)
+{
+    return sockets->listener_count * sockets->worker_count * sockets->shares;
+}
+
+// put_socket takes a descriptor over, and makes main's copy of it.
+static enum err put_socket(struct sockets *sockets, size_t listener, size_t number, int fd,
+                           struct errinfo *info)
+{
+    const size_t at = index_of(sockets, listener, number);
+    sockets->fds[at] = fd;
+    sockets->copies[at] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (sockets->copies[at] < 0)
+        return errinfo_set(info, ERR_SYSTEM, "cannot keep a listening socket: %m");
+    return ERR_OK;
+}
+
+// put_group takes the descriptors over, also after an error.
+static enum err put_group(struct sockets *sockets, size_t listener, size_t first, const int *group,
+                          size_t count, struct errinfo *info)
+{
+    enum err error = ERR_OK;
+    for (size_t i = 0; i < count; i++) {
+        if (error == ERR_OK)
+            error = put_socket(sockets, listener, first + i, group[i], info);
+        else
+            (void)close(group[i]);
+    }
     return error;
 }
 
-static enum err open_all(const struct snapshot *snapshot, const struct snapshot *old_snapshot,
-                         const struct sockets *old, struct sockets *out, struct errinfo *info)
+// share_given gives the workers from `first` on copies of the sockets that are there: they accept from one queue.
+static enum err share_given(struct sockets *sockets, size_t listener, size_t first,
+                            struct errinfo *info)
 {
-    for (size_t l = 0; l < snapshot->listener_count; l++) {
-        const struct listener_config *listener = &snapshot->listeners[l];
-        const size_t place = old_snapshot == NULL ? 0 : find_place(listener, old_snapshot);
-        if (old_snapshot != NULL && place < old_snapshot->listener_count)
-            out->bound[l] = old->bound[place];
-        else
-            TRY(open_listener(listener, l, out, info));
+    for (size_t number = first; number < sockets->worker_count; number++) {
+        const int of = sockets->copies[index_of(sockets, listener, number % first)];
+        const int fd = fcntl(of, F_DUPFD_CLOEXEC, 0);
+        if (fd < 0)
+            return errinfo_set(info, ERR_SYSTEM, "cannot share a listening socket: %m");
+        TRY(put_socket(sockets, listener, number, fd, info));
     }
     return ERR_OK;
 }
 
-enum err sockets_open(const struct snapshot *snapshot, uint32_t worker_count,
-                      const struct snapshot *old_snapshot, const struct sockets *old,
-                      struct sockets *out, struct errinfo *info)
+// take_given takes all that was given for the listener, and makes more where there are more workers.
+static enum err take_given(struct sockets *sockets, size_t listener, struct given_sockets *given,
+                           int *group, struct errinfo *info)
 {
-    *out =
-        (struct sockets){.listener_count = snapshot->listener_count, .worker_count = worker_count};
-    const size_t count = out->listener_count * worker_count;
-    out->bound = calloc(out->listener_count, sizeof *out->bound);
-    out->fds = calloc(count, sizeof *out->fds);
-    for (size_t i = 0; out->fds != NULL && i < count; i++)
-        out->fds[i] = -1;
-    const enum err error = out->bound == NULL || out->fds == NULL
-                               ? errinfo_set(info, ERR_MEMORY, "no memory for the listeners")
-                               : open_all(snapshot, old_snapshot, old, out, info);
+    const size_t count = given->fd_count;
+    for (size_t i = 0; i < count; i++) {
+        const int fd = given->fds[i];
+        given->fds[i] = -1;
+        TRY(put_socket(sockets, listener, i, fd, info));
+    }
+    if (count >= sockets->worker_count)
+        return ERR_OK;
+    const size_t missing = sockets->worker_count - count;
+    if (listener_join(&given->bound.address, given->bound.port, missing, group, info) == ERR_OK)
+        return put_group(sockets, listener, count, group, missing, info);
+    return share_given(sockets, listener, count, info); // it may need a right that we do not have
+}
+
+// open_listener makes one listener's sockets for all workers. `group` has room for one a worker.
+static enum err open_listener(const struct listener_config *config, size_t listener,
+                              struct given_sockets *given, int *group, struct sockets *out,
+                              struct errinfo *info)
+{
+    if (given != NULL && given->fd_count > 0) {
+        out->bound[listener] = given->bound;
+        return take_given(out, listener, given, group, info);
+    }
+    out->bound[listener] = config->address;
+    TRY(listener_bind(&config->address.address, config->address.port, out->worker_count, group,
+                      &out->bound[listener].port, info));
+    return put_group(out, listener, 0, group, out->worker_count, info);
+}
+
+// make_room makes the arrays. ERR_MEMORY.
+static enum err make_room(struct sockets *sockets, struct errinfo *info)
+{
+    const size_t cap = cap_of(sockets);
+    sockets->bound = calloc(sockets->listener_count, sizeof *sockets->bound);
+    sockets->fds = calloc(cap, sizeof *sockets->fds);
+    sockets->copies = calloc(cap, sizeof *sockets->copies);
+    if (sockets->bound == NULL || sockets->fds == NULL || sockets->copies == NULL) {
+        free(sockets->fds);
+        free(sockets->copies);
+        sockets->fds = NULL;
+        sockets->copies = NULL;
+        return errinfo_set(info, ERR_MEMORY, "no memory for the listeners");
+    }
+    for (size_t i = 0; i < cap; i++) {
+        sockets->fds[i] = -1;
+        sockets->copies[i] = -1;
+    }
+    return ERR_OK;
+}
+
+// shares_for gives how many sockets of one listener a worker needs to have, so that none is left over.
+static uint32_t shares_for(const struct given_sockets *given, size_t given_count, uint32_t workers)
+{
+    size_t shares = 1;
+    for (size_t i = 0; i < given_count; i++) {
+        const size_t needed = (given[i].fd_count + workers - 1) / workers;
+        shares = needed > shares ? needed : shares;
+    }
+    return (uint32_t)shares;
+}
+
+enum err sockets_open(const struct snapshot *snapshot, uint32_t worker_count,
+                      struct given_sockets *given, size_t given_count, struct sockets *out,
+                      struct errinfo *info)
+{
+    *out = (struct sockets){.listener_count = snapshot->listener_count,
+                            .worker_count = worker_count,
+                            .shares = shares_for(given, given_count, worker_count)};
+    int *group = calloc(worker_count, sizeof *group);
+    enum err error = group == NULL ? errinfo_set(info, ERR_MEMORY, "no memory for the listeners")
+                                   : make_room(out, info);
+    for (size_t l = 0; l < snapshot->listener_count && error == ERR_OK; l++) {
+        const struct listener_config *config = &snapshot->listeners[l];
+        error = open_listener(config, l, find_given(config, given, given_count), group, out, info);
+    }
+    free(group);
+    if (error != ERR_OK)
+        sockets_close(out);
+    return error;
+}
+
+enum err sockets_open_next(const struct snapshot *snapshot, const struct snapshot *old_snapshot,
+                           const struct sockets *old, struct sockets *out, struct errinfo *info)
+{
+    *out = (struct sockets){.listener_count = snapshot->listener_count,
+                            .worker_count = old->worker_count,
+                            .shares = old->shares,
+                            .is_given_up = old->is_given_up};
+    int *group = calloc(old->worker_count, sizeof *group);
+    enum err error = group == NULL ? errinfo_set(info, ERR_MEMORY, "no memory for the listeners")
+                                   : make_room(out, info);
+    for (size_t l = 0; l < snapshot->listener_count && error == ERR_OK; l++) {
+        const struct listener_config *config = &snapshot->listeners[l];
+        const size_t place = find_place(config, old_snapshot);
+        if (place < old_snapshot->listener_count)
+            out->bound[l] = old->bound[place];
+        else if (out->is_given_up)
+            out->bound[l] = config->address;
+        else
+            error = open_listener(config, l, NULL, group, out, info);
+    }
+    free(group);
     if (error != ERR_OK)
         sockets_close(out);
     return error;
@@ -66,29 +196,75 @@ enum err sockets_open(const struct snapshot *snapshot, uint32_t worker_count,
 
 int *sockets_of(struct sockets *sockets, uint32_t worker)
 {
-    return sockets->fds + worker * sockets->listener_count;
+    return sockets->fds + (size_t)worker * sockets->shares * sockets->listener_count;
+}
+
+// carry moves one descriptor, if it is there.
+static void carry(int *to, int *from)
+{
+    if (*from < 0)
+        return;
+    *to = *from;
+    *from = -1;
 }
 
 void sockets_carry(struct sockets *sockets, const struct snapshot *snapshot, struct sockets *old,
                    const struct snapshot *old_snapshot)
 {
+    const size_t count = (size_t)sockets->worker_count * sockets->shares;
     for (size_t l = 0; l < snapshot->listener_count; l++) {
         const size_t place = find_place(&snapshot->listeners[l], old_snapshot);
-        for (uint32_t w = 0; place < old->listener_count && w < old->worker_count; w++) {
-            sockets_of(sockets, w)[l] = sockets_of(old, w)[place];
-            sockets_of(old, w)[place] = -1;
+        for (size_t i = 0; place < old->listener_count && i < count; i++) {
+            const size_t to = i * sockets->listener_count + l;
+            const size_t from = i * old->listener_count + place;
+            carry(&sockets->fds[to], &old->fds[from]);
+            carry(&sockets->copies[to], &old->copies[from]);
         }
     }
 }
 
+size_t sockets_copies(const struct sockets *sockets, size_t listener, int *out)
+{
+    const size_t cap = (size_t)sockets->worker_count * sockets->shares;
+    size_t count = 0;
+    for (size_t number = 0; number < cap; number++) {
+        const int fd = sockets->copies[index_of(sockets, listener, number)];
+        if (fd >= 0)
+            out[count++] = fd;
+    }
+    return count;
+}
+
+// close_all closes an array of descriptors.
+static void close_all(int *fds, size_t count)
+{
+    for (size_t i = 0; fds != NULL && i < count; i++) {
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+        fds[i] = -1;
+    }
+}
+
+void sockets_give_up(struct sockets *sockets)
+{
+    sockets->is_given_up = true;
+    close_all(sockets->fds, cap_of(sockets));
+    close_all(sockets->copies, cap_of(sockets));
+}
+
 void sockets_close(struct sockets *sockets)
 {
-    const size_t count = sockets->listener_count * sockets->worker_count;
-    for (size_t i = 0; sockets->fds != NULL && i < count; i++) {
-        if (sockets->fds[i] >= 0)
-            (void)close(sockets->fds[i]);
-    }
+    close_all(sockets->fds, cap_of(sockets));
+    close_all(sockets->copies, cap_of(sockets));
     free(sockets->fds);
+    free(sockets->copies);
     free(sockets->bound);
     *sockets = (struct sockets){0};
+}
+
+void given_sockets_deinit(struct given_sockets *given)
+{
+    close_all(given->fds, given->fd_count);
+    free(given->fds);
+    *given = (struct given_sockets){0};
 }

@@ -1,13 +1,9 @@
 // What more than one of the files of the process does.
 #include "proxy/service/state.h"
 
-#include <time.h>
-
 #include "proxy/clock/clock.h"
 #include "proxy/limits/ledger.h"
 #include "proxy/limits/sources.h"
-#include "proxy/log/log.h"
-#include "proxy/process/notify.h"
 
 void service_apply_limits(struct service *service, const struct snapshot *snapshot)
 {
@@ -20,15 +16,4 @@ void service_post(struct service *service, enum worker_message message)
 {
     for (uint32_t w = 0; w < service->worker_count; w++)
         worker_post(service->workers[w], message);
-}
-
-void service_begin_drain(struct service *service)
-{
-    service->stopping_at_s = (int64_t)time(NULL);
-    notify_send("STOPPING=1");
-    log_info(LOG_DRAINING,
-             "draining: no new connections; live tunnels have %.1f s (timeouts.drain); SIGINT ends "
-             "them now",
-             (double)service->snapshot->timeouts.drain_ms / 1000.);
-    service_post(service, WORKER_DRAIN);
 }

@@ -14,6 +14,7 @@
 #include "proxy/service/monitor_place.h"
 #include "proxy/service/rollout.h"
 #include "proxy/service/sockets.h"
+#include "proxy/service/succession.h"
 #include "proxy/service/survey.h"
 #include "proxy/worker/worker.h"
 
@@ -59,6 +60,7 @@ struct service {
     struct watchdog watchdog;
     struct survey survey;          // asks the workers
     struct control *control;       // owned; NULL: there is no control socket
+    struct succession succession;  // the processes before and after this one
     struct monitor *monitor;       // owned; answers for metrics and health
     struct monitor_place place;    // where it does; its settings are NULL where it does not
     struct errinfo blocks_problem; // why blocks could not be kept; "" when they are
@@ -76,6 +78,3 @@ void service_apply_limits(struct service *service, const struct snapshot *snapsh
 
 // service_post tells every worker something.
 void service_post(struct service *service, enum worker_message message);
-
-// service_begin_drain does what SIGTERM does. Once.
-void service_begin_drain(struct service *service);

@@ -95,7 +95,8 @@ struct session_context {
     size_t state_counts[SESSION_STATE_COUNT];
     size_t exchange_counts[EXCHANGE_STATE_COUNT];
     size_t dial_count; // of those that dial_max bounds
-    bool is_draining;
+    bool is_leaving;   // it is draining or retiring: no connection waits for a further request
+    bool is_draining;  // and no request is accepted any more
 
     // Private to proxy/session.
     uint64_t id_count;

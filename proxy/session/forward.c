@@ -57,7 +57,7 @@ enum err forward_create(struct channel *channel, int fd, const struct request *r
     forward->request = request;
     forward->active_ms = context->now_ms;
     forward->body_ms = context->now_ms;
-    forward->is_last = is_alone || context->is_draining ||
+    forward->is_last = is_alone || context->is_leaving ||
                        (head->body != BODY_NONE && !may_have_body(head->method_text));
     body_flow_init(&forward->up, channel->stream, target, &context->buffers, HEAD_CONNECT_MAX_LEN);
     body_flow_init(&forward->down, target, channel->stream, &context->buffers, BUFFER_CAP);
@@ -213,7 +213,7 @@ static enum forward_status begin_down(struct forward *forward, const struct mess
     struct response_out out = {.head = head, .for_minor_version = asked->minor_version};
     out.body = is_framed ? head->body : asked->minor_version == 1 ? BODY_CHUNKED : BODY_TO_END;
     out.is_persistent = asked->is_persistent && forward->up.is_done && out.body != BODY_TO_END &&
-                        !forward->channel->has_end && !forward->channel->peer->context->is_draining;
+                        !forward->channel->has_end && !forward->channel->peer->context->is_leaving;
     const enum forward_status status = put_head(forward, &out);
     if (status != FORWARD_MORE)
         return status;

@@ -327,6 +327,12 @@ void multiplex_hang_up(struct multiplex *multiplex)
     http2_session_flush(multiplex->http2);
 }
 
+void multiplex_announce_drain(struct multiplex *multiplex)
+{
+    if (multiplex->farewell == FAREWELL_NONE)
+        say_farewell(multiplex, FAREWELL_NOTICE);
+}
+
 bool multiplex_is_leaving(const struct multiplex *multiplex)
 {
     return multiplex->farewell == FAREWELL_SAID;

@@ -32,6 +32,10 @@ void multiplex_drain(struct multiplex *multiplex);
 // about to be closed.
 void multiplex_hang_up(struct multiplex *multiplex);
 
+// multiplex_announce_drain gives the notice alone, also where nothing is under way: a request that is on its way is served.
+// The rest follows a second later.
+void multiplex_announce_drain(struct multiplex *multiplex);
+
 // multiplex_is_leaving tells whether the client was told so for good.
 bool multiplex_is_leaving(const struct multiplex *multiplex);
 

@@ -51,7 +51,7 @@ static bool can_go_on(struct exchange *exchange)
 {
     struct channel *channel = exchange->channel;
     const enum err filled = channel_fill(channel);
-    if (!exchange->ending.may_keep || channel->has_end || channel->peer->context->is_draining)
+    if (!exchange->ending.may_keep || channel->has_end || channel->peer->context->is_leaving)
         return false;
     if (filled != ERR_OK && filled != ERR_AGAIN && filled != ERR_LIMIT)
         return false;

@@ -107,6 +107,14 @@ void session_leave(struct session *session)
     session_drive(session);
 }
 
+void session_retire(struct session *session)
+{
+    if (!session->is_first)
+        session_leave(session);
+    else if (session->multiplex != NULL)
+        multiplex_announce_drain(session->multiplex);
+}
+
 // ---- room ---------------------------------------------------------------------------------------
 
 // most_held finds the one whose client has most connections, among those that have waited longest; NULL: all have come
@@ -176,8 +184,11 @@ static bool begin_serving(struct session *session)
     tcp_stream_limit_unsent(&session->tcp, BUFFER_CAP);
     session->multiplex =
         multiplex_create(&session->peer, session->channel.stream, on_output, session);
+    // The handshake took longer than the beginning of the end.
     if (session->multiplex != NULL && session->peer.context->is_draining)
-        multiplex_drain(session->multiplex); // the handshake took longer than the drain's begin
+        multiplex_drain(session->multiplex);
+    else if (session->multiplex != NULL && session->peer.context->is_leaving)
+        multiplex_announce_drain(session->multiplex);
     return session->multiplex != NULL;
 }
 
@@ -205,8 +216,8 @@ static enum session_step await_request(struct session *session)
     struct channel *channel = &session->channel;
     const enum err error = channel->inbox_len > 0 ? ERR_OK : channel_fill(channel);
     if (error == ERR_AGAIN)
-        return session->peer.context->is_draining && !session->is_first ? SESSION_STEP_CLOSE
-                                                                        : SESSION_STEP_WAIT;
+        return session->peer.context->is_leaving && !session->is_first ? SESSION_STEP_CLOSE
+                                                                       : SESSION_STEP_WAIT;
     if (error != ERR_OK)
         return error == ERR_EOF ? SESSION_STEP_CLOSE : SESSION_STEP_RESET;
     session->exchange = exchange_create(channel);

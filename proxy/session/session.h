@@ -30,6 +30,10 @@ struct exchange *session_next_exchange(const struct session *session,
 // more are taken.
 void session_leave(struct session *session);
 
+// session_retire does as session_leave, but for a client that has not asked for anything yet: it may do so once, or, over
+// HTTP/2, for a second.
+void session_retire(struct session *session);
+
 // session_begin_closing says goodbye: our last bytes go out, the client's are read and dropped for a
 // while, so that no reset destroys what we said.
 void session_begin_closing(struct session *session);

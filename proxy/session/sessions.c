@@ -44,8 +44,20 @@ static void end_idle(struct session_context *context, enum session_state state)
     }
 }
 
+void sessions_begin_retire(struct session_context *context)
+{
+    context->is_leaving = true;
+    struct session *session = TAILQ_FIRST(&context->by_state[SESSION_SERVING]);
+    while (session != NULL) {
+        struct session *next = TAILQ_NEXT(session, link);
+        session_retire(session);
+        session = next;
+    }
+}
+
 void sessions_begin_drain(struct session_context *context)
 {
+    context->is_leaving = true;
     context->is_draining = true;
     end_idle(context, SESSION_SERVING);
     end_idle(context, SESSION_REFUSING);

@@ -11,6 +11,10 @@ void sessions_start(struct session_context *context);
 // started again, on another loop.
 void sessions_stop(struct session_context *context);
 
+// sessions_begin_retire ends the connections that wait for a further request, in an orderly way. Those that are new may
+// still ask, once; what is under way goes on.
+void sessions_begin_retire(struct session_context *context);
+
 // sessions_begin_drain ends idle sessions in an orderly way and refuses new requests; what is under way goes on.
 void sessions_begin_drain(struct session_context *context);
 

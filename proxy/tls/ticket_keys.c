@@ -17,6 +17,8 @@ enum {
     TAG_LEN = 16,
     PERIODS = 3, // this one, the last, and the next, for clocks that are ahead
     SLOTS_MAX = TICKET_SECRETS_MAX * PERIODS,
+    RANDOM_MAX = 2, // this period's, and the last one's
+    EXPORT_HEAD_LEN = 2 * sizeof(int64_t),
 };
 
 _Static_assert((int)TICKET_OVERHEAD == (int)NAME_LEN + (int)NONCE_LEN + (int)TAG_LEN, "format");
@@ -28,6 +30,8 @@ struct slot {
 };
 
 _Static_assert(sizeof(struct slot) == (size_t)NAME_LEN + (size_t)KEY_LEN, "no padding");
+
+_Static_assert(TICKET_EXPORT_CAP == EXPORT_HEAD_LEN + RANDOM_MAX * sizeof(struct slot), "format");
 
 struct ticket_keys {
     pthread_mutex_t lock; // of all below
@@ -70,6 +74,55 @@ void ticket_keys_configure(struct ticket_keys *keys, const struct ticket_setting
         keys->period = -1;
     keys->settings = *settings;
     (void)pthread_mutex_unlock(&keys->lock);
+}
+
+static void put_int64(uint8_t *out, int64_t number)
+{
+    for (size_t i = 0; i < sizeof number; i++)
+        out[i] = (uint8_t)((uint64_t)number >> (8 * (sizeof number - 1 - i)));
+}
+
+static int64_t get_int64(const uint8_t *in)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < sizeof number; i++)
+        number = number << 8 | in[i];
+    return (int64_t)number;
+}
+
+size_t ticket_keys_export(struct ticket_keys *keys, uint8_t *out)
+{
+    size_t len = 0;
+    (void)pthread_mutex_lock(&keys->lock);
+    if (keys->settings.secret_count == 0 && keys->slot_count > 0) {
+        const struct slice slots = slice_of(keys->slots, keys->slot_count * sizeof keys->slots[0]);
+        put_int64(out, keys->settings.rotate_s);
+        put_int64(out + sizeof(int64_t), keys->period);
+        (void)bytes_copy(out + EXPORT_HEAD_LEN, TICKET_EXPORT_CAP - EXPORT_HEAD_LEN, slots);
+        len = EXPORT_HEAD_LEN + slots.len;
+    }
+    (void)pthread_mutex_unlock(&keys->lock);
+    return len;
+}
+
+bool ticket_keys_import(struct ticket_keys *keys, struct slice exported)
+{
+    const struct slice slots = slice_from(exported, EXPORT_HEAD_LEN);
+    const size_t count = slots.len / sizeof(struct slot);
+    if (count == 0 || count > RANDOM_MAX || slots.len != count * sizeof(struct slot))
+        return false;
+    const int64_t rotate_s = get_int64(exported.data);
+    const int64_t period = get_int64(exported.data + sizeof(int64_t));
+    if (rotate_s <= 0 || period < -1)
+        return false;
+    (void)pthread_mutex_lock(&keys->lock);
+    if (keys->settings.secret_count == 0) {
+        (void)bytes_copy(keys->slots, sizeof keys->slots, slots);
+        keys->slot_count = count;
+        keys->period = rotate_s == keys->settings.rotate_s ? period : -1;
+    }
+    (void)pthread_mutex_unlock(&keys->lock);
+    return true;
 }
 
 // derive makes the slot of a secret for a period (RFC 5869).

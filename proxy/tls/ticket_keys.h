@@ -14,6 +14,7 @@ enum {
     TICKET_SECRETS_MAX = 3,  // the first one seals, all of them open
     TICKET_BINDING_LEN = 32, // bytes; what a ticket is good for
     TICKET_OVERHEAD = 56,    // bytes that a ticket is longer than what is in it
+    TICKET_EXPORT_CAP = 112, // bytes of all random keys
 };
 
 struct ticket_settings {
@@ -32,6 +33,14 @@ void ticket_keys_destroy(struct ticket_keys *keys);
 
 // ticket_keys_configure changes the settings; random keys stay. Any thread, like the functions below.
 void ticket_keys_configure(struct ticket_keys *keys, const struct ticket_settings *settings);
+
+// ticket_keys_export writes the random keys to `out` of TICKET_EXPORT_CAP bytes, for another process that goes on with them,
+// and gives the length. The caller wipes them. 0: there are none, for they come from secrets, or are not made yet.
+size_t ticket_keys_export(struct ticket_keys *keys, uint8_t *out);
+
+// ticket_keys_import takes what another process has exported in the place of its own random keys; where there are secrets it
+// changes nothing. False: these are no exported keys.
+bool ticket_keys_import(struct ticket_keys *keys, struct slice exported) MUST_USE;
 
 // ticket_keys_seal encrypts `plain` into `out` (may be the same memory) with TICKET_OVERHEAD more bytes. The ticket opens
 // only with the same `binding` (TICKET_BINDING_LEN bytes). `now_s` is Unix seconds. False when it fails.

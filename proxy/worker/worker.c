@@ -24,7 +24,7 @@ enum message {
     MESSAGE_PULSE = LOOP_FIRST_OWN << 3,
 };
 
-// port is one listener of this worker.
+// port is one socket of a listener of this worker.
 struct port {
     struct worker *worker;                // borrowed
     const struct listener_config *config; // borrowed from the snapshot
@@ -36,12 +36,16 @@ struct port {
 struct update {
     struct snapshot *snapshot; // ref
     struct port *ports;        // owned; fd -1: go on with the one in the same place
+    size_t port_count;
 };
 
 struct worker {
     uint32_t magic;
     struct loop_thread thread;
-    struct port *ports; // owned; one a listener
+    // owned; of listener l the `shares` at [share * listener_count + l]; an fd of -1 without a listener: none
+    struct port *ports;
+    size_t port_count;
+    uint32_t shares; // sockets of one listener that it may have
     // its snapshot is a reference of the worker, its resolver is owned
     struct session_context context;
     _Atomic(struct update *) update; // owned; put there by main, taken by the loop
@@ -83,7 +87,7 @@ static void on_exhausted(void *arg, int error)
 
 static void stop_listeners(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->context.snapshot->listener_count; i++) {
+    for (size_t i = 0; i < worker->port_count; i++) {
         listener_stop(worker->ports[i].listener);
         worker->ports[i].listener = NULL;
     }
@@ -119,6 +123,23 @@ static int64_t begin_drain(void *owner)
     return worker->context.snapshot->timeouts.drain_ms;
 }
 
+// accept_waiting takes what waits in the queues of the sockets that are given up.
+static void accept_waiting(const struct worker *worker)
+{
+    for (size_t i = 0; i < worker->port_count; i++) {
+        if (worker->ports[i].listener != NULL)
+            listener_accept_waiting(worker->ports[i].listener);
+    }
+}
+
+static void begin_retire(void *owner)
+{
+    struct worker *worker = owner;
+    accept_waiting(worker);
+    stop_listeners(worker);
+    sessions_begin_retire(&worker->context);
+}
+
 // open_port begins to accept from the port's descriptor.
 static bool open_port(struct port *port)
 {
@@ -139,19 +160,21 @@ static bool open_port(struct port *port)
 // make_ports takes the descriptors over and leaves -1 in their place. NULL without memory: then it takes none.
 static struct port *make_ports(struct worker *worker, const struct snapshot *snapshot, int *fds)
 {
-    const size_t count = snapshot->listener_count;
+    const size_t count = snapshot->listener_count * worker->shares;
     struct port *ports = calloc(count, sizeof *ports);
     for (size_t i = 0; ports != NULL && i < count; i++) {
-        ports[i] = (struct port){.worker = worker, .config = &snapshot->listeners[i], .fd = fds[i]};
+        const size_t listener = i % snapshot->listener_count;
+        ports[i] =
+            (struct port){.worker = worker, .config = &snapshot->listeners[listener], .fd = fds[i]};
         fds[i] = -1;
     }
     return ports;
 }
 
-// drop_ports closes and frees those of `snapshot`.
-static void drop_ports(struct port *ports, const struct snapshot *snapshot)
+// drop_ports closes and frees them.
+static void drop_ports(struct port *ports, size_t count)
 {
-    for (size_t i = 0; i < snapshot->listener_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         listener_stop(ports[i].listener);
         if (ports[i].fd >= 0)
             (void)close(ports[i].fd);
@@ -159,10 +182,11 @@ static void drop_ports(struct port *ports, const struct snapshot *snapshot)
     free(ports);
 }
 
-// take_port goes on with the old listener in the same place, or with its descriptor where there was no memory to listen.
+// take_port goes on with an old listener in the same place, or with its descriptor where there was no memory to listen.
+// With several sockets in one place it does not matter which port has which.
 static void take_port(struct worker *worker, struct port *port)
 {
-    for (size_t i = 0; i < worker->context.snapshot->listener_count; i++) {
+    for (size_t i = 0; i < worker->port_count; i++) {
         struct port *old = &worker->ports[i];
         if ((old->listener == NULL && old->fd < 0) ||
             !listener_config_is_same_place(old->config, port->config))
@@ -180,7 +204,7 @@ static void take_port(struct worker *worker, struct port *port)
 // adopt_ports puts the new ports in the place of the old ones.
 static void adopt_ports(struct worker *worker, const struct update *update)
 {
-    for (size_t i = 0; i < update->snapshot->listener_count; i++) {
+    for (size_t i = 0; i < update->port_count; i++) {
         struct port *port = &update->ports[i];
         if (port->fd < 0)
             take_port(worker, port);
@@ -189,12 +213,10 @@ static void adopt_ports(struct worker *worker, const struct update *update)
                       "listener %s: no memory; %s does not serve it until the next reload",
                       port->config->name, worker->thread.name);
     }
-    for (size_t i = 0; i < worker->context.snapshot->listener_count; i++) {
-        if (worker->ports[i].listener != NULL)
-            listener_accept_waiting(worker->ports[i].listener);
-    }
-    drop_ports(worker->ports, worker->context.snapshot);
+    accept_waiting(worker);
+    drop_ports(worker->ports, worker->port_count);
     worker->ports = update->ports;
+    worker->port_count = update->port_count;
 }
 
 // adopt_resolver makes a new resolver where its settings have changed. Open questions stay with the old one.
@@ -225,7 +247,7 @@ static void adopt(struct worker *worker)
     sessions_adopt(&worker->context, update->snapshot);
     snapshot_unref(old);
     free(update);
-    if (worker->context.is_draining)
+    if (worker->context.is_leaving)
         stop_listeners(worker);
     wakeup_send(worker->adopted);
 }
@@ -257,7 +279,7 @@ static void drop_update(struct update *update)
 {
     if (update == NULL)
         return;
-    drop_ports(update->ports, update->snapshot);
+    drop_ports(update->ports, update->port_count);
     snapshot_unref(update->snapshot);
     free(update);
 }
@@ -270,7 +292,9 @@ enum err worker_adopt(struct worker *worker, struct snapshot *snapshot, int *lis
         free(update);
         return ERR_MEMORY;
     }
-    *update = (struct update){.snapshot = snapshot_ref(snapshot), .ports = ports};
+    *update = (struct update){.snapshot = snapshot_ref(snapshot),
+                              .ports = ports,
+                              .port_count = snapshot->listener_count * worker->shares};
     ASSERT(atomic_exchange(&worker->update, update) == NULL);
     loop_thread_post(&worker->thread, MESSAGE_ADOPT);
     if (!atomic_load(&worker->is_gone))
@@ -323,7 +347,7 @@ static enum err enter_loop(void *owner, struct ev_loop *loop, struct errinfo *in
     struct worker *worker = owner;
     struct resolver *resolver = NULL;
     TRY(resolver_create(loop, &worker->context.snapshot->resolver, &resolver, info));
-    for (size_t i = 0; i < worker->context.snapshot->listener_count; i++) {
+    for (size_t i = 0; i < worker->port_count; i++) {
         if (worker->ports[i].listener != NULL)
             listener_move(worker->ports[i].listener, loop);
     }
@@ -373,6 +397,7 @@ static bool may_renew(void *owner)
 static const struct loop_thread_events thread_events = {
     .on_messages = on_messages,
     .begin_drain = begin_drain,
+    .begin_retire = begin_retire,
     .is_empty = is_empty,
     .end_all = end_all,
     .on_exit = on_thread_exit,
@@ -383,7 +408,7 @@ static const struct loop_thread_events thread_events = {
 // free_worker frees one whose thread never ran or has been joined.
 static void free_worker(struct worker *worker)
 {
-    drop_ports(worker->ports, worker->context.snapshot);
+    drop_ports(worker->ports, worker->port_count);
     leave_loop(worker);
     drop_update(atomic_exchange(&worker->update, NULL));
     loop_thread_deinit(&worker->thread);
@@ -403,8 +428,8 @@ static enum err start(struct worker *worker, const struct worker_options *option
         sizeof worker->context.id_seed)
         return errinfo_set(info, ERR_SYSTEM, "%s: no randomness", name);
     TRY(enter_loop(worker, worker->thread.loop, info));
-    for (size_t i = 0; i < worker->context.snapshot->listener_count; i++) {
-        if (!open_port(&worker->ports[i]))
+    for (size_t i = 0; i < worker->port_count; i++) {
+        if (worker->ports[i].fd >= 0 && !open_port(&worker->ports[i]))
             return errinfo_set(info, ERR_MEMORY, "%s: no memory", name);
     }
     return loop_thread_start(&worker->thread, options->exits, info);
@@ -415,14 +440,17 @@ enum err worker_start(const struct worker_options *options, struct worker **out,
 {
     const struct session_context *context = options->context;
     struct worker *worker = calloc(1, sizeof *worker);
-    struct port *ports =
-        worker == NULL ? NULL : make_ports(worker, context->snapshot, options->listener_fds);
     *out = NULL;
+    if (worker == NULL)
+        return errinfo_set(info, ERR_MEMORY, "worker %u: no memory", options->index);
+    worker->shares = options->shares;
+    struct port *ports = make_ports(worker, context->snapshot, options->listener_fds);
     if (ports == NULL) {
         free(worker);
         return errinfo_set(info, ERR_MEMORY, "worker %u: no memory", options->index);
     }
     worker->magic = WORKER_MAGIC;
+    worker->port_count = context->snapshot->listener_count * worker->shares;
     worker->context = *context;
     worker->context.snapshot = snapshot_ref(context->snapshot);
     worker->headroom.descriptors = options->descriptors;

@@ -12,8 +12,10 @@ struct scan;
 
 struct worker_options {
     uint32_t index; // from 0; for messages
-    // one for each listener of the snapshot; -1 is left in place of what was taken
+    // `shares` for each listener of the snapshot, that of listener l at [share * listener_count + l]; -1: none. -1 is left in
+    // place of what was taken
     int *listener_fds;
+    uint32_t shares; // at least 1
     // What the workers share, copied: snapshot (a reference is taken), audit, tickets, ledger, sources, refusals and
     // refused_requests (borrowed; must outlive the worker). The rest is zero.
     const struct session_context *context;
@@ -28,6 +30,9 @@ struct worker_options {
 enum worker_message {
     // Accept no more, refuse new requests, and exit when the last tunnel has ended or the snapshot's drain time is over.
     WORKER_DRAIN = LOOP_DRAIN,
+    // Accept no more, end what waits for a further request, and exit when the last connection has ended. The address lives on
+    // in another process. WORKER_DRAIN may follow.
+    WORKER_RETIRE = LOOP_RETIRE,
     WORKER_STOP = LOOP_STOP,           // end everything and exit now
     WORKER_CLOCK_SET = LOOP_FIRST_OWN, // the wall clock was set: judge the live tunnels again
 };

@@ -45,7 +45,7 @@ def test_version_is_one_line():
 
 COMMANDS = (
     "serve check quickstart version check-cert explain connect doctor "
-    "status top tail reload drain kill block unblock"
+    "status top tail reload drain upgrade kill block unblock"
 ).split()
 COMMANDS += [f"ca {verb}" for verb in "init issue renew revoke crl list inspect".split()]
 COMMANDS += [f"audit {verb}" for verb in "verify replay suggest".split()]

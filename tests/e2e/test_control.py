@@ -241,7 +241,7 @@ def test_a_request_may_come_byte_by_byte_and_half_close(controlled):
 # -- the commands -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["status", "top", "tail", "reload", "drain"])
+@pytest.mark.parametrize("command", ["status", "top", "tail", "reload", "drain", "upgrade"])
 def test_without_a_proxy_the_exit_is_4(tmp_path, command):
     result = run(command, "--control", tmp_path / "control.sock")
     assert result.returncode == 4

@@ -205,13 +205,6 @@ def test_the_soft_descriptor_limit_is_raised_to_the_hard_one(start):
     assert limits_of(proxy)["Max open files"][:2] == [str(hard), str(hard)]
 
 
-def test_a_signal_that_does_nothing_yet_is_logged_and_survived(start):
-    proxy = start()
-    proxy.send_signal(signal.SIGUSR2)
-    proxy.stderr.wait("SIGUSR2")
-    assert proxy.ask(DENIED).status == 403
-
-
 def test_a_stderr_that_nobody_reads_any_more_does_not_end_it(start):
     """As in `sallyport serve 2>&1 | head -1`."""
     reader, writer = os.pipe()

@@ -39,6 +39,7 @@ LAYERS = {
         ["openssl/", "yaml.h", "idn2.h"],
     ),
     "proxy/explain": (["auth/"], []),
+    "proxy/handover": (["auth/"], ["ev.h", "openssl/mem.h"]),
     "proxy/history": (["auth/", "proxy/net/sockaddr.h"], ["jansson.h"]),
     "proxy/http": (["auth/"], []),
     "proxy/http2": (
@@ -73,6 +74,7 @@ LAYERS = {
             "proxy/audit/",
             "proxy/clock/",
             "proxy/config/",
+            "proxy/handover/",
             "proxy/limits/",
             "proxy/log/",
             "proxy/loop/",
@@ -85,7 +87,7 @@ LAYERS = {
             "proxy/version.h",
             "proxy/worker/",
         ],
-        ["ev.h", "pthread.h"],
+        ["ev.h", "openssl/mem.h", "pthread.h"],
     ),
     "proxy/session": (
         [

@@ -101,6 +101,7 @@ class Proxy:
         stderr=None,
         stdout=None,
         is_piped=False,  # the configuration comes from stdin
+        program=BINARY,
     ):
         self.folder = folder
         self.pki = pki
@@ -116,7 +117,7 @@ class Proxy:
         self.reloads = 0
         self.is_audit_whole = True  # False: a test has taken records away from the file
         self.process = subprocess.Popen(
-            [os.path.abspath(BINARY), "serve", "-c", "-" if is_piped else str(self.config_path)],
+            [os.path.abspath(program), "serve", "-c", "-" if is_piped else str(self.config_path)],
             stdin=subprocess.PIPE if is_piped else subprocess.DEVNULL,
             stdout=stdout or subprocess.PIPE,
             stderr=stderr or subprocess.PIPE,
@@ -284,6 +285,10 @@ class Proxy:
             client = Http2Client(client)
         self._clients.append(client)
         return client
+
+    def forget(self, client):
+        """Of one that is closed."""
+        self._clients.remove(client)
 
     def connect(self, identity="worker", **options):
         """A client with its handshake done."""

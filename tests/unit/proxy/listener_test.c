@@ -64,6 +64,24 @@ static void close_all(const int *fds, size_t count)
         assert_int_equal(close(fds[i]), 0);
 }
 
+static void more_sockets_join_those_that_are_there(void **state)
+{
+    (void)state;
+    const struct ip_addr addr = loop_rig_ip("127.0.0.1");
+    int fds[1 + SHARERS];
+    uint16_t port = 0;
+    struct errinfo info = {.text = ""};
+    assert_int_equal(listener_bind(&addr, 0, 1, fds, &port, &info), ERR_OK);
+    assert_int_equal(listener_join(&addr, port, SHARERS, fds + 1, &info), ERR_OK);
+    for (size_t i = 1; i <= SHARERS; i++) {
+        struct ip_addr bound;
+        uint16_t bound_port = 0;
+        assert_true(socket_name(fds[i], SOCKET_LOCAL, &bound, &bound_port));
+        assert_int_equal(bound_port, port);
+    }
+    close_all(fds, 1 + SHARERS);
+}
+
 static void a_second_instance_finds_the_address_taken(void **state)
 {
     (void)state;
@@ -233,6 +251,7 @@ int main(void)
         cmocka_unit_test(other_families_have_no_address),
         cmocka_unit_test(this_machine_knows_its_own_addresses),
         cmocka_unit_test(a_second_instance_finds_the_address_taken),
+        cmocka_unit_test(more_sockets_join_those_that_are_there),
         cmocka_unit_test(an_address_of_nobody_cannot_be_bound),
         cmocka_unit_test(several_sockets_share_the_connections),
         cmocka_unit_test(an_accepted_socket_is_ready_for_use),

@@ -88,20 +88,40 @@ static void a_named_pipe_is_a_stream_and_a_file_is_none(void **state)
     struct sink sink;
     assert_non_null(mkdtemp(folder));
     (void)snprintf(path, sizeof path, "%s/x", folder);
-    assert_true(sink_open(&sink, path));
+    assert_true(sink_open(&sink, path, true));
     assert_int_equal(sink.kind, SINK_FILE);
     sink_close(&sink);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_true(sink_open(&sink, path));
+    assert_true(sink_open(&sink, path, true));
     assert_int_equal(sink.kind, SINK_STREAM);
     assert_true(fill(&sink) > 0);
     sink_close(&sink);
     assert_int_equal(sink.fd, -1);
     (void)unlink(path);
     (void)rmdir(folder);
-    assert_false(sink_open(&sink, path));
+    assert_false(sink_open(&sink, path, true));
     assert_int_equal(errno, ENOENT);
+}
+
+static void a_torn_line_is_ended_unless_its_writer_may_be_about_to(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/sink.XXXXXX";
+    struct sink sink;
+    const int fd = mkstemp(path);
+    assert_int_equal(write(fd, "torn", 4), 4);
+    assert_true(sink_is_file(path));
+    assert_true(sink_open(&sink, path, false));
+    assert_int_equal(lseek(fd, 0, SEEK_END), 4);
+    sink_close(&sink);
+    assert_true(sink_open(&sink, path, true));
+    assert_int_equal(lseek(fd, 0, SEEK_END), 5);
+    sink_close(&sink);
+    assert_int_equal(unlink(path), 0);
+    assert_false(sink_is_file(path));
+    assert_false(sink_is_file("/dev/null"));
+    (void)close(fd);
 }
 
 static void only_a_dash_is_stdout(void **state)
@@ -120,6 +140,7 @@ int main(void)
         cmocka_unit_test(a_socket_is_asked_each_time_not_to_block),
         cmocka_unit_test(a_named_pipe_is_a_stream_and_a_file_is_none),
         cmocka_unit_test(only_a_dash_is_stdout),
+        cmocka_unit_test(a_torn_line_is_ended_unless_its_writer_may_be_about_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -185,6 +185,83 @@ static void seals_nothing_without_room(void **state)
     ticket_keys_destroy(keys);
 }
 
+static void another_process_goes_on_with_exported_keys(void **state)
+{
+    (void)state;
+    struct ticket_keys *old = keys_of("");
+    struct ticket_keys *next = keys_of("");
+    uint8_t exported[TICKET_EXPORT_CAP];
+    assert_int_equal(ticket_keys_export(old, exported), 0); // none made yet
+    const struct ticket last = seal(old, NOW_S - PERIOD_S);
+    const struct ticket ticket = seal(old, NOW_S);
+    const struct ticket own = seal(next, NOW_S);
+    const size_t len = ticket_keys_export(old, exported);
+    assert_int_equal(len, TICKET_EXPORT_CAP);
+    assert_true(ticket_keys_import(next, slice_of(exported, len)));
+    assert_true(opens(next, NOW_S, here, &ticket));
+    assert_true(opens(next, NOW_S, here, &last));
+    assert_false(opens(next, NOW_S, here, &own));
+    const struct ticket sealed = seal(next, NOW_S);
+    assert_true(opens(old, NOW_S, here, &sealed));
+    assert_false(opens(next, NOW_S + PERIOD_S, here, &last)); // they change keys at the same time
+    assert_true(opens(next, NOW_S + PERIOD_S, here, &ticket));
+    ticket_keys_destroy(old);
+    ticket_keys_destroy(next);
+}
+
+static void exported_keys_of_another_period_count_as_todays(void **state)
+{
+    (void)state;
+    struct ticket_keys *old = keys_of("");
+    struct ticket_settings other = settings("");
+    other.rotate_s = PERIOD_S * 7;
+    struct ticket_keys *next = ticket_keys_create(&other);
+    uint8_t exported[TICKET_EXPORT_CAP];
+    const struct ticket ticket = seal(old, NOW_S);
+    const size_t len = ticket_keys_export(old, exported);
+    assert_true(len > 0 && len < TICKET_EXPORT_CAP);
+    assert_true(ticket_keys_import(next, slice_of(exported, len)));
+    assert_true(opens(next, NOW_S, here, &ticket));
+    ticket_keys_destroy(old);
+    ticket_keys_destroy(next);
+}
+
+static void secrets_are_neither_exported_nor_replaced(void **state)
+{
+    (void)state;
+    struct ticket_keys *secret = keys_of("a");
+    struct ticket_keys *random = keys_of("");
+    uint8_t exported[TICKET_EXPORT_CAP];
+    const struct ticket ticket = seal(secret, NOW_S);
+    const struct ticket other = seal(random, NOW_S);
+    assert_int_equal(ticket_keys_export(secret, exported), 0);
+    const size_t len = ticket_keys_export(random, exported);
+    assert_true(ticket_keys_import(secret, slice_of(exported, len)));
+    assert_true(opens(secret, NOW_S, here, &ticket));
+    assert_false(opens(secret, NOW_S, here, &other));
+    ticket_keys_destroy(secret);
+    ticket_keys_destroy(random);
+}
+
+static void what_is_no_export_is_not_imported(void **state)
+{
+    (void)state;
+    struct ticket_keys *keys = keys_of("");
+    uint8_t exported[TICKET_EXPORT_CAP + 1] = {0};
+    const struct ticket ticket = seal(keys, NOW_S);
+    (void)seal(keys, NOW_S + PERIOD_S);
+    const size_t len = ticket_keys_export(keys, exported);
+    assert_int_equal(len, TICKET_EXPORT_CAP);
+    for (size_t cut = 0; cut <= len + 1; cut++) {
+        if (cut != len && cut != len - (len - 16) / 2)
+            assert_false(ticket_keys_import(keys, slice_of(exported, cut)));
+    }
+    exported[0] = 0xFF; // a period that is negative
+    assert_false(ticket_keys_import(keys, slice_of(exported, len)));
+    assert_true(opens(keys, NOW_S + PERIOD_S, here, &ticket));
+    ticket_keys_destroy(keys);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +275,10 @@ int main(void)
         cmocka_unit_test(other_secrets_count_at_once),
         cmocka_unit_test(no_two_tickets_are_equal),
         cmocka_unit_test(seals_nothing_without_room),
+        cmocka_unit_test(another_process_goes_on_with_exported_keys),
+        cmocka_unit_test(exported_keys_of_another_period_count_as_todays),
+        cmocka_unit_test(secrets_are_neither_exported_nor_replaced),
+        cmocka_unit_test(what_is_no_export_is_not_imported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,13 @@
+// orders: what the whole process is told, by a signal, at the control socket, or by the process that leads it.
+#pragma once
+
+#include "proxy/service/state.h"
+
+// service_begin_drain does what SIGTERM does. Once.
+void service_begin_drain(struct service *service);
+
+// service_stop_now does what SIGINT does.
+void service_stop_now(struct service *service);
+
+// service_reopen_audit does what SIGUSR1 does: it is for those who have moved the file away.
+void service_reopen_audit(struct service *service);

@@ -1,0 +1,447 @@
+// The order, and what ends it at any point, is in proxy/handover/handover_message.h.
+#include "proxy/service/upgrade.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <openssl/mem.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proxy/audit/sink.h"
+#include "proxy/config/source.h"
+#include "proxy/log/log.h"
+#include "proxy/process/notify.h"
+#include "proxy/service/blocks_message.h"
+#include "proxy/service/state.h"
+
+static const ev_tstamp grace_s = 2.; // for a process that has said that it fails, to end by itself
+
+enum upgrade_state {
+    UPGRADE_NONE,
+    UPGRADE_STARTED,   // the new process prepares itself
+    UPGRADE_PREPARED,  // it has; we wait until no command is under way
+    UPGRADE_COMMITTED, // it is about to serve
+    UPGRADE_ENDING,    // it has failed, and is about to end
+};
+
+struct upgrade {
+    struct service *service; // borrowed
+    struct upgrade_events events;
+    enum upgrade_state state;
+    struct handover_link *link; // owned; to the new process
+    ev_child child;
+    ev_timer patience;
+    ev_prepare turn; // runs while it waits for commands to end
+    bool is_ended;   // the process is gone
+    struct upgrade_outcome outcome;
+};
+
+const struct upgrade_outcome *upgrade_outcome_of(const struct upgrade *upgrade)
+{
+    return &upgrade->outcome;
+}
+
+bool upgrade_is_under_way(const struct upgrade *upgrade)
+{
+    return upgrade != NULL && upgrade->state != UPGRADE_NONE;
+}
+
+static bool is_rollout_idle(const struct service *service)
+{
+    const struct rollout *rollout = &service->rollout;
+    return rollout->state == ROLLOUT_IDLE && rollout->adopting_count == 0 && rollout->pending == 0;
+}
+
+const char *upgrade_refusal(const struct service *service)
+{
+    const struct succession *succession = &service->succession;
+    if (succession->retirement != NULL)
+        return "this is an old process: another one serves";
+    if (service->stopping_at_s != 0)
+        return "the proxy is draining";
+    if (upgrade_is_under_way(succession->upgrade))
+        return "an upgrade is under way";
+    if (succession->predecessors.count == PREDECESSORS_MAX)
+        return "there are four old processes with tunnels already: wait until one has ended, or "
+               "end its tunnels";
+    if (source_is_stdin(service->snapshot->path))
+        return "the configuration came from stdin (-c -), which cannot be read again: restart the "
+               "proxy";
+    if (!sink_is_file(service->snapshot->audit_path))
+        return "the audit log is a stream, in which the lines of two processes would mix: restart "
+               "the proxy";
+    if (!is_rollout_idle(service))
+        return "a reload is under way: try again";
+    return NULL;
+}
+
+// ---- the end ------------------------------------------------------------------------------------
+
+static void stop_watching(struct upgrade *upgrade)
+{
+    struct ev_loop *loop = upgrade->service->loop;
+    ev_timer_stop(loop, &upgrade->patience);
+    ev_prepare_stop(loop, &upgrade->turn);
+    ev_child_stop(loop, &upgrade->child);
+}
+
+// conclude ends an upgrade, with what is said about it in `message`.
+static void conclude(struct upgrade *upgrade, bool is_good)
+{
+    stop_watching(upgrade);
+    upgrade->state = UPGRADE_NONE;
+    upgrade->outcome.is_last_good = is_good;
+    upgrade->outcome.done = upgrade->outcome.begun;
+    if (is_good)
+        log_info(LOG_UPGRADE, "upgrade: %s", upgrade->outcome.message);
+    else
+        log_error(LOG_UPGRADE, "upgrade: %s", upgrade->outcome.message);
+}
+
+// go_on_serving is the end of an upgrade that has failed.
+static void go_on_serving(struct upgrade *upgrade)
+{
+    struct service *service = upgrade->service;
+    handover_link_destroy(upgrade->link);
+    upgrade->link = NULL;
+    conclude(upgrade, false);
+    predecessors_pause(&service->succession.predecessors, false);
+    audit_log_share(service->shared.audit, service->succession.predecessors.count > 0);
+    upgrade->events.pause(service, false);
+    if (service->stopping_at_s == 0)
+        notify_send("READY=1");
+}
+
+// say_failed makes the sentence about it.
+static void say_failed(struct upgrade *upgrade, const char *why)
+{
+    (void)snprintf(upgrade->outcome.message, sizeof upgrade->outcome.message,
+                   "failed, and this process goes on: %.480s", why);
+}
+
+// fail ends the new process, and the upgrade when that is gone.
+static void fail(struct upgrade *upgrade, const char *why, bool is_ended_at_once)
+{
+    struct ev_loop *loop = upgrade->service->loop;
+    if (upgrade->state == UPGRADE_ENDING)
+        return;
+    upgrade->state = UPGRADE_ENDING;
+    say_failed(upgrade, why);
+    handover_link_pause(upgrade->link);
+    ev_prepare_stop(loop, &upgrade->turn);
+    ev_timer_stop(loop, &upgrade->patience);
+    if (upgrade->is_ended) {
+        go_on_serving(upgrade);
+        return;
+    }
+    if (is_ended_at_once)
+        (void)kill(upgrade->child.pid, SIGKILL);
+    ev_timer_set(&upgrade->patience, grace_s, 0.);
+    ev_timer_start(loop, &upgrade->patience);
+}
+
+static void on_patience_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct upgrade *upgrade = timer->data;
+    if (upgrade->state == UPGRADE_ENDING)
+        (void)kill(upgrade->child.pid, SIGKILL);
+    else
+        fail(upgrade, "the new process did not say in time that it serves, and was ended", true);
+}
+
+// describe_end says how the process has ended.
+static void describe_end(int status, struct errinfo *out)
+{
+    if (WIFSIGNALED(status))
+        (void)errinfo_set(out, ERR_SYSTEM, "the new process was ended by signal %d (%s)",
+                          WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        (void)errinfo_set(out, ERR_SYSTEM,
+                          "the new process ended with exit status %d; its lines are in the log",
+                          WEXITSTATUS(status));
+}
+
+// on_child is told of the end of the new process: before it serves, or much later.
+static void on_child(struct ev_loop *loop, ev_child *child, int events)
+{
+    (void)events;
+    struct upgrade *upgrade = child->data;
+    struct errinfo info;
+    if (WIFSTOPPED(child->rstatus) || WIFCONTINUED(child->rstatus))
+        return;
+    ev_child_stop(loop, child);
+    upgrade->is_ended = true;
+    if (upgrade->state == UPGRADE_ENDING) {
+        go_on_serving(upgrade);
+        return;
+    }
+    describe_end(child->rstatus, &info);
+    fail(upgrade, info.text, false);
+}
+
+static void on_link_end(void *arg, const char *why)
+{
+    struct upgrade *upgrade = arg;
+    if (why != NULL) {
+        fail(upgrade, why, true);
+        return;
+    }
+    // It is about to end, which says more; if it does not it hangs.
+    ev_timer_stop(upgrade->service->loop, &upgrade->patience);
+    ev_timer_set(&upgrade->patience, grace_s, 0.);
+    ev_timer_start(upgrade->service->loop, &upgrade->patience);
+}
+
+// ---- handing over -------------------------------------------------------------------------------
+
+static bool send_text(struct handover_link *link, const char *control, const char *state)
+{
+    const struct handover_message hello = {
+        .kind = HANDOVER_HELLO,
+        .format = HANDOVER_FORMAT,
+        .number = (uint64_t)getpid(),
+        .control = slice_of_string(control == NULL ? "" : control),
+        .state = slice_of_string(state == NULL ? "" : state),
+    };
+    return handover_link_send(link, &hello, NULL, 0);
+}
+
+// send_listener sends all sockets of a listener, as many a message as go beside one.
+static bool send_listener(struct handover_link *link, const struct service *service, size_t index)
+{
+    const struct sockets *sockets = &service->sockets;
+    const struct listener_config *config = &service->snapshot->listeners[index];
+    const struct handover_message message = {
+        .kind = HANDOVER_LISTENER,
+        .name = slice_of_string(config->name),
+        .configured = config->address,
+        .bound = sockets->bound[index],
+    };
+    int *fds = calloc((size_t)sockets->worker_count * sockets->shares, sizeof *fds);
+    if (fds == NULL)
+        return false;
+    const size_t count = sockets_copies(sockets, index, fds);
+    bool is_sent = true;
+    for (size_t at = 0; at < count && is_sent; at += HANDOVER_FDS_MAX) {
+        const size_t left = count - at;
+        is_sent = handover_link_send(link, &message, fds + at,
+                                     left < HANDOVER_FDS_MAX ? left : HANDOVER_FDS_MAX);
+    }
+    free(fds);
+    return is_sent;
+}
+
+// send_admin sends the socket at which metrics are asked for, if there is one.
+static bool send_admin(const struct upgrade *upgrade)
+{
+    const struct monitor_place *place = &upgrade->service->place;
+    const int fd = upgrade->events.admin_fd(upgrade->service);
+    struct handover_message message = {.kind = HANDOVER_ADMIN, .name = SLICE_LITERAL("admin")};
+    if (fd < 0)
+        return true;
+    if (place->settings->socket_path == NULL) {
+        message.configured = place->settings->address;
+        message.bound = place->bound;
+    } else {
+        message.kind = HANDOVER_ADMIN_FILE;
+        message.text = slice_of_string(place->settings->socket_path);
+    }
+    return handover_link_send(upgrade->link, &message, &fd, 1);
+}
+
+// send_start sends what the new process needs to prepare itself.
+static bool send_start(const struct upgrade *upgrade)
+{
+    struct handover_link *link = upgrade->link;
+    const struct service *service = upgrade->service;
+    const struct snapshot *snapshot = service->snapshot;
+    if (!send_text(link, snapshot->control_path, snapshot->state_path))
+        return false;
+    for (size_t l = 0; l < snapshot->listener_count; l++) {
+        if (!send_listener(link, service, l))
+            return false;
+    }
+    const int control_fd = upgrade->events.control_fd(service);
+    const struct handover_message control = {.kind = HANDOVER_CONTROL};
+    if (control_fd >= 0 && !handover_link_send(link, &control, &control_fd, 1))
+        return false;
+    return send_admin(upgrade) && handover_link_say(link, HANDOVER_BEGIN, 0);
+}
+
+static bool send_tickets(struct handover_link *link, const struct service *service)
+{
+    uint8_t keys[TICKET_EXPORT_CAP];
+    const size_t len = ticket_keys_export(service->shared.tickets, keys);
+    const struct handover_message message = {.kind = HANDOVER_TICKETS,
+                                             .bytes = slice_of(keys, len)};
+    const bool is_sent = len == 0 || handover_link_send(link, &message, NULL, 0);
+    OPENSSL_cleanse(keys, sizeof keys);
+    return is_sent;
+}
+
+// send_rest sends what may have changed since, and nothing changes after it.
+static bool send_rest(const struct upgrade *upgrade)
+{
+    struct handover_link *link = upgrade->link;
+    const struct service *service = upgrade->service;
+    if (service->blocks != NULL && !blocks_message_send(link, service->blocks))
+        return false;
+    return send_tickets(link, service) &&
+           predecessors_pass_on(&service->succession.predecessors, link) &&
+           handover_link_say(link, HANDOVER_COMMIT, service->blocks_problem.text[0] == '\0');
+}
+
+// may_commit tells whether nothing is under way that would change what is handed over, or that somebody waits for.
+static bool may_commit(const struct upgrade *upgrade)
+{
+    const struct service *service = upgrade->service;
+    const struct predecessors *predecessors = &service->succession.predecessors;
+    return is_rollout_idle(service) && upgrade->events.is_quiet(service) &&
+           predecessors_have_obeyed(predecessors, predecessors->newest);
+}
+
+static void on_turn(struct ev_loop *loop, ev_prepare *turn, int events)
+{
+    (void)events;
+    struct upgrade *upgrade = turn->data;
+    struct service *service = upgrade->service;
+    if (!may_commit(upgrade))
+        return;
+    ev_prepare_stop(loop, turn);
+    predecessors_pause(&service->succession.predecessors, true);
+    upgrade->state = UPGRADE_COMMITTED;
+    if (!send_rest(upgrade))
+        fail(upgrade, "no memory to hand over", true);
+}
+
+// retire is the good end.
+static void retire(struct upgrade *upgrade)
+{
+    struct service *service = upgrade->service;
+    struct handover_link *link = upgrade->link;
+    char state[64];
+    upgrade->link = NULL;
+    (void)snprintf(upgrade->outcome.message, sizeof upgrade->outcome.message,
+                   "process %d serves now; this one, %d, goes on until its tunnels have ended",
+                   (int)upgrade->child.pid, (int)getpid());
+    (void)snprintf(state, sizeof state, "MAINPID=%d\nREADY=1", (int)upgrade->child.pid);
+    notify_send(state);
+    conclude(upgrade, true);
+    upgrade->events.retire(service, link);
+}
+
+static void on_message(void *arg, const struct handover_message *message, int *fds, size_t fd_count)
+{
+    (void)fds;
+    (void)fd_count;
+    struct upgrade *upgrade = arg;
+    struct errinfo info;
+    if (message->kind == HANDOVER_FAILED) {
+        (void)errinfo_set(&info, ERR_INPUT, "%.*s", (int)message->text.len,
+                          (const char *)message->text.data);
+        fail(upgrade, info.text, false);
+    } else if (message->kind == HANDOVER_PREPARED && upgrade->state == UPGRADE_STARTED) {
+        upgrade->state = UPGRADE_PREPARED;
+        upgrade->events.pause(upgrade->service, true);
+        ev_prepare_start(upgrade->service->loop, &upgrade->turn);
+    } else if (message->kind == HANDOVER_SERVING && upgrade->state == UPGRADE_COMMITTED) {
+        retire(upgrade);
+    } else {
+        fail(upgrade, "the new process says what does not fit", true);
+    }
+}
+
+// ---- the beginning ------------------------------------------------------------------------------
+
+// start starts the program with its end of the link; `fds` are both ends.
+static enum err start(struct upgrade *upgrade, int *fds, struct errinfo *info)
+{
+    char variable[64];
+    char config[] = "-c";
+    char serve[] = "serve";
+    struct service *service = upgrade->service;
+    struct program *program = &service->succession.program;
+    char *argv[] = {program->path, serve, config, (char *)(uintptr_t)service->snapshot->path, NULL};
+    const struct handover_events events = {
+        .on_message = on_message, .on_end = on_link_end, .arg = upgrade};
+    pid_t pid = 0;
+    upgrade->link = handover_link_create(service->loop, fds[0], &events);
+    fds[0] = -1;
+    if (upgrade->link == NULL || !send_start(upgrade))
+        return errinfo_set(info, ERR_MEMORY, "no memory to hand over");
+    (void)snprintf(variable, sizeof variable, "%s=%d", HANDOVER_VARIABLE, (int)PROGRAM_FD);
+    TRY(program_start(program, argv, variable, fds[1], &pid, info));
+    ev_child_set(&upgrade->child, pid, 0);
+    ev_child_start(service->loop, &upgrade->child);
+    return ERR_OK;
+}
+
+uint64_t upgrade_request(struct service *service, int64_t patience_ms)
+{
+    struct upgrade *upgrade = service->succession.upgrade;
+    struct errinfo info;
+    int fds[2] = {-1, -1};
+    upgrade->outcome.begun++;
+    upgrade->is_ended = false;
+    upgrade->state = UPGRADE_STARTED;
+    ev_child_init(&upgrade->child, on_child, 0, 0);
+    ev_timer_init(&upgrade->patience, on_patience_over, (ev_tstamp)patience_ms / 1000., 0.);
+    ev_prepare_init(&upgrade->turn, on_turn);
+    upgrade->child.data = upgrade;
+    upgrade->patience.data = upgrade;
+    upgrade->turn.data = upgrade;
+    notify_send_reloading();
+    audit_log_share(service->shared.audit, true);
+    log_info(LOG_UPGRADE, "upgrade: starting %s", service->succession.program.path);
+    enum err error = ERR_SYSTEM;
+    if (handover_pair(fds))
+        error = start(upgrade, fds, &info);
+    else
+        (void)errinfo_set(&info, ERR_SYSTEM, "no link to the new process: %m");
+    for (size_t i = 0; i < 2; i++) {
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    }
+    if (error == ERR_OK) {
+        ev_timer_start(service->loop, &upgrade->patience);
+    } else {
+        say_failed(upgrade, info.text);
+        go_on_serving(upgrade);
+    }
+    return upgrade->outcome.begun;
+}
+
+void upgrade_abandon(struct upgrade *upgrade)
+{
+    if (upgrade != NULL &&
+        (upgrade->state == UPGRADE_STARTED || upgrade->state == UPGRADE_PREPARED))
+        fail(upgrade, "the proxy is to end", true);
+}
+
+struct upgrade *upgrade_create(struct service *service, const struct upgrade_events *events)
+{
+    struct upgrade *upgrade = calloc(1, sizeof *upgrade);
+    if (upgrade == NULL)
+        return NULL;
+    upgrade->service = service;
+    upgrade->events = *events;
+    return upgrade;
+}
+
+void upgrade_destroy(struct upgrade *upgrade)
+{
+    if (upgrade == NULL)
+        return;
+    if (upgrade->state != UPGRADE_NONE) {
+        (void)kill(upgrade->child.pid, SIGKILL);
+        stop_watching(upgrade);
+        handover_link_destroy(upgrade->link);
+    }
+    free(upgrade);
+}

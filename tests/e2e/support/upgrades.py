@@ -1,0 +1,186 @@
+"""A proxy whose program is changed while it runs: which of its processes serves, and how the others end."""
+
+import contextlib
+import ctypes
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import threading
+
+from support.control import CONTROL, Control
+from support.proxy import BINARY
+from support.scale import PATIENCE, eventually
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans():
+    """A process whose parent has ended becomes ours, so that its end can be seen."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+class Successor:
+    """A process that another one has started: what Proxy needs of a subprocess.Popen."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.returncode = None
+        self._fd = os.pidfd_open(pid)
+
+    def send_signal(self, number):
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._fd, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+    def poll(self):
+        if self.returncode is None and select.select([self._fd], [], [], 0)[0]:
+            self._reap()
+        return self.returncode
+
+    def wait(self, timeout=None):
+        if self.returncode is None:
+            if not select.select([self._fd], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("sallyport", timeout)
+            self._reap()
+        return self.returncode
+
+    def _reap(self):
+        """Its status, where it was left to us; its parent may have taken it."""
+        try:
+            _, status = os.waitpid(self.pid, 0)
+            self.returncode = os.waitstatus_to_exitcode(status)
+        except ChildProcessError:
+            self.returncode = 0
+
+
+def is_alive(pid):
+    """Whether there is such a process that has not ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def listens(pid):
+    """Whether a process has a listening socket open."""
+    listening = set()
+    for table in ("tcp", "tcp6"):
+        with open(f"/proc/net/{table}", encoding="ascii") as file:
+            rows = [line.split() for line in file.readlines()[1:]]
+        listening |= {f"socket:[{row[9]}]" for row in rows if row[3] == "0A"}
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except OSError:  # it has ended
+        return False
+    for name in names:
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{pid}/fd/{name}") in listening:
+                return True
+    return False
+
+
+class Upgrades:
+    """A started proxy, its program and its processes."""
+
+    def __init__(self, proxy, program):
+        adopt_orphans()
+        self.proxy = proxy
+        self.program = program
+        self.control = Control(proxy)
+        self.old = []  # processes that have served, the oldest first
+
+    def change_program(self, path=BINARY, mode=0o755):
+        """Another file in the place of the program's, as an installation puts it there."""
+        new = self.program.with_suffix(".new")
+        shutil.copy(path, new)
+        new.chmod(mode)
+        new.rename(self.program)
+
+    def write_program(self, text, mode=0o755):
+        new = self.program.with_suffix(".new")
+        new.write_text(text)
+        new.chmod(mode)
+        new.rename(self.program)
+
+    def follow(self, text):
+        """The process that serves now, by what is said about it; who comes from now on is served by it."""
+        pid = int(re.search(r"process (\d+) serves now", text).group(1))
+        self.old.append(self.proxy.process)
+        self.proxy.process = Successor(pid)
+        old = self.old[-1].pid
+        eventually(lambda: not (is_alive(old) and listens(old)), "the old process to listen no more")
+        return pid
+
+    def upgrade(self, *options):
+        """By the command; returns when the new process serves."""
+        self.change_program()
+        return self.follow(self.control.run("upgrade", *options).stderr)
+
+    def fail(self, *options):
+        """An upgrade that does not come about; what the command says."""
+        before = self.proxy.process.pid
+        said = self.control.run("upgrade", *options, expected=1).stderr
+        assert self.control.status()["pid"] == before
+        return said
+
+    def wait_old_ended(self, count=None):
+        """Until the oldest `count` of the old processes have ended; all by default."""
+        for process in self.old[:count]:
+            assert process.wait(PATIENCE) in (0, 1), process.returncode
+
+    def kill(self):
+        for process in [*self.old, self.proxy.process]:
+            if process.poll() is None:
+                process.kill()
+                process.wait(PATIENCE)
+
+
+def start_upgradable(start, folder, *clients, **changes):
+    """A proxy that runs from a file of its own, with a control socket."""
+    program = folder / "sallyport"
+    shutil.copy(BINARY, program)
+    process = {"program": str(program), **changes.pop("process", {})}
+    proxy = start(*clients, **{"control": CONTROL, **changes, "process": process})
+    return Upgrades(proxy, program)
+
+
+class Knocking:
+    """Clients that come one after the other until they are told to stop: each asks for a tunnel, uses it and goes."""
+
+    def __init__(self, proxy, target, count=2):
+        self.proxy = proxy
+        self.target = target
+        self.served = 0
+        self.problems = []
+        self._must_stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def wait_more(self, count=20):
+        wanted = self.served + count
+        eventually(lambda: self.served >= wanted or self.problems, "more clients to be served")
+
+    def stop(self):
+        self._must_stop.set()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        assert not self.problems, self.problems[:3]
+
+    def _run(self):
+        while not self._must_stop.is_set():
+            try:
+                client = self.proxy.tunnel(self.target)
+                client.echo(b"knock")
+                client.close()
+                self.proxy.forget(client)
+                self.served += 1
+            except Exception as problem:  # every one counts
+                self.problems.append(repr(problem))
+                return
