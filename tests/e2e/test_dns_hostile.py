@@ -10,6 +10,8 @@ from support.config import client, reach
 from support.origin import Origin, blackhole, echo
 from support.scale import count
 
+# What waits for DNS and dials is a connection there, and a stream here. The answers are read the same.
+BOTH = pytest.mark.protocols("h1", "h2")
 PUBLIC = "198.18.7.7"  # stands for any address that no rule opens
 
 
@@ -180,6 +182,7 @@ def test_thousands_of_addresses_are_bounded(proxy, dns, server):
     assert proxy.close_record(answer.id)["upstream"]["attempts"] == 1
 
 
+@BOTH
 def test_of_a_mixed_answer_only_the_admitted_address_is_dialled(proxy, dns, server):
     closed = ["10.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1", "255.255.255.255", PUBLIC]
     dns.addresses("mixed.test", *closed, "127.0.0.1", "::1", "::ffff:10.0.0.1", "64:ff9b::a00:1")
@@ -237,6 +240,7 @@ def test_one_silent_family_does_not_keep_the_other_waiting(start, dns, server):
     assert proxy.decision(tunnel.id)["addresses"] == ["127.0.0.1"]
 
 
+@BOTH
 def test_what_the_first_family_may_not_the_second_may(start, dns, origin):
     """The family that came first is denied: the verdict waits for the other."""
     six = origin(address="::1")
@@ -253,6 +257,7 @@ def test_what_the_first_family_may_not_the_second_may(start, dns, origin):
     assert set(proxy.decision(answer.id)["addresses"]) == {"127.0.0.1", "::1"}
 
 
+@BOTH
 def test_an_address_that_comes_late_is_judged_and_joins_in(start, dns, local_address):
     """The first family is dialled at once, and is silent; of the other one, which comes then, only
     what the rule admits is dialled, and wins."""

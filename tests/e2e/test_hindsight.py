@@ -53,6 +53,7 @@ def replay(past, config, *options):
 # -- verify ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_whole_log_has_no_fault(past):
     result = run("audit", "verify", past.log)
     assert result.returncode == 0, result.stderr
@@ -308,6 +309,7 @@ def test_the_same_policy_changes_nothing(past):
     assert "5 decisions: 0 would change" in result.stderr
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_a_rule_that_is_gone_is_found_with_how_often_it_was_used(past):
     config = other_policy(
         past,
@@ -324,6 +326,7 @@ def test_a_rule_that_is_gone_is_found_with_how_often_it_was_used(past):
     assert change["change"] == "stricter"
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_each_request_can_be_listed_alone(past):
     result, changes = replay(past, other_policy(past), "--each")
     assert result.returncode == 1
@@ -625,6 +628,7 @@ def test_a_denied_address_in_a_special_range_is_marked(start):
         assert rule["special"] == rule["addresses"] == ["127.0.0.1/32"]
 
 
+@pytest.mark.protocols("h1", "h2")
 def test_the_suggestion_is_a_policy_that_changes_nothing(past):
     told = ("requests", "special")
     rules = [{k: v for k, v in rule.items() if k not in told} for rule in suggest(past)["allow"]]

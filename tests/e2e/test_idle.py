@@ -1,5 +1,6 @@
 """Waiting costs nothing: in no state does a peer make the loop spin."""
 
+import re
 import threading
 import time
 
@@ -145,11 +146,22 @@ class Waiting:
         self.proxy.connect().send(b"junk\r\n\r\n")
 
 
-@pytest.mark.parametrize("wait", [name for name in vars(Waiting) if name.startswith("for_")])
-def test_the_loop_does_not_spin_while_it_waits(start, dns, origin, wait):
+WAITS = [name for name in vars(Waiting) if name.startswith("for_")]
+# All of them at once over HTTP/2, each on connections of its own, but for what only a connection can do.
+OVER_HTTP2 = [name for name in WAITS if not re.search("head|inbox|tcp|refusal|client_has_ended$", name)]
+OVER_HTTP2 += ["for_the_target_when_the_client_has_ended"]
+
+
+@pytest.mark.parametrize(
+    "protocol, waits",
+    [*(pytest.param("h1", [wait], id=wait) for wait in WAITS), pytest.param("h2", OVER_HTTP2, id="all over HTTP/2")],
+    indirect=["protocol"],
+    scope="module",
+)
+def test_the_loop_does_not_spin_while_it_waits(start, dns, origin, waits):
     with blackhole() as hole_port:
         waiting = Waiting(start, dns, origin, hole_port)
-        for _ in range(3):
+        for wait in waits * 3:
             getattr(waiting, wait)()
         assert calm(waiting.proxy)
         # There may be live tunnels, and the drain is short: they are cut, which is said by 1.

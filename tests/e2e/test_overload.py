@@ -363,6 +363,7 @@ def test_a_client_has_its_share_of_the_connects_that_are_under_way(start, dns):
 # -- memory -------------------------------------------------------------------------------------
 
 
+@pytest.mark.protocols("h1", "h2")
 @pytest.mark.skipif(IS_SMALL, reason="a sanitizer alone takes more than any limit here")
 def test_above_the_limit_of_memory_new_work_is_refused_until_it_is_free_again(start, dns, origin):
     slow = origin(source(5_000_000))
