@@ -163,9 +163,10 @@ class DnsServer:
         return [query for query in self.queries if fits(name, query.name)]
 
     def forget(self):
-        """What was asked so far, so that a test can be run again."""
+        """What was asked and answered so far, so that a test can be run again."""
         with self._changed:
             self.queries.clear()
+            self._answered.clear()
 
     def wait_asked(self, name, count=1):
         with self._changed:
