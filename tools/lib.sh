@@ -18,7 +18,7 @@ export ROOT CACHE BAZEL PYTHON
 # What quickstart needs: the compiler, Bazel, the libraries, apt's source tools, curl, Python.
 PACKAGES_QUICKSTART=(
     bazel-bootstrap bazel-rules-java gcc g++ libev-dev libc-ares-dev libyaml-dev libidn2-dev
-    libjansson-dev libnghttp2-dev libpsl-dev publicsuffix apt dpkg-dev xz-utils ca-certificates openssl python3 curl
+    libjansson-dev libnghttp2-dev libpsl-dev zlib1g-dev publicsuffix apt dpkg-dev xz-utils ca-certificates openssl python3 curl
 )
 # What the unit and end-to-end tests need beside that.
 PACKAGES_TEST=(
@@ -167,7 +167,7 @@ disk_cache() {
     versions="$(dpkg-query -W -f '${Package} ${Version}\n' \
         'gcc*' 'g++*' 'clang-14' 'binutils*' 'libc6-dev' 'linux-libc-dev' 'libstdc++*-dev' \
         'libgcc*-dev' 'libclang-rt-14-dev' libev-dev libc-ares-dev libyaml-dev libidn2-dev libjansson-dev libnghttp2-dev \
-        libpsl-dev libcmocka-dev 2>/dev/null | sort | sha256sum | cut -c 1-12)"
+        libpsl-dev zlib1g-dev libcmocka-dev 2>/dev/null | sort | sha256sum | cut -c 1-12)"
     printf '%s/bazel-disk-%s\n' "$CACHE" "$versions"
 }
 

@@ -28,11 +28,12 @@ ONLY_IN = {
     "ares.h": {"proxy/net/dns_client.c"},
     "yaml.h": {"proxy/config/yaml.c"},
     "idn2.h": {"proxy/config/idn.c"},
+    "zlib.h": {"proxy/history/log_file.c"},
     "libpsl.h": {"proxy/lint/lint.c", "proxy/lint/lint_rules.c"},
 }
 
 # Headers of libraries: forbidden unless a folder's row lists them. Everything else in <> is libc.
-LIBRARY = re.compile(r"(openssl/|nghttp2/|ev\.h|ares\.h|yaml\.h|idn2\.h|jansson\.h|libpsl\.h|pthread\.h)")
+LIBRARY = re.compile(r"(openssl/|nghttp2/|ev\.h|ares\.h|yaml\.h|idn2\.h|jansson\.h|libpsl\.h|zlib\.h|pthread\.h)")
 
 # libc's headers that a pure part has no use for, and why.
 PURE = ("auth/", "proxy/http/")

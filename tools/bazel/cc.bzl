@@ -21,6 +21,7 @@ _LIBRARIES = {
     "nghttp2": "@nghttp2",
     "openssl": "@boringssl//:crypto",
     "yaml.h": "@libyaml",
+    "zlib.h": "@zlib",
 }
 
 _WARNINGS = [

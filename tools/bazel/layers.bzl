@@ -13,12 +13,14 @@ LAYERS = {
         ["openssl/", "jansson.h"],
     ),
     "proxy/admin": (["auth/", "proxy/config/"], ["ev.h", "jansson.h"]),
-    "proxy/audit": (["auth/", "proxy/clock/"], ["pthread.h"]),
+    "proxy/audit": (["auth/", "proxy/chain/", "proxy/clock/"], ["openssl/mem.h", "openssl/rand.h", "openssl/sha.h", "pthread.h"]),
+    "proxy/chain": (["auth/base/"], ["openssl/"]),
     "proxy/cli": (
         [
             "auth/",
             "proxy/admin/",
             "proxy/audit/",
+            "proxy/chain/",
             "proxy/config/",
             "proxy/explain/",
             "proxy/history/",
@@ -35,12 +37,12 @@ LAYERS = {
     ),
     "proxy/clock": ([], []),
     "proxy/config": (
-        ["auth/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h"],
+        ["auth/", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h"],
         ["openssl/", "yaml.h", "idn2.h"],
     ),
     "proxy/explain": (["auth/"], []),
     "proxy/handover": (["auth/"], ["ev.h", "openssl/mem.h"]),
-    "proxy/history": (["auth/", "proxy/net/sockaddr.h"], ["jansson.h"]),
+    "proxy/history": (["auth/", "proxy/chain/", "proxy/net/sockaddr.h"], ["jansson.h", "zlib.h"]),
     "proxy/http": (["auth/"], []),
     "proxy/http2": (
         ["auth/base/", "auth/ipaddr.h", "proxy/http/", "proxy/net/stream.h", "proxy/net/buffer.h"],
@@ -72,6 +74,7 @@ LAYERS = {
             "auth/",
             "proxy/admin/",
             "proxy/audit/",
+            "proxy/chain/",
             "proxy/clock/",
             "proxy/config/",
             "proxy/handover/",
