@@ -11,7 +11,8 @@
     X(AUDIT_EVENT_HANDSHAKE_REFUSED, "handshake_refused", true)                                    \
     X(AUDIT_EVENT_REQUESTS_REFUSED, "requests_refused", false)                                     \
     X(AUDIT_EVENT_ADMIN, "admin", false)                                                           \
-    X(AUDIT_EVENT_RECORDS_LOST, "records_lost", false)
+    X(AUDIT_EVENT_RECORDS_LOST, "records_lost", false)                                             \
+    X(AUDIT_EVENT_CHECKPOINT, "checkpoint", false)
 
 enum audit_event {
     AUDIT_EVENT_OTHER, // of a later version

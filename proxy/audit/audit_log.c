@@ -1,6 +1,6 @@
 // The writer:
 //   1. takes the whole queue at once (a stack: the newest first) and turns it round,
-//   2. writes it in batches with one system call each; what a full disk did not take is tried again,
+//   2. seals each record when its turn comes (proxy/audit/sealer.h), adds checkpoints, and writes all in batches with one system call each; what a full disk did not take is tried again,
 //      and meanwhile the log counts as failing; so does a stdout that nobody reads,
 //   3. tells of lost records as soon as something can be written again,
 //   4. looks whether the file is still there, before each batch and each half second,
@@ -17,7 +17,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <openssl/mem.h>
+
 #include "auth/base/share.h"
+#include "proxy/audit/sealer.h"
 #include "proxy/audit/sink.h"
 #include "proxy/clock/clock.h"
 
@@ -26,6 +29,8 @@ enum {
     DEFAULT_MAX_REFUSALS = 1024,
     MAX_ADMINS = 256,
     WRITE_BATCH = 64,
+    SEALS_MAX = WRITE_BATCH + 8, // of lines that are not written yet: a batch, and checkpoints
+    TAIL_MAX = 128 * 1024,       // bytes of a file that are searched for its last line
     RETRY_MS = 500,
     LOOK_MS = 500, // for whether the file is still there
     GATHER_MS = 2,
@@ -33,10 +38,28 @@ enum {
     STOP_MS = 5000,       // for all that waits, at the end, likewise
 };
 
+// seal_ring holds the ends of the first waiting lines, those that have one.
+struct seal_ring {
+    size_t first;
+    size_t count;
+    struct seal_text seals[SEALS_MAX];
+};
+
+// chain_change is a chain that the writer is to go on with.
+struct chain_change {
+    struct chain_settings *chain; // owned, of OPENSSL_malloc; NULL: no chain
+};
+
+// next_target is what main asks of the writer; NULL: nothing.
+struct next_target {
+    _Atomic(char *) path;                 // owned
+    _Atomic(struct chain_change *) chain; // owned
+};
+
 struct audit_log {
     char *path;                       // owned; the writer's once it runs
-    _Atomic(char *) next_path;        // owned; where the writer is to go on, or NULL
-    struct audit_log_options options; // `path` unused
+    struct next_target next;          // where the writer is to go on
+    struct audit_log_options options; // `path` and `chain` unused
     uint32_t max[AUDIT_KIND_COUNT];   // of `queued`
     pthread_t thread;
     struct sink sink; // owned; the writer's
@@ -47,6 +70,7 @@ struct audit_log {
     atomic_uint_fast64_t lost;                     // not told yet
     atomic_uint_fast64_t lost_ever;
     atomic_uint_fast64_t removed;
+    atomic_uint_fast32_t instance;
     atomic_bool is_asleep;
     atomic_bool is_failing;
     atomic_bool must_reopen;
@@ -57,7 +81,9 @@ struct audit_log {
     // The writer's own.
     struct audit_record *waiting; // oldest first
     struct audit_record **waiting_end;
-    size_t written_of_first; // bytes of `waiting` that are in the file already
+    size_t written_of_first; // bytes of the first line that are in the file already
+    struct sealer sealer;
+    struct seal_ring ring;
 };
 
 static void wake(struct audit_log *log)
@@ -83,6 +109,24 @@ static void take_pushed(struct audit_log *log)
     log->waiting_end = oldest == NULL ? log->waiting_end : end;
 }
 
+// seal_at gives the end of the line that waits at this place.
+static struct seal_text *seal_at(struct audit_log *log, size_t index)
+{
+    return &log->ring.seals[(log->ring.first + index) % SEALS_MAX];
+}
+
+// body_of gives a record without its last two bytes, which the seal has.
+static struct slice body_of(const struct audit_record *record)
+{
+    return slice_of(record->data, record->len - 2);
+}
+
+// seal_next makes the end of the first waiting record that has none.
+static void seal_next(struct audit_log *log, const struct audit_record *record)
+{
+    sealer_seal(&log->sealer, body_of(record), seal_at(log, log->ring.count++));
+}
+
 // drop_first frees the first waiting record, which is in the file as a whole.
 static void drop_first(struct audit_log *log)
 {
@@ -95,6 +139,10 @@ static void drop_first(struct audit_log *log)
     if (first->holder != NULL && log->options.on_written != NULL)
         log->options.on_written(log->options.arg, first->holder);
     log->written_of_first = 0;
+    if (log->ring.count > 0) {
+        log->ring.first = (log->ring.first + 1) % SEALS_MAX;
+        log->ring.count--;
+    }
     free(first);
 }
 
@@ -110,7 +158,8 @@ static void set_failing(struct audit_log *log, int error)
 static void note_written(struct audit_log *log, size_t count)
 {
     while (count > 0) {
-        const size_t left = log->waiting->len - log->written_of_first;
+        const size_t left =
+            body_of(log->waiting).len + seal_at(log, 0)->len - log->written_of_first;
         if (count < left) {
             log->written_of_first += count;
             return;
@@ -120,17 +169,34 @@ static void note_written(struct audit_log *log, size_t count)
     }
 }
 
-// write_batch writes some of what waits; false when the file takes nothing now.
-static bool write_batch(struct audit_log *log)
+// line_parts are the pieces of the lines that go out together.
+struct line_parts {
+    struct iovec items[2 * WRITE_BATCH];
+    int count;
+    size_t skip; // bytes that are written already
+};
+
+static void add_part(struct line_parts *parts, char *data, size_t len)
 {
-    struct iovec parts[WRITE_BATCH];
-    int count = 0;
-    for (struct audit_record *at = log->waiting; at != NULL && count < WRITE_BATCH; at = at->next) {
-        const size_t done = count == 0 ? log->written_of_first : 0;
-        parts[count++] = (struct iovec){at->data + done, at->len - done};
+    const size_t skipped = parts->skip < len ? parts->skip : len;
+    parts->skip -= skipped;
+    if (len > skipped)
+        parts->items[parts->count++] = (struct iovec){data + skipped, len - skipped};
+}
+
+// write_lines writes some of the first `max` waiting lines; false when the file takes nothing now.
+static bool write_lines(struct audit_log *log, size_t max)
+{
+    struct line_parts parts = {.skip = log->written_of_first};
+    struct audit_record *at = log->waiting;
+    for (size_t i = 0; at != NULL && i < max; at = at->next, i++) {
+        if (i == log->ring.count)
+            seal_next(log, at);
+        add_part(&parts, at->data, body_of(at).len);
+        add_part(&parts, seal_at(log, i)->data, seal_at(log, i)->len);
     }
     const int patience_ms = atomic_load(&log->is_failing) ? 0 : FULL_AFTER_MS;
-    const ssize_t written = sink_write(&log->sink, parts, count, patience_ms);
+    const ssize_t written = sink_write(&log->sink, parts.items, parts.count, patience_ms);
     if (written < 0 && errno == EINTR)
         return true;
     if (written <= 0) {
@@ -140,6 +206,43 @@ static bool write_batch(struct audit_log *log)
     set_failing(log, 0);
     note_written(log, (size_t)written);
     return true;
+}
+
+// add_checkpoint puts a checkpoint after the lines that are sealed, so that it covers them and nothing else.
+static void add_checkpoint(struct audit_log *log, bool is_end)
+{
+    if (atomic_load(&log->is_failing) || log->ring.count == SEALS_MAX)
+        return;
+    struct audit_record *record =
+        sealer_checkpoint(&log->sealer, wall_clock_ms(), monotonic_ms(), is_end);
+    if (record == NULL)
+        return;
+    struct audit_record **at = &log->waiting;
+    for (size_t i = 0; i < log->ring.count; i++)
+        at = &(*at)->next;
+    record->next = *at;
+    *at = record;
+    if (record->next == NULL)
+        log->waiting_end = &record->next;
+    seal_next(log, record);
+}
+
+// write_batch writes some of what waits, with a checkpoint where it is time for one.
+static bool write_batch(struct audit_log *log)
+{
+    if (sealer_is_due(&log->sealer, monotonic_ms()))
+        add_checkpoint(log, false);
+    return log->waiting != NULL && write_lines(log, WRITE_BATCH);
+}
+
+// end_lines ends what this file has of this instance with a checkpoint. What waits stays for what comes next.
+static void end_lines(struct audit_log *log, bool is_end)
+{
+    if (log->ring.count > 0 || sink_is_removed(&log->sink))
+        return; // the file takes nothing now, or is gone
+    add_checkpoint(log, is_end);
+    while (log->ring.count > 0 && write_lines(log, log->ring.count)) {
+    }
 }
 
 // tell_lost queues a record about lost ones, once the others can be written again.
@@ -165,7 +268,7 @@ static bool ends_torn_line(const struct audit_log *log)
 // half-written first record starts again in the new file; the reader of a pipe gets the rest of it.
 static int reopen(struct audit_log *log)
 {
-    char *next_path = atomic_exchange(&log->next_path, NULL);
+    char *next_path = atomic_exchange(&log->next.path, NULL);
     if (next_path != NULL) {
         free(log->path);
         log->path = next_path;
@@ -178,6 +281,40 @@ static int reopen(struct audit_log *log)
     sink_close(&log->sink);
     log->sink = sink;
     return 0;
+}
+
+// find_last names the last line of the file.
+static struct seal_link find_last(const struct audit_log *log)
+{
+    struct seal_link link = {.kind = SEAL_LINK_NONE};
+    bool is_all = false;
+    char *data = malloc(TAIL_MAX);
+    if (data != NULL)
+        link = seal_link_find(sink_read_end(&log->sink, data, TAIL_MAX, &is_all), is_all);
+    free(data);
+    return link;
+}
+
+// begin_instance goes on with another chain, which it takes over, or NULL.
+static void begin_instance(struct audit_log *log, struct seal_link after,
+                           struct chain_settings *chain)
+{
+    sealer_deinit(&log->sealer);
+    sealer_begin(&log->sealer, after, chain, monotonic_ms());
+    atomic_store_explicit(&log->instance, log->sealer.instance, memory_order_relaxed);
+}
+
+// change_chain ends the instance and begins another, if main asks for it. Lines that the file did not take yet stay
+// those of the instance that has sealed them.
+static void change_chain(struct audit_log *log)
+{
+    struct chain_change *change = atomic_exchange(&log->next.chain, NULL);
+    if (change == NULL)
+        return;
+    if (log->sealer.seq > 0)
+        end_lines(log, true);
+    begin_instance(log, sealer_link(&log->sealer, find_last(log)), change->chain);
+    free(change);
 }
 
 // has_place tells whether there is a file to write to; one that was removed is made again at its path.
@@ -193,6 +330,13 @@ static bool has_place(struct audit_log *log)
     if (log->options.on_removed != NULL)
         log->options.on_removed(log->path, count);
     return true;
+}
+
+// has_lines tells whether there is something to write.
+static bool has_lines(const struct audit_log *log)
+{
+    return log->waiting != NULL ||
+           (!atomic_load(&log->is_failing) && sealer_is_due(&log->sealer, monotonic_ms()));
 }
 
 // is_late tells whether the process wants to end and has waited long enough for the reader of what we write.
@@ -217,13 +361,17 @@ static void write_all(struct audit_log *log)
 {
     take_pushed(log);
     note_behind(log);
-    const int error = atomic_exchange(&log->must_reopen, false) ? reopen(log) : 0;
+    change_chain(log);
+    const bool must_reopen = atomic_exchange(&log->must_reopen, false);
+    if (must_reopen && sealer_has_unsigned(&log->sealer))
+        end_lines(log, false);
+    const int error = must_reopen ? reopen(log) : 0;
     if (error != 0 && log->options.on_problem != NULL)
         log->options.on_problem(log->path, error);
     if (!has_place(log))
         return;
     tell_lost(log);
-    while (log->waiting != NULL && !is_late(log) && has_place(log) && write_batch(log)) {
+    while (has_lines(log) && !is_late(log) && has_place(log) && write_batch(log)) {
     }
     note_behind(log);
 }
@@ -233,7 +381,7 @@ static void sleep_until_woken(struct audit_log *log)
 {
     atomic_store(&log->is_asleep, true);
     const bool has_work = atomic_load(&log->pushed) != NULL || atomic_load(&log->must_stop) ||
-                          atomic_load(&log->must_reopen);
+                          atomic_load(&log->must_reopen) || atomic_load(&log->next.chain) != NULL;
     if (!has_work) {
         struct pollfd woken = {.fd = log->wake_fd, .events = POLLIN};
         const bool must_retry = log->waiting != NULL || atomic_load(&log->lost) != 0;
@@ -263,6 +411,8 @@ static void *run(void *arg)
     write_all(log);
     tell_lost(log);
     write_all(log);
+    if (log->waiting == NULL && log->sealer.seq > 0 && !is_late(log))
+        end_lines(log, true);
     return NULL;
 }
 
@@ -273,15 +423,27 @@ static enum err cannot_open(const char *path, struct errinfo *info)
                        strerror(errno), errno == ENOENT ? ": make its folder first" : "");
 }
 
-static enum err start(struct audit_log *log, struct errinfo *info)
+static enum err start(struct audit_log *log, const struct chain_settings *settings,
+                      struct errinfo *info)
 {
     if (!sink_open(&log->sink, log->path, ends_torn_line(log)))
         return cannot_open(log->path, info);
+    struct chain_settings *chain = NULL;
+    if (settings != NULL && (chain = OPENSSL_memdup(settings, sizeof *settings)) == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory for the audit log");
+    begin_instance(log, find_last(log), chain);
     log->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (log->wake_fd < 0 || pthread_create(&log->thread, NULL, run, log) != 0)
         return errinfo_set(info, ERR_SYSTEM, "cannot start the writer of the audit log %s",
                            log->path);
     return ERR_OK;
+}
+
+static void free_change(struct chain_change *change)
+{
+    if (change != NULL)
+        OPENSSL_free(change->chain);
+    free(change);
 }
 
 static void destroy(struct audit_log *log)
@@ -290,7 +452,9 @@ static void destroy(struct audit_log *log)
     if (log->wake_fd >= 0)
         (void)close(log->wake_fd);
     free(log->path);
-    free(atomic_load(&log->next_path));
+    free(atomic_load(&log->next.path));
+    free_change(atomic_load(&log->next.chain));
+    sealer_deinit(&log->sealer);
     free(log);
 }
 
@@ -303,6 +467,7 @@ enum err audit_log_open(const struct audit_log_options *options, struct audit_lo
         return errinfo_set(info, ERR_MEMORY, "no memory for the audit log");
     log->options = *options;
     log->options.path = NULL;
+    log->options.chain = NULL;
     log->max[AUDIT_KIND_DECISION] =
         options->max_decisions == 0 ? DEFAULT_MAX_DECISIONS : options->max_decisions;
     log->max[AUDIT_KIND_REFUSAL] =
@@ -316,7 +481,7 @@ enum err audit_log_open(const struct audit_log_options *options, struct audit_lo
     log->path = strdup(options->path);
     const enum err error = log->path == NULL
                                ? errinfo_set(info, ERR_MEMORY, "no memory for the audit log")
-                               : start(log, info);
+                               : start(log, options->chain, info);
     if (error == ERR_OK)
         *out = log;
     else
@@ -421,6 +586,7 @@ void audit_log_look(const struct audit_log *log, struct audit_log_status *out)
         .lag_ms = behind_since_ms == 0 ? 0 : monotonic_ms() - behind_since_ms,
         .queued = atomic_load_explicit(&log->queued[AUDIT_KIND_DECISION], memory_order_relaxed),
         .lost = atomic_load_explicit(&log->lost_ever, memory_order_relaxed),
+        .instance = (uint32_t)atomic_load_explicit(&log->instance, memory_order_relaxed),
         .removed = atomic_load_explicit(&log->removed, memory_order_relaxed),
         .is_failing = atomic_load_explicit(&log->is_failing, memory_order_relaxed),
         .is_full = audit_log_is_full(log),
@@ -434,17 +600,48 @@ void audit_log_note_lost(struct audit_log *log, uint64_t count)
     wake_if_asleep(log);
 }
 
-enum err audit_log_move(struct audit_log *log, const char *path, struct errinfo *info)
+// change_of copies the chain of a target. NULL: no memory.
+static struct chain_change *change_of(const struct audit_log_target *target)
+{
+    struct chain_change *change = calloc(1, sizeof *change);
+    if (change == NULL || target->chain == NULL)
+        return change;
+    change->chain = OPENSSL_memdup(target->chain, sizeof *target->chain);
+    if (change->chain != NULL)
+        return change;
+    free(change);
+    return NULL;
+}
+
+// can_open tells whether the file at the path can be written.
+static enum err can_open(const struct audit_log *log, const char *path, struct errinfo *info)
 {
     struct sink sink;
     if (!sink_open(&sink, path, ends_torn_line(log)))
         return cannot_open(path, info);
     sink_close(&sink);
-    char *copy = strdup(path);
-    if (copy == NULL)
+    return ERR_OK;
+}
+
+enum err audit_log_move(struct audit_log *log, const struct audit_log_target *target,
+                        struct errinfo *info)
+{
+    if (target->path != NULL)
+        TRY(can_open(log, target->path, info));
+    struct chain_change *change = target->has_other_chain ? change_of(target) : NULL;
+    char *path = target->path == NULL ? NULL : strdup(target->path);
+    if ((target->has_other_chain && change == NULL) || (target->path != NULL && path == NULL)) {
+        free_change(change);
+        free(path);
         return errinfo_set(info, ERR_MEMORY, "no memory for the audit log");
-    free(atomic_exchange(&log->next_path, copy));
-    audit_log_reopen(log);
+    }
+    if (change != NULL)
+        free_change(atomic_exchange(&log->next.chain, change));
+    if (path != NULL) {
+        free(atomic_exchange(&log->next.path, path));
+        atomic_store(&log->must_reopen, true);
+    }
+    wake(log);
     return ERR_OK;
 }
 

@@ -7,12 +7,14 @@
 #pragma once
 
 #include "proxy/audit/record.h"
+#include "proxy/chain/chain_settings.h"
 
 struct audit_log;
 
 struct audit_log_options {
-    const char *path;       // copied
-    bool is_shared;         // see audit_log_share
+    const char *path;                   // copied
+    const struct chain_settings *chain; // copied; NULL: the records are numbered and not chained
+    bool is_shared;                     // see audit_log_share
     uint32_t max_decisions; // decisions queued and not yet written; 0: the default of 16,384
     uint32_t max_refusals;  // handshake_refused likewise, and requests_refused; 0: 1,024 of each
     // on_problem is told, on the writer's thread, when writing starts to fail (`error` is an errno)
@@ -65,9 +67,10 @@ void audit_log_submit_bounded(struct audit_log *log, enum audit_kind kind,
                               struct audit_record *record, uint32_t count);
 
 struct audit_log_status {
-    uint64_t queued;  // decisions that wait to be written
-    uint64_t lost;    // records since the start that were not kept
-    uint64_t removed; // how often the file was found removed
+    uint64_t queued;   // decisions that wait to be written
+    uint64_t lost;     // records since the start that were not kept
+    uint64_t removed;  // how often the file was found removed
+    uint32_t instance; // of the writer (proxy/audit/sealer.h)
     int64_t
         lag_ms; // for how long the writer has not been able to write all that waits; 0: nothing does
     bool is_failing; // the last write failed
@@ -80,9 +83,18 @@ void audit_log_look(const struct audit_log *log, struct audit_log_status *out);
 // audit_log_note_lost counts records that could not be made; the writer tells in `records_lost`.
 void audit_log_note_lost(struct audit_log *log, uint64_t count);
 
-// audit_log_move makes the writer go on in the file at `path` (copied), as audit_log_reopen does. ERR_SYSTEM
-// with a sentence when that file cannot be opened: then nothing changes. Blocking; called by main.
-enum err audit_log_move(struct audit_log *log, const char *path, struct errinfo *info) MUST_USE;
+// audit_log_target is what a reload may change.
+struct audit_log_target {
+    const char *path;                   // of another file, copied; NULL: it stays
+    bool has_other_chain;               // `chain` differs from the present one
+    const struct chain_settings *chain; // copied; NULL: no chain
+};
+
+// audit_log_move makes the writer go on in the file at `path`, as audit_log_reopen does, and with another chain, which
+// begins another instance. ERR_SYSTEM with a sentence when the file cannot be opened; ERR_MEMORY: then nothing changes.
+// Blocking; called by main.
+enum err audit_log_move(struct audit_log *log, const struct audit_log_target *target,
+                        struct errinfo *info) MUST_USE;
 
 // audit_log_share says whether other processes write to the file too. Then a line that looks torn is left alone: its writer
 // is about to end it. Any thread.

@@ -6,12 +6,15 @@
 #include "auth/audit_event.h"
 #include "auth/base/date.h"
 #include "auth/base/json.h"
+#include "proxy/chain/base64.h"
 
 enum {
     METHOD_TEXT_MAX = 32,
     DETAIL_TEXT_MAX = 200,
     ADMIN_TEXT_MAX = 1024,
-    AUDIT_REQUESTS_CAP = 640,                       // the name of a client needs no escape
+    NOTE_TEXT_MAX = 1024,
+    TREE_NODE_CAP = 48,       // base64 of a hash, with quotation marks and a comma
+    AUDIT_REQUESTS_CAP = 640, // the name of a client needs no escape
     AUDIT_ADMIN_CAP = 2 * 6 * ADMIN_TEXT_MAX + 512, // escaped, a byte takes six at most
 };
 
@@ -288,6 +291,34 @@ struct audit_record *audit_admin_create(const struct audit_admin *admin)
     json_end_object(&text);
     add_member(&text, "result", admin->result);
     add_capped(&text, "detail", admin->detail, ADMIN_TEXT_MAX);
+    finish(record, &text);
+    return record;
+}
+
+// add_tree adds the subtrees, the largest first.
+static void add_tree(struct text *text, const struct merkle *tree)
+{
+    json_begin_array(text, "tree");
+    for (size_t i = 0; i < merkle_node_count(tree->size); i++) {
+        char node_data[TREE_NODE_CAP];
+        struct text node;
+        text_init(&node, node_data, sizeof node_data);
+        base64_append(&node, merkle_hash_slice(&tree->nodes[i]));
+        json_add_string(text, NULL, node_data);
+    }
+    json_end_array(text);
+}
+
+struct audit_record *audit_checkpoint_create(int64_t now_ms, struct slice note,
+                                             const struct merkle *tree)
+{
+    struct audit_record *record =
+        audit_record_create(AUDIT_LOST_CAP + NOTE_TEXT_MAX + TREE_NODE_CAP * MERKLE_NODES_MAX);
+    if (record == NULL)
+        return NULL;
+    struct text text = begin(record, now_ms, AUDIT_EVENT_CHECKPOINT);
+    json_add_bytes(&text, "note", note, NOTE_TEXT_MAX);
+    add_tree(&text, tree);
     finish(record, &text);
     return record;
 }

@@ -7,6 +7,7 @@
 
 #include "auth/inner.h"
 #include "auth/policy.h"
+#include "proxy/chain/merkle.h"
 
 enum audit_kind {
     AUDIT_KIND_OTHER,
@@ -153,6 +154,11 @@ struct audit_admin {
 
 // audit_admin_create makes an `admin` record. NULL when there is no memory.
 struct audit_record *audit_admin_create(const struct audit_admin *admin) MUST_USE;
+
+// audit_checkpoint_create makes a `checkpoint` record: the signed note, and the subtrees of the tree, of which the note
+// has the root. NULL when there is no memory.
+struct audit_record *audit_checkpoint_create(int64_t now_ms, struct slice note,
+                                             const struct merkle *tree) MUST_USE;
 
 // audit_lost_format fills a record of AUDIT_LOST_CAP bytes that says how many others were lost.
 void audit_lost_format(int64_t now_ms, uint64_t count, struct audit_record *out);

@@ -95,6 +95,18 @@ bool sink_is_same_stream(const struct sink *a, const struct sink *b)
            of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
 }
 
+struct slice sink_read_end(const struct sink *sink, char *data, size_t cap, bool *out_is_all)
+{
+    struct stat status;
+    *out_is_all = false;
+    if (fstat(sink->fd, &status) != 0 || !S_ISREG(status.st_mode))
+        return (struct slice){0};
+    const off_t begin = status.st_size > (off_t)cap ? status.st_size - (off_t)cap : 0;
+    const ssize_t count = pread(sink->fd, data, cap, begin);
+    *out_is_all = begin == 0;
+    return slice_of(data, count < 0 ? 0 : (size_t)count);
+}
+
 void sink_close(struct sink *sink)
 {
     if (sink->fd >= 0)

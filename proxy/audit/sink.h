@@ -8,6 +8,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "auth/base/slice.h"
+
 enum sink_kind {
     SINK_FILE,     // also stdout, where it leads to a file
     SINK_STREAM,   // can be full; its descriptor does not block
@@ -40,6 +42,10 @@ bool sink_is_removed(const struct sink *sink);
 // sink_is_same_stream tells whether both are one pipe, socket or terminal, so that its reader has what was written to
 // either.
 bool sink_is_same_stream(const struct sink *a, const struct sink *b);
+
+// sink_read_end reads the last `cap` bytes of a file into `data`, which the result borrows; nothing of what is no file.
+// `*out_is_all` tells whether these are all.
+struct slice sink_read_end(const struct sink *sink, char *data, size_t cap, bool *out_is_all);
 
 // sink_close closes what sink_open has opened; the process keeps its stdout.
 void sink_close(struct sink *sink);

@@ -178,6 +178,8 @@ struct seal_link seal_link_find(struct slice tail, bool is_all)
     struct seal_link last = {.kind = SEAL_LINK_NONE};
     struct seal seal;
     bool is_first = true;
+    while (tail.len > 0 && tail.data[tail.len - 1] != '\n') // somebody may be about to end it
+        tail = slice_first(tail, tail.len - 1);
     while (tail.len > 0 && tail.data[tail.len - 1] == '\n') {
         tail = slice_first(tail, tail.len - 1);
         size_t begin = tail.len;

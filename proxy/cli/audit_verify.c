@@ -1,5 +1,5 @@
-// `sallyport audit verify`: is every line a record, is no id there twice, has every decision its close? Nothing ties
-// one record to the next: what was cut out whole leaves no trace, and that is said.
+// `sallyport audit verify`: is every line a record, is no id there twice, has every decision its close? And do the lines
+// hold together (proxy/history/chain_check.h)? What only the end of a log tells is said at the end.
 //
 // Ids are kept as numbers and compared at the end, so that a log of any order and length can be looked at: 24
 // bytes a record.
@@ -9,22 +9,33 @@
 
 #include "auth/base/array.h"
 #include "auth/base/json.h"
+#include "proxy/cli/audit_follow.h"
+#include "proxy/cli/audit_keys.h"
 #include "proxy/cli/audit_logs.h"
+#include "proxy/cli/audit_proof.h"
 #include "proxy/cli/audit_verbs.h"
+#include "proxy/history/chain_check.h"
 
 static const char usage[] =
-    "usage: sallyport audit verify [--json] LOG...\n"
+    "usage: sallyport audit verify [--key FILE]... [--kept FILE]... [--rotated] [--follow] [--json] LOG...\n"
+    "       sallyport audit verify --key FILE --proof FILE\n"
     "\n"
     "Says what is wrong with audit logs: lines that are not records, duplicate ids, a close without its\n"
-    "decision, a decision that comes after its close, records that the proxy says it has lost. Reported, but not\n"
-    "faults: decisions without a close (their tunnels may still be open, or the proxy was killed), and a torn line,\n"
-    "the beginning of a record, as a kill or a power cut leaves it.\n"
+    "decision, a decision that comes after its close, records that the proxy says it has lost, numbers that are missing.\n"
+    "Reported, but not faults: decisions without a close (their tunnels may still be open, or the proxy was killed), and a\n"
+    "torn line, the beginning of a record, as a kill or a power cut leaves it. The files may come in any order.\n"
     "\n"
-    "It cannot tell whether something was removed or changed by hand: a decision together with its close, the\n"
-    "beginning or the end of a log, a word in a record. Nothing in the log shows that.\n"
+    "With the public key of a chained log (`audit: {chain: ...}`) it finds what was removed, added, changed or moved, with\n"
+    "file and line, and says how much of the end no checkpoint covers yet. Lines after the last checkpoint, and a log that\n"
+    "was cut off there, are told by a checkpoint that was kept on another machine: --kept.\n"
     "\n"
-    "  --json       one JSON object\n"
-    "  -h, --help   this text\n"
+    "  --key FILE    the public key, FILE.pub of `audit keygen`; may come more than once\n"
+    "  --kept FILE   a checkpoint that has to be in the log: the `note` of a record `checkpoint`; may come more than once\n"
+    "  --rotated     the oldest files are gone: a beginning that is not there is no fault\n"
+    "  --follow      go on with the last log as it is written, until interrupted\n"
+    "  --proof FILE  check the proofs in FILE, as `audit prove` writes them; no log is needed\n"
+    "  --json        one JSON object\n"
+    "  -h, --help    this text\n"
     "\n"
     "Exit status: 0 nothing is wrong, 1 something is, 2 usage, 3 a log cannot be read.\n";
 
@@ -39,6 +50,11 @@ struct seen {
 
 struct verify {
     bool is_json;
+    bool is_following;
+    bool may_lack_head;
+    const char *proof; // path, or NULL
+    struct audit_keys keys;
+    struct chain_check *chain; // owned
     bool has_no_memory;
     uint64_t line_count;
     uint64_t records;
@@ -110,6 +126,7 @@ static void on_entry(struct verify *verify, const struct log_line *line)
                 count_of(entry));
         return;
     case AUDIT_EVENT_ADMIN:
+    case AUDIT_EVENT_CHECKPOINT:
     case AUDIT_EVENT_OTHER:
         return;
     }
@@ -126,6 +143,20 @@ static void on_line(void *arg, const struct log_line *line)
         (void)fprintf(stderr, "%s:%zu: %s\n", line->path, line->number, line->problem);
     else if (line->problem != NULL)
         problem(verify, "%s:%zu: %s", line->path, line->number, line->problem);
+    verify->has_no_memory |= !chain_check_line(verify->chain, line);
+}
+
+// on_finding tells what the chain shows.
+static void on_finding(void *arg, const struct chain_finding *finding)
+{
+    struct verify *verify = arg;
+    const struct chain_place *place = &finding->place;
+    if (finding->kind == CHAIN_NOTE)
+        (void)fprintf(stderr, "%s:%zu: %s\n", place->path, place->number, finding->text);
+    else if (place->path == NULL)
+        problem(verify, "%s", finding->text);
+    else
+        problem(verify, "%s:%zu: %s", place->path, place->number, finding->text);
 }
 
 // compare sorts by id; of one id the decisions stand before the closes.
@@ -172,8 +203,19 @@ static void join(struct verify *verify)
     }
 }
 
+// completeness says in a word what the chain proves.
+static const char *completeness(const struct verify *verify, const struct chain_sums *sums)
+{
+    if (verify->keys.count == 0)
+        return "unknown";
+    if (verify->problems > 0 || sums->sealed == 0)
+        return "no";
+    return sums->uncovered == 0 ? "yes" : "until_checkpoint";
+}
+
 static void print_json(const struct verify *verify)
 {
+    const struct chain_sums chain = chain_check_sum(verify->chain);
     const struct {
         const char *name;
         uint64_t value;
@@ -187,17 +229,22 @@ static void print_json(const struct verify *verify)
         {"requests_counted", verify->counted},
         {"lost", verify->lost},
         {"torn", verify->torn},
+        {"instances", chain.instances},
+        {"numbered", chain.sealed},
+        {"not_numbered", chain.unsealed},
+        {"uncovered", chain.uncovered},
     };
     struct text out = cli_json_begin();
     json_add_string(&out, "result", verify->problems == 0 ? "good" : "bad");
     for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
         json_add_count(&out, sums[i].name, sums[i].value);
-    json_add_string(&out, "complete", "unknown");
+    json_add_string(&out, "complete", completeness(verify, &chain));
     cli_json_end(&out);
 }
 
 static void print_text(const struct verify *verify)
 {
+    const struct chain_sums chain = chain_check_sum(verify->chain);
     (void)printf("%" PRIu64 " records: %" PRIu64 " decisions, %" PRIu64 " closes, %" PRIu64
                  " refused handshakes, %" PRIu64
                  " refused requests that were only counted; %" PRIu64 " without close, %" PRIu64
@@ -206,21 +253,24 @@ static void print_text(const struct verify *verify)
                  verify->counted, verify->open, verify->lost, verify->torn);
     if (verify->problems > SHOWN_MAX)
         (void)fprintf(stderr, "and %" PRIu64 " more\n", verify->problems - SHOWN_MAX);
-    (void)printf(
-        "%s\n"
-        "a log cannot show whether whole records were removed, at the beginning, at the end or between, or changed by hand\n",
-        verify->problems == 0 ? "no fault in what is there" : "there are faults, see above");
+    (void)puts(verify->problems == 0 ? "no fault in what is there" : "there are faults, see above");
+    if (verify->keys.count == 0)
+        (void)puts(
+            "without --key nobody knows whether records were removed, at the end or with their numbers, or "
+            "changed by hand");
+    else
+        (void)printf("%" PRIu64 " lines of %" PRIu64
+                     " instances; checkpoints cover all but %" PRIu64 "\n",
+                     chain.sealed, chain.instances, chain.uncovered);
 }
 
-static int verify_logs(struct verify *verify, const struct cli_line *line)
+static int finish(struct verify *verify)
 {
-    const int status = audit_read_logs("audit verify", line, on_line, verify);
-    if (status != CLI_OK)
-        return status;
     if (verify->has_no_memory) {
         cli_say("audit verify", "no memory for so many records");
         return CLI_UNLOADABLE;
     }
+    chain_check_finish(verify->chain);
     join(verify);
     if (verify->is_json)
         print_json(verify);
@@ -229,17 +279,77 @@ static int verify_logs(struct verify *verify, const struct cli_line *line)
     return cli_finish("audit verify") == CLI_OK && verify->problems == 0 ? CLI_OK : CLI_FAILED;
 }
 
+// read_kept reads the checkpoints that the log has to have.
+static int read_kept(struct verify *verify)
+{
+    for (size_t i = 0; i < verify->keys.kept_count; i++) {
+        struct checkpoint kept;
+        struct errinfo info;
+        if (audit_kept_read(&verify->keys, verify->keys.kept[i], &kept, &info) != ERR_OK) {
+            cli_say("audit verify", "%s", info.text);
+            return CLI_UNLOADABLE;
+        }
+        if (!chain_check_keep(verify->chain, &kept))
+            return cli_fail_usage("audit verify", "too many checkpoints");
+    }
+    return CLI_OK;
+}
+
+static int verify_logs(struct verify *verify, const struct cli_line *line)
+{
+    const struct chain_check_options options = {.keys = verify->keys.keys,
+                                                .key_count = verify->keys.count,
+                                                .may_lack_head = verify->may_lack_head,
+                                                .is_live = verify->is_following,
+                                                .on_finding = on_finding,
+                                                .arg = verify};
+    verify->chain = chain_check_create(&options);
+    if (verify->chain == NULL)
+        return cli_fail("audit verify", &(struct errinfo){.text = "no memory"});
+    int status = read_kept(verify);
+    if (status != CLI_OK)
+        return status;
+    audit_sort_logs(line);
+    status = verify->is_following ? audit_follow("audit verify", line, on_line, verify)
+                                  : audit_read_logs("audit verify", line, on_line, verify);
+    return status == CLI_OK ? finish(verify) : status;
+}
+
+// run looks at the options together.
+static int run(struct verify *verify, const struct cli_line *line)
+{
+    if (verify->keys.count == 0 && (verify->proof != NULL || verify->keys.kept_count > 0))
+        return cli_fail_usage("audit verify", "which key? --proof and --kept need --key FILE");
+    if (verify->proof != NULL && line->argument_count > 0)
+        return cli_fail_usage("audit verify", "--proof takes no log");
+    if (verify->proof != NULL)
+        return audit_proof_verify("audit verify", verify->proof, &verify->keys);
+    if (line->argument_count == 0)
+        return cli_fail_usage("audit verify", "which log? name at least one file");
+    return verify_logs(verify, line);
+}
+
 int audit_verify(int argc, char **argv)
 {
     struct verify verify = {0};
     const struct cli_option options[] = {
+        {"key", .take = audit_key_take, .arg = &verify.keys},
+        {"kept", .take = audit_kept_take, .arg = &verify.keys},
+        {"rotated", .flag = &verify.may_lack_head},
+        {"follow", .flag = &verify.is_following},
+        {"proof", .text = &verify.proof},
         {"json", .flag = &verify.is_json},
         {.name = NULL},
     };
-    const struct cli_line line = audit_read("audit verify", usage, options, argc, argv);
+    const struct cli_syntax syntax = {.command = "audit verify",
+                                      .usage = usage,
+                                      .options = options,
+                                      .argument_max = CLI_ANY_NUMBER};
+    const struct cli_line line = cli_read(&syntax, argc, argv);
     if (line.is_over)
         return line.exit_status;
-    const int status = verify_logs(&verify, &line);
+    const int status = run(&verify, &line);
+    chain_check_destroy(verify.chain);
     free(verify.seen);
     return status;
 }

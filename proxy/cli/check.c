@@ -177,6 +177,10 @@ static void print_summary(const struct check_options *options, const struct snap
     (void)printf("  workers %" PRIu32 "\n", snapshot->workers);
     (void)printf("  audit %s (when it cannot be written: %s)\n", sink_label(snapshot->audit_path),
                  snapshot->audit_on_full == AUDIT_REFUSE ? "refuse" : "drop");
+    if (snapshot->audit_chain != NULL)
+        (void)printf("  audit chained with the key %s, signed every %g s\n",
+                     snapshot->audit_chain->signer.verifier.name,
+                     (double)snapshot->audit_chain->every_ms / SECOND_MS);
 }
 
 // add_served adds what a listener and its names have in common.
@@ -271,6 +275,9 @@ static void add_summary(struct text *out, const struct snapshot *snapshot, int64
     json_add_count(out, "rules", count_rules(snapshot->policy));
     json_add_count(out, "workers", snapshot->workers);
     json_add_string(out, "audit", snapshot->audit_path);
+    json_add_string(out, "audit_chain",
+                    snapshot->audit_chain == NULL ? NULL
+                                                  : snapshot->audit_chain->signer.verifier.name);
     json_add_count(out, "user", geteuid());
     json_end_object(out);
 }

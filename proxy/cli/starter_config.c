@@ -153,7 +153,11 @@ void starter_config_format(const struct starter_config *config, struct text *out
                                 "# Names of this file are not asked of DNS.\n"
                                 "resolver: {hosts_file: /etc/hosts}\n");
     append_control(config, out);
-    text_append_string(out, "\n"
-                            "# One line of JSON for each decision and for the end of each tunnel.\n"
-                            "audit: {file: audit.jsonl}\n");
+    text_append_string(
+        out,
+        "\n"
+        "# One line of JSON for each decision and for the end of each tunnel.\n"
+        "audit: {file: audit.jsonl}\n"
+        "# So that nobody can change it without a trace: sallyport audit keygen, and in the braces\n"
+        "# chain: {key: audit-sign.key}. Keep audit-sign.key.pub on another machine.\n");
 }

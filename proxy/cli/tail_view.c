@@ -240,6 +240,15 @@ static void paint_lost(const struct history_entry *entry, struct painter *painte
     paint(painter, COLOUR_RED, count);
 }
 
+static void paint_checkpoint(const struct history_entry *entry, struct painter *painter)
+{
+    char lines[64];
+    (void)snprintf(lines, sizeof lines, "%lld lines of instance %.8s",
+                   member_number(entry->root, "seq"), member_text(entry->root, "instance"));
+    paint_word(painter, COLOUR_DIM, "signed");
+    paint(painter, COLOUR_DIM, lines);
+}
+
 void tail_view_paint(const struct tail_view *view, const struct history_entry *entry,
                      struct painter *painter)
 {
@@ -266,6 +275,9 @@ void tail_view_paint(const struct tail_view *view, const struct history_entry *e
         break;
     case AUDIT_EVENT_RECORDS_LOST:
         paint_lost(entry, painter);
+        break;
+    case AUDIT_EVENT_CHECKPOINT:
+        paint_checkpoint(entry, painter);
         break;
     case AUDIT_EVENT_OTHER:
         paint(painter, COLOUR_PLAIN, member_text(entry->root, "event"));

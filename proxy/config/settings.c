@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "proxy/config/audit_chain.h"
 #include "proxy/config/limits.h"
 
 enum { WORKERS_MAX = 256, CONFIG_VERSION = 1 };
@@ -75,6 +76,7 @@ static const struct key audit_keys[] = {
     KEY_ROW("file", KEY_READ, struct snapshot, audit_path, .read = audit_file_read,
             .support = KEY_REQUIRED),
     KEY_ROW("on_full", KEY_CHOICE, struct snapshot, audit_on_full, .words = on_full_words),
+    KEY_OF("chain", audit_chain_read, struct snapshot, audit_chain),
 };
 
 static const char *const level_words[] = {

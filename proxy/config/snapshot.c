@@ -64,6 +64,7 @@ void snapshot_unref(struct snapshot *snapshot)
         trust_destroy(snapshot->trusts[i]);
     policy_destroy(snapshot->policy);
     host_table_unref(snapshot->resolver.hosts);
+    OPENSSL_free(snapshot->audit_chain);
     OPENSSL_cleanse(&snapshot->tickets, sizeof snapshot->tickets);
     arena_destroy(snapshot->arena);
     free(snapshot);

@@ -1,8 +1,14 @@
-// Line by line in bounded memory: a log may be larger than memory, and a line of it may be anything.
+// Line by line in bounded memory: a log may be larger than memory, and a line of it may be anything. zlib also reads what
+// is not compressed, as it is.
 #include "proxy/history/log_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
+#include <zlib.h>
+
+enum { BUFFER_LEN = 128 * 1024 };
 
 // line_buffer holds the line that is being read; what is beyond HISTORY_LINE_MAX is counted and dropped.
 struct line_buffer {
@@ -11,11 +17,11 @@ struct line_buffer {
 };
 
 // next_line reads up to a line break or the end; false when there was nothing left.
-static bool next_line(FILE *file, struct line_buffer *line)
+static bool next_line(gzFile file, struct line_buffer *line)
 {
     int byte = 0;
     line->len = 0;
-    while ((byte = getc_unlocked(file)) != EOF && byte != '\n') {
+    while ((byte = gzgetc(file)) != -1 && byte != '\n') {
         if (line->len < HISTORY_LINE_MAX)
             line->data[line->len] = (char)byte;
         line->len++;
@@ -23,16 +29,17 @@ static bool next_line(FILE *file, struct line_buffer *line)
     return line->len > 0 || byte == '\n';
 }
 
-static void tell(log_line_fn on_line, void *arg, const char *path, size_t number,
-                 const struct line_buffer *line)
+void log_line_read(const char *path, size_t number, struct slice bytes, log_line_fn on_line,
+                   void *arg)
 {
     struct history_entry entry;
     struct history_decision decision = {0};
     struct errinfo info = {0};
-    struct log_line told = {.path = path, .number = number};
-    if (line->len == 0)
+    struct log_line told = {
+        .path = path, .number = number, .bytes = slice_first(bytes, HISTORY_LINE_MAX)};
+    if (bytes.len == 0)
         return;
-    enum err error = history_entry_read(slice_of(line->data, line->len), &entry, &info);
+    enum err error = history_entry_read(bytes, &entry, &info);
     told.is_torn = error == ERR_EOF;
     told.entry = error == ERR_OK ? &entry : NULL;
     if (error == ERR_OK && entry.event == AUDIT_EVENT_DECISION) {
@@ -45,28 +52,50 @@ static void tell(log_line_fn on_line, void *arg, const char *path, size_t number
     history_entry_deinit(&entry);
 }
 
-static enum err read_lines(FILE *file, const char *path, log_line_fn on_line, void *arg,
-                           struct errinfo *info)
+// fault says why the file could not be read to its end; ERR_OK: it was.
+static enum err fault(gzFile file, const char *path, struct errinfo *info)
+{
+    int code = Z_OK;
+    const char *text = gzerror(file, &code);
+    if (code == Z_ERRNO)
+        return errinfo_set(info, ERR_SYSTEM, "%s: cannot be read: %s", path, strerror(errno));
+    if (code != Z_OK && code != Z_STREAM_END)
+        return errinfo_set(info, ERR_SYSTEM, "%s: cannot be uncompressed: %s", path, text);
+    return ERR_OK;
+}
+
+static enum err read_lines(gzFile file, const char *path, size_t max, log_line_fn on_line,
+                           void *arg, struct errinfo *info)
 {
     struct line_buffer line = {.data = malloc(HISTORY_LINE_MAX)};
     if (line.data == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory");
-    for (size_t number = 1; next_line(file, &line); number++)
-        tell(on_line, arg, path, number, &line);
+    for (size_t number = 1; number <= max && next_line(file, &line); number++)
+        log_line_read(path, number, slice_of(line.data, line.len), on_line, arg);
     free(line.data);
-    if (ferror(file))
-        return errinfo_set(info, ERR_SYSTEM, "%s: cannot be read: %s", path, strerror(errno));
-    return ERR_OK;
+    return fault(file, path, info);
+}
+
+enum err log_file_peek(const char *path, size_t max, log_line_fn on_line, void *arg,
+                       struct errinfo *info)
+{
+    const bool is_stdin = strcmp(path, "-") == 0;
+    const int fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                            : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return errinfo_set(info, ERR_SYSTEM, "%s: cannot be opened: %s", path, strerror(errno));
+    gzFile file = gzdopen(fd, "r");
+    if (file == NULL) {
+        (void)close(fd);
+        return errinfo_set(info, ERR_MEMORY, "no memory");
+    }
+    (void)gzbuffer(file, BUFFER_LEN);
+    const enum err error = read_lines(file, is_stdin ? "stdin" : path, max, on_line, arg, info);
+    (void)gzclose_r(file);
+    return error;
 }
 
 enum err log_file_read(const char *path, log_line_fn on_line, void *arg, struct errinfo *info)
 {
-    if (strcmp(path, "-") == 0)
-        return read_lines(stdin, "stdin", on_line, arg, info);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return errinfo_set(info, ERR_SYSTEM, "%s: cannot be opened: %s", path, strerror(errno));
-    const enum err error = read_lines(file, path, on_line, arg, info);
-    (void)fclose(file);
-    return error;
+    return log_file_peek(path, SIZE_MAX, on_line, arg, info);
 }

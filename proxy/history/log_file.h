@@ -6,7 +6,8 @@
 // log_line is one line of a log.
 struct log_line {
     const char *path;
-    size_t number;                     // from 1
+    size_t number;      // from 1
+    struct slice bytes; // of the line without its line break; at most HISTORY_LINE_MAX
     const struct history_entry *entry; // NULL: it is no record
     // of an AUDIT_EVENT_DECISION that can be read; otherwise NULL
     struct history_decision *decision;
@@ -18,7 +19,16 @@ struct log_line {
 // log_line_fn is told of every line.
 typedef void (*log_line_fn)(void *arg, const struct log_line *line);
 
-// log_file_read reads the file at `path`, `-` for stdin, to its end. Empty lines are left out. ERR_SYSTEM with the
+// log_line_read makes a log_line of bytes and hands it on. Empty lines are left out.
+void log_line_read(const char *path, size_t number, struct slice bytes, log_line_fn on_line,
+                   void *arg);
+
+// log_file_read reads the file at `path`, `-` for stdin, to its end. A file that gzip has compressed is read as what it
+// contains. Empty lines are left out. ERR_SYSTEM with the
 // sentence in `info` when it cannot be opened or read.
 enum err log_file_read(const char *path, log_line_fn on_line, void *arg,
+                       struct errinfo *info) MUST_USE;
+
+// log_file_peek calls `on_line` with the first lines of the file, at most `max`.
+enum err log_file_peek(const char *path, size_t max, log_line_fn on_line, void *arg,
                        struct errinfo *info) MUST_USE;

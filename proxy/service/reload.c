@@ -136,6 +136,31 @@ void reload_watch_files(struct service *service)
     horizon_watch(&service->horizon, service->snapshot);
 }
 
+// is_same_chain tells whether both sign with the same key, as often.
+static bool is_same_chain(const struct chain_settings *a, const struct chain_settings *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return a->every_ms == b->every_ms &&
+           strcmp(a->signer.verifier.name, b->signer.verifier.name) == 0 &&
+           memcmp(a->signer.key, b->signer.key, sizeof a->signer.key) == 0;
+}
+
+// move_audit takes the audit log to where the new configuration wants it.
+static enum err move_audit(struct service *service, const struct snapshot *snapshot,
+                           struct errinfo *info)
+{
+    const struct snapshot *old = service->snapshot;
+    const struct audit_log_target target = {
+        .path = strcmp(snapshot->audit_path, old->audit_path) == 0 ? NULL : snapshot->audit_path,
+        .has_other_chain = !is_same_chain(snapshot->audit_chain, old->audit_chain),
+        .chain = snapshot->audit_chain,
+    };
+    if (target.path == NULL && !target.has_other_chain)
+        return ERR_OK;
+    return audit_log_move(service->shared.audit, &target, info);
+}
+
 // prepared is what a reload has opened before anything changes.
 struct prepared {
     struct sockets sockets;
@@ -166,8 +191,8 @@ static enum err prepare(struct service *service, struct snapshot *snapshot, stru
         return error;
     }
     error = monitor_place_set_own(snapshot, &out->sockets, &out->place);
-    if (error == ERR_OK && strcmp(snapshot->audit_path, old->audit_path) != 0)
-        error = audit_log_move(service->shared.audit, snapshot->audit_path, info);
+    if (error == ERR_OK)
+        error = move_audit(service, snapshot, info);
     if (error != ERR_OK) {
         sockets_close(&out->sockets);
         monitor_place_close(&out->place);

@@ -425,6 +425,7 @@ static enum err start(struct service *service, struct monitor_place *place, stru
     TRY(open_control(service, info));
     const struct audit_log_options audit = {.path = service->snapshot->audit_path,
                                             .is_shared = service->succession.inheritance.fd >= 0,
+                                            .chain = service->snapshot->audit_chain,
                                             .on_problem = on_problem,
                                             .on_removed = on_audit_removed,
                                             .on_written = on_written,

@@ -2,6 +2,8 @@
 // describes the members.
 #include "proxy/service/status.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +16,7 @@
 #include "proxy/version.h"
 
 enum {
+    INSTANCE_TEXT_CAP = 9,
     SECONDS_A_DAY = 24 * 60 * 60,
     SOON_DAYS = 14,    // a certificate with so few days left has a warning
     CRL_SOON_DAYS = 7, // a CRL likewise
@@ -334,8 +337,11 @@ static void add_admin(const struct monitor_place *place, struct text *out)
 
 static void add_audit(const struct service *service, struct text *out)
 {
+    const struct chain_settings *chain = service->snapshot->audit_chain;
     struct audit_log_status status;
+    char instance[INSTANCE_TEXT_CAP];
     audit_log_look(service->shared.audit, &status);
+    (void)snprintf(instance, sizeof instance, "%08" PRIx32, status.instance);
     json_begin_object(out, "audit");
     json_add_string(out, "path", service->snapshot->audit_path);
     json_add_string(out, "on_full",
@@ -345,6 +351,8 @@ static void add_audit(const struct service *service, struct text *out)
     json_add_count(out, "queued", status.queued);
     json_add_count(out, "lost", status.lost);
     json_add_count(out, "removed", status.removed);
+    json_add_string(out, "instance", instance);
+    json_add_string(out, "chain", chain == NULL ? NULL : chain->signer.verifier.name);
     json_end_object(out);
 }
 

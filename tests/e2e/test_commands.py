@@ -48,11 +48,11 @@ COMMANDS = (
     "status top tail reload drain upgrade kill block unblock"
 ).split()
 COMMANDS += [f"ca {verb}" for verb in "init issue renew revoke crl list inspect".split()]
-COMMANDS += [f"audit {verb}" for verb in "verify replay suggest".split()]
+COMMANDS += [f"audit {verb}" for verb in "verify prove keygen replay suggest".split()]
 COMMANDS_OF_VERBS = ["", "ca", "audit"]
 HAS_ARGUMENTS = {"quickstart": 1, "kill": 2, "block": 1, "unblock": 1}
-HAS_ARGUMENTS |= {"ca issue": 1, "ca renew": 1, "ca revoke": 1, "ca inspect": 1}
-HAS_LOGS = [command for command in COMMANDS if command.startswith("audit ")]
+HAS_ARGUMENTS |= {"audit keygen": 1, "ca issue": 1, "ca renew": 1, "ca revoke": 1, "ca inspect": 1}
+HAS_LOGS = [command for command in COMMANDS if command.startswith("audit ") and command != "audit keygen"]
 
 
 def options_of(command):
@@ -130,6 +130,8 @@ def test_one_argument_too_many_is_named(command, tmp_path):
         ("audit replay x", "-c FILE"),
         ("audit suggest x", "--client NAME"),
         ("audit verify", "which log?"),
+        ("audit verify --kept x a", "which key?"),
+        ("audit prove 0123456789abcdef a", "which key?"),
         ("audit replay -c x", "which log?"),
         ("status", "-c FILE"),
         ("quickstart", "DIR is missing"),
@@ -140,7 +142,7 @@ def test_one_argument_too_many_is_named(command, tmp_path):
         ("ca inspect", "FILE is missing"),
         ("ca", "which verb? init, issue,"),
         ("ca frob", "unknown verb 'frob': it is init, issue,"),
-        ("audit", "which verb? verify, replay or suggest"),
+        ("audit", "which verb? verify, prove, keygen, replay or suggest"),
         ("audit --json", "unknown verb '--json'"),
         ("connect", "are needed"),
         ("doctor", "are needed"),

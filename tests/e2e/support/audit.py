@@ -139,6 +139,8 @@ def check_records(records, is_complete=True):
     """What holds for the audit of a proxy that has ended: every decision has its one close."""
     for record in records:
         check_record(record)
+    if is_complete:
+        check_numbers(records)
     given = ("decision", "handshake_refused")
     ids = Counter(record["id"] for record in records if record["event"] in given)
     assert not [id for id, count in ids.items() if count > 1], "an id was given twice"
@@ -152,6 +154,17 @@ def check_records(records, is_complete=True):
             seen.add(record["id"])
         elif record["event"] == "close" and is_complete:
             assert record["id"] in seen, f"closed before it was decided: {record}"
+
+
+def check_numbers(records):
+    """The records of each instance of the writer stand in order, and none is missing between them."""
+    last = {}
+    for record in records:
+        instance, seq = record["instance"], record["seq"]
+        assert re.fullmatch(r"[0-9a-f]{8}", instance), record
+        assert last.get(instance, seq - 1) == seq - 1, f"after number {last[instance]}: {record}"
+        assert (seq == 0) == ("after" in record), record
+        last[instance] = seq
 
 
 def check_inside(records):
@@ -234,7 +247,15 @@ def check_admin(record):
     assert "argument" in record and "detail" in record, record
 
 
+def check_checkpoint(record):
+    assert "id" not in record, record
+    origin, size, _ = record["note"].split("\n", 2)
+    assert origin.endswith(record["instance"]) and int(size) == record["seq"], record
+    assert len(record["tree"]) == bin(record["seq"]).count("1"), record
+
+
 CHECKS = {
+    "checkpoint": check_checkpoint,
     "handshake_refused": check_handshake_refused,
     "decision": check_decision,
     "close": check_close,

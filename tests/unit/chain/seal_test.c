@@ -109,6 +109,7 @@ static void the_last_whole_line_of_a_log_is_found(void **state)
         {"", true, SEAL_LINK_NONE, ""},
         {"torn", true, SEAL_LINK_NONE, ""},
         {"old\n", true, SEAL_LINK_LINE, "old"},
+        {"old\ntorn", true, SEAL_LINK_LINE, "old"},
         {"old\nolder\n", true, SEAL_LINK_LINE, "older"},
         {"old\n", false, SEAL_LINK_NONE, ""},
         {"old\nolder\n", false, SEAL_LINK_LINE, "older"},

@@ -10,6 +10,7 @@
 
 #include "auth/base/text.h"
 #include "proxy/config/admin.h"
+#include "proxy/config/audit_chain.h"
 #include "proxy/config/clients.h"
 #include "proxy/config/control.h"
 #include "proxy/config/http2.h"
@@ -67,6 +68,7 @@ static const struct place places[] = {
     {.section = &admin_section, .heading = "## `admin`"},
     {.section = &admin_metrics_section, .heading = "## `admin`", .row = "metrics"},
     {.section = &log_section, .heading = "## `log`"},
+    {.section = &audit_chain_section, .heading = "## `audit`", .row = "chain"},
 };
 
 static char page[PAGE_CAP];

@@ -115,6 +115,16 @@ static struct audit_record *lost_of(enum reason reason)
     return record;
 }
 
+static struct audit_record *checkpoint_of(enum reason reason)
+{
+    struct merkle tree = {0};
+    const struct merkle_hash leaf = merkle_leaf(slice_of_string(reason_name(reason)));
+    for (int i = 0; i < 7; i++)
+        merkle_append(&tree, &leaf);
+    return audit_checkpoint_create(1700000000123, SLICE_LITERAL("sallyport/a/00000001\n7\n"),
+                                   &tree);
+}
+
 // record_of makes a record of an event; NULL for one that this test does not know yet.
 static struct audit_record *record_of(enum audit_event event, enum reason reason)
 {
@@ -131,6 +141,8 @@ static struct audit_record *record_of(enum audit_event event, enum reason reason
         return admin_of(reason);
     case AUDIT_EVENT_RECORDS_LOST:
         return lost_of(reason);
+    case AUDIT_EVENT_CHECKPOINT:
+        return checkpoint_of(reason);
     case AUDIT_EVENT_OTHER:
         break;
     }

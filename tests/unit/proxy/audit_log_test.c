@@ -539,24 +539,32 @@ static size_t read_lines(int fd, size_t bytes)
     return lines;
 }
 
+// read_all_lines reads from a pipe until there were so many lines.
+static void read_all_lines(int fd, size_t lines)
+{
+    while (lines > 0) {
+        uint8_t byte = 0;
+        struct pollfd readable = {.fd = fd, .events = POLLIN};
+        assert_int_equal(poll(&readable, 1, PATIENCE_MS), 1);
+        assert_int_equal(read(fd, &byte, 1), 1);
+        lines -= byte == '\n' ? 1 : 0;
+    }
+}
+
 static void a_pipe_that_is_opened_again_gets_the_rest_of_a_record(void **state)
 {
     enum { COUNT = 100 };
     struct place *place = *state;
     const int fd = make_full_pipe(place->path);
     struct audit_log *log = open_log(place, 0, 0);
-    size_t bytes = 0;
-    for (size_t i = 0; i < COUNT; i++) {
-        struct audit_record *record = make_close(0, 0);
-        bytes += record->len;
-        audit_log_submit(log, record);
-    }
+    for (size_t i = 0; i < COUNT; i++)
+        audit_log_submit(log, make_close(0, 0));
     assert_int_equal(next_problem(), EAGAIN);
     assert_int_equal(read_lines(fd, 4096), 0); // the filling; then as much fits of the records
     assert_int_equal(next_problem(), 0);
     assert_int_equal(next_problem(), EAGAIN);
     audit_log_reopen(log);
-    assert_int_equal(read_lines(fd, bytes), COUNT);
+    read_all_lines(fd, COUNT);
     assert_int_equal(audit_log_close(log), 0);
     uint8_t more = 0;
     assert_true(read(fd, &more, 1) <= 0);
