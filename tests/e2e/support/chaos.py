@@ -1,6 +1,6 @@
 """A run of the proxy in which everything goes on at once: waits are held open while it is reloaded, told to
-block and to kill, its disk fills, and clients and targets break off. A half of the clients speak HTTP/2; some of these
-share a connection.
+block and to kill, its disk fills, and clients and targets break off. More than a half of the clients speak HTTP/2;
+most of these share a connection with others.
 
 A seed makes a run: the same seed draws the same steps. What each client got to see and what was in force
 when is kept, and held against the records at the end. Give SALLYPORT_CHAOS_SEED to have a run again.
@@ -238,9 +238,9 @@ class Chaos:
             return
         kind, person = self.random.choice(kinds), self.random.choice(people)
         listener = self.random.choice(["main", "extra"]) if version.has_extra else "main"
-        way = self.random.choice(["h1", "h1", "h2", "shared"])
+        way = self.random.choice(["h1", "h1", "h2", "shared", "shared"])
         if way == "shared" and kind in SHARED_WAITS:
-            self._begin_shared(kind, person, listener)
+            self._begin_shared(kind, person, listener, people)
             return
         address = self._next_address()
         is_http2 = way != "h1" and kind != "head"  # which the client of HTTP/2 sends in one piece
@@ -266,7 +266,8 @@ class Chaos:
         wait = self._pick()
         if wait is None:
             return
-        if self.random.random() < 0.3 and wait.kind not in ("handshake", "upload"):
+        is_cut = wait.kind == "body_up" and self.held[wait].stream  # over HTTP/2 such an end is a wrong length
+        if self.random.random() < 0.3 and wait.kind not in ("handshake", "upload") and not is_cut:
             is_truncated = self.random.random() < 0.5
             with contextlib.suppress(*NOT_NOTICED):
                 wait.end(is_truncated and not is_shared(wait))
@@ -347,14 +348,16 @@ class Chaos:
         wait.begin()
         seen.answer = wait.answer
 
-    def _begin_shared(self, kind, person, listener):
-        """On a connection that is there, where the proxy takes more on it; else on a new one."""
-        found = [each for each in self.shared if (each.person, each.listener) == (person, listener)]
+    def _begin_shared(self, kind, person, listener, people):
+        """Mostly on a connection that is there and on which the proxy takes more, whosever it is; else on a new one."""
+        listeners = ("main", "extra") if self.versions[-1].has_extra else ("main",)
+        found = [each for each in self.shared if each.person in people and each.listener in listeners]
         found = [each for each in found if each.http2.can_ask()]
-        is_new = not found or self.random.random() < 0.2
-        shared = self._make_shared(person, listener) if is_new else found[0]
+        draw = self.random.random()
+        is_new = not found or draw < 0.2
+        shared = self._make_shared(person, listener) if is_new else found[int(draw * len(found))]
         id = shared.http2.h2.get_next_available_stream_id()
-        seen = Seen(person, kind, shared.address, id, time.monotonic())
+        seen = Seen(shared.person, kind, shared.address, id, time.monotonic())
         client = StreamClient(shared.http2)
         if is_new:
             self._begin(seen, client)

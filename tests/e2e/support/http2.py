@@ -130,8 +130,11 @@ class Http2:
 
     def can_ask(self):
         """Whether it takes further requests, as far as the proxy has said by now."""
-        while not self.ended and select.select([self.client.sock], [], [], 0)[0]:
-            self._read()
+        try:
+            while not self.ended and select.select([self.client.sock], [], [], 0)[0]:
+                self._read()
+        except ConnectionError:  # it cannot acknowledge any more
+            self.ended = True
         return not self.ended and self.goaway is None
 
     def _take(self, event):
