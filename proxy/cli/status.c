@@ -105,6 +105,8 @@ static void print_process(FILE *out, const json_t *root)
         print_row(out, root, " since {draining_since}");
     (void)fprintf(out, " for %lldd %02lld:%02lld:%02lld\n", up_s / 86400, up_s / 3600 % 24,
                   up_s / 60 % 60, up_s % 60);
+    print_list(out, root, "old_processes",
+               "old          process {} goes on with what began before an upgrade");
     print_row(out, root,
               "config       {config.path} ({config.id}), generation {config.generation}, since "
               "{config.since}\n");

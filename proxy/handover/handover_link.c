@@ -290,6 +290,12 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
     }
 }
 
+void handover_link_hear(struct handover_link *link)
+{
+    while (read_one(link)) {
+    }
+}
+
 // ---- life ---------------------------------------------------------------------------------------
 
 struct handover_link *handover_link_create(struct ev_loop *loop, int fd,

@@ -47,6 +47,10 @@ void handover_link_set_events(struct handover_link *link, const struct handover_
 // handover_link_is_sent tells whether nothing waits to be sent.
 bool handover_link_is_sent(const struct handover_link *link);
 
+// handover_link_hear passes on at once what has come: for when the other process is known to have ended. It may destroy the
+// link.
+void handover_link_hear(struct handover_link *link);
+
 // handover_link_pause stops listening; what comes waits in the socket, for us or for the process that gets the descriptor.
 void handover_link_pause(struct handover_link *link);
 

@@ -5,10 +5,10 @@
 //
 //     old: HELLO, LISTENER..., CONTROL, ADMIN, BEGIN      what there is; the new one prepares itself, and serves nobody
 //     new: PREPARED, or FAILED
-//     old: BLOCKS..., TICKETS, PREDECESSOR..., COMMIT   what may have changed meanwhile; the new one begins to serve
+//     old: BLOCKS..., TICKETS, COUNTS..., PREDECESSOR..., COMMIT   what may have changed meanwhile; the new one begins to serve
 //     new: SERVING, or FAILED
-//     new: BLOCKS..., OBEY, REOPEN, RELOAD, DRAIN, STOP   the old one obeys as long as it has tunnels
-//     old: OBEYED, ENDED
+//     new: FOLLOW, BLOCKS..., OBEY, ASK, REOPEN, RELOAD, DRAIN, STOP   the old one obeys as long as it has tunnels
+//     old: OBEYED, COUNTS..., ANSWER..., ANSWERED, ENDED
 //
 // A datagram is its kind in one byte, and what the kind has, in order: numbers in big endian, a text or bytes with their
 // length in two bytes before them. Nothing may follow. Descriptors travel beside the datagram (SCM_RIGHTS); the kind says how
@@ -46,6 +46,11 @@ enum handover_kind {
     HANDOVER_SERVING,     // the old one may stop listening
     HANDOVER_OBEY,        // number: of the list of blocks before it
     HANDOVER_OBEYED,      // number: likewise; every worker goes by it
+    HANDOVER_FOLLOW,      // who says this is obeyed from now on: tell it all counts
+    HANDOVER_COUNTS,      // `bytes`: lines, see handover_counts.h
+    HANDOVER_ASK,         // number: of the question; `text`: what all workers are asked
+    HANDOVER_ANSWER,      // number: of the question; `bytes` of the answer
+    HANDOVER_ANSWERED,    // number: of the question, whose answer is complete
     HANDOVER_REOPEN,      // the audit log was moved away
     HANDOVER_RELOAD,      // read the configuration again
     HANDOVER_DRAIN,       // tunnels have `timeouts.drain`

@@ -34,6 +34,11 @@ struct ledger {
     _Atomic uint64_t memory_max;
     _Atomic uint32_t refused_requests_max; // likewise
     _Atomic uint32_t sessions_room;        // that there can be; 0: unknown
+    _Atomic uint32_t foreign_sessions;     // these three: of other processes
+    _Atomic uint32_t foreign_tunnels;
+    _Atomic uint64_t foreign_memory;
+    _Atomic(void (*)(void *)) on_change;   // NULL: nobody watches
+    void *watcher;                         // borrowed; its argument; written before it
     struct account *chains[LEDGER_CHAINS]; // owned; under the lock
 };
 
@@ -62,7 +67,8 @@ static struct account **chain_of(struct ledger *ledger, uint64_t id)
 // is_over tells whether nobody holds the account, and nothing counts in it any more.
 static bool is_over(const struct account *account, int64_t now_ms)
 {
-    return account->refs == 0 && rate_is_rested(&account->new_tunnels, now_ms * NS_A_MS) &&
+    return account->refs == 0 && account->foreign == 0 && account->reported == 0 &&
+           rate_is_rested(&account->new_tunnels, now_ms * NS_A_MS) &&
            rate_is_rested(&account->refusals, now_ms * NS_A_MS) &&
            bandwidth_is_rested(&account->up, now_ms) && bandwidth_is_rested(&account->down, now_ms);
 }
@@ -114,10 +120,19 @@ static void drop_all_rested(struct ledger *ledger, int64_t now_ms)
         drop_rested(ledger, &ledger->chains[i], now_ms);
 }
 
+// forget_report says nothing: what is told afterwards is that nothing is left.
+static void forget_report(void *arg, const char *name, uint32_t tunnels)
+{
+    (void)arg;
+    (void)name;
+    (void)tunnels;
+}
+
 void ledger_destroy(struct ledger *ledger)
 {
     if (ledger == NULL)
         return;
+    ledger_report(ledger, false, forget_report, NULL);
     drop_all_rested(ledger, INT64_MAX / NS_A_MS);
     ASSERT(ledger->sessions == 0 && ledger->tunnels == 0 && ledger->account_count == 0);
     (void)pthread_mutex_destroy(&ledger->lock);
@@ -138,7 +153,7 @@ void ledger_configure(struct ledger *ledger, const struct proxy_limits *limits, 
 static bool has_too_much_memory(const struct ledger *ledger)
 {
     const uint64_t max = ledger->memory_max;
-    return max != 0 && ledger->memory > max;
+    return max != 0 && ledger->memory + ledger->foreign_memory > max;
 }
 
 bool ledger_note_memory(struct ledger *ledger, uint64_t bytes)
@@ -270,12 +285,81 @@ void ledger_close_account(struct ledger *ledger, struct account *account, int64_
     (void)pthread_mutex_unlock(&ledger->lock);
 }
 
-// take_one adds one where that makes no more than `max` (0: no limit).
-static bool take_one(_Atomic uint32_t *count, uint32_t max)
+// note_change tells who watches, if anybody does.
+static void note_change(const struct ledger *ledger)
+{
+    void (*on_change)(void *) = atomic_load_explicit(&ledger->on_change, memory_order_acquire);
+    if (on_change != NULL)
+        on_change(ledger->watcher);
+}
+
+void ledger_watch(struct ledger *ledger, void (*on_change)(void *arg), void *arg)
+{
+    ledger->watcher = arg;
+    atomic_store_explicit(&ledger->on_change, on_change, memory_order_release);
+}
+
+// set_foreign sets the number of one account, under the lock.
+static void set_foreign(struct ledger *ledger, struct account *account, size_t other,
+                        uint32_t tunnels)
+{
+    const uint32_t before = account->foreign_of[other];
+    account->foreign_of[other] = tunnels;
+    account->foreign += tunnels - before; // unsigned: may be fewer
+    ledger->foreign_tunnels += tunnels - before;
+}
+
+bool ledger_set_foreign(struct ledger *ledger, size_t other, const char *name, uint32_t tunnels,
+                        int64_t now_ms)
+{
+    (void)pthread_mutex_lock(&ledger->lock);
+    struct account *account = find_or_add(ledger, name, now_ms);
+    if (account != NULL) {
+        set_foreign(ledger, account, other, tunnels);
+        drop_rested(ledger, chain_of(ledger, account->id), now_ms);
+    }
+    (void)pthread_mutex_unlock(&ledger->lock);
+    return account != NULL;
+}
+
+void ledger_set_foreign_totals(struct ledger *ledger, uint32_t sessions, uint64_t memory)
+{
+    ledger->foreign_sessions = sessions;
+    ledger->foreign_memory = memory;
+}
+
+void ledger_forget_foreign(struct ledger *ledger, size_t other, int64_t now_ms)
+{
+    (void)pthread_mutex_lock(&ledger->lock);
+    for (size_t i = 0; i < LEDGER_CHAINS; i++) {
+        for (struct account *at = ledger->chains[i]; at != NULL; at = at->next)
+            set_foreign(ledger, at, other, 0);
+    }
+    drop_all_rested(ledger, now_ms);
+    (void)pthread_mutex_unlock(&ledger->lock);
+}
+
+void ledger_report(struct ledger *ledger, bool is_full,
+                   void (*tell)(void *arg, const char *name, uint32_t tunnels), void *arg)
+{
+    (void)pthread_mutex_lock(&ledger->lock);
+    for (size_t i = 0; i < LEDGER_CHAINS; i++) {
+        for (struct account *at = ledger->chains[i]; at != NULL; at = at->next) {
+            const uint32_t tunnels = at->tunnels;
+            if (tunnels != at->reported || (is_full && tunnels > 0))
+                tell(arg, at->name, tunnels);
+            at->reported = tunnels;
+        }
+    }
+    (void)pthread_mutex_unlock(&ledger->lock);
+}
+
+// take_one adds one where that makes, with the foreign ones, no more than `max` (0: no limit).
+static bool take_one(_Atomic uint32_t *count, uint32_t max, uint32_t foreign)
 {
     uint32_t now = atomic_load(count);
     do {
-        if (max != 0 && now >= max)
+        if (max != 0 && (foreign >= max || now >= max - foreign))
             return false;
     } while (!atomic_compare_exchange_weak(count, &now, now + 1));
     return true;
@@ -300,13 +384,14 @@ bool ledger_take_tunnel(struct ledger *ledger, struct account *account,
 {
     if (has_too_much_memory(ledger))
         return refuse(out, REASON_LIMIT_MEMORY, true, 0);
-    if (!take_one(&account->tunnels, limits->tunnels))
+    if (!take_one(&account->tunnels, limits->tunnels, account->foreign))
         return refuse(out, REASON_LIMIT_TUNNELS, false, 0);
-    if (!take_one(&ledger->tunnels, ledger->tunnels_max)) {
+    if (!take_one(&ledger->tunnels, ledger->tunnels_max, ledger->foreign_tunnels)) {
         account->tunnels--;
         return refuse(out, REASON_LIMIT_PROXY_TUNNELS, true, 0);
     }
     account->refs++; // the caller holds one: it does not rise from 0
+    note_change(ledger);
     return true;
 }
 
@@ -324,6 +409,7 @@ void ledger_give_tunnel(struct ledger *ledger, struct account *account, int64_t 
 {
     count_down(&ledger->tunnels);
     count_down(&account->tunnels);
+    note_change(ledger);
     ledger_close_account(ledger, account, now_ms);
 }
 
@@ -338,12 +424,15 @@ enum reason ledger_take_session(struct ledger *ledger)
 {
     if (has_too_much_memory(ledger))
         return REASON_LIMIT_MEMORY;
-    return take_one(&ledger->sessions, ledger->sessions_max) ? REASON_NONE : REASON_LIMIT_SESSIONS;
+    return take_one(&ledger->sessions, ledger->sessions_max, ledger->foreign_sessions)
+               ? REASON_NONE
+               : REASON_LIMIT_SESSIONS;
 }
 
 void ledger_give_session(struct ledger *ledger)
 {
     count_down(&ledger->sessions);
+    note_change(ledger);
 }
 
 void ledger_set_room(struct ledger *ledger, uint32_t sessions)
@@ -376,5 +465,7 @@ struct ledger_totals ledger_read(const struct ledger *ledger)
     return (struct ledger_totals){.sessions = ledger->sessions,
                                   .tunnels = ledger->tunnels,
                                   .memory = ledger->memory,
-                                  .accounts = ledger->account_count};
+                                  .accounts = ledger->account_count,
+                                  .foreign_sessions = ledger->foreign_sessions,
+                                  .foreign_tunnels = ledger->foreign_tunnels};
 }

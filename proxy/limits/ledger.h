@@ -22,6 +22,8 @@
 #include "proxy/limits/rate.h"
 #include "proxy/net/pace.h"
 
+enum { LEDGER_OTHERS_MAX = 4 }; // other processes whose tunnels count here
+
 struct ledger;
 
 // account is what one client uses. It is valid as long as the caller's reference. Any thread may read what is not private.
@@ -44,6 +46,9 @@ struct account {
     _Atomic uint32_t records; // private; that wait to be written, or will
     struct rate new_tunnels;  // private
     struct rate refusals;     // private
+    _Atomic uint32_t foreign; // private; tunnels in other processes, all together
+    uint32_t foreign_of[LEDGER_OTHERS_MAX]; // private; in each; under the lock
+    uint32_t reported; // private; what ledger_report has said last; under the lock
     char name[];
 };
 
@@ -75,8 +80,10 @@ struct limit_refusal {
 struct ledger_totals {
     uint32_t sessions;
     uint32_t tunnels;
-    uint64_t memory; // bytes, as noted last
-    size_t accounts; // with references, or with rates not paid off yet
+    uint64_t memory;           // bytes, as noted last
+    size_t accounts;           // with references, or with rates not paid off yet
+    uint32_t foreign_sessions; // of other processes; not in the numbers above
+    uint32_t foreign_tunnels;
 };
 
 // ledger_create makes an empty ledger without limits; NULL without memory.
@@ -136,6 +143,31 @@ bool ledger_is_fair(const struct ledger *ledger, const struct account *account);
 // of such records before. ledger_give_record undoes both.
 uint32_t account_take_record(struct account *account);
 void ledger_give_record(struct ledger *ledger, struct account *account, int64_t now_ms);
+
+// account_open_tunnels gives the tunnels that count against the client's limit. Any thread.
+static inline uint32_t account_open_tunnels(const struct account *account)
+{
+    return account->tunnels + account->foreign;
+}
+
+// ledger_set_foreign sets how many tunnels a client has in the other process number `other` (below LEDGER_OTHERS_MAX): from now
+// on they count against its limit and that of the whole proxy. False without memory. Called by main.
+bool ledger_set_foreign(struct ledger *ledger, size_t other, const char *name, uint32_t tunnels,
+                        int64_t now_ms);
+
+// ledger_set_foreign_totals sets how many connections and bytes of memory all other processes have together. Called by main.
+void ledger_set_foreign_totals(struct ledger *ledger, uint32_t sessions, uint64_t memory);
+
+// ledger_forget_foreign forgets the tunnels of another process. Called by main.
+void ledger_forget_foreign(struct ledger *ledger, size_t other, int64_t now_ms);
+
+// ledger_watch has `on_change` called, from any thread, whenever a tunnel or a connection ends or begins. Called by main, once.
+void ledger_watch(struct ledger *ledger, void (*on_change)(void *arg), void *arg);
+
+// ledger_report calls `tell` for each account whose number of tunnels is another one than was told last; `is_full`: for each
+// that has some. It holds the lock. Called by main.
+void ledger_report(struct ledger *ledger, bool is_full,
+                   void (*tell)(void *arg, const char *name, uint32_t tunnels), void *arg);
 
 // ledger_read gives what is in use.
 struct ledger_totals ledger_read(const struct ledger *ledger);

@@ -11,7 +11,7 @@
 
 enum {
     RECEIVE_PATIENCE_MS = 30 * 1000, // all of the first part is on its way
-    BLOCKS_MAX_BYTES = 64 * 1024 * 1024,
+    TEXT_MAX_BYTES = 64 * 1024 * 1024,
 };
 
 // received is a message with its memory.
@@ -148,20 +148,26 @@ static enum err take_hello(struct inheritance *inheritance, const struct handove
     return ERR_OK;
 }
 
+// append adds bytes to a text.
+static enum err append(char **text, size_t *len, struct slice bytes, struct errinfo *info)
+{
+    if (*len + bytes.len > TEXT_MAX_BYTES)
+        return errinfo_set(info, ERR_LIMIT, "more is handed over than this version takes");
+    char *longer = realloc(*text, *len + bytes.len + 1);
+    if (longer == NULL)
+        return no_memory(info);
+    (void)bytes_copy(longer + *len, bytes.len, bytes);
+    *text = longer;
+    *len += bytes.len;
+    return ERR_OK;
+}
+
 static enum err add_blocks(struct inheritance *inheritance, const struct handover_message *message,
                            struct errinfo *info)
 {
-    const size_t before = message->number == 1 ? 0 : inheritance->blocks_len;
-    const size_t len = before + message->bytes.len;
-    if (len > BLOCKS_MAX_BYTES)
-        return errinfo_set(info, ERR_LIMIT, "the list of blocks is too long");
-    char *blocks = realloc(inheritance->blocks, len + 1);
-    if (blocks == NULL)
-        return no_memory(info);
-    (void)bytes_copy(blocks + before, message->bytes.len, message->bytes);
-    inheritance->blocks = blocks;
-    inheritance->blocks_len = len;
-    return ERR_OK;
+    if (message->number == 1)
+        inheritance->blocks_len = 0;
+    return append(&inheritance->blocks, &inheritance->blocks_len, message->bytes, info);
 }
 
 static enum err take_ancestor(struct inheritance *inheritance, struct received *received,
@@ -196,6 +202,8 @@ static enum err take(struct inheritance *inheritance, struct received *received,
     }
     if (is_second_part && kind == HANDOVER_BLOCKS)
         return add_blocks(inheritance, message, info);
+    if (is_second_part && kind == HANDOVER_COUNTS)
+        return append(&inheritance->counts, &inheritance->counts_len, message->bytes, info);
     if (is_second_part && kind == HANDOVER_PREDECESSOR)
         return take_ancestor(inheritance, received, info);
     if (is_second_part && kind == HANDOVER_TICKETS && ticket_keys_import(tickets, message->bytes))
@@ -275,6 +283,7 @@ void inheritance_deinit(struct inheritance *inheritance)
     free(inheritance->control);
     free(inheritance->state);
     free(inheritance->blocks);
+    free(inheritance->counts);
     given_place_deinit(&inheritance->admin);
     *inheritance = (struct inheritance){.fd = -1, .control_fd = -1, .admin = {.file_fd = -1}};
 }

@@ -35,6 +35,8 @@ struct inheritance {
     char *blocks;  // owned; text of the state, as it comes
     size_t blocks_len;
     bool is_state_kept; // the file says the same
+    char *counts;       // owned; what the process before has, as lines; see handover_counts.h
+    size_t counts_len;
     struct ancestor ancestors[PREDECESSORS_MAX];
     size_t ancestor_count;
 };

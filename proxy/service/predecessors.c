@@ -9,35 +9,176 @@
 
 #include "proxy/clock/clock.h"
 #include "proxy/log/log.h"
+#include "proxy/handover/handover_counts.h"
 #include "proxy/service/blocks_message.h"
+#include "proxy/service/scan_text.h"
 
-enum { OBEY_PATIENCE_MS = 30 * 1000 };
+enum { OBEY_PATIENCE_MS = 30 * 1000, ANSWER_PATIENCE_MS = 5 * 1000 };
 static const ev_tstamp look_every_s = 1.;
 
 struct predecessor {
     struct predecessors *all;   // borrowed
     struct handover_link *link; // owned
     int64_t pid;
-    int pidfd;        // owned; -1: unknown, and it cannot be ended by us
-    uint64_t sent;    // number of the list of blocks that it got last
-    uint64_t obeyed;  // of the list that it goes by
-    int64_t since_ms; // monotonic; when it got the oldest list that it does not go by
+    int pidfd;         // owned; -1: unknown, and it cannot be ended by us
+    uint64_t sent;     // number of the list of blocks that it got last
+    uint64_t obeyed;   // of the list that it goes by
+    int64_t since_ms;  // monotonic; when it got the oldest list that it does not go by
+    size_t slot;       // of its tunnels in the ledger
+    uint64_t sessions; // that it has
+    uint64_t memory;   // bytes that it has
+    uint64_t asked;    // number of the question that it owes an answer; 0: none
+    int64_t asked_ms;  // monotonic
+    bool is_lost;      // its answer is not complete
+    char *answer;      // owned
+    size_t answer_len;
 };
+
+// ---- what they have -----------------------------------------------------------------------------
+
+// count_totals adds up what belongs to whole processes.
+static void count_totals(const struct predecessors *all)
+{
+    uint64_t sessions = 0;
+    uint64_t memory = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        sessions += all->list[i]->sessions;
+        memory += all->list[i]->memory;
+    }
+    if (all->ledger != NULL)
+        ledger_set_foreign_totals(all->ledger,
+                                  sessions > UINT32_MAX ? UINT32_MAX : (uint32_t)sessions, memory);
+}
+
+// take_counts reads what a process has now. False: it is malformed, or there is no memory.
+static bool take_counts(struct predecessor *predecessor, struct slice counts)
+{
+    struct handover_count count;
+    char name[HANDOVER_ACCOUNT_MAX + 1];
+    struct ledger *ledger = predecessor->all->ledger;
+    enum err error = ERR_OK;
+    while ((error = handover_counts_next(&counts, &count)) == ERR_OK) {
+        if (count.kind == HANDOVER_COUNT_SESSIONS)
+            predecessor->sessions = count.number;
+        else if (count.kind == HANDOVER_COUNT_MEMORY)
+            predecessor->memory = count.number;
+        else if (ledger != NULL && (!string_copy(name, sizeof name, count.name) ||
+                                    !ledger_set_foreign(ledger, predecessor->slot, name,
+                                                        (uint32_t)count.number, monotonic_ms())))
+            return false;
+    }
+    count_totals(predecessor->all);
+    return error == ERR_EOF;
+}
+
+// ---- what they answer ---------------------------------------------------------------------------
+
+// note_answer ends the waiting for an answer, if there is any.
+static void note_answer(struct predecessor *predecessor, bool is_lost)
+{
+    if (predecessor->asked == 0)
+        return;
+    predecessor->asked = 0;
+    predecessor->is_lost |= is_lost;
+    predecessor->all->events.on_answer(predecessor->all->events.arg);
+}
+
+static void add_answer(struct predecessor *predecessor, struct slice bytes)
+{
+    const size_t len = predecessor->answer_len + bytes.len;
+    char *answer = len > SCAN_ANSWER_MAX ? NULL : realloc(predecessor->answer, len + 1);
+    if (answer == NULL) {
+        predecessor->is_lost = true;
+        return;
+    }
+    (void)bytes_copy(answer + predecessor->answer_len, bytes.len, bytes);
+    predecessor->answer = answer;
+    predecessor->answer_len = len;
+}
+
+static void drop_answer(struct predecessor *predecessor)
+{
+    free(predecessor->answer);
+    predecessor->answer = NULL;
+    predecessor->answer_len = 0;
+    predecessor->is_lost = false;
+}
+
+size_t predecessors_ask(struct predecessors *predecessors, const struct scan *question)
+{
+    char data[SCAN_QUESTION_CAP];
+    struct text text;
+    size_t count = 0;
+    text_init(&text, data, sizeof data);
+    scan_question_format(question, &text);
+    predecessors->question++;
+    const struct handover_message message = {
+        .kind = HANDOVER_ASK, .number = predecessors->question, .text = text_slice(&text)};
+    for (size_t i = 0; i < predecessors->count; i++) {
+        struct predecessor *predecessor = predecessors->list[i];
+        drop_answer(predecessor);
+        if (!handover_link_send(predecessor->link, &message, NULL, 0)) {
+            predecessor->is_lost = true;
+            continue;
+        }
+        predecessor->asked = predecessors->question;
+        predecessor->asked_ms = monotonic_ms();
+        count++;
+    }
+    if (count > 0 && !ev_is_active(&predecessors->late))
+        ev_timer_again(predecessors->loop, &predecessors->late);
+    return count;
+}
+
+void predecessors_collect(struct predecessors *predecessors, struct scan *sum)
+{
+    for (size_t i = 0; i < predecessors->count; i++) {
+        struct predecessor *predecessor = predecessors->list[i];
+        const struct slice text = slice_of(predecessor->answer, predecessor->answer_len);
+        if (scan_answer_parse(text, sum) != ERR_OK || predecessor->is_lost)
+            sum->is_partial = true;
+        drop_answer(predecessor);
+    }
+}
+
+// ---- the link -----------------------------------------------------------------------------------
+
+static void end_process(const struct predecessor *predecessor)
+{
+    if (predecessor->pidfd >= 0)
+        (void)syscall(SYS_pidfd_send_signal, predecessor->pidfd, SIGKILL, NULL, 0);
+}
+
+static void take_obeyed(struct predecessor *predecessor, uint64_t number)
+{
+    if (number > predecessor->sent || number <= predecessor->obeyed)
+        return;
+    predecessor->obeyed = number;
+    predecessor->since_ms = monotonic_ms();
+}
 
 static void on_message(void *arg, const struct handover_message *message, int *fds, size_t fd_count)
 {
     (void)fds;
     (void)fd_count;
     struct predecessor *predecessor = arg;
-    if (message->kind == HANDOVER_OBEYED && message->number <= predecessor->sent &&
-        message->number > predecessor->obeyed) {
-        predecessor->obeyed = message->number;
-        predecessor->since_ms = monotonic_ms();
-    } else if (message->kind == HANDOVER_ENDED && message->number > 0) {
+    const bool is_asked = message->number == predecessor->asked && predecessor->asked != 0;
+    if (message->kind == HANDOVER_OBEYED)
+        take_obeyed(predecessor, message->number);
+    else if (message->kind == HANDOVER_COUNTS && !take_counts(predecessor, message->bytes))
+        log_error(LOG_UPGRADE,
+                  "the old process %" PRId64
+                  ": what it says of its tunnels cannot be counted: they "
+                  "count against no limit",
+                  predecessor->pid);
+    else if (message->kind == HANDOVER_ANSWER && is_asked)
+        add_answer(predecessor, message->bytes);
+    else if (message->kind == HANDOVER_ANSWERED && is_asked)
+        note_answer(predecessor, false);
+    else if (message->kind == HANDOVER_ENDED && message->number > 0)
         log_warning(LOG_UPGRADE,
                     "the old process %" PRId64 " had to cut %" PRIu64 " requests or tunnels",
                     predecessor->pid, message->number);
-    }
 }
 
 static void destroy(struct predecessor *predecessor)
@@ -45,6 +186,7 @@ static void destroy(struct predecessor *predecessor)
     handover_link_destroy(predecessor->link);
     if (predecessor->pidfd >= 0)
         (void)close(predecessor->pidfd);
+    free(predecessor->answer);
     free(predecessor);
 }
 
@@ -56,14 +198,12 @@ static void remove_one(struct predecessor *predecessor)
         at++;
     all->list[at] = all->list[--all->count];
     all->list[all->count] = NULL;
+    if (all->ledger != NULL)
+        ledger_forget_foreign(all->ledger, predecessor->slot, monotonic_ms());
+    count_totals(all);
+    note_answer(predecessor, true);
     destroy(predecessor);
-    all->on_less(all->arg);
-}
-
-static void end_process(const struct predecessor *predecessor)
-{
-    if (predecessor->pidfd >= 0)
-        (void)syscall(SYS_pidfd_send_signal, predecessor->pidfd, SIGKILL, NULL, 0);
+    all->events.on_less(all->events.arg);
 }
 
 static void on_end(void *arg, const char *why)
@@ -77,6 +217,12 @@ static void on_end(void *arg, const char *why)
         end_process(predecessor);
     }
     remove_one(predecessor);
+}
+
+// is_mute tells whether one does not answer a question.
+static bool is_mute(const struct predecessor *predecessor)
+{
+    return predecessor->asked != 0 && monotonic_ms() - predecessor->asked_ms > ANSWER_PATIENCE_MS;
 }
 
 static bool is_late(const struct predecessor *predecessor)
@@ -93,7 +239,9 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
     bool is_waiting = false;
     for (size_t i = 0; i < all->count; i++) {
         struct predecessor *predecessor = all->list[i];
-        is_waiting |= predecessor->obeyed < predecessor->sent;
+        if (is_mute(predecessor))
+            note_answer(predecessor, true);
+        is_waiting |= predecessor->obeyed < predecessor->sent || predecessor->asked != 0;
         if (!is_late(predecessor))
             continue;
         log_error(LOG_UPGRADE,
@@ -108,16 +256,38 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 void predecessors_init(struct predecessors *predecessors, struct ev_loop *loop,
-                       void (*on_less)(void *arg), void *arg)
+                       const struct predecessors_events *events)
 {
     // Numbers of the one before us are smaller, so that no answer to it is taken for one to us.
-    *predecessors = (struct predecessors){
-        .loop = loop, .on_less = on_less, .arg = arg, .newest = (uint64_t)monotonic_us()};
+    *predecessors =
+        (struct predecessors){.loop = loop, .events = *events, .newest = (uint64_t)monotonic_us()};
     ev_timer_init(&predecessors->late, on_look, look_every_s, look_every_s);
     predecessors->late.data = predecessors;
 }
 
-void predecessors_add(struct predecessors *predecessors, int64_t pid, int fd)
+void predecessors_count_in(struct predecessors *predecessors, struct ledger *ledger)
+{
+    predecessors->ledger = ledger;
+}
+
+int64_t predecessors_pid(const struct predecessors *predecessors, size_t index)
+{
+    return predecessors->list[index]->pid;
+}
+
+// free_slot gives one of the ledger's that nobody has.
+static size_t free_slot(const struct predecessors *predecessors)
+{
+    size_t slot = 0;
+    for (size_t i = 0; i < predecessors->count;) {
+        const bool is_taken = predecessors->list[i]->slot == slot;
+        slot += is_taken;
+        i = is_taken ? 0 : i + 1;
+    }
+    return slot;
+}
+
+void predecessors_add(struct predecessors *predecessors, int64_t pid, int fd, struct slice counts)
 {
     struct predecessor *made = calloc(1, sizeof *made);
     const struct handover_events events = {.on_message = on_message, .on_end = on_end, .arg = made};
@@ -136,7 +306,10 @@ void predecessors_add(struct predecessors *predecessors, int64_t pid, int fd)
     made->all = predecessors;
     made->pid = pid;
     made->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    made->slot = free_slot(predecessors);
     predecessors->list[predecessors->count++] = made;
+    (void)take_counts(made, counts);
+    (void)handover_link_say(made->link, HANDOVER_FOLLOW, 0);
 }
 
 uint64_t predecessors_obey(struct predecessors *predecessors, const struct blocklist *blocks)
@@ -209,6 +382,12 @@ void predecessors_stop(struct predecessors *predecessors)
     if (predecessors->loop == NULL)
         return;
     ev_timer_stop(predecessors->loop, &predecessors->late);
-    while (predecessors->count > 0)
-        destroy(predecessors->list[--predecessors->count]);
+    while (predecessors->count > 0) {
+        struct predecessor *predecessor = predecessors->list[--predecessors->count];
+        if (predecessors->ledger != NULL)
+            ledger_forget_foreign(predecessors->ledger, predecessor->slot, monotonic_ms());
+        note_answer(predecessor, true);
+        destroy(predecessor);
+    }
+    count_totals(predecessors);
 }

@@ -4,28 +4,42 @@
 // On main's loop.
 #pragma once
 
+#include "proxy/limits/ledger.h"
 #include "proxy/service/inheritance.h"
+#include "proxy/session/scan.h"
 
 struct predecessor;
+
+struct predecessors_events {
+    // on_less tells that one has ended.
+    void (*on_less)(void *arg);
+    // on_answer tells that one has answered the newest question, or will not any more.
+    void (*on_answer)(void *arg);
+    void *arg; // borrowed
+};
 
 // Zeroed is none. Private to predecessors.c.
 struct predecessors {
     struct ev_loop *loop;                       // borrowed; NULL: not initialised
     struct predecessor *list[PREDECESSORS_MAX]; // owned
     size_t count;
-    uint64_t newest;            // number of the newest list of blocks
-    ev_timer late;              // runs while one owes an answer
-    void (*on_less)(void *arg); // one has ended
-    void *arg;                  // borrowed
+    struct predecessors_events events;
+    struct ledger *ledger; // borrowed; NULL: tunnels of others are not counted yet
+    uint64_t newest;       // number of the newest list of blocks
+    uint64_t question;     // number of the newest question
+    ev_timer late;         // runs while one owes an answer
 };
 
-// predecessors_init prepares none. `on_less` is called from the loop when one has ended.
+// predecessors_init prepares none.
 void predecessors_init(struct predecessors *predecessors, struct ev_loop *loop,
-                       void (*on_less)(void *arg), void *arg);
+                       const struct predecessors_events *events);
+
+// predecessors_count_in has their tunnels count in `ledger`, which is borrowed. Before the first is added.
+void predecessors_count_in(struct predecessors *predecessors, struct ledger *ledger);
 
 // predecessors_add takes a link over, also when there is no memory: then the process at the other end drains, and it is
-// logged.
-void predecessors_add(struct predecessors *predecessors, int64_t pid, int fd);
+// logged. `counts`: what it has said of its tunnels already.
+void predecessors_add(struct predecessors *predecessors, int64_t pid, int fd, struct slice counts);
 
 // predecessors_obey gives the blocks (NULL: there is no list) to all. Returns a number: predecessors_have_obeyed tells when all go by them. One that
 // does not within 30 s is ended.
@@ -33,6 +47,14 @@ uint64_t predecessors_obey(struct predecessors *predecessors, const struct block
 
 // predecessors_have_obeyed tells whether all that are left go by the blocks of that number, or by newer ones.
 bool predecessors_have_obeyed(const struct predecessors *predecessors, uint64_t number);
+
+// predecessors_ask asks all a question to workers, and gives how many will answer. on_answer follows for each, later; one that
+// does not answer within 5 s is taken for one that has. predecessors_collect adds what they have answered.
+size_t predecessors_ask(struct predecessors *predecessors, const struct scan *question);
+void predecessors_collect(struct predecessors *predecessors, struct scan *sum);
+
+// predecessors_pid gives the process number of the one at `index`, which is below `count`.
+int64_t predecessors_pid(const struct predecessors *predecessors, size_t index);
 
 // predecessors_say tells all to do something.
 void predecessors_say(struct predecessors *predecessors, enum handover_kind kind);
@@ -44,5 +66,5 @@ void predecessors_pause(struct predecessors *predecessors, bool is_paused);
 bool predecessors_pass_on(const struct predecessors *predecessors,
                           struct handover_link *link) MUST_USE;
 
-// predecessors_stop lets go of all. Zeroed ones are allowed.
+// predecessors_stop lets go of all; nobody answers any more, which is told. Zeroed ones are allowed.
 void predecessors_stop(struct predecessors *predecessors);

@@ -6,20 +6,27 @@
 
 #include "proxy/admin/block_state.h"
 #include "proxy/log/log.h"
+#include "proxy/service/counts_message.h"
 #include "proxy/service/orders.h"
 #include "proxy/service/reload.h"
+#include "proxy/service/scan_text.h"
 
 struct retirement {
     struct service *service;    // borrowed
     struct handover_link *link; // owned; to the process that serves; NULL: it has ended
     char *blocks;               // owned; text of a list, as it comes
     size_t blocks_len;
-    uint64_t number;     // of the list that came last
-    uint64_t generation; // of the snapshot that has it; 0: it is answered
-    ev_prepare turn;     // before the loop waits
+    uint64_t number;       // of the list that came last
+    uint64_t generation;   // of the snapshot that has it; 0: it is answered
+    ev_prepare turn;       // before the loop waits
+    struct wakeup changed; // a tunnel or a connection has ended
+    bool must_tell_all;    // the process that serves wants to know all counts
+    uint64_t asked;        // number of the question that comes next; 0: none
+    char question[SCAN_QUESTION_CAP];
+    uint64_t answering; // number of the question that the workers are asked; 0: none
 };
 
-enum { BLOCKS_MAX_BYTES = 64 * 1024 * 1024 };
+enum { BLOCKS_MAX_BYTES = 64 * 1024 * 1024, ANSWER_PIECE_CAP = 8192 };
 
 // take_blocks brings the list that has come into force. False: it cannot be read, or there is no memory.
 static bool take_blocks(struct retirement *retirement, uint64_t number)
@@ -63,6 +70,90 @@ static void lose(struct retirement *retirement, const char *why)
         service_begin_drain(service);
 }
 
+// ---- counts -------------------------------------------------------------------------------------
+
+// on_change runs on a worker's thread.
+static void on_change(void *arg)
+{
+    const struct retirement *retirement = arg;
+    wakeup_send(&retirement->changed);
+}
+
+static void tell_counts(struct retirement *retirement)
+{
+    const bool is_full = retirement->must_tell_all;
+    retirement->must_tell_all = false;
+    if (retirement->link != NULL &&
+        !counts_message_send(retirement->link, retirement->service->shared.ledger, is_full))
+        retirement->must_tell_all = true; // with the next change
+}
+
+static void on_changed(void *arg, uint32_t rung)
+{
+    (void)rung;
+    tell_counts(arg);
+}
+
+// ---- questions ----------------------------------------------------------------------------------
+
+static void put_question(struct retirement *retirement);
+
+static void ask(void *arg, struct scan *out)
+{
+    const struct retirement *retirement = arg;
+    (void)!scan_question_parse(slice_of_string(retirement->question), out); // it was tried before
+}
+
+static void send_answer(void *arg, struct slice bytes)
+{
+    const struct retirement *retirement = arg;
+    const struct handover_message message = {
+        .kind = HANDOVER_ANSWER, .number = retirement->answering, .bytes = bytes};
+    if (retirement->link != NULL && bytes.len > 0)
+        (void)!handover_link_send(retirement->link, &message, NULL, 0);
+}
+
+static void tell(void *arg, struct scan *sum)
+{
+    struct retirement *retirement = arg;
+    char piece[ANSWER_PIECE_CAP];
+    struct text text;
+    text_init_sink(&text, piece, sizeof piece, send_answer, retirement);
+    scan_answer_format(sum, &text);
+    text_flush(&text);
+    if (retirement->link != NULL)
+        (void)handover_link_say(retirement->link, HANDOVER_ANSWERED, retirement->answering);
+    retirement->answering = 0;
+    put_question(retirement);
+}
+
+// put_question asks the workers what was asked last. A question that nobody waits for any more is passed over.
+static void put_question(struct retirement *retirement)
+{
+    if (retirement->asked == 0 || retirement->answering != 0)
+        return;
+    retirement->answering = retirement->asked;
+    retirement->asked = 0;
+    survey_ask(&retirement->service->survey,
+               &(struct survey_question){.ask = ask, .tell = tell, .arg = retirement});
+}
+
+// take_question keeps a question for the workers. One that this version does not understand has an empty answer.
+static void take_question(struct retirement *retirement, const struct handover_message *message)
+{
+    struct scan scan = {0};
+    if (message->text.len >= sizeof retirement->question ||
+        scan_question_parse(message->text, &scan) != ERR_OK) {
+        (void)handover_link_say(retirement->link, HANDOVER_ANSWERED, message->number);
+        return;
+    }
+    if (retirement->answering != 0)
+        return; // nobody waits for the former answer, and this one comes too late
+    (void)string_copy(retirement->question, sizeof retirement->question, message->text);
+    retirement->asked = message->number;
+    put_question(retirement);
+}
+
 static void on_message(void *arg, const struct handover_message *message, int *fds, size_t fd_count)
 {
     (void)fds;
@@ -77,6 +168,13 @@ static void on_message(void *arg, const struct handover_message *message, int *f
     case HANDOVER_OBEY:
         if (!take_blocks(retirement, message->number))
             lose(retirement, "it is not known who is blocked");
+        break;
+    case HANDOVER_FOLLOW:
+        retirement->must_tell_all = true;
+        tell_counts(retirement);
+        break;
+    case HANDOVER_ASK:
+        take_question(retirement, message);
         break;
     case HANDOVER_REOPEN:
         service_reopen_audit(service);
@@ -105,6 +203,9 @@ static void on_message(void *arg, const struct handover_message *message, int *f
     case HANDOVER_COMMIT:
     case HANDOVER_SERVING:
     case HANDOVER_OBEYED:
+    case HANDOVER_COUNTS:
+    case HANDOVER_ANSWER:
+    case HANDOVER_ANSWERED:
     case HANDOVER_ENDED:
     case HANDOVER_KIND_COUNT:
         lose(retirement, "the new process says what does not fit");
@@ -136,8 +237,10 @@ struct retirement *retirement_create(struct service *service, struct handover_li
     struct retirement *retirement = calloc(1, sizeof *retirement);
     const struct handover_events events = {
         .on_message = on_message, .on_end = on_end, .arg = retirement};
-    if (retirement == NULL) {
+    if (retirement == NULL ||
+        !wakeup_start(&retirement->changed, service->loop, on_changed, retirement)) {
         handover_link_destroy(link);
+        free(retirement);
         return NULL;
     }
     retirement->service = service;
@@ -146,6 +249,7 @@ struct retirement *retirement_create(struct service *service, struct handover_li
     ev_prepare_init(&retirement->turn, on_turn);
     retirement->turn.data = retirement;
     ev_prepare_start(service->loop, &retirement->turn);
+    ledger_watch(service->shared.ledger, on_change, retirement);
     return retirement;
 }
 
@@ -161,6 +265,7 @@ void retirement_destroy(struct retirement *retirement)
     if (retirement == NULL)
         return;
     ev_prepare_stop(retirement->service->loop, &retirement->turn);
+    wakeup_stop(&retirement->changed);
     handover_link_destroy(retirement->link);
     free(retirement->blocks);
     free(retirement);

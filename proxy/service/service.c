@@ -226,13 +226,15 @@ static void say_serving(struct service *service)
         notify_send("READY=1");
         return;
     }
+    predecessors_count_in(&succession->predecessors, service->shared.ledger);
     if (!handover_tell(inheritance->fd, &serving))
         log_warning(LOG_UPGRADE, "the process before us has ended: %m");
-    predecessors_add(&succession->predecessors, inheritance->pid, inheritance->fd);
+    predecessors_add(&succession->predecessors, inheritance->pid, inheritance->fd,
+                     slice_of(inheritance->counts, inheritance->counts_len));
     inheritance->fd = -1;
     for (size_t i = 0; i < inheritance->ancestor_count; i++) {
         struct ancestor *ancestor = &inheritance->ancestors[i];
-        predecessors_add(&succession->predecessors, ancestor->pid, ancestor->fd);
+        predecessors_add(&succession->predecessors, ancestor->pid, ancestor->fd, (struct slice){0});
         ancestor->fd = -1;
     }
     (void)predecessors_obey(&succession->predecessors, service->blocks);
@@ -330,6 +332,25 @@ static bool have_workers_turned(void *arg)
     return have_all;
 }
 
+// on_other_answer: an old process has answered what all are asked.
+static void on_other_answer(void *arg)
+{
+    struct service *service = arg;
+    survey_note_other(&service->survey);
+}
+
+static size_t ask_others(void *arg, const struct scan *question)
+{
+    struct service *service = arg;
+    return predecessors_ask(&service->succession.predecessors, question);
+}
+
+static void collect_others(void *arg, struct scan *sum)
+{
+    struct service *service = arg;
+    predecessors_collect(&service->succession.predecessors, sum);
+}
+
 static void pause_control(struct service *service, bool is_paused)
 {
     if (is_paused)
@@ -416,8 +437,9 @@ static enum err open_sockets(struct service *service, struct monitor_place *plac
 static enum err start(struct service *service, struct monitor_place *place, struct errinfo *info)
 {
     TRY(open_loop(service, info));
-    predecessors_init(&service->succession.predecessors, service->loop, on_fewer_predecessors,
-                      service);
+    const struct predecessors_events events = {
+        .on_less = on_fewer_predecessors, .on_answer = on_other_answer, .arg = service};
+    predecessors_init(&service->succession.predecessors, service->loop, &events);
     service->succession.upgrade = upgrade_create(service, &upgrade_events);
     if (service->succession.upgrade == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for upgrades");
@@ -443,8 +465,10 @@ static enum err start(struct service *service, struct monitor_place *place, stru
     service->monitor = monitor_create(service);
     if (service->monitor == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for `admin`");
+    const struct survey_others others = {
+        .ask = ask_others, .collect = collect_others, .arg = service};
     TRY(survey_start(&service->survey, service->loop, service->workers, service->worker_count,
-                     info));
+                     &others, info));
     if (!signals_start(&service->signals, service->loop, on_signal, service))
         return errinfo_set(info, ERR_SYSTEM, "cannot receive signals: %m");
     reload_watch_files(service);
@@ -469,6 +493,7 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
         *out_cut_count += worker_join(service->workers[w]);
     struct succession *succession = &service->succession;
     survey_stop(&service->survey);
+    predecessors_stop(&succession->predecessors);
     retirement_tell_end(succession->retirement, *out_cut_count);
     retirement_destroy(succession->retirement);
     control_destroy(service->control);
@@ -489,7 +514,6 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     dns_client_global_deinit();
     if (service->loop != NULL && ev_is_active(&succession->last_wait))
         ev_timer_stop(service->loop, &succession->last_wait);
-    predecessors_stop(&succession->predecessors);
     inheritance_deinit(&succession->inheritance);
     sockets_close(&service->sockets);
     close_loop(service);

@@ -53,6 +53,10 @@ static void add_process(const struct service *service, struct text *out, int64_t
     add_time(out, "started", service->started_s);
     json_add_number(out, "uptime_s", now_s - service->started_s);
     json_add_count(out, "workers", service->worker_count);
+    json_begin_array(out, "old_processes");
+    for (size_t i = 0; i < service->succession.predecessors.count; i++)
+        json_add_number(out, NULL, predecessors_pid(&service->succession.predecessors, i));
+    json_end_array(out);
     json_begin_object(out, "config");
     json_add_string(out, "path", snapshot->path);
     json_add_string(out, "id", snapshot->id);

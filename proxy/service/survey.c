@@ -21,7 +21,9 @@ static void finish(struct survey *survey)
         scan_add(&sum, &survey->parts[w]);
         scan_deinit(&survey->parts[w]);
     }
+    survey->others.collect(survey->others.arg, &sum);
     survey->asked_count = 0;
+    survey->is_under_way = false;
     survey->line_len--;
     for (size_t i = 0; i < survey->line_len; i++)
         survey->line[i] = survey->line[i + 1];
@@ -33,10 +35,12 @@ static void finish(struct survey *survey)
 // when all have, it is the next one's turn.
 static void begin(struct survey *survey)
 {
-    while (survey->line_len > 0 && survey->asked_count == 0) {
+    while (survey->line_len > 0 && !survey->is_under_way) {
         const struct survey_question *question = &survey->line[0];
         struct scan scan = {0};
         question->ask(question->arg, &scan);
+        survey->is_under_way = true;
+        survey->others_left = survey->others.ask(survey->others.arg, &scan);
         scan.on_done = on_part;
         scan.arg = survey;
         atomic_store(&survey->answered, 0);
@@ -45,24 +49,40 @@ static void begin(struct survey *survey)
             if (worker_scan(survey->workers[w], &survey->parts[w]))
                 survey->asked_count++;
         }
-        if (survey->asked_count == 0)
+        if (survey->asked_count == 0 && survey->others_left == 0)
             finish(survey);
     }
 }
 
-static void on_done(void *arg, uint32_t rung)
+// go_on finishes what is under way, if all have answered.
+static void go_on(struct survey *survey)
 {
-    (void)rung;
-    struct survey *survey = arg;
-    if (survey->asked_count == 0 || atomic_load(&survey->answered) < survey->asked_count)
+    if (!survey->is_under_way || survey->others_left > 0 ||
+        atomic_load(&survey->answered) < survey->asked_count)
         return;
     finish(survey);
     begin(survey);
 }
 
-enum err survey_start(struct survey *survey, struct ev_loop *loop, struct worker *const *workers,
-                      uint32_t worker_count, struct errinfo *info)
+static void on_done(void *arg, uint32_t rung)
 {
+    (void)rung;
+    go_on(arg);
+}
+
+void survey_note_other(struct survey *survey)
+{
+    if (survey->others_left == 0)
+        return; // it was stopped meanwhile
+    survey->others_left--;
+    go_on(survey);
+}
+
+enum err survey_start(struct survey *survey, struct ev_loop *loop, struct worker *const *workers,
+                      uint32_t worker_count, const struct survey_others *others,
+                      struct errinfo *info)
+{
+    survey->others = *others;
     survey->workers = workers;
     survey->worker_count = worker_count;
     survey->parts = calloc(worker_count, sizeof *survey->parts);
@@ -81,6 +101,8 @@ void survey_stop(struct survey *survey)
     survey->parts = NULL;
     survey->line_len = 0;
     survey->asked_count = 0;
+    survey->others_left = 0;
+    survey->is_under_way = false;
     wakeup_stop(&survey->done);
 }
 

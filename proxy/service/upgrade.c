@@ -16,6 +16,7 @@
 #include "proxy/log/log.h"
 #include "proxy/process/notify.h"
 #include "proxy/service/blocks_message.h"
+#include "proxy/service/counts_message.h"
 #include "proxy/service/state.h"
 
 static const ev_tstamp grace_s = 2.; // for a process that has said that it fails, to end by itself
@@ -176,6 +177,10 @@ static void on_child(struct ev_loop *loop, ev_child *child, int events)
     if (WIFSTOPPED(child->rstatus) || WIFCONTINUED(child->rstatus))
         return;
     ev_child_stop(loop, child);
+    if (upgrade->state != UPGRADE_ENDING)
+        handover_link_hear(upgrade->link); // it may have said why
+    if (upgrade->state == UPGRADE_NONE)
+        return; // or that it serves: its end is another matter
     upgrade->is_ended = true;
     if (upgrade->state == UPGRADE_ENDING) {
         go_on_serving(upgrade);
@@ -292,7 +297,7 @@ static bool send_rest(const struct upgrade *upgrade)
     const struct service *service = upgrade->service;
     if (service->blocks != NULL && !blocks_message_send(link, service->blocks))
         return false;
-    return send_tickets(link, service) &&
+    return send_tickets(link, service) && counts_message_send(link, service->shared.ledger, true) &&
            predecessors_pass_on(&service->succession.predecessors, link) &&
            handover_link_say(link, HANDOVER_COMMIT, service->blocks_problem.text[0] == '\0');
 }

@@ -57,8 +57,8 @@ static struct scan_client *take_place(struct scan *scan, const char *name)
     return place;
 }
 
-// add_client adds to the numbers of a client.
-static void add_client(struct scan *scan, const struct scan_client *client)
+// scan_add_client adds to the numbers of a client.
+void scan_add_client(struct scan *scan, const struct scan_client *client)
 {
     struct scan_client *place = take_place(scan, client->name);
     if (place == NULL)
@@ -86,8 +86,8 @@ static size_t find_least(const struct scan *scan)
     return least;
 }
 
-// add_tunnel keeps a tunnel if it is one of the `max_tunnels` that have moved the most bytes.
-static void add_tunnel(struct scan *scan, const struct scan_tunnel *tunnel)
+// scan_add_tunnel keeps a tunnel if it is one of the `max_tunnels` that have moved the most bytes.
+void scan_add_tunnel(struct scan *scan, const struct scan_tunnel *tunnel)
 {
     if (scan->tunnels == NULL)
         scan->tunnels = calloc(scan->max_tunnels, sizeof *scan->tunnels);
@@ -119,10 +119,10 @@ void scan_add(struct scan *sum, const struct scan *part)
     for (size_t i = 0; i < part->client_cap; i++) {
         const struct scan_client *client = &part->clients[i];
         if (client->name[0] != '\0')
-            add_client(sum, client);
+            scan_add_client(sum, client);
     }
     for (size_t i = 0; i < part->tunnel_count; i++)
-        add_tunnel(sum, &part->tunnels[i]);
+        scan_add_tunnel(sum, &part->tunnels[i]);
     sum->http2_sessions += part->http2_sessions;
     sum->http2_streams += part->http2_streams;
     sum->nobody_sessions += part->nobody_sessions;
@@ -155,7 +155,7 @@ static void list_tunnel(const struct exchange *exchange, const char *client, str
     (void)string_copy(tunnel.session, sizeof tunnel.session, slice_of_string(peer->id));
     (void)string_copy(tunnel.client, sizeof tunnel.client, slice_of_string(client));
     (void)target_format_host(&target, tunnel.host);
-    add_tunnel(scan, &tunnel);
+    scan_add_tunnel(scan, &tunnel);
     scan->open_count++;
 }
 

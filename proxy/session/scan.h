@@ -83,5 +83,10 @@ void scan_finish(struct session_context *context);
 // scan_add adds the answer of one to another, of the same kind.
 void scan_add(struct scan *sum, const struct scan *part);
 
+// scan_add_client adds the numbers of one client to an answer, scan_add_tunnel a tunnel, if it is one of those that have moved
+// the most bytes.
+void scan_add_client(struct scan *scan, const struct scan_client *client);
+void scan_add_tunnel(struct scan *scan, const struct scan_tunnel *tunnel);
+
 // scan_deinit frees what the answer holds. A zeroed one is allowed.
 void scan_deinit(struct scan *scan);

@@ -52,7 +52,7 @@ static void add_limits(const struct peer *peer, struct text *out)
         return;
     }
     const struct client_limits *limits = &client->limits;
-    const uint32_t open = peer->account->tunnels;
+    const uint32_t open = account_open_tunnels(peer->account);
     struct client_limit all[CLIENT_LIMITS];
     client_limits_list(limits, all);
     json_begin_object(out, "limits");

@@ -9,7 +9,7 @@ import pytest
 
 from support import admin
 from support.config import client, merge, reach, write_config
-from support.proxy import BINARY
+from support.proxy import BINARY, run
 from support.scale import PATIENCE, eventually
 from support.upgrades import Knocking, is_alive, start_upgradable
 from support.wire import Ending
@@ -49,9 +49,11 @@ def configure(proxy, **changes):
 # -- what goes on -----------------------------------------------------------------------------
 
 
-def test_nobody_is_refused_and_no_tunnel_ends_whatever_number_of_workers_comes(upgradable):
+def test_nobody_is_refused_and_no_tunnel_ends_whatever_number_of_workers_comes(upgradable, tmp_path):
     """More sockets than workers, and fewer: each queue goes on being served."""
-    made = upgradable(workers=2)
+    key = tmp_path / "audit-sign.key"
+    assert run("audit", "keygen", "--name", "gate-1", key).returncode == 0
+    made = upgradable(workers=2, audit={"chain": {"key": str(key)}})
     proxy = made.proxy
     first = proxy.connect()
     assert first.ask(DENIED).status == 403
@@ -79,6 +81,9 @@ def test_nobody_is_refused_and_no_tunnel_ends_whatever_number_of_workers_comes(u
         assert proxy.close_record(tunnel.id)["reason"] == "client_closed"
     made.wait_old_ended()
     assert proxy.ask(DENIED).status == 403
+    proxy.stop()
+    told = run("audit", "verify", "--key", f"{key}.pub", proxy.audit.path)
+    assert told.returncode == 0, told.stdout + told.stderr
 
 
 @pytest.mark.protocols("h1", "h2")
@@ -186,6 +191,33 @@ def test_what_the_new_configuration_takes_away_ends_in_the_old_process(upgradabl
     other.echo(b"as before")
     other.close()
     made.wait_old_ended()
+
+
+def test_tunnels_of_old_processes_count_are_seen_and_can_be_ended(upgradable, server):
+    made = upgradable(client(reach("origin.test", server.port), limits={"tunnels": 3}))
+    proxy = made.proxy
+    tunnels = []
+    for _ in range(2):
+        tunnels.append(proxy.tunnel(upgradable.target))
+        made.upgrade()
+    status = made.control.status()
+    assert sorted(status["old_processes"]) == sorted(old.pid for old in made.old)
+    assert status["requests"]["tunnel"] == 2
+    assert f"old          process {made.old[0].pid} goes on" in made.control.run("status").stdout
+    assert [(each["name"], each["tunnels"]) for each in status["clients"]] == [("workers", 2)]
+    tunnels.append(proxy.tunnel(upgradable.target))
+    proxy.assert_refused(proxy.ask(upgradable.target), 429, "limit_tunnels", action="error")
+    listed = made.control.ask(b"top\n")[0]
+    assert listed["open"] == 3
+    assert {each["id"] for each in listed["tunnels"]} == {each.id for each in tunnels}
+    made.control.run("kill", tunnels[0].id)
+    proxy.assert_closed(tunnels[0].id, "killed")
+    eventually(lambda: proxy.connect().ask(upgradable.target).status == 200, "room for another tunnel")
+    assert "no live request" in made.control.run("kill", "0" * 16, expected=1).stderr
+    assert "killed: 3" in made.control.run("kill", "client", "workers").stderr
+    proxy.assert_closed(tunnels[1].id, "killed")
+    made.wait_old_ended()
+    assert made.control.status()["old_processes"] == []
 
 
 def test_a_block_made_before_an_upgrade_holds_after_it(upgradable, pki):

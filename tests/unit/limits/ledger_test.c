@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -215,6 +216,105 @@ static void sessions_are_counted_over_the_whole_process(void **state)
     assert_int_equal(ledger_read(ledger).sessions, 2);
     ledger_give_session(ledger);
     ledger_give_session(ledger);
+}
+
+static void tunnels_of_other_processes_count_against_both_limits(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct client_limits three = {.tunnels = 3};
+    const struct proxy_limits four = {.tunnels = 4};
+    ledger_configure(ledger, &four, 0);
+    assert_true(ledger_set_foreign(ledger, 0, "a", 1, 1000));
+    assert_true(ledger_set_foreign(ledger, 3, "a", 1, 1000));
+    struct account *account = open_account(ledger, "a");
+    struct account *other = open_account(ledger, "b");
+    take(ledger, account, &three, 1000);
+    assert_int_equal(account_open_tunnels(account), 3);
+    assert_refused(ledger, account, &three, 1000, REASON_LIMIT_TUNNELS, 1);
+    take(ledger, other, &three, 1000);
+    assert_refused(ledger, other, &three, 1000, REASON_LIMIT_PROXY_TUNNELS, 1);
+    assert_int_equal(ledger_read(ledger).foreign_tunnels, 2);
+    assert_int_equal(ledger_read(ledger).tunnels, 2);
+    assert_true(ledger_set_foreign(ledger, 0, "a", 0, 1000));
+    take(ledger, account, &three, 1000);
+    assert_refused(ledger, account, &three, 1000, REASON_LIMIT_TUNNELS, 1);
+    ledger_forget_foreign(ledger, 3, 1000);
+    take(ledger, account, &three, 1000);
+    for (int i = 0; i < 3; i++)
+        ledger_give_tunnel(ledger, account, 1000);
+    ledger_give_tunnel(ledger, other, 1000);
+    ledger_close_account(ledger, account, 1000);
+    ledger_close_account(ledger, other, 1000);
+    assert_int_equal(ledger_read(ledger).accounts, 0);
+}
+
+static void connections_and_memory_of_other_processes_count_too(void **state)
+{
+    struct ledger *ledger = *state;
+    const struct proxy_limits limits = {.sessions = 3, .memory = 1000};
+    ledger_configure(ledger, &limits, 0);
+    ledger_set_foreign_totals(ledger, 2, 0);
+    assert_int_equal(ledger_take_session(ledger), REASON_NONE);
+    assert_int_equal(ledger_take_session(ledger), REASON_LIMIT_SESSIONS);
+    ledger_set_foreign_totals(ledger, 7, 0);
+    assert_int_equal(ledger_take_session(ledger), REASON_LIMIT_SESSIONS);
+    ledger_set_foreign_totals(ledger, 0, 600);
+    assert_false(ledger_note_memory(ledger, 400));
+    assert_true(ledger_note_memory(ledger, 401));
+    ledger_give_session(ledger);
+}
+
+static void an_account_that_only_others_use_goes_when_they_have_none_left(void **state)
+{
+    struct ledger *ledger = *state;
+    assert_true(ledger_set_foreign(ledger, 1, "a", 5, 1000));
+    assert_int_equal(ledger_read(ledger).accounts, 1);
+    assert_true(ledger_set_foreign(ledger, 1, "a", 0, 1000));
+    assert_int_equal(ledger_read(ledger).accounts, 0);
+}
+
+struct told {
+    char text[64];
+    size_t changes;
+};
+
+static void tell(void *arg, const char *name, uint32_t tunnels)
+{
+    struct told *told = arg;
+    const size_t len = strlen(told->text);
+    (void)snprintf(told->text + len, sizeof told->text - len, "%s %u ", name, tunnels);
+}
+
+static void note_change(void *arg)
+{
+    ((struct told *)arg)->changes++;
+}
+
+static void a_report_tells_what_has_changed_also_of_those_who_have_gone(void **state)
+{
+    struct ledger *ledger = *state;
+    struct told told = {0};
+    struct account *account = open_account(ledger, "a");
+    ledger_watch(ledger, note_change, &told);
+    take(ledger, account, &unlimited, 1000);
+    ledger_report(ledger, false, tell, &told);
+    assert_string_equal(told.text, "a 1 ");
+    told.text[0] = '\0';
+    ledger_report(ledger, false, tell, &told);
+    assert_string_equal(told.text, "");
+    ledger_report(ledger, true, tell, &told);
+    assert_string_equal(told.text, "a 1 ");
+    told.text[0] = '\0';
+    ledger_give_tunnel(ledger, account, 1000);
+    ledger_close_account(ledger, account, 1000);
+    assert_int_equal(told.changes, 2);
+    assert_int_equal(ledger_read(ledger).accounts, 1); // until it was told
+    ledger_report(ledger, false, tell, &told);
+    assert_string_equal(told.text, "a 0 ");
+    ledger_watch(ledger, NULL, NULL);
+    const struct proxy_limits none = {0};
+    ledger_configure(ledger, &none, 1000);
+    assert_int_equal(ledger_read(ledger).accounts, 0);
 }
 
 static void a_client_that_has_more_sessions_than_are_free_gets_no_more(void **state)
@@ -672,6 +772,10 @@ int main(void)
         LEDGER_TEST(a_rate_is_remembered_while_it_counts_though_nobody_is_there),
         LEDGER_TEST(what_one_limit_refuses_takes_nothing_of_the_others),
         LEDGER_TEST(sessions_are_counted_over_the_whole_process),
+        LEDGER_TEST(tunnels_of_other_processes_count_against_both_limits),
+        LEDGER_TEST(connections_and_memory_of_other_processes_count_too),
+        LEDGER_TEST(an_account_that_only_others_use_goes_when_they_have_none_left),
+        LEDGER_TEST(a_report_tells_what_has_changed_also_of_those_who_have_gone),
         LEDGER_TEST(a_client_that_has_more_sessions_than_are_free_gets_no_more),
         LEDGER_TEST(without_a_limit_the_room_of_the_process_counts),
         LEDGER_TEST(a_record_that_waits_keeps_its_account),
