@@ -1,8 +1,8 @@
 // sealer: what ties the records of one instance of the writer together: their numbers, the hash of the line before, and
 // the Merkle tree that checkpoints sign.
 //
-// An instance is a process; a reload that changes the key, or switches the chain on or off, begins another one, so that
-// each has one key from its first record to its last. The writer's thread alone uses it. Knows no file and no clock.
+// An instance is a process; a reload that changes the chain begins another one, so that each has one key from its first
+// record to its last. The writer's thread alone uses it. Knows no file and no clock.
 #pragma once
 
 #include "proxy/audit/record.h"

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import resource
 import signal
 import stat
 import subprocess
@@ -14,9 +15,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from support import config as configs
+from support.config import client, reach
 from support.control import CONTROL, Control
 from support.proxy import BINARY, run
 from support.scale import PATIENCE, eventually
+from support.upgrades import start_upgradable
 
 DENIED = "nowhere.test:443"
 
@@ -213,6 +216,40 @@ def test_a_killed_proxy_is_covered_by_the_next_and_a_cut_end_by_a_kept_checkpoin
     kept.write_text(kept.read_text().replace("\n", "\n1", 1))
     assert verify(key, "--kept", kept, proxy.audit.path)[1].returncode == 3
     proxy.audit.path.write_bytes(b"\n".join(lines) + b"\n")
+
+
+def test_both_programs_of_an_upgrade_write_to_one_log_that_holds_together(start, tmp_path, dns, origin, key):
+    server = origin()
+    dns.addresses("origin.test", "127.0.0.1")
+    made = start_upgradable(start, tmp_path, client(reach("origin.test", server.port)), audit=chained(key=str(tmp_path / "sign.key")))
+    try:
+        kept = made.proxy.tunnel(f"origin.test:{server.port}")
+        made.upgrade()
+        ask(made.proxy, 3)
+        kept.close()
+        made.proxy.close_record(kept.id)
+        ask(made.proxy, 1)
+    finally:
+        made.proxy.stop(expected=None)
+        made.kill()
+    instances = {record["instance"] for record in made.proxy.audit.records()}
+    sums, result = verify(key, made.proxy.audit.path)
+    assert (result.returncode, sums["instances"], len(instances)) == (0, 2, 2), result.stderr
+
+
+@pytest.mark.skipif("TSAN_OPTIONS" in os.environ, reason="ThreadSanitizer's own memory is a file")
+def test_what_found_no_room_for_a_while_is_in_the_chain_all_the_same(start, tmp_path, key):
+    """Also the record that was cut in the middle."""
+    limit = (resource.RLIMIT_FSIZE, (16 * 1024, resource.RLIM_INFINITY))
+    proxy = start(folder=tmp_path, process={"limits": limit}, audit={"on_full": "drop", **chained("1s")})
+    for _ in range(60):
+        assert proxy.ask(DENIED).status == 403
+    proxy.stderr.wait("audit")
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    proxy.audit.wait_count(60, "close")
+    proxy.stop()
+    sums, result = verify(key, proxy.audit.path)
+    assert (result.returncode, sums["complete"], sums["torn"]) == (0, "yes", 0), result.stderr
 
 
 def test_another_key_proves_nothing(start, tmp_path, key):

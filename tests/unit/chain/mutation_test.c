@@ -61,19 +61,19 @@ static struct made_log *make_log(size_t size)
 {
     struct made_log *log = made_log_begin();
     made_log_start(log, true);
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < 3; i++) {
         made_log_add(log, 7 + i, size);
         made_log_sign(log, false);
-        if (i == 2)
+        if (i == 1)
             made_log_rotate(log);
     }
     made_log_add(log, 4, size);
     made_log_sign(log, true);
     made_log_start(log, true);
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < 4; i++) {
         made_log_add(log, 5 + i, size);
-        made_log_sign(log, i == 5);
-        if (i == 3)
+        made_log_sign(log, i == 3);
+        if (i == 1)
             made_log_rotate(log);
     }
     return log;

@@ -1,0 +1,109 @@
+// The writer itself: several threads hand records over while the file is rotated and the chain changes, and what it has
+// written holds together to the last line.
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "proxy/audit/audit_log.h"
+#include "proxy/history/chain_check.h"
+
+enum { THREADS = 3, EACH = 2000, ROTATIONS = 5, PATH_CAP = 512 };
+
+struct pusher {
+    pthread_t thread;
+    struct audit_log *log;
+};
+
+static void *push_many(void *arg)
+{
+    const struct pusher *pusher = arg;
+    for (uint64_t i = 0; i < EACH; i++) {
+        const struct audit_close close = {.id = "0123456789abcdef", .bytes_up = i};
+        struct audit_record *record = audit_record_create(AUDIT_CLOSE_CAP);
+        assert_non_null(record);
+        audit_close_format(&close, record);
+        audit_log_submit(pusher->log, record);
+    }
+    return NULL;
+}
+
+static void on_finding(void *arg, const struct chain_finding *finding)
+{
+    size_t *faults = arg;
+    (void)printf("%s:%zu: %s\n", finding->place.path, finding->place.number, finding->text);
+    *faults += 1;
+}
+
+static void on_line(void *arg, const struct log_line *line)
+{
+    assert_true(chain_check_line(arg, line));
+}
+
+static void what_the_writer_writes_holds_together(void **state)
+{
+    (void)state;
+    static const uint8_t seed[NOTE_SEED_LEN] = {9};
+    char folder[PATH_CAP];
+    char path[PATH_CAP + 16];
+    char old[ROTATIONS][PATH_CAP + 32];
+    struct chain_settings chain = {.every_ms = 1};
+    struct errinfo info;
+    struct audit_log *log = NULL;
+    struct pusher pushers[THREADS];
+    size_t faults = 0;
+    const char *parent = getenv("TEST_TMPDIR");
+    (void)snprintf(folder, sizeof folder, "%s/chain-XXXXXX", parent == NULL ? "/tmp" : parent);
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/audit.jsonl", folder);
+    assert_true(note_signer_init(SLICE_LITERAL("sallyport/test"), seed, &chain.signer));
+    const struct audit_log_options options = {.path = path, .chain = &chain};
+    assert_int_equal(audit_log_open(&options, &log, &info), ERR_OK);
+    for (size_t i = 0; i < THREADS; i++) {
+        pushers[i].log = log;
+        assert_int_equal(pthread_create(&pushers[i].thread, NULL, push_many, &pushers[i]), 0);
+    }
+    for (size_t i = 0; i < ROTATIONS; i++) {
+        (void)snprintf(old[i], sizeof old[i], "%s.%zu", path, i);
+        while (access(path, F_OK) != 0) // the writer makes the next one
+            (void)sched_yield();
+        assert_int_equal(rename(path, old[i]), 0);
+        audit_log_reopen(log);
+        chain.every_ms++; // another chain: another instance
+        const struct audit_log_target target = {.has_other_chain = true, .chain = &chain};
+        if (i % 2 == 1)
+            assert_int_equal(audit_log_move(log, &target, &info), ERR_OK);
+    }
+    for (size_t i = 0; i < THREADS; i++)
+        (void)pthread_join(pushers[i].thread, NULL);
+    assert_int_equal(audit_log_close(log), 0);
+    const struct chain_check_options check_options = {
+        .keys = &chain.signer.verifier, .key_count = 1, .on_finding = on_finding, .arg = &faults};
+    struct chain_check *check = chain_check_create(&check_options);
+    assert_non_null(check);
+    for (size_t i = 0; i <= ROTATIONS; i++) {
+        const char *name = i < ROTATIONS ? old[i] : path;
+        assert_int_equal(log_file_read(name, on_line, check, &info), ERR_OK);
+        assert_int_equal(unlink(name), 0);
+    }
+    chain_check_finish(check);
+    assert_int_equal(faults, 0);
+    assert_true(chain_check_sum(check).sealed > (uint64_t)THREADS * EACH);
+    assert_int_equal(chain_check_sum(check).uncovered, 0);
+    chain_check_destroy(check);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_the_writer_writes_holds_together),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
