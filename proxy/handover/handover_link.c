@@ -89,15 +89,21 @@ static void drop_first(struct handover_link *link)
     free(packet);
 }
 
-// flush sends what the socket takes. Who cannot be reached any more is found out by reading.
+// is_unreachable tells whether the other end has gone, by what sending has said.
+static bool is_unreachable(int error)
+{
+    return error == EPIPE || error == ECONNRESET || error == ENOTCONN;
+}
+
+// flush sends what the socket takes. Who cannot be reached any more is found out by reading. Whatever else is wrong, memory
+// for instance, is tried again: a list without one of its pieces would be another list.
 static void flush(struct handover_link *link)
 {
     while (!STAILQ_EMPTY(&link->waiting)) {
         const struct packet *packet = STAILQ_FIRST(&link->waiting);
         if (!send_packet(link->readable.fd, packet->data, packet->len, packet->fds,
                          packet->fd_count) &&
-            (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ||
-             errno == ETOOMANYREFS)) {
+            !is_unreachable(errno)) {
             ev_io_start(link->loop, &link->writable);
             return;
         }
@@ -204,10 +210,13 @@ static enum err receive(int fd, uint8_t *data, struct handover_message *out, int
                              .msg_controllen = sizeof control.room};
     bool needs_fd = false;
     *out_count = 0;
-    const ssize_t len = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    ssize_t len = -1;
+    do // who ends without having listened resets; the kernel tells that once, before the last words
+        len = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    while (len < 0 && (errno == EINTR || errno == ECONNRESET));
+    if (len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return ERR_AGAIN;
-    if (len == 0 || (len < 0 && errno == ECONNRESET))
+    if (len == 0)
         return errinfo_set(info, ERR_EOF, "the other process has ended");
     if (len < 0)
         return errinfo_set(info, ERR_SYSTEM, "cannot hear the other process: %m");

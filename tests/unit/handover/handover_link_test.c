@@ -142,6 +142,24 @@ static void the_end_of_the_other_process_is_heard_after_its_last_word(void **sta
 }
 
 // send_raw puts a datagram into a socket whose other end is a link.
+// The kernel tells that of a reset first, and of what was said before it afterwards.
+static void the_last_word_of_a_process_that_has_not_listened_is_heard(void **state)
+{
+    (void)state;
+    struct pair pair;
+    open_pair(&pair);
+    handover_link_pause(pair.b.link);
+    assert_true(handover_link_say(pair.a.link, HANDOVER_BEGIN, 0));
+    assert_true(handover_link_say(pair.b.link, HANDOVER_OBEYED, 7));
+    handover_link_destroy(pair.b.link);
+    pair.b.link = NULL;
+    ev_run(pair.loop, 0);
+    assert_int_equal(pair.a.count, 1);
+    assert_int_equal(pair.a.numbers, 7);
+    assert_true(pair.a.is_over && pair.a.is_understood);
+    close_pair(&pair);
+}
+
 static void assert_not_understood(struct slice datagram, int beside)
 {
     int fds[2];
@@ -243,6 +261,7 @@ int main(void)
         cmocka_unit_test(more_than_the_socket_takes_comes_whole_and_in_order),
         cmocka_unit_test(a_descriptor_comes_along_and_stays_the_senders),
         cmocka_unit_test(the_end_of_the_other_process_is_heard_after_its_last_word),
+        cmocka_unit_test(the_last_word_of_a_process_that_has_not_listened_is_heard),
         cmocka_unit_test(what_is_no_message_ends_the_conversation),
         cmocka_unit_test(a_link_that_is_paused_hears_what_has_come_later),
         cmocka_unit_test(a_link_may_go_while_it_is_heard),
