@@ -35,6 +35,8 @@ NODE_CLIENTS=(undici@6 https-proxy-agent@7 axios@1 got@14)
 NEWER_CLIENTS=(curl libcurl4)
 # What clang's builds (sanitizers and fuzzers) and the lints need beside that.
 PACKAGES_ALL=(clang-14 libclang-rt-14-dev llvm-14 clang-format-14 shellcheck)
+# What tools/test --long needs from npm: what judges whether a page can be used by everybody.
+NODE_PAGE=(axe-core@4)
 # What tools/test --long needs beside that: browsers, larger than all the rest.
 PACKAGES_LONG=(chromium firefox-esr)
 

@@ -11,7 +11,8 @@
     X(ADMIN_HEALTHZ, "healthz")                                                                    \
     X(ADMIN_READYZ, "readyz")                                                                      \
     X(ADMIN_METRICS, "metrics")                                                                    \
-    X(ADMIN_STATUS, "status.json")
+    X(ADMIN_STATUS, "status.json")                                                                 \
+    X(ADMIN_FRONT, "")
 
 enum admin_page {
 #define X(symbol, name) symbol,

@@ -117,7 +117,7 @@ struct monitor_refusal monitor_request_decide(const struct admin_settings *setti
     if (!source->is_trusted && (!is_open || !is_in_from(settings, source)))
         return refuse(403, "this is not for you to see; `admin.open` and `admin.from` say what is");
     if (!is_found)
-        return refuse(404, "there are /healthz, /readyz, /metrics and /status.json");
+        return refuse(404, "there are /, /healthz, /readyz, /metrics and /status.json");
     *out = (struct monitor_request){
         .page = page, .is_head = is_head, .accept = find_accept(head->fields)};
     return refuse(0, "");

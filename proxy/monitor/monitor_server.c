@@ -15,7 +15,7 @@ enum {
     CALL_MAGIC = 0x300171CA,
     BODY_MAX = 64 * 1024 * 1024,
     FIRST_BODY_CAP = 16 * 1024,
-    PIECE_LEN = 1024,
+    PIECE_LEN = 8 * 1024,
     ACCEPT_BATCH = 16,
     DROP_CAP = 4096,
     DROPPED_MAX = 64 * 1024, // bytes that a client may send after its request
@@ -64,7 +64,7 @@ struct monitor_call {
     char *body;  // owned
     size_t body_len;
     size_t body_cap;
-    char start[512]; // the head of the answer
+    char start[1024]; // the head of the answer
     size_t start_len;
     size_t sent_len; // of head and body together
     size_t dropped_len;
@@ -145,16 +145,20 @@ static const char *phrase_of(uint16_t status)
 }
 
 // make_start writes the head of the answer.
-static void make_start(struct monitor_call *call, uint16_t status, const char *content_type)
+static void make_start(struct monitor_call *call, uint16_t status, const char *content_type,
+                       const char *policy)
 {
     struct text text;
     text_init(&text, call->start, sizeof call->start);
-    text_append_format(&text,
-                       "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
-                       "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-                       "Cross-Origin-Resource-Policy: same-origin\r\nConnection: close\r\n\r\n",
-                       status, phrase_of(status), content_type, call->body_len,
-                       status == 405 ? "Allow: GET, HEAD\r\n" : "");
+    text_append_format(
+        &text,
+        "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
+        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+        "Cross-Origin-Resource-Policy: same-origin\r\nReferrer-Policy: no-referrer\r\n"
+        "Content-Security-Policy: %s\r\nConnection: close\r\n\r\n",
+        status, phrase_of(status), content_type, call->body_len,
+        status == 405 ? "Allow: GET, HEAD\r\n" : "",
+        policy == NULL ? "default-src 'none'; frame-ancestors 'none'" : policy);
     ASSERT(!text.is_cut);
     call->start_len = text.len;
 }
@@ -215,20 +219,22 @@ static void write_step(struct monitor_call *call)
     }
 }
 
-void monitor_call_end(struct monitor_call *call, uint16_t status, const char *content_type)
+void monitor_call_end(struct monitor_call *call, uint16_t status, const char *content_type,
+                      const char *policy)
 {
     ASSERT(call->magic == CALL_MAGIC && call->state == CALL_OPEN);
     text_flush(&call->text);
     if (call->is_cut || call->text.is_cut) {
         status = 503;
         content_type = "text/plain; charset=utf-8";
+        policy = NULL;
         call->body_len = 0;
     }
     if (call->server == NULL) {
         destroy(call);
         return;
     }
-    make_start(call, status, content_type);
+    make_start(call, status, content_type, policy);
     enter(call, CALL_WRITING, answer_s);
     write_step(call);
 }
@@ -238,7 +244,7 @@ static void refuse(struct monitor_call *call, uint16_t status, const char *why)
 {
     enter(call, CALL_OPEN, 0.);
     text_append_format(&call->text, "%s\n", why);
-    monitor_call_end(call, status, "text/plain; charset=utf-8");
+    monitor_call_end(call, status, "text/plain; charset=utf-8", NULL);
 }
 
 // take_head looks at a complete head.

@@ -41,5 +41,7 @@ const struct monitor_request *monitor_call_request(const struct monitor_call *ca
 // memory, becomes a 503.
 struct text *monitor_call_text(struct monitor_call *call);
 
-// monitor_call_end sends the answer and gives the call back.
-void monitor_call_end(struct monitor_call *call, uint16_t status, const char *content_type);
+// monitor_call_end sends the answer and gives the call back. `policy` is what a browser may load for it (the value of
+// Content-Security-Policy); NULL: nothing. Both texts are borrowed for the call.
+void monitor_call_end(struct monitor_call *call, uint16_t status, const char *content_type,
+                      const char *policy);

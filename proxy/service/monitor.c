@@ -7,8 +7,10 @@
 #include "proxy/config/endpoint_text.h"
 #include "proxy/log/log.h"
 #include "proxy/monitor/monitor_server.h"
+#include "proxy/page/assets.h"
 #include "proxy/service/health.h"
 #include "proxy/service/metrics.h"
+#include "proxy/service/page.h"
 #include "proxy/service/state.h"
 #include "proxy/service/status.h"
 
@@ -24,6 +26,9 @@ struct monitor {
     struct service *service;       // borrowed
     struct monitor_server *server; // owned; NULL: nothing is served
     struct waiting waiting[MONITOR_WAITING_MAX];
+    ev_timer tick; // a sample is due
+    bool is_sampling;
+    struct history history;
 };
 
 static const char plain[] = "text/plain; charset=utf-8";
@@ -36,7 +41,7 @@ static void answer_ready(struct service *service, struct monitor_call *call)
     const bool is_ready = health_is_ready(service, (int64_t)time(NULL), text);
     if (is_ready)
         text_append_string(text, "ready\n");
-    monitor_call_end(call, is_ready ? 200 : 503, plain);
+    monitor_call_end(call, is_ready ? 200 : 503, plain, NULL);
 }
 
 static enum exposition_format format_of(const struct monitor_call *call)
@@ -50,26 +55,34 @@ static void ask(void *arg, struct scan *out)
     const struct waiting *waiting = arg;
     const struct admin_settings *settings = waiting->monitor->service->snapshot->admin;
     const bool has_clients = settings != NULL && settings->has_clients;
-    if (monitor_call_request(waiting->call)->page == ADMIN_STATUS)
-        out->kind = SCAN_COUNT;
-    else
+    const enum admin_page page = monitor_call_request(waiting->call)->page;
+    if (page == ADMIN_METRICS)
         out->kind = has_clients ? SCAN_METRICS : SCAN_TOTALS;
+    else
+        out->kind = page == ADMIN_FRONT ? SCAN_PAGE : SCAN_COUNT;
 }
 
 // tell answers a page with what they have said.
 static void tell(void *arg, struct scan *sum)
 {
     struct waiting *waiting = arg;
-    const struct service *service = waiting->monitor->service;
+    const struct monitor *monitor = waiting->monitor;
+    const struct service *service = monitor->service;
     struct monitor_call *call = waiting->call;
     waiting->call = NULL;
     if (monitor_call_request(call)->page == ADMIN_STATUS) {
         status_write(service, sum, monitor_call_text(call));
-        monitor_call_end(call, 200, "application/json");
+        monitor_call_end(call, 200, "application/json", NULL);
+        return;
+    }
+    if (monitor_call_request(call)->page == ADMIN_FRONT) {
+        char policy[ASSETS_POLICY_CAP];
+        page_write(service, &monitor->history, sum, monitor_call_text(call));
+        monitor_call_end(call, 200, "text/html; charset=utf-8", assets_policy(policy));
         return;
     }
     metrics_write(service, sum, format_of(call), monitor_call_text(call));
-    monitor_call_end(call, 200, exposition_content_type(format_of(call)));
+    monitor_call_end(call, 200, exposition_content_type(format_of(call)), NULL);
 }
 
 // put_question asks the workers for a page.
@@ -82,7 +95,7 @@ static void put_question(struct monitor *monitor, struct monitor_call *call)
     }
     if (free_place == NULL) {
         text_append_string(monitor_call_text(call), "too many ask at once\n");
-        monitor_call_end(call, 503, plain);
+        monitor_call_end(call, 503, plain, NULL);
         return;
     }
     *free_place = (struct waiting){.monitor = monitor, .call = call};
@@ -96,17 +109,59 @@ static void on_call(void *arg, struct monitor_call *call)
     switch (monitor_call_request(call)->page) {
     case ADMIN_HEALTHZ:
         text_append_string(monitor_call_text(call), "ok\n");
-        monitor_call_end(call, 200, plain);
+        monitor_call_end(call, 200, plain, NULL);
         break;
     case ADMIN_READYZ:
         answer_ready(monitor->service, call);
         break;
     case ADMIN_METRICS:
     case ADMIN_STATUS:
+    case ADMIN_FRONT:
         put_question(monitor, call);
         break;
     case ADMIN_PAGE_COUNT:
         break;
+    }
+}
+
+// ---- the last hour ------------------------------------------------------------------------------
+
+static void ask_sample(void *arg, struct scan *out)
+{
+    (void)arg;
+    out->kind = SCAN_TOTALS;
+}
+
+static void tell_sample(void *arg, struct scan *sum)
+{
+    struct monitor *monitor = arg;
+    monitor->is_sampling = false;
+    page_sample(monitor->service, sum, &monitor->history);
+}
+
+// on_tick asks for the next sample, unless the last one has not come yet.
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct monitor *monitor = timer->data;
+    if (monitor->is_sampling)
+        return;
+    monitor->is_sampling = true;
+    survey_ask(&monitor->service->survey,
+               &(struct survey_question){.ask = ask_sample, .tell = tell_sample, .arg = monitor});
+}
+
+// keep_history samples while somebody can ask, and forgets it otherwise.
+static void keep_history(struct monitor *monitor)
+{
+    struct ev_loop *loop = monitor->service->loop;
+    if (monitor->server == NULL) {
+        ev_timer_stop(loop, &monitor->tick);
+        monitor->history = (struct history){0};
+    } else if (!ev_is_active(&monitor->tick)) {
+        ev_timer_set(&monitor->tick, 0., HISTORY_EVERY_S);
+        ev_timer_start(loop, &monitor->tick);
     }
 }
 
@@ -133,7 +188,8 @@ static void give_up(struct monitor *monitor)
     *place = (struct monitor_place){.fd = -1, .file = {.fd = -1}};
 }
 
-void monitor_adopt(struct monitor *monitor, struct monitor_place *place)
+// move goes on at `place`.
+static void move(struct monitor *monitor, struct monitor_place *place)
 {
     struct service *service = monitor->service;
     if (place->is_kept) {
@@ -158,6 +214,12 @@ void monitor_adopt(struct monitor *monitor, struct monitor_place *place)
     say_where(place);
 }
 
+void monitor_adopt(struct monitor *monitor, struct monitor_place *place)
+{
+    move(monitor, place);
+    keep_history(monitor);
+}
+
 int monitor_fd(const struct monitor *monitor)
 {
     return monitor == NULL || monitor->server == NULL ? -1 : monitor_server_fd(monitor->server);
@@ -172,13 +234,17 @@ void monitor_leave(struct monitor *monitor)
     monitor->server = NULL;
     place->settings = NULL; // where it is stays known
     control_socket_leave(&place->file);
+    keep_history(monitor);
 }
 
 struct monitor *monitor_create(struct service *service)
 {
     struct monitor *monitor = calloc(1, sizeof *monitor);
-    if (monitor != NULL)
-        monitor->service = service;
+    if (monitor == NULL)
+        return NULL;
+    monitor->service = service;
+    ev_timer_init(&monitor->tick, on_tick, 0., HISTORY_EVERY_S);
+    monitor->tick.data = monitor;
     return monitor;
 }
 
@@ -187,10 +253,11 @@ void monitor_destroy(struct monitor *monitor)
     if (monitor == NULL)
         return;
     give_up(monitor);
+    keep_history(monitor);
     for (size_t i = 0; i < MONITOR_WAITING_MAX; i++) {
         struct monitor_call *call = monitor->waiting[i].call;
         if (call != NULL)
-            monitor_call_end(call, 503, plain);
+            monitor_call_end(call, 503, plain, NULL);
     }
     free(monitor);
 }

@@ -4,9 +4,13 @@
 #include <inttypes.h>
 
 static const char *const kinds[] = {
-    [SCAN_TOTALS] = "totals",           [SCAN_COUNT] = "count",
-    [SCAN_METRICS] = "metrics",         [SCAN_TUNNELS] = "tunnels",
-    [SCAN_KILL_ID] = "kill_id",         [SCAN_KILL_SESSION] = "kill_session",
+    [SCAN_TOTALS] = "totals",
+    [SCAN_COUNT] = "count",
+    [SCAN_METRICS] = "metrics",
+    [SCAN_TUNNELS] = "tunnels",
+    [SCAN_PAGE] = "page",
+    [SCAN_KILL_ID] = "kill_id",
+    [SCAN_KILL_SESSION] = "kill_session",
     [SCAN_KILL_CLIENT] = "kill_client",
 };
 

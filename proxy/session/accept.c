@@ -9,13 +9,14 @@
 #include "proxy/session/arrival.h"
 #include "proxy/session/handshake.h"
 #include "proxy/session/session.h"
+#include "proxy/session/tally.h"
 
 static void turn_away(const struct peer *peer, enum reason reason)
 {
     char id[17];
     peer->context->counters.turned_away++;
-    peer->context->counters.refused[reason]++;
     session_context_make_id(peer->context, id);
+    tally_refusal(peer, id, reason, NULL);
     peer_record_refusal(peer, &(struct audit_refusal){
                                   .id = id, .reason = reason, .detail = peer_limit_detail(reason)});
 }

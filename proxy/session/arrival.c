@@ -5,6 +5,7 @@
 
 #include "proxy/limits/sources.h"
 #include "proxy/net/proxy_header.h"
+#include "proxy/session/tally.h"
 
 struct arrival {
     struct source_turn turn; // once the client is known
@@ -36,6 +37,7 @@ void arrival_refuse(struct session *session, enum reason reason, const char *det
     struct session_context *context = session->peer.context;
     context->counters.handshakes_refused++;
     session_context_make_id(context, session->refusal.id);
+    tally_refusal(&session->peer, session->refusal.id, reason, NULL);
     peer_record_refusal(
         &session->peer,
         &(struct audit_refusal){.id = session->refusal.id, .reason = reason, .detail = detail});

@@ -13,6 +13,8 @@ struct client_count {
     uint64_t decided[CLIENT_ACTIONS]; // requests, by enum action
     uint64_t bytes_up;                // passed on
     uint64_t bytes_down;
+    uint64_t seen_s;      // Unix seconds; when a connection of it came last; 0: never
+    uint64_t not_after_s; // Unix seconds; when the certificate of that one ends; 0: it has none
 };
 
 // Zeroed: nobody is counted. The fields are private to client_counts.c, except that the first `count` may be read.

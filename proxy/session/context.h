@@ -16,6 +16,7 @@
 #include "proxy/session/chain_cache.h"
 #include "proxy/session/client_counts.h"
 #include "proxy/session/counters.h"
+#include "proxy/session/session_tops.h"
 #include "proxy/session/upstream_pool.h"
 
 struct session;
@@ -92,6 +93,7 @@ struct session_context {
     int64_t now_ms; // monotonic; taken once a pass of the loop
     struct session_counters counters;
     struct client_counts client_counts;
+    struct session_tops *tops; // owned; NULL: nobody can ask for them
     size_t state_counts[SESSION_STATE_COUNT];
     size_t exchange_counts[EXCHANGE_STATE_COUNT];
     size_t dial_count; // of those that dial_max bounds

@@ -12,6 +12,7 @@
 #include "proxy/session/records.h"
 #include "proxy/session/reply.h"
 #include "proxy/session/revalidation.h"
+#include "proxy/session/tally.h"
 #include "proxy/session/whoami.h"
 
 enum { HEAVY_LEN = 32 * 1024 }; // bytes of a step, see exchange_is_heavy
@@ -43,42 +44,6 @@ static void enter(struct exchange *exchange, enum exchange_state state)
     timing->since_ms = context->now_ms;
 }
 
-// count_bytes counts what has been passed on since the last call, for the client too.
-static void count_bytes(struct exchange *exchange)
-{
-    const struct peer *peer = exchange->peer;
-    struct session_counters *counters = &peer->context->counters;
-    struct exchange_counted *counted = &exchange->counted;
-    uint64_t up = 0;
-    uint64_t down = 0;
-    route_bytes(&exchange->route, &up, &down);
-    if (up < counted->up || down < counted->down) // the request is sent again, from its start
-        *counted = (struct exchange_counted){0};
-    const uint64_t more_up = up - counted->up;
-    const uint64_t more_down = down - counted->down;
-    if ((more_up | more_down) == 0)
-        return;
-    *counted = (struct exchange_counted){up, down};
-    counters->bytes_up += more_up;
-    counters->bytes_down += more_down;
-    struct client_count *client = client_counts_find(&peer->context->client_counts, peer->client);
-    if (client != NULL) {
-        client->bytes_up += more_up;
-        client->bytes_down += more_down;
-    }
-}
-
-// count_end counts a tunnel that ends, by its reason and by its age.
-static void count_end(const struct exchange *exchange)
-{
-    struct session_context *context = exchange->peer->context;
-    if (exchange->state != EXCHANGE_TUNNEL)
-        return;
-    context->counters.ended[exchange->ending.reason]++;
-    histogram_note(&context->counters.tunnel_time, &histogram_lives,
-                   context->now_ms - exchange->timing.since_ms);
-}
-
 static void end_forward(struct exchange *exchange, bool is_reset)
 {
     if (exchange->route.forward != NULL)
@@ -103,8 +68,8 @@ static void finish(struct exchange *exchange, enum exchange_outcome outcome, enu
         exchange->verdict = verdict_of_decision(&none, exchange->peer->snapshot->id, 0);
     }
     exchange->ending.outcome = outcome;
-    count_bytes(exchange);
-    count_end(exchange);
+    tally_bytes(exchange);
+    tally_end(exchange);
     records_submit_decision(exchange);
     route_end_search(&exchange->route);
     end_forward(exchange, is_reset);
@@ -543,17 +508,6 @@ static struct verdict announce(struct exchange *exchange)
     return (struct verdict){.kind = VERDICT_GO};
 }
 
-// count_dial counts how the dialling has ended, and how long it took where it came to a connection.
-static void count_dial(const struct exchange *exchange)
-{
-    struct session_context *context = exchange->peer->context;
-    const enum dial_result result = exchange->route.search->dialled;
-    context->counters.dialled[result]++;
-    if (result == DIAL_CONNECTED)
-        histogram_note(&context->counters.connect_time, &histogram_waits,
-                       context->now_ms - exchange->timing.since_ms);
-}
-
 static enum exchange_step step_dial(struct exchange *exchange)
 {
     const struct admission admission = admission_of(exchange);
@@ -563,7 +517,7 @@ static enum exchange_step step_dial(struct exchange *exchange)
     search_judge_late(search, &admission);
     if (!search->is_dialled)
         return EXCHANGE_STEP_WAIT;
-    count_dial(exchange);
+    tally_dial(exchange);
     if (!conclude(exchange, search->dialled == DIAL_CONNECTED ? judge_today(exchange)
                                                               : undialled(search->dialled)) ||
         !conclude(exchange, announce(exchange)))
@@ -579,7 +533,7 @@ static enum exchange_step step_tunnel(struct exchange *exchange)
 {
     struct tunnel *tunnel = &exchange->route.tunnel;
     const enum duplex_status status = tunnel_step(tunnel, exchange->peer->context->now_ms);
-    count_bytes(exchange);
+    tally_bytes(exchange);
     const struct inner_verdict *verdict = tunnel_verdict(tunnel);
     const bool goes_on = status == DUPLEX_WAITS || status == DUPLEX_MORE;
     if (tunnel->inspection != NULL && inspection_is_over(tunnel->inspection))
@@ -624,7 +578,7 @@ static enum exchange_step step_forward(struct exchange *exchange)
     struct forward *forward = exchange->route.forward;
     bool is_kept = false;
     const enum forward_status status = forward_step(forward);
-    count_bytes(exchange);
+    tally_bytes(exchange);
     switch (status) {
     case FORWARD_WAITS:
         return EXCHANGE_STEP_WAIT;

@@ -4,6 +4,7 @@
 
 #include "proxy/http/answer.h"
 #include "proxy/limits/sources.h"
+#include "proxy/session/tally.h"
 #include "proxy/tls/failure_text.h"
 
 static enum tls_alert alert_for(enum reason reason)
@@ -186,11 +187,11 @@ void handshake_record_refusal(struct session *session, enum reason reason)
         return;
     }
     context->counters.handshakes_refused++;
-    context->counters.refused[reason]++;
     if (reason == REASON_CRL_MISSING)
         context->counters.crl_missing++;
     note_failure(peer, reason);
     session_context_make_id(context, session->refusal.id);
+    tally_refusal(peer, session->refusal.id, reason, session->refusal.presented);
     char code[FAILURE_CODE_CAP];
     struct audit_refusal refusal = {
         .id = session->refusal.id,
@@ -240,16 +241,6 @@ static bool is_let_in(const struct peer *peer)
            (peer->listener->is_certificate_optional && tls_stream_peer_chain(peer->tls) == NULL);
 }
 
-// count_handshake counts one that has made the client somebody, and how long it took from the accept on.
-static void count_handshake(const struct session *session)
-{
-    struct session_context *context = session->peer.context;
-    context->counters.handshakes++;
-    context->counters.resumed += session->peer.is_resumed;
-    histogram_note(&context->counters.handshake_time, &histogram_waits,
-                   context->now_ms - session->since_ms);
-}
-
 // finish_handshake goes on where TLS is done: to serve the client, or to tell it why not.
 static enum session_step finish_handshake(struct session *session)
 {
@@ -266,7 +257,7 @@ static enum session_step finish_handshake(struct session *session)
     take_resumed(session);
     if (!is_let_in(peer) || !peer_identify(peer, peer->snapshot))
         return SESSION_STEP_RESET;
-    count_handshake(session);
+    tally_handshake(peer, session->since_ms);
     return SESSION_STEP_SERVE;
 }
 

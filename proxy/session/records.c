@@ -2,6 +2,8 @@
 // rate have neither: they are counted.
 #include "proxy/session/records.h"
 
+#include "proxy/session/tally.h"
+
 // count_request counts one in place of its two records.
 static void count_request(const struct peer *peer, enum reason reason)
 {
@@ -19,6 +21,7 @@ static void count_request(const struct peer *peer, enum reason reason)
 void records_count_unmade(const struct peer *peer)
 {
     peer->context->counters.exchanges++;
+    peer->context->counters.decided[ACTION_ERROR][REASON_NO_MEMORY]++;
     count_request(peer, REASON_NO_MEMORY);
 }
 
@@ -77,24 +80,11 @@ static void submit_decision(struct exchange *exchange)
                               quota_hand_record(&exchange->route.quota));
 }
 
-// count_decision counts the request by what was decided, for its client too.
-static void count_decision(const struct exchange *exchange)
-{
-    const struct peer *peer = exchange->peer;
-    const struct decision ruled = verdict_decision(&exchange->verdict);
-    struct session_counters *counters = &peer->context->counters;
-    struct client_count *client = client_counts_find(&peer->context->client_counts, peer->client);
-    counters->decided[ruled.action][ruled.reason]++;
-    counters->would_deny += ruled.would_deny;
-    if (client != NULL)
-        client->decided[ruled.action]++;
-}
-
 void records_submit_decision(struct exchange *exchange)
 {
     if (exchange->records.decision == NULL)
         return;
-    count_decision(exchange);
+    tally_decision(exchange);
     if (exchange->verdict.action == ACTION_ALLOW || quota_take_refusal(exchange->peer))
         submit_decision(exchange);
     else

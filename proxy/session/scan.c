@@ -67,6 +67,10 @@ void scan_add_client(struct scan *scan, const struct scan_client *client)
     place->tunnels += client->tunnels;
     place->bytes_up += client->bytes_up;
     place->bytes_down += client->bytes_down;
+    if (client->seen_s > place->seen_s) {
+        place->seen_s = client->seen_s;
+        place->not_after_s = client->not_after_s;
+    }
     for (size_t i = 0; i < CLIENT_ACTIONS; i++)
         place->decided[i] += client->decided[i];
 }
@@ -106,6 +110,19 @@ void scan_add_tunnel(struct scan *scan, const struct scan_tunnel *tunnel)
         scan->tunnel_least = find_least(scan);
 }
 
+// add_tops adds what is most frequent; NULL: there is none.
+static void add_tops(struct scan *sum, const struct session_tops *part)
+{
+    if (part == NULL)
+        return;
+    if (sum->tops == NULL)
+        sum->tops = calloc(1, sizeof *sum->tops);
+    if (sum->tops == NULL)
+        sum->is_partial = true;
+    else
+        session_tops_add(sum->tops, part);
+}
+
 void scan_add(struct scan *sum, const struct scan *part)
 {
     const uint64_t *from = (const uint64_t *)&part->counters; // that is all there is in them
@@ -123,6 +140,7 @@ void scan_add(struct scan *sum, const struct scan *part)
     }
     for (size_t i = 0; i < part->tunnel_count; i++)
         scan_add_tunnel(sum, &part->tunnels[i]);
+    add_tops(sum, part->tops);
     sum->http2_sessions += part->http2_sessions;
     sum->http2_streams += part->http2_streams;
     sum->nobody_sessions += part->nobody_sessions;
@@ -163,7 +181,7 @@ static void list_tunnel(const struct exchange *exchange, const char *client, str
 static const char *name_of(const struct session *session, const struct scan *scan)
 {
     const struct client *client = session->peer.client;
-    if (scan->kind == SCAN_METRICS)
+    if (scan->kind == SCAN_METRICS || scan->kind == SCAN_PAGE)
         return client == NULL ? NULL : client->name;
     return peer_client_name(&session->peer);
 }
@@ -229,6 +247,7 @@ static bool visit(struct session *session, struct scan *scan, int64_t until_us)
         break;
     case SCAN_COUNT:
     case SCAN_METRICS:
+    case SCAN_PAGE:
     case SCAN_TUNNELS:
         count_session(session, scan);
         break;
@@ -257,6 +276,8 @@ static void copy_counts(const struct client_counts *table, struct scan *scan)
             return;
         place->bytes_up = from->bytes_up;
         place->bytes_down = from->bytes_down;
+        place->seen_s = from->seen_s;
+        place->not_after_s = from->not_after_s;
         for (size_t a = 0; a < CLIENT_ACTIONS; a++)
             place->decided[a] = from->decided[a];
     }
@@ -270,8 +291,10 @@ void scan_start(struct session_context *context, struct scan *scan)
         scan->sessions[i] = context->state_counts[i];
     for (size_t i = 0; i < EXCHANGE_STATE_COUNT; i++)
         scan->exchanges[i] = context->exchange_counts[i];
-    if (scan->kind == SCAN_METRICS)
+    if (scan->kind == SCAN_METRICS || scan->kind == SCAN_PAGE)
         copy_counts(&context->client_counts, scan);
+    if (scan->kind == SCAN_PAGE)
+        add_tops(scan, context->tops);
     context->scan = scan;
     context->scan_next = TAILQ_FIRST(&context->by_state[SESSION_SERVING]);
     if (scan->kind == SCAN_TOTALS) {
@@ -311,6 +334,8 @@ void scan_deinit(struct scan *scan)
 {
     free(scan->clients);
     free(scan->tunnels);
+    free(scan->tops);
+    scan->tops = NULL;
     scan->clients = NULL;
     scan->tunnels = NULL;
 }

@@ -11,6 +11,7 @@ enum scan_kind {
     SCAN_TOTALS,       // counters alone: no session is looked at
     SCAN_COUNT,        // counters, and accounts with their sessions and tunnels
     SCAN_METRICS,      // counters, and clients of the configuration with all their numbers
+    SCAN_PAGE,         // the same, and what is most frequent
     SCAN_TUNNELS,      // the same, and the tunnels that have moved the most bytes
     SCAN_KILL_ID,      // ends the exchange `id`
     SCAN_KILL_SESSION, // ends the connection `id` with its exchanges
@@ -21,10 +22,12 @@ struct scan_client {
     char name[CLIENT_NAME_MAX + 1]; // "" is a free place; `no_client` stands apart
     uint64_t sessions;
     uint64_t tunnels;
-    // Of SCAN_METRICS only:
+    // Of SCAN_METRICS and SCAN_PAGE only:
     uint64_t decided[CLIENT_ACTIONS];
     uint64_t bytes_up;
     uint64_t bytes_down;
+    uint64_t seen_s; // see client_counts.h
+    uint64_t not_after_s;
 };
 
 struct scan_tunnel {
@@ -64,11 +67,12 @@ struct scan {
     uint64_t nobody_sessions;    // of certificates that no client of the configuration fits
     struct scan_tunnel *tunnels; // owned; the first `tunnel_count`, in no order
     size_t tunnel_count;
-    uint64_t open_count; // tunnels of SCAN_TUNNELS, listed or not
-    size_t tunnel_least; // with all places taken: which one has moved the fewest bytes
-    uint64_t killed;     // exchanges
-    bool is_found;       // the connection to be killed
-    bool is_partial;     // no memory for all of it
+    uint64_t open_count;       // tunnels of SCAN_TUNNELS, listed or not
+    size_t tunnel_least;       // with all places taken: which one has moved the fewest bytes
+    struct session_tops *tops; // owned; of SCAN_PAGE; NULL: there is none
+    uint64_t killed;           // exchanges
+    bool is_found;             // the connection to be killed
+    bool is_partial;           // no memory for all of it
 };
 
 // scan_start begins; one at a time for each context. `scan` is borrowed until `on_done`.

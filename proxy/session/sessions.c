@@ -2,6 +2,7 @@
 #include "proxy/session/sessions.h"
 
 #include <malloc.h>
+#include <stdlib.h>
 
 #include "proxy/session/session.h"
 #include "proxy/session/scan.h"
@@ -104,17 +105,23 @@ void sessions_judge_again(struct session_context *context)
     }
 }
 
-// count_clients_of counts the clients of this snapshot from now on, where metrics show them.
-static void count_clients_of(struct session_context *context, const struct snapshot *snapshot)
+// count_for prepares what is counted where metrics and the page can be asked for. Without memory it is not counted.
+static void count_for(struct session_context *context, const struct snapshot *snapshot)
 {
-    const bool is_shown = snapshot->admin != NULL && snapshot->admin->has_clients;
-    client_counts_adopt(&context->client_counts, is_shown ? snapshot->policy : NULL);
+    const bool is_watched = snapshot->admin != NULL;
+    client_counts_adopt(&context->client_counts, is_watched ? snapshot->policy : NULL);
+    if (is_watched && context->tops == NULL)
+        context->tops = calloc(1, sizeof *context->tops);
+    if (!is_watched) {
+        free(context->tops);
+        context->tops = NULL;
+    }
 }
 
 void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
 {
     context->snapshot = snapshot;
-    count_clients_of(context, snapshot);
+    count_for(context, snapshot);
     sessions_judge_again(context);
 }
 
@@ -288,7 +295,7 @@ void sessions_start(struct session_context *context)
     TAILQ_INIT(&context->idle);
     TAILQ_INIT(&context->unwatched);
     context->now_ms = monotonic_ms();
-    count_clients_of(context, context->snapshot);
+    count_for(context, context->snapshot);
     context->live_count = 0;
     context->peak_since_trim = 0;
     context->peak_since_start = 0;

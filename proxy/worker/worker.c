@@ -413,6 +413,7 @@ static void free_worker(struct worker *worker)
     drop_update(atomic_exchange(&worker->update, NULL));
     loop_thread_deinit(&worker->thread);
     client_counts_deinit(&worker->context.client_counts);
+    free(worker->context.tops);
     snapshot_unref(worker->context.snapshot);
     worker->magic = 0;
     free(worker);

@@ -208,7 +208,7 @@ def test_anything_but_a_plain_look_is_refused(watched):
         assert get(proxy.admin, "/metrics", method=method).status == 405, method
     head = get(proxy.admin, "/metrics", method="HEAD")
     assert head.status == 200 and head.body == "" and int(head.fields["Content-Length"]) > 1000
-    for path in ("/", "/metrics/", "//metrics", "/metrics.", "/%6detrics", "*", "http://localhost/metrics"):
+    for path in ("/index.html", "/metrics/", "//metrics", "/metrics.", "/%6detrics", "*", "http://localhost/metrics"):
         assert get(proxy.admin, path).status == 404, path
     for request, status in (
         (b"GET /healthz HTTP/1.1\r\n\r\n", 400),

@@ -67,6 +67,7 @@ LAYERS = {
         ["auth/base/", "auth/ipaddr.h", "auth/iprange.h", "proxy/clock/", "proxy/loop/", "proxy/metrics/histogram.h"],
         ["ev.h", "ares.h", "openssl/bytestring.h", "openssl/rand.h", "openssl/siphash.h"],
     ),
+    "proxy/page": (["auth/base/", "proxy/metrics/"], ["openssl/"]),
     "proxy/pki": (["auth/", "proxy/config/file.h"], ["openssl/"]),
     "proxy/process": (["auth/base/", "proxy/clock/"], ["ev.h", "pthread.h"]),
     "proxy/service": (
@@ -84,6 +85,7 @@ LAYERS = {
             "proxy/metrics/",
             "proxy/monitor/",
             "proxy/net/",
+            "proxy/page/",
             "proxy/process/",
             "proxy/session/",
             "proxy/tls/",
