@@ -118,6 +118,7 @@ static void on_usr2(struct service *service)
 static void on_signal(void *arg, uint32_t number)
 {
     struct service *service = arg;
+    upgrade_note_signal(service->succession.upgrade, (int)number);
     switch (number) {
     case SIGTERM:
         if (service->stopping_at_s == 0)
@@ -187,7 +188,9 @@ static void on_exits(void *arg, uint32_t rung)
 static void on_fewer_predecessors(void *arg)
 {
     struct service *service = arg;
-    audit_log_share(service->shared.audit, service->succession.predecessors.count > 0);
+    const struct succession *succession = &service->succession;
+    audit_log_share(service->shared.audit, succession->predecessors.count > 0 ||
+                                               upgrade_is_under_way(succession->upgrade));
     if (service->stopping_at_s != 0)
         end_if_over(service);
 }
@@ -388,6 +391,8 @@ static void retire(struct service *service, struct handover_link *link)
     if (succession->retirement != NULL) {
         // The other one has read the configuration of today: what it takes away is taken away here, too.
         (void)reload_request(service, LOADER_ALL);
+        if (service->stopping_at_s != 0)
+            end_if_over(service); // it has waited for the predecessors alone
         return;
     }
     log_error(LOG_UPGRADE, "no memory to be told who is blocked: this old process drains");
@@ -472,6 +477,9 @@ static enum err start(struct service *service, struct monitor_place *place, stru
     if (!signals_start(&service->signals, service->loop, on_signal, service))
         return errinfo_set(info, ERR_SYSTEM, "cannot receive signals: %m");
     reload_watch_files(service);
+    if (service->succession.inheritance.fd >=
+        0) // it has waited: what was revoked since was not seen
+        (void)reload_request(service, LOADER_FILES);
     if (service->control != NULL)
         TRY(control_serve(service->control, info));
     watchdog_start(&service->watchdog, service->loop, have_workers_turned, service);

@@ -19,6 +19,9 @@
 #include "proxy/service/counts_message.h"
 #include "proxy/service/state.h"
 
+// What the new process gets of the signals that have come meanwhile, and in which order.
+static const int passed_on[] = {SIGUSR1, SIGHUP, SIGTERM, SIGINT};
+
 static const ev_tstamp grace_s = 2.; // for a process that has said that it fails, to end by itself
 
 enum upgrade_state {
@@ -36,8 +39,9 @@ struct upgrade {
     struct handover_link *link; // owned; to the new process
     ev_child child;
     ev_timer patience;
-    ev_prepare turn; // runs while it waits for commands to end
-    bool is_ended;   // the process is gone
+    ev_prepare turn;  // runs while it waits for commands to end
+    bool is_ended;    // the process is gone
+    uint64_t signals; // that have come since the start: bit by number
     struct upgrade_outcome outcome;
 };
 
@@ -103,6 +107,11 @@ static void conclude(struct upgrade *upgrade, bool is_good)
         log_error(LOG_UPGRADE, "upgrade: %s", upgrade->outcome.message);
 }
 
+static bool has_come(const struct upgrade *upgrade, int number)
+{
+    return (upgrade->signals & UINT64_C(1) << number) != 0;
+}
+
 // go_on_serving is the end of an upgrade that has failed.
 static void go_on_serving(struct upgrade *upgrade)
 {
@@ -113,8 +122,11 @@ static void go_on_serving(struct upgrade *upgrade)
     predecessors_pause(&service->succession.predecessors, false);
     audit_log_share(service->shared.audit, service->succession.predecessors.count > 0);
     upgrade->events.pause(service, false);
-    if (service->stopping_at_s == 0)
-        notify_send("READY=1");
+    if (service->stopping_at_s != 0)
+        return;
+    notify_send("READY=1");
+    if (has_come(upgrade, SIGHUP))
+        (void)kill(getpid(), SIGHUP);
 }
 
 // say_failed makes the sentence about it.
@@ -150,9 +162,13 @@ static void on_patience_over(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
     struct upgrade *upgrade = timer->data;
-    if (upgrade->state == UPGRADE_ENDING)
+    if (upgrade->state == UPGRADE_ENDING) {
         (void)kill(upgrade->child.pid, SIGKILL);
-    else
+        return;
+    }
+    handover_link_hear(
+        upgrade->link); // it may serve already, with clients that its end would cut off
+    if (upgrade->state != UPGRADE_NONE)
         fail(upgrade, "the new process did not say in time that it serves, and was ended", true);
 }
 
@@ -335,8 +351,13 @@ static void retire(struct upgrade *upgrade)
     (void)snprintf(upgrade->outcome.message, sizeof upgrade->outcome.message,
                    "process %d serves now; this one, %d, goes on until its tunnels have ended",
                    (int)upgrade->child.pid, (int)getpid());
-    (void)snprintf(state, sizeof state, "MAINPID=%d\nREADY=1", (int)upgrade->child.pid);
+    (void)snprintf(state, sizeof state, "MAINPID=%d%s", (int)upgrade->child.pid,
+                   service->stopping_at_s == 0 ? "\nREADY=1" : "");
     notify_send(state);
+    for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++) {
+        if (has_come(upgrade, passed_on[i]))
+            (void)kill(upgrade->child.pid, passed_on[i]);
+    }
     conclude(upgrade, true);
     upgrade->events.retire(service, link);
 }
@@ -394,6 +415,7 @@ uint64_t upgrade_request(struct service *service, int64_t patience_ms)
     int fds[2] = {-1, -1};
     upgrade->outcome.begun++;
     upgrade->is_ended = false;
+    upgrade->signals = 0;
     upgrade->state = UPGRADE_STARTED;
     ev_child_init(&upgrade->child, on_child, 0, 0);
     ev_timer_init(&upgrade->patience, on_patience_over, (ev_tstamp)patience_ms / 1000., 0.);
@@ -420,6 +442,12 @@ uint64_t upgrade_request(struct service *service, int64_t patience_ms)
         go_on_serving(upgrade);
     }
     return upgrade->outcome.begun;
+}
+
+void upgrade_note_signal(struct upgrade *upgrade, int number)
+{
+    if (upgrade_is_under_way(upgrade))
+        upgrade->signals |= UINT64_C(1) << number;
 }
 
 void upgrade_abandon(struct upgrade *upgrade)

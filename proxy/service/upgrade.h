@@ -59,5 +59,10 @@ const char *upgrade_refusal(const struct service *service);
 // the number that `done` will have reached when it is over: maybe at once.
 uint64_t upgrade_request(struct service *service, int64_t patience_ms);
 
+// upgrade_note_signal keeps a signal that has come, if an upgrade is under way: it was meant for the process that serves. The
+// new one, which may have begun too early to go by it, gets it too when it serves. If that never comes, this process gets
+// SIGHUP once more, for a reload was refused meanwhile.
+void upgrade_note_signal(struct upgrade *upgrade, int number);
+
 // upgrade_abandon ends one that is not committed yet: this process is to end. NULL is allowed.
 void upgrade_abandon(struct upgrade *upgrade);

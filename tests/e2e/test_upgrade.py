@@ -11,7 +11,7 @@ from support import admin
 from support.config import client, merge, reach, write_config
 from support.proxy import BINARY, run
 from support.scale import PATIENCE, eventually
-from support.upgrades import Knocking, is_alive, start_upgradable
+from support.upgrades import Knocking, is_alive, open_files, start_upgradable
 from support.wire import Ending
 
 DENIED = "nowhere.test:443"
@@ -169,16 +169,6 @@ def test_blocks_reloads_and_rotation_reach_every_old_process(upgradable, pki, se
     proxy.audit.path.write_bytes(moved.read_bytes() + proxy.audit.path.read_bytes())
     made.control.unblock("guests")
     proxy.tunnel(upgradable.target, guest).echo(b"again")
-
-
-def open_files(pid):
-    found = set()
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            found.add(os.stat(f"/proc/{pid}/fd/{name}").st_ino)
-        except FileNotFoundError:
-            pass
-    return found
 
 
 def test_what_the_new_configuration_takes_away_ends_in_the_old_process(upgradable, server):

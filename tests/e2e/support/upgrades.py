@@ -85,6 +85,15 @@ def listens(pid):
     return False
 
 
+def open_files(pid):
+    """The numbers of the files that a process has open."""
+    found = set()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.add(os.stat(f"/proc/{pid}/fd/{name}").st_ino)
+    return found
+
+
 class Upgrades:
     """A started proxy, its program and its processes."""
 

@@ -1,0 +1,157 @@
+"""What happens to the running process while another one is about to take its place: nothing of it is lost."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+from support.config import client, merge, reach, write_config
+from support.proxy import BINARY
+from support.scale import PATIENCE, eventually
+from support.upgrades import open_files, start_upgradable
+
+DENIED = "nowhere.test:443"
+
+
+@pytest.fixture
+def server(dns, origin):
+    dns.addresses("origin.test", "127.0.0.1")
+    return origin()
+
+
+@pytest.fixture
+def upgradable(start, server, tmp_path):
+    made = []
+
+    def make(*clients, **changes):
+        given = clients or (client(reach("origin.test", server.port)),)
+        made.append(start_upgradable(start, tmp_path, *given, **changes))
+        return made[-1]
+
+    make.target = f"origin.test:{server.port}"
+    yield make
+    for each in made:
+        each.proxy.stop(expected=None)
+        each.kill()
+
+
+class Held:
+    """An upgrade by SIGUSR2 whose new process waits, before its first step, until it is let go."""
+
+    def __init__(self, made, folder):
+        self.made = made
+        self._gate, self._pid = folder / "gate", folder / "pid"
+        os.mkfifo(self._gate)
+        made.write_program(f'#!/bin/sh\necho $$ >{self._pid}\nread line <{self._gate}\nexec {BINARY} "$@"\n')
+        made.proxy.send_signal(signal.SIGUSR2)
+        self._open = open(self._gate, "w", encoding="ascii")  # waits for the reader
+        self.pid = int(self._pid.read_text())
+
+    def let_go(self):
+        self._open.write("\n")
+        self._open.close()
+
+    def prepare(self, file):
+        """Lets it go, and stops the old process until the new one has read the configuration and opened `file`."""
+        self.made.proxy.send_signal(signal.SIGSTOP)
+        self.let_go()
+        eventually(lambda: os.stat(file).st_ino in open_files(self.pid), "the new process to be prepared")
+
+    def finish(self):
+        """Lets the old process go on; the new one is the proxy from now on."""
+        self.made.proxy.send_signal(signal.SIGCONT)
+        self.made.follow(self.made.proxy.stderr.wait(r"upgrade: process \d+ serves now.*").group(0))
+
+
+def test_what_is_revoked_while_the_new_process_waits_is_refused_by_it(upgradable, pki, tmp_path):
+    revoked = pki.ca.leaf("to-be-revoked")
+    path = tmp_path / "list.crl"
+    lists = [pki.ca.crl(), pki.ca.crl(revoked, number=2)]
+    path.write_bytes(open(lists[0], "rb").read())
+    made = upgradable(trust={"staff": {"ca": [pki.ca.path], "crl": [str(path)]}})
+    proxy = made.proxy
+    proxy.tunnel(upgradable.target, revoked).echo(b"it is good yet")
+    held = Held(made, tmp_path)
+    held.prepare(proxy.audit.path)
+    new = path.with_suffix(".new")
+    new.write_bytes(open(lists[1], "rb").read())
+    new.rename(path)
+    held.finish()
+    eventually(lambda: made.control.status()["reloads"]["good"] > 0, "the new process to look again")
+    assert "REVOKED" in proxy.dial(revoked).refusal()
+
+
+def test_a_reload_and_a_rotation_asked_of_the_old_process_reach_the_new_one(upgradable, pki, server, tmp_path):
+    rule = reach("origin.test", server.port)
+    guests = client(rule, name="guests", match=[{"cn": "guest"}])
+    made = upgradable(guests, client(rule, match=[{"cn": "worker-1"}]))
+    proxy = made.proxy
+    held = Held(made, tmp_path)
+    held.prepare(proxy.audit.path)
+    proxy.config = merge(proxy.config, {"clients": proxy.config["clients"][1:]})
+    write_config(proxy.config_path, proxy.config)
+    moved = proxy.audit.path.with_suffix(".1")
+    proxy.audit.path.rename(moved)
+    proxy.send_signal(signal.SIGHUP)
+    proxy.send_signal(signal.SIGUSR1)
+    held.finish()
+    eventually(proxy.audit.path.exists, "a new audit log")
+    eventually(
+        lambda: os.stat(proxy.audit.path).st_ino in open_files(proxy.process.pid)
+        and os.stat(moved).st_ino not in open_files(proxy.process.pid),
+        "the new process to write there",
+    )
+    guest = pki.ca.leaf("guest")
+    eventually(lambda: "no_client" in proxy.ask(DENIED, guest).reason, "the reload")
+    proxy.audit.path.write_bytes(moved.read_bytes() + proxy.audit.path.read_bytes())
+
+
+def test_a_reload_asked_for_during_an_upgrade_that_fails_is_made_afterwards(upgradable, pki, server, tmp_path):
+    rule = reach("origin.test", server.port)
+    guests = client(rule, name="guests", match=[{"cn": "guest"}])
+    made = upgradable(guests, client(rule, match=[{"cn": "worker-1"}]))
+    proxy = made.proxy
+    held = Held(made, tmp_path)
+    tunnel = proxy.tunnel(upgradable.target, pki.ca.leaf("guest"))
+    proxy.config = merge(proxy.config, {"clients": proxy.config["clients"][1:]})
+    write_config(proxy.config_path, proxy.config)
+    proxy.send_signal(signal.SIGHUP)
+    proxy.stderr.wait("SIGHUP: an upgrade is under way")
+    os.kill(held.pid, signal.SIGKILL)
+    proxy.assert_closed(tunnel.id, "policy_changed")
+
+
+# The new process, up to the moment when it is about to serve. Signals end it, and it says which.
+ABOUT_TO_SERVE = """#!{python}
+import os, signal, socket
+BEGIN, PREPARED, COMMIT, SERVING = 5, 6, 11, 12
+link = socket.socket(fileno=3)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+while link.recv(65536)[0] != BEGIN:
+    pass
+link.send(bytes([PREPARED]))
+while link.recv(65536)[0] != COMMIT:
+    pass
+open("{gate}").read()
+link.send(bytes([SERVING]))
+got = signal.sigtimedwait([signal.SIGTERM], {patience})
+os.write(2, b"the new process got %d\\n" % (0 if got is None else got.si_signo))
+"""
+
+
+def test_a_stop_that_comes_when_the_new_process_is_about_to_serve_stops_it_too(upgradable, tmp_path):
+    made = upgradable()
+    proxy = made.proxy
+    tunnel = proxy.tunnel(upgradable.target)
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    made.write_program(ABOUT_TO_SERVE.format(python=sys.executable, gate=gate, patience=PATIENCE))
+    proxy.send_signal(signal.SIGUSR2)
+    with open(gate, "w", encoding="ascii"):  # waits for the reader
+        proxy.send_signal(signal.SIGTERM)
+        proxy.stderr.wait("draining")
+    proxy.stderr.wait(f"the new process got {int(signal.SIGTERM)}")
+    tunnel.echo(b"it drains")
+    tunnel.close()
+    assert proxy.wait_exit() == 0
