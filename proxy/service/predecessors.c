@@ -73,35 +73,50 @@ static bool take_counts(struct predecessor *predecessor, struct slice counts)
 
 // ---- what they answer ---------------------------------------------------------------------------
 
-// note_answer ends the waiting for an answer, if there is any.
-static void note_answer(struct predecessor *predecessor, bool is_lost)
-{
-    if (predecessor->asked == 0)
-        return;
-    predecessor->asked = 0;
-    predecessor->is_lost |= is_lost;
-    predecessor->all->events.on_answer(predecessor->all->events.arg);
-}
-
-static void add_answer(struct predecessor *predecessor, struct slice bytes)
-{
-    const size_t len = predecessor->answer_len + bytes.len;
-    char *answer = len > SCAN_ANSWER_MAX ? NULL : realloc(predecessor->answer, len + 1);
-    if (answer == NULL) {
-        predecessor->is_lost = true;
-        return;
-    }
-    (void)bytes_copy(answer + predecessor->answer_len, bytes.len, bytes);
-    predecessor->answer = answer;
-    predecessor->answer_len = len;
-}
-
+// drop_answer forgets what one has answered so far.
 static void drop_answer(struct predecessor *predecessor)
 {
     free(predecessor->answer);
     predecessor->answer = NULL;
     predecessor->answer_len = 0;
     predecessor->is_lost = false;
+}
+
+// drop_answers forgets the whole answers.
+static void drop_answers(struct predecessors *predecessors)
+{
+    free(predecessors->answers);
+    predecessors->answers = NULL;
+    predecessors->answers_len = 0;
+    predecessors->is_partial = false;
+}
+
+// append adds bytes to a text. False: there is no memory, or it is too long.
+static bool append(char **text, size_t *len, size_t max, struct slice bytes)
+{
+    char *longer = *len + bytes.len > max ? NULL : realloc(*text, *len + bytes.len + 1);
+    if (longer == NULL)
+        return false;
+    (void)bytes_copy(longer + *len, bytes.len, bytes);
+    *text = longer;
+    *len += bytes.len;
+    return true;
+}
+
+// note_answer ends the waiting for an answer, if there is any. A whole one is kept apart: a process whose last tunnel was
+// just ended may be gone before all others have answered.
+static void note_answer(struct predecessor *predecessor, bool is_lost)
+{
+    struct predecessors *all = predecessor->all;
+    const struct slice answer = slice_of(predecessor->answer, predecessor->answer_len);
+    if (predecessor->asked == 0)
+        return;
+    predecessor->asked = 0;
+    all->is_partial |= is_lost || predecessor->is_lost ||
+                       !append(&all->answers, &all->answers_len,
+                               (size_t)PREDECESSORS_MAX * SCAN_ANSWER_MAX, answer);
+    drop_answer(predecessor);
+    all->events.on_answer(all->events.arg);
 }
 
 size_t predecessors_ask(struct predecessors *predecessors, const struct scan *question)
@@ -112,13 +127,14 @@ size_t predecessors_ask(struct predecessors *predecessors, const struct scan *qu
     text_init(&text, data, sizeof data);
     scan_question_format(question, &text);
     predecessors->question++;
+    drop_answers(predecessors);
     const struct handover_message message = {
         .kind = HANDOVER_ASK, .number = predecessors->question, .text = text_slice(&text)};
     for (size_t i = 0; i < predecessors->count; i++) {
         struct predecessor *predecessor = predecessors->list[i];
         drop_answer(predecessor);
         if (!handover_link_send(predecessor->link, &message, NULL, 0)) {
-            predecessor->is_lost = true;
+            predecessors->is_partial = true;
             continue;
         }
         predecessor->asked = predecessors->question;
@@ -132,13 +148,10 @@ size_t predecessors_ask(struct predecessors *predecessors, const struct scan *qu
 
 void predecessors_collect(struct predecessors *predecessors, struct scan *sum)
 {
-    for (size_t i = 0; i < predecessors->count; i++) {
-        struct predecessor *predecessor = predecessors->list[i];
-        const struct slice text = slice_of(predecessor->answer, predecessor->answer_len);
-        if (scan_answer_parse(text, sum) != ERR_OK || predecessor->is_lost)
-            sum->is_partial = true;
-        drop_answer(predecessor);
-    }
+    const struct slice text = slice_of(predecessors->answers, predecessors->answers_len);
+    if (scan_answer_parse(text, sum) != ERR_OK || predecessors->is_partial)
+        sum->is_partial = true;
+    drop_answers(predecessors);
 }
 
 // ---- the link -----------------------------------------------------------------------------------
@@ -157,6 +170,15 @@ static void take_obeyed(struct predecessor *predecessor, uint64_t number)
     predecessor->since_ms = monotonic_ms();
 }
 
+static void note_end(struct predecessor *predecessor, uint64_t cut_count)
+{
+    predecessor->all->cut_count += cut_count;
+    if (cut_count > 0)
+        log_warning(LOG_UPGRADE,
+                    "the old process %" PRId64 " had to cut %" PRIu64 " requests or tunnels",
+                    predecessor->pid, cut_count);
+}
+
 static void on_message(void *arg, const struct handover_message *message, int *fds, size_t fd_count)
 {
     (void)fds;
@@ -172,13 +194,12 @@ static void on_message(void *arg, const struct handover_message *message, int *f
                   "count against no limit",
                   predecessor->pid);
     else if (message->kind == HANDOVER_ANSWER && is_asked)
-        add_answer(predecessor, message->bytes);
+        predecessor->is_lost |= !append(&predecessor->answer, &predecessor->answer_len,
+                                        SCAN_ANSWER_MAX, message->bytes);
     else if (message->kind == HANDOVER_ANSWERED && is_asked)
         note_answer(predecessor, false);
-    else if (message->kind == HANDOVER_ENDED && message->number > 0)
-        log_warning(LOG_UPGRADE,
-                    "the old process %" PRId64 " had to cut %" PRIu64 " requests or tunnels",
-                    predecessor->pid, message->number);
+    else if (message->kind == HANDOVER_ENDED)
+        note_end(predecessor, message->number);
 }
 
 static void destroy(struct predecessor *predecessor)
@@ -390,4 +411,5 @@ void predecessors_stop(struct predecessors *predecessors)
         destroy(predecessor);
     }
     count_totals(predecessors);
+    drop_answers(predecessors);
 }

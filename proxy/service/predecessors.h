@@ -27,7 +27,11 @@ struct predecessors {
     struct ledger *ledger; // borrowed; NULL: tunnels of others are not counted yet
     uint64_t newest;       // number of the newest list of blocks
     uint64_t question;     // number of the newest question
-    ev_timer late;         // runs while one owes an answer
+    char *answers;         // owned; whole ones to it
+    size_t answers_len;
+    bool is_partial;    // not all could answer
+    uint64_t cut_count; // for reading; requests that those that have ended had to cut
+    ev_timer late;      // runs while one owes an answer
 };
 
 // predecessors_init prepares none.
