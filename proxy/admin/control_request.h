@@ -24,7 +24,7 @@ enum control_argument {
     X(CONTROL_TOP, "top", CONTROL_ARGUMENT_OPTIONAL)                                               \
     X(CONTROL_TAIL, "tail", CONTROL_ARGUMENT_NONE)                                                 \
     X(CONTROL_RELOAD, "reload", CONTROL_ARGUMENT_NONE)                                             \
-    X(CONTROL_DRAIN, "drain", CONTROL_ARGUMENT_NONE)                                               \
+    X(CONTROL_DRAIN, "drain", CONTROL_ARGUMENT_OPTIONAL)                                           \
     X(CONTROL_KILL, "kill", CONTROL_ARGUMENT_REQUIRED)                                             \
     X(CONTROL_BLOCK, "block", CONTROL_ARGUMENT_REQUIRED)                                           \
     X(CONTROL_UNBLOCK, "unblock", CONTROL_ARGUMENT_REQUIRED)                                       \

@@ -46,6 +46,8 @@ struct cli_line control_options_read(const char *usage, unsigned takes, int argu
         {CONTROL_TAKES_FILTER, {"reason", .text = &out->reason}},
         {CONTROL_TAKES_FILTER, {"denied", .flag = &out->is_denied}},
         {CONTROL_TAKES_WAIT, {"wait", .milliseconds = &out->wait_ms}},
+        {CONTROL_TAKES_DRAIN, {"wait", .flag = &out->is_waiting}},
+        {CONTROL_TAKES_DRAIN, {"lame-duck", .milliseconds = &out->lame_duck_ms}},
     };
     enum { ALL = sizeof all / sizeof *all };
     struct cli_option options[ALL + 1] = {{.name = NULL}};
@@ -184,11 +186,13 @@ static int begin(const struct control_options *options, const char *request, int
     return CLI_OK;
 }
 
-// patience_for gives how many seconds the answer to a request may take.
+// patience_for gives how many seconds the answer to a request may take; 0: any.
 static time_t patience_for(const char *request)
 {
     if (slice_starts_with(slice_of_string(request), SLICE_LITERAL("upgrade")))
         return UPGRADE_PATIENCE_S;
+    if (slice_starts_with(slice_of_string(request), SLICE_LITERAL("drain wait")))
+        return 0; // as long as it takes
     return strcmp(request, "reload") == 0 ? RELOAD_PATIENCE_S : PATIENCE_S;
 }
 

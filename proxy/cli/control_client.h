@@ -19,6 +19,7 @@ enum control_takes {
     CONTROL_TAKES_LIVE = 32,   // --interval and --once
     CONTROL_TAKES_FILTER = 64, // --reason and --denied
     CONTROL_TAKES_WAIT = 128,  // --wait TIME
+    CONTROL_TAKES_DRAIN = 256, // --wait and --lame-duck
 };
 
 struct control_options {
@@ -30,8 +31,10 @@ struct control_options {
     const char *count;
     const char *client;
     const char *reason;
-    int64_t interval_ms; // 0: not given
-    int64_t wait_ms;     // 0: as usual
+    int64_t interval_ms;  // 0: not given
+    int64_t wait_ms;      // 0: as usual
+    bool is_waiting;      // until the proxy has ended
+    int64_t lame_duck_ms; // 0: not given
     bool is_json;
     bool is_forced;
     bool is_once;

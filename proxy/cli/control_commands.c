@@ -74,13 +74,17 @@ static const char kill_usage[] =
     "4 there is no proxy.\n";
 
 static const char drain_usage[] =
-    "usage: sallyport drain (-c FILE | --control SOCKET)\n"
+    "usage: sallyport drain (-c FILE | --control SOCKET) [--wait] [--lame-duck TIME]\n"
     "\n"
     "Makes the running proxy accept nothing more, wait at most timeouts.drain for live tunnels to end,\n"
     "and then exit, as SIGTERM does. Returns at once; `status` works until the end.\n"
-    "\n" CONTROL_OPTIONS_HELP "  -h, --help             this text\n"
+    "\n" CONTROL_OPTIONS_HELP "      --wait             return when the proxy has ended\n"
+    "      --lame-duck TIME   go on for so long first (1ms to 1h), but say that the proxy is not ready\n"
+    "                         (/readyz), so that a balancer sends nobody any more\n"
+    "  -h, --help             this text\n"
     "\n"
-    "Exit: 0 it drains, 1 refused, 2 usage, 3 FILE has no control socket, 4 there is no proxy.\n";
+    "Exit: 0 it drains, or has (--wait), 1 refused, or something had to be cut (--wait), 2 usage,\n"
+    "3 FILE has no control socket, 4 there is no proxy.\n";
 
 static const char upgrade_usage[] =
     "usage: sallyport upgrade (-c FILE | --control SOCKET) [--wait TIME]\n"
@@ -140,6 +144,18 @@ static bool add_killed(const struct control_options *options, const struct cli_l
     return true;
 }
 
+// add_drain adds how to drain.
+static bool add_drain(const struct control_options *options, const struct cli_line *line,
+                      struct text *request)
+{
+    (void)line;
+    if (options->is_waiting)
+        text_append_string(request, " wait");
+    if (options->lame_duck_ms != 0)
+        text_append_format(request, " lame_duck:%" PRId64 "ms", options->lame_duck_ms);
+    return true;
+}
+
 // add_patience adds how long the new process may take, unless it is the usual time.
 static bool add_patience(const struct control_options *options, const struct cli_line *line,
                          struct text *request)
@@ -191,7 +207,7 @@ static const struct row {
      .add = add_blocked, .missing = WHOM},
     {"kill", .usage = kill_usage, .takes = CONTROL_TAKES_JSON, .argument_max = 2, .add = add_killed,
      .missing = "what? give an ID, session:ID, or client:NAME"},
-    {"drain", .usage = drain_usage},
+    {"drain", .usage = drain_usage, .takes = CONTROL_TAKES_DRAIN, .add = add_drain},
     {"upgrade", .usage = upgrade_usage, .takes = CONTROL_TAKES_WAIT, .add = add_patience},
 };
 

@@ -11,6 +11,7 @@
 #include "proxy/admin/block_state.h"
 #include "proxy/admin/control_server.h"
 #include "proxy/admin/control_socket.h"
+#include "proxy/admin/drain_request.h"
 #include "proxy/admin/top_request.h"
 #include "proxy/config/spelling.h"
 #include "proxy/log/log.h"
@@ -27,9 +28,10 @@ enum wait_kind {
     WAIT_RELOAD,
     WAIT_BLOCKS,
     WAIT_UPGRADE,
-    WAIT_SCAN, // answered in the order of the list
-    WAIT_FEED, // for its next scan; it never ends by itself
-    WAIT_TAIL, // likewise
+    WAIT_DRAIN, // for the end of the process
+    WAIT_SCAN,  // answered in the order of the list
+    WAIT_FEED,  // for its next scan; it never ends by itself
+    WAIT_TAIL,  // likewise
 };
 
 struct waiter {
@@ -192,6 +194,7 @@ static bool go_on(struct control *control, const struct waiter *waiter)
     case WAIT_TAIL:
         audit_tail_follow(waiter->tail, service->snapshot->audit_path);
         return false;
+    case WAIT_DRAIN:
     case WAIT_SCAN:
     case WAIT_FEED:
         return false;
@@ -255,13 +258,27 @@ static void do_upgrade(struct control *control, struct control_call *call)
 
 static void do_drain(struct control *control, struct control_call *call)
 {
+    struct service *service = control->service;
+    struct drain_request request;
     struct errinfo message;
-    const double patience_s = (double)control->service->snapshot->timeouts.drain_ms / 1000.;
-    if (control->service->stopping_at_s == 0)
-        service_begin_drain(control->service);
-    (void)errinfo_set(&message, ERR_OK,
-                      "draining: no new connections; live tunnels have %.1f s (timeouts.drain)",
-                      patience_s);
+    const struct slice argument = slice_of_string(control_call_request(call)->argument);
+    if (drain_request_parse(argument, &request, &message) != ERR_OK) {
+        answer(control, call, EXIT_USAGE, message.text);
+        return;
+    }
+    if (service->stopping_at_s == 0 && request.lame_duck_ms == 0)
+        service_begin_drain(service);
+    else if (service->stopping_at_s == 0 && !ev_is_active(&service->lame_duck))
+        service_announce_drain(service, request.lame_duck_ms);
+    if (request.is_waiting) {
+        (void)add_waiter(control, call, WAIT_DRAIN, 0);
+        return;
+    }
+    const bool is_draining = service->stopping_at_s != 0;
+    (void)errinfo_set(&message, ERR_OK, "%s; live tunnels have %.1f s (timeouts.drain)",
+                      is_draining ? "draining: no new connections"
+                                  : "about to drain: new connections are accepted until then",
+                      (double)service->snapshot->timeouts.drain_ms / 1000.);
     answer(control, call, EXIT_OK, message.text);
 }
 
@@ -738,7 +755,16 @@ void control_leave(struct control *control)
     control_socket_leave(&control->socket);
 }
 
-void control_destroy(struct control *control)
+// answer_drained tells a client that has waited for the end.
+static void answer_drained(struct control *control, struct control_call *call, uint64_t cut_count)
+{
+    struct errinfo message;
+    (void)errinfo_set(&message, ERR_OK, "drained: %" PRIu64 " requests or tunnels had to be cut",
+                      cut_count);
+    answer(control, call, cut_count == 0 ? EXIT_OK : EXIT_FAILED, message.text);
+}
+
+void control_destroy(struct control *control, uint64_t cut_count)
 {
     static const char goodbye[] = "the proxy has ended";
     if (control == NULL)
@@ -749,6 +775,8 @@ void control_destroy(struct control *control)
         remove_waiter(control, control->waiters);
         if (waiter.kind == WAIT_TAIL || waiter.feed != NULL)
             control_call_end(waiter.call, EXIT_OK, goodbye);
+        else if (waiter.kind == WAIT_DRAIN)
+            answer_drained(control, waiter.call, cut_count);
         else
             answer(control, waiter.call, EXIT_FAILED, goodbye);
     }

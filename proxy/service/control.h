@@ -35,5 +35,5 @@ void control_keep_state(struct control *control);
 void control_leave(struct control *control);
 
 // control_destroy tells everybody who still waits that the process ends, and removes the socket. The workers
-// have ended, the audit log has not. NULL is allowed.
-void control_destroy(struct control *control);
+// have ended and had to cut so many requests; the audit log has not ended. NULL is allowed.
+void control_destroy(struct control *control, uint64_t cut_count);

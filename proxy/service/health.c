@@ -66,6 +66,8 @@ bool health_is_ready(const struct service *service, int64_t now_s, struct text *
     bool is_ready = true;
     if (service->stopping_at_s != 0)
         is_ready = say(out, "draining: no new connections are accepted%s%s", "", "");
+    if (ev_is_active(&service->lame_duck))
+        is_ready = say(out, "about to drain: new connections are accepted until then%s%s", "", "");
     is_ready = can_record(service, out) && is_ready;
     is_ready = has_certificates(service->snapshot, now_s, out) && is_ready;
     return has_lists(service->snapshot, now_s, out) && is_ready;

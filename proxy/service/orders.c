@@ -12,6 +12,8 @@ void service_begin_drain(struct service *service)
 {
     struct succession *succession = &service->succession;
     service->stopping_at_s = (int64_t)time(NULL);
+    if (ev_is_active(&service->lame_duck))
+        ev_timer_stop(service->loop, &service->lame_duck);
     if (succession->retirement == NULL) // nobody minds an old process
         notify_send("STOPPING=1");
     upgrade_abandon(succession->upgrade);
@@ -22,6 +24,23 @@ void service_begin_drain(struct service *service)
              "them now",
              (double)service->snapshot->timeouts.drain_ms / 1000.);
     service_post(service, WORKER_DRAIN);
+}
+
+static void on_announced(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    service_begin_drain(timer->data);
+}
+
+void service_announce_drain(struct service *service, int64_t after_ms)
+{
+    log_info(LOG_DRAINING,
+             "the proxy drains in %.1f s; until then it goes on, and says that it is not ready",
+             (double)after_ms / 1000.);
+    ev_timer_init(&service->lame_duck, on_announced, (ev_tstamp)after_ms / 1000., 0.);
+    service->lame_duck.data = service;
+    ev_timer_start(service->loop, &service->lame_duck);
 }
 
 void service_stop_now(struct service *service)

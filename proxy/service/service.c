@@ -502,9 +502,10 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     struct succession *succession = &service->succession;
     survey_stop(&service->survey);
     predecessors_stop(&succession->predecessors);
+    *out_cut_count += succession->predecessors.cut_count;
     retirement_tell_end(succession->retirement, *out_cut_count);
     retirement_destroy(succession->retirement);
-    control_destroy(service->control);
+    control_destroy(service->control, *out_cut_count);
     monitor_destroy(service->monitor);
     upgrade_destroy(succession->upgrade);
     reload_stop(service);
@@ -520,6 +521,8 @@ static bool stop(struct service *service, uint64_t *out_cut_count)
     refusals_destroy(shared->refusals);
     refusals_destroy(shared->refused_requests);
     dns_client_global_deinit();
+    if (service->loop != NULL && ev_is_active(&service->lame_duck))
+        ev_timer_stop(service->loop, &service->lame_duck);
     if (service->loop != NULL && ev_is_active(&succession->last_wait))
         ev_timer_stop(service->loop, &succession->last_wait);
     inheritance_deinit(&succession->inheritance);

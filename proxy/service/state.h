@@ -66,10 +66,11 @@ struct service {
     struct errinfo blocks_problem; // why blocks could not be kept; "" when they are
     int64_t started_s;             // Unix seconds
     int64_t stopping_at_s;         // Unix seconds; since when it drains or stops; 0: it does not
-    bool is_interrupted;           // asked to end at once, so that cutting is no failure
-    struct signals signals;        // owned, like the wakeups
-    struct wakeup exits;           // a worker has ended
-    struct wakeup adopted;         // a worker has adopted the newest snapshot
+    ev_timer lame_duck;     // runs until the drain that was announced begins; zeroed: none was
+    bool is_interrupted;    // asked to end at once, so that cutting is no failure
+    struct signals signals; // owned, like the wakeups
+    struct wakeup exits;    // a worker has ended
+    struct wakeup adopted;  // a worker has adopted the newest snapshot
 };
 
 // service_apply_limits makes the limits of the whole process those of `snapshot`, at once. A client's come with

@@ -48,7 +48,10 @@ static void add_process(const struct service *service, struct text *out, int64_t
     const struct snapshot *snapshot = service->snapshot;
     json_add_string(out, "version", SALLYPORT_VERSION);
     json_add_number(out, "pid", getpid());
-    json_add_string(out, "state", service->stopping_at_s != 0 ? "draining" : "serving");
+    json_add_string(out, "state",
+                    service->stopping_at_s != 0         ? "draining"
+                    : ev_is_active(&service->lame_duck) ? "lame_duck"
+                                                        : "serving");
     add_time(out, "draining_since", service->stopping_at_s);
     add_time(out, "started", service->started_s);
     json_add_number(out, "uptime_s", now_s - service->started_s);

@@ -66,8 +66,8 @@ const char *upgrade_refusal(const struct service *service)
     const struct succession *succession = &service->succession;
     if (succession->retirement != NULL)
         return "this is an old process: another one serves";
-    if (service->stopping_at_s != 0)
-        return "the proxy is draining";
+    if (service->stopping_at_s != 0 || ev_is_active(&service->lame_duck))
+        return "the proxy is draining, or about to";
     if (upgrade_is_under_way(succession->upgrade))
         return "an upgrade is under way";
     if (succession->predecessors.count == PREDECESSORS_MAX)

@@ -12,6 +12,7 @@ import threading
 
 import pytest
 
+from support import admin
 from support.config import client, reach, write_config
 from support.control import CONTROL, Control, read_lines
 from support.proxy import BINARY, Lines, run
@@ -433,6 +434,61 @@ def test_drain_does_what_sigterm_does(controlled):
     assert proxy.wait_exit() == 0
     proxy.stop()
     assert proxy.control.admin("drain")["result"] == "ok"
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_drain_can_wait_for_the_end_and_says_whether_anything_was_cut(controlled, is_cut):
+    proxy = controlled(timeouts={"drain": "300ms" if is_cut else "60s"})
+    tunnel = proxy.tunnel(proxy.target)
+    with socket.socket(socket.AF_UNIX) as waiting:
+        waiting.settimeout(PATIENCE)
+        waiting.connect(str(proxy.control.path))
+        waiting.sendall(b"drain wait\n")
+        eventually(lambda: not is_listening(proxy), "the drain")
+        if not is_cut:
+            tunnel.echo(b"still there")
+            tunnel.close()
+        answer = read_lines(waiting)[-1]
+    assert answer == {"exit": int(is_cut), "message": f"drained: {int(is_cut)} requests or tunnels had to be cut"}
+    assert proxy.wait_exit() == int(is_cut)
+    proxy.stop(expected=int(is_cut))
+
+
+def is_listening(proxy):
+    try:
+        socket.create_connection(proxy.address, PATIENCE).close()
+        return True
+    except ConnectionRefusedError:
+        return False
+
+
+def test_a_lame_duck_serves_on_but_says_that_it_is_not_ready(controlled):
+    proxy = controlled(admin={"address": "127.0.0.1:0"})
+    port = int(proxy.stderr.wait(r"metrics and health at http://127\.0\.0\.1:(\d+)/").group(1))
+    place = ("127.0.0.1", port)
+    assert admin.get(place, "/readyz").status == 200
+    said = proxy.control.run("drain", "--lame-duck", "1h").stderr
+    assert "new connections are accepted" in said
+    page = admin.get(place, "/readyz")
+    assert page.status == 503 and "about to drain" in page.body
+    assert proxy.control.status()["state"] == "lame_duck"
+    proxy.tunnel(proxy.target).echo(b"as before")
+    assert proxy.control.ask(b"upgrade\n")[-1]["exit"] == 1
+    proxy.control.run("drain", "--lame-duck", "1ms")  # it is announced already
+    assert proxy.control.status()["state"] == "lame_duck"
+    assert proxy.control.ask(b"drain lame_duck:2h\n")[-1]["exit"] == 2
+    proxy.stop()
+    assert proxy.audit.records("admin", command="drain", result="ok")
+
+
+def test_a_lame_duck_drains_when_its_time_is_over(controlled):
+    proxy = controlled(timeouts={"drain": "60s"})
+    tunnel = proxy.tunnel(proxy.target)
+    proxy.control.run("drain", "--lame-duck", "100ms")
+    eventually(lambda: not is_listening(proxy), "the drain")
+    tunnel.echo(b"still there")
+    tunnel.close()
+    assert proxy.wait_exit() == 0
 
 
 def test_a_reload_that_waits_when_a_drain_begins_is_answered_at_once(controlled):
