@@ -51,7 +51,7 @@ static void refuses_everything_else(void **state)
     static const char *const rows[] = {
         "",         " ",          "status ",         " status",      "Status",
         "statu",    "statuss",    "explode",         "top  5",       "top ",
-        "status x", "reload now", "drain force",     "drain ",       "tail -f",
+        "status x", "reload now", "drain force x",   "drain ",       "tail -f",
         "kill",     "kill ",      "kill  x",         "block",        "block ",
         "unblock",  "block  a",   "unblock force a", "kill force a", "block force  a",
         "status\t", "status\r",   "status\x7F",      "kill a\tb",    "kill a ",
