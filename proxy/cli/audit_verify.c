@@ -63,6 +63,7 @@ struct verify {
     uint64_t lost;
     uint64_t torn; // lines
     uint64_t problems;
+    uint64_t notes; // of the chain
     uint64_t decisions;
     uint64_t closes;
     uint64_t open;     // decisions without a close
@@ -151,6 +152,8 @@ static void on_finding(void *arg, const struct chain_finding *finding)
 {
     struct verify *verify = arg;
     const struct chain_place *place = &finding->place;
+    if (finding->kind == CHAIN_NOTE && verify->notes++ >= SHOWN_MAX)
+        return;
     if (finding->kind == CHAIN_NOTE)
         (void)fprintf(stderr, "%s:%zu: %s\n", place->path, place->number, finding->text);
     else if (place->path == NULL)

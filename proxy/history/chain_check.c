@@ -2,19 +2,27 @@
 // 2. At the end of the log: what each instance says that it found when it began is compared with what is there, so that
 //    a whole instance, or the end of one, does not vanish without a trace.
 // 3. A line is covered by the checkpoints of its instance, and by an instance that is covered itself and has found it.
+//    Those that nothing covers may be the end of the log, which is still written. Anywhere else they are a fault: who can
+//    write the log, but has no key, can add them.
 #include "proxy/history/chain_check.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "auth/base/array.h"
 #include "proxy/history/chain_walk.h"
+
+enum {
+    INSTANCES_MAX = 16384,
+    SIGNED_MANY = 16, // checkpoints of others, in which time every process has signed what it wrote
+};
 
 struct chain_check {
     struct chain_view view;
-    struct chain_instance **instances; // owned; in the order in which they begin
+    uint32_t ids[INSTANCES_MAX];                     // of the instances, to find one fast
+    struct chain_instance *instances[INSTANCES_MAX]; // owned; in the order in which they begin
     size_t count;
-    size_t cap;
+    bool has_too_many;        // instances; it is said
+    bool has_carriage_return; // at the end of a line; it is said
     uint64_t unsealed;
     struct chain_place first_unsealed;
     struct chain_place last;      // line
@@ -42,7 +50,6 @@ void chain_check_destroy(struct chain_check *check)
         chain_instance_deinit(check->instances[i]);
         free(check->instances[i]);
     }
-    free(check->instances);
     free(check);
 }
 
@@ -57,21 +64,16 @@ bool chain_check_keep(struct chain_check *check, const struct checkpoint *kept)
 static struct chain_instance *find(const struct chain_check *check, uint32_t id)
 {
     for (size_t i = check->count; i > 0; i--) {
-        if (check->instances[i - 1]->id == id)
+        if (check->ids[i - 1] == id)
             return check->instances[i - 1];
     }
     return NULL;
 }
 
-// add begins with an instance; NULL: no memory.
+// add begins with an instance, for which there is room; NULL: no memory.
 static struct chain_instance *add(struct chain_check *check, const struct seal *seal,
                                   const struct chain_place *place)
 {
-    struct chain_instance **instances =
-        array_make_room(check->instances, check->count, &check->cap, sizeof *instances);
-    if (instances == NULL)
-        return NULL;
-    check->instances = instances;
     struct chain_instance *instance = calloc(1, sizeof *instance);
     if (instance == NULL)
         return NULL;
@@ -79,7 +81,8 @@ static struct chain_instance *add(struct chain_check *check, const struct seal *
     instance->is_chained = seal->is_chained;
     instance->first = *place;
     instance->now.is_synced = true;
-    instances[check->count++] = instance;
+    check->ids[check->count] = seal->instance;
+    check->instances[check->count++] = instance;
     return instance;
 }
 
@@ -103,8 +106,18 @@ static void look_back(const struct chain_check *check, const struct seal_link *a
             "the line before this one was changed, or this one was: the instance that begins here found it with another hash");
 }
 
-static void on_unsealed(struct chain_check *check, const struct chain_place *place)
+static void on_unsealed(struct chain_check *check, const struct log_line *line,
+                        const struct chain_place *place)
 {
+    if (slice_ends_with(line->bytes, SLICE_LITERAL("}\r"))) {
+        if (!check->has_carriage_return)
+            chain_tell(
+                &check->view, CHAIN_CHANGED, place,
+                "this line was changed: it ends with CR LF, as other programs write it; give "
+                "the file that the proxy has written");
+        check->has_carriage_return = true;
+        return;
+    }
     if (check->has_seal) {
         chain_tell(
             &check->view, CHAIN_ADDED, place,
@@ -115,10 +128,25 @@ static void on_unsealed(struct chain_check *check, const struct chain_place *pla
         check->first_unsealed = *place;
 }
 
+// on_too_many looks at a line of an instance for which there is no room.
+static void on_too_many(struct chain_check *check, const struct chain_place *place)
+{
+    if (!check->has_too_many)
+        chain_tell(&check->view, CHAIN_UNPROVED, place,
+                   "%d instances begin before this one, and those from here on are not looked at: "
+                   "give fewer files at once, or lines were added",
+                   INSTANCES_MAX);
+    check->has_too_many = true;
+}
+
 static bool on_sealed(struct chain_check *check, const struct log_line *line,
                       const struct seal *seal, const struct chain_at *at)
 {
     struct chain_instance *instance = find(check, seal->instance);
+    if (instance == NULL && check->count == INSTANCES_MAX) {
+        on_too_many(check, &at->place);
+        return true;
+    }
     if (instance == NULL)
         instance = add(check, seal, &at->place);
     if (instance == NULL)
@@ -155,6 +183,14 @@ static void on_torn_before(struct chain_check *check, const struct seal *seal)
     check->sealed_id = seal->instance;
 }
 
+// on_empty_before looks at empty lines in front of this one, which nobody has told us of: the writer leaves none.
+static void on_empty_before(const struct chain_check *check, const struct chain_place *place)
+{
+    const struct chain_place empty = {.path = place->path, .number = check->last.number + 1};
+    if (place->number > empty.number && check->has_seal)
+        chain_tell(&check->view, CHAIN_ADDED, &empty, "this line was added: it is empty");
+}
+
 bool chain_check_line(struct chain_check *check, const struct log_line *line)
 {
     struct seal seal;
@@ -164,7 +200,9 @@ bool chain_check_line(struct chain_check *check, const struct log_line *line)
         check->was_unsealed = false;
         check->has_sealed = false;
         check->torn.path = NULL;
+        check->last.number = 0;
     }
+    on_empty_before(check, &at.place);
     check->last = at.place;
     if (line->is_torn) {
         check->torn = at.place;
@@ -179,7 +217,7 @@ bool chain_check_line(struct chain_check *check, const struct log_line *line)
     if (is_sealed)
         has_memory = on_sealed(check, line, &seal, &at);
     else
-        on_unsealed(check, &at.place);
+        on_unsealed(check, line, &at.place);
     check->has_seal |= is_sealed;
     check->was_unsealed = !is_sealed;
     check->last_hash = at.hash;
@@ -246,17 +284,6 @@ static void check_kept(const struct chain_check *check)
     }
 }
 
-// is_named tells whether another instance has found this one.
-static bool is_named(const struct chain_check *check, const struct chain_instance *instance)
-{
-    for (size_t i = 0; i < check->count; i++) {
-        const struct seal_link *after = &check->instances[i]->after;
-        if (after->kind == SEAL_LINK_RECORD && after->instance == instance->id)
-            return true;
-    }
-    return false;
-}
-
 // uncovered counts the lines at the end of an instance that nothing proves. The last checkpoint proves itself.
 static uint64_t uncovered(const struct chain_instance *instance)
 {
@@ -265,22 +292,33 @@ static uint64_t uncovered(const struct chain_instance *instance)
     return instance->now.next > instance->covered ? instance->now.next - instance->covered : 0;
 }
 
-static void check_cover(const struct chain_check *check, const struct chain_instance *instance,
-                        bool is_last)
+// is_at_end tells whether what nothing covers of an instance may be the end of the log, which is still written: others have
+// not signed often after it, and the last one that has signed at all, `last_covered`, did not begin later.
+static bool is_at_end(const struct chain_check *check, size_t index, size_t last_covered)
 {
+    const struct chain_instance *instance = check->instances[index];
+    return check->view.signed_count - instance->signed_before <= SIGNED_MANY &&
+           (instance->covered > 0 || index >= last_covered);
+}
+
+static void check_cover(const struct chain_check *check, size_t index, size_t last_covered)
+{
+    const struct chain_instance *instance = check->instances[index];
     const uint64_t count = uncovered(instance);
     const struct chain_place *end = &instance->now.last.place;
+    const bool is_last = index + 1 == check->count;
     if (!instance->is_chained)
         chain_tell(&check->view, CHAIN_UNPROVED, &instance->first,
                    "the %" PRIu64 " lines of instance %08" PRIx32
                    " are not chained: nothing proves them",
                    instance->lines, instance->id);
-    else if (instance->covered == 0 && count > 0 && !is_last && !is_named(check, instance))
+    else if (count > 0 && !is_at_end(check, index, last_covered))
         chain_tell(
-            &check->view, CHAIN_UNPROVED, &instance->first,
-            "the %" PRIu64 " lines of instance %08" PRIx32
-            " may have been added: no checkpoint covers them, and no later instance has found them",
-            instance->lines, instance->id);
+            &check->view, CHAIN_UNPROVED, instance->covered == 0 ? &instance->first : end,
+            "the last %" PRIu64 " lines of instance %08" PRIx32
+            " may have been added: no checkpoint covers them, and there are checkpoints after "
+            "them; or its process was killed beside another one",
+            count, instance->id);
     else if (count > 0)
         chain_tell(&check->view, CHAIN_NOTE, end,
                    "the last %" PRIu64 " lines of instance %08" PRIx32
@@ -307,6 +345,27 @@ static void spread_cover(const struct chain_check *check)
     }
 }
 
+// check_covers looks at what the checkpoints cover. Where they cover nothing at all, anybody can have written all of it.
+static void check_covers(const struct chain_check *check)
+{
+    size_t last_covered = 0;
+    bool has_cover = false;
+    spread_cover(check);
+    for (size_t i = 0; i < check->count; i++) {
+        if (check->instances[i]->covered == 0)
+            continue;
+        last_covered = i;
+        has_cover = true;
+    }
+    for (size_t i = 0; i < check->count; i++)
+        check_cover(check, i, last_covered);
+    if (!has_cover)
+        chain_tell(
+            &check->view, CHAIN_UNPROVED, &check->last,
+            "there is no good checkpoint up to the end: nothing is proved. A proxy that has just "
+            "begun writes one after `every`");
+}
+
 void chain_check_finish(struct chain_check *check)
 {
     const bool has_key = check->view.options.key_count > 0;
@@ -316,9 +375,8 @@ void chain_check_finish(struct chain_check *check)
     for (size_t i = 0; i < check->count; i++)
         check_link(check, check->instances[i], i == 0);
     check_kept(check);
-    spread_cover(check);
-    for (size_t i = 0; i < check->count && has_key; i++)
-        check_cover(check, check->instances[i], i + 1 == check->count);
+    if (has_key)
+        check_covers(check);
     if (check->unsealed > 0 && has_key)
         chain_tell(&check->view, CHAIN_UNPROVED, &check->first_unsealed,
                    "%" PRIu64

@@ -63,7 +63,9 @@ struct chain_instance {
     struct chain_run *strays; // owned
     size_t stray_count;
     size_t stray_cap;
-    uint64_t covered;   // lines from the first that checkpoints cover
+    uint64_t covered; // lines from the first that checkpoints cover
+    uint64_t
+        signed_before; // good checkpoints of all instances that stand before its last line, or are it
     uint64_t last_good; // the number after that of the last good checkpoint; 0: none
     uint64_t last_end;  // likewise of one that says that it is the last
     struct chain_at recent[CHAIN_RECENT]; // by number

@@ -180,6 +180,7 @@ bool chain_walk_line(const struct chain_view *view, struct chain_instance *insta
 {
     *out_is_next = true;
     instance->lines++;
+    instance->signed_before = view->signed_count;
     // A number that the jump has left out: what jumped does not belong there.
     if (instance->has_jump && seal->seq < instance->now.next &&
         seal->seq >= instance->before_jump.next && !take_back(view, instance))
@@ -225,7 +226,7 @@ static bool fits_root(const struct chain_view *view, struct chain_instance *inst
     return true;
 }
 
-void chain_walk_checkpoint(const struct chain_view *view, struct chain_instance *instance,
+void chain_walk_checkpoint(struct chain_view *view, struct chain_instance *instance,
                            const struct history_entry *entry)
 {
     static const char *const faults[] = {
@@ -263,8 +264,10 @@ void chain_walk_checkpoint(const struct chain_view *view, struct chain_instance 
         now->tree = tree;
         now->has_doubt = now->has_doubt && !now->is_synced;
     }
-    if (is_good)
+    if (is_good) {
         instance->covered = now->last.seq;
+        instance->signed_before = ++view->signed_count;
+    }
     instance->last_good = now->next;
     if (checkpoint.is_end)
         instance->last_end = now->next;

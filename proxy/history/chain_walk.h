@@ -11,6 +11,7 @@ struct chain_view {
     struct chain_check_options options;
     struct checkpoint kept[CHAIN_KEPT_MAX]; // that were kept somewhere else
     size_t kept_count;
+    uint64_t signed_count; // good checkpoints so far
 };
 
 // chain_tell hands a finding on.
@@ -24,7 +25,7 @@ bool chain_walk_line(const struct chain_view *view, struct chain_instance *insta
                      bool *out_is_next) MUST_USE;
 
 // chain_walk_checkpoint looks at a checkpoint, the last line of the instance so far.
-void chain_walk_checkpoint(const struct chain_view *view, struct chain_instance *instance,
+void chain_walk_checkpoint(struct chain_view *view, struct chain_instance *instance,
                            const struct history_entry *entry);
 
 // chain_walk_end says what can only be said when no line comes any more. False: no memory.

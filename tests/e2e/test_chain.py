@@ -194,8 +194,8 @@ def test_a_killed_proxy_is_covered_by_the_next_and_a_cut_end_by_a_kept_checkpoin
     ask(proxy, 3)
     proxy.stop(signal.SIGKILL, expected=-signal.SIGKILL)
     sums, result = verify(key, proxy.audit.path)
-    assert (result.returncode, sums["complete"], sums["uncovered"]) == (0, "until_checkpoint", 6)
-    assert "has not ended" in result.stderr
+    assert (result.returncode, sums["complete"], sums["uncovered"]) == (1, "no", 6)
+    assert "has not ended" in result.stderr and "nothing is proved" in result.stderr
     proxy = start(folder=tmp_path, audit=chained("1s"))
     proxy.is_audit_whole = False
     ask(proxy, 3)
