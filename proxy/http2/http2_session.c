@@ -746,7 +746,9 @@ static int on_close(nghttp2_session *engine, int32_t id, uint32_t code, void *ow
         return 0;
     forget(stream);
     if (is_client(session)) {
-        // After the end of the answer a reset without an error only asks for no more bytes (RFC 9113 8.1).
+        // After the end of the answer a reset without an error only asks for no more bytes (RFC 9113 8.1): one that waits to
+        // send learns by its next write that no window will open.
+        set_blocked(session, stream, false);
         stream->is_reset = code != NGHTTP2_NO_ERROR || !stream->upload.has_end;
         if (code == NGHTTP2_REFUSED_STREAM && !stream->upload.has_head)
             stream->loss = HTTP2_LOSS_REFUSED;

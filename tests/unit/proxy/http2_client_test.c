@@ -521,6 +521,27 @@ static void a_whole_answer_is_read_although_the_proxy_wants_no_more(void **state
     assert_string_equal(text, "HTTP/1.1 403 \r\ncontent-length: 1\r\n\r\nx");
 }
 
+// RFC 9113 8.1: the end of the answer, and in a later read that nothing more is wanted.
+static void one_that_waits_for_a_window_learns_that_the_proxy_wants_no_more(void **state)
+{
+    struct rig *rig = *state;
+    const nghttp2_settings_entry none = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0};
+    assert_int_equal(nghttp2_submit_settings(rig->proxy, NGHTTP2_FLAG_NONE, &none, 1), 0);
+    talk(rig);
+    struct http2_stream *stream = open_one(rig);
+    answer(rig, 1, ":status: 200\n", "x", true);
+    assert_int_equal(read_all(stream, 1000), ERR_EOF);
+    assert_int_equal(write_text(stream, "up"), ERR_AGAIN);
+    stream_want(&stream->stream, false, true);
+    talk(rig);
+    const size_t before = rig->ready_count;
+    assert_int_equal(nghttp2_submit_rst_stream(rig->proxy, NGHTTP2_FLAG_NONE, 1, NGHTTP2_NO_ERROR),
+                     0);
+    talk(rig);
+    assert_int_equal(rig->ready_count, before + 1);
+    assert_int_equal(write_text(stream, "up"), ERR_SYSTEM);
+}
+
 static void after_a_goaway_only_what_was_taken_goes_on(void **state)
 {
     struct rig *rig = *state;
@@ -674,6 +695,7 @@ int main(void)
         cmocka_unit_test(a_reset_of_the_proxy_is_a_reset_and_says_whether_anything_was_done),
         cmocka_unit_test(a_tunnel_that_is_left_is_cancelled),
         test(a_whole_answer_is_read_although_the_proxy_wants_no_more),
+        test(one_that_waits_for_a_window_learns_that_the_proxy_wants_no_more),
         test(after_a_goaway_only_what_was_taken_goes_on),
         test(the_proxys_bound_of_streams_is_kept_as_it_changes),
         test(a_request_over_the_bound_waits_and_is_refused_with_the_connection),
