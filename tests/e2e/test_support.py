@@ -130,15 +130,23 @@ def test_the_client_exchanges_both_ways_at_once(pki, origin):
     assert len(client.handshake().exchange(300_000)) == 300_000
 
 
+def numbered(*records):
+    """As their writer would have them, after the first record of all."""
+    return [{**record, "instance": "01234567", "seq": 1 + index} for index, record in enumerate(records)]
+
+
 def test_audit_checks_find_a_decision_without_its_close(audit_pair):
     decision, close = audit_pair
-    check_records([decision, close])
+    check_records(numbered(decision, close))
+    for wrong in ([decision], [decision, close, close], [decision, decision, close, close]):
+        with pytest.raises(AssertionError):
+            check_records(numbered(*wrong))
+
+
+def test_audit_checks_find_a_number_that_is_missing(audit_pair):
+    first, second = numbered(*audit_pair)
     with pytest.raises(AssertionError):
-        check_records([decision])
-    with pytest.raises(AssertionError):
-        check_records([decision, close, close])
-    with pytest.raises(AssertionError):
-        check_records([decision, decision, close, close])
+        check_records([first, {**second, "seq": 3}])
 
 
 @pytest.fixture
