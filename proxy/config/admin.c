@@ -6,6 +6,7 @@
 
 #include "auth/hostname.h"
 #include "proxy/config/endpoint_text.h"
+#include "proxy/config/listeners.h"
 #include "proxy/config/named_files.h"
 
 enum {
@@ -29,8 +30,8 @@ const struct section admin_metrics_section = SECTION("`metrics`", metrics_keys);
 static const struct key keys[] = {
     KEY_KNOWN("address", KEY_REQUIRED), KEY_KNOWN("open", KEY_OPTIONAL),
     KEY_KNOWN("from", KEY_OPTIONAL),    KEY_KNOWN("names", KEY_OPTIONAL),
-    KEY_KNOWN("metrics", KEY_OPTIONAL), KEY_KNOWN("certificates", KEY_NOT_YET),
-    KEY_KNOWN("trust", KEY_NOT_YET),
+    KEY_KNOWN("metrics", KEY_OPTIONAL), KEY_KNOWN("certificates", KEY_OPTIONAL),
+    KEY_KNOWN("trust", KEY_OPTIONAL),
 };
 
 const struct section admin_section = SECTION("`admin`", keys);
@@ -133,16 +134,51 @@ static void check_access(struct reader *reader, const struct node *node,
         reader_error(reader, node,
                      "`admin`: `open` says what may be seen without a certificate, and `from` by "
                      "whom: both are needed, or neither");
-    else if (!admin_settings_is_local(settings) && !has_open)
+    else if (!admin_settings_is_local(settings) && !has_open && settings->tls == NULL)
         reader_error(reader, node_get(node, "address"),
                      "`admin`: others than this machine can reach this address, and nobody there "
                      "may see anything"
-                     "\nuse a loopback address or \"unix:PATH\"; or say with `open` what those in "
-                     "`from` may see");
+                     "\nuse a loopback address or \"unix:PATH\"; or say with `certificates` and "
+                     "`trust` who may see everything, or with `open` what those in `from` may see");
     else if (settings->socket_path != NULL && has_open)
         reader_error(reader, node,
                      "`admin`: `open` and `from` are about addresses, and a Unix socket has none"
                      "\nwho can open the socket may see everything");
+}
+
+// secrecy_read reads with which certificate it speaks TLS, and which certificates may see everything.
+static void secrecy_read(struct reader *reader, const struct node *node,
+                         const struct name_list *trusts, struct snapshot *snapshot,
+                         struct admin_settings *out)
+{
+    const struct node *certificates = node_get(node, "certificates");
+    const struct node *trust = node_get(node, "trust");
+    struct site site = {0};
+    if (certificates == NULL && trust == NULL)
+        return;
+    if (certificates == NULL || trust == NULL) {
+        reader_error(reader, node,
+                     "`admin`: `certificates` are its own, and `trust` is the profile of those who "
+                     "may see everything: both are needed, or neither");
+        return;
+    }
+    if (out->socket_path != NULL) {
+        reader_error(reader, certificates,
+                     "`admin`: a Unix socket needs no certificates: who can open it may see "
+                     "everything");
+        return;
+    }
+    listeners_read_site(reader, node, trusts, snapshot, out->open != 0, &site);
+    out->tls = site.tls;
+    out->trust_name = site.trust_name;
+    for (size_t i = 0; i < snapshot->listener_count && site.trust_name != NULL; i++) {
+        if (snapshot->listeners[i].sites[0].trust_name == site.trust_name)
+            reader_warning(reader, trust,
+                           "the clients of the listener `%s` have certificates of `%s`, too: each "
+                           "of them may see here what all others do"
+                           "\ngive those who watch a profile of their own",
+                           snapshot->listeners[i].name, site.trust_name);
+    }
 }
 
 // check_place refuses a place that is taken.
@@ -166,7 +202,8 @@ static void check_place(struct reader *reader, const struct node *node,
     }
 }
 
-void admin_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
+void admin_read(struct reader *reader, const struct node *node, const struct name_list *trusts,
+                struct snapshot *snapshot)
 {
     const size_t errors_before = reader->diagnostics->error_count;
     if (node == NULL || !section_read(reader, node, &admin_section, NULL))
@@ -174,12 +211,13 @@ void admin_read(struct reader *reader, const struct node *node, struct snapshot 
     struct admin_settings *settings = reader_alloc(reader, 1, sizeof *settings);
     if (settings == NULL)
         return;
+    snapshot->admin = settings; // it frees what is made now, also where the rest is wrong
     address_read(reader, node_get(node, "address"), settings);
     lists_read(reader, node, settings);
     (void)section_read(reader, node_get(node, "metrics"), &admin_metrics_section, settings);
+    secrecy_read(reader, node, trusts, snapshot, settings);
     if (reader->diagnostics->error_count > errors_before)
         return;
     check_access(reader, node, settings);
     check_place(reader, node_get(node, "address"), settings, snapshot);
-    snapshot->admin = settings;
 }

@@ -15,6 +15,11 @@ bool admin_settings_is_local(const struct admin_settings *settings)
     return settings->socket_path != NULL || is_loopback(&settings->address.address);
 }
 
+bool admin_settings_trusts_all(const struct admin_settings *settings)
+{
+    return settings->tls == NULL && admin_settings_is_local(settings);
+}
+
 bool admin_settings_is_same_place(const struct admin_settings *a, const struct admin_settings *b)
 {
     if (a == NULL || b == NULL)

@@ -21,6 +21,8 @@ enum admin_page {
         ADMIN_PAGE_COUNT
 };
 
+struct tls_context;
+
 enum { ADMIN_OPENABLE = ADMIN_STATUS }; // the pages before this one may be in `open`
 
 struct admin_settings {
@@ -31,8 +33,15 @@ struct admin_settings {
     size_t from_count;
     const char **names; // canonical host names that a browser may ask for
     size_t name_count;
-    bool has_clients; // the metrics have series for each client of the configuration
+    bool has_clients;        // the metrics have series for each client of the configuration
+    struct tls_context *tls; // ref, the snapshot's; NULL: it speaks HTTP in the clear
+    const char
+        *trust_name; // of the profile whose certificates may see everything; NULL without `tls`
 };
+
+// admin_settings_trusts_all tells whether everybody who can connect may see everything: nobody but this machine can, and no
+// certificate is asked for.
+bool admin_settings_trusts_all(const struct admin_settings *settings);
 
 // admin_settings_is_local tells whether nobody but this machine can reach it.
 bool admin_settings_is_local(const struct admin_settings *settings);

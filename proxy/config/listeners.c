@@ -376,11 +376,12 @@ static bool uses_trust(const struct listener_config *listener, const char *name)
     return is_used;
 }
 
-static void check_unused(struct reader *reader, const struct node *list,
-                         const struct name_list *trusts, const struct snapshot *snapshot)
+void listeners_check_trusts(struct reader *reader, const struct node *list,
+                            const struct name_list *trusts, const struct snapshot *snapshot)
 {
-    for (size_t i = 0; i < trusts->count; i++) {
-        bool is_used = false;
+    const char *admin = snapshot->admin == NULL ? NULL : snapshot->admin->trust_name;
+    for (size_t i = 0; i < trusts->count && list != NULL && snapshot->listeners != NULL; i++) {
+        bool is_used = admin == trusts->names[i];
         for (size_t j = 0; j < snapshot->listener_count; j++)
             is_used |= uses_trust(&snapshot->listeners[j], trusts->names[i]);
         if (!is_used)
@@ -408,5 +409,21 @@ void listeners_read(struct reader *reader, const struct node *node, const struct
     if (snapshot->listeners == NULL)
         return;
     check_addresses(reader, node, snapshot->listeners);
-    check_unused(reader, node, trusts, snapshot);
+}
+
+void listeners_read_site(struct reader *reader, const struct node *node,
+                         const struct name_list *trusts, struct snapshot *snapshot,
+                         bool is_certificate_optional, struct site *out)
+{
+    struct listener_config listener = {.ca_names = CA_NAMES_AUTO, .max_chain = TLS_MAX_CHAIN_LEAST};
+    struct listening listening = {.snapshot = snapshot,
+                                  .trusts = trusts,
+                                  .node = node,
+                                  .listener = &listener,
+                                  .options = {.min = TLS_VERSION_1_2,
+                                              .max = TLS_VERSION_1_3,
+                                              .max_chain = TLS_MAX_CHAIN_LEAST,
+                                              .is_certificate_optional = is_certificate_optional}};
+    trust_read(reader, node_get(node, "trust"), &listening, out);
+    certificates_read(reader, node_get(node, "certificates"), false, &listening, out);
 }

@@ -14,3 +14,13 @@ extern const struct section sni_section;
 // holds their names, in the same order. Reads certificates and keys. NULL: the missing key has been reported.
 void listeners_read(struct reader *reader, const struct node *node, const struct name_list *trusts,
                     struct snapshot *snapshot);
+
+// listeners_read_site reads `certificates` and `trust` of the map `node` of another section, as a listener has them, into
+// `out`, which is zeroed: `tls` is the caller's, and NULL where a certificate cannot be used.
+void listeners_read_site(struct reader *reader, const struct node *node,
+                         const struct name_list *trusts, struct snapshot *snapshot,
+                         bool is_certificate_optional, struct site *out);
+
+// listeners_check_trusts warns of profiles that no listener uses, and not `admin` either. `node` is the list of listeners.
+void listeners_check_trusts(struct reader *reader, const struct node *node,
+                            const struct name_list *trusts, const struct snapshot *snapshot);

@@ -64,7 +64,8 @@ static void sections_read(struct reader *reader, const struct node *root,
     control_read(reader, node_get(root, "control"), snapshot);
     trust_profiles_read(reader, node_get(root, "trust"), in_force, snapshot, &trusts);
     listeners_read(reader, node_get(root, "listeners"), &trusts, snapshot);
-    admin_read(reader, node_get(root, "admin"), snapshot);
+    admin_read(reader, node_get(root, "admin"), &trusts, snapshot);
+    listeners_check_trusts(reader, node_get(root, "listeners"), &trusts, snapshot);
     reader->arena = snapshot->policy->arena; // the policy owns what it is made of
     clients_read(reader, root, &trusts, snapshot->policy);
     for (size_t i = 0; i < snapshot->trust_count; i++) {

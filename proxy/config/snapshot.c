@@ -60,6 +60,8 @@ void snapshot_unref(struct snapshot *snapshot)
         for (size_t j = 0; j < listener->site_count; j++)
             tls_context_unref(listener->sites[j].tls);
     }
+    if (snapshot->admin != NULL)
+        tls_context_unref(snapshot->admin->tls);
     for (size_t i = 0; i < snapshot->trust_count; i++)
         trust_destroy(snapshot->trusts[i]);
     policy_destroy(snapshot->policy);

@@ -8,7 +8,7 @@ struct monitor_source monitor_source_of(const struct admin_settings *settings,
                                         const struct ip_addr *address)
 {
     return (struct monitor_source){.address = *address,
-                                   .is_trusted = admin_settings_is_local(settings)};
+                                   .is_trusted = admin_settings_trusts_all(settings)};
 }
 
 // is_in_from tells whether the source is one of those that `open` is for.
@@ -23,7 +23,7 @@ static bool is_in_from(const struct admin_settings *settings, const struct monit
 
 bool monitor_may_speak(const struct admin_settings *settings, const struct monitor_source *source)
 {
-    return source->is_trusted || is_in_from(settings, source);
+    return source->is_trusted || settings->tls != NULL || is_in_from(settings, source);
 }
 
 // cut_port takes `:PORT` off the end of a Host, and the brackets off an IPv6 address. False: neither form.

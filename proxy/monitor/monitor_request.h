@@ -31,7 +31,8 @@ struct monitor_refusal {
 struct monitor_source monitor_source_of(const struct admin_settings *settings,
                                         const struct ip_addr *address);
 
-// monitor_may_speak tells whether anything at all is for this source, so that others get no answer.
+// monitor_may_speak tells whether anything at all may be for this source, so that others get no answer: over TLS its
+// certificate is not known yet.
 bool monitor_may_speak(const struct admin_settings *settings, const struct monitor_source *source);
 
 // monitor_request_decide reads the head of a request. `*out` is set when the status of the refusal is 0.

@@ -10,6 +10,7 @@
 
 #include "proxy/net/sockaddr.h"
 #include "proxy/net/tcp_stream.h"
+#include "proxy/tls/tls_server.h"
 
 enum {
     CALL_MAGIC = 0x300171CA,
@@ -27,10 +28,11 @@ static const ev_tstamp linger_s = 2.;
 static const ev_tstamp pause_s = 0.5;
 
 enum call_state {
-    CALL_READING, // its head is not complete
-    CALL_OPEN,    // the owner has it
-    CALL_WRITING, // the answer is on its way
-    CALL_CLOSING, // our end is said; the client's is awaited
+    CALL_GREETING, // TLS, until the client's certificate is judged, if it shows one
+    CALL_READING,  // its head is not complete
+    CALL_OPEN,     // the owner has it
+    CALL_WRITING,  // the answer is on its way
+    CALL_CLOSING,  // our end is said; the client's is awaited
 };
 
 TAILQ_HEAD(call_list, monitor_call);
@@ -38,9 +40,9 @@ TAILQ_HEAD(call_list, monitor_call);
 struct monitor_server {
     struct ev_loop *loop;                  // borrowed
     const struct admin_settings *settings; // borrowed
-    monitor_call_fn on_call;
-    void *arg;      // borrowed
-    ev_io io;       // its descriptor is owned
+    struct monitor_events events;
+    struct buffer_pool pool; // of TLS
+    ev_io io;                // its descriptor is owned
     ev_timer pause; // without descriptors, or with too many clients, nobody is accepted for a while
     struct call_list calls;
     size_t call_count;
@@ -53,6 +55,8 @@ struct monitor_call {
     struct ev_loop *loop;          // borrowed
     TAILQ_ENTRY(monitor_call) link;
     struct tcp_stream tcp;
+    struct tls_stream *tls; // owned; NULL: in the clear
+    struct stream *stream;  // one of the two
     ev_timer timer;
     struct monitor_source source;
     struct monitor_request request;
@@ -72,7 +76,8 @@ struct monitor_call {
 
 static void destroy(struct monitor_call *call)
 {
-    stream_close(&call->tcp.stream, false);
+    stream_close(call->stream, false);
+    tls_stream_destroy(call->tls);
     ev_timer_stop(call->loop, &call->timer);
     if (call->server != NULL) {
         TAILQ_REMOVE(&call->server->calls, call, link);
@@ -93,8 +98,8 @@ static void enter(struct monitor_call *call, enum call_state state, ev_tstamp pa
         ev_timer_start(call->loop, &call->timer);
 }
 
-// make_room makes the body's memory fit for `len` more bytes.
-static bool make_room(struct monitor_call *call, size_t len)
+// fit makes the body's memory fit for `len` more bytes.
+static bool fit(struct monitor_call *call, size_t len)
 {
     const size_t needed = call->body_len + len;
     size_t cap = call->body_cap == 0 ? FIRST_BODY_CAP : call->body_cap;
@@ -117,7 +122,7 @@ static void take(void *arg, struct slice bytes)
 {
     struct monitor_call *call = arg;
     ASSERT(call->magic == CALL_MAGIC && call->state == CALL_OPEN);
-    call->is_cut = call->is_cut || !make_room(call, bytes.len);
+    call->is_cut = call->is_cut || !fit(call, bytes.len);
     if (call->is_cut)
         return;
     (void)bytes_copy(call->body + call->body_len, call->body_cap - call->body_len, bytes);
@@ -180,7 +185,7 @@ static enum err drop(struct monitor_call *call)
     size_t len = 0;
     enum err error = ERR_OK;
     while (error == ERR_OK && call->dropped_len < DROPPED_MAX) {
-        error = stream_read(&call->tcp.stream, data, sizeof data, &len);
+        error = stream_read(call->stream, data, sizeof data, &len);
         call->dropped_len += len;
     }
     return error;
@@ -190,7 +195,7 @@ static enum err drop(struct monitor_call *call)
 static void close_step(struct monitor_call *call)
 {
     if (drop(call) == ERR_AGAIN)
-        stream_want(&call->tcp.stream, true, false);
+        stream_want(call->stream, true, false);
     else
         destroy(call);
 }
@@ -198,7 +203,7 @@ static void close_step(struct monitor_call *call)
 // write_step sends as much as the socket takes; may destroy the call.
 static void write_step(struct monitor_call *call)
 {
-    struct stream *stream = &call->tcp.stream;
+    struct stream *stream = call->stream;
     enum err error = ERR_OK;
     struct slice bytes = next_bytes(call);
     while (error == ERR_OK && bytes.len > 0) {
@@ -253,14 +258,14 @@ static void take_head(struct monitor_call *call, const struct message_head *head
     struct monitor_server *server = call->server;
     const struct monitor_refusal refusal =
         monitor_request_decide(server->settings, &call->source, head, &call->request);
-    stream_want(&call->tcp.stream, false, false);
+    stream_want(call->stream, false, false);
     call->request.is_head = slice_equal(head->method_text, SLICE_LITERAL("HEAD"));
     if (refusal.status != 0) {
         refuse(call, refusal.status, refusal.why);
         return;
     }
     enter(call, CALL_OPEN, 0.);
-    server->on_call(server->arg, call);
+    server->events.on_call(server->events.arg, call);
 }
 
 static void read_step(struct monitor_call *call)
@@ -268,7 +273,7 @@ static void read_step(struct monitor_call *call)
     struct message_head head;
     const char *why = "";
     size_t len = 0;
-    const enum err error = stream_read(&call->tcp.stream, call->head + call->head_len,
+    const enum err error = stream_read(call->stream, call->head + call->head_len,
                                        sizeof call->head - call->head_len, &len);
     call->head_len += len;
     if (error == ERR_AGAIN)
@@ -295,11 +300,42 @@ static void read_step(struct monitor_call *call)
     }
 }
 
+// greet goes on with the handshake; may destroy the call.
+static void greet(struct monitor_call *call)
+{
+    const enum err error = tls_stream_handshake(call->tls);
+    if (error == ERR_AGAIN) {
+        stream_want(call->stream, true, false);
+    } else if (error == ERR_OK) {
+        call->state = CALL_READING; // its time goes on
+        stream_want(call->stream, true, false);
+        read_step(call);
+    } else {
+        (void)!stream_flush(call->stream); // the alert, as far as it goes out at once
+        destroy(call);
+    }
+}
+
+// on_verify asks the owner about the client's certificate.
+static enum err on_verify(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain,
+                          enum tls_alert *out_alert)
+{
+    struct monitor_call *call = arg;
+    ASSERT(call->magic == CALL_MAGIC);
+    const enum err error = call->server->events.judge(call->server->events.arg, chain);
+    call->source.is_trusted = error == ERR_OK;
+    *out_alert = error == ERR_MEMORY ? TLS_ALERT_INTERNAL_ERROR : TLS_ALERT_BAD_CERTIFICATE;
+    return error;
+}
+
 static void on_ready(void *owner)
 {
     struct monitor_call *call = owner;
     ASSERT(call->magic == CALL_MAGIC);
     switch (call->state) {
+    case CALL_GREETING:
+        greet(call);
+        break;
     case CALL_READING:
         read_step(call);
         break;
@@ -345,21 +381,53 @@ static void begin_call(struct monitor_server *server, int fd)
     call->source = source;
     text_init_sink(&call->text, call->piece, sizeof call->piece, take, call);
     tcp_stream_init(&call->tcp, server->loop, fd);
+    call->stream = &call->tcp.stream;
     call->tcp.stream.on_ready = on_ready;
     call->tcp.stream.owner = call;
     ev_timer_init(&call->timer, on_timer, 0., 0.);
     call->timer.data = call;
     TAILQ_INSERT_TAIL(&server->calls, call, link);
     server->call_count++;
-    enter(call, CALL_READING, request_s);
-    stream_want(&call->tcp.stream, true, false);
+    if (server->settings->tls == NULL) {
+        enter(call, CALL_READING, request_s);
+        stream_want(call->stream, true, false);
+        return;
+    }
+    call->tls =
+        tls_stream_create(server->settings->tls, &call->tcp.stream, &server->pool, on_verify, call);
+    if (call->tls == NULL) {
+        destroy(call);
+        return;
+    }
+    call->stream = &call->tls->stream;
+    enter(call, CALL_GREETING, request_s);
+    greet(call);
+}
+
+// make_room drops the one that has waited longest without a request. False: all have one.
+static bool make_room(struct monitor_server *server)
+{
+    struct monitor_call *call = NULL;
+    TAILQ_FOREACH(call, &server->calls, link)
+    {
+        if (call->state == CALL_GREETING || call->state == CALL_READING) {
+            destroy(call);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_room(struct monitor_server *server)
+{
+    return server->call_count < MONITOR_CALLS_MAX || make_room(server);
 }
 
 static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 {
     (void)events;
     struct monitor_server *server = io->data;
-    for (size_t i = 0; i < ACCEPT_BATCH && server->call_count < MONITOR_CALLS_MAX; i++) {
+    for (size_t i = 0; i < ACCEPT_BATCH && has_room(server); i++) {
         const int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0)
             begin_call(server, fd);
@@ -382,15 +450,14 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
 
 struct monitor_server *monitor_server_create(struct ev_loop *loop, int fd,
                                              const struct admin_settings *settings,
-                                             monitor_call_fn on_call, void *arg)
+                                             const struct monitor_events *events)
 {
     struct monitor_server *server = calloc(1, sizeof *server);
     if (server == NULL)
         return NULL;
     server->loop = loop;
     server->settings = settings;
-    server->on_call = on_call;
-    server->arg = arg;
+    server->events = *events;
     TAILQ_INIT(&server->calls);
     ev_io_init(&server->io, on_accept, fd, EV_READ);
     ev_timer_init(&server->pause, on_pause_over, 0., 0.);
@@ -422,8 +489,12 @@ void monitor_server_destroy(struct monitor_server *server)
         }
         TAILQ_REMOVE(&server->calls, call, link);
         call->server = NULL;
-        stream_close(&call->tcp.stream, false);
+        stream_close(call->stream, false);
+        tls_stream_destroy(call->tls);
+        call->tls = NULL;
+        call->stream = &call->tcp.stream;
     }
+    buffer_pool_deinit(&server->pool);
     ev_io_stop(server->loop, &server->io);
     ev_timer_stop(server->loop, &server->pause);
     (void)close(server->io.fd);

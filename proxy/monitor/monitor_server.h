@@ -1,10 +1,13 @@
 // monitor_server: those who ask for metrics and health: accepts them, reads one request each, and sends what is answered.
 //
-// Lives on main's loop. Bounds: 32 connections, 8 KiB and 10 s for a request, 64 MiB and 60 s for an answer. One request a
-// connection. What a page says is the owner's business.
+// Lives on main's loop. Bounds: 32 connections, 8 KiB and 10 s for a request (with a handshake before it, where there is
+// one), 64 MiB and 60 s for an answer. One request a connection. With 32 the one that has waited longest without a request
+// makes room for the next. What a page says is the owner's business.
 #pragma once
 
 #include <ev.h>
+#include <openssl/pool.h>
+#include <openssl/stack.h>
 
 #include "proxy/monitor/monitor_request.h"
 
@@ -16,14 +19,24 @@ struct monitor_server;
 // changes nothing but that nobody reads.
 struct monitor_call;
 
+// monitor_judge_fn judges the chain of a client (leaf first, never empty; borrowed for the call): ERR_OK: it may see
+// everything. Anything else refuses the handshake.
+typedef enum err (*monitor_judge_fn)(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain);
+
 // monitor_call_fn is called from the loop with a request that wants an answer, now or later.
 typedef void (*monitor_call_fn)(void *arg, struct monitor_call *call);
+
+struct monitor_events {
+    monitor_call_fn on_call;
+    monitor_judge_fn judge;
+    void *arg; // borrowed
+};
 
 // monitor_server_create serves the listening socket `fd`, which becomes the server's, by `settings`, which is borrowed
 // and must outlive the server or be replaced. NULL without memory: then `fd` stays the caller's.
 struct monitor_server *monitor_server_create(struct ev_loop *loop, int fd,
                                              const struct admin_settings *settings,
-                                             monitor_call_fn on_call, void *arg) MUST_USE;
+                                             const struct monitor_events *events) MUST_USE;
 
 // monitor_server_configure goes on by other settings of the same place, from the next request on.
 void monitor_server_configure(struct monitor_server *server, const struct admin_settings *settings);

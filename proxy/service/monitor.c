@@ -124,6 +124,27 @@ static void on_call(void *arg, struct monitor_call *call)
     }
 }
 
+// judge judges the certificate of one who asks by the profile of today, and by today's blocks.
+static enum err judge(void *arg, const STACK_OF(CRYPTO_BUFFER) *chain)
+{
+    const struct monitor *monitor = arg;
+    const struct snapshot *snapshot = monitor->service->snapshot;
+    const struct trust *trust = snapshot->admin == NULL || snapshot->admin->trust_name == NULL
+                                    ? NULL
+                                    : snapshot_find_trust(snapshot, snapshot->admin->trust_name);
+    struct trust_verdict verdict;
+    if (trust == NULL)
+        return ERR_DENIED;
+    TRY(trust_check_size(chain, TLS_MAX_CHAIN_LEAST, &verdict));
+    enum err error = trust_verify(trust, chain, (int64_t)time(NULL), &verdict);
+    if (error == ERR_OK &&
+        blocklist_judge(snapshot->blocks, NULL, verdict.identity->record) != NULL)
+        error = ERR_DENIED;
+    identity_destroy(verdict.identity);
+    identity_destroy(verdict.presented);
+    return error;
+}
+
 // ---- the last hour ------------------------------------------------------------------------------
 
 static void ask_sample(void *arg, struct scan *out)
@@ -174,7 +195,8 @@ static void say_where(const struct monitor_place *place)
         log_info(LOG_ADMIN_LISTENS, "admin: metrics and health at unix:%s",
                  place->settings->socket_path);
     else
-        log_info(LOG_ADMIN_LISTENS, "admin: metrics and health at http://%s/",
+        log_info(LOG_ADMIN_LISTENS, "admin: metrics and health at %s://%s/",
+                 place->settings->tls == NULL ? "http" : "https",
                  endpoint_format(&place->bound, text));
 }
 
@@ -200,8 +222,8 @@ static void move(struct monitor *monitor, struct monitor_place *place)
     give_up(monitor);
     if (place->settings == NULL)
         return;
-    monitor->server =
-        monitor_server_create(service->loop, place->fd, place->settings, on_call, monitor);
+    const struct monitor_events events = {.on_call = on_call, .judge = judge, .arg = monitor};
+    monitor->server = monitor_server_create(service->loop, place->fd, place->settings, &events);
     if (monitor->server == NULL) {
         log_error(LOG_NO_MEMORY,
                   "admin: no memory; metrics and health cannot be asked for until the next reload");

@@ -4,17 +4,17 @@ import contextlib
 import json
 import re
 import socket
+import ssl
 import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 
-from support import pki as pkis
-from support.admin import Page, exchange, get, parse, read_metrics, value
+from support.admin import exchange, get, parse, read_metrics, value
 from support.config import client, reach
-from support.control import CONTROL
+from support.control import CONTROL, Control
 from support.scale import PATIENCE, eventually
-from support.wire import Ending
 
 UNIX = "unix:admin.sock"
 
@@ -42,7 +42,7 @@ def watched(start, server):
 
 def place_of(proxy, admin, after=0):
     """Where it says that it can be asked."""
-    said = proxy.stderr.wait(r"admin: metrics and health at (?:unix:(.*)|http://(.*):(\d+)/)$", after=after)
+    said = proxy.stderr.wait(r"admin: metrics and health at (?:unix:(.*)|https?://(.*):(\d+)/)$", after=after)
     return said[1] or (said[2].strip("[]"), int(said[3]))
 
 
@@ -261,6 +261,40 @@ def test_others_than_this_machine_see_what_is_open_to_them(watched):
     assert ask("127.0.0.1", "/healthz") is None
 
 
+def test_over_tls_a_certificate_of_the_profile_opens_everything(watched, pki):
+    operators = pki.authority("Operators CA")
+    revoked = operators.leaf("gone")
+    proxy = watched(
+        client(match=[{"any": True, "trust": "staff"}]),
+        admin={
+            "address": "127.0.0.1:0",
+            "certificates": [{"chain": pki.server.chain, "key": pki.server.key}],
+            "trust": "operators",
+        },
+        trust={"operators": {"ca": [operators.path], "crl": [operators.crl(revoked)]}},
+        control=CONTROL,
+    )
+
+    def status(leaf, path="/status.json"):
+        context = ssl.create_default_context(cafile=pki.server_ca.path)
+        if leaf:
+            context.load_cert_chain(leaf.chain, leaf.key)
+        try:
+            return get(proxy.admin, path, context=context).status
+        except (ssl.SSLError, ConnectionResetError, BrokenPipeError, IndexError):
+            return None
+
+    operator = operators.leaf("operator")
+    assert [status(operator, path) for path in ("/status.json", "/", "/metrics", "/nothing")] == [200, 200, 200, 404]
+    assert [status(each) for each in (None, revoked, pki.worker, operators.leaf("old", ends=-0.001))] == [None] * 4
+    assert parse(exchange(proxy.admin, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") or b"x 0\r\n\r\n").status == 0
+    proxy.reload(admin={"open": ["readyz"], "from": ["127.0.0.1"]})
+    assert [status(None, path) for path in ("/readyz", "/metrics", "/")] == [200, 403, 403]
+    assert status(operator) == 200
+    Control(proxy).block(f"sha256:{operator.certificate.fingerprint(hashes.SHA256()).hex()}")
+    assert status(operator) is None
+
+
 def test_no_tunnel_leads_to_it(watched, server):
     proxy = watched(
         client({"addresses": ["127.0.0.0/8"], "ports": ["1-65535"]}),
@@ -273,15 +307,15 @@ def test_no_tunnel_leads_to_it(watched, server):
 def test_those_who_are_slow_or_many_stop_nobody(watched):
     proxy = watched()
     idle = []
-    for _ in range(32):
+    for _ in range(40):
         peer = socket.socket(socket.AF_UNIX)
         peer.connect(proxy.admin)
         idle.append(peer)
     tunnel = proxy.tunnel(proxy.target)
     assert proxy.ask("nowhere.test:443").status == 403
+    assert get(proxy.admin, "/healthz").status == 200  # one that has said nothing makes room
     for peer in idle:
         peer.close()
-    assert get(proxy.admin, "/healthz").status == 200
     tunnel.close()
 
 

@@ -60,8 +60,8 @@ LAYERS = {
     "proxy/loop": (["auth/base/", "proxy/clock/", "proxy/log/"], ["ev.h", "pthread.h"]),
     "proxy/metrics": (["auth/base/"], []),
     "proxy/monitor": (
-        ["auth/", "proxy/config/admin_settings.h", "proxy/http/", "proxy/net/"],
-        ["ev.h"],
+        ["auth/", "proxy/config/admin_settings.h", "proxy/http/", "proxy/net/", "proxy/tls/"],
+        ["ev.h", "openssl/"],
     ),
     "proxy/net": (
         ["auth/base/", "auth/ipaddr.h", "auth/iprange.h", "proxy/clock/", "proxy/loop/", "proxy/metrics/histogram.h"],

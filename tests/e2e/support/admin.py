@@ -1,6 +1,7 @@
 """The listener for metrics and health as tests use it: exact bytes in, the answer taken apart; and a strict reader of
 Prometheus's text format, which refuses what Prometheus would."""
 
+import contextlib
 import re
 import socket
 from typing import NamedTuple
@@ -17,12 +18,15 @@ class Page(NamedTuple):
     body: str
 
 
-def exchange(place, request):
-    """All that is answered to these bytes, at (host, port) or at the path of a Unix socket."""
+def exchange(place, request, context=None):
+    """All that is answered to these bytes, at (host, port) or at the path of a Unix socket. `context`: over TLS."""
     family = socket.AF_INET if isinstance(place, tuple) else socket.AF_UNIX
-    with socket.socket(family) as client:
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(socket.socket(family))
         client.settimeout(PATIENCE)
         client.connect(place if isinstance(place, tuple) else str(place))
+        if context:
+            client = stack.enter_context(context.wrap_socket(client, server_hostname="proxy.test"))
         client.sendall(request)
         data = b""
         while more := client.recv(65536):
@@ -30,10 +34,10 @@ def exchange(place, request):
     return data
 
 
-def get(place, path, method="GET", host="localhost", **fields):
+def get(place, path, method="GET", host="localhost", context=None, **fields):
     more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
     request = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n"
-    return parse(exchange(place, request.encode()))
+    return parse(exchange(place, request.encode(), context))
 
 
 def parse(data):

@@ -292,7 +292,15 @@ static void refuses_bad_settings_with_their_place(void **state)
         {"admin: {address: '127.0.0.1:1', names: [127.0.0.1]}\n", 1, 41, "not a host name"},
         {"admin: {address: '127.0.0.1:1', metrics: {clients: 5}}\n", 1, 52, "true"},
         {"admin: {address: '127.0.0.1:1', metrics: {hosts: true}}\n", 1, 43, "unknown key"},
-        {"admin: {address: '127.0.0.1:1', trust: staff}\n", 1, 33, "not supported yet"},
+        {"admin: {address: '127.0.0.1:1', trust: staff}\n", 1, 8, "both are needed"},
+        {"admin: {address: '127.0.0.1:1', certificates: [{chain: tls/server.crt, key: tls/server.key}]}\n",
+         1, 8, "both are needed"},
+        {"admin: {address: '127.0.0.1:1', certificates: [{chain: tls/server.crt, key: tls/server.key}], "
+         "trust: nobody}\n",
+         1, 102, "nobody"},
+        {"admin: {address: 'unix:/run/a', certificates: [{chain: tls/server.crt, key: "
+         "tls/server.key}], trust: staff}\n",
+         1, 47, "needs no certificates"},
         {"admin: {address: 'unix:/run/a', open: [readyz], from: [10.0.0.0/8]}\n", 1, 8,
          "a Unix socket has none"},
         {"admin: {address: 'unix:/run/c'}\ncontrol: {socket: /run/c, state: s}\n", 1, 18,
