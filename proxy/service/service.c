@@ -24,6 +24,7 @@
 #include "proxy/net/loop_memory.h"
 #include "proxy/process/limits.h"
 #include "proxy/process/notify.h"
+#include "proxy/service/activation.h"
 #include "proxy/service/control.h"
 #include "proxy/service/monitor.h"
 #include "proxy/service/findings.h"
@@ -432,6 +433,8 @@ static enum err open_sockets(struct service *service, struct monitor_place *plac
     struct snapshot *snapshot = service->snapshot;
     if (inheritance->fd >= 0)
         TRY(inheritance_receive(inheritance, info));
+    else
+        TRY(activation_take(snapshot, inheritance, info));
     TRY(sockets_open(snapshot, snapshot->workers, inheritance->given, inheritance->given_count,
                      &service->sockets, info));
     TRY(monitor_place_open_first(snapshot, &inheritance->admin, place, info));

@@ -86,6 +86,15 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def _prepare(limits, sockets):
+    """In the new process, before the program."""
+    if limits:
+        resource.setrlimit(*limits)
+    copies = [os.dup(each.fileno()) for each in sockets]
+    for number, copy in enumerate(copies, 3):
+        os.dup2(copy, number)
+
+
 class Proxy:
     """`sallyport serve` with one configuration in `folder`."""
 
@@ -102,6 +111,7 @@ class Proxy:
         stdout=None,
         is_piped=False,  # the configuration comes from stdin
         program=BINARY,
+        sockets=(),  # that a service manager has opened: they are descriptors 3 and following
     ):
         self.folder = folder
         self.pki = pki
@@ -124,7 +134,8 @@ class Proxy:
             text=True,
             errors="replace",
             env={**os.environ, **(environment or {})},
-            preexec_fn=(lambda: resource.setrlimit(*limits)) if limits else None,
+            preexec_fn=(lambda: _prepare(limits, sockets)) if limits or sockets else None,
+            pass_fds=range(3, 3 + len(sockets)),
             cwd=folder if is_piped else None,
         )
         if is_piped:
