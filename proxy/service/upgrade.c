@@ -61,6 +61,14 @@ static bool is_rollout_idle(const struct service *service)
     return rollout->state == ROLLOUT_IDLE && rollout->adopting_count == 0 && rollout->pending == 0;
 }
 
+// is_reload_coming tells whether a whole configuration may come into force, with other listeners. Files alone may change
+// meanwhile: the commit waits for them.
+static bool is_reload_coming(const struct rollout *rollout)
+{
+    return (rollout->pending & LOADER_ALL) != 0 ||
+           (rollout->state != ROLLOUT_IDLE && rollout->scope == LOADER_ALL);
+}
+
 const char *upgrade_refusal(const struct service *service)
 {
     const struct succession *succession = &service->succession;
@@ -79,7 +87,7 @@ const char *upgrade_refusal(const struct service *service)
     if (!sink_is_file(service->snapshot->audit_path))
         return "the audit log is a stream, in which the lines of two processes would mix: restart "
                "the proxy";
-    if (!is_rollout_idle(service))
+    if (is_reload_coming(&service->rollout))
         return "a reload is under way: try again";
     return NULL;
 }

@@ -1,6 +1,7 @@
 """What happens to the running process while another one is about to take its place: nothing of it is lost."""
 
 import os
+import re
 import signal
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from support.config import client, merge, reach, write_config
 from support.proxy import BINARY
 from support.scale import PATIENCE, eventually
-from support.upgrades import open_files, start_upgradable
+from support.upgrades import Successor, open_files, start_upgradable
 
 DENIED = "nowhere.test:443"
 
@@ -155,3 +156,16 @@ def test_a_stop_that_comes_when_the_new_process_is_about_to_serve_stops_it_too(u
     tunnel.echo(b"it drains")
     tunnel.close()
     assert proxy.wait_exit() == 0
+
+
+def test_upgrades_may_follow_each_other_at_once(upgradable, tmp_path):
+    """The new process reads its files once more when it begins to serve. That takes a while here, and is no obstacle."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("".join(f"127.0.0.1 host-{i}.test\n" for i in range(90000)))
+    made = upgradable(resolver={"hosts_file": str(hosts)})
+    for _ in range(3):
+        said = made.control.run("upgrade").stderr
+        made.old.append(made.proxy.process)
+        made.proxy.process = Successor(int(re.search(r"process (\d+) serves now", said).group(1)))
+    assert made.proxy.ask(DENIED).status == 403
+    made.wait_old_ended()
