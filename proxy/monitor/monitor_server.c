@@ -360,7 +360,26 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     destroy(call);
 }
 
-// begin_call takes over a connected socket. Those who may see nothing are not answered.
+// longest_waiting finds the connection that may go where another needs its place: one without a whole request, or with its
+// whole answer. NULL: all others are being answered.
+static struct monitor_call *longest_waiting(const struct monitor_server *server)
+{
+    struct monitor_call *call = NULL;
+    TAILQ_FOREACH(call, &server->calls, link)
+    {
+        if (call->state == CALL_GREETING || call->state == CALL_READING ||
+            call->state == CALL_CLOSING)
+            return call;
+    }
+    return NULL;
+}
+
+static bool has_room(const struct monitor_server *server)
+{
+    return server->call_count < MONITOR_CALLS_MAX || longest_waiting(server) != NULL;
+}
+
+// begin_call takes over a connected socket, for which there is room. Those who may see nothing are not answered.
 static void begin_call(struct monitor_server *server, int fd)
 {
     struct ip_addr address = {0};
@@ -375,6 +394,8 @@ static void begin_call(struct monitor_server *server, int fd)
         (void)close(fd);
         return;
     }
+    if (server->call_count >= MONITOR_CALLS_MAX)
+        destroy(longest_waiting(server));
     call->magic = CALL_MAGIC;
     call->server = server;
     call->loop = server->loop;
@@ -404,25 +425,6 @@ static void begin_call(struct monitor_server *server, int fd)
     greet(call);
 }
 
-// make_room drops the one that has waited longest without a request. False: all have one.
-static bool make_room(struct monitor_server *server)
-{
-    struct monitor_call *call = NULL;
-    TAILQ_FOREACH(call, &server->calls, link)
-    {
-        if (call->state == CALL_GREETING || call->state == CALL_READING) {
-            destroy(call);
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool has_room(struct monitor_server *server)
-{
-    return server->call_count < MONITOR_CALLS_MAX || make_room(server);
-}
-
 static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 {
     (void)events;
@@ -437,7 +439,7 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int events)
             break;
     }
     ev_io_stop(loop, io);
-    ev_timer_set(&server->pause, server->call_count < MONITOR_CALLS_MAX ? 0. : pause_s, 0.);
+    ev_timer_set(&server->pause, has_room(server) ? 0. : pause_s, 0.);
     ev_timer_start(loop, &server->pause);
 }
 

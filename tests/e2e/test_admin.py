@@ -313,7 +313,11 @@ def test_those_who_are_slow_or_many_stop_nobody(watched):
         idle.append(peer)
     tunnel = proxy.tunnel(proxy.target)
     assert proxy.ask("nowhere.test:443").status == 403
-    assert get(proxy.admin, "/healthz").status == 200  # one that has said nothing makes room
+    assert get(proxy.admin, "/healthz").status == 200
+    idle[0].settimeout(PATIENCE)
+    assert idle[0].recv(1) == b"", "the one that has waited longest has made room"
+    idle[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert idle[-1].recv(100).startswith(b"HTTP/1.1 200 ")
     for peer in idle:
         peer.close()
     tunnel.close()
