@@ -340,7 +340,8 @@ static void spread_cover(const struct chain_check *check)
         struct chain_instance *named = after->kind == SEAL_LINK_RECORD && instance->covered > 0
                                            ? find(check, after->instance)
                                            : NULL;
-        if (named != NULL && named->covered <= after->seq && named->now.next > after->seq)
+        if (named != NULL && named->is_chained && named->covered <= after->seq &&
+            named->now.next > after->seq)
             named->covered = after->seq + 1;
     }
 }

@@ -296,6 +296,25 @@ static void more_instances_than_can_be_are_a_fault_and_cost_no_more(void **state
     destroy(forger);
 }
 
+static void lines_without_a_chain_are_not_covered_by_the_instance_that_found_them(void **state)
+{
+    (void)state;
+    struct forger *forger = begin();
+    struct seal seal = {.instance = 0xa};
+    struct seal_link link = {.kind = SEAL_LINK_RECORD, .instance = 0xa, .seq = 2};
+    for (seal.seq = 0; seal.seq < 3; seal.seq++)
+        link.hash = write_record(forger, &seal);
+    start(forger);
+    forger->real.after = link;
+    write_real(forger, 2);
+    sign(forger, true);
+    chain_check_finish(forger->check);
+    assert_int_equal(forger->faults, 1);
+    assert_non_null(strstr(forger->text, "not chained"));
+    assert_int_equal(chain_check_sum(forger->check).uncovered, 3);
+    destroy(forger);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +324,7 @@ int main(void)
         cmocka_unit_test(forged_lines_that_go_on_with_an_instance_that_was_killed_are_found),
         cmocka_unit_test(two_processes_that_write_at_once_and_have_not_signed_yet_are_no_fault),
         cmocka_unit_test(a_log_without_a_good_checkpoint_proves_nothing_and_that_is_a_fault),
+        cmocka_unit_test(lines_without_a_chain_are_not_covered_by_the_instance_that_found_them),
         cmocka_unit_test(an_empty_line_is_found),
         cmocka_unit_test(lines_that_end_with_cr_lf_are_said_to),
         cmocka_unit_test(more_instances_than_can_be_are_a_fault_and_cost_no_more),
