@@ -21,13 +21,21 @@ const char *sink_label(const char *path)
     return sink_is_stdout(path) ? "stdout" : path;
 }
 
-// end_torn_line adds the line break that a crash in the middle of a write has left out.
-static void end_torn_line(int fd)
+// is_torn tells whether a crash in the middle of a write has left out the last line break.
+static bool is_torn(int fd)
 {
     const off_t size = lseek(fd, 0, SEEK_END);
     char last = '\n';
-    if (size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n')
-        (void)!write(fd, "\n", 1);
+    return size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
+}
+
+// end_torn_line adds the line break. False with errno set: the disk is full, and the next write is to try again.
+static bool end_torn_line(struct sink *sink)
+{
+    if (sink->has_torn_line && write(sink->fd, "\n", 1) != 1)
+        return false;
+    sink->has_torn_line = false;
+    return true;
 }
 
 static bool share_stdout(struct sink *out, enum sink_kind kind)
@@ -77,7 +85,8 @@ bool sink_open(struct sink *out, const char *path, bool ends_torn_line)
     if (fstat(out->fd, &status) != 0 || !S_ISREG(status.st_mode))
         out->kind = SINK_STREAM;
     else if (ends_torn_line)
-        end_torn_line(out->fd);
+        out->has_torn_line = is_torn(out->fd);
+    (void)end_torn_line(out);
     return true;
 }
 
@@ -134,8 +143,10 @@ static int shorten(struct iovec *parts, int count, size_t max)
     return count;
 }
 
-ssize_t sink_write(const struct sink *sink, struct iovec *parts, int count, int patience_ms)
+ssize_t sink_write(struct sink *sink, struct iovec *parts, int count, int patience_ms)
 {
+    if (!end_torn_line(sink))
+        return -1;
     if (sink->kind == SINK_FILE)
         return writev(sink->fd, parts, count);
     if (!has_room(sink->fd, patience_ms)) {

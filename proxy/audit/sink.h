@@ -20,6 +20,8 @@ enum sink_kind {
 struct sink {
     int fd; // owned; -1: none
     enum sink_kind kind;
+    bool
+        has_torn_line; // the file ends with one, which is to be ended before anything else is written
 };
 
 // sink_is_stdout tells whether the path stands for stdout.
@@ -29,7 +31,7 @@ bool sink_is_stdout(const char *path);
 const char *sink_label(const char *path);
 
 // sink_open opens the file for appending (created with mode 0640), or takes stdout. `ends_torn_line`: a last line without
-// its end gets it; not where another process may be in the middle of writing one. False with errno set.
+// its end gets it, now or, on a full disk, before the first write; not where another process may be in the middle of writing one. False with errno set.
 bool sink_open(struct sink *out, const char *path, bool ends_torn_line);
 
 // sink_is_file tells whether what stands at the path now is a file, so that several processes can append to it without
@@ -52,4 +54,4 @@ void sink_close(struct sink *sink);
 
 // sink_write writes some of the parts, which it may shorten, and gives the number of bytes; -1 with errno set. EAGAIN:
 // nobody has read for `patience_ms`.
-ssize_t sink_write(const struct sink *sink, struct iovec *parts, int count, int patience_ms);
+ssize_t sink_write(struct sink *sink, struct iovec *parts, int count, int patience_ms);

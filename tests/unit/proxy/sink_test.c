@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,7 +22,7 @@ enum { PIECE = 64 * 1024, PIECES = 3 };
 
 static char piece[PIECE];
 
-static ssize_t write_pieces(const struct sink *sink)
+static ssize_t write_pieces(struct sink *sink)
 {
     struct iovec parts[PIECES];
     for (int i = 0; i < PIECES; i++)
@@ -29,7 +31,7 @@ static ssize_t write_pieces(const struct sink *sink)
 }
 
 // fill writes until nothing goes in any more, and gives what has gone in.
-static size_t fill(const struct sink *sink)
+static size_t fill(struct sink *sink)
 {
     size_t sum = 0;
     ssize_t count = 0;
@@ -55,7 +57,7 @@ static void a_shared_pipe_that_blocks_is_never_written_beyond_its_room(void **st
     (void)state;
     int fds[2];
     assert_int_equal(pipe(fds), 0);
-    const struct sink sink = {.fd = fds[1], .kind = SINK_BLOCKING};
+    struct sink sink = {.fd = fds[1], .kind = SINK_BLOCKING};
     assert_int_equal(write_pieces(&sink), PIPE_BUF);
     const size_t written = PIPE_BUF + fill(&sink);
     assert_int_equal(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0); // others want it to block
@@ -70,7 +72,7 @@ static void a_socket_is_asked_each_time_not_to_block(void **state)
     (void)state;
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    const struct sink sink = {.fd = fds[1], .kind = SINK_SOCKET};
+    struct sink sink = {.fd = fds[1], .kind = SINK_SOCKET};
     const size_t written = fill(&sink);
     assert_int_equal(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
     assert_int_equal(drain(fds[0]), written);
@@ -133,6 +135,40 @@ static void only_a_dash_is_stdout(void **state)
     assert_string_equal(sink_label("a-"), "a-");
 }
 
+// limit_files lets files have at most this many bytes; what is beyond fails as on a full disk.
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_torn_line_that_a_full_disk_does_not_let_end_is_ended_before_the_next_one(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/sink_test.XXXXXX";
+    char data[32] = "";
+    char line[] = "whole\n";
+    struct iovec parts[] = {{line, sizeof line - 1}};
+    struct sink sink;
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "torn", 4), 4);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    limit_files(4);
+    assert_true(sink_open(&sink, path, true));
+    assert_int_equal(sink_write(&sink, parts, 1, 0), -1);
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(sink_write(&sink, parts, 1, 0), sizeof line - 1);
+    assert_int_equal(sink_write(&sink, parts, 1, 0), sizeof line - 1);
+    assert_true(pread(fd, data, sizeof data - 1, 0) > 0);
+    assert_string_equal(data, "torn\nwhole\nwhole\n");
+    sink_close(&sink);
+    (void)close(fd);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +177,8 @@ int main(void)
         cmocka_unit_test(a_named_pipe_is_a_stream_and_a_file_is_none),
         cmocka_unit_test(only_a_dash_is_stdout),
         cmocka_unit_test(a_torn_line_is_ended_unless_its_writer_may_be_about_to),
+        cmocka_unit_test(
+            a_torn_line_that_a_full_disk_does_not_let_end_is_ended_before_the_next_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
