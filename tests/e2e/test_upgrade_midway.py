@@ -9,7 +9,7 @@ import pytest
 
 from support.config import client, merge, reach, write_config
 from support.proxy import BINARY
-from support.scale import PATIENCE, eventually
+from support.scale import PATIENCE, count, eventually
 from support.upgrades import Successor, open_files, start_upgradable
 
 DENIED = "nowhere.test:443"
@@ -161,7 +161,7 @@ def test_a_stop_that_comes_when_the_new_process_is_about_to_serve_stops_it_too(u
 def test_upgrades_may_follow_each_other_at_once(upgradable, tmp_path):
     """The new process reads its files once more when it begins to serve. That takes a while here, and is no obstacle."""
     hosts = tmp_path / "hosts"
-    hosts.write_text("".join(f"127.0.0.1 host-{i}.test\n" for i in range(90000)))
+    hosts.write_text("".join(f"127.0.0.1 host-{i}.test\n" for i in range(count(90_000, 5_000))))
     made = upgradable(resolver={"hosts_file": str(hosts)})
     for _ in range(3):
         said = made.control.run("upgrade").stderr
