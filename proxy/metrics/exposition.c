@@ -106,27 +106,62 @@ void exposition_add_family(struct exposition *exposition, const struct family *f
         text_append_format(out, "# UNIT %s %s\n", family->name, family->unit);
 }
 
+// plain_length gives how many bytes at the front need no escape and are ASCII.
+static size_t plain_length(struct slice s)
+{
+    size_t len = 0;
+    while (len < s.len && s.data[len] >= 0x20 && s.data[len] < 0x80 && s.data[len] != '"' &&
+           s.data[len] != '\\')
+        len++;
+    return len;
+}
+
+// append_character adds one character, escaped or replaced where it has to be.
+static void append_character(struct text *out, struct slice character, bool is_valid)
+{
+    const uint8_t first = character.data[0];
+    if (!is_valid)
+        text_append_string(out, "\xEF\xBF\xBD"); // U+FFFD
+    else if (first == '\n')
+        text_append_string(out, "\\n");
+    else if (first == '\\' || first == '"')
+        text_append_format(out, "\\%c", first);
+    else
+        text_append(out, character);
+}
+
 // append_value adds the value of a label: backslash, quote and line break escaped, other bytes as they are.
 static void append_value(struct text *out, const char *value)
 {
     struct slice rest = slice_of_string(value == NULL ? "" : value);
-    size_t taken = 0;
-    while (rest.len > 0) {
-        const size_t len = utf8_length(rest);
-        const struct slice character = slice_first(rest, len == 0 ? 1 : len);
-        taken += character.len;
-        if (taken > LABEL_VALUE_MAX)
-            return;
-        if (len == 0)
-            text_append_string(out, "\xEF\xBF\xBD"); // U+FFFD
-        else if (character.data[0] == '\n')
-            text_append_string(out, "\\n");
-        else if (character.data[0] == '\\' || character.data[0] == '"')
-            text_append_format(out, "\\%c", character.data[0]);
-        else
-            text_append(out, character);
-        rest = slice_from(rest, character.len);
+    size_t room = LABEL_VALUE_MAX;
+    while (rest.len > 0 && room > 0) {
+        size_t len = plain_length(slice_first(rest, room));
+        if (len > 0) {
+            text_append(out, slice_first(rest, len));
+        } else {
+            const size_t valid_len = utf8_length(rest);
+            len = valid_len == 0 ? 1 : valid_len;
+            if (len > room)
+                return;
+            append_character(out, slice_first(rest, len), valid_len != 0);
+        }
+        rest = slice_from(rest, len);
+        room -= len;
     }
+}
+
+// append_count adds a number and ends the line. Most samples are one: it is written by hand.
+static void append_count(struct text *out, uint64_t value)
+{
+    char digits[24];
+    size_t at = sizeof digits;
+    digits[--at] = '\n';
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    text_append(out, slice_of(digits + at, sizeof digits - at));
 }
 
 // append_name adds the name of a sample and its labels, `le` as the last one (NULL: there is none).
@@ -139,7 +174,9 @@ static void append_name(struct exposition *exposition, const char *suffix,
     if (count > 0 || le != NULL)
         text_append_string(out, "{");
     for (size_t i = 0; i < count; i++) {
-        text_append_format(out, "%s%s=\"", i == 0 ? "" : ",", labels[i].name);
+        text_append_string(out, i == 0 ? "" : ",");
+        text_append_string(out, labels[i].name);
+        text_append_string(out, "=\"");
         append_value(out, labels[i].value);
         text_append_string(out, "\"");
     }
@@ -152,7 +189,7 @@ void exposition_add_count(struct exposition *exposition, const struct label *lab
                           uint64_t value)
 {
     append_name(exposition, suffix_of(exposition->family->kind), labels, count, NULL);
-    text_append_format(exposition->out, "%" PRIu64 "\n", value);
+    append_count(exposition->out, value);
 }
 
 void exposition_add_number(struct exposition *exposition, const struct label *labels, size_t count,
@@ -182,10 +219,10 @@ void exposition_add_histogram(struct exposition *exposition, const struct histog
         total += histogram->counts[i];
         append_name(exposition, "_bucket", NULL, 0,
                     i == bounds->count ? "+Inf" : bounds->bounds[i].text);
-        text_append_format(exposition->out, "%" PRIu64 "\n", total);
+        append_count(exposition->out, total);
     }
     append_name(exposition, "_sum", NULL, 0, NULL);
     append_ms(exposition->out, histogram->sum_ms);
     append_name(exposition, "_count", NULL, 0, NULL);
-    text_append_format(exposition->out, "%" PRIu64 "\n", total);
+    append_count(exposition->out, total);
 }

@@ -45,7 +45,7 @@ void page_sample(const struct service *service, const struct scan *scan, struct 
         .handshakes = counters->handshakes - counters->resumed,
         .resumed = counters->resumed,
         .refused = sum_of(counters->refused),
-        .dns_missing = answers[RESOLVE_NOT_FOUND] + answers[RESOLVE_NO_DATA],
+        .dns_missing = answers[RESOLVE_NOT_FOUND],
         .dns_failed = answers[RESOLVE_FAILED] + answers[RESOLVE_TIMED_OUT],
         .reloads = service->reloads.good,
         .connect_time = counters->connect_time,
