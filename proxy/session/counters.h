@@ -16,7 +16,8 @@ enum { ACTION_COUNT = ACTION_ERROR + 1 };
 struct session_counters {
     uint64_t accepted;
     uint64_t closed;
-    uint64_t silent;             // connections that ended without having sent a byte
+    uint64_t
+        silent; // connections that ended without a byte; in a drain also without a whole PROXY header
     uint64_t handshakes_refused; // with a record, or counted in one
     uint64_t handshakes;         // that made a client somebody
     uint64_t resumed;            // of these: with a ticket

@@ -56,10 +56,27 @@ void sessions_begin_retire(struct session_context *context)
     }
 }
 
+// give_up_arrivals ends those of whom no whole PROXY header has come by now: they have asked for nothing, and could not be
+// served.
+static void give_up_arrivals(struct session_context *context)
+{
+    struct session *session = TAILQ_FIRST(&context->by_state[SESSION_PROXY_HEADER]);
+    while (session != NULL) {
+        struct session *next = TAILQ_NEXT(session, link);
+        session_drive(session);
+        if (session->state == SESSION_PROXY_HEADER) {
+            context->counters.silent++;
+            session_kill(session, false);
+        }
+        session = next;
+    }
+}
+
 void sessions_begin_drain(struct session_context *context)
 {
     context->is_leaving = true;
     context->is_draining = true;
+    give_up_arrivals(context);
     end_idle(context, SESSION_SERVING);
     end_idle(context, SESSION_REFUSING);
 }

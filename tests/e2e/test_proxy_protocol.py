@@ -231,6 +231,21 @@ def test_the_one_that_waits_longest_makes_room(serve, target):
         sock.close()
 
 
+def test_a_drain_waits_for_no_header(serve, target):
+    proxy = serve(
+        listener={"proxy_protocol": {"from": [BALANCER], "wait": "1m"}},
+        timeouts={"drain": "1h"},
+        control=CONTROL,
+    )
+    proxy.control = Control(proxy)
+    waiting = [send(proxy, data) for data in (b"", b"PROXY", v2(NEAR)[:20])]
+    eventually(lambda: proxy.control.status()["sessions"]["proxy_header"] == 3, "three that wait")
+    proxy.stop()
+    assert not proxy.audit.records("handshake_refused")
+    for sock in waiting:
+        sock.close()
+
+
 # -- hostile headers ----------------------------------------------------------------------------
 
 
