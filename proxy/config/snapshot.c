@@ -131,6 +131,13 @@ const struct listener_config *snapshot_find_listener(const struct snapshot *snap
     return NULL;
 }
 
+bool listener_config_is_balancer(const struct listener_config *listener,
+                                 const struct ip_addr *address)
+{
+    const struct ip_set *from = listener->proxy_protocol.from;
+    return from != NULL && ip_set_holds(from, address, ip_addr_classify(address));
+}
+
 // site_fit tells how well a site fits: 0 not at all, and an exact name better than any `*.`.
 static size_t site_fit(const struct site *site, const struct hostname *name)
 {

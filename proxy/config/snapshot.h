@@ -190,6 +190,11 @@ void snapshot_unref(struct snapshot *snapshot);
 const struct listener_config *snapshot_find_listener(const struct snapshot *snapshot,
                                                      const struct listener_config *like);
 
+// listener_config_is_balancer tells whether this address (canonical) is in proxy_protocol.from: connections from it begin
+// with a PROXY header.
+bool listener_config_is_balancer(const struct listener_config *listener,
+                                 const struct ip_addr *address);
+
 // listener_config_find_site returns what belongs to the server name that a client asks for: the `sni`
 // entry with exactly this name, else the one with the longest `*.` that fits, else (also without a name,
 // NULL) the listener's own.

@@ -94,7 +94,7 @@ void session_accept(struct session_context *context, const struct listener_confi
         .not_after_s = NEVER_S, // until a certificate is verified
     };
     struct source_turn turn;
-    const bool is_arrival = arrival_is_awaited(listener, address);
+    const bool is_arrival = listener_config_is_balancer(listener, address);
     if (is_arrival)
         make_room_for_arrival(context);
     const enum reason reason = admit(&peer, is_arrival, &turn);

@@ -13,12 +13,6 @@ struct arrival {
     uint8_t bytes[PROXY_HEADER_MAX_LEN];
 };
 
-bool arrival_is_awaited(const struct listener_config *listener, const struct ip_addr *address)
-{
-    const struct ip_set *from = listener->proxy_protocol.from;
-    return from != NULL && ip_set_holds(from, address, ip_addr_classify(address));
-}
-
 struct arrival *arrival_create(void)
 {
     struct arrival *arrival = malloc(sizeof *arrival);

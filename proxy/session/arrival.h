@@ -9,9 +9,6 @@
 
 enum { ARRIVALS_MAX = 1024 }; // of a worker; a further one ends that which has waited longest
 
-// arrival_is_awaited tells whether connections from this address (canonical) begin with a PROXY header.
-bool arrival_is_awaited(const struct listener_config *listener, const struct ip_addr *address);
-
 // arrival_create makes the memory for a header; NULL without memory. arrival_destroy frees it; NULL is allowed.
 struct arrival *arrival_create(void) MUST_USE;
 void arrival_destroy(struct arrival *arrival);

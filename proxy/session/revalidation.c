@@ -183,6 +183,8 @@ enum reason peer_revalidate(struct peer *peer, bool is_live)
     const STACK_OF(CRYPTO_BUFFER) *chain = tls_stream_peer_chain(peer->tls);
     if (listener == NULL)
         return REASON_POLICY_CHANGED;
+    if (peer->via.family != IP_NONE && !listener_config_is_balancer(listener, &peer->via))
+        return REASON_POLICY_CHANGED; // what it has said about the client counts no more
     if (chain == NULL && !listener->is_certificate_optional)
         return REASON_NO_CERTIFICATE;
     const struct site *site =

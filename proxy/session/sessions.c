@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 
+#include "proxy/session/arrival.h"
 #include "proxy/session/session.h"
 #include "proxy/session/scan.h"
 
@@ -135,10 +136,28 @@ static void count_for(struct session_context *context, const struct snapshot *sn
     }
 }
 
+// refuse_arrivals ends those that wait for the PROXY header of one that may send none any more.
+static void refuse_arrivals(struct session_context *context)
+{
+    struct session *session = TAILQ_FIRST(&context->by_state[SESSION_PROXY_HEADER]);
+    while (session != NULL) {
+        struct session *next = TAILQ_NEXT(session, link);
+        const struct listener_config *listener =
+            snapshot_find_listener(context->snapshot, session->peer.listener);
+        if (listener == NULL || !listener_config_is_balancer(listener, &session->peer.address)) {
+            arrival_refuse(session, REASON_PROXY_HEADER_BAD,
+                           "a reload has taken this address out of proxy_protocol.from");
+            session_kill(session, true);
+        }
+        session = next;
+    }
+}
+
 void sessions_adopt(struct session_context *context, struct snapshot *snapshot)
 {
     context->snapshot = snapshot;
     count_for(context, snapshot);
+    refuse_arrivals(context);
     sessions_judge_again(context);
 }
 

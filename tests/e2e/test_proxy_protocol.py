@@ -309,6 +309,31 @@ def test_a_reload_begins_and_ends_it(start, pki, target):
     proxy.tunnel(target, source=BALANCER)
 
 
+@SPEAKERS
+def test_a_reload_that_takes_a_balancer_out_believes_it_no_more(serve, pki, target):
+    proxy = serve(listener={"proxy_protocol": {"from": [BALANCER], "wait": "1m"}}, control=CONTROL)
+    proxy.control = Control(proxy)
+    waiting = send(proxy, b"PROXY")
+    shaking = proxy.dial(source=BALANCER)
+    raw(shaking).sendall(v2(NEAR))
+    eventually(lambda: proxy.control.status()["sessions"]["handshake"] == 1, "a handshake")
+    idle = passed_on(proxy, v2(NEAR))
+    idle.ask("elsewhere.test:443")
+    busy = passed_on(proxy, v2(NEAR))
+    tunnel = busy.tunnel(target)
+    other = listeners(pki)
+    other[0]["proxy_protocol"]["from"] = ["192.0.2.1"]
+    proxy.reload(listeners=other)
+    assert is_ended(waiting)
+    record = proxy.audit.wait("handshake_refused", reason="proxy_header_bad")
+    assert (record["client"]["address"], "via" in record["client"]) == (BALANCER, False)
+    proxy.assert_closed(tunnel.id, "policy_changed")
+    proxy.assert_refused(shaking.handshake().ask(target), 403, "policy_changed")
+    if not hasattr(idle, "client"):  # over HTTP/2 it was told to go
+        proxy.assert_refused(idle.ask(target), 403, "policy_changed")
+    assert proxy.ask(target, source=BALANCER).status == 403  # its own address is no client's
+
+
 # -- real ones ----------------------------------------------------------------------------------
 
 
