@@ -12,6 +12,7 @@
     X(AUDIT_EVENT_REQUESTS_REFUSED, "requests_refused", false)                                     \
     X(AUDIT_EVENT_ADMIN, "admin", false)                                                           \
     X(AUDIT_EVENT_RECORDS_LOST, "records_lost", false)                                             \
+    X(AUDIT_EVENT_SINK_LOST, "sink_lost", false)                                                   \
     X(AUDIT_EVENT_CHECKPOINT, "checkpoint", false)
 
 enum audit_event {

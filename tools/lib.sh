@@ -24,6 +24,7 @@ PACKAGES_QUICKSTART=(
 PACKAGES_TEST=(
     libcmocka-dev python3-pytest python3-requests python3-cryptography python3-openssl python3-h2
     git iproute2 binutils libnss3-tools nodejs nginx-light libnginx-mod-stream haproxy apache2-bin
+    rsyslog
 )
 # What the tests with real client programs need beside that (tools/test --clients).
 PACKAGES_CLIENTS=(wget python3-scrapy python3-pip openjdk-17-jdk-headless python3-aiohttp
@@ -123,6 +124,7 @@ quiet_services() {
     for package in "${missing[@]}"; do
         case "$package" in
         nginx-light) "$@" systemctl disable --now nginx.service || true ;;
+        rsyslog) "$@" systemctl disable --now rsyslog.service syslog.socket || true ;;
         haproxy) "$@" systemctl disable --now haproxy.service || true ;;
         prometheus) "$@" systemctl disable --now prometheus.service || true ;;
         esac

@@ -54,12 +54,20 @@ struct chain_change {
 struct next_target {
     _Atomic(char *) path;                 // owned
     _Atomic(struct chain_change *) chain; // owned
+    atomic_bool must_reopen;
+};
+
+// outlets are the receivers beside the file.
+struct outlets {
+    struct outlet *items[OUTLETS_MAX]; // owned
+    size_t count;
+    atomic_bool is_failing; // a required one is
 };
 
 struct audit_log {
     char *path;                       // owned; the writer's once it runs
     struct next_target next;          // where the writer is to go on
-    struct audit_log_options options; // `path` and `chain` unused
+    struct audit_log_options options; // `path`, `chain` and `outlets` unused
     uint32_t max[AUDIT_KIND_COUNT];   // of `queued`
     pthread_t thread;
     struct sink sink; // owned; the writer's
@@ -73,7 +81,6 @@ struct audit_log {
     atomic_uint_fast32_t instance;
     atomic_bool is_asleep;
     atomic_bool is_failing;
-    atomic_bool must_reopen;
     atomic_bool must_stop;
     atomic_bool is_shared;               // with other processes
     atomic_int_fast64_t behind_since_ms; // monotonic; when something began to wait; 0: nothing does
@@ -84,6 +91,7 @@ struct audit_log {
     size_t written_of_first; // bytes of the first line that are in the file already
     struct sealer sealer;
     struct seal_ring ring;
+    struct outlets outlets;
 };
 
 static void wake(struct audit_log *log)
@@ -124,7 +132,10 @@ static struct slice body_of(const struct audit_record *record)
 // seal_next makes the end of the first waiting record that has none.
 static void seal_next(struct audit_log *log, const struct audit_record *record)
 {
-    sealer_seal(&log->sealer, body_of(record), seal_at(log, log->ring.count++));
+    struct seal_text *seal = seal_at(log, log->ring.count++);
+    sealer_seal(&log->sealer, body_of(record), seal);
+    for (size_t i = 0; i < log->outlets.count; i++)
+        outlet_offer(log->outlets.items[i], body_of(record), slice_of(seal->data, seal->len - 1));
 }
 
 // drop_first frees the first waiting record, which is in the file as a whole.
@@ -258,6 +269,24 @@ static void tell_lost(struct audit_log *log)
     log->waiting_end = &record->next;
 }
 
+// look_at_outlets says which receivers have lost something, and whether a required one is away.
+static void look_at_outlets(struct audit_log *log)
+{
+    bool is_failing = false;
+    for (size_t i = 0; i < log->outlets.count; i++) {
+        struct outlet *outlet = log->outlets.items[i];
+        const uint64_t lost = outlet_take_lost(outlet);
+        struct audit_record *record =
+            lost == 0 ? NULL : audit_sink_lost_create(wall_clock_ms(), outlet_label(outlet), lost);
+        is_failing |= outlet_is_failing(outlet);
+        if (record == NULL)
+            continue;
+        *log->waiting_end = record;
+        log->waiting_end = &record->next;
+    }
+    atomic_store_explicit(&log->outlets.is_failing, is_failing, memory_order_relaxed);
+}
+
 // ends_torn_line tells whether a line without its end can only be ours, or a crash's.
 static bool ends_torn_line(const struct audit_log *log)
 {
@@ -361,8 +390,9 @@ static void write_all(struct audit_log *log)
 {
     take_pushed(log);
     note_behind(log);
+    look_at_outlets(log);
     change_chain(log);
-    const bool must_reopen = atomic_exchange(&log->must_reopen, false);
+    const bool must_reopen = atomic_exchange(&log->next.must_reopen, false);
     if (must_reopen && sealer_has_unsigned(&log->sealer))
         end_lines(log, false);
     const int error = must_reopen ? reopen(log) : 0;
@@ -381,7 +411,8 @@ static void sleep_until_woken(struct audit_log *log)
 {
     atomic_store(&log->is_asleep, true);
     const bool has_work = atomic_load(&log->pushed) != NULL || atomic_load(&log->must_stop) ||
-                          atomic_load(&log->must_reopen) || atomic_load(&log->next.chain) != NULL;
+                          atomic_load(&log->next.must_reopen) ||
+                          atomic_load(&log->next.chain) != NULL;
     if (!has_work) {
         struct pollfd woken = {.fd = log->wake_fd, .events = POLLIN};
         const bool must_retry = log->waiting != NULL || atomic_load(&log->lost) != 0;
@@ -396,7 +427,7 @@ static void sleep_until_woken(struct audit_log *log)
 static void gather(const struct audit_log *log)
 {
     struct pollfd woken = {.fd = log->wake_fd, .events = POLLIN};
-    if (!atomic_load(&log->must_stop) && !atomic_load(&log->must_reopen))
+    if (!atomic_load(&log->must_stop) && !atomic_load(&log->next.must_reopen))
         (void)poll(&woken, 1, GATHER_MS);
 }
 
@@ -423,15 +454,27 @@ static enum err cannot_open(const char *path, struct errinfo *info)
                        strerror(errno), errno == ENOENT ? ": make its folder first" : "");
 }
 
-static enum err start(struct audit_log *log, const struct chain_settings *settings,
+static enum err open_outlets(struct audit_log *log, const struct audit_log_options *options,
+                             struct errinfo *info)
+{
+    for (size_t i = 0; i < options->outlet_count; i++) {
+        TRY(outlet_open(&options->outlets[i], options->on_outlet, &log->outlets.items[i], info));
+        log->outlets.count++;
+    }
+    return ERR_OK;
+}
+
+static enum err start(struct audit_log *log, const struct audit_log_options *options,
                       struct errinfo *info)
 {
+    const struct chain_settings *settings = options->chain;
     if (!sink_open(&log->sink, log->path, ends_torn_line(log)))
         return cannot_open(log->path, info);
     struct chain_settings *chain = NULL;
     if (settings != NULL && (chain = OPENSSL_memdup(settings, sizeof *settings)) == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the audit log");
     begin_instance(log, find_last(log), chain);
+    TRY(open_outlets(log, options, info));
     log->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (log->wake_fd < 0 || pthread_create(&log->thread, NULL, run, log) != 0)
         return errinfo_set(info, ERR_SYSTEM, "cannot start the writer of the audit log %s",
@@ -446,8 +489,19 @@ static void free_change(struct chain_change *change)
     free(change);
 }
 
+// close_outlets ends them, and gives how many lines they owe to required receivers.
+static uint64_t close_outlets(struct audit_log *log)
+{
+    uint64_t unsent = 0;
+    for (size_t i = 0; i < log->outlets.count; i++)
+        unsent += outlet_close(log->outlets.items[i]);
+    log->outlets.count = 0;
+    return unsent;
+}
+
 static void destroy(struct audit_log *log)
 {
+    (void)close_outlets(log);
     sink_close(&log->sink);
     if (log->wake_fd >= 0)
         (void)close(log->wake_fd);
@@ -468,6 +522,7 @@ enum err audit_log_open(const struct audit_log_options *options, struct audit_lo
     log->options = *options;
     log->options.path = NULL;
     log->options.chain = NULL;
+    log->options.outlets = NULL;
     log->max[AUDIT_KIND_DECISION] =
         options->max_decisions == 0 ? DEFAULT_MAX_DECISIONS : options->max_decisions;
     log->max[AUDIT_KIND_REFUSAL] =
@@ -481,7 +536,7 @@ enum err audit_log_open(const struct audit_log_options *options, struct audit_lo
     log->path = strdup(options->path);
     const enum err error = log->path == NULL
                                ? errinfo_set(info, ERR_MEMORY, "no memory for the audit log")
-                               : start(log, options->chain, info);
+                               : start(log, options, info);
     if (error == ERR_OK)
         *out = log;
     else
@@ -500,13 +555,15 @@ uint64_t audit_log_close(struct audit_log *log)
         drop_first(log);
         unwritten++;
     }
+    unwritten += close_outlets(log);
     destroy(log);
     return unwritten;
 }
 
 bool audit_log_is_failing(const struct audit_log *log)
 {
-    return atomic_load_explicit(&log->is_failing, memory_order_relaxed);
+    return atomic_load_explicit(&log->is_failing, memory_order_relaxed) ||
+           atomic_load_explicit(&log->outlets.is_failing, memory_order_relaxed);
 }
 
 bool audit_log_is_full(const struct audit_log *log)
@@ -588,7 +645,7 @@ void audit_log_look(const struct audit_log *log, struct audit_log_status *out)
         .lost = atomic_load_explicit(&log->lost_ever, memory_order_relaxed),
         .instance = (uint32_t)atomic_load_explicit(&log->instance, memory_order_relaxed),
         .removed = atomic_load_explicit(&log->removed, memory_order_relaxed),
-        .is_failing = atomic_load_explicit(&log->is_failing, memory_order_relaxed),
+        .is_failing = audit_log_is_failing(log),
         .is_full = audit_log_is_full(log),
     };
 }
@@ -639,7 +696,7 @@ enum err audit_log_move(struct audit_log *log, const struct audit_log_target *ta
         free_change(atomic_exchange(&log->next.chain, change));
     if (path != NULL) {
         free(atomic_exchange(&log->next.path, path));
-        atomic_store(&log->must_reopen, true);
+        atomic_store(&log->next.must_reopen, true);
     }
     wake(log);
     return ERR_OK;
@@ -652,6 +709,6 @@ void audit_log_share(struct audit_log *log, bool is_shared)
 
 void audit_log_reopen(struct audit_log *log)
 {
-    atomic_store(&log->must_reopen, true);
+    atomic_store(&log->next.must_reopen, true);
     wake(log);
 }

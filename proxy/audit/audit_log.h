@@ -6,15 +6,19 @@
 // A `close` always finds room, because its memory was taken with its decision.
 #pragma once
 
+#include "proxy/audit/outlet.h"
 #include "proxy/audit/record.h"
 #include "proxy/chain/chain_settings.h"
 
 struct audit_log;
 
 struct audit_log_options {
-    const char *path;                   // copied
-    const struct chain_settings *chain; // copied; NULL: the records are numbered and not chained
-    bool is_shared;                     // see audit_log_share
+    const char *path;                      // copied
+    const struct chain_settings *chain;    // copied; NULL: the records are numbered and not chained
+    bool is_shared;                        // see audit_log_share
+    const struct outlet_settings *outlets; // copied; where records go beside the file
+    size_t outlet_count;                   // at most OUTLETS_MAX
+    outlet_problem_fn on_outlet;           // told of their receivers; may be NULL
     uint32_t max_decisions; // decisions queued and not yet written; 0: the default of 16,384
     uint32_t max_refusals;  // handshake_refused likewise, and requests_refused; 0: 1,024 of each
     // on_problem is told, on the writer's thread, when writing starts to fail (`error` is an errno)
@@ -43,7 +47,7 @@ uint64_t audit_log_close(struct audit_log *log);
 // audit_log_is_full tells whether new work should be refused. Any thread.
 bool audit_log_is_full(const struct audit_log *log);
 
-// audit_log_is_failing tells whether the last write has failed. Any thread.
+// audit_log_is_failing tells whether the last write has failed, or a required receiver is away. Any thread.
 bool audit_log_is_failing(const struct audit_log *log);
 
 // audit_log_reserve takes room for one decision, for a client that holds room for `held` others. False: there is none,

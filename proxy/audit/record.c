@@ -329,3 +329,15 @@ void audit_lost_format(int64_t now_ms, uint64_t count, struct audit_record *out)
     json_add_count(&text, "count", count);
     finish(out, &text);
 }
+
+struct audit_record *audit_sink_lost_create(int64_t now_ms, const char *sink, uint64_t count)
+{
+    struct audit_record *record = audit_record_create(AUDIT_LOST_CAP + 6 * DETAIL_TEXT_MAX);
+    if (record == NULL)
+        return NULL;
+    struct text text = begin(record, now_ms, AUDIT_EVENT_SINK_LOST);
+    add_member(&text, "sink", sink);
+    json_add_count(&text, "count", count);
+    finish(record, &text);
+    return record;
+}

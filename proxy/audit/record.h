@@ -162,3 +162,8 @@ struct audit_record *audit_checkpoint_create(int64_t now_ms, struct slice note,
 
 // audit_lost_format fills a record of AUDIT_LOST_CAP bytes that says how many others were lost.
 void audit_lost_format(int64_t now_ms, uint64_t count, struct audit_record *out);
+
+// audit_sink_lost_create makes a `sink_lost` record: a receiver beside the file did not get so many. NULL when there is no
+// memory.
+struct audit_record *audit_sink_lost_create(int64_t now_ms, const char *sink,
+                                            uint64_t count) MUST_USE;

@@ -240,6 +240,15 @@ static void paint_lost(const struct history_entry *entry, struct painter *painte
     paint(painter, COLOUR_RED, count);
 }
 
+static void paint_sink_lost(const struct history_entry *entry, struct painter *painter)
+{
+    char count[64];
+    (void)snprintf(count, sizeof count, "%lld records", member_number(entry->root, "count"));
+    paint_word(painter, COLOUR_RED, "not sent");
+    paint(painter, COLOUR_RED, member_text(entry->root, "sink"));
+    paint_more(painter, COLOUR_RED, count);
+}
+
 static void paint_checkpoint(const struct history_entry *entry, struct painter *painter)
 {
     char lines[64];
@@ -275,6 +284,9 @@ void tail_view_paint(const struct tail_view *view, const struct history_entry *e
         break;
     case AUDIT_EVENT_RECORDS_LOST:
         paint_lost(entry, painter);
+        break;
+    case AUDIT_EVENT_SINK_LOST:
+        paint_sink_lost(entry, painter);
         break;
     case AUDIT_EVENT_CHECKPOINT:
         paint_checkpoint(entry, painter);

@@ -6,6 +6,7 @@
 
 #include "proxy/config/audit_chain.h"
 #include "proxy/config/limits.h"
+#include "proxy/config/outlets.h"
 
 enum { WORKERS_MAX = 256, CONFIG_VERSION = 1 };
 
@@ -76,6 +77,7 @@ static const struct key audit_keys[] = {
     KEY_ROW("file", KEY_READ, struct snapshot, audit_path, .read = audit_file_read,
             .support = KEY_REQUIRED),
     KEY_ROW("on_full", KEY_CHOICE, struct snapshot, audit_on_full, .words = on_full_words),
+    KEY_KNOWN("also", KEY_OPTIONAL),
     KEY_OF("chain", audit_chain_read, struct snapshot, audit_chain),
 };
 
@@ -121,7 +123,8 @@ bool settings_read(struct reader *reader, const struct node *root, struct snapsh
     if (!section_read(reader, root, &top_section, snapshot))
         return false;
     version_read(reader, node_get(root, "version"));
-    (void)section_read(reader, node_get(root, "audit"), &audit_section, snapshot);
+    if (section_read(reader, node_get(root, "audit"), &audit_section, snapshot))
+        outlets_read(reader, node_get(node_get(root, "audit"), "also"), snapshot);
     if (timeouts->attempt_ms > timeouts->connect_ms)
         reader_warning(reader, node_get(root, "timeouts"),
                        "`attempt` is longer than `connect`, which ends all attempts together");

@@ -10,6 +10,7 @@
 #include "auth/blocklist.h"
 #include "auth/policy.h"
 #include "auth/trust.h"
+#include "proxy/audit/outlet_settings.h"
 #include "proxy/chain/chain_settings.h"
 #include "proxy/config/admin_settings.h"
 #include "proxy/config/diagnostics.h"
@@ -113,6 +114,8 @@ struct snapshot {
     struct proxy_limits limits;
     const char *audit_path; // resolved against the file's folder; "-": stdout
     enum audit_on_full audit_on_full;
+    const struct outlet_settings *audit_outlets; // snapshot's arena
+    size_t audit_outlet_count;
     struct chain_settings *audit_chain; // owned, of OPENSSL_malloc; NULL: no chain
     struct log_options log;
     const char *control_path;     // of the control socket; NULL: there is none

@@ -25,6 +25,8 @@
     X(LOG_AUDIT_FAILING, "audit_failing")                                                          \
     X(LOG_AUDIT_WORKS, "audit_works")                                                              \
     X(LOG_AUDIT_REMOVED, "audit_removed")                                                          \
+    X(LOG_SINK_FAILING, "sink_failing")                                                            \
+    X(LOG_SINK_WORKS, "sink_works")                                                                \
     X(LOG_AUDIT_REOPENED, "audit_reopened")                                                        \
     X(LOG_RECORDS_LOST, "records_lost")                                                            \
     X(LOG_ADMIN_LISTENS, "admin_listens")                                                          \

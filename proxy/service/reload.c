@@ -151,6 +151,12 @@ static enum err move_audit(struct service *service, const struct snapshot *snaps
                            struct errinfo *info)
 {
     const struct snapshot *old = service->snapshot;
+    bool is_same = snapshot->audit_outlet_count == old->audit_outlet_count;
+    for (size_t i = 0; is_same && i < old->audit_outlet_count; i++)
+        is_same = outlet_settings_equal(&snapshot->audit_outlets[i], &old->audit_outlets[i]);
+    if (!is_same)
+        return errinfo_set(info, ERR_INPUT,
+                           "`audit.also` is another one: run `sallyport upgrade`, or restart");
     const struct audit_log_target target = {
         .path = strcmp(snapshot->audit_path, old->audit_path) == 0 ? NULL : snapshot->audit_path,
         .has_other_chain = !is_same_chain(snapshot->audit_chain, old->audit_chain),

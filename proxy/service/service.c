@@ -65,6 +65,17 @@ static void on_audit_removed(const char *path, uint64_t count)
         path, count);
 }
 
+static void on_sink(const char *label, const char *problem)
+{
+    if (problem == NULL)
+        log_info(LOG_SINK_WORKS, "sink %s of the audit log: it takes records again", label);
+    else
+        log_warning(
+            LOG_SINK_FAILING,
+            "sink %s of the audit log: %s; while the proxy runs it is tried again, and records wait for it",
+            label, problem);
+}
+
 static enum err start_workers(struct service *service, struct errinfo *info)
 {
     const uint32_t count = service->snapshot->workers;
@@ -456,6 +467,9 @@ static enum err start(struct service *service, struct monitor_place *place, stru
     const struct audit_log_options audit = {.path = service->snapshot->audit_path,
                                             .is_shared = service->succession.inheritance.fd >= 0,
                                             .chain = service->snapshot->audit_chain,
+                                            .outlets = service->snapshot->audit_outlets,
+                                            .outlet_count = service->snapshot->audit_outlet_count,
+                                            .on_outlet = on_sink,
                                             .on_problem = on_problem,
                                             .on_removed = on_audit_removed,
                                             .on_written = on_written,

@@ -13,7 +13,7 @@ LAYERS = {
         ["openssl/", "jansson.h"],
     ),
     "proxy/admin": (["auth/", "proxy/config/"], ["ev.h", "jansson.h"]),
-    "proxy/audit": (["auth/", "proxy/chain/", "proxy/clock/"], ["openssl/mem.h", "openssl/rand.h", "openssl/sha.h", "pthread.h"]),
+    "proxy/audit": (["auth/", "proxy/chain/", "proxy/clock/", "proxy/net/sockaddr.h"], ["openssl/mem.h", "openssl/rand.h", "openssl/sha.h", "pthread.h"]),
     "proxy/chain": (["auth/base/"], ["openssl/"]),
     "proxy/cli": (
         [
@@ -37,7 +37,7 @@ LAYERS = {
     ),
     "proxy/clock": ([], []),
     "proxy/config": (
-        ["auth/", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h"],
+        ["auth/", "proxy/audit/outlet_settings.h", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h"],
         ["openssl/", "yaml.h", "idn2.h"],
     ),
     "proxy/explain": (["auth/"], []),

@@ -247,6 +247,10 @@ def check_admin(record):
     assert "argument" in record and "detail" in record, record
 
 
+def check_sink_lost(record):
+    assert record["sink"] and record["count"] >= 1, record
+
+
 def check_checkpoint(record):
     assert "id" not in record, record
     origin, size, _ = record["note"].split("\n", 2)
@@ -256,6 +260,7 @@ def check_checkpoint(record):
 
 CHECKS = {
     "checkpoint": check_checkpoint,
+    "sink_lost": check_sink_lost,
     "handshake_refused": check_handshake_refused,
     "decision": check_decision,
     "close": check_close,

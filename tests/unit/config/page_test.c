@@ -15,6 +15,7 @@
 #include "proxy/config/control.h"
 #include "proxy/config/http2.h"
 #include "proxy/config/limits.h"
+#include "proxy/config/outlets.h"
 #include "proxy/config/listeners.h"
 #include "proxy/config/proxy_protocol.h"
 #include "proxy/config/resolving.h"
@@ -68,6 +69,7 @@ static const struct place places[] = {
     {.section = &admin_section, .heading = "## `admin`"},
     {.section = &admin_metrics_section, .heading = "## `admin`", .row = "metrics"},
     {.section = &log_section, .heading = "## `log`"},
+    {.section = &outlet_section, .heading = "### Sinks"},
     {.section = &audit_chain_section, .heading = "## `audit`", .row = "chain"},
 };
 

@@ -141,6 +141,8 @@ static struct audit_record *record_of(enum audit_event event, enum reason reason
         return admin_of(reason);
     case AUDIT_EVENT_RECORDS_LOST:
         return lost_of(reason);
+    case AUDIT_EVENT_SINK_LOST:
+        return audit_sink_lost_create(1700000000123, reason_name(reason), reason + 1);
     case AUDIT_EVENT_CHECKPOINT:
         return checkpoint_of(reason);
     case AUDIT_EVENT_OTHER:

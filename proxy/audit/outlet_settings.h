@@ -1,0 +1,22 @@
+// outlet_settings: one entry of `audit.also`: where records go beside the file, and in which form.
+#pragma once
+
+#include "auth/policy.h"
+
+enum outlet_form {
+    OUTLET_SYSLOG, // RFC 5424; over a stream with octet counting (RFC 6587, 3.4.1)
+    OUTLET_LINES,  // the lines as the file has them
+};
+
+enum { OUTLETS_MAX = 4 };
+
+struct outlet_settings {
+    enum outlet_form form;
+    const char *label;        // as the configuration writes the place; borrowed
+    const char *unix_path;    // of a Unix socket; borrowed; NULL: TCP
+    struct endpoint endpoint; // of TCP
+    bool is_required;         // without it the log counts as one that cannot be written
+};
+
+// outlet_settings_equal tells whether both mean the same.
+bool outlet_settings_equal(const struct outlet_settings *a, const struct outlet_settings *b);

@@ -1,0 +1,186 @@
+"""Receivers of the audit log beside its file: syslog and lines, dead and required ones."""
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from support import config as configs
+from support.control import CONTROL, Control
+from support.proxy import run
+from support.scale import PATIENCE, eventually
+
+DENIED = "nowhere.test:443"
+
+RSYSLOG = """
+global(maxMessageSize="64k" workDirectory="{folder}")
+module(load="imtcp")
+module(load="imuxsock" SysSock.Use="off")
+input(type="imuxsock" Socket="{folder}/log" CreatePath="off" UseSpecialParser="off")
+input(type="imtcp" port="0" address="127.0.0.1" listenPortFileName="{folder}/port" maxFrameSize="64000")
+template(name="raw" type="string" string="%msg%\\n")
+template(name="heads" type="string" string="%pri% %app-name% %msgid% %inputname%\\n")
+*.* action(type="omfile" file="{folder}/messages" template="raw" asyncWriting="off")
+*.* action(type="omfile" file="{folder}/heads" template="heads" asyncWriting="off")
+"""
+
+
+class Receiver:
+    """Takes lines over TCP, or a Unix stream."""
+
+    def __init__(self, path=None, port=0):
+        self.listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(str(path) if path else ("127.0.0.1", port))
+        self.listener.listen()
+        self.place = f"unix:{path}" if path else "tcp:127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.data = b""
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                while piece := connection.recv(65536):
+                    self.data += piece
+
+    def lines(self):
+        return self.data.split(b"\n")[:-1]
+
+
+def ask(proxy, count):
+    for _ in range(count):
+        proxy.close_record(proxy.ask(DENIED).id)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def rsyslog(tmp_path):
+    folder = tmp_path / "syslog"
+    folder.mkdir()
+    (folder / "conf").write_text(RSYSLOG.format(folder=folder))
+    program = shutil.which("rsyslogd", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    with (folder / "talk").open("wb") as talk:
+        process = subprocess.Popen(
+            [program, "-n", "-f", folder / "conf", "-i", folder / "pid"], stdout=talk, stderr=talk
+        )
+    try:
+        eventually(
+            lambda: (folder / "port").exists() and (folder / "log").exists(),
+            lambda: f"rsyslog: {(folder / 'talk').read_text()}",
+        )
+        yield folder
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+
+
+def test_rsyslog_gets_each_record_as_it_is_in_the_file(start, rsyslog):
+    """Over a Unix datagram socket, and over TCP with octet counting."""
+    port = (rsyslog / "port").read_text().strip()
+    places = [{"syslog": f"unix:{rsyslog}/log"}, {"syslog": f"tcp:127.0.0.1:{port}"}]
+    proxy = start(audit={"also": places})
+    ask(proxy, 5)
+    proxy.stop()
+    written = proxy.audit.lines()
+    messages = rsyslog / "messages"
+    eventually(
+        lambda: messages.exists() and len(messages.read_bytes().splitlines()) == 2 * len(written),
+        lambda: f"{2 * len(written)} messages; {(rsyslog / 'talk').read_text()}",
+    )
+    assert sorted(messages.read_bytes().splitlines()) == sorted(2 * written)
+    heads = set((rsyslog / "heads").read_text().splitlines())
+    assert heads == {
+        f"110 sallyport {event} {way}" for event in ("decision", "close") for way in ("imuxsock", "imtcp")
+    }
+
+
+def test_receivers_of_lines_get_what_the_file_gets(start, tmp_path):
+    places = [Receiver(), Receiver(path=tmp_path / "lines.sock")]
+    proxy = start(audit={"also": [{"lines": each.place} for each in places]})
+    ask(proxy, 5)
+    proxy.stop()
+    for each in places:
+        eventually(lambda each=each: each.lines() == proxy.audit.lines(), "the lines")
+
+
+def test_a_receiver_that_comes_late_gets_all_and_nobody_has_waited_for_it(start):
+    port = free_port()
+    proxy = start(audit={"also": [{"lines": f"tcp:127.0.0.1:{port}"}]})
+    ask(proxy, 5)
+    proxy.stderr.wait(f"sink tcp:127.0.0.1:{port} of the audit log: Connection refused")
+    late = Receiver(port=port)
+    eventually(lambda: len(late.lines()) == 10, "the lines", 4 * PATIENCE)
+    proxy.stderr.wait("it takes records again")
+    proxy.stop()
+    assert late.lines() == proxy.audit.lines()
+
+
+def test_without_a_required_receiver_nothing_new_is_begun(start):
+    port = free_port()
+    also = [{"lines": f"tcp:127.0.0.1:{port}", "required": True}]
+    proxy = start(audit={"also": also})
+    eventually(lambda: proxy.ask(DENIED).status == 503, "a 503")
+    assert "audit_full" in proxy.ask(DENIED).reason
+    late = Receiver(port=port)
+    eventually(lambda: proxy.ask(DENIED).status == 403, "a 403", 4 * PATIENCE)
+    proxy.stop()
+    eventually(lambda: late.lines() == proxy.audit.lines(), "the lines")
+
+
+def test_what_a_required_receiver_did_not_get_makes_the_end_no_success(start):
+    also = [{"lines": f"tcp:127.0.0.1:{free_port()}", "required": True}]
+    proxy = start(audit={"also": also, "on_full": "drop"})
+    ask(proxy, 1)
+    proxy.stop(expected=1)
+    assert "2 audit records could not be written" in proxy.stderr.text()
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"lines": "tcp:192.0.2.1:514"}, "TLS for sinks is not supported yet"),
+        ({"syslog": "tcp:[2001:db8::1]:514"}, "TLS for sinks is not supported yet"),
+        ({"syslog": "tcp:127.0.0.1:0"}, "nothing receives at"),
+        ({"syslog": "tcp:0.0.0.0:514"}, "nothing receives at"),
+        ({"syslog": "tcp:localhost:514"}, "no IP address before the port"),
+        ({"syslog": "udp:127.0.0.1:514"}, "expected `unix:PATH` or `tcp:ADDRESS:PORT`"),
+        ({"syslog": "unix:" + "x" * 200}, "at most 107 bytes"),
+        ({"syslog": "unix:/dev/log", "lines": "unix:/x"}, "either `syslog` or `lines`"),
+        ({"required": True}, "either `syslog` or `lines`"),
+        ({"lines": "tcp:127.0.0.1:514", "tls": {}}, "`tls`"),
+    ],
+)
+def test_a_sink_that_cannot_be_is_an_error_that_says_so(start, entry, words):
+    proxy = start(is_ready=False, audit={"also": [entry]})
+    assert proxy.wait_exit() == 3
+    assert words in proxy.stderr.text()
+    proxy.stop(expected=3)
+
+
+def test_records_leave_the_machine_in_the_clear_only_if_that_is_said_and_with_a_warning(start, tmp_path):
+    proxy = start()
+    audit = {"file": "audit.jsonl", "also": [{"lines": "tcp:192.0.2.1:514", "clear": True}]}
+    path = tmp_path / "clear.yaml"
+    configs.write_config(path, {**proxy.config, "audit": audit})
+    result = run("check", "-c", path)
+    assert result.returncode == 0 and "everybody on the way can read and change them" in result.stderr
+
+
+def test_another_list_of_sinks_needs_another_process(start):
+    proxy = start(control=CONTROL)
+    audit = {"file": "audit.jsonl", "also": [{"lines": Receiver().place}]}
+    configs.write_config(proxy.config_path, {**proxy.config, "audit": audit})
+    result = Control(proxy).run("reload", expected=3)
+    assert "`audit.also` is another one" in result.stderr + proxy.stderr.text()

@@ -1,0 +1,227 @@
+// Receivers beside the audit file: who reads gets every line in order; one who does not read costs a bounded queue, and
+// what it could not take is counted; one who goes away and comes back goes on.
+#include <netinet/in.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "proxy/audit/outlet.h"
+#include "proxy/audit/syslog_header.h"
+
+enum { PATIENCE_MS = 30000, LONG = 60000, MANY = 500 };
+
+// listen_at makes a listener on loopback; `*port` 0 picks one.
+static int listen_at(uint16_t *port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(*port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof address;
+    const int one = 1;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static int accept_one(int listener)
+{
+    struct pollfd ready = {.fd = listener, .events = POLLIN};
+    assert_int_equal(poll(&ready, 1, PATIENCE_MS), 1);
+    const int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+// read_number reads to the next line break, and gives the number that the line begins with.
+static uint64_t read_number(FILE *stream)
+{
+    static char line[LONG + 64];
+    assert_non_null(fgets(line, sizeof line, stream));
+    return strtoull(line, NULL, 10);
+}
+
+static struct outlet *open_to(uint16_t port, enum outlet_form form, bool is_required)
+{
+    const struct outlet_settings settings = {
+        .form = form,
+        .label = "tcp:test",
+        .endpoint = {.address = {.family = IP_V4, .bytes = {127, 0, 0, 1}}, .port = port},
+        .is_required = is_required,
+    };
+    struct outlet *outlet = NULL;
+    struct errinfo info;
+    assert_int_equal(outlet_open(&settings, NULL, &outlet, &info), ERR_OK);
+    return outlet;
+}
+
+static void offer(struct outlet *outlet, uint64_t number, size_t len)
+{
+    static char data[LONG];
+    const int begin = snprintf(data, sizeof data, "%llu ", (unsigned long long)number);
+    for (size_t i = (size_t)begin; i < len; i++)
+        data[i] = 'x';
+    outlet_offer(outlet, slice_of(data, len), SLICE_LITERAL("end"));
+}
+
+static void a_reader_gets_every_line_in_order(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    const int listener = listen_at(&port);
+    struct outlet *outlet = open_to(port, OUTLET_LINES, false);
+    for (uint64_t i = 0; i < MANY; i++)
+        offer(outlet, i, 100 + i);
+    FILE *stream = fdopen(accept_one(listener), "r");
+    assert_non_null(stream);
+    for (uint64_t i = 0; i < MANY; i++)
+        assert_int_equal(read_number(stream), i);
+    assert_int_equal(outlet_close(outlet), 0);
+    assert_int_equal(fgetc(stream), EOF);
+    (void)fclose(stream);
+    (void)close(listener);
+}
+
+static void syslog_counts_its_bytes(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    const int listener = listen_at(&port);
+    struct outlet *outlet = open_to(port, OUTLET_SYSLOG, false);
+    const struct slice line =
+        SLICE_LITERAL("{\"v\":1,\"ts\":\"2026-11-29T10:00:00.000Z\",\"event\":"
+                      "\"close\",\"a\":1");
+    outlet_offer(outlet, line, SLICE_LITERAL("}"));
+    outlet_offer(outlet, line, SLICE_LITERAL("}"));
+    FILE *stream = fdopen(accept_one(listener), "r");
+    assert_non_null(stream);
+    for (int i = 0; i < 2; i++) {
+        char text[4096] = "";
+        size_t len = 0;
+        assert_int_equal(fscanf(stream, "%zu", &len), 1);
+        assert_int_equal(fgetc(stream), ' ');
+        assert_true(len < sizeof text);
+        assert_int_equal(fread(text, 1, len, stream), len);
+        assert_non_null(strstr(text, "<110>1 2026-11-29T10:00:00.000Z "));
+        assert_non_null(strstr(text, " sallyport "));
+        assert_non_null(strstr(text, " close - {\"v\":1,"));
+        assert_int_equal(text[len - 1], '}');
+    }
+    assert_int_equal(outlet_close(outlet), 0);
+    (void)fclose(stream);
+    (void)close(listener);
+}
+
+static void one_who_does_not_read_loses_a_counted_number(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    const int listener = listen_at(&port);
+    struct outlet *outlet = open_to(port, OUTLET_LINES, true);
+    const int fd = accept_one(listener);
+    for (uint64_t i = 0; i < MANY; i++) // 30 MB at once, of which a half fits
+        offer(outlet, i, LONG - 1);
+    assert_true(outlet_is_failing(outlet));
+    const uint64_t lost = outlet_take_lost(outlet);
+    assert_true(lost > 0 && lost < MANY);
+    FILE *stream = fdopen(fd, "r");
+    assert_non_null(stream);
+    uint64_t before = 0;
+    for (uint64_t i = 0; i < MANY - lost; i++) {
+        const uint64_t number = read_number(stream);
+        assert_true(i == 0 || number > before);
+        before = number;
+    }
+    assert_int_equal(outlet_close(outlet), 0);
+    assert_int_equal(fgetc(stream), EOF);
+    (void)fclose(stream);
+    (void)close(listener);
+}
+
+static void one_who_comes_back_gets_the_rest(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    (void)close(listen_at(&port)); // nobody is there
+    struct outlet *outlet = open_to(port, OUTLET_LINES, true);
+    offer(outlet, 1, 100);
+    assert_int_equal(outlet_take_lost(outlet), 0);
+    for (int i = 0; i < PATIENCE_MS && !outlet_is_failing(outlet); i++)
+        (void)poll(NULL, 0, 1);
+    assert_true(outlet_is_failing(outlet));
+    int listener = listen_at(&port);
+    FILE *stream = fdopen(accept_one(listener), "r");
+    assert_non_null(stream);
+    assert_int_equal(read_number(stream), 1);
+    assert_false(outlet_is_failing(outlet));
+    (void)fclose(stream); // and is gone again
+    offer(outlet, 2, 100);
+    stream = fdopen(accept_one(listener), "r");
+    assert_non_null(stream);
+    offer(outlet, 3, 100);
+    uint64_t number = read_number(stream); // 2 may have gone into the connection that was ended
+    assert_true(number == 2 || number == 3);
+    assert_int_equal(outlet_close(outlet), 0);
+    (void)fclose(stream);
+    (void)close(listener);
+}
+
+static void what_was_not_sent_to_a_required_one_is_told(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    (void)close(listen_at(&port));
+    struct outlet *outlet = open_to(port, OUTLET_LINES, true);
+    offer(outlet, 1, 100);
+    offer(outlet, 2, 100);
+    assert_int_equal(outlet_close(outlet), 2);
+    outlet = open_to(port, OUTLET_LINES, false);
+    offer(outlet, 1, 100);
+    assert_int_equal(outlet_close(outlet), 0);
+}
+
+static void a_header_has_nothing_that_a_header_may_not_have(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *record;
+        const char *host;
+        const char *header;
+    } cases[] = {
+        {"{\"v\":1,\"ts\":\"T\",\"event\":\"close\"", "gate", "<110>1 T gate sallyport 7 close - "},
+        {"{}", "gate", "<110>1 - gate sallyport 7 - - "},
+        {"", "", "<110>1 - - sallyport 7 - - "},
+        {"{\"ts\":\"a b\",\"event\":\"\"", "a b", "<110>1 - - sallyport 7 - - "},
+        {"{\"ts\":\"\xc3\xa9\",\"event\":\"no end", "\xc3\xa9", "<110>1 - - sallyport 7 - - "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char data[SYSLOG_HEADER_CAP];
+        struct text text;
+        text_init(&text, data, sizeof data);
+        syslog_header_append(&text, slice_of_string(cases[i].record), cases[i].host, 7);
+        assert_string_equal(data, cases[i].header);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_reader_gets_every_line_in_order),
+        cmocka_unit_test(syslog_counts_its_bytes),
+        cmocka_unit_test(one_who_does_not_read_loses_a_counted_number),
+        cmocka_unit_test(one_who_comes_back_gets_the_rest),
+        cmocka_unit_test(what_was_not_sent_to_a_required_one_is_told),
+        cmocka_unit_test(a_header_has_nothing_that_a_header_may_not_have),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
