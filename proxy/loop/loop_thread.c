@@ -12,6 +12,18 @@
 
 #include "proxy/log/log.h"
 
+#ifdef __SANITIZE_THREAD__
+// After an upgrade the kernel still tells about a descriptor that was closed here and that another process has. libev finds
+// out and makes its epoll again; the call with which it does so names a number that may be another thread's by then, which
+// changes nothing there. The sanitizer takes that for a race about the descriptor.
+const char *__tsan_default_suppressions(void);
+
+const char *__tsan_default_suppressions(void)
+{
+    return "race:epoll_poll\n";
+}
+#endif
+
 static void end_loop(struct loop_thread *thread)
 {
     thread->has_ended = true;
