@@ -145,8 +145,24 @@ static struct session *longest_idle(const struct session_context *context,
     return NULL;
 }
 
+// end_late_arrival ends the one that has waited longest for its PROXY header. False: none waits, or all have come but now, and
+// their balancer's header is on its way.
+static bool end_late_arrival(struct session_context *context)
+{
+    struct session *oldest = TAILQ_FIRST(&context->by_state[SESSION_PROXY_HEADER]);
+    if (oldest == NULL || context->now_ms - oldest->since_ms < IDLE_LEAST_MS)
+        return false;
+    arrival_refuse(oldest, REASON_LIMIT_SESSIONS,
+                   "another connection needs its place, and its PROXY header has not come "
+                   "(limits.sessions)");
+    session_kill(oldest, true);
+    return true;
+}
+
 bool sessions_make_room(struct session_context *context, const struct account *account)
 {
+    if (account == NULL && end_late_arrival(context))
+        return true;
     struct session *found = account == NULL ? most_held(context) : longest_idle(context, account);
     if (found == NULL)
         return false;

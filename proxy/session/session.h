@@ -44,6 +44,7 @@ void session_kill(struct session *session, bool is_reset);
 // session_destroy frees a dead session.
 void session_destroy(struct session *session);
 
-// sessions_make_room ends a connection that waits for a request: of those of the client with this account (NULL: of
-// the client that has most, among those that have waited longest, and a second at least). False: there is none.
+// sessions_make_room ends a connection that waits for a request: of those of the client with this account. NULL: the one that
+// waits longest for its PROXY header, else one of the client that has most, among those that have waited longest; and a second
+// at least. False: there is none.
 bool sessions_make_room(struct session_context *context, const struct account *account);

@@ -231,6 +231,28 @@ def test_the_one_that_waits_longest_makes_room(serve, target):
         sock.close()
 
 
+def test_one_that_waits_for_its_header_makes_room_for_a_session(serve, target):
+    proxy = serve(
+        listener={"proxy_protocol": {"from": [BALANCER], "wait": "1m"}},
+        limits={"sessions": 16},
+        workers=1,
+        control=CONTROL,
+    )
+    proxy.control = Control(proxy)
+    waiting = [send(proxy, b"PROXY") for _ in range(16)]
+    eventually(lambda: proxy.control.status()["sessions"]["proxy_header"] == 16, "all places to be taken")
+
+    def is_served():
+        with contextlib.suppress(OSError, AssertionError):
+            return passed_on(proxy, v2(NEAR)).tunnel(target)
+
+    eventually(is_served, "one to make room")  # once it has waited a second
+    assert is_ended(waiting[0])
+    eventually(lambda: refused(proxy, "limit_sessions") > 0, "it to be recorded")
+    for sock in waiting[1:]:
+        sock.close()
+
+
 def test_a_drain_waits_for_no_header(serve, target):
     proxy = serve(
         listener={"proxy_protocol": {"from": [BALANCER], "wait": "1m"}},
