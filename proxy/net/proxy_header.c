@@ -43,6 +43,8 @@ static enum proxy_header_status take_source(const struct ip_addr *source, uint16
 {
     out->source = ip_addr_canonical(source);
     out->port = port;
+    if (port == 0) // allowed by the text of version 1, but no connection comes from there
+        return bad(out_why, "the source port of the PROXY header is 0");
     if (ip_addr_classify(&out->source) == IP_CLASS_CLOSED)
         return bad(out_why, "the source of the PROXY header is no address of a client");
     return PROXY_HEADER_OK;

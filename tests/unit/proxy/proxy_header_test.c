@@ -30,7 +30,7 @@ struct good {
 
 static const struct good goods[] = {
     {BYTES("PROXY TCP4 192.0.2.1 198.51.100.1 56324 8443\r\n"), "192.0.2.1", 56324},
-    {BYTES("PROXY TCP4 255.255.255.254 0.0.0.0 0 65535\r\n"), "255.255.255.254", 0},
+    {BYTES("PROXY TCP4 255.255.255.254 0.0.0.0 1 0\r\n"), "255.255.255.254", 1},
     {BYTES("PROXY TCP6 2001:db8::7 2001:db8::8 4660 8443\r\n"), "2001:db8::7", 4660},
     {BYTES("PROXY TCP6 2001:0DB8:0:0:0:0:0:7 ::1 1 2\r\n"), "2001:db8::7", 1},
     {BYTES("PROXY TCP6 ::ffff:192.0.2.1 2001:db8::8 4660 8443\r\n"), "192.0.2.1", 4660},
@@ -115,6 +115,8 @@ static const struct slice bads[] = {
     BYTES("PROXY TCP4 192.0.2.1 198.51.100.1 +1 2\r\n"),
     BYTES("PROXY TCP4 192.0.2.1 198.51.100.1 -1 2\r\n"),
     BYTES("PROXY TCP4 192.0.2.1 198.51.100.1 65536 2\r\n"),
+    BYTES("PROXY TCP4 192.0.2.1 198.51.100.1 0 2\r\n"), // nobody's port
+    BYTES(V2 "\x21\x11\0\x0c\xc0\0\2\1\xc6\x33\x64\x01\0\0\x20\xfb"),
     BYTES("PROXY TCP4 192.0.2.1 198.51.100.1 1 99999\r\n"),
     BYTES("PROXY TCP4 192.0.2.1 198.51.100.1 1 2a\r\n"),
     BYTES("PROXY TCP4 2001:db8::7 2001:db8::8 1 2\r\n"), // of the other family
