@@ -84,6 +84,17 @@ static void put_ends(struct writer *writer, const struct proxy_header_out *out)
     put_short(writer, out->target_port);
 }
 
+// is_told tells whether a name goes out: not one that is too long, and not one with bytes that end or change a line where a
+// target writes it down (C0 and DEL).
+static bool is_told(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.data[i] < ' ' || name.data[i] == 0x7F)
+            return false;
+    }
+    return name.len > 0 && name.len <= PROXY_HEADER_NAME_MAX;
+}
+
 // put_tls writes what is known of the client's TLS: flags, four bytes that are zero where its certificate was verified, and
 // parts of their own.
 static void put_tls(struct writer *writer, const struct proxy_header_out *out)
@@ -99,7 +110,7 @@ static void put_tls(struct writer *writer, const struct proxy_header_out *out)
     put(writer, SLICE_LITERAL("TLSv"));
     put(writer, slice_of_string(out->tls_version));
     end_part(writer, version_at);
-    if (out->cert_name.len > 0 && out->cert_name.len <= PROXY_HEADER_NAME_MAX)
+    if (is_told(out->cert_name))
         put_part(writer, TYPE_SSL_CN, out->cert_name);
     put_part(writer, TYPE_SSL_CIPHER, slice_of_string(out->tls_cipher));
     end_part(writer, at);

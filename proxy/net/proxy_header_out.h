@@ -5,9 +5,10 @@
 #include "auth/ipaddr.h"
 
 enum {
-    PROXY_HEADER_ID_MAX = 128,   // bytes of the id (2.2.5)
-    PROXY_HEADER_NAME_MAX = 256, // of the certificate's name; a longer one is left out
-    PROXY_HEADER_OUT_CAP = 640,  // of the longest header that is made
+    PROXY_HEADER_ID_MAX = 128, // bytes of the id (2.2.5)
+    PROXY_HEADER_NAME_MAX =
+        256, // of the certificate's name; one that is longer, or has C0 or DEL, is left out
+    PROXY_HEADER_OUT_CAP = 640, // of the longest header that is made
 };
 
 // What the header says; all is borrowed.

@@ -141,6 +141,23 @@ static void the_longest_fits_and_a_longer_name_is_left_out(void **state)
     assert_int_equal(proxy_header_format(&out, bytes), nameless);
 }
 
+static void a_name_with_control_characters_is_left_out(void **state)
+{
+    (void)state;
+    static const struct slice names[] = {SLICE_LITERAL("admin\0.evil"), SLICE_LITERAL("a\r\nX: y"),
+                                         SLICE_LITERAL("\x1b[31mred"), SLICE_LITERAL("a\x7f")};
+    uint8_t bytes[PROXY_HEADER_OUT_CAP];
+    struct proxy_header_out out = header_of(&v4, &v4);
+    out.cert_name = (struct slice){0};
+    const size_t nameless = proxy_header_format(&out, bytes);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        out.cert_name = names[i];
+        assert_int_equal(proxy_header_format(&out, bytes), nameless);
+    }
+    out.cert_name = SLICE_LITERAL("J\xc3\xbcrgen ~");
+    assert_int_equal(proxy_header_format(&out, bytes), nameless + 3 + out.cert_name.len);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +167,7 @@ int main(void)
         cmocka_unit_test(both_ends_are_of_one_family),
         cmocka_unit_test(a_client_that_is_not_known_has_no_address),
         cmocka_unit_test(our_own_reader_reads_it),
+        cmocka_unit_test(a_name_with_control_characters_is_left_out),
         cmocka_unit_test(the_longest_fits_and_a_longer_name_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
