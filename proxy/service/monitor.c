@@ -81,6 +81,11 @@ static void tell(void *arg, struct scan *sum)
         monitor_call_end(call, 200, "text/html; charset=utf-8", assets_policy(policy));
         return;
     }
+    if (sum->is_partial) { // a gap is better than numbers that fall
+        text_append_string(monitor_call_text(call), "no memory for all numbers\n");
+        monitor_call_end(call, 503, plain, NULL);
+        return;
+    }
     metrics_write(service, sum, format_of(call), monitor_call_text(call));
     monitor_call_end(call, 200, exposition_content_type(format_of(call)), NULL);
 }

@@ -17,6 +17,7 @@ from pathlib import Path
 import h2.exceptions
 import pytest
 
+from support.admin import get, read_metrics, value
 from support.config import client, write_config
 from support.control import CONTROL, Control
 from support.http2 import Http2
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.skipif(
 NUMBERS = struct.Struct("3Q")
 REFUSED_STREAM = 7
 # A client that meets the lack sees its connection end in one of these ways.
-ENDED = (OSError, ssl.SSLError, AssertionError, EOFError)
+ENDED = (OSError, ssl.SSLError, AssertionError, EOFError, IndexError)
 # With a stride the calls that fail are others in each run; `tools/test --long` takes each.
 STRIDE = int(os.environ.get("SALLYPORT_STARVE_STRIDE", 7 if IS_SMALL else 4))
 
@@ -68,6 +69,7 @@ def starved(request, start, tmp_path, origin, dns):
         process={"environment": allocator.environment},
         workers=getattr(request, "param", 1),
         control=CONTROL,
+        admin={"address": "unix:admin.sock"},
         resolver={"timeout": "1s", "tries": 1},
     )
 
@@ -101,6 +103,24 @@ def sweep(proxy, act, span, judge=None, least=100):
     act()  # as if nothing had been
     assert first > least
     return failures
+
+
+def test_who_looks_at_metrics_and_the_page_is_told_all_or_nothing(starved):
+    place = starved.folder / "admin.sock"
+    opened = starved.tunnel(starved.next_target())
+
+    def look():
+        for path in ("/metrics", "/", "/status.json", "/readyz"):
+            page = get(place, path)
+            assert page.status == 200
+            if path == "/metrics":
+                told.append(value(read_metrics(page.body), "sallyport_client_tunnels", client="workers"))
+
+    told = []
+    sweep(starved, look, 1, least=10)
+    assert set(told) == {1}
+    opened.echo(b"still here")
+    opened.close()
 
 
 def tunnel(proxy, **options):
