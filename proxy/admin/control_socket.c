@@ -163,6 +163,12 @@ enum err control_socket_adopt(const char *path, int fd, struct control_socket *o
     return ERR_OK;
 }
 
+bool control_socket_is_nameless(const struct control_socket *socket)
+{
+    struct stat status;
+    return socket->fd >= 0 && lstat(socket->path, &status) != 0 && errno == ENOENT;
+}
+
 void control_socket_leave(struct control_socket *socket)
 {
     if (socket->fd >= 0)

@@ -4,6 +4,7 @@
 // Knows no protocol. Called by main.
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
@@ -28,6 +29,9 @@ enum err control_socket_open(const char *path, const char *key, struct control_s
 // ERR_DENIED if it is not the one that stands there; ERR_LIMIT.
 enum err control_socket_adopt(const char *path, int fd, struct control_socket *out,
                               struct errinfo *info) MUST_USE;
+
+// control_socket_is_nameless tells whether somebody has removed the path of an open socket, so that nobody finds it.
+bool control_socket_is_nameless(const struct control_socket *socket);
 
 // control_socket_leave closes it, and leaves the path to the process that goes on with it.
 void control_socket_leave(struct control_socket *socket);

@@ -34,7 +34,8 @@ enum err monitor_place_open(const struct snapshot *snapshot, const struct monito
     *out = (struct monitor_place){.settings = settings, .fd = -1, .file = {.fd = -1}};
     if (settings == NULL)
         return ERR_OK;
-    if (admin_settings_is_same_place(settings, served->settings)) {
+    if (admin_settings_is_same_place(settings, served->settings) &&
+        !control_socket_is_nameless(&served->file)) {
         out->is_kept = true;
         out->bound = served->bound;
         return ERR_OK;

@@ -34,7 +34,8 @@ void given_place_deinit(struct given_place *given);
 enum err monitor_place_open_first(const struct snapshot *snapshot, struct given_place *given,
                                   struct monitor_place *out, struct errinfo *info) MUST_USE;
 
-// monitor_place_open opens what `snapshot` names, if that is not the place `served`. ERR_SYSTEM or ERR_DENIED with a
+// monitor_place_open opens what `snapshot` names, if that is not the place `served`, or the path of that is
+// gone. ERR_SYSTEM or ERR_DENIED with a
 // sentence; then nothing is open.
 enum err monitor_place_open(const struct snapshot *snapshot, const struct monitor_place *served,
                             struct monitor_place *out, struct errinfo *info) MUST_USE;

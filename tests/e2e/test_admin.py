@@ -352,6 +352,16 @@ def test_a_reload_moves_it_and_takes_it_away(watched):
         exchange(kept, b"")
 
 
+def test_a_reload_makes_a_removed_path_again(watched):
+    proxy = watched()
+    Path(proxy.admin).unlink()
+    proxy.reload()
+    assert get(proxy.admin, "/healthz").status == 200
+    inode = Path(proxy.admin).stat().st_ino
+    proxy.reload()
+    assert Path(proxy.admin).stat().st_ino == inode, "one that is there stays"
+
+
 def test_a_reload_to_a_place_that_is_taken_changes_nothing(watched):
     proxy = watched()
     with socket.create_server(("127.0.0.1", 0)) as other:
