@@ -69,6 +69,8 @@ void scan_question_format(const struct scan *scan, struct text *out)
 enum err scan_question_parse(struct slice text, struct scan *out)
 {
     uint64_t max = 0;
+    if (slice_find(text, '\0') < text.len)
+        return ERR_INPUT;
     const size_t kind = find(kinds, sizeof kinds / sizeof *kinds, take_word(&text));
     if (kind == sizeof kinds / sizeof *kinds || !take_number(&text, TUNNELS_MAX, &max))
         return ERR_INPUT;
@@ -151,7 +153,7 @@ static bool read_client(struct slice line, struct scan *sum)
     struct scan_client client = {0};
     if (!take_number(&line, UINT32_MAX, &client.sessions) ||
         !take_number(&line, UINT32_MAX, &client.tunnels) || line.len == 0 ||
-        slice_find(line, '\0') < line.len || !string_copy(client.name, sizeof client.name, line))
+        !string_copy(client.name, sizeof client.name, line))
         return false;
     scan_add_client(sum, &client);
     return true;
@@ -214,6 +216,8 @@ static bool read_number(struct slice word, struct slice line, struct scan *sum)
 
 static bool read_line(struct slice line, struct scan *sum)
 {
+    if (slice_find(line, '\0') < line.len)
+        return false;
     const struct slice word = take_word(&line);
     if (slice_equal(word, SLICE_LITERAL("session")))
         return read_state(line, session_states, SESSION_STATE_COUNT, sum->sessions);

@@ -53,6 +53,10 @@ static void what_is_no_question_is_refused(void **state)
         if (scan_question_parse(slice_of_string(texts[i]), &out) != ERR_INPUT)
             fail_msg("%s", texts[i]);
     }
+    struct scan out = {0};
+    assert_int_equal(scan_question_parse(SLICE_LITERAL("kill_id 0 0123456789abc\0ef "), &out),
+                     ERR_INPUT);
+    assert_int_equal(scan_question_parse(SLICE_LITERAL("tunnels 20 - a\0b"), &out), ERR_INPUT);
 }
 
 static const char answer[] =
