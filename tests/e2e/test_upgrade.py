@@ -268,8 +268,8 @@ def test_metrics_and_health_can_be_asked_for_without_a_gap(upgradable, tmp_path)
 # -- what does not come about -----------------------------------------------------------------
 
 SPEAKS_OTHERWISE = f"""#!{sys.executable}
-import socket
-link = socket.socket(fileno=3)
+import os, socket
+link = socket.socket(fileno=int(os.environ["SALLYPORT_HANDOVER"]))
 link.recv(65536)
 link.send(b"\\xff")
 link.recv(65536)

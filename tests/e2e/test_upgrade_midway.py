@@ -1,5 +1,6 @@
 """What happens to the running process while another one is about to take its place: nothing of it is lost."""
 
+import errno
 import os
 import re
 import signal
@@ -37,6 +38,19 @@ def upgradable(start, server, tmp_path):
         each.kill()
 
 
+def open_gate(path):
+    """The writing end of a named pipe, once somebody reads it."""
+
+    def try_open():
+        try:
+            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as problem:
+            assert problem.errno == errno.ENXIO, problem
+            return None
+
+    return open(eventually(try_open, "the new process to come to its gate"), "w", encoding="ascii")
+
+
 class Held:
     """An upgrade by SIGUSR2 whose new process waits, before its first step, until it is let go."""
 
@@ -46,7 +60,7 @@ class Held:
         os.mkfifo(self._gate)
         made.write_program(f'#!/bin/sh\necho $$ >{self._pid}\nread line <{self._gate}\nexec {BINARY} "$@"\n')
         made.proxy.send_signal(signal.SIGUSR2)
-        self._open = open(self._gate, "w", encoding="ascii")  # waits for the reader
+        self._open = open_gate(self._gate)
         self.pid = int(self._pid.read_text())
 
     def let_go(self):
@@ -127,7 +141,7 @@ def test_a_reload_asked_for_during_an_upgrade_that_fails_is_made_afterwards(upgr
 ABOUT_TO_SERVE = """#!{python}
 import os, signal, socket
 BEGIN, PREPARED, COMMIT, SERVING = 5, 6, 11, 12
-link = socket.socket(fileno=3)
+link = socket.socket(fileno=int(os.environ["SALLYPORT_HANDOVER"]))
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 while link.recv(65536)[0] != BEGIN:
     pass
@@ -149,7 +163,7 @@ def test_a_stop_that_comes_when_the_new_process_is_about_to_serve_stops_it_too(u
     os.mkfifo(gate)
     made.write_program(ABOUT_TO_SERVE.format(python=sys.executable, gate=gate, patience=PATIENCE))
     proxy.send_signal(signal.SIGUSR2)
-    with open(gate, "w", encoding="ascii"):  # waits for the reader
+    with open_gate(gate):
         proxy.send_signal(signal.SIGTERM)
         proxy.stderr.wait("draining")
     proxy.stderr.wait(f"the new process got {int(signal.SIGTERM)}")
