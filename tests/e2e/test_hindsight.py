@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+from collections import Counter
 
 import pytest
 
@@ -71,7 +72,8 @@ def test_a_log_from_which_a_request_was_cut_out_is_not_called_whole(past):
     past.log.write_text("".join(f"{line}\n" for line in lines[:-2]))
     result = run("audit", "verify", past.log)
     assert result.returncode == 0, result.stderr
-    assert "4 decisions, 4 closes" in result.stdout
+    left = Counter(json.loads(line)["event"] for line in lines[:-2])
+    assert f"{left['decision']} decisions, {left['close']} closes" in result.stdout
     assert "nothing is wrong" not in result.stdout
     assert "without --key nobody knows whether records were removed" in result.stdout
     result = run("audit", "verify", "--json", past.log)

@@ -421,10 +421,10 @@ bool link_start(struct client *client, const char *target)
 enum err link_read(struct client *client, void *out, size_t cap, size_t *out_len)
 {
     struct link_stream *stream = client->stream;
-    const struct slice rest = slice_of(stream->in + stream->in_at, stream->in_len - stream->in_at);
     *out_len = 0;
-    if (rest.len == 0)
+    if (stream->in_at == stream->in_len)
         return stream->has_end ? ERR_EOF : stream->is_closed ? ERR_SYSTEM : ERR_AGAIN;
+    const struct slice rest = slice_of(stream->in + stream->in_at, stream->in_len - stream->in_at);
     const struct slice piece = slice_first(rest, cap);
     (void)bytes_copy(out, cap, piece);
     stream->in_at += piece.len;

@@ -69,9 +69,9 @@ static void what_is_no_key_is_refused(void **state)
         "",
         "PeterNeumann",
         "PeterNeumann+c74f20a3",
-        PUBLIC "\n\n",
-        PUBLIC " ",
-        " " PUBLIC,
+        (PUBLIC "\n\n"),
+        (PUBLIC " "),
+        (" " PUBLIC),
         "PeterNeumanm+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", // the hash is of the name
         "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
         "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TX",

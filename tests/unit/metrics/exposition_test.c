@@ -155,8 +155,8 @@ static void chooses_openmetrics_for_those_alone_who_name_it(void **state)
         "application/openmetrics-text",
         "application/openmetrics-text; version=1.0.0; charset=utf-8",
         "text/plain;q=0.5, Application/OpenMetrics-Text;version=1.0.0;q=0.01",
-        "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
-        "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+         "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
     };
     static const char *const others[] = {
         "",
