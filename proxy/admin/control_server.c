@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "auth/base/array.h"
 #include "auth/base/json.h"
 
 enum {
@@ -187,36 +188,22 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
         destroy(call);
 }
 
-// make_room makes the answer's memory fit for `len` more bytes.
-static bool make_room(struct control_call *call, size_t len)
-{
-    const size_t needed = call->answer_len + len;
-    size_t cap = call->answer_cap == 0 ? FIRST_ANSWER_CAP : call->answer_cap;
-    if (needed > ANSWER_MAX)
-        return false;
-    while (cap < needed)
-        cap *= 2;
-    if (cap == call->answer_cap)
-        return true;
-    char *larger = realloc(call->answer, cap);
-    if (larger == NULL)
-        return false;
-    call->answer = larger;
-    call->answer_cap = cap;
-    return true;
-}
-
 // take adds bytes to the answer.
 static void take(void *arg, struct slice bytes)
 {
     struct control_call *call = arg;
     ASSERT(call->magic == CALL_MAGIC && call->state == CALL_OPEN);
+    const size_t needed = call->answer_len + bytes.len;
     if (call->is_broken)
         return;
-    if (!make_room(call, bytes.len)) {
+    char *answer = needed > ANSWER_MAX
+                       ? NULL
+                       : array_fit(call->answer, needed, &call->answer_cap, FIRST_ANSWER_CAP);
+    if (answer == NULL) {
         call->is_broken = true;
         return;
     }
+    call->answer = answer;
     (void)bytes_copy(call->answer + call->answer_len, call->answer_cap - call->answer_len, bytes);
     call->answer_len += bytes.len;
 }

@@ -166,8 +166,8 @@ static bool take_pseudo(struct request *request, const struct field *field)
     return false;
 }
 
-// survey reads all fields. False: they are malformed as a whole.
-static bool survey(const struct request_fields *fields, struct request *out, const char **out_why)
+// read_all reads all fields. False: they are malformed as a whole.
+static bool read_all(const struct request_fields *fields, struct request *out, const char **out_why)
 {
     struct slice rest = request_fields_all(fields);
     struct field field;
@@ -294,7 +294,7 @@ enum err request_fields_write_head(const struct request_fields *fields, bool has
 {
     struct request request = {0};
     *out_why = fields->why;
-    if (fields->why != NULL || !survey(fields, &request, out_why))
+    if (fields->why != NULL || !read_all(fields, &request, out_why))
         return ERR_INPUT;
     const struct slice authority = request.pseudo[PSEUDO_AUTHORITY];
     *out_why = ":method";

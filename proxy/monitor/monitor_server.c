@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "auth/base/array.h"
 #include "proxy/net/sockaddr.h"
 #include "proxy/net/tcp_stream.h"
 #include "proxy/tls/tls_server.h"
@@ -98,33 +99,21 @@ static void enter(struct monitor_call *call, enum call_state state, ev_tstamp pa
         ev_timer_start(call->loop, &call->timer);
 }
 
-// fit makes the body's memory fit for `len` more bytes.
-static bool fit(struct monitor_call *call, size_t len)
-{
-    const size_t needed = call->body_len + len;
-    size_t cap = call->body_cap == 0 ? FIRST_BODY_CAP : call->body_cap;
-    if (needed > BODY_MAX)
-        return false;
-    while (cap < needed)
-        cap *= 2;
-    if (cap == call->body_cap)
-        return true;
-    char *larger = realloc(call->body, cap);
-    if (larger == NULL)
-        return false;
-    call->body = larger;
-    call->body_cap = cap;
-    return true;
-}
-
 // take adds bytes to the body.
 static void take(void *arg, struct slice bytes)
 {
     struct monitor_call *call = arg;
     ASSERT(call->magic == CALL_MAGIC && call->state == CALL_OPEN);
-    call->is_cut = call->is_cut || !fit(call, bytes.len);
+    const size_t needed = call->body_len + bytes.len;
     if (call->is_cut)
         return;
+    char *body =
+        needed > BODY_MAX ? NULL : array_fit(call->body, needed, &call->body_cap, FIRST_BODY_CAP);
+    if (body == NULL) {
+        call->is_cut = true;
+        return;
+    }
+    call->body = body;
     (void)bytes_copy(call->body + call->body_len, call->body_cap - call->body_len, bytes);
     call->body_len += bytes.len;
 }

@@ -320,14 +320,8 @@ static void add_client(struct text *out, const struct scan_client *client, int64
 
 static void add_clients(const struct scan *scan, struct text *out, int64_t now_s)
 {
-    const struct scan_client **sorted = calloc(scan->client_count + 1, sizeof *sorted);
     size_t count = 0;
-    for (size_t i = 0; sorted != NULL && i < scan->client_cap; i++) {
-        if (scan->clients[i].name[0] != '\0')
-            sorted[count++] = &scan->clients[i];
-    }
-    if (count > 1)
-        qsort(sorted, count, sizeof *sorted, is_busier);
+    const struct scan_client **sorted = scan_sort_clients(scan, is_busier, &count);
     begin_table(out, "Clients", "clients",
                 "<th>client</th><th class=\"n\">connections</th><th class=\"n\">tunnels</th>"
                 "<th class=\"n\">to targets</th><th class=\"n\">to it</th>"

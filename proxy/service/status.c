@@ -277,14 +277,8 @@ static int is_busier(const void *a, const void *b)
 
 static void add_clients(const struct scan *scan, struct text *out)
 {
-    const struct scan_client **sorted = calloc(scan->client_count + 1, sizeof *sorted);
     size_t count = 0;
-    for (size_t i = 0; sorted != NULL && i < scan->client_cap; i++) {
-        if (scan->clients[i].name[0] != '\0')
-            sorted[count++] = &scan->clients[i];
-    }
-    if (count > 1)
-        qsort(sorted, count, sizeof *sorted, is_busier);
+    const struct scan_client **sorted = scan_sort_clients(scan, is_busier, &count);
     json_begin_array(out, "clients");
     for (size_t i = 0; i < count && i < CLIENTS_MAX; i++) {
         json_begin_object(out, NULL);

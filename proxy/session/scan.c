@@ -330,6 +330,22 @@ void scan_finish(struct session_context *context)
         scan->on_done(scan->arg);
 }
 
+const struct scan_client **scan_sort_clients(const struct scan *scan,
+                                             int (*compare)(const void *a, const void *b),
+                                             size_t *out_count)
+{
+    const struct scan_client **sorted = calloc(scan->client_count + 1, sizeof *sorted);
+    size_t count = 0;
+    for (size_t i = 0; sorted != NULL && i < scan->client_cap; i++) {
+        if (scan->clients[i].name[0] != '\0')
+            sorted[count++] = &scan->clients[i];
+    }
+    if (count > 1)
+        qsort(sorted, count, sizeof *sorted, compare);
+    *out_count = count;
+    return sorted;
+}
+
 void scan_deinit(struct scan *scan)
 {
     free(scan->clients);

@@ -92,5 +92,11 @@ void scan_add(struct scan *sum, const struct scan *part);
 void scan_add_client(struct scan *scan, const struct scan_client *client);
 void scan_add_tunnel(struct scan *scan, const struct scan_tunnel *tunnel);
 
+// scan_sort_clients gives the clients of an answer in the order of `compare`, which is qsort's and compares places of the
+// array; the array is the caller's to free, its clients are borrowed. NULL without memory, when `*out_count` is 0.
+const struct scan_client **scan_sort_clients(const struct scan *scan,
+                                             int (*compare)(const void *a, const void *b),
+                                             size_t *out_count) MUST_USE;
+
 // scan_deinit frees what the answer holds. A zeroed one is allowed.
 void scan_deinit(struct scan *scan);
