@@ -270,6 +270,7 @@ def test_metrics_and_health_can_be_asked_for_without_a_gap(upgradable, tmp_path)
 SPEAKS_OTHERWISE = f"""#!{sys.executable}
 import os, socket
 link = socket.socket(fileno=int(os.environ["SALLYPORT_HANDOVER"]))
+link.setblocking(True)
 link.recv(65536)
 link.send(b"\\xff")
 link.recv(65536)

@@ -142,6 +142,7 @@ ABOUT_TO_SERVE = """#!{python}
 import os, signal, socket
 BEGIN, PREPARED, COMMIT, SERVING = 5, 6, 11, 12
 link = socket.socket(fileno=int(os.environ["SALLYPORT_HANDOVER"]))
+link.setblocking(True)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 while link.recv(65536)[0] != BEGIN:
     pass
