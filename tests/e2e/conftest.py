@@ -17,6 +17,7 @@ from support.origin import Origin, echo
 from support.pki import Pki
 from support.proxy import BINARY, Proxy
 from support.scale import IS_SMALL
+from support.upgrades import start_upgradable
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -160,3 +161,20 @@ def local_address():
         return address
 
     return add
+
+
+@pytest.fixture
+def upgradable(start, server, tmp_path):
+    """Starts a proxy whose program can be changed, with a client that reaches `server`, which the file of the tests has."""
+    made = []
+
+    def make(*clients, **changes):
+        given = clients or (configs.client(configs.reach("origin.test", server.port)),)
+        made.append(start_upgradable(start, tmp_path, *given, **changes))
+        return made[-1]
+
+    make.target = f"origin.test:{server.port}"
+    yield make
+    for each in made:
+        each.proxy.stop(expected=None)
+        each.kill()

@@ -11,7 +11,7 @@ from support import admin
 from support.config import client, merge, reach, write_config
 from support.proxy import BINARY, run
 from support.scale import PATIENCE, eventually
-from support.upgrades import Knocking, is_alive, open_files, start_upgradable
+from support.upgrades import Knocking, is_alive, open_files
 from support.wire import Ending
 
 DENIED = "nowhere.test:443"
@@ -22,22 +22,6 @@ def server(dns, origin):
     dns.addresses("origin.test", "127.0.0.1")
     dns.addresses("other.test", "127.0.0.1")
     return origin()
-
-
-@pytest.fixture
-def upgradable(start, server, tmp_path):
-    made = []
-
-    def make(*clients, **changes):
-        given = clients or (client(reach("origin.test", server.port)),)
-        made.append(start_upgradable(start, tmp_path, *given, **changes))
-        return made[-1]
-
-    make.target = f"origin.test:{server.port}"
-    yield make
-    for each in made:
-        each.proxy.stop(expected=None)
-        each.kill()
 
 
 def configure(proxy, **changes):

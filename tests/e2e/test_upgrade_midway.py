@@ -11,7 +11,7 @@ import pytest
 from support.config import client, merge, reach, write_config
 from support.proxy import BINARY
 from support.scale import PATIENCE, count, eventually
-from support.upgrades import Successor, open_files, start_upgradable
+from support.upgrades import Successor, open_files
 
 DENIED = "nowhere.test:443"
 
@@ -20,22 +20,6 @@ DENIED = "nowhere.test:443"
 def server(dns, origin):
     dns.addresses("origin.test", "127.0.0.1")
     return origin()
-
-
-@pytest.fixture
-def upgradable(start, server, tmp_path):
-    made = []
-
-    def make(*clients, **changes):
-        given = clients or (client(reach("origin.test", server.port)),)
-        made.append(start_upgradable(start, tmp_path, *given, **changes))
-        return made[-1]
-
-    make.target = f"origin.test:{server.port}"
-    yield make
-    for each in made:
-        each.proxy.stop(expected=None)
-        each.kill()
 
 
 def open_gate(path):

@@ -1,52 +1,23 @@
 """Clients in processes of their own: some that come, use a tunnel and go without a pause, and one that talks through the
-same tunnel all the time.
-
-Started with one JSON argument (see Knocker), it works until its stdin ends, and then prints what it did and everything
-that went otherwise than it must.
-"""
+same tunnel all the time."""
 
 import json
-import os
-import subprocess
 import sys
 import threading
 import time
 from types import SimpleNamespace
 
-E2E = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from support.apart import Apart
 
 
-class Knocker:
-    """One process; `count` clients that come and go, or one that stays where it is 0."""
+class Knocker(Apart):
+    """One process; `count` clients that come and go, or one that stays where it is 0.
+
+    It did: {"served": n, "resumed": n, "failures": [...]}, and one that stays {"echoes": n, "longest_ms": x}.
+    """
 
     def __init__(self, proxy, identity, target, count):
-        order = {
-            "address": proxy.address,
-            "ca": proxy.pki.server_ca.path,
-            "chain": identity.chain,
-            "key": identity.key,
-            "target": target,
-            "count": count,
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.knock", json.dumps(order)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": E2E},
-        )
-        assert self._process.stdout.readline() == "running\n"
-
-    def stop(self, patience):
-        """{"served": n, "resumed": n, "failures": [...]}, and of one that stays {"echoes": n, "longest_ms": x}."""
-        said, _ = self._process.communicate(timeout=patience)
-        assert self._process.returncode == 0
-        return json.loads(said)
-
-    def kill(self):
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.communicate()
+        super().__init__("knock", proxy, identity, target=target, count=count)
 
 
 def come_and_go(order, context, is_over, done):

@@ -1,53 +1,22 @@
-"""Clients that open tunnels without a pause, in a process of their own: Python's one lock would
-otherwise slow down the test that they run beside, and the other way round.
-
-Started with one JSON argument (see Load), it works until its stdin ends, and then prints what it
-did and everything that went otherwise than it must.
-"""
+"""Clients that open tunnels without a pause, in a process of their own."""
 
 import json
-import os
-import subprocess
 import sys
 import threading
 from collections import Counter
 from types import SimpleNamespace
 
-E2E = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from support.apart import Apart
 
 
-class Load:
-    """`count` clients of `proxy` that reach `target`, and know that they may not reach `denied`."""
+class Load(Apart):
+    """`count` clients of `proxy` that reach `target`, and know that they may not reach `denied`.
+
+    They did: {"opened": n, "denied": n, "resumed": n, "failures": [...]}.
+    """
 
     def __init__(self, proxy, identity, target, denied, count):
-        order = {
-            "address": proxy.address,
-            "ca": proxy.pki.server_ca.path,
-            "chain": identity.chain,
-            "key": identity.key,
-            "target": target,
-            "denied": denied,
-            "count": count,
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.load", json.dumps(order)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": E2E},
-        )
-        assert self._process.stdout.readline() == "running\n"
-
-    def stop(self, patience):
-        """What was done: {"opened": n, "denied": n, "resumed": n, "failures": [...]}."""
-        said, _ = self._process.communicate(timeout=patience)
-        assert self._process.returncode == 0
-        return json.loads(said)
-
-    def kill(self):
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.communicate()
+        super().__init__("load", proxy, identity, target=target, denied=denied, count=count)
 
 
 class Worker:
