@@ -69,7 +69,7 @@ MEMCPY_IN = {"auth/base/slice.h"}
 BLOCKING = ("fopen", "sleep", "usleep", "nanosleep", "fsync", "fdatasync", "pthread_cond_wait",
             "sem_wait", "system", "wait", "waitpid")
 ON_WORKERS = re.compile(r"proxy/(session|worker|loop|net|tls|http)/|proxy/audit/(queue|record)"
-                        r"|proxy/sidecar/(bridge|relay|upstream|reply|cause|sidecar_worker)")
+                        r"|proxy/uplink/|proxy/sidecar/(bridge|relay|reply|sidecar_worker)")
 
 # The wall clock and the environment are arguments in the pure parts.
 AMBIENT = ("time", "gettimeofday", "clock_gettime", "getenv", "fopen", "open", "read", "write",
@@ -93,7 +93,7 @@ TURNS = (
 PLAIN_ENGLISH = ("README.md", "CHANGELOG.md", "docs/", "auth/", "proxy/admin/", "proxy/audit/", "proxy/cli/",
                  "proxy/config/", "proxy/explain/", "proxy/history/", "proxy/http/", "proxy/limits/", "proxy/lint/",
                  "proxy/log/", "proxy/loop/", "proxy/net/", "proxy/pki/", "proxy/process/", "proxy/service/", "proxy/session/",
-                 "proxy/sidecar/", "proxy/tls/", "proxy/worker/", "tests/")
+                 "proxy/sidecar/", "proxy/tls/", "proxy/uplink/", "proxy/worker/", "tests/")
 
 findings = []
 

@@ -28,7 +28,7 @@ enum err proxy_url_parse(const char *url, struct target *out, struct errinfo *in
 
 static enum err take_proxy(void *arg, const char *value, struct errinfo *info)
 {
-    struct route_options *options = arg;
+    struct proxy_route_options *options = arg;
     if (options->proxy_count == ROUTE_PROXIES_MAX)
         return errinfo_set(info, ERR_LIMIT, "no more than %d", ROUTE_PROXIES_MAX);
     TRY(proxy_url_parse(value, &options->proxies[options->proxy_count], info));
@@ -54,15 +54,15 @@ static enum err take_server(void *arg, const char *value, struct errinfo *info)
 }
 
 struct cli_line client_options_read(const struct cli_syntax *own, int argc, char **argv,
-                                    struct route_options *out)
+                                    struct proxy_way *out)
 {
     const struct cli_option shared[] = {
-        {"proxy", .take = take_proxy, .arg = out},
+        {"proxy", .take = take_proxy, .arg = &out->route},
         {"cert", .text = &out->paths.cert},
         {"key", .text = &out->paths.key},
         {"ca", .text = &out->paths.ca},
-        {"pin", .take = take_pin, .arg = &out->pins},
-        {"resolver", .take = take_server, .arg = &out->resolver},
+        {"pin", .take = take_pin, .arg = &out->route.pins},
+        {"resolver", .take = take_server, .arg = &out->route.resolver},
     };
     struct cli_option all[CLI_OPTIONS_MAX + 1] = {{.name = NULL}};
     size_t count = 0;

@@ -5,13 +5,13 @@
 #include "auth/target.h"
 #include "proxy/cli/options.h"
 #include "proxy/net/resolver_options.h"
-#include "proxy/sidecar/upstream.h"
+#include "proxy/sidecar/credential_files.h"
 
 enum { CLIENT_SERVERS_MAX = 4 };
 
 // client_options_read reads a command line with the options of `own` and the shared ones, which go into `out`.
 struct cli_line client_options_read(const struct cli_syntax *own, int argc, char **argv,
-                                    struct route_options *out) MUST_USE;
+                                    struct proxy_way *out) MUST_USE;
 
 // proxy_url_parse reads `https://HOST:PORT`, with or without a final slash, and nothing else. ERR_INPUT with a
 // sentence in `info` that says what to write instead.

@@ -119,7 +119,7 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
     const struct cli_option options[] = {
         {"listen", .take = take_listen, .arg = sidecar},
         {"allow-remote", .flag = &out->allows_remote},
-        {"retry-for", .milliseconds = &sidecar->route.retry_ms},
+        {"retry-for", .milliseconds = &sidecar->way.route.retry_ms},
         {"http2", .text = &out->http2},
         {"connections", .number = &out->connections, .min = 1, .max = SIDECAR_CONNECTIONS_MAX},
         {"workers", .number = &out->workers, .min = 1, .max = WORKERS_MAX},
@@ -129,8 +129,8 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
         {.name = NULL},
     };
     const struct cli_syntax syntax = {.command = "connect", .usage = usage, .options = options};
-    const struct cli_line line = client_options_read(&syntax, argc, argv, &sidecar->route);
-    const struct credential_paths *paths = &sidecar->route.paths;
+    const struct cli_line line = client_options_read(&syntax, argc, argv, &sidecar->way);
+    const struct credential_paths *paths = &sidecar->way.paths;
     if (line.is_over)
         return line;
     sidecar->workers = (uint32_t)out->workers;
@@ -141,10 +141,10 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
         return cli_end(
             cli_fail_usage("connect", "--http2: '%.20s' is neither auto nor off", out->http2));
     sidecar->connections_most = is_off ? 0 : (size_t)out->connections;
-    if (sidecar->route.retry_ms > RETRY_MAX_MS)
+    if (sidecar->way.route.retry_ms > RETRY_MAX_MS)
         return cli_end(cli_fail_usage(
             "connect", "--retry-for: no longer than 10m: a program waits all the while"));
-    if (sidecar->route.proxy_count == 0 || paths->cert == NULL || paths->key == NULL ||
+    if (sidecar->way.route.proxy_count == 0 || paths->cert == NULL || paths->key == NULL ||
         paths->ca == NULL)
         return cli_end(cli_fail_usage("connect", "--proxy, --cert, --key and --ca are needed"));
     if (sidecar->listen_count == 0)
@@ -162,7 +162,7 @@ int connect_command(int argc, char **argv)
     if (line.is_over)
         return line.exit_status;
     struct credentials *credentials = NULL;
-    if (credentials_load(&arguments.sidecar.route.paths, time(NULL), &credentials, &cause, &info) !=
+    if (credentials_load(&arguments.sidecar.way.paths, time(NULL), &credentials, &cause, &info) !=
         ERR_OK) {
         cli_say("connect", "%s: %s; %s", cause_info(cause)->name, info.text,
                 cause_info(cause)->advice);

@@ -33,7 +33,7 @@ static const char usage[] =
     "cannot be reached.\n";
 
 struct arguments {
-    struct route_options route;
+    struct proxy_way way;
     struct target to;
     bool has_to;
     bool is_json;
@@ -57,13 +57,13 @@ static struct cli_line read_line(int argc, char **argv, struct arguments *out)
         {.name = NULL},
     };
     const struct cli_syntax syntax = {.command = "doctor", .usage = usage, .options = options};
-    const struct cli_line line = client_options_read(&syntax, argc, argv, &out->route);
-    const struct credential_paths *paths = &out->route.paths;
+    const struct cli_line line = client_options_read(&syntax, argc, argv, &out->way);
+    const struct credential_paths *paths = &out->way.paths;
     if (line.is_over)
         return line;
-    if (out->route.proxy_count == 0 || paths->ca == NULL)
+    if (out->way.route.proxy_count == 0 || paths->ca == NULL)
         return cli_end(cli_fail_usage("doctor", "--proxy and --ca are needed"));
-    if (out->route.proxy_count > 1)
+    if (out->way.route.proxy_count > 1)
         return cli_end(cli_fail_usage("doctor", "one --proxy at a time: run it for each"));
     if ((paths->cert == NULL) != (paths->key == NULL))
         return cli_end(cli_fail_usage("doctor", "--cert and --key are needed together"));
@@ -135,7 +135,7 @@ int doctor_command(int argc, char **argv)
         return line.exit_status;
     const struct target *to = arguments.has_to ? &arguments.to : NULL;
     struct examination *examination = calloc(1, sizeof *examination);
-    if (examination == NULL || examination_run(&arguments.route, to, examination) != ERR_OK) {
+    if (examination == NULL || examination_run(&arguments.way, to, examination) != ERR_OK) {
         cli_say("doctor", "no memory, or no event loop to be had");
         free(examination);
         return CLI_FAILED;

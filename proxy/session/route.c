@@ -73,8 +73,8 @@ bool route_use_pooled(struct route *route, struct channel *channel,
                       const struct admission *admission, uint64_t generation)
 {
     struct session_context *context = channel->peer->context;
-    struct upstream upstream = upstream_pool_take(channel->peer->upstreams, admission->target,
-                                                  generation, context->now_ms);
+    struct idle_upstream upstream = upstream_pool_take(channel->peer->upstreams, admission->target,
+                                                       generation, context->now_ms);
     if (upstream.fd < 0)
         return false;
     if (search_admits(admission, &upstream.address, NULL))
@@ -92,7 +92,7 @@ void route_keep_upstream(struct route *route, struct peer *peer, const struct ta
                          uint64_t generation)
 {
     struct session_context *context = peer->context;
-    struct upstream upstream = {
+    struct idle_upstream upstream = {
         .fd = route->forward->is_kept ? forward_take_reusable(route->forward) : -1,
         .address = route->upstream,
     };

@@ -56,7 +56,7 @@ static void on_event(void *owner)
 }
 
 void upstream_pool_give(struct upstream_pool *pool, const struct target *target,
-                        const struct upstream *upstream, uint64_t generation, int64_t now_ms)
+                        const struct idle_upstream *upstream, uint64_t generation, int64_t now_ms)
 {
     struct slot *slot = &pool->slots[0];
     for (size_t i = 1; i < UPSTREAM_POOL_MAX && slot->tcp.is_open; i++) {
@@ -88,8 +88,8 @@ static bool is_silent(struct slot *slot)
     return stream_read(&slot->tcp.stream, &byte, sizeof byte, &len) == ERR_AGAIN;
 }
 
-struct upstream upstream_pool_take(struct upstream_pool *pool, const struct target *target,
-                                   uint64_t generation, int64_t now_ms)
+struct idle_upstream upstream_pool_take(struct upstream_pool *pool, const struct target *target,
+                                        uint64_t generation, int64_t now_ms)
 {
     for (size_t i = 0; pool != NULL && i < UPSTREAM_POOL_MAX; i++) {
         struct slot *slot = &pool->slots[i];
@@ -106,7 +106,8 @@ struct upstream upstream_pool_take(struct upstream_pool *pool, const struct targ
             continue;
         }
         pool->share->count--;
-        return (struct upstream){.fd = tcp_stream_take_fd(&slot->tcp), .address = slot->address};
+        return (struct idle_upstream){.fd = tcp_stream_take_fd(&slot->tcp),
+                                      .address = slot->address};
     }
-    return (struct upstream){.fd = -1};
+    return (struct idle_upstream){.fd = -1};
 }

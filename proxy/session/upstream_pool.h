@@ -23,7 +23,7 @@ struct upstream_share {
     size_t max;   // more are not kept; set by the worker
 };
 
-struct upstream {
+struct idle_upstream {
     int fd;                 // -1: none
     struct ip_addr address; // that it is connected to
 };
@@ -40,9 +40,9 @@ void upstream_pool_close(struct upstream_pool *pool);
 
 // upstream_pool_give takes over `fd`, connected to `address` for `target` under the snapshot of `generation`.
 void upstream_pool_give(struct upstream_pool *pool, const struct target *target,
-                        const struct upstream *upstream, uint64_t generation, int64_t now_ms);
+                        const struct idle_upstream *upstream, uint64_t generation, int64_t now_ms);
 
 // upstream_pool_take hands out a connection to `target`, which the caller then owns, or one with `fd` -1. NULL
 // is allowed, and has none.
-struct upstream upstream_pool_take(struct upstream_pool *pool, const struct target *target,
-                                   uint64_t generation, int64_t now_ms);
+struct idle_upstream upstream_pool_take(struct upstream_pool *pool, const struct target *target,
+                                        uint64_t generation, int64_t now_ms);

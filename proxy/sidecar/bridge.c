@@ -15,7 +15,7 @@
 #include "proxy/net/tcp_stream.h"
 #include "proxy/sidecar/relay.h"
 #include "proxy/sidecar/reply.h"
-#include "proxy/sidecar/uplink.h"
+#include "proxy/uplink/uplink.h"
 
 enum {
     BRIDGE_MAGIC = 0xB41D6E00,

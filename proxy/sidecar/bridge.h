@@ -15,7 +15,7 @@
 #include <sys/queue.h>
 
 #include "proxy/loop/turn.h"
-#include "proxy/sidecar/connection_pool.h"
+#include "proxy/uplink/connection_pool.h"
 
 enum bridge_state {
     BRIDGE_READ_HEAD, // waits for the client's first head
@@ -31,7 +31,7 @@ TAILQ_HEAD(bridge_list, bridge);
 
 // bridge_context is what the bridges of one thread share. The first part is set by its owner.
 struct bridge_context {
-    struct route route; // to the proxy
+    struct proxy_route route; // to the proxy
     struct connection_pool pool;
     int64_t idle_ms; // between two bytes of a relay, either way
     size_t live_max; // more are answered 503

@@ -28,10 +28,10 @@ enum {
 
 // examiner is one examination under way.
 struct examiner {
-    const struct route_options *options; // borrowed
-    struct examination *out;             // borrowed
-    struct credentials *credentials;     // ref
-    struct route route;
+    const struct proxy_way *way;     // borrowed
+    struct examination *out;         // borrowed
+    struct credentials *credentials; // ref
+    struct proxy_route route;
     struct buffer_pool pool;
     struct upstream_facts facts; // of the first visit
 };
@@ -159,7 +159,7 @@ static bool load(struct examiner *examiner, int64_t now_s)
 {
     struct errinfo info;
     enum cause cause = CAUSE_NONE;
-    const struct credential_paths *paths = &examiner->options->paths;
+    const struct credential_paths *paths = &examiner->way->paths;
     if (credentials_load(paths, now_s, &examiner->credentials, &cause, &info) != ERR_OK) {
         note(examiner, EXAM_FILES, EXAM_FAILED, cause, "%s", info.text);
         return false;
@@ -178,13 +178,13 @@ static void note_name(struct examiner *examiner)
     char data[NAMES_CAP];
     struct text text;
     text_init(&text, data, sizeof data);
-    (void)target_format_host(&examiner->options->proxies[0], host);
+    (void)target_format_host(&examiner->way->route.proxies[0], host);
     for (size_t i = 0; i < way->address_count; i++) {
         char address[IP_TEXT_CAP];
         text_append_format(&text, "%s%s", i == 0 ? "" : ", ",
                            ip_addr_format(&way->addresses[i], address));
     }
-    if (examiner->options->proxies[0].kind == TARGET_ADDRESS)
+    if (examiner->way->route.proxies[0].kind == TARGET_ADDRESS)
         note(examiner, EXAM_NAME, EXAM_OK, CAUSE_NONE, "%s is an address", host);
     else
         note(examiner, EXAM_NAME, EXAM_OK, CAUSE_NONE, "%s is %s (%" PRId64 " ms)", host, text.data,
@@ -203,7 +203,7 @@ static void note_proxy_certificate(struct examiner *examiner, const struct upstr
     text_init(&text, data, sizeof data);
     if (cause == CAUSE_PROXY_PIN_MISMATCH) { // first, for the rest may be cut
         text_append_format(&text, "%s, and --pin has ", why);
-        pins_append(&examiner->options->pins, &text);
+        pins_append(&examiner->way->route.pins, &text);
         text_append_string(&text, "; ");
         why = "";
     }
@@ -247,7 +247,7 @@ static enum cause check_ca_list(struct examiner *examiner, const struct upstream
              "the proxy asks for a certificate of: %s; you gave none", names.data);
         return CAUSE_NO_CERTIFICATE;
     }
-    if (file_read(examiner->options->paths.ca, CA_FILE_MAX, FILE_PUBLIC, &ca, &info) != ERR_OK)
+    if (file_read(examiner->way->paths.ca, CA_FILE_MAX, FILE_PUBLIC, &ca, &info) != ERR_OK)
         ca = (struct file_content){0};
     const enum ca_list_finding finding =
         ca_list_check(credentials->chain, facts->ca_names, ca.bytes);
@@ -392,7 +392,7 @@ static bool read_way(struct examiner *examiner, const struct visit *visit, int64
         note_name(examiner);
     if (last > EXAM_TCP || is_connected)
         note(examiner, EXAM_TCP, EXAM_OK, CAUSE_NONE, "%s:%u connected (%" PRId64 " ms)",
-             ip_addr_format(&facts->dialled, address), examiner->options->proxies[0].port,
+             ip_addr_format(&facts->dialled, address), examiner->way->route.proxies[0].port,
              facts->connect_ms);
     if (last == EXAM_PROXY_CERTIFICATE || facts->server != NULL)
         note_proxy_certificate(examiner, facts, last == EXAM_PROXY_CERTIFICATE ? cause : CAUSE_NONE,
@@ -495,7 +495,7 @@ static enum err ask(struct examiner *examiner, const struct target *to, int64_t 
 }
 
 // ask_on_loop asks with a loop and a resolver of its own.
-static enum err ask_on_loop(struct examiner *examiner, struct route_options *options,
+static enum err ask_on_loop(struct examiner *examiner, struct proxy_route_options *options,
                             const struct target *to, int64_t now_s)
 {
     struct errinfo info;
@@ -504,11 +504,11 @@ static enum err ask_on_loop(struct examiner *examiner, struct route_options *opt
     if (error == ERR_OK)
         error = system_resolver_fill(&options->resolver);
     if (error == ERR_OK)
-        error = route_open(&examiner->route, options, loop, &examiner->pool, examiner->credentials,
-                           &info);
+        error = proxy_route_open(&examiner->route, options, loop, &examiner->pool,
+                                 examiner->credentials, &info);
     if (error == ERR_OK)
         error = ask(examiner, to, now_s);
-    route_close(&examiner->route);
+    proxy_route_close(&examiner->route);
     host_table_unref(options->resolver.hosts);
     dns_client_global_deinit();
     if (loop != NULL)
@@ -516,15 +516,14 @@ static enum err ask_on_loop(struct examiner *examiner, struct route_options *opt
     return error;
 }
 
-enum err examination_run(struct route_options *options, const struct target *to,
-                         struct examination *out)
+enum err examination_run(struct proxy_way *way, const struct target *to, struct examination *out)
 {
     *out = (struct examination){.cause = CAUSE_NONE};
-    struct examiner examiner = {.options = options, .out = out};
+    struct examiner examiner = {.way = way, .out = out};
     const int64_t now_s = time(NULL);
     enum err error = ERR_OK;
     if (load(&examiner, now_s))
-        error = ask_on_loop(&examiner, options, to, now_s);
+        error = ask_on_loop(&examiner, &way->route, to, now_s);
     buffer_pool_deinit(&examiner.pool);
     upstream_facts_deinit(&examiner.facts);
     credentials_unref(examiner.credentials);

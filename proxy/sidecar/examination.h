@@ -4,7 +4,7 @@
 // It goes on as far as it can, so that one run tells as much as possible. Blocking; for commands only.
 #pragma once
 
-#include "proxy/sidecar/upstream.h"
+#include "proxy/sidecar/credential_files.h"
 
 enum exam_outcome { EXAM_SKIPPED, EXAM_OK, EXAM_WARNING, EXAM_FAILED };
 
@@ -26,7 +26,7 @@ struct examination {
 const char *exam_step_name(enum exam_step step);
 const char *exam_outcome_name(enum exam_outcome outcome);
 
-// examination_run goes through the steps to the one proxy of `options`, whose resolver it fills in, and tries a tunnel to
+// examination_run goes through the steps to the one proxy of `way`, whose resolver it fills in, and tries a tunnel to
 // `to`; NULL: it tries none. ERR_MEMORY; ERR_SYSTEM when there is no event loop or no resolver.
-enum err examination_run(struct route_options *options, const struct target *to,
+enum err examination_run(struct proxy_way *way, const struct target *to,
                          struct examination *out) MUST_USE;

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "auth/base/text.h"
-#include "proxy/sidecar/cause.h"
+#include "proxy/uplink/cause.h"
 
 enum { REPLY_CAP = 2048 }; // bytes that always suffice, with the NUL
 

@@ -59,10 +59,10 @@ static void warn_of_end(const struct sidecar *sidecar)
     if (left_s < 0)
         log_error(LOG_EXPIRED,
                   "the certificate %s has expired: the proxy will refuse it until it is renewed",
-                  sidecar->options->route.paths.cert);
+                  sidecar->options->way.paths.cert);
     else if (left_s < WARN_BEFORE_S)
         log_warning(LOG_ENDS_SOON, "the certificate %s expires in %.1f days: renew it",
-                    sidecar->options->route.paths.cert, (double)left_s / DAY_S);
+                    sidecar->options->way.paths.cert, (double)left_s / DAY_S);
 }
 
 static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
@@ -74,7 +74,7 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void watch_files(struct sidecar *sidecar)
 {
-    const struct credential_paths *paths = &sidecar->options->route.paths;
+    const struct credential_paths *paths = &sidecar->options->way.paths;
     watcher_begin(sidecar->watcher);
     watcher_add(sidecar->watcher, paths->cert);
     watcher_add(sidecar->watcher, paths->key);
@@ -103,7 +103,7 @@ static void renew(struct sidecar *sidecar)
     struct errinfo info;
     enum cause cause = CAUSE_NONE;
     watch_files(sidecar); // links may lead elsewhere by now
-    if (credentials_load(&sidecar->options->route.paths, time(NULL), &read, &cause, &info) !=
+    if (credentials_load(&sidecar->options->way.paths, time(NULL), &read, &cause, &info) !=
         ERR_OK) {
         retry_later(sidecar, &info);
         return;
@@ -232,7 +232,7 @@ static enum err start(struct sidecar *sidecar, struct errinfo *info)
     TRY(bind_all(sidecar, info));
     if (dns_client_global_init() != ERR_OK)
         return errinfo_set(info, ERR_SYSTEM, "cannot start c-ares");
-    if (system_resolver_fill(&sidecar->options->route.resolver) != ERR_OK)
+    if (system_resolver_fill(&sidecar->options->way.route.resolver) != ERR_OK)
         return errinfo_set(info, ERR_MEMORY, "no memory");
     TRY(start_workers(sidecar, info));
     if (!signals_start(&sidecar->signals, sidecar->loop, on_signal, sidecar))
@@ -255,7 +255,7 @@ static size_t stop(struct sidecar *sidecar)
         sidecar_worker_deinit(&sidecar->workers[i]);
     }
     dns_client_global_deinit();
-    host_table_unref(sidecar->options->route.resolver.hosts);
+    host_table_unref(sidecar->options->way.route.resolver.hosts);
     watcher_destroy(sidecar->watcher);
     if (sidecar->loop != NULL) {
         ev_timer_stop(sidecar->loop, &sidecar->retry);
@@ -287,8 +287,8 @@ int sidecar_run(struct sidecar_options *options, struct credentials *credentials
         (void)stop(&sidecar);
         return EXIT_FAILED;
     }
-    for (size_t i = 0; i < options->route.proxy_count; i++) {
-        const struct target *proxy = &options->route.proxies[i];
+    for (size_t i = 0; i < options->way.route.proxy_count; i++) {
+        const struct target *proxy = &options->way.route.proxies[i];
         char host[TARGET_TEXT_CAP];
         log_info(LOG_SERVING,
                  "serving local clients through https://%s:%u with %u worker%s and at most %" PRIu64

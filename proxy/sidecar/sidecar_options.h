@@ -2,12 +2,12 @@
 #pragma once
 
 #include "auth/policy.h"
-#include "proxy/sidecar/upstream.h"
+#include "proxy/sidecar/credential_files.h"
 
 enum { SIDECAR_LISTENERS_MAX = 8, SIDECAR_CONNECTIONS_MAX = 64 };
 
 struct sidecar_options {
-    struct route_options route;
+    struct proxy_way way;
     struct endpoint listen[SIDECAR_LISTENERS_MAX];
     size_t listen_count;
     uint32_t workers;

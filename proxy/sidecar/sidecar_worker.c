@@ -96,8 +96,8 @@ static enum err open_parts(struct sidecar_worker *worker, uint32_t index,
         .on_accept = on_accept, .on_exhausted = on_exhausted, .arg = worker};
     struct bridge_context *context = &worker->context;
     TRY(loop_thread_init(&worker->thread, &thread_events, worker, index, info));
-    TRY(route_open(&context->route, &options->route, worker->thread.loop, &context->buffers,
-                   credentials, info));
+    TRY(proxy_route_open(&context->route, &options->way.route, worker->thread.loop,
+                         &context->buffers, credentials, info));
     bridge_context_start(context);
     context->route.resumes = true;
     for (size_t i = 0; i < options->listen_count; i++) {
@@ -132,7 +132,7 @@ void sidecar_worker_deinit(struct sidecar_worker *worker)
 {
     stop_listeners(worker);
     bridge_context_stop(&worker->context);
-    route_close(&worker->context.route);
+    proxy_route_close(&worker->context.route);
     credentials_unref(atomic_exchange(&worker->renewed, NULL));
     loop_thread_deinit(&worker->thread);
     worker->magic = 0;

@@ -112,7 +112,7 @@ static void on_patience(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 // make makes a visit, and runs the loop until it is done.
-static enum err make(struct route *route, struct slice request, bool wants_protocol,
+static enum err make(struct proxy_route *route, struct slice request, bool wants_protocol,
                      int64_t patience_ms, struct visit **out)
 {
     *out = NULL;
@@ -139,13 +139,13 @@ static enum err make(struct route *route, struct slice request, bool wants_proto
     return ERR_OK;
 }
 
-enum err visit_make(struct route *route, struct slice request, int64_t patience_ms,
+enum err visit_make(struct proxy_route *route, struct slice request, int64_t patience_ms,
                     struct visit **out)
 {
     return make(route, request, false, patience_ms, out);
 }
 
-enum err visit_offers_http2(struct route *route, int64_t patience_ms, bool *out)
+enum err visit_offers_http2(struct proxy_route *route, int64_t patience_ms, bool *out)
 {
     struct visit *visit = NULL;
     TRY(make(route, (struct slice){0}, true, patience_ms, &visit));

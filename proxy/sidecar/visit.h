@@ -3,7 +3,7 @@
 #pragma once
 
 #include "proxy/http/head.h"
-#include "proxy/sidecar/upstream.h"
+#include "proxy/uplink/upstream.h"
 
 enum { VISIT_BYTES_CAP = 2 * RESPONSE_HEAD_MAX_LEN };
 
@@ -13,7 +13,7 @@ struct visit {
     bool is_connected;      // the handshake was finished, as far as we can see
     bool has_answer;
     struct message_head answer; // with `has_answer`; borrows from `bytes`
-    struct route *route;        // borrowed
+    struct proxy_route *route;  // borrowed
     struct upstream *upstream;  // owned
     struct slice request;       // borrowed for the run; what has not been sent
     bool is_done;
@@ -25,12 +25,12 @@ struct visit {
 
 // visit_make connects along `route` and sends `request`. It runs the route's loop, which has nothing else on it. It waits
 // `patience_ms` at most for the answer. `*out` is the caller's, also when the proxy could not be reached. ERR_MEMORY.
-enum err visit_make(struct route *route, struct slice request, int64_t patience_ms,
+enum err visit_make(struct proxy_route *route, struct slice request, int64_t patience_ms,
                     struct visit **out) MUST_USE;
 
 // visit_offers_http2 connects along `route` and asks for nothing: `*out` tells whether the proxy chooses HTTP/2. False where
 // it cannot be reached in `patience_ms`. It runs the loop likewise. ERR_MEMORY.
-enum err visit_offers_http2(struct route *route, int64_t patience_ms, bool *out) MUST_USE;
+enum err visit_offers_http2(struct proxy_route *route, int64_t patience_ms, bool *out) MUST_USE;
 
 // visit_destroy frees it. NULL is allowed.
 void visit_destroy(struct visit *visit);

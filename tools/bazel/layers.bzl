@@ -31,6 +31,7 @@ LAYERS = {
             "proxy/service/",
             "proxy/sidecar/",
             "proxy/tls/",
+            "proxy/uplink/",
             "proxy/version.h",
         ],
         ["openssl/", "ev.h", "ares_version.h", "jansson.h"],
@@ -125,12 +126,26 @@ LAYERS = {
             "proxy/net/",
             "proxy/process/",
             "proxy/tls/",
+            "proxy/uplink/",
         ],
         ["openssl/", "ev.h", "jansson.h"],
     ),
     "proxy/tls": (
         ["auth/base/", "auth/hostname.h", "auth/pem.h", "proxy/net/stream.h", "proxy/net/buffer.h"],
         ["openssl/", "pthread.h"],
+    ),
+    "proxy/uplink": (
+        [
+            "auth/",
+            "proxy/clock/",
+            "proxy/http/",
+            "proxy/http2/",
+            "proxy/log/",
+            "proxy/loop/",
+            "proxy/net/",
+            "proxy/tls/",
+        ],
+        ["openssl/", "ev.h"],
     ),
     "proxy/worker": (
         [

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/sidecar/pins.h"
+#include "proxy/uplink/pins.h"
 
 // The SHA-256 of nothing, in both spellings.
 static const char base64[] = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";

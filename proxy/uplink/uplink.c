@@ -1,6 +1,6 @@
 // A CONNECT asks the pool for a connection; the rest, and what the pool cannot serve, goes over a connection of its own. A
 // stream that the proxy has refused, having done nothing (RFC 9113 8.7, 6.8), is tried once more elsewhere.
-#include "proxy/sidecar/uplink.h"
+#include "proxy/uplink/uplink.h"
 
 #include <stdlib.h>
 

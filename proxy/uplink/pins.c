@@ -1,5 +1,5 @@
 // Two spellings in, one out.
-#include "proxy/sidecar/pins.h"
+#include "proxy/uplink/pins.h"
 
 #include <openssl/base64.h>
 #include <openssl/mem.h>

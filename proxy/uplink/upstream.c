@@ -6,7 +6,7 @@
 // If a proxy cannot be reached, the next one of the route is tried, and after the last one all of them again, as long as
 // the route says. No byte of a client has been sent by then. Each state has a deadline, in one timer. The loop's
 // callbacks move the connection on to the next state; only the handshake is driven by upstream_step.
-#include "proxy/sidecar/upstream.h"
+#include "proxy/uplink/upstream.h"
 
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -36,7 +36,7 @@ enum {
 struct upstream {
     uint32_t magic;
     enum upstream_state state;
-    struct route *route;             // borrowed
+    struct proxy_route *route;       // borrowed
     struct way *way;                 // in `route`; the proxy that is tried
     size_t tried_count;              // of this round
     int64_t begun_ms;                // monotonic
@@ -47,8 +47,8 @@ struct upstream {
     ev_timer timer;               // ends the state
     struct resolver_query *query; // owned; NULL when none is open
     struct dialer *dialer;        // owned
-    struct tcp_stream tcp;        // open when there is `tls`
-    struct tls_stream *tls;       // owned
+    struct tcp_stream tcp;        // open once the proxy is connected
+    struct tls_stream *tls;       // owned; NULL in the clear
     bool offers_http2;            // to the proxy
     bool is_given_up;             // no other proxy and no other round is tried
     bool is_remembered;           // dialling addresses of an earlier answer
@@ -62,7 +62,7 @@ static void dial(struct upstream *upstream);
 
 const struct target *upstream_proxy(const struct upstream *upstream)
 {
-    const struct route *route = upstream->route;
+    const struct proxy_route *route = upstream->route;
     return &route->options->proxies[upstream->way - route->ways];
 }
 
@@ -136,7 +136,7 @@ static void on_resolved(void *arg)
 
 static void resolve(struct upstream *upstream)
 {
-    struct route *route = upstream->route;
+    struct proxy_route *route = upstream->route;
     enter(upstream, UPSTREAM_RESOLVE, RESOLVE_MS);
     upstream->query = resolver_submit(
         route->resolver, hostname_slice(&upstream_proxy(upstream)->name), 0, on_resolved, upstream);
@@ -251,21 +251,45 @@ static void watch_peer(int fd)
                          sizeof settings[i].value);
 }
 
-// begin_handshake puts TLS on the connected socket.
-static void begin_handshake(struct upstream *upstream, int fd)
+// scheme_of gives how the proxies of a route are written.
+static const char *scheme_of(const struct proxy_route *route)
 {
-    struct route *route = upstream->route;
+    return route->options->is_clear ? "http" : "https";
+}
+
+// note_way has later connections begin with the proxy that was reached.
+static void note_way(struct upstream *upstream)
+{
+    struct proxy_route *route = upstream->route;
+    const size_t at = (size_t)(upstream->way - route->ways);
+    char host[TARGET_TEXT_CAP];
+    if (at == route->way_at)
+        return;
+    route->way_at = at;
+    log_warning(LOG_PROXY_CHANGED,
+                "the proxy before cannot be reached: from now on through %s://%s:%u",
+                scheme_of(route), target_format_host(upstream_proxy(upstream), host),
+                upstream_proxy(upstream)->port);
+}
+
+// be_ready ends the way: the stream may be used.
+static void be_ready(struct upstream *upstream)
+{
+    ev_timer_stop(upstream->route->loop, &upstream->timer);
+    upstream->state = UPSTREAM_READY;
+    note_way(upstream);
+}
+
+// begin_handshake puts TLS on the connected socket.
+static void begin_handshake(struct upstream *upstream)
+{
+    struct proxy_route *route = upstream->route;
     const struct target *proxy = upstream_proxy(upstream);
     const char *name = proxy->kind == TARGET_NAME ? proxy->name.text : NULL;
-    watch_peer(fd);
-    tcp_stream_init(&upstream->tcp, route->loop, fd);
-    upstream->tcp.stream.on_ready = on_ready;
-    upstream->tcp.stream.owner = upstream;
     upstream->tls = tls_client_stream_create(
         upstream->credentials->tls, route->resumes ? &route->sessions : NULL, name,
         &upstream->tcp.stream, route->pool, on_verify, upstream);
     if (upstream->tls == NULL) {
-        stream_close(&upstream->tcp.stream, true);
         fail(upstream, CAUSE_NO_RESOURCES, "");
         return;
     }
@@ -274,6 +298,19 @@ static void begin_handshake(struct upstream *upstream, int fd)
     if (upstream->offers_http2)
         tls_client_stream_offer_http2(upstream->tls);
     enter(upstream, UPSTREAM_HANDSHAKE, HANDSHAKE_MS);
+}
+
+// take_socket takes over the connected socket.
+static void take_socket(struct upstream *upstream, int fd)
+{
+    watch_peer(fd);
+    tcp_stream_init(&upstream->tcp, upstream->route->loop, fd);
+    upstream->tcp.stream.on_ready = on_ready;
+    upstream->tcp.stream.owner = upstream;
+    if (upstream->route->options->is_clear)
+        be_ready(upstream);
+    else
+        begin_handshake(upstream);
 }
 
 static void on_dialled(void *arg, enum dial_result result, int fd)
@@ -293,7 +330,7 @@ static void on_dialled(void *arg, enum dial_result result, int fd)
     dialer_destroy(upstream->dialer);
     upstream->dialer = NULL;
     if (result == DIAL_CONNECTED) {
-        begin_handshake(upstream, fd);
+        take_socket(upstream, fd);
     } else if (upstream->is_remembered && result != DIAL_NO_RESOURCES) {
         upstream->is_remembered = false;
         upstream->way->resolved_ms = monotonic_ms() - FRESH_MS; // kept for when DNS fails
@@ -307,11 +344,12 @@ static void on_dialled(void *arg, enum dial_result result, int fd)
 static void dial(struct upstream *upstream)
 {
     const struct way *way = upstream->way;
+    const int64_t given_ms = upstream->route->options->attempt_ms;
     const struct dialer_options options = {
         .addresses = way->addresses,
         .count = way->address_count,
         .port = upstream_proxy(upstream)->port,
-        .attempt_ms = ATTEMPT_MS,
+        .attempt_ms = given_ms > 0 ? given_ms : ATTEMPT_MS,
     };
     const struct dialer_events events = {.on_done = on_dialled, .arg = upstream};
     if (upstream->facts != NULL)
@@ -354,20 +392,6 @@ static void fail_handshake(struct upstream *upstream)
     }
 }
 
-// note_way has later connections begin with the proxy that was reached.
-static void note_way(struct upstream *upstream)
-{
-    struct route *route = upstream->route;
-    const size_t at = (size_t)(upstream->way - route->ways);
-    char host[TARGET_TEXT_CAP];
-    if (at == route->way_at)
-        return;
-    route->way_at = at;
-    log_warning(LOG_PROXY_CHANGED,
-                "the proxy before cannot be reached: from now on through https://%s:%u",
-                target_format_host(upstream_proxy(upstream), host), upstream_proxy(upstream)->port);
-}
-
 static bool step_handshake(struct upstream *upstream)
 {
     const enum err error = tls_stream_handshake(upstream->tls);
@@ -384,9 +408,7 @@ static bool step_handshake(struct upstream *upstream)
         upstream->facts->tls_version = tls_stream_version_name(upstream->tls);
         upstream->facts->tls_cipher = tls_stream_cipher_name(upstream->tls);
     }
-    ev_timer_stop(upstream->route->loop, &upstream->timer);
-    upstream->state = UPSTREAM_READY;
-    note_way(upstream);
+    be_ready(upstream);
     return true;
 }
 
@@ -400,6 +422,8 @@ static void drop_attempt(struct upstream *upstream, bool is_reset)
     upstream->dialer = NULL;
     if (upstream->tls != NULL)
         stream_close(&upstream->tls->stream, is_reset);
+    else if (upstream->tcp.is_open)
+        stream_close(&upstream->tcp.stream, is_reset);
     tls_stream_destroy(upstream->tls);
     upstream->tls = NULL;
 }
@@ -407,7 +431,7 @@ static void drop_attempt(struct upstream *upstream, bool is_reset)
 // try_next begins with the next proxy of the route.
 static void try_next(struct upstream *upstream)
 {
-    struct route *route = upstream->route;
+    struct proxy_route *route = upstream->route;
     const size_t next = (size_t)(upstream->way - route->ways) + 1;
     drop_attempt(upstream, true);
     upstream->way = &route->ways[next == route->options->proxy_count ? 0 : next];
@@ -420,14 +444,14 @@ static void try_next(struct upstream *upstream)
 // say_waiting logs that no proxy can be reached; while many connections find that out, once a second.
 static void say_waiting(struct upstream *upstream)
 {
-    struct route *route = upstream->route;
+    struct proxy_route *route = upstream->route;
     const struct cause_info *info = cause_info(upstream->cause);
     char host[TARGET_TEXT_CAP];
     if (route->said_ms != 0 && monotonic_ms() - route->said_ms < SAY_EVERY_MS)
         return;
     route->said_ms = monotonic_ms();
     log_warning(LOG_PROXY_UNREACHABLE,
-                "https://%s:%u: %s (%s); trying again, for %" PRId64 " ms at most",
+                "%s://%s:%u: %s (%s); trying again, for %" PRId64 " ms at most", scheme_of(route),
                 target_format_host(upstream_proxy(upstream), host), upstream_proxy(upstream)->port,
                 info->phrase, info->name, route->options->retry_ms);
 }
@@ -435,7 +459,7 @@ static void say_waiting(struct upstream *upstream)
 // step_failed goes on to the next proxy, or to another round; false where the connection stays failed, or waits.
 static bool step_failed(struct upstream *upstream)
 {
-    const struct route *route = upstream->route;
+    const struct proxy_route *route = upstream->route;
     if (!cause_is_absence(upstream->cause) || upstream->is_given_up)
         return false;
     if (upstream->tried_count < route->options->proxy_count) {
@@ -503,7 +527,7 @@ void upstream_set_owner(struct upstream *upstream, void (*wake)(void *owner), vo
 
 bool upstream_is_http2(const struct upstream *upstream)
 {
-    return tls_stream_is_http2(upstream->tls);
+    return upstream->tls != NULL && tls_stream_is_http2(upstream->tls);
 }
 
 void upstream_limit_unsent(const struct upstream *upstream, int len)
@@ -512,8 +536,8 @@ void upstream_limit_unsent(const struct upstream *upstream, int len)
                      sizeof len);
 }
 
-struct upstream *upstream_create(struct route *route, bool offers_http2, void (*wake)(void *owner),
-                                 void *owner)
+struct upstream *upstream_create(struct proxy_route *route, bool offers_http2,
+                                 void (*wake)(void *owner), void *owner)
 {
     struct upstream *upstream = calloc(1, sizeof *upstream);
     if (upstream == NULL)
@@ -555,7 +579,7 @@ void upstream_destroy(struct upstream *upstream, bool is_reset)
 
 struct stream *upstream_stream(struct upstream *upstream)
 {
-    return &upstream->tls->stream;
+    return upstream->tls != NULL ? &upstream->tls->stream : &upstream->tcp.stream;
 }
 
 struct failure upstream_failure(const struct upstream *upstream)
@@ -570,19 +594,31 @@ struct failure upstream_failure(const struct upstream *upstream)
                             tls_alert_name(alert), alert};
 }
 
-enum err route_open(struct route *route, const struct route_options *options, struct ev_loop *loop,
-                    struct buffer_pool *pool, struct credentials *credentials, struct errinfo *info)
+void proxy_route_init(struct proxy_route *route, const struct proxy_route_options *options,
+                      struct ev_loop *loop, struct buffer_pool *pool, struct resolver *resolver,
+                      struct credentials *credentials)
 {
-    *route = (struct route){.options = options,
-                            .loop = loop,
-                            .pool = pool,
-                            .credentials = credentials_ref(credentials)};
+    *route = (struct proxy_route){.options = options,
+                                  .loop = loop,
+                                  .pool = pool,
+                                  .resolver = resolver,
+                                  .has_resolver = true,
+                                  .credentials = credentials_ref(credentials)};
+}
+
+enum err proxy_route_open(struct proxy_route *route, const struct proxy_route_options *options,
+                          struct ev_loop *loop, struct buffer_pool *pool,
+                          struct credentials *credentials, struct errinfo *info)
+{
+    proxy_route_init(route, options, loop, pool, NULL, credentials);
+    route->has_resolver = false;
     return resolver_create(loop, &options->resolver, &route->resolver, info);
 }
 
-void route_close(struct route *route)
+void proxy_route_close(struct proxy_route *route)
 {
-    resolver_destroy(route->resolver);
+    if (!route->has_resolver)
+        resolver_destroy(route->resolver);
     tls_sessions_drop(&route->sessions);
     credentials_unref(route->credentials);
 }

@@ -6,14 +6,14 @@
 
 #include "proxy/http2/http2_client.h"
 #include "proxy/loop/turn.h"
-#include "proxy/sidecar/upstream.h"
+#include "proxy/uplink/upstream.h"
 
 struct connection;
 TAILQ_HEAD(connection_list, connection);
 
 // Embedded. The first part is set by its owner before connection_pool_start; the rest is private to connection_pool.c.
 struct connection_pool {
-    struct route *route; // borrowed
+    struct proxy_route *route; // borrowed
     size_t most; // connections that are made to be shared; 0: none, every tunnel has its own
 
     struct connection_list all; // owned

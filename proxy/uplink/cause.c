@@ -1,5 +1,5 @@
 // The table, and the ways from what TLS and certificates say to a row of it.
-#include "proxy/sidecar/cause.h"
+#include "proxy/uplink/cause.h"
 
 #include "proxy/tls/alert.h"
 

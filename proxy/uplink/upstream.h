@@ -1,7 +1,8 @@
-// upstream: a connection to the proxy: its name is resolved, one of its addresses is reached, TLS is finished and the
+// upstream: a connection to a proxy: its name is resolved, one of its addresses is reached, TLS is finished and the
 // proxy's certificate is judged. If that fails, or the proxy ends it, upstream knows the cause.
 //
-// The sidecar and the doctor have no other way to the network, and it leads to a proxy of its route only. Knows no HTTP.
+// The sidecar and the doctor have no other way to the network, and a server none to its parents. It leads to a proxy of
+// its route only. Knows no HTTP.
 #pragma once
 
 #include <ev.h>
@@ -9,19 +10,20 @@
 #include "auth/target.h"
 #include "proxy/net/buffer.h"
 #include "proxy/net/resolver.h"
-#include "proxy/sidecar/credentials.h"
-#include "proxy/sidecar/pins.h"
+#include "proxy/uplink/credentials.h"
+#include "proxy/uplink/pins.h"
 
 enum { ROUTE_PROXIES_MAX = 8 };
 
-// route_options says which proxies may be used, with which files, and found by which DNS.
-struct route_options {
+// proxy_route_options says which proxies may be used, and how they are found.
+struct proxy_route_options {
     struct target proxies[ROUTE_PROXIES_MAX]; // when one cannot be reached, the next one is tried
     size_t proxy_count;                       // at least 1
     int64_t retry_ms;                         // how long all of them are tried again; 0: once
-    struct credential_paths paths;            // borrowed
+    bool is_clear;                            // no TLS: the proxies speak HTTP/1.1 in the clear
+    int64_t attempt_ms;                       // for each address; 0: 3 s
     struct pins pins;                 // a proxy's key must be one of them; none: any key will do
-    struct resolver_options resolver; // see system_resolver_fill
+    struct resolver_options resolver; // of a resolver of its own; see proxy_route_open
 };
 
 // way holds the addresses of one proxy. They are used again for some seconds, and longer while DNS fails.
@@ -48,15 +50,16 @@ struct upstream_facts {
 // upstream_facts_deinit frees what the facts own.
 void upstream_facts_deinit(struct upstream_facts *facts);
 
-// route is what all connections of one thread to the proxy share. Its owner may set `credentials`, `resumes` and `facts`.
-struct route {
-    const struct route_options *options; // borrowed
-    struct ev_loop *loop;                // borrowed
-    struct buffer_pool *pool;            // borrowed
-    struct resolver *resolver;           // owned
-    struct credentials *credentials;     // ref; today's
-    struct tls_sessions sessions;        // owned
-    bool resumes;                        // sessions are kept and resumed
+// proxy_route is what all connections of one thread to the proxies share. Its owner may set `credentials`, `resumes` and `facts`.
+struct proxy_route {
+    const struct proxy_route_options *options; // borrowed
+    struct ev_loop *loop;                      // borrowed
+    struct buffer_pool *pool;                  // borrowed
+    struct resolver *resolver;                 // owned, unless it was given
+    bool has_resolver;                         // it was given; its owner may set another one
+    struct credentials *credentials;           // ref; today's; NULL: no TLS
+    struct tls_sessions sessions;              // owned
+    bool resumes;                              // sessions are kept and resumed
     struct upstream_facts *facts; // borrowed; where the next connection writes them; NULL: nowhere
     struct way ways[ROUTE_PROXIES_MAX]; // one for each proxy; its owner may read them
 
@@ -65,14 +68,20 @@ struct route {
     int64_t said_ms; // monotonic; when it was last logged that none can be reached
 };
 
-// route_open makes the resolver, and takes a reference to `credentials`. `options`, `loop` and `pool` are borrowed until
-// route_close, which must follow in any case. Errors as of resolver_create.
-enum err route_open(struct route *route, const struct route_options *options, struct ev_loop *loop,
-                    struct buffer_pool *pool, struct credentials *credentials,
-                    struct errinfo *info) MUST_USE;
+// proxy_route_init takes a reference to `credentials`. `options`, `loop`, `pool` and `resolver` are borrowed until
+// proxy_route_close.
+void proxy_route_init(struct proxy_route *route, const struct proxy_route_options *options,
+                      struct ev_loop *loop, struct buffer_pool *pool, struct resolver *resolver,
+                      struct credentials *credentials);
 
-// route_close frees what the route owns. A zeroed one is allowed.
-void route_close(struct route *route);
+// proxy_route_open does the same with a resolver of its own, made by the options. proxy_route_close must follow in any
+// case. Errors as of resolver_create.
+enum err proxy_route_open(struct proxy_route *route, const struct proxy_route_options *options,
+                          struct ev_loop *loop, struct buffer_pool *pool,
+                          struct credentials *credentials, struct errinfo *info) MUST_USE;
+
+// proxy_route_close frees what the route owns. A zeroed one is allowed.
+void proxy_route_close(struct proxy_route *route);
 
 enum upstream_state {
     UPSTREAM_WAIT, // no proxy was reached: until all are tried again
@@ -87,8 +96,8 @@ struct upstream;
 
 // upstream_create begins to connect. `offers_http2`: the proxy may choose HTTP/2 (RFC 7301); else it is HTTP/1.1. `wake` is called from the loop with `owner` (borrowed) whenever upstream_step, or
 // the stream, may get on; never from within a function of this header. NULL without memory.
-struct upstream *upstream_create(struct route *route, bool offers_http2, void (*wake)(void *owner),
-                                 void *owner) MUST_USE;
+struct upstream *upstream_create(struct proxy_route *route, bool offers_http2,
+                                 void (*wake)(void *owner), void *owner) MUST_USE;
 
 // upstream_set_owner has another owner woken from now on.
 void upstream_set_owner(struct upstream *upstream, void (*wake)(void *owner), void *owner);

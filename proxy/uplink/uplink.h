@@ -4,7 +4,7 @@
 // not, has a connection of its own. Knows nothing of the local client but the head of its CONNECT.
 #pragma once
 
-#include "proxy/sidecar/connection_pool.h"
+#include "proxy/uplink/connection_pool.h"
 
 struct uplink;
 

@@ -1,6 +1,6 @@
 // A tunnel goes to the connection with the fewest users. While there may be more connections, and the best one has a user
 // already, another one is begun: so tunnels are spread, and none of them waits for it where a connection is ready.
-#include "proxy/sidecar/connection_pool.h"
+#include "proxy/uplink/connection_pool.h"
 
 #include <stdlib.h>
 
@@ -107,7 +107,7 @@ static void begin_http2(struct connection *connection)
 {
     static const struct http2_options options = {
         .streams = STREAMS_MAX, .window = STREAM_WINDOW_MAX, .memory = STREAMS_MEMORY};
-    struct route *route = connection->pool->route;
+    struct proxy_route *route = connection->pool->route;
     if (!upstream_is_http2(connection->upstream)) {
         connection->is_plain = true;
         connection->is_over = true;
