@@ -4,6 +4,7 @@
 #include <openssl/bytestring.h>
 
 #include "auth/base/text.h"
+#include "auth/base/utf8.h"
 
 // The writing side.
 

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "auth/base/utf8.h"
+
 enum { PLAIN_RUN_MAX = 128 }; // a text with a sink takes pieces of bounded length
 
 void text_init(struct text *text, char *data, size_t cap)
@@ -92,35 +94,6 @@ void text_append_hex(struct text *text, struct slice bytes)
     }
 }
 
-// Unicode 15, table 3-7.
-size_t utf8_length(struct slice s)
-{
-    const uint8_t lead = s.data[0];
-    if (lead < 0x80)
-        return 1;
-    size_t len = 0;
-    uint8_t low = 0x80;
-    uint8_t high = 0xBF;
-    if (lead >= 0xC2 && lead <= 0xDF) {
-        len = 2;
-    } else if (lead >= 0xE0 && lead <= 0xEF) {
-        len = 3;
-        low = lead == 0xE0 ? 0xA0 : 0x80;
-        high = lead == 0xED ? 0x9F : 0xBF;
-    } else if (lead >= 0xF0 && lead <= 0xF4) {
-        len = 4;
-        low = lead == 0xF0 ? 0x90 : 0x80;
-        high = lead == 0xF4 ? 0x8F : 0xBF;
-    }
-    if (len == 0 || s.len < len || s.data[1] < low || s.data[1] > high)
-        return 0;
-    for (size_t i = 2; i < len; i++) {
-        if (s.data[i] < 0x80 || s.data[i] > 0xBF)
-            return 0;
-    }
-    return len;
-}
-
 // plain_length gives how many bytes at the front of `s` JSON takes as they are: printable ASCII, a bounded run of it.
 static size_t plain_length(struct slice s)
 {
@@ -131,20 +104,24 @@ static size_t plain_length(struct slice s)
     return len;
 }
 
+// append_utf16 adds a code point as JSON's escapes (RFC 8259, 7): one unit of UTF-16, or two.
+static void append_utf16(struct text *text, uint32_t code)
+{
+    if (code < 0x10000)
+        text_append_format(text, "\\u%04x", code);
+    else
+        text_append_format(text, "\\u%04x\\u%04x", 0xD800 + ((code - 0x10000) >> 10),
+                           0xDC00 + (code & 0x3FF));
+}
+
 // append_json_character adds one character, escaped where JSON or a terminal would mind it.
 static void append_json_character(struct text *text, struct slice character)
 {
     const uint8_t first = character.data[0];
     if (first == '"' || first == '\\') {
         text_append_format(text, "\\%c", first);
-    } else if (first < 0x20 || first == 0x7F) {
-        text_append_format(text, "\\u%04x", first);
-    } else if (character.len == 2 && first == 0xC2 && character.data[1] < 0xA0) {
-        text_append_format(text, "\\u%04x", character.data[1]); // C1 controls
-    } else if (slice_equal(character, SLICE_LITERAL("\xE2\x80\xA8"))) {
-        text_append_string(text, "\\u2028");
-    } else if (slice_equal(character, SLICE_LITERAL("\xE2\x80\xA9"))) {
-        text_append_string(text, "\\u2029");
+    } else if (utf8_is_unseen(character)) {
+        append_utf16(text, utf8_code_point(character));
     } else {
         text_append(text, character);
     }
@@ -175,27 +152,12 @@ void text_append_json(struct text *text, struct slice bytes, size_t max_len)
     text_append_string(text, "\"");
 }
 
-// is_invisible tells whether a character, in UTF-8, is one that text_append_printable escapes.
-static bool is_invisible(struct slice character)
-{
-    const uint8_t *at = character.data;
-    if (character.len == 1)
-        return at[0] < 0x20 || at[0] == 0x7F;
-    if (character.len == 2)
-        return (at[0] == 0xC2 && at[1] < 0xA0) || (at[0] == 0xD8 && at[1] == 0x9C); // C1, U+061C
-    if (character.len != 3 || at[0] != 0xE2)
-        return false;
-    return (at[1] == 0x80 &&
-            ((at[2] >= 0xA8 && at[2] <= 0xAE) || at[2] == 0x8E || at[2] == 0x8F)) ||
-           (at[1] == 0x81 && at[2] >= 0xA6 && at[2] <= 0xA9);
-}
-
 void text_append_printable(struct text *text, struct slice bytes)
 {
     while (bytes.len > 0) {
         const size_t len = utf8_length(bytes);
         const struct slice character = slice_first(bytes, len == 0 ? 1 : len);
-        if (len > 0 && !is_invisible(character)) {
+        if (len > 0 && !utf8_is_unseen(character)) {
             text_append(text, character);
         } else {
             for (size_t i = 0; i < character.len; i++)

@@ -43,18 +43,13 @@ void text_append_format(struct text *text, const char *format, ...) PRINTF_LIKE(
 void text_append_hex(struct text *text, struct slice bytes);
 
 // text_append_json adds `bytes` as a JSON string with its quotes (RFC 8259): quotes, backslashes
-// and control bytes escaped, U+2028, U+2029 and DEL too; a byte that is not part of valid UTF-8
+// and what nobody sees (utf8_is_unseen) escaped; a byte that is not part of valid UTF-8
 // becomes U+FFFD. At most `max_len` bytes of the input are taken, cut between characters.
 void text_append_json(struct text *text, struct slice bytes, size_t max_len);
 
 // text_append_printable adds `bytes` for people's eyes, on a terminal or in a line of a log: each byte of a character that
-// would not be seen as itself becomes `\xHH`: control characters, line and paragraph separators, marks that change the
-// direction of what follows, and bytes that are not valid UTF-8. Four bytes for one at most.
+// is not seen (utf8_is_unseen), or not valid UTF-8, becomes `\xHH`. Four bytes for one at most.
 void text_append_printable(struct text *text, struct slice bytes);
 
 // text_slice gives what has been written so far; valid until the memory after it goes.
 struct slice text_slice(const struct text *text);
-
-// utf8_length gives the length of the well-formed UTF-8 sequence at the front of `s`, which is not empty; 0: there
-// is none.
-size_t utf8_length(struct slice s);

@@ -1,6 +1,8 @@
 // A piece is made printable, measured, and cut between characters.
 #include "proxy/cli/paint.h"
 
+#include "auth/base/utf8.h"
+
 enum {
     PIECE_MAX = 1024,     // bytes of a piece that are looked at
     PRINTABLE_FACTOR = 4, // bytes for one

@@ -2,6 +2,7 @@
 #include "proxy/http/head.h"
 
 #include "auth/base/text.h"
+#include "auth/base/utf8.h"
 #include "auth/ipaddr.h"
 #include "proxy/http/field.h"
 #include "proxy/http/hop.h"

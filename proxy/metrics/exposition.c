@@ -5,6 +5,8 @@
 
 #include <inttypes.h>
 
+#include "auth/base/utf8.h"
+
 static bool is_openmetrics(const struct exposition *exposition)
 {
     return exposition->format == EXPOSITION_OPENMETRICS;

@@ -3,19 +3,7 @@
 
 #include <inttypes.h>
 
-// is_hidden tells whether a character of UTF-8 changes the direction of writing (U+200E, U+200F, U+202A to U+202E,
-// U+2066 to U+2069), or is a control character of the second range (U+0080 to U+009F) or a line separator.
-static bool is_hidden(struct slice character)
-{
-    const uint8_t *byte = character.data;
-    if (character.len == 2)
-        return byte[0] == 0xC2 && byte[1] < 0xA0;
-    if (character.len != 3 || byte[0] != 0xE2)
-        return false;
-    if (byte[1] == 0x80)
-        return byte[2] == 0x8E || byte[2] == 0x8F || (byte[2] >= 0xA8 && byte[2] <= 0xAE);
-    return byte[1] == 0x81 && byte[2] >= 0xA6 && byte[2] <= 0xA9;
-}
+#include "auth/base/utf8.h"
 
 // entity_of gives what stands for a byte; NULL: itself.
 static const char *entity_of(uint8_t byte)
@@ -32,7 +20,7 @@ static const char *entity_of(uint8_t byte)
     case '\'':
         return "&#39;";
     default:
-        return byte < 0x20 || byte == 0x7F ? "\xEF\xBF\xBD" : NULL;
+        return NULL;
     }
 }
 
@@ -49,7 +37,7 @@ void html_append(struct text *out, const char *text)
             text_append_string(out, "\xE2\x80\xA6"); // an ellipsis
             return;
         }
-        if (len == 0 || is_hidden(character))
+        if (len == 0 || utf8_is_unseen(character))
             text_append_string(out, "\xEF\xBF\xBD");
         else if (entity != NULL)
             text_append_string(out, entity);

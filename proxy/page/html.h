@@ -8,8 +8,8 @@
 
 enum { HTML_TEXT_MAX = 400 }; // bytes of one text that are taken
 
-// html_append adds a text: markup escaped; control characters, what is no UTF-8, and marks that change the direction of
-// writing replaced by U+FFFD. NULL is empty.
+// html_append adds a text: markup escaped; what nobody sees (utf8_is_unseen), and what is no UTF-8, replaced by U+FFFD.
+// NULL is empty.
 void html_append(struct text *out, const char *text);
 
 // html_append_count adds a number for people: 12345 as `12,345`.

@@ -79,6 +79,10 @@ static void json_escapes_what_would_break_a_record_or_a_terminal(void **state)
         {{(const uint8_t *)"\x7F", 1}, "\"\\u007f\""},
         {{(const uint8_t *)"\xC2\x9B", 2}, "\"\\u009b\""},
         {{(const uint8_t *)"\xE2\x80\xA8\xE2\x80\xA9", 6}, "\"\\u2028\\u2029\""},
+        {{(const uint8_t *)"a\xE2\x80\xAEz", 5}, "\"a\\u202ez\""},
+        {{(const uint8_t *)"\xC2\xAD\xD8\x9C", 4}, "\"\\u00ad\\u061c\""},
+        {{(const uint8_t *)"\xEF\xBB\xBF", 3}, "\"\\ufeff\""},
+        {{(const uint8_t *)"\xF3\xA0\x81\x81", 4}, "\"\\udb40\\udc41\""},
         {{(const uint8_t *)"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", 9},
          "\"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\""},
     };
@@ -187,8 +191,8 @@ static void what_people_read_says_what_cannot_be_seen(void **state)
         {"\xFF\xC3(", "\\xff\\xc3("},
         {"\xED\xA0\x80", "\\xed\\xa0\\x80"},
         {"\xE2\x80\xA8\xE2\x80\xA9", "\\xe2\\x80\\xa8\\xe2\\x80\\xa9"}, // separators
-        {"\xE2\x80\xAE", "\\xe2\\x80\\xae"}, // right to left from here on
-        {"\xE2\x81\xA7\xE2\x81\xAA", "\\xe2\\x81\\xa7\xE2\x81\xAA"},
+        {"\xE2\x80\xAE", "\\xe2\\x80\\xae"},                         // right to left from here on
+        {"\xE2\x81\xA7\xE2\x81\xB4", "\\xe2\\x81\\xa7\xE2\x81\xB4"}, // an isolate; superscript four
         {"\xE2\x80\x8E\xE2\x80\x90\xD8\x9C", "\\xe2\\x80\\x8e\xE2\x80\x90\\xd8\\x9c"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
