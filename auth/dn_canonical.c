@@ -47,11 +47,8 @@ bool utf8_next(struct slice *s, uint32_t *out)
     const size_t len = utf8_length(*s);
     if (len == 0)
         return false;
-    uint32_t code = len == 1 ? s->data[0] : s->data[0] & (0x7Fu >> len);
-    for (size_t i = 1; i < len; i++)
-        code = code << 6 | (s->data[i] & 0x3F);
+    *out = utf8_code_point(slice_first(*s, len));
     *s = slice_from(*s, len);
-    *out = code;
     return true;
 }
 

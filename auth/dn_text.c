@@ -4,6 +4,7 @@
 #include <openssl/bytestring.h>
 
 #include "auth/base/hex.h"
+#include "auth/base/utf8.h"
 
 // short_name is an attribute type that has a name of its own in the text form.
 struct short_name {
@@ -57,8 +58,7 @@ void oid_format(struct slice oid, struct text *out)
     }
 }
 
-// format_text escapes what RFC 4514, 2.4 says, and every control character, as hex pairs; U+2028
-// and U+2029 too, which some readers take for the end of a line.
+// format_text escapes what RFC 4514, 2.4 says, and what nobody sees, as hex pairs.
 static void format_text(struct slice value, struct text *out)
 {
     struct slice rest = value;
@@ -70,7 +70,7 @@ static void format_text(struct slice value, struct text *out)
         const struct slice character = slice_first(before, before.len - rest.len);
         const bool is_edge_blank = code == ' ' && (before.len == value.len || rest.len == 0);
         const bool is_first_hash = code == '#' && before.len == value.len;
-        if (code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029) {
+        if (utf8_is_unseen(character)) {
             for (size_t i = 0; i < character.len; i++) {
                 text_append_string(out, "\\");
                 text_append_hex(out, slice_of(character.data + i, 1));

@@ -50,6 +50,7 @@ static void formats_what_it_parsed(void **state)
         "CN=caf\xC3\xA9",
         "CN=a\\0ab\\00c\\7f",
         "CN=\\c2\\85\\e2\\80\\a8",
+        "CN=a\\e2\\80\\aeb\\ef\\bb\\bf",
         "1.2.3.4=#0c0161",
         "CN=#02010a",
         "emailAddress=a@example.org+UID=a,serialNumber=7",
