@@ -42,6 +42,10 @@ LAYERS = {
         ["openssl/", "yaml.h", "idn2.h"],
     ),
     "proxy/explain": (["auth/"], []),
+    "proxy/fetch": (
+        ["auth/", "proxy/clock/", "proxy/http/", "proxy/net/", "proxy/tls/"],
+        ["ev.h", "openssl/"],
+    ),
     "proxy/handover": (["auth/"], ["ev.h", "openssl/mem.h"]),
     "proxy/history": (["auth/", "proxy/chain/", "proxy/net/sockaddr.h"], ["jansson.h", "zlib.h"]),
     "proxy/http": (["auth/"], []),
