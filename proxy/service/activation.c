@@ -20,14 +20,16 @@ enum err activation_parse(const char *count_text, const char *names_text,
         return errinfo_set(info, ERR_INPUT, "LISTEN_FDS is no number from 0 to %d: %.40s",
                            (int)ACTIVATION_FDS_MAX, count_text);
     struct slice left = slice_of_string(names_text == NULL ? "" : names_text);
+    bool has_more = left.len > 0;
     for (size_t i = 0; i < count; i++) {
         const size_t len = slice_find(left, ':');
         names[i] = slice_first(left, len);
-        if (names_text != NULL && i + 1 < count && len == left.len)
+        has_more = len < left.len; // also where the last name is empty
+        if (names_text != NULL && i + 1 < count && !has_more)
             return errinfo_set(info, ERR_INPUT, "LISTEN_FDNAMES has fewer names than LISTEN_FDS");
         left = slice_from(left, len + 1);
     }
-    if (left.len > 0)
+    if (has_more)
         return errinfo_set(info, ERR_INPUT, "LISTEN_FDNAMES has more names than LISTEN_FDS");
     *out_count = (size_t)count;
     return ERR_OK;

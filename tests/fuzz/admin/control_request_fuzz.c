@@ -1,11 +1,14 @@
-// Fuzzes control_request_parse and, after `block`, block_parse, after `top`, top_request_parse: what is accepted is the line
-// again when it is put together, a block's one spelling is read as the same block, and a question is within its bounds.
+// Fuzzes control_request_parse and, after `block`, block_parse, after `top`, top_request_parse, after `drain`,
+// drain_request_parse: what is accepted is the line again when it is put together, a block's one spelling is read as the same
+// block, a question is within its bounds, and a way to drain means what its words say.
 #include <stdlib.h>
 
 #include "auth/base/text.h"
 #include "auth/blocklist.h"
 #include "proxy/admin/control_request.h"
+#include "proxy/admin/drain_request.h"
 #include "proxy/admin/top_request.h"
+#include "proxy/config/units.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,6 +42,33 @@ static void check_top(const char *argument)
     ASSERT(strlen(request.client) <= CLIENT_NAME_MAX);
 }
 
+static void check_drain(const char *argument)
+{
+    struct drain_request request;
+    struct drain_request again;
+    struct errinfo info = {0};
+    char line[64];
+    char duration[QUANTITY_TEXT_CAP];
+    struct text text;
+    const struct slice words = slice_of_string(argument);
+    if (drain_request_parse(words, &request, &info) != ERR_OK) {
+        ASSERT(info.text[0] != '\0');
+        return;
+    }
+    ASSERT(request.lame_duck_ms >= 0 && request.lame_duck_ms <= LAME_DUCK_MAX_MS);
+    ASSERT(request.is_waiting == slice_starts_with(words, SLICE_LITERAL("wait")));
+    text_init(&text, line, sizeof line);
+    text_append_string(&text, request.is_waiting ? "wait" : "");
+    text_append_string(&text, request.is_waiting && request.lame_duck_ms > 0 ? " " : "");
+    if (request.lame_duck_ms > 0)
+        text_append_format(&text, "lame_duck:%s",
+                           quantity_format(QUANTITY_DURATION, request.lame_duck_ms, duration));
+    else
+        ASSERT(slice_equal(text_slice(&text), words));
+    ASSERT(drain_request_parse(text_slice(&text), &again, &info) == ERR_OK);
+    ASSERT(again.is_waiting == request.is_waiting && again.lame_duck_ms == request.lame_duck_ms);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct control_request request;
@@ -59,5 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_block(request.argument);
     if (request.command == CONTROL_TOP)
         check_top(request.argument);
+    if (request.command == CONTROL_DRAIN)
+        check_drain(request.argument);
     return 0;
 }

@@ -33,8 +33,8 @@ static void numbers_and_names_fit_together(void **state)
     static const struct {
         const char *count;
         const char *names;
-    } rows[] = {{"2", "main"}, {"1", "main:second"}, {"0", "main"}, {"65", NULL},
-                {"-1", NULL},  {"", NULL},           {"x", NULL},   {"1 ", "main"}};
+    } rows[] = {{"2", "main"}, {"1", "main:"}, {"1", "main:second"}, {"0", "main"}, {"65", NULL},
+                {"-1", NULL},  {"", NULL},     {"x", NULL},          {"1 ", "main"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct slice names[ACTIVATION_FDS_MAX];
         struct errinfo info = {.text = ""};
