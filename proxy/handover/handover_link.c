@@ -173,6 +173,12 @@ bool handover_link_is_sent(const struct handover_link *link)
     return STAILQ_EMPTY(&link->waiting);
 }
 
+bool handover_link_is_held(const struct handover_link *link)
+{
+    struct pollfd end = {.fd = link->readable.fd};
+    return poll(&end, 1, 0) == 0; // POLLHUP needs not be asked for
+}
+
 bool handover_tell(int fd, const struct handover_message *message)
 {
     uint8_t data[HANDOVER_MESSAGE_MAX];
