@@ -14,7 +14,7 @@ enum {
     PATIENCE_S = 30, // for what has no time of its own
 };
 
-enum task { TASK_HOLD, TASK_OPEN, TASK_ECHO, TASK_PING, TASK_BULK, TASK_BESIDE };
+enum task { TASK_HOLD, TASK_OPEN, TASK_ECHO, TASK_PING, TASK_BEAT, TASK_BULK, TASK_BESIDE };
 
 struct fleet {
     const struct client_setup *setup; // borrowed
@@ -35,6 +35,7 @@ struct fleet {
     uint64_t bytes_up;
     uint64_t begun_ns;
     ev_timer timer;
+    ev_timer pace; // of a beat
     struct histogram times;
 };
 
@@ -174,6 +175,12 @@ static void take_echo(struct client *client)
             continue;
         histogram_add(&fleet->times, now_ns() - client->sent_ns);
         client->early_len = 0;
+        if (fleet->task == TASK_BEAT) {
+            fleet->done++;
+            client->sent_ns = 0;
+            client_want(client, true, false);
+            return;
+        }
         if (fleet->task == TASK_PING || fleet->task == TASK_BESIDE) {
             fleet->done++;
             send_message(client);
@@ -215,6 +222,7 @@ static void on_ready(struct client *client)
     switch (fleet->task) {
     case TASK_ECHO:
     case TASK_PING:
+    case TASK_BEAT:
         take_echo(client);
         return;
     case TASK_BULK:
@@ -309,6 +317,40 @@ void fleet_ping(struct fleet *fleet, size_t size, double seconds)
     }
     ev_run(fleet->setup->loop, 0);
     finish(fleet, "ping");
+}
+
+// on_pace sends through all tunnels that wait for nothing.
+static void on_pace(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct fleet *fleet = timer->data;
+    for (size_t i = 0; i < fleet->count; i++) {
+        struct client *client = fleet->clients[i];
+        if (client->state != CLIENT_OPEN || client->sent_ns != 0)
+            continue;
+        client->early_len = 0;
+        send_message(client);
+    }
+}
+
+void fleet_beat(struct fleet *fleet, size_t size, double every_ms, double seconds)
+{
+    fleet->size = size < CHUNK ? size : CHUNK;
+    begin(fleet, TASK_BEAT, seconds);
+    for (size_t i = 0; i < fleet->count; i++)
+        fleet->clients[i]->sent_ns = 0;
+    ev_timer_init(&fleet->pace, on_pace, 0., every_ms / 1000.);
+    fleet->pace.data = fleet;
+    ev_timer_start(fleet->setup->loop, &fleet->pace);
+    ev_run(fleet->setup->loop, 0);
+    ev_timer_stop(fleet->setup->loop, &fleet->pace);
+    for (size_t i = 0; i < fleet->count; i++) { // whose last message is not back
+        const uint64_t sent_ns = fleet->clients[i]->sent_ns;
+        if (sent_ns != 0)
+            histogram_add(&fleet->times, now_ns() - sent_ns);
+    }
+    finish(fleet, "beat");
 }
 
 void fleet_bulk(struct fleet *fleet, bool down, bool up, double seconds)

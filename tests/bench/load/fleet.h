@@ -21,6 +21,10 @@ void fleet_echo(struct fleet *fleet, size_t size, size_t at_once);
 // fleet_ping sends `size` bytes through all tunnels, again as soon as they are back, for `seconds`.
 void fleet_ping(struct fleet *fleet, size_t size, double seconds);
 
+// fleet_beat sends `size` bytes through each tunnel, once every `every_ms`, for `seconds`; not before the former ones are
+// back, so that the longest time is the longest pause that a tunnel has had.
+void fleet_beat(struct fleet *fleet, size_t size, double every_ms, double seconds);
+
 // fleet_bulk moves as many bytes as it can for `seconds`.
 void fleet_bulk(struct fleet *fleet, bool down, bool up, double seconds);
 

@@ -28,7 +28,7 @@ static const char usage[] =
     "       load client PORT direct        plain TCP to a server on that port\n"
     "commands of a client:\n"
     "  open TARGET COUNT | halfopen COUNT | echo SIZE AT_ONCE | ping SIZE SECONDS\n"
-    "  bulk down|up|both SECONDS | beside SIZE SECONDS | close | abort\n"
+    "  beat SIZE EVERY_MS SECONDS | bulk down|up|both SECONDS | beside SIZE SECONDS | close | abort\n"
     "  resets TARGET SECONDS RATE        over HTTP/2\n"
     "  storm full|resumed|refused TARGET SECONDS AT_ONCE RATE\n"
     "  storm mixed TARGET SECONDS AT_ONCE RATE FORBIDDEN\n";
@@ -78,6 +78,8 @@ static bool obey(const struct client_setup *setup, struct fleet *fleet, char **w
         fleet_echo(fleet, number(words[1]), number(words[2]));
     else if (strcmp(name, "ping") == 0 && count == 3)
         fleet_ping(fleet, number(words[1]), strtod(words[2], NULL));
+    else if (strcmp(name, "beat") == 0 && count == 4)
+        fleet_beat(fleet, number(words[1]), strtod(words[2], NULL), strtod(words[3], NULL));
     else if (strcmp(name, "bulk") == 0 && count == 3)
         fleet_bulk(fleet, strcmp(words[1], "up") != 0, strcmp(words[1], "down") != 0,
                    strtod(words[2], NULL));

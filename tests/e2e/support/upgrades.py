@@ -72,8 +72,12 @@ def listens(pid):
     listening = set()
     for table in ("tcp", "tcp6"):
         with open(f"/proc/net/{table}", encoding="ascii") as file:
-            rows = [line.split() for line in file.readlines()[1:]]
-        listening |= {f"socket:[{row[9]}]" for row in rows if row[3] == "0A"}
+            file.readline()
+            for line in file:
+                row = line.split()
+                if row[3] != "0A":
+                    break  # those that listen come first; of the others there may be ten thousands
+                listening.add(f"socket:[{row[9]}]")
     try:
         names = os.listdir(f"/proc/{pid}/fd")
     except OSError:  # it has ended
