@@ -15,6 +15,8 @@
 enum {
     FLAG_EXACT = 1,
     FLAG_SUFFIX = 2,
+    FLAGS_MATCHING = FLAG_EXACT | FLAG_SUFFIX, // also of a later record with the same name
+    FLAG_LISTED_SUFFIX = 4,                    // the record itself is a suffix
     RECORD_HEAD = 2, // bytes: flags and length
     FEW_RECORDS = 8, // up to here no table
     LABELS_WORDS = 2,
@@ -66,7 +68,8 @@ enum err host_set_builder_add(struct host_set_builder *builder, const struct hos
     if (!make_room(builder, RECORD_HEAD + name.len))
         return ERR_MEMORY;
     uint8_t *record = builder->records + builder->len;
-    record[0] = pattern->kind == HOST_PATTERN_EXACT ? FLAG_EXACT : FLAG_SUFFIX;
+    record[0] =
+        pattern->kind == HOST_PATTERN_EXACT ? FLAG_EXACT : FLAG_SUFFIX | FLAG_LISTED_SUFFIX;
     record[1] = pattern->name.len;
     (void)bytes_copy(record + RECORD_HEAD, builder->cap - builder->len - RECORD_HEAD, name);
     builder->len += RECORD_HEAD + name.len;
@@ -118,7 +121,7 @@ static void put_record(struct host_table *table, uint8_t *records, size_t place)
 {
     const struct slice name = record_name(records + place);
     const uint64_t hash = hash_of(name);
-    if (records[place] == FLAG_SUFFIX) {
+    if ((records[place] & FLAG_SUFFIX) != 0) {
         const size_t labels = count_labels(name);
         table->suffix_labels[labels / LABELS_A_WORD] |= UINT64_C(1) << labels % LABELS_A_WORD;
     }
@@ -126,7 +129,7 @@ static void put_record(struct host_table *table, uint8_t *records, size_t place)
     if (slot->place == 0)
         *slot = (struct slot){.tag = (uint32_t)(hash >> 32), .place = (uint32_t)place + 1};
     else
-        records[slot->place - 1] |= records[place];
+        records[slot->place - 1] |= records[place] & FLAGS_MATCHING;
 }
 
 static struct host_table *build_table(struct arena *arena, uint8_t *records, size_t len,
@@ -220,8 +223,9 @@ bool host_set_next(const struct host_set *set, size_t *cursor, struct host_recor
 {
     if (*cursor < set->len) {
         const uint8_t *record = set->records + *cursor;
-        *out = (struct host_record){.kind = (record[0] & FLAG_SUFFIX) != 0 ? HOST_PATTERN_SUFFIX
-                                                                           : HOST_PATTERN_EXACT,
+        *out = (struct host_record){.kind = (record[0] & FLAG_LISTED_SUFFIX) != 0
+                                                ? HOST_PATTERN_SUFFIX
+                                                : HOST_PATTERN_EXACT,
                                     .name = record_name(record)};
         *cursor += RECORD_HEAD + out->name.len;
         return true;

@@ -145,6 +145,22 @@ static void the_patterns_of_a_set_are_listed(void **state)
     arena_destroy(arena);
 }
 
+static void a_name_and_its_wildcard_are_listed_apart_in_a_large_set(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_create();
+    const struct host_set *set =
+        make_hosts(arena, "a.example,*.a.example,1.test,2.test,3.test,4.test,5.test,6.test,7.test")
+            .items[0];
+    struct host_record record;
+    size_t cursor = 0;
+    assert_true(host_set_next(set, &cursor, &record));
+    assert_int_equal(record.kind, HOST_PATTERN_EXACT);
+    assert_true(host_set_next(set, &cursor, &record));
+    assert_int_equal(record.kind, HOST_PATTERN_SUFFIX);
+    arena_destroy(arena);
+}
+
 // ranges lists the ranges of a set made of `prefixes`.
 static const char *ranges(const char *prefixes, char out[1024])
 {
@@ -277,6 +293,7 @@ int main(void)
         cmocka_unit_test(a_name_of_127_labels_is_looked_up_like_any_other),
         cmocka_unit_test(names_of_one_hash_are_two_names),
         cmocka_unit_test(the_patterns_of_a_set_are_listed),
+        cmocka_unit_test(a_name_and_its_wildcard_are_listed_apart_in_a_large_set),
         cmocka_unit_test(ranges_that_touch_or_overlap_become_one),
         cmocka_unit_test(a_set_holds_more_than_an_allow_opens),
     };
