@@ -103,9 +103,40 @@ static enum err refuse_pattern(struct slice s, struct errinfo *info)
     else if (slice_find(s, '/') != s.len || slice_find(s, ':') != s.len)
         hint = "leave out scheme, port and path: ports are written under `ports`";
     else if (slice_find(s, '*') != s.len)
-        hint = "`*` must be alone, or the whole first label: *.example.com";
+        hint =
+            "`*` must be alone, or a whole label: the first (*.example.com), or one of at most two "
+            "inside the name, neither next to the first nor at the end (ec2.*.amazonaws.com)";
     return errinfo_set(info, ERR_INPUT, "`%.*s` is not a host name: %s", len,
                        s.len == 0 ? "" : (const char *)s.data, hint);
+}
+
+static bool is_edge(struct slice s, size_t at)
+{
+    return at >= s.len || s.data[at] == '.';
+}
+
+// labels_parse reads a name in which labels may be `*`: it is read with `x` in their place, which changes nothing else.
+static enum err labels_parse(struct slice s, struct host_pattern *out)
+{
+    char plain[HOSTNAME_MAX_LEN + 2]; // a final dot, NUL
+    uint8_t stars[HOST_PATTERN_STARS_MAX];
+    size_t count = 0;
+    if (!string_copy(plain, sizeof plain, s))
+        return ERR_INPUT;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] != '*')
+            continue;
+        if (i == 0 || !is_edge(s, i - 1) || !is_edge(s, i + 1) || i + 2 >= s.len ||
+            count == HOST_PATTERN_STARS_MAX)
+            return ERR_INPUT;
+        stars[count++] = (uint8_t)i;
+        plain[i] = 'x';
+    }
+    TRY(hostname_parse(slice_of(plain, s.len), &out->name));
+    for (size_t i = 0; i < count; i++)
+        out->name.text[stars[i]] = '*';
+    out->star_count = (uint8_t)count;
+    return ERR_OK;
 }
 
 enum err host_pattern_parse(struct slice s, struct host_pattern *out, struct errinfo *info)
@@ -121,14 +152,44 @@ enum err host_pattern_parse(struct slice s, struct host_pattern *out, struct err
         pattern.kind = HOST_PATTERN_SUFFIX;
         name = slice_from(s, 2);
     }
-    if (hostname_parse(name, &pattern.name) != ERR_OK)
+    if (labels_parse(name, &pattern) != ERR_OK)
         return refuse_pattern(s, info);
     // The shortest name that could match has to be possible: one label and a dot in front.
     if (pattern.kind == HOST_PATTERN_SUFFIX && pattern.name.len > HOSTNAME_MAX_LEN - 2)
         return errinfo_set(info, ERR_INPUT, "`%.60s...` is too long: no name could match it",
                            pattern.name.text);
+    if (pattern.kind == HOST_PATTERN_EXACT && pattern.star_count > 0)
+        pattern.kind = HOST_PATTERN_LABELS;
     *out = pattern;
     return ERR_OK;
+}
+
+bool host_labels_match(struct slice labels, struct slice name)
+{
+    size_t i = 0;
+    size_t j = 0;
+    while (i < labels.len && j < name.len) {
+        if (labels.data[i] == '*') {
+            while (j < name.len && name.data[j] != '.')
+                j++;
+            i++;
+        } else if (labels.data[i++] != name.data[j++]) {
+            return false;
+        }
+    }
+    return i == labels.len && j == name.len;
+}
+
+bool host_tail_matches(struct slice labels, struct slice name)
+{
+    size_t dots = 1; // in front of the tail, and in it
+    size_t at = name.len;
+    for (size_t i = 0; i < labels.len; i++)
+        dots += labels.data[i] == '.';
+    // A canonical name has no empty label, so what is in front of the tail's dot is a whole label.
+    while (at > 0 && dots > 0)
+        dots -= name.data[--at] == '.';
+    return dots == 0 && host_labels_match(labels, slice_from(name, at + 1));
 }
 
 bool host_pattern_matches(const struct host_pattern *pattern, const struct hostname *name)
@@ -138,10 +199,10 @@ bool host_pattern_matches(const struct host_pattern *pattern, const struct hostn
     switch (pattern->kind) {
     case HOST_PATTERN_EXACT:
         return asked.len != 0 && slice_equal(asked, wanted);
+    case HOST_PATTERN_LABELS:
+        return asked.len != 0 && host_labels_match(wanted, asked);
     case HOST_PATTERN_SUFFIX:
-        // A canonical name has no empty label, so a byte in front of the dot is a whole label.
-        return wanted.len != 0 && asked.len > wanted.len + 1 &&
-               asked.data[asked.len - wanted.len - 1] == '.' && slice_ends_with(asked, wanted);
+        return wanted.len != 0 && host_tail_matches(wanted, asked);
     case HOST_PATTERN_ANY:
         return asked.len != 0;
     }

@@ -74,8 +74,10 @@ enum err starter_allow_parse(struct slice s, struct starter_allow *out, struct e
 
 void starter_allow_format(const struct starter_allow *allow, struct text *out)
 {
-    static const char *const before[] = {
-        [HOST_PATTERN_EXACT] = "", [HOST_PATTERN_SUFFIX] = "*.", [HOST_PATTERN_ANY] = "*"};
+    static const char *const before[] = {[HOST_PATTERN_EXACT] = "",
+                                         [HOST_PATTERN_LABELS] = "",
+                                         [HOST_PATTERN_SUFFIX] = "*.",
+                                         [HOST_PATTERN_ANY] = "*"};
     text_append_string(out, "- {");
     if (!allow->is_address)
         text_append_format(out, "hosts: [\"%s%s\"], ", before[allow->host.kind],

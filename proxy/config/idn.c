@@ -14,17 +14,23 @@ static bool is_ascii(struct slice s)
     return true;
 }
 
+static size_t count_stars(struct slice s)
+{
+    size_t out = 0;
+    for (size_t i = 0; i < s.len; i++)
+        out += s.data[i] == '*';
+    return out;
+}
+
 enum err idn_to_ascii(struct slice s, char out[IDN_CAP], struct errinfo *info)
 {
-    const struct slice wildcard = SLICE_LITERAL("*.");
     if (is_ascii(s)) {
         if (!string_copy(out, IDN_CAP, s))
             return errinfo_set(info, ERR_INPUT, "a host name is longer than 253 bytes");
         return ERR_OK;
     }
-    const size_t kept_len = slice_starts_with(s, wildcard) ? wildcard.len : 0;
     char name[U_LABELS_MAX];
-    if (!string_copy(name, sizeof name, slice_from(s, kept_len)))
+    if (!string_copy(name, sizeof name, s))
         return errinfo_set(info, ERR_INPUT, "a host name is longer than 253 bytes");
     uint8_t *ascii = NULL;
     const int status =
@@ -35,12 +41,11 @@ enum err idn_to_ascii(struct slice s, char out[IDN_CAP], struct errinfo *info)
         return errinfo_set(info, ERR_INPUT, "not a valid international host name: %s",
                            idn2_strerror(status));
     const struct slice converted = slice_of_string((const char *)ascii);
-    const bool fits = string_copy(out, IDN_CAP, slice_first(s, kept_len)) &&
-                      string_copy(out + kept_len, IDN_CAP - kept_len, converted);
+    const bool fits = string_copy(out, IDN_CAP, converted);
     // U+FF0A becomes `*`, which would make a wildcard out of something else.
-    const bool has_star = slice_find(converted, '*') != converted.len;
+    const bool has_more_stars = count_stars(converted) != count_stars(s);
     idn2_free(ascii);
-    if (has_star)
+    if (has_more_stars)
         return errinfo_set(info, ERR_INPUT, "a `*` in a host name is written in ASCII");
     if (!fits)
         return errinfo_set(info, ERR_INPUT, "a host name is longer than 253 bytes");

@@ -9,6 +9,6 @@
 enum { IDN_CAP = 256 }; // bytes of an ASCII name, with the NUL
 
 // idn_to_ascii converts the UTF-8 name `s` as IDNA2008 with UTS #46's mapping says, NUL-terminated.
-// A name that is ASCII already is copied as it is; a leading `*.` is kept. ERR_INPUT with a
+// A name that is ASCII already is copied as it is; labels `*` are kept. ERR_INPUT with a
 // sentence in `info` for what is no name, ERR_MEMORY.
 enum err idn_to_ascii(struct slice s, char out[IDN_CAP], struct errinfo *info) MUST_USE;

@@ -232,7 +232,12 @@ static bool sni_name_read(struct reader *reader, const struct node *node, void *
         reader_error(reader, node,
                      "`*` is not a server name"
                      "\nevery other name gets what the listener itself has");
-    return name->kind != HOST_PATTERN_ANY;
+    else if (name->star_count > 0)
+        reader_error(reader, node,
+                     "`%.*s`: a server name has no `*` inside"
+                     "\nwrite the names, or `*.` in front of what they end in",
+                     (int)text.len, (const char *)text.data);
+    return name->kind != HOST_PATTERN_ANY && name->star_count == 0;
 }
 
 // sni_entry_read reads one entry; what it leaves out is the listener's.

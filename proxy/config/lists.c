@@ -36,7 +36,14 @@ static bool host_add(struct list_builder *builder, struct reader *reader, const 
         return false;
     builder->facts.has_any |= pattern.kind == HOST_PATTERN_ANY;
     builder->facts.has_wildcard |= pattern.kind != HOST_PATTERN_EXACT;
-    return host_set_builder_add(&builder->hosts, &pattern) == ERR_OK || reader_no_memory(reader);
+    const enum err err = host_set_builder_add(&builder->hosts, &pattern);
+    if (err == ERR_LIMIT)
+        return reader_error(
+            reader, node,
+            "host: this list has a `*` inside its names at more than %d different places, "
+            "or more than 4 GiB of names\ndivide it into two sets",
+            HOST_SET_SHAPES_MAX);
+    return err == ERR_OK || reader_no_memory(reader);
 }
 
 static bool is_never_reachable(const struct ip_prefix *prefix)

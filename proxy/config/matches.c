@@ -118,6 +118,14 @@ static void dns_read(struct reader *reader, const struct node *node, const char 
                      what);
         return;
     }
+    if (pattern.star_count > 0) {
+        reader_error(
+            reader, node,
+            "%s: a `*` may stand for the first labels only\nwrite an entry for each name, or "
+            "`*.` in front of what they end in",
+            what);
+        return;
+    }
     // The final dot, where there is one, goes: SANs are written without.
     const struct slice name = slice_of_string(ascii);
     *out = reader_copy(

@@ -83,19 +83,31 @@ static bool sets_match(const struct host_sets *sets, struct slice text)
     return false;
 }
 
-// record_is_covered asks for a name that nobody writes down by itself: what matches it is a wildcard.
+// append_probed writes the probe in place of each label `*`.
+static void append_probed(struct text *text, struct slice name, struct slice probe)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.data[i] == '*')
+            text_append(text, probe);
+        else
+            text_append(text, slice_of(name.data + i, 1));
+    }
+}
+
+// record_is_covered asks for a name that nobody writes down by itself: what matches it is a wildcard. A `*` inside the name
+// of another one may be at the same place, or at none.
 static bool record_is_covered(const struct host_sets *wide, const struct host_record *record)
 {
     static const struct slice PROBE = {(const uint8_t *)"x--sallyport--probe", 19};
-    char data[HOSTNAME_MAX_LEN + 32];
+    char data[HOSTNAME_MAX_LEN + 1];
     struct text text;
     text_init(&text, data, sizeof data);
-    if (record->kind != HOST_PATTERN_EXACT)
+    if (record->kind == HOST_PATTERN_SUFFIX || record->kind == HOST_PATTERN_ANY)
         text_append(&text, PROBE);
     if (record->kind == HOST_PATTERN_SUFFIX)
         text_append_string(&text, ".");
     if (record->kind != HOST_PATTERN_ANY)
-        text_append(&text, record->name);
+        append_probed(&text, record->name, PROBE);
     return !text.is_cut && sets_match(wide, text_slice(&text));
 }
 

@@ -103,20 +103,54 @@ static const char *commons_of(const struct lint *lint, struct slice name)
     return front_is_shared(name) ? "a front that many share" : NULL;
 }
 
-// look_for_commons finds wildcards under which anybody may have a name.
+// tell_commons reports a wildcard that strangers may fill.
+static void tell_commons(struct lint *lint, const struct rule *rule, const struct node *node,
+                         const struct host_record *record, struct slice under, const char *commons)
+{
+    const int len = (int)record->name.len;
+    const char *name = (const char *)record->name.data;
+    if (under.len == record->name.len)
+        lint_find(
+            lint, SEVERITY_WARNING, node,
+            "rule `%s`: anybody can have a name under `*.%.*s`, which is %s"
+            "\nname the intended hosts: `inner` holds a tunnel to such a wildcard to next to nothing",
+            rule->name, len, name, commons);
+    else
+        lint_find(
+            lint, SEVERITY_WARNING, node,
+            "rule `%s`: anybody can have a name that `%s%.*s` fits: a `*` in it is under `%.*s`, which is %s"
+            "\nname the intended hosts: `inner` holds a tunnel to such a wildcard to next to nothing",
+            rule->name, record->kind == HOST_PATTERN_SUFFIX ? "*." : "", len, name, (int)under.len,
+            (const char *)under.data, commons);
+}
+
+// look_for_commons finds wildcards under which anybody may have a name. What is after a `*` decides; another `*` in it
+// stands for a label that is on no list.
 static void look_for_commons(struct lint *lint, const struct rule *rule, const struct node *node)
 {
     struct name_walk walk = {0};
     while (rule_names_next(lint, rule, &walk)) {
         const struct slice name = walk.record.name;
-        const char *commons =
-            walk.record.kind == HOST_PATTERN_SUFFIX ? commons_of(lint, name) : NULL;
-        if (commons != NULL)
-            lint_find(
-                lint, SEVERITY_WARNING, node,
-                "rule `%s`: anybody can have a name under `*.%.*s`, which is %s"
-                "\nname the intended hosts: `inner` holds a tunnel to such a wildcard to next to nothing",
-                rule->name, (int)name.len, (const char *)name.data, commons);
+        char plain[HOSTNAME_MAX_LEN + 1];
+        const char *commons = NULL;
+        if (walk.record.kind == HOST_PATTERN_EXACT || walk.record.kind == HOST_PATTERN_ANY ||
+            !string_copy(plain, sizeof plain, name))
+            continue;
+        for (size_t i = 0; i < name.len; i++)
+            plain[i] = plain[i] == '*' ? 'x' : plain[i];
+        if (walk.record.kind == HOST_PATTERN_SUFFIX)
+            commons = commons_of(lint, slice_of(plain, name.len));
+        if (commons != NULL) {
+            tell_commons(lint, rule, node, &walk.record, name, commons);
+            continue;
+        }
+        for (size_t i = 0; i < name.len && commons == NULL; i++) {
+            if (name.data[i] != '*')
+                continue;
+            commons = commons_of(lint, slice_of(plain + i + 2, name.len - i - 2));
+            if (commons != NULL)
+                tell_commons(lint, rule, node, &walk.record, slice_from(name, i + 2), commons);
+        }
     }
 }
 

@@ -59,7 +59,8 @@ static void write_hosts(const char *folder, const char *name, size_t first, size
     FILE *file = fopen(path, "we");
     ASSERT(file != NULL);
     for (size_t i = first; i < first + count; i++)
-        (void)fprintf(file, "%sh%zu.%zu.example\n", i % 4 == 0 ? "*." : "", i, i % 1000);
+        (void)fprintf(file, "%sh%zu%s.%zu.example\n", i % 4 == 0 ? "*." : "", i,
+                      i % 16 == 1 ? ".*" : "", i % 1000);
     ASSERT(fclose(file) == 0);
 }
 
@@ -185,7 +186,8 @@ static void ask_about(const struct policy *policy, const struct size *size, enum
                              .target = {.kind = TARGET_NAME, .port = 443},
                              .address = {.family = IP_V4, .bytes = {1, 1, 1, 1}}};
     i += kind == KIND_UNKNOWN_NAME ? 2 * half : kind == KIND_BLOCKED_NAME ? half : 0;
-    (void)snprintf(text, sizeof text, "%sh%zu.%zu.example", i % 4 == 0 ? "www." : "", i, i % 1000);
+    (void)snprintf(text, sizeof text, "%sh%zu%s.%zu.example", i % 4 == 0 ? "www." : "", i,
+                   i % 16 == 1 ? ".eu" : "", i % 1000);
     ASSERT(hostname_parse(slice_of_string(text), &out->target.name) == ERR_OK);
     if (kind != KIND_BAD_ADDRESS && kind != KIND_LITERAL)
         return;

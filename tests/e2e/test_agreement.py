@@ -37,6 +37,7 @@ HOSTS = [
     *("db.internal", "nothing.example"),
 ]
 PATTERNS = [*HOSTS, "*.example", "*.a.example", "*.test", "*"]
+PATTERNS += ["deep.*.example", "very.*.*.example", "*.deep.*.example"]
 PORTS = [443, 80, 8080, 8443, 5432]
 RANGES = [443, 80, "any", "8000-8999", "1-1023", 5432]
 SOURCES = ["127.0.0.1", "127.0.0.2", "127.0.5.5"]

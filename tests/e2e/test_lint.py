@@ -281,7 +281,40 @@ def test_a_wildcard_of_a_front_is_found_whatever_is_asked_of_the_name(findings, 
     assert found[0] == "warning" and f"`*.{suffix}`, which {words}" in found[2]
 
 
-@pytest.mark.parametrize("host", ["d1.cloudfront.net", "*.mine.workers.dev", "*.notfastly.net", "*.example.net"])
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("ec2.*.amazonaws.com", "`amazonaws.com`, which is a front that many share"),
+        ("*.ecr.*.amazonaws.com", "`*.ecr.*.amazonaws.com`, which is"),
+        ("www.*.com", "`com`, which is a public suffix"),
+        ("a.*.b.*.co.uk", "`co.uk`, which is a public suffix"),
+        ("a.*.github.io", "`github.io`, which is a public suffix"),
+        ("*.a.*.com", "`com`, which is a public suffix"),
+    ],
+)
+def test_a_star_inside_a_name_that_strangers_can_fill_is_found(findings, host, words):
+    (found,) = findings(client({"hosts": [host]}))
+    assert found[0] == "warning" and "anybody can have a name" in found[2] and words in found[2]
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "is_found"),
+    [
+        ("a.*.b.example", "a.1.b.example", True),
+        ("*.example", "a.*.b.example", True),
+        ("*.b.example", "a.*.b.example", True),
+        ("a.*.*.example", "a.*.b.example", True),
+        ("*.a.*.example", "1.a.*.example", True),
+        ("a.*.b.example", "a.1.2.b.example", False),
+        ("a.*.b.example", "*.a.*.b.example", False),
+    ],
+)
+def test_a_name_with_a_star_inside_covers_what_fits_it(findings, wide, narrow, is_found):
+    found = findings(client({"hosts": [wide]}, {"hosts": [narrow]}))
+    assert [ADDS_NOTHING in one[2] for one in found] == [True] * is_found, found
+
+
+@pytest.mark.parametrize("host", ["a.*.mine.example", "d1.cloudfront.net", "*.mine.workers.dev", "*.notfastly.net", "*.example.net"])
 def test_a_name_that_somebody_has_at_a_front_is_no_finding(findings, host):
     assert not findings(client({"hosts": [host], **inner(tls="require")}))
 

@@ -77,7 +77,13 @@ def port_fits(rule, port, otherwise):
 def host_fits(pattern, host):
     if pattern == "*":
         return True
-    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
+    wanted, labels = pattern.split("."), host.split(".")
+    if wanted[0] == "*":  # one or more labels
+        wanted = wanted[1:]
+        if len(labels) <= len(wanted):
+            return False
+        labels = labels[-len(wanted):]
+    return len(labels) == len(wanted) and all(a in ("*", b) for a, b in zip(wanted, labels))
 
 
 @dataclass

@@ -45,8 +45,25 @@ static struct host_pattern random_pattern(struct random *random)
     struct host_pattern out = {.kind = kind == 0   ? HOST_PATTERN_ANY
                                        : kind < 18 ? HOST_PATTERN_SUFFIX
                                                    : HOST_PATTERN_EXACT};
-    if (out.kind != HOST_PATTERN_ANY)
-        out.name = random_host(random);
+    if (out.kind == HOST_PATTERN_ANY)
+        return out;
+    out.name = random_host(random);
+    // Stars in place of labels inside, now and then: neither the last one, nor next to the `*` in front.
+    for (size_t i = 1; i < out.name.len && random_below(random, 2) == 0; i++) {
+        char *label = strchr(out.name.text + i, '.');
+        char *end = label == NULL ? NULL : strchr(label + 1, '.');
+        if (end == NULL || out.star_count == HOST_PATTERN_STARS_MAX)
+            break;
+        i = (size_t)(label + 1 - out.name.text);
+        if (random_below(random, 2) == 0)
+            continue;
+        label[1] = '*';
+        memmove(label + 2, end, strlen(end) + 1);
+        out.name.len = (uint8_t)strlen(out.name.text);
+        out.star_count++;
+    }
+    if (out.star_count > 0 && out.kind == HOST_PATTERN_EXACT)
+        out.kind = HOST_PATTERN_LABELS;
     return out;
 }
 
@@ -147,7 +164,7 @@ static void a_host_set_matches_what_one_of_its_patterns_matches(void **state)
             const struct hostname asked = random_host(&random);
             bool expected = false;
             for (size_t k = 0; k < count; k++)
-                expected |= host_pattern_matches(&patterns[k], &asked);
+                expected |= ref_pattern_matches(&patterns[k], &asked);
             if (host_set_matches(set, &asked) != expected)
                 fail_msg("round %zu: %s should be %d", round, asked.text, expected);
             hits += expected;
@@ -170,6 +187,23 @@ static bool plainly_in(const struct ref_set *list, const struct ip_addr *addr, b
             return true;
     }
     return false;
+}
+
+static void a_pattern_matches_what_its_labels_match(void **state)
+{
+    (void)state;
+    struct random random = {.state = 7};
+    size_t hits = 0;
+    for (size_t round = 0; round < 200000; round++) {
+        const struct host_pattern pattern = random_pattern(&random);
+        const struct hostname asked = random_host(&random);
+        const bool expected = ref_pattern_matches(&pattern, &asked);
+        if (host_pattern_matches(&pattern, &asked) != expected)
+            fail_msg("kind %d of %s: %s should be %d", pattern.kind, pattern.name.text, asked.text,
+                     expected);
+        hits += expected && pattern.star_count > 0;
+    }
+    assert_in_range(hits, 100, 10000);
 }
 
 static void an_ip_set_holds_and_opens_what_one_of_its_prefixes_does(void **state)
@@ -799,6 +833,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_host_set_matches_what_one_of_its_patterns_matches),
+        cmocka_unit_test(a_pattern_matches_what_its_labels_match),
         cmocka_unit_test(an_ip_set_holds_and_opens_what_one_of_its_prefixes_does),
         cmocka_unit_test(sealed_policies_decide_as_plain_lists_do),
         cmocka_unit_test(sealed_policies_find_the_client_that_is_first_in_the_file),

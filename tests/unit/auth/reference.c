@@ -73,6 +73,34 @@ static bool ports_hold(const struct ref_rule *rule, uint16_t port)
     return false;
 }
 
+// take_label takes the last label off `*rest`; false when there is none left.
+static bool take_label(struct slice *rest, struct slice *out)
+{
+    size_t start = rest->len;
+    if (rest->data == NULL)
+        return false;
+    while (start > 0 && rest->data[start - 1] != '.')
+        start--;
+    *out = slice_from(*rest, start);
+    *rest = start == 0 ? (struct slice){0} : slice_first(*rest, start - 1);
+    return true;
+}
+
+bool ref_pattern_matches(const struct host_pattern *pattern, const struct hostname *name)
+{
+    struct slice asked = hostname_slice(name);
+    struct slice wanted = hostname_slice(&pattern->name);
+    struct slice a;
+    struct slice b;
+    if (pattern->kind == HOST_PATTERN_ANY)
+        return true;
+    while (take_label(&wanted, &a)) {
+        if (!take_label(&asked, &b) || !(slice_equal(a, SLICE_LITERAL("*")) || slice_equal(a, b)))
+            return false;
+    }
+    return take_label(&asked, &b) == (pattern->kind == HOST_PATTERN_SUFFIX);
+}
+
 // hosts_hold tells whether the target is a name that stands in the rule's `hosts`. A written
 // address never does, not even in `*`.
 static bool hosts_hold(const struct ref_rule *rule, const struct target *target)
@@ -80,7 +108,7 @@ static bool hosts_hold(const struct ref_rule *rule, const struct target *target)
     if (target->kind != TARGET_NAME)
         return false;
     for (size_t i = 0; i < rule->host_count; i++) {
-        if (host_pattern_matches(&rule->hosts[i], &target->name))
+        if (ref_pattern_matches(&rule->hosts[i], &target->name))
             return true;
     }
     return false;

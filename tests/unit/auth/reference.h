@@ -39,6 +39,9 @@ struct ref_policy {
     struct nat64_list nat64;
 };
 
+// ref_pattern_matches compares label by label, from the last one on, as host_pattern_matches should.
+bool ref_pattern_matches(const struct host_pattern *pattern, const struct hostname *name);
+
 // These decide as those of policy.h with the similar names.
 void ref_decide_target(const struct ref_policy *policy, const struct ref_client *client,
                        const struct ip_addr *source, const struct target *target,

@@ -145,6 +145,70 @@ static void the_patterns_of_a_set_are_listed(void **state)
     arena_destroy(arena);
 }
 
+// OTHERS make a set a large one.
+#define OTHERS ",1.test,2.test,3.test,4.test,5.test,6.test,7.test,8.test"
+
+static void a_star_inside_a_name_is_one_label_in_sets_of_any_size(void **state)
+{
+    (void)state;
+    static const char *const lists[] = {"ec2.*.a.example,*.ecr.*.a.example,x.*.*.y.example",
+                                        "ec2.*.a.example,*.ecr.*.a.example,x.*.*.y.example" OTHERS};
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(matches(lists[i], "ec2.eu.a.example"));
+        assert_false(matches(lists[i], "ec2.eu.west.a.example"));
+        assert_false(matches(lists[i], "ec2.a.example"));
+        assert_false(matches(lists[i], "b.ec2.eu.a.example"));
+        assert_true(matches(lists[i], "1.ecr.eu.a.example"));
+        assert_true(matches(lists[i], "2.1.ecr.eu.a.example"));
+        assert_false(matches(lists[i], "ecr.eu.a.example"));
+        assert_true(matches(lists[i], "x.1.2.y.example"));
+        assert_false(matches(lists[i], "x.1.y.example"));
+    }
+}
+
+static void a_name_with_a_star_is_listed_as_what_it_is(void **state)
+{
+    (void)state;
+    static const char *const lists[] = {"a.*.example,*.a.*.example",
+                                        "a.*.example,*.a.*.example" OTHERS};
+    for (size_t i = 0; i < 2; i++) {
+        struct arena *arena = arena_create();
+        const struct host_set *set = make_hosts(arena, lists[i]).items[0];
+        struct host_record record;
+        size_t cursor = 0;
+        assert_true(host_set_next(set, &cursor, &record));
+        assert_int_equal(record.kind, HOST_PATTERN_LABELS);
+        assert_true(slice_equal(record.name, SLICE_LITERAL("a.*.example")));
+        assert_true(host_set_next(set, &cursor, &record));
+        assert_int_equal(record.kind, HOST_PATTERN_SUFFIX);
+        assert_true(slice_equal(record.name, SLICE_LITERAL("a.*.example")));
+        arena_destroy(arena);
+    }
+}
+
+static void a_set_has_room_for_so_many_shapes_and_no_more(void **state)
+{
+    (void)state;
+    struct host_set_builder builder = {0};
+    struct host_pattern pattern;
+    struct errinfo info;
+    char text[128] = "a.*";
+    for (size_t i = 0; i <= HOST_SET_SHAPES_MAX; i++) {
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), ".b");
+        assert_int_equal(ERR_OK, host_pattern_parse(slice_of_string(text), &pattern, &info));
+        assert_int_equal(i < HOST_SET_SHAPES_MAX ? ERR_OK : ERR_LIMIT,
+                         host_set_builder_add(&builder, &pattern));
+    }
+    // Another name of a shape that is there, or without a star, needs no further one.
+    assert_int_equal(ERR_OK, host_pattern_parse(SLICE_LITERAL("x.*.y"), &pattern, &info));
+    assert_int_equal(ERR_OK, host_set_builder_add(&builder, &pattern));
+    assert_int_equal(ERR_OK, host_pattern_parse(SLICE_LITERAL("*.x.*.y"), &pattern, &info));
+    assert_int_equal(ERR_OK, host_set_builder_add(&builder, &pattern));
+    assert_int_equal(ERR_OK, host_pattern_parse(SLICE_LITERAL("a.b.c"), &pattern, &info));
+    assert_int_equal(ERR_OK, host_set_builder_add(&builder, &pattern));
+    host_set_builder_deinit(&builder);
+}
+
 static void a_name_and_its_wildcard_are_listed_apart_in_a_large_set(void **state)
 {
     (void)state;
@@ -293,6 +357,9 @@ int main(void)
         cmocka_unit_test(a_name_of_127_labels_is_looked_up_like_any_other),
         cmocka_unit_test(names_of_one_hash_are_two_names),
         cmocka_unit_test(the_patterns_of_a_set_are_listed),
+        cmocka_unit_test(a_star_inside_a_name_is_one_label_in_sets_of_any_size),
+        cmocka_unit_test(a_name_with_a_star_is_listed_as_what_it_is),
+        cmocka_unit_test(a_set_has_room_for_so_many_shapes_and_no_more),
         cmocka_unit_test(a_name_and_its_wildcard_are_listed_apart_in_a_large_set),
         cmocka_unit_test(ranges_that_touch_or_overlap_become_one),
         cmocka_unit_test(a_set_holds_more_than_an_allow_opens),

@@ -131,7 +131,10 @@ static void assert_hosts(const struct rule *rule, const char *expected)
     for (size_t i = 0; i < rule->hosts.count; i++) {
         struct host_record record;
         for (size_t cursor = 0; host_set_next(rule->hosts.items[i], &cursor, &record);) {
-            static const char *const marks[] = {"", "*.", "*"};
+            static const char *const marks[] = {[HOST_PATTERN_EXACT] = "",
+                                                [HOST_PATTERN_LABELS] = "",
+                                                [HOST_PATTERN_SUFFIX] = "*.",
+                                                [HOST_PATTERN_ANY] = "*"};
             text_append_string(&text, marks[record.kind]);
             text_append(&text, record.name);
             text_append_string(&text, " ");
@@ -156,6 +159,7 @@ static void reads_rules_with_what_was_left_out(void **state)
         "      - {addresses: [203.0.113.7, public]}\n"
         "      - {hosts: [\"m\xC3\xBCnchen.example\"], addresses: [10.1.0.0/16], ports: any}\n"
         "      - {hosts: [x], ports: [any]}\n"
+        "      - {hosts: ['EC2.*.Example', \"m\xC3\xBCnchen.*.example\", '*.a.*.b'], name: stars}\n"
         "    deny:\n"
         "      - {ports: [25]}\n"
         "      - {hosts: [admin.example], name: no-admin}\n"
@@ -176,7 +180,7 @@ static void reads_rules_with_what_was_left_out(void **state)
     assert_int_equal(ip_set_count(sources), 2);
     ip_set_range(sources, 1, &first, &last);
     assert_true(ip_addr_equal(&first, &last));
-    assert_int_equal(client->allow_count, 4);
+    assert_int_equal(client->allow_count, 5);
     const struct rule *allow = client->allow;
     assert_string_equal(allow[0].name, "web");
     assert_true(allow[0].has_hosts);
@@ -192,6 +196,7 @@ static void reads_rules_with_what_was_left_out(void **state)
     assert_int_equal(ip_set_count(allow[1].addresses.items[0]), 1);
     assert_int_equal(allow[1].port_count, 0);
     assert_hosts(&allow[2], "xn--mnchen-3ya.example ");
+    assert_hosts(&allow[4], "ec2.*.example xn--mnchen-3ya.*.example *.a.*.b ");
     assert_int_equal(allow[2].port_count, 1);
     assert_int_equal(allow[2].ports[0].first, 1);
     assert_int_equal(allow[2].ports[0].last, 65535);
@@ -313,7 +318,8 @@ static void refuses_matches_that_mean_nothing_or_too_much(void **state)
         {"{cn: [a]}", 3, 16, "expected a value"},
         {"{cn: \"a\\nb\"}", 3, 16, "control character"},
         {"{dns: '*'}", 3, 17, "any: true"},
-        {"{dns: 'a.*.b'}", 3, 17, "not a host name"},
+        {"{dns: 'a.*.b'}", 3, 17, "may stand for the first labels only"},
+        {"{dns: '*.a.*.b'}", 3, 17, "may stand for the first labels only"},
         {"{dns: 10.0.0.1}", 3, 17, "not a host name"},
         {"{dns: 'a b'}", 3, 17, "not a host name"},
         {"{email: joe}", 3, 19, "NAME@DOMAIN"},
@@ -463,6 +469,10 @@ static void refuses_rules_that_could_be_misread(void **state)
         {"{hosts: ['a.b..']}", 4, 20, "not a host name"},
         {"{hosts: ['*.*.b']}", 4, 20, "not a host name"},
         {"{hosts: ['a*.b']}", 4, 20, "not a host name"},
+        {"{hosts: ['a.*']}", 4, 20, "not a host name"},
+        {"{hosts: ['a.*.*.*.b']}", 4, 20, "not a host name"},
+        {"{hosts: [\"a.\xEF\xBC\x8A.b\"]}", 4, 20, "written in ASCII"},
+        {"{hosts: [\"*.a.\xEF\xBC\x8A.b\"]}", 4, 20, "written in ASCII"},
         {"{hosts: ['*.']}", 4, 20, "not a host name"},
         {"{hosts: ['example.com:443']}", 4, 20, "host"},
         {"{hosts: ['https://example.com']}", 4, 20, "host"},
@@ -634,9 +644,27 @@ static void goes_on_after_mistakes_and_keeps_the_first_fifty(void **state)
     free(text);
 }
 
+static void refuses_stars_at_too_many_different_places(void **state)
+{
+    (void)state;
+    char text[4096] = "clients:\n- name: a\n  match: [{any: true}]\n  allow:\n  - hosts:\n";
+    char name[256] = "a.*";
+    struct fixture fixture;
+    for (int i = 0; i <= HOST_SET_SHAPES_MAX; i++) {
+        (void)snprintf(name + strlen(name), sizeof name - strlen(name), ".b");
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "    - %s\n", name);
+    }
+    fixture_read(&fixture, text, one_profile, 1);
+    assert_finding(&fixture.diagnostics, SEVERITY_ERROR, 6 + HOST_SET_SHAPES_MAX, 7,
+                   "at more than 32 different places");
+    assert_int_equal(fixture.diagnostics.error_count, 1);
+    fixture_deinit(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refuses_stars_at_too_many_different_places),
         cmocka_unit_test(reads_every_key_of_a_match),
         cmocka_unit_test(reads_rules_with_what_was_left_out),
         cmocka_unit_test(warns_when_every_request_will_be_denied),

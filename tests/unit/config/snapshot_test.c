@@ -406,6 +406,8 @@ static void refuses_bad_listeners_with_their_place(void **state)
         {LISTENER CERTIFICATES "  sni: [{names: [a.test, A.test.]}]\n", 6, 17, "appears twice"},
         {LISTENER CERTIFICATES "  sni: [{names: ['*'], trust: staff}]\n", 6, 18,
          "not a server name"},
+        {LISTENER CERTIFICATES "  sni: [{names: ['a.*.b.test'], trust: staff}]\n", 6, 18,
+         "no `*` inside"},
         {LISTENER CERTIFICATES "  proxy_protocol: {from: []}\n", 6, 26, "is empty"},
         {LISTENER CERTIFICATES "  proxy_protocol: {wait: 3s}\n", 6, 19, "no `from`"},
         {LISTENER CERTIFICATES "  proxy_protocol: {from: [10.0.0.1/8]}\n", 6, 27, "10.0.0.0/8"},
