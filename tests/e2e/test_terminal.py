@@ -22,6 +22,7 @@ from support.scale import PATIENCE, eventually
 
 DENIED = "nowhere.test:443"
 OPENED, CLOSED = "\x1b[?1049h", "\x1b[?1049l"
+LAST = b"\x1b[0;0;0m"  # what the test writes after the program, to see that it has read all
 COLOUR = re.compile(r"\x1b\[\d*m")
 
 
@@ -53,7 +54,7 @@ class Terminal:
 
     @property
     def written(self):
-        return self._written.decode("utf-8", "replace").replace("\r\n", "\n")
+        return self._written.replace(LAST, b"").decode("utf-8", "replace").replace("\r\n", "\n")
 
     def frames(self):
         """What was drawn, each time from the top; the last one may be incomplete."""
@@ -75,8 +76,10 @@ class Terminal:
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def wait_exit(self):
-        """The exit status; the terminal is as it was."""
+        """The exit status, when all that was written has been read; the terminal is as it was."""
         code = self.process.wait(PATIENCE)
+        os.write(self._slave, LAST)
+        eventually(lambda: LAST in self._written, "the terminal to be read to its end")
         assert termios.tcgetattr(self._slave) == self.before
         if OPENED in self.written:
             eventually(lambda: self.written.count(CLOSED) == 1, "the screen to be closed")
