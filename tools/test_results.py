@@ -2,12 +2,14 @@
 """Reads what one `bazel test` did from its build event file, for tools/test.
 
     test_results.py FILE BAZEL_STATUS [TAIL_LINES]
+    test_results.py FILE slowest
 
 Owns: counting test targets and showing why one failed. For each one that did not pass it prints
 the name and the end of its log to stderr; then `PASSED FAILED LABEL...` on stdout: two numbers and
 the tests that may be run once more. Those are tests that failed by what they saw, a few at most: a
 sanitizer's report, a test that was not built and a row of failures are true the first time. A build
 that failed without any test to blame counts as one failure.
+With `slowest` it prints a line that names the tests that took longest, each by its longest shard where it has several.
 """
 
 import json
@@ -23,6 +25,9 @@ REPORT = re.compile(r"(ERROR|WARNING): \w+Sanitizer|SUMMARY: \w+Sanitizer|runtim
 
 # More failures than these are no accident of a busy machine.
 ACCIDENTS = 3
+
+# So many of the slowest tests are named.
+SLOWEST = 10
 
 
 def events(path):
@@ -64,11 +69,34 @@ def by_what_it_saw(status, logs):
         text and not any(REPORT.search(line) for line in text) for _, text in logs)
 
 
+def durations(path):
+    """The seconds that the shards of each test took."""
+    seconds = {}
+    for event in events(path):
+        if "testResult" in event:
+            took = int(event["testResult"].get("testAttemptDurationMillis", 0)) / 1000
+            seconds.setdefault(event["id"]["testResult"]["label"], []).append(took)
+    return seconds
+
+
+def slowest(seconds):
+    """A line that names the tests that took longest. `seconds` has the times of each one's shards."""
+    longest = sorted(seconds.items(), key=lambda item: -max(item[1]))[:SLOWEST]
+    said = []
+    for label, times in longest:
+        of = "" if len(times) == 1 else " (longest of %d)" % len(times)
+        said.append("%s %.1f s%s" % (label.rpartition(":")[2], max(times), of))
+    return "slowest: " + ", ".join(said)
+
+
 def main(argv):
     """The command."""
     if len(argv) not in (3, 4):
         print(__doc__, file=sys.stderr)
         return 2
+    if argv[2] == "slowest":
+        print(slowest(durations(argv[1])))
+        return 0
     bazel_status = int(argv[2])
     lines = int(argv[3]) if len(argv) == 4 else 60
     logs = {}
