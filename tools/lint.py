@@ -92,7 +92,7 @@ TURNS = (
 )
 PLAIN_ENGLISH = ("README.md", "CHANGELOG.md", "docs/", "auth/", "proxy/admin/", "proxy/audit/", "proxy/cli/",
                  "proxy/config/", "proxy/explain/", "proxy/history/", "proxy/http/", "proxy/limits/", "proxy/lint/",
-                 "proxy/log/", "proxy/loop/", "proxy/net/", "proxy/pki/", "proxy/process/", "proxy/service/", "proxy/session/",
+                 "proxy/log/", "proxy/loop/", "proxy/net/", "proxy/outlet/", "proxy/pki/", "proxy/process/", "proxy/service/", "proxy/session/",
                  "proxy/sidecar/", "proxy/tls/", "proxy/uplink/", "proxy/worker/", "tests/")
 
 findings = []

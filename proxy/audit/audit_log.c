@@ -57,13 +57,6 @@ struct next_target {
     atomic_bool must_reopen;
 };
 
-// outlets are the receivers beside the file.
-struct outlets {
-    struct outlet *items[OUTLETS_MAX]; // owned
-    size_t count;
-    atomic_bool is_failing; // a required one is
-};
-
 struct audit_log {
     char *path;                       // owned; the writer's once it runs
     struct next_target next;          // where the writer is to go on
@@ -91,7 +84,7 @@ struct audit_log {
     size_t written_of_first; // bytes of the first line that are in the file already
     struct sealer sealer;
     struct seal_ring ring;
-    struct outlets outlets;
+    struct outlet_list outlets; // the receivers beside the file; main's, too
 };
 
 static void wake(struct audit_log *log)
@@ -134,8 +127,7 @@ static void seal_next(struct audit_log *log, const struct audit_record *record)
 {
     struct seal_text *seal = seal_at(log, log->ring.count++);
     sealer_seal(&log->sealer, body_of(record), seal);
-    for (size_t i = 0; i < log->outlets.count; i++)
-        outlet_offer(log->outlets.items[i], body_of(record), slice_of(seal->data, seal->len - 1));
+    outlet_list_offer(&log->outlets, body_of(record), slice_of(seal->data, seal->len - 1));
 }
 
 // drop_first frees the first waiting record, which is in the file as a whole.
@@ -269,22 +261,15 @@ static void tell_lost(struct audit_log *log)
     log->waiting_end = &record->next;
 }
 
-// look_at_outlets says which receivers have lost something, and whether a required one is away.
-static void look_at_outlets(struct audit_log *log)
+// queue_loss queues a record about what a receiver has lost.
+static void queue_loss(void *arg, const char *label, uint64_t count)
 {
-    bool is_failing = false;
-    for (size_t i = 0; i < log->outlets.count; i++) {
-        struct outlet *outlet = log->outlets.items[i];
-        const uint64_t lost = outlet_take_lost(outlet);
-        struct audit_record *record =
-            lost == 0 ? NULL : audit_sink_lost_create(wall_clock_ms(), outlet_label(outlet), lost);
-        is_failing |= outlet_is_failing(outlet);
-        if (record == NULL)
-            continue;
-        *log->waiting_end = record;
-        log->waiting_end = &record->next;
-    }
-    atomic_store_explicit(&log->outlets.is_failing, is_failing, memory_order_relaxed);
+    struct audit_log *log = arg;
+    struct audit_record *record = audit_sink_lost_create(wall_clock_ms(), label, count);
+    if (record == NULL)
+        return;
+    *log->waiting_end = record;
+    log->waiting_end = &record->next;
 }
 
 // ends_torn_line tells whether a line without its end can only be ours, or a crash's.
@@ -390,7 +375,7 @@ static void write_all(struct audit_log *log)
 {
     take_pushed(log);
     note_behind(log);
-    look_at_outlets(log);
+    outlet_list_look(&log->outlets, queue_loss, log);
     change_chain(log);
     const bool must_reopen = atomic_exchange(&log->next.must_reopen, false);
     if (must_reopen && sealer_has_unsigned(&log->sealer))
@@ -454,16 +439,6 @@ static enum err cannot_open(const char *path, struct errinfo *info)
                        strerror(errno), errno == ENOENT ? ": make its folder first" : "");
 }
 
-static enum err open_outlets(struct audit_log *log, const struct audit_log_options *options,
-                             struct errinfo *info)
-{
-    for (size_t i = 0; i < options->outlet_count; i++) {
-        TRY(outlet_open(&options->outlets[i], options->on_outlet, &log->outlets.items[i], info));
-        log->outlets.count++;
-    }
-    return ERR_OK;
-}
-
 static enum err start(struct audit_log *log, const struct audit_log_options *options,
                       struct errinfo *info)
 {
@@ -474,7 +449,7 @@ static enum err start(struct audit_log *log, const struct audit_log_options *opt
     if (settings != NULL && (chain = OPENSSL_memdup(settings, sizeof *settings)) == NULL)
         return errinfo_set(info, ERR_MEMORY, "no memory for the audit log");
     begin_instance(log, find_last(log), chain);
-    TRY(open_outlets(log, options, info));
+    TRY(outlet_list_change(&log->outlets, options->outlets, options->outlet_count, info));
     log->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (log->wake_fd < 0 || pthread_create(&log->thread, NULL, run, log) != 0)
         return errinfo_set(info, ERR_SYSTEM, "cannot start the writer of the audit log %s",
@@ -489,19 +464,10 @@ static void free_change(struct chain_change *change)
     free(change);
 }
 
-// close_outlets ends them, and gives how many lines they owe to required receivers.
-static uint64_t close_outlets(struct audit_log *log)
-{
-    uint64_t unsent = 0;
-    for (size_t i = 0; i < log->outlets.count; i++)
-        unsent += outlet_close(log->outlets.items[i]);
-    log->outlets.count = 0;
-    return unsent;
-}
-
 static void destroy(struct audit_log *log)
 {
-    (void)close_outlets(log);
+    (void)outlet_list_close(&log->outlets);
+    outlet_list_deinit(&log->outlets);
     sink_close(&log->sink);
     if (log->wake_fd >= 0)
         (void)close(log->wake_fd);
@@ -523,6 +489,7 @@ enum err audit_log_open(const struct audit_log_options *options, struct audit_lo
     log->options.path = NULL;
     log->options.chain = NULL;
     log->options.outlets = NULL;
+    outlet_list_init(&log->outlets, options->on_outlet);
     log->max[AUDIT_KIND_DECISION] =
         options->max_decisions == 0 ? DEFAULT_MAX_DECISIONS : options->max_decisions;
     log->max[AUDIT_KIND_REFUSAL] =
@@ -555,7 +522,7 @@ uint64_t audit_log_close(struct audit_log *log)
         drop_first(log);
         unwritten++;
     }
-    unwritten += close_outlets(log);
+    unwritten += outlet_list_close(&log->outlets);
     destroy(log);
     return unwritten;
 }
@@ -563,7 +530,7 @@ uint64_t audit_log_close(struct audit_log *log)
 bool audit_log_is_failing(const struct audit_log *log)
 {
     return atomic_load_explicit(&log->is_failing, memory_order_relaxed) ||
-           atomic_load_explicit(&log->outlets.is_failing, memory_order_relaxed);
+           outlet_list_is_failing(&log->outlets);
 }
 
 bool audit_log_is_full(const struct audit_log *log)
@@ -687,10 +654,15 @@ enum err audit_log_move(struct audit_log *log, const struct audit_log_target *ta
         TRY(can_open(log, target->path, info));
     struct chain_change *change = target->has_other_chain ? change_of(target) : NULL;
     char *path = target->path == NULL ? NULL : strdup(target->path);
-    if ((target->has_other_chain && change == NULL) || (target->path != NULL && path == NULL)) {
+    enum err error = ERR_OK;
+    if ((target->has_other_chain && change == NULL) || (target->path != NULL && path == NULL))
+        error = errinfo_set(info, ERR_MEMORY, "no memory for the audit log");
+    else if (target->has_other_outlets)
+        error = outlet_list_change(&log->outlets, target->outlets, target->outlet_count, info);
+    if (error != ERR_OK) {
         free_change(change);
         free(path);
-        return errinfo_set(info, ERR_MEMORY, "no memory for the audit log");
+        return error;
     }
     if (change != NULL)
         free_change(atomic_exchange(&log->next.chain, change));

@@ -6,7 +6,7 @@
 // A `close` always finds room, because its memory was taken with its decision.
 #pragma once
 
-#include "proxy/audit/outlet.h"
+#include "proxy/outlet/outlet_list.h"
 #include "proxy/audit/record.h"
 #include "proxy/chain/chain_settings.h"
 
@@ -18,7 +18,7 @@ struct audit_log_options {
     bool is_shared;                        // see audit_log_share
     const struct outlet_settings *outlets; // copied; where records go beside the file
     size_t outlet_count;                   // at most OUTLETS_MAX
-    outlet_problem_fn on_outlet;           // told of their receivers; may be NULL
+    outlet_event_fn on_outlet;             // told of their receivers; may be NULL
     uint32_t max_decisions; // decisions queued and not yet written; 0: the default of 16,384
     uint32_t max_refusals;  // handshake_refused likewise, and requests_refused; 0: 1,024 of each
     // on_problem is told, on the writer's thread, when writing starts to fail (`error` is an errno)
@@ -89,13 +89,17 @@ void audit_log_note_lost(struct audit_log *log, uint64_t count);
 
 // audit_log_target is what a reload may change.
 struct audit_log_target {
-    const char *path;                   // of another file, copied; NULL: it stays
-    bool has_other_chain;               // `chain` differs from the present one
-    const struct chain_settings *chain; // copied; NULL: no chain
+    const char *path;                      // of another file, copied; NULL: it stays
+    bool has_other_chain;                  // `chain` differs from the present one
+    const struct chain_settings *chain;    // copied; NULL: no chain
+    bool has_other_outlets;                // the following differs from the present ones
+    const struct outlet_settings *outlets; // copied
+    size_t outlet_count;
 };
 
 // audit_log_move makes the writer go on in the file at `path`, as audit_log_reopen does, and with another chain, which
-// begins another instance. ERR_SYSTEM with a sentence when the file cannot be opened; ERR_MEMORY: then nothing changes.
+// begins another instance, and to send to other receivers (outlet_list_change). ERR_SYSTEM with a sentence when the file cannot
+// be opened, ERR_LIMIT where receivers that were removed before are still being sent to, ERR_MEMORY: then nothing changes.
 // Blocking; called by main.
 enum err audit_log_move(struct audit_log *log, const struct audit_log_target *target,
                         struct errinfo *info) MUST_USE;

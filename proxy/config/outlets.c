@@ -1,11 +1,20 @@
 // An entry names one receiver, `syslog` or `lines`, as `unix:PATH` or `tcp:ADDRESS:PORT`. Records are not for everybody's
-// eyes: over TCP, in the clear, they stay on this machine unless the entry says otherwise.
+// eyes: over TCP they leave this machine by TLS alone, unless the entry says otherwise.
 #include "proxy/config/outlets.h"
 
+#include "auth/base/date.h"
+#include "auth/trust.h"
 #include "proxy/config/endpoint_text.h"
+#include "proxy/config/listeners.h"
+#include "proxy/config/named_files.h"
 #include "proxy/config/snapshot.h"
+#include "proxy/config/validity.h"
 
-enum { UNIX_PATH_MAX_LEN = 107 }; // bytes (unix(7))
+enum {
+    UNIX_PATH_MAX_LEN = 107, // bytes (unix(7))
+    CERTIFICATE_FILE_MAX = 1024 * 1024,
+    CA_FILE_MAX = 16 * 1024 * 1024,
+};
 
 // outlet_entry is an entry as it is written.
 struct outlet_entry {
@@ -18,10 +27,17 @@ static const struct key keys[] = {
     KEY_KNOWN("lines", KEY_OPTIONAL),
     KEY_ROW("required", KEY_BOOL, struct outlet_entry, settings.is_required),
     KEY_ROW("clear", KEY_BOOL, struct outlet_entry, is_clear),
-    KEY_KNOWN("tls", KEY_NOT_YET),
+    KEY_KNOWN("tls", KEY_OPTIONAL),
+};
+
+static const struct key tls_keys[] = {
+    KEY_KNOWN("ca", KEY_REQUIRED),
+    KEY_KNOWN("certificate", KEY_OPTIONAL),
+    KEY_KNOWN("name", KEY_OPTIONAL),
 };
 
 const struct section outlet_section = SECTION("an entry of `also`", keys);
+const struct section outlet_tls_section = SECTION("`tls` of a sink", tls_keys);
 
 static bool is_loopback(const struct ip_addr *addr)
 {
@@ -44,7 +60,7 @@ static bool unix_read(struct reader *reader, const struct node *node, struct sli
 }
 
 static bool tcp_read(struct reader *reader, const struct node *node, struct slice address,
-                     struct outlet_entry *out)
+                     bool has_tls, struct outlet_entry *out)
 {
     struct errinfo info;
     struct endpoint *endpoint = &out->settings.endpoint;
@@ -54,13 +70,13 @@ static bool tcp_read(struct reader *reader, const struct node *node, struct slic
     if (endpoint->port == 0 || endpoint_is_any_address(endpoint))
         return reader_error(reader, node, "nothing receives at %s",
                             endpoint_format(endpoint, text));
-    if (is_loopback(&endpoint->address))
+    if (has_tls || is_loopback(&endpoint->address))
         return true;
     if (!out->is_clear)
         return reader_error(
             reader, node,
-            "%s is not on this machine, and records go there in the clear: TLS for sinks is not supported yet"
-            "\nsend them to a syslog daemon of this machine that speaks TLS, or say `clear: true` here",
+            "%s is not on this machine, and records would go there in the clear"
+            "\nsay with `tls: {ca: FILE}` which CA its certificate is of, or `clear: true`",
             endpoint_format(endpoint, text));
     reader_warning(reader, node,
                    "records go to %s in the clear: everybody on the way can read and change them",
@@ -69,7 +85,8 @@ static bool tcp_read(struct reader *reader, const struct node *node, struct slic
 }
 
 // place_read reads `unix:PATH` or `tcp:ADDRESS:PORT`.
-static bool place_read(struct reader *reader, const struct node *node, struct outlet_entry *out)
+static bool place_read(struct reader *reader, const struct node *node, bool has_tls,
+                       struct outlet_entry *out)
 {
     struct slice text;
     if (!reader_text(reader, node, "a sink", CONFIG_PATH_MAX, &text))
@@ -78,8 +95,128 @@ static bool place_read(struct reader *reader, const struct node *node, struct ou
     if (slice_starts_with(text, SLICE_LITERAL("unix:")))
         return unix_read(reader, node, slice_from(text, sizeof "unix:" - 1), &out->settings);
     if (slice_starts_with(text, SLICE_LITERAL("tcp:")))
-        return tcp_read(reader, node, slice_from(text, sizeof "tcp:" - 1), out);
+        return tcp_read(reader, node, slice_from(text, sizeof "tcp:" - 1), has_tls, out);
     return reader_refuse(reader, node, "sink", "expected `unix:PATH` or `tcp:ADDRESS:PORT`", "");
+}
+
+// tls_files are the files that `tls` names, with what they hold.
+struct tls_files {
+    const char *ca_path;
+    const char *chain_path; // NULL: no certificate is shown
+    const char *key_path;
+    struct file_content ca;
+    struct file_content chain;
+    struct file_content key;
+};
+
+// files_read reads them; false when one of them cannot be used.
+static bool files_read(struct reader *reader, const struct node *tls, struct tls_files *out)
+{
+    const struct node *certificate = node_get(tls, "certificate");
+    size_t *pair_count = &reader->diagnostics->pair_count;
+    const bool has_ca = reader_file(reader, node_get(tls, "ca"), "`ca`", CA_FILE_MAX, FILE_PUBLIC,
+                                    &out->ca_path, &out->ca);
+    if (certificate == NULL)
+        return has_ca;
+    if (!section_read(reader, certificate, &certificate_section, NULL))
+        return false;
+    const bool has_chain =
+        reader_file(reader, node_get(certificate, "chain"), "`chain`", CERTIFICATE_FILE_MAX,
+                    FILE_PUBLIC, &out->chain_path, &out->chain);
+    const bool has_key = reader_file(reader, node_get(certificate, "key"), "`key`",
+                                     CERTIFICATE_FILE_MAX, FILE_SECRET, &out->key_path, &out->key);
+    *pair_count += (size_t)!has_chain + (size_t)!has_key;
+    return has_ca && has_chain && has_key;
+}
+
+// name_read reads the name that the receiver's certificate must have; without one it is the address.
+static bool name_read(struct reader *reader, const struct node *node,
+                      const struct endpoint *endpoint, struct target *out)
+{
+    struct slice text;
+    *out = (struct target){.kind = TARGET_ADDRESS, .address = endpoint->address};
+    if (node == NULL)
+        return true;
+    if (!reader_text(reader, node, "`name`", CONFIG_TEXT_MAX, &text))
+        return false;
+    return target_host_parse(text, out) == ERR_OK ||
+           reader_refuse(reader, node, "`name`:", "it is neither a host name nor an address",
+                         "it is what the receiver's certificate is for");
+}
+
+// report_own says how long the certificate that we show is good.
+static void report_own(struct reader *reader, const struct node *node, const char *path,
+                       const struct tls_context_info *info)
+{
+    char date[DATE_TEXT_CAP];
+    if (info->not_before_s > reader->now_s)
+        reader_warning(reader, node, "%s (%s) is not valid before %s", path, info->subject,
+                       date_format(info->not_before_s, DATE_DAY, date));
+    else
+        validity_report(reader, node, path, info->subject, info->not_after_s);
+    if (!info->has_client_auth)
+        reader_warning(reader, node,
+                       "%s (%s) is no client certificate: its extended key usage lacks clientAuth"
+                       "\nthe receiver will probably refuse it: issue one with clientAuth",
+                       path, info->subject);
+}
+
+// report_cas says how long the CAs are good.
+static void report_cas(struct reader *reader, const struct node *node, const char *path,
+                       const struct trust *trust)
+{
+    for (size_t i = 0; i < trust_certificate_count(trust); i++) {
+        const struct trust_certificate ca = trust_certificate_at(trust, i);
+        validity_report(reader, node, path, ca.subject, ca.not_after_s);
+    }
+}
+
+// tls_make makes what TLS needs of the files.
+static bool tls_make(struct reader *reader, const struct node *node, const struct target *name,
+                     const struct tls_files *files, struct outlet_settings *out)
+{
+    const struct node *ca = node_get(node, "ca");
+    const struct node *certificate = node_get(node, "certificate");
+    const struct outlet_tls_options options = {.name = *name,
+                                               .ca_pem = files->ca.bytes,
+                                               .chain_pem = files->chain.bytes,
+                                               .key_pem = files->key.bytes,
+                                               .now_s = reader->now_s};
+    enum outlet_tls_part part = OUTLET_TLS_CA;
+    struct errinfo info = {0};
+    if (certificate != NULL && files->chain.bytes.len == 0)
+        return reader_error(reader, certificate, "chain %s: the file is empty", files->chain_path);
+    if (outlet_tls_create(&options, &out->tls, &part, &info) == ERR_OK) {
+        report_cas(reader, ca, files->ca_path, outlet_tls_trust(out->tls));
+        if (certificate != NULL)
+            report_own(reader, certificate, files->chain_path, outlet_tls_own(out->tls));
+        return true;
+    }
+    if (part == OUTLET_TLS_CA)
+        return reader_error(reader, ca, "%s: %s", files->ca_path, info.text);
+    reader->diagnostics->pair_count++;
+    return reader_error(reader, certificate, "chain %s, key %s: %s", files->chain_path,
+                        files->key_path, info.text);
+}
+
+static bool tls_read(struct reader *reader, const struct node *node, struct outlet_entry *out)
+{
+    struct tls_files files = {0};
+    struct target name;
+    if (!section_read(reader, node, &outlet_tls_section, NULL))
+        return false;
+    if (out->settings.unix_path != NULL)
+        return reader_error(reader, node, "a Unix socket needs no `tls`: it leads nowhere else");
+    if (out->is_clear)
+        return reader_error(reader, node, "a sink has `tls` or `clear: true`, and not both");
+    const bool has_name = name_read(reader, node_get(node, "name"), &out->settings.endpoint, &name);
+    const bool has_files = files_read(reader, node, &files);
+    const bool is_good =
+        has_name && has_files && tls_make(reader, node, &name, &files, &out->settings);
+    file_content_deinit(&files.ca);
+    file_content_deinit(&files.chain);
+    file_content_deinit(&files.key);
+    return is_good;
 }
 
 static bool entry_read(struct reader *reader, const struct node *node, void *out, void *arg)
@@ -90,13 +227,29 @@ static bool entry_read(struct reader *reader, const struct node *node, void *out
         return false;
     const struct node *syslog = node_get(node, "syslog");
     const struct node *lines = node_get(node, "lines");
+    const struct node *tls = node_get(node, "tls");
     if ((syslog == NULL) == (lines == NULL))
         return reader_error(reader, node, "an entry of `also` has either `syslog` or `lines`");
     entry.settings.form = syslog != NULL ? OUTLET_SYSLOG : OUTLET_LINES;
-    if (!place_read(reader, syslog != NULL ? syslog : lines, &entry))
+    if (!place_read(reader, syslog != NULL ? syslog : lines, tls != NULL, &entry))
+        return false;
+    if (tls != NULL && !tls_read(reader, tls, &entry))
         return false;
     *(struct outlet_settings *)out = entry.settings;
     return true;
+}
+
+// refuse_twice refuses two entries for one receiver.
+static void refuse_twice(struct reader *reader, const struct node *node,
+                         const struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->audit_outlet_count; i++) {
+        const struct outlet_settings *outlet = &snapshot->audit_outlets[i];
+        for (size_t j = 0; j < i; j++) {
+            if (outlet_settings_is_same_place(outlet, &snapshot->audit_outlets[j]))
+                reader_error(reader, node, "`also` names %s twice", outlet->label);
+        }
+    }
 }
 
 void outlets_read(struct reader *reader, const struct node *node, struct snapshot *snapshot)
@@ -106,6 +259,8 @@ void outlets_read(struct reader *reader, const struct node *node, struct snapsho
                                        .max = OUTLETS_MAX,
                                        .size = sizeof(struct outlet_settings),
                                        .read = entry_read};
-    if (node != NULL)
-        snapshot->audit_outlets = reader_items(reader, node, &items, &snapshot->audit_outlet_count);
+    if (node == NULL)
+        return;
+    snapshot->audit_outlets = reader_items(reader, node, &items, &snapshot->audit_outlet_count);
+    refuse_twice(reader, node, snapshot);
 }

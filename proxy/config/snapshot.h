@@ -10,7 +10,7 @@
 #include "auth/blocklist.h"
 #include "auth/policy.h"
 #include "auth/trust.h"
-#include "proxy/audit/outlet_settings.h"
+#include "proxy/outlet/outlet_settings.h"
 #include "proxy/chain/chain_settings.h"
 #include "proxy/config/admin_settings.h"
 #include "proxy/config/diagnostics.h"
@@ -114,7 +114,7 @@ struct snapshot {
     struct proxy_limits limits;
     const char *audit_path; // resolved against the file's folder; "-": stdout
     enum audit_on_full audit_on_full;
-    const struct outlet_settings *audit_outlets; // snapshot's arena
+    const struct outlet_settings *audit_outlets; // snapshot's arena; each `tls` is a ref
     size_t audit_outlet_count;
     struct chain_settings *audit_chain; // owned, of OPENSSL_malloc; NULL: no chain
     struct log_options log;

@@ -151,18 +151,19 @@ static enum err move_audit(struct service *service, const struct snapshot *snaps
                            struct errinfo *info)
 {
     const struct snapshot *old = service->snapshot;
-    bool is_same = snapshot->audit_outlet_count == old->audit_outlet_count;
-    for (size_t i = 0; is_same && i < old->audit_outlet_count; i++)
-        is_same = outlet_settings_equal(&snapshot->audit_outlets[i], &old->audit_outlets[i]);
-    if (!is_same)
-        return errinfo_set(info, ERR_INPUT,
-                           "`audit.also` is another one: run `sallyport upgrade`, or restart");
+    bool has_same_outlets = snapshot->audit_outlet_count == old->audit_outlet_count;
+    for (size_t i = 0; has_same_outlets && i < old->audit_outlet_count; i++)
+        has_same_outlets =
+            outlet_settings_equal(&snapshot->audit_outlets[i], &old->audit_outlets[i]);
     const struct audit_log_target target = {
         .path = strcmp(snapshot->audit_path, old->audit_path) == 0 ? NULL : snapshot->audit_path,
         .has_other_chain = !is_same_chain(snapshot->audit_chain, old->audit_chain),
         .chain = snapshot->audit_chain,
+        .has_other_outlets = !has_same_outlets,
+        .outlets = snapshot->audit_outlets,
+        .outlet_count = snapshot->audit_outlet_count,
     };
-    if (target.path == NULL && !target.has_other_chain)
+    if (target.path == NULL && !target.has_other_chain && has_same_outlets)
         return ERR_OK;
     return audit_log_move(service->shared.audit, &target, info);
 }

@@ -65,15 +65,22 @@ static void on_audit_removed(const char *path, uint64_t count)
         path, count);
 }
 
-static void on_sink(const char *label, const char *problem)
+static void on_sink(const char *label, enum outlet_event event, const char *problem)
 {
-    if (problem == NULL)
+    switch (event) {
+    case OUTLET_WORKS:
         log_info(LOG_SINK_WORKS, "sink %s of the audit log: it takes records again", label);
-    else
-        log_warning(
-            LOG_SINK_FAILING,
-            "sink %s of the audit log: %s; while the proxy runs it is tried again, and records wait for it",
-            label, problem);
+        return;
+    case OUTLET_FAILS:
+        log_warning(LOG_SINK_FAILING,
+                    "sink %s of the audit log: %s; it is tried again, and records wait for it",
+                    label, problem);
+        return;
+    case OUTLET_LOSES:
+        log_warning(LOG_SINK_FAILING, "sink %s of the audit log: it is not used any more, and %s",
+                    label, problem);
+        return;
+    }
 }
 
 static enum err start_workers(struct service *service, struct errinfo *info)

@@ -93,6 +93,7 @@ static bool describe_leaf(CRYPTO_BUFFER *leaf, struct certificate *out)
     out->info.not_before_s = time_of(X509_get0_notBefore(x509));
     out->info.not_after_s = time_of(X509_get0_notAfter(x509));
     out->info.has_server_auth = (X509_get_extended_key_usage(x509) & XKU_SSL_SERVER) != 0;
+    out->info.has_client_auth = (X509_get_extended_key_usage(x509) & XKU_SSL_CLIENT) != 0;
     BIO *bio = BIO_new(BIO_s_mem());
     const uint8_t *text = NULL;
     size_t len = 0;

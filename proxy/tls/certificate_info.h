@@ -11,5 +11,6 @@ struct tls_context_info {
     int64_t not_after_s; // Unix seconds, of the leaf
     int64_t not_before_s;
     bool has_server_auth; // usable as a server certificate by its EKU (or has none)
+    bool has_client_auth; // likewise as a client's
     size_t san_count;     // subject alternative names of types DNS and IP: clients need one
 };

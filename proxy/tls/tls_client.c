@@ -117,3 +117,9 @@ void tls_client_stream_offer_http2(struct tls_stream *tls)
     if (SSL_set_alpn_protos(tls->ssl, both, sizeof both - 1) != 0)
         ERR_clear_error();
 }
+
+void tls_client_stream_offer_no_protocol(struct tls_stream *tls)
+{
+    if (SSL_set_alpn_protos(tls->ssl, NULL, 0) != 0)
+        ERR_clear_error();
+}

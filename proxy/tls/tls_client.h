@@ -1,4 +1,5 @@
-// tls_client: the client's side of a TLS connection over another stream, for the sidecar and the doctor.
+// tls_client: the client's side of a TLS connection over another stream, for the sidecar, the doctor, and those
+// that receive audit records.
 //
 // A client's context holds what all its connections share. Its streams are used as tls_stream.h says. Knows no policy: a
 // callback judges the server's chain and name, in resumed sessions too.
@@ -38,3 +39,7 @@ struct tls_stream *tls_client_stream_create(struct tls_context *client,
 // tls_client_stream_offer_http2 has the stream offer `h2` beside `http/1.1` (RFC 7301). Call it before the handshake;
 // tls_stream_is_http2 then tells what the server has chosen. Without memory it offers `http/1.1` alone.
 void tls_client_stream_offer_http2(struct tls_stream *tls);
+
+// tls_client_stream_offer_no_protocol has the stream offer nothing by ALPN, for servers that speak no HTTP. Call it before the
+// handshake.
+void tls_client_stream_offer_no_protocol(struct tls_stream *tls);

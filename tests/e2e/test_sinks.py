@@ -4,13 +4,12 @@ import os
 import shutil
 import socket
 import subprocess
-import threading
 
 import pytest
 
 from support import config as configs
-from support.control import CONTROL, Control
 from support.proxy import run
+from support.receivers import Receiver
 from support.scale import PATIENCE, eventually
 
 DENIED = "nowhere.test:443"
@@ -26,32 +25,6 @@ template(name="heads" type="string" string="%pri% %app-name% %msgid% %inputname%
 *.* action(type="omfile" file="{folder}/messages" template="raw" asyncWriting="off")
 *.* action(type="omfile" file="{folder}/heads" template="heads" asyncWriting="off")
 """
-
-
-class Receiver:
-    """Takes lines over TCP, or a Unix stream."""
-
-    def __init__(self, path=None, port=0):
-        self.listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(str(path) if path else ("127.0.0.1", port))
-        self.listener.listen()
-        self.place = f"unix:{path}" if path else "tcp:127.0.0.1:%d" % self.listener.getsockname()[1]
-        self.data = b""
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            with connection:
-                while piece := connection.recv(65536):
-                    self.data += piece
-
-    def lines(self):
-        return self.data.split(b"\n")[:-1]
 
 
 def ask(proxy, count):
@@ -150,8 +123,8 @@ def test_what_a_required_receiver_did_not_get_makes_the_end_no_success(start):
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        ({"lines": "tcp:192.0.2.1:514"}, "TLS for sinks is not supported yet"),
-        ({"syslog": "tcp:[2001:db8::1]:514"}, "TLS for sinks is not supported yet"),
+        ({"lines": "tcp:192.0.2.1:514"}, "say with `tls: {ca: FILE}` which CA"),
+        ({"syslog": "tcp:[2001:db8::1]:514"}, "say with `tls: {ca: FILE}` which CA"),
         ({"syslog": "tcp:127.0.0.1:0"}, "nothing receives at"),
         ({"syslog": "tcp:0.0.0.0:514"}, "nothing receives at"),
         ({"syslog": "tcp:localhost:514"}, "no IP address before the port"),
@@ -159,7 +132,7 @@ def test_what_a_required_receiver_did_not_get_makes_the_end_no_success(start):
         ({"syslog": "unix:" + "x" * 200}, "at most 107 bytes"),
         ({"syslog": "unix:/dev/log", "lines": "unix:/x"}, "either `syslog` or `lines`"),
         ({"required": True}, "either `syslog` or `lines`"),
-        ({"lines": "tcp:127.0.0.1:514", "tls": {}}, "`tls`"),
+        ({"lines": "tcp:127.0.0.1:514", "tls": {}}, "`ca`"),
     ],
 )
 def test_a_sink_that_cannot_be_is_an_error_that_says_so(start, entry, words):
@@ -176,11 +149,3 @@ def test_records_leave_the_machine_in_the_clear_only_if_that_is_said_and_with_a_
     configs.write_config(path, {**proxy.config, "audit": audit})
     result = run("check", "-c", path)
     assert result.returncode == 0 and "everybody on the way can read and change them" in result.stderr
-
-
-def test_another_list_of_sinks_needs_another_process(start):
-    proxy = start(control=CONTROL)
-    audit = {"file": "audit.jsonl", "also": [{"lines": Receiver().place}]}
-    configs.write_config(proxy.config_path, {**proxy.config, "audit": audit})
-    result = Control(proxy).run("reload", expected=3)
-    assert "`audit.also` is another one" in result.stderr + proxy.stderr.text()

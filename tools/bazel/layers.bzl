@@ -13,7 +13,7 @@ LAYERS = {
         ["openssl/", "jansson.h"],
     ),
     "proxy/admin": (["auth/", "proxy/config/"], ["ev.h", "jansson.h"]),
-    "proxy/audit": (["auth/", "proxy/chain/", "proxy/clock/", "proxy/net/sockaddr.h"], ["openssl/mem.h", "openssl/rand.h", "openssl/sha.h", "pthread.h"]),
+    "proxy/audit": (["auth/", "proxy/chain/", "proxy/clock/", "proxy/outlet/"], ["openssl/mem.h", "openssl/rand.h", "openssl/sha.h", "pthread.h"]),
     "proxy/chain": (["auth/base/"], ["openssl/"]),
     "proxy/cli": (
         [
@@ -38,7 +38,7 @@ LAYERS = {
     ),
     "proxy/clock": ([], []),
     "proxy/config": (
-        ["auth/", "proxy/audit/outlet_settings.h", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h"],
+        ["auth/", "proxy/outlet/", "proxy/chain/", "proxy/http2/http2_options.h", "proxy/log/log_options.h", "proxy/tls/", "proxy/net/host_table.h", "proxy/net/resolver_options.h", "proxy/net/sockaddr.h"],
         ["openssl/", "yaml.h", "idn2.h"],
     ),
     "proxy/explain": (["auth/"], []),
@@ -72,6 +72,10 @@ LAYERS = {
         ["auth/base/", "auth/ipaddr.h", "auth/iprange.h", "proxy/clock/", "proxy/loop/", "proxy/metrics/histogram.h"],
         ["ev.h", "ares.h", "openssl/bytestring.h", "openssl/rand.h", "openssl/siphash.h"],
     ),
+    "proxy/outlet": (
+        ["auth/", "proxy/clock/", "proxy/net/buffer.h", "proxy/net/sockaddr.h", "proxy/net/stream.h", "proxy/tls/"],
+        ["openssl/", "pthread.h"],
+    ),
     "proxy/page": (["auth/base/", "proxy/metrics/"], ["openssl/"]),
     "proxy/pki": (["auth/", "proxy/config/file.h"], ["openssl/"]),
     "proxy/process": (["auth/base/", "proxy/clock/"], ["ev.h", "pthread.h"]),
@@ -90,6 +94,7 @@ LAYERS = {
             "proxy/metrics/",
             "proxy/monitor/",
             "proxy/net/",
+            "proxy/outlet/",
             "proxy/page/",
             "proxy/process/",
             "proxy/session/",

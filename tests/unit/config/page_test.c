@@ -70,6 +70,7 @@ static const struct place places[] = {
     {.section = &admin_metrics_section, .heading = "## `admin`", .row = "metrics"},
     {.section = &log_section, .heading = "## `log`"},
     {.section = &outlet_section, .heading = "### Sinks"},
+    {.section = &outlet_tls_section, .heading = "### Sinks", .row = "tls"},
     {.section = &audit_chain_section, .heading = "## `audit`", .row = "chain"},
 };
 

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "proxy/audit/outlet.h"
-#include "proxy/audit/syslog_header.h"
+#include "proxy/outlet/outlet.h"
+#include "proxy/outlet/syslog_header.h"
 
 enum { PATIENCE_MS = 30000, LONG = 60000, MANY = 500 };
 
@@ -51,6 +52,15 @@ static uint64_t read_number(FILE *stream)
     return strtoull(line, NULL, 10);
 }
 
+static atomic_int told; // records that were not sent
+
+static void on_event(const char *label, enum outlet_event event, const char *problem)
+{
+    assert_string_equal(label, "tcp:test");
+    if (event == OUTLET_LOSES)
+        atomic_fetch_add(&told, (int)strtol(problem, NULL, 10));
+}
+
 static struct outlet *open_to(uint16_t port, enum outlet_form form, bool is_required)
 {
     const struct outlet_settings settings = {
@@ -61,8 +71,14 @@ static struct outlet *open_to(uint16_t port, enum outlet_form form, bool is_requ
     };
     struct outlet *outlet = NULL;
     struct errinfo info;
-    assert_int_equal(outlet_open(&settings, NULL, &outlet, &info), ERR_OK);
+    assert_int_equal(outlet_open(&settings, on_event, &outlet, &info), ERR_OK);
     return outlet;
+}
+
+static uint64_t end(struct outlet *outlet)
+{
+    outlet_stop(outlet, (struct outlet_patience){.up_ms = PATIENCE_MS, .down_ms = 500});
+    return outlet_close(outlet);
 }
 
 static void offer(struct outlet *outlet, uint64_t number, size_t len)
@@ -86,7 +102,7 @@ static void a_reader_gets_every_line_in_order(void **state)
     assert_non_null(stream);
     for (uint64_t i = 0; i < MANY; i++)
         assert_int_equal(read_number(stream), i);
-    assert_int_equal(outlet_close(outlet), 0);
+    assert_int_equal(end(outlet), 0);
     assert_int_equal(fgetc(stream), EOF);
     (void)fclose(stream);
     (void)close(listener);
@@ -117,7 +133,7 @@ static void syslog_counts_its_bytes(void **state)
         assert_non_null(strstr(text, " close - {\"v\":1,"));
         assert_int_equal(text[len - 1], '}');
     }
-    assert_int_equal(outlet_close(outlet), 0);
+    assert_int_equal(end(outlet), 0);
     (void)fclose(stream);
     (void)close(listener);
 }
@@ -142,7 +158,7 @@ static void one_who_does_not_read_loses_a_counted_number(void **state)
         assert_true(i == 0 || number > before);
         before = number;
     }
-    assert_int_equal(outlet_close(outlet), 0);
+    assert_int_equal(end(outlet), 0);
     assert_int_equal(fgetc(stream), EOF);
     (void)fclose(stream);
     (void)close(listener);
@@ -171,12 +187,12 @@ static void one_who_comes_back_gets_the_rest(void **state)
     offer(outlet, 3, 100);
     uint64_t number = read_number(stream); // 2 may have gone into the connection that was ended
     assert_true(number == 2 || number == 3);
-    assert_int_equal(outlet_close(outlet), 0);
+    assert_int_equal(end(outlet), 0);
     (void)fclose(stream);
     (void)close(listener);
 }
 
-static void what_was_not_sent_to_a_required_one_is_told(void **state)
+static void what_was_not_sent_is_told(void **state)
 {
     (void)state;
     uint16_t port = 0;
@@ -184,10 +200,48 @@ static void what_was_not_sent_to_a_required_one_is_told(void **state)
     struct outlet *outlet = open_to(port, OUTLET_LINES, true);
     offer(outlet, 1, 100);
     offer(outlet, 2, 100);
-    assert_int_equal(outlet_close(outlet), 2);
-    outlet = open_to(port, OUTLET_LINES, false);
-    offer(outlet, 1, 100);
+    assert_int_equal(end(outlet), 2);
+    assert_int_equal(told, 2);
+}
+
+static void one_that_was_told_to_end_ends_with_its_queue(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    const int listener = listen_at(&port);
+    struct outlet *outlet = open_to(port, OUTLET_LINES, false);
+    const int fd = accept_one(listener);
+    for (uint64_t i = 0; i < MANY; i++) // more than sockets hold
+        offer(outlet, i, LONG / 4);
+    outlet_stop(outlet, (struct outlet_patience){.up_ms = PATIENCE_MS, .down_ms = 0});
+    assert_false(outlet_has_ended(outlet));
+    FILE *stream = fdopen(fd, "r");
+    assert_non_null(stream);
+    for (uint64_t i = 0; i < MANY; i++)
+        assert_int_equal(read_number(stream), i);
+    assert_int_equal(fgetc(stream), EOF);
+    for (int i = 0; i < PATIENCE_MS && !outlet_has_ended(outlet); i++)
+        (void)poll(NULL, 0, 1);
+    assert_int_equal(outlet_count_unsent(outlet), 0);
     assert_int_equal(outlet_close(outlet), 0);
+    (void)fclose(stream);
+    (void)close(listener);
+}
+
+static void a_receiver_that_takes_nothing_holds_up_no_end(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    const int listener = listen_at(&port);
+    struct outlet *outlet = open_to(port, OUTLET_LINES, false);
+    const int fd = accept_one(listener);
+    for (uint64_t i = 0; i < MANY / 2; i++) // 15 MB, more than sockets hold
+        offer(outlet, i, LONG - 1);
+    outlet_stop(outlet, (struct outlet_patience){.up_ms = PATIENCE_MS, .down_ms = PATIENCE_MS});
+    outlet_stop(outlet, (struct outlet_patience){0}); // the process is in a hurry
+    assert_true(outlet_close(outlet) > 0);
+    (void)close(fd);
+    (void)close(listener);
 }
 
 static void a_header_has_nothing_that_a_header_may_not_have(void **state)
@@ -220,7 +274,9 @@ int main(void)
         cmocka_unit_test(syslog_counts_its_bytes),
         cmocka_unit_test(one_who_does_not_read_loses_a_counted_number),
         cmocka_unit_test(one_who_comes_back_gets_the_rest),
-        cmocka_unit_test(what_was_not_sent_to_a_required_one_is_told),
+        cmocka_unit_test(what_was_not_sent_is_told),
+        cmocka_unit_test(one_that_was_told_to_end_ends_with_its_queue),
+        cmocka_unit_test(a_receiver_that_takes_nothing_holds_up_no_end),
         cmocka_unit_test(a_header_has_nothing_that_a_header_may_not_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

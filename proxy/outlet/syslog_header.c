@@ -1,5 +1,5 @@
 // <PRI>VERSION SP TIMESTAMP SP HOSTNAME SP APP-NAME SP PROCID SP MSGID SP STRUCTURED-DATA SP MSG
-#include "proxy/audit/syslog_header.h"
+#include "proxy/outlet/syslog_header.h"
 
 enum {
     PRIORITY = 13 * 8 + 6, // facility 13 (log audit), severity 6

@@ -2,9 +2,10 @@
 #pragma once
 
 #include "auth/policy.h"
+#include "proxy/outlet/outlet_tls.h"
 
 enum outlet_form {
-    OUTLET_SYSLOG, // RFC 5424; over a stream with octet counting (RFC 6587, 3.4.1)
+    OUTLET_SYSLOG, // RFC 5424; over a stream with octet counting (RFC 6587, 3.4.1; RFC 5425)
     OUTLET_LINES,  // the lines as the file has them
 };
 
@@ -16,7 +17,13 @@ struct outlet_settings {
     const char *unix_path;    // of a Unix socket; borrowed; NULL: TCP
     struct endpoint endpoint; // of TCP
     bool is_required;         // without it the log counts as one that cannot be written
+    struct outlet_tls *tls;   // a reference of the holder; NULL: in the clear
 };
+
+// outlet_settings_is_same_place tells whether both send the same to the same receiver, so that the second can go on with the
+// queue of the first.
+bool outlet_settings_is_same_place(const struct outlet_settings *a,
+                                   const struct outlet_settings *b);
 
 // outlet_settings_equal tells whether both mean the same.
 bool outlet_settings_equal(const struct outlet_settings *a, const struct outlet_settings *b);

@@ -1,0 +1,432 @@
+// The thread:
+//   1. connects; after a failure it waits, longer each time, up to half a minute. A connection that did not last counts as one:
+//      a receiver that takes a line and hangs up would empty the queue,
+//   2. takes the first line of the queue and sends it as a whole; a receiver that takes nothing for ten seconds is gone,
+//   3. drops the line once the kernel has it. After a new connection the line that was under way is sent again: syslog
+//      and plain lines have no acknowledgement, so what the old connection still held is gone without a trace.
+// Each wait of the thread ends at `stop_at_ms`, which only ever gets earlier.
+#include "proxy/outlet/outlet.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "proxy/clock/clock.h"
+#include "proxy/outlet/outlet_link.h"
+#include "proxy/outlet/syslog_header.h"
+
+enum {
+    QUEUE_MAX = 16 * 1024 * 1024, // bytes that wait
+    BACKOFF_MIN_MS = 250,
+    BACKOFF_MAX_MS = 30000,
+    LASTING_MS = 5000, // a connection that was there for so long was a good one
+    AWAY_MS = 1000,    // until a required receiver counts as gone
+    PREFIX_CAP = SYSLOG_HEADER_CAP + 32,
+};
+
+struct outlet_line {
+    struct outlet_line *next;
+    size_t len;
+    char data[];
+};
+
+// line_queue is what waits to be sent.
+struct line_queue {
+    pthread_mutex_t mutex;
+    struct outlet_line *first;
+    struct outlet_line **end;
+    size_t bytes;
+};
+
+struct outlet {
+    struct outlet_settings
+        settings; // its strings and `tls` are owned; the thread's, but for form and label
+    outlet_event_fn on_event;
+    pthread_t thread;
+    int wake_fd; // owned; eventfd
+    struct line_queue queue;
+    struct outlet_tls *next_tls; // ref; that the thread is to go on with; the mutex of the queue
+    atomic_bool is_outdated;     // there is one
+    atomic_bool is_required;
+    atomic_uint_fast64_t lost;
+    atomic_int_fast64_t stop_at_ms;       // monotonic; INT64_MAX: it goes on
+    atomic_int_fast64_t down_patience_ms; // of the end, once the receiver cannot be reached
+    atomic_bool must_stop;
+    atomic_bool has_ended;
+    atomic_bool is_trying;             // to connect, or connected
+    atomic_int_fast64_t down_since_ms; // monotonic; 0: the receiver is there
+    // The thread's own.
+    struct outlet_link link;
+    char *message; // owned; that is sent
+    size_t message_cap;
+    struct errinfo told;  // the problem that was told last; empty: none
+    int64_t backoff_ms;   // before the next try
+    int64_t retry_at_ms;  // monotonic
+    int64_t connected_ms; // monotonic; when the connection was made
+    char host[SYSLOG_HOST_MAX + 1];
+};
+
+static void wake(struct outlet *outlet)
+{
+    const uint64_t one = 1;
+    while (write(outlet->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+}
+
+void outlet_offer(struct outlet *outlet, struct slice body, struct slice end)
+{
+    const size_t len = body.len + end.len;
+    struct line_queue *queue = &outlet->queue;
+    struct outlet_line *line = malloc(sizeof *line + len);
+    (void)pthread_mutex_lock(&queue->mutex);
+    const bool has_room = line != NULL && queue->bytes + len <= QUEUE_MAX;
+    const bool was_empty = queue->first == NULL;
+    if (has_room) {
+        line->next = NULL;
+        line->len = len;
+        (void)bytes_copy(line->data, len, body);
+        (void)bytes_copy(line->data + body.len, len - body.len, end);
+        *queue->end = line;
+        queue->end = &line->next;
+        queue->bytes += len;
+    }
+    (void)pthread_mutex_unlock(&queue->mutex);
+    if (!has_room) {
+        free(line);
+        atomic_fetch_add(&outlet->lost, 1);
+    } else if (was_empty) {
+        wake(outlet);
+    }
+}
+
+// peek gives the first line, which stays in the queue; NULL: there is none.
+static struct outlet_line *peek(struct outlet *outlet)
+{
+    (void)pthread_mutex_lock(&outlet->queue.mutex);
+    struct outlet_line *line = outlet->queue.first;
+    (void)pthread_mutex_unlock(&outlet->queue.mutex);
+    return line;
+}
+
+static void drop_first(struct outlet *outlet)
+{
+    struct line_queue *queue = &outlet->queue;
+    (void)pthread_mutex_lock(&queue->mutex);
+    struct outlet_line *line = queue->first;
+    queue->first = line->next;
+    if (queue->first == NULL)
+        queue->end = &queue->first;
+    queue->bytes -= line->len;
+    (void)pthread_mutex_unlock(&queue->mutex);
+    free(line);
+}
+
+// stop_by makes the end no later than this.
+static void stop_by(struct outlet *outlet, int64_t at_ms)
+{
+    int_fast64_t now_planned = atomic_load(&outlet->stop_at_ms);
+    while (at_ms < now_planned &&
+           !atomic_compare_exchange_weak(&outlet->stop_at_ms, &now_planned, at_ms)) {
+    }
+}
+
+// is_over tells whether the process waits for the thread, and has waited long enough.
+static bool is_over(const struct outlet *outlet)
+{
+    return monotonic_ms() >= atomic_load(&outlet->stop_at_ms);
+}
+
+static void tell(const struct outlet *outlet, enum outlet_event event, const char *problem)
+{
+    if (outlet->on_event != NULL)
+        outlet->on_event(outlet->settings.label, event, problem);
+}
+
+// be_down notes that the receiver cannot be reached, and when to try again.
+static void be_down(struct outlet *outlet, const char *problem)
+{
+    const int64_t now_ms = monotonic_ms();
+    const bool has_lasted =
+        outlet_link_is_open(&outlet->link) && now_ms - outlet->connected_ms >= LASTING_MS;
+    outlet_link_close(&outlet->link, false);
+    atomic_store(&outlet->is_trying, false);
+    if (has_lasted)
+        outlet->backoff_ms = BACKOFF_MIN_MS;
+    outlet->retry_at_ms = has_lasted ? now_ms : now_ms + outlet->backoff_ms;
+    if (!has_lasted && outlet->backoff_ms < BACKOFF_MAX_MS)
+        outlet->backoff_ms =
+            outlet->backoff_ms * 2 < BACKOFF_MAX_MS ? outlet->backoff_ms * 2 : BACKOFF_MAX_MS;
+    if (atomic_load(&outlet->down_since_ms) == 0)
+        atomic_store(&outlet->down_since_ms, now_ms);
+    if (strcmp(outlet->told.text, problem) == 0)
+        return;
+    (void)errinfo_set(&outlet->told, ERR_SYSTEM, "%s", problem);
+    tell(outlet, OUTLET_FAILS, problem);
+}
+
+static void be_up(struct outlet *outlet)
+{
+    outlet->connected_ms = monotonic_ms();
+    atomic_store(&outlet->down_since_ms, 0);
+    if (outlet->told.text[0] != '\0')
+        tell(outlet, OUTLET_WORKS, NULL);
+    outlet->told.text[0] = '\0';
+}
+
+// has_connection connects if it is time for that.
+static bool has_connection(struct outlet *outlet)
+{
+    struct errinfo info;
+    if (outlet_link_is_open(&outlet->link))
+        return true;
+    if (monotonic_ms() < outlet->retry_at_ms && !atomic_load(&outlet->must_stop)) {
+        outlet_link_wait(&outlet->link, 0, outlet->retry_at_ms);
+        return false;
+    }
+    atomic_store(&outlet->is_trying, true);
+    const enum err error = outlet_link_open(&outlet->link, &outlet->settings, &info);
+    if (error == ERR_OK)
+        be_up(outlet);
+    else if (!atomic_load(&outlet->is_outdated))
+        be_down(outlet, info.text);
+    if (error != ERR_OK && atomic_load(&outlet->must_stop)) {
+        stop_by(outlet, monotonic_ms() + atomic_load(&outlet->down_patience_ms));
+        outlet_link_wait(&outlet->link, 0, monotonic_ms() + BACKOFF_MIN_MS / 4);
+    }
+    return error == ERR_OK;
+}
+
+// has_message_room has room for a message of `len` bytes.
+static bool has_message_room(struct outlet *outlet, size_t len)
+{
+    if (len <= outlet->message_cap)
+        return true;
+    char *larger = realloc(outlet->message, len);
+    if (larger == NULL)
+        return false;
+    outlet->message = larger;
+    outlet->message_cap = len;
+    return true;
+}
+
+// make_message writes what stands for the line on its way. Without memory it is empty.
+static struct slice make_message(struct outlet *outlet, struct slice line)
+{
+    char header_data[SYSLOG_HEADER_CAP];
+    struct text header;
+    struct text out;
+    const bool is_lines = outlet->settings.form == OUTLET_LINES;
+    if (!has_message_room(outlet, PREFIX_CAP + line.len + 1))
+        return (struct slice){0};
+    text_init(&out, outlet->message, outlet->message_cap);
+    text_init(&header, header_data, sizeof header_data);
+    if (!is_lines)
+        syslog_header_append(&header, line, outlet->host, (int)getpid());
+    if (!is_lines && !outlet->link.is_datagram)
+        text_append_format(&out, "%zu ", header.len + line.len);
+    text_append(&out, text_slice(&header));
+    text_append(&out, line);
+    text_append_string(&out, is_lines ? "\n" : "");
+    return text_slice(&out);
+}
+
+// send_line sends the first line and drops it, or ends the connection.
+static void send_line(struct outlet *outlet, const struct outlet_line *line)
+{
+    struct errinfo info = {.text = "no memory"};
+    const struct slice message = make_message(outlet, slice_of(line->data, line->len));
+    const enum err error =
+        message.len == 0 ? ERR_MEMORY : outlet_link_send(&outlet->link, message, &info);
+    if (error == ERR_LIMIT)
+        atomic_fetch_add(&outlet->lost, 1);
+    if (error == ERR_OK || error == ERR_LIMIT)
+        drop_first(outlet);
+    else
+        be_down(outlet, info.text);
+}
+
+// adopt goes on with what outlet_adapt has brought: a new connection, at once.
+static void adopt(struct outlet *outlet)
+{
+    (void)pthread_mutex_lock(&outlet->queue.mutex);
+    struct outlet_tls *before = outlet->settings.tls;
+    outlet->settings.tls = outlet->next_tls;
+    outlet->next_tls = NULL;
+    atomic_store(&outlet->is_outdated, false);
+    (void)pthread_mutex_unlock(&outlet->queue.mutex);
+    outlet_link_close(&outlet->link, true);
+    outlet_tls_unref(before);
+    outlet->backoff_ms = BACKOFF_MIN_MS;
+    outlet->retry_at_ms = 0;
+}
+
+// step does one thing, or waits for something to do. False: the thread ends.
+static bool step(struct outlet *outlet)
+{
+    struct errinfo info;
+    if (is_over(outlet) || (atomic_load(&outlet->must_stop) && peek(outlet) == NULL))
+        return false;
+    if (atomic_load(&outlet->is_outdated))
+        adopt(outlet);
+    if (!has_connection(outlet))
+        return true;
+    if (outlet_link_listen(&outlet->link, &info) != ERR_OK) {
+        be_down(outlet, info.text);
+        return true;
+    }
+    // Peeked at after everything that takes a wake-up without looking.
+    const struct outlet_line *line = peek(outlet);
+    if (line != NULL)
+        send_line(outlet, line);
+    else if (!atomic_load(&outlet->must_stop) && !atomic_load(&outlet->is_outdated))
+        outlet_link_wait(&outlet->link, POLLIN, INT64_MAX);
+    return true;
+}
+
+static void *run(void *arg)
+{
+    struct outlet *outlet = arg;
+    while (step(outlet)) {
+    }
+    outlet_link_close(&outlet->link, true);
+    atomic_store(&outlet->has_ended, true);
+    return NULL;
+}
+
+uint64_t outlet_take_lost(struct outlet *outlet)
+{
+    return atomic_load(&outlet->down_since_ms) == 0 ? atomic_exchange(&outlet->lost, 0) : 0;
+}
+
+const char *outlet_label(const struct outlet *outlet)
+{
+    return outlet->settings.label;
+}
+
+bool outlet_is_required(const struct outlet *outlet)
+{
+    return atomic_load(&outlet->is_required);
+}
+
+bool outlet_is_failing(struct outlet *outlet)
+{
+    const int64_t down_since_ms = atomic_load(&outlet->down_since_ms);
+    if (!outlet_is_required(outlet))
+        return false;
+    (void)pthread_mutex_lock(&outlet->queue.mutex);
+    const bool is_half_full = outlet->queue.bytes > QUEUE_MAX / 2;
+    (void)pthread_mutex_unlock(&outlet->queue.mutex);
+    return is_half_full || (down_since_ms != 0 && monotonic_ms() - down_since_ms > AWAY_MS);
+}
+
+bool outlet_is_for(const struct outlet *outlet, const struct outlet_settings *settings)
+{
+    return outlet_settings_is_same_place(&outlet->settings, settings);
+}
+
+void outlet_adapt(struct outlet *outlet, const struct outlet_settings *settings)
+{
+    atomic_store(&outlet->is_required, settings->is_required);
+    (void)pthread_mutex_lock(&outlet->queue.mutex);
+    const bool is_outdated = atomic_load(&outlet->is_outdated);
+    const struct outlet_tls *now = is_outdated ? outlet->next_tls : outlet->settings.tls;
+    const bool is_other = !outlet_tls_equal(now, settings->tls);
+    if (is_other) {
+        outlet_tls_unref(outlet->next_tls);
+        outlet->next_tls = outlet_tls_ref(settings->tls);
+        atomic_store(&outlet->is_outdated, true);
+    }
+    (void)pthread_mutex_unlock(&outlet->queue.mutex);
+    if (is_other)
+        wake(outlet);
+}
+
+void outlet_stop(struct outlet *outlet, struct outlet_patience patience)
+{
+    const bool is_up = atomic_load(&outlet->is_trying);
+    atomic_store(&outlet->down_patience_ms, patience.down_ms);
+    atomic_store(&outlet->must_stop, true);
+    stop_by(outlet, monotonic_ms() + (is_up ? patience.up_ms : patience.down_ms));
+    wake(outlet);
+}
+
+bool outlet_has_ended(const struct outlet *outlet)
+{
+    return atomic_load(&outlet->has_ended);
+}
+
+static void destroy(struct outlet *outlet)
+{
+    while (outlet->queue.first != NULL)
+        drop_first(outlet);
+    outlet_link_deinit(&outlet->link);
+    if (outlet->wake_fd >= 0)
+        (void)close(outlet->wake_fd);
+    (void)pthread_mutex_destroy(&outlet->queue.mutex);
+    outlet_tls_unref(outlet->settings.tls);
+    outlet_tls_unref(outlet->next_tls);
+    free((char *)(uintptr_t)outlet->settings.label);
+    free((char *)(uintptr_t)outlet->settings.unix_path);
+    free(outlet->message);
+    free(outlet);
+}
+
+uint64_t outlet_count_unsent(const struct outlet *outlet)
+{
+    uint64_t unsent = atomic_load(&outlet->lost);
+    for (const struct outlet_line *line = outlet->queue.first; line != NULL; line = line->next)
+        unsent++;
+    return unsent;
+}
+
+uint64_t outlet_close(struct outlet *outlet)
+{
+    char said[64];
+    if (outlet == NULL)
+        return 0;
+    (void)pthread_join(outlet->thread, NULL);
+    const uint64_t unsent = outlet_count_unsent(outlet);
+    (void)snprintf(said, sizeof said, "%llu records were not sent", (unsigned long long)unsent);
+    if (unsent > 0)
+        tell(outlet, OUTLET_LOSES, said);
+    destroy(outlet);
+    return unsent;
+}
+
+enum err outlet_open(const struct outlet_settings *settings, outlet_event_fn on_event,
+                     struct outlet **out, struct errinfo *info)
+{
+    struct outlet *outlet = calloc(1, sizeof *outlet);
+    *out = NULL;
+    if (outlet == NULL)
+        return errinfo_set(info, ERR_MEMORY, "no memory for a sink of the audit log");
+    outlet->settings = *settings;
+    outlet->settings.tls = outlet_tls_ref(settings->tls);
+    outlet->settings.label = strdup(settings->label);
+    outlet->settings.unix_path = settings->unix_path == NULL ? NULL : strdup(settings->unix_path);
+    outlet->on_event = on_event;
+    outlet->queue.end = &outlet->queue.first;
+    outlet->backoff_ms = BACKOFF_MIN_MS;
+    atomic_init(&outlet->is_required, settings->is_required);
+    atomic_init(&outlet->is_trying, true);
+    atomic_init(&outlet->stop_at_ms, INT64_MAX);
+    atomic_init(&outlet->down_since_ms, monotonic_ms());
+    outlet->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    (void)pthread_mutex_init(&outlet->queue.mutex, NULL);
+    (void)gethostname(outlet->host, sizeof outlet->host - 1);
+    outlet_link_init(&outlet->link, outlet->wake_fd, &outlet->stop_at_ms, &outlet->is_outdated);
+    const bool has_strings = outlet->settings.label != NULL &&
+                             (settings->unix_path == NULL || outlet->settings.unix_path != NULL);
+    if (has_strings && outlet->wake_fd >= 0 &&
+        pthread_create(&outlet->thread, NULL, run, outlet) == 0) {
+        *out = outlet;
+        return ERR_OK;
+    }
+    destroy(outlet);
+    return errinfo_set(info, ERR_SYSTEM, "cannot start a sink of the audit log, %s",
+                       settings->label);
+}
